@@ -1,0 +1,81 @@
+/*
+ * IP addresses, prefixes and ranges of both families in one shape without padding, so that they can travel between
+ * processes and be compared with memcmp. An IPv4 address stands in the first four bytes, the rest is zero.
+ */
+#ifndef BASE_ADDR_H
+#define BASE_ADDR_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+enum { ADDR_NONE = 0, ADDR_V4 = 4, ADDR_V6 = 6 };
+
+struct ip_addr {
+	uint8_t b[16];
+	uint8_t family; /* ADDR_NONE, ADDR_V4 or ADDR_V6 */
+	uint8_t zero[3];
+};
+
+struct ip_prefix {
+	struct ip_addr addr; /* host bits are zero */
+	uint32_t bits;	     /* 0..32 or 0..128 */
+};
+
+/* first <= last, one family. */
+struct ip_range {
+	struct ip_addr first, last;
+};
+
+struct endpoint {
+	struct ip_addr addr;
+	uint16_t port; /* host order */
+	uint16_t zero;
+};
+
+#define ADDR_TEXT_MAX 48     /* "ffff:…:ffff" and a terminator */
+#define PREFIX_TEXT_MAX 52
+#define RANGE_TEXT_MAX 100
+#define ENDPOINT_TEXT_MAX 56 /* "[ffff:…]:65535" */
+
+static inline size_t addr_size(const struct ip_addr *a)
+{
+	return a->family == ADDR_V4 ? 4 : a->family == ADDR_V6 ? 16 : 0;
+}
+
+static inline struct ip_addr addr_v4(const void *four_bytes)
+{
+	struct ip_addr a = { .family = ADDR_V4 };
+	memcpy(a.b, four_bytes, 4);
+	return a;
+}
+
+static inline struct ip_addr addr_v6(const void *sixteen_bytes)
+{
+	struct ip_addr a = { .family = ADDR_V6 };
+	memcpy(a.b, sixteen_bytes, 16);
+	return a;
+}
+
+static inline bool addr_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* <0, 0, >0 within one family; families order 4 before 6. */
+int addr_compare(const struct ip_addr *a, const struct ip_addr *b);
+
+/* "10.1.0.2", "2001:db8::1"; ADDR_NONE reads "any". Returns ret_text, which holds ADDR_TEXT_MAX. */
+char *addr_text(char *ret_text, const struct ip_addr *a);
+char *prefix_text(char *ret_text, const struct ip_prefix *p);
+char *range_text(char *ret_text, const struct ip_range *r); /* a prefix where the range is one */
+char *endpoint_text(char *ret_text, const struct endpoint *e);
+
+enum rc addr_parse(struct ip_addr *ret_addr, const char *text);
+/* "10.1.0.0/24"; a bare address is a host prefix. RC_RANGE when host bits are set. */
+enum rc prefix_parse(struct ip_prefix *ret_prefix, const char *text);
+
+bool prefix_holds(const struct ip_prefix *p, const struct ip_addr *a);
+bool range_holds(const struct ip_range *r, const struct ip_addr *a);
+struct ip_range range_from_prefix(const struct ip_prefix *p);
+
+#endif

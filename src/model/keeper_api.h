@@ -1,0 +1,215 @@
+/*
+ * What ike may ask the keeper, and what it gets back: the whole interface between the process that parses strangers'
+ * messages and the process that holds secrets. Names of keys go in; public values, authentication data and the keys of
+ * IKE messages come out. DH secrets, SK_d, SK_p, private keys, pre-shared keys and child keys have no field here.
+ *
+ * Requests are asynchronous; a reply carries its request's tag. Bodies have no pointers and no padding, so that they
+ * can travel between processes as they are. Used by src/ike (asks), src/keys (answers) and ipc/messages.h.
+ */
+#ifndef MODEL_KEEPER_API_H
+#define MODEL_KEEPER_API_H
+
+#include "base/addr.h"
+#include "model/algorithms.h"
+
+#define KEEPER_KE_MAX 1600	  /* ML-KEM-1024's 1568 fit */
+#define KEEPER_NONCE_MAX 256	  /* RFC 7296 section 2.10: 16 to 256 */
+#define KEEPER_NONCE_SIZE 32	  /* ours */
+#define KEEPER_MESSAGE_MAX 4096	  /* an IKE_SA_INIT message as signed */
+#define KEEPER_ID_MAX 256	  /* identification payload body: type, 3 reserved octets, data */
+#define KEEPER_AUTH_MAX 512	  /* authentication data behind the method octet and its 3 reserved */
+#define KEEPER_TEXT_MAX 200
+#define SELECTORS_MAX 8
+
+/* One traffic selector, RFC 7296 section 3.13.1. proto 0: any; ports 0..65535: any. */
+struct selector {
+	struct ip_range addrs;
+	uint16_t port_first, port_last;
+	uint8_t proto;
+	uint8_t zero[3];
+};
+
+enum keeper_role { KEEPER_INITIATOR = 1, KEEPER_RESPONDER = 2 };
+
+/* Begin a key exchange for an IKE SA: new, or the rekey of `parent` (0: none). */
+struct keeper_exchange_begin {
+	uint32_t role;	 /* enum keeper_role in this exchange */
+	uint32_t parent; /* handle of the IKE SA that is rekeyed, or 0 */
+	uint16_t dh_group;
+	uint16_t zero[3];
+};
+
+struct keeper_exchange_begun {
+	uint32_t rc; /* enum rc; on failure `text` says why and the rest is zero */
+	uint32_t handle;
+	uint8_t ike_spi[8];
+	uint16_t nonce_n, ke_n;
+	uint8_t nonce[KEEPER_NONCE_SIZE];
+	uint8_t ke[KEEPER_KE_MAX];
+	char text[KEEPER_TEXT_MAX];
+};
+
+/* The peer's values are here: derive SKEYSEED and all SK_* (RFC 7296 sections 2.14, 2.18). */
+struct keeper_exchange_finish {
+	uint32_t handle;
+	uint16_t prf;
+	uint16_t encr, encr_bits; /* IANA number and key bits */
+	uint16_t peer_nonce_n, peer_ke_n, zero;
+	uint8_t spi_i[8], spi_r[8]; /* of the new IKE SA */
+	uint8_t peer_nonce[KEEPER_NONCE_MAX];
+	uint8_t peer_ke[KEEPER_KE_MAX];
+};
+
+struct keeper_exchange_finished {
+	uint32_t rc;
+	uint16_t sk_e_n, zero;
+	uint8_t sk_ei[AEAD_KEY_MAX], sk_er[AEAD_KEY_MAX]; /* key and salt, initiator's and responder's direction */
+	char text[KEEPER_TEXT_MAX];
+};
+
+/* AUTH of our own side over message || peer's nonce || prf(SK_p, id), RFC 7296 section 2.15. */
+struct keeper_auth_sign {
+	uint32_t handle;
+	uint32_t peer;	      /* index in the snapshot's peers */
+	uint32_t hashes;      /* bit n: the peer announced signature hash n (RFC 7427 section 4); 0: none announced */
+	uint16_t message_n, id_n;
+	uint8_t message[KEEPER_MESSAGE_MAX]; /* our first message, from the IKE header on */
+	uint8_t id[KEEPER_ID_MAX];
+};
+
+struct keeper_auth_signed {
+	uint32_t rc;
+	uint16_t method, auth_n;
+	uint8_t auth[KEEPER_AUTH_MAX];
+	char text[KEEPER_TEXT_MAX];
+};
+
+/* Check the peer's AUTH. On success the keeper has the ledger's receipt for ike_sa_up before it answers. */
+struct keeper_auth_verify {
+	uint32_t handle;
+	uint32_t peer;
+	uint16_t method, auth_n, message_n, id_n;
+	struct endpoint local, remote; /* for the entry */
+	uint8_t auth[KEEPER_AUTH_MAX];
+	uint8_t message[KEEPER_MESSAGE_MAX]; /* the peer's first message as received */
+	uint8_t id[KEEPER_ID_MAX];	     /* the peer's identification payload body */
+};
+
+struct keeper_auth_verified {
+	uint32_t rc; /* RC_OK, RC_AUTH, RC_DENIED (ledger down: fail closed), … */
+	char text[KEEPER_TEXT_MAX];
+};
+
+/* Values of our side for a child SA: inbound SPI always; nonce and KE for CREATE_CHILD_SA. */
+struct keeper_child_begin {
+	uint32_t handle;   /* IKE SA */
+	uint32_t tunnel;   /* index in the snapshot's tunnels */
+	uint16_t dh_group; /* DH_NONE without PFS and for the child of IKE_AUTH */
+	uint16_t role;	   /* enum keeper_role in this exchange */
+};
+
+struct keeper_child_begun {
+	uint32_t rc;
+	uint32_t child; /* handle */
+	uint32_t spi_in;
+	uint16_t nonce_n, ke_n;
+	uint8_t nonce[KEEPER_NONCE_SIZE];
+	uint8_t ke[KEEPER_KE_MAX];
+	char text[KEEPER_TEXT_MAX];
+};
+
+enum child_flags {
+	CHILD_NONCES_OF_IKE = 1 << 0,	 /* child of IKE_AUTH: Ni, Nr of IKE_SA_INIT */
+	CHILD_ESN = 1 << 1,		 /* extended sequence numbers negotiated */
+	CHILD_ENCAP = 1 << 2,		 /* ESP in UDP, RFC 3948 */
+	CHILD_OUTBOUND_LATER = 1 << 3,	 /* send on it only after the first packet arrived on it, or SA_ACTIVATE */
+};
+
+/* Both SPIs and the peer's values are here: check against the tunnel, derive KEYMAT, enter, hand to the data plane. */
+struct keeper_child_install {
+	uint32_t handle, child, tunnel;
+	uint32_t spi_out;
+	uint32_t rekeys_spi_in; /* inbound SPI of the child that is replaced, or 0 */
+	uint32_t flags;		/* enum child_flags */
+	uint16_t role, dh_group;
+	uint16_t encr, encr_bits;
+	uint16_t peer_nonce_n, peer_ke_n;
+	uint16_t local_n, remote_n;
+	struct endpoint local, remote;
+	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
+	uint8_t peer_nonce[KEEPER_NONCE_MAX];
+	uint8_t peer_ke[KEEPER_KE_MAX];
+};
+
+struct keeper_child_installed {
+	uint32_t rc;
+	char text[KEEPER_TEXT_MAX];
+};
+
+/* Take a child SA out of the data plane: the pair is named by its inbound SPI. child: forget the handle as well. */
+struct keeper_child_remove {
+	uint32_t child, tunnel;
+	uint32_t spi_in;
+	uint32_t zero;
+	char reason[KEEPER_TEXT_MAX];
+};
+
+struct keeper_child_removed {
+	uint32_t rc;
+	char text[KEEPER_TEXT_MAX];
+};
+
+/* Forget an IKE SA's secrets (or a begun exchange, or a begun child when child is not 0). Its children stay. */
+struct keeper_drop {
+	uint32_t handle, child;
+	uint32_t was_up; /* 1: an established IKE SA ended; entered as ike_sa_down */
+	uint32_t peer;
+	char reason[KEEPER_TEXT_MAX];
+};
+
+struct keeper_dropped {
+	uint32_t rc;
+	char text[KEEPER_TEXT_MAX];
+};
+
+/* clang-format off */
+#define KEEPER_OPS(K)	/* id, request, reply */						\
+	K(EXCHANGE_BEGIN,  keeper_exchange_begin,  keeper_exchange_begun)			\
+	K(EXCHANGE_FINISH, keeper_exchange_finish, keeper_exchange_finished)			\
+	K(AUTH_SIGN,       keeper_auth_sign,       keeper_auth_signed)				\
+	K(AUTH_VERIFY,     keeper_auth_verify,     keeper_auth_verified)			\
+	K(CHILD_BEGIN,     keeper_child_begin,     keeper_child_begun)				\
+	K(CHILD_INSTALL,   keeper_child_install,   keeper_child_installed)			\
+	K(CHILD_REMOVE,    keeper_child_remove,    keeper_child_removed)			\
+	K(DROP,            keeper_drop,            keeper_dropped)
+/* clang-format on */
+
+enum keeper_op {
+#define E(id, request, reply) KEEPER_##id,
+	KEEPER_OPS(E)
+#undef E
+	KEEPER_OP_COUNT
+};
+
+/* In a core's action and event queues. */
+struct keeper_request {
+	enum keeper_op op;
+	uint64_t tag;
+	union {
+#define E(id, request, reply) struct request id;
+		KEEPER_OPS(E)
+#undef E
+	} u;
+};
+
+struct keeper_reply {
+	enum keeper_op op;
+	uint64_t tag;
+	union {
+#define E(id, request, reply) struct reply id;
+		KEEPER_OPS(E)
+#undef E
+	} u;
+};
+
+#endif

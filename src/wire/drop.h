@@ -1,0 +1,76 @@
+/*
+ * Why a packet was dropped: one table for the counter, the trace text and the documentation.
+ * Every drop in the data plane names exactly one of these.
+ */
+#ifndef WIRE_DROP_H
+#define WIRE_DROP_H
+
+/* clang-format off */
+#define DROP_REASONS(D)	/* id, name as shown and counted, text */									\
+	D(NONE,                 "none",                  "not dropped")									\
+	/* link and header checks */													\
+	D(NOT_FOR_US,           "not-for-us",            "the frame's destination is another station")					\
+	D(ETHERTYPE,            "ethertype",             "neither IPv4 nor IPv6; the kernel handles ARP itself")			\
+	D(TRUNCATED,            "truncated",             "a header or the length it states goes beyond the frame")			\
+	D(MALFORMED,            "malformed",             "a header field has an impossible value")					\
+	D(IP_CHECKSUM,          "ip-checksum",           "the IPv4 header checksum is wrong")						\
+	D(L4_CHECKSUM,          "l4-checksum",           "the TCP, UDP or ICMP checksum is wrong")					\
+	D(SOURCE_ADDRESS,       "source-address",        "the source is multicast, broadcast, loopback or unspecified")			\
+	D(MULTICAST,            "multicast",             "multicast and broadcast are not forwarded")					\
+	D(LAND,                 "land",                  "source and destination are the same")						\
+	D(SPOOFED,              "spoofed",               "the source does not belong behind the interface it came from")		\
+	D(TCP_FLAGS,            "tcp-flags",             "impossible TCP flags: none, SYN+FIN, SYN+RST, FIN without ACK")		\
+	D(SOURCE_ROUTE,         "source-route",          "loose or strict source routing, or an IPv6 routing header type 0")		\
+	D(IP_OPTIONS,           "ip-options",            "an IPv4 option or IPv6 extension header that is not forwarded")		\
+	/* reassembly */														\
+	D(FRAGMENT_OVERLAP,     "fragment-overlap",      "fragments overlap")								\
+	D(FRAGMENT_INVALID,     "fragment-invalid",      "a fragment with an impossible offset or size, or a tiny first one")		\
+	D(FRAGMENT_TIMEOUT,     "fragment-timeout",      "the other fragments did not come in time")					\
+	D(FRAGMENT_LIMIT,       "fragment-limit",        "too many datagrams are being reassembled")					\
+	/* zones, sessions and policy */												\
+	D(NO_ZONE,              "no-zone",               "the interface belongs to no zone")						\
+	D(POLICY_DENY,          "policy-deny",           "a policy rule denies it")							\
+	D(POLICY_REJECT,        "policy-reject",         "a policy rule rejects it; the sender was told")				\
+	D(DEFAULT_DENY,         "default-deny",          "no rule permits it")								\
+	D(NO_SESSION,           "no-session",            "not the start of a connection, and there is no session")			\
+	D(TCP_STATE,            "tcp-state",             "does not fit the TCP session's state or window")				\
+	D(SESSION_LIMIT,        "session-limit",         "the session table is full")							\
+	D(SESSION_COLLISION,    "session-collision",     "another session has the same translated addresses")				\
+	D(ICMP_UNRELATED,       "icmp-unrelated",        "an ICMP error about no session of ours")					\
+	D(NAT_EXHAUSTED,        "nat-exhausted",         "no free address and port for source NAT")					\
+	D(NAT_PROTOCOL,         "nat-protocol",          "this protocol has no ports, so source NAT cannot carry it")			\
+	D(HOST_INBOUND,         "host-inbound",          "the zone does not allow this service to the gateway itself")			\
+	/* routing and output */													\
+	D(TTL,                  "ttl-exceeded",          "the hop limit ended here; the sender was told")				\
+	D(NO_ROUTE,             "no-route",              "no route to the destination; the sender was told")				\
+	D(NEIGHBOUR,            "neighbour-unresolved",  "the next hop's link address is not known; it was asked for")			\
+	D(TOO_BIG,              "too-big",               "larger than the path's MTU with don't-fragment; the sender was told")		\
+	D(LINK_SEND,            "link-send",             "the link did not take the frame")						\
+	D(HOST_SEND,            "host-send",             "the host's TUN device did not take the packet")				\
+	D(QUEUE_FULL,           "queue-full",            "an internal queue is full")							\
+	/* tunnels */															\
+	D(TUNNEL_DOWN,          "tunnel-down",           "the tunnel for this traffic has no SA; it was asked for")			\
+	D(TUNNEL_REQUIRED,      "tunnel-required",       "came in clear, but its addresses belong to a tunnel")				\
+	D(ESP_TRUNCATED,        "esp-truncated",         "shorter than an ESP packet can be")						\
+	D(ESP_UNKNOWN_SPI,      "esp-unknown-spi",       "no SA has this SPI")								\
+	D(ESP_REPLAY,           "esp-replay",            "sequence number seen already, or left of the window")				\
+	D(ESP_AUTH,             "esp-auth",              "integrity check failed")							\
+	D(ESP_PADDING,          "esp-padding",           "padding is not 1, 2, 3, … or longer than the packet")				\
+	D(ESP_NEXT_HEADER,      "esp-next-header",       "what is inside is neither IPv4 nor IPv6")					\
+	D(ESP_SELECTOR,         "esp-selector",          "the inner addresses are not in the SA's selectors")				\
+	D(ESP_SEQUENCE,         "esp-sequence-end",      "the SA's sequence numbers are used up")					\
+	D(ESP_LENGTH,           "esp-length",            "the inner length does not fit the decrypted packet")				\
+	D(TUNNEL_SEND,          "tunnel-send",           "the tunnel's socket did not take the packet")
+/* clang-format on */
+
+enum drop_reason {
+#define E(id, name, text) DROP_##id,
+	DROP_REASONS(E)
+#undef E
+	DROP_COUNT
+};
+
+const char *drop_name(enum drop_reason r);
+const char *drop_text(enum drop_reason r);
+
+#endif

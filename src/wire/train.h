@@ -1,0 +1,79 @@
+/*
+ * A train: one buffer with headers once, a long payload and a segment size; what virtio_net_hdr carries. Every stage
+ * of the data plane works on bursts of trains, so that a lookup, a check or a rewrite costs once for up to 64 KB.
+ * A single packet is a train with segment_size 0.
+ *
+ * The buffer belongs to the shell that read it, for one burst. Stages change headers in place; `head` room in front of
+ * `ip` and tail room behind let the link layer and ESP put theirs around it without copying.
+ * train_parse() fills the parsed fields; a stage that moves bytes keeps them true.
+ */
+#ifndef WIRE_TRAIN_H
+#define WIRE_TRAIN_H
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "wire/drop.h"
+
+#define TRAIN_BURST_MAX 64
+#define TRAIN_BYTES_MAX 65536	/* IP header to the end of the payload */
+#define TRAIN_HEAD_ROOM 128	/* in front of the IP header: link header, virtio header, outer IP, UDP, ESP */
+#define TRAIN_TAIL_ROOM 64	/* behind the payload: ESP trailer and ICV */
+
+enum train_csum {
+	TRAIN_CSUM_UNKNOWN, /* must be checked before it is believed */
+	TRAIN_CSUM_VALID,   /* checked by the link or by us; the field is complete */
+	TRAIN_CSUM_PARTIAL, /* the field holds the folded pseudo-header sum: the sender's kernel left it to the NIC */
+};
+
+enum train_flags {
+	TRAIN_FRAGMENT = 1 << 0,	/* an IP fragment: no L4 fields */
+	TRAIN_FIRST_FRAGMENT = 1 << 1,	/* offset 0 of several */
+	TRAIN_ICMP_ERROR = 1 << 2,	/* carries a quoted packet */
+	TRAIN_FROM_TUNNEL = 1 << 3,	/* came out of ESP: tunnel says which */
+	TRAIN_FROM_HOST = 1 << 4,	/* came from the TUN device */
+	TRAIN_TRACED = 1 << 5,		/* a trace filter matched: stages explain themselves */
+	TRAIN_TCP_CWR = 1 << 6,		/* virtio ECN bit: only the first segment carries CWR */
+	TRAIN_TRANSLATED = 1 << 7,	/* NAT changed it */
+};
+
+/* Index "none" for zones, interfaces, tunnels, rules, sessions. */
+#define TRAIN_NONE UINT32_MAX
+
+struct train {
+	/* bytes */
+	uint8_t *ip;	       /* first byte of the IP header */
+	uint32_t len;	       /* from there to the end of the payload */
+	uint16_t segment_size; /* payload bytes of each packet but the last; 0: one packet */
+	uint8_t csum;	       /* enum train_csum */
+	uint8_t zero;
+	uint32_t flags;	       /* enum train_flags */
+
+	/* parsed by train_parse() */
+	struct ip_addr src, dst;
+	uint16_t src_port, dst_port; /* TCP, UDP; ICMP echo: identifier in both; else 0 */
+	uint16_t l4_offset;	     /* from ip; behind all extension headers */
+	uint16_t payload_offset;     /* from ip; behind the L4 header (behind IP when there is none) */
+	uint8_t proto;		     /* 6, 17, 1, 58, … */
+	uint8_t tcp_flags;
+	uint8_t icmp_type, icmp_code;
+	uint8_t hop_limit, traffic_class;
+	bool dont_fragment; /* true for IPv6 */
+
+	/* where it is from and where it goes */
+	uint32_t in_interface, out_interface; /* index in the snapshot's interfaces, or TRAIN_NONE */
+	uint32_t in_zone, out_zone;
+	uint32_t tunnel;     /* index in the snapshot's tunnels: out of which it came or into which it goes */
+	uint32_t session;    /* index in the session table */
+	struct ip_addr next_hop;
+	enum drop_reason drop; /* DROP_NONE while it lives */
+	uint32_t rule;	       /* the policy rule that decided, for names in drops and traces */
+};
+
+/* Packets in the train, 1 for a single one. */
+static inline uint32_t train_packets(const struct train *t)
+{
+	uint32_t payload = t->len - t->payload_offset;
+	return t->segment_size == 0 || payload == 0 ? 1 : (payload + t->segment_size - 1) / t->segment_size;
+}
+
+#endif
