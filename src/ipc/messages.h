@@ -1,0 +1,258 @@
+/*
+ * What processes may say to each other: one table. It makes the enum, the admission rules that both ends check, and one
+ * typed sender per message, so that a wrong body does not compile. docs/architecture.md has the diagram made from it.
+ *
+ * The sender's identity is the socket's, never the message's. Bodies hold no pointers and no padding. Frames are
+ * SOCK_SEQPACKET datagrams: struct ipc_head, then the body; files travel beside it.
+ */
+#ifndef IPC_MESSAGES_H
+#define IPC_MESSAGES_H
+
+#include "model/keeper_api.h"
+#include "model/sa.h"
+#include "model/snapshot.h"
+
+/* clang-format off */
+#define PROCS(P)	/* id, name, executable */			\
+	P(SUPERVISOR, "supervisor", "plaingated")			\
+	P(KEEPER,     "keeper",     "plaingate-keeper")			\
+	P(IKE,        "ike",        "plaingate-ike")			\
+	P(DATAPLANE,  "dataplane",  "plaingate-dataplane")		\
+	P(LEDGER,     "ledger",     "plaingate-ledger")			\
+	P(CONTROL,    "control",    "plaingate-control")		\
+	P(CLI,        "cli",        "plaingate")
+/* clang-format on */
+
+enum proc {
+#define E(id, name, exe) PROC_##id,
+	PROCS(E)
+#undef E
+	PROC_COUNT
+};
+
+#define FROM(p) (1u << PROC_##p)
+#define FROM_ALL_SERVICES (FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(CONTROL))
+
+/* clang-format off */
+#define IPC_MESSAGES(M)	/* id, senders, receivers, body, files */									\
+	/* life: the supervisor starts processes and hands out what they may hold */								\
+	M(LINK,            FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_link, 1)	/* a socket to another process */	\
+	M(RESOURCE,        FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_resource, 1)	/* a file, device or socket */		\
+	M(RESOURCE_GONE,   FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_resource, 0)						\
+	M(START,           FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_start, 0)	/* all is handed over */		\
+	M(READY,           FROM_ALL_SERVICES, FROM(SUPERVISOR), struct msg_ready, 0)							\
+	M(STOP,            FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_empty, 0)	/* end in order */			\
+	/* configuration: control gives every process the same snapshot, after the ledger's receipt */						\
+	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), struct msg_snapshot, 1) \
+	M(SNAPSHOT_TAKEN,  FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)	\
+	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
+	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL), FROM(LEDGER), struct msg_ledger_append, 0) \
+	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL), struct msg_ledger_receipt, 0) \
+	/* keys by name: ike asks, the keeper answers (model/keeper_api.h) */									\
+	M(EXCHANGE_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_exchange_begin, 0)							\
+	M(EXCHANGE_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_exchange_begun, 0)							\
+	M(EXCHANGE_FINISH,   FROM(IKE), FROM(KEEPER), struct keeper_exchange_finish, 0)							\
+	M(EXCHANGE_FINISHED, FROM(KEEPER), FROM(IKE), struct keeper_exchange_finished, 0)						\
+	M(AUTH_SIGN,         FROM(IKE), FROM(KEEPER), struct keeper_auth_sign, 0)							\
+	M(AUTH_SIGNED,       FROM(KEEPER), FROM(IKE), struct keeper_auth_signed, 0)							\
+	M(AUTH_VERIFY,       FROM(IKE), FROM(KEEPER), struct keeper_auth_verify, 0)							\
+	M(AUTH_VERIFIED,     FROM(KEEPER), FROM(IKE), struct keeper_auth_verified, 0)							\
+	M(CHILD_BEGIN,       FROM(IKE), FROM(KEEPER), struct keeper_child_begin, 0)							\
+	M(CHILD_BEGUN,       FROM(KEEPER), FROM(IKE), struct keeper_child_begun, 0)							\
+	M(CHILD_INSTALL,     FROM(IKE), FROM(KEEPER), struct keeper_child_install, 0)							\
+	M(CHILD_INSTALLED,   FROM(KEEPER), FROM(IKE), struct keeper_child_installed, 0)							\
+	M(CHILD_REMOVE,      FROM(IKE), FROM(KEEPER), struct keeper_child_remove, 0)							\
+	M(CHILD_REMOVED,     FROM(KEEPER), FROM(IKE), struct keeper_child_removed, 0)							\
+	M(DROP,              FROM(IKE), FROM(KEEPER), struct keeper_drop, 0)								\
+	M(DROPPED,           FROM(KEEPER), FROM(IKE), struct keeper_dropped, 0)								\
+	/* SAs: keys go from the keeper straight to the data plane */										\
+	M(SA_INSTALL,      FROM(KEEPER), FROM(DATAPLANE), struct sa_install, 0)								\
+	M(SA_INSTALLED,    FROM(DATAPLANE), FROM(KEEPER), struct sa_result, 0)								\
+	M(SA_REMOVE,       FROM(KEEPER), FROM(DATAPLANE), struct sa_ref, 0)								\
+	M(SA_REMOVED,      FROM(DATAPLANE), FROM(KEEPER), struct sa_result, 0)								\
+	M(SA_ACTIVATE,     FROM(IKE), FROM(DATAPLANE), struct sa_ref, 0)	/* send on it from now on */			\
+	M(SA_ENDPOINT,     FROM(IKE), FROM(DATAPLANE), struct sa_endpoint, 0)								\
+	M(SA_USAGE,        FROM(DATAPLANE), FROM(IKE), struct sa_usage, 0)								\
+	M(SA_ACQUIRE,      FROM(DATAPLANE), FROM(IKE), struct sa_ref, 0)	/* traffic for a tunnel that is down */		\
+	M(IKE_DATAGRAM,    FROM(DATAPLANE), FROM(IKE), struct msg_datagram, 0)	/* came to port 4500 with the non-ESP marker */	\
+	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\
+	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
+	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), struct msg_show, 0) \
+	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), FROM(CONTROL), struct msg_row, 0) \
+	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), FROM(CONTROL), struct msg_result, 0) \
+	M(CLEAR_SESSIONS,  FROM(CONTROL), FROM(DATAPLANE), struct msg_filter, 0)								\
+	M(CLEARED,         FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)								\
+	M(IKE_COMMAND,     FROM(CONTROL), FROM(IKE), struct msg_ike_command, 0)	/* initiate, rekey, terminate */		\
+	M(IKE_COMMANDED,   FROM(IKE), FROM(CONTROL), struct msg_result, 0)								\
+	M(TRACE,           FROM(CONTROL), FROM(DATAPLANE), struct msg_filter, 0) /* count 0 in it: stop */				\
+	M(TRACE_LINE,      FROM(DATAPLANE), FROM(CONTROL), struct msg_row, 0)								\
+	/* the administrator's program */													\
+	M(CLI_REQUEST,     FROM(CLI), FROM(CONTROL), struct msg_cli_request, 1)	/* the file: a configuration, or /dev/null */	\
+	M(CLI_ROW,         FROM(CONTROL), FROM(CLI), struct msg_row, 0)									\
+	M(CLI_END,         FROM(CONTROL), FROM(CLI), struct msg_result, 0)
+/* clang-format on */
+
+enum ipc_id {
+#define E(id, from, to, body, files) IPC_##id,
+	IPC_MESSAGES(E)
+#undef E
+	IPC_ID_COUNT
+};
+
+struct msg_empty {
+	uint64_t zero;
+};
+
+struct msg_link {
+	uint32_t peer; /* enum proc at the other end; replaces an older link to it */
+	uint32_t zero;
+};
+
+/* clang-format off */
+#define RESOURCES(R)	/* id, holder, text */										\
+	R(IKE_SOCKET,     IKE,       "UDP port 500; index 4 or 6 is the family")					\
+	R(NAT_SOCKET,     IKE,       "UDP port 4500, to send only; index 4 or 6")					\
+	R(ESP_UDP_SOCKET, DATAPLANE, "UDP port 4500 with UDP_GRO; index 4 or 6")					\
+	R(ESP_SOCKET,     DATAPLANE, "raw socket, protocol 50; index 4 or 6")						\
+	R(INTERFACE,      DATAPLANE, "AF_PACKET socket of a zone's interface; index is the kernel's")			\
+	R(TUN,            DATAPLANE, "the host's TUN device with virtio headers")					\
+	R(ROUTES,         DATAPLANE, "rtnetlink socket, read only, joined to link, address, route, neighbour groups")	\
+	R(STATE,          DATAPLANE, "memory of SAs and sessions that outlives the process")				\
+	R(LEDGER_DIR,     LEDGER,    "the ledger's directory")								\
+	R(LEDGER_KEY,     LEDGER,    "the ledger's private key file")							\
+	R(KEY_DIR,        KEEPER,    "the directory of private and pre-shared keys")					\
+	R(CONFIG_DIR,     CONTROL,   "the directory of the running configuration and its history")			\
+	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")
+/* clang-format on */
+
+enum resource {
+#define E(id, holder, text) RESOURCE_##id,
+	RESOURCES(E)
+#undef E
+	RESOURCE_COUNT
+};
+
+struct msg_resource {
+	uint32_t kind; /* enum resource */
+	uint32_t index;
+	char name[NAME_MAX_BYTES];
+	uint8_t mac[6]; /* of an interface */
+	uint16_t mtu;
+};
+
+struct msg_start {
+	uint8_t boot_id[16]; /* of this start of the supervisor */
+	uint64_t restarts;   /* of this process since then */
+	char state_path[256]; /* where the ledger's directory is, for people and `show ledger` */
+};
+
+struct msg_ready {
+	uint32_t pid, zero;
+};
+
+struct msg_snapshot {
+	uint64_t generation, bytes;
+};
+
+struct msg_result {
+	uint32_t rc; /* enum rc */
+	uint32_t count;
+	char text[ERR_TEXT_MAX];
+};
+
+#define LEDGER_BODY_MAX 3072
+
+/* The tag of the frame returns with the receipt. body: canonical JSON object of the type's own fields. */
+struct msg_ledger_append {
+	uint64_t n;    /* gap-free counter of this source since its start */
+	uint16_t type; /* enum ledger_type */
+	uint16_t body_n;
+	uint32_t zero;
+	char body[LEDGER_BODY_MAX];
+};
+
+struct msg_ledger_receipt {
+	uint32_t rc; /* RC_OK: durable. Else the act must not happen */
+	uint32_t zero;
+	uint64_t index, size;
+	uint8_t leaf_hash[32];
+	char text[128];
+};
+
+#define DATAGRAM_MAX 8192
+
+struct msg_datagram {
+	struct endpoint local, remote;
+	uint32_t n, zero;
+	uint8_t bytes[DATAGRAM_MAX]; /* behind the non-ESP marker */
+};
+
+struct msg_neighbour {
+	uint32_t interface; /* the kernel's index */
+	struct ip_addr addr;
+	uint32_t zero;
+};
+
+/* clang-format off */
+#define SHOW_TABLES(S)	/* id, keyword, owner, text */						\
+	S(STATUS,     "status",     SUPERVISOR, "processes, their measurements, restarts")	\
+	S(INTERFACES, "interfaces", DATAPLANE,  "links with zone, addresses, counters")		\
+	S(ROUTES,     "routes",     DATAPLANE,  "routes and neighbours as mirrored")		\
+	S(POLICY,     "policy",     DATAPLANE,  "rules in order with hit counts")		\
+	S(SESSIONS,   "sessions",   DATAPLANE,  "the session table")				\
+	S(NAT,        "nat",        DATAPLANE,  "source NAT rules and bindings")		\
+	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
+	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
+	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\
+	S(LEDGER,     "ledger",     LEDGER,     "size, root, directory")			\
+	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")
+/* clang-format on */
+
+enum show_table {
+#define E(id, word, owner, text) SHOW_##id,
+	SHOW_TABLES(E)
+#undef E
+	SHOW_COUNT
+};
+
+/* What a packet or session must match; unset fields match all. */
+struct msg_filter {
+	uint32_t count; /* TRACE: stop after so many packets */
+	uint32_t proto; /* 0: any */
+	struct ip_range src, dst; /* family ADDR_NONE: any */
+	uint16_t src_port, dst_port; /* 0: any */
+	uint32_t zero;
+};
+
+struct msg_show {
+	uint32_t table; /* enum show_table */
+	uint32_t limit; /* rows at the most, 0: all */
+	struct msg_filter filter; /* SESSIONS */
+};
+
+#define ROW_MAX 3968
+
+/* One JSON object, not terminated by a line feed. */
+struct msg_row {
+	uint32_t n, zero;
+	char json[ROW_MAX];
+};
+
+enum ike_command { IKE_INITIATE, IKE_REKEY_IKE, IKE_REKEY_CHILD, IKE_TERMINATE };
+
+struct msg_ike_command {
+	uint32_t command, zero;
+	char name[NAME_MAX_BYTES]; /* of a tunnel or peer */
+};
+
+enum cli_command { CLI_SHOW, CLI_CHECK, CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIG };
+
+struct msg_cli_request {
+	uint32_t command; /* enum cli_command */
+	uint32_t ike_command;
+	struct msg_show show;
+	char name[NAME_MAX_BYTES];
+	char comment[256]; /* of a commit */
+};
+
+#endif

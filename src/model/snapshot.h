@@ -1,0 +1,193 @@
+/*
+ * The typed snapshot of one configuration: what control compiles out of the text and gives to every other process.
+ *
+ * One flat block of memory without pointers: a header, then arrays of fixed records; spans name parts of arrays by
+ * first index and count. It travels in a sealed memfd; the receiver maps it read-only and calls snapshot_check() before
+ * it believes a byte. It holds no secrets: keys are named, and only the keeper has them.
+ * Indices into its arrays (peer 3, tunnel 0, …) are how processes name things to each other within one generation.
+ */
+#ifndef MODEL_SNAPSHOT_H
+#define MODEL_SNAPSHOT_H
+
+#include "base/addr.h"
+#include "model/algorithms.h"
+#include "model/keeper_api.h"
+
+#define SNAPSHOT_MAGIC 0x31474e50u /* "PNG1" */
+#define SNAPSHOT_BYTES_MAX (64u << 20)
+#define NAME_MAX_BYTES 64 /* every configured name, with its terminator */
+#define INTERFACE_NAME_BYTES 16
+
+#define ZONES_MAX 64
+#define INTERFACES_MAX 64
+#define PEERS_MAX 1024
+#define TUNNELS_MAX 4096
+#define RULES_MAX 65536
+#define NAT_RULES_MAX 4096
+
+#define ZONE_ANY 0xffffffffu /* in global rules */
+#define INDEX_NONE 0xffffffffu
+
+struct span {
+	uint32_t first, count;
+};
+
+/* Services that a zone may open on the gateway itself; the ingress filter and the data plane use the same table. */
+/* clang-format off */
+#define HOST_SERVICES(S)	/* id, keyword, IP protocol, first and last port (ICMP: type), text */			\
+	S(IKE,    "ike",    17, 500,  500,  "IKEv2, and ESP in both forms")						\
+	S(IKE_NAT,"ike-nat",17, 4500, 4500, "IKEv2 and ESP behind NAT; opened together with ike")			\
+	S(PING,   "ping",   1,  8,    8,    "ICMP and ICMPv6 echo")							\
+	S(SSH,    "ssh",    6,  22,   22,   "SSH")									\
+	S(HTTPS,  "https",  6,  443,  443,  "status pages")								\
+	S(SNMP,   "snmp",   17, 161,  161,  "SNMP")									\
+	S(DNS,    "dns",    17, 53,   53,   "DNS resolver")								\
+	S(DHCP,   "dhcp",   17, 67,   68,   "DHCP")									\
+	S(NTP,    "ntp",    17, 123,  123,  "NTP")									\
+	S(BGP,    "bgp",    6,  179,  179,  "BGP")									\
+	S(OSPF,   "ospf",   89, 0,    0,    "OSPF")									\
+	S(TRACEROUTE, "traceroute", 17, 33434, 33534, "answers to UDP traceroute")
+/* clang-format on */
+
+enum host_service {
+#define E(id, word, proto, first, last, text) HOST_##id,
+	HOST_SERVICES(E)
+#undef E
+	HOST_SERVICE_COUNT
+};
+
+struct snap_zone {
+	char name[NAME_MAX_BYTES];
+	uint32_t host_inbound; /* bit per enum host_service */
+	uint32_t flags;	       /* enum zone_flags */
+};
+
+enum zone_flags { ZONE_TCP_RST = 1 << 0 /* answer denied TCP with a reset */ };
+
+struct snap_interface {
+	char name[INTERFACE_NAME_BYTES];
+	uint32_t zone;
+	uint32_t flags; /* enum interface_flags */
+};
+
+enum interface_flags { INTERFACE_ANTI_SPOOF = 1 << 0 };
+
+/* What a rule matches: IP protocol, port ranges; for ICMP the type stands in dst_first..dst_last. proto 0: any. */
+struct snap_service {
+	uint8_t proto;
+	uint8_t zero[3];
+	uint16_t src_first, src_last, dst_first, dst_last;
+	uint32_t timeout_s; /* 0: the protocol's default */
+};
+
+enum rule_action { RULE_DENY, RULE_PERMIT, RULE_REJECT };
+enum rule_flags { RULE_LOG_INIT = 1 << 0, RULE_LOG_CLOSE = 1 << 1, RULE_COUNT = 1 << 2 };
+
+/* Ordered: within a zone pair the first match decides; pairs stand together, global rules (ZONE_ANY) last. */
+struct snap_rule {
+	char name[NAME_MAX_BYTES];
+	uint32_t from_zone, to_zone;
+	uint32_t action, flags;
+	struct span src, dst;  /* into ranges; count 0: any */
+	struct span services;  /* into services; count 0: any */
+};
+
+enum nat_action { NAT_OFF, NAT_INTERFACE, NAT_POOL };
+
+/* Ordered source NAT rules; the first match decides. */
+struct snap_nat_rule {
+	char name[NAME_MAX_BYTES];
+	uint32_t from_zone, to_zone;
+	struct span src, dst;	/* into ranges; count 0: any */
+	uint32_t action;	/* enum nat_action */
+	struct ip_range pool;	/* NAT_POOL */
+};
+
+struct snap_ike_proposal {
+	char name[NAME_MAX_BYTES];
+	uint16_t encr, encr_bits, prf, dh; /* IANA numbers */
+};
+
+struct snap_esp_proposal {
+	char name[NAME_MAX_BYTES];
+	uint16_t encr, encr_bits, dh /* PFS group or DH_NONE */, esn /* 0 no, 1 yes, 2 either */;
+};
+
+enum id_type { ID_NONE = 0, ID_IPV4 = 1, ID_FQDN = 2, ID_RFC822 = 3, ID_IPV6 = 5, ID_KEY_ID = 11 }; /* RFC 7296 3.5 */
+
+struct snap_id {
+	uint8_t type; /* enum id_type */
+	uint8_t len;
+	uint8_t zero[2];
+	uint8_t data[128];
+};
+
+enum peer_auth { PEER_AUTH_PSK, PEER_AUTH_PUBLIC_KEY };
+enum peer_start { PEER_START_NEVER, PEER_START_ALWAYS, PEER_START_ON_TRAFFIC };
+enum peer_flags { PEER_FORCE_ENCAP = 1 << 0, PEER_REMOTE_ANY = 1 << 1 /* any address; found by its id */ };
+
+struct snap_peer {
+	char name[NAME_MAX_BYTES];
+	struct ip_addr local, remote; /* ADDR_NONE: chosen by the route; any */
+	struct snap_id local_id, remote_id;
+	uint32_t auth, start, flags;
+	char key_name[NAME_MAX_BYTES]; /* keeper's file: NAME.psk, or NAME.pem of our private key */
+	uint16_t public_key_n, zero;
+	uint8_t public_key[160]; /* the peer's pinned SubjectPublicKeyInfo, DER */
+	struct span proposals;	 /* into ike_proposals */
+	uint32_t rekey_s;	 /* IKE SA lifetime until rekey, 0: default */
+	uint32_t dpd_s;		 /* silence before a liveness check, 0: default */
+};
+
+enum tunnel_flags { TUNNEL_PFS = 1 << 0 };
+
+struct snap_tunnel {
+	char name[NAME_MAX_BYTES];
+	uint32_t peer, zone;
+	struct span proposals;	   /* into esp_proposals */
+	struct span local, remote; /* into selectors */
+	uint32_t rekey_s;
+	uint32_t flags;
+	uint64_t rekey_bytes; /* 0: default */
+	uint32_t mtu;	      /* inner MTU, 0: from the path */
+	uint32_t replay_window;
+};
+
+struct snapshot {
+	uint32_t magic, bytes; /* bytes of the whole block */
+	uint64_t generation;   /* counts commits */
+	uint8_t text_sha256[32]; /* of the configuration text it came from */
+	char host_name[NAME_MAX_BYTES];
+	uint16_t nat_port_first, nat_port_last;	  /* source NAT's */
+	uint16_t host_port_first, host_port_last; /* the kernel's own, disjoint */
+	uint32_t sessions_max;
+	uint32_t tcp_mss; /* 0: only by the path's MTU */
+	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, half_open_timeout_s, other_timeout_s, half_open_max;
+	/* byte offset from the block's start, and count of records */
+	struct span zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals, peers,
+		selectors, tunnels;
+};
+
+/* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
+#define SNAP(s, field, type) ((const type *)(const void *)((const uint8_t *)(s) + (s)->field.first))
+
+#define snap_zones(s) SNAP(s, zones, struct snap_zone)
+#define snap_interfaces(s) SNAP(s, interfaces, struct snap_interface)
+#define snap_ranges(s) SNAP(s, ranges, struct ip_range)
+#define snap_services(s) SNAP(s, services, struct snap_service)
+#define snap_rules(s) SNAP(s, rules, struct snap_rule)
+#define snap_nat_rules(s) SNAP(s, nat_rules, struct snap_nat_rule)
+#define snap_ike_proposals(s) SNAP(s, ike_proposals, struct snap_ike_proposal)
+#define snap_esp_proposals(s) SNAP(s, esp_proposals, struct snap_esp_proposal)
+#define snap_peers(s) SNAP(s, peers, struct snap_peer)
+#define snap_selectors(s) SNAP(s, selectors, struct selector)
+#define snap_tunnels(s) SNAP(s, tunnels, struct snap_tunnel)
+
+/*
+ * Checks a received block: magic, every array inside the block and aligned to 8, every count under its maximum, every
+ * span and index in range, every name terminated, enums known, families of ranges consistent. Until it returns RC_OK
+ * nothing in the block may be used.
+ */
+enum rc snapshot_check(const void *block, size_t n, struct err *e);
+
+#endif
