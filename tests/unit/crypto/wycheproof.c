@@ -54,18 +54,30 @@ bool wyche_flag(const struct wyche_case *c, const char *flag)
 	return false;
 }
 
+static const char *folder(void)
+{
+	static char path[900];
+	const char *shared = getenv("PLAINGATE_SHARED");
+
+	snprintf(path, sizeof path, "%s/vectors/wycheproof", shared ? shared : "../shared");
+	return path;
+}
+
+bool wyche_present(void)
+{
+	if (access(folder(), R_OK) == 0)
+		return true;
+	printf("%s is not there\n", folder());
+	return false;
+}
+
 static json_t *load(const char *name)
 {
-	const char *shared = getenv("PLAINGATE_SHARED");
 	char path[1024];
 	json_error_t error;
 	json_t *root;
 
-	snprintf(path, sizeof path, "%s/vectors/wycheproof/%s.json", shared ? shared : "../shared", name);
-	if (access(path, R_OK) != 0) {
-		print_message("%s is not there\n", path);
-		skip();
-	}
+	snprintf(path, sizeof path, "%s/%s.json", folder(), name);
 	root = json_load_file(path, 0, &error);
 	if (!root)
 		fail_msg("%s:%d: %s", path, error.line, error.text);

@@ -30,9 +30,12 @@ struct wyche_count {
 	int valid, invalid, acceptable_accepted, acceptable_refused, not_ours;
 };
 
+/* The folder is there. */
+bool wyche_present(void);
+
 /*
  * Asks `judge` about every test of NAME.json. Fails the cmocka test when a valid one is refused or an invalid
- * one is accepted; skips it when the file is not there. At least `least` tests must be judged, and all must
+ * one is accepted. At least `least` tests must be judged, and all must
  * be seen.
  */
 struct wyche_count wyche_run(
