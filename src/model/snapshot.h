@@ -1,10 +1,12 @@
 /*
- * The typed snapshot of one configuration: what control compiles out of the text and gives to every other process.
+ * The typed snapshot of one configuration: what control compiles out of the text and gives to every other
+ * process.
  *
- * One flat block of memory without pointers: a header, then arrays of fixed records; spans name parts of arrays by
- * first index and count. It travels in a sealed memfd; the receiver maps it read-only and calls snapshot_check() before
- * it believes a byte. It holds no secrets: keys are named, and only the keeper has them.
- * Indices into its arrays (peer 3, tunnel 0, …) are how processes name things to each other within one generation.
+ * One flat block of memory without pointers: a header, then arrays of fixed records; spans name parts of
+ * arrays by first index and count. It travels in a sealed memfd; the receiver maps it read-only and calls
+ * snapshot_check() before it believes a byte. It holds no secrets: keys are named, and only the keeper has
+ * them. Indices into its arrays (peer 3, tunnel 0, …) are how processes name things to each other within one
+ * generation.
  */
 #ifndef MODEL_SNAPSHOT_H
 #define MODEL_SNAPSHOT_H
@@ -13,26 +15,32 @@
 #include "model/algorithms.h"
 #include "model/keeper_api.h"
 
-#define SNAPSHOT_MAGIC 0x31474e50u /* "PNG1" */
-#define SNAPSHOT_BYTES_MAX (64u << 20)
-#define NAME_MAX_BYTES 64 /* every configured name, with its terminator */
+#define SNAPSHOT_MAGIC	     0x31474e50u /* "PNG1" */
+#define SNAPSHOT_BYTES_MAX   (64u << 20)
+#define NAME_MAX_BYTES	     64 /* every configured name, with its terminator */
 #define INTERFACE_NAME_BYTES 16
 
-#define ZONES_MAX 64
-#define INTERFACES_MAX 64
-#define PEERS_MAX 1024
-#define TUNNELS_MAX 4096
-#define RULES_MAX 65536
-#define NAT_RULES_MAX 4096
+#define ZONES_MAX	   64
+#define INTERFACES_MAX	   64
+#define PEERS_MAX	   1024
+#define TUNNELS_MAX	   4096
+#define RULES_MAX	   65536
+#define NAT_RULES_MAX	   4096
+#define RANGES_MAX	   (1u << 19) /* of all rules together */
+#define SERVICES_MAX	   (1u << 19)
+#define PROPOSALS_MAX	   16384 /* of all peers, or of all tunnels, together */
+#define PROPOSALS_EACH_MAX 16	 /* of one peer or tunnel */
+#define REPLAY_WINDOW_MAX  4096
 
-#define ZONE_ANY 0xffffffffu /* in global rules */
+#define ZONE_ANY   0xffffffffu /* in global rules */
 #define INDEX_NONE 0xffffffffu
 
 struct span {
 	uint32_t first, count;
 };
 
-/* Services that a zone may open on the gateway itself; the ingress filter and the data plane use the same table. */
+/* Services that a zone may open on the gateway itself; the ingress filter and the data plane use the same
+ * table. */
 /* clang-format off */
 #define HOST_SERVICES(S)	/* id, keyword, IP protocol, first and last port (ICMP: type), text */			\
 	S(IKE,    "ike",    17, 500,  500,  "IKEv2, and ESP in both forms")						\
@@ -53,7 +61,7 @@ enum host_service {
 #define E(id, word, proto, first, last, text) HOST_##id,
 	HOST_SERVICES(E)
 #undef E
-	HOST_SERVICE_COUNT
+		HOST_SERVICE_COUNT
 };
 
 struct snap_zone {
@@ -72,7 +80,8 @@ struct snap_interface {
 
 enum interface_flags { INTERFACE_ANTI_SPOOF = 1 << 0 };
 
-/* What a rule matches: IP protocol, port ranges; for ICMP the type stands in dst_first..dst_last. proto 0: any. */
+/* What a rule matches: IP protocol, port ranges; for ICMP the type stands in dst_first..dst_last. proto 0:
+ * any. */
 struct snap_service {
 	uint8_t proto;
 	uint8_t zero[3];
@@ -88,8 +97,8 @@ struct snap_rule {
 	char name[NAME_MAX_BYTES];
 	uint32_t from_zone, to_zone;
 	uint32_t action, flags;
-	struct span src, dst;  /* into ranges; count 0: any */
-	struct span services;  /* into services; count 0: any */
+	struct span src, dst; /* into ranges; count 0: any */
+	struct span services; /* into services; count 0: any */
 };
 
 enum nat_action { NAT_OFF, NAT_INTERFACE, NAT_POOL };
@@ -98,9 +107,9 @@ enum nat_action { NAT_OFF, NAT_INTERFACE, NAT_POOL };
 struct snap_nat_rule {
 	char name[NAME_MAX_BYTES];
 	uint32_t from_zone, to_zone;
-	struct span src, dst;	/* into ranges; count 0: any */
-	uint32_t action;	/* enum nat_action */
-	struct ip_range pool;	/* NAT_POOL */
+	struct span src, dst; /* into ranges; count 0: any */
+	uint32_t action;      /* enum nat_action */
+	struct ip_range pool; /* NAT_POOL */
 };
 
 struct snap_ike_proposal {
@@ -113,7 +122,14 @@ struct snap_esp_proposal {
 	uint16_t encr, encr_bits, dh /* PFS group or DH_NONE */, esn /* 0 no, 1 yes, 2 either */;
 };
 
-enum id_type { ID_NONE = 0, ID_IPV4 = 1, ID_FQDN = 2, ID_RFC822 = 3, ID_IPV6 = 5, ID_KEY_ID = 11 }; /* RFC 7296 3.5 */
+enum id_type {
+	ID_NONE = 0,
+	ID_IPV4 = 1,
+	ID_FQDN = 2,
+	ID_RFC822 = 3,
+	ID_IPV6 = 5,
+	ID_KEY_ID = 11
+}; /* RFC 7296 3.5 */
 
 struct snap_id {
 	uint8_t type; /* enum id_type */
@@ -154,39 +170,40 @@ struct snap_tunnel {
 };
 
 struct snapshot {
-	uint32_t magic, bytes; /* bytes of the whole block */
-	uint64_t generation;   /* counts commits */
+	uint32_t magic, bytes;	 /* bytes of the whole block */
+	uint64_t generation;	 /* counts commits */
 	uint8_t text_sha256[32]; /* of the configuration text it came from */
 	char host_name[NAME_MAX_BYTES];
 	uint16_t nat_port_first, nat_port_last;	  /* source NAT's */
 	uint16_t host_port_first, host_port_last; /* the kernel's own, disjoint */
 	uint32_t sessions_max;
 	uint32_t tcp_mss; /* 0: only by the path's MTU */
-	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, half_open_timeout_s, other_timeout_s, half_open_max;
+	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, half_open_timeout_s, other_timeout_s,
+		half_open_max;
 	/* byte offset from the block's start, and count of records */
-	struct span zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals, peers,
-		selectors, tunnels;
+	struct span zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals,
+		peers, selectors, tunnels;
 };
 
 /* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
 #define SNAP(s, field, type) ((const type *)(const void *)((const uint8_t *)(s) + (s)->field.first))
 
-#define snap_zones(s) SNAP(s, zones, struct snap_zone)
-#define snap_interfaces(s) SNAP(s, interfaces, struct snap_interface)
-#define snap_ranges(s) SNAP(s, ranges, struct ip_range)
-#define snap_services(s) SNAP(s, services, struct snap_service)
-#define snap_rules(s) SNAP(s, rules, struct snap_rule)
-#define snap_nat_rules(s) SNAP(s, nat_rules, struct snap_nat_rule)
+#define snap_zones(s)	      SNAP(s, zones, struct snap_zone)
+#define snap_interfaces(s)    SNAP(s, interfaces, struct snap_interface)
+#define snap_ranges(s)	      SNAP(s, ranges, struct ip_range)
+#define snap_services(s)      SNAP(s, services, struct snap_service)
+#define snap_rules(s)	      SNAP(s, rules, struct snap_rule)
+#define snap_nat_rules(s)     SNAP(s, nat_rules, struct snap_nat_rule)
 #define snap_ike_proposals(s) SNAP(s, ike_proposals, struct snap_ike_proposal)
 #define snap_esp_proposals(s) SNAP(s, esp_proposals, struct snap_esp_proposal)
-#define snap_peers(s) SNAP(s, peers, struct snap_peer)
-#define snap_selectors(s) SNAP(s, selectors, struct selector)
-#define snap_tunnels(s) SNAP(s, tunnels, struct snap_tunnel)
+#define snap_peers(s)	      SNAP(s, peers, struct snap_peer)
+#define snap_selectors(s)     SNAP(s, selectors, struct selector)
+#define snap_tunnels(s)	      SNAP(s, tunnels, struct snap_tunnel)
 
 /*
- * Checks a received block: magic, every array inside the block and aligned to 8, every count under its maximum, every
- * span and index in range, every name terminated, enums known, families of ranges consistent. Until it returns RC_OK
- * nothing in the block may be used.
+ * Checks a received block: magic, every array inside the block and aligned to 8, every count under its
+ * maximum, every span and index in range, every name terminated, enums known, families of ranges consistent.
+ * Until it returns RC_OK nothing in the block may be used.
  */
 enum rc snapshot_check(const void *block, size_t n, struct err *e);
 

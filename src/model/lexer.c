@@ -1,0 +1,196 @@
+/*
+ * The lexer of the configuration's text: white space, comments, words, quoted strings, braces. Pure; the
+ * parser calls it.
+ */
+#include "model/lexer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+struct lexer lexer_over(const char *text, size_t n, const char *name)
+{
+	return (struct lexer){ .name = name, .at = text, .end = text + n, .place = { 1, 1 } };
+}
+
+static enum rc fault(const struct lexer *l, struct place p, struct err *e, const char *what)
+{
+	return err_add(e, RC_MALFORMED, "%s:%u:%u: %s", l->name, p.line, p.column, what);
+}
+
+/* One byte on. Bytes that continue a character of UTF-8 are no columns of their own. */
+static void step(struct lexer *l)
+{
+	unsigned char c = (unsigned char)*l->at++;
+
+	if (c == '\n') {
+		l->place.line++;
+		l->place.column = 1;
+	} else if ((c & 0xc0) != 0x80) {
+		l->place.column++;
+	}
+}
+
+static bool starts(const struct lexer *l, const char *two)
+{
+	return l->end - l->at >= 2 && l->at[0] == two[0] && l->at[1] == two[1];
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Bytes that end a word; all else that is printable ASCII belongs to it. */
+static bool is_special(char c)
+{
+	return strchr("{}[];\"#", c) != NULL; /* also the NUL byte, which strchr() finds at the end */
+}
+
+static bool is_word(char c)
+{
+	return c > ' ' && c <= '~' && !is_special(c);
+}
+
+static enum rc skip_comment(struct lexer *l, struct err *e)
+{
+	struct place begin = l->place;
+
+	step(l);
+	step(l);
+	while (l->at < l->end && !starts(l, "*/"))
+		step(l);
+	if (l->at == l->end)
+		return fault(l, begin, e, "the comment that begins here does not end, expected '*/'");
+	step(l);
+	step(l);
+	return RC_OK;
+}
+
+static enum rc skip_space(struct lexer *l, struct err *e)
+{
+	while (l->at < l->end) {
+		if (is_space(*l->at)) {
+			step(l);
+		} else if (*l->at == '#') {
+			while (l->at < l->end && *l->at != '\n')
+				step(l);
+		} else if (starts(l, "/*")) {
+			enum rc rc = skip_comment(l, e);
+			if (rc)
+				return rc;
+		} else {
+			break;
+		}
+	}
+	return RC_OK;
+}
+
+static enum rc take_quoted(struct lexer *l, struct err *e)
+{
+	size_t n = 0;
+
+	l->token.kind = TOKEN_QUOTED;
+	step(l);
+	while (l->at < l->end && *l->at != '"') {
+		if (*l->at == '\\') {
+			if (!starts(l, "\\\"") && !starts(l, "\\\\"))
+				return fault(l, l->place, e, "found '\\', expected one of: '\\\"', '\\\\'");
+			step(l);
+		}
+		if (*l->at < ' ' || *l->at > '~')
+			return fault(
+				l, l->place, e, "a quoted text holds printable ASCII and ends on its line");
+		if (n == sizeof l->value)
+			return fault(l, l->token.place, e, "the quoted text is longer than 512 characters");
+		l->value[n++] = *l->at;
+		step(l);
+	}
+	if (l->at == l->end)
+		return fault(
+			l, l->token.place, e, "the quoted text that begins here does not end, expected '\"'");
+	step(l);
+	l->token.at = l->value;
+	l->token.n = n;
+	return RC_OK;
+}
+
+static enum rc take_word(struct lexer *l, struct err *e)
+{
+	l->token.kind = TOKEN_WORD;
+	l->token.at = l->at;
+	while (l->at < l->end && is_word(*l->at))
+		step(l);
+	l->token.n = (size_t)(l->at - l->token.at);
+	if (l->token.n > CONFIG_VALUE_MAX)
+		return fault(l, l->token.place, e, "the word is longer than 512 characters");
+	return RC_OK;
+}
+
+enum rc lexer_next(struct lexer *l, struct err *e)
+{
+	static const struct {
+		char c;
+		enum token_kind kind;
+	} marks[] = {
+		{ '{', TOKEN_OPEN },
+		{ '}', TOKEN_CLOSE },
+		{ '[', TOKEN_LIST },
+		{ ']', TOKEN_LIST_END },
+		{ ';', TOKEN_SEMICOLON },
+	};
+	enum rc rc = skip_space(l, e);
+
+	if (rc)
+		return rc;
+	l->token = (struct token){ .kind = TOKEN_END, .place = l->place, .at = l->at };
+	if (l->at == l->end)
+		return RC_OK;
+	for (size_t i = 0; i < COUNT_OF(marks); i++) {
+		if (*l->at == marks[i].c) {
+			l->token.kind = marks[i].kind;
+			l->token.n = 1;
+			step(l);
+			return RC_OK;
+		}
+	}
+	if (*l->at == '"')
+		return take_quoted(l, e);
+	if (is_word(*l->at))
+		return take_word(l, e);
+	return err_add(e, RC_MALFORMED,
+		"%s:%u:%u: found the byte 0x%02x; outside of comments the text is printable ASCII", l->name,
+		l->place.line, l->place.column, (unsigned char)*l->at);
+}
+
+char *token_text(char *ret_text, const struct token *t)
+{
+	size_t used = 0, n = MIN_OF(t->n, (size_t)40);
+
+	if (t->kind == TOKEN_END) {
+		snprintf(ret_text, TOKEN_TEXT_MAX, "the end of the text");
+		return ret_text;
+	}
+	ret_text[used++] = '\'';
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)t->at[i];
+		if (c >= ' ' && c <= '~')
+			ret_text[used++] = (char)c;
+		else
+			used += (size_t)snprintf(ret_text + used, 5, "\\x%02x", c);
+	}
+	snprintf(ret_text + used, TOKEN_TEXT_MAX - used, "%s'", n < t->n ? "..." : "");
+	return ret_text;
+}
+
+bool word_is_plain(const char *value, size_t n)
+{
+	if (n == 0 || (n >= 2 && value[0] == '/' && value[1] == '*'))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!is_word(value[i]))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,58 @@
+/*
+ * Words of the configuration's text with their places. Private to the room.
+ *
+ * A token borrows the text, except that the value of a quoted string with escapes stands in the lexer's own
+ * buffer until the next token. Everything is bounded: a word by CONFIG_VALUE_MAX, the text by its caller.
+ */
+#ifndef MODEL_LEXER_H
+#define MODEL_LEXER_H
+
+#include <stdbool.h>
+
+#include "model/model.h"
+
+struct place {
+	uint32_t line, column; /* from 1; a column is one character of UTF-8, a tab is one */
+};
+
+enum token_kind {
+	TOKEN_END,
+	TOKEN_WORD,
+	TOKEN_QUOTED,
+	TOKEN_OPEN,
+	TOKEN_CLOSE,
+	TOKEN_LIST,
+	TOKEN_LIST_END,
+	TOKEN_SEMICOLON
+};
+
+struct token {
+	enum token_kind kind;
+	struct place place;
+	const char *at; /* the word, or the quoted string's value */
+	size_t n;
+};
+
+struct lexer {
+	const char *name; /* of the text, for errors */
+	const char *at, *end;
+	struct place place;
+	struct token token; /* the current one */
+	char value[CONFIG_VALUE_MAX];
+};
+
+struct lexer lexer_over(const char *text, size_t n, const char *name);
+
+/* Reads the next token into l->token. RC_MALFORMED with a placed text; then the lexer must not be used any
+ * more. */
+enum rc lexer_next(struct lexer *l, struct err *e);
+
+/* The token as error texts show it: "'web'" or "the end of the text"; cut at 40 bytes, control bytes as \xNN.
+ */
+#define TOKEN_TEXT_MAX 200
+char *token_text(char *ret_text, const struct token *t);
+
+/* May a value stand in the text without quotes? */
+bool word_is_plain(const char *value, size_t n);
+
+#endif

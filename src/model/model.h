@@ -1,0 +1,53 @@
+/*
+ * The configuration: text in, checked tree, snapshot out.
+ *
+ * `struct model` is one parsed and validated text. Parsing, printing and the reference pages all walk the
+ * schema that libyang compiles out of yang/plaingate.yang (embedded at build time), so there is one list of
+ * keywords. Callers: proc/control (commit), cli (check), the tests and the fuzzer; one thread. The only state
+ * outside a model is libyang's context; model_init() makes it ahead of a sandbox, model_done() frees it.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CONFIG_TEXT_MAX	 (8u << 20) /* bytes of a configuration's text */
+#define CONFIG_VALUE_MAX 512	    /* bytes of one word or quoted string */
+#define CONFIG_DEPTH_MAX 16	    /* nested braces */
+#define CONFIG_NODES_MAX 1000000    /* statements and values */
+
+struct model;
+
+/* Makes libyang's context; others do it by themselves when they need it. RC_INTERNAL when libyang refuses. */
+enum rc model_init(struct err *e);
+void model_done(void);
+
+/*
+ * Parses and validates. `name` is what error texts call the file: "NAME:LINE:COLUMN: …". On RC_OK *ret_model
+ * is the caller's, to be freed by model_free(). RC_MALFORMED, RC_LIMIT (size, depth) and RC_RANGE are about
+ * the text.
+ */
+enum rc model_load_text(
+	const char *text, size_t n, const char *name, struct model **ret_model, struct err *e);
+
+/* NULL is fine. */
+void model_free(struct model *m);
+
+/*
+ * The text form of a model: schema order, comments gone, defaults left out. Terminated; the caller frees it
+ * with free(). Parsing it again and printing gives the same text. NULL when memory is short.
+ */
+char *model_print(const struct model *m, size_t *ret_n);
+
+/*
+ * Compiles into a snapshot (model/snapshot.h) that snapshot_check() accepts; the caller frees *ret_block with
+ * free(). What YANG cannot say is checked here, with the same form of error text. text_sha256: 32 bytes, of
+ * the text that the model came from (this room has no hash function of its own), or NULL for zeroes.
+ */
+enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
+	void **ret_block, size_t *ret_bytes, struct err *e);
+
+#endif

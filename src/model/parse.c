@@ -1,0 +1,382 @@
+/*
+ * Text form to data tree. The grammar is the schema: whatever statement may stand at a place is asked of it,
+ *so keywords are the model's names and errors can say what was expected. Recursion is bounded by the schema's
+ *depth and checked against CONFIG_DEPTH_MAX. A failed parse frees all it made.
+ *
+ *	container:  name { ... }            list:       name KEY { ... }    or  key KEY key KEY { ... }
+ *	leaf:       name value;             leaf-list:  name value;  name [ value value ];
+ *	empty leaf: name;                   a group without content may end with ';'
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "model/schema.h"
+#include "model/tree.h"
+
+struct parser {
+	struct lexer lex;
+	struct model *m;
+	unsigned depth;
+	unsigned nodes;
+	struct err *e;
+};
+
+static enum rc statements(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent);
+
+static enum rc advance(struct parser *p)
+{
+	return lexer_next(&p->lex, p->e);
+}
+
+/* "found 'x', expected one of: …; did you mean 'y'?" at the current token. */
+static enum rc unexpected(struct parser *p, const char *expected, const struct nearest *near)
+{
+	char found[TOKEN_TEXT_MAX], hint[80] = "";
+	const struct token *t = &p->lex.token;
+	const char *of = strstr(expected, ", ") ? "one of: " : "";
+	const char *quote = strpbrk(expected, " ,") ? "" : "'";
+
+	if (near && near->best)
+		snprintf(hint, sizeof hint, "; did you mean '%.*s'?", (int)near->best_n, near->best);
+	return err_add(p->e, RC_MALFORMED, "%s:%u:%u: found %s, expected %s%s%s%s%s", p->lex.name,
+		t->place.line, t->place.column, token_text(found, t), of, quote, expected, quote, hint);
+}
+
+static enum rc take(struct parser *p, enum token_kind kind, const char *expected)
+{
+	if (p->lex.token.kind != kind)
+		return unexpected(p, expected, NULL);
+	return advance(p);
+}
+
+static bool is_value(const struct token *t)
+{
+	return t->kind == TOKEN_WORD || t->kind == TOKEN_QUOTED;
+}
+
+/* The statement's word: one of the schema's children that has not been given yet, or the end of the block. */
+static enum rc no_such_statement(
+	struct parser *p, const struct lysc_node *schema, const struct lyd_node *parent)
+{
+	char expected[EXPECTED_MAX] = "";
+	const struct token *t = &p->lex.token;
+	struct nearest near = nearest_to(t->at, t->kind == TOKEN_WORD ? t->n : 0);
+	const struct lyd_node *siblings = parent ? lyd_child(parent) : p->m->tree;
+	const struct lysc_node *child = NULL;
+
+	while ((child = schema_next(schema, child))) {
+		const char *word = schema_keyword(child);
+		bool once = !(child->nodetype & (LYS_LIST | LYS_LEAFLIST));
+		if (once && lyd_find_sibling_val(siblings, child, NULL, 0, NULL) == LY_SUCCESS)
+			continue;
+		expected_add(expected, sizeof expected, word, strlen(word));
+		nearest_offer(&near, word, strlen(word));
+	}
+	if (parent)
+		expected_add(expected, sizeof expected, "}", 1);
+	else
+		expected_add(expected, sizeof expected, "the end of the text", 19);
+	return unexpected(p, expected, &near);
+}
+
+static enum rc given_twice(struct parser *p, const struct place *at, const struct lyd_node *first)
+{
+	struct place before = tree_place(first);
+	char words[TREE_WORDS_MAX];
+
+	return err_add(p->e, RC_MALFORMED, "%s:%u:%u: %s is given twice, first in line %u", p->lex.name,
+		at->line, at->column, tree_words(words, first), before.line);
+}
+
+/* The current token does not fit the type of `leaf`. */
+static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
+{
+	char expected[EXPECTED_MAX] = "", found[TOKEN_TEXT_MAX];
+	const struct lysc_type *type = schema_type(leaf);
+	const struct token *t = &p->lex.token;
+	struct nearest near = nearest_to(t->at, t->n);
+
+	if (is_value(t) && type->basetype == LY_TYPE_STRING)
+		return err_add(p->e, RC_MALFORMED, "%s:%u:%u: found %s; %s", p->lex.name, t->place.line,
+			t->place.column, token_text(found, t), ly_errmsg(schema_ctx()));
+	schema_type_expected(type, expected, sizeof expected);
+	nearest_offer_type(&near, type);
+	return unexpected(p, expected, &near);
+}
+
+/* Links a fresh node; at the top the model holds the first sibling. */
+static enum rc count_node(
+	struct parser *p, struct lyd_node *node, const struct lyd_node *parent, struct place at)
+{
+	tree_set_place(node, at);
+	if (!parent)
+		lyd_insert_sibling(p->m->tree, node, &p->m->tree);
+	if (++p->nodes > CONFIG_NODES_MAX)
+		return err_add(p->e, RC_LIMIT, "%s:%u:%u: the text has more than %d statements and values",
+			p->lex.name, at.line, at.column, CONFIG_NODES_MAX);
+	return RC_OK;
+}
+
+static void value_copy(char *ret_text, const struct token *t)
+{
+	memcpy(ret_text, t->at, t->n);
+	ret_text[t->n] = '\0';
+}
+
+/* One value of a leaf or leaf-list, from the current token. */
+static enum rc value(struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent, struct place at)
+{
+	char text[CONFIG_VALUE_MAX + 1];
+	struct lyd_node *node = NULL, *first = NULL;
+	bool list = leaf->nodetype == LYS_LEAFLIST;
+	enum rc rc;
+
+	if (!is_value(&p->lex.token))
+		return bad_value(p, leaf);
+	value_copy(text, &p->lex.token);
+	if (list && lyd_find_sibling_val(lyd_child(parent), leaf, text, p->lex.token.n, &first) == LY_SUCCESS)
+		return given_twice(p, &p->lex.token.place, first);
+	if (lyd_new_term(parent, schema_module(), leaf->name, text, 0, &node) != LY_SUCCESS)
+		return bad_value(p, leaf);
+	rc = count_node(p, node, parent, list ? p->lex.token.place : at);
+	return rc ? rc : advance(p);
+}
+
+static enum rc leaf_list(
+	struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent, struct place at)
+{
+	enum rc rc;
+
+	if (p->lex.token.kind != TOKEN_LIST) {
+		rc = value(p, leaf, parent, at);
+		return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
+	}
+	if ((rc = advance(p)))
+		return rc;
+	do {
+		if ((rc = value(p, leaf, parent, at)))
+			return rc;
+	} while (is_value(&p->lex.token));
+	if ((rc = take(p, TOKEN_LIST_END, "a value, ]")))
+		return rc;
+	return take(p, TOKEN_SEMICOLON, ";");
+}
+
+static enum rc leaf(struct parser *p, const struct lysc_node *node, struct lyd_node *parent, struct place at)
+{
+	struct lyd_node *made = NULL;
+	enum rc rc;
+
+	if (!schema_is_empty_leaf(node)) {
+		rc = value(p, node, parent, at);
+		return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
+	}
+	if (lyd_new_term(parent, schema_module(), node->name, "", 0, &made) != LY_SUCCESS)
+		return err_add(p->e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));
+	rc = count_node(p, made, parent, at);
+	return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
+}
+
+/* "{ statements }" or ";". */
+static enum rc block(struct parser *p, struct lyd_node *node)
+{
+	enum rc rc;
+
+	if (p->lex.token.kind == TOKEN_SEMICOLON)
+		return advance(p);
+	if ((rc = take(p, TOKEN_OPEN, "{")))
+		return rc;
+	if (++p->depth > CONFIG_DEPTH_MAX)
+		return err_add(p->e, RC_LIMIT, "%s:%u:%u: more than %d nested braces", p->lex.name,
+			p->lex.token.place.line, p->lex.token.place.column, CONFIG_DEPTH_MAX);
+	rc = statements(p, node->schema, node);
+	p->depth--;
+	return rc ? rc : take(p, TOKEN_CLOSE, "}");
+}
+
+static enum rc container(
+	struct parser *p, const struct lysc_node *node, struct lyd_node *parent, struct place at)
+{
+	struct lyd_node *made = NULL;
+	enum rc rc;
+
+	if (lyd_new_inner(parent, schema_module(), node->name, 0, &made) != LY_SUCCESS)
+		return err_add(p->e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));
+	rc = count_node(p, made, parent, at);
+	return rc ? rc : block(p, made);
+}
+
+struct list_keys {
+	unsigned n;
+	const struct lysc_node *schema[SCHEMA_KEYS_MAX];
+	char text[SCHEMA_KEYS_MAX][CONFIG_VALUE_MAX + 1];
+	struct place place[SCHEMA_KEYS_MAX];
+};
+
+/* One key; the value is checked here, so that its fault has its own place. */
+static enum rc key_value(struct parser *p, struct list_keys *k, unsigned i)
+{
+	const struct token *t = &p->lex.token;
+
+	if (!is_value(t))
+		return bad_value(p, k->schema[i]);
+	value_copy(k->text[i], t);
+	k->place[i] = t->place;
+	if (lyd_value_validate(schema_ctx(), k->schema[i], k->text[i], t->n, NULL, NULL, NULL) == LY_EVALID)
+		return bad_value(p, k->schema[i]);
+	return advance(p);
+}
+
+static enum rc key_values(struct parser *p, const struct lysc_node *list, struct list_keys *k)
+{
+	bool by_keys = schema_shown_by_keys(list);
+	enum rc rc = RC_OK;
+
+	k->n = schema_keys(list, k->schema);
+	for (unsigned i = 0; i < k->n && !rc; i++) {
+		const struct token *t = &p->lex.token;
+		if (by_keys && i > 0) {
+			const char *word = k->schema[i]->name;
+			if (t->kind != TOKEN_WORD || t->n != strlen(word) || memcmp(t->at, word, t->n) != 0)
+				return unexpected(p, word, NULL);
+			if ((rc = advance(p)))
+				return rc;
+		}
+		rc = key_value(p, k, i);
+	}
+	return rc;
+}
+
+/* An entry with the same keys, or NULL. Keys that held a quote could not be named so, and no key type allows
+ * one. */
+static struct lyd_node *same_keys(struct parser *p, const struct lysc_node *list,
+	const struct lyd_node *parent, const struct list_keys *k)
+{
+	char predicate[SCHEMA_KEYS_MAX * (CONFIG_VALUE_MAX + 80)] = "";
+	struct lyd_node *found = NULL;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < k->n; i++)
+		n += (size_t)snprintf(
+			predicate + n, sizeof predicate - n, "[%s='%s']", k->schema[i]->name, k->text[i]);
+	if (lyd_find_sibling_val(parent ? lyd_child(parent) : p->m->tree, list, predicate, n, &found) !=
+		LY_SUCCESS)
+		return NULL;
+	return found;
+}
+
+static enum rc list_entry(
+	struct parser *p, const struct lysc_node *list, struct lyd_node *parent, struct place at)
+{
+	struct list_keys k = { 0 };
+	struct lyd_node *made = NULL, *first;
+	enum rc rc = key_values(p, list, &k);
+	LY_ERR err;
+
+	if (rc)
+		return rc;
+	if ((first = same_keys(p, list, parent, &k)))
+		return given_twice(p, &at, first);
+	if (k.n == 1)
+		err = lyd_new_list(parent, schema_module(), list->name, 0, &made, k.text[0]);
+	else
+		err = lyd_new_list(parent, schema_module(), list->name, 0, &made, k.text[0], k.text[1]);
+	if (err != LY_SUCCESS)
+		return err_add(p->e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));
+	rc = count_node(p, made, parent, at);
+	for (struct lyd_node *key = lyd_child(made); key && !rc; key = key->next) {
+		for (unsigned i = 0; i < k.n; i++) {
+			if (key->schema == k.schema[i])
+				tree_set_place(key, k.place[i]);
+		}
+	}
+	return rc ? rc : block(p, made);
+}
+
+static enum rc statement(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
+{
+	const struct token *t = &p->lex.token;
+	const struct lysc_node *node = t->kind == TOKEN_WORD ? schema_child(schema, t->at, t->n) : NULL;
+	struct lyd_node *first = NULL;
+	struct place at = t->place;
+	enum rc rc;
+
+	if (!node)
+		return no_such_statement(p, schema, parent);
+	if (!(node->nodetype & (LYS_LIST | LYS_LEAFLIST)) &&
+		lyd_find_sibling_val(parent ? lyd_child(parent) : p->m->tree, node, NULL, 0, &first) ==
+			LY_SUCCESS)
+		return given_twice(p, &at, first);
+	if ((rc = advance(p)))
+		return rc;
+	switch (node->nodetype) {
+	case LYS_CONTAINER:
+		return container(p, node, parent, at);
+	case LYS_LIST:
+		return list_entry(p, node, parent, at);
+	case LYS_LEAFLIST:
+		return leaf_list(p, node, parent, at);
+	default:
+		return leaf(p, node, parent, at);
+	}
+}
+
+/* Up to the brace that closes the block, or to the end of the text at the top. */
+static enum rc statements(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
+{
+	enum token_kind end = parent ? TOKEN_CLOSE : TOKEN_END;
+	enum rc rc = RC_OK;
+
+	while (!rc && p->lex.token.kind != end)
+		rc = statement(p, schema, parent);
+	return rc;
+}
+
+enum rc model_load_text(const char *text, size_t n, const char *name, struct model **ret_model, struct err *e)
+{
+	struct parser p = { .e = e };
+	enum rc rc = model_init(e);
+
+	*ret_model = NULL;
+	if (rc)
+		return rc;
+	if (n > CONFIG_TEXT_MAX)
+		return err_add(e, RC_LIMIT, "%s: the text is longer than %u bytes", name, CONFIG_TEXT_MAX);
+	p.m = calloc(1, sizeof *p.m);
+	if (!p.m)
+		return err_add(e, RC_INTERNAL, "memory is short");
+	snprintf(p.m->name, sizeof p.m->name, "%s", name);
+	p.lex = lexer_over(text, n, p.m->name);
+	rc = advance(&p);
+	if (!rc)
+		rc = statements(&p, NULL, NULL);
+	if (!rc)
+		rc = tree_validate(p.m, e);
+	if (rc) {
+		model_free(p.m);
+		return rc;
+	}
+	*ret_model = p.m;
+	return RC_OK;
+}
+
+enum rc model_init(struct err *e)
+{
+	return schema_init(e);
+}
+
+void model_done(void)
+{
+	schema_done();
+}
+
+void model_free(struct model *m)
+{
+	if (!m)
+		return;
+	lyd_free_siblings(m->tree);
+	free(m);
+}

@@ -1,0 +1,295 @@
+/*
+ * One libyang context with the embedded module, and the walks over it. libyang keeps the context's strings
+ * with reference counts, so models share it; one thread only. The context never reads a file: the module is
+ * in memory, and it imports nothing.
+ */
+#include "model/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "plaingate_yang.h"
+
+static struct ly_ctx *ctx;
+static const struct lys_module *module;
+
+enum rc schema_init(struct err *e)
+{
+	struct lys_module *loaded = NULL;
+
+	if (ctx)
+		return RC_OK;
+	/* Faults come back as values; nothing goes to standard error behind our back. */
+	ly_log_options(LY_LOSTORE_LAST);
+	if (ly_ctx_new(NULL, LY_CTX_NO_YANGLIBRARY | LY_CTX_DISABLE_SEARCHDIRS, &ctx) != LY_SUCCESS) {
+		ctx = NULL;
+		return err_add(e, RC_INTERNAL, "libyang: cannot make a context");
+	}
+	if (lys_parse_mem(ctx, plaingate_yang, LYS_IN_YANG, &loaded) != LY_SUCCESS) {
+		err_add(e, RC_INTERNAL, "libyang: %s; while loading the configuration's model",
+			ly_errmsg(ctx));
+		schema_done();
+		return RC_INTERNAL;
+	}
+	module = loaded;
+	return RC_OK;
+}
+
+void schema_done(void)
+{
+	ly_ctx_destroy(ctx);
+	ctx = NULL;
+	module = NULL;
+}
+
+const struct ly_ctx *schema_ctx(void)
+{
+	return ctx;
+}
+
+const struct lys_module *schema_module(void)
+{
+	return module;
+}
+
+static bool is_key(const struct lysc_node *node)
+{
+	return node->nodetype == LYS_LEAF && (node->flags & LYS_KEY);
+}
+
+const struct lysc_node *schema_next(const struct lysc_node *parent, const struct lysc_node *last)
+{
+	do
+		last = lys_getnext(last, parent, module->compiled, 0);
+	while (last && is_key(last));
+	return last;
+}
+
+bool schema_shown_by_keys(const struct lysc_node *node)
+{
+	LY_ARRAY_COUNT_TYPE i;
+
+	if (node->nodetype != LYS_LIST)
+		return false;
+	LY_ARRAY_FOR(node->exts, i)
+	{
+		if (strcmp(node->exts[i].def->name, "shown-by-keys") == 0)
+			return true;
+	}
+	return false;
+}
+
+unsigned schema_keys(const struct lysc_node *node, const struct lysc_node *ret_keys[SCHEMA_KEYS_MAX])
+{
+	const struct lysc_node *child;
+	unsigned n = 0;
+
+	if (node->nodetype != LYS_LIST)
+		return 0;
+	for (child = lysc_node_child(node); child && n < SCHEMA_KEYS_MAX; child = child->next) {
+		if (is_key(child))
+			ret_keys[n++] = child;
+	}
+	return n;
+}
+
+const char *schema_keyword(const struct lysc_node *node)
+{
+	const struct lysc_node *keys[SCHEMA_KEYS_MAX] = { NULL };
+
+	if (schema_shown_by_keys(node) && schema_keys(node, keys) > 0)
+		return keys[0]->name;
+	return node->name;
+}
+
+const struct lysc_node *schema_child(const struct lysc_node *parent, const char *keyword, size_t n)
+{
+	const struct lysc_node *child = NULL;
+
+	while ((child = schema_next(parent, child))) {
+		const char *word = schema_keyword(child);
+		if (strlen(word) == n && memcmp(word, keyword, n) == 0)
+			return child;
+	}
+	return NULL;
+}
+
+const struct lysc_type *schema_type(const struct lysc_node *node)
+{
+	if (node->nodetype == LYS_LEAF)
+		return ((const struct lysc_node_leaf *)node)->type;
+	if (node->nodetype == LYS_LEAFLIST)
+		return ((const struct lysc_node_leaflist *)node)->type;
+	return NULL;
+}
+
+bool schema_is_empty_leaf(const struct lysc_node *node)
+{
+	const struct lysc_type *type = schema_type(node);
+	return type && type->basetype == LY_TYPE_EMPTY;
+}
+
+void expected_add(char *text, size_t size, const char *word, size_t n)
+{
+	size_t used = strlen(text);
+
+	snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", (int)n, word);
+}
+
+/* The bounds of an unsigned type, "16..4194304"; several parts are joined by " | ". */
+static void number_expected(const struct lysc_type_num *type, char *text, size_t size)
+{
+	char words[128] = "a number";
+	LY_ARRAY_COUNT_TYPE i;
+	size_t used = strlen(words);
+
+	if (type->range) {
+		LY_ARRAY_FOR(type->range->parts, i)
+		{
+			used += (size_t)snprintf(words + used, sizeof words - used, "%s%llu..%llu",
+				i ? " | " : " ", (unsigned long long)type->range->parts[i].min_u64,
+				(unsigned long long)type->range->parts[i].max_u64);
+			if (used >= sizeof words)
+				break;
+		}
+	} else if (type->basetype == LY_TYPE_UINT8) {
+		snprintf(words + used, sizeof words - used, " 0..255");
+	} else if (type->basetype == LY_TYPE_UINT16) {
+		snprintf(words + used, sizeof words - used, " 0..65535");
+	}
+	expected_add(text, size, words, strlen(words));
+}
+
+static void string_expected(const struct lysc_type_str *type, char *text, size_t size)
+{
+	const char *what = "a text";
+	LY_ARRAY_COUNT_TYPE i;
+
+	if (type->length && type->length->emsg)
+		what = type->length->emsg;
+	LY_ARRAY_FOR(type->patterns, i)
+	{
+		if (!type->patterns[i]->inverted && type->patterns[i]->emsg)
+			what = type->patterns[i]->emsg;
+	}
+	expected_add(text, size, what, strlen(what));
+}
+
+static void leafref_expected(const struct lysc_type *type, char *text, size_t size)
+{
+	char words[64] = "the name of an object";
+	const char *path = lyxp_get_expr(((const struct lysc_type_leafref *)type)->path);
+	const char *end = path ? strrchr(path, '/') : NULL, *at = end;
+
+	/* ".../pg:zone/pg:name": the list's name stands before the last step. */
+	while (at && at > path && at[-1] != '/' && at[-1] != ':')
+		at--;
+	if (at && at < end)
+		snprintf(words, sizeof words, "the name of a %.*s", (int)(end - at), at);
+	expected_add(text, size, words, strlen(words));
+}
+
+void schema_type_expected(const struct lysc_type *type, char *text, size_t size)
+{
+	LY_ARRAY_COUNT_TYPE i;
+
+	switch (type->basetype) {
+	case LY_TYPE_ENUM: {
+		const struct lysc_type_enum *names = (const struct lysc_type_enum *)type;
+		LY_ARRAY_FOR(names->enums, i)
+		expected_add(text, size, names->enums[i].name, strlen(names->enums[i].name));
+		break;
+	}
+	case LY_TYPE_UNION: {
+		const struct lysc_type_union *members = (const struct lysc_type_union *)type;
+		LY_ARRAY_FOR(members->types, i)
+		schema_type_expected(members->types[i], text, size);
+		break;
+	}
+	case LY_TYPE_LEAFREF:
+		leafref_expected(type, text, size);
+		break;
+	case LY_TYPE_STRING:
+		string_expected((const struct lysc_type_str *)type, text, size);
+		break;
+	case LY_TYPE_UINT8:
+	case LY_TYPE_UINT16:
+	case LY_TYPE_UINT32:
+	case LY_TYPE_UINT64:
+		number_expected((const struct lysc_type_num *)type, text, size);
+		break;
+	default:
+		expected_add(text, size, "a value", 7);
+		break;
+	}
+}
+
+#define NEAREST_WORD_MAX 40
+
+struct nearest nearest_to(const char *word, size_t n)
+{
+	struct nearest near = { .word = word, .word_n = n };
+
+	/* One slip in three letters, two at the least: "interface" is near "interfaces", "x" is near nothing.
+	 */
+	near.best_distance = n < 2 ? 0 : n < 6 ? 2 : (unsigned)MIN_OF(n / 3, 4) + 1;
+	return near;
+}
+
+/* Edits that turn a into b: insert, delete, replace, exchange neighbours. Both at most NEAREST_WORD_MAX
+ * bytes. */
+static unsigned edit_distance(const char *a, size_t an, const char *b, size_t bn)
+{
+	unsigned rows[3][NEAREST_WORD_MAX + 1], *before = rows[0], *above = rows[1], *row = rows[2], *spare;
+
+	for (size_t j = 0; j <= bn; j++)
+		above[j] = (unsigned)j;
+	memset(rows[0], 0, sizeof rows[0]);
+	for (size_t i = 1; i <= an; i++) {
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= bn; j++) {
+			unsigned cost = above[j - 1] + (a[i - 1] != b[j - 1]);
+			cost = MIN_OF(cost, above[j] + 1);
+			cost = MIN_OF(cost, row[j - 1] + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				cost = MIN_OF(cost, before[j - 2] + 1);
+			row[j] = cost;
+		}
+		spare = before;
+		before = above;
+		above = row;
+		row = spare;
+	}
+	return above[bn];
+}
+
+void nearest_offer(struct nearest *n, const char *candidate, size_t candidate_n)
+{
+	unsigned distance;
+
+	if (n->word_n == 0 || n->word_n > NEAREST_WORD_MAX || candidate_n > NEAREST_WORD_MAX)
+		return;
+	distance = edit_distance(n->word, n->word_n, candidate, candidate_n);
+	/* Nothing of a short candidate would be left: that is no likeness. */
+	if (distance >= n->best_distance || distance >= candidate_n)
+		return;
+	n->best = candidate;
+	n->best_n = candidate_n;
+	n->best_distance = distance;
+}
+
+void nearest_offer_type(struct nearest *n, const struct lysc_type *type)
+{
+	LY_ARRAY_COUNT_TYPE i;
+
+	if (type->basetype == LY_TYPE_ENUM) {
+		const struct lysc_type_enum *names = (const struct lysc_type_enum *)type;
+		LY_ARRAY_FOR(names->enums, i)
+		nearest_offer(n, names->enums[i].name, strlen(names->enums[i].name));
+	} else if (type->basetype == LY_TYPE_UNION) {
+		const struct lysc_type_union *members = (const struct lysc_type_union *)type;
+		LY_ARRAY_FOR(members->types, i)
+		nearest_offer_type(n, members->types[i]);
+	}
+}

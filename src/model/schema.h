@@ -1,0 +1,58 @@
+/*
+ * The compiled schema and the questions that parser, printer, error texts and reference page ask it. Private
+ * to the room (and to the generator of the reference pages). All pointers belong to libyang's context.
+ */
+#ifndef MODEL_SCHEMA_H
+#define MODEL_SCHEMA_H
+
+#include <stdbool.h>
+#include <libyang/libyang.h>
+
+#include "base/err.h"
+
+#define SCHEMA_KEYS_MAX 2
+#define EXPECTED_MAX	400 /* bytes of a list of what was expected */
+
+enum rc schema_init(struct err *e);
+void schema_done(void);
+const struct ly_ctx *schema_ctx(void); /* NULL before schema_init() */
+const struct lys_module *schema_module(void);
+
+/*
+ * The next statement that may stand inside `parent` (NULL: at the top), choices flattened, keys left out;
+ * `last` is the one before, NULL to begin. NULL at the end.
+ */
+const struct lysc_node *schema_next(const struct lysc_node *parent, const struct lysc_node *last);
+
+/* What a statement of this node begins with: its name, or its first key's for a list shown by keys. */
+const char *schema_keyword(const struct lysc_node *node);
+const struct lysc_node *schema_child(const struct lysc_node *parent, const char *keyword, size_t n);
+
+bool schema_shown_by_keys(const struct lysc_node *node);
+/* Keys of a list in order; returns their number. */
+unsigned schema_keys(const struct lysc_node *node, const struct lysc_node *ret_keys[SCHEMA_KEYS_MAX]);
+bool schema_is_empty_leaf(const struct lysc_node *node);
+const struct lysc_type *schema_type(const struct lysc_node *node); /* of a leaf or leaf-list, else NULL */
+
+/* What a value of the type looks like, "a | b | 1..5" or a sentence, appended to text as "x, y, z". */
+void schema_type_expected(const struct lysc_type *type, char *text, size_t size);
+
+/* Appends `word` to a list "a, b"; cut silently when full. */
+void expected_add(char *text, size_t size, const char *word, size_t n);
+
+/*
+ * The candidate nearest to a misspelt word, or NULL when none is near: `next` gives candidates until it
+ * returns NULL.
+ */
+struct nearest {
+	const char *word;
+	size_t word_n;
+	const char *best;
+	size_t best_n;
+	unsigned best_distance;
+};
+struct nearest nearest_to(const char *word, size_t n);
+void nearest_offer(struct nearest *n, const char *candidate, size_t candidate_n);
+void nearest_offer_type(struct nearest *n, const struct lysc_type *type); /* the names of its enumerations */
+
+#endif

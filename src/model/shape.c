@@ -1,0 +1,142 @@
+/*
+ * What is missing or does not go together in a tree: mandatory leaves and choices, least numbers, two cases
+ * of a choice. libyang checks the same but names only the schema; here the fault has its place in the text.
+ * Part of tree_validate().
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/schema.h"
+#include "model/tree.h"
+
+struct shape {
+	const struct model *m;
+	struct err *e;
+};
+
+/* Where we are: a node of the text, and below it groups that the text does not have. */
+struct spot {
+	const struct lyd_node *node;
+	char absent[TREE_WORDS_MAX]; /* "match", "then log"; empty when node itself is meant */
+};
+
+static enum rc shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child);
+
+static const struct lyd_node *instance(const struct spot *at, const struct lysc_node *schema)
+{
+	const struct lyd_node *node = at->absent[0] ? NULL : lyd_child(at->node);
+
+	while (node && (node->schema != schema || (node->flags & LYD_DEFAULT)))
+		node = node->next;
+	return node;
+}
+
+static enum rc lacks(const struct shape *s, const struct spot *at, const char *what)
+{
+	char words[TREE_WORDS_MAX];
+
+	return tree_fault(s->m, at->node, s->e, "%s lacks %s%s%s", tree_words(words, at->node), at->absent,
+		at->absent[0] ? " with " : "", what);
+}
+
+/* The first node of the case's statements that the text has. */
+static const struct lyd_node *case_instance(const struct spot *at, const struct lysc_node_case *one)
+{
+	const struct lyd_node *node = NULL;
+
+	for (const struct lysc_node *child = one->child; child && !node; child = child->next)
+		node = instance(at, child);
+	return node;
+}
+
+static enum rc choice_of(const struct shape *s, const struct spot *at, const struct lysc_node_choice *choice)
+{
+	char expected[EXPECTED_MAX] = "", what[EXPECTED_MAX + 16];
+	const struct lyd_node *first = NULL;
+
+	for (const struct lysc_node_case *one = choice->cases; one;
+		one = (const struct lysc_node_case *)one->next) {
+		const struct lyd_node *node = case_instance(at, one);
+		const char *word = one->child ? one->child->name : one->name;
+		if (node && first)
+			return tree_fault(s->m, node, s->e, "%s cannot stand beside %s", node->schema->name,
+				first->schema->name);
+		if (node)
+			first = node;
+		expected_add(expected, sizeof expected, word, strlen(word));
+	}
+	if (first || !(choice->flags & LYS_MAND_TRUE))
+		return RC_OK;
+	snprintf(what, sizeof what, "one of: %s", expected);
+	return lacks(s, at, what);
+}
+
+static enum rc count_of(
+	const struct shape *s, const struct spot *at, const struct lysc_node *child, uint32_t min)
+{
+	const struct lyd_node *node = instance(at, child);
+	uint32_t n = 0;
+
+	for (; node && n < min; node = tree_next(node))
+		n++;
+	return n < min ? lacks(s, at, child->name) : RC_OK;
+}
+
+static enum rc children_of(const struct shape *s, const struct spot *at, const struct lysc_node *schema)
+{
+	const struct lysc_node *child = lysc_node_child(schema);
+	enum rc rc = RC_OK;
+
+	for (; child && !rc; child = child->next)
+		rc = shape_of(s, at, child);
+	return rc;
+}
+
+static enum rc shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child)
+{
+	const struct lyd_node *node;
+	struct spot below = { 0 };
+	enum rc rc;
+
+	switch (child->nodetype) {
+	case LYS_LEAF:
+		return (child->flags & LYS_MAND_TRUE) && !(child->flags & LYS_KEY) && !instance(at, child)
+			       ? lacks(s, at, child->name)
+			       : RC_OK;
+	case LYS_CHOICE:
+		return choice_of(s, at, (const struct lysc_node_choice *)child);
+	case LYS_LEAFLIST:
+		return count_of(s, at, child, ((const struct lysc_node_leaflist *)child)->min);
+	case LYS_CONTAINER:
+		below.node = instance(at, child);
+		if (!below.node) {
+			below.node = at->node;
+			snprintf(below.absent, sizeof below.absent, "%.80s%s%.80s", at->absent,
+				at->absent[0] ? " " : "", child->name);
+		}
+		return children_of(s, &below, child);
+	case LYS_LIST:
+		rc = count_of(s, at, child, ((const struct lysc_node_list *)child)->min);
+		for (node = instance(at, child); node && !rc; node = tree_next(node)) {
+			below.node = node;
+			rc = children_of(s, &below, child);
+		}
+		return rc;
+	default:
+		return RC_OK;
+	}
+}
+
+enum rc tree_check_shape(const struct model *m, struct err *e)
+{
+	const struct shape s = { .m = m, .e = e };
+	const struct lyd_node *node;
+	enum rc rc = RC_OK;
+
+	/* Only groups stand at the top, and none is demanded. */
+	for (node = m->tree; node && !rc; node = node->next) {
+		struct spot at = { .node = node };
+		rc = children_of(&s, &at, node->schema);
+	}
+	return rc;
+}

@@ -1,0 +1,387 @@
+/*
+ * snapshot_check(): the gate between a block of foreign bytes and a struct snapshot that may be believed.
+ * Every process calls it on the memory that control handed over. Two passes: first that each array lies in
+ * the block, then record by record. It reads only what the first pass has found inside.
+ */
+#include "model/snapshot.h"
+
+#include <string.h>
+
+/* clang-format off */
+#define ARRAYS(A)	/* field, record, maximum */				\
+	A(zones,         struct snap_zone,         ZONES_MAX)			\
+	A(interfaces,    struct snap_interface,    INTERFACES_MAX)		\
+	A(ranges,        struct ip_range,          RANGES_MAX)			\
+	A(services,      struct snap_service,      SERVICES_MAX)		\
+	A(rules,         struct snap_rule,         RULES_MAX)			\
+	A(nat_rules,     struct snap_nat_rule,     NAT_RULES_MAX)		\
+	A(ike_proposals, struct snap_ike_proposal, PROPOSALS_MAX)		\
+	A(esp_proposals, struct snap_esp_proposal, PROPOSALS_MAX)		\
+	A(peers,         struct snap_peer,         PEERS_MAX)			\
+	A(selectors,     struct selector,          TUNNELS_MAX * 2 * SELECTORS_MAX)	\
+	A(tunnels,       struct snap_tunnel,       TUNNELS_MAX)
+/* clang-format on */
+
+static enum rc bad(struct err *e, const char *array, uint32_t index, const char *what)
+{
+	return err_add(e, RC_MALFORMED, "snapshot: %s[%u]: %s", array, index, what);
+}
+
+/* A count of 0 needs no place; else the array starts behind the header, on 8 bytes, and ends inside the
+ * block. */
+static bool array_fits(const struct snapshot *s, const struct span *a, size_t record, uint32_t max)
+{
+	if (a->count > max)
+		return false;
+	if (a->count == 0)
+		return a->first <= s->bytes;
+	return a->first % 8 == 0 && a->first >= sizeof *s && a->first <= s->bytes &&
+	       a->count <= (s->bytes - a->first) / record;
+}
+
+static enum rc check_arrays(const struct snapshot *s, struct err *e)
+{
+#define E(field, record, max)                                                                                \
+	if (!array_fits(s, &s->field, sizeof(record), max))                                                  \
+		return err_add(e, RC_MALFORMED, "snapshot: the array %s is not in the block", #field);
+	ARRAYS(E)
+#undef E
+	return RC_OK;
+}
+
+static bool span_in(const struct span *s, uint32_t count)
+{
+	return s->first <= count && s->count <= count - s->first;
+}
+
+static bool name_ok(const char *name, size_t size)
+{
+	return name[0] != '\0' && memchr(name, '\0', size) != NULL;
+}
+
+static bool bytes_zero(const uint8_t *b, size_t n)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= b[i];
+	return any == 0;
+}
+
+/* A known family, and no stray bytes: addresses are compared with memcmp(). */
+static bool addr_ok(const struct ip_addr *a)
+{
+	size_t size = addr_size(a);
+
+	return (size > 0 || a->family == ADDR_NONE) && bytes_zero(a->b + size, sizeof a->b - size) &&
+	       bytes_zero(a->zero, sizeof a->zero);
+}
+
+static bool range_ok(const struct ip_range *r)
+{
+	return addr_ok(&r->first) && addr_ok(&r->last) && r->first.family == r->last.family &&
+	       r->first.family != ADDR_NONE && addr_compare(&r->first, &r->last) <= 0;
+}
+
+static bool range_none(const struct ip_range *r)
+{
+	return bytes_zero((const uint8_t *)r, sizeof *r);
+}
+
+static enum rc check_header(const struct snapshot *s, struct err *e)
+{
+	const char *what = NULL;
+
+	if (!name_ok(s->host_name, sizeof s->host_name))
+		what = "the host name is empty or not terminated";
+	else if (s->nat_port_first == 0 || s->nat_port_first > s->nat_port_last)
+		what = "source NAT's ports are no range";
+	else if (s->host_port_first == 0 || s->host_port_first > s->host_port_last)
+		what = "the host's ports are no range";
+	else if (s->nat_port_first <= s->host_port_last && s->host_port_first <= s->nat_port_last)
+		what = "source NAT's ports overlap the host's";
+	else if (s->sessions_max == 0 || s->half_open_max == 0)
+		what = "a limit of sessions is 0";
+	else if (!s->tcp_timeout_s || !s->udp_timeout_s || !s->icmp_timeout_s || !s->half_open_timeout_s ||
+		 !s->other_timeout_s)
+		what = "a timeout is 0";
+	else if (s->tcp_mss > UINT16_MAX)
+		what = "the TCP segment size is out of range";
+	return what ? err_add(e, RC_MALFORMED, "snapshot: %s", what) : RC_OK;
+}
+
+static enum rc check_zones(const struct snapshot *s, struct err *e)
+{
+	const struct snap_zone *z = snap_zones(s);
+	const struct snap_interface *f = snap_interfaces(s);
+
+	for (uint32_t i = 0; i < s->zones.count; i++) {
+		if (!name_ok(z[i].name, sizeof z[i].name))
+			return bad(e, "zones", i, "its name is empty or not terminated");
+		if (z[i].host_inbound >> HOST_SERVICE_COUNT)
+			return bad(e, "zones", i, "an unknown service");
+		if (z[i].flags & ~(uint32_t)ZONE_TCP_RST)
+			return bad(e, "zones", i, "an unknown flag");
+	}
+	for (uint32_t i = 0; i < s->interfaces.count; i++) {
+		if (!name_ok(f[i].name, sizeof f[i].name))
+			return bad(e, "interfaces", i, "its name is empty or not terminated");
+		if (f[i].zone >= s->zones.count)
+			return bad(e, "interfaces", i, "no such zone");
+		if (f[i].flags & ~(uint32_t)INTERFACE_ANTI_SPOOF)
+			return bad(e, "interfaces", i, "an unknown flag");
+	}
+	return RC_OK;
+}
+
+static enum rc check_objects(const struct snapshot *s, struct err *e)
+{
+	const struct ip_range *r = snap_ranges(s);
+	const struct snap_service *v = snap_services(s);
+
+	for (uint32_t i = 0; i < s->ranges.count; i++) {
+		if (!range_ok(&r[i]))
+			return bad(e, "ranges", i, "no range of one family");
+	}
+	for (uint32_t i = 0; i < s->services.count; i++) {
+		if (v[i].src_first > v[i].src_last || v[i].dst_first > v[i].dst_last)
+			return bad(e, "services", i, "ports are no range");
+		if (!bytes_zero(v[i].zero, sizeof v[i].zero))
+			return bad(e, "services", i, "stray bytes");
+	}
+	return RC_OK;
+}
+
+static bool zone_ok(const struct snapshot *s, uint32_t zone)
+{
+	return zone < s->zones.count || zone == ZONE_ANY;
+}
+
+/* Rules of a pair stand together and rules for all pairs last, so that a pair is one run of the array. */
+static enum rc check_rule_order(const struct snapshot *s, struct err *e)
+{
+	const struct snap_rule *r = snap_rules(s);
+	uint64_t seen[ZONES_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < s->rules.count; i++) {
+		if ((r[i].from_zone == ZONE_ANY) != (r[i].to_zone == ZONE_ANY))
+			return bad(e, "rules", i, "a zone on one side only");
+		if (i > 0 && r[i].from_zone == r[i - 1].from_zone && r[i].to_zone == r[i - 1].to_zone)
+			continue;
+		if (i > 0 && r[i - 1].from_zone == ZONE_ANY)
+			return bad(e, "rules", i, "it stands behind the global rules");
+		if (r[i].from_zone == ZONE_ANY)
+			continue;
+		if (seen[r[i].from_zone] >> r[i].to_zone & 1)
+			return bad(e, "rules", i, "its pair of zones stands in two places");
+		seen[r[i].from_zone] |= 1ull << r[i].to_zone;
+	}
+	return RC_OK;
+}
+
+static enum rc check_rules(const struct snapshot *s, struct err *e)
+{
+	const struct snap_rule *r = snap_rules(s);
+
+	for (uint32_t i = 0; i < s->rules.count; i++) {
+		if (!name_ok(r[i].name, sizeof r[i].name))
+			return bad(e, "rules", i, "its name is empty or not terminated");
+		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
+			return bad(e, "rules", i, "no such zone");
+		if (r[i].action > RULE_REJECT)
+			return bad(e, "rules", i, "an unknown action");
+		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT))
+			return bad(e, "rules", i, "an unknown flag");
+		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
+			!span_in(&r[i].services, s->services.count))
+			return bad(e, "rules", i, "what it matches is not in the arrays");
+	}
+	return check_rule_order(s, e);
+}
+
+static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
+{
+	const struct snap_nat_rule *r = snap_nat_rules(s);
+
+	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
+		if (!name_ok(r[i].name, sizeof r[i].name))
+			return bad(e, "nat_rules", i, "its name is empty or not terminated");
+		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
+			return bad(e, "nat_rules", i, "no such zone");
+		if (r[i].action > NAT_POOL)
+			return bad(e, "nat_rules", i, "an unknown action");
+		if (r[i].action == NAT_POOL ? !range_ok(&r[i].pool) : !range_none(&r[i].pool))
+			return bad(e, "nat_rules", i, "its pool does not fit its action");
+		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count))
+			return bad(e, "nat_rules", i, "what it matches is not in the arrays");
+	}
+	return RC_OK;
+}
+
+static bool encr_ok(uint16_t encr, uint16_t bits)
+{
+	return (encr == ENCR_AES_GCM_16 && (bits == 128 || bits == 256)) ||
+	       (encr == ENCR_CHACHA20_POLY1305 && bits == 256);
+}
+
+static bool prf_ok(uint16_t prf)
+{
+	switch (prf) {
+#define E(id, number, bytes, word) case number:
+		PRF_ALGORITHMS(E)
+#undef E
+		return true;
+	}
+	return false;
+}
+
+static bool dh_ok(uint16_t dh)
+{
+	switch (dh) {
+#define E(id, number, bytes, word) case number:
+		DH_GROUPS(E)
+#undef E
+		return true;
+	}
+	return false;
+}
+
+static enum rc check_proposals(const struct snapshot *s, struct err *e)
+{
+	const struct snap_ike_proposal *k = snap_ike_proposals(s);
+	const struct snap_esp_proposal *p = snap_esp_proposals(s);
+
+	for (uint32_t i = 0; i < s->ike_proposals.count; i++) {
+		if (!name_ok(k[i].name, sizeof k[i].name))
+			return bad(e, "ike_proposals", i, "its name is empty or not terminated");
+		if (!encr_ok(k[i].encr, k[i].encr_bits) || !prf_ok(k[i].prf) || !dh_ok(k[i].dh))
+			return bad(e, "ike_proposals", i, "an unknown algorithm");
+	}
+	for (uint32_t i = 0; i < s->esp_proposals.count; i++) {
+		if (!name_ok(p[i].name, sizeof p[i].name))
+			return bad(e, "esp_proposals", i, "its name is empty or not terminated");
+		if (!encr_ok(p[i].encr, p[i].encr_bits) || !(p[i].dh == DH_NONE || dh_ok(p[i].dh)) ||
+			p[i].esn > 2)
+			return bad(e, "esp_proposals", i, "an unknown algorithm");
+	}
+	return RC_OK;
+}
+
+/* Addresses have their length; a peer's own identity may be left to the address (ID_NONE). */
+static bool id_ok(const struct snap_id *id)
+{
+	size_t n = id->len;
+
+	if (n > sizeof id->data || !bytes_zero(id->zero, sizeof id->zero) ||
+		!bytes_zero(id->data + n, sizeof id->data - n))
+		return false;
+	switch (id->type) {
+	case ID_NONE:
+		return n == 0;
+	case ID_IPV4:
+		return n == 4;
+	case ID_IPV6:
+		return n == 16;
+	case ID_FQDN:
+	case ID_RFC822:
+	case ID_KEY_ID:
+		return n > 0;
+	}
+	return false;
+}
+
+static const char *peer_fault(const struct snapshot *s, const struct snap_peer *p)
+{
+	if (!name_ok(p->name, sizeof p->name) || !name_ok(p->key_name, sizeof p->key_name))
+		return "its name or its key's is empty or not terminated";
+	if (!addr_ok(&p->local) || !addr_ok(&p->remote))
+		return "a malformed address";
+	if (p->local.family && p->remote.family && p->local.family != p->remote.family)
+		return "addresses of two families";
+	if (!id_ok(&p->local_id) || !id_ok(&p->remote_id))
+		return "a malformed identity";
+	if (p->auth > PEER_AUTH_PUBLIC_KEY || p->start > PEER_START_ON_TRAFFIC)
+		return "an unknown way to authenticate or to start";
+	if (p->flags & ~(uint32_t)(PEER_FORCE_ENCAP | PEER_REMOTE_ANY))
+		return "an unknown flag";
+	if (((p->flags & PEER_REMOTE_ANY) != 0) != (p->remote.family == ADDR_NONE))
+		return "its address does not fit its flags";
+	if ((p->flags & PEER_REMOTE_ANY) && p->remote_id.type == ID_NONE)
+		return "any address, and no identity to know it by";
+	if (p->public_key_n > sizeof p->public_key || p->zero)
+		return "its public key is too long";
+	if ((p->auth == PEER_AUTH_PUBLIC_KEY) != (p->public_key_n > 0))
+		return "its public key does not fit its way to authenticate";
+	if (!span_in(&p->proposals, s->ike_proposals.count) || p->proposals.count == 0 ||
+		p->proposals.count > PROPOSALS_EACH_MAX)
+		return "its proposals are not in the array";
+	return NULL;
+}
+
+static enum rc check_peers(const struct snapshot *s, struct err *e)
+{
+	for (uint32_t i = 0; i < s->peers.count; i++) {
+		const char *what = peer_fault(s, &snap_peers(s)[i]);
+		if (what)
+			return bad(e, "peers", i, what);
+	}
+	return RC_OK;
+}
+
+static bool selectors_ok(const struct snapshot *s, const struct span *span)
+{
+	return span_in(span, s->selectors.count) && span->count > 0 && span->count <= SELECTORS_MAX;
+}
+
+static const char *tunnel_fault(const struct snapshot *s, const struct snap_tunnel *t)
+{
+	if (!name_ok(t->name, sizeof t->name))
+		return "its name is empty or not terminated";
+	if (t->peer >= s->peers.count || t->zone >= s->zones.count)
+		return "no such peer or zone";
+	if (!span_in(&t->proposals, s->esp_proposals.count) || t->proposals.count == 0 ||
+		t->proposals.count > PROPOSALS_EACH_MAX)
+		return "its proposals are not in the array";
+	if (!selectors_ok(s, &t->local) || !selectors_ok(s, &t->remote))
+		return "its selectors are not in the array";
+	if (t->flags & ~(uint32_t)TUNNEL_PFS)
+		return "an unknown flag";
+	if (t->mtu > UINT16_MAX || t->replay_window > REPLAY_WINDOW_MAX)
+		return "its MTU or replay window is out of range";
+	return NULL;
+}
+
+static enum rc check_tunnels(const struct snapshot *s, struct err *e)
+{
+	const struct selector *x = snap_selectors(s);
+
+	for (uint32_t i = 0; i < s->selectors.count; i++) {
+		if (!range_ok(&x[i].addrs) || x[i].port_first > x[i].port_last ||
+			!bytes_zero(x[i].zero, sizeof x[i].zero))
+			return bad(e, "selectors", i, "no range of one family, or of ports");
+	}
+	for (uint32_t i = 0; i < s->tunnels.count; i++) {
+		const char *what = tunnel_fault(s, &snap_tunnels(s)[i]);
+		if (what)
+			return bad(e, "tunnels", i, what);
+	}
+	return RC_OK;
+}
+
+enum rc snapshot_check(const void *block, size_t n, struct err *e)
+{
+	const struct snapshot *s = block;
+	enum rc rc;
+
+	if (n < sizeof *s || n > SNAPSHOT_BYTES_MAX || (uintptr_t)block % 8 != 0)
+		return err_add(e, RC_MALFORMED, "snapshot: %zu bytes cannot be one", n);
+	if (s->magic != SNAPSHOT_MAGIC)
+		return err_add(e, RC_MALFORMED, "snapshot: it begins with something else");
+	if (s->bytes != n)
+		return err_add(e, RC_MALFORMED, "snapshot: it says %u bytes, and there are %zu", s->bytes, n);
+	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
+		(rc = check_objects(s, e)) || (rc = check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
+		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)))
+		return rc;
+	return RC_OK;
+}

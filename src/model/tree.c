@@ -1,0 +1,181 @@
+/*
+ * Places of nodes, and libyang's validation with its faults told at the place of the text.
+ */
+#include "model/tree.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/schema.h"
+
+struct place tree_place(const struct lyd_node *node)
+{
+	while (node && !node->priv)
+		node = lyd_parent(node);
+	if (!node)
+		return (struct place){ 1, 1 };
+	return (struct place){ (uint32_t)((uintptr_t)node->priv >> 32), (uint32_t)(uintptr_t)node->priv };
+}
+
+enum rc tree_fault(const struct model *m, const struct lyd_node *node, struct err *e, const char *fmt, ...)
+{
+	struct place p = tree_place(node);
+	char text[ERR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	return err_add(e, RC_MALFORMED, "%s:%u:%u: %s", m->name, p.line, p.column, text);
+}
+
+char *tree_words(char *ret_text, const struct lyd_node *node)
+{
+	const struct lyd_node *key = lyd_child(node);
+	size_t n;
+
+	if (schema_type(node->schema) && !(node->schema->nodetype == LYS_LEAFLIST)) {
+		snprintf(ret_text, TREE_WORDS_MAX, "%s", node->schema->name);
+		return ret_text;
+	}
+	if (node->schema->nodetype == LYS_LEAFLIST) {
+		snprintf(ret_text, TREE_WORDS_MAX, "%s '%.60s'", node->schema->name, lyd_get_value(node));
+		return ret_text;
+	}
+	if (schema_shown_by_keys(node->schema))
+		n = 0;
+	else
+		n = (size_t)snprintf(ret_text, TREE_WORDS_MAX, "%s", node->schema->name);
+	for (; key && (key->schema->flags & LYS_KEY) && n < TREE_WORDS_MAX; key = key->next) {
+		if (schema_shown_by_keys(node->schema))
+			n += (size_t)snprintf(ret_text + n, TREE_WORDS_MAX - n, "%s%s '%.60s'", n ? " " : "",
+				key->schema->name, lyd_get_value(key));
+		else
+			n += (size_t)snprintf(
+				ret_text + n, TREE_WORDS_MAX - n, " '%.60s'", lyd_get_value(key));
+	}
+	return ret_text;
+}
+
+struct lyd_node *tree_child(const struct model *m, const struct lyd_node *parent, const char *name)
+{
+	struct lyd_node *found = NULL;
+	const struct lysc_node *schema =
+		lys_find_child(parent ? parent->schema : NULL, schema_module(), name, 0, 0, 0);
+
+	if (!schema)
+		return NULL;
+	if (schema->nodetype & (LYS_LIST | LYS_LEAFLIST)) {
+		/* The first of several: the hash knows single nodes only. */
+		found = parent ? lyd_child(parent) : m->tree;
+		while (found && found->schema != schema)
+			found = found->next;
+		return found;
+	}
+	if (lyd_find_sibling_val(parent ? lyd_child(parent) : m->tree, schema, NULL, 0, &found) != LY_SUCCESS)
+		return NULL;
+	return found;
+}
+
+const char *tree_value(const struct lyd_node *parent, const char *name)
+{
+	const struct lyd_node *leaf = parent ? tree_child(NULL, parent, name) : NULL;
+	return leaf ? lyd_get_value(leaf) : NULL;
+}
+
+struct lyd_node *tree_next(const struct lyd_node *node)
+{
+	return node->next && node->next->schema == node->schema ? node->next : NULL;
+}
+
+/* The node that libyang's last fault is about: its path stands in double quotes. NULL when it names the
+ * schema only. */
+static struct lyd_node *faulty_node(const struct model *m, const struct ly_err_item *fault)
+{
+	const char *first = fault->path ? strchr(fault->path, '"') : NULL;
+	const char *last = first ? strrchr(first, '"') : NULL;
+	struct lyd_node *node = NULL;
+	char *path;
+
+	if (!first || last == first || strncmp(fault->path, "Data", 4) != 0)
+		return NULL;
+	path = strndup(first + 1, (size_t)(last - first - 1));
+	if (path)
+		lyd_find_path(m->tree, path, 0, &node);
+	free(path);
+	return node;
+}
+
+/* A leafref's path as libyang's data functions want it: the module's name in place of the prefix. */
+static void target_path(char *ret_path, size_t size, const struct lyd_node *node)
+{
+	const char *at = lyxp_get_expr(((const struct lysc_type_leafref *)schema_type(node->schema))->path);
+	size_t n = 0;
+
+	ret_path[0] = '\0';
+	while (at && (at = strstr(at, "/pg:")) && n < size) {
+		size_t step = strcspn(at + 4, "/");
+		n += (size_t)snprintf(ret_path + n, size - n, "/plaingate:%.*s", (int)step, at + 4);
+		at += 4 + step;
+	}
+}
+
+/* "found 'vnp', expected the name of a zone that exists; did you mean 'vpn'?" */
+static enum rc fault_reference(const struct model *m, const struct lyd_node *node, struct err *e)
+{
+	const char *value = lyd_get_value(node);
+	struct nearest near = nearest_to(value, strlen(value));
+	char expected[EXPECTED_MAX] = "", hint[80] = "";
+	char path[256];
+	struct ly_set *set = NULL;
+
+	target_path(path, sizeof path, node);
+	if (path[0] && lyd_find_xpath(m->tree, path, &set) == LY_SUCCESS) {
+		for (uint32_t i = 0; i < set->count; i++) {
+			const char *candidate = lyd_get_value(set->dnodes[i]);
+			nearest_offer(&near, candidate, strlen(candidate));
+		}
+	}
+	if (near.best)
+		snprintf(hint, sizeof hint, "; did you mean '%.*s'?", (int)near.best_n, near.best);
+	ly_set_free(set, NULL);
+	schema_type_expected(schema_type(node->schema), expected, sizeof expected);
+	return tree_fault(m, node, e, "found '%.60s', expected %s that exists%s", value, expected, hint);
+}
+
+static enum rc fault_too_many(const struct model *m, const struct lyd_node *node, struct err *e)
+{
+	uint32_t max = node->schema->nodetype == LYS_LIST
+			       ? ((const struct lysc_node_list *)node->schema)->max
+			       : ((const struct lysc_node_leaflist *)node->schema)->max;
+	return tree_fault(m, node, e, "more than %u of '%s'", max, node->schema->name);
+}
+
+enum rc tree_validate(struct model *m, struct err *e)
+{
+	const struct ly_err_item *fault;
+	const struct lyd_node *node;
+	const char *tag;
+	enum rc rc = tree_check_shape(m, e);
+
+	if (rc)
+		return rc;
+	if (lyd_validate_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS)
+		return RC_OK;
+	fault = ly_err_first(schema_ctx());
+	if (!fault)
+		return err_add(e, RC_INTERNAL, "libyang gave no reason");
+	fault = fault->prev; /* the ring's last */
+	tag = fault->apptag ? fault->apptag : "";
+	node = faulty_node(m, fault);
+	if (!node)
+		return err_add(e, RC_MALFORMED, "%s: %s", m->name, fault->msg);
+	if (strcmp(tag, "instance-required") == 0 && schema_type(node->schema) &&
+		schema_type(node->schema)->basetype == LY_TYPE_LEAFREF)
+		return fault_reference(m, node, e);
+	if (strcmp(tag, "too-many-elements") == 0 && (node->schema->nodetype & (LYS_LIST | LYS_LEAFLIST)))
+		return fault_too_many(m, node, e);
+	return tree_fault(m, node, e, "%s", fault->msg);
+}

@@ -1,0 +1,52 @@
+/*
+ * The checked tree of one configuration: libyang's data tree whose nodes know their place in the text (in the
+ * node's private pointer: line in the upper half, column in the lower). Private to the room.
+ */
+#ifndef MODEL_TREE_H
+#define MODEL_TREE_H
+
+#include <libyang/libyang.h>
+
+#include "model/lexer.h"
+#include "model/model.h"
+
+#define MODEL_NAME_MAX 256
+
+struct model {
+	struct lyd_node *tree;
+	char name[MODEL_NAME_MAX]; /* of the text, for errors */
+};
+
+_Static_assert(sizeof(void *) == 8, "places are packed into a pointer");
+
+static inline void tree_set_place(struct lyd_node *node, struct place p)
+{
+	node->priv = (void *)((uintptr_t)p.line << 32 | p.column);
+}
+
+/* Of the node, or of the nearest ancestor that stands in the text (defaults do not); 1:1 for none. */
+struct place tree_place(const struct lyd_node *node);
+
+/* "NAME:LINE:COLUMN: text" of the node. */
+enum rc tree_fault(const struct model *m, const struct lyd_node *node, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The node as the text writes it: "rule 'web'", "from 'trust' to 'vpn'", "then". ret_text holds
+ * TREE_WORDS_MAX. */
+#define TREE_WORDS_MAX 200
+char *tree_words(char *ret_text, const struct lyd_node *node);
+
+/* The child of that name, or NULL; parent NULL: at the top. */
+struct lyd_node *tree_child(const struct model *m, const struct lyd_node *parent, const char *name);
+/* Value of a leaf child, or NULL when it is not there (defaults are). */
+const char *tree_value(const struct lyd_node *parent, const char *name);
+/* Children of that name in order: first one, then next. */
+struct lyd_node *tree_next(const struct lyd_node *node);
+
+/* What is missing, and what does not go together (shape.c). */
+enum rc tree_check_shape(const struct model *m, struct err *e);
+
+/* libyang's checks over the whole tree, with their faults at the place of the text. Adds defaults. */
+enum rc tree_validate(struct model *m, struct err *e);
+
+#endif
