@@ -1,0 +1,222 @@
+/*
+ * IKEv2 messages: the header and the chain of payloads (RFC 7296 sections 3.1, 3.2, 2.5). The bodies stand in
+ * ike_payload.c, the writer in ike_build.c, the words in ike_text.c.
+ *
+ * Invariant: the chain is walked forward only, each step takes at least the four octets of a payload header,
+ * and at most IKE_PAYLOADS_MAX steps are taken; so it ends, whatever the lengths say.
+ */
+#include "wire/ike_codec.h"
+
+enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t n, struct err *e)
+{
+	static const uint8_t none[IKE_SPI_SIZE];
+	struct ike_header h = { 0 };
+	struct rd r = rd_over(bytes, n);
+
+	memset(ret_header, 0, sizeof *ret_header);
+	rd_copy(&r, h.spi_i, IKE_SPI_SIZE);
+	rd_copy(&r, h.spi_r, IKE_SPI_SIZE);
+	h.next_payload = rd_u8(&r);
+	h.version = rd_u8(&r);
+	h.exchange = rd_u8(&r);
+	h.flags = rd_u8(&r);
+	h.message_id = rd_u32(&r);
+	h.length = rd_u32(&r);
+	if (r.bad)
+		return err_add(e, RC_TRUNCATED, "IKE header: %zu octets of %d", n, IKE_HEADER_SIZE);
+	if (memcmp(h.spi_i, none, IKE_SPI_SIZE) == 0)
+		return err_add(e, RC_MALFORMED, "IKE header: the initiator's SPI is zero");
+	if (h.version >> 4 != 2) {
+		*ret_header = h;
+		return err_add(
+			e, RC_UNSUPPORTED, "IKE header: version %u.%u", h.version >> 4, h.version & 15);
+	}
+	if (h.length != n)
+		return err_add(e, RC_MALFORMED, "IKE header: length %u in %zu octets", h.length, n);
+	*ret_header = h;
+	return RC_OK;
+}
+
+static bool payload_is_known(uint8_t type)
+{
+	return type >= PL_SA && type <= PL_EAP;
+}
+
+static bool payload_may_repeat(uint8_t type)
+{
+	switch (type) {
+#define E(id, number, name, many)                                                                            \
+	case PL_##id:                                                                                        \
+		return many;
+		IKE_PAYLOADS(E)
+#undef E
+	}
+	return true;
+}
+
+static enum rc read_ke(struct ike_payloads *p, struct rd body, struct err *e)
+{
+	p->ke_group = rd_u16(&body);
+	rd_u16(&body); /* reserved */
+	p->ke.n = rd_left(&body);
+	p->ke.at = rd_take(&body, p->ke.n);
+	if (body.bad || p->ke.n == 0)
+		return err_add(e, RC_TRUNCATED, "KE payload without a value");
+	return RC_OK;
+}
+
+static enum rc read_auth(struct ike_payloads *p, struct rd body, struct err *e)
+{
+	p->auth_method = rd_u8(&body);
+	rd_take(&body, 3); /* reserved */
+	p->auth.n = rd_left(&body);
+	p->auth.at = rd_take(&body, p->auth.n);
+	if (body.bad || p->auth.n == 0)
+		return err_add(e, RC_TRUNCATED, "AUTH payload without data");
+	return RC_OK;
+}
+
+static enum rc read_nonce(struct ike_payloads *p, const struct ike_view *body, struct err *e)
+{
+	if (body->n < IKE_NONCE_MIN || body->n > IKE_NONCE_MAX)
+		return err_add(e, RC_RANGE, "nonce of %zu octets; 16 to 256 are allowed", body->n);
+	p->nonce = *body;
+	return RC_OK;
+}
+
+static enum rc read_id(struct ike_view *ret_id, const struct ike_view *body, struct err *e)
+{
+	enum rc rc = ike_id_check(body->at, body->n, e);
+
+	if (rc == RC_OK)
+		*ret_id = *body;
+	return rc;
+}
+
+static enum rc read_notify(struct ike_payloads *p, const struct ike_view *body, struct err *e)
+{
+	if (p->notifies_n == IKE_NOTIFIES_MAX)
+		return err_add(e, RC_LIMIT, "more than %d notify payloads", IKE_NOTIFIES_MAX);
+	return ike_notify_read(&p->notifies[p->notifies_n++], body->at, body->n, e);
+}
+
+static enum rc read_delete(struct ike_payloads *p, const struct ike_view *body, struct err *e)
+{
+	if (p->deletes_n == IKE_DELETES_MAX)
+		return err_add(e, RC_LIMIT, "more than %d delete payloads", IKE_DELETES_MAX);
+	return ike_delete_read(&p->deletes[p->deletes_n++], body->at, body->n, e);
+}
+
+static enum rc read_body(struct ike_payloads *p, uint8_t type, const struct ike_view *body, struct err *e)
+{
+	switch (type) {
+	case PL_SA:
+		return ike_offer_read(&p->sa, body->at, body->n, e);
+	case PL_KE:
+		return read_ke(p, rd_over(body->at, body->n), e);
+	case PL_IDI:
+		return read_id(&p->idi, body, e);
+	case PL_IDR:
+		return read_id(&p->idr, body, e);
+	case PL_AUTH:
+		return read_auth(p, rd_over(body->at, body->n), e);
+	case PL_NONCE:
+		return read_nonce(p, body, e);
+	case PL_NOTIFY:
+		return read_notify(p, body, e);
+	case PL_DELETE:
+		return read_delete(p, body, e);
+	case PL_TSI:
+		return ike_selectors_read(&p->tsi, body->at, body->n, e);
+	case PL_TSR:
+		return ike_selectors_read(&p->tsr, body->at, body->n, e);
+	case PL_VENDOR:
+		p->vendors_n++;
+		return RC_OK;
+	default:
+		return RC_OK; /* CERT, CERTREQ, CP, EAP: known, and not used here */
+	}
+}
+
+/* One payload whose header is at the reader; *type becomes the next one's. */
+static enum rc read_payload(struct ike_payloads *p, struct rd *r, uint8_t *type, const uint8_t *start,
+	bool encrypted, struct err *e)
+{
+	uint8_t this = *type, next = rd_u8(r), flags = rd_u8(r);
+	struct rd block = rd_block16(r, IKE_PAYLOAD_HEADER_SIZE);
+	struct ike_view body = { block.at, rd_left(&block) };
+	const char *name = ike_payload_name(this);
+	enum rc rc;
+
+	if (r->bad)
+		return err_add(e, RC_TRUNCATED, "payload of type %u: its length does not fit", this);
+	*type = next;
+	if (this == PL_SKF ||
+		this < PL_SA) /* the old protocol's types (CVE-2015-3991), fragments not negotiated */
+		return err_add(e, RC_MALFORMED, "payload type %u has no place in an IKEv2 message", this);
+	if (!payload_is_known(this)) {
+		/* RFC 7296 2.5: "If the critical flag is set and the payload type is unrecognized, the
+		 * message MUST be rejected"; not critical: "MUST be skipped". */
+		if (!(flags & 0x80))
+			return RC_OK;
+		p->critical_unknown = this;
+		return err_add(e, RC_UNSUPPORTED, "critical payload of unknown type %u", this);
+	}
+	if (this == PL_SK && encrypted)
+		return err_add(e, RC_MALFORMED, "SK payload inside an SK payload");
+	if ((p->present >> (this - PL_SA) & 1) && !payload_may_repeat(this))
+		return err_add(e, RC_MALFORMED, "payload %s stands twice", name ? name : "?");
+	p->present |= 1u << (this - PL_SA);
+	rc = read_body(p, this, &body, e);
+	if (rc != RC_OK)
+		return err_add(e, rc, "in payload %s", name ? name : "?");
+	if (this == PL_SK) {
+		p->sk = body;
+		p->sk_first = next;
+		p->sk_header_n = (size_t)(body.at - start);
+		*type = PL_NO_NEXT; /* its next payload field names the first one inside */
+	}
+	return RC_OK;
+}
+
+enum rc ike_payloads_read(
+	struct ike_payloads *ret, uint8_t first, const void *bytes, size_t n, bool encrypted, struct err *e)
+{
+	struct rd r = rd_over(bytes, n);
+	const uint8_t *start = r.at;
+	uint8_t type = first, critical;
+	unsigned count = 0;
+	enum rc rc = RC_OK;
+
+	memset(ret, 0, sizeof *ret);
+	while (rc == RC_OK && type != PL_NO_NEXT) {
+		if (count++ == IKE_PAYLOADS_MAX)
+			rc = err_add(e, RC_LIMIT, "more than %d payloads", IKE_PAYLOADS_MAX);
+		else
+			rc = read_payload(ret, &r, &type, start, encrypted, e);
+	}
+	if (rc == RC_OK && rd_end(&r) != RC_OK)
+		rc = err_add(e, rd_end(&r), "%zu octets behind the last payload", rd_left(&r));
+	if (rc != RC_OK) {
+		critical = ret->critical_unknown;
+		memset(ret, 0, sizeof *ret);
+		ret->critical_unknown = critical;
+	}
+	return rc;
+}
+
+const struct ike_notify *ike_notify_find(const struct ike_payloads *p, uint16_t type)
+{
+	for (unsigned i = 0; i < p->notifies_n; i++)
+		if (p->notifies[i].type == type)
+			return &p->notifies[i];
+	return NULL;
+}
+
+const struct ike_notify *ike_notify_error(const struct ike_payloads *p)
+{
+	for (unsigned i = 0; i < p->notifies_n; i++)
+		if (p->notifies[i].type < NTF_FIRST_STATUS)
+			return &p->notifies[i];
+	return NULL;
+}

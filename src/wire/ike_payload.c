@@ -1,0 +1,244 @@
+/*
+ * Bodies of IKEv2 payloads: SA (RFC 7296 section 3.3), N (3.10), D (3.11), TS (3.13), ID (3.5). Each is
+ * decoded into a bounded value, through sub-cursors, with its end demanded.
+ */
+#include "wire/ike_codec.h"
+
+enum { MORE_PROPOSALS = 2, MORE_TRANSFORMS = 3, ATTRIBUTE_KEY_LENGTH = 14, TS_IPV4 = 7, TS_IPV6 = 8 };
+
+/* Attributes of a transform; only Key Length is defined (3.3.5). */
+static enum rc read_attributes(struct ike_transform *t, bool *ret_unknown, struct rd r, struct err *e)
+{
+	while (!r.bad && rd_left(&r) > 0) {
+		uint16_t head = rd_u16(&r);
+		bool short_form = head & 0x8000;
+		uint16_t value = rd_u16(&r);
+
+		if (short_form && (head & 0x7fff) == ATTRIBUTE_KEY_LENGTH && t->key_bits == 0) {
+			t->key_bits = value;
+			continue;
+		}
+		*ret_unknown = true;
+		if (!short_form)
+			rd_take(&r, value);
+	}
+	return r.bad ? err_add(e, RC_TRUNCATED, "transform attribute cut off") : RC_OK;
+}
+
+static enum rc read_transform(
+	struct ike_offer *o, struct ike_proposal *p, struct rd *r, bool last, struct err *e)
+{
+	struct ike_transform t = { 0 };
+	uint8_t more = rd_u8(r);
+	struct rd body;
+
+	rd_u8(r); /* reserved */
+	body = rd_block16(r, 4);
+	t.type = rd_u8(&body);
+	rd_u8(&body); /* reserved */
+	t.id = rd_u16(&body);
+	if (r->bad || body.bad)
+		return err_add(e, RC_TRUNCATED, "transform cut off");
+	if (more != (last ? 0 : MORE_TRANSFORMS))
+		return err_add(e, RC_MALFORMED, "transform: last-substructure field is %u", more);
+	if (o->transforms_n == IKE_TRANSFORMS_MAX)
+		return err_add(e, RC_LIMIT, "more than %d transforms", IKE_TRANSFORMS_MAX);
+	if (read_attributes(&t, &p->unknown, body, e) != RC_OK)
+		return RC_TRUNCATED;
+	o->transforms[o->transforms_n++] = t;
+	p->count++;
+	return RC_OK;
+}
+
+static bool spi_size_fits(uint8_t protocol, uint8_t n)
+{
+	return protocol == IKE_PROTO_IKE			       ? n == 0 || n == 8
+	       : protocol == IKE_PROTO_ESP || protocol == IKE_PROTO_AH ? n == 4
+								       : n <= IKE_SPI_SIZE;
+}
+
+static enum rc read_proposal(struct ike_offer *o, struct rd *r, struct err *e)
+{
+	struct ike_proposal p = { .first = o->transforms_n };
+	uint8_t more = rd_u8(r), count;
+	struct rd body;
+	enum rc rc = RC_OK;
+
+	rd_u8(r); /* reserved */
+	body = rd_block16(r, 4);
+	p.number = rd_u8(&body);
+	p.protocol = rd_u8(&body);
+	p.spi_n = rd_u8(&body);
+	count = rd_u8(&body);
+	if (r->bad || body.bad)
+		return err_add(e, RC_TRUNCATED, "proposal cut off");
+	if (!spi_size_fits(p.protocol, p.spi_n))
+		return err_add(e, RC_MALFORMED, "proposal for protocol %u with an SPI of %u octets",
+			p.protocol, p.spi_n);
+	if (!rd_copy(&body, p.spi, p.spi_n))
+		return err_add(e, RC_TRUNCATED, "proposal's SPI cut off");
+	if (more != 0 && more != MORE_PROPOSALS)
+		return err_add(e, RC_MALFORMED, "proposal: last-substructure field is %u", more);
+	if ((more == 0) != (rd_left(r) == 0))
+		return err_add(e, RC_MALFORMED, "proposal marked as %s one is not",
+			more ? "not the last" : "the last");
+	/* 3.3.1: "the first proposal in an SA payload MUST be #1, and subsequent proposals MUST be one more
+	 * than the previous"; the one that an answer repeats keeps the number it had. */
+	if (o->proposals_n > 0 && p.number != o->proposals[o->proposals_n - 1].number + 1)
+		return err_add(e, RC_MALFORMED, "proposal number %u out of order", p.number);
+	if (o->proposals_n == IKE_PROPOSALS_MAX)
+		return err_add(e, RC_LIMIT, "more than %d proposals", IKE_PROPOSALS_MAX);
+	for (unsigned i = 1; rc == RC_OK && i <= count; i++)
+		rc = read_transform(o, &p, &body, i == count, e);
+	if (rc != RC_OK)
+		return rc;
+	if (count == 0 || rd_left(&body) > 0)
+		return err_add(e, RC_MALFORMED, "proposal: number of transforms does not fit its length");
+	o->proposals[o->proposals_n++] = p;
+	return RC_OK;
+}
+
+enum rc ike_offer_read(struct ike_offer *ret, const void *bytes, size_t n, struct err *e)
+{
+	struct rd r = rd_over(bytes, n);
+	enum rc rc = RC_OK;
+
+	memset(ret, 0, sizeof *ret);
+	if (n == 0)
+		return err_add(e, RC_TRUNCATED, "no proposal");
+	while (rc == RC_OK && rd_left(&r) > 0)
+		rc = read_proposal(ret, &r, e);
+	if (rc != RC_OK)
+		memset(ret, 0, sizeof *ret);
+	return rc;
+}
+
+enum rc ike_notify_read(struct ike_notify *ret, const void *bytes, size_t n, struct err *e)
+{
+	struct ike_notify v = { 0 };
+	struct rd r = rd_over(bytes, n);
+
+	memset(ret, 0, sizeof *ret);
+	v.protocol = rd_u8(&r);
+	v.spi.n = rd_u8(&r);
+	v.type = rd_u16(&r);
+	v.spi.at = rd_take(&r, v.spi.n);
+	v.data.n = rd_left(&r);
+	v.data.at = rd_take(&r, v.data.n);
+	if (r.bad)
+		return err_add(e, RC_TRUNCATED, "notify cut off");
+	*ret = v;
+	return RC_OK;
+}
+
+enum rc ike_delete_read(struct ike_delete *ret, const void *bytes, size_t n, struct err *e)
+{
+	struct ike_delete d = { 0 };
+	struct rd r = rd_over(bytes, n);
+	enum rc rc;
+
+	memset(ret, 0, sizeof *ret);
+	d.protocol = rd_u8(&r);
+	d.spi_size = rd_u8(&r);
+	d.spis_n = rd_u16(&r);
+	if (r.bad)
+		return err_add(e, RC_TRUNCATED, "delete cut off");
+	/* 3.11: the SPI size "MUST be zero for IKE (SPI is in message header) or four for AH and ESP". */
+	if (d.protocol == IKE_PROTO_IKE
+			? d.spi_size != 0 || d.spis_n != 0
+			: (d.protocol != IKE_PROTO_AH && d.protocol != IKE_PROTO_ESP) || d.spi_size != 4)
+		return err_add(e, RC_MALFORMED, "delete for protocol %u with SPIs of %u octets", d.protocol,
+			d.spi_size);
+	if (d.spis_n > IKE_DELETE_SPIS_MAX)
+		return err_add(e, RC_LIMIT, "delete with more than %d SPIs", IKE_DELETE_SPIS_MAX);
+	d.spis = rd_take(&r, (size_t)d.spis_n * d.spi_size);
+	rc = rd_end(&r);
+	if (rc != RC_OK)
+		return err_add(e, rc, "delete: number of SPIs does not fit its length");
+	if (d.spis_n == 0)
+		d.spis = NULL;
+	*ret = d;
+	return RC_OK;
+}
+
+/* *ret_known is false for a selector type that is not understood, which then counts as matching nothing. */
+static enum rc read_selector(struct selector *ret, bool *ret_known, struct rd *r, struct err *e)
+{
+	struct selector s = { 0 };
+	uint8_t type = rd_u8(r);
+	size_t address;
+	const uint8_t *first, *last;
+	struct rd body;
+
+	s.proto = rd_u8(r);
+	body = rd_block16(r, 4);
+	if (r->bad)
+		return err_add(e, RC_TRUNCATED, "traffic selector cut off");
+	*ret_known = type == TS_IPV4 || type == TS_IPV6;
+	if (!*ret_known)
+		return RC_OK;
+	address = type == TS_IPV4 ? 4 : 16;
+	s.port_first = rd_u16(&body);
+	s.port_last = rd_u16(&body);
+	first = rd_take(&body, address);
+	last = rd_take(&body, address);
+	if (rd_end(&body) != RC_OK)
+		return err_add(e, rd_end(&body), "traffic selector: length does not fit its type");
+	s.addrs.first = type == TS_IPV4 ? addr_v4(first) : addr_v6(first);
+	s.addrs.last = type == TS_IPV4 ? addr_v4(last) : addr_v6(last);
+	if (memcmp(first, last, address) > 0)
+		return err_add(e, RC_MALFORMED, "traffic selector: first address above the last");
+	/* 3.13.1: OPAQUE is written as start 65535 and end 0. */
+	if (s.port_first > s.port_last && !(s.port_first == 65535 && s.port_last == 0))
+		return err_add(e, RC_MALFORMED, "traffic selector: first port above the last");
+	*ret = s;
+	return RC_OK;
+}
+
+enum rc ike_selectors_read(struct ike_selectors *ret, const void *bytes, size_t n, struct err *e)
+{
+	struct rd r = rd_over(bytes, n);
+	struct selector s;
+	uint8_t count = rd_u8(&r);
+	bool known = false;
+	enum rc rc = RC_OK;
+
+	memset(ret, 0, sizeof *ret);
+	rd_take(&r, 3); /* reserved */
+	if (r.bad)
+		rc = err_add(e, RC_TRUNCATED, "traffic selectors cut off");
+	else if (count == 0)
+		rc = err_add(e, RC_MALFORMED, "no traffic selector");
+	for (unsigned i = 0; rc == RC_OK && i < count; i++) {
+		rc = read_selector(&s, &known, &r, e);
+		if (rc != RC_OK || !known)
+			continue;
+		if (ret->n == IKE_SELECTORS_MAX)
+			rc = err_add(e, RC_LIMIT, "more than %d traffic selectors", IKE_SELECTORS_MAX);
+		else
+			ret->list[ret->n++] = s;
+	}
+	if (rc == RC_OK && rd_end(&r) != RC_OK)
+		rc = err_add(e, rd_end(&r), "traffic selectors: their number does not fit the length");
+	if (rc != RC_OK)
+		memset(ret, 0, sizeof *ret);
+	return rc;
+}
+
+enum rc ike_id_check(const void *bytes, size_t n, struct err *e)
+{
+	struct rd r = rd_over(bytes, n);
+	uint8_t type = rd_u8(&r);
+	size_t data_n;
+
+	rd_take(&r, 3); /* reserved */
+	data_n = rd_left(&r);
+	if (r.bad || data_n == 0)
+		return err_add(e, RC_TRUNCATED, "identification without data");
+	if (data_n > IKE_ID_DATA_MAX)
+		return err_add(
+			e, RC_LIMIT, "identification of %zu octets; %d are allowed", data_n, IKE_ID_DATA_MAX);
+	if ((type == 1 && data_n != 4) || (type == 5 && data_n != 16))
+		return err_add(e, RC_MALFORMED, "identification by an address of %zu octets", data_n);
+	return RC_OK;
+}
