@@ -1,0 +1,309 @@
+#include "ipc/link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct row {
+	const char *name;
+	uint32_t from, to;
+	uint32_t body_n, files;
+};
+
+static const struct row rows[IPC_ID_COUNT] = {
+#define E(id, from, to, body, files) [IPC_##id] = { #id, from, to, sizeof(body), files },
+	IPC_MESSAGES(E)
+#undef E
+};
+
+static const char *const process_names[PROC_COUNT] = {
+#define E(id, name, exe) [PROC_##id] = name,
+	PROCS(E)
+#undef E
+};
+
+static const char *const executables[PROC_COUNT] = {
+#define E(id, name, exe) [PROC_##id] = exe,
+	PROCS(E)
+#undef E
+};
+
+static const char *const resource_names[RESOURCE_COUNT] = {
+#define E(id, holder, text) [RESOURCE_##id] = #id,
+	RESOURCES(E)
+#undef E
+};
+
+struct ipc_waiting {
+	struct ipc_waiting *next;
+	struct ipc_head head;
+	int file;	/* a duplicate of the sender's, -1: none */
+	uint8_t body[]; /* head.body_n bytes */
+};
+
+/* A control buffer with room for more files than any row allows, so that too many are seen, not cut off. */
+#define FILES_SEEN_MAX 8
+union control {
+	char bytes[CMSG_SPACE(sizeof(int) * FILES_SEEN_MAX)];
+	struct cmsghdr align;
+};
+
+const char *ipc_name(enum ipc_id id)
+{
+	return (unsigned)id < IPC_ID_COUNT ? rows[id].name : "unknown message";
+}
+
+const char *proc_name(enum proc p)
+{
+	return (unsigned)p < PROC_COUNT ? process_names[p] : "unknown process";
+}
+
+const char *proc_executable(enum proc p)
+{
+	return (unsigned)p < PROC_COUNT ? executables[p] : "";
+}
+
+const char *resource_name(enum resource r)
+{
+	return (unsigned)r < RESOURCE_COUNT ? resource_names[r] : "unknown resource";
+}
+
+enum rc ipc_admit(enum proc sender, enum proc receiver, const struct ipc_head *h, size_t body_n, size_t files,
+	struct err *e)
+{
+	const char *from = proc_name(sender), *to = proc_name(receiver);
+
+	if (h->id >= IPC_ID_COUNT)
+		return err_add(e, RC_MALFORMED, "message %u from %s to %s: no such message", h->id, from, to);
+	const struct row *r = &rows[h->id];
+	if ((unsigned)sender >= PROC_COUNT || !(r->from & 1u << sender))
+		return err_add(e, RC_DENIED, "%s from %s to %s: %s may not send it", r->name, from, to, from);
+	if ((unsigned)receiver >= PROC_COUNT || !(r->to & 1u << receiver))
+		return err_add(
+			e, RC_DENIED, "%s from %s to %s: %s may not receive it", r->name, from, to, to);
+	if (h->body_n != r->body_n || body_n != r->body_n)
+		return err_add(e, RC_MALFORMED, "%s from %s to %s: %zu bytes (stated %u) instead of %u",
+			r->name, from, to, body_n, h->body_n, r->body_n);
+	if (h->files != r->files || files != r->files)
+		return err_add(e, RC_MALFORMED, "%s from %s to %s: %zu files (stated %u) instead of %u",
+			r->name, from, to, files, h->files, r->files);
+	return RC_OK;
+}
+
+void ipc_link_open(struct ipc_link *l, int fd, enum proc self, enum proc peer)
+{
+	*l = (struct ipc_link){ .fd = fd, .self = self, .peer = peer, .waiting_max = IPC_QUEUE_BYTES_MAX };
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		l->dead = true;
+}
+
+static void waiting_free(struct ipc_waiting *w)
+{
+	if (w->file >= 0)
+		close(w->file);
+	bytes_wipe(w->body, w->head.body_n);
+	free(w);
+}
+
+void ipc_link_close(struct ipc_link *l)
+{
+	for (struct ipc_waiting *w = l->first, *next; w; w = next) {
+		next = w->next;
+		waiting_free(w);
+	}
+	l->first = l->last = NULL;
+	l->waiting_bytes = 0;
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+	l->dead = true;
+}
+
+/* RC_OK, RC_AGAIN: the socket is full; RC_IO: the other end is gone. */
+static enum rc put(struct ipc_link *l, const struct ipc_head *h, const void *body, int file)
+{
+	struct iovec iov[2] = { { .iov_base = (void *)(uintptr_t)h, .iov_len = sizeof *h },
+		{ .iov_base = (void *)(uintptr_t)body, .iov_len = h->body_n } };
+	union control control = { 0 };
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	if (file >= 0) {
+		m.msg_control = control.bytes;
+		m.msg_controllen = CMSG_SPACE(sizeof file);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof file);
+		memcpy(CMSG_DATA(c), &file, sizeof file);
+	}
+	for (;;) {
+		if (sendmsg(l->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			return RC_OK;
+		if (errno == EINTR)
+			continue;
+		/* ETOOMANYREFS: too many files in flight for this user; the receiver will take them. */
+		if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
+			return RC_AGAIN;
+		l->dead = true;
+		return RC_IO;
+	}
+}
+
+enum rc ipc_flush(struct ipc_link *l)
+{
+	while (l->first) {
+		struct ipc_waiting *w = l->first;
+		if (!ipc_link_up(l))
+			return RC_IO;
+		enum rc rc = put(l, &w->head, w->body, w->file);
+		if (rc != RC_OK)
+			return rc;
+		l->first = w->next;
+		if (!l->first)
+			l->last = NULL;
+		l->waiting_bytes -= sizeof *w + w->head.body_n;
+		waiting_free(w);
+	}
+	return ipc_link_up(l) ? RC_OK : RC_IO;
+}
+
+static enum rc enqueue(struct ipc_link *l, const struct ipc_head *h, const void *body, int file)
+{
+	size_t n = sizeof(struct ipc_waiting) + h->body_n;
+
+	if (l->waiting_bytes + n > l->waiting_max)
+		return RC_LIMIT;
+	struct ipc_waiting *w = malloc(n);
+	if (!w)
+		return RC_LIMIT;
+	w->next = NULL;
+	w->head = *h;
+	w->file = -1;
+	memcpy(w->body, body, h->body_n);
+	if (file >= 0) {
+		w->file = fcntl(file, F_DUPFD_CLOEXEC, 3);
+		if (w->file < 0) {
+			waiting_free(w);
+			return RC_LIMIT;
+		}
+	}
+	if (l->last)
+		l->last->next = w;
+	else
+		l->first = w;
+	l->last = w;
+	l->waiting_bytes += n;
+	return RC_OK;
+}
+
+static enum rc send_frame(
+	struct ipc_link *l, enum ipc_id id, uint64_t tag, const void *body, size_t body_n, int file)
+{
+	struct ipc_head h = {
+		.id = (uint16_t)id,
+		.files = file >= 0,
+		.body_n = (uint32_t)body_n,
+		.tag = tag,
+	};
+	enum rc rc = RC_AGAIN;
+
+	if (!ipc_link_up(l))
+		return RC_IO;
+	if (ipc_admit(l->self, l->peer, &h, body_n, h.files, NULL) != RC_OK)
+		return RC_DENIED;
+	if (!l->first) /* else it would overtake what waits */
+		rc = put(l, &h, body, file);
+	return rc == RC_AGAIN ? enqueue(l, &h, body, file) : rc;
+}
+
+#define IPC_FILE_0 -1
+#define IPC_FILE_1 file
+#define E(id, from, to, body, files)                                                                         \
+	enum rc ipc_send_##id(IPC_ARGS_##files(body))                                                        \
+	{                                                                                                    \
+		return send_frame(l, IPC_##id, tag, b, sizeof *b, IPC_FILE_##files);                         \
+	}
+IPC_MESSAGES(E)
+#undef E
+
+/* Files beside the message, into ret_files; all of them, also those of a message that will be refused. */
+static size_t files_of(struct msghdr *m, int ret_files[FILES_SEEN_MAX])
+{
+	size_t n = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count && n < FILES_SEEN_MAX; i++)
+			memcpy(&ret_files[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+	}
+	return n;
+}
+
+enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
+{
+	struct ipc_frame *f = ret_frame;
+	union control control;
+	struct iovec iov[2] = { { .iov_base = &f->head, .iov_len = sizeof f->head },
+		{ .iov_base = &f->u, .iov_len = sizeof f->u } };
+	struct msghdr m = { .msg_iov = iov,
+		.msg_iovlen = 2,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof control };
+	int files[FILES_SEEN_MAX];
+	ssize_t n;
+
+	f->file = -1;
+	if (!ipc_link_up(l))
+		return err_add(e, RC_IO, "no link to %s", proc_name(l->peer));
+	do
+		n = recvmsg(l->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return RC_AGAIN;
+	if (n <= 0) {
+		l->dead = true;
+		return n < 0 ? err_errno(e, RC_IO, "receive from %s", proc_name(l->peer))
+			     : err_add(e, RC_IO, "%s closed its end", proc_name(l->peer));
+	}
+	size_t files_n = files_of(&m, files);
+	size_t body_n = (size_t)n >= sizeof f->head ? (size_t)n - sizeof f->head : 0;
+	enum rc rc;
+	if ((size_t)n < sizeof f->head)
+		rc = err_add(e, RC_MALFORMED, "%zd bytes from %s: shorter than a frame's head", n,
+			proc_name(l->peer));
+	else if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		rc = err_add(e, RC_MALFORMED, "frame from %s: larger than any message", proc_name(l->peer));
+	else
+		rc = ipc_admit(l->peer, l->self, &f->head, body_n, files_n, e);
+	if (rc == RC_OK) {
+		f->file = files_n > 0 ? files[0] : -1;
+		return RC_OK;
+	}
+	for (size_t i = 0; i < files_n; i++)
+		close(files[i]);
+	bytes_wipe(&f->u, sizeof f->u);
+	l->dead = true;
+	return rc;
+}
+
+int ipc_frame_take(struct ipc_frame *f)
+{
+	int file = f->file;
+
+	f->file = -1;
+	return file;
+}
+
+void ipc_frame_done(struct ipc_frame *f)
+{
+	if (f->file >= 0)
+		close(f->file);
+	f->file = -1;
+	if (f->head.body_n <= sizeof f->u)
+		bytes_wipe(&f->u, f->head.body_n);
+}

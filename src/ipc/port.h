@@ -1,0 +1,33 @@
+/*
+ * A port: a link in an event loop. Frames that arrive go to the owner one by one; what waits goes out as the
+ * socket takes it; when the other end is gone or breaks the rules the owner is told once.
+ */
+#ifndef IPC_PORT_H
+#define IPC_PORT_H
+
+#include "ipc/link.h"
+#include "ipc/loop.h"
+
+struct port {
+	struct ipc_link link;
+	struct watch watch;
+	struct loop *loop;
+	/* The frame is wiped and its file closed behind the call, unless taken. May call port_end(), not
+	 * port_close(). */
+	void (*on_frame)(struct port *p, struct ipc_frame *f);
+	/* The port is closed already; last use of p, which may be freed or opened again here. */
+	void (*on_down)(struct port *p, const struct err *why);
+	void *context; /* the owner's */
+};
+
+/* Takes the socket over. on_frame, on_down and context are set by the owner before. Replaces an older link
+ * silently. */
+void port_open(struct port *p, struct loop *l, int fd, enum proc self, enum proc peer);
+
+/* Closes without a call of on_down. Also for a port that is all zero bytes or closed. */
+void port_close(struct port *p);
+
+/* From inside on_frame: no more frames; on_down follows. */
+void port_end(struct port *p);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * One confinement table for all processes: what each may still do once sandbox_enter() has returned.
+ * The supervisor starts every child as root with nothing but file 0..3 open; the child's first act is to
+ * enter.
+ */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include "base/err.h"
+#include "ipc/messages.h"
+
+/*
+ * Gives up everything that the table does not grant to `self`: namespaces, root directory, user,
+ * capabilities, limits, system calls. Not reversible. On an error the process must end: it may be half
+ * confined. Source: table.c.
+ */
+enum rc sandbox_enter(enum proc self, struct err *e);
+
+#endif
