@@ -1,0 +1,122 @@
+/*
+ * The routing core: a mirror of the kernel's links, addresses, routes and neighbours, and the lookups the
+ * data plane makes in it. Linux stays the host: iproute2, FRR and the kernel write these tables, this core
+ * only repeats them.
+ *
+ * Pure: parsed events in (the shell reads rtnetlink), answers out. One thread. Lookups do not allocate;
+ * events may. Longest prefix match works on disjoint ranges that are built when the first lookup after a
+ * change needs them, so a lookup is a binary search and a burst of route events costs one rebuild. Only the
+ * main and local tables are mirrored; policy routing rules are not.
+ *
+ * Invariant: route_generation() grows with every change that could alter the answer of route_lookup() or
+ * route_is_local(), so a session may keep an answer together with the generation it is from. Neighbours are
+ * looked up per train and do not count.
+ */
+#ifndef ROUTE_ROUTE_H
+#define ROUTE_ROUTE_H
+
+#include "base/addr.h"
+
+#define ROUTE_LINK_NAME_BYTES 16
+#define ROUTE_LINKS_MAX	      256
+#define ROUTE_LOCALS_MAX      1024
+#define ROUTE_ROUTES_MAX      (1u << 20)
+#define ROUTE_NEIGHBOURS_MAX  65536
+#define ROUTE_NONE	      UINT32_MAX
+
+enum route_kind {
+	ROUTE_UNICAST,
+	ROUTE_LOCAL,	 /* an address of this host */
+	ROUTE_BROADCAST, /* a broadcast address of a link */
+	ROUTE_MULTICAST,
+	ROUTE_UNREACHABLE, /* unreachable, blackhole, prohibit */
+};
+
+struct route_link {
+	uint32_t index; /* the kernel's */
+	char name[ROUTE_LINK_NAME_BYTES];
+	uint8_t mac[6];
+	bool up, has_mac;
+	uint32_t mtu;
+};
+
+struct route_local {
+	uint32_t link; /* the kernel's index */
+	struct ip_addr addr;
+	uint32_t bits;	/* of the link's prefix */
+	bool temporary; /* not for answers of ours: deprecated or tentative */
+};
+
+struct route_entry {
+	struct ip_prefix dst;
+	uint32_t metric;
+	uint32_t link; /* outgoing, the kernel's index; ROUTE_NONE for unreachable */
+	struct ip_addr
+		gateway; /* ADDR_NONE: the destination itself is on the link; may be of the other family */
+	uint32_t mtu;	 /* 0: the link's */
+	uint32_t kind;	 /* enum route_kind */
+};
+
+enum route_neighbour_state {
+	ROUTE_NEIGHBOUR_NONE,
+	ROUTE_NEIGHBOUR_WAITING, /* the kernel is asking for it */
+	ROUTE_NEIGHBOUR_STALE,	 /* usable; to be confirmed */
+	ROUTE_NEIGHBOUR_VALID,
+	ROUTE_NEIGHBOUR_FAILED,
+};
+
+struct route_neighbour {
+	struct ip_addr addr;
+	uint32_t link;
+	uint8_t mac[6];
+	uint8_t state; /* enum route_neighbour_state */
+	uint8_t asked; /* the shell's: has asked for confirmation of this stale entry */
+};
+
+struct route_answer {
+	uint32_t kind; /* enum route_kind; ROUTE_UNREACHABLE also when nothing matches */
+	uint32_t link; /* ROUTE_NONE when unreachable */
+	uint32_t mtu;
+	struct ip_addr next_hop;
+};
+
+struct route_table;
+
+struct route_table *route_new(void); /* NULL: no memory */
+void route_free(struct route_table *t);
+
+uint64_t route_generation(const struct route_table *t);
+/* A fresh table that takes over from an older one continues its count. */
+void route_generation_continue(struct route_table *t, const struct route_table *older);
+
+/* Events. RC_LIMIT: the table is full, the entry is not mirrored. Setting again replaces. */
+enum rc route_link_set(struct route_table *t, const struct route_link *link);
+void route_link_gone(struct route_table *t, uint32_t index);
+enum rc route_local_set(struct route_table *t, const struct route_local *local);
+void route_local_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
+/* replace: instead of every other way to the destination with this metric; else beside them. */
+enum rc route_set(struct route_table *t, const struct route_entry *entry, bool replace);
+void route_gone(struct route_table *t, const struct route_entry *entry);
+enum rc route_neighbour_set(struct route_table *t, const struct route_neighbour *n);
+void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
+
+/* Answers. */
+void route_lookup(struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
+bool route_is_local(const struct route_table *t, const struct ip_addr *addr);
+const struct route_link *route_link_find(const struct route_table *t, uint32_t index);
+const struct route_link *route_link_by_name(const struct route_table *t, const char *name);
+/* NULL: never heard of. The pointer is good until the next event. */
+struct route_neighbour *route_neighbour_find(
+	struct route_table *t, uint32_t link, const struct ip_addr *addr);
+/* An address of ours on the link, of the family; one in the prefix of `near` first. False: there is none. */
+bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,
+	struct ip_addr *ret_addr);
+
+/* Whole tables, in no particular order, for `show`. i counts from 0 until NULL comes back. */
+const struct route_link *route_link_at(const struct route_table *t, uint32_t i);
+const struct route_local *route_local_at(const struct route_table *t, uint32_t i);
+const struct route_entry *route_at(const struct route_table *t, uint32_t i);
+/* Slots: entries with state ROUTE_NEIGHBOUR_NONE are empty. */
+const struct route_neighbour *route_neighbour_at(const struct route_table *t, uint32_t i);
+
+#endif

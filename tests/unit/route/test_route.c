@@ -1,0 +1,290 @@
+/*
+ * The routing core: longest prefix match against a plain search over random prefixes, what events do,
+ * neighbours under many insertions and removals.
+ */
+#include "route/route.h"
+#include "route/ranges.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static uint64_t seed;
+
+static uint32_t draw(uint32_t below)
+{
+	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(seed >> 33) % below;
+}
+
+static struct ip_addr addr(const char *text)
+{
+	struct ip_addr a;
+	assert_int_equal(addr_parse(&a, text), RC_OK);
+	return a;
+}
+
+static struct ip_prefix prefix(const char *text)
+{
+	struct ip_prefix p;
+	assert_int_equal(prefix_parse(&p, text), RC_OK);
+	return p;
+}
+
+static void link_up(struct route_table *t, uint32_t index, const char *name)
+{
+	struct route_link l = { .index = index,
+		.mac = { 2, 0, 0, 0, 0, (uint8_t)index },
+		.has_mac = true,
+		.up = true,
+		.mtu = 1500 };
+	snprintf(l.name, sizeof l.name, "%s", name);
+	assert_int_equal(route_link_set(t, &l), RC_OK);
+}
+
+static void add(struct route_table *t, const char *dst, const char *via, uint32_t link, uint32_t metric)
+{
+	struct route_entry e = { .dst = prefix(dst), .link = link, .metric = metric };
+	if (via)
+		e.gateway = addr(via);
+	assert_int_equal(route_set(t, &e, false), RC_OK);
+}
+
+static struct route_answer look(struct route_table *t, const char *dst)
+{
+	struct ip_addr a = addr(dst);
+	struct route_answer r;
+	route_lookup(t, &a, &r);
+	return r;
+}
+
+static struct ip_addr random_addr(uint8_t family)
+{
+	/* Few distinct values per byte, so that prefixes nest and repeat. */
+	static const uint8_t values[] = { 0, 1, 127, 128, 254, 255 };
+	struct ip_addr a = { .family = family };
+	for (size_t i = 0; i < addr_size(&a); i++)
+		a.b[i] = values[draw(sizeof values)];
+	return a;
+}
+
+static void ranges_equal_plain_search(void **state)
+{
+	for (uint32_t round = 0; round < 400; round++) {
+		seed = round + 1;
+		uint8_t family = round & 1 ? ADDR_V6 : ADDR_V4;
+		uint32_t max = family == ADDR_V4 ? 32 : 128, n = draw(60);
+		struct ranges_prefix list[64], sorted[64];
+		for (uint32_t i = 0; i < n; i++) {
+			struct ip_prefix p = { random_addr(family), draw(max + 1) };
+			p.addr = range_from_prefix(&p).first;
+			list[i] = (struct ranges_prefix){ p, draw(3), i };
+		}
+		memcpy(sorted, list, sizeof list);
+		struct ranges r = { 0 };
+		assert_int_equal(ranges_build(&r, sorted, n), RC_OK);
+		for (uint32_t k = 0; k < 300; k++) {
+			struct ip_addr a = random_addr(family);
+			if (n > 0 && k % 3 == 0) { /* the edges of a prefix */
+				struct ip_range whole = range_from_prefix(&list[draw(n)].prefix);
+				a = k & 1 ? whole.first : whole.last;
+			}
+			const struct ranges_prefix *best = NULL;
+			for (uint32_t i = 0; i < n; i++) {
+				if (!prefix_holds(&list[i].prefix, &a))
+					continue;
+				if (!best || list[i].prefix.bits > best->prefix.bits ||
+					(list[i].prefix.bits == best->prefix.bits &&
+						list[i].rank < best->rank))
+					best = &list[i];
+			}
+			assert_int_equal(ranges_find(&r, &a), best ? best->value : RANGES_NONE);
+		}
+		ranges_done(&r);
+	}
+}
+
+static void routes_follow_events(void **state)
+{
+	struct route_table *t = route_new();
+	assert_non_null(t);
+	assert_int_equal(look(t, "10.1.2.3").kind, ROUTE_UNREACHABLE);
+	link_up(t, 2, "lan0");
+	link_up(t, 3, "wan0");
+	add(t, "10.1.0.0/16", NULL, 2, 0);
+	add(t, "0.0.0.0/0", "192.0.2.1", 3, 100);
+	struct route_answer r = look(t, "10.1.2.3");
+	assert_int_equal(r.kind, ROUTE_UNICAST);
+	assert_int_equal(r.link, 2);
+	assert_int_equal(r.mtu, 1500);
+	struct ip_addr want = addr("10.1.2.3");
+	assert_true(addr_equal(&r.next_hop, &want));
+	r = look(t, "198.51.100.7");
+	assert_int_equal(r.link, 3);
+	want = addr("192.0.2.1");
+	assert_true(addr_equal(&r.next_hop, &want));
+
+	/* A lower metric wins; taking it away brings the other back. */
+	uint64_t before = route_generation(t);
+	add(t, "0.0.0.0/0", "10.1.0.9", 2, 50);
+	assert_true(route_generation(t) > before);
+	assert_int_equal(look(t, "198.51.100.7").link, 2);
+	struct route_entry gone = {
+		.dst = prefix("0.0.0.0/0"), .link = 2, .metric = 50, .gateway = addr("10.1.0.9")
+	};
+	route_gone(t, &gone);
+	assert_int_equal(look(t, "198.51.100.7").link, 3);
+
+	/* Replacing: the new way only. */
+	struct route_entry other = {
+		.dst = prefix("0.0.0.0/0"), .link = 3, .metric = 100, .gateway = addr("192.0.2.2")
+	};
+	assert_int_equal(route_set(t, &other, true), RC_OK);
+	want = addr("192.0.2.2");
+	r = look(t, "198.51.100.7");
+	assert_true(addr_equal(&r.next_hop, &want));
+	uint32_t n = 0;
+	while (route_at(t, n))
+		n++;
+	assert_int_equal(n, 2);
+
+	/* A blackhole inside; a route's own MTU. */
+	struct route_entry hole = {
+		.dst = prefix("198.51.100.0/24"), .link = ROUTE_NONE, .kind = ROUTE_UNREACHABLE
+	};
+	assert_int_equal(route_set(t, &hole, false), RC_OK);
+	assert_int_equal(look(t, "198.51.100.7").kind, ROUTE_UNREACHABLE);
+	struct route_entry small = { .dst = prefix("203.0.113.0/24"), .link = 3, .mtu = 1280 };
+	assert_int_equal(route_set(t, &small, false), RC_OK);
+	assert_int_equal(look(t, "203.0.113.5").mtu, 1280);
+
+	/* A link that goes down takes its routes with it; a link that is gone, its neighbours and addresses
+	 * too. */
+	struct route_link down = *route_link_by_name(t, "lan0");
+	down.up = false;
+	assert_int_equal(route_link_set(t, &down), RC_OK);
+	assert_int_equal(look(t, "10.1.2.3").link, 3);
+	struct route_local mine = { .link = 2, .addr = addr("10.1.0.1"), .bits = 16 };
+	assert_int_equal(route_local_set(t, &mine), RC_OK);
+	assert_true(route_is_local(t, &mine.addr));
+	assert_int_equal(look(t, "10.1.0.1").kind, ROUTE_LOCAL);
+	struct route_neighbour nb = { .addr = addr("10.1.2.3"), .link = 2, .state = ROUTE_NEIGHBOUR_VALID };
+	assert_int_equal(route_neighbour_set(t, &nb), RC_OK);
+	route_link_gone(t, 2);
+	assert_false(route_is_local(t, &mine.addr));
+	assert_null(route_neighbour_find(t, 2, &nb.addr));
+	assert_null(route_link_find(t, 2));
+	assert_non_null(route_link_find(t, 3));
+	route_free(t);
+}
+
+static void repeated_events_do_not_count(void **state)
+{
+	struct route_table *t = route_new();
+	link_up(t, 2, "lan0");
+	uint64_t before = route_generation(t);
+	link_up(t, 2, "lan0");
+	assert_int_equal(route_generation(t), before);
+	struct route_local mine = { .link = 2, .addr = addr("10.1.0.1"), .bits = 16 };
+	assert_int_equal(route_local_set(t, &mine), RC_OK);
+	before = route_generation(t);
+	assert_int_equal(route_local_set(t, &mine), RC_OK);
+	assert_int_equal(route_generation(t), before);
+	struct route_table *fresh = route_new();
+	route_generation_continue(fresh, t);
+	assert_true(route_generation(fresh) > before);
+	route_free(fresh);
+	route_free(t);
+}
+
+static void local_address_for_answers(void **state)
+{
+	struct route_table *t = route_new();
+	struct ip_addr got, near = addr("2001:db8::77");
+	link_up(t, 2, "lan0");
+	static const struct {
+		const char *text;
+		uint32_t bits;
+	} locals[] = { { "2001:db8:1::1", 64 }, { "fe80::1", 64 }, { "2001:db8::1", 64 },
+		{ "10.1.0.1", 24 } };
+	assert_false(route_local_on(t, 2, ADDR_V6, NULL, &got));
+	for (size_t i = 0; i < COUNT_OF(locals); i++) {
+		struct route_local l = { .link = 2, .addr = addr(locals[i].text), .bits = locals[i].bits };
+		assert_int_equal(route_local_set(t, &l), RC_OK);
+	}
+	assert_true(route_local_on(t, 2, ADDR_V6, &near, &got));
+	struct ip_addr want = addr("2001:db8::1");
+	assert_true(addr_equal(&got, &want));
+	assert_true(route_local_on(t, 2, ADDR_V6, NULL, &got));
+	assert_false(got.b[0] == 0xfe); /* not the link-local one while there is another */
+	assert_true(route_local_on(t, 2, ADDR_V4, NULL, &got));
+	assert_false(route_local_on(t, 3, ADDR_V4, NULL, &got));
+	route_free(t);
+}
+
+/* Against a plain array, with removals, growth and many collisions. */
+static void neighbours_survive_churn(void **state)
+{
+	enum { ADDRS = 600 };
+	struct route_table *t = route_new();
+	static bool there[ADDRS];
+	memset(there, 0, sizeof there);
+	seed = 7;
+	for (uint32_t step = 0; step < 30000; step++) {
+		uint32_t k = draw(ADDRS);
+		struct route_neighbour n = { .link = 2 + k % 3, .state = ROUTE_NEIGHBOUR_VALID };
+		n.addr = addr("10.0.0.0");
+		store_be32(n.addr.b, 0x0a000000u + k);
+		n.mac[5] = (uint8_t)k;
+		if (draw(2)) {
+			assert_int_equal(route_neighbour_set(t, &n), RC_OK);
+			there[k] = true;
+		} else {
+			route_neighbour_gone(t, n.link, &n.addr);
+			there[k] = false;
+		}
+	}
+	for (uint32_t k = 0; k < ADDRS; k++) {
+		struct ip_addr a = addr("10.0.0.0");
+		store_be32(a.b, 0x0a000000u + k);
+		struct route_neighbour *n = route_neighbour_find(t, 2 + k % 3, &a);
+		assert_int_equal(n != NULL, there[k]);
+		if (n)
+			assert_int_equal(n->mac[5], (uint8_t)k);
+		assert_null(route_neighbour_find(t, 2 + (k + 1) % 3, &a));
+	}
+	route_free(t);
+}
+
+static void tables_have_limits(void **state)
+{
+	struct route_table *t = route_new();
+	struct route_local l = { .link = 2, .addr = addr("10.0.0.0"), .bits = 32 };
+	for (uint32_t i = 0; i < ROUTE_LOCALS_MAX; i++) {
+		store_be32(l.addr.b, 0x0a000000u + i);
+		assert_int_equal(route_local_set(t, &l), RC_OK);
+	}
+	store_be32(l.addr.b, 0x0b000000u);
+	assert_int_equal(route_local_set(t, &l), RC_LIMIT);
+	for (uint32_t i = 1; i <= ROUTE_LINKS_MAX; i++)
+		link_up(t, i, "x");
+	struct route_link more = { .index = ROUTE_LINKS_MAX + 1 };
+	assert_int_equal(route_link_set(t, &more), RC_LIMIT);
+	route_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ranges_equal_plain_search),
+		cmocka_unit_test(routes_follow_events),
+		cmocka_unit_test(repeated_events_do_not_count),
+		cmocka_unit_test(local_address_for_answers),
+		cmocka_unit_test(neighbours_survive_churn),
+		cmocka_unit_test(tables_have_limits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
