@@ -127,7 +127,7 @@ static void value_copy(char *ret_text, const struct token *t)
 }
 
 /* One value of a leaf or leaf-list, from the current token. */
-static enum rc value(struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent, struct place at)
+static enum rc value(struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent)
 {
 	char text[CONFIG_VALUE_MAX + 1];
 	struct lyd_node *node = NULL, *first = NULL;
@@ -141,23 +141,22 @@ static enum rc value(struct parser *p, const struct lysc_node *leaf, struct lyd_
 		return given_twice(p, &p->lex.token.place, first);
 	if (lyd_new_term(parent, schema_module(), leaf->name, text, 0, &node) != LY_SUCCESS)
 		return bad_value(p, leaf);
-	rc = count_node(p, node, parent, list ? p->lex.token.place : at);
+	rc = count_node(p, node, parent, p->lex.token.place);
 	return rc ? rc : advance(p);
 }
 
-static enum rc leaf_list(
-	struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent, struct place at)
+static enum rc leaf_list(struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent)
 {
 	enum rc rc;
 
 	if (p->lex.token.kind != TOKEN_LIST) {
-		rc = value(p, leaf, parent, at);
+		rc = value(p, leaf, parent);
 		return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
 	}
 	if ((rc = advance(p)))
 		return rc;
 	do {
-		if ((rc = value(p, leaf, parent, at)))
+		if ((rc = value(p, leaf, parent)))
 			return rc;
 	} while (is_value(&p->lex.token));
 	if ((rc = take(p, TOKEN_LIST_END, "a value, ]")))
@@ -171,7 +170,7 @@ static enum rc leaf(struct parser *p, const struct lysc_node *node, struct lyd_n
 	enum rc rc;
 
 	if (!schema_is_empty_leaf(node)) {
-		rc = value(p, node, parent, at);
+		rc = value(p, node, parent);
 		return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
 	}
 	if (lyd_new_term(parent, schema_module(), node->name, "", 0, &made) != LY_SUCCESS)
@@ -318,7 +317,7 @@ static enum rc statement(struct parser *p, const struct lysc_node *schema, struc
 	case LYS_LIST:
 		return list_entry(p, node, parent, at);
 	case LYS_LEAFLIST:
-		return leaf_list(p, node, parent, at);
+		return leaf_list(p, node, parent);
 	default:
 		return leaf(p, node, parent, at);
 	}

@@ -28,7 +28,7 @@
 #define NAT_RULES_MAX	   4096
 #define RANGES_MAX	   (1u << 19) /* of all rules together */
 #define SERVICES_MAX	   (1u << 19)
-#define PROPOSALS_MAX	   16384 /* of all peers, or of all tunnels, together */
+#define PROPOSALS_MAX	   65536 /* of all peers, or of all tunnels, together */
 #define PROPOSALS_EACH_MAX 16	 /* of one peer or tunnel */
 #define REPLAY_WINDOW_MAX  4096
 

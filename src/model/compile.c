@@ -1,0 +1,234 @@
+/*
+ * The compiler: a checked tree becomes one flat snapshot. Steps fill vectors (compile_*.c); then the block is
+ * laid out, arrays one behind the other on 8 bytes. The result goes through snapshot_check() before anybody
+ * gets it.
+ */
+#include "model/compile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *vec_add(struct vec *v)
+{
+	void *record;
+
+	if (v->n == v->room) {
+		size_t room = v->room ? v->room * 2 : 16;
+		uint8_t *at = reallocarray(v->at, room, v->record);
+		if (!at)
+			return NULL;
+		v->at = at;
+		v->room = room;
+	}
+	record = v->at + v->n++ * v->record;
+	memset(record, 0, v->record);
+	return record;
+}
+
+void vec_done(struct vec *v)
+{
+	free(v->at);
+	*v = (struct vec){ .record = v->record };
+}
+
+enum rc memory_short(struct compiler *c)
+{
+	return err_add(c->e, RC_INTERNAL, "memory is short; while compiling '%s'", c->m->name);
+}
+
+static enum rc system_ports(struct compiler *c, const struct lyd_node *system)
+{
+	const struct lyd_node *nat = tree_child(c->m, system, "nat-ports");
+	const struct lyd_node *host = tree_child(c->m, system, "host-ports");
+	struct snapshot *h = &c->head;
+	enum rc rc;
+
+	if ((rc = value_ports(c, nat, &h->nat_port_first, &h->nat_port_last)) ||
+		(rc = value_ports(c, host, &h->host_port_first, &h->host_port_last)))
+		return rc;
+	if (h->nat_port_first < 1024 || h->host_port_first < 1024)
+		return tree_fault(c->m, h->nat_port_first < 1024 ? nat : host, c->e,
+			"ports below 1024 belong to services");
+	if (h->nat_port_first <= h->host_port_last && h->host_port_first <= h->nat_port_last)
+		return tree_fault(c->m, host->priv ? host : nat, c->e,
+			"nat-ports %s and host-ports %s overlap", lyd_get_value(nat), lyd_get_value(host));
+	return RC_OK;
+}
+
+/* Every leaf has a default, so that an empty text is a whole configuration: no zones, all denied. */
+static enum rc compile_system(struct compiler *c)
+{
+	const struct lyd_node *system = tree_child(c->m, NULL, "system");
+	const struct lyd_node *timeouts = tree_child(c->m, system, "timeouts");
+	struct snapshot *h = &c->head;
+
+	snprintf(h->host_name, sizeof h->host_name, "%s", tree_value(system, "host-name"));
+	h->sessions_max = (uint32_t)value_number(system, "session-limit");
+	h->half_open_max = (uint32_t)value_number(system, "half-open-limit");
+	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
+	h->tcp_timeout_s = (uint32_t)value_number(timeouts, "tcp");
+	h->udp_timeout_s = (uint32_t)value_number(timeouts, "udp");
+	h->icmp_timeout_s = (uint32_t)value_number(timeouts, "icmp");
+	h->half_open_timeout_s = (uint32_t)value_number(timeouts, "half-open");
+	h->other_timeout_s = (uint32_t)value_number(timeouts, "other");
+	return system_ports(c, system);
+}
+
+static uint32_t host_service_bit(const char *word)
+{
+#define E(id, text, proto, first, last, what)                                                                \
+	if (strcmp(word, text) == 0)                                                                         \
+		return 1u << HOST_##id;
+	HOST_SERVICES(E)
+#undef E
+	return 0;
+}
+
+static enum rc zone_interfaces(struct compiler *c, const struct lyd_node *zone)
+{
+	const struct lyd_node *leaf = tree_child(c->m, zone, "interfaces");
+
+	for (; leaf; leaf = tree_next(leaf)) {
+		struct snap_interface *i;
+		if (c->interfaces.n == INTERFACES_MAX)
+			return tree_fault(c->m, leaf, c->e, "more than %d interfaces", INTERFACES_MAX);
+		if (!(i = vec_add(&c->interfaces)))
+			return memory_short(c);
+		snprintf(i->name, sizeof i->name, "%s", lyd_get_value(leaf));
+		i->zone = (uint32_t)c->zones.n - 1;
+	}
+	return RC_OK;
+}
+
+static enum rc zone(struct compiler *c, const struct lyd_node *node)
+{
+	const struct lyd_node *service = tree_child(c->m, node, "host-inbound");
+	struct snap_zone *z = vec_add(&c->zones);
+
+	if (!z)
+		return memory_short(c);
+	snprintf(z->name, sizeof z->name, "%s", tree_value(node, "name"));
+	for (; service; service = tree_next(service))
+		z->host_inbound |= host_service_bit(lyd_get_value(service));
+	if (z->host_inbound & 1u << HOST_IKE)
+		z->host_inbound |= 1u << HOST_IKE_NAT;
+	if (tree_value(node, "tcp-rst"))
+		z->flags |= ZONE_TCP_RST;
+	return zone_interfaces(c, node);
+}
+
+static enum rc compile_zones(struct compiler *c)
+{
+	const struct lyd_node *zones = tree_child(c->m, NULL, "zones");
+	const struct lyd_node *node = zones ? tree_child(c->m, zones, "zone") : NULL;
+	enum rc rc = RC_OK;
+
+	for (; node && !rc; node = tree_next(node))
+		rc = zone(c, node);
+	return rc;
+}
+
+/* clang-format off */
+#define VECTORS(V)	/* field, record */			\
+	V(zones,         struct snap_zone)			\
+	V(interfaces,    struct snap_interface)			\
+	V(ranges,        struct ip_range)			\
+	V(services,      struct snap_service)			\
+	V(rules,         struct snap_rule)			\
+	V(nat_rules,     struct snap_nat_rule)			\
+	V(ike_proposals, struct snap_ike_proposal)		\
+	V(esp_proposals, struct snap_esp_proposal)		\
+	V(peers,         struct snap_peer)			\
+	V(selectors,     struct selector)			\
+	V(tunnels,       struct snap_tunnel)
+/* clang-format on */
+
+static void compiler_init(struct compiler *c, const struct model *m, struct err *e)
+{
+	*c = (struct compiler){ .m = m, .e = e };
+#define E(field, type) c->field.record = sizeof(type);
+	VECTORS(E)
+#undef E
+}
+
+static void compiler_done(struct compiler *c)
+{
+#define E(field, type) vec_done(&c->field);
+	VECTORS(E)
+#undef E
+	objects_done(&c->addresses);
+	objects_done(&c->applications);
+}
+
+/* The array's place behind what stands already. */
+static size_t place_array(struct span *ret_span, const struct vec *v, size_t used)
+{
+	size_t at = (used + 7) / 8 * 8;
+
+	*ret_span = (struct span){ (uint32_t)at, (uint32_t)v->n };
+	return at + v->n * v->record;
+}
+
+static void copy_array(uint8_t *block, const struct span *span, const struct vec *v)
+{
+	if (v->n)
+		memcpy(block + span->first, v->at, v->n * v->record);
+}
+
+static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
+{
+	size_t bytes = sizeof c->head;
+	uint8_t *block;
+
+#define E(field, type) bytes = place_array(&c->head.field, &c->field, bytes);
+	VECTORS(E)
+#undef E
+	bytes = (bytes + 7) / 8 * 8;
+	if (bytes > SNAPSHOT_BYTES_MAX)
+		return err_add(c->e, RC_LIMIT, "%s: the configuration is larger than %u bytes when compiled",
+			c->m->name, SNAPSHOT_BYTES_MAX);
+	c->head.magic = SNAPSHOT_MAGIC;
+	c->head.bytes = (uint32_t)bytes;
+	block = calloc(1, bytes);
+	if (!block)
+		return memory_short(c);
+	memcpy(block, &c->head, sizeof c->head);
+#define E(field, type) copy_array(block, &c->head.field, &c->field);
+	VECTORS(E)
+#undef E
+	*ret_block = block;
+	*ret_bytes = bytes;
+	return RC_OK;
+}
+
+enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
+	void **ret_block, size_t *ret_bytes, struct err *e)
+{
+	struct compiler c;
+	void *block = NULL;
+	size_t bytes = 0;
+	enum rc rc;
+
+	*ret_block = NULL;
+	*ret_bytes = 0;
+	compiler_init(&c, m, e);
+	c.head.generation = generation;
+	if (text_sha256)
+		memcpy(c.head.text_sha256, text_sha256, sizeof c.head.text_sha256);
+	if ((rc = compile_system(&c)) || (rc = compile_zones(&c)) || (rc = compile_objects(&c)) ||
+		(rc = compile_policy(&c)) || (rc = compile_nat(&c)) || (rc = compile_peers(&c)) ||
+		(rc = compile_tunnels(&c)) || (rc = lay_out(&c, &block, &bytes)))
+		goto out;
+	rc = snapshot_check(block, bytes, e);
+	if (rc) {
+		rc = err_add(e, rc, "while checking what '%s' compiles to", m->name);
+		free(block);
+		goto out;
+	}
+	*ret_block = block;
+	*ret_bytes = bytes;
+out:
+	compiler_done(&c);
+	return rc;
+}

@@ -1,0 +1,80 @@
+/*
+ * The compiler's own state and the steps it is made of; private to the room. A step reads the tree, appends
+ * records to vectors and reports faults at the place of the node. model_compile() runs them in order and lays
+ * the block out.
+ */
+#ifndef MODEL_COMPILE_H
+#define MODEL_COMPILE_H
+
+#include "model/snapshot.h"
+#include "model/tree.h"
+
+#define SET_DEPTH_MAX 16		       /* sets within sets */
+#define EXPANDED_MAX  ((size_t)RANGES_MAX * 2) /* members of all expanded objects together */
+
+/* A growing array of fixed records. */
+struct vec {
+	uint8_t *at;
+	size_t n, room, record;
+};
+
+/* Room for one more, zeroed; NULL when memory is short. */
+void *vec_add(struct vec *v);
+void vec_done(struct vec *v);
+
+/* An object that rules name: an address, an application, or a set of them. */
+struct object {
+	const char *name;
+	const struct lyd_node *node; /* NULL: a built-in application */
+	bool is_set;
+	enum { OBJECT_NEW, OBJECT_OPEN, OBJECT_DONE } state;
+	bool placed; /* `span` is in the snapshot's array */
+	struct span span;
+	struct vec members; /* expanded: struct ip_range or struct snap_service */
+};
+
+/* Sorted by name. */
+struct objects {
+	struct object *at;
+	size_t n;
+	const char *kind; /* "address", "application" */
+	size_t expanded;  /* members of all together */
+};
+
+struct compiler {
+	const struct model *m;
+	struct err *e;
+	struct snapshot head;
+	struct objects addresses, applications;
+	struct vec zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals, peers,
+		selectors, tunnels;
+};
+
+/* compile_objects.c */
+enum rc compile_objects(struct compiler *c);
+void objects_done(struct objects *o);
+/* What a leaf-list of names stands for, as a span of `ranges` or `services`; none or `any`: count 0. */
+enum rc compile_addresses(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
+enum rc compile_applications(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
+
+/* compile_policy.c */
+enum rc compile_policy(struct compiler *c);
+enum rc compile_nat(struct compiler *c);
+
+/* compile_vpn.c */
+enum rc compile_peers(struct compiler *c);
+enum rc compile_tunnels(struct compiler *c);
+
+/* values.c: texts of leaves to numbers, with faults at the leaf */
+enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
+enum rc value_range(
+	struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range); /* or prefix */
+enum rc value_ports(struct compiler *c, const struct lyd_node *leaf, uint16_t *ret_first, uint16_t *ret_last);
+enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id);
+enum rc value_public_key(struct compiler *c, const struct lyd_node *leaf, struct snap_peer *ret_peer);
+uint64_t value_number(const struct lyd_node *parent, const char *name); /* 0 when it is not there */
+uint32_t value_zone(const struct compiler *c, const char *name);	/* INDEX_NONE: no such zone */
+
+enum rc memory_short(struct compiler *c);
+
+#endif

@@ -1,0 +1,421 @@
+/*
+ * Addresses, applications and sets of them: found by name in a sorted index, expanded once, shared by the
+ * rules that name a single object. Ranges of one span are sorted (IPv4 first), disjoint and not adjacent.
+ * Part of the compiler.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/applications.h"
+#include "model/compile.h"
+#include "model/schema.h"
+
+static const struct built_in {
+	const char *name;
+	uint8_t proto;
+	uint16_t first, last;
+} built_ins[] = {
+#define E(name, proto, first, last) { name, proto, first, last },
+	BUILT_IN_APPLICATIONS(E)
+#undef E
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct object *)a)->name, ((const struct object *)b)->name);
+}
+
+static struct object *object_find(const struct objects *o, const char *name)
+{
+	struct object key = { .name = name };
+
+	return o->n ? bsearch(&key, o->at, o->n, sizeof *o->at, by_name) : NULL;
+}
+
+void objects_done(struct objects *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		vec_done(&o->at[i].members);
+	free(o->at);
+	*o = (struct objects){ 0 };
+}
+
+static enum rc no_such_object(struct compiler *c, const struct objects *o, const struct lyd_node *name)
+{
+	const char *value = lyd_get_value(name);
+	struct nearest near = nearest_to(value, strlen(value));
+
+	for (size_t i = 0; i < o->n; i++)
+		nearest_offer(&near, o->at[i].name, strlen(o->at[i].name));
+	return tree_fault(c->m, name, c->e, "found '%.60s', expected the name of an %s that exists%s%.*s%s",
+		value, o->kind, near.best ? "; did you mean '" : "", (int)near.best_n,
+		near.best ? near.best : "", near.best ? "'?" : "");
+}
+
+static void objects_from(struct objects *o, const struct lyd_node *first, bool is_set)
+{
+	for (const struct lyd_node *node = first; node; node = tree_next(node))
+		o->at[o->n++] =
+			(struct object){ .name = tree_value(node, "name"), .node = node, .is_set = is_set };
+}
+
+static size_t siblings(const struct lyd_node *first)
+{
+	size_t n = 0;
+
+	for (; first; first = tree_next(first))
+		n++;
+	return n;
+}
+
+/* Sorts; one name may stand for one thing only. */
+static enum rc objects_sort(struct objects *o, struct compiler *c)
+{
+	qsort(o->at, o->n, sizeof *o->at, by_name);
+	for (size_t i = 1; i < o->n; i++) {
+		struct object *a = &o->at[i - 1], *b = &o->at[i];
+		if (strcmp(a->name, b->name) == 0)
+			return tree_fault(c->m, b->node, c->e, "'%s' is an %s already, in line %u", b->name,
+				a->node->schema->name, tree_place(a->node).line);
+	}
+	return RC_OK;
+}
+
+/* Built-in applications that the configuration does not replace. `own` of the index is sorted already. */
+static void add_built_ins(struct objects *o, size_t own)
+{
+	struct objects given = { .at = o->at, .n = own };
+
+	for (size_t i = 0; i < COUNT_OF(built_ins); i++) {
+		bool first_row = i == 0 || strcmp(built_ins[i].name, built_ins[i - 1].name) != 0;
+		if (first_row && !object_find(&given, built_ins[i].name))
+			o->at[o->n++] = (struct object){ .name = built_ins[i].name };
+	}
+	qsort(o->at, o->n, sizeof *o->at, by_name);
+}
+
+static enum rc index_of(
+	struct objects *o, struct compiler *c, const char *group, const char *kind, const char *set)
+{
+	const struct lyd_node *at = tree_child(c->m, NULL, group);
+	const struct lyd_node *one = at ? tree_child(c->m, at, kind) : NULL;
+	const struct lyd_node *sets = at ? tree_child(c->m, at, set) : NULL;
+
+	o->kind = kind;
+	o->at = calloc(siblings(one) + siblings(sets) + COUNT_OF(built_ins), sizeof *o->at);
+	if (!o->at)
+		return memory_short(c);
+	objects_from(o, one, false);
+	objects_from(o, sets, true);
+	return objects_sort(o, c);
+}
+
+/* ---- ranges and services as sets ---- */
+
+static int range_order(const void *a, const void *b)
+{
+	const struct ip_range *x = a, *y = b;
+	int order = addr_compare(&x->first, &y->first);
+
+	return order ? order : addr_compare(&x->last, &y->last);
+}
+
+/* The address behind; false behind the last one of the family. */
+static bool addr_next(struct ip_addr *a)
+{
+	for (size_t i = addr_size(a); i-- > 0;) {
+		if (++a->b[i] != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Sorted, overlapping and adjacent ones joined. */
+static void ranges_merge(struct vec *v)
+{
+	struct ip_range *r = (void *)v->at;
+	size_t n = 0;
+
+	if (v->n == 0)
+		return;
+	qsort(r, v->n, sizeof *r, range_order);
+	for (size_t i = 1; i < v->n; i++) {
+		struct ip_addr behind = r[n].last;
+		bool more = addr_next(&behind);
+		bool touches = r[i].first.family == r[n].last.family &&
+			       (!more || addr_compare(&r[i].first, &behind) <= 0);
+		if (!touches)
+			r[++n] = r[i];
+		else if (addr_compare(&r[i].last, &r[n].last) > 0)
+			r[n].last = r[i].last;
+	}
+	v->n = n + 1;
+}
+
+static int service_order(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct snap_service));
+}
+
+static void services_merge(struct vec *v)
+{
+	struct snap_service *s = (void *)v->at;
+	size_t n = 0;
+
+	if (v->n == 0)
+		return;
+	qsort(s, v->n, sizeof *s, service_order);
+	for (size_t i = 1; i < v->n; i++) {
+		if (service_order(&s[i], &s[n]) != 0)
+			s[++n] = s[i];
+	}
+	v->n = n + 1;
+}
+
+/* ---- expansion ---- */
+
+struct kind {
+	struct objects *objects;
+	size_t record;
+	const char *names[2]; /* leaf-lists of a set that hold members' names */
+	enum rc (*expand_one)(struct compiler *c, struct object *o);
+	void (*merge)(struct vec *v);
+	struct vec *array; /* the snapshot's */
+	uint32_t max;
+};
+
+static enum rc vec_append(struct compiler *c, struct vec *to, const struct vec *from)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		void *record = vec_add(to);
+		if (!record)
+			return memory_short(c);
+		memcpy(record, from->at + i * from->record, from->record);
+	}
+	return RC_OK;
+}
+
+static enum rc expand_address(struct compiler *c, struct object *o)
+{
+	static const char *const names[] = { "prefix", "range" };
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		const struct lyd_node *leaf = tree_child(c->m, o->node, names[i]);
+		for (; leaf && !rc; leaf = tree_next(leaf)) {
+			struct ip_range *range = vec_add(&o->members);
+			rc = range ? value_range(c, leaf, range) : memory_short(c);
+		}
+	}
+	return rc;
+}
+
+static uint8_t protocol_number(const char *text)
+{
+	if (strcmp(text, "tcp") == 0)
+		return 6;
+	if (strcmp(text, "udp") == 0)
+		return 17;
+	if (strcmp(text, "icmp") == 0)
+		return 1;
+	if (strcmp(text, "icmp6") == 0)
+		return 58;
+	return (uint8_t)strtoul(text, NULL, 10);
+}
+
+static enum rc expand_built_in(struct compiler *c, struct object *o)
+{
+	for (size_t i = 0; i < COUNT_OF(built_ins); i++) {
+		struct snap_service *s;
+		if (strcmp(built_ins[i].name, o->name) != 0)
+			continue;
+		if (!(s = vec_add(&o->members)))
+			return memory_short(c);
+		*s = (struct snap_service){ .proto = built_ins[i].proto,
+			.src_last = UINT16_MAX,
+			.dst_first = built_ins[i].first,
+			.dst_last = built_ins[i].last };
+	}
+	return RC_OK;
+}
+
+static enum rc expand_application(struct compiler *c, struct object *o)
+{
+	const struct lyd_node *leaf;
+	struct snap_service *s;
+	enum rc rc = RC_OK;
+
+	if (!o->node)
+		return expand_built_in(c, o);
+	if (!(s = vec_add(&o->members)))
+		return memory_short(c);
+	*s = (struct snap_service){ .proto = protocol_number(tree_value(o->node, "protocol")),
+		.src_last = UINT16_MAX,
+		.dst_last = UINT16_MAX,
+		.timeout_s = (uint32_t)value_number(o->node, "inactivity-timeout") };
+	if ((leaf = tree_child(c->m, o->node, "source-port")))
+		rc = value_ports(c, leaf, &s->src_first, &s->src_last);
+	if (!rc && (leaf = tree_child(c->m, o->node, "destination-port")))
+		rc = value_ports(c, leaf, &s->dst_first, &s->dst_last);
+	if (!rc && tree_child(c->m, o->node, "icmp-type"))
+		s->dst_first = s->dst_last = (uint16_t)value_number(o->node, "icmp-type");
+	return rc;
+}
+
+static enum rc expand(struct compiler *c, const struct kind *k, struct object *o,
+	const struct lyd_node *named_at, unsigned depth);
+
+static enum rc expand_set(struct compiler *c, const struct kind *k, struct object *set, unsigned depth)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < COUNT_OF(k->names); i++) {
+		const struct lyd_node *name = tree_child(c->m, set->node, k->names[i]);
+		for (; name && !rc; name = tree_next(name)) {
+			struct object *member = object_find(k->objects, lyd_get_value(name));
+			if (!member)
+				return no_such_object(c, k->objects, name);
+			if (member->is_set != (i == 1))
+				return tree_fault(c->m, name, c->e, "'%s' is no %s; it belongs in '%s'",
+					member->name, k->names[i], k->names[1 - i]);
+			rc = expand(c, k, member, name, depth + 1);
+			if (!rc)
+				rc = vec_append(c, &set->members, &member->members);
+			if (!rc && set->members.n > k->max)
+				rc = tree_fault(c->m, set->node, c->e,
+					"the set '%s' holds more than %u members", set->name, k->max);
+		}
+	}
+	return rc;
+}
+
+/* Fills o->members once. `named_at` is where the name stands, for faults. */
+static enum rc expand(struct compiler *c, const struct kind *k, struct object *o,
+	const struct lyd_node *named_at, unsigned depth)
+{
+	enum rc rc;
+
+	if (o->state == OBJECT_DONE)
+		return RC_OK;
+	if (o->state == OBJECT_OPEN)
+		return tree_fault(c->m, named_at, c->e, "the set '%s' holds itself", o->name);
+	if (depth > SET_DEPTH_MAX)
+		return tree_fault(c->m, named_at, c->e, "sets are nested more than %d deep", SET_DEPTH_MAX);
+	o->state = OBJECT_OPEN;
+	o->members.record = k->record;
+	rc = o->is_set ? expand_set(c, k, o, depth) : k->expand_one(c, o);
+	if (rc)
+		return rc;
+	k->merge(&o->members);
+	k->objects->expanded += o->members.n;
+	if (k->objects->expanded > EXPANDED_MAX)
+		return tree_fault(
+			c->m, named_at, c->e, "sets hold more than %zu members together", EXPANDED_MAX);
+	o->state = OBJECT_DONE;
+	return RC_OK;
+}
+
+static enum rc place_members(struct compiler *c, const struct kind *k, const struct vec *members,
+	const struct lyd_node *at, struct span *ret_span)
+{
+	if (k->array->n + members->n > k->max)
+		return tree_fault(c->m, at, c->e, "all rules together name more than %u members of %ss",
+			k->max, k->objects->kind);
+	*ret_span = (struct span){ (uint32_t)k->array->n, (uint32_t)members->n };
+	return vec_append(c, k->array, members);
+}
+
+/* Several names: their union, in a span of its own. */
+static enum rc place_union(
+	struct compiler *c, const struct kind *k, const struct lyd_node *first, struct span *ret_span)
+{
+	struct vec all = { .record = k->record };
+	enum rc rc = RC_OK;
+
+	for (const struct lyd_node *name = first; name && !rc; name = tree_next(name)) {
+		struct object *o;
+		if (strcmp(lyd_get_value(name), "any") == 0)
+			rc = tree_fault(
+				c->m, name, c->e, "'any' stands for everything: nothing can stand beside it");
+		else if (!(o = object_find(k->objects, lyd_get_value(name))))
+			rc = no_such_object(c, k->objects, name);
+		else if (!(rc = expand(c, k, o, name, 0)))
+			rc = vec_append(c, &all, &o->members);
+	}
+	if (!rc) {
+		k->merge(&all);
+		rc = place_members(c, k, &all, first, ret_span);
+	}
+	vec_done(&all);
+	return rc;
+}
+
+static enum rc place_names(
+	struct compiler *c, const struct kind *k, const struct lyd_node *first, struct span *ret_span)
+{
+	struct object *o;
+	enum rc rc;
+
+	*ret_span = (struct span){ 0, 0 };
+	if (!first || (!tree_next(first) && strcmp(lyd_get_value(first), "any") == 0))
+		return RC_OK;
+	if (tree_next(first))
+		return place_union(c, k, first, ret_span);
+	if (!(o = object_find(k->objects, lyd_get_value(first))))
+		return no_such_object(c, k->objects, first);
+	rc = expand(c, k, o, first, 0);
+	if (!rc && !o->placed) {
+		rc = place_members(c, k, &o->members, first, &o->span);
+		o->placed = !rc;
+	}
+	*ret_span = o->span;
+	return rc;
+}
+
+static struct kind addresses_kind(struct compiler *c)
+{
+	return (struct kind){ &c->addresses, sizeof(struct ip_range), { "address", "address-set" },
+		expand_address, ranges_merge, &c->ranges, RANGES_MAX };
+}
+
+static struct kind applications_kind(struct compiler *c)
+{
+	return (struct kind){ &c->applications, sizeof(struct snap_service),
+		{ "application", "application-set" }, expand_application, services_merge, &c->services,
+		SERVICES_MAX };
+}
+
+enum rc compile_addresses(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span)
+{
+	const struct kind k = addresses_kind(c);
+	return place_names(c, &k, first_name, ret_span);
+}
+
+enum rc compile_applications(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span)
+{
+	const struct kind k = applications_kind(c);
+	return place_names(c, &k, first_name, ret_span);
+}
+
+/* All of them, used or not: a mistake in an object must not wait for the rule that first names it. */
+static enum rc expand_all(struct compiler *c, const struct kind *k)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < k->objects->n && !rc; i++)
+		rc = expand(c, k, &k->objects->at[i], k->objects->at[i].node, 0);
+	return rc;
+}
+
+enum rc compile_objects(struct compiler *c)
+{
+	const struct kind addresses = addresses_kind(c), applications = applications_kind(c);
+	enum rc rc;
+
+	if ((rc = index_of(&c->addresses, c, "address-book", "address", "address-set")) ||
+		(rc = index_of(&c->applications, c, "applications", "application", "application-set")))
+		return rc;
+	add_built_ins(&c->applications, c->applications.n);
+	rc = expand_all(c, &addresses);
+	return rc ? rc : expand_all(c, &applications);
+}

@@ -1,0 +1,129 @@
+/*
+ * Policy and source NAT to records. A rule's pair of zones comes first as in the text; global rules stand
+ * last. Part of the compiler.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/compile.h"
+
+struct pair {
+	uint32_t from, to;
+};
+
+static uint32_t rule_action(const struct lyd_node *then)
+{
+	if (tree_value(then, "permit"))
+		return RULE_PERMIT;
+	return tree_value(then, "reject") ? RULE_REJECT : RULE_DENY;
+}
+
+static uint32_t rule_flags(const struct compiler *c, const struct lyd_node *then)
+{
+	const struct lyd_node *log = tree_child(c->m, then, "log");
+
+	return (tree_value(log, "session-init") ? RULE_LOG_INIT : 0u) |
+	       (tree_value(log, "session-close") ? RULE_LOG_CLOSE : 0u) |
+	       (tree_value(then, "count") ? RULE_COUNT : 0u);
+}
+
+static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair pair)
+{
+	const struct lyd_node *match = tree_child(c->m, node, "match"),
+			      *then = tree_child(c->m, node, "then");
+	struct snap_rule *r;
+	enum rc rc;
+
+	if (c->rules.n == RULES_MAX)
+		return tree_fault(c->m, node, c->e, "more than %d rules", RULES_MAX);
+	if (!(r = vec_add(&c->rules)))
+		return memory_short(c);
+	snprintf(r->name, sizeof r->name, "%s", tree_value(node, "name"));
+	r->from_zone = pair.from;
+	r->to_zone = pair.to;
+	r->action = rule_action(then);
+	r->flags = rule_flags(c, then);
+	if ((rc = compile_addresses(c, tree_child(c->m, match, "source"), &r->src)) ||
+		(rc = compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst)) ||
+		(rc = compile_applications(c, tree_child(c->m, match, "application"), &r->services)))
+		return rc;
+	return RC_OK;
+}
+
+static enum rc rules_of(struct compiler *c, const struct lyd_node *group, struct pair pair)
+{
+	const struct lyd_node *node = group ? tree_child(c->m, group, "rule") : NULL;
+	enum rc rc = RC_OK;
+
+	for (; node && !rc; node = tree_next(node))
+		rc = rule(c, node, pair);
+	return rc;
+}
+
+enum rc compile_policy(struct compiler *c)
+{
+	const struct lyd_node *policy = tree_child(c->m, NULL, "policy");
+	const struct lyd_node *group = policy ? tree_child(c->m, policy, "zone-pair") : NULL;
+	enum rc rc = RC_OK;
+
+	for (; group && !rc; group = tree_next(group))
+		rc = rules_of(c, group,
+			(struct pair){ value_zone(c, tree_value(group, "from")),
+				value_zone(c, tree_value(group, "to")) });
+	if (!rc && policy)
+		rc = rules_of(c, tree_child(c->m, policy, "global"), (struct pair){ ZONE_ANY, ZONE_ANY });
+	return rc;
+}
+
+/* interface, off, an address or a range */
+static enum rc nat_action(struct compiler *c, const struct lyd_node *leaf, struct snap_nat_rule *r)
+{
+	const char *text = lyd_get_value(leaf);
+
+	if (strcmp(text, "interface") == 0) {
+		r->action = NAT_INTERFACE;
+		return RC_OK;
+	}
+	if (strcmp(text, "off") == 0) {
+		r->action = NAT_OFF;
+		return RC_OK;
+	}
+	r->action = NAT_POOL;
+	return value_range(c, leaf, &r->pool);
+}
+
+static uint32_t nat_zone(const struct compiler *c, const char *name)
+{
+	return name ? value_zone(c, name) : ZONE_ANY;
+}
+
+static enum rc nat_rule(struct compiler *c, const struct lyd_node *node)
+{
+	const struct lyd_node *match = tree_child(c->m, node, "match"),
+			      *then = tree_child(c->m, node, "then");
+	struct snap_nat_rule *r = vec_add(&c->nat_rules);
+	enum rc rc;
+
+	if (!r)
+		return memory_short(c);
+	snprintf(r->name, sizeof r->name, "%s", tree_value(node, "name"));
+	r->from_zone = nat_zone(c, tree_value(node, "from"));
+	r->to_zone = nat_zone(c, tree_value(node, "to"));
+	if ((rc = nat_action(c, tree_child(c->m, then, "source-nat"), r)) || !match)
+		return rc;
+	if ((rc = compile_addresses(c, tree_child(c->m, match, "source"), &r->src)))
+		return rc;
+	return compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst);
+}
+
+enum rc compile_nat(struct compiler *c)
+{
+	const struct lyd_node *nat = tree_child(c->m, NULL, "nat");
+	const struct lyd_node *source = nat ? tree_child(c->m, nat, "source") : NULL;
+	const struct lyd_node *node = source ? tree_child(c->m, source, "rule") : NULL;
+	enum rc rc = RC_OK;
+
+	for (; node && !rc; node = tree_next(node))
+		rc = nat_rule(c, node);
+	return rc;
+}

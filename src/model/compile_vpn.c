@@ -1,0 +1,273 @@
+/*
+ * IKE peers, their proposals and the tunnels to records. Part of the compiler.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/compile.h"
+
+static const struct {
+	const char *word;
+	uint16_t number, bits;
+} encrs[] = {
+#define E(id, number, bits, word) { word, number, bits },
+	ENCR_ALGORITHMS(E)
+#undef E
+};
+
+static uint16_t prf_number(const char *word)
+{
+#define E(id, number, bytes, text)                                                                           \
+	if (strcmp(word, text) == 0)                                                                         \
+		return number;
+	PRF_ALGORITHMS(E)
+#undef E
+	return 0;
+}
+
+static uint16_t dh_number(const char *word)
+{
+#define E(id, number, bytes, text)                                                                           \
+	if (strcmp(word, text) == 0)                                                                         \
+		return number;
+	DH_GROUPS(E)
+#undef E
+	return DH_NONE;
+}
+
+static void encr_numbers(const char *word, uint16_t *ret_encr, uint16_t *ret_bits)
+{
+	for (size_t i = 0; i < COUNT_OF(encrs); i++) {
+		if (strcmp(encrs[i].word, word) == 0) {
+			*ret_encr = encrs[i].number;
+			*ret_bits = encrs[i].bits;
+		}
+	}
+}
+
+/* The proposal of that name in the group `ike` or `ipsec`; the model's leafrefs have seen to it that it is
+ * there. */
+static const struct lyd_node *proposal_named(struct compiler *c, const char *group, const char *name)
+{
+	const struct lyd_node *at = tree_child(c->m, NULL, group);
+	const struct lyd_node *node = at ? tree_child(c->m, at, "proposal") : NULL;
+
+	while (node && strcmp(tree_value(node, "name"), name) != 0)
+		node = tree_next(node);
+	return node;
+}
+
+/* Each peer has its own run of proposals, in its own order. */
+static enum rc ike_proposals(struct compiler *c, const struct lyd_node *peer, struct span *ret_span)
+{
+	const struct lyd_node *name = tree_child(c->m, peer, "proposals");
+
+	ret_span->first = (uint32_t)c->ike_proposals.n;
+	for (; name; name = tree_next(name)) {
+		const struct lyd_node *node = proposal_named(c, "ike", lyd_get_value(name));
+		struct snap_ike_proposal *p = vec_add(&c->ike_proposals);
+		if (!p || !node)
+			return memory_short(c);
+		snprintf(p->name, sizeof p->name, "%s", lyd_get_value(name));
+		encr_numbers(tree_value(node, "encryption"), &p->encr, &p->encr_bits);
+		p->prf = prf_number(tree_value(node, "prf"));
+		p->dh = dh_number(tree_value(node, "dh-group"));
+		ret_span->count++;
+	}
+	return RC_OK;
+}
+
+static enum rc esp_proposals(struct compiler *c, const struct lyd_node *tunnel, struct snap_tunnel *t)
+{
+	const struct lyd_node *name = tree_child(c->m, tunnel, "proposals");
+
+	t->proposals.first = (uint32_t)c->esp_proposals.n;
+	for (; name; name = tree_next(name)) {
+		const struct lyd_node *node = proposal_named(c, "ipsec", lyd_get_value(name));
+		struct snap_esp_proposal *p = vec_add(&c->esp_proposals);
+		const char *esn;
+		if (!p || !node)
+			return memory_short(c);
+		snprintf(p->name, sizeof p->name, "%s", lyd_get_value(name));
+		encr_numbers(tree_value(node, "encryption"), &p->encr, &p->encr_bits);
+		p->dh = dh_number(tree_value(node, "pfs"));
+		esn = tree_value(node, "esn");
+		p->esn = strcmp(esn, "no") == 0 ? 0 : strcmp(esn, "yes") == 0 ? 1 : 2;
+		if (p->dh != DH_NONE)
+			t->flags |= TUNNEL_PFS;
+		t->proposals.count++;
+	}
+	return RC_OK;
+}
+
+static void id_from_addr(struct snap_id *ret_id, const struct ip_addr *addr)
+{
+	*ret_id = (struct snap_id){ .type = addr->family == ADDR_V4   ? ID_IPV4
+					    : addr->family == ADDR_V6 ? ID_IPV6
+								      : ID_NONE };
+	ret_id->len = (uint8_t)addr_size(addr);
+	memcpy(ret_id->data, addr->b, ret_id->len);
+}
+
+static enum rc peer_addresses(struct compiler *c, const struct lyd_node *node, struct snap_peer *p)
+{
+	const struct lyd_node *local = tree_child(c->m, node, "local-address");
+	const struct lyd_node *remote = tree_child(c->m, node, "remote-address");
+	enum rc rc = RC_OK;
+
+	if (local && (rc = value_address(c, local, &p->local)))
+		return rc;
+	if (strcmp(lyd_get_value(remote), "any") == 0)
+		p->flags |= PEER_REMOTE_ANY;
+	else if ((rc = value_address(c, remote, &p->remote)))
+		return rc;
+	if (p->local.family && p->remote.family && p->local.family != p->remote.family)
+		return tree_fault(c->m, remote, c->e, "local-address and remote-address are of two families");
+	return RC_OK;
+}
+
+/* Without names of their own both sides are known by their addresses. */
+static enum rc peer_identities(struct compiler *c, const struct lyd_node *node, struct snap_peer *p)
+{
+	const struct lyd_node *local = tree_child(c->m, node, "local-id");
+	const struct lyd_node *remote = tree_child(c->m, node, "remote-id");
+	enum rc rc;
+
+	id_from_addr(&p->local_id, &p->local);
+	id_from_addr(&p->remote_id, &p->remote);
+	if (local && (rc = value_identity(c, local, &p->local_id)))
+		return rc;
+	return remote ? value_identity(c, remote, &p->remote_id) : RC_OK;
+}
+
+static enum rc peer_authentication(struct compiler *c, const struct lyd_node *node, struct snap_peer *p)
+{
+	const char *psk = tree_value(node, "pre-shared-key");
+
+	if (psk) {
+		p->auth = PEER_AUTH_PSK;
+		snprintf(p->key_name, sizeof p->key_name, "%s", psk);
+		return RC_OK;
+	}
+	p->auth = PEER_AUTH_PUBLIC_KEY;
+	snprintf(p->key_name, sizeof p->key_name, "%s", tree_value(node, "private-key"));
+	return value_public_key(c, tree_child(c->m, node, "public-key"), p);
+}
+
+static uint32_t peer_start(const struct snap_peer *p, const char *word)
+{
+	/* A peer at any address cannot be called; the model refuses `always` for it. */
+	if ((p->flags & PEER_REMOTE_ANY) || strcmp(word, "never") == 0)
+		return PEER_START_NEVER;
+	return strcmp(word, "always") == 0 ? PEER_START_ALWAYS : PEER_START_ON_TRAFFIC;
+}
+
+/* The responder finds the peer by address and identity: two with the same could not be told apart. */
+static enum rc peer_is_unique(struct compiler *c, const struct lyd_node *node, uint32_t index)
+{
+	const struct snap_peer *all = (const void *)c->peers.at, *p = &all[index];
+
+	for (uint32_t i = 0; i < index; i++) {
+		if (addr_equal(&all[i].remote, &p->remote) && addr_equal(&all[i].local, &p->local) &&
+			memcmp(&all[i].remote_id, &p->remote_id, sizeof p->remote_id) == 0)
+			return tree_fault(c->m, node, c->e,
+				"peer '%s' cannot be told apart from peer '%s': same addresses and remote-id",
+				p->name, all[i].name);
+	}
+	return RC_OK;
+}
+
+static enum rc peer(struct compiler *c, const struct lyd_node *node)
+{
+	struct snap_peer *p = vec_add(&c->peers);
+	enum rc rc;
+
+	if (!p)
+		return memory_short(c);
+	snprintf(p->name, sizeof p->name, "%s", tree_value(node, "name"));
+	if ((rc = peer_addresses(c, node, p)) || (rc = peer_identities(c, node, p)) ||
+		(rc = peer_authentication(c, node, p)) || (rc = ike_proposals(c, node, &p->proposals)))
+		return rc;
+	p->start = peer_start(p, tree_value(node, "start"));
+	if (tree_value(node, "force-encapsulation"))
+		p->flags |= PEER_FORCE_ENCAP;
+	p->rekey_s = (uint32_t)value_number(node, "lifetime");
+	p->dpd_s = (uint32_t)value_number(node, "dpd");
+	return peer_is_unique(c, node, (uint32_t)c->peers.n - 1);
+}
+
+enum rc compile_peers(struct compiler *c)
+{
+	const struct lyd_node *ike = tree_child(c->m, NULL, "ike");
+	const struct lyd_node *node = ike ? tree_child(c->m, ike, "peer") : NULL;
+	enum rc rc = RC_OK;
+
+	for (; node && !rc; node = tree_next(node))
+		rc = peer(c, node);
+	return rc;
+}
+
+static uint32_t peer_index(const struct compiler *c, const char *name)
+{
+	const struct snap_peer *peers = (const void *)c->peers.at;
+
+	for (uint32_t i = 0; i < c->peers.n; i++) {
+		if (strcmp(peers[i].name, name) == 0)
+			return i;
+	}
+	return INDEX_NONE;
+}
+
+static enum rc selectors(
+	struct compiler *c, const struct lyd_node *leaf, struct span *ret_span, unsigned *ret_families)
+{
+	enum rc rc = RC_OK;
+
+	ret_span->first = (uint32_t)c->selectors.n;
+	for (; leaf && !rc; leaf = tree_next(leaf)) {
+		struct selector *s = vec_add(&c->selectors);
+		if (!s)
+			return memory_short(c);
+		rc = value_range(c, leaf, &s->addrs);
+		s->port_last = UINT16_MAX;
+		*ret_families |= 1u << s->addrs.first.family;
+		ret_span->count++;
+	}
+	return rc;
+}
+
+static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
+{
+	struct snap_tunnel *t = vec_add(&c->tunnels);
+	unsigned local_families = 0, remote_families = 0;
+	enum rc rc;
+
+	if (!t)
+		return memory_short(c);
+	snprintf(t->name, sizeof t->name, "%s", tree_value(node, "name"));
+	t->peer = peer_index(c, tree_value(node, "peer"));
+	t->zone = value_zone(c, tree_value(node, "zone"));
+	if ((rc = selectors(c, tree_child(c->m, node, "local"), &t->local, &local_families)) ||
+		(rc = selectors(c, tree_child(c->m, node, "remote"), &t->remote, &remote_families)) ||
+		(rc = esp_proposals(c, node, t)))
+		return rc;
+	if (local_families != remote_families)
+		return tree_fault(c->m, node, c->e,
+			"local and remote of tunnel '%s' are not of the same families", t->name);
+	t->rekey_s = (uint32_t)value_number(node, "lifetime");
+	t->rekey_bytes = value_number(node, "lifetime-bytes");
+	t->mtu = (uint32_t)value_number(node, "mtu");
+	t->replay_window = (uint32_t)value_number(node, "replay-window");
+	return RC_OK;
+}
+
+enum rc compile_tunnels(struct compiler *c)
+{
+	const struct lyd_node *ipsec = tree_child(c->m, NULL, "ipsec");
+	const struct lyd_node *node = ipsec ? tree_child(c->m, ipsec, "tunnel") : NULL;
+	enum rc rc = RC_OK;
+
+	for (; node && !rc; node = tree_next(node))
+		rc = tunnel(c, node);
+	return rc;
+}
