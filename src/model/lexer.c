@@ -120,7 +120,7 @@ static enum rc take_word(struct lexer *l, struct err *e)
 {
 	l->token.kind = TOKEN_WORD;
 	l->token.at = l->at;
-	while (l->at < l->end && is_word(*l->at))
+	while (l->at < l->end && is_word(*l->at) && !starts(l, "/*"))
 		step(l);
 	l->token.n = (size_t)(l->at - l->token.at);
 	if (l->token.n > CONFIG_VALUE_MAX)
@@ -186,11 +186,9 @@ char *token_text(char *ret_text, const struct token *t)
 
 bool word_is_plain(const char *value, size_t n)
 {
-	if (n == 0 || (n >= 2 && value[0] == '/' && value[1] == '*'))
-		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (!is_word(value[i]))
+		if (!is_word(value[i]) || (value[i] == '*' && i > 0 && value[i - 1] == '/'))
 			return false;
 	}
-	return true;
+	return n > 0;
 }

@@ -1,0 +1,234 @@
+/*
+ * Makes the reference part of docs/configuration.md out of the schema and the table of built-in applications.
+ *
+ *	config_reference --check FILE    fails when the part differs from what is made now (this is the test)
+ *	config_reference --update FILE   writes it
+ *
+ * The part stands between two marker lines; the rest of the page is written by hand.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/applications.h"
+#include "model/model.h"
+#include "model/schema.h"
+
+#define BEGIN	      "<!-- reference: made by config_reference, do not edit -->\n"
+#define END	      "<!-- end of the reference -->\n"
+#define PATH_MAX_TEXT 200
+
+/* Descriptions are filled paragraphs: line breaks and their indentation become one blank. */
+static void put_filled(FILE *out, const char *text)
+{
+	for (; text && *text; text++) {
+		if (*text == '\n') {
+			fputc(' ', out);
+			text += strspn(text + 1, " ");
+		} else if (*text == '|') {
+			fputs("\\|", out);
+		} else {
+			fputc(*text, out);
+		}
+	}
+}
+
+static void put_word(FILE *out, const char *name)
+{
+	for (; *name; name++)
+		fputc(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name, out);
+}
+
+/* "rule NAME", "from FROM to TO", "match" */
+static void put_statement(FILE *out, const struct lysc_node *node)
+{
+	const struct lysc_node *keys[SCHEMA_KEYS_MAX];
+	unsigned n = schema_keys(node, keys);
+
+	if (!schema_shown_by_keys(node))
+		fputs(node->name, out);
+	for (unsigned i = 0; i < n; i++) {
+		if (schema_shown_by_keys(node))
+			fprintf(out, "%s%s", i ? " " : "", keys[i]->name);
+		fputc(' ', out);
+		put_word(out, keys[i]->name);
+	}
+}
+
+static void put_enums(FILE *out, const struct lysc_type *type)
+{
+	const struct lysc_type_enum *names = (const struct lysc_type_enum *)type;
+	const struct lysc_type_union *members = (const struct lysc_type_union *)type;
+	LY_ARRAY_COUNT_TYPE i;
+
+	if (type->basetype == LY_TYPE_UNION) {
+		LY_ARRAY_FOR(members->types, i)
+		put_enums(out, members->types[i]);
+	} else if (type->basetype == LY_TYPE_ENUM) {
+		LY_ARRAY_FOR(names->enums, i)
+		{
+			fprintf(out, "<br>`%s`: ", names->enums[i].name);
+			put_filled(out, names->enums[i].dsc);
+		}
+	}
+}
+
+static void put_value(FILE *out, const struct lysc_node *node)
+{
+	char expected[EXPECTED_MAX] = "";
+	const struct lysc_type *type = schema_type(node);
+
+	if (!type || type->basetype == LY_TYPE_EMPTY)
+		return;
+	schema_type_expected(type, expected, sizeof expected);
+	put_filled(out, expected);
+	if (node->nodetype == LYS_LEAFLIST)
+		fputs("; several", out);
+}
+
+static void put_default(FILE *out, const struct lysc_node *node)
+{
+	const struct lysc_node_leaf *leaf = (const struct lysc_node_leaf *)node;
+	const struct lysc_node_leaflist *list = (const struct lysc_node_leaflist *)node;
+
+	if (node->nodetype == LYS_LEAF && leaf->dflt)
+		fprintf(out, "`%s`", lyd_value_get_canonical(schema_ctx(), leaf->dflt));
+	else if ((node->nodetype == LYS_LEAF && (node->flags & LYS_MAND_TRUE)) ||
+		 (node->nodetype == LYS_LEAFLIST && list->min))
+		fputs("required", out);
+}
+
+static bool is_group(const struct lysc_node *node)
+{
+	return node->nodetype & (LYS_CONTAINER | LYS_LIST);
+}
+
+static void put_rows(FILE *out, const struct lysc_node *parent)
+{
+	const struct lysc_node *child = NULL;
+
+	fputs("| statement | value | default | what it does |\n| --- | --- | --- | --- |\n", out);
+	while ((child = schema_next(parent, child))) {
+		fputs("| `", out);
+		put_statement(out, child);
+		fputs(is_group(child) ? " { ... }` | " : "` | ", out);
+		put_value(out, child);
+		fputs(" | ", out);
+		put_default(out, child);
+		fputs(" | ", out);
+		put_filled(out, child->dsc);
+		if (schema_type(child))
+			put_enums(out, schema_type(child));
+		fputs(" |\n", out);
+	}
+	fputc('\n', out);
+}
+
+static void put_path(FILE *out, const struct lysc_node *node)
+{
+	if (node->parent) {
+		put_path(out, node->parent);
+		fputs(" > ", out);
+	}
+	put_statement(out, node);
+}
+
+/* A section for each group, then for the groups inside. Choices have no level of their own in the text. */
+static void put_group(FILE *out, const struct lysc_node *node)
+{
+	const struct lysc_node *child = NULL;
+
+	fputs("### ", out);
+	put_path(out, node);
+	fputs("\n\n", out);
+	put_filled(out, node->dsc);
+	fputs("\n\n", out);
+	put_rows(out, node);
+	while ((child = schema_next(node, child))) {
+		if (is_group(child))
+			put_group(out, child);
+	}
+}
+
+static void put_applications(FILE *out)
+{
+	fputs("### Built-in applications\n\n| application | IP protocol | destination ports, or ICMP type |\n"
+	      "| --- | --- | --- |\n",
+		out);
+#define E(name, proto, first, last)                                                                          \
+	if ((first) == (last))                                                                               \
+		fprintf(out, "| `%s` | %d | %d |\n", name, proto, first);                                    \
+	else if ((first) == 0 && (last) == 65535)                                                            \
+		fprintf(out, "| `%s` | %d | any |\n", name, proto);                                          \
+	else                                                                                                 \
+		fprintf(out, "| `%s` | %d | %d-%d |\n", name, proto, first, last);
+	BUILT_IN_APPLICATIONS(E)
+#undef E
+	fputc('\n', out);
+}
+
+static char *reference(void)
+{
+	const struct lysc_node *node = NULL;
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	if (!out)
+		return NULL;
+	fputs("## Reference\n\n", out);
+	while ((node = schema_next(NULL, node)))
+		put_group(out, node);
+	put_applications(out);
+	fclose(out);
+	return text;
+}
+
+static char *read_file(const char *path)
+{
+	static char text[1 << 18];
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+
+	if (f)
+		fclose(f);
+	text[n] = '\0';
+	return f ? text : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct err e = { 0 };
+	char *page = argc == 3 ? read_file(argv[2]) : NULL, *made = NULL, *begin, *end;
+	int status = 1;
+
+	if (!page || schema_init(&e) != RC_OK || !(made = reference())) {
+		fprintf(stderr, "config_reference --check|--update FILE: %s\n", e.text);
+		goto out;
+	}
+	begin = strstr(page, BEGIN);
+	end = strstr(page, END);
+	if (!begin || !end || end < begin) {
+		fprintf(stderr, "%s: the marker lines are missing\n", argv[2]);
+		goto out;
+	}
+	begin += strlen(BEGIN);
+	if (strcmp(argv[1], "--update") == 0) {
+		char *rest = strdup(end);
+		FILE *f = rest ? fopen(argv[2], "w") : NULL;
+		if (f) {
+			fprintf(f, "%.*s%s%s", (int)(begin - page), page, made, rest);
+			status = fclose(f) != 0;
+		}
+		free(rest);
+	} else {
+		status = (size_t)(end - begin) != strlen(made) || memcmp(begin, made, strlen(made)) != 0;
+		if (status)
+			fprintf(stderr, "%s: the reference differs from the model; run: %s --update %s\n",
+				argv[2], argv[0], argv[2]);
+	}
+out:
+	free(made);
+	schema_done();
+	return status;
+}

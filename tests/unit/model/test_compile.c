@@ -1,0 +1,403 @@
+/*
+ * What the compiler makes of a text, record by record; and what it refuses that YANG cannot say.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/model.h"
+#include "model/snapshot.h"
+#include "sample.h"
+
+static enum rc compile(const char *text, uint64_t generation, void **ret_block, size_t *ret_n, struct err *e)
+{
+	struct model *m = NULL;
+	static const uint8_t sha256[32] = { 1, 2, 3 };
+	enum rc rc = model_load_text(text, strlen(text), "t", &m, e);
+
+	*ret_block = NULL;
+	if (rc == RC_OK)
+		rc = model_compile(m, generation, sha256, ret_block, ret_n, e);
+	model_free(m);
+	return rc;
+}
+
+static struct snapshot *compiled(const char *text)
+{
+	void *block;
+	size_t n = 0;
+	struct err e = { 0 };
+
+	if (compile(text, 7, &block, &n, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	assert_int_equal(snapshot_check(block, n, &e), RC_OK);
+	return block;
+}
+
+static const char *range_str(const struct snapshot *s, uint32_t i)
+{
+	static char text[RANGE_TEXT_MAX];
+	return range_text(text, &snap_ranges(s)[i]);
+}
+
+static void empty_text_denies_all(void **state)
+{
+	struct snapshot *s = compiled("");
+
+	assert_int_equal(s->generation, 7);
+	assert_int_equal(s->text_sha256[2], 3);
+	assert_string_equal(s->host_name, "plaingate");
+	assert_int_equal(s->zones.count + s->rules.count + s->nat_rules.count + s->tunnels.count, 0);
+	assert_int_equal(s->nat_port_first, 40960);
+	assert_int_equal(s->nat_port_last, 65535);
+	assert_int_equal(s->host_port_first, 32768);
+	assert_int_equal(s->host_port_last, 40959);
+	assert_int_equal(s->tcp_timeout_s, 7440);
+	free(s);
+}
+
+static void example_zones_and_rules(void **state)
+{
+	char *text = sample_from_docs(0);
+	struct snapshot *s = compiled(text);
+	const struct snap_zone *z = snap_zones(s);
+	const struct snap_rule *r = snap_rules(s);
+	const struct snap_service *v;
+
+	assert_int_equal(s->zones.count, 3);
+	assert_string_equal(z[1].name, "untrust");
+	assert_int_equal(z[1].host_inbound, 1u << HOST_IKE | 1u << HOST_IKE_NAT | 1u << HOST_PING);
+	assert_int_equal(s->interfaces.count, 2);
+	assert_string_equal(snap_interfaces(s)[1].name, "wan0");
+	assert_int_equal(snap_interfaces(s)[1].zone, 1);
+
+	assert_int_equal(s->rules.count, 5);
+	assert_string_equal(r[0].name, "to-branch");
+	assert_int_equal(r[0].from_zone, 0);
+	assert_int_equal(r[0].to_zone, 2);
+	assert_int_equal(r[0].action, RULE_PERMIT);
+	assert_int_equal(r[0].flags, RULE_LOG_CLOSE | RULE_COUNT);
+	assert_int_equal(r[0].src.count, 1);
+	assert_string_equal(range_str(s, r[0].src.first), "10.1.0.0/24");
+	assert_string_equal(range_str(s, r[0].dst.first), "10.2.0.0/24");
+	/* office: ping of both families, http, https, intranet; sorted by protocol and port */
+	assert_int_equal(r[0].services.count, 5);
+	v = &snap_services(s)[r[0].services.first];
+	assert_int_equal(v[0].proto, 1);
+	assert_int_equal(v[0].dst_first, 8);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(v[i].timeout_s, v[i].dst_first == 8000 ? 3600 : 0);
+	/* rules that name one object share its span */
+	assert_int_equal(r[0].src.first, r[1].dst.first);
+
+	assert_string_equal(r[4].name, "rest");
+	assert_int_equal(r[4].from_zone, ZONE_ANY);
+	assert_int_equal(r[4].to_zone, ZONE_ANY);
+	assert_int_equal(r[4].src.count + r[4].dst.count + r[4].services.count, 0);
+	assert_int_equal(r[2].action, RULE_REJECT);
+
+	assert_int_equal(s->nat_rules.count, 1);
+	assert_int_equal(snap_nat_rules(s)[0].action, NAT_INTERFACE);
+	assert_int_equal(snap_nat_rules(s)[0].to_zone, 1);
+	free(s);
+	free(text);
+}
+
+static void example_vpn(void **state)
+{
+	char *text = sample_from_docs(0);
+	struct snapshot *s = compiled(text);
+	const struct snap_peer *p = snap_peers(s);
+	const struct snap_ike_proposal *k = snap_ike_proposals(s);
+	const struct snap_esp_proposal *x = snap_esp_proposals(s);
+	const struct snap_tunnel *t = snap_tunnels(s);
+
+	assert_int_equal(s->peers.count, 1);
+	assert_int_equal(p->auth, PEER_AUTH_PSK);
+	assert_string_equal(p->key_name, "hq-branch");
+	assert_int_equal(p->remote_id.type, ID_FQDN);
+	assert_memory_equal(p->remote_id.data, "branch.example.net", p->remote_id.len);
+	assert_int_equal(p->start, PEER_START_ALWAYS);
+	assert_int_equal(p->proposals.count, 2);
+	assert_int_equal(k[0].encr, ENCR_AES_GCM_16);
+	assert_int_equal(k[0].encr_bits, 256);
+	assert_int_equal(k[0].prf, PRF_HMAC_SHA2_384);
+	assert_int_equal(k[0].dh, DH_CURVE25519);
+	assert_int_equal(k[1].encr, ENCR_CHACHA20_POLY1305);
+	assert_int_equal(k[1].prf, PRF_HMAC_SHA2_256);
+	assert_int_equal(p->dpd_s, 30);
+
+	assert_int_equal(s->tunnels.count, 1);
+	assert_int_equal(t->zone, 2);
+	assert_int_equal(t->flags, TUNNEL_PFS);
+	assert_int_equal(t->replay_window, 1024);
+	assert_int_equal(t->local.count, 1);
+	assert_int_equal(t->remote.count, 1);
+	assert_int_equal(x[0].dh, DH_CURVE25519);
+	assert_int_equal(x[0].esn, 2);
+	assert_int_equal(snap_selectors(s)[t->remote.first].port_last, UINT16_MAX);
+	free(s);
+	free(text);
+}
+
+#define ZONE	    "zones { zone a; } "
+#define RULE(match) "policy { from a to a { rule r { match { " match " } then { deny; } } } } "
+
+static void sets_are_unions(void **state)
+{
+	struct snapshot *s = compiled(
+		ZONE "address-book { address x { prefix [ 10.0.1.0/24 2001:db8::/33 ]; }"
+		     "address y { range 10.0.2.0-10.0.3.7; } address z { prefix 10.0.1.128/25; }"
+		     "address top { range 255.255.255.0-255.255.255.255; }"
+		     "address-set in { address [ x y ]; } address-set out { address [ top z ];"
+		     "address-set in; } }" RULE("source out; destination [ x y z ]; application any;"));
+	const struct snap_rule *r = snap_rules(s);
+
+	assert_int_equal(r->src.count, 3);
+	assert_string_equal(range_str(s, r->src.first), "10.0.1.0-10.0.3.7"); /* adjacent ones are joined */
+	assert_string_equal(range_str(s, r->src.first + 1), "255.255.255.0/24");
+	assert_string_equal(range_str(s, r->src.first + 2), "2001:db8::/33");
+	assert_int_equal(r->dst.count, 2);
+	free(s);
+}
+
+static void own_application_replaces_built_in(void **state)
+{
+	struct snapshot *s = compiled(ZONE
+		"applications { application http { protocol tcp; destination-port 8080; source-port 1-9; }"
+		"application e { protocol icmp6; icmp-type 128; } application g { protocol 47; } }" RULE(
+			"source any; destination any; application [ http e g ];"));
+	const struct snap_service *v = &snap_services(s)[snap_rules(s)->services.first];
+
+	assert_int_equal(snap_rules(s)->services.count, 3);
+	assert_int_equal(v[0].proto, 6);
+	assert_int_equal(v[0].dst_first, 8080);
+	assert_int_equal(v[0].dst_last, 8080);
+	assert_int_equal(v[0].src_last, 9);
+	assert_int_equal(v[1].proto, 47);
+	assert_int_equal(v[1].dst_last, UINT16_MAX);
+	assert_int_equal(v[2].proto, 58);
+	assert_int_equal(v[2].dst_first, 128);
+	free(s);
+}
+
+static void nat_pool(void **state)
+{
+	struct snapshot *s =
+		compiled("nat { source { rule a { then { source-nat 192.0.2.1-192.0.2.9; } }"
+			 "rule b { then { source-nat off; } } rule c { then { source-nat 192.0.2.7; } } } }");
+	const struct snap_nat_rule *r = snap_nat_rules(s);
+	char text[RANGE_TEXT_MAX];
+
+	assert_int_equal(r[0].action, NAT_POOL);
+	assert_string_equal(range_text(text, &r[0].pool), "192.0.2.1-192.0.2.9");
+	assert_int_equal(r[0].from_zone, ZONE_ANY);
+	assert_int_equal(r[1].action, NAT_OFF);
+	assert_int_equal(r[2].action, NAT_POOL);
+	assert_string_equal(range_text(text, &r[2].pool), "192.0.2.7/32");
+	free(s);
+}
+
+#define PEER(rest)                                                                                           \
+	"ike { proposal k { encryption aes128gcm16; dh-group ecp384; } peer p { proposals k; " rest " } }"
+
+static void identities(void **state)
+{
+	static const struct {
+		const char *text;
+		uint8_t type, len;
+		const char *data;
+	} cases[] = {
+		{ "hq.example.net", ID_FQDN, 14, "hq.example.net" },
+		{ "a@example.net", ID_RFC822, 13, "a@example.net" },
+		{ "192.0.2.1", ID_IPV4, 4, "\xc0\x00\x02\x01" },
+		{ "2001:db8::1", ID_IPV6, 16, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1" },
+		{ "keyid:c0ffee", ID_KEY_ID, 3, "\xc0\xff\xee" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[400];
+		struct snapshot *s;
+		const struct snap_peer *p;
+
+		snprintf(text, sizeof text, PEER("remote-address any; remote-id %s; pre-shared-key k;"),
+			cases[i].text);
+		s = compiled(text);
+		p = snap_peers(s);
+		assert_int_equal(p->remote_id.type, cases[i].type);
+		assert_int_equal(p->remote_id.len, cases[i].len);
+		assert_memory_equal(p->remote_id.data, cases[i].data, cases[i].len);
+		assert_int_equal(p->flags, PEER_REMOTE_ANY);
+		assert_int_equal(p->start, PEER_START_NEVER);
+		assert_int_equal(p->local_id.type, ID_NONE);
+		free(s);
+	}
+}
+
+static void public_keys(void **state)
+{
+	/* RFC 8410 section 10.1's Ed25519 key, and the same raw key in OpenSSH's form */
+	static const char spki[] = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+	static const char ssh[] =
+		"\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBm/RAlphM3+hUG6wWfcO5bIUIaqMLa2ywxcOK1wMWbh me\"";
+	struct snapshot *a, *b;
+	char text[600];
+
+	snprintf(text, sizeof text, PEER("remote-address 192.0.2.1; private-key me; public-key %s;"), spki);
+	a = compiled(text);
+	snprintf(text, sizeof text, PEER("remote-address 192.0.2.1; private-key me; public-key %s;"), ssh);
+	b = compiled(text);
+	assert_int_equal(snap_peers(a)->auth, PEER_AUTH_PUBLIC_KEY);
+	assert_int_equal(snap_peers(a)->public_key_n, 44);
+	assert_int_equal(snap_peers(b)->public_key_n, 44);
+	assert_memory_equal(snap_peers(a)->public_key, snap_peers(b)->public_key, 44);
+	assert_string_equal(snap_peers(a)->key_name, "me");
+	assert_int_equal(snap_peers(a)->remote_id.type, ID_IPV4);
+	free(a);
+	free(b);
+}
+
+#define KEYED(key) PEER("remote-address 192.0.2.1; private-key me; public-key " key ";")
+
+static const struct {
+	const char *what, *text, *says;
+} refused[] = {
+	{ "unknown address", ZONE RULE("source x; destination any; application any;"), "t:1:" },
+	{ "unknown application", ZONE RULE("source any; destination any; application telnt;"),
+		"did you mean 'telnet'?" },
+	{ "any beside another", ZONE RULE("source any; destination any; application [ any ssh ];"),
+		"beside it" },
+	{ "host bits", "address-book { address a { prefix 10.0.0.1/8; } }", "host bits" },
+	{ "prefix too long", "address-book { address a { prefix 10.0.0.0/33; } }", "not too long" },
+	{ "no prefix", "address-book { address a { prefix 1.2.3; } }", "a prefix such as" },
+	{ "range backwards", "address-book { address a { range 10.0.0.2-10.0.0.1; } }",
+		"lower address first" },
+	{ "range of two families", "address-book { address a { range 10.0.0.2-::1; } }", "one family" },
+	{ "port too high", "applications { application a { protocol tcp; destination-port 65536; } }",
+		"0..65535" },
+	{ "ports backwards", "applications { application a { protocol udp; source-port 9-8; } }",
+		"lower port first" },
+	{ "name for two things", "address-book { address a { prefix ::/0; } address-set a { address a; } }",
+		"'a' is an address already" },
+	{ "set in itself",
+		"address-book { address-set a { address-set b; } address-set b { address-set a; } }",
+		"holds itself" },
+	{ "set among addresses",
+		"address-book { address-set a { address b; } address-set b { address-set a; } }",
+		"belongs in 'address-set'" },
+	{ "member that is not there", "address-book { address-set a { address b; } }", "found 'b'" },
+	{ "ports overlap", "system { nat-ports 30000-50000; }", "overlap" },
+	{ "ports of services", "system { nat-ports 80-50; host-ports 100-200; }", "lower port first" },
+	{ "privileged ports", "system { nat-ports 80-90; }", "below 1024" },
+	{ "pool backwards", "nat { source { rule a { then { source-nat 1.1.1.2-1.1.1.1; } } } }",
+		"lower address" },
+	{ "pool is no address", "nat { source { rule a { then { source-nat 1.1.1.2.3; } } } }", "expected" },
+	{ "families of a peer", PEER("local-address ::1; remote-address 192.0.2.1; pre-shared-key k;"),
+		"two families" },
+	{ "no address", PEER("remote-address 192.0.2.256; pre-shared-key k;"), "IPv4 or IPv6 address" },
+	{ "odd keyid", PEER("remote-address ::1; local-id keyid:abc; pre-shared-key k;"), "hexadecimal" },
+	{ "key is no base64", KEYED("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"), "Ed25519" },
+	{ "key is something else", KEYED("MCowBQYDK2VuAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="),
+		"Ed25519" },
+	{ "key is short", KEYED("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAx"), "Ed25519" },
+	{ "key is cut",
+		KEYED("\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBm/RAlphM3+hUG6wWfcO5bIUIaqMLa2ywxcOK1wMWY=\""),
+		"Ed25519" },
+	{ "kind does not fit the key",
+		KEYED("\"ecdsa-sha2-nistp256 "
+		      "AAAAC3NzaC1lZDI1NTE5AAAAIBm/RAlphM3+hUG6wWfcO5bIUIaqMLa2ywxcOK1wMWbh\""),
+		"Ed25519" },
+	{ "peers that are the same",
+		"ike { proposal k { encryption aes128gcm16; dh-group ecp384; } peer p { proposals k; "
+		"remote-address ::1;"
+		"pre-shared-key k; } peer q { proposals k; remote-address ::1; pre-shared-key l; } }",
+		"told apart" },
+	{ "selectors of two families",
+		ZONE PEER("remote-address ::1; pre-shared-key k;") "ipsec { proposal e { encryption "
+								   "aes128gcm16; } tunnel t {"
+								   "peer p; zone a; proposals e; local "
+								   "10.0.0.0/8; remote ::/0; } }",
+		"same families" },
+};
+
+static void refused_texts(void **state)
+{
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		void *block;
+		size_t n = 0;
+		struct err e = { 0 };
+
+		if (compile(refused[i].text, 1, &block, &n, &e) == RC_OK)
+			fail_msg("%s: accepted", refused[i].what);
+		assert_null(block);
+		if (strncmp(e.text, "t:", 2) != 0 || !strstr(e.text, refused[i].says))
+			fail_msg("%s: it does not say '%s': %s", refused[i].what, refused[i].says, e.text);
+	}
+}
+
+/* A deep chain of sets is refused, not followed. */
+static void deep_sets(void **state)
+{
+	char *text = malloc(100000);
+	size_t n = 0;
+	void *block;
+	struct err e = { 0 };
+
+	assert_non_null(text);
+	n += (size_t)sprintf(
+		text, "address-book { address a { prefix ::/0; } address-set s999 { address a; }");
+	for (int i = 0; i < 999; i++)
+		n += (size_t)sprintf(text + n, "address-set s%d { address-set s%d; }", i, i + 1);
+	sprintf(text + n, "}");
+	assert_int_not_equal(compile(text, 1, &block, &n, &e), RC_OK);
+	assert_non_null(strstr(e.text, "nested"));
+	free(text);
+}
+
+/* The same configuration compiles to the same bytes, however its text was laid out. */
+static void layout_does_not_matter(void **state)
+{
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		char *text = sample_random(seed), *printed;
+		struct model *m = NULL;
+		void *a, *b;
+		size_t an = 0, bn = 0, n = 0;
+		struct err e = { 0 };
+
+		if (compile(text, seed, &a, &an, &e) != RC_OK)
+			fail_msg("seed %d: %s", (int)seed, e.text);
+		assert_int_equal(model_load_text(text, strlen(text), "t", &m, &e), RC_OK);
+		printed = model_print(m, &n);
+		assert_int_equal(compile(printed, seed, &b, &bn, &e), RC_OK);
+		assert_int_equal(an, bn);
+		assert_memory_equal(a, b, an);
+		model_free(m);
+		free(printed);
+		free(text);
+		free(a);
+		free(b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_text_denies_all),
+		cmocka_unit_test(example_zones_and_rules),
+		cmocka_unit_test(example_vpn),
+		cmocka_unit_test(sets_are_unions),
+		cmocka_unit_test(own_application_replaces_built_in),
+		cmocka_unit_test(nat_pool),
+		cmocka_unit_test(identities),
+		cmocka_unit_test(public_keys),
+		cmocka_unit_test(refused_texts),
+		cmocka_unit_test(deep_sets),
+		cmocka_unit_test(layout_does_not_matter),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	model_done();
+	return failed;
+}

@@ -1,0 +1,154 @@
+/*
+ * snapshot_check(): a good block passes; every change of it is refused or leaves a block that can be walked
+ * without a read outside of it. Run with sanitizers, the walk is what finds a hole.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/model.h"
+#include "model/snapshot.h"
+#include "sample.h"
+#include "walk.h"
+
+static void *good_block(size_t *ret_n)
+{
+	char *text = sample_from_docs(0);
+	struct model *m = NULL;
+	struct err e = { 0 };
+	void *block = NULL;
+
+	assert_int_equal(model_load_text(text, strlen(text), "t", &m, &e), RC_OK);
+	assert_int_equal(model_compile(m, 1, NULL, &block, ret_n, &e), RC_OK);
+	model_free(m);
+	free(text);
+	return block;
+}
+
+static void good_passes(void **state)
+{
+	size_t n = 0;
+	void *block = good_block(&n);
+
+	assert_int_equal(snapshot_check(block, n, NULL), RC_OK);
+	assert_true(snapshot_walk(block) != 0);
+	free(block);
+}
+
+static void every_truncation_fails(void **state)
+{
+	size_t n = 0;
+	void *block = good_block(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		void *part = malloc(i ? i : 1);
+		assert_non_null(part);
+		memcpy(part, block, i);
+		assert_int_not_equal(snapshot_check(part, i, NULL), RC_OK);
+		free(part);
+	}
+	free(block);
+}
+
+static void every_changed_word(void **state)
+{
+	size_t n = 0, refused = 0, harmless = 0;
+	uint8_t *block = good_block(&n);
+
+	for (size_t at = 0; at + 4 <= n; at += 4) {
+		uint32_t was, now[8];
+		memcpy(&was, block + at, 4);
+		memcpy(now,
+			(uint32_t[]){ 0, 1, was + 1, was - 1, was ^ 0x80000000u, UINT32_MAX, was ^ 0xff00u,
+				0x7fffffff },
+			sizeof now);
+		for (size_t i = 0; i < sizeof now / sizeof now[0]; i++) {
+			memcpy(block + at, &now[i], 4);
+			if (snapshot_check(block, n, NULL) == RC_OK) {
+				snapshot_walk((const struct snapshot *)(const void *)block);
+				harmless++;
+			} else {
+				refused++;
+			}
+		}
+		memcpy(block + at, &was, 4);
+	}
+	assert_int_equal(snapshot_check(block, n, NULL), RC_OK);
+	/* most of a block is names, whose bytes are free */
+	assert_true(refused > n / 4);
+	free(block);
+}
+
+/* Each row breaks one promise of the header file. */
+static void broken_promises(void **state)
+{
+	size_t n = 0;
+	uint8_t *block = good_block(&n), *copy = malloc(n);
+	struct snapshot *s = (struct snapshot *)(void *)copy;
+
+	assert_non_null(copy);
+#define BREAKS(change)                                                                                       \
+	do {                                                                                                 \
+		memcpy(copy, block, n);                                                                      \
+		assert_int_equal(snapshot_check(copy, n, NULL), RC_OK);                                      \
+		change;                                                                                      \
+		if (snapshot_check(copy, n, NULL) == RC_OK)                                                  \
+			fail_msg("accepted: %s", #change);                                                   \
+	} while (0)
+#define AT(field, type) ((type *)(void *)(copy + s->field.first))
+	BREAKS(s->magic++);
+	BREAKS(s->bytes--);
+	BREAKS(s->zones.first += 4);
+	BREAKS(s->zones.count = ZONES_MAX + 1);
+	BREAKS(s->ranges.first = 8);
+	BREAKS(s->tunnels.count = 1000);
+	BREAKS(memset(s->host_name, 'x', sizeof s->host_name));
+	BREAKS(s->host_port_last = s->nat_port_first);
+	BREAKS(s->sessions_max = 0);
+	BREAKS(memset(AT(zones, struct snap_zone)->name, 'x', NAME_MAX_BYTES));
+	BREAKS(AT(zones, struct snap_zone)->host_inbound = 1u << HOST_SERVICE_COUNT);
+	BREAKS(AT(interfaces, struct snap_interface)->zone = s->zones.count);
+	BREAKS(AT(ranges, struct ip_range)->first.family = ADDR_V6);
+	BREAKS(AT(ranges, struct ip_range)->first.b[7] = 1);
+	BREAKS(AT(ranges, struct ip_range)->first.b[0] = 255);
+	BREAKS(AT(services, struct snap_service)->dst_last = 0);
+	BREAKS(AT(rules, struct snap_rule)->from_zone = 64);
+	BREAKS(AT(rules, struct snap_rule)->from_zone = ZONE_ANY);
+	BREAKS(AT(rules, struct snap_rule)->action = 3);
+	BREAKS(AT(rules, struct snap_rule)->src.first = UINT32_MAX);
+	BREAKS(AT(rules, struct snap_rule)->services.count = s->services.count + 1);
+	BREAKS(AT(rules, struct snap_rule)[2].to_zone = 2); /* the pair of rule 0, behind rule 1 */
+	BREAKS(AT(rules, struct snap_rule)[0].from_zone = AT(rules, struct snap_rule)[0].to_zone = ZONE_ANY);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->action = NAT_POOL);
+	BREAKS(AT(ike_proposals, struct snap_ike_proposal)->encr_bits = 192);
+	BREAKS(AT(ike_proposals, struct snap_ike_proposal)->dh = DH_NONE);
+	BREAKS(AT(esp_proposals, struct snap_esp_proposal)->esn = 3);
+	BREAKS(AT(peers, struct snap_peer)->remote.family = 0);
+	BREAKS(AT(peers, struct snap_peer)->remote_id.len = 129);
+	BREAKS(AT(peers, struct snap_peer)->auth = PEER_AUTH_PUBLIC_KEY);
+	BREAKS(AT(peers, struct snap_peer)->public_key_n = 161);
+	BREAKS(AT(peers, struct snap_peer)->proposals.count = 0);
+	BREAKS(AT(selectors, struct selector)->port_last = 0; AT(selectors, struct selector)->port_first = 1);
+	BREAKS(AT(tunnels, struct snap_tunnel)->peer = 1);
+	BREAKS(AT(tunnels, struct snap_tunnel)->zone = 3);
+	BREAKS(AT(tunnels, struct snap_tunnel)->local.count = SELECTORS_MAX + 1);
+	BREAKS(AT(tunnels, struct snap_tunnel)->replay_window = REPLAY_WINDOW_MAX + 1);
+	free(copy);
+	free(block);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_passes),
+		cmocka_unit_test(every_truncation_fails),
+		cmocka_unit_test(every_changed_word),
+		cmocka_unit_test(broken_promises),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	model_done();
+	return failed;
+}

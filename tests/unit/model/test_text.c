@@ -1,0 +1,232 @@
+/*
+ * The text form: what is right is accepted and comes out the same, what is wrong is refused at its place.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/model.h"
+#include "sample.h"
+
+static struct model *load(const char *text)
+{
+	struct model *m = NULL;
+	struct err e = { 0 };
+
+	if (model_load_text(text, strlen(text), "t", &m, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	return m;
+}
+
+/* Loads, prints, loads that, prints it: both prints are the same. Returns the first; the caller frees it. */
+static char *print_twice(const char *text)
+{
+	struct model *m = load(text), *again;
+	size_t n = 0, again_n = 0;
+	char *once = model_print(m, &n), *twice;
+
+	assert_non_null(once);
+	assert_int_equal(strlen(once), n);
+	again = load(once);
+	twice = model_print(again, &again_n);
+	assert_string_equal(once, twice);
+	free(twice);
+	model_free(again);
+	model_free(m);
+	return once;
+}
+
+static void examples_are_a_fixed_point(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		char *text = sample_from_docs(i), *printed = print_twice(text);
+		/* The page shows the examples as they are printed, but for empty lines between groups. */
+		assert_non_null(strstr(printed, "    from trust to vpn {\n        rule to-"));
+		free(printed);
+		free(text);
+	}
+}
+
+static void empty_text_is_a_configuration(void **state)
+{
+	char *printed = print_twice("# nothing\n");
+	assert_string_equal(printed, "");
+	free(printed);
+}
+
+static void random_texts_are_a_fixed_point(void **state)
+{
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		char *text = sample_random(seed), *printed = print_twice(text);
+		assert_true(strlen(printed) > 100);
+		free(printed);
+		free(text);
+	}
+}
+
+static void quotes_and_comments(void **state)
+{
+	char *printed = print_twice(
+		"system { host-name \"hq\"; } # } \n/* { */ ike { peer \"p\" { remote-address any;"
+		"remote-id \"a\\\"b\\\\c#d/*e\"; pre-shared-key k; proposals x; } "
+		"proposal x { encryption aes128gcm16; dh-group ecp256; } }");
+	assert_non_null(strstr(printed, "host-name hq;\n"));
+	assert_non_null(strstr(printed, "remote-id \"a\\\"b\\\\c#d/*e\";\n"));
+	free(printed);
+}
+
+static const struct {
+	const char *what, *old, *new; /* a change of the head office's example */
+	unsigned line, column;	      /* 0: not looked at */
+	const char *says;
+} mistakes[] = {
+	{ "misspelt keyword", "interfaces lan0", "interface lan0", 7, 9, "did you mean 'interfaces'?" },
+	{ "misspelt group", "policy {", "polcy {", 0, 1, "did you mean 'policy'?" },
+	{ "keyword says what is left", "host-name hq;", "host-name hq; x;", 2, 19,
+		"one of: nat-ports, host-ports" },
+	{ "unknown algorithm", "encryption aes256gcm16", "encryption aes256gcm", 0, 20,
+		"did you mean 'aes256gcm16'?" },
+	{ "missing semicolon", "host-name hq;", "host-name hq", 3, 1, "found '}', expected ';'" },
+	{ "missing value", "host-name hq;", "host-name;", 2, 14, "found ';', expected" },
+	{ "number below its range", "inactivity-timeout 3600", "inactivity-timeout 0", 0, 28, "1..604800" },
+	{ "no number", "inactivity-timeout 3600", "inactivity-timeout 1h", 0, 28, "1..604800" },
+	{ "unknown zone", "from trust to vpn", "from trust to vnp", 0, 19, "did you mean 'vpn'?" },
+	{ "pair without to", "from trust to vpn", "from trust vpn", 0, 16, "expected 'to'" },
+	{ "no action", "                permit;\n                log", "                log", 0, 13,
+		"lacks one of: permit, deny, reject" },
+	{ "no source", "                source hq-lan;\n", "", 0, 13, "match lacks source" },
+	{ "no match at all", "            match {\n                source any;",
+		"            /*match {\n */ then { /*", 0, 0, "" },
+	{ "two actions", "                permit;", "                permit; deny;", 0, 25, "beside permit" },
+	{ "interface in two zones", "interfaces wan0", "interfaces lan0", 7, 20, "one zone only" },
+	{ "reserved name", "address hq-lan {", "address any {", 0, 13, "'any' stands for everything" },
+	{ "name with a space", "address hq-lan {", "address \"hq lan\" {", 0, 13, "made of letters" },
+	{ "name with a quote", "address hq-lan {", "address hq'lan {", 0, 13, "made of letters" },
+	{ "name too long", "address hq-lan {",
+		"address x123456789012345678901234567890123456789012345678901234567890123 {", 0, 13,
+		"63 characters" },
+	{ "rule given twice", "rule web {", "rule no-telnet {", 0, 9, "given twice, first in line" },
+	{ "leaf given twice", "host-name hq;", "host-name hq; host-name hq;", 2, 19, "given twice" },
+	{ "group given twice", "zones {", "system { }\nzones {", 0, 1, "given twice, first in line 1" },
+	{ "value given twice", "[ ping ssh ]", "[ ping ssh ping ]", 8, 33, "given twice" },
+	{ "ports without ports", "protocol tcp", "protocol icmp", 0, 0, "only tcp and udp have ports" },
+	{ "unknown peer", "        peer branch;", "        peer brunch;", 0, 14, "did you mean 'branch'?" },
+	{ "no proposals", "proposals [ modern chacha ];", "", 0, 5, "peer 'branch' lacks proposals" },
+	{ "no remote address", "        remote-address 203.0.113.2;", "", 0, 5, "lacks remote-address" },
+	{ "any peer started", "remote-address 203.0.113.2;", "remote-address any;", 0, 5,
+		"cannot be started" },
+	{ "no authentication", "pre-shared-key hq-branch;", "", 0, 5,
+		"lacks one of: pre-shared-key, private-key" },
+	{ "half authentication", "pre-shared-key hq-branch;", "private-key hq;", 0, 5, "belong together" },
+	{ "both authentications", "pre-shared-key hq-branch;", "pre-shared-key hq-branch; private-key hq;", 0,
+		0, "private-key cannot stand beside pre-shared-key" },
+	{ "too many selectors", "local 10.1.0.0/24;",
+		"local [ 1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 1.1.1.6 "
+		"1.1.1.7 1.1.1.8 1.1.1.9 ];",
+		0, 0, "more than 8 of 'local'" },
+	{ "no such byte", "host-name hq;", "host-name h\xc3\xbcq;", 2, 16, "byte 0xc3" },
+	{ "control byte", "host-name hq;", "host-name h\001q;", 2, 16, "byte 0x01" },
+	{ "unclosed comment", "ipsec {", "/* ipsec {", 0, 1, "expected '*/'" },
+	{ "unclosed quote", "host-name hq;", "host-name \"hq;", 2, 0, "ends on its line" },
+	{ "unknown escape", "host-name hq;", "host-name \"h\\n\";", 2, 17, "found '\\'" },
+	{ "value where a group belongs", "zones {", "zones all {", 0, 7, "expected '{'" },
+	{ "list of an empty leaf", "count;", "count [ a ];", 0, 0, "expected ';'" },
+	{ "unclosed list", "[ ping ssh ]", "[ ping ssh ;", 8, 33, "expected one of: a value, ]" },
+	{ "empty list", "[ ping ssh ]", "[ ]", 8, 24, "found ']'" },
+};
+
+static void mistakes_are_placed(void **state)
+{
+	char *good = sample_from_docs(0);
+
+	for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+		char *text = sample_replace(good, mistakes[i].old, mistakes[i].new);
+		struct model *m = NULL;
+		struct err e = { 0 };
+		unsigned line = 0, column = 0;
+
+		if (model_load_text(text, strlen(text), "t", &m, &e) == RC_OK)
+			fail_msg("%s: accepted", mistakes[i].what);
+		assert_null(m);
+		if (sscanf(e.text, "t:%u:%u: ", &line, &column) != 2)
+			fail_msg("%s: no place in: %s", mistakes[i].what, e.text);
+		if ((mistakes[i].line && line != mistakes[i].line) ||
+			(mistakes[i].column && column != mistakes[i].column))
+			fail_msg("%s: wrong place: %s", mistakes[i].what, e.text);
+		if (!strstr(e.text, mistakes[i].says))
+			fail_msg("%s: it does not say '%s': %s", mistakes[i].what, mistakes[i].says, e.text);
+		free(text);
+	}
+	free(good);
+}
+
+/* Every truncation inside the text is refused or is a configuration; nothing crashes (sanitizers watch). */
+static void truncations(void **state)
+{
+	char *good = sample_from_docs(1);
+	size_t n = strlen(good), accepted = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char *part = malloc(i ? i : 1); /* exact, so that a read beyond it is found */
+		struct model *m = NULL;
+		struct err e = { 0 };
+
+		assert_non_null(part);
+		memcpy(part, good, i);
+		if (model_load_text(part, i, "t", &m, &e) == RC_OK)
+			accepted++;
+		else
+			assert_int_equal(strncmp(e.text, "t:", 2), 0);
+		model_free(m);
+		free(part);
+	}
+	/* Only between the groups at the top can a prefix be whole; the groups refer to later ones. */
+	assert_true(accepted > 0 && accepted < n / 4);
+	free(good);
+}
+
+static void refuses(const char *text, size_t n, enum rc want)
+{
+	struct model *m = NULL;
+	struct err e = { 0 };
+
+	assert_int_equal(model_load_text(text, n, "t", &m, &e), want);
+	assert_null(m);
+}
+
+static void limits(void **state)
+{
+	char *big = malloc(CONFIG_TEXT_MAX + 1), *word = malloc(2000);
+
+	assert_true(big && word);
+	memset(big, ' ', CONFIG_TEXT_MAX + 1);
+	refuses(big, CONFIG_TEXT_MAX + 1, RC_LIMIT);
+	memset(big, '{', CONFIG_TEXT_MAX);
+	refuses(big, CONFIG_TEXT_MAX, RC_MALFORMED);
+	memset(word, 'x', 2000);
+	refuses(word, 2000, RC_MALFORMED);
+	memcpy(word, "system { host-name \"", 20);
+	refuses(word, 2000, RC_MALFORMED);
+	refuses("\0", 1, RC_MALFORMED);
+	free(big);
+	free(word);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(examples_are_a_fixed_point),
+		cmocka_unit_test(empty_text_is_a_configuration),
+		cmocka_unit_test(random_texts_are_a_fixed_point),
+		cmocka_unit_test(quotes_and_comments),
+		cmocka_unit_test(mistakes_are_placed),
+		cmocka_unit_test(truncations),
+		cmocka_unit_test(limits),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	model_done();
+	return failed;
+}
