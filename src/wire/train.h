@@ -34,6 +34,8 @@ enum train_flags {
 	TRAIN_TRACED = 1 << 5,		/* a trace filter matched: stages explain themselves */
 	TRAIN_TCP_CWR = 1 << 6,		/* virtio ECN bit: only the first segment carries CWR */
 	TRAIN_TRANSLATED = 1 << 7,	/* NAT changed it */
+	TRAIN_REPLY = 1 << 8,		/* goes against the direction in which its session began */
+	TRAIN_MORE_FRAGMENTS = 1 << 9,	/* of a fragment */
 };
 
 /* Index "none" for zones, interfaces, tunnels, rules, sessions. */
@@ -68,6 +70,19 @@ struct train {
 	enum drop_reason drop; /* DROP_NONE while it lives */
 	uint32_t rule;	       /* the policy rule that decided, for names in drops and traces */
 };
+
+/*
+ * Reads the headers of t->ip[0..len) into the parsed fields; t->csum, t->segment_size and t->flags (where it is from) are the
+ * caller's. Cuts link padding off len. DROP_NONE, or why it cannot be forwarded; t->drop is set to the same.
+ * The IPv4 header checksum is always checked; L4 checksums by train_verify_l4(), only where somebody needs to believe them.
+ */
+enum drop_reason train_parse(struct train *t);
+
+/* Checks the L4 checksum where it is TRAIN_CSUM_UNKNOWN and the whole packet is here; makes it VALID or gives DROP_L4_CHECKSUM. */
+enum drop_reason train_verify_l4(struct train *t);
+
+/* Fills the checksum that a sender's kernel left PARTIAL, for packets that leave without virtio headers. One packet only. */
+void train_complete_l4(struct train *t);
 
 /* Packets in the train, 1 for a single one. */
 static inline uint32_t train_packets(const struct train *t)
