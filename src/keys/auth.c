@@ -1,0 +1,500 @@
+/*
+ * Who is at the other end: AUTH_SIGN and AUTH_VERIFY (RFC 7296 section 2.15, RFC 7427, RFC 4754, RFC 8420).
+ *
+ * Beyond the RFC the keeper checks that the signed message is the one of this exchange: it holds our own (or
+ * the peer's) SPI, nonce and public value. So ike cannot have foreign octets signed.
+ */
+#include "keys/internal.h"
+
+#include <stdio.h>
+
+#define IKE_HEADER_SIZE 28
+#define ID_HEADER_SIZE	4 /* type and three reserved octets of the identification payload's body */
+#define OCTETS_MAX	(KEEPER_MESSAGE_MAX + KEEPER_NONCE_MAX + PRF_SIZE_MAX)
+
+const struct snap_peer *peer_at(const struct keys *k, uint32_t index)
+{
+	return k->snapshot && index < k->snapshot->peers.count ? &snap_peers(k->snapshot)[index] : NULL;
+}
+
+const struct snap_peer *peer_named(const struct keys *k, const char *name)
+{
+	for (uint32_t i = 0; k->snapshot && i < k->snapshot->peers.count; i++)
+		if (strcmp(snap_peers(k->snapshot)[i].name, name) == 0)
+			return &snap_peers(k->snapshot)[i];
+	return NULL;
+}
+
+void peer_proof_of(struct peer_proof *ret_proof, const struct snap_peer *peer)
+{
+	memset(ret_proof, 0, sizeof *ret_proof);
+	text_copy(ret_proof->name, sizeof ret_proof->name, peer->name);
+	text_copy(ret_proof->key_name, sizeof ret_proof->key_name, peer->key_name);
+	ret_proof->auth = peer->auth;
+	ret_proof->remote_id = peer->remote_id;
+	ret_proof->remote = peer->remote;
+	ret_proof->public_key_n = peer->public_key_n;
+	memcpy(ret_proof->public_key, peer->public_key, sizeof ret_proof->public_key);
+}
+
+enum rc peer_still(const struct ike_sa *sa, const struct snap_peer *peer, struct err *e)
+{
+	struct peer_proof now;
+
+	if (!peer)
+		return err_add(e, RC_DENIED, "peer '%s' is no longer configured", sa->peer.name);
+	peer_proof_of(&now, peer);
+	if (strcmp(now.name, sa->peer.name) != 0)
+		return err_add(
+			e, RC_DENIED, "the IKE SA is with peer '%s', not with '%s'", sa->peer.name, now.name);
+	if (memcmp(&now, &sa->peer, sizeof now) != 0)
+		return err_add(e, RC_DENIED,
+			"the configuration of peer '%s' has changed since it proved itself; it has to "
+			"authenticate anew",
+			sa->peer.name);
+	return RC_OK;
+}
+
+enum rc peer_allows(
+	const struct keys *k, const struct snap_peer *peer, const struct ike_sa *sa, struct err *e)
+{
+	for (uint32_t i = 0; i < peer->proposals.count; i++) {
+		const struct snap_ike_proposal *p =
+			&snap_ike_proposals(k->snapshot)[peer->proposals.first + i];
+
+		if (p->encr == sa->encr && p->encr_bits == sa->encr_bits && p->prf == sa->prf &&
+			p->dh == sa->dh_group)
+			return RC_OK;
+	}
+	return err_add(e, RC_DENIED,
+		"no IKE proposal of peer '%s' has encryption %u with %u bits, prf %u, group %u", peer->name,
+		sa->encr, sa->encr_bits, sa->prf, sa->dh_group);
+}
+
+static bool holds(const uint8_t *in, size_t in_n, const uint8_t *what, size_t n)
+{
+	for (size_t at = 0; n > 0 && at + n <= in_n; at++)
+		if (memcmp(in + at, what, n) == 0)
+			return true;
+	return false;
+}
+
+/* `mine`: the message is ours. It is an IKE_SA_INIT message of this exchange. */
+static enum rc message_check(
+	const struct ike_sa *sa, bool mine, const uint8_t *message, size_t n, struct err *e)
+{
+	bool of_initiator = mine == (sa->role == KEEPER_INITIATOR);
+	const uint8_t *nonce = mine ? sa->nonce : sa->peer_nonce, *ke = mine ? sa->ke : sa->peer_ke;
+	size_t nonce_n = mine ? sa->nonce_n : sa->peer_nonce_n, ke_n = mine ? sa->ke_n : sa->peer_ke_n;
+
+	if (n < IKE_HEADER_SIZE || n > KEEPER_MESSAGE_MAX)
+		return err_add(e, RC_RANGE, "an IKE_SA_INIT message of %zu octets", n);
+	if (memcmp(message, sa->spi_i, 8) != 0 || (!of_initiator && memcmp(message + 8, sa->spi_r, 8) != 0) ||
+		!holds(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, nonce, nonce_n) ||
+		!holds(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, ke, ke_n))
+		return err_add(e, RC_DENIED,
+			"the message to be %s is not the IKE_SA_INIT %s of this exchange",
+			mine ? "signed" : "checked", of_initiator ? "request" : "response");
+	return RC_OK;
+}
+
+/*
+ * 2.15: message | nonce of the other side | prf(SK_p, identity), where SK_p is that of the side whose message
+ * it is. Returns the length; 0 on failure.
+ */
+static size_t octets_make(const struct ike_sa *sa, bool mine, const uint8_t *message, size_t message_n,
+	const uint8_t *id, size_t id_n, uint8_t *ret_octets)
+{
+	bool of_initiator = mine == (sa->role == KEEPER_INITIATOR);
+	const uint8_t *nonce = mine ? sa->peer_nonce : sa->nonce;
+	size_t nonce_n = mine ? sa->peer_nonce_n : sa->nonce_n;
+	const struct prf_part part = { id, id_n };
+
+	memcpy(ret_octets, message, message_n);
+	memcpy(ret_octets + message_n, nonce, nonce_n);
+	if (prf_run(sa->prf, of_initiator ? sa->sk.sk_pi : sa->sk.sk_pr, sa->sk.prf_n, &part, 1,
+		    ret_octets + message_n + nonce_n) != RC_OK)
+		return 0;
+	return message_n + nonce_n + sa->sk.prf_n;
+}
+
+/* 2.15: prf( prf(Shared Secret, "Key Pad for IKEv2"), octets ). */
+static enum rc psk_auth(
+	uint16_t prf, const struct keys_identity *key, const uint8_t *octets, size_t n, uint8_t *ret_auth)
+{
+	static const char pad[] = "Key Pad for IKEv2"; /* 17 octets, without terminator */
+	const struct prf_part padding = { pad, sizeof pad - 1 }, part = { octets, n };
+	uint8_t padded[PRF_SIZE_MAX];
+	enum rc rc = prf_run(prf, key->u.psk, key->psk_n, &padding, 1, padded);
+
+	if (rc == RC_OK)
+		rc = prf_run(prf, padded, prf_size(prf), &part, 1, ret_auth);
+	bytes_wipe(padded, sizeof padded);
+	return rc;
+}
+
+/* "fqdn 'b.example'", "address 192.0.2.1"; octets that are not text become dots. */
+#define ID_TEXT_MAX 160
+static const char *id_text(char *ret_text, uint8_t type, const uint8_t *data, size_t n)
+{
+	char address[ADDR_TEXT_MAX], plain[129];
+	struct ip_addr a;
+
+	if ((type == ID_IPV4 && n == 4) || (type == ID_IPV6 && n == 16)) {
+		a = type == ID_IPV4 ? addr_v4(data) : addr_v6(data);
+		snprintf(ret_text, ID_TEXT_MAX, "address %s", addr_text(address, &a));
+		return ret_text;
+	}
+	n = MIN_OF(n, sizeof plain - 1);
+	for (size_t i = 0; i < n; i++)
+		plain[i] = data[i] >= ' ' && data[i] < 127 ? (char)data[i] : '.';
+	plain[n] = '\0';
+	snprintf(ret_text, ID_TEXT_MAX, "%s '%s'",
+		type == ID_FQDN	    ? "fqdn"
+		: type == ID_RFC822 ? "email"
+		: type == ID_KEY_ID ? "key-id"
+				    : "identity of another type",
+		plain);
+	return ret_text;
+}
+
+/* Without a configured identity it is the configured address. */
+static struct snap_id id_wanted(const struct snap_id *id, const struct ip_addr *addr)
+{
+	struct snap_id wanted = *id;
+
+	if (id->type == ID_NONE && addr->family != ADDR_NONE) {
+		wanted.type = addr->family == ADDR_V4 ? ID_IPV4 : ID_IPV6;
+		wanted.len = (uint8_t)addr_size(addr);
+		memcpy(wanted.data, addr->b, wanted.len);
+	}
+	return wanted;
+}
+
+/*
+ * `whose`: "our" or "the peer's". Where nothing is configured, not even an address, ours may be any address;
+ * the peer's has to be configured (the model demands it of peers at any address).
+ */
+static enum rc id_check(const char *whose, bool ours, const struct snap_id *configured,
+	const struct ip_addr *addr, const uint8_t *id, size_t id_n, struct err *e)
+{
+	struct snap_id want = id_wanted(configured, addr);
+	char got[ID_TEXT_MAX], wanted[ID_TEXT_MAX];
+	size_t n;
+
+	if (id_n <= ID_HEADER_SIZE || id_n > KEEPER_ID_MAX)
+		return err_add(e, RC_MALFORMED, "%s identity has %zu octets", whose, id_n);
+	n = id_n - ID_HEADER_SIZE;
+	if (want.type == ID_NONE && ours && (id[0] == ID_IPV4 || id[0] == ID_IPV6))
+		return RC_OK;
+	if (want.type != ID_NONE && id[0] == want.type && n == want.len &&
+		memcmp(id + ID_HEADER_SIZE, want.data, n) == 0)
+		return RC_OK;
+	id_text(got, id[0], id + ID_HEADER_SIZE, n);
+	return err_add(e, ours ? RC_DENIED : RC_AUTH, "%s identity is %s, configured is %s", whose, got,
+		want.type == ID_NONE ? "none" : id_text(wanted, want.type, want.data, want.len));
+}
+
+/* The hash for our ECDSA key among what the peer announced: the one of the curve's size first. 0: none. */
+static uint16_t hash_choose(uint32_t kind, uint32_t announced)
+{
+	static const uint16_t order[2][3] = {
+		{ HASH_SHA2_256, HASH_SHA2_384, HASH_SHA2_512 },
+		{ HASH_SHA2_384, HASH_SHA2_512, HASH_SHA2_256 },
+	};
+
+	if (kind == SIGN_ED25519)
+		return announced & 1u << HASH_IDENTITY ? HASH_IDENTITY : 0;
+	for (size_t i = 0; i < 3; i++) {
+		uint16_t hash = order[kind == SIGN_ECDSA_P384][i];
+		if (announced & 1u << hash)
+			return hash;
+	}
+	return 0;
+}
+
+static enum rc sign_classic(const struct sign_key *key, const uint8_t *octets, size_t n,
+	struct keeper_auth_signed *a, size_t *ret_n, struct err *e)
+{
+	if (key->kind == SIGN_ED25519)
+		return err_add(e, RC_UNSUPPORTED,
+			"our key is Ed25519, but the peer announced no signature hashes "
+			"(RFC 7427): it cannot check such a signature");
+	a->method = key->kind == SIGN_ECDSA_P256 ? AUTH_ECDSA_SHA256_P256 : AUTH_ECDSA_SHA384_P384;
+	return sign_message(key, key->kind == SIGN_ECDSA_P256 ? HASH_SHA2_256 : HASH_SHA2_384, SIGN_PLAIN,
+		octets, n, a->auth, ret_n);
+}
+
+/* RFC 7427 section 3: one octet of length, the AlgorithmIdentifier, the signature. */
+static enum rc sign_rfc7427(const struct sign_key *key, uint32_t announced, const uint8_t *octets, size_t n,
+	struct keeper_auth_signed *a, size_t *ret_n, struct err *e)
+{
+	uint16_t hash = hash_choose(key->kind, announced);
+	size_t algorithm_n, signature_n;
+	const uint8_t *algorithm = sign_algorithm(key->kind, hash, &algorithm_n);
+	enum rc rc;
+
+	if (!algorithm)
+		return err_add(e, RC_UNSUPPORTED,
+			"our key is %s, but none of the signature hashes that the peer announced "
+			"(bits %#x) fits it",
+			sign_kind_text(key->kind), announced);
+	a->method = AUTH_DIGITAL_SIGNATURE;
+	a->auth[0] = (uint8_t)algorithm_n;
+	memcpy(a->auth + 1, algorithm, algorithm_n);
+	rc = sign_message(key, hash, SIGN_DER, octets, n, a->auth + 1 + algorithm_n, &signature_n);
+	*ret_n = 1 + algorithm_n + signature_n;
+	return rc;
+}
+
+static enum rc auth_make(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+	const struct keeper_auth_sign *q, struct keeper_auth_signed *a, struct err *e)
+{
+	uint8_t octets[OCTETS_MAX];
+	size_t n = octets_make(sa, true, q->message, q->message_n, q->id, q->id_n, octets), auth_n = 0;
+	enum identity_kind kind = peer->auth == PEER_AUTH_PSK ? IDENTITY_PSK : IDENTITY_PRIVATE;
+	const struct keys_identity *key = identity_find(k, peer->key_name, kind);
+	enum rc rc;
+
+	if (!key)
+		return err_add(e, RC_NOT_FOUND,
+			"no %s '%s' for peer '%s': the key directory has no usable %s.%s",
+			kind == IDENTITY_PSK ? "pre-shared key" : "private key", peer->key_name, peer->name,
+			peer->key_name, kind == IDENTITY_PSK ? "psk" : "pem");
+	_Static_assert(1 + 12 + SIGN_SIGNATURE_MAX <= KEEPER_AUTH_MAX, "any signature fits");
+	if (n == 0)
+		return err_add(e, RC_INTERNAL, "making the octets to sign");
+	if (kind == IDENTITY_PSK) {
+		a->method = AUTH_SHARED_KEY;
+		auth_n = prf_size(sa->prf);
+		rc = psk_auth(sa->prf, key, octets, n, a->auth);
+	} else if (q->hashes == 0) {
+		rc = sign_classic(&key->u.sign, octets, n, a, &auth_n, e);
+	} else {
+		rc = sign_rfc7427(&key->u.sign, q->hashes, octets, n, a, &auth_n, e);
+	}
+	a->auth_n = (uint16_t)auth_n;
+	bytes_wipe(octets, sizeof octets);
+	return rc == RC_OK ? RC_OK : err_add(e, rc, "making AUTH for peer '%s'", peer->name);
+}
+
+static enum rc sign_admit(struct keys *k, struct ike_sa *sa, const struct snap_peer *peer,
+	const struct keeper_auth_sign *q, struct err *e)
+{
+	enum rc rc;
+
+	if (!sa || (sa->state != IKE_KEYED && sa->state != IKE_AUTHENTICATED))
+		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x with keys", q->handle);
+	if (!peer)
+		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
+	if (sa->role == KEEPER_RESPONDER && sa->state != IKE_AUTHENTICATED)
+		return err_add(e, RC_DENIED, "the initiator proves itself first");
+	if (sa->state == IKE_AUTHENTICATED && (rc = peer_still(sa, peer, e)) != RC_OK)
+		return rc;
+	if ((rc = peer_allows(k, peer, sa, e)) != RC_OK ||
+		(rc = id_check("our", true, &peer->local_id, &peer->local, q->id, q->id_n, e)) != RC_OK)
+		return rc;
+	return message_check(sa, true, q->message, q->message_n, e);
+}
+
+/* An initiator uses its key before it knows the peer: that is entered first. A responder knows it already. */
+static enum rc sign_gate(struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+	const struct keeper_auth_signed *a, uint64_t tag, struct err *e)
+{
+	struct pending *p = pending_new(k, KEEPER_AUTH_SIGN, tag);
+	struct keys_entry entry;
+	enum rc rc;
+
+	if (!p)
+		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+	p->handle = sa->handle;
+	p->signature = *a;
+	ike_entry(&entry, KEYS_ENTRY_KEY_USED, sa, NULL);
+	text_copy(entry.peer, sizeof entry.peer, peer->name);
+	entry.method = a->method;
+	rc = journal_gate(k, &entry, p, e);
+	if (rc != RC_OK)
+		pending_free(p);
+	return rc;
+}
+
+enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,
+	struct keeper_auth_signed *a, enum outcome *ret_outcome, struct err *e)
+{
+	struct ike_sa *sa = ike_find(k, q->handle);
+	const struct snap_peer *peer = peer_at(k, q->peer);
+	enum rc rc = sign_admit(k, sa, peer, q, e);
+
+	if (rc == RC_DENIED && sa)
+		journal_refused(k, sa, NULL, e->text);
+	if (rc == RC_OK)
+		rc = auth_make(k, sa, peer, q, a, e);
+	if (rc != RC_OK || sa->state == IKE_AUTHENTICATED)
+		return rc;
+	text_copy(sa->signed_for, sizeof sa->signed_for, peer->name);
+	rc = sign_gate(k, sa, peer, a, tag, e);
+	if (rc == RC_OK)
+		*ret_outcome = WAITING;
+	return rc;
+}
+
+void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
+{
+	struct keys_action action = { .kind = KEYS_REPLY };
+
+	if (rc != RC_OK || p->orphan) {
+		pending_reply(k, p, rc, text);
+		return;
+	}
+	action.u.reply.op = p->op;
+	action.u.reply.tag = p->tag;
+	action.u.reply.u.AUTH_SIGN = p->signature;
+	keys_emit(k, &action);
+}
+
+static enum rc check_psk(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+	const struct keeper_auth_verify *q, const uint8_t *octets, size_t n, struct err *e)
+{
+	const struct keys_identity *key = identity_find(k, peer->key_name, IDENTITY_PSK);
+	uint8_t want[PRF_SIZE_MAX];
+	enum rc rc;
+
+	if (q->method != AUTH_SHARED_KEY)
+		return err_add(e, RC_AUTH,
+			"the peer proves itself by method %u; peer '%s' is configured for a pre-shared key",
+			q->method, peer->name);
+	if (!key)
+		return err_add(e, RC_NOT_FOUND,
+			"no pre-shared key '%s' for peer '%s': the key directory has no usable %s.psk",
+			peer->key_name, peer->name, peer->key_name);
+	rc = psk_auth(sa->prf, key, octets, n, want);
+	if (rc == RC_OK && (q->auth_n != prf_size(sa->prf) || !bytes_equal_secret(want, q->auth, q->auth_n)))
+		rc = err_add(e, RC_AUTH,
+			"the peer's AUTH does not fit the pre-shared key '%s': the two sides have different "
+			"keys, or the messages were changed on the way",
+			peer->key_name);
+	bytes_wipe(want, sizeof want);
+	return rc;
+}
+
+static enum rc check_signature(const struct snap_peer *peer, const struct keeper_auth_verify *q,
+	const uint8_t *octets, size_t n, struct err *e)
+{
+	enum sign_format format = SIGN_PLAIN;
+	struct rd r = rd_over(q->auth, q->auth_n);
+	struct verify_key key;
+	uint16_t hash = 0;
+	enum rc rc = verify_key_from_spki(&key, peer->public_key, peer->public_key_n, e);
+
+	if (rc != RC_OK)
+		return err_add(e, rc, "the public key of peer '%s'", peer->name);
+	if (q->method == AUTH_ECDSA_SHA256_P256 && key.kind == SIGN_ECDSA_P256) {
+		hash = HASH_SHA2_256;
+	} else if (q->method == AUTH_ECDSA_SHA384_P384 && key.kind == SIGN_ECDSA_P384) {
+		hash = HASH_SHA2_384;
+	} else if (q->method == AUTH_DIGITAL_SIGNATURE) {
+		struct rd algorithm = rd_sub(&r, rd_u8(&r));
+		hash = algorithm.bad ? 0 : sign_algorithm_find(key.kind, algorithm.at, rd_left(&algorithm));
+		format = SIGN_DER;
+	}
+	if (hash == 0)
+		return err_add(e, RC_AUTH,
+			"the peer signed by method %u or an algorithm that does not fit the configured %s "
+			"key of peer '%s'",
+			q->method, sign_kind_text(key.kind), peer->name);
+	if (r.bad || sign_check(&key, hash, format, octets, n, r.at, rd_left(&r)) != RC_OK)
+		return err_add(e, RC_AUTH,
+			"the peer's signature is not by the configured public key of peer '%s'", peer->name);
+	return RC_OK;
+}
+
+static enum rc verify_admit(struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+	const struct keeper_auth_verify *q, struct err *e)
+{
+	enum rc rc;
+
+	if (!sa || sa->state != IKE_KEYED || sa->verifying)
+		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x that waits for its peer's proof", q->handle);
+	if (!peer)
+		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
+	if (q->auth_n == 0 || q->auth_n > KEEPER_AUTH_MAX)
+		return err_add(e, RC_AUTH, "authentication data of %u octets", q->auth_n);
+	if (sa->role == KEEPER_INITIATOR && strcmp(sa->signed_for, peer->name) != 0)
+		return err_add(e, RC_DENIED, "we proved ourselves to '%s', not to '%s'",
+			sa->signed_for[0] ? sa->signed_for : "nobody", peer->name);
+	if ((rc = peer_allows(k, peer, sa, e)) != RC_OK ||
+		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK)
+		return rc;
+	return id_check("the peer's", false, &peer->remote_id, &peer->remote, q->id, q->id_n, e);
+}
+
+static enum rc verify_proof(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+	const struct keeper_auth_verify *q, struct err *e)
+{
+	uint8_t octets[OCTETS_MAX];
+	size_t n = octets_make(sa, false, q->message, q->message_n, q->id, q->id_n, octets);
+	enum rc rc;
+
+	if (n == 0)
+		return err_add(e, RC_INTERNAL, "making the octets that the peer signed");
+	rc = peer->auth == PEER_AUTH_PSK ? check_psk(k, sa, peer, q, octets, n, e)
+					 : check_signature(peer, q, octets, n, e);
+	bytes_wipe(octets, sizeof octets);
+	return rc;
+}
+
+enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t tag,
+	enum outcome *ret_outcome, struct err *e)
+{
+	struct ike_sa *sa = ike_find(k, q->handle);
+	const struct snap_peer *peer = peer_at(k, q->peer);
+	enum rc rc = verify_admit(k, sa, peer, q, e);
+	struct keys_entry entry;
+	struct pending *p;
+
+	if (rc == RC_DENIED && sa)
+		journal_refused(k, sa, NULL, e->text);
+	if (rc == RC_OK)
+		rc = verify_proof(k, sa, peer, q, e);
+	if (rc != RC_OK)
+		return rc;
+	p = pending_new(k, KEEPER_AUTH_VERIFY, tag);
+	if (!p)
+		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+	p->handle = sa->handle;
+	peer_proof_of(&sa->peer, peer);
+	sa->method = q->method;
+	sa->local = q->local;
+	sa->remote = q->remote;
+	sa->id_type = q->id[0];
+	sa->id_n = (uint8_t)MIN_OF(q->id_n - (size_t)ID_HEADER_SIZE, sizeof sa->id);
+	memcpy(sa->id, q->id + ID_HEADER_SIZE, sa->id_n);
+	ike_entry(&entry, KEYS_ENTRY_IKE_SA_UP, sa, NULL);
+	rc = journal_gate(k, &entry, p, e);
+	if (rc != RC_OK) {
+		pending_free(p);
+		return rc;
+	}
+	sa->verifying = true;
+	*ret_outcome = WAITING;
+	return RC_OK;
+}
+
+/* The SA may be gone by now: then the entry is followed by its end. */
+void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
+{
+	struct ike_sa *sa = ike_find(k, p->handle);
+	struct keys_entry entry;
+
+	if (sa)
+		sa->verifying = false;
+	if (rc == RC_OK && !sa) {
+		ike_entry(&entry, KEYS_ENTRY_IKE_SA_DOWN, NULL, "ended before its entry was durable");
+		journal_later(k, &entry);
+		rc = RC_NOT_FOUND;
+		text = "the IKE SA was dropped meanwhile";
+	}
+	if (rc == RC_OK)
+		sa->state = IKE_AUTHENTICATED;
+	pending_reply(k, p, rc, text);
+}

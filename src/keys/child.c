@@ -1,0 +1,533 @@
+/*
+ * Child SAs: our values (CHILD_BEGIN), the check against the configuration, derivation, entry and hand-over
+ * to the data plane (CHILD_INSTALL), removal (CHILD_REMOVE). RFC 7296 sections 1.3, 2.17; RFC 4303
+ * section 2.1 for SPIs.
+ *
+ * A child is derived once. Its keys exist here between the derivation and the moment the data plane's link
+ * has taken them.
+ */
+#include "keys/internal.h"
+
+#define PLACE_BITS 14
+#define SPI_MIN	   256 /* RFC 4303 2.1: 1 to 255 are reserved */
+
+struct child_sa *child_find(struct keys *k, uint32_t handle)
+{
+	uint32_t place = (handle & ((1u << PLACE_BITS) - 1)) - 1;
+
+	if (place >= KEYS_CHILDREN_MAX || k->children[place].state == CHILD_FREE ||
+		k->children[place].handle != handle)
+		return NULL;
+	return &k->children[place];
+}
+
+struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in)
+{
+	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+		if (k->children[i].state != CHILD_FREE && k->children[i].spi_in == spi_in)
+			return &k->children[i];
+	return NULL;
+}
+
+void child_free(struct child_sa *c)
+{
+	uint32_t generation = c->generation;
+
+	bytes_wipe(c, sizeof *c);
+	c->generation = generation;
+}
+
+void children_begun_free(struct keys *k, uint32_t ike_handle)
+{
+	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+		if (k->children[i].state == CHILD_BEGUN && k->children[i].ike == ike_handle)
+			child_free(&k->children[i]);
+}
+
+/* A free place; else that of an installed child whose IKE SA is gone: only its name is kept, the data plane
+ * has the rest. */
+static struct child_sa *child_new(struct keys *k)
+{
+	struct child_sa *found = NULL;
+
+	for (uint32_t i = 0; i < KEYS_CHILDREN_MAX; i++) {
+		struct child_sa *c = &k->children[i];
+		if (c->state == CHILD_FREE) {
+			found = c;
+			break;
+		}
+		if (!found && c->state == CHILD_INSTALLED && !ike_find(k, c->ike))
+			found = c;
+	}
+	if (!found)
+		return NULL;
+	child_free(found);
+	found->generation++;
+	found->handle = found->generation << PLACE_BITS | (uint32_t)(found - k->children + 1);
+	return found;
+}
+
+static size_t begun_of(const struct keys *k, uint32_t ike_handle)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+		n += k->children[i].state == CHILD_BEGUN && k->children[i].ike == ike_handle;
+	return n;
+}
+
+/* The first SPI among the octets that may be used and is not; 0: none. */
+static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
+{
+	for (size_t at = 0; at + 4 <= n; at += 4) {
+		uint32_t spi = load_be32(octets + at);
+		if (spi >= SPI_MIN && !child_find_spi(k, spi))
+			return spi;
+	}
+	return 0;
+}
+
+/* The tunnel belongs to the peer at the other end of the IKE SA, as far as that is known yet. */
+static enum rc tunnel_of_peer(
+	struct keys *k, const struct ike_sa *sa, const struct snap_tunnel *t, struct err *e)
+{
+	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;
+
+	if (!t || !peer)
+		return err_add(e, RC_NOT_FOUND, "no such tunnel in the configuration");
+	return sa->state == IKE_AUTHENTICATED ? peer_still(sa, peer, e) : RC_OK;
+}
+
+static enum rc begin_check(
+	struct keys *k, const struct ike_sa *sa, const struct keeper_child_begin *q, struct err *e)
+{
+	if (!sa || (sa->state != IKE_KEYED && sa->state != IKE_AUTHENTICATED))
+		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x with keys", q->handle);
+	if (q->role != KEEPER_INITIATOR && q->role != KEEPER_RESPONDER)
+		return err_add(e, RC_MALFORMED, "role %u", q->role);
+	if (q->dh_group != DH_NONE && dh_public_size(q->dh_group) == 0)
+		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
+	if (begun_of(k, sa->handle) >= KEYS_BEGUN_PER_IKE_MAX)
+		return err_add(e, RC_LIMIT, "%d children of this IKE SA are begun", KEYS_BEGUN_PER_IKE_MAX);
+	return tunnel_of_peer(k, sa, tunnel_at(k, q->tunnel), e);
+}
+
+enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
+	struct keeper_child_begun *a, struct err *e)
+{
+	struct ike_sa *sa = ike_find(k, q->handle);
+	enum rc rc = begin_check(k, sa, q, e);
+	struct dh_secret dh = { 0 };
+	struct child_sa *c;
+	uint32_t spi;
+
+	if (rc != RC_OK) {
+		if (rc == RC_DENIED)
+			journal_refused(k, sa, tunnel_at(k, q->tunnel)->name, e->text);
+		return rc;
+	}
+	spi = spi_choose(
+		k, fresh->public_bytes + KEEPER_NONCE_SIZE, sizeof fresh->public_bytes - KEEPER_NONCE_SIZE);
+	if (spi == 0)
+		return err_add(e, RC_AGAIN, "the generator gave no SPI that is free");
+	if (q->dh_group != DH_NONE && (rc = dh_generate(&dh, a->ke, q->dh_group, fresh->secret)) != RC_OK)
+		return err_add(e, rc, "making a Diffie-Hellman value of group %u", q->dh_group);
+	c = child_new(k);
+	if (!c) {
+		dh_done(&dh);
+		return err_add(e, RC_LIMIT, "%d child SAs", KEYS_CHILDREN_MAX);
+	}
+	c->state = CHILD_BEGUN;
+	c->ike = sa->handle;
+	c->spi_in = spi;
+	c->dh_group = q->dh_group;
+	c->role = q->role;
+	c->dh = dh;
+	dh_done(&dh);
+	text_copy(c->tunnel, sizeof c->tunnel, tunnel_at(k, q->tunnel)->name);
+	memcpy(c->nonce, fresh->public_bytes, KEEPER_NONCE_SIZE);
+	a->child = c->handle;
+	a->spi_in = spi;
+	a->nonce_n = KEEPER_NONCE_SIZE;
+	a->ke_n = (uint16_t)dh_public_size(q->dh_group);
+	memcpy(a->nonce, c->nonce, KEEPER_NONCE_SIZE);
+	return RC_OK;
+}
+
+static enum rc install_values_check(const struct ike_sa *sa, const struct child_sa *c,
+	const struct keeper_child_install *q, struct err *e)
+{
+	size_t least = MAX_OF((size_t)16, prf_size(sa->prf) / 2);
+
+	if (q->role != c->role)
+		return err_add(e, RC_MALFORMED, "role %u, begun as %u", q->role, c->role);
+	if (q->spi_out < SPI_MIN)
+		return err_add(e, RC_RANGE, "the peer's SPI %#x is reserved", q->spi_out);
+	if (q->flags & CHILD_NONCES_OF_IKE) {
+		if (sa->rekeyed || sa->nonces_spent)
+			return err_add(e, RC_DENIED, "the nonces of IKE_SA_INIT have served a child already");
+		if (q->role != sa->role || q->dh_group != DH_NONE)
+			return err_add(e, RC_MALFORMED,
+				"the child of IKE_AUTH has the IKE SA's role and no exchange of its own");
+		return RC_OK;
+	}
+	if (q->peer_nonce_n < least || q->peer_nonce_n > KEEPER_NONCE_MAX)
+		return err_add(e, RC_RANGE, "the peer's nonce has %u octets; %zu to %d are allowed",
+			q->peer_nonce_n, least, KEEPER_NONCE_MAX);
+	if (q->peer_nonce_n == KEEPER_NONCE_SIZE && memcmp(q->peer_nonce, c->nonce, KEEPER_NONCE_SIZE) == 0)
+		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
+	if (q->dh_group != DH_NONE && q->dh_group != c->dh_group)
+		return err_add(
+			e, RC_MALFORMED, "Diffie-Hellman group %u, begun with %u", q->dh_group, c->dh_group);
+	if (q->peer_ke_n > KEEPER_KE_MAX)
+		return err_add(e, RC_RANGE, "the peer's Diffie-Hellman value has %u octets", q->peer_ke_n);
+	return RC_OK;
+}
+
+static enum rc install_check(struct keys *k, const struct ike_sa *sa, const struct child_sa *c,
+	const struct keeper_child_install *q, struct err *e)
+{
+	const struct snap_tunnel *t = tunnel_at(k, q->tunnel);
+	const struct child_sa *old = child_find_spi(k, q->rekeys_spi_in);
+	enum rc rc;
+
+	if (!sa || sa->state != IKE_AUTHENTICATED)
+		return err_add(e, RC_DENIED, "IKE SA %#x is not authenticated", q->handle);
+	if (!c || c->state != CHILD_BEGUN || c->ike != sa->handle)
+		return err_add(e, RC_NOT_FOUND, "no begun child %#x of this IKE SA", q->child);
+	if ((rc = tunnel_of_peer(k, sa, t, e)) != RC_OK)
+		return rc;
+	if (strcmp(t->name, c->tunnel) != 0)
+		return err_add(e, RC_DENIED, "the child was begun for tunnel '%s', not for '%s'", c->tunnel,
+			t->name);
+	if (old && (old->state == CHILD_BEGUN || strcmp(old->tunnel, t->name) != 0))
+		return err_add(
+			e, RC_DENIED, "the child that is to be replaced is none of tunnel '%s'", t->name);
+	if ((rc = install_values_check(sa, c, q, e)) != RC_OK)
+		return rc;
+	return tunnel_allows(k, t, q, e);
+}
+
+/* KEYMAT (RFC 7296 2.17): the initiator of the exchange sends with the first half. */
+static enum rc install_derive(const struct ike_sa *sa, const struct child_sa *c,
+	const struct keeper_child_install *q, struct sa_install *ret_install, struct err *e)
+{
+	bool of_ike = q->flags & CHILD_NONCES_OF_IKE;
+	struct octets ours = of_ike ? (struct octets){ sa->nonce, sa->nonce_n }
+				    : (struct octets){ c->nonce, KEEPER_NONCE_SIZE };
+	struct octets theirs = of_ike ? (struct octets){ sa->peer_nonce, sa->peer_nonce_n }
+				      : (struct octets){ q->peer_nonce, q->peer_nonce_n };
+	bool initiator = q->role == KEEPER_INITIATOR;
+	uint8_t shared[DH_SHARED_MAX];
+	size_t shared_n = dh_shared_size(q->dh_group);
+	enum rc rc = RC_OK;
+
+	if (q->dh_group != DH_NONE)
+		rc = dh_shared(&c->dh, q->peer_ke, q->peer_ke_n, shared, e);
+	if (rc != RC_OK)
+		return rc;
+	ret_install->key_n = (uint16_t)aead_material_size(q->encr, q->encr_bits);
+	rc = derive_keymat(sa->prf, (struct octets){ sa->sk.sk_d, sa->sk.prf_n }, initiator ? ours : theirs,
+		initiator ? theirs : ours, (struct octets){ shared, shared_n },
+		initiator ? ret_install->key_out : ret_install->key_in,
+		initiator ? ret_install->key_in : ret_install->key_out, ret_install->key_n);
+	bytes_wipe(shared, sizeof shared);
+	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of a child");
+}
+
+static void install_fill(struct sa_install *s, const struct child_sa *c, const struct keeper_child_install *q)
+{
+	s->tunnel = q->tunnel;
+	s->spi_in = c->spi_in;
+	s->spi_out = q->spi_out;
+	s->rekeys_spi_in = q->rekeys_spi_in;
+	s->flags = q->flags;
+	s->encr = q->encr;
+	s->encr_bits = q->encr_bits;
+	s->local_n = q->local_n;
+	s->remote_n = q->remote_n;
+	s->local = q->local;
+	s->remote = q->remote;
+	memcpy(s->local_ts, q->local_ts, q->local_n * sizeof q->local_ts[0]);
+	memcpy(s->remote_ts, q->remote_ts, q->remote_n * sizeof q->remote_ts[0]);
+}
+
+/* The entry of an installation, or of its end. No key in it. */
+static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_entry_kind kind,
+	const struct child_sa *c, const struct sa_install *s, const char *reason)
+{
+	ike_entry(ret_entry, kind, ike_find(k, c->ike), reason);
+	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
+	memcpy(ret_entry->tunnel, c->tunnel, sizeof ret_entry->tunnel);
+	ret_entry->spi_in = c->spi_in;
+	ret_entry->spi_out = c->spi_out;
+	if (!s)
+		return;
+	ret_entry->rekeys_spi_in = s->rekeys_spi_in;
+	ret_entry->flags = s->flags;
+	ret_entry->encr = s->encr;
+	ret_entry->encr_bits = s->encr_bits;
+	ret_entry->dh_group = c->dh_group;
+	ret_entry->local = s->local;
+	ret_entry->remote = s->remote;
+	ret_entry->local_n = s->local_n;
+	ret_entry->remote_n = s->remote_n;
+	memcpy(ret_entry->local_ts, s->local_ts, sizeof ret_entry->local_ts);
+	memcpy(ret_entry->remote_ts, s->remote_ts, sizeof ret_entry->remote_ts);
+}
+
+enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint64_t tag,
+	enum outcome *ret_outcome, struct err *e)
+{
+	struct ike_sa *sa = ike_find(k, q->handle);
+	struct child_sa *c = child_find(k, q->child), *old = child_find_spi(k, q->rekeys_spi_in);
+	enum rc rc = install_check(k, sa, c, q, e);
+	struct keys_entry entry;
+	struct pending *p;
+
+	if (rc == RC_DENIED)
+		journal_refused(
+			k, sa, tunnel_at(k, q->tunnel) ? tunnel_at(k, q->tunnel)->name : NULL, e->text);
+	if (rc != RC_OK)
+		return rc;
+	if (!k->dataplane_is_up)
+		return err_add(e, RC_AGAIN, "the data plane is down");
+	p = pending_new(k, KEEPER_CHILD_INSTALL, tag);
+	if (!p)
+		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+	rc = install_derive(sa, c, q, &p->install, e);
+	if (rc != RC_OK) {
+		pending_free(p);
+		return rc;
+	}
+	/* From here on the nonces are spent, whatever becomes of the child. */
+	dh_done(&c->dh);
+	c->state = CHILD_INSTALLING;
+	c->spi_out = q->spi_out;
+	c->dh_group = q->dh_group;
+	sa->nonces_spent |= (q->flags & CHILD_NONCES_OF_IKE) != 0;
+	install_fill(&p->install, c, q);
+	p->child = c->handle;
+	p->spi_in = c->spi_in;
+	p->may_precede = old && old->state == CHILD_INSTALLED;
+	*ret_outcome = WAITING; /* the reply comes from child_install_receipt() in any case */
+	child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &p->install, NULL);
+	rc = journal_gate(k, &entry, p, e);
+	if (rc != RC_OK)
+		pending_receipt(k, p, rc, e->text);
+	return RC_OK;
+}
+
+/* The child is in the ledger, or may go ahead of it. */
+static void install_hand_over(struct keys *k, struct pending *p, struct child_sa *c)
+{
+	struct keys_action action = { .kind = KEYS_SA_INSTALL };
+	struct keys_entry entry;
+	bool handed;
+
+	action.u.install = p->install;
+	action.u.install.tunnel =
+		tunnel_index(k, c->tunnel); /* the configuration may have changed meanwhile */
+	handed = action.u.install.tunnel != INDEX_NONE && keys_emit(k, &action) == RC_OK;
+	bytes_wipe(&action, sizeof action);
+	bytes_wipe(&p->install, sizeof p->install);
+	p->stage = PENDING_DATAPLANE;
+	if (handed)
+		return;
+	child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL,
+		"did not come about: tunnel or data plane are gone");
+	journal_later(k, &entry);
+	child_free(c);
+	pending_reply(k, p, RC_AGAIN, "the tunnel or the data plane is gone");
+	pending_free(p);
+}
+
+void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
+{
+	struct child_sa *c = child_find(k, p->child);
+	struct keys_entry entry;
+
+	if (rc == RC_OK && !p->orphan) {
+		install_hand_over(k, p, c);
+		return;
+	}
+	if (p->may_precede && !p->orphan) {
+		child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &p->install, NULL);
+		entry.deferred = true;
+		journal_later(k, &entry);
+		install_hand_over(k, p, c);
+		return;
+	}
+	if (rc == RC_OK) {
+		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, "did not come about: ike is gone");
+		journal_later(k, &entry);
+	}
+	child_free(c);
+	pending_reply(k, p, rc, text);
+	pending_free(p);
+}
+
+static struct pending *pending_at_dataplane(struct keys *k, enum keeper_op op, uint32_t spi_in)
+{
+	for (size_t i = 0; i < KEYS_PENDING_MAX; i++)
+		if (k->pending[i].stage == PENDING_DATAPLANE && k->pending[i].op == op &&
+			k->pending[i].spi_in == spi_in)
+			return &k->pending[i];
+	return NULL;
+}
+
+void keys_sa_installed(struct keys *k, const struct sa_result *result)
+{
+	struct pending *p = pending_at_dataplane(k, KEEPER_CHILD_INSTALL, result->spi_in);
+	struct child_sa *c = p ? child_find(k, p->child) : NULL;
+	enum rc rc = result->rc < RC_COUNT ? (enum rc)result->rc : RC_INTERNAL;
+	char text[KEEPER_TEXT_MAX], reason[KEEPER_TEXT_MAX];
+	struct keys_entry entry;
+
+	if (!p || !c)
+		return; /* given up already */
+	text_copy(text, sizeof text, result->text);
+	if (rc == RC_OK) {
+		c->state = CHILD_INSTALLED;
+	} else {
+		struct err e = { 0 };
+
+		err_add(&e, rc, "did not come about: the data plane refused it: %s",
+			text[0] ? text : rc_text(rc));
+		text_copy(reason, sizeof reason, e.text);
+		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, reason);
+		journal_later(k, &entry);
+		child_free(c);
+	}
+	pending_reply(k, p, rc, text);
+	pending_free(p);
+}
+
+static enum rc remove_emit(struct keys *k, const char *tunnel, uint32_t index, uint32_t spi_in)
+{
+	struct keys_action action = { .kind = KEYS_SA_REMOVE };
+
+	action.u.remove.tunnel = tunnel ? tunnel_index(k, tunnel) : index;
+	action.u.remove.spi_in = spi_in;
+	return keys_emit(k, &action);
+}
+
+/* Removal takes nothing that a receipt would have to allow: it happens at once and is entered. */
+static void remove_entry(struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
+{
+	const struct snap_tunnel *t = tunnel_at(k, q->tunnel);
+	struct child_sa unknown = { .spi_in = q->spi_in };
+	struct keys_entry entry;
+	char reason[KEEPER_TEXT_MAX];
+
+	text_copy(reason, sizeof reason, q->reason);
+	if (!c)
+		text_copy(unknown.tunnel, sizeof unknown.tunnel, t ? t->name : "");
+	child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c ? c : &unknown, NULL, reason);
+	journal_later(k, &entry);
+}
+
+enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64_t tag,
+	enum outcome *ret_outcome, struct err *e)
+{
+	struct child_sa *c = q->child ? child_find(k, q->child) : child_find_spi(k, q->spi_in);
+	struct pending *p;
+
+	if ((q->child && !c) || (c && q->spi_in && c->spi_in != q->spi_in) || (!c && q->spi_in < SPI_MIN))
+		return err_add(e, RC_NOT_FOUND, "no child SA %#x with inbound SPI %08x", q->child, q->spi_in);
+	if (c && c->state == CHILD_BEGUN) {
+		child_free(c);
+		return RC_OK;
+	}
+	if (c && c->state != CHILD_INSTALLED)
+		return err_add(e, RC_AGAIN, "the child SA is being %s",
+			c->state == CHILD_INSTALLING ? "installed" : "removed");
+	if (!k->dataplane_is_up && !c)
+		return err_add(e, RC_AGAIN, "the data plane is down");
+	p = pending_new(k, KEEPER_CHILD_REMOVE, tag);
+	if (!p)
+		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+	p->stage = PENDING_DATAPLANE;
+	p->spi_in = c ? c->spi_in : q->spi_in;
+	remove_entry(k, c, q);
+	if (c)
+		c->state = CHILD_REMOVING;
+	if (remove_emit(k, c ? c->tunnel : NULL, q->tunnel, p->spi_in) == RC_OK) {
+		*ret_outcome = WAITING;
+		return RC_OK;
+	}
+	/* It is taken out as soon as the data plane is back. */
+	pending_free(p);
+	if (c)
+		c->remove_later = true;
+	return c ? RC_OK : err_add(e, RC_AGAIN, "the data plane is down");
+}
+
+void keys_sa_removed(struct keys *k, const struct sa_result *result)
+{
+	struct pending *p = pending_at_dataplane(k, KEEPER_CHILD_REMOVE, result->spi_in);
+	struct child_sa *c = child_find_spi(k, result->spi_in);
+	enum rc rc = result->rc < RC_COUNT ? (enum rc)result->rc : RC_INTERNAL;
+	char text[KEEPER_TEXT_MAX];
+
+	if (rc == RC_NOT_FOUND)
+		rc = RC_OK; /* it is not there, which is what was asked for */
+	if (c && (c->state == CHILD_REMOVING || c->state == CHILD_INSTALLED)) {
+		if (rc == RC_OK)
+			child_free(c);
+		else
+			c->state = CHILD_INSTALLED;
+	}
+	if (!p)
+		return;
+	text_copy(text, sizeof text, result->text);
+	pending_reply(k, p, rc, rc == RC_OK ? "" : text);
+	pending_free(p);
+}
+
+void keys_dataplane_up(struct keys *k)
+{
+	k->dataplane_is_up = true;
+	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++) {
+		struct child_sa *c = &k->children[i];
+
+		if (c->state == CHILD_REMOVING && c->remove_later &&
+			remove_emit(k, c->tunnel, INDEX_NONE, c->spi_in) == RC_OK)
+			c->remove_later = false;
+	}
+}
+
+/*
+ * What waited for its answer gets none. Its SAs outlive the data plane's process, so a child that may have
+ * been installed is taken out when it is back.
+ */
+void keys_dataplane_down(struct keys *k)
+{
+	k->dataplane_is_up = false;
+	for (size_t i = 0; i < KEYS_PENDING_MAX; i++) {
+		struct pending *p = &k->pending[i];
+		struct child_sa *c = child_find_spi(k, p->spi_in);
+		struct keys_entry entry;
+
+		if (p->stage != PENDING_DATAPLANE)
+			continue;
+		if (c) {
+			c->state = CHILD_REMOVING;
+			c->remove_later = true;
+		}
+		if (p->op == KEEPER_CHILD_INSTALL && c) {
+			child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL,
+				"did not come about: the data plane went away before it answered");
+			journal_later(k, &entry);
+		}
+		if (p->op == KEEPER_CHILD_REMOVE && c)
+			pending_reply(k, p, RC_OK, "");
+		else
+			pending_reply(k, p, RC_AGAIN, "the data plane went away");
+		pending_free(p);
+	}
+	/* Removals that were on their way, without anybody waiting. */
+	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+		if (k->children[i].state == CHILD_REMOVING)
+			k->children[i].remove_later = true;
+}

@@ -1,0 +1,72 @@
+#include "keys/derive.h"
+
+#define PART(o)                                                                                              \
+	{                                                                                                    \
+		(o).b, (o).n                                                                                 \
+	}
+
+enum rc derive_skeyseed(
+	uint16_t prf, struct octets ni, struct octets nr, struct octets shared, uint8_t *ret_skeyseed)
+{
+	uint8_t key[2 * KEEPER_NONCE_MAX];
+	const struct prf_part part = PART(shared);
+
+	if (ni.n > KEEPER_NONCE_MAX || nr.n > KEEPER_NONCE_MAX)
+		return RC_RANGE;
+	memcpy(key, ni.b, ni.n);
+	memcpy(key + ni.n, nr.b, nr.n);
+	return prf_run(prf, key, ni.n + nr.n, &part, 1, ret_skeyseed);
+}
+
+enum rc derive_skeyseed_rekey(uint16_t old_prf, struct octets sk_d, struct octets ni, struct octets nr,
+	struct octets shared, uint8_t *ret_skeyseed)
+{
+	const struct prf_part parts[] = { PART(shared), PART(ni), PART(nr) };
+
+	return prf_run(old_prf, sk_d.b, sk_d.n, parts, COUNT_OF(parts), ret_skeyseed);
+}
+
+enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, struct octets nr,
+	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys *ret_keys)
+{
+	const struct prf_part parts[] = { PART(ni), PART(nr), { spi_i, 8 }, { spi_r, 8 } };
+	uint8_t stream[3 * PRF_SIZE_MAX + 2 * AEAD_KEY_MAX];
+	size_t n = prf_size(prf);
+	struct rd r;
+	enum rc rc;
+
+	memset(ret_keys, 0, sizeof *ret_keys);
+	if (n == 0 || sk_e_n > AEAD_KEY_MAX)
+		return RC_UNSUPPORTED;
+	rc = prf_plus(prf, skeyseed.b, skeyseed.n, parts, COUNT_OF(parts), stream, 3 * n + 2 * sk_e_n);
+	if (rc == RC_OK) {
+		r = rd_over(stream, 3 * n + 2 * sk_e_n);
+		ret_keys->prf_n = (uint16_t)n;
+		ret_keys->sk_e_n = (uint16_t)sk_e_n;
+		rd_copy(&r, ret_keys->sk_d, n);
+		rd_copy(&r, ret_keys->sk_ei, sk_e_n);
+		rd_copy(&r, ret_keys->sk_er, sk_e_n);
+		rd_copy(&r, ret_keys->sk_pi, n);
+		rd_copy(&r, ret_keys->sk_pr, n);
+	}
+	bytes_wipe(stream, sizeof stream);
+	return rc;
+}
+
+enum rc derive_keymat(uint16_t prf, struct octets sk_d, struct octets ni, struct octets nr,
+	struct octets shared, uint8_t *ret_initiator, uint8_t *ret_responder, size_t key_n)
+{
+	const struct prf_part parts[] = { PART(shared), PART(ni), PART(nr) };
+	uint8_t stream[2 * AEAD_KEY_MAX];
+	enum rc rc;
+
+	if (key_n == 0 || key_n > AEAD_KEY_MAX)
+		return RC_UNSUPPORTED;
+	rc = prf_plus(prf, sk_d.b, sk_d.n, parts, COUNT_OF(parts), stream, 2 * key_n);
+	if (rc == RC_OK) {
+		memcpy(ret_initiator, stream, key_n);
+		memcpy(ret_responder, stream + key_n, key_n);
+	}
+	bytes_wipe(stream, sizeof stream);
+	return rc;
+}

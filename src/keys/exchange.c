@@ -1,0 +1,283 @@
+/*
+ * IKE SAs from the first public value to the end: EXCHANGE_BEGIN, EXCHANGE_FINISH, DROP (RFC 7296
+ * sections 1.2, 2.14, 2.18), and the table of handles.
+ *
+ * A handle is generation << 14 | place + 1, so that a stale one finds nothing rather than the next tenant of
+ * its place.
+ */
+#include "keys/internal.h"
+
+#define PLACE_BITS 14
+_Static_assert(
+	KEYS_IKE_MAX < 1 << PLACE_BITS && KEYS_CHILDREN_MAX < 1 << PLACE_BITS, "handles hold the place");
+
+struct ike_sa *ike_find(struct keys *k, uint32_t handle)
+{
+	uint32_t place = (handle & ((1u << PLACE_BITS) - 1)) - 1;
+
+	if (place >= KEYS_IKE_MAX || k->ike[place].state == IKE_FREE || k->ike[place].handle != handle)
+		return NULL;
+	return &k->ike[place];
+}
+
+void ike_free(struct keys *k, struct ike_sa *sa)
+{
+	uint32_t generation = sa->generation;
+
+	children_begun_free(k, sa->handle);
+	bytes_wipe(sa, sizeof *sa);
+	sa->generation = generation;
+}
+
+static struct ike_sa *ike_new(struct keys *k)
+{
+	for (uint32_t i = 0; i < KEYS_IKE_MAX; i++) {
+		struct ike_sa *sa = &k->ike[i];
+		if (sa->state != IKE_FREE)
+			continue;
+		sa->generation++;
+		sa->handle = sa->generation << PLACE_BITS | (i + 1);
+		return sa;
+	}
+	return NULL;
+}
+
+static size_t half_open(const struct keys *k)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < KEYS_IKE_MAX; i++)
+		n += (k->ike[i].state == IKE_BEGUN && k->ike[i].parent == 0) || k->ike[i].state == IKE_KEYED;
+	return n;
+}
+
+void ike_entry(
+	struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct ike_sa *sa, const char *reason)
+{
+	memset(ret_entry, 0, sizeof *ret_entry);
+	ret_entry->kind = (uint32_t)kind;
+	text_copy(ret_entry->reason, sizeof ret_entry->reason, reason ? reason : "");
+	if (!sa)
+		return;
+	memcpy(ret_entry->peer, sa->peer.name, sizeof ret_entry->peer);
+	memcpy(ret_entry->ike_spi_i, sa->spi_i, 8);
+	memcpy(ret_entry->ike_spi_r, sa->spi_r, 8);
+	ret_entry->method = sa->method;
+	ret_entry->encr = sa->encr;
+	ret_entry->encr_bits = sa->encr_bits;
+	ret_entry->prf = sa->prf;
+	ret_entry->dh_group = sa->dh_group;
+	ret_entry->local = sa->local;
+	ret_entry->remote = sa->remote;
+	ret_entry->id_type = sa->id_type;
+	ret_entry->id_n = sa->id_n;
+	memcpy(ret_entry->id, sa->id, sizeof ret_entry->id);
+}
+
+static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q, struct err *e)
+{
+	struct ike_sa *parent = ike_find(k, q->parent);
+
+	if (q->role != KEEPER_INITIATOR && q->role != KEEPER_RESPONDER)
+		return err_add(e, RC_MALFORMED, "role %u", q->role);
+	if (dh_public_size(q->dh_group) == 0)
+		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
+	if (q->parent != 0 && (!parent || parent->state != IKE_AUTHENTICATED))
+		return err_add(e, RC_NOT_FOUND, "no authenticated IKE SA %#x to rekey", q->parent);
+	if (q->parent == 0 && half_open(k) >= KEYS_HALF_OPEN_MAX)
+		return err_add(e, RC_LIMIT, "%d IKE SAs are half open", KEYS_HALF_OPEN_MAX);
+	return RC_OK;
+}
+
+enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
+	const struct keys_entropy *fresh, struct keeper_exchange_begun *a, struct err *e)
+{
+	static const uint8_t no_spi[8];
+	enum rc rc = begin_check(k, q, e);
+	struct ike_sa *sa;
+
+	_Static_assert(sizeof fresh->secret >= DH_SEED_SIZE, "a seed for any group");
+	if (rc != RC_OK)
+		return rc;
+	if (memcmp(fresh->public_bytes + KEEPER_NONCE_SIZE, no_spi, 8) == 0)
+		return err_add(e, RC_AGAIN, "the generator gave an SPI of zero");
+	sa = ike_new(k);
+	if (!sa)
+		return err_add(e, RC_LIMIT, "%d IKE SAs", KEYS_IKE_MAX);
+	rc = dh_generate(&sa->dh, sa->ke, q->dh_group, fresh->secret);
+	if (rc != RC_OK)
+		return err_add(e, rc, "making a Diffie-Hellman value of group %u", q->dh_group);
+	sa->state = IKE_BEGUN;
+	sa->role = q->role;
+	sa->parent = q->parent;
+	sa->dh_group = q->dh_group;
+	sa->ke_n = (uint16_t)dh_public_size(q->dh_group);
+	sa->nonce_n = KEEPER_NONCE_SIZE;
+	memcpy(sa->nonce, fresh->public_bytes, KEEPER_NONCE_SIZE);
+	a->handle = sa->handle;
+	a->nonce_n = sa->nonce_n;
+	a->ke_n = sa->ke_n;
+	memcpy(a->nonce, sa->nonce, sa->nonce_n);
+	memcpy(a->ke, sa->ke, sa->ke_n);
+	memcpy(a->ike_spi, fresh->public_bytes + KEEPER_NONCE_SIZE, 8);
+	return RC_OK;
+}
+
+static enum rc finish_check(const struct ike_sa *sa, const struct keeper_exchange_finish *q, struct err *e)
+{
+	static const uint8_t no_spi[8];
+	size_t least = MAX_OF((size_t)16, prf_size(q->prf) / 2);
+
+	if (!sa || sa->state != IKE_BEGUN)
+		return err_add(e, RC_NOT_FOUND, "no begun exchange %#x", q->handle);
+	if (prf_size(q->prf) == 0)
+		return err_add(e, RC_UNSUPPORTED, "pseudorandom function %u", q->prf);
+	if (aead_material_size(q->encr, q->encr_bits) == 0)
+		return err_add(e, RC_UNSUPPORTED, "encryption %u with %u bits", q->encr, q->encr_bits);
+	/* RFC 7296 2.10: "MUST be at least 128 bits in size, and MUST be at least half the key size of the
+	 * [PRF]". */
+	if (q->peer_nonce_n < least || q->peer_nonce_n > KEEPER_NONCE_MAX)
+		return err_add(e, RC_RANGE, "the peer's nonce has %u octets; %zu to %d are allowed",
+			q->peer_nonce_n, least, KEEPER_NONCE_MAX);
+	if (q->peer_ke_n > KEEPER_KE_MAX)
+		return err_add(e, RC_RANGE, "the peer's Diffie-Hellman value has %u octets", q->peer_ke_n);
+	if (memcmp(q->spi_i, no_spi, 8) == 0 || memcmp(q->spi_r, no_spi, 8) == 0)
+		return err_add(e, RC_RANGE, "an IKE SPI is zero");
+	if ((q->peer_ke_n == sa->ke_n && memcmp(q->peer_ke, sa->ke, sa->ke_n) == 0) ||
+		(q->peer_nonce_n == sa->nonce_n && memcmp(q->peer_nonce, sa->nonce, sa->nonce_n) == 0))
+		return err_add(e, RC_DENIED, "the peer sent our own value back to us");
+	return RC_OK;
+}
+
+/* SKEYSEED and what comes of it; sa's own fields stay as they are until all went well. */
+static enum rc finish_derive(struct ike_sa *sa, const struct ike_sa *parent,
+	const struct keeper_exchange_finish *q, struct ike_keys *ret_keys, struct err *e)
+{
+	struct octets ours = { sa->nonce, sa->nonce_n }, theirs = { q->peer_nonce, q->peer_nonce_n };
+	struct octets ni = sa->role == KEEPER_INITIATOR ? ours : theirs;
+	struct octets nr = sa->role == KEEPER_INITIATOR ? theirs : ours;
+	uint8_t shared[DH_SHARED_MAX], skeyseed[PRF_SIZE_MAX];
+	struct octets secret = { shared, dh_shared_size(sa->dh_group) };
+	size_t seed_n = prf_size(parent ? parent->prf : q->prf);
+	enum rc rc = dh_shared(&sa->dh, q->peer_ke, q->peer_ke_n, shared, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (parent)
+		rc = derive_skeyseed_rekey(parent->prf, (struct octets){ parent->sk.sk_d, parent->sk.prf_n },
+			ni, nr, secret, skeyseed);
+	else
+		rc = derive_skeyseed(q->prf, ni, nr, secret, skeyseed);
+	if (rc == RC_OK)
+		rc = derive_ike_keys(q->prf, (struct octets){ skeyseed, seed_n }, ni, nr, q->spi_i, q->spi_r,
+			aead_material_size(q->encr, q->encr_bits), ret_keys);
+	bytes_wipe(shared, sizeof shared);
+	bytes_wipe(skeyseed, sizeof skeyseed);
+	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of an IKE SA");
+}
+
+static void finish_commit(struct ike_sa *sa, const struct keeper_exchange_finish *q, struct ike_keys *keys,
+	struct keeper_exchange_finished *a)
+{
+	a->sk_e_n = keys->sk_e_n;
+	memcpy(a->sk_ei, keys->sk_ei, keys->sk_e_n);
+	memcpy(a->sk_er, keys->sk_er, keys->sk_e_n);
+	bytes_wipe(keys->sk_ei, sizeof keys->sk_ei);
+	bytes_wipe(keys->sk_er, sizeof keys->sk_er);
+	dh_done(&sa->dh);
+	sa->sk = *keys;
+	sa->prf = q->prf;
+	sa->encr = q->encr;
+	sa->encr_bits = q->encr_bits;
+	sa->peer_nonce_n = q->peer_nonce_n;
+	sa->peer_ke_n = q->peer_ke_n;
+	memcpy(sa->peer_nonce, q->peer_nonce, q->peer_nonce_n);
+	memcpy(sa->peer_ke, q->peer_ke, q->peer_ke_n);
+	memcpy(sa->spi_i, q->spi_i, 8);
+	memcpy(sa->spi_r, q->spi_r, 8);
+	sa->state = IKE_KEYED;
+}
+
+/* The peer of the old SA stands for the new one: only who has SK_d can have come here. */
+static void inherit(struct keys *k, struct ike_sa *sa, const struct ike_sa *parent)
+{
+	struct keys_entry entry;
+
+	sa->peer = parent->peer;
+	sa->method = parent->method;
+	sa->local = parent->local;
+	sa->remote = parent->remote;
+	sa->id_type = parent->id_type;
+	sa->id_n = parent->id_n;
+	memcpy(sa->id, parent->id, sizeof sa->id);
+	sa->rekeyed = true;
+	sa->parent = 0;
+	sa->state = IKE_AUTHENTICATED;
+	ike_entry(&entry, KEYS_ENTRY_IKE_SA_REKEYED, sa, NULL);
+	journal_later(k, &entry);
+}
+
+enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
+	struct keeper_exchange_finished *a, struct err *e)
+{
+	struct ike_sa *sa = ike_find(k, q->handle), *parent = NULL;
+	struct ike_keys keys;
+	enum rc rc = finish_check(sa, q, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (sa->parent != 0) {
+		struct ike_sa as_asked = *sa;
+		const struct snap_peer *peer = NULL;
+
+		parent = ike_find(k, sa->parent);
+		if (!parent || parent->state != IKE_AUTHENTICATED)
+			return err_add(e, RC_NOT_FOUND, "the IKE SA that was to be rekeyed is gone");
+		as_asked.prf = q->prf;
+		as_asked.encr = q->encr;
+		as_asked.encr_bits = q->encr_bits;
+		peer = peer_named(k, parent->peer.name);
+		rc = peer_still(parent, peer, e);
+		if (rc == RC_OK)
+			rc = peer_allows(k, peer, &as_asked, e);
+		bytes_wipe(&as_asked, sizeof as_asked);
+		if (rc != RC_OK) {
+			journal_refused(k, parent, NULL, e->text);
+			return rc;
+		}
+	}
+	rc = finish_derive(sa, parent, q, &keys, e);
+	if (rc == RC_OK) {
+		finish_commit(sa, q, &keys, a);
+		if (parent)
+			inherit(k, sa, parent);
+	}
+	bytes_wipe(&keys, sizeof keys);
+	return rc;
+}
+
+enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e)
+{
+	struct child_sa *child = child_find(k, q->child);
+	struct ike_sa *sa = ike_find(k, q->handle);
+	struct keys_entry entry;
+
+	if (q->child != 0) {
+		if (!child || child->state != CHILD_BEGUN)
+			return err_add(e, RC_NOT_FOUND, "no begun child %#x", q->child);
+		child_free(child);
+		return RC_OK;
+	}
+	if (!sa)
+		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x", q->handle);
+	/* What is entered follows our own state, not what ike says of it. */
+	if (sa->state == IKE_AUTHENTICATED) {
+		char reason[KEEPER_TEXT_MAX];
+
+		text_copy(reason, MIN_OF(sizeof reason, sizeof q->reason), q->reason);
+		ike_entry(&entry, KEYS_ENTRY_IKE_SA_DOWN, sa, reason);
+		journal_later(k, &entry);
+	}
+	ike_free(k, sa);
+	return RC_OK;
+}

@@ -1,0 +1,102 @@
+/*
+ * The private and pre-shared keys of this gateway, by name and kind.
+ */
+#include "keys/internal.h"
+
+static bool name_is_valid(const char *name)
+{
+	size_t n = strnlen(name, NAME_MAX_BYTES);
+
+	return n > 0 && n < NAME_MAX_BYTES;
+}
+
+const struct keys_identity *identity_find(const struct keys *k, const char *name, enum identity_kind kind)
+{
+	for (size_t i = 0; i < KEYS_IDENTITIES_MAX; i++)
+		if (k->identities[i].kind == (uint32_t)kind && strcmp(k->identities[i].name, name) == 0)
+			return &k->identities[i];
+	return NULL;
+}
+
+/* The place of a key: its own when it is there already, else a free one. */
+static enum rc place(
+	struct keys *k, const char *name, enum identity_kind kind, struct keys_identity **ret, struct err *e)
+{
+	*ret = NULL;
+	if (!name_is_valid(name))
+		return err_add(e, RC_RANGE, "a key's name has 1 to %d characters", NAME_MAX_BYTES - 1);
+	for (size_t i = 0; i < KEYS_IDENTITIES_MAX; i++) {
+		struct keys_identity *id = &k->identities[i];
+		if (id->kind == (uint32_t)kind && strcmp(id->name, name) == 0) {
+			*ret = id;
+			break;
+		}
+		if (id->kind == IDENTITY_NONE && !*ret)
+			*ret = id;
+	}
+	return *ret ? RC_OK : err_add(e, RC_LIMIT, "more than %d keys", KEYS_IDENTITIES_MAX);
+}
+
+static void put(struct keys_identity *id, const char *name, enum identity_kind kind)
+{
+	bytes_wipe(id, sizeof *id);
+	id->kind = (uint32_t)kind;
+	text_copy(id->name, sizeof id->name, name);
+}
+
+void keys_identities_clear(struct keys *k)
+{
+	bytes_wipe(k->identities, sizeof k->identities);
+}
+
+enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e)
+{
+	struct keys_identity *id;
+	enum rc rc;
+
+	if (n < KEYS_PSK_MIN || n > KEYS_PSK_MAX)
+		return err_add(e, RC_RANGE, "a pre-shared key has %d to %d octets, this one has %zu",
+			KEYS_PSK_MIN, KEYS_PSK_MAX, n);
+	rc = place(k, name, IDENTITY_PSK, &id, e);
+	if (rc != RC_OK)
+		return rc;
+	put(id, name, IDENTITY_PSK);
+	id->psk_n = (uint32_t)n;
+	memcpy(id->u.psk, psk, n);
+	return RC_OK;
+}
+
+enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, size_t n, struct err *e)
+{
+	struct keys_identity *id;
+	struct sign_key key;
+	enum rc rc = sign_key_from_pem(&key, pem, n, e);
+
+	if (rc == RC_OK)
+		rc = place(k, name, IDENTITY_PRIVATE, &id, e);
+	if (rc == RC_OK) {
+		put(id, name, IDENTITY_PRIVATE);
+		id->u.sign = key;
+	}
+	sign_key_done(&key);
+	return rc;
+}
+
+bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view *ret_view)
+{
+	memset(ret_view, 0, sizeof *ret_view);
+	for (size_t at = 0; at < KEYS_IDENTITIES_MAX; at++) {
+		const struct keys_identity *id = &k->identities[at];
+
+		if (id->kind == IDENTITY_NONE || i-- > 0)
+			continue;
+		text_copy(ret_view->name, sizeof ret_view->name, id->name);
+		ret_view->kind = "pre-shared";
+		if (id->kind == IDENTITY_PRIVATE) {
+			ret_view->kind = sign_kind_text(id->u.sign.kind);
+			ret_view->spki_n = verify_key_spki(&id->u.sign.public_part, ret_view->spki);
+		}
+		return true;
+	}
+	return false;
+}

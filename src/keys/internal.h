@@ -1,0 +1,182 @@
+/*
+ * The core's tables and what its files share. Private to src/keys.
+ */
+#ifndef KEYS_INTERNAL_H
+#define KEYS_INTERNAL_H
+
+#include "crypto/aead.h"
+#include "crypto/dh.h"
+#include "crypto/sign.h"
+#include "keys/derive.h"
+#include "keys/keys.h"
+
+enum identity_kind { IDENTITY_NONE, IDENTITY_PSK, IDENTITY_PRIVATE };
+
+struct keys_identity {
+	uint32_t kind; /* enum identity_kind */
+	uint32_t psk_n;
+	char name[NAME_MAX_BYTES];
+	union {
+		uint8_t psk[KEYS_PSK_MAX];
+		struct sign_key sign;
+	} u;
+};
+
+/* What makes a configured peer that peer: as it was when it proved itself. Compared across configurations. */
+struct peer_proof {
+	char name[NAME_MAX_BYTES], key_name[NAME_MAX_BYTES];
+	uint32_t auth;
+	struct snap_id remote_id;
+	struct ip_addr remote;
+	uint16_t public_key_n, zero;
+	uint8_t public_key[160];
+};
+
+enum ike_state {
+	IKE_FREE,
+	IKE_BEGUN,	   /* our public value is out */
+	IKE_KEYED,	   /* SK_* derived; the peer has not proven itself, or its entry has no receipt yet */
+	IKE_AUTHENTICATED, /* entered */
+};
+
+struct ike_sa {
+	uint32_t state; /* enum ike_state */
+	uint32_t handle;
+	uint32_t generation; /* of this place in the table: old handles do not find the next tenant */
+	uint32_t role;
+	uint32_t parent; /* handle while a rekey is begun */
+	uint16_t dh_group, prf, encr, encr_bits;
+	uint16_t nonce_n, ke_n, peer_nonce_n, peer_ke_n; /* ours, theirs */
+	bool rekeyed;					 /* made by a rekey: the nonces belong to no child */
+	bool nonces_spent; /* a child was derived from the nonces of IKE_SA_INIT */
+	bool verifying;	   /* an AUTH_VERIFY waits for its receipt */
+	uint8_t spi_i[8], spi_r[8];
+	uint8_t nonce[KEEPER_NONCE_SIZE], ke[KEYS_KE_MAX];
+	uint8_t peer_nonce[KEEPER_NONCE_MAX], peer_ke[KEYS_KE_MAX];
+	struct dh_secret dh;
+	struct ike_keys sk;		 /* without SK_e, which is ike's */
+	char signed_for[NAME_MAX_BYTES]; /* the peer that our AUTH was made for */
+	struct peer_proof peer;
+	uint16_t method;
+	struct endpoint local, remote;
+	uint8_t id_type, id_n, id[128];
+};
+
+enum child_state { CHILD_FREE, CHILD_BEGUN, CHILD_INSTALLING, CHILD_INSTALLED, CHILD_REMOVING };
+
+struct child_sa {
+	uint32_t state; /* enum child_state */
+	uint32_t handle, generation;
+	uint32_t ike; /* handle of the IKE SA it was made in; may be gone */
+	uint32_t spi_in, spi_out;
+	uint16_t dh_group, role;
+	bool remove_later; /* the data plane is to forget it when it is back */
+	char tunnel[NAME_MAX_BYTES];
+	uint8_t nonce[KEEPER_NONCE_SIZE];
+	struct dh_secret dh;
+};
+
+enum pending_stage { PENDING_FREE, PENDING_RECEIPT, PENDING_DATAPLANE };
+
+/*
+ * A request of ike that is not answered yet. install holds keys between derivation and hand-over, signature
+ * our AUTH until its entry is durable.
+ */
+struct pending {
+	uint32_t stage; /* enum pending_stage */
+	enum keeper_op op;
+	uint64_t tag;
+	uint32_t handle, child;
+	bool orphan;	  /* ike is gone: no reply, no act */
+	bool may_precede; /* may go ahead of its entry: a rekey of a tunnel that is entered */
+	uint64_t entry_tag;
+	uint32_t spi_in;
+	struct sa_install install;
+	struct keeper_auth_signed signature;
+};
+
+struct keys {
+	struct keys_sink sink;
+	const struct snapshot *snapshot;
+	bool dataplane_is_up;
+	uint64_t next_entry_tag;
+	uint64_t refused;
+	uint64_t refused_tags[KEYS_REFUSED_MAX];
+	struct ike_sa ike[KEYS_IKE_MAX];
+	struct child_sa children[KEYS_CHILDREN_MAX];
+	struct pending pending[KEYS_PENDING_MAX];
+	struct keys_identity identities[KEYS_IDENTITIES_MAX];
+};
+
+/* What a handler made of a request. */
+enum outcome { ANSWERED, WAITING };
+
+/* keys.c */
+enum rc keys_emit(struct keys *k, struct keys_action *action); /* the sink's answer; wipes the action */
+void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, const char *text);
+void text_copy(char *ret_text, size_t size, const char *text);
+struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag);
+void pending_free(struct pending *p);
+/* The reply that ends a request; none when ike is gone. */
+void pending_reply(struct keys *k, struct pending *p, enum rc rc, const char *text);
+/* The receipt came (RC_OK), or will not come: do what was asked, or refuse. */
+void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
+
+/* identity.c */
+const struct keys_identity *identity_find(const struct keys *k, const char *name, enum identity_kind kind);
+
+/* exchange.c */
+struct ike_sa *ike_find(struct keys *k, uint32_t handle);
+void ike_free(struct keys *k, struct ike_sa *sa);
+enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
+	const struct keys_entropy *fresh, struct keeper_exchange_begun *a, struct err *e);
+enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
+	struct keeper_exchange_finished *a, struct err *e);
+enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e);
+/* An entry with what is known of the IKE SA. */
+void ike_entry(
+	struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct ike_sa *sa, const char *reason);
+
+/* auth.c */
+const struct snap_peer *peer_at(const struct keys *k, uint32_t index);
+const struct snap_peer *peer_named(const struct keys *k, const char *name);
+void peer_proof_of(struct peer_proof *ret_proof, const struct snap_peer *peer);
+/* The peer of this name still proves itself the same way, and allows the SA's algorithms. */
+enum rc peer_still(const struct ike_sa *sa, const struct snap_peer *peer, struct err *e);
+enum rc peer_allows(
+	const struct keys *k, const struct snap_peer *peer, const struct ike_sa *sa, struct err *e);
+enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,
+	struct keeper_auth_signed *a, enum outcome *ret_outcome, struct err *e);
+void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
+enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t tag,
+	enum outcome *ret_outcome, struct err *e);
+void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
+
+/* child.c */
+struct child_sa *child_find(struct keys *k, uint32_t handle);
+struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in);
+void child_free(struct child_sa *c);
+void children_begun_free(struct keys *k, uint32_t ike_handle);
+enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
+	struct keeper_child_begun *a, struct err *e);
+enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint64_t tag,
+	enum outcome *ret_outcome, struct err *e);
+void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
+enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64_t tag,
+	enum outcome *ret_outcome, struct err *e);
+
+/* tunnel.c */
+const struct snap_tunnel *tunnel_at(const struct keys *k, uint32_t index);
+uint32_t tunnel_index(const struct keys *k, const char *name); /* INDEX_NONE: no such tunnel now */
+/* What ike wants to install lies inside what is configured: proposals, selectors. */
+enum rc tunnel_allows(const struct keys *k, const struct snap_tunnel *t, const struct keeper_child_install *q,
+	struct err *e);
+
+/* journal.c */
+void journal_later(struct keys *k, const struct keys_entry *entry);
+/* waiter gets pending_receipt() later; RC_DENIED: it does not, the ledger is away. */
+enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pending *waiter, struct err *e);
+/* A request that ike should not have made. */
+void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel, const char *reason);
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * The core's door: requests in, replies out, what waits, and the end of a neighbour.
+ */
+#include "keys/internal.h"
+
+#include <stdlib.h>
+
+struct keys *keys_new(struct keys_sink sink)
+{
+	struct keys *k = calloc(1, sizeof *k);
+
+	if (!k)
+		return NULL;
+	k->sink = sink;
+	k->next_entry_tag = 1;
+	return k;
+}
+
+void keys_free(struct keys *k)
+{
+	if (!k)
+		return;
+	bytes_wipe(k, sizeof *k);
+	free(k);
+}
+
+void keys_configure(struct keys *k, const struct snapshot *snapshot)
+{
+	k->snapshot = snapshot;
+}
+
+void text_copy(char *ret_text, size_t size, const char *text)
+{
+	size_t n = strnlen(text, size - 1);
+
+	memcpy(ret_text, text, n);
+	memset(ret_text + n, 0, size - n);
+}
+
+enum rc keys_emit(struct keys *k, struct keys_action *action)
+{
+	enum rc rc = k->sink.act(k->sink.context, action);
+
+	bytes_wipe(action, sizeof *action);
+	return rc;
+}
+
+/* A reply with a result and nothing else; every reply begins with rc and ends with text. */
+void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, const char *text)
+{
+	struct keys_action a = { .kind = KEYS_REPLY };
+
+	a.u.reply.op = op;
+	a.u.reply.tag = tag;
+	switch (op) {
+#define E(id, request, reply_)                                                                               \
+	case KEEPER_##id:                                                                                    \
+		a.u.reply.u.id.rc = (uint32_t)rc;                                                            \
+		text_copy(a.u.reply.u.id.text, sizeof a.u.reply.u.id.text, text ? text : "");                \
+		break;
+		KEEPER_OPS(E)
+#undef E
+	case KEEPER_OP_COUNT:
+		return;
+	}
+	keys_emit(k, &a);
+}
+
+struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag)
+{
+	for (size_t i = 0; i < KEYS_PENDING_MAX; i++) {
+		struct pending *p = &k->pending[i];
+		if (p->stage != PENDING_FREE)
+			continue;
+		p->stage = PENDING_RECEIPT;
+		p->op = op;
+		p->tag = tag;
+		return p;
+	}
+	return NULL;
+}
+
+void pending_free(struct pending *p)
+{
+	bytes_wipe(p, sizeof *p);
+}
+
+void pending_reply(struct keys *k, struct pending *p, enum rc rc, const char *text)
+{
+	if (!p->orphan)
+		keys_reply(k, p->op, p->tag, rc, text);
+}
+
+void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
+{
+	switch (p->op) {
+	case KEEPER_AUTH_SIGN:
+		auth_sign_receipt(k, p, rc, text);
+		break;
+	case KEEPER_AUTH_VERIFY:
+		auth_verify_receipt(k, p, rc, text);
+		break;
+	case KEEPER_CHILD_INSTALL:
+		child_install_receipt(k, p, rc, text); /* goes on to the data plane, or frees it */
+		return;
+	default:
+		break;
+	}
+	pending_free(p);
+}
+
+static enum rc dispatch(struct keys *k, const struct keeper_request *q, const struct keys_entropy *fresh,
+	struct keeper_reply *a, enum outcome *ret_outcome, struct err *e)
+{
+	switch (q->op) {
+	case KEEPER_EXCHANGE_BEGIN:
+		return exchange_begin(k, &q->u.EXCHANGE_BEGIN, fresh, &a->u.EXCHANGE_BEGIN, e);
+	case KEEPER_EXCHANGE_FINISH:
+		return exchange_finish(k, &q->u.EXCHANGE_FINISH, &a->u.EXCHANGE_FINISH, e);
+	case KEEPER_AUTH_SIGN:
+		return auth_sign(k, &q->u.AUTH_SIGN, q->tag, &a->u.AUTH_SIGN, ret_outcome, e);
+	case KEEPER_AUTH_VERIFY:
+		return auth_verify(k, &q->u.AUTH_VERIFY, q->tag, ret_outcome, e);
+	case KEEPER_CHILD_BEGIN:
+		return child_begin(k, &q->u.CHILD_BEGIN, fresh, &a->u.CHILD_BEGIN, e);
+	case KEEPER_CHILD_INSTALL:
+		return child_install(k, &q->u.CHILD_INSTALL, q->tag, ret_outcome, e);
+	case KEEPER_CHILD_REMOVE:
+		return child_remove(k, &q->u.CHILD_REMOVE, q->tag, ret_outcome, e);
+	case KEEPER_DROP:
+		return exchange_drop(k, &q->u.DROP, e);
+	case KEEPER_OP_COUNT:
+		break;
+	}
+	return err_add(e, RC_UNSUPPORTED, "request %u", (unsigned)q->op);
+}
+
+void keys_request(struct keys *k, const struct keeper_request *request, struct keys_entropy *fresh)
+{
+	struct keys_action a = { .kind = KEYS_REPLY };
+	enum outcome outcome = ANSWERED;
+	struct err e = { 0 };
+	enum rc rc = dispatch(k, request, fresh, &a.u.reply, &outcome, &e);
+
+	bytes_wipe(fresh, sizeof *fresh);
+	if (rc != RC_OK) {
+		keys_reply(k, request->op, request->tag, rc, e.text);
+	} else if (outcome == ANSWERED) {
+		a.u.reply.op = request->op;
+		a.u.reply.tag = request->tag; /* rc is RC_OK, which is zero, and text is empty */
+		keys_emit(k, &a);
+	}
+	bytes_wipe(&a, sizeof a);
+}
+
+void keys_ike_lost(struct keys *k)
+{
+	struct keys_entry entry = { .kind = KEYS_ENTRY_IKE_LOST };
+	bool any = false;
+
+	for (size_t i = 0; i < KEYS_PENDING_MAX; i++)
+		k->pending[i].orphan = k->pending[i].stage != PENDING_FREE;
+	for (size_t i = 0; i < KEYS_IKE_MAX; i++) {
+		any |= k->ike[i].state != IKE_FREE;
+		entry.count += k->ike[i].state == IKE_AUTHENTICATED;
+		if (k->ike[i].state != IKE_FREE)
+			ike_free(k, &k->ike[i]);
+	}
+	if (any)
+		journal_later(k, &entry);
+}
+
+struct keys_counts keys_count(const struct keys *k)
+{
+	struct keys_counts n = { .refused = k->refused };
+
+	for (size_t i = 0; i < KEYS_IKE_MAX; i++) {
+		n.exchanges += k->ike[i].state == IKE_BEGUN || k->ike[i].state == IKE_KEYED;
+		n.ike_sas += k->ike[i].state == IKE_AUTHENTICATED;
+	}
+	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++) {
+		n.children_begun += k->children[i].state == CHILD_BEGUN;
+		n.children_installed += k->children[i].state == CHILD_INSTALLED;
+	}
+	for (size_t i = 0; i < KEYS_PENDING_MAX; i++)
+		n.pending += k->pending[i].stage != PENDING_FREE;
+	return n;
+}

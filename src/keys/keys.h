@@ -1,0 +1,157 @@
+/*
+ * The keeper's core: it holds private keys, pre-shared keys, Diffie-Hellman secrets and SK_d, answers ike's
+ * requests (model/keeper_api.h) by handle, and hands child keys straight to the data plane.
+ *
+ * Pure: no I/O, no clock, no randomness. Events come in as calls; what has to happen goes out through one
+ * sink, during the call: replies to ike, entries for the ledger, SA pairs for the data plane. A sink must not
+ * call back into the core. One thread. Caller: proc/keeper, and the tests and the simulator in its place.
+ *
+ * Invariants
+ * - Receipt before act: an IKE SA counts as authenticated, and a child goes to the data plane, only after the
+ * ledger's receipt. With the ledger down new peers and new tunnels are refused; a rekey inside an
+ * authenticated IKE SA of a tunnel that has been entered goes ahead and is entered later, marked `deferred`.
+ * - A child is derived once from a pair of nonces: a begun child is spent by its installation, and the nonces
+ * of IKE_SA_INIT serve one child. No keying material comes out twice.
+ * - DH secrets are wiped when the exchange is finished, SK_* when the handle is dropped or ike's link is
+ * gone, child keys when they are handed over.
+ * - No reply holds a secret, except SK_ei and SK_er in keeper_exchange_finished.
+ */
+#ifndef KEYS_KEYS_H
+#define KEYS_KEYS_H
+
+#include "base/err.h"
+#include "model/sa.h"
+#include "model/snapshot.h"
+
+/* Every limit of the core. */
+#define KEYS_IKE_MAX	       4096 /* IKE SAs, exchanges included; below 2^14 */
+#define KEYS_HALF_OPEN_MAX     2048 /* of these not authenticated: strangers leave room for rekeys */
+#define KEYS_CHILDREN_MAX      8192 /* begun and installed; below 2^14 */
+#define KEYS_BEGUN_PER_IKE_MAX 16   /* children begun and not installed, of one IKE SA */
+#define KEYS_PENDING_MAX       256  /* requests that wait for a receipt or for the data plane */
+#define KEYS_REFUSED_MAX       64 /* entries about refused requests on their way: ike cannot drown the others */
+#define KEYS_IDENTITIES_MAX    1024 /* files in the key directory */
+#define KEYS_PSK_MIN	       8    /* octets of a pre-shared key */
+#define KEYS_PSK_MAX	       256
+#define KEYS_KE_MAX	       96
+
+/* Fresh random octets for one request: two generators that share no state (docs/threat-model.md). */
+struct keys_entropy {
+	uint8_t secret[96];	  /* for Diffie-Hellman secrets; never leaves */
+	uint8_t public_bytes[64]; /* for nonces and SPIs, which everybody sees */
+};
+
+/* clang-format off */
+#define KEYS_ENTRIES(E)	/* id, text */									\
+	E(KEY_USED,        "our key proves us to a peer that has not proven itself yet")		\
+	E(IKE_SA_UP,       "a peer is authenticated")						\
+	E(IKE_SA_REKEYED,  "an IKE SA was replaced by a new one, under the same authentication")	\
+	E(IKE_SA_DOWN,     "an IKE SA ended")							\
+	E(SA_INSTALL,      "a child SA goes to the data plane")					\
+	E(SA_REMOVE,       "a child SA is taken out of the data plane, or did not come about")	\
+	E(REFUSED,         "a request of ike that the keeper refused")				\
+	E(IKE_LOST,        "ike is gone; the secrets of its IKE SAs are wiped")
+/* clang-format on */
+
+enum keys_entry_kind {
+#define E(id, text) KEYS_ENTRY_##id,
+	KEYS_ENTRIES(E)
+#undef E
+		KEYS_ENTRY_COUNT
+};
+
+/* What the ledger is to know. Fields that a kind does not use are zero. The shell makes the entry's body of
+ * it. */
+struct keys_entry {
+	uint32_t kind; /* enum keys_entry_kind */
+	bool deferred; /* the act went ahead of its entry, because the ledger was away */
+	char peer[NAME_MAX_BYTES], tunnel[NAME_MAX_BYTES];
+	uint8_t ike_spi_i[8], ike_spi_r[8];
+	uint16_t method; /* enum auth_method, IKE_SA_UP */
+	uint16_t encr, encr_bits, prf, dh_group;
+	uint8_t id_type;
+	uint8_t id_n;
+	uint8_t id[128]; /* the peer's identity as proven */
+	struct endpoint local, remote;
+	uint32_t spi_in, spi_out, rekeys_spi_in;
+	uint32_t flags;		    /* enum child_flags */
+	uint16_t local_n, remote_n; /* selectors */
+	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
+	uint64_t count; /* IKE_LOST: IKE SAs wiped */
+	char reason[KEEPER_TEXT_MAX];
+};
+
+enum keys_action_kind { KEYS_REPLY, KEYS_APPEND, KEYS_SA_INSTALL, KEYS_SA_REMOVE };
+
+struct keys_action {
+	enum keys_action_kind kind;
+	bool gate;    /* APPEND: an act waits for the receipt. Else it is kept until the ledger has it */
+	uint64_t tag; /* APPEND: returns with keys_receipt(); 0: nobody waits. SA_*: the inbound SPI tells */
+	union {
+		struct keeper_reply reply;
+		struct keys_entry entry;
+		struct sa_install install;
+		struct sa_ref remove;
+	} u;
+};
+
+/*
+ * Does what the core decided; the action is wiped when it returns. RC_OK, or RC_IO when the other end is
+ * gone: of a gate it means that no receipt will come, of an SA that no result will.
+ */
+struct keys_sink {
+	enum rc (*act)(void *context, struct keys_action *action);
+	void *context;
+};
+
+struct keys;
+
+/* NULL when there is no memory. */
+struct keys *keys_new(struct keys_sink sink);
+void keys_free(struct keys *k);
+
+/*
+ * The configuration. The snapshot is borrowed until the next call. IKE SAs and children are kept and found
+ * again by the names of their peers and tunnels; an IKE SA whose peer is gone or proves itself in another way
+ * now gets no more children.
+ */
+void keys_configure(struct keys *k, const struct snapshot *snapshot);
+
+/* Private and pre-shared keys. _clear wipes all; a name with both kinds is two keys. RC_LIMIT, RC_RANGE,
+ * RC_MALFORMED. */
+void keys_identities_clear(struct keys *k);
+enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e);
+enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, size_t n, struct err *e);
+
+/* For `show keys`: the i-th key; false behind the last. A public key's SubjectPublicKeyInfo, none of a
+ * pre-shared key. */
+struct keys_identity_view {
+	char name[NAME_MAX_BYTES];
+	const char *kind; /* "pre-shared", "ed25519", "ecdsa-p256", "ecdsa-p384" */
+	size_t spki_n;
+	uint8_t spki[128];
+};
+bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view *ret_view);
+
+/* A request of ike; each gets one reply with its tag, now or after other events. fresh is used up, whatever
+ * comes. */
+void keys_request(struct keys *k, const struct keeper_request *request, struct keys_entropy *fresh);
+/* ike's link is gone: exchanges and IKE SAs are wiped, children stay. */
+void keys_ike_lost(struct keys *k);
+
+/* The ledger's answer to an entry with a tag. Other than RC_OK: it is not durable, or nobody knows. */
+void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text);
+
+/* The data plane's link came or went; what it answers. */
+void keys_dataplane_up(struct keys *k);
+void keys_dataplane_down(struct keys *k);
+void keys_sa_installed(struct keys *k, const struct sa_result *result);
+void keys_sa_removed(struct keys *k, const struct sa_result *result);
+
+struct keys_counts {
+	uint32_t exchanges, ike_sas, children_begun, children_installed, pending;
+	uint64_t refused;
+};
+struct keys_counts keys_count(const struct keys *k);
+
+#endif

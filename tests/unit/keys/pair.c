@@ -1,0 +1,517 @@
+#include "pair.h"
+
+#include "crypto/prf.h"
+#include "crypto/sign.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+uint32_t pair_hashes = 1u << HASH_SHA2_256 | 1u << HASH_SHA2_384 | 1u << HASH_SHA2_512 | 1u << HASH_IDENTITY;
+
+static enum rc act(void *context, struct keys_action *action)
+{
+	struct side *s = context;
+
+	if (action->kind == KEYS_APPEND && action->gate && s->ledger == PAIR_AWAY)
+		return RC_IO;
+	if ((action->kind == KEYS_SA_INSTALL || action->kind == KEYS_SA_REMOVE) && s->dataplane == PAIR_AWAY)
+		return RC_IO;
+	if (s->actions_n == PAIR_ACTIONS_MAX) { /* forget the answered ones */
+		s->actions_n -= s->answered;
+		memmove(s->actions, s->actions + s->answered, s->actions_n * sizeof s->actions[0]);
+		s->answered = 0;
+		assert_true(s->actions_n < PAIR_ACTIONS_MAX);
+	}
+	s->actions[s->actions_n++] = *action;
+	if (action->kind == KEYS_REPLY) {
+		s->reply = action->u.reply;
+		s->replies++;
+	}
+	return RC_OK;
+}
+
+void side_pump(struct side *s)
+{
+	while (s->answered < s->actions_n) {
+		struct keys_action a = s->actions[s->answered];
+		struct sa_result result = { .rc = (uint32_t)s->installed_rc };
+
+		if ((a.kind == KEYS_APPEND && s->ledger == PAIR_HOLD) ||
+			((a.kind == KEYS_SA_INSTALL || a.kind == KEYS_SA_REMOVE) &&
+				s->dataplane == PAIR_HOLD))
+			return;
+		s->answered++;
+		switch (a.kind) {
+		case KEYS_REPLY:
+			break;
+		case KEYS_APPEND:
+			if (a.tag != 0)
+				keys_receipt(s->keys, a.tag, s->receipt_rc, "told so by the test");
+			break;
+		case KEYS_SA_INSTALL:
+			result.spi_in = a.u.install.spi_in;
+			keys_sa_installed(s->keys, &result);
+			break;
+		case KEYS_SA_REMOVE:
+			result.rc = RC_OK;
+			result.spi_in = a.u.remove.spi_in;
+			keys_sa_removed(s->keys, &result);
+			break;
+		}
+	}
+}
+
+/* Two streams that have nothing in common, each other octet by counter. */
+static struct keys_entropy draw(struct side *s)
+{
+	struct keys_entropy e;
+	uint8_t counter[8];
+	const struct prf_part part = { counter, sizeof counter };
+
+	store_be64(counter, ++s->drawn << 8 | (uintptr_t)(s->config.head.host_name[0]));
+	prf_plus(PRF_HMAC_SHA2_256, "secret", 6, &part, 1, e.secret, sizeof e.secret);
+	prf_plus(PRF_HMAC_SHA2_256, "public", 6, &part, 1, e.public_bytes, sizeof e.public_bytes);
+	return e;
+}
+
+/* rc stands first in every reply. */
+static enum rc reply_rc(const struct keeper_reply *r)
+{
+	uint32_t rc;
+
+	memcpy(&rc, &r->u, sizeof rc);
+	return (enum rc)rc;
+}
+
+enum rc side_ask(struct side *s, struct keeper_request *q)
+{
+	struct keys_entropy fresh = draw(s);
+	static const struct keys_entropy wiped;
+	size_t before = s->replies;
+
+	q->tag = ++s->next_tag;
+	keys_request(s->keys, q, &fresh);
+	assert_memory_equal(&fresh, &wiped, sizeof fresh);
+	side_pump(s);
+	if (s->replies == before)
+		return RC_AGAIN;
+	assert_int_equal(s->replies, before + 1);
+	assert_int_equal(s->reply.tag, q->tag);
+	assert_int_equal(s->reply.op, q->op);
+	return reply_rc(&s->reply);
+}
+
+size_t side_count(
+	const struct side *s, size_t from, enum keys_action_kind kind, const struct keys_action **ret_last)
+{
+	size_t n = 0;
+
+	for (size_t i = from; i < s->actions_n; i++) {
+		if (s->actions[i].kind != kind)
+			continue;
+		n++;
+		if (ret_last)
+			*ret_last = &s->actions[i];
+	}
+	return n;
+}
+
+const struct keys_entry *side_entry(const struct side *s, enum keys_entry_kind kind)
+{
+	for (size_t i = s->actions_n; i-- > 0;)
+		if (s->actions[i].kind == KEYS_APPEND && s->actions[i].u.entry.kind == (uint32_t)kind)
+			return &s->actions[i].u.entry;
+	return NULL;
+}
+
+#define SPAN(member, n)                                                                                      \
+	{                                                                                                    \
+		(uint32_t) offsetof(struct pair_config, member), n                                           \
+	}
+
+static struct selector selector_of(const char *prefix)
+{
+	struct selector s = { .port_last = 65535 };
+	struct ip_prefix p;
+
+	assert_int_equal(prefix_parse(&p, prefix), RC_OK);
+	s.addrs = range_from_prefix(&p);
+	return s;
+}
+
+static void peer_fill(struct snap_peer *peer, const char *name, const char *local, const char *remote,
+	const char *local_id, const char *remote_id)
+{
+	memset(peer, 0, sizeof *peer);
+	snprintf(peer->name, sizeof peer->name, "%s", name);
+	snprintf(peer->key_name, sizeof peer->key_name, "%s", "shared");
+	assert_int_equal(addr_parse(&peer->local, local), RC_OK);
+	assert_int_equal(addr_parse(&peer->remote, remote), RC_OK);
+	peer->local_id = (struct snap_id){ .type = ID_FQDN, .len = (uint8_t)strlen(local_id) };
+	memcpy(peer->local_id.data, local_id, strlen(local_id));
+	peer->remote_id = (struct snap_id){ .type = ID_FQDN, .len = (uint8_t)strlen(remote_id) };
+	memcpy(peer->remote_id.data, remote_id, strlen(remote_id));
+	peer->auth = PEER_AUTH_PSK;
+	peer->proposals = (struct span){ 0, PAIR_PROPOSALS };
+}
+
+/* All proposals that can be built of the tables. */
+static void proposals_fill(struct pair_config *c)
+{
+	static const uint16_t groups[] = { DH_ECP_256, DH_ECP_384, DH_CURVE25519 };
+	size_t n = 0, m = 0;
+
+#define E(id, number, key_bits, word)                                                                        \
+	for (size_t g = 0; g < 3; g++)                                                                       \
+		for (uint16_t prf = 5; prf <= 6; prf++)                                                      \
+			c->ike[n++] = (struct snap_ike_proposal){                                            \
+				.encr = number, .encr_bits = key_bits, .prf = prf, .dh = groups[g]           \
+			};                                                                                   \
+	for (size_t g = 0; g < 4; g++)                                                                       \
+		c->esp[m++] = (struct snap_esp_proposal){                                                    \
+			.encr = number, .encr_bits = key_bits, .dh = g < 3 ? groups[g] : DH_NONE, .esn = 2   \
+		};
+	ENCR_ALGORITHMS(E)
+#undef E
+	assert_true(n <= PAIR_PROPOSALS && m <= PAIR_PROPOSALS);
+}
+
+static void config_fill(struct pair_config *c, int at)
+{
+	static const char *const names[2] = { "hq", "branch" }, *const ids[2] = { "hq.example",
+		"branch.example" };
+	static const char *const addrs[2] = { "192.0.2.1", "192.0.2.2" }, *const nets[2] = { "10.1.0.0/16",
+		"10.2.0.0/16" };
+	int other = !at;
+
+	memset(c, 0, sizeof *c);
+	c->head = (struct snapshot){ .magic = SNAPSHOT_MAGIC,
+		.bytes = sizeof *c,
+		.ike_proposals = SPAN(ike, PAIR_PROPOSALS),
+		.esp_proposals = SPAN(esp, PAIR_PROPOSALS),
+		.peers = SPAN(peers, 2),
+		.selectors = SPAN(selectors, 4),
+		.tunnels = SPAN(tunnels, 2) };
+	snprintf(c->head.host_name, sizeof c->head.host_name, "%s", names[at]);
+	proposals_fill(c);
+	peer_fill(&c->peers[0], names[other], addrs[at], addrs[other], ids[at], ids[other]);
+	peer_fill(&c->peers[1], "third", addrs[at], "192.0.2.3", ids[at], "third.example");
+	c->selectors[0] = selector_of(nets[at]);
+	c->selectors[1] = selector_of(nets[other]);
+	c->selectors[2] = selector_of("2001:db8::/32");
+	c->selectors[3] = selector_of("10.3.0.0/16");
+	for (uint32_t i = 0; i < 2; i++) {
+		c->tunnels[i] = (struct snap_tunnel){ .peer = i, .proposals = { 0, PAIR_PROPOSALS } };
+		snprintf(c->tunnels[i].name, sizeof c->tunnels[i].name, i == 0 ? "sites" : "third");
+	}
+	c->tunnels[0].local = (struct span){ 0, 1 };
+	c->tunnels[0].remote = (struct span){ 1, 2 };
+	c->tunnels[1].local = (struct span){ 0, 1 };
+	c->tunnels[1].remote = (struct span){ 3, 1 };
+}
+
+void side_configure(struct side *s)
+{
+	keys_configure(s->keys, &s->config.head);
+}
+
+void pair_init(struct pair *p)
+{
+	memset(p, 0, sizeof *p);
+	p->group = DH_CURVE25519;
+	p->prf = PRF_HMAC_SHA2_256;
+	p->encr = ENCR_AES_GCM_16;
+	p->bits = 256;
+	for (int i = 0; i < 2; i++) {
+		struct side *s = &p->side[i];
+		const struct snap_id *id = &s->config.peers[0].local_id;
+
+		s->keys = keys_new((struct keys_sink){ act, s });
+		assert_non_null(s->keys);
+		config_fill(&s->config, i);
+		side_configure(s);
+		keys_dataplane_up(s->keys);
+		assert_int_equal(
+			keys_identity_psk(s->keys, "shared", "a secret of the two", 19, NULL), RC_OK);
+		s->id[0] = id->type;
+		memcpy(s->id + 4, id->data, id->len);
+		s->id_n = 4u + id->len;
+	}
+}
+
+void pair_done(struct pair *p)
+{
+	for (int i = 0; i < 2; i++)
+		keys_free(p->side[i].keys);
+}
+
+static uint32_t role_of(const struct pair *p, int at)
+{
+	return at == p->initiator ? KEEPER_INITIATOR : KEEPER_RESPONDER;
+}
+
+/* A message with what the keeper looks for: header with SPIs, then public value and nonce. */
+static void message_make(struct pair *p, int at)
+{
+	struct side *s = &p->side[at];
+
+	memset(s->message, 0x33, sizeof s->message);
+	memcpy(s->message, p->spi_i, 8);
+	memset(s->message + 8, 0, 8);
+	if (at != p->initiator)
+		memcpy(s->message + 8, p->spi_r, 8);
+	memcpy(s->message + 40, s->begun.ke, s->begun.ke_n);
+	memcpy(s->message + 48 + s->begun.ke_n, s->begun.nonce, s->begun.nonce_n);
+	s->message_n = 60u + s->begun.ke_n + s->begun.nonce_n;
+}
+
+enum rc pair_begin(struct pair *p, uint32_t parent_0, uint32_t parent_1)
+{
+	for (int i = 0; i < 2; i++) {
+		struct side *s = &p->side[i];
+		struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN };
+		enum rc rc;
+
+		q.u.EXCHANGE_BEGIN.role = role_of(p, i);
+		q.u.EXCHANGE_BEGIN.parent = i == 0 ? parent_0 : parent_1;
+		q.u.EXCHANGE_BEGIN.dh_group = p->group;
+		rc = side_ask(s, &q);
+		if (rc != RC_OK)
+			return rc;
+		s->begun = s->reply.u.EXCHANGE_BEGIN;
+		s->ike = s->begun.handle;
+	}
+	memcpy(p->spi_i, p->side[p->initiator].begun.ike_spi, 8);
+	memcpy(p->spi_r, p->side[!p->initiator].begun.ike_spi, 8);
+	message_make(p, 0);
+	message_make(p, 1);
+	return RC_OK;
+}
+
+enum rc pair_finish(struct pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		struct side *s = &p->side[i];
+		const struct keeper_exchange_begun *theirs = &p->side[!i].begun;
+		struct keeper_request q = { .op = KEEPER_EXCHANGE_FINISH };
+		struct keeper_exchange_finish *f = &q.u.EXCHANGE_FINISH;
+		enum rc rc;
+
+		f->handle = s->ike;
+		f->prf = p->prf;
+		f->encr = p->encr;
+		f->encr_bits = p->bits;
+		f->peer_nonce_n = theirs->nonce_n;
+		f->peer_ke_n = theirs->ke_n;
+		memcpy(f->spi_i, p->spi_i, 8);
+		memcpy(f->spi_r, p->spi_r, 8);
+		memcpy(f->peer_nonce, theirs->nonce, theirs->nonce_n);
+		memcpy(f->peer_ke, theirs->ke, theirs->ke_n);
+		rc = side_ask(s, &q);
+		if (rc != RC_OK)
+			return rc;
+		s->finished = s->reply.u.EXCHANGE_FINISH;
+	}
+	return RC_OK;
+}
+
+enum rc pair_sign(struct pair *p, int from, struct keeper_auth_signed *ret_auth)
+{
+	struct side *s = &p->side[from];
+	struct keeper_request q = { .op = KEEPER_AUTH_SIGN };
+	enum rc rc;
+
+	q.u.AUTH_SIGN.handle = s->ike;
+	q.u.AUTH_SIGN.hashes = pair_hashes;
+	q.u.AUTH_SIGN.message_n = (uint16_t)s->message_n;
+	q.u.AUTH_SIGN.id_n = (uint16_t)s->id_n;
+	memcpy(q.u.AUTH_SIGN.message, s->message, s->message_n);
+	memcpy(q.u.AUTH_SIGN.id, s->id, s->id_n);
+	rc = side_ask(s, &q);
+	if (rc == RC_OK)
+		*ret_auth = s->reply.u.AUTH_SIGN;
+	return rc;
+}
+
+enum rc pair_verify(struct pair *p, int at, const struct keeper_auth_signed *auth)
+{
+	struct side *s = &p->side[at], *them = &p->side[!at];
+	struct keeper_request q = { .op = KEEPER_AUTH_VERIFY };
+	struct keeper_auth_verify *v = &q.u.AUTH_VERIFY;
+
+	v->handle = s->ike;
+	v->method = auth->method;
+	v->auth_n = auth->auth_n;
+	memcpy(v->auth, auth->auth, sizeof auth->auth);
+	v->message_n = (uint16_t)them->message_n;
+	memcpy(v->message, them->message, them->message_n);
+	v->id_n = (uint16_t)them->id_n;
+	memcpy(v->id, them->id, them->id_n);
+	v->local = (struct endpoint){ .addr = s->config.peers[0].local, .port = 500 };
+	v->remote = (struct endpoint){ .addr = s->config.peers[0].remote, .port = 500 };
+	return side_ask(s, &q);
+}
+
+enum rc pair_authenticate(struct pair *p)
+{
+	struct keeper_auth_signed auth;
+	int i = p->initiator, r = !i;
+	enum rc rc;
+
+	if ((rc = pair_sign(p, i, &auth)) != RC_OK || (rc = pair_verify(p, r, &auth)) != RC_OK)
+		return rc;
+	if ((rc = pair_sign(p, r, &auth)) != RC_OK)
+		return rc;
+	return pair_verify(p, i, &auth);
+}
+
+enum rc pair_ike(struct pair *p)
+{
+	enum rc rc = pair_begin(p, 0, 0);
+
+	if (rc == RC_OK)
+		rc = pair_finish(p);
+	return rc == RC_OK ? pair_authenticate(p) : rc;
+}
+
+enum rc pair_rekey(struct pair *p)
+{
+	uint32_t old[2] = { p->side[0].ike, p->side[1].ike };
+	enum rc rc = pair_begin(p, old[0], old[1]);
+
+	if (rc == RC_OK)
+		rc = pair_finish(p);
+	for (int i = 0; i < 2 && rc == RC_OK; i++) {
+		struct keeper_request q = { .op = KEEPER_DROP };
+
+		q.u.DROP.handle = old[i];
+		q.u.DROP.was_up = 1;
+		snprintf(q.u.DROP.reason, sizeof q.u.DROP.reason, "rekeyed");
+		rc = side_ask(&p->side[i], &q);
+	}
+	return rc;
+}
+
+enum rc pair_child_begin(struct pair *p, uint16_t group)
+{
+	for (int i = 0; i < 2; i++) {
+		struct side *s = &p->side[i];
+		struct keeper_request q = { .op = KEEPER_CHILD_BEGIN };
+		enum rc rc;
+
+		q.u.CHILD_BEGIN.handle = s->ike;
+		q.u.CHILD_BEGIN.dh_group = group;
+		q.u.CHILD_BEGIN.role = (uint16_t)role_of(p, i);
+		rc = side_ask(s, &q);
+		if (rc != RC_OK)
+			return rc;
+		s->child_begun = s->reply.u.CHILD_BEGIN;
+		s->child = s->child_begun.child;
+		s->spi_in = s->child_begun.spi_in;
+	}
+	return RC_OK;
+}
+
+struct keeper_child_install side_install_request(struct pair *p, int at, uint32_t flags)
+{
+	const struct side *s = &p->side[at], *them = &p->side[!at];
+	struct keeper_child_install c = { .handle = s->ike, .child = s->child, .flags = flags };
+
+	c.spi_out = them->spi_in;
+	c.role = (uint16_t)role_of(p, at);
+	c.encr = p->encr;
+	c.encr_bits = p->bits;
+	c.dh_group = s->child_begun.ke_n ? p->group : DH_NONE;
+	c.local = (struct endpoint){ .addr = s->config.peers[0].local, .port = 4500 };
+	c.remote = (struct endpoint){ .addr = s->config.peers[0].remote, .port = 4500 };
+	c.local_n = c.remote_n = 1;
+	c.local_ts[0] = s->config.selectors[0];
+	c.remote_ts[0] = s->config.selectors[1];
+	if (flags & CHILD_NONCES_OF_IKE)
+		return c;
+	c.peer_nonce_n = them->child_begun.nonce_n;
+	memcpy(c.peer_nonce, them->child_begun.nonce, them->child_begun.nonce_n);
+	c.peer_ke_n = them->child_begun.ke_n;
+	memcpy(c.peer_ke, them->child_begun.ke, them->child_begun.ke_n);
+	return c;
+}
+
+enum rc pair_child_install(struct pair *p, uint32_t flags)
+{
+	for (int i = 0; i < 2; i++) {
+		struct keeper_request q = { .op = KEEPER_CHILD_INSTALL };
+		enum rc rc;
+
+		q.u.CHILD_INSTALL = side_install_request(p, i, flags);
+		rc = side_ask(&p->side[i], &q);
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
+enum rc pair_child(struct pair *p, uint16_t group, uint32_t flags)
+{
+	enum rc rc = pair_child_begin(p, group);
+
+	return rc == RC_OK ? pair_child_install(p, flags) : rc;
+}
+
+void pair_use_signatures(struct pair *p, enum pair_key key_0, enum pair_key key_1)
+{
+	const enum pair_key mine[2] = { key_0, key_1 };
+
+	for (int i = 0; i < 2; i++) {
+		struct side *s = &p->side[i];
+		struct snap_peer *peer = &s->config.peers[0];
+		const char *pem = pair_pem[i][mine[i]], *theirs = pair_pem[!i][mine[!i]];
+		struct sign_key key;
+
+		assert_int_equal(keys_identity_pem(s->keys, "shared", pem, strlen(pem), NULL), RC_OK);
+		assert_int_equal(sign_key_from_pem(&key, theirs, strlen(theirs), NULL), RC_OK);
+		peer->auth = PEER_AUTH_PUBLIC_KEY;
+		memset(peer->public_key, 0, sizeof peer->public_key);
+		peer->public_key_n = (uint16_t)verify_key_spki(&key.public_part, peer->public_key);
+		side_configure(s);
+	}
+}
+
+/* Made by openssl genpkey for these tests alone. */
+const char *const pair_pem[2][PAIR_KEYS] = {
+	{
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MC4CAQAwBQYDK2VwBCIEIGbSQKsmTyBplP094nlqNkECpg2J+22c3IAi7ByymFVv\n"
+		"-----END PRIVATE KEY-----\n",
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg57N0tNbBexq9dpa5\n"
+		"DeQCuuN+rEBE8MRUGtFpR1tUvUehRANCAASYxEDizqDdgWQOvbgSxe6WASc4XsIn\n"
+		"pPDAB+O5vrnXANIlxz1cU0O/L5jfuEDNOxavuFVv69yp0GJuiHMSiFz5\n"
+		"-----END PRIVATE KEY-----\n",
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDAAwOuaUktBF4mnmeCy\n"
+		"pKNjcxoFrwVN+iBDCBIyVKj8MKnzPTdc+3OP4MaBBDOo59ihZANiAASROFzSjaq2\n"
+		"lUGbLK/P8yMSeyptxesT1eqHs8/e/gxi/qrwQwE1KC0PkC6oixaR0e65PR7s3qtv\n"
+		"QXMC+vQeOr+CtrmE0M2ygG7rjPIWQbn5KU9N2xCVcPixKTN71fJijK4=\n"
+		"-----END PRIVATE KEY-----\n",
+	},
+	{
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MC4CAQAwBQYDK2VwBCIEII6w29dLMfGwhPrvIVihMbrhXSkq1+c8f5H0QuPY2KaZ\n"
+		"-----END PRIVATE KEY-----\n",
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1edPjsu9lLGR8e5Z\n"
+		"9PJGoBSclLGtDEaIdvjDm+z7IHShRANCAAStPHII7w+dhtUd9dtzzpANOFulbceX\n"
+		"3BiM8Q0un4G8zlapTVANNtVvtjK0nDL8hJuMuzJ/isjO/oRwroT5yD2z\n"
+		"-----END PRIVATE KEY-----\n",
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDAp2pMh9ZxQipvBU0vc\n"
+		"Chhd+1r//7fNa0vOwNnZCQPhAiWOOjGj4UKRYVvPh8PaUv+hZANiAARaGlfMDLsw\n"
+		"dNXIG6qlixToNOOz1dGjJt8SRrJNO93TDivcTx8bxymWiZplUMk8X2w4vKjG8KmQ\n"
+		"vlgYuzMNX3d5CnS5BwsI8fbiRDmObtHwjwkWnUhBg4MxGHlCaP7qNCY=\n"
+		"-----END PRIVATE KEY-----\n",
+	},
+};
