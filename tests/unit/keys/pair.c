@@ -66,13 +66,13 @@ void side_pump(struct side *s)
 }
 
 /* Two streams that have nothing in common, each other octet by counter. */
-static struct keys_entropy draw(struct side *s)
+struct keys_entropy side_drawn(const struct side *s, uint64_t n)
 {
 	struct keys_entropy e;
 	uint8_t counter[8];
 	const struct prf_part part = { counter, sizeof counter };
 
-	store_be64(counter, ++s->drawn << 8 | (uintptr_t)(s->config.head.host_name[0]));
+	store_be64(counter, n << 8 | (uint8_t)s->config.head.host_name[0]);
 	prf_plus(PRF_HMAC_SHA2_256, "secret", 6, &part, 1, e.secret, sizeof e.secret);
 	prf_plus(PRF_HMAC_SHA2_256, "public", 6, &part, 1, e.public_bytes, sizeof e.public_bytes);
 	return e;
@@ -89,7 +89,7 @@ static enum rc reply_rc(const struct keeper_reply *r)
 
 enum rc side_ask(struct side *s, struct keeper_request *q)
 {
-	struct keys_entropy fresh = draw(s);
+	struct keys_entropy fresh = side_drawn(s, ++s->drawn);
 	static const struct keys_entropy wiped;
 	size_t before = s->replies;
 

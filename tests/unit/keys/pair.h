@@ -59,6 +59,8 @@ void pair_done(struct pair *p);
 /* One request; returns the reply's rc and leaves the reply in side->reply. RC_AGAIN with replies unchanged:
  * it waits. */
 enum rc side_ask(struct side *s, struct keeper_request *q);
+/* What the generators gave, or will give, to the n-th request of this side, from 1. */
+struct keys_entropy side_drawn(const struct side *s, uint64_t n);
 /* Lets the ledger and the data plane answer what they were sent. */
 void side_pump(struct side *s);
 /* Of the actions since `from`, how many have this kind; the last of them through *ret_last (may be NULL). */

@@ -1,0 +1,531 @@
+/*
+ * AUTH between two cores: pre-shared keys and every kind of signature, right and wrong; identities; messages
+ * that are not of the exchange; what is entered before anything counts.
+ */
+#include "pair.h"
+
+#include "crypto/dh.h"
+#include "keys/derive.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct pair p;
+
+static int setup(void **state)
+{
+	pair_init(&p);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	pair_done(&p);
+	return 0;
+}
+
+static void assert_both_up(void)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct keys_entry *e = side_entry(&p.side[i], KEYS_ENTRY_IKE_SA_UP);
+
+		assert_non_null(e);
+		assert_string_equal(e->peer, i == 0 ? "branch" : "hq");
+		assert_memory_equal(e->ike_spi_i, p.spi_i, 8);
+		assert_memory_equal(e->ike_spi_r, p.spi_r, 8);
+		assert_int_equal(e->id_type, ID_FQDN);
+		assert_int_equal(e->id_n, p.side[!i].id_n - 4);
+		assert_memory_equal(e->id, p.side[!i].id + 4, e->id_n);
+		assert_false(e->deferred);
+		assert_int_equal(keys_count(p.side[i].keys).ike_sas, 1);
+	}
+}
+
+/* Up to keys: the next step is AUTH. */
+static void start(void)
+{
+	assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
+	assert_int_equal(pair_finish(&p), RC_OK);
+}
+
+static void psk(void **state)
+{
+	assert_int_equal(pair_ike(&p), RC_OK);
+	assert_both_up();
+	assert_int_equal(side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_UP)->method, AUTH_SHARED_KEY);
+	/* The initiator used its key before it knew the peer: entered first. The responder knew it. */
+	assert_non_null(side_entry(&p.side[0], KEYS_ENTRY_KEY_USED));
+	assert_null(side_entry(&p.side[1], KEYS_ENTRY_KEY_USED));
+}
+
+static void psk_wrong(void **state)
+{
+	assert_int_equal(keys_identity_psk(p.side[1].keys, "shared", "another secret", 14, NULL), RC_OK);
+	assert_int_equal(pair_ike(&p), RC_AUTH);
+	assert_non_null(strstr(p.side[1].reply.u.AUTH_VERIFY.text, "shared"));
+	assert_null(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_UP));
+	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
+}
+
+static void psk_missing(void **state)
+{
+	keys_identities_clear(p.side[0].keys);
+	assert_int_equal(pair_ike(&p), RC_NOT_FOUND);
+	assert_non_null(strstr(p.side[0].reply.u.AUTH_SIGN.text, "shared.psk"));
+}
+
+/*
+ * AUTH against the formulas of 2.14 and 2.15, computed here from what the two generators gave: the same
+ * secret octets make the same DH secret, and all that follows from it.
+ */
+static void psk_octets(void **state)
+{
+	struct keys_entropy drawn = side_drawn(&p.side[0], 1);
+	static uint8_t octets[KEEPER_MESSAGE_MAX + 128];
+	uint8_t ke[32], shared[32], seed[32], padded[32], want[32];
+	const struct prf_part pad = { "Key Pad for IKEv2", 17 };
+	struct side *i = &p.side[0], *r = &p.side[1];
+	struct octets ni, nr;
+	struct keeper_auth_signed a, b;
+	struct dh_secret dh;
+	struct ike_keys sk;
+	size_t n = 0;
+
+	start();
+	ni = (struct octets){ i->begun.nonce, 32 };
+	nr = (struct octets){ r->begun.nonce, 32 };
+	assert_int_equal(dh_generate(&dh, ke, DH_CURVE25519, drawn.secret), RC_OK);
+	assert_memory_equal(ke, i->begun.ke, 32);
+	assert_int_equal(dh_shared(&dh, r->begun.ke, 32, shared, NULL), RC_OK);
+	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ shared, 32 }, seed), RC_OK);
+	assert_int_equal(
+		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &sk), RC_OK);
+	assert_memory_equal(sk.sk_ei, i->finished.sk_ei, 36);
+	/* <SignedOctets> of the initiator: RealMessage1 | NonceRData | prf(SK_pi, RestOfInitIDPayload). */
+	memcpy(octets, i->message, i->message_n);
+	n = i->message_n;
+	memcpy(octets + n, r->begun.nonce, 32);
+	n += 32;
+	assert_int_equal(
+		prf_run(5, sk.sk_pi, 32, &(struct prf_part){ i->id, i->id_n }, 1, octets + n), RC_OK);
+	n += 32;
+	assert_int_equal(prf_run(5, "a secret of the two", 19, &pad, 1, padded), RC_OK);
+	assert_int_equal(prf_run(5, padded, 32, &(struct prf_part){ octets, n }, 1, want), RC_OK);
+	assert_int_equal(pair_sign(&p, 0, &a), RC_OK);
+	assert_int_equal(a.auth_n, 32);
+	assert_memory_equal(a.auth, want, 32);
+	/* The responder's, with the other nonce and SK_pr. */
+	assert_int_equal(pair_verify(&p, 1, &a), RC_OK);
+	assert_int_equal(pair_sign(&p, 1, &b), RC_OK);
+	memcpy(octets, r->message, r->message_n);
+	n = r->message_n;
+	memcpy(octets + n, i->begun.nonce, 32);
+	n += 32;
+	assert_int_equal(
+		prf_run(5, sk.sk_pr, 32, &(struct prf_part){ r->id, r->id_n }, 1, octets + n), RC_OK);
+	n += 32;
+	assert_int_equal(prf_run(5, padded, 32, &(struct prf_part){ octets, n }, 1, want), RC_OK);
+	assert_memory_equal(b.auth, want, 32);
+}
+
+static const enum pair_key keys[] = { PAIR_ED25519, PAIR_P256, PAIR_P384 };
+
+static void signatures(void **state)
+{
+	for (size_t a = 0; a < 3; a++) {
+		for (size_t b = 0; b < 3; b++) {
+			pair_done(&p);
+			pair_init(&p);
+			p.initiator = (int)(a + b) % 2;
+			pair_use_signatures(&p, keys[a], keys[b]);
+			assert_int_equal(pair_ike(&p), RC_OK);
+			assert_both_up();
+			assert_int_equal(
+				side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_UP)->method, AUTH_DIGITAL_SIGNATURE);
+			assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
+		}
+	}
+}
+
+/* No hashes announced: the methods of RFC 4754; Ed25519 has none. */
+static void signatures_classic(void **state)
+{
+	uint32_t all = pair_hashes;
+
+	pair_hashes = 0;
+	pair_use_signatures(&p, PAIR_P256, PAIR_P384);
+	assert_int_equal(pair_ike(&p), RC_OK);
+	assert_int_equal(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_UP)->method, AUTH_ECDSA_SHA256_P256);
+	assert_int_equal(side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_UP)->method, AUTH_ECDSA_SHA384_P384);
+	pair_done(&p);
+	pair_init(&p);
+	pair_use_signatures(&p, PAIR_ED25519, PAIR_P384);
+	assert_int_equal(pair_ike(&p), RC_UNSUPPORTED);
+	pair_hashes = all;
+}
+
+/* The hash is one of the announced: the curve's own before the others. */
+static void signature_hashes(void **state)
+{
+	static const struct {
+		enum pair_key key;
+		uint32_t announced;
+		uint8_t last_octet; /* of the AlgorithmIdentifier */
+		enum rc want;
+	} rows[] = {
+		{ PAIR_P256, 1u << 2 | 1u << 3 | 1u << 4, 2, RC_OK },
+		{ PAIR_P256, 1u << 3 | 1u << 4, 3, RC_OK },
+		{ PAIR_P256, 1u << 4, 4, RC_OK },
+		{ PAIR_P384, 1u << 2 | 1u << 3 | 1u << 4, 3, RC_OK },
+		{ PAIR_P384, 1u << 2, 2, RC_OK },
+		{ PAIR_P256, 1u << 5 | 1u << 1, 0, RC_UNSUPPORTED },
+		{ PAIR_ED25519, 1u << 5, 0x70, RC_OK },
+		{ PAIR_ED25519, 1u << 2 | 1u << 3, 0, RC_UNSUPPORTED },
+	};
+	uint32_t all = pair_hashes;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct keeper_auth_signed a = { 0 };
+
+		pair_done(&p);
+		pair_init(&p);
+		pair_use_signatures(&p, rows[i].key, PAIR_P256);
+		pair_hashes = rows[i].announced;
+		start();
+		assert_int_equal(pair_sign(&p, 0, &a), rows[i].want);
+		if (rows[i].want == RC_OK) {
+			assert_int_equal(a.auth[a.auth[0]], rows[i].last_octet);
+			assert_int_equal(pair_verify(&p, 1, &a), RC_OK);
+		}
+	}
+	pair_hashes = all;
+}
+
+static void signature_of_another_key(void **state)
+{
+	for (size_t k = 0; k < 3; k++) {
+		pair_done(&p);
+		pair_init(&p);
+		pair_use_signatures(&p, keys[k], keys[k]);
+		/* hq's private key becomes branch's own: another key of the same kind. */
+		assert_int_equal(keys_identity_pem(p.side[0].keys, "shared", pair_pem[1][keys[k]],
+					 strlen(pair_pem[1][keys[k]]), NULL),
+			RC_OK);
+		assert_int_equal(pair_ike(&p), RC_AUTH);
+		assert_null(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_UP));
+	}
+}
+
+/* Whatever bit of AUTH, message, nonce or identity is changed, the peer is not who it says. */
+static void tampering(void **state)
+{
+	for (size_t k = 0; k < 4; k++) {
+		struct keeper_auth_signed auth;
+		size_t step;
+
+		pair_done(&p);
+		pair_init(&p);
+		if (k < 3)
+			pair_use_signatures(&p, keys[k], keys[k]);
+		start();
+		assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+		step = k == 3 ? 1 : 7;
+		for (size_t bit = 0; bit < 8u * auth.auth_n; bit += step) {
+			auth.auth[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+			auth.auth[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		}
+		for (uint16_t n = 0, right = auth.auth_n; n < right; n++) {
+			auth.auth_n = n;
+			assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+			auth.auth_n = right;
+		}
+		auth.auth_n++;
+		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+		auth.auth_n = KEEPER_AUTH_MAX + 1;
+		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+		auth.auth_n = 0;
+		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+		pair_done(&p);
+		pair_init(&p);
+		if (k < 3)
+			pair_use_signatures(&p, keys[k], keys[k]);
+		start();
+		assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+		p.side[0].message[p.side[0].message_n - 1] ^= 1; /* behind what the keeper looks for */
+		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+		p.side[0].message[p.side[0].message_n - 1] ^= 1;
+		assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+	}
+}
+
+static void methods_do_not_mix(void **state)
+{
+	struct keeper_auth_signed auth;
+
+	/* A pre-shared key where a signature is configured, and the reverse. */
+	start();
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	auth.method = AUTH_DIGITAL_SIGNATURE;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	auth.method = 0;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	auth.method = 1; /* RSA */
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	pair_done(&p);
+	pair_init(&p);
+	pair_use_signatures(&p, PAIR_P256, PAIR_P256);
+	start();
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	for (uint16_t method = 0; method < 20; method++) {
+		if (method == AUTH_DIGITAL_SIGNATURE)
+			continue;
+		auth.method = method;
+		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	}
+	auth.method = AUTH_DIGITAL_SIGNATURE;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+}
+
+static void wrong_identity(void **state)
+{
+	struct keeper_auth_signed auth;
+
+	start();
+	p.side[0].id[4] = 'x';
+	/* Our own keeper does not sign for an identity that is not configured. */
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+	assert_non_null(strstr(p.side[0].reply.u.AUTH_SIGN.text, "configured is fqdn 'hq.example'"));
+	assert_non_null(side_entry(&p.side[0], KEYS_ENTRY_REFUSED));
+	memset(&p.side[0].config.peers[0].local_id, 0, sizeof p.side[0].config.peers[0].local_id);
+	p.side[0].config.peers[0].local_id.type = ID_FQDN;
+	p.side[0].config.peers[0].local_id.len = 10;
+	memcpy(p.side[0].config.peers[0].local_id.data, "xq.example", 10);
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	assert_non_null(strstr(p.side[1].reply.u.AUTH_VERIFY.text, "xq.example"));
+	assert_non_null(strstr(p.side[1].reply.u.AUTH_VERIFY.text, "configured is fqdn 'hq.example'"));
+	/* Prefixes and types count. */
+	p.side[0].id_n--;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	p.side[0].id_n = 4;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_MALFORMED);
+	p.side[0].id_n = 0;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_MALFORMED);
+}
+
+/* Without a configured identity it is the configured address, and of nobody else. */
+static void identity_of_address(void **state)
+{
+	struct snap_peer *hq = &p.side[0].config.peers[0], *branch = &p.side[1].config.peers[0];
+	struct keeper_auth_signed auth;
+
+	memset(&hq->local_id, 0, sizeof hq->local_id);
+	memset(&branch->remote_id, 0, sizeof branch->remote_id);
+	start();
+	memset(p.side[0].id, 0, sizeof p.side[0].id);
+	p.side[0].id[0] = ID_IPV4;
+	p.side[0].id_n = 8;
+	memcpy(p.side[0].id + 4, (const uint8_t[]){ 192, 0, 2, 9 }, 4);
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+	p.side[0].id[7] = 1;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	memset(&branch->remote, 0, sizeof branch->remote);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH); /* any address, no identity: nobody */
+	assert_int_equal(addr_parse(&branch->remote, "192.0.2.1"), RC_OK);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+}
+
+/* ike cannot have octets signed that are not our IKE_SA_INIT message, nor checked against foreign ones. */
+static void foreign_messages(void **state)
+{
+	struct keeper_auth_signed auth;
+	struct side *s = &p.side[0];
+	uint8_t kept[KEEPER_MESSAGE_MAX];
+	size_t n;
+
+	start();
+	memcpy(kept, s->message, sizeof kept);
+	n = s->message_n;
+	for (size_t at = 40; at < 40u + s->begun.ke_n; at++) { /* the public value */
+		s->message[at] ^= 1;
+		assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+		s->message[at] ^= 1;
+	}
+	s->message[48 + s->begun.ke_n] ^= 1; /* the nonce */
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+	s->message[48 + s->begun.ke_n] ^= 1;
+	s->message[0] ^= 1; /* the SPI */
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+	s->message[0] ^= 1;
+	s->message_n = 27;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_RANGE);
+	s->message_n = n - 13; /* the nonce is cut */
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+	s->message_n = n;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	s->message[45] ^= 1;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_DENIED);
+	memcpy(s->message, kept, sizeof kept);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+	/* The responder's message has both SPIs. */
+	p.side[1].message[8] ^= 1;
+	assert_int_equal(pair_sign(&p, 1, &auth), RC_DENIED);
+}
+
+static void order_of_proofs(void **state)
+{
+	struct keeper_auth_signed auth = { .method = AUTH_SHARED_KEY, .auth_n = 32 };
+
+	assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_NOT_FOUND); /* no keys yet */
+	assert_int_equal(pair_verify(&p, 0, &auth), RC_NOT_FOUND);
+	assert_int_equal(pair_finish(&p), RC_OK);
+	assert_int_equal(pair_sign(&p, 1, &auth), RC_DENIED);	/* the initiator first */
+	assert_int_equal(pair_verify(&p, 0, &auth), RC_DENIED); /* the initiator has not proven itself */
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_NOT_FOUND); /* once */
+}
+
+/* The algorithms of the IKE SA must be among those of the peer that is now known. */
+static void downgrade(void **state)
+{
+	struct keeper_auth_signed auth;
+
+	p.side[1].config.peers[0].proposals = (struct span){ 0, 1 }; /* 20/128, prf 5, P-256 */
+	start();
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_DENIED);
+	assert_non_null(side_entry(&p.side[1], KEYS_ENTRY_REFUSED));
+}
+
+static void unknown_peer(void **state)
+{
+	struct keeper_auth_signed auth;
+
+	start();
+	p.side[0].config.head.peers.count = 0;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_NOT_FOUND);
+	keys_configure(p.side[0].keys, NULL);
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_NOT_FOUND);
+}
+
+/* A peer that we proved ourselves to cannot come back as another one. */
+static void another_peer(void **state)
+{
+	struct keeper_auth_signed auth;
+	struct keeper_request q = { .op = KEEPER_AUTH_VERIFY };
+
+	start();
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+	assert_int_equal(pair_sign(&p, 1, &auth), RC_OK);
+	q.u.AUTH_VERIFY.handle = p.side[0].ike;
+	q.u.AUTH_VERIFY.peer = 1; /* "third", with the same key */
+	q.u.AUTH_VERIFY.method = auth.method;
+	q.u.AUTH_VERIFY.auth_n = auth.auth_n;
+	memcpy(q.u.AUTH_VERIFY.auth, auth.auth, sizeof auth.auth);
+	assert_int_equal(side_ask(&p.side[0], &q), RC_DENIED);
+	assert_non_null(strstr(p.side[0].reply.u.AUTH_VERIFY.text, "branch"));
+}
+
+/* The reply waits for the receipt; without one the peer is refused. */
+static void receipt_before_up(void **state)
+{
+	struct keeper_auth_signed auth;
+
+	start();
+	p.side[0].ledger = PAIR_HOLD;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_AGAIN); /* waits: key_used */
+	p.side[0].ledger = PAIR_AT_ONCE;
+	side_pump(&p.side[0]);
+	auth = p.side[0].reply.u.AUTH_SIGN;
+	assert_int_equal(auth.rc, RC_OK);
+	p.side[1].ledger = PAIR_HOLD;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AGAIN);
+	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
+	assert_int_equal(keys_count(p.side[1].keys).pending, 1);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_NOT_FOUND); /* one at a time */
+	p.side[1].ledger = PAIR_AT_ONCE;
+	side_pump(&p.side[1]);
+	assert_int_equal(p.side[1].reply.op, KEEPER_AUTH_VERIFY);
+	assert_int_equal(p.side[1].reply.u.AUTH_VERIFY.rc, RC_OK);
+	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 1);
+	assert_int_equal(keys_count(p.side[1].keys).pending, 0);
+}
+
+static void no_receipt(void **state)
+{
+	struct keeper_auth_signed auth;
+
+	start();
+	p.side[0].ledger = PAIR_AWAY;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+	p.side[0].ledger = PAIR_AT_ONCE;
+	p.side[0].receipt_rc = RC_LIMIT;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED);
+	assert_int_equal(p.side[0].reply.u.AUTH_SIGN.auth_n, 0); /* no signature leaves */
+	p.side[0].receipt_rc = RC_OK;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	p.side[1].ledger = PAIR_AWAY;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_DENIED);
+	p.side[1].ledger = PAIR_AT_ONCE;
+	p.side[1].receipt_rc = RC_IO;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_DENIED);
+	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
+	assert_int_equal(keys_count(p.side[1].keys).pending, 0);
+	p.side[1].receipt_rc = RC_OK;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+}
+
+/* Dropped while its entry was on the way: refused, and the entry is followed by its end. */
+static void dropped_meanwhile(void **state)
+{
+	struct keeper_request q = { .op = KEEPER_DROP };
+	struct keeper_auth_signed auth;
+
+	start();
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	p.side[1].ledger = PAIR_HOLD;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AGAIN);
+	q.u.DROP.handle = p.side[1].ike;
+	side_ask(&p.side[1], &q);
+	p.side[1].ledger = PAIR_AT_ONCE;
+	side_pump(&p.side[1]);
+	assert_int_equal(p.side[1].reply.op, KEEPER_AUTH_VERIFY);
+	assert_int_equal(p.side[1].reply.u.AUTH_VERIFY.rc, RC_NOT_FOUND);
+	assert_non_null(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_DOWN));
+	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(psk),
+		T(psk_wrong),
+		T(psk_missing),
+		T(psk_octets),
+		T(signatures),
+		T(signatures_classic),
+		T(signature_hashes),
+		T(signature_of_another_key),
+		T(tampering),
+		T(methods_do_not_mix),
+		T(wrong_identity),
+		T(identity_of_address),
+		T(foreign_messages),
+		T(order_of_proofs),
+		T(downgrade),
+		T(unknown_peer),
+		T(another_peer),
+		T(receipt_before_up),
+		T(no_receipt),
+		T(dropped_meanwhile),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
