@@ -104,7 +104,7 @@ void fw_detach(struct firewall *fw);
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, const uint32_t *zone_of_old, mono_ns now, struct err *e);
 
 /*
- * t is a fragment. DROP_NONE and true: t is the whole datagram now (its buffer is the firewall's, good until the next call).
+ * t is a fragment. DROP_NONE and true: t is the whole datagram now (its buffer is the firewall's, good until as many further datagrams are whole as limits allow at once).
  * False: it was kept, or t->drop says why not.
  */
 bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now);

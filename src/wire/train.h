@@ -36,6 +36,7 @@ enum train_flags {
 	TRAIN_TRANSLATED = 1 << 7,	/* NAT changed it */
 	TRAIN_REPLY = 1 << 8,		/* goes against the direction in which its session began */
 	TRAIN_MORE_FRAGMENTS = 1 << 9,	/* of a fragment */
+	TRAIN_REASSEMBLED = 1 << 10,	/* came in fragments: may leave in fragments, IPv6 too */
 };
 
 /* Index "none" for zones, interfaces, tunnels, rules, sessions. */

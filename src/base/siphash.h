@@ -1,0 +1,55 @@
+/* SipHash-1-3: a keyed hash for tables whose keys strangers choose (Aumasson and Bernstein, 2012). n is a multiple of 8. */
+#ifndef BASE_SIPHASH_H
+#define BASE_SIPHASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint64_t siphash_rotate(uint64_t v, int n)
+{
+	return v << n | v >> (64 - n);
+}
+
+static inline void siphash_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[1] = siphash_rotate(v[1], 13) ^ v[0];
+	v[0] = siphash_rotate(v[0], 32);
+	v[2] += v[3];
+	v[3] = siphash_rotate(v[3], 16) ^ v[2];
+	v[0] += v[3];
+	v[3] = siphash_rotate(v[3], 21) ^ v[0];
+	v[2] += v[1];
+	v[1] = siphash_rotate(v[1], 17) ^ v[2];
+	v[2] = siphash_rotate(v[2], 32);
+}
+
+static inline uint64_t siphash13(const uint8_t key[16], const void *bytes, size_t n)
+{
+	uint64_t k[2], v[4], m;
+	const uint8_t *b = (const uint8_t *)bytes;
+
+	memcpy(k, key, 16);
+	v[0] = k[0] ^ 0x736f6d6570736575ull;
+	v[1] = k[1] ^ 0x646f72616e646f6dull;
+	v[2] = k[0] ^ 0x6c7967656e657261ull;
+	v[3] = k[1] ^ 0x7465646279746573ull;
+	for (size_t i = 0; i + 8 <= n; i += 8) {
+		memcpy(&m, b + i, 8);
+		v[3] ^= m;
+		siphash_round(v);
+		v[0] ^= m;
+	}
+	m = (uint64_t)n << 56;
+	v[3] ^= m;
+	siphash_round(v);
+	v[0] ^= m;
+	v[2] ^= 0xff;
+	siphash_round(v);
+	siphash_round(v);
+	siphash_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+#endif
