@@ -1,6 +1,7 @@
 /*
- * The firewall core: sessions, zone policy, source NAT, TCP state, reassembly. Pure: trains and the time come in, changed
- * headers and drop reasons go out. Works on bursts; allocates nothing and takes no lock per packet.
+ * The firewall core: sessions, zone policy, source NAT, TCP state, reassembly. Pure: trains and the time come
+ * in, changed headers and drop reasons go out. Works on bursts; allocates nothing and takes no lock per
+ * packet.
  *
  * The stages, in the order in which the data plane calls them on a burst:
  *   train_parse          headers (wire/train.h)
@@ -8,11 +9,23 @@
  *   fw_lookup_burst      t->session, and TRAIN_REPLY for the direction
  *   [the shell's route lookup for those without a session: out_interface, out_zone, tunnel, next_hop]
  *   fw_admit             policy, NAT, new session
- *   fw_apply_burst       TCP state, hop limit, translation, MSS, counters
+ *   [the shell's way out: fw_way(), or a route lookup and fw_reroute() when the way is stale; size against
+ * the MTU] fw_apply_burst       TCP state, hop limit, translation, MSS, counters fw_reassemble_done   after
+ * the burst has left A train with a drop reason is skipped by every stage and is as it came in: an ICMP error
+ * may quote it. What the shell refuses for its size it must refuse before fw_apply_burst(), else the error
+ * quotes and goes to translated addresses.
  *
- * Sessions live in memory that the caller hands in and that may outlive the process: fixed-size records, each valid or
- * not by one word that is written last. Index, timers and NAT bindings are derived from them at fw_attach().
- * One struct firewall belongs to one worker thread.
+ * Checksums: the IPv4 header's is always checked. An L4 checksum that nobody has checked (TRAIN_CSUM_UNKNOWN)
+ * is checked where the packet changes state here: the first of a session, TCP with SYN, FIN or RST, ICMP
+ * errors, reassembled datagrams. Other packets are only updated by the difference, so a wrong checksum stays
+ * wrong for the receiver to see.
+ *
+ * Sessions live in memory that the caller hands in and that may outlive the process: a header, then records
+ * of a fixed size, each valid or not by one word that is written last. Index, timers and NAT bindings are
+ * derived at fw_attach(). A process killed at any instruction leaves whole sessions or none.
+ *
+ * One struct firewall belongs to one worker thread: nothing here is shared. More workers have one each, over
+ * memory of their own, and the shell sends both directions of a flow to the same one.
  */
 #ifndef FIREWALL_FIREWALL_H
 #define FIREWALL_FIREWALL_H
@@ -23,12 +36,14 @@
 #include "model/snapshot.h"
 #include "wire/train.h"
 
+enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_ECHO, FW_KEY_ECHO_REPLY };
+
 /* One direction's addresses as they arrive. No padding: hashed and compared as bytes. */
 struct fw_key {
 	uint8_t src[16], dst[16];
-	uint16_t src_port, dst_port;
+	uint16_t src_port, dst_port; /* ICMP echo: the identifier in both; 0 without ports */
 	uint8_t family, proto;
-	uint16_t zero;
+	uint16_t kind; /* enum fw_key_kind: two hosts may ping each other with one identifier */
 };
 
 enum fw_tcp_state {
@@ -39,49 +54,72 @@ enum fw_tcp_state {
 	FW_TCP_CLOSING, /* one FIN or more seen, not all acknowledged */
 	FW_TCP_TIME_WAIT,
 	FW_TCP_CLOSED, /* reset */
+	FW_TCP_STATE_COUNT
 };
 
+/* "established"; for show. */
+const char *fw_tcp_state_name(uint8_t state);
+
 struct fw_tcp_side {
-	uint32_t end;	  /* highest sequence number sent, +1 */
-	uint32_t max_end; /* highest that the other side allowed */
-	uint32_t max_window;
+	uint32_t end;	     /* highest sequence number sent, +1 */
+	uint32_t max_end;    /* highest that the other side allowed */
+	uint32_t max_window; /* largest that this side announced, scaled */
+	uint32_t ack;	     /* highest acknowledgement that this side sent */
 	uint8_t scale;
-	uint8_t flags; /* FW_SIDE_… */
+	uint8_t flags; /* FW_SIDE_…, tcp.c */
 	uint16_t zero;
 };
 
 /* The shell's cached way out, one for each direction; the core only keeps it with the session. */
 struct fw_way {
-	uint64_t generation; /* of the routes it was made from; 0: none */
+	uint64_t generation; /* of the routes it was made from; 0: none. fw_load() and fw_attach() set it to 0
+			      */
 	uint32_t out_interface, tunnel;
 	struct ip_addr next_hop;
-	uint32_t mss; /* clamp for SYNs in this direction, 0: none */
+	uint32_t mss; /* largest TCP segment on this way, 0: no clamp. SYNs of both directions get the smaller
+			 of both ways */
 };
 
-/* One session, in memory that outlives the process. key[0]: as the first packet came; key[1]: as replies come. */
+/* The gateway itself as a "zone" of a session. */
+#define FW_ZONE_HOST 0xffffu
+
+/* Where packets of each direction come in: indices in the snapshot, as they were in that epoch. One atomic
+ * word. */
+struct fw_zones {
+	uint16_t zone[2]; /* or FW_ZONE_HOST */
+	uint32_t epoch;	  /* counts fw_load() */
+};
+
+/* One session, in memory that outlives the process. key[0]: as the first packet came; key[1]: as replies
+ * come. */
 struct fw_session {
-	uint32_t live; /* FW_SESSION_LIVE when the record is valid: written last, cleared first */
-	uint32_t rule, nat_rule;
-	uint32_t timeout_s; /* of the rule's service, 0: the protocol's */
-	struct fw_key key[2];
-	uint32_t zone[2];      /* where packets of each direction come in */
-	uint32_t interface[2]; /* last seen, for `show` */
-	struct fw_way way[2];
-	struct fw_tcp_side tcp[2];
+	uint32_t live;		 /* FW_SESSION_LIVE when the record is valid: written last, cleared first */
+	uint32_t id;		 /* counts sessions since the memory was made */
+	uint32_t rule, nat_rule; /* TRAIN_NONE: none */
 	uint8_t tcp_state, flags;
 	uint16_t zero;
-	uint32_t id; /* counts sessions since the memory was made */
-	mono_ns created, last_seen, expires;
+	uint32_t timeout_s; /* of the rule's service, 0: the protocol's */
+	struct fw_key key[2];
+	_Alignas(8) struct fw_zones zones;
+	mono_ns expires, last_seen, created;
 	uint64_t packets[2], bytes[2];
+	struct fw_tcp_side tcp[2];
+	struct fw_way way[2];
+	uint32_t interface[2]; /* last seen; for show */
 };
 
 #define FW_SESSION_LIVE 0x53455353u
-enum fw_session_flags { FW_SESSION_TRANSLATED = 1 << 0, FW_SESSION_CONFIRMED = 1 << 1 /* a reply came */ };
+enum fw_session_flags {
+	FW_SESSION_TRANSLATED = 1 << 0,
+	FW_SESSION_CONFIRMED = 1 << 1, /* a reply came */
+	FW_SESSION_HALF_OPEN = 1 << 2, /* counts against half_open_max */
+};
 
 struct fw_limits {
-	uint32_t sessions_max;	  /* records in the memory */
-	uint32_t reassembly_max;  /* datagrams being put together */
-	uint8_t hash_key[16];	  /* random, fresh at each start */
+	uint32_t sessions_max;	 /* records in the memory */
+	uint32_t reassembly_max; /* datagrams being put together: 64 KB each once used. More than
+				    TRAIN_BURST_MAX */
+	uint8_t hash_key[16];	 /* random, fresh at each start */
 };
 
 /* Bytes of memory for so many sessions. */
@@ -90,58 +128,86 @@ size_t fw_state_bytes(uint32_t sessions_max);
 struct firewall;
 
 /*
- * Takes the memory over. fresh: it is zero. Else its valid records become the session table again, others are cleared.
- * NULL and e: no memory, or it does not fit the limits.
+ * Takes the memory over (64-byte aligned). fresh: it is zero. Else its valid records become the session table
+ * again, others are cleared; memory that is not this version's is cleared whole. NULL and e: no memory, or it
+ * does not fit the limits.
  */
-struct firewall *fw_attach(void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now,
-	struct err *e);
+struct firewall *fw_attach(
+	void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now, struct err *e);
+/* Frees what is the process's own; the sessions stay in the memory. */
 void fw_detach(struct firewall *fw);
 
 /*
- * A new policy (snapshot_check() has passed; copied). Sessions are decided anew: what it does not permit ends here.
- * zone_of_old maps zone indices of sessions to new ones (ZONE_ANY: gone); NULL: unchanged or the first load.
+ * A new policy (snapshot_check() has passed; copied). Sessions follow their zones by name and are decided
+ * anew: what the new policy does not permit ends here. Their translation stays as it is. Hit counts follow
+ * rules by zones and name.
  */
-enum rc fw_load(struct firewall *fw, const struct snapshot *s, const uint32_t *zone_of_old, mono_ns now, struct err *e);
+enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e);
 
 /*
- * t is a fragment. DROP_NONE and true: t is the whole datagram now (its buffer is the firewall's, good until as many further datagrams are whole as limits allow at once).
- * False: it was kept, or t->drop says why not.
+ * t is a fragment (TRAIN_FRAGMENT). True: t is the whole datagram now, parsed, TRAIN_REASSEMBLED; its buffer
+ * is the firewall's and good until fw_reassemble_done(). False: it was kept (DROP_NONE), or t->drop says why
+ * not. in_zone is set.
  */
 bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now);
+/* The burst has left: buffers of its whole datagrams are used again. Cheap when there are none. */
+void fw_reassemble_done(struct firewall *fw);
 
-/* Sets t->session (TRAIN_NONE: a miss) and TRAIN_REPLY. Trains with a drop reason are skipped. ICMP errors find the session they are about. */
+/*
+ * Sets t->session (TRAIN_NONE: a miss) and TRAIN_REPLY. ICMP errors find the session they are about. A train
+ * from another zone than its session's gets DROP_SESSION_ZONE. in_zone is set; trains from the host have
+ * TRAIN_FROM_HOST.
+ */
 void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now);
 
 /* What the shell knows about the way out when a session begins. */
 struct fw_egress {
-	struct ip_addr nat_addr; /* the outgoing interface's own address of t's family; ADDR_NONE: there is none */
-	bool to_host;		 /* t->dst is the gateway itself */
+	struct ip_addr
+		nat_addr; /* the outgoing interface's own address of t's family; ADDR_NONE: there is none */
+	bool to_host;	  /* t->dst is the gateway itself: host-inbound services decide, not policy */
 };
 
 /*
- * Decides a train without a session: policy, source NAT, session. t->session is set, or t->drop and t->rule.
+ * Decides a train without a session: policy by in_zone and out_zone, source NAT, session. t->session is set,
+ * or t->drop and t->rule. Trains from the host itself need no policy. To the host, what has no session by
+ * nature (ICMPv6 neighbour discovery, errors) passes with t->session TRAIN_NONE. An earlier train of the
+ * burst may have begun the session.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
 
 /* May the zone's hosts reach this service of the gateway itself? DROP_NONE or DROP_HOST_INBOUND. */
 enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *t);
 
-/* TCP state, hop limit, translation, MSS clamp, counters for trains with a session; t->src, dst and ports become the new ones. */
+/*
+ * The way out of t's session was looked up anew: if it now leads to another zone (t->out_zone), policy
+ * decides again. Sets t->drop when it may not go there: policy's reason (the session ends), or
+ * DROP_SESSION_ZONE for replies.
+ */
+void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now);
+
+/*
+ * TCP state, hop limit, translation, MSS clamp, counters for trains with a session; t->src, dst and ports
+ * become the new ones. Drops: DROP_TCP_STATE, DROP_TTL, DROP_L4_CHECKSUM, DROP_ICMP_UNRELATED,
+ * DROP_NO_SESSION (it ended within the burst).
+ */
 void fw_apply_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now);
 
-/* The session's cached way out for t's direction. */
+/* The session's cached way out for t's direction; t->session is set. */
 struct fw_way *fw_way(struct firewall *fw, const struct train *t);
 
-/* Ends sessions whose time is over, at most `budget` of them. Returns when to call again. */
+/* Ends sessions and reassemblies whose time is over, at most `budget` of them. Returns when to call again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /* Log records of rules with `log`, in a ring: the shell drains it. False: none. */
 enum fw_log_kind { FW_LOG_DENY, FW_LOG_INIT, FW_LOG_CLOSE };
 struct fw_log {
 	enum fw_log_kind kind;
-	enum drop_reason drop;
-	uint32_t rule;
-	struct fw_key key[2];
+	enum drop_reason drop; /* FW_LOG_DENY */
+	uint32_t rule;	       /* in fw_policy() as of now: drain before fw_load() */
+	uint32_t session_id;
+	uint16_t zone[2];
+	struct fw_key key[2]; /* FW_LOG_DENY: the first only */
+	mono_ns begun, at;
 	uint64_t packets[2], bytes[2];
 };
 bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
@@ -150,28 +216,42 @@ bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
 
 struct fw_counters {
 	uint64_t sessions_created, sessions_ended, sessions_now, half_open_now;
-	uint64_t lookups, hits, logs_lost, reassembled;
+	uint64_t half_open_evicted; /* ended early to make room */
+	uint64_t lookups, hits, logs_lost;
+	uint64_t reassembled;
+	/* Fragments that were kept and then given up: the shell adds them to the drops of these reasons. */
+	uint64_t fragments_timeout, fragments_limit, fragments_overlap;
+	uint64_t records_discarded; /* by fw_attach(): half written or unsound */
 };
 const struct fw_counters *fw_counters(const struct firewall *fw);
 
 struct fw_rule_hits {
-	uint64_t hits;	/* sessions admitted or packets refused by the rule */
-	mono_ns last;	/* 0: never */
+	uint64_t hits;		 /* sessions admitted or packets refused by the rule */
+	uint64_t packets, bytes; /* of its sessions */
+	mono_ns last;		 /* last hit, 0: never */
 };
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule);
 const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t nat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 
-/* The next live session at or after *cursor, which moves behind it; NULL: no more. */
+/* The next live session at or after *cursor, which moves behind it; NULL: no more. NAT bindings:
+ * FW_SESSION_TRANSLATED. */
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor);
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index);
-void fw_session_end(struct firewall *fw, uint32_t index);
+/* Ends a session (clear sessions); with its log record. */
+void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
 
 struct ip_addr fw_key_src(const struct fw_key *k);
 struct ip_addr fw_key_dst(const struct fw_key *k);
 
-/* Which rule would decide: the same code as fw_admit(), without a session. *ret_rule TRAIN_NONE: the default denies. */
-enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, uint32_t to_zone, const struct train *t,
-	uint32_t *ret_rule);
+/* Which rule would decide: the same code as fw_admit(), without a session. *ret_rule TRAIN_NONE: the default
+ * denies. */
+enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, uint32_t to_zone,
+	const struct train *t, uint32_t *ret_rule);
+
+/* One line of what the stages before have decided about t, for trace: session, rule, translation, drop.
+ * Returns ret_text. */
+#define FW_EXPLAIN_MAX 512
+char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text[FW_EXPLAIN_MAX]);
 
 #endif

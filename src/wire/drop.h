@@ -16,6 +16,7 @@
 	D(IP_CHECKSUM,          "ip-checksum",           "the IPv4 header checksum is wrong")						\
 	D(L4_CHECKSUM,          "l4-checksum",           "the TCP, UDP or ICMP checksum is wrong")					\
 	D(SOURCE_ADDRESS,       "source-address",        "the source is multicast, broadcast, loopback or unspecified")			\
+	D(DESTINATION_ADDRESS,  "destination-address",   "the destination is loopback, unspecified or reserved")			\
 	D(MULTICAST,            "multicast",             "multicast and broadcast are not forwarded")					\
 	D(LAND,                 "land",                  "source and destination are the same")						\
 	D(SPOOFED,              "spoofed",               "the source does not belong behind the interface it came from")		\
@@ -33,6 +34,7 @@
 	D(POLICY_REJECT,        "policy-reject",         "a policy rule rejects it; the sender was told")				\
 	D(DEFAULT_DENY,         "default-deny",          "no rule permits it")								\
 	D(NO_SESSION,           "no-session",            "not the start of a connection, and there is no session")			\
+	D(SESSION_ZONE,         "session-zone",          "belongs to a session, but comes from or goes to another zone than its")	\
 	D(TCP_STATE,            "tcp-state",             "does not fit the TCP session's state or window")				\
 	D(SESSION_LIMIT,        "session-limit",         "the session table is full")							\
 	D(SESSION_COLLISION,    "session-collision",     "another session has the same translated addresses")				\
@@ -60,6 +62,8 @@
 	D(ESP_SELECTOR,         "esp-selector",          "the inner addresses are not in the SA's selectors")				\
 	D(ESP_SEQUENCE,         "esp-sequence-end",      "the SA's sequence numbers are used up")					\
 	D(ESP_LENGTH,           "esp-length",            "the inner length does not fit the decrypted packet")				\
+	D(ESP_DUMMY,            "esp-dummy",             "a dummy packet that hides how much traffic there is (RFC 4303 2.6)")		\
+	D(ESP_CONGESTION,       "esp-congestion",        "marked congested on the way, and the inner packet cannot carry the mark")	\
 	D(TUNNEL_SEND,          "tunnel-send",           "the tunnel's socket did not take the packet")
 /* clang-format on */
 
