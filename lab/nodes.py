@@ -53,6 +53,29 @@ def wait_for(condition, timeout, what, pause=0.05):
         time.sleep(pause)
 
 
+class Process(subprocess.Popen):
+    """A command inside a node. What was started is nsenter, which waits for the command: signals are for the command."""
+
+    def inner_pid(self):
+        """The command's pid as this machine numbers it, None when it has ended."""
+        def child():
+            try:
+                with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="utf-8") as children:
+                    return children.read().split() or self.poll() is not None
+            except OSError:
+                return True
+        found = wait_for(child, 5, "a command to start", pause=0.005)
+        return int(found[0]) if found is not True else None
+
+    def send_signal(self, sig):
+        pid = self.inner_pid() if self.poll() is None else None
+        if pid:
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass
+
+
 class Node:
     def __init__(self, name, prefix, state):
         self.name, self.netns, self.state = name, prefix + name, state / name
@@ -125,23 +148,28 @@ class Node:
                 f'PATH="{LIBEXEC}:$PATH"; export PATH; cd "$1" 2>/dev/null || cd /; shift; exec "$@"', "sh", os.getcwd(), *inside]
 
     def run(self, command, check=True, timeout=60, **kwargs):
-        done = subprocess.run(self.words(command), capture_output=True, text=True, timeout=timeout, **kwargs)
-        if check and done.returncode:
+        kwargs.setdefault("text", True)
+        process = self.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        if check and process.returncode:
             words = command if isinstance(command, str) else shlex.join(map(str, command))
-            raise LabError(f"on {self.name}: {words}: {(done.stderr or done.stdout).strip()[-800:]}")
-        return done
+            raise LabError(f"on {self.name}: {words}: {str(err or out).strip()[-800:]}")
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def popen(self, command, **kwargs):
-        kwargs.setdefault("stdin", subprocess.DEVNULL)
-        kwargs.setdefault("stdout", subprocess.DEVNULL)
-        kwargs.setdefault("stderr", subprocess.DEVNULL)
-        return subprocess.Popen(self.words(command), **kwargs)
+        for stream in ("stdin", "stdout", "stderr"):
+            kwargs.setdefault(stream, subprocess.DEVNULL)
+        return Process(self.words(command), **kwargs)
 
     def daemon(self, command, log):
         """Starts something that goes on when the caller ends; its output goes to the file. It dies with the node."""
         with open(log, "ab") as out:
-            return subprocess.Popen(self.words(command), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                    start_new_session=True)
+            return Process(self.words(command), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
 
     def sysctl(self, values):
         self.run(["sysctl", "-qw", *[f"{key}={value}" for key, value in values.items()]])
