@@ -1,0 +1,139 @@
+#include "ledger/canonical.h"
+
+#include <string.h>
+
+struct canonical canonical_over(const char *text, size_t n)
+{
+	return (struct canonical){ text, text + n, false };
+}
+
+void canonical_char(struct canonical *c, char expected)
+{
+	if (c->bad || c->at == c->end || *c->at != expected)
+		c->bad = true;
+	else
+		c->at++;
+}
+
+void canonical_key(struct canonical *c, const char *key)
+{
+	canonical_char(c, '"');
+	for (; *key; key++)
+		canonical_char(c, *key);
+	canonical_char(c, '"');
+	canonical_char(c, ':');
+}
+
+/* Length of the well-formed UTF-8 sequence at s (RFC 3629 section 4), or 0. */
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+	if (len == 0 || len > n)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
+		(s[0] == 0xf4 && s[1] >= 0x90))
+		return 0;
+	return len;
+}
+
+/* One escape behind the backslash: the short ones, and \u00NN for what has none. False: not what the writer makes. */
+static bool escape(struct canonical *c)
+{
+	static const char short_ones[] = "\"\\bfnrt", has_short[] = "\b\f\n\r\t\"\\";
+	size_t left = (size_t)(c->end - c->at);
+
+	if (left >= 1 && *c->at != 'u' && *c->at && strchr(short_ones, *c->at)) {
+		c->at++;
+		return true;
+	}
+	if (left < 5 || memcmp(c->at, "u00", 3) != 0)
+		return false;
+	unsigned value = 0;
+	for (int i = 3; i < 5; i++) {
+		char d = c->at[i];
+		if (!((d >= '0' && d <= '9') || (d >= 'a' && d <= 'f')))
+			return false;
+		value = value << 4 | (unsigned)(d <= '9' ? d - '0' : d - 'a' + 10);
+	}
+	/* Control bytes without a short form, and bytes that are no UTF-8. */
+	if ((value >= 0x20 && value < 0x80) || (value < 0x20 && value && strchr(has_short, (int)value)))
+		return false;
+	c->at += 5;
+	return true;
+}
+
+void canonical_string(struct canonical *c, struct canonical_text *ret_value)
+{
+	canonical_char(c, '"');
+	ret_value->text = c->at;
+	while (!c->bad && c->at < c->end && *c->at != '"') {
+		if (*c->at == '\\') {
+			c->at++;
+			c->bad = !escape(c);
+			continue;
+		}
+		size_t n = utf8_length((const unsigned char *)c->at, (size_t)(c->end - c->at));
+		if (n == 0 || (unsigned char)*c->at < 0x20)
+			c->bad = true;
+		c->at += c->bad ? 0 : n;
+	}
+	ret_value->n = (size_t)(c->at - ret_value->text);
+	canonical_char(c, '"');
+}
+
+void canonical_number(struct canonical *c, uint64_t *ret_value)
+{
+	bool quoted = !c->bad && c->at < c->end && *c->at == '"';
+	uint64_t v = 0;
+	size_t digits = 0;
+
+	if (quoted)
+		c->at++;
+	const char *first = c->at;
+	while (!c->bad && c->at < c->end && *c->at >= '0' && *c->at <= '9') {
+		uint64_t digit = (uint64_t)(*c->at - '0');
+		if (digits++ >= 20 || v > (UINT64_MAX - digit) / 10) {
+			c->bad = true;
+			break;
+		}
+		v = v * 10 + digit;
+		c->at++;
+	}
+	if (digits == 0 || (digits > 1 && *first == '0') || quoted != (v >> 53 != 0))
+		c->bad = true;
+	if (quoted)
+		canonical_char(c, '"');
+	if (ret_value)
+		*ret_value = c->bad ? 0 : v;
+}
+
+void canonical_object(struct canonical *c, struct canonical_text *ret_value)
+{
+	struct canonical_text ignored;
+
+	ret_value->text = c->at;
+	canonical_char(c, '{');
+	while (!c->bad && c->at < c->end && *c->at != '}') {
+		canonical_string(c, &ignored);
+		canonical_char(c, ':');
+		if (!c->bad && c->at < c->end && *c->at == '"')
+			canonical_string(c, &ignored);
+		else
+			canonical_number(c, NULL);
+		if (!c->bad && c->at < c->end && *c->at == ',')
+			c->at++;
+		else
+			break;
+	}
+	canonical_char(c, '}');
+	ret_value->n = c->bad ? 0 : (size_t)(c->at - ret_value->text);
+}
+
+bool canonical_end(const struct canonical *c)
+{
+	return !c->bad && c->at == c->end;
+}

@@ -1,0 +1,153 @@
+#include "ledger/types.h"
+#include "ledger/canonical.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *sources, *text;
+} types[LEDGER_TYPE_COUNT] = {
+#define E(id, name, sources, text) [LEDGER_##id] = { name, sources, text },
+	LEDGER_TYPES(E)
+#undef E
+};
+
+static const struct ledger_field fields[] = {
+#define E(type, key, kind, text) { LEDGER_##type, key, LEDGER_##kind, text },
+	LEDGER_FIELDS(E)
+#undef E
+};
+
+#define FIELDS_N (sizeof fields / sizeof fields[0])
+
+const char *ledger_type_name(enum ledger_type t)
+{
+	return (unsigned)t < LEDGER_TYPE_COUNT ? types[t].name : "unknown";
+}
+
+const char *ledger_type_text(enum ledger_type t)
+{
+	return (unsigned)t < LEDGER_TYPE_COUNT ? types[t].text : "no such type";
+}
+
+enum ledger_type ledger_type_by_name(const char *name, size_t n)
+{
+	for (unsigned t = 0; t < LEDGER_TYPE_COUNT; t++)
+		if (strlen(types[t].name) == n && memcmp(types[t].name, name, n) == 0)
+			return (enum ledger_type)t;
+	return LEDGER_TYPE_COUNT;
+}
+
+bool ledger_type_allowed(enum ledger_type t, const char *source)
+{
+	const char *at = (unsigned)t < LEDGER_TYPE_COUNT ? types[t].sources : "";
+	size_t n = strlen(source);
+
+	while (*at) {
+		size_t word = strcspn(at, " ");
+		if (word == n && memcmp(at, source, n) == 0)
+			return true;
+		at += word + (at[word] == ' ');
+	}
+	return false;
+}
+
+const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n)
+{
+	size_t first = 0;
+
+	while (first < FIELDS_N && fields[first].type != t)
+		first++;
+	*ret_n = 0;
+	while (first + *ret_n < FIELDS_N && fields[first + *ret_n].type == t)
+		++*ret_n;
+	return &fields[first];
+}
+
+void ledger_body_begin(struct ledger_body *b, enum ledger_type type)
+{
+	b->type = type;
+	b->next = 0;
+	b->bad = false;
+	b->w = jw_over(b->text, sizeof b->text, true);
+	jw_object(&b->w, NULL);
+}
+
+/* The table's own key, so that the writer may keep a pointer to it. */
+static const char *field_take(struct ledger_body *b, const char *key, enum ledger_kind kind)
+{
+	size_t n;
+	const struct ledger_field *f = ledger_type_fields(b->type, &n);
+
+	if (b->next >= n || strcmp(f[b->next].key, key) != 0 || f[b->next].kind != kind) {
+		b->bad = true;
+		return NULL;
+	}
+	return f[b->next++].key;
+}
+
+void ledger_body_str(struct ledger_body *b, const char *key, const char *value)
+{
+	const char *k = field_take(b, key, LEDGER_STRING);
+
+	if (k)
+		jw_str_n(&b->w, k, value, strnlen(value, LEDGER_BODY_TEXT_MAX / 4));
+}
+
+void ledger_body_strf(struct ledger_body *b, const char *key, const char *fmt, ...)
+{
+	char text[LEDGER_BODY_TEXT_MAX / 4 + 1];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	ledger_body_str(b, key, text);
+}
+
+void ledger_body_u64(struct ledger_body *b, const char *key, uint64_t value)
+{
+	const char *k = field_take(b, key, LEDGER_NUMBER);
+
+	if (k)
+		jw_u64(&b->w, k, value);
+}
+
+size_t ledger_body_done(struct ledger_body *b)
+{
+	size_t n;
+
+	ledger_type_fields(b->type, &n);
+	jw_end(&b->w);
+	return b->bad || b->next != n ? 0 : jw_done(&b->w);
+}
+
+enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, struct err *e)
+{
+	struct canonical c = canonical_over(text, n);
+	size_t count;
+	const struct ledger_field *f = ledger_type_fields(type, &count);
+
+	if ((unsigned)type >= LEDGER_TYPE_COUNT)
+		return err_add(e, RC_MALFORMED, "no entry type has number %u", (unsigned)type);
+	canonical_char(&c, '{');
+	for (size_t i = 0; i < count; i++) {
+		struct canonical_text value;
+		if (i > 0)
+			canonical_char(&c, ',');
+		canonical_key(&c, f[i].key);
+		if (f[i].kind == LEDGER_STRING)
+			canonical_string(&c, &value);
+		else
+			canonical_number(&c, NULL);
+		if (c.bad)
+			return err_add(e, RC_MALFORMED, "entry of type %s: field '%s' is missing, out of order or not canonical",
+				ledger_type_name(type), f[i].key);
+	}
+	canonical_char(&c, '}');
+	if (!canonical_end(&c))
+		return err_add(e, RC_MALFORMED, "entry of type %s: something stands behind its last field",
+			ledger_type_name(type));
+	return RC_OK;
+}

@@ -1,0 +1,162 @@
+/*
+ * The types of ledger entries: one table of types, one of their fields. Bodies are built, checked and documented from it.
+ *
+ * An entry is one line of canonical JSON (base/json.h), keys in byte order:
+ *   {"body":{…},"boot":"<hex>","mono":<ns>,"n":<count>,"source":"<process>","type":"<name>","utc":"<time>"}
+ * The source sends type and body; the ledger adds who it was (known from the socket), its gap-free counter as checked, the
+ * boot's identity and both clocks. Every field of a type is always there; what does not apply is an empty text or 0.
+ */
+#ifndef LEDGER_TYPES_H
+#define LEDGER_TYPES_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+#define LEDGER_ENTRY_MAX 4096
+#define LEDGER_BODY_TEXT_MAX 3072 /* LEDGER_BODY_MAX of ipc/messages.h */
+
+/* clang-format off */
+#define LEDGER_TYPES(T)	/* id, name, sources, text */									\
+	T(LEDGER_START,      "ledger_start",      "ledger",         "the ledger was opened; a new boot begins")		\
+	T(PROCESS_START,     "process_start",     "supervisor",     "a measured executable is about to run")		\
+	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
+	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
+	T(CONFIG_COMMIT,     "config_commit",     "control",        "a configuration is about to be applied")		\
+	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
+	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
+	T(KEY_USED,          "key_used",          "keeper",         "our key is about to prove us to a peer that has not proven itself")	\
+	T(IKE_SA_UP,         "ike_sa_up",         "keeper",         "a peer proved its identity")			\
+	T(IKE_SA_REKEYED,    "ike_sa_rekeyed",    "keeper",         "a new IKE SA replaces one, under the same proof")	\
+	T(IKE_SA_DOWN,       "ike_sa_down",       "keeper",         "an IKE SA ended")					\
+	T(SA_INSTALL,        "sa_install",        "keeper",         "a pair of ESP SAs is about to be installed")	\
+	T(SA_REMOVE,         "sa_remove",         "keeper",         "a pair of ESP SAs was removed")			\
+	T(KEYS_DROPPED,      "keys_dropped",      "keeper",         "ike was lost; the secrets of its IKE SAs were wiped")	\
+	T(HANDSHAKE_REFUSED, "handshake_refused", "ike keeper",     "a negotiation was refused")			\
+	T(GAP,               "gap",               "supervisor keeper ike dataplane control", "the ledger was away meanwhile")
+
+#define LEDGER_FIELDS(F)	/* type, key, kind, text; keys in byte order within a type */			\
+	F(LEDGER_START,      "key",        STRING, "verifier key of this log")					\
+	F(LEDGER_START,      "origin",     STRING, "name of this log")						\
+	F(LEDGER_START,      "recovered",  NUMBER, "entries found whole on the disk")				\
+	F(PROCESS_START,     "executable", STRING, "name of the executable")					\
+	F(PROCESS_START,     "process",    STRING, "which process")						\
+	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\
+	F(PROCESS_START,     "sha256",     STRING, "of the executable, as opened for running")			\
+	F(PROCESS_EXIT,      "pid",        NUMBER, "process id")						\
+	F(PROCESS_EXIT,      "process",    STRING, "which process")						\
+	F(PROCESS_EXIT,      "why",        STRING, "exit status or signal")					\
+	F(CONFIG_LOAD,       "generation", NUMBER, "count of commits")						\
+	F(CONFIG_LOAD,       "sha256",     STRING, "of the configuration's text")				\
+	F(CONFIG_COMMIT,     "admin",      STRING, "who")							\
+	F(CONFIG_COMMIT,     "comment",    STRING, "why, in the administrator's words")				\
+	F(CONFIG_COMMIT,     "generation", NUMBER, "count of commits, this one included")			\
+	F(CONFIG_COMMIT,     "previous",   STRING, "SHA-256 of the text it replaces")				\
+	F(CONFIG_COMMIT,     "sha256",     STRING, "of the configuration's text")				\
+	F(CONFIG_REFUSED,    "admin",      STRING, "who")							\
+	F(CONFIG_REFUSED,    "error",      STRING, "what was wrong")						\
+	F(CONFIG_REFUSED,    "sha256",     STRING, "of the refused text")					\
+	F(ADMIN_ACT,         "act",        STRING, "what")							\
+	F(ADMIN_ACT,         "admin",      STRING, "who")							\
+	F(ADMIN_ACT,         "detail",     STRING, "on what")							\
+	F(KEY_USED,          "auth",       STRING, "how we prove our identity")				\
+	F(KEY_USED,          "peer",       STRING, "its name in the configuration")				\
+	F(KEY_USED,          "spi_i",      STRING, "initiator's SPI")						\
+	F(KEY_USED,          "spi_r",      STRING, "responder's SPI")						\
+	F(IKE_SA_UP,         "auth",       STRING, "how the peer proved its identity")				\
+	F(IKE_SA_UP,         "id",         STRING, "the peer's identity")					\
+	F(IKE_SA_UP,         "local",      STRING, "our address and port")					\
+	F(IKE_SA_UP,         "peer",       STRING, "its name in the configuration")				\
+	F(IKE_SA_UP,         "proposal",   STRING, "algorithms of the IKE SA")					\
+	F(IKE_SA_UP,         "remote",     STRING, "its address and port")					\
+	F(IKE_SA_UP,         "spi_i",      STRING, "initiator's SPI")						\
+	F(IKE_SA_UP,         "spi_r",      STRING, "responder's SPI")						\
+	F(IKE_SA_REKEYED,    "peer",       STRING, "name in the configuration")					\
+	F(IKE_SA_REKEYED,    "proposal",   STRING, "algorithms of the new IKE SA")				\
+	F(IKE_SA_REKEYED,    "rekeys_spi_i", STRING, "initiator's SPI of the old one")				\
+	F(IKE_SA_REKEYED,    "rekeys_spi_r", STRING, "responder's SPI of the old one")				\
+	F(IKE_SA_REKEYED,    "spi_i",      STRING, "initiator's SPI")						\
+	F(IKE_SA_REKEYED,    "spi_r",      STRING, "responder's SPI")						\
+	F(IKE_SA_DOWN,       "peer",       STRING, "name in the configuration")					\
+	F(IKE_SA_DOWN,       "reason",     STRING, "why")							\
+	F(IKE_SA_DOWN,       "spi_i",      STRING, "initiator's SPI")						\
+	F(IKE_SA_DOWN,       "spi_r",      STRING, "responder's SPI")						\
+	F(SA_INSTALL,        "deferred",   NUMBER, "1: went ahead of this entry, because the ledger was away")	\
+	F(SA_INSTALL,        "local",      STRING, "our address and port")					\
+	F(SA_INSTALL,        "local_ts",   STRING, "our side's addresses")					\
+	F(SA_INSTALL,        "peer",       STRING, "name in the configuration")					\
+	F(SA_INSTALL,        "proposal",   STRING, "algorithms")						\
+	F(SA_INSTALL,        "rekeys",     STRING, "inbound SPI of the pair that it replaces")			\
+	F(SA_INSTALL,        "remote",     STRING, "the peer's address and port")				\
+	F(SA_INSTALL,        "remote_ts",  STRING, "the other side's addresses")				\
+	F(SA_INSTALL,        "spi_in",     STRING, "inbound SPI")						\
+	F(SA_INSTALL,        "spi_out",    STRING, "outbound SPI")						\
+	F(SA_INSTALL,        "tunnel",     STRING, "name in the configuration")					\
+	F(SA_REMOVE,         "peer",       STRING, "name in the configuration")					\
+	F(SA_REMOVE,         "reason",     STRING, "why")							\
+	F(SA_REMOVE,         "spi_in",     STRING, "inbound SPI")						\
+	F(SA_REMOVE,         "tunnel",     STRING, "name in the configuration")					\
+	F(KEYS_DROPPED,      "count",      NUMBER, "IKE SAs")							\
+	F(KEYS_DROPPED,      "reason",     STRING, "why")							\
+	F(HANDSHAKE_REFUSED, "configured", STRING, "what our side would have taken")				\
+	F(HANDSHAKE_REFUSED, "id",         STRING, "the identity the other side gave, if it came so far")	\
+	F(HANDSHAKE_REFUSED, "left_out",   NUMBER, "refusals before this one that were too many to enter")	\
+	F(HANDSHAKE_REFUSED, "local",      STRING, "our address and port")					\
+	F(HANDSHAKE_REFUSED, "offered",    STRING, "what the other side offered")				\
+	F(HANDSHAKE_REFUSED, "peer",       STRING, "name in the configuration, if known")			\
+	F(HANDSHAKE_REFUSED, "reason",     STRING, "why")							\
+	F(HANDSHAKE_REFUSED, "remote",     STRING, "the other side's address and port")				\
+	F(GAP,               "late",       NUMBER, "entries that follow late")					\
+	F(GAP,               "lost",       NUMBER, "entries that found no room to wait")			\
+	F(GAP,               "refused",    NUMBER, "acts refused meanwhile")					\
+	F(GAP,               "unknown",    NUMBER, "entries whose receipt was lost: they may stand before this")
+/* clang-format on */
+
+enum ledger_type {
+#define E(id, name, sources, text) LEDGER_##id,
+	LEDGER_TYPES(E)
+#undef E
+	LEDGER_TYPE_COUNT
+};
+
+enum ledger_kind { LEDGER_STRING, LEDGER_NUMBER };
+
+struct ledger_field {
+	enum ledger_type type;
+	const char *key;
+	enum ledger_kind kind;
+	const char *text;
+};
+
+const char *ledger_type_name(enum ledger_type t);
+const char *ledger_type_text(enum ledger_type t);
+/* LEDGER_TYPE_COUNT: no such type. */
+enum ledger_type ledger_type_by_name(const char *name, size_t n);
+/* May a process of this name ("keeper") write entries of the type? */
+bool ledger_type_allowed(enum ledger_type t, const char *source);
+/* The type's fields, in order. */
+const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n);
+
+/*
+ * Builder of a body: fields in the table's order, each of them, or ledger_body_done() returns 0. Texts are cut at a quarter of the
+ * room, so that a long one from a stranger cannot keep an entry from being written.
+ */
+struct ledger_body {
+	enum ledger_type type;
+	size_t next;
+	bool bad;
+	struct jw w;
+	char text[LEDGER_BODY_TEXT_MAX];
+};
+
+/* The struct must not move until ledger_body_done(). */
+void ledger_body_begin(struct ledger_body *b, enum ledger_type type);
+void ledger_body_str(struct ledger_body *b, const char *key, const char *value);
+void ledger_body_strf(struct ledger_body *b, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void ledger_body_u64(struct ledger_body *b, const char *key, uint64_t value);
+/* Length of b->text, or 0: a field was missing, of the wrong kind or order, or it did not fit. */
+size_t ledger_body_done(struct ledger_body *b);
+
+/* Strict: exactly the type's fields, in order, canonical. Says which field is wrong. */
+enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, struct err *e);
+
+#endif
