@@ -182,7 +182,7 @@ int child_run(struct child *c)
 
 int child_main(enum proc self, const struct child_ops *ops, void *context, uint16_t gap_type)
 {
-	static struct child child; /* one per process; some 9 KB */
+	static struct child child;
 	struct err e = { 0 };
 
 	if (child_enter(self, &e) != RC_OK) {

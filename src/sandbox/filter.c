@@ -1,0 +1,134 @@
+/*
+ * The table's system calls as a seccomp filter. Called by enter.c, once, with no_new_privs set. The
+ * supervisor's filter is inherited by its children, who add their own to it: the stricter verdict wins.
+ */
+#include "sandbox/table.h"
+#include "ipc/link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static int allow_each(scmp_filter_ctx f, int call, unsigned argument, const uint64_t *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r = seccomp_rule_add(
+			f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP64(argument, SCMP_CMP_EQ, values[i]));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int allow_fcntl(scmp_filter_ctx f, int call)
+{
+	static const uint64_t values[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC,
+		F_ADD_SEALS, F_GET_SEALS };
+
+	return allow_each(f, call, 1, values, COUNT_OF(values));
+}
+
+static int allow_prctl(scmp_filter_ctx f, int call)
+{
+	/* PR_SET_VMA: the C library and the sanitizers name their memory. */
+	static const uint64_t values[] = { PR_SET_NAME, PR_GET_NAME, 0x53564d41 /* PR_SET_VMA */,
+		PR_GET_DUMPABLE };
+
+	return allow_each(f, call, 0, values, COUNT_OF(values));
+}
+
+static int allow_thread(scmp_filter_ctx f, int call)
+{
+	const uint64_t must = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+	const uint64_t never = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+			       CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE;
+
+	return seccomp_rule_add(
+		f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, must | never, must));
+}
+
+static int add(scmp_filter_ctx f, const struct call *c)
+{
+	const uint64_t self[] = { (uint64_t)getpid(), 0 };
+
+	switch (c->check) {
+	case CALL_ANY:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 0);
+	case CALL_NO_EXEC:
+		return seccomp_rule_add(
+			f, SCMP_ACT_ALLOW, c->number, 1, SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	case CALL_SELF:
+		return allow_each(f, c->number, 0, self, 1);
+	case CALL_SELF_OR_ZERO:
+		return allow_each(f, c->number, 0, self, 2);
+	case CALL_FCNTL:
+		return allow_fcntl(f, c->number);
+	case CALL_THREAD:
+		return allow_thread(f, c->number);
+	case CALL_PRCTL:
+		return allow_prctl(f, c->number);
+	case CALL_NO_LIMIT:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 2, SCMP_CMP64(0, SCMP_CMP_EQ, 0),
+			SCMP_CMP64(2, SCMP_CMP_EQ, 0));
+	case CALL_REFUSED:
+		return seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), c->number, 0);
+	case CALL_ABSENT:
+		return seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), c->number, 0);
+	}
+	return -EINVAL;
+}
+
+static int fill(scmp_filter_ctx f, enum proc self, const char **ret_call)
+{
+	for (size_t i = 0; i < calls_n; i++) {
+		if (!(calls[i].who & 1u << self))
+			continue;
+		*ret_call = calls[i].name;
+		int r = add(f, &calls[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int fill_supervisor(scmp_filter_ctx f, const char **ret_call)
+{
+	for (size_t i = 0; i < supervisor_never_n; i++) {
+		*ret_call = supervisor_never[i].name;
+		int r = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, supervisor_never[i].number, 0);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+enum rc filter_load(enum proc self, struct err *e)
+{
+	bool supervisor = self == PROC_SUPERVISOR;
+	const char *call = "";
+	scmp_filter_ctx f = seccomp_init(supervisor ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS);
+	enum rc rc = RC_OK;
+	int r;
+
+	if (!f)
+		return err_add(e, RC_INTERNAL, "seccomp: no memory");
+	/* Another architecture's system calls on this machine are nobody's business. */
+	r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (r == 0)
+		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: some sixty calls */
+	if (r == 0)
+		r = supervisor ? fill_supervisor(f, &call) : fill(f, self, &call);
+	if (r == 0)
+		r = seccomp_load(f);
+	if (r < 0) {
+		errno = -r;
+		rc = err_errno(e, RC_INTERNAL, "seccomp filter of %s %s", proc_name(self), call);
+	}
+	seccomp_release(f);
+	return rc;
+}

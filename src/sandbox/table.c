@@ -1,0 +1,105 @@
+#include "sandbox/table.h"
+#include "base/bytes.h"
+
+#include <sched.h>
+#include <seccomp.h>
+
+/*
+ * An own network namespace is empty: no interface, no address, no route. Sockets that were handed over keep the one they
+ * were made in, so ike and the data plane can do without their own as well.
+ */
+#define APART (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+#define MB (1024ull * 1024)
+
+/* clang-format off */
+const struct confinement confinements[PROC_COUNT] = {
+	/*                  user                    namespaces root   files threads file size      locked memory */
+	[PROC_KEEPER]    = { "plaingate-keeper",    APART,     true,    64,   0,    0,             8 * MB },
+	[PROC_IKE]       = { "plaingate-ike",       APART,     true,    64,   0,    0,             0 },
+	[PROC_DATAPLANE] = { "plaingate-dataplane", APART,     true,   512, 256,    0,             RLIM_INFINITY },
+	[PROC_LEDGER]    = { "plaingate-ledger",    APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
+	[PROC_CONTROL]   = { "plaingate-control",   APART,     true,   256,   0,    256 * MB,      0 },
+};
+
+#define K (1u << PROC_KEEPER)
+#define I (1u << PROC_IKE)
+#define D (1u << PROC_DATAPLANE)
+#define L (1u << PROC_LEDGER)
+#define C (1u << PROC_CONTROL)
+#define ALL (K | I | D | L | C)
+
+/* Without an own line in here: the process dies of it. */
+#define CALLS(S)	/* call, who, check */									\
+	/* memory: nothing writable ever becomes code */							\
+	S(mmap, ALL, CALL_NO_EXEC) S(mprotect, ALL, CALL_NO_EXEC) S(munmap, ALL, CALL_ANY)			\
+	S(mremap, ALL, CALL_ANY) S(madvise, ALL, CALL_ANY) S(brk, ALL, CALL_ANY)				\
+	S(mlock, K | D | L, CALL_ANY) S(mlock2, K | D | L, CALL_ANY) S(munlock, K | D | L, CALL_ANY)		\
+	/* files that are open already, links */								\
+	S(read, ALL, CALL_ANY) S(readv, ALL, CALL_ANY) S(write, ALL, CALL_ANY) S(writev, ALL, CALL_ANY)		\
+	S(close, ALL, CALL_ANY) S(lseek, ALL, CALL_ANY) S(fstat, ALL, CALL_ANY) S(fcntl, ALL, CALL_FCNTL)	\
+	S(dup, ALL, CALL_ANY) S(recvmsg, ALL, CALL_ANY) S(sendmsg, ALL, CALL_ANY)				\
+	S(poll, ALL, CALL_ANY) S(ppoll, ALL, CALL_ANY)								\
+	/* time, chance, ends */										\
+	S(clock_gettime, ALL, CALL_ANY) S(clock_getres, ALL, CALL_ANY) S(clock_nanosleep, ALL, CALL_ANY)	\
+	S(nanosleep, ALL, CALL_ANY) S(gettimeofday, ALL, CALL_ANY) S(time, ALL, CALL_ANY)			\
+	S(getrandom, ALL, CALL_ANY) S(futex, ALL, CALL_ANY) S(restart_syscall, ALL, CALL_ANY)			\
+	S(getpid, ALL, CALL_ANY) S(gettid, ALL, CALL_ANY) S(getuid, ALL, CALL_ANY) S(geteuid, ALL, CALL_ANY)	\
+	S(getgid, ALL, CALL_ANY) S(getegid, ALL, CALL_ANY) S(getppid, ALL, CALL_ANY)				\
+	S(getrusage, ALL, CALL_ANY) S(sysinfo, ALL, CALL_ANY) S(uname, ALL, CALL_ANY)				\
+	S(sched_yield, ALL, CALL_ANY) S(sched_getaffinity, ALL, CALL_ANY) S(getcpu, ALL, CALL_ANY)		\
+	S(prlimit64, ALL, CALL_NO_LIMIT) S(prctl, ALL, CALL_PRCTL)						\
+	S(rt_sigaction, ALL, CALL_ANY) S(rt_sigprocmask, ALL, CALL_ANY) S(rt_sigreturn, ALL, CALL_ANY)		\
+	S(sigaltstack, ALL, CALL_ANY) S(tgkill, ALL, CALL_SELF)	/* abort() */					\
+	S(exit, ALL, CALL_ANY) S(exit_group, ALL, CALL_ANY)							\
+	/* datagrams of strangers: only through sockets that were handed over */				\
+	S(sendto, I | D, CALL_ANY) S(recvfrom, I | D, CALL_ANY)							\
+	S(sendmmsg, I | D, CALL_ANY) S(recvmmsg, I | D, CALL_ANY)						\
+	S(getsockname, I | D | C, CALL_ANY) S(getsockopt, I | D | C, CALL_ANY)					\
+	/* the data plane's workers */										\
+	S(clone, D, CALL_THREAD) S(clone3, D, CALL_ABSENT) S(set_robust_list, D, CALL_ANY)			\
+	S(rseq, D, CALL_ANY) S(membarrier, D, CALL_ANY) S(sched_setaffinity, D, CALL_ANY)			\
+	S(epoll_create1, D, CALL_ANY) S(epoll_ctl, D, CALL_ANY) S(epoll_wait, D, CALL_ANY)			\
+	S(epoll_pwait, D, CALL_ANY) S(eventfd2, D, CALL_ANY)							\
+	S(timerfd_create, D, CALL_ANY) S(timerfd_settime, D, CALL_ANY)						\
+	/* the command line's listening socket */								\
+	S(accept4, C, CALL_ANY) S(accept, C, CALL_ANY) S(shutdown, C, CALL_ANY)					\
+	/* directories that were handed over: they are mounts of their own, so `..` does not leave them */	\
+	S(openat, K | L | C, CALL_ANY) S(newfstatat, K | L | C, CALL_ANY) S(statx, K | L | C, CALL_ANY)		\
+	S(getdents64, K | L | C, CALL_ANY) S(pread64, ALL, CALL_ANY)						\
+	S(pwrite64, L | C, CALL_ANY) S(fsync, L | C, CALL_ANY) S(fdatasync, L | C, CALL_ANY)			\
+	S(ftruncate, L | C, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\
+	S(mkdirat, L | C, CALL_ANY) S(renameat, L | C, CALL_ANY) S(renameat2, L | C, CALL_ANY)			\
+	S(unlinkat, L | C, CALL_ANY) S(linkat, L | C, CALL_ANY) S(faccessat, L | C, CALL_ANY)			\
+	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
+	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
+	/* libraries look for their configuration and for terminals; the answer is no */			\
+	S(open, ALL, CALL_REFUSED) S(openat, I | D, CALL_REFUSED) S(newfstatat, I | D, CALL_REFUSED)		\
+	S(stat, ALL, CALL_REFUSED) S(lstat, ALL, CALL_REFUSED) S(access, ALL, CALL_REFUSED)			\
+	S(readlink, ALL, CALL_REFUSED) S(readlinkat, ALL, CALL_REFUSED) S(getcwd, ALL, CALL_REFUSED)		\
+	S(ioctl, ALL, CALL_REFUSED)
+
+const struct call calls[] = {
+#define E(call, who, check) { SCMP_SYS(call), #call, who, check },
+	CALLS(E)
+#undef E
+};
+const size_t calls_n = COUNT_OF(calls);
+
+/* Ways into the kernel or into other processes that starting, measuring and restarting never needs. */
+#define NEVER(S)											\
+	S(ptrace) S(process_vm_readv) S(process_vm_writev) S(pidfd_getfd) S(kcmp)			\
+	S(bpf) S(perf_event_open) S(userfaultfd) S(io_uring_setup) S(io_uring_enter) S(io_uring_register) \
+	S(init_module) S(finit_module) S(delete_module) S(kexec_load) S(kexec_file_load)		\
+	S(add_key) S(request_key) S(keyctl) S(open_by_handle_at) S(name_to_handle_at)			\
+	S(reboot) S(swapon) S(swapoff) S(acct) S(quotactl) S(iopl) S(ioperm) S(modify_ldt)		\
+	S(settimeofday) S(clock_settime) S(clock_adjtime) S(adjtimex) S(syslog) S(personality)		\
+	S(sethostname) S(setdomainname) S(mknod) S(mknodat) S(vmsplice) S(move_pages) S(migrate_pages)
+
+const struct call supervisor_never[] = {
+#define E(call) { SCMP_SYS(call), #call, 1u << PROC_SUPERVISOR, CALL_ANY },
+	NEVER(E)
+#undef E
+};
+const size_t supervisor_never_n = COUNT_OF(supervisor_never);
+/* clang-format on */

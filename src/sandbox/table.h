@@ -1,0 +1,55 @@
+/*
+ * The confinement table: what each process may still do, in one place. table.c holds the rows, enter.c and
+ * filter.c carry them out, tests/unit/sandbox does what they forbid.
+ */
+#ifndef SANDBOX_TABLE_H
+#define SANDBOX_TABLE_H
+
+#include "ipc/messages.h"
+
+#include <sys/resource.h>
+
+struct confinement {
+	const char *user;   /* and group of the same name; NULL: stays root (the supervisor) */
+	int unshare;	    /* CLONE_NEW… */
+	bool empty_root;    /* the root directory becomes an empty read-only file system */
+	rlim_t files_max;   /* RLIMIT_NOFILE */
+	rlim_t threads_max; /* RLIMIT_NPROC, counted by the kernel for the user; 0: no new thread or process
+			       at all */
+	rlim_t file_bytes_max;	 /* RLIMIT_FSIZE */
+	rlim_t locked_bytes_max; /* RLIMIT_MEMLOCK */
+};
+
+/* How the arguments of an allowed system call are checked. */
+enum call_check {
+	CALL_ANY,	   /* no check */
+	CALL_NO_EXEC,	   /* third argument without PROT_EXEC */
+	CALL_SELF,	   /* first argument is this process's id */
+	CALL_SELF_OR_ZERO, /* the same or 0 */
+	CALL_FCNTL,	   /* flags, duplicates and seals; no signals, leases, locks */
+	CALL_THREAD,	   /* clone only makes threads of this process */
+	CALL_PRCTL,	   /* names of threads and of memory */
+	CALL_NO_LIMIT,	   /* prlimit64 that only reads its own */
+	CALL_REFUSED,	   /* not allowed, but answered with EACCES: libraries try it and can do without */
+	CALL_ABSENT,	   /* the same with ENOSYS: the C library falls back to an older call */
+};
+
+struct call {
+	int number; /* libseccomp's: negative when this machine does not have it */
+	const char *name;
+	uint32_t who; /* bit per enum proc */
+	enum call_check check;
+};
+
+extern const struct confinement confinements[PROC_COUNT];
+extern const struct call calls[];
+extern const size_t calls_n;
+
+/* The supervisor starts the others and is not held to a list of what it may; these it never does. */
+extern const struct call supervisor_never[];
+extern const size_t supervisor_never_n;
+
+/* The second half of sandbox_enter(). Needs no_new_privs. */
+enum rc filter_load(enum proc self, struct err *e);
+
+#endif

@@ -1,0 +1,243 @@
+/* ipc/ledger_client.h over a real socket pair; the test plays the ledger. */
+#include "ipc/ledger_client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define GAP 99
+
+struct desk {
+	struct ipc_link ours, ledgers;
+	struct ledger_client client;
+	/* last answer */
+	unsigned answers;
+	uint64_t cookie;
+	uint32_t rc;
+	char text[128];
+};
+
+static void connect_both(struct desk *d)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_close(&d->ours);
+	ipc_link_close(&d->ledgers);
+	ipc_link_open(&d->ours, fds[0], PROC_KEEPER, PROC_LEDGER);
+	ipc_link_open(&d->ledgers, fds[1], PROC_LEDGER, PROC_KEEPER);
+}
+
+static void begin(struct desk *d)
+{
+	*d = (struct desk){ .ours = IPC_LINK_NONE, .ledgers = IPC_LINK_NONE };
+	ledger_client_init(&d->client, &d->ours, GAP);
+}
+
+static void end(struct desk *d)
+{
+	ledger_client_done(&d->client);
+	ipc_link_close(&d->ours);
+	ipc_link_close(&d->ledgers);
+}
+
+static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
+{
+	struct desk *d = (struct desk *)context;
+
+	d->answers++;
+	d->cookie = cookie;
+	d->rc = r->rc;
+	snprintf(d->text, sizeof d->text, "%s", r->text);
+}
+
+static enum rc append(struct desk *d, enum ledger_mode mode, uint64_t cookie, mono_ns now)
+{
+	return ledger_append(&d->client, mode, 7, "{}", 2, on_receipt, d, cookie, now);
+}
+
+/* The entry as the ledger got it; its frame's tag. */
+static uint64_t next_entry(struct desk *d, struct msg_ledger_append *ret_m)
+{
+	static struct ipc_frame f;
+
+	assert_int_equal(ipc_recv(&d->ledgers, &f, NULL), RC_OK);
+	assert_int_equal(f.head.id, IPC_LEDGER_APPEND);
+	*ret_m = f.u.LEDGER_APPEND;
+	return f.head.tag;
+}
+
+static void no_entry(struct desk *d)
+{
+	static struct ipc_frame f;
+
+	assert_int_equal(ipc_recv(&d->ledgers, &f, NULL), RC_AGAIN);
+}
+
+static bool receipt(struct desk *d, uint64_t tag, enum rc rc)
+{
+	struct msg_ledger_receipt r = { .rc = rc };
+
+	return ledger_client_receipt(&d->client, tag, &r);
+}
+
+static void test_receipts_by_tag(void **state)
+{
+	struct desk d;
+	struct msg_ledger_append m;
+	begin(&d);
+	connect_both(&d);
+	ledger_client_up(&d.client, 1);
+	no_entry(&d); /* nothing was missed, so no gap is stated */
+
+	assert_int_equal(append(&d, LEDGER_GATE, 11, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_LATER, 12, 1), RC_OK);
+	uint64_t first = next_entry(&d, &m);
+	assert_int_equal(m.n, 1);
+	assert_int_equal(m.type, 7);
+	assert_int_equal(m.body_n, 2);
+	uint64_t second = next_entry(&d, &m);
+	assert_int_equal(m.n, 2);
+	assert_int_equal(d.answers, 0);
+	assert_true(receipt(&d, second, RC_OK));
+	assert_int_equal(d.cookie, 12);
+	assert_true(receipt(&d, first, RC_LIMIT)); /* the ledger is full: the gate's act must not happen */
+	assert_int_equal(d.cookie, 11);
+	assert_int_equal(d.rc, RC_LIMIT);
+	assert_false(receipt(&d, first, RC_OK)); /* no second answer */
+	assert_false(receipt(&d, 4711, RC_OK));
+	assert_int_equal(d.answers, 2);
+	end(&d);
+}
+
+static void test_gate_fails_closed(void **state)
+{
+	struct desk d;
+	struct msg_ledger_append m;
+	begin(&d);
+	assert_int_equal(append(&d, LEDGER_GATE, 1, 1), RC_DENIED); /* never had a link */
+	connect_both(&d);
+	ledger_client_up(&d.client, 1);
+	next_entry(&d, &m); /* the gap */
+	assert_int_equal(append(&d, LEDGER_GATE, 2, 1), RC_OK);
+	ipc_link_close(&d.ledgers);
+	ledger_client_down(&d.client);
+	assert_int_equal(d.answers, 1);
+	assert_int_equal(d.cookie, 2);
+	assert_int_equal(d.rc, RC_DENIED);
+	assert_int_equal(append(&d, LEDGER_GATE, 3, 1), RC_DENIED);
+	assert_int_equal(d.answers, 1);
+	end(&d);
+}
+
+static void test_gate_does_not_wait_for_ever(void **state)
+{
+	struct desk d;
+	struct msg_ledger_append m;
+	begin(&d);
+	connect_both(&d);
+	assert_int_equal(append(&d, LEDGER_GATE, 5, 10 * NS_PER_S), RC_OK);
+	uint64_t tag = next_entry(&d, &m);
+	ledger_client_expire(&d.client, 10 * NS_PER_S + LEDGER_GATE_WAIT_NS - 1);
+	assert_int_equal(d.answers, 0);
+	ledger_client_expire(&d.client, 10 * NS_PER_S + LEDGER_GATE_WAIT_NS);
+	assert_int_equal(d.answers, 1);
+	assert_int_equal(d.rc, RC_DENIED);
+	assert_false(receipt(&d, tag, RC_OK)); /* too late: the act was refused and stays so */
+	assert_int_equal(d.answers, 1);
+	end(&d);
+}
+
+/* Late entries keep their order behind a stated gap; numbers have none. */
+static void test_gap_is_stated_and_late_entries_follow(void **state)
+{
+	struct desk d;
+	struct msg_ledger_append m;
+	begin(&d);
+	connect_both(&d);
+	assert_int_equal(append(&d, LEDGER_LATER, 20, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_GATE, 21, 1), RC_OK);
+	next_entry(&d, &m);
+	next_entry(&d, &m);
+	assert_int_equal(m.n, 2);
+	ledger_client_down(&d.client); /* both without receipt */
+	assert_int_equal(d.cookie, 21);
+	assert_int_equal(append(&d, LEDGER_LATER, 22, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_GATE, 23, 1), RC_DENIED);
+
+	connect_both(&d);
+	ledger_client_up(&d.client, 2);
+	uint64_t tag = next_entry(&d, &m);
+	assert_int_equal(m.type, GAP);
+	assert_int_equal(m.n, 3);
+	m.body[m.body_n] = '\0';
+	assert_string_equal(m.body, "{\"late\":2,\"lost\":0,\"refused\":1,\"unknown\":1}");
+	assert_true(receipt(&d, tag, RC_OK));
+	tag = next_entry(&d, &m);
+	assert_int_equal(m.type, 7);
+	assert_int_equal(m.n, 1); /* sent again under its number: the ledger may have it */
+	assert_true(receipt(&d, tag, RC_EXISTS));
+	assert_int_equal(d.cookie, 20);
+	assert_int_equal(d.rc, RC_OK);
+	tag = next_entry(&d, &m);
+	assert_int_equal(m.n, 4);
+	assert_true(receipt(&d, tag, RC_OK));
+	assert_int_equal(d.cookie, 22);
+	no_entry(&d);
+	assert_int_equal(d.client.pending_n, 0);
+	end(&d);
+}
+
+static void test_waiting_is_bounded_and_loss_is_counted(void **state)
+{
+	struct desk d;
+	struct msg_ledger_append m;
+	begin(&d);
+	for (unsigned i = 0; i < LEDGER_PENDING_MAX; i++)
+		assert_int_equal(append(&d, LEDGER_LATER, i, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_LIMIT);
+	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_LIMIT);
+	connect_both(&d);
+	ledger_client_up(&d.client, 2);
+	next_entry(&d, &m);
+	m.body[m.body_n] = '\0';
+	assert_string_equal(m.body, "{\"late\":1024,\"lost\":2,\"refused\":0,\"unknown\":0}");
+	for (unsigned i = 0; i < LEDGER_PENDING_MAX; i++) {
+		ipc_flush(&d.ours);
+		uint64_t tag = next_entry(&d, &m);
+		assert_int_equal(m.n, 2 + i);
+		assert_true(receipt(&d, tag, RC_OK));
+		assert_int_equal(d.cookie, i);
+	}
+	end(&d);
+}
+
+static void test_body_too_long(void **state)
+{
+	struct desk d;
+	static char body[LEDGER_BODY_MAX + 1];
+	begin(&d);
+	connect_both(&d);
+	assert_int_equal(
+		ledger_append(&d.client, LEDGER_GATE, 1, body, sizeof body, on_receipt, &d, 0, 1), RC_LIMIT);
+	assert_int_equal(
+		ledger_append(&d.client, LEDGER_GATE, 1, body, LEDGER_BODY_MAX, on_receipt, &d, 0, 1), RC_OK);
+	end(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_receipts_by_tag),
+		cmocka_unit_test(test_gate_fails_closed),
+		cmocka_unit_test(test_gate_does_not_wait_for_ever),
+		cmocka_unit_test(test_gap_is_stated_and_late_entries_follow),
+		cmocka_unit_test(test_waiting_is_bounded_and_loss_is_counted),
+		cmocka_unit_test(test_body_too_long),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
