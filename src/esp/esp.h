@@ -1,0 +1,138 @@
+/*
+ * The ESP core: security associations and what they do to packets. RFC 4303 in tunnel mode, IPv4 and IPv6
+ * inside and outside, AES-GCM-16 and ChaCha20-Poly1305, extended sequence numbers, anti-replay.
+ *
+ * Pure: no sockets, no clock; times come as arguments. One thread. The caller hands in two pieces of memory:
+ *   state    outlives the process (a memfd that the supervisor keeps): SAs, keys, sequence numbers, replay
+ * windows tables   this process's own: expanded keys and indices, made again from the state so that a process
+ * that was killed goes on with its SAs. What makes that safe:
+ *   - a sequence number (and with it a nonce) is never used twice: a ceiling in the state is raised before
+ * any number below it is used, and a new process starts at the ceiling;
+ *   - the replay window lies in the state itself and is written before a packet is let through
+ * (esp/replay.h);
+ *   - an SA counts only while its state word says so; that is written last at installation and first at
+ * removal.
+ *
+ * Several pairs of SAs may serve one tunnel. Inbound all of them work until removed; outbound the newest
+ * active one does. A pair installed with CHILD_OUTBOUND_LATER becomes active with its first authentic inbound
+ * packet or by esp_activate(), so no packet is sent that the peer cannot read yet.
+ */
+#ifndef ESP_ESP_H
+#define ESP_ESP_H
+
+#include "base/clock.h"
+#include "model/sa.h"
+#include "model/snapshot.h"
+#include "wire/drop.h"
+#include "wire/segment.h"
+#include "wire/train.h"
+
+#define ESP_PAIRS_MAX	   16384
+#define ESP_PAIR_NONE	   UINT32_MAX
+#define ESP_REPLAY_DEFAULT 1024
+
+#define ESP_HEAD_SIZE (8 + AEAD_IV_SIZE)      /* SPI, sequence number, IV */
+#define ESP_TAIL_MAX  (3 + 2 + AEAD_ICV_SIZE) /* padding, pad length, next header, ICV */
+#define ESP_SIZE_MIN  (ESP_HEAD_SIZE + 4 + AEAD_ICV_SIZE)
+
+struct esp;
+
+size_t esp_state_size(uint32_t pairs_max);
+size_t esp_tables_size(uint32_t pairs_max); /* the tables must be aligned to 64 and all zero */
+
+/*
+ * Attaches. State that is not ours, of another version or size, is begun afresh (*ret_resumed false); else
+ * its SAs go on, bound to no tunnel until esp_bind(). NULL with an error when the library or memory is
+ * missing.
+ */
+struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, uint32_t pairs_max,
+	bool *ret_resumed, struct err *e);
+/* Wipes the expanded keys; the state stays. */
+void esp_free(struct esp *esp);
+
+/*
+ * tunnel_name finds the tunnel again in another generation of the configuration or after a restart.
+ * RC_EXISTS: an SA has this SPI already. RC_LIMIT: all pairs are used. RC_UNSUPPORTED, RC_RANGE: a value of
+ * *sa.
+ */
+enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tunnel_name,
+	uint32_t replay_window, mono_ns now, struct err *e);
+enum rc esp_remove(struct esp *esp, uint32_t spi_in); /* wipes its keys; RC_NOT_FOUND */
+enum rc esp_activate(struct esp *esp, uint32_t spi_in);
+enum rc esp_endpoint(struct esp *esp, uint32_t spi_in, const struct endpoint *remote);
+/* The tunnels of a new snapshot, by name. Pairs whose tunnel is gone are removed. */
+void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n);
+
+/* The pair that sends for the tunnel, or ESP_PAIR_NONE. */
+uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel);
+
+/* What a pair says about itself; no keys. Pointers are good until the next call that changes SAs. */
+struct esp_view {
+	uint32_t tunnel, spi_in, spi_out, flags; /* flags: enum child_flags */
+	uint32_t replay_window;
+	uint16_t encr, encr_bits, local_n, remote_n;
+	bool outbound_active;
+	const struct endpoint *local, *remote;
+	const struct selector *local_ts, *remote_ts;
+	mono_ns installed;
+	const char *tunnel_name;
+};
+
+uint32_t esp_pairs(const struct esp *esp);			/* how many live */
+uint32_t esp_pair_at(const struct esp *esp, uint32_t i);	/* i below esp_pairs() */
+uint32_t esp_pair_find(const struct esp *esp, uint32_t spi_in); /* ESP_PAIR_NONE */
+void esp_view(const struct esp *esp, uint32_t pair, struct esp_view *ret_view);
+void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usage *ret_usage);
+
+/* --- outbound --- */
+
+/*
+ * Packets sealed one behind another, all of packet_size but the last, which may be shorter: what one send
+ * with UDP_SEGMENT takes. The owner sets bytes and room; esp_seal() fills; the owner sends and calls
+ * esp_batch_begin().
+ */
+struct esp_batch {
+	uint8_t *bytes;
+	uint32_t room, n;
+	uint32_t packets, packets_max;
+	uint32_t packet_size;
+	uint32_t pair;
+	uint8_t traffic_class; /* of the outer header: RFC 6040 normal mode, DSCP copied */
+	bool full;	       /* a shorter packet ended it */
+};
+
+void esp_batch_begin(struct esp_batch *b);
+
+/*
+ * Whether the pair's selectors hold this packet (parsed fields of the train): DROP_NONE or DROP_ESP_SELECTOR.
+ */
+enum drop_reason esp_selects(const struct esp *esp, uint32_t pair, const struct train *t);
+
+/*
+ * Seals what the cutter gives into the batch. True: the cutter is through. False: the batch must be sent
+ * first, then call again; with *ret_drop set, the rest of the train is lost instead (sequence numbers used
+ * up). The cutter's packets are changed in passing: the trailer is written behind each, and taken away again.
+ */
+bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uint8_t traffic_class,
+	struct esp_batch *batch, mono_ns now, enum drop_reason *ret_drop);
+
+/* The largest inner packet whose sealed form is at most esp_max octets (from SPI to ICV). */
+uint32_t esp_inner_max(uint32_t esp_max);
+
+/* --- inbound --- */
+
+struct esp_opened {
+	enum drop_reason drop; /* DROP_NONE: the inner packet stands at dst */
+	uint32_t n;	       /* its length, without padding */
+	uint32_t pair, tunnel; /* ESP_PAIR_NONE when the SPI is unknown */
+};
+
+/*
+ * Opens one packet, from its SPI on, into dst, which has room for n octets and may be the packet's own place
+ * (then the inner packet stands at dst, not behind the header). outer_class: of the outer header, for ECN.
+ * The octets of dst are undefined after a drop. Opening activates a pair that waited for its first packet.
+ */
+void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_class, uint8_t *dst,
+	mono_ns now, struct esp_opened *ret_opened);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * Inbound: one ESP packet into the packet inside it, RFC 4303 section 3.4.
+ */
+#include "esp/state.h"
+
+#include "base/rd.h"
+
+#define NEXT_HEADER_IPV4  4
+#define NEXT_HEADER_IPV6  41
+#define NEXT_HEADER_DUMMY 59 /* RFC 4303 section 2.6 */
+
+static void opened_count(struct esp *esp, uint32_t pair, uint32_t n, mono_ns now)
+{
+	struct esp_state_pair *s = esp->pair[pair].state;
+
+	s->packets_in++;
+	s->bytes_in += n;
+	s->last_in = now;
+	if (s->outbound_active)
+		return;
+	/* The peer sends on it, so it can read on it. */
+	s->outbound_active = 1;
+	esp_outbound_choose(esp, esp->pair[pair].tunnel);
+}
+
+/* Behind decryption: padding is 1, 2, 3, … before its length and the next header (RFC 4303 section 2.4). */
+static enum drop_reason trailer_check(const uint8_t *plain, uint32_t n, uint32_t *ret_n, uint8_t *ret_next)
+{
+	uint32_t pad = plain[n - 2];
+
+	if (pad + 2 > n)
+		return DROP_ESP_PADDING;
+	for (uint32_t i = 0; i < pad; i++)
+		if (plain[n - 2 - pad + i] != (uint8_t)(i + 1))
+			return DROP_ESP_PADDING;
+	*ret_n = n - 2 - pad;
+	*ret_next = plain[n - 1];
+	return DROP_NONE;
+}
+
+void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_class, uint8_t *dst,
+	mono_ns now, struct esp_opened *ret_opened)
+{
+	struct rd r = rd_over(packet, n);
+	uint32_t spi = rd_u32(&r), low = rd_u32(&r), body_n;
+	const uint8_t *iv_at = rd_take(&r, AEAD_IV_SIZE);
+	uint8_t iv[AEAD_IV_SIZE], aad[12], next = 0;
+
+	*ret_opened = (struct esp_opened){ .pair = ESP_PAIR_NONE, .tunnel = TRAIN_NONE };
+	if (!iv_at || rd_left(&r) < AEAD_ICV_SIZE + 2) {
+		ret_opened->drop = DROP_ESP_TRUNCATED;
+		return;
+	}
+	body_n = (uint32_t)rd_left(&r) - AEAD_ICV_SIZE;
+	uint32_t pair = esp_pair_find(esp, spi);
+	if (pair == ESP_PAIR_NONE) {
+		ret_opened->drop = DROP_ESP_UNKNOWN_SPI;
+		return;
+	}
+	struct esp_pair *p = &esp->pair[pair];
+	struct esp_state_pair *s = p->state;
+	bool esn = s->flags & CHILD_ESN;
+	uint64_t sequence = replay_extend(&s->replay, s->replay_window, esn, low);
+	ret_opened->pair = pair;
+	ret_opened->tunnel = p->tunnel;
+	if (!replay_allows(&s->replay, s->replay_window, sequence)) {
+		ret_opened->drop = DROP_ESP_REPLAY;
+		return;
+	}
+	memcpy(iv, iv_at, sizeof iv); /* dst may be the packet's own place */
+	store_be32(aad, spi);
+	if (esn)
+		store_be64(aad + 4, sequence);
+	else
+		store_be32(aad + 4, low);
+	if (!esp_key_open(esp->mgr, &p->in, iv, aad, esn ? 12 : 8, r.at, body_n, dst)) {
+		ret_opened->drop = DROP_ESP_AUTH;
+		return;
+	}
+	replay_take(&s->replay, s->replay_window, sequence);
+	opened_count(esp, pair, body_n, now);
+	ret_opened->drop = trailer_check(dst, body_n, &ret_opened->n, &next);
+	if (ret_opened->drop == DROP_NONE && next == NEXT_HEADER_DUMMY)
+		ret_opened->drop = DROP_ESP_DUMMY;
+	if (ret_opened->drop == DROP_NONE)
+		ret_opened->drop = esp_inner_check(p, dst, ret_opened->n, next, outer_class, &ret_opened->n);
+}

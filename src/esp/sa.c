@@ -1,0 +1,415 @@
+/*
+ * Security associations: installing, removing, finding, resuming.
+ */
+#include "esp/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SPI_MIN 256 /* RFC 4303 section 2.1: 1 to 255 are reserved */
+
+_Static_assert(
+	sizeof(struct esp_state) % 8 == 0 && sizeof(struct esp_state_pair) % 8 == 0, "no padding at the end");
+
+static uint32_t slots_for(uint32_t pairs_max)
+{
+	uint32_t n = 64;
+
+	while (n < 4 * pairs_max)
+		n *= 2;
+	return n;
+}
+
+size_t esp_state_size(uint32_t pairs_max)
+{
+	return sizeof(struct esp_state) + pairs_max * sizeof(struct esp_state_pair);
+}
+
+size_t esp_tables_size(uint32_t pairs_max)
+{
+	return pairs_max * (sizeof(struct esp_pair) + sizeof(uint32_t)) +
+	       (slots_for(pairs_max) + TUNNELS_MAX) * sizeof(uint32_t);
+}
+
+static uint32_t spi_slot(const struct esp *esp, uint32_t spi)
+{
+	return spi * 0x9e3779b1u >> 8 & (esp->slots_n - 1);
+}
+
+uint32_t esp_pair_find(const struct esp *esp, uint32_t spi_in)
+{
+	for (uint32_t i = spi_slot(esp, spi_in); esp->slot[i] != 0; i = (i + 1) & (esp->slots_n - 1))
+		if (esp->pair[esp->slot[i] - 1].state->spi_in == spi_in)
+			return esp->slot[i] - 1;
+	return ESP_PAIR_NONE;
+}
+
+static void slot_put(struct esp *esp, uint32_t pair)
+{
+	uint32_t i = spi_slot(esp, esp->pair[pair].state->spi_in);
+
+	while (esp->slot[i] != 0)
+		i = (i + 1) & (esp->slots_n - 1);
+	esp->slot[i] = pair + 1;
+}
+
+static void slots_build(struct esp *esp)
+{
+	memset(esp->slot, 0, esp->slots_n * sizeof *esp->slot);
+	for (uint32_t k = 0; k < esp->live_n; k++)
+		slot_put(esp, esp->live[k]);
+}
+
+void esp_outbound_choose(struct esp *esp, uint32_t tunnel)
+{
+	uint32_t best = ESP_PAIR_NONE;
+
+	if (tunnel >= TUNNELS_MAX)
+		return;
+	for (uint32_t k = 0; k < esp->live_n; k++) {
+		const struct esp_pair *p = &esp->pair[esp->live[k]];
+		if (p->tunnel == tunnel && p->state->outbound_active &&
+			(best == ESP_PAIR_NONE || p->state->order > esp->pair[best].state->order))
+			best = esp->live[k];
+	}
+	esp->outbound[tunnel] = best;
+}
+
+uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel)
+{
+	return tunnel < TUNNELS_MAX ? esp->outbound[tunnel] : ESP_PAIR_NONE;
+}
+
+/* One range for any protocol and port, as two numbers. */
+static bool plain_range(const struct selector *ts, uint16_t n, uint32_t *ret_first, uint32_t *ret_last)
+{
+	if (n != 1 || ts->proto != 0 || ts->port_first != 0 || ts->port_last != UINT16_MAX ||
+		ts->addrs.first.family != ADDR_V4)
+		return false;
+	*ret_first = load_be32(ts->addrs.first.b);
+	*ret_last = load_be32(ts->addrs.last.b);
+	return true;
+}
+
+/* Makes this process's part of a pair from its state. */
+static enum rc pair_attach(struct esp *esp, uint32_t i)
+{
+	struct esp_pair *p = &esp->pair[i];
+	struct esp_state_pair *s = &esp->state->pair[i];
+	enum rc rc = esp_key_set(esp->mgr, &p->in, s->encr, s->encr_bits, s->key_in, s->key_n);
+
+	if (rc == RC_OK)
+		rc = esp_key_set(esp->mgr, &p->out, s->encr, s->encr_bits, s->key_out, s->key_n);
+	if (rc != RC_OK)
+		return rc;
+	p->state = s;
+	p->sequence_next = s->sequence_ceiling;
+	p->tunnel = INDEX_NONE;
+	p->live_at = esp->live_n;
+	p->plain_v4 = plain_range(s->local_ts, s->local_n, &p->local_first, &p->local_last) &&
+		      plain_range(s->remote_ts, s->remote_n, &p->remote_first, &p->remote_last);
+	esp->live[esp->live_n++] = i;
+	slot_put(esp, i);
+	return RC_OK;
+}
+
+/* Whether what a former process left can be believed in form. Its keys and counters have no redundancy to
+ * check. */
+static bool pair_sane(const struct esp_state_pair *s)
+{
+	return s->local_n >= 1 && s->local_n <= SELECTORS_MAX && s->remote_n >= 1 &&
+	       s->remote_n <= SELECTORS_MAX && s->key_n <= AEAD_KEY_MAX && s->replay_window >= 1 &&
+	       s->replay_window <= REPLAY_WINDOW_LIMIT && s->spi_in >= SPI_MIN && s->spi_out >= SPI_MIN &&
+	       s->sequence_ceiling >= 1 && memchr(s->tunnel_name, '\0', sizeof s->tunnel_name);
+}
+
+static void state_resume(struct esp *esp)
+{
+	esp->state->used = MIN_OF(esp->state->used, esp->pairs_max);
+	for (uint32_t i = 0; i < esp->state->used; i++) {
+		struct esp_state_pair *s = &esp->state->pair[i];
+		/* A pair that is not live may hold keys still: its process was killed while it installed or
+		 * removed it. */
+		if (!s->live || !pair_sane(s) || esp_pair_find(esp, s->spi_in) != ESP_PAIR_NONE ||
+			pair_attach(esp, i) != RC_OK) {
+			__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
+			bytes_wipe(s, sizeof *s);
+			continue;
+		}
+		esp->order_next = MAX_OF(esp->order_next, s->order + 1);
+	}
+}
+
+struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, uint32_t pairs_max,
+	bool *ret_resumed, struct err *e)
+{
+	struct esp *esp = NULL;
+
+	if (state_n < esp_state_size(pairs_max) || tables_n < esp_tables_size(pairs_max) ||
+		pairs_max > ESP_PAIRS_MAX || (uintptr_t)tables % 64 != 0 || (uintptr_t)state % 8 != 0) {
+		err_add(e, RC_RANGE, "the memory for SAs is too small or not aligned");
+		return NULL;
+	}
+	esp = calloc(1, sizeof *esp);
+	if (!esp || !(esp->mgr = alloc_mb_mgr(0))) {
+		err_add(e, RC_LIMIT, "no memory for libIPSec_MB");
+		goto fail;
+	}
+	init_mb_mgr_auto(esp->mgr, NULL);
+	if (imb_get_errno(esp->mgr) != 0) {
+		err_add(e, RC_INTERNAL, "libIPSec_MB: %s", imb_get_strerror(imb_get_errno(esp->mgr)));
+		goto fail;
+	}
+	esp->state = state;
+	esp->pairs_max = pairs_max;
+	esp->pair = tables;
+	esp->live = (uint32_t *)(void *)(esp->pair + pairs_max);
+	esp->slot = esp->live + pairs_max;
+	esp->slots_n = slots_for(pairs_max);
+	esp->outbound = esp->slot + esp->slots_n;
+	memset(esp->outbound, 0xff, TUNNELS_MAX * sizeof *esp->outbound);
+
+	struct esp_state *s = esp->state;
+	*ret_resumed = s->magic == ESP_STATE_MAGIC && s->version == ESP_STATE_VERSION &&
+		       s->pairs_max == pairs_max && s->bytes == esp_state_size(pairs_max) &&
+		       s->pair_bytes == sizeof s->pair[0];
+	if (*ret_resumed) {
+		state_resume(esp);
+		return esp;
+	}
+	if (s->magic != 0) /* of another version: its keys go; a new file is zero and stays without pages */
+		bytes_wipe(state, state_n);
+	s->version = ESP_STATE_VERSION;
+	s->pairs_max = pairs_max;
+	s->bytes = esp_state_size(pairs_max);
+	s->pair_bytes = sizeof s->pair[0];
+	__atomic_store_n(&s->magic, ESP_STATE_MAGIC, __ATOMIC_RELEASE);
+	return esp;
+fail:
+	if (esp && esp->mgr)
+		free_mb_mgr(esp->mgr);
+	free(esp);
+	return NULL;
+}
+
+void esp_free(struct esp *esp)
+{
+	if (!esp)
+		return;
+	for (uint32_t k = 0; k < esp->live_n; k++)
+		bytes_wipe(&esp->pair[esp->live[k]], sizeof esp->pair[0]);
+	memset(esp->live, 0, (esp->pairs_max + esp->slots_n + TUNNELS_MAX) * sizeof *esp->live);
+	free_mb_mgr(esp->mgr);
+	free(esp);
+}
+
+static enum rc install_check(
+	const struct esp *esp, const struct sa_install *sa, uint32_t replay_window, struct err *e)
+{
+	if (sa->tunnel >= TUNNELS_MAX || sa->spi_in < SPI_MIN || sa->spi_out < SPI_MIN)
+		return err_add(e, RC_RANGE, "SPI or tunnel out of range");
+	if (sa->local_n < 1 || sa->local_n > SELECTORS_MAX || sa->remote_n < 1 ||
+		sa->remote_n > SELECTORS_MAX)
+		return err_add(
+			e, RC_RANGE, "between 1 and %d selectors are needed for each side", SELECTORS_MAX);
+	if (sa->key_n > AEAD_KEY_MAX)
+		return err_add(e, RC_RANGE, "%u octets of key", sa->key_n);
+	if (sa->local.addr.family != sa->remote.addr.family || sa->local.addr.family == ADDR_NONE)
+		return err_add(e, RC_RANGE, "the endpoints are of different families");
+	if (replay_window < 32 || replay_window > REPLAY_WINDOW_LIMIT)
+		return err_add(e, RC_RANGE, "a replay window of %u", replay_window);
+	if (esp_pair_find(esp, sa->spi_in) != ESP_PAIR_NONE)
+		return err_add(e, RC_EXISTS, "an SA with SPI %08x is there already", sa->spi_in);
+	return RC_OK;
+}
+
+static uint32_t pair_unused(const struct esp *esp)
+{
+	for (uint32_t i = 0; i < esp->state->used; i++)
+		if (!esp->state->pair[i].live)
+			return i;
+	return esp->state->used < esp->pairs_max ? (uint32_t)esp->state->used : ESP_PAIR_NONE;
+}
+
+enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tunnel_name,
+	uint32_t replay_window, mono_ns now, struct err *e)
+{
+	uint32_t window = replay_window == 0 ? ESP_REPLAY_DEFAULT : replay_window, i;
+	enum rc rc = install_check(esp, sa, window, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if ((i = pair_unused(esp)) == ESP_PAIR_NONE)
+		return err_add(e, RC_LIMIT, "no room for more than %u pairs of SAs", esp->pairs_max);
+	struct esp_state_pair *s = &esp->state->pair[i];
+	esp->state->used = MAX_OF(esp->state->used, i + 1u);
+	bytes_wipe(s, sizeof *s);
+	s->spi_in = sa->spi_in;
+	s->spi_out = sa->spi_out;
+	s->flags = sa->flags;
+	s->encr = sa->encr;
+	s->encr_bits = sa->encr_bits;
+	s->key_n = sa->key_n;
+	s->local_n = sa->local_n;
+	s->remote_n = sa->remote_n;
+	s->replay_window = window;
+	s->outbound_active = !(sa->flags & CHILD_OUTBOUND_LATER);
+	s->order = esp->order_next;
+	s->sequence_ceiling = 1;
+	s->installed = now;
+	s->local = sa->local;
+	s->remote = sa->remote;
+	strncpy(s->tunnel_name, tunnel_name, sizeof s->tunnel_name - 1);
+	memcpy(s->local_ts, sa->local_ts, sizeof s->local_ts);
+	memcpy(s->remote_ts, sa->remote_ts, sizeof s->remote_ts);
+	memcpy(s->key_in, sa->key_in, sizeof s->key_in);
+	memcpy(s->key_out, sa->key_out, sizeof s->key_out);
+	rc = pair_attach(esp, i);
+	if (rc != RC_OK) {
+		bytes_wipe(s, sizeof *s);
+		return err_add(e, rc, "encryption algorithm %u with %u bits", sa->encr, sa->encr_bits);
+	}
+	esp->order_next++;
+	esp->pair[i].tunnel = sa->tunnel;
+	__atomic_store_n(&s->live, 1, __ATOMIC_RELEASE);
+	esp_outbound_choose(esp, sa->tunnel);
+	return RC_OK;
+}
+
+static void pair_remove(struct esp *esp, uint32_t i)
+{
+	struct esp_pair *p = &esp->pair[i];
+	uint32_t tunnel = p->tunnel, last = esp->live[esp->live_n - 1];
+
+	__atomic_store_n(&p->state->live, 0, __ATOMIC_RELEASE);
+	bytes_wipe(p->state, sizeof *p->state);
+	esp->live[p->live_at] = last;
+	esp->pair[last].live_at = p->live_at;
+	esp->live_n--;
+	bytes_wipe(p, sizeof *p);
+	slots_build(esp);
+	esp_outbound_choose(esp, tunnel);
+}
+
+enum rc esp_remove(struct esp *esp, uint32_t spi_in)
+{
+	uint32_t i = esp_pair_find(esp, spi_in);
+
+	if (i == ESP_PAIR_NONE)
+		return RC_NOT_FOUND;
+	pair_remove(esp, i);
+	return RC_OK;
+}
+
+enum rc esp_activate(struct esp *esp, uint32_t spi_in)
+{
+	uint32_t i = esp_pair_find(esp, spi_in);
+
+	if (i == ESP_PAIR_NONE)
+		return RC_NOT_FOUND;
+	esp->pair[i].state->outbound_active = 1;
+	esp_outbound_choose(esp, esp->pair[i].tunnel);
+	return RC_OK;
+}
+
+enum rc esp_endpoint(struct esp *esp, uint32_t spi_in, const struct endpoint *remote)
+{
+	uint32_t i = esp_pair_find(esp, spi_in);
+
+	if (i == ESP_PAIR_NONE)
+		return RC_NOT_FOUND;
+	if (remote->addr.family != esp->pair[i].state->local.addr.family)
+		return RC_RANGE;
+	esp->pair[i].state->remote = *remote;
+	return RC_OK;
+}
+
+static uint32_t tunnel_by_name(const struct snap_tunnel *tunnels, uint32_t n, const char *name)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (strncmp(tunnels[i].name, name, sizeof tunnels[i].name) == 0)
+			return i;
+	return INDEX_NONE;
+}
+
+void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n)
+{
+	for (uint32_t k = esp->live_n; k-- > 0;) {
+		struct esp_pair *p = &esp->pair[esp->live[k]];
+		p->tunnel = tunnel_by_name(tunnels, tunnels_n, p->state->tunnel_name);
+		if (p->tunnel == INDEX_NONE)
+			pair_remove(esp, esp->live[k]);
+	}
+	memset(esp->outbound, 0xff, TUNNELS_MAX * sizeof *esp->outbound);
+	for (uint32_t k = 0; k < esp->live_n; k++) {
+		uint32_t tunnel = esp->pair[esp->live[k]].tunnel;
+		if (esp->outbound[tunnel] == ESP_PAIR_NONE)
+			esp_outbound_choose(esp, tunnel);
+	}
+}
+
+uint32_t esp_pairs(const struct esp *esp)
+{
+	return esp->live_n;
+}
+
+uint32_t esp_pair_at(const struct esp *esp, uint32_t i)
+{
+	return esp->live[i];
+}
+
+void esp_view(const struct esp *esp, uint32_t pair, struct esp_view *ret_view)
+{
+	const struct esp_pair *p = &esp->pair[pair];
+	const struct esp_state_pair *s = p->state;
+
+	*ret_view = (struct esp_view){
+		.tunnel = p->tunnel,
+		.spi_in = s->spi_in,
+		.spi_out = s->spi_out,
+		.flags = s->flags,
+		.replay_window = s->replay_window,
+		.encr = s->encr,
+		.encr_bits = s->encr_bits,
+		.local_n = s->local_n,
+		.remote_n = s->remote_n,
+		.outbound_active = s->outbound_active,
+		.local = &s->local,
+		.remote = &s->remote,
+		.local_ts = s->local_ts,
+		.remote_ts = s->remote_ts,
+		.installed = s->installed,
+		.tunnel_name = s->tunnel_name,
+	};
+}
+
+static uint32_t idle_ms(mono_ns now, mono_ns last)
+{
+	if (last == 0)
+		return UINT32_MAX;
+	uint64_t ms = now > last ? (now - last) / NS_PER_MS : 0;
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX - 1;
+}
+
+void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usage *ret_usage)
+{
+	const struct esp_pair *p = &esp->pair[pair];
+	const struct esp_state_pair *s = p->state;
+	/* Without ESN the last sixteenth of the numbers is the time to rekey in. */
+	uint64_t low_from = s->flags & CHILD_ESN ? UINT64_MAX - (1ull << 60) : 0xf0000000u;
+
+	*ret_usage = (struct sa_usage){
+		.tunnel = p->tunnel,
+		.spi_in = s->spi_in,
+		.spi_out = s->spi_out,
+		.idle_in_ms = idle_ms(now, s->last_in),
+		.idle_out_ms = idle_ms(now, s->last_out),
+		.flags = (s->outbound_active ? SA_OUTBOUND_ACTIVE : 0u) |
+			 (p->sequence_next >= low_from ? SA_SEQUENCE_LOW : 0u),
+		.bytes_in = s->bytes_in,
+		.bytes_out = s->bytes_out,
+		.packets_in = s->packets_in,
+		.packets_out = s->packets_out,
+		.seq_out = p->sequence_next,
+	};
+}

@@ -1,0 +1,150 @@
+/*
+ * Outbound: packets of a train into ESP packets, RFC 4303 section 3.3, one behind another in one buffer.
+ */
+#include "esp/state.h"
+
+void esp_batch_begin(struct esp_batch *b)
+{
+	b->n = b->packets = b->packet_size = 0;
+	b->pair = ESP_PAIR_NONE;
+	b->full = false;
+}
+
+/* RFC 4303 2.4: the ciphertext ends on a 4-octet boundary. */
+static uint32_t padding_for(uint32_t n)
+{
+	return (0u - (n + 2)) & 3;
+}
+
+static uint32_t sealed_size(uint32_t n)
+{
+	return ESP_HEAD_SIZE + n + padding_for(n) + 2 + AEAD_ICV_SIZE;
+}
+
+uint32_t esp_inner_max(uint32_t esp_max)
+{
+	if (esp_max < ESP_SIZE_MIN)
+		return 0;
+	return ((esp_max - ESP_HEAD_SIZE - AEAD_ICV_SIZE) & ~3u) - 2;
+}
+
+static bool selector_holds(
+	const struct selector *ts, const struct ip_addr *addr, uint8_t proto, uint16_t port, bool has_ports)
+{
+	if (!range_holds(&ts->addrs, addr) || (ts->proto != 0 && ts->proto != proto))
+		return false;
+	if (ts->port_first == 0 && ts->port_last == UINT16_MAX)
+		return true;
+	return has_ports && port >= ts->port_first && port <= ts->port_last;
+}
+
+enum drop_reason esp_selects(const struct esp *esp, uint32_t pair, const struct train *t)
+{
+	const struct esp_pair *p = &esp->pair[pair];
+	const struct esp_state_pair *s = p->state;
+	bool local = false, remote = false, ports = t->proto == 6 || t->proto == 17;
+
+	if (p->plain_v4 && t->src.family == ADDR_V4) {
+		uint32_t src = load_be32(t->src.b), dst = load_be32(t->dst.b);
+		return src >= p->local_first && src <= p->local_last && dst >= p->remote_first &&
+				       dst <= p->remote_last
+			       ? DROP_NONE
+			       : DROP_ESP_SELECTOR;
+	}
+	for (uint16_t i = 0; i < s->local_n && !local; i++)
+		local = selector_holds(&s->local_ts[i], &t->src, t->proto, t->src_port, ports);
+	for (uint16_t i = 0; i < s->remote_n && !remote; i++)
+		remote = selector_holds(&s->remote_ts[i], &t->dst, t->proto, t->dst_port, ports);
+	return local && remote ? DROP_NONE : DROP_ESP_SELECTOR;
+}
+
+/*
+ * The next sequence number, or 0 when none is left. RFC 4303 3.3.3: the counter must not cycle. The ceiling
+ * in the state moves before a number below it is used, so that a killed process's successor cannot use it
+ * again.
+ */
+static uint64_t sequence_take(struct esp_pair *p)
+{
+	struct esp_state_pair *s = p->state;
+	uint64_t last = s->flags & CHILD_ESN ? UINT64_MAX - 2 * ESP_SEQUENCE_STEP : UINT32_MAX;
+
+	if (p->sequence_next > last)
+		return 0;
+	if (p->sequence_next >= s->sequence_ceiling) {
+		__atomic_store_n(
+			&s->sequence_ceiling, p->sequence_next + ESP_SEQUENCE_STEP, __ATOMIC_RELEASE);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	}
+	return p->sequence_next++;
+}
+
+/* SPI and sequence number as authenticated; with ESN all 64 bits of it (RFC 4106 section 5). */
+static size_t aad_make(uint8_t *aad, uint32_t spi, uint64_t sequence, bool esn)
+{
+	store_be32(aad, spi);
+	if (!esn) {
+		store_be32(aad + 4, (uint32_t)sequence);
+		return 8;
+	}
+	store_be64(aad + 4, sequence);
+	return 12;
+}
+
+/* One packet; the octets behind it are kept and put back, for the next packet's payload stands there. */
+static void seal_one(
+	struct esp *esp, struct esp_pair *p, uint8_t *ip, uint32_t n, uint64_t sequence, uint8_t *out)
+{
+	uint32_t pad = padding_for(n);
+	uint8_t kept[3 + 2], aad[12], *tail = ip + n;
+	size_t aad_n = aad_make(aad, p->state->spi_out, sequence, p->state->flags & CHILD_ESN);
+
+	memcpy(kept, tail, sizeof kept);
+	for (uint32_t i = 0; i < pad; i++)
+		tail[i] = (uint8_t)(i + 1);
+	tail[pad] = (uint8_t)pad;
+	tail[pad + 1] = ip[0] >> 4 == 4 ? 4 : 41; /* IPv4 or IPv6 inside */
+	store_be32(out, p->state->spi_out);
+	store_be32(out + 4, (uint32_t)sequence);
+	store_be64(out + 8, sequence); /* the IV: a counter never repeats (RFC 4106 section 3.1) */
+	esp_key_seal(esp->mgr, &p->out, out + 8, aad, aad_n, ip, n + pad + 2, out + ESP_HEAD_SIZE);
+	memcpy(tail, kept, sizeof kept);
+}
+
+bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uint8_t traffic_class,
+	struct esp_batch *batch, mono_ns now, enum drop_reason *ret_drop)
+{
+	struct esp_pair *p = &esp->pair[pair];
+	uint64_t bytes = 0, packets = 0;
+	uint32_t n;
+	bool through = false;
+
+	*ret_drop = DROP_NONE;
+	if (batch->packets > 0 && (batch->pair != pair || batch->traffic_class != traffic_class))
+		return false;
+	batch->pair = pair;
+	batch->traffic_class = traffic_class;
+	while (!(through = (n = segment_cut_peek(cutter)) == 0)) {
+		uint32_t size = sealed_size(n);
+		if (batch->full || batch->packets == batch->packets_max || size > batch->room - batch->n ||
+			(batch->packets > 0 && size > batch->packet_size))
+			break;
+		uint64_t sequence = sequence_take(p);
+		if (sequence == 0) {
+			*ret_drop = DROP_ESP_SEQUENCE;
+			break;
+		}
+		seal_one(esp, p, segment_cut_next(cutter, &n), n, sequence, batch->bytes + batch->n);
+		batch->packet_size = batch->packets == 0 ? size : batch->packet_size;
+		batch->full = size < batch->packet_size;
+		batch->n += size;
+		batch->packets++;
+		packets++;
+		bytes += n;
+	}
+	if (packets > 0) {
+		p->state->packets_out += packets;
+		p->state->bytes_out += bytes;
+		p->state->last_out = now;
+	}
+	return through;
+}

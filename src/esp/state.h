@@ -1,0 +1,81 @@
+/*
+ * What the ESP core keeps where; for the sources of this room only.
+ *
+ * struct esp_state lies in memory that outlives the process and is read by the next one: fixed sizes, no
+ * pointers. Its words that matter after a kill (live, sequence_ceiling, the replay window) are written in the
+ * order that esp/esp.h promises. All else there is written before `live`.
+ */
+#ifndef ESP_STATE_H
+#define ESP_STATE_H
+
+#include "esp/crypt.h"
+#include "esp/esp.h"
+#include "esp/replay.h"
+
+#define ESP_STATE_MAGIC	  0x31505345474e4c50ull
+#define ESP_STATE_VERSION 1
+
+/* Numbers taken from the shared counter at once: what a kill can skip at the most. */
+#define ESP_SEQUENCE_STEP 4096
+
+struct esp_state_pair {
+	uint32_t live; /* 1: counts */
+	uint32_t spi_in, spi_out;
+	uint32_t flags; /* enum child_flags */
+	uint16_t encr, encr_bits, key_n, local_n, remote_n, zero;
+	uint32_t replay_window;
+	uint32_t outbound_active;
+	uint64_t order;		   /* of installation: the newest sends */
+	uint64_t sequence_ceiling; /* no number from here on was ever used */
+	struct replay replay;
+	mono_ns installed, last_in, last_out; /* 0: never */
+	uint64_t bytes_in, bytes_out, packets_in, packets_out;
+	struct endpoint local, remote;
+	char tunnel_name[NAME_MAX_BYTES];
+	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
+	uint8_t key_in[AEAD_KEY_MAX], key_out[AEAD_KEY_MAX];
+};
+
+struct esp_state {
+	uint64_t magic;
+	uint32_t version, pairs_max;
+	uint64_t bytes, pair_bytes;
+	uint64_t used; /* pairs from here on were never written: a reader need not touch their pages */
+	struct esp_state_pair pair[];
+};
+
+/* A pair's part in this process; aligned for the vector loads of libIPSec_MB. */
+struct esp_pair {
+	struct esp_key in, out;
+	struct esp_state_pair *state;
+	uint64_t sequence_next; /* below state->sequence_ceiling */
+	uint32_t tunnel;	/* in the present snapshot, or INDEX_NONE */
+	uint32_t live_at;	/* where in esp->live */
+	/* The usual selectors, one range each side for any protocol and port of IPv4, as plain numbers. */
+	bool plain_v4;
+	uint32_t local_first, local_last, remote_first, remote_last;
+} __attribute__((aligned(64)));
+
+struct esp {
+	IMB_MGR *mgr;
+	struct esp_state *state;
+	uint32_t pairs_max, live_n;
+	uint64_t order_next;
+	uint32_t *live; /* pairs in use */
+	uint32_t *slot; /* pair + 1 by inbound SPI, linear probing */
+	uint32_t slots_n;
+	uint32_t *outbound; /* by tunnel, TUNNELS_MAX */
+	struct esp_pair *pair;
+};
+
+/* After a pair began or ceased to be active. */
+void esp_outbound_choose(struct esp *esp, uint32_t tunnel);
+
+/*
+ * The inner packet of an opened one: RFC 4301 section 5.2 step 4 (selectors) and RFC 6040 (ECN, changed in
+ * place). n: octets behind which padding begins; *ret_n: the packet's own length.
+ */
+enum drop_reason esp_inner_check(const struct esp_pair *pair, uint8_t *ip, uint32_t n, uint8_t next_header,
+	uint8_t outer_class, uint32_t *ret_n);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * Trains into packets and packets into trains, as a NIC's segmentation and receive offload do it: TCP, and
+ * UDP datagrams of one size, over IPv4 and IPv6 without options or extension headers in the way.
+ *
+ * Cutting happens in place: a packet's headers are written over the end of the packet before it, which the
+ * caller has used by then (encrypted, sent, copied). So cutting copies headers only. It consumes the train.
+ *
+ * Joining happens at the end of one buffer: the next packet is put down so that its payload lies directly
+ * behind the train's, its headers over the train's last octets (which are kept aside); when it continues the
+ * train nothing has to move. Runs of packets of one flow become trains; that is what the far end's
+ * segmentation makes.
+ *
+ * Law, held by the tests: joining what was cut gives the train again.
+ */
+#ifndef WIRE_SEGMENT_H
+#define WIRE_SEGMENT_H
+
+#include "wire/train.h"
+
+#define SEGMENT_HEAD_MAX 120 /* IPv4 with options and the longest TCP header */
+
+struct segment_cutter {
+	struct train *train;
+	uint8_t *payload;
+	uint32_t payload_n, done; /* octets of payload; how many of them are cut */
+	uint32_t segment_size;	  /* 0: one packet, given as it is */
+	uint32_t head_n, l4_offset;
+	uint64_t address_sum; /* checksum over addresses and protocol */
+	uint32_t sequence;
+	uint16_t id, index;
+	uint8_t proto, version, tcp_flags;
+	bool no_checksum; /* UDP over IPv4 whose sender made none */
+	uint8_t head[SEGMENT_HEAD_MAX];
+};
+
+/*
+ * t: parsed. size: payload octets for each packet; 0 takes the train's own segment_size (also 0: one packet,
+ * whose checksum is completed when it was left to the NIC). False: cannot be cut (no TCP or UDP, or headers
+ * too long); the train is untouched.
+ */
+bool segment_cut_begin(struct segment_cutter *c, struct train *t, uint16_t size);
+/* The length of the next packet; 0 behind the last. */
+uint32_t segment_cut_peek(const struct segment_cutter *c);
+/* The next packet and its length; NULL behind the last. It is good until the next call. */
+uint8_t *segment_cut_next(struct segment_cutter *c, uint32_t *ret_n);
+
+#define SEGMENT_TRAINS_MAX  TRAIN_BURST_MAX
+#define SEGMENT_PACKETS_MAX 64 /* in a train: more UDP segments the kernel does not take */
+
+/* A run of packets that became one train, or a single packet (segment_size 0). */
+struct segment_joined {
+	uint8_t *ip;
+	uint32_t len;
+	uint16_t segment_size;
+	uint8_t csum; /* enum train_csum: PARTIAL for a train, VALID or UNKNOWN for a single packet */
+	uint32_t key;
+	uint32_t flags; /* TRAIN_TCP_CWR */
+};
+
+/* What of a packet's headers decides whether it continues a train. */
+struct segment_shape {
+	uint8_t version, proto, tcp_flags;
+	bool dont_fragment;
+	uint16_t id;
+	uint32_t l4_offset, head_n, payload_n, sequence;
+};
+
+struct segment_joiner {
+	uint8_t *at, *end; /* free room in the buffer */
+	struct segment_joined list[SEGMENT_TRAINS_MAX];
+	uint32_t n;
+
+	/* the last of the list, while it may still grow */
+	bool open;
+	struct segment_shape shape; /* of its latest packet */
+	uint32_t packets;
+	uint8_t head[SEGMENT_HEAD_MAX]; /* the headers of its first */
+	uint8_t kept[SEGMENT_HEAD_MAX]; /* the train's last octets, which the next packet's headers lie over
+					 */
+};
+
+/* Begins an empty list over a buffer; TRAIN_HEAD_ROOM is kept free in front of each train. */
+void segment_join_begin(struct segment_joiner *j, uint8_t *buffer, size_t n);
+/*
+ * Where to put the next packet, of at most n octets; NULL: no room or the list is full, take what is there
+ * and begin again. Each spot is followed by segment_join_take() or segment_join_leave().
+ */
+uint8_t *segment_join_spot(struct segment_joiner *j, uint32_t n);
+/* A packet of n octets stands at the spot. key: packets of different keys do not join. */
+void segment_join_take(struct segment_joiner *j, uint8_t *spot, uint32_t n, uint32_t key);
+/* Nothing came (the octets at the spot may have been written over). */
+void segment_join_leave(struct segment_joiner *j, uint8_t *spot);
+/* Ends the open train: headers, lengths, checksums. Call before the list is read. */
+void segment_join_end(struct segment_joiner *j);
+
+#endif
