@@ -1,0 +1,198 @@
+/*
+ * The command line against its tables.
+ */
+#include "cli/commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct cli_command_row cli_commands[COMMANDS_N] = {
+#define E(id, words, arguments, options, text) [COMMAND_##id] = { words, arguments, options, text },
+	CLI_COMMANDS(E)
+#undef E
+};
+
+const struct cli_option_row cli_options[OPTIONS_N] = {
+#define E(id, word, value, text) [OPTION_##id] = { word, value, text },
+	CLI_OPTIONS(E)
+#undef E
+};
+
+/* How many of the line's words the command's words take, 0 when they are not its. */
+static int words_match(const char *words, int n, char *const *line)
+{
+	int i = 0;
+
+	for (; *words; i++) {
+		size_t len = strcspn(words, " ");
+		if (i == n || strlen(line[i]) != len || memcmp(words, line[i], len) != 0)
+			return 0;
+		words += len + (words[len] == ' ');
+	}
+	return i;
+}
+
+static enum rc number(uint32_t *ret_value, const char *text, uint32_t max, const char *what, struct err *e)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || value > max)
+		return err_add(e, RC_MALFORMED, "%s: '%.60s' is not a number up to %u", what, text, max);
+	*ret_value = (uint32_t)value;
+	return RC_OK;
+}
+
+static enum rc protocol(uint32_t *ret_proto, const char *text, struct err *e)
+{
+	static const struct {
+		const char *name;
+		uint32_t number;
+	} names[] = { { "tcp", 6 }, { "udp", 17 }, { "icmp", 1 }, { "icmp6", 58 } };
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (strcmp(names[i].name, text) == 0) {
+			*ret_proto = names[i].number;
+			return RC_OK;
+		}
+	}
+	return number(ret_proto, text, 255, "--proto", e);
+}
+
+static enum rc address(struct ip_range *ret_range, const char *text, const char *what, struct err *e)
+{
+	const char *hyphen = strchr(text, '-');
+	char first[ADDR_TEXT_MAX] = "";
+	struct ip_prefix prefix;
+
+	if (!hyphen && prefix_parse(&prefix, text) == RC_OK) {
+		*ret_range = range_from_prefix(&prefix);
+		return RC_OK;
+	}
+	if (hyphen && (size_t)(hyphen - text) < sizeof first) {
+		memcpy(first, text, (size_t)(hyphen - text));
+		if (addr_parse(&ret_range->first, first) == RC_OK &&
+			addr_parse(&ret_range->last, hyphen + 1) == RC_OK &&
+			ret_range->first.family == ret_range->last.family &&
+			addr_compare(&ret_range->first, &ret_range->last) <= 0)
+			return RC_OK;
+	}
+	return err_add(
+		e, RC_MALFORMED, "%s: '%.60s' is no address, prefix (host bits zero) or range", what, text);
+}
+
+static enum rc option_value(struct cli_line *line, enum cli_option option, const char *value, struct err *e)
+{
+	const char *word = cli_options[option].word;
+	uint32_t port = 0;
+	enum rc rc = RC_OK;
+
+	switch (option) {
+	case OPTION_SOCKET:
+		line->socket = value;
+		break;
+	case OPTION_COMMENT:
+		line->comment = value;
+		if (strlen(value) >= sizeof((struct msg_cli_request *)0)->comment)
+			rc = err_add(e, RC_MALFORMED, "%s: more than 255 characters", word);
+		break;
+	case OPTION_LIMIT:
+		return number(&line->limit, value, INT32_MAX, word, e);
+	case OPTION_COUNT:
+		return number(&line->count, value, INT32_MAX, word, e);
+	case OPTION_SRC:
+		return address(&line->filter.src, value, word, e);
+	case OPTION_DST:
+		return address(&line->filter.dst, value, word, e);
+	case OPTION_PROTO:
+		return protocol(&line->filter.proto, value, e);
+	case OPTION_SPORT:
+		rc = number(&port, value, UINT16_MAX, word, e);
+		line->filter.src_port = (uint16_t)port;
+		break;
+	case OPTION_DPORT:
+		rc = number(&port, value, UINT16_MAX, word, e);
+		line->filter.dst_port = (uint16_t)port;
+		break;
+	case OPTION_JSON:
+	case OPTIONS_N:
+		break;
+	}
+	return rc;
+}
+
+/* Takes an option and its value out of the line; the rest are words. */
+static enum rc take_option(struct cli_line *line, int argc, char *const *argv, int *at, struct err *e)
+{
+	const char *word = argv[*at];
+
+	for (unsigned i = 0; i < OPTIONS_N; i++) {
+		const char *value = "";
+		if (strcmp(cli_options[i].word, word) != 0)
+			continue;
+		if (line->given & 1u << i)
+			return err_add(e, RC_MALFORMED, "%s is given twice", word);
+		line->given |= 1u << i;
+		if (cli_options[i].value[0]) {
+			if (*at + 1 == argc)
+				return err_add(
+					e, RC_MALFORMED, "%s needs a value: %s", word, cli_options[i].value);
+			value = argv[++*at];
+		}
+		return option_value(line, (enum cli_option)i, value, e);
+	}
+	return err_add(e, RC_MALFORMED, "there is no option '%.60s'", word);
+}
+
+static enum rc take_command(struct cli_line *line, int n, char *const *words, struct err *e)
+{
+	for (unsigned i = 0; i < COMMANDS_N; i++) {
+		const struct cli_command_row *row = &cli_commands[i];
+		int used = words_match(row->words, n, words), wants = row->arguments[0] ? 1 : 0;
+		if (used == 0)
+			continue;
+		if (n - used < wants)
+			return err_add(e, RC_MALFORMED, "%s needs %s", row->words, row->arguments);
+		if (n - used > wants)
+			return err_add(e, RC_MALFORMED, "%s: '%.60s' is one word too many", row->words,
+				words[used + wants]);
+		for (unsigned o = 0; o < OPTIONS_N; o++) {
+			if ((line->given & 1u << o) && !(row->options & 1u << o))
+				return err_add(e, RC_MALFORMED, "%s has no option %s", row->words,
+					cli_options[o].word);
+		}
+		line->command = (enum cli_command_id)i;
+		line->argument = wants ? words[used] : NULL;
+		return RC_OK;
+	}
+	return err_add(e, RC_MALFORMED, n ? "there is no command '%.60s'" : "no command is given%s",
+		n ? words[0] : "");
+}
+
+#define WORDS_MAX 8
+
+enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, struct err *e)
+{
+	char *words[WORDS_MAX];
+	int n = 0;
+	enum rc rc;
+
+	*ret_line = (struct cli_line){ .socket = getenv(CLI_SOCKET_ENV), .count = TRACE_COUNT_DEFAULT };
+	if (!ret_line->socket || !ret_line->socket[0])
+		ret_line->socket = CLI_SOCKET_DEFAULT;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			ret_line->command = COMMAND_HELP;
+			return RC_OK;
+		}
+		if (strncmp(argv[i], "--", 2) == 0) {
+			if ((rc = take_option(ret_line, argc, argv, &i, e)))
+				return rc;
+		} else if (n == WORDS_MAX) {
+			return err_add(e, RC_MALFORMED, "too many words");
+		} else {
+			words[n++] = argv[i];
+		}
+	}
+	return take_command(ret_line, n, words, e);
+}

@@ -1,0 +1,112 @@
+/*
+ * What the program `plaingate` can be told: commands, options, and the columns that `show` prints. Each
+ * stands in one table; parsing, help and docs/cli.md are made of them.
+ */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include <stdbool.h>
+
+#include "ipc/messages.h"
+
+#define CLI_SOCKET_DEFAULT  "/run/plaingate/control.sock"
+#define CLI_SOCKET_ENV	    "PLAINGATE_SOCKET"
+#define TRACE_COUNT_DEFAULT 10
+
+enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+/* clang-format off */
+#define CLI_OPTIONS(O)	/* id, word, value ("" for none), text */							\
+	O(SOCKET,  "--socket",  "PATH",   "where the gateway listens; else $PLAINGATE_SOCKET, else " CLI_SOCKET_DEFAULT)	\
+	O(JSON,    "--json",    "",       "print one JSON array of objects in place of a table")		\
+	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
+	O(SRC,     "--src",     "ADDRESS", "only this source: an address, a prefix, or first-last")		\
+	O(DST,     "--dst",     "ADDRESS", "only this destination: an address, a prefix, or first-last")	\
+	O(PROTO,   "--proto",   "NAME",   "only this protocol: tcp, udp, icmp, icmp6, or a number")		\
+	O(SPORT,   "--sport",   "N",      "only this source port")						\
+	O(DPORT,   "--dport",   "N",      "only this destination port")						\
+	O(COUNT,   "--count",   "N",      "stop after N packets; without it after 10")			\
+	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")
+
+#define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
+	C(CHECK,         "check",          "FILE",  0,							\
+	  "Says whether the configuration in FILE is right. Needs no running gateway.")			\
+	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(COMMENT),				\
+	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
+	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\
+	  "Prints the running configuration as it was committed.")						\
+	C(SHOW,          "show",           "TABLE", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT_FILTER,	\
+	  "Prints a table of the running gateway; filters are for sessions.")				\
+	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_FILTER,	\
+	  "Follows packets that match through the data plane and prints each stage's decision.")		\
+	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
+	  "Ends the sessions that match; without a filter all of them.")					\
+	C(IKE_INITIATE,  "ike initiate",   "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME.")	\
+	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
+	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
+	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME.")	\
+	C(VERSION,       "version",        "",      0, "Prints the program's version.")			\
+	C(HELP,          "help",           "",      0, "Prints this.")
+/* clang-format on */
+
+enum cli_option {
+#define E(id, word, value, text) OPTION_##id,
+	CLI_OPTIONS(E)
+#undef E
+		OPTIONS_N
+};
+
+#define OPT(id)	   (1u << OPTION_##id)
+#define OPT_FILTER (OPT(SRC) | OPT(DST) | OPT(PROTO) | OPT(SPORT) | OPT(DPORT))
+
+enum cli_command_id {
+#define E(id, words, arguments, options, text) COMMAND_##id,
+	CLI_COMMANDS(E)
+#undef E
+		COMMANDS_N
+};
+
+struct cli_command_row {
+	const char *words, *arguments;
+	uint32_t options;
+	const char *text;
+};
+
+struct cli_option_row {
+	const char *word, *value, *text;
+};
+
+extern const struct cli_command_row cli_commands[COMMANDS_N];
+extern const struct cli_option_row cli_options[OPTIONS_N];
+
+/* One command line, taken apart. */
+struct cli_line {
+	enum cli_command_id command;
+	const char *argument; /* FILE, TABLE, NAME or DIR */
+	uint32_t given;	      /* OPT() bits */
+	const char *socket, *comment;
+	uint32_t limit, count;
+	struct msg_filter filter;
+};
+
+/* RC_MALFORMED with a text for the person when the line is not one of the table's. */
+enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, struct err *e);
+
+/* A column of a table: the row object's key, what stands above it, and on which side the values stand. */
+struct cli_column {
+	const char *key, *header;
+	bool right;
+};
+
+struct cli_table {
+	const char *keyword, *text;
+	const struct cli_column *columns;
+	size_t n;
+};
+
+struct cli_table cli_table(enum show_table table);
+
+/* false when there is no such table. */
+bool cli_table_named(const char *keyword, enum show_table *ret_table);
+
+#endif

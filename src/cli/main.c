@@ -1,0 +1,23 @@
+/*
+ * `plaingate`: the administrator's program. It holds no privilege and no state: what it shows comes from
+ * control, what it checks offline it does with the same rooms (src/model, src/verify) that the gateway uses.
+ */
+#include "cli/client.h"
+#include "cli/render.h"
+#include "cli/run.h"
+
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+	struct cli_line line;
+	struct err e = { 0 };
+
+	if (cli_line_parse(&line, argc, argv, &e) != RC_OK) {
+		fputs("plaingate: ", stderr);
+		render_safe(stderr, e.text, strlen(e.text), false);
+		fputs("\nTry 'plaingate help'.\n", stderr);
+		return STATUS_USAGE;
+	}
+	return cli_run(&line);
+}

@@ -1,0 +1,380 @@
+/*
+ * What each command does. Exit status: 0 done, 1 refused or failed (with a text on standard error), 2 wrong
+ * use.
+ */
+#include "cli/run.h"
+
+#include "cli/client.h"
+#include "cli/render.h"
+#include "model/model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int failed(const struct err *e)
+{
+	fputs("plaingate: ", stderr);
+	render_safe(stderr, e->text, strlen(e->text), false);
+	fputc('\n', stderr);
+	return STATUS_FAILED;
+}
+
+static int refused(const struct msg_result *r)
+{
+	struct err e = { 0 };
+
+	err_add(&e, (enum rc)r->rc, "%s", r->text[0] ? r->text : rc_text((enum rc)r->rc));
+	return failed(&e);
+}
+
+/* ---- files ---- */
+
+/* All of a file, or of standard input for "-"; the caller frees *ret_text. */
+static enum rc read_text(const char *path, char **ret_text, size_t *ret_n, struct err *e)
+{
+	bool standard_input = strcmp(path, "-") == 0;
+	FILE *f = standard_input ? stdin : fopen(path, "re");
+	char *text = malloc(CONFIG_TEXT_MAX + 1);
+	enum rc rc = RC_OK;
+	size_t n = 0;
+
+	*ret_text = NULL;
+	if (!f)
+		rc = err_errno(e, RC_IO, "open '%s'", path);
+	else if (!text)
+		rc = err_add(e, RC_INTERNAL, "memory is short");
+	else
+		n = fread(text, 1, CONFIG_TEXT_MAX + 1, f);
+	if (!rc && ferror(f))
+		rc = err_errno(e, RC_IO, "read '%s'", path);
+	if (f && !standard_input)
+		fclose(f);
+	if (rc) {
+		free(text);
+		return rc;
+	}
+	*ret_text = text;
+	*ret_n = n; /* one byte too many is refused by whoever parses it */
+	return RC_OK;
+}
+
+/* The text in a file of memory, which control may read but nobody can change meanwhile. -1 and an error. */
+static int text_in_memory(const char *text, size_t n, struct err *e)
+{
+	int fd = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t written = 0;
+
+	while (fd >= 0 && written < n) {
+		ssize_t part = write(fd, text + written, n - written);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			break;
+		written += (size_t)part;
+	}
+	if (fd >= 0 && written == n &&
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
+		return fd;
+	err_errno(e, RC_IO, "copy the configuration");
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int run_check(const struct cli_line *line)
+{
+	struct err e = { 0 };
+	struct model *m = NULL;
+	void *block = NULL;
+	char *text = NULL;
+	size_t n = 0, bytes = 0;
+	int status = STATUS_OK;
+
+	if (read_text(line->argument, &text, &n, &e) || model_load_text(text, n, line->argument, &m, &e) ||
+		model_compile(m, 0, NULL, &block, &bytes, &e)) {
+		status = failed(&e);
+	} else {
+		const struct snapshot *s = block;
+		render_safe(stdout, line->argument, strlen(line->argument), false);
+		printf(": right: %u zones, %u rules, %u source NAT rules, %u peers, %u tunnels\n",
+			s->zones.count, s->rules.count, s->nat_rules.count, s->peers.count, s->tunnels.count);
+	}
+	free(block);
+	model_free(m);
+	model_done();
+	free(text);
+	return status;
+}
+
+/* ---- requests to control ---- */
+
+static enum rc keep_row(void *context, const char *json, size_t n, struct err *e)
+{
+	return rows_add(context, json, n, e);
+}
+
+static enum rc ignore_row(void *context, const char *json, size_t n, struct err *e)
+{
+	return RC_OK;
+}
+
+static int run_show(const struct cli_line *line)
+{
+	struct msg_cli_request q = { .command = CLI_SHOW,
+		.show = { .limit = line->limit, .filter = line->filter } };
+	struct msg_result result = { 0 };
+	struct rows rows = { 0 };
+	struct err e = { 0 };
+	enum show_table table;
+	struct cli_table columns;
+	enum rc rc;
+
+	if (!cli_table_named(line->argument, &table)) {
+		err_add(&e, RC_NOT_FOUND, "there is no table '%.60s'; see plaingate help", line->argument);
+		failed(&e);
+		return STATUS_USAGE;
+	}
+	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS) {
+		err_add(&e, RC_MALFORMED, "filters are for 'show sessions'");
+		failed(&e);
+		return STATUS_USAGE;
+	}
+	columns = cli_table(table);
+	q.show.table = table;
+	rc = client_request(line->socket, &q, -1, keep_row, &rows, &result, &e);
+	if (!rc && result.rc == RC_OK)
+		rc = line->given & OPT(JSON) ? render_json(stdout, &rows, &e)
+					     : render_table(stdout, &columns, &rows, &e);
+	rows_done(&rows);
+	if (rc)
+		return failed(&e);
+	return result.rc ? refused(&result) : STATUS_OK;
+}
+
+/* {"line":N,"text":"…"}; bytes that are no ASCII become '?', so that the row is JSON. The caller frees it. */
+static char *json_line(json_int_t number, const char *text, size_t n)
+{
+	char *copy = strndup(text, n), *made = NULL;
+	json_t *row = NULL;
+
+	for (size_t i = 0; copy && i < n; i++) {
+		if ((unsigned char)copy[i] >= 0x80 || copy[i] == '\0')
+			copy[i] = '?';
+	}
+	if (copy)
+		row = json_pack("{s:I, s:s}", "line", number, "text", copy);
+	if (row)
+		made = json_dumps(row, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(row);
+	free(copy);
+	return made;
+}
+
+/* As it was committed, or as rows {"line": N, "text": "…"}. */
+static void print_configuration(const char *text, size_t n, bool json)
+{
+	const char *between = "[\n";
+	json_int_t number = 0;
+
+	for (size_t at = 0; at < n;) {
+		const char *end = memchr(text + at, '\n', n - at);
+		size_t len = end ? (size_t)(end - (text + at)) : n - at;
+		number++;
+		if (json) {
+			char *part = json_line(number, text + at, len);
+			printf("%s%s", between, part ? part : "");
+			free(part);
+			between = ",\n";
+		} else {
+			render_safe(stdout, text + at, len, true);
+			fputc('\n', stdout);
+		}
+		at += len + 1;
+	}
+	if (json)
+		fputs(number ? "\n]\n" : "[]\n", stdout);
+}
+
+static int run_show_config(const struct cli_line *line)
+{
+	struct msg_cli_request q = { .command = CLI_CONFIG };
+	struct msg_result result = { 0 };
+	struct err e = { 0 };
+	int file = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING), status = STATUS_OK;
+	char *text = calloc(1, CONFIG_TEXT_MAX);
+
+	if (file < 0 || !text)
+		err_errno(&e, RC_IO, "make room for the configuration");
+	else if (client_request(line->socket, &q, file, ignore_row, NULL, &result, &e) == RC_OK &&
+		 result.rc == RC_OK &&
+		 (result.count > CONFIG_TEXT_MAX ||
+			 pread(file, text, result.count, 0) != (ssize_t)result.count))
+		err_errno(&e, RC_IO, "read the configuration");
+	if (e.rc)
+		status = failed(&e);
+	else if (result.rc)
+		status = refused(&result);
+	else
+		print_configuration(text, result.count, line->given & OPT(JSON));
+	if (file >= 0)
+		close(file);
+	free(text);
+	return status;
+}
+
+/* Sends a request whose answer is one sentence. */
+static int ask(const struct cli_line *line, const struct msg_cli_request *q, int file)
+{
+	struct msg_result result = { 0 };
+	struct err e = { 0 };
+
+	if (client_request(line->socket, q, file, ignore_row, NULL, &result, &e))
+		return failed(&e);
+	if (result.rc)
+		return refused(&result);
+	render_safe(stdout, result.text, strlen(result.text), false);
+	fputc('\n', stdout);
+	return STATUS_OK;
+}
+
+static int run_commit(const struct cli_line *line)
+{
+	struct msg_cli_request q = { .command = CLI_COMMIT };
+	const char *base = strrchr(line->argument, '/');
+	struct err e = { 0 };
+	char *text = NULL;
+	size_t n = 0;
+	int file, status;
+
+	if (read_text(line->argument, &text, &n, &e))
+		return failed(&e);
+	/* The name is for error texts only. */
+	base = strcmp(line->argument, "-") == 0 ? "standard-input" : base ? base + 1 : line->argument;
+	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, base);
+	snprintf(q.comment, sizeof q.comment, "%s", line->comment ? line->comment : "");
+	file = text_in_memory(text, n, &e);
+	status = file < 0 ? failed(&e) : ask(line, &q, file);
+	if (file >= 0)
+		close(file);
+	free(text);
+	return status;
+}
+
+static int run_clear_sessions(const struct cli_line *line)
+{
+	struct msg_cli_request q = { .command = CLI_CLEAR_SESSIONS, .show.filter = line->filter };
+
+	return ask(line, &q, -1);
+}
+
+static int run_ike(const struct cli_line *line, enum ike_command command)
+{
+	struct msg_cli_request q = { .command = CLI_IKE, .ike_command = command };
+
+	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, line->argument);
+	return ask(line, &q, -1);
+}
+
+/* ---- trace: printed as it comes ---- */
+
+struct trace {
+	bool json;
+	size_t n;
+};
+
+static enum rc trace_row(void *context, const char *json, size_t n, struct err *e)
+{
+	struct trace *t = context;
+	struct rows one = { 0 };
+	enum rc rc = rows_add(&one, json, n, e);
+
+	if (!rc && t->json) {
+		fputs(t->n ? ",\n" : "[\n", stdout);
+		rc = render_object_json(stdout, one.texts[0], e);
+	} else if (!rc) {
+		rc = render_object_line(stdout, one.texts[0], e);
+	}
+	t->n++;
+	fflush(stdout);
+	rows_done(&one);
+	return rc;
+}
+
+static int run_trace(const struct cli_line *line)
+{
+	struct msg_cli_request q = { .command = CLI_TRACE, .show.filter = line->filter };
+	struct trace t = { .json = line->given & OPT(JSON) };
+	struct msg_result result = { 0 };
+	struct err e = { 0 };
+	enum rc rc;
+
+	q.show.filter.count = line->count;
+	rc = client_request(line->socket, &q, -1, trace_row, &t, &result, &e);
+	if (t.json && !rc)
+		fputs(t.n ? "\n]\n" : "[]\n", stdout);
+	if (rc)
+		return failed(&e);
+	return result.rc ? refused(&result) : STATUS_OK;
+}
+
+/* ---- help ---- */
+
+static int run_help(void)
+{
+	fputs("plaingate: checks, changes and shows a Plaingate VPN firewall\n\ncommands:\n", stdout);
+	for (unsigned i = 0; i < COMMANDS_N; i++) {
+		const struct cli_command_row *c = &cli_commands[i];
+		int used = printf("  %s%s%s", c->words, c->arguments[0] ? " " : "", c->arguments);
+		printf("%*s%s\n", used < 28 ? 28 - used : 2, "", c->text);
+	}
+	fputs("\ntables of `show`:\n", stdout);
+	for (unsigned i = 0; i < SHOW_COUNT; i++) {
+		struct cli_table t = cli_table((enum show_table)i);
+		printf("  %-25s %s\n", t.keyword, t.text);
+	}
+	fputs("\noptions:\n", stdout);
+	for (unsigned i = 0; i < OPTIONS_N; i++) {
+		int used = printf("  %s %s", cli_options[i].word, cli_options[i].value);
+		printf("%*s%s\n", used < 28 ? 28 - used : 2, "", cli_options[i].text);
+	}
+	fputs("\nexit status: 0 done, 1 refused or failed, 2 wrong use\n", stdout);
+	return STATUS_OK;
+}
+
+int cli_run(const struct cli_line *line)
+{
+	switch (line->command) {
+	case COMMAND_CHECK:
+		return run_check(line);
+	case COMMAND_COMMIT:
+		return run_commit(line);
+	case COMMAND_SHOW_CONFIG:
+		return run_show_config(line);
+	case COMMAND_SHOW:
+		return run_show(line);
+	case COMMAND_TRACE:
+		return run_trace(line);
+	case COMMAND_CLEAR_SESSIONS:
+		return run_clear_sessions(line);
+	case COMMAND_IKE_INITIATE:
+		return run_ike(line, IKE_INITIATE);
+	case COMMAND_IKE_REKEY:
+		return run_ike(line, IKE_REKEY_IKE);
+	case COMMAND_IKE_REKEY_CHILD:
+		return run_ike(line, IKE_REKEY_CHILD);
+	case COMMAND_IKE_TERMINATE:
+		return run_ike(line, IKE_TERMINATE);
+	case COMMAND_VERSION:
+		puts("plaingate " PLAINGATE_VERSION);
+		return STATUS_OK;
+	case COMMAND_HELP:
+	case COMMANDS_N:
+		break;
+	}
+	return run_help();
+}

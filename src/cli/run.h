@@ -1,0 +1,9 @@
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include "cli/commands.h"
+
+/* Carries the command out; returns the exit status. */
+int cli_run(const struct cli_line *line);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * The columns of each table that `show` prints: the key in the row object, what stands above it, and the
+ * side. A key that stands here and in no row is left out; a key of a row that does not stand here gets a
+ * column of its own at the end, so that nothing an owner says is hidden.
+ */
+#include <string.h>
+
+#include "cli/commands.h"
+
+#define LEFT  false
+#define RIGHT true
+
+/* clang-format off */
+static const struct cli_column status_columns[] = {
+	{ "process",   "process",   LEFT },  { "state",    "state",    LEFT },  { "pid",    "pid",    RIGHT },
+	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "sha256", "sha-256", LEFT },
+};
+static const struct cli_column interfaces_columns[] = {
+	{ "interface",  "interface",  LEFT },  { "zone",       "zone",       LEFT },  { "state",     "state",     LEFT },
+	{ "mtu",        "mtu",        RIGHT }, { "mac",        "mac",        LEFT },  { "addresses", "addresses", LEFT },
+	{ "rx_packets", "rx packets", RIGHT }, { "rx_bytes",   "rx bytes",   RIGHT },
+	{ "tx_packets", "tx packets", RIGHT }, { "tx_bytes",   "tx bytes",   RIGHT },
+};
+static const struct cli_column routes_columns[] = {
+	{ "kind",   "kind",   LEFT }, { "prefix",    "prefix",    LEFT }, { "gateway", "gateway", LEFT },
+	{ "interface", "interface", LEFT }, { "mac", "mac", LEFT }, { "state", "state", LEFT }, { "metric", "metric", RIGHT },
+};
+static const struct cli_column policy_columns[] = {
+	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT },
+	{ "action",  "action",  LEFT },  { "hits",    "hits",    RIGHT }, { "packets", "packets", RIGHT },
+	{ "bytes",   "bytes",   RIGHT }, { "last_hit_s", "last hit (s ago)", RIGHT },
+};
+static const struct cli_column sessions_columns[] = {
+	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },
+	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
+	{ "state",   "state",   LEFT },  { "nat_src", "nat source", LEFT }, { "tunnel", "tunnel",     LEFT },
+	{ "packets", "packets", RIGHT }, { "bytes",   "bytes",   RIGHT }, { "timeout_s", "ends in (s)", RIGHT },
+};
+static const struct cli_column nat_columns[] = {
+	{ "rule",   "rule",   LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT }, { "action", "action", LEFT },
+	{ "pool",   "pool",   LEFT }, { "hits", "hits", RIGHT }, { "bindings", "bindings", RIGHT },
+};
+static const struct cli_column ike_columns[] = {
+	{ "peer",     "peer",     LEFT }, { "state",    "state",    LEFT }, { "role",     "role",   LEFT },
+	{ "local",    "local",    LEFT }, { "remote",   "remote",   LEFT }, { "remote_id", "remote id", LEFT },
+	{ "auth",     "auth",     LEFT }, { "proposal", "proposal", LEFT }, { "age_s",    "age (s)", RIGHT },
+	{ "rekey_s",  "rekey in (s)", RIGHT }, { "spi_i", "spi i",  LEFT }, { "spi_r",    "spi r",  LEFT },
+};
+static const struct cli_column ipsec_columns[] = {
+	{ "tunnel",   "tunnel",   LEFT },  { "peer",      "peer",      LEFT },  { "state",   "state",   LEFT },
+	{ "spi_in",   "spi in",   LEFT },  { "spi_out",   "spi out",   LEFT },  { "algorithm", "algorithm", LEFT },
+	{ "encap",    "encap",    LEFT },  { "local_ts",  "local",     LEFT },  { "remote_ts", "remote", LEFT },
+	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT },
+	{ "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
+};
+static const struct cli_column counters_columns[] = {
+	{ "counter", "counter", LEFT }, { "value", "value", RIGHT }, { "text", "what it counts", LEFT },
+};
+static const struct cli_column ledger_columns[] = {
+	{ "size", "entries", RIGHT }, { "root", "root", LEFT }, { "origin", "origin", LEFT },
+	{ "directory", "directory", LEFT },
+};
+static const struct cli_column keys_columns[] = {
+	{ "name", "name", LEFT }, { "kind", "kind", LEFT }, { "fingerprint", "fingerprint", LEFT },
+};
+
+static const struct {
+	const struct cli_column *columns;
+	size_t n;
+} columns_of[SHOW_COUNT] = {
+#define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
+	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(POLICY, policy) E(SESSIONS, sessions)
+	E(NAT, nat) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
+#undef E
+};
+/* clang-format on */
+
+static const char *const keywords[SHOW_COUNT] = {
+#define E(id, word, owner, text) [SHOW_##id] = word,
+	SHOW_TABLES(E)
+#undef E
+};
+
+static const char *const texts[SHOW_COUNT] = {
+#define E(id, word, owner, text) [SHOW_##id] = text,
+	SHOW_TABLES(E)
+#undef E
+};
+
+struct cli_table cli_table(enum show_table table)
+{
+	return (struct cli_table){ keywords[table], texts[table], columns_of[table].columns,
+		columns_of[table].n };
+}
+
+bool cli_table_named(const char *keyword, enum show_table *ret_table)
+{
+	for (unsigned i = 0; i < SHOW_COUNT; i++) {
+		if (strcmp(keywords[i], keyword) == 0) {
+			*ret_table = (enum show_table)i;
+			return true;
+		}
+	}
+	return false;
+}

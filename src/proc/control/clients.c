@@ -1,0 +1,217 @@
+/*
+ * Connections of the administrator's program. The kernel says who is at the other end (SO_PEERCRED); the
+ * socket's mode says who may connect at all. root may do everything, others may look. One connection carries
+ * one request.
+ */
+#include "base/log.h"
+#include "proc/control/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What it waited for is forgotten; the slot is free when the port is closed. */
+static void client_forget(struct client *c)
+{
+	relay_forget(c);
+	commit_forget(c);
+	c->work = CLIENT_ENDED;
+}
+
+/* Not from inside on_frame of its own port: there client_fail(). */
+static void client_close(struct client *c)
+{
+	if (c->work == CLIENT_FREE)
+		return;
+	client_forget(c);
+	port_close(&c->port);
+	c->work = CLIENT_FREE;
+}
+
+/* It cannot be answered any more; the next tick closes it. */
+static void client_fail(struct client *c)
+{
+	client_forget(c);
+	c->deadline = c->control->child->loop.now;
+}
+
+struct client *client_by_tag(struct control *k, uint64_t tag, enum client_work work)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		if (k->clients[i].work == work && k->clients[i].tag == tag)
+			return &k->clients[i];
+	}
+	return NULL;
+}
+
+void client_row(struct client *c, const struct msg_row *row)
+{
+	enum rc rc = ipc_send_CLI_ROW(&c->port.link, 1, row);
+
+	if (rc) {
+		log_warn("a client of uid %u takes no more rows: %s", c->uid, rc_text(rc));
+		client_fail(c);
+	}
+}
+
+void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
+{
+	struct msg_result r = { .rc = rc, .count = count };
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(r.text, sizeof r.text, fmt, args);
+	va_end(args);
+	c->work = CLIENT_ENDED;
+	c->deadline = c->control->child->loop.now + CLIENT_WAIT_NS;
+	if (ipc_send_CLI_END(&c->port.link, 1, &r))
+		client_fail(c);
+}
+
+/* The text goes into the file that came with the request: a file of memory, so that no write can make us
+ * wait. */
+static void answer_config(struct client *c, int file)
+{
+	const struct running *r = &c->control->running;
+	size_t n = 0;
+
+	if (file < 0 || fcntl(file, F_GET_SEALS) < 0) {
+		client_end(c, RC_MALFORMED, 0, "a file of memory is needed for the configuration");
+		return;
+	}
+	while (n < r->n) {
+		ssize_t part = pwrite(file, r->text + n, r->n - n, (off_t)n);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			break;
+		n += (size_t)part;
+	}
+	if (n < r->n)
+		client_end(c, RC_IO, 0, "the configuration could not be written");
+	else
+		client_end(c, RC_OK, (uint32_t)n, "generation %llu", (unsigned long long)r->generation);
+}
+
+static bool only_looks(uint32_t command)
+{
+	return command == CLI_SHOW || command == CLI_CONFIG || command == CLI_CHECK;
+}
+
+static void take_request(struct client *c, struct ipc_frame *f)
+{
+	int file = ipc_frame_take(f);
+
+	c->request = f->u.CLI_REQUEST;
+	c->request.name[sizeof c->request.name - 1] = '\0';
+	c->request.comment[sizeof c->request.comment - 1] = '\0';
+	c->deadline = 0;
+	if (c->uid != 0 && !only_looks(c->request.command)) {
+		log_warn("uid %u may only look", c->uid);
+		client_end(c, RC_DENIED, 0, "only root may do this; others may look");
+	} else {
+		switch (c->request.command) {
+		case CLI_SHOW:
+			relay_show(c);
+			break;
+		case CLI_CHECK:
+			commit_check(c, file);
+			break;
+		case CLI_COMMIT:
+			commit_begin(c, file);
+			break;
+		case CLI_CONFIG:
+			answer_config(c, file);
+			break;
+		case CLI_CLEAR_SESSIONS:
+		case CLI_TRACE:
+		case CLI_IKE:
+			relay_act(c);
+			break;
+		default:
+			client_end(c, RC_UNSUPPORTED, 0, "there is no such request");
+		}
+	}
+	if (file >= 0)
+		close(file);
+}
+
+static void client_frame(struct port *p, struct ipc_frame *f)
+{
+	struct client *c = p->context;
+
+	if (c->work == CLIENT_NEW && f->head.id == IPC_CLI_REQUEST)
+		take_request(c, f);
+	else
+		port_end(p);
+}
+
+static void client_down(struct port *p, const struct err *why)
+{
+	client_close(p->context);
+}
+
+static void accept_client(struct loop *l, struct watch *w, short revents)
+{
+	struct control *k = w->context;
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred who = { 0 };
+	socklen_t n = sizeof who;
+	struct client *c = NULL;
+
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < CLIENTS_MAX && !c; i++)
+		c = k->clients[i].work == CLIENT_FREE ? &k->clients[i] : NULL;
+	if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) {
+		log_warn("a client is turned away: %s", c ? "the kernel does not say who it is" : "too many");
+		close(fd);
+		return;
+	}
+	*c = (struct client){ .control = k, .work = CLIENT_NEW, .uid = who.uid, .pid = (uint32_t)who.pid };
+	c->port.on_frame = client_frame;
+	c->port.on_down = client_down;
+	c->port.context = c;
+	c->deadline = l->now + CLIENT_WAIT_NS;
+	port_open(&c->port, l, fd, PROC_CONTROL, PROC_CLI);
+}
+
+enum rc clients_listen(struct control *k, int fd)
+{
+	if (k->listener >= 0) {
+		loop_remove(&k->child->loop, &k->listener_watch);
+		close(k->listener);
+	}
+	k->listener = fd;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	k->listener_watch = (struct watch){ .fd = fd, .events = POLLIN, .fn = accept_client, .context = k };
+	loop_add(&k->child->loop, &k->listener_watch);
+	return RC_OK;
+}
+
+void clients_done(struct control *k)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		client_close(&k->clients[i]);
+	loop_remove(&k->child->loop, &k->listener_watch);
+	if (k->listener >= 0)
+		close(k->listener);
+	k->listener = -1;
+}
+
+void clients_tick(struct control *k)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &k->clients[i];
+		if (c->work == CLIENT_FREE || c->deadline == 0 || k->child->loop.now < c->deadline)
+			continue;
+		if (c->work == CLIENT_RELAY)
+			client_end(c, RC_AGAIN, 0, "%s does not answer", proc_name(c->owner));
+		else
+			client_close(c);
+	}
+}

@@ -1,0 +1,224 @@
+/*
+ * A commit: the text is read, parsed and compiled (nothing has changed yet); entered in the ledger, whose
+ * receipt is awaited; kept durably; handed to everybody; answered when all that are alive have taken it.
+ * Whatever fails before the hand-out leaves the old configuration running and on disk. One at a time.
+ */
+#include "base/log.h"
+#include "proc/control/control.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void running_done(struct running *r)
+{
+	free(r->text);
+	free(r->block);
+	if (r->memory >= 0)
+		close(r->memory);
+	*r = (struct running){ .memory = -1 };
+}
+
+/* Text (taken over) to a whole struct running; r->generation is set by the caller. */
+static enum rc running_compile(struct running *r, char *text, size_t n, const char *name, struct err *e)
+{
+	struct model *m = NULL;
+	enum rc rc;
+
+	r->text = text;
+	r->n = n;
+	crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
+	rc = model_load_text(text, n, name, &m, e);
+	if (!rc)
+		rc = model_compile(m, r->generation, r->sha256, &r->block, &r->bytes, e);
+	if (!rc)
+		rc = snapshot_memory(&r->memory, r->block, r->bytes, e);
+	model_free(m);
+	return rc;
+}
+
+/* ---- what runs when control starts ---- */
+
+static enum rc running_empty(struct control *k, struct err *e)
+{
+	struct running *r = &k->running;
+	char *text = strdup("# No configuration has been committed yet: no zones, all is denied.\n");
+
+	running_done(r);
+	if (!text)
+		return err_add(e, RC_INTERNAL, "memory is short");
+	r->generation = 0;
+	return running_compile(r, text, strlen(text), "built-in", e);
+}
+
+enum rc running_load(struct control *k, struct err *e)
+{
+	struct err fault = { 0 };
+	struct running *r = &k->running;
+	char *text = NULL;
+	size_t n = 0;
+	enum rc rc = store_read(k->config_dir, &text, &n, &fault);
+
+	if (!rc) {
+		crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
+		r->generation = store_generation(k->config_dir, r->sha256);
+		rc = running_compile(r, text, n, "running.conf", &fault);
+		if (!rc) {
+			enter_loaded(k);
+			return RC_OK;
+		}
+		enter_refused(k, NULL, r->sha256, fault.text);
+	}
+	if (rc == RC_NOT_FOUND)
+		log_info("no configuration has been committed yet; all is denied");
+	else
+		log_error("%s; all is denied until a configuration is committed", fault.text);
+	rc = running_empty(k, e);
+	if (!rc)
+		enter_loaded(k);
+	return rc;
+}
+
+/* ---- commit ---- */
+
+static void commit_over(struct control *k)
+{
+	running_done(&k->commit.next);
+	k->commit = (struct commit){ .next.memory = -1 };
+}
+
+/* Nothing has changed; the refusal is entered and told. */
+static void commit_refuse(struct control *k, enum rc rc, const char *why)
+{
+	struct commit *m = &k->commit;
+
+	enter_refused(k, m->client, m->next.text ? m->next.sha256 : NULL, why);
+	if (m->client)
+		client_end(m->client, rc, 0, "%s", why);
+	commit_over(k);
+}
+
+static void names_of(char *ret_text, size_t size, uint32_t procs)
+{
+	size_t n = 0;
+
+	ret_text[0] = '\0';
+	for (unsigned i = 0; i < PROC_COUNT; i++) {
+		if ((procs & 1u << i) && n < size)
+			n += (size_t)snprintf(
+				ret_text + n, size - n, "%s%s", n ? ", " : "", proc_name((enum proc)i));
+	}
+}
+
+void commit_taken(struct control *k)
+{
+	struct commit *m = &k->commit;
+	char silent[100], took[100];
+	unsigned long long generation = k->running.generation;
+
+	if (!m->under_way || m->next.text)
+		return; /* the receipt is still awaited */
+	names_of(silent, sizeof silent, k->asked & ~k->taken);
+	names_of(took, sizeof took, k->taken);
+	if (m->client && k->refusal[0])
+		client_end(m->client, RC_INTERNAL, 0, "generation %llu is committed, but refused by %s",
+			generation, k->refusal);
+	else if (m->client && silent[0])
+		client_end(m->client, RC_AGAIN, 0,
+			"generation %llu is committed, but %s did not take it in time", generation, silent);
+	else if (m->client)
+		client_end(m->client, RC_OK, 0, "generation %llu is running (taken by %s)", generation,
+			took[0] ? took : "nobody yet");
+	commit_over(k);
+}
+
+/* The entry is durable: from here on the new text is what counts. */
+static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
+{
+	struct child *child = context;
+	struct control *k = child->context;
+	struct commit *m = &k->commit;
+	struct err e = { 0 };
+
+	if (!m->under_way || m->cookie != cookie)
+		return;
+	if (r->rc != RC_OK) {
+		err_add(&e, RC_DENIED, "the ledger did not enter the commit, so nothing is changed: %.*s",
+			(int)sizeof r->text, r->text);
+		commit_refuse(k, RC_DENIED, e.text);
+		return;
+	}
+	if (store_write(k->config_dir, &m->next, &k->running, &e) != RC_OK) {
+		err_add(&e, RC_IO, "so nothing is changed");
+		commit_refuse(k, e.rc, e.text);
+		return;
+	}
+	running_done(&k->running);
+	k->running = m->next;
+	m->next = (struct running){ .memory = -1 };
+	log_info("generation %llu is committed by uid %u", (unsigned long long)k->running.generation, m->uid);
+	distribute_all(k, TAKEN_WAIT_NS);
+	if (distribute_complete(k))
+		commit_taken(k);
+}
+
+/* Reads and compiles into r; on an error the text for the person is in e. */
+static enum rc prepare(struct client *c, int file, struct running *r, struct err *e)
+{
+	const char *name = c->request.name[0] ? c->request.name : "configuration";
+	char *text = NULL;
+	size_t n = 0;
+	enum rc rc = store_read_file(file, &text, &n, e);
+
+	r->generation = c->control->running.generation + 1;
+	return rc ? rc : running_compile(r, text, n, name, e);
+}
+
+void commit_check(struct client *c, int file)
+{
+	struct running r = { .memory = -1 };
+	struct err e = { 0 };
+	enum rc rc = prepare(c, file, &r, &e);
+
+	client_end(c, rc, 0, "%s", rc ? e.text : "right");
+	running_done(&r);
+}
+
+void commit_begin(struct client *c, int file)
+{
+	struct control *k = c->control;
+	struct commit *m = &k->commit;
+	struct err e = { 0 };
+	enum rc rc;
+
+	if (m->under_way) {
+		client_end(c, RC_AGAIN, 0, "another commit is under way");
+		return;
+	}
+	*m = (struct commit){
+		.under_way = true, .client = c, .cookie = k->next_tag++, .uid = c->uid, .next.memory = -1
+	};
+	memcpy(m->comment, c->request.comment, sizeof m->comment);
+	c->work = CLIENT_COMMIT;
+	rc = prepare(c, file, &m->next, &e);
+	if (rc) {
+		commit_refuse(k, rc, e.text);
+		return;
+	}
+	rc = enter_commit(k, m, on_commit_receipt);
+	if (rc)
+		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
+}
+
+void commit_forget(struct client *c)
+{
+	if (c->control->commit.client == c)
+		c->control->commit.client = NULL;
+}
+
+void commit_tick(struct control *k)
+{
+	if (k->commit.under_way && !k->commit.next.text && k->child->loop.now >= k->taken_deadline)
+		commit_taken(k);
+}

@@ -1,0 +1,108 @@
+/*
+ * control's callbacks: what the supervisor hands over, links that come and go, messages, the tick. See
+ * control.h.
+ */
+#include "base/log.h"
+#include "proc/control/control.h"
+
+#include <unistd.h>
+
+#define TICK_NS (50 * NS_PER_MS)
+
+static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
+{
+	struct control *k = c->context;
+
+	switch (r->kind) {
+	case RESOURCE_CONFIG_DIR:
+		if (k->config_dir >= 0)
+			close(k->config_dir);
+		k->config_dir = fd;
+		return RC_OK;
+	case RESOURCE_CLI_SOCKET:
+		return clients_listen(k, fd);
+	default:
+		close(fd);
+		return err_add(e, RC_DENIED, "control has no use for it");
+	}
+}
+
+static void on_link(struct child *c, enum proc peer)
+{
+	/* Before the start there is nothing to give; then on_start gives it to all. */
+	if (c->started)
+		distribute_to(c->context, peer);
+}
+
+static void on_link_lost(struct child *c, enum proc peer)
+{
+	relay_owner_lost(c->context, peer);
+	distribute_lost(c->context, peer);
+}
+
+static void tick(struct loop *l, struct timer *t)
+{
+	struct control *k = t->context;
+
+	relay_tick(k);
+	commit_tick(k);
+	clients_tick(k);
+}
+
+static enum rc on_start(struct child *c, const struct msg_start *s, struct err *e)
+{
+	struct control *k = c->context;
+	enum rc rc;
+
+	if (k->config_dir < 0 || k->listener < 0)
+		return err_add(
+			e, RC_INTERNAL, "the configuration's directory or the socket was not handed over");
+	rc = running_load(k, e);
+	if (rc)
+		return rc;
+	log_info("generation %llu of the configuration runs", (unsigned long long)k->running.generation);
+	distribute_all(k, TAKEN_WAIT_NS);
+	loop_arm(&c->loop, &k->tick, TICK_NS, TICK_NS);
+	return RC_OK;
+}
+
+static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+	if (f->head.id == IPC_SNAPSHOT_TAKEN)
+		distribute_taken(c->context, peer, f);
+	else
+		relay_message(c->context, peer, f);
+}
+
+static void on_stop(struct child *c)
+{
+	control_done(c->context);
+}
+
+const struct child_ops control_ops = {
+	.on_resource = on_resource,
+	.on_start = on_start,
+	.on_link = on_link,
+	.on_link_lost = on_link_lost,
+	.on_message = on_message,
+	.on_stop = on_stop,
+};
+
+void control_init(struct control *k, struct child *c)
+{
+	*k = (struct control){ .child = c, .config_dir = -1, .listener = -1, .next_tag = 1 };
+	k->running.memory = k->commit.next.memory = -1;
+	k->tick = (struct timer){ .fn = tick, .context = k };
+}
+
+void control_done(struct control *k)
+{
+	clients_done(k);
+	loop_disarm(&k->child->loop, &k->tick);
+	running_done(&k->running);
+	running_done(&k->commit.next);
+	if (k->config_dir >= 0)
+		close(k->config_dir);
+	k->config_dir = -1;
+	model_done();
+}

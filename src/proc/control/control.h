@@ -1,0 +1,148 @@
+/*
+ * plaingate-control: holds the running configuration, carries out commits, and answers the administrator's
+ *program. One thread on ipc/loop.h; everything here runs on it. The files of this folder share this header
+ *and nothing else.
+ *
+ *	clients.c     connections of the command line: who they are, what they may, one request each
+ *	relay.c       requests that another process answers: show, clear, ike, trace
+ *	commit.c      text -> checked -> entered -> kept -> handed out -> taken
+ *	distribute.c  the sealed snapshot, and who has taken it
+ *	store.c       running.conf and its history
+ *	entries.c     what control says to the ledger
+ */
+#ifndef PROC_CONTROL_CONTROL_H
+#define PROC_CONTROL_CONTROL_H
+
+#include "ipc/child.h"
+#include "model/model.h"
+
+#define CLIENTS_MAX	  16
+#define CLIENT_WAIT_NS	  (10 * NS_PER_S) /* for a request, and for the other end to close */
+#define OWNER_WAIT_NS	  (15 * NS_PER_S) /* for the owner of a table to say something */
+#define IKE_WAIT_NS	  (60 * NS_PER_S) /* ike answers when the tunnel stands or has failed */
+#define TAKEN_WAIT_NS	  (5 * NS_PER_S)  /* for SNAPSHOT_TAKEN of everybody alive */
+#define CLIENT_FULL_BYTES (2u << 20)	  /* waiting for one client: its table's owner is held back */
+#define ROLLBACKS_MAX	  50
+
+enum client_work {
+	CLIENT_FREE,
+	CLIENT_NEW,    /* connected, no request yet */
+	CLIENT_ENTRY,  /* the ledger's receipt is awaited */
+	CLIENT_RELAY,  /* an owner's answer is awaited */
+	CLIENT_TRACE,  /* lines come until the count is reached or the client goes */
+	CLIENT_COMMIT, /* the commit of this client is under way */
+	CLIENT_ENDED,  /* it has its answer; waiting for it to go */
+};
+
+struct control;
+
+struct client {
+	struct control *control;
+	struct port port;
+	enum client_work work;
+	uint32_t uid, pid;
+	uint64_t tag;	    /* of our request to the owner, or cookie of our entry */
+	enum proc owner;    /* CLIENT_RELAY, CLIENT_TRACE */
+	mono_ns deadline;   /* 0: none */
+	mono_ns full_since; /* its queue has been full since then; 0: it is not */
+	struct msg_cli_request request;
+};
+
+/* The configuration that runs. */
+struct running {
+	char *text;
+	size_t n;
+	uint8_t sha256[32];
+	uint64_t generation;
+	void *block; /* struct snapshot */
+	size_t bytes;
+	int memory; /* the sealed file that everybody gets */
+};
+
+/* A commit on its way; one at a time. `next` becomes the running one when the receipt is there. */
+struct commit {
+	bool under_way;
+	struct client *client; /* NULL: it went away; the commit goes on */
+	uint64_t cookie;
+	struct running next;
+	char comment[256];
+	uint32_t uid;
+};
+
+struct control {
+	struct child *child;
+	int config_dir; /* -1 before it is handed over */
+	int listener;
+	struct watch listener_watch;
+	struct timer tick; /* deadlines and held-back owners */
+	struct client clients[CLIENTS_MAX];
+	struct running running;
+	struct commit commit;
+	uint64_t next_tag;
+	bool held[PROC_COUNT]; /* reading from this owner is held back */
+	/* the last distribution */
+	uint32_t asked, taken; /* bit per process */
+	char refusal[ERR_TEXT_MAX];
+	mono_ns taken_deadline;
+};
+
+extern const struct child_ops control_ops;
+void control_init(struct control *k, struct child *c);
+void control_done(struct control *k);
+
+/* clients.c */
+enum rc clients_listen(struct control *k, int fd);
+void clients_done(struct control *k);
+struct client *client_by_tag(struct control *k, uint64_t tag, enum client_work work);
+/* One JSON object to the client; a client that cannot take it is closed. */
+void client_row(struct client *c, const struct msg_row *row);
+/* The answer; nothing follows it. */
+void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void clients_tick(struct control *k);
+
+/* relay.c */
+void relay_show(struct client *c);
+void relay_act(struct client *c);    /* clear, ike, trace: enters the act, then asks the owner */
+void relay_forget(struct client *c); /* the client goes: a running trace is stopped */
+void relay_message(struct control *k, enum proc peer, struct ipc_frame *f);
+void relay_owner_lost(struct control *k, enum proc peer);
+void relay_tick(struct control *k); /* holds owners back while a client's queue is full */
+
+/* commit.c */
+void commit_begin(struct client *c, int file);
+void commit_check(struct client *c, int file); /* CLI_CHECK: says what a commit would say */
+void commit_forget(struct client *c);
+void commit_tick(struct control *k);
+void commit_taken(struct control *k); /* distribute.c: everybody has answered, or the time is over */
+enum rc running_load(struct control *k, struct err *e);
+void running_done(struct running *r);
+
+/* distribute.c */
+enum rc snapshot_memory(int *ret_fd, const void *block, size_t bytes, struct err *e);
+void distribute_all(struct control *k, mono_ns wait);
+void distribute_to(struct control *k, enum proc peer); /* it has just been linked */
+void distribute_taken(struct control *k, enum proc peer, const struct ipc_frame *f);
+void distribute_lost(struct control *k, enum proc peer);
+bool distribute_complete(const struct control *k);
+
+/* store.c: inside the directory k->config_dir */
+enum rc store_read(int dir, char **ret_text, size_t *ret_n, struct err *e); /* RC_NOT_FOUND: there is none */
+uint64_t store_generation(
+	int dir, const uint8_t sha256[32]); /* of that text; one more than the last if it is another */
+/*
+ * RC_OK: the new text is the running one (a directory that cannot be synced is logged). On an error the
+ * running text is the old one. old may be NULL.
+ */
+enum rc store_write(int dir, const struct running *next, const struct running *old, struct err *e);
+/* All of a regular file that somebody else gave us. */
+enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
+
+/* entries.c */
+enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
+void enter_loaded(struct control *k);
+void enter_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
+enum rc enter_act(struct control *k, const struct client *c, const char *act, const char *detail,
+	ledger_receipt_fn *fn);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * The snapshot in a sealed file of memory: supervisor, keeper, ike and the data plane get the same one and
+ * answer SNAPSHOT_TAKEN. One that starts later gets it with its link.
+ */
+#include "base/log.h"
+#include "proc/control/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const enum proc receivers[] = { PROC_SUPERVISOR, PROC_KEEPER, PROC_IKE, PROC_DATAPLANE };
+
+enum rc snapshot_memory(int *ret_fd, const void *block, size_t bytes, struct err *e)
+{
+	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t written = 0;
+
+	*ret_fd = -1;
+	while (fd >= 0 && written < bytes) {
+		ssize_t part = write(fd, (const char *)block + written, bytes - written);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			break;
+		written += (size_t)part;
+	}
+	if (fd < 0 || written < bytes ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
+		err_errno(e, RC_IO, "put the snapshot into memory");
+		if (fd >= 0)
+			close(fd);
+		return RC_IO;
+	}
+	*ret_fd = fd;
+	return RC_OK;
+}
+
+static bool is_receiver(enum proc peer)
+{
+	for (size_t i = 0; i < COUNT_OF(receivers); i++) {
+		if (receivers[i] == peer)
+			return true;
+	}
+	return false;
+}
+
+/* The tag is the generation, so that an answer to an older one is not taken for this one's. */
+static bool give(struct control *k, enum proc peer)
+{
+	struct msg_snapshot m = { .generation = k->running.generation, .bytes = k->running.bytes };
+	struct ipc_link *l = child_link(k->child, peer);
+	enum rc rc;
+
+	if (!ipc_link_up(l) || k->running.memory < 0)
+		return false;
+	rc = ipc_send_SNAPSHOT(l, k->running.generation, &m, k->running.memory);
+	if (rc)
+		log_error("snapshot %llu cannot be sent to %s: %s", (unsigned long long)m.generation,
+			proc_name(peer), rc_text(rc));
+	return rc == RC_OK;
+}
+
+void distribute_all(struct control *k, mono_ns wait)
+{
+	k->asked = k->taken = 0;
+	k->refusal[0] = '\0';
+	k->taken_deadline = k->child->loop.now + wait;
+	for (size_t i = 0; i < COUNT_OF(receivers); i++) {
+		if (give(k, receivers[i]))
+			k->asked |= 1u << receivers[i];
+	}
+}
+
+void distribute_to(struct control *k, enum proc peer)
+{
+	if (is_receiver(peer))
+		give(k, peer);
+}
+
+void distribute_taken(struct control *k, enum proc peer, const struct ipc_frame *f)
+{
+	const struct msg_result *r = &f->u.SNAPSHOT_TAKEN;
+
+	if (r->rc != RC_OK)
+		log_error("%s does not take snapshot %llu: %.*s", proc_name(peer),
+			(unsigned long long)f->head.tag, (int)sizeof r->text, r->text);
+	if (f->head.tag != k->running.generation || !(k->asked & 1u << peer) || (k->taken & 1u << peer))
+		return;
+	k->taken |= 1u << peer;
+	if (r->rc != RC_OK && !k->refusal[0])
+		snprintf(k->refusal, sizeof k->refusal, "%s: %.200s", proc_name(peer), r->text);
+	if (distribute_complete(k))
+		commit_taken(k);
+}
+
+void distribute_lost(struct control *k, enum proc peer)
+{
+	/* It gets the snapshot again with its next link. */
+	k->asked &= ~(1u << peer);
+	if (k->commit.under_way && distribute_complete(k))
+		commit_taken(k);
+}
+
+bool distribute_complete(const struct control *k)
+{
+	return (k->asked & ~k->taken) == 0;
+}

@@ -1,0 +1,80 @@
+/*
+ * What control says to the ledger: before a commit and before an administrator's act (the act waits for the
+ * receipt), and behind a refusal and a load at start (nothing waits). Bodies come from the ledger's own table
+ * of fields.
+ */
+#include "base/log.h"
+#include "ledger/types.h"
+#include "proc/control/control.h"
+
+#include <stdio.h>
+
+static enum rc enter(struct control *k, enum ledger_mode mode, struct ledger_body *b, ledger_receipt_fn *fn,
+	uint64_t cookie)
+{
+	size_t n = ledger_body_done(b);
+
+	if (n == 0)
+		return RC_INTERNAL;
+	return child_append(k->child, mode, (uint16_t)b->type, b->text, n, fn, cookie);
+}
+
+static const char *sha256_text(char ret_text[65], const uint8_t *sha256)
+{
+	return sha256 ? hex_from_bytes(ret_text, sha256, 32) : "";
+}
+
+enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn)
+{
+	struct ledger_body b;
+	char text[65];
+
+	ledger_body_begin(&b, LEDGER_CONFIG_COMMIT);
+	ledger_body_strf(&b, "admin", "uid %u", m->uid);
+	ledger_body_str(&b, "comment", m->comment);
+	ledger_body_u64(&b, "generation", m->next.generation);
+	ledger_body_str(&b, "previous", sha256_text(text, k->running.sha256));
+	ledger_body_str(&b, "sha256", sha256_text(text, m->next.sha256));
+	return enter(k, LEDGER_GATE, &b, fn, m->cookie);
+}
+
+/* The text was entered when it was committed; this says that it runs again. Nothing waits for it. */
+void enter_loaded(struct control *k)
+{
+	struct ledger_body b;
+	char text[65];
+
+	ledger_body_begin(&b, LEDGER_CONFIG_LOAD);
+	ledger_body_u64(&b, "generation", k->running.generation);
+	ledger_body_str(&b, "sha256", sha256_text(text, k->running.sha256));
+	if (enter(k, LEDGER_LATER, &b, NULL, 0))
+		log_error("the load of the configuration cannot be entered");
+}
+
+void enter_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why)
+{
+	struct ledger_body b;
+	char text[65];
+
+	ledger_body_begin(&b, LEDGER_CONFIG_REFUSED);
+	if (c)
+		ledger_body_strf(&b, "admin", "uid %u", c->uid);
+	else
+		ledger_body_str(&b, "admin", "");
+	ledger_body_str(&b, "error", why);
+	ledger_body_str(&b, "sha256", sha256_text(text, sha256));
+	if (enter(k, LEDGER_LATER, &b, NULL, 0))
+		log_error("a refused configuration cannot be entered: %s", why);
+}
+
+enum rc enter_act(
+	struct control *k, const struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn)
+{
+	struct ledger_body b;
+
+	ledger_body_begin(&b, LEDGER_ADMIN_ACT);
+	ledger_body_str(&b, "act", act);
+	ledger_body_strf(&b, "admin", "uid %u", c->uid);
+	ledger_body_str(&b, "detail", detail);
+	return enter(k, LEDGER_GATE, &b, fn, c->tag);
+}

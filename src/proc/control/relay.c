@@ -1,0 +1,288 @@
+/*
+ * Requests that another process answers. `show` goes to the table's owner at once; an act (clear, ike, trace)
+ * is entered in the ledger first and goes to its owner when the receipt is there. Rows come back under the
+ * tag that control gave the request, and only from the owner that was asked. An owner whose rows a client
+ * does not take fast enough is held back by not reading from it, for a bounded time.
+ */
+#include "base/log.h"
+#include "proc/control/control.h"
+
+#include <stdio.h>
+
+#define HELD_MAX_NS (5 * NS_PER_S)
+
+static const char *const act_names[] = {
+	[CLI_CLEAR_SESSIONS] = "clear sessions",
+	[CLI_TRACE] = "trace",
+	[CLI_IKE] = "ike",
+};
+
+static const char *const ike_names[] = {
+	[IKE_INITIATE] = "initiate",
+	[IKE_REKEY_IKE] = "rekey",
+	[IKE_REKEY_CHILD] = "rekey-child",
+	[IKE_TERMINATE] = "terminate",
+};
+
+static enum proc table_owner(uint32_t table)
+{
+	switch (table) {
+#define E(id, word, owner, text)                                                                             \
+	case SHOW_##id:                                                                                      \
+		return PROC_##owner;
+		SHOW_TABLES(E)
+#undef E
+	}
+	return PROC_COUNT;
+}
+
+/* Asks the owner, or answers that it is not there. */
+static void asked(struct client *c, enum client_work work, enum proc owner, enum rc rc, mono_ns wait)
+{
+	if (rc) {
+		client_end(c, RC_AGAIN, 0, "%s is not there now (%s); it is started again by itself",
+			proc_name(owner), rc_text(rc));
+		return;
+	}
+	c->work = work;
+	c->owner = owner;
+	c->deadline = wait ? c->control->child->loop.now + wait : 0;
+}
+
+void relay_show(struct client *c)
+{
+	struct control *k = c->control;
+	const struct msg_show *q = &c->request.show;
+	enum proc owner = table_owner(q->table);
+
+	if (owner == PROC_COUNT) {
+		client_end(c, RC_NOT_FOUND, 0, "there is no such table");
+		return;
+	}
+	c->tag = k->next_tag++;
+	asked(c, CLIENT_RELAY, owner, ipc_send_SHOW(child_link(k->child, owner), c->tag, q), OWNER_WAIT_NS);
+}
+
+/* ---- acts ---- */
+
+static void act_now(struct client *c)
+{
+	struct control *k = c->control;
+	const struct msg_cli_request *q = &c->request;
+	struct msg_ike_command ike = { .command = q->ike_command };
+
+	c->tag = k->next_tag++;
+	switch (q->command) {
+	case CLI_CLEAR_SESSIONS:
+		asked(c, CLIENT_RELAY, PROC_DATAPLANE,
+			ipc_send_CLEAR_SESSIONS(
+				child_link(k->child, PROC_DATAPLANE), c->tag, &q->show.filter),
+			OWNER_WAIT_NS);
+		break;
+	case CLI_TRACE:
+		asked(c, CLIENT_TRACE, PROC_DATAPLANE,
+			ipc_send_TRACE(child_link(k->child, PROC_DATAPLANE), c->tag, &q->show.filter), 0);
+		break;
+	default:
+		memcpy(ike.name, q->name, sizeof ike.name);
+		asked(c, CLIENT_RELAY, PROC_IKE,
+			ipc_send_IKE_COMMAND(child_link(k->child, PROC_IKE), c->tag, &ike), IKE_WAIT_NS);
+	}
+}
+
+static void on_act_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
+{
+	struct child *child = context;
+	struct client *c = client_by_tag(child->context, cookie, CLIENT_ENTRY);
+
+	if (!c)
+		return; /* it went away: the act does not happen */
+	if (r->rc == RC_OK)
+		act_now(c);
+	else
+		client_end(c, RC_DENIED, 0, "the ledger did not enter it, so it is not done: %.*s",
+			(int)sizeof r->text, r->text);
+}
+
+/* "tcp 10.1.0.0/24:any -> any:443" */
+static void filter_words(char *ret_text, size_t size, const struct msg_filter *f)
+{
+	char src[RANGE_TEXT_MAX] = "any", dst[RANGE_TEXT_MAX] = "any";
+
+	if (f->src.first.family)
+		range_text(src, &f->src);
+	if (f->dst.first.family)
+		range_text(dst, &f->dst);
+	snprintf(ret_text, size, "protocol %u, %s port %u to %s port %u (0: any)", f->proto, src, f->src_port,
+		dst, f->dst_port);
+}
+
+static bool trace_under_way(const struct control *k)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		if (k->clients[i].work == CLIENT_TRACE)
+			return true;
+	}
+	return false;
+}
+
+/* What came from the client and is used as text or index here; ranges are checked by whoever uses them. */
+static bool request_is_sound(const struct msg_cli_request *q)
+{
+	const struct ip_range *ranges[] = { &q->show.filter.src, &q->show.filter.dst };
+
+	for (size_t i = 0; i < COUNT_OF(ranges); i++) {
+		const struct ip_range *r = ranges[i];
+		if (r->first.family != r->last.family ||
+			(r->first.family != ADDR_NONE && r->first.family != ADDR_V4 &&
+				r->first.family != ADDR_V6))
+			return false;
+	}
+	return q->command != CLI_IKE || q->ike_command < COUNT_OF(ike_names);
+}
+
+void relay_act(struct client *c)
+{
+	struct control *k = c->control;
+	const struct msg_cli_request *q = &c->request;
+	char detail[400];
+	enum rc rc;
+
+	if (!request_is_sound(q)) {
+		client_end(c, RC_MALFORMED, 0, "a malformed request");
+		return;
+	}
+	if (q->command == CLI_TRACE && (trace_under_way(k) || q->show.filter.count == 0)) {
+		client_end(c, RC_AGAIN, 0, "%s",
+			trace_under_way(k) ? "another trace is under way" : "no packets are wanted");
+		return;
+	}
+	if (q->command == CLI_IKE)
+		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
+	else
+		filter_words(detail, sizeof detail, &q->show.filter);
+	c->tag = k->next_tag++;
+	c->work = CLIENT_ENTRY;
+	rc = enter_act(k, c, act_names[q->command], detail, on_act_receipt);
+	if (rc)
+		client_end(c, RC_DENIED, 0, "the ledger is not there, so it is not done (%s)", rc_text(rc));
+}
+
+void relay_forget(struct client *c)
+{
+	struct msg_filter stop = { .count = 0 };
+
+	if (c->work == CLIENT_TRACE)
+		ipc_send_TRACE(child_link(c->control->child, PROC_DATAPLANE), c->tag, &stop);
+}
+
+/* ---- answers ---- */
+
+static void forward_row(
+	struct control *k, enum proc peer, uint64_t tag, const struct msg_row *row, enum client_work work)
+{
+	struct client *c = client_by_tag(k, tag, work);
+
+	if (!c || c->owner != peer || row->n > ROW_MAX)
+		return;
+	/* A trace ends with an empty line: all packets that were wanted have been followed. */
+	if (work == CLIENT_TRACE && row->n == 0) {
+		c->work = CLIENT_ENDED;
+		client_end(c, RC_OK, 0, "done");
+		return;
+	}
+	if (work == CLIENT_RELAY)
+		c->deadline = k->child->loop.now + OWNER_WAIT_NS;
+	client_row(c, row);
+}
+
+static void forward_end(struct control *k, enum proc peer, uint64_t tag, const struct msg_result *r)
+{
+	struct client *c = client_by_tag(k, tag, CLIENT_RELAY);
+
+	if (c && c->owner == peer)
+		client_end(c, r->rc < RC_COUNT ? (enum rc)r->rc : RC_INTERNAL, r->count, "%.*s",
+			(int)sizeof r->text, r->text);
+}
+
+void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
+{
+	switch (f->head.id) {
+	case IPC_SHOW_ROW:
+		forward_row(k, peer, f->head.tag, &f->u.SHOW_ROW, CLIENT_RELAY);
+		break;
+	case IPC_TRACE_LINE:
+		forward_row(k, peer, f->head.tag, &f->u.TRACE_LINE, CLIENT_TRACE);
+		break;
+	case IPC_SHOW_END:
+		forward_end(k, peer, f->head.tag, &f->u.SHOW_END);
+		break;
+	case IPC_CLEARED:
+		forward_end(k, peer, f->head.tag, &f->u.CLEARED);
+		break;
+	case IPC_IKE_COMMANDED:
+		forward_end(k, peer, f->head.tag, &f->u.IKE_COMMANDED);
+		break;
+	default:
+		log_warn("%s from %s is not for control", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+	}
+}
+
+void relay_owner_lost(struct control *k, enum proc peer)
+{
+	k->held[peer] = false;
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &k->clients[i];
+		if ((c->work == CLIENT_RELAY || c->work == CLIENT_TRACE) && c->owner == peer) {
+			c->work = CLIENT_ENDED;
+			client_end(c, RC_AGAIN, 0, "%s went down meanwhile", proc_name(peer));
+		}
+	}
+}
+
+/* ---- holding back ---- */
+
+static bool client_is_full(struct client *c)
+{
+	return (c->work == CLIENT_RELAY || c->work == CLIENT_TRACE) &&
+	       c->port.link.waiting_bytes > CLIENT_FULL_BYTES;
+}
+
+static void hold(struct control *k, enum proc owner, bool held)
+{
+	struct port *p = &k->child->ports[owner];
+
+	if (k->held[owner] == held || !p->loop)
+		return;
+	k->held[owner] = held;
+	if (held)
+		loop_remove(&k->child->loop, &p->watch);
+	else
+		loop_add(&k->child->loop, &p->watch);
+}
+
+void relay_tick(struct control *k)
+{
+	bool full[PROC_COUNT] = { false };
+	mono_ns now = k->child->loop.now;
+
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &k->clients[i];
+		if (!client_is_full(c)) {
+			c->full_since = 0;
+			continue;
+		}
+		if (c->full_since == 0)
+			c->full_since = now;
+		if (now - c->full_since < HELD_MAX_NS) {
+			full[c->owner] = true;
+		} else {
+			log_warn("a client of uid %u does not read its rows; it is given up", c->uid);
+			relay_forget(c);
+			c->work = CLIENT_ENDED;
+			c->deadline = now;
+		}
+	}
+	for (unsigned i = 0; i < PROC_COUNT; i++)
+		hold(k, (enum proc)i, full[i]);
+}

@@ -1,0 +1,207 @@
+/*
+ * The program's pure parts: the command line against its tables, rows as tables and as JSON.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "cli/commands.h"
+#include "cli/render.h"
+
+static enum rc parse(struct cli_line *ret_line, const char *words, struct err *e)
+{
+	static char text[300];
+	char *argv[20] = { NULL };
+	int argc = 0;
+
+	snprintf(text, sizeof text, "plaingate %s", words);
+	for (char *w = strtok(text, " "); w; w = strtok(NULL, " "))
+		argv[argc++] = w;
+	*e = (struct err){ 0 };
+	return cli_line_parse(ret_line, argc, argv, e);
+}
+
+static void lines(void **state)
+{
+	struct cli_line l;
+	struct err e;
+	char text[RANGE_TEXT_MAX];
+
+	assert_int_equal(parse(&l, "check a.conf", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_CHECK);
+	assert_string_equal(l.argument, "a.conf");
+	assert_int_equal(parse(&l, "show configuration --json", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_SHOW_CONFIG);
+	assert_true(l.given & OPT(JSON));
+	assert_int_equal(
+		parse(&l, "show sessions --src 10.1.0.0/24 --proto tcp --dport 443 --limit 5", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_SHOW);
+	assert_string_equal(range_text(text, &l.filter.src), "10.1.0.0/24");
+	assert_int_equal(l.filter.dst.first.family, ADDR_NONE);
+	assert_int_equal(l.filter.proto, 6);
+	assert_int_equal(l.filter.dst_port, 443);
+	assert_int_equal(l.limit, 5);
+	assert_int_equal(parse(&l, "--socket /x trace --dst 2001:db8::1-2001:db8::9", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_TRACE);
+	assert_int_equal(l.count, TRACE_COUNT_DEFAULT);
+	assert_string_equal(l.socket, "/x");
+	assert_string_equal(range_text(text, &l.filter.dst), "2001:db8::1-2001:db8::9");
+	assert_int_equal(parse(&l, "ike rekey-child t", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_IKE_REKEY_CHILD);
+	assert_int_equal(parse(&l, "ike rekey p", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_IKE_REKEY);
+	assert_int_equal(parse(&l, "show --help", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_HELP);
+}
+
+static void wrong_lines(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"shwo",
+		"show",
+		"check",
+		"check a b",
+		"clear",
+		"clear sessions now",
+		"show sessions --nope",
+		"show sessions --limit",
+		"show sessions --limit -1",
+		"show sessions --limit 1x",
+		"check a --json",
+		"show ike --comment x",
+		"trace --proto tpc",
+		"trace --proto 256",
+		"trace --sport 65536",
+		"trace --src 10.0.0.1/8",
+		"trace --src 10.0.0.9-10.0.0.1",
+		"trace --src 10.0.0.1-::1",
+		"trace --src x",
+		"show ike --json --json",
+		"a b c d e f g h i",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		struct cli_line l;
+		struct err e;
+		if (parse(&l, wrong[i], &e) == RC_OK)
+			fail_msg("accepted: %s", wrong[i]);
+		assert_true(e.text[0] != '\0');
+	}
+}
+
+static char *rendered(const char *const *rows, size_t n, const struct cli_table *table)
+{
+	struct rows r = { 0 };
+	struct err e = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(rows_add(&r, rows[i], strlen(rows[i]), &e), RC_OK);
+	assert_int_equal(table ? render_table(out, table, &r, &e) : render_json(out, &r, &e), RC_OK);
+	fclose(out);
+	rows_done(&r);
+	return text;
+}
+
+static const struct cli_column columns[] = { { "name", "name", false }, { "absent", "absent", false },
+	{ "hits", "hits", true } };
+static const struct cli_table table = { "x", "x", columns, COUNT_OF(columns) };
+
+static void tables(void **state)
+{
+	static const char *const rows[] = {
+		"{\"name\":\"web\",\"hits\":7,\"extra\":true}",
+		"{\"hits\":12345,\"name\":\"a-longer-name\",\"list\":[\"p\",2]}",
+	};
+	char *text = rendered(rows, 2, &table);
+
+	assert_string_equal(text, "name            hits  extra  list\n"
+				  "web                7  yes    \n"
+				  "a-longer-name  12345         p 2\n");
+	free(text);
+}
+
+/* Names come from strangers: nothing of them may steer the terminal. */
+static void terminal_escapes(void **state)
+{
+	static const char *const rows[] = {
+		"{\"name\":\"a\\u001b[2J\\u0007\\u009b\xc3\xa9\\n\",\"k\\u001b\":1}"
+	};
+	char *text = rendered(rows, 1, &table);
+
+	assert_non_null(strstr(text, "a\\x1b[2J\\x07\\xc2\\x9b\\xc3\\xa9\\x0a"));
+	assert_non_null(strstr(text, "k\\x1b"));
+	for (const char *c = text; *c; c++)
+		assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
+	free(text);
+	text = rendered(rows, 1, NULL);
+	assert_non_null(strstr(text, "\\u001B[2J"));
+	for (const char *c = text; *c; c++)
+		assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
+	free(text);
+}
+
+static void json_is_one_array(void **state)
+{
+	static const char *const rows[] = { "{\"a\":1}", "{\"b\":[true]}" };
+
+	for (size_t n = 0; n <= 2; n++) {
+		char *text = rendered(rows, n, NULL);
+		json_t *array = json_loads(text, 0, NULL);
+		assert_true(json_is_array(array));
+		assert_int_equal(json_array_size(array), n);
+		json_decref(array);
+		free(text);
+	}
+}
+
+static void bad_rows(void **state)
+{
+	static const char *const bad[] = { "", "[]", "{\"a\":1", "7", "{\"a\":1,\"a\":2}" };
+
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		struct rows r = { 0 };
+		struct err e = { 0 };
+		char *text = NULL;
+		size_t size = 0;
+		FILE *out = open_memstream(&text, &size);
+		assert_int_equal(rows_add(&r, bad[i], strlen(bad[i]), &e), RC_OK);
+		assert_int_not_equal(render_table(out, &table, &r, &e), RC_OK);
+		assert_int_not_equal(render_json(out, &r, &e), RC_OK);
+		fclose(out);
+		free(text);
+		rows_done(&r);
+	}
+}
+
+static void every_table_has_columns(void **state)
+{
+	for (unsigned i = 0; i < SHOW_COUNT; i++) {
+		struct cli_table t = cli_table((enum show_table)i);
+		enum show_table found;
+		assert_true(t.n > 0);
+		assert_true(cli_table_named(t.keyword, &found) && found == (enum show_table)i);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines),
+		cmocka_unit_test(wrong_lines),
+		cmocka_unit_test(tables),
+		cmocka_unit_test(terminal_escapes),
+		cmocka_unit_test(json_is_one_array),
+		cmocka_unit_test(bad_rows),
+		cmocka_unit_test(every_table_has_columns),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,714 @@
+/*
+ * control without the other processes: the test is the supervisor, the ledger, the keeper, ike, the data
+ * plane and the administrator's program, over real sockets. What is checked is the order of things: nothing
+ * happens before the ledger's receipt, a refused commit changes nothing, who may do what, and that answers
+ * find their way.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ledger/types.h"
+#include "proc/control/control.h"
+
+static struct child child;
+static struct control control;
+static struct ipc_link peers[PROC_COUNT]; /* our ends */
+static char dir[64], sock[100];
+static struct ipc_frame frame; /* the last one taken */
+
+static void pump(void)
+{
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(loop_once(&child.loop, NS_PER_MS, NULL), RC_OK);
+}
+
+static void give_link(enum proc peer)
+{
+	struct msg_link m = { .peer = peer };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	ipc_link_close(&peers[peer]);
+	ipc_link_open(&peers[peer], pair[0], peer, PROC_CONTROL);
+	assert_int_equal(ipc_send_LINK(&peers[PROC_SUPERVISOR], 0, &m, pair[1]), RC_OK);
+	close(pair[1]);
+}
+
+static int listening(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(sock, sizeof sock, "%s/sock", dir);
+	unlink(sock);
+	memcpy(at.sun_path, sock, strlen(sock) + 1);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	return fd;
+}
+
+/* control is started with all links; everything that the start sends is still unread. */
+static void start(void)
+{
+	static const enum proc all[] = { PROC_LEDGER, PROC_KEEPER, PROC_IKE, PROC_DATAPLANE };
+	struct msg_resource config = { .kind = RESOURCE_CONFIG_DIR }, cli = { .kind = RESOURCE_CLI_SOCKET };
+	struct msg_start s = { 0 };
+	int pair[2], fd;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	ipc_link_open(&peers[PROC_SUPERVISOR], pair[0], PROC_SUPERVISOR, PROC_CONTROL);
+	child_init(&child, PROC_CONTROL, &control_ops, &control, LEDGER_GAP, pair[1]);
+	control_init(&control, &child);
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		give_link(all[i]);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(ipc_send_RESOURCE(&peers[PROC_SUPERVISOR], 0, &config, fd), RC_OK);
+	close(fd);
+	fd = listening();
+	assert_int_equal(ipc_send_RESOURCE(&peers[PROC_SUPERVISOR], 0, &cli, fd), RC_OK);
+	close(fd);
+	assert_int_equal(ipc_send_START(&peers[PROC_SUPERVISOR], 0, &s), RC_OK);
+	pump();
+}
+
+static void stop(void)
+{
+	loop_stop(&child.loop);
+	child_run(&child);
+	for (int i = 0; i < PROC_COUNT; i++)
+		ipc_link_close(&peers[i]);
+}
+
+/* The next frame from control at that end, which must be of the id. */
+static struct ipc_frame *expect(struct ipc_link *l, enum ipc_id id)
+{
+	struct err e = { 0 };
+
+	ipc_frame_done(&frame);
+	for (int i = 0; i < 50; i++) {
+		enum rc rc;
+		pump();
+		rc = ipc_recv(l, &frame, &e);
+		if (rc == RC_AGAIN)
+			continue;
+		if (rc != RC_OK)
+			fail_msg("%s expected: %s", ipc_name(id), e.text);
+		if (frame.head.id != id)
+			fail_msg("%s expected, not %s", ipc_name(id), ipc_name((enum ipc_id)frame.head.id));
+		return &frame;
+	}
+	fail_msg("%s did not come", ipc_name(id));
+	return NULL;
+}
+
+static void expect_nothing(struct ipc_link *l)
+{
+	struct ipc_frame f;
+
+	pump();
+	if (ipc_recv(l, &f, NULL) == RC_OK)
+		fail_msg("nothing expected, not %s", ipc_name((enum ipc_id)f.head.id));
+}
+
+/* An entry of the type arrives whose body is what the ledger will take; answers with rc. */
+static void enter(enum ledger_type type, enum rc rc, const char *holds)
+{
+	struct ipc_frame *f = expect(&peers[PROC_LEDGER], IPC_LEDGER_APPEND);
+	struct msg_ledger_receipt r = { .rc = rc, .text = "the disk is full" };
+	struct err e = { 0 };
+
+	assert_string_equal(
+		ledger_type_name((enum ledger_type)f->u.LEDGER_APPEND.type), ledger_type_name(type));
+	if (ledger_body_check(type, f->u.LEDGER_APPEND.body, f->u.LEDGER_APPEND.body_n, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	if (!memmem(f->u.LEDGER_APPEND.body, f->u.LEDGER_APPEND.body_n, holds, strlen(holds)))
+		fail_msg("'%s' is not in: %.*s", holds, (int)f->u.LEDGER_APPEND.body_n,
+			f->u.LEDGER_APPEND.body);
+	assert_int_equal(ipc_send_LEDGER_RECEIPT(&peers[PROC_LEDGER], f->head.tag, &r), RC_OK);
+	pump();
+}
+
+static const enum proc receivers[] = { PROC_SUPERVISOR, PROC_KEEPER, PROC_IKE, PROC_DATAPLANE };
+
+/* The peer gets a snapshot of that generation, sealed and sound; it answers unless told not to. */
+static void take_snapshot(enum proc peer, uint64_t generation, bool answer, enum rc rc)
+{
+	struct ipc_frame *f = expect(&peers[peer], IPC_SNAPSHOT);
+	struct msg_result r = { .rc = rc, .text = "no room" };
+	int fd = ipc_frame_take(f);
+	void *block = mmap(NULL, f->u.SNAPSHOT.bytes, PROT_READ, MAP_SHARED, fd, 0);
+
+	assert_ptr_not_equal(block, MAP_FAILED);
+	assert_int_equal(f->u.SNAPSHOT.generation, generation);
+	assert_int_equal(snapshot_check(block, f->u.SNAPSHOT.bytes, NULL), RC_OK);
+	assert_int_equal(((const struct snapshot *)block)->generation, generation);
+	assert_int_equal(fcntl(fd, F_GET_SEALS), F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	munmap(block, f->u.SNAPSHOT.bytes);
+	close(fd);
+	if (answer)
+		assert_int_equal(ipc_send_SNAPSHOT_TAKEN(&peers[peer], f->head.tag, &r), RC_OK);
+}
+
+static void take_all(uint64_t generation)
+{
+	for (size_t i = 0; i < COUNT_OF(receivers); i++)
+		take_snapshot(receivers[i], generation, true, RC_OK);
+}
+
+/* Started, and all that a start sends taken. */
+static void started(uint64_t generation)
+{
+	start();
+	take_snapshot(PROC_SUPERVISOR, generation, true, RC_OK);
+	expect(&peers[PROC_SUPERVISOR], IPC_READY);
+	for (size_t i = 1; i < COUNT_OF(receivers); i++)
+		take_snapshot(receivers[i], generation, true, RC_OK);
+	enter(LEDGER_CONFIG_LOAD, RC_OK, "\"sha256\":\"");
+}
+
+static int memory_of(const char *text)
+{
+	int fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+static struct ipc_link ask(struct msg_cli_request q, int file)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct ipc_link l;
+
+	memcpy(at.sun_path, sock, strlen(sock) + 1);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
+	ipc_link_open(&l, fd, PROC_CLI, PROC_CONTROL);
+	assert_int_equal(ipc_send_CLI_REQUEST(&l, 1, &q, file), RC_OK);
+	return l;
+}
+
+static struct ipc_link commit(const char *text)
+{
+	struct msg_cli_request q = { .command = CLI_COMMIT, .name = "site.conf", .comment = "because" };
+	int fd = memory_of(text);
+	struct ipc_link l = ask(q, fd);
+
+	close(fd);
+	pump();
+	return l;
+}
+
+static void ends(struct ipc_link *l, enum rc rc, const char *says)
+{
+	struct ipc_frame *f = expect(l, IPC_CLI_END);
+
+	if (f->u.CLI_END.rc != rc || !strstr(f->u.CLI_END.text, says))
+		fail_msg("%s expected, '%s'; not %s, '%s'", rc_text(rc), says,
+			rc_text((enum rc)f->u.CLI_END.rc), f->u.CLI_END.text);
+	ipc_link_close(l);
+	pump();
+}
+
+static void file_is(const char *name, const char *text)
+{
+	char path[200], found[1000] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "r");
+	if (!text) {
+		assert_null(f);
+		return;
+	}
+	assert_non_null(f);
+	found[fread(found, 1, sizeof found - 1, f)] = '\0';
+	fclose(f);
+	assert_string_equal(found, text);
+}
+
+#define GOOD  "zones { zone a { interfaces e0; } } # good\n"
+#define OTHER "zones { zone b { interfaces e0; } } # other\n"
+
+static int fresh(void **state)
+{
+	snprintf(dir, sizeof dir, "/tmp/control-test-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	for (int i = 0; i < PROC_COUNT; i++)
+		peers[i] = IPC_LINK_NONE;
+	frame.file = -1;
+	started(0);
+	return 0;
+}
+
+static int cleared(void **state)
+{
+	struct dirent *d;
+	DIR *at;
+
+	stop();
+	ipc_frame_done(&frame);
+	at = opendir(dir);
+	while ((d = readdir(at))) {
+		if (d->d_name[0] != '.')
+			unlinkat(dirfd(at), d->d_name, 0);
+	}
+	closedir(at);
+	rmdir(dir);
+	return 0;
+}
+
+static void commit_good(const char *text, uint64_t generation)
+{
+	struct ipc_link l = commit(text);
+
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "\"comment\":\"because\"");
+	take_all(generation);
+	ends(&l, RC_OK, "is running (taken by supervisor, keeper, ike, dataplane)");
+}
+
+static void receipt_before_act(void **state)
+{
+	struct ipc_link l = commit(GOOD);
+
+	for (size_t i = 0; i < COUNT_OF(receivers); i++)
+		expect_nothing(&peers[receivers[i]]);
+	file_is("running.conf", NULL);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "\"admin\":\"uid 0\"");
+	file_is("running.conf", GOOD);
+	expect_nothing(&l); /* not before it is taken */
+	for (size_t i = 0; i < COUNT_OF(receivers); i++) {
+		expect_nothing(&l);
+		take_snapshot(receivers[i], 1, true, RC_OK);
+	}
+	ends(&l, RC_OK, "generation 1 is running");
+}
+
+static void refused_text_changes_nothing(void **state)
+{
+	struct ipc_link l = commit("zones {\n  zoen a { }\n}");
+
+	ends(&l, RC_MALFORMED, "site.conf:2:3: found 'zoen'");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:2:3");
+	for (size_t i = 0; i < COUNT_OF(receivers); i++)
+		expect_nothing(&peers[receivers[i]]);
+	file_is("running.conf", NULL);
+	commit_good(GOOD, 1);
+}
+
+static void refused_entry_changes_nothing(void **state)
+{
+	struct ipc_link l = commit(GOOD);
+
+	enter(LEDGER_CONFIG_COMMIT, RC_IO, "");
+	ends(&l, RC_DENIED, "the disk is full");
+	file_is("running.conf", NULL);
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "so nothing is changed");
+	expect_nothing(&peers[PROC_DATAPLANE]);
+}
+
+static void no_ledger_no_commit(void **state)
+{
+	struct ipc_link l;
+
+	ipc_link_close(&peers[PROC_LEDGER]);
+	pump();
+	l = commit(GOOD);
+	ends(&l, RC_DENIED, "the ledger is not there, so nothing is changed");
+	file_is("running.conf", NULL);
+	expect_nothing(&peers[PROC_DATAPLANE]);
+	/* It comes back: the gap is stated, the refusal follows. */
+	give_link(PROC_LEDGER);
+	enter(LEDGER_GAP, RC_OK, "\"refused\":1");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "the ledger is not there");
+	commit_good(GOOD, 1);
+}
+
+static void ledger_dies_under_a_commit(void **state)
+{
+	struct ipc_link l = commit(GOOD);
+
+	expect(&peers[PROC_LEDGER], IPC_LEDGER_APPEND);
+	ipc_link_close(&peers[PROC_LEDGER]);
+	ends(&l, RC_DENIED, "nothing is changed");
+	file_is("running.conf", NULL);
+	expect_nothing(&peers[PROC_DATAPLANE]);
+}
+
+static void disk_refuses_the_text(void **state)
+{
+	struct ipc_link l;
+
+	/* A directory in the way: the file cannot be made. */
+	assert_int_equal(mkdirat(control.config_dir, "running.conf.new", 0700), 0);
+	l = commit(GOOD);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	ends(&l, RC_IO, "so nothing is changed");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "running.conf.new");
+	expect_nothing(&peers[PROC_DATAPLANE]);
+	assert_int_equal(control.running.generation, 0);
+	assert_int_equal(unlinkat(control.config_dir, "running.conf.new", AT_REMOVEDIR), 0);
+}
+
+static void one_commit_at_a_time(void **state)
+{
+	struct ipc_link first = commit(GOOD), second = commit(OTHER);
+
+	ends(&second, RC_AGAIN, "another commit");
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	take_all(1);
+	ends(&first, RC_OK, "generation 1");
+}
+
+static void client_goes_commit_stays(void **state)
+{
+	struct ipc_link l = commit(GOOD);
+
+	ipc_link_close(&l);
+	pump();
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	take_all(1);
+	pump();
+	file_is("running.conf", GOOD);
+	commit_good(OTHER, 2);
+}
+
+static void history_and_restart(void **state)
+{
+	commit_good(GOOD, 1);
+	commit_good(OTHER, 2);
+	commit_good(GOOD, 3);
+	file_is("running.conf", GOOD);
+	file_is("rollback.1", OTHER);
+	file_is("rollback.2", GOOD);
+	stop();
+	started(3); /* the same text is the same generation */
+	stop();
+	/* Changed by hand: it runs, as another generation, and its load is entered. */
+	{
+		char path[200];
+		FILE *f;
+		snprintf(path, sizeof path, "%s/running.conf", dir);
+		f = fopen(path, "w");
+		fputs(OTHER, f);
+		fclose(f);
+	}
+	started(4);
+}
+
+static void broken_file_denies_all(void **state)
+{
+	char path[200];
+	FILE *f;
+
+	stop();
+	snprintf(path, sizeof path, "%s/running.conf", dir);
+	f = fopen(path, "w");
+	fputs("zones { zone any; }", f);
+	fclose(f);
+	start();
+	take_all(0);
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "running.conf:1:14");
+	enter(LEDGER_CONFIG_LOAD, RC_OK, "\"generation\":0");
+	assert_int_equal(((const struct snapshot *)control.running.block)->zones.count, 0);
+}
+
+static void taker_refuses(void **state)
+{
+	struct ipc_link l = commit(GOOD);
+
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	take_snapshot(PROC_SUPERVISOR, 1, true, RC_OK);
+	take_snapshot(PROC_KEEPER, 1, true, RC_OK);
+	take_snapshot(PROC_IKE, 1, true, RC_LIMIT);
+	take_snapshot(PROC_DATAPLANE, 1, true, RC_OK);
+	ends(&l, RC_INTERNAL, "ike: no room");
+}
+
+static void taker_is_silent(void **state)
+{
+	struct ipc_link l = commit(GOOD);
+
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	take_snapshot(PROC_SUPERVISOR, 1, true, RC_OK);
+	take_snapshot(PROC_KEEPER, 1, false, RC_OK);
+	take_snapshot(PROC_IKE, 1, true, RC_OK);
+	take_snapshot(PROC_DATAPLANE, 1, true, RC_OK);
+	expect_nothing(&l);
+	control.taken_deadline = child.loop.now; /* the time is over */
+	usleep(120000);
+	ends(&l, RC_AGAIN, "keeper did not take it in time");
+}
+
+static void taker_dies_and_comes_back(void **state)
+{
+	struct ipc_link l = commit(GOOD);
+
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	take_snapshot(PROC_SUPERVISOR, 1, true, RC_OK);
+	take_snapshot(PROC_KEEPER, 1, true, RC_OK);
+	take_snapshot(PROC_IKE, 1, true, RC_OK);
+	ipc_link_close(&peers[PROC_DATAPLANE]);
+	ends(&l, RC_OK, "taken by supervisor, keeper, ike)");
+	give_link(PROC_DATAPLANE);
+	take_snapshot(PROC_DATAPLANE, 1, true, RC_OK);
+}
+
+static void show_goes_to_its_owner(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_SHOW, .show = { .table = SHOW_IKE, .limit = 3 } };
+	struct msg_row row = { .n = 9, .json = "{\"a\":\"b\"}" }, foreign = { .n = 2, .json = "{}" };
+	struct msg_result end = { .rc = RC_OK, .count = 1 };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null);
+	struct ipc_frame *f = expect(&peers[PROC_IKE], IPC_SHOW);
+	uint64_t tag = f->head.tag;
+
+	assert_int_equal(f->u.SHOW.limit, 3);
+	expect_nothing(&peers[PROC_DATAPLANE]);
+	/* The data plane cannot answer for ike. */
+	assert_int_equal(ipc_send_SHOW_ROW(&peers[PROC_DATAPLANE], tag, &foreign), RC_OK);
+	assert_int_equal(ipc_send_SHOW_END(&peers[PROC_DATAPLANE], tag, &end), RC_OK);
+	expect_nothing(&l);
+	assert_int_equal(ipc_send_SHOW_ROW(&peers[PROC_IKE], tag, &row), RC_OK);
+	f = expect(&l, IPC_CLI_ROW);
+	assert_int_equal(f->u.CLI_ROW.n, 9);
+	assert_memory_equal(f->u.CLI_ROW.json, row.json, 9);
+	assert_int_equal(ipc_send_SHOW_END(&peers[PROC_IKE], tag, &end), RC_OK);
+	ends(&l, RC_OK, "");
+
+	l = ask(q, null);
+	expect(&peers[PROC_IKE], IPC_SHOW);
+	ipc_link_close(&peers[PROC_IKE]);
+	ends(&l, RC_AGAIN, "ike went down meanwhile");
+	l = ask(q, null);
+	ends(&l, RC_AGAIN, "ike is not there now");
+	q.show.table = SHOW_COUNT;
+	l = ask(q, null);
+	ends(&l, RC_NOT_FOUND, "no such table");
+	close(null);
+}
+
+static void acts_are_entered_first(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_CLEAR_SESSIONS,
+		.show.filter = { .proto = 6, .dst_port = 443 } };
+	struct msg_result end = { .rc = RC_OK, .count = 4, .text = "4 sessions ended" };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null);
+	struct ipc_frame *f;
+
+	expect_nothing(&peers[PROC_DATAPLANE]);
+	enter(LEDGER_ADMIN_ACT, RC_OK, "port 443");
+	f = expect(&peers[PROC_DATAPLANE], IPC_CLEAR_SESSIONS);
+	assert_int_equal(f->u.CLEAR_SESSIONS.dst_port, 443);
+	assert_int_equal(ipc_send_CLEARED(&peers[PROC_DATAPLANE], f->head.tag, &end), RC_OK);
+	ends(&l, RC_OK, "4 sessions ended");
+
+	q = (struct msg_cli_request){ .command = CLI_IKE, .ike_command = IKE_TERMINATE, .name = "branch" };
+	l = ask(q, null);
+	enter(LEDGER_ADMIN_ACT, RC_IO, "terminate branch");
+	ends(&l, RC_DENIED, "not done");
+	expect_nothing(&peers[PROC_IKE]);
+	l = ask(q, null);
+	enter(LEDGER_ADMIN_ACT, RC_OK, "\"act\":\"ike\"");
+	f = expect(&peers[PROC_IKE], IPC_IKE_COMMAND);
+	assert_string_equal(f->u.IKE_COMMAND.name, "branch");
+	assert_int_equal(ipc_send_IKE_COMMANDED(
+				 &peers[PROC_IKE], f->head.tag, &(struct msg_result){ .rc = RC_NOT_FOUND }),
+		RC_OK);
+	ends(&l, RC_NOT_FOUND, "");
+	q.ike_command = 99;
+	l = ask(q, null);
+	ends(&l, RC_MALFORMED, "");
+	close(null);
+}
+
+static void traces(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_TRACE, .show.filter = { .count = 2 } };
+	struct msg_row line = { .n = 2, .json = "{}" }, last = { .n = 0 };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null), second;
+	struct ipc_frame *f;
+	uint64_t tag;
+
+	enter(LEDGER_ADMIN_ACT, RC_OK, "\"act\":\"trace\"");
+	f = expect(&peers[PROC_DATAPLANE], IPC_TRACE);
+	tag = f->head.tag;
+	assert_int_equal(f->u.TRACE.count, 2);
+	second = ask(q, null);
+	ends(&second, RC_AGAIN, "another trace");
+	assert_int_equal(ipc_send_TRACE_LINE(&peers[PROC_DATAPLANE], tag, &line), RC_OK);
+	expect(&l, IPC_CLI_ROW);
+	assert_int_equal(ipc_send_TRACE_LINE(&peers[PROC_DATAPLANE], tag, &last), RC_OK);
+	ends(&l, RC_OK, "done");
+	expect_nothing(&peers[PROC_DATAPLANE]);
+
+	/* The administrator goes away: the data plane is told to stop. */
+	l = ask(q, null);
+	enter(LEDGER_ADMIN_ACT, RC_OK, "");
+	expect(&peers[PROC_DATAPLANE], IPC_TRACE);
+	ipc_link_close(&l);
+	f = expect(&peers[PROC_DATAPLANE], IPC_TRACE);
+	assert_int_equal(f->u.TRACE.count, 0);
+	close(null);
+}
+
+/* Somebody who is not root may connect when the socket's mode lets him, and may look only. */
+static void others_may_only_look(void **state)
+{
+	static const uint32_t acts[] = { CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < COUNT_OF(acts); i++) {
+		struct msg_cli_request q = { .command = acts[i], .show.filter.count = 1 };
+		struct ipc_link l;
+		/* The kernel notes who connects: as somebody else for that moment. */
+		chmod(dir, 0755);
+		chmod(sock, 0666);
+		assert_int_equal(seteuid(65534), 0);
+		l = ask(q, null);
+		assert_int_equal(seteuid(0), 0);
+		ends(&l, RC_DENIED, "only root");
+		expect_nothing(&peers[PROC_LEDGER]);
+	}
+	assert_int_equal(seteuid(65534), 0);
+	struct ipc_link l =
+		ask((struct msg_cli_request){ .command = CLI_SHOW, .show.table = SHOW_LEDGER }, null);
+	assert_int_equal(seteuid(0), 0);
+	expect(&peers[PROC_LEDGER], IPC_SHOW);
+	ipc_link_close(&l);
+	close(null);
+}
+
+static void configuration_is_told(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_CONFIG };
+	char text[200] = "";
+	struct ipc_link l;
+	int fd = memory_of(""), pipes[2];
+
+	commit_good(GOOD, 1);
+	l = ask(q, fd);
+	ends(&l, RC_OK, "generation 1");
+	assert_int_equal(pread(fd, text, sizeof text, 0), strlen(GOOD));
+	assert_string_equal(text, GOOD);
+	close(fd);
+	/* A pipe could make control wait: neither written to nor read from. */
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	l = ask(q, pipes[1]);
+	ends(&l, RC_MALFORMED, "file of memory");
+	l = ask((struct msg_cli_request){ .command = CLI_COMMIT }, pipes[0]);
+	ends(&l, RC_MALFORMED, "plain file");
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void too_many_and_too_much(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_SESSIONS };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l[CLIENTS_MAX], one_more;
+	struct err e = { 0 };
+	struct ipc_frame f;
+
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		l[i] = ask(q, null);
+		expect(&peers[PROC_DATAPLANE], IPC_SHOW);
+	}
+	one_more = ask(q, null);
+	pump();
+	assert_int_equal(ipc_recv(&one_more, &f, &e), RC_IO);
+	ipc_link_close(&one_more);
+	/* A second request on one connection ends it. */
+	assert_int_equal(ipc_send_CLI_REQUEST(&l[0], 1, &q, null), RC_OK);
+	pump();
+	assert_int_equal(ipc_recv(&l[0], &f, &e), RC_IO);
+	for (int i = 0; i < CLIENTS_MAX; i++)
+		ipc_link_close(&l[i]);
+	pump();
+	one_more = ask(q, null);
+	expect(&peers[PROC_DATAPLANE], IPC_SHOW);
+	ipc_link_close(&one_more);
+	close(null);
+}
+
+/* A client that does not read: its owner is held back, then the client is given up and the owner read again.
+ */
+static void slow_client(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_SESSIONS };
+	struct msg_row row = { .n = 2, .json = "{}" };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null);
+	uint64_t tag = expect(&peers[PROC_DATAPLANE], IPC_SHOW)->head.tag;
+	unsigned sent = 0;
+
+	for (int i = 0; i < 400 && !control.held[PROC_DATAPLANE]; i++) {
+		for (int j = 0; j < 20 && !ipc_link_waiting(&peers[PROC_DATAPLANE]); j++, sent++)
+			assert_int_equal(ipc_send_SHOW_ROW(&peers[PROC_DATAPLANE], tag, &row), RC_OK);
+		ipc_flush(&peers[PROC_DATAPLANE]);
+		pump();
+		relay_tick(&control);
+	}
+	assert_true(control.held[PROC_DATAPLANE]);
+	assert_true(sent > 100);
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (control.clients[i].full_since)
+			control.clients[i].full_since -= 6 * NS_PER_S;
+	}
+	relay_tick(&control);
+	assert_false(control.held[PROC_DATAPLANE]);
+	usleep(120000);
+	pump();
+	ipc_link_close(&l);
+	ipc_flush(&peers[PROC_DATAPLANE]);
+	pump();
+	l = ask(q, null);
+	expect(&peers[PROC_DATAPLANE], IPC_SHOW);
+	ipc_link_close(&l);
+	close(null);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, cleared)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(receipt_before_act),
+		TEST(refused_text_changes_nothing),
+		TEST(refused_entry_changes_nothing),
+		TEST(no_ledger_no_commit),
+		TEST(ledger_dies_under_a_commit),
+		TEST(disk_refuses_the_text),
+		TEST(one_commit_at_a_time),
+		TEST(client_goes_commit_stays),
+		TEST(history_and_restart),
+		TEST(broken_file_denies_all),
+		TEST(taker_refuses),
+		TEST(taker_is_silent),
+		TEST(taker_dies_and_comes_back),
+		TEST(show_goes_to_its_owner),
+		TEST(acts_are_entered_first),
+		TEST(traces),
+		TEST(others_may_only_look),
+		TEST(configuration_is_told),
+		TEST(too_many_and_too_much),
+		TEST(slow_client),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
