@@ -4,19 +4,18 @@
  *	config_reference --check FILE    fails when the part differs from what is made now (this is the test)
  *	config_reference --update FILE   writes it
  *
- * The part stands between two marker lines; the rest of the page is written by hand.
+ * The rest of the page is written by hand.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/applications.h"
 #include "model/model.h"
 #include "model/schema.h"
+#include "page.h"
 
-#define BEGIN	      "<!-- reference: made by config_reference, do not edit -->\n"
-#define END	      "<!-- end of the reference -->\n"
-#define PATH_MAX_TEXT 200
+#define BEGIN "<!-- reference: made by config_reference, do not edit -->\n"
+#define END   "<!-- end of the reference -->\n"
 
 /* Descriptions are filled paragraphs: line breaks and their indentation become one blank. */
 static void put_filled(FILE *out, const char *text)
@@ -184,51 +183,16 @@ static char *reference(void)
 	return text;
 }
 
-static char *read_file(const char *path)
-{
-	static char text[1 << 18];
-	FILE *f = fopen(path, "r");
-	size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-
-	if (f)
-		fclose(f);
-	text[n] = '\0';
-	return f ? text : NULL;
-}
-
 int main(int argc, char **argv)
 {
 	struct err e = { 0 };
-	char *page = argc == 3 ? read_file(argv[2]) : NULL, *made = NULL, *begin, *end;
-	int status = 1;
+	int status;
 
-	if (!page || schema_init(&e) != RC_OK || !(made = reference())) {
-		fprintf(stderr, "config_reference --check|--update FILE: %s\n", e.text);
-		goto out;
+	if (schema_init(&e) != RC_OK) {
+		fprintf(stderr, "%s\n", e.text);
+		return 1;
 	}
-	begin = strstr(page, BEGIN);
-	end = strstr(page, END);
-	if (!begin || !end || end < begin) {
-		fprintf(stderr, "%s: the marker lines are missing\n", argv[2]);
-		goto out;
-	}
-	begin += strlen(BEGIN);
-	if (strcmp(argv[1], "--update") == 0) {
-		char *rest = strdup(end);
-		FILE *f = rest ? fopen(argv[2], "w") : NULL;
-		if (f) {
-			fprintf(f, "%.*s%s%s", (int)(begin - page), page, made, rest);
-			status = fclose(f) != 0;
-		}
-		free(rest);
-	} else {
-		status = (size_t)(end - begin) != strlen(made) || memcmp(begin, made, strlen(made)) != 0;
-		if (status)
-			fprintf(stderr, "%s: the reference differs from the model; run: %s --update %s\n",
-				argv[2], argv[0], argv[2]);
-	}
-out:
-	free(made);
+	status = page_main(argc, argv, BEGIN, reference());
 	schema_done();
 	return status;
 }
