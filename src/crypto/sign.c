@@ -1,6 +1,7 @@
 #include "crypto/sign.h"
 
 #include "crypto/ecdsa.h"
+#include "crypto/ed25519.h"
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -8,7 +9,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <sodium/crypto_sign_ed25519.h>
 
 /* clang-format off */
 static const struct kind_row {
@@ -148,14 +148,10 @@ enum rc sign_key_from_secret(struct sign_key *ret_key, enum sign_kind kind, cons
 	ret_key->n = row->secret_n;
 	ret_key->public_part.n = row->public_n;
 	memcpy(ret_key->secret, secret, n);
-	if (kind == SIGN_ED25519) {
-		uint8_t both[crypto_sign_ed25519_SECRETKEYBYTES];
-
-		crypto_sign_ed25519_seed_keypair(ret_key->public_part.bytes, both, ret_key->secret);
-		bytes_wipe(both, sizeof both);
-	} else {
+	if (kind == SIGN_ED25519)
+		ed25519_public(ret_key->public_part.bytes, ret_key->secret);
+	else
 		rc = ecdsa_public(kind, ret_key->secret, ret_key->public_part.bytes);
-	}
 	if (rc != RC_OK)
 		sign_key_done(ret_key);
 	return rc;
@@ -223,17 +219,10 @@ void sign_key_done(struct sign_key *key)
 static enum rc ed25519_sign_checked(
 	const struct sign_key *key, const void *message, size_t n, uint8_t *ret_signature)
 {
-	uint8_t both[crypto_sign_ed25519_SECRETKEYBYTES];
-	int failed;
-
-	memcpy(both, key->secret, 32);
-	memcpy(both + 32, key->public_part.bytes, 32);
-	failed = crypto_sign_ed25519_detached(ret_signature, NULL, message, n, both);
-	bytes_wipe(both, sizeof both);
-	if (!failed &&
-		crypto_sign_ed25519_verify_detached(ret_signature, message, n, key->public_part.bytes) == 0)
+	ed25519_sign(ret_signature, key->secret, message, n);
+	if (ed25519_verify(key->public_part.bytes, message, n, ret_signature))
 		return RC_OK;
-	bytes_wipe(ret_signature, crypto_sign_ed25519_BYTES);
+	bytes_wipe(ret_signature, ED25519_SIGNATURE_SIZE);
 	return RC_INTERNAL;
 }
 
@@ -247,7 +236,7 @@ enum rc sign_message(const struct sign_key *key, uint16_t hash, enum sign_format
 		return RC_UNSUPPORTED;
 	if (key->kind != SIGN_ED25519)
 		return ecdsa_sign(key, hash, format, message, n, ret_signature, ret_n);
-	*ret_n = crypto_sign_ed25519_BYTES;
+	*ret_n = ED25519_SIGNATURE_SIZE;
 	return ed25519_sign_checked(key, message, n, ret_signature);
 }
 
@@ -260,7 +249,7 @@ enum rc sign_check(const struct verify_key *key, uint16_t hash, enum sign_format
 		return RC_UNSUPPORTED;
 	if (key->kind != SIGN_ED25519)
 		return ecdsa_check(key, hash, format, message, n, signature, signature_n);
-	if (signature_n != crypto_sign_ed25519_BYTES)
+	if (signature_n != ED25519_SIGNATURE_SIZE)
 		return RC_AUTH;
-	return crypto_sign_ed25519_verify_detached(signature, message, n, key->bytes) == 0 ? RC_OK : RC_AUTH;
+	return ed25519_verify(key->bytes, message, n, signature) ? RC_OK : RC_AUTH;
 }

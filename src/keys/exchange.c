@@ -214,6 +214,8 @@ static void inherit(struct keys *k, struct ike_sa *sa, const struct ike_sa *pare
 	sa->parent = 0;
 	sa->state = IKE_AUTHENTICATED;
 	ike_entry(&entry, KEYS_ENTRY_IKE_SA_REKEYED, sa, NULL);
+	memcpy(entry.rekeys_ike_spi_i, parent->spi_i, 8);
+	memcpy(entry.rekeys_ike_spi_r, parent->spi_r, 8);
 	journal_later(k, &entry);
 }
 

@@ -24,6 +24,12 @@ void keys_free(struct keys *k)
 	free(k);
 }
 
+void *keys_memory(struct keys *k, size_t *ret_n)
+{
+	*ret_n = sizeof *k;
+	return k;
+}
+
 void keys_configure(struct keys *k, const struct snapshot *snapshot)
 {
 	k->snapshot = snapshot;

@@ -24,8 +24,8 @@
 #include "model/snapshot.h"
 
 /* Every limit of the core. */
-#define KEYS_IKE_MAX	       4096 /* IKE SAs, exchanges included; below 2^14 */
-#define KEYS_HALF_OPEN_MAX     2048 /* of these not authenticated: strangers leave room for rekeys */
+#define KEYS_IKE_MAX	       3072 /* IKE SAs, exchanges included; below 2^14 */
+#define KEYS_HALF_OPEN_MAX     1536 /* of these not authenticated: strangers leave room for rekeys */
 #define KEYS_CHILDREN_MAX      8192 /* begun and installed; below 2^14 */
 #define KEYS_BEGUN_PER_IKE_MAX 16   /* children begun and not installed, of one IKE SA */
 #define KEYS_PENDING_MAX       256  /* requests that wait for a receipt or for the data plane */
@@ -67,7 +67,8 @@ struct keys_entry {
 	bool deferred; /* the act went ahead of its entry, because the ledger was away */
 	char peer[NAME_MAX_BYTES], tunnel[NAME_MAX_BYTES];
 	uint8_t ike_spi_i[8], ike_spi_r[8];
-	uint16_t method; /* enum auth_method, IKE_SA_UP */
+	uint8_t rekeys_ike_spi_i[8], rekeys_ike_spi_r[8]; /* IKE_SA_REKEYED: of the old one */
+	uint16_t method;				  /* enum auth_method, IKE_SA_UP */
 	uint16_t encr, encr_bits, prf, dh_group;
 	uint8_t id_type;
 	uint8_t id_n;
@@ -109,6 +110,8 @@ struct keys;
 /* NULL when there is no memory. */
 struct keys *keys_new(struct keys_sink sink);
 void keys_free(struct keys *k);
+/* All memory that holds secrets between calls, for the shell to lock. */
+void *keys_memory(struct keys *k, size_t *ret_n);
 
 /*
  * The configuration. The snapshot is borrowed until the next call. IKE SAs and children are kept and found

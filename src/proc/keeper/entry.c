@@ -1,0 +1,229 @@
+#include "proc/keeper/entry.h"
+
+#include <stdio.h>
+
+#define LIST_TEXT_MAX 700 /* of eight selectors */
+
+static const char *spi_text(char ret_text[17], const uint8_t spi[8])
+{
+	return hex_from_bytes(ret_text, spi, 8);
+}
+
+static const char *method_text(uint16_t method)
+{
+	switch (method) {
+#define E(id, number, text)                                                                                  \
+	case number:                                                                                         \
+		return text;
+		AUTH_METHODS(E)
+#undef E
+	}
+	return "none";
+}
+
+static const char *encr_word(uint16_t encr, uint16_t bits)
+{
+#define E(id, number, key_bits, word)                                                                        \
+	if (encr == (number) && bits == (key_bits))                                                          \
+		return word;
+	ENCR_ALGORITHMS(E)
+#undef E
+	return "none";
+}
+
+static const char *prf_word(uint16_t prf)
+{
+	switch (prf) {
+#define E(id, number, bytes, word)                                                                           \
+	case number:                                                                                         \
+		return word;
+		PRF_ALGORITHMS(E)
+#undef E
+	}
+	return "none";
+}
+
+static const char *group_word(uint16_t group)
+{
+	switch (group) {
+#define E(id, number, bytes, word)                                                                           \
+	case number:                                                                                         \
+		return word;
+		DH_GROUPS(E)
+#undef E
+	}
+	return "none";
+}
+
+/* Addresses as text, all else as it is; the writer escapes what is not text. */
+static void id_str(struct ledger_body *b, const struct keys_entry *x)
+{
+	char text[MAX_OF(ADDR_TEXT_MAX, sizeof x->id + 1)];
+	struct ip_addr a;
+
+	if ((x->id_type == ID_IPV4 && x->id_n == 4) || (x->id_type == ID_IPV6 && x->id_n == 16)) {
+		a = x->id_type == ID_IPV4 ? addr_v4(x->id) : addr_v6(x->id);
+		addr_text(text, &a);
+	} else if (x->id_type == ID_KEY_ID && x->id_n <= sizeof x->id / 2) {
+		hex_from_bytes(text, x->id, x->id_n);
+	} else {
+		size_t n = MIN_OF((size_t)x->id_n, sizeof x->id);
+		memcpy(text, x->id, n);
+		text[n] = '\0';
+	}
+	ledger_body_str(b, "id", text);
+}
+
+static void endpoint_str(struct ledger_body *b, const char *key, const struct endpoint *at)
+{
+	struct endpoint copy = *at;
+	char text[ENDPOINT_TEXT_MAX];
+
+	ledger_body_str(b, key, at->addr.family == ADDR_NONE ? "" : endpoint_text(text, &copy));
+}
+
+/* "10.1.0.0/16, 10.1.7.7 protocol 6 ports 443-443" */
+static void selectors_str(struct ledger_body *b, const char *key, const struct selector *list, size_t n)
+{
+	char text[LIST_TEXT_MAX], range[RANGE_TEXT_MAX];
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < MIN_OF(n, (size_t)SELECTORS_MAX) && used < sizeof text; i++) {
+		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? ", " : "",
+			range_text(range, &list[i].addrs));
+		if (list[i].proto != 0 && used < sizeof text)
+			used += (size_t)snprintf(
+				text + used, sizeof text - used, " protocol %u", list[i].proto);
+		if ((list[i].port_first != 0 || list[i].port_last != 65535) && used < sizeof text)
+			used += (size_t)snprintf(text + used, sizeof text - used, " ports %u-%u",
+				list[i].port_first, list[i].port_last);
+	}
+	ledger_body_str(b, key, text);
+}
+
+static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
+{
+	ledger_body_strf(b, "proposal", "%s-%s-%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
+		group_word(x->dh_group));
+}
+
+static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x)
+{
+	char spi[17];
+
+	ledger_body_str(b, "auth", method_text(x->method));
+	id_str(b, x);
+	endpoint_str(b, "local", &x->local);
+	ledger_body_str(b, "peer", x->peer);
+	ike_proposal_str(b, x);
+	endpoint_str(b, "remote", &x->remote);
+	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
+	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
+}
+
+static void ike_sa_rekeyed(struct ledger_body *b, const struct keys_entry *x)
+{
+	char spi[17];
+
+	ledger_body_str(b, "peer", x->peer);
+	ike_proposal_str(b, x);
+	ledger_body_str(b, "rekeys_spi_i", spi_text(spi, x->rekeys_ike_spi_i));
+	ledger_body_str(b, "rekeys_spi_r", spi_text(spi, x->rekeys_ike_spi_r));
+	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
+	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
+}
+
+static void ike_sa_down(struct ledger_body *b, const struct keys_entry *x)
+{
+	char spi[17];
+
+	ledger_body_str(b, "peer", x->peer);
+	ledger_body_str(b, "reason", x->reason);
+	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
+	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
+}
+
+static void key_used(struct ledger_body *b, const struct keys_entry *x)
+{
+	char spi[17];
+
+	ledger_body_str(b, "auth", method_text(x->method));
+	ledger_body_str(b, "peer", x->peer);
+	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
+	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
+}
+
+static void sa_install(struct ledger_body *b, const struct keys_entry *x)
+{
+	ledger_body_u64(b, "deferred", x->deferred);
+	endpoint_str(b, "local", &x->local);
+	selectors_str(b, "local_ts", x->local_ts, x->local_n);
+	ledger_body_str(b, "peer", x->peer);
+	ledger_body_strf(b, "proposal", "%s-%s%s%s", encr_word(x->encr, x->encr_bits),
+		group_word(x->dh_group), x->flags & CHILD_ESN ? "-esn" : "",
+		x->flags & CHILD_ENCAP ? " in UDP" : "");
+	if (x->rekeys_spi_in != 0)
+		ledger_body_strf(b, "rekeys", "%08x", x->rekeys_spi_in);
+	else
+		ledger_body_str(b, "rekeys", "");
+	endpoint_str(b, "remote", &x->remote);
+	selectors_str(b, "remote_ts", x->remote_ts, x->remote_n);
+	ledger_body_strf(b, "spi_in", "%08x", x->spi_in);
+	ledger_body_strf(b, "spi_out", "%08x", x->spi_out);
+	ledger_body_str(b, "tunnel", x->tunnel);
+}
+
+static void sa_remove(struct ledger_body *b, const struct keys_entry *x)
+{
+	ledger_body_str(b, "peer", x->peer);
+	ledger_body_str(b, "reason", x->reason);
+	ledger_body_strf(b, "spi_in", "%08x", x->spi_in);
+	ledger_body_str(b, "tunnel", x->tunnel);
+}
+
+/* A request that ike should not have made: a fault in ike, or somebody in it. */
+static void refused(struct ledger_body *b, const struct keys_entry *x)
+{
+	ledger_body_strf(
+		b, "configured", "%s", x->tunnel[0] ? "the tunnel's own proposals and selectors" : "");
+	id_str(b, x);
+	ledger_body_u64(b, "left_out", 0);
+	endpoint_str(b, "local", &x->local);
+	ledger_body_strf(b, "offered", "%s%s", x->tunnel[0] ? "tunnel " : "", x->tunnel);
+	ledger_body_str(b, "peer", x->peer);
+	ledger_body_strf(b, "reason", "the keeper refused a request of ike: %s", x->reason);
+	endpoint_str(b, "remote", &x->remote);
+}
+
+static void keys_dropped(struct ledger_body *b, const struct keys_entry *x)
+{
+	ledger_body_u64(b, "count", x->count);
+	ledger_body_str(b, "reason", "the link to ike ended");
+}
+
+/* One row for each kind of entry. */
+static const struct {
+	enum ledger_type type;
+	void (*fill)(struct ledger_body *b, const struct keys_entry *x);
+} makers[KEYS_ENTRY_COUNT] = {
+	[KEYS_ENTRY_KEY_USED] = { LEDGER_KEY_USED, key_used },
+	[KEYS_ENTRY_IKE_SA_UP] = { LEDGER_IKE_SA_UP, ike_sa_up },
+	[KEYS_ENTRY_IKE_SA_REKEYED] = { LEDGER_IKE_SA_REKEYED, ike_sa_rekeyed },
+	[KEYS_ENTRY_IKE_SA_DOWN] = { LEDGER_IKE_SA_DOWN, ike_sa_down },
+	[KEYS_ENTRY_SA_INSTALL] = { LEDGER_SA_INSTALL, sa_install },
+	[KEYS_ENTRY_SA_REMOVE] = { LEDGER_SA_REMOVE, sa_remove },
+	[KEYS_ENTRY_REFUSED] = { LEDGER_HANDSHAKE_REFUSED, refused },
+	[KEYS_ENTRY_IKE_LOST] = { LEDGER_KEYS_DROPPED, keys_dropped },
+};
+
+bool entry_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry)
+{
+	*ret_n = 0;
+	if (entry->kind >= KEYS_ENTRY_COUNT || !makers[entry->kind].fill)
+		return false;
+	ledger_body_begin(ret_body, makers[entry->kind].type);
+	makers[entry->kind].fill(ret_body, entry);
+	*ret_n = ledger_body_done(ret_body);
+	return *ret_n > 0;
+}

@@ -1,0 +1,15 @@
+/*
+ * The core's entries as bodies of the ledger's types (ledger/types.h). Names and numbers only, never a key.
+ */
+#ifndef PROC_KEEPER_ENTRY_H
+#define PROC_KEEPER_ENTRY_H
+
+#include "keys/keys.h"
+#include "ledger/types.h"
+
+#define ENTRY_GAP_TYPE LEDGER_GAP
+
+/* false: it does not fit, which the limits of its fields exclude. ret_body->text holds *ret_n octets. */
+bool entry_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * The key directory: NAME.psk and NAME.pem into the core.
+ *
+ * NAME.psk   a pre-shared key: the text up to the first line feed, or "0x" and hexadecimal digits
+ * NAME.pem   a private key: PKCS#8 or SEC 1 in PEM, Ed25519 or ECDSA on P-256 or P-384, not encrypted
+ *
+ * A file that group or others may read, that is no regular file or that cannot be used is refused, with an
+ * error that names it and says what is expected; the others are loaded. Other names are not looked at.
+ */
+#ifndef PROC_KEEPER_KEYDIR_H
+#define PROC_KEEPER_KEYDIR_H
+
+#include "keys/keys.h"
+
+#define KEYDIR_FILE_MAX	  16384 /* octets of one file */
+#define KEYDIR_ERRORS_MAX 32
+#define KEYDIR_NAME_MAX	  (NAME_MAX_BYTES + 8) /* of a file, ending included */
+
+/* What is wrong with a file, for `show keys`. */
+struct keydir_error {
+	char file[KEYDIR_NAME_MAX];
+	char text[ERR_TEXT_MAX];
+};
+
+struct keydir {
+	struct keydir_error errors[KEYDIR_ERRORS_MAX];
+	size_t errors_n; /* of all refused files; those above the maximum have no text */
+	size_t loaded;
+};
+
+/* Forgets the keys that were loaded before and reads the directory anew. RC_IO: the directory cannot be read.
+ */
+enum rc keydir_load(struct keydir *d, int directory_fd, struct keys *keys, struct err *e);
+
+/* One file's octets, for the tests: kind by the name's ending. */
+enum rc keydir_take(struct keys *keys, const char *file, const char *text, size_t n, struct err *e);
+
+#endif

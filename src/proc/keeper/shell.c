@@ -1,0 +1,258 @@
+#include "proc/keeper/shell.h"
+
+#include "base/log.h"
+#include "proc/keeper/entry.h"
+#include "proc/keeper/show.h"
+
+#include <openssl/crypto.h>
+#include <sodium/core.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define STACK_LOCKED (256 * 1024) /* deep enough for every call with secrets on the stack */
+
+static enum rc reply_send(struct ipc_link *l, const struct keeper_reply *r)
+{
+	switch (r->op) {
+	case KEEPER_EXCHANGE_BEGIN:
+		return ipc_send_EXCHANGE_BEGUN(l, r->tag, &r->u.EXCHANGE_BEGIN);
+	case KEEPER_EXCHANGE_FINISH:
+		return ipc_send_EXCHANGE_FINISHED(l, r->tag, &r->u.EXCHANGE_FINISH);
+	case KEEPER_AUTH_SIGN:
+		return ipc_send_AUTH_SIGNED(l, r->tag, &r->u.AUTH_SIGN);
+	case KEEPER_AUTH_VERIFY:
+		return ipc_send_AUTH_VERIFIED(l, r->tag, &r->u.AUTH_VERIFY);
+	case KEEPER_CHILD_BEGIN:
+		return ipc_send_CHILD_BEGUN(l, r->tag, &r->u.CHILD_BEGIN);
+	case KEEPER_CHILD_INSTALL:
+		return ipc_send_CHILD_INSTALLED(l, r->tag, &r->u.CHILD_INSTALL);
+	case KEEPER_CHILD_REMOVE:
+		return ipc_send_CHILD_REMOVED(l, r->tag, &r->u.CHILD_REMOVE);
+	case KEEPER_DROP:
+		return ipc_send_DROPPED(l, r->tag, &r->u.DROP);
+	case KEEPER_OP_COUNT:
+		break;
+	}
+	return RC_INTERNAL;
+}
+
+static void receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+{
+	struct keeper *k = ((struct child *)context)->context;
+
+	if (tag != 0)
+		keys_receipt(k->keys, tag, (enum rc)r->rc, r->text);
+}
+
+static enum rc entry_append(struct keeper *k, const struct keys_action *a)
+{
+	struct ledger_body body;
+	size_t n;
+
+	if (!entry_make(&body, &n, &a->u.entry)) {
+		log_error("an entry did not fit its body");
+		return RC_INTERNAL;
+	}
+	return child_append(k->child, a->gate ? LEDGER_GATE : LEDGER_LATER, (uint16_t)body.type, body.text, n,
+		receipt, a->tag);
+}
+
+/* What the core decided. */
+static enum rc act(void *context, struct keys_action *a)
+{
+	struct keeper *k = context;
+	enum rc rc = RC_INTERNAL;
+
+	switch (a->kind) {
+	case KEYS_REPLY:
+		rc = reply_send(child_link(k->child, PROC_IKE), &a->u.reply);
+		break;
+	case KEYS_APPEND:
+		return entry_append(k, a);
+	case KEYS_SA_INSTALL:
+		rc = ipc_send_SA_INSTALL(child_link(k->child, PROC_DATAPLANE), 0, &a->u.install);
+		break;
+	case KEYS_SA_REMOVE:
+		rc = ipc_send_SA_REMOVE(child_link(k->child, PROC_DATAPLANE), 0, &a->u.remove);
+		break;
+	}
+	if (rc != RC_OK && rc != RC_IO)
+		log_error("a message could not be sent: %s", rc_text(rc));
+	return rc;
+}
+
+static void request(struct keeper *k, struct keeper_request *q)
+{
+	struct keys_entropy fresh = { 0 };
+	struct err e = { 0 };
+
+	if (q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_CHILD_BEGIN) {
+		if (generator_fresh(&k->secrets, fresh.secret, sizeof fresh.secret, &e) != RC_OK ||
+			generator_fresh(&k->public_values, fresh.public_bytes, sizeof fresh.public_bytes,
+				&e) != RC_OK) {
+			/* Without randomness there are no keys; the supervisor starts us anew. */
+			log_error("%s", e.text);
+			child_stop(k->child, 1);
+			return;
+		}
+	}
+	keys_request(k->keys, q, &fresh);
+	bytes_wipe(q, sizeof *q);
+}
+
+static void keys_reload(struct keeper *k)
+{
+	struct err e = { 0 };
+
+	if (k->key_dir < 0)
+		return;
+	if (keydir_load(&k->keydir, k->key_dir, k->keys, &e) != RC_OK) {
+		log_error("%s; the keys that were loaded before stay", e.text);
+		return;
+	}
+	for (size_t i = 0; i < MIN_OF(k->keydir.errors_n, (size_t)KEYDIR_ERRORS_MAX); i++)
+		log_error(
+			"key file '%s' is not used: %s", k->keydir.errors[i].file, k->keydir.errors[i].text);
+	log_info("%zu keys loaded, %zu files refused", k->keydir.loaded, k->keydir.errors_n);
+}
+
+static void snapshot_take(struct keeper *k, struct ipc_frame *f)
+{
+	struct msg_result result = { 0 };
+	struct snapshot_file taken;
+	struct err e = { 0 };
+
+	result.rc = (uint32_t)snapshot_file_take(&taken, ipc_frame_take(f), f->u.SNAPSHOT.bytes, &e);
+	if (result.rc == RC_OK) {
+		keys_configure(k->keys, taken.snapshot);
+		snapshot_file_done(&k->snapshot);
+		k->snapshot = taken;
+		keys_reload(k);
+		show_missing_keys(k->keys, taken.snapshot);
+	} else {
+		log_error("configuration %llu: %s", (unsigned long long)f->u.SNAPSHOT.generation, e.text);
+		memcpy(result.text, e.text, sizeof result.text);
+	}
+	ipc_send_SNAPSHOT_TAKEN(child_link(k->child, PROC_CONTROL), f->head.tag, &result);
+}
+
+static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+	struct keeper *k = c->context;
+	struct keeper_request q = { .tag = f->head.tag };
+
+	switch (f->head.id) {
+#define E(name, request_, reply_)                                                                            \
+	case IPC_##name:                                                                                     \
+		q.op = KEEPER_##name;                                                                        \
+		q.u.name = f->u.name;                                                                        \
+		request(k, &q);                                                                              \
+		break;
+		KEEPER_OPS(E)
+#undef E
+	case IPC_SA_INSTALLED:
+		keys_sa_installed(k->keys, &f->u.SA_INSTALLED);
+		break;
+	case IPC_SA_REMOVED:
+		keys_sa_removed(k->keys, &f->u.SA_REMOVED);
+		break;
+	case IPC_SNAPSHOT:
+		snapshot_take(k, f);
+		break;
+	case IPC_SHOW:
+		show_answer(child_link(c, PROC_CONTROL), f->head.tag, &f->u.SHOW, k->keys, &k->keydir);
+		break;
+	default:
+		log_warn("%s from %s has no use here", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+	}
+}
+
+static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
+{
+	struct keeper *k = c->context;
+
+	if (r->kind != RESOURCE_KEY_DIR) {
+		close(fd);
+		return err_add(e, RC_DENIED, "a resource that is not the keeper's");
+	}
+	if (k->key_dir >= 0)
+		close(k->key_dir);
+	k->key_dir = fd;
+	return RC_OK;
+}
+
+static void on_link(struct child *c, enum proc peer)
+{
+	struct keeper *k = c->context;
+
+	if (peer == PROC_DATAPLANE)
+		keys_dataplane_up(k->keys);
+}
+
+static void on_link_lost(struct child *c, enum proc peer)
+{
+	struct keeper *k = c->context;
+
+	if (peer == PROC_DATAPLANE)
+		keys_dataplane_down(k->keys);
+	if (peer == PROC_IKE)
+		keys_ike_lost(k->keys);
+}
+
+/* The pages that this process's deepest calls use stay out of swap, once they are there. */
+static __attribute__((noinline)) bool stack_lock(void)
+{
+	volatile uint8_t pages[STACK_LOCKED];
+
+	for (size_t i = 0; i < sizeof pages; i += 4096)
+		pages[i] = 0;
+	return mlock((const void *)(uintptr_t)pages, sizeof pages) == 0;
+}
+
+static enum rc on_start(struct child *c, const struct msg_start *s, struct err *e)
+{
+	struct keeper *k = c->context;
+	size_t n;
+	void *memory = keys_memory(k->keys, &n);
+
+	if (k->key_dir < 0)
+		return err_add(e, RC_NOT_FOUND, "no key directory was handed over");
+	if (mlock(memory, n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
+		return err_errno(e, RC_IO, "lock %zu octets of memory", n);
+	keys_reload(k);
+	return RC_OK;
+}
+
+static void on_stop(struct child *c)
+{
+	struct keeper *k = c->context;
+
+	keys_free(k->keys);
+	generator_done(&k->secrets);
+	generator_done(&k->public_values);
+	snapshot_file_done(&k->snapshot);
+}
+
+const struct child_ops keeper_ops = {
+	.on_resource = on_resource,
+	.on_start = on_start,
+	.on_link = on_link,
+	.on_link_lost = on_link_lost,
+	.on_message = on_message,
+	.on_stop = on_stop,
+};
+
+enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, struct err *e)
+{
+	/* No file may change what libcrypto does in here. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || sodium_init() < 0)
+		return err_add(e, RC_INTERNAL, "libcrypto or libsodium do not start");
+	*k = (struct keeper){ .child = child, .key_dir = -1 };
+	generator_init(&k->secrets, "secret");
+	generator_init(&k->public_values, "public");
+	k->keys = keys_new((struct keys_sink){ act, k });
+	if (!k->keys)
+		return err_add(e, RC_INTERNAL, "no memory for the tables of keys");
+	child_init(child, PROC_KEEPER, &keeper_ops, k, ENTRY_GAP_TYPE, supervisor_fd);
+	return RC_OK;
+}

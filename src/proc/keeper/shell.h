@@ -1,0 +1,29 @@
+/*
+ * The shell of src/keys: files, the two generators, locked memory, the ledger's receipts, messages. Single
+ * thread, poll loop of ipc/child.h. The keeper has links to ike, dataplane, ledger, control and the
+ * supervisor, the key directory and the kernel's random octets; no socket of a network. Callers: main.c, and
+ * the tests over sockets of their own.
+ */
+#ifndef PROC_KEEPER_SHELL_H
+#define PROC_KEEPER_SHELL_H
+
+#include "ipc/child.h"
+#include "proc/keeper/generator.h"
+#include "proc/keeper/keydir.h"
+#include "proc/keeper/snapshot_file.h"
+
+struct keeper {
+	struct child *child;
+	struct keys *keys;
+	struct generator secrets, public_values;
+	int key_dir; /* -1: not handed over yet */
+	struct keydir keydir;
+	struct snapshot_file snapshot;
+};
+
+extern const struct child_ops keeper_ops;
+
+/* RC_INTERNAL when a library does not start or there is no memory. k and child must not move afterwards. */
+enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, struct err *e);
+
+#endif

@@ -1,0 +1,105 @@
+#include "proc/keeper/show.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "crypto/hash.h"
+
+static size_t key_row(char *ret_text, const struct keys_identity_view *v)
+{
+	struct jw w = jw_over(ret_text, SHOW_ROW_TEXT, false);
+	uint8_t digest[32];
+	char text[BASE64_SIZE(32)];
+
+	jw_object(&w, NULL);
+	jw_str(&w, "name", v->name);
+	jw_str(&w, "kind", v->kind);
+	if (v->spki_n > 0) {
+		size_t n;
+
+		sha256(digest, v->spki, v->spki_n);
+		n = base64_from_bytes(text, digest, sizeof digest);
+		text[n - 1] = '\0'; /* without padding, as SSH writes it */
+		jw_strf(&w, "fingerprint", "SHA256:%s", text);
+	}
+	jw_str(&w, "state", "loaded");
+	jw_end(&w);
+	return jw_done(&w);
+}
+
+static size_t error_row(char *ret_text, const struct keydir_error *x)
+{
+	struct jw w = jw_over(ret_text, SHOW_ROW_TEXT, false);
+
+	jw_object(&w, NULL);
+	jw_str(&w, "name", x->file);
+	jw_str(&w, "kind", "file");
+	jw_str(&w, "state", "refused");
+	jw_str(&w, "error", x->text);
+	jw_end(&w);
+	return jw_done(&w);
+}
+
+static size_t keys_held(const struct keys *keys)
+{
+	struct keys_identity_view v;
+	size_t n = 0;
+
+	while (keys_identity_at(keys, n, &v))
+		n++;
+	return n;
+}
+
+bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *keys, const struct keydir *d,
+	size_t i)
+{
+	struct keys_identity_view v;
+	size_t held;
+
+	if (keys_identity_at(keys, i, &v)) {
+		*ret_n = key_row(ret_text, &v);
+		return true;
+	}
+	held = keys_held(keys);
+	if (i - held >= MIN_OF(d->errors_n, (size_t)KEYDIR_ERRORS_MAX))
+		return false;
+	*ret_n = error_row(ret_text, &d->errors[i - held]);
+	return true;
+}
+
+void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q, const struct keys *keys,
+	const struct keydir *d)
+{
+	struct msg_result end = { .rc = q->table == SHOW_KEYS ? RC_OK : RC_UNSUPPORTED };
+	char text[SHOW_ROW_TEXT];
+	size_t n;
+
+	_Static_assert(SHOW_ROW_TEXT <= ROW_MAX, "a row fits its message");
+	for (size_t i = 0;
+		end.rc == RC_OK && (q->limit == 0 || i < q->limit) && show_row(text, &n, keys, d, i); i++) {
+		struct msg_row row = { .n = (uint32_t)n };
+
+		memcpy(row.json, text, n);
+		if (ipc_send_SHOW_ROW(control, tag, &row) != RC_OK) {
+			end.rc = RC_LIMIT;
+			break;
+		}
+		end.count++;
+	}
+	ipc_send_SHOW_END(control, tag, &end);
+}
+
+void show_missing_keys(const struct keys *keys, const struct snapshot *s)
+{
+	for (uint32_t i = 0; i < s->peers.count; i++) {
+		const struct snap_peer *peer = &snap_peers(s)[i];
+		bool psk = peer->auth == PEER_AUTH_PSK, found = false;
+		struct keys_identity_view v;
+
+		for (size_t at = 0; !found && keys_identity_at(keys, at, &v); at++)
+			found = strcmp(v.name, peer->key_name) == 0 && psk == (v.spki_n == 0);
+		if (!found)
+			log_warn("peer '%s' cannot be reached: %s.%s is not in the key directory, or was "
+				 "refused",
+				peer->name, peer->key_name, psk ? "psk" : "pem");
+	}
+}

@@ -1,0 +1,23 @@
+/*
+ * `show keys`: names, kinds and the fingerprint of the public part. A pre-shared key has no public part, so
+ * it shows none: a hash of it would let anyone try passwords against it.
+ */
+#ifndef PROC_KEEPER_SHOW_H
+#define PROC_KEEPER_SHOW_H
+
+#include "ipc/link.h"
+#include "proc/keeper/keydir.h"
+
+#define SHOW_ROW_TEXT 1024
+
+/* One row as JSON; false behind the last key. The refused files follow the keys. */
+bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *keys, const struct keydir *d,
+	size_t i);
+
+void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q, const struct keys *keys,
+	const struct keydir *d);
+
+/* Logs each peer whose key is not there. */
+void show_missing_keys(const struct keys *keys, const struct snapshot *s);
+
+#endif
