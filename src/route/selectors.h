@@ -1,0 +1,36 @@
+/*
+ * Which tunnel a packet belongs to: the selectors of all configured tunnels, looked up before the routes.
+ * What matches leaves by the tunnel or not at all; what comes in clear though it matches the other way round
+ * is not believed.
+ *
+ * Built from a snapshot that stays mapped while the lookup is used. The remote ranges are laid out flat (as
+ * in route/ranges.h), each flat range with the list of tunnels that cover it, in the order of the
+ * configuration.
+ */
+#ifndef ROUTE_SELECTORS_H
+#define ROUTE_SELECTORS_H
+
+#include "model/snapshot.h"
+
+#define SELECTORS_NONE UINT32_MAX
+
+struct selectors;
+
+/* NULL: no memory. A snapshot without tunnels gives a lookup that finds nothing. */
+struct selectors *selectors_new(const struct snapshot *snapshot);
+void selectors_free(struct selectors *s);
+
+/* What of a packet selectors are about. Ports are 0 where there are none or they cannot be seen. */
+struct selectors_packet {
+	struct ip_addr src, dst;
+	uint8_t proto;
+	bool has_ports;
+	uint16_t src_port, dst_port;
+};
+
+/* The first tunnel whose local side holds the source and whose remote side holds the destination. */
+uint32_t selectors_find(const struct selectors *s, const struct selectors_packet *p);
+/* The same for a packet that comes the other way: whose remote side holds the source. */
+uint32_t selectors_find_inbound(const struct selectors *s, const struct selectors_packet *p);
+
+#endif
