@@ -18,7 +18,6 @@ from pathlib import Path
 
 from nodes import LAB_DIR, ROOT, LabError, Node, link, run, wait_for
 
-NODES = ("host-a", "hq", "internet", "branch", "host-b", "web")
 GATEWAYS = ("hq", "branch")
 LINKS = (  # node, interface, its addresses, and the other end's
     ("host-a", "eth0", ("10.1.0.2/24", "fd00:1::2/64"), "hq", "lan0", ("10.1.0.1/24", "fd00:1::1/64")),
@@ -43,19 +42,26 @@ CONFIGS = LAB_DIR / "two-sites"
 
 
 class TwoSites:
+    links, default_routes, kernel_routes, web_servers = LINKS, DEFAULT_ROUTES, KERNEL_ROUTES, WEB_SERVERS
+    router = "internet"  # forwards always; it is no gateway
+
     def __init__(self, prefix=None, build=None):
         self.prefix = prefix if prefix is not None else os.environ.get("PLAINGATE_LAB_PREFIX", "pg-")
         self.build = Path(build or os.environ.get("PLAINGATE_LAB_BUILD", ROOT / "build")).resolve()
         self.state = LAB_DIR / ".state" / self.prefix.rstrip("-")
-        self.nodes = {name: Node(name, self.prefix, self.state) for name in NODES}
+        self.nodes = {name: Node(name, self.prefix, self.state) for name in self.names()}
         self.daemons = {}
+
+    @classmethod
+    def names(cls):
+        return list(dict.fromkeys(name for row in cls.links for name in (row[0], row[3])))
 
     def __getitem__(self, name):
         if name not in self.nodes:
-            raise LabError(f"there is no machine {name}; there are {', '.join(NODES)}")
+            raise LabError(f"there is no machine {name}; there are {', '.join(self.nodes)}")
         return self.nodes[name]
 
-    def up(self, offloads="on", gateways="plaingate", configs=None, web=True):
+    def up(self, offloads="on", gateways="plaingate", configs=None):
         """gateways: one of plaingate, kernel, none for both, or a dict by node. configs: texts by node in place of lab/two-sites."""
         kinds = gateways if isinstance(gateways, dict) else {name: gateways for name in GATEWAYS}
         self.down()
@@ -70,9 +76,9 @@ class TwoSites:
                 if kind == "kernel":
                     self.nodes[name].sysctl(FORWARD)
             if "kernel" in kinds.values():
-                for name, prefix, via in KERNEL_ROUTES:
+                for name, prefix, via in self.kernel_routes:
                     run(["ip", "-n", self.nodes[name].netns, "route", "add", prefix, "via", via])
-            for name in WEB_SERVERS if web else ():
+            for name in self.web_servers:
                 self.start_web(name)
             plaingates = [name for name in GATEWAYS if kinds[name] == "plaingate"]
             if plaingates:
@@ -111,16 +117,17 @@ class TwoSites:
             directory.chmod(0o755)
 
     def wire(self, offloads):
-        for a, a_interface, a_addresses, b, b_interface, b_addresses in LINKS:
+        for a, a_interface, a_addresses, b, b_interface, b_addresses in self.links:
             link(self.nodes[a], a_interface, self.nodes[b], b_interface, offloads)
             for name, interface, addresses in ((a, a_interface, a_addresses), (b, b_interface, b_addresses)):
                 for address in addresses:
                     nodad = ["nodad"] if ":" in address else []
                     run(["ip", "-n", self.nodes[name].netns, "addr", "add", address, "dev", interface, *nodad])
-        for name, *gateways in DEFAULT_ROUTES:
+        for name, *gateways in self.default_routes:
             for gateway in gateways:
                 run(["ip", "-n", self.nodes[name].netns, "route", "add", "default", "via", gateway])
-        self.nodes["internet"].sysctl(FORWARD)
+        if self.router:
+            self.nodes[self.router].sysctl(FORWARD)
 
     def start_web(self, name):
         node, state = self.nodes[name], self.nodes[name].state

@@ -1,0 +1,163 @@
+"""What the benchmarks measure, on a row of nodes host-a, hq, branch, host-b: one number at a time, every run bounded.
+
+Runs of the things to compare alternate, and each figure is set against the reference of the same runs: on a shared machine the
+ratio holds better than the figure. CPU seconds are those of the whole machine (/proc/stat), so nobody's work is left out.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lab"))
+from nodes import ROOT, LabError, run, wait_for
+from two_sites import TwoSites
+
+TICKS = os.sysconf("SC_CLK_TCK")
+UDP_PORT = 9
+UDP_PAYLOAD = 18  # a frame of 64 bytes with its check sequence
+HEADERS = 28  # IPv4 and UDP, as netfilter counts them
+
+
+class Row(TwoSites):
+    """Both sites with one cable between the gateways: as little as possible beside what is measured."""
+    links = (
+        ("host-a", "eth0", ("10.1.0.2/24",), "hq", "lan0", ("10.1.0.1/24",)),
+        ("hq", "wan0", ("198.51.100.2/24",), "branch", "wan0", ("198.51.100.3/24",)),
+        ("host-b", "eth0", ("10.2.0.2/24",), "branch", "lan0", ("10.2.0.1/24",)),
+    )
+    default_routes = (("host-a", "10.1.0.1"), ("host-b", "10.2.0.1"))
+    kernel_routes = (("hq", "10.2.0.0/24", "198.51.100.3"), ("branch", "10.1.0.0/24", "198.51.100.2"))
+    web_servers = ()
+    router = None
+
+    def up(self, *args, **kwargs):
+        super().up(*args, **kwargs)
+        try:
+            # The receiver counts in netfilter and goes no further: what the host does with a datagram is not measured.
+            self["host-b"].run(["nft", "-f", self._sink()])
+        except BaseException:
+            self.down(keep_state=True)
+            raise
+
+    def _sink(self):
+        file = self.state / "sink.nft"
+        file.write_text(f"table ip sink {{\n\tchain before {{\n\t\ttype filter hook prerouting priority -300;\n"
+                        f"\t\tudp dport {UDP_PORT} counter drop\n\t}}\n}}\n", encoding="utf-8")
+        return str(file)
+
+    def datagrams(self):
+        """Datagrams that reached host-b. One packet may be a train of several: headers once, then all payloads."""
+        for item in json.loads(self["host-b"].run("nft -j list table ip sink").stdout)["nftables"]:
+            for part in item.get("rule", {}).get("expr", ()):
+                if "counter" in part:
+                    return (part["counter"]["bytes"] - HEADERS * part["counter"]["packets"]) // UDP_PAYLOAD
+        raise LabError("the counter of host-b is gone")
+
+
+def machine_busy_seconds():
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _idle, _wait, irq, softirq = map(int, stat.readline().split()[1:8])
+    return (user + nice + system + irq + softirq) / TICKS
+
+
+def tcp(lab, seconds, address="10.2.0.2", streams=1):
+    """{Gbit/s, CPU seconds per GB} of TCP from host-a to host-b."""
+    server = lab["host-b"].popen(["iperf3", "-s", "-1", "-J", "--forceflush"], stdout=subprocess.PIPE, text=True)
+    try:
+        listening = "ss -Hltn sport = :5201"
+        wait_for(lambda: lab["host-b"].run(listening).stdout.strip(), 5, "iperf3 to listen")
+        busy = machine_busy_seconds()
+        done = lab["host-a"].run(["iperf3", "-c", address, "-t", str(seconds), "-P", str(streams), "-J", "--connect-timeout", "3000"],
+                                 check=False, timeout=seconds + 15)
+        busy = machine_busy_seconds() - busy
+    finally:
+        server.terminate()
+        server.communicate(timeout=5)
+    result = json.loads(done.stdout or "{}")
+    received = result.get("end", {}).get("sum_received")
+    if not received or not received["bytes"]:
+        raise LabError(f"iperf3 transferred nothing: {result.get('error') or done.stderr.strip()}")
+    return {"value": received["bits_per_second"] / 1e9, "cpu": busy / (received["bytes"] / 1e9)}
+
+
+def udp(lab, seconds, udpgen, address="10.2.0.2"):
+    """{thousand datagrams of 64-byte frames a second that arrived, CPU microseconds for each}."""
+    before, busy = lab.datagrams(), machine_busy_seconds()
+    sent = json.loads(lab["host-a"].run([udpgen, address, UDP_PORT, UDP_PAYLOAD, seconds], timeout=seconds + 10).stdout)
+    busy = machine_busy_seconds() - busy
+    wait_for_quiet(lab)
+    arrived = lab.datagrams() - before
+    if arrived <= 0:
+        raise LabError(f"none of {sent['sent']} datagrams arrived")
+    return {"value": arrived / sent["seconds"] / 1e3, "cpu": busy / arrived * 1e6, "sent": sent["sent"]}
+
+
+def wait_for_quiet(lab):
+    """Until nothing arrives any more; then the queues are empty."""
+    last = [-1]
+
+    def quiet():
+        now, before = lab.datagrams(), last[0]
+        last[0] = now
+        return now == before
+
+    wait_for(quiet, 5, "the queues to empty", pause=0.1)
+
+
+def udpgen():
+    """The load generator, built when it is missing or older than its source."""
+    source, program = HERE / "udpgen.c", ROOT / "build" / "udpgen"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        program.parent.mkdir(exist_ok=True)
+        run(["cc", "-O2", "-Wall", "-o", program, source])
+    return str(program)
+
+
+class Results:
+    """Values by name, and what is printed of them."""
+
+    def __init__(self, as_json):
+        self.values, self.as_json = {}, as_json
+
+    def add(self, name, value):
+        self.values.setdefault(name, []).append(value)
+        if not self.as_json:
+            print(f"  {name}: {value:.3g}", file=sys.stderr, flush=True)
+
+    def median(self, name):
+        return statistics.median(self.values[name]) if self.values.get(name) else None
+
+    def row(self, name, unit, reference=None, **more):
+        value, base = self.median(name), self.median(reference) if reference else None
+        if value is None:
+            return
+        row = {"name": name, "value": round(value, 4), "unit": unit, "reference": reference,
+               "ratio": round(value / base, 4) if base else None, "runs": len(self.values[name]),
+               "values": [round(v, 4) for v in self.values[name]], **more}
+        if self.as_json:
+            print(json.dumps(row), flush=True)
+        else:
+            ratio = f"{row['ratio']:8.3f} of {reference}" if base else ""
+            print(f"{name:40s} {value:10.3f} {unit:16s}{ratio}", flush=True)
+
+
+def measure(results, rows, options, suffix, generator):
+    """rows: (name, lab, what asserts afterwards that it was the lab's gateways that carried the traffic, or None)."""
+    for _ in range(options.runs):
+        for name, lab, gateways in rows:
+            for test, got in (("tcp1", tcp(lab, options.seconds)), ("udp64", udp(lab, options.seconds, generator))):
+                results.add(f"{name}.{test}{suffix}", got["value"])
+                results.add(f"{name}.{test}.cpu{suffix}", got["cpu"])
+            if gateways:
+                gateways.assert_carried()
+
+
+def report(results, rows, offloads, suffix, reference="kernel.forward"):
+    for test, unit, cpu_unit in (("tcp1", "Gbit/s", "CPU s/GB"), ("udp64", "kpps", "CPU us/packet")):
+        for name, *_ in rows:
+            for part, its_unit in (("", unit), (".cpu", cpu_unit)):
+                beside = None if name == reference else f"{reference}.{test}{part}{suffix}"
+                results.row(f"{name}.{test}{part}{suffix}", its_unit, beside, offloads=offloads)

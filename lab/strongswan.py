@@ -1,0 +1,101 @@
+"""strongSwan 5.9 on a lab's gateway, without systemd: IKE by charon, ESP in user space by its kernel-libipsec, so that no kernel
+ESP is needed.
+
+What kernel-libipsec cannot do: it sends and takes ESP only in UDP on port 4500 (it claims a NAT so that the peer does the same), it
+has no extended sequence numbers, no transport mode, no update of addresses, and a replay window of 128.
+"""
+import re
+import subprocess
+
+from nodes import LabError, run, wait_for
+
+PLUGINS = ("random nonce aes sha1 sha2 hmac kdf gcm openssl chapoly curve25519 pem pkcs1 pkcs8 x509 pubkey constraints "
+           "kernel-libipsec kernel-netlink socket-default vici updown")
+CONF = """charon-systemd {{
+	load = {plugins}
+	retransmit_timeout = 1.0
+	retransmit_tries = 4
+	plugins {{
+		vici {{
+			socket = unix://{state}/charon.vici
+		}}
+	}}
+	filelog {{
+		log {{
+			path = {state}/charon.log
+			default = 1
+			enc = 0
+			net = 0
+			esp = 0
+			flush_line = yes
+		}}
+	}}
+	journal {{
+		default = -1
+	}}
+}}
+"""
+
+
+class StrongSwan:
+    def __init__(self, node):
+        self.node, self.state, self.process = node, node.state / "strongswan", None
+        self.uri = f"unix://{self.state}/charon.vici"
+
+    def start(self):
+        self.state.mkdir(parents=True, exist_ok=True)
+        (self.state / "strongswan.conf").write_text(CONF.format(plugins=PLUGINS, state=self.state), encoding="utf-8")
+        self.process = self.node.daemon(["env", f"STRONGSWAN_CONF={self.state}/strongswan.conf", "charon-systemd"],
+                                        self.state / "charon.out")
+        wait_for(lambda: (self.state / "charon.vici").exists() or self.process.poll() is not None, 10, "charon's socket")
+        wait_for(lambda: self.swanctl("--stats", check=False).returncode == 0, 10, "charon to answer")
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+        self.process = None
+
+    def load(self, text):
+        (self.state / "swanctl.conf").write_text(text, encoding="utf-8")
+        self.swanctl(f"--load-all --file {self.state}/swanctl.conf")
+
+    def swanctl(self, words, check=True, timeout=30):
+        return self.node.run(f"swanctl {words} --uri {self.uri}", check=check, timeout=timeout)
+
+    def initiate(self, child, timeout=15):
+        done = self.swanctl(f"--initiate --child {child} --timeout {timeout}", check=False, timeout=timeout + 5)
+        if "initiate completed successfully" not in done.stdout:
+            raise LabError(f"strongSwan could not bring up {child}: {(done.stdout + done.stderr)[-800:]}")
+
+    def sas(self):
+        """[(IKE SPIs, [(state, SPI in, SPI out, packets in, packets out) of each child])]"""
+        found = []
+        for line in self.swanctl("--list-sas").stdout.splitlines():
+            ike = re.match(r"\S+: #\d+, ([A-Z]+), IKEv2, (\w+)_i\*? (\w+)_r", line)
+            child = re.match(r"  \S+: #\d+, reqid \d+, (\w+), ", line)
+            direction = re.match(r"    (in |out) +(\w+).*?, +\d+ bytes, +(\d+) packets", line)
+            if ike:
+                found.append(((ike[2], ike[3]), []))
+            elif child:
+                found[-1][1].append({"state": child[1]})
+            elif direction:
+                way = direction[1].strip()
+                found[-1][1][-1].update({f"spi_{way}": int(direction[2], 16), f"packets_{way}": int(direction[3])})
+        return found
+
+    def log(self):
+        file = self.state / "charon.log"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+
+def raw_key_pair(directory, name):
+    """An ECDSA P-256 key: its file and the public key's PEM file."""
+    private, public = directory / f"{name}.pem", directory / f"{name}.pub.pem"
+    run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", private])
+    run(["openssl", "pkey", "-in", private, "-pubout", "-out", public])
+    return private, public
