@@ -156,7 +156,7 @@ static void peer_fill(struct snap_peer *peer, const char *name, const char *loca
 	peer->remote_id = (struct snap_id){ .type = ID_FQDN, .len = (uint8_t)strlen(remote_id) };
 	memcpy(peer->remote_id.data, remote_id, strlen(remote_id));
 	peer->auth = PEER_AUTH_PSK;
-	peer->proposals = (struct span){ 0, PAIR_PROPOSALS };
+	peer->proposals = (struct span){ 0, PAIR_IKE_PROPOSALS };
 }
 
 /* All proposals that can be built of the tables. */
@@ -177,7 +177,12 @@ static void proposals_fill(struct pair_config *c)
 		};
 	ENCR_ALGORITHMS(E)
 #undef E
-	assert_true(n <= PAIR_PROPOSALS && m <= PAIR_PROPOSALS);
+	assert_int_equal(n, PAIR_IKE_PROPOSALS);
+	assert_int_equal(m, PAIR_ESP_PROPOSALS);
+	for (size_t i = 0; i < n; i++)
+		snprintf(c->ike[i].name, sizeof c->ike[i].name, "ike-%zu", i);
+	for (size_t i = 0; i < m; i++)
+		snprintf(c->esp[i].name, sizeof c->esp[i].name, "esp-%zu", i);
 }
 
 static void config_fill(struct pair_config *c, int at)
@@ -191,12 +196,25 @@ static void config_fill(struct pair_config *c, int at)
 	memset(c, 0, sizeof *c);
 	c->head = (struct snapshot){ .magic = SNAPSHOT_MAGIC,
 		.bytes = sizeof *c,
-		.ike_proposals = SPAN(ike, PAIR_PROPOSALS),
-		.esp_proposals = SPAN(esp, PAIR_PROPOSALS),
+		.nat_port_first = 40960,
+		.nat_port_last = 65535,
+		.host_port_first = 32768,
+		.host_port_last = 40959,
+		.sessions_max = 1,
+		.half_open_max = 1,
+		.tcp_timeout_s = 1,
+		.udp_timeout_s = 1,
+		.icmp_timeout_s = 1,
+		.half_open_timeout_s = 1,
+		.other_timeout_s = 1,
+		.zones = SPAN(zones, 1),
+		.ike_proposals = SPAN(ike, PAIR_IKE_PROPOSALS),
+		.esp_proposals = SPAN(esp, PAIR_ESP_PROPOSALS),
 		.peers = SPAN(peers, 2),
 		.selectors = SPAN(selectors, 4),
 		.tunnels = SPAN(tunnels, 2) };
 	snprintf(c->head.host_name, sizeof c->head.host_name, "%s", names[at]);
+	snprintf(c->zones[0].name, sizeof c->zones[0].name, "vpn");
 	proposals_fill(c);
 	peer_fill(&c->peers[0], names[other], addrs[at], addrs[other], ids[at], ids[other]);
 	peer_fill(&c->peers[1], "third", addrs[at], "192.0.2.3", ids[at], "third.example");
@@ -205,7 +223,7 @@ static void config_fill(struct pair_config *c, int at)
 	c->selectors[2] = selector_of("2001:db8::/32");
 	c->selectors[3] = selector_of("10.3.0.0/16");
 	for (uint32_t i = 0; i < 2; i++) {
-		c->tunnels[i] = (struct snap_tunnel){ .peer = i, .proposals = { 0, PAIR_PROPOSALS } };
+		c->tunnels[i] = (struct snap_tunnel){ .peer = i, .proposals = { 0, PAIR_ESP_PROPOSALS } };
 		snprintf(c->tunnels[i].name, sizeof c->tunnels[i].name, i == 0 ? "sites" : "third");
 	}
 	c->tunnels[0].local = (struct span){ 0, 1 };

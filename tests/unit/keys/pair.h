@@ -9,15 +9,17 @@
 #include "crypto/aead.h"
 #include "keys/keys.h"
 
-#define PAIR_ACTIONS_MAX 64
-#define PAIR_PROPOSALS	 24
+#define PAIR_ACTIONS_MAX   64
+#define PAIR_IKE_PROPOSALS 18 /* every cipher, group and function */
+#define PAIR_ESP_PROPOSALS 12 /* every cipher and group, and no group */
 
 /* A snapshot as control would give it: header and arrays in one block. Peers: 0 and 1; tunnels: 0 with peer
  * 0, 1 with 1. */
 struct pair_config {
 	struct snapshot head;
-	struct snap_ike_proposal ike[PAIR_PROPOSALS];
-	struct snap_esp_proposal esp[PAIR_PROPOSALS];
+	struct snap_zone zones[1];
+	struct snap_ike_proposal ike[PAIR_IKE_PROPOSALS];
+	struct snap_esp_proposal esp[PAIR_ESP_PROPOSALS];
 	struct snap_peer peers[2];
 	struct selector selectors[4];
 	struct snap_tunnel tunnels[2];

@@ -233,7 +233,7 @@ static void proposal_details(void **state)
 {
 	struct pair_config *config = &p.side[0].config;
 
-	for (size_t i = 0; i < PAIR_PROPOSALS; i++) {
+	for (size_t i = 0; i < PAIR_ESP_PROPOSALS; i++) {
 		config->esp[i].esn = 0;
 		config->esp[i].dh = DH_CURVE25519;
 	}
@@ -241,7 +241,7 @@ static void proposal_details(void **state)
 	REFUSED(c.flags |= CHILD_ESN, RC_DENIED);
 	REFUSED(c.dh_group = DH_NONE, RC_DENIED); /* PFS is configured: no way round it */
 	assert_int_equal(pair_child_install(&p, 0), RC_OK);
-	for (size_t i = 0; i < PAIR_PROPOSALS; i++)
+	for (size_t i = 0; i < PAIR_ESP_PROPOSALS; i++)
 		config->esp[i].esn = 1;
 	assert_int_equal(pair_child_begin(&p, DH_CURVE25519), RC_OK);
 	struct keeper_child_install c = side_install_request(&p, 0, 0);

@@ -254,7 +254,7 @@ static void rekey_refusals(void **state)
 	assert_int_equal(pair_begin(&p, old, p.side[1].ike), RC_OK);
 	REFUSED((void)f, RC_DENIED);
 	assert_non_null(side_entry(&p.side[0], KEYS_ENTRY_REFUSED));
-	p.side[0].config.peers[0].proposals.count = PAIR_PROPOSALS;
+	p.side[0].config.peers[0].proposals.count = PAIR_IKE_PROPOSALS;
 	drop.u.DROP.handle = old;
 	assert_int_equal(side_ask(&p.side[0], &drop), RC_OK);
 	REFUSED((void)f, RC_NOT_FOUND);

@@ -1,0 +1,423 @@
+/*
+ * The keeper's shell over real links, with this test as supervisor, ike, ledger, data plane and control:
+ * start, configuration, a request through the core and out again, receipts, a neighbour that dies. No sandbox
+ * here: tests/unit/sandbox has it.
+ */
+#include "proc/keeper/shell.h"
+
+#include "ledger/types.h"
+#include "pair.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct keeper keeper;
+static struct child child;
+static struct ipc_link others[PROC_COUNT]; /* our ends */
+static struct ipc_frame frame;
+static char dir[] = "/tmp/plaingate-keeper-XXXXXX";
+static struct pair pair; /* side 0 lends its configuration, side 1 is the peer that talks to the keeper */
+
+static void rounds(void)
+{
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(loop_once(&child.loop, 0, NULL), RC_OK);
+}
+
+/* The next frame to `as`, which must be `id`; false when there is none. */
+static bool next(enum proc as, enum ipc_id id)
+{
+	enum rc rc;
+
+	rounds();
+	rc = ipc_recv(&others[as], &frame, NULL);
+	if (rc == RC_AGAIN)
+		return false;
+	assert_int_equal(rc, RC_OK);
+	if (frame.head.id != (uint16_t)id)
+		fail_msg("%s came, %s was expected", ipc_name((enum ipc_id)frame.head.id), ipc_name(id));
+	return true;
+}
+
+static void link_to(enum proc peer)
+{
+	struct msg_link m = { .peer = (uint32_t)peer };
+	int fds[2];
+
+	ipc_link_close(&others[peer]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_open(&others[peer], fds[0], peer, PROC_KEEPER);
+	assert_int_equal(ipc_send_LINK(&others[PROC_SUPERVISOR], 0, &m, fds[1]), RC_OK);
+	close(fds[1]);
+	rounds();
+}
+
+static void key_put(const char *name, const char *text)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static int start(void **state)
+{
+	struct msg_resource resource = { .kind = RESOURCE_KEY_DIR };
+	struct msg_start m = { 0 };
+	int fds[2], fd;
+
+	strcpy(dir + sizeof dir - 7, "XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	key_put("shared.psk", "a secret of the two\n");
+	pair_init(&pair);
+	for (int i = 0; i < PROC_COUNT; i++)
+		others[i] = IPC_LINK_NONE;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_open(&others[PROC_SUPERVISOR], fds[0], PROC_SUPERVISOR, PROC_KEEPER);
+	assert_int_equal(keeper_init(&keeper, &child, fds[1], NULL), RC_OK);
+	link_to(PROC_IKE);
+	link_to(PROC_LEDGER);
+	link_to(PROC_DATAPLANE);
+	link_to(PROC_CONTROL);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(ipc_send_RESOURCE(&others[PROC_SUPERVISOR], 0, &resource, fd), RC_OK);
+	close(fd);
+	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
+	assert_true(next(PROC_SUPERVISOR, IPC_READY));
+	return 0;
+}
+
+static int stop(void **state)
+{
+	char command[128];
+
+	keys_free(keeper.keys);
+	snapshot_file_done(&keeper.snapshot);
+	for (int i = 0; i < PROC_COUNT; i++) {
+		port_close(&child.ports[i]);
+		ipc_link_close(&others[i]);
+	}
+	close(keeper.key_dir);
+	ledger_client_done(&child.ledger);
+	loop_done(&child.loop);
+	pair_done(&pair);
+	snprintf(command, sizeof command, "rm -rf '%s'", dir);
+	return system(command);
+}
+
+static void configure(void)
+{
+	struct pair_config *c = &pair.side[0].config;
+	struct msg_snapshot m = { .generation = 1, .bytes = sizeof *c };
+	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	for (int i = 0; i < 2; i++) /* the model allows a peer fewer than the tests of the core use */
+		c->peers[i].proposals.count = PROPOSALS_EACH_MAX;
+	assert_int_equal(write(fd, c, sizeof *c), (ssize_t)sizeof *c);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+	assert_int_equal(ipc_send_SNAPSHOT(&others[PROC_CONTROL], 77, &m, fd), RC_OK);
+	close(fd);
+	assert_true(next(PROC_CONTROL, IPC_SNAPSHOT_TAKEN));
+	assert_int_equal(frame.head.tag, 77);
+	if (frame.u.SNAPSHOT_TAKEN.rc != RC_OK)
+		fail_msg("%s", frame.u.SNAPSHOT_TAKEN.text);
+}
+
+/* An entry of this type came to the ledger; it answers rc. */
+static void ledger_answers(enum ledger_type type, enum rc rc)
+{
+	struct msg_ledger_receipt m = { .rc = (uint32_t)rc, .text = "by the test" };
+	struct err e = { 0 };
+
+	assert_true(next(PROC_LEDGER, IPC_LEDGER_APPEND));
+	if (frame.u.LEDGER_APPEND.type != type || ledger_body_check(type, frame.u.LEDGER_APPEND.body,
+							  frame.u.LEDGER_APPEND.body_n, &e) != RC_OK)
+		fail_msg("%s: %s", e.text, frame.u.LEDGER_APPEND.body);
+	assert_int_equal(ipc_send_LEDGER_RECEIPT(&others[PROC_LEDGER], frame.head.tag, &m), RC_OK);
+	rounds();
+}
+
+/* The keeper is side 0 and the initiator; side 1 is a core in this test. Until both have keys. */
+static uint32_t exchange(void)
+{
+	struct keeper_exchange_begin begin = { .role = KEEPER_INITIATOR, .dh_group = DH_CURVE25519 };
+	struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN };
+	struct keeper_exchange_finish *f = &q.u.EXCHANGE_FINISH;
+	struct side *s = &pair.side[0], *r = &pair.side[1];
+
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 1, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	assert_int_equal(frame.head.tag, 1);
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+	s->begun = frame.u.EXCHANGE_BEGUN;
+	q.u.EXCHANGE_BEGIN = begin;
+	q.u.EXCHANGE_BEGIN.role = KEEPER_RESPONDER;
+	assert_int_equal(side_ask(r, &q), RC_OK);
+	r->begun = r->reply.u.EXCHANGE_BEGIN;
+	r->ike = r->begun.handle;
+	memcpy(pair.spi_i, s->begun.ike_spi, 8);
+	memcpy(pair.spi_r, r->begun.ike_spi, 8);
+	q = (struct keeper_request){ .op = KEEPER_EXCHANGE_FINISH };
+	f->prf = 5;
+	f->encr = 20;
+	f->encr_bits = 256;
+	f->peer_nonce_n = f->peer_ke_n = 32;
+	memcpy(f->spi_i, pair.spi_i, 8);
+	memcpy(f->spi_r, pair.spi_r, 8);
+	f->handle = r->ike;
+	memcpy(f->peer_nonce, s->begun.nonce, 32);
+	memcpy(f->peer_ke, s->begun.ke, 32);
+	assert_int_equal(side_ask(r, &q), RC_OK);
+	r->finished = r->reply.u.EXCHANGE_FINISH;
+	f->handle = s->begun.handle;
+	memcpy(f->peer_nonce, r->begun.nonce, 32);
+	memcpy(f->peer_ke, r->begun.ke, 32);
+	assert_int_equal(ipc_send_EXCHANGE_FINISH(&others[PROC_IKE], 2, f), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_FINISHED));
+	assert_int_equal(frame.u.EXCHANGE_FINISHED.rc, RC_OK);
+	assert_memory_equal(frame.u.EXCHANGE_FINISHED.sk_ei, r->finished.sk_ei, 36);
+	return s->begun.handle;
+}
+
+static struct keeper_auth_sign sign_request(uint32_t handle)
+{
+	struct side *s = &pair.side[0];
+	struct keeper_auth_sign q = { .handle = handle, .hashes = 0, .message_n = 28 + 64 };
+
+	memcpy(q.message, pair.spi_i, 8);
+	memcpy(q.message + 28, s->begun.ke, 32);
+	memcpy(q.message + 60, s->begun.nonce, 32);
+	memcpy(q.id, s->id, s->id_n);
+	q.id_n = (uint16_t)s->id_n;
+	return q;
+}
+
+static void key_waits_for_its_receipt(void **state)
+{
+	struct keeper_auth_sign q;
+
+	configure();
+	q = sign_request(exchange());
+	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 3, &q), RC_OK);
+	assert_false(next(PROC_IKE, IPC_AUTH_SIGNED)); /* the ledger has not answered */
+	ledger_answers(LEDGER_KEY_USED, RC_OK);
+	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
+	assert_int_equal(frame.u.AUTH_SIGNED.rc, RC_OK);
+	assert_int_equal(frame.u.AUTH_SIGNED.method, AUTH_SHARED_KEY);
+	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 4, &q), RC_OK);
+	ledger_answers(LEDGER_KEY_USED, RC_LIMIT);
+	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
+	assert_int_equal(frame.u.AUTH_SIGNED.rc, RC_DENIED);
+	assert_int_equal(frame.u.AUTH_SIGNED.auth_n, 0);
+}
+
+/* The ledger dies with the question in its hands, and stays away; then it is back. */
+static void ledger_dies(void **state)
+{
+	struct keeper_auth_sign q;
+
+	configure();
+	q = sign_request(exchange());
+	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 3, &q), RC_OK);
+	rounds();
+	ipc_link_close(&others[PROC_LEDGER]);
+	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
+	assert_int_equal(frame.u.AUTH_SIGNED.rc, RC_DENIED);
+	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 4, &q), RC_OK);
+	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
+	assert_int_equal(frame.u.AUTH_SIGNED.rc, RC_DENIED);
+	link_to(PROC_LEDGER);
+	ledger_answers(LEDGER_GAP, RC_OK);
+	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 5, &q), RC_OK);
+	ledger_answers(LEDGER_KEY_USED, RC_OK);
+	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
+	assert_int_equal(frame.u.AUTH_SIGNED.rc, RC_OK);
+}
+
+static void ike_dies(void **state)
+{
+	struct keeper_auth_sign q;
+
+	configure();
+	q = sign_request(exchange());
+	assert_int_equal(keys_count(keeper.keys).exchanges, 1);
+	ipc_link_close(&others[PROC_IKE]);
+	rounds();
+	assert_int_equal(keys_count(keeper.keys).exchanges, 0);
+	ledger_answers(LEDGER_KEYS_DROPPED, RC_OK);
+	link_to(PROC_IKE);
+	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 3, &q), RC_OK);
+	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
+	assert_int_equal(frame.u.AUTH_SIGNED.rc, RC_NOT_FOUND);
+}
+
+/* A whole tunnel through the shell: proofs, entry, hand-over, answer; and its end. */
+static void tunnel_end_to_end(void **state)
+{
+	struct side *s = &pair.side[0], *r = &pair.side[1];
+	struct keeper_auth_verify verify = { .message_n = 28 + 64 };
+	struct keeper_request q = { .op = KEEPER_AUTH_VERIFY };
+	struct keeper_child_begin begin = { .role = KEEPER_INITIATOR };
+	struct keeper_auth_sign sign;
+	struct keeper_auth_signed auth;
+	struct keeper_child_install c;
+	struct keeper_child_remove gone = { .reason = "test ends" };
+	struct sa_result result = { .rc = RC_OK };
+
+	configure();
+	s->ike = exchange();
+	sign = sign_request(s->ike);
+	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 3, &sign), RC_OK);
+	ledger_answers(LEDGER_KEY_USED, RC_OK);
+	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
+	auth = frame.u.AUTH_SIGNED;
+	/* The peer takes our proof, and gives its own. */
+	verify.handle = r->ike;
+	verify.method = auth.method;
+	verify.auth_n = auth.auth_n;
+	memcpy(verify.auth, auth.auth, sizeof auth.auth);
+	memcpy(verify.message, sign.message, sizeof sign.message);
+	memcpy(verify.id, sign.id, sizeof sign.id);
+	verify.id_n = sign.id_n;
+	q.u.AUTH_VERIFY = verify;
+	assert_int_equal(side_ask(r, &q), RC_OK);
+	memcpy(r->message, pair.spi_i, 8);
+	memcpy(r->message + 8, pair.spi_r, 8);
+	memcpy(r->message + 28, r->begun.ke, 32);
+	memcpy(r->message + 60, r->begun.nonce, 32);
+	r->message_n = 28 + 64;
+	assert_int_equal(pair_sign(&pair, 1, &auth), RC_OK);
+	verify.handle = s->ike;
+	verify.method = auth.method;
+	verify.auth_n = auth.auth_n;
+	memcpy(verify.auth, auth.auth, sizeof auth.auth);
+	memcpy(verify.message, r->message, r->message_n);
+	memset(verify.id, 0, sizeof verify.id);
+	memcpy(verify.id, r->id, r->id_n);
+	verify.id_n = (uint16_t)r->id_n;
+	assert_int_equal(ipc_send_AUTH_VERIFY(&others[PROC_IKE], 4, &verify), RC_OK);
+	assert_false(next(PROC_IKE, IPC_AUTH_VERIFIED));
+	ledger_answers(LEDGER_IKE_SA_UP, RC_OK);
+	assert_true(next(PROC_IKE, IPC_AUTH_VERIFIED));
+	if (frame.u.AUTH_VERIFIED.rc != RC_OK)
+		fail_msg("%s", frame.u.AUTH_VERIFIED.text);
+	/* The child. */
+	begin.handle = s->ike;
+	assert_int_equal(ipc_send_CHILD_BEGIN(&others[PROC_IKE], 5, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_CHILD_BEGUN));
+	s->child = frame.u.CHILD_BEGUN.child;
+	s->spi_in = frame.u.CHILD_BEGUN.spi_in;
+	r->spi_in = 0x5555;
+	pair.encr = 20;
+	pair.bits = 256;
+	c = side_install_request(&pair, 0, CHILD_NONCES_OF_IKE);
+	assert_int_equal(ipc_send_CHILD_INSTALL(&others[PROC_IKE], 6, &c), RC_OK);
+	assert_false(next(PROC_DATAPLANE, IPC_SA_INSTALL)); /* not before its entry is durable */
+	ledger_answers(LEDGER_SA_INSTALL, RC_OK);
+	assert_true(next(PROC_DATAPLANE, IPC_SA_INSTALL));
+	assert_int_equal(frame.u.SA_INSTALL.spi_in, s->spi_in);
+	assert_int_equal(frame.u.SA_INSTALL.key_n, 36);
+	assert_false(next(PROC_IKE, IPC_CHILD_INSTALLED));
+	result.spi_in = s->spi_in;
+	assert_int_equal(ipc_send_SA_INSTALLED(&others[PROC_DATAPLANE], 0, &result), RC_OK);
+	assert_true(next(PROC_IKE, IPC_CHILD_INSTALLED));
+	assert_int_equal(frame.head.tag, 6);
+	assert_int_equal(frame.u.CHILD_INSTALLED.rc, RC_OK);
+	gone.child = s->child;
+	gone.spi_in = s->spi_in;
+	assert_int_equal(ipc_send_CHILD_REMOVE(&others[PROC_IKE], 7, &gone), RC_OK);
+	assert_true(next(PROC_DATAPLANE, IPC_SA_REMOVE));
+	ledger_answers(LEDGER_SA_REMOVE, RC_OK);
+	assert_int_equal(ipc_send_SA_REMOVED(&others[PROC_DATAPLANE], 0, &result), RC_OK);
+	assert_true(next(PROC_IKE, IPC_CHILD_REMOVED));
+	assert_int_equal(frame.u.CHILD_REMOVED.rc, RC_OK);
+}
+
+static void bad_configuration(void **state)
+{
+	struct msg_snapshot m = { .generation = 2, .bytes = 4096 };
+	static const char zero[4096];
+	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	configure();
+	assert_int_equal(write(fd, zero, sizeof zero), (ssize_t)sizeof zero);
+	assert_int_equal(ipc_send_SNAPSHOT(&others[PROC_CONTROL], 1, &m, fd), RC_OK);
+	assert_true(next(PROC_CONTROL, IPC_SNAPSHOT_TAKEN));
+	assert_int_equal(frame.u.SNAPSHOT_TAKEN.rc, RC_DENIED);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+	assert_int_equal(ipc_send_SNAPSHOT(&others[PROC_CONTROL], 2, &m, fd), RC_OK);
+	assert_true(next(PROC_CONTROL, IPC_SNAPSHOT_TAKEN));
+	assert_int_not_equal(frame.u.SNAPSHOT_TAKEN.rc, RC_OK);
+	assert_true(frame.u.SNAPSHOT_TAKEN.text[0] != 0);
+	close(fd);
+	/* The one of before is still in force. */
+	assert_non_null(keeper.snapshot.snapshot);
+	exchange();
+}
+
+/* Keys are read anew with each configuration. */
+static void keys_shown(void **state)
+{
+	struct msg_show show = { .table = SHOW_KEYS };
+
+	key_put("late.psk", "0x00112233445566778899");
+	key_put("bad.psk", "short");
+	configure();
+	assert_int_equal(ipc_send_SHOW(&others[PROC_CONTROL], 9, &show), RC_OK);
+	for (int i = 0; i < 3; i++) {
+		assert_true(next(PROC_CONTROL, IPC_SHOW_ROW));
+		assert_int_equal(frame.head.tag, 9);
+		frame.u.SHOW_ROW.json[frame.u.SHOW_ROW.n] = '\0';
+		assert_non_null(strstr(frame.u.SHOW_ROW.json, i == 0   ? "\"late\""
+							      : i == 1 ? "\"shared\""
+								       : "bad.psk"));
+		assert_null(strstr(frame.u.SHOW_ROW.json, "secret of"));
+		assert_null(strstr(frame.u.SHOW_ROW.json, "0011"));
+	}
+	assert_true(next(PROC_CONTROL, IPC_SHOW_END));
+	assert_int_equal(frame.u.SHOW_END.rc, RC_OK);
+	assert_int_equal(frame.u.SHOW_END.count, 3);
+	show.table = SHOW_ROUTES;
+	assert_int_equal(ipc_send_SHOW(&others[PROC_CONTROL], 10, &show), RC_OK);
+	assert_true(next(PROC_CONTROL, IPC_SHOW_END));
+	assert_int_equal(frame.u.SHOW_END.rc, RC_UNSUPPORTED);
+}
+
+static void no_key_directory(void **state)
+{
+	struct msg_start m = { 0 };
+
+	close(keeper.key_dir);
+	keeper.key_dir = -1;
+	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
+	rounds();
+	assert_int_equal(child.status, 1);
+	keeper.key_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
+	const struct CMUnitTest tests[] = {
+		T(key_waits_for_its_receipt),
+		T(ledger_dies),
+		T(ike_dies),
+		T(tunnel_end_to_end),
+		T(bad_configuration),
+		T(keys_shown),
+		T(no_key_directory),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
