@@ -2,7 +2,7 @@
  * The types of ledger entries: one table of types, one of their fields. Bodies are built, checked and documented from it.
  *
  * An entry is one line of canonical JSON (base/json.h), keys in byte order:
- *   {"body":{…},"boot":"<hex>","mono":<ns>,"n":<count>,"source":"<process>","type":"<name>","utc":"<time>"}
+ *   {"body":{…},"boot":"<hex>","mono":<us>,"n":<count>,"source":"<process>","type":"<name>","utc":"<time>"}
  * The source sends type and body; the ledger adds who it was (known from the socket), its gap-free counter as checked, the
  * boot's identity and both clocks. Every field of a type is always there; what does not apply is an empty text or 0.
  */
@@ -18,6 +18,7 @@
 /* clang-format off */
 #define LEDGER_TYPES(T)	/* id, name, sources, text */									\
 	T(LEDGER_START,      "ledger_start",      "ledger",         "the ledger was opened; a new boot begins")		\
+	T(LEDGER_FAILED,     "ledger_failed",     "ledger",         "entries of a source were refused: they could not be made durable")	\
 	T(PROCESS_START,     "process_start",     "supervisor",     "a measured executable is about to run")		\
 	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
 	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
@@ -38,6 +39,9 @@
 	F(LEDGER_START,      "key",        STRING, "verifier key of this log")					\
 	F(LEDGER_START,      "origin",     STRING, "name of this log")						\
 	F(LEDGER_START,      "recovered",  NUMBER, "entries found whole on the disk")				\
+	F(LEDGER_FAILED,     "count",      NUMBER, "how many")						\
+	F(LEDGER_FAILED,     "source",     STRING, "whose")							\
+	F(LEDGER_FAILED,     "why",        STRING, "what the disk said")					\
 	F(PROCESS_START,     "executable", STRING, "name of the executable")					\
 	F(PROCESS_START,     "process",    STRING, "which process")						\
 	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\

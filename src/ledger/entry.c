@@ -1,0 +1,158 @@
+#include "ledger/entry.h"
+#include "base/bytes.h"
+#include "ledger/canonical.h"
+
+#include <stdio.h>
+
+size_t ledger_entry_text(char ret_text[LEDGER_ENTRY_MAX], const struct ledger_entry *entry)
+{
+	char boot[2 * LEDGER_BOOT_SIZE + 1];
+
+	int n = snprintf(ret_text, LEDGER_ENTRY_MAX,
+		"{\"body\":%.*s,\"boot\":\"%s\",\"mono\":%llu,\"n\":%llu,\"source\":\"%s\",\"type\":\"%s\",\"utc\":\"%s\"}",
+		(int)entry->body_n, entry->body, hex_from_bytes(boot, entry->boot, sizeof entry->boot),
+		(unsigned long long)entry->mono_us, (unsigned long long)entry->n, entry->source,
+		ledger_type_name(entry->type), entry->utc);
+	return n > 0 && n < LEDGER_ENTRY_MAX ? (size_t)n : 0;
+}
+
+static bool text_copy(char *ret, size_t max, const struct canonical_text *t)
+{
+	if (t->n >= max || memchr(t->text, '\\', t->n))
+		return false;
+	memcpy(ret, t->text, t->n);
+	ret[t->n] = '\0';
+	return true;
+}
+
+/* "2015-12-17T18:00:00.000000Z": the shape; a wrong date in it is no forgery that a shape could find. */
+static bool utc_shape(const char *t)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:dd.ddddddZ";
+
+	for (size_t i = 0; i < sizeof shape; i++)
+		if (shape[i] == 'd' ? t[i] < '0' || t[i] > '9' : t[i] != shape[i])
+			return false;
+	return true;
+}
+
+enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, size_t n, struct err *e)
+{
+	struct canonical c = canonical_over(text, n);
+	struct canonical_text body, boot, source, type, utc;
+	struct ledger_entry entry = { 0 };
+	char boot_text[2 * LEDGER_BOOT_SIZE + 1];
+
+	canonical_char(&c, '{');
+	canonical_key(&c, "body");
+	canonical_object(&c, &body);
+	canonical_char(&c, ',');
+	canonical_key(&c, "boot");
+	canonical_string(&c, &boot);
+	canonical_char(&c, ',');
+	canonical_key(&c, "mono");
+	canonical_number(&c, &entry.mono_us);
+	canonical_char(&c, ',');
+	canonical_key(&c, "n");
+	canonical_number(&c, &entry.n);
+	canonical_char(&c, ',');
+	canonical_key(&c, "source");
+	canonical_string(&c, &source);
+	canonical_char(&c, ',');
+	canonical_key(&c, "type");
+	canonical_string(&c, &type);
+	canonical_char(&c, ',');
+	canonical_key(&c, "utc");
+	canonical_string(&c, &utc);
+	canonical_char(&c, '}');
+	if (!canonical_end(&c))
+		return err_add(e, RC_MALFORMED, "not an entry in canonical form; it departs from it at byte %zu",
+			(size_t)(c.at - text));
+	if (!text_copy(boot_text, sizeof boot_text, &boot) || !hex_to_bytes(entry.boot, sizeof entry.boot, boot_text) ||
+		!text_copy(entry.source, sizeof entry.source, &source) || !text_copy(entry.utc, sizeof entry.utc, &utc) ||
+		!utc_shape(entry.utc))
+		return err_add(e, RC_MALFORMED, "boot, source or utc has not its form");
+	for (const char *h = boot_text; *h; h++)
+		if (*h >= 'A' && *h <= 'F')
+			return err_add(e, RC_MALFORMED, "boot is not in lower case");
+	entry.type = ledger_type_by_name(type.text, type.n);
+	if (entry.type == LEDGER_TYPE_COUNT)
+		return err_add(e, RC_MALFORMED, "no entry type is called '%.*s'", (int)MIN_OF(type.n, (size_t)40), type.text);
+	if (!ledger_type_allowed(entry.type, entry.source))
+		return err_add(e, RC_DENIED, "%s may not write entries of type %s", entry.source, ledger_type_name(entry.type));
+	entry.body = body.text;
+	entry.body_n = body.n;
+	enum rc rc = ledger_body_check(entry.type, body.text, body.n, e);
+	if (rc == RC_OK)
+		*ret_entry = entry;
+	return rc;
+}
+
+const char *ledger_entry_field(const struct ledger_entry *entry, const char *key, size_t *ret_n)
+{
+	struct canonical c = canonical_over(entry->body, entry->body_n);
+	size_t fields_n;
+	const struct ledger_field *f = ledger_type_fields(entry->type, &fields_n);
+
+	canonical_char(&c, '{');
+	for (size_t i = 0; i < fields_n && !c.bad; i++) {
+		struct canonical_text t;
+		if (i > 0)
+			canonical_char(&c, ',');
+		canonical_key(&c, f[i].key);
+		if (f[i].kind == LEDGER_STRING) {
+			canonical_string(&c, &t);
+		} else {
+			t.text = c.at;
+			canonical_number(&c, NULL);
+			t.n = (size_t)(c.at - t.text);
+		}
+		if (!c.bad && strcmp(f[i].key, key) == 0) {
+			*ret_n = t.n;
+			return t.text;
+		}
+	}
+	return NULL;
+}
+
+uint64_t ledger_entry_number(const struct ledger_entry *entry, const char *key)
+{
+	size_t n;
+	uint64_t v = 0;
+	const char *t = ledger_entry_field(entry, key, &n);
+	struct canonical c = canonical_over(t ? t : "0", t ? n : 1);
+
+	canonical_number(&c, &v);
+	return v;
+}
+
+static bool seen_get(const struct ledger_counter *c, uint64_t n)
+{
+	return c->seen[n % LEDGER_COUNTER_WINDOW / 64] >> (n % 64) & 1;
+}
+
+static void seen_set(struct ledger_counter *c, uint64_t n, bool seen)
+{
+	uint64_t bit = 1ull << (n % 64), *word = &c->seen[n % LEDGER_COUNTER_WINDOW / 64];
+
+	*word = seen ? *word | bit : *word & ~bit;
+}
+
+enum rc ledger_counter_take(struct ledger_counter *c, uint64_t n)
+{
+	if (n == 0 || (n > c->max && n - c->max > LEDGER_COUNTER_WINDOW))
+		return RC_RANGE;
+	if (n <= c->max) {
+		if (c->max - n >= LEDGER_COUNTER_WINDOW || seen_get(c, n))
+			return RC_EXISTS;
+		seen_set(c, n, true);
+		c->missing--;
+		return RC_OK;
+	}
+	for (uint64_t i = c->max + 1; i < n; i++)
+		seen_set(c, i, false);
+	c->missing += n - c->max - 1;
+	seen_set(c, n, true);
+	c->max = n;
+	return RC_OK;
+}

@@ -1,0 +1,91 @@
+/*
+ * The append-only log: batches of entries become durable with one write, and are then laid out as C2SP tiles.
+ *
+ * On the disk, in one directory:
+ *   log.vkey        the verifier key
+ *   journal         batches that are not in the tiles yet: entries, and the signed checkpoint that covers them
+ *   tile/…          entry bundles and hash tiles (merkle/tile.h)
+ *   checkpoint      the signed head of the tiles
+ *
+ * ledger_commit() appends one record to the journal and syncs it: then every entry of the batch is durable and covered by
+ * a signature, and receipts may be given. ledger_publish() writes tiles, then the checkpoint, then empties the journal, each
+ * durable before the next. So a crash at any point leaves a prefix that ledger_open() finds whole: the checkpoint with its
+ * tiles, and behind it the records of the journal that are whole; a torn last record was never answered.
+ *
+ * Pure: the files are reached by a struct ledger_store that the shell or a test supplies. There is no function that changes or
+ * removes an entry.
+ */
+#ifndef LEDGER_LOG_H
+#define LEDGER_LOG_H
+
+#include "ledger/types.h"
+#include "merkle/note.h"
+#include "merkle/tile.h"
+
+#define LEDGER_BATCH_MAX 1024	  /* entries */
+#define LEDGER_UNPUBLISHED_MAX 8192 /* entries: publish before there are more */
+#define LEDGER_PATH_VKEY "log.vkey"
+#define LEDGER_PATH_JOURNAL "journal"
+#define LEDGER_PATH_CHECKPOINT "checkpoint"
+
+/* Paths are relative to the ledger's directory. RC_OK means durable: file, name and directories synced. */
+struct ledger_store {
+	void *context;
+	/* The whole file, allocated with malloc(); RC_NOT_FOUND. */
+	enum rc (*read)(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct err *e);
+	/* A file of this name has these bytes from now on, or still has its old ones: never something between. */
+	enum rc (*replace)(void *context, const char *path, const void *bytes, size_t n, struct err *e);
+	/* Appends to the journal. After a failure the file may end in some of the bytes. */
+	enum rc (*append)(void *context, const char *path, const void *bytes, size_t n, struct err *e);
+	enum rc (*truncate)(void *context, const char *path, size_t n, struct err *e);
+	/* Removes the folder of partial tiles of this name ("tile/0/000.p"); it may be missing. */
+	void (*remove_partials)(void *context, const char *path);
+};
+
+struct ledger_log;
+
+struct ledger_opened {
+	uint64_t published; /* entries under the checkpoint */
+	uint64_t journaled; /* and behind it in the journal */
+	size_t torn_bytes;  /* cut off the journal's end: a batch that nobody got a receipt for */
+};
+
+/*
+ * Opens or begins the log of key->name. RC_AUTH: what is on the disk is not signed by this key or does not fit its
+ * signature: nothing is changed, and somebody must look.
+ */
+enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *store, const struct note_key *key,
+	const uint8_t seed[ED25519_SEED_SIZE], struct ledger_opened *ret_opened, struct err *e);
+void ledger_close(struct ledger_log *l);
+
+/* Adds to the open batch. RC_LIMIT: the batch is full, commit first; RC_RANGE: larger than LEDGER_ENTRY_MAX or empty. */
+enum rc ledger_add(struct ledger_log *l, const void *entry, size_t n, uint64_t *ret_index);
+/* Makes the batch durable. On failure none of it is in the log, and the next commit tries afresh. */
+enum rc ledger_commit(struct ledger_log *l, struct err *e);
+/* Lays out what is committed as tiles. On failure everything is still in the journal. */
+enum rc ledger_publish(struct ledger_log *l, struct err *e);
+
+uint64_t ledger_size(const struct ledger_log *l); /* committed */
+uint64_t ledger_published(const struct ledger_log *l);
+size_t ledger_batch_n(const struct ledger_log *l);
+struct merkle_hash ledger_root(const struct ledger_log *l); /* of what is committed */
+struct merkle_hash ledger_leaf(const struct ledger_log *l, uint64_t index); /* of an entry not yet published */
+
+/* The entries behind the last full bundle, oldest first, with their index; for rebuilding counters after a start. */
+bool ledger_tail_next(const struct ledger_log *l, size_t *cursor, const uint8_t **ret_entry, size_t *ret_n);
+
+/*
+ * One record of the journal, as read back by ledger_open() and by verification. Views into the bytes.
+ */
+struct journal_record {
+	uint64_t first; /* index of its first entry */
+	uint32_t count;
+	struct rd entries;
+	const char *note;
+	size_t note_n;
+};
+
+/* Takes the record at r. RC_OK; RC_NOT_FOUND: the end; RC_TRUNCATED, RC_MALFORMED: torn or altered from here on. */
+enum rc journal_next(struct rd *r, struct journal_record *ret_record);
+
+#endif
