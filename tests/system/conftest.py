@@ -1,0 +1,24 @@
+import os
+
+import pytest
+
+from kit import GATEWAYS, TwoSites, verify_ledger, wait_for_tunnel
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by ./check --quick")
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """The lab two-sites of its own for each file of tests, with its tunnel up. Its ledgers must verify in the end."""
+    assert os.geteuid() == 0, "the lab needs root"
+    two_sites = TwoSites("pgt-")
+    two_sites.up("on")
+    try:
+        wait_for_tunnel(two_sites)
+        yield two_sites
+        for gateway in GATEWAYS:
+            verify_ledger(two_sites, gateway)
+    finally:
+        two_sites.down()

@@ -1,0 +1,339 @@
+"""What the system tests look at a running lab with: tables, captures, streams of numbered packets, memory of processes."""
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "lab"))
+from nodes import LabError, wait_for  # noqa: E402
+from two_sites import CONFIGS, GATEWAYS, TwoSites  # noqa: E402
+
+HOST_A, HOST_B, WEB, HQ_WAN, BRANCH_WAN = "10.1.0.2", "10.2.0.2", "192.0.2.80", "198.51.100.2", "203.0.113.2"
+HOST_A6, HOST_B6 = "fd00:1::2", "fd00:2::2"
+LAN_FILTER = "net 10.0.0.0/8 or net fd00::/8"
+PROCESSES = ("keeper", "ike", "dataplane", "ledger", "control")
+
+
+# --- the gateway's own words ---
+
+def show(lab, gateway, table, *options):
+    return json.loads(lab[gateway].run(["plaingate", "show", table, "--json", *options]).stdout)
+
+
+def tunnel_up(lab, gateways=GATEWAYS):
+    return all(any(row.get("state") == "up" for row in show(lab, gateway, "ipsec")) for gateway in gateways)
+
+
+def wait_for_tunnel(lab, timeout=30, gateways=GATEWAYS):
+    wait_for(lambda: tunnel_up(lab, gateways), timeout, "the tunnel to be up", pause=0.1)
+
+
+def counter(lab, gateway, name):
+    return {row["counter"]: int(row["value"]) for row in show(lab, gateway, "counters")}.get(name, 0)
+
+
+def drops(lab, gateway):
+    """Non-zero counters, for the text of a failed assertion."""
+    return {row["counter"]: row["value"] for row in show(lab, gateway, "counters") if int(row["value"])}
+
+
+def hits(lab, gateway):
+    return {row["rule"]: int(row["hits"]) for row in show(lab, gateway, "policy")}
+
+
+def processes(lab, gateway):
+    """{name: (pid on this machine, restarts)}"""
+    return {row["process"]: (host_pid(lab[gateway], int(row["pid"])), int(row["restarts"]))
+            for row in show(lab, gateway, "status") if int(row["pid"])}
+
+
+def host_pid(node, pid):
+    """This machine's number of a process that the node knows as `pid`."""
+    ours = os.stat(f"/proc/{node.holder()}/ns/pid").st_ino
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if os.stat(f"/proc/{entry}/ns/pid").st_ino == ours:
+                    numbers = re.search(r"^NSpid:\s+(.*)$", Path(f"/proc/{entry}/status").read_text(), re.M)[1].split()
+                    if int(numbers[-1]) == pid:
+                        return int(entry)
+            except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended meanwhile, or nobody's we know
+                continue
+    raise LabError(f"{node.name} has no process {pid}")
+
+
+def verify_ledger(lab, gateway):
+    directory = show(lab, gateway, "ledger")[0]["directory"]
+    done = lab[gateway].run(["plaingate", "verify", "ledger", directory], check=False)
+    assert done.returncode == 0, f"ledger of {gateway}: {done.stdout}{done.stderr}"
+
+
+def config_of(gateway, *changes):
+    """The lab's own configuration with (old, new) replaced; each must be there."""
+    text = (CONFIGS / f"{gateway}.conf").read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text, f"{gateway}.conf holds no {old!r}"
+        text = text.replace(old, new, 1)
+    return text
+
+
+# --- what passes on a link ---
+
+class Capture:
+    """tcpdump on a node's interface while the block runs; afterwards frames, lines and a search."""
+    made = 0
+
+    def __init__(self, lab, node, interface, filter_=""):
+        Capture.made += 1
+        self.node, self.interface, self.filter = lab[node], interface, filter_
+        self.file = lab.state / f"capture-{Capture.made}.pcap"
+
+    def __enter__(self):
+        self.tcpdump = self.node.popen(["tcpdump", "-i", self.interface, "--immediate-mode", "-s", "0", "-B", "16384", "-U", "-Z", "root",
+                                        "-w", str(self.file), *self.filter.split()], stderr=subprocess.PIPE, text=True)
+        for line in self.tcpdump.stderr:
+            if "listening on" in line:
+                return self
+        raise LabError("tcpdump did not start")
+
+    def __exit__(self, *_):
+        time.sleep(0.3)
+        self.tcpdump.terminate()
+        said = self.tcpdump.stderr.read()
+        self.tcpdump.wait(10)
+        lost = re.search(r"(\d+) packets? dropped by kernel", said)
+        self.lost = int(lost[1]) if lost else 0
+
+    def lines(self, filter_="", *options):
+        return self.node.run(["tcpdump", "-nn", *options, "-r", str(self.file), filter_]).stdout.splitlines()
+
+    def count(self, filter_=""):
+        return len([line for line in self.lines(filter_) if not line.startswith("\t")])
+
+    def holds(self, octets):
+        return octets in self.file.read_bytes()
+
+    def frames(self):
+        """(seconds, octets) of each frame."""
+        data = self.file.read_bytes()
+        at = 24
+        while at + 16 <= len(data):
+            sec, frac, n, _ = struct.unpack_from("<IIII", data, at)
+            yield sec + frac / 1e6, data[at + 16:at + 16 + n]
+            at += 16 + n
+
+    def esp(self):
+        """(SPI, sequence number, packet from the SPI on) of each ESP packet in UDP or plain, IPv4 outside. Only for links
+        without offloads: with them one frame may hold several."""
+        for _, frame in self.frames():
+            if frame[12:14] != b"\x08\x00":
+                continue
+            ip = frame[14:]
+            head, total = (ip[0] & 15) * 4, struct.unpack_from("!H", ip, 2)[0]
+            body = ip[head:total]
+            if ip[9] == 17 and 4500 in struct.unpack_from("!HH", body) and body[8:12] != b"\0\0\0\0" and len(body) > 16:
+                body = body[8:]
+            elif ip[9] != 50:
+                continue
+            yield struct.unpack_from("!II", body) + (body,)
+
+
+# --- streams of numbered packets ---
+
+class UdpStream:
+    """Numbered datagrams from one node to another at a steady rate, each answered: what is lost, and for how long nothing came."""
+
+    def __init__(self, lab, source, sink, address, port=5201, rate=500, size=200):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.out = lab[source].socket(family, socket.SOCK_DGRAM)
+        self.server = lab[sink].socket(family, socket.SOCK_DGRAM)
+        self.server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for s in (self.out, self.server):
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+            s.settimeout(0.1)
+        self.server.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+        self.to, self.rate, self.size = (address, port), rate, size
+        self.sent, self.arrived, self.answered, self.peers = [], {}, {}, set()
+        self.running = True
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self._send, self._serve, self._answers)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self, drain=0.5):
+        """Sends no more, waits for what is on its way."""
+        if self.running:
+            self.sending = False
+            self.threads[0].join()
+            time.sleep(drain)
+            self.running = False
+            for thread in self.threads[1:]:
+                thread.join()
+            self.out.close()
+            self.server.close()
+
+    sending = True
+
+    def _send(self):
+        start, n = time.monotonic(), 0
+        while self.sending:
+            now = time.monotonic()
+            while n < (now - start) * self.rate:
+                self.sent.append(time.monotonic())
+                try:
+                    self.out.sendto(struct.pack("!Q", n).ljust(self.size, b"+"), self.to)
+                except OSError:  # an ICMP error of an earlier one
+                    pass
+                n += 1
+            time.sleep(0.5 / self.rate)
+
+    def _serve(self):
+        while self.running:
+            try:
+                data, peer = self.server.recvfrom(65536)
+                self.arrived.setdefault(struct.unpack_from("!Q", data)[0], []).append(time.monotonic())
+                self.peers.add(peer[:2])
+                self.server.sendto(data, peer)
+            except OSError:
+                continue
+
+    def _answers(self):
+        while self.running:
+            try:
+                data = self.out.recv(65536)
+                self.answered.setdefault(struct.unpack_from("!Q", data)[0], []).append(time.monotonic())
+            except OSError:
+                continue
+
+    def wait_flowing(self, timeout=10):
+        before = len(self.answered)
+        wait_for(lambda: len(self.answered) >= before + 20, timeout, "answers of the UDP stream", pause=0.02)
+
+    def lost(self):
+        """Numbers that got no answer."""
+        return [n for n in range(len(self.sent)) if n not in self.answered]
+
+    def twice(self):
+        return [n for n, times in list(self.arrived.items()) if len(times) > 1]
+
+    def longest_silence(self):
+        """Seconds between two answers at the most."""
+        times = sorted(at for all_ in self.answered.values() for at in all_)
+        return max((b - a for a, b in zip(times, times[1:])), default=float("inf"))
+
+
+class TcpStream:
+    """One TCP connection that echoes numbered blocks until it is stopped; every octet is compared."""
+
+    def __init__(self, lab, source, sink, address, port=5202):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = lab[sink].socket(family, socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+        self.listener.listen()
+        self.listener.settimeout(10)
+        self.out = lab[source].socket(family, socket.SOCK_STREAM)
+        self.out.settimeout(10)
+        self.out.connect((address, port))
+        self.server, self.peer = self.listener.accept()
+        self.server.settimeout(15)
+        self.out.settimeout(15)
+        self.blocks, self.failure, self.times, self.running = 0, None, [], True
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self._echo, self._ask)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def _echo(self):
+        try:
+            while data := self.server.recv(65536):
+                self.server.sendall(data)
+        except OSError as error:
+            if self.running:
+                self.failure = self.failure or f"server: {error}"
+
+    def _ask(self):
+        try:
+            while self.running:
+                block = struct.pack("!Q", self.blocks) * 512
+                self.out.sendall(block)
+                got = b""
+                while len(got) < len(block):
+                    part = self.out.recv(len(block) - len(got))
+                    if not part:
+                        raise OSError("the connection ended")
+                    got += part
+                if got != block:
+                    raise OSError(f"block {self.blocks} came back changed")
+                self.blocks += 1
+                self.times.append(time.monotonic())
+                time.sleep(0.005)
+        except OSError as error:
+            self.failure = self.failure or f"client: {error}"
+
+    def stop(self):
+        self.running = False
+        self.threads[1].join(20)
+        self.out.close()
+        self.threads[0].join(20)
+        self.server.close()
+        self.listener.close()
+
+    def wait_flowing(self, timeout=10):
+        before = self.blocks
+        wait_for(lambda: self.failure or self.blocks >= before + 5, timeout, "the TCP stream to move", pause=0.02)
+        assert not self.failure, self.failure
+
+    def longest_silence(self):
+        return max((b - a for a, b in zip(self.times, self.times[1:])), default=float("inf"))
+
+
+# --- memory of a process ---
+
+def memory(pid):
+    """Every readable part of a process's memory, as (start, octets)."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for line in maps:
+            span, rights, *rest = line.split()
+            if "r" not in rights or rest[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
+                continue
+            start, end = (int(x, 16) for x in span.split("-"))
+            at = start
+            while at < end:
+                n = min(end - at, 1 << 22)
+                try:
+                    mem.seek(at)
+                    part = mem.read(n)
+                except (OSError, ValueError):
+                    break
+                if part:
+                    yield at, part
+                at += n
+
+
+def memory_holds(pid, secrets):
+    """Which of {name: octets} stand in the process's memory. Parts are searched with an overlap, so none is missed at an edge."""
+    longest = max(len(s) for s in secrets.values())
+    found, tail, expected = set(), b"", None
+    for start, part in memory(pid):
+        text = (tail if start == expected else b"") + part
+        found |= {name for name, secret in secrets.items() if secret in text}
+        tail, expected = part[-longest:], start + len(part)
+    return found
