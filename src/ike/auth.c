@@ -1,0 +1,491 @@
+/*
+ * IKE_AUTH in both roles (RFC 7296 sections 1.2, 2.15; RFC 7427): who the peer is, proof of it, and the first
+ * child SA. The keeper makes and checks AUTH; here stands only which configured peer an identity may be.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The body of an identification payload; without a configured identity the address is it. */
+static size_t id_body(const struct snap_id *id, const struct ip_addr *address, uint8_t ret[KEEPER_ID_MAX])
+{
+	size_t n = MIN_OF(id->len, sizeof id->data);
+
+	memset(ret, 0, KEEPER_ID_MAX);
+	if (id->type != ID_NONE) {
+		ret[0] = id->type;
+		memcpy(ret + 4, id->data, n);
+		return 4 + n;
+	}
+	ret[0] = address->family == ADDR_V4 ? ID_IPV4 : ID_IPV6;
+	memcpy(ret + 4, address->b, addr_size(address));
+	return 4 + addr_size(address);
+}
+
+static bool id_matches(const struct snap_id *id, const struct ip_addr *address, const struct ike_view *body)
+{
+	uint8_t want[KEEPER_ID_MAX];
+	size_t n = id_body(id, address, want);
+
+	return body->n == n && body->at[0] == want[0] && memcmp(body->at + 4, want + 4, n - 4) == 0;
+}
+
+static void ask_sign(struct ike *c, struct ike_sa *sa, struct step *st, ike_then *then)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+	struct keeper_auth_sign *q = &sa_ask(c, sa, st->side, KEEPER_AUTH_SIGN, then)->u.AUTH_SIGN;
+
+	q->handle = sa->handle;
+	q->peer = sa->peer;
+	q->hashes = sa->hashes;
+	q->message_n = (uint16_t)MIN_OF(sa->init_ours.n, sizeof q->message);
+	memcpy(q->message, sa->init_ours.at, q->message_n);
+	q->id_n = (uint16_t)id_body(&p->local_id, &sa->local.addr, q->id);
+}
+
+static bool ask_verify(
+	struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_view *id, ike_then *then)
+{
+	const struct ike_payloads *p = &st->in->p;
+	struct keeper_auth_verify *q;
+
+	if (p->auth.n > KEEPER_AUTH_MAX || id->n > KEEPER_ID_MAX)
+		return false;
+	q = &sa_ask(c, sa, st->side, KEEPER_AUTH_VERIFY, then)->u.AUTH_VERIFY;
+	q->handle = sa->handle;
+	q->peer = sa->peer;
+	q->method = p->auth_method;
+	q->auth_n = (uint16_t)p->auth.n;
+	memcpy(q->auth, p->auth.at, p->auth.n);
+	q->message_n = (uint16_t)MIN_OF(sa->init_theirs.n, sizeof q->message);
+	memcpy(q->message, sa->init_theirs.at, q->message_n);
+	q->id_n = (uint16_t)id->n;
+	memcpy(q->id, id->at, id->n);
+	q->local = sa->local;
+	q->remote = sa->remote;
+	return true;
+}
+
+/* ---- initiator ---- */
+
+static ike_then auth_signed, auth_child_begun, auth_verified, auth_child_installed;
+
+void auth_start(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	if (!sa_peer(c, sa) || !tunnel_config(c, sa->first_tunnel)) {
+		sa_kill(c, sa, "the configuration has changed");
+		return;
+	}
+	st->task = TASK_AUTH;
+	ask_sign(c, sa, st, auth_signed);
+}
+
+static void auth_signed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_auth_signed *s = &r->u.AUTH_SIGN;
+	struct keeper_child_begin *q;
+
+	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_MAX) {
+		sa_kill(c, sa, "we cannot authenticate ourselves: %.180s", s->text);
+		return;
+	}
+	st->auth_method = s->method;
+	st->auth_n = s->auth_n;
+	memcpy(st->auth, s->auth, s->auth_n);
+	st->tunnel = sa->first_tunnel;
+	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_BEGIN, auth_child_begun)->u.CHILD_BEGIN;
+	q->handle = sa->handle;
+	q->tunnel = st->tunnel;
+	q->dh_group = DH_NONE;
+	q->role = KEEPER_INITIATOR;
+}
+
+/* 2.4: "this is the only IKE SA currently active between the authenticated identities". */
+static bool is_initial_contact(const struct ike *c, const struct ike_sa *sa)
+{
+	for (const struct ike_sa *other = c->sas; other; other = other->next)
+		if (other != sa && other->peer == sa->peer &&
+			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
+			return false;
+	return true;
+}
+
+static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
+	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
+	const struct snap_peer *p = sa_peer(c, sa);
+	uint8_t id[KEEPER_ID_MAX];
+	struct ike_offer offer;
+	struct ike_out o;
+
+	if (b->rc != RC_OK || !t) {
+		sa_kill(c, sa, "the keeper made no child SA: %.180s", b->text);
+		return;
+	}
+	st->child = child_new(c, sa, st->tunnel, true);
+	child_set_id(st->child, b);
+	o = out_request(c, sa, EX_IKE_AUTH);
+	ike_out_payload(&o, PL_IDI, id, id_body(&p->local_id, &sa->local.addr, id));
+	if (is_initial_contact(c, sa))
+		ike_out_notify(&o, NTF_INITIAL_CONTACT, NULL, 0);
+	ike_out_payload(&o, PL_IDR, id, id_body(&p->remote_id, &p->remote, id));
+	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
+	offer_esp(c, t, st->child->spi_in, false, &offer);
+	ike_out_offer(&o, &offer);
+	ike_out_selectors(&o, PL_TSI, &snap_selectors(c->snap)[t->local.first], t->local.count);
+	ike_out_selectors(&o, PL_TSR, &snap_selectors(c->snap)[t->remote.first], t->remote.count);
+	step_done(c, sa, st);
+	out_send_request(c, sa, &o);
+}
+
+void on_auth_refused(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct ike_notify *v = ike_notify_error(&st->in->p);
+	char name[48];
+
+	if (v)
+		sa_kill(c, sa, "the peer refused IKE_AUTH with %s",
+			ike_notify_text(name, sizeof name, v->type));
+	else
+		sa_kill(c, sa, "the peer's IKE_AUTH answer has no AUTH");
+}
+
+/*
+ * We do not accept the peer, which holds the IKE SA for established: it is told, in an exchange of its own
+ * (2.21.2).
+ */
+static void auth_reject(struct ike *c, struct ike_sa *sa, const char *reason)
+{
+	ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", reason);
+	tunnel_failed(c, sa->first_tunnel, reason);
+	ike_log(c, true, "peer %s: %s", sa_peer_name(c, sa), reason);
+	snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+	own_done(c, sa);
+	sa->delete_notify = NTF_AUTHENTICATION_FAILED;
+	info_start(c, sa, TASK_IKE_DELETE, NULL);
+}
+
+void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+	const struct ike_view *id = &st->in->p.idr;
+	char text[IKE_REASON_MAX], who[128];
+
+	if (!id_matches(&p->remote_id, &p->remote, id)) {
+		snprintf(text, sizeof text, "the peer says it is '%s', which is not its configured identity",
+			ike_id_text(who, sizeof who, id->at, id->n));
+		auth_reject(c, sa, text);
+		return;
+	}
+	if (!ask_verify(c, sa, st, id, auth_verified))
+		auth_reject(c, sa, "the peer's authentication data is too long");
+}
+
+/* The IKE SA stands; the child may still be refused. */
+static void auth_child_failed(
+	struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, bool peer_has_it)
+{
+	struct child *ch = st->child;
+	uint32_t tunnel = st->tunnel;
+
+	if (peer_has_it) {
+		st->child = NULL;
+		child_want_delete(c, sa, ch, reason);
+	}
+	ike_log(c, true, "peer %s: child SA: %s", sa_peer_name(c, sa), reason);
+	tunnel_failed(c, tunnel, reason);
+	own_done(c, sa);
+}
+
+static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_auth_verified *v = &r->u.AUTH_VERIFY;
+	const struct ike_payloads *p = &st->in->p;
+	const struct ike_notify *refused = ike_notify_error(p);
+	char text[IKE_REASON_MAX], name[48];
+	struct err why = { 0 };
+
+	if (v->rc != RC_OK) {
+		snprintf(text, sizeof text, "the peer is not who it says: %.200s", v->text);
+		auth_reject(c, sa, text);
+		return;
+	}
+	sa->was_up = true;
+	step_done(c, sa, st);
+	sa_established(c, sa);
+	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
+	if (refused || !(p->present & IKE_HAS(SA)) || !(p->present & IKE_HAS(TSI)) ||
+		!(p->present & IKE_HAS(TSR))) {
+		snprintf(text, sizeof text, "the peer refused the child SA with %s",
+			refused ? ike_notify_text(name, sizeof name, refused->type) : "no reason");
+		auth_child_failed(c, sa, st, text, false);
+		return;
+	}
+	if (!child_answer_fits(c, sa, st, p, false, &why)) {
+		auth_child_failed(c, sa, st, why.text, true);
+		return;
+	}
+	st->child->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE, 0, auth_child_installed);
+}
+
+static void auth_child_installed(
+	struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_child_installed *i = &r->u.CHILD_INSTALL;
+	struct child *ch = st->child;
+
+	if (i->rc != RC_OK) {
+		auth_child_failed(c, sa, st, i->text, true);
+		return;
+	}
+	st->child = NULL;
+	child_up(c, sa, ch);
+	own_done(c, sa);
+	child_dedupe(c, ch);
+}
+
+/* ---- responder ---- */
+
+static ike_then request_verified, request_signed, request_child_begun, request_child_installed;
+
+static bool suite_configured(const struct ike *c, const struct snap_peer *p, const struct ike_sa *sa)
+{
+	for (uint32_t i = 0; i < p->proposals.count; i++) {
+		const struct snap_ike_proposal *s = &snap_ike_proposals(c->snap)[p->proposals.first + i];
+
+		if (s->encr == sa->encr && s->encr_bits == sa->encr_bits && s->prf == sa->prf &&
+			s->dh == sa->dh)
+			return true;
+	}
+	return false;
+}
+
+/* The configured peer that has this identity, may be at this address and negotiates what was chosen. */
+static uint32_t find_peer(const struct ike *c, const struct ike_sa *sa, const struct ike_payloads *p)
+{
+	for (int any = 0; any <= 1; any++) {
+		for (uint32_t i = 0; i < c->snap->peers.count; i++) {
+			const struct snap_peer *s = &snap_peers(c->snap)[i];
+
+			if (peer_may_be_at(s, &sa->local, &sa->remote, any) &&
+				id_matches(&s->remote_id, &sa->remote.addr, &p->idi) &&
+				(!(p->present & IKE_HAS(IDR)) ||
+					id_matches(&s->local_id, &sa->local.addr, &p->idr)) &&
+				suite_configured(c, s, sa))
+				return i;
+		}
+	}
+	return INDEX_NONE;
+}
+
+static void request_refused(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason)
+{
+	struct ike_refusal *r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", reason);
+
+	if (r)
+		ike_id_text(r->id, sizeof r->id, st->in->p.idi.at, st->in->p.idi.n);
+	answer_notify(c, sa, NTF_AUTHENTICATION_FAILED, NULL, 0);
+	sa_fail(c, sa, reason);
+}
+
+void on_auth_eap(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	request_refused(c, sa, st, "the peer wants EAP, which is not configured");
+}
+
+void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct ike_payloads *p = &st->in->p;
+	char text[IKE_REASON_MAX], idi[100], idr[100];
+
+	sa->peer = c->snap ? find_peer(c, sa, p) : INDEX_NONE;
+	if (sa->peer == INDEX_NONE) {
+		snprintf(text, sizeof text, "no peer is configured for identity '%s'%s%s at this address",
+			ike_id_text(idi, sizeof idi, p->idi.at, p->idi.n),
+			p->present & IKE_HAS(IDR) ? " that asks for " : "",
+			p->present & IKE_HAS(IDR) ? ike_id_text(idr, sizeof idr, p->idr.at, p->idr.n) : "");
+		request_refused(c, sa, st, text);
+		return;
+	}
+	sa->initial_contact = ike_notify_find(p, NTF_INITIAL_CONTACT);
+	if (!ask_verify(c, sa, st, &p->idi, request_verified))
+		request_refused(c, sa, st, "the peer's authentication data is too long");
+}
+
+static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_auth_verified *v = &r->u.AUTH_VERIFY;
+	char text[IKE_REASON_MAX];
+
+	if (v->rc != RC_OK) {
+		snprintf(text, sizeof text, "the peer is not who it says: %.200s", v->text);
+		request_refused(c, sa, st, text);
+		return;
+	}
+	sa->was_up = true;
+	ask_sign(c, sa, st, request_signed);
+}
+
+static void refuse_selectors(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
+{
+	struct ike_refusal *r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa),
+		"child SA: no tunnel of this peer has these traffic selectors");
+	char a[400], b[400];
+
+	if (r)
+		snprintf(r->offered, sizeof r->offered, "theirs %s, ours %s",
+			selectors_text(a, sizeof a, p->tsi.list, p->tsi.n),
+			selectors_text(b, sizeof b, p->tsr.list, p->tsr.n));
+}
+
+/* Which notify refuses the child that the peer wants, or 0. Fills in st->tunnel and ret_choice. */
+uint16_t child_refusal(
+	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice)
+{
+	const struct ike_payloads *p = &st->in->p;
+	const struct snap_tunnel *t;
+	struct ike_refusal *r;
+	struct ike_offer ours;
+	char why[128];
+
+	if (st->tunnel == INDEX_NONE)
+		st->tunnel = child_tunnel_for(c, sa->peer, &p->tsi, &p->tsr);
+	t = tunnel_config(c, st->tunnel);
+	if (!t) {
+		refuse_selectors(c, sa, p);
+		return NTF_TS_UNACCEPTABLE;
+	}
+	if (sa->children_n >= IKE_CHILDREN_MAX)
+		return NTF_NO_ADDITIONAL_SAS;
+	if (select_esp(c, t, &p->sa, with_dh, ret_choice))
+		return 0;
+	offer_esp(c, t, 0, with_dh, &ours);
+	r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "child SA for tunnel %s: %s", t->name,
+		explain_offer(why, sizeof why, &p->sa, &ours));
+	if (r) {
+		ike_offer_text(r->offered, sizeof r->offered, &p->sa);
+		ike_offer_text(r->configured, sizeof r->configured, &ours);
+	}
+	return NTF_NO_PROPOSAL_CHOSEN;
+}
+
+static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st);
+
+static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_auth_signed *s = &r->u.AUTH_SIGN;
+	struct keeper_child_begin *q;
+	struct choice choice;
+
+	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_MAX) {
+		request_refused(c, sa, st, s->text);
+		return;
+	}
+	st->auth_method = s->method;
+	st->auth_n = s->auth_n;
+	memcpy(st->auth, s->auth, s->auth_n);
+	st->tunnel = INDEX_NONE;
+	st->refuse_child = child_refusal(c, sa, st, false, &choice);
+	if (st->refuse_child) {
+		request_answer(c, sa, st);
+		return;
+	}
+	st->answer = choice.answer;
+	st->child = child_new(c, sa, st->tunnel, false);
+	child_take_choice(st->child, &choice);
+	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_CHILD_BEGIN, request_child_begun)->u.CHILD_BEGIN;
+	q->handle = sa->handle;
+	q->tunnel = st->tunnel;
+	q->dh_group = DH_NONE;
+	q->role = KEEPER_RESPONDER;
+}
+
+static void request_child_dropped(struct ike *c, struct ike_sa *sa, struct step *st, const char *text)
+{
+	ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "child SA: %.200s", text);
+	st->refuse_child = NTF_NO_ADDITIONAL_SAS;
+	child_gone(c, sa, st->child, text);
+	st->child = NULL;
+	request_answer(c, sa, st);
+}
+
+static void request_child_begun(
+	struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
+	bool others;
+
+	if (b->rc != RC_OK) {
+		request_child_dropped(c, sa, st, b->text);
+		return;
+	}
+	child_set_id(st->child, b);
+	st->child->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	if (!child_narrow(c, st->child, &st->in->p.tsi, &st->in->p.tsr)) {
+		request_child_dropped(c, sa, st, "the selectors do not meet");
+		return;
+	}
+	/* A peer that has lost its state sends on nothing older: send on the new one at once. */
+	others = !sa->initial_contact && c->tunnels[st->tunnel].up > 0;
+	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE | (others ? CHILD_OUTBOUND_LATER : 0), 0,
+		request_child_installed);
+}
+
+static void request_child_installed(
+	struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	if (r->u.CHILD_INSTALL.rc != RC_OK)
+		request_child_dropped(c, sa, st, r->u.CHILD_INSTALL.text);
+	else
+		request_answer(c, sa, st);
+}
+
+/*
+ * 2.4: the peer has lost what it had. Only what stood before its IKE_SA_INIT came is meant: an IKE SA that we
+ * began meanwhile is not, since the peer looked at its own list after that.
+ */
+static void initial_contact(struct ike *c, struct ike_sa *sa, mono_ns asked_at)
+{
+	for (struct ike_sa *other = c->sas; other; other = other->next)
+		if (other != sa && other->peer == sa->peer && other->since <= asked_at &&
+			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
+			sa_kill(c, other, "the peer has started anew");
+}
+
+static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+	struct child *ch = st->child;
+	uint8_t id[KEEPER_ID_MAX];
+	struct ike_offer answer = st->answer;
+	mono_ns asked_at = sa->since;
+	struct ike_out o = out_response(c, sa);
+	uint8_t spi[4];
+
+	ike_out_payload(&o, PL_IDR, id, id_body(&p->local_id, &sa->local.addr, id));
+	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
+	if (ch) {
+		store_be32(spi, ch->spi_in);
+		answer.proposals[0].spi_n = 4;
+		memcpy(answer.proposals[0].spi, spi, 4);
+		ike_out_offer(&o, &answer);
+		ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
+		ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
+	} else {
+		ike_out_notify(&o, st->refuse_child, NULL, 0);
+	}
+	step_done(c, sa, st);
+	sa_established(c, sa);
+	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
+	st->child = NULL;
+	if (ch)
+		child_up(c, sa, ch);
+	out_send_response(c, sa, &o);
+	if (sa->initial_contact)
+		initial_contact(c, sa, asked_at);
+	if (ch)
+		child_dedupe(c, ch);
+}

@@ -1,0 +1,390 @@
+/*
+ * CREATE_CHILD_SA for child SAs in both roles: a new child (RFC 7296 section 1.3.1), the rekey of one
+ * (1.3.3), with and without a Diffie-Hellman exchange, and the collisions of 2.8.1 and 2.25.1. The rekey of
+ * the IKE SA stands in rekey.c.
+ *
+ * When both sides rekey one child at once, both exchanges are carried through, and the nonces decide: the
+ * side that began the surviving one deletes the old child, the other side deletes its own new one. When only
+ * one side notices (because of a loss), the other one's request meets TEMPORARY_FAILURE or CHILD_SA_NOT_FOUND
+ * and ends there.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+
+/* ---- our request ---- */
+
+static ike_then create_begun, create_installed;
+
+void child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh)
+{
+	const struct snap_tunnel *t = tunnel_config(c, tunnel);
+	struct step *st = &sa->steps[SIDE_OWN];
+	struct keeper_child_begin *q;
+
+	st->task = old ? TASK_CHILD_REKEY : TASK_CHILD_NEW;
+	st->busy = true;
+	st->tunnel = tunnel;
+	st->old_spi_in = old ? old->spi_in : 0;
+	st->dh = dh != DH_NONE ? dh : snap_esp_proposals(c->snap)[t->proposals.first].dh;
+	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_BEGIN, create_begun)->u.CHILD_BEGIN;
+	q->handle = sa->handle;
+	q->tunnel = tunnel;
+	q->dh_group = st->dh;
+	q->role = KEEPER_INITIATOR;
+}
+
+/* This try is over; the next one comes after ms, give or take. */
+static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, uint64_t ms)
+{
+	struct child *old = child_by_in(sa, st->old_spi_in);
+	uint32_t tunnel = st->tunnel;
+	bool rekey = st->task == TASK_CHILD_REKEY;
+
+	own_done(c, sa);
+	if (old && old->state == CH_UP) {
+		old->want_rekey = true;
+		old->retry_at = c->now + ike_chance(c, ms, 3 * ms) * NS_PER_MS;
+	}
+	if (!rekey)
+		tunnel_failed(c, tunnel, reason);
+	ike_log(c, true, "peer %s: tunnel %s: %s: %s", sa_peer_name(c, sa),
+		tunnel_config(c, tunnel) ? tunnel_config(c, tunnel)->name : "?",
+		rekey ? "rekey of the child SA" : "child SA", reason);
+}
+
+static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
+	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
+	struct child *old = child_by_in(sa, st->old_spi_in);
+	struct ike_offer offer;
+	struct ike_out o;
+	uint8_t spi[4];
+
+	if (b->rc != RC_OK || !t) {
+		create_failed(c, sa, st, b->text, IKE_REKEY_RETRY_S * 1000);
+		return;
+	}
+	st->child = child_new(c, sa, st->tunnel, true);
+	child_set_id(st->child, b);
+	if (st->task == TASK_CHILD_REKEY && (!old || old->state != CH_UP)) {
+		own_done(c, sa); /* the peer was faster */
+		return;
+	}
+	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	o = out_request(c, sa, EX_CREATE_CHILD_SA);
+	if (old) {
+		store_be32(spi, old->spi_in);
+		ike_out_notify_spi(&o, NTF_REKEY_SA, IKE_PROTO_ESP, spi, 4, NULL, 0);
+	}
+	offer_esp(c, t, b->spi_in, true, &offer);
+	ike_out_offer(&o, &offer);
+	ike_out_payload(&o, PL_NONCE, st->nonce.bytes, st->nonce.n);
+	if (st->dh != DH_NONE)
+		ike_out_ke(&o, st->dh, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
+	ike_out_selectors(&o, PL_TSI, &snap_selectors(c->snap)[t->local.first], t->local.count);
+	ike_out_selectors(&o, PL_TSR, &snap_selectors(c->snap)[t->remote.first], t->remote.count);
+	out_send_request(c, sa, &o);
+}
+
+/* The peer holds the child for made, we cannot use it. */
+static void create_unusable(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason)
+{
+	struct child *ch = st->child;
+
+	st->child = NULL;
+	child_want_delete(c, sa, ch, reason);
+	create_failed(c, sa, st, reason, IKE_REKEY_RETRY_S * 1000);
+}
+
+void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct ike_payloads *p = &st->in->p;
+	struct nonce theirs;
+	struct err why = { 0 };
+
+	if (st->task != TASK_CHILD_NEW && st->task != TASK_CHILD_REKEY) {
+		own_done(c, sa);
+		sa_close(c, sa, "the peer's answer does not fit the request");
+		return;
+	}
+	if (!child_answer_fits(c, sa, st, p, true, &why)) {
+		create_unusable(c, sa, st, why.text);
+		return;
+	}
+	nonce_set(&theirs, p->nonce.at, p->nonce.n);
+	st->child->lowest = *nonce_lower(&st->nonce, &theirs);
+	/* 2.8: "the initiator ... SHOULD... use the new SA" at once: the responder is ready to receive on it.
+	 */
+	child_ask_install(c, sa, st, p, 0, st->old_spi_in, create_installed);
+}
+
+/* Which of two simultaneous rekeys of `old` stays; ours is new. */
+static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child *old, struct child *ours)
+{
+	struct child *theirs = child_by_in(sa, old->heir_of_peer);
+
+	if (theirs && theirs->state == CH_UP && nonce_compare(&ours->lowest, &theirs->lowest) < 0) {
+		/* 2.8.1: the SA with the lowest nonce is closed by whoever created it; the other side deletes
+		 * the old one. */
+		child_want_delete(c, sa, ours, "rekeyed at the same time by the peer; the peer's stays");
+		child_enter(c, sa, old, CH_REPLACED);
+		return;
+	}
+	child_want_delete(c, sa, old, "rekeyed");
+}
+
+static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	struct child *ch = st->child, *old = child_by_in(sa, st->old_spi_in);
+
+	if (r->u.CHILD_INSTALL.rc != RC_OK) {
+		create_unusable(c, sa, st, r->u.CHILD_INSTALL.text);
+		return;
+	}
+	st->child = NULL;
+	sa->restarts = 0;
+	child_up(c, sa, ch);
+	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
+		settle_rekey(c, sa, old, ch);
+	own_done(c, sa);
+	child_dedupe(c, ch);
+}
+
+/* ---- our request refused ---- */
+
+static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_notify *v)
+{
+	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
+	struct child *old = child_by_in(sa, st->old_spi_in);
+	bool rekey = st->task == TASK_CHILD_REKEY, known = false;
+	uint32_t tunnel = st->tunnel;
+	uint16_t group;
+
+	if (v->type != NTF_INVALID_KE_PAYLOAD || v->data.n != 2 || !t || sa->restarts++ >= IKE_RESTARTS_MAX)
+		return false;
+	group = load_be16(v->data.at);
+	for (uint32_t i = 0; i < t->proposals.count; i++)
+		known |= snap_esp_proposals(c->snap)[t->proposals.first + i].dh == group && group != st->dh;
+	if (!known || (rekey && (!old || old->state != CH_UP)))
+		return false;
+	own_done(c, sa);
+	child_start(c, sa, tunnel, old, group);
+	return true;
+}
+
+static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uint16_t type)
+{
+	struct child *old = child_by_in(sa, st->old_spi_in);
+	char text[IKE_REASON_MAX], name[48];
+
+	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
+	if (old && old->heir_of_peer != 0) {
+		/* 2.8.1: the peer had finished its own rekey; that one stands. */
+		if (old->state == CH_UP && child_by_in(sa, old->heir_of_peer))
+			child_enter(c, sa, old, CH_REPLACED);
+		old->heir_of_peer = 0;
+		if (old->state != CH_UP) {
+			own_done(c, sa);
+			return;
+		}
+	}
+	if (type == NTF_CHILD_SA_NOT_FOUND && old && old->state == CH_UP) {
+		/* 2.25.1: the peer has no such child: neither have we; the tunnel is made anew. */
+		child_gone(c, sa, old, "the peer does not know it");
+		own_done(c, sa);
+		return;
+	}
+	create_failed(
+		c, sa, st, text, type == NTF_TEMPORARY_FAILURE ? IKE_TEMPORARY_MS : IKE_REKEY_RETRY_S * 1000);
+}
+
+void on_create_refused(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct ike_notify *v = ike_notify_error(&st->in->p);
+
+	switch (st->task) {
+	case TASK_CHILD_NEW:
+	case TASK_CHILD_REKEY:
+		if (v && create_other_group(c, sa, st, v))
+			return;
+		sa->restarts = 0;
+		child_refused(c, sa, st, v ? v->type : 0);
+		break;
+	case TASK_IKE_REKEY:
+		rekey_refused(c, sa);
+		break;
+	default:
+		own_done(c, sa);
+		break;
+	}
+}
+
+/* ---- the peer's request ---- */
+
+static ike_then answer_begun, answer_installed;
+
+void on_temporary_failure(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+}
+
+static void answer_not_found(struct ike *c, struct ike_sa *sa, const struct ike_notify *v)
+{
+	struct ike_out o = out_response(c, sa);
+
+	ike_out_notify_spi(&o, NTF_CHILD_SA_NOT_FOUND, v->protocol, v->spi.at, v->spi.n, NULL, 0);
+	out_send_response(c, sa, &o);
+}
+
+/* Has our rekey of this child been sent, so that the peer may be carrying it out? */
+static bool rekeying(const struct ike_sa *sa, const struct child *old)
+{
+	const struct step *own = &sa->steps[SIDE_OWN];
+
+	return own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in &&
+	       (sa->request.n > 0 || own->in);
+}
+
+/* The child that the peer wants to rekey; false: the request is answered already. */
+static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_notify *v)
+{
+	struct step *own = &sa->steps[SIDE_OWN];
+	struct child *old;
+
+	/* Protocol 0 or 1 here is CVE-2023-38710. */
+	if (v->protocol != IKE_PROTO_ESP || v->spi.n != 4) {
+		ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa),
+			"REKEY_SA for protocol %u with an SPI of %zu octets", v->protocol, v->spi.n);
+		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		return false;
+	}
+	old = child_by_out(sa, load_be32(v->spi.at));
+	if (!old) {
+		answer_not_found(c, sa, v);
+		return false;
+	}
+	/* 2.25.1: being closed, or rekeyed already and waiting for its delete. */
+	if (old->state != CH_UP || child_by_in(sa, old->heir_of_peer)) {
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return false;
+	}
+	if (own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && !rekeying(sa, old))
+		own_done(c, sa); /* ours has not been sent: the peer's is enough */
+	st->old_spi_in = old->spi_in;
+	st->tunnel = old->tunnel;
+	return true;
+}
+
+void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct ike_payloads *p = &st->in->p;
+	const struct ike_notify *v = ike_notify_find(p, NTF_REKEY_SA);
+	struct keeper_child_begin *q;
+	struct choice choice;
+	uint16_t refusal;
+	uint8_t group[2];
+
+	rekey_settle_to(c, sa);
+	if (sa->want_delete || sa->peer_heir != 0 || sa->steps[SIDE_OWN].task == TASK_IKE_REKEY) {
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
+	st->tunnel = INDEX_NONE;
+	if (v && !rekey_target(c, sa, st, v))
+		return;
+	refusal = child_refusal(c, sa, st, true, &choice);
+	if (refusal) {
+		answer_notify(c, sa, refusal, NULL, 0);
+		return;
+	}
+	if (choice.dh != DH_NONE && (!(p->present & IKE_HAS(KE)) || p->ke_group != choice.dh)) {
+		store_be16(group, choice.dh);
+		answer_notify(c, sa, NTF_INVALID_KE_PAYLOAD, group, 2);
+		return;
+	}
+	if (p->ke.n > KEEPER_KE_MAX) {
+		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		return;
+	}
+	st->answer = choice.answer;
+	st->dh = choice.dh;
+	st->child = child_new(c, sa, st->tunnel, false);
+	child_take_choice(st->child, &choice);
+	if (!child_narrow(c, st->child, &p->tsi, &p->tsr)) {
+		answer_notify(c, sa, NTF_TS_UNACCEPTABLE, NULL, 0);
+		return;
+	}
+	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_CHILD_BEGIN, answer_begun)->u.CHILD_BEGIN;
+	q->handle = sa->handle;
+	q->tunnel = st->tunnel;
+	q->dh_group = choice.dh;
+	q->role = KEEPER_RESPONDER;
+}
+
+static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uint32_t rc, const char *text)
+{
+	ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa), "child SA: %.200s", text);
+	/* A bad key exchange value is the peer's fault, all else is ours. */
+	answer_notify(c, sa,
+		rc == RC_MALFORMED || rc == RC_RANGE ? NTF_INVALID_SYNTAX : NTF_NO_ADDITIONAL_SAS, NULL, 0);
+}
+
+static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
+	struct child *old = child_by_in(sa, st->old_spi_in);
+	struct nonce theirs;
+	bool others = c->tunnels[st->tunnel].up > 0;
+
+	if (b->rc != RC_OK) {
+		answer_failed(c, sa, st, b->rc, b->text);
+		return;
+	}
+	child_set_id(st->child, b);
+	if (st->old_spi_in != 0 && (!old || old->state != CH_UP)) {
+		/* Ours finished meanwhile and it is being closed. */
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
+	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	nonce_set(&theirs, st->in->p.nonce.at, st->in->p.nonce.n);
+	st->child->lowest = *nonce_lower(&st->nonce, &theirs);
+	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
+	memcpy(st->ke, b->ke, st->ke_n);
+	/* The peer sends on it first; until then ours goes out on the old one, which it surely still has. */
+	child_ask_install(
+		c, sa, st, &st->in->p, others ? CHILD_OUTBOUND_LATER : 0, st->old_spi_in, answer_installed);
+}
+
+static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	struct child *ch = st->child, *old = child_by_in(sa, st->old_spi_in);
+	struct ike_offer answer = st->answer;
+	struct ike_out o;
+
+	if (r->u.CHILD_INSTALL.rc != RC_OK) {
+		answer_failed(c, sa, st, r->u.CHILD_INSTALL.rc, r->u.CHILD_INSTALL.text);
+		return;
+	}
+	o = out_response(c, sa);
+	answer.proposals[0].spi_n = 4;
+	store_be32(answer.proposals[0].spi, ch->spi_in);
+	ike_out_offer(&o, &answer);
+	ike_out_payload(&o, PL_NONCE, st->nonce.bytes, st->nonce.n);
+	if (st->dh != DH_NONE)
+		ike_out_ke(&o, st->dh, st->ke, st->ke_n);
+	ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
+	ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
+	st->child = NULL;
+	child_up(c, sa, ch);
+	if (old && old->state == CH_UP) {
+		if (rekeying(sa, old))
+			old->heir_of_peer = ch->spi_in; /* both at once: our answer decides */
+		else
+			child_enter(c, sa, old, CH_REPLACED);
+	}
+	child_dedupe(c, ch);
+	out_send_response(c, sa, &o);
+}

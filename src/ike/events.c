@@ -1,0 +1,288 @@
+/*
+ * Events other than messages: a new configuration, traffic for a tunnel, what the data plane counts, an
+ * administrator's order.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- configuration ---- */
+
+/* Two spans of records, each in its own snapshot, hold the same values. */
+static bool same_records(const struct snapshot *a, const struct snapshot *b, const void *array_a,
+	const void *array_b, struct span in_a, struct span in_b, size_t size)
+{
+	return in_a.count == in_b.count &&
+	       memcmp((const uint8_t *)array_a + in_a.first * size,
+		       (const uint8_t *)array_b + in_b.first * size, in_a.count * size) == 0;
+}
+
+static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, const struct snapshot *b,
+	const struct snap_peer *pb)
+{
+	struct snap_peer x = *pa, y = *pb;
+
+	x.proposals = y.proposals = (struct span){ 0 };
+	return memcmp(&x, &y, sizeof x) == 0 &&
+	       same_records(a, b, snap_ike_proposals(a), snap_ike_proposals(b), pa->proposals, pb->proposals,
+		       sizeof(struct snap_ike_proposal));
+}
+
+static bool same_tunnel(const struct snapshot *a, const struct snap_tunnel *ta, const struct snapshot *b,
+	const struct snap_tunnel *tb)
+{
+	struct snap_tunnel x = *ta, y = *tb;
+
+	x.proposals = y.proposals = x.local = y.local = x.remote = y.remote = (struct span){ 0 };
+	x.peer = y.peer = x.zone = y.zone = 0; /* indices: compared by name */
+	return memcmp(&x, &y, sizeof x) == 0 &&
+	       strcmp(snap_peers(a)[ta->peer].name, snap_peers(b)[tb->peer].name) == 0 &&
+	       same_records(a, b, snap_esp_proposals(a), snap_esp_proposals(b), ta->proposals, tb->proposals,
+		       sizeof(struct snap_esp_proposal)) &&
+	       same_records(a, b, snap_selectors(a), snap_selectors(b), ta->local, tb->local,
+		       sizeof(struct selector)) &&
+	       same_records(a, b, snap_selectors(a), snap_selectors(b), ta->remote, tb->remote,
+		       sizeof(struct selector));
+}
+
+static uint32_t new_peer(const struct snapshot *old, const struct snapshot *s, uint32_t index)
+{
+	if (!old || index >= old->peers.count)
+		return INDEX_NONE;
+	for (uint32_t i = 0; i < s->peers.count; i++)
+		if (same_peer(old, &snap_peers(old)[index], s, &snap_peers(s)[i]))
+			return i;
+	return INDEX_NONE;
+}
+
+static uint32_t new_tunnel(const struct snapshot *old, const struct snapshot *s, uint32_t index)
+{
+	if (!old || index >= old->tunnels.count)
+		return INDEX_NONE;
+	for (uint32_t i = 0; i < s->tunnels.count; i++)
+		if (same_tunnel(old, &snap_tunnels(old)[index], s, &snap_tunnels(s)[i]))
+			return i;
+	return INDEX_NONE;
+}
+
+/* Steps name tunnels and peers by index and may have asked the keeper with them: those of a change begin
+ * anew. */
+static void give_up_steps(struct ike *c, struct ike_sa *sa)
+{
+	struct step *own = &sa->steps[SIDE_OWN];
+
+	if (own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY || own->task == TASK_IKE_REKEY ||
+		sa->steps[SIDE_PEER].busy || sa->state < ST_UP)
+		sa_close(c, sa, "the configuration has changed");
+}
+
+static void renumber_children(struct ike *c, struct ike_sa *sa, const uint32_t *tunnels, uint32_t n)
+{
+	for (struct child *ch = sa->children, *next; ch; ch = next) {
+		uint32_t to = ch->tunnel < n ? tunnels[ch->tunnel] : INDEX_NONE;
+
+		next = ch->next;
+		ch->tunnel = to;
+		if (to != INDEX_NONE && ch->state == CH_UP)
+			c->tunnels[to].up++;
+		/* The data plane drops what its own snapshot no longer has. */
+		if (to == INDEX_NONE)
+			child_want_delete(c, sa, ch, "its tunnel was changed or removed");
+	}
+}
+
+static void start_tunnels(struct ike *c)
+{
+	for (uint32_t i = 0; i < c->tunnels_n; i++)
+		if (snap_peers(c->snap)[tunnel_config(c, i)->peer].start == PEER_START_ALWAYS)
+			c->tunnels[i].want = true;
+}
+
+void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
+{
+	struct snapshot *old = c->snap, *copy = ike_alloc(s->bytes);
+	struct tunnel *old_tunnels = c->tunnels;
+	uint32_t old_n = c->tunnels_n, *map = ike_alloc((old_n + 1) * sizeof *map);
+
+	c->now = now;
+	memcpy(copy, s, s->bytes);
+	c->tunnels = ike_alloc((s->tunnels.count + 1) * sizeof *c->tunnels);
+	c->tunnels_n = s->tunnels.count;
+	for (uint32_t i = 0; i < old_n; i++) {
+		map[i] = new_tunnel(old, copy, i);
+		if (map[i] == INDEX_NONE)
+			continue;
+		c->tunnels[map[i]] = old_tunnels[i];
+		c->tunnels[map[i]].up = 0; /* counted anew below */
+		c->tunnels[map[i]].retry_at = 0;
+		c->tunnels[map[i]].backoff_ms = 0;
+	}
+	c->snap = copy;
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		uint32_t peer = sa->peer;
+
+		if (peer != INDEX_NONE)
+			sa->peer = new_peer(old, copy, peer);
+		sa->first_tunnel = sa->first_tunnel < old_n ? map[sa->first_tunnel] : INDEX_NONE;
+		sa->steps[SIDE_OWN].tunnel = sa->steps[SIDE_PEER].tunnel = INDEX_NONE;
+		renumber_children(c, sa, map, old_n);
+		if (sa->state == ST_DEAD)
+			continue;
+		if (peer != INDEX_NONE && sa->peer == INDEX_NONE)
+			sa_close(c, sa, "its peer was changed or removed");
+		else
+			give_up_steps(c, sa);
+	}
+	free(map);
+	free(old);
+	free(old_tunnels);
+	start_tunnels(c);
+	tunnels_tick(c);
+	sa_settle_all(c);
+}
+
+/* ---- the data plane ---- */
+
+void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel)
+{
+	c->now = now;
+	if (tunnel >= c->tunnels_n || c->tunnels[tunnel].up > 0 || c->tunnels[tunnel].held ||
+		snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_NEVER)
+		return;
+	c->tunnels[tunnel].want = true;
+	tunnels_tick(c);
+	sa_settle_all(c);
+}
+
+static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage)
+{
+	struct tunnel *t = &c->tunnels[usage->tunnel];
+
+	if (t->up > 0 || t->orphan == usage->spi_in)
+		return;
+	t->orphan = usage->spi_in;
+	t->orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
+	/* It carries traffic now and cannot be rekeyed: take the tunnel up again while it lasts. */
+	if (snap_peers(c->snap)[tunnel_config(c, usage->tunnel)->peer].start != PEER_START_NEVER)
+		t->want = true;
+	snprintf(t->reason, sizeof t->reason, "carried by a child SA from before a restart");
+	tunnels_tick(c);
+}
+
+static void use_seen(
+	struct ike *c, mono_ns now, struct ike_sa *sa, struct child *ch, const struct sa_usage *usage)
+{
+	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
+	mono_ns idle = usage->idle_in_ms * NS_PER_MS;
+
+	ch->used = usage->idle_in_ms != UINT32_MAX;
+	ch->idle_in_ms = usage->idle_in_ms;
+	ch->idle_out_ms = usage->idle_out_ms;
+	ch->bytes = usage->bytes_in + usage->bytes_out;
+	ch->seq_out = usage->seq_out;
+	/* RFC 7296 2.4: receiving on a child SA shows that the peer lives. */
+	if (ch->used && now > idle && now - idle > sa->heard_at)
+		sa->heard_at = now - idle;
+	if (ch->state != CH_UP || ch->want_rekey)
+		return;
+	if ((usage->flags & SA_SEQUENCE_LOW) || (t && t->rekey_bytes && ch->bytes >= t->rekey_bytes)) {
+		ch->want_rekey = true;
+		sa_touch(c, sa);
+	}
+}
+
+void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage)
+{
+	c->now = now;
+	if (usage->tunnel >= c->tunnels_n)
+		return;
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		for (struct child *ch = sa->children; ch; ch = ch->next) {
+			if (ch->spi_in != usage->spi_in)
+				continue;
+			use_seen(c, now, sa, ch, usage);
+			sa_settle_all(c);
+			return;
+		}
+	}
+	orphan_seen(c, now, usage);
+	sa_settle_all(c);
+}
+
+/* ---- orders ---- */
+
+static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+	bool done = false;
+
+	if (order == IKE_ORDER_INITIATE) {
+		t->want = true;
+		t->held = false;
+		t->retry_at = 0;
+		return true;
+	}
+	if (order == IKE_ORDER_TERMINATE) {
+		t->held = true;
+		t->want = snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_ALWAYS;
+		snprintf(t->reason, sizeof t->reason, "terminated by an administrator");
+	}
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		for (struct child *ch = sa->children; ch; ch = ch->next) {
+			if (ch->tunnel != tunnel || ch->state != CH_UP)
+				continue;
+			if (order == IKE_ORDER_REKEY_CHILD)
+				ch->want_rekey = true;
+			else
+				child_want_delete(c, sa, ch, "terminated by an administrator");
+			sa_touch(c, sa);
+			done = true;
+		}
+	}
+	return done || order == IKE_ORDER_TERMINATE;
+}
+
+static bool order_peer(struct ike *c, enum ike_order order, uint32_t peer)
+{
+	bool done = false;
+
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		if (sa->peer != peer || sa->state != ST_UP)
+			continue;
+		if (order == IKE_ORDER_REKEY_IKE)
+			sa->want_rekey = true;
+		else if (order == IKE_ORDER_TERMINATE)
+			sa_close(c, sa, "terminated by an administrator");
+		sa_touch(c, sa);
+		done = true;
+	}
+	return done;
+}
+
+enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e)
+{
+	bool found = false, done = false;
+
+	c->now = now;
+	for (uint32_t i = 0; i < c->tunnels_n; i++) {
+		const struct snap_tunnel *t = tunnel_config(c, i);
+		const struct snap_peer *p = &snap_peers(c->snap)[t->peer];
+		bool by_peer = strcmp(p->name, name) == 0;
+
+		if (!by_peer && strcmp(t->name, name) != 0)
+			continue;
+		found = true;
+		if (order == IKE_ORDER_REKEY_IKE)
+			done |= order_peer(c, order, t->peer);
+		else
+			done |= order_tunnel(c, order, i);
+		if (by_peer && order == IKE_ORDER_TERMINATE)
+			order_peer(c, order, t->peer);
+	}
+	tunnels_tick(c);
+	sa_settle_all(c);
+	if (!found)
+		return err_add(e, RC_NOT_FOUND, "no tunnel and no peer with tunnels is named '%.63s'", name);
+	return done ? RC_OK : err_add(e, RC_AGAIN, "'%.63s' has no established SA", name);
+}

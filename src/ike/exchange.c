@@ -1,0 +1,182 @@
+/*
+ * Exchanges: building, sealing, sending, repeating; what our side begins next. Windows are of one message in
+ * each direction (RFC 7296 section 2.3). A request is repeated bit by bit until its answer comes (2.1), an
+ * answer whenever its request comes again (input.c).
+ */
+#include "ike/internal.h"
+
+#include <stdlib.h>
+
+static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, bool response, uint32_t id)
+{
+	struct ike_header h = { .version = 0x20, .exchange = exchange, .message_id = id };
+	struct ike_out o;
+
+	memcpy(h.spi_i, sa->spi_i, 8);
+	memcpy(h.spi_r, sa->spi_r, 8);
+	h.flags = (sa->initiator ? IKE_FLAG_INITIATOR : 0) | (response ? IKE_FLAG_RESPONSE : 0);
+	o = ike_out_begin(c->scratch, sizeof c->scratch, &h);
+	if (exchange != EX_IKE_SA_INIT)
+		ike_out_sk_begin(&o, AEAD_IV_SIZE);
+	return o;
+}
+
+struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange)
+{
+	return begin(c, sa, exchange, false, sa->own_id);
+}
+
+struct ike_out out_response(struct ike *c, struct ike_sa *sa)
+{
+	const struct message *in = sa->steps[SIDE_PEER].in;
+
+	return begin(c, sa, in->h.exchange, true, in->h.message_id);
+}
+
+/*
+ * Encrypts in place; 0 when something did not fit. RFC 5282 section 3.1: the IV may be a counter, it must
+ * only never repeat under one key, and each direction has its own key.
+ */
+static size_t finish(struct ike *c, struct ike_sa *sa, struct ike_out *o)
+{
+	uint8_t *iv, *plain;
+	size_t plain_n, n;
+
+	if (!o->sk)
+		return ike_out_end(o);
+	n = ike_out_sk_end(o, AEAD_IV_SIZE, AEAD_ICV_SIZE, &iv, &plain, &plain_n);
+	if (n == 0)
+		return 0;
+	store_be64(iv, ++sa->iv);
+	if (aead_seal(&sa->key_out, iv, c->scratch, (size_t)(iv - c->scratch), plain, plain_n, plain) !=
+		RC_OK)
+		return 0;
+	return n;
+}
+
+static mono_ns retransmit_time(struct ike *c, unsigned tries)
+{
+	uint64_t ms = MIN_OF((uint64_t)IKE_RETRANSMIT_FIRST_MS << tries, (uint64_t)IKE_RETRANSMIT_MAX_MS);
+
+	return c->now + ms * NS_PER_MS / 1000 * ike_chance(c, 900, 1100);
+}
+
+void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
+{
+	size_t n = finish(c, sa, o);
+
+	if (n == 0) {
+		sa_kill(c, sa, "a message could not be built");
+		return;
+	}
+	sa->steps[SIDE_OWN].busy = false;
+	blob_set(&sa->request, c->scratch, n);
+	sa->tries = 0;
+	sa->again_at = retransmit_time(c, 0);
+	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
+	sa_touch(c, sa);
+}
+
+void out_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o)
+{
+	struct step *st = &sa->steps[SIDE_PEER];
+	size_t n = finish(c, sa, o);
+
+	if (n == 0) {
+		sa_kill(c, sa, "a message could not be built");
+		return;
+	}
+	blob_set(&sa->response, c->scratch, n);
+	/* RFC 7296 2.11: to where the request came from. */
+	ike_send(c, &st->in->local, &st->in->remote, sa->response.at, sa->response.n);
+	step_reset(c, sa, st);
+	sa_touch(c, sa);
+}
+
+void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n)
+{
+	struct ike_out o = out_response(c, sa);
+
+	ike_out_notify(&o, type, data, n);
+	out_send_response(c, sa, &o);
+}
+
+void own_done(struct ike *c, struct ike_sa *sa)
+{
+	step_reset(c, sa, &sa->steps[SIDE_OWN]);
+	blob_free(&sa->request);
+	sa->again_at = sa->give_up_at = 0;
+	sa_touch(c, sa);
+}
+
+bool own_waits(const struct ike_sa *sa, enum ike_task task)
+{
+	return sa->steps[SIDE_OWN].task == task && sa->request.n > 0 && !sa->steps[SIDE_OWN].busy;
+}
+
+void own_retransmit(struct ike *c, struct ike_sa *sa)
+{
+	char to[ENDPOINT_TEXT_MAX];
+
+	sa->again_at = 0;
+	if (sa->request.n == 0 || sa->state == ST_DEAD)
+		return;
+	if (++sa->tries > IKE_RETRANSMITS) {
+		sa_kill(c, sa, "no answer from %s to %s", endpoint_text(to, &sa->remote),
+			ike_exchange_name(sa->request.at[18]));
+		return;
+	}
+	sa->again_at = retransmit_time(c, sa->tries);
+	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
+}
+
+/* ---- what we begin next ---- */
+
+static bool begin_child_task(struct ike *c, struct ike_sa *sa)
+{
+	for (struct child *ch = sa->children; ch; ch = ch->next) {
+		if (ch->state == CH_CLOSING && !ch->delete_sent) {
+			info_start(c, sa, TASK_CHILD_DELETE, ch);
+			return true;
+		}
+	}
+	for (struct child *ch = sa->children; ch; ch = ch->next) {
+		if (ch->state == CH_UP && ch->want_rekey && c->now >= ch->retry_at) {
+			child_start(c, sa, ch->tunnel, ch, DH_NONE);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool begin_tunnel_task(struct ike *c, struct ike_sa *sa)
+{
+	for (uint32_t i = 0; i < c->tunnels_n; i++) {
+		if (tunnel_config(c, i)->peer != sa->peer || !tunnel_wants(c, i) || tunnel_in_work(c, i))
+			continue;
+		child_start(c, sa, i, NULL, DH_NONE);
+		return true;
+	}
+	return false;
+}
+
+void own_next(struct ike *c, struct ike_sa *sa)
+{
+	const struct step *theirs = &sa->steps[SIDE_PEER];
+
+	if (sa->steps[SIDE_OWN].task != TASK_NONE)
+		return;
+	if ((sa->state == ST_UP || sa->state == ST_REPLACED) && sa->want_delete) {
+		info_start(c, sa, TASK_IKE_DELETE, NULL);
+		return;
+	}
+	/* Not while the peer rekeys this IKE SA, and not on a new one whose children are still to come. */
+	if (sa->state != ST_UP || theirs->heir || sa->parent != 0 || sa->peer_heir != 0)
+		return;
+	if (begin_child_task(c, sa) || begin_tunnel_task(c, sa))
+		return;
+	if (sa->want_rekey && c->now >= sa->retry_at)
+		rekey_start(c, sa, DH_NONE);
+	else if (sa->want_dpd)
+		info_start(c, sa, TASK_DPD, NULL);
+}

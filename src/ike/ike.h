@@ -1,0 +1,137 @@
+/*
+ * IKEv2 (RFC 7296) as a pure core: events and the time come in, actions go out. No I/O, no clock, no
+ * randomness: the secrets, SPIs and nonces come from the keeper's core, the cookie secret and the seed of
+ * jitter from the caller.
+ *
+ * Every call may queue actions; after each, take them with ike_action_next() until it returns NULL, in order.
+ * Times are monotonic nanoseconds and never go back. Callers: proc/ike (one thread), tests/sim, fuzz/ike.
+ *
+ * Not spoken: EAP, certificates, configuration payloads (ignored), fragmentation (RFC 7383), MOBIKE,
+ * transport mode.
+ */
+#ifndef IKE_IKE_H
+#define IKE_IKE_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "ike/limits.h"
+#include "model/keeper_api.h"
+#include "model/sa.h"
+#include "model/snapshot.h"
+#include "wire/ike_limits.h"
+
+struct ike;
+
+struct ike_setup {
+	uint8_t cookie_secret[32];
+	uint64_t seed;	       /* of jitter; nothing secret */
+	uint32_t cookie_above; /* half-open IKE SAs above which cookies are demanded */
+};
+
+struct ike *ike_core_new(const struct ike_setup *setup);
+void ike_core_free(struct ike *c);
+
+/* ---- events ---- */
+
+/*
+ * A new configuration (snapshot_check() has passed); copied. IKE SAs and children whose peer or tunnel stayed
+ * the same live on under their new indices, others are closed.
+ */
+void ike_config(struct ike *c, mono_ns now, const struct snapshot *s);
+
+/* A datagram without the non-ESP marker; local.port says on which port it came. */
+void ike_input_datagram(struct ike *c, mono_ns now, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n);
+void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *reply);
+/* The keeper died: answers to open requests will not come, all handles are void. */
+void ike_input_keeper_lost(struct ike *c, mono_ns now);
+/* Traffic for a tunnel that is down. */
+void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel);
+void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage);
+/* The cookie secret is replaced; the one before stays good until the next call. */
+void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32]);
+
+enum ike_order { IKE_ORDER_INITIATE, IKE_ORDER_REKEY_IKE, IKE_ORDER_REKEY_CHILD, IKE_ORDER_TERMINATE };
+/* An administrator's order for a tunnel, or for all tunnels of a peer. RC_NOT_FOUND, RC_AGAIN (nothing to do
+ * it to). */
+enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e);
+
+/* Timers. To be called at ike_deadline() (0: none), or any time before. */
+void ike_tick(struct ike *c, mono_ns now);
+mono_ns ike_deadline(const struct ike *c);
+
+/* ---- actions ---- */
+
+enum ike_action_kind {
+	IKE_SEND,      /* datagram */
+	IKE_KEEPALIVE, /* one octet 0xff from local to remote, without marker (RFC 3948 section 2.3) */
+	IKE_ASK,       /* keeper */
+	IKE_REFUSED,   /* refusal, for the ledger */
+	IKE_LOG,       /* text */
+	IKE_ACTIVATE,  /* sa: the data plane may send on this child now */
+	IKE_ENDPOINT,  /* endpoint: the peer of this child moved */
+};
+
+/* A handshake that was refused, as values; empty texts: does not apply. */
+struct ike_refusal {
+	struct endpoint local, remote;
+	char peer[NAME_MAX_BYTES];
+	char id[128];
+	char reason[IKE_REASON_MAX];
+	char offered[IKE_OFFER_TEXT_MAX], configured[IKE_OFFER_TEXT_MAX];
+	uint64_t left_out; /* refusals since the last entry that were not entered, because there were too many
+			    */
+};
+
+struct ike_action {
+	enum ike_action_kind kind;
+	struct endpoint local, remote; /* SEND, KEEPALIVE; local.addr ADDR_NONE: any */
+	union {
+		struct keeper_request *keeper;
+		struct ike_refusal *refusal;
+		struct sa_ref sa;
+		struct sa_endpoint endpoint;
+		struct {
+			bool warning;
+			char text[2 * IKE_REASON_MAX];
+		} log;
+	};
+	size_t n;
+	uint8_t *bytes;
+};
+
+/* The next action, good until the next call of any function here; NULL: no more. */
+const struct ike_action *ike_action_next(struct ike *c);
+
+/* ---- looking in ---- */
+
+/*
+ * Row *cursor of `show ike` as a JSON object into text; *cursor moves on. Returns its length, 0 after the
+ * last. First the IKE SAs, then the configured tunnels that have no child SA, with the last reason.
+ */
+size_t ike_show(const struct ike *c, mono_ns now, uint32_t *cursor, char *text, size_t size);
+
+/* A child SA as the tests see it. */
+struct ike_child_view {
+	uint8_t spi_i[8], spi_r[8]; /* of its IKE SA */
+	uint32_t tunnel, spi_in, spi_out;
+	uint16_t encr, encr_bits;
+	bool esn, encap, replaced; /* replaced or being closed */
+	uint32_t local_n, remote_n;
+	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
+};
+
+struct ike_sa_view {
+	uint8_t spi_i[8], spi_r[8];
+	bool initiator, up; /* up: established and not replaced or closing */
+	uint32_t peer;
+	uint16_t encr, encr_bits, prf, dh;
+	uint32_t children;
+};
+
+bool ike_view_sa(const struct ike *c, uint32_t *cursor, struct ike_sa_view *ret);
+bool ike_view_child(const struct ike *c, uint32_t *cursor, struct ike_child_view *ret);
+/* Requests and their answers that are still open, over all IKE SAs; 0 when quiet. */
+uint32_t ike_view_busy(const struct ike *c);
+
+#endif

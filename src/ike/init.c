@@ -1,0 +1,415 @@
+/*
+ * IKE_SA_INIT in both roles (RFC 7296 sections 1.2, 2.6, 2.7, 2.23). Nothing here is authenticated: what a
+ * refusal says is believed only when no better answer comes, and a stranger's request costs nothing lasting
+ * above the cookie threshold.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+
+enum { PORT_IKE = 500, PORT_NAT = 4500 };
+
+/* ---- initiator ---- */
+
+static ike_then init_begun, init_finished;
+
+static void init_begin(struct ike *c, struct ike_sa *sa, uint16_t dh)
+{
+	struct step *st = &sa->steps[SIDE_OWN];
+	struct keeper_exchange_begin *q;
+
+	sa_enter(c, sa, ST_KEYS_OWN);
+	st->task = TASK_INIT;
+	st->busy = true;
+	st->dh = dh;
+	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_EXCHANGE_BEGIN, init_begun)->u.EXCHANGE_BEGIN;
+	q->role = KEEPER_INITIATOR;
+	q->dh_group = dh;
+}
+
+void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
+{
+	const struct snap_peer *p = &snap_peers(c->snap)[peer];
+	struct ike_sa *sa;
+
+	if ((p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE) {
+		tunnel_failed(c, tunnel, "the peer has no configured address, it has to start");
+		return;
+	}
+	sa = sa_new(c, true);
+	if (!sa) {
+		tunnel_failed(c, tunnel, "too many IKE SAs");
+		return;
+	}
+	sa->peer = peer;
+	sa->first_tunnel = tunnel;
+	sa->local = (struct endpoint){ .addr = p->local, .port = PORT_IKE };
+	sa->remote = (struct endpoint){ .addr = p->remote, .port = PORT_IKE };
+	init_begin(c, sa, snap_ike_proposals(c->snap)[p->proposals.first].dh);
+}
+
+static void init_send(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+	struct ike_offer offer;
+	struct ike_out o = out_request(c, sa, EX_IKE_SA_INIT);
+
+	/* 2.6: the cookie stands first, all else unchanged. */
+	if (sa->cookie_n > 0)
+		ike_out_notify(&o, NTF_COOKIE, sa->cookie, sa->cookie_n);
+	offer_ike(c, p, NULL, &offer);
+	ike_out_offer(&o, &offer);
+	ike_out_ke(&o, st->dh, st->ke, st->ke_n);
+	ike_out_payload(&o, PL_NONCE, sa->nonce_i.bytes, sa->nonce_i.n);
+	sa->pretended = (p->flags & PEER_FORCE_ENCAP) || sa->local.addr.family == ADDR_NONE;
+	nat_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote, sa->pretended);
+	hashes_write(&o);
+	out_send_request(c, sa, &o);
+	if (sa->state == ST_DEAD)
+		return;
+	blob_set(&sa->init_ours, sa->request.at, sa->request.n);
+	if (sa->state != ST_INIT_SENT)
+		sa_enter(c, sa, ST_INIT_SENT);
+}
+
+static void init_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_begun *b = &r->u.EXCHANGE_BEGIN;
+
+	if (b->rc != RC_OK) {
+		sa_kill(c, sa, "the keeper made no key exchange: %.180s", b->text);
+		return;
+	}
+	sa->handle = b->handle;
+	memcpy(sa->spi_i, b->ike_spi, 8);
+	nonce_set(&sa->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
+	memcpy(st->ke, b->ke, st->ke_n);
+	init_send(c, sa, st);
+}
+
+/* Anybody could have sent it: keep trying for a moment, then end with this reason. */
+static void doubt(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason)
+{
+	snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+	if (sa->give_up_at == 0)
+		sa->give_up_at = c->now + IKE_SETUP_GRACE_MS * NS_PER_MS;
+	st->busy = false;
+	sa_touch(c, sa);
+}
+
+static bool group_configured(const struct ike *c, const struct snap_peer *p, uint16_t group)
+{
+	for (uint32_t i = 0; i < p->proposals.count; i++)
+		if (snap_ike_proposals(c->snap)[p->proposals.first + i].dh == group)
+			return true;
+	return false;
+}
+
+/* 1.2: the group that the responder wants; only one that is configured (CVE-2014-9221 took any). */
+static bool other_group(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct ike_notify *v = ike_notify_find(&st->in->p, NTF_INVALID_KE_PAYLOAD);
+	uint16_t group;
+
+	if (!v || v->data.n != 2)
+		return false;
+	group = load_be16(v->data.at);
+	if (group == st->dh || !group_configured(c, sa_peer(c, sa), group) ||
+		sa->restarts++ >= IKE_RESTARTS_MAX)
+		return false;
+	sa_drop_handle(c, sa);
+	step_reset(c, sa, st);
+	blob_free(&sa->request);
+	sa->again_at = sa->give_up_at = 0;
+	sa->cookie_n = 0;
+	memset(sa->spi_r, 0, 8);
+	init_begin(c, sa, group);
+	return true;
+}
+
+void on_init_refused(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct ike_payloads *p = &st->in->p;
+	const struct ike_notify *v = ike_notify_find(p, NTF_COOKIE);
+	struct ike_offer ours;
+	char text[IKE_REASON_MAX], name[48], offer[160];
+
+	if (v && v->data.n >= 1 && v->data.n <= IKE_COOKIE_MAX && sa->restarts++ < IKE_RESTARTS_MAX) {
+		memcpy(sa->cookie, v->data.at, v->data.n);
+		sa->cookie_n = (uint16_t)v->data.n;
+		init_send(c, sa, st);
+		return;
+	}
+	if (other_group(c, sa, st))
+		return;
+	v = ike_notify_error(p);
+	if (!v) {
+		st->busy = false;
+		return;
+	}
+	offer_ike(c, sa_peer(c, sa), NULL, &ours);
+	snprintf(text, sizeof text, "the peer refused with %s; we offered %s",
+		ike_notify_text(name, sizeof name, v->type), ike_offer_text(offer, sizeof offer, &ours));
+	doubt(c, sa, st, text);
+}
+
+void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct message *in = st->in;
+	struct keeper_exchange_finish *q;
+	struct choice choice;
+	static const uint8_t none[8];
+
+	if (memcmp(in->h.spi_r, none, 8) == 0 || !offer_is_single(&in->p.sa) ||
+		!select_ike(c, sa_peer(c, sa), &in->p.sa, &choice) || choice.dh != st->dh ||
+		in->p.ke_group != st->dh || in->p.ke.n > KEEPER_KE_MAX || in->n > KEEPER_MESSAGE_MAX) {
+		doubt(c, sa, st, "the peer's IKE_SA_INIT does not answer what was offered");
+		return;
+	}
+	memcpy(sa->spi_r, in->h.spi_r, 8);
+	nonce_set(&sa->nonce_r, in->p.nonce.at, in->p.nonce.n);
+	blob_set(&sa->init_theirs, in->bytes, in->n);
+	sa->encr = choice.encr;
+	sa->encr_bits = choice.encr_bits;
+	sa->prf = choice.prf;
+	sa->dh = choice.dh;
+	sa->hashes = hashes_read(&in->p);
+	nat_read(sa, in);
+	sa->again_at = sa->give_up_at = 0;
+	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_EXCHANGE_FINISH, init_finished)->u.EXCHANGE_FINISH;
+	q->handle = sa->handle;
+	q->prf = sa->prf;
+	q->encr = sa->encr;
+	q->encr_bits = sa->encr_bits;
+	memcpy(q->spi_i, sa->spi_i, 8);
+	memcpy(q->spi_r, sa->spi_r, 8);
+	q->peer_nonce_n = (uint16_t)in->p.nonce.n;
+	memcpy(q->peer_nonce, in->p.nonce.at, in->p.nonce.n);
+	q->peer_ke_n = (uint16_t)in->p.ke.n;
+	memcpy(q->peer_ke, in->p.ke.at, in->p.ke.n);
+}
+
+bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f)
+{
+	const uint8_t *out = sa->initiator ? f->sk_ei : f->sk_er, *in = sa->initiator ? f->sk_er : f->sk_ei;
+
+	return f->sk_e_n <= AEAD_KEY_MAX &&
+	       aead_key_init(&sa->key_out, sa->encr, sa->encr_bits, out, f->sk_e_n) == RC_OK &&
+	       aead_key_init(&sa->key_in, sa->encr, sa->encr_bits, in, f->sk_e_n) == RC_OK;
+}
+
+static void init_finished(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
+
+	if (f->rc != RC_OK || !sa_take_keys(sa, f)) {
+		sa_kill(c, sa, "the key exchange failed: %.180s", f->text);
+		return;
+	}
+	if (sa->local.addr.family == ADDR_NONE)
+		sa->local.addr = st->in->local.addr;
+	/* 2.23: with a NAT on the path both sides go on on port 4500. What we pretended the peer saw as a NAT
+	 * too. */
+	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || sa->pretended);
+	if (sa->encap) {
+		sa->local.port = PORT_NAT;
+		sa->remote.port = PORT_NAT;
+	}
+	sa->own_id = 1;
+	blob_free(&sa->request);
+	auth_start(c, sa, st);
+}
+
+/* ---- responder ---- */
+
+static ike_then answer_begun, answer_finished;
+
+/* Peers that may be at this address: those named by it first, then those that may be anywhere. */
+bool peer_may_be_at(
+	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any)
+{
+	bool anywhere = (p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE;
+
+	if (p->local.family != ADDR_NONE && !addr_equal(&p->local, &local->addr))
+		return false;
+	return any ? anywhere : !anywhere && addr_equal(&p->remote, &remote->addr);
+}
+
+/* Chooses among all candidates; ret_first: the one to explain a refusal with. */
+static const struct snap_peer *choose_peer(
+	struct ike *c, const struct message *in, struct choice *ret, const struct snap_peer **ret_first)
+{
+	*ret_first = NULL;
+	for (int any = 0; any <= 1; any++) {
+		for (uint32_t i = 0; i < c->snap->peers.count; i++) {
+			const struct snap_peer *p = &snap_peers(c->snap)[i];
+
+			if (!peer_may_be_at(p, &in->local, &in->remote, any))
+				continue;
+			if (!*ret_first)
+				*ret_first = p;
+			if (select_ike(c, p, &in->p.sa, ret))
+				return p;
+		}
+	}
+	return NULL;
+}
+
+static void refuse_proposal(struct ike *c, const struct message *in, const struct snap_peer *first)
+{
+	struct ike_refusal *r;
+	struct ike_offer ours;
+	char why[128];
+
+	if (!first) {
+		r = ike_refuse(c, &in->local, &in->remote, NULL, "no peer is configured for this address");
+		if (r)
+			ike_offer_text(r->offered, sizeof r->offered, &in->p.sa);
+		refuse_init(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+		return;
+	}
+	offer_ike(c, first, NULL, &ours);
+	r = ike_refuse(c, &in->local, &in->remote, first, "IKE proposal: %s",
+		explain_offer(why, sizeof why, &in->p.sa, &ours));
+	if (r) {
+		ike_offer_text(r->offered, sizeof r->offered, &in->p.sa);
+		ike_offer_text(r->configured, sizeof r->configured, &ours);
+	}
+	refuse_init(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+}
+
+/* Octets of a group's KE payload. */
+static size_t ke_size(uint16_t group)
+{
+	switch (group) {
+#define E(id, number, bytes, word)                                                                           \
+	case number:                                                                                         \
+		return bytes;
+		DH_GROUPS(E)
+#undef E
+	}
+	return 0;
+}
+
+static void answer_start(struct ike *c, const struct message *in, const struct ike_row *row,
+	const struct choice *choice, bool force)
+{
+	struct ike_sa *sa = sa_new(c, false);
+	struct keeper_exchange_begin *q;
+	struct step *st;
+
+	if (!sa)
+		return;
+	st = &sa->steps[SIDE_PEER];
+	memcpy(sa->spi_i, in->h.spi_i, 8);
+	sa->local = in->local;
+	sa->remote = in->remote;
+	sa->encr = choice->encr;
+	sa->encr_bits = choice->encr_bits;
+	sa->prf = choice->prf;
+	sa->dh = choice->dh;
+	sa->hashes = hashes_read(&in->p);
+	nat_read(sa, in);
+	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || force);
+	nonce_set(&sa->nonce_i, in->p.nonce.at, in->p.nonce.n);
+	blob_set(&sa->init_theirs, in->bytes, in->n);
+	blob_set(&sa->peer_request, in->bytes, in->n);
+	st->row = row;
+	st->busy = true;
+	st->in = message_plain_copy(in);
+	st->answer = choice->answer;
+	st->dh = choice->dh;
+	sa_enter(c, sa, ST_KEYS_PEER);
+	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_EXCHANGE_BEGIN, answer_begun)->u.EXCHANGE_BEGIN;
+	q->role = KEEPER_RESPONDER;
+	q->dh_group = choice->dh;
+}
+
+void init_request_received(struct ike *c, const struct message *in, const struct ike_row *row)
+{
+	const struct snap_peer *p, *first;
+	struct choice choice;
+	uint8_t cookie[33], group[2];
+
+	if (!c->snap || c->half_open >= IKE_HALF_OPEN_MAX || in->n > KEEPER_MESSAGE_MAX)
+		return;
+	if (c->half_open >= c->setup.cookie_above && !cookie_good(c, in)) {
+		cookie_make(c, c->cookie_version, in, cookie);
+		refuse_init(c, in, NTF_COOKIE, cookie, sizeof cookie);
+		return;
+	}
+	p = choose_peer(c, in, &choice, &first);
+	if (!p) {
+		refuse_proposal(c, in, first);
+		return;
+	}
+	if (in->p.ke_group != choice.dh) {
+		store_be16(group, choice.dh);
+		refuse_init(c, in, NTF_INVALID_KE_PAYLOAD, group, 2);
+		return;
+	}
+	if (in->p.ke.n != ke_size(choice.dh)) {
+		ike_refuse(c, &in->local, &in->remote, p, "KE payload of %zu octets for %s", in->p.ke.n,
+			ike_transform_name(TT_DH, choice.dh));
+		refuse_init(c, in, NTF_INVALID_SYNTAX, NULL, 0);
+		return;
+	}
+	answer_start(c, in, row, &choice, p->flags & PEER_FORCE_ENCAP);
+}
+
+static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_begun *b = &r->u.EXCHANGE_BEGIN;
+	struct keeper_exchange_finish *q;
+
+	if (b->rc != RC_OK) {
+		sa_kill(c, sa, "the keeper made no key exchange: %.180s", b->text);
+		return;
+	}
+	sa->handle = b->handle;
+	memcpy(sa->spi_r, b->ike_spi, 8);
+	nonce_set(&sa->nonce_r, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
+	memcpy(st->ke, b->ke, st->ke_n);
+	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_EXCHANGE_FINISH, answer_finished)->u.EXCHANGE_FINISH;
+	q->handle = sa->handle;
+	q->prf = sa->prf;
+	q->encr = sa->encr;
+	q->encr_bits = sa->encr_bits;
+	memcpy(q->spi_i, sa->spi_i, 8);
+	memcpy(q->spi_r, sa->spi_r, 8);
+	q->peer_nonce_n = (uint16_t)st->in->p.nonce.n;
+	memcpy(q->peer_nonce, st->in->p.nonce.at, st->in->p.nonce.n);
+	q->peer_ke_n = (uint16_t)st->in->p.ke.n;
+	memcpy(q->peer_ke, st->in->p.ke.at, st->in->p.ke.n);
+}
+
+static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
+	bool nat_asked = sa->nat_known,
+	     hashes_asked = ike_notify_find(&st->in->p, NTF_SIGNATURE_HASH_ALGORITHMS);
+	struct ike_out o;
+
+	if (f->rc != RC_OK || !sa_take_keys(sa, f)) {
+		/* A value off the curve or of low order (CVE-2023-41913): the keeper says which. */
+		ike_refuse(c, &sa->local, &sa->remote, NULL, "key exchange: %.200s", f->text);
+		refuse_init(c, st->in, NTF_INVALID_SYNTAX, NULL, 0);
+		sa_kill(c, sa, "the key exchange failed: %.180s", f->text);
+		return;
+	}
+	o = out_response(c, sa);
+	ike_out_offer(&o, &st->answer);
+	ike_out_ke(&o, st->dh, st->ke, st->ke_n);
+	ike_out_payload(&o, PL_NONCE, sa->nonce_r.bytes, sa->nonce_r.n);
+	if (nat_asked)
+		nat_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote,
+			sa->encap && !sa->peer_natted && !sa->we_natted);
+	if (hashes_asked)
+		hashes_write(&o);
+	sa->peer_id = 1;
+	step_done(c, sa, st);
+	out_send_response(c, sa, &o);
+	blob_set(&sa->init_ours, sa->response.at, sa->response.n);
+}

@@ -1,0 +1,343 @@
+/*
+ * Datagrams from the network: header, IKE SA, window, decryption, the row of the table. Nothing of the IKE SA
+ * changes before the message has proved its integrity, except in IKE_SA_INIT, which has none.
+ *
+ * What a stranger can cause here: a look-up, one decryption under a known SPI, an IKE_SA_INIT up to the
+ * limits of init.c. RFC 7296 sections 2.1, 2.3, 2.21.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct message *message_new(const struct ike_header *h, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n)
+{
+	struct message *m = ike_alloc(sizeof *m + n);
+
+	m->h = *h;
+	m->local = *local;
+	m->remote = *remote;
+	m->n = n;
+	memcpy(m->bytes, bytes, n);
+	return m;
+}
+
+struct message *message_plain_copy(const struct message *in)
+{
+	struct message *m = message_new(&in->h, &in->local, &in->remote, in->bytes, in->n);
+
+	ike_payloads_read(
+		&m->p, m->h.next_payload, m->bytes + IKE_HEADER_SIZE, m->n - IKE_HEADER_SIZE, false, NULL);
+	return m;
+}
+
+/* ---- IKE_SA_INIT ---- */
+
+/* RFC 7296 2.1: a repeated request gets the answer that it got before. */
+static bool init_repeated(struct ike *c, const struct message *in)
+{
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		if (sa->initiator || (sa->state != ST_KEYS_PEER && sa->state != ST_AUTH_WAIT) ||
+			memcmp(sa->spi_i, in->h.spi_i, 8) != 0 || sa->peer_request.n != in->n ||
+			memcmp(sa->peer_request.at, in->bytes, in->n) != 0)
+			continue;
+		if (sa->response.n > 0)
+			ike_send(c, &in->local, &in->remote, sa->response.at, sa->response.n);
+		return true;
+	}
+	return false;
+}
+
+void refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
+{
+	struct ike_header h = in->h;
+	struct ike_out o;
+
+	h.version = 0x20;
+	h.flags = IKE_FLAG_RESPONSE;
+	o = ike_out_begin(c->scratch, sizeof c->scratch, &h);
+	ike_out_notify(&o, type, data, n);
+	ike_send(c, &in->local, &in->remote, c->scratch, ike_out_end(&o));
+}
+
+static void init_request(struct ike *c, struct message *in)
+{
+	static const uint8_t none[8];
+	const struct ike_row *row;
+	struct err e = { 0 };
+	enum rc rc;
+
+	if (!(in->h.flags & IKE_FLAG_INITIATOR) || in->h.message_id != 0 || memcmp(in->h.spi_r, none, 8) != 0)
+		return;
+	if (init_repeated(c, in))
+		return;
+	rc = ike_payloads_read(
+		&in->p, in->h.next_payload, in->bytes + IKE_HEADER_SIZE, in->n - IKE_HEADER_SIZE, false, &e);
+	row = rc == RC_OK ? ike_row_find(ST_NONE, in->h.exchange, false, in->p.present) : NULL;
+	if (row) {
+		init_request_received(c, in, row);
+		return;
+	}
+	ike_refuse(c, &in->local, &in->remote, NULL, "IKE_SA_INIT: %.200s",
+		rc != RC_OK ? e.text : "payloads that do not belong there, or missing ones");
+	if (rc == RC_UNSUPPORTED)
+		refuse_init(c, in, NTF_UNSUPPORTED_CRITICAL_PAYLOAD, &in->p.critical_unknown, 1);
+	else
+		refuse_init(c, in, NTF_INVALID_SYNTAX, NULL, 0);
+}
+
+static void init_response(struct ike *c, struct message *in)
+{
+	struct ike_sa *sa = sa_by_spi(c, true, in->h.spi_i);
+	const struct ike_row *row;
+	struct step *st;
+
+	if (!sa || (in->h.flags & IKE_FLAG_INITIATOR) || in->h.message_id != 0 || !own_waits(sa, TASK_INIT) ||
+		!addr_equal(&in->remote.addr, &sa->remote.addr))
+		return;
+	/* Unprotected: what does not parse may be a stranger's, and the true answer may still come. */
+	if (ike_payloads_read(&in->p, in->h.next_payload, in->bytes + IKE_HEADER_SIZE,
+		    in->n - IKE_HEADER_SIZE, false, NULL) != RC_OK)
+		return;
+	row = ike_row_find(sa->state, in->h.exchange, true, in->p.present);
+	if (!row)
+		return;
+	st = &sa->steps[SIDE_OWN];
+	free(st->in);
+	st->in = message_plain_copy(in);
+	st->row = row;
+	st->busy = true;
+	sa_touch(c, sa);
+	row->handler(c, sa, st);
+}
+
+/* ---- protected messages ---- */
+
+/* The encrypted payload must be the only one outside. Gives the message with what was inside, or NULL. */
+static struct message *decrypt(struct ike *c, struct ike_sa *sa, const struct ike_header *h,
+	const struct endpoint *local, const struct endpoint *remote, const uint8_t *bytes, size_t n,
+	uint8_t *ret_first)
+{
+	struct ike_payloads *outer = &c->scratch_payloads;
+	struct message *m;
+	struct rd sk, plain;
+	const uint8_t *iv, *sealed;
+	size_t sealed_n, plain_n;
+
+	if (sa->key_in.encr == 0 ||
+		ike_payloads_read(outer, h->next_payload, bytes + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, false,
+			NULL) != RC_OK ||
+		outer->present != IKE_HAS(SK) || outer->sk_header_n != IKE_PAYLOAD_HEADER_SIZE)
+		return NULL;
+	sk = rd_over(outer->sk.at, outer->sk.n);
+	iv = rd_take(&sk, AEAD_IV_SIZE);
+	sealed_n = rd_left(&sk);
+	sealed = rd_take(&sk, sealed_n);
+	if (!iv || !sealed || sealed_n < AEAD_ICV_SIZE + 1)
+		return NULL;
+	m = message_new(h, local, remote, sealed, sealed_n);
+	if (aead_open(&sa->key_in, iv, bytes, (size_t)(iv - bytes), sealed, sealed_n, m->bytes) != RC_OK) {
+		free(m);
+		return NULL;
+	}
+	plain_n = sealed_n - AEAD_ICV_SIZE;
+	/* The last octet says how many octets of padding stand before it. */
+	plain = rd_over(m->bytes, plain_n - 1);
+	rd_take(&plain, rd_left(&plain) - MIN_OF(rd_left(&plain), (size_t)m->bytes[plain_n - 1]));
+	m->n = m->bytes[plain_n - 1] <= plain_n - 1 ? (size_t)(plain.at - m->bytes) : SIZE_MAX;
+	*ret_first = outer->sk_first;
+	return m;
+}
+
+/* RFC 7296 2.23: a peer behind a NAT is answered where its last authenticated message came from. */
+static void follow_endpoint(struct ike *c, struct ike_sa *sa, const struct message *in)
+{
+	struct ike_action *a;
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (memcmp(&in->remote, &sa->remote, sizeof in->remote) == 0 && in->local.port == sa->local.port &&
+		sa->local.addr.family != ADDR_NONE)
+		return;
+	if (sa->state == ST_AUTH_WAIT || sa->local.addr.family == ADDR_NONE)
+		sa->local = in->local;
+	if (sa->state == ST_AUTH_WAIT) {
+		sa->remote = in->remote;
+		return;
+	}
+	if (!sa->peer_natted || memcmp(&in->remote, &sa->remote, sizeof in->remote) == 0)
+		return;
+	sa->remote = in->remote;
+	ike_log(c, false, "peer %s: moved to %s", sa_peer_name(c, sa), endpoint_text(text, &sa->remote));
+	for (struct child *ch = sa->children; ch; ch = ch->next) {
+		if (ch->state != CH_UP)
+			continue;
+		a = ike_act(c, IKE_ENDPOINT);
+		a->endpoint = (struct sa_endpoint){
+			.tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = sa->remote
+		};
+	}
+}
+
+/* A request that is authentic but not legal here: RFC 7296 2.21.3, fatal for both. */
+static void refuse_request(
+	struct ike *c, struct ike_sa *sa, enum rc rc, const struct message *in, const char *why)
+{
+	bool critical = rc == RC_UNSUPPORTED;
+	uint8_t type = in->p.critical_unknown;
+
+	ike_refuse(c, &in->local, &in->remote, sa_peer(c, sa), "%s in state '%s': %.200s",
+		ike_exchange_name(in->h.exchange) ? ike_exchange_name(in->h.exchange) : "unknown exchange",
+		ike_state_text(sa->state), why);
+	answer_notify(
+		c, sa, critical ? NTF_UNSUPPORTED_CRITICAL_PAYLOAD : NTF_INVALID_SYNTAX, &type, critical);
+	if (sa->state == ST_AUTH_WAIT)
+		sa_fail(c, sa, why);
+	else if (!critical)
+		sa_kill(c, sa, "the peer sent a malformed request: %s", why);
+}
+
+static void handle(struct ike *c, struct ike_sa *sa, struct step *st, uint8_t first)
+{
+	struct message *in = st->in;
+	bool response = in->h.flags & IKE_FLAG_RESPONSE;
+	struct err e = { 0 };
+	enum rc rc = in->n == SIZE_MAX ? err_add(&e, RC_MALFORMED, "padding longer than the message")
+				       : ike_payloads_read(&in->p, first, in->bytes, in->n, true, &e);
+
+	st->row = rc == RC_OK ? ike_row_find(sa->state, in->h.exchange, response, in->p.present) : NULL;
+	if (st->row) {
+		st->row->handler(c, sa, st);
+		return;
+	}
+	if (rc == RC_OK)
+		err_add(&e, RC_MALFORMED, "payloads that do not belong there, or missing ones");
+	if (!response) {
+		refuse_request(c, sa, rc, in, e.text);
+	} else if (sa->state == ST_UP || sa->state == ST_REPLACED) {
+		own_done(c, sa);
+		sa_close(c, sa, e.text);
+	} else {
+		sa_kill(c, sa, "the peer's answer: %s", e.text);
+	}
+}
+
+static bool request_in_window(struct ike *c, struct ike_sa *sa, const struct ike_header *h,
+	const struct endpoint *local, const struct endpoint *remote, const void *bytes, size_t n)
+{
+	if (h->message_id == sa->peer_id - 1 && sa->peer_request.n == n &&
+		memcmp(sa->peer_request.at, bytes, n) == 0) {
+		if (sa->response.n > 0)
+			ike_send(c, local, remote, sa->response.at, sa->response.n);
+		return false;
+	}
+	return h->message_id == sa->peer_id && !sa->steps[SIDE_PEER].busy;
+}
+
+static bool exchange_fits(const struct ike_sa *sa, const struct ike_header *h)
+{
+	switch (sa->state) {
+	case ST_AUTH_WAIT: /* INFORMATIONAL before IKE_AUTH (CVE-2019-12312) is not even decrypted */
+	case ST_AUTH_SENT:
+		return h->exchange == EX_IKE_AUTH;
+	case ST_UP:
+	case ST_REPLACED:
+	case ST_CLOSING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void protected_message(struct ike *c, const struct ike_header *h, const struct endpoint *local,
+	const struct endpoint *remote, const uint8_t *bytes, size_t n)
+{
+	bool from_initiator = h->flags & IKE_FLAG_INITIATOR, response = h->flags & IKE_FLAG_RESPONSE;
+	struct ike_sa *sa = sa_by_spi(c, !from_initiator, from_initiator ? h->spi_r : h->spi_i);
+	struct step *st;
+	struct message *in;
+	uint8_t first = 0;
+
+	if (!sa || memcmp(h->spi_i, sa->spi_i, 8) != 0 || memcmp(h->spi_r, sa->spi_r, 8) != 0)
+		return;
+	if (sa->state == ST_FAILED) { /* only repeats its last answer */
+		request_in_window(c, sa, h, local, remote, bytes, n);
+		return;
+	}
+	if (!exchange_fits(sa, h))
+		return;
+	st = &sa->steps[response ? SIDE_OWN : SIDE_PEER];
+	if (response ? h->message_id != sa->own_id || sa->request.n == 0 || st->busy ||
+				st->task == TASK_NONE || h->exchange != sa->request.at[18]
+		     : !request_in_window(c, sa, h, local, remote, bytes, n))
+		return;
+	in = decrypt(c, sa, h, local, remote, bytes, n, &first);
+	if (!in)
+		return;
+	sa->heard_at = c->now;
+	sa->want_dpd = false;
+	sa_touch(c, sa);
+	free(st->in);
+	st->in = in;
+	st->busy = true;
+	if (response) {
+		sa->own_id++;
+		sa->again_at = 0;
+		blob_free(&sa->request);
+	} else {
+		sa->peer_id++;
+		blob_set(&sa->peer_request, bytes, n);
+		blob_free(&sa->response);
+	}
+	follow_endpoint(c, sa, in);
+	handle(c, sa, st, first);
+}
+
+static void wrong_version(struct ike *c, const struct ike_header *h, const struct endpoint *local,
+	const struct endpoint *remote)
+{
+	struct message in = { .h = *h, .local = *local, .remote = *remote };
+
+	ike_refuse(c, local, remote, NULL, "IKE version %u.%u; only 2.0 is spoken", h->version >> 4,
+		h->version & 15);
+	/* RFC 7296 2.5: "SHOULD drop the message and MAY send a notification" for a higher version; an answer
+	 * to an answer would go on for ever. */
+	if (h->version >> 4 > 2 && !(h->flags & IKE_FLAG_RESPONSE))
+		refuse_init(c, &in, NTF_INVALID_MAJOR_VERSION, NULL, 0);
+}
+
+void ike_input(struct ike *c, const struct endpoint *local, const struct endpoint *remote, const void *bytes,
+	size_t n)
+{
+	struct ike_header h;
+	struct message *in;
+	enum rc rc;
+
+	if (n > IKE_MESSAGE_MAX)
+		return;
+	rc = ike_header_read(&h, bytes, n, NULL);
+	if (rc == RC_UNSUPPORTED)
+		wrong_version(c, &h, local, remote);
+	if (rc != RC_OK)
+		return;
+	if (h.exchange != EX_IKE_SA_INIT) {
+		protected_message(c, &h, local, remote, bytes, n);
+		return;
+	}
+	in = message_new(&h, local, remote, bytes, n);
+	if (h.flags & IKE_FLAG_RESPONSE)
+		init_response(c, in);
+	else
+		init_request(c, in);
+	free(in);
+}
+
+void ike_input_datagram(struct ike *c, mono_ns now, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n)
+{
+	c->now = now;
+	if (remote->port == 0 || remote->addr.family == ADDR_NONE)
+		return;
+	ike_input(c, local, remote, bytes, n);
+	sa_settle_all(c);
+}

@@ -1,0 +1,416 @@
+/*
+ * What the files of src/ike share: the IKE SA, its children, its two exchanges, and the functions between the
+ * files.
+ *
+ * An IKE SA has two sides: exchanges that we begin (SIDE_OWN) and those the peer begins (SIDE_PEER); each has
+ * a window of one (RFC 7296 2.3), so at most one step is under way on each. A step may have to ask the
+ * keeper; what follows is a continuation (ike_then). A step that is given up gets a new epoch, and answers to
+ * the old one are cleaned up in keeper.c. Requests to the keeper of one IKE SA go one after the other, so a
+ * CHILD_REMOVE never overtakes its install.
+ *
+ * Memory: an IKE SA is freed only in sa_settle(), at the end of an event, when it is dead and nothing is
+ * asked.
+ */
+#ifndef IKE_INTERNAL_H
+#define IKE_INTERNAL_H
+
+#include "crypto/aead.h"
+#include "crypto/prf.h"
+#include "ike/ike.h"
+#include "wire/ike_codec.h"
+
+/* clang-format off */
+#define IKE_STATES(S)	/* id, text */									\
+	S(NONE,       "none")			/* no IKE SA yet */				\
+	S(KEYS_OWN,   "preparing")		/* we start; the keeper makes our values */	\
+	S(INIT_SENT,  "IKE_SA_INIT sent")							\
+	S(AUTH_SENT,  "IKE_AUTH sent")								\
+	S(KEYS_PEER,  "answering")		/* the peer starts; the keeper makes our values */ \
+	S(AUTH_WAIT,  "waiting for IKE_AUTH")							\
+	S(LARVAL,     "being made by a rekey")							\
+	S(UP,         "established")								\
+	S(REPLACED,   "replaced")		/* rekeyed; one side deletes it */		\
+	S(CLOSING,    "closing")		/* our delete is under way */			\
+	S(FAILED,     "refused")		/* only repeats its last answer */		\
+	S(DEAD,       "gone")
+/* clang-format on */
+
+enum ike_state {
+#define E(id, text) ST_##id,
+	IKE_STATES(E)
+#undef E
+		ST_COUNT
+};
+
+enum ike_task {
+	TASK_NONE,
+	TASK_INIT,
+	TASK_AUTH,
+	TASK_CHILD_NEW,
+	TASK_CHILD_REKEY,
+	TASK_IKE_REKEY,
+	TASK_CHILD_DELETE,
+	TASK_IKE_DELETE,
+	TASK_DPD,
+};
+
+enum child_state {
+	CH_LARVAL, /* its exchange is under way */
+	CH_UP,
+	CH_REPLACED, /* rekeyed; one side deletes it */
+	CH_CLOSING,  /* our delete is wanted or under way */
+	CH_LINGER,   /* deleted; stays inbound for a moment */
+};
+
+struct nonce {
+	uint16_t n;
+	uint8_t bytes[KEEPER_NONCE_MAX];
+};
+
+struct child {
+	struct child *next;
+	enum child_state state;
+	uint32_t tunnel, handle, spi_in, spi_out;
+	bool ours;	 /* we began the exchange that made it */
+	bool installing; /* the keeper has been asked to install it */
+	bool want_rekey;
+	bool delete_sent;
+	uint16_t encr, encr_bits, dh;
+	bool esn, encap;
+	uint32_t local_n, remote_n;
+	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
+	struct nonce lowest;   /* the lower of the two nonces of its exchange, for collisions */
+	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
+	mono_ns since, rekey_at, expire_at, retry_at, remove_at;
+	char reason[IKE_REASON_MAX]; /* why it is removed */
+	/* from the data plane */
+	bool used;
+	uint32_t idle_in_ms, idle_out_ms;
+	uint64_t bytes, seq_out;
+};
+
+/* A received message with its own copy of the bytes its views point to. */
+struct message {
+	struct ike_header h;
+	struct endpoint local, remote;
+	struct ike_payloads p;
+	size_t n;
+	uint8_t bytes[];
+};
+
+struct ike_sa;
+struct step;
+struct ike_row;
+typedef void ike_then(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r);
+
+enum side { SIDE_OWN, SIDE_PEER };
+
+struct step {
+	enum side side;
+	uint32_t epoch;
+	bool busy;	    /* a message is being worked on, or a request prepared */
+	enum ike_task task; /* SIDE_OWN */
+	const struct ike_row *row;
+	struct message *in;
+	struct child *child; /* the larval child; in the IKE SA's list */
+	struct ike_sa *heir; /* the larval IKE SA of a rekey */
+	uint32_t old_spi_in; /* the child that is rekeyed or deleted */
+	uint32_t tunnel;
+	uint16_t dh;
+	uint16_t refuse_child; /* notify that refuses the child of IKE_AUTH */
+	struct nonce nonce;    /* ours in this exchange */
+	uint16_t ke_n;
+	uint8_t ke[KEEPER_KE_MAX];
+	struct ike_offer answer; /* the proposal chosen, with its number */
+	uint16_t auth_method, auth_n;
+	uint8_t auth[KEEPER_AUTH_MAX];
+};
+
+struct ask {
+	struct ask *next;
+	enum side side;
+	uint32_t epoch;
+	ike_then *then;
+	struct keeper_request request;
+};
+
+struct blob {
+	uint8_t *at;
+	size_t n;
+};
+
+struct ike_sa {
+	struct ike_sa *next;
+	struct ike_sa *next_dirty;
+	uint64_t serial;
+	uint16_t slot;
+	bool dirty, was_up;
+	enum ike_state state;
+	bool initiator; /* we are the original initiator */
+	uint8_t spi_i[8], spi_r[8];
+	uint32_t peer;	       /* index; INDEX_NONE while unknown (responder before IKE_AUTH) */
+	uint32_t first_tunnel; /* what it was made for, as initiator */
+	struct endpoint local, remote;
+	uint32_t handle;
+	uint16_t encr, encr_bits, prf, dh;
+	struct aead_key key_out, key_in;
+	uint64_t iv;
+	struct nonce nonce_i, nonce_r;
+	struct blob init_ours, init_theirs; /* IKE_SA_INIT messages, as signed */
+	uint32_t hashes;		    /* bit n: the peer announced signature hash n */
+	bool nat_known, peer_natted, we_natted, pretended, encap;
+	uint8_t cookie[IKE_COOKIE_MAX];
+	uint16_t cookie_n;
+	uint8_t restarts;
+	bool initial_contact;
+	struct nonce lowest;
+
+	struct step steps[2];
+	/* our request on its way */
+	struct blob request;
+	uint32_t own_id;
+	unsigned tries;
+	mono_ns again_at, give_up_at;
+	/* the peer's */
+	uint32_t peer_id; /* the next expected */
+	struct blob peer_request, response;
+
+	struct child *children;
+	uint32_t children_n;
+	/* IKE rekey */
+	uint64_t parent;    /* serial of the IKE SA that this one replaces and whose children it will get; 0:
+			       settled */
+	uint64_t peer_heir; /* serial of the one that the peer's rekey of this one made; 0: none */
+
+	bool want_delete, want_rekey, want_dpd;
+	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
+	mono_ns since, heard_at, timer_at, rekey_at, retry_at, keepalive_at, childless_at;
+	char reason[IKE_REASON_MAX];
+
+	struct ask *asks, **asks_end;
+	uint32_t asks_n;
+	uint64_t flight; /* tag of the request that the keeper works on; 0: none */
+};
+
+struct tunnel {
+	bool want, held; /* held: terminated by an administrator */
+	uint32_t up;	 /* children in state CH_UP */
+	uint32_t orphan; /* inbound SPI of a child left by an earlier life of this process */
+	mono_ns orphan_until;
+	mono_ns retry_at;
+	uint32_t backoff_ms;
+	char reason[IKE_REASON_MAX];
+};
+
+struct action_node {
+	struct action_node *next;
+	struct ike_action a;
+};
+
+struct ike {
+	struct ike_setup setup;
+	mono_ns now;	 /* of the event being worked on */
+	uint64_t random; /* state of jitter */
+	struct snapshot *snap;
+	struct tunnel *tunnels;
+	uint32_t tunnels_n;
+	struct ike_sa *sas, *dirty;
+	struct ike_sa *slots[IKE_SAS_MAX];
+	uint32_t sas_n, half_open;
+	uint64_t serials, tags;
+	uint8_t cookie_secrets[2][32];
+	uint8_t cookie_version;
+	uint64_t cookie_uses;
+	mono_ns deadline, tunnels_at;
+	struct action_node *actions, **actions_end, *taken;
+	uint32_t actions_n;
+	uint32_t refusal_tokens;
+	mono_ns refusal_at;
+	uint64_t refusals_left_out;
+	uint8_t scratch[IKE_MESSAGE_MAX];
+	struct ike_payloads scratch_payloads;
+};
+
+/* ---- core.c: memory, actions, chance ---- */
+void *ike_alloc(size_t n); /* zeroed; ends the process when there is no memory */
+void blob_set(struct blob *b, const void *bytes, size_t n);
+void blob_free(struct blob *b);
+struct ike_action *ike_act(struct ike *c, enum ike_action_kind kind);
+void ike_log(struct ike *c, bool warning, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void ike_send(struct ike *c, const struct endpoint *local, const struct endpoint *remote, const void *bytes,
+	size_t n);
+/* A number from lo to hi, from the seed. */
+uint64_t ike_chance(struct ike *c, uint64_t lo, uint64_t hi);
+/* Enters a refusal, unless there are too many; gives the struct to fill in, or NULL. */
+struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
+	const struct snap_peer *peer, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void ike_wake(struct ike *c, mono_ns at);
+void nonce_set(struct nonce *v, const void *bytes, size_t n);
+const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b);
+int nonce_compare(const struct nonce *a, const struct nonce *b);
+
+/* ---- sa.c: the life of an IKE SA ---- */
+struct ike_sa *sa_new(struct ike *c, bool initiator);
+struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8_t spi[8]);
+struct ike_sa *sa_by_serial(const struct ike *c, uint64_t serial);
+const struct snap_peer *sa_peer(const struct ike *c, const struct ike_sa *sa);
+const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa);
+void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state);
+void sa_touch(struct ike *c, struct ike_sa *sa);
+void sa_established(struct ike *c, struct ike_sa *sa);
+/* Ends it here at once: children and secrets go, nothing is sent. */
+void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same, but for a while it repeats its last answer to a peer that did not get it. */
+void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason);
+void sa_close(struct ike *c, struct ike_sa *sa, const char *reason); /* with a delete to the peer */
+void sa_settle_all(struct ike *c);
+void sa_tick(struct ike *c, struct ike_sa *sa);
+void step_reset(struct ike *c, struct ike_sa *sa, struct step *st);
+void sa_take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to);
+
+/* ---- keeper.c ---- */
+/* A request to fill in; its answer goes to `then` (NULL: nobody waits) with the step, if that still goes on.
+ */
+struct keeper_request *sa_ask(
+	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then);
+void sa_ask_next(struct ike *c, struct ike_sa *sa);
+void sa_drop_handle(struct ike *c, struct ike_sa *sa);
+void sa_asks_free(struct ike_sa *sa);
+
+/* ---- table.c: the transitions ---- */
+typedef void ike_handler(struct ike *c, struct ike_sa *sa, struct step *st);
+struct ike_row {
+	uint32_t states; /* bit per enum ike_state */
+	uint8_t exchange;
+	bool response;
+	uint32_t required, optional; /* IKE_HAS bits */
+	ike_handler *handler;
+	enum ike_state next;
+	uint32_t timer_s; /* armed when `next` is entered; 0: none */
+	const char *text;
+};
+extern const struct ike_row ike_rows[];
+extern const size_t ike_rows_n;
+const struct ike_row *ike_row_find(enum ike_state state, uint8_t exchange, bool response, uint32_t present);
+const char *ike_state_text(enum ike_state s);
+/* A step has done what its row says: enter the row's next state, arm its timer. */
+void step_done(struct ike *c, struct ike_sa *sa, struct step *st);
+
+/* ---- input.c ---- */
+void ike_input(struct ike *c, const struct endpoint *local, const struct endpoint *remote, const void *bytes,
+	size_t n);
+
+/* An unprotected message with its views into its own bytes. */
+struct message *message_plain_copy(const struct message *in);
+/* An unprotected answer with one notify, for a request that makes no IKE SA. */
+void refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n);
+
+/* ---- exchange.c: our requests, our answers ---- */
+struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange);
+struct ike_out out_response(struct ike *c, struct ike_sa *sa);
+/* Seals (all but IKE_SA_INIT), keeps it for repetition, sends it. */
+void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o);
+void out_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o);
+/* The answer to the peer's request is one notify. */
+void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n);
+void own_done(struct ike *c, struct ike_sa *sa); /* our exchange is over, the next may begin */
+void own_retransmit(struct ike *c, struct ike_sa *sa);
+void own_next(struct ike *c, struct ike_sa *sa); /* begins what is wanted, if nothing is under way */
+bool own_waits(const struct ike_sa *sa, enum ike_task task); /* sent, and not answered yet */
+
+/* ---- select.c: proposals and selectors ---- */
+struct choice {
+	uint16_t encr, encr_bits, prf, dh;
+	bool esn;
+	struct ike_offer answer; /* one proposal with the peer's number, without SPI */
+	struct ike_view spi;	 /* the peer's, borrowed from the offer */
+};
+bool select_ike(
+	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret);
+bool select_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer, bool with_dh,
+	struct choice *ret);
+void offer_ike(const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret);
+void offer_esp(
+	const struct ike *c, const struct snap_tunnel *t, uint32_t spi, bool with_dh, struct ike_offer *ret);
+bool offer_is_single(
+	const struct ike_offer *o); /* as an answer must be: one proposal, one transform per type */
+/* "peer offered …; configured …; no common DH group" */
+char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours);
+uint32_t selectors_intersect(struct selector *ret, const struct selector *a, uint32_t a_n,
+	const struct selector *b, uint32_t b_n); /* at most SELECTORS_MAX */
+bool selectors_within(
+	const struct selector *inner, uint32_t inner_n, const struct selector *outer, uint32_t outer_n);
+char *selectors_text(char *ret_text, size_t size, const struct selector *list, uint32_t n);
+
+/* ---- nat.c ---- */
+void nat_hash(uint8_t ret[20], const uint8_t spi_i[8], const uint8_t spi_r[8], const struct endpoint *e);
+void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
+	const struct endpoint *local, const struct endpoint *remote, bool pretend);
+void nat_read(struct ike_sa *sa, const struct message *in);
+void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8_t ret[33]);
+bool cookie_good(struct ike *c, const struct message *in);
+void hashes_write(struct ike_out *o);
+uint32_t hashes_read(const struct ike_payloads *p);
+
+/* ---- init.c, auth.c, child.c, rekey.c, info.c: a file per exchange, both roles ---- */
+void init_start(struct ike *c, uint32_t peer, uint32_t tunnel);
+void init_request_received(struct ike *c, const struct message *in, const struct ike_row *row);
+ike_handler on_init_response, on_init_refused;
+bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f);
+/* any: among the peers that may be anywhere; else among those named by the remote address. */
+bool peer_may_be_at(
+	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any);
+void auth_start(struct ike *c, struct ike_sa *sa, struct step *st);
+ike_handler on_auth_request, on_auth_eap, on_auth_response, on_auth_refused;
+
+/* Which notify refuses the child that the peer wants, or 0. Fills in st->tunnel (if INDEX_NONE) and
+ * ret_choice. */
+uint16_t child_refusal(
+	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice);
+void child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh);
+ike_handler on_child_request, on_child_response, on_create_refused, on_temporary_failure;
+struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours);
+void child_set_id(struct child *ch, const struct keeper_child_begun *b);
+struct child *child_by_in(const struct ike_sa *sa, uint32_t spi_in);
+struct child *child_by_out(const struct ike_sa *sa, uint32_t spi_out);
+void child_take_choice(struct child *ch, const struct choice *choice);
+/* Asks the keeper to install it; `then` goes on. p: with the peer's nonce and KE, or NULL for the child of
+ * IKE_AUTH. */
+void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
+	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then);
+void child_up(struct ike *c, struct ike_sa *sa, struct child *ch);
+void child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state);
+/* Deleted on the wire, or never there: out of the data plane, after a moment when something else carries its
+ * traffic. */
+void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason);
+void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason);
+void child_unlink(struct ike *c, struct ike_sa *sa, struct child *ch); /* out of the list, freed */
+/* What the answer says about the child fits what was asked; else why not, in ret_why. */
+bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
+	bool with_dh, struct err *ret_why);
+void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch);
+void child_dedupe(struct ike *c, struct child *ch);
+/* The tunnel of this peer that fits best, or INDEX_NONE. remote_ts: the peer's side. */
+uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_selectors *remote_ts,
+	const struct ike_selectors *local_ts);
+bool child_narrow(const struct ike *c, struct child *ch, const struct ike_selectors *remote_ts,
+	const struct ike_selectors *local_ts);
+
+void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh);
+ike_handler on_rekey_request, on_rekey_response;
+/* The peer uses the IKE SA that its rekey made: the children of the old one move there. */
+void rekey_settle_to(struct ike *c, struct ike_sa *heir);
+void rekey_refused(struct ike *c, struct ike_sa *sa);
+
+ike_handler on_info_request, on_info_response;
+void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child *ch);
+
+/* ---- tunnel.c ---- */
+void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* a try failed: back off */
+void tunnels_lost(struct ike *c, uint32_t peer, const char *reason);	/* an IKE SA with children ended */
+void tunnels_tick(struct ike *c);
+const struct snap_tunnel *tunnel_config(const struct ike *c, uint32_t tunnel);
+bool tunnel_wants(const struct ike *c, uint32_t tunnel);
+bool tunnel_in_work(const struct ike *c, uint32_t tunnel);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * Asking the keeper. Requests of one IKE SA form a queue of which the first is under way. An answer whose
+ * step was given up is not lost on the way: the handles it brings are dropped again, so that neither side
+ * keeps what the other forgot.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct keeper_request *sa_ask(
+	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then)
+{
+	struct ask *a = ike_alloc(sizeof *a);
+
+	a->side = side;
+	a->epoch = sa->steps[side].epoch;
+	a->then = then;
+	a->request.op = op;
+	*sa->asks_end = a;
+	sa->asks_end = &a->next;
+	sa->asks_n++;
+	sa_touch(c, sa);
+	return &a->request;
+}
+
+/* Sends the first of the queue, if none is under way. */
+void sa_ask_next(struct ike *c, struct ike_sa *sa)
+{
+	struct ask *a = sa->asks;
+	struct ike_action *act;
+
+	if (!a || sa->flight != 0)
+		return;
+	a->request.tag = ++c->tags << 16 | sa->slot;
+	sa->flight = a->request.tag;
+	act = ike_act(c, IKE_ASK);
+	act->keeper = ike_alloc(sizeof *act->keeper);
+	*act->keeper = a->request;
+}
+
+static void pop(struct ike_sa *sa)
+{
+	struct ask *a = sa->asks;
+
+	sa->asks = a->next;
+	if (!sa->asks)
+		sa->asks_end = &sa->asks;
+	sa->asks_n--;
+	sa->flight = 0;
+	free(a);
+}
+
+void sa_asks_free(struct ike_sa *sa)
+{
+	while (sa->asks)
+		pop(sa);
+}
+
+static void ask_drop(struct ike *c, struct ike_sa *sa, uint32_t handle, uint32_t child)
+{
+	struct keeper_drop *d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
+
+	d->handle = handle;
+	d->child = child;
+	d->peer = sa->peer;
+	snprintf(d->reason, sizeof d->reason, "given up");
+}
+
+void sa_drop_handle(struct ike *c, struct ike_sa *sa)
+{
+	struct keeper_drop *d;
+
+	if (sa->handle == 0)
+		return;
+	d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
+	d->handle = sa->handle;
+	d->was_up = sa->was_up;
+	d->peer = sa->peer;
+	snprintf(d->reason, sizeof d->reason, "%.190s", sa->reason);
+	sa->handle = 0;
+	sa->was_up = false;
+	aead_key_done(&sa->key_in);
+	aead_key_done(&sa->key_out);
+}
+
+/* The step that asked is gone. */
+static void clean_up(
+	struct ike *c, struct ike_sa *sa, const struct keeper_request *q, const struct keeper_reply *r)
+{
+	switch (q->op) {
+	case KEEPER_EXCHANGE_BEGIN:
+		if (r->u.EXCHANGE_BEGIN.rc == RC_OK)
+			ask_drop(c, sa, r->u.EXCHANGE_BEGIN.handle, 0);
+		break;
+	case KEEPER_CHILD_BEGIN:
+		if (r->u.CHILD_BEGIN.rc == RC_OK)
+			ask_drop(c, sa, q->u.CHILD_BEGIN.handle, r->u.CHILD_BEGIN.child);
+		break;
+	case KEEPER_AUTH_VERIFY:
+		/* The peer is entered as up; the drop that waits in the queue must enter its end. */
+		if (r->u.AUTH_VERIFY.rc != RC_OK)
+			break;
+		for (struct ask *a = sa->asks; a; a = a->next)
+			if (a->request.op == KEEPER_DROP && a->request.u.DROP.child == 0)
+				a->request.u.DROP.was_up = 1;
+		break;
+	default:
+		break;
+	}
+}
+
+void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *reply)
+{
+	struct ike_sa *sa = c->slots[reply->tag % IKE_SAS_MAX];
+	struct step *st;
+	struct ask *a;
+
+	c->now = now;
+	if (!sa || sa->flight != reply->tag || !sa->asks || sa->asks->request.op != reply->op)
+		return; /* an answer from before the keeper was lost */
+	a = sa->asks;
+	st = &sa->steps[a->side];
+	sa->asks = a->next;
+	if (!sa->asks)
+		sa->asks_end = &sa->asks;
+	sa->asks_n--;
+	sa->flight = 0;
+	sa_touch(c, sa);
+	if (a->then && a->epoch == st->epoch)
+		a->then(c, sa, st, reply);
+	else if (a->then)
+		clean_up(c, sa, &a->request, reply);
+	bytes_wipe(&a->request, sizeof a->request);
+	free(a);
+	sa_settle_all(c);
+}
+
+/*
+ * All handles are void. Children live on in the data plane without us: they become orphans of their tunnels
+ * and are replaced when the tunnel is negotiated anew.
+ */
+void ike_input_keeper_lost(struct ike *c, mono_ns now)
+{
+	c->now = now;
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		sa_asks_free(sa);
+		for (struct child *ch = sa->children, *next; ch; ch = next) {
+			next = ch->next;
+			ch->handle = 0;
+			if (ch->state == CH_UP && ch->tunnel < c->tunnels_n) {
+				c->tunnels[ch->tunnel].orphan = ch->spi_in;
+				c->tunnels[ch->tunnel].orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
+				c->tunnels[ch->tunnel].want = true;
+			}
+			if (ch->state == CH_UP || (ch->state == CH_LARVAL && !ch->installing))
+				child_unlink(c, sa, ch);
+		}
+		sa->handle = 0;
+		sa->was_up = false;
+		sa->steps[SIDE_OWN].child = sa->steps[SIDE_PEER].child = NULL;
+		sa_kill(c, sa, "the keeper was restarted");
+	}
+	sa_settle_all(c);
+}

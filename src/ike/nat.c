@@ -1,0 +1,134 @@
+/*
+ * What IKE_SA_INIT carries beside the key exchange: NAT detection (RFC 7296 section 2.23), cookies (2.6),
+ * signature hashes (RFC 7427 section 4).
+ */
+#include "ike/internal.h"
+
+#include "crypto/sha1.h"
+
+void nat_hash(uint8_t ret[20], const uint8_t spi_i[8], const uint8_t spi_r[8], const struct endpoint *e)
+{
+	uint8_t port[2];
+	struct prf_part parts[] = { { spi_i, 8 }, { spi_r, 8 }, { e->addr.b, addr_size(&e->addr) },
+		{ port, 2 } };
+
+	store_be16(port, e->port);
+	sha1_run(parts, COUNT_OF(parts), ret);
+}
+
+/*
+ * pretend: encapsulation is forced, so a source is named that the peer will not find. The same happens when
+ * our address is not known before the first answer.
+ */
+void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
+	const struct endpoint *local, const struct endpoint *remote, bool pretend)
+{
+	struct endpoint nowhere = { .addr = { .family = ADDR_V4 } };
+	uint8_t hash[20];
+
+	nat_hash(hash, spi_i, spi_r, pretend || local->addr.family == ADDR_NONE ? &nowhere : local);
+	ike_out_notify(o, NTF_NAT_DETECTION_SOURCE_IP, hash, sizeof hash);
+	nat_hash(hash, spi_i, spi_r, remote);
+	ike_out_notify(o, NTF_NAT_DETECTION_DESTINATION_IP, hash, sizeof hash);
+}
+
+/*
+ * 2.23: several source notifies may stand in a message, one per address that may be used; the peer is behind
+ * a NAT when none fits. A notify that does not have 20 octets fits nothing and proves nothing.
+ */
+void nat_read(struct ike_sa *sa, const struct message *in)
+{
+	uint8_t source[20], destination[20];
+	bool sources = false, destinations = false, source_fits = false, destination_fits = false;
+
+	nat_hash(source, in->h.spi_i, in->h.spi_r, &in->remote);
+	nat_hash(destination, in->h.spi_i, in->h.spi_r, &in->local);
+	for (unsigned i = 0; i < in->p.notifies_n; i++) {
+		const struct ike_notify *v = &in->p.notifies[i];
+
+		if (v->data.n != 20)
+			continue;
+		if (v->type == NTF_NAT_DETECTION_SOURCE_IP) {
+			sources = true;
+			source_fits |= memcmp(v->data.at, source, 20) == 0;
+		} else if (v->type == NTF_NAT_DETECTION_DESTINATION_IP) {
+			destinations = true;
+			destination_fits |= memcmp(v->data.at, destination, 20) == 0;
+		}
+	}
+	sa->nat_known = sources && destinations;
+	sa->peer_natted = sa->nat_known && !source_fits;
+	sa->we_natted = sa->nat_known && !destination_fits;
+}
+
+/*
+ * 2.6: Cookie = <version> | hash(Ni | IPi | SPIi | <secret>): here a MAC, so that nothing is kept for a
+ * stranger until he has shown that he receives at his address.
+ */
+void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8_t ret[33])
+{
+	uint8_t port[2];
+	struct prf_part parts[] = {
+		{ in->p.nonce.at, in->p.nonce.n },
+		{ in->remote.addr.b, sizeof in->remote.addr.b },
+		{ port, 2 },
+		{ in->h.spi_i, 8 },
+	};
+
+	store_be16(port, in->remote.port);
+	ret[0] = version;
+	if (prf_run(PRF_HMAC_SHA2_256, c->cookie_secrets[version & 1], 32, parts, COUNT_OF(parts), ret + 1) !=
+		RC_OK)
+		memset(ret + 1, 0, 32);
+}
+
+bool cookie_good(struct ike *c, const struct message *in)
+{
+	const struct ike_notify *v = ike_notify_find(&in->p, NTF_COOKIE);
+	uint8_t want[33];
+
+	if (!v || v->data.n != sizeof want)
+		return false;
+	if (v->data.at[0] != c->cookie_version && v->data.at[0] != (uint8_t)(c->cookie_version - 1))
+		return false;
+	cookie_make(c, v->data.at[0], in, want);
+	return bytes_equal_secret(want, v->data.at, sizeof want);
+}
+
+void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32])
+{
+	c->cookie_version++;
+	memcpy(c->cookie_secrets[c->cookie_version & 1], secret, 32);
+}
+
+void hashes_write(struct ike_out *o)
+{
+	static const uint16_t known[] = {
+#define E(id, number, text) number,
+		SIGNATURE_HASHES(E)
+#undef E
+	};
+	uint8_t data[2 * COUNT_OF(known)];
+
+	for (size_t i = 0; i < COUNT_OF(known); i++)
+		store_be16(data + 2 * i, known[i]);
+	ike_out_notify(o, NTF_SIGNATURE_HASH_ALGORITHMS, data, sizeof data);
+}
+
+uint32_t hashes_read(const struct ike_payloads *p)
+{
+	const struct ike_notify *v = ike_notify_find(p, NTF_SIGNATURE_HASH_ALGORITHMS);
+	struct rd r;
+	uint32_t bits = 0;
+
+	if (!v)
+		return 0;
+	r = rd_over(v->data.at, v->data.n);
+	while (rd_left(&r) >= 2) {
+		uint16_t hash = rd_u16(&r);
+
+		if (hash < 32)
+			bits |= 1u << hash;
+	}
+	return bits;
+}

@@ -1,0 +1,352 @@
+/*
+ * CREATE_CHILD_SA that rekeys the IKE SA, in both roles (RFC 7296 sections 1.3.2, 2.18), and its collisions
+ * (2.8.1, 2.25.2). The new IKE SA, the heir, gets the children of the old one.
+ *
+ * When both sides rekey at once there are two heirs until our answer comes: heir->parent is set, the old one
+ * names the peer's heir in peer_heir, and the children stay where they are. Whatever shows that the peer uses
+ * its heir settles it.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+
+static struct ike_sa *heir_new(struct ike *c, const struct ike_sa *sa, bool initiator)
+{
+	struct ike_sa *heir = sa_new(c, initiator);
+
+	if (!heir)
+		return NULL;
+	sa_enter(c, heir, ST_LARVAL);
+	heir->peer = sa->peer;
+	heir->first_tunnel = sa->first_tunnel;
+	heir->local = sa->local;
+	heir->remote = sa->remote;
+	heir->hashes = sa->hashes;
+	heir->nat_known = sa->nat_known;
+	heir->peer_natted = sa->peer_natted;
+	heir->we_natted = sa->we_natted;
+	heir->encap = sa->encap;
+	return heir;
+}
+
+static void heir_take_choice(struct ike_sa *heir, const struct choice *choice)
+{
+	heir->encr = choice->encr;
+	heir->encr_bits = choice->encr_bits;
+	heir->prf = choice->prf;
+	heir->dh = choice->dh;
+}
+
+static void ask_finish(struct ike *c, struct ike_sa *sa, struct step *st, ike_then *then)
+{
+	const struct ike_payloads *p = &st->in->p;
+	const struct ike_sa *heir = st->heir;
+	struct keeper_exchange_finish *q =
+		&sa_ask(c, sa, st->side, KEEPER_EXCHANGE_FINISH, then)->u.EXCHANGE_FINISH;
+
+	q->handle = heir->handle;
+	q->prf = heir->prf;
+	q->encr = heir->encr;
+	q->encr_bits = heir->encr_bits;
+	memcpy(q->spi_i, heir->spi_i, 8);
+	memcpy(q->spi_r, heir->spi_r, 8);
+	q->peer_nonce_n = (uint16_t)p->nonce.n;
+	memcpy(q->peer_nonce, p->nonce.at, p->nonce.n);
+	q->peer_ke_n = (uint16_t)p->ke.n;
+	memcpy(q->peer_ke, p->ke.at, p->ke.n);
+}
+
+static void heir_up(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
+{
+	heir->was_up = true;
+	sa_enter(c, heir, ST_UP);
+	sa_established(c, heir);
+	ike_log(c, false, "peer %s: IKE SA rekeyed", sa_peer_name(c, sa));
+}
+
+/* The old IKE SA gives its children to the heir and waits for its delete. */
+static void replace(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
+{
+	sa_take_children(c, sa, heir);
+	sa->peer_heir = 0;
+	sa->want_rekey = false;
+	if (sa->state == ST_UP)
+		sa_enter(c, sa, ST_REPLACED);
+	sa->timer_at = c->now + IKE_REPLACED_S * NS_PER_S;
+	snprintf(sa->reason, sizeof sa->reason, "rekeyed");
+}
+
+void rekey_settle_to(struct ike *c, struct ike_sa *heir)
+{
+	struct ike_sa *parent = sa_by_serial(c, heir->parent);
+
+	heir->parent = 0;
+	if (parent && parent->peer_heir == heir->serial)
+		replace(c, parent, heir);
+}
+
+/* ---- our request ---- */
+
+static ike_then rekey_begun, rekey_finished;
+
+void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+	struct step *st = &sa->steps[SIDE_OWN];
+	struct keeper_exchange_begin *q;
+
+	st->heir = heir_new(c, sa, true);
+	if (!st->heir) {
+		sa->retry_at = c->now + IKE_REKEY_RETRY_S * NS_PER_S;
+		return;
+	}
+	st->task = TASK_IKE_REKEY;
+	st->busy = true;
+	st->dh = dh != DH_NONE ? dh : snap_ike_proposals(c->snap)[p->proposals.first].dh;
+	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_EXCHANGE_BEGIN, rekey_begun)->u.EXCHANGE_BEGIN;
+	q->role = KEEPER_INITIATOR;
+	q->parent = sa->handle;
+	q->dh_group = st->dh;
+}
+
+static void rekey_later(struct ike *c, struct ike_sa *sa, const char *reason, uint64_t ms)
+{
+	ike_log(c, true, "peer %s: rekey of the IKE SA: %s", sa_peer_name(c, sa), reason);
+	sa->retry_at = c->now + ike_chance(c, ms, 3 * ms) * NS_PER_MS;
+	own_done(c, sa);
+}
+
+static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_begun *b = &r->u.EXCHANGE_BEGIN;
+	struct ike_sa *heir = st->heir;
+	struct ike_offer offer;
+	struct ike_out o;
+
+	if (b->rc != RC_OK) {
+		rekey_later(c, sa, b->text, IKE_REKEY_RETRY_S * 1000);
+		return;
+	}
+	heir->handle = b->handle;
+	memcpy(heir->spi_i, b->ike_spi, 8);
+	nonce_set(&heir->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	if (sa->state != ST_UP) { /* the peer was faster */
+		own_done(c, sa);
+		return;
+	}
+	o = out_request(c, sa, EX_CREATE_CHILD_SA);
+	offer_ike(c, sa_peer(c, sa), heir->spi_i, &offer);
+	ike_out_offer(&o, &offer);
+	ike_out_payload(&o, PL_NONCE, heir->nonce_i.bytes, heir->nonce_i.n);
+	ike_out_ke(&o, st->dh, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
+	out_send_request(c, sa, &o);
+}
+
+void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	static const uint8_t none[8];
+	const struct ike_payloads *p = &st->in->p;
+	struct ike_sa *heir = st->heir;
+	struct choice choice;
+
+	if (st->task != TASK_IKE_REKEY || !offer_is_single(&p->sa) || !sa_peer(c, sa) ||
+		!select_ike(c, sa_peer(c, sa), &p->sa, &choice) || choice.spi.n != 8 ||
+		memcmp(choice.spi.at, none, 8) == 0 || choice.dh != st->dh || p->ke_group != st->dh ||
+		p->ke.n > KEEPER_KE_MAX) {
+		own_done(c, sa);
+		sa_close(c, sa, "the peer's answer to the rekey does not fit what was offered");
+		return;
+	}
+	memcpy(heir->spi_r, choice.spi.at, 8);
+	nonce_set(&heir->nonce_r, p->nonce.at, p->nonce.n);
+	heir_take_choice(heir, &choice);
+	ask_finish(c, sa, st, rekey_finished);
+}
+
+static void rekey_finished(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
+	struct ike_sa *heir = st->heir, *theirs = sa_by_serial(c, sa->peer_heir);
+
+	if (f->rc != RC_OK || !sa_take_keys(heir, f)) {
+		own_done(c, sa);
+		sa_close(c, sa, "the rekey's key exchange failed");
+		return;
+	}
+	st->heir = NULL;
+	heir_up(c, sa, heir);
+	own_done(c, sa);
+	if (sa->state != ST_UP) {
+		sa_close(c, heir, "rekeyed at the same time by the peer; the peer's stays");
+	} else if (theirs && nonce_compare(&heir->lowest, &theirs->lowest) < 0) {
+		/* 2.8.1: the one with the lowest nonce is closed by whoever created it; the old one by the
+		 * other side. */
+		rekey_settle_to(c, theirs);
+		sa_close(c, heir, "rekeyed at the same time by the peer; the peer's stays");
+	} else {
+		if (theirs)
+			theirs->parent = 0; /* the peer deletes it */
+		replace(c, sa, heir);
+		sa_close(c, sa, "rekeyed");
+	}
+}
+
+/* Called with our request refused, the step still open. */
+void rekey_refused(struct ike *c, struct ike_sa *sa)
+{
+	const struct step *st = &sa->steps[SIDE_OWN];
+	const struct ike_notify *v = ike_notify_error(&st->in->p);
+	struct ike_sa *theirs = sa_by_serial(c, sa->peer_heir);
+	const struct snap_peer *p = sa_peer(c, sa);
+	uint16_t group = 0, type = v ? v->type : 0, tried = st->dh;
+	char text[80], name[48];
+
+	if (type == NTF_INVALID_KE_PAYLOAD && v->data.n == 2)
+		group = load_be16(v->data.at);
+	if (theirs) {
+		own_done(c, sa);
+		rekey_settle_to(c, theirs);
+		return;
+	}
+	for (uint32_t i = 0; p && group != 0 && group != tried && i < p->proposals.count; i++) {
+		if (snap_ike_proposals(c->snap)[p->proposals.first + i].dh != group || sa->state != ST_UP ||
+			sa->restarts++ >= IKE_RESTARTS_MAX)
+			continue;
+		own_done(c, sa);
+		rekey_start(c, sa, group);
+		return;
+	}
+	sa->restarts = 0;
+	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
+	rekey_later(c, sa, text, type == NTF_TEMPORARY_FAILURE ? IKE_TEMPORARY_MS : IKE_REKEY_RETRY_S * 1000);
+}
+
+/* ---- the peer's request ---- */
+
+static ike_then answer_begun, answer_finished;
+
+/* 2.25.2: not while a child is being made, rekeyed or closed by us, or this IKE SA closed. */
+static bool not_now(const struct ike_sa *sa)
+{
+	const struct step *own = &sa->steps[SIDE_OWN];
+
+	if (sa->want_delete || sa->peer_heir != 0)
+		return true;
+	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY ||
+	       own->task == TASK_CHILD_DELETE || own->task == TASK_AUTH;
+}
+
+static void refuse_rekey(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
+{
+	const struct snap_peer *peer = sa_peer(c, sa);
+	struct ike_offer ours = { 0 };
+	struct ike_refusal *r;
+	char why[128];
+
+	if (peer)
+		offer_ike(c, peer, NULL, &ours);
+	r = ike_refuse(c, &sa->local, &sa->remote, peer, "rekey of the IKE SA: %s",
+		explain_offer(why, sizeof why, &p->sa, &ours));
+	if (r) {
+		ike_offer_text(r->offered, sizeof r->offered, &p->sa);
+		ike_offer_text(r->configured, sizeof r->configured, &ours);
+	}
+	answer_notify(c, sa, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+}
+
+void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	static const uint8_t none[8];
+	const struct ike_payloads *p = &st->in->p;
+	struct step *own = &sa->steps[SIDE_OWN];
+	struct keeper_exchange_begin *q;
+	struct choice choice;
+	uint8_t group[2];
+
+	rekey_settle_to(c, sa);
+	if (not_now(sa)) {
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
+	if (!sa_peer(c, sa) || !select_ike(c, sa_peer(c, sa), &p->sa, &choice)) {
+		refuse_rekey(c, sa, p);
+		return;
+	}
+	if (choice.spi.n != 8 || memcmp(choice.spi.at, none, 8) == 0 || p->ke.n > KEEPER_KE_MAX) {
+		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		return;
+	}
+	if (p->ke_group != choice.dh) {
+		store_be16(group, choice.dh);
+		answer_notify(c, sa, NTF_INVALID_KE_PAYLOAD, group, 2);
+		return;
+	}
+	if (own->task == TASK_IKE_REKEY && sa->request.n == 0 && !own->in)
+		own_done(c, sa); /* ours has not been sent: the peer's is enough */
+	st->heir = heir_new(c, sa, false);
+	if (!st->heir) {
+		answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+		return;
+	}
+	memcpy(st->heir->spi_i, choice.spi.at, 8);
+	heir_take_choice(st->heir, &choice);
+	nonce_set(&st->heir->nonce_i, p->nonce.at, p->nonce.n);
+	st->answer = choice.answer;
+	st->dh = choice.dh;
+	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_EXCHANGE_BEGIN, answer_begun)->u.EXCHANGE_BEGIN;
+	q->role = KEEPER_RESPONDER;
+	q->parent = sa->handle;
+	q->dh_group = choice.dh;
+}
+
+static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_begun *b = &r->u.EXCHANGE_BEGIN;
+	struct ike_sa *heir = st->heir;
+
+	if (b->rc != RC_OK) {
+		answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+		return;
+	}
+	heir->handle = b->handle;
+	memcpy(heir->spi_r, b->ike_spi, 8);
+	nonce_set(&heir->nonce_r, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
+	memcpy(st->ke, b->ke, st->ke_n);
+	ask_finish(c, sa, st, answer_finished);
+}
+
+static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
+	struct step *own = &sa->steps[SIDE_OWN];
+	struct ike_sa *heir = st->heir;
+	struct ike_offer answer = st->answer;
+	struct ike_out o;
+
+	if (sa->state != ST_UP || sa->want_delete) { /* ours finished meanwhile */
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
+	if (f->rc != RC_OK || !sa_take_keys(heir, f)) {
+		ike_refuse(
+			c, &sa->local, &sa->remote, sa_peer(c, sa), "rekey of the IKE SA: %.200s", f->text);
+		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		return;
+	}
+	o = out_response(c, sa);
+	answer.proposals[0].spi_n = 8;
+	memcpy(answer.proposals[0].spi, heir->spi_r, 8);
+	ike_out_offer(&o, &answer);
+	ike_out_payload(&o, PL_NONCE, heir->nonce_r.bytes, heir->nonce_r.n);
+	ike_out_ke(&o, st->dh, st->ke, st->ke_n);
+	st->heir = NULL;
+	heir_up(c, sa, heir);
+	if (own->task == TASK_IKE_REKEY) {
+		heir->parent = sa->serial; /* both at once: our answer decides */
+		sa->peer_heir = heir->serial;
+	} else {
+		replace(c, sa, heir);
+	}
+	out_send_response(c, sa, &o);
+}

@@ -1,0 +1,427 @@
+/*
+ * The life of an IKE SA: made, found, changed in state, ended; its timers. The state changes in sa_enter()
+ * alone.
+ */
+#include "ike/internal.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TO(s) (1u << ST_##s)
+
+/* Which state may follow which. */
+static const uint32_t legal[ST_COUNT] = {
+	[ST_NONE] = TO(KEYS_OWN) | TO(KEYS_PEER) | TO(LARVAL),
+	[ST_KEYS_OWN] = TO(INIT_SENT) | TO(DEAD),
+	[ST_INIT_SENT] = TO(KEYS_OWN) | TO(AUTH_SENT) | TO(DEAD),
+	[ST_AUTH_SENT] = TO(UP) | TO(CLOSING) | TO(DEAD),
+	[ST_KEYS_PEER] = TO(AUTH_WAIT) | TO(DEAD),
+	[ST_AUTH_WAIT] = TO(UP) | TO(FAILED) | TO(DEAD),
+	[ST_LARVAL] = TO(UP) | TO(DEAD),
+	[ST_UP] = TO(REPLACED) | TO(CLOSING) | TO(FAILED) | TO(DEAD),
+	[ST_REPLACED] = TO(CLOSING) | TO(FAILED) | TO(DEAD),
+	[ST_CLOSING] = TO(FAILED) | TO(DEAD),
+	[ST_FAILED] = TO(DEAD),
+	[ST_DEAD] = 0,
+};
+
+struct ike_sa *sa_new(struct ike *c, bool initiator)
+{
+	struct ike_sa *sa;
+	uint16_t slot = 0;
+
+	if (c->sas_n >= IKE_SAS_MAX)
+		return NULL;
+	while (c->slots[slot])
+		slot++;
+	sa = ike_alloc(sizeof *sa);
+	sa->slot = slot;
+	c->slots[slot] = sa;
+	c->sas_n++;
+	sa->serial = ++c->serials;
+	sa->initiator = initiator;
+	sa->peer = sa->first_tunnel = INDEX_NONE;
+	sa->asks_end = &sa->asks;
+	sa->steps[SIDE_PEER].side = SIDE_PEER;
+	sa->since = sa->heard_at = c->now;
+	sa->next = c->sas;
+	c->sas = sa;
+	sa_touch(c, sa);
+	return sa;
+}
+
+static bool half_open(enum ike_state s)
+{
+	return s == ST_KEYS_PEER || s == ST_AUTH_WAIT;
+}
+
+void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state)
+{
+	assert(legal[sa->state] >> state & 1);
+	c->half_open += half_open(state);
+	c->half_open -= half_open(sa->state);
+	sa->state = state;
+	sa_touch(c, sa);
+}
+
+void sa_touch(struct ike *c, struct ike_sa *sa)
+{
+	if (sa->dirty)
+		return;
+	sa->dirty = true;
+	sa->next_dirty = c->dirty;
+	c->dirty = sa;
+}
+
+struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8_t spi[8])
+{
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		if (sa->initiator == we_are_initiator && sa->state != ST_DEAD && sa->state != ST_LARVAL &&
+			memcmp(we_are_initiator ? sa->spi_i : sa->spi_r, spi, 8) == 0)
+			return sa;
+	return NULL;
+}
+
+struct ike_sa *sa_by_serial(const struct ike *c, uint64_t serial)
+{
+	if (serial == 0)
+		return NULL;
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		if (sa->serial == serial && sa->state != ST_DEAD)
+			return sa;
+	return NULL;
+}
+
+const struct snap_peer *sa_peer(const struct ike *c, const struct ike_sa *sa)
+{
+	return c->snap && sa->peer < c->snap->peers.count ? &snap_peers(c->snap)[sa->peer] : NULL;
+}
+
+const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+
+	return p ? p->name : "(not known yet)";
+}
+
+/* Both sides have a timer; different windows of chance keep them from rekeying at the same moment. */
+static mono_ns rekey_time(struct ike *c, bool ours, uint32_t lifetime_s)
+{
+	uint64_t lo = ours ? 850 : 920, hi = ours ? 910 : 980;
+
+	return c->now + lifetime_s * NS_PER_S / 1000 * ike_chance(c, lo, hi);
+}
+
+void sa_established(struct ike *c, struct ike_sa *sa)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+
+	sa->since = sa->heard_at = c->now;
+	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
+	if (sa->we_natted && sa->encap)
+		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
+	sa->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	blob_free(&sa->init_ours);
+	blob_free(&sa->init_theirs);
+}
+
+void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	struct child *ch = st->child;
+	struct ike_sa *heir = st->heir;
+	struct keeper_drop *d;
+
+	free(st->in);
+	*st = (struct step){ .side = st->side, .epoch = st->epoch + 1 };
+	if (heir && heir->state != ST_DEAD)
+		sa_kill(c, heir, "given up");
+	if (!ch)
+		return;
+	if (ch->installing) {
+		child_gone(c, sa, ch, "given up");
+		return;
+	}
+	if (ch->handle != 0 && sa->handle != 0) {
+		d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
+		d->handle = sa->handle;
+		d->child = ch->handle;
+		d->peer = sa->peer;
+		snprintf(d->reason, sizeof d->reason, "given up");
+	}
+	child_unlink(c, sa, ch);
+}
+
+/* Whoever of two IKE SAs of a rekey ends, the other one goes on with the children. */
+static void end_relations(struct ike *c, struct ike_sa *sa)
+{
+	struct ike_sa *heir = sa_by_serial(c, sa->peer_heir), *parent = sa_by_serial(c, sa->parent);
+
+	if (heir)
+		rekey_settle_to(c, heir);
+	if (parent && parent->peer_heir == sa->serial)
+		parent->peer_heir = 0;
+	sa->parent = 0;
+}
+
+static void end_all(struct ike *c, struct ike_sa *sa)
+{
+	struct child *next;
+
+	step_reset(c, sa, &sa->steps[SIDE_OWN]);
+	step_reset(c, sa, &sa->steps[SIDE_PEER]);
+	for (struct child *ch = sa->children; ch; ch = next) {
+		next = ch->next;
+		child_gone(c, sa, ch, sa->reason);
+	}
+	sa_drop_handle(c, sa);
+	blob_free(&sa->request);
+	sa->again_at = sa->give_up_at = sa->rekey_at = sa->keepalive_at = sa->timer_at = 0;
+	sa->want_delete = sa->want_rekey = sa->want_dpd = false;
+}
+
+/* From any state to DEAD or FAILED. */
+static void end(struct ike *c, struct ike_sa *sa, enum ike_state to)
+{
+	bool was_live, was_starting;
+
+	end_relations(c, sa);
+	was_live = sa->state == ST_UP;
+	was_starting = sa->initiator && sa->state < ST_LARVAL;
+	sa_enter(c, sa, to);
+	end_all(c, sa);
+	if (!was_live && !was_starting)
+		return;
+	ike_log(c, true, "peer %s: IKE SA %s: %s", sa_peer_name(c, sa),
+		was_live ? "ended" : "not established", sa->reason);
+	if (was_starting)
+		tunnel_failed(c, sa->first_tunnel, sa->reason);
+	else
+		tunnels_lost(c, sa->peer, sa->reason);
+}
+
+void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
+{
+	char text[IKE_REASON_MAX];
+	va_list args;
+
+	if (sa->state == ST_DEAD)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	memcpy(sa->reason, text, sizeof sa->reason);
+	end(c, sa, ST_DEAD);
+}
+
+void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason)
+{
+	if (sa->state == ST_DEAD || sa->state == ST_FAILED)
+		return;
+	if (reason != sa->reason)
+		snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+	end(c, sa, ST_FAILED);
+	sa->timer_at = c->now + IKE_FAILED_S * NS_PER_S;
+}
+
+void sa_close(struct ike *c, struct ike_sa *sa, const char *reason)
+{
+	if (sa->state == ST_UP || sa->state == ST_REPLACED) {
+		if (!sa->want_delete)
+			snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+		sa->want_delete = true;
+		sa_touch(c, sa);
+	} else if (sa->state != ST_CLOSING && sa->state != ST_DEAD && sa->state != ST_FAILED) {
+		sa_kill(c, sa, "%s", reason);
+	}
+}
+
+void sa_take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to)
+{
+	struct child **end = &to->children;
+
+	/* An exchange about a child does not go on over two IKE SAs. */
+	while (*end)
+		end = &(*end)->next;
+	*end = from->children;
+	to->children_n += from->children_n;
+	from->children = NULL;
+	from->children_n = 0;
+	to->childless_at = 0;
+	sa_touch(c, to);
+}
+
+/* ---- timers ---- */
+
+static mono_ns dpd_at(const struct ike *c, const struct ike_sa *sa)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+	mono_ns heard = sa->heard_at;
+
+	return heard + (p && p->dpd_s ? p->dpd_s : IKE_DPD_S) * NS_PER_S;
+}
+
+static bool reached(const struct ike *c, mono_ns at)
+{
+	return at != 0 && c->now >= at;
+}
+
+static void tick_timer(struct ike *c, struct ike_sa *sa)
+{
+	sa->timer_at = 0;
+	switch (sa->state) {
+	case ST_AUTH_WAIT:
+		/* While the keeper works on IKE_AUTH the peer has done its part. */
+		if (sa->steps[SIDE_PEER].busy)
+			sa->timer_at = c->now + IKE_HALF_OPEN_S * NS_PER_S;
+		else
+			sa_kill(c, sa, "the peer did not send IKE_AUTH in time");
+		break;
+	case ST_FAILED:
+		sa_kill(c, sa, "%s", sa->reason);
+		break;
+	case ST_REPLACED:
+		sa_close(c, sa, "replaced; the peer did not delete it");
+		break;
+	default:
+		break;
+	}
+}
+
+/* A second IKE SA to the same peer that has carried nothing for a while: closed by whoever began it. */
+static void tick_childless(struct ike *c, struct ike_sa *sa)
+{
+	if (sa->children || !sa->initiator || sa->want_delete || sa->parent != 0) {
+		sa->childless_at = 0;
+		return;
+	}
+	for (struct ike_sa *other = c->sas; other; other = other->next) {
+		if (other == sa || other->peer != sa->peer || other->state != ST_UP || other->want_delete)
+			continue;
+		if (!other->children && nonce_compare(&other->lowest, &sa->lowest) < 0)
+			continue; /* both are empty: 2.8.1's rule, the one with the lowest nonce goes */
+		if (sa->childless_at == 0)
+			sa->childless_at = c->now + IKE_CHILDLESS_S * NS_PER_S;
+		if (reached(c, sa->childless_at))
+			sa_close(c, sa, "a second IKE SA to the same peer");
+		return;
+	}
+	sa->childless_at = 0;
+}
+
+static void tick_up(struct ike *c, struct ike_sa *sa)
+{
+	struct ike_action *a;
+
+	if (reached(c, sa->rekey_at)) {
+		sa->want_rekey = true;
+		sa->rekey_at = 0;
+	}
+	if (reached(c, dpd_at(c, sa)) && sa->steps[SIDE_OWN].task == TASK_NONE)
+		sa->want_dpd = true;
+	if (reached(c, sa->keepalive_at)) {
+		a = ike_act(c, IKE_KEEPALIVE);
+		a->local = sa->local;
+		a->remote = sa->remote;
+		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
+	}
+	tick_childless(c, sa);
+}
+
+static void wake(struct ike *c, struct ike_sa *sa)
+{
+	ike_wake(c, sa->timer_at);
+	ike_wake(c, sa->again_at);
+	ike_wake(c, sa->give_up_at);
+	if (sa->state == ST_UP) {
+		ike_wake(c, sa->rekey_at);
+		ike_wake(c, sa->keepalive_at);
+		ike_wake(c, sa->childless_at);
+		if (sa->steps[SIDE_OWN].task == TASK_NONE) {
+			ike_wake(c, dpd_at(c, sa));
+			ike_wake(c, sa->want_rekey ? sa->retry_at : 0);
+		}
+	}
+	for (struct child *ch = sa->children; ch; ch = ch->next) {
+		ike_wake(c, ch->remove_at);
+		if (ch->state == CH_UP) {
+			ike_wake(c, ch->rekey_at);
+			ike_wake(c, ch->expire_at);
+		}
+		if (sa->steps[SIDE_OWN].task == TASK_NONE && ch->want_rekey)
+			ike_wake(c, ch->retry_at);
+	}
+}
+
+void sa_tick(struct ike *c, struct ike_sa *sa)
+{
+	struct child *next;
+
+	if (reached(c, sa->timer_at))
+		tick_timer(c, sa);
+	if (reached(c, sa->give_up_at))
+		sa_kill(c, sa, "%s", sa->reason);
+	if (reached(c, sa->again_at))
+		own_retransmit(c, sa);
+	if (sa->state == ST_UP)
+		tick_up(c, sa);
+	for (struct child *ch = sa->children; ch; ch = next) {
+		next = ch->next;
+		child_tick(c, sa, ch);
+	}
+	sa_touch(c, sa);
+}
+
+/* ---- the end of an event ---- */
+
+static void sa_free_dead(struct ike *c, struct ike_sa *sa)
+{
+	struct ike_sa **link = &c->sas;
+
+	while (*link != sa)
+		link = &(*link)->next;
+	*link = sa->next;
+	c->slots[sa->slot] = NULL;
+	c->sas_n--;
+	free(sa->steps[SIDE_OWN].in);
+	free(sa->steps[SIDE_PEER].in);
+	blob_free(&sa->init_ours);
+	blob_free(&sa->init_theirs);
+	blob_free(&sa->request);
+	blob_free(&sa->peer_request);
+	blob_free(&sa->response);
+	bytes_wipe(sa, sizeof *sa);
+	free(sa);
+}
+
+/*
+ * After an event each IKE SA that it touched sends what it has to ask the keeper, begins what it wants next,
+ * and is freed when it is over. Settling one may touch another; the list runs empty because each pass only
+ * begins, and windows of one bound what can begin.
+ */
+void sa_settle_all(struct ike *c)
+{
+	while (c->dirty) {
+		struct ike_sa *sa = c->dirty;
+
+		c->dirty = sa->next_dirty;
+		sa->dirty = false;
+		own_next(c, sa);
+		sa_ask_next(c, sa);
+		wake(c, sa);
+		if (sa->state == ST_DEAD && !sa->asks && !sa->children && !sa->dirty)
+			sa_free_dead(c, sa);
+	}
+}
+
+void ike_tick(struct ike *c, mono_ns now)
+{
+	c->now = now;
+	c->deadline = 0;
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		sa_tick(c, sa);
+	sa_settle_all(c);
+	tunnels_tick(c);
+	sa_settle_all(c);
+}

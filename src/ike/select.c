@@ -1,0 +1,333 @@
+/*
+ * Negotiation: which of the peer's proposals fits the configuration (RFC 7296 sections 2.7, 3.3), which
+ * addresses both sides want (2.9), and in words why nothing fits: what was offered, what is configured, and
+ * what is missing.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+
+static bool aead(uint16_t encr)
+{
+	return encr == ENCR_AES_GCM_16 || encr == ENCR_CHACHA20_POLY1305;
+}
+
+/* The key length attribute as it must stand on the wire: ChaCha20 has none (RFC 7634 section 4). */
+static uint16_t wire_bits(uint16_t encr, uint16_t bits)
+{
+	return encr == ENCR_CHACHA20_POLY1305 ? 0 : bits;
+}
+
+/* ---- our offers ---- */
+
+void offer_ike(const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	for (uint32_t i = 0; i < peer->proposals.count; i++) {
+		const struct snap_ike_proposal *p = &snap_ike_proposals(c->snap)[peer->proposals.first + i];
+
+		if (ike_offer_add(ret, IKE_PROTO_IKE, spi, spi ? 8 : 0) != RC_OK)
+			return;
+		ike_offer_add_transform(ret, TT_ENCR, p->encr, wire_bits(p->encr, p->encr_bits));
+		ike_offer_add_transform(ret, TT_PRF, p->prf, 0);
+		ike_offer_add_transform(ret, TT_DH, p->dh, 0);
+	}
+}
+
+static void offer_esp_add(struct ike_offer *o, const struct snap_esp_proposal *p, uint32_t spi, bool with_dh)
+{
+	uint8_t bytes[4];
+
+	store_be32(bytes, spi);
+	if (ike_offer_add(o, IKE_PROTO_ESP, bytes, 4) != RC_OK)
+		return;
+	ike_offer_add_transform(o, TT_ENCR, p->encr, wire_bits(p->encr, p->encr_bits));
+	if (with_dh && p->dh != DH_NONE)
+		ike_offer_add_transform(o, TT_DH, p->dh, 0);
+	if (p->esn != 0)
+		ike_offer_add_transform(o, TT_ESN, 1, 0);
+	if (p->esn != 1)
+		ike_offer_add_transform(o, TT_ESN, 0, 0);
+}
+
+void offer_esp(
+	const struct ike *c, const struct snap_tunnel *t, uint32_t spi, bool with_dh, struct ike_offer *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	for (uint32_t i = 0; i < t->proposals.count; i++)
+		offer_esp_add(ret, &snap_esp_proposals(c->snap)[t->proposals.first + i], spi, with_dh);
+}
+
+/* ---- choosing ---- */
+
+static bool has(
+	const struct ike_offer *o, const struct ike_proposal *p, uint8_t type, uint16_t id, uint16_t bits)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		const struct ike_transform *t = &o->transforms[p->first + i];
+
+		if (t->type == type && t->id == id && t->key_bits == bits)
+			return true;
+	}
+	return false;
+}
+
+static bool has_type(const struct ike_offer *o, const struct ike_proposal *p, uint8_t type)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (o->transforms[p->first + i].type == type)
+			return true;
+	return false;
+}
+
+/* A transform type we do not use: absent, or "none" among its choices. */
+static bool can_be_none(const struct ike_offer *o, const struct ike_proposal *p, uint8_t type)
+{
+	return !has_type(o, p, type) || has(o, p, type, 0, 0);
+}
+
+static bool only_known_types(const struct ike_offer *o, const struct ike_proposal *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (o->transforms[p->first + i].type < TT_ENCR || o->transforms[p->first + i].type > TT_ESN)
+			return false;
+	return true;
+}
+
+/* RFC 7296 3.3: the answer has exactly one transform of each type that the proposal had. */
+static void answer_begin(struct choice *ret, const struct ike_proposal *p, uint8_t protocol)
+{
+	memset(&ret->answer, 0, sizeof ret->answer);
+	ike_offer_add(&ret->answer, protocol, NULL, 0);
+	ret->answer.proposals[0].number = p->number;
+	ret->spi = (struct ike_view){ p->spi, p->spi_n };
+}
+
+static void answer_none(
+	struct choice *ret, const struct ike_offer *o, const struct ike_proposal *p, uint8_t type)
+{
+	if (has_type(o, p, type))
+		ike_offer_add_transform(&ret->answer, type, 0, 0);
+}
+
+static bool fit_ike(const struct snap_ike_proposal *ours, const struct ike_offer *o,
+	const struct ike_proposal *p, struct choice *ret)
+{
+	uint16_t bits = wire_bits(ours->encr, ours->encr_bits);
+
+	/* RFC 5282 section 8: with combined-mode ciphers no integrity algorithm, or NONE. */
+	if (p->protocol != IKE_PROTO_IKE || p->unknown || !only_known_types(o, p) || !aead(ours->encr) ||
+		!has(o, p, TT_ENCR, ours->encr, bits) || !has(o, p, TT_PRF, ours->prf, 0) ||
+		!has(o, p, TT_DH, ours->dh, 0) || !can_be_none(o, p, TT_INTEG) || has_type(o, p, TT_ESN))
+		return false;
+	*ret = (struct choice){
+		.encr = ours->encr, .encr_bits = ours->encr_bits, .prf = ours->prf, .dh = ours->dh
+	};
+	answer_begin(ret, p, IKE_PROTO_IKE);
+	ike_offer_add_transform(&ret->answer, TT_ENCR, ours->encr, bits);
+	ike_offer_add_transform(&ret->answer, TT_PRF, ours->prf, 0);
+	answer_none(ret, o, p, TT_INTEG);
+	ike_offer_add_transform(&ret->answer, TT_DH, ours->dh, 0);
+	return true;
+}
+
+bool select_ike(
+	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret)
+{
+	for (uint32_t i = 0; i < peer->proposals.count; i++)
+		for (unsigned k = 0; k < offer->proposals_n; k++)
+			if (fit_ike(&snap_ike_proposals(c->snap)[peer->proposals.first + i], offer,
+				    &offer->proposals[k], ret))
+				return true;
+	return false;
+}
+
+static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer *o,
+	const struct ike_proposal *p, bool with_dh, struct choice *ret)
+{
+	uint16_t bits = wire_bits(ours->encr, ours->encr_bits), dh = with_dh ? ours->dh : DH_NONE;
+	bool esn = has(o, p, TT_ESN, 1, 0), no_esn = has(o, p, TT_ESN, 0, 0) || !has_type(o, p, TT_ESN);
+
+	if (p->protocol != IKE_PROTO_ESP || p->unknown || !only_known_types(o, p) || !aead(ours->encr) ||
+		load_be32(p->spi) < 256 || !has(o, p, TT_ENCR, ours->encr, bits) || has_type(o, p, TT_PRF) ||
+		!can_be_none(o, p, TT_INTEG))
+		return false;
+	/* In IKE_AUTH there is no KE, and DH transforms mean nothing (RFC 7296 1.2). */
+	if (with_dh && (dh != DH_NONE ? !has(o, p, TT_DH, dh, 0) : !can_be_none(o, p, TT_DH)))
+		return false;
+	if ((ours->esn == 0 && !no_esn) || (ours->esn == 1 && !esn) || (!esn && !no_esn))
+		return false;
+	*ret = (struct choice){
+		.encr = ours->encr, .encr_bits = ours->encr_bits, .dh = dh, .esn = esn && ours->esn != 0
+	};
+	answer_begin(ret, p, IKE_PROTO_ESP);
+	ike_offer_add_transform(&ret->answer, TT_ENCR, ours->encr, bits);
+	answer_none(ret, o, p, TT_INTEG);
+	if (dh != DH_NONE)
+		ike_offer_add_transform(&ret->answer, TT_DH, dh, 0);
+	else if (with_dh)
+		answer_none(ret, o, p, TT_DH);
+	if (has_type(o, p, TT_ESN))
+		ike_offer_add_transform(&ret->answer, TT_ESN, ret->esn, 0);
+	return true;
+}
+
+bool select_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer, bool with_dh,
+	struct choice *ret)
+{
+	for (uint32_t i = 0; i < t->proposals.count; i++)
+		for (unsigned k = 0; k < offer->proposals_n; k++)
+			if (fit_esp(&snap_esp_proposals(c->snap)[t->proposals.first + i], offer,
+				    &offer->proposals[k], with_dh, ret))
+				return true;
+	return false;
+}
+
+bool offer_is_single(const struct ike_offer *o)
+{
+	uint32_t seen = 0;
+
+	if (o->proposals_n != 1)
+		return false;
+	for (unsigned i = 0; i < o->transforms_n; i++) {
+		if (o->transforms[i].type > TT_ESN || (seen >> o->transforms[i].type & 1))
+			return false;
+		seen |= 1u << o->transforms[i].type;
+	}
+	return true;
+}
+
+/* ---- in words ---- */
+
+static bool common(const struct ike_offer *a, const struct ike_offer *b, uint8_t type)
+{
+	for (unsigned i = 0; i < a->transforms_n; i++)
+		for (unsigned k = 0; k < b->transforms_n; k++)
+			if (a->transforms[i].type == type && b->transforms[k].type == type &&
+				a->transforms[i].id == b->transforms[k].id &&
+				a->transforms[i].key_bits == b->transforms[k].key_bits)
+				return true;
+	return false;
+}
+
+static bool uses(const struct ike_offer *o, uint8_t type)
+{
+	for (unsigned i = 0; i < o->transforms_n; i++)
+		if (o->transforms[i].type == type)
+			return true;
+	return false;
+}
+
+char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours)
+{
+	static const struct {
+		uint8_t type;
+		const char *name;
+	} types[] = {
+#define E(id, number, name) { number, name },
+		IKE_TRANSFORM_TYPES(E)
+#undef E
+	};
+
+	for (size_t i = 0; i < COUNT_OF(types); i++) {
+		bool they = uses(peer, types[i].type), we = uses(ours, types[i].type);
+
+		if (they && we && !common(peer, ours, types[i].type))
+			snprintf(ret_text, size, "no common %s", types[i].name);
+		else if (we && !they && types[i].type != TT_ESN)
+			snprintf(ret_text, size, "the peer offered no %s", types[i].name);
+		else
+			continue;
+		return ret_text;
+	}
+	snprintf(ret_text, size, "each algorithm is known to both sides, but no proposal has them together");
+	return ret_text;
+}
+
+/* ---- traffic selectors ---- */
+
+static bool intersect(struct selector *ret, const struct selector *a, const struct selector *b)
+{
+	struct selector s = { 0 };
+
+	if (a->addrs.first.family != b->addrs.first.family ||
+		(a->proto && b->proto && a->proto != b->proto) || a->port_first > a->port_last ||
+		b->port_first > b->port_last)
+		return false;
+	s.proto = a->proto ? a->proto : b->proto;
+	s.port_first = MAX_OF(a->port_first, b->port_first);
+	s.port_last = MIN_OF(a->port_last, b->port_last);
+	s.addrs.first = addr_compare(&a->addrs.first, &b->addrs.first) > 0 ? a->addrs.first : b->addrs.first;
+	s.addrs.last = addr_compare(&a->addrs.last, &b->addrs.last) < 0 ? a->addrs.last : b->addrs.last;
+	if (s.port_first > s.port_last || addr_compare(&s.addrs.first, &s.addrs.last) > 0)
+		return false;
+	*ret = s;
+	return true;
+}
+
+static bool within(const struct selector *inner, const struct selector *outer)
+{
+	struct selector s;
+
+	return intersect(&s, inner, outer) && memcmp(&s, inner, sizeof s) == 0;
+}
+
+bool selectors_within(
+	const struct selector *inner, uint32_t inner_n, const struct selector *outer, uint32_t outer_n)
+{
+	for (uint32_t i = 0; i < inner_n; i++) {
+		bool found = false;
+
+		for (uint32_t k = 0; k < outer_n && !found; k++)
+			found = within(&inner[i], &outer[k]);
+		if (!found)
+			return false;
+	}
+	return inner_n > 0;
+}
+
+uint32_t selectors_intersect(
+	struct selector *ret, const struct selector *a, uint32_t a_n, const struct selector *b, uint32_t b_n)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < a_n; i++) {
+		for (uint32_t k = 0; k < b_n && n < SELECTORS_MAX; k++) {
+			if (!intersect(&ret[n], &a[i], &b[k]))
+				continue;
+			/* The first selector may be one packet's own addresses (2.9), inside another one. */
+			if (n > 0 && selectors_within(&ret[n], 1, ret, n))
+				continue;
+			n++;
+		}
+	}
+	/* A later, wider one swallows earlier ones. */
+	for (uint32_t i = 0; i + 1 < n;) {
+		if (!selectors_within(&ret[i], 1, ret + i + 1, n - i - 1)) {
+			i++;
+			continue;
+		}
+		memmove(&ret[i], &ret[i + 1], (n - i - 1) * sizeof *ret);
+		n--;
+	}
+	return n;
+}
+
+char *selectors_text(char *ret_text, size_t size, const struct selector *list, uint32_t n)
+{
+	char range[RANGE_TEXT_MAX];
+	size_t at = 0;
+
+	ret_text[0] = '\0';
+	for (uint32_t i = 0; i < n && at + 1 < size; i++) {
+		int k = snprintf(
+			ret_text + at, size - at, "%s%s", i ? " " : "", range_text(range, &list[i].addrs));
+
+		at += k > 0 ? (size_t)k : 0;
+		if (at + 1 < size && list[i].proto) {
+			k = snprintf(ret_text + at, size - at, "[%u]", list[i].proto);
+			at += k > 0 ? (size_t)k : 0;
+		}
+	}
+	return ret_text;
+}

@@ -1,0 +1,185 @@
+/*
+ * What the core knows, for people (`show ike`) and for the tests.
+ */
+#include "ike/internal.h"
+
+#include "base/json.h"
+
+#include <stdio.h>
+
+static void algorithms_text(char *ret, size_t size, const struct ike_sa *sa)
+{
+	struct ike_transform t[3] = {
+		{ .type = TT_ENCR,
+			.id = sa->encr,
+			.key_bits = sa->encr == ENCR_AES_GCM_16 ? sa->encr_bits : 0 },
+		{ .type = TT_PRF, .id = sa->prf },
+		{ .type = TT_DH, .id = sa->dh },
+	};
+	char text[3][48];
+
+	if (sa->encr == 0) {
+		ret[0] = '\0';
+		return;
+	}
+	for (int i = 0; i < 3; i++)
+		ike_transform_text(text[i], sizeof text[i], &t[i]);
+	snprintf(ret, size, "%s/%s/%s", text[0], text[1], text[2]);
+}
+
+static void show_children(const struct ike *c, struct jw *w, const struct ike_sa *sa)
+{
+	char names[1024] = "";
+	size_t at = 0;
+
+	for (const struct child *ch = sa->children; ch; ch = ch->next) {
+		const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
+
+		if (ch->state != CH_UP || !t || at + sizeof t->name + 2 > sizeof names)
+			continue;
+		at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? " " : "", t->name);
+	}
+	jw_str(w, "tunnels", names);
+}
+
+static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa, char *text, size_t size)
+{
+	struct jw w = jw_over(text, size, false);
+	char endpoint[ENDPOINT_TEXT_MAX], algorithms[160];
+
+	algorithms_text(algorithms, sizeof algorithms, sa);
+	jw_object(&w, NULL);
+	jw_str(&w, "peer", sa_peer_name(c, sa));
+	show_children(c, &w, sa);
+	jw_str(&w, "state", ike_state_text(sa->state));
+	jw_str(&w, "local", endpoint_text(endpoint, &sa->local));
+	jw_str(&w, "remote", endpoint_text(endpoint, &sa->remote));
+	jw_str(&w, "role", sa->initiator ? "initiator" : "responder");
+	jw_str(&w, "algorithms", algorithms);
+	jw_hex(&w, "spi_i", sa->spi_i, 8);
+	jw_hex(&w, "spi_r", sa->spi_r, 8);
+	jw_str(&w, "nat",
+		sa->peer_natted && sa->we_natted ? "both"
+		: sa->peer_natted		 ? "peer"
+		: sa->we_natted			 ? "we"
+						 : "no");
+	jw_bool(&w, "encapsulation", sa->encap);
+	jw_u64(&w, "age_s", (now - sa->since) / NS_PER_S);
+	jw_u64(&w, "rekey_in_s", sa->rekey_at > now ? (sa->rekey_at - now) / NS_PER_S : 0);
+	jw_u64(&w, "heard_s", (now - MIN_OF(now, sa->heard_at)) / NS_PER_S);
+	jw_str(&w, "reason", sa->reason);
+	jw_end(&w);
+	return jw_done(&w);
+}
+
+static size_t show_tunnel(const struct ike *c, mono_ns now, uint32_t i, char *text, size_t size)
+{
+	const struct tunnel *t = &c->tunnels[i];
+	const struct snap_tunnel *config = tunnel_config(c, i);
+	const struct snap_peer *p = &snap_peers(c->snap)[config->peer];
+	struct jw w = jw_over(text, size, false);
+	char address[ADDR_TEXT_MAX];
+
+	jw_object(&w, NULL);
+	jw_str(&w, "peer", p->name);
+	jw_str(&w, "tunnels", config->name);
+	jw_str(&w, "state", "down");
+	jw_str(&w, "local", addr_text(address, &p->local));
+	jw_str(&w, "remote", addr_text(address, &p->remote));
+	jw_u64(&w, "retry_in_s",
+		t->want && !t->held && t->retry_at > now ? (t->retry_at - now) / NS_PER_S : 0);
+	jw_bool(&w, "wanted", t->want && !t->held);
+	jw_str(&w, "reason", t->reason[0] ? t->reason : t->want ? "being set up" : "not asked for yet");
+	jw_end(&w);
+	return jw_done(&w);
+}
+
+size_t ike_show(const struct ike *c, mono_ns now, uint32_t *cursor, char *text, size_t size)
+{
+	while (*cursor < IKE_SAS_MAX) {
+		const struct ike_sa *sa = c->slots[(*cursor)++];
+
+		if (sa && sa->state != ST_DEAD)
+			return show_sa(c, now, sa, text, size);
+	}
+	while (*cursor - IKE_SAS_MAX < c->tunnels_n) {
+		uint32_t i = (*cursor)++ - IKE_SAS_MAX;
+
+		if (c->tunnels[i].up == 0)
+			return show_tunnel(c, now, i, text, size);
+	}
+	return 0;
+}
+
+bool ike_view_sa(const struct ike *c, uint32_t *cursor, struct ike_sa_view *ret)
+{
+	while (*cursor < IKE_SAS_MAX) {
+		const struct ike_sa *sa = c->slots[(*cursor)++];
+
+		if (!sa || sa->state == ST_DEAD || sa->state == ST_FAILED)
+			continue;
+		memset(ret, 0, sizeof *ret);
+		memcpy(ret->spi_i, sa->spi_i, 8);
+		memcpy(ret->spi_r, sa->spi_r, 8);
+		ret->initiator = sa->initiator;
+		ret->up = sa->state == ST_UP && !sa->want_delete;
+		ret->peer = sa->peer;
+		ret->encr = sa->encr;
+		ret->encr_bits = sa->encr_bits;
+		ret->prf = sa->prf;
+		ret->dh = sa->dh;
+		ret->children = sa->children_n;
+		return true;
+	}
+	return false;
+}
+
+/* The cursor's upper half counts IKE SAs, its lower half children. */
+bool ike_view_child(const struct ike *c, uint32_t *cursor, struct ike_child_view *ret)
+{
+	for (; *cursor >> 16 < IKE_SAS_MAX; *cursor = ((*cursor >> 16) + 1) << 16) {
+		const struct ike_sa *sa = c->slots[*cursor >> 16];
+		uint32_t k = 0;
+
+		for (const struct child *ch = sa ? sa->children : NULL; ch; ch = ch->next, k++) {
+			if (k < (*cursor & 0xffff) || ch->state == CH_LARVAL || ch->state == CH_LINGER)
+				continue;
+			*cursor = (*cursor & 0xffff0000) | (k + 1);
+			memset(ret, 0, sizeof *ret);
+			memcpy(ret->spi_i, sa->spi_i, 8);
+			memcpy(ret->spi_r, sa->spi_r, 8);
+			ret->tunnel = ch->tunnel;
+			ret->spi_in = ch->spi_in;
+			ret->spi_out = ch->spi_out;
+			ret->encr = ch->encr;
+			ret->encr_bits = ch->encr_bits;
+			ret->esn = ch->esn;
+			ret->encap = ch->encap;
+			ret->replaced = ch->state != CH_UP;
+			ret->local_n = ch->local_n;
+			ret->remote_n = ch->remote_n;
+			memcpy(ret->local_ts, ch->local_ts, sizeof ret->local_ts);
+			memcpy(ret->remote_ts, ch->remote_ts, sizeof ret->remote_ts);
+			return true;
+		}
+	}
+	return false;
+}
+
+uint32_t ike_view_busy(const struct ike *c)
+{
+	uint32_t n = 0;
+
+	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		if (sa->state == ST_DEAD || sa->state == ST_FAILED)
+			continue;
+		n += sa->steps[SIDE_OWN].task != TASK_NONE;
+		n += sa->steps[SIDE_PEER].busy;
+		n += sa->asks_n;
+		n += sa->state != ST_UP;
+		n += sa->want_delete || sa->parent != 0 || sa->peer_heir != 0;
+		for (const struct child *ch = sa->children; ch; ch = ch->next)
+			n += ch->state != CH_UP && ch->state != CH_LINGER;
+	}
+	return n;
+}

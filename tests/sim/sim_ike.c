@@ -1,0 +1,338 @@
+/*
+ * The simulator of IKE: a seed chooses a configuration, a network and a plan of what people and traffic do;
+ *the plan runs while the network loses, repeats, delays, reorders and flips; then the network heals, and
+ *after a while both gateways must hold the same SAs, with the same keys, and nothing else: in the cores, in
+ *the keepers, in the data planes.
+ *
+ *	sim_ike --seeds FIRST COUNT	the run of ./check; a failing seed is printed
+ *	sim_ike --seed N [--trace]	one of them again
+ */
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum flavour {
+	GENTLE,	 /* rekeys only, one or both sides at once: no test packet may be lost */
+	ROUGH,	 /* also deletes, cuts, restarts, ledger away */
+	REFUSED, /* the configurations do not fit: both must end with nothing, and say why */
+	FLAVOURS
+};
+
+struct plan {
+	enum flavour flavour;
+	bool both_start, may_be_down;
+	uint32_t steps;
+};
+
+#define PEM_A                                                                                                \
+	"-----BEGIN PRIVATE KEY-----\n"                                                                      \
+	"MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"                                 \
+	"-----END PRIVATE KEY-----\n"
+#define PEM_B                                                                                                \
+	"-----BEGIN PRIVATE KEY-----\n"                                                                      \
+	"MC4CAQAwBQYDK2VwBCIEICAhIiMkJSYnKCkqKywtLi8wMTIzNDU2Nzg5Ojs8PT4/\n"                                 \
+	"-----END PRIVATE KEY-----\n"
+
+/* Each side knows the other's public key. */
+static void use_signatures(struct sim_side sides[2])
+{
+	static const char *const pems[2] = { PEM_A, PEM_B };
+
+	for (int i = 0; i < 2; i++) {
+		struct sign_key key;
+		uint8_t der[SIGN_SPKI_MAX];
+		struct err e = { 0 };
+
+		if (sign_key_from_pem(&key, pems[i], strlen(pems[i]), &e) != RC_OK)
+			abort();
+		sides[!i].their_key_n = (uint16_t)verify_key_spki(&key.public_part, der);
+		memcpy(sides[!i].their_key, der, sides[!i].their_key_n);
+		sides[i].pem = pems[i];
+		sign_key_done(&key);
+	}
+}
+
+/* The configuration may not fit in one of several ways. */
+static void spoil(struct world *w, struct sim_side sides[2])
+{
+	switch (world_chance(w, 0, 4)) {
+	case 0:
+		sides[1].ike[0].encr_bits = 128;
+		break;
+	case 1:
+		sides[1].psk = "not the same pre-shared key";
+		sides[0].pem = sides[1].pem = NULL;
+		break;
+	case 2:
+		sides[1].local_id = "somebody.example";
+		break;
+	case 3:
+		sides[0].remote_id = "nobody.example";
+		break;
+	case 4:
+		sides[1].ike[0].prf = PRF_HMAC_SHA2_384;
+		break;
+	}
+}
+
+static void choose_sides(struct world *w, struct sim_side sides[2], struct plan *plan)
+{
+	sim_side_default(&sides[0], 0);
+	sim_side_default(&sides[1], 1);
+	sides[0].tunnels = sides[1].tunnels = (uint32_t)world_chance(w, 1, 3);
+	sides[0].esp[0].dh = sides[1].esp[0].dh = world_happens(w, 300) ? DH_CURVE25519 : DH_NONE;
+	sides[0].esp[0].esn = (uint16_t)world_chance(w, 0, 2);
+	sides[1].esp[0].esn = sides[0].esp[0].esn == 1 ? 1 : 2 * (uint16_t)world_chance(w, 0, 1);
+	sides[0].v6_inside = sides[1].v6_inside = world_happens(w, 200);
+	sides[1].cookie_above = world_happens(w, 300) ? 0 : 64;
+	if (world_happens(w, 200))
+		use_signatures(sides);
+	if (world_happens(w, 150)) { /* the first choice differs: INVALID_KE_PAYLOAD */
+		sides[0].ike[1] = sides[0].ike[0];
+		sides[0].ike[0].dh = DH_ECP_256;
+		sides[0].ike_n = 2;
+	}
+	plan->both_start = world_happens(w, 400);
+	if (plan->both_start)
+		sides[1].start = PEER_START_ALWAYS;
+	if (world_happens(w, 200))
+		sides[world_chance(w, 0, 1)].peer_flags |= PEER_FORCE_ENCAP;
+	if (plan->flavour == REFUSED)
+		spoil(w, sides);
+}
+
+static void choose_network(struct world *w, const struct plan *plan, struct sim_side sides[2], bool *ret_nat)
+{
+	*ret_nat = !plan->both_start && world_happens(w, 200);
+	if (!*ret_nat)
+		return;
+	sides[1].other = (struct ip_addr){ 0 };
+	sides[1].peer_flags |= PEER_REMOTE_ANY;
+}
+
+static void trouble(struct world *w, const struct plan *plan)
+{
+	w->net.lose = (uint32_t)world_chance(w, 0, plan->flavour == ROUGH ? 350 : 150);
+	w->net.repeat = (uint32_t)world_chance(w, 0, 150);
+	w->net.flip = (uint32_t)world_chance(w, 0, 20);
+	w->net.delay_min = 1;
+	w->net.delay_max = (uint32_t)world_chance(w, 5, 400);
+}
+
+static void heal(struct world *w)
+{
+	w->net.lose = w->net.repeat = w->net.flip = 0;
+	w->net.cut = false;
+	w->nodes[0].ledger_down = w->nodes[1].ledger_down = false;
+}
+
+static void random_tunnel(struct world *w, char *ret)
+{
+	sprintf(ret, "t%u", (unsigned)world_chance(w, 0, w->nodes[0].side.tunnels - 1));
+}
+
+static void rekey(struct world *w)
+{
+	char name[2][8];
+	uint64_t sides = world_chance(w, 1, 3);
+	enum ike_order order[2];
+
+	for (int i = 0; i < 2; i++) {
+		random_tunnel(w, name[i]);
+		order[i] = world_happens(w, 400) ? IKE_ORDER_REKEY_IKE : IKE_ORDER_REKEY_CHILD;
+	}
+	if (world_happens(w, 600)) { /* a true collision */
+		order[1] = order[0];
+		strcpy(name[1], name[0]);
+	}
+	for (int i = 0; i < 2; i++) {
+		if (!(sides >> i & 1))
+			continue;
+		world_order(w, i, order[i], name[i]);
+		if (world_happens(w, 500))
+			world_run(w, w->now + world_chance(w, 0, 400) * NS_PER_MS);
+	}
+}
+
+static void step_rough(struct world *w, struct plan *plan)
+{
+	char name[8];
+	int side = (int)world_chance(w, 0, 1);
+
+	random_tunnel(w, name);
+	switch (world_chance(w, 0, 9)) {
+	case 0: /* terminated by one side and wanted again */
+		world_order(w, side, IKE_ORDER_TERMINATE,
+			world_happens(w, 500) ? name
+			: side		      ? "hq"
+					      : "branch");
+		world_run(w, w->now + world_chance(w, 0, 3000) * NS_PER_MS);
+		world_order(w, side, IKE_ORDER_INITIATE, side ? "hq" : "branch");
+		break;
+	case 1:
+		w->net.cut = true;
+		world_run(w, w->now + world_chance(w, 1, 120) * NS_PER_S);
+		w->net.cut = false;
+		break;
+	case 2:
+		world_restart_ike(w, side);
+		break;
+	case 3:
+		world_restart_keeper(w, side);
+		break;
+	case 4:
+		w->nodes[side].ledger_down = true;
+		world_run(w, w->now + world_chance(w, 1, 20) * NS_PER_S);
+		w->nodes[side].ledger_down = false;
+		break;
+	case 5:
+		world_order(w, side, IKE_ORDER_INITIATE, side ? "hq" : "branch");
+		break;
+	default:
+		rekey(w);
+		break;
+	}
+}
+
+static void run_plan(struct world *w, struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->steps; i++) {
+		world_run(w, w->now + world_chance(w, 1, 8000) * NS_PER_MS);
+		if (plan->flavour == GENTLE)
+			rekey(w);
+		else if (plan->flavour == ROUGH)
+			step_rough(w, plan);
+	}
+}
+
+static const char *verdict(struct world *w, const struct plan *plan, char *text, size_t size)
+{
+	const char *wrong = world_mismatch(w, text, size);
+	uint32_t ike_sas, up = world_tunnels_up(w, &ike_sas);
+
+	if (wrong)
+		return wrong;
+	if (plan->flavour == REFUSED) {
+		if (ike_sas == 0 && w->nodes[0].refused + w->nodes[1].refused > 0)
+			return NULL;
+		snprintf(text, size, "should be refused: %u IKE SAs, %lu refusals", ike_sas,
+			(unsigned long)(w->nodes[0].refused + w->nodes[1].refused));
+		return text;
+	}
+	if (up != w->nodes[0].side.tunnels || ike_sas != 1) {
+		snprintf(text, size, "%u of %u tunnels have one child, over %u IKE SAs", up,
+			w->nodes[0].side.tunnels, ike_sas);
+		return text;
+	}
+	if (plan->flavour == GENTLE && w->packets &&
+		(w->nodes[0].packets_lost + w->nodes[1].packets_lost > 0 ||
+			w->nodes[0].packets_no_sa + w->nodes[1].packets_no_sa > 0)) {
+		snprintf(text, size,
+			"test packets lost: %lu found no SA at the other end, %lu had none to go by",
+			(unsigned long)(w->nodes[0].packets_lost + w->nodes[1].packets_lost),
+			(unsigned long)(w->nodes[0].packets_no_sa + w->nodes[1].packets_no_sa));
+		return text;
+	}
+	return NULL;
+}
+
+struct totals {
+	uint64_t datagrams, packets, asked, refused;
+};
+
+/* Quiet may be interrupted by a check whether the peer lives: look again a moment later. */
+static const char *settle(struct world *w, const struct plan *plan, char *text, size_t size)
+{
+	const char *wrong = NULL;
+
+	for (int i = 0; i < 4; i++) {
+		wrong = verdict(w, plan, text, size);
+		if (!wrong)
+			return NULL;
+		world_run(w, w->now + (7 + 60 * (mono_ns)i) * NS_PER_S);
+	}
+	return wrong;
+}
+
+static const char *run(uint64_t seed, bool trace, struct totals *totals, char *text, size_t size)
+{
+	static struct world w;
+	struct sim_side sides[2];
+	struct plan plan = { 0 };
+	const char *wrong;
+	bool nat;
+
+	memset(&w, 0, sizeof w);
+	w.random = seed ^ 0x5eed;
+	plan.flavour = world_happens(&w, 80) ? REFUSED : world_happens(&w, 400) ? GENTLE : ROUGH;
+	plan.steps = plan.flavour == REFUSED ? 0 : (uint32_t)world_chance(&w, 1, 6);
+	choose_sides(&w, sides, &plan);
+	choose_network(&w, &plan, sides, &nat);
+	w.trace = trace;
+	world_init(&w, seed, sides);
+	w.net.nat = nat;
+	if (plan.flavour == GENTLE) { /* up first, then the trouble */
+		world_run(&w, 30 * NS_PER_S);
+		w.packets = true;
+	}
+	trouble(&w, &plan);
+	world_run(&w, w.now + 10 * NS_PER_S);
+	run_plan(&w, &plan);
+	world_say(&w, "the network heals");
+	heal(&w);
+	if (plan.flavour == GENTLE) {
+		world_run(&w, w.now + 20 * NS_PER_S);
+		w.packets = false;
+		world_run(&w, w.now + 2 * NS_PER_S);
+		w.packets = true; /* for the verdict */
+		w.packets_at = UINT64_MAX;
+	}
+	world_run(&w, w.now + 120 * NS_PER_S);
+	wrong = settle(&w, &plan, text, size);
+	for (int i = 0; i < 2; i++) {
+		totals->datagrams += w.nodes[i].sent;
+		totals->asked += w.nodes[i].asked;
+		totals->packets += w.nodes[i].packets_got;
+		totals->refused += w.nodes[i].refused;
+	}
+	world_done(&w);
+	return wrong;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t first = 1, count = 1000, failed = 0;
+	struct totals totals = { 0 };
+	bool trace = false;
+	char text[512];
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--trace") == 0) {
+			trace = true;
+		} else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+			first = strtoull(argv[++i], NULL, 10);
+			count = 1;
+		} else if (strcmp(argv[i], "--seeds") == 0 && i + 2 < argc) {
+			first = strtoull(argv[++i], NULL, 10);
+			count = strtoull(argv[++i], NULL, 10);
+		} else {
+			fprintf(stderr, "usage: sim_ike --seeds FIRST COUNT | --seed N [--trace]\n");
+			return 2;
+		}
+	}
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		const char *wrong = run(seed, trace, &totals, text, sizeof text);
+
+		if (!wrong)
+			continue;
+		failed++;
+		printf("seed %llu: %s\n", (unsigned long long)seed, wrong);
+	}
+	printf("%llu seeds, %llu failed; %llu datagrams, %llu questions to the keepers, %llu test packets, "
+	       "%llu refusals\n",
+		(unsigned long long)count, (unsigned long long)failed, (unsigned long long)totals.datagrams,
+		(unsigned long long)totals.asked, (unsigned long long)totals.packets,
+		(unsigned long long)totals.refused);
+	return failed ? 1 : 0;
+}

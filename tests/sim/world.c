@@ -1,0 +1,869 @@
+/* The two gateways and the network between them; see world.h. */
+#include "world.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum event_kind { EV_DATAGRAM, EV_REQUEST, EV_REPLY, EV_RECEIPT, EV_SA_RESULT, EV_SA_REMOVED, EV_PACKET };
+
+struct event {
+	mono_ns at;
+	uint64_t order;
+	enum event_kind kind;
+	int node;
+	uint64_t life, tag;
+	struct endpoint local, remote;
+	struct keeper_request *request;
+	struct keeper_reply *reply;
+	enum rc rc;
+	uint32_t spi;
+	uint8_t key[AEAD_KEY_MAX];
+	size_t n;
+	uint8_t *bytes;
+};
+
+/* ---- chance and time ---- */
+
+uint64_t world_chance(struct world *w, uint64_t lo, uint64_t hi)
+{
+	uint64_t z = w->random += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	z ^= z >> 31;
+	return hi <= lo ? lo : lo + z % (hi - lo + 1);
+}
+
+bool world_happens(struct world *w, uint32_t per_mille)
+{
+	return world_chance(w, 0, 999) < per_mille;
+}
+
+void world_say(struct world *w, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!w->trace)
+		return;
+	printf("%9.3f ", (double)w->now / (double)NS_PER_S);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+}
+
+static bool earlier(const struct event *a, const struct event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static struct event *event_add(struct world *w, enum event_kind kind, int node, mono_ns delay)
+{
+	struct event *e = calloc(1, sizeof *e);
+	uint32_t i = w->heap_n;
+
+	assert(e && w->heap_n < SIM_EVENTS_MAX);
+	e->kind = kind;
+	e->node = node;
+	e->life = w->nodes[node].life;
+	e->at = w->now + delay;
+	e->order = w->order++;
+	w->heap_n++;
+	for (; i > 0 && earlier(e, w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		w->heap[i] = w->heap[(i - 1) / 2];
+	w->heap[i] = e;
+	return e;
+}
+
+static struct event *event_take(struct world *w)
+{
+	struct event *first = w->heap[0], *last = w->heap[--w->heap_n];
+	uint32_t i = 0;
+
+	for (;;) {
+		uint32_t k = 2 * i + 1;
+
+		if (k >= w->heap_n)
+			break;
+		if (k + 1 < w->heap_n && earlier(w->heap[k + 1], w->heap[k]))
+			k++;
+		if (!earlier(w->heap[k], last))
+			break;
+		w->heap[i] = w->heap[k];
+		i = k;
+	}
+	w->heap[i] = last;
+	return first;
+}
+
+static void event_free(struct event *e)
+{
+	free(e->request);
+	free(e->reply);
+	free(e->bytes);
+	free(e);
+}
+
+/* ---- configuration ---- */
+
+struct ip_addr sim_address(const char *text)
+{
+	struct ip_addr a = { 0 };
+
+	assert(addr_parse(&a, text) == RC_OK);
+	return a;
+}
+
+void sim_side_default(struct sim_side *s, int index)
+{
+	memset(s, 0, sizeof *s);
+	s->address = sim_address(index ? "192.0.2.2" : "192.0.2.1");
+	s->other = sim_address(index ? "192.0.2.1" : "192.0.2.2");
+	s->local_id = index ? "branch.example" : "hq.example";
+	s->remote_id = index ? "hq.example" : "branch.example";
+	s->start = index ? PEER_START_NEVER : PEER_START_ALWAYS;
+	s->ike_n = 1;
+	s->ike[0] =
+		(struct snap_ike_proposal){ "i0", ENCR_AES_GCM_16, 256, PRF_HMAC_SHA2_256, DH_CURVE25519 };
+	s->esp_n = 1;
+	s->esp[0] = (struct snap_esp_proposal){ "e0", ENCR_AES_GCM_16, 256, DH_NONE, 2 };
+	s->rekey_s = 14400;
+	s->dpd_s = 30;
+	s->child_rekey_s = 3600;
+	s->tunnels = 1;
+	s->psk = "a pre-shared key of the simulator";
+	s->cookie_above = 64;
+}
+
+static void set_id(struct snap_id *id, const char *text)
+{
+	id->type = ID_FQDN;
+	id->len = (uint8_t)strlen(text);
+	memcpy(id->data, text, id->len);
+}
+
+/* Tunnel i joins 10.1.i.0/24 behind the first gateway with 10.2.i.0/24 behind the second. */
+static void set_selector(struct selector *s, int site, uint32_t i, bool v6)
+{
+	char text[64];
+	struct ip_prefix p;
+
+	snprintf(text, sizeof text, v6 ? "2001:db8:%d:%u::/64" : "10.%d.%u.0/24", site + 1, i);
+	assert(prefix_parse(&p, text) == RC_OK);
+	s->addrs = range_from_prefix(&p);
+	s->port_last = 65535;
+}
+
+static uint32_t place(uint32_t *at, size_t count, size_t size)
+{
+	uint32_t here = *at;
+
+	*at += (uint32_t)((count * size + 7) / 8 * 8);
+	return here;
+}
+
+static struct snapshot *make_snapshot(const struct sim_side *s, int index, uint64_t generation)
+{
+	uint32_t at = (sizeof(struct snapshot) + 7) / 8 * 8;
+	struct snapshot head = { .magic = SNAPSHOT_MAGIC, .generation = generation }, *snap;
+
+	head.ike_proposals = (struct span){ place(&at, s->ike_n, sizeof s->ike[0]), s->ike_n };
+	head.esp_proposals = (struct span){ place(&at, s->esp_n, sizeof s->esp[0]), s->esp_n };
+	head.peers = (struct span){ place(&at, 1, sizeof(struct snap_peer)), 1 };
+	head.selectors = (struct span){ place(&at, 2 * s->tunnels, sizeof(struct selector)), 2 * s->tunnels };
+	head.tunnels = (struct span){ place(&at, s->tunnels, sizeof(struct snap_tunnel)), s->tunnels };
+	head.bytes = at;
+	snap = calloc(1, at);
+	assert(snap);
+	*snap = head;
+	memcpy((uint8_t *)snap + head.ike_proposals.first, s->ike, s->ike_n * sizeof s->ike[0]);
+	memcpy((uint8_t *)snap + head.esp_proposals.first, s->esp, s->esp_n * sizeof s->esp[0]);
+	struct snap_peer *p = (struct snap_peer *)(void *)((uint8_t *)snap + head.peers.first);
+
+	snprintf(p->name, sizeof p->name, "%s", index ? "hq" : "branch");
+	p->local = s->address;
+	p->remote = s->other;
+	set_id(&p->local_id, s->local_id);
+	set_id(&p->remote_id, s->remote_id);
+	p->auth = s->pem ? PEER_AUTH_PUBLIC_KEY : PEER_AUTH_PSK;
+	p->start = s->start;
+	p->flags = s->peer_flags;
+	snprintf(p->key_name, sizeof p->key_name, "key");
+	p->public_key_n = s->their_key_n;
+	memcpy(p->public_key, s->their_key, s->their_key_n);
+	p->proposals = (struct span){ 0, s->ike_n };
+	p->rekey_s = s->rekey_s;
+	p->dpd_s = s->dpd_s;
+	for (uint32_t i = 0; i < s->tunnels; i++) {
+		struct selector *sel =
+			(struct selector *)(void *)((uint8_t *)snap + head.selectors.first) + 2 * i;
+		struct snap_tunnel *t =
+			(struct snap_tunnel *)(void *)((uint8_t *)snap + head.tunnels.first) + i;
+
+		set_selector(&sel[0], index, i, s->v6_inside);
+		set_selector(&sel[1], !index, i, s->v6_inside);
+		snprintf(t->name, sizeof t->name, "t%u", i);
+		t->proposals = (struct span){ 0, s->esp_n };
+		t->local = (struct span){ 2 * i, 1 };
+		t->remote = (struct span){ 2 * i + 1, 1 };
+		t->rekey_s = s->child_rekey_s;
+		t->replay_window = 1024;
+	}
+	return snap;
+}
+
+/* ---- the keeper's side ---- */
+
+static mono_ns short_delay(struct world *w)
+{
+	return world_chance(w, 10, 3000) * NS_PER_US;
+}
+
+static struct sim_sa *sa_find(struct node *n, uint32_t spi_in)
+{
+	for (int i = 0; i < SIM_SAS_MAX; i++)
+		if (n->sas[i].used && n->sas[i].sa.spi_in == spi_in)
+			return &n->sas[i];
+	return NULL;
+}
+
+/* As in src/esp: of a tunnel's active pairs the latest sends; SA_ACTIVATE makes one the latest. */
+static struct sim_sa *sa_active(struct node *n, uint32_t tunnel)
+{
+	struct sim_sa *best = NULL;
+
+	for (int i = 0; i < SIM_SAS_MAX; i++)
+		if (n->sas[i].used && n->sas[i].active && n->sas[i].sa.tunnel == tunnel &&
+			(!best || n->sas[i].order > best->order))
+			best = &n->sas[i];
+	return best;
+}
+
+static void sa_activate(struct node *n, uint32_t spi_in)
+{
+	struct sim_sa *sa = sa_find(n, spi_in);
+
+	if (!sa)
+		return;
+	sa->active = true;
+	sa->order = ++n->orders;
+	world_say(n->w, "%c dataplane: send on %08x/%08x", 'A' + n->index, sa->sa.spi_in, sa->sa.spi_out);
+}
+
+static void dataplane_install(struct node *n, const struct sa_install *sa)
+{
+	struct event *e = event_add(n->w, EV_SA_RESULT, n->index, short_delay(n->w));
+	struct sim_sa *slot = NULL;
+
+	e->spi = sa->spi_in;
+	for (int i = 0; i < SIM_SAS_MAX && !slot; i++)
+		if (!n->sas[i].used)
+			slot = &n->sas[i];
+	if (!slot) {
+		e->rc = RC_LIMIT;
+		return;
+	}
+	*slot = (struct sim_sa){ .used = true, .sa = *sa, .order = ++n->orders };
+	slot->active = !(sa->flags & CHILD_OUTBOUND_LATER);
+	world_say(n->w, "%c dataplane: install %08x/%08x%s", 'A' + n->index, sa->spi_in, sa->spi_out,
+		slot->active ? " sending" : "");
+}
+
+static void dataplane_remove(struct node *n, const struct sa_ref *ref)
+{
+	struct event *e = event_add(n->w, EV_SA_REMOVED, n->index, short_delay(n->w));
+	struct sim_sa *sa = sa_find(n, ref->spi_in);
+
+	e->spi = ref->spi_in;
+	e->rc = sa ? RC_OK : RC_NOT_FOUND;
+	world_say(n->w, "%c dataplane: remove %08x", 'A' + n->index, ref->spi_in);
+	if (sa)
+		sa->used = false;
+}
+
+static enum rc keys_act(void *context, struct keys_action *a)
+{
+	struct node *n = *(struct node **)context;
+	struct event *e;
+
+	switch (a->kind) {
+	case KEYS_REPLY:
+		e = event_add(n->w, EV_REPLY, n->index, short_delay(n->w));
+		e->reply = malloc(sizeof *e->reply);
+		assert(e->reply);
+		*e->reply = a->u.reply;
+		break;
+	case KEYS_APPEND:
+		if (n->ledger_down)
+			return RC_IO;
+		if (a->tag == 0)
+			break;
+		e = event_add(n->w, EV_RECEIPT, n->index, short_delay(n->w));
+		e->tag = a->tag;
+		break;
+	case KEYS_SA_INSTALL:
+		dataplane_install(n, &a->u.install);
+		break;
+	case KEYS_SA_REMOVE:
+		dataplane_remove(n, &a->u.remove);
+		break;
+	}
+	return RC_OK;
+}
+
+static const char *op_name(enum keeper_op op)
+{
+	static const char *const names[] = {
+#define E(id, request, reply) #id,
+		KEEPER_OPS(E)
+#undef E
+	};
+
+	return names[op];
+}
+
+static void do_request(struct node *n, const struct keeper_request *q)
+{
+	struct keys_entropy fresh;
+	uint8_t *at = (uint8_t *)&fresh;
+
+	for (size_t i = 0; i < sizeof fresh; i++)
+		at[i] = (uint8_t)world_chance(n->w, 0, 255);
+	keys_request(n->keys, q, &fresh);
+}
+
+/* ---- the network ---- */
+
+static bool is_first_public(const struct endpoint *e)
+{
+	struct ip_addr nat = sim_address("203.0.113.1");
+
+	return addr_equal(&e->addr, &nat);
+}
+
+static void deliver_later(struct world *w, int to, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n)
+{
+	mono_ns delay = world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS;
+	struct event *e = event_add(w, EV_DATAGRAM, to, delay + 1);
+
+	e->local = *local;
+	e->remote = *remote;
+	e->n = n;
+	e->bytes = malloc(n);
+	assert(e->bytes);
+	memcpy(e->bytes, bytes, n);
+	if (world_happens(w, w->net.flip))
+		e->bytes[world_chance(w, 0, n - 1)] ^= (uint8_t)(1u << world_chance(w, 0, 7));
+}
+
+/* Source NAT in front of the first gateway: 500 and 4500 become other ports of another address. */
+static void network_send(struct node *n, const struct ike_action *a)
+{
+	struct world *w = n->w;
+	struct endpoint from = a->local, to = a->remote;
+	int receiver = !n->index;
+
+	n->sent++;
+	if (from.addr.family == ADDR_NONE)
+		from.addr = n->side.address;
+	if (w->net.nat && n->index == 0) {
+		from.port = w->nat_port[from.port == 4500];
+		from.addr = sim_address("203.0.113.1");
+	}
+	if (w->net.nat && n->index == 1 && is_first_public(&to)) {
+		if (to.port != w->nat_port[0] && to.port != w->nat_port[1])
+			return;
+		to.port = to.port == w->nat_port[1] ? 4500 : 500;
+		to.addr = w->nodes[0].side.address;
+	}
+	if (w->on_datagram)
+		w->on_datagram(w, n->index, a->bytes, a->n);
+	if (!addr_equal(&to.addr, &w->nodes[receiver].side.address))
+		return;
+	if (w->net.cut || world_happens(w, w->net.lose)) {
+		world_say(w, "%c -x lost: exchange %u id %u %s", 'A' + n->index, a->bytes[18],
+			load_be32(a->bytes + 20), a->bytes[19] & 0x20 ? "response" : "request");
+		return;
+	}
+	world_say(w, "%c -> exchange %u id %u %s, %zu octets, SPI %02x%02x", 'A' + n->index, a->bytes[18],
+		load_be32(a->bytes + 20), a->bytes[19] & 0x20 ? "response" : "request", a->n, a->bytes[0],
+		a->bytes[1]);
+	deliver_later(w, receiver, &to, &from, a->bytes, a->n);
+	if (world_happens(w, w->net.repeat))
+		deliver_later(w, receiver, &to, &from, a->bytes, a->n);
+}
+
+void world_settle(struct world *w, struct node *n)
+{
+	const struct ike_action *a;
+	struct sim_sa *sa;
+	struct event *e;
+
+	while ((a = ike_action_next(n->ike))) {
+		switch (a->kind) {
+		case IKE_SEND:
+			network_send(n, a);
+			break;
+		case IKE_KEEPALIVE:
+			break;
+		case IKE_ASK:
+			n->asked++;
+			world_say(w, "%c asks %s", 'A' + n->index, op_name(a->keeper->op));
+			e = event_add(w, EV_REQUEST, n->index, short_delay(w));
+			e->request = malloc(sizeof *e->request);
+			assert(e->request);
+			*e->request = *a->keeper;
+			break;
+		case IKE_REFUSED:
+			n->refused++;
+			snprintf(n->last_refusal, sizeof n->last_refusal, "%s", a->refusal->reason);
+			world_say(w, "%c refuses: %s (offered %s; configured %s)", 'A' + n->index,
+				a->refusal->reason, a->refusal->offered, a->refusal->configured);
+			break;
+		case IKE_LOG:
+			world_say(w, "%c log: %s", 'A' + n->index, a->log.text);
+			break;
+		case IKE_ACTIVATE:
+			sa_activate(n, a->sa.spi_in);
+			break;
+		case IKE_ENDPOINT:
+			sa = sa_find(n, a->endpoint.spi_in);
+			if (sa)
+				sa->sa.remote = a->endpoint.remote;
+			break;
+		}
+	}
+}
+
+/* ---- events ---- */
+
+static void packet_arrives(struct node *n, const struct event *e)
+{
+	struct sim_sa *sa = sa_find(n, e->spi);
+
+	if (!sa || memcmp(sa->sa.key_in, e->key, sizeof e->key) != 0) {
+		n->packets_lost++;
+		world_say(n->w, "%c packet lost: no SA %08x", 'A' + n->index, e->spi);
+		return;
+	}
+	n->packets_got++;
+	sa->seen = true;
+	sa->active = true; /* CHILD_OUTBOUND_LATER: the first packet shows that the peer is ready */
+}
+
+static void happen(struct world *w, struct event *e)
+{
+	struct node *n = &w->nodes[e->node];
+	struct sa_result result = { .rc = e->rc, .spi_in = e->spi };
+
+	switch (e->kind) {
+	case EV_DATAGRAM:
+		ike_input_datagram(n->ike, w->now, &e->local, &e->remote, e->bytes, e->n);
+		break;
+	case EV_REQUEST:
+		if (e->life == n->life)
+			do_request(n, e->request);
+		break;
+	case EV_REPLY:
+		if (e->life == n->life)
+			ike_input_keeper(n->ike, w->now, e->reply);
+		break;
+	case EV_RECEIPT:
+		keys_receipt(n->keys, e->tag, n->ledger_down ? RC_IO : RC_OK, "");
+		break;
+	case EV_SA_RESULT:
+		keys_sa_installed(n->keys, &result);
+		break;
+	case EV_SA_REMOVED:
+		keys_sa_removed(n->keys, &result);
+		break;
+	case EV_PACKET:
+		packet_arrives(n, e);
+		break;
+	}
+	world_settle(w, n);
+}
+
+static void send_packets(struct world *w)
+{
+	for (int i = 0; i < 2; i++) {
+		for (uint32_t t = 0; t < w->nodes[i].side.tunnels; t++) {
+			struct sim_sa *sa = sa_active(&w->nodes[i], t);
+			struct event *e;
+
+			if (!sa) {
+				w->nodes[i].packets_no_sa++;
+				continue;
+			}
+			w->nodes[i].packets_sent++;
+			e = event_add(w, EV_PACKET, !i,
+				world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS);
+			e->spi = sa->sa.spi_out;
+			memcpy(e->key, sa->sa.key_out, sizeof e->key);
+		}
+	}
+}
+
+static void report_usage(struct world *w)
+{
+	for (int i = 0; i < 2; i++) {
+		struct node *n = &w->nodes[i];
+
+		for (int k = 0; k < SIM_SAS_MAX; k++) {
+			struct sa_usage u = { .tunnel = n->sas[k].sa.tunnel,
+				.spi_in = n->sas[k].sa.spi_in,
+				.spi_out = n->sas[k].sa.spi_out,
+				.idle_in_ms = n->sas[k].seen ? 5000 : UINT32_MAX,
+				.idle_out_ms = UINT32_MAX };
+
+			if (!n->sas[k].used)
+				continue;
+			ike_input_usage(n->ike, w->now, &u);
+			world_settle(w, n);
+		}
+	}
+}
+
+static mono_ns next_time(const struct world *w, mono_ns until)
+{
+	mono_ns next = w->heap_n > 0 ? MIN_OF(w->heap[0]->at, until) : until;
+
+	for (int i = 0; i < 2; i++) {
+		mono_ns at = ike_deadline(w->nodes[i].ike);
+
+		if (at != 0 && at < next)
+			next = MAX_OF(at, w->now);
+	}
+	next = MIN_OF(next, w->usage_at);
+	return w->packets ? MIN_OF(next, w->packets_at) : next;
+}
+
+void world_run(struct world *w, mono_ns until)
+{
+	while (w->now < until) {
+		w->now = next_time(w, until);
+		if (w->packets && w->now >= w->packets_at) {
+			send_packets(w);
+			w->packets_at = w->now + 100 * NS_PER_MS;
+		}
+		if (w->now >= w->usage_at) {
+			report_usage(w);
+			w->usage_at = w->now + 5 * NS_PER_S;
+		}
+		for (int i = 0; i < 2; i++) {
+			mono_ns at = ike_deadline(w->nodes[i].ike);
+
+			if (at == 0 || at > w->now)
+				continue;
+			ike_tick(w->nodes[i].ike, w->now);
+			world_settle(w, &w->nodes[i]);
+		}
+		while (w->heap_n > 0 && w->heap[0]->at <= w->now) {
+			struct event *e = event_take(w);
+
+			happen(w, e);
+			event_free(e);
+		}
+	}
+}
+
+void world_inject(
+	struct world *w, int to, const struct endpoint *from, uint16_t to_port, const void *bytes, size_t n)
+{
+	struct endpoint local = { .addr = w->nodes[to].side.address, .port = to_port };
+
+	ike_input_datagram(w->nodes[to].ike, w->now, &local, from, bytes, n);
+	world_settle(w, &w->nodes[to]);
+}
+
+/* ---- lives ---- */
+
+static struct ike *make_core(struct world *w, struct node *n)
+{
+	struct ike_setup setup = { .cookie_above = n->side.cookie_above };
+	struct ike *ike;
+
+	for (size_t i = 0; i < sizeof setup.cookie_secret; i++)
+		setup.cookie_secret[i] = (uint8_t)world_chance(w, 0, 255);
+	setup.seed = world_chance(w, 0, UINT64_MAX - 1);
+	ike = ike_core_new(&setup);
+	ike_config(ike, w->now, n->snap);
+	return ike;
+}
+
+/* The keeper's core is large: one per node serves all worlds, emptied in between. */
+static struct node *node_of[2];
+
+static struct keys *keys_of(struct node *n)
+{
+	static struct keys *kept[2];
+
+	node_of[n->index] = n;
+	if (!kept[n->index])
+		kept[n->index] = keys_new((struct keys_sink){ keys_act, &node_of[n->index] });
+	return kept[n->index];
+}
+
+static void set_keys(struct node *n)
+{
+	struct err e = { 0 };
+
+	keys_identities_clear(n->keys);
+	if (n->side.pem)
+		assert(keys_identity_pem(n->keys, "key", n->side.pem, strlen(n->side.pem), &e) == RC_OK);
+	else
+		assert(keys_identity_psk(n->keys, "key", n->side.psk, strlen(n->side.psk), &e) == RC_OK);
+}
+
+void world_init(struct world *w, uint64_t seed, const struct sim_side sides[2])
+{
+	bool trace = w->trace;
+
+	memset(w, 0, sizeof *w);
+	w->trace = trace;
+	w->seed = w->random = seed;
+	w->now = NS_PER_S;
+	w->usage_at = 2 * NS_PER_S;
+	w->packets_at = 2 * NS_PER_S;
+	w->net = (struct sim_network){ .delay_min = 5, .delay_max = 30 };
+	w->nat_port[0] = 20500;
+	w->nat_port[1] = 24500;
+	for (int i = 0; i < 2; i++) {
+		struct node *n = &w->nodes[i];
+
+		n->w = w;
+		n->index = i;
+		n->side = sides[i];
+		n->snap = make_snapshot(&n->side, i, 1);
+		n->keys = keys_of(n);
+		keys_configure(n->keys, n->snap);
+		keys_dataplane_up(n->keys);
+		set_keys(n);
+		n->ike = make_core(w, n);
+		world_settle(w, n);
+	}
+}
+
+/* What the keepers still wait for gets its answer; all else is forgotten. */
+static void drain(struct world *w)
+{
+	while (w->heap_n > 0) {
+		struct event *e = event_take(w);
+		struct keys *keys = w->nodes[e->node].keys;
+		struct sa_result result = { .rc = e->rc, .spi_in = e->spi };
+
+		if (e->kind == EV_RECEIPT)
+			keys_receipt(keys, e->tag, RC_IO, "");
+		else if (e->kind == EV_SA_RESULT)
+			keys_sa_installed(keys, &result);
+		else if (e->kind == EV_SA_REMOVED)
+			keys_sa_removed(keys, &result);
+		event_free(e);
+	}
+}
+
+/* Empties a keeper's core the way a run would: what is left is removed. */
+static void remove_sas(struct node *n)
+{
+	struct keys_entropy fresh = { 0 };
+	struct keeper_request q = { .op = KEEPER_CHILD_REMOVE };
+
+	for (int i = 0; i < SIM_SAS_MAX; i++) {
+		if (!n->sas[i].used)
+			continue;
+		q.u.CHILD_REMOVE.spi_in = n->sas[i].sa.spi_in;
+		q.u.CHILD_REMOVE.tunnel = n->sas[i].sa.tunnel;
+		keys_request(n->keys, &q, &fresh);
+	}
+}
+
+void world_done(struct world *w)
+{
+	bool trace = w->trace;
+
+	w->trace = false;
+	for (int i = 0; i < 2; i++) {
+		ike_core_free(w->nodes[i].ike);
+		w->nodes[i].ledger_down = false;
+		keys_ike_lost(w->nodes[i].keys);
+	}
+	drain(w);
+	remove_sas(&w->nodes[0]);
+	remove_sas(&w->nodes[1]);
+	drain(w);
+	for (int i = 0; i < 2; i++) {
+		keys_configure(w->nodes[i].keys, NULL);
+		free(w->nodes[i].snap);
+	}
+	w->trace = trace;
+}
+
+void world_order(struct world *w, int node, enum ike_order order, const char *name)
+{
+	world_say(w, "%c ordered: %d %s", 'A' + node, order, name);
+	ike_input_order(w->nodes[node].ike, w->now, order, name, NULL);
+	world_settle(w, &w->nodes[node]);
+}
+
+void world_restart_ike(struct world *w, int node)
+{
+	struct node *n = &w->nodes[node];
+
+	world_say(w, "%c: ike dies", 'A' + node);
+	ike_core_free(n->ike);
+	n->life++;
+	keys_ike_lost(n->keys);
+	n->ike = make_core(w, n);
+	world_settle(w, n);
+}
+
+/* As seen from ike: all handles are void. The keeper's core itself is emptied instead of being made anew. */
+void world_restart_keeper(struct world *w, int node)
+{
+	struct node *n = &w->nodes[node];
+
+	world_say(w, "%c: the keeper dies", 'A' + node);
+	n->life++;
+	keys_ike_lost(n->keys);
+	ike_input_keeper_lost(n->ike, w->now);
+	world_settle(w, n);
+}
+
+void world_reconfigure(struct world *w, int node, const struct sim_side *side)
+{
+	struct node *n = &w->nodes[node];
+	struct snapshot *old = n->snap;
+
+	world_say(w, "%c: commit", 'A' + node);
+	n->side = *side;
+	n->snap = make_snapshot(side, node, old->generation + 1);
+	keys_configure(n->keys, n->snap);
+	set_keys(n);
+	ike_config(n->ike, w->now, n->snap);
+	free(old);
+	world_settle(w, n);
+}
+
+/* ---- verdicts ---- */
+
+static bool mirrored(const struct ike_child_view *a, const struct ike_child_view *b)
+{
+	return a->spi_in == b->spi_out && a->spi_out == b->spi_in && memcmp(a->spi_i, b->spi_i, 8) == 0 &&
+	       memcmp(a->spi_r, b->spi_r, 8) == 0 && a->tunnel == b->tunnel && a->encr == b->encr &&
+	       a->encr_bits == b->encr_bits && a->esn == b->esn && a->encap == b->encap &&
+	       a->local_n == b->remote_n && a->remote_n == b->local_n &&
+	       memcmp(a->local_ts, b->remote_ts, sizeof a->local_ts) == 0 &&
+	       memcmp(a->remote_ts, b->local_ts, sizeof a->remote_ts) == 0;
+}
+
+static bool child_has_mirror(struct world *w, int side, const struct ike_child_view *a)
+{
+	struct ike_child_view b;
+	uint32_t cursor = 0;
+
+	while (ike_view_child(w->nodes[!side].ike, &cursor, &b))
+		if (mirrored(a, &b))
+			return true;
+	return false;
+}
+
+static bool sa_has_mirror(struct world *w, int side, const struct ike_sa_view *a)
+{
+	struct ike_sa_view b;
+	uint32_t cursor = 0;
+
+	while (ike_view_sa(w->nodes[!side].ike, &cursor, &b))
+		if (memcmp(a->spi_i, b.spi_i, 8) == 0 && memcmp(a->spi_r, b.spi_r, 8) == 0 &&
+			a->initiator != b.initiator && a->encr == b.encr && a->encr_bits == b.encr_bits &&
+			a->prf == b.prf && a->dh == b.dh && a->children == b.children && a->up && b.up)
+			return true;
+	return false;
+}
+
+static const char *check_children(struct world *w, int side, uint32_t *ret_n, char *text, size_t size)
+{
+	struct node *n = &w->nodes[side];
+	struct ike_child_view a;
+	uint32_t cursor = 0;
+
+	while (ike_view_child(n->ike, &cursor, &a)) {
+		struct sim_sa *ours = sa_find(n, a.spi_in), *theirs = sa_find(&w->nodes[!side], a.spi_out);
+
+		(*ret_n)++;
+		if (!child_has_mirror(w, side, &a))
+			snprintf(text, size, "%c has child %08x/%08x, the other side not", 'A' + side,
+				a.spi_in, a.spi_out);
+		else if (!ours || !theirs)
+			snprintf(text, size, "child %08x is not in a data plane", a.spi_in);
+		else if (memcmp(ours->sa.key_in, theirs->sa.key_out, sizeof ours->sa.key_in) != 0 ||
+			 memcmp(ours->sa.key_out, theirs->sa.key_in, sizeof ours->sa.key_in) != 0)
+			snprintf(text, size, "child %08x has different keys", a.spi_in);
+		else
+			continue;
+		return text;
+	}
+	return NULL;
+}
+
+const char *world_mismatch(struct world *w, char *ret_text, size_t size)
+{
+	for (int side = 0; side < 2; side++) {
+		struct node *n = &w->nodes[side];
+		struct keys_counts kept = keys_count(n->keys);
+		struct ike_sa_view a;
+		uint32_t cursor = 0, children = 0, installed = 0, sas = 0;
+		const char *wrong;
+
+		if (ike_view_busy(n->ike) > 0 || kept.pending > 0) {
+			snprintf(ret_text, size, "%c is not quiet: %u busy", 'A' + side,
+				ike_view_busy(n->ike));
+			return ret_text;
+		}
+		while (ike_view_sa(n->ike, &cursor, &a)) {
+			sas++;
+			if (sa_has_mirror(w, side, &a))
+				continue;
+			snprintf(ret_text, size,
+				"%c has IKE SA %02x%02x%02x%02x with %u children, the other side not",
+				'A' + side, a.spi_i[0], a.spi_i[1], a.spi_i[2], a.spi_i[3], a.children);
+			return ret_text;
+		}
+		wrong = check_children(w, side, &children, ret_text, size);
+		if (wrong)
+			return wrong;
+		for (int i = 0; i < SIM_SAS_MAX; i++)
+			installed += n->sas[i].used;
+		if (installed != children || kept.children_installed != children ||
+			kept.children_begun != 0 || kept.ike_sas != sas || kept.exchanges != 0) {
+			snprintf(ret_text, size,
+				"%c: %u children and %u IKE SAs, but the data plane has %u and the keeper %u "
+				"installed, %u "
+				"begun, %u IKE SAs, %u exchanges",
+				'A' + side, children, sas, installed, kept.children_installed,
+				kept.children_begun, kept.ike_sas, kept.exchanges);
+			return ret_text;
+		}
+	}
+	return NULL;
+}
+
+uint32_t world_tunnels_up(struct world *w, uint32_t *ret_ike_sas)
+{
+	uint32_t count[SIM_TUNNELS_MAX] = { 0 }, cursor = 0, up = 0;
+	struct ike_child_view a;
+	struct ike_sa_view sa;
+
+	while (ike_view_child(w->nodes[0].ike, &cursor, &a))
+		if (a.tunnel < SIM_TUNNELS_MAX && !a.replaced)
+			count[a.tunnel]++;
+	for (int i = 0; i < SIM_TUNNELS_MAX; i++)
+		up += count[i] == 1;
+	*ret_ike_sas = 0;
+	cursor = 0;
+	while (ike_view_sa(w->nodes[0].ike, &cursor, &sa))
+		(*ret_ike_sas)++;
+	return up;
+}
