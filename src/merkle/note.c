@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DASH "\xe2\x80\x94 " /* U+2014, space */
+#define DASH   "\xe2\x80\x94 " /* U+2014, space */
 #define DASH_N 4
 
 static bool name_good(const char *name, size_t n)
@@ -27,8 +27,10 @@ enum rc note_key_make(struct note_key *ret_key, const char *name, enum note_key_
 		return RC_MALFORMED;
 	memcpy(k.name, name, strlen(name) + 1);
 	memcpy(k.public_key, public_key, sizeof k.public_key);
-	sha256_parts(hash, (const struct sha256_part[]){ { name, strlen(name) }, { "\n", 1 }, { &t, 1 },
-				   { public_key, ED25519_PUBLIC_SIZE } }, 4);
+	sha256_parts(hash,
+		(const struct sha256_part[]){
+			{ name, strlen(name) }, { "\n", 1 }, { &t, 1 }, { public_key, ED25519_PUBLIC_SIZE } },
+		4);
 	memcpy(k.id, hash, 4);
 	*ret_key = k;
 	return RC_OK;
@@ -51,11 +53,15 @@ enum rc note_key_parse(struct note_key *ret_key, const char *text, size_t n, str
 	if (!hex_to_bytes(id_bytes, 4, id) ||
 		!base64_to_bytes(blob, sizeof blob, &blob_n, second + 1, n - (size_t)(second + 1 - text)) ||
 		blob_n != sizeof blob || (blob[0] != NOTE_ED25519 && blob[0] != NOTE_COSIGNATURE_ED25519))
-		return err_add(e, RC_MALFORMED, "verifier key of '%s': not 33 bytes of base64 of type 1 or 4", name);
+		return err_add(
+			e, RC_MALFORMED, "verifier key of '%s': not 33 bytes of base64 of type 1 or 4", name);
 	struct note_key k;
+	char canonical_id[9];
 	enum rc rc = note_key_make(&k, name, (enum note_key_type)blob[0], blob + 1);
-	if (rc != RC_OK || memcmp(k.id, id_bytes, 4) != 0)
-		return err_add(e, RC_MALFORMED, "verifier key of '%s': its key id does not belong to its key", name);
+	if (rc != RC_OK || memcmp(k.id, id_bytes, 4) != 0 ||
+		strcmp(hex_from_bytes(canonical_id, k.id, 4), id) != 0)
+		return err_add(
+			e, RC_MALFORMED, "verifier key of '%s': its key id does not belong to its key", name);
 	*ret_key = k;
 	return RC_OK;
 }
@@ -93,6 +99,27 @@ static enum rc signature_parse(struct note_signature *s, const char *line, size_
 	return RC_OK;
 }
 
+/* Length of the well-formed UTF-8 sequence at s (RFC 3629 section 4), or 0. */
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+	size_t len = s[0] < 0x80   ? 1
+		     : s[0] < 0xc2 ? 0
+		     : s[0] < 0xe0 ? 2
+		     : s[0] < 0xf0 ? 3
+		     : s[0] < 0xf5 ? 4
+				   : 0;
+
+	if (len == 0 || len > n)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
+		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))
+		return 0;
+	return len;
+}
+
 enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct err *e)
 {
 	const char *b = bytes, *split = NULL;
@@ -100,7 +127,10 @@ enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct er
 
 	if (n > NOTE_BYTES_MAX)
 		return err_add(e, RC_LIMIT, "the note has %zu bytes, at most %d are read", n, NOTE_BYTES_MAX);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0, len; i < n; i += len) {
+		len = utf8_length((const unsigned char *)b + i, n - i);
+		if (len == 0)
+			return err_add(e, RC_MALFORMED, "the note is no UTF-8 at byte %zu", i);
 		if ((unsigned char)b[i] < 0x20 && b[i] != '\n')
 			return err_add(e, RC_MALFORMED, "the note has a control byte at %zu", i);
 		if (b[i] == '\n' && i + 1 < n && b[i + 1] == '\n')
@@ -112,8 +142,10 @@ enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct er
 	for (const char *line = split + 1; line < b + n;) {
 		const char *lf = memchr(line, '\n', (size_t)(b + n - line));
 		if (note.signatures_n == NOTE_SIGNATURES_MAX)
-			return err_add(e, RC_LIMIT, "the note has more than %d signatures", NOTE_SIGNATURES_MAX);
-		enum rc rc = signature_parse(&note.signature[note.signatures_n++], line, (size_t)(lf - line), e);
+			return err_add(
+				e, RC_LIMIT, "the note has more than %d signatures", NOTE_SIGNATURES_MAX);
+		enum rc rc =
+			signature_parse(&note.signature[note.signatures_n++], line, (size_t)(lf - line), e);
 		if (rc != RC_OK)
 			return rc;
 		line = lf + 1;
@@ -131,7 +163,9 @@ enum rc note_verify(const struct note *n, const struct note_key *key, struct err
 		if (s->name_n != strlen(key->name) || memcmp(s->name, key->name, s->name_n) != 0 ||
 			memcmp(s->id, key->id, 4) != 0)
 			continue;
-		if (s->bytes_n != ED25519_SIGNATURE_SIZE || !ed25519_verify(key->public_key, n->text, n->text_n, s->bytes))
+		/* A cosignature signs a time as well as the text: its bytes are no signature of the note. */
+		if (key->type != NOTE_ED25519 || s->bytes_n != ED25519_SIGNATURE_SIZE ||
+			!ed25519_verify(key->public_key, n->text, n->text_n, s->bytes))
 			return err_add(e, RC_AUTH, "the signature of '%s' is wrong", key->name);
 		found = true;
 	}
@@ -191,10 +225,12 @@ enum rc checkpoint_parse(struct checkpoint *ret_checkpoint, const char *text, si
 	if (!line_take(&at, end, &line, &line_n) || !decimal(line, line_n, &c.size))
 		return err_add(e, RC_MALFORMED, "checkpoint, line 2: expected the size in decimal");
 	if (!line_take(&at, end, &line, &line_n) ||
-		!base64_to_bytes(c.root.b, sizeof c.root.b, &root_n, line, line_n) || root_n != sizeof c.root.b)
+		!base64_to_bytes(c.root.b, sizeof c.root.b, &root_n, line, line_n) ||
+		root_n != sizeof c.root.b)
 		return err_add(e, RC_MALFORMED, "checkpoint, line 3: expected the root, 32 bytes in base64");
 	if (at != end)
-		return err_add(e, RC_MALFORMED, "checkpoint: extension lines are not accepted from our own ledgers");
+		return err_add(
+			e, RC_MALFORMED, "checkpoint: extension lines are not accepted from our own ledgers");
 	*ret_checkpoint = c;
 	return RC_OK;
 }
