@@ -15,7 +15,7 @@ struct child_sa *child_find(struct keys *k, uint32_t handle)
 {
 	uint32_t place = (handle & ((1u << PLACE_BITS) - 1)) - 1;
 
-	if (place >= KEYS_CHILDREN_MAX || k->children[place].state == CHILD_FREE ||
+	if (place >= k->children_n || k->children[place].state == CHILD_FREE ||
 		k->children[place].handle != handle)
 		return NULL;
 	return &k->children[place];
@@ -23,7 +23,7 @@ struct child_sa *child_find(struct keys *k, uint32_t handle)
 
 struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in)
 {
-	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+	for (size_t i = 0; i < k->children_n; i++)
 		if (k->children[i].state != CHILD_FREE && k->children[i].spi_in == spi_in)
 			return &k->children[i];
 	return NULL;
@@ -39,7 +39,7 @@ void child_free(struct child_sa *c)
 
 void children_begun_free(struct keys *k, uint32_t ike_handle)
 {
-	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+	for (size_t i = 0; i < k->children_n; i++)
 		if (k->children[i].state == CHILD_BEGUN && k->children[i].ike == ike_handle)
 			child_free(&k->children[i]);
 }
@@ -50,7 +50,7 @@ static struct child_sa *child_new(struct keys *k)
 {
 	struct child_sa *found = NULL;
 
-	for (uint32_t i = 0; i < KEYS_CHILDREN_MAX; i++) {
+	for (uint32_t i = 0; i < k->children_n; i++) {
 		struct child_sa *c = &k->children[i];
 		if (c->state == CHILD_FREE) {
 			found = c;
@@ -59,6 +59,8 @@ static struct child_sa *child_new(struct keys *k)
 		if (!found && c->state == CHILD_INSTALLED && !ike_find(k, c->ike))
 			found = c;
 	}
+	if (k->children_n < KEYS_CHILDREN_MAX && (!found || found->state != CHILD_FREE))
+		found = &k->children[k->children_n++];
 	if (!found)
 		return NULL;
 	child_free(found);
@@ -71,7 +73,7 @@ static size_t begun_of(const struct keys *k, uint32_t ike_handle)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+	for (size_t i = 0; i < k->children_n; i++)
 		n += k->children[i].state == CHILD_BEGUN && k->children[i].ike == ike_handle;
 	return n;
 }
@@ -369,7 +371,7 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 
 static struct pending *pending_at_dataplane(struct keys *k, enum keeper_op op, uint32_t spi_in)
 {
-	for (size_t i = 0; i < KEYS_PENDING_MAX; i++)
+	for (size_t i = 0; i < k->pending_n; i++)
 		if (k->pending[i].stage == PENDING_DATAPLANE && k->pending[i].op == op &&
 			k->pending[i].spi_in == spi_in)
 			return &k->pending[i];
@@ -488,7 +490,7 @@ void keys_sa_removed(struct keys *k, const struct sa_result *result)
 void keys_dataplane_up(struct keys *k)
 {
 	k->dataplane_is_up = true;
-	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++) {
+	for (size_t i = 0; i < k->children_n; i++) {
 		struct child_sa *c = &k->children[i];
 
 		if (c->state == CHILD_REMOVING && c->remove_later &&
@@ -504,7 +506,7 @@ void keys_dataplane_up(struct keys *k)
 void keys_dataplane_down(struct keys *k)
 {
 	k->dataplane_is_up = false;
-	for (size_t i = 0; i < KEYS_PENDING_MAX; i++) {
+	for (size_t i = 0; i < k->pending_n; i++) {
 		struct pending *p = &k->pending[i];
 		struct child_sa *c = child_find_spi(k, p->spi_in);
 		struct keys_entry entry;
@@ -527,7 +529,7 @@ void keys_dataplane_down(struct keys *k)
 		pending_free(p);
 	}
 	/* Removals that were on their way, without anybody waiting. */
-	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++)
+	for (size_t i = 0; i < k->children_n; i++)
 		if (k->children[i].state == CHILD_REMOVING)
 			k->children[i].remove_later = true;
 }

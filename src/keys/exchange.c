@@ -15,7 +15,7 @@ struct ike_sa *ike_find(struct keys *k, uint32_t handle)
 {
 	uint32_t place = (handle & ((1u << PLACE_BITS) - 1)) - 1;
 
-	if (place >= KEYS_IKE_MAX || k->ike[place].state == IKE_FREE || k->ike[place].handle != handle)
+	if (place >= k->ike_n || k->ike[place].state == IKE_FREE || k->ike[place].handle != handle)
 		return NULL;
 	return &k->ike[place];
 }
@@ -31,22 +31,23 @@ void ike_free(struct keys *k, struct ike_sa *sa)
 
 static struct ike_sa *ike_new(struct keys *k)
 {
-	for (uint32_t i = 0; i < KEYS_IKE_MAX; i++) {
-		struct ike_sa *sa = &k->ike[i];
-		if (sa->state != IKE_FREE)
-			continue;
-		sa->generation++;
-		sa->handle = sa->generation << PLACE_BITS | (i + 1);
-		return sa;
-	}
-	return NULL;
+	uint32_t place = 0;
+
+	while (place < k->ike_n && k->ike[place].state != IKE_FREE)
+		place++;
+	if (place == KEYS_IKE_MAX)
+		return NULL;
+	k->ike_n = MAX_OF(k->ike_n, place + 1);
+	k->ike[place].generation++;
+	k->ike[place].handle = k->ike[place].generation << PLACE_BITS | (place + 1);
+	return &k->ike[place];
 }
 
 static size_t half_open(const struct keys *k)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < KEYS_IKE_MAX; i++)
+	for (size_t i = 0; i < k->ike_n; i++)
 		n += (k->ike[i].state == IKE_BEGUN && k->ike[i].parent == 0) || k->ike[i].state == IKE_KEYED;
 	return n;
 }

@@ -12,29 +12,28 @@ static bool name_is_valid(const char *name)
 
 const struct keys_identity *identity_find(const struct keys *k, const char *name, enum identity_kind kind)
 {
-	for (size_t i = 0; i < KEYS_IDENTITIES_MAX; i++)
+	for (size_t i = 0; i < k->identities_n; i++)
 		if (k->identities[i].kind == (uint32_t)kind && strcmp(k->identities[i].name, name) == 0)
 			return &k->identities[i];
 	return NULL;
 }
 
-/* The place of a key: its own when it is there already, else a free one. */
+/* The place of a key: its own when it is there already, else the next one. */
 static enum rc place(
 	struct keys *k, const char *name, enum identity_kind kind, struct keys_identity **ret, struct err *e)
 {
-	*ret = NULL;
+	uint32_t at = 0;
+
 	if (!name_is_valid(name))
 		return err_add(e, RC_RANGE, "a key's name has 1 to %d characters", NAME_MAX_BYTES - 1);
-	for (size_t i = 0; i < KEYS_IDENTITIES_MAX; i++) {
-		struct keys_identity *id = &k->identities[i];
-		if (id->kind == (uint32_t)kind && strcmp(id->name, name) == 0) {
-			*ret = id;
-			break;
-		}
-		if (id->kind == IDENTITY_NONE && !*ret)
-			*ret = id;
-	}
-	return *ret ? RC_OK : err_add(e, RC_LIMIT, "more than %d keys", KEYS_IDENTITIES_MAX);
+	while (at < k->identities_n &&
+		(k->identities[at].kind != (uint32_t)kind || strcmp(k->identities[at].name, name) != 0))
+		at++;
+	if (at == KEYS_IDENTITIES_MAX)
+		return err_add(e, RC_LIMIT, "more than %d keys", KEYS_IDENTITIES_MAX);
+	k->identities_n = MAX_OF(k->identities_n, at + 1);
+	*ret = &k->identities[at];
+	return RC_OK;
 }
 
 static void put(struct keys_identity *id, const char *name, enum identity_kind kind)
@@ -46,7 +45,8 @@ static void put(struct keys_identity *id, const char *name, enum identity_kind k
 
 void keys_identities_clear(struct keys *k)
 {
-	bytes_wipe(k->identities, sizeof k->identities);
+	bytes_wipe(k->identities, k->identities_n * sizeof k->identities[0]);
+	k->identities_n = 0;
 }
 
 enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e)
@@ -84,19 +84,16 @@ enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, siz
 
 bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view *ret_view)
 {
-	memset(ret_view, 0, sizeof *ret_view);
-	for (size_t at = 0; at < KEYS_IDENTITIES_MAX; at++) {
-		const struct keys_identity *id = &k->identities[at];
+	const struct keys_identity *id = i < k->identities_n ? &k->identities[i] : NULL;
 
-		if (id->kind == IDENTITY_NONE || i-- > 0)
-			continue;
-		text_copy(ret_view->name, sizeof ret_view->name, id->name);
-		ret_view->kind = "pre-shared";
-		if (id->kind == IDENTITY_PRIVATE) {
-			ret_view->kind = sign_kind_text(id->u.sign.kind);
-			ret_view->spki_n = verify_key_spki(&id->u.sign.public_part, ret_view->spki);
-		}
-		return true;
+	memset(ret_view, 0, sizeof *ret_view);
+	if (!id)
+		return false;
+	text_copy(ret_view->name, sizeof ret_view->name, id->name);
+	ret_view->kind = "pre-shared";
+	if (id->kind == IDENTITY_PRIVATE) {
+		ret_view->kind = sign_kind_text(id->u.sign.kind);
+		ret_view->spki_n = verify_key_spki(&id->u.sign.public_part, ret_view->spki);
 	}
-	return false;
+	return true;
 }

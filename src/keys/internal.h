@@ -102,6 +102,9 @@ struct keys {
 	uint64_t next_entry_tag;
 	uint64_t refused;
 	uint64_t refused_tags[KEYS_REFUSED_MAX];
+	/* Places of each table that were ever used: nothing looks behind them, and nothing has to be wiped
+	 * there. */
+	uint32_t ike_n, children_n, pending_n, identities_n;
 	struct ike_sa ike[KEYS_IKE_MAX];
 	struct child_sa children[KEYS_CHILDREN_MAX];
 	struct pending pending[KEYS_PENDING_MAX];

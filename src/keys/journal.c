@@ -50,7 +50,7 @@ void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text)
 	for (size_t i = 0; i < COUNT_OF(k->refused_tags); i++)
 		if (tag != 0 && k->refused_tags[i] == tag)
 			k->refused_tags[i] = 0;
-	for (size_t i = 0; i < KEYS_PENDING_MAX; i++) {
+	for (size_t i = 0; i < k->pending_n; i++) {
 		struct pending *p = &k->pending[i];
 
 		if (p->stage != PENDING_RECEIPT || p->entry_tag != tag)

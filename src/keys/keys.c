@@ -20,7 +20,10 @@ void keys_free(struct keys *k)
 {
 	if (!k)
 		return;
-	bytes_wipe(k, sizeof *k);
+	bytes_wipe(k->ike, k->ike_n * sizeof k->ike[0]);
+	bytes_wipe(k->children, k->children_n * sizeof k->children[0]);
+	bytes_wipe(k->pending, k->pending_n * sizeof k->pending[0]);
+	keys_identities_clear(k);
 	free(k);
 }
 
@@ -74,16 +77,19 @@ void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, con
 
 struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag)
 {
-	for (size_t i = 0; i < KEYS_PENDING_MAX; i++) {
-		struct pending *p = &k->pending[i];
-		if (p->stage != PENDING_FREE)
-			continue;
-		p->stage = PENDING_RECEIPT;
-		p->op = op;
-		p->tag = tag;
-		return p;
-	}
-	return NULL;
+	struct pending *p;
+	uint32_t place = 0;
+
+	while (place < k->pending_n && k->pending[place].stage != PENDING_FREE)
+		place++;
+	if (place == KEYS_PENDING_MAX)
+		return NULL;
+	k->pending_n = MAX_OF(k->pending_n, place + 1);
+	p = &k->pending[place];
+	p->stage = PENDING_RECEIPT;
+	p->op = op;
+	p->tag = tag;
+	return p;
 }
 
 void pending_free(struct pending *p)
@@ -164,9 +170,9 @@ void keys_ike_lost(struct keys *k)
 	struct keys_entry entry = { .kind = KEYS_ENTRY_IKE_LOST };
 	bool any = false;
 
-	for (size_t i = 0; i < KEYS_PENDING_MAX; i++)
+	for (size_t i = 0; i < k->pending_n; i++)
 		k->pending[i].orphan = k->pending[i].stage != PENDING_FREE;
-	for (size_t i = 0; i < KEYS_IKE_MAX; i++) {
+	for (size_t i = 0; i < k->ike_n; i++) {
 		any |= k->ike[i].state != IKE_FREE;
 		entry.count += k->ike[i].state == IKE_AUTHENTICATED;
 		if (k->ike[i].state != IKE_FREE)
@@ -180,15 +186,15 @@ struct keys_counts keys_count(const struct keys *k)
 {
 	struct keys_counts n = { .refused = k->refused };
 
-	for (size_t i = 0; i < KEYS_IKE_MAX; i++) {
+	for (size_t i = 0; i < k->ike_n; i++) {
 		n.exchanges += k->ike[i].state == IKE_BEGUN || k->ike[i].state == IKE_KEYED;
 		n.ike_sas += k->ike[i].state == IKE_AUTHENTICATED;
 	}
-	for (size_t i = 0; i < KEYS_CHILDREN_MAX; i++) {
+	for (size_t i = 0; i < k->children_n; i++) {
 		n.children_begun += k->children[i].state == CHILD_BEGUN;
 		n.children_installed += k->children[i].state == CHILD_INSTALLED;
 	}
-	for (size_t i = 0; i < KEYS_PENDING_MAX; i++)
+	for (size_t i = 0; i < k->pending_n; i++)
 		n.pending += k->pending[i].stage != PENDING_FREE;
 	return n;
 }
