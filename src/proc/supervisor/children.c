@@ -1,0 +1,311 @@
+/*
+ * Lives of the processes. Receipt before act: the ledger starts first; every other start waits until the
+ * ledger has the hash of its executable. A restart of the same measured executable does not wait when the
+ * ledger is down: it is entered later.
+ */
+#include "base/log.h"
+#include "ledger/types.h"
+#include "proc/supervisor/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#define BACKOFF_MIN_NS		 (100 * NS_PER_MS)
+#define BACKOFF_MAX_NS		 (5 * NS_PER_S)
+#define BACKOFF_FORGET_NS	 (10 * NS_PER_S)
+#define BACKOFF_DATAPLANE_MAX_NS (500 * NS_PER_MS) /* traffic waits for it */
+
+static void begin(struct child_process *c);
+
+/* restarts: how many times it was started before. */
+static enum rc enter_start(
+	struct child_process *c, uint64_t restarts, enum ledger_mode mode, ledger_receipt_fn *fn)
+{
+	struct supervisor *s = c->supervisor;
+	static struct ledger_body b;
+	char hex[2 * SHA256_SIZE + 1];
+	const uint8_t *hash = c->id == PROC_SUPERVISOR ? s->own_sha256 : c->measured.sha256;
+
+	ledger_body_begin(&b, LEDGER_PROCESS_START);
+	ledger_body_str(&b, "executable", proc_executable(c->id));
+	ledger_body_str(&b, "process", proc_name(c->id));
+	ledger_body_u64(&b, "restarts", restarts);
+	ledger_body_str(&b, "sha256", hex_from_bytes(hex, hash, SHA256_SIZE));
+	size_t n = ledger_body_done(&b);
+	return ledger_append(&s->ledger, mode, LEDGER_PROCESS_START, b.text, n, fn, c, 0, s->loop.now);
+}
+
+static void why_text(char *ret_text, size_t size, int status)
+{
+	if (WIFSIGNALED(status))
+		snprintf(ret_text, size, "signal %d (SIG%s)", WTERMSIG(status),
+			sigabbrev_np(WTERMSIG(status)));
+	else
+		snprintf(ret_text, size, "exit status %d", WEXITSTATUS(status));
+}
+
+static void enter_exit(struct child_process *c, pid_t pid, int status)
+{
+	static struct ledger_body b;
+	char why[64];
+
+	why_text(why, sizeof why, status);
+	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
+	ledger_body_u64(&b, "pid", (uint64_t)pid);
+	ledger_body_str(&b, "process", proc_name(c->id));
+	ledger_body_str(&b, "why", why);
+	size_t n = ledger_body_done(&b);
+	ledger_append(&c->supervisor->ledger, LEDGER_LATER, LEDGER_PROCESS_EXIT, b.text, n, NULL, NULL, 0,
+		c->supervisor->loop.now);
+}
+
+static void back_off(struct child_process *c)
+{
+	struct loop *l = &c->supervisor->loop;
+	bool first = c->delay == 0;
+	mono_ns max = c->id == PROC_DATAPLANE ? BACKOFF_DATAPLANE_MAX_NS : BACKOFF_MAX_NS, wait;
+
+	c->life = LIFE_BACKOFF;
+	c->delay = first ? BACKOFF_MIN_NS : MIN_OF(2 * c->delay, max);
+	/* One death of the data plane is made good at once; only a row of them waits. */
+	wait = first && c->id == PROC_DATAPLANE ? 0 : c->delay;
+	loop_arm(l, &c->timer, wait, 0);
+}
+
+static void failed(struct child_process *c, const struct err *e)
+{
+	log_error("%s not started: %s", proc_name(c->id), e->text);
+	measured_done(&c->measured);
+	back_off(c);
+}
+
+static void start(struct child_process *c)
+{
+	struct supervisor *s = c->supervisor;
+	struct err e = { 0 };
+	enum rc rc = launch(c, &e);
+
+	measured_done(&c->measured);
+	if (rc != RC_OK) {
+		failed(c, &e);
+		return;
+	}
+	c->life = LIFE_STARTING;
+	c->starts++;
+	c->since = s->loop.now;
+	c->killed = false;
+	loop_arm(&s->loop, &c->timer, READY_WAIT_NS, 0);
+	if (c->id == PROC_LEDGER)
+		ledger_client_up(&s->ledger, s->loop.now);
+	hand_over(c);
+}
+
+static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
+{
+	struct child_process *c = (struct child_process *)context;
+
+	if (c->life != LIFE_ENTERING)
+		return;
+	if (r->rc != RC_OK) {
+		struct err e = { 0 };
+		err_add(&e, (enum rc)r->rc, "the ledger did not take its start: %s", r->text);
+		failed(c, &e);
+		return;
+	}
+	memcpy(c->entered, c->measured.sha256, sizeof c->entered);
+	c->was_entered = true;
+	start(c);
+}
+
+/* The ledger cannot enter its own start before it runs: it and the supervisor are the first entries. */
+static void begin_ledger(struct child_process *c)
+{
+	struct supervisor *s = c->supervisor;
+
+	start(c);
+	if (c->life != LIFE_STARTING)
+		return;
+	if (!s->own_entered)
+		s->own_entered = enter_start(child_of(s, PROC_SUPERVISOR), 0, LEDGER_LATER, NULL) == RC_OK;
+	enter_start(c, c->starts - 1, LEDGER_LATER, NULL);
+}
+
+static void begin(struct child_process *c)
+{
+	struct supervisor *s = c->supervisor;
+	struct err e = { 0 };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/%s", s->options.libexec, proc_executable(c->id));
+	if (measure(path, &c->measured, &e) != RC_OK) {
+		failed(c, &e);
+		return;
+	}
+	if (c->id == PROC_LEDGER) {
+		begin_ledger(c);
+		return;
+	}
+	c->life = LIFE_ENTERING;
+	bool same = c->was_entered && memcmp(c->entered, c->measured.sha256, SHA256_SIZE) == 0;
+	enum rc rc = enter_start(c, c->starts, same ? LEDGER_LATER : LEDGER_GATE, same ? NULL : on_receipt);
+	if (same) {
+		start(c);
+	} else if (rc != RC_OK) {
+		err_add(&e, rc, "the ledger is down, and this executable was not entered before");
+		failed(c, &e);
+	}
+}
+
+static void on_timer(struct loop *l, struct timer *t)
+{
+	struct child_process *c = (struct child_process *)t->context;
+
+	if (c->supervisor->stopping)
+		return;
+	if (c->life == LIFE_STARTING)
+		child_kill(c, "not ready in time");
+	else if (c->life == LIFE_BACKOFF)
+		begin(c);
+}
+
+void child_kill(struct child_process *c, const char *why)
+{
+	if (c->pid <= 0 || c->killed)
+		return;
+	log_error("%s (pid %d) killed: %s", proc_name(c->id), c->pid, why);
+	c->killed = true;
+	kill(c->pid, SIGKILL);
+}
+
+static void ready(struct child_process *c)
+{
+	struct supervisor *s = c->supervisor;
+
+	if (c->life != LIFE_STARTING)
+		return;
+	c->life = LIFE_READY;
+	loop_disarm(&s->loop, &c->timer);
+	log_info("%s is ready, pid %d", proc_name(c->id), c->pid);
+}
+
+static void on_frame(struct port *p, struct ipc_frame *f)
+{
+	struct child_process *c = (struct child_process *)p->context;
+	struct supervisor *s = c->supervisor;
+
+	switch (f->head.id) {
+	case IPC_READY:
+		ready(c);
+		break;
+	case IPC_LEDGER_RECEIPT:
+		ledger_client_receipt(&s->ledger, f->head.tag, &f->u.LEDGER_RECEIPT);
+		break;
+	case IPC_SNAPSHOT:
+		snapshot_take(s, c, f);
+		break;
+	case IPC_SHOW:
+		show_status(s, c, f->head.tag, &f->u.SHOW);
+		break;
+	case IPC_NEIGHBOUR:
+		neighbour_ask(s, &f->u.NEIGHBOUR);
+		break;
+	default: /* admission lets nothing else through */
+		log_warn("%s from %s has no meaning here", ipc_name(f->head.id), proc_name(c->id));
+	}
+}
+
+/* A process without a link is of no use, whether it has noticed or not. */
+static void on_down(struct port *p, const struct err *why)
+{
+	struct child_process *c = (struct child_process *)p->context;
+
+	if (c->id == PROC_LEDGER)
+		ledger_client_down(&c->supervisor->ledger);
+	if (c->supervisor->stopping)
+		return;
+	if (why->rc != RC_IO) {
+		child_kill(c, why->text);
+	} else if (c->pid > 0) { /* mostly it is ending already, and waitpid() will say of what */
+		c->killed = true;
+		kill(c->pid, SIGKILL);
+	}
+}
+
+void children_init(struct supervisor *s)
+{
+	for (int i = 0; i < PROC_COUNT; i++) {
+		struct child_process *c = &s->children[i];
+		*c = (struct child_process){
+			.supervisor = s, .id = (enum proc)i, .measured.fd = -1, .log.fd = -1
+		};
+		c->port.link = IPC_LINK_NONE;
+		c->port.on_frame = on_frame;
+		c->port.on_down = on_down;
+		c->port.context = c;
+		c->timer.fn = on_timer;
+		c->timer.context = c;
+	}
+	ledger_client_init(&s->ledger, &child_of(s, PROC_LEDGER)->port.link, LEDGER_GAP);
+}
+
+void children_start(struct supervisor *s)
+{
+	static const enum proc order[] = { PROC_LEDGER, PROC_KEEPER, PROC_DATAPLANE, PROC_IKE, PROC_CONTROL };
+
+	for (size_t i = 0; i < COUNT_OF(order); i++)
+		begin(child_of(s, order[i]));
+}
+
+static void ended(struct child_process *c, int status)
+{
+	struct supervisor *s = c->supervisor;
+	pid_t pid = c->pid;
+	char why[64];
+
+	why_text(why, sizeof why, status);
+	log_line(s->stopping ? LOG_INFO : LOG_WARN, "%s (pid %d) ended: %s", proc_name(c->id), pid, why);
+	c->pid = 0;
+	if (c->port.link.fd >= 0) {
+		port_close(&c->port);
+		if (c->id == PROC_LEDGER)
+			ledger_client_down(&s->ledger);
+	}
+	enter_exit(c, pid, status);
+	if (s->stopping) {
+		c->life = LIFE_DOWN;
+		return;
+	}
+	if (s->loop.now - c->since > BACKOFF_FORGET_NS)
+		c->delay = 0;
+	c->since = s->loop.now;
+	back_off(c);
+}
+
+void children_reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < PROC_COUNT; i++)
+			if (s->children[i].pid == pid)
+				ended(&s->children[i], status);
+}
+
+bool children_all(const struct supervisor *s, enum life life)
+{
+	for (int i = 0; i < PROC_COUNT; i++)
+		if (proc_is_service((enum proc)i) && s->children[i].life != life)
+			return false;
+	return true;
+}
+
+bool children_gone(const struct supervisor *s, bool ledger_too)
+{
+	for (int i = 0; i < PROC_COUNT; i++)
+		if (s->children[i].pid > 0 && (ledger_too || i != PROC_LEDGER))
+			return false;
+	return true;
+}

@@ -1,0 +1,280 @@
+/*
+ * Directories, keys and the memory that outlives the data plane.
+ *
+ * A directory is handed over as a mount of its own (open_tree(2)), so that a process that holds it cannot
+ * reach what stands above: `..` ends at it, without a check in anybody's code.
+ */
+#include "base/log.h"
+#include "proc/supervisor/supervisor.h"
+#include "sandbox/table.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct owner {
+	uid_t uid;
+	gid_t gid;
+};
+
+static enum rc owner_of(enum proc p, struct owner *ret_owner, struct err *e)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+
+	if (!f)
+		return err_errno(e, RC_IO, "open '/etc/passwd'");
+	for (struct passwd *pw; (pw = fgetpwent(f));)
+		if (strcmp(pw->pw_name, confinements[p].user) == 0) {
+			*ret_owner = (struct owner){ pw->pw_uid, pw->pw_gid };
+			fclose(f);
+			return RC_OK;
+		}
+	fclose(f);
+	return err_add(e, RC_NOT_FOUND, "user '%s' does not exist (tools/make-users creates it)",
+		confinements[p].user);
+}
+
+static enum rc make_all(const char *path, struct err *e)
+{
+	char part[PATH_MAX];
+
+	snprintf(part, sizeof part, "%s", path);
+	for (char *c = part + 1;; c++) {
+		if (*c != '/' && *c != '\0')
+			continue;
+		char end = *c;
+		*c = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return err_errno(e, RC_IO, "make directory '%s'", part);
+		if (end == '\0')
+			return RC_OK;
+		*c = end;
+	}
+}
+
+/* The directory as its own small world: nothing above it, no set-user-id files, no devices, nothing to
+ * execute. */
+static int detach(struct supervisor *s, const char *path, bool read_only, struct err *e)
+{
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
+	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (tree < 0) {
+		err_errno(e, RC_IO, "open_tree '%s'", path);
+		return -1;
+	}
+	a.attr_set |= read_only ? MOUNT_ATTR_RDONLY : 0;
+	int fd = -1;
+	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &a, sizeof a) < 0)
+		err_errno(e, RC_IO, "mount_setattr '%s'", path);
+	else if ((fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		err_errno(e, RC_IO, "open '%s'", path);
+	if (fd < 0)
+		close(tree);
+	else
+		s->trees[s->trees_n++] = tree; /* the mount lives as long as this file is open */
+	return fd;
+}
+
+static enum rc directory(struct supervisor *s, const char *path, enum proc holder, enum resource kind,
+	bool read_only, struct err *e)
+{
+	struct owner o;
+	enum rc rc = owner_of(holder, &o, e);
+
+	if (rc == RC_OK)
+		rc = make_all(path, e);
+	if (rc != RC_OK)
+		return rc;
+	if (chown(path, o.uid, o.gid) < 0 || chmod(path, 0700) < 0)
+		return err_errno(e, RC_IO, "give '%s' to %s", path, proc_name(holder));
+	int fd = detach(s, path, read_only, e);
+	if (fd < 0)
+		return RC_IO;
+	return resource_add(s, holder, kind, 0, path, fd) >= 0 ? RC_OK
+							       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+/* Files that were written before, by this process's user or by root while it was installed. */
+static void own_files(int directory_fd, const struct owner *o, const char *const endings[2], mode_t mode)
+{
+	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (struct dirent *f; (f = readdir(d));) {
+		const char *dot = strrchr(f->d_name, '.');
+		struct stat st;
+		if (!dot || (strcmp(dot, endings[0]) != 0 && strcmp(dot, endings[1]) != 0))
+			continue;
+		/* Opened first, looked at then: a link that is put in its place gets nothing. */
+		int file = openat(directory_fd, f->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (file < 0)
+			continue;
+		if (fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == 0 &&
+			(fchmod(file, mode) < 0 || fchown(file, o->uid, o->gid) < 0))
+			log_warn("key file '%s': %m", f->d_name);
+		close(file);
+	}
+	closedir(d);
+}
+
+void keys_own(struct supervisor *s)
+{
+	static const char *const endings[2] = { ".psk", ".pem" };
+	struct owner o;
+
+	if (s->key_dir >= 0 && owner_of(PROC_KEEPER, &o, NULL) == RC_OK)
+		own_files(s->key_dir, &o, endings, 0400);
+}
+
+static void keys_changed(struct loop *l, struct watch *w, short revents)
+{
+	char events[4096];
+
+	while (read(w->fd, events, sizeof events) > 0)
+		;
+	keys_own((struct supervisor *)w->context);
+}
+
+/* root writes a key file; the keeper, who is not root, reads it: so it is given to the keeper as soon as it
+ * is there. */
+static enum rc keys_open(struct supervisor *s, struct err *e)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/keys", s->options.config);
+	enum rc rc = directory(s, path, PROC_KEEPER, RESOURCE_KEY_DIR, true, e);
+	if (rc != RC_OK)
+		return rc;
+	s->key_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->key_dir < 0)
+		return err_errno(e, RC_IO, "open '%s'", path);
+	keys_own(s);
+	s->keys = (struct watch){ .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
+		.events = POLLIN,
+		.fn = keys_changed,
+		.context = s };
+	if (s->keys.fd < 0 ||
+		inotify_add_watch(s->keys.fd, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB | IN_CREATE) < 0)
+		return err_errno(e, RC_IO, "watch '%s'", path);
+	loop_add(&s->loop, &s->keys);
+	return RC_OK;
+}
+
+static enum rc seed_make(const char *path, struct err *e)
+{
+	uint8_t seed[32];
+	char made[PATH_MAX + 8];
+
+	snprintf(made, sizeof made, "%s.new", path);
+	if (getrandom(seed, sizeof seed, 0) != sizeof seed)
+		return err_errno(e, RC_IO, "draw the ledger's key");
+	int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0400);
+	bool written = fd >= 0 && write(fd, seed, sizeof seed) == sizeof seed && fsync(fd) == 0;
+	bytes_wipe(seed, sizeof seed);
+	if (fd >= 0)
+		close(fd);
+	if (!written || rename(made, path) < 0)
+		return err_errno(e, RC_IO, "write '%s'", path);
+	log_info("made the ledger's key, '%s'", path);
+	return RC_OK;
+}
+
+/* The ledger's key: an Ed25519 seed of 32 bytes, made on the first start. Beside the log, not in it. */
+static enum rc ledger_key(struct supervisor *s, struct err *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/ledger.key", s->options.state);
+	if (access(path, F_OK) < 0 && errno == ENOENT && seed_make(path, e) != RC_OK)
+		return RC_IO;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, RC_IO, "open '%s'", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 32) {
+		close(fd);
+		return err_add(e, RC_MALFORMED, "'%s' is not a file of 32 bytes", path);
+	}
+	return resource_add(s, PROC_LEDGER, RESOURCE_LEDGER_KEY, 0, "ledger.key", fd) >= 0
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+static enum rc state_memory(struct supervisor *s, struct err *e)
+{
+	int fd = memfd_create("plaingate-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return err_errno(e, RC_IO, "make the data plane's memory");
+	/* Of one size for good, so that no one who maps it can be made to fault. */
+	if (ftruncate(fd, (off_t)STATE_BYTES) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		err_errno(e, RC_IO, "size the data plane's memory");
+		close(fd);
+		return RC_IO;
+	}
+	return resource_add(s, PROC_DATAPLANE, RESOURCE_STATE, 0, "state", fd) >= 0
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+static enum rc cli_socket(struct supervisor *s, struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int n = snprintf(a.sun_path, sizeof a.sun_path, "%s/control.sock", s->options.run);
+
+	if (n < 0 || (size_t)n >= sizeof a.sun_path)
+		return err_add(e, RC_LIMIT, "'%s' is too long for a socket's directory", s->options.run);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_errno(e, RC_IO, "make the command line's socket");
+	unlink(a.sun_path); /* of one before: the lock says that it is gone */
+	mode_t old = umask(0177);
+	bool bound = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0;
+	umask(old);
+	if (!bound) {
+		err_errno(e, RC_IO, "bind '%s'", a.sun_path);
+		close(fd);
+		return RC_IO;
+	}
+	return resource_add(s, PROC_CONTROL, RESOURCE_CLI_SOCKET, 0, "control.sock", fd) >= 0
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+enum rc directories_open(struct supervisor *s, struct err *e)
+{
+	char path[PATH_MAX];
+	enum rc rc = keys_open(s, e);
+
+	snprintf(path, sizeof path, "%s/ledger", s->options.state);
+	if (rc == RC_OK)
+		rc = directory(s, path, PROC_LEDGER, RESOURCE_LEDGER_DIR, false, e);
+	snprintf(path, sizeof path, "%s/config", s->options.state);
+	if (rc == RC_OK)
+		rc = directory(s, path, PROC_CONTROL, RESOURCE_CONFIG_DIR, false, e);
+	if (rc == RC_OK)
+		rc = ledger_key(s, e);
+	if (rc == RC_OK)
+		rc = state_memory(s, e);
+	return rc == RC_OK ? cli_socket(s, e) : rc;
+}

@@ -1,0 +1,153 @@
+/*
+ * The rule set of the ingress filter as nft's text. Made only of typed fields of the snapshot and of
+ * interface names that interface_name_ok() accepts. Pure.
+ *
+ * Two parts. `netdev`, on each zone interface, behind the AF_PACKET tap: only what is for this host goes on
+ * into the kernel (ARP; packets to local, broadcast and multicast addresses), and of that nothing to a port
+ * of source NAT. No state is needed: the host's own ports and source NAT's are disjoint. `inet`: nothing is
+ * forwarded, and what goes to the host itself is checked after the kernel has put fragments together: the
+ * services that the zone names, and answers to the host's own connections. Answers are told by the port's
+ * range, for TCP also by not being an opening segment; ICMP errors and echo replies pass, the kernel drops
+ * those that belong to none of its sockets.
+ *
+ * An interface without a zone has no services: default deny. Only as long as no interface is in any zone,
+ * which is a machine that is not configured yet, the host is left reachable, so that its administrator can
+ * configure it.
+ */
+#include "proc/supervisor/supervisor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct text {
+	char *at, *end;
+	bool bad;
+};
+
+static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->bad)
+		return;
+	va_start(ap, fmt);
+	int n = vsnprintf(t->at, (size_t)(t->end - t->at), fmt, ap);
+	va_end(ap);
+	if (n < 0 || n >= t->end - t->at)
+		t->bad = true;
+	else
+		t->at += n;
+}
+
+bool interface_name_ok(const char *name)
+{
+	size_t n = strnlen(name, INTERFACE_NAME_BYTES);
+
+	if (n == 0 || n >= INTERFACE_NAME_BYTES || name[0] == '-' || strcmp(name, ".") == 0 ||
+		strcmp(name, "..") == 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		char c = name[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			    c == '_' || c == '.' || c == '-' || c == '@'))
+			return false;
+	}
+	return true;
+}
+
+static const struct service {
+	unsigned proto, first, last;
+} services[HOST_SERVICE_COUNT] = {
+#define E(id, word, proto, first, last, text) { proto, first, last },
+	HOST_SERVICES(E)
+#undef E
+};
+
+static void one_service(struct text *t, enum host_service id)
+{
+	const struct service *s = &services[id];
+
+	if (s->proto == 1)
+		say(t, "\t\ticmp type %u accept\n\t\ticmpv6 type echo-request accept\n", s->first);
+	else if (s->proto == 6 || s->proto == 17)
+		say(t, "\t\t%s dport %u-%u accept\n", s->proto == 6 ? "tcp" : "udp", s->first, s->last);
+	else
+		say(t, "\t\tmeta l4proto %u accept\n", s->proto);
+}
+
+/* IKE comes with its second port and with ESP itself. */
+static void zone_chain(struct text *t, uint32_t zone, uint32_t inbound)
+{
+	if (inbound & 1u << HOST_IKE) {
+		inbound |= 1u << HOST_IKE_NAT;
+		say(t, "\tchain zone_%u {\n\t\tmeta l4proto esp accept\n", zone);
+	} else {
+		say(t, "\tchain zone_%u {\n", zone);
+	}
+	for (unsigned i = 0; i < HOST_SERVICE_COUNT; i++)
+		if (inbound >> i & 1)
+			one_service(t, (enum host_service)i);
+	say(t, "\t}\n");
+}
+
+static void ingress(
+	struct text *t, const struct snapshot *snap, const struct zone_interface *interfaces, size_t n)
+{
+	say(t, "add table netdev plaingate\ndelete table netdev plaingate\ntable netdev plaingate {\n");
+	say(t,
+		"\tchain host {\n"
+		"\t\tmeta l4proto { tcp, udp } th dport %u-%u drop\n"
+		"\t\taccept\n\t}\n",
+		snap->nat_port_first, snap->nat_port_last);
+	for (size_t i = 0; i < n; i++)
+		if (interfaces[i].index)
+			say(t,
+				"\tchain interface_%zu {\n"
+				"\t\ttype filter hook ingress device \"%s\" priority 0; policy drop;\n"
+				"\t\tfib daddr type { local, broadcast, multicast } goto host\n"
+				"\t\tmeta protocol arp accept\n\t}\n",
+				i, interfaces[i].name);
+	say(t, "}\n");
+}
+
+static void input(struct text *t, const struct snapshot *snap)
+{
+	const struct snap_interface *in = snap_interfaces(snap);
+
+	say(t,
+		"\tchain input {\n"
+		"\t\ttype filter hook input priority 0; policy drop;\n"
+		"\t\tiifname { \"lo\", \"" TUN_NAME "\" } accept\n"
+		"\t\ttcp dport %u-%u tcp flags & (syn | ack) != syn accept\n"
+		"\t\tudp dport %u-%u accept\n"
+		"\t\ticmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } "
+		"accept\n"
+		"\t\ticmpv6 type { echo-reply, destination-unreachable, packet-too-big, time-exceeded, "
+		"parameter-problem } "
+		"accept\n"
+		"\t\tip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, "
+		"nd-router-advert } accept\n"
+		"\t\ticmpv6 type mld-listener-query accept\n",
+		snap->host_port_first, snap->host_port_last, snap->host_port_first, snap->host_port_last);
+	for (uint32_t i = 0; i < snap->interfaces.count; i++)
+		if (interface_name_ok(in[i].name))
+			say(t, "\t\tiifname \"%s\" goto zone_%u\n", in[i].name, in[i].zone);
+	say(t, "\t}\n");
+}
+
+size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
+	const struct zone_interface *interfaces, size_t n)
+{
+	struct text t = { ret_text, ret_text + size, false };
+
+	ingress(&t, snap, interfaces, n);
+	say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
+		"\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
+	for (uint32_t i = 0; i < snap->zones.count; i++)
+		zone_chain(&t, i, snap_zones(snap)[i].host_inbound);
+	if (snap->interfaces.count > 0)
+		input(&t, snap);
+	say(&t, "}\n");
+	return t.bad ? 0 : (size_t)(t.at - ret_text);
+}

@@ -1,0 +1,106 @@
+/* What processes hold: sockets to each other, made anew whenever one of them starts, and what was opened for
+ * them. */
+#include "base/log.h"
+#include "proc/supervisor/supervisor.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Whether the message table has a row between the two; the supervisor's own link is there from the start. */
+bool procs_speak(enum proc a, enum proc b)
+{
+	static const struct {
+		uint32_t from, to;
+	} rows[] = {
+#define E(id, from, to, body, files) { from, to },
+		IPC_MESSAGES(E)
+#undef E
+	};
+
+	if (!proc_is_service(a) || !proc_is_service(b) || a == b)
+		return false;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if ((rows[i].from >> a & 1 && rows[i].to >> b & 1) ||
+			(rows[i].from >> b & 1 && rows[i].to >> a & 1))
+			return true;
+	return false;
+}
+
+static bool runs(const struct child_process *c)
+{
+	return ipc_link_up(&c->port.link);
+}
+
+static void join(struct child_process *a, struct child_process *b)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+		log_error("make a link between %s and %s: %m", proc_name(a->id), proc_name(b->id));
+		return;
+	}
+	if (ipc_send_LINK(&a->port.link, 0, &(struct msg_link){ .peer = b->id }, fds[0]) != RC_OK ||
+		ipc_send_LINK(&b->port.link, 0, &(struct msg_link){ .peer = a->id }, fds[1]) != RC_OK)
+		log_warn("link between %s and %s not handed over", proc_name(a->id), proc_name(b->id));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+void hand_over(struct child_process *c)
+{
+	struct supervisor *s = c->supervisor;
+	struct msg_start start = { .restarts = c->starts > 0 ? c->starts - 1 : 0 };
+
+	for (int i = 0; i < PROC_COUNT; i++)
+		if (procs_speak(c->id, (enum proc)i) && runs(&s->children[i]))
+			join(c, &s->children[i]);
+	for (size_t i = 0; i < RESOURCES_MAX; i++)
+		if (s->resources[i].fd >= 0 && s->resources[i].holder == c->id)
+			ipc_send_RESOURCE(&c->port.link, 0, &s->resources[i].m, s->resources[i].fd);
+	memcpy(start.boot_id, s->boot_id, sizeof start.boot_id);
+	snprintf(start.state_path, sizeof start.state_path, "%s/ledger", s->options.state);
+	ipc_send_START(&c->port.link, 0, &start);
+}
+
+int resource_add(
+	struct supervisor *s, enum proc holder, enum resource kind, uint32_t index, const char *name, int fd)
+{
+	for (size_t i = 0; i < RESOURCES_MAX; i++) {
+		struct held *r = &s->resources[i];
+		if (r->fd >= 0)
+			continue;
+		*r = (struct held){ .holder = holder, .fd = fd, .m = { .kind = kind, .index = index } };
+		snprintf(r->m.name, sizeof r->m.name, "%s", name);
+		return (int)i;
+	}
+	close(fd);
+	return -1;
+}
+
+struct held *resource_find(struct supervisor *s, enum resource kind, uint32_t index)
+{
+	for (size_t i = 0; i < RESOURCES_MAX; i++)
+		if (s->resources[i].fd >= 0 && s->resources[i].m.kind == (uint32_t)kind &&
+			s->resources[i].m.index == index)
+			return &s->resources[i];
+	return NULL;
+}
+
+void resource_give(struct supervisor *s, struct held *r)
+{
+	struct child_process *c = child_of(s, r->holder);
+
+	if (runs(c) && ipc_send_RESOURCE(&c->port.link, 0, &r->m, r->fd) != RC_OK)
+		log_warn("%s not handed to %s", r->m.name, proc_name(c->id));
+}
+
+void resource_remove(struct supervisor *s, struct held *r)
+{
+	struct child_process *c = child_of(s, r->holder);
+
+	if (runs(c))
+		ipc_send_RESOURCE_GONE(&c->port.link, 0, &r->m);
+	close(r->fd);
+	r->fd = -1;
+}

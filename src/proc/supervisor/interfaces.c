@@ -1,0 +1,115 @@
+/* The zones' interfaces as they come and go. Before a new one is opened for the data plane the filter stands
+ * on it. */
+#include "base/log.h"
+#include "proc/supervisor/supervisor.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool interfaces_look(struct supervisor *s)
+{
+	const struct snap_interface *in = snap_interfaces(s->snapshot);
+	struct zone_interface now[INTERFACES_MAX] = { 0 };
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < s->snapshot->interfaces.count && n < INTERFACES_MAX; i++) {
+		if (!interface_name_ok(in[i].name))
+			continue;
+		snprintf(now[n].name, sizeof now[n].name, "%s", in[i].name);
+		now[n++].index = if_nametoindex(in[i].name);
+	}
+	bool changed = n != s->interfaces_n || memcmp(now, s->interfaces, n * sizeof now[0]) != 0;
+	memcpy(s->interfaces, now, sizeof now);
+	s->interfaces_n = n;
+	return changed;
+}
+
+static bool wanted(const struct supervisor *s, const struct held *r)
+{
+	for (size_t i = 0; i < s->interfaces_n; i++)
+		if (s->interfaces[i].index == r->m.index && strcmp(s->interfaces[i].name, r->m.name) == 0)
+			return true;
+	return false;
+}
+
+static void open_one(struct supervisor *s, const struct zone_interface *z)
+{
+	struct err e = { 0 };
+	uint8_t mac[6];
+	uint16_t mtu;
+	int fd;
+
+	if (packet_socket(z->name, z->index, &fd, mac, &mtu, &e) != RC_OK) {
+		log_warn("interface %s: %s", z->name, e.text);
+		return;
+	}
+	int i = resource_add(s, PROC_DATAPLANE, RESOURCE_INTERFACE, z->index, z->name, fd);
+	if (i < 0) {
+		log_error("interface %s: too many resources", z->name);
+		return;
+	}
+	memcpy(s->resources[i].m.mac, mac, sizeof mac);
+	s->resources[i].m.mtu = mtu;
+	log_info("interface %s: index %u, MTU %u", z->name, z->index, mtu);
+	resource_give(s, &s->resources[i]);
+}
+
+void interfaces_open(struct supervisor *s)
+{
+	for (size_t i = 0; i < RESOURCES_MAX; i++) {
+		struct held *r = &s->resources[i];
+		if (r->fd >= 0 && r->m.kind == RESOURCE_INTERFACE && !wanted(s, r)) {
+			log_info("interface %s is gone", r->m.name);
+			resource_remove(s, r);
+		}
+	}
+	for (size_t i = 0; i < s->interfaces_n; i++)
+		if (s->interfaces[i].index && !resource_find(s, RESOURCE_INTERFACE, s->interfaces[i].index))
+			open_one(s, &s->interfaces[i]);
+}
+
+void interfaces_follow(struct supervisor *s)
+{
+	struct err e = { 0 };
+
+	if (!s->snapshot || !interfaces_look(s))
+		return;
+	if (filter_apply(s, &e) != RC_OK) {
+		log_error("%s", e.text);
+		s->interfaces_n = 0; /* looked at again in a second */
+		return;
+	}
+	kernel_settings(s);
+	interfaces_open(s);
+}
+
+/* What the news are does not matter: all interfaces are looked at. */
+static void link_news(struct loop *l, struct watch *w, short revents)
+{
+	char news[8192];
+
+	while (recv(w->fd, news, sizeof news, MSG_DONTWAIT) > 0)
+		;
+	interfaces_follow((struct supervisor *)w->context);
+}
+
+enum rc interfaces_watch(struct supervisor *s, struct err *e)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0) {
+		err_errno(e, RC_IO, "watch interfaces");
+		if (fd >= 0)
+			close(fd);
+		return RC_IO;
+	}
+	s->links = (struct watch){ .fd = fd, .events = POLLIN, .fn = link_news, .context = s };
+	loop_add(&s->loop, &s->links);
+	return RC_OK;
+}

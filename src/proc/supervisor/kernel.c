@@ -1,0 +1,66 @@
+/* The kernel's own settings in this network namespace: it is the host, never the router. */
+#include "base/log.h"
+#include "proc/supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static enum rc sysctl(const char *name, const char *value, struct err *e)
+{
+	char path[256];
+
+	snprintf(path, sizeof path, "/proc/sys/net/%s", name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return RC_OK; /* this kernel or machine has no such thing (IPv6 switched off) */
+	bool done = fd >= 0 && write(fd, value, strlen(value)) >= 0;
+	if (fd >= 0)
+		close(fd);
+	return done ? RC_OK : err_errno(e, RC_IO, "set %s to %s", path, value);
+}
+
+enum rc kernel_no_forwarding(struct err *e)
+{
+	enum rc rc = sysctl("ipv4/ip_forward", "0", e);
+
+	return rc == RC_OK ? sysctl("ipv6/conf/all/forwarding", "0", e) : rc;
+}
+
+static void wish(const char *name, const char *value)
+{
+	struct err e = { 0 };
+
+	if (sysctl(name, value, &e) != RC_OK)
+		log_warn("%s", e.text);
+}
+
+/*
+ * rp_filter off: what comes for the host through a tunnel arrives on pg0, where the kernel's routes do not
+ * point; the data plane checks sources itself. Redirects neither sent nor taken: routes come from the
+ * administrator and his daemons. Router advertisements are left as they are set: an uplink may need them, and
+ * forwarding is off.
+ */
+void kernel_settings(struct supervisor *s)
+{
+	const struct snapshot *snap = s->snapshot;
+	char name[128], range[32];
+
+	snprintf(range, sizeof range, "%u %u", snap->host_port_first, snap->host_port_last);
+	wish("ipv4/ip_local_port_range", range);
+	wish("ipv4/conf/all/rp_filter", "0");
+	wish("ipv4/conf/" TUN_NAME "/rp_filter", "0");
+	wish("ipv4/conf/all/accept_redirects", "0");
+	wish("ipv4/conf/all/send_redirects", "0");
+	for (size_t i = 0; i < s->interfaces_n; i++) {
+		if (!s->interfaces[i].index)
+			continue;
+		snprintf(name, sizeof name, "ipv4/conf/%s/rp_filter", s->interfaces[i].name);
+		wish(name, "0");
+		snprintf(name, sizeof name, "ipv4/conf/%s/accept_redirects", s->interfaces[i].name);
+		wish(name, "0");
+		snprintf(name, sizeof name, "ipv6/conf/%s/accept_redirects", s->interfaces[i].name);
+		wish(name, "0");
+	}
+}

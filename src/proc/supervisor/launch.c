@@ -1,0 +1,156 @@
+/*
+ * One start of a process: the executable is opened, measured, and the same open file is executed, so that
+ * what runs is what the ledger has. Between fork and exec only what is safe there.
+ */
+#include "proc/supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum rc measure(const char *path, struct measured *ret_measured, struct err *e)
+{
+	struct sha256_state state = sha256_begin();
+	static uint8_t piece[1 << 16];
+	struct stat st;
+	ssize_t n;
+
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, RC_IO, "open '%s'", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		sha256_done(&state, ret_measured->sha256);
+		close(fd);
+		return err_add(e, RC_MALFORMED, "'%s' is no regular file", path);
+	}
+	while ((n = read(fd, piece, sizeof piece)) > 0)
+		sha256_more(&state, piece, (size_t)n);
+	sha256_done(&state, ret_measured->sha256);
+	if (n < 0) {
+		err_errno(e, RC_IO, "read '%s'", path);
+		close(fd);
+		return RC_IO;
+	}
+	ret_measured->fd = fd;
+	return RC_OK;
+}
+
+void measured_done(struct measured *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	m->fd = -1;
+}
+
+/* Only what the sanitizers' runtimes read; in an installed build there is none. */
+static void environment(char *ret_env[8])
+{
+	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", zone[] = "TZ=UTC";
+	size_t n = 0;
+
+	ret_env[n++] = path;
+	ret_env[n++] = zone;
+	for (char **v = environ; *v && n < 7; v++)
+		if (strncmp(*v, "ASAN_OPTIONS=", 13) == 0 || strncmp(*v, "UBSAN_OPTIONS=", 14) == 0 ||
+			strncmp(*v, "TSAN_OPTIONS=", 13) == 0)
+			ret_env[n++] = *v;
+	ret_env[n] = NULL;
+}
+
+/* In the new process: files 0 to 3 and no other, default signals, then the measured file. */
+static void become(const struct child_process *c, int link, int log)
+{
+	char *argv[] = { (char *)(uintptr_t)proc_executable(c->id), NULL };
+	char *env[8];
+	sigset_t none;
+
+	environment(env);
+	/* First out of the way of 0..3, then into place; dup2() clears close-on-exec. */
+	int high_link = fcntl(link, F_DUPFD_CLOEXEC, 16), high_log = fcntl(log, F_DUPFD_CLOEXEC, 16);
+	int exe = fcntl(c->measured.fd, F_DUPFD_CLOEXEC, 16);
+	int null = fcntl(c->supervisor->null_fd, F_DUPFD_CLOEXEC, 16);
+	if (high_link < 0 || high_log < 0 || exe < 0 || null < 0)
+		_exit(126);
+	if (dup2(null, 0) < 0 || dup2(high_log, 1) < 0 || dup2(high_log, 2) < 0 || dup2(high_link, 3) < 0)
+		_exit(126);
+	close_range(4, ~0u, CLOSE_RANGE_CLOEXEC);
+	setsid(); /* a signal to the starter's whole group, Control-C, is the supervisor's to carry out in
+		     order */
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	fexecve(exe, argv, env);
+	_exit(127);
+}
+
+/* Its words go on to the log as they are, a piece at a time. */
+static void log_ready(struct loop *l, struct watch *w, short revents)
+{
+	struct child_process *c = (struct child_process *)w->context;
+	char text[4096];
+	ssize_t n = read(w->fd, text, sizeof text);
+
+	if (n > 0) {
+		if (write(c->supervisor->log_fd, text, (size_t)n) < 0)
+			return; /* a full disk or a gone terminal: the words are lost, the process is not */
+		return;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	loop_remove(l, w);
+	close(w->fd);
+	w->fd = -1;
+}
+
+static void log_follow(struct child_process *c, int fd)
+{
+	struct loop *l = &c->supervisor->loop;
+
+	if (c->log.added) { /* the last words of the one before */
+		log_ready(l, &c->log, POLLIN);
+		if (c->log.added) {
+			loop_remove(l, &c->log);
+			close(c->log.fd);
+		}
+	}
+	c->log = (struct watch){ .fd = fd, .events = POLLIN, .fn = log_ready, .context = c };
+	loop_add(l, &c->log);
+}
+
+enum rc launch(struct child_process *c, struct err *e)
+{
+	int links[2], logs[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, links) < 0)
+		return err_errno(e, RC_IO, "make a link");
+	if (pipe2(logs, O_CLOEXEC | O_NONBLOCK) < 0) {
+		err_errno(e, RC_IO, "make a pipe");
+		close(links[0]);
+		close(links[1]);
+		return RC_IO;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		become(c, links[1], logs[1]);
+	close(links[1]);
+	close(logs[1]);
+	if (pid < 0) {
+		err_errno(e, RC_IO, "fork");
+		close(links[0]);
+		close(logs[0]);
+		return RC_IO;
+	}
+	c->pid = pid;
+	log_follow(c, logs[0]);
+	port_open(&c->port, &c->supervisor->loop, links[0], PROC_SUPERVISOR, c->id);
+	return RC_OK;
+}

@@ -1,0 +1,373 @@
+/*
+ * plaingated: options, one instance per run directory, signals, the orderly end. What it does beside that
+ * stands in supervisor.h.
+ *
+ * Order at the start: the lock, no forwarding, resources, own sandbox, then the processes. At the end: all
+ * but the ledger, the ledger when the last entries have their receipts. The ingress filter stays: closed.
+ */
+#include "base/log.h"
+#include "proc/supervisor/supervisor.h"
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: plaingated [OPTION]...\n"
+	"  --config DIR     keys/ in it (/etc/plaingate)\n"
+	"  --state DIR      the ledger and the running configuration (/var/lib/plaingate)\n"
+	"  --run DIR        the command line's socket and the PID file (/run/plaingate)\n"
+	"  --libexec DIR    the executables of the processes (/usr/libexec/plaingate)\n"
+	"  --log FILE       operational log, appended to (standard error)\n"
+	"  --foreground     stay there (the default)\n"
+	"  --background     return when all processes are ready\n"
+	"  --flush          take the ingress filter and the rules for tunnels away, and end\n"
+	"  --help\n";
+
+static enum rc option_path(char *ret_path, size_t size, const char *value, struct err *e)
+{
+	if (value[0] != '/')
+		return err_add(e, RC_MALFORMED, "'%s' is not an absolute path", value);
+	if ((size_t)snprintf(ret_path, size, "%s", value) >= size)
+		return err_add(e, RC_LIMIT, "'%s' is too long", value);
+	return RC_OK;
+}
+
+static enum rc options_read(struct options *o, int argc, char **argv, struct err *e)
+{
+	static const struct option names[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "state", required_argument, NULL, 's' },
+		{ "run", required_argument, NULL, 'r' },
+		{ "libexec", required_argument, NULL, 'x' },
+		{ "log", required_argument, NULL, 'l' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "background", no_argument, NULL, 'b' },
+		{ "flush", no_argument, NULL, 'F' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	enum rc rc = RC_OK;
+
+	*o = (struct options){
+		.config = "/etc/plaingate",
+		.state = "/var/lib/plaingate",
+		.run = "/run/plaingate",
+		.libexec = "/usr/libexec/plaingate",
+	};
+	for (int c; rc == RC_OK && (c = getopt_long(argc, argv, "", names, NULL)) >= 0;) {
+		switch (c) {
+		case 'c':
+			rc = option_path(o->config, sizeof o->config, optarg, e);
+			break;
+		case 's':
+			rc = option_path(o->state, sizeof o->state, optarg, e);
+			break;
+		case 'r':
+			rc = option_path(o->run, sizeof o->run, optarg, e);
+			break;
+		case 'x':
+			rc = option_path(o->libexec, sizeof o->libexec, optarg, e);
+			break;
+		case 'l':
+			rc = option_path(o->log, sizeof o->log, optarg, e);
+			break;
+		case 'f':
+			o->background = false;
+			break;
+		case 'b':
+			o->background = true;
+			break;
+		case 'F':
+			o->flush = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			rc = RC_MALFORMED;
+		}
+	}
+	if (rc == RC_OK && optind < argc)
+		rc = err_add(e, RC_MALFORMED, "'%s' is not an option", argv[optind]);
+	return rc;
+}
+
+/* The lock is the PID file itself; the kernel gives it up however this process ends. */
+static enum rc instance_lock(struct supervisor *s, struct err *e)
+{
+	char path[PATH_MAX], text[16];
+
+	if (mkdir(s->options.run, 0755) < 0 && errno != EEXIST)
+		return err_errno(e, RC_IO, "make directory '%s'", s->options.run);
+	snprintf(path, sizeof path, "%s/plaingated.pid", s->options.run);
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (s->lock_fd < 0)
+		return err_errno(e, RC_IO, "open '%s'", path);
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? err_add(e, RC_EXISTS, "plaingated runs already for '%s'", s->options.run)
+			       : err_errno(e, RC_IO, "lock '%s'", path);
+	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, (size_t)n, 0) != n)
+		return err_errno(e, RC_IO, "write '%s'", path);
+	return RC_OK;
+}
+
+static enum rc files_open(struct supervisor *s, struct err *e)
+{
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	s->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (s->null_fd < 0 || s->log_fd < 0)
+		return err_errno(e, RC_IO, "open '/dev/null'");
+	if (!s->options.log[0])
+		return RC_OK;
+	int fd = open(s->options.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return err_errno(e, RC_IO, "open '%s'", s->options.log);
+	close(s->log_fd);
+	s->log_fd = fd;
+	return dup2(fd, STDERR_FILENO) < 0 ? err_errno(e, RC_IO, "open '%s'", s->options.log) : RC_OK;
+}
+
+/* The starter waits for one byte: all is ready. It prints what went wrong otherwise. */
+static enum rc go_background(struct supervisor *s, struct err *e)
+{
+	int pipes[2], status;
+	char said = 0;
+
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return err_errno(e, RC_IO, "make a pipe");
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_errno(e, RC_IO, "fork");
+	if (pid > 0) {
+		close(pipes[1]);
+		if (read(pipes[0], &said, 1) == 1 && said == 'r')
+			_exit(0);
+		_exit(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status)
+				? WEXITSTATUS(status)
+				: 1);
+	}
+	close(pipes[0]);
+	s->parent_pipe = pipes[1];
+	setsid();
+	return chdir("/") == 0 ? RC_OK : err_errno(e, RC_IO, "chdir /");
+}
+
+/* The starter is let go; without a log file there is no place left to complain to. */
+static void tell_ready(struct supervisor *s)
+{
+	if (s->parent_pipe < 0)
+		return;
+	if (write(s->parent_pipe, "r", 1) < 0)
+		log_warn("the starter is gone");
+	close(s->parent_pipe);
+	s->parent_pipe = -1;
+	dup2(s->null_fd, 0);
+	dup2(s->null_fd, 1);
+	if (!s->options.log[0]) {
+		dup2(s->null_fd, 2);
+		dup2(s->null_fd, s->log_fd);
+	}
+}
+
+static void stop_ledger(struct supervisor *s)
+{
+	struct child_process *c = child_of(s, PROC_LEDGER);
+
+	s->stopping_ledger = true;
+	s->stop_at = s->loop.now + STOP_WAIT_NS;
+	ipc_send_STOP(&c->port.link, 0, &(struct msg_empty){ 0 });
+}
+
+static void stop(struct supervisor *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->stop_at = s->loop.now + STOP_WAIT_NS;
+	for (int i = 0; i < PROC_COUNT; i++) {
+		struct child_process *c = &s->children[i];
+		loop_disarm(&s->loop, &c->timer);
+		if (c->pid > 0 && i != PROC_LEDGER)
+			ipc_send_STOP(&c->port.link, 0, &(struct msg_empty){ 0 });
+	}
+	loop_arm(&s->loop, &s->tick, 20 * NS_PER_MS, 20 * NS_PER_MS);
+}
+
+/* Bounded: who does not end in its time is killed. */
+static void stop_go_on(struct supervisor *s)
+{
+	bool late = s->loop.now >= s->stop_at;
+
+	if (!s->stopping_ledger) {
+		if (late)
+			for (int i = 0; i < PROC_COUNT; i++)
+				if (i != PROC_LEDGER)
+					child_kill(&s->children[i], "did not end in time");
+		/* the last exits are entered before the ledger goes */
+		bool entered = s->ledger.pending_n == 0 || !ipc_link_up(s->ledger.link);
+		if (children_gone(s, false) && (entered || late))
+			stop_ledger(s);
+		return;
+	}
+	if (late)
+		child_kill(child_of(s, PROC_LEDGER), "did not end in time");
+	if (children_gone(s, true))
+		loop_stop(&s->loop);
+}
+
+static void on_signal(struct loop *l, struct watch *w, short revents)
+{
+	struct supervisor *s = (struct supervisor *)w->context;
+	struct signalfd_siginfo info;
+
+	while (read(w->fd, &info, sizeof info) == sizeof info)
+		if (info.ssi_signo != SIGCHLD) {
+			log_info("signal %u: ending", info.ssi_signo);
+			stop(s);
+		}
+	children_reap(s);
+	if (s->stopping)
+		stop_go_on(s);
+}
+
+static void on_tick(struct loop *l, struct timer *t)
+{
+	struct supervisor *s = (struct supervisor *)t->context;
+
+	ledger_client_expire(&s->ledger, l->now);
+	if (s->stopping) {
+		stop_go_on(s);
+		return;
+	}
+	interfaces_follow(s);
+	if (s->parent_pipe >= 0 && children_all(s, LIFE_READY))
+		tell_ready(s);
+}
+
+static enum rc signals_open(struct supervisor *s, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return err_errno(e, RC_IO, "signalfd");
+	s->signals = (struct watch){ .fd = fd, .events = POLLIN, .fn = on_signal, .context = s };
+	loop_add(&s->loop, &s->signals);
+	return RC_OK;
+}
+
+static enum rc measure_own(struct supervisor *s, struct err *e)
+{
+	struct measured m = { .fd = -1 };
+	enum rc rc = measure("/proc/self/exe", &m, e);
+
+	memcpy(s->own_sha256, m.sha256, sizeof s->own_sha256);
+	measured_done(&m);
+	return rc;
+}
+
+static enum rc prepare(struct supervisor *s, struct err *e)
+{
+	enum rc rc = instance_lock(s, e);
+
+	if (rc == RC_OK)
+		rc = kernel_no_forwarding(e);
+	if (rc == RC_OK)
+		rc = filter_close(e);
+	if (rc == RC_OK)
+		rc = measure_own(s, e);
+	if (rc == RC_OK)
+		rc = signals_open(s, e);
+	if (rc == RC_OK)
+		rc = directories_open(s, e);
+	if (rc == RC_OK)
+		rc = sockets_open(s, e);
+	if (rc == RC_OK)
+		rc = interfaces_watch(s, e);
+	if (rc == RC_OK)
+		rc = neighbour_open(s, e);
+	return rc == RC_OK ? sandbox_enter(PROC_SUPERVISOR, e) : rc;
+}
+
+static void init(struct supervisor *s)
+{
+	loop_init(&s->loop);
+	s->started = s->loop.now;
+	s->parent_pipe = s->key_dir = s->neighbour_fd = -1;
+	for (size_t i = 0; i < RESOURCES_MAX; i++)
+		s->resources[i].fd = -1;
+	if (getrandom(s->boot_id, sizeof s->boot_id, 0) != sizeof s->boot_id)
+		abort();
+	children_init(s);
+	s->tick.fn = on_tick;
+	s->tick.context = s;
+}
+
+static int run(struct supervisor *s)
+{
+	struct err e = { 0 };
+
+	if (files_open(s, &e) != RC_OK || (s->options.background && go_background(s, &e) != RC_OK) ||
+		prepare(s, &e) != RC_OK) {
+		log_error("%s", e.text);
+		return 1;
+	}
+	loop_arm(&s->loop, &s->tick, NS_PER_S / 4, NS_PER_S / 4);
+	children_start(s);
+	if (loop_run(&s->loop, &e) != RC_OK) {
+		log_error("%s", e.text);
+		return 1;
+	}
+	log_info("ended; the ingress filter stays (plaingated --flush takes it away)");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct supervisor s;
+	struct err e = { 0 };
+
+	log_init(proc_name(PROC_SUPERVISOR), LOG_INFO);
+	if (options_read(&s.options, argc, argv, &e) != RC_OK) {
+		if (e.text[0])
+			fprintf(stderr, "plaingated: %s\n", e.text);
+		fputs(usage, stderr);
+		return 2;
+	}
+	if (geteuid() != 0) {
+		fputs("plaingated: needs root to open sockets and devices and to start its processes as "
+		      "other users\n",
+			stderr);
+		return 1;
+	}
+	umask(022);
+	if (s.options.flush) {
+		if (filter_flush(&e) == RC_OK && routes_flush(&e) == RC_OK)
+			return 0;
+		fprintf(stderr, "plaingated: %s\n", e.text);
+		return 1;
+	}
+	init(&s);
+	return run(&s);
+}

@@ -1,0 +1,51 @@
+/* `show status`: a row per process. */
+#include "base/json.h"
+#include "proc/supervisor/supervisor.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static const char *const lives[] = {
+	[LIFE_DOWN] = "down",
+	[LIFE_ENTERING] = "waiting for the ledger",
+	[LIFE_STARTING] = "starting",
+	[LIFE_READY] = "ready",
+	[LIFE_BACKOFF] = "restarting",
+};
+
+static void row(struct supervisor *s, const struct child_process *c, struct msg_row *ret_row)
+{
+	bool own = c->id == PROC_SUPERVISOR;
+	bool runs = own || c->pid > 0;
+	struct jw w = jw_over(ret_row->json, sizeof ret_row->json, false);
+
+	jw_object(&w, NULL);
+	jw_str(&w, "process", proc_name(c->id));
+	jw_u64(&w, "pid", own ? (uint64_t)getpid() : (uint64_t)c->pid);
+	jw_str(&w, "state", own ? "ready" : lives[c->life]);
+	jw_u64(&w, "restarts", c->starts > 1 ? c->starts - 1 : 0);
+	jw_u64(&w, "uptime_s", runs ? (s->loop.now - (own ? s->started : c->since)) / NS_PER_S : 0);
+	jw_hex(&w, "sha256", own ? s->own_sha256 : c->measured.sha256, SHA256_SIZE);
+	jw_end(&w);
+	ret_row->n = (uint32_t)jw_done(&w);
+}
+
+void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m)
+{
+	static const enum proc order[] = { PROC_SUPERVISOR, PROC_LEDGER, PROC_KEEPER, PROC_IKE,
+		PROC_DATAPLANE, PROC_CONTROL };
+	struct msg_result end = { 0 };
+	static struct msg_row r;
+
+	if (m->table != SHOW_STATUS) {
+		end.rc = RC_UNSUPPORTED;
+		snprintf(end.text, sizeof end.text, "the supervisor has no such table");
+	}
+	for (size_t i = 0; end.rc == RC_OK && i < COUNT_OF(order); i++) {
+		memset(&r, 0, sizeof r);
+		row(s, child_of(s, order[i]), &r);
+		if (ipc_send_SHOW_ROW(&to->port.link, tag, &r) == RC_OK)
+			end.count++;
+	}
+	ipc_send_SHOW_END(&to->port.link, tag, &end);
+}

@@ -1,0 +1,337 @@
+/*
+ * Every socket and device that a child holds. Options are set here, because the children may not:
+ * setsockopt(2) is not in their sandboxes.
+ */
+#include "base/log.h"
+#include "proc/supervisor/supervisor.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define IKE_PORT     500
+#define NAT_PORT     4500 /* RFC 3948 */
+#define ESP_PROTOCOL 50
+
+#define BUFFER_LINK   (32 << 20) /* trains of 64 KB: some hundreds */
+#define BUFFER_TUNNEL (16 << 20)
+#define BUFFER_IKE    (4 << 20)
+#define BUFFER_ROUTES (8 << 20)
+
+#ifndef TUN_F_USO4 /* Linux 6.2 */
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+static bool set(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+static void buffers(int fd, int bytes)
+{
+	/* Without the privilege for more the machine's limit holds; then it is smaller, not wrong. */
+	if (!set(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes))
+		set(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+	if (!set(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes))
+		set(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+static enum rc keep(struct supervisor *s, enum proc holder, enum resource kind, uint32_t index,
+	const char *name, int fd, struct err *e)
+{
+	return resource_add(s, holder, kind, index, name, fd) >= 0
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+/*
+ * What all sockets towards other gateways have: the address a packet came to (and is sent from), a mark that
+ * keeps their own packets out of tunnels. discover: IP_PMTUDISC_DO for ESP, so that too large a packet is an
+ * error and not fragments; IP_PMTUDISC_DONT for IKE, whose messages may be larger than the path (RFC 7296
+ * section 2).
+ */
+static bool outside(int fd, int family, bool esp)
+{
+	bool ok = set(fd, SOL_SOCKET, SO_MARK, OWN_MARK);
+
+	if (family == 4)
+		return ok && set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+		       set(fd, IPPROTO_IP, IP_MTU_DISCOVER, esp ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
+	return ok && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+	       set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, esp ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
+}
+
+static bool bind_port(int fd, int family, uint16_t port)
+{
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+	return family == 4 ? bind(fd, (struct sockaddr *)&a4, sizeof a4) == 0
+			   : bind(fd, (struct sockaddr *)&a6, sizeof a6) == 0;
+}
+
+static int udp_new(int family, bool esp, struct err *e)
+{
+	int fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && !outside(fd, family, esp)) {
+		int saved = errno;
+		close(fd);
+		fd = -1;
+		errno = saved;
+	}
+	if (fd < 0)
+		err_errno(e, RC_IO, "make a UDP socket for IPv%d", family);
+	return fd;
+}
+
+/*
+ * A port that is taken for good is another IKE daemon's. For a moment it may be that of children of a
+ * supervisor that was killed just now: they end with it, but not in no time.
+ */
+static enum rc port_wait(int family, uint16_t port, struct err *e)
+{
+	for (int tries = 0;; tries++) {
+		int fd = udp_new(family, false, e);
+		if (fd < 0)
+			return RC_IO;
+		bool free = bind_port(fd, family, port);
+		int saved = errno;
+		close(fd);
+		errno = saved;
+		if (free)
+			return RC_OK;
+		if (errno != EADDRINUSE || tries == 30)
+			return err_errno(e, RC_IO, "UDP port %u", port);
+		usleep(100000);
+	}
+}
+
+static enum rc open_ike(struct supervisor *s, int family, struct err *e)
+{
+	enum rc rc = port_wait(family, IKE_PORT, e);
+	if (rc != RC_OK)
+		return rc;
+	int fd = udp_new(family, false, e);
+	if (fd < 0)
+		return RC_IO;
+	buffers(fd, BUFFER_IKE);
+	if (!bind_port(fd, family, IKE_PORT)) {
+		err_errno(e, RC_IO, "UDP port %u", IKE_PORT);
+		close(fd);
+		return RC_IO;
+	}
+	return keep(s, PROC_IKE, RESOURCE_IKE_SOCKET, (uint32_t)family, "udp-500", fd, e);
+}
+
+/*
+ * Port 4500 twice: the data plane's socket receives all, ike's only sends. Two sockets on one port are a
+ * group of which the kernel picks one for each packet; the one-instruction program picks the first that was
+ * bound, always.
+ */
+static enum rc open_nat(struct supervisor *s, int family, struct err *e)
+{
+	struct sock_filter first[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog program = { .len = 1, .filter = first };
+	enum rc rc = port_wait(family, NAT_PORT, e);
+
+	if (rc != RC_OK)
+		return rc;
+	int esp = udp_new(family, true, e), ike = udp_new(family, false, e);
+	if (esp < 0 || ike < 0)
+		goto failed;
+	buffers(esp, BUFFER_TUNNEL);
+	buffers(ike, BUFFER_IKE);
+	if (!set(esp, SOL_SOCKET, SO_REUSEPORT, 1) || !set(ike, SOL_SOCKET, SO_REUSEPORT, 1) ||
+		!set(esp, IPPROTO_UDP, UDP_GRO, 1) || !bind_port(esp, family, NAT_PORT) ||
+		setsockopt(esp, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0 ||
+		!bind_port(ike, family, NAT_PORT)) {
+		err_errno(e, RC_IO, "UDP port %u", NAT_PORT);
+		goto failed;
+	}
+	rc = keep(s, PROC_DATAPLANE, RESOURCE_ESP_UDP_SOCKET, (uint32_t)family, "udp-4500", esp, e);
+	if (rc == RC_OK)
+		return keep(s, PROC_IKE, RESOURCE_NAT_SOCKET, (uint32_t)family, "udp-4500-send", ike, e);
+	esp = -1; /* it is kept, or closed already */
+failed:
+	if (esp >= 0)
+		close(esp);
+	if (ike >= 0)
+		close(ike);
+	return RC_IO;
+}
+
+static enum rc open_esp(struct supervisor *s, int family, struct err *e)
+{
+	int fd = socket(
+		family == 4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, ESP_PROTOCOL);
+	bool ok = fd >= 0 && set(fd, SOL_SOCKET, SO_MARK, OWN_MARK);
+
+	if (ok && family == 4)
+		ok = set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+		     set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+	if (ok && family == 6)
+		ok = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+		     set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO);
+	if (!ok) {
+		err_errno(e, RC_IO, "make a raw socket for ESP over IPv%d", family);
+		if (fd >= 0)
+			close(fd);
+		return RC_IO;
+	}
+	buffers(fd, BUFFER_TUNNEL);
+	return keep(s, PROC_DATAPLANE, RESOURCE_ESP_SOCKET, (uint32_t)family, "esp", fd, e);
+}
+
+/* Segments of up to 64 KB with unfinished checksums may pass in both directions. */
+static enum rc tun_attach(int fd, struct err *e)
+{
+	struct ifreq r = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
+	const unsigned base = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", TUN_NAME);
+	for (int tries = 0; ioctl(fd, TUNSETIFF, &r) < 0; tries++) {
+		/* for a moment it may still be held by children of a supervisor that was killed */
+		if (errno != EBUSY || tries == 30)
+			return err_errno(e, RC_IO, "make the device %s", TUN_NAME);
+		usleep(100000);
+	}
+	if (ioctl(fd, TUNSETOFFLOAD, base | TUN_F_USO4 | TUN_F_USO6) < 0 &&
+		ioctl(fd, TUNSETOFFLOAD, base) < 0)
+		return err_errno(e, RC_IO, "offloads of %s", TUN_NAME);
+	return RC_OK;
+}
+
+static enum rc tun_up(struct err *e)
+{
+	struct ifreq r = { .ifr_mtu = TUN_MTU };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	enum rc rc = RC_OK;
+
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", TUN_NAME);
+	/* No link-local address, no router solicitations: nobody lives on the other side. */
+	int gen = open("/proc/sys/net/ipv6/conf/" TUN_NAME "/addr_gen_mode", O_WRONLY | O_CLOEXEC);
+	if (gen >= 0) {
+		if (write(gen, "1", 1) < 0)
+			log_warn("addr_gen_mode of %s: %m", TUN_NAME);
+		close(gen);
+	}
+	if (fd < 0 || ioctl(fd, SIOCSIFMTU, &r) < 0)
+		rc = err_errno(e, RC_IO, "MTU of %s", TUN_NAME);
+	r.ifr_flags = IFF_UP;
+	if (rc == RC_OK && ioctl(fd, SIOCSIFFLAGS, &r) < 0)
+		rc = err_errno(e, RC_IO, "take %s up", TUN_NAME);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static enum rc open_tun(struct supervisor *s, struct err *e)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_errno(e, RC_IO, "open '/dev/net/tun'");
+	enum rc rc = tun_attach(fd, e);
+	if (rc == RC_OK)
+		rc = tun_up(e);
+	if (rc != RC_OK) {
+		close(fd);
+		return rc;
+	}
+	return keep(s, PROC_DATAPLANE, RESOURCE_TUN, if_nametoindex(TUN_NAME), TUN_NAME, fd, e);
+}
+
+/* Read only in fact: a change needs CAP_NET_ADMIN of whoever sends it, and the data plane has none. */
+static enum rc open_routes(struct supervisor *s, struct err *e)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
+			     RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0) {
+		err_errno(e, RC_IO, "make the rtnetlink socket");
+		if (fd >= 0)
+			close(fd);
+		return RC_IO;
+	}
+	buffers(fd, BUFFER_ROUTES);
+	set(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+	return keep(s, PROC_DATAPLANE, RESOURCE_ROUTES, 0, "rtnetlink", fd, e);
+}
+
+enum rc sockets_open(struct supervisor *s, struct err *e)
+{
+	/* A machine without IPv6 has no such sockets; that is its choice. */
+	bool v6 = access("/proc/net/if_inet6", F_OK) == 0;
+	enum rc rc = RC_OK;
+
+	for (int family = 4; family <= (v6 ? 6 : 4) && rc == RC_OK; family += 2) {
+		rc = open_ike(s, family, e);
+		if (rc == RC_OK)
+			rc = open_nat(s, family, e);
+		if (rc == RC_OK)
+			rc = open_esp(s, family, e);
+	}
+	if (rc == RC_OK)
+		rc = open_tun(s, e);
+	return rc == RC_OK ? open_routes(s, e) : rc;
+}
+
+static enum rc describe(int fd, const char *name, uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e)
+{
+	struct ifreq r = { 0 };
+
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+	if (ioctl(fd, SIOCGIFHWADDR, &r) < 0)
+		return err_errno(e, RC_IO, "link address of %s", name);
+	memcpy(ret_mac, r.ifr_hwaddr.sa_data, 6);
+	if (ioctl(fd, SIOCGIFMTU, &r) < 0)
+		return err_errno(e, RC_IO, "MTU of %s", name);
+	*ret_mtu = (uint16_t)MIN_OF(r.ifr_mtu, UINT16_MAX);
+	return RC_OK;
+}
+
+/*
+ * Bound to ETH_P_ALL: those taps come before the ingress hook, so that this socket sees what the ingress
+ * filter then takes away from the kernel. Bound last: nothing is queued before all options stand.
+ */
+enum rc packet_socket(
+	const char *name, uint32_t index, int *ret_fd, uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e)
+{
+	struct sockaddr_ll a = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)index
+	};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return err_errno(e, RC_IO, "make a socket for %s", name);
+	enum rc rc = describe(fd, name, ret_mac, ret_mtu, e);
+	buffers(fd, BUFFER_LINK);
+	if (rc == RC_OK &&
+		(!set(fd, SOL_PACKET, PACKET_VNET_HDR, 1) || !set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)))
+		rc = err_errno(e, RC_IO, "options of the socket for %s", name);
+	if (rc == RC_OK && bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
+		rc = err_errno(e, RC_IO, "bind to %s", name);
+	if (rc != RC_OK) {
+		close(fd);
+		return rc;
+	}
+	*ret_fd = fd;
+	return RC_OK;
+}

@@ -1,0 +1,201 @@
+/*
+ * plaingated: opens what needs privilege, measures executables, starts them, hands things out, restarts what
+ * dies, and keeps the kernel from forwarding behind the data plane's back. It parses nothing that a stranger
+ * sent. One thread, ipc/loop.h.
+ *
+ *   main.c        options, the lock, signals, the end
+ *   children.c    lives: measured, entered, started, ready, dead, started again
+ *   launch.c      one start: measure, fork, execute
+ *   handover.c    links between processes and resources for them
+ *   directories.c directories, keys and the memory that outlives the data plane
+ *   sockets.c     UDP, raw ESP, TUN, rtnetlink, AF_PACKET
+ *   interfaces.c  the zones' interfaces as they come and go
+ *   kernel.c      sysctls
+ *   filter.c      nftables: the ingress filter; filter_text.c makes its text
+ *   routes.c      the host's own routes into tunnels; neighbours; netlink.c talks to the kernel
+ *   snapshot.c    a configuration arrives
+ *   show.c        `show status`
+ */
+#ifndef PROC_SUPERVISOR_SUPERVISOR_H
+#define PROC_SUPERVISOR_SUPERVISOR_H
+
+#include "crypto/hash.h"
+#include "ipc/ledger_client.h"
+#include "ipc/port.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+#define TUN_NAME	"pg0"
+#define TUN_MTU		1400u	/* leaves room for ESP in UDP over 1500 */
+#define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
+#define TUNNEL_TABLE	20551u	/* routing table of the host's routes into tunnels */
+#define TUNNEL_RULE	20551u	/* priority of the rule that asks it */
+#define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
+
+#define RESOURCES_MAX (16 + INTERFACES_MAX)
+#define STATE_BYTES   (4ull << 30) /* sparse: what is not touched costs nothing */
+
+#define READY_WAIT_NS (15 * NS_PER_S)
+#define STOP_WAIT_NS  (2 * NS_PER_S)
+
+enum life {
+	LIFE_DOWN,     /* not to be started (any more) */
+	LIFE_ENTERING, /* measured; the ledger's receipt for its start is awaited */
+	LIFE_STARTING, /* executed; READY is awaited */
+	LIFE_READY,
+	LIFE_BACKOFF, /* died; the timer starts it again */
+};
+
+struct measured {
+	int fd; /* the opened executable, -1 */
+	uint8_t sha256[SHA256_SIZE];
+};
+
+struct supervisor;
+
+struct child_process {
+	struct supervisor *supervisor;
+	enum proc id;
+	enum life life;
+	pid_t pid; /* 0: none */
+	struct port port;
+	struct watch log;   /* what it says on its standard error */
+	struct timer timer; /* back-off, or the wait for READY */
+	struct measured measured;
+	uint8_t entered[SHA256_SIZE]; /* the hash whose start the ledger has; a restart of the same need not
+					 wait */
+	bool was_entered;
+	uint64_t starts;
+	mono_ns since; /* start, or death */
+	mono_ns delay; /* the last back-off */
+	bool killed;   /* by us: a broken link, or no READY */
+};
+
+/* Something opened here that a process may hold. */
+struct held {
+	enum proc holder;
+	int fd; /* -1: free */
+	struct msg_resource m;
+};
+
+/* An interface of the configuration, present or not. */
+struct zone_interface {
+	char name[INTERFACE_NAME_BYTES];
+	uint32_t index; /* the kernel's; 0: not there */
+};
+
+#define OPTION_PATH_MAX 240 /* with "/ledger" it fits msg_start.state_path */
+
+struct options {
+	char config[OPTION_PATH_MAX], state[OPTION_PATH_MAX], run[OPTION_PATH_MAX], libexec[OPTION_PATH_MAX],
+		log[OPTION_PATH_MAX];
+	bool background, flush;
+};
+
+struct supervisor {
+	struct options options;
+	struct loop loop;
+	struct child_process children[PROC_COUNT]; /* by enum proc; services only */
+	struct held resources[RESOURCES_MAX];
+	struct ledger_client ledger;
+	struct timer tick;
+	struct watch signals, links, keys;
+	uint8_t boot_id[16];
+	uint8_t own_sha256[SHA256_SIZE];
+	bool own_entered;
+	mono_ns started;
+	int log_fd, null_fd, lock_fd, key_dir, neighbour_fd;
+	int trees[3]; /* keep the mounts of handed directories alive */
+	size_t trees_n;
+	int parent_pipe; /* the starter waits here for "ready"; -1 */
+	/* the configuration that applies; NULL before the first */
+	const struct snapshot *snapshot;
+	size_t snapshot_bytes;
+	struct zone_interface interfaces[INTERFACES_MAX];
+	size_t interfaces_n;
+	bool stopping, stopping_ledger;
+	mono_ns stop_at;
+};
+
+static inline struct child_process *child_of(struct supervisor *s, enum proc id)
+{
+	return &s->children[id];
+}
+
+static inline bool proc_is_service(enum proc id)
+{
+	return FROM_ALL_SERVICES >> id & 1;
+}
+
+/* children.c */
+void children_init(struct supervisor *s);
+void children_start(struct supervisor *s);
+void children_reap(struct supervisor *s);
+bool children_all(const struct supervisor *s, enum life life);
+bool children_gone(const struct supervisor *s, bool ledger_too);
+void child_kill(struct child_process *c, const char *why);
+
+/* launch.c */
+enum rc measure(const char *path, struct measured *ret_measured, struct err *e);
+void measured_done(struct measured *m);
+/* Forks and executes; on RC_OK c->pid stands and its port is open. */
+enum rc launch(struct child_process *c, struct err *e);
+
+/* handover.c */
+bool procs_speak(enum proc a, enum proc b);
+void hand_over(struct child_process *c);
+/* Takes fd over, also on failure (-1). Gives it to its holder when that runs. */
+int resource_add(
+	struct supervisor *s, enum proc holder, enum resource kind, uint32_t index, const char *name, int fd);
+struct held *resource_find(struct supervisor *s, enum resource kind, uint32_t index);
+void resource_give(struct supervisor *s, struct held *r);
+void resource_remove(struct supervisor *s, struct held *r);
+
+/* directories.c */
+enum rc directories_open(struct supervisor *s, struct err *e);
+void keys_own(struct supervisor *s); /* key files belong to the keeper */
+
+/* sockets.c */
+enum rc sockets_open(struct supervisor *s, struct err *e);
+/* AF_PACKET for an interface, with mac and mtu for its holder. */
+enum rc packet_socket(
+	const char *name, uint32_t index, int *ret_fd, uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e);
+
+/* interfaces.c */
+/* Looks which interfaces exist now. True: something changed since the last look. */
+bool interfaces_look(struct supervisor *s);
+void interfaces_open(struct supervisor *s);
+void interfaces_follow(struct supervisor *s); /* both, and the filter in between */
+enum rc interfaces_watch(struct supervisor *s, struct err *e);
+
+/* kernel.c */
+enum rc kernel_no_forwarding(struct err *e);
+void kernel_settings(struct supervisor *s);
+
+/* filter.c, filter_text.c */
+bool interface_name_ok(const char *name);
+/* The whole rule set as nft's text. present: names of existing interfaces. Returns its length, 0: it does not
+ * fit. */
+size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
+	const struct zone_interface *interfaces, size_t n);
+enum rc filter_apply(struct supervisor *s, struct err *e);
+enum rc filter_close(struct err *e); /* before the first configuration: nothing is forwarded */
+enum rc filter_flush(struct err *e);
+enum rc nft_run(const char *text, size_t n, struct err *e);
+
+/* routes.c */
+enum rc routes_apply(struct supervisor *s, struct err *e);
+enum rc routes_flush(struct err *e);
+void neighbour_ask(struct supervisor *s, const struct msg_neighbour *m);
+enum rc neighbour_open(struct supervisor *s, struct err *e);
+/* First prefix of the range first..last that begins at first; advances first; false: the range is used up. */
+bool range_next_prefix(struct ip_range *r, struct ip_prefix *ret_prefix);
+
+/* snapshot.c */
+void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_frame *f);
+
+/* show.c */
+void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);
+
+#endif
