@@ -152,7 +152,7 @@ static void proofs(void **state)
 	static const struct {
 		const char *folder;
 		unsigned policy;
-	} sets[] = { { "inclusion", 6 }, { "consistency", 9 }, { "subtreeinclusion", 0 },
+	} sets[] = { { "inclusion", 6 }, { "consistency", 9 }, { "subtreeinclusion", 12 },
 		{ "subtreeconsistency", 0 } };
 	unsigned total = 0;
 
