@@ -13,7 +13,7 @@
 /* clang-format off */
 static const struct cli_column status_columns[] = {
 	{ "process",   "process",   LEFT },  { "state",    "state",    LEFT },  { "pid",    "pid",    RIGHT },
-	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "sha256", "sha-256", LEFT },
+	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "sha256", "SHA-256", LEFT },
 };
 static const struct cli_column interfaces_columns[] = {
 	{ "interface",  "interface",  LEFT },  { "zone",       "zone",       LEFT },  { "state",     "state",     LEFT },
@@ -57,13 +57,15 @@ static const struct cli_column counters_columns[] = {
 	{ "counter", "counter", LEFT }, { "value", "value", RIGHT }, { "text", "what it counts", LEFT },
 };
 static const struct cli_column ledger_columns[] = {
-	{ "size", "entries", RIGHT }, { "root", "root", LEFT }, { "origin", "origin", LEFT },
-	{ "directory", "directory", LEFT },
+	{ "origin", "origin", LEFT }, { "size", "entries", RIGHT }, { "published", "published", RIGHT },
+	{ "last_checkpoint", "last checkpoint", LEFT }, { "commits", "commits", RIGHT },
+	{ "failures", "failures", RIGHT }, { "directory", "directory", LEFT }, { "root", "root", LEFT },
+	{ "vkey", "verifier key", LEFT },
 };
 static const struct cli_column keys_columns[] = {
-	{ "name", "name", LEFT }, { "kind", "kind", LEFT }, { "fingerprint", "fingerprint", LEFT },
+	{ "name", "name", LEFT }, { "kind", "kind", LEFT }, { "state", "state", LEFT },
+	{ "fingerprint", "fingerprint", LEFT }, { "error", "error", LEFT },
 };
-
 static const struct {
 	const struct cli_column *columns;
 	size_t n;

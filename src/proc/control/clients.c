@@ -178,6 +178,8 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 	c->port.context = c;
 	c->deadline = l->now + CLIENT_WAIT_NS;
 	port_open(&c->port, l, fd, PROC_CONTROL, PROC_CLI);
+	if (!k->tick.armed)
+		loop_arm(l, &k->tick, TICK_NS, TICK_NS);
 }
 
 enum rc clients_listen(struct control *k, int fd)
@@ -214,4 +216,13 @@ void clients_tick(struct control *k)
 		else
 			client_close(c);
 	}
+}
+
+bool clients_none(const struct control *k)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		if (k->clients[i].work != CLIENT_FREE)
+			return false;
+	}
+	return true;
 }

@@ -7,8 +7,6 @@
 
 #include <unistd.h>
 
-#define TICK_NS (50 * NS_PER_MS)
-
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
 {
 	struct control *k = c->context;
@@ -47,6 +45,8 @@ static void tick(struct loop *l, struct timer *t)
 	relay_tick(k);
 	commit_tick(k);
 	clients_tick(k);
+	if (!k->commit.under_way && clients_none(k))
+		loop_disarm(l, t);
 }
 
 static enum rc on_start(struct child *c, const struct msg_start *s, struct err *e)
@@ -62,7 +62,6 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 		return rc;
 	log_info("generation %llu of the configuration runs", (unsigned long long)k->running.generation);
 	distribute_all(k, TAKEN_WAIT_NS);
-	loop_arm(&c->loop, &k->tick, TICK_NS, TICK_NS);
 	return RC_OK;
 }
 

@@ -17,11 +17,12 @@
 #include "model/model.h"
 
 #define CLIENTS_MAX	  16
-#define CLIENT_WAIT_NS	  (10 * NS_PER_S) /* for a request, and for the other end to close */
-#define OWNER_WAIT_NS	  (15 * NS_PER_S) /* for the owner of a table to say something */
-#define IKE_WAIT_NS	  (60 * NS_PER_S) /* ike answers when the tunnel stands or has failed */
-#define TAKEN_WAIT_NS	  (5 * NS_PER_S)  /* for SNAPSHOT_TAKEN of everybody alive */
-#define CLIENT_FULL_BYTES (2u << 20)	  /* waiting for one client: its table's owner is held back */
+#define CLIENT_WAIT_NS	  (10 * NS_PER_S)  /* for a request, and for the other end to close */
+#define OWNER_WAIT_NS	  (15 * NS_PER_S)  /* for the owner of a table to say something */
+#define IKE_WAIT_NS	  (60 * NS_PER_S)  /* ike answers when the tunnel stands or has failed */
+#define TAKEN_WAIT_NS	  (5 * NS_PER_S)   /* for SNAPSHOT_TAKEN of everybody alive */
+#define CLIENT_FULL_BYTES (2u << 20)	   /* waiting for one client: its table's owner is held back */
+#define TICK_NS		  (50 * NS_PER_MS) /* while there is somebody to look after */
 #define ROLLBACKS_MAX	  50
 
 enum client_work {
@@ -100,6 +101,7 @@ void client_row(struct client *c, const struct msg_row *row);
 void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 void clients_tick(struct control *k);
+bool clients_none(const struct control *k);
 
 /* relay.c */
 void relay_show(struct client *c);
