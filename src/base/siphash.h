@@ -1,4 +1,5 @@
-/* SipHash-1-3: a keyed hash for tables whose keys strangers choose (Aumasson and Bernstein, 2012). n is a multiple of 8. */
+/* SipHash-1-3: a keyed hash for tables whose keys strangers choose (Aumasson and Bernstein, 2012). n is a
+ * multiple of 8. */
 #ifndef BASE_SIPHASH_H
 #define BASE_SIPHASH_H
 

@@ -9,11 +9,13 @@
  *   fw_lookup_burst      t->session, and TRAIN_REPLY for the direction
  *   [the shell's route lookup for those without a session: out_interface, out_zone, tunnel, next_hop]
  *   fw_admit             policy, NAT, new session
- *   [the shell's way out: fw_way(), or a route lookup and fw_reroute() when the way is stale; size against
- * the MTU] fw_apply_burst       TCP state, hop limit, translation, MSS, counters fw_reassemble_done   after
- * the burst has left A train with a drop reason is skipped by every stage and is as it came in: an ICMP error
- * may quote it. What the shell refuses for its size it must refuse before fw_apply_burst(), else the error
- * quotes and goes to translated addresses.
+ *   [the shell's way out: fw_way(), or a route lookup and fw_reroute(); the size against the MTU]
+ *   fw_apply_burst       TCP state, hop limit, translation, MSS, counters
+ *   fw_reassemble_done   after the burst has left
+ *
+ * A train with a drop reason is skipped by every stage and is as it came in: an ICMP error may quote it. What
+ * the shell refuses for its size it must refuse before fw_apply_burst(), else the error quotes and goes to
+ * translated addresses.
  *
  * Checksums: the IPv4 header's is always checked. An L4 checksum that nobody has checked (TRAIN_CSUM_UNKNOWN)
  * is checked where the packet changes state here: the first of a session, TCP with SYN, FIN or RST, ICMP
@@ -93,9 +95,10 @@ struct fw_zones {
 /* One session, in memory that outlives the process. key[0]: as the first packet came; key[1]: as replies
  * come. */
 struct fw_session {
-	uint32_t live;		 /* FW_SESSION_LIVE when the record is valid: written last, cleared first */
-	uint32_t id;		 /* counts sessions since the memory was made */
-	uint32_t rule, nat_rule; /* TRAIN_NONE: none */
+	_Alignas(64) uint32_t live; /* whole cache lines. FW_SESSION_LIVE when the record is valid: written
+				       last, cleared first */
+	uint32_t id;		    /* counts sessions since the memory was made */
+	uint32_t rule, nat_rule;    /* TRAIN_NONE: none */
 	uint8_t tcp_state, flags;
 	uint16_t zero;
 	uint32_t timeout_s; /* of the rule's service, 0: the protocol's */

@@ -3,50 +3,120 @@
 #define FIREWALL_INTERNAL_H
 
 #include "firewall/firewall.h"
+#include "wire/ip.h"
 
-#define FW_NONE UINT32_MAX
-#define FW_WHEEL_SLOTS 512 /* seconds; longer times go round */
-#define FW_LOG_RING 1024
+#define FW_NONE			  UINT32_MAX
+#define FW_WHEEL_SLOTS		  512  /* seconds; longer times go round */
+#define FW_LOG_RING		  1024 /* a power of two */
 #define FW_FRAGMENTS_PER_DATAGRAM 64
-#define FW_FRAGMENT_TIMEOUT_NS (30 * NS_PER_S)
-#define FW_NAT_TRIES 256
+#define FW_FRAGMENT_HEADER_MAX                                                                               \
+	128 /* IP header and, for IPv6, what stands in front of the fragment header                          \
+	     */
+#define FW_FRAGMENT_TIMEOUT_S 30
+#define FW_NAT_TRIES	      256
 
-/* Timeouts in seconds where the configuration gives none or has no word for the state. */
-#define FW_TCP_TIMEOUT_S 3600
-#define FW_UDP_TIMEOUT_S 60
-#define FW_ICMP_TIMEOUT_S 20
-#define FW_OTHER_TIMEOUT_S 60
-#define FW_HALF_OPEN_TIMEOUT_S 20
-#define FW_TCP_CLOSING_TIMEOUT_S 120
+/* Timeouts in seconds where the configuration has no word for the state. */
+#define FW_TCP_TIMEOUT_S	   3600
+#define FW_UDP_TIMEOUT_S	   60
+#define FW_ICMP_TIMEOUT_S	   20
+#define FW_OTHER_TIMEOUT_S	   60
+#define FW_HALF_OPEN_TIMEOUT_S	   20
+#define FW_HALF_OPEN_MAX	   100000
+#define FW_TCP_CLOSING_TIMEOUT_S   120
 #define FW_TCP_TIME_WAIT_TIMEOUT_S 20
-#define FW_TCP_CLOSED_TIMEOUT_S 5
-#define FW_ICMP_REPLY_TIMEOUT_S 5
+#define FW_TCP_CLOSED_TIMEOUT_S	   5
+
+/*
+ * The beginning of the memory that outlives the process. Zone indices of sessions mean the names in table
+ * zone_names[epoch % 2]; while fw_load() moves sessions from one epoch to the next, both tables stand.
+ */
+struct fw_state {
+	uint64_t magic; /* written last when the memory is made */
+	uint32_t record_bytes, sessions_max;
+	uint32_t epoch;
+	uint32_t zones_n[2];
+	char zone_names[2][ZONES_MAX][NAME_MAX_BYTES];
+};
+
+#define FW_STATE_MAGIC 0x3130574647504c50ull
+#define FW_STATE_BYTES 16384 /* the records begin here */
 
 /* Timer links of a session; private to the process, rebuilt at attach. */
 struct fw_timer {
 	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
 };
 
-struct fw_hole_range {
+/* Half-open sessions in the order in which they began; entries may be stale: the id tells. */
+struct fw_half_open {
+	uint32_t index, id;
+};
+
+/* Disjoint intervals of one dimension of a rule list, each with the set of rules that may match there. */
+struct fw_dimension {
+	uint32_t n;
+	unsigned __int128 *start; /* start[0] is 0 */
+	uint32_t *set;		  /* index of the set, in words * set */
+	uint64_t *words;
+	uint32_t sets_n;
+};
+
+/* Finds the first matching rule of a list quickly: a superset by intervals, then the exact check. */
+struct fw_matcher {
+	uint32_t first, count; /* the rules; count below the threshold: no dimensions, one after the other */
+	uint32_t words;	       /* of each set */
+	struct fw_dimension *dimension; /* FW_DIMENSIONS, or NULL */
+};
+
+enum { FW_SRC4, FW_SRC6, FW_DST4, FW_DST6, FW_SERVICE, FW_DIMENSIONS };
+
+/* What rules look at. */
+struct fw_tuple {
+	struct ip_addr src, dst;
+	uint32_t from, to;		 /* zones */
+	uint16_t src_port, service_port; /* service_port: destination port, or ICMP type */
+	uint8_t proto;
+};
+
+/* A compiled policy; replaced whole. */
+struct fw_policy {
+	struct snapshot *snapshot;
+	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
+	struct fw_matcher *global, *nat;
+	struct fw_rule_hits *rule_hits, *nat_hits;
+};
+
+struct fw_range {
 	uint32_t first, end;
 };
 
+enum fw_datagram_state {
+	FW_DATAGRAM_FREE,
+	FW_DATAGRAM_FILLING,
+	FW_DATAGRAM_WHOLE /* until the burst has left */
+};
+
+/* A datagram being put together. */
 struct fw_datagram {
-	bool used;
-	struct ip_addr src, dst;
-	uint32_t id, in_zone;
-	uint8_t proto;
+	enum fw_datagram_state state;
+	struct fw_key key; /* ports: the identification; proto 0 for IPv6 */
+	uint32_t in_zone;
 	mono_ns deadline;
-	uint32_t total; /* payload bytes, 0: the last fragment is not here */
-	uint32_t header_n, have, ranges_n;
-	struct fw_hole_range ranges[FW_FRAGMENTS_PER_DATAGRAM]; /* sorted, disjoint */
-	uint8_t header[60];
+	uint32_t fragments;
+	uint32_t total;	   /* payload bytes, 0: the last fragment is not here */
+	uint32_t header_n; /* 0: the first fragment is not here */
+	uint32_t next_at;  /* IPv6: where in the header the next-header octet stands that names the fragment
+			      header */
+	uint32_t ranges_n;
+	struct fw_range ranges[FW_FRAGMENTS_PER_DATAGRAM]; /* sorted, disjoint, not adjacent */
+	bool congested; /* a fragment carried the mark (RFC 3168 section 5.3) */
+	uint8_t header[FW_FRAGMENT_HEADER_MAX];
 	uint8_t *bytes; /* head room, header, payload, tail room */
 };
 
 struct firewall {
 	struct fw_limits limits;
 	/* the memory that outlives us */
+	struct fw_state *state;
 	struct fw_session *sessions;
 	/* index: entry 2 * session + direction */
 	uint32_t *bucket, *chain, bucket_mask;
@@ -55,15 +125,19 @@ struct firewall {
 	uint32_t wheel[FW_WHEEL_SLOTS];
 	uint64_t wheel_at_s; /* the next second to look at */
 	uint32_t next_id;
-	/* policy */
-	struct snapshot *policy;
-	struct span *pair; /* [from * zones + to]: rules */
-	struct span global;
-	struct fw_rule_hits *rule_hits, *nat_hits;
+	struct fw_half_open *half_open; /* ring of half_open_room entries */
+	uint32_t half_open_room, half_open_head, half_open_tail;
+
+	struct fw_policy *policy;
+	/* of the policy, or the defaults */
+	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, other_timeout_s, half_open_timeout_s,
+		half_open_max;
 	struct fw_counters counters;
 	/* reassembly */
-	struct fw_datagram *datagrams;
-	uint32_t datagram_next;
+	struct fw_datagram *datagram;
+	uint64_t *datagram_tag; /* hash of each datagram's key, 0: free */
+	uint32_t datagrams_used;
+	bool datagrams_whole;
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
@@ -73,38 +147,99 @@ struct firewall {
 uint64_t fw_hash(const struct firewall *fw, const struct fw_key *k);
 uint32_t fw_find(const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
+void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is whole: makes it valid */
+void fw_session_finish(struct firewall *fw, uint32_t index); /* ends a live one without a log record */
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
-bool fw_session_remove(struct firewall *fw, uint32_t index);
+void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
+bool fw_half_open_room(
+	struct firewall *fw, mono_ns now); /* ends the oldest half-open session where there are too many */
+void fw_half_open_add(struct firewall *fw, uint32_t index);
+void fw_half_open_over(struct firewall *fw, struct fw_session *s);
+void fw_session_index(struct firewall *fw, uint32_t index);
+uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
+
+/* matcher.c */
+struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat);
+void fw_matcher_free(struct fw_matcher *m);
+uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
+	uint32_t *ret_timeout_s);
+uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t);
+/* The exact checks: what a rule means. */
+bool fw_rule_matches(const struct snapshot *s, const struct snap_rule *r, const struct fw_tuple *t,
+	uint32_t *ret_timeout_s);
+bool fw_nat_rule_matches(const struct snapshot *s, const struct snap_nat_rule *r, const struct fw_tuple *t);
 
 /* policy.c */
-enum rule_action fw_match(const struct firewall *fw, uint32_t from, uint32_t to, const struct ip_addr *src,
-	const struct ip_addr *dst, uint8_t proto, uint16_t src_port, uint16_t dst_port, uint32_t *ret_rule,
-	uint32_t *ret_timeout_s);
-uint32_t fw_nat_match(const struct firewall *fw, uint32_t from, uint32_t to, const struct ip_addr *src,
-	const struct ip_addr *dst);
-uint16_t fw_service_port(const struct train *t);
+enum rule_action fw_match(
+	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s);
+uint32_t fw_nat_match(const struct firewall *fw, const struct fw_tuple *t);
+struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t to);
+struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t to);
+bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t);
+uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule); /* enum rule_flags; 0 for no rule */
+struct fw_policy *fw_policy_new(const struct snapshot *s);
+void fw_policy_free(struct fw_policy *p);
+
+/* load.c */
+void fw_zones_adopt(struct firewall *fw);
 
 /* nat.c */
-enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule, const struct fw_egress *egress,
-	const struct fw_key *forward, struct fw_key *reply);
+enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply);
 
 /* tcp.c */
-enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t direction, uint32_t *ret_timeout_s);
+enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
+enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t direction);
 void fw_tcp_clamp(struct train *t, uint32_t mss);
 
 /* translate.c */
-void fw_translate(struct fw_session *s, struct train *t, uint32_t direction);
-enum drop_reason fw_translate_error(struct fw_session *s, struct train *t, uint32_t direction);
+void fw_translate(const struct fw_session *s, struct train *t, uint32_t direction);
+enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t, uint32_t direction);
+/* The key under which the session stands whose packet the error quotes; false: it is about none of ours. */
 bool fw_error_key(const struct train *t, struct fw_key *ret_key);
 
-/* log */
-void fw_log_add(struct firewall *fw, enum fw_log_kind kind, enum drop_reason drop, uint32_t rule, const struct fw_key *k0,
-	const struct fw_session *s);
+/* log.c */
+/* Records what the rule's flags ask for: the caller has looked at them. */
+void fw_log_add(struct firewall *fw, enum fw_log_kind kind, const struct fw_session *s, mono_ns now);
+void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
+
+/* reassemble.c */
+bool fw_reassembly_attach(struct firewall *fw);
+void fw_reassembly_detach(struct firewall *fw);
+void fw_reassembly_expire(struct firewall *fw, mono_ns now);
+
+/* Echo is the only ICMP that has sessions. */
+static inline bool fw_is_echo_request(const struct train *t)
+{
+	return (t->proto == IP_ICMP && t->icmp_type == ICMP4_ECHO) ||
+	       (t->proto == IP_ICMPV6 && t->icmp_type == ICMP6_ECHO);
+}
+
+static inline bool fw_is_icmp(uint8_t proto)
+{
+	return proto == IP_ICMP || proto == IP_ICMPV6;
+}
+
+static inline uint16_t fw_echo_kind(uint8_t proto, uint8_t icmp_type)
+{
+	if (proto == IP_ICMP)
+		return icmp_type == ICMP4_ECHO	       ? FW_KEY_ECHO
+		       : icmp_type == ICMP4_ECHO_REPLY ? FW_KEY_ECHO_REPLY
+						       : 0;
+	if (proto == IP_ICMPV6)
+		return icmp_type == ICMP6_ECHO	       ? FW_KEY_ECHO
+		       : icmp_type == ICMP6_ECHO_REPLY ? FW_KEY_ECHO_REPLY
+						       : 0;
+	return 0;
+}
 
 static inline struct fw_key fw_key_of(const struct train *t)
 {
-	struct fw_key k = { .src_port = t->src_port, .dst_port = t->dst_port, .family = t->src.family,
-		.proto = t->proto };
+	struct fw_key k = { .src_port = t->src_port,
+		.dst_port = t->dst_port,
+		.family = t->src.family,
+		.proto = t->proto,
+		.kind = fw_echo_kind(t->proto, t->icmp_type) };
 	memcpy(k.src, t->src.b, 16);
 	memcpy(k.dst, t->dst.b, 16);
 	return k;
@@ -113,11 +248,42 @@ static inline struct fw_key fw_key_of(const struct train *t)
 static inline struct fw_key fw_key_reverse(const struct fw_key *k)
 {
 	struct fw_key r = *k;
+
 	memcpy(r.src, k->dst, 16);
 	memcpy(r.dst, k->src, 16);
 	r.src_port = k->dst_port;
 	r.dst_port = k->src_port;
+	r.kind = k->kind == FW_KEY_ECHO ? FW_KEY_ECHO_REPLY : k->kind == FW_KEY_ECHO_REPLY ? FW_KEY_ECHO : 0;
 	return r;
+}
+
+static inline bool fw_key_equal(const struct fw_key *a, const struct fw_key *b)
+{
+	uint64_t x[5], y[5];
+
+	memcpy(x, a, sizeof x);
+	memcpy(y, b, sizeof y);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+}
+
+/* The direction of a train with a session. */
+static inline uint32_t fw_direction(const struct train *t)
+{
+	return t->flags & TRAIN_REPLY ? 1 : 0;
+}
+
+static inline uint32_t fw_zone_in(const struct train *t)
+{
+	return t->flags & TRAIN_FROM_HOST ? FW_ZONE_HOST : t->in_zone;
+}
+
+/* One word, so that a kill between two stores leaves no mixture. */
+static inline void fw_zones_store(struct fw_session *s, struct fw_zones z)
+{
+	uint64_t word;
+
+	memcpy(&word, &z, sizeof word);
+	__atomic_store_n((uint64_t *)(void *)&s->zones, word, __ATOMIC_RELEASE);
 }
 
 #endif

@@ -1,58 +1,86 @@
 /*
- * Source NAT: an address and port for a new session, such that the replies' key is nobody else's. Bindings have no
- * table of their own: a port is taken exactly when a session has it, so the two can never disagree.
+ * Source NAT: the choice of an address and a port. No table of bindings: a translated address and port is
+ * taken when the session table has the key that replies would come under, so one port serves many
+ * destinations, and what is bound is what `show sessions` says.
+ *
+ * The port stays as it is where it can; else the search begins at a place that a keyed hash of the flow
+ * gives, which nobody outside can foresee (RFC 6056 section 3.3.3), and tries FW_NAT_TRIES places: with nine
+ * ports of ten taken for one destination, one search in 10^11 fails. ICMP echo: the identifier is the port.
  */
 #include "firewall/internal.h"
-#include "wire/ip.h"
 
-static bool key_free(const struct firewall *fw, const struct fw_key *reply)
+#define POOL_ADDRESSES_TRIED 4
+
+static bool is_free(const struct firewall *fw, const struct fw_key *reply)
 {
-	uint32_t d;
+	uint32_t direction;
 
-	return fw_find(fw, reply, fw_hash(fw, reply), &d) == FW_NONE;
+	return fw_find(fw, reply, fw_hash(fw, reply), &direction) == FW_NONE;
 }
 
-/* The n-th address of the pool, chosen by the source so that one host keeps one address (RFC 4787 REQ-2). */
-static struct ip_addr pool_addr(const struct firewall *fw, const struct ip_range *pool, const struct fw_key *forward)
+static void port_set(struct fw_key *reply, uint16_t port)
+{
+	reply->dst_port = port;
+	if (fw_is_icmp(reply->proto))
+		reply->src_port = port;
+}
+
+static bool port_find(const struct firewall *fw, const struct fw_key *forward, struct fw_key *reply)
+{
+	const struct snapshot *s = fw->policy->snapshot;
+	uint32_t first = s->nat_port_first, n = (uint32_t)s->nat_port_last - first + 1;
+
+	if (forward->src_port >= first && forward->src_port - first < n) {
+		port_set(reply, forward->src_port);
+		if (is_free(fw, reply))
+			return true;
+	}
+	uint32_t start = (uint32_t)(fw_hash(fw, forward) >> 32) % n;
+	for (uint32_t k = 0; k < MIN_OF(n, (uint32_t)FW_NAT_TRIES); k++) {
+		port_set(reply, (uint16_t)(first + (start + k) % n));
+		if (is_free(fw, reply))
+			return true;
+	}
+	return false;
+}
+
+/* The address `step` behind the first, round within the range. One source keeps one address (RFC 4787
+ * section 4.1). */
+static struct ip_addr pool_addr(
+	const struct firewall *fw, const struct ip_range *pool, const struct fw_key *forward, uint32_t step)
 {
 	struct fw_key source = { .family = forward->family };
 	struct ip_addr a = pool->first;
-	size_t size = addr_size(&a);
+	size_t size = a.family == ADDR_V4 ? 4 : 16;
+	uint32_t first = load_be32(a.b + size - 4), last = load_be32(pool->last.b + size - 4);
+	bool wide = size == 16 && memcmp(pool->first.b, pool->last.b, 12) != 0;
+	/* Of a wider IPv6 range only the addresses up to the next carry are used. */
+	uint64_t n = wide ? (uint64_t)UINT32_MAX - first + 1 : (uint64_t)last - first + 1;
 
 	memcpy(source.src, forward->src, 16);
-	/* Pools differ in their last 32 bits only; the snapshot's check saw to first <= last. */
-	uint32_t first = load_be32(pool->first.b + size - 4), last = load_be32(pool->last.b + size - 4);
-	uint64_t count = last >= first ? (uint64_t)last - first + 1 : 1;
-	store_be32(a.b + size - 4, (uint32_t)(first + fw_hash(fw, &source) % count));
+	store_be32(a.b + size - 4, first + (uint32_t)((fw_hash(fw, &source) + step) % n));
 	return a;
 }
 
-enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule, const struct fw_egress *egress,
-	const struct fw_key *forward, struct fw_key *reply)
+enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply)
 {
-	const struct snapshot *s = fw->policy;
-	struct ip_addr to = rule->action == NAT_POOL ? pool_addr(fw, &rule->pool, forward) : egress->nat_addr;
-	uint32_t first = s->nat_port_first, count = (uint32_t)s->nat_port_last - first + 1;
+	bool ports = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
+	struct ip_addr before = { 0 };
 
-	if (to.family != forward->family)
-		return DROP_NAT_EXHAUSTED; /* the interface has no address of this family */
-	memcpy(reply->dst, to.b, 16);
-	if (forward->proto == IP_ICMP || forward->proto == IP_ICMPV6) {
-		/* An echo's identifier stands in both ports. */
-	} else if (forward->proto != IP_TCP && forward->proto != IP_UDP) {
-		return key_free(fw, reply) ? DROP_NONE : DROP_NAT_PROTOCOL;
-	}
-	bool icmp = forward->proto != IP_TCP && forward->proto != IP_UDP;
-	if (forward->src_port >= first && forward->src_port <= s->nat_port_last && key_free(fw, reply))
-		return DROP_NONE; /* port preserved (RFC 4787 section 4.2.1) */
-	uint64_t start = fw_hash(fw, forward) + fw->next_id; /* not to be guessed from outside (RFC 6056) */
-	for (uint32_t i = 0; i < MIN_OF(count, (uint32_t)FW_NAT_TRIES); i++) {
-		uint16_t port = (uint16_t)(first + (start + i) % count);
-		reply->dst_port = port;
-		if (icmp)
-			reply->src_port = port;
-		if (key_free(fw, reply))
+	if (!ports)
+		return DROP_NAT_PROTOCOL;
+	for (uint32_t k = 0; k < (rule->action == NAT_POOL ? POOL_ADDRESSES_TRIED : 1u); k++) {
+		struct ip_addr a =
+			rule->action == NAT_POOL ? pool_addr(fw, &rule->pool, forward, k) : *interface;
+		if (a.family != forward->family)
+			return DROP_NAT_EXHAUSTED;
+		if (k > 0 && addr_equal(&a, &before))
+			break; /* a pool of one address */
+		memcpy(reply->dst, a.b, 16);
+		if (port_find(fw, forward, reply))
 			return DROP_NONE;
+		before = a;
 	}
 	return DROP_NAT_EXHAUSTED;
 }

@@ -1,21 +1,14 @@
 /*
- * The session table: records in memory that outlives the process, and an index, a free stack and a timer wheel that do
- * not. A record becomes valid by its `live` word, written last, and invalid by the same word, cleared first: so a kill
- * at any instruction leaves only whole sessions.
+ * The session table: an index by both directions' keys, a free stack, a timer wheel and the order of
+ * half-open sessions over the records. A record becomes valid by its `live` word, written last, and invalid
+ * by the same word, cleared first: so a kill at any instruction leaves only whole sessions. Called on the
+ * worker's thread only.
  */
 #include "base/siphash.h"
 #include "firewall/internal.h"
 
-#include <assert.h>
-#include <stdlib.h>
-
-_Static_assert(sizeof(struct fw_key) % 8 == 0, "hashed in words of 8 bytes");
-_Static_assert(sizeof(struct fw_session) % 8 == 0, "records stand side by side");
-
-size_t fw_state_bytes(uint32_t sessions_max)
-{
-	return (size_t)sessions_max * sizeof(struct fw_session);
-}
+_Static_assert(sizeof(struct fw_key) == 40, "hashed and compared as five words");
+_Static_assert(sizeof(struct fw_zones) == 8, "stored as one word");
 
 uint64_t fw_hash(const struct firewall *fw, const struct fw_key *k)
 {
@@ -25,14 +18,14 @@ uint64_t fw_hash(const struct firewall *fw, const struct fw_key *k)
 uint32_t fw_find(const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
 {
 	for (uint32_t e = fw->bucket[hash & fw->bucket_mask]; e != FW_NONE; e = fw->chain[e])
-		if (memcmp(&fw->sessions[e >> 1].key[e & 1], k, sizeof *k) == 0) {
+		if (fw_key_equal(&fw->sessions[e >> 1].key[e & 1], k)) {
 			*ret_direction = e & 1;
 			return e >> 1;
 		}
 	return FW_NONE;
 }
 
-static void index_add(struct firewall *fw, uint32_t index)
+void fw_session_index(struct firewall *fw, uint32_t index)
 {
 	for (uint32_t d = 0; d < 2; d++) {
 		uint32_t *head = &fw->bucket[fw_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
@@ -67,13 +60,13 @@ static void wheel_remove(struct firewall *fw, uint32_t index)
 	t->slot = FW_NONE;
 }
 
-static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at)
+/* Not before second `earliest`; farther than a turn: looked at when it comes by, and moved on. */
+static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t earliest)
 {
 	struct fw_timer *t = &fw->timer[index];
-	uint64_t second = MAX_OF(at / NS_PER_S + 1, fw->wheel_at_s);
-	/* Farther than a turn: looked at when it comes by, and left for the next. */
-	second = MIN_OF(second, fw->wheel_at_s + FW_WHEEL_SLOTS - 1);
+	uint64_t second = MAX_OF(at / NS_PER_S + 1, earliest);
 
+	second = MIN_OF(second, fw->wheel_at_s + FW_WHEEL_SLOTS - 1);
 	t->slot = (uint32_t)(second % FW_WHEEL_SLOTS);
 	t->prev = FW_NONE;
 	t->next = fw->wheel[t->slot];
@@ -83,8 +76,8 @@ static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at)
 }
 
 /*
- * The time is renewed with each packet; the wheel is touched only when the end comes nearer, else the slot that comes
- * by sees that it is not over and moves the session on.
+ * The time is renewed with each packet; the wheel is touched only when the end comes nearer, else the slot
+ * that comes by sees that it is not over and moves the session on.
  */
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds)
 {
@@ -95,8 +88,13 @@ void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t s
 	s->expires = expires;
 	if (nearer || fw->timer[index].slot == FW_NONE) {
 		wheel_remove(fw, index);
-		wheel_add(fw, index, expires);
+		wheel_add(fw, index, expires, fw->wheel_at_s);
 	}
+}
+
+void fw_session_rearm(struct firewall *fw, uint32_t index)
+{
+	wheel_add(fw, index, fw->sessions[index].expires, fw->wheel_at_s);
 }
 
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now)
@@ -110,150 +108,105 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 	s->key[0] = key[0];
 	s->key[1] = key[1];
 	s->id = ++fw->next_id;
-	s->rule = s->nat_rule = FW_NONE;
+	s->rule = s->nat_rule = TRAIN_NONE;
 	s->created = s->last_seen = now;
-	index_add(fw, index);
-	fw->counters.sessions_created++;
-	fw->counters.sessions_now++;
 	return index;
 }
 
-bool fw_session_remove(struct firewall *fw, uint32_t index)
+void fw_session_begin(struct firewall *fw, uint32_t index)
+{
+	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
+	fw_session_index(fw, index);
+	fw->counters.sessions_created++;
+	fw->counters.sessions_now++;
+}
+
+void fw_session_finish(struct firewall *fw, uint32_t index)
 {
 	struct fw_session *s = &fw->sessions[index];
 
-	if (!s->live)
-		return false;
+	fw_half_open_over(fw, s);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
 	index_remove(fw, index);
 	wheel_remove(fw, index);
 	fw->free_stack[fw->free_n++] = index;
 	fw->counters.sessions_ended++;
 	fw->counters.sessions_now--;
-	return true;
+}
+
+void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now)
+{
+	if (!fw_session(fw, index))
+		return;
+	if (fw_rule_flags(fw->policy, fw->sessions[index].rule) & RULE_LOG_CLOSE)
+		fw_log_add(fw, FW_LOG_CLOSE, &fw->sessions[index], now);
+	fw_session_finish(fw, index);
 }
 
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 {
 	uint64_t now_s = now / NS_PER_S;
 
-	while (fw->wheel_at_s <= now_s) {
-		uint32_t slot = (uint32_t)(fw->wheel_at_s % FW_WHEEL_SLOTS);
-		uint32_t index = fw->wheel[slot];
+	fw_reassembly_expire(fw, now);
+	for (; fw->wheel_at_s <= now_s; fw->wheel_at_s++) {
+		uint32_t index = fw->wheel[fw->wheel_at_s % FW_WHEEL_SLOTS];
 		while (index != FW_NONE) {
 			uint32_t next = fw->timer[index].next;
-			struct fw_session *s = &fw->sessions[index];
 			if (budget-- == 0)
 				return now;
-			if (s->expires <= now) {
-				fw_session_end(fw, index);
-			} else {
-				/* Alive: to a later slot, never this one again in this turn. */
+			if (fw->sessions[index].expires <= now) {
+				fw_session_end(fw, index, now);
+			} else { /* alive: to a later slot */
 				wheel_remove(fw, index);
-				fw->wheel_at_s++;
-				wheel_add(fw, index, s->expires);
-				fw->wheel_at_s--;
+				wheel_add(fw, index, fw->sessions[index].expires, fw->wheel_at_s + 1);
 			}
 			index = next;
 		}
-		fw->wheel_at_s++;
 	}
 	return fw->wheel_at_s * NS_PER_S;
 }
 
-/* A record that a killed process left behind is believed only as far as it can be checked. */
-static bool record_sound(const struct fw_session *s)
+/* ---- half-open ---- */
+
+void fw_half_open_add(struct firewall *fw, uint32_t index)
 {
-	if (s->live != FW_SESSION_LIVE || s->tcp_state > FW_TCP_CLOSED)
-		return false;
-	for (int d = 0; d < 2; d++)
-		if ((s->key[d].family != ADDR_V4 && s->key[d].family != ADDR_V6) || s->key[d].zero)
-			return false;
-	return s->key[0].proto == s->key[1].proto && s->key[0].family == s->key[1].family;
+	struct fw_session *s = &fw->sessions[index];
+
+	if (fw->half_open_head - fw->half_open_tail == fw->half_open_room)
+		fw->half_open_tail++; /* it stays half-open, but will not be the one that makes room */
+	fw->half_open[fw->half_open_head++ % fw->half_open_room] = (struct fw_half_open){ index, s->id };
+	s->flags |= FW_SESSION_HALF_OPEN;
+	fw->counters.half_open_now++;
 }
 
-static void index_rebuild(struct firewall *fw, bool fresh, mono_ns now)
+void fw_half_open_over(struct firewall *fw, struct fw_session *s)
 {
-	for (uint32_t i = fw->limits.sessions_max; i-- > 0;) {
-		struct fw_session *s = &fw->sessions[i];
-		uint32_t d;
-		fw->timer[i].slot = FW_NONE;
-		if (fresh || !record_sound(s) || fw_find(fw, &s->key[0], fw_hash(fw, &s->key[0]), &d) != FW_NONE ||
-			fw_find(fw, &s->key[1], fw_hash(fw, &s->key[1]), &d) != FW_NONE) {
-			if (!fresh)
-				s->live = 0;
-			fw->free_stack[fw->free_n++] = i;
-			continue;
+	if (s->flags & FW_SESSION_HALF_OPEN) {
+		s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
+		fw->counters.half_open_now--;
+	}
+}
+
+/*
+ * Under a flood of SYNs the oldest half-open session makes room: an honest answer comes within a round trip,
+ * so the one that has waited longest is the least likely to be honest.
+ */
+bool fw_half_open_room(struct firewall *fw, mono_ns now)
+{
+	while (fw->counters.half_open_now >= fw->half_open_max || fw->free_n == 0) {
+		if (fw->half_open_head == fw->half_open_tail)
+			return fw->free_n > 0;
+		struct fw_half_open oldest = fw->half_open[fw->half_open_tail++ % fw->half_open_room];
+		const struct fw_session *s = &fw->sessions[oldest.index];
+		if (s->live && s->id == oldest.id && s->flags & FW_SESSION_HALF_OPEN) {
+			fw_session_end(fw, oldest.index, now);
+			fw->counters.half_open_evicted++;
 		}
-		/* The routes' generation counts anew in the new process. */
-		s->way[0].generation = s->way[1].generation = 0;
-		fw->next_id = MAX_OF(fw->next_id, s->id);
-		index_add(fw, i);
-		wheel_add(fw, i, MAX_OF(s->expires, now));
-		fw->counters.sessions_now++;
 	}
+	return true;
 }
 
-struct firewall *fw_attach(void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now,
-	struct err *e)
-{
-	uint32_t n = limits->sessions_max, buckets = 1024;
-	struct firewall *fw = calloc(1, sizeof *fw);
-
-	if (n == 0 || n >= FW_NONE / 4 || bytes < fw_state_bytes(n)) {
-		free(fw);
-		err_add(e, RC_RANGE, "session memory has %zu bytes, %u sessions need %zu", bytes, n, fw_state_bytes(n));
-		return NULL;
-	}
-	while (buckets < 2 * n)
-		buckets *= 2;
-	if (!fw)
-		goto no_memory;
-	fw->limits = *limits;
-	fw->sessions = memory;
-	fw->bucket_mask = buckets - 1;
-	fw->bucket = malloc(sizeof *fw->bucket * buckets);
-	fw->chain = malloc(sizeof *fw->chain * 2 * n);
-	fw->free_stack = malloc(sizeof *fw->free_stack * n);
-	fw->timer = malloc(sizeof *fw->timer * n);
-	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
-	fw->datagrams = calloc(limits->reassembly_max + 1u, sizeof *fw->datagrams);
-	if (!fw->bucket || !fw->chain || !fw->free_stack || !fw->timer || !fw->log || !fw->datagrams)
-		goto no_memory;
-	for (uint32_t i = 0; i < limits->reassembly_max; i++) {
-		fw->datagrams[i].bytes = malloc(TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM);
-		if (!fw->datagrams[i].bytes)
-			goto no_memory;
-	}
-	memset(fw->bucket, 0xff, sizeof *fw->bucket * buckets);
-	memset(fw->wheel, 0xff, sizeof fw->wheel);
-	fw->wheel_at_s = now / NS_PER_S;
-	index_rebuild(fw, fresh, now);
-	return fw;
-no_memory:
-	err_add(e, RC_LIMIT, "no memory for the index of %u sessions", n);
-	fw_detach(fw);
-	return NULL;
-}
-
-void fw_detach(struct firewall *fw)
-{
-	if (!fw)
-		return;
-	for (uint32_t i = 0; fw->datagrams && i < fw->limits.reassembly_max; i++)
-		free(fw->datagrams[i].bytes);
-	free(fw->datagrams);
-	free(fw->log);
-	free(fw->timer);
-	free(fw->free_stack);
-	free(fw->chain);
-	free(fw->bucket);
-	free(fw->policy);
-	free(fw->pair);
-	free(fw->rule_hits);
-	free(fw->nat_hits);
-	free(fw);
-}
+/* ---- looking in ---- */
 
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor)
 {
@@ -278,4 +231,38 @@ struct ip_addr fw_key_src(const struct fw_key *k)
 struct ip_addr fw_key_dst(const struct fw_key *k)
 {
 	return k->family == ADDR_V4 ? addr_v4(k->dst) : addr_v6(k->dst);
+}
+
+struct fw_way *fw_way(struct firewall *fw, const struct train *t)
+{
+	return &fw->sessions[t->session].way[fw_direction(t)];
+}
+
+const struct fw_counters *fw_counters(const struct firewall *fw)
+{
+	return &fw->counters;
+}
+
+uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s)
+{
+	switch (s->tcp_state) {
+	case FW_TCP_SYN_SENT:
+	case FW_TCP_SYN_RECEIVED:
+		return fw->half_open_timeout_s;
+	case FW_TCP_CLOSING:
+		return FW_TCP_CLOSING_TIMEOUT_S;
+	case FW_TCP_TIME_WAIT:
+		return FW_TCP_TIME_WAIT_TIMEOUT_S;
+	case FW_TCP_CLOSED:
+		return FW_TCP_CLOSED_TIMEOUT_S;
+	default:
+		break;
+	}
+	if (s->timeout_s)
+		return s->timeout_s;
+	uint8_t proto = s->key[0].proto;
+	return proto == IP_TCP	   ? fw->tcp_timeout_s
+	       : proto == IP_UDP   ? fw->udp_timeout_s
+	       : fw_is_icmp(proto) ? fw->icmp_timeout_s
+				   : fw->other_timeout_s;
 }

@@ -1,196 +1,240 @@
 /*
- * TCP connection tracking: the state of a connection and the window that each side may send into, after van Rooij,
- * "Real Stateful TCP Packet Filtering" (2000): a segment is let through only when it lies in what the other side allowed.
- * A train counts as one segment from its first to its last byte. Sequence arithmetic is modulo 2^32 (RFC 9293 section 3.4).
+ * TCP state of a session: the handshake in its order, every later packet inside the windows that the two
+ * sides have announced, the end by FINs or by a reset with the exact sequence number. RFC 9293, RFC 7323
+ * (scaling), RFC 5961.
+ *
+ * A train counts as one segment with its whole range of sequence numbers. Packets may be lost behind us, come
+ * twice or out of order, so the limits are those of "Real Stateful TCP Packet Filtering in IP Filter" (van
+ * Rooij, 2001): wide enough for every honest sender, too narrow to guess.
  */
 #include "base/rd.h"
-#include "base/wr.h"
 #include "firewall/internal.h"
 #include "wire/csum.h"
-#include "wire/ip.h"
 
-#define SIDE_SEEN 1	    /* sent something */
-#define SIDE_SCALE_OFFERED 2
-#define SIDE_FIN 4
-#define SIDE_FIN_ACKED 8
-#define ACK_WINDOW_MAX 66000 /* acknowledgements may be that old at least */
-#define SCALE_MAX 14	    /* RFC 7323 section 2.3 */
+enum side_flags {
+	SIDE_SEEN = 1 << 0,
+	SIDE_SCALES = 1 << 1, /* its SYN carried a window scale */
+	SIDE_FIN = 1 << 2,    /* `end` is behind its FIN */
+};
 
-static bool before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
+#define SCALE_MAX	14     /* RFC 7323 section 2.3 */
+#define ACK_BACKLOG_MIN 66000u /* how far behind an acknowledgement may be, whatever the window */
+
+struct segment {
+	uint32_t seq, end, ack, window;
+	uint32_t payload;
+	uint8_t flags;
+};
 
 static bool after(uint32_t a, uint32_t b)
 {
-	return before(b, a);
+	return (int32_t)(a - b) > 0;
 }
 
-/* Window scale option of a SYN; false: there is none, or the options are malformed. */
-static bool syn_scale(const struct train *t, uint8_t *ret_scale)
+static struct segment segment_of(const struct train *t)
 {
-	struct rd r = rd_over(t->ip + t->l4_offset + TCP_HEADER_SIZE, t->payload_offset - t->l4_offset - TCP_HEADER_SIZE);
+	struct rd r = rd_over(t->ip + t->l4_offset, TCP_HEADER_SIZE);
+	struct segment g = { .flags = t->tcp_flags, .payload = t->len - t->payload_offset };
+
+	rd_u32(&r);
+	g.seq = rd_u32(&r);
+	g.ack = rd_u32(&r);
+	rd_u16(&r);
+	g.window = rd_u16(&r);
+	g.end = g.seq + g.payload + !!(g.flags & TCP_SYN) + !!(g.flags & TCP_FIN);
+	return g;
+}
+
+/* The body of option `kind` with exactly n octets, or NULL. Its place is in t's buffer: the caller may write
+ * there. */
+static uint8_t *option_find(const struct train *t, uint8_t kind, size_t n)
+{
+	struct rd r = rd_over(
+		t->ip + t->l4_offset + TCP_HEADER_SIZE, t->payload_offset - t->l4_offset - TCP_HEADER_SIZE);
 
 	while (rd_left(&r) > 0) {
-		uint8_t kind = rd_u8(&r);
-		if (kind == 0)
+		uint8_t k = rd_u8(&r);
+		if (k == 0)
 			break;
-		if (kind == 1)
+		if (k == 1)
 			continue;
-		uint8_t n = rd_u8(&r);
-		if (n < 2)
-			return false;
-		struct rd body = rd_sub(&r, n - 2u);
-		if (body.bad)
-			return false;
-		if (kind == TCP_OPTION_WINDOW_SCALE) {
-			*ret_scale = MIN_OF(rd_u8(&body), SCALE_MAX);
-			return !body.bad;
-		}
+		uint8_t length = rd_u8(&r);
+		const uint8_t *body = length >= 2 ? rd_take(&r, length - 2u) : NULL;
+		if (!body)
+			break;
+		if (k == kind && length == n + 2)
+			return t->ip + (body - t->ip);
 	}
-	return false;
+	return NULL;
 }
 
-static void side_begin(struct fw_tcp_side *side, const struct train *t, uint32_t end, uint32_t window)
+static void side_begin(struct fw_tcp_side *side, const struct segment *g, const struct train *t)
 {
-	side->end = side->max_end = end;
-	side->max_window = MAX_OF(window, 1u);
-	side->flags |= SIDE_SEEN;
-	if (t->tcp_flags & TCP_SYN && syn_scale(t, &side->scale))
-		side->flags |= SIDE_SCALE_OFFERED;
+	const uint8_t *scale = option_find(t, TCP_OPTION_WINDOW_SCALE, 1);
+
+	*side = (struct fw_tcp_side){
+		.end = g->end,
+		.max_end = g->seq + 1, /* nothing is allowed yet; data in a SYN may not be taken (RFC 7413) */
+		.max_window = MAX_OF(g->window, 1u),
+		.scale = scale ? MIN_OF(scale[0], (uint8_t)SCALE_MAX) : 0,
+		.flags = scale ? SIDE_SEEN | SIDE_SCALES : SIDE_SEEN,
+	};
 }
 
-static uint32_t timeout_of(uint8_t state)
+enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t)
 {
-	switch (state) {
-	case FW_TCP_SYN_SENT:
-	case FW_TCP_SYN_RECEIVED:
-		return FW_HALF_OPEN_TIMEOUT_S;
-	case FW_TCP_ESTABLISHED:
-		return FW_TCP_TIMEOUT_S;
-	case FW_TCP_CLOSING:
-		return FW_TCP_CLOSING_TIMEOUT_S;
-	case FW_TCP_TIME_WAIT:
-		return FW_TCP_TIME_WAIT_TIMEOUT_S;
-	default:
-		return FW_TCP_CLOSED_TIMEOUT_S;
-	}
-}
+	struct segment g = segment_of(t);
 
-static void state_advance(struct fw_session *s, const struct train *t, uint32_t direction, uint32_t ack)
-{
-	struct fw_tcp_side *sender = &s->tcp[direction], *receiver = &s->tcp[!direction];
-
-	if (t->tcp_flags & TCP_RST) {
-		s->tcp_state = FW_TCP_CLOSED;
-		return;
-	}
-	if (t->tcp_flags & TCP_SYN) {
-		if (direction == 1 && s->tcp_state == FW_TCP_SYN_SENT)
-			s->tcp_state = FW_TCP_SYN_RECEIVED;
-		return;
-	}
-	if (direction == 0 && s->tcp_state == FW_TCP_SYN_RECEIVED && t->tcp_flags & TCP_ACK)
-		s->tcp_state = FW_TCP_ESTABLISHED;
-	if (t->tcp_flags & TCP_FIN) {
-		sender->flags |= SIDE_FIN;
-		if (s->tcp_state < FW_TCP_CLOSING)
-			s->tcp_state = FW_TCP_CLOSING;
-	}
-	if (receiver->flags & SIDE_FIN && t->tcp_flags & TCP_ACK && !before(ack, receiver->end))
-		receiver->flags |= SIDE_FIN_ACKED;
-	if (sender->flags & receiver->flags & SIDE_FIN_ACKED)
-		s->tcp_state = FW_TCP_TIME_WAIT;
-}
-
-enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t direction, uint32_t *ret_timeout_s)
-{
-	const uint8_t *tcp = t->ip + t->l4_offset;
-	struct fw_tcp_side *sender = &s->tcp[direction], *receiver = &s->tcp[!direction];
-	uint32_t seq = load_be32(tcp + 4), ack = load_be32(tcp + 8), window = load_be16(tcp + 14);
-	uint32_t end = seq + (t->len - t->payload_offset) + !!(t->tcp_flags & TCP_SYN) + !!(t->tcp_flags & TCP_FIN);
-	bool syn = t->tcp_flags & TCP_SYN, has_ack = t->tcp_flags & TCP_ACK, rst = t->tcp_flags & TCP_RST;
-
-	*ret_timeout_s = timeout_of(s->tcp_state);
-	if (syn && !has_ack && direction == 0 && s->tcp_state >= FW_TCP_TIME_WAIT) {
-		/* The same ports again (RFC 9293 section 3.6.1): the connection begins anew. */
-		memset(s->tcp, 0, sizeof s->tcp);
-		s->tcp_state = FW_TCP_SYN_SENT;
-	}
-	/* Scaling counts only when both offered it, and never in a SYN itself (RFC 7323 section 2.2). */
-	if (!syn && sender->flags & receiver->flags & SIDE_SCALE_OFFERED)
-		window <<= sender->scale;
-	if (!(sender->flags & SIDE_SEEN)) {
-		if (rst && has_ack && !(receiver->flags & SIDE_SEEN))
-			return DROP_TCP_STATE;
-		if (rst && has_ack && ack != receiver->end)
-			return DROP_TCP_STATE; /* a blind reset (RFC 5961 section 3) */
-		if (direction == 1 && !rst && !(syn && has_ack) && !syn)
-			return DROP_TCP_STATE;
-		side_begin(sender, t, end, window);
-		if (has_ack && receiver->flags & SIDE_SEEN && ack != receiver->end && syn)
-			return DROP_TCP_STATE;
-		if (has_ack)
-			receiver->max_end = MAX_OF(window, 1u) + ack;
-	} else {
-		uint32_t back = MAX_OF(sender->max_window, (uint32_t)ACK_WINDOW_MAX);
-		if (!has_ack)
-			ack = receiver->end;
-		/* Both sides must be known for the full check; a SYN is sent again with the same number. */
-		bool both = receiver->flags & SIDE_SEEN;
-		bool fits = !after(seq, sender->max_end + (both ? 0 : 1)) &&
-			!before(end, sender->end - receiver->max_window - 1) && (!both || !after(ack, receiver->end)) &&
-			(!both || !before(ack, receiver->end - back - 1));
-		if (syn && !both)
-			fits = end == sender->end || direction == 0;
-		/* A reset must name the very next byte that the receiver awaits, or lie in the window as far as we know it. */
-		if (rst && both && after(seq, sender->max_end))
-			fits = false;
-		if (!fits)
-			return DROP_TCP_STATE;
-		if (syn && !both)
-			side_begin(sender, t, end, window);
-		if (after(end, sender->end))
-			sender->end = end;
-		sender->max_window = MAX_OF(sender->max_window, window);
-		if (has_ack && after(ack + MAX_OF(window, 1u), receiver->max_end))
-			receiver->max_end = ack + MAX_OF(window, 1u);
-	}
-	state_advance(s, t, direction, ack);
-	*ret_timeout_s = timeout_of(s->tcp_state);
+	if ((g.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
+		return DROP_NO_SESSION;
+	side_begin(&s->tcp[0], &g, t);
+	memset(&s->tcp[1], 0, sizeof s->tcp[1]);
+	s->tcp_state = FW_TCP_SYN_SENT;
 	return DROP_NONE;
 }
 
-/* Lowers the MSS option of a SYN, RFC 9293 section 3.7.1. The options were walked by nobody yet: a cursor again. */
+static bool in_window(const struct fw_tcp_side *from, const struct fw_tcp_side *to, const struct segment *g)
+{
+	/* Not beyond what the other side allowed; not older than what it can still want. */
+	if (after(g->seq, from->max_end) || after(from->end - to->max_window, g->end))
+		return false;
+	if (!(g->flags & TCP_ACK) || !(to->flags & SIDE_SEEN))
+		return true;
+	/* It acknowledges what was sent, and not long ago. */
+	return !after(g->ack, to->end) && !after(to->end - MAX_OF(from->max_window, ACK_BACKLOG_MIN), g->ack);
+}
+
+static void windows_advance(struct fw_tcp_side *from, struct fw_tcp_side *to, const struct segment *g)
+{
+	uint32_t window = g->flags & TCP_SYN ? g->window : g->window << from->scale;
+
+	if (after(g->end, from->end))
+		from->end = g->end;
+	from->max_window = MAX_OF(from->max_window, window);
+	if (!(g->flags & TCP_ACK))
+		return;
+	if (!(from->flags & SIDE_SEEN) || after(g->ack, from->ack))
+		from->ack = g->ack;
+	if (after(g->ack + window, to->max_end))
+		to->max_end = g->ack + window;
+}
+
+/* The answer to a SYN: SYN+ACK; a bare SYN when both sides begin at once (RFC 9293 section 3.5, figure 8). */
+static enum drop_reason on_answer(struct fw_session *s, const struct train *t, const struct segment *g)
+{
+	struct fw_tcp_side *caller = &s->tcp[0], *called = &s->tcp[1];
+
+	if (!(g->flags & TCP_SYN)) {
+		/* A bare ACK is the challenge of a host that remembers an older connection (RFC 5961 section
+		 * 4). */
+		return g->payload == 0 && !(g->flags & TCP_FIN) ? DROP_NONE : DROP_TCP_STATE;
+	}
+	if (g->flags & TCP_ACK && (after(caller->max_end, g->ack) || after(g->ack, caller->end)))
+		return DROP_TCP_STATE;
+	side_begin(called, g, t);
+	called->max_end = g->end + caller->max_window;
+	if (!(caller->flags & called->flags & SIDE_SCALES))
+		caller->scale = called->scale = 0;
+	if (g->flags & TCP_ACK) {
+		called->ack = g->ack;
+		caller->end = g->ack; /* data in the SYN that was not taken comes again */
+		caller->max_end = g->ack + MAX_OF(g->window, 1u);
+	}
+	s->tcp_state = FW_TCP_SYN_RECEIVED;
+	return DROP_NONE;
+}
+
+static enum drop_reason on_syn_sent(
+	struct fw_session *s, const struct train *t, const struct segment *g, uint32_t d)
+{
+	bool exact = d == 0 ? g->seq == s->tcp[0].end : g->flags & TCP_ACK && g->ack == s->tcp[0].end;
+
+	if (g->flags & TCP_RST) {
+		if (exact)
+			s->tcp_state = FW_TCP_CLOSED;
+		/* The caller's other reset answers a challenge: it has to reach the other side. */
+		return exact || d == 0 ? DROP_NONE : DROP_TCP_STATE;
+	}
+	if (d == 1)
+		return on_answer(s, t, g);
+	return fw_tcp_begin(s, t) == DROP_NONE ? DROP_NONE
+					       : DROP_TCP_STATE; /* again, perhaps with another number */
+}
+
+/*
+ * RFC 5961 section 3.2: only the exact number resets; others in the window are let through for the host to
+ * challenge, and the session stays.
+ */
+static enum drop_reason on_reset(struct fw_session *s, const struct segment *g, uint32_t d)
+{
+	const struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
+
+	if (after(g->seq, from->max_end) || after(from->end - to->max_window, g->seq))
+		return DROP_TCP_STATE;
+	if (g->seq == from->end || (to->flags & SIDE_SEEN && g->seq == to->ack))
+		s->tcp_state = FW_TCP_CLOSED;
+	return DROP_NONE;
+}
+
+static void state_advance(struct fw_session *s, const struct segment *g, uint32_t d)
+{
+	struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
+
+	if (g->flags & TCP_FIN && g->end == from->end)
+		from->flags |= SIDE_FIN;
+	if (s->tcp_state == FW_TCP_SYN_RECEIVED && d == 0)
+		s->tcp_state = FW_TCP_ESTABLISHED;
+	if ((from->flags | to->flags) & SIDE_FIN && s->tcp_state < FW_TCP_CLOSING)
+		s->tcp_state = FW_TCP_CLOSING;
+	if (from->flags & to->flags & SIDE_FIN && from->ack == to->end && to->ack == from->end)
+		s->tcp_state = FW_TCP_TIME_WAIT;
+}
+
+enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t d)
+{
+	struct segment g = segment_of(t);
+
+	if (s->tcp_state == FW_TCP_SYN_SENT)
+		return on_syn_sent(s, t, &g, d);
+	if (s->tcp_state == FW_TCP_CLOSED)
+		return DROP_TCP_STATE;
+	if (g.flags & TCP_RST)
+		return on_reset(s, &g, d);
+	/* A caller that begins anew while the other side remembers: that one challenges, its reset ends this
+	 * session. */
+	if (d == 0 && (g.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		return DROP_NONE;
+	if (!(g.flags & TCP_ACK) || !in_window(&s->tcp[d], &s->tcp[1 - d], &g))
+		return DROP_TCP_STATE;
+	windows_advance(&s->tcp[d], &s->tcp[1 - d], &g);
+	state_advance(s, &g, d);
+	return DROP_NONE;
+}
+
+/* RFC 879, RFC 6691: what the option announces is what the other side may send; it must fit the way. */
 void fw_tcp_clamp(struct train *t, uint32_t mss)
 {
-	uint8_t *base = t->ip + t->l4_offset;
-	struct rd r = rd_over(base + TCP_HEADER_SIZE, t->payload_offset - t->l4_offset - TCP_HEADER_SIZE);
+	uint8_t *body = option_find(t, TCP_OPTION_MSS, 2), clamped[2];
 
-	while (rd_left(&r) > 0) {
-		uint8_t kind = rd_u8(&r);
-		if (kind == 0)
-			return;
-		if (kind == 1)
-			continue;
-		uint8_t n = rd_u8(&r);
-		if (n < 2)
-			return;
-		size_t at = (size_t)(r.at - base);
-		struct rd body = rd_sub(&r, n - 2u);
-		if (body.bad)
-			return;
-		if (kind != TCP_OPTION_MSS || n != 4)
-			continue;
-		if (rd_u16(&body) <= mss)
-			return;
-		/* The field may stand at an odd offset: then the checksum sees its bytes in two words. */
-		size_t even = at & ~(size_t)1, words = at & 1 ? 4 : 2;
-		uint8_t old[4];
-		memcpy(old, base + even, words);
-		store_be16(base + at, (uint16_t)mss);
-		if (t->csum != TRAIN_CSUM_PARTIAL)
-			csum_update(base + TCP_CSUM, old, base + even, words);
+	if (!body || load_be16(body) <= mss)
 		return;
+	store_be16(clamped, (uint16_t)mss);
+	/* A field that the NIC completes counts the octets then. At an odd place the octets stand swapped in
+	 * the sum. */
+	if (t->csum != TRAIN_CSUM_PARTIAL) {
+		uint8_t was[4] = { 0 }, is[4] = { 0 };
+		size_t odd = (size_t)(body - (t->ip + t->l4_offset)) % 2;
+		memcpy(was + odd, body, 2);
+		memcpy(is + odd, clamped, 2);
+		csum_update(t->ip + t->l4_offset + TCP_CSUM, was, is, sizeof was);
 	}
+	memcpy(body, clamped, 2);
+}
+
+const char *fw_tcp_state_name(uint8_t state)
+{
+	static const char *const names[FW_TCP_STATE_COUNT] = { "none", "syn-sent", "syn-received",
+		"established", "closing", "time-wait", "closed" };
+
+	return state < FW_TCP_STATE_COUNT ? names[state] : "unknown";
 }

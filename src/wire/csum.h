@@ -1,8 +1,8 @@
 /*
  * The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
  *
- * Sums are kept in the byte order of memory, as RFC 1071 section 2(B) allows: a sum is stored back as it is, without
- * swapping. Values that are put into a sum as numbers go through csum_number().
+ * Sums are kept in the byte order of memory, as RFC 1071 section 2(B) allows: a sum is stored back as it is,
+ * without swapping. Values that are put into a sum as numbers go through csum_number().
  */
 #ifndef WIRE_CSUM_H
 #define WIRE_CSUM_H
@@ -55,7 +55,8 @@ static inline uint64_t csum_add(uint64_t sum, const void *bytes, size_t n)
 }
 
 /* Pseudo-header: addresses (4 or 16 bytes each), protocol, length of the L4 header and payload. */
-static inline uint64_t csum_pseudo(const void *src, const void *dst, size_t addr_n, uint8_t proto, uint32_t l4_n)
+static inline uint64_t csum_pseudo(
+	const void *src, const void *dst, size_t addr_n, uint8_t proto, uint32_t l4_n)
 {
 	uint64_t sum = csum_add(csum_add(0, src, addr_n), dst, addr_n);
 
@@ -63,8 +64,8 @@ static inline uint64_t csum_pseudo(const void *src, const void *dst, size_t addr
 }
 
 /*
- * The checksum field after 16-bit aligned bytes of its data changed from `old` to `new` (RFC 1624, equation 3).
- * Complemented field, as in every header.
+ * The checksum field after 16-bit aligned bytes of its data changed from `old` to `new` (RFC 1624, equation
+ * 3). Complemented field, as in every header.
  */
 static inline void csum_update(uint8_t *field, const void *old, const void *new, size_t n)
 {

@@ -4,9 +4,10 @@
 #include "wire/ip.h"
 
 #define ICMP4_PACKET_MAX 576
-#define ANSWER_HOPS 64
+#define ANSWER_HOPS	 64
 
-static void put_ip(struct wr *w, const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto, size_t l4_n)
+static void put_ip(
+	struct wr *w, const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto, size_t l4_n)
 {
 	if (src->family == ADDR_V4) {
 		uint8_t *h = w->at;
@@ -33,7 +34,8 @@ static void put_ip(struct wr *w, const struct ip_addr *src, const struct ip_addr
 static void put_l4_csum(uint8_t *l4, size_t l4_n, size_t at, uint8_t proto, const struct ip_addr *src,
 	const struct ip_addr *dst)
 {
-	uint64_t sum = proto == IP_ICMP ? 0 : csum_pseudo(src->b, dst->b, addr_size(src), proto, (uint32_t)l4_n);
+	uint64_t sum =
+		proto == IP_ICMP ? 0 : csum_pseudo(src->b, dst->b, addr_size(src), proto, (uint32_t)l4_n);
 	uint16_t c = (uint16_t)~csum_fold(csum_add(sum, l4, l4_n));
 
 	memcpy(l4 + at, &c, 2);
@@ -49,6 +51,20 @@ static const struct {
 	[ICMP_ANSWER_HOST] = { ICMP4_UNREACHABLE, 1, ICMP6_UNREACHABLE, 3 },
 	[ICMP_ANSWER_REASSEMBLY] = { ICMP4_TIME_EXCEEDED, 1, ICMP6_TIME_EXCEEDED, 1 },
 };
+
+/* Tokens come back as time goes by, in one step for all that has passed: no timer. */
+bool icmp_rate_take(struct icmp_rate *r, mono_ns now)
+{
+	uint64_t room_ns = (uint64_t)r->burst * NS_PER_S / r->per_second;
+
+	if (r->empty_until + room_ns < now)
+		r->empty_until = now - room_ns; /* full */
+	uint64_t cost_ns = NS_PER_S / r->per_second;
+	if (r->empty_until + cost_ns > now)
+		return false;
+	r->empty_until += cost_ns;
+	return true;
+}
 
 /* RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e). */
 static bool may_answer(const struct train *t, enum icmp_answer what)
@@ -67,7 +83,8 @@ size_t icmp_make(uint8_t packet[ICMP_MADE_MAX], const struct train *t, enum icmp
 {
 	bool v4 = t->src.family == ADDR_V4;
 	size_t ip_n = v4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE;
-	size_t quote = MIN_OF((size_t)t->len, (v4 ? ICMP4_PACKET_MAX : ICMP_MADE_MAX) - ip_n - ICMP_HEADER_SIZE);
+	size_t quote =
+		MIN_OF((size_t)t->len, (v4 ? ICMP4_PACKET_MAX : ICMP_MADE_MAX) - ip_n - ICMP_HEADER_SIZE);
 	uint8_t proto = v4 ? IP_ICMP : IP_ICMPV6;
 	struct wr w = wr_over(packet, ICMP_MADE_MAX);
 
@@ -90,13 +107,14 @@ size_t icmp_make(uint8_t packet[ICMP_MADE_MAX], const struct train *t, enum icmp
 size_t tcp_reset_make(uint8_t packet[ICMP_MADE_MAX], const struct train *t)
 {
 	struct wr w = wr_over(packet, ICMP_MADE_MAX);
+
+	if (t->proto != IP_TCP || t->tcp_flags & TCP_RST || t->flags & TRAIN_FRAGMENT)
+		return 0;
 	const uint8_t *tcp = t->ip + t->l4_offset;
 	uint32_t their_seq = load_be32(tcp + 4), their_ack = load_be32(tcp + 8);
 	uint32_t taken = t->len - t->payload_offset + !!(t->tcp_flags & TCP_SYN) + !!(t->tcp_flags & TCP_FIN);
 	bool has_ack = t->tcp_flags & TCP_ACK;
 
-	if (t->proto != IP_TCP || t->tcp_flags & TCP_RST)
-		return 0;
 	put_ip(&w, &t->dst, &t->src, IP_TCP, TCP_HEADER_SIZE);
 	uint8_t *l4 = w.at;
 	wr_u16(&w, t->dst_port);

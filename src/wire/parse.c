@@ -1,6 +1,7 @@
 /*
- * train_parse(): IPv4, IPv6 with extension headers, TCP, UDP, ICMP. The first code that sees what strangers sent: every
- * byte goes through a cursor. Called by the data plane for each train; RFC 791, 8200, 9293, 768, 792, 4443.
+ * train_parse(): IPv4, IPv6 with extension headers, TCP, UDP, ICMP. The first code that sees what strangers
+ * sent: every byte goes through a cursor. Called by the data plane for each train; RFC 791, 8200, 9293, 768,
+ * 792, 4443.
  */
 #include "base/rd.h"
 #include "wire/csum.h"
@@ -20,6 +21,24 @@ static enum drop_reason check_source(const struct ip_addr *a)
 	return DROP_NONE;
 }
 
+/* Multicast and broadcast are the kernel's business; nothing sends to the others on purpose (RFC 1122
+ * section 3.2.1.3). */
+static enum drop_reason check_destination(const struct ip_addr *a)
+{
+	static const uint8_t zero[16];
+
+	if (a->family == ADDR_V4) {
+		static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+		if ((a->b[0] & 0xf0) == 0xe0 || memcmp(a->b, broadcast, 4) == 0)
+			return DROP_MULTICAST;
+		return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 240 ? DROP_DESTINATION_ADDRESS
+									: DROP_NONE;
+	}
+	if (a->b[0] == 0xff)
+		return DROP_MULTICAST;
+	return memcmp(a->b, zero, 15) == 0 ? DROP_DESTINATION_ADDRESS : DROP_NONE;
+}
+
 static enum drop_reason parse_ports(struct train *t, struct rd *r)
 {
 	t->src_port = rd_u16(r);
@@ -32,7 +51,8 @@ static bool tcp_flags_possible(uint8_t flags)
 {
 	uint8_t f = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK | TCP_URG);
 
-	if ((f & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN) || (f & (TCP_SYN | TCP_RST)) == (TCP_SYN | TCP_RST))
+	if ((f & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN) ||
+		(f & (TCP_SYN | TCP_RST)) == (TCP_SYN | TCP_RST))
 		return false;
 	return f & TCP_ACK || f & TCP_SYN || f & TCP_RST;
 }
@@ -66,7 +86,8 @@ static enum drop_reason parse_udp(struct train *t, struct rd *r)
 	rd_u16(r);
 	if (d || r->bad)
 		return DROP_TRUNCATED;
-	/* The length field of a train is its first segment's or the whole: only a single packet can be held to it. */
+	/* The length field of a train is its first segment's or the whole: only a single packet can be held
+	 * to it. */
 	if (length < UDP_HEADER_SIZE || (t->segment_size == 0 && length > l4_n))
 		return DROP_MALFORMED;
 	t->payload_offset = (uint16_t)(t->l4_offset + UDP_HEADER_SIZE);
@@ -78,7 +99,7 @@ static bool icmp_is_error(uint8_t family, uint8_t type)
 	if (family == ADDR_V6)
 		return type < 128;
 	return type == ICMP4_UNREACHABLE || type == ICMP4_SOURCE_QUENCH || type == ICMP4_REDIRECT ||
-		type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER;
+	       type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER;
 }
 
 static bool icmp_is_echo(uint8_t family, uint8_t type)
@@ -125,7 +146,8 @@ static enum drop_reason parse_l4(struct train *t, struct rd *r)
 	}
 }
 
-/* RFC 791: options end with 0, 1 is a filler, the others carry their length. Source routes are not forwarded (RFC 7126). */
+/* RFC 791: options end with 0, 1 is a filler, the others carry their length. Source routes are not forwarded
+ * (RFC 7126). */
 static enum drop_reason check_options(struct rd r)
 {
 	while (rd_left(&r) > 0) {
@@ -164,7 +186,8 @@ static enum drop_reason parse_ip4(struct train *t)
 	if (header < IP4_HEADER_SIZE)
 		return DROP_MALFORMED;
 	struct rd options = rd_sub(&r, header - IP4_HEADER_SIZE);
-	/* A train longer than 16 bits can say has a total length of 0 in some kernels; then the buffer decides. */
+	/* A train longer than 16 bits can say has a total length of 0 in some kernels; then the buffer
+	 * decides. */
 	bool length_open = total == 0 && t->segment_size > 0;
 	if (options.bad || (!length_open && total > t->len))
 		return DROP_TRUNCATED;
@@ -179,7 +202,7 @@ static enum drop_reason parse_ip4(struct train *t)
 	t->dont_fragment = fragment & IP4_DF;
 	if (fragment & (IP4_MF | IP4_OFFSET_MASK)) {
 		t->flags |= TRAIN_FRAGMENT | (fragment & IP4_OFFSET_MASK ? 0 : TRAIN_FIRST_FRAGMENT) |
-			(fragment & IP4_MF ? TRAIN_MORE_FRAGMENTS : 0);
+			    (fragment & IP4_MF ? TRAIN_MORE_FRAGMENTS : 0);
 	}
 	enum drop_reason d = check_options(options);
 	struct rd l4 = rd_over(t->ip + header, t->len - header);
@@ -217,8 +240,9 @@ static enum drop_reason parse_ip6(struct train *t)
 				return DROP_TRUNCATED;
 			/* Both zero: an atomic fragment (RFC 8200 section 4.5), a whole packet. */
 			if (offset & (IP6_OFFSET_MASK | IP6_MF))
-				t->flags |= TRAIN_FRAGMENT | (offset & IP6_OFFSET_MASK ? 0 : TRAIN_FIRST_FRAGMENT) |
-					(offset & IP6_MF ? TRAIN_MORE_FRAGMENTS : 0);
+				t->flags |= TRAIN_FRAGMENT |
+					    (offset & IP6_OFFSET_MASK ? 0 : TRAIN_FIRST_FRAGMENT) |
+					    (offset & IP6_MF ? TRAIN_MORE_FRAGMENTS : 0);
 			if (t->flags & TRAIN_FRAGMENT) {
 				t->proto = next;
 				return parse_l4(t, &r);
@@ -247,7 +271,8 @@ static enum drop_reason parse_ip6(struct train *t)
 
 enum drop_reason train_parse(struct train *t)
 {
-	t->flags &= ~(uint32_t)(TRAIN_FRAGMENT | TRAIN_FIRST_FRAGMENT | TRAIN_MORE_FRAGMENTS | TRAIN_ICMP_ERROR);
+	t->flags &=
+		~(uint32_t)(TRAIN_FRAGMENT | TRAIN_FIRST_FRAGMENT | TRAIN_MORE_FRAGMENTS | TRAIN_ICMP_ERROR);
 	t->src_port = t->dst_port = 0;
 	t->tcp_flags = t->icmp_type = t->icmp_code = 0;
 	t->l4_offset = t->payload_offset = 0;
@@ -257,7 +282,9 @@ enum drop_reason train_parse(struct train *t)
 	t->drop = version == 4 ? parse_ip4(t) : version == 6 ? parse_ip6(t) : DROP_MALFORMED;
 	if (t->drop)
 		return t->drop;
-	t->drop = check_source(&t->src);
+	t->drop = check_destination(&t->dst);
+	if (!t->drop)
+		t->drop = check_source(&t->src);
 	if (!t->drop && addr_equal(&t->src, &t->dst))
 		t->drop = DROP_LAND;
 	return t->drop;
@@ -266,7 +293,10 @@ enum drop_reason train_parse(struct train *t)
 /* Offset of the checksum field from the L4 header, or 0 for protocols that have none that we know. */
 static uint32_t l4_csum_offset(uint8_t proto)
 {
-	return proto == IP_TCP ? TCP_CSUM : proto == IP_UDP ? UDP_CSUM : proto == IP_ICMP || proto == IP_ICMPV6 ? ICMP_CSUM : 0;
+	return proto == IP_TCP				? TCP_CSUM
+	       : proto == IP_UDP			? UDP_CSUM
+	       : proto == IP_ICMP || proto == IP_ICMPV6 ? ICMP_CSUM
+							: 0;
 }
 
 static uint64_t pseudo_sum(const struct train *t, uint32_t l4_n)

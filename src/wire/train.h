@@ -1,10 +1,10 @@
 /*
- * A train: one buffer with headers once, a long payload and a segment size; what virtio_net_hdr carries. Every stage
- * of the data plane works on bursts of trains, so that a lookup, a check or a rewrite costs once for up to 64 KB.
- * A single packet is a train with segment_size 0.
+ * A train: one buffer with headers once, a long payload and a segment size; what virtio_net_hdr carries.
+ * Every stage of the data plane works on bursts of trains, so that a lookup, a check or a rewrite costs once
+ * for up to 64 KB. A single packet is a train with segment_size 0.
  *
- * The buffer belongs to the shell that read it, for one burst. Stages change headers in place; `head` room in front of
- * `ip` and tail room behind let the link layer and ESP put theirs around it without copying.
+ * The buffer belongs to the shell that read it, for one burst. Stages change headers in place; `head` room in
+ * front of `ip` and tail room behind let the link layer and ESP put theirs around it without copying.
  * train_parse() fills the parsed fields; a stage that moves bytes keeps them true.
  */
 #ifndef WIRE_TRAIN_H
@@ -15,28 +15,29 @@
 #include "wire/drop.h"
 
 #define TRAIN_BURST_MAX 64
-#define TRAIN_BYTES_MAX 65536	/* IP header to the end of the payload */
-#define TRAIN_HEAD_ROOM 128	/* in front of the IP header: link header, virtio header, outer IP, UDP, ESP */
-#define TRAIN_TAIL_ROOM 64	/* behind the payload: ESP trailer and ICV */
+#define TRAIN_BYTES_MAX 65536 /* IP header to the end of the payload */
+#define TRAIN_HEAD_ROOM 128   /* in front of the IP header: link header, virtio header, outer IP, UDP, ESP */
+#define TRAIN_TAIL_ROOM 64    /* behind the payload: ESP trailer and ICV */
 
 enum train_csum {
 	TRAIN_CSUM_UNKNOWN, /* must be checked before it is believed */
 	TRAIN_CSUM_VALID,   /* checked by the link or by us; the field is complete */
-	TRAIN_CSUM_PARTIAL, /* the field holds the folded pseudo-header sum: the sender's kernel left it to the NIC */
+	TRAIN_CSUM_PARTIAL, /* the field holds the folded pseudo-header sum: the sender's kernel left it to
+			       the NIC */
 };
 
 enum train_flags {
-	TRAIN_FRAGMENT = 1 << 0,	/* an IP fragment: no L4 fields */
-	TRAIN_FIRST_FRAGMENT = 1 << 1,	/* offset 0 of several */
-	TRAIN_ICMP_ERROR = 1 << 2,	/* carries a quoted packet */
-	TRAIN_FROM_TUNNEL = 1 << 3,	/* came out of ESP: tunnel says which */
-	TRAIN_FROM_HOST = 1 << 4,	/* came from the TUN device */
-	TRAIN_TRACED = 1 << 5,		/* a trace filter matched: stages explain themselves */
-	TRAIN_TCP_CWR = 1 << 6,		/* virtio ECN bit: only the first segment carries CWR */
-	TRAIN_TRANSLATED = 1 << 7,	/* NAT changed it */
-	TRAIN_REPLY = 1 << 8,		/* goes against the direction in which its session began */
-	TRAIN_MORE_FRAGMENTS = 1 << 9,	/* of a fragment */
-	TRAIN_REASSEMBLED = 1 << 10,	/* came in fragments: may leave in fragments, IPv6 too */
+	TRAIN_FRAGMENT = 1 << 0,       /* an IP fragment: no L4 fields */
+	TRAIN_FIRST_FRAGMENT = 1 << 1, /* offset 0 of several */
+	TRAIN_ICMP_ERROR = 1 << 2,     /* carries a quoted packet */
+	TRAIN_FROM_TUNNEL = 1 << 3,    /* came out of ESP: tunnel says which */
+	TRAIN_FROM_HOST = 1 << 4,      /* came from the TUN device */
+	TRAIN_TRACED = 1 << 5,	       /* a trace filter matched: stages explain themselves */
+	TRAIN_TCP_CWR = 1 << 6,	       /* virtio ECN bit: only the first segment carries CWR */
+	TRAIN_TRANSLATED = 1 << 7,     /* NAT changed it */
+	TRAIN_REPLY = 1 << 8,	       /* goes against the direction in which its session began */
+	TRAIN_MORE_FRAGMENTS = 1 << 9, /* of a fragment */
+	TRAIN_REASSEMBLED = 1 << 10,   /* came in fragments: may leave in fragments, IPv6 too */
 };
 
 /* Index "none" for zones, interfaces, tunnels, rules, sessions. */
@@ -49,7 +50,7 @@ struct train {
 	uint16_t segment_size; /* payload bytes of each packet but the last; 0: one packet */
 	uint8_t csum;	       /* enum train_csum */
 	uint8_t zero;
-	uint32_t flags;	       /* enum train_flags */
+	uint32_t flags; /* enum train_flags */
 
 	/* parsed by train_parse() */
 	struct ip_addr src, dst;
@@ -65,24 +66,27 @@ struct train {
 	/* where it is from and where it goes */
 	uint32_t in_interface, out_interface; /* index in the snapshot's interfaces, or TRAIN_NONE */
 	uint32_t in_zone, out_zone;
-	uint32_t tunnel;     /* index in the snapshot's tunnels: out of which it came or into which it goes */
-	uint32_t session;    /* index in the session table */
+	uint32_t tunnel;  /* index in the snapshot's tunnels: out of which it came or into which it goes */
+	uint32_t session; /* index in the session table */
 	struct ip_addr next_hop;
 	enum drop_reason drop; /* DROP_NONE while it lives */
 	uint32_t rule;	       /* the policy rule that decided, for names in drops and traces */
 };
 
 /*
- * Reads the headers of t->ip[0..len) into the parsed fields; t->csum, t->segment_size and t->flags (where it is from) are the
- * caller's. Cuts link padding off len. DROP_NONE, or why it cannot be forwarded; t->drop is set to the same.
- * The IPv4 header checksum is always checked; L4 checksums by train_verify_l4(), only where somebody needs to believe them.
+ * Reads the headers of t->ip[0..len) into the parsed fields; t->csum, t->segment_size and t->flags (where it
+ * is from) are the caller's. Cuts link padding off len. DROP_NONE, or why it cannot be forwarded; t->drop is
+ * set to the same. The IPv4 header checksum is always checked; L4 checksums by train_verify_l4(), only where
+ * somebody needs to believe them.
  */
 enum drop_reason train_parse(struct train *t);
 
-/* Checks the L4 checksum where it is TRAIN_CSUM_UNKNOWN and the whole packet is here; makes it VALID or gives DROP_L4_CHECKSUM. */
+/* Checks the L4 checksum where it is TRAIN_CSUM_UNKNOWN and the whole packet is here; makes it VALID or gives
+ * DROP_L4_CHECKSUM. */
 enum drop_reason train_verify_l4(struct train *t);
 
-/* Fills the checksum that a sender's kernel left PARTIAL, for packets that leave without virtio headers. One packet only. */
+/* Fills the checksum that a sender's kernel left PARTIAL, for packets that leave without virtio headers. One
+ * packet only. */
 void train_complete_l4(struct train *t);
 
 /* Packets in the train, 1 for a single one. */

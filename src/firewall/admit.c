@@ -1,0 +1,217 @@
+/*
+ * The first packet of a session: policy, source NAT, the record. And a session whose way out now leads
+ * elsewhere.
+ */
+#include "firewall/internal.h"
+
+static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, mono_ns now)
+{
+	t->drop = why;
+	if (fw->policy && t->rule < fw->policy->snapshot->rules.count) {
+		struct fw_rule_hits *h = &fw->policy->rule_hits[t->rule];
+		h->hits++;
+		h->last = now;
+		if (fw_rule_flags(fw->policy, t->rule) & (RULE_LOG_INIT | RULE_LOG_CLOSE))
+			fw_log_deny(fw, t, now);
+	}
+}
+
+/* Addresses that mean something on one link only are not forwarded (RFC 4291 section 2.5.6, RFC 3927
+ * section 2.7). */
+static bool link_local(const struct ip_addr *a)
+{
+	if (a->family == ADDR_V4)
+		return a->b[0] == 169 && a->b[1] == 254;
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+/* What may begin a session: a SYN, an echo request, any packet of a protocol without such a beginning. */
+static enum drop_reason check_beginning(struct train *t)
+{
+	if (t->flags & TRAIN_FRAGMENT)
+		return DROP_FRAGMENT_INVALID; /* fw_reassemble() was left out */
+	if (t->flags & TRAIN_ICMP_ERROR)
+		return DROP_ICMP_UNRELATED;
+	if (fw_is_icmp(t->proto) && !fw_is_echo_request(t))
+		return DROP_NO_SESSION;
+	if (t->proto == IP_TCP && (t->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
+		return DROP_NO_SESSION;
+	return train_verify_l4(t);
+}
+
+static enum drop_reason decide_policy(
+	const struct firewall *fw, struct train *t, uint32_t from, uint32_t to, uint32_t *ret_timeout_s)
+{
+	struct fw_tuple tuple = fw_tuple_of_train(t, from, to);
+
+	*ret_timeout_s = 0;
+	if (from == FW_ZONE_HOST)
+		return DROP_NONE;
+	if (to == FW_ZONE_HOST)
+		return fw_host_allows(fw, &tuple) ? DROP_NONE : DROP_HOST_INBOUND;
+	if (from == TRAIN_NONE || to == TRAIN_NONE)
+		return DROP_NO_ZONE;
+	switch (fw_match(fw, &tuple, &t->rule, ret_timeout_s)) {
+	case RULE_PERMIT:
+		return DROP_NONE;
+	case RULE_REJECT:
+		return DROP_POLICY_REJECT;
+	case RULE_DENY:
+		break;
+	}
+	return t->rule == TRAIN_NONE ? DROP_DEFAULT_DENY : DROP_POLICY_DENY;
+}
+
+/* The reply key, translated where a NAT rule says so. */
+static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	uint32_t from, uint32_t to, struct fw_key key[2], uint32_t *ret_nat_rule)
+{
+	uint32_t direction;
+
+	key[1] = fw_key_reverse(&key[0]);
+	*ret_nat_rule = TRAIN_NONE;
+	/* A tunnel's selectors are about the real addresses: what goes into one is not translated. */
+	if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
+		struct fw_tuple tuple = fw_tuple_of_train(t, from, to);
+		uint32_t rule = fw_nat_match(fw, &tuple);
+		const struct snap_nat_rule *n =
+			rule == FW_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[rule];
+		if (n && n->action != NAT_OFF) {
+			*ret_nat_rule = rule;
+			return fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1]);
+		}
+	}
+	return fw_find(fw, &key[1], fw_hash(fw, &key[1]), &direction) == FW_NONE ? DROP_NONE
+										 : DROP_SESSION_COLLISION;
+}
+
+static enum drop_reason session_begin(struct firewall *fw, struct train *t, const struct fw_key key[2],
+	uint32_t from, uint32_t to, uint32_t nat_rule, uint32_t timeout_s, mono_ns now)
+{
+	bool tcp = t->proto == IP_TCP;
+
+	if ((tcp || fw->free_n == 0) && !fw_half_open_room(fw, now))
+		return DROP_SESSION_LIMIT;
+	uint32_t index = fw_session_new(fw, key, now);
+	if (index == FW_NONE)
+		return DROP_SESSION_LIMIT;
+	struct fw_session *s = &fw->sessions[index];
+	s->zones = (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch };
+	s->rule = t->rule;
+	s->nat_rule = nat_rule;
+	s->timeout_s = timeout_s;
+	s->interface[0] = t->in_interface;
+	s->interface[1] = TRAIN_NONE;
+	struct fw_key plain = fw_key_reverse(&key[0]);
+	if (!fw_key_equal(&key[1], &plain))
+		s->flags |= FW_SESSION_TRANSLATED;
+	if (tcp)
+		fw_tcp_begin(s, t);
+	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
+	fw_session_begin(fw, index);
+	if (tcp)
+		fw_half_open_add(fw, index);
+	t->session = index;
+	if (fw->policy && nat_rule != TRAIN_NONE) {
+		fw->policy->nat_hits[nat_rule].hits++;
+		fw->policy->nat_hits[nat_rule].last = now;
+	}
+	if (fw->policy && t->rule != TRAIN_NONE) {
+		fw->policy->rule_hits[t->rule].hits++;
+		fw->policy->rule_hits[t->rule].last = now;
+		if (fw_rule_flags(fw->policy, t->rule) & RULE_LOG_INIT)
+			fw_log_add(fw, FW_LOG_INIT, s, now);
+	}
+	return DROP_NONE;
+}
+
+/* An earlier train of this burst may have begun it; one that is over makes room for a new SYN. */
+static bool found_meanwhile(struct firewall *fw, struct train *t, const struct fw_key *key, mono_ns now)
+{
+	uint32_t direction, index = fw_find(fw, key, fw_hash(fw, key), &direction);
+
+	if (index == FW_NONE)
+		return false;
+	if (fw->sessions[index].tcp_state >= FW_TCP_TIME_WAIT && t->tcp_flags & TCP_SYN &&
+		!(t->tcp_flags & TCP_ACK)) {
+		fw_session_end(fw, index, now);
+		return false;
+	}
+	t->session = index;
+	t->flags = direction ? t->flags | TRAIN_REPLY : t->flags & ~(uint32_t)TRAIN_REPLY;
+	if (fw->sessions[index].zones.zone[direction] != fw_zone_in(t))
+		t->drop = DROP_SESSION_ZONE;
+	return true;
+}
+
+void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now)
+{
+	uint32_t from = fw_zone_in(t), to = egress->to_host ? FW_ZONE_HOST : t->out_zone;
+	uint32_t nat_rule, timeout_s;
+	struct fw_key key[2] = { fw_key_of(t) };
+
+	t->session = t->rule = TRAIN_NONE;
+	if (t->drop)
+		return;
+	bool no_session_by_nature = fw_is_icmp(t->proto) && !fw_is_echo_request(t);
+	if (no_session_by_nature && to == FW_ZONE_HOST) {
+		t->drop = fw_host_inbound(fw, t);
+		return;
+	}
+	if (no_session_by_nature && from == FW_ZONE_HOST)
+		return; /* the gateway's own errors and answers */
+	enum drop_reason d = check_beginning(t);
+	if (!d && found_meanwhile(fw, t, &key[0], now))
+		return;
+	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST && (link_local(&t->src) || link_local(&t->dst)))
+		d = link_local(&t->src) ? DROP_SOURCE_ADDRESS : DROP_DESTINATION_ADDRESS;
+	if (!d)
+		d = decide_policy(fw, t, from, to, &timeout_s);
+	if (!d)
+		d = decide_nat(fw, t, egress, from, to, key, &nat_rule);
+	if (!d)
+		d = session_begin(fw, t, key, from, to, nat_rule, timeout_s, now);
+	if (d)
+		refuse(fw, t, d, now);
+}
+
+void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
+{
+	if (t->drop || t->session == TRAIN_NONE)
+		return;
+	struct fw_session *s = &fw->sessions[t->session];
+	uint32_t d = fw_direction(t), to = to_host ? FW_ZONE_HOST : t->out_zone, rule, timeout_s;
+
+	if (s->zones.zone[1 - d] == to)
+		return;
+	if (d == 1 || to == FW_ZONE_HOST || to == TRAIN_NONE || s->zones.zone[0] == FW_ZONE_HOST ||
+		s->zones.zone[1] == FW_ZONE_HOST) {
+		t->drop = DROP_SESSION_ZONE;
+		return;
+	}
+	if (!fw->policy) {
+		t->drop = DROP_SESSION_ZONE;
+		return;
+	}
+	struct fw_tuple tuple = fw_tuple_of_key(&s->key[0], s->zones.zone[0], to);
+	enum rule_action action = fw_match(fw, &tuple, &rule, &timeout_s);
+	/* Another way with another translation would be another connection to the other side. */
+	uint32_t nat_rule = t->tunnel == TRAIN_NONE ? fw_nat_match(fw, &tuple) : FW_NONE;
+	bool nat_off =
+		nat_rule == FW_NONE || snap_nat_rules(fw->policy->snapshot)[nat_rule].action == NAT_OFF;
+	bool same_nat = s->flags & FW_SESSION_TRANSLATED ? nat_rule == s->nat_rule : nat_off;
+	if (action == RULE_PERMIT && same_nat) {
+		struct fw_zones z = s->zones;
+		z.zone[1] = (uint16_t)to;
+		fw_zones_store(s, z);
+		s->rule = rule;
+		s->timeout_s = timeout_s;
+		return;
+	}
+	t->rule = rule;
+	t->drop = action == RULE_PERMIT	  ? DROP_SESSION_ZONE
+		  : rule == TRAIN_NONE	  ? DROP_DEFAULT_DENY
+		  : action == RULE_REJECT ? DROP_POLICY_REJECT
+					  : DROP_POLICY_DENY;
+	fw_session_end(fw, t->session, now);
+}

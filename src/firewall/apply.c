@@ -1,0 +1,210 @@
+/*
+ * The fast path: finding the sessions of a burst, and applying them. Everything an established session costs
+ * is here: one keyed hash, one record, the header's changed octets. Records are fetched ahead for the whole
+ * burst.
+ */
+#include "firewall/internal.h"
+#include "wire/csum.h"
+
+/* Not looked at: dropped, or a fragment that nobody put together. */
+static bool skipped(const struct train *t)
+{
+	return t->drop != DROP_NONE || t->flags & TRAIN_FRAGMENT;
+}
+
+static bool key_wanted(const struct train *t, struct fw_key *ret_key)
+{
+	if (t->flags & TRAIN_ICMP_ERROR)
+		return fw_error_key(t, ret_key);
+	*ret_key = fw_key_of(t);
+	return !fw_is_icmp(t->proto) || ret_key->kind != FW_KEY_PLAIN;
+}
+
+/* A port that is used again while the old connection lingers: the SYN begins a new one, fw_admit() ends the
+ * old. */
+static bool begins_anew(const struct fw_session *s, const struct train *t)
+{
+	return s->tcp_state >= FW_TCP_TIME_WAIT && !(t->flags & TRAIN_ICMP_ERROR) &&
+	       (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static void found(struct firewall *fw, struct train *t, uint32_t index, uint32_t direction)
+{
+	const struct fw_session *s = &fw->sessions[index];
+
+	if (begins_anew(s, t))
+		return;
+	t->session = index;
+	t->rule = s->rule;
+	if (direction)
+		t->flags |= TRAIN_REPLY;
+	fw->counters.hits++;
+	/* Errors too: a router on the way stands where the packets come from. */
+	if (s->zones.zone[direction] != fw_zone_in(t))
+		t->drop = DROP_SESSION_ZONE;
+}
+
+static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
+{
+	struct fw_key key[TRAIN_BURST_MAX];
+	uint64_t hash[TRAIN_BURST_MAX];
+	bool wanted[TRAIN_BURST_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		struct train *t = trains[i];
+		wanted[i] = !skipped(t) && key_wanted(t, &key[i]);
+		if (skipped(t))
+			continue;
+		t->session = t->rule = TRAIN_NONE;
+		t->flags &= ~(uint32_t)TRAIN_REPLY;
+		if (!wanted[i])
+			continue;
+		hash[i] = i > 0 && wanted[i - 1] && fw_key_equal(&key[i], &key[i - 1]) ? hash[i - 1]
+										       : fw_hash(fw, &key[i]);
+		__builtin_prefetch(&fw->bucket[hash[i] & fw->bucket_mask]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint32_t e = wanted[i] ? fw->bucket[hash[i] & fw->bucket_mask] : FW_NONE;
+		if (e == FW_NONE)
+			continue;
+		const uint8_t *s = (const uint8_t *)&fw->sessions[e >> 1];
+		for (size_t line = 0; line < sizeof(struct fw_session); line += 64)
+			__builtin_prefetch(s + line, 1);
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint32_t direction = 0;
+		if (!wanted[i])
+			continue;
+		fw->counters.lookups++;
+		uint32_t index = fw_find(fw, &key[i], hash[i], &direction);
+		if (index != FW_NONE)
+			found(fw, trains[i], index, direction);
+	}
+}
+
+void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now)
+{
+	(void)now;
+	for (size_t i = 0; i < n; i += TRAIN_BURST_MAX)
+		lookup_some(fw, trains + i, MIN_OF(n - i, (size_t)TRAIN_BURST_MAX));
+}
+
+/* ---- applying ---- */
+
+/* RFC 1812 section 5.3.1, RFC 8200 section 3: not to the host itself, and not what it sends. */
+static bool hop_is_counted(const struct fw_session *s)
+{
+	return s->zones.zone[0] != FW_ZONE_HOST && s->zones.zone[1] != FW_ZONE_HOST;
+}
+
+static void hop_count(struct train *t)
+{
+	if (t->src.family == ADDR_V4) {
+		uint8_t was[2] = { t->ip[IP4_TTL], t->ip[IP4_TTL + 1] },
+			is[2] = { (uint8_t)(was[0] - 1), was[1] };
+		csum_update(t->ip + IP4_CSUM, was, is, 2);
+		t->ip[IP4_TTL] = is[0];
+	} else {
+		t->ip[IP6_HOPS]--;
+	}
+	t->hop_limit--;
+}
+
+/* Its index may have been freed, or freed and taken by another session, since the burst's lookup. */
+static bool still_its_own(const struct fw_session *s, const struct train *t, uint32_t d)
+{
+	struct fw_key key;
+
+	if (!s->live || !key_wanted(t, &key))
+		return false;
+	return fw_key_equal(&s->key[d], &key);
+}
+
+static void clamp(const struct firewall *fw, const struct fw_session *s, struct train *t)
+{
+	uint32_t mss = fw->policy ? fw->policy->snapshot->tcp_mss : 0;
+
+	for (int d = 0; d < 2; d++)
+		if (s->way[d].mss && (mss == 0 || s->way[d].mss < mss))
+			mss = s->way[d].mss;
+	if (mss)
+		fw_tcp_clamp(t, mss);
+}
+
+static void count(struct firewall *fw, struct fw_session *s, const struct train *t, uint32_t d)
+{
+	uint32_t packets = train_packets(t);
+
+	s->packets[d] += packets;
+	s->bytes[d] += t->len;
+	s->interface[d] = t->in_interface;
+	if (fw->policy && s->rule < fw->policy->snapshot->rules.count) {
+		fw->policy->rule_hits[s->rule].packets += packets;
+		fw->policy->rule_hits[s->rule].bytes += t->len;
+	}
+}
+
+static void renew(struct firewall *fw, uint32_t index, struct fw_session *s, uint32_t d, mono_ns now)
+{
+	s->last_seen = now;
+	if (d)
+		s->flags |= FW_SESSION_CONFIRMED;
+	if (s->tcp_state > FW_TCP_SYN_RECEIVED)
+		fw_half_open_over(fw, s);
+	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
+}
+
+static enum drop_reason apply_error(struct fw_session *s, struct train *t, uint32_t d)
+{
+	bool counted = hop_is_counted(s);
+
+	if (counted && t->hop_limit <= 1)
+		return DROP_TTL;
+	enum drop_reason drop = fw_translate_error(s, t, d);
+	if (!drop && counted)
+		hop_count(t);
+	return drop;
+}
+
+static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
+{
+	struct fw_session *s = &fw->sessions[t->session];
+	uint32_t d = fw_direction(t);
+
+	if (!still_its_own(s, t, d))
+		return DROP_NO_SESSION;
+	if (t->flags & TRAIN_ICMP_ERROR) /* neither renews nor counts: anybody may send one */
+		return apply_error(s, t, d);
+	bool counted = hop_is_counted(s);
+	if (counted && t->hop_limit <= 1)
+		return DROP_TTL;
+	if (s->tcp_state != FW_TCP_NONE) {
+		bool control = t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
+		if (control && train_verify_l4(t) != DROP_NONE)
+			return DROP_L4_CHECKSUM;
+		enum drop_reason drop = fw_tcp_track(s, t, d);
+		if (drop)
+			return drop;
+		if (t->tcp_flags & TCP_SYN)
+			clamp(fw, s, t);
+	}
+	renew(fw, t->session, s, d, now);
+	count(fw, s, t, d);
+	if (counted)
+		hop_count(t);
+	if (s->flags & FW_SESSION_TRANSLATED)
+		fw_translate(s, t, d);
+	return DROP_NONE;
+}
+
+void fw_apply_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct train *t = trains[i];
+		if (skipped(t) || t->session == TRAIN_NONE)
+			continue;
+		enum drop_reason d = apply(fw, t, now);
+		if (d)
+			t->drop = d;
+	}
+}

@@ -1,0 +1,184 @@
+/*
+ * Taking over the memory that outlives the process: what is in it was written by a process that may have been
+ * killed at any instruction, so nothing is believed that is not checked here. Called once at start.
+ */
+#include "firewall/internal.h"
+
+#include <stdlib.h>
+
+_Static_assert(sizeof(struct fw_state) <= FW_STATE_BYTES, "the records begin behind the header");
+
+#define RECORD_BYTES sizeof(struct fw_session)
+_Static_assert(RECORD_BYTES % 64 == 0 && FW_STATE_BYTES % 64 == 0, "no two sessions share a cache line");
+
+size_t fw_state_bytes(uint32_t sessions_max)
+{
+	return FW_STATE_BYTES + (size_t)sessions_max * RECORD_BYTES;
+}
+
+static bool state_sound(const struct fw_state *st)
+{
+	if (st->magic != FW_STATE_MAGIC || st->record_bytes != RECORD_BYTES)
+		return false;
+	for (int k = 0; k < 2; k++) {
+		if (st->zones_n[k] > ZONES_MAX)
+			return false;
+		for (uint32_t i = 0; i < st->zones_n[k]; i++)
+			if (!memchr(st->zone_names[k][i], 0, NAME_MAX_BYTES))
+				return false;
+	}
+	return true;
+}
+
+/* The epoch of the header, or the next one when the process died between the two. */
+static bool zones_sound(const struct fw_state *st, const struct fw_session *s)
+{
+	uint32_t epoch = s->zones.epoch;
+
+	if (epoch != st->epoch && epoch != st->epoch + 1)
+		return false;
+	for (int d = 0; d < 2; d++)
+		if (s->zones.zone[d] != FW_ZONE_HOST && s->zones.zone[d] >= st->zones_n[epoch % 2])
+			return false;
+	return true;
+}
+
+static bool record_sound(const struct fw_state *st, const struct fw_session *s)
+{
+	if (s->live != FW_SESSION_LIVE || s->tcp_state >= FW_TCP_STATE_COUNT || !zones_sound(st, s))
+		return false;
+	if ((s->tcp_state == FW_TCP_NONE) != (s->key[0].proto != IP_TCP))
+		return false;
+	for (int d = 0; d < 2; d++) {
+		uint8_t family = s->key[d].family;
+		if ((family != ADDR_V4 && family != ADDR_V6) || s->key[d].kind > FW_KEY_ECHO_REPLY)
+			return false;
+		/* Stray octets behind an IPv4 address would make a key that no packet has. */
+		for (size_t i = 4; family == ADDR_V4 && i < 16; i++)
+			if (s->key[d].src[i] || s->key[d].dst[i])
+				return false;
+		for (size_t i = 0; i < 2; i++)
+			if (s->tcp[i].scale > 14)
+				return false;
+	}
+	return s->key[0].proto == s->key[1].proto && s->key[0].family == s->key[1].family;
+}
+
+static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
+{
+	struct fw_session *s = &fw->sessions[i];
+	uint32_t d;
+
+	if (!record_sound(fw->state, s) || fw_find(fw, &s->key[0], fw_hash(fw, &s->key[0]), &d) != FW_NONE ||
+		fw_find(fw, &s->key[1], fw_hash(fw, &s->key[1]), &d) != FW_NONE)
+		return false;
+	s->way[0].generation = s->way[1].generation =
+		0; /* the routes' generation counts anew in this process */
+	/* A renewal is one store, so a time far ahead is not ours; and rules are named by a policy that is
+	 * not loaded yet. */
+	mono_ns far = now + (uint64_t)UINT32_MAX * NS_PER_S;
+	if (s->expires > far)
+		s->expires = now;
+	s->rule = s->nat_rule = TRAIN_NONE;
+	fw->next_id = MAX_OF(fw->next_id, s->id);
+	fw_session_index(fw, i);
+	fw_session_rearm(fw, i);
+	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
+	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
+		fw_half_open_add(fw, i);
+	fw->counters.sessions_now++;
+	return true;
+}
+
+static void table_rebuild(struct firewall *fw, bool fresh, mono_ns now)
+{
+	for (uint32_t i = fw->limits.sessions_max; i-- > 0;) {
+		struct fw_session *s = &fw->sessions[i];
+		fw->timer[i].slot = FW_NONE;
+		if (!fresh && s->live) {
+			if (record_adopt(fw, i, now))
+				continue;
+			fw->counters.records_discarded++;
+			s->live = 0;
+		}
+		fw->free_stack[fw->free_n++] = i;
+	}
+}
+
+static bool tables_allocate(struct firewall *fw)
+{
+	uint32_t n = fw->limits.sessions_max, buckets = 1024;
+
+	while (buckets < 2 * n)
+		buckets *= 2;
+	fw->bucket_mask = buckets - 1;
+	fw->half_open_room = n;
+	fw->bucket = malloc(sizeof *fw->bucket * buckets);
+	fw->chain = malloc(sizeof *fw->chain * 2 * n);
+	fw->free_stack = malloc(sizeof *fw->free_stack * n);
+	fw->timer = malloc(sizeof *fw->timer * n);
+	fw->half_open = malloc(sizeof *fw->half_open * n);
+	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
+	if (!fw->bucket || !fw->chain || !fw->free_stack || !fw->timer || !fw->half_open || !fw->log)
+		return false;
+	memset(fw->bucket, 0xff, sizeof *fw->bucket * buckets);
+	memset(fw->wheel, 0xff, sizeof fw->wheel);
+	return fw_reassembly_attach(fw);
+}
+
+struct firewall *fw_attach(
+	void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now, struct err *e)
+{
+	uint32_t n = limits->sessions_max;
+
+	if (n == 0 || n >= 1u << 29 || bytes < fw_state_bytes(n) || (uintptr_t)memory % 64 != 0) {
+		err_add(e, RC_RANGE, "session memory of %zu bytes: %u sessions need %zu, on 64 bytes", bytes,
+			n, fw_state_bytes(n));
+		return NULL;
+	}
+	struct firewall *fw = calloc(1, sizeof *fw);
+	if (!fw)
+		goto no_memory;
+	fw->limits = *limits;
+	fw->state = memory;
+	fw->sessions = (void *)((uint8_t *)memory + FW_STATE_BYTES);
+	fw->wheel_at_s = now / NS_PER_S;
+	fw->tcp_timeout_s = FW_TCP_TIMEOUT_S;
+	fw->udp_timeout_s = FW_UDP_TIMEOUT_S;
+	fw->icmp_timeout_s = FW_ICMP_TIMEOUT_S;
+	fw->other_timeout_s = FW_OTHER_TIMEOUT_S;
+	fw->half_open_timeout_s = FW_HALF_OPEN_TIMEOUT_S;
+	fw->half_open_max = FW_HALF_OPEN_MAX;
+	if (!tables_allocate(fw))
+		goto no_memory;
+	if (!fresh && !state_sound(fw->state)) {
+		memset(memory, 0, bytes);
+		fresh = true;
+	}
+	table_rebuild(fw, fresh, now);
+	if (!fresh)
+		fw_zones_adopt(fw);
+	fw->state->record_bytes = RECORD_BYTES;
+	fw->state->sessions_max = n;
+	__atomic_store_n(&fw->state->magic, FW_STATE_MAGIC, __ATOMIC_RELEASE);
+	return fw;
+no_memory:
+	err_add(e, RC_LIMIT, "no memory for the index of %u sessions", n);
+	fw_detach(fw);
+	return NULL;
+}
+
+void fw_detach(struct firewall *fw)
+{
+	if (!fw)
+		return;
+	fw_reassembly_detach(fw);
+	fw_policy_free(fw->policy);
+	free(fw->log);
+	free(fw->half_open);
+	free(fw->timer);
+	free(fw->free_stack);
+	free(fw->chain);
+	free(fw->bucket);
+	free(fw);
+}

@@ -1,0 +1,78 @@
+/* One line for `trace`: what the stages have decided about a train, read from where they left it. */
+#include "firewall/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct text {
+	char *at;
+	size_t left;
+};
+
+static void add(struct text *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct text *x, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	int n = vsnprintf(x->at, x->left, fmt, args);
+	va_end(args);
+	size_t used = n < 0 ? 0 : MIN_OF((size_t)n, x->left - 1);
+	x->at += used;
+	x->left -= used;
+}
+
+static const char *zone_name(const struct firewall *fw, uint32_t zone)
+{
+	const struct snapshot *s = fw_policy(fw);
+
+	return zone == FW_ZONE_HOST	    ? "the gateway"
+	       : s && zone < s->zones.count ? snap_zones(s)[zone].name
+					    : "no zone";
+}
+
+static void add_rule(struct text *x, const struct firewall *fw, uint32_t rule)
+{
+	const struct snapshot *s = fw_policy(fw);
+
+	if (!s || rule >= s->rules.count)
+		return;
+	const struct snap_rule *r = &snap_rules(s)[rule];
+	bool global = r->from_zone == ZONE_ANY;
+	add(x, "; rule %s (%s to %s) %s", r->name, global ? "any" : zone_name(fw, r->from_zone),
+		global ? "any" : zone_name(fw, r->to_zone),
+		r->action == RULE_PERMIT   ? "permits"
+		: r->action == RULE_REJECT ? "rejects"
+					   : "denies");
+}
+
+static void add_session(struct text *x, const struct firewall *fw, const struct fw_session *s, bool reply)
+{
+	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
+	struct ip_addr outside = fw_key_dst(&s->key[1]), inside = fw_key_src(&s->key[0]);
+
+	add(x, "session %u, %s, %s to %s", s->id, reply ? "answer" : "forward",
+		zone_name(fw, s->zones.zone[0]), zone_name(fw, s->zones.zone[1]));
+	if (s->tcp_state != FW_TCP_NONE)
+		add(x, ", %s", fw_tcp_state_name(s->tcp_state));
+	if (s->flags & FW_SESSION_TRANSLATED)
+		add(x, ", source %s port %u translated to %s port %u", addr_text(a, &inside),
+			s->key[0].src_port, addr_text(b, &outside), s->key[1].dst_port);
+}
+
+char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text[FW_EXPLAIN_MAX])
+{
+	struct text x = { ret_text, FW_EXPLAIN_MAX };
+	const struct fw_session *s = fw_session(fw, t->session);
+
+	ret_text[0] = '\0';
+	if (s)
+		add_session(&x, fw, s, t->flags & TRAIN_REPLY);
+	else
+		add(&x, "no session, %s to %s", zone_name(fw, fw_zone_in(t)), zone_name(fw, t->out_zone));
+	add_rule(&x, fw, t->rule);
+	if (t->drop)
+		add(&x, "; dropped: %s (%s)", drop_name(t->drop), drop_text(t->drop));
+	return ret_text;
+}

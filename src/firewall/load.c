@@ -1,0 +1,160 @@
+/*
+ * A new policy under living sessions. Sessions name zones by index in memory that outlives the process, so
+ * the names of an epoch's zones stand in the same memory: a session is moved to the next epoch by one store,
+ * and whoever finds the move half done (a process that took over) can finish it.
+ *
+ * Then every session is decided anew: a rule that was taken away or a new deny acts on what is already open.
+ */
+#include "firewall/internal.h"
+
+static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const char *name)
+{
+	for (uint32_t i = 0; i < st->zones_n[table]; i++)
+		if (strcmp(st->zone_names[table][i], name) == 0)
+			return (uint16_t)i;
+	return UINT16_MAX - 1; /* gone */
+}
+
+/* Moves every session to the next epoch, whose names stand; those whose zone is gone end. */
+static void zones_move(struct firewall *fw)
+{
+	struct fw_state *st = fw->state;
+	uint32_t from = st->epoch % 2, to = 1 - from;
+	uint16_t map[ZONES_MAX];
+
+	for (uint32_t i = 0; i < st->zones_n[from]; i++)
+		map[i] = zone_by_name(st, to, st->zone_names[from][i]);
+	for (uint32_t i = 0; i < fw->limits.sessions_max; i++) {
+		struct fw_session *s = &fw->sessions[i];
+		struct fw_zones z = s->zones;
+		bool gone = false;
+		if (!s->live || z.epoch != st->epoch)
+			continue;
+		for (int d = 0; d < 2; d++)
+			if (z.zone[d] != FW_ZONE_HOST) {
+				z.zone[d] = map[z.zone[d]];
+				gone |= z.zone[d] >= st->zones_n[to];
+			}
+		z.epoch = st->epoch + 1;
+		if (gone)
+			fw_session_finish(fw, i);
+		else
+			fw_zones_store(s, z);
+	}
+	__atomic_store_n(&st->epoch, st->epoch + 1, __ATOMIC_RELEASE);
+}
+
+void fw_zones_adopt(struct firewall *fw)
+{
+	for (uint32_t i = 0; i < fw->limits.sessions_max; i++)
+		if (fw->sessions[i].live && fw->sessions[i].zones.epoch != fw->state->epoch) {
+			zones_move(fw);
+			return;
+		}
+}
+
+static void zones_load(struct firewall *fw, const struct snapshot *s)
+{
+	struct fw_state *st = fw->state;
+	uint32_t to = 1 - st->epoch % 2;
+
+	st->zones_n[to] = s->zones.count;
+	for (uint32_t i = 0; i < s->zones.count; i++)
+		memcpy(st->zone_names[to][i], snap_zones(s)[i].name, NAME_MAX_BYTES);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	zones_move(fw);
+}
+
+static bool decide(
+	struct firewall *fw, const struct fw_session *s, uint32_t *ret_rule, uint32_t *ret_timeout_s)
+{
+	struct fw_tuple t = fw_tuple_of_key(&s->key[0], s->zones.zone[0], s->zones.zone[1]);
+
+	*ret_rule = TRAIN_NONE;
+	*ret_timeout_s = 0;
+	if (t.from == FW_ZONE_HOST)
+		return true;
+	if (t.to == FW_ZONE_HOST)
+		return fw_host_allows(fw, &t);
+	return fw_match(fw, &t, ret_rule, ret_timeout_s) == RULE_PERMIT;
+}
+
+static void sessions_decide_anew(struct firewall *fw, const struct fw_policy *old, mono_ns now)
+{
+	for (uint32_t i = 0; i < fw->limits.sessions_max; i++) {
+		struct fw_session *s = &fw->sessions[i];
+		if (!s->live)
+			continue;
+		bool log = fw_rule_flags(old, s->rule) & RULE_LOG_CLOSE;
+		bool lives = decide(fw, s, &s->rule, &s->timeout_s);
+		/* Its translation stays; which rule would make it today is a name for `show`. */
+		struct fw_tuple t = fw_tuple_of_key(&s->key[0], s->zones.zone[0], s->zones.zone[1]);
+		s->nat_rule = s->flags & FW_SESSION_TRANSLATED ? fw_nat_match(fw, &t) : TRAIN_NONE;
+		s->way[0].generation = s->way[1].generation = 0;
+		s->interface[0] = s->interface[1] = TRAIN_NONE;
+		if (!lives && log)
+			fw_log_add(fw, FW_LOG_CLOSE, s, now);
+		if (!lives)
+			fw_session_finish(fw, i);
+	}
+}
+
+/* Hit counts follow a rule by its zones' and its own name, so that a commit elsewhere does not set them to
+ * zero. */
+static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const struct snapshot *b,
+	const struct snap_rule *y)
+{
+	if (strcmp(x->name, y->name) != 0 || (x->from_zone == ZONE_ANY) != (y->from_zone == ZONE_ANY) ||
+		(x->to_zone == ZONE_ANY) != (y->to_zone == ZONE_ANY))
+		return false;
+	return (x->from_zone == ZONE_ANY ||
+		       strcmp(snap_zones(a)[x->from_zone].name, snap_zones(b)[y->from_zone].name) == 0) &&
+	       (x->to_zone == ZONE_ANY ||
+		       strcmp(snap_zones(a)[x->to_zone].name, snap_zones(b)[y->to_zone].name) == 0);
+}
+
+/* Rules mostly keep their order, so the search goes on where the last one was found. */
+static void hits_carry(struct fw_policy *to, const struct fw_policy *from)
+{
+	const struct snapshot *a = to->snapshot, *b = from->snapshot;
+
+	for (uint32_t i = 0, at = 0; i < a->rules.count; i++)
+		for (uint32_t k = 0; k < MIN_OF(b->rules.count, 1000u); k++) {
+			uint32_t j = (at + k) % b->rules.count;
+			if (same_rule(a, &snap_rules(a)[i], b, &snap_rules(b)[j])) {
+				to->rule_hits[i] = from->rule_hits[j];
+				at = j + 1;
+				break;
+			}
+		}
+	for (uint32_t i = 0, at = 0; i < a->nat_rules.count; i++)
+		for (uint32_t k = 0; k < b->nat_rules.count; k++) {
+			uint32_t j = (at + k) % b->nat_rules.count;
+			if (strcmp(snap_nat_rules(a)[i].name, snap_nat_rules(b)[j].name) == 0) {
+				to->nat_hits[i] = from->nat_hits[j];
+				at = j + 1;
+				break;
+			}
+		}
+}
+
+enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e)
+{
+	struct fw_policy *next = fw_policy_new(s), *old = fw->policy;
+
+	if (!next)
+		return err_add(e, RC_LIMIT, "no memory for a policy of %u rules", s->rules.count);
+	if (old)
+		hits_carry(next, old);
+	fw->tcp_timeout_s = s->tcp_timeout_s;
+	fw->udp_timeout_s = s->udp_timeout_s;
+	fw->icmp_timeout_s = s->icmp_timeout_s;
+	fw->other_timeout_s = s->other_timeout_s;
+	fw->half_open_timeout_s = s->half_open_timeout_s;
+	fw->half_open_max = s->half_open_max;
+	fw->policy = next;
+	zones_load(fw, s);
+	sessions_decide_anew(fw, old, now);
+	fw_policy_free(old);
+	return RC_OK;
+}

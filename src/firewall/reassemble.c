@@ -1,0 +1,323 @@
+/*
+ * Fragments become whole datagrams before policy sees them: RFC 791 section 3.2, RFC 8200 section 4.5, RFC
+ * 5722, RFC 8900.
+ *
+ * Memory is bounded: so many datagrams, each with a buffer of its own; when all are in use the one that has
+ * waited longest gives way, since an honest datagram is whole within milliseconds. Fragments that overlap end
+ * their datagram; an exact repetition is ignored. Nothing is told to the sender about what is given up here.
+ */
+#include "firewall/internal.h"
+#include "wire/csum.h"
+
+#include <stdlib.h>
+
+#define SLOT_BYTES	(TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
+#define PAYLOAD_AT	(TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX)
+#define FIRST_TCP_MIN	16 /* RFC 1858 section 3: the flags stand in the first fragment */
+#define FIRST_OTHER_MIN 8
+
+/* What a fragment says about itself. */
+struct fragment {
+	struct fw_key key;
+	struct fw_range range;
+	bool more;
+	uint32_t header_n, next_at;
+	uint8_t proto;
+	const uint8_t *payload;
+};
+
+bool fw_reassembly_attach(struct firewall *fw)
+{
+	uint32_t n = fw->limits.reassembly_max;
+
+	fw->datagram = calloc(n + 1u, sizeof *fw->datagram);
+	fw->datagram_tag = calloc(n + 1u, sizeof *fw->datagram_tag);
+	if (!fw->datagram || !fw->datagram_tag)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (!(fw->datagram[i].bytes = malloc(SLOT_BYTES)))
+			return false;
+	return true;
+}
+
+void fw_reassembly_detach(struct firewall *fw)
+{
+	for (uint32_t i = 0; fw->datagram && i < fw->limits.reassembly_max; i++)
+		free(fw->datagram[i].bytes);
+	free(fw->datagram);
+	free(fw->datagram_tag);
+}
+
+static void slot_free(struct firewall *fw, uint32_t i)
+{
+	fw->datagram[i].state = FW_DATAGRAM_FREE;
+	fw->datagram_tag[i] = 0;
+	fw->datagrams_used--;
+}
+
+void fw_reassemble_done(struct firewall *fw)
+{
+	if (!fw->datagrams_whole)
+		return;
+	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++)
+		if (fw->datagram[i].state == FW_DATAGRAM_WHOLE)
+			slot_free(fw, i);
+	fw->datagrams_whole = false;
+}
+
+void fw_reassembly_expire(struct firewall *fw, mono_ns now)
+{
+	for (uint32_t i = 0; fw->datagrams_used > 0 && i < fw->limits.reassembly_max; i++)
+		if (fw->datagram[i].state == FW_DATAGRAM_FILLING && fw->datagram[i].deadline <= now) {
+			fw->counters.fragments_timeout += fw->datagram[i].fragments;
+			slot_free(fw, i);
+		}
+}
+
+/* ---- reading ---- */
+
+static bool read4(struct fragment *f, const struct train *t)
+{
+	uint16_t field = load_be16(t->ip + 6);
+
+	f->header_n = 4u * (t->ip[0] & 15);
+	f->range.first = 8u * (field & IP4_OFFSET_MASK);
+	f->key.src_port = load_be16(t->ip + 4);
+	f->key.proto = t->proto;
+	return true;
+}
+
+/* train_parse() left l4_offset right behind the fragment header; in front of it stand whole extension
+ * headers. */
+static bool read6(struct fragment *f, const struct train *t)
+{
+	uint32_t n = IP6_HEADER_SIZE;
+
+	f->header_n = t->l4_offset - (uint32_t)IP6_FRAGMENT_SIZE;
+	f->next_at = 6;
+	while (n < f->header_n) {
+		if (t->ip[f->next_at] == IP6_FRAGMENT)
+			return false; /* one behind the other */
+		f->next_at = n;
+		n += 8u + 8u * t->ip[n + 1];
+	}
+	f->range.first = load_be16(t->ip + f->header_n + 2) & IP6_OFFSET_MASK;
+	uint32_t id = load_be32(t->ip + f->header_n + 4);
+	f->key.src_port = (uint16_t)(id >> 16);
+	f->key.dst_port = (uint16_t)id;
+	return n == f->header_n && t->ip[f->next_at] == IP6_FRAGMENT;
+}
+
+static bool fragment_read(struct fragment *f, const struct train *t)
+{
+	uint32_t n = t->len - t->l4_offset;
+	uint32_t first_min = t->proto == IP_TCP ? FIRST_TCP_MIN : FIRST_OTHER_MIN;
+
+	*f = (struct fragment){ .more = t->flags & TRAIN_MORE_FRAGMENTS, .proto = t->proto };
+	f->key.family = t->src.family;
+	memcpy(f->key.src, t->src.b, 16);
+	memcpy(f->key.dst, t->dst.b, 16);
+	if (t->src.family == ADDR_V4 ? !read4(f, t) : !read6(f, t))
+		return false;
+	f->payload = t->ip + t->l4_offset;
+	f->range.end = f->range.first + n;
+	if (n == 0 || (f->more && n % 8 != 0) || f->header_n > FW_FRAGMENT_HEADER_MAX || t->segment_size)
+		return false;
+	if (f->range.first == 0 && n < first_min)
+		return false;
+	return f->header_n + f->range.end <= UINT16_MAX; /* the ping of death */
+}
+
+/* ---- keeping ---- */
+
+static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, uint32_t in_zone, uint64_t tag)
+{
+	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++)
+		if (fw->datagram_tag[i] == tag && fw->datagram[i].state == FW_DATAGRAM_FILLING &&
+			fw_key_equal(&fw->datagram[i].key, key) && fw->datagram[i].in_zone == in_zone)
+			return i;
+	return FW_NONE;
+}
+
+static uint32_t slot_take(struct firewall *fw)
+{
+	uint32_t oldest = FW_NONE;
+
+	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
+		if (fw->datagram[i].state == FW_DATAGRAM_FREE)
+			return i;
+		if (fw->datagram[i].state == FW_DATAGRAM_FILLING &&
+			(oldest == FW_NONE || fw->datagram[i].deadline < fw->datagram[oldest].deadline))
+			oldest = i;
+	}
+	if (oldest != FW_NONE) {
+		fw->counters.fragments_limit += fw->datagram[oldest].fragments;
+		slot_free(fw, oldest);
+	}
+	return oldest;
+}
+
+static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t in_zone, mono_ns now)
+{
+	uint64_t tag = fw_hash(fw, &f->key) | 1;
+	uint32_t i = slot_find(fw, &f->key, in_zone, tag);
+
+	if (i != FW_NONE || (i = slot_take(fw)) == FW_NONE)
+		return i;
+	uint8_t *bytes = fw->datagram[i].bytes;
+	fw->datagram[i] = (struct fw_datagram){ .state = FW_DATAGRAM_FILLING,
+		.key = f->key,
+		.in_zone = in_zone,
+		.deadline = now + FW_FRAGMENT_TIMEOUT_S * NS_PER_S,
+		.bytes = bytes };
+	fw->datagram_tag[i] = tag;
+	fw->datagrams_used++;
+	return i;
+}
+
+/* Fits the range into the list, joining what it touches. */
+static enum drop_reason range_add(struct fw_datagram *d, struct fw_range r)
+{
+	uint32_t at = 0;
+
+	while (at < d->ranges_n && d->ranges[at].end < r.first)
+		at++;
+	/* at: the first that ends at r or behind its beginning */
+	struct fw_range *next = &d->ranges[at];
+	bool joins = at < d->ranges_n && next->end == r.first;
+	uint32_t behind = joins ? at + 1 : at;
+	if ((!joins && at < d->ranges_n && next->first < r.end) ||
+		(behind < d->ranges_n && d->ranges[behind].first < r.end))
+		return DROP_FRAGMENT_OVERLAP;
+	bool joins_behind = behind < d->ranges_n && d->ranges[behind].first == r.end;
+	if (joins && joins_behind) {
+		next->end = d->ranges[behind].end;
+		memmove(&d->ranges[behind], &d->ranges[behind + 1], sizeof r * (d->ranges_n - behind - 1));
+		d->ranges_n--;
+	} else if (joins) {
+		next->end = r.end;
+	} else if (joins_behind) {
+		next->first = r.first;
+	} else {
+		if (d->ranges_n == FW_FRAGMENTS_PER_DATAGRAM)
+			return DROP_FRAGMENT_LIMIT;
+		memmove(next + 1, next, sizeof r * (d->ranges_n - at));
+		*next = r;
+		d->ranges_n++;
+	}
+	return DROP_NONE;
+}
+
+static bool repeats(const struct fw_datagram *d, const struct fragment *f)
+{
+	for (uint32_t i = 0; i < d->ranges_n; i++)
+		if (f->range.first >= d->ranges[i].first && f->range.end <= d->ranges[i].end)
+			return memcmp(d->bytes + PAYLOAD_AT + f->range.first, f->payload,
+				       f->range.end - f->range.first) == 0;
+	return false;
+}
+
+/* The end of the datagram is told by its last fragment, once, and nothing lies behind it. */
+static enum drop_reason total_check(struct fw_datagram *d, const struct fragment *f)
+{
+	if (f->more)
+		return d->total && f->range.end >= d->total ? DROP_FRAGMENT_INVALID : DROP_NONE;
+	if (d->total || (d->ranges_n && d->ranges[d->ranges_n - 1].end > f->range.end))
+		return DROP_FRAGMENT_INVALID;
+	d->total = f->range.end;
+	return DROP_NONE;
+}
+
+static enum drop_reason fragment_keep(struct fw_datagram *d, const struct fragment *f, const struct train *t)
+{
+	if (repeats(d, f))
+		return DROP_NONE;
+	enum drop_reason drop = range_add(d, f->range);
+	if (!drop)
+		drop = total_check(d, f);
+	if (drop)
+		return drop;
+	memcpy(d->bytes + PAYLOAD_AT + f->range.first, f->payload, f->range.end - f->range.first);
+	d->fragments++;
+	d->congested |= (t->traffic_class & 3) == 3;
+	if (f->range.first == 0) {
+		memcpy(d->header, t->ip, f->header_n);
+		d->header_n = f->header_n;
+		d->next_at = f->next_at;
+		if (t->src.family == ADDR_V6)
+			d->header[f->next_at] = f->proto;
+	}
+	return DROP_NONE;
+}
+
+/* ---- giving ---- */
+
+static bool is_whole(const struct fw_datagram *d)
+{
+	return d->header_n && d->total && d->ranges_n == 1 && d->ranges[0].first == 0 &&
+	       d->ranges[0].end == d->total;
+}
+
+static void header_finish(struct fw_datagram *d, uint8_t *ip, bool v4)
+{
+	bool mark = d->congested && (v4 ? ip[1] & 3 : ip[1] >> 4 & 3);
+
+	memcpy(ip, d->header, d->header_n);
+	mark = d->congested && (v4 ? ip[1] & 3 : ip[1] >> 4 & 3);
+	if (mark)
+		ip[1] |= v4 ? 3 : 3 << 4;
+	if (v4) {
+		store_be16(ip + 2, (uint16_t)(d->header_n + d->total));
+		store_be16(ip + 6, 0);
+		memset(ip + IP4_CSUM, 0, 2);
+		uint16_t c = (uint16_t)~csum_fold(csum_add(0, ip, d->header_n));
+		memcpy(ip + IP4_CSUM, &c, 2);
+	} else {
+		store_be16(ip + 4, (uint16_t)(d->header_n - IP6_HEADER_SIZE + d->total));
+	}
+}
+
+bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now)
+{
+	struct fragment f;
+
+	if (t->drop || !(t->flags & TRAIN_FRAGMENT))
+		return false;
+	if (!fragment_read(&f, t)) {
+		t->drop = DROP_FRAGMENT_INVALID;
+		return false;
+	}
+	uint32_t i = slot_for(fw, &f, t->in_zone, now);
+	if (i == FW_NONE) {
+		t->drop = DROP_FRAGMENT_LIMIT;
+		return false;
+	}
+	struct fw_datagram *d = &fw->datagram[i];
+	t->drop = fragment_keep(d, &f, t);
+	if (t->drop) {
+		fw->counters.fragments_overlap += d->fragments;
+		slot_free(fw, i);
+		return false;
+	}
+	if (!is_whole(d))
+		return false;
+	t->ip = d->bytes + PAYLOAD_AT - d->header_n;
+	t->len = d->header_n + d->total;
+	t->csum = TRAIN_CSUM_UNKNOWN;
+	t->flags |= TRAIN_REASSEMBLED;
+	header_finish(d, t->ip, t->src.family == ADDR_V4);
+	if (train_parse(t) == DROP_NONE && !(t->flags & TRAIN_FRAGMENT))
+		train_verify_l4(t);
+	else if (!t->drop)
+		t->drop = DROP_FRAGMENT_INVALID; /* a fragment within fragments */
+	if (t->drop) {
+		fw->counters.fragments_overlap += d->fragments - 1;
+		slot_free(fw, i);
+		return false;
+	}
+	d->state = FW_DATAGRAM_WHOLE;
+	fw->datagram_tag[i] = 0;
+	fw->datagrams_whole = true;
+	fw->counters.reassembled++;
+	return true;
+}
