@@ -234,6 +234,22 @@ enum rc render_object_json(FILE *out, const char *json, struct err *e)
 	return RC_OK;
 }
 
+/* {"packet":1,"stage":"policy","text":"…"} as "1  policy      …"; false for a row of another kind. */
+static bool put_trace_line(FILE *out, const json_t *row)
+{
+	const json_t *stage = json_object_get(row, "stage"), *text = json_object_get(row, "text");
+	const json_t *packet = json_object_get(row, "packet");
+	char name[CELL_MAX] = "";
+
+	if (!json_is_string(stage) || !json_is_string(text) || !json_is_integer(packet))
+		return false;
+	cell_append(name, stage);
+	fprintf(out, "%4lld  %-10s  ", (long long)json_integer_value(packet), name);
+	render_safe(out, json_string_value(text), json_string_length(text), false);
+	fputc('\n', out);
+	return true;
+}
+
 enum rc render_object_line(FILE *out, const char *json, struct err *e)
 {
 	json_t *row = row_object(json, e), *value;
@@ -241,6 +257,10 @@ enum rc render_object_line(FILE *out, const char *json, struct err *e)
 
 	if (!row)
 		return RC_MALFORMED;
+	if (put_trace_line(out, row)) {
+		json_decref(row);
+		return RC_OK;
+	}
 	json_object_foreach(row, key, value)
 	{
 		char cell[CELL_MAX] = "";

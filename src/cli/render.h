@@ -28,7 +28,8 @@ enum rc render_table(FILE *out, const struct cli_table *table, const struct rows
 /* "[", objects one a line, "]"; non-ASCII and control characters as \uNNNN. */
 enum rc render_json(FILE *out, const struct rows *r, struct err *e);
 
-/* One row at once: as compact JSON, or as a line "key value  key value". */
+/* One row at once: as compact JSON, or as a line: a trace's packet, stage and text, else
+ * "key value  key value". */
 enum rc render_object_json(FILE *out, const char *json, struct err *e);
 enum rc render_object_line(FILE *out, const char *json, struct err *e);
 

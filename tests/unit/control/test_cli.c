@@ -149,6 +149,27 @@ static void terminal_escapes(void **state)
 	free(text);
 }
 
+static void lines_of_a_trace(void **state)
+{
+	static const struct {
+		const char *row, *line;
+	} cases[] = {
+		{ "{\"packet\":1,\"stage\":\"policy\",\"text\":\"rule \\u001bweb: permit\"}",
+			"   1  policy      rule \\x1bweb: permit\n" },
+		{ "{\"a\":1,\"b\":\"x\"}", "a 1  b x\n" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char *text = NULL;
+		size_t size = 0;
+		FILE *out = open_memstream(&text, &size);
+		assert_int_equal(render_object_line(out, cases[i].row, NULL), RC_OK);
+		fclose(out);
+		assert_string_equal(text, cases[i].line);
+		free(text);
+	}
+}
+
 static void json_is_one_array(void **state)
 {
 	static const char *const rows[] = { "{\"a\":1}", "{\"b\":[true]}" };
@@ -201,6 +222,7 @@ int main(void)
 		cmocka_unit_test(terminal_escapes),
 		cmocka_unit_test(json_is_one_array),
 		cmocka_unit_test(bad_rows),
+		cmocka_unit_test(lines_of_a_trace),
 		cmocka_unit_test(every_table_has_columns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
