@@ -45,7 +45,7 @@ void ledger_client_done(struct ledger_client *c)
 
 static enum rc send_entry(struct ledger_client *c, struct ledger_pending *p)
 {
-	struct msg_ledger_append m = { .type = p->type, .body_n = p->body_n };
+	struct msg_ledger_append m = { .type = p->type, .body_n = p->body_n, .run = c->run };
 
 	m.n = p->n ? p->n : c->next_n;
 	memcpy(m.body, p->body, p->body_n);
@@ -89,7 +89,7 @@ enum rc ledger_append(struct ledger_client *c, enum ledger_mode mode, uint16_t t
 {
 	if (body_n > LEDGER_BODY_MAX)
 		return RC_LIMIT;
-	bool up = ipc_link_up(c->link) && !c->broken;
+	bool up = ipc_link_up(c->link) && !c->broken && !c->resend;
 	struct ledger_pending *p =
 		c->pending_n < LEDGER_PENDING_MAX ? pending_new(c, mode, type, body, body_n, now) : NULL;
 
@@ -112,9 +112,9 @@ enum rc ledger_append(struct ledger_client *c, enum ledger_mode mode, uint16_t t
 	return RC_OK;
 }
 
-/* The entry that tells auditors what is not where it should be. Sent like any other, first after the link is
- * back. */
-static void state_gap(struct ledger_client *c, mono_ns now)
+/* The entry that tells auditors what is not where it should be. Sent like any other, when the
+ * link is back, behind what is sent again. */
+static bool state_gap(struct ledger_client *c, mono_ns now)
 {
 	char body[256];
 	struct jw w = jw_over(body, sizeof body, true);
@@ -128,25 +128,47 @@ static void state_gap(struct ledger_client *c, mono_ns now)
 	struct ledger_pending *p = pending_new(c, LEDGER_LATER, c->gap_type, body, jw_done(&w), now);
 	if (!p || send_entry(c, p) != RC_OK) {
 		free(p);
-		return; /* the counts stay and are stated with the next link */
+		return false; /* the counts stay and are stated with the next link */
 	}
 	pending_append(c, p);
 	c->late = c->lost = c->refused = c->unknown = 0;
+	return true;
 }
 
-static void send_unsent(struct ledger_client *c)
+/* Of those that were sent over an older link: the one with the smallest number. */
+static struct ledger_pending *oldest_unsent(struct ledger_client *c)
 {
+	struct ledger_pending *oldest = NULL;
+
+	for (struct ledger_pending *p = c->first; p; p = p->next)
+		if (!p->sent && p->n && (!oldest || p->n < oldest->n))
+			oldest = p;
+	return oldest;
+}
+
+/*
+ * Numbers of one source reach the ledger in ascending order: first what goes out again under its old number,
+ * then the gap, then what was never sent. False: the link does not take more now.
+ */
+static bool send_unsent(struct ledger_client *c, mono_ns now)
+{
+	for (struct ledger_pending *p; c->resend && (p = oldest_unsent(c)) != NULL;)
+		if (send_entry(c, p) != RC_OK)
+			return false;
+	c->resend = false;
+	if (c->broken && (c->late || c->lost || c->refused || c->unknown) && !state_gap(c, now))
+		return false;
+	c->broken = false;
 	for (struct ledger_pending *p = c->first; p; p = p->next)
 		if (!p->sent && send_entry(c, p) != RC_OK)
-			break;
+			return false;
+	return true;
 }
 
 void ledger_client_up(struct ledger_client *c, mono_ns now)
 {
-	if (c->late || c->lost || c->refused || c->unknown)
-		state_gap(c, now);
-	c->broken = false;
-	send_unsent(c);
+	c->broken = true;
+	send_unsent(c, now);
 }
 
 static void answer(struct ledger_pending *p, const struct msg_ledger_receipt *r)
@@ -187,6 +209,7 @@ void ledger_client_down(struct ledger_client *c)
 	for (struct ledger_pending *p = c->first; p; p = p->next)
 		if (p->mode == LEDGER_LATER && p->sent) {
 			p->sent = false;
+			c->resend = true;
 			c->late++;
 		}
 	refuse_gates(c, UINT64_MAX, "the ledger is down");
@@ -194,8 +217,8 @@ void ledger_client_down(struct ledger_client *c)
 
 void ledger_client_expire(struct ledger_client *c, mono_ns now)
 {
-	if (ipc_link_up(c->link) && !c->broken)
-		send_unsent(c); /* the link's queue was full */
+	if (ipc_link_up(c->link))
+		send_unsent(c, now); /* the link's queue was full */
 	if (now > LEDGER_GATE_WAIT_NS)
 		refuse_gates(c, now - LEDGER_GATE_WAIT_NS, "the ledger does not answer");
 }

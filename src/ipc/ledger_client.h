@@ -36,6 +36,8 @@ struct ledger_client {
 	size_t pending_n;
 	uint64_t late, lost, refused, unknown; /* since the link went down */
 	bool broken;			       /* the link went down and the gap is not stated yet */
+	bool resend;			       /* some wait that were sent over an older link */
+	uint32_t run;			       /* starts of this process before this one, in this boot */
 };
 
 void ledger_client_init(struct ledger_client *c, struct ipc_link *link, uint16_t gap_type);

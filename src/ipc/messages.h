@@ -164,10 +164,10 @@ struct msg_result {
 
 /* The tag of the frame returns with the receipt. body: canonical JSON object of the type's own fields. */
 struct msg_ledger_append {
-	uint64_t n;    /* gap-free counter of this source since its start */
+	uint64_t n;    /* gap-free counter of this source since its start, from 1 */
 	uint16_t type; /* enum ledger_type */
 	uint16_t body_n;
-	uint32_t zero;
+	uint32_t run; /* starts of this source before this one, in this boot */
 	char body[LEDGER_BODY_MAX];
 };
 
