@@ -65,6 +65,8 @@ static void take_link(struct child *c, struct ipc_frame *f)
 		port_down(&c->ports[peer], &e);
 	}
 	port_open(&c->ports[peer], &c->loop, ipc_frame_take(f), c->self, (enum proc)peer);
+	if (!c->started) /* nobody is heard before START; take_start() adds it again */
+		loop_remove(&c->loop, &c->ports[peer].watch);
 	if (peer == PROC_LEDGER)
 		ledger_client_up(&c->ledger, c->loop.now);
 	if (c->ops->on_link)
@@ -92,12 +94,16 @@ static void take_start(struct child *c, const struct msg_start *s)
 
 	c->start = *s;
 	c->start.state_path[sizeof c->start.state_path - 1] = '\0';
+	c->ledger.run = (uint32_t)s->restarts;
 	c->started = true;
 	if (c->ops->on_start && c->ops->on_start(c, &c->start, &e) != RC_OK) {
 		err_add(&e, RC_INTERNAL, "while starting");
 		fail(c, &e);
 		return;
 	}
+	for (int i = 0; i < PROC_COUNT; i++)
+		if (ipc_link_up(&c->ports[i].link))
+			loop_add(&c->loop, &c->ports[i].watch);
 	ipc_send_READY(child_link(c, PROC_SUPERVISOR), 0, &ready);
 }
 

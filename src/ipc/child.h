@@ -24,7 +24,8 @@ struct child_ops {
 	/* A resource was handed over; fd is the callee's from now on. An error ends the process. */
 	enum rc (*on_resource)(struct child *c, const struct msg_resource *r, int fd, struct err *e);
 	void (*on_resource_gone)(struct child *c, const struct msg_resource *r);
-	/* All links and resources are there. READY is sent when it returns RC_OK; an error ends the process.
+	/* All links and resources are there; no peer was heard before. READY is sent when it returns RC_OK;
+	 * an error ends the process.
 	 */
 	enum rc (*on_start)(struct child *c, const struct msg_start *s, struct err *e);
 	void (*on_link)(struct child *c, enum proc peer); /* also the first one, before on_start */

@@ -97,9 +97,9 @@ static void start(struct child_process *c)
 	c->since = s->loop.now;
 	c->killed = false;
 	loop_arm(&s->loop, &c->timer, READY_WAIT_NS, 0);
-	if (c->id == PROC_LEDGER)
-		ledger_client_up(&s->ledger, s->loop.now);
 	hand_over(c);
+	if (c->id == PROC_LEDGER) /* behind START: nobody talks to a process that has not begun */
+		ledger_client_up(&s->ledger, s->loop.now);
 }
 
 static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)

@@ -172,6 +172,18 @@ static void start(struct stage *s, uint64_t restarts)
 		ipc_send_START(&s->supervisor, 0, &(struct msg_start){ .restarts = restarts }), RC_OK);
 }
 
+/* Past START and READY. */
+static void begin_started(struct stage *s)
+{
+	static struct ipc_frame f;
+
+	begin(s);
+	start(s, 0);
+	expect(s, "start 0");
+	recv_wait(&s->supervisor, &f, RC_OK);
+	assert_int_equal(f.head.id, IPC_READY);
+}
+
 static void test_life(void **state)
 {
 	struct stage s;
@@ -197,7 +209,7 @@ static void test_links_come_and_go(void **state)
 	struct ipc_link ike, ike2;
 	static struct ipc_frame f;
 
-	begin(&s);
+	begin_started(&s);
 	give_link(&s, PROC_IKE, &ike);
 	expect(&s, "link ike");
 	assert_int_equal(ipc_send_SHOW_END(&ike, 0, &(struct msg_result){ 0 }), RC_OK);
@@ -237,7 +249,7 @@ static void test_ledger_receipts(void **state)
 	struct ipc_link ledger;
 	static struct ipc_frame f;
 
-	begin(&s);
+	begin_started(&s);
 	request(&s);
 	expect(&s, "refused");
 	give_link(&s, PROC_LEDGER, &ledger);
@@ -259,6 +271,25 @@ static void test_ledger_receipts(void **state)
 	end(&s, 0);
 }
 
+/* What peers say before START waits; it is neither lost nor handled too early. */
+static void test_nobody_is_heard_before_start(void **state)
+{
+	struct stage s;
+	struct ipc_link ike;
+
+	begin(&s);
+	give_link(&s, PROC_IKE, &ike);
+	expect(&s, "link ike");
+	assert_int_equal(ipc_send_SHOW_END(&ike, 0, &(struct msg_result){ 0 }), RC_OK);
+	usleep(50000);
+	start(&s, 0);
+	expect(&s, "start 0");
+	expect(&s, "SHOW_END from ike");
+	ipc_link_close(&s.supervisor);
+	end(&s, 0);
+	ipc_link_close(&ike);
+}
+
 static void test_failed_start_ends_the_process(void **state)
 {
 	struct stage s;
@@ -278,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_links_come_and_go),
 		cmocka_unit_test(test_ledger_receipts),
+		cmocka_unit_test(test_nobody_is_heard_before_start),
 		cmocka_unit_test(test_failed_start_ends_the_process),
 	};
 
