@@ -10,7 +10,7 @@
 #include "ipc/child.h"
 #include "proc/keeper/generator.h"
 #include "proc/keeper/keydir.h"
-#include "proc/keeper/snapshot_file.h"
+#include "ipc/snapshot_file.h"
 
 struct keeper {
 	struct child *child;

@@ -4,7 +4,7 @@
  */
 #include "proc/keeper/keydir.h"
 #include "proc/keeper/show.h"
-#include "proc/keeper/snapshot_file.h"
+#include "ipc/snapshot_file.h"
 
 #include "pair.h"
 

@@ -1,0 +1,338 @@
+#include "proc/ike/shell.h"
+#include "base/log.h"
+#include "ipc/snapshot_file.h"
+#include "ledger/types.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* ---- what the core wants done ---- */
+
+static void keeper_ask(struct ike_shell *s, const struct keeper_request *q)
+{
+	struct ipc_link *l = child_link(s->child, PROC_KEEPER);
+	enum rc rc = RC_INTERNAL;
+
+	switch (q->op) {
+#define E(id, request, reply)                                                                                \
+	case KEEPER_##id:                                                                                    \
+		rc = ipc_send_##id(l, q->tag, &q->u.id);                                                     \
+		break;
+		KEEPER_OPS(E)
+#undef E
+	case KEEPER_OP_COUNT:
+		break;
+	}
+	/* A dead link is told to the core by on_link_lost(). */
+	if (rc != RC_OK)
+		log_warn("the keeper did not take a request: %s", rc_text(rc));
+}
+
+static void refusal_enter(struct ike_shell *s, const struct ike_refusal *r)
+{
+	char local[ENDPOINT_TEXT_MAX], remote[ENDPOINT_TEXT_MAX];
+	struct ledger_body b;
+
+	log_warn("refused %s (%s): %s; offered %s; configured %s", endpoint_text(remote, &r->remote),
+		r->peer[0] ? r->peer : "no peer", r->reason, r->offered[0] ? r->offered : "-",
+		r->configured[0] ? r->configured : "-");
+	ledger_body_begin(&b, LEDGER_HANDSHAKE_REFUSED);
+	ledger_body_str(&b, "configured", r->configured);
+	ledger_body_str(&b, "id", r->id);
+	ledger_body_u64(&b, "left_out", r->left_out);
+	ledger_body_str(&b, "local", endpoint_text(local, &r->local));
+	ledger_body_str(&b, "offered", r->offered);
+	ledger_body_str(&b, "peer", r->peer);
+	ledger_body_str(&b, "reason", r->reason);
+	ledger_body_str(&b, "remote", endpoint_text(remote, &r->remote));
+	size_t n = ledger_body_done(&b);
+	if (n == 0 ||
+		child_append(s->child, LEDGER_LATER, LEDGER_HANDSHAKE_REFUSED, b.text, n, NULL, 0) != RC_OK)
+		log_error("a refused handshake could not be entered");
+}
+
+static void action_do(struct ike_shell *s, const struct ike_action *a)
+{
+	struct ipc_link *dataplane = child_link(s->child, PROC_DATAPLANE);
+	struct err e = { 0 };
+
+	switch (a->kind) {
+	case IKE_SEND:
+	case IKE_KEEPALIVE:
+		if (ike_send(&s->sockets, &a->local, &a->remote, a->bytes, a->n, a->kind == IKE_SEND, &e) !=
+				RC_OK &&
+			(s->send_failures++ & 63) == 0)
+			log_warn("%s (failure %llu)", e.text, (unsigned long long)s->send_failures);
+		break;
+	case IKE_ASK:
+		keeper_ask(s, a->keeper);
+		break;
+	case IKE_REFUSED:
+		refusal_enter(s, a->refusal);
+		break;
+	case IKE_LOG:
+		if (a->log.warning)
+			log_warn("%s", a->log.text);
+		else
+			log_info("%s", a->log.text);
+		break;
+	case IKE_ACTIVATE:
+		ipc_send_SA_ACTIVATE(dataplane, 0, &a->sa);
+		break;
+	case IKE_ENDPOINT:
+		ipc_send_SA_ENDPOINT(dataplane, 0, &a->endpoint);
+		break;
+	}
+}
+
+/* Behind every event: what it led to, and when the next is due. */
+static void settle(struct ike_shell *s)
+{
+	const struct ike_action *a;
+
+	while ((a = ike_action_next(s->core)) != NULL)
+		action_do(s, a);
+	mono_ns deadline = ike_deadline(s->core), now = s->child->loop.now;
+	if (deadline == 0)
+		loop_disarm(&s->child->loop, &s->tick);
+	else
+		loop_arm(&s->child->loop, &s->tick, deadline > now ? deadline - now : 0, 0);
+}
+
+/* ---- what happens ---- */
+
+static void on_tick(struct loop *l, struct timer *t)
+{
+	struct ike_shell *s = t->context;
+
+	ike_tick(s->core, l->now);
+	settle(s);
+}
+
+static void on_cookie(struct loop *l, struct timer *t)
+{
+	struct ike_shell *s = t->context;
+	uint8_t secret[32];
+
+	(void)l;
+	if (getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret)
+		ike_input_cookie_secret(s->core, secret);
+}
+
+static void on_readable(struct loop *l, struct watch *w, short revents)
+{
+	struct ike_shell *s = w->context;
+	static uint8_t bytes[65536];
+
+	(void)revents;
+	for (int i = 0; i < DATAGRAMS_AT_ONCE; i++) {
+		struct endpoint local, remote;
+		struct err e = { 0 };
+		size_t n;
+		enum rc rc = ike_receive(w->fd, &local, &remote, bytes, sizeof bytes, &n, &e);
+		if (rc == RC_AGAIN)
+			break;
+		if (rc == RC_IO) {
+			log_warn("%s",
+				e.text); /* an ICMP error about something that was sent: nothing to do */
+			break;
+		}
+		if (rc != RC_OK)
+			continue;
+		ike_input_datagram(s->core, l->now, &local, &remote, bytes, n);
+		settle(s);
+	}
+}
+
+static void keeper_answered(struct ike_shell *s, const struct ipc_frame *f)
+{
+	struct keeper_reply r = { .tag = f->head.tag };
+
+	switch (f->head.id) {
+#define ANSWER(message, request)                                                                             \
+	case IPC_##message:                                                                                  \
+		r.op = KEEPER_##request;                                                                     \
+		r.u.request = f->u.message;                                                                  \
+		break;
+		ANSWER(EXCHANGE_BEGUN, EXCHANGE_BEGIN)
+		ANSWER(EXCHANGE_FINISHED, EXCHANGE_FINISH)
+		ANSWER(AUTH_SIGNED, AUTH_SIGN)
+		ANSWER(AUTH_VERIFIED, AUTH_VERIFY)
+		ANSWER(CHILD_BEGUN, CHILD_BEGIN)
+		ANSWER(CHILD_INSTALLED, CHILD_INSTALL)
+		ANSWER(CHILD_REMOVED, CHILD_REMOVE)
+		ANSWER(DROPPED, DROP)
+#undef ANSWER
+	default:
+		return;
+	}
+	ike_input_keeper(s->core, s->child->loop.now, &r);
+	bytes_wipe(&r, sizeof r);
+}
+
+static void snapshot_take(struct ike_shell *s, struct ipc_frame *f)
+{
+	struct msg_result result = { 0 };
+	struct snapshot_file file;
+	struct err e = { 0 };
+
+	result.rc = (uint32_t)snapshot_file_take(&file, ipc_frame_take(f), f->u.SNAPSHOT.bytes, &e);
+	if (result.rc == RC_OK) {
+		ike_config(s->core, s->child->loop.now, file.snapshot);
+		snapshot_file_done(&file);
+	} else {
+		log_error("configuration %llu: %s", (unsigned long long)f->u.SNAPSHOT.generation, e.text);
+		memcpy(result.text, e.text, sizeof result.text);
+	}
+	ipc_send_SNAPSHOT_TAKEN(child_link(s->child, PROC_CONTROL), f->head.tag, &result);
+}
+
+static void show(struct ike_shell *s, uint64_t tag)
+{
+	struct msg_result end = { 0 };
+	struct msg_row row;
+	uint32_t cursor = 0;
+
+	memset(&row, 0, sizeof row);
+	while ((row.n = (uint32_t)ike_show(s->core, s->child->loop.now, &cursor, row.json, sizeof row.json)) >
+		0) {
+		ipc_send_SHOW_ROW(child_link(s->child, PROC_CONTROL), tag, &row);
+		end.count++;
+	}
+	ipc_send_SHOW_END(child_link(s->child, PROC_CONTROL), tag, &end);
+}
+
+static void command(struct ike_shell *s, uint64_t tag, const struct msg_ike_command *m)
+{
+	static const enum ike_order orders[] = {
+		[IKE_INITIATE] = IKE_ORDER_INITIATE,
+		[IKE_REKEY_IKE] = IKE_ORDER_REKEY_IKE,
+		[IKE_REKEY_CHILD] = IKE_ORDER_REKEY_CHILD,
+		[IKE_TERMINATE] = IKE_ORDER_TERMINATE,
+	};
+	struct msg_result result = { .count = 1 };
+	struct err e = { 0 };
+	char name[NAME_MAX_BYTES + 1] = "";
+
+	memcpy(name, m->name, sizeof m->name);
+	if (m->command >= COUNT_OF(orders))
+		result.rc = (uint32_t)err_add(&e, RC_RANGE, "no such command");
+	else
+		result.rc =
+			(uint32_t)ike_input_order(s->core, s->child->loop.now, orders[m->command], name, &e);
+	memcpy(result.text, e.text, sizeof result.text);
+	ipc_send_IKE_COMMANDED(child_link(s->child, PROC_CONTROL), tag, &result);
+}
+
+static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+	struct ike_shell *s = c->context;
+	const struct msg_datagram *d = &f->u.IKE_DATAGRAM;
+
+	switch (f->head.id) {
+	case IPC_IKE_DATAGRAM:
+		if (d->n <= sizeof d->bytes)
+			ike_input_datagram(s->core, c->loop.now, &d->local, &d->remote, d->bytes, d->n);
+		break;
+	case IPC_SA_ACQUIRE:
+		ike_input_acquire(s->core, c->loop.now, f->u.SA_ACQUIRE.tunnel);
+		break;
+	case IPC_SA_USAGE:
+		ike_input_usage(s->core, c->loop.now, &f->u.SA_USAGE);
+		break;
+	case IPC_SNAPSHOT:
+		snapshot_take(s, f);
+		break;
+	case IPC_SHOW:
+		show(s, f->head.tag);
+		break;
+	case IPC_IKE_COMMAND:
+		command(s, f->head.tag, &f->u.IKE_COMMAND);
+		break;
+	default:
+		if (peer == PROC_KEEPER)
+			keeper_answered(s, f);
+		break;
+	}
+	settle(s);
+}
+
+/* ---- life ---- */
+
+static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
+{
+	struct ike_shell *s = c->context;
+	int family = r->index == 6;
+
+	if (r->kind == RESOURCE_NAT_SOCKET) {
+		s->sockets.nat[family] = fd;
+		return RC_OK;
+	}
+	if (r->kind != RESOURCE_IKE_SOCKET) {
+		close(fd);
+		return err_add(
+			e, RC_DENIED, "resource %s is not for ike", resource_name((enum resource)r->kind));
+	}
+	s->sockets.plain[family] = fd;
+	s->watch[family] = (struct watch){ .fd = fd, .events = POLLIN, .fn = on_readable, .context = s };
+	return RC_OK;
+}
+
+static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
+{
+	struct ike_shell *s = c->context;
+	struct ike_setup setup = { .cookie_above = COOKIES_ABOVE };
+
+	(void)m;
+	if (getrandom(setup.cookie_secret, sizeof setup.cookie_secret, 0) !=
+			(ssize_t)sizeof setup.cookie_secret ||
+		getrandom(&setup.seed, sizeof setup.seed, 0) != (ssize_t)sizeof setup.seed)
+		return err_errno(e, RC_IO, "draw the cookie secret");
+	s->core = ike_core_new(&setup);
+	bytes_wipe(&setup, sizeof setup);
+	if (!s->core)
+		return err_add(e, RC_LIMIT, "no memory for the IKE core");
+	for (int i = 0; i < 2; i++)
+		if (s->sockets.plain[i] >= 0)
+			loop_add(&c->loop, &s->watch[i]);
+	loop_arm(&c->loop, &s->cookie, COOKIE_SECRET_EVERY_NS, COOKIE_SECRET_EVERY_NS);
+	return RC_OK;
+}
+
+static void on_link_lost(struct child *c, enum proc peer)
+{
+	struct ike_shell *s = c->context;
+
+	if (peer != PROC_KEEPER || !s->core)
+		return;
+	ike_input_keeper_lost(s->core, c->loop.now);
+	settle(s);
+}
+
+static void on_stop(struct child *c)
+{
+	struct ike_shell *s = c->context;
+
+	ike_core_free(s->core);
+	s->core = NULL;
+}
+
+const struct child_ops ike_shell_ops = {
+	.on_resource = on_resource,
+	.on_start = on_start,
+	.on_link_lost = on_link_lost,
+	.on_message = on_message,
+	.on_stop = on_stop,
+};
+
+void ike_shell_init(struct ike_shell *s, struct child *c)
+{
+	memset(s, 0, sizeof *s);
+	s->child = c;
+	for (int i = 0; i < 2; i++)
+		s->sockets.plain[i] = s->sockets.nat[i] = -1;
+	s->tick = (struct timer){ .fn = on_tick, .context = s };
+	s->cookie = (struct timer){ .fn = on_cookie, .context = s };
+}

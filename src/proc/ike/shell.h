@@ -1,0 +1,28 @@
+/*
+ * The process that speaks IKEv2: sockets, clock and links around the core in src/ike. It holds handles of
+ * keys, never keys, but for those of IKE messages.
+ */
+#ifndef PROC_IKE_SHELL_H
+#define PROC_IKE_SHELL_H
+
+#include "ike/ike.h"
+#include "ipc/child.h"
+#include "proc/ike/sockets.h"
+
+#define COOKIE_SECRET_EVERY_NS (60 * NS_PER_S)
+#define COOKIES_ABOVE	       64 /* half-open IKE SAs */
+#define DATAGRAMS_AT_ONCE      64
+
+struct ike_shell {
+	struct child *child;
+	struct ike *core;
+	struct ike_sockets sockets;
+	struct watch watch[2];
+	struct timer tick, cookie;
+	uint64_t send_failures;
+};
+
+void ike_shell_init(struct ike_shell *s, struct child *c);
+extern const struct child_ops ike_shell_ops;
+
+#endif
