@@ -757,11 +757,108 @@ static void slow_client(void **state)
 	close(null);
 }
 
+/* ---- the administrator's program itself, against the executable ---- */
+
+static const char *program; /* NULL: not given */
+static int program_out;
+static pid_t program_pid;
+
+static void program_run(const char *const *words)
+{
+	char *argv[12] = { strdup("plaingate"), strdup("--socket"), sock };
+	int pipes[2], n = 3;
+
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	while (*words && n < 11)
+		argv[n++] = strdup(*words++);
+	program_pid = fork();
+	assert_true(program_pid >= 0);
+	if (program_pid == 0) {
+		dup2(pipes[1], 1);
+		dup2(pipes[1], 2);
+		execv(program, argv);
+		_exit(127);
+	}
+	close(pipes[1]);
+	program_out = pipes[0];
+	for (int i = 0; i < n; i++) {
+		if (i != 2)
+			free(argv[i]);
+	}
+}
+
+static void program_says(int want_status, const char *says)
+{
+	char text[2000] = "";
+	size_t n = 0;
+	ssize_t part;
+	int status = 0;
+
+	while ((part = read(program_out, text + n, sizeof text - 1 - n)) > 0)
+		n += (size_t)part;
+	close(program_out);
+	assert_int_equal(waitpid(program_pid, &status, 0), program_pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != want_status || !strstr(text, says))
+		fail_msg("status %d and '%s' expected; not 0x%x and: %s", want_status, says, (unsigned)status,
+			text);
+}
+
+#define PROGRAM(...) program_run((const char *const[]){ __VA_ARGS__, NULL })
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void the_program(void **state)
+{
+	struct msg_row row = { .n = 26, .json = "{\"peer\":\"b\",\"state\":\"up\"}" };
+	struct msg_result end = { .rc = RC_OK };
+	char path[200];
+	uint64_t tag;
+
+	if (!program)
+		skip();
+	snprintf(path, sizeof path, "%s/site.conf", dir);
+	write_text(path, GOOD);
+	PROGRAM("commit", path, "--comment", "a reason");
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "\"comment\":\"a reason\"");
+	take_all(1);
+	program_says(0, "generation 1 is running");
+	PROGRAM("show", "configuration");
+	program_says(0, GOOD);
+	PROGRAM("show", "configuration", "--json");
+	program_says(0, "[\n{\"line\":1,\"text\":\"zones { zone a");
+	write_text(path, "zones {\n}}");
+	PROGRAM("commit", path);
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:2:2");
+	program_says(1, "plaingate: site.conf:2:2: found '}'");
+	for (int json = 0; json < 2; json++) {
+		PROGRAM("show", "ike", json ? "--json" : NULL);
+		tag = expect(&peers[PROC_IKE], IPC_SHOW)->head.tag;
+		assert_int_equal(ipc_send_SHOW_ROW(&peers[PROC_IKE], tag, &row), RC_OK);
+		assert_int_equal(ipc_send_SHOW_END(&peers[PROC_IKE], tag, &end), RC_OK);
+		program_says(
+			0, json ? "[\n{\"peer\":\"b\",\"state\":\"up\"}\n]\n" : "peer  state\nb     up\n");
+	}
+	ipc_link_close(&peers[PROC_IKE]);
+	pump();
+	PROGRAM("show", "ike");
+	program_says(1, "ike is not there now");
+	PROGRAM("show");
+	program_says(2, "show needs TABLE");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, cleared)
 
 int main(int argc, char **argv)
 {
 	executable = argc > 1 ? argv[1] : NULL;
+	program = argc > 2 ? argv[2] : NULL;
 	if (executable && (geteuid() != 0 || !getpwnam("plaingate-control"))) {
 		fprintf(stderr, "skipped: needs root and the users of tools/make-users\n");
 		return 77;
@@ -787,6 +884,7 @@ int main(int argc, char **argv)
 		TEST(configuration_is_told),
 		TEST(too_many_and_too_much),
 		TEST(slow_client),
+		TEST(the_program),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
