@@ -61,7 +61,7 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 	switch (a->kind) {
 	case IKE_SEND:
 	case IKE_KEEPALIVE:
-		if (ike_send(&s->sockets, &a->local, &a->remote, a->bytes, a->n, a->kind == IKE_SEND, &e) !=
+		if (ike_socket_send(&s->sockets, &a->local, &a->remote, a->bytes, a->n, a->kind == IKE_SEND, &e) !=
 				RC_OK &&
 			(s->send_failures++ & 63) == 0)
 			log_warn("%s (failure %llu)", e.text, (unsigned long long)s->send_failures);
@@ -131,7 +131,7 @@ static void on_readable(struct loop *l, struct watch *w, short revents)
 		struct endpoint local, remote;
 		struct err e = { 0 };
 		size_t n;
-		enum rc rc = ike_receive(w->fd, &local, &remote, bytes, sizeof bytes, &n, &e);
+		enum rc rc = ike_socket_receive(w->fd, &local, &remote, bytes, sizeof bytes, &n, &e);
 		if (rc == RC_AGAIN)
 			break;
 		if (rc == RC_IO) {

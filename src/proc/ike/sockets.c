@@ -25,7 +25,7 @@ static void local_from(struct msghdr *m, struct endpoint *ret_local)
 	}
 }
 
-enum rc ike_receive(int fd, struct endpoint *ret_local, struct endpoint *ret_remote, void *ret_bytes,
+enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *ret_remote, void *ret_bytes,
 	size_t room, size_t *ret_n, struct err *e)
 {
 	struct sockaddr_storage from;
@@ -80,7 +80,7 @@ static size_t local_put(union control *control, const struct ip_addr *local)
 	return v4 ? CMSG_SPACE(sizeof p4) : CMSG_SPACE(sizeof p6);
 }
 
-enum rc ike_send(const struct ike_sockets *s, const struct endpoint *local, const struct endpoint *remote,
+enum rc ike_socket_send(const struct ike_sockets *s, const struct endpoint *local, const struct endpoint *remote,
 	const void *bytes, size_t n, bool marker, struct err *e)
 {
 	static const uint8_t non_esp_marker[4]; /* RFC 3948 section 2.2 */

@@ -19,12 +19,12 @@ struct ike_sockets {
  * The next datagram of a port-500 socket. RC_AGAIN: none now. RC_RANGE: one that is longer than room, or
  * without its own address; it is gone, go on.
  */
-enum rc ike_receive(int fd, struct endpoint *ret_local, struct endpoint *ret_remote, void *ret_bytes,
+enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *ret_remote, void *ret_bytes,
 	size_t room, size_t *ret_n, struct err *e);
 
 /* From local (its port chooses the socket; ADDR_NONE: the kernel chooses the address). marker: four zero
  * bytes in front on port 4500. */
-enum rc ike_send(const struct ike_sockets *s, const struct endpoint *local, const struct endpoint *remote,
+enum rc ike_socket_send(const struct ike_sockets *s, const struct endpoint *local, const struct endpoint *remote,
 	const void *bytes, size_t n, bool marker, struct err *e);
 
 #endif
