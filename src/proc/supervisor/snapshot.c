@@ -5,39 +5,7 @@
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-/* The block, checked; NULL and *e. */
-static const struct snapshot *map(int fd, const struct msg_snapshot *m, struct err *e)
-{
-	struct stat st;
-
-	/* Sealed: nobody can change it between the check and the use, or make it shorter under us. */
-	if ((fcntl(fd, F_GET_SEALS) & SEALS) != SEALS) {
-		err_add(e, RC_MALFORMED, "the snapshot's memory is not sealed");
-		return NULL;
-	}
-	if (fstat(fd, &st) < 0 || st.st_size < 0 || m->bytes == 0 || m->bytes > SNAPSHOT_BYTES_MAX ||
-		(uint64_t)st.st_size < m->bytes) {
-		err_add(e, RC_RANGE, "the snapshot's size is wrong");
-		return NULL;
-	}
-	void *p = mmap(NULL, m->bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED) {
-		err_errno(e, RC_IO, "map the snapshot");
-		return NULL;
-	}
-	if (snapshot_check(p, m->bytes, e) == RC_OK)
-		return p;
-	munmap(p, m->bytes);
-	return NULL;
-}
 
 static enum rc names_check(const struct snapshot *snap, struct err *e)
 {
@@ -79,16 +47,17 @@ void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_
 {
 	struct msg_result result = { 0 };
 	struct err e = { 0 };
-	const struct snapshot *old = s->snapshot, *next = map(f->file, &f->u.SNAPSHOT, &e);
-	enum rc rc = next ? apply(s, next, &e) : e.rc;
+	struct snapshot_file next;
+	enum rc rc = snapshot_file_take(&next, ipc_frame_take(f), f->u.SNAPSHOT.bytes, &e);
 
-	if (next && s->snapshot == next) {
-		if (old)
-			munmap((void *)(uintptr_t)old, s->snapshot_bytes);
-		s->snapshot_bytes = f->u.SNAPSHOT.bytes;
-		log_info("configuration %llu applied", (unsigned long long)next->generation);
-	} else if (next) {
-		munmap((void *)(uintptr_t)next, f->u.SNAPSHOT.bytes);
+	if (rc == RC_OK)
+		rc = apply(s, next.snapshot, &e);
+	if (next.snapshot && s->snapshot == next.snapshot) {
+		snapshot_file_done(&s->file);
+		s->file = next;
+		log_info("configuration %llu applied", (unsigned long long)s->snapshot->generation);
+	} else {
+		snapshot_file_done(&next);
 	}
 	if (rc != RC_OK)
 		log_error("configuration %llu: %s", (unsigned long long)f->u.SNAPSHOT.generation, e.text);

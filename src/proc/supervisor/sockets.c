@@ -68,10 +68,13 @@ static bool outside(int fd, int family, bool esp)
 {
 	bool ok = set(fd, SOL_SOCKET, SO_MARK, OWN_MARK);
 
+	/* The outer traffic class carries congestion marks (RFC 6040). */
 	if (family == 4)
 		return ok && set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+		       (!esp || set(fd, IPPROTO_IP, IP_RECVTOS, 1)) &&
 		       set(fd, IPPROTO_IP, IP_MTU_DISCOVER, esp ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
-	return ok && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+	return ok && set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+	       (!esp || set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1)) &&
 	       set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, esp ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
 }
 
@@ -88,7 +91,8 @@ static int udp_new(int family, bool esp, struct err *e)
 {
 	int fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd >= 0 && !outside(fd, family, esp)) {
+	if (fd >= 0 &&
+		(!outside(fd, family, esp) || (family == 6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)))) {
 		int saved = errno;
 		close(fd);
 		fd = -1;
@@ -179,14 +183,8 @@ static enum rc open_esp(struct supervisor *s, int family, struct err *e)
 {
 	int fd = socket(
 		family == 4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, ESP_PROTOCOL);
-	bool ok = fd >= 0 && set(fd, SOL_SOCKET, SO_MARK, OWN_MARK);
+	bool ok = fd >= 0 && outside(fd, family, true);
 
-	if (ok && family == 4)
-		ok = set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
-		     set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
-	if (ok && family == 6)
-		ok = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
-		     set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO);
 	if (!ok) {
 		err_errno(e, RC_IO, "make a raw socket for ESP over IPv%d", family);
 		if (fd >= 0)
@@ -323,8 +321,10 @@ enum rc packet_socket(
 		return err_errno(e, RC_IO, "make a socket for %s", name);
 	enum rc rc = describe(fd, name, ret_mac, ret_mtu, e);
 	buffers(fd, BUFFER_LINK);
-	if (rc == RC_OK &&
-		(!set(fd, SOL_PACKET, PACKET_VNET_HDR, 1) || !set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)))
+	if (rc == RC_OK && (!set(fd, SOL_PACKET, PACKET_VNET_HDR, 1) ||
+				   !set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) ||
+				   /* the only place where a VLAN tag is seen */
+				   !set(fd, SOL_PACKET, PACKET_AUXDATA, 1)))
 		rc = err_errno(e, RC_IO, "options of the socket for %s", name);
 	if (rc == RC_OK && bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
 		rc = err_errno(e, RC_IO, "bind to %s", name);

@@ -22,6 +22,7 @@
 #include "crypto/hash.h"
 #include "ipc/ledger_client.h"
 #include "ipc/port.h"
+#include "ipc/snapshot_file.h"
 
 #include <limits.h>
 #include <sys/types.h>
@@ -110,8 +111,8 @@ struct supervisor {
 	size_t trees_n;
 	int parent_pipe; /* the starter waits here for "ready"; -1 */
 	/* the configuration that applies; NULL before the first */
-	const struct snapshot *snapshot;
-	size_t snapshot_bytes;
+	struct snapshot_file file;
+	const struct snapshot *snapshot; /* in file */
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
 	bool stopping, stopping_ledger;
