@@ -35,9 +35,10 @@ class LabError(Exception):
 def run(command, check=True, timeout=60, **kwargs):
     """Runs on this machine. A string is split as a shell would; no shell is involved."""
     words = shlex.split(command) if isinstance(command, str) else [str(w) for w in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, **kwargs)
+    kwargs.setdefault("text", True)
+    done = subprocess.run(words, capture_output=True, timeout=timeout, **kwargs)
     if check and done.returncode:
-        raise LabError(f"{shlex.join(words)}: {(done.stderr or done.stdout).strip()[-800:]}")
+        raise LabError(f"{shlex.join(words)}: {str(done.stderr or done.stdout).strip()[-800:]}")
     return done
 
 

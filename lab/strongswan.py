@@ -5,6 +5,7 @@ What kernel-libipsec cannot do: it sends and takes ESP only in UDP on port 4500 
 has no extended sequence numbers, no transport mode, no update of addresses, and a replay window of 128.
 """
 import re
+import shutil
 import subprocess
 
 from nodes import LabError, run, wait_for
@@ -40,10 +41,11 @@ CONF = """charon-systemd {{
 class StrongSwan:
     def __init__(self, node):
         self.node, self.state, self.process = node, node.state / "strongswan", None
+        self.config = self.state / "swanctl/swanctl.conf"
         self.uri = f"unix://{self.state}/charon.vici"
 
     def start(self):
-        self.state.mkdir(parents=True, exist_ok=True)
+        self.config.parent.mkdir(parents=True, exist_ok=True)
         (self.state / "strongswan.conf").write_text(CONF.format(plugins=PLUGINS, state=self.state), encoding="utf-8")
         self.process = self.node.daemon(["env", f"STRONGSWAN_CONF={self.state}/strongswan.conf", "charon-systemd"],
                                         self.state / "charon.out")
@@ -61,11 +63,17 @@ class StrongSwan:
         self.process = None
 
     def load(self, text):
-        (self.state / "swanctl.conf").write_text(text, encoding="utf-8")
-        self.swanctl(f"--load-all --file {self.state}/swanctl.conf")
+        self.config.write_text(text, encoding="utf-8")
+        self.swanctl(f"--load-all --file {self.config}")
 
     def swanctl(self, words, check=True, timeout=30):
-        return self.node.run(f"swanctl {words} --uri {self.uri}", check=check, timeout=timeout)
+        return self.node.run(f"env SWANCTL_DIR={self.state}/swanctl swanctl {words} --uri {self.uri}", check=check, timeout=timeout)
+
+    def private_key(self, file):
+        """A copy where swanctl looks for private keys; the next load takes it in."""
+        directory = self.config.parent / "private"
+        directory.mkdir(exist_ok=True)
+        shutil.copy(file, directory)
 
     def initiate(self, child, timeout=15):
         done = self.swanctl(f"--initiate --child {child} --timeout {timeout}", check=False, timeout=timeout + 5)

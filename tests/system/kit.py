@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab"))
 from nodes import LabError, wait_for  # noqa: E402
-from two_sites import CONFIGS, GATEWAYS, TwoSites  # noqa: E402
+from two_sites import CONFIGS, GATEWAYS, TwoSites  # noqa: E402,F401
 
 HOST_A, HOST_B, WEB, HQ_WAN, BRANCH_WAN = "10.1.0.2", "10.2.0.2", "192.0.2.80", "198.51.100.2", "203.0.113.2"
 HOST_A6, HOST_B6 = "fd00:1::2", "fd00:2::2"
@@ -305,6 +305,43 @@ class TcpStream:
         return max((b - a for a, b in zip(self.times, self.times[1:])), default=float("inf"))
 
 
+# --- single connections and frames ---
+
+def connect(lab, node, address, port, timeout=3, bind=None):
+    """A connected socket of the node, or the exception that came instead."""
+    s = lab[node].socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    s.settimeout(timeout)
+    try:
+        if bind:
+            s.bind(bind)
+        s.connect((address, port))
+        return s
+    except OSError as error:
+        s.close()
+        return error
+
+
+def listener(lab, node, port, kind=socket.SOCK_STREAM, family=socket.AF_INET):
+    s = lab[node].socket(family, kind)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("", port))
+    s.settimeout(3)
+    if kind == socket.SOCK_STREAM:
+        s.listen()
+    return s
+
+
+def own_mac(lab, node, interface="eth0"):
+    return lab[node].run(f"cat /sys/class/net/{interface}/address").stdout.strip()
+
+
+def send_frames(lab, node, frames, interface="eth0"):
+    with lab[node].socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((interface, 0))
+        for frame in frames:
+            s.send(bytes(frame))
+
+
 # --- memory of a process ---
 
 def memory(pid):
@@ -337,3 +374,23 @@ def memory_holds(pid, secrets):
         found |= {name for name, secret in secrets.items() if secret in text}
         tail, expected = part[-longest:], start + len(part)
     return found
+
+
+# --- the ledger's files ---
+
+def ledger_entries(lab, gateway):
+    """The entries as objects, from the entry bundles of the tile layout: each entry behind its length in two octets."""
+    entries = []
+    directory = lab[gateway].state / "lib/ledger/tile/entries"
+    bundles = {}
+    for file in (p for p in directory.rglob("*") if p.is_file() and not p.name.endswith(".new")):
+        name = str(file.relative_to(directory))
+        whole, _, width = name.partition(".p/")
+        bundles.setdefault(whole, []).append((int(width) if width else 256, file))
+    for whole in sorted(bundles, key=lambda name: int(re.sub(r"[^0-9]", "", name))):
+        data, at = max(bundles[whole])[1].read_bytes(), 0
+        while at + 2 <= len(data):
+            n = struct.unpack_from("!H", data, at)[0]
+            entries.append(json.loads(data[at + 2:at + 2 + n]))
+            at += 2 + n
+    return entries

@@ -1,0 +1,116 @@
+"""Commits: a good one acts and stands in the ledger before; a bad one changes nothing."""
+import hashlib
+
+import pytest
+from kit import HOST_B, WEB, TcpStream, config_of, hits, ledger_entries, show, verify_ledger, wait_for_tunnel
+
+BAD = {
+    "syntax": ("zones {", "zones {{"),
+    "unknown keyword": ("host-inbound [ ike ping ];", "host-inbounds [ ike ping ];"),
+    "unknown zone": ("from trust to vpn {", "from trust to nowhere {"),
+    "unknown application": ("application telnet;", "application telnets;"),
+    "unknown address": ("source hq-lan;", "source hq-lam;"),
+    "bad prefix": ("prefix [ 10.1.0.0/24", "prefix [ 10.1.0.0/33"),
+    "given twice": ("host-name hq;", "host-name hq; host-name hq;"),
+    "no proposal": ("proposals modern;", "proposals ancient;"),
+}
+
+
+def running(lab):
+    return lab["hq"].run("plaingate show configuration").stdout
+
+
+def try_commit(lab, text, comment="test"):
+    file = lab["hq"].state / "etc/try.conf"
+    file.write_text(text, encoding="utf-8")
+    return lab["hq"].run(["plaingate", "commit", "/etc/plaingate/try.conf", "--comment", comment], check=False, timeout=20)
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_configuration_changes_nothing(lab, name):
+    before, text = running(lab), config_of("hq", BAD[name])
+    entries = len(ledger_entries(lab, "hq"))
+    with TcpStream(lab, "host-a", "host-b", HOST_B, port=5206) as tcp:
+        tcp.wait_flowing()
+        done = try_commit(lab, text)
+        tcp.wait_flowing()
+    assert done.returncode == 1 and "try.conf:" in done.stderr, done.stderr
+    assert running(lab) == before and not tcp.failure
+    assert lab["hq"].run("plaingate check /etc/plaingate/try.conf", check=False).returncode == 1
+    refused = [entry for entry in ledger_entries(lab, "hq")[entries:] if entry["type"] == "config_refused"]
+    assert len(refused) == 1 and refused[0]["body"]["error"]
+
+
+def test_a_good_one_acts_and_stands_in_the_ledger(lab):
+    text = config_of("hq", ("host-name hq;", "host-name hq; # a comment that stays"))
+    text = text.replace("rule no-telnet {\n            match {\n                source any;\n                destination any;\n                application telnet;",
+                        "rule no-web {\n            match {\n                source any;\n                destination any;\n                application http;")
+    assert "no-web" in text
+    done = try_commit(lab, text, comment="no web any more")
+    assert done.returncode == 0, done.stderr
+    try:
+        assert "no-web" in hits(lab, "hq") and "a comment that stays" in running(lab)
+        assert lab["host-a"].run(f"curl -sS --max-time 3 http://{WEB}/", check=False).returncode != 0
+        entry = [entry for entry in ledger_entries(lab, "hq") if entry["type"] == "config_commit"][-1]
+        assert entry["body"]["comment"] == "no web any more" and entry["source"] == "control"
+        assert entry["body"]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    finally:
+        assert try_commit(lab, config_of("hq")).returncode == 0
+    assert "served by web" in lab["host-a"].run(f"curl -sS --max-time 5 http://{WEB}/").stdout
+    verify_ledger(lab, "hq")
+
+
+def test_sessions_and_tunnels_outlive_a_commit(lab):
+    wait_for_tunnel(lab)
+    spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
+    with TcpStream(lab, "host-a", "host-b", HOST_B, port=5207) as tcp:
+        tcp.wait_flowing()
+        assert try_commit(lab, config_of("hq", ("dpd 10;", "dpd 11;"))).returncode == 0
+        tcp.wait_flowing()
+        assert try_commit(lab, config_of("hq")).returncode == 0
+        tcp.wait_flowing()
+    assert not tcp.failure and tcp.longest_silence() < 1
+    assert spis & {row["spi_in"] for row in show(lab, "hq", "ipsec")}
+
+
+def test_commit_is_for_root(lab):
+    """nobody may not even look."""
+    file = lab["hq"].state / "etc/try.conf"
+    file.write_text(config_of("hq"), encoding="utf-8")
+    before = running(lab)
+    done = lab["hq"].run(["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "/usr/libexec/plaingate/plaingate",
+                          "commit", "-"], check=False)
+    assert done.returncode != 0 and running(lab) == before
+
+
+def test_ledger_tells_the_story(lab):
+    for gateway in ("hq", "branch"):
+        entries = ledger_entries(lab, gateway)
+        kinds = [entry["type"] for entry in entries]
+        assert kinds.index("config_commit") < kinds.index("sa_install"), "the configuration came before the tunnel"
+        assert {"ledger_start", "process_start", "key_used", "ike_sa_up", "sa_install"} <= set(kinds)
+        starts = {entry["body"]["process"]: entry["body"]["sha256"] for entry in entries if entry["type"] == "process_start"}
+        assert set(starts) >= {"keeper", "ike", "dataplane", "control"} and all(len(sha) == 64 for sha in starts.values())
+        for process, sha256 in starts.items():
+            name = "plaingated" if process == "supervisor" else f"plaingate-{process}"
+            assert hashlib.sha256((lab.state / "bin" / name).read_bytes()).hexdigest() == sha256, process
+
+
+def test_changed_ledger_is_found(lab):
+    """A copy with one octet changed in an entry does not verify, and the entry is named."""
+    directory = show(lab, "hq", "ledger")[0]["directory"]
+    lab["hq"].run(f"cp -r {directory} /var/lib/plaingate/copy")
+    try:
+        assert lab["hq"].run("plaingate verify ledger /var/lib/plaingate/copy", check=False).returncode == 0
+        copy = lab["hq"].state / "lib/copy"
+        file = sorted((copy / "tile/entries").rglob("*"))[-1]
+        file = file if file.is_file() else sorted(p for p in (copy / "tile/entries").rglob("*") if p.is_file())[-1]
+        data = bytearray(file.read_bytes())
+        at = data.index(b'"type"') + 8
+        data[at] ^= 1
+        file.chmod(0o600)
+        file.write_bytes(data)
+        done = lab["hq"].run("plaingate verify ledger /var/lib/plaingate/copy", check=False)
+        assert done.returncode == 1 and any(c.isdigit() for c in done.stdout + done.stderr), done.stdout + done.stderr
+    finally:
+        lab["hq"].run("rm -rf /var/lib/plaingate/copy")

@@ -1,0 +1,130 @@
+"""No private key and no child key is ever in the memory of plaingate-ike. The same search finds them where they belong, and a key that is
+taken for one is proved one: it opens a packet that was captured on the wire."""
+import base64
+import re
+import struct
+import time
+
+import pytest
+from kit import HOST_B, Capture, TwoSites, UdpStream, config_of, memory, memory_holds, processes, verify_ledger, wait_for_tunnel
+
+PSK = "hq-branch.psk"
+KEY_BYTES = 36  # AES-256 and its salt
+
+
+@pytest.fixture(scope="module")
+def lab():
+    two_sites = TwoSites("pgm-")
+    two_sites.up("off")
+    try:
+        wait_for_tunnel(two_sites)
+        yield two_sites
+        verify_ledger(two_sites, "hq")
+    finally:
+        two_sites.down()
+
+
+def opens(key, packet):
+    """Whether key and salt open the ESP packet: the integrity check says so. Without or with extended sequence numbers (high half 0)."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    for aad in (packet[:8], packet[:4] + bytes(4) + packet[4:8]):
+        try:
+            AESGCM(key[:32]).decrypt(key[32:36] + packet[8:16], packet[16:], aad)
+            return True
+        except InvalidTag:
+            continue
+    return False
+
+
+def keys_that_open(pid, packets):
+    """{SPI: key and salt}: every place of the process's memory that could be a key is tried on the packets."""
+    found = {}
+    for _, part in memory(pid):
+        for run in re.finditer(rb"(?:(?!\0{8})[\s\S]){28,}", part) if part.strip(b"\0") else ():
+            for at in range(max(0, run.start() - run.start() % 4 - 4), run.end(), 4):
+                key = part[at:at + KEY_BYTES]
+                if len(key) < KEY_BYTES or len(set(key[:32])) < 16:
+                    continue
+                for spi, packet in packets.items():
+                    if spi not in found and opens(key, packet):
+                        found[spi] = key
+                if len(found) == len(packets):
+                    return found
+    return found
+
+
+def traffic_of_one_second(lab):
+    """{SPI: one captured packet} of both directions."""
+    with Capture(lab, "internet", "hq0") as seen, UdpStream(lab, "host-a", "host-b", HOST_B, rate=50) as udp:
+        udp.wait_flowing()
+    packets = {spi: packet for spi, _, packet in seen.esp()}
+    assert len(packets) == 2, f"one pair of SAs was expected, there are {len(packets)} SPIs"
+    return packets
+
+
+def test_psk_is_with_the_keeper_alone(lab):
+    psk = (lab["hq"].state / "etc/keys" / PSK).read_text().strip()
+    secrets = {"text": psk.encode(), "octets": bytes.fromhex(psk)}
+    held = {name: memory_holds(pid, secrets) for name, (pid, _) in processes(lab, "hq").items()}
+    assert held.pop("keeper"), "the search must find it where it is"
+    assert not any(held.values()), held
+
+
+def test_child_keys_are_with_the_data_plane_and_not_with_ike(lab):
+    packets, pids = traffic_of_one_second(lab), processes(lab, "hq")
+    found = keys_that_open(pids["dataplane"][0], packets)
+    assert set(found) == set(packets), "the keys of both directions must be found in the data plane"
+    secrets = {f"{spi:08x}": key[:32] for spi, key in found.items()}
+    assert memory_holds(pids["dataplane"][0], secrets) == set(secrets)
+    for name in ("ike", "control", "ledger"):
+        assert not memory_holds(pids[name][0], secrets), name
+
+
+def test_the_search_sees_all_of_ike(lab):
+    """What ike does know is found in it: the peer's identity and both SPIs of the tunnel."""
+    packets, pid = traffic_of_one_second(lab), processes(lab, "hq")["ike"][0]
+    known = {f"SPI {spi:08x}": struct.pack("<I", spi) for spi in packets} | {"identity": b"branch.example.net"}
+    swapped = {name: octets[::-1] for name, octets in known.items() if name.startswith("SPI")}
+    assert "identity" in memory_holds(pid, known)
+    assert memory_holds(pid, known) | memory_holds(pid, swapped) >= {name for name in known if name.startswith("SPI")}
+
+
+def test_after_a_rekey_too(lab):
+    lab["hq"].run("plaingate ike rekey-child branch")
+    lab["hq"].run("plaingate ike rekey branch")
+    wait_for_tunnel(lab)
+    time.sleep(2)
+    packets, pids = traffic_of_one_second(lab), processes(lab, "hq")
+    found = keys_that_open(pids["dataplane"][0], packets)
+    assert set(found) == set(packets)
+    assert not memory_holds(pids["ike"][0], {f"{spi:08x}": key[:32] for spi, key in found.items()})
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
+def test_private_key_is_with_the_keeper_alone(lab, kind):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    make = {"ed25519": ed25519.Ed25519PrivateKey.generate, "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1())}[kind]
+    keys = {side: make() for side in ("hq", "branch")}
+    pem = {side: key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+           for side, key in keys.items()}
+    public = {side: base64.b64encode(key.public_key().public_bytes(serialization.Encoding.DER,
+                                                                   serialization.PublicFormat.SubjectPublicKeyInfo)).decode()
+              for side, key in keys.items()}
+    for side, other in (("hq", "branch"), ("branch", "hq")):
+        lab.write_key(side, f"{side}-{kind}.pem", pem[side])
+    for side, other in (("branch", "hq"), ("hq", "branch")):
+        text = config_of(side, ("pre-shared-key hq-branch;", f'private-key {side}-{kind};\n        public-key "{public[other]}";'))
+        lab.commit(side, text, f"keys of kind {kind}")
+    lab["hq"].run("plaingate ike terminate branch", check=False)
+    wait_for_tunnel(lab)
+    traffic_of_one_second(lab)
+    if kind == "ecdsa":
+        scalar = keys["hq"].private_numbers().private_value.to_bytes(32, "big")
+    else:
+        scalar = keys["hq"].private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
+    secrets = {"as written": scalar, "as a number of this machine": scalar[::-1], "as text": pem["hq"].splitlines()[1][:48].encode()}
+    held = {name: memory_holds(pid, secrets) for name, (pid, _) in processes(lab, "hq").items()}
+    assert held.pop("keeper"), "the search must find it where it is"
+    assert not any(held.values()), held

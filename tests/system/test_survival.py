@@ -1,0 +1,204 @@
+"""kill -9 of each process under traffic. Nothing is in clear or reused meanwhile: the links carry one packet a frame here, and what
+passes between the gateways is captured and taken apart."""
+import os
+import signal
+import time
+
+import pytest
+from kit import (GATEWAYS, HOST_A, HOST_B, HOST_B6, LAN_FILTER, PROCESSES, WEB, Capture, LabError, TcpStream, TwoSites, UdpStream, drops,
+                 ledger_entries, processes, show, verify_ledger, wait_for, wait_for_tunnel)
+
+SURVIVES = [name for name in PROCESSES if name != "dataplane"]
+
+
+@pytest.fixture(scope="module")
+def lab():
+    two_sites = TwoSites("pgs-")
+    two_sites.up("off")
+    try:
+        wait_for_tunnel(two_sites)
+        yield two_sites
+        for gateway in GATEWAYS:
+            verify_ledger(two_sites, gateway)
+    finally:
+        two_sites.down()
+
+
+def kill(lab, gateway, name):
+    """kill -9, and waits until another has taken its place."""
+    before = processes(lab, gateway)
+    os.kill(before[name][0], signal.SIGKILL)
+
+    def back():
+        try:
+            rows = {row["process"]: row for row in show(lab, gateway, "status")}
+        except LabError:  # control itself was killed
+            return False
+        return rows[name]["state"] == "ready" and int(rows[name]["restarts"]) > before[name][1]
+
+    wait_for(back, 15, f"a new {name} on {gateway}", pause=0.05)
+    after = processes(lab, gateway)
+    assert after[name][0] != before[name][0]
+    assert {n: p for n, p in after.items() if n != name} == {n: p for n, p in before.items() if n != name}, "others died with it"
+
+
+def assert_nothing_leaked(capture, *texts):
+    assert capture.lost == 0, "tcpdump lost packets, so it proves nothing"
+    assert capture.count(LAN_FILTER) == 0, capture.lines(LAN_FILTER)[:5]
+    for text in texts:
+        assert not capture.holds(text)
+
+
+def assert_no_number_twice(capture, least):
+    seen, packets = set(), 0
+    for spi, sequence, _ in capture.esp():
+        assert (spi, sequence) not in seen, f"sequence number {sequence} of SPI {spi:08x} was sent twice"
+        seen.add((spi, sequence))
+        packets += 1
+    assert packets >= least, f"only {packets} ESP packets were captured"
+
+
+class Traffic:
+    """Through the tunnel in IPv4 and IPv6, and through source NAT."""
+
+    def __init__(self, lab):
+        self.udp = UdpStream(lab, "host-a", "host-b", HOST_B, port=5201)
+        self.udp6 = UdpStream(lab, "host-a", "host-b", HOST_B6, port=5203, rate=100)
+        self.nat = UdpStream(lab, "host-a", "web", WEB, port=5201, rate=200)
+        self.tcp = TcpStream(lab, "host-a", "host-b", HOST_B)
+        self.nat_tcp = TcpStream(lab, "host-a", "web", WEB)
+        self.all = (self.udp, self.udp6, self.nat, self.tcp, self.nat_tcp)
+
+    def __enter__(self):
+        for stream in self.all:
+            stream.__enter__()
+        self.wait_flowing()
+        return self
+
+    def __exit__(self, *_):
+        for stream in self.all:
+            stream.stop()
+
+    def wait_flowing(self):
+        for stream in self.all:
+            stream.wait_flowing()
+
+    def silences(self):
+        return {name: round(getattr(self, name).longest_silence(), 3) for name in ("udp", "udp6", "nat", "tcp", "nat_tcp")}
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+@pytest.mark.parametrize("name", SURVIVES)
+def test_flows_survive(lab, gateway, name):
+    wait_for_tunnel(lab)
+    with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
+        kill(lab, gateway, name)
+        traffic.wait_flowing()
+        time.sleep(1.5)  # what follows: SAs negotiated anew, entries that waited
+        traffic.wait_flowing()
+    assert not traffic.tcp.failure and not traffic.nat_tcp.failure
+    lost = {s: len(getattr(traffic, s).lost()) for s in ("udp", "udp6", "nat")}
+    assert lost == {"udp": 0, "udp6": 0, "nat": 0}, f"{lost} of {len(traffic.udp.sent)}; {drops(lab, gateway)}"
+    assert len(traffic.nat.peers) == 1, "the translated port changed"
+    assert_nothing_leaked(seen)
+    assert_no_number_twice(seen, 500)
+    wait_for_tunnel(lab)
+    for each in GATEWAYS:
+        verify_ledger(lab, each)
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_data_plane_is_back_in_a_second(lab, gateway):
+    wait_for_tunnel(lab)
+    spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
+    with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
+        kill(lab, gateway, "dataplane")
+        traffic.wait_flowing()
+        time.sleep(1)
+        traffic.wait_flowing()
+    assert not traffic.tcp.failure and not traffic.nat_tcp.failure
+    silences = traffic.silences()
+    assert max(silences["udp"], silences["udp6"], silences["nat"]) < 1, silences
+    assert len(traffic.nat.peers) == 1, "the translated port changed"
+    assert spis & {row["spi_in"] for row in show(lab, "hq", "ipsec")}, "the tunnel went on with its SAs"
+    assert_nothing_leaked(seen)
+    assert_no_number_twice(seen, 500)
+
+
+def test_data_plane_killed_again_and_again(lab):
+    """Each new one begins above every number that the ones before can have used."""
+    wait_for_tunnel(lab)
+    with Capture(lab, "internet", "hq0") as seen, UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
+        for _ in range(3):
+            udp.wait_flowing()
+            kill(lab, "hq", "dataplane")
+        udp.wait_flowing()
+    assert_nothing_leaked(seen)
+    assert_no_number_twice(seen, 200)
+
+
+def test_nothing_passes_without_the_data_plane(lab):
+    """The data plane is stopped, not killed, so that nobody starts another: for that long nothing may pass, in clear or else."""
+    wait_for_tunnel(lab)
+    pid = processes(lab, "hq")["dataplane"][0]
+    lab["host-a"].run(f"ping -c 1 -W 2 {WEB}")
+    with Capture(lab, "internet", "hq0") as outside, Capture(lab, "host-a", "eth0") as inside:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(0.2)
+            start = time.time()
+            lab["host-a"].run(f"ping -c 5 -i 0.2 -W 1 {WEB}", check=False)
+            lab["host-a"].run(f"ping -c 5 -i 0.2 -W 1 {HOST_B}", check=False)
+            lab["internet"].run("ip route add 10.1.0.0/24 via 198.51.100.2")
+            lab["internet"].run(f"ping -c 3 -i 0.2 -W 1 {HOST_A}", check=False)
+        finally:
+            end = time.time()
+            os.kill(pid, signal.SIGCONT)
+            lab["internet"].run("ip route del 10.1.0.0/24", check=False)
+    leaked = [line for line in outside.lines(f"{LAN_FILTER} or (icmp and host {WEB})", "-tt") if start < float(line.split()[0]) < end
+              and "> 10.1.0.2" not in line]
+    assert not leaked, leaked
+    came_in = [line for line in inside.lines(f"icmp and dst {HOST_A} and icmp[0] == 8", "-tt") if start < float(line.split()[0]) < end]
+    assert not came_in, came_in
+    wait_for(lambda: lab["host-a"].run(f"ping -c 1 -W 1 {HOST_B}", check=False).returncode == 0, 15, "traffic again")
+
+
+def test_no_new_tunnel_and_no_commit_without_the_ledger(lab):
+    """Receipt before act: with the ledger away an administrator's act is refused; traffic flows."""
+    pid = processes(lab, "hq")["ledger"][0]
+    with UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
+        udp.wait_flowing()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            done = lab["hq"].run("timeout 8 plaingate commit /etc/plaingate/hq.conf", check=False, timeout=15)
+            assert done.returncode != 0
+            udp.wait_flowing()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        udp.wait_flowing()
+    assert not udp.lost()
+
+
+def test_restarts_are_entered(lab):
+    for gateway in GATEWAYS:
+        entries = ledger_entries(lab, gateway)
+        exits = {entry["body"]["process"] for entry in entries if entry["type"] == "process_exit"}
+        assert set(PROCESSES) <= exits, exits
+        assert any(entry["type"] == "process_start" and entry["body"]["restarts"] > 0 for entry in entries)
+
+
+@pytest.mark.slow
+def test_supervisor_takes_everything_with_it_and_comes_back(lab):
+    """Without the supervisor its children end and the filter stays closed; a new start begins afresh."""
+    daemon = lab.daemons["hq"]
+    pids = [pid for pid, _ in processes(lab, "hq").values()]
+    os.kill(daemon.inner_pid(), signal.SIGKILL)
+    daemon.wait(5)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/ns/net") for pid in pids), 5, "the children to end")
+    with Capture(lab, "internet", "hq0", LAN_FILTER) as seen:
+        lab["host-a"].run(f"ping -c 3 -i 0.2 -W 1 {WEB}", check=False)
+        lab["host-a"].run(f"ping -c 3 -i 0.2 -W 1 {HOST_B}", check=False)
+    assert seen.count() == 0
+    lab.start_gateway("hq")
+    wait_for(lambda: lab["host-a"].run(f"ping -c 1 -W 1 {HOST_B}", check=False).returncode == 0, 60, "the tunnel again")
+    verify_ledger(lab, "hq")
