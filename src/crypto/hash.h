@@ -1,4 +1,7 @@
-/* SHA-256 over libcrypto, which uses the CPU's instructions where it has them. Used by merkle, ledger, verify, release and the supervisor. */
+/*
+ * SHA-256 over libcrypto, which uses the processor's instructions where it has them. Used by merkle, ledger, verify and the
+ * supervisor.
+ */
 #ifndef CRYPTO_HASH_H
 #define CRYPTO_HASH_H
 
