@@ -1,0 +1,137 @@
+/*
+ * Drops: one counter each, and the ICMP error or TCP reset that the sender is owed. Answers go back by where
+ * the packet came from, with an address of ours that belongs there, and their rate is limited.
+ */
+#include "proc/dataplane/stages.h"
+#include "wire/ip.h"
+
+void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t packets)
+{
+	p->drops[reason] += packets;
+}
+
+/* An address of ours that the tunnel's local selectors hold: its peer would not take another. */
+static bool address_in_tunnel(
+	const struct pipeline *p, uint32_t tunnel, const struct train *t, struct ip_addr *ret_addr)
+{
+	const struct route_local *l;
+
+	for (uint32_t i = 0; (l = route_local_at(p->routes, i)); i++) {
+		struct selectors_packet packet = {
+			.src = l->addr, .dst = t->src, .proto = t->src.family == ADDR_V4 ? IP_ICMP : IP_ICMPV6
+		};
+		if (l->addr.family == t->src.family && selectors_find(p->selectors, &packet) == tunnel) {
+			*ret_addr = l->addr;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool answer_address(const struct pipeline *p, const struct passage *w, struct ip_addr *ret_addr)
+{
+	const struct train *t = w->t;
+
+	if (w->in_tunnel != TRAIN_NONE)
+		return address_in_tunnel(p, w->in_tunnel, t, ret_addr);
+	if (t->flags & TRAIN_FROM_HOST) {
+		*ret_addr = t->dst; /* the host knows who it is; the error is about the far end */
+		return true;
+	}
+	return t->in_interface != TRAIN_NONE && route_local_on(p->routes, p->interfaces[t->in_interface].link,
+							t->src.family, &t->src, ret_addr);
+}
+
+/* Sends n octets at ip, made about w->t, back to where that came from. */
+static void answer_send(struct pipeline *p, const struct passage *w, uint8_t *ip, uint32_t n)
+{
+	struct train answer = { .ip = ip, .len = n };
+	struct route_answer r;
+	uint32_t mtu = UINT32_MAX;
+
+	pipeline_train_from_host(&answer);
+	answer.csum = TRAIN_CSUM_VALID;
+	if (train_parse(&answer) != DROP_NONE)
+		return;
+	if (w->in_tunnel != TRAIN_NONE) {
+		answer.tunnel = w->in_tunnel;
+		mtu = pipeline_tunnel_mtu(p, w->in_tunnel);
+	} else if (w->t->in_interface != TRAIN_NONE) {
+		answer.out_interface = w->t->in_interface;
+		answer.next_hop = answer.dst;
+		mtu = p->interfaces[answer.out_interface].mtu;
+		route_lookup(p->routes, &answer.dst, &r);
+		if (r.kind != ROUTE_UNICAST || r.link != p->interfaces[answer.out_interface].link)
+			return; /* the sender is not where the packet came from: an answer would go to a
+				   stranger */
+		answer.next_hop = r.next_hop;
+	}
+	p->answers_sent++;
+	leave_own(p, &answer, mtu);
+	if (answer.drop != DROP_NONE)
+		pipeline_count_drop(p, answer.drop, 1);
+}
+
+/* A tunnel that is down gets no answer: it is being asked for, and the sender's next try may pass. */
+static bool answer_kind(
+	const struct pipeline *p, const struct passage *w, enum icmp_answer *ret_kind, bool *ret_reset)
+{
+	const struct train *t = w->t;
+	bool tcp_rst = t->in_zone != TRAIN_NONE && p->snapshot &&
+		       snap_zones(p->snapshot)[t->in_zone].flags & ZONE_TCP_RST;
+
+	*ret_reset = false;
+	switch (t->drop) {
+	case DROP_TTL:
+		*ret_kind = ICMP_ANSWER_TTL;
+		return true;
+	case DROP_TOO_BIG:
+		*ret_kind = ICMP_ANSWER_TOO_BIG;
+		return true;
+	case DROP_NO_ROUTE:
+		*ret_kind = ICMP_ANSWER_NO_ROUTE;
+		return true;
+	case DROP_NEIGHBOUR:
+		*ret_kind = ICMP_ANSWER_HOST;
+		return true;
+	case DROP_POLICY_REJECT:
+		*ret_reset = t->proto == IP_TCP;
+		*ret_kind = ICMP_ANSWER_PROHIBITED;
+		return true;
+	case DROP_POLICY_DENY:
+	case DROP_DEFAULT_DENY:
+	case DROP_NO_SESSION:
+		*ret_reset = t->proto == IP_TCP && tcp_rst;
+		return *ret_reset;
+	default:
+		return false;
+	}
+}
+
+void answer_drop(struct pipeline *p, struct passage *w)
+{
+	struct train *t = w->t;
+	enum icmp_answer kind = ICMP_ANSWER_TTL;
+	struct ip_addr from;
+	bool reset;
+
+	/* Headers that could not be read make one packet. */
+	pipeline_count_drop(
+		p, t->drop, t->payload_offset && t->payload_offset <= t->len ? train_packets(t) : 1);
+	if (traced(t))
+		trace_say(p, t, "drop", "%s: %s", drop_name(t->drop), drop_text(t->drop));
+	if (!answer_kind(p, w, &kind, &reset))
+		return;
+	if (!icmp_rate_take(&p->answers, p->now)) {
+		p->answers_limited++;
+		return;
+	}
+	uint8_t *ip = scratch_take(p, ICMP_MADE_MAX);
+	size_t n = 0;
+	if (ip && reset)
+		n = tcp_reset_make(ip, t);
+	else if (ip && answer_address(p, w, &from))
+		n = icmp_make(ip, t, kind, w->mtu, &from);
+	if (n > 0)
+		answer_send(p, w, ip, (uint32_t)n);
+}

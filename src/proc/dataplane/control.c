@@ -1,0 +1,342 @@
+/*
+ * What the other processes say to the data plane, and what it says to them. Nothing here waits: what a link
+ * does not take waits in the link's queue or is not said.
+ */
+#include "base/json.h"
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void take_socket(int *at, int fd)
+{
+	if (*at >= 0)
+		close(*at);
+	*at = fd;
+}
+
+static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
+{
+	struct dataplane *d = c->context;
+
+	switch (r->kind) {
+	case RESOURCE_ESP_UDP_SOCKET:
+		take_socket(r->index == 6 ? &d->udp6 : &d->udp4, fd);
+		return RC_OK;
+	case RESOURCE_ESP_SOCKET:
+		take_socket(r->index == 6 ? &d->esp6 : &d->esp4, fd);
+		return RC_OK;
+	case RESOURCE_TUN:
+		take_socket(&d->tun, fd);
+		return RC_OK;
+	case RESOURCE_ROUTES:
+		return routes_open(d, fd, e);
+	case RESOURCE_STATE:
+		take_socket(&d->state_fd, fd);
+		return RC_OK;
+	case RESOURCE_INTERFACE: {
+		enum rc rc = link_add(d, r->name, r->index, fd, e);
+		if (rc != RC_OK) /* one link less is not the end */
+			log_error("%s", e->text);
+		return RC_OK;
+	}
+	default:
+		close(fd);
+		return err_add(e, RC_DENIED, "not a resource of the data plane");
+	}
+}
+
+static void on_resource_gone(struct child *c, const struct msg_resource *r)
+{
+	if (r->kind == RESOURCE_INTERFACE)
+		link_remove(c->context, r->index);
+}
+
+/* --- the configuration --- */
+
+static enum rc snapshot_map(int fd, uint64_t bytes, void **ret_block, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, RC_IO, "size of the snapshot");
+	if (bytes == 0 || bytes > SNAPSHOT_BYTES_MAX || (uint64_t)st.st_size < bytes)
+		return err_add(e, RC_RANGE, "a snapshot of %llu bytes in a file of %llu",
+			(unsigned long long)bytes, (unsigned long long)st.st_size);
+	void *block = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (block == MAP_FAILED)
+		return err_errno(e, RC_IO, "map the snapshot");
+	enum rc rc = snapshot_check(block, bytes, e);
+	if (rc != RC_OK)
+		munmap(block, bytes);
+	else
+		*ret_block = block;
+	return rc;
+}
+
+static enum rc snapshot_take(struct dataplane *d, int fd, uint64_t bytes, struct err *e)
+{
+	void *block = NULL;
+	enum rc rc = snapshot_map(fd, bytes, &block, e);
+
+	if (rc == RC_OK) {
+		rc = pipeline_load(&d->pipeline, block, clock_mono(), e);
+		if (rc != RC_OK)
+			munmap(block, bytes);
+	}
+	if (rc != RC_OK)
+		return rc;
+	if (d->snapshot)
+		munmap(d->snapshot, d->snapshot_n);
+	d->snapshot = block;
+	d->snapshot_n = bytes;
+	links_bind(d);
+	return RC_OK;
+}
+
+static void snapshot_answer(struct dataplane *d)
+{
+	struct msg_result result = { 0 };
+	struct err e = { 0 };
+
+	if (d->pending.fd < 0)
+		return;
+	result.rc = snapshot_take(d, d->pending.fd, d->pending.bytes, &e);
+	if (result.rc != RC_OK)
+		log_error("snapshot %llu: %s", (unsigned long long)d->pending.generation, e.text);
+	else
+		log_info("snapshot %llu in use", (unsigned long long)d->pending.generation);
+	memcpy(result.text, e.text, sizeof result.text);
+	close(d->pending.fd);
+	d->pending.fd = -1;
+	ipc_send_SNAPSHOT_TAKEN(child_link(&d->child, PROC_CONTROL), d->pending.tag, &result);
+}
+
+static void on_snapshot(struct dataplane *d, struct ipc_frame *f)
+{
+	if (d->pending.fd >= 0)
+		close(d->pending.fd);
+	d->pending.fd = ipc_frame_take(f);
+	d->pending.bytes = f->u.SNAPSHOT.bytes;
+	d->pending.generation = f->u.SNAPSHOT.generation;
+	d->pending.tag = f->head.tag;
+	/* Before the start there is nothing yet to load it into. */
+	if (dataplane_ready(d))
+		snapshot_answer(d);
+}
+
+static enum rc on_start(struct child *c, const struct msg_start *s, struct err *e)
+{
+	struct dataplane *d = c->context;
+	enum rc rc = dataplane_start(d, e);
+
+	if (rc == RC_OK)
+		snapshot_answer(d);
+	return rc;
+}
+
+/* --- SAs --- */
+
+static bool selector_inside(const struct selector *inner, const struct selector *outer)
+{
+	return inner->addrs.first.family == outer->addrs.first.family &&
+	       addr_compare(&outer->addrs.first, &inner->addrs.first) <= 0 &&
+	       addr_compare(&inner->addrs.last, &outer->addrs.last) <= 0 &&
+	       addr_compare(&inner->addrs.first, &inner->addrs.last) <= 0 &&
+	       (outer->proto == 0 || outer->proto == inner->proto) &&
+	       inner->port_first >= outer->port_first && inner->port_last <= outer->port_last;
+}
+
+/* The keeper has checked this too; whoever takes the keeper must still not route a network by an SA at will.
+ */
+static bool selectors_inside(
+	const struct snapshot *s, const struct selector *ts, uint16_t n, struct span configured)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		bool inside = false;
+		for (uint32_t k = 0; k < configured.count && !inside; k++)
+			inside = selector_inside(&ts[i], &snap_selectors(s)[configured.first + k]);
+		if (!inside)
+			return false;
+	}
+	return true;
+}
+
+static enum rc install(struct dataplane *d, const struct sa_install *sa, struct err *e)
+{
+	const struct snapshot *s = d->pipeline.snapshot;
+
+	if (!dataplane_ready(d) || !s)
+		return err_add(e, RC_AGAIN, "no configuration yet");
+	if (sa->tunnel >= s->tunnels.count || sa->local_n > SELECTORS_MAX || sa->remote_n > SELECTORS_MAX)
+		return err_add(e, RC_RANGE, "no tunnel %u, or too many selectors", sa->tunnel);
+	const struct snap_tunnel *t = &snap_tunnels(s)[sa->tunnel];
+	if (!selectors_inside(s, sa->local_ts, sa->local_n, t->local) ||
+		!selectors_inside(s, sa->remote_ts, sa->remote_n, t->remote))
+		return err_add(e, RC_DENIED, "the selectors go beyond those of tunnel '%s'", t->name);
+	return esp_install(d->esp, sa, t->name, t->replay_window, clock_mono(), e);
+}
+
+static void on_sa_install(struct dataplane *d, struct ipc_frame *f)
+{
+	struct sa_result result = { .spi_in = f->u.SA_INSTALL.spi_in };
+	struct err e = { 0 };
+
+	result.rc = install(d, &f->u.SA_INSTALL, &e);
+	snprintf(result.text, sizeof result.text, "%.*s", (int)sizeof result.text - 1, e.text);
+	if (result.rc != RC_OK)
+		log_warn("SA %08x: %s", result.spi_in, e.text);
+	pipeline_changed(&d->pipeline);
+	ipc_send_SA_INSTALLED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
+}
+
+static void on_sa_remove(struct dataplane *d, const struct ipc_frame *f)
+{
+	struct sa_result result = { .spi_in = f->u.SA_REMOVE.spi_in };
+
+	result.rc = d->esp ? esp_remove(d->esp, result.spi_in) : RC_AGAIN;
+	if (result.rc != RC_OK)
+		snprintf(result.text, sizeof result.text, "%s", rc_text(result.rc));
+	pipeline_changed(&d->pipeline);
+	ipc_send_SA_REMOVED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
+}
+
+static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
+{
+	enum rc rc = RC_AGAIN;
+
+	if (d->esp && f->head.id == IPC_SA_ACTIVATE)
+		rc = esp_activate(d->esp, f->u.SA_ACTIVATE.spi_in);
+	else if (d->esp)
+		rc = esp_endpoint(d->esp, f->u.SA_ENDPOINT.spi_in, &f->u.SA_ENDPOINT.remote);
+	if (rc != RC_OK)
+		log_warn("%s for SA %08x: %s", ipc_name(f->head.id), f->u.SA_ACTIVATE.spi_in, rc_text(rc));
+	pipeline_changed(&d->pipeline);
+}
+
+void control_second(struct dataplane *d)
+{
+	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
+	mono_ns now = clock_mono();
+
+	for (uint32_t i = 0; ipc_link_up(ike) && i < esp_pairs(d->esp); i++) {
+		struct sa_usage usage;
+		esp_usage(d->esp, esp_pair_at(d->esp, i), now, &usage);
+		if (usage.tunnel != INDEX_NONE && ipc_send_SA_USAGE(ike, 0, &usage) != RC_OK)
+			break; /* it does not listen: the next second tells it again */
+	}
+}
+
+void control_acquire(void *context, uint32_t tunnel)
+{
+	struct dataplane *d = context;
+	struct sa_ref ref = { .tunnel = tunnel };
+
+	ipc_send_SA_ACQUIRE(child_link(&d->child, PROC_IKE), 0, &ref);
+}
+
+void control_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
+	const uint8_t *bytes, uint32_t n)
+{
+	static struct msg_datagram
+		m; /* 8 KB; the parts behind n go along, they are zero or another datagram's */
+
+	if (n > sizeof m.bytes) {
+		pipeline_count_drop(&d->pipeline, DROP_TOO_BIG, 1);
+		return;
+	}
+	m.local = *local;
+	m.remote = *remote;
+	m.n = n;
+	memcpy(m.bytes, bytes, n);
+	if (ipc_send_IKE_DATAGRAM(child_link(&d->child, PROC_IKE), 0, &m) != RC_OK)
+		pipeline_count_drop(&d->pipeline, DROP_QUEUE_FULL, 1);
+}
+
+void control_neighbour_ask(void *context, uint32_t link, const struct ip_addr *addr)
+{
+	struct dataplane *d = context;
+	struct msg_neighbour m = { .interface = link, .addr = *addr };
+
+	ipc_send_NEIGHBOUR(child_link(&d->child, PROC_SUPERVISOR), 0, &m);
+}
+
+/* --- questions --- */
+
+void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text)
+{
+	struct dataplane *d = context;
+	struct msg_row row = { 0 };
+
+	if (text) {
+		struct jw w = jw_over(row.json, sizeof row.json, false);
+		jw_object(&w, NULL);
+		jw_u64(&w, "packet", packet);
+		jw_str(&w, "stage", stage);
+		jw_str(&w, "text", text);
+		jw_end(&w);
+		row.n = (uint32_t)jw_done(&w);
+	}
+	ipc_send_TRACE_LINE(child_link(&d->child, PROC_CONTROL), d->trace_tag, &row);
+}
+
+static void on_trace(struct dataplane *d, const struct ipc_frame *f)
+{
+	const struct msg_filter *m = &f->u.TRACE;
+	struct trace_filter filter = { m->proto, m->src, m->dst, m->src_port, m->dst_port };
+
+	d->trace_tag = f->head.tag;
+	pipeline_trace(&d->pipeline, &filter, m->count);
+}
+
+static void on_clear(struct dataplane *d, const struct ipc_frame *f)
+{
+	struct msg_result result = { 0 };
+
+	if (d->fw)
+		result.count = show_clear_sessions(d, &f->u.CLEAR_SESSIONS);
+	ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), f->head.tag, &result);
+}
+
+static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+	struct dataplane *d = c->context;
+
+	switch (f->head.id) {
+	case IPC_SNAPSHOT:
+		on_snapshot(d, f);
+		break;
+	case IPC_SA_INSTALL:
+		on_sa_install(d, f);
+		break;
+	case IPC_SA_REMOVE:
+		on_sa_remove(d, f);
+		break;
+	case IPC_SA_ACTIVATE:
+	case IPC_SA_ENDPOINT:
+		on_sa_change(d, f);
+		break;
+	case IPC_SHOW:
+		show_table(d, f->head.tag, &f->u.SHOW);
+		break;
+	case IPC_CLEAR_SESSIONS:
+		on_clear(d, f);
+		break;
+	case IPC_TRACE:
+		on_trace(d, f);
+		break;
+	default:
+		log_warn("%s from %s is not for the data plane", ipc_name(f->head.id), proc_name(peer));
+	}
+}
+
+const struct child_ops dataplane_ops = {
+	.on_resource = on_resource,
+	.on_resource_gone = on_resource_gone,
+	.on_start = on_start,
+	.on_message = on_message,
+};

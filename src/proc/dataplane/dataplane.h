@@ -1,0 +1,152 @@
+/*
+ * The data plane's process: what joins the pipeline to sockets and to the other processes. One worker thread.
+ *
+ *	main.c       the sandbox, then the loop
+ *	loop.c       bursts, timers, messages
+ *	io_link.c    AF_PACKET sockets: trains from and to the links
+ *	io_tunnel.c  UDP 4500 and raw ESP sockets: packets opened and joined, batches sent
+ *	io_host.c    the TUN device
+ *	io_routes.c  rtnetlink: the mirror of the kernel's tables
+ *	memory.c     the state that outlives the process
+ *	control.c    messages of the other processes
+ *	show.c       tables
+ */
+#ifndef DATAPLANE_DATAPLANE_H
+#define DATAPLANE_DATAPLANE_H
+
+#include "ipc/child.h"
+#include "proc/dataplane/pipeline.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define RX_BURST	TRAIN_BURST_MAX
+#define RX_BYTES	(TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM) /* a multiple of 64 */
+#define TX_QUEUE	256
+#define TUNNEL_RX_BURST 16
+#define JOIN_BYTES	(1u << 20)
+#define LINKS_MAX	INTERFACES_MAX
+#define ROUTES_READ	65536
+#define PATHS_MAX	64
+
+struct link_io {
+	int fd;
+	uint32_t link; /* the kernel's index */
+	char name[INTERFACE_NAME_BYTES];
+	uint32_t interface; /* in the snapshot, or TRAIN_NONE */
+	uint32_t queued;
+	struct mmsghdr tx[TX_QUEUE];
+	struct iovec tx_at[TX_QUEUE];
+	uint64_t send_failed, rx_refused;
+};
+
+struct dataplane {
+	struct child child;
+	struct pipeline pipeline;
+	struct firewall *fw;
+	struct esp *esp;
+	struct route_table *routes;
+
+	/* memory.c */
+	int state_fd;
+	void *state;
+	size_t state_n;
+	void *esp_tables;
+	size_t esp_tables_n;
+	uint32_t pairs_max, sessions_max;
+	bool resumed;
+
+	/* the snapshot in use, mapped */
+	void *snapshot;
+	size_t snapshot_n;
+
+	/* io_link.c */
+	struct link_io *links[LINKS_MAX];
+	uint32_t links_n;
+	uint8_t *rx; /* RX_BURST * RX_BYTES */
+
+	/* io_tunnel.c */
+	int udp4, udp6, esp4, esp6;
+	struct segment_joiner joiner;
+	uint8_t *join;
+	uint64_t datagrams_in, keepalives, tunnel_too_big;
+
+	/* io_host.c */
+	int tun;
+
+	/* io_routes.c */
+	int route_fd;
+	struct route_table *routes_next; /* being filled by a dump; NULL: none under way */
+	uint32_t dump_step, sequence;
+	bool dump_wanted;
+	struct path {
+		struct ip_addr remote;
+		uint32_t sequence; /* of the question under way, 0: none */
+		mono_ns asked;
+	} paths[PATHS_MAX]; /* remote endpoints whose path MTU is smaller than the link's, or is being asked
+			       for */
+
+	/* control.c */
+	uint64_t trace_tag;
+	struct {
+		int fd; /* -1: none */
+		uint64_t bytes, generation, tag;
+	} pending; /* a snapshot that came before the start */
+	bool started;
+	mono_ns next_second, next_expiry;
+	struct train trains[RX_BURST];
+};
+
+static inline bool dataplane_ready(const struct dataplane *d)
+{
+	return d->started && d->fw && d->routes;
+}
+
+/* memory.c */
+enum rc memory_attach(struct dataplane *d, int fd, struct err *e);
+void memory_detach(struct dataplane *d);
+void *memory_anonymous(size_t n); /* zero, not in core dumps; NULL: none */
+
+/* io_link.c: each *_receive() runs one burst and returns how many trains or datagrams there were */
+enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, struct err *e);
+void link_remove(struct dataplane *d, uint32_t link);
+void links_bind(struct dataplane *d); /* after a snapshot */
+uint32_t link_receive(struct dataplane *d, struct link_io *l);
+void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n);
+void links_flush(void *context);
+
+/* io_tunnel.c */
+uint32_t tunnel_receive_udp(struct dataplane *d, int fd);
+uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family);
+enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const struct esp_batch *batch);
+
+/* io_host.c */
+uint32_t host_receive(struct dataplane *d);
+enum drop_reason host_send(void *context, uint8_t *packet, uint32_t n);
+
+/* io_routes.c */
+enum rc routes_open(struct dataplane *d, int fd, struct err *e);
+uint32_t routes_receive(struct dataplane *d);
+void routes_ask_path(struct dataplane *d, const struct ip_addr *remote);
+void routes_second(struct dataplane *d);
+
+/* control.c */
+extern const struct child_ops dataplane_ops;
+void control_neighbour_ask(void *context, uint32_t link, const struct ip_addr *addr);
+void control_acquire(void *context, uint32_t tunnel);
+void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text);
+void control_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
+	const uint8_t *bytes, uint32_t n);
+void control_second(struct dataplane *d); /* usage of SAs to ike */
+enum rc dataplane_start(struct dataplane *d, struct err *e);
+
+/* show.c */
+void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show);
+uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filter);
+
+/* loop.c */
+bool dataplane_init(struct dataplane *d, int supervisor_fd); /* *d is zero; false: no memory */
+int dataplane_run(struct dataplane *d); /* until the supervisor ends it; main()'s status */
+void dataplane_done(struct dataplane *d);
+
+#endif

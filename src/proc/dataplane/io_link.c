@@ -1,0 +1,181 @@
+/*
+ * The links: AF_PACKET sockets with virtio-net headers, bound to ETH_P_ALL by the supervisor. One recvmmsg()
+ * brings a burst of trains, one sendmmsg() for each link takes the burst's frames out. The receive buffers
+ * are shared by all links: a burst has left before the next is read.
+ */
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define FRONT	     (VIRTIO_SIZE + ETHERNET_SIZE)
+#define SEND_WAIT_MS 2
+
+enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, struct err *e)
+{
+	link_remove(d, link); /* a new socket for a link replaces the old one */
+	struct link_io *l = d->links_n < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
+	if (!l) {
+		close(fd);
+		return err_add(e, RC_LIMIT, "no room for interface %s", name);
+	}
+	l->fd = fd;
+	l->link = link;
+	snprintf(l->name, sizeof l->name, "%.*s", (int)sizeof l->name - 1, name);
+	for (uint32_t i = 0; i < TX_QUEUE; i++) {
+		l->tx[i].msg_hdr.msg_iov = &l->tx_at[i];
+		l->tx[i].msg_hdr.msg_iovlen = 1;
+	}
+	l->interface = pipeline_bind(&d->pipeline, l->name, link);
+	d->links[d->links_n++] = l;
+	return RC_OK;
+}
+
+void link_remove(struct dataplane *d, uint32_t link)
+{
+	for (uint32_t i = 0; i < d->links_n; i++) {
+		struct link_io *l = d->links[i];
+		if (l->link != link)
+			continue;
+		pipeline_unbind(&d->pipeline, link);
+		close(l->fd);
+		free(l);
+		d->links[i] = d->links[--d->links_n];
+		return;
+	}
+}
+
+void links_bind(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->links_n; i++)
+		d->links[i]->interface = pipeline_bind(&d->pipeline, d->links[i]->name, d->links[i]->link);
+}
+
+/* A frame for us that holds IP: the train begins behind the link header. */
+static enum drop_reason frame_read(const struct dataplane *d, const struct link_io *l, uint8_t *front,
+	uint32_t n, bool tagged, struct train *t)
+{
+	const uint8_t *ethernet = front + VIRTIO_SIZE;
+	struct virtio_net_hdr h;
+
+	if (n < FRONT)
+		return DROP_TRUNCATED;
+	if (memcmp(ethernet, d->pipeline.interfaces[l->interface].mac, 6) != 0)
+		return ethernet[0] & 1 ? DROP_MULTICAST : DROP_NOT_FOR_US;
+	/* The kernel has taken a VLAN tag out of the frame: it belongs to another link than this one. */
+	uint16_t type = load_be16(ethernet + 12);
+	if (tagged || (type != 0x0800 && type != 0x86dd))
+		return DROP_ETHERTYPE;
+	memcpy(&h, front, sizeof h);
+	t->ip = front + FRONT;
+	t->len = n - (uint32_t)FRONT;
+	pipeline_train_from_link(&d->pipeline, t, l->interface);
+	if (t->len == 0)
+		return DROP_TRUNCATED;
+	return pipeline_train_offloads(t, &h, ETHERNET_SIZE) ? DROP_NONE : DROP_MALFORMED;
+}
+
+static bool vlan_tagged(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		struct tpacket_auxdata aux;
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof aux);
+		return aux.tp_status & TP_STATUS_VLAN_VALID;
+	}
+	return false;
+}
+
+uint32_t link_receive(struct dataplane *d, struct link_io *l)
+{
+	struct mmsghdr m[RX_BURST];
+	struct iovec at[RX_BURST];
+	char control[RX_BURST][CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	uint32_t trains = 0;
+
+	for (uint32_t i = 0; i < RX_BURST; i++) {
+		at[i] = (struct iovec){ d->rx + i * RX_BYTES + TRAIN_HEAD_ROOM - FRONT,
+			FRONT + TRAIN_BYTES_MAX };
+		m[i].msg_hdr = (struct msghdr){ .msg_iov = &at[i],
+			.msg_iovlen = 1,
+			.msg_control = control[i],
+			.msg_controllen = sizeof control[i] };
+	}
+	int n = recvmmsg(l->fd, m, RX_BURST, MSG_DONTWAIT, NULL);
+	if (n < 0) {
+		/* A packet that has no virtio header is refused by the kernel with EINVAL and is gone. */
+		l->rx_refused += errno == EINVAL;
+		return errno == EINVAL;
+	}
+	for (int i = 0; i < n; i++) {
+		enum drop_reason drop = DROP_NO_ZONE;
+		if (l->interface != TRAIN_NONE)
+			drop = m[i].msg_hdr.msg_flags & MSG_TRUNC
+				       ? DROP_TRUNCATED
+				       : frame_read(d, l, at[i].iov_base, m[i].msg_len,
+						 vlan_tagged(&m[i].msg_hdr), &d->trains[trains]);
+		if (drop == DROP_NONE)
+			trains++;
+		else
+			pipeline_count_drop(&d->pipeline, drop, 1);
+	}
+	if (trains > 0)
+		pipeline_burst(&d->pipeline, d->trains, trains, clock_mono());
+	return (uint32_t)n;
+}
+
+static void link_flush(struct dataplane *d, struct link_io *l)
+{
+	uint32_t sent = 0;
+	bool waited = false;
+
+	while (sent < l->queued) {
+		int n = sendmmsg(l->fd, l->tx + sent, l->queued - sent, MSG_DONTWAIT);
+		if (n > 0) {
+			sent += (uint32_t)n;
+			continue;
+		}
+		/* A full queue empties in no time or not soon: wait once, briefly. */
+		if ((errno == EAGAIN || errno == ENOBUFS) && !waited) {
+			struct pollfd p = { .fd = l->fd, .events = POLLOUT };
+			waited = true;
+			poll(&p, 1, SEND_WAIT_MS);
+			continue;
+		}
+		l->send_failed++;
+		pipeline_count_drop(&d->pipeline, DROP_LINK_SEND, 1);
+		sent++;
+	}
+	l->queued = 0;
+}
+
+void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n)
+{
+	struct dataplane *d = context;
+
+	for (uint32_t i = 0; i < d->links_n; i++) {
+		struct link_io *l = d->links[i];
+		if (l->interface != interface)
+			continue;
+		l->tx_at[l->queued++] = (struct iovec){ frame, n };
+		if (l->queued == TX_QUEUE)
+			link_flush(d, l);
+		return;
+	}
+	pipeline_count_drop(&d->pipeline, DROP_LINK_SEND, 1);
+}
+
+void links_flush(void *context)
+{
+	struct dataplane *d = context;
+
+	for (uint32_t i = 0; i < d->links_n; i++)
+		if (d->links[i]->queued > 0)
+			link_flush(d, d->links[i]);
+}

@@ -1,0 +1,479 @@
+/*
+ * The mirror of the kernel's tables: rtnetlink parsed into the events of the routing core. A mirror is filled
+ * by dumps (links, addresses, routes, neighbours), then kept by events. When events are lost (ENOBUFS), or a
+ * link went down, which takes routes away without a word, a second table is filled by new dumps and takes
+ * over when it is complete.
+ *
+ * Also asks the kernel for the MTU of paths to tunnel peers, where it learned a smaller one than the link's.
+ */
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <unistd.h>
+
+#define PATH_AGAIN (60 * NS_PER_S)
+
+static const uint16_t dumps[] = { RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH };
+
+struct attributes {
+	const struct nlattr *at[RTA_MAX + 1]; /* RTA_MAX, IFA_MAX and NDA_MAX are smaller than 64 all */
+	uint16_t max;
+};
+_Static_assert(IFA_MAX <= RTA_MAX && NDA_MAX <= RTA_MAX, "one table for all");
+
+static int attribute_put(const struct nlattr *a, void *data)
+{
+	struct attributes *list = data;
+
+	if (mnl_attr_get_type(a) <= list->max)
+		list->at[mnl_attr_get_type(a)] = a;
+	return MNL_CB_OK;
+}
+
+static struct attributes attributes_read(const struct nlmsghdr *h, size_t offset, uint16_t max)
+{
+	struct attributes list = { .max = max };
+
+	mnl_attr_parse(h, (unsigned)offset, attribute_put, &list);
+	return list;
+}
+
+static bool addr_read(const struct nlattr *a, uint8_t family, struct ip_addr *ret_addr)
+{
+	if (a && family == AF_INET && mnl_attr_get_payload_len(a) == 4)
+		*ret_addr = addr_v4(mnl_attr_get_payload(a));
+	else if (a && family == AF_INET6 && mnl_attr_get_payload_len(a) == 16)
+		*ret_addr = addr_v6(mnl_attr_get_payload(a));
+	else
+		return false;
+	return true;
+}
+
+static uint32_t u32_read(const struct nlattr *a, uint32_t otherwise)
+{
+	return a && mnl_attr_get_payload_len(a) >= sizeof(uint32_t) ? mnl_attr_get_u32(a) : otherwise;
+}
+
+static bool room_for(const struct nlmsghdr *h, size_t n)
+{
+	return mnl_nlmsg_get_payload_len(h) >= n;
+}
+
+static void link_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
+	struct route_link link = { 0 };
+
+	if (!room_for(h, sizeof *m) || m->ifi_index <= 0)
+		return;
+	if (h->nlmsg_type == RTM_DELLINK) {
+		route_link_gone(t, (uint32_t)m->ifi_index);
+		pipeline_changed(&d->pipeline);
+		return;
+	}
+	/* IFLA_ADDRESS, IFLA_IFNAME and IFLA_MTU have small numbers. */
+	struct attributes a = attributes_read(h, sizeof *m, IFLA_MTU);
+	link.index = (uint32_t)m->ifi_index;
+	link.up = (m->ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+	link.mtu = u32_read(a.at[IFLA_MTU], 1500);
+	link.has_mac = a.at[IFLA_ADDRESS] && mnl_attr_get_payload_len(a.at[IFLA_ADDRESS]) == 6 &&
+		       m->ifi_type == ARPHRD_ETHER;
+	if (link.has_mac)
+		memcpy(link.mac, mnl_attr_get_payload(a.at[IFLA_ADDRESS]), 6);
+	if (a.at[IFLA_IFNAME])
+		strncpy(link.name, mnl_attr_get_str(a.at[IFLA_IFNAME]), sizeof link.name - 1);
+	const struct route_link *before = route_link_find(t, link.index);
+	if (before && before->up && !link.up && t == d->routes)
+		d->dump_wanted = true;
+	uint64_t generation = route_generation(t);
+	if (route_link_set(t, &link) != RC_OK)
+		log_warn("more than %d links", ROUTE_LINKS_MAX);
+	if (route_generation(t) != generation && t == d->routes)
+		pipeline_changed(&d->pipeline);
+}
+
+static void local_read(struct route_table *t, const struct nlmsghdr *h)
+{
+	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
+	struct route_local local = { 0 };
+
+	if (!room_for(h, sizeof *m))
+		return;
+	struct attributes a = attributes_read(h, sizeof *m, IFA_MAX);
+	/* On a point-to-point link IFA_ADDRESS is the far end; ours is IFA_LOCAL, which IPv6 often leaves
+	 * out. */
+	if (!addr_read(a.at[IFA_LOCAL] ? a.at[IFA_LOCAL] : a.at[IFA_ADDRESS], m->ifa_family, &local.addr))
+		return;
+	uint32_t flags = u32_read(a.at[IFA_FLAGS], m->ifa_flags);
+	local.link = m->ifa_index;
+	local.bits = m->ifa_prefixlen;
+	local.temporary = flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED);
+	if (h->nlmsg_type == RTM_DELADDR)
+		route_local_gone(t, local.link, &local.addr);
+	else if (route_local_set(t, &local) != RC_OK)
+		log_warn("more than %d addresses", ROUTE_LOCALS_MAX);
+}
+
+static uint32_t metrics_mtu(const struct nlattr *metrics)
+{
+	const struct nlattr *a;
+
+	if (metrics)
+		mnl_attr_for_each_nested(a, metrics) if (mnl_attr_get_type(a) == RTAX_MTU) return u32_read(
+			a, 0);
+	return 0;
+}
+
+/* The answer to a question about the path to a tunnel's peer: mtu 0 when it is the link's again. */
+static void path_read(struct dataplane *d, const struct nlmsghdr *h, uint32_t mtu)
+{
+	struct path *path = NULL;
+
+	for (uint32_t i = 0; i < PATHS_MAX && !path; i++)
+		if (d->paths[i].sequence != 0 && d->paths[i].sequence == h->nlmsg_seq)
+			path = &d->paths[i];
+	if (!path)
+		return;
+	path->sequence = 0;
+	for (uint32_t k = 0; k < esp_pairs(d->esp); k++) {
+		struct esp_view v;
+		esp_view(d->esp, esp_pair_at(d->esp, k), &v);
+		if (v.tunnel != INDEX_NONE && addr_equal(&v.remote->addr, &path->remote))
+			pipeline_path_mtu(&d->pipeline, v.tunnel, mtu);
+	}
+	if (mtu == 0)
+		path->remote.family = ADDR_NONE; /* nothing special any more: the slot is free */
+}
+
+/* The ways of a route: one, or several of which the first usable counts. */
+static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct route_entry *e,
+	const struct attributes *a, uint8_t family)
+{
+	bool replace = h->nlmsg_flags & NLM_F_REPLACE, gone = h->nlmsg_type == RTM_DELROUTE;
+
+	if (!a->at[RTA_MULTIPATH]) {
+		if (a->at[RTA_GATEWAY])
+			addr_read(a->at[RTA_GATEWAY], family, &e->gateway);
+		if (a->at[RTA_VIA] &&
+			mnl_attr_get_payload_len(a->at[RTA_VIA]) == 18) { /* IPv4 by an IPv6 gateway */
+			const uint8_t *via = mnl_attr_get_payload(a->at[RTA_VIA]);
+			e->gateway = addr_v6(via + 2);
+		}
+		e->link = u32_read(a->at[RTA_OIF], ROUTE_NONE);
+		if (gone)
+			route_gone(t, e);
+		else if (route_set(t, e, replace) != RC_OK)
+			log_warn("more than %u routes", ROUTE_ROUTES_MAX);
+		return;
+	}
+	const struct rtnexthop *next = mnl_attr_get_payload(a->at[RTA_MULTIPATH]);
+	int left = mnl_attr_get_payload_len(a->at[RTA_MULTIPATH]);
+	for (; RTNH_OK(next, left); left -= NLMSG_ALIGN(next->rtnh_len), next = RTNH_NEXT(next)) {
+		struct route_entry one = *e;
+		const struct rtattr *r = RTNH_DATA(next);
+		int r_left = (int)(next->rtnh_len - sizeof *next);
+		one.link = (uint32_t)next->rtnh_ifindex;
+		for (; RTA_OK(r, r_left); r = RTA_NEXT(r, r_left)) {
+			if (r->rta_type != RTA_GATEWAY)
+				continue;
+			if (family == AF_INET && RTA_PAYLOAD(r) == 4)
+				one.gateway = addr_v4(RTA_DATA(r));
+			else if (family == AF_INET6 && RTA_PAYLOAD(r) == 16)
+				one.gateway = addr_v6(RTA_DATA(r));
+		}
+		if (gone)
+			route_gone(t, &one);
+		else
+			route_set(t, &one, replace);
+		replace = false;
+	}
+}
+
+static void route_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct route_entry e = { .link = ROUTE_NONE };
+
+	if (!room_for(h, sizeof *m) || (m->rtm_family != AF_INET && m->rtm_family != AF_INET6))
+		return;
+	struct attributes a = attributes_read(h, sizeof *m, RTA_MAX);
+	e.mtu = metrics_mtu(a.at[RTA_METRICS]);
+	if (m->rtm_flags &
+		RTM_F_CLONED) { /* an answer to a question about a path, or a cache entry: not a route */
+		path_read(d, h, e.mtu);
+		return;
+	}
+	uint32_t table = u32_read(a.at[RTA_TABLE], m->rtm_table);
+	if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL)
+		return;
+	e.dst.addr.family = m->rtm_family == AF_INET ? ADDR_V4 : ADDR_V6;
+	e.dst.bits = m->rtm_dst_len;
+	if (a.at[RTA_DST] && !addr_read(a.at[RTA_DST], m->rtm_family, &e.dst.addr))
+		return;
+	e.metric = u32_read(a.at[RTA_PRIORITY], 0);
+	switch (m->rtm_type) {
+	case RTN_UNICAST:
+		e.kind = ROUTE_UNICAST;
+		break;
+	case RTN_LOCAL:
+	case RTN_ANYCAST:
+		e.kind = ROUTE_LOCAL;
+		break;
+	case RTN_BROADCAST:
+		e.kind = ROUTE_BROADCAST;
+		break;
+	case RTN_MULTICAST:
+		e.kind = ROUTE_MULTICAST;
+		break;
+	case RTN_UNREACHABLE:
+	case RTN_BLACKHOLE:
+	case RTN_PROHIBIT:
+		e.kind = ROUTE_UNREACHABLE;
+		break;
+	default:
+		return;
+	}
+	route_enter(t, h, &e, &a, m->rtm_family);
+}
+
+static uint8_t neighbour_state(uint16_t state)
+{
+	if (state & (NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP))
+		return ROUTE_NEIGHBOUR_VALID;
+	if (state & (NUD_DELAY | NUD_PROBE)) /* usable, and the kernel is at it */
+		return ROUTE_NEIGHBOUR_VALID;
+	if (state & NUD_STALE)
+		return ROUTE_NEIGHBOUR_STALE;
+	if (state & NUD_FAILED)
+		return ROUTE_NEIGHBOUR_FAILED;
+	return ROUTE_NEIGHBOUR_WAITING;
+}
+
+static void neighbour_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
+{
+	const struct ndmsg *m = mnl_nlmsg_get_payload(h);
+	struct route_neighbour n = { 0 };
+
+	if (!room_for(h, sizeof *m))
+		return;
+	struct attributes a = attributes_read(h, sizeof *m, NDA_MAX);
+	if (!addr_read(a.at[NDA_DST], m->ndm_family, &n.addr))
+		return;
+	n.link = (uint32_t)m->ndm_ifindex;
+	n.state = neighbour_state(m->ndm_state);
+	if (a.at[NDA_LLADDR] && mnl_attr_get_payload_len(a.at[NDA_LLADDR]) == 6)
+		memcpy(n.mac, mnl_attr_get_payload(a.at[NDA_LLADDR]), 6);
+	else if (n.state == ROUTE_NEIGHBOUR_VALID || n.state == ROUTE_NEIGHBOUR_STALE)
+		n.state = ROUTE_NEIGHBOUR_WAITING;
+	if (h->nlmsg_type == RTM_DELNEIGH) {
+		route_neighbour_gone(t, n.link, &n.addr);
+		return;
+	}
+	if (route_neighbour_set(t, &n) != RC_OK)
+		return; /* full: what is there stays, others wait for the kernel to forget some */
+	if (t == d->routes)
+		pipeline_neighbour(&d->pipeline, n.link, &n.addr, clock_mono());
+}
+
+static void event(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
+{
+	switch (h->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		link_read(d, t, h);
+		break;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		local_read(t, h);
+		break;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		route_read(d, t, h);
+		break;
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		neighbour_read(d, t, h);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- dumps --- */
+
+static void dump_ask(struct dataplane *d)
+{
+	_Alignas(struct nlmsghdr) char buffer[128];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
+	static const size_t sizes[] = { sizeof(struct ifinfomsg), sizeof(struct ifaddrmsg),
+		sizeof(struct rtmsg), sizeof(struct ndmsg) };
+
+	h->nlmsg_type = dumps[d->dump_step];
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	h->nlmsg_seq = ++d->sequence;
+	mnl_nlmsg_put_extra_header(h, sizes[d->dump_step]); /* zero: everything of both families */
+	if (send(d->route_fd, h, h->nlmsg_len, MSG_DONTWAIT) < 0) {
+		log_warn("ask the kernel for its tables: %m");
+		d->dump_wanted = true;
+	}
+}
+
+static void dump_begin(struct dataplane *d)
+{
+	struct route_table *fresh = route_new();
+
+	d->dump_wanted = false;
+	if (!fresh) {
+		log_warn("no memory for another mirror of the routes");
+		return;
+	}
+	route_free(d->routes_next);
+	d->routes_next = fresh;
+	d->dump_step = 0;
+	dump_ask(d);
+}
+
+static void dump_next(struct dataplane *d)
+{
+	if (++d->dump_step < COUNT_OF(dumps)) {
+		dump_ask(d);
+		return;
+	}
+	struct route_table *old = d->routes;
+	d->routes = d->routes_next;
+	d->routes_next = NULL;
+	if (d->pipeline.routes)
+		pipeline_routes(&d->pipeline, d->routes);
+	route_free(old);
+}
+
+/* Events go into both tables while a dump is under way; the dump's own answers only into the new one. */
+static void message(struct dataplane *d, const struct nlmsghdr *h)
+{
+	bool of_dump = d->routes_next && h->nlmsg_seq == d->sequence && h->nlmsg_flags & NLM_F_MULTI;
+
+	if (of_dump && h->nlmsg_flags & NLM_F_DUMP_INTR) {
+		d->dump_wanted = true; /* the table changed meanwhile: once more */
+	}
+	if (h->nlmsg_type == NLMSG_DONE && of_dump) {
+		dump_next(d);
+	} else if (h->nlmsg_type == NLMSG_ERROR) {
+		const struct nlmsgerr *error = mnl_nlmsg_get_payload(h);
+		if (room_for(h, sizeof *error) && d->routes_next && h->nlmsg_seq == d->sequence) {
+			log_warn("the kernel does not give table %u: error %d", d->dump_step, error->error);
+			dump_next(d);
+		}
+	} else if (of_dump) {
+		event(d, d->routes_next, h);
+	} else {
+		if (d->routes_next)
+			event(d, d->routes_next, h);
+		if (d->routes)
+			event(d, d->routes, h);
+	}
+}
+
+enum rc routes_open(struct dataplane *d, int fd, struct err *e)
+{
+	if (d->route_fd >= 0)
+		close(d->route_fd);
+	d->route_fd = fd;
+	/* A table to work with from the first moment; it is empty and nothing is routed until the dumps are
+	 * in. */
+	if (!d->routes)
+		d->routes = route_new();
+	if (!d->routes)
+		return err_add(e, RC_LIMIT, "no memory for the mirror of the routes");
+	dump_begin(d);
+	return RC_OK;
+}
+
+uint32_t routes_receive(struct dataplane *d)
+{
+	static _Alignas(struct nlmsghdr) char buffer[ROUTES_READ];
+	uint32_t n = 0;
+
+	for (; n < 64; n++) {
+		ssize_t got = recv(d->route_fd, buffer, sizeof buffer, MSG_DONTWAIT | MSG_TRUNC);
+		if (got < 0 && errno == ENOBUFS) {
+			d->dump_wanted = true; /* events were lost */
+			continue;
+		}
+		if (got < 0)
+			break;
+		if ((size_t)got > sizeof buffer) {
+			d->dump_wanted = true;
+			continue;
+		}
+		int left = (int)got;
+		for (const struct nlmsghdr *h = (const void *)buffer; mnl_nlmsg_ok(h, left);
+			h = mnl_nlmsg_next(h, &left))
+			message(d, h);
+	}
+	if (d->dump_wanted && !d->routes_next)
+		dump_begin(d);
+	return n;
+}
+
+/* --- path MTUs --- */
+
+static void path_ask(struct dataplane *d, struct path *path, mono_ns now)
+{
+	_Alignas(struct nlmsghdr) char buffer[128];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
+
+	/* A dump's answers are told by the sequence number: a question of its own waits until it is over. */
+	if (d->routes_next)
+		return;
+	h->nlmsg_type = RTM_GETROUTE;
+	h->nlmsg_flags = NLM_F_REQUEST;
+	h->nlmsg_seq = ++d->sequence;
+	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+	m->rtm_family = path->remote.family == ADDR_V4 ? AF_INET : AF_INET6;
+	m->rtm_dst_len = path->remote.family == ADDR_V4 ? 32 : 128;
+	mnl_attr_put(h, RTA_DST, addr_size(&path->remote), path->remote.b);
+	path->sequence = h->nlmsg_seq;
+	path->asked = now;
+	if (send(d->route_fd, h, h->nlmsg_len, MSG_DONTWAIT) < 0)
+		path->sequence = 0;
+}
+
+void routes_ask_path(struct dataplane *d, const struct ip_addr *remote)
+{
+	struct path *slot = NULL;
+	mono_ns now = clock_mono();
+
+	for (uint32_t i = 0; i < PATHS_MAX; i++) {
+		struct path *path = &d->paths[i];
+		if (addr_equal(&path->remote, remote)) {
+			if (now - path->asked > NS_PER_S / 10)
+				path_ask(d, path, now);
+			return;
+		}
+		if (!slot && path->remote.family == ADDR_NONE)
+			slot = path;
+	}
+	if (!slot)
+		return;
+	slot->remote = *remote;
+	path_ask(d, slot, now);
+}
+
+void routes_second(struct dataplane *d)
+{
+	mono_ns now = clock_mono();
+
+	/* The kernel forgets a learned MTU after some minutes (mtu_expires): ask whether it still stands. */
+	for (uint32_t i = 0; i < PATHS_MAX; i++)
+		if (d->paths[i].remote.family != ADDR_NONE && now - d->paths[i].asked > PATH_AGAIN)
+			path_ask(d, &d->paths[i], now);
+	if (d->dump_wanted && !d->routes_next)
+		dump_begin(d);
+}

@@ -1,0 +1,331 @@
+/*
+ * Tunnels: ESP in UDP (RFC 3948) through port 4500 with receive and segmentation offload, and ESP itself
+ * through raw sockets. What one receive brought is opened packet by packet, straight into the place where it
+ * continues a train (wire/segment.h); a sealed batch leaves with one send.
+ */
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+
+#define MARKER_SIZE  4 /* RFC 3948 section 2.2: four zero octets in front of IKE */
+#define SEND_WAIT_MS 2
+
+union sender {
+	struct sockaddr sa;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* What came beside a datagram. */
+struct beside {
+	uint32_t segment; /* size of each but the last, 0: one packet */
+	uint8_t traffic_class;
+	struct ip_addr local;
+};
+
+static struct beside beside_read(struct msghdr *m)
+{
+	struct beside b = { 0 };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		const void *data = CMSG_DATA(c);
+		int number = 0;
+		if (c->cmsg_len >= CMSG_LEN(sizeof number))
+			memcpy(&number, data, sizeof number);
+		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+			b.segment = (uint32_t)number;
+		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+			memcpy(&b.traffic_class, data, 1);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+			b.traffic_class = (uint8_t)number;
+		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+			memcpy(&info, data, sizeof info);
+			b.local = addr_v4(&info.ipi_addr);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+			memcpy(&info, data, sizeof info);
+			b.local = addr_v6(&info.ipi6_addr);
+		}
+	}
+	return b;
+}
+
+static struct endpoint endpoint_of(const union sender *s)
+{
+	if (s->sa.sa_family == AF_INET)
+		return (struct endpoint){ addr_v4(&s->v4.sin_addr), ntohs(s->v4.sin_port), 0 };
+	return (struct endpoint){ addr_v6(&s->v6.sin6_addr), ntohs(s->v6.sin6_port), 0 };
+}
+
+static void join_run(struct dataplane *d)
+{
+	uint32_t n = 0;
+
+	segment_join_end(&d->joiner);
+	for (uint32_t i = 0; i < d->joiner.n; i++) {
+		const struct segment_joined *j = &d->joiner.list[i];
+		struct train *t = &d->trains[n];
+		t->ip = j->ip;
+		t->len = j->len;
+		pipeline_train_from_tunnel(&d->pipeline, t, j->key);
+		t->segment_size = j->segment_size;
+		t->csum = j->csum;
+		t->flags |= j->flags;
+		n++;
+	}
+	if (n > 0)
+		pipeline_burst(&d->pipeline, d->trains, n, clock_mono());
+	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
+}
+
+static void packet_open(
+	struct dataplane *d, const uint8_t *packet, uint32_t n, uint8_t traffic_class, mono_ns now)
+{
+	uint8_t *spot = segment_join_spot(&d->joiner, n);
+	struct esp_opened o;
+
+	if (!spot) {
+		join_run(d);
+		spot = segment_join_spot(&d->joiner, n);
+	}
+	esp_open(d->esp, packet, n, traffic_class, spot, now, &o);
+	if (o.drop == DROP_NONE && o.tunnel == TRAIN_NONE)
+		o.drop = DROP_NO_ZONE; /* an SA whose tunnel is not known yet: no configuration has come */
+	if (o.drop == DROP_NONE) {
+		segment_join_take(&d->joiner, spot, o.n, o.tunnel);
+		return;
+	}
+	segment_join_leave(&d->joiner, spot);
+	pipeline_count_drop(&d->pipeline, o.drop, 1);
+}
+
+/* One UDP payload: RFC 3948 section 2: a keepalive, IKE behind its marker, or ESP. */
+static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n, const struct beside *b,
+	const union sender *from, mono_ns now)
+{
+	static const uint8_t marker[MARKER_SIZE];
+
+	d->datagrams_in++;
+	if (n == 1 && bytes[0] == 0xff) {
+		d->keepalives++;
+	} else if (n > MARKER_SIZE && memcmp(bytes, marker, MARKER_SIZE) == 0) {
+		struct endpoint local = { .addr = b->local, .port = 4500 }, remote = endpoint_of(from);
+		control_datagram(d, &local, &remote, bytes + MARKER_SIZE, n - MARKER_SIZE);
+	} else {
+		packet_open(d, bytes, n, b->traffic_class, now);
+	}
+}
+
+uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
+{
+	struct mmsghdr m[TUNNEL_RX_BURST];
+	struct iovec at[TUNNEL_RX_BURST];
+	union sender from[TUNNEL_RX_BURST];
+	_Alignas(struct cmsghdr) char control[TUNNEL_RX_BURST][128];
+
+	for (uint32_t i = 0; i < TUNNEL_RX_BURST; i++) {
+		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
+		m[i].msg_hdr = (struct msghdr){ .msg_iov = &at[i],
+			.msg_iovlen = 1,
+			.msg_name = &from[i],
+			.msg_namelen = sizeof from[i],
+			.msg_control = control[i],
+			.msg_controllen = sizeof control[i] };
+	}
+	int n = recvmmsg(fd, m, TUNNEL_RX_BURST, MSG_DONTWAIT, NULL);
+	if (n <= 0)
+		return 0;
+	mono_ns now = clock_mono();
+	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
+	for (int i = 0; i < n; i++) {
+		struct beside b = beside_read(&m[i].msg_hdr);
+		const uint8_t *bytes = at[i].iov_base;
+		uint32_t left = m[i].msg_len, size = b.segment ? b.segment : left;
+		if (m[i].msg_hdr.msg_flags & MSG_TRUNC) {
+			pipeline_count_drop(&d->pipeline, DROP_ESP_TRUNCATED, 1);
+			continue;
+		}
+		while (left > 0) {
+			uint32_t one = MIN_OF(size, left);
+			datagram_take(d, bytes, one, &b, &from[i], now);
+			bytes += one;
+			left -= one;
+		}
+	}
+	join_run(d);
+	return (uint32_t)n;
+}
+
+/* IPv4 raw sockets give the IP header as well, IPv6 ones do not. */
+uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
+{
+	struct mmsghdr m[RX_BURST];
+	struct iovec at[RX_BURST];
+	_Alignas(struct cmsghdr) char control[RX_BURST][128];
+
+	for (uint32_t i = 0; i < RX_BURST; i++) {
+		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
+		m[i].msg_hdr = (struct msghdr){ .msg_iov = &at[i],
+			.msg_iovlen = 1,
+			.msg_control = control[i],
+			.msg_controllen = sizeof control[i] };
+	}
+	int n = recvmmsg(fd, m, RX_BURST, MSG_DONTWAIT, NULL);
+	if (n <= 0)
+		return 0;
+	mono_ns now = clock_mono();
+	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
+	for (int i = 0; i < n; i++) {
+		struct beside b = beside_read(&m[i].msg_hdr);
+		const uint8_t *bytes = at[i].iov_base;
+		uint32_t packet_n = m[i].msg_len, header_n = 0;
+		if (family == ADDR_V4 && packet_n >= 20) {
+			header_n = 4u * (bytes[0] & 15);
+			b.traffic_class = bytes[1];
+		}
+		if (packet_n < header_n + 8 || (family == ADDR_V4 && header_n < 20)) {
+			pipeline_count_drop(&d->pipeline, DROP_ESP_TRUNCATED, 1);
+			continue;
+		}
+		packet_open(d, bytes + header_n, packet_n - header_n, b.traffic_class, now);
+	}
+	join_run(d);
+	return (uint32_t)n;
+}
+
+/* --- sending --- */
+
+static socklen_t remote_put(union sender *to, const struct endpoint *remote, bool udp)
+{
+	uint16_t port = udp ? htons(remote->port) : 0;
+
+	*to = (union sender){ 0 };
+	if (remote->addr.family == ADDR_V4) {
+		to->v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = port };
+		memcpy(&to->v4.sin_addr, remote->addr.b, 4);
+		return sizeof to->v4;
+	}
+	to->v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = port };
+	memcpy(&to->v6.sin6_addr, remote->addr.b, 16);
+	return sizeof to->v6;
+}
+
+static void beside_add(struct msghdr *m, int level, int type, const void *data, size_t n)
+{
+	struct cmsghdr *c = (struct cmsghdr *)(void *)((char *)m->msg_control + m->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), data, n);
+	m->msg_controllen += CMSG_SPACE(n);
+}
+
+/* The address to send from, the outer traffic class, and the size to cut at. */
+static void beside_put(struct msghdr *m, const struct esp_view *pair, const struct esp_batch *batch, bool udp)
+{
+	int class = batch->traffic_class;
+	uint16_t size = (uint16_t)batch->packet_size;
+
+	if (pair->local->addr.family == ADDR_V4) {
+		struct in_pktinfo info = { 0 };
+		memcpy(&info.ipi_spec_dst, pair->local->addr.b, 4);
+		beside_add(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+		beside_add(m, IPPROTO_IP, IP_TOS, &class, sizeof class);
+	} else {
+		struct in6_pktinfo info = { 0 };
+		memcpy(&info.ipi6_addr, pair->local->addr.b, 16);
+		beside_add(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+		beside_add(m, IPPROTO_IPV6, IPV6_TCLASS, &class, sizeof class);
+	}
+	if (udp && batch->packets > 1)
+		beside_add(m, SOL_UDP, UDP_SEGMENT, &size, sizeof size);
+}
+
+/* Waits once, briefly, when the socket is full. */
+static bool send_again(int fd, bool *waited)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if ((errno != EAGAIN && errno != ENOBUFS) || *waited)
+		return false;
+	*waited = true;
+	poll(&p, 1, SEND_WAIT_MS);
+	return true;
+}
+
+static enum drop_reason send_failed(struct dataplane *d, const struct esp_view *pair)
+{
+	if (errno == EMSGSIZE) {
+		/* The kernel knows of a smaller path MTU towards this peer. */
+		d->tunnel_too_big++;
+		routes_ask_path(d, &pair->remote->addr);
+	}
+	return DROP_TUNNEL_SEND;
+}
+
+static enum drop_reason send_udp(
+	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
+{
+	_Alignas(struct cmsghdr) char control[128] = { 0 };
+	union sender to;
+	struct iovec at = { batch->bytes, batch->n };
+	struct msghdr m = { .msg_iov = &at, .msg_iovlen = 1, .msg_name = &to, .msg_control = control };
+	bool waited = false;
+
+	m.msg_namelen = remote_put(&to, pair->remote, true);
+	beside_put(&m, pair, batch, true);
+	while (sendmsg(fd, &m, MSG_DONTWAIT) < 0)
+		if (!send_again(fd, &waited))
+			return send_failed(d, pair);
+	return DROP_NONE;
+}
+
+static enum drop_reason send_esp(
+	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
+{
+	_Alignas(struct cmsghdr) char control[128] = { 0 };
+	struct mmsghdr m[BATCH_PACKETS];
+	struct iovec at[BATCH_PACKETS];
+	union sender to;
+	struct msghdr each = { .msg_iovlen = 1, .msg_name = &to, .msg_control = control };
+	uint32_t n = batch->packets, sent = 0;
+	bool waited = false;
+
+	each.msg_namelen = remote_put(&to, pair->remote, false);
+	beside_put(&each, pair, batch, false);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t from = i * batch->packet_size;
+		at[i] = (struct iovec){ batch->bytes + from, MIN_OF(batch->packet_size, batch->n - from) };
+		m[i].msg_hdr = each;
+		m[i].msg_hdr.msg_iov = &at[i];
+	}
+	while (sent < n) {
+		int done = sendmmsg(fd, m + sent, n - sent, MSG_DONTWAIT);
+		if (done > 0) {
+			sent += (uint32_t)done;
+		} else if (!send_again(fd, &waited)) {
+			enum drop_reason drop = send_failed(d, pair);
+			pipeline_count_drop(&d->pipeline, drop, 1);
+			sent++;
+		}
+	}
+	return DROP_NONE;
+}
+
+enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const struct esp_batch *batch)
+{
+	struct dataplane *d = context;
+	bool v4 = pair->local->addr.family == ADDR_V4, udp = pair->flags & CHILD_ENCAP;
+	int fd = udp ? (v4 ? d->udp4 : d->udp6) : (v4 ? d->esp4 : d->esp6);
+
+	if (fd < 0)
+		return DROP_TUNNEL_SEND;
+	return udp ? send_udp(d, fd, pair, batch) : send_esp(d, fd, pair, batch);
+}

@@ -1,0 +1,269 @@
+/*
+ * Out: fragments where a packet is larger than the way's MTU, link headers, sealing, the host's device.
+ */
+#include "proc/dataplane/stages.h"
+#include "wire/csum.h"
+#include "wire/fragment.h"
+#include "wire/ip.h"
+
+#include <assert.h>
+
+uint8_t *scratch_take(struct pipeline *p, uint32_t n)
+{
+	uint32_t whole = (TRAIN_HEAD_ROOM + n + TRAIN_TAIL_ROOM + 63) & ~63u;
+
+	if (whole > SCRATCH_SIZE - p->scratch_n)
+		return NULL;
+	uint8_t *at = p->scratch + p->scratch_n + TRAIN_HEAD_ROOM;
+	p->scratch_n += whole;
+	return at;
+}
+
+static uint32_t csum_field(uint8_t proto)
+{
+	return proto == IP_TCP ? TCP_CSUM : proto == IP_UDP ? UDP_CSUM : ICMP_CSUM;
+}
+
+/* What the kernel's offloads need to know, in front of the link header (head_n octets) or the packet. */
+static void virtio_put(const struct train *t, uint8_t *at, uint32_t head_n)
+{
+	struct virtio_net_hdr h = { .flags = t->csum == TRAIN_CSUM_VALID ? VIRTIO_NET_HDR_F_DATA_VALID : 0 };
+
+	if (t->csum == TRAIN_CSUM_PARTIAL) {
+		h.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		h.csum_start = (uint16_t)(head_n + t->l4_offset);
+		h.csum_offset = (uint16_t)csum_field(t->proto);
+	}
+	if (t->segment_size) {
+		h.gso_type = t->proto == IP_UDP		? VIRTIO_NET_HDR_GSO_UDP_L4
+			     : t->src.family == ADDR_V4 ? VIRTIO_NET_HDR_GSO_TCPV4
+							: VIRTIO_NET_HDR_GSO_TCPV6;
+		if (t->flags & TRAIN_TCP_CWR)
+			h.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+		h.gso_size = t->segment_size;
+		h.hdr_len = (uint16_t)(head_n + t->payload_offset);
+	}
+	memcpy(at, &h, sizeof h);
+}
+
+static void leave_counted(struct pipeline *p, const struct train *t)
+{
+	uint32_t packets = train_packets(t);
+
+	p->packets_out += packets;
+	p->bytes_out += t->len;
+	if (t->out_interface != TRAIN_NONE) {
+		p->interfaces[t->out_interface].packets_out += packets;
+		p->interfaces[t->out_interface].bytes_out += t->len;
+	}
+}
+
+/* One frame; t is whole and fits. */
+static void frame_out(struct pipeline *p, struct train *t, const uint8_t *mac)
+{
+	const struct pipeline_interface *f = &p->interfaces[t->out_interface];
+	uint8_t *frame = t->ip - ETHERNET_SIZE;
+
+	memcpy(frame, mac, 6);
+	memcpy(frame + 6, f->mac, 6);
+	store_be16(frame + 12, t->src.family == ADDR_V4 ? 0x0800 : 0x86dd);
+	virtio_put(t, frame - VIRTIO_SIZE, ETHERNET_SIZE);
+	leave_counted(p, t);
+	p->io.link_send(p->io.context, t->out_interface, frame - VIRTIO_SIZE,
+		(uint32_t)VIRTIO_SIZE + ETHERNET_SIZE + t->len);
+}
+
+void leave_flush(struct pipeline *p)
+{
+	struct esp_view v;
+
+	if (p->batch.packets == 0)
+		return;
+	esp_view(p->esp, p->batch.pair, &v);
+	enum drop_reason drop = p->io.tunnel_send(p->io.context, &v, &p->batch);
+	if (drop != DROP_NONE)
+		pipeline_count_drop(p, drop, p->batch.packets);
+	esp_batch_begin(&p->batch);
+}
+
+/* Seals all that the cutter gives; full batches leave on the way. */
+static void seal_out(struct pipeline *p, uint32_t pair, struct segment_cutter *cutter, struct train *t)
+{
+	enum drop_reason drop = DROP_NONE;
+
+	while (!esp_seal(p->esp, pair, cutter, t->traffic_class, &p->batch, p->now, &drop)) {
+		if (drop != DROP_NONE) {
+			t->drop = drop;
+			return;
+		}
+		leave_flush(p);
+	}
+}
+
+/* The pair that sends t, or ESP_PAIR_NONE with t->drop. */
+static uint32_t tunnel_pair(struct pipeline *p, struct train *t)
+{
+	uint32_t pair = esp_outbound(p->esp, t->tunnel);
+	struct pipeline_tunnel *tunnel = &p->tunnels[t->tunnel];
+
+	if (pair != ESP_PAIR_NONE) {
+		t->drop = esp_selects(p->esp, pair, t);
+		return t->drop == DROP_NONE ? pair : ESP_PAIR_NONE;
+	}
+	t->drop = DROP_TUNNEL_DOWN;
+	tunnel->drops_down++;
+	if (tunnel->acquired == 0 || p->now - tunnel->acquired >= ACQUIRE_EVERY) {
+		tunnel->acquired = p->now;
+		p->io.acquire(p->io.context, t->tunnel);
+	}
+	return ESP_PAIR_NONE;
+}
+
+/* One packet in pieces of at most mtu octets, each through `out`. */
+static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu,
+	void (*out)(struct pipeline *p, struct train *piece, struct train *whole, const uint8_t *mac),
+	const uint8_t *mac)
+{
+	uint32_t id = ++p->fragment_id;
+
+	train_complete_l4(t);
+	for (uint32_t i = 0;; i++) {
+		uint8_t *room = scratch_take(p, mtu);
+		if (!room) {
+			leave_flush(p);
+			t->drop = DROP_QUEUE_FULL;
+			return;
+		}
+		struct train piece = *t;
+		piece.ip = room;
+		piece.len = (uint32_t)fragment_cut(room, t, mtu, i, id);
+		piece.segment_size = 0;
+		piece.csum = TRAIN_CSUM_UNKNOWN;
+		if (piece.len == 0)
+			return;
+		out(p, &piece, t, mac);
+		if (piece.drop != DROP_NONE) {
+			t->drop = piece.drop;
+			return;
+		}
+	}
+}
+
+static void piece_to_tunnel(struct pipeline *p, struct train *piece, struct train *whole, const uint8_t *mac)
+{
+	struct segment_cutter cutter;
+
+	segment_cut_begin(&cutter, piece, 0);
+	seal_out(p, esp_outbound(p->esp, whole->tunnel), &cutter, piece);
+	leave_counted(p, piece);
+}
+
+static void piece_to_link(struct pipeline *p, struct train *piece, struct train *whole, const uint8_t *mac)
+{
+	frame_out(p, piece, mac);
+}
+
+/*
+ * A packet or train larger than the way takes, which may be cut. TCP gets smaller segments, as if its sender
+ * had known; anything else becomes fragments.
+ */
+static void leave_smaller(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
+{
+	struct segment_cutter cutter;
+	bool tcp = t->proto == IP_TCP && !(t->flags & TRAIN_FRAGMENT) && t->payload_offset + 64u < mtu;
+	uint32_t n;
+	uint8_t *ip;
+
+	if (tcp && train_verify_l4(t) != DROP_NONE)
+		return; /* cutting makes new checksums: they must not cover up a wrong one */
+	if (!segment_cut_begin(&cutter, t, tcp ? (uint16_t)(mtu - t->payload_offset) : 0)) {
+		t->drop = DROP_TOO_BIG;
+		return;
+	}
+	while (t->drop == DROP_NONE && (ip = segment_cut_next(&cutter, &n))) {
+		/* The cutter writes the next headers over this packet: what waits for the flush must be a
+		 * copy. */
+		struct train one = *t;
+		one.ip = scratch_take(p, n);
+		if (!one.ip) {
+			t->drop = DROP_QUEUE_FULL;
+			return;
+		}
+		memcpy(one.ip, ip, n);
+		one.len = n;
+		one.segment_size = 0;
+		one.csum = TRAIN_CSUM_VALID;
+		if (n > mtu)
+			fragments_out(p, &one, mtu, mac ? piece_to_link : piece_to_tunnel, mac);
+		else
+			(mac ? piece_to_link : piece_to_tunnel)(p, &one, &one, mac);
+		t->drop = one.drop;
+	}
+}
+
+static bool too_large(const struct train *t, uint32_t mtu)
+{
+	return (t->segment_size ? t->payload_offset + t->segment_size : t->len) > mtu;
+}
+
+static void leave_tunnel(struct pipeline *p, struct train *t, uint32_t mtu)
+{
+	struct segment_cutter cutter;
+	uint32_t pair = tunnel_pair(p, t);
+
+	if (pair == ESP_PAIR_NONE)
+		return;
+	if (traced(t))
+		trace_say(p, t, "out", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
+	if (too_large(t, mtu)) {
+		leave_smaller(p, t, mtu, NULL);
+		return;
+	}
+	leave_counted(p, t);
+	if (!segment_cut_begin(&cutter, t, 0)) {
+		t->drop = DROP_MALFORMED; /* a train whose headers no offload could have made */
+		return;
+	}
+	seal_out(p, pair, &cutter, t);
+}
+
+static void leave_link(struct pipeline *p, struct train *t, uint32_t mtu)
+{
+	const uint8_t *mac = hold_or_mac(p, t, mtu);
+
+	if (!mac)
+		return;
+	if (traced(t))
+		trace_say(p, t, "out", "interface %s", snap_interfaces(p->snapshot)[t->out_interface].name);
+	if (too_large(t, mtu))
+		leave_smaller(p, t, mtu, mac);
+	else
+		frame_out(p, t, mac);
+}
+
+static void leave_host(struct pipeline *p, struct train *t)
+{
+	if (traced(t))
+		trace_say(p, t, "out", "the gateway itself");
+	virtio_put(t, t->ip - VIRTIO_SIZE, 0);
+	leave_counted(p, t);
+	t->drop = p->io.host_send(p->io.context, t->ip - VIRTIO_SIZE, (uint32_t)VIRTIO_SIZE + t->len);
+}
+
+void leave_own(struct pipeline *p, struct train *t, uint32_t mtu)
+{
+	if (t->tunnel != TRAIN_NONE)
+		leave_tunnel(p, t, mtu);
+	else if (t->out_interface != TRAIN_NONE)
+		leave_link(p, t, mtu);
+	else
+		leave_host(p, t);
+}
+
+void leave(struct pipeline *p, struct passage *w)
+{
+	if (w->to_host)
+		leave_host(p, w->t);
+	else
+		leave_own(p, w->t, w->mtu);
+}

@@ -1,0 +1,214 @@
+/*
+ * The loop: bursts from whatever has some, and between them, cheaply, what the other processes say. An input
+ * that gave something is asked again without a poll; one that gave nothing is left alone until poll() names
+ * it. With nothing to do the process sleeps.
+ */
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define ROUNDS_PER_POLL 8
+#define WAIT_MS_MAX	200
+#define EXPIRE_BUDGET	4096
+#define POLL_MAX	(LINKS_MAX + 8 + PROC_COUNT)
+
+/* What can bring packets. */
+enum input { IN_UDP4, IN_UDP6, IN_ESP4, IN_ESP6, IN_HOST, IN_ROUTES, IN_LINKS };
+
+bool dataplane_init(struct dataplane *d, int supervisor_fd)
+{
+	struct pipeline_io io = { .context = d,
+		.link_send = link_send,
+		.tunnel_send = tunnel_send,
+		.host_send = host_send,
+		.flush = links_flush,
+		.neighbour_ask = control_neighbour_ask,
+		.acquire = control_acquire,
+		.trace_line = control_trace_line };
+	uint32_t seed = 0;
+
+	d->state_fd = d->udp4 = d->udp6 = d->esp4 = d->esp6 = d->tun = d->route_fd = d->pending.fd = -1;
+	d->rx = memory_anonymous(RX_BURST * RX_BYTES);
+	d->join = memory_anonymous(JOIN_BYTES);
+	if (!d->rx || !d->join || getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		return false;
+	child_init(&d->child, PROC_DATAPLANE, &dataplane_ops, d, 0, supervisor_fd);
+	return pipeline_init(&d->pipeline, &io, NULL, NULL, NULL, seed);
+}
+
+enum rc dataplane_start(struct dataplane *d, struct err *e)
+{
+	if (d->state_fd < 0)
+		return err_add(e, RC_NOT_FOUND, "no memory for the state was handed over");
+	if (!d->routes)
+		return err_add(e, RC_NOT_FOUND, "no rtnetlink socket was handed over");
+	enum rc rc = memory_attach(d, d->state_fd, e);
+	if (rc != RC_OK)
+		return rc;
+	d->pipeline.fw = d->fw;
+	d->pipeline.esp = d->esp;
+	d->pipeline.routes = d->routes;
+	/* The mirror should stand before the first packet: a restart is not to lose more than it must. */
+	for (int i = 0; i < 200 && d->routes_next; i++) {
+		struct pollfd p = { .fd = d->route_fd, .events = POLLIN };
+		poll(&p, 1, 5);
+		routes_receive(d);
+	}
+	d->started = true;
+	pipeline_changed(&d->pipeline);
+	return RC_OK;
+}
+
+void dataplane_done(struct dataplane *d)
+{
+	int *fds[] = { &d->udp4, &d->udp6, &d->esp4, &d->esp6, &d->tun, &d->route_fd, &d->pending.fd };
+
+	while (d->links_n > 0)
+		link_remove(d, d->links[0]->link);
+	for (size_t i = 0; i < COUNT_OF(fds); i++)
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+	pipeline_done(&d->pipeline);
+	memory_detach(d);
+	route_free(d->routes);
+	route_free(d->routes_next);
+}
+
+static const char *log_kind(const struct fw_log *l)
+{
+	return l->kind == FW_LOG_DENY ? "denied" : l->kind == FW_LOG_INIT ? "session begun" : "session ended";
+}
+
+static void log_rules(struct dataplane *d)
+{
+	const struct snapshot *s = fw_policy(d->fw);
+	struct fw_log l;
+
+	while (s && fw_log_next(d->fw, &l)) {
+		struct endpoint src = { .addr = fw_key_src(&l.key[0]), .port = l.key[0].src_port };
+		struct endpoint dst = { .addr = fw_key_dst(&l.key[0]), .port = l.key[0].dst_port };
+		char src_text[ENDPOINT_TEXT_MAX], dst_text[ENDPOINT_TEXT_MAX];
+		log_info("%s: rule %s, protocol %u, %s to %s, %llu packets and %llu bytes out, %llu and %llu "
+			 "back",
+			log_kind(&l), l.rule < s->rules.count ? snap_rules(s)[l.rule].name : "none",
+			l.key[0].proto, endpoint_text(src_text, &src), endpoint_text(dst_text, &dst),
+			(unsigned long long)l.packets[0], (unsigned long long)l.bytes[0],
+			(unsigned long long)l.packets[1], (unsigned long long)l.bytes[1]);
+	}
+}
+
+/* Returns how long nothing is due, in ms. */
+static int timers(struct dataplane *d)
+{
+	mono_ns now = clock_mono();
+
+	if (!dataplane_ready(d))
+		return WAIT_MS_MAX;
+	log_rules(d);
+	if (now >= d->next_expiry)
+		d->next_expiry = fw_expire(d->fw, now, EXPIRE_BUDGET);
+	if (now >= d->next_second) {
+		d->next_second = now + NS_PER_S;
+		control_second(d);
+		routes_second(d);
+		pipeline_tick(&d->pipeline, now);
+	}
+	mono_ns next = MIN_OF(d->next_second, d->next_expiry);
+	if (next <= now)
+		return 0;
+	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)WAIT_MS_MAX);
+}
+
+static uint32_t input_run(struct dataplane *d, uint32_t input)
+{
+	switch (input) {
+	case IN_UDP4:
+		return tunnel_receive_udp(d, d->udp4);
+	case IN_UDP6:
+		return tunnel_receive_udp(d, d->udp6);
+	case IN_ESP4:
+		return tunnel_receive_esp(d, d->esp4, ADDR_V4);
+	case IN_ESP6:
+		return tunnel_receive_esp(d, d->esp6, ADDR_V6);
+	case IN_HOST:
+		return host_receive(d);
+	case IN_ROUTES:
+		return routes_receive(d);
+	default:
+		return input - IN_LINKS < d->links_n ? link_receive(d, d->links[input - IN_LINKS]) : 0;
+	}
+}
+
+static int input_fd(const struct dataplane *d, uint32_t input)
+{
+	const int fds[] = { d->udp4, d->udp6, d->esp4, d->esp6, d->tun, d->route_fd };
+
+	/* Without a configuration there is nothing to decide by: packets wait in their sockets, which drop
+	 * what is over. */
+	if (input != IN_ROUTES && (!dataplane_ready(d) || !d->pipeline.snapshot))
+		return -1;
+	return input < IN_LINKS ? fds[input] : d->links[input - IN_LINKS]->fd;
+}
+
+/* Sleeps for at most wait_ms; marks what has something to read and hears what the other processes say. */
+static void look_around(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
+{
+	struct pollfd p[POLL_MAX];
+	uint32_t inputs = IN_LINKS + d->links_n, n = 0, control_from;
+	bool control = false;
+	struct err e = { 0 };
+
+	for (uint32_t i = 0; i < inputs; i++)
+		p[n++] = (struct pollfd){ .fd = active[i] ? -1 : input_fd(d, i), .events = POLLIN };
+	control_from = n;
+	for (int i = 0; i < PROC_COUNT; i++) {
+		const struct ipc_link *l = child_link(&d->child, (enum proc)i);
+		p[n++] = (struct pollfd){ .fd = l->fd,
+			.events = (short)(POLLIN | (ipc_link_waiting(l) ? POLLOUT : 0)) };
+	}
+	if (poll(p, n, wait_ms) < 0 && errno != EINTR)
+		log_error("poll: %m");
+	for (uint32_t i = 0; i < inputs; i++)
+		active[i] |= p[i].fd >= 0 && p[i].revents != 0;
+	for (uint32_t i = control_from; i < n; i++)
+		control |= p[i].revents != 0;
+	/* The child's own timers are slow ones: it is enough to look at them when the loop turns idle. */
+	if (control || wait_ms > 0)
+		if (loop_once(&d->child.loop, 0, &e) != RC_OK)
+			log_error("%s", e.text);
+}
+
+int dataplane_run(struct dataplane *d)
+{
+	static bool active[IN_LINKS + LINKS_MAX];
+
+	for (uint32_t round = 0; !d->child.loop.stop; round++) {
+		uint32_t links_n = d->links_n;
+		bool any = false;
+		for (uint32_t i = 0; i < IN_LINKS + d->links_n; i++) {
+			if (!active[i])
+				continue;
+			active[i] = input_fd(d, i) >= 0 && input_run(d, i) > 0;
+			any |= active[i];
+		}
+		if (any && round % ROUNDS_PER_POLL != 0)
+			continue;
+		int wait_ms = timers(d);
+		look_around(d, any ? 0 : wait_ms, active);
+		if (links_n != d->links_n) /* places have moved: ask all */
+			memset(active, 1, sizeof active);
+	}
+	if (d->started)
+		links_flush(d);
+	int status = d->child.status;
+	for (int i = 0; i < PROC_COUNT; i++)
+		port_close(&d->child.ports[i]);
+	loop_done(&d->child.loop);
+	return status;
+}

@@ -1,0 +1,27 @@
+#include "ipc/child.h"
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+
+#include <stdlib.h>
+
+/* The sandbox comes first; only then does anything arrive. */
+int main(void)
+{
+	struct err e = { 0 };
+	struct dataplane *d;
+	int status;
+
+	if (child_enter(PROC_DATAPLANE, &e) != RC_OK) {
+		log_error("%s", e.text);
+		return 1;
+	}
+	d = calloc(1, sizeof *d);
+	if (!d || !dataplane_init(d, CHILD_SUPERVISOR_FD)) {
+		log_error("no memory");
+		return 1;
+	}
+	status = dataplane_run(d);
+	dataplane_done(d);
+	free(d);
+	return status;
+}

@@ -1,0 +1,281 @@
+#include "proc/dataplane/pipeline.h"
+
+#include "proc/dataplane/stages.h"
+#include "wire/csum.h"
+#include "wire/ip.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
+	struct route_table *routes, uint32_t fragment_seed)
+{
+	*p = (struct pipeline){ .io = *io,
+		.fw = fw,
+		.esp = esp,
+		.routes = routes,
+		.fragment_id = fragment_seed,
+		.answers = ICMP_RATE_DEFAULT,
+		.changes = 1 };
+	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
+		p->interfaces[i].link = ROUTE_NONE;
+	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);
+	p->scratch = aligned_alloc(64, SCRATCH_SIZE);
+	p->batch.bytes = aligned_alloc(64, 66u << 10);
+	p->batch.room = BATCH_ROOM;
+	p->batch.packets_max = BATCH_PACKETS;
+	esp_batch_begin(&p->batch);
+	if (!p->tunnels || !p->scratch || !p->batch.bytes) {
+		pipeline_done(p);
+		return false;
+	}
+	return true;
+}
+
+void pipeline_done(struct pipeline *p)
+{
+	for (uint32_t i = 0; i < HELD_MAX; i++)
+		free(p->held[i].bytes);
+	selectors_free(p->selectors);
+	free(p->tunnels);
+	free(p->scratch);
+	free(p->batch.bytes);
+	*p = (struct pipeline){ 0 };
+}
+
+/* Copies what the kernel says about the links into the table that each train looks at. */
+static void interfaces_refresh(struct pipeline *p)
+{
+	for (uint32_t i = 0; p->routes && i < INTERFACES_MAX; i++) {
+		struct pipeline_interface *f = &p->interfaces[i];
+		const struct route_link *link =
+			f->link == ROUTE_NONE ? NULL : route_link_find(p->routes, f->link);
+		f->up = link && link->up && link->has_mac;
+		if (!link)
+			continue;
+		memcpy(f->mac, link->mac, sizeof f->mac);
+		f->mtu = link->mtu;
+	}
+}
+
+void pipeline_changed(struct pipeline *p)
+{
+	p->changes++;
+	interfaces_refresh(p);
+}
+
+void pipeline_routes(struct pipeline *p, struct route_table *routes)
+{
+	route_generation_continue(routes, p->routes);
+	p->routes = routes;
+	pipeline_changed(p);
+}
+
+enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now, struct err *e)
+{
+	struct selectors *selectors = selectors_new(s);
+	struct pipeline_interface before[INTERFACES_MAX];
+	const struct snapshot *old = p->snapshot;
+
+	if (!selectors)
+		return err_add(e, RC_LIMIT, "no memory for the tunnels' selectors");
+	enum rc rc = fw_load(p->fw, s, now, e);
+	if (rc != RC_OK) {
+		selectors_free(selectors);
+		return rc;
+	}
+	selectors_free(p->selectors);
+	p->selectors = selectors;
+	p->snapshot = s;
+	esp_bind(p->esp, snap_tunnels(s), s->tunnels.count);
+	memset(p->zone_has_tunnels, 0, sizeof p->zone_has_tunnels);
+	memset(p->tunnels, 0, TUNNELS_MAX * sizeof *p->tunnels);
+	for (uint32_t i = 0; i < s->tunnels.count; i++) {
+		p->tunnels[i].zone = snap_tunnels(s)[i].zone;
+		p->zone_has_tunnels[p->tunnels[i].zone] = true;
+	}
+	/* Links that were handed over keep their counters and are found again by name. */
+	memcpy(before, p->interfaces, sizeof before);
+	for (uint32_t i = 0; i < INTERFACES_MAX; i++) {
+		p->interfaces[i] = (struct pipeline_interface){ .link = ROUTE_NONE };
+		if (i >= s->interfaces.count)
+			continue;
+		for (uint32_t k = 0; old && k < old->interfaces.count; k++)
+			if (strcmp(snap_interfaces(old)[k].name, snap_interfaces(s)[i].name) == 0)
+				p->interfaces[i] = before[k];
+		p->interfaces[i].zone = snap_interfaces(s)[i].zone;
+	}
+	pipeline_changed(p);
+	return RC_OK;
+}
+
+uint32_t pipeline_bind(struct pipeline *p, const char *name, uint32_t link)
+{
+	for (uint32_t i = 0; p->snapshot && i < p->snapshot->interfaces.count; i++) {
+		if (strcmp(snap_interfaces(p->snapshot)[i].name, name) != 0)
+			continue;
+		p->interfaces[i].link = link;
+		pipeline_changed(p);
+		return i;
+	}
+	return TRAIN_NONE;
+}
+
+void pipeline_unbind(struct pipeline *p, uint32_t link)
+{
+	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
+		if (p->interfaces[i].link == link)
+			p->interfaces[i].link = ROUTE_NONE;
+	pipeline_changed(p);
+}
+
+void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu)
+{
+	p->tunnels[tunnel].path_mtu = mtu;
+	pipeline_changed(p);
+}
+
+static void train_reset(struct train *t)
+{
+	uint8_t *ip = t->ip;
+	uint32_t len = t->len;
+
+	*t = (struct train){ .ip = ip,
+		.len = len,
+		.in_interface = TRAIN_NONE,
+		.out_interface = TRAIN_NONE,
+		.in_zone = TRAIN_NONE,
+		.out_zone = TRAIN_NONE,
+		.tunnel = TRAIN_NONE,
+		.session = TRAIN_NONE,
+		.rule = TRAIN_NONE };
+}
+
+void pipeline_train_from_link(const struct pipeline *p, struct train *t, uint32_t interface)
+{
+	train_reset(t);
+	t->in_interface = interface;
+	if (interface < INTERFACES_MAX)
+		t->in_zone = p->interfaces[interface].zone;
+}
+
+void pipeline_train_from_tunnel(const struct pipeline *p, struct train *t, uint32_t tunnel)
+{
+	train_reset(t);
+	t->flags = TRAIN_FROM_TUNNEL;
+	t->tunnel = tunnel;
+	if (tunnel < TUNNELS_MAX && p->snapshot && tunnel < p->snapshot->tunnels.count)
+		t->in_zone = p->tunnels[tunnel].zone;
+}
+
+void pipeline_train_from_host(struct train *t)
+{
+	train_reset(t);
+	t->flags = TRAIN_FROM_HOST;
+}
+
+bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, uint32_t head_n)
+{
+	uint8_t kind = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+
+	if (kind != VIRTIO_NET_HDR_GSO_NONE && kind != VIRTIO_NET_HDR_GSO_TCPV4 &&
+		kind != VIRTIO_NET_HDR_GSO_TCPV6 && kind != VIRTIO_NET_HDR_GSO_UDP_L4)
+		return false;
+	if (kind != VIRTIO_NET_HDR_GSO_NONE && h->gso_size == 0)
+		return false;
+	t->segment_size = kind == VIRTIO_NET_HDR_GSO_NONE ? 0 : h->gso_size;
+	t->csum = h->flags & VIRTIO_NET_HDR_F_DATA_VALID ? TRAIN_CSUM_VALID : TRAIN_CSUM_UNKNOWN;
+	if (h->gso_type & VIRTIO_NET_HDR_GSO_ECN)
+		t->flags |= TRAIN_TCP_CWR;
+	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return t->segment_size == 0; /* a train without a partial checksum: no kernel makes one */
+	/* Where the sender's kernel wants it. Anywhere but in the outer TCP or UDP header it is finished here
+	 * and now. */
+	uint32_t start = h->csum_start - head_n, at = start + h->csum_offset;
+	if (h->csum_start < head_n || at + 2 > t->len)
+		return false;
+	uint32_t l4 = t->ip[0] >> 4 == 4 ? 4u * (t->ip[0] & 15) : IP6_HEADER_SIZE;
+	if (start == l4) {
+		t->csum = TRAIN_CSUM_PARTIAL;
+		return true;
+	}
+	if (t->segment_size)
+		return false;
+	uint16_t sum = (uint16_t)~csum_fold(csum_add(0, t->ip + start, t->len - start));
+	memcpy(t->ip + at, &sum, 2);
+	t->csum = TRAIN_CSUM_UNKNOWN;
+	return true;
+}
+
+/* Headers, zone, fragments. False: gone (dropped, or kept for reassembly). */
+static bool enter(struct pipeline *p, struct passage *w)
+{
+	struct train *t = w->t;
+
+	p->trains_in++;
+	if (train_parse(t) != DROP_NONE)
+		return false;
+	uint32_t packets = train_packets(t);
+	p->packets_in += packets;
+	p->bytes_in += t->len;
+	if (t->in_interface != TRAIN_NONE) {
+		p->interfaces[t->in_interface].packets_in += packets;
+		p->interfaces[t->in_interface].bytes_in += t->len;
+	}
+	if (p->trace.on)
+		trace_begin(p, t);
+	if (t->dst.b[0] == 0xff || (t->dst.family == ADDR_V4 && t->dst.b[0] >= 224)) {
+		t->drop = DROP_MULTICAST;
+		return false;
+	}
+	if (t->in_zone == TRAIN_NONE && !(t->flags & TRAIN_FROM_HOST)) {
+		t->drop = DROP_NO_ZONE;
+		return false;
+	}
+	if (!(t->flags & TRAIN_FRAGMENT))
+		return true;
+	if (fw_reassemble(p->fw, t, p->now))
+		return true;
+	w->counted = t->drop == DROP_NONE;
+	return false;
+}
+
+void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now)
+{
+	struct passage list[TRAIN_BURST_MAX];
+	struct train *live[TRAIN_BURST_MAX];
+	uint32_t live_n = 0, passed = 0;
+
+	assert(n <= TRAIN_BURST_MAX);
+	p->now = now;
+	p->scratch_n = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct passage *w = &list[passed];
+		*w = (struct passage){ .t = &trains[i], .in_tunnel = trains[i].tunnel };
+		trains[i].tunnel = TRAIN_NONE;
+		if (!enter(p, w)) {
+			if (!w->counted)
+				answer_drop(p, w);
+			continue;
+		}
+		live[passed++] = &trains[i];
+	}
+	fw_lookup_burst(p->fw, live, passed, now);
+	for (uint32_t i = 0; i < passed; i++) {
+		way_find(p, &list[i]);
+		if (list[i].t->drop == DROP_NONE && list[i].t->session != TRAIN_NONE)
+			live[live_n++] = list[i].t;
+	}
+	fw_apply_burst(p->fw, live, live_n, now);
+	for (uint32_t i = 0; i < passed; i++) {
+		if (list[i].t->drop == DROP_NONE && !list[i].counted)
+			leave(p, &list[i]);
+		if (list[i].t->drop != DROP_NONE && !list[i].counted)
+			answer_drop(p, &list[i]);
+	}
+	leave_flush(p);
+	p->io.flush(p->io.context);
+	fw_reassemble_done(p->fw);
+	if (p->trace.on)
+		trace_flush(p);
+}

@@ -1,0 +1,45 @@
+/* What the pipeline's files share; see pipeline.h for who does what. */
+#ifndef DATAPLANE_STAGES_H
+#define DATAPLANE_STAGES_H
+
+#include "proc/dataplane/pipeline.h"
+
+/* A train's way through one burst. */
+struct passage {
+	struct train *t;
+	uint32_t in_tunnel; /* or TRAIN_NONE */
+	uint32_t mtu;	    /* of the way out */
+	bool to_host;
+	bool counted; /* a drop has been counted already */
+};
+
+/* way.c: sets the way out of trains without a drop; misses are admitted. */
+void way_find(struct pipeline *p, struct passage *w);
+uint64_t way_generation(const struct pipeline *p);
+
+/* leave.c */
+void leave(struct pipeline *p, struct passage *w);
+void leave_flush(struct pipeline *p);
+/* Puts a whole packet of ours on its way without the firewall: t parsed, tunnel or interface and next hop
+ * set. */
+void leave_own(struct pipeline *p, struct train *t, uint32_t mtu);
+uint8_t *scratch_take(struct pipeline *p, uint32_t n); /* with head and tail room around; NULL: used up */
+
+/* answer.c: counts w->t->drop and tells the sender. */
+void answer_drop(struct pipeline *p, struct passage *w);
+
+/* hold.c: the frame's destination; NULL: t is held or dropped (t->drop). */
+const uint8_t *hold_or_mac(struct pipeline *p, struct train *t, uint32_t mtu);
+
+/* trace.c */
+void trace_begin(struct pipeline *p, struct train *t);
+void trace_flush(struct pipeline *p); /* the burst is over */
+void trace_say(struct pipeline *p, const struct train *t, const char *stage, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static inline bool traced(const struct train *t)
+{
+	return t->flags & TRAIN_TRACED;
+}
+
+#endif

@@ -1,0 +1,297 @@
+/*
+ * Where a train goes: to the host, into a tunnel, out of a link. Sessions keep the answer with the generation
+ * of the tables it came from; only their first trains and the first after a change look it up.
+ */
+#include "proc/dataplane/stages.h"
+#include "wire/ip.h"
+
+struct way {
+	bool to_host;
+	uint32_t interface, zone, tunnel;
+	struct ip_addr next_hop;
+	uint32_t mtu;
+};
+
+uint64_t way_generation(const struct pipeline *p)
+{
+	return p->changes + route_generation(p->routes);
+}
+
+/* Octets that an outer packet has around the sealed one. */
+static uint32_t outer_size(const struct esp_view *v)
+{
+	return (v->local->addr.family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE) +
+	       (v->flags & CHILD_ENCAP ? UDP_HEADER_SIZE : 0);
+}
+
+uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
+{
+	struct pipeline_tunnel *t = &p->tunnels[tunnel];
+	const struct snap_tunnel *configured = &snap_tunnels(p->snapshot)[tunnel];
+	uint64_t generation = way_generation(p);
+	uint32_t pair = esp_outbound(p->esp, tunnel), outer = 0;
+
+	if (t->mtu_generation == generation)
+		return t->mtu;
+	t->mtu_generation = generation;
+	t->mtu = TUNNEL_MTU_UNKNOWN;
+	if (pair != ESP_PAIR_NONE) {
+		struct esp_view v;
+		struct route_answer route;
+		esp_view(p->esp, pair, &v);
+		route_lookup(p->routes, &v.remote->addr, &route);
+		outer = route.kind == ROUTE_UNICAST && route.mtu ? route.mtu : 1500;
+		if (t->path_mtu && t->path_mtu < outer)
+			outer = t->path_mtu;
+		t->mtu = esp_inner_max(MAX_OF(outer, 576u) - outer_size(&v));
+	}
+	if (configured->mtu && configured->mtu < t->mtu)
+		t->mtu = configured->mtu;
+	/* RFC 8200 section 5: a link that carries IPv6 takes 1280 octets; the outer packet is fragmented if
+	 * it must be. */
+	t->mtu = MAX_OF(t->mtu, 576u);
+	return t->mtu;
+}
+
+static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
+{
+	for (uint32_t i = 0; i < p->snapshot->interfaces.count; i++)
+		if (p->interfaces[i].link == link)
+			return i;
+	return TRAIN_NONE;
+}
+
+/* src and dst: as the packet will be outside of NAT's sight (the real hosts). */
+static enum drop_reason way_look(
+	struct pipeline *p, const struct selectors_packet *packet, bool from_host, struct way *w)
+{
+	struct route_answer r;
+
+	*w = (struct way){ .interface = TRAIN_NONE, .zone = TRAIN_NONE, .tunnel = TRAIN_NONE };
+	if (!from_host && route_is_local(p->routes, &packet->dst)) {
+		w->to_host = true;
+		return DROP_NONE;
+	}
+	w->tunnel = selectors_find(p->selectors, packet);
+	if (w->tunnel != TRAIN_NONE) {
+		w->zone = p->tunnels[w->tunnel].zone;
+		w->mtu = pipeline_tunnel_mtu(p, w->tunnel);
+		return DROP_NONE;
+	}
+	if (from_host)
+		return DROP_NO_ROUTE; /* the host's own way to links is the kernel's */
+	route_lookup(p->routes, &packet->dst, &r);
+	if (r.kind == ROUTE_BROADCAST || r.kind == ROUTE_MULTICAST)
+		return DROP_MULTICAST;
+	if (r.kind != ROUTE_UNICAST)
+		return DROP_NO_ROUTE;
+	w->interface = interface_of_link(p, r.link);
+	if (w->interface == TRAIN_NONE)
+		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device: there is nothing behind it for
+					 strangers */
+	w->zone = p->interfaces[w->interface].zone;
+	w->next_hop = r.next_hop;
+	w->mtu = r.mtu;
+	return DROP_NONE;
+}
+
+static struct selectors_packet packet_of(const struct train *t)
+{
+	bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
+
+	return (struct selectors_packet){ t->src, t->dst, t->proto, ports, ports ? t->src_port : 0,
+		ports ? t->dst_port : 0 };
+}
+
+/* A packet as its receiver sees it: replies to translated sessions go to the real source. */
+static struct selectors_packet packet_beyond(const struct pipeline *p, const struct train *t)
+{
+	struct selectors_packet packet = packet_of(t);
+	const struct fw_session *s = fw_session(p->fw, t->session);
+
+	if (!(t->flags & TRAIN_REPLY))
+		return packet;
+	packet.dst = fw_key_src(&s->key[0]);
+	if (packet.has_ports)
+		packet.dst_port = s->key[0].src_port;
+	return packet;
+}
+
+static uint32_t mss_for(const struct pipeline *p, uint8_t family, uint32_t mtu)
+{
+	uint32_t head = TCP_HEADER_SIZE + (family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
+	uint32_t mss = mtu > head + 100 ? mtu - head : 100;
+
+	return p->snapshot->tcp_mss && p->snapshot->tcp_mss < mss ? p->snapshot->tcp_mss : mss;
+}
+
+/* How large packets from where this one came may be: SYNs towards there carry the smaller of both. */
+static uint32_t mtu_behind(struct pipeline *p, const struct passage *w)
+{
+	if (w->in_tunnel != TRAIN_NONE)
+		return pipeline_tunnel_mtu(p, w->in_tunnel);
+	return w->t->in_interface != TRAIN_NONE ? p->interfaces[w->t->in_interface].mtu : 65535;
+}
+
+static void way_keep(struct pipeline *p, struct passage *w, const struct way *way)
+{
+	struct train other = *w->t;
+	struct fw_way *kept = fw_way(p->fw, w->t);
+
+	kept->generation = way_generation(p);
+	kept->out_interface = way->interface;
+	kept->tunnel = way->tunnel;
+	kept->next_hop = way->next_hop;
+	kept->mss = way->to_host ? 0 : mss_for(p, w->t->src.family, way->mtu);
+	other.flags ^= TRAIN_REPLY;
+	kept = fw_way(p->fw, &other);
+	if (kept->generation == 0)
+		kept->mss = mss_for(p, w->t->src.family, mtu_behind(p, w));
+}
+
+static void way_set(struct passage *w, const struct way *way)
+{
+	w->t->out_interface = way->interface;
+	w->t->out_zone = way->zone;
+	w->t->tunnel = way->tunnel;
+	w->t->next_hop = way->next_hop;
+	w->to_host = way->to_host;
+	w->mtu = way->to_host ? UINT32_MAX : way->mtu;
+}
+
+/*
+ * What is for the host from a link: the kernel has a copy and answers. It is only counted here when it asks
+ * for a service that the zone does not open, as the ingress filter decides too; answers to the host's own
+ * connections pass.
+ */
+static void for_the_kernel(struct pipeline *p, struct passage *w)
+{
+	struct train *t = w->t;
+	bool begins = t->proto == IP_TCP   ? (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
+		      : t->proto == IP_UDP ? t->dst_port < p->snapshot->host_port_first ||
+						     t->dst_port > p->snapshot->host_port_last
+		      : t->proto == IP_ICMP   ? t->icmp_type == ICMP4_ECHO
+		      : t->proto == IP_ICMPV6 ? t->icmp_type == ICMP6_ECHO
+					      : t->proto != IP_ESP;
+
+	t->drop = begins ? fw_host_inbound(p->fw, t) : DROP_NONE;
+	if (traced(t))
+		trace_say(p, t, "host", "%s",
+			t->drop ? "the zone does not open this service" : "to the kernel");
+	w->counted = t->drop == DROP_NONE;
+	w->to_host = true;
+}
+
+static void way_admit(struct pipeline *p, struct passage *w)
+{
+	struct train *t = w->t;
+	struct selectors_packet packet = packet_of(t);
+	bool from_link = !(t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST));
+	struct fw_egress egress = { 0 };
+	struct way way;
+
+	if (from_link && selectors_find_inbound(p->selectors, &packet) != SELECTORS_NONE) {
+		t->drop = DROP_TUNNEL_REQUIRED;
+		return;
+	}
+	t->drop = way_look(p, &packet, t->flags & TRAIN_FROM_HOST, &way);
+	if (t->drop != DROP_NONE)
+		return;
+	way_set(w, &way);
+	if (way.to_host && from_link) {
+		for_the_kernel(p, w);
+		return;
+	}
+	egress.to_host = way.to_host;
+	if (way.interface != TRAIN_NONE)
+		route_local_on(p->routes, p->interfaces[way.interface].link, t->src.family, &way.next_hop,
+			&egress.nat_addr);
+	fw_admit(p->fw, t, &egress, p->now);
+	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
+		way_keep(p, w, &way);
+}
+
+/* A session whose way is not known or from older tables. */
+static void way_renew(struct pipeline *p, struct passage *w)
+{
+	struct selectors_packet packet = packet_beyond(p, w->t);
+	struct way way;
+
+	w->t->drop = way_look(p, &packet, w->t->flags & TRAIN_FROM_HOST, &way);
+	if (w->t->drop != DROP_NONE)
+		return;
+	way_set(w, &way);
+	fw_reroute(p->fw, w->t, way.to_host, p->now);
+	/* An error about the session goes to the same host, but selectors may treat it differently. */
+	if (w->t->drop == DROP_NONE && !(w->t->flags & TRAIN_ICMP_ERROR))
+		way_keep(p, w, &way);
+}
+
+static void way_cached(struct pipeline *p, struct passage *w, const struct fw_way *kept)
+{
+	struct train *t = w->t;
+	uint32_t head = TCP_HEADER_SIZE + (t->src.family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
+
+	t->out_interface = kept->out_interface;
+	t->tunnel = kept->tunnel;
+	t->next_hop = kept->next_hop;
+	w->to_host = kept->tunnel == TRAIN_NONE && kept->out_interface == TRAIN_NONE;
+	if (w->to_host) {
+		w->mtu = UINT32_MAX;
+	} else if (t->tunnel != TRAIN_NONE) {
+		t->out_zone = p->tunnels[t->tunnel].zone;
+		w->mtu = pipeline_tunnel_mtu(p, t->tunnel);
+	} else {
+		t->out_zone = p->interfaces[t->out_interface].zone;
+		w->mtu = p->interfaces[t->out_interface].mtu;
+		/* A route's own smaller MTU is known by the segment size that was made from it. */
+		if (kept->mss != p->snapshot->tcp_mss && kept->mss + head < w->mtu)
+			w->mtu = kept->mss + head;
+	}
+}
+
+/* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets are as large as its segments. */
+static void size_check(struct passage *w)
+{
+	struct train *t = w->t;
+	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
+	bool may_be_cut = !t->dont_fragment || t->flags & TRAIN_REASSEMBLED;
+
+	if (n > w->mtu && !may_be_cut)
+		t->drop = DROP_TOO_BIG;
+}
+
+void way_find(struct pipeline *p, struct passage *w)
+{
+	struct train *t = w->t;
+
+	if (t->drop != DROP_NONE)
+		return;
+	if (!p->snapshot) {
+		t->drop = DROP_NO_ZONE;
+		return;
+	}
+	if (t->session == TRAIN_NONE) {
+		way_admit(p, w);
+	} else {
+		const struct fw_way *kept = fw_way(p->fw, t);
+		/* Zones tell a tunnel's packets from clear ones, unless links share the tunnel's zone. */
+		if (!(t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST)) && p->zone_has_tunnels[t->in_zone]) {
+			struct selectors_packet packet = packet_of(t);
+			if (selectors_find_inbound(p->selectors, &packet) != SELECTORS_NONE) {
+				t->drop = DROP_TUNNEL_REQUIRED;
+				return;
+			}
+		}
+		if (kept->generation == way_generation(p))
+			way_cached(p, w, kept);
+		else
+			way_renew(p, w);
+	}
+	if (t->drop == DROP_NONE && !w->counted)
+		size_check(w);
+	if (traced(t) && !w->counted) {
+		char text[FW_EXPLAIN_MAX];
+		trace_say(p, t, "decide", "%s", fw_explain(p->fw, t, text));
+	}
+}
