@@ -1,0 +1,153 @@
+#include "packets.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+uint16_t plain_checksum(uint32_t start, const uint8_t *bytes, size_t n)
+{
+	uint64_t sum = start;
+
+	for (size_t i = 0; i < n; i++)
+		sum += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static uint32_t pseudo(const uint8_t *src, const uint8_t *dst, size_t addr_n, uint8_t proto, size_t l4_n)
+{
+	uint32_t sum = proto + (uint32_t)(l4_n >> 16) + (uint32_t)(l4_n & 0xffff);
+
+	for (size_t i = 0; i < addr_n; i += 2)
+		sum += load_be16(src + i) + load_be16(dst + i);
+	return sum;
+}
+
+static size_t csum_place(uint8_t proto)
+{
+	return proto == IP_TCP ? 16 : proto == IP_UDP ? 6 : proto == IP_ICMP || proto == IP_ICMPV6 ? 2 : 0;
+}
+
+static size_t put_l4(uint8_t *l4, const struct packet_spec *s)
+{
+	size_t head = 0;
+
+	switch (s->proto) {
+	case IP_TCP:
+		head = TCP_HEADER_SIZE + s->options_n;
+		memset(l4, 0, head);
+		store_be16(l4, s->src_port);
+		store_be16(l4 + 2, s->dst_port);
+		store_be32(l4 + 4, s->seq);
+		store_be32(l4 + 8, s->ack);
+		l4[12] = (uint8_t)(head / 4 << 4);
+		l4[13] = s->flags;
+		store_be16(l4 + 14, s->window ? s->window : 65535);
+		if (s->options_n)
+			memcpy(l4 + TCP_HEADER_SIZE, s->options, s->options_n);
+		break;
+	case IP_UDP:
+		head = UDP_HEADER_SIZE;
+		memset(l4, 0, head);
+		store_be16(l4, s->src_port);
+		store_be16(l4 + 2, s->dst_port);
+		store_be16(l4 + 4, (uint16_t)(head + s->payload_n));
+		break;
+	case IP_ICMP:
+	case IP_ICMPV6:
+		head = ICMP_HEADER_SIZE;
+		memset(l4, 0, head);
+		l4[0] = s->icmp_type;
+		l4[1] = s->icmp_code;
+		store_be16(l4 + 4, s->src_port);
+		break;
+	default:
+		break;
+	}
+	for (size_t i = 0; i < s->payload_n; i++)
+		l4[head + i] = s->payload ? s->payload[i] : (uint8_t)(i * 7 + 1);
+	return head + s->payload_n;
+}
+
+struct train packet_make(struct packet *p, const struct packet_spec *s)
+{
+	uint8_t *ip = p->room + TRAIN_HEAD_ROOM;
+	struct ip_addr src, dst;
+
+	if (addr_parse(&src, s->src) != RC_OK || addr_parse(&dst, s->dst) != RC_OK)
+		abort();
+	bool v4 = src.family == ADDR_V4;
+	size_t head = v4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE, addr_n = v4 ? 4 : 16;
+	uint8_t *l4 = ip + head;
+	size_t l4_n = put_l4(l4, s), at = csum_place(s->proto);
+	uint32_t sum = s->proto == IP_ICMP ? 0 : pseudo(src.b, dst.b, addr_n, s->proto, l4_n);
+
+	memset(ip, 0, head);
+	if (v4) {
+		ip[0] = 0x45;
+		store_be16(ip + 2, (uint16_t)(head + l4_n));
+		store_be16(ip + 4, 0x1234);
+		ip[8] = s->hops ? s->hops : 64;
+		ip[9] = s->proto;
+		memcpy(ip + 12, src.b, 4);
+		memcpy(ip + 16, dst.b, 4);
+		store_be16(ip + 10, plain_checksum(0, ip, head));
+	} else {
+		ip[0] = 0x60;
+		store_be16(ip + 4, (uint16_t)l4_n);
+		ip[6] = s->proto;
+		ip[7] = s->hops ? s->hops : 64;
+		memcpy(ip + 8, src.b, 16);
+		memcpy(ip + 24, dst.b, 16);
+	}
+	if (at) {
+		uint16_t c =
+			s->partial ? (uint16_t)~plain_checksum(sum, NULL, 0) : plain_checksum(sum, l4, l4_n);
+		store_be16(l4 + at, c == 0 && s->proto == IP_UDP ? 0xffff : c);
+	}
+	return (struct train){ .ip = ip,
+		.len = (uint32_t)(head + l4_n),
+		.csum = s->partial ? TRAIN_CSUM_PARTIAL : TRAIN_CSUM_VALID,
+		.in_interface = TRAIN_NONE,
+		.out_interface = TRAIN_NONE,
+		.in_zone = TRAIN_NONE,
+		.out_zone = TRAIN_NONE,
+		.tunnel = TRAIN_NONE,
+		.session = TRAIN_NONE,
+		.rule = TRAIN_NONE };
+}
+
+static bool sound(const uint8_t *ip, size_t n, bool partial)
+{
+	bool v4 = n >= 20 && ip[0] >> 4 == 4;
+	size_t head = v4 ? 4u * (ip[0] & 15) : 40, addr_n = v4 ? 4 : 16;
+
+	if (n < head || (v4 && plain_checksum(0, ip, head) != 0) ||
+		(v4 ? load_be16(ip + 2) : load_be16(ip + 4) + 40u) != n)
+		return false;
+	uint8_t proto = v4 ? ip[9] : ip[6];
+	size_t at = csum_place(proto);
+	const uint8_t *l4 = ip + head;
+	uint32_t sum = proto == IP_ICMP
+			       ? 0
+			       : pseudo(ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24), addr_n, proto, n - head);
+	if (at == 0)
+		return true;
+	if (partial) {
+		uint16_t want = (uint16_t)~plain_checksum(sum, NULL, 0), is = load_be16(l4 + at);
+		return is == want || (is == 0xffff && want == 0) || (is == 0 && want == 0xffff);
+	}
+	if (proto == IP_UDP && load_be16(l4 + at) == 0)
+		return v4;
+	return plain_checksum(sum, l4, n - head) == 0;
+}
+
+bool packet_sound(const uint8_t *ip, size_t n)
+{
+	return sound(ip, n, false);
+}
+
+bool packet_sound_partial(const uint8_t *ip, size_t n)
+{
+	return sound(ip, n, true);
+}
