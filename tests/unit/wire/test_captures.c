@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 /* How many of each file's packets meet which end. */
- * reasons. */
 static const char *const expected[] = {
 #include "captures_expected.h"
 };
