@@ -1,6 +1,4 @@
 """Rows of nodes whose gateways run Plaingate: as plain firewall, with source NAT at hq, or with a tunnel."""
-import json
-
 from measure import LabError, Row, run, wait_for
 
 GATEWAYS = ("hq", "branch")
@@ -115,7 +113,7 @@ class Gateways:
         self.kind, self.lab = kind, Row(f"pgb-{kind}-")
         self.lab.up(offloads, "plaingate", {name: config(name, kind) for name in GATEWAYS})
         if kind == "tunnel":
-            wait_for(self.tunnel_up, 30, "the tunnel", pause=0.2)
+            self.lab.wait_for_tunnel()
         else:
             for gateway, prefix, via in Row.kernel_routes:
                 run(["ip", "-n", self.lab[gateway].netns, "route", "add", prefix, "via", via])
@@ -123,14 +121,8 @@ class Gateways:
                  f"a ping through the row {kind}")
         self.pids = self.processes()
 
-    def show(self, gateway, table):
-        return json.loads(self.lab[gateway].run(f"plaingate show {table} --json").stdout)
-
-    def tunnel_up(self):
-        return all(any(row.get("state") == "up" for row in self.show(gateway, "ipsec")) for gateway in GATEWAYS)
-
     def processes(self):
-        return {gateway: sorted((row["process"], row["pid"]) for row in self.show(gateway, "status")) for gateway in GATEWAYS}
+        return {gateway: sorted((row["process"], row["pid"]) for row in self.lab.show(gateway, "status")) for gateway in GATEWAYS}
 
     def assert_carried(self):
         """The processes are those of the beginning, and the kernel could not have forwarded in their place."""

@@ -11,6 +11,7 @@ it in clear from a LAN goes nowhere and is seen there. web and host-b have real 
 The gateways hq and branch run Plaingate, or the kernel's own forwarding without any policy ("kernel": to compare with and to
 prove the lab itself), or nothing ("none": whoever uses the lab starts something of his own there).
 """
+import json
 import os
 import secrets
 import shutil
@@ -207,6 +208,17 @@ http {{
         file = node.state / "etc" / f"{name}.conf"
         file.write_text(text, encoding="utf-8")
         node.run(["plaingate", "commit", f"/etc/plaingate/{name}.conf", "--comment", comment], timeout=20)
+
+    def show(self, gateway, table, *options):
+        """The rows of a table of the running gateway, as objects."""
+        return json.loads(self.nodes[gateway].run(["plaingate", "show", table, "--json", *options]).stdout)
+
+    def tunnel_up(self, gateways=GATEWAYS):
+        """Whether each of these has SAs that it sends by."""
+        return all(any(row["state"] == "active" for row in self.show(gateway, "ipsec")) for gateway in gateways)
+
+    def wait_for_tunnel(self, timeout=30, gateways=GATEWAYS):
+        wait_for(lambda: self.tunnel_up(gateways), timeout, "the tunnel to come up (plaingate show ike says more)", pause=0.1)
 
     def log_end(self, name, lines=15):
         log = self.nodes[name].state / "plaingated.log"

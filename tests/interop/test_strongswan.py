@@ -82,7 +82,7 @@ class Sites:
         self.lab.down()
 
     def ours(self):
-        return [row for row in show(self.lab, "hq", "ipsec") if row["state"] == "up"]
+        return [row for row in show(self.lab, "hq", "ipsec") if row["state"] == "active"]
 
     def up(self):
         return self.ours() and [child for _, children in self.swan.sas() for child in children if child["state"] == "INSTALLED"]

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from kit import GATEWAYS, TwoSites, verify_ledger, wait_for_tunnel
+from kit import GATEWAYS, TwoSites, verify_ledger
 
 
 def pytest_configure(config):
@@ -16,7 +16,7 @@ def lab():
     two_sites = TwoSites("pgt-")
     two_sites.up("on")
     try:
-        wait_for_tunnel(two_sites)
+        two_sites.wait_for_tunnel()
         yield two_sites
         for gateway in GATEWAYS:
             verify_ledger(two_sites, gateway)

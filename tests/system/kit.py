@@ -24,15 +24,7 @@ PROCESSES = ("keeper", "ike", "dataplane", "ledger", "control")
 # --- the gateway's own words ---
 
 def show(lab, gateway, table, *options):
-    return json.loads(lab[gateway].run(["plaingate", "show", table, "--json", *options]).stdout)
-
-
-def tunnel_up(lab, gateways=GATEWAYS):
-    return all(any(row.get("state") == "up" for row in show(lab, gateway, "ipsec")) for gateway in gateways)
-
-
-def wait_for_tunnel(lab, timeout=30, gateways=GATEWAYS):
-    wait_for(lambda: tunnel_up(lab, gateways), timeout, "the tunnel to be up", pause=0.1)
+    return lab.show(gateway, table, *options)
 
 
 def counter(lab, gateway, name):

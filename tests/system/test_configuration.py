@@ -2,7 +2,7 @@
 import hashlib
 
 import pytest
-from kit import HOST_B, WEB, TcpStream, config_of, hits, ledger_entries, show, verify_ledger, wait_for_tunnel
+from kit import HOST_B, WEB, TcpStream, config_of, hits, ledger_entries, show, verify_ledger
 
 BAD = {
     "syntax": ("zones {", "zones {{"),
@@ -61,7 +61,7 @@ def test_a_good_one_acts_and_stands_in_the_ledger(lab):
 
 
 def test_sessions_and_tunnels_outlive_a_commit(lab):
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
     with TcpStream(lab, "host-a", "host-b", HOST_B, port=5207) as tcp:
         tcp.wait_flowing()

@@ -6,7 +6,7 @@ import struct
 import time
 
 import pytest
-from kit import HOST_B, Capture, TwoSites, UdpStream, config_of, memory, memory_holds, processes, verify_ledger, wait_for_tunnel
+from kit import HOST_B, Capture, TwoSites, UdpStream, config_of, memory, memory_holds, processes, verify_ledger
 
 PSK = "hq-branch.psk"
 KEY_BYTES = 36  # AES-256 and its salt
@@ -17,7 +17,7 @@ def lab():
     two_sites = TwoSites("pgm-")
     two_sites.up("off")
     try:
-        wait_for_tunnel(two_sites)
+        two_sites.wait_for_tunnel()
         yield two_sites
         verify_ledger(two_sites, "hq")
     finally:
@@ -93,7 +93,7 @@ def test_the_search_sees_all_of_ike(lab):
 def test_after_a_rekey_too(lab):
     lab["hq"].run("plaingate ike rekey-child branch")
     lab["hq"].run("plaingate ike rekey branch")
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     time.sleep(2)
     packets, pids = traffic_of_one_second(lab), processes(lab, "hq")
     found = keys_that_open(pids["dataplane"][0], packets)
@@ -118,7 +118,7 @@ def test_private_key_is_with_the_keeper_alone(lab, kind):
         text = config_of(side, ("pre-shared-key hq-branch;", f'private-key {side}-{kind};\n        public-key "{public[other]}";'))
         lab.commit(side, text, f"keys of kind {kind}")
     lab["hq"].run("plaingate ike terminate branch", check=False)
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     traffic_of_one_second(lab)
     if kind == "ecdsa":
         scalar = keys["hq"].private_numbers().private_value.to_bytes(32, "big")

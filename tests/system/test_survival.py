@@ -6,7 +6,7 @@ import time
 
 import pytest
 from kit import (GATEWAYS, HOST_A, HOST_B, HOST_B6, LAN_FILTER, PROCESSES, WEB, Capture, LabError, TcpStream, TwoSites, UdpStream, drops,
-                 ledger_entries, processes, show, verify_ledger, wait_for, wait_for_tunnel)
+                 ledger_entries, processes, show, verify_ledger, wait_for)
 
 SURVIVES = [name for name in PROCESSES if name != "dataplane"]
 
@@ -16,7 +16,7 @@ def lab():
     two_sites = TwoSites("pgs-")
     two_sites.up("off")
     try:
-        wait_for_tunnel(two_sites)
+        two_sites.wait_for_tunnel()
         yield two_sites
         for gateway in GATEWAYS:
             verify_ledger(two_sites, gateway)
@@ -90,7 +90,7 @@ class Traffic:
 @pytest.mark.parametrize("gateway", GATEWAYS)
 @pytest.mark.parametrize("name", SURVIVES)
 def test_flows_survive(lab, gateway, name):
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
         kill(lab, gateway, name)
         traffic.wait_flowing()
@@ -102,14 +102,14 @@ def test_flows_survive(lab, gateway, name):
     assert len(traffic.nat.peers) == 1, "the translated port changed"
     assert_nothing_leaked(seen)
     assert_no_number_twice(seen, 500)
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     for each in GATEWAYS:
         verify_ledger(lab, each)
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_data_plane_is_back_in_a_second(lab, gateway):
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
     with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
         kill(lab, gateway, "dataplane")
@@ -127,7 +127,7 @@ def test_data_plane_is_back_in_a_second(lab, gateway):
 
 def test_data_plane_killed_again_and_again(lab):
     """Each new one begins above every number that the ones before can have used."""
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     with Capture(lab, "internet", "hq0") as seen, UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
         for _ in range(3):
             udp.wait_flowing()
@@ -139,7 +139,7 @@ def test_data_plane_killed_again_and_again(lab):
 
 def test_nothing_passes_without_the_data_plane(lab):
     """The data plane is stopped, not killed, so that nobody starts another: for that long nothing may pass, in clear or else."""
-    wait_for_tunnel(lab)
+    lab.wait_for_tunnel()
     pid = processes(lab, "hq")["dataplane"][0]
     lab["host-a"].run(f"ping -c 1 -W 2 {WEB}")
     with Capture(lab, "internet", "hq0") as outside, Capture(lab, "host-a", "eth0") as inside:
