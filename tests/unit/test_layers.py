@@ -1,0 +1,185 @@
+"""The dependency rule of docs/architecture.md against the real includes, and what can be read off the text of the sources.
+
+`base` <- `wire crypto merkle model` <- cores <- `ipc sandbox` <- `proc cli`; cores are siblings and pure: they do no I/O, read no
+clock, draw no randomness, write no log. Run by meson; a violation is one line with file, line and the rule.
+"""
+import re
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src"
+
+LIBRARIES = {"wire", "crypto", "merkle", "model"}
+CORES = {"firewall", "route", "esp", "ike", "keys", "ledger", "verify", "release"}
+
+# What a room may include beside itself. Exceptions stand here with their reason, nowhere else.
+MAY = {
+    "base": set(),
+    "wire": {"base", "model/algorithms.h", "model/keeper_api.h"},  # IANA's numbers, and the shape of a traffic selector
+    "crypto": {"base", "model/algorithms.h"},  # the same numbers
+    "merkle": {"base", "crypto/hash.h", "crypto/ed25519.h"},  # hashing and the signature of a note
+    "model": {"base"},
+    **{core: {"base"} | LIBRARIES for core in CORES},
+    # a core of checks over what another core wrote: the table of entry types is the file format, not code
+    "verify": {"base", "ledger"} | LIBRARIES,
+    "ipc": {"base", "model", "sandbox/sandbox.h"},  # every child enters its sandbox first
+    "sandbox": {"base", "ipc"},
+    "proc": {"base", "ipc", "sandbox"} | LIBRARIES | CORES,
+    "cli": {"base", "model", "ipc", "verify"},
+}
+
+# What a pure core may not name: input and output, clocks, chance, the log, the environment.
+PURE = LIBRARIES - {"model"} | CORES | {"base"}
+IMPURE = re.compile(
+    r"\b(open|openat|read|write|pread|pwrite|fopen|fread|fwrite|fprintf|printf|puts|socket|sendto|recvfrom|sendmsg|recvmsg|ioctl|"
+    r"time|gettimeofday|clock_gettime|clock_mono|clock_utc|sleep|usleep|nanosleep|getrandom|random|rand|srand|randombytes_buf|"
+    r"RAND_bytes|log_(?:line|debug|info|warn|error)|getenv|system|popen|fork|pthread_create)\s*\(")
+# base/log.c and base/clock.c are where the log and the clocks live, for shells only.
+IMPURE_ALLOWED = {"base/log.c", "base/log.h", "base/clock.c", "base/clock.h"}
+
+UNSAFE = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|gets|alloca|tmpnam|mktemp)\s*\(")
+LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+FILE_LINES_MAX = 900
+LINE_COLUMNS_MAX = 150  # tables are wider than code
+
+
+def sources(*folders, endings=(".c", ".h")):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in endings and path.is_file():
+                yield path
+
+
+def code(text):
+    """The text without comments and without what stands in string and character literals; line numbers stay."""
+    def blank(match):
+        kept = match.group(0)
+        return re.sub(r"[^\n]", " ", kept) if kept.startswith("/") else kept[0] + re.sub(r"[^\n]", " ", kept[1:-1]) + kept[-1]
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+
+
+def room_of(path):
+    return path.relative_to(SRC).parts[0]
+
+
+class Layers(unittest.TestCase):
+    def complain(self, wrong):
+        self.assertEqual([], wrong, "\n" + "\n".join(wrong))
+
+    def test_every_room_has_a_rule(self):
+        rooms = {p.name for p in SRC.iterdir() if p.is_dir()}
+        self.assertEqual(set(), rooms - set(MAY))
+
+    def test_includes(self):
+        wrong, seen = [], 0
+        for path in sources("src"):
+            room, name = room_of(path), path.relative_to(ROOT)
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+                if not match:
+                    continue
+                seen += 1
+                target = match.group(1)
+                if "/" not in target:
+                    # what the build makes (a text as an array) has no room; a file of the same folder is named with its room
+                    if (path.parent / target).exists():
+                        wrong.append(f'{name}:{number}: "{target}": includes are named "room/file.h"')
+                    continue
+                other = target.split("/")[0]
+                if other != room and other not in MAY[room] and target not in MAY[room]:
+                    wrong.append(f"{name}:{number}: {room} may not include {target}")
+                if room == "proc" and other == "proc" and target.split("/")[1] != path.relative_to(SRC).parts[1]:
+                    wrong.append(f"{name}:{number}: a process does not include another's files: {target}")
+                if not (SRC / target).exists():
+                    wrong.append(f"{name}:{number}: {target} does not exist")
+        self.assertGreater(seen, 100, "no includes found: the test looks in the wrong place")
+        self.complain(wrong)
+
+    def test_cores_do_not_include_system_interfaces(self):
+        forbidden = re.compile(r"\s*#\s*include\s+<((?:sys/(?!types|param)|unistd|fcntl|poll|netdb|arpa/inet|pthread|signal|time|linux/|net/)"
+                               r"[^>]*)>")
+        wrong = []
+        for path in sources(*(f"src/{room}" for room in sorted(CORES | {"merkle"}))):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                match = forbidden.match(line)
+                if match:
+                    wrong.append(f"{path.relative_to(ROOT)}:{number}: a pure core includes <{match.group(1)}>")
+        self.complain(wrong)
+
+    def test_cores_are_pure(self):
+        wrong = []
+        for path in sources(*(f"src/{room}" for room in sorted(PURE))):
+            if str(path.relative_to(SRC)) in IMPURE_ALLOWED:
+                continue
+            for number, line in enumerate(code(path.read_text(encoding="utf-8")).splitlines(), 1):
+                match = IMPURE.search(line)
+                # a member or a function of that name with a prefix (`f->read(…)`, `rd_read(…)`) is another thing
+                if match and (match.start() == 0 or line[match.start() - 1] not in ".>"):
+                    wrong.append(f"{path.relative_to(ROOT)}:{number}: {match.group(1)}() in a pure core")
+        self.complain(wrong)
+
+
+class Style(unittest.TestCase):
+    complain = Layers.complain
+
+    def test_no_unsafe_calls(self):
+        wrong = []
+        for path in sources("src"):
+            for number, line in enumerate(code(path.read_text(encoding="utf-8")).splitlines(), 1):
+                match = UNSAFE.search(line)
+                if match:
+                    wrong.append(f"{path.relative_to(ROOT)}:{number}: {match.group(1)}()")
+        self.complain(wrong)
+
+    def test_nothing_left_over(self):
+        wrong = []
+        for path in sources("src", "tests", "fuzz", "lab", "tools", "bench", endings=(".c", ".h", ".py", ".build", ".yang")):
+            if path == Path(__file__).resolve():
+                continue
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                match = LEFT_OVER.search(line)
+                if match:
+                    wrong.append(f"{path.relative_to(ROOT)}:{number}: {match.group(1)}")
+        self.complain(wrong)
+
+    def test_files_are_readable(self):
+        wrong = []
+        for path in sources("src", "tests", "fuzz"):
+            text = path.read_text(encoding="utf-8")
+            lines = text.splitlines()
+            if len(lines) > FILE_LINES_MAX:
+                wrong.append(f"{path.relative_to(ROOT)}: {len(lines)} lines, at most {FILE_LINES_MAX}")
+            if not text.endswith("\n"):
+                wrong.append(f"{path.relative_to(ROOT)}: no line feed at the end")
+            for number, line in enumerate(lines, 1):
+                if len(line) > LINE_COLUMNS_MAX and not line.rstrip().endswith("\\") and '"' not in line:
+                    wrong.append(f"{path.relative_to(ROOT)}:{number}: {len(line)} characters")
+        self.complain(wrong)
+
+    def test_headers_say_what_they_are(self):
+        wrong = []
+        for path in sources("src", endings=(".h",)):
+            text = path.read_text(encoding="utf-8")
+            if not text.startswith("/*"):
+                wrong.append(f"{path.relative_to(ROOT)}: does not begin with a comment about its purpose")
+            if not re.search(r"^#ifndef (\w+)\n#define \1\b", text, re.M):
+                wrong.append(f"{path.relative_to(ROOT)}: no include guard")
+        self.complain(wrong)
+
+
+class TheTestItself(unittest.TestCase):
+    """What must be found is found: the patterns are tried on lines that break the rules."""
+
+    def test_patterns(self):
+        self.assertTrue(IMPURE.search(code("x = clock_mono();")))
+        self.assertFalse(IMPURE.search(code('/* read() */ puts_raw(w, "write(");')))
+        self.assertTrue(UNSAFE.search(code("strcpy(a, b);")))
+        self.assertFalse(UNSAFE.search(code("my_strcpy (a, b); /* strcpy() */".replace("my_strcpy", "xstrcpy"))))
+        self.assertNotIn("ike", MAY["keys"])
+        self.assertNotIn("ipc", MAY["ike"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1, argv=[sys.argv[0]])
