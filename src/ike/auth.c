@@ -227,7 +227,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 		auth_child_failed(c, sa, st, why.text, true);
 		return;
 	}
-	st->child->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	st->child->lowest = st->child->line = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
 	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE, 0, auth_child_installed);
 }
 
@@ -423,7 +423,7 @@ static void request_child_begun(
 		return;
 	}
 	child_set_id(st->child, b);
-	st->child->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	st->child->lowest = st->child->line = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
 	if (!child_narrow(c, st->child, &st->in->p.tsi, &st->in->p.tsr)) {
 		request_child_dropped(c, sa, st, "the selectors do not meet");
 		return;

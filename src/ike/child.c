@@ -16,7 +16,7 @@ struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool 
 	struct child *ch = ike_alloc(sizeof *ch);
 
 	ch->tunnel = tunnel;
-	ch->ours = ours;
+	ch->ours = ch->confirmed = ours;
 	ch->since = c->now;
 	ch->next = sa->children;
 	sa->children = ch;
@@ -78,7 +78,7 @@ static mono_ns lifetime(struct ike *c, const struct child *ch, uint64_t lo, uint
 	return c->now + s * NS_PER_S / 1000 * ike_chance(c, lo, hi);
 }
 
-void child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state)
+void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state)
 {
 	struct tunnel *t = ch->tunnel < c->tunnels_n ? &c->tunnels[ch->tunnel] : NULL;
 
@@ -99,7 +99,7 @@ void child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_
  */
 static uint64_t rank(const struct child *ch)
 {
-	return (uint64_t)(ch->ours || ch->used) << 1 | (ch->state == CH_UP);
+	return (uint64_t)ch->confirmed << 1 | (ch->state == CH_UP);
 }
 
 static struct child *survivor(const struct ike *c, const struct child *gone)
@@ -108,8 +108,10 @@ static struct child *survivor(const struct ike *c, const struct child *gone)
 
 	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next) {
 		for (struct child *ch = sa->children; ch; ch = ch->next) {
-			if (ch == gone || ch->tunnel != gone->tunnel ||
-				(ch->state != CH_UP && ch->state != CH_REPLACED))
+			bool carries = ch->state == CH_UP || ch->state == CH_REPLACED ||
+				       (ch->state == CH_CLOSING && !ch->delete_sent);
+
+			if (ch == gone || ch->tunnel != gone->tunnel || !carries)
 				continue;
 			if (!best || rank(ch) > rank(best) ||
 				(rank(ch) == rank(best) && ch->since > best->since))
@@ -117,6 +119,15 @@ static struct child *survivor(const struct ike *c, const struct child *gone)
 		}
 	}
 	return best;
+}
+
+bool child_hand_over(struct ike *c, const struct child *ch)
+{
+	struct child *other = survivor(c, ch);
+
+	if (other)
+		ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = other->tunnel, .spi_in = other->spi_in };
+	return other;
 }
 
 static void remove_orphan(struct ike *c, struct ike_sa *sa, uint32_t tunnel)
@@ -137,7 +148,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
 {
 	struct tunnel *t = &c->tunnels[ch->tunnel];
 
-	child_enter(c, sa, ch, CH_UP);
+	ike_child_enter(c, sa, ch, CH_UP);
 	ch->since = c->now;
 	ch->rekey_at = lifetime(c, ch, ch->ours ? 850 : 920, ch->ours ? 910 : 980);
 	ch->expire_at = lifetime(c, ch, 1200, 1200);
@@ -172,13 +183,24 @@ static void forget_handle(struct ike *c, struct ike_sa *sa, struct child *ch)
 	snprintf(d->reason, sizeof d->reason, "given up");
 }
 
+/* What was to yield to a child that is gone now stays after all, unless its delete is on its way. */
+static void revive(struct ike *c, const struct child *gone)
+{
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		for (struct child *ch = sa->children; ch; ch = ch->next)
+			if (ch->state == CH_CLOSING && !ch->delete_sent && ch->yields_to == gone->spi_in &&
+				gone->spi_in != 0 && sa->state == ST_UP) {
+				ch->yields_to = 0;
+				ch->reason[0] = '\0';
+				ike_child_enter(c, sa, ch, CH_UP);
+			}
+}
+
 void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason)
 {
-	struct child *other;
-	struct ike_action *a;
-
 	if (ch->state == CH_LINGER)
 		return;
+	revive(c, ch);
 	if (ch->reason[0] == '\0')
 		snprintf(ch->reason, sizeof ch->reason, "%s", reason);
 	if (sa->steps[SIDE_OWN].child == ch)
@@ -190,16 +212,13 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *
 		child_unlink(c, sa, ch);
 		return;
 	}
-	other = survivor(c, ch);
-	if (ch->state == CH_LARVAL || !other) {
+	if (ch->state == CH_LARVAL || !child_hand_over(c, ch)) {
 		ask_remove(c, sa, ch);
 		child_unlink(c, sa, ch);
 		return;
 	}
-	child_enter(c, sa, ch, CH_LINGER);
+	ike_child_enter(c, sa, ch, CH_LINGER);
 	ch->remove_at = c->now + IKE_LINGER_S * NS_PER_S;
-	a = ike_act(c, IKE_ACTIVATE);
-	a->sa = (struct sa_ref){ .tunnel = other->tunnel, .spi_in = other->spi_in };
 }
 
 void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason)
@@ -207,7 +226,48 @@ void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const
 	if (ch->state == CH_CLOSING || ch->state == CH_LINGER)
 		return;
 	snprintf(ch->reason, sizeof ch->reason, "%s", reason);
-	child_enter(c, sa, ch, CH_CLOSING);
+	ike_child_enter(c, sa, ch, CH_CLOSING);
+}
+
+/*
+ * A child that we answered for may not have reached the peer, if our answer was lost. Asking about it then would meet
+ * CHILD_SA_NOT_FOUND, and the late answer would leave the peer with a child that we have forgotten. With windows of one
+ * the peer's next request shows that it has our answer; so do packets.
+ */
+void child_confirm(struct ike *c, struct child *ch)
+{
+	if (ch->confirmed)
+		return;
+	ch->confirmed = true;
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		sa_touch(c, sa); /* what yields to it may go now */
+}
+
+bool child_confirmed(struct ike *c, struct child *ch)
+{
+	if (ch->used || c->now >= ch->since + IKE_CONFIRM_S * NS_PER_S)
+		child_confirm(c, ch);
+	return ch->confirmed;
+}
+
+/* Of twins the one that yields is the sender until the peer surely has the other one. */
+bool child_may_go(struct ike *c, struct child *ch)
+{
+	if (!child_confirmed(c, ch))
+		return false;
+	for (const struct ike_sa *sa = c->sas; ch->yields_to != 0 && sa; sa = sa->next) {
+		struct child *stays = child_by_in(sa, ch->yields_to);
+
+		if (stays)
+			return child_confirmed(c, stays);
+	}
+	return true;
+}
+
+void child_yield(struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason)
+{
+	child_want_delete(c, sa, ch, reason);
+	ch->yields_to = to->spi_in;
 }
 
 void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
@@ -217,6 +277,8 @@ void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 		child_unlink(c, sa, ch);
 		return;
 	}
+	if (ch->state == CH_UP && ch->tunnel < c->tunnels_n && c->tunnels[ch->tunnel].up > 1)
+		child_dedupe(c, ch);
 	if (ch->state == CH_UP && ch->rekey_at != 0 && c->now >= ch->rekey_at) {
 		ch->want_rekey = true;
 		ch->rekey_at = 0;
@@ -237,6 +299,13 @@ static bool same_selectors(const struct child *a, const struct child *b)
 	       selectors_within(b->remote_ts, b->remote_n, a->remote_ts, a->remote_n);
 }
 
+static bool twin_before(const struct child *a, const struct child *b)
+{
+	int order = nonce_compare(&a->line, &b->line);
+
+	return (order ? order : nonce_compare(&a->lowest, &b->lowest)) < 0;
+}
+
 /* ch is new; if its twin stands too, the one with the lowest nonce goes, by the hand of whoever began it. */
 void child_dedupe(struct ike *c, struct child *ch)
 {
@@ -252,14 +321,14 @@ void child_dedupe(struct ike *c, struct child *ch)
 			if (sa->steps[SIDE_OWN].task == TASK_CHILD_REKEY &&
 				sa->steps[SIDE_OWN].old_spi_in == twin->spi_in)
 				continue;
-			twin_loses = nonce_compare(&twin->lowest, &ch->lowest) < 0;
+			twin_loses = twin_before(twin, ch);
 			if (twin_loses && twin->ours)
-				child_want_delete(c, sa, twin, "made twice; the other one stays");
+				child_yield(c, sa, twin, ch, "made twice; the other one stays");
 			if (twin_loses || !ch->ours)
 				continue;
 			for (struct ike_sa *mine = c->sas; mine; mine = mine->next)
 				if (child_by_in(mine, ch->spi_in) == ch)
-					child_want_delete(c, mine, ch, "made twice; the other one stays");
+					child_yield(c, mine, ch, twin, "made twice; the other one stays");
 		}
 	}
 }

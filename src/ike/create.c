@@ -26,6 +26,8 @@ void child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	st->busy = true;
 	st->tunnel = tunnel;
 	st->old_spi_in = old ? old->spi_in : 0;
+	if (old)
+		st->line = old->line;
 	st->dh = dh != DH_NONE ? dh : snap_esp_proposals(c->snap)[t->proposals.first].dh;
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_BEGIN, create_begun)->u.CHILD_BEGIN;
 	q->handle = sa->handle;
@@ -128,8 +130,8 @@ static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child *old, st
 	if (theirs && theirs->state == CH_UP && nonce_compare(&ours->lowest, &theirs->lowest) < 0) {
 		/* 2.8.1: the SA with the lowest nonce is closed by whoever created it; the other side deletes
 		 * the old one. */
-		child_want_delete(c, sa, ours, "rekeyed at the same time by the peer; the peer's stays");
-		child_enter(c, sa, old, CH_REPLACED);
+		child_yield(c, sa, ours, theirs, "rekeyed at the same time by the peer; the peer's stays");
+		ike_child_enter(c, sa, old, CH_REPLACED);
 		return;
 	}
 	child_want_delete(c, sa, old, "rekeyed");
@@ -145,6 +147,7 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	}
 	st->child = NULL;
 	sa->restarts = 0;
+	ch->line = st->line.n ? st->line : ch->lowest;
 	child_up(c, sa, ch);
 	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
 		settle_rekey(c, sa, old, ch);
@@ -183,7 +186,7 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 	if (old && old->heir_of_peer != 0) {
 		/* 2.8.1: the peer had finished its own rekey; that one stands. */
 		if (old->state == CH_UP && child_by_in(sa, old->heir_of_peer))
-			child_enter(c, sa, old, CH_REPLACED);
+			ike_child_enter(c, sa, old, CH_REPLACED);
 		old->heir_of_peer = 0;
 		if (old->state != CH_UP) {
 			own_done(c, sa);
@@ -273,6 +276,7 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	if (own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && !rekeying(sa, old))
 		own_done(c, sa); /* ours has not been sent: the peer's is enough */
 	st->old_spi_in = old->spi_in;
+	st->line = old->line;
 	st->tunnel = old->tunnel;
 	return true;
 }
@@ -378,12 +382,13 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
 	ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
 	st->child = NULL;
+	ch->line = st->line.n ? st->line : ch->lowest;
 	child_up(c, sa, ch);
 	if (old && old->state == CH_UP) {
 		if (rekeying(sa, old))
 			old->heir_of_peer = ch->spi_in; /* both at once: our answer decides */
 		else
-			child_enter(c, sa, old, CH_REPLACED);
+			ike_child_enter(c, sa, old, CH_REPLACED);
 	}
 	child_dedupe(c, ch);
 	out_send_response(c, sa, &o);

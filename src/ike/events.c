@@ -155,16 +155,35 @@ void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel)
 	sa_settle_all(c);
 }
 
+/* An established IKE SA by which the keeper can be asked. */
+static struct ike_sa *any_up(const struct ike *c)
+{
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		if (sa->state == ST_UP)
+			return sa;
+	return NULL;
+}
+
+/* A child in the data plane that no IKE SA here knows: an earlier life of this process, or of the keeper, left it. */
 static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage)
 {
 	struct tunnel *t = &c->tunnels[usage->tunnel];
+	struct ike_sa *sa = any_up(c);
+	struct keeper_child_remove *q;
 
-	if (t->up > 0 || t->orphan == usage->spi_in)
+	if (t->up > 0 && sa) {
+		q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
+		q->tunnel = usage->tunnel;
+		q->spi_in = usage->spi_in;
+		snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
+		return;
+	}
+	if (t->up > 0 || t->orphan != 0)
 		return;
 	t->orphan = usage->spi_in;
 	t->orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
 	/* It carries traffic now and cannot be rekeyed: take the tunnel up again while it lasts. */
-	if (snap_peers(c->snap)[tunnel_config(c, usage->tunnel)->peer].start != PEER_START_NEVER)
+	if (snap_peers(c->snap)[snap_tunnels(c->snap)[usage->tunnel].peer].start != PEER_START_NEVER)
 		t->want = true;
 	snprintf(t->reason, sizeof t->reason, "carried by a child SA from before a restart");
 	tunnels_tick(c);
@@ -184,6 +203,8 @@ static void use_seen(
 	/* RFC 7296 2.4: receiving on a child SA shows that the peer lives. */
 	if (ch->used && now > idle && now - idle > sa->heard_at)
 		sa->heard_at = now - idle;
+	if (ch->used)
+		child_confirm(c, ch);
 	if (ch->state != CH_UP || ch->want_rekey)
 		return;
 	if ((usage->flags & SA_SEQUENCE_LOW) || (t && t->rekey_bytes && ch->bytes >= t->rekey_bytes)) {

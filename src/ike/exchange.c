@@ -135,13 +135,13 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 static bool begin_child_task(struct ike *c, struct ike_sa *sa)
 {
 	for (struct child *ch = sa->children; ch; ch = ch->next) {
-		if (ch->state == CH_CLOSING && !ch->delete_sent) {
+		if (ch->state == CH_CLOSING && !ch->delete_sent && child_may_go(c, ch)) {
 			info_start(c, sa, TASK_CHILD_DELETE, ch);
 			return true;
 		}
 	}
 	for (struct child *ch = sa->children; ch; ch = ch->next) {
-		if (ch->state == CH_UP && ch->want_rekey && c->now >= ch->retry_at) {
+		if (ch->state == CH_UP && ch->want_rekey && c->now >= ch->retry_at && child_confirmed(c, ch)) {
 			child_start(c, sa, ch->tunnel, ch, DH_NONE);
 			return true;
 		}

@@ -26,6 +26,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 		/* 1.4.1: the SPIs are those of the SAs on which the sender receives. */
 		ike_out_delete_esp(&o, &ch->spi_in, 1);
 		ch->delete_sent = true;
+		child_hand_over(c, ch); /* the peer takes it away while our next packets are on their way */
 		st->old_spi_in = ch->spi_in;
 	}
 	out_send_request(c, sa, &o);

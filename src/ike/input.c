@@ -286,6 +286,9 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		blob_free(&sa->request);
 	} else {
 		sa->peer_id++;
+		for (struct child *ch = sa->children; ch; ch = ch->next)
+			if (ch->state != CH_LARVAL)
+				child_confirm(c, ch);
 		blob_set(&sa->peer_request, bytes, n);
 		blob_free(&sa->response);
 	}

@@ -74,12 +74,15 @@ struct child {
 	bool ours;	 /* we began the exchange that made it */
 	bool installing; /* the keeper has been asked to install it */
 	bool want_rekey;
+	bool confirmed; /* the peer surely has it: it answered us, or went on after our answer */
 	bool delete_sent;
 	uint16_t encr, encr_bits, dh;
 	bool esn, encap;
 	uint32_t local_n, remote_n;
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	struct nonce lowest;   /* the lower of the two nonces of its exchange, for collisions */
+	struct nonce line;     /* that of the first of its line: a rekey does not change the verdict about twins */
+	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is confirmed */
 	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
 	mono_ns since, rekey_at, expire_at, retry_at, remove_at;
 	char reason[IKE_REASON_MAX]; /* why it is removed */
@@ -115,6 +118,7 @@ struct step {
 	struct child *child; /* the larval child; in the IKE SA's list */
 	struct ike_sa *heir; /* the larval IKE SA of a rekey */
 	uint32_t old_spi_in; /* the child that is rekeyed or deleted */
+	struct nonce line;	 /* of that child; n 0: none */
 	uint32_t tunnel;
 	uint16_t dh;
 	uint16_t refuse_child; /* notify that refuses the child of IKE_AUTH */
@@ -379,7 +383,7 @@ void child_take_choice(struct child *ch, const struct choice *choice);
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then);
 void child_up(struct ike *c, struct ike_sa *sa, struct child *ch);
-void child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state);
+void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state);
 /* Deleted on the wire, or never there: out of the data plane, after a moment when something else carries its
  * traffic. */
 void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason);
@@ -388,6 +392,14 @@ void child_unlink(struct ike *c, struct ike_sa *sa, struct child *ch); /* out of
 /* What the answer says about the child fits what was asked; else why not, in ret_why. */
 bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	bool with_dh, struct err *ret_why);
+/* Another child sends for the tunnel from now on; false: there is none. */
+bool child_hand_over(struct ike *c, const struct child *ch);
+/* The peer surely has it. */
+void child_confirm(struct ike *c, struct child *ch);
+/* Whether it may be named to the peer, and deleted. */
+bool child_confirmed(struct ike *c, struct child *ch);
+bool child_may_go(struct ike *c, struct child *ch);
+void child_yield(struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason);
 void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch);
 void child_dedupe(struct ike *c, struct child *ch);
 /* The tunnel of this peer that fits best, or INDEX_NONE. remote_ts: the peer's side. */

@@ -10,7 +10,6 @@
 #define IKE_ASKS_MAX	  1024	/* requests of one IKE SA that wait for the keeper */
 #define IKE_ACTIONS_MAX	  65536 /* actions that wait for the shell; datagrams beyond it are lost */
 #define IKE_RESTARTS_MAX  4	/* times that one IKE_SA_INIT is repeated for a cookie or another group */
-#define IKE_ORPHANS_MAX	  1	/* child SAs of a tunnel that an earlier life of this process has left */
 
 /* Retransmission: RFC 7296 section 2.4 asks for "at least a dozen times over a period of at least several
  * minutes" before giving a working peer up; a gateway with a second path wants to know sooner. 0.5 s, doubled
@@ -24,6 +23,7 @@
 #define IKE_HALF_OPEN_S	     30	   /* responder waits for IKE_AUTH */
 #define IKE_FAILED_S	     20	   /* a refused IKE SA answers repetitions so long */
 #define IKE_REPLACED_S	     60	   /* a replaced IKE or child SA waits for the other side's delete */
+#define IKE_CONFIRM_S 45	   /* a child that we answered for counts as known to the peer after this at the latest */
 #define IKE_LINGER_S	     5	   /* an inbound SA stays for packets on their way */
 #define IKE_LIFETIME_S	     14400 /* IKE SA until rekey, when the configuration says nothing */
 #define IKE_CHILD_LIFETIME_S 3600

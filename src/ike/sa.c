@@ -351,6 +351,8 @@ static void wake(struct ike *c, struct ike_sa *sa)
 		}
 		if (sa->steps[SIDE_OWN].task == TASK_NONE && ch->want_rekey)
 			ike_wake(c, ch->retry_at);
+		if (!ch->confirmed && ch->state != CH_LARVAL && ch->state != CH_LINGER)
+			ike_wake(c, ch->since + IKE_CONFIRM_S * NS_PER_S);
 	}
 }
 

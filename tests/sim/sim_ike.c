@@ -220,7 +220,8 @@ static const char *verdict(struct world *w, const struct plan *plan, char *text,
 			(unsigned long)(w->nodes[0].refused + w->nodes[1].refused));
 		return text;
 	}
-	if (up != w->nodes[0].side.tunnels || ike_sas != 1) {
+	/* Both may have begun at once; then each IKE SA carries something. */
+	if (up != w->nodes[0].side.tunnels || world_childless(w) > 0) {
 		snprintf(text, size, "%u of %u tunnels have one child, over %u IKE SAs", up,
 			w->nodes[0].side.tunnels, ike_sas);
 		return text;
@@ -287,6 +288,11 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 		world_run(&w, w.now + 2 * NS_PER_S);
 		w.packets = true; /* for the verdict */
 		w.packets_at = UINT64_MAX;
+	}
+	if (plan.flavour == REFUSED) { /* it would be tried for ever */
+		world_run(&w, w.now + 60 * NS_PER_S);
+		world_order(&w, 0, IKE_ORDER_TERMINATE, "branch");
+		world_order(&w, 1, IKE_ORDER_TERMINATE, "hq");
 	}
 	world_run(&w, w.now + 120 * NS_PER_S);
 	wrong = settle(&w, &plan, text, size);

@@ -867,3 +867,13 @@ uint32_t world_tunnels_up(struct world *w, uint32_t *ret_ike_sas)
 		(*ret_ike_sas)++;
 	return up;
 }
+
+uint32_t world_childless(struct world *w)
+{
+	struct ike_sa_view sa;
+	uint32_t cursor = 0, n = 0;
+
+	while (ike_view_sa(w->nodes[0].ike, &cursor, &sa))
+		n += sa.children == 0;
+	return n;
+}

@@ -104,6 +104,8 @@ void world_inject(
 const char *world_mismatch(struct world *w, char *ret_text, size_t size);
 /* Tunnels with exactly one child on both sides; counts IKE SAs too. */
 uint32_t world_tunnels_up(struct world *w, uint32_t *ret_ike_sas);
+/* IKE SAs that carry nothing. */
+uint32_t world_childless(struct world *w);
 
 struct ip_addr sim_address(const char *text);
 void sim_side_default(struct sim_side *s, int index);
