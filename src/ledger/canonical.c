@@ -1,4 +1,5 @@
 #include "ledger/canonical.h"
+#include "base/bytes.h"
 
 #include <string.h>
 
@@ -27,20 +28,26 @@ void canonical_key(struct canonical *c, const char *key)
 /* Length of the well-formed UTF-8 sequence at s (RFC 3629 section 4), or 0. */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
-	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	size_t len = s[0] < 0x80   ? 1
+		     : s[0] < 0xc2 ? 0
+		     : s[0] < 0xe0 ? 2
+		     : s[0] < 0xf0 ? 3
+		     : s[0] < 0xf5 ? 4
+				   : 0;
 
 	if (len == 0 || len > n)
 		return 0;
 	for (size_t i = 1; i < len; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
-		(s[0] == 0xf4 && s[1] >= 0x90))
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
+		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))
 		return 0;
 	return len;
 }
 
-/* One escape behind the backslash: the short ones, and \u00NN for what has none. False: not what the writer makes. */
+/* One escape behind the backslash: the short ones, and \u00NN for what has none. False: not what the writer
+ * makes. */
 static bool escape(struct canonical *c)
 {
 	static const char short_ones[] = "\"\\bfnrt", has_short[] = "\b\f\n\r\t\"\\";
@@ -66,14 +73,56 @@ static bool escape(struct canonical *c)
 	return true;
 }
 
+/*
+ * Bytes that are no UTF-8 are escaped one by one. Where such bytes, taken together with their neighbours,
+ * would be UTF-8 the writer would have left them as they are: so decode, and look whether each escaped byte
+ * is one that cannot begin or go on a character there.
+ */
+static bool high_escapes_needed(const char *text, size_t n)
+{
+	unsigned char bytes[CANONICAL_STRING_MAX];
+	bool escaped[CANONICAL_STRING_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; count++) {
+		if (count == CANONICAL_STRING_MAX)
+			return false;
+		escaped[count] = false;
+		if (text[i] != '\\') {
+			bytes[count] = (unsigned char)text[i++];
+		} else if (text[i + 1] != 'u') {
+			bytes[count] = 'x'; /* which of the short ones does not matter here */
+			i += 2;
+		} else {
+			char digits[3] = { text[i + 4], text[i + 5], '\0' };
+			hex_to_bytes(&bytes[count], 1, digits);
+			escaped[count] = bytes[count] >= 0x80;
+			i += 6;
+		}
+	}
+	for (size_t i = 0; i < count;) {
+		size_t len = utf8_length(bytes + i, count - i);
+		if ((len == 0) != escaped[i])
+			return false;
+		for (size_t k = 1; k < len; k++)
+			if (escaped[i + k])
+				return false;
+		i += len ? len : 1;
+	}
+	return true;
+}
+
 void canonical_string(struct canonical *c, struct canonical_text *ret_value)
 {
+	bool high = false;
+
 	canonical_char(c, '"');
 	ret_value->text = c->at;
 	while (!c->bad && c->at < c->end && *c->at != '"') {
 		if (*c->at == '\\') {
-			c->at++;
+			const char *what = ++c->at;
 			c->bad = !escape(c);
+			high |= !c->bad && what[0] == 'u' && what[3] >= '8';
 			continue;
 		}
 		size_t n = utf8_length((const unsigned char *)c->at, (size_t)(c->end - c->at));
@@ -83,6 +132,8 @@ void canonical_string(struct canonical *c, struct canonical_text *ret_value)
 	}
 	ret_value->n = (size_t)(c->at - ret_value->text);
 	canonical_char(c, '"');
+	if (high && !c->bad && !high_escapes_needed(ret_value->text, ret_value->n))
+		c->bad = true;
 }
 
 void canonical_number(struct canonical *c, uint64_t *ret_value)

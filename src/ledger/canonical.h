@@ -1,6 +1,7 @@
 /*
- * Reader of the canonical JSON that base/json.h writes: strict, so that one fact has one text. A cursor with a sticky error;
- * values are borrowed views. Used by the ledger on what processes send, and by verification on what stands in the log.
+ * Reader of the canonical JSON that base/json.h writes: strict, so that one fact has one text. A cursor with
+ * a sticky error; values are borrowed views. Used by the ledger on what processes send, and by verification
+ * on what stands in the log.
  */
 #ifndef LEDGER_CANONICAL_H
 #define LEDGER_CANONICAL_H
@@ -8,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define CANONICAL_STRING_MAX 4096 /* bytes of one string that has escaped bytes above 7f */
 
 struct canonical {
 	const char *at, *end;

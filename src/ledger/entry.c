@@ -8,11 +8,14 @@ size_t ledger_entry_text(char ret_text[LEDGER_ENTRY_MAX], const struct ledger_en
 {
 	char boot[2 * LEDGER_BOOT_SIZE + 1];
 
+	if ((entry->mono_us | entry->n) >> 53)
+		return 0; /* not a number in JSON; neither is reached in a machine's life */
 	int n = snprintf(ret_text, LEDGER_ENTRY_MAX,
-		"{\"body\":%.*s,\"boot\":\"%s\",\"mono\":%llu,\"n\":%llu,\"source\":\"%s\",\"type\":\"%s\",\"utc\":\"%s\"}",
+		"{\"body\":%.*s,\"boot\":\"%s\",\"mono\":%llu,\"n\":%llu,\"run\":%lu,\"source\":\"%s\","
+		"\"type\":\"%s\",\"utc\":\"%s\"}",
 		(int)entry->body_n, entry->body, hex_from_bytes(boot, entry->boot, sizeof entry->boot),
-		(unsigned long long)entry->mono_us, (unsigned long long)entry->n, entry->source,
-		ledger_type_name(entry->type), entry->utc);
+		(unsigned long long)entry->mono_us, (unsigned long long)entry->n, (unsigned long)entry->run,
+		entry->source, ledger_type_name(entry->type), entry->utc);
 	return n > 0 && n < LEDGER_ENTRY_MAX ? (size_t)n : 0;
 }
 
@@ -42,6 +45,7 @@ enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, siz
 	struct canonical_text body, boot, source, type, utc;
 	struct ledger_entry entry = { 0 };
 	char boot_text[2 * LEDGER_BOOT_SIZE + 1];
+	uint64_t run;
 
 	canonical_char(&c, '{');
 	canonical_key(&c, "body");
@@ -56,6 +60,9 @@ enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, siz
 	canonical_key(&c, "n");
 	canonical_number(&c, &entry.n);
 	canonical_char(&c, ',');
+	canonical_key(&c, "run");
+	canonical_number(&c, &run);
+	canonical_char(&c, ',');
 	canonical_key(&c, "source");
 	canonical_string(&c, &source);
 	canonical_char(&c, ',');
@@ -66,20 +73,27 @@ enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, siz
 	canonical_string(&c, &utc);
 	canonical_char(&c, '}');
 	if (!canonical_end(&c))
-		return err_add(e, RC_MALFORMED, "not an entry in canonical form; it departs from it at byte %zu",
+		return err_add(e, RC_MALFORMED,
+			"not an entry in canonical form; it departs from it at byte %zu",
 			(size_t)(c.at - text));
-	if (!text_copy(boot_text, sizeof boot_text, &boot) || !hex_to_bytes(entry.boot, sizeof entry.boot, boot_text) ||
-		!text_copy(entry.source, sizeof entry.source, &source) || !text_copy(entry.utc, sizeof entry.utc, &utc) ||
-		!utc_shape(entry.utc))
+	if (n > LEDGER_ENTRY_MAX || run > UINT32_MAX || entry.n == 0 || (entry.mono_us | entry.n) >> 53)
+		return err_add(e, RC_RANGE, "its length, mono, n or run is out of range");
+	entry.run = (uint32_t)run;
+	if (!text_copy(boot_text, sizeof boot_text, &boot) ||
+		!hex_to_bytes(entry.boot, sizeof entry.boot, boot_text) ||
+		!text_copy(entry.source, sizeof entry.source, &source) ||
+		!text_copy(entry.utc, sizeof entry.utc, &utc) || !utc_shape(entry.utc))
 		return err_add(e, RC_MALFORMED, "boot, source or utc has not its form");
 	for (const char *h = boot_text; *h; h++)
 		if (*h >= 'A' && *h <= 'F')
 			return err_add(e, RC_MALFORMED, "boot is not in lower case");
 	entry.type = ledger_type_by_name(type.text, type.n);
 	if (entry.type == LEDGER_TYPE_COUNT)
-		return err_add(e, RC_MALFORMED, "no entry type is called '%.*s'", (int)MIN_OF(type.n, (size_t)40), type.text);
+		return err_add(e, RC_MALFORMED, "no entry type is called '%.*s'",
+			(int)MIN_OF(type.n, (size_t)40), type.text);
 	if (!ledger_type_allowed(entry.type, entry.source))
-		return err_add(e, RC_DENIED, "%s may not write entries of type %s", entry.source, ledger_type_name(entry.type));
+		return err_add(e, RC_DENIED, "%s may not write entries of type %s", entry.source,
+			ledger_type_name(entry.type));
 	entry.body = body.text;
 	entry.body_n = body.n;
 	enum rc rc = ledger_body_check(entry.type, body.text, body.n, e);
@@ -124,35 +138,4 @@ uint64_t ledger_entry_number(const struct ledger_entry *entry, const char *key)
 
 	canonical_number(&c, &v);
 	return v;
-}
-
-static bool seen_get(const struct ledger_counter *c, uint64_t n)
-{
-	return c->seen[n % LEDGER_COUNTER_WINDOW / 64] >> (n % 64) & 1;
-}
-
-static void seen_set(struct ledger_counter *c, uint64_t n, bool seen)
-{
-	uint64_t bit = 1ull << (n % 64), *word = &c->seen[n % LEDGER_COUNTER_WINDOW / 64];
-
-	*word = seen ? *word | bit : *word & ~bit;
-}
-
-enum rc ledger_counter_take(struct ledger_counter *c, uint64_t n)
-{
-	if (n == 0 || (n > c->max && n - c->max > LEDGER_COUNTER_WINDOW))
-		return RC_RANGE;
-	if (n <= c->max) {
-		if (c->max - n >= LEDGER_COUNTER_WINDOW || seen_get(c, n))
-			return RC_EXISTS;
-		seen_set(c, n, true);
-		c->missing--;
-		return RC_OK;
-	}
-	for (uint64_t i = c->max + 1; i < n; i++)
-		seen_set(c, i, false);
-	c->missing += n - c->max - 1;
-	seen_set(c, n, true);
-	c->max = n;
-	return RC_OK;
 }

@@ -1,7 +1,7 @@
 #include "ledger/journal.h"
 
-size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n, const char *note,
-	size_t note_n)
+size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n,
+	const char *note, size_t note_n)
 {
 	uint8_t hash[SHA256_SIZE];
 
@@ -45,4 +45,18 @@ enum rc journal_next(struct rd *r, struct journal_record *ret_record)
 		return RC_MALFORMED;
 	*ret_record = j;
 	return RC_OK;
+}
+
+bool journal_goes_on(const uint8_t *bytes, size_t n)
+{
+	struct journal_record j;
+
+	for (size_t at = 1; at + JOURNAL_HEAD <= n; at++) {
+		if (load_be32(bytes + at) != JOURNAL_MAGIC)
+			continue;
+		struct rd r = rd_over(bytes + at, n - at);
+		if (journal_next(&r, &j) == RC_OK)
+			return true;
+	}
+	return n > JOURNAL_RECORD_MAX;
 }

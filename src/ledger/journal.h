@@ -1,7 +1,7 @@
 /*
  * The journal's records:
- *   "PGJ1" | u32 bytes behind this field | u64 first | u32 count | u32 note_n | entries as a bundle | note | SHA-256 of all before
- * The sum tells a torn write from a whole one; it proves nothing, the note does.
+ *   "PGJ1" | u32 bytes behind this field | u64 first | u32 count | u32 note_n | entries as a bundle | note |
+ * SHA-256 of all before The sum tells a torn write from a whole one; it proves nothing, the note does.
  */
 #ifndef LEDGER_JOURNAL_H
 #define LEDGER_JOURNAL_H
@@ -10,11 +10,12 @@
 #include "ledger/log.h"
 
 #define JOURNAL_MAGIC 0x50474a31u
-#define JOURNAL_HEAD 24
-#define JOURNAL_RECORD_MAX (JOURNAL_HEAD + LEDGER_BATCH_MAX * (LEDGER_ENTRY_MAX + 2) + NOTE_BYTES_MAX + SHA256_SIZE)
+#define JOURNAL_HEAD  24
+#define JOURNAL_RECORD_MAX                                                                                   \
+	(JOURNAL_HEAD + LEDGER_BATCH_MAX * (LEDGER_ENTRY_MAX + 2) + NOTE_BYTES_MAX + SHA256_SIZE)
 
 /* Returns the record's length; w is bad when it does not fit. */
-size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n, const char *note,
-	size_t note_n);
+size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n,
+	const char *note, size_t note_n);
 
 #endif

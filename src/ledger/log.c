@@ -88,7 +88,8 @@ static bool entry_commit(struct ledger_log *l, const uint8_t *entry, size_t n)
 
 /* ---- opening ---- */
 
-static enum rc note_check(const struct ledger_log *l, const void *bytes, size_t n, struct checkpoint *ret, struct err *e)
+static enum rc note_check(
+	const struct ledger_log *l, const void *bytes, size_t n, struct checkpoint *ret, struct err *e)
 {
 	struct note note;
 	enum rc rc = note_parse(&note, bytes, n, e);
@@ -114,7 +115,8 @@ static enum rc level_read(struct ledger_log *l, unsigned level, uint64_t size, s
 		return RC_OK;
 	enum rc rc = l->store.read(l->store.context, tile_path(path, level, tile, width), &bytes, &n, e);
 	if (rc == RC_OK && n != width * sizeof(struct merkle_hash))
-		rc = err_add(e, RC_MALFORMED, "%s has %zu bytes, expected %zu", path, n, width * sizeof(struct merkle_hash));
+		rc = err_add(e, RC_MALFORMED, "%s has %zu bytes, expected %zu", path, n,
+			width * sizeof(struct merkle_hash));
 	void *p = NULL;
 	if (rc == RC_OK && !room_for(&p, &l->level[level].room, TILE_WIDTH, sizeof(struct merkle_hash)))
 		rc = RC_LIMIT;
@@ -145,11 +147,13 @@ static enum rc bundle_read(struct ledger_log *l, uint64_t size, struct err *e)
 	while (bundle_next(&r, &entry, &n)) {
 		struct merkle_hash h = merkle_leaf(entry, n);
 		if (l->bundle_count >= width || !merkle_equal(&h, &l->level[0].hash[l->bundle_count]))
-			return err_add(e, RC_AUTH, "%s: entry %zu does not match its hash", path, l->bundle_count);
+			return err_add(
+				e, RC_AUTH, "%s: entry %zu does not match its hash", path, l->bundle_count);
 		l->bundle_count++;
 	}
 	if (r.bad || l->bundle_count != width)
-		return err_add(e, RC_MALFORMED, "%s holds %zu whole entries, expected %u", path, l->bundle_count, width);
+		return err_add(e, RC_MALFORMED, "%s holds %zu whole entries, expected %u", path,
+			l->bundle_count, width);
 	return RC_OK;
 }
 
@@ -189,7 +193,8 @@ static enum rc tiles_read(struct ledger_log *l, struct err *e)
 	l->published = c.size;
 	struct merkle_hash root = merkle_edge_root(&l->edge);
 	if (l->edge.size != c.size || !merkle_equal(&root, &c.root))
-		return err_add(e, RC_AUTH, "the tiles do not have the root that the checkpoint of size %llu states",
+		return err_add(e, RC_AUTH,
+			"the tiles do not have the root that the checkpoint of size %llu states",
 			(unsigned long long)c.size);
 	return RC_OK;
 }
@@ -212,7 +217,8 @@ static enum rc record_apply(struct ledger_log *l, struct journal_record *j, stru
 	}
 	enum rc rc = note_check(l, j->note, j->note_n, &c, e);
 	struct merkle_hash root = merkle_edge_root(&l->edge);
-	if (rc == RC_OK && (j->entries.bad || count != j->count || c.size != l->edge.size || !merkle_equal(&root, &c.root)))
+	if (rc == RC_OK && (j->entries.bad || count != j->count || c.size != l->edge.size ||
+				   !merkle_equal(&root, &c.root)))
 		rc = err_add(e, RC_AUTH, "the journal's entries up to %llu are not what its checkpoint signs",
 			(unsigned long long)l->edge.size);
 	memcpy(l->note, j->note, MIN_OF(j->note_n, sizeof l->note));
@@ -241,6 +247,12 @@ static enum rc journal_read(struct ledger_log *l, struct ledger_opened *o, struc
 	}
 	l->journal_n = (size_t)(good - bytes);
 	o->torn_bytes = n - l->journal_n;
+	/* One append can be torn, the last. A record that is damaged with whole ones behind it was altered:
+	 * receipts were given for it. */
+	if (rc != RC_NOT_FOUND && rc != RC_AUTH && rc != RC_LIMIT && journal_goes_on(good, o->torn_bytes))
+		rc = err_add(e, RC_AUTH,
+			"the journal's record at byte %zu is damaged, and whole ones stand behind it",
+			l->journal_n);
 	free(bytes);
 	if (rc == RC_AUTH || rc == RC_LIMIT)
 		return rc;
@@ -262,7 +274,8 @@ static enum rc vkey_check(struct ledger_log *l, struct err *e)
 	if (rc == RC_NOT_FOUND)
 		rc = l->store.replace(l->store.context, LEDGER_PATH_VKEY, text, text_n, e);
 	else if (rc == RC_OK && (n != text_n || memcmp(bytes, text, n) != 0))
-		rc = err_add(e, RC_AUTH, "%s names another key than the one that was handed over", LEDGER_PATH_VKEY);
+		rc = err_add(e, RC_AUTH, "%s names another key than the one that was handed over",
+			LEDGER_PATH_VKEY);
 	free(bytes);
 	return rc;
 }
@@ -342,7 +355,9 @@ static enum rc head_sign(struct ledger_log *l, char note[NOTE_BYTES_MAX], size_t
 	c.root = merkle_edge_root(&edge);
 	size_t text_n = checkpoint_text(text, sizeof text, &c);
 	*ret_n = text_n ? note_sign(note, NOTE_BYTES_MAX, text, text_n, &l->key, l->seed) : 0;
-	return *ret_n ? RC_OK : err_add(e, RC_INTERNAL, "sign the checkpoint of size %llu", (unsigned long long)c.size);
+	return *ret_n ? RC_OK
+		      : err_add(e, RC_INTERNAL, "sign the checkpoint of size %llu",
+				(unsigned long long)c.size);
 }
 
 static enum rc batch_write(struct ledger_log *l, struct err *e)
@@ -360,7 +375,8 @@ static enum rc batch_write(struct ledger_log *l, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	struct wr w = wr_over(l->record, JOURNAL_RECORD_MAX);
-	size_t n = journal_write(&w, l->edge.size, (uint32_t)l->batch_count, l->batch, l->batch_n, note, note_n);
+	size_t n =
+		journal_write(&w, l->edge.size, (uint32_t)l->batch_count, l->batch, l->batch_n, note, note_n);
 	if (n == 0)
 		return err_add(e, RC_INTERNAL, "a batch of %zu bytes does not fit a record", l->batch_n);
 	rc = l->store.append(l->store.context, LEDGER_PATH_JOURNAL, l->record, n, e);
@@ -384,14 +400,16 @@ enum rc ledger_commit(struct ledger_log *l, struct err *e)
 	void *bundle = l->bundle, *hashes = l->level[0].hash;
 	bool room = room_for(&bundle, &l->bundle_room, l->bundle_n + l->batch_n, 1);
 	l->bundle = bundle;
-	room = room && room_for(&hashes, &l->level[0].room, l->level[0].n + l->batch_count, sizeof(struct merkle_hash));
+	room = room && room_for(&hashes, &l->level[0].room, l->level[0].n + l->batch_count,
+			       sizeof(struct merkle_hash));
 	l->level[0].hash = hashes;
 	enum rc rc = room ? batch_write(l, e) : err_add(e, RC_LIMIT, "no memory for a batch");
 	if (rc == RC_OK) {
 		struct rd r = rd_over(l->batch, l->batch_n);
 		while (bundle_next(&r, &entry, &n))
 			if (!entry_commit(l, entry, n))
-				abort(); /* memory for one hash of an upper level: start again from the disk, which is right */
+				abort(); /* memory for one hash of an upper level: start again from the disk,
+					    which is right */
 	}
 	l->batch_n = l->batch_count = 0;
 	return rc;
@@ -412,7 +430,8 @@ static enum rc level_write(struct ledger_log *l, unsigned level, struct err *e)
 			&v->hash[i * TILE_WIDTH], TILE_WIDTH * sizeof *v->hash, e);
 	bool same = v->first_tile + full == was_full && partial == tile_partial(level, l->published);
 	if (rc == RC_OK && partial > 0 && !same)
-		rc = l->store.replace(l->store.context, tile_path(path, level, v->first_tile + full, (uint32_t)partial),
+		rc = l->store.replace(l->store.context,
+			tile_path(path, level, v->first_tile + full, (uint32_t)partial),
 			&v->hash[full * TILE_WIDTH], partial * sizeof *v->hash, e);
 	return rc;
 }
@@ -487,7 +506,8 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 
 	if (l->edge.size == l->published)
 		return RC_OK;
-	/* l->note is of the last commit that succeeded: a failed one may have signed a head that never came to be. */
+	/* l->note is of the last commit that succeeded: a failed one may have signed a head that never came
+	 * to be. */
 	rc = bundles_write(l, &full_bytes, e);
 	for (unsigned level = 0; rc == RC_OK && level < TILE_LEVELS; level++)
 		if (l->level[level].n > 0)
@@ -497,7 +517,8 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 		return err_add(e, rc, "publish the ledger's tiles");
 	l->published = l->edge.size;
 	forget_full(l, full_bytes);
-	/* The journal's records are in the tiles now. Should this fail, they are skipped at the next start. */
+	/* The journal's records are in the tiles now. Should this fail, they are skipped at the next start.
+	 */
 	if (l->store.replace(l->store.context, LEDGER_PATH_JOURNAL, "", 0, e) == RC_OK) {
 		l->journal_n = 0;
 		l->journal_torn = false;
@@ -531,15 +552,80 @@ struct merkle_hash ledger_leaf(const struct ledger_log *l, uint64_t index)
 {
 	uint64_t first = l->level[0].first_tile * TILE_WIDTH;
 
-	return index >= first && index - first < l->level[0].n ? l->level[0].hash[index - first] : merkle_empty();
+	return index >= first && index - first < l->level[0].n ? l->level[0].hash[index - first]
+							       : merkle_empty();
 }
 
-bool ledger_tail_next(const struct ledger_log *l, size_t *cursor, const uint8_t **ret_entry, size_t *ret_n)
+/* A bundle by its number: the last, open one from memory, the others from the disk. *ret_free: to be freed.
+ */
+static enum rc bundle_get(const struct ledger_log *l, uint64_t bundle, uint8_t **ret_free,
+	struct rd *ret_entries, struct err *e)
 {
-	struct rd r = rd_over(l->bundle + *cursor, l->bundle_n - *cursor);
+	char path[TILE_PATH_MAX];
+	size_t n = 0;
 
-	if (!bundle_next(&r, ret_entry, ret_n))
-		return false;
-	*cursor = (size_t)(r.at - l->bundle);
-	return true;
+	*ret_free = NULL;
+	if (bundle >= l->level[0].first_tile) {
+		*ret_entries = rd_over(l->bundle, l->bundle_n); /* and what is behind it */
+		return RC_OK;
+	}
+	tile_path(path, TILE_LEVEL_ENTRIES, bundle, TILE_WIDTH);
+	enum rc rc = l->store.read(l->store.context, path, ret_free, &n, e);
+	if (rc == RC_OK)
+		*ret_entries = rd_over(*ret_free, n);
+	return rc;
+}
+
+/* The first bundle that may hold an entry of the boot: entries of a boot stand together, at the end. */
+static enum rc boot_find(
+	const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT_SIZE], uint64_t *ret_bundle, struct err *e)
+{
+	uint64_t at = l->level[0].first_tile;
+
+	while (at > 0) {
+		struct ledger_entry entry = { 0 };
+		const uint8_t *text;
+		uint8_t *bytes;
+		struct rd r;
+		size_t n;
+		enum rc rc = bundle_get(l, --at, &bytes, &r, e);
+		if (rc == RC_OK && (!bundle_next(&r, &text, &n) ||
+					   ledger_entry_parse(&entry, (const char *)text, n, e) != RC_OK))
+			rc = err_add(e, RC_MALFORMED, "first entry of bundle %llu", (unsigned long long)at);
+		free(bytes);
+		if (rc != RC_OK)
+			return rc;
+		if (memcmp(entry.boot, boot, sizeof entry.boot) != 0)
+			break;
+	}
+	*ret_bundle = at;
+	return RC_OK;
+}
+
+enum rc ledger_replay(const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT_SIZE],
+	ledger_replay_fn *each, void *context, struct err *e)
+{
+	uint64_t bundle = 0;
+	enum rc rc = boot_find(l, boot, &bundle, e);
+
+	for (; rc == RC_OK && bundle <= l->level[0].first_tile; bundle++) {
+		uint64_t index = bundle * TILE_WIDTH;
+		const uint8_t *text;
+		uint8_t *bytes;
+		struct rd r;
+		size_t n;
+		rc = bundle_get(l, bundle, &bytes, &r, e);
+		while (rc == RC_OK && bundle_next(&r, &text, &n)) {
+			struct ledger_entry entry;
+			struct merkle_hash leaf = merkle_leaf(text, n);
+			rc = ledger_entry_parse(&entry, (const char *)text, n, e);
+			if (rc == RC_OK && memcmp(entry.boot, boot, sizeof entry.boot) == 0)
+				each(context, &entry, index, &leaf);
+			index++;
+		}
+		free(bytes);
+		if (rc != RC_OK)
+			err_add(e, rc, "read bundle %llu again", (unsigned long long)bundle);
+	}
+	return rc;
 }

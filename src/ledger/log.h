@@ -3,29 +3,30 @@
  *
  * On the disk, in one directory:
  *   log.vkey        the verifier key
- *   journal         batches that are not in the tiles yet: entries, and the signed checkpoint that covers them
- *   tile/…          entry bundles and hash tiles (merkle/tile.h)
- *   checkpoint      the signed head of the tiles
+ *   journal         batches that are not in the tiles yet: entries, and the signed checkpoint that covers
+ * them tile/…          entry bundles and hash tiles (merkle/tile.h) checkpoint      the signed head of the
+ * tiles
  *
- * ledger_commit() appends one record to the journal and syncs it: then every entry of the batch is durable and covered by
- * a signature, and receipts may be given. ledger_publish() writes tiles, then the checkpoint, then empties the journal, each
- * durable before the next. So a crash at any point leaves a prefix that ledger_open() finds whole: the checkpoint with its
- * tiles, and behind it the records of the journal that are whole; a torn last record was never answered.
+ * ledger_commit() appends one record to the journal and syncs it: then every entry of the batch is durable
+ * and covered by a signature, and receipts may be given. ledger_publish() writes tiles, then the checkpoint,
+ * then empties the journal, each durable before the next. So a crash at any point leaves a prefix that
+ * ledger_open() finds whole: the checkpoint with its tiles, and behind it the records of the journal that are
+ * whole; a torn last record was never answered.
  *
- * Pure: the files are reached by a struct ledger_store that the shell or a test supplies. There is no function that changes or
- * removes an entry.
+ * Pure: the files are reached by a struct ledger_store that the shell or a test supplies. There is no
+ * function that changes or removes an entry.
  */
 #ifndef LEDGER_LOG_H
 #define LEDGER_LOG_H
 
-#include "ledger/types.h"
+#include "ledger/entry.h"
 #include "merkle/note.h"
 #include "merkle/tile.h"
 
-#define LEDGER_BATCH_MAX 1024	  /* entries */
+#define LEDGER_BATCH_MAX       1024 /* entries */
 #define LEDGER_UNPUBLISHED_MAX 8192 /* entries: publish before there are more */
-#define LEDGER_PATH_VKEY "log.vkey"
-#define LEDGER_PATH_JOURNAL "journal"
+#define LEDGER_PATH_VKEY       "log.vkey"
+#define LEDGER_PATH_JOURNAL    "journal"
 #define LEDGER_PATH_CHECKPOINT "checkpoint"
 
 /* Paths are relative to the ledger's directory. RC_OK means durable: file, name and directories synced. */
@@ -33,7 +34,8 @@ struct ledger_store {
 	void *context;
 	/* The whole file, allocated with malloc(); RC_NOT_FOUND. */
 	enum rc (*read)(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct err *e);
-	/* A file of this name has these bytes from now on, or still has its old ones: never something between. */
+	/* A file of this name has these bytes from now on, or still has its old ones: never something
+	 * between. */
 	enum rc (*replace)(void *context, const char *path, const void *bytes, size_t n, struct err *e);
 	/* Appends to the journal. After a failure the file may end in some of the bytes. */
 	enum rc (*append)(void *context, const char *path, const void *bytes, size_t n, struct err *e);
@@ -51,14 +53,15 @@ struct ledger_opened {
 };
 
 /*
- * Opens or begins the log of key->name. RC_AUTH: what is on the disk is not signed by this key or does not fit its
- * signature: nothing is changed, and somebody must look.
+ * Opens or begins the log of key->name. RC_AUTH: what is on the disk is not signed by this key or does not
+ * fit its signature: nothing is changed, and somebody must look.
  */
 enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *store, const struct note_key *key,
 	const uint8_t seed[ED25519_SEED_SIZE], struct ledger_opened *ret_opened, struct err *e);
 void ledger_close(struct ledger_log *l);
 
-/* Adds to the open batch. RC_LIMIT: the batch is full, commit first; RC_RANGE: larger than LEDGER_ENTRY_MAX or empty. */
+/* Adds to the open batch. RC_LIMIT: the batch is full, commit first; RC_RANGE: larger than LEDGER_ENTRY_MAX
+ * or empty. */
 enum rc ledger_add(struct ledger_log *l, const void *entry, size_t n, uint64_t *ret_index);
 /* Makes the batch durable. On failure none of it is in the log, and the next commit tries afresh. */
 enum rc ledger_commit(struct ledger_log *l, struct err *e);
@@ -69,10 +72,18 @@ uint64_t ledger_size(const struct ledger_log *l); /* committed */
 uint64_t ledger_published(const struct ledger_log *l);
 size_t ledger_batch_n(const struct ledger_log *l);
 struct merkle_hash ledger_root(const struct ledger_log *l); /* of what is committed */
-struct merkle_hash ledger_leaf(const struct ledger_log *l, uint64_t index); /* of an entry not yet published */
+struct merkle_hash ledger_leaf(
+	const struct ledger_log *l, uint64_t index); /* of an entry not yet published */
 
-/* The entries behind the last full bundle, oldest first, with their index; for rebuilding counters after a start. */
-bool ledger_tail_next(const struct ledger_log *l, size_t *cursor, const uint8_t **ret_entry, size_t *ret_n);
+/*
+ * Gives every committed entry of the boot to `each`, oldest first, with its index and its leaf's hash: for
+ * rebuilding counters after a start. Entries that are not of the boot are left out. The log must not be
+ * changed meanwhile. RC_IO, RC_MALFORMED: a bundle on the disk.
+ */
+typedef void ledger_replay_fn(
+	void *context, const struct ledger_entry *entry, uint64_t index, const struct merkle_hash *leaf);
+enum rc ledger_replay(const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT_SIZE],
+	ledger_replay_fn *each, void *context, struct err *e);
 
 /*
  * One record of the journal, as read back by ledger_open() and by verification. Views into the bytes.
@@ -85,7 +96,11 @@ struct journal_record {
 	size_t note_n;
 };
 
-/* Takes the record at r. RC_OK; RC_NOT_FOUND: the end; RC_TRUNCATED, RC_MALFORMED: torn or altered from here on. */
+/* Takes the record at r. RC_OK; RC_NOT_FOUND: the end; RC_TRUNCATED, RC_MALFORMED: torn or altered from here
+ * on. */
 enum rc journal_next(struct rd *r, struct journal_record *ret_record);
+/* Behind a record that journal_next() did not take: does a whole one stand somewhere in these bytes? Then the
+ * first was altered, not torn. */
+bool journal_goes_on(const uint8_t *bytes, size_t n);
 
 #endif

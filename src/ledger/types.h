@@ -18,7 +18,7 @@
 /* clang-format off */
 #define LEDGER_TYPES(T)	/* id, name, sources, text */									\
 	T(LEDGER_START,      "ledger_start",      "ledger",         "the ledger was opened; a new boot begins")		\
-	T(LEDGER_FAILED,     "ledger_failed",     "ledger",         "entries of a source were refused: they could not be made durable")	\
+	T(COUNTER_GAP,       "counter_gap",       "ledger",         "numbers of a source under which no entry stands")	\
 	T(PROCESS_START,     "process_start",     "supervisor",     "a measured executable is about to run")		\
 	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
 	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
@@ -39,9 +39,12 @@
 	F(LEDGER_START,      "key",        STRING, "verifier key of this log")					\
 	F(LEDGER_START,      "origin",     STRING, "name of this log")						\
 	F(LEDGER_START,      "recovered",  NUMBER, "entries found whole on the disk")				\
-	F(LEDGER_FAILED,     "count",      NUMBER, "how many")						\
-	F(LEDGER_FAILED,     "source",     STRING, "whose")							\
-	F(LEDGER_FAILED,     "why",        STRING, "what the disk said")					\
+	F(LEDGER_START,      "torn_bytes", NUMBER, "cut off the journal: a batch that nobody got a receipt for")	\
+	F(COUNTER_GAP,       "first",      NUMBER, "the first missing number")					\
+	F(COUNTER_GAP,       "last",       NUMBER, "the last one")						\
+	F(COUNTER_GAP,       "run",        NUMBER, "which start of the source counted them")			\
+	F(COUNTER_GAP,       "source",     STRING, "whose")							\
+	F(COUNTER_GAP,       "why",        STRING, "what the ledger knows about it")				\
 	F(PROCESS_START,     "executable", STRING, "name of the executable")					\
 	F(PROCESS_START,     "process",    STRING, "which process")						\
 	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\

@@ -1,7 +1,7 @@
 /*
- * C2SP tlog-tiles 0.1: where the hashes and entries of a log stand in files. A full tile has 256 hashes (8192 bytes); hash i of
- * tile (level, n) is the root of 256^level leaves, the (n * 256 + i)-th such subtree. An entry bundle repeats length (16 bits,
- * big-endian) and entry.
+ * C2SP tlog-tiles 0.1: where the hashes and entries of a log stand in files. A full tile has 256 hashes (8192
+ * bytes); hash i of tile (level, n) is the root of 256^level leaves, the (n * 256 + i)-th such subtree. An
+ * entry bundle repeats length (16 bits, big-endian) and entry.
  */
 #ifndef MERKLE_TILE_H
 #define MERKLE_TILE_H
@@ -9,13 +9,16 @@
 #include "base/rd.h"
 #include "merkle/tree.h"
 
-#define TILE_WIDTH 256u
+#define TILE_WIDTH	   256u
 #define TILE_LEVEL_ENTRIES UINT32_MAX /* entry bundles in the place of a level */
-#define TILE_LEVELS 8		      /* 256^8 leaves are all that 64 bits can count */
-#define TILE_PATH_MAX 64
+#define TILE_LEVELS	   8	      /* 256^8 leaves are all that 64 bits can count */
+#define TILE_PATH_MAX	   64
 
 /* "tile/0/x001/x234/067.p/5"; width 256: full, without .p. ret_path holds TILE_PATH_MAX. */
 char *tile_path(char *ret_path, uint32_t level, uint64_t n, uint32_t width);
+
+/* The other way, strict: exactly what tile_path() writes for a width of 1 to 256. */
+bool tile_path_parse(const char *path, uint32_t *ret_level, uint64_t *ret_n, uint32_t *ret_width);
 
 /* Hashes in the last, partial tile of the level for a log of that size, 0: there is none. */
 static inline uint32_t tile_partial(uint32_t level, uint64_t size)

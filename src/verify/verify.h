@@ -44,6 +44,7 @@ struct verify_options {
 	C(ROOT,       "root")				\
 	C(COUNTER,    "counter")			\
 	C(TIME,       "time")				\
+	C(JOURNAL,    "journal")			\
 	C(FILE,       "file")
 /* clang-format on */
 
@@ -67,13 +68,15 @@ struct verify_report {
 	char origin[VERIFY_NAME_MAX];
 	char vkey[VERIFY_NAME_MAX + 80]; /* the verifier key that was used */
 	bool vkey_given;		 /* it came from the options, not from the directory */
-	uint64_t size;			 /* of the checkpoint */
-	uint8_t root[32];
-	uint64_t entries; /* read and found good, from the first one on */
+	uint64_t size;			 /* of the newest signed head: checkpoint and journal */
+	uint64_t published;		 /* of the checkpoint; the rest stands in the journal */
+	uint8_t root[32];		 /* of the newest signed head */
+	uint64_t entries;		 /* read and found good, from the first one on */
 	uint64_t bundles, tiles, old_partials;
 	uint64_t boots;
 	uint64_t gaps;	      /* entries that state a gap: recorded, so not wrong by themselves */
 	uint64_t clock_steps; /* UTC went back from one entry to the next (the monotonic clock did not) */
+	uint64_t strays;      /* files that are no part of a ledger: not read */
 	char first_utc[VERIFY_TIME_MAX], last_utc[VERIFY_TIME_MAX]; /* "" when there is no entry */
 };
 

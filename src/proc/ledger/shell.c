@@ -43,47 +43,80 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 }
 
 /* One line into the open batch. RC_LIMIT: the batch is full. */
-static enum rc line_add(struct ledger_shell *s, enum ledger_type type, const char *source, uint64_t n,
-	const char *body, size_t body_n, uint64_t *ret_index)
+static enum rc line_add(struct ledger_shell *s, struct ledger_entry *entry, uint64_t *ret_index)
 {
-	struct ledger_entry entry = { .type = type, .n = n, .body = body, .body_n = body_n };
 	char text[LEDGER_ENTRY_MAX];
 
-	snprintf(entry.source, sizeof entry.source, "%s", source);
-	memcpy(entry.boot, s->child->start.boot_id, sizeof entry.boot);
-	entry.mono_us = MAX_OF(clock_mono() / 1000, s->last_mono_us);
-	s->last_mono_us = entry.mono_us;
-	utc_text(entry.utc, clock_utc());
-	size_t text_n = ledger_entry_text(text, &entry);
-	return text_n == 0 ? RC_RANGE : ledger_add(s->log, text, text_n, ret_index);
+	memcpy(entry->boot, s->child->start.boot_id, sizeof entry->boot);
+	entry->mono_us = MAX_OF(clock_mono() / 1000, s->last_mono_us);
+	s->last_mono_us = entry->mono_us;
+	utc_text(entry->utc, clock_utc());
+	size_t n = ledger_entry_text(text, entry);
+	return n == 0 ? RC_RANGE : ledger_add(s->log, text, n, ret_index);
 }
 
 static enum rc own_add(struct ledger_shell *s, struct ledger_body *b)
 {
-	uint64_t index;
-	size_t n = ledger_body_done(b);
-	enum rc rc = n ? line_add(s, b->type, proc_name(PROC_LEDGER), s->own_n + 1, b->text, n, &index)
-		       : RC_INTERNAL;
+	struct ledger_entry entry = {
+		.type = b->type, .run = s->child->ledger.run, .n = s->own_n + 1, .body = b->text
+	};
+	uint64_t index, due;
 
-	s->own_n += rc == RC_OK;
-	return rc;
+	entry.body_n = ledger_body_done(b);
+	snprintf(entry.source, sizeof entry.source, "%s", proc_name(PROC_LEDGER));
+	enum rc rc = entry.body_n ? line_add(s, &entry, &index) : RC_INTERNAL;
+	if (rc != RC_OK) {
+		log_error("the ledger's own %s was not entered: %s", ledger_type_name(b->type), rc_text(rc));
+		return rc;
+	}
+	s->own_n++;
+	if (!ledger_counters_follow(&s->counters, &entry, &due))
+		log_error("the ledger's own %s does not follow", ledger_type_name(b->type));
+	return RC_OK;
 }
 
-/* What was refused while the disk failed stands in the log before anything else follows. */
-static void failures_enter(struct ledger_shell *s)
+/* No entry stands under these numbers and none will: said before anything later of that source. */
+static enum rc gap_add(struct ledger_shell *s, enum proc source, uint32_t run, uint64_t first, uint64_t last,
+	const char *why)
 {
-	for (unsigned p = 0; p < PROC_COUNT; p++) {
-		struct ledger_body b;
-		if (s->refused[p] == 0)
-			continue;
-		ledger_body_begin(&b, LEDGER_LEDGER_FAILED);
-		ledger_body_u64(&b, "count", s->refused[p]);
-		ledger_body_str(&b, "source", proc_name((enum proc)p));
-		ledger_body_str(&b, "why", s->why);
-		if (own_add(s, &b) != RC_OK)
-			log_error("the statement about %llu refused entries of %s did not fit",
-				(unsigned long long)s->refused[p], proc_name((enum proc)p));
+	struct ledger_body b;
+
+	ledger_body_begin(&b, LEDGER_COUNTER_GAP);
+	ledger_body_u64(&b, "first", first);
+	ledger_body_u64(&b, "last", last);
+	ledger_body_u64(&b, "run", run);
+	ledger_body_str(&b, "source", proc_name(source));
+	ledger_body_str(&b, "why", why);
+	return own_add(s, &b);
+}
+
+/* What stands before the first entry of a batch: that the ledger began, and what was refused before. */
+static enum rc batch_begin(struct ledger_shell *s)
+{
+	struct ledger_body b;
+	char vkey[NOTE_VKEY_MAX];
+	enum rc rc = RC_OK;
+
+	if (ledger_batch_n(s->log) > 0)
+		return RC_OK;
+	if (!s->announced) {
+		ledger_body_begin(&b, LEDGER_LEDGER_START);
+		ledger_body_str(&b, "key", note_key_text(vkey, &s->key));
+		ledger_body_str(&b, "origin", s->key.name);
+		ledger_body_u64(&b, "recovered", s->opened.published + s->opened.journaled);
+		ledger_body_u64(&b, "torn_bytes", s->opened.torn_bytes);
+		rc = own_add(s, &b);
 	}
+	for (unsigned p = 0; p < PROC_COUNT && rc == RC_OK; p++) {
+		const struct refused *r = &s->refused[p];
+		uint64_t due;
+		if (r->last == 0)
+			continue;
+		due = ledger_counters_due(&s->counters, proc_name((enum proc)p), r->run);
+		if (due > 0 && due <= r->last)
+			rc = gap_add(s, (enum proc)p, r->run, due, r->last, r->why);
+	}
+	return rc;
 }
 
 static void receipt_send(
@@ -91,66 +124,6 @@ static void receipt_send(
 {
 	if (ipc_send_LEDGER_RECEIPT(child_link(s->child, to), tag, r) != RC_OK)
 		log_warn("%s did not take its receipt", proc_name(to));
-}
-
-static void publish_now(struct ledger_shell *s)
-{
-	struct err e = { 0 };
-
-	if (ledger_publish(s->log, &e) == RC_OK) {
-		s->last_checkpoint = clock_utc();
-		return;
-	}
-	s->failures++;
-	log_error("%s; the entries are safe in the journal", e.text);
-}
-
-static void on_publish(struct loop *l, struct timer *t)
-{
-	publish_now(t->context);
-	(void)l;
-}
-
-static void batch_commit(struct ledger_shell *s)
-{
-	struct err e = { 0 };
-	enum rc rc;
-
-	if (s->waiting_n == 0)
-		return;
-	rc = ledger_commit(s->log, &e);
-	s->commits += rc == RC_OK;
-	s->failures += rc != RC_OK;
-	if (rc != RC_OK) {
-		log_error("%zu entries were refused: %s", s->waiting_n, e.text);
-		snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, e.text);
-	} else {
-		memset(s->refused, 0, sizeof s->refused);
-	}
-	for (size_t i = 0; i < s->waiting_n; i++) {
-		const struct waiting *w = &s->waiting[i];
-		struct msg_ledger_receipt r = { .rc = (uint32_t)rc, .size = ledger_size(s->log) };
-		if (rc == RC_OK) {
-			struct merkle_hash leaf = ledger_leaf(s->log, w->index);
-			r.index = w->index;
-			memcpy(r.leaf_hash, leaf.b, sizeof r.leaf_hash);
-		} else {
-			s->refused[w->source]++;
-			snprintf(r.text, sizeof r.text, "%.*s", (int)sizeof r.text - 1, e.text);
-		}
-		receipt_send(s, w->source, w->tag, &r);
-	}
-	s->waiting_n = 0;
-	if (ledger_size(s->log) - ledger_published(s->log) >= PUBLISH_ENTRIES)
-		publish_now(s);
-	else if (!s->publish.armed)
-		loop_arm(&s->child->loop, &s->publish, PUBLISH_EVERY_NS, 0);
-}
-
-static void on_commit(struct loop *l, struct timer *t)
-{
-	batch_commit(t->context);
-	(void)l;
 }
 
 static void refuse(struct ledger_shell *s, enum proc source, uint64_t tag, enum rc rc, const char *why)
@@ -161,59 +134,182 @@ static void refuse(struct ledger_shell *s, enum proc source, uint64_t tag, enum 
 	receipt_send(s, source, tag, &r);
 }
 
-static enum rc counter_take(struct ledger_shell *s, enum proc source, uint64_t n)
+/* The same, for a number that is used up by it. */
+static void refuse_number(struct ledger_shell *s, enum proc source, uint64_t tag, uint32_t run, uint64_t n,
+	enum rc rc, const char *why)
 {
-	struct ledger_counter *c = &s->counter[source];
+	struct refused *r = &s->refused[source];
 
-	/* A process that was started again counts from 1; one whose ledger was started again goes on where it
-	 * was. */
-	if (!s->known[source] && (n == 1 || c->max == 0)) {
-		memset(c, 0, sizeof *c);
-		c->max = n - 1;
+	/* Another run while the last one's refusals wait: the gap of the next append will say that they never
+	 * stood. */
+	if (run != r->run || n > r->last) {
+		r->run = run;
+		r->last = n;
+		snprintf(r->why, sizeof r->why, "refused: %.*s", (int)sizeof r->why - 10, why);
 	}
-	s->known[source] = true;
-	return ledger_counter_take(c, n);
+	refuse(s, source, tag, rc, why);
+}
+
+static void publish_now(struct ledger_shell *s)
+{
+	struct err e = { 0 };
+
+	loop_disarm(&s->child->loop, &s->publish);
+	if (ledger_publish(s->log, &e) == RC_OK) {
+		s->last_checkpoint = clock_utc();
+		return;
+	}
+	s->failures++;
+	log_error("%s; the entries are safe in the journal", e.text);
+	loop_arm(&s->child->loop, &s->publish, PUBLISH_EVERY_NS, 0);
+}
+
+static void on_publish(struct loop *l, struct timer *t)
+{
+	publish_now(t->context);
+	(void)l;
+}
+
+static void batch_lost(struct ledger_shell *s, enum rc rc, const struct err *e)
+{
+	log_error("%zu entries were refused: %s", s->waiting_n, e->text);
+	s->failures++;
+	s->counters = s->durable;
+	s->own_n = s->own_durable;
+	for (size_t i = 0; i < s->waiting_n; i++) {
+		const struct waiting *w = &s->waiting[i];
+		refuse_number(s, w->source, w->tag, w->run, w->n, rc, e->text);
+	}
+}
+
+static void batch_kept(struct ledger_shell *s)
+{
+	s->commits++;
+	s->announced = true;
+	s->durable = s->counters;
+	s->own_durable = s->own_n;
+	for (unsigned p = 0; p < PROC_COUNT; p++) {
+		uint64_t due = ledger_counters_due(&s->counters, proc_name((enum proc)p), s->refused[p].run);
+		if (due == 0 || due > s->refused[p].last)
+			s->refused[p].last = 0; /* stated */
+	}
+	for (size_t i = 0; i < s->waiting_n; i++) {
+		const struct waiting *w = &s->waiting[i];
+		struct msg_ledger_receipt r = { .rc = RC_OK, .index = w->index, .size = ledger_size(s->log) };
+		struct merkle_hash leaf = ledger_leaf(s->log, w->index);
+		memcpy(r.leaf_hash, leaf.b, sizeof r.leaf_hash);
+		ledger_recent_put(&s->recent[w->source], w->run, w->n, w->said, w->index, &leaf);
+		receipt_send(s, w->source, w->tag, &r);
+	}
+}
+
+static void batch_commit(struct ledger_shell *s)
+{
+	struct err e = { 0 };
+
+	loop_disarm(&s->child->loop, &s->commit);
+	if (ledger_batch_n(s->log) == 0)
+		return;
+	enum rc rc = ledger_commit(s->log, &e);
+	if (rc == RC_OK)
+		batch_kept(s);
+	else
+		batch_lost(s, rc, &e);
+	s->waiting_n = 0;
+	if (ledger_size(s->log) - ledger_published(s->log) >= PUBLISH_ENTRIES)
+		publish_now(s);
+	else if (ledger_size(s->log) > ledger_published(s->log) && !s->publish.armed)
+		loop_arm(&s->child->loop, &s->publish, PUBLISH_EVERY_NS, 0);
+}
+
+static void on_commit(struct loop *l, struct timer *t)
+{
+	batch_commit(t->context);
+	(void)l;
+}
+
+/* May it be entered at all? The entry as it will stand, but for the times. */
+static enum rc append_check(
+	enum proc source, const struct msg_ledger_append *m, struct ledger_entry *ret, struct err *e)
+{
+	enum ledger_type type = (enum ledger_type)m->type;
+
+	if (m->body_n > sizeof m->body)
+		return err_add(e, RC_RANGE, "the body is longer than its room");
+	if (!ledger_type_allowed(type, proc_name(source)))
+		return err_add(e, RC_DENIED, "%s may not write entries of type %s", proc_name(source),
+			ledger_type_name(type));
+	*ret = (struct ledger_entry){
+		.type = type, .run = m->run, .n = m->n, .body = m->body, .body_n = m->body_n
+	};
+	snprintf(ret->source, sizeof ret->source, "%s", proc_name(source));
+	return ledger_body_check(type, m->body, m->body_n, e);
+}
+
+/* A number that is taken already: the same entry again, whose receipt was lost, or another one. */
+static void append_passed(
+	struct ledger_shell *s, enum proc source, uint64_t tag, const struct ledger_entry *entry)
+{
+	struct msg_ledger_receipt r = { .rc = RC_EXISTS, .size = ledger_size(s->log) };
+	uint8_t said[SHA256_SIZE];
+	struct merkle_hash leaf;
+
+	ledger_said(entry->type, entry->body, entry->body_n, said);
+	if (!ledger_recent_find(&s->recent[source], entry->run, entry->n, said, &r.index, &leaf)) {
+		log_error("%s: number %llu of run %u is used already", proc_name(source),
+			(unsigned long long)entry->n, entry->run);
+		refuse(s, source, tag, RC_DENIED,
+			"its number is used already, by another entry or a stated gap");
+		return;
+	}
+	memcpy(r.leaf_hash, leaf.b, sizeof r.leaf_hash);
+	snprintf(r.text, sizeof r.text, "entered already");
+	receipt_send(s, source, tag, &r);
+}
+
+/* Numbers that were left out before the entry's are stated first. */
+static enum rc gap_before(
+	struct ledger_shell *s, enum proc source, const struct ledger_entry *entry, uint64_t due)
+{
+	const struct refused *r = &s->refused[source];
+	bool known = r->run == entry->run && r->last >= due && r->last < entry->n;
+
+	if (entry->n == due)
+		return RC_OK;
+	return gap_add(
+		s, source, entry->run, due, entry->n - 1, known ? r->why : "nothing came with these numbers");
 }
 
 static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const struct msg_ledger_append *m)
 {
-	enum ledger_type type = (enum ledger_type)m->type;
+	struct waiting *w = &s->waiting[s->waiting_n];
+	struct ledger_entry entry;
 	struct err e = { 0 };
-	uint64_t index;
+	enum rc rc = append_check(source, m, &entry, &e);
 
-	if (m->body_n > sizeof m->body) {
-		refuse(s, source, tag, RC_RANGE, "the body is longer than its room");
-		return;
-	}
-	if (!ledger_type_allowed(type, proc_name(source))) {
-		log_error("%s may not write entries of type %s", proc_name(source), ledger_type_name(type));
-		refuse(s, source, tag, RC_DENIED, "this process may not write entries of this type");
-		return;
-	}
-	if (ledger_body_check(type, m->body, m->body_n, &e) != RC_OK) {
-		log_error("%s: %s", proc_name(source), e.text);
-		refuse(s, source, tag, RC_MALFORMED, e.text);
-		return;
-	}
-	enum rc rc = counter_take(s, source, m->n);
 	if (rc != RC_OK) {
-		refuse(s, source, tag, rc,
-			rc == RC_EXISTS ? "entered already" : "the counter leaves out too many");
+		log_error("refused an entry of %s: %s", proc_name(source), e.text);
+		refuse_number(s, source, tag, m->run, m->n, rc, e.text);
 		return;
 	}
-	if (s->waiting_n == 0)
-		failures_enter(s);
-	rc = line_add(s, type, proc_name(source), m->n, m->body, m->body_n, &index);
-	if (rc != RC_OK) {
-		s->refused[source]++;
-		refuse(s, source, tag, rc, "the entry does not fit");
-		return;
+	rc = batch_begin(s);
+	uint64_t due = ledger_counters_due(&s->counters, entry.source, entry.run);
+	if (due == 0 || entry.n < due) {
+		append_passed(s, source, tag, &entry);
+	} else {
+		*w = (struct waiting){ .source = source, .tag = tag, .run = m->run, .n = m->n };
+		ledger_said(entry.type, entry.body, entry.body_n, w->said);
+		rc = rc ? rc : gap_before(s, source, &entry, due);
+		rc = rc ? rc : line_add(s, &entry, &w->index);
+		if (rc == RC_OK && ledger_counters_take(&s->counters, entry.source, entry.run, entry.n))
+			s->waiting_n++;
+		else
+			refuse_number(s, source, tag, m->run, m->n, rc, "the entry does not fit");
 	}
-	s->waiting[s->waiting_n++] = (struct waiting){ source, tag, index };
-	/* The batch's own room, less what failures_enter() may need. */
-	if (s->waiting_n >= LEDGER_BATCH_MAX - PROC_COUNT)
+	/* An entry may bring a gap with it; and batch_begin() may need one for each source. */
+	if (ledger_batch_n(s->log) >= LEDGER_BATCH_MAX - PROC_COUNT - 4)
 		batch_commit(s);
-	else
+	else if (ledger_batch_n(s->log) > 0)
 		loop_arm(&s->child->loop, &s->commit, 0, 0);
 }
 
@@ -252,71 +348,53 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 }
 
 /* The counters as the log has them, so that an entry whose receipt was lost is known when it comes again. */
-static void counters_recover(struct ledger_shell *s)
+static void counters_recover(
+	void *context, const struct ledger_entry *entry, uint64_t index, const struct merkle_hash *leaf)
 {
-	size_t cursor = 0, n;
-	const uint8_t *text;
-	struct ledger_entry entry;
+	struct ledger_shell *s = context;
+	uint8_t said[SHA256_SIZE];
+	uint64_t due;
 
-	while (ledger_tail_next(s->log, &cursor, &text, &n)) {
-		if (ledger_entry_parse(&entry, (const char *)text, n, NULL) != RC_OK ||
-			memcmp(entry.boot, s->child->start.boot_id, sizeof entry.boot) != 0)
+	s->last_mono_us = MAX_OF(s->last_mono_us, entry->mono_us);
+	if (!ledger_counters_follow(&s->counters, entry, &due))
+		log_error("entry %llu does not follow; `plaingate verify ledger` says more",
+			(unsigned long long)index);
+	for (unsigned p = 0; p < PROC_COUNT; p++) {
+		if (strcmp(proc_name((enum proc)p), entry->source) != 0)
 			continue;
-		s->last_mono_us = MAX_OF(s->last_mono_us, entry.mono_us);
-		for (unsigned p = 0; p < PROC_COUNT; p++) {
-			struct ledger_counter *k = &s->counter[p];
-			if (strcmp(proc_name((enum proc)p), entry.source) != 0)
-				continue;
-			if (entry.n == 1 || k->max == 0) {
-				memset(k, 0, sizeof *k);
-				k->max = entry.n - 1;
-			}
-			ledger_counter_take(k, entry.n);
-			if (p == PROC_LEDGER)
-				s->own_n = entry.n;
-		}
+		ledger_said(entry->type, entry->body, entry->body_n, said);
+		ledger_recent_put(&s->recent[p], entry->run, entry->n, said, index, leaf);
+		if (p == PROC_LEDGER)
+			s->own_n = entry->run == s->child->ledger.run ? entry->n : 0;
 	}
 }
 
 static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
 {
 	struct ledger_shell *s = shell_of(c);
-	struct ledger_opened opened;
-	struct ledger_body b;
-	char vkey[NOTE_VKEY_MAX];
 
 	snprintf(s->directory, sizeof s->directory, "%.*s", (int)sizeof s->directory - 1, m->state_path);
 	if (!s->have_key || s->dir < 0)
 		return err_add(e, RC_NOT_FOUND, "the supervisor handed over no %s",
 			s->have_key ? "directory" : "key");
 	struct ledger_store store = store_over(&s->store, s->dir);
-	enum rc rc = ledger_open(&s->log, &store, &s->key, s->seed, &opened, e);
+	enum rc rc = ledger_open(&s->log, &store, &s->key, s->seed, &s->opened, e);
+	rc = rc ? rc : ledger_replay(s->log, m->boot_id, counters_recover, s, e);
 	if (rc != RC_OK)
 		return rc;
-	if (opened.torn_bytes > 0)
-		log_warn("cut %zu bytes of a batch that nobody got a receipt for", opened.torn_bytes);
-	counters_recover(s);
-	ledger_body_begin(&b, LEDGER_LEDGER_START);
-	ledger_body_str(&b, "key", note_key_text(vkey, &s->key));
-	ledger_body_str(&b, "origin", s->key.name);
-	ledger_body_u64(&b, "recovered", opened.published + opened.journaled);
-	rc = own_add(s, &b);
+	if (s->opened.torn_bytes > 0)
+		log_warn("cut %zu bytes of a batch that nobody got a receipt for", s->opened.torn_bytes);
+	s->durable = s->counters;
+	s->own_durable = s->own_n;
 	/* A full disk at the start: up all the same, refusing, until there is room. */
-	struct err why = { 0 };
-	if (rc == RC_OK && ledger_commit(s->log, &why) != RC_OK) {
-		log_error("%s", why.text);
-		s->refused[PROC_LEDGER]++;
-		snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, why.text);
-	}
+	rc = batch_begin(s);
+	if (rc != RC_OK)
+		return err_add(e, rc, "enter the start of the ledger");
+	batch_commit(s);
 	publish_now(s);
 	log_info("%s: %llu entries, %llu of them from the journal", s->key.name,
-		(unsigned long long)ledger_size(s->log), (unsigned long long)opened.journaled);
-	return rc;
-}
-
-static void on_link(struct child *c, enum proc peer)
-{
-	shell_of(c)->known[peer] = false;
+		(unsigned long long)ledger_size(s->log), (unsigned long long)s->opened.journaled);
+	return RC_OK;
 }
 
 static void on_stop(struct child *c)
@@ -335,7 +413,6 @@ static void on_stop(struct child *c)
 const struct child_ops ledger_shell_ops = {
 	.on_resource = on_resource,
 	.on_start = on_start,
-	.on_link = on_link,
 	.on_message = on_message,
 	.on_stop = on_stop,
 };

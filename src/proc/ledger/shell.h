@@ -3,14 +3,18 @@
  *
  * All appends that are waiting when a round of the loop ends go to the disk together: one write, one sync,
  * then the receipts. Tiles and the checkpoint follow within a second (or when many entries wait). A full or
- * failing disk is answered with a refusal, and the next append tries again; how many were refused is entered
- * first.
+ * failing disk is answered with a refusal, and the next append tries again; which numbers of which source
+ * were refused is entered first.
+ *
+ * The sender is who its socket belongs to. Per boot and source the numbers in the log have no gap that is not
+ * stated: what a source left out, and what was refused, is entered as counter_gap before anything later of it
+ * (ledger/counters.h). One thread.
  */
 #ifndef PROC_LEDGER_SHELL_H
 #define PROC_LEDGER_SHELL_H
 
 #include "ipc/child.h"
-#include "ledger/entry.h"
+#include "ledger/counters.h"
 #include "proc/ledger/store.h"
 
 #define PUBLISH_EVERY_NS NS_PER_S
@@ -19,6 +23,16 @@
 struct waiting {
 	enum proc source;
 	uint64_t tag, index;
+	uint32_t run;
+	uint64_t n;
+	uint8_t said[SHA256_SIZE];
+};
+
+/* Numbers of a source that were refused since its last entry. */
+struct refused {
+	uint32_t run;
+	uint64_t last;
+	char why[128];
 };
 
 struct ledger_shell {
@@ -30,11 +44,13 @@ struct ledger_shell {
 	int dir;
 	bool have_key;
 	char directory[sizeof((struct msg_start *)0)->state_path];
-	struct ledger_counter counter[PROC_COUNT];
-	bool known[PROC_COUNT];	      /* the counter was seen since the link stands */
-	uint64_t refused[PROC_COUNT]; /* not durable, not yet accounted for */
-	char why[128];		      /* what the disk said */
-	uint64_t own_n;
+	struct ledger_opened opened;
+	bool announced;			    /* ledger_start of this run is durable */
+	struct ledger_counters counters;    /* with the open batch */
+	struct ledger_counters durable;	    /* without */
+	struct refused refused[PROC_COUNT]; /* last 0: none */
+	struct ledger_recent recent[PROC_COUNT];
+	uint64_t own_n, own_durable;
 	uint64_t last_mono_us;
 	struct timer commit, publish;
 	struct waiting waiting[LEDGER_BATCH_MAX];

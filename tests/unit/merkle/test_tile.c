@@ -28,10 +28,24 @@ static void paths(void **state)
 		{ TILE_LEVEL_ENTRIES, 273, 112, "tile/entries/273.p/112" },
 		{ 0, 72057594037927935u, 256, "tile/0/x072/x057/x594/x037/x927/935" },
 	};
+	static const char *wrong[] = { "", "tile", "tile/", "tile/0", "tile/0/", "tile/0/0", "tile/0/00",
+		"tile/0/0000", "tile/00/000", "tile/8/000", "tile/64/000", "tile/0/001/000", "tile/0/x001",
+		"tile/0/x000/001", "tile/0/000.p", "tile/0/000.p/", "tile/0/000.p/0", "tile/0/000.p/256",
+		"tile/0/000.p/05", "tile/0/000.p/5 ", "tile/0/-01", "tile/entry/000",
+		"tile/entries/x001/x000", "/tile/0/000", "tile//0/000",
+		"tile/0/x018/x446/x744/x073/x709/x551/616" };
 	char path[TILE_PATH_MAX];
+	uint32_t level, width;
+	uint64_t n;
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		assert_string_equal(tile_path(path, rows[i].level, rows[i].n, rows[i].width), rows[i].want);
+		assert_true(tile_path_parse(path, &level, &n, &width));
+		assert_true(level == rows[i].level && n == rows[i].n && width == rows[i].width);
+	}
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		if (tile_path_parse(wrong[i], &level, &n, &width))
+			fail_msg("taken: '%s'", wrong[i]);
 	/* The longest path fits. */
 	assert_true(strlen(tile_path(path, TILE_LEVEL_ENTRIES, UINT64_MAX, 255)) < TILE_PATH_MAX);
 	assert_string_equal(path, "tile/entries/x018/x446/x744/x073/x709/x551/615.p/255");

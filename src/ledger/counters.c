@@ -1,0 +1,103 @@
+#include "ledger/counters.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* NULL: no room for one more. */
+static struct ledger_source *source_find(struct ledger_counters *c, const char *name)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->source[i].name, name) == 0)
+			return &c->source[i];
+	if (c->n == LEDGER_SOURCES_MAX)
+		return NULL;
+	struct ledger_source *s = &c->source[c->n++];
+	*s = (struct ledger_source){ .any = false };
+	snprintf(s->name, sizeof s->name, "%s", name);
+	return s;
+}
+
+static uint64_t due_in(const struct ledger_source *s, uint32_t run)
+{
+	if (!s->any || run > s->run)
+		return 1;
+	return run == s->run ? s->last + 1 : 0;
+}
+
+uint64_t ledger_counters_due(struct ledger_counters *c, const char *source, uint32_t run)
+{
+	const struct ledger_source *s = source_find(c, source);
+
+	return s ? due_in(s, run) : 0;
+}
+
+bool ledger_counters_gap(
+	struct ledger_counters *c, const char *source, uint32_t run, uint64_t first, uint64_t last)
+{
+	struct ledger_source *s = source_find(c, source);
+
+	if (!s || first == 0 || first != due_in(s, run) || last < first)
+		return false;
+	s->any = true;
+	s->run = run;
+	s->last = last;
+	return true;
+}
+
+bool ledger_counters_take(struct ledger_counters *c, const char *source, uint32_t run, uint64_t n)
+{
+	return ledger_counters_gap(c, source, run, n, n);
+}
+
+bool ledger_counters_follow(struct ledger_counters *c, const struct ledger_entry *entry, uint64_t *ret_due)
+{
+	char name[LEDGER_SOURCE_MAX];
+	size_t name_n = 0;
+
+	*ret_due = ledger_counters_due(c, entry->source, entry->run);
+	if (!ledger_counters_take(c, entry->source, entry->run, entry->n))
+		return false;
+	if (entry->type != LEDGER_COUNTER_GAP)
+		return true;
+	const char *text = ledger_entry_field(entry, "source", &name_n);
+	uint64_t run = ledger_entry_number(entry, "run");
+	if (!text || name_n >= sizeof name || run > UINT32_MAX)
+		return false;
+	memcpy(name, text, name_n);
+	name[name_n] = '\0';
+	return ledger_counters_gap(c, name, (uint32_t)run, ledger_entry_number(entry, "first"),
+		ledger_entry_number(entry, "last"));
+}
+
+void ledger_said(enum ledger_type type, const char *body, size_t body_n, uint8_t ret_hash[SHA256_SIZE])
+{
+	const char *name = ledger_type_name(type);
+
+	sha256_parts(
+		ret_hash, (const struct sha256_part[]){ { name, strlen(name) + 1 }, { body, body_n } }, 2);
+}
+
+void ledger_recent_put(struct ledger_recent *r, uint32_t run, uint64_t n, const uint8_t said[SHA256_SIZE],
+	uint64_t index, const struct merkle_hash *leaf)
+{
+	size_t at = n % LEDGER_RECENT_MAX;
+
+	r->entry[at].n = n;
+	r->entry[at].run = run;
+	r->entry[at].index = index;
+	r->entry[at].leaf = *leaf;
+	memcpy(r->entry[at].said, said, SHA256_SIZE);
+}
+
+bool ledger_recent_find(const struct ledger_recent *r, uint32_t run, uint64_t n,
+	const uint8_t said[SHA256_SIZE], uint64_t *ret_index, struct merkle_hash *ret_leaf)
+{
+	size_t at = n % LEDGER_RECENT_MAX;
+
+	if (n == 0 || r->entry[at].n != n || r->entry[at].run != run ||
+		memcmp(said, r->entry[at].said, SHA256_SIZE) != 0)
+		return false;
+	*ret_index = r->entry[at].index;
+	*ret_leaf = r->entry[at].leaf;
+	return true;
+}

@@ -1,0 +1,66 @@
+/*
+ * The counters that show when an entry is missing. Each source numbers its entries from 1 in each run (start
+ * of the process), and a number under which no entry stands is stated by a counter_gap of the ledger before
+ * anything later of that source. The ledger uses this to accept, verification to check: the same rules on
+ * both sides. All of it belongs to one boot. Pure.
+ */
+#ifndef LEDGER_COUNTERS_H
+#define LEDGER_COUNTERS_H
+
+#include "ledger/entry.h"
+#include "merkle/tree.h"
+
+#define LEDGER_SOURCES_MAX 16
+
+struct ledger_source {
+	char name[LEDGER_SOURCE_MAX];
+	bool any; /* an entry of it stands, or a gap */
+	uint32_t run;
+	uint64_t last; /* number of the last entry, or of the last missing one that was stated */
+};
+
+struct ledger_counters {
+	size_t n;
+	struct ledger_source source[LEDGER_SOURCES_MAX];
+};
+
+/* The number that must come next in that run; 0: the run is over, a later one has begun, or there are too
+ * many sources. */
+uint64_t ledger_counters_due(struct ledger_counters *c, const char *source, uint32_t run);
+
+/* An entry stands under n. False, and no change: n is not the number that is due. */
+bool ledger_counters_take(struct ledger_counters *c, const char *source, uint32_t run, uint64_t n);
+
+/* Nothing stands under first to last. False, and no change: `first` is not the number that is due, or last <
+ * first. */
+bool ledger_counters_gap(
+	struct ledger_counters *c, const char *source, uint32_t run, uint64_t first, uint64_t last);
+
+/* A new entry of the log, with its gap when it is a counter_gap. False: it does not follow; *ret_due says
+ * what was due. */
+bool ledger_counters_follow(struct ledger_counters *c, const struct ledger_entry *entry, uint64_t *ret_due);
+
+/*
+ * The last entries of one source, to know one again that comes a second time because its receipt was lost.
+ */
+#define LEDGER_RECENT_MAX 1024 /* as many as a source keeps waiting */
+
+struct ledger_recent {
+	struct {
+		uint64_t n, index;
+		uint32_t run;
+		uint8_t said[SHA256_SIZE]; /* of type and body */
+		struct merkle_hash leaf;
+	} entry[LEDGER_RECENT_MAX]; /* by n */
+};
+
+/* What an entry says, whenever it is entered: type and body. */
+void ledger_said(enum ledger_type type, const char *body, size_t body_n, uint8_t ret_hash[SHA256_SIZE]);
+
+void ledger_recent_put(struct ledger_recent *r, uint32_t run, uint64_t n, const uint8_t said[SHA256_SIZE],
+	uint64_t index, const struct merkle_hash *leaf);
+/* False: not known, or another entry stands under that number. */
+bool ledger_recent_find(const struct ledger_recent *r, uint32_t run, uint64_t n,
+	const uint8_t said[SHA256_SIZE], uint64_t *ret_index, struct merkle_hash *ret_leaf);
+
+#endif
