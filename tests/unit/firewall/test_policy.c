@@ -1,0 +1,291 @@
+/* Policy: what rules mean, and that the compiled form says the same as walking the list, over random
+ * policies. */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct world w;
+
+static struct train tuple(
+	const char *src, const char *dst, uint8_t proto, uint16_t src_port, uint16_t dst_port)
+{
+	struct train t = { .proto = proto, .src_port = src_port, .dst_port = dst_port };
+
+	assert_int_equal(addr_parse(&t.src, src), RC_OK);
+	assert_int_equal(addr_parse(&t.dst, dst), RC_OK);
+	if (proto == IP_ICMP || proto == IP_ICMPV6)
+		t.icmp_type = (uint8_t)dst_port;
+	return t;
+}
+
+static void expect(const char *rule, enum rule_action action, int from, int to, const char *src,
+	const char *dst, uint8_t proto, uint16_t src_port, uint16_t dst_port)
+{
+	struct train t = tuple(src, dst, proto, src_port, dst_port);
+	uint32_t index;
+	enum rule_action is = fw_policy_match(w.fw, (uint32_t)from, (uint32_t)to, &t, &index);
+	const char *name = index == TRAIN_NONE ? "default" : snap_rules(fw_policy(w.fw))[index].name;
+
+	if (strcmp(name, rule) != 0 || is != action)
+		fail_msg("%s:%u to %s:%u proto %u: rule %s, not %s", src, src_port, dst, dst_port, proto,
+			name, rule);
+}
+
+static void test_rules(void **state)
+{
+	struct policy p;
+
+	(void)state;
+	world_init(&w, WORLD_SESSIONS);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "10.0.0.2", "1.2.3.4", IP_TCP, 1,
+		80); /* nothing is loaded */
+	policy_init(&p);
+	policy_rule(&p, "no-telnet", TRUST, UNTRUST, "any", "any", "tcp/23", RULE_REJECT);
+	policy_rule(&p, "servers", TRUST, UNTRUST, "10.0.1.0/24 10.0.2.5-10.0.2.9", "any",
+		"tcp/80 tcp/443 udp/53", RULE_PERMIT);
+	policy_rule(&p, "low-ports", TRUST, UNTRUST, "any", "any", "udp/123<123-123", RULE_PERMIT);
+	policy_rule(&p, "gre", TRUST, UNTRUST, "any", "any", "proto/47", RULE_PERMIT);
+	policy_rule(&p, "v6", TRUST, UNTRUST, "2001:db8:1::/64", "any", "any", RULE_PERMIT);
+	policy_rule(&p, "in", UNTRUST, DMZ, "any", "192.168.1.1/32", "tcp/25", RULE_PERMIT);
+	policy_rule(&p, "ping", -1, -1, "any", "any", "icmp/8 icmp6/128", RULE_PERMIT);
+	world_load(&w, &p);
+	expect("no-telnet", RULE_REJECT, TRUST, UNTRUST, "10.0.1.2", "1.2.3.4", IP_TCP, 1, 23);
+	expect("servers", RULE_PERMIT, TRUST, UNTRUST, "10.0.1.2", "1.2.3.4", IP_TCP, 1, 443);
+	expect("servers", RULE_PERMIT, TRUST, UNTRUST, "10.0.2.9", "1.2.3.4", IP_UDP, 1, 53);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "10.0.2.10", "1.2.3.4", IP_UDP, 1, 53);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "10.0.1.2", "1.2.3.4", IP_TCP, 1, 53);
+	expect("low-ports", RULE_PERMIT, TRUST, UNTRUST, "10.9.1.2", "1.2.3.4", IP_UDP, 123, 123);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "10.9.1.2", "1.2.3.4", IP_UDP, 124, 123);
+	expect("gre", RULE_PERMIT, TRUST, UNTRUST, "10.9.1.2", "1.2.3.4", 47, 0, 0);
+	expect("v6", RULE_PERMIT, TRUST, UNTRUST, "2001:db8:1::7", "2001:db8:9::1", IP_TCP, 1, 1);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "2001:db8:1:1::7", "2001:db8:9::1", IP_TCP, 1, 1);
+	expect("in", RULE_PERMIT, UNTRUST, DMZ, "1.2.3.4", "192.168.1.1", IP_TCP, 1, 25);
+	expect("default", RULE_DENY, DMZ, UNTRUST, "192.168.1.1", "1.2.3.4", IP_TCP, 1, 25);
+	expect("ping", RULE_PERMIT, DMZ, TRUST, "192.168.1.1", "10.0.0.1", IP_ICMP, 7, 8);
+	expect("ping", RULE_PERMIT, TRUST, UNTRUST, "2001:db8:1:1::7", "2001:db8:9::1", IP_ICMPV6, 7, 128);
+	expect("default", RULE_DENY, DMZ, TRUST, "192.168.1.1", "10.0.0.1", IP_ICMP, 7, 13);
+	policy_done(&p);
+	world_done(&w);
+}
+
+/* ---- against a naive matcher ---- */
+
+static bool naive_in(const struct policy *p, struct span s, const struct ip_addr *a)
+{
+	for (uint32_t i = s.first; i < s.first + s.count; i++)
+		if (p->ranges[i].first.family == a->family && memcmp(p->ranges[i].first.b, a->b, 16) <= 0 &&
+			memcmp(a->b, p->ranges[i].last.b, 16) <= 0)
+			return true;
+	return s.count == 0;
+}
+
+static bool naive_service(const struct policy *p, struct span s, const struct train *t)
+{
+	bool icmp = t->proto == IP_ICMP || t->proto == IP_ICMPV6,
+	     ports = t->proto == IP_TCP || t->proto == IP_UDP;
+	uint16_t port = icmp ? t->icmp_type : t->dst_port;
+
+	for (uint32_t i = s.first; i < s.first + s.count; i++) {
+		const struct snap_service *v = &p->services[i];
+		if (v->proto == 0)
+			return true;
+		if (v->proto != t->proto)
+			continue;
+		if (!icmp && !ports)
+			return true;
+		if (port >= v->dst_first && port <= v->dst_last &&
+			(icmp || (t->src_port >= v->src_first && t->src_port <= v->src_last)))
+			return true;
+	}
+	return s.count == 0;
+}
+
+static uint32_t naive_match(const struct policy *p, uint32_t from, uint32_t to, const struct train *t)
+{
+	for (int global = 0; global < 2; global++)
+		for (uint32_t i = 0; i < p->rules_n; i++) {
+			const struct snap_rule *r = &p->rules[i];
+			bool zones =
+				global ? r->from_zone == ZONE_ANY : r->from_zone == from && r->to_zone == to;
+			if (zones && naive_in(p, r->src, &t->src) && naive_in(p, r->dst, &t->dst) &&
+				naive_service(p, r->services, t))
+				return i;
+		}
+	return TRAIN_NONE;
+}
+
+/* Addresses from a small world, so that rules overlap and packets hit edges. */
+static void random_addr(uint64_t *seed, bool v4, char *ret_text)
+{
+	uint32_t a = next_random(seed) % 4, b = next_random(seed) % 32;
+
+	snprintf(ret_text, ADDR_TEXT_MAX, v4 ? "10.0.%u.%u" : "2001:db8:%u::%x", a, b);
+}
+
+static void random_ranges(uint64_t *seed, char *ret_text)
+{
+	size_t n = next_random(seed) % 4, used = 0;
+
+	strcpy(ret_text, "any");
+	for (size_t i = 0; i < n; i++) {
+		char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
+		struct ip_addr x, y;
+		bool v4 = next_random(seed) % 3;
+		random_addr(seed, v4, first);
+		random_addr(seed, v4, last);
+		addr_parse(&x, first);
+		addr_parse(&y, last);
+		bool ordered = addr_compare(&x, &y) <= 0;
+		used += (size_t)sprintf(ret_text + used, "%s%s-%s", i ? " " : "", ordered ? first : last,
+			ordered ? last : first);
+	}
+}
+
+static void random_services(uint64_t *seed, char *ret_text)
+{
+	static const char *const words[] = { "tcp", "udp", "icmp", "icmp6" };
+	size_t n = next_random(seed) % 4, used = 0;
+
+	strcpy(ret_text, "any");
+	for (size_t i = 0; i < n; i++) {
+		uint32_t first = next_random(seed) % 20, more = next_random(seed) % 20,
+			 kind = next_random(seed) % 12;
+		if (kind == 11)
+			used += (size_t)sprintf(
+				ret_text + used, "%sproto/%u", i ? " " : "", next_random(seed) % 3 * 47);
+		else
+			used += (size_t)sprintf(ret_text + used, "%s%s/%u-%u%s", i ? " " : "",
+				words[kind % 4], first, first + more, kind == 10 ? "<5-10" : "");
+	}
+}
+
+static void random_policy(struct policy *p, uint64_t *seed, uint32_t rules)
+{
+	char src[512], dst[512], services[512], name[NAME_MAX_BYTES];
+
+	policy_init(p);
+	for (int pair = 0; pair < 10; pair++) /* pairs stand together, global rules last */
+		for (uint32_t i = 0; i < rules / 10; i++) {
+			random_ranges(seed, src);
+			random_ranges(seed, dst);
+			random_services(seed, services);
+			snprintf(name, sizeof name, "rule-%d-%u", pair, i);
+			bool global = pair == 9;
+			policy_rule(p, name, global ? -1 : pair / 3, global ? -1 : pair % 3, src, dst,
+				services, (enum rule_action)(next_random(seed) % 3));
+		}
+}
+
+static void random_train(uint64_t *seed, struct train *t)
+{
+	static const uint8_t protos[] = { IP_TCP, IP_UDP, IP_ICMP, IP_ICMPV6, 47, 94 };
+	char text[ADDR_TEXT_MAX];
+	bool v4 = next_random(seed) % 3;
+
+	*t = (struct train){ .proto = protos[next_random(seed) % COUNT_OF(protos)] };
+	random_addr(seed, v4, text);
+	addr_parse(&t->src, text);
+	random_addr(seed, v4, text);
+	addr_parse(&t->dst, text);
+	if (t->proto == IP_TCP || t->proto == IP_UDP) {
+		t->src_port = (uint16_t)(next_random(seed) % 20);
+		t->dst_port = (uint16_t)(next_random(seed) % 42);
+	}
+	t->icmp_type = (uint8_t)(next_random(seed) % 42);
+}
+
+static void test_random_policies(void **state)
+{
+	static const uint32_t sizes[] = { 10, 40, 130, 200, 700, 1300 };
+	uint32_t hits = 0, total = 0;
+
+	(void)state;
+	for (uint64_t round = 0; round < 60; round++) {
+		uint64_t seed = round;
+		struct policy p;
+		world_init(&w, 1);
+		random_policy(&p, &seed, sizes[round % COUNT_OF(sizes)]);
+		world_load(&w, &p);
+		for (int k = 0; k < 2000; k++) {
+			struct train t;
+			uint32_t from = next_random(&seed) % ZONES, to = next_random(&seed) % ZONES, is, want;
+			random_train(&seed, &t);
+			want = naive_match(&p, from, to, &t);
+			enum rule_action action = fw_policy_match(w.fw, from, to, &t, &is);
+			if (is != want)
+				fail_msg(
+					"round %u, packet %d: rule %u, not %u", (unsigned)round, k, is, want);
+			assert_int_equal(action, want == TRAIN_NONE ? RULE_DENY : p.rules[want].action);
+			hits += want != TRAIN_NONE;
+			total++;
+		}
+		policy_done(&p);
+		world_done(&w);
+	}
+	/* Else the test would be about nothing. */
+	assert_true(hits > total / 5 && hits < total);
+}
+
+static void test_host_inbound(void **state)
+{
+	struct policy p;
+
+	(void)state;
+	world_init(&w, WORLD_SESSIONS);
+	policy_init(&p);
+	p.zones[UNTRUST].host_inbound = 1u << HOST_IKE;
+	p.zones[TRUST].host_inbound = 1u << HOST_SSH | 1u << HOST_PING;
+	world_load(&w, &p);
+	static const struct {
+		uint32_t zone;
+		uint8_t proto, flags;
+		uint16_t port;
+		enum drop_reason want;
+	} cases[] = {
+		{ UNTRUST, IP_UDP, 0, 500, DROP_NONE },
+		{ UNTRUST, IP_UDP, 0, 4500, DROP_NONE },
+		{ UNTRUST, IP_ESP, 0, 0, DROP_NONE },
+		{ UNTRUST, IP_UDP, 0, 501, DROP_HOST_INBOUND },
+		{ UNTRUST, IP_TCP, TCP_SYN, 22, DROP_HOST_INBOUND },
+		{ UNTRUST, IP_ICMP, 0, ICMP4_ECHO, DROP_HOST_INBOUND },
+		{ UNTRUST, IP_ICMP, 0, ICMP4_UNREACHABLE, DROP_NONE },
+		{ UNTRUST, IP_ICMPV6, 0, 135, DROP_NONE }, /* neighbour solicitation */
+		{ TRUST, IP_TCP, TCP_SYN, 22, DROP_NONE },
+		{ TRUST, IP_ICMP, 0, ICMP4_ECHO, DROP_NONE },
+		{ TRUST, IP_ICMPV6, 0, ICMP6_ECHO, DROP_NONE },
+		{ TRUST, IP_UDP, 0, 500, DROP_HOST_INBOUND },
+		{ TRUST, IP_ESP, 0, 0, DROP_HOST_INBOUND },
+		{ TRUST, 89, 0, 0, DROP_HOST_INBOUND },
+		/* answers to the gateway's own connections */
+		{ UNTRUST, IP_TCP, TCP_SYN | TCP_ACK, 33000, DROP_NONE },
+		{ UNTRUST, IP_TCP, TCP_SYN, 33000, DROP_HOST_INBOUND },
+		{ UNTRUST, IP_UDP, 0, 33000, DROP_NONE },
+		{ UNTRUST, IP_UDP, 0, 41000, DROP_HOST_INBOUND },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		bool icmp = cases[i].proto == IP_ICMP || cases[i].proto == IP_ICMPV6;
+		struct train t = { .in_zone = cases[i].zone,
+			.proto = cases[i].proto,
+			.tcp_flags = cases[i].flags,
+			.dst_port = icmp ? 0 : cases[i].port,
+			.icmp_type = (uint8_t)(icmp ? cases[i].port : 0) };
+		if (fw_host_inbound(w.fw, &t) != cases[i].want)
+			fail_msg("case %zu: %s", i, drop_name(fw_host_inbound(w.fw, &t)));
+	}
+	policy_done(&p);
+	world_done(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_random_policies),
+		cmocka_unit_test(test_host_inbound),
+	};
+	return cmocka_run_group_tests_name("firewall/policy", tests, NULL, NULL);
+}

@@ -1,0 +1,295 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Our own mistakes end the test program at once, in fuzzers too. */
+#define MUST(x)                                                                                              \
+	do {                                                                                                 \
+		if (!(x)) {                                                                                  \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                              \
+			abort();                                                                             \
+		}                                                                                            \
+	} while (0)
+
+void policy_init(struct policy *p)
+{
+	static const char *const names[ZONES] = { "trust", "untrust", "dmz" };
+
+	*p = (struct policy){ .nat_port_first = 40960, .nat_port_last = 65535, .half_open_max = 1000 };
+	for (uint32_t i = 0; i < ZONES; i++) {
+		snprintf(p->zones[i].name, NAME_MAX_BYTES, "%s", names[i]);
+		snprintf(p->interfaces[i].name, INTERFACE_NAME_BYTES, "if-%s", names[i]);
+		p->interfaces[i].zone = i;
+	}
+	p->zones_n = p->interfaces_n = ZONES;
+}
+
+void policy_done(struct policy *p)
+{
+	free(p->ranges);
+	free(p->services);
+	free(p->rules);
+}
+
+static void *grow(void *array, uint32_t n, size_t size)
+{
+	if (n % 64 == 0)
+		MUST(array = realloc(array, (n + 64) * size));
+	return array;
+}
+
+static struct ip_range range_read(const char *text)
+{
+	struct ip_prefix p;
+	struct ip_range r;
+	char copy[RANGE_TEXT_MAX];
+
+	snprintf(copy, sizeof copy, "%s", text);
+	char *dash = strchr(copy, '-');
+	if (!dash) {
+		MUST(prefix_parse(&p, copy) == RC_OK);
+		return range_from_prefix(&p);
+	}
+	*dash = '\0';
+	MUST(addr_parse(&r.first, copy) == RC_OK && addr_parse(&r.last, dash + 1) == RC_OK);
+	return r;
+}
+
+struct span policy_ranges(struct policy *p, const char *text)
+{
+	struct span s = { p->ranges_n, 0 };
+	char *copy, *rest, *word;
+
+	if (strcmp(text, "any") == 0)
+		return s;
+	MUST(copy = strdup(text));
+	for (rest = copy; (word = strsep(&rest, " "));) {
+		p->ranges = grow(p->ranges, p->ranges_n, sizeof *p->ranges);
+		p->ranges[p->ranges_n++] = range_read(word);
+		s.count++;
+	}
+	free(copy);
+	return s;
+}
+
+struct span policy_services(struct policy *p, const char *text)
+{
+	static const struct {
+		const char *word;
+		uint8_t proto;
+	} protos[] = { { "tcp", 6 }, { "udp", 17 }, { "icmp", 1 }, { "icmp6", 58 } };
+	struct span s = { p->services_n, 0 };
+	char *copy, *rest, *word;
+
+	if (strcmp(text, "any") == 0)
+		return s;
+	MUST(copy = strdup(text));
+	for (rest = copy; (word = strsep(&rest, " "));) {
+		struct snap_service v = { .src_last = 65535, .dst_last = 65535 };
+		char *slash = strchr(word, '/');
+		unsigned first, last, src_first, src_last;
+		MUST(slash);
+		*slash++ = '\0';
+		for (size_t i = 0; i < COUNT_OF(protos); i++)
+			if (strcmp(protos[i].word, word) == 0)
+				v.proto = protos[i].proto;
+		int n = sscanf(slash, "%u-%u", &first, &last);
+		MUST(n >= 1);
+		if (strcmp(word, "proto") == 0) {
+			v.proto = (uint8_t)first;
+		} else {
+			v.dst_first = (uint16_t)first;
+			v.dst_last = (uint16_t)(n == 2 ? last : first);
+		}
+		char *sources = strchr(slash, '<');
+		if (sources && sscanf(sources, "<%u-%u", &src_first, &src_last) == 2) {
+			v.src_first = (uint16_t)src_first;
+			v.src_last = (uint16_t)src_last;
+		}
+		p->services = grow(p->services, p->services_n, sizeof v);
+		p->services[p->services_n++] = v;
+		s.count++;
+	}
+	free(copy);
+	return s;
+}
+
+struct snap_rule *policy_rule(struct policy *p, const char *name, int from, int to, const char *src,
+	const char *dst, const char *services, enum rule_action action)
+{
+	p->rules = grow(p->rules, p->rules_n, sizeof *p->rules);
+	struct snap_rule *r = &p->rules[p->rules_n++];
+	*r = (struct snap_rule){ .from_zone = from < 0 ? ZONE_ANY : (uint32_t)from,
+		.to_zone = to < 0 ? ZONE_ANY : (uint32_t)to,
+		.action = action,
+		.src = policy_ranges(p, src),
+		.dst = policy_ranges(p, dst),
+		.services = policy_services(p, services) };
+	snprintf(r->name, NAME_MAX_BYTES, "%s", name);
+	return r;
+}
+
+struct snap_nat_rule *policy_nat(struct policy *p, const char *name, int from, int to, const char *src,
+	const char *dst, enum nat_action action, const char *pool)
+{
+	struct snap_nat_rule *r = &p->nat_rules[p->nat_rules_n++];
+
+	*r = (struct snap_nat_rule){ .from_zone = from < 0 ? ZONE_ANY : (uint32_t)from,
+		.to_zone = to < 0 ? ZONE_ANY : (uint32_t)to,
+		.action = action,
+		.src = policy_ranges(p, src),
+		.dst = policy_ranges(p, dst) };
+	if (pool)
+		r->pool = range_read(pool);
+	snprintf(r->name, NAME_MAX_BYTES, "%s", name);
+	return r;
+}
+
+static size_t place(struct span *span, size_t at, uint32_t n, size_t size)
+{
+	*span = (struct span){ (uint32_t)at, n };
+	return (at + n * size + 7) & ~(size_t)7;
+}
+
+static void fill(uint8_t *block, struct span span, const void *records, size_t size)
+{
+	if (span.count)
+		memcpy(block + span.first, records, span.count * size);
+}
+
+struct snapshot *policy_snapshot(const struct policy *p)
+{
+	struct snapshot head = { .magic = SNAPSHOT_MAGIC,
+		.generation = 1,
+		.host_name = "gate",
+		.nat_port_first = p->nat_port_first,
+		.nat_port_last = p->nat_port_last,
+		.host_port_first = 32768,
+		.host_port_last = 40959,
+		.sessions_max = 100,
+		.tcp_mss = p->tcp_mss,
+		.tcp_timeout_s = 3600,
+		.udp_timeout_s = 60,
+		.icmp_timeout_s = 20,
+		.half_open_timeout_s = 20,
+		.other_timeout_s = 60,
+		.half_open_max = p->half_open_max };
+	size_t at = (sizeof head + 7) & ~(size_t)7;
+	struct err e = { 0 };
+
+	at = place(&head.zones, at, p->zones_n, sizeof *p->zones);
+	at = place(&head.interfaces, at, p->interfaces_n, sizeof *p->interfaces);
+	at = place(&head.ranges, at, p->ranges_n, sizeof *p->ranges);
+	at = place(&head.services, at, p->services_n, sizeof *p->services);
+	at = place(&head.rules, at, p->rules_n, sizeof *p->rules);
+	at = place(&head.nat_rules, at, p->nat_rules_n, sizeof *p->nat_rules);
+	head.bytes = (uint32_t)at;
+	uint8_t *block = calloc(1, at);
+	MUST(block);
+	memcpy(block, &head, sizeof head);
+	fill(block, head.zones, p->zones, sizeof *p->zones);
+	fill(block, head.interfaces, p->interfaces, sizeof *p->interfaces);
+	fill(block, head.ranges, p->ranges, sizeof *p->ranges);
+	fill(block, head.services, p->services, sizeof *p->services);
+	fill(block, head.rules, p->rules, sizeof *p->rules);
+	fill(block, head.nat_rules, p->nat_rules, sizeof *p->nat_rules);
+	if (snapshot_check(block, at, &e) != RC_OK) {
+		fprintf(stderr, "%s\n", e.text);
+		abort();
+	}
+	return (struct snapshot *)(void *)block;
+}
+
+/* ---- the world ---- */
+
+void world_init(struct world *w, uint32_t sessions)
+{
+	struct err e = { 0 };
+
+	memset(w, 0, sizeof *w);
+	w->limits = (struct fw_limits){ .sessions_max = sessions, .reassembly_max = 8 };
+	memcpy(w->limits.hash_key, "sixteen octets..", 16);
+	w->bytes = (fw_state_bytes(sessions) + 63) & ~(size_t)63;
+	MUST(w->memory = aligned_alloc(64, w->bytes));
+	memset(w->memory, 0, w->bytes);
+	w->now = 1000 * NS_PER_S;
+	MUST(addr_parse(&w->nat4, "203.0.113.1") == RC_OK && addr_parse(&w->nat6, "2001:db8:3::1") == RC_OK);
+	w->fw = fw_attach(w->memory, w->bytes, true, &w->limits, w->now, &e);
+	MUST(w->fw);
+}
+
+void world_load(struct world *w, const struct policy *p)
+{
+	struct snapshot *s = policy_snapshot(p);
+
+	MUST(fw_load(w->fw, s, w->now, NULL) == RC_OK);
+	free(s);
+}
+
+void world_restart(struct world *w)
+{
+	fw_detach(w->fw);
+	w->limits.hash_key[0]++;
+	w->fw = fw_attach(w->memory, w->bytes, false, &w->limits, w->now, NULL);
+	MUST(w->fw);
+}
+
+void world_done(struct world *w)
+{
+	fw_detach(w->fw);
+	free(w->memory);
+}
+
+static bool holds(const char *prefix, const struct ip_addr *a)
+{
+	struct ip_prefix p;
+
+	MUST(prefix_parse(&p, prefix) == RC_OK);
+	return prefix_holds(&p, a);
+}
+
+uint32_t world_zone(const struct ip_addr *a)
+{
+	if (holds("10.0.0.0/8", a) || holds("2001:db8:1::/48", a))
+		return TRUST;
+	if (holds("192.168.0.0/16", a) || holds("2001:db8:2::/48", a))
+		return DMZ;
+	return UNTRUST;
+}
+
+bool world_is_host(const struct ip_addr *a)
+{
+	return holds("203.0.113.1/32", a) || holds("2001:db8:3::1/128", a);
+}
+
+enum drop_reason world_run(struct world *w)
+{
+	struct train *t = &w->t, *burst[1] = { t };
+
+	if (train_parse(t) != DROP_NONE)
+		return t->drop;
+	if (!(t->flags & TRAIN_FROM_HOST)) {
+		t->in_zone = world_zone(&t->src);
+		t->in_interface = t->in_zone;
+	}
+	if (t->flags & TRAIN_FRAGMENT && !fw_reassemble(w->fw, t, w->now))
+		return t->drop;
+	fw_lookup_burst(w->fw, burst, 1, w->now);
+	t->out_zone = world_zone(&t->dst);
+	t->out_interface = t->out_zone;
+	if (!t->drop && t->session == TRAIN_NONE) {
+		struct fw_egress egress = { .nat_addr = t->dst.family == ADDR_V4 ? w->nat4 : w->nat6,
+			.to_host = world_is_host(&t->dst) };
+		fw_admit(w->fw, t, &egress, w->now);
+	}
+	fw_apply_burst(w->fw, burst, 1, w->now);
+	return t->drop;
+}
+
+enum drop_reason world_send(struct world *w, const struct packet_spec *s)
+{
+	fw_reassemble_done(w->fw);
+	w->t = packet_make(&w->packet, s);
+	return world_run(w);
+}
