@@ -55,6 +55,7 @@ static int allow_thread(scmp_filter_ctx f, int call)
 static int add(scmp_filter_ctx f, const struct call *c)
 {
 	const uint64_t self[] = { (uint64_t)getpid(), 0 };
+	int r;
 
 	switch (c->check) {
 	case CALL_ANY:
@@ -77,6 +78,12 @@ static int add(scmp_filter_ctx f, const struct call *c)
 			SCMP_CMP64(2, SCMP_CMP_EQ, 0));
 	case CALL_REFUSED:
 		return seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), c->number, 0);
+	case CALL_OPEN_FILE:
+		r = seccomp_rule_add(
+			f, SCMP_ACT_ALLOW, c->number, 1, SCMP_CMP64(3, SCMP_CMP_EQ, AT_EMPTY_PATH));
+		return r < 0 ? r
+			     : seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), c->number, 1,
+				       SCMP_CMP64(3, SCMP_CMP_NE, AT_EMPTY_PATH));
 	case CALL_ABSENT:
 		return seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), c->number, 0);
 	}

@@ -74,7 +74,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
 	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
 	/* libraries look for their configuration and for terminals; the answer is no */			\
-	S(open, ALL, CALL_REFUSED) S(openat, I | D, CALL_REFUSED) S(newfstatat, I | D, CALL_REFUSED)		\
+	S(open, ALL, CALL_REFUSED) S(openat, I | D, CALL_REFUSED) S(newfstatat, I | D, CALL_OPEN_FILE)		\
 	S(stat, ALL, CALL_REFUSED) S(lstat, ALL, CALL_REFUSED) S(access, ALL, CALL_REFUSED)			\
 	S(readlink, ALL, CALL_REFUSED) S(readlinkat, ALL, CALL_REFUSED) S(getcwd, ALL, CALL_REFUSED)		\
 	S(ioctl, ALL, CALL_REFUSED)
