@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define VIEW_GROUP "plaingate-view"
 
 struct owner {
 	uid_t uid;
@@ -179,6 +182,23 @@ static enum rc keys_open(struct supervisor *s, struct err *e)
 	return RC_OK;
 }
 
+/* A configuration that root put there before the first start is read by control, who is not root. */
+static enum rc config_open(struct supervisor *s, struct err *e)
+{
+	static const char *const endings[2] = { ".conf", ".conf" };
+	char path[PATH_MAX];
+	struct owner o;
+
+	snprintf(path, sizeof path, "%s/config", s->options.state);
+	enum rc rc = directory(s, path, PROC_CONTROL, RESOURCE_CONFIG_DIR, false, e);
+	int fd = rc == RC_OK ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd >= 0 && owner_of(PROC_CONTROL, &o, NULL) == RC_OK)
+		own_files(fd, &o, endings, 0640);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 static enum rc seed_make(const char *path, struct err *e)
 {
 	uint8_t seed[32];
@@ -237,6 +257,19 @@ static enum rc state_memory(struct supervisor *s, struct err *e)
 		       : err_add(e, RC_LIMIT, "too many resources");
 }
 
+/* Members of the group may connect, if there is one; control lets whoever is not root only look. */
+static void viewers_admit(const char *path)
+{
+	FILE *f = fopen("/etc/group", "re");
+
+	for (struct group *g; f && (g = fgetgrent(f));)
+		if (strcmp(g->gr_name, VIEW_GROUP) == 0 &&
+			(chown(path, 0, g->gr_gid) < 0 || chmod(path, 0660) < 0))
+			log_warn("'%s' is not given to the group " VIEW_GROUP ": %m", path);
+	if (f)
+		fclose(f);
+}
+
 static enum rc cli_socket(struct supervisor *s, struct err *e)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -251,6 +284,8 @@ static enum rc cli_socket(struct supervisor *s, struct err *e)
 	mode_t old = umask(0177);
 	bool bound = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0;
 	umask(old);
+	if (bound)
+		viewers_admit(a.sun_path);
 	if (!bound) {
 		err_errno(e, RC_IO, "bind '%s'", a.sun_path);
 		close(fd);
@@ -269,9 +304,8 @@ enum rc directories_open(struct supervisor *s, struct err *e)
 	snprintf(path, sizeof path, "%s/ledger", s->options.state);
 	if (rc == RC_OK)
 		rc = directory(s, path, PROC_LEDGER, RESOURCE_LEDGER_DIR, false, e);
-	snprintf(path, sizeof path, "%s/config", s->options.state);
 	if (rc == RC_OK)
-		rc = directory(s, path, PROC_CONTROL, RESOURCE_CONFIG_DIR, false, e);
+		rc = config_open(s, e);
 	if (rc == RC_OK)
 		rc = ledger_key(s, e);
 	if (rc == RC_OK)
