@@ -308,6 +308,7 @@ enum rc esp_activate(struct esp *esp, uint32_t spi_in)
 	if (i == ESP_PAIR_NONE)
 		return RC_NOT_FOUND;
 	esp->pair[i].state->outbound_active = 1;
+	esp->pair[i].state->order = esp->order_next++; /* it sends, whatever else was installed after it */
 	esp_outbound_choose(esp, esp->pair[i].tunnel);
 	return RC_OK;
 }

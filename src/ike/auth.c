@@ -416,7 +416,7 @@ static void request_child_begun(
 	struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
-	bool others;
+	bool others, orphan;
 
 	if (b->rc != RC_OK) {
 		request_child_dropped(c, sa, st, b->text);
@@ -428,8 +428,16 @@ static void request_child_begun(
 		request_child_dropped(c, sa, st, "the selectors do not meet");
 		return;
 	}
-	/* A peer that has lost its state sends on nothing older: send on the new one at once. */
-	others = !sa->initial_contact && c->tunnels[st->tunnel].up > 0;
+	/*
+	 * While an older pair stands, the peer's data plane may have it still, even if its IKE has lost all; and
+	 * it has the new one only some time after our answer. Until a packet comes in on the new one, or that
+	 * time is over, the older one sends.
+	 */
+	others = c->tunnels[st->tunnel].up > 0;
+	orphan = c->tunnels[st->tunnel].orphan != 0;
+	if (orphan || (others && sa->initial_contact))
+		st->child->activate_at = c->now + IKE_ACTIVATE_MS * NS_PER_MS;
+	others |= orphan;
 	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE | (others ? CHILD_OUTBOUND_LATER : 0), 0,
 		request_child_installed);
 }

@@ -125,23 +125,9 @@ bool child_hand_over(struct ike *c, const struct child *ch)
 {
 	struct child *other = survivor(c, ch);
 
-	if (other)
+	if (other && other->activate_at == 0) /* else it takes over as soon as the peer surely has it */
 		ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = other->tunnel, .spi_in = other->spi_in };
 	return other;
-}
-
-static void remove_orphan(struct ike *c, struct ike_sa *sa, uint32_t tunnel)
-{
-	struct tunnel *t = &c->tunnels[tunnel];
-	struct keeper_child_remove *q;
-
-	if (t->orphan == 0)
-		return;
-	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
-	q->tunnel = tunnel;
-	q->spi_in = t->orphan;
-	snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
-	t->orphan = 0;
 }
 
 void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
@@ -156,7 +142,10 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
 	t->retry_at = 0;
 	t->reason[0] = '\0';
 	sa->childless_at = 0;
-	remove_orphan(c, sa, ch->tunnel);
+	if (t->orphan != 0) {
+		t->orphan_remove_at = c->now + IKE_LINGER_S * NS_PER_S;
+		ike_wake(c, t->orphan_remove_at);
+	}
 	ike_log(c, false, "tunnel %s: child SA %08x up", tunnel_config(c, ch->tunnel)->name, ch->spi_in);
 }
 
@@ -276,6 +265,10 @@ void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 		ask_remove(c, sa, ch);
 		child_unlink(c, sa, ch);
 		return;
+	}
+	if (ch->activate_at != 0 && c->now >= ch->activate_at) {
+		ch->activate_at = 0;
+		ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
 	}
 	if (ch->state == CH_UP && ch->tunnel < c->tunnels_n && c->tunnels[ch->tunnel].up > 1)
 		child_dedupe(c, ch);

@@ -18,12 +18,14 @@ static bool same_records(const struct snapshot *a, const struct snapshot *b, con
 		       (const uint8_t *)array_b + in_b.first * size, in_a.count * size) == 0;
 }
 
+/* Timers and when to begin are our own business: they change in place, and the SAs stay. */
 static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, const struct snapshot *b,
 	const struct snap_peer *pb)
 {
 	struct snap_peer x = *pa, y = *pb;
 
 	x.proposals = y.proposals = (struct span){ 0 };
+	x.rekey_s = y.rekey_s = x.dpd_s = y.dpd_s = x.start = y.start = 0;
 	return memcmp(&x, &y, sizeof x) == 0 &&
 	       same_records(a, b, snap_ike_proposals(a), snap_ike_proposals(b), pa->proposals, pb->proposals,
 		       sizeof(struct snap_ike_proposal));
@@ -36,6 +38,9 @@ static bool same_tunnel(const struct snapshot *a, const struct snap_tunnel *ta, 
 
 	x.proposals = y.proposals = x.local = y.local = x.remote = y.remote = (struct span){ 0 };
 	x.peer = y.peer = x.zone = y.zone = 0; /* indices: compared by name */
+	x.rekey_s = y.rekey_s = 0;
+	x.rekey_bytes = y.rekey_bytes = 0;
+	x.mtu = y.mtu = 0; /* the data plane's */
 	return memcmp(&x, &y, sizeof x) == 0 &&
 	       strcmp(snap_peers(a)[ta->peer].name, snap_peers(b)[tb->peer].name) == 0 &&
 	       same_records(a, b, snap_esp_proposals(a), snap_esp_proposals(b), ta->proposals, tb->proposals,
@@ -155,33 +160,20 @@ void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel)
 	sa_settle_all(c);
 }
 
-/* An established IKE SA by which the keeper can be asked. */
-static struct ike_sa *any_up(const struct ike *c)
-{
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		if (sa->state == ST_UP)
-			return sa;
-	return NULL;
-}
-
 /* A child in the data plane that no IKE SA here knows: an earlier life of this process, or of the keeper, left it. */
 static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage)
 {
 	struct tunnel *t = &c->tunnels[usage->tunnel];
-	struct ike_sa *sa = any_up(c);
-	struct keeper_child_remove *q;
 
-	if (t->up > 0 && sa) {
-		q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
-		q->tunnel = usage->tunnel;
-		q->spi_in = usage->spi_in;
-		snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
-		return;
-	}
-	if (t->up > 0 || t->orphan != 0)
-		return;
+	if (t->orphan != 0)
+		return; /* one after the other */
 	t->orphan = usage->spi_in;
 	t->orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
+	if (t->up > 0) {
+		t->orphan_remove_at = now + IKE_LINGER_S * NS_PER_S;
+		ike_wake(c, t->orphan_remove_at);
+		return;
+	}
 	/* It carries traffic now and cannot be rekeyed: take the tunnel up again while it lasts. */
 	if (snap_peers(c->snap)[snap_tunnels(c->snap)[usage->tunnel].peer].start != PEER_START_NEVER)
 		t->want = true;

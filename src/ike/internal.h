@@ -85,6 +85,7 @@ struct child {
 	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is confirmed */
 	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
 	mono_ns since, rekey_at, expire_at, retry_at, remove_at;
+	mono_ns activate_at; /* send on it from then on, if no packet came in on it before; 0: it sends as it was installed */
 	char reason[IKE_REASON_MAX]; /* why it is removed */
 	/* from the data plane */
 	bool used;
@@ -200,7 +201,7 @@ struct tunnel {
 	bool want, held; /* held: terminated by an administrator */
 	uint32_t up;	 /* children in state CH_UP */
 	uint32_t orphan; /* inbound SPI of a child left by an earlier life of this process */
-	mono_ns orphan_until;
+	mono_ns orphan_until, orphan_remove_at; /* remove_at: another child carries the traffic, this one only what is on its way */
 	mono_ns retry_at;
 	uint32_t backoff_ms;
 	char reason[IKE_REASON_MAX];

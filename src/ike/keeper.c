@@ -151,6 +151,7 @@ void ike_input_keeper_lost(struct ike *c, mono_ns now)
 			if (ch->state == CH_UP && ch->tunnel < c->tunnels_n) {
 				c->tunnels[ch->tunnel].orphan = ch->spi_in;
 				c->tunnels[ch->tunnel].orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
+				c->tunnels[ch->tunnel].orphan_remove_at = 0;
 				c->tunnels[ch->tunnel].want = true;
 			}
 			if (ch->state == CH_UP || (ch->state == CH_LARVAL && !ch->installing))

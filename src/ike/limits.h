@@ -24,6 +24,7 @@
 #define IKE_FAILED_S	     20	   /* a refused IKE SA answers repetitions so long */
 #define IKE_REPLACED_S	     60	   /* a replaced IKE or child SA waits for the other side's delete */
 #define IKE_CONFIRM_S 45	   /* a child that we answered for counts as known to the peer after this at the latest */
+#define IKE_ACTIVATE_MS	     1000  /* the peer of an INITIAL_CONTACT has installed the new pair by then */
 #define IKE_LINGER_S	     5	   /* an inbound SA stays for packets on their way */
 #define IKE_LIFETIME_S	     14400 /* IKE SA until rekey, when the configuration says nothing */
 #define IKE_CHILD_LIFETIME_S 3600

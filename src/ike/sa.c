@@ -119,6 +119,7 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 	const struct snap_peer *p = sa_peer(c, sa);
 
 	sa->since = sa->heard_at = c->now;
+	sa->reason[0] = '\0'; /* of an earlier try with this SA */
 	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
 	if (sa->we_natted && sa->encap)
 		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
@@ -345,6 +346,7 @@ static void wake(struct ike *c, struct ike_sa *sa)
 	}
 	for (struct child *ch = sa->children; ch; ch = ch->next) {
 		ike_wake(c, ch->remove_at);
+		ike_wake(c, ch->activate_at);
 		if (ch->state == CH_UP) {
 			ike_wake(c, ch->rekey_at);
 			ike_wake(c, ch->expire_at);

@@ -100,12 +100,38 @@ static bool being_made(const struct ike *c, uint32_t peer)
 	return false;
 }
 
+/* An established IKE SA by which the keeper can be asked. */
+static struct ike_sa *any_up(const struct ike *c)
+{
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		if (sa->state == ST_UP)
+			return sa;
+	return NULL;
+}
+
 static void orphan_tick(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
+	struct keeper_child_remove *q;
+	struct ike_sa *sa;
 
 	if (t->orphan != 0 && c->now >= t->orphan_until)
 		t->orphan = 0; /* the data plane's own limits end it */
+	if (t->orphan == 0 || t->up == 0)
+		t->orphan_remove_at = 0;
+	if (t->orphan_remove_at == 0)
+		return;
+	sa = any_up(c);
+	if (c->now < t->orphan_remove_at || !sa) {
+		ike_wake(c, t->orphan_remove_at);
+		return;
+	}
+	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
+	q->tunnel = tunnel;
+	q->spi_in = t->orphan;
+	snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
+	t->orphan = 0;
+	t->orphan_remove_at = 0;
 }
 
 void tunnels_tick(struct ike *c)

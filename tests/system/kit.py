@@ -28,7 +28,10 @@ def show(lab, gateway, table, *options):
 
 
 def counter(lab, gateway, name):
-    return {row["counter"]: int(row["value"]) for row in show(lab, gateway, "counters")}.get(name, 0)
+    """A counter by its name, or the drops for a reason."""
+    values = {row["counter"]: int(row["value"]) for row in show(lab, gateway, "counters")}
+    assert name in values or f"drop-{name}" in values, f"there is no counter {name}"
+    return values[name] if name in values else values[f"drop-{name}"]
 
 
 def drops(lab, gateway):
@@ -288,6 +291,15 @@ class TcpStream:
         self.server.close()
         self.listener.close()
 
+    def abandon(self):
+        """Ends both threads at once, of a connection that cannot move any more."""
+        self.running = False
+        for s in (self.out, self.server):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
     def wait_flowing(self, timeout=10):
         before = self.blocks
         wait_for(lambda: self.failure or self.blocks >= before + 5, timeout, "the TCP stream to move", pause=0.02)
@@ -370,19 +382,42 @@ def memory_holds(pid, secrets):
 
 # --- the ledger's files ---
 
+def bundle_entries(data):
+    """The entries of a bundle: each behind its length in two octets."""
+    at = 0
+    while at + 2 <= len(data):
+        n = struct.unpack_from("!H", data, at)[0]
+        yield json.loads(data[at + 2:at + 2 + n])
+        at += 2 + n
+
+
+def journal_records(data):
+    """(index of the first entry, entries) of each whole record of the journal."""
+    at = 0
+    while at + 8 <= len(data):
+        magic, n = struct.unpack_from("!4sI", data, at)
+        if magic != b"PGJ1" or at + 8 + n > len(data):
+            return
+        first, count, note_n = struct.unpack_from("!QII", data, at + 8)
+        entries = list(bundle_entries(data[at + 24:at + 8 + n - note_n - 32]))
+        assert len(entries) == count
+        yield first, entries
+        at += 8 + n
+
+
 def ledger_entries(lab, gateway):
-    """The entries as objects, from the entry bundles of the tile layout: each entry behind its length in two octets."""
-    entries = []
-    directory = lab[gateway].state / "lib/ledger/tile/entries"
-    bundles = {}
-    for file in (p for p in directory.rglob("*") if p.is_file() and not p.name.endswith(".new")):
-        name = str(file.relative_to(directory))
+    """The entries as objects: those laid out as tiles, and behind them those of the journal. The journal is read first: what is
+    taken out of it meanwhile is in the tiles then."""
+    entries, bundles = [], {}
+    directory = lab[gateway].state / "lib/ledger"
+    journal = (directory / "journal").read_bytes() if (directory / "journal").exists() else b""
+    for file in (p for p in (directory / "tile/entries").rglob("*") if p.is_file() and not p.name.endswith(".new")):
+        name = str(file.relative_to(directory / "tile/entries"))
         whole, _, width = name.partition(".p/")
         bundles.setdefault(whole, []).append((int(width) if width else 256, file))
     for whole in sorted(bundles, key=lambda name: int(re.sub(r"[^0-9]", "", name))):
-        data, at = max(bundles[whole])[1].read_bytes(), 0
-        while at + 2 <= len(data):
-            n = struct.unpack_from("!H", data, at)[0]
-            entries.append(json.loads(data[at + 2:at + 2 + n]))
-            at += 2 + n
+        entries += bundle_entries(max(bundles[whole])[1].read_bytes())
+    for first, more in journal_records(journal):
+        assert first <= len(entries), f"the journal goes on at entry {first}, the tiles end at {len(entries)}"
+        entries += more[len(entries) - first:]
     return entries

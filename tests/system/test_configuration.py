@@ -88,7 +88,9 @@ def test_ledger_tells_the_story(lab):
         entries = ledger_entries(lab, gateway)
         kinds = [entry["type"] for entry in entries]
         assert kinds.index("config_commit") < kinds.index("sa_install"), "the configuration came before the tunnel"
-        assert {"ledger_start", "process_start", "key_used", "ike_sa_up", "sa_install"} <= set(kinds)
+        assert {"ledger_start", "process_start", "ike_sa_up", "sa_install"} <= set(kinds)
+        if gateway == "hq":  # the initiator proves itself first, to a peer that has not proven itself
+            assert kinds.index("key_used") < kinds.index("ike_sa_up")
         starts = {entry["body"]["process"]: entry["body"]["sha256"] for entry in entries if entry["type"] == "process_start"}
         assert set(starts) >= {"keeper", "ike", "dataplane", "control"} and all(len(sha) == 64 for sha in starts.values())
         for process, sha256 in starts.items():

@@ -5,7 +5,7 @@ import socket
 import struct
 
 import pytest
-from kit import (HOST_A, HOST_B, HOST_B6, LAN_FILTER, WEB, Capture, LabError, TcpStream, TwoSites, UdpStream, host_pid, memory_holds)
+from kit import (HOST_A, HOST_B, HOST_B6, LAN_FILTER, WEB, Capture, LabError, TcpStream, TwoSites, UdpStream, host_pid, memory_holds, wait_for)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,7 @@ def test_memory_search_finds(kernel_lab):
     process = kernel_lab["hq"].popen(["env", f"SECRET={secret.hex()}", "sleep", "30"])
     try:
         pid = process.inner_pid()
+        wait_for(lambda: b"sleep" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")[0], 5, "the command itself", pause=0.01)
         numbers = next(line for line in open(f"/proc/{pid}/status") if line.startswith("NSpid:")).split()
         assert host_pid(kernel_lab["hq"], int(numbers[-1])) == pid
         assert memory_holds(pid, {"it": secret.hex().encode(), "else": os.urandom(32)}) == {"it"}

@@ -6,7 +6,7 @@ import struct
 import time
 
 import pytest
-from kit import HOST_B, Capture, TwoSites, UdpStream, config_of, memory, memory_holds, processes, verify_ledger
+from kit import HOST_B, Capture, TwoSites, UdpStream, config_of, ledger_entries, memory, memory_holds, processes, show, verify_ledger, wait_for
 
 PSK = "hq-branch.psk"
 KEY_BYTES = 36  # AES-256 and its salt
@@ -117,9 +117,12 @@ def test_private_key_is_with_the_keeper_alone(lab, kind):
     for side, other in (("branch", "hq"), ("hq", "branch")):
         text = config_of(side, ("pre-shared-key hq-branch;", f'private-key {side}-{kind};\n        public-key "{public[other]}";'))
         lab.commit(side, text, f"keys of kind {kind}")
-    lab["hq"].run("plaingate ike terminate branch", check=False)
+    wait_for(lambda: any(row["state"] == "established" and row["role"] == "initiator" for row in show(lab, "hq", "ike")), 30,
+             f"an IKE SA by {kind}; there is {show(lab, 'hq', 'ike')}")
     lab.wait_for_tunnel()
     traffic_of_one_second(lab)
+    up = [entry for entry in ledger_entries(lab, "hq") if entry["type"] == "ike_sa_up"][-1]
+    assert up["body"]["auth"] == "digital signature" and up["body"]["id"] == "branch.example.net", up
     if kind == "ecdsa":
         scalar = keys["hq"].private_numbers().private_value.to_bytes(32, "big")
     else:

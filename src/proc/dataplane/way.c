@@ -182,6 +182,20 @@ static void for_the_kernel(struct pipeline *p, struct passage *w)
 	w->to_host = true;
 }
 
+/*
+ * RFC 3704: what begins a session on a link must have its source in the zone that the link belongs to, by our
+ * own routes. By zone and not by link, so that two uplinks of one zone may be used unevenly.
+ */
+static bool source_fits(const struct pipeline *p, const struct train *t)
+{
+	struct route_answer back;
+	uint32_t interface;
+
+	route_lookup(p->routes, &t->src, &back);
+	interface = back.kind == ROUTE_UNICAST ? interface_of_link(p, back.link) : TRAIN_NONE;
+	return interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone;
+}
+
 static void way_admit(struct pipeline *p, struct passage *w)
 {
 	struct train *t = w->t;
@@ -200,6 +214,10 @@ static void way_admit(struct pipeline *p, struct passage *w)
 	way_set(w, &way);
 	if (way.to_host && from_link) {
 		for_the_kernel(p, w);
+		return;
+	}
+	if (from_link && !source_fits(p, t)) {
+		t->drop = DROP_SPOOFED;
 		return;
 	}
 	egress.to_host = way.to_host;
