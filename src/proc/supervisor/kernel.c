@@ -39,9 +39,34 @@ static void wish(const char *name, const char *value)
 /*
  * rp_filter off: what comes for the host through a tunnel arrives on pg0, where the kernel's routes do not
  * point; the data plane checks sources itself. Redirects neither sent nor taken: routes come from the
- * administrator and his daemons. Router advertisements are left as they are set: an uplink may need them, and
- * forwarding is off.
+ * administrator and his daemons.
+ *
+ * An ICMP error that says "too big" may come from anybody and cannot be told from a true one. Down to the
+ * kernel's own floor of 552 octets it would stop every tunnel whose inner packets have 576, so the floor is
+ * what every path carries that carries IPv6.
  */
+#define PATH_MTU_FLOOR "1280"
+
+/*
+ * Router advertisements are taken by default where forwarding is off, so whoever stands on a link could give
+ * the gateway a default route, and all zones' traffic with it. An uplink that needs them says so:
+ * accept_ra 2.
+ */
+static void router_advertisements(const char *interface)
+{
+	char path[128], now = 0;
+
+	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/accept_ra", interface);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* no IPv6 here */
+	if (read(fd, &now, 1) == 1 && now == '1') {
+		snprintf(path, sizeof path, "ipv6/conf/%s/accept_ra", interface);
+		wish(path, "0");
+	}
+	close(fd);
+}
+
 void kernel_settings(struct supervisor *s)
 {
 	const struct snapshot *snap = s->snapshot;
@@ -53,6 +78,7 @@ void kernel_settings(struct supervisor *s)
 	wish("ipv4/conf/" TUN_NAME "/rp_filter", "0");
 	wish("ipv4/conf/all/accept_redirects", "0");
 	wish("ipv4/conf/all/send_redirects", "0");
+	wish("ipv4/route/min_pmtu", PATH_MTU_FLOOR);
 	for (size_t i = 0; i < s->interfaces_n; i++) {
 		if (!s->interfaces[i].index)
 			continue;
@@ -62,5 +88,6 @@ void kernel_settings(struct supervisor *s)
 		wish(name, "0");
 		snprintf(name, sizeof name, "ipv6/conf/%s/accept_redirects", s->interfaces[i].name);
 		wish(name, "0");
+		router_advertisements(s->interfaces[i].name);
 	}
 }

@@ -16,4 +16,8 @@ void netlink_put_addr(struct nlmsghdr *h, uint16_t type, const struct ip_addr *a
 /* Sends with NLM_F_ACK and waits for the kernel's answer, which comes at once. 0 or an errno. */
 int netlink_ask(int fd, struct nlmsghdr *h);
 
+/* A dump: each message of the answer goes to fn, which must not use fd itself. 0 or an errno. */
+int netlink_dump(
+	int fd, struct nlmsghdr *h, void (*fn)(void *context, const struct nlmsghdr *m), void *context);
+
 #endif

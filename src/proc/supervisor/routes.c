@@ -5,7 +5,8 @@
  * main table for everything but packets of IKE and ESP themselves (they carry OWN_MARK). So a tunnel's
  * network never leaves in clear by a more specific route of the main table, a tunnel to everywhere does not
  * swallow its own outside, and the data plane's mirror of the main table stays free of them. When pg0 goes,
- * the kernel takes the routes away.
+ * the kernel takes the routes away; behind each stands an unreachable one that stays, so that the host's own
+ * traffic does not leave in clear while nobody is there to seal it.
  */
 #include "base/log.h"
 #include "proc/supervisor/netlink.h"
@@ -22,7 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROUTES_MAX 65536
+#define ROUTES_MAX	   65536
+#define UNREACHABLE_METRIC 0x7fffffffu /* behind any route to pg0 */
 
 struct host_route {
 	struct ip_prefix to;
@@ -133,6 +135,7 @@ static enum rc collect(const struct snapshot *snap, struct host_routes *ret_rout
 	return rc;
 }
 
+/* tun 0: the unreachable route behind it. */
 static int change_route(int fd, const struct host_route *r, bool add, uint32_t tun)
 {
 	char room[512];
@@ -144,11 +147,16 @@ static int change_route(int fd, const struct host_route *r, bool add, uint32_t t
 	m->rtm_dst_len = (unsigned char)r->to.bits;
 	m->rtm_protocol = TUNNEL_PROTOCOL;
 	m->rtm_scope = add ? RT_SCOPE_LINK : RT_SCOPE_NOWHERE;
-	m->rtm_type = RTN_UNICAST;
+	m->rtm_type = tun ? RTN_UNICAST : RTN_UNREACHABLE;
+	if (add && !tun)
+		m->rtm_scope = RT_SCOPE_UNIVERSE;
 	netlink_put_addr(h, RTA_DST, &r->to.addr);
 	mnl_attr_put_u32(h, RTA_TABLE, TUNNEL_TABLE);
-	mnl_attr_put_u32(h, RTA_OIF, tun);
-	if (add && r->from.family != ADDR_NONE)
+	if (tun)
+		mnl_attr_put_u32(h, RTA_OIF, tun);
+	else
+		mnl_attr_put_u32(h, RTA_PRIORITY, UNREACHABLE_METRIC);
+	if (add && tun && r->from.family != ADDR_NONE)
 		netlink_put_addr(h, RTA_PREFSRC, &r->from);
 	return netlink_ask(fd, h);
 }
@@ -178,6 +186,54 @@ static bool holds(const struct host_routes *r, const struct ip_prefix *p)
 	return false;
 }
 
+/* Unreachable routes of ours that are in the kernel, also those of a supervisor before. */
+struct kept {
+	const struct host_routes *wanted; /* NULL: none */
+	struct host_routes stale;
+};
+
+static void kept_route(void *context, const struct nlmsghdr *h)
+{
+	struct kept *k = context;
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct host_route r = { .to.bits = m->rtm_dst_len };
+	uint32_t table = m->rtm_table;
+	const struct nlattr *a;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_type != RTN_UNREACHABLE ||
+		m->rtm_protocol != TUNNEL_PROTOCOL || (m->rtm_family != AF_INET && m->rtm_family != AF_INET6))
+		return;
+	r.to.addr.family = m->rtm_family == AF_INET ? ADDR_V4 : ADDR_V6;
+	mnl_attr_for_each(a, h, sizeof *m)
+	{
+		if (mnl_attr_get_type(a) == RTA_TABLE)
+			table = mnl_attr_get_u32(a);
+		else if (mnl_attr_get_type(a) == RTA_DST)
+			memcpy(r.to.addr.b, mnl_attr_get_payload(a),
+				MIN_OF(mnl_attr_get_payload_len(a), addr_size(&r.to.addr)));
+	}
+	if (table == TUNNEL_TABLE && !(k->wanted && holds(k->wanted, &r.to)) && k->stale.n < ROUTES_MAX)
+		k->stale.list[k->stale.n++] = r;
+}
+
+static enum rc unreachable_prune(int fd, const struct host_routes *wanted, struct err *e)
+{
+	struct kept k = { .wanted = wanted, .stale.list = malloc(ROUTES_MAX * sizeof(struct host_route)) };
+	char room[512];
+	struct nlmsghdr *h = netlink_begin(room, RTM_GETROUTE, 0);
+	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+
+	if (!k.stale.list)
+		return err_errno(e, RC_LIMIT, "memory for routes");
+	m->rtm_family = AF_UNSPEC;
+	errno = netlink_dump(fd, h, kept_route, &k);
+	enum rc rc = errno ? err_errno(e, RC_IO, "routes into tunnels") : RC_OK;
+	for (size_t i = 0; i < k.stale.n; i++)
+		change_route(fd, &k.stale.list[i], false, 0);
+	free(k.stale.list);
+	return rc;
+}
+
 static enum rc install(int fd, const struct host_routes *next, uint32_t tun, struct err *e)
 {
 	char text[PREFIX_TEXT_MAX];
@@ -189,7 +245,9 @@ static enum rc install(int fd, const struct host_routes *next, uint32_t tun, str
 			return err_errno(e, RC_IO, "rule for routes into tunnels");
 	}
 	for (size_t i = 0; i < next->n; i++) {
-		errno = change_route(fd, &next->list[i], true, tun);
+		errno = change_route(fd, &next->list[i], true, 0);
+		if (errno == 0)
+			errno = change_route(fd, &next->list[i], true, tun);
 		if (errno)
 			return err_errno(
 				e, RC_IO, "route %s to " TUN_NAME, prefix_text(text, &next->list[i].to));
@@ -197,7 +255,7 @@ static enum rc install(int fd, const struct host_routes *next, uint32_t tun, str
 	for (size_t i = 0; i < current.n; i++)
 		if (!holds(next, &current.list[i].to))
 			change_route(fd, &current.list[i], false, tun);
-	return RC_OK;
+	return unreachable_prune(fd, next, e);
 }
 
 enum rc routes_apply(struct supervisor *s, struct err *e)
@@ -226,10 +284,11 @@ enum rc routes_flush(struct err *e)
 
 	if (fd < 0)
 		return err_errno(e, RC_IO, "rtnetlink");
-	change_rule(fd, AF_INET, false); /* the routes went with pg0 */
+	change_rule(fd, AF_INET, false); /* the routes to pg0 went with it */
 	change_rule(fd, AF_INET6, false);
+	enum rc rc = unreachable_prune(fd, NULL, e);
 	close(fd);
-	return RC_OK;
+	return rc;
 }
 
 enum rc neighbour_open(struct supervisor *s, struct err *e)

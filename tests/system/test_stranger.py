@@ -1,0 +1,94 @@
+"""What a stranger's single packets do to the gateway's own kernel, which keeps addresses, routes and path MTUs for the data plane; and
+what the host itself sends when nobody is there to seal it."""
+import time
+
+import pytest
+from kit import BRANCH_WAN, HOST_B, HQ_WAN, Capture, TwoSites, config_of, counter, wait_for
+
+PYTHON = "/usr/bin/python3"
+
+TOO_BIG = f"""
+import socket, struct
+def checksum(b):
+    s = sum(struct.unpack("!%dH" % (len(b) // 2), b))
+    s = (s >> 16) + (s & 0xffff)
+    return ~(s + (s >> 16)) & 0xffff
+ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1400, 1, 0x4000, 60, 17, 0, socket.inet_aton("{HQ_WAN}"), socket.inet_aton("{BRANCH_WAN}"))
+quoted = ip + struct.pack("!HHHHII", 4500, 4500, 1380, 0, 0x12345678, 1)
+head = lambda c: struct.pack("!BBHHH", 3, 4, c, 0, 68)
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+s.sendto(head(checksum(head(0) + quoted)) + quoted, ("{HQ_WAN}", 0))
+"""
+
+ADVERTISEMENT = """
+import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex("hq0"))
+prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 3600, 3600, 0, socket.inet_pton(socket.AF_INET6, "2001:db8:bad::"))
+s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0x08, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, socket.if_nametoindex("hq0")))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """Its supervisors are killed, so it is nobody else's."""
+    two_sites = TwoSites("pgx-")
+    two_sites.up("on")
+    try:
+        two_sites.wait_for_tunnel()
+        yield two_sites
+    finally:
+        two_sites.down()
+
+
+def pinged(lab, size):
+    return lab["host-a"].run(["ping", "-c", "3", "-i", "0.2", "-W", "1", "-s", str(size), "-M", "dont", HOST_B], check=False).returncode == 0
+
+
+def test_forged_too_big_does_not_stop_the_tunnel(lab):
+    assert pinged(lab, 560)
+    lab["web"].run([PYTHON, "-c", TOO_BIG])
+    time.sleep(0.3)
+    learnt = lab["hq"].run(["ip", "route", "get", BRANCH_WAN]).stdout
+    assert "mtu" in learnt, "the forged error was not even looked at, so this proves nothing"
+    for size in (560, 1000, 1400):
+        assert pinged(lab, size), f"{size} octets do not pass: {learnt}, {counter(lab, 'hq', 'tunnel-send')} were not sent"
+
+
+def test_router_advertisements_are_not_taken(lab):
+    hq = lab["hq"]
+    setting = "net.ipv6.conf.wan0.accept_ra"
+    before = hq.run(["ip", "-6", "route"]).stdout
+    # What a machine has by default; the lab itself switches it off.
+    hq.sysctl({setting: 1})
+    lab.commit("hq", config_of("hq", ("host-name hq;", "host-name hq-again;")), "settings anew")
+    lab["internet"].run([PYTHON, "-c", ADVERTISEMENT])
+    time.sleep(0.5)
+    assert hq.run(["ip", "-6", "route"]).stdout == before
+    # The control: an administrator who wants them has them.
+    hq.sysctl({setting: 2})
+    lab.commit("hq", config_of("hq"), "settings anew")
+    lab["internet"].run([PYTHON, "-c", ADVERTISEMENT])
+    wait_for(lambda: "proto ra" in hq.run(["ip", "-6", "route"]).stdout, 3, "the advertised route")
+
+
+def test_host_sends_nothing_in_clear_while_plaingated_is_dead(lab):
+    hq = lab["hq"]
+    assert hq.run(["ping", "-c", "1", "-W", "2", HOST_B], check=False).returncode == 0
+    with Capture(lab, "internet", "hq0", f"host {HOST_B}") as capture:
+        hq.run(["sh", "-c", "kill -9 $(cat /run/plaingate/plaingated.pid)"])
+        wait_for(lambda: hq.run(["ip", "link", "show", "pg0"], check=False).returncode != 0, 5, "the end of pg0")
+        assert hq.run(["ping", "-c", "2", "-W", "1", HOST_B], check=False).returncode != 0
+    assert capture.lost == 0 and capture.count() == 0, capture.lines()
+    lab.daemons.pop("hq").wait(10)
+    lab.start_gateway("hq")
+    lab.wait_for_tunnel()
+    assert hq.run(["ping", "-c", "1", "-W", "2", HOST_B], check=False).returncode == 0
+    # A tunnel that is no longer configured leaves nothing behind, nor does the end of it all.
+    assert "unreachable 10.2.0.0/24" in hq.run(["ip", "route", "show", "table", "20551"]).stdout
+    hq.run(["sh", "-c", "kill $(cat /run/plaingate/plaingated.pid)"])
+    lab.daemons.pop("hq").wait(20)
+    hq.run(["plaingated", "--flush"])
+    assert hq.run(["ip", "route", "show", "table", "20551"], check=False).stdout == ""
+    assert hq.run(["ip", "-6", "route", "show", "table", "20551"], check=False).stdout == ""
