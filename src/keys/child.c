@@ -128,8 +128,7 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 			journal_refused(k, sa, tunnel_at(k, q->tunnel)->name, e->text);
 		return rc;
 	}
-	spi = spi_choose(
-		k, fresh->public_bytes + KEEPER_NONCE_SIZE, sizeof fresh->public_bytes - KEEPER_NONCE_SIZE);
+	spi = spi_choose(k, fresh->public_bytes + PUBLIC_SPI_AT, PUBLIC_SIZE - PUBLIC_SPI_AT);
 	if (spi == 0)
 		return err_add(e, RC_AGAIN, "the generator gave no SPI that is free");
 	if (q->dh_group != DH_NONE && (rc = dh_generate(&dh, a->ke, q->dh_group, fresh->secret)) != RC_OK)
@@ -147,7 +146,8 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	c->dh = dh;
 	dh_done(&dh);
 	text_copy(c->tunnel, sizeof c->tunnel, tunnel_at(k, q->tunnel)->name);
-	memcpy(c->nonce, fresh->public_bytes, KEEPER_NONCE_SIZE);
+	memcpy(c->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
+	c->proof = fresh->proof;
 	a->child = c->handle;
 	a->spi_in = spi;
 	a->nonce_n = KEEPER_NONCE_SIZE;
@@ -261,6 +261,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 	ike_entry(ret_entry, kind, ike_find(k, c->ike), reason);
 	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
 	memcpy(ret_entry->tunnel, c->tunnel, sizeof ret_entry->tunnel);
+	ret_entry->proof = c->proof;
 	ret_entry->spi_in = c->spi_in;
 	ret_entry->spi_out = c->spi_out;
 	if (!s)

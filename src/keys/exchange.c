@@ -63,6 +63,8 @@ void ike_entry(
 	memcpy(ret_entry->peer, sa->peer.name, sizeof ret_entry->peer);
 	memcpy(ret_entry->ike_spi_i, sa->spi_i, 8);
 	memcpy(ret_entry->ike_spi_r, sa->spi_r, 8);
+	ret_entry->role = (uint16_t)sa->role;
+	ret_entry->proof = sa->proof;
 	ret_entry->method = sa->method;
 	ret_entry->encr = sa->encr;
 	ret_entry->encr_bits = sa->encr_bits;
@@ -100,7 +102,7 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	_Static_assert(sizeof fresh->secret >= DH_SEED_SIZE, "a seed for any group");
 	if (rc != RC_OK)
 		return rc;
-	if (memcmp(fresh->public_bytes + KEEPER_NONCE_SIZE, no_spi, 8) == 0)
+	if (memcmp(fresh->public_bytes + PUBLIC_SPI_AT, no_spi, 8) == 0)
 		return err_add(e, RC_AGAIN, "the generator gave an SPI of zero");
 	sa = ike_new(k);
 	if (!sa)
@@ -114,13 +116,14 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	sa->dh_group = q->dh_group;
 	sa->ke_n = (uint16_t)dh_public_size(q->dh_group);
 	sa->nonce_n = KEEPER_NONCE_SIZE;
-	memcpy(sa->nonce, fresh->public_bytes, KEEPER_NONCE_SIZE);
+	memcpy(sa->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
+	sa->proof = fresh->proof;
 	a->handle = sa->handle;
 	a->nonce_n = sa->nonce_n;
 	a->ke_n = sa->ke_n;
 	memcpy(a->nonce, sa->nonce, sa->nonce_n);
 	memcpy(a->ke, sa->ke, sa->ke_n);
-	memcpy(a->ike_spi, fresh->public_bytes + KEEPER_NONCE_SIZE, 8);
+	memcpy(a->ike_spi, fresh->public_bytes + PUBLIC_SPI_AT, 8);
 	return RC_OK;
 }
 

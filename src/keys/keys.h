@@ -20,6 +20,7 @@
 #define KEYS_KEYS_H
 
 #include "base/err.h"
+#include "model/public_values.h"
 #include "model/sa.h"
 #include "model/snapshot.h"
 
@@ -37,8 +38,9 @@
 
 /* Fresh random octets for one request: two generators that share no state (docs/threat-model.md). */
 struct keys_entropy {
-	uint8_t secret[96];	  /* for Diffie-Hellman secrets; never leaves */
-	uint8_t public_bytes[64]; /* for nonces and SPIs, which everybody sees */
+	uint8_t secret[96];		   /* for Diffie-Hellman secrets; never leaves */
+	uint8_t public_bytes[PUBLIC_SIZE]; /* for nonces and SPIs, which everybody sees */
+	struct public_proof proof;	   /* that these were forced; for the exchange's entry */
 };
 
 /* clang-format off */
@@ -70,6 +72,8 @@ struct keys_entry {
 	uint8_t rekeys_ike_spi_i[8], rekeys_ike_spi_r[8]; /* IKE_SA_REKEYED: of the old one */
 	uint16_t method;				  /* enum auth_method, IKE_SA_UP */
 	uint16_t encr, encr_bits, prf, dh_group;
+	uint16_t role;		   /* enum keeper_role */
+	struct public_proof proof; /* of our nonce and SPI */
 	uint8_t id_type;
 	uint8_t id_n;
 	uint8_t id[128]; /* the peer's identity as proven */

@@ -32,6 +32,8 @@
 	T(SA_INSTALL,        "sa_install",        "keeper",         "a pair of ESP SAs is about to be installed")	\
 	T(SA_REMOVE,         "sa_remove",         "keeper",         "a pair of ESP SAs was removed")			\
 	T(KEYS_DROPPED,      "keys_dropped",      "keeper",         "ike was lost; the secrets of its IKE SAs were wiped")	\
+	T(PUBLIC_EPOCH,      "public_epoch",      "keeper",         "the key that forces nonces and SPIs from here on")	\
+	T(PUBLIC_EPOCH_END,  "public_epoch_end",  "keeper",         "that key is laid open: all it forced can be recomputed")	\
 	T(HANDSHAKE_REFUSED, "handshake_refused", "ike keeper",     "a negotiation was refused")			\
 	T(GAP,               "gap",               "supervisor keeper ike dataplane control", "the ledger was away meanwhile")
 
@@ -74,13 +76,19 @@
 	F(IKE_SA_UP,         "local",      STRING, "our address and port")					\
 	F(IKE_SA_UP,         "peer",       STRING, "its name in the configuration")				\
 	F(IKE_SA_UP,         "proposal",   STRING, "algorithms of the IKE SA")					\
+	F(IKE_SA_UP,         "public_count", NUMBER, "which value of the epoch our nonce and SPI are cut from")	\
+	F(IKE_SA_UP,         "public_proof", STRING, "vrf-r255's proof of it")				\
 	F(IKE_SA_UP,         "remote",     STRING, "its address and port")					\
+	F(IKE_SA_UP,         "role",       STRING, "initiator or responder: which of the SPIs is ours")	\
 	F(IKE_SA_UP,         "spi_i",      STRING, "initiator's SPI")						\
 	F(IKE_SA_UP,         "spi_r",      STRING, "responder's SPI")						\
 	F(IKE_SA_REKEYED,    "peer",       STRING, "name in the configuration")					\
 	F(IKE_SA_REKEYED,    "proposal",   STRING, "algorithms of the new IKE SA")				\
+	F(IKE_SA_REKEYED,    "public_count", NUMBER, "which value of the epoch our nonce and SPI are cut from")	\
+	F(IKE_SA_REKEYED,    "public_proof", STRING, "vrf-r255's proof of it")				\
 	F(IKE_SA_REKEYED,    "rekeys_spi_i", STRING, "initiator's SPI of the old one")				\
 	F(IKE_SA_REKEYED,    "rekeys_spi_r", STRING, "responder's SPI of the old one")				\
+	F(IKE_SA_REKEYED,    "role",       STRING, "initiator or responder of the rekey")			\
 	F(IKE_SA_REKEYED,    "spi_i",      STRING, "initiator's SPI")						\
 	F(IKE_SA_REKEYED,    "spi_r",      STRING, "responder's SPI")						\
 	F(IKE_SA_DOWN,       "peer",       STRING, "name in the configuration")					\
@@ -92,6 +100,8 @@
 	F(SA_INSTALL,        "local_ts",   STRING, "our side's addresses")					\
 	F(SA_INSTALL,        "peer",       STRING, "name in the configuration")					\
 	F(SA_INSTALL,        "proposal",   STRING, "algorithms")						\
+	F(SA_INSTALL,        "public_count", NUMBER, "which value of the epoch the inbound SPI (and nonce) is cut from")	\
+	F(SA_INSTALL,        "public_proof", STRING, "vrf-r255's proof of it")				\
 	F(SA_INSTALL,        "rekeys",     STRING, "inbound SPI of the pair that it replaces")			\
 	F(SA_INSTALL,        "remote",     STRING, "the peer's address and port")				\
 	F(SA_INSTALL,        "remote_ts",  STRING, "the other side's addresses")				\
@@ -104,6 +114,10 @@
 	F(SA_REMOVE,         "tunnel",     STRING, "name in the configuration")					\
 	F(KEYS_DROPPED,      "count",      NUMBER, "IKE SAs")							\
 	F(KEYS_DROPPED,      "reason",     STRING, "why")							\
+	F(PUBLIC_EPOCH,      "key",        STRING, "public key of the verifiable random function")		\
+	F(PUBLIC_EPOCH_END,  "count",      NUMBER, "values that the key forced")				\
+	F(PUBLIC_EPOCH_END,  "key",        STRING, "public key of the epoch")					\
+	F(PUBLIC_EPOCH_END,  "scalar",     STRING, "its secret half, of no further use to anybody")		\
 	F(HANDSHAKE_REFUSED, "configured", STRING, "what our side would have taken")				\
 	F(HANDSHAKE_REFUSED, "id",         STRING, "the identity the other side gave, if it came so far")	\
 	F(HANDSHAKE_REFUSED, "left_out",   NUMBER, "refusals before this one that were too many to enter")	\

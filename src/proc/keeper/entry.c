@@ -108,6 +108,19 @@ static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
 		group_word(x->dh_group));
 }
 
+static void proof_str(struct ledger_body *b, const struct public_proof *p)
+{
+	char hex[2 * PUBLIC_PROOF_SIZE + 1];
+
+	ledger_body_u64(b, "public_count", p->count);
+	ledger_body_str(b, "public_proof", p->count ? hex_from_bytes(hex, p->proof, sizeof p->proof) : "");
+}
+
+static const char *role_text(uint16_t role)
+{
+	return role == KEEPER_INITIATOR ? "initiator" : "responder";
+}
+
 static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x)
 {
 	char spi[17];
@@ -117,7 +130,9 @@ static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x)
 	endpoint_str(b, "local", &x->local);
 	ledger_body_str(b, "peer", x->peer);
 	ike_proposal_str(b, x);
+	proof_str(b, &x->proof);
 	endpoint_str(b, "remote", &x->remote);
+	ledger_body_str(b, "role", role_text(x->role));
 	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
 }
@@ -128,8 +143,10 @@ static void ike_sa_rekeyed(struct ledger_body *b, const struct keys_entry *x)
 
 	ledger_body_str(b, "peer", x->peer);
 	ike_proposal_str(b, x);
+	proof_str(b, &x->proof);
 	ledger_body_str(b, "rekeys_spi_i", spi_text(spi, x->rekeys_ike_spi_i));
 	ledger_body_str(b, "rekeys_spi_r", spi_text(spi, x->rekeys_ike_spi_r));
+	ledger_body_str(b, "role", role_text(x->role));
 	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
 }
@@ -163,6 +180,7 @@ static void sa_install(struct ledger_body *b, const struct keys_entry *x)
 	ledger_body_strf(b, "proposal", "%s-%s%s%s", encr_word(x->encr, x->encr_bits),
 		group_word(x->dh_group), x->flags & CHILD_ESN ? "-esn" : "",
 		x->flags & CHILD_ENCAP ? " in UDP" : "");
+	proof_str(b, &x->proof);
 	if (x->rekeys_spi_in != 0)
 		ledger_body_strf(b, "rekeys", "%08x", x->rekeys_spi_in);
 	else

@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 #include <sodium/core.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -81,23 +82,68 @@ static enum rc act(void *context, struct keys_action *a)
 	return rc;
 }
 
+/* Without values for it a new exchange is refused; ike tries again. */
+static void request_refuse(struct keeper *k, const struct keeper_request *q, const char *text)
+{
+	struct keeper_reply a = { .op = q->op, .tag = q->tag };
+
+	if (q->op == KEEPER_EXCHANGE_BEGIN) {
+		a.u.EXCHANGE_BEGIN.rc = RC_AGAIN;
+		snprintf(a.u.EXCHANGE_BEGIN.text, sizeof a.u.EXCHANGE_BEGIN.text, "%s", text);
+	} else {
+		a.u.CHILD_BEGIN.rc = RC_AGAIN;
+		snprintf(a.u.CHILD_BEGIN.text, sizeof a.u.CHILD_BEGIN.text, "%s", text);
+	}
+	reply_send(child_link(k->child, PROC_IKE), &a);
+}
+
+/* Fresh octets for a new exchange. False: it waits, is refused, or this process ends. */
+static bool entropy_take(struct keeper *k, const struct keeper_request *q, struct keys_entropy *ret_fresh)
+{
+	struct err e = { 0 };
+	enum rc rc = public_draw(&k->public_values, ret_fresh->public_bytes, &ret_fresh->proof, &e);
+
+	if (rc == RC_OK &&
+		(rc = generator_fresh(&k->secrets, ret_fresh->secret, sizeof ret_fresh->secret, &e)) == RC_OK)
+		return true;
+	if (rc == RC_AGAIN && public_wait(&k->public_values, q))
+		return false;
+	if (rc == RC_AGAIN || rc == RC_DENIED) {
+		request_refuse(k, q, rc == RC_DENIED ? e.text : "too many exchanges wait for the ledger");
+		return false;
+	}
+	/* Without randomness there are no keys; the supervisor starts us anew. */
+	log_error("%s", e.text);
+	child_stop(k->child, 1);
+	return false;
+}
+
 static void request(struct keeper *k, struct keeper_request *q)
 {
 	struct keys_entropy fresh = { 0 };
-	struct err e = { 0 };
+	bool begins = q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_CHILD_BEGIN;
 
-	if (q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_CHILD_BEGIN) {
-		if (generator_fresh(&k->secrets, fresh.secret, sizeof fresh.secret, &e) != RC_OK ||
-			generator_fresh(&k->public_values, fresh.public_bytes, sizeof fresh.public_bytes,
-				&e) != RC_OK) {
-			/* Without randomness there are no keys; the supervisor starts us anew. */
-			log_error("%s", e.text);
-			child_stop(k->child, 1);
-			return;
-		}
-	}
-	keys_request(k->keys, q, &fresh);
+	if (!begins || entropy_take(k, q, &fresh))
+		keys_request(k->keys, q, &fresh);
+	bytes_wipe(&fresh, sizeof fresh);
 	bytes_wipe(q, sizeof *q);
+}
+
+void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+{
+	struct keeper *k = ((struct child *)context)->context;
+	struct public_source *p = &k->public_values;
+	struct keeper_request q;
+
+	if (!public_receipt(p, tag, (enum rc)r->rc))
+		return;
+	/* Taken up again they may wait again, at the end of an epoch: no more of them than there are now. */
+	for (size_t n = p->waiting_n; n > 0 && public_wait_next(p, &q); n--) {
+		if (r->rc == RC_OK)
+			request(k, &q);
+		else
+			request_refuse(k, &q, "the ledger does not enter the key of the public values");
+	}
 }
 
 static void keys_reload(struct keeper *k)
@@ -187,6 +233,8 @@ static void on_link(struct child *c, enum proc peer)
 
 	if (peer == PROC_DATAPLANE)
 		keys_dataplane_up(k->keys);
+	if (peer == PROC_LEDGER && k->started)
+		public_begin(&k->public_values, NULL);
 }
 
 static void on_link_lost(struct child *c, enum proc peer)
@@ -220,6 +268,9 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	if (mlock(memory, n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
 		return err_errno(e, RC_IO, "lock %zu octets of memory", n);
 	keys_reload(k);
+	k->started = true;
+	public_begin(
+		&k->public_values, NULL); /* when the ledger is away: at its link, or at the first request */
 	return RC_OK;
 }
 
@@ -229,7 +280,8 @@ static void on_stop(struct child *c)
 
 	keys_free(k->keys);
 	generator_done(&k->secrets);
-	generator_done(&k->public_values);
+	public_end(&k->public_values);
+	generator_done(&k->public_values.generator);
 	snapshot_file_done(&k->snapshot);
 }
 
@@ -249,7 +301,7 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 		return err_add(e, RC_INTERNAL, "libcrypto or libsodium do not start");
 	*k = (struct keeper){ .child = child, .key_dir = -1 };
 	generator_init(&k->secrets, "secret");
-	generator_init(&k->public_values, "public");
+	public_init(&k->public_values, child);
 	k->keys = keys_new((struct keys_sink){ act, k });
 	if (!k->keys)
 		return err_add(e, RC_INTERNAL, "no memory for the tables of keys");

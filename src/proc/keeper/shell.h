@@ -10,12 +10,15 @@
 #include "ipc/child.h"
 #include "proc/keeper/generator.h"
 #include "proc/keeper/keydir.h"
+#include "proc/keeper/public.h"
 #include "ipc/snapshot_file.h"
 
 struct keeper {
 	struct child *child;
 	struct keys *keys;
-	struct generator secrets, public_values;
+	struct generator secrets;
+	struct public_source public_values;
+	bool started;
 	int key_dir; /* -1: not handed over yet */
 	struct keydir keydir;
 	struct snapshot_file snapshot;

@@ -33,7 +33,7 @@ static void full(struct keys_entry *x, uint32_t kind)
 	x->spi_in = x->spi_out = x->rekeys_spi_in = 0xffffffff;
 	x->flags = CHILD_ESN | CHILD_ENCAP;
 	x->deferred = true;
-	x->count = UINT64_MAX;
+	x->count = x->proof.count = UINT64_MAX;
 	x->local_n = x->remote_n = SELECTORS_MAX;
 	for (size_t i = 0; i < SELECTORS_MAX; i++) {
 		struct selector s = { .proto = 255, .port_first = 10000, .port_last = 65534 };
@@ -100,7 +100,8 @@ static void as_read_by_people(void **state)
 	assert_string_equal(b.text,
 		"{\"deferred\":0,\"local\":\"192.0.2.1:4500\",\"local_ts\":\"10.1.0.0/"
 		"16\",\"peer\":\"branch\","
-		"\"proposal\":\"aes256gcm16-x25519 in UDP\",\"rekeys\":\"\",\"remote\":\"\","
+		"\"proposal\":\"aes256gcm16-x25519 in "
+		"UDP\",\"public_count\":0,\"public_proof\":\"\",\"rekeys\":\"\",\"remote\":\"\","
 		"\"remote_ts\":\"10.1.0.0/16 protocol 6 ports 443-443, 10.1.0.0/16\","
 		"\"spi_in\":\"0a0b0c0d\",\"spi_out\":\"00000100\",\"tunnel\":\"sites\"}");
 }

@@ -35,6 +35,9 @@ static const char *executable;
 static const struct passwd *user;
 static pid_t pid;
 
+static uint8_t epoch_key[VRF_PUBLIC_SIZE]; /* of the keeper's public values */
+static bool epoch_known;
+
 #define ANSWER_MS  3000 /* for an answer that must come */
 #define SILENCE_MS 100	/* for one that must not */
 
@@ -128,6 +131,7 @@ static int start(void **state)
 		assert_int_equal(chown(dir, user->pw_uid, user->pw_gid), 0);
 	key_put("shared.psk", "a secret of the two\n");
 	pair_init(&pair);
+	epoch_known = false;
 	for (int i = 0; i < PROC_COUNT; i++)
 		others[i] = IPC_LINK_NONE;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
@@ -186,24 +190,6 @@ static int stop(void **state)
 	return system(command);
 }
 
-static void configure(void)
-{
-	struct pair_config *c = &pair.side[0].config;
-	struct msg_snapshot m = { .generation = 1, .bytes = sizeof *c };
-	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	for (int i = 0; i < 2; i++) /* the model allows a peer fewer than the tests of the core use */
-		c->peers[i].proposals.count = PROPOSALS_EACH_MAX;
-	assert_int_equal(write(fd, c, sizeof *c), (ssize_t)sizeof *c);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
-	assert_int_equal(ipc_send_SNAPSHOT(&others[PROC_CONTROL], 77, &m, fd), RC_OK);
-	close(fd);
-	assert_true(next(PROC_CONTROL, IPC_SNAPSHOT_TAKEN));
-	assert_int_equal(frame.head.tag, 77);
-	if (frame.u.SNAPSHOT_TAKEN.rc != RC_OK)
-		fail_msg("%s", frame.u.SNAPSHOT_TAKEN.text);
-}
-
 /* An entry of this type came to the ledger; it answers rc. */
 static void ledger_answers(enum ledger_type type, enum rc rc)
 {
@@ -216,6 +202,56 @@ static void ledger_answers(enum ledger_type type, enum rc rc)
 		fail_msg("%s: %s", e.text, frame.u.LEDGER_APPEND.body);
 	assert_int_equal(ipc_send_LEDGER_RECEIPT(&others[PROC_LEDGER], frame.head.tag, &m), RC_OK);
 	rounds();
+}
+
+/* The key that forces public values stands in the ledger before the first of them leaves. */
+static void epoch_entered(void)
+{
+	static const char head[] = "{\"key\":\"";
+	const char *body = frame.u.LEDGER_APPEND.body;
+	char hex[2 * VRF_PUBLIC_SIZE + 1];
+
+	ledger_answers(LEDGER_PUBLIC_EPOCH, RC_OK);
+	assert_memory_equal(body, head, sizeof head - 1);
+	snprintf(hex, sizeof hex, "%.64s", body + sizeof head - 1);
+	assert_true(hex_to_bytes(epoch_key, sizeof epoch_key, hex));
+	epoch_known = true;
+}
+
+/* The entry that came last proves what left: nonce and SPI are cuts of the one output of the epoch's key. */
+static void forced(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count)
+{
+	uint8_t alpha[PUBLIC_ALPHA_SIZE], proof[PUBLIC_PROOF_SIZE];
+	char hex[2 * PUBLIC_PROOF_SIZE + 1], stated[32];
+	const char *at = strstr(frame.u.LEDGER_APPEND.body, "\"public_proof\":\"");
+
+	snprintf(stated, sizeof stated, "\"public_count\":%llu,", (unsigned long long)count);
+	assert_non_null(at);
+	assert_non_null(strstr(frame.u.LEDGER_APPEND.body, stated));
+	snprintf(hex, sizeof hex, "%.160s", at + strlen("\"public_proof\":\""));
+	assert_true(hex_to_bytes(proof, sizeof proof, hex));
+	public_alpha(alpha, epoch_key, count);
+	assert_int_equal(vrf_verify(epoch_key, alpha, sizeof alpha, proof, ret_octets), RC_OK);
+}
+
+static void configure(void)
+{
+	struct pair_config *c = &pair.side[0].config;
+	struct msg_snapshot m = { .generation = 1, .bytes = sizeof *c };
+	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (!epoch_known)
+		epoch_entered();
+	for (int i = 0; i < 2; i++) /* the model allows a peer fewer than the tests of the core use */
+		c->peers[i].proposals.count = PROPOSALS_EACH_MAX;
+	assert_int_equal(write(fd, c, sizeof *c), (ssize_t)sizeof *c);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+	assert_int_equal(ipc_send_SNAPSHOT(&others[PROC_CONTROL], 77, &m, fd), RC_OK);
+	close(fd);
+	assert_true(next(PROC_CONTROL, IPC_SNAPSHOT_TAKEN));
+	assert_int_equal(frame.head.tag, 77);
+	if (frame.u.SNAPSHOT_TAKEN.rc != RC_OK)
+		fail_msg("%s", frame.u.SNAPSHOT_TAKEN.text);
 }
 
 /* The keeper is side 0 and the initiator; side 1 is a core in this test. Until both have keys. */
@@ -368,6 +404,7 @@ static void tunnel_end_to_end(void **state)
 	struct keeper_child_install c;
 	struct keeper_child_remove gone = { .reason = "test ends" };
 	struct sa_result result = { .rc = RC_OK };
+	uint8_t octets[PUBLIC_SIZE];
 
 	configure();
 	s->ike = exchange();
@@ -403,6 +440,9 @@ static void tunnel_end_to_end(void **state)
 	assert_int_equal(ipc_send_AUTH_VERIFY(&others[PROC_IKE], 4, &verify), RC_OK);
 	assert_true(silent(PROC_IKE));
 	ledger_answers(LEDGER_IKE_SA_UP, RC_OK);
+	forced(octets, 1);
+	assert_memory_equal(octets + PUBLIC_NONCE_AT, s->begun.nonce, KEEPER_NONCE_SIZE);
+	assert_memory_equal(octets + PUBLIC_SPI_AT, s->begun.ike_spi, 8);
 	assert_true(next(PROC_IKE, IPC_AUTH_VERIFIED));
 	if (frame.u.AUTH_VERIFIED.rc != RC_OK)
 		fail_msg("%s", frame.u.AUTH_VERIFIED.text);
@@ -419,6 +459,8 @@ static void tunnel_end_to_end(void **state)
 	assert_int_equal(ipc_send_CHILD_INSTALL(&others[PROC_IKE], 6, &c), RC_OK);
 	assert_true(silent(PROC_DATAPLANE)); /* not before its entry is durable */
 	ledger_answers(LEDGER_SA_INSTALL, RC_OK);
+	forced(octets, 2);
+	assert_int_equal(load_be32(octets + PUBLIC_SPI_AT), s->spi_in);
 	assert_true(next(PROC_DATAPLANE, IPC_SA_INSTALL));
 	assert_int_equal(frame.u.SA_INSTALL.spi_in, s->spi_in);
 	assert_int_equal(frame.u.SA_INSTALL.key_n, 36);
@@ -436,6 +478,62 @@ static void tunnel_end_to_end(void **state)
 	assert_int_equal(ipc_send_SA_REMOVED(&others[PROC_DATAPLANE], 0, &result), RC_OK);
 	assert_true(next(PROC_IKE, IPC_CHILD_REMOVED));
 	assert_int_equal(frame.u.CHILD_REMOVED.rc, RC_OK);
+}
+
+/* No public value leaves before its key is in the ledger; when the ledger refuses it, nothing is begun. */
+static void values_wait_for_their_key(void **state)
+{
+	struct keeper_exchange_begin begin = { .role = KEEPER_INITIATOR, .dh_group = DH_CURVE25519 };
+
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 1, &begin), RC_OK);
+	assert_true(silent(PROC_IKE));
+	ledger_answers(LEDGER_PUBLIC_EPOCH, RC_LIMIT);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_AGAIN);
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.ke_n, 0);
+	/* Each further one asks again, with a key that was never shown. */
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 2, &begin), RC_OK);
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 3, &begin), RC_OK);
+	assert_true(silent(PROC_IKE));
+	epoch_entered();
+	for (uint64_t tag = 2; tag <= 3; tag++) {
+		assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+		assert_int_equal(frame.head.tag, tag);
+		assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+	}
+}
+
+/* At an orderly end the key is laid open: also what exchanges without an entry showed can be recomputed. */
+static void key_is_laid_open(void **state)
+{
+	struct keeper_exchange_begin begin = { .role = KEEPER_RESPONDER, .dh_group = DH_CURVE25519 };
+	uint8_t alpha[PUBLIC_ALPHA_SIZE], proof[PUBLIC_PROOF_SIZE], octets[PUBLIC_SIZE],
+		scalar[VRF_SCALAR_SIZE];
+	char hex[2 * VRF_SCALAR_SIZE + 1];
+	struct keeper_exchange_begun begun;
+	struct vrf_key key;
+	const char *at;
+
+	if (executable)
+		return; /* the end of the test stops that one */
+	configure();
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 1, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	begun = frame.u.EXCHANGE_BEGUN;
+	public_end(&keeper.public_values);
+	ledger_answers(LEDGER_PUBLIC_EPOCH_END, RC_OK);
+	at = strstr(frame.u.LEDGER_APPEND.body, "\"scalar\":\"");
+	assert_non_null(at);
+	assert_non_null(strstr(frame.u.LEDGER_APPEND.body, "{\"count\":1,"));
+	snprintf(hex, sizeof hex, "%.64s", at + strlen("\"scalar\":\""));
+	assert_true(hex_to_bytes(scalar, sizeof scalar, hex));
+	assert_int_equal(vrf_key_import(&key, scalar), RC_OK);
+	assert_memory_equal(key.public_key, epoch_key, sizeof epoch_key);
+	public_alpha(alpha, epoch_key, 1);
+	assert_int_equal(vrf_prove(&key, alpha, sizeof alpha, proof), RC_OK);
+	assert_int_equal(vrf_proof_hash(proof, octets), RC_OK);
+	assert_memory_equal(octets + PUBLIC_NONCE_AT, begun.nonce, KEEPER_NONCE_SIZE);
+	assert_memory_equal(octets + PUBLIC_SPI_AT, begun.ike_spi, 8);
 }
 
 static void bad_configuration(void **state)
@@ -512,6 +610,8 @@ int main(int argc, char **argv)
 		T(ledger_dies),
 		T(ike_dies),
 		T(tunnel_end_to_end),
+		T(values_wait_for_their_key),
+		T(key_is_laid_open),
 		T(bad_configuration),
 		T(keys_shown),
 		T(no_key_directory),

@@ -1,0 +1,41 @@
+/*
+ * How the values that everybody sees come out of the verifiable random function (crypto/vrf.h): nonces and
+ * SPIs of one exchange are a cut of its 64 octets of output. The keeper makes them, src/verify recomputes
+ * them: one fact, here.
+ *
+ * alpha = label || the epoch's public key || counter, big-endian. The counter begins at 1 in each epoch (each
+ * key) and has no gaps; an exchange uses one count, whether it comes to an end or not. octets  0..31  the
+ * nonce that is sent octets 32..39  IKE SA: our SPI; all zero is passed over with its count octets 32..63
+ * child SA: eight candidates for the inbound SPI; the first that is neither reserved (below 256) nor in use
+ */
+#ifndef MODEL_PUBLIC_VALUES_H
+#define MODEL_PUBLIC_VALUES_H
+
+#include "base/bytes.h"
+
+#define PUBLIC_KEY_SIZE	  32
+#define PUBLIC_PROOF_SIZE 80
+#define PUBLIC_SIZE	  64 /* octets of one output */
+#define PUBLIC_NONCE_AT	  0
+#define PUBLIC_NONCE_SIZE 32
+#define PUBLIC_SPI_AT	  32
+#define PUBLIC_LABEL	  "plaingate/public-values/v1"
+#define PUBLIC_ALPHA_SIZE (sizeof PUBLIC_LABEL - 1 + PUBLIC_KEY_SIZE + 8)
+
+/* What a ledger entry says of the public values of an exchange. */
+struct public_proof {
+	uint64_t count; /* 0: none */
+	uint8_t proof[PUBLIC_PROOF_SIZE];
+};
+
+static inline void public_alpha(
+	uint8_t ret_alpha[PUBLIC_ALPHA_SIZE], const uint8_t key[PUBLIC_KEY_SIZE], uint64_t count)
+{
+	size_t n = sizeof PUBLIC_LABEL - 1;
+
+	memcpy(ret_alpha, PUBLIC_LABEL, n);
+	memcpy(ret_alpha + n, key, PUBLIC_KEY_SIZE);
+	store_be64(ret_alpha + n + PUBLIC_KEY_SIZE, count);
+}
+
+#endif

@@ -1,0 +1,131 @@
+#include "proc/keeper/public.h"
+
+#include "base/log.h"
+#include "ledger/types.h"
+
+void public_init(struct public_source *p, struct child *child)
+{
+	*p = (struct public_source){ .child = child };
+	generator_init(&p->generator, "public");
+}
+
+static enum rc key_new(struct public_source *p, struct err *e)
+{
+	uint8_t seed[VRF_SEED_SIZE];
+	enum rc rc = generator_fresh(&p->generator, seed, sizeof seed, e);
+
+	if (rc == RC_OK && (rc = vrf_key_make(&p->key, seed)) != RC_OK)
+		err_add(e, rc, "the key of the public values");
+	bytes_wipe(seed, sizeof seed);
+	p->count = 0;
+	return rc;
+}
+
+static enum rc enter(struct public_source *p, struct err *e)
+{
+	char hex[2 * VRF_PUBLIC_SIZE + 1];
+	struct ledger_body body;
+	size_t n;
+
+	ledger_body_begin(&body, LEDGER_PUBLIC_EPOCH);
+	ledger_body_str(&body, "key", hex_from_bytes(hex, p->key.public_key, sizeof p->key.public_key));
+	n = ledger_body_done(&body);
+	if (n == 0)
+		return err_add(e, RC_INTERNAL, "the entry of the public values' key");
+	p->entry_tag++;
+	if (child_append(p->child, LEDGER_GATE, LEDGER_PUBLIC_EPOCH, body.text, n, public_answer,
+		    p->entry_tag) != RC_OK)
+		return err_add(
+			e, RC_DENIED, "the ledger is away: the key of the public values cannot be entered");
+	p->state = PUBLIC_ASKED;
+	return RC_OK;
+}
+
+enum rc public_begin(struct public_source *p, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (p->state == PUBLIC_ENTERED && p->count >= PUBLIC_EPOCH_COUNT)
+		public_end(p);
+	if (p->state != PUBLIC_NONE)
+		return RC_OK;
+	/* Whether an entry whose receipt did not come stands nobody knows: its key is not used, it made
+	 * nothing. */
+	rc = key_new(p, e);
+	return rc == RC_OK ? enter(p, e) : rc;
+}
+
+enum rc public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE], struct public_proof *ret_proof,
+	struct err *e)
+{
+	uint8_t alpha[PUBLIC_ALPHA_SIZE];
+	enum rc rc = public_begin(p, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (p->state != PUBLIC_ENTERED)
+		return RC_AGAIN;
+	ret_proof->count = ++p->count;
+	public_alpha(alpha, p->key.public_key, p->count);
+	rc = vrf_prove(&p->key, alpha, sizeof alpha, ret_proof->proof);
+	if (rc == RC_OK)
+		rc = vrf_proof_hash(ret_proof->proof, ret_octets);
+	return rc == RC_OK ? RC_OK : err_add(e, RC_INTERNAL, "forcing public values");
+}
+
+bool public_wait(struct public_source *p, const struct keeper_request *q)
+{
+	if (p->waiting_n == PUBLIC_WAITING_MAX)
+		return false;
+	struct public_waiting *w = &p->waiting[p->waiting_n++];
+	*w = (struct public_waiting){ .op = q->op, .tag = q->tag };
+	if (q->op == KEEPER_EXCHANGE_BEGIN)
+		w->exchange = q->u.EXCHANGE_BEGIN;
+	else
+		w->child = q->u.CHILD_BEGIN;
+	return true;
+}
+
+bool public_wait_next(struct public_source *p, struct keeper_request *ret_request)
+{
+	if (p->waiting_n == 0)
+		return false;
+	struct public_waiting *w = &p->waiting[0];
+	*ret_request = (struct keeper_request){ .op = w->op, .tag = w->tag };
+	if (w->op == KEEPER_EXCHANGE_BEGIN)
+		ret_request->u.EXCHANGE_BEGIN = w->exchange;
+	else
+		ret_request->u.CHILD_BEGIN = w->child;
+	memmove(w, w + 1, --p->waiting_n * sizeof *w);
+	return true;
+}
+
+bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
+{
+	if (p->state != PUBLIC_ASKED || tag != p->entry_tag)
+		return false;
+	p->state = rc == RC_OK ? PUBLIC_ENTERED : PUBLIC_NONE;
+	return true;
+}
+
+void public_end(struct public_source *p)
+{
+	char key[2 * VRF_PUBLIC_SIZE + 1], scalar[2 * VRF_SCALAR_SIZE + 1];
+	struct ledger_body body;
+	size_t n;
+
+	if (p->state == PUBLIC_ENTERED) {
+		ledger_body_begin(&body, LEDGER_PUBLIC_EPOCH_END);
+		ledger_body_u64(&body, "count", p->count);
+		ledger_body_str(
+			&body, "key", hex_from_bytes(key, p->key.public_key, sizeof p->key.public_key));
+		ledger_body_str(&body, "scalar", hex_from_bytes(scalar, p->key.scalar, sizeof p->key.scalar));
+		n = ledger_body_done(&body);
+		if (n == 0 || child_append(p->child, LEDGER_LATER, LEDGER_PUBLIC_EPOCH_END, body.text, n,
+				      NULL, 0) != RC_OK)
+			log_warn("the key of %llu public values was not laid open",
+				(unsigned long long)p->count);
+	}
+	vrf_key_done(&p->key);
+	p->state = PUBLIC_NONE;
+}
