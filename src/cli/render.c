@@ -104,8 +104,9 @@ static void cell_append(char *cell, const json_t *value)
 		json_t *member;
 		json_array_foreach(value, i, member)
 		{
-			if (i > 0 && strlen(cell) + 1 < CELL_MAX)
-				strcat(cell, " ");
+			size_t n = strlen(cell);
+			if (i > 0 && n + 1 < CELL_MAX)
+				snprintf(cell + n, CELL_MAX - n, " ");
 			cell_append(cell, member);
 		}
 	} else {

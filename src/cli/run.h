@@ -1,3 +1,4 @@
+/* The commands of the administrator's program, as main() calls them. */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 

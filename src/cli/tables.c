@@ -34,24 +34,29 @@ static const struct cli_column sessions_columns[] = {
 	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
 	{ "state",   "state",   LEFT },  { "nat_src", "nat source", LEFT }, { "tunnel", "tunnel",     LEFT },
-	{ "packets", "packets", RIGHT }, { "bytes",   "bytes",   RIGHT }, { "timeout_s", "ends in (s)", RIGHT },
+	{ "packets_out", "packets out", RIGHT }, { "packets_back", "packets back", RIGHT },
+	{ "bytes",   "bytes",   RIGHT }, { "timeout_s", "ends in (s)", RIGHT },
 };
 static const struct cli_column nat_columns[] = {
 	{ "rule",   "rule",   LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT }, { "action", "action", LEFT },
 	{ "pool",   "pool",   LEFT }, { "hits", "hits", RIGHT }, { "bindings", "bindings", RIGHT },
 };
 static const struct cli_column ike_columns[] = {
-	{ "peer",     "peer",     LEFT }, { "state",    "state",    LEFT }, { "role",     "role",   LEFT },
-	{ "local",    "local",    LEFT }, { "remote",   "remote",   LEFT }, { "remote_id", "remote id", LEFT },
-	{ "auth",     "auth",     LEFT }, { "proposal", "proposal", LEFT }, { "age_s",    "age (s)", RIGHT },
-	{ "rekey_s",  "rekey in (s)", RIGHT }, { "spi_i", "spi i",  LEFT }, { "spi_r",    "spi r",  LEFT },
+	{ "peer",     "peer",     LEFT }, { "tunnels",  "tunnels",  LEFT }, { "state",    "state",  LEFT },
+	{ "role",     "role",     LEFT }, { "local",    "local",    LEFT }, { "remote",   "remote", LEFT },
+	{ "algorithms", "algorithms", LEFT }, { "age_s", "age (s)", RIGHT }, { "rekey_in_s", "rekey in (s)", RIGHT },
+	{ "heard_s",  "heard (s ago)", RIGHT }, { "nat", "NAT",     LEFT }, { "encapsulation", "in UDP", LEFT },
+	{ "spi_i",    "spi i",    LEFT }, { "spi_r",    "spi r",    LEFT }, { "wanted",   "wanted", LEFT },
+	{ "retry_in_s", "retry in (s)", RIGHT }, { "reason", "reason", LEFT },
 };
 static const struct cli_column ipsec_columns[] = {
 	{ "tunnel",   "tunnel",   LEFT },  { "peer",      "peer",      LEFT },  { "state",   "state",   LEFT },
 	{ "spi_in",   "spi in",   LEFT },  { "spi_out",   "spi out",   LEFT },  { "algorithm", "algorithm", LEFT },
-	{ "encap",    "encap",    LEFT },  { "local_ts",  "local",     LEFT },  { "remote_ts", "remote", LEFT },
+	{ "encap",    "encap",    LEFT },  { "local_ts",  "our side",  LEFT },  { "remote_ts", "their side", LEFT },
+	{ "local",    "local",    LEFT },  { "remote",    "remote",    LEFT },
 	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT },
 	{ "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
+	{ "seq_out",  "sequence", RIGHT }, { "mtu",       "MTU",       RIGHT }, { "age_s",     "age (s)", RIGHT },
 };
 static const struct cli_column counters_columns[] = {
 	{ "counter", "counter", LEFT }, { "value", "value", RIGHT }, { "text", "what it counts", LEFT },

@@ -44,7 +44,7 @@ static const char *zone_name(const struct dataplane *d, uint32_t zone)
 {
 	const struct snapshot *s = d->pipeline.snapshot;
 
-	if (zone == TRAIN_NONE || zone == FW_ZONE_HOST)
+	if (zone == FW_ZONE_HOST)
 		return "host";
 	return s && zone < s->zones.count ? snap_zones(s)[zone].name : "any";
 }
@@ -235,7 +235,6 @@ static void sessions_rows(struct out *o, const struct msg_filter *filter)
 			session_endpoint(&w, "nat_src", fw_key_dst(&s->key[1]), s->key[1].dst_port);
 		if (tunnel < snap->tunnels.count)
 			jw_str(&w, "tunnel", snap_tunnels(snap)[tunnel].name);
-		jw_u64(&w, "packets", s->packets[0] + s->packets[1]);
 		jw_u64(&w, "bytes", s->bytes[0] + s->bytes[1]);
 		jw_u64(&w, "packets_out", s->packets[0]);
 		jw_u64(&w, "packets_back", s->packets[1]);
