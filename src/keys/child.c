@@ -156,7 +156,7 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	return RC_OK;
 }
 
-static enum rc install_values_check(const struct ike_sa *sa, const struct child_sa *c,
+static enum rc install_values_check(const struct keys *k, const struct ike_sa *sa, const struct child_sa *c,
 	const struct keeper_child_install *q, struct err *e)
 {
 	size_t least = MAX_OF((size_t)16, prf_size(sa->prf) / 2);
@@ -176,7 +176,8 @@ static enum rc install_values_check(const struct ike_sa *sa, const struct child_
 	if (q->peer_nonce_n < least || q->peer_nonce_n > KEEPER_NONCE_MAX)
 		return err_add(e, RC_RANGE, "the peer's nonce has %u octets; %zu to %d are allowed",
 			q->peer_nonce_n, least, KEEPER_NONCE_MAX);
-	if (q->peer_nonce_n == KEEPER_NONCE_SIZE && memcmp(q->peer_nonce, c->nonce, KEEPER_NONCE_SIZE) == 0)
+	/* Two children of ours with each other's nonces would have the same keys, for opposite directions. */
+	if (keys_own_nonce(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
 	if (q->dh_group != DH_NONE && q->dh_group != c->dh_group)
 		return err_add(
@@ -205,7 +206,7 @@ static enum rc install_check(struct keys *k, const struct ike_sa *sa, const stru
 	if (old && (old->state == CHILD_BEGUN || strcmp(old->tunnel, t->name) != 0))
 		return err_add(
 			e, RC_DENIED, "the child that is to be replaced is none of tunnel '%s'", t->name);
-	if ((rc = install_values_check(sa, c, q, e)) != RC_OK)
+	if ((rc = install_values_check(k, sa, c, q, e)) != RC_OK)
 		return rc;
 	return tunnel_allows(k, t, q, e);
 }

@@ -127,7 +127,30 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	return RC_OK;
 }
 
-static enum rc finish_check(const struct ike_sa *sa, const struct keeper_exchange_finish *q, struct err *e)
+bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n)
+{
+	if (n != KEEPER_NONCE_SIZE)
+		return false;
+	for (size_t i = 0; i < k->ike_n; i++)
+		if (k->ike[i].state != IKE_FREE && memcmp(k->ike[i].nonce, nonce, n) == 0)
+			return true;
+	for (size_t i = 0; i < k->children_n; i++)
+		if (k->children[i].state != CHILD_FREE && memcmp(k->children[i].nonce, nonce, n) == 0)
+			return true;
+	return false;
+}
+
+static bool own_ke(const struct keys *k, uint16_t group, const uint8_t *ke, size_t n)
+{
+	for (size_t i = 0; i < k->ike_n; i++)
+		if (k->ike[i].state != IKE_FREE && k->ike[i].dh_group == group && k->ike[i].ke_n == n &&
+			memcmp(k->ike[i].ke, ke, n) == 0)
+			return true;
+	return false;
+}
+
+static enum rc finish_check(
+	const struct keys *k, const struct ike_sa *sa, const struct keeper_exchange_finish *q, struct err *e)
 {
 	static const uint8_t no_spi[8];
 	size_t least = MAX_OF((size_t)16, prf_size(q->prf) / 2);
@@ -147,8 +170,10 @@ static enum rc finish_check(const struct ike_sa *sa, const struct keeper_exchang
 		return err_add(e, RC_RANGE, "the peer's Diffie-Hellman value has %u octets", q->peer_ke_n);
 	if (memcmp(q->spi_i, no_spi, 8) == 0 || memcmp(q->spi_r, no_spi, 8) == 0)
 		return err_add(e, RC_RANGE, "an IKE SPI is zero");
-	if ((q->peer_ke_n == sa->ke_n && memcmp(q->peer_ke, sa->ke, sa->ke_n) == 0) ||
-		(q->peer_nonce_n == sa->nonce_n && memcmp(q->peer_nonce, sa->nonce, sa->nonce_n) == 0))
+	/* Of this exchange or of another: two exchanges of ours that were joined together would let a
+	 * pre-shared key prove us to ourselves in a peer's name. */
+	if (own_ke(k, sa->dh_group, q->peer_ke, q->peer_ke_n) ||
+		keys_own_nonce(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent our own value back to us");
 	return RC_OK;
 }
@@ -228,7 +253,7 @@ enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 {
 	struct ike_sa *sa = ike_find(k, q->handle), *parent = NULL;
 	struct ike_keys keys;
-	enum rc rc = finish_check(sa, q, e);
+	enum rc rc = finish_check(k, sa, q, e);
 
 	if (rc != RC_OK)
 		return rc;

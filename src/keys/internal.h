@@ -138,6 +138,8 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 	struct keeper_exchange_finished *a, struct err *e);
 enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e);
+/* A nonce that an exchange or child of ours has. */
+bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n);
 /* An entry with what is known of the IKE SA. */
 void ike_entry(
 	struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct ike_sa *sa, const char *reason);

@@ -502,11 +502,81 @@ static void dropped_meanwhile(void **state)
 	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
 }
 
+/*
+ * Somebody else in ike joins two exchanges of one keeper: as initiator it proves itself by the peer's
+ * own address, which is our identity where none is configured; as responder it takes that for the
+ * peer.
+ */
+static void joined_to_itself(void **state)
+{
+	struct side *s = &p.side[0];
+	struct snap_peer *peer = &s->config.peers[0];
+	struct keeper_request begin[2] = { { .op = KEEPER_EXCHANGE_BEGIN }, { .op = KEEPER_EXCHANGE_BEGIN } };
+	struct keeper_exchange_begun b[2];
+	enum rc rc = RC_OK;
+
+	memset(&peer->local, 0, sizeof peer->local);
+	memset(&peer->local_id, 0, sizeof peer->local_id);
+	memset(&peer->remote_id, 0, sizeof peer->remote_id);
+	side_configure(s);
+	for (int i = 0; i < 2; i++) {
+		begin[i].u.EXCHANGE_BEGIN.role = i == 0 ? KEEPER_INITIATOR : KEEPER_RESPONDER;
+		begin[i].u.EXCHANGE_BEGIN.dh_group = p.group;
+		assert_int_equal(side_ask(s, &begin[i]), RC_OK);
+		b[i] = s->reply.u.EXCHANGE_BEGIN;
+	}
+	for (int i = 0; i < 2 && rc == RC_OK; i++) {
+		struct keeper_request q = { .op = KEEPER_EXCHANGE_FINISH };
+		struct keeper_exchange_finish *f = &q.u.EXCHANGE_FINISH;
+
+		f->handle = b[i].handle;
+		f->prf = p.prf;
+		f->encr = p.encr;
+		f->encr_bits = p.bits;
+		memcpy(f->spi_i, b[0].ike_spi, 8);
+		memcpy(f->spi_r, b[1].ike_spi, 8);
+		f->peer_nonce_n = b[!i].nonce_n;
+		f->peer_ke_n = b[!i].ke_n;
+		memcpy(f->peer_nonce, b[!i].nonce, b[!i].nonce_n);
+		memcpy(f->peer_ke, b[!i].ke, b[!i].ke_n);
+		rc = side_ask(s, &q);
+	}
+	if (rc == RC_OK) { /* how it went on before it was refused */
+		struct keeper_request sign = { .op = KEEPER_AUTH_SIGN },
+				      verify = { .op = KEEPER_AUTH_VERIFY };
+		struct keeper_auth_sign *q = &sign.u.AUTH_SIGN;
+		struct keeper_auth_verify *v = &verify.u.AUTH_VERIFY;
+
+		q->handle = b[0].handle;
+		memcpy(q->message, b[0].ike_spi, 8);
+		memcpy(q->message + 28, b[0].ke, b[0].ke_n);
+		memcpy(q->message + 28 + b[0].ke_n, b[0].nonce, b[0].nonce_n);
+		q->message_n = (uint16_t)(28 + b[0].ke_n + b[0].nonce_n);
+		q->id[0] = ID_IPV4;
+		memcpy(q->id + 4, peer->remote.b, 4);
+		q->id_n = 8;
+		assert_int_equal(side_ask(s, &sign), RC_OK);
+		v->handle = b[1].handle;
+		v->method = s->reply.u.AUTH_SIGN.method;
+		v->auth_n = s->reply.u.AUTH_SIGN.auth_n;
+		memcpy(v->auth, s->reply.u.AUTH_SIGN.auth, v->auth_n);
+		v->message_n = q->message_n;
+		memcpy(v->message, q->message, q->message_n);
+		v->id_n = q->id_n;
+		memcpy(v->id, q->id, q->id_n);
+		rc = side_ask(s, &verify);
+	}
+	assert_int_equal(rc, RC_DENIED);
+	assert_null(side_entry(s, KEYS_ENTRY_IKE_SA_UP));
+	assert_int_equal(keys_count(s->keys).ike_sas, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(psk),
+		T(joined_to_itself),
 		T(psk_wrong),
 		T(psk_missing),
 		T(psk_octets),

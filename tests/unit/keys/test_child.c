@@ -693,6 +693,39 @@ static void pending_limit(void **state)
 	assert_int_equal(keys_count(s->keys).pending, KEYS_PENDING_MAX);
 }
 
+/* Somebody else in ike gives two begun children each other's nonces, in opposite roles: what goes out
+ * on the one would come in on the other. */
+static void twins_of_ones_own(void **state)
+{
+	struct keeper_child_begun begun[2];
+	uint8_t out[AEAD_KEY_MAX];
+
+	for (int i = 0; i < 2; i++) {
+		struct keeper_request q = { .op = KEEPER_CHILD_BEGIN };
+
+		q.u.CHILD_BEGIN.handle = p.side[0].ike;
+		q.u.CHILD_BEGIN.role = i == 0 ? KEEPER_INITIATOR : KEEPER_RESPONDER;
+		assert_int_equal(side_ask(&p.side[0], &q), RC_OK);
+		begun[i] = p.side[0].reply.u.CHILD_BEGIN;
+	}
+	for (int i = 0; i < 2; i++) {
+		struct keeper_child_install c = side_install_request(&p, 0, 0);
+
+		c.child = begun[i].child;
+		c.role = i == 0 ? KEEPER_INITIATOR : KEEPER_RESPONDER;
+		c.spi_out = begun[!i].spi_in;
+		c.dh_group = DH_NONE;
+		c.peer_nonce_n = begun[!i].nonce_n;
+		memcpy(c.peer_nonce, begun[!i].nonce, begun[!i].nonce_n);
+		if (install(0, &c) != RC_OK)
+			return; /* refused */
+		if (i == 0)
+			memcpy(out, installed(0)->key_out, sizeof out);
+	}
+	assert_memory_not_equal(out, installed(0)->key_in, sizeof out);
+	fail_msg("a peer's nonce that is our own was taken");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -721,6 +754,7 @@ int main(void)
 		T(tunnel_gone_meanwhile),
 		T(refused_flood),
 		T(pending_limit),
+		T(twins_of_ones_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
