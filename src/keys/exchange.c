@@ -127,15 +127,27 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	return RC_OK;
 }
 
+/*
+ * Keys are made of Ni | Nr with no mark between the two, so nonces that overlap in length can stand for ours
+ * as well: Ni of one exchange followed by Nr of another. 16 octets at either end tell, the least that a nonce
+ * has.
+ */
+static bool nonces_touch(const uint8_t *ours, const uint8_t *theirs, size_t n)
+{
+	enum { END = 16 };
+
+	_Static_assert(KEEPER_NONCE_SIZE >= END, "ours have both ends");
+	return n >= END && (memcmp(ours, theirs, END) == 0 ||
+				   memcmp(ours + KEEPER_NONCE_SIZE - END, theirs + n - END, END) == 0);
+}
+
 bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n)
 {
-	if (n != KEEPER_NONCE_SIZE)
-		return false;
 	for (size_t i = 0; i < k->ike_n; i++)
-		if (k->ike[i].state != IKE_FREE && memcmp(k->ike[i].nonce, nonce, n) == 0)
+		if (k->ike[i].state != IKE_FREE && nonces_touch(k->ike[i].nonce, nonce, n))
 			return true;
 	for (size_t i = 0; i < k->children_n; i++)
-		if (k->children[i].state != CHILD_FREE && memcmp(k->children[i].nonce, nonce, n) == 0)
+		if (k->children[i].state != CHILD_FREE && nonces_touch(k->children[i].nonce, nonce, n))
 			return true;
 	return false;
 }

@@ -138,7 +138,7 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 	struct keeper_exchange_finished *a, struct err *e);
 enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e);
-/* A nonce that an exchange or child of ours has. */
+/* A peer's nonce that is one of an exchange or child of ours, or begins or ends like one. */
 bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n);
 /* An entry with what is known of the IKE SA. */
 void ike_entry(

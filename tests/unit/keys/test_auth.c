@@ -503,16 +503,19 @@ static void dropped_meanwhile(void **state)
 }
 
 /*
- * Somebody else in ike joins two exchanges of one keeper: as initiator it proves itself by the peer's
- * own address, which is our identity where none is configured; as responder it takes that for the
- * peer.
+ * Somebody else in ike joins two exchanges of one keeper: as initiator it proves itself by the peer's own
+ * address, which is our identity where none is configured; as responder it takes that for the peer.
+ *
+ * stretched: what comes back is not octet by octet what was sent, and makes the same keys. X25519 ignores a
+ * public value's highest bit, and Ni | Nr is the same for N1 | (x | N2) and (N1 | x) | N2.
  */
-static void joined_to_itself(void **state)
+static void join(bool stretched)
 {
 	struct side *s = &p.side[0];
 	struct snap_peer *peer = &s->config.peers[0];
-	struct keeper_request begin[2] = { { .op = KEEPER_EXCHANGE_BEGIN }, { .op = KEEPER_EXCHANGE_BEGIN } };
 	struct keeper_exchange_begun b[2];
+	const uint8_t x[16] = { 1, 2, 3, 4 };
+	uint16_t more = stretched ? sizeof x : 0;
 	enum rc rc = RC_OK;
 
 	memset(&peer->local, 0, sizeof peer->local);
@@ -520,9 +523,11 @@ static void joined_to_itself(void **state)
 	memset(&peer->remote_id, 0, sizeof peer->remote_id);
 	side_configure(s);
 	for (int i = 0; i < 2; i++) {
-		begin[i].u.EXCHANGE_BEGIN.role = i == 0 ? KEEPER_INITIATOR : KEEPER_RESPONDER;
-		begin[i].u.EXCHANGE_BEGIN.dh_group = p.group;
-		assert_int_equal(side_ask(s, &begin[i]), RC_OK);
+		struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN };
+
+		q.u.EXCHANGE_BEGIN.role = i == 0 ? KEEPER_INITIATOR : KEEPER_RESPONDER;
+		q.u.EXCHANGE_BEGIN.dh_group = p.group;
+		assert_int_equal(side_ask(s, &q), RC_OK);
 		b[i] = s->reply.u.EXCHANGE_BEGIN;
 	}
 	for (int i = 0; i < 2 && rc == RC_OK; i++) {
@@ -535,23 +540,28 @@ static void joined_to_itself(void **state)
 		f->encr_bits = p.bits;
 		memcpy(f->spi_i, b[0].ike_spi, 8);
 		memcpy(f->spi_r, b[1].ike_spi, 8);
-		f->peer_nonce_n = b[!i].nonce_n;
+		f->peer_nonce_n = (uint16_t)(b[!i].nonce_n + more);
+		memcpy(f->peer_nonce + (i == 0 ? more : 0), b[!i].nonce, b[!i].nonce_n);
+		memcpy(f->peer_nonce + (i == 0 ? 0 : b[!i].nonce_n), x, more);
 		f->peer_ke_n = b[!i].ke_n;
-		memcpy(f->peer_nonce, b[!i].nonce, b[!i].nonce_n);
 		memcpy(f->peer_ke, b[!i].ke, b[!i].ke_n);
+		f->peer_ke[31] |= stretched ? 0x80 : 0;
 		rc = side_ask(s, &q);
 	}
-	if (rc == RC_OK) { /* how it went on before it was refused */
+	if (rc == RC_OK) { /* how it went on while that was taken */
 		struct keeper_request sign = { .op = KEEPER_AUTH_SIGN },
 				      verify = { .op = KEEPER_AUTH_VERIFY };
 		struct keeper_auth_sign *q = &sign.u.AUTH_SIGN;
 		struct keeper_auth_verify *v = &verify.u.AUTH_VERIFY;
+		uint8_t *at = q->message + 28;
 
 		q->handle = b[0].handle;
 		memcpy(q->message, b[0].ike_spi, 8);
-		memcpy(q->message + 28, b[0].ke, b[0].ke_n);
-		memcpy(q->message + 28 + b[0].ke_n, b[0].nonce, b[0].nonce_n);
-		q->message_n = (uint16_t)(28 + b[0].ke_n + b[0].nonce_n);
+		memcpy(at, b[0].ke, 32);
+		memcpy(at + 32, b[0].ke, 32);
+		at[63] |= 0x80;
+		memcpy(at + 64, b[0].nonce, b[0].nonce_n);
+		q->message_n = (uint16_t)(28 + 64 + b[0].nonce_n);
 		q->id[0] = ID_IPV4;
 		memcpy(q->id + 4, peer->remote.b, 4);
 		q->id_n = 8;
@@ -560,8 +570,9 @@ static void joined_to_itself(void **state)
 		v->method = s->reply.u.AUTH_SIGN.method;
 		v->auth_n = s->reply.u.AUTH_SIGN.auth_n;
 		memcpy(v->auth, s->reply.u.AUTH_SIGN.auth, v->auth_n);
-		v->message_n = q->message_n;
+		v->message_n = (uint16_t)(q->message_n + more);
 		memcpy(v->message, q->message, q->message_n);
+		memcpy(v->message + q->message_n, x, more);
 		v->id_n = q->id_n;
 		memcpy(v->id, q->id, q->id_n);
 		rc = side_ask(s, &verify);
@@ -571,12 +582,23 @@ static void joined_to_itself(void **state)
 	assert_int_equal(keys_count(s->keys).ike_sas, 0);
 }
 
+static void joined_to_itself(void **state)
+{
+	join(false);
+}
+
+static void joined_to_itself_stretched(void **state)
+{
+	join(true);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(psk),
 		T(joined_to_itself),
+		T(joined_to_itself_stretched),
 		T(psk_wrong),
 		T(psk_missing),
 		T(psk_octets),
