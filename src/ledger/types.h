@@ -18,6 +18,7 @@
 /* clang-format off */
 #define LEDGER_TYPES(T)	/* id, name, sources, text */									\
 	T(LEDGER_START,      "ledger_start",      "ledger",         "the ledger was opened; a new boot begins")		\
+	T(SEAL_EPOCH,        "seal_epoch",        "ledger",         "one-time keys that sign the checkpoints from here on")	\
 	T(COUNTER_GAP,       "counter_gap",       "ledger",         "numbers of a source under which no entry stands")	\
 	T(PROCESS_START,     "process_start",     "supervisor",     "a measured executable is about to run")		\
 	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
@@ -42,6 +43,8 @@
 	F(LEDGER_START,      "origin",     STRING, "name of this log")						\
 	F(LEDGER_START,      "recovered",  NUMBER, "entries found whole on the disk")				\
 	F(LEDGER_START,      "torn_bytes", NUMBER, "cut off the journal: a batch that nobody got a receipt for")	\
+	F(SEAL_EPOCH,        "keys",       NUMBER, "how many")						\
+	F(SEAL_EPOCH,        "root",       STRING, "Merkle root of their public halves")			\
 	F(COUNTER_GAP,       "first",      NUMBER, "the first missing number")					\
 	F(COUNTER_GAP,       "last",       NUMBER, "the last one")						\
 	F(COUNTER_GAP,       "run",        NUMBER, "which start of the source counted them")			\

@@ -90,6 +90,25 @@ static enum rc gap_add(struct ledger_shell *s, enum proc source, uint32_t run, u
 	return own_add(s, &b);
 }
 
+/* The one-time keys that sign the checkpoints from the next one on. */
+static enum rc epoch_add(struct ledger_shell *s)
+{
+	char hex[2 * SHA256_SIZE + 1];
+	struct merkle_hash root;
+	struct ledger_body b;
+	struct err e = { 0 };
+	enum rc rc = sealer_prepare(&s->sealer, &root, &e);
+
+	if (rc != RC_OK) {
+		log_error("one-time keys of checkpoints: %s", e.text);
+		return rc;
+	}
+	ledger_body_begin(&b, LEDGER_SEAL_EPOCH);
+	ledger_body_u64(&b, "keys", SEAL_KEYS);
+	ledger_body_str(&b, "root", hex_from_bytes(hex, root.b, sizeof root.b));
+	return own_add(s, &b);
+}
+
 /* What stands before the first entry of a batch: that the ledger began, and what was refused before. */
 static enum rc batch_begin(struct ledger_shell *s)
 {
@@ -107,6 +126,8 @@ static enum rc batch_begin(struct ledger_shell *s)
 		ledger_body_u64(&b, "torn_bytes", s->opened.torn_bytes);
 		rc = own_add(s, &b);
 	}
+	if (rc == RC_OK && sealer_due(&s->sealer))
+		rc = epoch_add(s);
 	for (unsigned p = 0; p < PROC_COUNT && rc == RC_OK; p++) {
 		const struct refused *r = &s->refused[p];
 		uint64_t due;
@@ -150,12 +171,23 @@ static void refuse_number(struct ledger_shell *s, enum proc source, uint64_t tag
 	refuse(s, source, tag, rc, why);
 }
 
+/* Sealed first: a checkpoint never stands without its seal. */
+static enum rc seal_now(struct ledger_shell *s, struct err *e)
+{
+	struct checkpoint c = { .size = ledger_size(s->log), .root = ledger_root(s->log) };
+
+	if (c.size == ledger_published(s->log) || !s->sealer.epoch)
+		return RC_OK;
+	memcpy(c.origin, s->key.name, sizeof c.origin);
+	return sealer_seal(&s->sealer, &c, e);
+}
+
 static void publish_now(struct ledger_shell *s)
 {
 	struct err e = { 0 };
 
 	loop_disarm(&s->child->loop, &s->publish);
-	if (ledger_publish(s->log, &e) == RC_OK) {
+	if (seal_now(s, &e) == RC_OK && ledger_publish(s->log, &e) == RC_OK) {
 		s->last_checkpoint = clock_utc();
 		return;
 	}
@@ -186,6 +218,7 @@ static void batch_kept(struct ledger_shell *s)
 {
 	s->commits++;
 	s->announced = true;
+	sealer_change(&s->sealer);
 	s->durable = s->counters;
 	s->own_durable = s->own_n;
 	for (unsigned p = 0; p < PROC_COUNT; p++) {
@@ -377,8 +410,9 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	if (!s->have_key || s->dir < 0)
 		return err_add(e, RC_NOT_FOUND, "the supervisor handed over no %s",
 			s->have_key ? "directory" : "key");
-	struct ledger_store store = store_over(&s->store, s->dir);
-	enum rc rc = ledger_open(&s->log, &store, &s->key, s->seed, &s->opened, e);
+	s->files = store_over(&s->store, s->dir);
+	sealer_init(&s->sealer, s->dir, &s->files);
+	enum rc rc = ledger_open(&s->log, &s->files, &s->key, s->seed, &s->opened, e);
 	rc = rc ? rc : ledger_replay(s->log, m->boot_id, counters_recover, s, e);
 	if (rc != RC_OK)
 		return rc;
@@ -387,9 +421,8 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	s->durable = s->counters;
 	s->own_durable = s->own_n;
 	/* A full disk at the start: up all the same, refusing, until there is room. */
-	rc = batch_begin(s);
-	if (rc != RC_OK)
-		return err_add(e, rc, "enter the start of the ledger");
+	if (batch_begin(s) != RC_OK)
+		log_error("the start of the ledger could not be entered; the next entry tries again");
 	batch_commit(s);
 	publish_now(s);
 	log_info("%s: %llu entries, %llu of them from the journal", s->key.name,
@@ -406,6 +439,7 @@ static void on_stop(struct child *c)
 		publish_now(s);
 	}
 	ledger_close(s->log);
+	sealer_done(&s->sealer);
 	store_done(&s->store);
 	bytes_wipe(s->seed, sizeof s->seed);
 }

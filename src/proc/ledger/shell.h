@@ -15,6 +15,7 @@
 
 #include "ipc/child.h"
 #include "ledger/counters.h"
+#include "proc/ledger/sealer.h"
 #include "proc/ledger/store.h"
 
 #define PUBLISH_EVERY_NS NS_PER_S
@@ -38,6 +39,8 @@ struct refused {
 struct ledger_shell {
 	struct child *child;
 	struct store store;
+	struct ledger_store files; /* over store */
+	struct sealer sealer;
 	struct ledger_log *log;
 	struct note_key key;
 	uint8_t seed[ED25519_SEED_SIZE];
