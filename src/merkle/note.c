@@ -1,5 +1,6 @@
 #include "merkle/note.h"
 #include "base/bytes.h"
+#include "merkle/lines.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -185,52 +186,55 @@ size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, c
 	return n > 0 && (size_t)n < max ? (size_t)n : 0;
 }
 
-/* The line at *at without its LF; false at the end or without LF. */
-static bool line_take(const char **at, const char *end, const char **ret_line, size_t *ret_n)
-{
-	const char *lf = *at < end ? memchr(*at, '\n', (size_t)(end - *at)) : NULL;
-
-	if (!lf)
-		return false;
-	*ret_line = *at;
-	*ret_n = (size_t)(lf - *at);
-	*at = lf + 1;
-	return true;
-}
-
-static bool decimal(const char *text, size_t n, uint64_t *ret)
-{
-	uint64_t v = 0;
-
-	if (n == 0 || n > 19 || (n > 1 && text[0] == '0'))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		v = v * 10 + (uint64_t)(text[i] - '0');
-	}
-	*ret = v;
-	return true;
-}
-
-enum rc checkpoint_parse(struct checkpoint *ret_checkpoint, const char *text, size_t n, struct err *e)
+/* The first three lines; *ret_rest is what stands behind them. */
+static enum rc checkpoint_head(
+	struct checkpoint *ret_checkpoint, const char *text, size_t n, const char **ret_rest, struct err *e)
 {
 	const char *at = text, *end = text + n, *line;
 	struct checkpoint c = { 0 };
-	size_t line_n, root_n;
+	size_t line_n;
 
 	if (!line_take(&at, end, &line, &line_n) || !name_good(line, line_n))
 		return err_add(e, RC_MALFORMED, "checkpoint, line 1: expected the log's origin");
 	memcpy(c.origin, line, line_n);
-	if (!line_take(&at, end, &line, &line_n) || !decimal(line, line_n, &c.size))
+	if (!line_take(&at, end, &line, &line_n) || !line_decimal(line, line_n, &c.size))
 		return err_add(e, RC_MALFORMED, "checkpoint, line 2: expected the size in decimal");
-	if (!line_take(&at, end, &line, &line_n) ||
-		!base64_to_bytes(c.root.b, sizeof c.root.b, &root_n, line, line_n) ||
-		root_n != sizeof c.root.b)
+	if (!line_take(&at, end, &line, &line_n) || !line_hash(line, line_n, &c.root))
 		return err_add(e, RC_MALFORMED, "checkpoint, line 3: expected the root, 32 bytes in base64");
-	if (at != end)
+	*ret_checkpoint = c;
+	*ret_rest = at;
+	return RC_OK;
+}
+
+enum rc checkpoint_parse(struct checkpoint *ret_checkpoint, const char *text, size_t n, struct err *e)
+{
+	const char *rest;
+	struct checkpoint c;
+	enum rc rc = checkpoint_head(&c, text, n, &rest, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (rest != text + n)
 		return err_add(
 			e, RC_MALFORMED, "checkpoint: extension lines are not accepted from our own ledgers");
+	*ret_checkpoint = c;
+	return RC_OK;
+}
+
+enum rc checkpoint_parse_foreign(struct checkpoint *ret_checkpoint, const char *text, size_t n, struct err *e)
+{
+	const char *at, *line;
+	struct checkpoint c;
+	size_t line_n;
+	enum rc rc = checkpoint_head(&c, text, n, &at, e);
+
+	if (rc != RC_OK)
+		return rc;
+	while (at != text + n)
+		if (!line_take(&at, text + n, &line, &line_n) || line_n == 0)
+			return err_add(e, RC_MALFORMED,
+				"checkpoint: expected extension lines that are not empty and end in a line "
+				"feed");
 	*ret_checkpoint = c;
 	return RC_OK;
 }

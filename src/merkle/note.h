@@ -1,5 +1,6 @@
 /*
- * Signed notes and checkpoints (C2SP signed-note 1.0, tlog-checkpoint 1.0). Pure: text in, views and verdicts out.
+ * Signed notes and checkpoints (C2SP signed-note 1.0, tlog-checkpoint 1.0). Pure: text in, views and verdicts
+ * out.
  *
  *   <text, ends in LF>
  *   <empty line>
@@ -11,10 +12,10 @@
 #include "crypto/ed25519.h"
 #include "merkle/tree.h"
 
-#define NOTE_BYTES_MAX 16384
+#define NOTE_BYTES_MAX	    16384
 #define NOTE_SIGNATURES_MAX 16
-#define NOTE_NAME_MAX 128
-#define NOTE_VKEY_MAX (NOTE_NAME_MAX + 64)
+#define NOTE_NAME_MAX	    128
+#define NOTE_VKEY_MAX	    (NOTE_NAME_MAX + 64)
 
 enum note_key_type { NOTE_ED25519 = 1, NOTE_COSIGNATURE_ED25519 = 4 };
 
@@ -26,7 +27,8 @@ struct note_key {
 	uint8_t public_key[ED25519_PUBLIC_SIZE];
 };
 
-/* The id follows from name, type and key. RC_MALFORMED: a name that is empty, too long, or holds white space or '+'. */
+/* The id follows from name, type and key. RC_MALFORMED: a name that is empty, too long, or holds white space
+ * or '+'. */
 enum rc note_key_make(struct note_key *ret_key, const char *name, enum note_key_type type,
 	const uint8_t public_key[ED25519_PUBLIC_SIZE]);
 enum rc note_key_parse(struct note_key *ret_key, const char *text, size_t n, struct err *e);
@@ -54,7 +56,8 @@ enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct er
 /* RC_OK: signed by the key. RC_NOT_FOUND: no line of this key. RC_AUTH: a line of this key is wrong. */
 enum rc note_verify(const struct note *n, const struct note_key *key, struct err *e);
 
-/* Writes text, empty line and one Ed25519 signature line of the key into ret_bytes. Returns the length, 0: does not fit. */
+/* Writes text, empty line and one Ed25519 signature line of the key into ret_bytes. Returns the length, 0:
+ * does not fit. */
 size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, const struct note_key *key,
 	const uint8_t seed[ED25519_SEED_SIZE]);
 
@@ -66,6 +69,10 @@ struct checkpoint {
 
 /* The text of a checkpoint, strict: three lines, no extension lines. */
 enum rc checkpoint_parse(struct checkpoint *ret_checkpoint, const char *text, size_t n, struct err *e);
+/* The same for anyone's log: extension lines may follow, none of them empty. What they say is not looked at.
+ */
+enum rc checkpoint_parse_foreign(
+	struct checkpoint *ret_checkpoint, const char *text, size_t n, struct err *e);
 /* Returns the length of the text, 0: does not fit. */
 size_t checkpoint_text(char *ret_text, size_t max, const struct checkpoint *c);
 
