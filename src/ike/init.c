@@ -295,7 +295,7 @@ static size_t ke_size(uint16_t group)
 static void answer_start(struct ike *c, const struct message *in, const struct ike_row *row,
 	const struct choice *choice, bool force)
 {
-	struct ike_sa *sa = sa_new(c, false);
+	struct ike_sa *sa = sa_half_open_room(c) ? sa_new(c, false) : NULL;
 	struct keeper_exchange_begin *q;
 	struct step *st;
 
@@ -332,7 +332,7 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 	struct choice choice;
 	uint8_t cookie[33], group[2];
 
-	if (!c->snap || c->half_open >= IKE_HALF_OPEN_MAX || in->n > KEEPER_MESSAGE_MAX)
+	if (!c->snap || in->n > KEEPER_MESSAGE_MAX)
 		return;
 	if (c->half_open >= c->setup.cookie_above && !cookie_good(c, in)) {
 		cookie_make(c, c->cookie_version, in, cookie);

@@ -267,6 +267,8 @@ void sa_established(struct ike *c, struct ike_sa *sa);
 void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same, but for a while it repeats its last answer to a peer that did not get it. */
 void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason);
+/* Room for one more half-open IKE SA, at the oldest one's expense; false: there is none. */
+bool sa_half_open_room(struct ike *c);
 void sa_close(struct ike *c, struct ike_sa *sa, const char *reason); /* with a delete to the peer */
 void sa_settle_all(struct ike *c);
 void sa_tick(struct ike *c, struct ike_sa *sa);

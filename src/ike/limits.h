@@ -5,7 +5,8 @@
 #define IKE_LIMITS_H
 
 #define IKE_SAS_MAX	  4096	/* IKE SAs in all states together */
-#define IKE_HALF_OPEN_MAX 1024	/* of them as responder before IKE_AUTH; more are not answered */
+#define IKE_HALF_OPEN_MAX 1024	/* of them as responder before IKE_AUTH; for one more the oldest goes */
+#define IKE_FAILED_MAX	  256	/* of them refused, only to repeat their last answer; likewise */
 #define IKE_CHILDREN_MAX  256	/* child SAs of one IKE SA, those being removed included */
 #define IKE_ASKS_MAX	  1024	/* requests of one IKE SA that wait for the keeper */
 #define IKE_ACTIONS_MAX	  65536 /* actions that wait for the shell; datagrams beyond it are lost */

@@ -216,6 +216,48 @@ void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
 	end(c, sa, ST_DEAD);
 }
 
+/*
+ * Of the IKE SAs in a state that strangers can bring about the one that has been there longest. An honest
+ * peer goes on within a round trip, so under a flood it is the least likely to be one. Not while the keeper
+ * works for it.
+ */
+static struct ike_sa *oldest_in(const struct ike *c, enum ike_state state, uint32_t *ret_n)
+{
+	struct ike_sa *oldest = NULL;
+
+	*ret_n = 0;
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		if (sa->state != state)
+			continue;
+		++*ret_n;
+		if (!sa->steps[SIDE_PEER].busy) /* the newest stands first in the list */
+			oldest = sa;
+	}
+	return oldest;
+}
+
+bool sa_half_open_room(struct ike *c)
+{
+	struct ike_sa *oldest;
+	uint32_t n;
+
+	if (c->half_open < IKE_HALF_OPEN_MAX)
+		return true;
+	oldest = oldest_in(c, ST_AUTH_WAIT, &n);
+	if (oldest)
+		sa_kill(c, oldest, "others began meanwhile, and the peer did not send IKE_AUTH");
+	return oldest;
+}
+
+static void failed_limit(struct ike *c)
+{
+	uint32_t n;
+	struct ike_sa *oldest = oldest_in(c, ST_FAILED, &n);
+
+	if (n > IKE_FAILED_MAX && oldest)
+		sa_kill(c, oldest, "%s", oldest->reason);
+}
+
 void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason)
 {
 	if (sa->state == ST_DEAD || sa->state == ST_FAILED)
@@ -224,6 +266,7 @@ void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason)
 		snprintf(sa->reason, sizeof sa->reason, "%s", reason);
 	end(c, sa, ST_FAILED);
 	sa->timer_at = c->now + IKE_FAILED_S * NS_PER_S;
+	failed_limit(c);
 }
 
 void sa_close(struct ike *c, struct ike_sa *sa, const char *reason)
