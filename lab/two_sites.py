@@ -62,8 +62,9 @@ class TwoSites:
             raise LabError(f"there is no machine {name}; there are {', '.join(self.nodes)}")
         return self.nodes[name]
 
-    def up(self, offloads="on", gateways="plaingate", configs=None):
-        """gateways: one of plaingate, kernel, none for both, or a dict by node. configs: texts by node in place of lab/two-sites."""
+    def up(self, offloads="on", gateways="plaingate", configs=None, prepare=None):
+        """gateways: one of plaingate, kernel, none for both, or a dict by node. configs: texts by node in place of lab/two-sites.
+        prepare: called with the lab before the gateways are started."""
         kinds = gateways if isinstance(gateways, dict) else {name: gateways for name in GATEWAYS}
         self.down()
         try:
@@ -84,6 +85,8 @@ class TwoSites:
             plaingates = [name for name in GATEWAYS if kinds[name] == "plaingate"]
             if plaingates:
                 self.make_keys()
+            if prepare:
+                prepare(self)
             for name in plaingates:
                 self.start_gateway(name)
             for name in plaingates:

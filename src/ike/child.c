@@ -185,6 +185,19 @@ static void revive(struct ike *c, const struct child *gone)
 			}
 }
 
+/* The tunnel's last child went: what stays inbound for packets on their way must not become its sender. */
+static void end_lingering(struct ike *c, uint32_t tunnel)
+{
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+		for (struct child *ch = sa->children; ch; ch = ch->next) {
+			if (ch->state != CH_LINGER || ch->tunnel != tunnel)
+				continue;
+			ch->remove_at = c->now + 1;
+			sa_touch(c, sa);
+		}
+	}
+}
+
 void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason)
 {
 	if (ch->state == CH_LINGER)
@@ -202,6 +215,8 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *
 		return;
 	}
 	if (ch->state == CH_LARVAL || !child_hand_over(c, ch)) {
+		if (ch->state != CH_LARVAL)
+			end_lingering(c, ch->tunnel);
 		ask_remove(c, sa, ch);
 		child_unlink(c, sa, ch);
 		return;

@@ -409,7 +409,7 @@ def ledger_entries(lab, gateway):
     """The entries as objects: those laid out as tiles, and behind them those of the journal. The journal is read first: what is
     taken out of it meanwhile is in the tiles then."""
     entries, bundles = [], {}
-    directory = lab[gateway].state / "lib/ledger"
+    directory = Path(f"/proc/{lab[gateway].holder()}/root") / show(lab, gateway, "ledger")[0]["directory"].lstrip("/")
     journal = (directory / "journal").read_bytes() if (directory / "journal").exists() else b""
     for file in (p for p in (directory / "tile/entries").rglob("*") if p.is_file() and not p.name.endswith(".new")):
         name = str(file.relative_to(directory / "tile/entries"))

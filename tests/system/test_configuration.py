@@ -4,16 +4,24 @@ import hashlib
 import pytest
 from kit import HOST_B, WEB, TcpStream, config_of, hits, ledger_entries, show, verify_ledger
 
-BAD = {
-    "syntax": ("zones {", "zones {{"),
-    "unknown keyword": ("host-inbound [ ike ping ];", "host-inbounds [ ike ping ];"),
-    "unknown zone": ("from trust to vpn {", "from trust to nowhere {"),
-    "unknown application": ("application telnet;", "application telnets;"),
-    "unknown address": ("source hq-lan;", "source hq-lam;"),
-    "bad prefix": ("prefix [ 10.1.0.0/24", "prefix [ 10.1.0.0/33"),
-    "given twice": ("host-name hq;", "host-name hq; host-name hq;"),
-    "no proposal": ("proposals modern;", "proposals ancient;"),
+BAD = {  # what stands there, what is put in its place, the word in it that is wrong, what is said about it
+    "syntax": ("zones {", "zones {{", "{", "found '{', expected one of: zone, }"),
+    "unknown keyword": ("host-inbound [ ike ping ];", "host-inbounds [ ike ping ];", "host-inbounds",
+                        "expected one of: interfaces, host-inbound, tcp-rst, }; did you mean 'host-inbound'?"),
+    "unknown zone": ("from trust to vpn {", "from trust to nowhere {", "nowhere", "expected the name of a zone that exists"),
+    "unknown application": ("application telnet;", "application telnets;", "telnets", "did you mean 'telnet'?"),
+    "unknown address": ("source hq-lan;", "source hq-lam;", "hq-lam", "expected the name of an address that exists; did you mean 'hq-lan'?"),
+    "bad prefix": ("prefix [ 10.1.0.0/24", "prefix [ 10.1.0.0/33", "10.1.0.0/33", "expected a prefix that is not too long"),
+    "given twice": ("host-name hq;", "host-name hq; host-name hq;", "host-name", "host-name is given twice, first in line 4"),
+    "no proposal": ("proposals modern;", "proposals ancient;", "ancient", "expected the name of a proposal that exists"),
+    "unfinished": ("zones {", "zones ", "zone trust", "expected '{'"),
 }
+
+
+def place_of(text, changed, word):
+    """Line and column of the word, the last one of its kind in what was changed."""
+    at = text.index(changed) + changed.rindex(word) if word in changed else text.index(word, text.index(changed) + len(changed))
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
 def running(lab):
@@ -28,15 +36,18 @@ def try_commit(lab, text, comment="test"):
 
 @pytest.mark.parametrize("name", list(BAD))
 def test_bad_configuration_changes_nothing(lab, name):
-    before, text = running(lab), config_of("hq", BAD[name])
+    old, new, word, expected = BAD[name]
+    before, text = running(lab), config_of("hq", (old, new))
+    line, column = place_of(text, new, word)
     entries = len(ledger_entries(lab, "hq"))
     with TcpStream(lab, "host-a", "host-b", HOST_B, port=5206) as tcp:
         tcp.wait_flowing()
         done = try_commit(lab, text)
         tcp.wait_flowing()
-    assert done.returncode == 1 and "try.conf:" in done.stderr, done.stderr
+    assert done.returncode == 1 and f"try.conf:{line}:{column}: " in done.stderr and expected in done.stderr, done.stderr
     assert running(lab) == before and not tcp.failure
-    assert lab["hq"].run("plaingate check /etc/plaingate/try.conf", check=False).returncode == 1
+    checked = lab["hq"].run("plaingate check /etc/plaingate/try.conf", check=False)
+    assert checked.returncode == 1 and f"try.conf:{line}:{column}: " in checked.stderr, checked.stderr
     refused = [entry for entry in ledger_entries(lab, "hq")[entries:] if entry["type"] == "config_refused"]
     assert len(refused) == 1 and refused[0]["body"]["error"]
 

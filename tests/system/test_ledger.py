@@ -1,0 +1,202 @@
+"""Receipt before act: what is privileged stands in the ledger before it is done, and is not done when the ledger cannot take it. hq's
+ledger lies on a small disk of its own that can be filled."""
+import os
+import signal
+import time
+
+import pytest
+from kit import (HOST_B, LAN_FILTER, WEB, Capture, TcpStream, TwoSites, UdpStream, config_of, counter, drops, ledger_entries,
+                 processes, show, verify_ledger, wait_for)
+
+PSK = "hq-branch.psk"
+
+
+def small_disk(lab):
+    lab["hq"].run("mkdir -p /var/lib/plaingate/ledger")
+    lab["hq"].run("mount -t tmpfs -o size=2m,mode=0700 tmpfs /var/lib/plaingate/ledger")
+
+
+@pytest.fixture(scope="module")
+def lab():
+    two_sites = TwoSites("pgl-")
+    two_sites.up("on", prepare=small_disk)
+    try:
+        two_sites.wait_for_tunnel()
+        yield two_sites
+        for gateway in ("hq", "branch"):
+            verify_ledger(two_sites, gateway)
+    finally:
+        two_sites.down()
+
+
+class Stopped:
+    """A process that does not answer meanwhile, and is not started anew either."""
+
+    def __init__(self, lab, gateway, name):
+        self.pid = processes(lab, gateway)[name][0]
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def since(lab, gateway, n, type_):
+    return [entry for entry in ledger_entries(lab, gateway)[n:] if entry["type"] == type_]
+
+
+def act(lab, words, gateway="hq"):
+    return lab[gateway].run(["plaingate", *words.split()], check=False, timeout=20)
+
+
+def up_again(lab):
+    act(lab, "ike initiate branch")
+    lab.wait_for_tunnel()
+    wait_for(lambda: lab["host-a"].run(f"ping -c 1 -W 1 {HOST_B}", check=False).returncode == 0, 10, "traffic through the tunnel")
+
+
+@pytest.mark.parametrize("words, name, detail", [
+    ("clear sessions --dport 5299", "clear sessions", "5299"), ("ike rekey branch", "ike", "rekey branch"),
+    ("ike rekey-child branch", "ike", "rekey-child branch")])
+def test_acts_are_entered(lab, words, name, detail):
+    before = len(ledger_entries(lab, "hq"))
+    done = act(lab, words)
+    assert done.returncode == 0, done.stderr
+    entry = since(lab, "hq", before, "admin_act")
+    assert len(entry) == 1 and entry[0]["body"]["act"] == name and detail in entry[0]["body"]["detail"], entry
+    assert entry[0]["body"]["admin"] == "uid 0" and entry[0]["source"] == "control"
+
+
+def test_trace_is_entered(lab):
+    before = len(ledger_entries(lab, "hq"))
+    trace = lab["hq"].popen(f"plaingate trace --dst {WEB} --count 1")
+    wait_for(lambda: since(lab, "hq", before, "admin_act"), 5, "the entry of a trace")
+    lab["host-a"].run(f"ping -c 1 -W 2 {WEB}")
+    assert trace.wait(5) == 0
+
+
+def test_tunnels_come_and_go_by_the_ledger(lab):
+    before = {gateway: len(ledger_entries(lab, gateway)) for gateway in ("hq", "branch")}
+    spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
+    assert act(lab, "ike terminate branch").returncode == 0
+    wait_for(lambda: not lab.tunnel_up(["hq"]) and not lab.tunnel_up(["branch"]), 10, "the end of the tunnel")
+    for gateway in before:
+        removed = since(lab, gateway, before[gateway], "sa_remove")
+        assert removed and all(entry["body"]["reason"] for entry in removed), removed
+    assert spis & {entry["body"]["spi_in"] for entry in since(lab, "hq", before["hq"], "sa_remove")}
+    assert since(lab, "hq", before["hq"], "ike_sa_down")[-1]["body"]["reason"]
+    up_again(lab)
+    for gateway in before:
+        new = since(lab, gateway, before[gateway], "sa_install")
+        active = [row for row in show(lab, gateway, "ipsec") if row["state"] == "active"]
+        assert active[0]["spi_in"] in {entry["body"]["spi_in"] for entry in new}
+        proven = since(lab, gateway, before[gateway], "ike_sa_up")[-1]
+        assert proven["body"]["id"] == {"hq": "branch", "branch": "hq"}[gateway] + ".example.net", proven
+
+
+def test_a_wrong_key_is_refused_entered_and_told(lab):
+    right = (lab["branch"].state / "etc/keys" / PSK).read_text()
+    before = {gateway: len(ledger_entries(lab, gateway)) for gateway in ("hq", "branch")}
+    lab.write_key("branch", PSK, "00" * 32 + "\n")
+    lab.commit("branch", config_of("branch"), "the keys are read again")
+    try:
+        act(lab, "ike terminate branch")
+        wait_for(lambda: not lab.tunnel_up(["hq"]), 10, "the end of the tunnel")
+        with Capture(lab, "internet", "hq0", LAN_FILTER) as seen:
+            act(lab, "ike initiate branch")
+            wait_for(lambda: since(lab, "branch", before["branch"], "handshake_refused"), 10, "a refusal in the ledger")
+            down = counter(lab, "hq", "tunnel-down")
+            lab["host-a"].run(f"ping -c 3 -i 0.2 -W 1 {HOST_B}", check=False)
+        assert seen.count() == 0 and counter(lab, "hq", "tunnel-down") >= down + 3, drops(lab, "hq")
+        assert not lab.tunnel_up(["hq"]) and not lab.tunnel_up(["branch"])
+        entry = since(lab, "branch", before["branch"], "handshake_refused")[0]["body"]
+        assert entry["remote"].startswith("198.51.100.2") and entry["id"] == "hq.example.net" and entry["peer"] == "hq", entry
+        assert "not who it says" in entry["reason"], entry
+        reason = wait_for(lambda: [row["reason"] for row in show(lab, "hq", "ike") if "AUTHENTICATION_FAILED" in row.get("reason", "")], 10,
+                          "show ike of hq to say why")
+        assert reason
+    finally:
+        lab.write_key("branch", PSK, right)
+        lab.commit("branch", config_of("branch"), "the right key")
+    up_again(lab)
+    assert not any(row["reason"] for row in show(lab, "hq", "ike")), "an established SA has no reason to be down"
+
+
+def test_nothing_privileged_without_the_ledger(lab):
+    """The ledger does not answer: acts are refused and do not happen; what flows, flows."""
+    with TcpStream(lab, "host-a", "host-b", HOST_B, port=5208) as tcp, UdpStream(lab, "host-a", "web", WEB, port=5208) as udp:
+        tcp.wait_flowing()
+        generation = act(lab, "show configuration").stdout
+        with Stopped(lab, "hq", "ledger"):
+            commit = lab["hq"].popen("plaingate commit /etc/plaingate/hq.conf")
+            clear = lab["hq"].popen("plaingate clear sessions --dport 5208")
+            terminate = lab["hq"].popen("plaingate ike terminate branch")
+            assert [p.wait(12) for p in (commit, clear, terminate)] == [1, 1, 1]
+            tcp.wait_flowing()
+            udp.wait_flowing()
+            assert show(lab, "hq", "sessions", "--dport", "5208"), "the sessions were not cleared"
+            assert lab.tunnel_up(["hq"]) and act(lab, "show configuration").stdout == generation
+        tcp.wait_flowing()
+    assert not tcp.failure and not udp.lost()
+    verify_ledger(lab, "hq")
+
+
+def test_no_new_tunnel_without_the_ledger(lab):
+    """The responder's ledger does not answer: the peer proves itself, but nothing is installed before that is entered."""
+    act(lab, "ike terminate branch")
+    wait_for(lambda: not lab.tunnel_up(["hq"]) and not lab.tunnel_up(["branch"]), 10, "the end of the tunnel")
+    with Stopped(lab, "branch", "ledger"), Capture(lab, "internet", "hq0", "udp port 4500 and udp[8:4] != 0") as esp:
+        act(lab, "ike initiate branch")
+        time.sleep(4)
+        lab["host-a"].run(f"ping -c 2 -i 0.2 -W 1 {HOST_B}", check=False)
+        assert not lab.tunnel_up(["hq"]) and not [row for row in show(lab, "branch", "ipsec") if row["state"] == "active"]
+    assert esp.count() == 0
+    lab.wait_for_tunnel()
+    up_again(lab)
+
+
+def test_disk_full(lab):
+    with TcpStream(lab, "host-a", "host-b", HOST_B, port=5209) as tcp:
+        tcp.wait_flowing()
+        before = act(lab, "show configuration").stdout
+        lab["hq"].run("dd if=/dev/zero of=/var/lib/plaingate/ledger/fill bs=4k", check=False)
+        try:
+            done = lab["hq"].run(["plaingate", "commit", "/etc/plaingate/hq.conf", "--comment", "x" * 200], check=False, timeout=20)
+            for _ in range(20):  # what is left of the last page takes some entries yet
+                if done.returncode:
+                    break
+                done = lab["hq"].run(["plaingate", "commit", "/etc/plaingate/hq.conf", "--comment", "x" * 200], check=False, timeout=20)
+            assert done.returncode == 1 and "ledger" in done.stderr and "nothing is changed" in done.stderr, done
+            assert act(lab, "clear sessions --dport 5209").returncode == 1
+            tcp.wait_flowing()
+            assert act(lab, "show configuration").stdout == before
+            assert processes(lab, "hq")["ledger"][1] == 0, "a full disk is no reason to die"
+        finally:
+            lab["hq"].run("rm -f /var/lib/plaingate/ledger/fill")
+        tcp.wait_flowing()
+        done = act(lab, "commit /etc/plaingate/hq.conf --comment room")
+        assert done.returncode == 0, done.stderr
+    assert not tcp.failure
+    verify_ledger(lab, "hq")
+    assert since(lab, "hq", 0, "config_commit")[-1]["body"]["comment"] == "room"
+
+
+def test_numbers_have_no_silent_gaps(lab):
+    """The entries of each source are numbered; what was refused is named by a gap entry, and nothing else is missing."""
+    for gateway in ("hq", "branch"):
+        due, gaps = {}, {}
+        entries = ledger_entries(lab, gateway)
+        for entry in entries:
+            if entry["type"] == "counter_gap":
+                body = entry["body"]
+                gaps.setdefault((body["source"], body["run"]), []).append((body["first"], body["last"]))
+        for entry in entries:
+            source = (entry["source"], entry.get("run", 0))
+            n = due.get(source, 1)
+            while n < entry["n"]:
+                named = [last for first, last in gaps.get(source, []) if first <= n <= last]
+                assert named, f"{gateway}: number {n} of {source} is missing and no entry says why"
+                n = named[0] + 1
+            assert n == entry["n"], f"{gateway}: number {entry['n']} of {source} stands twice"
+            due[source] = n + 1
