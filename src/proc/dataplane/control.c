@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void take_socket(int *at, int fd)
@@ -58,42 +56,20 @@ static void on_resource_gone(struct child *c, const struct msg_resource *r)
 
 /* --- the configuration --- */
 
-static enum rc snapshot_map(int fd, uint64_t bytes, void **ret_block, struct err *e)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_errno(e, RC_IO, "size of the snapshot");
-	if (bytes == 0 || bytes > SNAPSHOT_BYTES_MAX || (uint64_t)st.st_size < bytes)
-		return err_add(e, RC_RANGE, "a snapshot of %llu bytes in a file of %llu",
-			(unsigned long long)bytes, (unsigned long long)st.st_size);
-	void *block = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (block == MAP_FAILED)
-		return err_errno(e, RC_IO, "map the snapshot");
-	enum rc rc = snapshot_check(block, bytes, e);
-	if (rc != RC_OK)
-		munmap(block, bytes);
-	else
-		*ret_block = block;
-	return rc;
-}
-
+/* fd is used up. Sealed, or control could change what has been checked while packets are judged by it. */
 static enum rc snapshot_take(struct dataplane *d, int fd, uint64_t bytes, struct err *e)
 {
-	void *block = NULL;
-	enum rc rc = snapshot_map(fd, bytes, &block, e);
+	struct snapshot_file taken;
+	enum rc rc = snapshot_file_take(&taken, fd, bytes, e);
 
-	if (rc == RC_OK) {
-		rc = pipeline_load(&d->pipeline, block, clock_mono(), e);
-		if (rc != RC_OK)
-			munmap(block, bytes);
-	}
-	if (rc != RC_OK)
+	if (rc == RC_OK)
+		rc = pipeline_load(&d->pipeline, taken.snapshot, clock_mono(), e);
+	if (rc != RC_OK) {
+		snapshot_file_done(&taken);
 		return rc;
-	if (d->snapshot)
-		munmap(d->snapshot, d->snapshot_n);
-	d->snapshot = block;
-	d->snapshot_n = bytes;
+	}
+	snapshot_file_done(&d->snapshot);
+	d->snapshot = taken;
 	links_bind(d);
 	return RC_OK;
 }
@@ -111,7 +87,6 @@ static void snapshot_answer(struct dataplane *d)
 	else
 		log_info("snapshot %llu in use", (unsigned long long)d->pending.generation);
 	memcpy(result.text, e.text, sizeof result.text);
-	close(d->pending.fd);
 	d->pending.fd = -1;
 	ipc_send_SNAPSHOT_TAKEN(child_link(&d->child, PROC_CONTROL), d->pending.tag, &result);
 }
@@ -244,6 +219,7 @@ void control_datagram(struct dataplane *d, const struct endpoint *local, const s
 {
 	static struct msg_datagram
 		m; /* 8 KB; the parts behind n go along, they are zero or another datagram's */
+	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
 
 	if (n > sizeof m.bytes) {
 		pipeline_count_drop(&d->pipeline, DROP_TOO_BIG, 1);
@@ -253,7 +229,8 @@ void control_datagram(struct dataplane *d, const struct endpoint *local, const s
 	m.remote = *remote;
 	m.n = n;
 	memcpy(m.bytes, bytes, n);
-	if (ipc_send_IKE_DATAGRAM(child_link(&d->child, PROC_IKE), 0, &m) != RC_OK)
+	/* Anybody can send these: half of the queue is kept for what ike needs to know of its SAs. */
+	if (ike->waiting_bytes > IPC_QUEUE_BYTES_MAX / 2 || ipc_send_IKE_DATAGRAM(ike, 0, &m) != RC_OK)
 		pipeline_count_drop(&d->pipeline, DROP_QUEUE_FULL, 1);
 }
 

@@ -15,6 +15,7 @@
 #define DATAPLANE_DATAPLANE_H
 
 #include "ipc/child.h"
+#include "ipc/snapshot_file.h"
 #include "proc/dataplane/pipeline.h"
 
 #include <sys/socket.h>
@@ -57,8 +58,7 @@ struct dataplane {
 	bool resumed;
 
 	/* the snapshot in use, mapped */
-	void *snapshot;
-	size_t snapshot_n;
+	struct snapshot_file snapshot;
 
 	/* io_link.c */
 	struct link_io *links[LINKS_MAX];
