@@ -1,10 +1,11 @@
 """What an honest router owes: hop limits, path MTU, MSS, fragments, and errors that reach the right one."""
 import re
 import socket
+import struct
 import time
 
 import pytest
-from kit import HOST_A, HOST_B, HOST_B6, HQ_WAN, WEB, Capture, counter, drops, own_mac, send_frames, wait_for
+from kit import HOST_A, HOST_B, HOST_B6, HQ_WAN, WEB, Capture, counter, drops, own_mac, send_frames, show, wait_for
 
 
 def icmp_answer(lab, command):
@@ -24,6 +25,47 @@ def test_hop_limit_ends_behind_the_tunnel(lab):
     assert " 0% packet loss" in icmp_answer(lab, f"ping -c 1 -W 2 -t 3 {HOST_B}")
 
 
+SO_EE_ORIGIN_ICMP = (2, 3)  # and of ICMPv6
+IP_RECVERR, IPV6_RECVERR = 11, 25
+
+
+def trace_route(lab, address, port):
+    """[(address that answered, ICMP type)] of datagrams with one hop more each."""
+    v6 = ":" in address
+    hops = []
+    for ttl in range(1, 8):
+        with lab["host-a"].socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setsockopt(socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP, IPV6_RECVERR if v6 else IP_RECVERR, 1)
+            s.setsockopt(socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP, socket.IPV6_UNICAST_HOPS if v6 else socket.IP_TTL, ttl)
+            s.sendto(b"who is there?", (address, port))
+            error = wait_for(lambda s=s: error_of(s), 3, f"an answer of hop {ttl} to {address}; there is {hops}", pause=0.01)
+        hops.append(error)
+        if error[1] not in (11, 3) or error[0] == address:
+            break
+    return hops
+
+
+def error_of(s):
+    try:
+        _, control, _, _ = s.recvmsg(100, 1000, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    for _, _, data in control:
+        origin, type_ = struct.unpack_from("4xBB", data)
+        if origin in SO_EE_ORIGIN_ICMP:
+            family = struct.unpack_from("H", data, 16)[0]
+            return (socket.inet_ntop(family, data[20:24] if family == socket.AF_INET else data[24:40]), type_)
+    return None
+
+
+@pytest.mark.parametrize("address, port, hops", [
+    (WEB, 33440, [("10.1.0.1", 11), ("198.51.100.1", 11), (WEB, 3)]),
+    (HOST_B, 5209, [("10.1.0.1", 11), ("10.2.0.1", 11), (HOST_B, 3)]),
+    (HOST_B6, 5209, [("fd00:1::1", 3), ("fd00:2::1", 3), (HOST_B6, 1)])], ids=["nat", "tunnel", "tunnel-v6"])
+def test_traceroute(lab, address, port, hops):
+    assert trace_route(lab, address, port) == hops
+
+
 def test_too_big_for_the_tunnel_is_told(lab):
     said = icmp_answer(lab, f"ping -c 2 -i 0.3 -W 2 -M do -s 1472 {HOST_B}")
     mtu = re.search(r"mtu = ?(\d+)", said)
@@ -38,13 +80,39 @@ def test_too_big_in_ipv6(lab):
     assert " 0% packet loss" in icmp_answer(lab, f"ping -c 2 -i 0.3 -W 2 -s 1200 {HOST_B6}")
 
 
-def test_mss_fits_the_tunnel(lab):
-    with Capture(lab, "host-b", "eth0", "tcp port 80") as seen:
-        lab["host-a"].run(f"curl -sS --max-time 5 http://{HOST_B}/")
-    mss = [int(n) for n in re.findall(r"Flags \[S\].*mss (\d+)", "\n".join(seen.lines()))]
-    assert mss and max(mss) <= 1500 - 40 - 50, mss
-    answer = [int(n) for n in re.findall(r"Flags \[S\.\].*mss (\d+)", "\n".join(seen.lines()))]
-    assert answer, "the server's answer was captured before the gateway changed it"
+@pytest.mark.parametrize("url, head", [(HOST_B, 40), (f"[{HOST_B6}]", 60)])
+def test_mss_fits_the_tunnel(lab, url, head):
+    """Changed in both directions: the SYN as host-b gets it, the answer as host-a gets it."""
+    mtu = int(show(lab, "hq", "ipsec")[0]["mtu"])
+    for host in ("host-a", "host-b"):  # what they were told of this path before
+        lab[host].run("ip route flush cache")
+        lab[host].run("ip -6 route flush cache")
+    with Capture(lab, "host-b", "eth0", "port 80") as there, Capture(lab, "host-a", "eth0", "port 80") as here:
+        lab["host-a"].run(["curl", "-sS", "-g", "--max-time", "5", f"http://{url}/"])
+
+    def mss(capture, flags):
+        return [int(n) for n in re.findall(rf"Flags \[{flags}\].*mss (\d+)", "\n".join(capture.lines()))]
+    assert mss(here, "S") == mss(there, r"S\.") == [1500 - head], "what the hosts say"
+    assert mss(there, "S") == mss(here, r"S\.") == [mtu - head], f"the tunnel's packets have {mtu} octets"
+
+
+@pytest.mark.parametrize("node, interface", [("internet", "branch0"), ("internet", "hq0")])
+def test_a_narrow_link_on_the_way(lab, node, interface):
+    """The router between the gateways says that sealed packets are too big: the hosts are told a smaller size, and nothing hangs."""
+    before = int(show(lab, "hq", "ipsec")[0]["mtu"])
+    lab[node].run(f"ip link set {interface} mtu 1300")
+    try:
+        lab["host-a"].run(f"curl -sS --max-time 10 -o {lab.state}/got.bin http://{HOST_B}/1m.bin")
+        lab["host-a"].run(f"curl -sS -g --max-time 10 -o {lab.state}/got6.bin http://[{HOST_B6}]/1m.bin")
+        for name in ("got.bin", "got6.bin"):
+            assert (lab.state / name).read_bytes() == (lab.state / "host-b/www/1m.bin").read_bytes()
+        if interface == "branch0":
+            said = icmp_answer(lab, f"ping -c 3 -i 0.3 -W 2 -M do -s 1380 {HOST_B}")
+            said += icmp_answer(lab, f"ping -c 3 -i 0.3 -W 2 -M do -s 1300 {HOST_B}")
+            assert min(int(n) for n in re.findall(r"mtu = ?(\d+)", said)) < 1300, said
+            assert int(show(lab, "hq", "ipsec")[0]["mtu"]) < 1300 < before
+    finally:
+        lab[node].run(f"ip link set {interface} mtu 1500")
 
 
 @pytest.mark.parametrize("target", [HOST_B, WEB, HOST_B6])
@@ -96,6 +164,25 @@ def test_unreachable_network_is_told(lab):
     """192.0.3.0/24 has a route to the Internet; there nobody knows it. The error comes back through source NAT."""
     said = icmp_answer(lab, "ping -c 1 -W 2 192.0.3.1")
     assert "Unreachable" in said or "unreachable" in said, said
+
+
+def test_no_route_is_told(lab):
+    before = counter(lab, "hq", "no-route")
+    lab["hq"].run("ip route add unreachable 192.0.4.0/24")
+    try:
+        wait_for(lambda: [row for row in show(lab, "hq", "routes") if row["prefix"] == "192.0.4.0/24"], 3, "the kernel's route in the mirror")
+        said = icmp_answer(lab, "ping -c 2 -i 0.3 -W 2 192.0.4.1")
+    finally:
+        lab["hq"].run("ip route del unreachable 192.0.4.0/24")
+    assert re.search(r"From 10\.1\.0\.1 .*Unreachable", said) and counter(lab, "hq", "no-route") >= before + 2, f"{said} {drops(lab, 'hq')}"
+
+
+def test_a_neighbour_that_is_not_there_is_counted(lab):
+    """198.51.100.77 is on hq's link, but nobody has it."""
+    before = counter(lab, "hq", "neighbour-unresolved")
+    said = icmp_answer(lab, "ping -c 3 -i 0.5 -W 4 198.51.100.77")
+    assert "100% packet loss" in said
+    wait_for(lambda: counter(lab, "hq", "neighbour-unresolved") > before, 5, f"the counter; there are {drops(lab, 'hq')}")
 
 
 def test_bad_checksum_is_dropped(lab):
