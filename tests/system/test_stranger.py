@@ -29,6 +29,15 @@ prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 3600, 3600, 0, socket.inet_p
 s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0x08, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, socket.if_nametoindex("hq0")))
 """
 
+SERVER = """
+import socket
+s = socket.create_server(("", 8088))
+while True:
+    c, _ = s.accept()
+    c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+    c.close()
+"""
+
 
 @pytest.fixture(scope="module")
 def lab():
@@ -85,7 +94,33 @@ def test_host_sends_nothing_in_clear_while_plaingated_is_dead(lab):
     lab.start_gateway("hq")
     lab.wait_for_tunnel()
     assert hq.run(["ping", "-c", "1", "-W", "2", HOST_B], check=False).returncode == 0
-    # A tunnel that is no longer configured leaves nothing behind, nor does the end of it all.
+
+
+def test_a_lost_configuration_closes_the_host(lab):
+    """What is stored is damaged while plaingated is away. An empty policy must not mean an open host."""
+    hq = lab["hq"]
+    hq.run(["sh", "-c", "kill $(cat /run/plaingate/plaingated.pid)"])
+    lab.daemons.pop("hq").wait(20)
+    hq.run(["sh", "-c", "echo damaged > /var/lib/plaingate/config/running.conf"])
+    with hq.popen([PYTHON, "-c", SERVER]) as server:
+        try:
+            wait_for(lambda: ":8088" in hq.run(["ss", "-ltn"]).stdout, 5, "a server on the host")
+            lab.start_gateway("hq")
+            wait_for(lambda: "all is denied" in hq.run("plaingate show configuration").stdout or
+                     "could not be used" in hq.run("plaingate show configuration").stdout, 5, "the built-in configuration")
+            time.sleep(0.5)
+            curl = ["curl", "-s", "-m", "2", f"http://{HQ_WAN}:8088/"]
+            assert lab["internet"].run(curl, check=False).returncode == 28, "the host's own server is open to strangers"
+            hq.run(["plaingated", "--flush"])  # the control: without any filter it answers
+            assert lab["internet"].run(curl, check=False).returncode != 28
+        finally:
+            server.terminate()
+    lab.commit("hq", config_of("hq"), "as it was")
+    lab.wait_for_tunnel()
+
+
+def test_the_end_leaves_no_routes(lab):
+    hq = lab["hq"]
     assert "unreachable 10.2.0.0/24" in hq.run(["ip", "route", "show", "table", "20551"]).stdout
     hq.run(["sh", "-c", "kill $(cat /run/plaingate/plaingated.pid)"])
     lab.daemons.pop("hq").wait(20)

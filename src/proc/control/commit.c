@@ -40,15 +40,30 @@ static enum rc running_compile(struct running *r, char *text, size_t n, const ch
 
 /* ---- what runs when control starts ---- */
 
-static enum rc running_empty(struct control *k, struct err *e)
+/*
+ * Nothing is permitted. While no interface is in any zone the host itself is left reachable, so that a new
+ * machine can be configured at all (supervisor/filter_text.c). A machine whose configuration is lost is not
+ * new: one interface, that is not there, closes the host as well.
+ */
+static enum rc running_empty(struct control *k, bool lost, struct err *e)
 {
+	static const char
+		fresh[] = "# No configuration has been committed yet: no zones, all is denied.\n",
+		closed[] =
+			"# The stored configuration could not be used: all is denied, to the host as well.\n"
+			"zones {\n    zone closed {\n        interfaces closed0;\n    }\n}\n";
 	struct running *r = &k->running;
-	char *text = strdup("# No configuration has been committed yet: no zones, all is denied.\n");
+	char *text = strdup(lost ? closed : fresh);
+	uint64_t generation = 0;
 
 	running_done(r);
 	if (!text)
 		return err_add(e, RC_INTERNAL, "memory is short");
-	r->generation = 0;
+	if (lost) { /* the count goes on */
+		crypto_hash_sha256(r->sha256, (const unsigned char *)text, strlen(text));
+		generation = store_generation(k->config_dir, r->sha256);
+	}
+	r->generation = generation;
 	return running_compile(r, text, strlen(text), "built-in", e);
 }
 
@@ -73,8 +88,9 @@ enum rc running_load(struct control *k, struct err *e)
 	if (rc == RC_NOT_FOUND)
 		log_info("no configuration has been committed yet; all is denied");
 	else
-		log_error("%s; all is denied until a configuration is committed", fault.text);
-	rc = running_empty(k, e);
+		log_error("%s; all is denied, to the host as well, until a configuration is committed",
+			fault.text);
+	rc = running_empty(k, rc != RC_NOT_FOUND, e);
 	if (!rc)
 		enter_loaded(k);
 	return rc;
