@@ -1,5 +1,6 @@
 #include "ledger/journal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Hashes of one level from the beginning of its last tile that is not written as a full one. */
@@ -469,28 +470,30 @@ static enum rc bundles_write(struct ledger_log *l, size_t *ret_full_bytes, struc
 	return rc;
 }
 
+/* A full tile stands: the folder of its partial ones goes. */
+static void partials_remove(struct ledger_log *l, uint32_t level, uint64_t tile)
+{
+	char path[TILE_PATH_MAX], folder[TILE_PATH_MAX + 4];
+
+	snprintf(folder, sizeof folder, "%s.p", tile_path(path, level, tile, TILE_WIDTH));
+	l->store.remove_partials(l->store.context, folder);
+}
+
 /* Full tiles stand: their partials go, and memory keeps what is behind them. */
 static void forget_full(struct ledger_log *l, size_t full_bytes)
 {
-	char path[TILE_PATH_MAX + 4];
 	size_t bundles = l->bundle_count / TILE_WIDTH;
 
-	for (size_t i = 0; i < bundles; i++) {
-		tile_path(path, TILE_LEVEL_ENTRIES, l->level[0].first_tile + i, TILE_WIDTH);
-		strcat(path, ".p");
-		l->store.remove_partials(l->store.context, path);
-	}
+	for (size_t i = 0; i < bundles; i++)
+		partials_remove(l, TILE_LEVEL_ENTRIES, l->level[0].first_tile + i);
 	memmove(l->bundle, l->bundle + full_bytes, l->bundle_n - full_bytes);
 	l->bundle_n -= full_bytes;
 	l->bundle_count -= bundles * TILE_WIDTH;
 	for (unsigned level = 0; level < TILE_LEVELS; level++) {
 		struct level *v = &l->level[level];
 		size_t full = v->n / TILE_WIDTH;
-		for (size_t i = 0; i < full; i++) {
-			tile_path(path, level, v->first_tile + i, TILE_WIDTH);
-			strcat(path, ".p");
-			l->store.remove_partials(l->store.context, path);
-		}
+		for (size_t i = 0; i < full; i++)
+			partials_remove(l, level, v->first_tile + i);
 		if (full == 0)
 			continue;
 		memmove(v->hash, &v->hash[full * TILE_WIDTH], (v->n - full * TILE_WIDTH) * sizeof *v->hash);

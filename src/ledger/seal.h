@@ -8,7 +8,8 @@
  * An epoch lasts from a start of the ledger to its end, or for SEAL_KEYS checkpoints; its secrets are in
  * memory only. Below the ledger's directory:
  *
- * - seal/<epoch>.keys, where <epoch> is the first 16 digits of the root: SEAL_KEYS public keys, 32 octets each; a leaf of the epoch's tree is one key;
+ * - seal/<epoch>.keys, where <epoch> is the first 16 digits of the root: SEAL_KEYS public keys, 32 octets each;
+ *   a leaf of the epoch's tree is one key;
  * - seal/<epoch>.seals: records, one per checkpoint, in order: u32 index | u64 size | root (32) | signature (64).
  *
  * The signed text: "plaingate/seal/v1" LF, the epoch's root in hex LF, index LF, the text of the checkpoint.
