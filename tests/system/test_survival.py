@@ -6,7 +6,7 @@ import time
 
 import pytest
 from kit import (GATEWAYS, HOST_A, HOST_B, HOST_B6, LAN_FILTER, PROCESSES, WEB, Capture, LabError, TcpStream, TwoSites, UdpStream, drops,
-                 ledger_entries, processes, show, verify_ledger, wait_for)
+                 ledger_entries, own_mac, processes, show, verify_ledger, wait_for)
 
 SURVIVES = [name for name in PROCESSES if name != "dataplane"]
 
@@ -107,15 +107,42 @@ def test_flows_survive(lab, gateway, name):
         verify_ledger(lab, each)
 
 
+class Forbidden:
+    """What the policy denies, sent all the time: out of the LAN, into the LAN from the Internet, and in the tunnel's name."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.streams = (UdpStream(lab, "host-a", "web", WEB, port=9999, rate=200), UdpStream(lab, "host-a", "host-b", HOST_B, port=9999, rate=200),
+                        UdpStream(lab, "internet", "host-a", HOST_A, port=5207, rate=200))
+
+    def __enter__(self):
+        self.lab["internet"].run("ip route replace 10.1.0.0/24 via 198.51.100.2")
+        for stream in self.streams:
+            stream.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        for stream in self.streams:
+            stream.stop()
+        self.lab["internet"].run("ip route del 10.1.0.0/24", check=False)
+
+    def assert_none_arrived(self):
+        assert [len(stream.arrived) for stream in self.streams] == [0, 0, 0]
+        assert all(len(stream.sent) > 200 for stream in self.streams)
+
+
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_data_plane_is_back_in_a_second(lab, gateway):
     lab.wait_for_tunnel()
     spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
-    with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
+    not_internet = f"not ether src {own_mac(lab, 'internet', 'hq0')} or not dst net 10.1.0.0/24"
+    with Capture(lab, "internet", "hq0", not_internet) as seen, Traffic(lab) as traffic, Forbidden(lab) as forbidden:
+        time.sleep(0.5)
         kill(lab, gateway, "dataplane")
         traffic.wait_flowing()
         time.sleep(1)
         traffic.wait_flowing()
+    forbidden.assert_none_arrived()
     assert not traffic.tcp.failure and not traffic.nat_tcp.failure
     silences = traffic.silences()
     assert max(silences["udp"], silences["udp6"], silences["nat"]) < 1, silences
@@ -135,6 +162,46 @@ def test_data_plane_killed_again_and_again(lab):
         udp.wait_flowing()
     assert_nothing_leaked(seen)
     assert_no_number_twice(seen, 200)
+
+
+def test_a_rekey_while_the_data_plane_is_dead(lab):
+    """Whoever asks it meanwhile asks again; in the end both sides have the same pairs."""
+    lab.wait_for_tunnel()
+    with Capture(lab, "internet", "hq0") as seen, UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
+        udp.wait_flowing()
+        os.kill(processes(lab, "hq")["dataplane"][0], signal.SIGKILL)
+        lab["hq"].run("plaingate ike rekey-child branch", check=False)
+        udp.wait_flowing()
+        lab["hq"].run("plaingate ike rekey-child branch", check=False)
+        os.kill(processes(lab, "hq")["dataplane"][0], signal.SIGKILL)
+        udp.wait_flowing()
+        os.kill(processes(lab, "branch")["dataplane"][0], signal.SIGKILL)
+        udp.wait_flowing()
+    assert_nothing_leaked(seen)
+    assert_no_number_twice(seen, 200)
+
+    def fit():
+        ours, theirs = ({(row["spi_in"], row["spi_out"]) for row in show(lab, gateway, "ipsec")} for gateway in GATEWAYS)
+        return ours and {(b, a) for a, b in ours} == theirs
+    wait_for(fit, 20, "both sides to have the same pairs")
+
+
+def test_all_at_once(lab):
+    """Every process of hq but the supervisor dies in the same moment."""
+    lab.wait_for_tunnel()
+    with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
+        before = processes(lab, "hq")
+        for name in PROCESSES:
+            os.kill(before[name][0], signal.SIGKILL)
+        traffic.wait_flowing()
+        time.sleep(2)
+        traffic.wait_flowing()
+    assert not traffic.tcp.failure and not traffic.nat_tcp.failure
+    assert max(traffic.silences()[name] for name in ("udp", "udp6", "nat")) < 2, traffic.silences()
+    assert_nothing_leaked(seen)
+    assert_no_number_twice(seen, 500)
+    lab.wait_for_tunnel()
+    wait_for(lambda: all(row["state"] == "ready" for row in show(lab, "hq", "status")), 10, "every process to be ready")
 
 
 def test_nothing_passes_without_the_data_plane(lab):
@@ -187,18 +254,32 @@ def test_restarts_are_entered(lab):
         assert any(entry["type"] == "process_start" and entry["body"]["restarts"] > 0 for entry in entries)
 
 
-@pytest.mark.slow
-def test_supervisor_takes_everything_with_it_and_comes_back(lab):
-    """Without the supervisor its children end and the filter stays closed; a new start begins afresh."""
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_supervisor_takes_everything_with_it_and_comes_back(lab, sent):
+    """Without the supervisor its children end and the filter stays closed, also when somebody lets the kernel forward; a new start
+    begins afresh, by its own stored configuration."""
     daemon = lab.daemons["hq"]
     pids = [pid for pid, _ in processes(lab, "hq").values()]
-    os.kill(daemon.inner_pid(), signal.SIGKILL)
-    daemon.wait(5)
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/ns/net") for pid in pids), 5, "the children to end")
-    with Capture(lab, "internet", "hq0", LAN_FILTER) as seen:
-        lab["host-a"].run(f"ping -c 3 -i 0.2 -W 1 {WEB}", check=False)
-        lab["host-a"].run(f"ping -c 3 -i 0.2 -W 1 {HOST_B}", check=False)
-    assert seen.count() == 0
+    with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
+        os.kill(daemon.inner_pid(), sent)
+        daemon.wait(5)
+        wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/ns/net") for pid in pids), 5, "the children to end")
+        time.sleep(0.1)
+        dead = time.time()
+        lab["hq"].sysctl({"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1})
+        time.sleep(1)
+        lab["hq"].sysctl({"net.ipv4.ip_forward": 0, "net.ipv6.conf.all.forwarding": 0})
+        for tcp in (traffic.tcp, traffic.nat_tcp):  # they need not come back: the memory of sessions is gone
+            tcp.abandon()
+        assert len(traffic.udp.sent) > 500
+    assert_nothing_leaked(seen)
+    assert_no_number_twice(seen, 10)
+    host_says = "icmp[icmptype] == icmp-unreach"  # the kernel, for its own address: nobody has port 4500 open
+    left = [line for line in seen.lines(f"ether src {own_mac(lab, 'hq', 'wan0')} and ip and not ({host_says})", "-tt")
+            if float(line.split()[0]) > dead]
+    assert not left, f"packets left hq while nobody was there: {left[:5]}"
+    if sent == signal.SIGTERM:
+        assert daemon.returncode == 0, "an ordered stop"
     lab.start_gateway("hq")
     wait_for(lambda: lab["host-a"].run(f"ping -c 1 -W 1 {HOST_B}", check=False).returncode == 0, 60, "the tunnel again")
     verify_ledger(lab, "hq")

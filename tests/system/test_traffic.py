@@ -262,6 +262,38 @@ def test_trace_names_stages_and_rule(lab):
     assert "rest" in said and "policy-deny" in said and HOST_A in said, said
 
 
+TABLES = ("status", "interfaces", "routes", "policy", "sessions", "nat", "ike", "ipsec", "counters", "ledger", "keys")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_in_both_forms(lab, table):
+    """JSON that parses, with the same keys in every row of a kind; and text whose columns have each a name of their own."""
+    with TcpStream(lab, "host-a", "web", WEB, port=5205) as tcp:
+        tcp.wait_flowing()
+        rows = show(lab, "hq", table)
+        text = lab["hq"].run(["plaingate", "show", table]).stdout.splitlines()
+    assert rows and all(isinstance(row, dict) and row for row in rows)
+    heads = re.split(r"\s{2,}", text[0].strip())
+    assert len(heads) == len(set(heads)), f"a column stands twice: {text[0]}"
+    assert len(text) > len(rows) * 0.5 and len(text) >= 2
+
+
+def test_ledger_names_its_directory(lab):
+    row = show(lab, "hq", "ledger")[0]
+    assert row["directory"] == "/var/lib/plaingate/ledger" and int(row["size"]) > 5 and len(row["root"]) == 64
+
+
+def test_sessions_by_filter(lab):
+    with TcpStream(lab, "host-a", "web", WEB, port=5205) as one, TcpStream(lab, "host-a", "host-b", HOST_B, port=5206) as two:
+        one.wait_flowing()
+        two.wait_flowing()
+        for words, port in ((("--dst", WEB, "--dport", "5205"), "5205"), (("--dst", "10.2.0.0/24", "--dport", "5206"), "5206")):
+            rows = show(lab, "hq", "sessions", *words)
+            assert rows and all(row["dst"].endswith(f":{port}") for row in rows), rows
+        assert not show(lab, "hq", "sessions", "--src", "10.1.0.99")
+        assert show(lab, "branch", "sessions", "--src", HOST_A, "--dport", "5206")[0]["from"] == "vpn"
+
+
 def test_tables_are_filled(lab):
     for gateway in ("hq", "branch"):
         interfaces = {row["interface"]: row for row in show(lab, gateway, "interfaces")}
