@@ -348,25 +348,47 @@ def send_frames(lab, node, frames, interface="eth0"):
 
 # --- memory of a process ---
 
-def memory(pid):
-    """Every readable part of a process's memory, as (start, octets)."""
+def holes_left_out(pid, span, offset, size):
+    """Where a mapped file of memory has contents, as (first, last) from the mapping's start. Its holes were never written; reading them
+    through the process would fill them."""
+    file = os.open(f"/proc/{pid}/map_files/{span}", os.O_RDONLY)
+    try:
+        at = offset
+        while at < offset + size:
+            try:
+                first = os.lseek(file, at, os.SEEK_DATA)
+            except OSError:  # nothing behind it
+                return
+            if first >= offset + size:
+                return
+            at = os.lseek(file, first, os.SEEK_HOLE)
+            yield first - offset, min(at - offset, size)
+    finally:
+        os.close(file)
+
+
+def memory(pid, own_only=False):
+    """Every readable part of a process's memory, as (start, octets); own_only: what it can write and what is no file's."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
-            span, rights, *rest = line.split()
-            if "r" not in rights or rest[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
+            span, rights, offset, _, _, *name = line.split()
+            if "r" not in rights or name[:1] in (["[vvar]"], ["[vsyscall]"], ["[vvar_vclock]"]):
+                continue
+            if own_only and ("w" not in rights or (name and not name[0].startswith(("[", "/memfd:")))):
                 continue
             start, end = (int(x, 16) for x in span.split("-"))
-            at = start
-            while at < end:
-                n = min(end - at, 1 << 22)
-                try:
-                    mem.seek(at)
-                    part = mem.read(n)
-                except (OSError, ValueError):
-                    break
-                if part:
-                    yield at, part
-                at += n
+            parts = [(0, end - start)]
+            if name and name[0].startswith("/memfd:"):
+                parts = holes_left_out(pid, span, int(offset, 16), end - start)
+            for first, last in parts:
+                for at in range(start + first, start + last, 1 << 22):
+                    try:
+                        mem.seek(at)
+                        part = mem.read(min(start + last - at, 1 << 22))
+                    except (OSError, ValueError):
+                        break
+                    if part:
+                        yield at, part
 
 
 def memory_holds(pid, secrets):

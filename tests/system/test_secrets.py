@@ -1,6 +1,7 @@
 """No private key and no child key is ever in the memory of plaingate-ike. The same search finds them where they belong, and a key that is
 taken for one is proved one: it opens a packet that was captured on the wire."""
 import base64
+import hmac
 import re
 import struct
 import time
@@ -10,6 +11,7 @@ from kit import HOST_B, Capture, TwoSites, UdpStream, config_of, ledger_entries,
 
 PSK = "hq-branch.psk"
 KEY_BYTES = 36  # AES-256 and its salt
+SK_D_BYTES = 48  # of the PRF HMAC-SHA-384
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,56 @@ def test_child_keys_are_with_the_data_plane_and_not_with_ike(lab):
     assert memory_holds(pids["dataplane"][0], secrets) == set(secrets)
     for name in ("ike", "control", "ledger"):
         assert not memory_holds(pids[name][0], secrets), name
+
+
+def nonces_of_init(capture):
+    """Ni and Nr of the last IKE_SA_INIT that was answered: RFC 7296 section 3.1 to 3.9."""
+    found = {}
+    for _, frame in capture.frames():
+        if frame[12:14] != b"\x08\x00" or frame[23] != 17:
+            continue
+        udp = frame[14 + (frame[14] & 15) * 4:]
+        message = udp[8:] if 500 in struct.unpack_from("!HH", udp) else udp[12:] if udp[8:12] == bytes(4) else b""
+        if len(message) < 28 or message[18] != 34:
+            continue
+        kind, at = message[16], 28
+        while kind and at + 4 <= len(message):
+            following, n = message[at], struct.unpack_from("!H", message, at + 2)[0]
+            if kind == 40:
+                found["r" if message[19] & 0x20 else "i"] = message[at + 4:at + n]
+            kind, at = following, at + max(n, 4)
+    return found["i"], found["r"]
+
+
+def find_sk_d(pid, ni, nr, child_key):
+    """SK_d is what makes the first child's keys out of both nonces (RFC 7296 section 2.17): each place of the keeper's memory is tried."""
+    seed = ni + nr + b"\x01"
+    for _, part in memory(pid, own_only=True):
+        for run in re.finditer(rb"(?:(?!\0{16})[\s\S]){40,}", part):
+            for at in range(max(0, run.start() - 8), run.end()):
+                key = part[at:at + SK_D_BYTES]
+                if len(key) == SK_D_BYTES and len(set(key)) > 24 and hmac.digest(key, seed, "sha384")[:32] == child_key:
+                    return key
+    return None
+
+
+def test_sk_d_is_with_the_keeper_alone(lab):
+    with Capture(lab, "internet", "hq0") as seen:
+        lab["hq"].run("plaingate ike terminate branch")
+        wait_for(lambda: not lab.tunnel_up(["hq"]), 10, "the end of the tunnel")
+        lab["hq"].run("plaingate ike initiate branch")
+        lab.wait_for_tunnel()
+        with UdpStream(lab, "host-a", "host-b", HOST_B, rate=50) as udp:
+            udp.wait_flowing()
+    out = next(row["spi_out"] for row in show(lab, "hq", "ipsec") if row["state"] == "active")
+    packets = {spi: packet for spi, _, packet in seen.esp() if f"{spi:08x}" == out}
+    pids = processes(lab, "hq")
+    child_key = keys_that_open(pids["dataplane"][0], packets)[int(out, 16)]  # hq began: its sending keys come first
+    sk_d = find_sk_d(pids["keeper"][0], *nonces_of_init(seen), child_key[:32])
+    assert sk_d, "the search must find it where it is"
+    assert memory_holds(pids["keeper"][0], {"SK_d": sk_d}) == {"SK_d"}
+    for name in ("ike", "dataplane", "control", "ledger"):
+        assert not memory_holds(pids[name][0], {"SK_d": sk_d, "child": child_key[:32]} if name != "dataplane" else {"SK_d": sk_d}), name
 
 
 def test_the_search_sees_all_of_ike(lab):
