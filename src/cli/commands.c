@@ -91,6 +91,9 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_SOCKET:
 		line->socket = value;
 		break;
+	case OPTION_KEY:
+		line->key = value;
+		return RC_OK;
 	case OPTION_COMMENT:
 		line->comment = value;
 		if (strlen(value) >= sizeof((struct msg_cli_request *)0)->comment)

@@ -26,7 +26,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(SPORT,   "--sport",   "N",      "only this source port")						\
 	O(DPORT,   "--dport",   "N",      "only this destination port")						\
 	O(COUNT,   "--count",   "N",      "stop after N packets; without it after 10")			\
-	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")
+	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")		\
+	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  0,							\
@@ -45,6 +46,10 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
 	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME.")	\
+	C(VERIFY_LEDGER, "verify ledger",  "DIR",   OPT(JSON) | OPT(KEY),				\
+	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway.")	\
+	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY),			\
+	  "Recomputes the proofs that nonces and SPIs were forced. Needs no running gateway.")		\
 	C(VERSION,       "version",        "",      0, "Prints the program's version.")			\
 	C(HELP,          "help",           "",      0, "Prints this.")
 /* clang-format on */
@@ -84,7 +89,7 @@ struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	uint32_t given;	      /* OPT() bits */
-	const char *socket, *comment;
+	const char *socket, *comment, *key;
 	uint32_t limit, count;
 	struct msg_filter filter;
 };

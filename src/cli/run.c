@@ -6,6 +6,7 @@
 
 #include "cli/client.h"
 #include "cli/render.h"
+#include "cli/verify.h"
 #include "model/model.h"
 
 #include <errno.h>
@@ -369,6 +370,10 @@ int cli_run(const struct cli_line *line)
 		return run_ike(line, IKE_REKEY_CHILD);
 	case COMMAND_IKE_TERMINATE:
 		return run_ike(line, IKE_TERMINATE);
+	case COMMAND_VERIFY_LEDGER:
+		return run_verify_ledger(line);
+	case COMMAND_VERIFY_RANDOMNESS:
+		return run_verify_randomness(line);
 	case COMMAND_VERSION:
 		puts("plaingate " PLAINGATE_VERSION);
 		return STATUS_OK;

@@ -2,12 +2,15 @@
  * Offline checks of evidence. verify_ledger() needs a ledger's directory (C2SP tlog-tiles) and nothing else:
  * it recomputes every leaf hash, every tile and the root, checks the checkpoint's signature, and reads every
  * entry strictly: canonical JSON, known type, exactly its fields, counters of each source without gaps, time
- * in order. It names the first thing that is wrong.
+ * in order; and that what was sealed with one-time keys is what stands there today. It names the first thing
+ * that is wrong.
  *
  * What it proves: nothing that the checkpoint covers was altered, taken out or put in by anyone who does not
  * hold the ledger's private key. Where it ends, without a witness who saw a later checkpoint:
  * - a directory cut back as a whole to an older checkpoint that was kept verifies as that older ledger;
- * - who holds the private key can write another history and sign it;
+ * - who holds the private key can write another history and sign it, from the last seal on that was made
+ * before the key was taken: the one-time keys of the seals before are erased. To do so without a gap in the
+ * seals the ledger must be cut back to before its current epoch began, or the last seals be taken away;
  * - with the verifier key from the directory itself (log.vkey) a whole forged ledger with its own key is not
  * found: give the key that was noted elsewhere. The report says which one was used;
  * - partial tiles of older checkpoints are copies; that one is missing is not found (C2SP lets them be
@@ -26,9 +29,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ledger_entry;
+
 struct verify_options {
 	const char
 		*vkey; /* verifier key "name+id+key" known from elsewhere; NULL: log.vkey of the directory */
+	/*
+	 * For who looks at entries as well: each one that is good by itself, in order. A ledger that was
+	 * written to meanwhile may be read again from its beginning: then `begin` is called first, and before
+	 * the first time too.
+	 */
+	void (*begin)(void *context);
+	void (*entry)(void *context, const struct ledger_entry *entry, uint64_t index);
+	void *context;
 };
 
 /* What was found wrong, by the kind of thing; the text says which. */
@@ -45,6 +58,7 @@ struct verify_options {
 	C(COUNTER,    "counter")			\
 	C(TIME,       "time")				\
 	C(JOURNAL,    "journal")			\
+	C(SEAL,       "seal")				\
 	C(FILE,       "file")
 /* clang-format on */
 
@@ -73,6 +87,8 @@ struct verify_report {
 	uint8_t root[32];		 /* of the newest signed head */
 	uint64_t entries;		 /* read and found good, from the first one on */
 	uint64_t bundles, tiles, old_partials;
+	uint64_t seal_epochs, seals; /* one-time keys (ledger/seal.h): announced epochs, seals checked */
+	uint64_t sealed;	     /* size under the last seal */
 	uint64_t boots;
 	uint64_t gaps;	      /* entries that state a gap: recorded, so not wrong by themselves */
 	uint64_t clock_steps; /* UTC went back from one entry to the next (the monotonic clock did not) */

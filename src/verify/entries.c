@@ -1,0 +1,117 @@
+/*
+ * Entries: each by itself, in the order of its source's counter and of time; the tree over them, and the
+ * tiles that keep its hashes.
+ */
+#include "base/bytes.h"
+#include "verify/internal.h"
+
+#include <stdlib.h>
+
+static void boot_begins(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+{
+	memset(&w->counters, 0, sizeof w->counters);
+	memcpy(w->boot, entry->boot, sizeof w->boot);
+	w->last_mono = 0;
+	w->report->boots++;
+	if (entry->type != LEDGER_LEDGER_START)
+		found_at(&w->entry, VERIFY_ENTRY, index, "a new boot begins without ledger_start");
+}
+
+static void order_check(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+{
+	uint64_t due;
+
+	if (index == 0 || memcmp(entry->boot, w->boot, sizeof w->boot) != 0)
+		boot_begins(w, entry, index);
+	if (!ledger_counters_follow(&w->counters, entry, &due))
+		found_at(&w->entry, VERIFY_COUNTER, index,
+			"number %llu of %s in its run %u does not follow, %llu is due: entries are missing "
+			"or stand twice",
+			(unsigned long long)entry->n, entry->source, (unsigned)entry->run,
+			(unsigned long long)due);
+	if (entry->mono_us < w->last_mono)
+		found_at(&w->entry, VERIFY_TIME, index,
+			"its monotonic time lies before that of the entry before it");
+	w->last_mono = entry->mono_us;
+	w->report->gaps += entry->type == LEDGER_COUNTER_GAP || entry->type == LEDGER_GAP;
+	if (index == 0)
+		memcpy(w->report->first_utc, entry->utc, sizeof entry->utc);
+	else if (strcmp(entry->utc, w->last_utc) < 0)
+		w->report->clock_steps++;
+	memcpy(w->last_utc, entry->utc, sizeof w->last_utc);
+	memcpy(w->report->last_utc, entry->utc, sizeof entry->utc);
+}
+
+void entry_check(struct walk *w, const uint8_t *bytes, size_t n)
+{
+	uint64_t index = w->edge.size;
+	struct ledger_entry entry;
+	struct err e = { 0 };
+
+	if (w->entry.class != VERIFY_NONE)
+		return;
+	if (ledger_entry_parse(&entry, (const char *)bytes, n, &e) != RC_OK) {
+		found_at(&w->entry, VERIFY_ENTRY, index, "%s", e.text);
+		return;
+	}
+	order_check(w, &entry, index);
+	if (w->entry.class != VERIFY_NONE)
+		return;
+	w->report->entries++;
+	if (entry.type == LEDGER_SEAL_EPOCH)
+		seals_begin(w, &entry, index);
+	if (w->options->entry)
+		w->options->entry(w->options->context, &entry, index);
+}
+
+enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t width)
+{
+	char path[TILE_PATH_MAX];
+	uint8_t *bytes;
+	size_t n = 0;
+	enum rc rc = file_read(w->dir, tile_path(path, level, tile, width), &bytes, &n);
+
+	if (rc != RC_OK)
+		return found(&w->stop, VERIFY_TILE, "%s %s", path,
+			rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
+	w->report->tiles++;
+	if (n != width * sizeof(struct merkle_hash)) {
+		rc = found(&w->stop, VERIFY_TILE, "%s has %zu bytes, expected %zu", path, n,
+			width * sizeof(struct merkle_hash));
+	} else if (memcmp(bytes, w->open[level], n) != 0) {
+		uint32_t i = 0;
+		while (memcmp(bytes + i * sizeof(struct merkle_hash), w->open[level][i].b, SHA256_SIZE) == 0)
+			i++;
+		/* Which of the two was altered the checkpoint will tell. */
+		found_at(&w->tile, VERIFY_TILE, (tile * TILE_WIDTH + i) << (8 * level),
+			"hash %u of %s is not that of what stands below it", i, path);
+	}
+	free(bytes);
+	return rc;
+}
+
+static enum rc hash_emit(struct walk *w, unsigned level, const struct merkle_hash *h)
+{
+	uint64_t at = w->hashes[level]++;
+
+	w->open[level][at % TILE_WIDTH] = *h;
+	return (at + 1) % TILE_WIDTH ? RC_OK : tile_compare(w, level, at / TILE_WIDTH, TILE_WIDTH);
+}
+
+enum rc leaf_add(struct walk *w, const struct merkle_hash *leaf)
+{
+	struct merkle_hash h = *leaf;
+	enum rc rc = hash_emit(w, 0, &h);
+	unsigned k = 0;
+
+	/* As merkle_edge_add(), with an eye on the subtrees that the tiles keep: those of 256^level leaves.
+	 */
+	for (; w->edge.size >> k & 1 && rc == RC_OK; k++) {
+		h = merkle_node(&w->edge.subtree[k], &h);
+		if ((k + 1) % 8 == 0 && (k + 1) / 8 < TILE_LEVELS)
+			rc = hash_emit(w, (k + 1) / 8, &h);
+	}
+	w->edge.subtree[k] = h;
+	w->edge.size++;
+	return rc;
+}

@@ -1,0 +1,381 @@
+/* The walk: key, journal, checkpoint, bundles and tiles, seals; see verify.h for what it proves. */
+#include "base/bytes.h"
+#include "verify/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX (256u << 20)
+#define PASSES_MAX     6 /* over a ledger that is being written to */
+#define PASS_PAUSE_MS  50
+
+static void keep(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
+{
+	if (f->class != VERIFY_NONE)
+		return;
+	f->class = class;
+	vsnprintf(f->text, sizeof f->text, fmt, ap);
+}
+
+enum rc found(struct finding *f, enum verify_class class, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	keep(f, class, fmt, ap);
+	va_end(ap);
+	return RC_AUTH;
+}
+
+enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, const char *fmt, ...)
+{
+	bool first = f->class == VERIFY_NONE;
+	va_list ap;
+
+	va_start(ap, fmt);
+	keep(f, class, fmt, ap);
+	va_end(ap);
+	if (first) {
+		f->at_entry = true;
+		f->entry = entry;
+	}
+	return RC_AUTH;
+}
+
+enum rc file_read(int dir, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+{
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	enum rc rc = RC_IO;
+	struct stat st;
+	size_t at = 0;
+
+	*ret_bytes = NULL;
+	*ret_n = 0;
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? RC_NOT_FOUND : RC_IO;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= (off_t)FILE_BYTES_MAX &&
+		(*ret_bytes = malloc((size_t)st.st_size + 1))) {
+		ssize_t n = 1;
+		while (at < (size_t)st.st_size && n > 0) {
+			n = read(fd, *ret_bytes + at, (size_t)st.st_size - at);
+			at += n > 0 ? (size_t)n : 0;
+		}
+		rc = n < 0 ? RC_IO : RC_OK; /* shorter than it was: cut meanwhile */
+	}
+	if (rc != RC_OK) {
+		free(*ret_bytes);
+		*ret_bytes = NULL;
+	}
+	*ret_n = rc == RC_OK ? at : 0;
+	close(fd);
+	return rc;
+}
+
+/* ---- key and heads ---- */
+
+static enum rc key_choose(struct walk *w, struct err *e)
+{
+	struct note_key there;
+	struct err why = { 0 };
+	uint8_t *bytes;
+	size_t n;
+
+	w->report->vkey_given = w->options->vkey != NULL;
+	if (w->options->vkey &&
+		note_key_parse(&w->key, w->options->vkey, strlen(w->options->vkey), &why) != RC_OK)
+		return err_add(e, RC_MALFORMED, "the verifier key that was given: %s", why.text);
+	enum rc rc = file_read(w->dir, LEDGER_PATH_VKEY, &bytes, &n);
+	if (rc != RC_OK)
+		return found(&w->stop, VERIFY_KEY, "%s %s", LEDGER_PATH_VKEY,
+			rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
+	rc = n > 0 && bytes[n - 1] == '\n' ? note_key_parse(&there, (const char *)bytes, n - 1, &why)
+					   : err_add(&why, RC_MALFORMED, "it does not end with a line feed");
+	free(bytes);
+	if (rc != RC_OK)
+		return found(&w->stop, VERIFY_KEY, "%s: %s", LEDGER_PATH_VKEY, why.text);
+	if (!w->options->vkey)
+		w->key = there;
+	else if (memcmp(w->key.public_key, there.public_key, sizeof there.public_key) != 0 ||
+		 strcmp(w->key.name, there.name) != 0)
+		return found(&w->stop, VERIFY_KEY, "%s names another key than the one that was given",
+			LEDGER_PATH_VKEY);
+	return RC_OK;
+}
+
+/* A signed head, of the checkpoint's file or in a record of the journal. */
+static enum rc head_check(
+	struct walk *w, const char *where, const void *bytes, size_t n, struct checkpoint *ret)
+{
+	struct note note;
+	struct err e = { 0 };
+
+	if (note_parse(&note, bytes, n, &e) != RC_OK)
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+	if (note_verify(&note, &w->key, &e) != RC_OK)
+		return found(&w->stop, VERIFY_SIGNATURE, "%s: %s", where, e.text);
+	if (checkpoint_parse(ret, note.text, note.text_n, &e) != RC_OK)
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+	/* Our ledgers sign with one key: another line could carry anything. */
+	if (note.signatures_n != 1)
+		return found(&w->stop, VERIFY_SIGNATURE, "%s has %zu signatures, expected the ledger's one",
+			where, note.signatures_n);
+	if (strcmp(ret->origin, w->key.name) != 0)
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s is of the log '%s', the key is of '%s'", where,
+			ret->origin, w->key.name);
+	return RC_OK;
+}
+
+/* ---- entries in bundles ---- */
+
+static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
+{
+	char path[TILE_PATH_MAX];
+	uint8_t *bytes;
+	const uint8_t *entry;
+	size_t n, entry_n;
+	uint32_t count = 0;
+	enum rc rc = file_read(w->dir, tile_path(path, TILE_LEVEL_ENTRIES, bundle, width), &bytes, &n);
+
+	if (rc != RC_OK)
+		return found_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s %s", path,
+			rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
+	w->report->bundles++;
+	struct rd r = rd_over(bytes, n);
+	while (rc == RC_OK && count < width && bundle_next(&r, &entry, &entry_n)) {
+		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
+		entry_check(w, entry, entry_n);
+		rc = leaf_add(w, &leaf);
+		seals_meet(w);
+		count++;
+	}
+	if (rc == RC_OK && (r.bad || count != width || rd_left(&r) > 0))
+		rc = found_at(&w->stop, VERIFY_BUNDLE, w->edge.size,
+			"%s holds %s%u whole entries, expected %u", path,
+			rd_left(&r) > 0 && !r.bad ? "more than " : "", count, width);
+	free(bytes);
+	return rc;
+}
+
+/* What is in the tiles, against the checkpoint. */
+static enum rc tiles_check(struct walk *w, const struct checkpoint *c)
+{
+	uint64_t bundles = tile_full(TILE_LEVEL_ENTRIES, c->size);
+	uint32_t partial = tile_partial(TILE_LEVEL_ENTRIES, c->size);
+
+	for (uint64_t i = 0; i < bundles; i++)
+		if (bundle_check(w, i, TILE_WIDTH) != RC_OK)
+			return RC_AUTH;
+	if (partial && bundle_check(w, bundles, partial) != RC_OK)
+		return RC_AUTH;
+	for (unsigned level = 0; level < TILE_LEVELS; level++) {
+		uint32_t width = tile_partial(level, c->size);
+		if (width && tile_compare(w, level, tile_full(level, c->size), width) != RC_OK)
+			return RC_AUTH;
+	}
+	struct merkle_hash root = merkle_edge_root(&w->edge);
+	if (merkle_equal(&root, &c->root))
+		return RC_OK;
+	/* The entries are not those that were signed. The tiles may still know which one it is. */
+	if (w->tile.class != VERIFY_NONE)
+		return found_at(&w->stop, VERIFY_ENTRY, w->tile.entry, "it was altered: %s", w->tile.text);
+	if (w->entry.class == VERIFY_ENTRY)
+		return RC_AUTH;
+	return found(&w->stop, VERIFY_ROOT,
+		"the root of the %llu entries is not the one that the checkpoint signs",
+		(unsigned long long)c->size);
+}
+
+/* ---- the journal: committed, not yet in the tiles ---- */
+
+static enum rc record_check(struct walk *w, const struct journal_record *j, size_t at)
+{
+	char where[64];
+	struct journal_record left = *j;
+	struct checkpoint c;
+	const uint8_t *entry;
+	size_t entry_n;
+	uint32_t count = 0;
+
+	snprintf(where, sizeof where, "journal, the record at byte %zu", at);
+	if (head_check(w, where, j->note, j->note_n, &c) != RC_OK)
+		return RC_AUTH;
+	if (j->first + j->count <= w->report->published)
+		return RC_OK; /* published meanwhile */
+	if (j->first != w->edge.size)
+		return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size, "%s begins at entry %llu", where,
+			(unsigned long long)j->first);
+	while (bundle_next(&left.entries, &entry, &entry_n)) {
+		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
+		entry_check(w, entry, entry_n);
+		merkle_edge_add(&w->edge, &leaf);
+		seals_meet(w);
+		count++;
+	}
+	struct merkle_hash root = merkle_edge_root(&w->edge);
+	if (left.entries.bad || count != j->count || c.size != w->edge.size || !merkle_equal(&root, &c.root))
+		return found_at(&w->stop, VERIFY_JOURNAL, j->first,
+			"%s: its entries are not what its head signs", where);
+	return RC_OK;
+}
+
+static enum rc journal_check(struct walk *w, const uint8_t *bytes, size_t n)
+{
+	struct rd r = rd_over(bytes, n);
+	struct journal_record j;
+	const uint8_t *at = r.at;
+	enum rc rc;
+
+	for (; (rc = journal_next(&r, &j)) == RC_OK; at = r.at)
+		if (record_check(w, &j, (size_t)(at - bytes)) != RC_OK)
+			return RC_AUTH;
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;
+	return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size, "the journal's record at byte %zu %s%s",
+		(size_t)(at - bytes), rc == RC_TRUNCATED ? "is cut" : "was altered or torn",
+		journal_goes_on(at, n - (size_t)(at - bytes))
+			? ", and others follow it"
+			: "; after a loss of power the next start of the ledger cuts it off, nobody had a "
+			  "receipt for it");
+}
+
+/* ---- all of it ---- */
+
+/* The checkpoint's file; none is there before the first publication. */
+static enum rc checkpoint_take(
+	struct walk *w, const uint8_t *bytes, size_t n, enum rc read, struct checkpoint *ret)
+{
+	*ret = (struct checkpoint){ 0 };
+	if (read == RC_OK)
+		return head_check(w, LEDGER_PATH_CHECKPOINT, bytes, n, ret);
+	if (read == RC_NOT_FOUND && faccessat(w->dir, "tile", F_OK, 0) != 0)
+		return RC_OK;
+	return found(&w->stop, VERIFY_CHECKPOINT, "%s %s", LEDGER_PATH_CHECKPOINT,
+		read == RC_NOT_FOUND ? "is missing" : "cannot be read");
+}
+
+static enum rc walk_all(struct walk *w, struct err *e)
+{
+	uint8_t *journal = NULL, *head = NULL;
+	size_t journal_n = 0, head_n = 0;
+	struct checkpoint c;
+	enum rc rc = key_choose(w, e);
+
+	if (rc != RC_OK)
+		return rc;
+	/* The journal first: what is published meanwhile is then seen in both, never in neither. */
+	enum rc journal_rc = file_read(w->dir, LEDGER_PATH_JOURNAL, &journal, &journal_n);
+	enum rc head_rc = file_read(w->dir, LEDGER_PATH_CHECKPOINT, &head, &head_n);
+	rc = checkpoint_take(w, head, head_n, head_rc, &c);
+	w->report->published = c.size;
+	if (rc == RC_OK && c.size > 0)
+		rc = tiles_check(w, &c);
+	if (rc == RC_OK && journal_rc != RC_OK)
+		rc = found(&w->stop, VERIFY_JOURNAL, "the journal %s",
+			journal_rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
+	if (rc == RC_OK)
+		rc = journal_check(w, journal, journal_n);
+	if (rc == RC_OK && w->edge.size == 0)
+		rc = found(&w->stop, VERIFY_ROOT, "the ledger is empty");
+	if (rc == RC_OK)
+		seals_end(w);
+	if (rc == RC_OK)
+		rc = partials_check(w, c.size);
+	free(journal);
+	free(head);
+	return rc;
+}
+
+/* The worst of what was found: what was altered, before what is odd. */
+static const struct finding *verdict(const struct walk *w)
+{
+	const struct finding *order[] = { &w->stop, &w->seal, &w->entry, &w->tile };
+
+	if (w->stop.class == VERIFY_NONE || w->stop.class == VERIFY_JOURNAL || w->stop.class == VERIFY_BUNDLE)
+		if (w->entry.class != VERIFY_NONE)
+			return &w->entry;
+	for (size_t i = 0; i < COUNT_OF(order); i++)
+		if (order[i]->class != VERIFY_NONE)
+			return order[i];
+	return NULL;
+}
+
+static void report_fill(struct walk *w)
+{
+	struct verify_report *r = w->report;
+	const struct finding *f = verdict(w);
+
+	r->good = !f;
+	if (f) {
+		r->found = f->class;
+		r->at_entry = f->at_entry;
+		r->entry = f->entry;
+		if (f->at_entry)
+			snprintf(r->finding, sizeof r->finding, "entry %llu: %.*s",
+				(unsigned long long)f->entry, (int)sizeof r->finding - 40, f->text);
+		else
+			snprintf(r->finding, sizeof r->finding, "%s", f->text);
+	}
+	r->size = w->edge.size;
+	struct merkle_hash root = merkle_edge_root(&w->edge);
+	memcpy(r->root, root.b, sizeof r->root);
+	snprintf(r->origin, sizeof r->origin, "%s", w->key.name);
+	if (w->key.name[0])
+		note_key_text(r->vkey, &w->key);
+}
+
+/* One pass. *ret_moved: the ledger was written to meanwhile, so that a finding may be of two states mixed. */
+static enum rc pass(int dirfd, const struct verify_options *options, struct verify_report *ret_report,
+	bool *ret_moved, struct err *e)
+{
+	struct walk *w = calloc(1, sizeof *w);
+	uint8_t *before, *after;
+	size_t before_n, after_n;
+
+	*ret_report = (struct verify_report){ 0 };
+	if (!w)
+		return err_add(e, RC_LIMIT, "no memory");
+	w->dir = dirfd;
+	w->options = options;
+	w->report = ret_report;
+	if (options->begin)
+		options->begin(options->context);
+	file_read(dirfd, LEDGER_PATH_CHECKPOINT, &before, &before_n);
+	enum rc rc = walk_all(w, e);
+	file_read(dirfd, LEDGER_PATH_CHECKPOINT, &after, &after_n);
+	*ret_moved = before_n != after_n || (before && after && memcmp(before, after, before_n) != 0) ||
+		     w->stop.class == VERIFY_JOURNAL;
+	free(before);
+	free(after);
+	if (rc == RC_OK || rc == RC_AUTH) {
+		report_fill(w);
+		rc = ret_report->good ? RC_OK : err_add(e, RC_AUTH, "%s", ret_report->finding);
+	}
+	seals_free(&w->seals);
+	free(w);
+	return rc;
+}
+
+enum rc verify_ledger(
+	int dirfd, const struct verify_options *options, struct verify_report *ret_report, struct err *e)
+{
+	static const struct verify_options none;
+	const struct timespec pause = { .tv_nsec = PASS_PAUSE_MS * 1000000L };
+	bool moved = true;
+	enum rc rc = RC_INTERNAL;
+
+	for (int i = 0; i < PASSES_MAX && moved; i++) {
+		struct err why = { 0 };
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		rc = pass(dirfd, options ? options : &none, ret_report, &moved, &why);
+		if (rc != RC_AUTH || !moved || i == PASSES_MAX - 1)
+			return rc == RC_OK ? RC_OK : err_add(e, rc, "%s", why.text);
+	}
+	return rc;
+}

@@ -1,0 +1,48 @@
+/*
+ * What the ledger's entries prove about public values (model/public_values.h): each entry of an IKE SA or a
+ * child SA holds the count and the proof from which our nonce and SPI were cut. Recomputed here: the proof
+ * against the epoch's public key, which stood in the log before, and the SPI of the entry against the proof's
+ * output.
+ *
+ * What it proves: the SPIs of these entries, and the nonces that belong to them, were forced; nobody chose
+ * them, and they carry no state of another generator. Where it ends: the key of an epoch is one choice;
+ * values of exchanges that came to nothing are proved only by an epoch whose key was laid open (it is when
+ * the keeper stops in order or the epoch ends); that these values were really sent is for a capture of the
+ * wire to show: randomness_value() gives what it must hold.
+ *
+ * Fed with one entry after the other, in the log's order. Callers: src/verify, tests. One thread.
+ */
+#ifndef VERIFY_RANDOMNESS_H
+#define VERIFY_RANDOMNESS_H
+
+#include "ledger/entry.h"
+#include "model/public_values.h"
+
+struct randomness_report {
+	uint64_t epochs, epochs_open; /* keys announced; of these, laid open */
+	uint64_t values_open;	      /* forced by keys that are laid open: all can be recomputed */
+	uint64_t proofs_checked;
+	uint64_t passed_over; /* SPIs that are not the first candidate: those before were taken, says the
+				 keeper */
+	uint64_t unproved;    /* entries without a proof, of a version before */
+	uint64_t failures;
+	uint64_t first_failure;	    /* index of its entry */
+	char finding[ERR_TEXT_MAX]; /* the first failure; "" when there is none */
+};
+
+struct randomness;
+
+/* NULL: no memory. The report belongs to the caller, outlives it, and is zeroed. */
+struct randomness *randomness_new(struct randomness_report *report);
+void randomness_free(struct randomness *r);
+/* RC_OK, or RC_AUTH: this entry is a failure, and counted. RC_LIMIT: no memory. */
+enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index);
+
+/*
+ * The octets of value `count` of the epoch of this public key, if its key was laid open: for a comparison
+ * with what was seen on the wire. RC_NOT_FOUND: no such epoch, not open, or it forced fewer.
+ */
+enum rc randomness_value(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE], uint64_t count,
+	uint8_t ret_octets[PUBLIC_SIZE]);
+
+#endif

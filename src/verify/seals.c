@@ -1,0 +1,132 @@
+/*
+ * One-time keys of checkpoints (ledger/seal.h): none is missing from the first on, each signed, and what was
+ * sealed is what stands there today.
+ */
+#include "base/bytes.h"
+#include "verify/internal.h"
+
+#include <stdlib.h>
+
+void seals_free(struct seals *s)
+{
+	free(s->keys);
+	free(s->records);
+	*s = (struct seals){ 0 };
+}
+
+/* The next record, checked by itself. Octets of a torn one at the end are not a seal: its checkpoint never
+ * stood. */
+static void seal_load(struct walk *w)
+{
+	struct seals *s = &w->seals;
+	struct seal *n = &s->next;
+
+	s->more = false;
+	if (rd_left(&s->left) < SEAL_RECORD_SIZE || seal_next(&s->left, n) != RC_OK)
+		return;
+	if (n->index != s->expected || n->index >= SEAL_KEYS)
+		found(&w->seal, VERIFY_SEAL,
+			"the seals that begin at entry %llu: seal %u stands where seal %u is due",
+			(unsigned long long)s->begins, n->index, s->expected);
+	else if (seal_check(n, w->key.name, &s->root, s->keys + n->index * (size_t)ED25519_PUBLIC_SIZE) !=
+		 RC_OK)
+		found(&w->seal, VERIFY_SEAL,
+			"the seals that begin at entry %llu: seal %u is not signed by its one-time key",
+			(unsigned long long)s->begins, n->index);
+	else if (n->size <= MAX_OF(s->begins, s->sealed))
+		found(&w->seal, VERIFY_SEAL,
+			"the seals that begin at entry %llu: seal %u goes back to %llu entries",
+			(unsigned long long)s->begins, n->index, (unsigned long long)n->size);
+	else
+		s->more = true;
+	s->expected++;
+	w->report->seals++;
+}
+
+static bool epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_root)
+{
+	char digits[2 * SHA256_SIZE + 1];
+	size_t n;
+	const char *text = ledger_entry_field(entry, "root", &n);
+
+	if (!text || n != sizeof digits - 1)
+		return false;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	return hex_to_bytes(ret_root->b, sizeof ret_root->b, digits);
+}
+
+void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+{
+	struct seals *s = &w->seals;
+	char path[SEAL_PATH_MAX];
+	size_t keys_n = 0;
+
+	/* The epoch before ends here: a seal beyond this entry would be of a log that went another way. */
+	if (s->more)
+		found(&w->seal, VERIFY_SEAL,
+			"seal %u of the seals that begin at entry %llu covers %llu entries, but the next "
+			"epoch begins at entry "
+			"%llu: the log was cut back",
+			s->next.index, (unsigned long long)s->begins, (unsigned long long)s->next.size,
+			(unsigned long long)index);
+	seals_free(s);
+	if (!epoch_root(entry, &s->root) || ledger_entry_number(entry, "keys") != SEAL_KEYS) {
+		found(&w->seal, VERIFY_SEAL, "entry %llu announces one-time keys of another form",
+			(unsigned long long)index);
+		return;
+	}
+	s->begins = index;
+	s->any = true;
+	w->report->seal_epochs++;
+	if (file_read(w->dir, seal_path_keys(path, &s->root), &s->keys, &keys_n) != RC_OK) {
+		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
+		return;
+	}
+	struct merkle_hash root =
+		keys_n == SEAL_KEYS * ED25519_PUBLIC_SIZE ? seal_keys_root(s->keys) : merkle_empty();
+	if (!merkle_equal(&root, &s->root)) {
+		found(&w->seal, VERIFY_SEAL, "%s does not hold the keys that entry %llu committed to", path,
+			(unsigned long long)index);
+		return;
+	}
+	if (file_read(w->dir, seal_path_seals(path, &s->root), &s->records, &s->records_n) != RC_OK) {
+		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
+		return;
+	}
+	s->left = rd_over(s->records, s->records_n);
+	seal_load(w);
+}
+
+void seals_meet(struct walk *w)
+{
+	struct seals *s = &w->seals;
+
+	while (s->more && s->next.size == w->edge.size) {
+		struct merkle_hash root = merkle_edge_root(&w->edge);
+		if (!merkle_equal(&root, &s->next.root)) {
+			found(&w->seal, VERIFY_SEAL,
+				"the first %llu entries are not those that were sealed: they were changed "
+				"afterwards",
+				(unsigned long long)s->next.size);
+			s->more = false;
+			return;
+		}
+		s->sealed = s->next.size;
+		w->report->sealed = s->sealed;
+		seal_load(w);
+	}
+}
+
+void seals_end(struct walk *w)
+{
+	struct seals *s = &w->seals;
+
+	/* A seal is durable before its checkpoint is published; one that is further than what was read is of
+	 * the next. */
+	if (s->any && w->report->published > s->begins && s->sealed < w->report->published &&
+		w->seal.class == VERIFY_NONE)
+		found(&w->seal, VERIFY_SEAL,
+			"the checkpoint of %llu entries has no seal, the last one covers %llu",
+			(unsigned long long)w->report->published, (unsigned long long)s->sealed);
+}

@@ -1,0 +1,225 @@
+/*
+ * Public values recomputed from entries: what was forced is found good; every other SPI, proof, count, key
+ * and order is found, and the first failure is named.
+ */
+#include "base/bytes.h"
+#include "crypto/vrf.h"
+#include "verify/randomness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct randomness_report report;
+static struct randomness *checker;
+static struct vrf_key key;
+static uint64_t next_index;
+
+static int begin(void **state)
+{
+	static const uint8_t seed[VRF_SEED_SIZE] = { 7 };
+
+	next_index = 0;
+	checker = randomness_new(&report);
+	return checker && vrf_key_make(&key, seed) == RC_OK ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	randomness_free(checker);
+	return 0;
+}
+
+struct field {
+	const char *key, *text;
+};
+
+/* An entry of the type with these fields; the others are empty. The last field's key is NULL. */
+static enum rc enter(enum ledger_type type, const struct field *fields)
+{
+	static struct ledger_body b;
+	size_t n;
+	const struct ledger_field *f = ledger_type_fields(type, &n);
+
+	ledger_body_begin(&b, type);
+	for (size_t i = 0; i < n; i++) {
+		const char *text = "";
+		for (const struct field *x = fields; x->key; x++)
+			text = strcmp(x->key, f[i].key) == 0 ? x->text : text;
+		if (f[i].kind == LEDGER_STRING)
+			ledger_body_str(&b, f[i].key, text);
+		else
+			ledger_body_u64(&b, f[i].key, strtoull(text, NULL, 10));
+	}
+	struct ledger_entry entry = { .type = type, .body = b.text, .body_n = ledger_body_done(&b) };
+	assert_true(entry.body_n > 0);
+	return randomness_entry(checker, &entry, next_index++);
+}
+
+static const char *number(char ret_text[24], uint64_t n)
+{
+	snprintf(ret_text, 24, "%llu", (unsigned long long)n);
+	return ret_text;
+}
+
+static enum rc epoch(void)
+{
+	char hex[2 * VRF_PUBLIC_SIZE + 1];
+	const struct field fields[] = { { "key", hex }, { NULL, NULL } };
+
+	hex_from_bytes(hex, key.public_key, sizeof key.public_key);
+	return enter(LEDGER_PUBLIC_EPOCH, fields);
+}
+
+static enum rc epoch_end(uint64_t count)
+{
+	char public_hex[65], scalar_hex[65], digits[24];
+	const struct field fields[] = { { "key", public_hex }, { "scalar", scalar_hex },
+		{ "count", number(digits, count) }, { NULL, NULL } };
+
+	hex_from_bytes(public_hex, key.public_key, sizeof key.public_key);
+	hex_from_bytes(scalar_hex, key.scalar, sizeof key.scalar);
+	return enter(LEDGER_PUBLIC_EPOCH_END, fields);
+}
+
+/* The value that the key forces, and its proof. */
+static void value(uint64_t count, uint8_t ret_octets[PUBLIC_SIZE], uint8_t ret_proof[PUBLIC_PROOF_SIZE])
+{
+	uint8_t alpha[PUBLIC_ALPHA_SIZE];
+
+	public_alpha(alpha, key.public_key, count);
+	assert_int_equal(vrf_prove(&key, alpha, sizeof alpha, ret_proof), RC_OK);
+	assert_int_equal(vrf_proof_hash(ret_proof, ret_octets), RC_OK);
+}
+
+static enum rc ike(
+	uint64_t count, const char *role, const uint8_t proof[PUBLIC_PROOF_SIZE], const uint8_t spi[8])
+{
+	char hex[2 * PUBLIC_PROOF_SIZE + 1], spi_hex[17], digits[24];
+	bool initiator = strcmp(role, "initiator") == 0;
+	const struct field fields[] = { { "public_count", number(digits, count) }, { "public_proof", hex },
+		{ "role", role }, { initiator ? "spi_i" : "spi_r", spi_hex },
+		{ initiator ? "spi_r" : "spi_i", "1111111111111111" }, { NULL, NULL } };
+
+	hex_from_bytes(hex, proof, PUBLIC_PROOF_SIZE);
+	hex_from_bytes(spi_hex, spi, 8);
+	return enter(LEDGER_IKE_SA_UP, fields);
+}
+
+static enum rc child(uint64_t count, const uint8_t proof[PUBLIC_PROOF_SIZE], const uint8_t spi[4])
+{
+	char hex[2 * PUBLIC_PROOF_SIZE + 1], spi_hex[9], digits[24];
+	const struct field fields[] = { { "public_count", number(digits, count) }, { "public_proof", hex },
+		{ "spi_in", spi_hex }, { NULL, NULL } };
+
+	hex_from_bytes(hex, proof, PUBLIC_PROOF_SIZE);
+	hex_from_bytes(spi_hex, spi, 4);
+	return enter(LEDGER_SA_INSTALL, fields);
+}
+
+static void forced_values_are_good(void **state)
+{
+	uint8_t octets[PUBLIC_SIZE], proof[PUBLIC_PROOF_SIZE], again[PUBLIC_SIZE];
+
+	assert_int_equal(epoch(), RC_OK);
+	value(1, octets, proof);
+	assert_int_equal(ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_OK);
+	value(3, octets, proof);
+	assert_int_equal(ike(3, "responder", proof, octets + PUBLIC_SPI_AT), RC_OK);
+	value(2, octets, proof); /* entered late */
+	assert_int_equal(child(2, proof, octets + PUBLIC_SPI_AT), RC_OK);
+	assert_int_equal(report.passed_over, 0);
+	value(4, octets, proof);
+	assert_int_equal(child(4, proof, octets + PUBLIC_SPI_AT + 8), RC_OK); /* the third candidate */
+	assert_int_equal(report.passed_over, 2);
+	assert_int_equal(randomness_value(checker, key.public_key, 5, again), RC_NOT_FOUND);
+	assert_int_equal(epoch_end(5), RC_OK);
+	assert_int_equal(report.proofs_checked, 4);
+	assert_int_equal(report.failures, 0);
+	assert_int_equal(report.epochs_open, 1);
+	assert_int_equal(report.values_open, 5);
+	value(5, octets, proof); /* no entry names it: it can be recomputed all the same */
+	assert_int_equal(randomness_value(checker, key.public_key, 5, again), RC_OK);
+	assert_memory_equal(again, octets, sizeof octets);
+	assert_int_equal(randomness_value(checker, key.public_key, 6, again), RC_NOT_FOUND);
+	assert_int_equal(randomness_value(checker, key.public_key, 0, again), RC_NOT_FOUND);
+}
+
+/* A generator of somebody's own behind the SPI: the one bit that it needs is one too many. */
+static void another_spi_is_found(void **state)
+{
+	uint8_t octets[PUBLIC_SIZE], proof[PUBLIC_PROOF_SIZE];
+
+	assert_int_equal(epoch(), RC_OK);
+	value(1, octets, proof);
+	for (int bit = 0; bit < 64; bit++) {
+		uint8_t spi[8];
+		memcpy(spi, octets + PUBLIC_SPI_AT, sizeof spi);
+		spi[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(ike(1, "initiator", proof, spi), RC_AUTH);
+	}
+	assert_int_equal(ike(1, "responder", proof, octets + PUBLIC_NONCE_AT), RC_AUTH);
+	assert_int_equal(child(1, proof, octets + PUBLIC_NONCE_AT), RC_AUTH);
+	assert_int_equal(report.failures, 66);
+	assert_int_equal(report.first_failure, 1);
+	assert_non_null(strstr(report.finding, "entry 1: its SPI is not what"));
+}
+
+static void every_bit_of_a_proof_counts(void **state)
+{
+	uint8_t octets[PUBLIC_SIZE], proof[PUBLIC_PROOF_SIZE];
+
+	assert_int_equal(epoch(), RC_OK);
+	value(1, octets, proof);
+	for (size_t bit = 0; bit < 8 * sizeof proof; bit += 3) {
+		proof[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_AUTH);
+		proof[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	assert_int_equal(ike(2, "initiator", proof, octets + PUBLIC_SPI_AT), RC_AUTH); /* another count */
+	assert_int_equal(ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_OK);
+	assert_int_equal(ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_AUTH); /* a second time */
+	assert_int_equal(enter(LEDGER_IKE_SA_UP, &(struct field){ NULL, NULL }), RC_AUTH);
+	assert_int_equal(report.unproved, 1);
+}
+
+static void keys_are_held_to_their_word(void **state)
+{
+	uint8_t octets[PUBLIC_SIZE], proof[PUBLIC_PROOF_SIZE];
+	static const uint8_t other_seed[VRF_SEED_SIZE] = { 8 };
+	struct vrf_key other, mixed;
+
+	value(1, octets, proof);
+	assert_int_equal(
+		ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_AUTH); /* not announced before */
+	assert_int_equal(epoch_end(1), RC_AUTH);
+	assert_int_equal(epoch(), RC_OK);
+	assert_int_equal(epoch(), RC_AUTH);
+	value(9, octets, proof);
+	assert_int_equal(child(9, proof, octets + PUBLIC_SPI_AT), RC_OK);
+	assert_int_equal(epoch_end(8), RC_AUTH); /* it says it forced fewer than were used */
+	assert_int_equal(vrf_key_make(&other, other_seed), RC_OK);
+	mixed = key;
+	memcpy(key.scalar, other.scalar, sizeof key.scalar);
+	assert_int_equal(epoch_end(9), RC_AUTH); /* another scalar than the one behind the key */
+	key = mixed;
+	assert_int_equal(epoch_end(9), RC_OK);
+	assert_int_equal(epoch_end(9), RC_AUTH);
+	value(10, octets, proof);
+	assert_int_equal(child(10, proof, octets + PUBLIC_SPI_AT), RC_AUTH); /* behind the end */
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+	const struct CMUnitTest tests[] = {
+		T(forced_values_are_good),
+		T(another_spi_is_found),
+		T(every_bit_of_a_proof_counts),
+		T(keys_are_held_to_their_word),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
