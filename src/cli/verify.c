@@ -1,5 +1,6 @@
 #include "cli/verify.h"
 
+#include "cli/directory.h"
 #include "cli/render.h"
 #include "verify/randomness.h"
 #include "verify/verify.h"
@@ -54,7 +55,8 @@ int run_verify_ledger(const struct cli_line *line)
 
 	if (fd < 0)
 		return STATUS_USAGE;
-	enum rc rc = verify_ledger(fd, &o, &report, &e);
+	struct verify_source source = directory_source(&fd);
+	enum rc rc = verify_ledger(&source, &o, &report, &e);
 	close(fd);
 	if (rc != RC_OK && rc != RC_AUTH)
 		return complain(&e, STATUS_USAGE);
@@ -143,7 +145,8 @@ int run_verify_randomness(const struct cli_line *line)
 
 	if (fd < 0)
 		return STATUS_USAGE;
-	enum rc rc = verify_ledger(fd, &o, &ledger, &e);
+	struct verify_source source = directory_source(&fd);
+	enum rc rc = verify_ledger(&source, &o, &ledger, &e);
 	close(fd);
 	randomness_free(c.checker);
 	if (rc == RC_OK && c.no_memory)

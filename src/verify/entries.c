@@ -69,7 +69,7 @@ enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t wid
 	char path[TILE_PATH_MAX];
 	uint8_t *bytes;
 	size_t n = 0;
-	enum rc rc = file_read(w->dir, tile_path(path, level, tile, width), &bytes, &n);
+	enum rc rc = file_read(w, tile_path(path, level, tile, width), &bytes, &n);
 
 	if (rc != RC_OK)
 		return found(&w->stop, VERIFY_TILE, "%s %s", path,

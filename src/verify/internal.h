@@ -32,7 +32,7 @@ struct seals {
 };
 
 struct walk {
-	int dir;
+	const struct verify_source *source;
 	const struct verify_options *options;
 	struct verify_report *report;
 	struct note_key key;
@@ -57,7 +57,7 @@ enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, con
 	__attribute__((format(printf, 4, 5)));
 
 /* The whole file, to be freed. RC_NOT_FOUND, RC_IO, RC_LIMIT. */
-enum rc file_read(int dir, const char *path, uint8_t **ret_bytes, size_t *ret_n);
+enum rc file_read(const struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n);
 
 /* entries.c: one entry by itself and in its order. Findings go to w->entry; the walk goes on. */
 void entry_check(struct walk *w, const uint8_t *bytes, size_t n);

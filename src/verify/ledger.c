@@ -2,18 +2,11 @@
 #include "base/bytes.h"
 #include "verify/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#define FILE_BYTES_MAX (256u << 20)
-#define PASSES_MAX     6 /* over a ledger that is being written to */
-#define PASS_PAUSE_MS  50
+#define PASSES_MAX 6 /* over a ledger that is being written to */
 
 static void keep(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
 {
@@ -48,33 +41,11 @@ enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, con
 	return RC_AUTH;
 }
 
-enum rc file_read(int dir, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+enum rc file_read(const struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	enum rc rc = RC_IO;
-	struct stat st;
-	size_t at = 0;
-
 	*ret_bytes = NULL;
 	*ret_n = 0;
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? RC_NOT_FOUND : RC_IO;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= (off_t)FILE_BYTES_MAX &&
-		(*ret_bytes = malloc((size_t)st.st_size + 1))) {
-		ssize_t n = 1;
-		while (at < (size_t)st.st_size && n > 0) {
-			n = read(fd, *ret_bytes + at, (size_t)st.st_size - at);
-			at += n > 0 ? (size_t)n : 0;
-		}
-		rc = n < 0 ? RC_IO : RC_OK; /* shorter than it was: cut meanwhile */
-	}
-	if (rc != RC_OK) {
-		free(*ret_bytes);
-		*ret_bytes = NULL;
-	}
-	*ret_n = rc == RC_OK ? at : 0;
-	close(fd);
-	return rc;
+	return w->source->read(w->source->context, path, ret_bytes, ret_n);
 }
 
 /* ---- key and heads ---- */
@@ -90,7 +61,7 @@ static enum rc key_choose(struct walk *w, struct err *e)
 	if (w->options->vkey &&
 		note_key_parse(&w->key, w->options->vkey, strlen(w->options->vkey), &why) != RC_OK)
 		return err_add(e, RC_MALFORMED, "the verifier key that was given: %s", why.text);
-	enum rc rc = file_read(w->dir, LEDGER_PATH_VKEY, &bytes, &n);
+	enum rc rc = file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
 	if (rc != RC_OK)
 		return found(&w->stop, VERIFY_KEY, "%s %s", LEDGER_PATH_VKEY,
 			rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
@@ -140,7 +111,7 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	const uint8_t *entry;
 	size_t n, entry_n;
 	uint32_t count = 0;
-	enum rc rc = file_read(w->dir, tile_path(path, TILE_LEVEL_ENTRIES, bundle, width), &bytes, &n);
+	enum rc rc = file_read(w, tile_path(path, TILE_LEVEL_ENTRIES, bundle, width), &bytes, &n);
 
 	if (rc != RC_OK)
 		return found_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s %s", path,
@@ -246,6 +217,21 @@ static enum rc journal_check(struct walk *w, const uint8_t *bytes, size_t n)
 
 /* ---- all of it ---- */
 
+/* Was anything ever published? */
+static bool tiles_there(const struct walk *w)
+{
+	char path[TILE_PATH_MAX];
+	uint8_t *bytes;
+	size_t n;
+	bool there = false;
+
+	for (uint32_t width = 1; width <= TILE_WIDTH && !there; width++) {
+		there = file_read(w, tile_path(path, 0, 0, width), &bytes, &n) == RC_OK;
+		free(bytes);
+	}
+	return there;
+}
+
 /* The checkpoint's file; none is there before the first publication. */
 static enum rc checkpoint_take(
 	struct walk *w, const uint8_t *bytes, size_t n, enum rc read, struct checkpoint *ret)
@@ -253,7 +239,7 @@ static enum rc checkpoint_take(
 	*ret = (struct checkpoint){ 0 };
 	if (read == RC_OK)
 		return head_check(w, LEDGER_PATH_CHECKPOINT, bytes, n, ret);
-	if (read == RC_NOT_FOUND && faccessat(w->dir, "tile", F_OK, 0) != 0)
+	if (read == RC_NOT_FOUND && !tiles_there(w))
 		return RC_OK;
 	return found(&w->stop, VERIFY_CHECKPOINT, "%s %s", LEDGER_PATH_CHECKPOINT,
 		read == RC_NOT_FOUND ? "is missing" : "cannot be read");
@@ -269,8 +255,8 @@ static enum rc walk_all(struct walk *w, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	/* The journal first: what is published meanwhile is then seen in both, never in neither. */
-	enum rc journal_rc = file_read(w->dir, LEDGER_PATH_JOURNAL, &journal, &journal_n);
-	enum rc head_rc = file_read(w->dir, LEDGER_PATH_CHECKPOINT, &head, &head_n);
+	enum rc journal_rc = file_read(w, LEDGER_PATH_JOURNAL, &journal, &journal_n);
+	enum rc head_rc = file_read(w, LEDGER_PATH_CHECKPOINT, &head, &head_n);
 	rc = checkpoint_take(w, head, head_n, head_rc, &c);
 	w->report->published = c.size;
 	if (rc == RC_OK && c.size > 0)
@@ -330,8 +316,8 @@ static void report_fill(struct walk *w)
 }
 
 /* One pass. *ret_moved: the ledger was written to meanwhile, so that a finding may be of two states mixed. */
-static enum rc pass(int dirfd, const struct verify_options *options, struct verify_report *ret_report,
-	bool *ret_moved, struct err *e)
+static enum rc pass(const struct verify_source *source, const struct verify_options *options,
+	struct verify_report *ret_report, bool *ret_moved, struct err *e)
 {
 	struct walk *w = calloc(1, sizeof *w);
 	uint8_t *before, *after;
@@ -340,14 +326,14 @@ static enum rc pass(int dirfd, const struct verify_options *options, struct veri
 	*ret_report = (struct verify_report){ 0 };
 	if (!w)
 		return err_add(e, RC_LIMIT, "no memory");
-	w->dir = dirfd;
+	w->source = source;
 	w->options = options;
 	w->report = ret_report;
 	if (options->begin)
 		options->begin(options->context);
-	file_read(dirfd, LEDGER_PATH_CHECKPOINT, &before, &before_n);
+	file_read(w, LEDGER_PATH_CHECKPOINT, &before, &before_n);
 	enum rc rc = walk_all(w, e);
-	file_read(dirfd, LEDGER_PATH_CHECKPOINT, &after, &after_n);
+	file_read(w, LEDGER_PATH_CHECKPOINT, &after, &after_n);
 	*ret_moved = before_n != after_n || (before && after && memcmp(before, after, before_n) != 0) ||
 		     w->stop.class == VERIFY_JOURNAL;
 	free(before);
@@ -361,19 +347,18 @@ static enum rc pass(int dirfd, const struct verify_options *options, struct veri
 	return rc;
 }
 
-enum rc verify_ledger(
-	int dirfd, const struct verify_options *options, struct verify_report *ret_report, struct err *e)
+enum rc verify_ledger(const struct verify_source *source, const struct verify_options *options,
+	struct verify_report *ret_report, struct err *e)
 {
 	static const struct verify_options none;
-	const struct timespec pause = { .tv_nsec = PASS_PAUSE_MS * 1000000L };
 	bool moved = true;
 	enum rc rc = RC_INTERNAL;
 
 	for (int i = 0; i < PASSES_MAX && moved; i++) {
 		struct err why = { 0 };
 		if (i > 0)
-			nanosleep(&pause, NULL);
-		rc = pass(dirfd, options ? options : &none, ret_report, &moved, &why);
+			source->pause(source->context);
+		rc = pass(source, options ? options : &none, ret_report, &moved, &why);
 		if (rc != RC_AUTH || !moved || i == PASSES_MAX - 1)
 			return rc == RC_OK ? RC_OK : err_add(e, rc, "%s", why.text);
 	}

@@ -6,13 +6,7 @@
 #include "base/bytes.h"
 #include "verify/internal.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define DEPTH_MAX 12 /* folders: a tile's path has at most ten */
 
 /* The newest form of the tile, or bundle, at the size: full, or its partial. 0: beyond the size. */
 static uint32_t newest_width(uint32_t level, uint64_t n, uint64_t size)
@@ -22,17 +16,17 @@ static uint32_t newest_width(uint32_t level, uint64_t n, uint64_t size)
 	return n < full ? TILE_WIDTH : n == full ? tile_partial(level, size) : 0;
 }
 
-static enum rc copy_check(
+static void copy_check(
 	struct walk *w, const char *path, uint32_t level, uint64_t n, uint32_t width, uint32_t newest)
 {
 	char newest_path[TILE_PATH_MAX];
 	uint8_t *copy = NULL, *whole = NULL;
 	size_t copy_n = 0, whole_n = 0;
-	enum rc rc = file_read(w->dir, path, &copy, &copy_n);
+	enum rc rc = file_read(w, path, &copy, &copy_n);
 
 	/* Removed by the ledger since it was listed. */
 	if (rc == RC_OK &&
-		file_read(w->dir, tile_path(newest_path, level, n, newest), &whole, &whole_n) == RC_OK) {
+		file_read(w, tile_path(newest_path, level, n, newest), &whole, &whole_n) == RC_OK) {
 		bool same = copy_n <= whole_n && memcmp(copy, whole, copy_n) == 0;
 		if (level != TILE_LEVEL_ENTRIES) {
 			same = same && copy_n == width * sizeof(struct merkle_hash);
@@ -52,68 +46,42 @@ static enum rc copy_check(
 	}
 	free(copy);
 	free(whole);
-	return w->stop.class == VERIFY_NONE ? RC_OK : RC_AUTH;
 }
 
-static enum rc file_check(struct walk *w, const char *path, uint64_t size)
+struct listing {
+	struct walk *w;
+	uint64_t size;
+};
+
+static void file_check(void *context, const char *path)
 {
+	struct listing *l = context;
 	uint32_t level, width;
 	uint64_t n;
 
-	if (strncmp(path, "seal/", 5) == 0)
-		return RC_OK;
+	if (l->w->stop.class != VERIFY_NONE || strncmp(path, "seal/", 5) == 0)
+		return;
 	if (!tile_path_parse(path, &level, &n, &width)) {
 		bool ours = strcmp(path, LEDGER_PATH_CHECKPOINT) == 0 ||
 			    strcmp(path, LEDGER_PATH_JOURNAL) == 0 || strcmp(path, LEDGER_PATH_VKEY) == 0;
-		w->report->strays += !ours;
-		return RC_OK;
+		l->w->report->strays += !ours;
+		return;
 	}
-	uint32_t newest = newest_width(level, n, size);
+	uint32_t newest = newest_width(level, n, l->size);
 	/* What stands beyond the size is of a checkpoint that is about to come, or never did: nothing signs
-	 * it. */
+	 * it.
+	 */
 	if (newest == 0 || width > newest)
-		w->report->strays++;
+		l->w->report->strays++;
 	else if (width < newest)
-		return copy_check(w, path, level, n, width, newest);
-	return RC_OK;
-}
-
-static enum rc folder_check(struct walk *w, int fd, const char *path, uint64_t size, int depth)
-{
-	DIR *d = fdopendir(fd);
-	enum rc rc = RC_OK;
-
-	if (!d) {
-		close(fd);
-		return found(&w->stop, VERIFY_FILE, "the folder '%s' cannot be read", path);
-	}
-	for (struct dirent *f; rc == RC_OK && (f = readdir(d)) != NULL;) {
-		char name[2 * TILE_PATH_MAX];
-		int n = snprintf(name, sizeof name, "%s%s%s", path, path[0] ? "/" : "", f->d_name);
-		int below;
-
-		if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0)
-			continue;
-		if (n < 0 || (size_t)n >= sizeof name) {
-			w->report->strays++;
-			continue;
-		}
-		below = openat(dirfd(d), f->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (below < 0)
-			rc = file_check(w, name, size);
-		else if (depth == DEPTH_MAX)
-			close(below);
-		else
-			rc = folder_check(w, below, name, size, depth + 1);
-	}
-	closedir(d);
-	return rc;
+		copy_check(l->w, path, level, n, width, newest);
 }
 
 enum rc partials_check(struct walk *w, uint64_t size)
 {
-	int fd = openat(w->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct listing l = { w, size };
 
-	return fd < 0 ? found(&w->stop, VERIFY_FILE, "the directory cannot be read")
-		      : folder_check(w, fd, "", size, 0);
+	if (w->source->list && w->source->list(w->source->context, file_check, &l) != RC_OK)
+		return found(&w->stop, VERIFY_FILE, "the directory cannot be listed");
+	return w->stop.class == VERIFY_NONE ? RC_OK : RC_AUTH;
 }

@@ -79,7 +79,7 @@ void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t inde
 	s->begins = index;
 	s->any = true;
 	w->report->seal_epochs++;
-	if (file_read(w->dir, seal_path_keys(path, &s->root), &s->keys, &keys_n) != RC_OK) {
+	if (file_read(w, seal_path_keys(path, &s->root), &s->keys, &keys_n) != RC_OK) {
 		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
 		return;
 	}
@@ -90,7 +90,7 @@ void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t inde
 			(unsigned long long)index);
 		return;
 	}
-	if (file_read(w->dir, seal_path_seals(path, &s->root), &s->records, &s->records_n) != RC_OK) {
+	if (file_read(w, seal_path_seals(path, &s->root), &s->records, &s->records_n) != RC_OK) {
 		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
 		return;
 	}

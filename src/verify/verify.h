@@ -17,7 +17,7 @@
  * removed), that one is altered is.
  *
  * A ledger that is being written may be checked: what its newest checkpoint covered at the start is.
- * Caller: src/cli, tests. Reads files below dirfd only. One thread.
+ * Pure: files come from a struct verify_source. Callers: src/cli, tests. One thread.
  */
 #ifndef VERIFY_VERIFY_H
 #define VERIFY_VERIFY_H
@@ -97,12 +97,27 @@ struct verify_report {
 };
 
 /*
+ * Where a ledger's files come from: a directory (cli/directory.h), later an address or a bundle. Paths are
+ * relative to the ledger's directory, as in C2SP tlog-tiles.
+ */
+struct verify_source {
+	void *context;
+	/* The whole file, allocated with malloc(). RC_NOT_FOUND, RC_IO, RC_LIMIT. */
+	enum rc (*read)(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n);
+	/* Calls each() with the path of every file. RC_IO. NULL: cannot be listed; then stray files are not
+	 * seen. */
+	enum rc (*list)(void *context, void (*each)(void *to, const char *path), void *to);
+	/* Waits a moment before the ledger is read again, because it was written to meanwhile. */
+	void (*pause)(void *context);
+};
+
+/*
  * RC_OK: all is as it should be. RC_AUTH: something is wrong; report->finding and *e say what. RC_IO: it
  * could not be read. RC_MALFORMED: options->vkey is no verifier key. ret_report is filled as far as it went,
- * whatever is returned.
+ * whatever is returned. options may be NULL.
  */
-enum rc verify_ledger(
-	int dirfd, const struct verify_options *options, struct verify_report *ret_report, struct err *e);
+enum rc verify_ledger(const struct verify_source *source, const struct verify_options *options,
+	struct verify_report *ret_report, struct err *e);
 
 const char *verify_class_name(enum verify_class c);
 

@@ -1,0 +1,102 @@
+#include "cli/directory.h"
+#include "base/bytes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX (256u << 20)
+#define PATH_BYTES_MAX 128
+#define DEPTH_MAX      12 /* folders: a tile's path has at most ten */
+#define PAUSE_MS       50
+
+static enum rc file_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+{
+	int fd = openat(*(const int *)context, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	enum rc rc = RC_IO;
+	struct stat st;
+	size_t at = 0;
+
+	*ret_bytes = NULL;
+	*ret_n = 0;
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? RC_NOT_FOUND : RC_IO;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= (off_t)FILE_BYTES_MAX &&
+		(*ret_bytes = malloc((size_t)st.st_size + 1))) {
+		ssize_t n = 1;
+		while (at < (size_t)st.st_size && n > 0) {
+			n = read(fd, *ret_bytes + at, (size_t)st.st_size - at);
+			at += n > 0 ? (size_t)n : 0;
+		}
+		rc = n < 0 ? RC_IO : RC_OK; /* shorter than it was: cut meanwhile */
+	}
+	if (rc != RC_OK) {
+		free(*ret_bytes);
+		*ret_bytes = NULL;
+	}
+	*ret_n = rc == RC_OK ? at : 0;
+	close(fd);
+	return rc;
+}
+
+/* fd is closed here. */
+static enum rc folder_list(
+	int fd, const char *path, int depth, void (*each)(void *to, const char *path), void *to)
+{
+	DIR *d = fdopendir(fd);
+	enum rc rc = RC_OK;
+
+	if (!d) {
+		close(fd);
+		return RC_IO;
+	}
+	for (struct dirent *f; rc == RC_OK && (f = readdir(d)) != NULL;) {
+		char name[PATH_BYTES_MAX];
+		int n = snprintf(name, sizeof name, "%s%s%s", path, path[0] ? "/" : "", f->d_name);
+		int below;
+
+		if (strcmp(f->d_name, ".") == 0 || strcmp(f->d_name, "..") == 0)
+			continue;
+		if (n < 0 || (size_t)n >= sizeof name) {
+			each(to, f->d_name); /* none of a ledger's, whatever it is */
+			continue;
+		}
+		below = openat(dirfd(d), f->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (below < 0)
+			each(to, name);
+		else if (depth == DEPTH_MAX)
+			close(below);
+		else
+			rc = folder_list(below, name, depth + 1, each, to);
+	}
+	closedir(d);
+	return rc;
+}
+
+static enum rc files_list(void *context, void (*each)(void *to, const char *path), void *to)
+{
+	int fd = openat(*(const int *)context, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? RC_IO : folder_list(fd, "", 0, each, to);
+}
+
+static void short_pause(void *context)
+{
+	const struct timespec t = { .tv_nsec = PAUSE_MS * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+struct verify_source directory_source(const int *dirfd)
+{
+	/* Only read through the pointer. */
+	return (struct verify_source){ .context = (void *)(uintptr_t)dirfd,
+		.read = file_read,
+		.list = files_list,
+		.pause = short_pause };
+}
