@@ -1,12 +1,16 @@
 """What passes and what does not: policy, tunnel, source NAT, the gateway's own services, seen from the hosts and on the links."""
+import hashlib
+import os
 import re
+import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HOST_B6, HQ_WAN, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, connect, counter,
-                 drops, hits, listener, own_mac, send_frames, show, wait_for)
+                 drops, hits, listener, own_mac, processes, send_frames, show, wait_for)
 
 NAT_PORTS = range(40960, 65536)
 HOST_PORTS = range(32768, 40960)
@@ -36,6 +40,40 @@ def test_streams_through_the_tunnel(lab, source, sink, address):
 def test_much_data_arrives_unchanged(lab):
     lab["host-a"].run(f"curl -sS --max-time 20 -o {lab.state}/got.bin http://{HOST_B}/1m.bin")
     assert (lab.state / "got.bin").read_bytes() == (lab.state / "host-b/www/1m.bin").read_bytes()
+
+
+@pytest.mark.parametrize("sink, address", [("host-b", HOST_B), ("web", WEB)])
+def test_data_plane_dies_while_trains_pass(lab, sink, address):
+    """kill -9 in the midst of a bulk transfer with the links' offloads on: the connection goes on, each octet arrives once."""
+    total, chunk, sent, got = 300 << 20, bytes(range(256)) * 1024, hashlib.sha256(), hashlib.sha256()
+    with listener(lab, sink, 5201) as server:
+        server.settimeout(10)
+        out = connect(lab, "host-a", address, 5201)
+        peer, _ = server.accept()
+        for s in (out, peer):
+            s.settimeout(20)
+
+        def send():
+            for _ in range(total // len(chunk)):
+                out.sendall(chunk)
+                sent.update(chunk)
+            out.shutdown(socket.SHUT_WR)
+
+        thread, n, pid = threading.Thread(target=send, daemon=True), 0, processes(lab, "hq")["dataplane"][0]
+        longest, last = 0.0, time.monotonic()
+        thread.start()
+        while data := peer.recv(1 << 18):
+            got.update(data)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            n += len(data)
+            if pid and n > total // 3:
+                os.kill(pid, signal.SIGKILL)
+                pid = 0
+        thread.join(20)
+        out.close()
+        peer.close()
+    assert n == total // len(chunk) * len(chunk) and got.digest() == sent.digest()
+    assert pid == 0 and longest < 1, f"nothing came for {longest:.2f} s"
 
 
 def test_tunnel_counts(lab):
