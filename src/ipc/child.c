@@ -49,6 +49,23 @@ static void port_down(struct port *p, const struct err *why)
 
 static void port_frame(struct port *p, struct ipc_frame *f);
 
+#define LAST_WORDS_MAX 4096 /* frames; a socket holds fewer, a live peer may go on for ever */
+
+/* What a peer said before it was replaced stands, entries for the ledger above all. */
+static void last_words(struct child *c, struct port *p)
+{
+	static struct ipc_frame f;
+	int fd = p->link.fd;
+
+	p->link.dead = false; /* a failed send is not the end of what may be read */
+	for (int i = 0; i < LAST_WORDS_MAX && c->started && p->link.fd == fd; i++) {
+		if (ipc_recv(&p->link, &f, NULL) != RC_OK)
+			break;
+		port_frame(p, &f);
+		ipc_frame_done(&f);
+	}
+}
+
 static void take_link(struct child *c, struct ipc_frame *f)
 {
 	uint32_t peer = f->u.LINK.peer;
@@ -60,10 +77,12 @@ static void take_link(struct child *c, struct ipc_frame *f)
 	/* The old one may be dead without our having read so: its loss is told first. */
 	if (ipc_link_up(&c->ports[peer].link)) {
 		struct err e = { 0 };
+		last_words(c, &c->ports[peer]);
 		port_close(&c->ports[peer]);
 		err_add(&e, RC_IO, "replaced by a new link");
 		port_down(&c->ports[peer], &e);
 	}
+	c->runs[peer] = f->u.LINK.run;
 	port_open(&c->ports[peer], &c->loop, ipc_frame_take(f), c->self, (enum proc)peer);
 	if (!c->started) /* nobody is heard before START; take_start() adds it again */
 		loop_remove(&c->loop, &c->ports[peer].watch);

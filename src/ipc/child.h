@@ -43,6 +43,7 @@ struct child {
 	void *context; /* the process's own state */
 	struct loop loop;
 	struct port ports[PROC_COUNT]; /* by peer */
+	uint32_t runs[PROC_COUNT];     /* starts of each peer before the one that the link leads to */
 	struct ledger_client ledger;   /* for all but the ledger itself */
 	struct timer expire;	       /* of the ledger's gates */
 	struct msg_start start;

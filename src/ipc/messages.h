@@ -105,7 +105,7 @@ struct msg_empty {
 
 struct msg_link {
 	uint32_t peer; /* enum proc at the other end; replaces an older link to it */
-	uint32_t zero;
+	uint32_t run;  /* starts of it before this one, in this boot: the ledger holds its entries to that */
 };
 
 /* clang-format off */

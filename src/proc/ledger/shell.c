@@ -261,6 +261,25 @@ static void on_commit(struct loop *l, struct timer *t)
 	(void)l;
 }
 
+/*
+ * Is it a number that this source may use? Not one of another run: whoever is in a process could take the
+ * numbers of the one that is started in its place. And none so far ahead that no number is left behind it.
+ */
+static bool number_claimed(
+	struct ledger_shell *s, enum proc source, const struct msg_ledger_append *m, struct err *e)
+{
+	uint64_t due = ledger_counters_due(&s->counters, proc_name(source), m->run);
+
+	if (m->run != s->child->runs[source])
+		err_add(e, RC_DENIED, "an entry of run %u; %s is in its run %u", m->run, proc_name(source),
+			s->child->runs[source]);
+	else if (m->n == 0 || m->n - 1 >= NUMBER_MAX ||
+		 (due > 0 && m->n > due && m->n - due > NUMBERS_AHEAD_MAX))
+		err_add(e, RC_DENIED, "number %llu, where %llu is due", (unsigned long long)m->n,
+			(unsigned long long)due);
+	return e->rc == RC_OK;
+}
+
 /* May it be entered at all? The entry as it will stand, but for the times. */
 static enum rc append_check(
 	enum proc source, const struct msg_ledger_append *m, struct ledger_entry *ret, struct err *e)
@@ -318,8 +337,14 @@ static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const
 	struct waiting *w = &s->waiting[s->waiting_n];
 	struct ledger_entry entry;
 	struct err e = { 0 };
-	enum rc rc = append_check(source, m, &entry, &e);
+	enum rc rc;
 
+	if (!number_claimed(s, source, m, &e)) {
+		log_error("refused an entry of %s: %s", proc_name(source), e.text);
+		refuse(s, source, tag, RC_DENIED, e.text);
+		return;
+	}
+	rc = append_check(source, m, &entry, &e);
 	if (rc != RC_OK) {
 		log_error("refused an entry of %s: %s", proc_name(source), e.text);
 		refuse_number(s, source, tag, m->run, m->n, rc, e.text);

@@ -21,6 +21,9 @@
 #define PUBLISH_EVERY_NS NS_PER_S
 #define PUBLISH_ENTRIES	 256u
 
+#define NUMBERS_AHEAD_MAX (1ull << 32) /* refused ones, while the disk is full */
+#define NUMBER_MAX	  (1ull << 62)
+
 struct waiting {
 	enum proc source;
 	uint64_t tag, index;

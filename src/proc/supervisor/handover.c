@@ -32,6 +32,11 @@ static bool runs(const struct child_process *c)
 	return ipc_link_up(&c->port.link);
 }
 
+static uint32_t run_of(const struct child_process *c)
+{
+	return (uint32_t)(c->starts > 0 ? c->starts - 1 : 0);
+}
+
 static void join(struct child_process *a, struct child_process *b)
 {
 	int fds[2];
@@ -40,8 +45,10 @@ static void join(struct child_process *a, struct child_process *b)
 		log_error("make a link between %s and %s: %m", proc_name(a->id), proc_name(b->id));
 		return;
 	}
-	if (ipc_send_LINK(&a->port.link, 0, &(struct msg_link){ .peer = b->id }, fds[0]) != RC_OK ||
-		ipc_send_LINK(&b->port.link, 0, &(struct msg_link){ .peer = a->id }, fds[1]) != RC_OK)
+	const struct msg_link to_b = { .peer = b->id, .run = run_of(b) },
+			      to_a = { .peer = a->id, .run = run_of(a) };
+	if (ipc_send_LINK(&a->port.link, 0, &to_b, fds[0]) != RC_OK ||
+		ipc_send_LINK(&b->port.link, 0, &to_a, fds[1]) != RC_OK)
 		log_warn("link between %s and %s not handed over", proc_name(a->id), proc_name(b->id));
 	close(fds[0]);
 	close(fds[1]);
@@ -50,7 +57,7 @@ static void join(struct child_process *a, struct child_process *b)
 void hand_over(struct child_process *c)
 {
 	struct supervisor *s = c->supervisor;
-	struct msg_start start = { .restarts = c->starts > 0 ? c->starts - 1 : 0 };
+	struct msg_start start = { .restarts = run_of(c) };
 
 	for (int i = 0; i < PROC_COUNT; i++)
 		if (procs_speak(c->id, (enum proc)i) && runs(&s->children[i]))

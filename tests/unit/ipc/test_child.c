@@ -237,6 +237,34 @@ static void test_links_come_and_go(void **state)
 	end(&s, 0);
 }
 
+/* The peer says something and is replaced before the child gets to read it: crashed, and started anew at
+ * once. */
+static void test_last_words(void **state)
+{
+	struct stage s;
+	struct ipc_link ike, ike2;
+	int status;
+
+	begin_started(&s);
+	give_link(&s, PROC_IKE, &ike);
+	expect(&s, "link ike");
+	assert_int_equal(kill(s.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(s.pid, &status, WUNTRACED), s.pid);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ipc_send_SHOW_END(&ike, 0, &(struct msg_result){ 0 }), RC_OK);
+	ipc_link_close(&ike);
+	give_link(&s, PROC_IKE, &ike2);
+	assert_int_equal(kill(s.pid, SIGCONT), 0);
+	for (int i = 0; i < 3; i++)
+		expect(&s, "SHOW_END from ike");
+	expect(&s, "lost ike");
+	expect(&s, "link ike");
+	ipc_link_close(&ike2);
+	expect(&s, "lost ike");
+	ipc_link_close(&s.supervisor);
+	end(&s, 0);
+}
+
 static void request(struct stage *s)
 {
 	assert_int_equal(ipc_send_CLI_REQUEST(&s->cli, 0, &(struct msg_cli_request){ 0 }, 0), RC_OK);
@@ -308,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_links_come_and_go),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_ledger_receipts),
 		cmocka_unit_test(test_nobody_is_heard_before_start),
 		cmocka_unit_test(test_failed_start_ends_the_process),

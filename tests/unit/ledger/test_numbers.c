@@ -1,0 +1,144 @@
+/*
+ * Whose numbers are whose: the ledger's shell over real links, with this test as supervisor and as somebody
+ * else in ike who prepares for the clean ike that is started in its place.
+ */
+#include "proc/ledger/shell.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ledger/types.h"
+
+#include <cmocka.h>
+
+static struct ledger_shell shell;
+static struct child child;
+static struct ipc_link supervisor, ike;
+static char dir[] = "/tmp/plaingate-numbers-XXXXXX";
+
+static void rounds(void)
+{
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(loop_once(&child.loop, 0, NULL), RC_OK);
+}
+
+static void ike_started(uint32_t run)
+{
+	struct msg_link m = { .peer = PROC_IKE, .run = run };
+	int fds[2];
+
+	ipc_link_close(&ike);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_open(&ike, fds[0], PROC_IKE, PROC_LEDGER);
+	assert_int_equal(ipc_send_LINK(&supervisor, 0, &m, fds[1]), RC_OK);
+	close(fds[1]);
+	rounds();
+}
+
+static int setup(void **state)
+{
+	struct msg_resource r = { .kind = RESOURCE_LEDGER_DIR };
+	struct msg_start start = { .boot_id = { 1 } };
+	int fds[2], fd;
+
+	strcpy(dir + sizeof dir - 7, "XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	ike = IPC_LINK_NONE;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_open(&supervisor, fds[0], PROC_SUPERVISOR, PROC_LEDGER);
+	ledger_shell_init(&shell, &child);
+	child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_GAP, fds[1]);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &r, fd), RC_OK);
+	close(fd);
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "0123456789abcdef0123456789abcdef", 32), 32);
+	r.kind = RESOURCE_LEDGER_KEY;
+	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &r, fd), RC_OK);
+	close(fd);
+	assert_int_equal(ipc_send_START(&supervisor, 0, &start), RC_OK);
+	rounds();
+	assert_true(child.started);
+	ike_started(0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[100];
+
+	loop_stop(&child.loop);
+	child_run(&child);
+	ipc_link_close(&supervisor);
+	ipc_link_close(&ike);
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	return system(command);
+}
+
+/* One entry of ike; the receipt's rc. */
+static enum rc enter(uint32_t run, uint64_t n)
+{
+	static struct ipc_frame f;
+	struct msg_ledger_append m = { .n = n, .type = LEDGER_HANDSHAKE_REFUSED, .run = run };
+	struct ledger_body b;
+
+	ledger_body_begin(&b, LEDGER_HANDSHAKE_REFUSED);
+	ledger_body_str(&b, "configured", "");
+	ledger_body_str(&b, "id", "");
+	ledger_body_u64(&b, "left_out", 0);
+	ledger_body_str(&b, "local", "");
+	ledger_body_str(&b, "offered", "");
+	ledger_body_str(&b, "peer", "");
+	ledger_body_strf(&b, "reason", "run %u number %llu", run, (unsigned long long)n);
+	ledger_body_str(&b, "remote", "");
+	m.body_n = (uint16_t)ledger_body_done(&b);
+	memcpy(m.body, b.text, m.body_n);
+	assert_int_equal(ipc_send_LEDGER_APPEND(&ike, 7, &m), RC_OK);
+	rounds();
+	assert_int_equal(ipc_recv(&ike, &f, NULL), RC_OK);
+	assert_int_equal(f.head.id, IPC_LEDGER_RECEIPT);
+	return (enum rc)f.u.LEDGER_RECEIPT.rc;
+}
+
+/* The successor's entries stand, whatever was tried before: under its run, in its numbers, or by refusals. */
+static void successor(void **state)
+{
+	assert_int_equal(enter(0, 1), RC_OK);
+	assert_int_equal(enter(1, 1), RC_DENIED);
+	assert_int_equal(enter(1, 1000), RC_DENIED);
+	assert_int_equal(enter(UINT32_MAX, 1), RC_DENIED);
+	assert_int_equal(enter(0, 2), RC_OK);
+	ike_started(1);
+	assert_int_equal(enter(0, 3), RC_DENIED);
+	assert_int_equal(enter(1, 1), RC_OK);
+	assert_int_equal(enter(1, 2), RC_OK);
+}
+
+/* No number is so large that none is left. */
+static void numbers_left(void **state)
+{
+	assert_int_equal(enter(0, 1), RC_OK);
+	assert_int_equal(enter(0, UINT64_MAX), RC_DENIED);
+	assert_int_equal(enter(0, UINT64_MAX - 1), RC_DENIED);
+	assert_int_equal(enter(0, 1ull << 40), RC_DENIED);
+	assert_int_equal(enter(0, 0), RC_DENIED);
+	assert_int_equal(enter(0, 2), RC_OK);
+	/* What was left out honestly is stated as a gap. */
+	assert_int_equal(enter(0, 5), RC_OK);
+	assert_int_equal(enter(0, 6), RC_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(successor, setup, teardown),
+		cmocka_unit_test_setup_teardown(numbers_left, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
