@@ -130,11 +130,20 @@ static bool fragment_read(struct fragment *f, const struct train *t)
 
 /* ---- keeping ---- */
 
-static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, uint32_t in_zone, uint64_t tag)
+/*
+ * What came sealed is not put together with what came in clear, also where a tunnel and links share a zone:
+ * the whole would pass for what its last fragment was.
+ */
+static uint32_t origin_of(const struct train *t)
+{
+	return t->in_zone << 1 | !!(t->flags & TRAIN_FROM_TUNNEL);
+}
+
+static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, uint32_t origin, uint64_t tag)
 {
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++)
 		if (fw->datagram_tag[i] == tag && fw->datagram[i].state == FW_DATAGRAM_FILLING &&
-			fw_key_equal(&fw->datagram[i].key, key) && fw->datagram[i].in_zone == in_zone)
+			fw_key_equal(&fw->datagram[i].key, key) && fw->datagram[i].origin == origin)
 			return i;
 	return FW_NONE;
 }
@@ -157,17 +166,17 @@ static uint32_t slot_take(struct firewall *fw)
 	return oldest;
 }
 
-static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t in_zone, mono_ns now)
+static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t origin, mono_ns now)
 {
 	uint64_t tag = fw_hash(fw, &f->key) | 1;
-	uint32_t i = slot_find(fw, &f->key, in_zone, tag);
+	uint32_t i = slot_find(fw, &f->key, origin, tag);
 
 	if (i != FW_NONE || (i = slot_take(fw)) == FW_NONE)
 		return i;
 	uint8_t *bytes = fw->datagram[i].bytes;
 	fw->datagram[i] = (struct fw_datagram){ .state = FW_DATAGRAM_FILLING,
 		.key = f->key,
-		.in_zone = in_zone,
+		.origin = origin,
 		.deadline = now + FW_FRAGMENT_TIMEOUT_S * NS_PER_S,
 		.bytes = bytes };
 	fw->datagram_tag[i] = tag;
@@ -287,7 +296,7 @@ bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now)
 		t->drop = DROP_FRAGMENT_INVALID;
 		return false;
 	}
-	uint32_t i = slot_for(fw, &f, t->in_zone, now);
+	uint32_t i = slot_for(fw, &f, origin_of(t), now);
 	if (i == FW_NONE) {
 		t->drop = DROP_FRAGMENT_LIMIT;
 		return false;
