@@ -25,7 +25,8 @@ struct ledger_log {
 	size_t batch_n, batch_count;
 	uint8_t *record; /* JOURNAL_RECORD_MAX */
 	size_t journal_n;
-	bool journal_torn; /* a failed append may have left bytes behind journal_n */
+	bool journal_torn;  /* a failed append may have left bytes behind journal_n */
+	bool journal_stale; /* emptying it failed: all of it is in the tiles, but it may be empty or not */
 	char note[NOTE_BYTES_MAX];
 	size_t note_n; /* of the last commit */
 };
@@ -361,11 +362,27 @@ static enum rc head_sign(struct ledger_log *l, char note[NOTE_BYTES_MAX], size_t
 				(unsigned long long)c.size);
 }
 
+/* Only when all of its records are in the tiles. */
+static enum rc journal_empty(struct ledger_log *l, struct err *e)
+{
+	enum rc rc = l->store.replace(l->store.context, LEDGER_PATH_JOURNAL, "", 0, e);
+
+	l->journal_stale = rc != RC_OK;
+	if (rc == RC_OK) {
+		l->journal_n = 0;
+		l->journal_torn = false;
+	}
+	return rc;
+}
+
 static enum rc batch_write(struct ledger_log *l, struct err *e)
 {
 	char note[NOTE_BYTES_MAX];
 	size_t note_n;
 
+	/* Its length is not known: what is cut to a length later must not be filled up with zeros. */
+	if (l->journal_stale && journal_empty(l, e) != RC_OK)
+		return err_add(e, RC_IO, "the journal could not be emptied");
 	if (l->journal_torn) {
 		enum rc rc = l->store.truncate(l->store.context, LEDGER_PATH_JOURNAL, l->journal_n, e);
 		if (rc != RC_OK)
@@ -520,12 +537,9 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 		return err_add(e, rc, "publish the ledger's tiles");
 	l->published = l->edge.size;
 	forget_full(l, full_bytes);
-	/* The journal's records are in the tiles now. Should this fail, they are skipped at the next start.
-	 */
-	if (l->store.replace(l->store.context, LEDGER_PATH_JOURNAL, "", 0, e) == RC_OK) {
-		l->journal_n = 0;
-		l->journal_torn = false;
-	}
+	/* The journal's records are in the tiles now. Should this fail, they are skipped at the next start,
+	 * and the next batch tries it first. */
+	journal_empty(l, NULL);
 	return RC_OK;
 }
 
