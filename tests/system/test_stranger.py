@@ -3,7 +3,7 @@ what the host itself sends when nobody is there to seal it."""
 import time
 
 import pytest
-from kit import BRANCH_WAN, HOST_B, HQ_WAN, Capture, TwoSites, config_of, counter, wait_for
+from kit import BRANCH_WAN, HOST_B, HQ_WAN, Capture, config_of, counter, own_lab, wait_for
 
 PYTHON = "/usr/bin/python3"
 
@@ -42,7 +42,7 @@ while True:
 @pytest.fixture(scope="module")
 def lab():
     """Its supervisors are killed, so it is nobody else's."""
-    two_sites = TwoSites("pgx-")
+    two_sites = own_lab("pgx")
     two_sites.up("on")
     try:
         two_sites.wait_for_tunnel()
@@ -80,6 +80,15 @@ def test_router_advertisements_are_not_taken(lab):
     lab.commit("hq", config_of("hq"), "settings anew")
     lab["internet"].run([PYTHON, "-c", ADVERTISEMENT])
     wait_for(lambda: "proto ra" in hq.run(["ip", "-6", "route"]).stdout, 3, "the advertised route")
+
+
+def test_somebody_else_in_the_dataplane_reaches_no_more_of_the_host_than_tunnels_do(lab):
+    rules = lab["hq"].run(["nft", "list", "chain", "inet", "plaingate", "input"]).stdout
+    assert 'iifname "pg0" jump zone_' in rules and '"pg0" }' not in rules and '"pg0" accept' not in rules, rules
+    zone = rules.split('iifname "pg0" jump ')[1].split()[0]
+    chain = lab["hq"].run(["nft", "list", "chain", "inet", "plaingate", zone]).stdout
+    assert "icmp type echo-request accept" in chain and "tcp" not in chain, chain
+    assert lab["hq"].run(["sysctl", "-n", "net.ipv6.conf.pg0.accept_ra"]).stdout.strip() == "0"
 
 
 def test_host_sends_nothing_in_clear_while_plaingated_is_dead(lab):

@@ -8,7 +8,7 @@
  * forwarded, and what goes to the host itself is checked after the kernel has put fragments together: the
  * services that the zone names, and answers to the host's own connections. Answers are told by the port's
  * range, for TCP also by not being an opening segment; ICMP errors and echo replies pass, the kernel drops
- * those that belong to none of its sockets.
+ * those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
  *
  * An interface without a zone has no services: default deny. Only as long as no interface is in any zone,
  * which is a machine that is not configured yet, the host is left reachable, so that its administrator can
@@ -118,7 +118,7 @@ static void input(struct text *t, const struct snapshot *snap)
 	say(t,
 		"\tchain input {\n"
 		"\t\ttype filter hook input priority 0; policy drop;\n"
-		"\t\tiifname { \"lo\", \"" TUN_NAME "\" } accept\n"
+		"\t\tiifname \"lo\" accept\n"
 		"\t\ttcp dport %u-%u tcp flags & (syn | ack) != syn accept\n"
 		"\t\tudp dport %u-%u accept\n"
 		"\t\ticmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } "
@@ -133,6 +133,14 @@ static void input(struct text *t, const struct snapshot *snap)
 	for (uint32_t i = 0; i < snap->interfaces.count; i++)
 		if (interface_name_ok(in[i].name))
 			say(t, "\t\tiifname \"%s\" goto zone_%u\n", in[i].name, in[i].zone);
+	/* What tunnels bring: the data plane has judged it by its own zone. Somebody else in the data plane
+	 * gets no further than any of them. */
+	for (uint32_t i = 0; i < snap->zones.count; i++)
+		for (uint32_t k = 0; k < snap->tunnels.count; k++)
+			if (snap_tunnels(snap)[k].zone == i) {
+				say(t, "\t\tiifname \"" TUN_NAME "\" jump zone_%u\n", i);
+				break;
+			}
 	say(t, "\t}\n");
 }
 

@@ -79,6 +79,7 @@ void kernel_settings(struct supervisor *s)
 	wish("ipv4/conf/all/accept_redirects", "0");
 	wish("ipv4/conf/all/send_redirects", "0");
 	wish("ipv4/route/min_pmtu", PATH_MTU_FLOOR);
+	router_advertisements(TUN_NAME);
 	for (size_t i = 0; i < s->interfaces_n; i++) {
 		if (!s->interfaces[i].index)
 			continue;
