@@ -126,8 +126,12 @@ static bool check_signature(struct decision *d)
 	if (!known)
 		return refuse_why(
 			d, WITNESS_UNKNOWN_LOG, "this witness does not know the log of this origin");
-	return good ||
-	       refuse_why(d, WITNESS_WRONG_KEY, "no signature by a key that is trusted for this origin");
+	if (!good)
+		return refuse_why(
+			d, WITNESS_WRONG_KEY, "no signature by a key that is trusted for this origin");
+	memcpy(d->answer->origin, d->checkpoint.origin, sizeof d->answer->origin);
+	d->answer->size = d->checkpoint.size;
+	return true;
 }
 
 static bool read_last(struct decision *d)

@@ -90,6 +90,10 @@ struct witness_answer {
 	const char *content_type;
 	size_t body_n;
 	char body[1024]; /* with a terminator: cosignature, size, or a sentence about what is wrong */
+	/* Set once a trusted key's signature was found right; before, what a stranger claims is not repeated.
+	 */
+	char origin[NOTE_NAME_MAX];
+	uint64_t size; /* of the checkpoint */
 };
 
 /* Decides about one request. now_s: seconds since 1970, UTC. */

@@ -24,6 +24,12 @@ static struct witness_answer ask(size_t n, uint64_t now_s)
 	/* Only a cosigned answer holds a signature line, and a 409 a size. */
 	assert_int_equal(strncmp(a.body, "\xe2\x80\x94 ", 4) == 0, a.status == WITNESS_COSIGNED);
 	assert_int_equal(strcmp(a.content_type, WITNESS_SIZE_TYPE) == 0, a.status == WITNESS_CONFLICT);
+	/* A name is repeated only when its log signed. */
+	assert_true(a.origin[0] == '\0' || f.witness.logs_n > 0);
+	if (a.status == WITNESS_COSIGNED || a.status == WITNESS_CONFLICT || a.status == WITNESS_INCONSISTENT)
+		assert_true(strcmp(a.origin, FIXTURE_ORIGIN) == 0 || strcmp(a.origin, FIXTURE_OTHER) == 0);
+	if (a.status == WITNESS_WRONG_KEY || a.status == WITNESS_UNKNOWN_LOG)
+		assert_string_equal(a.origin, "");
 	return a;
 }
 

@@ -1,0 +1,383 @@
+/*
+ * plaingate-witness: a witness for anyone's log. Options, key, the logs it knows, signals; the decision is
+ * src/witness, what it remembers store.h, what it says server.h. Stands by itself: no other process of
+ * Plaingate is needed. One thread.
+ */
+#include "base/bytes.h"
+#include "base/log.h"
+#include "merkle/policy.h"
+#include "proc/witness/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOGS_MAX  4096
+#define FILES_MAX 64
+
+static const char usage[] =
+	"usage: plaingate-witness --key FILE --db FILE --listen ADDR:PORT (--log VKEY | --policy FILE)... "
+	"[OPTION]...\n"
+	"       plaingate-witness --key FILE --new-key NAME\n"
+	"       plaingate-witness --key FILE --show-key\n"
+	"  --key FILE          the private key, for its owner alone to read\n"
+	"  --db FILE           what was cosigned; begun when it is missing. Who loses it must begin a new "
+	"key\n"
+	"  --listen ADDR:PORT  [ADDR]:PORT for IPv6; port 0: any, see the first line of the log\n"
+	"  --log VKEY          a log to cosign for, by its verifier key; may be repeated\n"
+	"  --policy FILE       the logs of a policy file; may be repeated\n"
+	"  --rate N            requests a second that one client may make in the long run (20); 0: any "
+	"number\n"
+	"  --burst N           and at once after a silence (60)\n"
+	"  --connections N     that one client may have open (32)\n"
+	"  --verbose           every answer is a line of the log\n"
+	"  --new-key NAME      makes FILE with a new key, and prints the verifier key\n"
+	"  --show-key          prints the verifier key\n";
+
+struct options {
+	const char *key, *db, *listen, *new_key;
+	const char *log[LOGS_MAX], *policy[FILES_MAX];
+	size_t logs_n, policies_n;
+	struct server_options server;
+	bool show_key, verbose;
+};
+
+static enum rc number_read(unsigned *ret, const char *text, struct err *e)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long v = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || v > 1000000)
+		return err_add(e, RC_MALFORMED, "'%s' is no number from 0 to 1000000", text);
+	*ret = (unsigned)v;
+	return RC_OK;
+}
+
+static enum rc list_add(const char **list, size_t *n, size_t max, const char *value, struct err *e)
+{
+	if (*n == max)
+		return err_add(e, RC_LIMIT, "more than %zu of '%s'", max, value);
+	list[(*n)++] = value;
+	return RC_OK;
+}
+
+static enum rc options_read(struct options *o, int argc, char **argv, struct err *e)
+{
+	static const struct option names[] = {
+		{ "key", required_argument, NULL, 'k' },
+		{ "db", required_argument, NULL, 'd' },
+		{ "listen", required_argument, NULL, 'l' },
+		{ "log", required_argument, NULL, 'o' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "rate", required_argument, NULL, 'r' },
+		{ "burst", required_argument, NULL, 'b' },
+		{ "connections", required_argument, NULL, 'c' },
+		{ "new-key", required_argument, NULL, 'n' },
+		{ "show-key", no_argument, NULL, 's' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	enum rc rc = RC_OK;
+
+	o->server = (struct server_options){ .per_s = 20, .burst = 60, .connections_max = 32 };
+	for (int c; rc == RC_OK && (c = getopt_long(argc, argv, "", names, NULL)) >= 0;) {
+		switch (c) {
+		case 'k':
+			o->key = optarg;
+			break;
+		case 'd':
+			o->db = optarg;
+			break;
+		case 'l':
+			o->listen = optarg;
+			break;
+		case 'o':
+			rc = list_add(o->log, &o->logs_n, LOGS_MAX, optarg, e);
+			break;
+		case 'p':
+			rc = list_add(o->policy, &o->policies_n, FILES_MAX, optarg, e);
+			break;
+		case 'r':
+			rc = number_read(&o->server.per_s, optarg, e);
+			break;
+		case 'b':
+			rc = number_read(&o->server.burst, optarg, e);
+			break;
+		case 'c':
+			rc = number_read(&o->server.connections_max, optarg, e);
+			break;
+		case 'n':
+			o->new_key = optarg;
+			break;
+		case 's':
+			o->show_key = true;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			return err_add(e, RC_MALFORMED, "see --help");
+		}
+	}
+	if (rc == RC_OK && optind < argc)
+		rc = err_add(e, RC_MALFORMED, "'%s' is not an option", argv[optind]);
+	if (rc == RC_OK && !o->key)
+		rc = err_add(e, RC_MALFORMED, "--key is missing; see --help");
+	if (rc == RC_OK && !o->new_key && !o->show_key &&
+		(!o->db || !o->listen || o->logs_n + o->policies_n == 0))
+		rc = err_add(
+			e, RC_MALFORMED, "--db, --listen, or --log and --policy are missing; see --help");
+	return rc;
+}
+
+/* A whole file of at most max bytes; ret_bytes holds max + 1. */
+static enum rc file_read(
+	const char *path, bool secret, char *ret_bytes, size_t max, size_t *ret_n, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	size_t n = 0;
+	ssize_t got = 1;
+
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		if (fd >= 0)
+			close(fd);
+		return err_errno(e, RC_IO, "open '%s'", path);
+	}
+	if (secret && (st.st_mode & 077) != 0) {
+		close(fd);
+		return err_add(e, RC_DENIED, "'%s' is open to others than its owner (mode %03o): chmod 600",
+			path, (unsigned)st.st_mode & 0777);
+	}
+	while (n <= max && (got = read(fd, ret_bytes + n, max + 1 - n)) > 0)
+		n += (size_t)got;
+	if (got < 0)
+		err_errno(e, RC_IO, "read '%s'", path);
+	close(fd);
+	if (got < 0)
+		return RC_IO;
+	*ret_n = n;
+	return n <= max ? RC_OK : err_add(e, RC_LIMIT, "'%s' has more than %zu bytes", path, max);
+}
+
+static enum rc key_load(struct witness *w, const char *path, struct err *e)
+{
+	char text[COSIGN_SECRET_SIZE + 1];
+	size_t n;
+	enum rc rc = file_read(path, true, text, sizeof text - 1, &n, e);
+
+	if (rc == RC_OK && (rc = cosign_secret_parse(&w->key, w->seed, text, n, e)) != RC_OK)
+		err_add(e, rc, "while loading '%s'", path);
+	bytes_wipe(text, sizeof text);
+	return rc;
+}
+
+/* Never over an existing file: a key that is gone takes the trust in its cosignatures with it. */
+static enum rc key_make(const char *path, const char *name, struct err *e)
+{
+	char text[COSIGN_SECRET_SIZE + 1];
+	uint8_t seed[ED25519_SEED_SIZE];
+	enum rc rc = RC_IO;
+
+	if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+		return err_errno(e, RC_IO, "getrandom");
+	if (cosign_secret_text(text, name, seed) != RC_OK) {
+		bytes_wipe(seed, sizeof seed);
+		return err_add(e, RC_MALFORMED,
+			"'%s' is no name: no white space, no '+', less than 128 bytes", name);
+	}
+	size_t n = strlen(text);
+	text[n++] = '\n';
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		err_errno(e, RC_IO, "make '%s'", path);
+	else if (write(fd, text, n) != (ssize_t)n || fsync(fd) != 0)
+		err_errno(e, RC_IO, "write '%s'", path);
+	else
+		rc = RC_OK;
+	if (fd >= 0)
+		close(fd);
+	bytes_wipe(seed, sizeof seed);
+	bytes_wipe(text, sizeof text);
+	return rc;
+}
+
+static enum rc log_add(struct witness *w, struct note_key *keys, const struct note_key *key, struct err *e)
+{
+	for (size_t i = 0; i < w->logs_n; i++)
+		if (memcmp(&keys[i].public_key, key->public_key, sizeof key->public_key) == 0 &&
+			strcmp(keys[i].name, key->name) == 0)
+			return RC_OK;
+	if (w->logs_n == LOGS_MAX)
+		return err_add(e, RC_LIMIT, "more than %d logs", LOGS_MAX);
+	keys[w->logs_n++] = *key;
+	return RC_OK;
+}
+
+static enum rc logs_load(struct witness *w, const struct options *o, struct err *e)
+{
+	static char text[POLICY_BYTES_MAX + 1];
+	static struct policy policy;
+	struct note_key *keys = calloc(LOGS_MAX, sizeof *keys), key;
+	enum rc rc = keys ? RC_OK : err_add(e, RC_LIMIT, "no memory");
+	size_t n;
+
+	w->log = keys;
+	for (size_t i = 0; rc == RC_OK && i < o->logs_n; i++) {
+		rc = note_key_parse(&key, o->log[i], strlen(o->log[i]), e);
+		if (rc == RC_OK && key.type != NOTE_ED25519)
+			rc = err_add(e, RC_MALFORMED, "'%s' is no log's key (type 01)", o->log[i]);
+		if (rc == RC_OK)
+			rc = log_add(w, keys, &key, e);
+	}
+	for (size_t i = 0; rc == RC_OK && i < o->policies_n; i++) {
+		rc = file_read(o->policy[i], false, text, sizeof text - 1, &n, e);
+		if (rc == RC_OK && (rc = policy_parse(&policy, text, n, e)) != RC_OK)
+			err_add(e, rc, "in '%s'", o->policy[i]);
+		for (size_t k = 0; rc == RC_OK && k < policy.logs_n; k++)
+			rc = log_add(w, keys, &policy.log[k].key, e);
+	}
+	if (rc == RC_OK && w->logs_n == 0)
+		rc = err_add(e, RC_NOT_FOUND, "no policy names a log");
+	return rc;
+}
+
+/* "192.0.2.1:8080", "[2001:db8::1]:8080"; numbers only, so that a start does not wait for a name server. */
+static enum rc listen_open(int *ret_fd, const char *text, struct err *e)
+{
+	char host[INET6_ADDRSTRLEN + 1];
+	const char *colon = strrchr(text, ':');
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM },
+			*found = NULL;
+	bool brackets = text[0] == '[' && colon && colon > text && colon[-1] == ']';
+	size_t n = !colon ? 0 : (size_t)(colon - text) - (brackets ? 2 : 0);
+
+	*ret_fd = -1;
+	if (!colon || n == 0 || n >= sizeof host)
+		return err_add(e, RC_MALFORMED, "'%s' is no ADDR:PORT", text);
+	memcpy(host, text + brackets, n);
+	host[n] = '\0';
+	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
+		return err_add(e, RC_MALFORMED, "'%s' is no ADDR:PORT in numbers", text);
+	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+	bool good = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+		    (found->ai_family != AF_INET6 ||
+			    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
+		    bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 128) == 0;
+	freeaddrinfo(found);
+	if (!good) {
+		err_errno(e, RC_IO, "listen on '%s'", text);
+		if (fd >= 0)
+			close(fd);
+		return RC_IO;
+	}
+	*ret_fd = fd;
+	return RC_OK;
+}
+
+static void say_where(int fd, const struct witness *w)
+{
+	struct sockaddr_storage address;
+	socklen_t n = sizeof address;
+	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?", vkey[NOTE_VKEY_MAX];
+
+	if (getsockname(fd, (struct sockaddr *)&address, &n) == 0)
+		getnameinfo((struct sockaddr *)&address, n, host, sizeof host, port, sizeof port,
+			NI_NUMERICHOST | NI_NUMERICSERV);
+	log_info("listening on %s%s%s:%s for %zu logs as %s", address.ss_family == AF_INET6 ? "[" : "", host,
+		address.ss_family == AF_INET6 ? "]" : "", port, w->logs_n, note_key_text(vkey, &w->key));
+}
+
+/* Until SIGTERM or SIGINT. */
+static enum rc serve(struct server *s, int signals, struct err *e)
+{
+	for (;;) {
+		struct pollfd fds[] = { { server_fd(s), POLLIN, 0 }, { signals, POLLIN, 0 } };
+		if (poll(fds, COUNT_OF(fds), server_timeout_ms(s)) < 0 && errno != EINTR)
+			return err_errno(e, RC_IO, "poll");
+		if (fds[1].revents)
+			return RC_OK;
+		server_run(s);
+	}
+}
+
+static enum rc run(const struct options *o, struct witness *w, struct err *e)
+{
+	struct server *server = NULL;
+	struct store *store = NULL;
+	int listen_fd = -1, signals;
+	uint64_t logs_n = 0, evidence_n = 0;
+	bool begun = false;
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	enum rc rc = signals >= 0 ? logs_load(w, o, e) : err_errno(e, RC_IO, "signalfd");
+	if (rc == RC_OK)
+		rc = store_open(&store, o->db, &w->key, &begun, e);
+	if (rc == RC_OK && begun)
+		log_warn("'%s' is new: this witness remembers nothing and takes each log as it comes first",
+			o->db);
+	if (rc == RC_OK)
+		rc = store_counts(store, &logs_n, &evidence_n, e);
+	if (rc == RC_OK)
+		rc = listen_open(&listen_fd, o->listen, e);
+	if (rc == RC_OK) {
+		w->store = store_interface(store);
+		log_info("remembers %llu logs, and %llu requests that contradict them",
+			(unsigned long long)logs_n, (unsigned long long)evidence_n);
+		say_where(listen_fd, w);
+		rc = server_start(&server, listen_fd, w, store, &o->server, e);
+	}
+	if (rc == RC_OK)
+		rc = serve(server, signals, e);
+	server_stop(server);
+	store_close(store);
+	if (signals >= 0)
+		close(signals);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options o;
+	static struct witness w;
+	char vkey[NOTE_VKEY_MAX];
+	struct err e = { 0 };
+	enum rc rc = options_read(&o, argc, argv, &e);
+
+	log_init("witness", o.verbose ? LOG_DEBUG : LOG_INFO);
+	if (rc == RC_OK && o.new_key)
+		rc = key_make(o.key, o.new_key, &e);
+	if (rc == RC_OK)
+		rc = key_load(&w, o.key, &e);
+	if (rc == RC_OK && (o.new_key || o.show_key))
+		printf("%s\n", note_key_text(vkey, &w.key));
+	else if (rc == RC_OK)
+		rc = run(&o, &w, &e);
+	bytes_wipe(w.seed, sizeof w.seed);
+	free((void *)(uintptr_t)w.log);
+	if (rc != RC_OK)
+		log_error("%s", e.text);
+	return rc != RC_OK;
+}

@@ -1,0 +1,278 @@
+#include "proc/witness/server.h"
+#include "base/bytes.h"
+#include "base/log.h"
+
+#include <limits.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define TEXT_TYPE "text/plain; charset=utf-8"
+
+struct server {
+	struct MHD_Daemon *daemon;
+	const struct witness *witness;
+	struct store *store;
+	struct limit limit;
+};
+
+/* A request between its head and its end. */
+struct request {
+	bool post;
+	bool too_large;
+	uint8_t origin_hash[SHA256_SIZE]; /* of a GET */
+	mono_ns since;
+	size_t n;
+	char body[]; /* WITNESS_BODY_MAX of a POST */
+};
+
+static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const char *content_type,
+	const char *body, size_t n, const char *header, const char *value)
+{
+	/* MHD only reads what it is to copy; its type does not say so. */
+	union {
+		const char *read;
+		void *given;
+	} bytes = { .read = body };
+	struct MHD_Response *r = MHD_create_response_from_buffer(n, bytes.given, MHD_RESPMEM_MUST_COPY);
+
+	if (!r)
+		return MHD_NO;
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+	/* What was true a second ago may be a smaller tree than now. */
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+	if (header)
+		MHD_add_response_header(r, header, value);
+	enum MHD_Result result = MHD_queue_response(c, status, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+static enum MHD_Result answer_line(
+	struct MHD_Connection *c, unsigned status, const char *line, const char *header, const char *value)
+{
+	return answer(c, status, TEXT_TYPE, line, strlen(line), header, value);
+}
+
+static const struct sockaddr *client_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	return info ? info->client_addr : NULL;
+}
+
+/* What whoever runs the witness should know. Strangers cannot fill the log: a name stands here only when its
+ * log signed. */
+static void note_answer(const struct witness_answer *a)
+{
+	int n = (int)strcspn(a->body, "\n");
+
+	if (a->status == WITNESS_COSIGNED)
+		log_debug("cosigned %llu entries of '%s'", (unsigned long long)a->size, a->origin);
+	else if (a->status == WITNESS_INCONSISTENT)
+		log_warn("%llu entries of '%s' contradict what was cosigned: %.*s; the request is kept",
+			(unsigned long long)a->size, a->origin, n, a->body);
+	else if (a->status == WITNESS_STORE_FAILED || a->status == WITNESS_CLOCK_BEHIND)
+		log_error("%.*s", n, a->body);
+	else
+		log_debug("%d: %.*s", (int)a->status, n, a->body);
+}
+
+/* Check and keep in one transaction; what the client hears stands on the disk. */
+static void decide(struct server *s, const struct request *q, struct witness_answer *ret_answer)
+{
+	uint64_t now_s = clock_utc() / 1000000;
+	struct err e = { 0 };
+	enum rc rc = store_begin(s->store, &e);
+
+	if (rc == RC_OK) {
+		witness_add_checkpoint(s->witness, q->body, q->n, now_s, ret_answer);
+		rc = store_end(s->store, ret_answer->status == WITNESS_COSIGNED, &e);
+	}
+	if (rc != RC_OK) {
+		log_error("%s", e.text);
+		memset(ret_answer, 0, sizeof *ret_answer);
+		ret_answer->status = WITNESS_STORE_FAILED;
+		ret_answer->content_type = TEXT_TYPE;
+		ret_answer->body_n = (size_t)snprintf(
+			ret_answer->body, sizeof ret_answer->body, "the checkpoint could not be kept\n");
+		return;
+	}
+	if (ret_answer->status == WITNESS_INCONSISTENT &&
+		store_evidence(s->store, ret_answer->origin, now_s, q->body, q->n, &e) != RC_OK)
+		log_error("%s", e.text);
+	note_answer(ret_answer);
+}
+
+/* "/<64 lowercase hex digits>/checkpoint" */
+static bool monitor_path_parse(const char *path, uint8_t ret_hash[SHA256_SIZE])
+{
+	static const char rest[] = "/checkpoint";
+	char hex[2 * SHA256_SIZE + 1], again[2 * SHA256_SIZE + 1];
+
+	if (strlen(path) != 1 + 2 * SHA256_SIZE + strlen(rest) || path[0] != '/' ||
+		strcmp(path + 1 + 2 * SHA256_SIZE, rest) != 0)
+		return false;
+	memcpy(hex, path + 1, 2 * SHA256_SIZE);
+	hex[2 * SHA256_SIZE] = '\0';
+	return hex_to_bytes(ret_hash, SHA256_SIZE, hex) &&
+	       strcmp(hex_from_bytes(again, ret_hash, SHA256_SIZE), hex) ==
+		       0; /* upper case is another path */
+}
+
+static enum MHD_Result get_note(struct server *s, struct MHD_Connection *c, const struct request *q)
+{
+	char note[NOTE_BYTES_MAX];
+	struct err e = { 0 };
+	size_t n;
+	enum rc rc = store_note(s->store, q->origin_hash, note, &n, &e);
+
+	if (rc == RC_NOT_FOUND)
+		return answer_line(
+			c, MHD_HTTP_NOT_FOUND, "nothing was cosigned for this origin\n", NULL, NULL);
+	if (rc != RC_OK) {
+		log_error("%s", e.text);
+		return answer_line(
+			c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the note cannot be read\n", NULL, NULL);
+	}
+	return answer(c, MHD_HTTP_OK, TEXT_TYPE, note, n, NULL, NULL);
+}
+
+/* The head of a request, before its body: what can be refused now is. */
+static enum MHD_Result request_begin(struct server *s, struct MHD_Connection *c, const char *path,
+	const char *method, struct request **ret_request)
+{
+	const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	struct request head = { .post = strcmp(path, "/add-checkpoint") == 0, .since = clock_mono() };
+
+	if (!head.post && !monitor_path_parse(path, head.origin_hash))
+		return answer_line(c, MHD_HTTP_NOT_FOUND, "no such path\n", NULL, NULL);
+	if (head.post && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+		return answer_line(
+			c, MHD_HTTP_METHOD_NOT_ALLOWED, "POST only\n", MHD_HTTP_HEADER_ALLOW, "POST");
+	if (!head.post && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+		strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return answer_line(
+			c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET only\n", MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	if (!limit_allows(&s->limit, client_of(c), head.since))
+		return answer_line(c, MHD_HTTP_TOO_MANY_REQUESTS, "too many requests\n",
+			MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	if (length && strtoull(length, NULL, 10) > WITNESS_BODY_MAX)
+		return answer_line(c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n", NULL, NULL);
+	*ret_request = malloc(sizeof head + (head.post ? WITNESS_BODY_MAX : 0));
+	if (!*ret_request)
+		return MHD_NO;
+	**ret_request = head;
+	return MHD_YES;
+}
+
+/* A part of the body. MHD_NO ends the connection without an answer: a client that drips, or goes on for ever.
+ */
+static enum MHD_Result request_more(struct request *q, const char *bytes, size_t n)
+{
+	if (clock_mono() - q->since > SERVER_REQUEST_S * NS_PER_S || q->n + n > 16 * WITNESS_BODY_MAX)
+		return MHD_NO;
+	q->too_large |= !q->post || q->n + n > WITNESS_BODY_MAX;
+	if (!q->too_large)
+		memcpy(q->body + q->n, bytes, n);
+	q->n += n;
+	return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *c, const char *path,
+	const char *method, const char *version, const char *bytes, size_t *n, void **request)
+{
+	struct server *s = context;
+	struct request *q = *request;
+	struct witness_answer a;
+
+	if (!q)
+		return request_begin(s, c, path, method, (struct request **)request);
+	if (*n > 0) {
+		size_t part = *n;
+		*n = 0;
+		return request_more(q, bytes, part);
+	}
+	if (q->too_large)
+		return answer_line(c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n", NULL, NULL);
+	if (!q->post)
+		return get_note(s, c, q);
+	decide(s, q, &a);
+	return answer(c, (unsigned)a.status, a.content_type, a.body, a.body_n, NULL, NULL);
+}
+
+static void on_completed(
+	void *context, struct MHD_Connection *c, void **request, enum MHD_RequestTerminationCode how)
+{
+	free(*request);
+	*request = NULL;
+}
+
+__attribute__((format(printf, 2, 0))) static void on_message(void *context, const char *format, va_list args)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof text, format, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("libmicrohttpd: %s", text);
+}
+
+enum rc server_start(struct server **ret_server, int listen_fd, const struct witness *witness,
+	struct store *store, const struct server_options *options, struct err *e)
+{
+	struct server *s = calloc(1, sizeof *s);
+	uint8_t key[16];
+
+	if (!s || getrandom(key, sizeof key, 0) != (ssize_t)sizeof key) {
+		free(s);
+		close(listen_fd);
+		return err_add(e, RC_LIMIT, "no memory, or no randomness, for the server");
+	}
+	s->witness = witness;
+	s->store = store;
+	limit_init(&s->limit, key, options->per_s, options->burst);
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
+		MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+		MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+	if (!s->daemon) {
+		free(s);
+		close(listen_fd);
+		return err_add(e, RC_INTERNAL, "libmicrohttpd does not start");
+	}
+	*ret_server = s;
+	return RC_OK;
+}
+
+int server_fd(const struct server *s)
+{
+	return MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+int server_timeout_ms(const struct server *s)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
+		return -1;
+	return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+void server_run(struct server *s)
+{
+	MHD_run(s->daemon);
+}
+
+void server_stop(struct server *s)
+{
+	if (!s)
+		return;
+	MHD_stop_daemon(s->daemon);
+	free(s);
+}
