@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from kit import GATEWAYS, TwoSites, verify_ledger
+from kit import GATEWAYS, own_lab, verify_ledger
 
 
 def pytest_configure(config):
@@ -13,7 +13,7 @@ def pytest_configure(config):
 def lab():
     """The lab two-sites of its own for each file of tests, with its tunnel up. Its ledgers must verify in the end."""
     assert os.geteuid() == 0, "the lab needs root"
-    two_sites = TwoSites("pgt-")
+    two_sites = own_lab("pgt")
     two_sites.up("on")
     try:
         two_sites.wait_for_tunnel()

@@ -21,6 +21,14 @@ LAN_FILTER = "net 10.0.0.0/8 or net fd00::/8"
 PROCESSES = ("keeper", "ike", "dataplane", "ledger", "control")
 
 
+def own_lab(name):
+    """A lab of this run alone, so that another run beside it does not meet it. What a run left that was killed is taken down first."""
+    for left in (ROOT / "lab/.state").glob(f"{name}-[0-9]*"):
+        if not os.path.exists(f"/proc/{left.name.rsplit('-', 1)[1]}"):
+            TwoSites(f"{left.name}-").down()
+    return TwoSites(f"{name}-{os.getpid()}-")
+
+
 # --- the gateway's own words ---
 
 def show(lab, gateway, table, *options):

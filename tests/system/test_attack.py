@@ -6,13 +6,13 @@ import struct
 import time
 
 import pytest
-from kit import (GATEWAYS, HOST_B, HQ_WAN, Capture, TwoSites, UdpStream, counter, drops, own_mac, processes, send_frames, show,
+from kit import (GATEWAYS, HOST_B, HQ_WAN, Capture, UdpStream, counter, drops, own_lab, own_mac, processes, send_frames, show,
                  verify_ledger, wait_for)
 
 
 @pytest.fixture(scope="module")
 def lab():
-    two_sites = TwoSites("pga-")
+    two_sites = own_lab("pga")
     two_sites.up("off")
     try:
         two_sites.wait_for_tunnel()

@@ -5,12 +5,13 @@ import socket
 import struct
 
 import pytest
-from kit import (HOST_A, HOST_B, HOST_B6, LAN_FILTER, WEB, Capture, LabError, TcpStream, TwoSites, UdpStream, host_pid, memory_holds, wait_for)
+from kit import (HOST_A, HOST_B, HOST_B6, LAN_FILTER, WEB, Capture, LabError, TcpStream, UdpStream, host_pid, memory_holds, own_lab,
+                 wait_for)
 
 
 @pytest.fixture(scope="module")
 def kernel_lab():
-    two_sites = TwoSites("pgk-")
+    two_sites = own_lab("pgk")
     two_sites.up("on", "kernel")
     try:
         yield two_sites

@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from kit import (HOST_B, LAN_FILTER, WEB, Capture, TcpStream, TwoSites, UdpStream, config_of, counter, drops, ledger_entries,
-                 processes, show, verify_ledger, wait_for)
+from kit import (HOST_B, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, config_of, counter, drops, ledger_entries, own_lab, processes,
+                 show, verify_ledger, wait_for)
 
 PSK = "hq-branch.psk"
 
@@ -18,7 +18,7 @@ def small_disk(lab):
 
 @pytest.fixture(scope="module")
 def lab():
-    two_sites = TwoSites("pgl-")
+    two_sites = own_lab("pgl")
     two_sites.up("on", prepare=small_disk)
     try:
         two_sites.wait_for_tunnel()

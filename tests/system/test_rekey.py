@@ -3,7 +3,7 @@ both. Not one packet is lost or comes twice, and none leaves in clear."""
 import time
 
 import pytest
-from kit import (GATEWAYS, HOST_B, LAN_FILTER, Capture, TcpStream, TwoSites, UdpStream, config_of, counter, drops, ledger_entries, show,
+from kit import (GATEWAYS, HOST_B, LAN_FILTER, Capture, TcpStream, UdpStream, config_of, counter, drops, ledger_entries, own_lab, show,
                  verify_ledger, wait_for)
 
 LIFETIME = 30  # the shortest that the model takes; rekeyed a little before
@@ -12,7 +12,7 @@ LIFETIME = 30  # the shortest that the model takes; rekeyed a little before
 @pytest.fixture(scope="module")
 def lab():
     """hq rekeys its child by the clock, branch by bytes when a test asks for it."""
-    two_sites = TwoSites("pgr-")
+    two_sites = own_lab("pgr")
     text = config_of("hq", ("        zone vpn;\n        local [", f"        zone vpn;\n        lifetime {LIFETIME};\n        local ["))
     two_sites.up("off", configs={"hq": text})
     try:

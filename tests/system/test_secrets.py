@@ -7,7 +7,8 @@ import struct
 import time
 
 import pytest
-from kit import HOST_B, Capture, TwoSites, UdpStream, config_of, ledger_entries, memory, memory_holds, processes, show, verify_ledger, wait_for
+from kit import (HOST_B, Capture, UdpStream, config_of, ledger_entries, memory, memory_holds, own_lab, processes, show, verify_ledger,
+                 wait_for)
 
 PSK = "hq-branch.psk"
 KEY_BYTES = 36  # AES-256 and its salt
@@ -16,7 +17,7 @@ SK_D_BYTES = 48  # of the PRF HMAC-SHA-384
 
 @pytest.fixture(scope="module")
 def lab():
-    two_sites = TwoSites("pgm-")
+    two_sites = own_lab("pgm")
     two_sites.up("off")
     try:
         two_sites.wait_for_tunnel()

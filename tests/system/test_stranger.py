@@ -29,6 +29,21 @@ prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 3600, 3600, 0, socket.inet_p
 s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0x08, 1800, 0, 0) + prefix, ("ff02::1", 0, 0, socket.if_nametoindex("hq0")))
 """
 
+SYN_ON_LO = """
+import socket, struct
+def checksum(b):
+    s = sum(struct.unpack("!%dH" % (len(b) // 2), b))
+    s = (s >> 16) + (s & 0xffff)
+    return ~(s + (s >> 16)) & 0xffff
+a, b = socket.inet_aton("10.2.0.9"), socket.inet_aton("10.1.0.1")
+tcp = lambda c: struct.pack("!HHIIBBHHH", 3333, 8088, 1, 0, 0x50, 2, 65535, c, 0)
+tcp = tcp(checksum(a + b + struct.pack("!HH", 6, 20) + tcp(0)))
+ip = lambda c: struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 1, 0, 64, 6, c, a, b)
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+s.bind(("wan0", 0))
+s.sendto(bytes(12) + b"\\x08\\x00" + ip(checksum(ip(0))) + tcp, ("lo", 0x800))
+"""
+
 SERVER = """
 import socket
 s = socket.create_server(("", 8088))
@@ -89,6 +104,22 @@ def test_somebody_else_in_the_dataplane_reaches_no_more_of_the_host_than_tunnels
     chain = lab["hq"].run(["nft", "list", "chain", "inet", "plaingate", zone]).stdout
     assert "icmp type echo-request accept" in chain and "tcp" not in chain, chain
     assert lab["hq"].run(["sysctl", "-n", "net.ipv6.conf.pg0.accept_ra"]).stdout.strip() == "0"
+
+
+def test_somebody_else_in_the_dataplane_does_not_get_in_by_loopback(lab):
+    """A packet socket that is bound to a link sends on lo as well, with the address of somebody behind the tunnel: the host's answer would
+    come back through pg0."""
+    hq = lab["hq"]
+    with hq.popen([PYTHON, "-c", SERVER]) as server:
+        try:
+            wait_for(lambda: ":8088" in hq.run(["ss", "-ltn"]).stdout, 5, "a server on the host")
+            with Capture(lab, "hq", "pg0", "tcp port 8088") as answers, Capture(lab, "hq", "lo", "tcp port 8088") as sent:
+                hq.run([PYTHON, "-c", SYN_ON_LO])
+                assert hq.run(["curl", "-s", "-m", "2", "http://10.1.0.1:8088/"], check=False).returncode != 28, "the host itself is let in"
+            assert sent.count("src host 10.2.0.9") > 0, "nothing was sent, so this proves nothing"
+            assert answers.count() == 0, answers.lines()
+        finally:
+            server.terminate()
 
 
 def test_host_sends_nothing_in_clear_while_plaingated_is_dead(lab):

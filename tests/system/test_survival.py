@@ -5,15 +5,15 @@ import signal
 import time
 
 import pytest
-from kit import (GATEWAYS, HOST_A, HOST_B, HOST_B6, LAN_FILTER, PROCESSES, WEB, Capture, LabError, TcpStream, TwoSites, UdpStream, drops,
-                 ledger_entries, own_mac, processes, show, verify_ledger, wait_for)
+from kit import (GATEWAYS, HOST_A, HOST_B, HOST_B6, LAN_FILTER, PROCESSES, WEB, Capture, LabError, TcpStream, UdpStream, drops,
+                 ledger_entries, own_lab, own_mac, processes, show, verify_ledger, wait_for)
 
 SURVIVES = [name for name in PROCESSES if name != "dataplane"]
 
 
 @pytest.fixture(scope="module")
 def lab():
-    two_sites = TwoSites("pgs-")
+    two_sites = own_lab("pgs")
     two_sites.up("off")
     try:
         two_sites.wait_for_tunnel()
