@@ -8,7 +8,9 @@
  * forwarded, and what goes to the host itself is checked after the kernel has put fragments together: the
  * services that the zone names, and answers to the host's own connections. Answers are told by the port's
  * range, for TCP also by not being an opening segment; ICMP errors and echo replies pass, the kernel drops
- * those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
+ * those that belong to none of its sockets. That holds for what tunnels bring through pg0, too. From the
+ * loopback device only the host itself is heard: a packet socket of one link sends on any other as well, so
+ * somebody else in the data plane could speak there in anybody's name.
  *
  * An interface without a zone has no services: default deny. Only as long as no interface is in any zone,
  * which is a machine that is not configured yet, the host is left reachable, so that its administrator can
@@ -118,7 +120,7 @@ static void input(struct text *t, const struct snapshot *snap)
 	say(t,
 		"\tchain input {\n"
 		"\t\ttype filter hook input priority 0; policy drop;\n"
-		"\t\tiifname \"lo\" accept\n"
+		"\t\tiifname \"lo\" fib saddr type local accept\n"
 		"\t\ttcp dport %u-%u tcp flags & (syn | ack) != syn accept\n"
 		"\t\tudp dport %u-%u accept\n"
 		"\t\ticmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } "
