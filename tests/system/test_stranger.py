@@ -122,6 +122,24 @@ def test_somebody_else_in_the_dataplane_does_not_get_in_by_loopback(lab):
             server.terminate()
 
 
+def test_sockets_of_ike_do_not_speak_to_the_host_itself(lab):
+    heard = lab["hq"].run([PYTHON, "-c", """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 9999))
+s.settimeout(0.5)
+for mark in (0, 0x5047):
+    c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+    try:
+        c.sendto(b"marked" if mark else b"plain", ("127.0.0.1", 9999))
+        print(s.recv(100).decode())
+    except (socket.timeout, PermissionError):
+        pass
+"""]).stdout.split()
+    assert heard == ["plain"]
+
+
 def test_host_sends_nothing_in_clear_while_plaingated_is_dead(lab):
     hq = lab["hq"]
     assert hq.run(["ping", "-c", "1", "-W", "2", HOST_B], check=False).returncode == 0

@@ -158,6 +158,12 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 		zone_chain(&t, i, snap_zones(snap)[i].host_inbound);
 	if (snap->interfaces.count > 0)
 		input(&t, snap);
+	/* Somebody else in ike has two UDP sockets that reach any address; the host's own services trust
+	 * their like. */
+	say(&t,
+		"\tchain output {\n\t\ttype filter hook output priority 0; policy accept;\n"
+		"\t\tmeta mark %u oifname \"lo\" drop\n\t}\n",
+		OWN_MARK);
 	say(&t, "}\n");
 	return t.bad ? 0 : (size_t)(t.at - ret_text);
 }
