@@ -182,6 +182,11 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 	struct fw_session *s = &fw->sessions[t->session];
 	uint32_t d = fw_direction(t), to = to_host ? FW_ZONE_HOST : t->out_zone, rule, timeout_s;
 
+	/* The caller is about to keep t's way in the record: it must not be another session's by now. */
+	if (!fw_still_its_own(s, t)) {
+		t->drop = DROP_NO_SESSION;
+		return;
+	}
 	if (s->zones.zone[1 - d] == to)
 		return;
 	if (d == 1 || to == FW_ZONE_HOST || to == TRAIN_NONE || s->zones.zone[0] == FW_ZONE_HOST ||

@@ -110,14 +110,13 @@ static void hop_count(struct train *t)
 	t->hop_limit--;
 }
 
-/* Its index may have been freed, or freed and taken by another session, since the burst's lookup. */
-static bool still_its_own(const struct fw_session *s, const struct train *t, uint32_t d)
+bool fw_still_its_own(const struct fw_session *s, const struct train *t)
 {
 	struct fw_key key;
 
 	if (!s->live || !key_wanted(t, &key))
 		return false;
-	return fw_key_equal(&s->key[d], &key);
+	return fw_key_equal(&s->key[fw_direction(t)], &key);
 }
 
 static void clamp(const struct firewall *fw, const struct fw_session *s, struct train *t)
@@ -171,7 +170,7 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	struct fw_session *s = &fw->sessions[t->session];
 	uint32_t d = fw_direction(t);
 
-	if (!still_its_own(s, t, d))
+	if (!fw_still_its_own(s, t))
 		return DROP_NO_SESSION;
 	if (t->flags & TRAIN_ICMP_ERROR) /* neither renews nor counts: anybody may send one */
 		return apply_error(s, t, d);

@@ -43,25 +43,50 @@ static bool zones_sound(const struct fw_state *st, const struct fw_session *s)
 	return true;
 }
 
+static bool key_sound(const struct fw_key *k)
+{
+	bool echo = k->kind == FW_KEY_ECHO || k->kind == FW_KEY_ECHO_REPLY;
+
+	if ((k->family != ADDR_V4 && k->family != ADDR_V6) || k->kind > FW_KEY_ECHO_REPLY ||
+		echo != fw_is_icmp(k->proto))
+		return false;
+	/* Stray octets behind an IPv4 address would make a key that no packet has. */
+	for (size_t i = 4; k->family == ADDR_V4 && i < 16; i++)
+		if (k->src[i] || k->dst[i])
+			return false;
+	return true;
+}
+
+/* The answers' key is the reverse of the first; only source NAT makes a difference, and then the flag says
+ * so. */
+static bool keys_sound(const struct fw_session *s)
+{
+	struct fw_key plain = fw_key_reverse(&s->key[0]), source = s->key[1];
+	bool translated = !fw_key_equal(&plain, &s->key[1]);
+
+	if (!key_sound(&s->key[0]) || !key_sound(&s->key[1]) ||
+		translated != !!(s->flags & FW_SESSION_TRANSLATED))
+		return false;
+	memcpy(source.dst, plain.dst, sizeof source.dst);
+	source.dst_port = plain.dst_port;
+	if (fw_is_icmp(source.proto)) { /* the identifier stands in both */
+		if (s->key[1].src_port != s->key[1].dst_port || s->key[0].src_port != s->key[0].dst_port)
+			return false;
+		source.src_port = plain.src_port;
+	}
+	return fw_key_equal(&source, &plain);
+}
+
 static bool record_sound(const struct fw_state *st, const struct fw_session *s)
 {
 	if (s->live != FW_SESSION_LIVE || s->tcp_state >= FW_TCP_STATE_COUNT || !zones_sound(st, s))
 		return false;
 	if ((s->tcp_state == FW_TCP_NONE) != (s->key[0].proto != IP_TCP))
 		return false;
-	for (int d = 0; d < 2; d++) {
-		uint8_t family = s->key[d].family;
-		if ((family != ADDR_V4 && family != ADDR_V6) || s->key[d].kind > FW_KEY_ECHO_REPLY)
+	for (size_t i = 0; i < 2; i++)
+		if (s->tcp[i].scale > 14)
 			return false;
-		/* Stray octets behind an IPv4 address would make a key that no packet has. */
-		for (size_t i = 4; family == ADDR_V4 && i < 16; i++)
-			if (s->key[d].src[i] || s->key[d].dst[i])
-				return false;
-		for (size_t i = 0; i < 2; i++)
-			if (s->tcp[i].scale > 14)
-				return false;
-	}
-	return s->key[0].proto == s->key[1].proto && s->key[0].family == s->key[1].family;
+	return keys_sound(s);
 }
 
 static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
@@ -80,6 +105,7 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	if (s->expires > far)
 		s->expires = now;
 	s->rule = s->nat_rule = TRAIN_NONE;
+	s->interface[0] = s->interface[1] = TRAIN_NONE;
 	fw->next_id = MAX_OF(fw->next_id, s->id);
 	fw_session_index(fw, i);
 	fw_session_rearm(fw, i);
@@ -112,12 +138,12 @@ static bool tables_allocate(struct firewall *fw)
 	while (buckets < 2 * n)
 		buckets *= 2;
 	fw->bucket_mask = buckets - 1;
-	fw->half_open_room = n;
+	fw->half_open_room = buckets / 2; /* a power of two: its counters may go round */
 	fw->bucket = malloc(sizeof *fw->bucket * buckets);
 	fw->chain = malloc(sizeof *fw->chain * 2 * n);
 	fw->free_stack = malloc(sizeof *fw->free_stack * n);
 	fw->timer = malloc(sizeof *fw->timer * n);
-	fw->half_open = malloc(sizeof *fw->half_open * n);
+	fw->half_open = malloc(sizeof *fw->half_open * fw->half_open_room);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
 	if (!fw->bucket || !fw->chain || !fw->free_stack || !fw->timer || !fw->half_open || !fw->log)
 		return false;

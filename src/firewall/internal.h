@@ -125,7 +125,7 @@ struct firewall {
 	uint32_t wheel[FW_WHEEL_SLOTS];
 	uint64_t wheel_at_s; /* the next second to look at */
 	uint32_t next_id;
-	struct fw_half_open *half_open; /* ring of half_open_room entries */
+	struct fw_half_open *half_open; /* ring of half_open_room entries, a power of two */
 	uint32_t half_open_room, half_open_head, half_open_tail;
 
 	struct fw_policy *policy;
@@ -157,6 +157,10 @@ void fw_half_open_add(struct firewall *fw, uint32_t index);
 void fw_half_open_over(struct firewall *fw, struct fw_session *s);
 void fw_session_index(struct firewall *fw, uint32_t index);
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
+
+/* apply.c */
+/* The session of a train may have been freed, or freed and taken by another one, since the burst's lookup. */
+bool fw_still_its_own(const struct fw_session *s, const struct train *t);
 
 /* matcher.c */
 struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat);

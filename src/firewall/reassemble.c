@@ -256,7 +256,8 @@ static enum drop_reason fragment_keep(struct fw_datagram *d, const struct fragme
 		if (t->src.family == ADDR_V6)
 			d->header[f->next_at] = f->proto;
 	}
-	return DROP_NONE;
+	/* The first fragment's header may be longer than that of the fragment which fitted so far. */
+	return d->header_n + d->total > UINT16_MAX ? DROP_FRAGMENT_INVALID : DROP_NONE;
 }
 
 /* ---- giving ---- */
@@ -269,10 +270,8 @@ static bool is_whole(const struct fw_datagram *d)
 
 static void header_finish(struct fw_datagram *d, uint8_t *ip, bool v4)
 {
-	bool mark = d->congested && (v4 ? ip[1] & 3 : ip[1] >> 4 & 3);
-
 	memcpy(ip, d->header, d->header_n);
-	mark = d->congested && (v4 ? ip[1] & 3 : ip[1] >> 4 & 3);
+	bool mark = d->congested && (v4 ? ip[1] & 3 : ip[1] >> 4 & 3);
 	if (mark)
 		ip[1] |= v4 ? 3 : 3 << 4;
 	if (v4) {

@@ -93,10 +93,17 @@ enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t)
 	return DROP_NONE;
 }
 
+/* Some stacks send a FIN though the window is full: what follows it, and may overtake it, stands one octet
+ * beyond. */
+static uint32_t right_edge(const struct fw_tcp_side *from, const struct segment *g)
+{
+	return from->max_end + (g->payload == 0);
+}
+
 static bool in_window(const struct fw_tcp_side *from, const struct fw_tcp_side *to, const struct segment *g)
 {
 	/* Not beyond what the other side allowed; not older than what it can still want. */
-	if (after(g->seq, from->max_end) || after(from->end - to->max_window, g->end))
+	if (after(g->seq, right_edge(from, g)) || after(from->end - to->max_window, g->end))
 		return false;
 	if (!(g->flags & TCP_ACK) || !(to->flags & SIDE_SEEN))
 		return true;
@@ -169,7 +176,7 @@ static enum drop_reason on_reset(struct fw_session *s, const struct segment *g, 
 {
 	const struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
 
-	if (after(g->seq, from->max_end) || after(from->end - to->max_window, g->seq))
+	if (after(g->seq, right_edge(from, g)) || after(from->end - to->max_window, g->seq))
 		return DROP_TCP_STATE;
 	if (g->seq == from->end || (to->flags & SIDE_SEEN && g->seq == to->ack))
 		s->tcp_state = FW_TCP_CLOSED;

@@ -42,7 +42,7 @@ static size_t put_l4(uint8_t *l4, const struct packet_spec *s)
 		store_be32(l4 + 8, s->ack);
 		l4[12] = (uint8_t)(head / 4 << 4);
 		l4[13] = s->flags;
-		store_be16(l4 + 14, s->window ? s->window : 65535);
+		store_be16(l4 + 14, s->window || s->window_closed ? s->window : 65535);
 		if (s->options_n)
 			memcpy(l4 + TCP_HEADER_SIZE, s->options, s->options_n);
 		break;

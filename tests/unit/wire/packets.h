@@ -20,6 +20,7 @@ struct packet_spec {
 	uint8_t flags;		     /* TCP */
 	uint32_t seq, ack;
 	uint16_t window; /* 0: 65535 */
+	bool window_closed;
 	uint8_t icmp_type, icmp_code;
 	const uint8_t *options; /* TCP, a multiple of 4 octets */
 	size_t options_n;
