@@ -31,7 +31,7 @@
 	S(UP,         "established")								\
 	S(REPLACED,   "replaced")		/* rekeyed; one side deletes it */		\
 	S(CLOSING,    "closing")		/* our delete is under way */			\
-	S(FAILED,     "refused")		/* only repeats its last answer */		\
+	S(FAILED,     "ended")		/* only repeats its last answer */		\
 	S(DEAD,       "gone")
 /* clang-format on */
 

@@ -176,18 +176,25 @@ class UdpStream:
         self.stop()
 
     def stop(self, drain=0.5):
-        """Sends no more, waits for what is on its way."""
+        """Sends no more, waits for what is on its way; for several streams at once, when each has been told to send no more before."""
         if self.running:
             self.sending = False
             self.threads[0].join()
-            time.sleep(drain)
+            self.stopped = self.stopped or time.monotonic()
+            time.sleep(max(self.stopped + drain - time.monotonic(), 0))
             self.running = False
             for thread in self.threads[1:]:
                 thread.join()
             self.out.close()
             self.server.close()
 
-    sending = True
+    sending, stopped = True, None
+
+    def hush(self):
+        """Sends no more."""
+        self.sending = False
+        self.threads[0].join()
+        self.stopped = time.monotonic()
 
     def _send(self):
         start, n = time.monotonic(), 0
@@ -375,14 +382,17 @@ def holes_left_out(pid, span, offset, size):
         os.close(file)
 
 
-def memory(pid, own_only=False):
-    """Every readable part of a process's memory, as (start, octets); own_only: what it can write and what is no file's."""
+def memory(pid, own_only=False, shared_only=False):
+    """Every readable part of a process's memory, as (start, octets); own_only: what it can write and what is no file's; shared_only:
+    files of memory that other processes may have as well."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             span, rights, offset, _, _, *name = line.split()
             if "r" not in rights or name[:1] in (["[vvar]"], ["[vsyscall]"], ["[vvar_vclock]"]):
                 continue
             if own_only and ("w" not in rights or (name and not name[0].startswith(("[", "/memfd:")))):
+                continue
+            if shared_only and not (name and name[0].startswith("/memfd:")):
                 continue
             start, end = (int(x, 16) for x in span.split("-"))
             parts = [(0, end - start)]

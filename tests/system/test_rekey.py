@@ -67,6 +67,10 @@ def newest(lab, gateway="hq"):
     return min(rows, key=lambda row: int(row["age_s"]))["spi_in"] if rows else None
 
 
+def established(lab, gateway="hq"):
+    return {row["spi_i"] for row in show(lab, gateway, "ike") if row["state"] == "established"}
+
+
 def spis(lab, gateway="hq"):
     return {row["spi_in"] for row in show(lab, gateway, "ipsec")}
 
@@ -77,7 +81,7 @@ def one_tunnel_again(lab):
     ours, theirs = (show(lab, gateway, "ipsec")[0] for gateway in GATEWAYS)
     assert (ours["spi_in"], ours["spi_out"]) == (theirs["spi_out"], theirs["spi_in"])
     for gateway in GATEWAYS:
-        assert len([row for row in show(lab, gateway, "ike") if row["state"] == "established"]) == 1
+        assert len(established(lab, gateway)) == 1
 
 
 @pytest.mark.slow
@@ -98,11 +102,10 @@ def test_by_the_clock(lab):
 def test_by_an_administrator(lab, gateway, name, words):
     one_tunnel_again(lab)
     with Flow(lab) as flow:
-        old, ike = newest(lab), show(lab, gateway, "ike")[0]["spi_i"]
+        old, ike = newest(lab), established(lab, gateway)
         lab[gateway].run(f"plaingate ike {words} {name}")
         if words == "rekey":
-            wait_for(lambda: ike not in [row["spi_i"] for row in show(lab, gateway, "ike") if row["state"] == "established"], 5,
-                     "a new IKE SA")
+            wait_for(lambda: not ike & established(lab, gateway), 5, "a new IKE SA")
         else:
             wait_for(lambda: newest(lab) != old, 5, "a new pair")
         flow.wait_flowing()
@@ -114,10 +117,10 @@ def test_by_an_administrator(lab, gateway, name, words):
 def test_by_both_at_once(lab, words):
     one_tunnel_again(lab)
     with Flow(lab) as flow:
-        old = newest(lab), show(lab, "hq", "ike")[0]["spi_i"]
+        old = newest(lab), established(lab)
         both = [lab[gateway].popen(f"plaingate ike {words} {name}") for gateway, name in (("hq", "branch"), ("branch", "hq"))]
         assert [p.wait(10) for p in both] == [0, 0]
-        wait_for(lambda: (newest(lab), show(lab, "hq", "ike")[0]["spi_i"]) != old, 5, "something new")
+        wait_for(lambda: (newest(lab), established(lab)) != old, 5, f"something new; there is {show(lab, 'hq', 'ike')}")
         flow.wait_flowing()
         time.sleep(1)
     one_tunnel_again(lab)

@@ -41,13 +41,13 @@ def opens(key, packet):
 
 
 def keys_that_open(pid, packets):
-    """{SPI: key and salt}: every place of the process's memory that could be a key is tried on the packets."""
+    """{SPI: key and salt}: every place of the memory that the data plane shares with its successor is tried on the packets."""
     found = {}
-    for _, part in memory(pid):
+    for _, part in memory(pid, shared_only=True):
         for run in re.finditer(rb"(?:(?!\0{8})[\s\S]){28,}", part) if part.strip(b"\0") else ():
             for at in range(max(0, run.start() - run.start() % 4 - 4), run.end(), 4):
                 key = part[at:at + KEY_BYTES]
-                if len(key) < KEY_BYTES or len(set(key[:32])) < 16:
+                if len(key) < KEY_BYTES or len(set(key[:32])) < 20:  # 32 octets by chance are some 30 different ones
                     continue
                 for spi, packet in packets.items():
                     if spi not in found and opens(key, packet):
