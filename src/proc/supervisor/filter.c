@@ -1,16 +1,23 @@
 /*
  * The rule set into the kernel, by nft(8): whole and in one transaction, so that there is no moment without a
- * filter. It stays when the supervisor ends or dies: closed. Only `plaingated --flush` takes it away.
+ * filter. It stays when the supervisor ends or dies: closed. Only `plaingated --flush` takes it away. While
+ * the supervisor runs it is set again when anybody has changed rule sets: a "flush ruleset" of some other
+ * program opens the host for a second at the most.
  */
+#include "base/log.h"
+#include "proc/supervisor/netlink.h"
 #include "proc/supervisor/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +104,39 @@ out:
 	return rc == RC_OK ? rc : err_add(e, rc, "while setting the ingress filter");
 }
 
+/*
+ * The kernel counts changes of all rule sets of this network namespace (NFT_MSG_GETGEN). 0: it does not say.
+ */
+static uint32_t rules_generation(void)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct timeval wait = { .tv_sec = 1 };
+	char room[256], answer[4096];
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	struct nlmsghdr *h = netlink_begin(room, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0);
+	struct nfgenmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+	const struct nlattr *a;
+	uint32_t generation = 0;
+	ssize_t n = -1;
+
+	m->nfgen_family = AF_UNSPEC;
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0 &&
+		sendto(fd, h, h->nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof kernel) >= 0)
+		n = recv(fd, answer, sizeof answer, 0);
+	if (fd >= 0)
+		close(fd);
+	h = (struct nlmsghdr *)(void *)answer;
+	if (n < 0 || !mnl_nlmsg_ok(h, (int)n) ||
+		h->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN))
+		return 0;
+	mnl_attr_for_each(a, h, sizeof *m)
+	{
+		if (mnl_attr_get_type(a) == NFTA_GEN_ID && mnl_attr_get_payload_len(a) == 4)
+			generation = load_be32(mnl_attr_get_payload(a));
+	}
+	return generation;
+}
+
 enum rc filter_apply(struct supervisor *s, struct err *e)
 {
 	char *text = malloc(FILTER_TEXT_MAX);
@@ -106,7 +146,25 @@ enum rc filter_apply(struct supervisor *s, struct err *e)
 	size_t n = filter_text(text, FILTER_TEXT_MAX, s->snapshot, s->interfaces, s->interfaces_n);
 	enum rc rc = n > 0 ? nft_run(text, n, e) : err_add(e, RC_LIMIT, "the rule set is too long");
 	free(text);
+	s->filter_generation = rc == RC_OK ? rules_generation() : 0;
 	return rc;
+}
+
+void filter_keep(struct supervisor *s)
+{
+	struct err e = { 0 };
+
+	if (!s->snapshot || s->filter_generation == 0 || s->loop.now < s->filter_look_at)
+		return;
+	s->filter_look_at = s->loop.now + NS_PER_S;
+	uint32_t now = rules_generation();
+	if (now == 0 || now == s->filter_generation)
+		return;
+	log_warn("somebody else has changed rule sets of the kernel's filter; ours is set again");
+	if (filter_apply(s, &e) != RC_OK) {
+		log_error("%s", e.text);
+		s->filter_generation = now - 1 ? now - 1 : UINT32_MAX; /* again in a second */
+	}
 }
 
 /* Adds, never takes away: a rule set of a supervisor before stays until a configuration replaces it. */

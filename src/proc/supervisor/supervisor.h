@@ -113,6 +113,8 @@ struct supervisor {
 	/* the configuration that applies; NULL before the first */
 	struct snapshot_file file;
 	const struct snapshot *snapshot; /* in file */
+	uint32_t filter_generation;	 /* the kernel's count of rule sets' changes when ours was set; 0: unknown */
+	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
 	bool stopping, stopping_ledger;
@@ -181,6 +183,8 @@ bool interface_name_ok(const char *name);
 size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	const struct zone_interface *interfaces, size_t n);
 enum rc filter_apply(struct supervisor *s, struct err *e);
+/* Sets it again when somebody else changed rule sets; looked at once a second. */
+void filter_keep(struct supervisor *s);
 enum rc filter_close(struct err *e); /* before the first configuration: nothing is forwarded */
 enum rc filter_flush(struct err *e);
 enum rc nft_run(const char *text, size_t n, struct err *e);
