@@ -38,7 +38,9 @@ void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel
 		if (tunnel)
 			text_copy(entry.tunnel, sizeof entry.tunnel, tunnel);
 		k->refused_tags[i] = k->next_entry_tag++;
-		append(k, &entry, false, k->refused_tags[i]);
+		/* One that found no room has no receipt to come: its place is free again. */
+		if (append(k, &entry, false, k->refused_tags[i]) != RC_OK)
+			k->refused_tags[i] = 0;
 		return;
 	}
 }

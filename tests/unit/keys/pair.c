@@ -16,6 +16,8 @@ static enum rc act(void *context, struct keys_action *action)
 {
 	struct side *s = context;
 
+	if (action->kind == KEYS_APPEND && s->ledger == PAIR_FULL)
+		return RC_LIMIT;
 	if (action->kind == KEYS_APPEND && action->gate && s->ledger == PAIR_AWAY)
 		return RC_IO;
 	if ((action->kind == KEYS_SA_INSTALL || action->kind == KEYS_SA_REMOVE) && s->dataplane == PAIR_AWAY)

@@ -25,7 +25,7 @@ struct pair_config {
 	struct snap_tunnel tunnels[2];
 };
 
-enum pair_mode { PAIR_AT_ONCE, PAIR_HOLD, PAIR_AWAY };
+enum pair_mode { PAIR_AT_ONCE, PAIR_HOLD, PAIR_AWAY, PAIR_FULL /* takes no entry at all */ };
 
 struct side {
 	struct keys *keys;

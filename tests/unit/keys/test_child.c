@@ -662,6 +662,24 @@ static void refused_flood(void **state)
 	assert_int_equal(keys_count(s->keys).refused, 1000);
 }
 
+/* Entries that nobody took do not keep the later ones from being entered. */
+static void refused_while_full(void **state)
+{
+	struct side *s = &p.side[0];
+	struct keeper_child_install c;
+
+	assert_int_equal(pair_child_begin(&p, DH_CURVE25519), RC_OK);
+	c = side_install_request(&p, 0, 0);
+	c.local_ts[0] = selector_of("0.0.0.0/0", 0, 0, 65535);
+	s->ledger = PAIR_FULL;
+	for (int i = 0; i < 2 * KEYS_REFUSED_MAX; i++)
+		assert_int_equal(install(0, &c), RC_DENIED);
+	s->ledger = PAIR_AT_ONCE;
+	assert_null(side_entry(s, KEYS_ENTRY_REFUSED));
+	assert_int_equal(install(0, &c), RC_DENIED);
+	assert_non_null(side_entry(s, KEYS_ENTRY_REFUSED));
+}
+
 static void pending_limit(void **state)
 {
 	struct side *s = &p.side[0];
@@ -753,6 +771,7 @@ int main(void)
 		T(peer_changes),
 		T(tunnel_gone_meanwhile),
 		T(refused_flood),
+		T(refused_while_full),
 		T(pending_limit),
 		T(twins_of_ones_own),
 	};
