@@ -464,6 +464,31 @@ static void monitor_path(void **state)
 	assert_int_equal(strlen(path), WITNESS_PATH_MAX - 1);
 }
 
+/* The page for people has each row of the table as it stands in the code. */
+static void documented(void **state)
+{
+	static const struct {
+		int status;
+		const char *when;
+	} rows[] = {
+#define E(id, status, when) { status, when },
+		WITNESS_STATUSES(E)
+#undef E
+	};
+	char page[16384], line[256];
+	FILE *file = fopen("docs/witness.md", "r");
+
+	assert_non_null(file);
+	size_t n = fread(page, 1, sizeof page - 1, file);
+	fclose(file);
+	page[n] = '\0';
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		snprintf(line, sizeof line, "\n| %d | %s |\n", rows[i].status, rows[i].when);
+		if (!strstr(page, line))
+			fail_msg("docs/witness.md has no line '%s'", line + 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +502,7 @@ int main(void)
 		cmocka_unit_test(races),
 		cmocka_unit_test(store_fails),
 		cmocka_unit_test(monitor_path),
+		cmocka_unit_test(documented),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
