@@ -1,11 +1,12 @@
 /*
  * The simulator of IKE: a seed chooses a configuration, a network and a plan of what people and traffic do;
- *the plan runs while the network loses, repeats, delays, reorders and flips; then the network heals, and
- *after a while both gateways must hold the same SAs, with the same keys, and nothing else: in the cores, in
+ * the plan runs while the network loses, repeats, delays, reorders and flips; then the network heals, and
+ * after a while both gateways must hold the same SAs, with the same keys, and nothing else: in the cores, in
  *the keepers, in the data planes.
  *
  *	sim_ike --seeds FIRST COUNT	the run of ./check; a failing seed is printed
  *	sim_ike --seed N [--trace]	one of them again
+ *	sim_ike --replay FIRST COUNT	each seed twice, in another order: both runs must be the same
  */
 #include "world.h"
 
@@ -240,6 +241,7 @@ static const char *verdict(struct world *w, const struct plan *plan, char *text,
 
 struct totals {
 	uint64_t datagrams, packets, asked, refused;
+	uint64_t digest; /* of the last seed */
 };
 
 /* Quiet may be interrupted by a check whether the peer lives: look again a moment later. */
@@ -302,15 +304,40 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 		totals->packets += w.nodes[i].packets_got;
 		totals->refused += w.nodes[i].refused;
 	}
+	totals->digest = w.digest;
 	world_done(&w);
 	return wrong;
+}
+
+/* A seed's run must not depend on the runs before it, else a failure could not be replayed by its number. */
+static uint64_t replays_that_differ(uint64_t first, uint64_t count)
+{
+	uint64_t *digests = calloc(count, sizeof *digests), differ = 0;
+	struct totals totals = { 0 };
+	char text[512];
+
+	if (!digests)
+		abort();
+	for (uint64_t i = 0; i < count; i++) {
+		run(first + i, false, &totals, text, sizeof text);
+		digests[i] = totals.digest;
+	}
+	for (uint64_t i = count; i-- > 0;) {
+		run(first + i, false, &totals, text, sizeof text);
+		if (totals.digest == digests[i])
+			continue;
+		differ++;
+		printf("seed %llu: its second run differs from the first\n", (unsigned long long)(first + i));
+	}
+	free(digests);
+	return differ;
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t first = 1, count = 1000, failed = 0;
 	struct totals totals = { 0 };
-	bool trace = false;
+	bool trace = false, replay = false;
 	char text[512];
 
 	for (int i = 1; i < argc; i++) {
@@ -319,13 +346,22 @@ int main(int argc, char **argv)
 		} else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
 			first = strtoull(argv[++i], NULL, 10);
 			count = 1;
-		} else if (strcmp(argv[i], "--seeds") == 0 && i + 2 < argc) {
+		} else if ((strcmp(argv[i], "--seeds") == 0 || strcmp(argv[i], "--replay") == 0) &&
+			   i + 2 < argc) {
+			replay = argv[i][2] == 'r';
 			first = strtoull(argv[++i], NULL, 10);
 			count = strtoull(argv[++i], NULL, 10);
 		} else {
-			fprintf(stderr, "usage: sim_ike --seeds FIRST COUNT | --seed N [--trace]\n");
+			fprintf(stderr, "usage: sim_ike --seeds FIRST COUNT | --replay FIRST COUNT | --seed "
+					"N [--trace]\n");
 			return 2;
 		}
+	}
+	if (replay) {
+		failed = replays_that_differ(first, count);
+		printf("%llu seeds run twice, %llu differ\n", (unsigned long long)count,
+			(unsigned long long)failed);
+		return failed ? 1 : 0;
 	}
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		const char *wrong = run(seed, trace, &totals, text, sizeof text);
@@ -333,7 +369,8 @@ int main(int argc, char **argv)
 		if (!wrong)
 			continue;
 		failed++;
-		printf("seed %llu: %s\n", (unsigned long long)seed, wrong);
+		printf("seed %llu: %s (again: sim_ike --seed %llu --trace)\n", (unsigned long long)seed,
+			wrong, (unsigned long long)seed);
 	}
 	printf("%llu seeds, %llu failed; %llu datagrams, %llu questions to the keepers, %llu test packets, "
 	       "%llu refusals\n",

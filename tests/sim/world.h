@@ -79,6 +79,7 @@ struct world {
 	bool packets; /* test packets every 100 ms in each direction of each tunnel */
 	mono_ns usage_at, packets_at;
 	uint16_t nat_port[2];
+	uint64_t digest; /* of every event so far: two runs of one seed must have the same */
 	void (*on_datagram)(
 		struct world *w, int from, const uint8_t *bytes, size_t n); /* a look at what is sent */
 };
