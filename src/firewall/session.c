@@ -191,19 +191,49 @@ void fw_half_open_over(struct firewall *fw, struct fw_session *s)
  * Under a flood of SYNs the oldest half-open session makes room: an honest answer comes within a round trip,
  * so the one that has waited longest is the least likely to be honest.
  */
-bool fw_half_open_room(struct firewall *fw, mono_ns now)
+static bool half_open_evict(struct firewall *fw, mono_ns now)
 {
-	while (fw->counters.half_open_now >= fw->half_open_max || fw->free_n == 0) {
-		if (fw->half_open_head == fw->half_open_tail)
-			return fw->free_n > 0;
+	while (fw->half_open_head != fw->half_open_tail) {
 		struct fw_half_open oldest = fw->half_open[fw->half_open_tail++ % fw->half_open_room];
 		const struct fw_session *s = &fw->sessions[oldest.index];
 		if (s->live && s->id == oldest.id && s->flags & FW_SESSION_HALF_OPEN) {
 			fw_session_end(fw, oldest.index, now);
 			fw->counters.half_open_evicted++;
+			return true;
 		}
 	}
-	return true;
+	return false;
+}
+
+/* Looked at for one new session in a full table; a flood's own are found at once. */
+#define UNANSWERED_LOOKS 256
+
+/* Of what has no handshake one that nobody has answered, among those that end next. */
+static bool unanswered_evict(struct firewall *fw, mono_ns now)
+{
+	uint32_t looks = UNANSWERED_LOOKS;
+
+	for (uint32_t k = 0; k < FW_WHEEL_SLOTS; k++) {
+		uint32_t index = fw->wheel[(fw->wheel_at_s + k) % FW_WHEEL_SLOTS];
+		for (; index != FW_NONE; index = fw->timer[index].next) {
+			const struct fw_session *s = &fw->sessions[index];
+			if (s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED)) {
+				fw_session_end(fw, index, now);
+				fw->counters.half_open_evicted++;
+				return true;
+			}
+			if (--looks == 0)
+				return false;
+		}
+	}
+	return false;
+}
+
+bool fw_half_open_room(struct firewall *fw, mono_ns now)
+{
+	while (fw->counters.half_open_now >= fw->half_open_max && half_open_evict(fw, now))
+		;
+	return fw->free_n > 0 || unanswered_evict(fw, now) || half_open_evict(fw, now);
 }
 
 /* ---- looking in ---- */
