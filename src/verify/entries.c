@@ -23,12 +23,17 @@ static void order_check(struct walk *w, const struct ledger_entry *entry, uint64
 
 	if (index == 0 || memcmp(entry->boot, w->boot, sizeof w->boot) != 0)
 		boot_begins(w, entry, index);
-	if (!ledger_counters_follow(&w->counters, entry, &due))
-		found_at(&w->entry, VERIFY_COUNTER, index,
-			"number %llu of %s in its run %u does not follow, %llu is due: entries are missing "
-			"or stand twice",
-			(unsigned long long)entry->n, entry->source, (unsigned)entry->run,
-			(unsigned long long)due);
+	if (!ledger_counters_follow(&w->counters, entry, &due)) {
+		if (entry->n == due)
+			found_at(&w->entry, VERIFY_COUNTER, index,
+				"the numbers that it says are missing are not those that are due");
+		else
+			found_at(&w->entry, VERIFY_COUNTER, index,
+				"number %llu of %s in its run %u does not follow, %llu is due: entries are "
+				"missing or stand twice",
+				(unsigned long long)entry->n, entry->source, (unsigned)entry->run,
+				(unsigned long long)due);
+	}
 	if (entry->mono_us < w->last_mono)
 		found_at(&w->entry, VERIFY_TIME, index,
 			"its monotonic time lies before that of the entry before it");
@@ -64,12 +69,42 @@ void entry_check(struct walk *w, const uint8_t *bytes, size_t n)
 		w->options->entry(w->options->context, &entry, index);
 }
 
+/* The first `count` entries of a bundle, in bytes; the whole of it when it has fewer. */
+static size_t bundle_beginning(const uint8_t *bytes, size_t n, uint32_t count)
+{
+	struct rd r = rd_over(bytes, n);
+	const uint8_t *entry;
+	size_t entry_n;
+
+	while (count > 0 && bundle_next(&r, &entry, &entry_n))
+		count--;
+	return count > 0 ? n : (size_t)(r.at - bytes);
+}
+
+enum rc tile_read(const struct walk *w, uint32_t level, uint64_t tile, uint32_t width,
+	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n)
+{
+	enum rc rc = file_read(w, tile_path(ret_path, level, tile, width), ret_bytes, ret_n);
+	char full[TILE_PATH_MAX];
+
+	if (rc != RC_NOT_FOUND || width == TILE_WIDTH)
+		return rc;
+	/* The full one replaces it, and begins with the same. */
+	rc = file_read(w, tile_path(full, level, tile, TILE_WIDTH), ret_bytes, ret_n);
+	if (rc == RC_OK) {
+		memcpy(ret_path, full, sizeof full);
+		*ret_n = level == TILE_LEVEL_ENTRIES ? bundle_beginning(*ret_bytes, *ret_n, width)
+						     : MIN_OF(*ret_n, width * sizeof(struct merkle_hash));
+	}
+	return rc;
+}
+
 enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t width)
 {
 	char path[TILE_PATH_MAX];
 	uint8_t *bytes;
 	size_t n = 0;
-	enum rc rc = file_read(w, tile_path(path, level, tile, width), &bytes, &n);
+	enum rc rc = tile_read(w, level, tile, width, path, &bytes, &n);
 
 	if (rc != RC_OK)
 		return found(&w->stop, VERIFY_TILE, "%s %s", path,
@@ -83,11 +118,30 @@ enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t wid
 		while (memcmp(bytes + i * sizeof(struct merkle_hash), w->open[level][i].b, SHA256_SIZE) == 0)
 			i++;
 		/* Which of the two was altered the checkpoint will tell. */
+		if (w->tile.class == VERIFY_NONE)
+			w->tile_level = level;
 		found_at(&w->tile, VERIFY_TILE, (tile * TILE_WIDTH + i) << (8 * level),
 			"hash %u of %s is not that of what stands below it", i, path);
 	}
 	free(bytes);
 	return rc;
+}
+
+uint64_t bundle_departs(struct walk *w, uint32_t width)
+{
+	uint64_t first = w->edge.size / TILE_WIDTH * TILE_WIDTH;
+	size_t n, count = w->edge.size - first;
+	char path[TILE_PATH_MAX];
+	uint64_t at = w->edge.size;
+	uint8_t *bytes;
+
+	if (count == 0 || tile_read(w, 0, first / TILE_WIDTH, width, path, &bytes, &n) != RC_OK)
+		return at;
+	for (size_t i = 0; i < count && (i + 1) * sizeof(struct merkle_hash) <= n && at == w->edge.size; i++)
+		if (memcmp(bytes + i * sizeof(struct merkle_hash), w->open[0][i].b, SHA256_SIZE) != 0)
+			at = first + i;
+	free(bytes);
+	return at;
 }
 
 static enum rc hash_emit(struct walk *w, unsigned level, const struct merkle_hash *h)

@@ -39,7 +39,9 @@ struct walk {
 	struct finding stop;  /* the walk cannot go on */
 	struct finding entry; /* an entry that is not as it should be */
 	struct finding tile;  /* a tile that does not fit the entries below it */
+	unsigned tile_level;  /* its level */
 	struct finding seal;
+	struct finding copy;				  /* an older partial tile that is no copy */
 	struct merkle_edge edge;			  /* of all entries so far */
 	struct merkle_hash open[TILE_LEVELS][TILE_WIDTH]; /* the unfinished tile of each level, recomputed */
 	uint64_t hashes[TILE_LEVELS];
@@ -65,6 +67,13 @@ void entry_check(struct walk *w, const uint8_t *bytes, size_t n);
  */
 enum rc leaf_add(struct walk *w, const struct merkle_hash *leaf);
 enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t width);
+/* A tile or bundle, or the beginning of the full one when the partial one was replaced by it. *ret_path:
+ * which. */
+enum rc tile_read(const struct walk *w, uint32_t level, uint64_t tile, uint32_t width,
+	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n);
+/* The bundle that the last leaves came from has not the entries it should: the first whose hash is not in the
+ * tile. */
+uint64_t bundle_departs(struct walk *w, uint32_t width);
 
 /* seals.c */
 void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index);

@@ -40,7 +40,7 @@ static void copy_check(
 			same = same && !r.bad && count == width;
 		}
 		if (!same)
-			found(&w->stop, level == TILE_LEVEL_ENTRIES ? VERIFY_BUNDLE : VERIFY_TILE,
+			found(&w->copy, level == TILE_LEVEL_ENTRIES ? VERIFY_BUNDLE : VERIFY_TILE,
 				"%s is no beginning of %s", path, newest_path);
 		w->report->old_partials++;
 	}
@@ -59,7 +59,7 @@ static void file_check(void *context, const char *path)
 	uint32_t level, width;
 	uint64_t n;
 
-	if (l->w->stop.class != VERIFY_NONE || strncmp(path, "seal/", 5) == 0)
+	if (l->w->copy.class != VERIFY_NONE || strncmp(path, "seal/", 5) == 0)
 		return;
 	if (!tile_path_parse(path, &level, &n, &width)) {
 		bool ours = strcmp(path, LEDGER_PATH_CHECKPOINT) == 0 ||
@@ -83,5 +83,5 @@ enum rc partials_check(struct walk *w, uint64_t size)
 
 	if (w->source->list && w->source->list(w->source->context, file_check, &l) != RC_OK)
 		return found(&w->stop, VERIFY_FILE, "the directory cannot be listed");
-	return w->stop.class == VERIFY_NONE ? RC_OK : RC_AUTH;
+	return w->copy.class == VERIFY_NONE ? RC_OK : RC_AUTH;
 }

@@ -16,8 +16,10 @@
  * - partial tiles of older checkpoints are copies; that one is missing is not found (C2SP lets them be
  * removed), that one is altered is.
  *
- * A ledger that is being written may be checked: what its newest checkpoint covered at the start is.
- * Pure: files come from a struct verify_source. Callers: src/cli, tests. One thread.
+ * A ledger that is being written may be checked: what its newest checkpoint covered at the start is. So may a
+ * copy that was made meanwhile, if the checkpoint was copied first, then tile/ and seal/, and the journal
+ * last: what lies between the two is covered by the heads in the journal. Pure: files come from a struct
+ * verify_source. Callers: src/cli, tests. One thread.
  */
 #ifndef VERIFY_VERIFY_H
 #define VERIFY_VERIFY_H
