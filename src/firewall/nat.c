@@ -25,6 +25,29 @@ static void port_set(struct fw_key *reply, uint16_t port)
 		reply->src_port = port;
 }
 
+static uint32_t common_divisor(uint32_t a, uint32_t b)
+{
+	while (b) {
+		uint32_t rest = a % b;
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/*
+ * From place to place by a step of the flow's own: with neighbouring places, what is taken would grow
+ * together into runs longer than the search. Without a common divisor with n it comes to every place.
+ */
+static uint32_t stride(uint64_t hash, uint32_t n)
+{
+	uint32_t step = n <= FW_NAT_TRIES ? 1 : 1 + (uint32_t)hash % (n - 1);
+
+	while (common_divisor(step, n) != 1)
+		step++;
+	return step;
+}
+
 static bool port_find(const struct firewall *fw, const struct fw_key *forward, struct fw_key *reply)
 {
 	const struct snapshot *s = fw->policy->snapshot;
@@ -35,9 +58,10 @@ static bool port_find(const struct firewall *fw, const struct fw_key *forward, s
 		if (is_free(fw, reply))
 			return true;
 	}
-	uint32_t start = (uint32_t)(fw_hash(fw, forward) >> 32) % n;
+	uint64_t hash = fw_hash(fw, forward);
+	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
 	for (uint32_t k = 0; k < MIN_OF(n, (uint32_t)FW_NAT_TRIES); k++) {
-		port_set(reply, (uint16_t)(first + (start + k) % n));
+		port_set(reply, (uint16_t)(first + ((uint64_t)start + (uint64_t)k * step) % n));
 		if (is_free(fw, reply))
 			return true;
 	}
