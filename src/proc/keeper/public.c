@@ -9,26 +9,25 @@ void public_init(struct public_source *p, struct child *child)
 	generator_init(&p->generator, "public");
 }
 
-static enum rc key_new(struct public_source *p, struct err *e)
+static enum rc key_new(struct public_source *p, struct vrf_key *ret_key, struct err *e)
 {
 	uint8_t seed[VRF_SEED_SIZE];
 	enum rc rc = generator_fresh(&p->generator, seed, sizeof seed, e);
 
-	if (rc == RC_OK && (rc = vrf_key_make(&p->key, seed)) != RC_OK)
+	if (rc == RC_OK && (rc = vrf_key_make(ret_key, seed)) != RC_OK)
 		err_add(e, rc, "the key of the public values");
 	bytes_wipe(seed, sizeof seed);
-	p->count = 0;
 	return rc;
 }
 
-static enum rc enter(struct public_source *p, struct err *e)
+static enum rc enter(struct public_source *p, const struct vrf_key *key, struct err *e)
 {
 	char hex[2 * VRF_PUBLIC_SIZE + 1];
 	struct ledger_body body;
 	size_t n;
 
 	ledger_body_begin(&body, LEDGER_PUBLIC_EPOCH);
-	ledger_body_str(&body, "key", hex_from_bytes(hex, p->key.public_key, sizeof p->key.public_key));
+	ledger_body_str(&body, "key", hex_from_bytes(hex, key->public_key, sizeof key->public_key));
 	n = ledger_body_done(&body);
 	if (n == 0)
 		return err_add(e, RC_INTERNAL, "the entry of the public values' key");
@@ -37,22 +36,37 @@ static enum rc enter(struct public_source *p, struct err *e)
 		    p->entry_tag) != RC_OK)
 		return err_add(
 			e, RC_DENIED, "the ledger is away: the key of the public values cannot be entered");
-	p->state = PUBLIC_ASKED;
 	return RC_OK;
+}
+
+/* Whether the ledger takes it or not, the key in force goes on; what fails is tried again some values later.
+ */
+static void change_begin(struct public_source *p)
+{
+	if (p->changing || (p->count - PUBLIC_EPOCH_COUNT) % PUBLIC_CHANGE_EVERY != 0 ||
+		key_new(p, &p->next, NULL) != RC_OK)
+		return;
+	p->changing = enter(p, &p->next, NULL) == RC_OK;
+	if (!p->changing)
+		vrf_key_done(&p->next);
 }
 
 enum rc public_begin(struct public_source *p, struct err *e)
 {
-	enum rc rc = RC_OK;
+	enum rc rc;
 
 	if (p->state == PUBLIC_ENTERED && p->count >= PUBLIC_EPOCH_COUNT)
-		public_end(p);
+		change_begin(p);
 	if (p->state != PUBLIC_NONE)
 		return RC_OK;
 	/* Whether an entry whose receipt did not come stands nobody knows: its key is not used, it made
 	 * nothing. */
-	rc = key_new(p, e);
-	return rc == RC_OK ? enter(p, e) : rc;
+	p->count = 0;
+	rc = key_new(p, &p->key, e);
+	rc = rc == RC_OK ? enter(p, &p->key, e) : rc;
+	if (rc == RC_OK)
+		p->state = PUBLIC_ASKED;
+	return rc;
 }
 
 enum rc public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE], struct public_proof *ret_proof,
@@ -100,9 +114,38 @@ bool public_wait_next(struct public_source *p, struct keeper_request *ret_reques
 	return true;
 }
 
+static void lay_open(struct public_source *p)
+{
+	char key[2 * VRF_PUBLIC_SIZE + 1], scalar[2 * VRF_SCALAR_SIZE + 1];
+	struct ledger_body body;
+	size_t n;
+
+	ledger_body_begin(&body, LEDGER_PUBLIC_EPOCH_END);
+	ledger_body_u64(&body, "count", p->count);
+	ledger_body_str(&body, "key", hex_from_bytes(key, p->key.public_key, sizeof p->key.public_key));
+	ledger_body_str(&body, "scalar", hex_from_bytes(scalar, p->key.scalar, sizeof p->key.scalar));
+	n = ledger_body_done(&body);
+	if (n == 0 ||
+		child_append(p->child, LEDGER_LATER, LEDGER_PUBLIC_EPOCH_END, body.text, n, NULL, 0) != RC_OK)
+		log_warn("the key of %llu public values was not laid open", (unsigned long long)p->count);
+}
+
 bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
 {
-	if (p->state != PUBLIC_ASKED || tag != p->entry_tag)
+	if (tag != p->entry_tag)
+		return false;
+	if (p->changing) {
+		p->changing = false;
+		if (rc == RC_OK) {
+			lay_open(p);
+			vrf_key_done(&p->key);
+			p->key = p->next;
+			p->count = 0;
+		}
+		vrf_key_done(&p->next);
+		return false; /* nobody waited */
+	}
+	if (p->state != PUBLIC_ASKED)
 		return false;
 	p->state = rc == RC_OK ? PUBLIC_ENTERED : PUBLIC_NONE;
 	return true;
@@ -110,22 +153,10 @@ bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
 
 void public_end(struct public_source *p)
 {
-	char key[2 * VRF_PUBLIC_SIZE + 1], scalar[2 * VRF_SCALAR_SIZE + 1];
-	struct ledger_body body;
-	size_t n;
-
-	if (p->state == PUBLIC_ENTERED) {
-		ledger_body_begin(&body, LEDGER_PUBLIC_EPOCH_END);
-		ledger_body_u64(&body, "count", p->count);
-		ledger_body_str(
-			&body, "key", hex_from_bytes(key, p->key.public_key, sizeof p->key.public_key));
-		ledger_body_str(&body, "scalar", hex_from_bytes(scalar, p->key.scalar, sizeof p->key.scalar));
-		n = ledger_body_done(&body);
-		if (n == 0 || child_append(p->child, LEDGER_LATER, LEDGER_PUBLIC_EPOCH_END, body.text, n,
-				      NULL, 0) != RC_OK)
-			log_warn("the key of %llu public values was not laid open",
-				(unsigned long long)p->count);
-	}
+	if (p->state == PUBLIC_ENTERED)
+		lay_open(p);
 	vrf_key_done(&p->key);
+	vrf_key_done(&p->next);
+	p->changing = false;
 	p->state = PUBLIC_NONE;
 }

@@ -3,11 +3,12 @@
  * none of them can carry the state of another generator or a hidden message (docs/threat-model.md).
  *
  * An epoch has one key. Its public half stands in the ledger, with a receipt, before the first value leaves;
- * until then requests wait here. When it has forced PUBLIC_EPOCH_COUNT values, or the keeper stops in order,
- * its secret half is laid open in the ledger: then every value that it forced can be recomputed by anyone,
- * also those of exchanges that came to nothing. The one choice that remains, the epoch's key, comes from a
- * generator that shares no state with that of secrets. A keeper that is killed cannot lay its key open; the
- * proofs in its entries stand.
+ * until then requests wait here. When it has forced PUBLIC_EPOCH_COUNT values the next one is entered; it
+ * goes on until that has its receipt, so that a ledger that is down or full does not stop rekeys. Then, or
+ * when the keeper stops in order, its secret half is laid open in the ledger: then every value that it forced
+ * can be recomputed by anyone, also those of exchanges that came to nothing. The one choice that remains, the
+ * epoch's key, comes from a generator that shares no state with that of secrets. A keeper that is killed
+ * cannot lay its key open; the proofs in its entries stand.
  *
  * One thread. Caller: shell.c.
  */
@@ -19,8 +20,9 @@
 #include "keys/keys.h"
 #include "proc/keeper/generator.h"
 
-#define PUBLIC_EPOCH_COUNT 65536
-#define PUBLIC_WAITING_MAX 64
+#define PUBLIC_EPOCH_COUNT  65536
+#define PUBLIC_CHANGE_EVERY 256 /* values between two tries to enter the next epoch's key */
+#define PUBLIC_WAITING_MAX  64
 
 enum public_state {
 	PUBLIC_NONE,	/* no key, or one that the ledger does not know */
@@ -43,6 +45,8 @@ struct public_source {
 	uint64_t entry_tag; /* of the entry that is on the way; never that of an older one */
 	struct vrf_key key;
 	uint64_t count; /* values forced by the key */
+	bool changing;	/* the entry that is on the way is that of `next`; `key` is in force */
+	struct vrf_key next;
 	size_t waiting_n;
 	struct public_waiting waiting[PUBLIC_WAITING_MAX];
 };

@@ -503,6 +503,39 @@ static void values_wait_for_their_key(void **state)
 	}
 }
 
+/* At the end of an epoch the key goes on until the next one's entry stands: a full ledger does not stop
+ * rekeys. */
+static void old_key_until_the_new_one_stands(void **state)
+{
+	struct keeper_exchange_begin begin = { .role = KEEPER_RESPONDER, .dh_group = DH_CURVE25519 };
+	struct public_source *p = &keeper.public_values;
+
+	if (executable)
+		return; /* it would take all the values of an epoch */
+	configure();
+	p->count = PUBLIC_EPOCH_COUNT;
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 1, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+	ledger_answers(LEDGER_PUBLIC_EPOCH, RC_LIMIT);
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 2, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+	assert_memory_equal(p->key.public_key, epoch_key, sizeof epoch_key);
+	assert_true(silent(PROC_LEDGER));
+	p->count = PUBLIC_EPOCH_COUNT + PUBLIC_CHANGE_EVERY;
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 3, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	ledger_answers(LEDGER_PUBLIC_EPOCH, RC_OK);
+	ledger_answers(LEDGER_PUBLIC_EPOCH_END, RC_OK);
+	assert_memory_not_equal(p->key.public_key, epoch_key, sizeof epoch_key);
+	assert_int_equal(p->count, 0);
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 4, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+	assert_int_equal(p->count, 1);
+}
+
 /* At an orderly end the key is laid open: also what exchanges without an entry showed can be recomputed. */
 static void key_is_laid_open(void **state)
 {
@@ -612,6 +645,7 @@ int main(int argc, char **argv)
 		T(tunnel_end_to_end),
 		T(values_wait_for_their_key),
 		T(key_is_laid_open),
+		T(old_key_until_the_new_one_stands),
 		T(bad_configuration),
 		T(keys_shown),
 		T(no_key_directory),
