@@ -1,0 +1,134 @@
+"""Tunnels in every dress: IPv4 and IPv6 outside, ESP plain and in UDP, other algorithms, a translating router between the gateways. Each
+time both families pass inside, small, large and in bulk, and none of it is seen in clear."""
+import re
+
+import pytest
+from kit import (GATEWAYS, HOST_A, HOST_A6, HOST_B, HOST_B6, LAN_FILTER, Capture, TcpStream, UdpStream, config_of, drops, own_lab, show,
+                 verify_ledger, wait_for)
+
+V6 = {"198.51.100.2": "2001:db8:1::2", "203.0.113.2": "2001:db8:2::2"}
+PLAIN = ("        force-encapsulation;\n", "")
+OUTSIDE = {  # what tcpdump sees of sealed packets
+    "v4-udp": "udp port 4500 and udp[8:4] != 0",
+    "v4-esp": "ip proto 50",
+    "v6-udp": "ip6 and udp port 4500",
+    "v6-esp": "ip6 proto 50",
+}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    two_sites = own_lab("pgo")
+    two_sites.up("on")
+    try:
+        two_sites.wait_for_tunnel()
+        yield two_sites
+        for gateway in GATEWAYS:
+            verify_ledger(two_sites, gateway)
+    finally:
+        two_sites.down()
+
+
+def commit(lab, *changes, v6=False, texts=None):
+    """Both gateways' configurations with the changes; the tunnel is negotiated anew by them."""
+    before = {gateway: {row["spi_in"] for row in show(lab, gateway, "ipsec")} for gateway in GATEWAYS}
+    for gateway in GATEWAYS[::-1]:
+        text = (texts or {}).get(gateway) or config_of(gateway, *changes)
+        if v6:
+            for old, new in V6.items():
+                text = text.replace(f"address {old};", f"address {new};")
+        lab.commit(gateway, text, "another dress")
+    wait_for(lambda: all({row["spi_in"] for row in show(lab, g, "ipsec") if row["state"] == "active"} - before[g] for g in GATEWAYS), 30,
+             "a new tunnel by the new configuration")
+    wait_for(lambda: lab["host-a"].run(f"ping -c 1 -W 1 {HOST_B}", check=False).returncode == 0, 10, "traffic by the new configuration")
+
+
+def assert_carries(lab, outside):
+    """Both ways, both families; large packets; bulk."""
+    with Capture(lab, "internet", "hq0") as seen:
+        streams = [UdpStream(lab, source, sink, address, port=port, rate=100) for source, sink, address, port in (
+            ("host-a", "host-b", HOST_B, 5201), ("host-b", "host-a", HOST_A, 5202), ("host-a", "host-b", HOST_B6, 5203),
+            ("host-b", "host-a", HOST_A6, 5204))]
+        for stream in streams:
+            stream.__enter__()
+        with TcpStream(lab, "host-a", "host-b", HOST_B6, port=5205) as tcp:
+            for stream in (*streams, tcp):
+                stream.wait_flowing()
+            for address in (HOST_B, HOST_B6):
+                lab["host-a"].run(f"ping -c 2 -i 0.1 -W 2 -s 4000 {address}")
+                lab["host-a"].run(["curl", "-sS", "-g", "--max-time", "10", "-o", str(lab.state / "got.bin"),
+                                   f"http://{f'[{address}]' if ':' in address else address}/1m.bin"])
+                assert (lab.state / "got.bin").read_bytes() == (lab.state / "host-b/www/1m.bin").read_bytes()
+        for stream in streams:
+            stream.hush()
+        for stream in streams:
+            stream.stop()
+    assert not tcp.failure and [len(stream.lost()) for stream in streams] == [0] * 4, {g: drops(lab, g) for g in GATEWAYS}
+    assert seen.count(LAN_FILTER) == 0 and not seen.holds(b"served by host-b")
+    assert seen.count(outside) > 100, f"only {seen.count(outside)} packets of {outside}"
+
+
+def assert_size_is_told(lab):
+    """The largest packet that the tunnel says it takes passes whole, and the next larger one does not."""
+    mtu = int(show(lab, "hq", "ipsec")[0]["mtu"])
+    lab["host-a"].run("ip route flush cache")
+    said = lab["host-a"].run(f"ping -c 1 -W 2 -M do -s {mtu - 27} {HOST_B}", check=False).stdout
+    assert re.search(rf"mtu = ?{mtu}\b", said), said
+    with Capture(lab, "internet", "hq0", "(ip[6:2] & 0x3fff != 0) or (ip6[6] == 44)") as fragments:
+        lab["host-a"].run(f"ping -c 1 -W 2 -M do -s {mtu - 28} {HOST_B}")
+    assert fragments.count() == 0, "sealed packets fit the path whole"
+
+
+@pytest.mark.parametrize("dress", list(OUTSIDE))
+def test_outside(lab, dress):
+    v6, plain = dress.startswith("v6"), dress.endswith("esp")
+    commit(lab, *([PLAIN] if plain else []), ("encryption aes256gcm16;\n        prf", "encryption aes128gcm16;\n        prf"), v6=v6)
+    row = [row for row in show(lab, "hq", "ipsec") if row["state"] == "active"][0]
+    assert (row["encap"] == "udp") != plain and (":" in row["remote"].rsplit(":", 1)[0]) == v6, row
+    assert_carries(lab, OUTSIDE[dress])
+    assert_size_is_told(lab)
+
+
+ALGORITHMS = {
+    "chacha20poly1305": [("encryption aes256gcm16;\n        prf prfsha384;\n        dh-group x25519;",
+                          "encryption chacha20poly1305;\n        prf prfsha256;\n        dh-group ecp256;"),
+                         ("encryption aes256gcm16;\n        pfs x25519;", "encryption chacha20poly1305;\n        pfs ecp384;\n        esn no;")],
+    "aes128gcm16": [("encryption aes256gcm16;\n        prf prfsha384;\n        dh-group x25519;",
+                     "encryption aes128gcm16;\n        prf prfsha256;\n        dh-group ecp384;"),
+                    ("encryption aes256gcm16;\n        pfs x25519;", "encryption aes128gcm16;\n        pfs none;\n        esn yes;")],
+}
+
+
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_algorithms(lab, name):
+    commit(lab, *ALGORITHMS[name])
+    row = [row for row in show(lab, "hq", "ipsec") if row["state"] == "active"][0]
+    assert row["algorithm"] == name and row["esn"] == (name == "aes128gcm16"), row
+    assert_carries(lab, OUTSIDE["v4-udp"])
+    for gateway, peer in (("hq", "branch"), ("branch", "hq")):
+        before = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
+        lab[gateway].run(f"plaingate ike rekey-child {peer}")
+        wait_for(lambda b=before: {row["spi_in"] for row in show(lab, "hq", "ipsec")} - b, 5, "a rekey with these algorithms")
+    assert_carries(lab, OUTSIDE["v4-udp"])
+
+
+def test_behind_a_translating_router(lab):
+    """hq stands behind a router that translates; branch does not know its address. No encapsulation is forced: both sides find out."""
+    texts = {"hq": config_of("hq", PLAIN),
+             "branch": config_of("branch", PLAIN, ("remote-address 198.51.100.2;", "remote-address any;\n        start never;"))}
+    # In one step: whatever the router sees first of a flow decides whether it translates it.
+    (lab["internet"].state / "translate.nft").write_text("""table ip translate {
+	chain forward { type filter hook forward priority 0; iifname branch0 ip daddr 198.51.100.2 ct state new drop; }
+	chain post { type nat hook postrouting priority srcnat; oifname branch0 ip saddr 198.51.100.2 meta l4proto udp masquerade to :20000-30000; }
+}
+""")
+    lab["internet"].run(["nft", "-f", str(lab["internet"].state / "translate.nft")])
+    try:
+        commit(lab, texts=texts)
+        assert show(lab, "hq", "ike")[0]["nat"] == "we" and show(lab, "branch", "ike")[0]["nat"] == "peer"
+        there = [row for row in show(lab, "branch", "ipsec") if row["state"] == "active"][0]
+        address, port = there["remote"].rsplit(":", 1)
+        assert there["encap"] == "udp" and address == "203.0.113.1" and int(port) in range(20000, 30001), there
+        assert_carries(lab, "udp port 4500")
+    finally:
+        lab["internet"].run(["nft", "delete table ip translate"])
