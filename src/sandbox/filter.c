@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int allow_each(scmp_filter_ctx f, int call, unsigned argument, const uint64_t *values, size_t n)
@@ -73,6 +74,9 @@ static int add(scmp_filter_ctx f, const struct call *c)
 		return allow_thread(f, c->number);
 	case CALL_PRCTL:
 		return allow_prctl(f, c->number);
+	case CALL_SOCKET_FILTER:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 2,
+			SCMP_CMP64(1, SCMP_CMP_EQ, SOL_SOCKET), SCMP_CMP64(2, SCMP_CMP_EQ, SO_ATTACH_FILTER));
 	case CALL_NO_LIMIT:
 		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 2, SCMP_CMP64(0, SCMP_CMP_EQ, 0),
 			SCMP_CMP64(2, SCMP_CMP_EQ, 0));

@@ -29,6 +29,7 @@ enum call_check {
 	CALL_FCNTL,	   /* flags, duplicates and seals; no signals, leases, locks */
 	CALL_THREAD,	   /* clone only makes threads of this process */
 	CALL_PRCTL,	   /* names of threads and of memory */
+	CALL_SOCKET_FILTER, /* setsockopt that gives a socket a filter, and no other */
 	CALL_NO_LIMIT,	   /* prlimit64 that only reads its own */
 	CALL_REFUSED,	   /* not allowed, but answered with EACCES: libraries try it and can do without */
 	CALL_OPEN_FILE,	   /* newfstatat of a file that is open: what fstat() is since glibc 2.33; by name: refused */

@@ -4,6 +4,7 @@
  *	main.c       the sandbox, then the loop
  *	loop.c       bursts, timers, messages
  *	io_link.c    AF_PACKET sockets: trains from and to the links
+ *	io_filter.c  what those need not bring
  *	io_tunnel.c  UDP 4500 and raw ESP sockets: packets opened and joined, batches sent
  *	io_host.c    the TUN device
  *	io_routes.c  rtnetlink: the mirror of the kernel's tables
@@ -18,6 +19,7 @@
 #include "ipc/snapshot_file.h"
 #include "proc/dataplane/pipeline.h"
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -29,6 +31,7 @@
 #define LINKS_MAX	INTERFACES_MAX
 #define ROUTES_READ	65536
 #define PATHS_MAX	64
+#define LINK_FILTER_MAX 512
 
 struct link_io {
 	int fd;
@@ -39,6 +42,8 @@ struct link_io {
 	struct mmsghdr tx[TX_QUEUE];
 	struct iovec tx_at[TX_QUEUE];
 	uint64_t send_failed, rx_refused;
+	uint32_t filter_n; /* of the filter that is attached */
+	struct sock_filter filter[LINK_FILTER_MAX];
 };
 
 struct dataplane {
@@ -63,7 +68,8 @@ struct dataplane {
 	/* io_link.c */
 	struct link_io *links[LINKS_MAX];
 	uint32_t links_n;
-	uint8_t *rx; /* RX_BURST * RX_BYTES */
+	uint8_t *rx;		     /* RX_BURST * RX_BYTES */
+	uint64_t filters_generation; /* of the tables that the filters are from */
 
 	/* io_tunnel.c */
 	int udp4, udp6, esp4, esp6;
@@ -114,6 +120,9 @@ void links_bind(struct dataplane *d); /* after a snapshot */
 uint32_t link_receive(struct dataplane *d, struct link_io *l);
 void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n);
 void links_flush(void *context);
+
+/* io_filter.c: attaches what has changed; cheap when nothing has */
+void filters_refresh(struct dataplane *d);
 
 /* io_tunnel.c */
 uint32_t tunnel_receive_udp(struct dataplane *d, int fd);

@@ -111,6 +111,7 @@ static int timers(struct dataplane *d)
 	if (!dataplane_ready(d))
 		return WAIT_MS_MAX;
 	log_rules(d);
+	filters_refresh(d);
 	if (now >= d->next_expiry)
 		d->next_expiry = fw_expire(d->fw, now, EXPIRE_BUDGET);
 	if (now >= d->next_second) {

@@ -145,7 +145,8 @@ static enum rc open_ike(struct supervisor *s, int family, struct err *e)
 /*
  * Port 4500 twice: the data plane's socket receives all, ike's only sends. Two sockets on one port are a
  * group of which the kernel picks one for each packet; the one-instruction program picks the first that was
- * bound, always.
+ * bound, always. Receive offload looks the socket up without asking the program: it must find the packets
+ * welcome in trains by either socket.
  */
 static enum rc open_nat(struct supervisor *s, int family, struct err *e)
 {
@@ -161,7 +162,8 @@ static enum rc open_nat(struct supervisor *s, int family, struct err *e)
 	buffers(esp, BUFFER_TUNNEL);
 	buffers(ike, BUFFER_IKE);
 	if (!set(esp, SOL_SOCKET, SO_REUSEPORT, 1) || !set(ike, SOL_SOCKET, SO_REUSEPORT, 1) ||
-		!set(esp, IPPROTO_UDP, UDP_GRO, 1) || !bind_port(esp, family, NAT_PORT) ||
+		!set(esp, IPPROTO_UDP, UDP_GRO, 1) || !set(ike, IPPROTO_UDP, UDP_GRO, 1) ||
+		!bind_port(esp, family, NAT_PORT) ||
 		setsockopt(esp, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0 ||
 		!bind_port(ike, family, NAT_PORT)) {
 		err_errno(e, RC_IO, "UDP port %u", NAT_PORT);

@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -96,6 +97,14 @@ static int do_setsockopt(void)
 	int one = 1;
 
 	return RESULT(setsockopt(udp_fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof one));
+}
+
+static int do_socket_filter(void)
+{
+	struct sock_filter all[] = { BPF_STMT(BPF_RET | BPF_K, UINT32_MAX) };
+	struct sock_fprog program = { .len = 1, .filter = all };
+
+	return RESULT(setsockopt(udp_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
 }
 
 static int do_exec(void)
@@ -397,6 +406,7 @@ static const struct {
 	{ "connect",                     do_connect,          NOBODY,    0 },
 	{ "bind",                        do_bind,             NOBODY,    0 },
 	{ "setsockopt",                  do_setsockopt,       NOBODY,    0 },
+	{ "give a socket a filter",      do_socket_filter,    1u << PROC_DATAPLANE, 0 },
 	{ "execve",                      do_exec,             NOBODY,    0 },
 	{ "execveat",                    do_exec_fd,          NOBODY,    0 },
 	{ "fork",                        do_fork,             NOBODY,    0 },

@@ -1,0 +1,152 @@
+/*
+ * What the links' sockets need not bring: sealed packets for the host itself. The kernel hands those to the
+ * tunnels' sockets; without a filter every sealed byte would be copied a second time, only to be put away.
+ *
+ * A filter names the host's own addresses exactly, for what others send to port 4500 of others is to be
+ * forwarded. It leaves out only what the zone opens to the host: what it does not open is still seen, and
+ * counted. Fragments and packets with extension headers are seen as well; there are few of them.
+ */
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+#include "proc/dataplane/stages.h"
+#include "wire/ip.h"
+
+#include <linux/filter.h>
+
+#define IPSEC_PORT 4500
+#define AT_TYPE	   12 /* octets from the frame's first */
+#define AT_IP	   ETHERNET_SIZE
+#define KEEP_ALL   UINT32_MAX
+#define LOCALS_MAX 32 /* of each family; further addresses are only not spared the copy */
+
+struct program {
+	struct sock_filter code[LINK_FILTER_MAX];
+	uint32_t n;
+};
+
+static void put(struct program *p, uint16_t code, uint8_t yes, uint8_t no, uint32_t k)
+{
+	p->code[p->n++] = (struct sock_filter){ code, yes, no, k };
+}
+
+static void verdict(struct program *p, uint32_t octets)
+{
+	put(p, BPF_RET | BPF_K, 0, 0, octets);
+}
+
+static void load(struct program *p, uint16_t size, uint32_t at)
+{
+	put(p, BPF_LD | size | BPF_ABS, 0, 0, at);
+}
+
+/* Anything else than k is kept. */
+static void must_be(struct program *p, uint32_t k)
+{
+	put(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, k);
+	verdict(p, KEEP_ALL);
+}
+
+/* Goes on with ESP, and with UDP of whose header the destination port is 4500; the protocol is loaded. */
+static void must_be_sealed(struct program *p, bool v4)
+{
+	put(p, BPF_JMP | BPF_JEQ | BPF_K, v4 ? 6 : 5, 0, IP_ESP); /* past the ports */
+	must_be(p, IP_UDP);
+	if (v4)
+		put(p, BPF_LDX | BPF_B | BPF_MSH, 0, 0, AT_IP); /* octets of the IPv4 header */
+	put(p, BPF_LD | BPF_H | (v4 ? BPF_IND : BPF_ABS), 0, 0, AT_IP + (v4 ? 0 : IP6_HEADER_SIZE) + 2);
+	must_be(p, IPSEC_PORT);
+}
+
+static void leave_out(struct program *p, const struct ip_addr *a)
+{
+	uint32_t words = addr_size(a) / 4, at = AT_IP + (words == 1 ? IP4_DST : IP6_DST);
+
+	for (uint32_t i = 0; i < words; i++) {
+		if (words > 1)
+			load(p, BPF_W, at + 4 * i);
+		/* To behind the verdict when it differs. */
+		put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(words > 1 ? 2 * (words - 1 - i) + 1 : 1),
+			load_be32(a->b + 4 * i));
+	}
+	verdict(p, 0);
+}
+
+static void leave_out_locals(struct program *p, const struct route_table *routes, uint8_t family)
+{
+	const struct route_local *l;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; (l = route_local_at(routes, i)) && n < LOCALS_MAX; i++) {
+		if (l->addr.family != family)
+			continue;
+		leave_out(p, &l->addr);
+		n++;
+	}
+	verdict(p, KEEP_ALL);
+}
+
+static void build(struct program *p, const struct route_table *routes)
+{
+	p->n = 0;
+	load(p, BPF_H, AT_TYPE);
+	put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x0800);
+	put(p, BPF_JMP | BPF_JA, 0, 0, 0); /* to IPv4: the distance is filled in below */
+	uint32_t jump = p->n - 1;
+	must_be(p, 0x86dd);
+	load(p, BPF_B, AT_IP + 6);
+	must_be_sealed(p, false);
+	leave_out_locals(p, routes, ADDR_V6);
+	p->code[jump].k = p->n - jump - 1;
+	load(p, BPF_H, AT_IP + 6);
+	put(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, IP4_MF | IP4_OFFSET_MASK);
+	must_be(p, 0);
+	load(p, BPF_B, AT_IP + 9);
+	must_be_sealed(p, true);
+	load(p, BPF_W, AT_IP + IP4_DST);
+	leave_out_locals(p, routes, ADDR_V4);
+}
+
+/* Does the zone open both forms of sealed packets to the host? */
+static bool zone_opens(const struct dataplane *d, const struct link_io *l)
+{
+	struct train udp = { .in_zone = d->pipeline.interfaces[l->interface].zone,
+		.proto = IP_UDP,
+		.src = { .family = ADDR_V4 },
+		.dst = { .family = ADDR_V4 },
+		.dst_port = IPSEC_PORT };
+	struct train esp = udp;
+
+	esp.proto = IP_ESP;
+	esp.dst_port = 0;
+	return fw_host_inbound(d->fw, &udp) == DROP_NONE && fw_host_inbound(d->fw, &esp) == DROP_NONE;
+}
+
+void filters_refresh(struct dataplane *d)
+{
+	static struct program p;
+	uint64_t generation;
+
+	if (!dataplane_ready(d) || !d->pipeline.snapshot || d->routes_next)
+		return;
+	generation = way_generation(&d->pipeline);
+	if (generation == d->filters_generation)
+		return;
+	d->filters_generation = generation;
+	for (uint32_t i = 0; i < d->links_n; i++) {
+		struct link_io *l = d->links[i];
+		if (l->interface != TRAIN_NONE && zone_opens(d, l)) {
+			build(&p, d->routes);
+		} else {
+			p.n = 0;
+			verdict(&p, KEEP_ALL);
+		}
+		size_t bytes = p.n * sizeof p.code[0];
+		if (l->filter_n == p.n && memcmp(l->filter, p.code, bytes) == 0)
+			continue;
+		memcpy(l->filter, p.code, bytes);
+		l->filter_n = p.n;
+		struct sock_fprog program = { (unsigned short)p.n, p.code };
+		if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+			log_error("filter of %s: %m", l->name);
+	}
+}
