@@ -201,6 +201,11 @@ static void secrets(void **state)
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
 		if (cosign_secret_parse(&key, seed, wrong[i], strlen(wrong[i]), NULL) != RC_MALFORMED)
 			fail_msg("accepted: %s", wrong[i]);
+	/* A terminator in the name would hide what stands behind it: the id belongs to "example.com/witness".
+	 */
+	static const char hidden[] =
+		"PRIVATE+KEY+example.com/witness\0x+10a1c019+BDH/whFuy+ADrKqACrcHV719UyBuP+vvam0HltlVMLNP";
+	assert_int_equal(cosign_secret_parse(&key, seed, hidden, sizeof hidden - 1, NULL), RC_MALFORMED);
 	assert_int_equal(cosign_secret_text(text, "two words", want), RC_MALFORMED);
 	assert_string_equal(text, "");
 }

@@ -111,6 +111,55 @@ static void sources(void **state)
 	free(leaf);
 }
 
+/* The tile that is kept is never taken for another one. */
+static void kept_tile(void **state)
+{
+	struct merkle_hash *leaf = leaves_make(70000), h;
+	struct merkle_leaves l = { leaf, 70000 };
+	struct tile_source t = { .size = 70000, .read = tile_read, .context = &l };
+
+	for (unsigned level = 0; level < 17; level++)
+		for (uint64_t index = 0; index < 70000u >> level; index += 1 + 3001 / (1 + level)) {
+			struct merkle_hash want;
+			for (int again_ = 0; again_ < 2; again_++) {
+				assert_true(tile_source_subtree(&t, level, index, &h));
+				assert_true(merkle_leaves_subtree(&l, level, index, &want));
+				assert_true(merkle_equal(&h, &want));
+			}
+		}
+	/* All tiles of a level one after the other, each of the same width. */
+	for (uint64_t n = 0; n < 70000 / TILE_WIDTH; n++) {
+		assert_true(tile_source_subtree(&t, 0, n * TILE_WIDTH + 7, &h));
+		assert_true(merkle_equal(&h, &leaf[n * TILE_WIDTH + 7]));
+	}
+	free(leaf);
+}
+
+static unsigned failing_reads;
+
+/* Fails after it has begun to write. */
+static bool tile_fails(
+	void *context, uint32_t level, uint64_t n, uint32_t width, struct merkle_hash *ret_hashes)
+{
+	memset(ret_hashes, 0, width * sizeof *ret_hashes);
+	failing_reads++;
+	return n == 0;
+}
+
+static void failed_tile(void **state)
+{
+	struct tile_source t = { .size = 600, .read = tile_fails };
+	struct merkle_hash h;
+
+	assert_true(tile_source_subtree(&t, 0, 3, &h));
+	assert_false(tile_source_subtree(&t, 0, 300, &h));
+	/* Neither the one that failed nor the one before it is in the place now. */
+	assert_false(tile_source_subtree(&t, 0, 300, &h));
+	assert_int_equal(failing_reads, 3);
+	assert_true(tile_source_subtree(&t, 0, 3, &h));
+	assert_int_equal(failing_reads, 4);
+}
+
 static bool tile_missing(
 	void *context, uint32_t level, uint64_t n, uint32_t width, struct merkle_hash *ret_hashes)
 {
@@ -308,6 +357,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sources),
+		cmocka_unit_test(kept_tile),
+		cmocka_unit_test(failed_tile),
 		cmocka_unit_test(missing_tiles),
 		cmocka_unit_test(example_log),
 		cmocka_unit_test(round_trip),

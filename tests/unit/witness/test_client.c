@@ -134,6 +134,12 @@ static void cosignatures(void **state)
 	assert_int_equal(read_reply(5, 200, body).outcome, WITNESS_OUTCOME_BROKEN);
 	snprintf(body, sizeof body, "%.*s\n%s", (int)text_n, other, foreign);
 	assert_int_equal(read_reply(5, 200, body).outcome, WITNESS_OUTCOME_BROKEN);
+	/* Rightly signed, but over a longer text: the witness would put words into the log's mouth. */
+	char longer[1024];
+	int longer_n = snprintf(longer, sizeof longer, "%.*s\nmore\n", (int)text_n, text);
+	cosign_line(foreign, sizeof foreign, longer, (size_t)longer_n, &f.witness.key, f.witness.seed, NOW);
+	snprintf(body, sizeof body, "more\n\n%s", foreign);
+	assert_int_equal(read_reply(5, 200, body).outcome, WITNESS_OUTCOME_BROKEN);
 	snprintf(body, sizeof body, "\n%s", line);
 	assert_int_equal(read_reply(5, 200, body).outcome, WITNESS_OUTCOME_BROKEN);
 

@@ -84,6 +84,13 @@ static void many_clients(void **state)
 		assert_true(ask(text, now + i));
 		assert_false(ask(text, now + i));
 	}
+	/* Whoever goes on asking keeps its place, however many others come. */
+	assert_true(ask("192.0.2.9", now + NS_PER_S / 2));
+	for (unsigned i = 0; i < 4 * LIMIT_SETS * LIMIT_WAYS; i++) {
+		snprintf(text, sizeof text, "11.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+		ask(text, now + NS_PER_S / 2 + i);
+		assert_false(ask("192.0.2.9", now + NS_PER_S / 2 + i));
+	}
 	struct sockaddr other = { .sa_family = AF_UNIX };
 	assert_true(limit_allows(&l, &other, now));
 	assert_true(limit_allows(&l, NULL, now));

@@ -191,6 +191,13 @@ static void files_refused(void **state)
 	/* damaged, and no database at all */
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 4096);
+	/* the last page alone, which nothing reads but the check of the whole file */
+	char page[8];
+	assert_int_equal(pread(fd, page, sizeof page, st.st_size - 4096), sizeof page);
+	assert_int_equal(pwrite(fd, "damage!!", 8, st.st_size - 4096), 8);
+	assert_int_equal(open_fails(&f.witness.key), RC_IO);
+	assert_int_equal(pwrite(fd, page, sizeof page, st.st_size - 4096), sizeof page);
+	store_close(open_store(false));
 	for (off_t at = 4096; at < st.st_size; at += 512)
 		assert_int_equal(pwrite(fd, "damage!!", 8, at), 8);
 	open_fails(&f.witness.key);
