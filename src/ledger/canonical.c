@@ -168,17 +168,16 @@ void canonical_object(struct canonical *c, struct canonical_text *ret_value)
 
 	ret_value->text = c->at;
 	canonical_char(c, '{');
-	while (!c->bad && c->at < c->end && *c->at != '}') {
+	bool more = !c->bad && c->at < c->end && *c->at != '}';
+	while (more && !c->bad) {
 		canonical_string(c, &ignored);
 		canonical_char(c, ':');
 		if (!c->bad && c->at < c->end && *c->at == '"')
 			canonical_string(c, &ignored);
 		else
 			canonical_number(c, NULL);
-		if (!c->bad && c->at < c->end && *c->at == ',')
-			c->at++;
-		else
-			break;
+		more = !c->bad && c->at < c->end && *c->at == ',';
+		c->at += more;
 	}
 	canonical_char(c, '}');
 	ret_value->n = c->bad ? 0 : (size_t)(c->at - ret_value->text);

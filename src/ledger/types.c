@@ -1,4 +1,5 @@
 #include "ledger/types.h"
+#include "base/bytes.h"
 #include "ledger/canonical.h"
 
 #include <stdarg.h>
@@ -87,12 +88,43 @@ static const char *field_take(struct ledger_body *b, const char *key, enum ledge
 	return f[b->next++].key;
 }
 
+/* Bytes that the writer makes of a text, quotes included. */
+static size_t written_n(const char *value, size_t n)
+{
+	char text[LEDGER_BODY_TEXT_MAX / 4 * 6 + 3]; /* each byte as \u00NN */
+	struct jw w = jw_over(text, sizeof text, false);
+
+	jw_str_n(&w, NULL, value, n);
+	return (size_t)(w.at - w.base);
+}
+
+/* What the fields behind the next one need at least, and the end of the object. */
+static size_t reserve(const struct ledger_body *b)
+{
+	size_t n, need = sizeof "}";
+	const struct ledger_field *f = ledger_type_fields(b->type, &n);
+
+	for (size_t i = b->next; i < n; i++)
+		need += strlen(f[i].key) + sizeof ",\"\":" + (f[i].kind == LEDGER_NUMBER ? 24 : 2);
+	return need;
+}
+
 void ledger_body_str(struct ledger_body *b, const char *key, const char *value)
 {
 	const char *k = field_take(b, key, LEDGER_STRING);
+	size_t n = strnlen(value, LEDGER_BODY_TEXT_MAX / 4), written;
 
-	if (k)
-		jw_str_n(&b->w, k, value, strnlen(value, LEDGER_BODY_TEXT_MAX / 4));
+	if (!k)
+		return;
+	size_t left = (size_t)(b->w.end - b->w.at), taken = reserve(b) + strlen(k) + sizeof ",\"\":";
+	size_t room = left > taken ? MIN_OF(left - taken, (size_t)LEDGER_BODY_TEXT_MAX / 4 + 2) : 0;
+	while (n > 0 && (written = written_n(value, n)) > room) {
+		/* a byte becomes six at most */
+		n -= MIN_OF(n, (written - room + 5) / 6);
+		for (int i = 0; i < 3 && n > 0 && ((unsigned char)value[n] & 0xc0) == 0x80; i++)
+			n--; /* not within a character */
+	}
+	jw_str_n(&b->w, k, value, n);
 }
 
 void ledger_body_strf(struct ledger_body *b, const char *key, const char *fmt, ...)

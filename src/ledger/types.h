@@ -161,8 +161,9 @@ bool ledger_type_allowed(enum ledger_type t, const char *source);
 const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n);
 
 /*
- * Builder of a body: fields in the table's order, each of them, or ledger_body_done() returns 0. Texts are cut at a quarter of the
- * room, so that a long one from a stranger cannot keep an entry from being written.
+ * Builder of a body: fields in the table's order, each of them, or ledger_body_done() returns 0. A text is cut where, as it is
+ * written, it takes a quarter of the room or what the fields behind it need: so no text from a stranger, however long or odd,
+ * can keep an entry from being written.
  */
 struct ledger_body {
 	enum ledger_type type;
