@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "merkle/policy.h"
+#include "proc/witness/confine.h"
 #include "proc/witness/server.h"
 
 #include <arpa/inet.h>
@@ -323,7 +324,7 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 	struct store *store = NULL;
 	int listen_fd = -1, signals;
 	uint64_t logs_n = 0, evidence_n = 0;
-	bool begun = false;
+	bool begun = false, landlock = false;
 	sigset_t ends;
 
 	sigemptyset(&ends);
@@ -346,11 +347,17 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 		w->store = store_interface(store);
 		log_info("remembers %llu logs, and %llu requests that contradict them",
 			(unsigned long long)logs_n, (unsigned long long)evidence_n);
-		say_where(listen_fd, w);
 		rc = server_start(&server, listen_fd, w, store, &o->server, e);
 	}
 	if (rc == RC_OK)
+		rc = confine(o->db, &landlock, e);
+	if (rc == RC_OK) {
+		if (!landlock)
+			log_warn(
+				"this kernel has no Landlock: files are open to this process as to its user");
+		say_where(listen_fd, w);
 		rc = serve(server, signals, e);
+	}
 	server_stop(server);
 	store_close(store);
 	if (signals >= 0)
