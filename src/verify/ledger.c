@@ -9,6 +9,8 @@
 #define PASSES_MAX 6 /* over a ledger that is being written to */
 
 static void keep(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
+	__attribute__((format(printf, 3, 0)));
+static void keep(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
 {
 	if (f->class != VERIFY_NONE)
 		return;
