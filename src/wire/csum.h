@@ -24,8 +24,8 @@ static inline uint16_t csum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* Adds n bytes to a sum. The range must begin at an even offset of the checksummed data. */
-static inline uint64_t csum_add(uint64_t sum, const void *bytes, size_t n)
+/* csum_add() without the wide instructions that long ranges are worth. */
+static inline uint64_t csum_add_words(uint64_t sum, const void *bytes, size_t n)
 {
 	const uint8_t *b = (const uint8_t *)bytes;
 	uint64_t carry_sum = 0;
@@ -52,6 +52,16 @@ static inline uint64_t csum_add(uint64_t sum, const void *bytes, size_t n)
 	if (n)
 		carry_sum += b[0]; /* the missing byte is zero; memory order is little-endian here */
 	return sum + (carry_sum & 0xffffffff) + (carry_sum >> 32);
+}
+
+#define CSUM_LONG 128 /* octets from which the wide form is the faster one */
+
+uint64_t csum_add_long(uint64_t sum, const void *bytes, size_t n); /* csum.c */
+
+/* Adds n bytes to a sum. The range must begin at an even offset of the checksummed data. */
+static inline uint64_t csum_add(uint64_t sum, const void *bytes, size_t n)
+{
+	return n >= CSUM_LONG ? csum_add_long(sum, bytes, n) : csum_add_words(sum, bytes, n);
 }
 
 /* Pseudo-header: addresses (4 or 16 bytes each), protocol, length of the L4 header and payload. */
