@@ -103,13 +103,16 @@ static struct selectors_packet packet_of(const struct train *t)
 		ports ? t->dst_port : 0 };
 }
 
-/* A packet as its receiver sees it: replies to translated sessions go to the real source. */
+/*
+ * A packet as its receiver sees it: replies to translated sessions go to the real source. The session may
+ * have ended within the burst; then fw_reroute() finds that out.
+ */
 static struct selectors_packet packet_beyond(const struct pipeline *p, const struct train *t)
 {
 	struct selectors_packet packet = packet_of(t);
 	const struct fw_session *s = fw_session(p->fw, t->session);
 
-	if (!(t->flags & TRAIN_REPLY))
+	if (!s || !(t->flags & TRAIN_REPLY))
 		return packet;
 	packet.dst = fw_key_src(&s->key[0]);
 	if (packet.has_ports)
