@@ -1,0 +1,374 @@
+#include "gate.h"
+
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MUST(x)                                                                                              \
+	do {                                                                                                 \
+		if (!(x)) {                                                                                  \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                              \
+			abort();                                                                             \
+		}                                                                                            \
+	} while (0)
+
+#define RULE(name, what, then)                                                                               \
+	"rule " name " { match { source any; destination any; application " what "; } then { " then "; } "   \
+												    "}\n"
+
+const char gate_text[] =
+	"system { host-name gate; }\n"
+	"zones {\n"
+	"  zone trust { interfaces lan0; host-inbound ping; }\n"
+	"  zone untrust { interfaces wan0; host-inbound [ ike ping ]; }\n"
+	"  zone vpn { host-inbound ping; }\n"
+	"}\n"
+	"applications {\n"
+	"  application load { protocol udp; destination-port 9; }\n"
+	"  application web { protocol tcp; destination-port 80; }\n"
+	"  application closed { protocol tcp; destination-port 81; }\n"
+	"}\n"
+	"policy {\n"
+	"  from trust to untrust {\n" RULE("no", "closed", "reject") RULE("out", "[ load web ping ]",
+		"permit") "  }\n"
+			  "  from trust to vpn {\n" RULE("there", "[ load web ping ]",
+				  "permit") "  }\n"
+					    "  from vpn to trust {\n" RULE("back", "[ load web ping ]",
+						    "permit") "  }\n"
+							      "}\n"
+							      "ike {\n"
+							      "  proposal p { encryption aes256gcm16; "
+							      "dh-group x25519; }\n"
+							      "  peer branch { local-address 198.51.100.2; "
+							      "remote-address 198.51.100.3; local-id "
+							      "gate.example.net;\n"
+							      "    remote-id branch.example.net; "
+							      "pre-shared-key branch; proposals p; start "
+							      "never; }\n"
+							      "}\n"
+							      "ipsec {\n"
+							      "  proposal p { encryption aes256gcm16; }\n"
+							      "  tunnel branch { peer branch; zone vpn; "
+							      "local [ 10.1.0.0/24 2001:db8:1::/64 ];\n"
+							      "    remote [ 10.2.0.0/24 2001:db8:2::/64 ]; "
+							      "proposals p; }\n"
+							      "}\n"
+							      "%s\n";
+
+/* ---- outputs ---- */
+
+static struct gate_out *keep(struct gate *g, enum gate_out_kind kind, const uint8_t *bytes, uint32_t n)
+{
+	MUST(g->out_n < GATE_OUT_MAX);
+	struct gate_out *o = &g->out[g->out_n++];
+	*o = (struct gate_out){ .kind = kind, .bytes = malloc(n), .n = n };
+	MUST(o->bytes);
+	memcpy(o->bytes, bytes, n);
+	return o;
+}
+
+static void on_link(void *context, uint32_t interface, uint8_t *frame, uint32_t n)
+{
+	struct gate *g = context;
+
+	g->sent_link++;
+	if (g->counts_only)
+		return;
+	struct gate_out *o = keep(g, GATE_OUT_LINK, frame + GATE_FRAME_HEAD, n - (uint32_t)GATE_FRAME_HEAD);
+	o->interface = interface;
+	memcpy(&o->offload, frame, VIRTIO_SIZE);
+	memcpy(o->mac, frame + VIRTIO_SIZE, 6);
+}
+
+static enum drop_reason on_tunnel(void *context, const struct esp_view *pair, const struct esp_batch *batch)
+{
+	struct gate *g = context;
+
+	(void)pair;
+	g->sent_tunnel += batch->packets;
+	if (g->counts_only || g->refuse_tunnel)
+		return g->refuse_tunnel;
+	for (uint32_t at = 0; at < batch->n; at += batch->packet_size)
+		keep(g, GATE_OUT_TUNNEL, batch->bytes + at, MIN_OF(batch->packet_size, batch->n - at));
+	return DROP_NONE;
+}
+
+static enum drop_reason on_host(void *context, uint8_t *packet, uint32_t n)
+{
+	struct gate *g = context;
+
+	g->sent_host++;
+	if (g->counts_only || g->refuse_host)
+		return g->refuse_host;
+	struct gate_out *o = keep(g, GATE_OUT_HOST, packet + VIRTIO_SIZE, n - (uint32_t)VIRTIO_SIZE);
+	memcpy(&o->offload, packet, VIRTIO_SIZE);
+	return DROP_NONE;
+}
+
+static void on_flush(void *context)
+{
+	(void)context;
+}
+
+static void on_ask(void *context, uint32_t link, const struct ip_addr *addr)
+{
+	(void)link;
+	(void)addr;
+	((struct gate *)context)->asked++;
+}
+
+static void on_acquire(void *context, uint32_t tunnel)
+{
+	(void)tunnel;
+	((struct gate *)context)->acquired++;
+}
+
+static void on_trace(void *context, uint32_t packet, const char *stage, const char *text)
+{
+	(void)context;
+	(void)packet;
+	(void)stage;
+	(void)text;
+}
+
+/* ---- building ---- */
+
+static struct ip_addr addr(const char *text)
+{
+	struct ip_addr a;
+
+	MUST(addr_parse(&a, text) == RC_OK);
+	return a;
+}
+
+static void route(struct gate *g, const char *prefix, uint32_t link, const char *via)
+{
+	struct route_entry e = { .link = link, .kind = ROUTE_UNICAST };
+
+	MUST(prefix_parse(&e.dst, prefix) == RC_OK);
+	if (via)
+		e.gateway = addr(via);
+	MUST(route_set(g->routes, &e, true) == RC_OK);
+}
+
+static void local(struct gate *g, uint32_t link, const char *text, uint32_t bits)
+{
+	struct route_local l = { .link = link, .addr = addr(text), .bits = bits };
+
+	MUST(route_local_set(g->routes, &l) == RC_OK);
+}
+
+static void neighbour(struct gate *g, uint32_t link, const char *text, uint8_t last)
+{
+	struct route_neighbour n = { .addr = addr(text),
+		.link = link,
+		.mac = { 2, 0, 0, 0, 1, last },
+		.state = ROUTE_NEIGHBOUR_VALID };
+
+	MUST(route_neighbour_set(g->routes, &n) == RC_OK);
+}
+
+static void kernel_tables(struct gate *g)
+{
+	for (uint32_t i = GATE_LAN; i <= GATE_WAN; i++) {
+		struct route_link l = { .index = i,
+			.mac = { 2, 0, 0, 0, 0, (uint8_t)i },
+			.up = true,
+			.has_mac = true,
+			.mtu = 1500 };
+		snprintf(l.name, sizeof l.name, i == GATE_LAN ? "lan0" : "wan0");
+		MUST(route_link_set(g->routes, &l) == RC_OK);
+	}
+	local(g, GATE_LAN, "10.1.0.1", 24);
+	local(g, GATE_LAN, "2001:db8:1::1", 64);
+	local(g, GATE_WAN, "198.51.100.2", 24);
+	local(g, GATE_WAN, "2001:db8:ff::2", 64);
+	route(g, "10.1.0.0/16", GATE_LAN, NULL);
+	route(g, "2001:db8:1::/64", GATE_LAN, NULL);
+	route(g, "198.51.100.0/24", GATE_WAN, NULL);
+	route(g, "2001:db8:ff::/64", GATE_WAN, NULL);
+	route(g, "0.0.0.0/0", GATE_WAN, "198.51.100.1");
+	route(g, "::/0", GATE_WAN, "2001:db8:ff::1");
+	neighbour(g, GATE_LAN, "10.1.0.2", 2);
+	neighbour(g, GATE_LAN, "2001:db8:1::2", 2);
+	neighbour(g, GATE_WAN, "198.51.100.1", 1);
+	neighbour(g, GATE_WAN, "2001:db8:ff::1", 1);
+}
+
+static void *compile(const char *text, const char *more)
+{
+	static char whole[1 << 22];
+	struct model *m;
+	struct err e = { 0 };
+	void *block = NULL;
+	size_t bytes;
+	const char *place = strstr(text, "%s");
+
+	MUST(place);
+	size_t n =
+		(size_t)snprintf(whole, sizeof whole, "%.*s%s%s", (int)(place - text), text, more, place + 2);
+	MUST(n < sizeof whole);
+	if (model_load_text(whole, n, "gate.conf", &m, &e) != RC_OK ||
+		model_compile(m, 1, NULL, &block, &bytes, &e) != RC_OK) {
+		fprintf(stderr, "%s\n", e.text);
+		abort();
+	}
+	model_free(m);
+	return block;
+}
+
+void gate_load(struct gate *g, const char *text, const char *more)
+{
+	void *old = g->snapshot;
+	struct err e = { 0 };
+
+	g->snapshot = compile(text, more);
+	MUST(pipeline_load(&g->p, g->snapshot, g->now, &e) == RC_OK);
+	pipeline_bind(&g->p, "lan0", GATE_LAN);
+	pipeline_bind(&g->p, "wan0", GATE_WAN);
+	free(old);
+}
+
+static void *zeroes(size_t n)
+{
+	void *p = aligned_alloc(64, (n + 63) & ~(size_t)63);
+
+	MUST(p);
+	memset(p, 0, (n + 63) & ~(size_t)63);
+	return p;
+}
+
+void gate_init(struct gate *g, const char *text, const char *more, uint32_t sessions)
+{
+	struct fw_limits limits = { .sessions_max = sessions, .reassembly_max = 80 };
+	struct pipeline_io io = { g, on_link, on_tunnel, on_host, on_flush, on_ask, on_acquire, on_trace };
+	size_t state_n = esp_state_size(GATE_PAIRS);
+	struct err e = { 0 };
+	bool resumed;
+
+	memset(g, 0, sizeof *g);
+	g->now = 1000 * NS_PER_S;
+	memcpy(limits.hash_key, "sixteen octets..", 16);
+	g->memory_n = fw_state_bytes(sessions);
+	g->memory = zeroes(g->memory_n);
+	MUST(g->fw = fw_attach(g->memory, g->memory_n, true, &limits, g->now, &e));
+	g->tables_n = esp_tables_size(GATE_PAIRS);
+	g->state = zeroes(state_n);
+	g->tables = zeroes(g->tables_n);
+	MUST(g->esp = esp_new(g->state, state_n, g->tables, g->tables_n, GATE_PAIRS, &resumed, &e));
+	MUST(g->routes = route_new());
+	kernel_tables(g);
+	MUST(pipeline_init(&g->p, &io, g->fw, g->esp, g->routes, 7));
+	gate_load(g, text, more);
+}
+
+void gate_done(struct gate *g)
+{
+	gate_clear(g);
+	pipeline_done(&g->p);
+	fw_detach(g->fw);
+	esp_free(g->esp);
+	route_free(g->routes);
+	free(g->memory);
+	free(g->state);
+	free(g->tables);
+	free(g->snapshot);
+}
+
+static void selector(struct selector *s, const char *first, const char *last)
+{
+	*s = (struct selector){ .port_last = UINT16_MAX };
+	s->addrs.first = addr(first);
+	s->addrs.last = addr(last);
+}
+
+void gate_sa(struct gate *g, bool mirrored)
+{
+	struct sa_install sa = { .tunnel = 0,
+		.spi_in = mirrored ? GATE_SPI_OUT : GATE_SPI_IN,
+		.spi_out = mirrored ? GATE_SPI_IN : GATE_SPI_OUT,
+		.flags = CHILD_ENCAP | CHILD_ESN,
+		.encr = ENCR_AES_GCM_16,
+		.encr_bits = 256,
+		.key_n = 36,
+		.local_n = 2,
+		.remote_n = 2 };
+	struct err e = { 0 };
+
+	sa.local = (struct endpoint){ .addr = addr("198.51.100.2"), .port = 4500 };
+	sa.remote = (struct endpoint){ .addr = addr("198.51.100.3"), .port = 4500 };
+	for (uint32_t i = 0; i < sizeof sa.key_in; i++) {
+		sa.key_in[i] = (uint8_t)(i + (mirrored ? 100 : 1));
+		sa.key_out[i] = (uint8_t)(i + (mirrored ? 1 : 100));
+	}
+	struct selector *mine = mirrored ? sa.remote_ts : sa.local_ts,
+			*theirs = mirrored ? sa.local_ts : sa.remote_ts;
+	selector(&mine[0], "10.1.0.0", "10.1.0.255");
+	selector(&mine[1], "2001:db8:1::", "2001:db8:1::ffff:ffff:ffff:ffff");
+	selector(&theirs[0], "10.2.0.0", "10.2.0.255");
+	selector(&theirs[1], "2001:db8:2::", "2001:db8:2::ffff:ffff:ffff:ffff");
+	if (esp_install(g->esp, &sa, "branch", 1024, g->now, &e) != RC_OK) {
+		fprintf(stderr, "%s\n", e.text);
+		abort();
+	}
+	pipeline_changed(&g->p);
+}
+
+void gate_clear(struct gate *g)
+{
+	for (uint32_t i = 0; i < g->out_n; i++)
+		free(g->out[i].bytes);
+	g->out_n = 0;
+}
+
+/* ---- inputs ---- */
+
+uint32_t gate_interface(const struct gate *g, uint32_t link)
+{
+	for (uint32_t i = 0; i < g->p.snapshot->interfaces.count; i++)
+		if (g->p.interfaces[i].link == link)
+			return i;
+	return TRAIN_NONE;
+}
+
+static enum drop_reason run(struct gate *g, struct train *t)
+{
+	uint64_t before[DROP_COUNT];
+
+	memcpy(before, g->p.drops, sizeof before);
+	pipeline_burst(&g->p, t, 1, g->now);
+	for (int r = 1; r < DROP_COUNT; r++)
+		if (g->p.drops[r] != before[r])
+			return (enum drop_reason)r;
+	return DROP_NONE;
+}
+
+enum drop_reason gate_from_link(struct gate *g, uint32_t link, struct train t)
+{
+	uint16_t size = t.segment_size;
+	uint8_t csum = t.csum;
+
+	pipeline_train_from_link(&g->p, &t, gate_interface(g, link));
+	t.segment_size = size;
+	t.csum = csum;
+	return run(g, &t);
+}
+
+enum drop_reason gate_from_tunnel(struct gate *g, struct train t)
+{
+	uint16_t size = t.segment_size;
+	uint8_t csum = t.csum;
+
+	pipeline_train_from_tunnel(&g->p, &t, 0);
+	t.segment_size = size;
+	t.csum = csum;
+	return run(g, &t);
+}
+
+enum drop_reason gate_from_host(struct gate *g, struct train t)
+{
+	pipeline_train_from_host(&t);
+	t.csum = TRAIN_CSUM_VALID;
+	return run(g, &t);
+}

@@ -1,0 +1,72 @@
+/*
+ * A whole gateway's data plane in the test's own process: the pipeline with the real cores behind it, a
+ *configuration compiled from text, routes and neighbours as the kernel would tell them, and outputs that are
+ *kept for the test to look at (or only counted, for the bench). No socket.
+ *
+ *	host 10.1.0.2 -- lan0 10.1.0.1 [gate] wan0 198.51.100.2 -- 198.51.100.1 -- everything else
+ *	                                         tunnel `branch` to 198.51.100.3: 10.1.0.0/24 <-> 10.2.0.0/24
+ * The same in IPv6: 2001:db8:1::/64, 2001:db8:ff::/64, 2001:db8:2::/64.
+ */
+#ifndef TESTS_DATAPLANE_GATE_H
+#define TESTS_DATAPLANE_GATE_H
+
+#include "packets.h"
+#include "proc/dataplane/pipeline.h"
+
+#define GATE_LAN	1 /* the kernel's index of the link */
+#define GATE_WAN	2
+#define GATE_PAIRS	64
+#define GATE_OUT_MAX	128
+#define GATE_SPI_IN	0x1001u
+#define GATE_SPI_OUT	0x2002u
+#define GATE_FRAME_HEAD (VIRTIO_SIZE + ETHERNET_SIZE)
+
+enum gate_out_kind { GATE_OUT_LINK, GATE_OUT_TUNNEL, GATE_OUT_HOST };
+
+struct gate_out {
+	enum gate_out_kind kind;
+	uint32_t interface; /* GATE_OUT_LINK */
+	uint8_t mac[6];
+	struct virtio_net_hdr offload;
+	uint8_t *bytes; /* from the IP header; of a tunnel: one sealed packet from its SPI */
+	uint32_t n;
+};
+
+struct gate {
+	struct pipeline p;
+	struct firewall *fw;
+	struct esp *esp;
+	struct route_table *routes;
+	void *snapshot, *memory, *state, *tables;
+	size_t memory_n, tables_n;
+	mono_ns now;
+	bool counts_only;
+	struct gate_out out[GATE_OUT_MAX]; /* since gate_clear() */
+	uint32_t out_n;
+	uint64_t sent_link, sent_tunnel, sent_host;
+	uint32_t asked, acquired;
+	enum drop_reason refuse_host, refuse_tunnel; /* what the outputs answer */
+};
+
+/* The configuration that most tests use; %s stands for more statements (NAT, rules). */
+extern const char gate_text[];
+
+/* text: a configuration; `more` is put in its place for %s. Ends the program when it does not compile. */
+void gate_init(struct gate *g, const char *text, const char *more, uint32_t sessions);
+void gate_done(struct gate *g);
+/* Commits another text. */
+void gate_load(struct gate *g, const char *text, const char *more);
+/* Installs the SA pair of the tunnel; `mirrored`: the other end's, so that two gates read each other. */
+void gate_sa(struct gate *g, bool mirrored);
+/* Forgets what has come out. */
+void gate_clear(struct gate *g);
+
+/* One train from a link through the pipeline; t->ip, len, csum and segment_size are set. Returns its drop
+ * reason as counted, DROP_NONE when none was. */
+enum drop_reason gate_from_link(struct gate *g, uint32_t link, struct train t);
+enum drop_reason gate_from_tunnel(struct gate *g, struct train t);
+enum drop_reason gate_from_host(struct gate *g, struct train t);
+/* The index of a link's interface in the snapshot. */
+uint32_t gate_interface(const struct gate *g, uint32_t link);
+
+#endif
