@@ -123,7 +123,7 @@ static void local_read(struct route_table *t, const struct nlmsghdr *h)
 
 static uint32_t metrics_mtu(const struct nlattr *metrics)
 {
-	const struct nlattr *a;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
 
 	if (metrics)
 		mnl_attr_for_each_nested(a, metrics) if (mnl_attr_get_type(a) == RTAX_MTU) return u32_read(
@@ -173,11 +173,11 @@ static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct 
 			log_warn("more than %u routes", ROUTE_ROUTES_MAX);
 		return;
 	}
-	const struct rtnexthop *next = mnl_attr_get_payload(a->at[RTA_MULTIPATH]);
+	struct rtnexthop *next = mnl_attr_get_payload(a->at[RTA_MULTIPATH]);
 	int left = mnl_attr_get_payload_len(a->at[RTA_MULTIPATH]);
 	for (; RTNH_OK(next, left); left -= NLMSG_ALIGN(next->rtnh_len), next = RTNH_NEXT(next)) {
 		struct route_entry one = *e;
-		const struct rtattr *r = RTNH_DATA(next);
+		struct rtattr *r = RTNH_DATA(next);
 		int r_left = (int)(next->rtnh_len - sizeof *next);
 		one.link = (uint32_t)next->rtnh_ifindex;
 		for (; RTA_OK(r, r_left); r = RTA_NEXT(r, r_left)) {

@@ -115,7 +115,7 @@ static uint32_t rules_generation(void)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	struct nlmsghdr *h = netlink_begin(room, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0);
 	struct nfgenmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
-	const struct nlattr *a;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
 	uint32_t generation = 0;
 	ssize_t n = -1;
 

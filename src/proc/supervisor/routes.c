@@ -198,7 +198,7 @@ static void kept_route(void *context, const struct nlmsghdr *h)
 	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
 	struct host_route r = { .to.bits = m->rtm_dst_len };
 	uint32_t table = m->rtm_table;
-	const struct nlattr *a;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
 
 	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_type != RTN_UNREACHABLE ||
 		m->rtm_protocol != TUNNEL_PROTOCOL || (m->rtm_family != AF_INET && m->rtm_family != AF_INET6))

@@ -28,8 +28,7 @@ static struct note_key key_of(uint8_t octet, const char *name, uint8_t ret_seed[
 static void sign_and_verify(void **state)
 {
 	static const char *texts[] = { "a\n", "origin\n12\nroot\n", "with an\n\nempty line\n", "\n",
-		"gr\xc3\xbc\xc3\x9f"
-		"e\n" };
+		"\xc3\xbc\xc3\x9f\n" };
 	uint8_t seed[32], other_seed[32];
 	struct note_key key = key_of(1, "one", seed), other = key_of(2, "one", other_seed);
 	char bytes[600];
