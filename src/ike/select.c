@@ -210,6 +210,15 @@ static bool common(const struct ike_offer *a, const struct ike_offer *b, uint8_t
 	return false;
 }
 
+/* Every proposal that uses this type demands one of it: "none" is not among its choices. */
+static bool demands(const struct ike_offer *o, uint8_t type)
+{
+	for (unsigned i = 0; i < o->proposals_n; i++)
+		if (can_be_none(o, &o->proposals[i], type))
+			return false;
+	return true;
+}
+
 static bool uses(const struct ike_offer *o, uint8_t type)
 {
 	for (unsigned i = 0; i < o->transforms_n; i++)
@@ -236,6 +245,8 @@ char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, c
 			snprintf(ret_text, size, "no common %s", types[i].name);
 		else if (we && !they && types[i].type != TT_ESN)
 			snprintf(ret_text, size, "the peer offered no %s", types[i].name);
+		else if (they && !we && types[i].type != TT_ESN && demands(peer, types[i].type))
+			snprintf(ret_text, size, "the peer wants %s, we have none", types[i].name);
 		else
 			continue;
 		return ret_text;
