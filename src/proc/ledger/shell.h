@@ -19,7 +19,7 @@
 #include "proc/ledger/store.h"
 
 #define PUBLISH_EVERY_NS NS_PER_S
-#define PUBLISH_ENTRIES	 256u
+#define PUBLISH_ENTRIES	 2048u
 
 #define NUMBERS_AHEAD_MAX (1ull << 32) /* refused ones, while the disk is full */
 #define NUMBER_MAX	  (1ull << 62)
