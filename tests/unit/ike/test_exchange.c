@@ -1,0 +1,585 @@
+/*
+ * Exchanges on an established IKE SA, with a peer that says what it likes when it likes: delete, liveness,
+ * repetition, windows, malformed messages (RFC 7296 1.4, 2.1 to 2.4, 2.21). Rekeys stand in test_rekey.c.
+ */
+#include "puppet.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct puppet p;
+
+static int up_as_responder(void **state)
+{
+	puppet_init(&p);
+	puppet_start(&p);
+	return puppet_up(&p, true) ? 0 : -1;
+}
+
+static int up_as_initiator(void **state)
+{
+	puppet_init(&p);
+	puppet_start(&p);
+	return puppet_up(&p, false) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	puppet_done(&p);
+	return 0;
+}
+
+/* The last message of that kind since puppet_forget(); then it is the one read. */
+static bool said(uint8_t exchange, bool response)
+{
+	for (uint32_t i = p.sent_n; i-- > 0;)
+		if (puppet_read(&p, i) && p.header.exchange == exchange &&
+			!!(p.header.flags & IKE_FLAG_RESPONSE) == response)
+			return true;
+	return false;
+}
+
+static void send_delete_esp(uint32_t spi)
+{
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_delete_esp(&p.out, &spi, 1);
+	puppet_send(&p);
+}
+
+static void answer_empty(void)
+{
+	puppet_response(&p);
+	puppet_send(&p);
+}
+
+static const char *shown_reason(void)
+{
+	static char row[2048];
+	uint32_t cursor = 0;
+
+	row[0] = '\0';
+	while (ike_show(p.core, p.now, &cursor, row, sizeof row) > 0)
+		if (strstr(row, "\"down\""))
+			break;
+	return row;
+}
+
+/* ---- IKE_AUTH that fails ---- */
+
+static const struct auth_case {
+	const char *name;
+	enum keeper_op op;
+	enum rc rc;
+	const char *id;	 /* of the peer */
+	uint16_t notify; /* what the responder says; 0: nothing, no child */
+	const char *why;
+} auth_cases[] = {
+	{ "AUTH is wrong", KEEPER_AUTH_VERIFY, RC_AUTH, PUPPET_ID, NTF_AUTHENTICATION_FAILED,
+		"the peer is not who it says" },
+	{ "the ledger is away", KEEPER_AUTH_VERIFY, RC_DENIED, PUPPET_ID, NTF_AUTHENTICATION_FAILED,
+		"the peer is not who it says" },
+	{ "an identity of nobody", KEEPER_OP_COUNT, RC_OK, "evil.example", NTF_AUTHENTICATION_FAILED,
+		"no peer is configured for identity 'evil.example'" },
+	{ "an identity that begins like ours", KEEPER_OP_COUNT, RC_OK, "peer.example.org",
+		NTF_AUTHENTICATION_FAILED, "no peer is configured for identity 'peer.example.org'" },
+	{ "an identity with control characters", KEEPER_OP_COUNT, RC_OK, "peer\n\x1b[2J",
+		NTF_AUTHENTICATION_FAILED, "'peer\\x0a\\x1b[2J'" },
+	{ "we cannot sign", KEEPER_AUTH_SIGN, RC_NOT_FOUND, PUPPET_ID, NTF_AUTHENTICATION_FAILED, "" },
+	{ "no child SA can be begun", KEEPER_CHILD_BEGIN, RC_LIMIT, PUPPET_ID, NTF_NO_ADDITIONAL_SAS,
+		"child SA" },
+	{ "no child SA can be installed", KEEPER_CHILD_INSTALL, RC_DENIED, PUPPET_ID, NTF_NO_ADDITIONAL_SAS,
+		"child SA" },
+};
+
+static void auth_refused_by_us(void **state)
+{
+	static const uint8_t auth[32];
+
+	for (size_t i = 0; i < COUNT_OF(auth_cases); i++) {
+		const struct auth_case *k = &auth_cases[i];
+
+		puppet_done(&p);
+		puppet_init(&p);
+		puppet_start(&p);
+		if (k->op < KEEPER_OP_COUNT)
+			p.fail[k->op] = k->rc;
+		assert_true(puppet_init_as_initiator(&p, false));
+		puppet_request(&p, EX_IKE_AUTH);
+		puppet_id(&p, PL_IDI, k->id);
+		ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, 32);
+		puppet_offer_esp(&p, 0x2000, DH_NONE);
+		puppet_selectors(&p, 0);
+		puppet_send(&p);
+		assert_true(said(EX_IKE_AUTH, true));
+		if (!puppet_says(&p, k->notify))
+			fail_msg("%s: not notify %u", k->name, k->notify);
+		/* 2.21.2: without AUTHENTICATION_FAILED the IKE SA stands, and has our AUTH. */
+		assert_int_equal(!!(p.payloads.present & IKE_HAS(AUTH)), k->notify == NTF_NO_ADDITIONAL_SAS);
+		assert_string_equal(
+			puppet_state(&p, 0), k->notify == NTF_NO_ADDITIONAL_SAS ? "established" : "ended");
+		assert_int_equal(puppet_children(&p), 0);
+		if (!strstr(p.refusal.reason, k->why))
+			fail_msg("%s: the ledger gets '%s'", k->name, p.refusal.reason);
+		/* Refused ones only repeat their answer for a moment. */
+		puppet_forget(&p);
+		puppet_send_bytes(&p, p.buffer, load_be32(p.buffer + 24));
+		assert_int_equal(p.sent_n, 1);
+		if (k->notify == NTF_NO_ADDITIONAL_SAS)
+			continue;
+		puppet_run(&p, 21000);
+		assert_string_equal(puppet_state(&p, 0), "");
+	}
+}
+
+/* 2.21.2: as initiator we tell in an exchange of its own, and the peer's child never is. */
+static void auth_refused_as_initiator(void **state)
+{
+	static const uint8_t auth[32];
+
+	for (int wrong_id = 0; wrong_id < 2; wrong_id++) {
+		puppet_done(&p);
+		puppet_init(&p);
+		puppet_start(&p);
+		p.fail[KEEPER_AUTH_VERIFY] = wrong_id ? RC_OK : RC_AUTH;
+		ike_input_order(p.core, p.now, IKE_ORDER_INITIATE, "t0", NULL);
+		puppet_settle(&p);
+		assert_true(puppet_init_as_responder(&p));
+		puppet_response(&p);
+		puppet_id(&p, PL_IDR, wrong_id ? "evil.example" : PUPPET_ID);
+		ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, 32);
+		puppet_offer_esp(&p, 0x2000, DH_NONE);
+		puppet_selectors_back(&p, 0);
+		puppet_forget(&p);
+		puppet_send(&p);
+		assert_int_equal(p.count[KEEPER_AUTH_VERIFY], !wrong_id);
+		assert_int_equal(p.count[KEEPER_CHILD_INSTALL], 0);
+		assert_true(said(EX_INFORMATIONAL, false));
+		assert_true(puppet_says(&p, NTF_AUTHENTICATION_FAILED));
+		assert_int_equal(p.payloads.deletes_n, 1);
+		answer_empty();
+		assert_int_equal(puppet_ike_sas(&p), 0);
+		assert_int_equal(p.refusals, 1);
+		assert_non_null(strstr(shown_reason(), wrong_id ? "evil.example" : "not who it says"));
+	}
+}
+
+/* ---- delete ---- */
+
+static void child_deleted_by_the_peer(void **state)
+{
+	send_delete_esp(p.child_out);
+	assert_true(said(EX_INFORMATIONAL, true));
+	/* 1.4.1: the answer names our half. */
+	assert_int_equal(p.payloads.deletes_n, 1);
+	assert_int_equal(p.payloads.deletes[0].spis_n, 1);
+	assert_int_equal(load_be32(p.payloads.deletes[0].spis), p.child_in);
+	assert_int_equal(puppet_children(&p), 0);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+	assert_string_equal(puppet_state(&p, 0), "established");
+	/* Again, or one that never was: an empty answer. */
+	puppet_forget(&p);
+	send_delete_esp(p.child_out);
+	assert_true(said(EX_INFORMATIONAL, true));
+	assert_int_equal(p.payloads.deletes_n, 0);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+}
+
+static void one_delete_names_many(void **state)
+{
+	uint32_t spis[3] = { 0x9999, 0x2000, 0x2000 };
+
+	puppet_request(&p, EX_INFORMATIONAL);
+	spis[1] = spis[2] = p.child_out;
+	ike_out_delete_esp(&p.out, spis, 3);
+	ike_out_delete_esp(&p.out, spis, 0);
+	puppet_send(&p);
+	assert_true(said(EX_INFORMATIONAL, true));
+	assert_int_equal(p.payloads.deletes[0].spis_n, 1);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+}
+
+static void order_to_end_the_child(void)
+{
+	puppet_usage(&p, p.child_in, 100); /* else it waits until the peer surely has it */
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_TERMINATE, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+}
+
+static void child_deleted_by_us(void **state)
+{
+	order_to_end_the_child();
+	assert_true(said(EX_INFORMATIONAL, false));
+	assert_int_equal(load_be32(p.payloads.deletes[0].spis), p.child_in);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 0); /* not before the peer knows */
+	puppet_response(&p);
+	ike_out_delete_esp(&p.out, &p.child_out, 1);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 0);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+}
+
+/* 2.25.1: deletes that cross: an answer without a Delete payload, and the child ends once. */
+static void child_deletes_cross(void **state)
+{
+	order_to_end_the_child();
+	send_delete_esp(p.child_out);
+	assert_true(said(EX_INFORMATIONAL, true));
+	assert_int_equal(p.payloads.deletes_n, 0);
+	assert_true(puppet_read(&p, 0));
+	answer_empty();
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+	assert_int_equal(puppet_children(&p), 0);
+	assert_string_equal(puppet_state(&p, 0), "established");
+	assert_int_equal(ike_view_busy(p.core), 0);
+}
+
+static void ike_deleted_by_the_peer(void **state)
+{
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_delete_ike(&p.out);
+	puppet_send(&p);
+	assert_true(said(EX_INFORMATIONAL, true));
+	assert_int_equal(p.payloads.present, 0); /* 1.4.1: empty */
+	assert_string_equal(puppet_state(&p, 0), "ended");
+	assert_int_equal(puppet_children(&p), 0);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+	assert_int_equal(p.count[KEEPER_DROP], 1);
+	puppet_run(&p, 25000);
+	assert_string_equal(puppet_state(&p, 0), "");
+	assert_non_null(strstr(shown_reason(), "deleted by the peer"));
+}
+
+static void ike_deletes_cross(void **state)
+{
+	ike_input_order(p.core, p.now, IKE_ORDER_TERMINATE, "puppet", NULL);
+	puppet_settle(&p);
+	assert_true(said(EX_INFORMATIONAL, false));
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_delete_ike(&p.out);
+	puppet_send(&p);
+	assert_true(said(EX_INFORMATIONAL, true));
+	assert_int_equal(puppet_ike_sas(&p), 0);
+	puppet_run(&p, 30000);
+	assert_string_equal(puppet_state(&p, 0), "");
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+}
+
+/* ---- liveness ---- */
+
+static void silence_is_asked_about(void **state)
+{
+	puppet_run(&p, 29000);
+	assert_int_equal(p.sent_n, 0);
+	puppet_run(&p, 1200);
+	assert_int_equal(p.sent_n, 1);
+	assert_true(said(EX_INFORMATIONAL, false));
+	assert_int_equal(p.payloads.present, 0);
+	answer_empty();
+	puppet_forget(&p);
+	puppet_run(&p, 29000);
+	assert_int_equal(p.sent_n, 0);
+	assert_string_equal(puppet_state(&p, 0), "established");
+}
+
+/* What comes in on the child shows that the peer lives (2.4); what goes out shows nothing. */
+static void traffic_is_life(void **state)
+{
+	for (int i = 0; i < 60; i++) {
+		puppet_run(&p, 1000);
+		puppet_usage(&p, p.child_in, 100);
+	}
+	assert_int_equal(p.sent_n, 0);
+	for (int i = 0; i < 31; i++) {
+		puppet_run(&p, 1000);
+		puppet_usage(&p, p.child_in, (uint32_t)(100 + 1000 * i));
+	}
+	assert_int_equal(p.sent_n, 1);
+}
+
+static void death_is_noticed(void **state)
+{
+	puppet_run(&p, 30200);
+	assert_int_equal(p.sent_n, 1);
+	puppet_run(&p, 45000);
+	assert_int_equal(p.sent_n, 8); /* and seven repetitions */
+	for (uint32_t i = 1; i < p.sent_n; i++)
+		assert_memory_equal(p.sent[i].bytes, p.sent[0].bytes, p.sent[0].n);
+	assert_int_equal(puppet_ike_sas(&p), 0);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+	assert_non_null(strstr(shown_reason(), "no answer from 192.0.2.2:500 to INFORMATIONAL"));
+}
+
+static void peer_asks_for_life(void **state)
+{
+	for (uint32_t i = 0; i < 50; i++) {
+		puppet_forget(&p);
+		puppet_request(&p, EX_INFORMATIONAL);
+		puppet_send(&p);
+		assert_true(said(EX_INFORMATIONAL, true));
+		assert_int_equal(p.header.message_id, p.own_id - 1);
+		assert_int_equal(p.payloads.present, 0);
+	}
+}
+
+/* ---- windows and repetition ---- */
+
+static void windows(void **state)
+{
+	uint8_t first[512], answer[512];
+	size_t n, answer_n;
+
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	puppet_offer_esp(&p, 0x3000, DH_ECP_256);
+	puppet_nonce(&p, 3);
+	puppet_ke(&p, DH_ECP_256);
+	puppet_selectors(&p, 1);
+	puppet_send(&p);
+	assert_int_equal(p.sent_n, 1);
+	n = load_be32(p.buffer + 24);
+	memcpy(first, p.buffer, n);
+	answer_n = p.sent[0].n;
+	memcpy(answer, p.sent[0].bytes, answer_n);
+	assert_int_equal(puppet_children(&p), 2);
+	/* Repeated: the same answer, nothing is done twice. */
+	for (int i = 0; i < 3; i++) {
+		puppet_forget(&p);
+		puppet_send_bytes(&p, first, n);
+		assert_int_equal(p.sent[0].n, answer_n);
+		assert_memory_equal(p.sent[0].bytes, answer, answer_n);
+	}
+	assert_int_equal(puppet_children(&p), 2);
+	assert_int_equal(p.count[KEEPER_CHILD_INSTALL], 2);
+	/* The same id with other content (2.1: not a repetition), an id ahead, one behind: silence. */
+	puppet_forget(&p);
+	for (int ahead = -2; ahead <= 2; ahead++) {
+		if (ahead == 0)
+			continue;
+		puppet_begin(&p, EX_INFORMATIONAL, false, p.own_id + (uint32_t)ahead);
+		ike_out_delete_esp(&p.out, &p.child_out, 1);
+		puppet_send(&p);
+	}
+	assert_int_equal(p.sent_n, 0);
+	assert_int_equal(puppet_children(&p), 2);
+	/* The next one is taken. */
+	send_delete_esp(0x3000);
+	assert_int_equal(p.sent_n, 1);
+	assert_int_equal(puppet_children(&p), 1);
+}
+
+static void answers_nobody_waits_for(void **state)
+{
+	/* No request of ours is under way. */
+	for (uint32_t id = 0; id < 4; id++) {
+		puppet_begin(&p, EX_INFORMATIONAL, true, id);
+		ike_out_delete_ike(&p.out);
+		puppet_send(&p);
+	}
+	assert_string_equal(puppet_state(&p, 0), "established");
+	/* One is: the wrong id, the wrong exchange, then twice the right one. */
+	order_to_end_the_child();
+	assert_true(said(EX_INFORMATIONAL, false));
+	puppet_begin(&p, EX_INFORMATIONAL, true, p.header.message_id + 1);
+	puppet_send(&p);
+	puppet_begin(&p, EX_CREATE_CHILD_SA, true, p.header.message_id);
+	puppet_send(&p);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 0);
+	answer_empty();
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+	answer_empty();
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+	assert_string_equal(puppet_state(&p, 0), "established");
+}
+
+/* A request that comes again while the keeper still works on it is not begun twice. */
+static void repeated_while_busy(void **state)
+{
+	size_t n;
+
+	p.hold = true;
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	puppet_offer_esp(&p, 0x3000, DH_NONE);
+	puppet_nonce(&p, 3);
+	puppet_selectors(&p, 0);
+	puppet_send(&p);
+	n = load_be32(p.buffer + 24);
+	for (int i = 0; i < 3; i++)
+		puppet_send_bytes(&p, p.buffer, n);
+	assert_int_equal(p.asked_n, 1);
+	assert_int_equal(p.sent_n, 0);
+	p.hold = false;
+	puppet_answer_keeper(&p);
+	assert_int_equal(p.sent_n, 1);
+	assert_int_equal(p.count[KEEPER_CHILD_BEGIN], 2);
+}
+
+/* ---- what is not authentic, and what is not well formed ---- */
+
+static void every_flipped_bit_is_silent(void **state)
+{
+	uint8_t bytes[256];
+	size_t n;
+
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_delete_ike(&p.out);
+	n = puppet_end(&p);
+	for (size_t bit = 0; bit < n * 8; bit++) {
+		memcpy(bytes, p.buffer, n);
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		puppet_send_bytes(&p, bytes, n);
+		/* A wrong version is told, with nothing in it that helps (2.5); all else is silence. */
+		if (p.sent_n > 0)
+			assert_int_equal(bit / 8, 17);
+		puppet_forget(&p);
+	}
+	assert_string_equal(puppet_state(&p, 0), "established");
+	assert_int_equal(puppet_children(&p), 1);
+	for (size_t k = 0; k < n; k++)
+		puppet_send_bytes(&p, p.buffer, k);
+	assert_string_equal(puppet_state(&p, 0), "established");
+	puppet_send_bytes(&p, p.buffer, n);
+	assert_int_equal(puppet_ike_sas(&p), 0);
+}
+
+/* Sealed well, malformed inside (2.21.3): INVALID_SYNTAX, fatal for both; never a crash, never half an act.
+ */
+static const struct inside {
+	const char *name;
+	uint8_t exchange, first;
+	const char *plain; /* with the pad length octet */
+	uint16_t notify;   /* what is said */
+	bool stands;
+} insides[] = {
+	{ "padding longer than the message", EX_INFORMATIONAL, 0, "ff", NTF_INVALID_SYNTAX, false },
+	{ "padding that is all", EX_INFORMATIONAL, 0, "000002", 0, true },
+	{ "payload length 0", EX_INFORMATIONAL, PL_DELETE, "0000000000", NTF_INVALID_SYNTAX, false },
+	{ "payload beyond the end", EX_INFORMATIONAL, PL_DELETE, "000000090100000000", NTF_INVALID_SYNTAX,
+		false },
+	{ "octets behind the last payload", EX_INFORMATIONAL, PL_DELETE, "0000000801000000ff00",
+		NTF_INVALID_SYNTAX, false },
+	{ "SK inside SK", EX_INFORMATIONAL, PL_SK, "0000000400", NTF_INVALID_SYNTAX, false },
+	{ "IKEv1's payload", EX_INFORMATIONAL, 1, "0000000400", NTF_INVALID_SYNTAX, false },
+	{ "unknown payload", EX_INFORMATIONAL, 201, "0000000400", 0, true },
+	{ "critical unknown payload", EX_INFORMATIONAL, 201, "0080000400", NTF_UNSUPPORTED_CRITICAL_PAYLOAD,
+		true },
+	{ "delete for no protocol", EX_INFORMATIONAL, PL_DELETE, "000000080000000000", NTF_INVALID_SYNTAX,
+		false },
+	{ "INFORMATIONAL with KE", EX_INFORMATIONAL, PL_KE,
+		"0000000c001f000001020304"
+		"00",
+		NTF_INVALID_SYNTAX, false },
+	{ "CREATE_CHILD_SA without anything", EX_CREATE_CHILD_SA, 0, "00", NTF_INVALID_SYNTAX, false },
+	{ "IKE_AUTH again", EX_IKE_AUTH, 0, "00", NTF_INVALID_SYNTAX, false },
+	{ "exchange 240", 240, 0, "00", NTF_INVALID_SYNTAX, false },
+	{ "the peer says INVALID_SYNTAX", EX_INFORMATIONAL, PL_NOTIFY, "000000080000000700", 0, false },
+	{ "the peer says AUTHENTICATION_FAILED", EX_INFORMATIONAL, PL_NOTIFY, "000000080000001800", 0,
+		false },
+	{ "a notify of no meaning", EX_INFORMATIONAL, PL_NOTIFY, "000000080000fff000", 0, true },
+};
+
+static void malformed_inside(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(insides); i++) {
+		const struct inside *k = &insides[i];
+		uint8_t plain[64];
+		size_t n = strlen(k->plain) / 2;
+
+		puppet_done(&p);
+		assert_int_equal(up_as_responder(NULL), 0);
+		assert_true(hex_to_bytes(plain, n, k->plain));
+		puppet_send_plain(&p, k->exchange, false, p.own_id++, k->first, plain, n);
+		if (!puppet_read_last(&p))
+			fail_msg("%s: no answer", k->name);
+		if ((k->notify == 0) != (p.payloads.notifies_n == 0) ||
+			(k->notify && !puppet_says(&p, k->notify)))
+			fail_msg("%s: the answer has %u notifies", k->name, p.payloads.notifies_n);
+		if ((puppet_ike_sas(&p) == 1) != k->stands)
+			fail_msg("%s: state '%s'", k->name, puppet_state(&p, 0));
+		assert_int_equal(puppet_children(&p), k->stands);
+	}
+}
+
+/* A whole child request, shortened by each number of octets behind a valid seal. */
+static void every_truncation_inside(void **state)
+{
+	uint8_t plain[512];
+	size_t n;
+
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	puppet_offer_esp(&p, 0x3000, DH_ECP_256);
+	puppet_nonce(&p, 3);
+	puppet_ke(&p, DH_ECP_256);
+	puppet_selectors(&p, 1);
+	n = (size_t)(p.out.w.at - p.buffer) - IKE_HEADER_SIZE - 4 - AEAD_IV_SIZE;
+	memcpy(plain, p.buffer + IKE_HEADER_SIZE + 4 + AEAD_IV_SIZE, n);
+	for (size_t k = 0; k <= n; k++) {
+		uint8_t cut[512];
+
+		puppet_done(&p);
+		assert_int_equal(up_as_responder(NULL), 0);
+		memcpy(cut, plain, k);
+		cut[k] = 0;
+		puppet_send_plain(&p, EX_CREATE_CHILD_SA, false, p.own_id++, PL_SA, cut, k + 1);
+		assert_true(puppet_read_last(&p));
+		if (k < n) {
+			assert_true(puppet_says(&p, NTF_INVALID_SYNTAX));
+			assert_int_equal(puppet_ike_sas(&p), 0);
+			assert_int_equal(p.count[KEEPER_CHILD_BEGIN], 1);
+		} else {
+			assert_int_equal(puppet_children(&p), 2);
+		}
+	}
+}
+
+/* The keeper dies: all handles are void; the tunnel is wanted again, its SA left to the data plane. */
+static void keeper_lost(void **state)
+{
+	uint32_t removed = p.count[KEEPER_CHILD_REMOVE];
+
+	ike_input_keeper_lost(p.core, p.now);
+	puppet_settle(&p);
+	assert_int_equal(puppet_ike_sas(&p), 0);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], removed);
+	puppet_run(&p, 2000);
+	assert_true(said(EX_IKE_SA_INIT, false));
+}
+
+#define R(name) cmocka_unit_test_setup_teardown(name, up_as_responder, teardown)
+#define I(name) cmocka_unit_test_setup_teardown(name, up_as_initiator, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		R(auth_refused_by_us),
+		R(auth_refused_as_initiator),
+		R(child_deleted_by_the_peer),
+		I(child_deleted_by_the_peer),
+		R(one_delete_names_many),
+		R(child_deleted_by_us),
+		I(child_deleted_by_us),
+		R(child_deletes_cross),
+		I(child_deletes_cross),
+		R(ike_deleted_by_the_peer),
+		I(ike_deleted_by_the_peer),
+		R(ike_deletes_cross),
+		I(ike_deletes_cross),
+		R(silence_is_asked_about),
+		I(silence_is_asked_about),
+		R(traffic_is_life),
+		R(death_is_noticed),
+		R(peer_asks_for_life),
+		I(peer_asks_for_life),
+		R(windows),
+		I(windows),
+		R(answers_nobody_waits_for),
+		R(repeated_while_busy),
+		R(every_flipped_bit_is_silent),
+		I(every_flipped_bit_is_silent),
+		R(malformed_inside),
+		R(every_truncation_inside),
+		R(keeper_lost),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
