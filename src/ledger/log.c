@@ -583,7 +583,8 @@ static enum rc bundle_get(const struct ledger_log *l, uint64_t bundle, uint8_t *
 
 	*ret_free = NULL;
 	if (bundle >= l->level[0].first_tile) {
-		*ret_entries = rd_over(l->bundle, l->bundle_n); /* and what is behind it */
+		*ret_entries =
+			rd_over(l->bundle ? l->bundle : l->batch, l->bundle_n); /* and what is behind it */
 		return RC_OK;
 	}
 	tile_path(path, TILE_LEVEL_ENTRIES, bundle, TILE_WIDTH);

@@ -245,7 +245,7 @@ static void cut_append_holed(const struct memory *before, const struct disk_chan
 	free(bytes);
 }
 
-static size_t append_step = 23;
+static size_t append_step = 37;
 
 static enum rc cut_around(void *context, struct disk *d, const struct disk_change *c)
 {

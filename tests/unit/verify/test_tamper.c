@@ -547,7 +547,7 @@ static void swapped_doubled_removed_entries(void **state)
 		size_t third = (a + 2) % TILE_WIDTH == 0 || a + 2 == PUBLISHED ? n : entry_at[a + 2];
 		uint8_t two[2 * LEDGER_ENTRY_MAX];
 		memcpy(two, bundle + second, third - second);
-		memcpy(two + third - second, bundle + first, second - first);
+		memcpy(two + (third - second), bundle + first, second - first);
 		struct memory m = spliced(a, first, third, two, third - first);
 		must_find(&m, BIT(ENTRY), a, "swapped with the next one", a);
 		m = spliced(a, second, second, bundle + first, second - first);
