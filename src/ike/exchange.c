@@ -141,7 +141,10 @@ static bool begin_child_task(struct ike *c, struct ike_sa *sa)
 		}
 	}
 	for (struct child *ch = sa->children; ch; ch = ch->next) {
-		if (ch->state == CH_UP && ch->want_rekey && c->now >= ch->retry_at && child_confirmed(c, ch)) {
+		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
+			continue; /* the peer is rekeying it: that is enough */
+		if (ch->state == CH_UP && ch->want_rekey && c->now >= ch->retry_at &&
+			child_confirmed(c, ch)) {
 			child_start(c, sa, ch->tunnel, ch, DH_NONE);
 			return true;
 		}
