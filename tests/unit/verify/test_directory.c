@@ -1,0 +1,238 @@
+/*
+ * `plaingate verify ledger` on real directories: its exit status and what it prints; and a ledger that is
+ * verified while another process writes to it as fast as it can.
+ */
+#include "../ledger/ledger_fixture.h"
+
+#include "base/bytes.h"
+#include "cli/directory.h"
+#include "proc/ledger/store.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *program;
+static char path[64];
+static int dir = -1;
+static char printed[16384];
+
+static int make(void **state)
+{
+	snprintf(path, sizeof path, "/tmp/plaingate-directory-XXXXXX");
+	return mkdtemp(path) && (dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0 ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+	char command[100];
+
+	close(dir);
+	snprintf(command, sizeof command, "rm -r %s", path);
+	return system(command);
+}
+
+/* Entries from `from` on, committed by sevens; published where asked for. */
+static void write_entries(uint64_t from, uint64_t to, bool publish)
+{
+	struct store files;
+	struct ledger_store store = store_over(&files, dir);
+	struct note_key key = fixture_key();
+	struct ledger_opened opened;
+	struct ledger_log *l;
+	char text[LEDGER_ENTRY_MAX];
+	uint64_t index;
+
+	assert_int_equal(ledger_open(&l, &store, &key, fixture_seed, &opened, NULL), RC_OK);
+	assert_int_equal(ledger_size(l), from);
+	for (uint64_t i = from; i < to; i++) {
+		assert_int_equal(ledger_add(l, text, fixture_entry(text, i, 5), &index), RC_OK);
+		if (i % 7 == 0)
+			assert_int_equal(ledger_commit(l, NULL), RC_OK);
+	}
+	assert_int_equal(ledger_commit(l, NULL), RC_OK);
+	if (publish)
+		assert_int_equal(ledger_publish(l, NULL), RC_OK);
+	ledger_close(l);
+	store_done(&files);
+}
+
+/* The program's exit status; what it printed is in `printed`. */
+static int run(const char *arguments)
+{
+	char command[512];
+	FILE *f;
+
+	snprintf(command, sizeof command, "'%s' verify ledger %s 2>&1", program, arguments);
+	f = popen(command, "r");
+	assert_non_null(f);
+	printed[fread(printed, 1, sizeof printed - 1, f)] = '\0';
+	int status = pclose(f);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int run_on_path(const char *options)
+{
+	char arguments[400];
+
+	snprintf(arguments, sizeof arguments, "%s %s", path, options);
+	return run(arguments);
+}
+
+static void flip(const char *file, off_t at)
+{
+	int fd = openat(dir, file, O_RDWR | O_CLOEXEC);
+	uint8_t byte;
+
+	assert_int_equal(pread(fd, &byte, 1, at), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	close(fd);
+}
+
+static void exit_status_and_text(void **state)
+{
+	char vkey[NOTE_VKEY_MAX], option[NOTE_VKEY_MAX + 20];
+	struct note_key key = fixture_key();
+
+	write_entries(0, 300, true);
+	write_entries(300, 310, false);
+	assert_int_equal(run_on_path(""), 0);
+	assert_non_null(strstr(printed, "310 entries"));
+	snprintf(option, sizeof option, "--json --key '%s'", note_key_text(vkey, &key));
+	assert_int_equal(run_on_path(option), 0);
+	assert_non_null(strstr(printed, "\"good\":true"));
+	assert_non_null(strstr(printed, "\"vkey_given\":true"));
+	/* Another key, right in form. */
+	assert_int_equal(
+		run_on_path("--key "
+			    "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"),
+		1);
+	/* Altered: found, named, and repaired again. */
+	flip("tile/entries/000", 5000);
+	assert_int_equal(run_on_path(""), 1);
+	assert_non_null(strstr(printed, "NOT good: entry "));
+	assert_int_equal(run_on_path("--json"), 1);
+	assert_non_null(strstr(printed, "\"good\":false"));
+	flip("tile/entries/000", 5000);
+	assert_int_equal(run_on_path(""), 0);
+	/* Wrong use, or nothing to read. */
+	assert_int_equal(run_on_path("--key nonsense"), 2);
+	assert_int_equal(run("/nowhere/at/all"), 2);
+	assert_int_equal(run(""), 2);
+	assert_int_equal(run_on_path("again"), 2);
+	assert_int_equal(run_on_path("--limit 3"), 2);
+	/* A file where a file should be, but it is a way out. */
+	assert_int_equal(unlinkat(dir, "checkpoint", 0), 0);
+	assert_int_equal(symlinkat("/etc/passwd", dir, "checkpoint"), 0);
+	assert_int_equal(run_on_path(""), 1);
+	assert_null(strstr(printed, "root:"));
+}
+
+/* What somebody writes into a file does not reach the terminal as it is. */
+static void nothing_steers_the_terminal(void **state)
+{
+	static const char note[] = "\x1b]0;owned\x07\n\n\xe2\x80\x94 x AAAAAAAA\n";
+	int fd;
+
+	write_entries(0, 5, true);
+	fd = openat(dir, "checkpoint", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(write(fd, note, sizeof note - 1), sizeof note - 1);
+	close(fd);
+	fd = openat(dir, "log.vkey", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(write(fd, note, sizeof note - 1), sizeof note - 1);
+	close(fd);
+	assert_int_equal(run_on_path(""), 1);
+	for (const char *c = printed; *c; c++)
+		assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
+}
+
+/* Writes until it is killed: batches, and a publication after every few. */
+static void writer(void)
+{
+	struct store files;
+	struct ledger_store store = store_over(&files, dir);
+	struct note_key key = fixture_key();
+	struct ledger_opened opened;
+	struct ledger_log *l;
+	char text[LEDGER_ENTRY_MAX];
+	uint64_t index;
+
+	if (ledger_open(&l, &store, &key, fixture_seed, &opened, NULL) != RC_OK)
+		_exit(1);
+	for (unsigned round = 0;; round++) {
+		for (unsigned i = 0; i < 1 + round % 60; i++)
+			if (ledger_add(l, text, fixture_entry(text, ledger_size(l) + i, 5), &index) != RC_OK)
+				_exit(2);
+		if (ledger_commit(l, NULL) != RC_OK || (round % 3 == 2 && ledger_publish(l, NULL) != RC_OK))
+			_exit(3);
+	}
+}
+
+static void verified_while_it_is_written(void **state)
+{
+	struct verify_source source = directory_source(&dir);
+	struct timespec begin, now;
+	uint64_t last = 0, grew = 0, passes = 0;
+
+	write_entries(0, 10, true);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		writer();
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		struct verify_report r;
+		struct err e = { 0 };
+		if (verify_ledger(&source, NULL, &r, &e) != RC_OK) {
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+			fail_msg("after %llu entries: %s", (unsigned long long)last, e.text);
+		}
+		assert_true(r.size >= last);
+		grew += r.size > last;
+		last = r.size;
+		passes++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - begin.tv_sec < 6);
+	/* And at an arbitrary point of its work the writer dies; what is left opens, and is good. */
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	struct verify_report r;
+	struct err e = { 0 };
+	struct store files;
+	struct ledger_store store = store_over(&files, dir);
+	struct note_key key = fixture_key();
+	struct ledger_opened opened;
+	struct ledger_log *l;
+	if (ledger_open(&l, &store, &key, fixture_seed, &opened, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	ledger_close(l);
+	store_done(&files);
+	assert_int_equal(verify_ledger(&source, NULL, &r, &e), RC_OK);
+	printf("%llu passes over a ledger that grew to %llu entries\n", (unsigned long long)passes,
+		(unsigned long long)r.size);
+	assert_true(grew >= 3 && r.size > 100);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(exit_status_and_text, make, unmake),
+		cmocka_unit_test_setup_teardown(nothing_steers_the_terminal, make, unmake),
+		cmocka_unit_test_setup_teardown(verified_while_it_is_written, make, unmake),
+	};
+
+	program = argc > 1 ? argv[1] : "plaingate";
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
