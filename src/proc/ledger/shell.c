@@ -399,7 +399,10 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct ledger_shell *s = shell_of(c);
 
-	if (f->head.id == IPC_LEDGER_APPEND)
+	/* ipc/child.c hears nobody before START. Should it ever: nothing is entered, and no receipt is given. */
+	if (!s->log)
+		log_error("a message before the ledger was opened");
+	else if (f->head.id == IPC_LEDGER_APPEND)
 		append(s, peer, f->head.tag, &f->u.LEDGER_APPEND);
 	else if (f->head.id == IPC_SHOW)
 		show(s, f->head.tag);
