@@ -159,6 +159,7 @@ static bool check_growth(struct decision *d)
 		return refuse_why(d, WITNESS_MALFORMED, "the old size is larger than the checkpoint's");
 	if (!read_last(d))
 		return false;
+	d->answer->forked = d->known && c->size == d->last.size && !merkle_equal(&c->root, &d->last.root);
 	if (r->old != d->last.size)
 		return conflict(d);
 	if (c->size == 0 && !merkle_equal(&c->root, &empty))

@@ -295,11 +295,17 @@ def test_every_answer(witness, log):
     answers(log.request(20, 25, proof=subproof(20, log.leaves(25), True) + [bytes(32)]), 422)
     answers(log.request(20, 20, proof=[bytes(32)]), 422)
     # what the log's own key signed against itself is kept and told; what strangers send is neither
-    assert len(re.findall(r"warn: .* of 'log\.example/one' contradict", witness.log_file.read_text())) == 6
+    assert answers(log.request(5, 20, history=2), 409) == "20\n"  # it grew again, to other entries
+    said = witness.log_file.read_text()
+    assert len(re.findall(r"warn: .* of 'log\.example/one' are not cosigned: .*; the request is kept", said)) == 5
+    assert len(re.findall(r"warn: the key of 'log\.example/one' has signed two roots for 20 entries; the request is kept", said)) == 2
     assert "unknown" not in witness.log_file.read_text()
+    status, kept, _ = witness.ask("GET", log.path.replace("checkpoint", "refused"))
+    assert (status, kept.encode()) == (200, log.request(20, 20, history=1))
+    assert witness.ask("GET", witness.logs[1].path.replace("checkpoint", "refused"))[0] == 404
     witness.kill(signal.SIGTERM)
     witness.start("--rate", "0")
-    assert "remembers 1 logs, and 6 requests" in witness.log_file.read_text()
+    assert "remembers 1 logs, and 7 refused requests" in witness.log_file.read_text()
     assert witness.post(log.request(20, 25))[0] == 200
 
 

@@ -323,7 +323,7 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 	struct server *server = NULL;
 	struct store *store = NULL;
 	int listen_fd = -1, signals;
-	uint64_t logs_n = 0, evidence_n = 0;
+	uint64_t logs_n = 0, refused_n = 0;
 	bool begun = false, landlock = false;
 	sigset_t ends;
 
@@ -340,13 +340,13 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 		log_warn("'%s' is new: this witness remembers nothing and takes each log as it comes first",
 			o->db);
 	if (rc == RC_OK)
-		rc = store_counts(store, &logs_n, &evidence_n, e);
+		rc = store_counts(store, &logs_n, &refused_n, e);
 	if (rc == RC_OK)
 		rc = listen_open(&listen_fd, o->listen, e);
 	if (rc == RC_OK) {
 		w->store = store_interface(store);
-		log_info("remembers %llu logs, and %llu requests that contradict them",
-			(unsigned long long)logs_n, (unsigned long long)evidence_n);
+		log_info("remembers %llu logs, and %llu refused requests of their keys",
+			(unsigned long long)logs_n, (unsigned long long)refused_n);
 		rc = server_start(&server, listen_fd, w, store, &o->server, e);
 	}
 	if (rc == RC_OK)

@@ -22,7 +22,7 @@ struct server {
 
 /* A request between its head and its end. */
 struct request {
-	bool post;
+	enum { ADD_CHECKPOINT, GET_CHECKPOINT, GET_REFUSED } what;
 	bool too_large;
 	uint8_t origin_hash[SHA256_SIZE]; /* of a GET */
 	mono_ns since;
@@ -66,15 +66,18 @@ static const struct sockaddr *client_of(struct MHD_Connection *c)
 }
 
 /* What whoever runs the witness should know. Strangers cannot fill the log: a name stands here only when its
- * log signed. */
-static void note_answer(const struct witness_answer *a)
+ * log signed, and repeated only while the request is kept. */
+static void note_answer(const struct witness_answer *a, bool kept)
 {
 	int n = (int)strcspn(a->body, "\n");
 
 	if (a->status == WITNESS_COSIGNED)
 		log_debug("cosigned %llu entries of '%s'", (unsigned long long)a->size, a->origin);
-	else if (a->status == WITNESS_INCONSISTENT)
-		log_warn("%llu entries of '%s' contradict what was cosigned: %.*s; the request is kept",
+	else if (kept && a->forked)
+		log_warn("the key of '%s' has signed two roots for %llu entries; the request is kept",
+			a->origin, (unsigned long long)a->size);
+	else if (kept)
+		log_warn("%llu entries of '%s' are not cosigned: %.*s; the request is kept",
 			(unsigned long long)a->size, a->origin, n, a->body);
 	else if (a->status == WITNESS_STORE_FAILED || a->status == WITNESS_CLOCK_BEHIND)
 		log_error("%.*s", n, a->body);
@@ -102,20 +105,21 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 			ret_answer->body, sizeof ret_answer->body, "the checkpoint could not be kept\n");
 		return;
 	}
-	if (ret_answer->status == WITNESS_INCONSISTENT &&
-		store_evidence(s->store, ret_answer->origin, now_s, q->body, q->n, &e) != RC_OK)
+	bool kept = false;
+	if ((ret_answer->status == WITNESS_INCONSISTENT || ret_answer->forked) &&
+		store_refused_add(s->store, ret_answer->origin, ret_answer->forked, now_s, q->body, q->n,
+			&kept, &e) != RC_OK)
 		log_error("%s", e.text);
-	note_answer(ret_answer);
+	note_answer(ret_answer, kept);
 }
 
-/* "/<64 lowercase hex digits>/checkpoint" */
-static bool monitor_path_parse(const char *path, uint8_t ret_hash[SHA256_SIZE])
+/* "/<64 lowercase hex digits>/<file>" */
+static bool monitor_path_parse(const char *path, const char *file, uint8_t ret_hash[SHA256_SIZE])
 {
-	static const char rest[] = "/checkpoint";
 	char hex[2 * SHA256_SIZE + 1], again[2 * SHA256_SIZE + 1];
 
-	if (strlen(path) != 1 + 2 * SHA256_SIZE + strlen(rest) || path[0] != '/' ||
-		strcmp(path + 1 + 2 * SHA256_SIZE, rest) != 0)
+	if (strlen(path) != 2 + 2 * SHA256_SIZE + strlen(file) || path[0] != '/' ||
+		path[1 + 2 * SHA256_SIZE] != '/' || strcmp(path + 2 + 2 * SHA256_SIZE, file) != 0)
 		return false;
 	memcpy(hex, path + 1, 2 * SHA256_SIZE);
 	hex[2 * SHA256_SIZE] = '\0';
@@ -124,22 +128,33 @@ static bool monitor_path_parse(const char *path, uint8_t ret_hash[SHA256_SIZE])
 		       0; /* upper case is another path */
 }
 
-static enum MHD_Result get_note(struct server *s, struct MHD_Connection *c, const struct request *q)
+static bool path_parse(const char *path, struct request *ret_request)
 {
-	char note[NOTE_BYTES_MAX];
+	ret_request->what = strcmp(path, "/add-checkpoint") == 0 ? ADD_CHECKPOINT
+			    : monitor_path_parse(path, "checkpoint", ret_request->origin_hash)
+				    ? GET_CHECKPOINT
+				    : GET_REFUSED;
+	return ret_request->what != GET_REFUSED ||
+	       monitor_path_parse(path, "refused", ret_request->origin_hash);
+}
+
+_Static_assert(WITNESS_BODY_MAX >= NOTE_BYTES_MAX, "one buffer for both");
+
+static enum MHD_Result get_kept(struct server *s, struct MHD_Connection *c, const struct request *q)
+{
+	char bytes[WITNESS_BODY_MAX];
 	struct err e = { 0 };
 	size_t n;
-	enum rc rc = store_note(s->store, q->origin_hash, note, &n, &e);
+	enum rc rc = q->what == GET_CHECKPOINT ? store_note(s->store, q->origin_hash, bytes, &n, &e)
+					       : store_refused(s->store, q->origin_hash, bytes, &n, &e);
 
 	if (rc == RC_NOT_FOUND)
-		return answer_line(
-			c, MHD_HTTP_NOT_FOUND, "nothing was cosigned for this origin\n", NULL, NULL);
+		return answer_line(c, MHD_HTTP_NOT_FOUND, "nothing is kept for this origin\n", NULL, NULL);
 	if (rc != RC_OK) {
 		log_error("%s", e.text);
-		return answer_line(
-			c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the note cannot be read\n", NULL, NULL);
+		return answer_line(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "it cannot be read\n", NULL, NULL);
 	}
-	return answer(c, MHD_HTTP_OK, TEXT_TYPE, note, n, NULL, NULL);
+	return answer(c, MHD_HTTP_OK, TEXT_TYPE, bytes, n, NULL, NULL);
 }
 
 /* The head of a request, before its body: what can be refused now is. */
@@ -147,15 +162,15 @@ static enum MHD_Result request_begin(struct server *s, struct MHD_Connection *c,
 	const char *method, struct request **ret_request)
 {
 	const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	struct request head = { .post = strcmp(path, "/add-checkpoint") == 0, .since = clock_mono() };
+	struct request head = { .since = clock_mono() };
 
-	if (!head.post && !monitor_path_parse(path, head.origin_hash))
+	if (!path_parse(path, &head))
 		return answer_line(c, MHD_HTTP_NOT_FOUND, "no such path\n", NULL, NULL);
-	if (head.post && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+	bool post = head.what == ADD_CHECKPOINT;
+	if (post && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
 		return answer_line(
 			c, MHD_HTTP_METHOD_NOT_ALLOWED, "POST only\n", MHD_HTTP_HEADER_ALLOW, "POST");
-	if (!head.post && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-		strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+	if (!post && strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return answer_line(
 			c, MHD_HTTP_METHOD_NOT_ALLOWED, "GET only\n", MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	if (!limit_allows(&s->limit, client_of(c), head.since))
@@ -163,7 +178,7 @@ static enum MHD_Result request_begin(struct server *s, struct MHD_Connection *c,
 			MHD_HTTP_HEADER_RETRY_AFTER, "1");
 	if (length && strtoull(length, NULL, 10) > WITNESS_BODY_MAX)
 		return answer_line(c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n", NULL, NULL);
-	*ret_request = malloc(sizeof head + (head.post ? WITNESS_BODY_MAX : 0));
+	*ret_request = malloc(sizeof head + (post ? WITNESS_BODY_MAX : 0));
 	if (!*ret_request)
 		return MHD_NO;
 	**ret_request = head;
@@ -176,7 +191,7 @@ static enum MHD_Result request_more(struct request *q, const char *bytes, size_t
 {
 	if (clock_mono() - q->since > SERVER_REQUEST_S * NS_PER_S || q->n + n > 16 * WITNESS_BODY_MAX)
 		return MHD_NO;
-	q->too_large |= !q->post || q->n + n > WITNESS_BODY_MAX;
+	q->too_large |= q->what != ADD_CHECKPOINT || q->n + n > WITNESS_BODY_MAX;
 	if (!q->too_large)
 		memcpy(q->body + q->n, bytes, n);
 	q->n += n;
@@ -199,8 +214,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *c, const
 	}
 	if (q->too_large)
 		return answer_line(c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large\n", NULL, NULL);
-	if (!q->post)
-		return get_note(s, c, q);
+	if (q->what != ADD_CHECKPOINT)
+		return get_kept(s, c, q);
 	decide(s, q, &a);
 	return answer(c, (unsigned)a.status, a.content_type, a.body, a.body_n, NULL, NULL);
 }

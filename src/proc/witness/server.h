@@ -1,8 +1,8 @@
 /*
- * The witness's HTTP face (libmicrohttpd): POST /add-checkpoint, and GET of the last cosigned note of each
- * log. One thread, which also runs the store: requests of a log are decided one after the other. Driven by
- * the caller's loop: poll server_fd(), call server_run() when it is readable or server_timeout_ms() has
- * passed.
+ * The witness's HTTP face (libmicrohttpd): POST /add-checkpoint; GET of the last cosigned note of each log,
+ * and of a request of its key that was refused. One thread, which also runs the store: requests are decided
+ * one after the other. Driven by the caller's loop: poll server_fd(), call server_run() when it is readable
+ * or server_timeout_ms() has passed.
  */
 #ifndef PROC_WITNESS_SERVER_H
 #define PROC_WITNESS_SERVER_H

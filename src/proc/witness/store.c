@@ -22,12 +22,13 @@ static const char schema[] = "CREATE TABLE witness (vkey TEXT NOT NULL) STRICT;"
 			     "  root BLOB NOT NULL CHECK (length(root) = 32),"
 			     "  time INTEGER NOT NULL CHECK (time >= 0),"
 			     "  note BLOB NOT NULL) STRICT;"
-			     "CREATE TABLE evidence ("
+			     "CREATE TABLE refused ("
 			     "  id INTEGER PRIMARY KEY,"
 			     "  origin TEXT NOT NULL,"
+			     "  forked INTEGER NOT NULL CHECK (forked IN (0, 1)),"
 			     "  time INTEGER NOT NULL,"
 			     "  body BLOB NOT NULL) STRICT;"
-			     "CREATE INDEX evidence_origin ON evidence (origin, id);";
+			     "CREATE INDEX refused_origin ON refused (origin, forked);";
 
 /* clang-format off */
 #define STATEMENTS(S)	/* id, text */											\
@@ -40,10 +41,11 @@ static const char schema[] = "CREATE TABLE witness (vkey TEXT NOT NULL) STRICT;"
 	S(UPDATE,   "UPDATE head SET size = ?3, root = ?4, time = ?5, note = ?6 "				\
 		    "WHERE origin = ?1 AND origin_hash = ?2 AND size = ?7 AND root = ?8 AND time = ?9")		\
 	S(NOTE,     "SELECT note FROM head WHERE origin_hash = ?1")						\
-	S(EVIDENCE, "INSERT INTO evidence (origin, time, body) VALUES (?1, ?2, ?3)")				\
-	S(FORGET,   "DELETE FROM evidence WHERE origin = ?1 AND id <= (SELECT id FROM evidence "			\
-		    "WHERE origin = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)")					\
-	S(COUNTS,   "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM evidence)")
+	S(REFUSED,  "INSERT INTO refused (origin, forked, time, body) SELECT ?1, ?2, ?3, ?4 WHERE "		\
+		    "(SELECT count(*) FROM refused WHERE origin = ?1 AND forked = ?2) < ?5")			\
+	S(AGAINST,  "SELECT refused.body FROM head JOIN refused USING (origin) "				\
+		    "WHERE origin_hash = ?1 ORDER BY forked DESC, refused.id LIMIT 1")				\
+	S(COUNTS,   "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM refused)")
 /* clang-format on */
 
 enum statement {
@@ -311,20 +313,21 @@ struct witness_store store_interface(struct store *s)
 	return (struct witness_store){ s, head_get, head_put };
 }
 
-enum rc store_note(
-	struct store *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_note, size_t *ret_n, struct err *e)
+/* The one blob that a query by the hash of an origin gives. */
+static enum rc blob_by_hash(struct store *s, enum statement id, const uint8_t origin_hash[SHA256_SIZE],
+	char *ret_bytes, size_t max, size_t *ret_n, struct err *e)
 {
-	sqlite3_stmt *q = s->query[Q_NOTE];
+	sqlite3_stmt *q = s->query[id];
 	enum rc rc = RC_OK;
 
 	sqlite3_bind_blob(q, 1, origin_hash, SHA256_SIZE, SQLITE_STATIC);
 	int r = sqlite3_step(q), n = r == SQLITE_ROW ? sqlite3_column_bytes(q, 0) : 0;
 	if (r == SQLITE_DONE) {
-		rc = err_add(e, RC_NOT_FOUND, "nothing was cosigned for this origin");
-	} else if (r != SQLITE_ROW || n <= 0 || n > NOTE_BYTES_MAX) {
-		rc = failed(s, e, "read a note");
+		rc = err_add(e, RC_NOT_FOUND, "nothing is kept for this origin");
+	} else if (r != SQLITE_ROW || n <= 0 || (size_t)n > max) {
+		rc = failed(s, e, statement_texts[id]);
 	} else {
-		memcpy(ret_note, sqlite3_column_blob(q, 0), (size_t)n);
+		memcpy(ret_bytes, sqlite3_column_blob(q, 0), (size_t)n);
 		*ret_n = (size_t)n;
 	}
 	sqlite3_reset(q);
@@ -332,37 +335,41 @@ enum rc store_note(
 	return rc;
 }
 
-enum rc store_evidence(
-	struct store *s, const char *origin, uint64_t time_s, const void *body, size_t n, struct err *e)
+enum rc store_note(
+	struct store *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_note, size_t *ret_n, struct err *e)
 {
-	enum rc rc = store_begin(s, e);
-
-	if (rc != RC_OK)
-		return rc;
-	sqlite3_bind_text(s->query[Q_EVIDENCE], 1, origin, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(s->query[Q_EVIDENCE], 2, (int64_t)time_s);
-	sqlite3_bind_blob(s->query[Q_EVIDENCE], 3, body, (int)n, SQLITE_STATIC);
-	rc = step(s, Q_EVIDENCE, e);
-	if (rc == RC_OK) {
-		sqlite3_bind_text(s->query[Q_FORGET], 1, origin, -1, SQLITE_STATIC);
-		sqlite3_bind_int(s->query[Q_FORGET], 2, STORE_EVIDENCE_MAX);
-		rc = step(s, Q_FORGET, e);
-	}
-	if (rc != RC_OK) {
-		store_end(s, false, NULL);
-		return rc;
-	}
-	return store_end(s, true, e);
+	return blob_by_hash(s, Q_NOTE, origin_hash, ret_note, NOTE_BYTES_MAX, ret_n, e);
 }
 
-enum rc store_counts(struct store *s, uint64_t *ret_logs, uint64_t *ret_evidence, struct err *e)
+enum rc store_refused(
+	struct store *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_body, size_t *ret_n, struct err *e)
+{
+	return blob_by_hash(s, Q_AGAINST, origin_hash, ret_body, WITNESS_BODY_MAX, ret_n, e);
+}
+
+enum rc store_refused_add(struct store *s, const char *origin, bool forked, uint64_t time_s, const void *body,
+	size_t n, bool *ret_kept, struct err *e)
+{
+	sqlite3_stmt *q = s->query[Q_REFUSED];
+
+	sqlite3_bind_text(q, 1, origin, -1, SQLITE_STATIC);
+	sqlite3_bind_int(q, 2, forked);
+	sqlite3_bind_int64(q, 3, (int64_t)time_s);
+	sqlite3_bind_blob(q, 4, body, (int)n, SQLITE_STATIC);
+	sqlite3_bind_int(q, 5, STORE_REFUSED_MAX);
+	enum rc rc = step(s, Q_REFUSED, e);
+	*ret_kept = rc == RC_OK && sqlite3_changes(s->db) == 1;
+	return rc;
+}
+
+enum rc store_counts(struct store *s, uint64_t *ret_logs, uint64_t *ret_refused, struct err *e)
 {
 	sqlite3_stmt *q = s->query[Q_COUNTS];
 	enum rc rc = RC_OK;
 
 	if (sqlite3_step(q) == SQLITE_ROW) {
 		*ret_logs = (uint64_t)sqlite3_column_int64(q, 0);
-		*ret_evidence = (uint64_t)sqlite3_column_int64(q, 1);
+		*ret_refused = (uint64_t)sqlite3_column_int64(q, 1);
 	} else {
 		rc = failed(s, e, "count");
 	}

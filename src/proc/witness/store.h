@@ -1,6 +1,6 @@
 /*
  * What a witness remembers, in SQLite: for each origin the tree that was cosigned last, with its note, and
- * the requests by a log's own key that contradict it, which are evidence against the log or whoever holds its
+ * the refused requests by a log's own key, which are evidence against the log or whoever holds its
  * key.
  *
  * A request is decided inside one transaction: store_begin(), witness_add_checkpoint() with
@@ -12,7 +12,7 @@
 
 #include "witness/witness.h"
 
-#define STORE_EVIDENCE_MAX 100 /* requests kept for each log, the oldest go first */
+#define STORE_REFUSED_MAX 100 /* requests kept for each log, of forks and of others */
 
 struct store;
 
@@ -37,11 +37,20 @@ struct witness_store store_interface(struct store *s);
 enum rc store_note(struct store *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_note, size_t *ret_n,
 	struct err *e);
 
-/* Keeps a request that contradicts what was cosigned; in a transaction of its own. */
-enum rc store_evidence(
-	struct store *s, const char *origin, uint64_t time_s, const void *body, size_t n, struct err *e);
+/*
+ * Keeps a refused request by the log's own key, in a transaction of its own. The first ones of each log stay
+ * and later ones are not kept, so that nobody can push one out; forks count apart, so that nobody can fill
+ * the place before one comes. *ret_kept: there was room.
+ */
+enum rc store_refused_add(struct store *s, const char *origin, bool forked, uint64_t time_s, const void *body,
+	size_t n, bool *ret_kept, struct err *e);
 
-/* Origins with a head; requests kept as evidence. */
-enum rc store_counts(struct store *s, uint64_t *ret_logs, uint64_t *ret_evidence, struct err *e);
+/* The first fork of an origin, by its hash, else the first other one; ret_body holds WITNESS_BODY_MAX.
+ * RC_NOT_FOUND, RC_IO. */
+enum rc store_refused(struct store *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_body, size_t *ret_n,
+	struct err *e);
+
+/* Origins with a head; refused requests. */
+enum rc store_counts(struct store *s, uint64_t *ret_logs, uint64_t *ret_refused, struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
-/* What the witness remembers in SQLite: heads by compare-and-swap, evidence, and files that it must not take.
+/* What the witness remembers in SQLite: heads by compare-and-swap, refused requests, and files that it must
+ * not take.
  */
 #include "witness_fixture.h"
 #include "proc/witness/store.h"
@@ -128,7 +129,8 @@ static void decisions(void **state)
 		{ 0, 20, 20, WITNESS_COSIGNED },
 	};
 	static char body[WITNESS_BODY_MAX];
-	uint64_t logs = 0, evidence = 0;
+	uint64_t logs = 0, refused = 0;
+	bool kept_it;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct store *s = open_store(i == 0);
@@ -140,25 +142,60 @@ static void decisions(void **state)
 		assert_int_equal(store_end(s, a.status == WITNESS_COSIGNED, NULL), RC_OK);
 		assert_int_equal(a.status, rows[i].want);
 		if (a.status == WITNESS_INCONSISTENT)
-			assert_int_equal(store_evidence(s, a.origin, NOW, body, n, NULL), RC_OK);
-		assert_int_equal(store_counts(s, &logs, &evidence, NULL), RC_OK);
+			assert_int_equal(
+				store_refused_add(s, a.origin, a.forked, NOW, body, n, &kept_it, NULL),
+				RC_OK);
+		assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
 		store_close(s);
 	}
 	assert_int_equal(logs, 1);
-	assert_int_equal(evidence, 2);
+	assert_int_equal(refused, 2);
+	/* The fork before the other one, for whoever asks by the hash of the origin. */
+	static char kept[WITNESS_BODY_MAX];
+	uint8_t hash[SHA256_SIZE];
+	size_t n = fixture_request(&f, body, sizeof body, 1, 12, 12), kept_n;
+	struct store *s = open_store(false);
+	sha256(hash, FIXTURE_ORIGIN, strlen(FIXTURE_ORIGIN));
+	assert_int_equal(store_refused(s, hash, kept, &kept_n, NULL), RC_OK);
+	assert_int_equal(kept_n, n);
+	assert_memory_equal(kept, body, n);
+	hash[0] ^= 1;
+	assert_int_equal(store_refused(s, hash, kept, &kept_n, NULL), RC_NOT_FOUND);
+	store_close(s);
 }
 
-static void evidence_is_bounded(void **state)
+/* The first ones stay, forks apart from the others. */
+static void refused_is_bounded(void **state)
 {
 	struct store *s = open_store(true);
-	uint64_t logs, evidence;
+	struct witness_head head = { 5, merkle_leaf("a", 1), NOW };
+	struct witness_store w = store_interface(s);
+	uint8_t hash[SHA256_SIZE];
+	char body[WITNESS_BODY_MAX];
+	uint64_t logs, refused;
+	unsigned first;
+	size_t n;
+	bool kept;
 
-	for (unsigned i = 0; i < STORE_EVIDENCE_MAX + 30; i++)
-		assert_int_equal(store_evidence(s, "log", i, &i, sizeof i, NULL), RC_OK);
-	assert_int_equal(store_evidence(s, "other", 1, "x", 1, NULL), RC_OK);
-	assert_int_equal(store_counts(s, &logs, &evidence, NULL), RC_OK);
-	assert_int_equal(evidence, STORE_EVIDENCE_MAX + 1);
-	assert_int_equal(logs, 0);
+	sha256(hash, "log", 3);
+	assert_int_equal(w.put(s, "log", NULL, &head, "note", 4, NULL), RC_OK);
+	for (unsigned forked = 0; forked < 2; forked++) {
+		for (unsigned i = 0; i < STORE_REFUSED_MAX + 30; i++) {
+			unsigned number = i + 1000 * forked;
+			assert_int_equal(
+				store_refused_add(s, "log", forked, i, &number, sizeof number, &kept, NULL),
+				RC_OK);
+			assert_int_equal(kept, i < STORE_REFUSED_MAX);
+		}
+		assert_int_equal(store_refused(s, hash, body, &n, NULL), RC_OK);
+		memcpy(&first, body, sizeof first);
+		assert_int_equal(first, 1000 * forked);
+	}
+	assert_int_equal(store_refused_add(s, "other", false, 1, "x", 1, &kept, NULL), RC_OK);
+	assert_true(kept);
+	assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
+	assert_int_equal(refused, 2 * STORE_REFUSED_MAX + 1);
+	assert_int_equal(logs, 1);
 	store_close(s);
 }
 
@@ -214,7 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(heads, begin, end),
 		cmocka_unit_test_setup_teardown(decisions, begin, end),
-		cmocka_unit_test_setup_teardown(evidence_is_bounded, begin, end),
+		cmocka_unit_test_setup_teardown(refused_is_bounded, begin, end),
 		cmocka_unit_test_setup_teardown(files_refused, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

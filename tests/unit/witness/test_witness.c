@@ -115,6 +115,7 @@ static void status_table(void **state)
 		{ "old 0 with a proof, not the one kept", 7, 0, 0, 9, 0, 1, WITNESS_CONFLICT },
 		{ "old above the one kept", 7, 0, 8, 9, 0, 0, WITNESS_CONFLICT },
 		{ "the size went back", 7, 0, 5, 6, 0, 0, WITNESS_CONFLICT },
+		{ "grown again to the same size, another history", 12, 1, 5, 12, 0, 0, WITNESS_CONFLICT },
 		{ "old 0 with a proof", -1, 0, 0, 7, 0, 1, WITNESS_INCONSISTENT },
 		{ "old 0 and size 0 with a proof", -1, 0, 0, 0, 0, 1, WITNESS_INCONSISTENT },
 		{ "size 0 with another root", -1, 0, 0, 0, 1, 0, WITNESS_INCONSISTENT },
@@ -155,6 +156,8 @@ static void status_table(void **state)
 			ask(witness_request_text(body, sizeof body, rows[i].old, &p, note, note_n), NOW + 1);
 		if (a.status != rows[i].want)
 			fail_msg("%s: %d %s", rows[i].name, a.status, a.body);
+		assert_int_equal(a.forked, rows[i].has >= 0 && rows[i].size == (uint64_t)rows[i].has &&
+						   !merkle_equal(&root, &before.head.root));
 		if (a.status == WITNESS_CONFLICT) {
 			char size[24];
 			snprintf(size, sizeof size, "%d\n", rows[i].has < 0 ? 0 : rows[i].has);
