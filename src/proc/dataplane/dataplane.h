@@ -112,6 +112,8 @@ static inline bool dataplane_ready(const struct dataplane *d)
 enum rc memory_attach(struct dataplane *d, int fd, struct err *e);
 void memory_detach(struct dataplane *d);
 void *memory_anonymous(size_t n); /* zero, not in core dumps; NULL: none */
+/* The same in large pages where the machine has some: trains are copied through them. Never given back. */
+void *memory_buffers(size_t n);
 
 /* io_link.c: each *_receive() runs one burst and returns how many trains or datagrams there were */
 enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, struct err *e);

@@ -29,11 +29,23 @@ struct memory_head {
 
 void *memory_anonymous(size_t n)
 {
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
 	madvise(p, n, MADV_DONTDUMP);
+	return p;
+}
+
+void *memory_buffers(size_t n)
+{
+	const uintptr_t huge = 2u << 20;
+	uint8_t *p = memory_anonymous(n + huge);
+
+	if (!p)
+		return NULL;
+	p = (uint8_t *)(((uintptr_t)p + huge - 1) & ~(huge - 1));
+	madvise(p, n, MADV_HUGEPAGE);
 	return p;
 }
 
