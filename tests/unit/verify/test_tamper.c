@@ -610,6 +610,93 @@ static void the_wrong_key(void **state)
 	must_find(&m, BIT(SIGNATURE), ANY_ENTRY, "another key in log.vkey", 0);
 }
 
+/* ---- signed by the ledger's own key, and wrong all the same: a ledger that was taken over, or is broken
+ * ---- */
+
+/* A line of a ledger that holds nothing else wrong; replaced by the tests. */
+struct line {
+	char text[LEDGER_ENTRY_MAX];
+	size_t n;
+};
+
+static void line_replace(struct line *l, const char *from, const char *to)
+{
+	char *at = memmem(l->text, l->n, from, strlen(from));
+	char rest[LEDGER_ENTRY_MAX];
+	size_t rest_n;
+
+	assert_non_null(at);
+	rest_n = l->n - (size_t)(at - l->text) - strlen(from);
+	memcpy(rest, at + strlen(from), rest_n);
+	memcpy(at, to, strlen(to));
+	memcpy(at + strlen(to), rest, rest_n);
+	l->n += strlen(to) - strlen(from);
+}
+
+#define LINES 12u
+
+/* Entry `which` says `to` in the place of `from` (NULL: it is left out), all of it signed, in tiles or in the
+ * journal. */
+static void signed_and_wrong(uint64_t which, const char *from, const char *to, uint32_t class)
+{
+	for (int published = 0; published < 2; published++) {
+		struct disk d = { 0 };
+		struct ledger_store store = disk_store(&d);
+		struct ledger_opened opened;
+		struct ledger_log *l;
+		uint64_t index;
+
+		assert_int_equal(ledger_open(&l, &store, &key, fixture_seed, &opened, NULL), RC_OK);
+		for (uint64_t i = 0; i < LINES; i++) {
+			struct line line;
+			line.n = fixture_entry(line.text, i, 5);
+			if (i == which && !from)
+				continue;
+			if (i == which)
+				line_replace(&line, from, to);
+			assert_int_equal(ledger_add(l, line.text, line.n, &index), RC_OK);
+		}
+		assert_int_equal(ledger_commit(l, NULL), RC_OK);
+		if (published)
+			assert_int_equal(ledger_publish(l, NULL), RC_OK);
+		ledger_close(l);
+		must_find(&d.files, class, which, from ? from : "left out", (size_t)published);
+	}
+}
+
+static void signed_but_no_right_entries(void **state)
+{
+	const char boot[] = "\"boot\":\"b0070000", other_boot[] = "\"boot\":\"b0080000";
+
+	signed_and_wrong(4, NULL, NULL, BIT(COUNTER));
+	signed_and_wrong(4, "\"n\":4", "\"n\":5", BIT(COUNTER));
+	signed_and_wrong(4, "\"n\":4", "\"n\":3", BIT(COUNTER));
+	signed_and_wrong(4, "\"run\":0", "\"run\":1", BIT(COUNTER));
+	signed_and_wrong(4, "\"mono\":1004", "\"mono\":1002", BIT(TIME));
+	signed_and_wrong(4, boot, other_boot, BIT(ENTRY));
+	signed_and_wrong(0, NULL, NULL, BIT(ENTRY)); /* no ledger_start */
+	signed_and_wrong(4, "\"process_exit\"", "\"process_gone\"", BIT(ENTRY));
+	signed_and_wrong(4, "\"supervisor\"", "\"keeper\"", BIT(ENTRY));
+	signed_and_wrong(4, "\"run\":0", "\"run\": 0", BIT(ENTRY));
+	signed_and_wrong(4, "{\"pid\"", "{\"gid\"", BIT(ENTRY));
+	signed_and_wrong(11, "}", "}}", BIT(ENTRY));
+}
+
+/* A line of somebody else's below the checkpoint could carry anything. */
+static void another_signature_on_the_checkpoint(void **state)
+{
+	static const char line[] = "\xe2\x80\x94 example.com/witness AAAAAAA=\n";
+	struct memory m = copy_good();
+	size_t n;
+	uint8_t *bytes = bytes_of(&m, LEDGER_PATH_CHECKPOINT, &n), *longer = realloc(bytes, n + sizeof line);
+
+	assert_non_null(longer);
+	memcpy(longer + n, line, sizeof line);
+	memory_put(&m, LEDGER_PATH_CHECKPOINT, longer, n + sizeof line - 1);
+	free(longer);
+	must_find(&m, BIT(SIGNATURE) | BIT(CHECKPOINT), ANY_ENTRY, "another signature", 0);
+}
+
 /* ---- seals ---- */
 
 static void bytes_of_seals(void **state)
@@ -816,6 +903,8 @@ int main(void)
 		cmocka_unit_test(swapped_doubled_removed_entries),
 		cmocka_unit_test(a_history_of_its_own_with_the_old_signature),
 		cmocka_unit_test(the_wrong_key),
+		cmocka_unit_test(signed_but_no_right_entries),
+		cmocka_unit_test(another_signature_on_the_checkpoint),
 		cmocka_unit_test(bytes_of_seals),
 		cmocka_unit_test(the_stolen_key_cannot_rewrite_what_was_sealed),
 		cmocka_unit_test(a_checkpoint_older_than_the_rest),
