@@ -116,12 +116,16 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	return true;
 }
 
+/* The memory is sparse: to look at a record that was never written would give it a page. */
 static void table_rebuild(struct firewall *fw, bool fresh, mono_ns now)
 {
+	uint32_t written = fresh ? 0 : MIN_OF(fw->state->used, fw->limits.sessions_max), used = 0;
+
 	for (uint32_t i = fw->limits.sessions_max; i-- > 0;) {
 		struct fw_session *s = &fw->sessions[i];
 		fw->timer[i].slot = FW_NONE;
-		if (!fresh && s->live) {
+		if (i < written && s->live) {
+			used = MAX_OF(used, i + 1);
 			if (record_adopt(fw, i, now))
 				continue;
 			fw->counters.records_discarded++;
@@ -129,6 +133,7 @@ static void table_rebuild(struct firewall *fw, bool fresh, mono_ns now)
 		}
 		fw->free_stack[fw->free_n++] = i;
 	}
+	fw->state->used = used;
 }
 
 static bool tables_allocate(struct firewall *fw)

@@ -36,9 +36,10 @@ struct fw_state {
 	uint32_t epoch;
 	uint32_t zones_n[2];
 	char zone_names[2][ZONES_MAX][NAME_MAX_BYTES];
+	uint32_t used; /* records from here on were never written: nobody need touch their pages */
 };
 
-#define FW_STATE_MAGIC 0x3130574647504c50ull
+#define FW_STATE_MAGIC 0x3230574647504c50ull
 #define FW_STATE_BYTES 16384 /* the records begin here */
 
 /* Timer links of a session; private to the process, rebuilt at attach. */

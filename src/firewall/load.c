@@ -24,7 +24,7 @@ static void zones_move(struct firewall *fw)
 
 	for (uint32_t i = 0; i < st->zones_n[from]; i++)
 		map[i] = zone_by_name(st, to, st->zone_names[from][i]);
-	for (uint32_t i = 0; i < fw->limits.sessions_max; i++) {
+	for (uint32_t i = 0; i < fw->state->used; i++) {
 		struct fw_session *s = &fw->sessions[i];
 		struct fw_zones z = s->zones;
 		bool gone = false;
@@ -46,7 +46,7 @@ static void zones_move(struct firewall *fw)
 
 void fw_zones_adopt(struct firewall *fw)
 {
-	for (uint32_t i = 0; i < fw->limits.sessions_max; i++)
+	for (uint32_t i = 0; i < fw->state->used; i++)
 		if (fw->sessions[i].live && fw->sessions[i].zones.epoch != fw->state->epoch) {
 			zones_move(fw);
 			return;
@@ -81,7 +81,7 @@ static bool decide(
 
 static void sessions_decide_anew(struct firewall *fw, const struct fw_policy *old, mono_ns now)
 {
-	for (uint32_t i = 0; i < fw->limits.sessions_max; i++) {
+	for (uint32_t i = 0; i < fw->state->used; i++) {
 		struct fw_session *s = &fw->sessions[i];
 		if (!s->live)
 			continue;

@@ -104,6 +104,8 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 	uint32_t index = fw->free_stack[--fw->free_n];
 	struct fw_session *s = &fw->sessions[index];
 
+	if (index >= fw->state->used) /* free ones come in order, so it is the next one */
+		__atomic_store_n(&fw->state->used, index + 1, __ATOMIC_RELEASE);
 	memset(s, 0, sizeof *s);
 	s->key[0] = key[0];
 	s->key[1] = key[1];
@@ -240,7 +242,7 @@ bool fw_half_open_room(struct firewall *fw, mono_ns now)
 
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor)
 {
-	while (*cursor < fw->limits.sessions_max) {
+	while (*cursor < fw->state->used) {
 		const struct fw_session *s = &fw->sessions[(*cursor)++];
 		if (s->live)
 			return s;

@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from kit import (GATEWAYS, HOST_A, HOST_B, HOST_B6, LAN_FILTER, PROCESSES, WEB, Capture, LabError, TcpStream, UdpStream, drops,
-                 ledger_entries, own_lab, own_mac, processes, show, verify_ledger, wait_for)
+from kit import (GATEWAYS, HOST_A, HOST_B, HOST_B6, LAN_FILTER, PROCESSES, WEB, Capture, LabError, TcpStream, UdpStream, config_of,
+                 drops, ledger_entries, memory, own_lab, own_mac, processes, show, verify_ledger, wait_for)
 
 SURVIVES = [name for name in PROCESSES if name != "dataplane"]
 
@@ -154,6 +154,16 @@ def test_data_plane_is_back_in_a_second(lab, gateway):
     assert spis & {row["spi_in"] for row in show(lab, "hq", "ipsec")}, "the tunnel went on with its SAs"
     assert_nothing_leaked(seen)
     assert_no_number_twice(seen, 500)
+
+
+def test_memory_that_outlives_the_process_is_sparse(lab):
+    """It has room for a million sessions; neither a start nor a commit looks at what was never written."""
+    lab.commit("hq", config_of("hq"), "the same again")
+    kill(lab, "hq", "dataplane")
+    lab.wait_for_tunnel()
+    pid = processes(lab, "hq")["dataplane"][0]
+    held = sum(len(part) for _, part in memory(pid, shared_only=True))
+    assert 0 < held < 64 << 20, f"{held >> 20} MB are held"
 
 
 def test_data_plane_killed_again_and_again(lab):

@@ -16,6 +16,7 @@
 #define BACKOFF_MAX_NS		 (5 * NS_PER_S)
 #define BACKOFF_FORGET_NS	 (10 * NS_PER_S)
 #define BACKOFF_DATAPLANE_MAX_NS (500 * NS_PER_MS) /* traffic waits for it */
+#define BACKOFF_DATAPLANE_FREE	 3		   /* deaths in a row that are made good at once */
 
 static void begin(struct child_process *c);
 
@@ -64,14 +65,15 @@ static void enter_exit(struct child_process *c, pid_t pid, int status)
 static void back_off(struct child_process *c)
 {
 	struct loop *l = &c->supervisor->loop;
-	bool first = c->delay == 0;
-	mono_ns max = c->id == PROC_DATAPLANE ? BACKOFF_DATAPLANE_MAX_NS : BACKOFF_MAX_NS, wait;
+	mono_ns max = c->id == PROC_DATAPLANE ? BACKOFF_DATAPLANE_MAX_NS : BACKOFF_MAX_NS;
 
 	c->life = LIFE_BACKOFF;
-	c->delay = first ? BACKOFF_MIN_NS : MIN_OF(2 * c->delay, max);
-	/* One death of the data plane is made good at once; only a row of them waits. */
-	wait = first && c->id == PROC_DATAPLANE ? 0 : c->delay;
-	loop_arm(l, &c->timer, wait, 0);
+	if (c->id == PROC_DATAPLANE && c->deaths++ < BACKOFF_DATAPLANE_FREE) {
+		loop_arm(l, &c->timer, 0, 0);
+		return;
+	}
+	c->delay = c->delay == 0 ? BACKOFF_MIN_NS : MIN_OF(2 * c->delay, max);
+	loop_arm(l, &c->timer, c->delay, 0);
 }
 
 static void failed(struct child_process *c, const struct err *e)
@@ -277,8 +279,10 @@ static void ended(struct child_process *c, int status)
 		c->life = LIFE_DOWN;
 		return;
 	}
-	if (s->loop.now - c->since > BACKOFF_FORGET_NS)
+	if (s->loop.now - c->since > BACKOFF_FORGET_NS) {
 		c->delay = 0;
+		c->deaths = 0;
+	}
 	c->since = s->loop.now;
 	back_off(c);
 }

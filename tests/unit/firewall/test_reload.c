@@ -365,7 +365,9 @@ static void test_twice(void **state)
 {
 	(void)state;
 	assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NONE);
-	memcpy(record(5), record(w.t.session), sizeof(struct fw_session));
+	uint32_t first = w.t.session;
+	assert_int_equal(udp(INSIDE, 1001, OUTSIDE, 53), DROP_NONE);
+	memcpy(record(w.t.session), record(first), sizeof(struct fw_session));
 	world_restart(&w);
 	assert_int_equal(sessions(), 1);
 	world_load(&w, &p);
