@@ -1,7 +1,8 @@
 /*
  * The pseudorandom functions of IKEv2 and their expansion prf+ (RFC 7296 sections 2.13, 2.14; RFC 4868), by
  * the IANA number of the transform. Inputs that the RFC writes as a | b | c come as parts, so that no caller
- * concatenates secrets into a buffer of its own. Callers: src/keys, crypto/hkdf.c, crypto/sign.c. Any thread.
+ * concatenates secrets into a buffer of its own. Callers: src/keys, ike/nat.c, crypto/sign.c,
+ * proc/keeper. Any thread.
  */
 #ifndef CRYPTO_PRF_H
 #define CRYPTO_PRF_H

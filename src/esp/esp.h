@@ -32,7 +32,6 @@
 #define ESP_REPLAY_DEFAULT 1024
 
 #define ESP_HEAD_SIZE (8 + AEAD_IV_SIZE)      /* SPI, sequence number, IV */
-#define ESP_TAIL_MAX  (3 + 2 + AEAD_ICV_SIZE) /* padding, pad length, next header, ICV */
 #define ESP_SIZE_MIN  (ESP_HEAD_SIZE + 4 + AEAD_ICV_SIZE)
 
 struct esp;

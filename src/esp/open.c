@@ -5,8 +5,6 @@
 
 #include "base/rd.h"
 
-#define NEXT_HEADER_IPV4  4
-#define NEXT_HEADER_IPV6  41
 #define NEXT_HEADER_DUMMY 59 /* RFC 4303 section 2.6 */
 
 static void opened_count(struct esp *esp, uint32_t pair, uint32_t n, mono_ns now)

@@ -271,7 +271,6 @@ void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason);
 bool sa_half_open_room(struct ike *c);
 void sa_close(struct ike *c, struct ike_sa *sa, const char *reason); /* with a delete to the peer */
 void sa_settle_all(struct ike *c);
-void sa_tick(struct ike *c, struct ike_sa *sa);
 void step_reset(struct ike *c, struct ike_sa *sa, struct step *st);
 void sa_take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to);
 
@@ -350,7 +349,6 @@ bool selectors_within(
 char *selectors_text(char *ret_text, size_t size, const struct selector *list, uint32_t n);
 
 /* ---- nat.c ---- */
-void nat_hash(uint8_t ret[20], const uint8_t spi_i[8], const uint8_t spi_r[8], const struct endpoint *e);
 void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
 	const struct endpoint *local, const struct endpoint *remote, bool pretend);
 void nat_read(struct ike_sa *sa, const struct message *in);

@@ -8,7 +8,6 @@
 #define IKE_HALF_OPEN_MAX 1024	/* of them as responder before IKE_AUTH; for one more the oldest goes */
 #define IKE_FAILED_MAX	  256	/* of them refused, only to repeat their last answer; likewise */
 #define IKE_CHILDREN_MAX  256	/* child SAs of one IKE SA, those being removed included */
-#define IKE_ASKS_MAX	  1024	/* requests of one IKE SA that wait for the keeper */
 #define IKE_ACTIONS_MAX	  65536 /* actions that wait for the shell; datagrams beyond it are lost */
 #define IKE_RESTARTS_MAX  4	/* times that one IKE_SA_INIT is repeated for a cookie or another group */
 
@@ -21,10 +20,11 @@
 #define IKE_SETUP_GRACE_MS                                                                                   \
 	2000 /* an unauthenticated refusal is believed after this, unless an answer comes */
 
-#define IKE_HALF_OPEN_S	     30	   /* responder waits for IKE_AUTH */
-#define IKE_FAILED_S	     20	   /* a refused IKE SA answers repetitions so long */
-#define IKE_REPLACED_S	     60	   /* a replaced IKE or child SA waits for the other side's delete */
-#define IKE_CONFIRM_S 45	   /* a child that we answered for counts as known to the peer after this at the latest */
+#define IKE_HALF_OPEN_S 30 /* responder waits for IKE_AUTH */
+#define IKE_FAILED_S	20 /* a refused IKE SA answers repetitions so long */
+#define IKE_REPLACED_S	60 /* a replaced IKE or child SA waits for the other side's delete */
+#define IKE_CONFIRM_S                                                                                        \
+	45 /* a child that we answered for counts as known to the peer after this at the latest */
 #define IKE_ACTIVATE_MS	     1000  /* the peer of an INITIAL_CONTACT has installed the new pair by then */
 #define IKE_LINGER_S	     5	   /* an inbound SA stays for packets on their way */
 #define IKE_LIFETIME_S	     14400 /* IKE SA until rekey, when the configuration says nothing */

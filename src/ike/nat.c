@@ -6,7 +6,8 @@
 
 #include "crypto/sha1.h"
 
-void nat_hash(uint8_t ret[20], const uint8_t spi_i[8], const uint8_t spi_r[8], const struct endpoint *e)
+static void nat_hash(
+	uint8_t ret[20], const uint8_t spi_i[8], const uint8_t spi_r[8], const struct endpoint *e)
 {
 	uint8_t port[2];
 	struct prf_part parts[] = { { spi_i, 8 }, { spi_r, 8 }, { e->addr.b, addr_size(&e->addr) },

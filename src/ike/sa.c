@@ -401,7 +401,7 @@ static void wake(struct ike *c, struct ike_sa *sa)
 	}
 }
 
-void sa_tick(struct ike *c, struct ike_sa *sa)
+static void sa_tick(struct ike *c, struct ike_sa *sa)
 {
 	struct child *next;
 

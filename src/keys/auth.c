@@ -25,7 +25,7 @@ const struct snap_peer *peer_named(const struct keys *k, const char *name)
 	return NULL;
 }
 
-void peer_proof_of(struct peer_proof *ret_proof, const struct snap_peer *peer)
+static void peer_proof_of(struct peer_proof *ret_proof, const struct snap_peer *peer)
 {
 	memset(ret_proof, 0, sizeof *ret_proof);
 	text_copy(ret_proof->name, sizeof ret_proof->name, peer->name);

@@ -21,7 +21,7 @@ struct child_sa *child_find(struct keys *k, uint32_t handle)
 	return &k->children[place];
 }
 
-struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in)
+static struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in)
 {
 	for (size_t i = 0; i < k->children_n; i++)
 		if (k->children[i].state != CHILD_FREE && k->children[i].spi_in == spi_in)

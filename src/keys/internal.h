@@ -118,7 +118,6 @@ enum outcome { ANSWERED, WAITING };
 
 /* keys.c */
 enum rc keys_emit(struct keys *k, struct keys_action *action); /* the sink's answer; wipes the action */
-void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, const char *text);
 void text_copy(char *ret_text, size_t size, const char *text);
 struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag);
 void pending_free(struct pending *p);
@@ -147,7 +146,6 @@ void ike_entry(
 /* auth.c */
 const struct snap_peer *peer_at(const struct keys *k, uint32_t index);
 const struct snap_peer *peer_named(const struct keys *k, const char *name);
-void peer_proof_of(struct peer_proof *ret_proof, const struct snap_peer *peer);
 /* The peer of this name still proves itself the same way, and allows the SA's algorithms. */
 enum rc peer_still(const struct ike_sa *sa, const struct snap_peer *peer, struct err *e);
 enum rc peer_allows(
@@ -161,7 +159,6 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 
 /* child.c */
 struct child_sa *child_find(struct keys *k, uint32_t handle);
-struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in);
 void child_free(struct child_sa *c);
 void children_begun_free(struct keys *k, uint32_t ike_handle);
 enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,

@@ -55,7 +55,7 @@ enum rc keys_emit(struct keys *k, struct keys_action *action)
 }
 
 /* A reply with a result and nothing else; every reply begins with rc and ends with text. */
-void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, const char *text)
+static void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, const char *text)
 {
 	struct keys_action a = { .kind = KEYS_REPLY };
 

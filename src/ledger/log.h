@@ -24,7 +24,6 @@
 #include "merkle/tile.h"
 
 #define LEDGER_BATCH_MAX       1024 /* entries */
-#define LEDGER_UNPUBLISHED_MAX 8192 /* entries: publish before there are more */
 #define LEDGER_PATH_VKEY       "log.vkey"
 #define LEDGER_PATH_JOURNAL    "journal"
 #define LEDGER_PATH_CHECKPOINT "checkpoint"

@@ -17,7 +17,6 @@
 #define PUBLIC_PROOF_SIZE 80
 #define PUBLIC_SIZE	  64 /* octets of one output */
 #define PUBLIC_NONCE_AT	  0
-#define PUBLIC_NONCE_SIZE 32
 #define PUBLIC_SPI_AT	  32
 #define PUBLIC_LABEL	  "plaingate/public-values/v1"
 #define PUBLIC_ALPHA_SIZE (sizeof PUBLIC_LABEL - 1 + PUBLIC_KEY_SIZE + 8)

@@ -104,14 +104,6 @@ const struct route_link *route_link_find(const struct route_table *t, uint32_t i
 	return NULL;
 }
 
-const struct route_link *route_link_by_name(const struct route_table *t, const char *name)
-{
-	for (uint32_t i = 0; i < t->links_n; i++)
-		if (strncmp(t->links[i].name, name, sizeof t->links[i].name) == 0)
-			return &t->links[i];
-	return NULL;
-}
-
 enum rc route_link_set(struct route_table *t, const struct route_link *link)
 {
 	struct route_link *have = link_find(t, link->index);
@@ -492,11 +484,6 @@ struct route_neighbour *route_neighbour_find(struct route_table *t, uint32_t lin
 }
 
 /* --- whole tables --- */
-
-const struct route_link *route_link_at(const struct route_table *t, uint32_t i)
-{
-	return i < t->links_n ? &t->links[i] : NULL;
-}
 
 const struct route_local *route_local_at(const struct route_table *t, uint32_t i)
 {

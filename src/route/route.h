@@ -104,7 +104,6 @@ void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_
 void route_lookup(struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
 bool route_is_local(const struct route_table *t, const struct ip_addr *addr);
 const struct route_link *route_link_find(const struct route_table *t, uint32_t index);
-const struct route_link *route_link_by_name(const struct route_table *t, const char *name);
 /* NULL: never heard of. The pointer is good until the next event. */
 struct route_neighbour *route_neighbour_find(
 	struct route_table *t, uint32_t link, const struct ip_addr *addr);
@@ -113,7 +112,6 @@ bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, 
 	struct ip_addr *ret_addr);
 
 /* Whole tables, in no particular order, for `show`. i counts from 0 until NULL comes back. */
-const struct route_link *route_link_at(const struct route_table *t, uint32_t i);
 const struct route_local *route_local_at(const struct route_table *t, uint32_t i);
 const struct route_entry *route_at(const struct route_table *t, uint32_t i);
 /* Slots: entries with state ROUTE_NEIGHBOUR_NONE are empty. */

@@ -139,7 +139,8 @@ static void own_files(int directory_fd, const struct owner *o, const char *const
 	closedir(d);
 }
 
-void keys_own(struct supervisor *s)
+/* Key files belong to the keeper. */
+static void keys_own(struct supervisor *s)
 {
 	static const char *const endings[2] = { ".psk", ".pem" };
 	struct owner o;

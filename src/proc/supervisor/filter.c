@@ -78,7 +78,7 @@ static enum rc nft_wait(pid_t pid, int output, struct err *e)
 	return err_add(e, RC_IO, "nft: %s", said);
 }
 
-enum rc nft_run(const char *text, size_t n, struct err *e)
+static enum rc nft_run(const char *text, size_t n, struct err *e)
 {
 	int pipes[2], memory = memfd_create("nft", MFD_CLOEXEC);
 	enum rc rc = RC_IO;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /* Whether the message table has a row between the two; the supervisor's own link is there from the start. */
-bool procs_speak(enum proc a, enum proc b)
+static bool procs_speak(enum proc a, enum proc b)
 {
 	static const struct {
 		uint32_t from, to;

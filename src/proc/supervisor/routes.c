@@ -67,7 +67,8 @@ static bool addr_next(struct ip_addr *a)
 	return false; /* it was the last of all */
 }
 
-bool range_next_prefix(struct ip_range *r, struct ip_prefix *ret_prefix)
+/* First prefix of the range first..last that begins at first; advances first; false: the range is used up. */
+static bool range_next_prefix(struct ip_range *r, struct ip_prefix *ret_prefix)
 {
 	if (r->first.family == ADDR_NONE || addr_compare(&r->first, &r->last) > 0)
 		return false;

@@ -71,6 +71,7 @@ struct child_process {
 	mono_ns since; /* start, or death */
 	mono_ns delay; /* the last back-off */
 	unsigned deaths; /* in a row, of the data plane */
+	unsigned deaths; /* in a row, of the data plane */
 	bool killed;   /* by us: a broken link, or no READY */
 };
 
@@ -147,7 +148,6 @@ void measured_done(struct measured *m);
 enum rc launch(struct child_process *c, struct err *e);
 
 /* handover.c */
-bool procs_speak(enum proc a, enum proc b);
 void hand_over(struct child_process *c);
 /* Takes fd over, also on failure (-1). Gives it to its holder when that runs. */
 int resource_add(
@@ -158,7 +158,6 @@ void resource_remove(struct supervisor *s, struct held *r);
 
 /* directories.c */
 enum rc directories_open(struct supervisor *s, struct err *e);
-void keys_own(struct supervisor *s); /* key files belong to the keeper */
 
 /* sockets.c */
 enum rc sockets_open(struct supervisor *s, struct err *e);
@@ -188,15 +187,12 @@ enum rc filter_apply(struct supervisor *s, struct err *e);
 void filter_keep(struct supervisor *s);
 enum rc filter_close(struct err *e); /* before the first configuration: nothing is forwarded */
 enum rc filter_flush(struct err *e);
-enum rc nft_run(const char *text, size_t n, struct err *e);
 
 /* routes.c */
 enum rc routes_apply(struct supervisor *s, struct err *e);
 enum rc routes_flush(struct err *e);
 void neighbour_ask(struct supervisor *s, const struct msg_neighbour *m);
 enum rc neighbour_open(struct supervisor *s, struct err *e);
-/* First prefix of the range first..last that begins at first; advances first; false: the range is used up. */
-bool range_next_prefix(struct ip_range *r, struct ip_prefix *ret_prefix);
 
 /* snapshot.c */
 void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_frame *f);

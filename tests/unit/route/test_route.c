@@ -163,7 +163,7 @@ static void routes_follow_events(void **state)
 
 	/* A link that goes down takes its routes with it; a link that is gone, its neighbours and addresses
 	 * too. */
-	struct route_link down = *route_link_by_name(t, "lan0");
+	struct route_link down = *route_link_find(t, 2);
 	down.up = false;
 	assert_int_equal(route_link_set(t, &down), RC_OK);
 	assert_int_equal(look(t, "10.1.2.3").link, 3);
