@@ -71,7 +71,6 @@ struct child_process {
 	mono_ns since; /* start, or death */
 	mono_ns delay; /* the last back-off */
 	unsigned deaths; /* in a row, of the data plane */
-	unsigned deaths; /* in a row, of the data plane */
 	bool killed;   /* by us: a broken link, or no READY */
 };
 
