@@ -2,6 +2,7 @@
  * What outlives a commit and what outlives the process: sessions under a new policy, sessions in memory that
  * another process takes over, memory that cannot be believed.
  */
+#include "firewall/internal.h"
 #include "world.h"
 
 #include <setjmp.h>
@@ -384,24 +385,24 @@ static void test_unsound_header(void **state)
 {
 	(void)state;
 	for (int k = 0; k < 5; k++) {
-		uint32_t *words = w.memory;
+		struct fw_state *st = w.memory;
 		world_load(&w, &p);
 		connection(2000);
 		switch (k) {
 		case 0:
-			words[0] ^= 1;
+			st->magic ^= 1;
 			break; /* magic */
 		case 1:
-			words[2] += 64;
+			st->record_bytes += 64;
 			break; /* bytes of a record */
 		case 2:
-			words[5] = ZONES_MAX + 1;
+			st->zones_n[0] = ZONES_MAX + 1;
 			break; /* zones */
 		case 3:
-			words[6] = UINT32_MAX;
+			st->zones_n[1] = UINT32_MAX;
 			break;
 		case 4:
-			memset(words + 7 + ZONES_MAX * NAME_MAX_BYTES / 4, 'x', NAME_MAX_BYTES);
+			memset(st->zone_names[1], 'x', NAME_MAX_BYTES);
 			break; /* a name without end */
 		}
 		world_restart(&w);
@@ -458,7 +459,7 @@ static void test_killed_while_moving(void **state)
 	struct fw_session *old = (struct fw_session *)(void *)((uint8_t *)before + fw_state_bytes(0));
 	for (uint32_t i = 0; i < 20; i += 2)
 		record(i)->zones = old[i].zones;
-	((uint32_t *)w.memory)[4] = ((uint32_t *)before)[4];
+	((struct fw_state *)w.memory)->epoch = ((struct fw_state *)before)->epoch;
 	world_restart(&w);
 	assert_int_equal(sessions(), 20);
 	for (uint32_t cursor = 0, n = 0; n < 20; n++) {
@@ -492,11 +493,13 @@ static void test_random_damage(void **state)
 		w.now = now;
 		for (uint32_t i = 0; i < places; i++) {
 			/* in the head's first fields or in the records that are used */
-			uint32_t at = next_random(&seed) % 20 == 0
-					      ? next_random(&seed) % 300
-					      : (uint32_t)fw_state_bytes(0) +
-							next_random(&seed) %
-								(uint32_t)(60 * sizeof(struct fw_session));
+			uint32_t where = next_random(&seed) % 40, at;
+			if (where == 0)
+				at = (uint32_t)offsetof(struct fw_state, used) + next_random(&seed) % 4;
+			else if (where < 3)
+				at = next_random(&seed) % 300;
+			else
+				at = FW_STATE_BYTES + next_random(&seed) % (60u * sizeof(struct fw_session));
 			bytes[at] = (uint8_t)next_random(&seed);
 		}
 		world_restart(&w);
