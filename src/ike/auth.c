@@ -237,8 +237,9 @@ static void auth_child_installed(
 	const struct keeper_child_installed *i = &r->u.CHILD_INSTALL;
 	struct child *ch = st->child;
 
-	if (i->rc != RC_OK) {
-		auth_child_failed(c, sa, st, i->text, true);
+	if (i->rc != RC_OK || ch->tunnel == INDEX_NONE) {
+		auth_child_failed(c, sa, st,
+			ch->tunnel == INDEX_NONE ? "its tunnel was changed or removed" : i->text, true);
 		return;
 	}
 	st->child = NULL;
@@ -429,9 +430,9 @@ static void request_child_begun(
 		return;
 	}
 	/*
-	 * While an older pair stands, the peer's data plane may have it still, even if its IKE has lost all; and
-	 * it has the new one only some time after our answer. Until a packet comes in on the new one, or that
-	 * time is over, the older one sends.
+	 * While an older pair stands, the peer's data plane may have it still, even if its IKE has lost all;
+	 * and it has the new one only some time after our answer. Until a packet comes in on the new one, or
+	 * that time is over, the older one sends.
 	 */
 	others = c->tunnels[st->tunnel].up > 0;
 	orphan = c->tunnels[st->tunnel].orphan != 0;

@@ -141,8 +141,10 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 {
 	struct child *ch = st->child, *old = child_by_in(sa, st->old_spi_in);
 
-	if (r->u.CHILD_INSTALL.rc != RC_OK) {
-		create_unusable(c, sa, st, r->u.CHILD_INSTALL.text);
+	if (r->u.CHILD_INSTALL.rc != RC_OK || ch->tunnel == INDEX_NONE) {
+		create_unusable(c, sa, st,
+			ch->tunnel == INDEX_NONE ? "its tunnel was changed or removed"
+						 : r->u.CHILD_INSTALL.text);
 		return;
 	}
 	st->child = NULL;

@@ -71,30 +71,86 @@ static uint32_t new_tunnel(const struct snapshot *old, const struct snapshot *s,
 	return INDEX_NONE;
 }
 
-/* Steps name tunnels and peers by index and may have asked the keeper with them: those of a change begin
- * anew. */
-static void give_up_steps(struct ike *c, struct ike_sa *sa)
-{
-	struct step *own = &sa->steps[SIDE_OWN];
+/* Old numbers to new ones; INDEX_NONE: changed or removed. */
+struct renumbering {
+	const struct snapshot *old;
+	const uint32_t *tunnels;
+	uint32_t tunnels_n;
+};
 
-	if (own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY || own->task == TASK_IKE_REKEY ||
-		sa->steps[SIDE_PEER].busy || sa->state < ST_UP)
-		sa_close(c, sa, "the configuration has changed");
+static uint32_t renumbered(const struct renumbering *to, uint32_t tunnel)
+{
+	return tunnel < to->tunnels_n ? to->tunnels[tunnel] : INDEX_NONE;
 }
 
-static void renumber_children(struct ike *c, struct ike_sa *sa, const uint32_t *tunnels, uint32_t n)
+/* The keeper may be working with the step's tunnel by its old number. */
+static bool own_step_moves(const struct ike_sa *sa, const struct renumbering *to)
+{
+	const struct step *own = &sa->steps[SIDE_OWN];
+
+	switch (own->task) {
+	case TASK_CHILD_NEW:
+	case TASK_CHILD_REKEY:
+		return renumbered(to, own->tunnel) != own->tunnel;
+	case TASK_INIT:
+	case TASK_AUTH:
+		return renumbered(to, sa->first_tunnel) != sa->first_tunnel;
+	default:
+		return false;
+	}
+}
+
+/* What the peer wants of us is given up: it tries again, and we do not answer with old numbers. */
+static void give_up_answer(struct ike *c, struct ike_sa *sa, bool peer_moves, const struct renumbering *to)
+{
+	struct step *st = &sa->steps[SIDE_PEER];
+	bool child_moves = st->child && renumbered(to, st->child->tunnel) != st->child->tunnel;
+
+	if (!st->busy || (!peer_moves && !child_moves))
+		return;
+	if (sa->state < ST_UP)
+		sa_kill(c, sa, "the configuration has changed");
+	else
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+}
+
+static void renumber_children(struct ike *c, struct ike_sa *sa, const struct renumbering *to)
 {
 	for (struct child *ch = sa->children, *next; ch; ch = next) {
-		uint32_t to = ch->tunnel < n ? tunnels[ch->tunnel] : INDEX_NONE;
-
 		next = ch->next;
-		ch->tunnel = to;
-		if (to != INDEX_NONE && ch->state == CH_UP)
-			c->tunnels[to].up++;
-		/* The data plane drops what its own snapshot no longer has. */
-		if (to == INDEX_NONE)
+		ch->tunnel = renumbered(to, ch->tunnel);
+		if (ch->tunnel != INDEX_NONE && ch->state == CH_UP)
+			c->tunnels[ch->tunnel].up++;
+		/* The data plane drops what its own snapshot no longer has. One whose exchange is under way
+		 * ends with it. */
+		if (ch->tunnel == INDEX_NONE && ch->state != CH_LARVAL)
 			child_want_delete(c, sa, ch, "its tunnel was changed or removed");
 	}
+}
+
+/*
+ * Steps name tunnels and peers by number and may have asked the keeper with them: those whose numbers change
+ * are given up, all others go on, so that a commit disturbs no rekey.
+ */
+static void renumber_sa(struct ike *c, struct ike_sa *sa, const struct renumbering *to)
+{
+	uint32_t peer = sa->peer, now = peer == INDEX_NONE ? INDEX_NONE : new_peer(to->old, c->snap, peer);
+	bool own_moves = own_step_moves(sa, to);
+
+	if (sa->state != ST_DEAD && sa->state != ST_LARVAL)
+		give_up_answer(c, sa, now != peer, to);
+	sa->peer = now;
+	sa->first_tunnel = renumbered(to, sa->first_tunnel);
+	sa->steps[SIDE_OWN].tunnel = renumbered(to, sa->steps[SIDE_OWN].tunnel);
+	sa->steps[SIDE_PEER].tunnel = renumbered(to, sa->steps[SIDE_PEER].tunnel);
+	renumber_children(c, sa, to);
+	if (sa->state == ST_DEAD ||
+		sa->state == ST_LARVAL) /* LARVAL: goes the way of the IKE SA whose rekey makes it */
+		return;
+	if (peer != INDEX_NONE && now == INDEX_NONE)
+		sa_close(c, sa, "its peer was changed or removed");
+	else if (own_moves || (sa->state < ST_UP && now != peer))
+		sa_close(c, sa, "the configuration has changed");
 }
 
 static void start_tunnels(struct ike *c)
@@ -109,6 +165,7 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 	struct snapshot *old = c->snap, *copy = ike_alloc(s->bytes);
 	struct tunnel *old_tunnels = c->tunnels;
 	uint32_t old_n = c->tunnels_n, *map = ike_alloc((old_n + 1) * sizeof *map);
+	struct renumbering to;
 
 	c->now = now;
 	memcpy(copy, s, s->bytes);
@@ -124,21 +181,9 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 		c->tunnels[map[i]].backoff_ms = 0;
 	}
 	c->snap = copy;
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		uint32_t peer = sa->peer;
-
-		if (peer != INDEX_NONE)
-			sa->peer = new_peer(old, copy, peer);
-		sa->first_tunnel = sa->first_tunnel < old_n ? map[sa->first_tunnel] : INDEX_NONE;
-		sa->steps[SIDE_OWN].tunnel = sa->steps[SIDE_PEER].tunnel = INDEX_NONE;
-		renumber_children(c, sa, map, old_n);
-		if (sa->state == ST_DEAD)
-			continue;
-		if (peer != INDEX_NONE && sa->peer == INDEX_NONE)
-			sa_close(c, sa, "its peer was changed or removed");
-		else
-			give_up_steps(c, sa);
-	}
+	to = (struct renumbering){ old, map, old_n };
+	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		renumber_sa(c, sa, &to);
 	free(map);
 	free(old);
 	free(old_tunnels);
@@ -160,7 +205,8 @@ void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel)
 	sa_settle_all(c);
 }
 
-/* A child in the data plane that no IKE SA here knows: an earlier life of this process, or of the keeper, left it. */
+/* A child in the data plane that no IKE SA here knows: an earlier life of this process, or of the keeper,
+ * left it. */
 static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage)
 {
 	struct tunnel *t = &c->tunnels[usage->tunnel];

@@ -130,7 +130,7 @@ static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const
 	heir->handle = b->handle;
 	memcpy(heir->spi_i, b->ike_spi, 8);
 	nonce_set(&heir->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
-	if (sa->state != ST_UP) { /* the peer was faster */
+	if (sa->state != ST_UP || !sa_peer(c, sa)) { /* the peer was faster, or is configured no more */
 		own_done(c, sa);
 		return;
 	}
@@ -168,7 +168,7 @@ static void rekey_finished(struct ike *c, struct ike_sa *sa, struct step *st, co
 	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
 	struct ike_sa *heir = st->heir, *theirs = sa_by_serial(c, sa->peer_heir);
 
-	if (f->rc != RC_OK || !sa_take_keys(heir, f)) {
+	if (f->rc != RC_OK || !sa_peer(c, sa) || !sa_take_keys(heir, f)) {
 		own_done(c, sa);
 		sa_close(c, sa, "the rekey's key exchange failed");
 		return;
