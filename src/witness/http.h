@@ -1,0 +1,60 @@
+/*
+ * HTTP/1.1 as a log needs it towards a witness (RFC 9110, RFC 9112): one request with a body, one answer. The
+ * answer is read as it arrives, in pieces of any size, strictly and within limits: the witness may be anyone,
+ * and whoever stands between may be too. No TLS: what a witness says is signed; an https URL needs a proxy.
+ * Pure: the sockets belong to the caller. Callers: src/ledger's shell, tests. Any thread.
+ */
+#ifndef WITNESS_HTTP_H
+#define WITNESS_HTTP_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define HTTP_HOST_MAX 256
+#define HTTP_PATH_MAX 256
+#define HTTP_HEAD_MAX 8192  /* bytes of an answer's status line and headers, and of its trailers */
+#define HTTP_BODY_MAX 32768 /* more than any answer of a witness has */
+
+struct http_url {
+	char host[HTTP_HOST_MAX]; /* without the brackets of an IPv6 address */
+	char port[6];
+	char prefix[HTTP_PATH_MAX]; /* "" or "/…" without a slash at the end */
+};
+
+/* "http://host[:port][/prefix]". RC_UNSUPPORTED for https; RC_MALFORMED, RC_LIMIT. */
+enum rc http_url_parse(struct http_url *ret_url, const char *text, struct err *e);
+
+/*
+ * A request; path stands behind the URL's prefix. body NULL: a GET. The connection may stay open afterwards.
+ * Returns the length, 0: does not fit.
+ */
+size_t http_request_text(char *ret_bytes, size_t max, const struct http_url *url, const char *path,
+	const void *body, size_t body_n);
+
+struct http_answer {
+	int status;
+	bool keeps_open; /* the next request may follow on this connection */
+	size_t body_n;
+	uint8_t body[HTTP_BODY_MAX];
+	/* how far it is read */
+	uint32_t state;
+	bool chunked, has_length;
+	uint64_t left; /* bytes of the body, or of a chunk */
+	size_t head_n; /* bytes of lines so far */
+	size_t line_n;
+	char line[1024];
+};
+
+void http_answer_begin(struct http_answer *a);
+
+/*
+ * Takes bytes as they came. RC_AGAIN: more is needed. RC_OK: the answer is whole; *ret_used of the bytes
+ * belong to it. RC_MALFORMED, RC_LIMIT, RC_UNSUPPORTED: close the connection. Interim answers (1xx) are
+ * passed over.
+ */
+enum rc http_answer_feed(struct http_answer *a, const void *bytes, size_t n, size_t *ret_used, struct err *e);
+
+/* The connection ended. RC_OK when that ends an answer without a length; RC_TRUNCATED. */
+enum rc http_answer_end(struct http_answer *a, struct err *e);
+
+#endif
