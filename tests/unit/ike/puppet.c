@@ -2,6 +2,7 @@
 #include "puppet.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,7 +34,7 @@ void puppet_init(struct puppet *p)
 	struct snapshot *s = &p->config.head;
 	struct snap_peer *peer = &p->config.peers[0];
 
-	memset(p, 0, sizeof *p);
+	memset(p, 0, offsetof(struct puppet, asked));
 	*s = (struct snapshot){ .magic = SNAPSHOT_MAGIC, .bytes = sizeof p->config, .generation = 1 };
 	s->ike_proposals = place(p, p->config.ike, 2);
 	s->esp_proposals = place(p, p->config.esp, 2);
@@ -197,8 +198,11 @@ void puppet_settle(struct puppet *p)
 
 void puppet_run(struct puppet *p, uint32_t ms)
 {
-	for (mono_ns end = p->now + ms * NS_PER_MS; p->now < end;) {
-		p->now += 10 * NS_PER_MS;
+	mono_ns end = p->now + ms * NS_PER_MS, at;
+
+	while (p->now < end) {
+		at = ike_deadline(p->core);
+		p->now = at == 0 || at > end ? end : MAX_OF(at, p->now + NS_PER_MS);
 		ike_tick(p->core, p->now);
 		puppet_settle(p);
 	}
@@ -421,8 +425,9 @@ bool puppet_read(struct puppet *p, uint32_t i)
 		ike_payloads_read(&p->payloads, p->header.next_payload, d->bytes + IKE_HEADER_SIZE,
 			d->n - IKE_HEADER_SIZE, false, NULL) != RC_OK)
 		return false;
-	return p->header.exchange == EX_IKE_SA_INIT ? !(p->payloads.present & IKE_HAS(SK))
-						    : open_sk(p, d->bytes);
+	return p->header.exchange == EX_IKE_SA_INIT
+		       ? !(p->payloads.present & IKE_HAS(SK))
+		       : (p->payloads.present & IKE_HAS(SK)) && open_sk(p, d->bytes);
 }
 
 bool puppet_read_last(struct puppet *p)

@@ -42,10 +42,8 @@ struct puppet {
 	uint32_t handles, spis;
 	uint32_t count[KEEPER_OP_COUNT];
 	struct keeper_child_install last_install;
-	struct keeper_request asked[PUPPET_ASKED_MAX];
 	uint32_t asked_n;
 	/* what came out */
-	struct puppet_datagram sent[PUPPET_SENT_MAX]; /* the first ones since puppet_forget() */
 	uint32_t sent_n, keepalives, activated, moved;
 	struct sa_ref last_activated;
 	struct ike_refusal refusal; /* the last */
@@ -64,6 +62,9 @@ struct puppet {
 	struct ike_header header;
 	struct ike_payloads payloads;
 	uint8_t read_bytes[IKE_MESSAGE_MAX];
+	/* Large, and good as far as their counts say; from here on puppet_init() clears nothing. */
+	struct keeper_request asked[PUPPET_ASKED_MAX];
+	struct puppet_datagram sent[PUPPET_SENT_MAX]; /* the first ones since puppet_forget() */
 };
 
 /* A configuration to change, then a core with it. */
@@ -72,7 +73,7 @@ void puppet_start(struct puppet *p);
 void puppet_done(struct puppet *p);
 /* Carries out what the core wants. */
 void puppet_settle(struct puppet *p);
-void puppet_run(struct puppet *p, uint32_t ms); /* timers run, in steps of 10 ms */
+void puppet_run(struct puppet *p, uint32_t ms); /* timers run when they are due */
 void puppet_forget(struct puppet *p);		/* what was sent so far */
 void puppet_answer_keeper(struct puppet *p);	/* the oldest question held */
 void puppet_usage(struct puppet *p, uint32_t spi_in, uint32_t idle_in_ms);
