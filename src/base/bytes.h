@@ -1,5 +1,6 @@
 /*
- * Small byte helpers that every room uses: big-endian loads and stores, hexadecimal, wiping, comparing secrets.
+ * Small byte helpers that every room uses: big-endian loads and stores, hexadecimal, base64, UTF-8, wiping,
+ * comparing secrets.
  * Parsing of foreign input goes through base/rd.h; these are for places whose length is known already.
  */
 #ifndef BASE_BYTES_H
@@ -74,5 +75,8 @@ size_t base64_from_bytes(char *ret_text, const void *bytes, size_t n);
  * result does not fit `max`. *ret_n: bytes written.
  */
 bool base64_to_bytes(void *ret_bytes, size_t max, size_t *ret_n, const char *text, size_t text_n);
+
+/* Length of the well-formed UTF-8 sequence that begins the n octets at s (RFC 3629 section 4), or 0. n > 0. */
+size_t utf8_length(const unsigned char *s, size_t n);
 
 #endif

@@ -90,13 +90,7 @@ static void sa_free_whole(struct ike *c, struct ike_sa *sa)
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
 	sa_asks_free(sa);
-	blob_free(&sa->init_ours);
-	blob_free(&sa->init_theirs);
-	blob_free(&sa->request);
-	blob_free(&sa->peer_request);
-	blob_free(&sa->response);
-	bytes_wipe(sa, sizeof *sa);
-	free(sa);
+	sa_memory_free(sa);
 }
 
 void ike_core_free(struct ike *c)

@@ -271,6 +271,7 @@ void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason);
 bool sa_half_open_room(struct ike *c);
 void sa_close(struct ike *c, struct ike_sa *sa, const char *reason); /* with a delete to the peer */
 void sa_settle_all(struct ike *c);
+void sa_memory_free(struct ike_sa *sa); /* its messages and itself, wiped; not children, steps, asks */
 void step_reset(struct ike *c, struct ike_sa *sa, struct step *st);
 void sa_take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to);
 

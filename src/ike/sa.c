@@ -422,6 +422,17 @@ static void sa_tick(struct ike *c, struct ike_sa *sa)
 
 /* ---- the end of an event ---- */
 
+void sa_memory_free(struct ike_sa *sa)
+{
+	blob_free(&sa->init_ours);
+	blob_free(&sa->init_theirs);
+	blob_free(&sa->request);
+	blob_free(&sa->peer_request);
+	blob_free(&sa->response);
+	bytes_wipe(sa, sizeof *sa);
+	free(sa);
+}
+
 static void sa_free_dead(struct ike *c, struct ike_sa *sa)
 {
 	struct ike_sa **link = &c->sas;
@@ -433,13 +444,7 @@ static void sa_free_dead(struct ike *c, struct ike_sa *sa)
 	c->sas_n--;
 	free(sa->steps[SIDE_OWN].in);
 	free(sa->steps[SIDE_PEER].in);
-	blob_free(&sa->init_ours);
-	blob_free(&sa->init_theirs);
-	blob_free(&sa->request);
-	blob_free(&sa->peer_request);
-	blob_free(&sa->response);
-	bytes_wipe(sa, sizeof *sa);
-	free(sa);
+	sa_memory_free(sa);
 }
 
 /*
