@@ -10,7 +10,8 @@ import subprocess
 
 from nodes import LabError, run, wait_for
 
-PLUGINS = ("random nonce aes sha1 sha2 hmac kdf gcm openssl chapoly curve25519 pem pkcs1 pkcs8 x509 pubkey constraints "
+# openssl first: whoever comes first does the work, and charon's own AES is slow without its instructions.
+PLUGINS = ("random nonce openssl aes sha1 sha2 hmac kdf gcm chapoly curve25519 pem pkcs1 pkcs8 x509 pubkey constraints "
            "kernel-libipsec kernel-netlink socket-default vici updown")
 CONF = """charon-systemd {{
 	load = {plugins}
@@ -101,9 +102,13 @@ class StrongSwan:
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
 
-def raw_key_pair(directory, name):
-    """An ECDSA P-256 key: its file and the public key's PEM file."""
+KEY_KINDS = {"ecdsa": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "ecdsa384": ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+             "ed25519": ["ED25519"]}
+
+
+def raw_key_pair(directory, name, kind="ecdsa"):
+    """A new key of that kind: its file and the public key's PEM file."""
     private, public = directory / f"{name}.pem", directory / f"{name}.pub.pem"
-    run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", private])
+    run(["openssl", "genpkey", "-algorithm", *KEY_KINDS[kind], "-out", private])
     run(["openssl", "pkey", "-in", private, "-pubout", "-out", public])
     return private, public
