@@ -224,8 +224,6 @@ static enum rc headers_end(struct http_answer *a, struct err *e)
 		a->state = a->left > 0 ? BODY_LENGTH : WHOLE;
 	else
 		a->state = BODY_TO_END;
-	if (a->state == BODY_TO_END)
-		a->keeps_open = false;
 	return RC_OK;
 }
 

@@ -124,6 +124,7 @@ static const struct row {
 	{ "four digits", "HTTP/1.1 2000 OK\r\n", RC_MALFORMED, 0, "", true },
 	{ "status 0xx", "HTTP/1.1 099 OK\r\n", RC_MALFORMED, 0, "", true },
 	{ "lone LF", "HTTP/1.1 200 OK\n\n", RC_MALFORMED, 0, "", true },
+	{ "lone LF behind a header", OK "Content-Length: 11\n\r\na", RC_MALFORMED, 0, "", true },
 	{ "lone CR", OK "X: a\rb\r\n\r\n", RC_MALFORMED, 0, "", true },
 	{ "no header", OK "nonsense\r\n\r\n", RC_MALFORMED, 0, "", true },
 	{ "folded header", OK "X: a\r\n b: c\r\n\r\n", RC_MALFORMED, 0, "", true },
