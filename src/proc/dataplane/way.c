@@ -282,6 +282,23 @@ static void size_check(struct passage *w)
 		t->drop = DROP_TOO_BIG;
 }
 
+/*
+ * A session's packet that should have come out of a tunnel. Zones tell the two apart once policy has decided
+ * about the session's present way, unless links share a tunnel's zone; an error's own source is not the
+ * session's.
+ */
+static bool clear_in_place_of_sealed(
+	const struct pipeline *p, const struct train *t, const struct fw_way *kept)
+{
+	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST))
+		return false;
+	if (kept->generation == way_generation(p) && !p->zone_has_tunnels[t->in_zone] &&
+		!(t->flags & TRAIN_ICMP_ERROR))
+		return false;
+	struct selectors_packet packet = packet_beyond(p, t);
+	return selectors_find_inbound(p->selectors, &packet) != SELECTORS_NONE;
+}
+
 void way_find(struct pipeline *p, struct passage *w)
 {
 	struct train *t = w->t;
@@ -296,13 +313,9 @@ void way_find(struct pipeline *p, struct passage *w)
 		way_admit(p, w);
 	} else {
 		const struct fw_way *kept = fw_way(p->fw, t);
-		/* Zones tell a tunnel's packets from clear ones, unless links share the tunnel's zone. */
-		if (!(t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST)) && p->zone_has_tunnels[t->in_zone]) {
-			struct selectors_packet packet = packet_of(t);
-			if (selectors_find_inbound(p->selectors, &packet) != SELECTORS_NONE) {
-				t->drop = DROP_TUNNEL_REQUIRED;
-				return;
-			}
+		if (clear_in_place_of_sealed(p, t, kept)) {
+			t->drop = DROP_TUNNEL_REQUIRED;
+			return;
 		}
 		if (kept->generation == way_generation(p))
 			way_cached(p, w, kept);

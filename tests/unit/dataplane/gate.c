@@ -15,7 +15,7 @@
 
 #define RULE(name, what, then)                                                                               \
 	"rule " name " { match { source any; destination any; application " what "; } then { " then "; } "   \
-												    "}\n"
+	"}\n"
 
 const char gate_text[] =
 	"system { host-name gate; }\n"
@@ -196,7 +196,7 @@ static void kernel_tables(struct gate *g)
 	neighbour(g, GATE_WAN, "2001:db8:ff::1", 1);
 }
 
-static void *compile(const char *text, const char *more)
+void *gate_compile(const char *text, const char *more)
 {
 	static char whole[1 << 22];
 	struct model *m;
@@ -218,16 +218,31 @@ static void *compile(const char *text, const char *more)
 	return block;
 }
 
-void gate_load(struct gate *g, const char *text, const char *more)
+static void take(struct gate *g, void *block)
 {
 	void *old = g->snapshot;
 	struct err e = { 0 };
 
-	g->snapshot = compile(text, more);
+	g->snapshot = block;
 	MUST(pipeline_load(&g->p, g->snapshot, g->now, &e) == RC_OK);
 	pipeline_bind(&g->p, "lan0", GATE_LAN);
 	pipeline_bind(&g->p, "wan0", GATE_WAN);
 	free(old);
+}
+
+void gate_load(struct gate *g, const char *text, const char *more)
+{
+	take(g, gate_compile(text, more));
+}
+
+void gate_load_block(struct gate *g, const void *block)
+{
+	uint32_t n = ((const struct snapshot *)block)->bytes;
+	void *copy = malloc(n);
+
+	MUST(copy);
+	memcpy(copy, block, n);
+	take(g, copy);
 }
 
 static void *zeroes(size_t n)
@@ -240,6 +255,12 @@ static void *zeroes(size_t n)
 }
 
 void gate_init(struct gate *g, const char *text, const char *more, uint32_t sessions)
+{
+	gate_init_bare(g, sessions);
+	gate_load(g, text, more);
+}
+
+void gate_init_bare(struct gate *g, uint32_t sessions)
 {
 	struct fw_limits limits = { .sessions_max = sessions, .reassembly_max = 80 };
 	struct pipeline_io io = { g, on_link, on_tunnel, on_host, on_flush, on_ask, on_acquire, on_trace };
@@ -260,7 +281,6 @@ void gate_init(struct gate *g, const char *text, const char *more, uint32_t sess
 	MUST(g->routes = route_new());
 	kernel_tables(g);
 	MUST(pipeline_init(&g->p, &io, g->fw, g->esp, g->routes, 7));
-	gate_load(g, text, more);
 }
 
 void gate_done(struct gate *g)

@@ -54,6 +54,11 @@ extern const char gate_text[];
 /* text: a configuration; `more` is put in its place for %s. Ends the program when it does not compile. */
 void gate_init(struct gate *g, const char *text, const char *more, uint32_t sessions);
 void gate_done(struct gate *g);
+/* The parts of it, for who begins often: without a configuration; a compiled one (the caller frees it); one
+ * of those. */
+void gate_init_bare(struct gate *g, uint32_t sessions);
+void *gate_compile(const char *text, const char *more);
+void gate_load_block(struct gate *g, const void *block);
 /* Commits another text. */
 void gate_load(struct gate *g, const char *text, const char *more);
 /* Installs the SA pair of the tunnel; `mirrored`: the other end's, so that two gates read each other. */

@@ -279,6 +279,56 @@ static void test_shared_zone(void **state)
 	only(GATE_OUT_LINK, GATE_LAN);
 }
 
+/* An error in clear about a session in clear, whose sender says that it is behind the tunnel. */
+static void test_error_in_clear(void **state)
+{
+	struct packet_spec s = udp(HOST, INTERNET, 30);
+	uint8_t quote[58];
+
+	(void)state;
+	for (int translated = 0; translated < 2; translated++) {
+		gate_load(&g, gate_text, translated ? nat : "");
+		s.src_port++;
+		is_drop(DROP_NONE, from(GATE_LAN, s));
+		memcpy(quote, only(GATE_OUT_LINK, GATE_WAN)->bytes, sizeof quote);
+		struct packet_spec e = { .src = "203.0.113.5",
+			.dst = translated ? "198.51.100.2" : HOST,
+			.proto = IP_ICMP,
+			.icmp_type = ICMP4_UNREACHABLE,
+			.payload = quote,
+			.payload_n = sizeof quote };
+		is_drop(DROP_NONE, from(GATE_WAN, e));
+		only(GATE_OUT_LINK, GATE_LAN);
+		e.src = FAR;
+		is_drop(DROP_TUNNEL_REQUIRED, from(GATE_WAN, e));
+		nothing_left();
+	}
+}
+
+/* A commit puts a tunnel where a session was in clear: its answers are not taken in clear any more either. */
+static void test_tunnel_added(void **state)
+{
+	static char text[8192];
+	const char *at = strstr(gate_text, "10.2.0.0/24");
+
+	(void)state;
+	for (int translated = 0; translated < 2; translated++) {
+		snprintf(text, sizeof text, "%.*s10.3.0.0/24%s", (int)(at - gate_text), gate_text, at + 11);
+		gate_load(&g, text, translated ? nat : "");
+		struct packet_spec s = udp(HOST, FAR, 30);
+		s.src_port = (uint16_t)(50000 + translated);
+		is_drop(DROP_NONE, from(GATE_LAN, s));
+		only(GATE_OUT_LINK, GATE_WAN);
+		struct packet_spec back = reverse(s);
+		back.dst = translated ? "198.51.100.2" : HOST;
+		is_drop(DROP_NONE, from(GATE_WAN, back));
+		only(GATE_OUT_LINK, GATE_LAN);
+		gate_load(&g, gate_text, translated ? nat : "");
+		is_drop(DROP_TUNNEL_REQUIRED, from(GATE_WAN, back));
+		nothing_left();
+	}
+}
+
 /* What comes out of the tunnel goes where routes lead, if policy lets it; errors about it go back sealed. */
 static void test_from_tunnel(void **state)
 {
@@ -589,6 +639,8 @@ int main(void)
 		T(test_tunnel_train),
 		T(test_tunnel_down),
 		T(test_shared_zone),
+		T(test_error_in_clear),
+		T(test_tunnel_added),
 		T(test_from_tunnel),
 		T(test_too_big),
 		T(test_narrow_link),
