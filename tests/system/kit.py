@@ -93,14 +93,16 @@ class Capture:
     """tcpdump on a node's interface while the block runs; afterwards frames, lines and a search."""
     made = 0
 
-    def __init__(self, lab, node, interface, filter_=""):
+    def __init__(self, lab, node, interface, filter_="", octets=0):
+        """octets: of each packet at the most, 0 for all; many small packets fit the kernel's buffer only so."""
         Capture.made += 1
+        self.octets = octets
         self.node, self.interface, self.filter = lab[node], interface, filter_
         self.file = lab.state / f"capture-{Capture.made}.pcap"
 
     def __enter__(self):
-        self.tcpdump = self.node.popen(["tcpdump", "-i", self.interface, "--immediate-mode", "-s", "0", "-B", "16384", "-U", "-Z", "root",
-                                        "-w", str(self.file), *self.filter.split()], stderr=subprocess.PIPE, text=True)
+        self.tcpdump = self.node.popen(["tcpdump", "-i", self.interface, "--immediate-mode", "-s", str(self.octets), "-B", "65536", "-U",
+                                        "-Z", "root", "-w", str(self.file), *self.filter.split()], stderr=subprocess.PIPE, text=True)
         for line in self.tcpdump.stderr:
             if "listening on" in line:
                 return self

@@ -51,7 +51,7 @@ def scan(lab, scanner, protocol):
     """The ports of the target that answered in any way."""
     node, source, target, gateway, interface = scanner
     reached, sport = set(), 50000
-    with Capture(lab, node, "eth0", f"src host {target}") as seen, lab[node].socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+    with Capture(lab, node, "eth0", f"src host {target}", octets=128) as seen, lab[node].socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
         s.bind(("eth0", 0))
         for n, frame in enumerate(probes(source, target, protocol, next_hop_mac(lab, node, gateway, interface), sport)):
             s.send(frame)

@@ -125,7 +125,9 @@ def test_behind_a_translating_router(lab):
     lab["internet"].run(["nft", "-f", str(lab["internet"].state / "translate.nft")])
     try:
         commit(lab, texts=texts)
-        assert show(lab, "hq", "ike")[0]["nat"] == "we" and show(lab, "branch", "ike")[0]["nat"] == "peer"
+        def found():
+            return {gateway: [row["nat"] for row in show(lab, gateway, "ike") if row["state"] == "established"] for gateway in GATEWAYS}
+        wait_for(lambda: found() == {"hq": ["we"], "branch": ["peer"]}, 5, f"both to see the translation; there is {found()}")
         there = [row for row in show(lab, "branch", "ipsec") if row["state"] == "active"][0]
         address, port = there["remote"].rsplit(":", 1)
         assert there["encap"] == "udp" and address == "203.0.113.1" and int(port) in range(20000, 30001), there
