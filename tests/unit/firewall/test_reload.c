@@ -402,7 +402,7 @@ static void test_unsound_header(void **state)
 			st->zones_n[1] = UINT32_MAX;
 			break;
 		case 4:
-			memset(st->zone_names[1], 'x', NAME_MAX_BYTES);
+			memset(st->zone_names[1][0], 'x', NAME_MAX_BYTES);
 			break; /* a name without end */
 		}
 		world_restart(&w);
