@@ -1,6 +1,6 @@
 /*
  * What processes may say to each other: one table. It makes the enum, the admission rules that both ends check, and one
- * typed sender per message, so that a wrong body does not compile. docs/architecture.md has the diagram made from it.
+ * typed sender per message, so that a wrong body does not compile. docs/architecture.md draws the processes it connects.
  *
  * The sender's identity is the socket's, never the message's. Bodies hold no pointers and no padding. Frames are
  * SOCK_SEQPACKET datagrams: struct ipc_head, then the body; files travel beside it.
