@@ -242,6 +242,10 @@ static void auth_child_installed(
 			ch->tunnel == INDEX_NONE ? "its tunnel was changed or removed" : i->text, true);
 		return;
 	}
+	if (ch->deleted_early) { /* own_done() takes it out again */
+		auth_child_failed(c, sa, st, "the peer deleted it at once", false);
+		return;
+	}
 	st->child = NULL;
 	child_up(c, sa, ch);
 	own_done(c, sa);

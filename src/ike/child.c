@@ -61,6 +61,14 @@ struct child *child_by_out(const struct ike_sa *sa, uint32_t spi_out)
 	return NULL;
 }
 
+struct child *child_being_installed(const struct ike_sa *sa, uint32_t spi_out)
+{
+	for (struct child *ch = sa->children; ch; ch = ch->next)
+		if (ch->ours && ch->state == CH_LARVAL && ch->installing && ch->spi_out == spi_out)
+			return ch;
+	return NULL;
+}
+
 void child_take_choice(struct child *ch, const struct choice *choice)
 {
 	ch->encr = choice->encr;
@@ -126,7 +134,8 @@ bool child_hand_over(struct ike *c, const struct child *ch)
 	struct child *other = survivor(c, ch);
 
 	if (other && other->activate_at == 0) /* else it takes over as soon as the peer surely has it */
-		ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = other->tunnel, .spi_in = other->spi_in };
+		ike_act(c, IKE_ACTIVATE)->sa =
+			(struct sa_ref){ .tunnel = other->tunnel, .spi_in = other->spi_in };
 	return other;
 }
 
@@ -234,9 +243,9 @@ void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const
 }
 
 /*
- * A child that we answered for may not have reached the peer, if our answer was lost. Asking about it then would meet
- * CHILD_SA_NOT_FOUND, and the late answer would leave the peer with a child that we have forgotten. With windows of one
- * the peer's next request shows that it has our answer; so do packets.
+ * A child that we answered for may not have reached the peer, if our answer was lost. Asking about it then
+ * would meet CHILD_SA_NOT_FOUND, and the late answer would leave the peer with a child that we have
+ * forgotten. With windows of one the peer's next request shows that it has our answer; so do packets.
  */
 void child_confirm(struct ike *c, struct child *ch)
 {
@@ -268,7 +277,8 @@ bool child_may_go(struct ike *c, struct child *ch)
 	return true;
 }
 
-void child_yield(struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason)
+void child_yield(
+	struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason)
 {
 	child_want_delete(c, sa, ch, reason);
 	ch->yields_to = to->spi_in;

@@ -115,6 +115,12 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		create_unusable(c, sa, st, why.text);
 		return;
 	}
+	for (uint32_t i = 0; i < st->dead_spis_n; i++) {
+		if (st->dead_spis[i] != st->child->spi_out)
+			continue;
+		create_failed(c, sa, st, "the peer deleted it at once", IKE_TEMPORARY_MS);
+		return;
+	}
 	nonce_set(&theirs, p->nonce.at, p->nonce.n);
 	st->child->lowest = *nonce_lower(&st->nonce, &theirs);
 	/* 2.8: "the initiator ... SHOULD... use the new SA" at once: the responder is ready to receive on it.
@@ -145,6 +151,10 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 		create_unusable(c, sa, st,
 			ch->tunnel == INDEX_NONE ? "its tunnel was changed or removed"
 						 : r->u.CHILD_INSTALL.text);
+		return;
+	}
+	if (ch->deleted_early) { /* own_done() takes it out again */
+		create_failed(c, sa, st, "the peer deleted it at once", IKE_TEMPORARY_MS);
 		return;
 	}
 	st->child = NULL;
@@ -266,6 +276,11 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		return false;
 	}
 	old = child_by_out(sa, load_be32(v->spi.at));
+	if (!old && child_being_installed(sa, load_be32(v->spi.at))) {
+		/* "Not found" would make the peer forget a child that we are about to send on. */
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return false;
+	}
 	if (!old) {
 		answer_not_found(c, sa, v);
 		return false;

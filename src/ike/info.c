@@ -52,16 +52,30 @@ void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 
 /* ---- the peer's request ---- */
 
+static bool child_is_made(const struct step *own)
+{
+	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY;
+}
+
 /* Adds the SPIs of our half of each pair to ret_spis. Returns their number. */
 static size_t delete_children(
 	struct ike *c, struct ike_sa *sa, const struct ike_delete *d, uint32_t *ret_spis)
 {
 	struct rd r = rd_over(d->spis, (size_t)d->spis_n * 4);
+	struct step *own = &sa->steps[SIDE_OWN];
 	size_t n = 0;
 
 	for (unsigned i = 0; i < d->spis_n; i++) {
-		struct child *ch = child_by_out(sa, rd_u32(&r));
+		uint32_t spi = rd_u32(&r);
+		struct child *ch = child_by_out(sa, spi), *early = child_being_installed(sa, spi);
 
+		if (early) {
+			early->deleted_early = true;
+			ret_spis[n++] = early->spi_in;
+		} else if (!ch && child_is_made(own) && own->dead_spis_n < IKE_DEAD_SPIS_MAX) {
+			own->dead_spis[own->dead_spis_n++] =
+				spi; /* perhaps of an answer that was lost on its way */
+		}
 		if (!ch)
 			continue;
 		/* 2.25.1: "If a peer receives a request to delete a Child SA that it is currently trying to

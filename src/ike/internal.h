@@ -76,16 +76,20 @@ struct child {
 	bool want_rekey;
 	bool confirmed; /* the peer surely has it: it answered us, or went on after our answer */
 	bool delete_sent;
+	bool deleted_early; /* by the peer, before it was installed here */
 	uint16_t encr, encr_bits, dh;
 	bool esn, encap;
 	uint32_t local_n, remote_n;
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
-	struct nonce lowest;   /* the lower of the two nonces of its exchange, for collisions */
-	struct nonce line;     /* that of the first of its line: a rekey does not change the verdict about twins */
-	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is confirmed */
+	struct nonce lowest; /* the lower of the two nonces of its exchange, for collisions */
+	struct nonce
+		line; /* that of the first of its line: a rekey does not change the verdict about twins */
+	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
+				  confirmed */
 	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
 	mono_ns since, rekey_at, expire_at, retry_at, remove_at;
-	mono_ns activate_at; /* send on it from then on, if no packet came in on it before; 0: it sends as it was installed */
+	mono_ns activate_at; /* send on it from then on, if no packet came in on it before; 0: it sends as it
+				was installed */
 	char reason[IKE_REASON_MAX]; /* why it is removed */
 	/* from the data plane */
 	bool used;
@@ -116,10 +120,13 @@ struct step {
 	enum ike_task task; /* SIDE_OWN */
 	const struct ike_row *row;
 	struct message *in;
-	struct child *child; /* the larval child; in the IKE SA's list */
-	struct ike_sa *heir; /* the larval IKE SA of a rekey */
-	uint32_t old_spi_in; /* the child that is rekeyed or deleted */
-	struct nonce line;	 /* of that child; n 0: none */
+	struct child *child;		       /* the larval child; in the IKE SA's list */
+	struct ike_sa *heir;		       /* the larval IKE SA of a rekey */
+	uint32_t old_spi_in;		       /* the child that is rekeyed or deleted */
+	struct nonce line;		       /* of that child; n 0: none */
+	uint32_t dead_spis[IKE_DEAD_SPIS_MAX]; /* SIDE_OWN: deleted by the peer before its answer told us of
+						  them */
+	uint32_t dead_spis_n;
 	uint32_t tunnel;
 	uint16_t dh;
 	uint16_t refuse_child; /* notify that refuses the child of IKE_AUTH */
@@ -201,7 +208,8 @@ struct tunnel {
 	bool want, held; /* held: terminated by an administrator */
 	uint32_t up;	 /* children in state CH_UP */
 	uint32_t orphan; /* inbound SPI of a child left by an earlier life of this process */
-	mono_ns orphan_until, orphan_remove_at; /* remove_at: another child carries the traffic, this one only what is on its way */
+	mono_ns orphan_until, orphan_remove_at; /* remove_at: another child carries the traffic, this one only
+						   what is on its way */
 	mono_ns retry_at;
 	uint32_t backoff_ms;
 	char reason[IKE_REASON_MAX];
@@ -379,6 +387,8 @@ struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool 
 void child_set_id(struct child *ch, const struct keeper_child_begun *b);
 struct child *child_by_in(const struct ike_sa *sa, uint32_t spi_in);
 struct child *child_by_out(const struct ike_sa *sa, uint32_t spi_out);
+/* Ours, answered by the peer and not installed yet: the peer may speak of it already. */
+struct child *child_being_installed(const struct ike_sa *sa, uint32_t spi_out);
 void child_take_choice(struct child *ch, const struct choice *choice);
 /* Asks the keeper to install it; `then` goes on. p: with the peer's nonce and KE, or NULL for the child of
  * IKE_AUTH. */
@@ -401,7 +411,8 @@ void child_confirm(struct ike *c, struct child *ch);
 /* Whether it may be named to the peer, and deleted. */
 bool child_confirmed(struct ike *c, struct child *ch);
 bool child_may_go(struct ike *c, struct child *ch);
-void child_yield(struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason);
+void child_yield(
+	struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason);
 void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch);
 void child_dedupe(struct ike *c, struct child *ch);
 /* The tunnel of this peer that fits best, or INDEX_NONE. remote_ts: the peer's side. */

@@ -9,6 +9,7 @@
 #define IKE_FAILED_MAX	  256	/* of them refused, only to repeat their last answer; likewise */
 #define IKE_CHILDREN_MAX  256	/* child SAs of one IKE SA, those being removed included */
 #define IKE_ACTIONS_MAX	  65536 /* actions that wait for the shell; datagrams beyond it are lost */
+#define IKE_DEAD_SPIS_MAX 8	/* SPIs remembered whose delete came before the answer that made them */
 #define IKE_RESTARTS_MAX  4	/* times that one IKE_SA_INIT is repeated for a cookie or another group */
 
 /* Retransmission: RFC 7296 section 2.4 asks for "at least a dozen times over a period of at least several

@@ -446,6 +446,52 @@ static void our_answer_is_lost(void **state)
 	assert_int_equal(load_be32(ike_notify_find(&p.payloads, NTF_REKEY_SA)->spi.at), new_in);
 }
 
+/* The peer has answered, we install yet: what it says about the new child meanwhile is not about nothing. */
+static void peer_speaks_of_what_we_install(void **state)
+{
+	for (int deletes = 0; deletes < 2; deletes++) {
+		puppet_done(&p);
+		assert_int_equal(up_as(true), 0);
+		order(IKE_ORDER_REKEY_CHILD);
+		p.hold = true;
+		answer_child(ANSWER_SPI, 0x50);
+		assert_int_equal(p.asked_n, 1);
+		if (deletes) {
+			peer_deletes(ANSWER_SPI);
+			assert_true(said(EX_INFORMATIONAL, true));
+			assert_int_equal(load_be32(p.payloads.deletes[0].spis), p.spis);
+		} else {
+			peer_rekeys_child(ANSWER_SPI, 0x60);
+			assert_true(said(EX_CREATE_CHILD_SA, true));
+			assert_true(puppet_says(&p, NTF_TEMPORARY_FAILURE));
+		}
+		p.hold = false;
+		while (p.asked_n > 0)
+			puppet_answer_keeper(&p);
+		if (deletes) { /* the old one stands, and is rekeyed again later */
+			assert_true(has_child(p.child_out) && !has_child(ANSWER_SPI));
+			assert_int_equal(p.count[KEEPER_CHILD_INSTALL] - p.count[KEEPER_CHILD_REMOVE], 1);
+			continue;
+		}
+		core_deletes(p.child_in);
+		only_child_is(ANSWER_SPI);
+	}
+}
+
+/* Its answer is lost, then it deletes what it had made: the answer that comes again makes nothing. */
+static void deleted_before_the_answer(void **state)
+{
+	order(IKE_ORDER_REKEY_CHILD);
+	peer_deletes(ANSWER_SPI);
+	assert_true(said(EX_INFORMATIONAL, true));
+	assert_int_equal(p.payloads.deletes_n, 0);
+	answer_child(ANSWER_SPI, 0x50);
+	assert_false(has_child(ANSWER_SPI));
+	assert_int_equal(p.count[KEEPER_CHILD_INSTALL], 1);
+	assert_true(has_child(p.child_out));
+	assert_int_equal(p.count[KEEPER_DROP], 1);
+}
+
 /* ---- the IKE SA ---- */
 
 static uint8_t peer_spi[8] = { 0xee, 1 };
@@ -753,6 +799,8 @@ int main(void)
 		R(our_rekey_is_refused),
 		R(our_rekey_meets_nothing),
 		R(our_answer_is_lost),
+		R(peer_speaks_of_what_we_install),
+		R(deleted_before_the_answer),
 		R(ike_by_us),
 		I(ike_by_us),
 		R(ike_by_the_peer),
