@@ -167,6 +167,85 @@ static double measure_new(void)
 	return median(count, TRAIN_BURST_MAX);
 }
 
+/* ---- what the tunnel brings ---- */
+
+static struct gate peer;
+
+/* Takes what the other end sealed, as the tunnel's sockets do: opened, joined into trains, through the
+ * pipeline. */
+static double measure_open(void)
+{
+	static uint8_t room[1 << 18];
+	static struct segment_joiner joiner;
+	struct train trains[SEGMENT_TRAINS_MAX];
+	uint32_t flow = 0, count = 0;
+
+	while (count < 4000) {
+		gate_clear(&peer);
+		struct train t = train_at(0, flow);
+		pipeline_train_from_link(&peer.p, &t, gate_interface(&peer, GATE_LAN));
+		t.segment_size = segment_size;
+		t.csum = segment_size ? TRAIN_CSUM_PARTIAL : TRAIN_CSUM_VALID;
+		pipeline_burst(&peer.p, &t, 1, peer.now);
+		uint32_t sealed = peer.out_n, opened_n = 0;
+		mono_ns begin = clock_now();
+		segment_join_begin(&joiner, room, sizeof room);
+		for (uint32_t i = 0; i < sealed; i++) {
+			struct esp_opened o;
+			uint8_t *spot = segment_join_spot(&joiner, peer.out[i].n);
+			esp_open(g.esp, peer.out[i].bytes, peer.out[i].n, 0, spot, g.now, &o);
+			if (o.drop == DROP_NONE)
+				segment_join_take(&joiner, spot, o.n, o.tunnel);
+			else
+				segment_join_leave(&joiner, spot);
+			opened_n += o.drop == DROP_NONE;
+		}
+		segment_join_end(&joiner);
+		for (uint32_t i = 0; i < joiner.n; i++) {
+			trains[i] = (struct train){ .ip = joiner.list[i].ip, .len = joiner.list[i].len };
+			pipeline_train_from_tunnel(&g.p, &trains[i], 0);
+			trains[i].segment_size = joiner.list[i].segment_size;
+			trains[i].csum = joiner.list[i].csum;
+		}
+		pipeline_burst(&g.p, trains, joiner.n, g.now);
+		samples[count++] = (double)(clock_now() - begin);
+		if (opened_n != sealed || trains[0].drop != DROP_NONE) {
+			fprintf(stderr, "bench_pipeline: %u of %u packets opened\n", opened_n, sealed);
+			exit(1);
+		}
+	}
+	return median(count, 1);
+}
+
+/* peer has the far LAN: its packets go from 10.2.0.9 to 10.1.0.2, by a configuration that mirrors ours. */
+static void peer_init(void)
+{
+	static char text[1 << 14];
+	const char *at = gate_text;
+	size_t n = 0;
+
+	for (; *at; at++) { /* local and remote change places */
+		if (strncmp(at, "10.1.0.0/24", 11) == 0 || strncmp(at, "10.2.0.0/24", 11) == 0) {
+			n += (size_t)snprintf(
+				text + n, sizeof text - n, "10.%c.0.0/24", at[3] == '1' ? '2' : '1');
+			at += 10;
+		} else if (strncmp(at, "2001:db8:1::/64", 15) == 0 ||
+			   strncmp(at, "2001:db8:2::/64", 15) == 0) {
+			n += (size_t)snprintf(
+				text + n, sizeof text - n, "2001:db8:%c::/64", at[9] == '1' ? '2' : '1');
+			at += 14;
+		} else {
+			text[n++] = *at;
+		}
+	}
+	text[n] = '\0';
+	gate_init(&peer, text, "", 1000);
+	struct route_entry e = { .link = GATE_LAN, .kind = ROUTE_UNICAST };
+	prefix_parse(&e.dst, "10.2.0.0/24");
+	route_set(peer.routes, &e, true);
+	gate_sa(&peer, true);
+}
+
 static const char nat[] =
 	"nat { source { rule all { from trust; to untrust; then { source-nat interface; } } } }\n";
 
@@ -217,7 +296,7 @@ static const struct {
 	{ "pipeline.udp64.tunnel", "ns/packet", "", "10.2.0.9", IP_UDP, 0, 36, 64, 64, false },
 	{ "pipeline.udp1400.tunnel", "ns/packet", "", "10.2.0.9", IP_UDP, 0, 1372, 64, 64, false },
 	{ "pipeline.train.tunnel", "ns/train", "", "10.2.0.9", IP_UDP, 1400, 64400, 16, 16, false },
-	{ "pipeline.udp64.from-tunnel", "ns/packet", "", "10.2.0.9", IP_UDP, 0, 36, 64, 64, true },
+	{ "pipeline.udp64.opened", "ns/packet", "", "10.2.0.9", IP_UDP, 0, 36, 64, 64, true },
 };
 
 static const struct {
@@ -254,6 +333,17 @@ int main(int argc, char **argv)
 		g.counts_only = true;
 		flows_make("192.0.2.80", IP_UDP, 36, 20000, 0);
 		print(beginnings[i].name, measure_new(), "ns/session");
+		gate_done(&g);
+	}
+	if (wanted(argc, argv, "pipeline.train.from-tunnel")) {
+		gate_init(&g, gate_text, "", 1000);
+		g.counts_only = true;
+		gate_sa(&g, false);
+		peer_init();
+		from_tunnel = true;
+		flows_make("10.2.0.9", IP_UDP, 64400, 1, 1400);
+		print("pipeline.train.from-tunnel", measure_open(), "ns/train");
+		gate_done(&peer);
 		gate_done(&g);
 	}
 	free(slots);

@@ -267,6 +267,19 @@ static void test_sum(void **state)
 	}
 }
 
+/* The largest packet of the largest octets: no lane of the sum may overflow. */
+static void test_sum_largest(void **state)
+{
+	static uint8_t bytes[65535];
+
+	(void)state;
+	memset(bytes, 0xff, sizeof bytes);
+	for (size_t n = sizeof bytes; n > 65400; n--) {
+		uint16_t fast = (uint16_t)~csum_fold(csum_add(0xffffffff, bytes, n));
+		assert_int_equal(__builtin_bswap16(fast), plain_checksum(0xffff, bytes, n));
+	}
+}
+
 static void test_update(void **state)
 {
 	uint64_t seed = 2;
@@ -367,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_fragment_flags),
 		cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_sum_largest),
 		cmocka_unit_test(test_update),
 		cmocka_unit_test(test_verify_and_complete),
 		cmocka_unit_test(test_quoted_truncations),
