@@ -2,10 +2,13 @@
 across each step. strongSwan's ESP is that of its kernel-libipsec, see lab/strongswan.py for what it cannot do.
 """
 import base64
+import os
+import signal
+import threading
 import time
 
 import pytest
-from kit import (HOST_A, HOST_B, LAN_FILTER, Capture, LabError, TwoSites, UdpStream, config_of, ledger_entries, show, verify_ledger,
+from kit import (HOST_A, HOST_B, LAN_FILTER, Capture, LabError, UdpStream, config_of, ledger_entries, own_lab, processes, show, verify_ledger,
                  wait_for)
 from two_sites import FORWARD
 from nodes import run
@@ -49,7 +52,7 @@ class Sites:
     """The lab with Plaingate at hq and strongSwan at the branch."""
 
     def __init__(self, auth="psk", cipher="aes", dpd=0, hq_start="never", hq_dpd=30, group="x25519", prf="prfsha384", pfs=True):
-        self.lab = TwoSites("pgi-")
+        self.lab = own_lab("pgi")
         self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": "system {\n    host-name hq;\n}\n"})
         branch = self.lab["branch"]
         branch.sysctl(FORWARD)
@@ -67,7 +70,7 @@ class Sites:
             psk = (self.lab["hq"].state / "etc/keys/hq-branch.psk").read_text().strip()
             secrets = f"secrets {{\n\tike-1 {{\n\t\tsecret = {psk}\n\t}}\n}}"
         else:
-            keys = {side: raw_key_pair(self.lab.state, side) for side in ("hq", "branch")}
+            keys = {side: raw_key_pair(self.lab.state, side, auth) for side in ("hq", "branch")}
             self.swan.private_key(keys["branch"][0])
             local_key, remote_key = (f"pubkeys = {keys[side][1]}" for side in ("branch", "hq"))
             self.lab.write_key("hq", "hq.pem", keys["hq"][0].read_text())
@@ -194,6 +197,47 @@ def test_rekeys_one_after_the_other(sites):
     assert not udp.lost()
 
 
+@pytest.mark.parametrize("what", ["child", "ike"])
+def test_both_rekey_at_once(sites, what):
+    """Both sides are told to rekey at the same moment, again and again: they come to the same verdict, and nothing is lost."""
+    both = sites()
+    both.start_from("plaingate")
+    theirs, ours = ("--rekey --child lan", "ike rekey-child branch") if what == "child" else ("--rekey --ike hq", "ike rekey branch")
+    with flowing(both) as udp:
+        udp.wait_flowing()
+        our_ike = processes(both.lab, "hq")["ike"][0]
+        for turn in range(8):
+            before = both.child_spis() if what == "child" else both.ike_spis()
+            # one of the two is held for a moment: the other's request waits in its socket while it is told to make its own
+            held = our_ike if turn % 2 else both.swan.process.inner_pid()
+            os.kill(held, signal.SIGSTOP)
+            threads = [threading.Thread(target=run_it, args=[words]) for run_it, words in ((both.swan.swanctl, theirs), (both.plaingate, ours))]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.1)
+            os.kill(held, signal.SIGCONT)
+            os.kill(both.swan.process.pid, signal.SIGCONT)  # nsenter stops together with what it waits for
+            for thread in threads:
+                thread.join()
+            time.sleep(0.3)
+            wait_for(lambda: both.settled() and not before & (both.child_spis() if what == "child" else both.ike_spis()), 20,
+                     f"both sides to agree: {both.swan.sas()} {show(both.lab, 'hq', 'ipsec')}; charon: {both.swan.log()[-2000:]}", pause=0.1)
+        udp.wait_flowing()
+    assert not udp.lost() and not udp.twice(), f"{len(udp.lost())} of {len(udp.sent)} lost"
+
+
+@pytest.mark.parametrize("auth", ["ed25519", "ecdsa384"])
+def test_other_keys(sites, auth):
+    both = sites(auth=auth)
+    for initiator in ("plaingate", "strongswan"):
+        both.start_from(initiator)
+        with flowing(both) as udp:
+            udp.wait_flowing()
+        assert not udp.lost()
+        both.swan.swanctl("--terminate --ike hq")
+        wait_for(lambda: not both.ours() and not both.swan.sas(), 10, "both sides to forget the tunnel", pause=0.1)
+
+
 @pytest.mark.parametrize("group, prf, pfs", [("ecp256", "prfsha256", True), ("ecp384", "prfsha384", True), ("x25519", "prfsha256", False)])
 def test_other_groups(sites, group, prf, pfs):
     both = sites(group=group, prf=prf, pfs=pfs, cipher="aes128")
@@ -210,11 +254,15 @@ def test_other_groups(sites, group, prf, pfs):
 def test_delete(sites, by):
     both = sites()
     both.start_from("strongswan")
-    if by == "strongswan":
-        both.swan.swanctl("--terminate --ike hq")
-    else:
-        both.plaingate("ike terminate branch")
-    wait_for(lambda: not both.ours() and not both.swan.sas(), 10, "both sides to forget the tunnel", pause=0.1)
+    with flowing(both) as udp:
+        udp.wait_flowing()
+        if by == "strongswan":
+            both.swan.swanctl("--terminate --ike hq")
+        else:
+            both.plaingate("ike terminate branch")
+        wait_for(lambda: not both.ours() and not both.swan.sas(), 10, "both sides to forget the tunnel", pause=0.1)
+        time.sleep(0.3)
+    assert udp.lost(), "after the delete nothing may pass"
     lost = both.lab["host-a"].run(f"ping -c 1 -W 1 {HOST_B}", check=False)
     assert lost.returncode != 0
     both.start_from("plaingate")
@@ -225,6 +273,8 @@ def test_our_dead_peer_detection(sites):
     """strongSwan vanishes without a word; hq notices, and the tunnel comes back with it."""
     both = sites(hq_dpd=2)
     both.start_from("plaingate")
+    with flowing(both) as udp:
+        udp.wait_flowing()
     both.swan.process.kill()
     both.swan.process.wait(5)
     wait_for(lambda: not both.ours(), 60, f"hq to notice; {show(both.lab, 'hq', 'ike')}", pause=0.5)
@@ -233,6 +283,9 @@ def test_our_dead_peer_detection(sites):
 def test_their_dead_peer_detection_is_answered(sites):
     both = sites(dpd=1)
     both.start_from("strongswan")
+    with flowing(both) as udp:
+        udp.wait_flowing()
+    assert not udp.lost()
     before = both.ike_spis()
     time.sleep(4)
     log = both.swan.log()
