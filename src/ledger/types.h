@@ -2,9 +2,11 @@
  * The types of ledger entries: one table of types, one of their fields. Bodies are built, checked and documented from it.
  *
  * An entry is one line of canonical JSON (base/json.h), keys in byte order:
- *   {"body":{…},"boot":"<hex>","mono":<us>,"n":<count>,"source":"<process>","type":"<name>","utc":"<time>"}
- * The source sends type and body; the ledger adds who it was (known from the socket), its gap-free counter as checked, the
- * boot's identity and both clocks. Every field of a type is always there; what does not apply is an empty text or 0.
+ *   {"body":{…},"boot":"<hex>","mono":<us>,"n":<count>,"run":<count>,"source":"<process>","type":"<name>",
+ *    "utc":"<time>"}
+ * The source sends type and body; the ledger adds who it was (known from the socket), its gap-free counter as checked and the
+ * run that it counts, the boot's identity and both clocks. Every field of a type is always there; what does not apply is an
+ * empty text or 0.
  */
 #ifndef LEDGER_TYPES_H
 #define LEDGER_TYPES_H

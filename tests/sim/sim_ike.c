@@ -2,7 +2,7 @@
  * The simulator of IKE: a seed chooses a configuration, a network and a plan of what people and traffic do;
  * the plan runs while the network loses, repeats, delays, reorders and flips; then the network heals, and
  * after a while both gateways must hold the same SAs, with the same keys, and nothing else: in the cores, in
- *the keepers, in the data planes.
+ * the keepers, in the data planes.
  *
  *	sim_ike --seeds FIRST COUNT	the run of ./check; a failing seed is printed
  *	sim_ike --seed N [--trace]	one of them again
