@@ -49,7 +49,8 @@ struct new_head {
 
 /*
  * One packet, or a quoted one: its L4 checksum may be cut off (csum_at 0). UDP over IPv4 may have none (RFC
- * 768), and then must not get one; where the update ends in zero it is sent as all ones.
+ * 768), and then must not get one; where the update ends in zero it is sent as all ones. So it is in an ICMP
+ * message that may have become all zeros: nothing else tells the two zeros of RFC 1624 section 3 apart.
  */
 static void packet_put(uint8_t *ip, bool v4, uint8_t proto, uint32_t l4_at, uint32_t csum_at, bool partial,
 	const struct new_head *h)
@@ -69,7 +70,8 @@ static void packet_put(uint8_t *ip, bool v4, uint8_t proto, uint32_t l4_at, uint
 	} else if (fw_is_icmp(proto)) {
 		port_put(ip + l4_at + 4, h->src_port, csum, partial);
 	}
-	if (udp && csum && !partial && load_be16(csum) == 0)
+	bool maybe_zeros = proto == IP_ICMP && h->src_port == 0;
+	if ((udp || maybe_zeros) && csum && !partial && load_be16(csum) == 0)
 		store_be16(csum, 0xffff);
 }
 

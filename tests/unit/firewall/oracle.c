@@ -1,5 +1,5 @@
 /*
- * The parser and the translator for test_scapy.py: a line in, a line out.
+ * The parser and the translator for against_scapy.py: a line in, a line out.
  *	parse HEX    -> "DROP proto src dst sport dport l4 payload flags" of train_parse()
  *	through HEX  -> "DROP HEX" of a firewall with source NAT; its sessions go on from line to line
  *	clear        -> "ok": the sessions end

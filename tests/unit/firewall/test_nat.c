@@ -349,6 +349,26 @@ static void test_echo(void **state)
 	}
 }
 
+/* An answer that becomes all zeros: its checksum is all ones, for nothing adds up to zero but nothing. */
+static void test_echo_of_zeros(void **state)
+{
+	static const uint8_t zeros[4];
+	struct packet_spec s = { .src = "10.0.0.2", .dst = OUTSIDE, .proto = IP_ICMP, .icmp_type = ICMP4_ECHO };
+
+	(void)state;
+	expect(DROP_NONE, &s);
+	s = (struct packet_spec){ .src = OUTSIDE,
+		.dst = GATE,
+		.proto = IP_ICMP,
+		.icmp_type = ICMP4_ECHO_REPLY,
+		.src_port = load_be16(w.t.ip + 24),
+		.payload = zeros,
+		.payload_n = sizeof zeros };
+	expect(DROP_NONE, &s);
+	assert_int_equal(load_be16(w.t.ip + 24), 0);
+	assert_true(packet_sound(w.t.ip, w.t.len));
+}
+
 /* The host's own connection stands where a translated one would: it is told, not mixed up. */
 static void test_collision(void **state)
 {
@@ -599,6 +619,7 @@ int main(void)
 		T(test_pool),
 		T(test_protocol_and_address),
 		T(test_echo),
+		T(test_echo_of_zeros),
 		T(test_collision),
 		T(test_errors),
 		T(test_no_checksum),

@@ -1,4 +1,4 @@
-"""test_scapy.py ORACLE: packets made by scapy against our parser and our translator (oracle.c). Another hand wrote scapy: what it
+"""against_scapy.py ORACLE: packets made by scapy against our parser and our translator (oracle.c). Another hand wrote scapy: what it
 says of a packet's fields and what it computes as checksums must be what we say and compute, octet for octet.
 
 Seeds are fixed, so that a failure comes again. Ends with 77 (skipped) where scapy is missing.
