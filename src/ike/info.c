@@ -106,6 +106,7 @@ static uint16_t fatal_notify(const struct ike_payloads *p)
 void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
+	const struct step *own = &sa->steps[SIDE_OWN];
 	uint32_t spis[IKE_DELETES_MAX * IKE_DELETE_SPIS_MAX];
 	uint16_t fatal = fatal_notify(p);
 	bool ends = ends_ike(p);
@@ -113,6 +114,11 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	size_t n = 0;
 	struct ike_out o;
 
+	/* The peer has our heir already, while its keys are still being made here: that heir is wanted or to be
+	 * deleted, but not to be forgotten. rekey.c comes back. */
+	st->deferred = ends && own->task == TASK_IKE_REKEY && own->in;
+	if (st->deferred)
+		return;
 	if (ends || fatal) {
 		o = out_response(c, sa);
 		out_send_response(c, sa, &o);

@@ -118,6 +118,7 @@ struct step {
 	uint32_t epoch;
 	bool busy;	    /* a message is being worked on, or a request prepared */
 	enum ike_task task; /* SIDE_OWN */
+	bool deferred;	    /* SIDE_PEER: the request waits for our own exchange */
 	const struct ike_row *row;
 	struct message *in;
 	struct child *child;		       /* the larval child; in the IKE SA's list */

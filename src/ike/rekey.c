@@ -163,7 +163,18 @@ void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	ask_finish(c, sa, st, rekey_finished);
 }
 
-static void rekey_finished(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+/* The peer deletes its heir, as 2.8.1 has it; should it never, a timer does. */
+static void wait_for_delete(struct ike *c, struct ike_sa *theirs)
+{
+	theirs->parent = 0;
+	if (theirs->state != ST_UP)
+		return;
+	sa_enter(c, theirs, ST_REPLACED);
+	theirs->timer_at = c->now + IKE_REPLACED_S * NS_PER_S;
+	snprintf(theirs->reason, sizeof theirs->reason, "rekeyed at the same time by us; ours stays");
+}
+
+static void decide(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
 	struct ike_sa *heir = st->heir, *theirs = sa_by_serial(c, sa->peer_heir);
@@ -185,10 +196,17 @@ static void rekey_finished(struct ike *c, struct ike_sa *sa, struct step *st, co
 		sa_close(c, heir, "rekeyed at the same time by the peer; the peer's stays");
 	} else {
 		if (theirs)
-			theirs->parent = 0; /* the peer deletes it */
+			wait_for_delete(c, theirs);
 		replace(c, sa, heir);
 		sa_close(c, sa, "rekeyed");
 	}
+}
+
+static void rekey_finished(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	decide(c, sa, st, r);
+	if (sa->steps[SIDE_PEER].deferred)
+		on_info_request(c, sa, &sa->steps[SIDE_PEER]);
 }
 
 /* Called with our request refused, the step still open. */

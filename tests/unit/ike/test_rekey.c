@@ -656,6 +656,15 @@ static void ike_by_the_peer_not_deleted(void **state)
 	only_ike_is(&new);
 }
 
+static uint32_t established(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; puppet_state(&p, i)[0] != '\0'; i++)
+		n += strcmp(puppet_state(&p, i), "established") == 0;
+	return n;
+}
+
 static void ike_by_both(void **state)
 {
 	static const uint8_t spi[8] = { 0xaa, 2 };
@@ -677,6 +686,7 @@ static void ike_by_both(void **state)
 		answer_ike(spi, r->their_answer);
 		if (r->ours_stays) {
 			core_deletes_ike(&old);
+			assert_int_equal(established(), 1); /* theirs only waits for its delete */
 			peer_deletes_ike(&theirs);
 			only_ike_is(&ours);
 		} else {
@@ -705,6 +715,35 @@ static void ike_by_both_peer_goes_on(void **state)
 	assert_true(said(EX_CREATE_CHILD_SA, true));
 	assert_true(puppet_says(&p, NTF_CHILD_SA_NOT_FOUND));
 	peer_deletes_ike(&old);
+	only_ike_is(&theirs);
+}
+
+/*
+ * The peer is faster than our keeper: it has both answers, holds its own heir for the one that stays and
+ * deletes the old one while the keys of ours are being made. Ours exists at the peer, so it must be deleted.
+ */
+static void ike_by_both_peer_is_faster(void **state)
+{
+	static const uint8_t spi[8] = { 0xaa, 4 };
+	struct line old, ours, theirs;
+
+	p.nonce = 0x10;
+	order(IKE_ORDER_REKEY_IKE);
+	old = line_now();
+	ours = line_of_request(spi);
+	p.nonce = 0x40;
+	peer_rekeys_ike(0x60);
+	theirs = line_of_answer();
+	old.own_id = p.own_id;
+	p.hold = true;
+	answer_ike(spi, 0x50);
+	puppet_forget(&p);
+	peer_deletes_ike(&old);
+	assert_int_equal(p.sent_n, 0);
+	p.hold = false;
+	puppet_answer_keeper(&p);
+	assert_int_equal(established(), 1);
+	core_deletes_ike(&ours);
 	only_ike_is(&theirs);
 }
 
@@ -808,6 +847,7 @@ int main(void)
 		R(ike_by_the_peer_not_deleted),
 		R(ike_by_both),
 		R(ike_by_both_peer_goes_on),
+		R(ike_by_both_peer_is_faster),
 		R(ike_against_child),
 		R(ike_answers_that_do_not_fit),
 		R(initial_contact_replaces),
