@@ -5,6 +5,7 @@
  *	loop.c       bursts, timers, messages
  *	io_link.c    AF_PACKET sockets: trains from and to the links
  *	io_filter.c  what those need not bring
+ *	io_gather.c  packets that leave them as trains
  *	io_tunnel.c  UDP 4500 and raw ESP sockets: packets opened and joined, batches sent
  *	io_host.c    the TUN device
  *	io_routes.c  rtnetlink: the mirror of the kernel's tables
@@ -28,6 +29,7 @@
 #define TX_QUEUE	256
 #define TUNNEL_RX_BURST 16
 #define JOIN_BYTES	(1u << 20)
+#define GATHER_BYTES	(1u << 20)
 #define LINKS_MAX	INTERFACES_MAX
 #define ROUTES_READ	65536
 #define PATHS_MAX	64
@@ -39,6 +41,7 @@ struct link_io {
 	char name[INTERFACE_NAME_BYTES];
 	uint32_t interface; /* in the snapshot, or TRAIN_NONE */
 	uint32_t queued;
+	bool singly; /* this kernel takes no trains of UDP */
 	struct mmsghdr tx[TX_QUEUE];
 	struct iovec tx_at[TX_QUEUE];
 	uint64_t send_failed, rx_refused;
@@ -68,7 +71,9 @@ struct dataplane {
 	/* io_link.c */
 	struct link_io *links[LINKS_MAX];
 	uint32_t links_n;
-	uint8_t *rx;		     /* RX_BURST * RX_BYTES */
+	uint8_t *rx; /* RX_BURST * RX_BYTES */
+	struct segment_joiner gatherer;
+	uint8_t *gather;
 	uint64_t filters_generation; /* of the tables that the filters are from */
 
 	/* io_tunnel.c */
@@ -125,6 +130,11 @@ void links_flush(void *context);
 
 /* io_filter.c: attaches what has changed; cheap when nothing has */
 void filters_refresh(struct dataplane *d);
+
+/* io_gather.c: n frames become fewer, in their place; returns how many */
+uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n);
+/* A train of UDP, packet by packet; it is consumed. False: not all could be sent. */
+bool train_send_singly(int fd, uint8_t *frame, uint32_t n);
 
 /* io_tunnel.c */
 uint32_t tunnel_receive_udp(struct dataplane *d, int fd);

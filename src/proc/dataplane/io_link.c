@@ -135,6 +135,8 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 	uint32_t sent = 0;
 	bool waited = false;
 
+	if (!l->singly)
+		l->queued = frames_gather(d, l->tx_at, l->queued);
 	while (sent < l->queued) {
 		int n = sendmmsg(l->fd, l->tx + sent, l->queued - sent, MSG_DONTWAIT);
 		if (n > 0) {
@@ -146,6 +148,12 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 			struct pollfd p = { .fd = l->fd, .events = POLLOUT };
 			waited = true;
 			poll(&p, 1, SEND_WAIT_MS);
+			continue;
+		}
+		if (errno == EINVAL &&
+			train_send_singly(l->fd, l->tx_at[sent].iov_base, (uint32_t)l->tx_at[sent].iov_len)) {
+			l->singly = true;
+			sent++;
 			continue;
 		}
 		l->send_failed++;

@@ -36,7 +36,8 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 	d->state_fd = d->udp4 = d->udp6 = d->esp4 = d->esp6 = d->tun = d->route_fd = d->pending.fd = -1;
 	d->rx = memory_buffers(RX_BURST * RX_BYTES);
 	d->join = memory_buffers(JOIN_BYTES);
-	if (!d->rx || !d->join || getrandom(&seed, sizeof seed, 0) != sizeof seed)
+	d->gather = memory_buffers(GATHER_BYTES);
+	if (!d->rx || !d->join || !d->gather || getrandom(&seed, sizeof seed, 0) != sizeof seed)
 		return false;
 	child_init(&d->child, PROC_DATAPLANE, &dataplane_ops, d, 0, supervisor_fd);
 	return pipeline_init(&d->pipeline, &io, NULL, NULL, NULL, seed);
