@@ -62,6 +62,9 @@ static int process_start(const char *path, struct ipc_link *supervisor)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, above) < 0 ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ours) < 0)
 		die("socketpair");
+	int room = 1 << 20; /* as the supervisor has it */
+	for (int i = 0; i < 2; i++)
+		setsockopt(ours[i], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(above[0]);

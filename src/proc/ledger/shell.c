@@ -248,17 +248,24 @@ static void batch_commit(struct ledger_shell *s)
 		batch_kept(s);
 	else
 		batch_lost(s, rc, &e);
-	s->waiting_n = 0;
+	s->waiting_n = s->waiting_seen = 0;
 	if (ledger_size(s->log) - ledger_published(s->log) >= PUBLISH_ENTRIES)
 		publish_now(s);
 	else if (ledger_size(s->log) > ledger_published(s->log) && !s->publish.armed)
 		loop_arm(&s->child->loop, &s->publish, PUBLISH_EVERY_NS, 0);
 }
 
+/* While more comes in it goes into the same batch, and shares its fsync; a quiet round commits. */
 static void on_commit(struct loop *l, struct timer *t)
 {
-	batch_commit(t->context);
-	(void)l;
+	struct ledger_shell *s = t->context;
+
+	if (s->waiting_n > s->waiting_seen) {
+		s->waiting_seen = s->waiting_n;
+		loop_arm(l, t, 0, 0);
+		return;
+	}
+	batch_commit(s);
 }
 
 /*

@@ -60,7 +60,7 @@ struct ledger_shell {
 	uint64_t last_mono_us;
 	struct timer commit, publish;
 	struct waiting waiting[LEDGER_BATCH_MAX];
-	size_t waiting_n;
+	size_t waiting_n, waiting_seen; /* seen: when the commit was due last */
 	uint64_t commits, failures;
 	utc_us last_checkpoint;
 };
