@@ -3,7 +3,7 @@ name. What runs on a machine runs inside the holder's namespaces and dies with i
 holders. Two-sites (two_sites.py) is built of these; tests and benchmarks use both.
 
 Files of a machine stand in lab/.state/LAB/NODE/. A gateway sees its own part of them as /etc/plaingate, /var/lib/plaingate and
-/run/plaingate, and the lab's executables as /usr/libexec/plaingate, so that commands look as on a real machine.
+/run/plaingate, the lab's executables as /usr/libexec/plaingate and its known answers as /usr/share/plaingate, so that commands look as on a real machine.
 """
 import ctypes
 import os
@@ -18,7 +18,8 @@ from pathlib import Path
 LAB_DIR = Path(__file__).resolve().parent
 ROOT = LAB_DIR.parent
 LIBEXEC = "/usr/libexec/plaingate"
-GATEWAY_DIRS = (("etc", "/etc/plaingate"), ("lib", "/var/lib/plaingate"), ("run", "/run/plaingate"), ("../bin", LIBEXEC))
+GATEWAY_DIRS = (("etc", "/etc/plaingate"), ("lib", "/var/lib/plaingate"), ("run", "/run/plaingate"), ("../bin", LIBEXEC),
+                ("../share", "/usr/share/plaingate"))
 OFFLOADS = {  # of each link, as ethtool names them
     "on": "",  # veth's own defaults: segments of up to 64 KB and unfinished checksums cross the links
     "wire": "tso off gso off tx off gro on",  # frames of the MTU's size as on a cable, gathered on receipt

@@ -38,7 +38,7 @@ KERNEL_ROUTES = (  # only where the gateways are the kernel's: who knows which L
 WEB_SERVERS = ("host-b", "web")
 FORWARD = {"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1}
 EXECUTABLES = ("plaingate", "plaingated", "plaingate-keeper", "plaingate-ike", "plaingate-dataplane", "plaingate-ledger",
-               "plaingate-control")
+               "plaingate-control", "plaingate-entropy")
 CONFIGS = LAB_DIR / "two-sites"
 
 
@@ -117,7 +117,10 @@ class TwoSites:
             if len(found) != 1:
                 raise LabError(f"{self.build} holds no executable {name}; build it with: meson setup build && ninja -C build")
             shutil.copy2(found[0], target / name)
-        for directory in (self.state, target):
+        share = self.state / "share"
+        share.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / "share/known-answers.json", share)
+        for directory in (self.state, target, share):
             directory.chmod(0o755)
 
     def wire(self, offloads):

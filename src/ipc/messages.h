@@ -20,6 +20,7 @@
 	P(DATAPLANE,  "dataplane",  "plaingate-dataplane")		\
 	P(LEDGER,     "ledger",     "plaingate-ledger")			\
 	P(CONTROL,    "control",    "plaingate-control")		\
+	P(ENTROPY,    "entropy",    "plaingate-entropy")		\
 	P(CLI,        "cli",        "plaingate")
 /* clang-format on */
 
@@ -31,7 +32,7 @@ enum proc {
 };
 
 #define FROM(p) (1u << PROC_##p)
-#define FROM_ALL_SERVICES (FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(CONTROL))
+#define FROM_ALL_SERVICES (FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(CONTROL) | FROM(ENTROPY))
 
 /* clang-format off */
 #define IPC_MESSAGES(M)	/* id, senders, receivers, body, files */									\
@@ -46,8 +47,8 @@ enum proc {
 	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), struct msg_snapshot, 1) \
 	M(SNAPSHOT_TAKEN,  FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)	\
 	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
-	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL), FROM(LEDGER), struct msg_ledger_append, 0) \
-	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL), struct msg_ledger_receipt, 0) \
+	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), FROM(LEDGER), struct msg_ledger_append, 0) \
+	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), struct msg_ledger_receipt, 0) \
 	/* keys by name: ike asks, the keeper answers (model/keeper_api.h) */									\
 	M(EXCHANGE_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_exchange_begin, 0)							\
 	M(EXCHANGE_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_exchange_begun, 0)							\
@@ -65,6 +66,10 @@ enum proc {
 	M(CHILD_REMOVED,     FROM(KEEPER), FROM(IKE), struct keeper_child_removed, 0)							\
 	M(DROP,              FROM(IKE), FROM(KEEPER), struct keeper_drop, 0)								\
 	M(DROPPED,           FROM(KEEPER), FROM(IKE), struct keeper_dropped, 0)								\
+	/* the second source of secrets: halves in advance, one a message */									\
+	M(HALVES_ASK,      FROM(KEEPER), FROM(ENTROPY), struct msg_halves_ask, 0)							\
+	M(HALF,            FROM(ENTROPY), FROM(KEEPER), struct msg_half, 0)								\
+	M(HALVES_END,      FROM(ENTROPY), FROM(KEEPER), struct msg_result, 0)	/* a health test failed: there are no more */	\
 	/* SAs: keys go from the keeper straight to the data plane */										\
 	M(SA_INSTALL,      FROM(KEEPER), FROM(DATAPLANE), struct sa_install, 0)								\
 	M(SA_INSTALLED,    FROM(DATAPLANE), FROM(KEEPER), struct sa_result, 0)								\
@@ -121,6 +126,7 @@ struct msg_link {
 	R(LEDGER_DIR,     LEDGER,    "the ledger's directory")								\
 	R(LEDGER_KEY,     LEDGER,    "the ledger's private key file")							\
 	R(KEY_DIR,        KEEPER,    "the directory of private and pre-shared keys")					\
+	R(KNOWN_ANSWERS,  KEEPER,    "known answers of its functions, sealed; the ledger has their SHA-256")		\
 	R(CONFIG_DIR,     CONTROL,   "the directory of the running configuration and its history")			\
 	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")
 /* clang-format on */
@@ -152,6 +158,17 @@ struct msg_ready {
 
 struct msg_snapshot {
 	uint64_t generation, bytes;
+};
+
+/* So many halves more than those that were asked for before. */
+struct msg_halves_ask {
+	uint32_t count, zero;
+};
+
+#define HALF_BYTES 32
+
+struct msg_half {
+	uint8_t half[HALF_BYTES];
 };
 
 struct msg_result {

@@ -23,11 +23,14 @@
 	T(SEAL_EPOCH,        "seal_epoch",        "ledger",         "one-time keys that sign the checkpoints from here on")	\
 	T(COUNTER_GAP,       "counter_gap",       "ledger",         "numbers of a source under which no entry stands")	\
 	T(PROCESS_START,     "process_start",     "supervisor",     "a measured executable is about to run")		\
+	T(KNOWN_ANSWERS,     "known_answers",     "supervisor",     "the file by which the keeper is about to check its functions")	\
 	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
 	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
 	T(CONFIG_COMMIT,     "config_commit",     "control",        "a configuration is about to be applied")		\
 	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
+	T(NOISE_START,       "noise_start",       "entropy",        "the second source of secrets has passed its start-up tests")	\
+	T(SOURCE_FAILED,     "source_failed",     "entropy keeper", "a source of secrets failed a test: no secret is made from here on")	\
 	T(KEY_USED,          "key_used",          "keeper",         "our key is about to prove us to a peer that has not proven itself")	\
 	T(IKE_SA_UP,         "ike_sa_up",         "keeper",         "a peer proved its identity")			\
 	T(IKE_SA_REKEYED,    "ike_sa_rekeyed",    "keeper",         "a new IKE SA replaces one, under the same proof")	\
@@ -38,7 +41,7 @@
 	T(PUBLIC_EPOCH,      "public_epoch",      "keeper",         "the key that forces nonces and SPIs from here on")	\
 	T(PUBLIC_EPOCH_END,  "public_epoch_end",  "keeper",         "that key is laid open: all it forced can be recomputed")	\
 	T(HANDSHAKE_REFUSED, "handshake_refused", "ike keeper",     "a negotiation was refused")			\
-	T(GAP,               "gap",               "supervisor keeper ike dataplane control", "the ledger was away meanwhile")
+	T(GAP,               "gap",               "supervisor keeper ike dataplane control entropy", "the ledger was away meanwhile")
 
 #define LEDGER_FIELDS(F)	/* type, key, kind, text; keys in byte order within a type */			\
 	F(LEDGER_START,      "key",        STRING, "verifier key of this log")					\
@@ -56,6 +59,8 @@
 	F(PROCESS_START,     "process",    STRING, "which process")						\
 	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\
 	F(PROCESS_START,     "sha256",     STRING, "of the executable, as opened for running")			\
+	F(KNOWN_ANSWERS,     "file",       STRING, "its name")						\
+	F(KNOWN_ANSWERS,     "sha256",     STRING, "of what the keeper is given")				\
 	F(PROCESS_EXIT,      "pid",        NUMBER, "process id")						\
 	F(PROCESS_EXIT,      "process",    STRING, "which process")						\
 	F(PROCESS_EXIT,      "why",        STRING, "exit status or signal")					\
@@ -72,6 +77,11 @@
 	F(ADMIN_ACT,         "act",        STRING, "what")							\
 	F(ADMIN_ACT,         "admin",      STRING, "who")							\
 	F(ADMIN_ACT,         "detail",     STRING, "on what")							\
+	F(NOISE_START,       "samples",    NUMBER, "tested of each source before the first was used")		\
+	F(NOISE_START,       "sources",    STRING, "what the halves are made of")				\
+	F(SOURCE_FAILED,     "samples",    NUMBER, "tested up to the failure")					\
+	F(SOURCE_FAILED,     "source",     STRING, "which source")						\
+	F(SOURCE_FAILED,     "test",       STRING, "which test of SP 800-90B section 4.4")			\
 	F(KEY_USED,          "auth",       STRING, "how we prove our identity")				\
 	F(KEY_USED,          "peer",       STRING, "its name in the configuration")				\
 	F(KEY_USED,          "spi_i",      STRING, "initiator's SPI")						\

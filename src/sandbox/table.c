@@ -20,6 +20,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	[PROC_DATAPLANE] = { "plaingate-dataplane", APART,     true,   512, 256,    0,             RLIM_INFINITY },
 	[PROC_LEDGER]    = { "plaingate-ledger",    APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
 	[PROC_CONTROL]   = { "plaingate-control",   APART,     true,   256,   0,    256 * MB,      0 },
+	[PROC_ENTROPY]   = { "plaingate-entropy",   APART,     true,    16,   0,    0,             1 * MB },
 };
 
 #define K (1u << PROC_KEEPER)
@@ -27,14 +28,15 @@ const struct confinement confinements[PROC_COUNT] = {
 #define D (1u << PROC_DATAPLANE)
 #define L (1u << PROC_LEDGER)
 #define C (1u << PROC_CONTROL)
-#define ALL (K | I | D | L | C)
+#define N (1u << PROC_ENTROPY) /* noise */
+#define ALL (K | I | D | L | C | N)
 
 /* Without an own line in here: the process dies of it. */
 #define CALLS(S)	/* call, who, check */									\
 	/* memory: nothing writable ever becomes code */							\
 	S(mmap, ALL, CALL_NO_EXEC) S(mprotect, ALL, CALL_NO_EXEC) S(munmap, ALL, CALL_ANY)			\
 	S(mremap, ALL, CALL_ANY) S(madvise, ALL, CALL_ANY) S(brk, ALL, CALL_ANY)				\
-	S(mlock, K | D | L, CALL_ANY) S(mlock2, K | D | L, CALL_ANY) S(munlock, K | D | L, CALL_ANY)		\
+	S(mlock, K | D | L | N, CALL_ANY) S(mlock2, K | D | L | N, CALL_ANY) S(munlock, K | D | L | N, CALL_ANY)	\
 	/* files that are open already, links */								\
 	S(read, ALL, CALL_ANY) S(readv, ALL, CALL_ANY) S(write, ALL, CALL_ANY) S(writev, ALL, CALL_ANY)		\
 	S(close, ALL, CALL_ANY) S(lseek, ALL, CALL_ANY) S(fstat, ALL, CALL_ANY) S(fcntl, ALL, CALL_FCNTL)	\
@@ -43,7 +45,9 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* time, chance, ends */										\
 	S(clock_gettime, ALL, CALL_ANY) S(clock_getres, ALL, CALL_ANY) S(clock_nanosleep, ALL, CALL_ANY)	\
 	S(nanosleep, ALL, CALL_ANY) S(gettimeofday, ALL, CALL_ANY) S(time, ALL, CALL_ANY)			\
-	S(getrandom, ALL, CALL_ANY) S(futex, ALL, CALL_ANY) S(restart_syscall, ALL, CALL_ANY)			\
+	/* the second source of secrets has none of the first one's: shown by the kernel itself */		\
+	S(getrandom, ALL & ~N, CALL_ANY) S(getrandom, N, CALL_REFUSED)						\
+	S(futex, ALL, CALL_ANY) S(restart_syscall, ALL, CALL_ANY)						\
 	S(getpid, ALL, CALL_ANY) S(gettid, ALL, CALL_ANY) S(getuid, ALL, CALL_ANY) S(geteuid, ALL, CALL_ANY)	\
 	S(getgid, ALL, CALL_ANY) S(getegid, ALL, CALL_ANY) S(getppid, ALL, CALL_ANY)				\
 	S(getrusage, ALL, CALL_ANY) S(sysinfo, ALL, CALL_ANY) S(uname, ALL, CALL_ANY)				\
@@ -75,7 +79,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
 	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
 	/* libraries look for their configuration and for terminals; the answer is no */			\
-	S(open, ALL, CALL_REFUSED) S(openat, I | D, CALL_REFUSED) S(newfstatat, I | D, CALL_OPEN_FILE)		\
+	S(open, ALL, CALL_REFUSED) S(openat, I | D | N, CALL_REFUSED) S(newfstatat, I | D | N, CALL_OPEN_FILE)	\
 	S(stat, ALL, CALL_REFUSED) S(lstat, ALL, CALL_REFUSED) S(access, ALL, CALL_REFUSED)			\
 	S(readlink, ALL, CALL_REFUSED) S(readlinkat, ALL, CALL_REFUSED) S(getcwd, ALL, CALL_REFUSED)		\
 	S(ioctl, ALL, CALL_REFUSED)

@@ -1,10 +1,9 @@
 /*
- * The keeper's random octets: two generators, one for secrets (Diffie-Hellman), one for what everybody sees
- * (nonces and SPIs). They share no state, no seed and no call of getrandom(2): what leaves in a nonce says
- * nothing of the state that a secret comes from. That is what the generator of 2008 lacked
- * (docs/threat-model.md).
+ * The generator of the keys that force what everybody sees (public.h). It shares no state, no seed and no
+ * call of getrandom(2) with what secrets are made of (halves.h): what leaves in a nonce says nothing of
+ * where a secret comes from. That is what the generator of 2008 lacked (docs/threat-model.md).
  *
- * Each is ChaCha20 (RFC 8439) with fast key erasure under a fresh seed for every draw:
+ * It is ChaCha20 (RFC 8439) with fast key erasure under a fresh seed for every draw:
  *   key <- HMAC-SHA-256(key, label | seed);  key | output <- ChaCha20(key, nonce 0, block counter 0 and up).
  * The key that made an output is gone when the output leaves, so a look at the memory later does not give it
  * back; the seed of 32 octets from the kernel is new each time, so a look at the memory now does not give the

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "proc/keeper/entry.h"
+#include "proc/keeper/known.h"
 #include "proc/keeper/show.h"
 
 #include <openssl/crypto.h>
@@ -97,19 +98,49 @@ static void request_refuse(struct keeper *k, const struct keeper_request *q, con
 	reply_send(child_link(k->child, PROC_IKE), &a);
 }
 
+/* The group of a new exchange; DH_NONE: it has none, or one that the core will refuse. */
+static uint16_t group_of(const struct keeper_request *q)
+{
+	uint16_t group =
+		q->op == KEEPER_EXCHANGE_BEGIN ? q->u.EXCHANGE_BEGIN.dh_group : q->u.CHILD_BEGIN.dh_group;
+
+	return leaf_group_bit(group) ? group : (uint16_t)DH_NONE;
+}
+
+/* What a secret of this group is made from: both halves, and nothing of them is left. */
+static enum rc secret_draw(struct keeper *k, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct err *e)
+{
+	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], seed[LEAF_SEED_SIZE];
+	enum rc rc = halves_draw(&k->halves, a, b, e);
+
+	if (rc == RC_OK)
+		rc = leaf_seed(a, b, seed);
+	if (rc == RC_OK)
+		rc = leaf_secret(seed, group, ret_secret);
+	bytes_wipe(a, sizeof a);
+	bytes_wipe(b, sizeof b);
+	bytes_wipe(seed, sizeof seed);
+	return rc;
+}
+
 /* Fresh octets for a new exchange. False: it waits, is refused, or this process ends. */
 static bool entropy_take(struct keeper *k, const struct keeper_request *q, struct keys_entropy *ret_fresh)
 {
 	struct err e = { 0 };
-	enum rc rc = public_draw(&k->public_values, ret_fresh->public_bytes, &ret_fresh->proof, &e);
+	uint16_t group = group_of(q);
+	enum rc rc = group == DH_NONE ? RC_OK : halves_ready(&k->halves, 1, &e);
 
-	if (rc == RC_OK &&
-		(rc = generator_fresh(&k->secrets, ret_fresh->secret, sizeof ret_fresh->secret, &e)) == RC_OK)
+	if (rc == RC_OK)
+		rc = public_draw(&k->public_values, ret_fresh->public_bytes, &ret_fresh->proof, &e);
+	if (rc == RC_OK && group != DH_NONE)
+		rc = secret_draw(k, group, ret_fresh->secret, &e);
+	if (rc == RC_OK)
 		return true;
 	if (rc == RC_AGAIN && public_wait(&k->public_values, q))
 		return false;
 	if (rc == RC_AGAIN || rc == RC_DENIED) {
-		request_refuse(k, q, rc == RC_DENIED ? e.text : "too many exchanges wait for the ledger");
+		request_refuse(k, q,
+			rc == RC_DENIED ? e.text : "too many exchanges wait for the ledger or for noise");
 		return false;
 	}
 	/* Without randomness there are no keys; the supervisor starts us anew. */
@@ -129,21 +160,27 @@ static void request(struct keeper *k, struct keeper_request *q)
 	bytes_wipe(q, sizeof *q);
 }
 
-void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+/* Taken up again they may wait again, at the end of an epoch: no more of them than there are now. */
+static void waiting_resume(struct keeper *k, const char *refusal)
 {
-	struct keeper *k = ((struct child *)context)->context;
 	struct public_source *p = &k->public_values;
 	struct keeper_request q;
 
-	if (!public_receipt(p, tag, (enum rc)r->rc))
-		return;
-	/* Taken up again they may wait again, at the end of an epoch: no more of them than there are now. */
 	for (size_t n = p->waiting_n; n > 0 && public_wait_next(p, &q); n--) {
-		if (r->rc == RC_OK)
+		if (!refusal)
 			request(k, &q);
 		else
-			request_refuse(k, &q, "the ledger does not enter the key of the public values");
+			request_refuse(k, &q, refusal);
 	}
+}
+
+void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+{
+	struct keeper *k = ((struct child *)context)->context;
+
+	if (public_receipt(&k->public_values, tag, (enum rc)r->rc))
+		waiting_resume(
+			k, r->rc == RC_OK ? NULL : "the ledger does not enter the key of the public values");
 }
 
 static void keys_reload(struct keeper *k)
@@ -208,6 +245,14 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_SHOW:
 		show_answer(child_link(c, PROC_CONTROL), f->head.tag, &f->u.SHOW, k->keys, &k->keydir);
 		break;
+	case IPC_HALF:
+		halves_take(&k->halves, &f->u.HALF);
+		waiting_resume(k, NULL);
+		break;
+	case IPC_HALVES_END:
+		halves_end(&k->halves, f->u.HALVES_END.text);
+		waiting_resume(k, NULL); /* to be refused, with the reason */
+		break;
 	default:
 		log_warn("%s from %s has no use here", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
 	}
@@ -216,14 +261,15 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
 {
 	struct keeper *k = c->context;
+	int *held = r->kind == RESOURCE_KEY_DIR ? &k->key_dir : &k->answers;
 
-	if (r->kind != RESOURCE_KEY_DIR) {
+	if (r->kind != RESOURCE_KEY_DIR && r->kind != RESOURCE_KNOWN_ANSWERS) {
 		close(fd);
 		return err_add(e, RC_DENIED, "a resource that is not the keeper's");
 	}
-	if (k->key_dir >= 0)
-		close(k->key_dir);
-	k->key_dir = fd;
+	if (*held >= 0)
+		close(*held);
+	*held = fd;
 	return RC_OK;
 }
 
@@ -235,6 +281,8 @@ static void on_link(struct child *c, enum proc peer)
 		keys_dataplane_up(k->keys);
 	if (peer == PROC_LEDGER && k->started)
 		public_begin(&k->public_values, NULL);
+	if (peer == PROC_ENTROPY && k->started)
+		halves_link(&k->halves);
 }
 
 static void on_link_lost(struct child *c, enum proc peer)
@@ -245,6 +293,8 @@ static void on_link_lost(struct child *c, enum proc peer)
 		keys_dataplane_down(k->keys);
 	if (peer == PROC_IKE)
 		keys_ike_lost(k->keys);
+	if (peer == PROC_ENTROPY)
+		halves_link_lost(&k->halves);
 }
 
 /* The pages that this process's deepest calls use stay out of swap, once they are there. */
@@ -262,13 +312,20 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	struct keeper *k = c->context;
 	size_t n;
 	void *memory = keys_memory(k->keys, &n);
+	enum rc rc = known_check_file(k->answers, e);
 
+	if (rc != RC_OK)
+		return rc;
 	if (k->key_dir < 0)
 		return err_add(e, RC_NOT_FOUND, "no key directory was handed over");
 	if (mlock(memory, n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
 		return err_errno(e, RC_IO, "lock %zu octets of memory", n);
+	rc = halves_start(&k->halves, e);
+	if (rc != RC_OK)
+		return rc;
 	keys_reload(k);
 	k->started = true;
+	halves_link(&k->halves);
 	public_begin(
 		&k->public_values, NULL); /* when the ledger is away: at its link, or at the first request */
 	return RC_OK;
@@ -279,7 +336,7 @@ static void on_stop(struct child *c)
 	struct keeper *k = c->context;
 
 	keys_free(k->keys);
-	generator_done(&k->secrets);
+	halves_done(&k->halves);
 	public_end(&k->public_values);
 	generator_done(&k->public_values.generator);
 	snapshot_file_done(&k->snapshot);
@@ -299,8 +356,8 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 	/* No file may change what libcrypto does in here. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || sodium_init() < 0)
 		return err_add(e, RC_INTERNAL, "libcrypto or libsodium do not start");
-	*k = (struct keeper){ .child = child, .key_dir = -1 };
-	generator_init(&k->secrets, "secret");
+	*k = (struct keeper){ .child = child, .key_dir = -1, .answers = -1 };
+	halves_init(&k->halves, child);
 	public_init(&k->public_values, child);
 	k->keys = keys_new((struct keys_sink){ act, k });
 	if (!k->keys)

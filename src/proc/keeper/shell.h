@@ -1,14 +1,14 @@
 /*
- * The shell of src/keys: files, the two generators, locked memory, the ledger's receipts, messages. Single
- * thread, poll loop of ipc/child.h. The keeper has links to ike, dataplane, ledger, control and the
- * supervisor, the key directory and the kernel's random octets; no socket of a network. Callers: main.c, and
- * the tests over sockets of their own.
+ * The shell of src/keys: files, the sources of secrets and of public values, locked memory, the ledger's
+ * receipts, messages. Single thread, poll loop of ipc/child.h. The keeper has links to ike, dataplane,
+ * ledger, control, entropy and the supervisor, the key directory, known answers of its functions, and the
+ * kernel's random octets; no socket of a network. Callers: main.c, and the tests over sockets of their own.
  */
 #ifndef PROC_KEEPER_SHELL_H
 #define PROC_KEEPER_SHELL_H
 
 #include "ipc/child.h"
-#include "proc/keeper/generator.h"
+#include "proc/keeper/halves.h"
 #include "proc/keeper/keydir.h"
 #include "proc/keeper/public.h"
 #include "ipc/snapshot_file.h"
@@ -16,10 +16,10 @@
 struct keeper {
 	struct child *child;
 	struct keys *keys;
-	struct generator secrets;
+	struct halves halves;
 	struct public_source public_values;
 	bool started;
-	int key_dir; /* -1: not handed over yet */
+	int key_dir, answers; /* -1: not handed over yet */
 	struct keydir keydir;
 	struct snapshot_file snapshot;
 };

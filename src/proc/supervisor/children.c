@@ -149,6 +149,10 @@ static void begin(struct child_process *c)
 		begin_ledger(c);
 		return;
 	}
+	if (c->id == PROC_KEEPER && answers_open(s, &e) != RC_OK) {
+		failed(c, &e);
+		return;
+	}
 	c->life = LIFE_ENTERING;
 	bool same = c->was_entered && memcmp(c->entered, c->measured.sha256, SHA256_SIZE) == 0;
 	enum rc rc = enter_start(c, c->starts, same ? LEDGER_LATER : LEDGER_GATE, same ? NULL : on_receipt);
@@ -254,7 +258,8 @@ void children_init(struct supervisor *s)
 
 void children_start(struct supervisor *s)
 {
-	static const enum proc order[] = { PROC_LEDGER, PROC_KEEPER, PROC_DATAPLANE, PROC_IKE, PROC_CONTROL };
+	static const enum proc order[] = { PROC_LEDGER, PROC_ENTROPY, PROC_KEEPER, PROC_DATAPLANE, PROC_IKE,
+		PROC_CONTROL };
 
 	for (size_t i = 0; i < COUNT_OF(order); i++)
 		begin(child_of(s, order[i]));

@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --state DIR      the ledger and the running configuration (/var/lib/plaingate)\n"
 	"  --run DIR        the command line's socket and the PID file (/run/plaingate)\n"
 	"  --libexec DIR    the executables of the processes (/usr/libexec/plaingate)\n"
+	"  --share DIR      the known answers by which the keeper checks itself (/usr/share/plaingate)\n"
 	"  --log FILE       operational log, appended to (standard error)\n"
 	"  --foreground     stay there (the default)\n"
 	"  --background     return when all processes are ready\n"
@@ -51,6 +52,7 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 		{ "state", required_argument, NULL, 's' },
 		{ "run", required_argument, NULL, 'r' },
 		{ "libexec", required_argument, NULL, 'x' },
+		{ "share", required_argument, NULL, 'd' },
 		{ "log", required_argument, NULL, 'l' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "background", no_argument, NULL, 'b' },
@@ -65,6 +67,7 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 		.state = "/var/lib/plaingate",
 		.run = "/run/plaingate",
 		.libexec = "/usr/libexec/plaingate",
+		.share = "/usr/share/plaingate",
 	};
 	for (int c; rc == RC_OK && (c = getopt_long(argc, argv, "", names, NULL)) >= 0;) {
 		switch (c) {
@@ -79,6 +82,9 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 			break;
 		case 'x':
 			rc = option_path(o->libexec, sizeof o->libexec, optarg, e);
+			break;
+		case 'd':
+			rc = option_path(o->share, sizeof o->share, optarg, e);
 			break;
 		case 'l':
 			rc = option_path(o->log, sizeof o->log, optarg, e);

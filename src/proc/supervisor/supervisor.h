@@ -4,6 +4,7 @@
  * sent. One thread, ipc/loop.h.
  *
  *   main.c        options, the lock, signals, the end
+ *   answers.c     the file of known answers, measured and sealed for the keeper
  *   children.c    lives: measured, entered, started, ready, dead, started again
  *   launch.c      one start: measure, fork, execute
  *   handover.c    links between processes and resources for them
@@ -34,7 +35,7 @@
 #define TUNNEL_RULE	20551u	/* priority of the rule that asks it */
 #define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
 
-#define RESOURCES_MAX (16 + INTERFACES_MAX)
+#define RESOURCES_MAX (20 + INTERFACES_MAX)
 #define STATE_BYTES   (4ull << 30) /* sparse: what is not touched costs nothing */
 
 #define READY_WAIT_NS (15 * NS_PER_S)
@@ -91,7 +92,7 @@ struct zone_interface {
 
 struct options {
 	char config[OPTION_PATH_MAX], state[OPTION_PATH_MAX], run[OPTION_PATH_MAX], libexec[OPTION_PATH_MAX],
-		log[OPTION_PATH_MAX];
+		share[OPTION_PATH_MAX], log[OPTION_PATH_MAX];
 	bool background, flush;
 };
 
@@ -131,6 +132,10 @@ static inline bool proc_is_service(enum proc id)
 {
 	return FROM_ALL_SERVICES >> id & 1;
 }
+
+/* answers.c */
+/* Opens, measures and enters the file anew; the keeper gets a sealed copy of what was measured. */
+enum rc answers_open(struct supervisor *s, struct err *e);
 
 /* children.c */
 void children_init(struct supervisor *s);

@@ -119,6 +119,45 @@ static void execute(int link_fd)
 	_exit(127);
 }
 
+/* share/known-answers.json as the supervisor hands it over; `wrong`: with another digit in its last answer.
+ */
+static void answers_give(bool wrong)
+{
+	struct msg_resource m = { .kind = RESOURCE_KNOWN_ANSWERS };
+	int file = open("share/known-answers.json", O_RDONLY | O_CLOEXEC);
+	int fd = memfd_create("known-answers", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char text[16384];
+	ssize_t n = read(file, text, sizeof text);
+
+	assert_true(n > 100 && n < (ssize_t)sizeof text);
+	close(file);
+	if (wrong)
+		text[n - 7] = text[n - 7] == '1' ? '2' : '1';
+	assert_int_equal(write(fd, text, (size_t)n), n);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+	assert_int_equal(ipc_send_RESOURCE(&others[PROC_SUPERVISOR], 0, &m, fd), RC_OK);
+	close(fd);
+}
+
+/* The second source's halves, as many as were asked for; here anything that passes for noise. */
+static void halves_give(void)
+{
+	static uint64_t drawn;
+	struct msg_half m;
+	uint32_t count;
+
+	assert_true(next(PROC_ENTROPY, IPC_HALVES_ASK));
+	count = frame.u.HALVES_ASK.count;
+	assert_true(count > 0 && count <= HALVES_MAX);
+	while (count-- > 0) {
+		sha256(m.half, &drawn, sizeof drawn);
+		drawn++;
+		assert_int_equal(ipc_send_HALF(&others[PROC_ENTROPY], 0, &m), RC_OK);
+		if (count % 4 == 0)
+			rounds();
+	}
+}
+
 static int start(void **state)
 {
 	struct msg_resource resource = { .kind = RESOURCE_KEY_DIR };
@@ -144,11 +183,14 @@ static int start(void **state)
 	link_to(PROC_LEDGER);
 	link_to(PROC_DATAPLANE);
 	link_to(PROC_CONTROL);
+	link_to(PROC_ENTROPY);
+	answers_give(false);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(ipc_send_RESOURCE(&others[PROC_SUPERVISOR], 0, &resource, fd), RC_OK);
 	close(fd);
 	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
 	assert_true(next(PROC_SUPERVISOR, IPC_READY));
+	halves_give();
 	return 0;
 }
 
@@ -157,6 +199,7 @@ static void end_shell(void)
 	keys_free(keeper.keys);
 	snapshot_file_done(&keeper.snapshot);
 	close(keeper.key_dir);
+	close(keeper.answers);
 	for (int i = 0; i < PROC_COUNT; i++)
 		port_close(&child.ports[i]);
 	ledger_client_done(&child.ledger);
@@ -569,6 +612,94 @@ static void key_is_laid_open(void **state)
 	assert_memory_equal(octets + PUBLIC_SPI_AT, begun.ike_spi, 8);
 }
 
+/* One source is not enough: without the other's halves an exchange waits, and is refused when that has
+ * failed. */
+static void both_sources_or_none(void **state)
+{
+	struct keeper_exchange_begin begin = { .role = KEEPER_INITIATOR, .dh_group = DH_CURVE25519 };
+	struct msg_result end = { .rc = RC_DENIED, .text = "told so by the test" };
+	uint64_t tag = 1;
+
+	configure();
+	ipc_link_close(&others[PROC_ENTROPY]);
+	/* What was delivered is used up; then nothing goes on. */
+	for (;; tag++) {
+		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], tag, &begin), RC_OK);
+		if (!receive(PROC_IKE, IPC_EXCHANGE_BEGUN, 200))
+			break;
+		assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+		assert_true(tag <= HALVES_MAX);
+	}
+	assert_int_equal(tag, HALVES_MAX + 1);
+	link_to(PROC_ENTROPY);
+	halves_give();
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	assert_int_equal(frame.head.tag, tag);
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+	/* It fails: also what it gave before is not used. */
+	assert_int_equal(ipc_send_HALVES_END(&others[PROC_ENTROPY], 0, &end), RC_OK);
+	rounds();
+	for (tag = 500; tag < 500 + HALVES_RESERVE;
+		tag++) { /* two links: which is read first is nobody's promise */
+		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], tag, &begin), RC_OK);
+		assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+		if (frame.u.EXCHANGE_BEGUN.rc != RC_OK)
+			break;
+		usleep(20000);
+	}
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_AGAIN);
+	assert_non_null(strstr(frame.u.EXCHANGE_BEGUN.text, "second source"));
+	assert_non_null(strstr(frame.u.EXCHANGE_BEGUN.text, "told so by the test"));
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.ke_n, 0);
+	/* A new process is a new source. */
+	link_to(PROC_ENTROPY);
+	halves_give();
+	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 901, &begin), RC_OK);
+	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+}
+
+/* The kernel's source breaks: the ledger is told, and nothing is made of the other's halves alone. */
+static bool broken_random(void *ret_bytes, size_t n)
+{
+	memset(ret_bytes, 0xaa, n);
+	return true;
+}
+
+static void kernel_source_fails(void **state)
+{
+	struct keeper_exchange_begin begin = { .role = KEEPER_INITIATOR, .dh_group = DH_CURVE25519 };
+
+	if (executable)
+		return; /* nobody can break it in there */
+	configure();
+	keeper.halves.random = broken_random;
+	for (uint64_t tag = 1; tag <= 2; tag++) {
+		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], tag, &begin), RC_OK);
+		assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+		assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_AGAIN);
+		assert_non_null(
+			strstr(frame.u.EXCHANGE_BEGUN.text, "getrandom failed the repetition count test"));
+	}
+	ledger_answers(LEDGER_SOURCE_FAILED, RC_OK);
+	assert_non_null(strstr(frame.u.LEDGER_APPEND.body, "\"source\":\"getrandom\""));
+	assert_true(silent(PROC_LEDGER)); /* once */
+}
+
+static void wrong_known_answers(void **state)
+{
+	struct msg_start m = { 0 };
+
+	if (executable)
+		return; /* it would end with status 1, which the end of the test does not take */
+	answers_give(true);
+	rounds();
+	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
+	rounds();
+	assert_int_equal(child.status, 1);
+	assert_true(silent(PROC_SUPERVISOR)); /* not READY */
+}
+
 static void bad_configuration(void **state)
 {
 	struct msg_snapshot m = { .generation = 2, .bytes = 4096 };
@@ -649,6 +780,9 @@ int main(int argc, char **argv)
 		T(bad_configuration),
 		T(keys_shown),
 		T(no_key_directory),
+		T(both_sources_or_none),
+		T(kernel_source_fails),
+		T(wrong_known_answers),
 	};
 	executable = argc > 1 ? argv[1] : NULL;
 	user = getpwnam("plaingate-keeper");

@@ -309,7 +309,6 @@ static int lock_memory(void)
 static int ordinary_life(void)
 {
 	struct pollfd p = { .fd = pipe_fds[0], .events = POLLIN };
-	uint8_t random[32];
 	struct timespec t = { 0, 1000 };
 	char *m = malloc(1 << 20), c;
 
@@ -318,9 +317,14 @@ static int ordinary_life(void)
 	memset(m, 1, 1 << 20);
 	m = realloc(m, 8 << 20);
 	free(m);
-	if (syscall(SYS_getrandom, random, sizeof random, 0) != sizeof random || nanosleep(&t, NULL) < 0)
-		return EIO;
-	return 0;
+	return nanosleep(&t, NULL) < 0 ? EIO : 0;
+}
+
+static int ask_the_kernel_for_chance(void)
+{
+	uint8_t random[32];
+
+	return RESULT(syscall(SYS_getrandom, random, sizeof random, 0));
 }
 
 /* qsort() asks for the memory's size, gmtime() for the time zone, printf() for a terminal. */
@@ -385,7 +389,8 @@ static int no_interfaces(void)
 #define D      (1u << PROC_DATAPLANE)
 #define L      (1u << PROC_LEDGER)
 #define C      (1u << PROC_CONTROL)
-#define ALL    (K | I | D | L | C)
+#define N      (1u << PROC_ENTROPY)
+#define ALL    (K | I | D | L | C | N)
 #define NOBODY 0u
 
 /* clang-format off */
@@ -397,6 +402,7 @@ static const struct {
 } deeds[] = {
 	{ "ordinary life",               ordinary_life,       ALL,       0 },
 	{ "what libraries do",           library_life,        ALL,       0 },
+	{ "ask the kernel for chance",   ask_the_kernel_for_chance, ALL & ~N, N },
 	{ "open /etc/passwd",            open_passwd,         NOBODY,    ALL },
 	{ "open /proc/self/maps",        open_proc,           NOBODY,    ALL },
 	{ "create a file in /",          create_file,         NOBODY,    ALL },
@@ -434,11 +440,11 @@ static const struct {
 	{ "sockets keep their network",  send_outside,        I | D,     0 },
 	{ "accept a connection",         do_accept,           C,         0 },
 	{ "make a thread",               make_thread,         D,         0 },
-	{ "open in a directory given",   open_in_directory,   K | L | C, I | D },
-	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D },
+	{ "open in a directory given",   open_in_directory,   K | L | C, I | D | N },
+	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N },
 	{ "delete in a directory given", delete_in_directory, L | C,     0 },
 	{ "make a memory file",          make_memory_file,    C,         0 },
-	{ "lock memory",                 lock_memory,         K | D | L, 0 },
+	{ "lock memory",                 lock_memory,         K | D | L | N, 0 },
 };
 /* clang-format on */
 
@@ -513,7 +519,8 @@ static void scene_strike(void)
 	close(pipe_fds[1]);
 }
 
-static const enum proc children[] = { PROC_KEEPER, PROC_IKE, PROC_DATAPLANE, PROC_LEDGER, PROC_CONTROL };
+static const enum proc children[] = { PROC_KEEPER, PROC_IKE, PROC_DATAPLANE, PROC_LEDGER, PROC_CONTROL,
+	PROC_ENTROPY };
 
 static void test_deeds(void **state)
 {

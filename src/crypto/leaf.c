@@ -1,0 +1,173 @@
+#include "crypto/leaf.h"
+
+#include "crypto/hkdf.h"
+
+#include <stdio.h>
+
+static const struct {
+	uint16_t number;
+	uint16_t size; /* of the public value */
+	const char *word;
+} groups_table[] = {
+#define E(id, number, bytes, word) { number, bytes, word },
+	DH_GROUPS(E)
+#undef E
+};
+_Static_assert(LEAF_ALL_GROUPS == (1u << COUNT_OF(groups_table)) - 1, "a bit for each group");
+
+uint32_t leaf_group_bit(uint16_t group)
+{
+	for (size_t i = 0; i < COUNT_OF(groups_table); i++)
+		if (groups_table[i].number == group)
+			return 1u << i;
+	return 0;
+}
+
+const char *leaf_groups_text(char *ret_text, uint32_t groups)
+{
+	size_t n = 0;
+
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < COUNT_OF(groups_table); i++)
+		if (groups >> i & 1)
+			n += (size_t)snprintf(ret_text + n, LEAF_GROUPS_TEXT - n, "%s%s", n > 0 ? " " : "",
+				groups_table[i].word);
+	return ret_text;
+}
+
+bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups)
+{
+	char made[LEAF_GROUPS_TEXT];
+
+	/* One set has one text: the one that this set would have. */
+	for (uint32_t groups = 1; groups <= LEAF_ALL_GROUPS; groups++) {
+		leaf_groups_text(made, groups);
+		if (strlen(made) == n && memcmp(made, text, n) == 0) {
+			*ret_groups = groups;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum rc leaf_seed(
+	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE])
+{
+	static const char salt[] = "plaingate/leaf/v1";
+	const struct prf_part halves[] = { { a, LEAF_HALF_SIZE }, { b, LEAF_HALF_SIZE } };
+
+	return hkdf_extract(salt, sizeof salt - 1, halves, COUNT_OF(halves), ret_seed);
+}
+
+enum rc leaf_secret(const uint8_t seed[LEAF_SEED_SIZE], uint16_t group, uint8_t ret_secret[DH_SEED_SIZE])
+{
+	static const char label[] = "key exchange";
+	uint8_t info[sizeof label - 1 + 2];
+
+	memcpy(info, label, sizeof label - 1);
+	store_be16(info + sizeof label - 1, group);
+	return hkdf_expand(seed, info, sizeof info, ret_secret, DH_SEED_SIZE);
+}
+
+size_t leaf_data_size(uint32_t groups)
+{
+	size_t n = 2 * SHA256_SIZE;
+
+	for (size_t i = 0; i < COUNT_OF(groups_table); i++)
+		n += groups >> i & 1 ? groups_table[i].size : 0u;
+	return n;
+}
+
+enum rc leaf_data(const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint32_t groups,
+	uint8_t ret_data[LEAF_DATA_MAX])
+{
+	uint8_t seed[LEAF_SEED_SIZE], secret[DH_SEED_SIZE], *at = ret_data + 2 * SHA256_SIZE;
+	enum rc rc = leaf_seed(a, b, seed);
+
+	sha256(ret_data, a, LEAF_HALF_SIZE);
+	sha256(ret_data + SHA256_SIZE, b, LEAF_HALF_SIZE);
+	for (size_t i = 0; i < COUNT_OF(groups_table) && rc == RC_OK; i++) {
+		struct dh_secret dh;
+
+		if (!(groups >> i & 1))
+			continue;
+		rc = leaf_secret(seed, groups_table[i].number, secret);
+		if (rc == RC_OK)
+			rc = dh_generate(&dh, at, groups_table[i].number, secret);
+		if (rc == RC_OK)
+			dh_done(&dh);
+		at += groups_table[i].size;
+	}
+	bytes_wipe(seed, sizeof seed);
+	bytes_wipe(secret, sizeof secret);
+	return rc;
+}
+
+const uint8_t *leaf_public(const uint8_t *data, uint32_t groups, uint16_t group)
+{
+	const uint8_t *at = data + 2 * SHA256_SIZE;
+
+	for (size_t i = 0; i < COUNT_OF(groups_table); i++) {
+		if (!(groups >> i & 1))
+			continue;
+		if (groups_table[i].number == group)
+			return at;
+		at += groups_table[i].size;
+	}
+	return NULL;
+}
+
+/* The stream of numbers that the challenge is made of. */
+struct stream {
+	const uint8_t *root;
+	const void *later;
+	size_t later_n;
+	uint32_t block;
+	size_t used; /* octets of `octets` */
+	uint8_t octets[SHA256_SIZE];
+};
+
+static uint32_t stream_next(struct stream *s)
+{
+	static const char label[] = "plaingate/leaf-challenge/v1";
+	uint8_t length[4], counter[4];
+
+	if (s->used == sizeof s->octets) {
+		store_be32(length, (uint32_t)s->later_n);
+		store_be32(counter, s->block++);
+		const struct sha256_part parts[] = { { label, sizeof label - 1 }, { s->root, SHA256_SIZE },
+			{ length, sizeof length }, { s->later, s->later_n }, { counter, sizeof counter } };
+		sha256_parts(s->octets, parts, COUNT_OF(parts));
+		s->used = 0;
+	}
+	s->used += 4;
+	return load_be32(s->octets + s->used - 4);
+}
+
+/* Below `limit`, each with the same chance. */
+static uint32_t stream_below(struct stream *s, uint32_t limit)
+{
+	uint64_t even = (1ull << 32) / limit * limit;
+	uint32_t number;
+
+	do
+		number = stream_next(s);
+	while (number >= even);
+	return number % limit;
+}
+
+void leaf_challenge(const uint8_t root[SHA256_SIZE], const void *later, size_t later_n, uint32_t n,
+	uint32_t k, uint32_t *ret_indices)
+{
+	struct stream s = { .root = root, .later = later, .later_n = later_n, .used = SHA256_SIZE };
+	uint32_t places[LEAF_COUNT_MAX];
+
+	for (uint32_t i = 0; i < n; i++)
+		places[i] = i;
+	for (uint32_t i = 0; i < k; i++) {
+		uint32_t at = i + stream_below(&s, n - i);
+
+		ret_indices[i] = places[at];
+		places[at] = places[i];
+	}
+}

@@ -1,0 +1,54 @@
+/*
+ * Ephemeral keys by cut and choose: how one leaf of a batch is made of its two halves, and which leaves of a
+ * batch are opened. The keeper makes them, src/verify makes them again from what was opened: one fact, here.
+ *
+ *   seed       = HKDF-Extract(salt "plaingate/leaf/v1", a | b)     a: kernel's half, b: that of the second
+ * source secret(g)  = HKDF-Expand(seed, "key exchange" | g as 16 bits), 64 octets, for dh_generate() of group
+ * g data       = SHA-256(a) | SHA-256(b) | public values of the batch's groups, by rising number leaf hash  =
+ * SHA-256(00 | data), and the batch's root by RFC 9162
+ *
+ * challenge: n and k are known, `later` is what came after the root was in the ledger (cosignatures of
+ * witnesses; empty without one). Block i = SHA-256("plaingate/leaf-challenge/v1" | root | length of later in
+ * 32 bits | later | i in 32 bits), read as numbers of 32 bits; the first k steps of a Fisher-Yates shuffle of
+ * 0 … n-1 with them, each taken modulo the numbers left, those that would make it uneven passed over.
+ *
+ * Pure. Any thread.
+ */
+#ifndef CRYPTO_LEAF_H
+#define CRYPTO_LEAF_H
+
+#include "crypto/dh.h"
+#include "crypto/hash.h"
+
+#define LEAF_HALF_SIZE	 32
+#define LEAF_SEED_SIZE	 32
+#define LEAF_COUNT_MAX	 256
+#define LEAF_DATA_MAX	 (2 * SHA256_SIZE + 32 + 64 + 96)
+#define LEAF_GROUPS_TEXT 64
+
+/* A set of groups is a bit for each row of DH_GROUPS, in its order. */
+#define LEAF_ALL_GROUPS 7u
+
+/* The bit of a group, 0: no such group. */
+uint32_t leaf_group_bit(uint16_t group);
+/* "ecp256 x25519"; ret_text holds LEAF_GROUPS_TEXT. */
+const char *leaf_groups_text(char *ret_text, uint32_t groups);
+/* False: not such a text, or none at all. */
+bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups);
+
+/* RC_INTERNAL when libcrypto fails; what was to come out is wiped then. */
+enum rc leaf_seed(
+	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
+enum rc leaf_secret(const uint8_t seed[LEAF_SEED_SIZE], uint16_t group, uint8_t ret_secret[DH_SEED_SIZE]);
+
+size_t leaf_data_size(uint32_t groups);
+enum rc leaf_data(const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint32_t groups,
+	uint8_t ret_data[LEAF_DATA_MAX]);
+/* The public value of a group in the data of a leaf, dh_public_size() octets; NULL: not in it. */
+const uint8_t *leaf_public(const uint8_t *data, uint32_t groups, uint16_t group);
+
+/* k different numbers below n, in the order in which they are opened. 0 < k <= n <= LEAF_COUNT_MAX. */
+void leaf_challenge(const uint8_t root[SHA256_SIZE], const void *later, size_t later_n, uint32_t n,
+	uint32_t k, uint32_t *ret_indices);
+
+#endif

@@ -1,0 +1,156 @@
+#include "proc/entropy/shell.h"
+
+#include "base/log.h"
+#include "ledger/types.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+_Static_assert(HALF_BYTES == NOISE_HALF_SIZE, "a message holds a half");
+
+static void enter(struct entropy *s, struct ledger_body *b)
+{
+	size_t n = ledger_body_done(b);
+
+	if (n == 0 || child_append(s->child, LEDGER_LATER, (uint16_t)b->type, b->text, n, NULL, 0) != RC_OK)
+		log_error("an entry was not made");
+}
+
+static void enter_start(struct entropy *s)
+{
+	struct ledger_body b;
+
+	ledger_body_begin(&b, LEDGER_NOISE_START);
+	ledger_body_u64(&b, "samples", HEALTH_STARTUP);
+	ledger_body_str(&b, "sources", noise_sources(&s->noise));
+	enter(s, &b);
+}
+
+static void enter_failure(struct entropy *s)
+{
+	enum health_verdict verdict;
+	struct ledger_body b;
+	uint64_t samples;
+	const char *source = noise_failed(&s->noise, &verdict, &samples);
+
+	ledger_body_begin(&b, LEDGER_SOURCE_FAILED);
+	ledger_body_u64(&b, "samples", samples);
+	ledger_body_str(&b, "source", source ? source : "");
+	ledger_body_str(&b, "test", health_text(verdict));
+	enter(s, &b);
+}
+
+static void tell_failure(struct entropy *s)
+{
+	struct msg_result m = { .rc = RC_DENIED };
+
+	snprintf(m.text, sizeof m.text, "%s", s->why);
+	ipc_send_HALVES_END(child_link(s->child, PROC_KEEPER), 0, &m);
+}
+
+static void fail(struct entropy *s, const struct err *e)
+{
+	s->failed = true;
+	s->owed = 0;
+	snprintf(s->why, sizeof s->why, "%s", e->text);
+	log_error("%s; no half of a secret is made any more", e->text);
+	enter_failure(s);
+	tell_failure(s);
+}
+
+static void go_on(struct entropy *s)
+{
+	if (s->owed > 0 && !s->timer.armed)
+		loop_arm(&s->child->loop, &s->timer, HALF_PAUSE_NS, 0);
+}
+
+static void on_timer(struct loop *l, struct timer *t)
+{
+	struct entropy *s = t->context;
+	struct msg_half m;
+	struct err e = { 0 };
+
+	if (s->failed || s->owed == 0)
+		return;
+	if (noise_half(&s->noise, m.half, &e) != RC_OK) {
+		fail(s, &e);
+		return;
+	}
+	/* A keeper that went away asks anew when it is back. */
+	s->owed = ipc_send_HALF(child_link(s->child, PROC_KEEPER), 0, &m) == RC_OK ? s->owed - 1 : 0;
+	bytes_wipe(&m, sizeof m);
+	go_on(s);
+}
+
+static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+	struct entropy *s = c->context;
+
+	if (f->head.id != IPC_HALVES_ASK) {
+		log_warn("%s from %s has no use here", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+	} else if (s->failed) {
+		tell_failure(s);
+	} else {
+		uint32_t more = MIN_OF(f->u.HALVES_ASK.count, (uint32_t)HALVES_OWED_MAX);
+		s->owed = MIN_OF(s->owed + more, (uint32_t)HALVES_OWED_MAX);
+		go_on(s);
+	}
+}
+
+static void on_link_lost(struct child *c, enum proc peer)
+{
+	struct entropy *s = c->context;
+
+	if (peer == PROC_KEEPER)
+		s->owed = 0;
+}
+
+static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
+{
+	struct entropy *s = c->context;
+	struct err why = { 0 };
+
+	if (mlock(s, sizeof *s) < 0)
+		return err_errno(e, RC_IO, "lock %zu octets of memory", sizeof *s);
+	if (noise_start(&s->noise, &why) == RC_OK)
+		enter_start(s);
+	else
+		fail(s, &why);
+	return RC_OK;
+}
+
+static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
+{
+	close(fd);
+	return err_add(e, RC_DENIED, "the second source of secrets holds nothing");
+}
+
+static void on_stop(struct child *c)
+{
+	struct entropy *s = c->context;
+
+	noise_done(&s->noise);
+}
+
+const struct child_ops entropy_ops = {
+	.on_resource = on_resource,
+	.on_start = on_start,
+	.on_link_lost = on_link_lost,
+	.on_message = on_message,
+	.on_stop = on_stop,
+};
+
+void entropy_init(struct entropy *s, struct child *child, int supervisor_fd)
+{
+	/* No file may change what libcrypto does in here. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		abort();
+	*s = (struct entropy){ .child = child };
+	s->timer.fn = on_timer;
+	s->timer.context = s;
+	noise_init(&s->noise, s->memory);
+	child_init(child, PROC_ENTROPY, &entropy_ops, s, LEDGER_GAP, supervisor_fd);
+}

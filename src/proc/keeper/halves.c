@@ -1,0 +1,146 @@
+#include "proc/keeper/halves.h"
+
+#include "base/log.h"
+#include "ledger/types.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+_Static_assert(HALF_BYTES == LEAF_HALF_SIZE, "a message holds a half");
+
+static bool kernel_random(void *ret_bytes, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = getrandom(ret_bytes, n, 0);
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)n;
+}
+
+void halves_init(struct halves *h, struct child *child)
+{
+	*h = (struct halves){ .child = child, .random = kernel_random };
+	health_begin(&h->kernel, HEALTH_FOUR_BITS);
+}
+
+static void forget(struct halves *h)
+{
+	bytes_wipe(h->half, sizeof h->half);
+	h->n = 0;
+}
+
+static void kernel_failed(struct halves *h)
+{
+	struct ledger_body b;
+	size_t n;
+
+	h->failed = true;
+	snprintf(h->why, sizeof h->why, "getrandom failed the %s test after %llu samples",
+		health_text(h->kernel.verdict), (unsigned long long)h->kernel.samples);
+	log_error("%s; no secret is made any more", h->why);
+	forget(h);
+	ledger_body_begin(&b, LEDGER_SOURCE_FAILED);
+	ledger_body_u64(&b, "samples", h->kernel.samples);
+	ledger_body_str(&b, "source", "getrandom");
+	ledger_body_str(&b, "test", health_text(h->kernel.verdict));
+	n = ledger_body_done(&b);
+	if (n == 0 || child_append(h->child, LEDGER_LATER, LEDGER_SOURCE_FAILED, b.text, n, NULL, 0) != RC_OK)
+		log_error("an entry was not made");
+}
+
+/* n octets that have passed the tests. */
+static enum rc kernel_draw(struct halves *h, uint8_t *ret_bytes, size_t n, struct err *e)
+{
+	if (!h->random(ret_bytes, n))
+		return err_errno(e, RC_IO, "getrandom");
+	if (health_take(&h->kernel, ret_bytes, n))
+		return RC_OK;
+	kernel_failed(h);
+	return err_add(e, RC_DENIED, "%s", h->why);
+}
+
+enum rc halves_start(struct halves *h, struct err *e)
+{
+	uint8_t samples[256];
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < HEALTH_STARTUP / sizeof samples && rc == RC_OK; i++)
+		rc = kernel_draw(h, samples, sizeof samples, e);
+	bytes_wipe(samples, sizeof samples);
+	return rc;
+}
+
+static void ask(struct halves *h)
+{
+	struct msg_halves_ask m = { .count = (uint32_t)(HALVES_MAX - h->n - h->asked) };
+
+	/* Not for each single one. */
+	if (h->failed || m.count < HALVES_MAX / 8)
+		return;
+	if (ipc_send_HALVES_ASK(child_link(h->child, PROC_ENTROPY), 0, &m) == RC_OK)
+		h->asked += m.count;
+}
+
+void halves_link(struct halves *h)
+{
+	h->asked = 0;
+	if (h->kernel.verdict == HEALTH_GOOD)
+		h->failed = false; /* it says so again when it fails its start-up tests too */
+	ask(h);
+}
+
+void halves_link_lost(struct halves *h)
+{
+	h->asked = 0;
+}
+
+void halves_take(struct halves *h, const struct msg_half *m)
+{
+	h->asked -= h->asked > 0;
+	if (!h->failed && h->n < HALVES_MAX)
+		memcpy(h->half[h->n++], m->half, LEAF_HALF_SIZE);
+	ask(h);
+}
+
+void halves_end(struct halves *h, const char *why)
+{
+	forget(h);
+	h->asked = 0;
+	if (h->failed)
+		return;
+	h->failed = true;
+	snprintf(h->why, sizeof h->why, "the second source of secrets is out of order: %s", why);
+	log_error("%s; no secret is made any more", h->why);
+}
+
+enum rc halves_ready(const struct halves *h, size_t n, struct err *e)
+{
+	if (h->failed)
+		return err_add(e, RC_DENIED, "%s", h->why);
+	return h->n >= n ? RC_OK : RC_AGAIN;
+}
+
+enum rc halves_draw(
+	struct halves *h, uint8_t ret_a[LEAF_HALF_SIZE], uint8_t ret_b[LEAF_HALF_SIZE], struct err *e)
+{
+	enum rc rc = halves_ready(h, 1, e);
+
+	memset(ret_b, 0, LEAF_HALF_SIZE);
+	if (rc == RC_OK)
+		rc = kernel_draw(h, ret_a, LEAF_HALF_SIZE, e);
+	if (rc != RC_OK) {
+		memset(ret_a, 0, LEAF_HALF_SIZE);
+		return rc;
+	}
+	memcpy(ret_b, h->half[--h->n], LEAF_HALF_SIZE);
+	bytes_wipe(h->half[h->n], LEAF_HALF_SIZE);
+	ask(h);
+	return RC_OK;
+}
+
+void halves_done(struct halves *h)
+{
+	forget(h);
+}

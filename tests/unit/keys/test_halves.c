@@ -1,0 +1,199 @@
+/*
+ * The pairs of halves: asked for in advance, used once, wiped, and refused as soon as a source has failed.
+ */
+#include "proc/keeper/halves.h"
+
+#include "ledger/types.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct child child;
+static struct halves halves;
+static struct ipc_link entropy;
+
+static void no_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+}
+
+static const struct child_ops ops = { .on_message = no_message };
+
+static int begin(void **state)
+{
+	int fds[2], link[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
+	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_GAP, fds[0]);
+	port_open(&child.ports[PROC_ENTROPY], &child.loop, link[0], PROC_KEEPER, PROC_ENTROPY);
+	ipc_link_open(&entropy, link[1], PROC_ENTROPY, PROC_KEEPER);
+	*state = (void *)(intptr_t)fds[1];
+	halves_init(&halves, &child);
+	return 0;
+}
+
+static int end(void **state)
+{
+	halves_done(&halves);
+	for (int i = 0; i < PROC_COUNT; i++)
+		port_close(&child.ports[i]);
+	ledger_client_done(&child.ledger);
+	loop_done(&child.loop);
+	ipc_link_close(&entropy);
+	close((int)(intptr_t)*state);
+	return 0;
+}
+
+/* 0: nothing was asked for. */
+static uint32_t asked(void)
+{
+	static struct ipc_frame f;
+
+	if (ipc_recv(&entropy, &f, NULL) != RC_OK)
+		return 0;
+	assert_int_equal(f.head.id, IPC_HALVES_ASK);
+	return f.u.HALVES_ASK.count;
+}
+
+static void give(uint8_t first)
+{
+	struct msg_half m = { .half = { first, 1, 2, 3 } };
+
+	halves_take(&halves, &m);
+}
+
+static void asked_in_advance(void **state)
+{
+	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], none[LEAF_HALF_SIZE] = { 0 };
+	struct err e = { 0 };
+
+	assert_int_equal(halves_start(&halves, &e), RC_OK);
+	halves_link(&halves);
+	assert_int_equal(asked(), HALVES_MAX);
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_AGAIN);
+	assert_memory_equal(a, none, sizeof none);
+	for (int i = 0; i < HALVES_MAX; i++)
+		give((uint8_t)i);
+	give(77); /* more than that are not kept */
+	assert_int_equal(halves.n, HALVES_MAX);
+	assert_int_equal(asked(), 0);
+	for (int i = HALVES_MAX - 1; i >= 0; i--) {
+		assert_int_equal(halves_draw(&halves, a, b, &e), RC_OK);
+		assert_int_equal(b[0], i);
+		assert_memory_not_equal(a, none, sizeof none);
+		assert_memory_equal(halves.half[i], none, sizeof none);
+		/* By eighths, not one by one. */
+		assert_int_equal(asked(), i % (HALVES_MAX / 8) == 0 ? HALVES_MAX / 8 : 0);
+	}
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_AGAIN);
+}
+
+/* What is on its way when the link ends does not come: it is asked for again. */
+static void a_new_link(void **state)
+{
+	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	halves_link(&halves);
+	assert_int_equal(asked(), HALVES_MAX);
+	give(1);
+	halves_link_lost(&halves);
+	halves_link(&halves);
+	assert_int_equal(asked(), HALVES_MAX - 1);
+	assert_int_equal(halves_ready(&halves, 1, NULL), RC_OK);
+	assert_int_equal(halves_ready(&halves, 2, NULL), RC_AGAIN);
+}
+
+static void the_second_source_fails(void **state)
+{
+	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], none[sizeof halves.half] = { 0 };
+	struct err e = { 0 };
+
+	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	halves_link(&halves);
+	for (int i = 0; i < 9; i++)
+		give((uint8_t)i);
+	halves_end(&halves, "its words");
+	assert_memory_equal(halves.half, none, sizeof none);
+	assert_int_equal(halves_draw(&halves, a, b, &e), RC_DENIED);
+	assert_non_null(strstr(e.text, "its words"));
+	assert_memory_equal(b, none, sizeof b);
+	give(1); /* one that was on its way */
+	assert_int_equal(halves_ready(&halves, 1, NULL), RC_DENIED);
+	halves_link(&halves);
+	give(2);
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
+}
+
+static size_t good_octets; /* then the source stands still */
+
+static bool breaks_later(void *ret_bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)ret_bytes)[i] = good_octets > 0 ? (uint8_t)(good_octets-- * 37) : 0;
+	return true;
+}
+
+static bool gives_nothing(void *ret_bytes, size_t n)
+{
+	return false;
+}
+
+static void the_kernels_source_fails(void **state)
+{
+	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], none[LEAF_HALF_SIZE] = { 0 };
+	struct err e = { 0 };
+
+	good_octets = HEALTH_STARTUP + 2 * LEAF_HALF_SIZE + 3;
+	halves.random = breaks_later;
+	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	halves_link(&halves);
+	for (int i = 0; i < 9; i++)
+		give((uint8_t)i);
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
+	assert_int_equal(halves_draw(&halves, a, b, &e), RC_DENIED);
+	assert_non_null(strstr(e.text, "getrandom"));
+	assert_memory_equal(a, none, sizeof none);
+	assert_memory_equal(b, none, sizeof none);
+	/* Neither time nor a new second source makes it good. */
+	halves_link(&halves);
+	good_octets = 10000;
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_DENIED);
+}
+
+static void the_kernels_source_is_broken_at_the_start(void **state)
+{
+	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE];
+
+	good_octets = 100;
+	halves.random = breaks_later;
+	assert_int_equal(halves_start(&halves, NULL), RC_DENIED);
+	halves_init(&halves, &child);
+	halves.random = gives_nothing;
+	assert_int_equal(halves_start(&halves, NULL), RC_IO);
+	halves.random = breaks_later;
+	good_octets = 1 << 20;
+	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	give(1);
+	halves.random = gives_nothing;
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_IO);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+	const struct CMUnitTest tests[] = {
+		T(asked_in_advance),
+		T(a_new_link),
+		T(the_second_source_fails),
+		T(the_kernels_source_fails),
+		T(the_kernels_source_is_broken_at_the_start),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
