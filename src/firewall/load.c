@@ -61,8 +61,7 @@ static void zones_load(struct firewall *fw, const struct snapshot *s)
 	st->zones_n[to] = s->zones.count;
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		memcpy(st->zone_names[to][i], snap_zones(s)[i].name, NAME_MAX_BYTES);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	zones_move(fw);
+	zones_move(fw); /* stores with release: whoever dies between has the names */
 }
 
 static bool decide(
