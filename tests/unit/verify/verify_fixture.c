@@ -17,6 +17,7 @@
 
 struct memory good, before;
 struct note_key key;
+struct seal_epoch left_epoch;
 size_t entry_at[PUBLISHED];
 
 static struct {
@@ -182,6 +183,7 @@ int ledger_make(void **state)
 	publish();
 	for (unsigned i = 8; i <= JOURNALED; i += 8)
 		entries_write(PUBLISHED + i);
+	left_epoch = *maker.sealer.epoch;
 	boot_ends();
 	directory_take(&good);
 	close(maker.dir);

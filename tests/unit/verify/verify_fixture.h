@@ -8,6 +8,8 @@
 #include "../ledger/ledger_fixture.h"
 #include "../ledger/memory.h"
 
+#include "ledger/seal.h"
+
 #define PUBLISHED 600u
 #define EPOCH_2	  330u /* index of the second boot's first entry */
 #define JOURNALED 24u
@@ -15,6 +17,8 @@
 extern struct memory good;   /* as it was written */
 extern struct memory before; /* the same ledger when it had 500 entries */
 extern struct note_key key;
+/* The one-time keys that were left in the ledger's memory in the end. */
+extern struct seal_epoch left_epoch;
 extern size_t entry_at[PUBLISHED]; /* where the entry begins in its bundle */
 
 /* For cmocka: set up and torn down once. */

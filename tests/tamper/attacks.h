@@ -1,0 +1,107 @@
+/*
+ * What somebody can do to a ledger, and who finds it: one table, from which the test runs every attack
+ * (matrix.c) and the page is made (docs/tamperings.md).
+ *
+ * An attack makes many tamperings. `from` is the least that one must have at hand to find each of them; with
+ * anything less none of them may be found, which makes the limits tests too. NOBODY: not found by anyone.
+ * `by`: the checks that may name it, classes of verify/verify.h and two of the head's.
+ */
+#ifndef TESTS_TAMPER_ATTACKS_H
+#define TESTS_TAMPER_ATTACKS_H
+
+#include "verify/verify.h"
+
+/* clang-format off */
+#define MATERIALS(M)	/* id, text; each includes those before */								\
+	M(DISK,    "the directory alone")										\
+	M(KEY,     "the verifier key, noted elsewhere")								\
+	M(HEAD,    "an older checkpoint, kept elsewhere")								\
+	M(WITNESS, "the checkpoint that the witnesses cosigned last")						\
+	M(NOBODY,  "not found")
+
+/* Octets and files, by somebody without a key. */
+#define ATTACKS_FILES(A) /* id, tamperings at least, from, by, text */							\
+	A(KEY_BITS,         600, DISK, BY(KEY), "any bit of `log.vkey`")						\
+	A(HEAD_BITS,       1000, DISK, BY(CHECKPOINT) | BY(SIGNATURE), "any bit of the checkpoint")			\
+	A(ENTRY_BITS,      1800, DISK, BY(ENTRY), "a bit of an entry; the entry is named")				\
+	A(LENGTH_BITS,      600, DISK, BY(ENTRY) | BY(BUNDLE), "a bit of an entry's length")				\
+	A(TILE_BITS,        900, DISK, BY(TILE), "a bit of a tile; the place is named")					\
+	A(COPY_BITS,        200, DISK, BY(TILE) | BY(BUNDLE), "a bit of an older partial tile or bundle")		\
+	A(JOURNAL_BITS,     700, DISK, BY(JOURNAL), "a bit of the journal")						\
+	A(JOURNAL_SUMMED,   300, DISK, BY(JOURNAL) | BY(ENTRY) | BY(COUNTER) | BY(TIME) | BY(CHECKPOINT) | BY(SIGNATURE), \
+	  "a bit of the journal, its sum made anew")									\
+	A(SEAL_BITS,        600, DISK, BY(SEAL), "a bit of a seal")							\
+	A(SEAL_KEY_BITS,    100, DISK, BY(SEAL), "a bit of the one-time public keys")					\
+	A(FILE_CUT,         400, DISK, BY(ANYTHING), "any file cut short, in the midst of a record")			\
+	A(FILE_LONGER,       50, DISK, BY(ANYTHING), "any file with an octet more, other than seals")			\
+	A(FILE_GONE,         12, DISK, BY(ANYTHING), "a file that is missing")						\
+	A(ENTRY_SWAPPED,    190, DISK, BY(ENTRY), "an entry and the next one, swapped")					\
+	A(ENTRY_TWICE,      190, DISK, BY(ENTRY) | BY(COUNTER) | BY(BUNDLE), "an entry that stands twice")		\
+	A(ENTRY_REPLACED,   190, DISK, BY(ENTRY), "an entry in the place of another")					\
+	A(ENTRY_REMOVED,    190, DISK, BY(ENTRY) | BY(COUNTER) | BY(BUNDLE), "an entry taken out")			\
+	A(ENTRY_HIDDEN,     190, DISK, BY(ENTRY) | BY(BUNDLE), "an entry swallowed by the length of the one before")	\
+	A(TILE_SWAPPED,       4, DISK, BY(TILE) | BY(ENTRY) | BY(BUNDLE), "tiles and bundles in each other's place")	\
+	A(RECORD_REMOVED,     2, DISK, BY(JOURNAL), "a record of the journal taken out from between others")		\
+	A(FOREIGN_HISTORY,   40, DISK, BY(ROOT), "another history in entries and tiles, under the signed checkpoint")
+
+/* The whole state as it was earlier: no key is needed. */
+#define ATTACKS_ROLLBACK(A)												\
+	A(ROLLBACK,         400, HEAD, BY(HEAD), "an earlier state of the directory, older than the checkpoint that was kept") \
+	A(ROLLBACK_BEHIND,  140, WITNESS, BY(HEAD), "an earlier state, newer than the checkpoint that was kept")	\
+	A(JOURNAL_CUT,        3, NOBODY, 0, "whole records off the end of the journal: less than a second's entries")	\
+	A(OLD_SEALS_CUT,     30, NOBODY, 0, "the last seals of an epoch that has ended")				\
+	A(COPY_GONE,          3, NOBODY, 0, "an older partial tile that is missing: C2SP lets them be removed")		\
+	A(STRAY_FILES,       10, NOBODY, 0, "files that are no part of the ledger: counted, not read")
+
+/* By somebody with the ledger's private key, and with the one-time keys that were left when he came. */
+#define ATTACKS_STOLEN(A)												\
+	A(OTHER_KEY,         20, KEY, BY(KEY), "the whole ledger signed anew by a key of the forger's own")		\
+	A(SEALED_REWRITTEN, 250, DISK, BY(SEAL), "stolen ledger key: a sealed entry changed, all heads signed anew")	\
+	A(SEALS_TAKEN,      250, DISK, BY(SEAL), "the same, and the seals that say otherwise taken away")		\
+	A(RESEALED,         200, DISK, BY(SEAL), "the same, sealed again with the one-time key in use (CVE-2023-31439)")	\
+	A(RESEALED_AS_DUE,  200, DISK, BY(SEAL), "the same, that seal under the number that is due")			\
+	A(CUT_AND_RESUMED,  200, DISK, BY(SEAL), "cut back, written on, sealed with the one-time keys left (CVE-2023-31438)")	\
+	A(SEALED_HIDDEN,    250, DISK, BY(SEAL), "an entry left out, all signed anew (CVE-2023-31437)")			\
+	A(UNSEALED_HIDDEN,   20, DISK, BY(COUNTER), "an entry left out of what is not sealed yet, signed anew")		\
+	A(OWN_EPOCH,         60, HEAD, BY(HEAD), "cut back, written on under one-time keys of the forger's own")	\
+	A(OWN_EPOCH_BEHIND,  40, WITNESS, BY(HEAD), "the same, behind the checkpoint that was kept")			\
+	A(ALL_IN_JOURNAL,    40, HEAD, BY(HEAD), "changed after the epoch before, and nothing published since: no seal is due") \
+	A(UNSEALED_CHANGED,  20, NOBODY, 0, "an entry of the last second changed before its seal was made")
+
+/* On the way from the witnesses to who verifies; the directory is as it was. */
+#define ATTACKS_COSIGNATURES(A)												\
+	A(COSIGNATURE_BITS, 600, WITNESS, BY(COSIGNATURE), "a bit of a cosignature's line, when all must have cosigned")	\
+	A(COSIGNED_BITS,    250, WITNESS, BY(COSIGNATURE), "a bit of the checkpoint under the cosignatures")		\
+	A(COSIGNED_MOVED,    40, WITNESS, BY(COSIGNATURE), "cosignatures of another checkpoint of the same log")	\
+	A(COSIGNED_FORGED,   40, WITNESS, BY(COSIGNATURE), "stolen ledger key: another root under the cosignatures")	\
+	A(COSIGNER_UNKNOWN,   6, WITNESS, BY(COSIGNATURE), "a cosignature by a key that the policy does not name, in the place of one")	\
+	A(COSIGNER_MISSING,   6, WITNESS, BY(COSIGNATURE), "cosignatures taken away, when all must have cosigned")	\
+	A(COSIGNED_STALE,     9, WITNESS, BY(HEAD), "a split view: the witnesses cosigned another history than the directory shows") \
+	A(ALL_WITNESSES,     20, NOBODY, 0, "cut back behind what was kept, with the keys of the ledger and of every witness")
+
+#define ATTACKS(A) ATTACKS_FILES(A) ATTACKS_ROLLBACK(A) ATTACKS_STOLEN(A) ATTACKS_COSIGNATURES(A)
+/* clang-format on */
+
+#define BY(check)	 BY_##check
+#define BY_COSIGNATURE	 (1u << 30)
+#define BY_HEAD		 (1u << 31)
+#define BY_KEY		 (1u << VERIFY_KEY)
+#define BY_CHECKPOINT	 (1u << VERIFY_CHECKPOINT)
+#define BY_SIGNATURE	 (1u << VERIFY_SIGNATURE)
+#define BY_BUNDLE	 (1u << VERIFY_BUNDLE)
+#define BY_TILE		 (1u << VERIFY_TILE)
+#define BY_ENTRY	 (1u << VERIFY_ENTRY)
+#define BY_ROOT		 (1u << VERIFY_ROOT)
+#define BY_COUNTER	 (1u << VERIFY_COUNTER)
+#define BY_TIME		 (1u << VERIFY_TIME)
+#define BY_JOURNAL	 (1u << VERIFY_JOURNAL)
+#define BY_SEAL		 (1u << VERIFY_SEAL)
+#define BY_ANYTHING	 (((1u << VERIFY_CLASS_COUNT) - 1) & ~1u)
+
+enum material {
+#define E(id, text) id##_AT_HAND,
+	MATERIALS(E)
+#undef E
+};
+
+#endif
