@@ -136,6 +136,7 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 	ike_out_offer(&o, &offer);
 	ike_out_selectors(&o, PL_TSI, &snap_selectors(c->snap)[t->local.first], t->local.count);
 	ike_out_selectors(&o, PL_TSR, &snap_selectors(c->snap)[t->remote.first], t->remote.count);
+	words_offer(&o);
 	step_done(c, sa, st);
 	out_send_request(c, sa, &o);
 }
@@ -179,6 +180,7 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		auth_reject(c, sa, text);
 		return;
 	}
+	words_offered(sa, &st->in->p);
 	if (!ask_verify(c, sa, st, id, auth_verified))
 		auth_reject(c, sa, "the peer's authentication data is too long");
 }
@@ -316,6 +318,7 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	sa->initial_contact = ike_notify_find(p, NTF_INITIAL_CONTACT);
+	words_offered(sa, p);
 	if (!ask_verify(c, sa, st, &p->idi, request_verified))
 		request_refused(c, sa, st, "the peer's authentication data is too long");
 }
@@ -490,6 +493,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	} else {
 		ike_out_notify(&o, st->refuse_child, NULL, 0);
 	}
+	words_offer(&o);
 	step_done(c, sa, st);
 	sa_established(c, sa);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));

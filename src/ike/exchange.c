@@ -180,6 +180,8 @@ void own_next(struct ike *c, struct ike_sa *sa)
 		return;
 	if (sa->want_rekey && c->now >= sa->retry_at)
 		rekey_start(c, sa, DH_NONE);
+	else if (words_wait(sa))
+		info_start(c, sa, TASK_WORD, NULL);
 	else if (sa->want_dpd)
 		info_start(c, sa, TASK_DPD, NULL);
 }

@@ -56,6 +56,16 @@ enum ike_order { IKE_ORDER_INITIATE, IKE_ORDER_REKEY_IKE, IKE_ORDER_REKEY_CHILD,
  * it to). */
 enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e);
 
+/*
+ * A word from our ledger to a peer's, carried by an INFORMATIONAL exchange of the IKE SA between them. At most
+ * one of each kind waits: a newer one takes its place. None is repeated for long or kept over the end of the
+ * IKE SA; whoever waits for an answer has a timer. RC_NOT_FOUND: no such peer; RC_AGAIN: no IKE SA now;
+ * RC_UNSUPPORTED: the peer does not speak it; RC_RANGE: longer than IKE_WORD_MAX.
+ */
+enum ike_word { IKE_WORD_ASK, IKE_WORD_ANSWER, IKE_WORD_COUNT };
+enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_word kind, const void *bytes,
+	size_t n, struct err *e);
+
 /* Timers. To be called at ike_deadline() (0: none), or any time before. */
 void ike_tick(struct ike *c, mono_ns now);
 mono_ns ike_deadline(const struct ike *c);
@@ -70,6 +80,7 @@ enum ike_action_kind {
 	IKE_LOG,       /* text */
 	IKE_ACTIVATE,  /* sa: the data plane may send on this child now */
 	IKE_ENDPOINT,  /* endpoint: the peer of this child moved */
+	IKE_WORD,      /* word and bytes: from that peer's ledger to ours */
 };
 
 /* A handshake that was refused, as values; empty texts: does not apply. */
@@ -91,6 +102,10 @@ struct ike_action {
 		struct ike_refusal *refusal;
 		struct sa_ref sa;
 		struct sa_endpoint endpoint;
+		struct {
+			enum ike_word kind;
+			char peer[NAME_MAX_BYTES];
+		} word;
 		struct {
 			bool warning;
 			char text[2 * IKE_REASON_MAX];

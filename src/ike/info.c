@@ -1,6 +1,6 @@
 /*
  * INFORMATIONAL in both roles (RFC 7296 sections 1.4, 1.4.1, 2.4): deleting IKE and child SAs, asking whether
- * the peer lives. Crossing deletes: 2.25.1, 2.25.2.
+ * the peer lives, words between the ledgers (words.c). Crossing deletes: 2.25.1, 2.25.2.
  */
 #include "ike/internal.h"
 
@@ -28,6 +28,8 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 		ch->delete_sent = true;
 		child_hand_over(c, ch); /* the peer takes it away while our next packets are on their way */
 		st->old_spi_in = ch->spi_in;
+	} else if (task == TASK_WORD) {
+		words_out(sa, &o);
 	}
 	out_send_request(c, sa, &o);
 }
@@ -114,8 +116,8 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	size_t n = 0;
 	struct ike_out o;
 
-	/* The peer has our heir already, while its keys are still being made here: that heir is wanted or to be
-	 * deleted, but not to be forgotten. rekey.c comes back. */
+	/* The peer has our heir already, while its keys are still being made here: that heir is wanted or to
+	 * be deleted, but not to be forgotten. rekey.c comes back. */
 	st->deferred = ends && own->task == TASK_IKE_REKEY && own->in;
 	if (st->deferred)
 		return;
@@ -128,6 +130,7 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	rekey_settle_to(c, sa);
+	words_in(c, sa, p);
 	for (unsigned i = 0; i < p->deletes_n; i++)
 		if (p->deletes[i].protocol == IKE_PROTO_ESP && p->deletes[i].spis)
 			n += delete_children(c, sa, &p->deletes[i], spis + n);

@@ -52,6 +52,7 @@ enum ike_task {
 	TASK_CHILD_DELETE,
 	TASK_IKE_DELETE,
 	TASK_DPD,
+	TASK_WORD,
 };
 
 enum child_state {
@@ -194,6 +195,11 @@ struct ike_sa {
 	uint64_t parent;    /* serial of the IKE SA that this one replaces and whose children it will get; 0:
 			       settled */
 	uint64_t peer_heir; /* serial of the one that the peer's rekey of this one made; 0: none */
+
+	/* words.c */
+	bool speaks_words; /* the peer offered the vendor id */
+	struct blob words[IKE_WORD_COUNT];
+	mono_ns word_at[IKE_WORD_COUNT]; /* when the last came */
 
 	bool want_delete, want_rekey, want_dpd;
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
@@ -366,6 +372,15 @@ void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8
 bool cookie_good(struct ike *c, const struct message *in);
 void hashes_write(struct ike_out *o);
 uint32_t hashes_read(const struct ike_payloads *p);
+
+/* ---- words.c: between the ledgers of the two gateways ---- */
+void words_offer(struct ike_out *o);
+void words_offered(struct ike_sa *sa, const struct ike_payloads *p);
+bool words_wait(const struct ike_sa *sa);
+void words_out(struct ike_sa *sa, struct ike_out *o); /* one of those that wait */
+void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p);
+void words_move(struct ike_sa *from, struct ike_sa *to); /* to the heir */
+void words_free(struct ike_sa *sa);
 
 /* ---- init.c, auth.c, child.c, rekey.c, info.c: a file per exchange, both roles ---- */
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel);

@@ -42,6 +42,9 @@
 #define IKE_REFUSALS_BURST  20 /* ledger entries for refused handshakes: burst, then one each */
 #define IKE_REFUSAL_EVERY_S 5  /* so many seconds; what is left out is counted in the next one */
 
+#define IKE_WORD_MAX	  4096 /* octets of one word between the gateways' ledgers */
+#define IKE_WORD_EVERY_MS 200  /* of each kind; what comes faster from one peer is dropped */
+
 #define IKE_REASON_MAX 256
 
 #endif

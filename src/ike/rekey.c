@@ -26,6 +26,7 @@ static struct ike_sa *heir_new(struct ike *c, const struct ike_sa *sa, bool init
 	heir->peer_natted = sa->peer_natted;
 	heir->we_natted = sa->we_natted;
 	heir->encap = sa->encap;
+	heir->speaks_words = sa->speaks_words;
 	return heir;
 }
 
@@ -68,6 +69,7 @@ static void heir_up(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
 static void replace(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
 {
 	sa_take_children(c, sa, heir);
+	words_move(sa, heir);
 	sa->peer_heir = 0;
 	sa->want_rekey = false;
 	if (sa->state == ST_UP)

@@ -429,6 +429,7 @@ void sa_memory_free(struct ike_sa *sa)
 	blob_free(&sa->request);
 	blob_free(&sa->peer_request);
 	blob_free(&sa->response);
+	words_free(sa);
 	bytes_wipe(sa, sizeof *sa);
 	free(sa);
 }

@@ -49,6 +49,9 @@ enum proc {
 	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
 	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), FROM(LEDGER), struct msg_ledger_append, 0) \
 	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), struct msg_ledger_receipt, 0) \
+	/* gateways that witness each other: what their ledgers say, carried by IKE (ike/ike.h, enum ike_word) */				\
+	M(PEER_WORD,       FROM(LEDGER) | FROM(IKE), FROM(LEDGER) | FROM(IKE), struct msg_peer_word, 0)					\
+	M(PEER_WORD_TAKEN, FROM(IKE), FROM(LEDGER), struct msg_result, 0)								\
 	/* keys by name: ike asks, the keeper answers (model/keeper_api.h) */									\
 	M(EXCHANGE_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_exchange_begin, 0)							\
 	M(EXCHANGE_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_exchange_begun, 0)							\
@@ -253,6 +256,15 @@ struct msg_show {
 struct msg_row {
 	uint32_t n, zero;
 	char json[ROW_MAX];
+};
+
+#define PEER_WORD_MAX 4096
+
+struct msg_peer_word {
+	char peer[NAME_MAX_BYTES];
+	uint16_t kind, n;
+	uint32_t zero;
+	uint8_t bytes[PEER_WORD_MAX];
 };
 
 enum ike_command { IKE_INITIATE, IKE_REKEY_IKE, IKE_REKEY_CHILD, IKE_TERMINATE };

@@ -131,7 +131,8 @@ static enum rc read_body(struct ike_payloads *p, uint8_t type, const struct ike_
 	case PL_TSR:
 		return ike_selectors_read(&p->tsr, body->at, body->n, e);
 	case PL_VENDOR:
-		p->vendors_n++;
+		if (p->vendors_n < IKE_VENDORS_MAX)
+			p->vendors[p->vendors_n++] = *body;
 		return RC_OK;
 	default:
 		return RC_OK; /* CERT, CERTREQ, CP, EAP: known, and not used here */

@@ -78,7 +78,8 @@ struct ike_payloads {
 	uint32_t present;
 	uint8_t critical_unknown; /* with RC_UNSUPPORTED: the type that was marked critical */
 	uint8_t sk_first;	  /* type of the first payload inside SK */
-	uint16_t vendors_n;
+	uint16_t vendors_n; /* those beyond the array are left out */
+	struct ike_view vendors[IKE_VENDORS_MAX];
 	struct ike_view sk; /* body of SK: IV, ciphertext, ICV */
 	size_t sk_header_n; /* octets from the start of the given range up to sk.at */
 	struct ike_offer sa;

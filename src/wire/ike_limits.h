@@ -11,6 +11,7 @@
 #define IKE_PROPOSALS_MAX 32	 /* of one SA payload */
 #define IKE_TRANSFORMS_MAX 256	 /* of one SA payload, over all its proposals */
 #define IKE_NOTIFIES_MAX 32	 /* of one message */
+#define IKE_VENDORS_MAX 16	 /* vendor ids of one message that are looked at */
 #define IKE_DELETES_MAX 8	 /* delete payloads of one message */
 #define IKE_DELETE_SPIS_MAX 64	 /* SPIs of one delete payload */
 #define IKE_SELECTORS_MAX 32	 /* traffic selectors of one TS payload */

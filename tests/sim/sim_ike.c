@@ -239,6 +239,26 @@ static const char *verdict(struct world *w, const struct plan *plan, char *text,
 	return NULL;
 }
 
+/* Where IKE SAs stand, the ledgers can speak with each other. Both begin at once. */
+static const char *words(struct world *w, char *text, size_t size)
+{
+	uint64_t before[2] = { w->nodes[0].words_got, w->nodes[1].words_got };
+	enum rc rc[2];
+
+	for (int i = 0; i < 2; i++) {
+		rc[i] = ike_input_word(
+			w->nodes[i].ike, w->now, i ? "hq" : "branch", IKE_WORD_ASK, "a question", 10, NULL);
+		world_settle(w, &w->nodes[i]);
+	}
+	world_run(w, w->now + 2 * NS_PER_S);
+	for (int i = 0; i < 2; i++)
+		if (rc[i] != RC_OK || w->nodes[!i].words_got != before[!i] + 1) {
+			snprintf(text, size, "%c: a word was not heard (%s)", 'A' + i, rc_text(rc[i]));
+			return text;
+		}
+	return NULL;
+}
+
 struct totals {
 	uint64_t datagrams, packets, asked, refused;
 	uint64_t digest; /* of the last seed */
@@ -298,6 +318,8 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	}
 	world_run(&w, w.now + 120 * NS_PER_S);
 	wrong = settle(&w, &plan, text, size);
+	if (!wrong && plan.flavour != REFUSED)
+		wrong = words(&w, text, size);
 	for (int i = 0; i < 2; i++) {
 		totals->datagrams += w.nodes[i].sent;
 		totals->asked += w.nodes[i].asked;

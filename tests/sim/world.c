@@ -429,6 +429,9 @@ void world_settle(struct world *w, struct node *n)
 		case IKE_ACTIVATE:
 			sa_activate(n, a->sa.spi_in);
 			break;
+		case IKE_WORD:
+			n->words_got++;
+			break;
 		case IKE_ENDPOINT:
 			sa = sa_find(n, a->endpoint.spi_in);
 			if (sa)

@@ -64,6 +64,7 @@ struct node {
 	uint64_t life; /* counts restarts of ike: answers to an earlier life are not delivered */
 	uint64_t refused, sent, asked, refused_by_core;
 	uint64_t packets_sent, packets_got, packets_lost, packets_no_sa;
+	uint64_t words_got;
 	char last_refusal[IKE_REASON_MAX];
 };
 
@@ -94,6 +95,7 @@ void world_say(struct world *w, const char *fmt, ...) __attribute__((format(prin
 /* Takes the actions of a core after a call into it. */
 void world_settle(struct world *w, struct node *n);
 void world_order(struct world *w, int node, enum ike_order order, const char *name);
+/* Carries out what the node's IKE wants, behind every call of it. */
 void world_restart_ike(struct world *w, int node);
 void world_restart_keeper(struct world *w, int node);
 void world_reconfigure(struct world *w, int node, const struct sim_side *side);

@@ -53,6 +53,33 @@ static void refusal_enter(struct ike_shell *s, const struct ike_refusal *r)
 		log_error("a refused handshake could not be entered");
 }
 
+/* A word of a peer's ledger, for ours. */
+static void word_hand(struct ike_shell *s, const struct ike_action *a)
+{
+	static struct msg_peer_word m;
+
+	memset(&m, 0, sizeof m);
+	m.kind = (uint16_t)a->word.kind;
+	m.n = (uint16_t)a->n;
+	memcpy(m.peer, a->word.peer, sizeof m.peer);
+	memcpy(m.bytes, a->bytes, MIN_OF(a->n, sizeof m.bytes));
+	ipc_send_PEER_WORD(child_link(s->child, PROC_LEDGER), 0, &m);
+}
+
+/* One of our ledger's, for a peer's. That it cannot go now is told at once. */
+static void word_send(struct ike_shell *s, uint64_t tag, const struct msg_peer_word *m)
+{
+	struct msg_result result = { 0 };
+	char peer[NAME_MAX_BYTES + 1] = "";
+	struct err e = { 0 };
+
+	memcpy(peer, m->peer, sizeof m->peer);
+	result.rc = (uint32_t)ike_input_word(s->core, s->child->loop.now, peer, (enum ike_word)m->kind,
+		m->bytes, MIN_OF(m->n, sizeof m->bytes), &e);
+	memcpy(result.text, e.text, sizeof result.text);
+	ipc_send_PEER_WORD_TAKEN(child_link(s->child, PROC_LEDGER), tag, &result);
+}
+
 static void action_do(struct ike_shell *s, const struct ike_action *a)
 {
 	struct ipc_link *dataplane = child_link(s->child, PROC_DATAPLANE);
@@ -61,8 +88,8 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 	switch (a->kind) {
 	case IKE_SEND:
 	case IKE_KEEPALIVE:
-		if (ike_socket_send(&s->sockets, &a->local, &a->remote, a->bytes, a->n, a->kind == IKE_SEND, &e) !=
-				RC_OK &&
+		if (ike_socket_send(&s->sockets, &a->local, &a->remote, a->bytes, a->n, a->kind == IKE_SEND,
+			    &e) != RC_OK &&
 			(s->send_failures++ & 63) == 0)
 			log_warn("%s (failure %llu)", e.text, (unsigned long long)s->send_failures);
 		break;
@@ -80,6 +107,9 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 		break;
 	case IKE_ACTIVATE:
 		ipc_send_SA_ACTIVATE(dataplane, 0, &a->sa);
+		break;
+	case IKE_WORD:
+		word_hand(s, a);
 		break;
 	case IKE_ENDPOINT:
 		ipc_send_SA_ENDPOINT(dataplane, 0, &a->endpoint);
@@ -247,6 +277,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_SHOW:
 		show(s, f->head.tag);
+		break;
+	case IPC_PEER_WORD:
+		word_send(s, f->head.tag, &f->u.PEER_WORD);
 		break;
 	case IPC_IKE_COMMAND:
 		command(s, f->head.tag, &f->u.IKE_COMMAND);

@@ -190,6 +190,13 @@ void puppet_settle(struct puppet *p)
 		case IKE_ENDPOINT:
 			p->moved++;
 			break;
+		case IKE_WORD:
+			p->words++;
+			p->last_word = a->word.kind;
+			p->last_word_n = MIN_OF(a->n, sizeof p->last_word_bytes);
+			memcpy(p->last_word_bytes, a->bytes, p->last_word_n);
+			snprintf(p->last_word_peer, sizeof p->last_word_peer, "%s", a->word.peer);
+			break;
 		case IKE_LOG:
 			break;
 		}
@@ -397,6 +404,8 @@ void puppet_auth_payloads(struct puppet *p, uint32_t spi)
 		puppet_selectors(p, 0);
 	else
 		puppet_selectors_back(p, 0);
+	if (p->vendor)
+		ike_out_payload(&p->out, PL_VENDOR, p->vendor, strlen(p->vendor));
 }
 
 /* ---- listening ---- */

@@ -46,11 +46,17 @@ struct puppet {
 	/* what came out */
 	uint32_t sent_n, keepalives, activated, moved;
 	struct sa_ref last_activated;
+	uint32_t words;
+	enum ike_word last_word;
+	size_t last_word_n;
+	uint8_t last_word_bytes[IKE_WORD_MAX];
+	char last_word_peer[NAME_MAX_BYTES];
 	struct ike_refusal refusal; /* the last */
 	uint32_t refusals;
 	/* the puppet's side of the IKE SA that it speaks on */
 	struct endpoint at, core_at;
 	bool initiator; /* the puppet is the original initiator */
+	const char *vendor; /* offered in IKE_AUTH; NULL: none */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
 	uint64_t iv;
