@@ -95,7 +95,6 @@ void world_say(struct world *w, const char *fmt, ...) __attribute__((format(prin
 /* Takes the actions of a core after a call into it. */
 void world_settle(struct world *w, struct node *n);
 void world_order(struct world *w, int node, enum ike_order order, const char *name);
-/* Carries out what the node's IKE wants, behind every call of it. */
 void world_restart_ike(struct world *w, int node);
 void world_restart_keeper(struct world *w, int node);
 void world_reconfigure(struct world *w, int node, const struct sim_side *side);
