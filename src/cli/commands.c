@@ -94,6 +94,15 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_KEY:
 		line->key = value;
 		return RC_OK;
+	case OPTION_POLICY:
+		line->policy = value;
+		return RC_OK;
+	case OPTION_CHECKPOINT:
+		line->checkpoint = value;
+		return RC_OK;
+	case OPTION_ARCHIVE:
+		line->archive = value;
+		return RC_OK;
 	case OPTION_COMMENT:
 		line->comment = value;
 		if (strlen(value) >= sizeof((struct msg_cli_request *)0)->comment)
@@ -118,6 +127,7 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		line->filter.dst_port = (uint16_t)port;
 		break;
 	case OPTION_JSON:
+	case OPTION_EXPLAIN:
 	case OPTIONS_N:
 		break;
 	}

@@ -13,7 +13,8 @@
 #define CLI_SOCKET_ENV	    "PLAINGATE_SOCKET"
 #define TRACE_COUNT_DEFAULT 10
 
-enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+/* STATUS_PART: of `verify ledger` alone: what is there is good, and not all is there. */
+enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 
 /* clang-format off */
 #define CLI_OPTIONS(O)	/* id, word, value ("" for none), text */							\
@@ -27,7 +28,11 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(DPORT,   "--dport",   "N",      "only this destination port")						\
 	O(COUNT,   "--count",   "N",      "stop after N packets; without it after 10")			\
 	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")		\
-	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")
+	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
+	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
+	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
+	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
+	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  0,							\
@@ -46,9 +51,11 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
 	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME.")	\
-	C(VERIFY_LEDGER, "verify ledger",  "DIR",   OPT(JSON) | OPT(KEY),				\
-	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway.")	\
-	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY),			\
+	C(VERIFY_LEDGER, "verify ledger",  "DIR",							\
+	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CHECKPOINT) | OPT(ARCHIVE) | OPT(EXPLAIN),		\
+	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
+	  "DIR may be an evidence bundle (a file) or an address (https://… or http://…).")			\
+	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(ARCHIVE),		\
 	  "Recomputes the proofs that nonces and SPIs were forced. Needs no running gateway.")		\
 	C(VERSION,       "version",        "",      0, "Prints the program's version.")			\
 	C(HELP,          "help",           "",      0, "Prints this.")
@@ -89,7 +96,7 @@ struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	uint32_t given;	      /* OPT() bits */
-	const char *socket, *comment, *key;
+	const char *socket, *comment, *key, *policy, *checkpoint, *archive;
 	uint32_t limit, count;
 	struct msg_filter filter;
 };

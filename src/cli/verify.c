@@ -1,14 +1,14 @@
 #include "cli/verify.h"
 
-#include "cli/directory.h"
 #include "cli/render.h"
+#include "cli/source.h"
 #include "verify/randomness.h"
 #include "verify/verify.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
+#include <string.h>
 
 static int complain(const struct err *e, int status)
 {
@@ -18,22 +18,11 @@ static int complain(const struct err *e, int status)
 	return status;
 }
 
-/* What verify_ledger() says, as an exit status: 1 is for what was found wrong. */
+/* What verify_ledger() says, as an exit status: 1 is for what was found wrong, 2 for what could not be read.
+ */
 static int status_of(enum rc rc)
 {
 	return rc == RC_OK ? STATUS_OK : rc == RC_AUTH ? STATUS_FAILED : STATUS_USAGE;
-}
-
-static int directory_open(const struct cli_line *line)
-{
-	struct err e = { 0 };
-	int fd = open(line->argument, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0) {
-		err_errno(&e, RC_IO, "open the ledger's directory '%s'", line->argument);
-		complain(&e, STATUS_USAGE);
-	}
-	return fd;
 }
 
 /* A finding may quote what somebody put into a file: nothing of it reaches the terminal as it is. */
@@ -45,28 +34,77 @@ static void print_lines(const char *text)
 	}
 }
 
+/* What the line asks for beside the ledger itself. */
+struct asked {
+	struct policy policy;
+	uint8_t *kept;
+};
+
+static enum rc asked_load(
+	struct asked *a, const struct cli_line *line, struct verify_options *o, struct err *e)
+{
+	uint8_t *text = NULL;
+	size_t n;
+	enum rc rc = RC_OK;
+
+	if (line->policy) {
+		rc = source_file(line->policy, POLICY_BYTES_MAX, &text, &n, e);
+		if (rc == RC_OK && policy_parse(&a->policy, (const char *)text, n, e) != RC_OK)
+			rc = err_add(e, RC_MALFORMED, "in the policy '%s'", line->policy);
+		free(text);
+		o->policy = &a->policy;
+	}
+	if (rc == RC_OK && line->checkpoint) {
+		rc = source_file(line->checkpoint, NOTE_BYTES_MAX, &a->kept, &o->kept_n, e);
+		o->kept = a->kept;
+	}
+	return rc;
+}
+
+static void report_print(const struct verify_report *r, const struct cli_line *line)
+{
+	static char text[VERIFY_TEXT_MAX];
+
+	if (line->given & OPT(JSON)) {
+		if (verify_ledger_json(r, text, sizeof text) > 0)
+			printf("[\n%s\n]\n", text);
+		return;
+	}
+	if (verify_ledger_text(r, text, sizeof text) > 0)
+		print_lines(text);
+	if (line->given & OPT(EXPLAIN) && verify_explain_text(r, text, sizeof text) > 0) {
+		putchar('\n');
+		print_lines(text);
+	}
+}
+
 int run_verify_ledger(const struct cli_line *line)
 {
 	struct verify_options o = { .vkey = line->key };
 	static struct verify_report report;
-	static char text[VERIFY_TEXT_MAX];
+	static struct asked asked;
+	struct source *from = NULL;
 	struct err e = { 0 };
-	int fd = directory_open(line);
+	enum rc rc = asked_load(&asked, line, &o, &e);
 
-	if (fd < 0)
-		return STATUS_USAGE;
-	struct verify_source source = directory_source(&fd);
-	enum rc rc = verify_ledger(&source, &o, &report, &e);
-	close(fd);
+	if (rc == RC_OK)
+		rc = source_open(&from, line->argument, line->archive, &e);
+	if (rc != RC_OK) {
+		free(asked.kept);
+		return complain(&e, STATUS_USAGE);
+	}
+	struct verify_source source = source_of(from);
+	rc = verify_ledger(&source, &o, &report, &e);
+	free(asked.kept);
+	if (rc == RC_AUTH && source_trouble(from)[0]) {
+		e = (struct err){ 0 };
+		rc = err_add(&e, RC_IO, "%s", source_trouble(from));
+	}
+	source_close(from);
 	if (rc != RC_OK && rc != RC_AUTH)
 		return complain(&e, STATUS_USAGE);
-	if (line->given & OPT(JSON)) {
-		if (verify_ledger_json(&report, text, sizeof text) > 0)
-			printf("[\n%s\n]\n", text);
-	} else if (verify_ledger_text(&report, text, sizeof text) > 0) {
-		print_lines(text);
-	}
-	return status_of(rc);
+	report_print(&report, line);
+	return rc == RC_OK && !verify_complete(&report) ? STATUS_PART : status_of(rc);
 }
 
 /* ---- randomness: the entries that the same walk finds good ---- */
@@ -140,14 +178,19 @@ int run_verify_randomness(const struct cli_line *line)
 	struct verify_options o = {
 		.vkey = line->key, .begin = collect_begin, .entry = collect_entry, .context = &c
 	};
+	struct source *from;
 	struct err e = { 0 };
-	int fd = directory_open(line);
 
-	if (fd < 0)
-		return STATUS_USAGE;
-	struct verify_source source = directory_source(&fd);
+	if (source_open(&from, line->argument, line->archive, &e) != RC_OK)
+		return complain(&e, STATUS_USAGE);
+	struct verify_source source = source_of(from);
 	enum rc rc = verify_ledger(&source, &o, &ledger, &e);
-	close(fd);
+	if (rc == RC_OK && (ledger.bundle || ledger.unseen))
+		rc = err_add(
+			&e, RC_RANGE, "not all entries are there: proofs may be about those that are not");
+	else if (rc == RC_AUTH && source_trouble(from)[0])
+		rc = err_add(&e, RC_IO, "%s", source_trouble(from));
+	source_close(from);
 	randomness_free(c.checker);
 	if (rc == RC_OK && c.no_memory)
 		rc = err_add(&e, RC_LIMIT, "memory is short");

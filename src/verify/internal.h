@@ -1,5 +1,5 @@
 /*
- * The walk over a ledger's directory, shared by the files of src/verify. Private.
+ * The walk over a ledger's files, shared by the files of src/verify. Private.
  */
 #ifndef VERIFY_INTERNAL_H
 #define VERIFY_INTERNAL_H
@@ -7,6 +7,7 @@
 #include "ledger/counters.h"
 #include "ledger/log.h"
 #include "ledger/seal.h"
+#include "verify/timeline.h"
 #include "verify/verify.h"
 
 /* The first thing that is wrong of its kind; later ones are not kept. */
@@ -28,7 +29,25 @@ struct seals {
 	struct seal next; /* not met yet, when more */
 	bool more;
 	uint32_t expected; /* index of the next seal */
-	uint64_t sealed;   /* size under the last seal that was met */
+	uint64_t sealed;   /* size under the last seal that was met, or passed over in a hole */
+	bool hole;	   /* entries behind its announcement were not seen: another may have followed */
+};
+
+/* A signed head that the tree must have at its size, and who cosigned it. */
+enum { HEAD_CHECKPOINT, HEAD_COSIGNED, HEAD_KEPT, HEADS };
+struct head {
+	bool any, met;
+	struct checkpoint c;
+	struct note note; /* views into bytes */
+	uint8_t *bytes;
+};
+
+/* What an evidence bundle is about, gathered on the way. */
+struct gathered {
+	struct timeline *timeline;
+	uint8_t (*config)[SHA256_SIZE]; /* hashes of configurations that entries name */
+	size_t config_n, config_room;
+	bool no_memory;
 };
 
 struct walk {
@@ -41,15 +60,23 @@ struct walk {
 	struct finding tile;  /* a tile that does not fit the entries below it */
 	unsigned tile_level;  /* its level */
 	struct finding seal;
-	struct finding copy;				  /* an older partial tile that is no copy */
+	struct finding copy;	/* an older partial tile that is no copy */
+	struct finding head;	/* a head that the tree has not */
+	struct finding bundled; /* what an evidence bundle holds beside the log */
+	struct finding cosignature;
 	struct merkle_edge edge;			  /* of all entries so far */
 	struct merkle_hash open[TILE_LEVELS][TILE_WIDTH]; /* the unfinished tile of each level, recomputed */
 	uint64_t hashes[TILE_LEVELS];
+	bool leaves_given; /* the last leaves came from the tile itself */
+	bool hole;	   /* the entry before the next one was not seen */
+	bool resuming;	   /* a hole hides how the counters of this boot stood */
 	struct ledger_counters counters;
 	uint8_t boot[LEDGER_BOOT_SIZE];
 	uint64_t last_mono;
 	char last_utc[UTC_TEXT_MAX];
 	struct seals seals;
+	struct head heads[HEADS];
+	struct gathered gathered;
 };
 
 /* Keeps the first finding. Returns RC_AUTH. */
@@ -61,14 +88,38 @@ enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, con
 /* The whole file, to be freed. RC_NOT_FOUND, RC_IO, RC_LIMIT. */
 enum rc file_read(const struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n);
 
+/* heads.c: the key, signed heads, cosignatures. */
+enum rc key_choose(struct walk *w, struct err *e);
+/* A signed head of this ledger; with `others` lines of other keys may stand behind the ledger's own. */
+enum rc head_check(struct walk *w, const char *where, const void *bytes, size_t n, bool others,
+	struct note *ret_note, struct checkpoint *ret);
+/* The heads beside the checkpoint. RC_MALFORMED: the one that was kept is none. */
+enum rc heads_load(struct walk *w, struct err *e);
+void heads_meet(struct walk *w); /* the tree has grown to w->edge.size */
+void heads_end(struct walk *w);
+void cosignatures_check(struct walk *w);
+void heads_free(struct walk *w);
+
+/* journal.c: what is committed and not in the tiles yet. */
+enum rc journal_check(struct walk *w, const uint8_t *bytes, size_t n);
+
+/* bundles.c: the entries, from where the tree is up to the size; holes where they may be. */
+enum rc bundles_check(struct walk *w, uint64_t size);
+/* What is in the tiles, against the checkpoint. */
+enum rc tiles_check(struct walk *w, const struct checkpoint *c);
+
 /* entries.c: one entry by itself and in its order. Findings go to w->entry; the walk goes on. */
 void entry_check(struct walk *w, const uint8_t *bytes, size_t n);
-/* A leaf is added to the tree; tiles that it fills are compared with those on the disk. RC_AUTH: see w->stop.
- */
-enum rc leaf_add(struct walk *w, const struct merkle_hash *leaf);
+
+/* tiles.c */
+/* The tree has grown by one leaf, or by the root of 256^level leaves that nobody looked into. Tiles that are
+ * filled are compared with those on the disk. RC_AUTH: see w->stop. */
+enum rc subtree_add(struct walk *w, unsigned level, const struct merkle_hash *hash);
 enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t width);
 /* A tile or bundle, or the beginning of the full one when the partial one was replaced by it. *ret_path:
  * which. */
+enum rc tile_take(const struct verify_source *source, uint32_t level, uint64_t tile, uint32_t width,
+	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n);
 enum rc tile_read(const struct walk *w, uint32_t level, uint64_t tile, uint32_t width,
 	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n);
 /* The bundle that the last leaves came from has not the entries it should: the first whose hash is not in the
@@ -83,5 +134,14 @@ void seals_free(struct seals *s);
 
 /* partials.c: copies of older checkpoints' partial tiles, and what does not belong to a ledger. */
 enum rc partials_check(struct walk *w, uint64_t size);
+
+/* bundled.c: what an evidence bundle holds beside the log. */
+enum rc scope_load(struct walk *w); /* which parts are elsewhere, says the source */
+/* May this bundle of entries be elsewhere? */
+bool scope_leaves_out(const struct walk *w, uint64_t bundle);
+void bundled_entry(struct walk *w, const struct ledger_entry *entry, uint64_t index);
+bool bundled_path(const struct walk *w, const char *path); /* a file that belongs to an evidence bundle */
+enum rc bundled_end(struct walk *w);
+void bundled_free(struct walk *w);
 
 #endif

@@ -43,6 +43,7 @@ static void copy_check(
 			found(&w->copy, level == TILE_LEVEL_ENTRIES ? VERIFY_BUNDLE : VERIFY_TILE,
 				"%s is no beginning of %s", path, newest_path);
 		w->report->old_partials++;
+		w->report->made[VERIFY_CHECK_COPIES]++;
 	}
 	free(copy);
 	free(whole);
@@ -63,8 +64,10 @@ static void file_check(void *context, const char *path)
 		return;
 	if (!tile_path_parse(path, &level, &n, &width)) {
 		bool ours = strcmp(path, LEDGER_PATH_CHECKPOINT) == 0 ||
-			    strcmp(path, LEDGER_PATH_JOURNAL) == 0 || strcmp(path, LEDGER_PATH_VKEY) == 0;
-		l->w->report->strays += !ours;
+			    strcmp(path, LEDGER_PATH_JOURNAL) == 0 || strcmp(path, LEDGER_PATH_VKEY) == 0 ||
+			    strcmp(path, VERIFY_PATH_COSIGNED) == 0 ||
+			    strcmp(path, VERIFY_PATH_ARCHIVED) == 0;
+		l->w->report->strays += !ours && !bundled_path(l->w, path);
 		return;
 	}
 	uint32_t newest = newest_width(level, n, l->size);
@@ -81,7 +84,10 @@ enum rc partials_check(struct walk *w, uint64_t size)
 {
 	struct listing l = { w, size };
 
-	if (w->source->list && w->source->list(w->source->context, file_check, &l) != RC_OK)
+	if (!w->source->list)
+		return RC_OK;
+	if (w->source->list(w->source->context, file_check, &l) != RC_OK)
 		return found(&w->stop, VERIFY_FILE, "the directory cannot be listed");
+	w->report->made[VERIFY_CHECK_LISTED]++;
 	return w->copy.class == VERIFY_NONE ? RC_OK : RC_AUTH;
 }

@@ -1,10 +1,11 @@
 /* The report as text for people and as one JSON object. */
+#include "verify/report.h"
 #include "base/bytes.h"
-#include "base/json.h"
-#include "verify/verify.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+typedef unsigned long long ull;
 
 static const char *const names[VERIFY_CLASS_COUNT] = {
 #define E(id, name) [VERIFY_##id] = name,
@@ -17,13 +18,17 @@ const char *verify_class_name(enum verify_class c)
 	return (unsigned)c < VERIFY_CLASS_COUNT ? names[c] : "none";
 }
 
-struct text {
-	char *at, *end;
-	bool bad;
-};
+bool verify_complete(const struct verify_report *r)
+{
+	return r->bundle || r->unseen == 0;
+}
 
-static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct text *t, const char *fmt, ...)
+struct report_text report_text_over(char *text, size_t size)
+{
+	return (struct report_text){ text, text, text + size, size == 0 };
+}
+
+void report_say(struct report_text *t, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -36,37 +41,150 @@ static void say(struct text *t, const char *fmt, ...)
 	t->at += t->bad ? 0 : n;
 }
 
+size_t report_text_done(const struct report_text *t)
+{
+	return t->bad ? 0 : (size_t)(t->at - t->base);
+}
+
+void report_holes(struct report_text *t, const struct verify_report *r)
+{
+	size_t shown = MIN_OF(r->holes_n, (size_t)VERIFY_HOLES_MAX);
+
+	for (size_t i = 0; i < shown; i++)
+		report_say(
+			t, "%s%llu to %llu", i ? ", " : "", (ull)r->hole[i].first, (ull)r->hole[i].end - 1);
+	if (r->holes_n > shown)
+		report_say(t, " and %zu stretches more", r->holes_n - shown);
+}
+
+static void say_verdict(struct report_text *t, const struct verify_report *r)
+{
+	if (!r->good)
+		report_say(t, "The %s is NOT good: %s.\n", r->bundle ? "bundle" : "ledger", r->finding);
+	else if (r->bundle)
+		report_say(t,
+			"The bundle is good: %llu entries from %s to %s, each of them as it was signed.\n",
+			(ull)(r->range.end - r->range.first), r->range.from, r->range.to);
+	else if (r->unseen)
+		report_say(t,
+			"What is here of the ledger is good: %llu of %llu entries, each of them as it was "
+			"signed. %llu are in an archive and were NOT SEEN.\n",
+			(ull)r->entries, (ull)r->size, (ull)r->unseen);
+	else
+		report_say(t, "The ledger is good: %llu entries, each of them as it was signed.\n",
+			(ull)r->size);
+}
+
+static void say_witnesses(struct report_text *t, const struct verify_report *r)
+{
+	char time[UTC_TEXT_MAX];
+
+	if (!r->policy_given)
+		return;
+	if (!r->quorum)
+		report_say(t, "  quorum       '%s' is NOT met\n", r->quorum_name);
+	else if (r->cosigned_time_s == 0)
+		report_say(t, "  quorum       the policy asks for none\n");
+	else
+		report_say(t, "  quorum       '%s' is met for %llu of %llu entries, as of %s\n",
+			r->quorum_name, (ull)r->cosigned, (ull)r->size,
+			utc_text(time, r->cosigned_time_s * 1000000));
+	for (size_t i = 0; i < r->witnesses_n; i++) {
+		const struct verify_witness *w = &r->witness[i];
+		if (w->cosigned)
+			report_say(t, "  witness      %s: %llu entries, %s\n", w->name, (ull)w->size,
+				utc_text(time, w->time_s * 1000000));
+		else
+			report_say(t, "  witness      %s: no cosignature\n", w->name);
+	}
+}
+
+static const char *key_origin(const struct verify_report *r)
+{
+	return r->vkey_by_policy ? "one of the policy's logs"
+	       : r->vkey_given	 ? "given by you"
+				 : "from the directory itself: compare it with the one you noted";
+}
+
+static void say_good(struct report_text *t, const struct verify_report *r)
+{
+	char hex[65];
+
+	report_say(t, "  root         %s\n", hex_from_bytes(hex, r->root, sizeof r->root));
+	report_say(t, "  published    %llu of them by the checkpoint, the rest stands in the journal\n",
+		(ull)r->published);
+	report_say(t, "  sealed       %llu of them under %llu one-time keys of %llu epochs\n", (ull)r->sealed,
+		(ull)r->seals, (ull)r->seal_epochs);
+	report_say(t, "  time         %s to %s, %llu boots%s\n", r->first_utc, r->last_utc, (ull)r->boots,
+		r->clock_steps ? ", the clock was set back meanwhile" : "");
+	report_say(t, "  checked      %llu bundles, %llu tiles, %llu older partial ones\n", (ull)r->bundles,
+		(ull)r->tiles, (ull)r->old_partials);
+	if (r->kept_size)
+		report_say(t, "  kept head    of %llu entries: all of it still stands\n", (ull)r->kept_size);
+	if (r->unseen) {
+		report_say(t, "  not seen     %llu entries: ", (ull)r->unseen);
+		report_holes(t, r);
+		report_say(t, "\n");
+	}
+}
+
 size_t verify_ledger_text(const struct verify_report *r, char *ret_text, size_t size)
 {
-	struct text t = { ret_text, ret_text + size, size == 0 };
-	char hex[65];
-	typedef unsigned long long ull;
+	struct report_text t = report_text_over(ret_text, size);
 
+	say_verdict(&t, r);
+	report_say(&t, "  log          %s\n", r->origin[0] ? r->origin : "unknown");
+	report_say(&t, "  key          %s (%s)\n", r->vkey[0] ? r->vkey : "unknown", key_origin(r));
 	if (r->good)
-		say(&t, "The ledger is good: %llu entries, each of them as it was signed.\n", (ull)r->size);
-	else
-		say(&t, "The ledger is NOT good: %s.\n", r->finding);
-	say(&t, "  log          %s\n", r->origin[0] ? r->origin : "unknown");
-	say(&t, "  key          %s (%s)\n", r->vkey[0] ? r->vkey : "unknown",
-		r->vkey_given ? "given by you"
-			      : "from the directory itself: compare it with the one you noted");
-	if (r->good) {
-		say(&t, "  root         %s\n", hex_from_bytes(hex, r->root, sizeof r->root));
-		say(&t, "  published    %llu of them by the checkpoint, the rest stands in the journal\n",
-			(ull)r->published);
-		say(&t, "  sealed       %llu of them under %llu one-time keys of %llu epochs\n",
-			(ull)r->sealed, (ull)r->seals, (ull)r->seal_epochs);
-		say(&t, "  time         %s to %s, %llu boots%s\n", r->first_utc, r->last_utc, (ull)r->boots,
-			r->clock_steps ? ", the clock was set back meanwhile" : "");
-		say(&t, "  checked      %llu bundles, %llu tiles, %llu older partial ones\n", (ull)r->bundles,
-			(ull)r->tiles, (ull)r->old_partials);
-	}
+		say_good(&t, r);
+	say_witnesses(&t, r);
 	if (r->gaps)
-		say(&t, "  gaps         %llu entries state that others were left out\n", (ull)r->gaps);
+		report_say(&t, "  gaps         %llu entries state that others were left out\n", (ull)r->gaps);
 	if (r->strays)
-		say(&t, "  not read     %llu files that are no part of what the checkpoint covers\n",
+		report_say(&t, "  not read     %llu files that are no part of what the checkpoint covers\n",
 			(ull)r->strays);
-	return t.bad ? 0 : (size_t)(t.at - ret_text);
+	return report_text_done(&t);
+}
+
+/* ---- JSON ---- */
+
+static void witnesses_json(struct jw *w, const struct verify_report *r)
+{
+	jw_array(w, "witnesses");
+	for (size_t i = 0; i < r->witnesses_n; i++) {
+		const struct verify_witness *v = &r->witness[i];
+		jw_object(w, NULL);
+		jw_bool(w, "cosigned", v->cosigned);
+		jw_str(w, "name", v->name);
+		jw_u64(w, "size", v->size);
+		jw_u64(w, "time", v->time_s);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static void range_json(struct jw *w, const struct verify_range *r)
+{
+	jw_object(w, "range");
+	jw_u64(w, "end", r->end);
+	jw_u64(w, "first", r->first);
+	jw_str(w, "from", r->from);
+	jw_str(w, "made", r->made);
+	jw_str(w, "to", r->to);
+	jw_str(w, "version", r->version);
+	jw_end(w);
+}
+
+static void holes_json(struct jw *w, const struct verify_report *r)
+{
+	jw_array(w, "holes");
+	for (size_t i = 0; i < MIN_OF(r->holes_n, (size_t)VERIFY_HOLES_MAX); i++) {
+		jw_object(w, NULL);
+		jw_u64(w, "end", r->hole[i].end);
+		jw_u64(w, "first", r->hole[i].first);
+		jw_end(w);
+	}
+	jw_end(w);
 }
 
 size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t size)
@@ -74,10 +192,16 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	struct jw w = jw_over(ret_text, size, true);
 
 	jw_object(&w, NULL);
+	jw_u64(&w, "archived", r->archived);
 	jw_u64(&w, "boots", r->boots);
+	jw_bool(&w, "bundle", r->bundle);
 	jw_u64(&w, "bundles", r->bundles);
+	report_checks_json(&w, r);
 	jw_str(&w, "class", verify_class_name(r->found));
 	jw_u64(&w, "clock_steps", r->clock_steps);
+	jw_bool(&w, "complete", verify_complete(r));
+	jw_u64(&w, "cosigned", r->cosigned);
+	jw_u64(&w, "cosigned_time", r->cosigned_time_s);
 	jw_u64(&w, "entries", r->entries);
 	if (r->at_entry)
 		jw_u64(&w, "entry", r->entry);
@@ -85,19 +209,31 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_str(&w, "first_utc", r->first_utc);
 	jw_u64(&w, "gaps", r->gaps);
 	jw_bool(&w, "good", r->good);
+	holes_json(&w, r);
+	jw_u64(&w, "kept_size", r->kept_size);
 	jw_str(&w, "last_utc", r->last_utc);
+	report_not_proved_json(&w, r);
 	jw_u64(&w, "old_partials", r->old_partials);
 	jw_str(&w, "origin", r->origin);
+	jw_bool(&w, "policy_given", r->policy_given);
 	jw_u64(&w, "published", r->published);
+	jw_bool(&w, "quorum", r->quorum);
+	jw_str(&w, "quorum_name", r->quorum_name);
+	if (r->bundle)
+		range_json(&w, &r->range);
 	jw_hex(&w, "root", r->root, sizeof r->root);
 	jw_u64(&w, "seal_epochs", r->seal_epochs);
 	jw_u64(&w, "sealed", r->sealed);
 	jw_u64(&w, "seals", r->seals);
+	jw_u64(&w, "seals_unseen", r->seals_unseen);
 	jw_u64(&w, "size", r->size);
 	jw_u64(&w, "strays", r->strays);
 	jw_u64(&w, "tiles", r->tiles);
+	jw_u64(&w, "unseen", r->unseen);
 	jw_str(&w, "vkey", r->vkey);
+	jw_bool(&w, "vkey_by_policy", r->vkey_by_policy);
 	jw_bool(&w, "vkey_given", r->vkey_given);
+	witnesses_json(&w, r);
 	jw_end(&w);
 	return jw_done(&w);
 }

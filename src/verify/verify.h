@@ -2,8 +2,14 @@
  * Offline checks of evidence. verify_ledger() needs a ledger's directory (C2SP tlog-tiles) and nothing else:
  * it recomputes every leaf hash, every tile and the root, checks the checkpoint's signature, and reads every
  * entry strictly: canonical JSON, known type, exactly its fields, counters of each source without gaps, time
- * in order; and that what was sealed with one-time keys is what stands there today. It names the first thing
- * that is wrong.
+ * in order; and that what was sealed with one-time keys is what stands there today. With a policy it checks
+ * the witnesses' cosignatures and whether they are a quorum; with a head that was kept elsewhere, that the
+ * ledger still holds all that the head covered. It names the first thing that is wrong, and counts what it
+ * checked: verify_explain_text() claims nothing else.
+ *
+ * Parts of a ledger may be elsewhere, and then it says so: entries that an archive holds (file `archived`),
+ * and what an evidence bundle leaves out (file `range`, verify/evidence.h). Their hashes stand in the tiles,
+ * so the rest is proved all the same.
  *
  * What it proves: nothing that the checkpoint covers was altered, taken out or put in by anyone who does not
  * hold the ledger's private key. Where it ends, without a witness who saw a later checkpoint:
@@ -26,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "merkle/policy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +41,15 @@
 struct ledger_entry;
 
 struct verify_options {
-	const char
-		*vkey; /* verifier key "name+id+key" known from elsewhere; NULL: log.vkey of the directory */
+	/* Verifier key "name+id+key" known from elsewhere; NULL: one of the policy's logs, or log.vkey. */
+	const char *vkey;
+	/* Whose cosignatures suffice; NULL: not asked. With log lines the ledger must be one of them. */
+	const struct policy *policy;
+	/* A signed head that was kept elsewhere, or NULL: the ledger must hold all that it covers. */
+	const void *kept;
+	size_t kept_n;
+	/* An evidence bundle that is being made: it has no timeline yet. */
+	bool making;
 	/*
 	 * For who looks at entries as well: each one that is good by itself, in order. A ledger that was
 	 * written to meanwhile may be read again from its beginning: then `begin` is called first, and before
@@ -43,6 +57,10 @@ struct verify_options {
 	 */
 	void (*begin)(void *context);
 	void (*entry)(void *context, const struct ledger_entry *entry, uint64_t index);
+	/* A seal of the epoch that was announced by entry `begins` holds at this size. */
+	void (*sealed)(void *context, uint64_t begins, uint64_t size);
+	/* The timeline of an evidence bundle, as its entries make it. */
+	void (*timeline)(void *context, const char *page, size_t n);
 	void *context;
 };
 
@@ -61,8 +79,74 @@ struct verify_options {
 	C(TIME,       "time")				\
 	C(JOURNAL,    "journal")			\
 	C(SEAL,       "seal")				\
-	C(FILE,       "file")
+	C(FILE,       "file")				\
+	C(HEAD,       "head")				\
+	C(COSIGNATURE, "cosignature")			\
+	C(BUNDLED,    "bundled")
+
+/*
+ * What can be checked. `unit`: what is counted. `proves`: what holds when all of them were right, if any was
+ * made. `else`: what is therefore not proved when none was made.
+ */
+#define VERIFY_CHECKS(C)	/* id, name, unit, proves, else */							\
+	C(KEY, "key", "keys",											\
+	  "the log is the one whose key you gave, and not another that was put in its place",			\
+	  "that this is the log you mean: its key came with it. Give the key that you noted elsewhere")		\
+	C(SIGNATURES, "signatures", "signed heads",								\
+	  "the heads of the log are signed by that key",							\
+	  "that anybody signed this log")									\
+	C(ENTRIES, "entries", "entries",									\
+	  "each entry that was read is, octet for octet, the one that was signed at this place",		\
+	  "anything about a single entry: none was read")							\
+	C(TILES, "tiles", "tiles",										\
+	  "the hashes that other readers of the log use are those of its entries",				\
+	  "that other readers of the log see the same hashes")							\
+	C(FORM, "form", "entries",										\
+	  "each entry is of a known type with exactly its fields, written by a process that may write it",	\
+	  "that entries are of the documented form")								\
+	C(COUNTERS, "counters", "entries",									\
+	  "no entry was lost between a process and the log, unless another entry says so",			\
+	  "that no entry was lost between a process and the log")						\
+	C(TIME, "time", "entries",										\
+	  "entries stand in the order of the machine's monotonic clock",					\
+	  "that entries stand in the order of time")								\
+	C(JOURNAL, "journal", "records",									\
+	  "what is behind the checkpoint, in the journal, is signed too",					\
+	  "anything behind the checkpoint: the journal has no record, or was not read")				\
+	C(SEALS, "seals", "seals",										\
+	  "what a one-time key sealed was there when it was sealed: whoever took the machine later could not "	\
+	  "sign it again",											\
+	  "that the past was not signed again by somebody who took the machine: there is no seal to check")	\
+	C(COSIGNATURES, "cosignatures", "cosignatures",								\
+	  "the witnesses that your policy names saw this history, and will cosign no other",			\
+	  "that others saw the same history, and that nothing was cut off its end: no witness was asked. Give a "	\
+	  "policy")												\
+	C(KEPT, "kept", "heads",										\
+	  "the log still holds all that it held at the head which you kept",					\
+	  "that it was not cut back or written again since an earlier day: no head was given that you kept")	\
+	C(COPIES, "copies", "partial tiles",									\
+	  "the older partial tiles are beginnings of those that stand there now",				\
+	  "anything about older partial tiles: there are none, or they cannot be listed")			\
+	C(LISTED, "listed", "listings",										\
+	  "all files were looked at: what does not belong to the log is counted",				\
+	  "that nothing else lies beside the log: its files cannot be listed")					\
+	C(RANGE, "range", "ends",										\
+	  "the bundle holds every entry of its time: those beside it are of another time",			\
+	  NULL)													\
+	C(CONFIGURATIONS, "configurations", "texts",								\
+	  "the configurations in the bundle are those whose hashes the entries name",				\
+	  NULL)													\
+	C(TIMELINE, "timeline", "pages",									\
+	  "the timeline shows these entries and nothing else",							\
+	  NULL)
 /* clang-format on */
+
+enum verify_check {
+#define E(id, name, unit, proves, else_) VERIFY_CHECK_##id,
+	VERIFY_CHECKS(E)
+#undef E
+		VERIFY_CHECK_COUNT
+};
 
 enum verify_class {
 #define E(id, name) VERIFY_##id,
@@ -73,6 +157,25 @@ enum verify_class {
 
 #define VERIFY_NAME_MAX 256
 #define VERIFY_TIME_MAX UTC_TEXT_MAX
+#define VERIFY_HOLES_MAX 16
+
+/* Beside what tlog-tiles and the ledger itself name (ledger/log.h). */
+#define VERIFY_PATH_COSIGNED "cosigned" /* the last checkpoint that has its cosignatures; may be missing */
+#define VERIFY_PATH_ARCHIVED "archived" /* decimal, LF: entries below are in an archive */
+
+/* What an evidence bundle is about (verify/evidence.h). */
+struct verify_range {
+	uint64_t first, end; /* indices of its entries */
+	char from[VERIFY_TIME_MAX], to[VERIFY_TIME_MAX]; /* UTC, both counted in */
+	char made[VERIFY_TIME_MAX];			 /* when, as its maker says */
+	char version[32];				 /* of the program that made it */
+};
+
+struct verify_witness {
+	char name[NOTE_NAME_MAX]; /* in the policy */
+	bool cosigned;
+	uint64_t size, time_s; /* what and when, of the largest head that it cosigned */
+};
 
 struct verify_report {
 	bool good;
@@ -84,6 +187,7 @@ struct verify_report {
 	char origin[VERIFY_NAME_MAX];
 	char vkey[VERIFY_NAME_MAX + 80]; /* the verifier key that was used */
 	bool vkey_given;		 /* it came from the options, not from the directory */
+	bool vkey_by_policy;		 /* and there from the policy's log lines */
 	uint64_t size;			 /* of the newest signed head: checkpoint and journal */
 	uint64_t published;		 /* of the checkpoint; the rest stands in the journal */
 	uint8_t root[32];		 /* of the newest signed head */
@@ -96,10 +200,34 @@ struct verify_report {
 	uint64_t clock_steps; /* UTC went back from one entry to the next (the monotonic clock did not) */
 	uint64_t strays;      /* files that are no part of a ledger: not read */
 	char first_utc[VERIFY_TIME_MAX], last_utc[VERIFY_TIME_MAX]; /* "" when there is no entry */
+
+	uint64_t made[VERIFY_CHECK_COUNT]; /* how many of each check were made */
+
+	uint64_t unseen; /* entries that are elsewhere: only their hashes were there */
+	size_t holes_n;	 /* where: the first VERIFY_HOLES_MAX of them */
+	struct {
+		uint64_t first, end;
+	} hole[VERIFY_HOLES_MAX];
+	uint64_t seals_unseen; /* seals over sizes that lie within holes */
+	uint64_t archived;     /* entries below are in an archive, says the directory */
+	bool bundle;	       /* an evidence bundle, about `range` */
+	struct verify_range range;
+
+	bool policy_given, quorum;
+	char quorum_name[NOTE_NAME_MAX]; /* "none": the policy asks for none */
+	uint64_t cosigned;		 /* size of the largest head that a quorum cosigned */
+	uint64_t cosigned_time_s;	 /* by when all of the quorum had; 0 for "none" */
+	size_t witnesses_n;
+	struct verify_witness witness[POLICY_WITNESSES_MAX];
+	uint64_t cosigned_head;		 /* size of the file `cosigned`; 0: there is none */
+	uint64_t kept_size;		 /* of the head that was kept, when one was given */
 };
 
+/* All of the log was seen; or all that the bundle is about. */
+bool verify_complete(const struct verify_report *r);
+
 /*
- * Where a ledger's files come from: a directory (cli/directory.h), later an address or a bundle. Paths are
+ * Where a ledger's files come from: a directory, an address or a bundle (cli/source.h). Paths are
  * relative to the ledger's directory, as in C2SP tlog-tiles.
  */
 struct verify_source {
@@ -125,8 +253,10 @@ const char *verify_class_name(enum verify_class c);
 
 /* The report for people (several lines, each with a line feed) and as one JSON object. Return the length, 0:
  * does not fit. VERIFY_TEXT_MAX is enough. */
-#define VERIFY_TEXT_MAX 4096
+#define VERIFY_TEXT_MAX 65536
 size_t verify_ledger_text(const struct verify_report *r, char *ret_text, size_t size);
 size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t size);
+/* What is proved and what is not, in plain words: from report->made alone, and nothing when something is wrong. */
+size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t size);
 
 #endif

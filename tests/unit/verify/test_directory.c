@@ -100,6 +100,51 @@ static void flip(const char *file, off_t at)
 	close(fd);
 }
 
+static void file_write(const char *name, const void *bytes, size_t n)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, n), n);
+	close(fd);
+}
+
+/* A policy, a head that was kept, an address: what they ask for, and what is wrong with themselves. */
+static void options_of_others(void)
+{
+	static const char witness[] =
+		"witness w example.com/witness+10a1c019+BGSEitir7W6FmBs7OHWyUrh2frtLAvcDrKOx5xu9ao5Q\n";
+	char options[300], policy[400];
+
+	file_write("none.policy", "quorum none\n", 12);
+	snprintf(options, sizeof options, "--policy %s/none.policy", path);
+	assert_int_equal(run_on_path(options), 0);
+	snprintf(policy, sizeof policy, "%squorum w\n", witness);
+	file_write("w.policy", policy, strlen(policy));
+	snprintf(options, sizeof options, "--policy %s/w.policy", path);
+	assert_int_equal(run_on_path(options), 1);
+	assert_non_null(strstr(printed, "NOT good"));
+	file_write("bad.policy", "quorum nobody\n", 14);
+	snprintf(options, sizeof options, "--policy %s/bad.policy", path);
+	assert_int_equal(run_on_path(options), 2);
+	assert_int_equal(run_on_path("--policy /nowhere/at/all"), 2);
+	snprintf(options, sizeof options, "--checkpoint %s/checkpoint --explain", path);
+	assert_int_equal(run_on_path(options), 0);
+	assert_non_null(strstr(printed, "the head which you kept"));
+	snprintf(options, sizeof options, "--checkpoint %s/none.policy", path);
+	assert_int_equal(run_on_path(options), 2);
+	assert_int_equal(run_on_path("--archive /nowhere/at/all"), 2);
+	/* Nobody listens there, and port 0 cannot be. */
+	assert_int_equal(run("http://127.0.0.1:1/"), 2);
+	assert_int_equal(run("https://127.0.0.1:0/"), 2);
+	/* No bundle. */
+	snprintf(options, sizeof options, "%s/checkpoint", path);
+	assert_int_equal(run(options), 2);
+	unlinkat(dir, "none.policy", 0);
+	unlinkat(dir, "w.policy", 0);
+	unlinkat(dir, "bad.policy", 0);
+}
+
 static void exit_status_and_text(void **state)
 {
 	char vkey[NOTE_VKEY_MAX], option[NOTE_VKEY_MAX + 20];
@@ -132,6 +177,7 @@ static void exit_status_and_text(void **state)
 	assert_int_equal(run(""), 2);
 	assert_int_equal(run_on_path("again"), 2);
 	assert_int_equal(run_on_path("--limit 3"), 2);
+	options_of_others();
 	/* A file where a file should be, but it is a way out. */
 	assert_int_equal(unlinkat(dir, "checkpoint", 0), 0);
 	assert_int_equal(symlinkat("/etc/passwd", dir, "checkpoint"), 0);

@@ -1,0 +1,157 @@
+#include "cli/url.h"
+
+#include "base/bytes.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define ANSWER_BYTES_MAX (256u << 20)
+#define ADDRESS_MAX	 2048
+#define CONNECT_S	 10L
+#define SILENCE_S	 30L
+#define PAUSE_MS	 200
+
+struct url {
+	CURL *curl;
+	char base[ADDRESS_MAX]; /* ends with '/' */
+	char trouble[512];
+	/* the answer that comes in */
+	uint8_t *bytes;
+	size_t n, room;
+	bool too_long;
+};
+
+bool url_is(const char *text)
+{
+	return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+}
+
+static size_t take(char *bytes, size_t size, size_t count, void *context)
+{
+	struct url *u = context;
+	size_t n = size * count;
+
+	if (n > ANSWER_BYTES_MAX - u->n) {
+		u->too_long = true;
+		return 0;
+	}
+	if (u->n + n > u->room) {
+		size_t room = MAX_OF(u->n + n, MAX_OF(2 * u->room, (size_t)16384));
+		uint8_t *more = realloc(u->bytes, room);
+		if (!more)
+			return 0;
+		u->bytes = more;
+		u->room = room;
+	}
+	memcpy(u->bytes + u->n, bytes, n);
+	u->n += n;
+	return n;
+}
+
+static bool options_set(struct url *u)
+{
+	CURL *c = u->curl;
+
+	return curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, SILENCE_S) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_USERAGENT, "plaingate/" PLAINGATE_VERSION) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_WRITEDATA, u) == CURLE_OK;
+}
+
+enum rc url_open(struct url **ret_url, const char *text, struct err *e)
+{
+	struct url *u = calloc(1, sizeof *u);
+	size_t n = strlen(text);
+
+	*ret_url = NULL;
+	if (!u || n + 2 > sizeof u->base || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		free(u);
+		return err_add(e, RC_INTERNAL, "the address '%.60s' cannot be used", text);
+	}
+	snprintf(u->base, sizeof u->base, "%s%s", text, text[n - 1] == '/' ? "" : "/");
+	u->curl = curl_easy_init();
+	if (!u->curl || !options_set(u)) {
+		url_close(u);
+		return err_add(e, RC_INTERNAL, "libcurl cannot be set up");
+	}
+	*ret_url = u;
+	return RC_OK;
+}
+
+void url_close(struct url *u)
+{
+	if (!u)
+		return;
+	if (u->curl)
+		curl_easy_cleanup(u->curl);
+	curl_global_cleanup();
+	free(u->bytes);
+	free(u);
+}
+
+static void trouble_note(struct url *u, const char *address, const char *what, long status)
+{
+	if (u->trouble[0])
+		return;
+	if (status)
+		snprintf(u->trouble, sizeof u->trouble, "%.300s: the server answers %ld", address, status);
+	else
+		snprintf(u->trouble, sizeof u->trouble, "%.300s: %s", address, what);
+}
+
+static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+{
+	struct url *u = context;
+	char address[ADDRESS_MAX + 128];
+	long status = 0;
+
+	*ret_bytes = NULL;
+	*ret_n = u->n = 0;
+	u->too_long = false;
+	if (u->trouble[0])
+		return RC_IO; /* once is enough: each further question would wait as long */
+	snprintf(address, sizeof address, "%s%s", u->base, path);
+	CURLcode code = curl_easy_setopt(u->curl, CURLOPT_URL, address);
+	if (code == CURLE_OK)
+		code = curl_easy_perform(u->curl);
+	if (code == CURLE_OK)
+		code = curl_easy_getinfo(u->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (code == CURLE_OK && (status == 404 || status == 410))
+		return RC_NOT_FOUND;
+	if (code != CURLE_OK || status != 200) {
+		trouble_note(u, address, u->too_long ? "the answer is too long" : curl_easy_strerror(code),
+			code == CURLE_OK ? status : 0);
+		return RC_IO;
+	}
+	*ret_bytes = malloc(u->n + 1);
+	if (!*ret_bytes)
+		return RC_LIMIT;
+	if (u->n > 0)
+		memcpy(*ret_bytes, u->bytes, u->n);
+	*ret_n = u->n;
+	return RC_OK;
+}
+
+static void short_pause(void *context)
+{
+	const struct timespec t = { .tv_nsec = PAUSE_MS * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+struct verify_source url_source(struct url *u)
+{
+	return (struct verify_source){ .context = u, .read = answer_read, .pause = short_pause };
+}
+
+const char *url_trouble(const struct url *u)
+{
+	return u->trouble;
+}

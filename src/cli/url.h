@@ -1,0 +1,23 @@
+/*
+ * A ledger's files from a web server that offers the directory as it is (C2SP tlog-tiles), for src/verify.
+ * https and http; no redirection is followed, nothing is unpacked, answers have a limit. Who answers need not
+ * be trusted: what is read is verified, and TLS only adds that a listener does not see what is asked.
+ */
+#ifndef CLI_URL_H
+#define CLI_URL_H
+
+#include "verify/verify.h"
+
+struct url;
+
+/* "http://…" or "https://…" */
+bool url_is(const char *text);
+/* RC_INTERNAL: the library. */
+enum rc url_open(struct url **ret_url, const char *text, struct err *e);
+/* NULL is taken. */
+void url_close(struct url *u);
+struct verify_source url_source(struct url *u);
+/* The first failure of the network or the server, or "". That a file is not there is none. */
+const char *url_trouble(const struct url *u);
+
+#endif

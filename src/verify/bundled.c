@@ -1,0 +1,221 @@
+/*
+ * Which parts of a ledger are elsewhere, as its source says, and what an evidence bundle holds beside the
+ * log: the range that it is about, configurations, the timeline.
+ */
+#include "base/bytes.h"
+#include "merkle/lines.h"
+#include "verify/evidence.h"
+#include "verify/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static enum rc archived_load(struct walk *w)
+{
+	const char *at, *line;
+	uint8_t *bytes;
+	size_t n, line_n;
+	enum rc rc = file_read(w, VERIFY_PATH_ARCHIVED, &bytes, &n);
+
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;
+	at = (const char *)bytes;
+	if (rc != RC_OK || !line_take(&at, (const char *)bytes + n, &line, &line_n) ||
+		at != (const char *)bytes + n || !line_decimal(line, line_n, &w->report->archived))
+		rc = found(&w->stop, VERIFY_FILE, "%s is no number of entries", VERIFY_PATH_ARCHIVED);
+	free(bytes);
+	return rc;
+}
+
+enum rc scope_load(struct walk *w)
+{
+	struct err why = { 0 };
+	uint8_t *bytes;
+	size_t n;
+	enum rc rc = file_read(w, EVIDENCE_PATH_RANGE, &bytes, &n);
+
+	if (rc == RC_NOT_FOUND)
+		return archived_load(w);
+	if (rc == RC_OK)
+		rc = evidence_range_parse(&w->report->range, (const char *)bytes, n, &why);
+	else
+		err_add(&why, rc, "it cannot be read");
+	free(bytes);
+	if (rc != RC_OK)
+		return found(&w->stop, VERIFY_BUNDLED, "%s: %s", EVIDENCE_PATH_RANGE, why.text);
+	w->report->bundle = true;
+	w->gathered.timeline = timeline_new();
+	w->gathered.no_memory = !w->gathered.timeline;
+	return RC_OK;
+}
+
+bool scope_leaves_out(const struct walk *w, uint64_t bundle)
+{
+	const struct verify_range *r = &w->report->range;
+	uint64_t first = bundle * TILE_WIDTH, end = first + TILE_WIDTH;
+
+	if (!w->report->bundle)
+		return end <= w->report->archived;
+	/* The entries before and behind the range show where it ends. */
+	return end < r->first || first > r->end;
+}
+
+/* ---- entries of a bundle ---- */
+
+static void config_note(struct gathered *g, const struct ledger_entry *entry)
+{
+	char digits[2 * SHA256_SIZE + 1];
+	size_t n;
+	const char *text = ledger_entry_field(entry, "sha256", &n);
+
+	if (!text || n != sizeof digits - 1)
+		return;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	if (g->config_n == g->config_room) {
+		size_t room = MAX_OF(2 * g->config_room, (size_t)16);
+		void *grown = realloc(g->config, room * sizeof *g->config);
+		if (!grown) {
+			g->no_memory = true;
+			return;
+		}
+		g->config = grown;
+		g->config_room = room;
+	}
+	g->config_n += hex_to_bytes(g->config[g->config_n], SHA256_SIZE, digits);
+}
+
+/* The first and the last entry are of the range's time, and those beside it are not. */
+static void ends_check(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+{
+	const struct verify_range *r = &w->report->range;
+	bool inside = strcmp(entry->utc, r->from) >= 0 && strcmp(entry->utc, r->to) <= 0;
+
+	if (index + 1 == r->first || index == r->end) {
+		if (inside)
+			found_at(&w->bundled, VERIFY_BUNDLED, index,
+				"it is of the bundle's time, and the range leaves it out");
+		w->report->made[VERIFY_CHECK_RANGE]++;
+	}
+	if (r->first < r->end && (index == r->first || index + 1 == r->end) && !inside)
+		found_at(&w->bundled, VERIFY_BUNDLED, index,
+			"it is where the bundle's range begins or ends, and not of its time");
+}
+
+void bundled_entry(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+{
+	const struct verify_range *r = &w->report->range;
+	struct gathered *g = &w->gathered;
+	bool config = entry->type == LEDGER_CONFIG_LOAD || entry->type == LEDGER_CONFIG_COMMIT;
+
+	ends_check(w, entry, index);
+	if (config && index < r->end)
+		config_note(g, entry);
+	if (g->timeline && ((index >= r->first && index < r->end) || (config && index < r->first)))
+		timeline_entry(g->timeline, entry, index, index < r->first);
+}
+
+/* ---- what lies beside ---- */
+
+static bool config_named(const struct walk *w, const uint8_t hash[SHA256_SIZE])
+{
+	for (size_t i = 0; i < w->gathered.config_n; i++)
+		if (memcmp(w->gathered.config[i], hash, SHA256_SIZE) == 0)
+			return true;
+	return false;
+}
+
+bool bundled_path(const struct walk *w, const char *path)
+{
+	uint8_t hash[SHA256_SIZE];
+
+	if (!w->report->bundle)
+		return false;
+	return strcmp(path, EVIDENCE_PATH_RANGE) == 0 || strcmp(path, EVIDENCE_PATH_TIMELINE) == 0 ||
+	       strcmp(path, EVIDENCE_PATH_README) == 0 ||
+	       (evidence_config_path_parse(path, hash) && config_named(w, hash));
+}
+
+static void configs_check(struct walk *w)
+{
+	for (size_t i = 0; i < w->gathered.config_n; i++) {
+		char path[EVIDENCE_PATH_MAX], hex[2 * SHA256_SIZE + 1];
+		uint8_t hash[SHA256_SIZE], *bytes;
+		size_t n;
+		snprintf(path, sizeof path, "config/%s.conf",
+			hex_from_bytes(hex, w->gathered.config[i], SHA256_SIZE));
+		if (file_read(w, path, &bytes, &n) != RC_OK)
+			continue; /* it was not at hand */
+		sha256(hash, bytes, n);
+		if (memcmp(hash, w->gathered.config[i], sizeof hash) != 0)
+			found(&w->bundled, VERIFY_BUNDLED, "%s is not the text that the entry names", path);
+		w->report->made[VERIFY_CHECK_CONFIGURATIONS]++;
+		free(bytes);
+	}
+}
+
+static void page_compare(struct walk *w, const char *page, size_t page_n)
+{
+	uint8_t *bytes;
+	size_t n;
+
+	if (file_read(w, EVIDENCE_PATH_TIMELINE, &bytes, &n) != RC_OK) {
+		found(&w->bundled, VERIFY_BUNDLED, "%s is missing", EVIDENCE_PATH_TIMELINE);
+		return;
+	}
+	if (n != page_n || memcmp(bytes, page, n) != 0)
+		found(&w->bundled, VERIFY_BUNDLED,
+			"%s is not the page that these entries make: it was altered, or another version of "
+			"Plaingate than this one made it (the bundle names %s)",
+			EVIDENCE_PATH_TIMELINE, w->report->range.version);
+	w->report->made[VERIFY_CHECK_TIMELINE]++;
+	free(bytes);
+}
+
+/* The report's size and root are those of the page. */
+static void timeline_check(struct walk *w)
+{
+	struct verify_report *r = w->report;
+	struct merkle_hash root = merkle_edge_root(&w->edge);
+	size_t n = 0;
+
+	r->size = w->edge.size;
+	memcpy(r->root, root.b, sizeof r->root);
+	snprintf(r->origin, sizeof r->origin, "%s", w->key.name);
+	note_key_text(r->vkey, &w->key);
+	char *page = timeline_page(w->gathered.timeline, r, &n);
+	if (!page) {
+		w->gathered.no_memory = true;
+		return;
+	}
+	if (w->options->timeline)
+		w->options->timeline(w->options->context, page, n);
+	if (!w->options->making)
+		page_compare(w, page, n);
+	free(page);
+}
+
+enum rc bundled_end(struct walk *w)
+{
+	const struct verify_range *r = &w->report->range;
+
+	if (r->end > w->edge.size)
+		return found(&w->stop, VERIFY_BUNDLED,
+			"the range ends at entry %llu, the ledger has only %llu", (unsigned long long)r->end,
+			(unsigned long long)w->edge.size);
+	/* Nothing can be before the first entry, nor behind the last. */
+	w->report->made[VERIFY_CHECK_RANGE] += (r->first == 0) + (r->end == w->edge.size);
+	if (w->report->strays > 0)
+		found(&w->bundled, VERIFY_BUNDLED, "%llu files in it do not belong to a bundle",
+			(unsigned long long)w->report->strays);
+	configs_check(w);
+	if (!w->gathered.no_memory)
+		timeline_check(w);
+	return w->gathered.no_memory ? RC_LIMIT : RC_OK;
+}
+
+void bundled_free(struct walk *w)
+{
+	timeline_free(w->gathered.timeline);
+	free(w->gathered.config);
+}

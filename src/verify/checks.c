@@ -1,0 +1,154 @@
+/* What is proved and what is not, in plain words: each sentence belongs to a check that was made, or was not.
+ */
+#include "base/bytes.h"
+#include "verify/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *unit, *proves, *missing;
+} checks[VERIFY_CHECK_COUNT] = {
+#define E(id, name, unit, proves, missing) [VERIFY_CHECK_##id] = { name, unit, proves, missing },
+	VERIFY_CHECKS(E)
+#undef E
+};
+
+/* What no check of files can prove. */
+static const char *const never[] = {
+	"that what an entry says is true: who has the machine can have it enter lies from then on",
+	"that nothing was kept from being entered since the machine was taken",
+	"that the key of the log was used on that machine only",
+};
+
+/* Sentences that depend on numbers of this report. */
+static void say_cosigned(struct report_text *t, const struct verify_report *r)
+{
+	char time[UTC_TEXT_MAX];
+
+	if (!r->policy_given || !r->quorum)
+		return;
+	if (strcmp(r->quorum_name, "none") == 0)
+		report_say(t, "    your policy asks for no witness: this says nothing about others\n");
+	else if (r->cosigned < r->size)
+		report_say(t,
+			"    a quorum ('%s') stands behind the first %llu entries, as of %s; the %llu behind "
+			"them "
+			"are signed by the log's key alone\n",
+			r->quorum_name, (unsigned long long)r->cosigned,
+			utc_text(time, r->cosigned_time_s * 1000000),
+			(unsigned long long)(r->size - r->cosigned));
+	else
+		report_say(t, "    a quorum ('%s') stands behind all of it, as of %s\n", r->quorum_name,
+			utc_text(time, r->cosigned_time_s * 1000000));
+}
+
+static void say_details(struct report_text *t, const struct verify_report *r, enum verify_check c)
+{
+	typedef unsigned long long ull;
+
+	if (c == VERIFY_CHECK_COSIGNATURES)
+		say_cosigned(t, r);
+	if (c == VERIFY_CHECK_KEPT)
+		report_say(t, "    up to entry %llu, which that head covers\n", (ull)r->kept_size);
+	if (c == VERIFY_CHECK_SEALS && r->sealed < r->size)
+		report_say(t, "    the last seal covers %llu entries; the %llu behind it have none\n",
+			(ull)r->sealed, (ull)(r->size - r->sealed));
+	if (c == VERIFY_CHECK_RANGE)
+		report_say(t, "    from %s to %s: entries %llu to %llu (not counted in)\n", r->range.from,
+			r->range.to, (ull)r->range.first, (ull)r->range.end);
+	if (c == VERIFY_CHECK_COUNTERS && r->gaps)
+		report_say(t, "    %llu entries say that others were left out\n", (ull)r->gaps);
+	if (c == VERIFY_CHECK_TIME && r->clock_steps)
+		report_say(t,
+			"    the clock (UTC) went back %llu times meanwhile: the dates of entries are what "
+			"the "
+			"machine believed\n",
+			(ull)r->clock_steps);
+}
+
+static void say_unseen(struct report_text *t, const struct verify_report *r)
+{
+	typedef unsigned long long ull;
+
+	if (r->unseen == 0)
+		return;
+	report_say(t, "  - what %llu entries say, which are %s; only their hashes are here: ", (ull)r->unseen,
+		r->bundle ? "not in the bundle" : "in an archive, says the directory");
+	report_holes(t, r);
+	report_say(t, "\n");
+	if (r->seals_unseen)
+		report_say(t, "  - %llu seals over sizes within these\n", (ull)r->seals_unseen);
+}
+
+static bool missing_matters(const struct verify_report *r, size_t c)
+{
+	/* "quorum none" is met without any cosignature. */
+	return r->made[c] == 0 && checks[c].missing;
+}
+
+size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t size)
+{
+	struct report_text t = report_text_over(ret_text, size);
+
+	if (!r->good) {
+		report_say(&t,
+			"Nothing is proved: what was found (%s) makes the rest worth nothing until somebody "
+			"has "
+			"looked at it.\n",
+			verify_class_name(r->found));
+		return report_text_done(&t);
+	}
+	report_say(&t, "What is proved, if nobody but the log has the private half of its key:\n");
+	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++) {
+		if (r->made[c] == 0)
+			continue;
+		report_say(&t, "  - %s (%s: %llu)\n", checks[c].proves, checks[c].unit,
+			(unsigned long long)r->made[c]);
+		say_details(&t, r, (enum verify_check)c);
+	}
+	report_say(&t, "What is not proved:\n");
+	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++)
+		if (missing_matters(r, c))
+			report_say(&t, "  - %s\n", checks[c].missing);
+	say_unseen(&t, r);
+	for (size_t i = 0; i < COUNT_OF(never); i++)
+		report_say(&t, "  - %s\n", never[i]);
+	return report_text_done(&t);
+}
+
+void report_checks_json(struct jw *w, const struct verify_report *r)
+{
+	jw_array(w, "checks");
+	for (size_t c = 0; r->good && c < VERIFY_CHECK_COUNT; c++) {
+		if (r->made[c] == 0)
+			continue;
+		jw_object(w, NULL);
+		jw_u64(w, "count", r->made[c]);
+		jw_str(w, "name", checks[c].name);
+		jw_str(w, "proves", checks[c].proves);
+		jw_str(w, "unit", checks[c].unit);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+void report_not_proved_json(struct jw *w, const struct verify_report *r)
+{
+	jw_array(w, "not_proved");
+	for (size_t c = 0; r->good && c < VERIFY_CHECK_COUNT; c++) {
+		if (!missing_matters(r, c))
+			continue;
+		jw_object(w, NULL);
+		jw_str(w, "name", checks[c].name);
+		jw_str(w, "text", checks[c].missing);
+		jw_end(w);
+	}
+	for (size_t i = 0; r->good && i < COUNT_OF(never); i++) {
+		jw_object(w, NULL);
+		jw_str(w, "name", "never");
+		jw_str(w, "text", never[i]);
+		jw_end(w);
+	}
+	jw_end(w);
+}

@@ -1,0 +1,428 @@
+#include "verify/evidence.h"
+
+#include "base/bytes.h"
+#include "base/json.h"
+#include "ledger/canonical.h"
+#include "ledger/log.h"
+#include "ledger/seal.h"
+#include "verify/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- the file `range` ---- */
+
+/* As utc_text() writes it. */
+static bool time_good(const struct canonical_text *t)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:dd.ddddddZ";
+
+	if (t->n != sizeof shape - 1)
+		return false;
+	for (size_t i = 0; i < t->n; i++)
+		if (shape[i] == 'd' ? t->text[i] < '0' || t->text[i] > '9' : t->text[i] != shape[i])
+			return false;
+	return true;
+}
+
+static void take_time(struct canonical *c, const char *key, char ret[VERIFY_TIME_MAX])
+{
+	struct canonical_text t = { 0 };
+
+	canonical_key(c, key);
+	canonical_string(c, &t);
+	if (c->bad || !time_good(&t)) {
+		c->bad = true;
+		return;
+	}
+	memcpy(ret, t.text, t.n);
+	ret[t.n] = '\0';
+	canonical_char(c, ',');
+}
+
+static void take_number(struct canonical *c, const char *key, uint64_t *ret)
+{
+	canonical_key(c, key);
+	canonical_number(c, ret);
+	canonical_char(c, ',');
+}
+
+enum rc evidence_range_parse(struct verify_range *ret_range, const char *text, size_t n, struct err *e)
+{
+	struct canonical c = canonical_over(text, n);
+	struct canonical_text version = { 0 };
+	struct verify_range r = { 0 };
+
+	canonical_char(&c, '{');
+	take_number(&c, "end", &r.end);
+	take_number(&c, "first", &r.first);
+	take_time(&c, "from", r.from);
+	take_time(&c, "made", r.made);
+	take_time(&c, "to", r.to);
+	canonical_key(&c, "version");
+	canonical_string(&c, &version);
+	canonical_char(&c, '}');
+	canonical_char(&c, '\n');
+	if (!canonical_end(&c) || version.n >= sizeof r.version)
+		return err_add(e, RC_MALFORMED, "it is not the range of an evidence bundle");
+	for (size_t i = 0; i < version.n; i++)
+		if (version.text[i] < ' ' || version.text[i] > '~' || version.text[i] == '\\')
+			return err_add(e, RC_MALFORMED, "its version is none of a program");
+	memcpy(r.version, version.text, version.n);
+	if (r.first > r.end || strcmp(r.from, r.to) > 0)
+		return err_add(e, RC_RANGE, "it ends before it begins");
+	*ret_range = r;
+	return RC_OK;
+}
+
+size_t evidence_range_text(const struct verify_range *r, char *ret_text, size_t max)
+{
+	struct jw w = jw_over(ret_text, max, true);
+
+	jw_object(&w, NULL);
+	jw_u64(&w, "end", r->end);
+	jw_u64(&w, "first", r->first);
+	jw_str(&w, "from", r->from);
+	jw_str(&w, "made", r->made);
+	jw_str(&w, "to", r->to);
+	jw_str(&w, "version", r->version);
+	jw_end(&w);
+	size_t n = jw_done(&w);
+	if (n == 0 || n + 2 > max)
+		return 0;
+	ret_text[n] = '\n';
+	ret_text[n + 1] = '\0';
+	return n + 1;
+}
+
+#define CONFIG_FOLDER "config/"
+#define CONFIG_END    ".conf"
+
+bool evidence_config_path_parse(const char *path, uint8_t ret_sha256[32])
+{
+	size_t folder = strlen(CONFIG_FOLDER), digits = 2 * SHA256_SIZE;
+	char hex[2 * SHA256_SIZE + 1], again[2 * SHA256_SIZE + 1];
+
+	if (strlen(path) != folder + digits + strlen(CONFIG_END) ||
+		memcmp(path, CONFIG_FOLDER, folder) != 0 || strcmp(path + folder + digits, CONFIG_END) != 0)
+		return false;
+	memcpy(hex, path + folder, digits);
+	hex[digits] = '\0';
+	return hex_to_bytes(ret_sha256, SHA256_SIZE, hex) &&
+	       strcmp(hex_from_bytes(again, ret_sha256, SHA256_SIZE), hex) == 0;
+}
+
+/* ---- choosing ---- */
+
+struct epoch {
+	uint64_t begins;
+	struct merkle_hash root;
+};
+
+struct mark {
+	bool any;
+	uint64_t begins, size; /* the epoch's entry; what was sealed */
+};
+
+struct evidence {
+	char from[VERIFY_TIME_MAX], to[VERIFY_TIME_MAX];
+	uint64_t size;	     /* entries walked over */
+	bool any;	     /* an entry is of the time */
+	uint64_t first, end; /* of these */
+	uint64_t behind;     /* entries up to the last one that is before the time, when none is of it */
+	bool config_before;
+	uint64_t config_index; /* the configuration in force at `first` */
+	struct mark sealed;    /* the first seal that covers `end` */
+	struct mark last;
+	struct epoch *epoch;
+	size_t epochs_n, epochs_room;
+	uint8_t (*config)[SHA256_SIZE];
+	size_t config_n, config_room;
+	bool no_memory;
+	/* chosen */
+	uint64_t published;
+	uint64_t *entries, *leaves; /* bundles whose entries, and whose hashes, are needed; ascending */
+	size_t entries_n, leaves_n;
+};
+
+/* Room for one more of `size` octets in an array; NULL: no memory. */
+static void *one_more(void *array, size_t *n, size_t *room, size_t size)
+{
+	if (*n == *room) {
+		size_t more = MAX_OF(2 * *room, (size_t)16);
+		void *grown = realloc(array, more * size);
+		if (!grown)
+			return NULL;
+		*room = more;
+		array = grown;
+	}
+	++*n;
+	return array;
+}
+
+struct evidence *evidence_new(const char *from, const char *to)
+{
+	struct evidence *v = calloc(1, sizeof *v);
+
+	if (v) {
+		snprintf(v->from, sizeof v->from, "%s", from);
+		snprintf(v->to, sizeof v->to, "%s", to);
+	}
+	return v;
+}
+
+void evidence_free(struct evidence *v)
+{
+	if (!v)
+		return;
+	free(v->epoch);
+	free(v->config);
+	free(v->entries);
+	free(v->leaves);
+	free(v);
+}
+
+void evidence_begin(void *context)
+{
+	struct evidence *v = context, fresh = { .epoch = v->epoch,
+		.epochs_room = v->epochs_room,
+		.config = v->config,
+		.config_room = v->config_room };
+
+	memcpy(fresh.from, v->from, sizeof fresh.from);
+	memcpy(fresh.to, v->to, sizeof fresh.to);
+	*v = fresh;
+}
+
+static bool hash_of(const struct ledger_entry *entry, const char *key, uint8_t ret[SHA256_SIZE])
+{
+	char digits[2 * SHA256_SIZE + 1];
+	size_t n;
+	const char *text = ledger_entry_field(entry, key, &n);
+
+	if (!text || n != sizeof digits - 1)
+		return false;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	return hex_to_bytes(ret, SHA256_SIZE, digits);
+}
+
+static void epoch_keep(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
+{
+	struct epoch *grown = one_more(v->epoch, &v->epochs_n, &v->epochs_room, sizeof *v->epoch);
+
+	if (!grown) {
+		v->no_memory = true;
+		return;
+	}
+	v->epoch = grown;
+	grown[v->epochs_n - 1].begins = index;
+	if (!hash_of(entry, "root", grown[v->epochs_n - 1].root.b))
+		v->epochs_n--;
+}
+
+static void config_keep(struct evidence *v, const struct ledger_entry *entry)
+{
+	void *grown = one_more(v->config, &v->config_n, &v->config_room, sizeof *v->config);
+
+	if (!grown) {
+		v->no_memory = true;
+		return;
+	}
+	v->config = grown;
+	if (!hash_of(entry, "sha256", v->config[v->config_n - 1]))
+		v->config_n--;
+}
+
+static bool is_config(const struct ledger_entry *entry)
+{
+	return entry->type == LEDGER_CONFIG_LOAD || entry->type == LEDGER_CONFIG_COMMIT;
+}
+
+void evidence_entry(void *context, const struct ledger_entry *entry, uint64_t index)
+{
+	struct evidence *v = context;
+
+	v->size = index + 1;
+	if (entry->type == LEDGER_SEAL_EPOCH)
+		epoch_keep(v, entry, index);
+	if (strcmp(entry->utc, v->from) >= 0 && strcmp(entry->utc, v->to) <= 0) {
+		if (!v->any)
+			v->first = index;
+		v->any = true;
+		v->end = index + 1;
+		v->sealed.any = false; /* does not cover this one */
+	} else if (!v->any && strcmp(entry->utc, v->from) < 0) {
+		v->behind = index + 1;
+		v->sealed.any = false;
+	}
+	if (!is_config(entry))
+		return;
+	if (!v->any) {
+		v->config_before = true;
+		v->config_index = index;
+		v->config_n = 0; /* the ones before were replaced */
+	}
+	config_keep(v, entry);
+}
+
+void evidence_sealed(void *context, uint64_t begins, uint64_t size)
+{
+	struct evidence *v = context;
+
+	v->last = (struct mark){ true, begins, size };
+	if (!v->sealed.any)
+		v->sealed = v->last;
+}
+
+static bool number_put(uint64_t **array, size_t *n, size_t *room, uint64_t value)
+{
+	uint64_t *grown = one_more(*array, n, room, sizeof **array);
+
+	if (!grown)
+		return false;
+	*array = grown;
+	grown[*n - 1] = value;
+	return true;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return x < y ? -1 : x > y;
+}
+
+static size_t sorted_once(uint64_t *array, size_t n)
+{
+	size_t kept = 0;
+
+	if (n > 0)
+		qsort(array, n, sizeof *array, ascending);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || array[i] != array[i - 1])
+			array[kept++] = array[i];
+	return kept;
+}
+
+/* The number of an entry that is needed for itself. */
+static bool entry_want(struct evidence *v, size_t *room, uint64_t index)
+{
+	return index >= v->published || number_put(&v->entries, &v->entries_n, room, index / TILE_WIDTH);
+}
+
+enum rc evidence_choose(struct evidence *v, uint64_t size, uint64_t cosigned, struct verify_range *ret_range)
+{
+	size_t entries_room = 0, leaves_room = 0;
+	bool good = !v->no_memory;
+
+	free(v->entries);
+	free(v->leaves);
+	v->entries = v->leaves = NULL;
+	v->entries_n = v->leaves_n = 0;
+	v->published = size;
+	if (!v->any)
+		v->first = v->end = v->behind;
+	uint64_t from = v->first > 0 ? v->first - 1 : 0, to = MIN_OF(v->end, size > 0 ? size - 1 : 0);
+	for (uint64_t b = from / TILE_WIDTH; good && from < size && b <= to / TILE_WIDTH; b++)
+		good = number_put(&v->entries, &v->entries_n, &entries_room, b);
+	if (v->config_before)
+		good = good && entry_want(v, &entries_room, v->config_index);
+	if (v->sealed.any)
+		good = good && entry_want(v, &entries_room, v->sealed.begins);
+	if (v->last.any)
+		good = good && entry_want(v, &entries_room, v->last.begins);
+	for (size_t i = v->epochs_n; good && i-- > 0;)
+		if (v->epoch[i].begins <= v->first) { /* in force when the range begins */
+			good = entry_want(v, &entries_room, v->epoch[i].begins);
+			break;
+		}
+	v->entries_n = sorted_once(v->entries, v->entries_n);
+	for (size_t i = 0; good && i < v->entries_n; i++)
+		good = number_put(&v->leaves, &v->leaves_n, &leaves_room, v->entries[i]);
+	/* Sizes at which the root must be known. */
+	const uint64_t sizes[] = { v->sealed.any ? v->sealed.size : 0, cosigned, size };
+	for (size_t i = 0; good && i < COUNT_OF(sizes); i++)
+		if (sizes[i] > 0 && sizes[i] <= size)
+			good = number_put(
+				&v->leaves, &v->leaves_n, &leaves_room, (sizes[i] - 1) / TILE_WIDTH);
+	v->leaves_n = sorted_once(v->leaves, v->leaves_n);
+	if (!good)
+		return RC_LIMIT;
+	*ret_range = (struct verify_range){ .first = v->first, .end = v->end };
+	memcpy(ret_range->from, v->from, sizeof v->from);
+	memcpy(ret_range->to, v->to, sizeof v->to);
+	return RC_OK;
+}
+
+/* ---- the ledger's files ---- */
+
+static void tile_give(const struct evidence *v, uint32_t level, uint64_t n,
+	void (*each)(void *to, const char *path), void *to)
+{
+	char path[TILE_PATH_MAX];
+	uint64_t full = tile_full(level, v->published);
+	uint32_t width = n < full ? TILE_WIDTH : n == full ? tile_partial(level, v->published) : 0;
+
+	if (width > 0)
+		each(to, tile_path(path, level, n, width));
+}
+
+void evidence_files(const struct evidence *v, void (*each)(void *to, const char *path), void *to)
+{
+	char path[SEAL_PATH_MAX];
+
+	for (size_t i = 0; i < v->entries_n; i++)
+		tile_give(v, TILE_LEVEL_ENTRIES, v->entries[i], each, to);
+	for (uint32_t level = 0; level < TILE_LEVELS; level++) {
+		uint64_t last = UINT64_MAX, edge = tile_full(level, v->published);
+		for (size_t i = 0; i < v->leaves_n; i++) {
+			uint64_t n = v->leaves[i] >> (8 * level);
+			if (n != last)
+				tile_give(v, level, n, each, to);
+			last = n;
+		}
+		if (last != edge) /* the right edge, from which the root is made */
+			tile_give(v, level, edge, each, to);
+	}
+	for (size_t i = 0; i < v->epochs_n; i++) {
+		uint64_t bundle = v->epoch[i].begins / TILE_WIDTH;
+		if (v->epoch[i].begins < v->published &&
+			!bsearch(&bundle, v->entries, v->entries_n, sizeof bundle, ascending))
+			continue;
+		if (v->epoch[i].begins >= v->published && v->end <= v->published)
+			continue; /* announced in the journal, which stays out */
+		each(to, seal_path_keys(path, &v->epoch[i].root));
+		each(to, seal_path_seals(path, &v->epoch[i].root));
+	}
+}
+
+enum rc evidence_file_read(
+	const struct verify_source *source, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+{
+	char taken[TILE_PATH_MAX];
+	uint32_t level, width;
+	uint64_t n;
+
+	if (!tile_path_parse(path, &level, &n, &width))
+		return source->read(source->context, path, ret_bytes, ret_n);
+	return tile_take(source, level, n, width, taken, ret_bytes, ret_n);
+}
+
+bool evidence_config(const struct evidence *v, const void *text, size_t n, char ret_path[EVIDENCE_PATH_MAX])
+{
+	char hex[2 * SHA256_SIZE + 1];
+	uint8_t hash[SHA256_SIZE];
+
+	sha256(hash, text, n);
+	for (size_t i = 0; i < v->config_n; i++) {
+		if (memcmp(v->config[i], hash, sizeof hash) != 0)
+			continue;
+		snprintf(ret_path, EVIDENCE_PATH_MAX, CONFIG_FOLDER "%s" CONFIG_END,
+			hex_from_bytes(hex, hash, sizeof hash));
+		return true;
+	}
+	return false;
+}

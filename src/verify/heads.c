@@ -1,0 +1,261 @@
+/*
+ * The ledger's key, its signed heads, and who cosigned them. There may be three heads: the checkpoint, the
+ * last one that has its cosignatures, and one that somebody kept elsewhere. The tree must have the root of
+ * each at its size.
+ */
+#include "base/bytes.h"
+#include "verify/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const names[HEADS] = {
+	[HEAD_CHECKPOINT] = LEDGER_PATH_CHECKPOINT,
+	[HEAD_COSIGNED] = VERIFY_PATH_COSIGNED,
+	[HEAD_KEPT] = "the head that was kept",
+};
+
+static bool same_key(const struct note_key *a, const struct note_key *b)
+{
+	return memcmp(a->public_key, b->public_key, sizeof a->public_key) == 0 &&
+	       strcmp(a->name, b->name) == 0;
+}
+
+/* A policy with log lines says which keys are those of logs. */
+static enum rc key_by_policy(struct walk *w)
+{
+	const struct policy *p = w->options->policy;
+
+	for (size_t i = 0; i < p->logs_n; i++) {
+		if (!same_key(&p->log[i].key, &w->key))
+			continue;
+		w->report->vkey_given = w->report->vkey_by_policy = true;
+		return RC_OK;
+	}
+	return found(&w->stop, VERIFY_KEY, "%s is of none of the policy's logs", LEDGER_PATH_VKEY);
+}
+
+enum rc key_choose(struct walk *w, struct err *e)
+{
+	struct note_key there;
+	struct err why = { 0 };
+	uint8_t *bytes;
+	size_t n;
+
+	w->report->vkey_given = w->options->vkey != NULL;
+	if (w->options->vkey &&
+		note_key_parse(&w->key, w->options->vkey, strlen(w->options->vkey), &why) != RC_OK)
+		return err_add(e, RC_MALFORMED, "the verifier key that was given: %s", why.text);
+	enum rc rc = file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
+	if (rc != RC_OK)
+		return found(&w->stop, VERIFY_KEY, "%s %s", LEDGER_PATH_VKEY,
+			rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
+	rc = n > 0 && bytes[n - 1] == '\n' ? note_key_parse(&there, (const char *)bytes, n - 1, &why)
+					   : err_add(&why, RC_MALFORMED, "it does not end with a line feed");
+	free(bytes);
+	if (rc != RC_OK)
+		return found(&w->stop, VERIFY_KEY, "%s: %s", LEDGER_PATH_VKEY, why.text);
+	if (!w->options->vkey)
+		w->key = there;
+	else if (!same_key(&w->key, &there))
+		return found(&w->stop, VERIFY_KEY, "%s names another key than the one that was given",
+			LEDGER_PATH_VKEY);
+	if (!w->options->vkey && w->options->policy && w->options->policy->logs_n > 0)
+		rc = key_by_policy(w);
+	w->report->made[VERIFY_CHECK_KEY] += rc == RC_OK && w->report->vkey_given;
+	return rc;
+}
+
+/* Signature lines of the ledger's own key. */
+static size_t own_lines(const struct walk *w, const struct note *note)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < note->signatures_n; i++) {
+		const struct note_signature *s = &note->signature[i];
+		count += s->name_n == strlen(w->key.name) && memcmp(s->name, w->key.name, s->name_n) == 0 &&
+			 memcmp(s->id, w->key.id, sizeof s->id) == 0;
+	}
+	return count;
+}
+
+enum rc head_check(struct walk *w, const char *where, const void *bytes, size_t n, bool others,
+	struct note *ret_note, struct checkpoint *ret)
+{
+	struct err e = { 0 };
+
+	if (note_parse(ret_note, bytes, n, &e) != RC_OK)
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+	if (note_verify(ret_note, &w->key, &e) != RC_OK)
+		return found(&w->stop, VERIFY_SIGNATURE, "%s: %s", where, e.text);
+	if (checkpoint_parse(ret, ret_note->text, ret_note->text_n, &e) != RC_OK)
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+	/* Lines of witnesses may stand behind the ledger's own in the checkpoint; nowhere else. */
+	size_t own = own_lines(w, ret_note);
+	if (own != 1 || (!others && ret_note->signatures_n != 1))
+		return found(&w->stop, VERIFY_SIGNATURE, "%s has %zu signatures, expected the ledger's one",
+			where, others ? own : ret_note->signatures_n);
+	if (strcmp(ret->origin, w->key.name) != 0)
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s is of the log '%s', the key is of '%s'", where,
+			ret->origin, w->key.name);
+	w->report->made[VERIFY_CHECK_SIGNATURES]++;
+	return RC_OK;
+}
+
+/* ---- further heads ---- */
+
+static enum rc kept_load(struct walk *w, struct err *e)
+{
+	struct head *h = &w->heads[HEAD_KEPT];
+	struct err why = { 0 };
+
+	if (!w->options->kept)
+		return RC_OK;
+	/* It is the caller's: what is wrong with it is no finding about the ledger. */
+	if (note_parse(&h->note, w->options->kept, w->options->kept_n, &why) != RC_OK ||
+		note_verify(&h->note, &w->key, &why) != RC_OK ||
+		checkpoint_parse(&h->c, h->note.text, h->note.text_n, &why) != RC_OK)
+		return err_add(
+			e, RC_MALFORMED, "the head that was kept is none of this ledger: %s", why.text);
+	h->any = true;
+	w->report->kept_size = h->c.size;
+	w->report->made[VERIFY_CHECK_SIGNATURES]++;
+	return RC_OK;
+}
+
+static enum rc cosigned_load(struct walk *w)
+{
+	struct head *h = &w->heads[HEAD_COSIGNED];
+	size_t n;
+	enum rc rc = file_read(w, VERIFY_PATH_COSIGNED, &h->bytes, &n);
+
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;
+	if (rc != RC_OK)
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s cannot be read", VERIFY_PATH_COSIGNED);
+	rc = head_check(w, VERIFY_PATH_COSIGNED, h->bytes, n, true, &h->note, &h->c);
+	h->any = rc == RC_OK;
+	w->report->cosigned_head = h->c.size;
+	return rc;
+}
+
+enum rc heads_load(struct walk *w, struct err *e)
+{
+	enum rc rc = kept_load(w, e);
+
+	if (rc == RC_OK)
+		rc = cosigned_load(w);
+	if (rc == RC_OK)
+		heads_meet(w); /* an empty tree is one as well */
+	return rc;
+}
+
+void heads_meet(struct walk *w)
+{
+	for (int i = 0; i < HEADS; i++) {
+		struct head *h = &w->heads[i];
+		if (!h->any || h->met || h->c.size != w->edge.size)
+			continue;
+		struct merkle_hash root = merkle_edge_root(&w->edge);
+		h->met = merkle_equal(&root, &h->c.root);
+		if (!h->met && i != HEAD_CHECKPOINT) /* that one is looked at when all its entries are read */
+			found(&w->head, VERIFY_HEAD,
+				"the first %llu entries are not those that %s covers: history was written "
+				"again",
+				(unsigned long long)h->c.size, names[i]);
+		if (h->met && i == HEAD_KEPT)
+			w->report->made[VERIFY_CHECK_KEPT]++;
+	}
+}
+
+void heads_end(struct walk *w)
+{
+	for (int i = HEAD_COSIGNED; i < HEADS; i++) {
+		const struct head *h = &w->heads[i];
+		if (!h->any || h->met)
+			continue;
+		if (h->c.size > w->edge.size)
+			found(&w->head, VERIFY_HEAD,
+				"%s covers %llu entries, and the ledger has only %llu: it was cut back",
+				names[i], (unsigned long long)h->c.size, (unsigned long long)w->edge.size);
+		else
+			found(&w->head, VERIFY_HEAD,
+				"%s covers %llu entries, which lies within what is not here: it cannot be "
+				"compared",
+				names[i], (unsigned long long)h->c.size);
+	}
+}
+
+/* ---- cosignatures ---- */
+
+/* Notes who cosigned this head. RC_AUTH: a cosignature of a witness of the policy is wrong. */
+static enum rc witnesses_of(struct walk *w, const struct head *h, const char *name)
+{
+	const struct policy *p = w->options->policy;
+
+	for (size_t i = 0; i < p->witnesses_n; i++) {
+		struct verify_witness *seen = &w->report->witness[i];
+		uint64_t time_s;
+		enum rc rc = cosign_verify(&h->note, &p->witness[i].key, &time_s, NULL);
+		if (rc == RC_AUTH)
+			return found(&w->cosignature, VERIFY_COSIGNATURE,
+				"%s: the cosignature of witness '%s' is wrong", name, p->witness[i].name);
+		if (rc != RC_OK)
+			continue;
+		w->report->made[VERIFY_CHECK_COSIGNATURES]++;
+		if (!seen->cosigned || h->c.size > seen->size ||
+			(h->c.size == seen->size && time_s > seen->time_s)) {
+			seen->cosigned = true;
+			seen->size = h->c.size;
+			seen->time_s = time_s;
+		}
+	}
+	return RC_OK;
+}
+
+static const char *quorum_name(const struct policy *p)
+{
+	return p->quorum.kind == POLICY_WITNESS ? p->witness[p->quorum.index].name
+	       : p->quorum.kind == POLICY_GROUP ? p->group[p->quorum.index].name
+						: "none";
+}
+
+void cosignatures_check(struct walk *w)
+{
+	const struct policy *p = w->options->policy;
+	struct verify_report *r = w->report;
+	struct policy_verdict verdict;
+	struct err why = { 0 };
+
+	if (!p)
+		return;
+	r->policy_given = true;
+	snprintf(r->quorum_name, sizeof r->quorum_name, "%s", quorum_name(p));
+	r->witnesses_n = p->witnesses_n;
+	for (size_t i = 0; i < p->witnesses_n; i++)
+		snprintf(r->witness[i].name, sizeof r->witness[i].name, "%s", p->witness[i].name);
+	for (int i = 0; i < HEADS; i++) {
+		const struct head *h = &w->heads[i];
+		if (!h->any || !h->met)
+			continue;
+		if (witnesses_of(w, h, names[i]) != RC_OK)
+			return;
+		if (policy_evaluate(p, &h->note, &verdict, why.text[0] ? NULL : &why) != RC_OK)
+			continue;
+		if (!r->quorum || h->c.size > r->cosigned) {
+			r->quorum = true;
+			r->cosigned = h->c.size;
+			r->cosigned_time_s = verdict.quorum_time_s;
+		}
+	}
+	if (!r->quorum)
+		found(&w->cosignature, VERIFY_COSIGNATURE, "%s",
+			why.text[0] ? why.text
+				    : "nothing is published yet that witnesses could have cosigned");
+}
+
+void heads_free(struct walk *w)
+{
+	for (int i = 0; i < HEADS; i++)
+		free(w->heads[i].bytes);
+}

@@ -1,0 +1,66 @@
+/*
+ * Every field that an observer of the wire sees of IKE and ESP, and what forces it. A byte that nothing
+ * forces could carry the state of a generator or a message: that is how the VPN of 2015 was read. One table:
+ * the page is made from it (docs/evidence.md), and a test walks captured handshakes, rekeys and traffic with
+ * it, octet by octet (tests/system/test_visible.py); there every field is judged by what it says here.
+ *
+ * IP and UDP headers are not in it: addresses and ports are the configuration's, the rest is the kernel's.
+ * Nor is when a packet comes and how long it is.
+ */
+#ifndef VERIFY_VISIBLE_H
+#define VERIFY_VISIBLE_H
+
+/* clang-format off */
+#define VISIBLE_FORCES(F)	/* id, text */										\
+	F(PROTOCOL,      "a constant of the protocol")									\
+	F(COMPUTED,      "computed from other visible octets")								\
+	F(CONFIGURATION, "the configuration, which is in the ledger")							\
+	F(COUNTER,       "a counter without gaps")									\
+	F(VRF,           "the verifiable random function; its proof is in the ledger")					\
+	F(EPHEMERAL,     "a key of this exchange alone")								\
+	F(CIPHERTEXT,    "keys of this SA: ciphertext or its tag")							\
+	F(ECHO,          "what the other side has sent before")								\
+	F(MAC,           "a keyed hash of what the other side has sent")
+
+#define VISIBLE_FIELDS(V)	/* id, where, field, what forces it, how */						\
+	V(IKE_SPI_I,       "IKE header",   "initiator's SPI",       VRF,           "octets 32 to 39 of the output that the entry's proof belongs to")	\
+	V(IKE_SPI_R,       "IKE header",   "responder's SPI",       VRF,           "the same; zero in the first request")	\
+	V(IKE_NEXT,        "IKE header",   "next payload",          PROTOCOL,      "each message has one order of payloads; of what is encrypted the first one's type is seen")	\
+	V(IKE_VERSION,     "IKE header",   "version",               PROTOCOL,      "2.0")			\
+	V(IKE_EXCHANGE,    "IKE header",   "exchange type",         PROTOCOL,      "34 to 37")			\
+	V(IKE_FLAGS,       "IKE header",   "flags",                 PROTOCOL,      "who began the IKE SA, request or response")	\
+	V(IKE_MESSAGE_ID,  "IKE header",   "message id",            COUNTER,       "from 0 in each direction; a response has its request's")	\
+	V(IKE_LENGTH,      "IKE header",   "length",                COMPUTED,      "of the message")		\
+	V(PAYLOAD_NEXT,    "any payload",  "next payload",          PROTOCOL,      "SA, KE, Nonce, then notifies in one order")	\
+	V(PAYLOAD_FLAGS,   "any payload",  "critical bit, reserved", PROTOCOL,     "zero")			\
+	V(PAYLOAD_LENGTH,  "any payload",  "length",                COMPUTED,      "of the payload")		\
+	V(SA_OFFER,        "SA",           "proposals, transforms", CONFIGURATION, "the peer's proposals in their order; in a response the one that was chosen")	\
+	V(KE_GROUP,        "KE",           "group",                 CONFIGURATION, "of the first proposal, or of the chosen one")	\
+	V(KE_RESERVED,     "KE",           "reserved",              PROTOCOL,      "zero")			\
+	V(KE_VALUE,        "KE",           "public value",          EPHEMERAL,     "its secret half comes from the keeper's other generator")	\
+	V(NONCE,           "Nonce",        "nonce",                 VRF,           "octets 0 to 31 of the same output as the SPI's")	\
+	V(NOTIFY_HEAD,     "N",            "protocol, SPI size, type", PROTOCOL,   "zero, zero, a number of the registry")	\
+	V(NOTIFY_NAT,      "N",            "NAT detection",         COMPUTED,      "SHA-1 over SPIs, address, port; with forced encapsulation of address and port zero")	\
+	V(NOTIFY_HASHES,   "N",            "signature hashes",      PROTOCOL,      "those that we check, ascending")	\
+	V(NOTIFY_GROUP,    "N",            "group of INVALID_KE_PAYLOAD", CONFIGURATION, "of the chosen proposal")	\
+	V(NOTIFY_COOKIE,   "N",            "cookie, demanded",      MAC,           "with a secret that lives some minutes, in ike alone; nobody can check it later")	\
+	V(NOTIFY_ECHO,     "N",            "cookie, brought back",  ECHO,          "as the responder made it")	\
+	V(SK_IV,           "SK",           "initialization vector", COUNTER,       "from 1 for each key")		\
+	V(SK_CIPHERTEXT,   "SK",           "encrypted payloads",    CIPHERTEXT,    "no padding; the pad length inside is zero")	\
+	V(SK_TAG,          "SK",           "integrity check value", CIPHERTEXT,    "16 octets")			\
+	V(MARKER,          "UDP 4500",     "marker of IKE",         PROTOCOL,      "four octets of zero")		\
+	V(KEEPALIVE,       "UDP 4500",     "NAT keepalive",         PROTOCOL,      "one octet, ff")		\
+	V(ESP_SPI,         "ESP",          "SPI",                   VRF,           "one of the eight candidates in octets 32 to 63 of the receiver's output; each that it passed over is counted")	\
+	V(ESP_SEQUENCE,    "ESP",          "sequence number",       COUNTER,       "from 1 for each SA")		\
+	V(ESP_IV,          "ESP",          "initialization vector", COUNTER,       "the sequence number, in 64 bits")	\
+	V(ESP_CIPHERTEXT,  "ESP",          "inner packet, padding, trailer", CIPHERTEXT, "padding to 4 octets, inside: 1, 2, 3")	\
+	V(ESP_TAG,         "ESP",          "integrity check value", CIPHERTEXT,    "16 octets")
+/* clang-format on */
+
+enum visible_force {
+#define E(id, text) VISIBLE_##id,
+	VISIBLE_FORCES(E)
+#undef E
+};
+
+#endif
