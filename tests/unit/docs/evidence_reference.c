@@ -1,16 +1,35 @@
 /*
- * Makes the reference part of docs/evidence.md out of the table of entry types.
+ * Makes the reference parts of docs/evidence.md out of the tables of visible fields and of entry types.
  *
- *	evidence_reference --check FILE    fails when the part differs from what is made now (this is the test)
- *	evidence_reference --update FILE   writes it
+ *	evidence_reference --check FILE    fails when a part differs from what is made now (this is the test)
+ *	evidence_reference --update FILE   writes them
+ *	evidence_reference --fields        the visible fields for a test: a line "ID FORCE" each
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ledger/types.h"
 #include "page.h"
+#include "verify/visible.h"
 
-#define BEGIN "<!-- reference: made by evidence_reference, do not edit -->\n"
+#define BEGIN	      "<!-- reference: made by evidence_reference, do not edit -->\n"
+#define BEGIN_VISIBLE "<!-- visible fields: made by evidence_reference, do not edit -->\n"
+
+static const char *const forces[] = {
+#define E(id, text) [VISIBLE_##id] = text,
+	VISIBLE_FORCES(E)
+#undef E
+};
+
+static const struct visible {
+	const char *id, *force_id, *where, *field, *how;
+	enum visible_force force;
+} fields[] = {
+#define E(id, where, field, force, how) { #id, #force, where, field, how, VISIBLE_##force },
+	VISIBLE_FIELDS(E)
+#undef E
+};
 
 static const char *const sources[LEDGER_TYPE_COUNT] = {
 #define E(id, name, sources, text) [LEDGER_##id] = sources,
@@ -37,7 +56,16 @@ static void put_types(FILE *out)
 	fputc('\n', out);
 }
 
-int main(int argc, char **argv)
+static void put_visible(FILE *out)
+{
+	fputs("| where | field | forced by | how |\n| --- | --- | --- | --- |\n", out);
+	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+		fprintf(out, "| %s | %s | %s | %s |\n", fields[i].where, fields[i].field,
+			forces[fields[i].force], fields[i].how);
+	fputc('\n', out);
+}
+
+static int part(int argc, char **argv, const char *begin, void (*put)(FILE *out))
 {
 	char *made = NULL;
 	size_t n = 0;
@@ -45,8 +73,19 @@ int main(int argc, char **argv)
 
 	if (!out)
 		return 1;
-	put_types(out);
+	put(out);
 	if (fclose(out) != 0)
 		return 1;
-	return page_main(argc, argv, BEGIN, made);
+	return page_main(argc, argv, begin, made);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--fields") == 0) {
+		for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+			printf("%s %s\n", fields[i].id, fields[i].force_id);
+		return 0;
+	}
+	int status = part(argc, argv, BEGIN_VISIBLE, put_visible);
+	return status ? status : part(argc, argv, BEGIN, put_types);
 }

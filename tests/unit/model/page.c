@@ -36,8 +36,8 @@ int page_main(int argc, char **argv, const char *begin_mark, char *made)
 		goto out;
 	}
 	begin = strstr(page, begin_mark);
-	end = strstr(page, PAGE_END);
-	if (!begin || !end || end < begin) {
+	end = begin ? strstr(begin, PAGE_END) : NULL; /* a page may have several such parts */
+	if (!begin || !end) {
 		fprintf(stderr, "%s: the marker lines are missing\n", argv[2]);
 		goto out;
 	}
