@@ -1,0 +1,71 @@
+/*
+ * This gateway as a witness of its peers' ledgers: what a peer's ledger asks over IKE (ike/words.c) is
+ * decided by the same core as in plaingate-witness (witness/witness.h), and what was cosigned last stands
+ * durably in the ledger's directory, as vouch/<16 hex>: the cosigned note.
+ *
+ * The key follows from the ledger's by HKDF, so there is no other file to keep; it signs nothing but
+ * cosignatures. A peer's log is trusted only from that peer. What was cosigned is not entered in our own
+ * ledger (two gateways would keep each other awake); silence, return and another history are.
+ *
+ * Asks: the body of add-checkpoint, or "seen\n". Answers: "<status>\n", then the body of HTTP's answer; for
+ * "seen" the note. Caller: proc/ledger/shell.c. One thread.
+ */
+#ifndef PROC_LEDGER_VOUCH_H
+#define PROC_LEDGER_VOUCH_H
+
+#include "base/clock.h"
+#include "ledger/log.h"
+#include "witness/witness.h"
+
+#define VOUCH_LOGS_MAX	   8
+#define VOUCH_PEER_BYTES   64
+#define VOUCH_ASK_SEEN	   "seen\n"
+#define VOUCH_SILENT_AFTER 3 /* heartbeats */
+#define VOUCH_HEARTBEAT_NS (30 * NS_PER_S)
+/* "vouch/", hex, ".fork" */
+#define VOUCH_PATH_MAX	   32
+
+struct vouch_log {
+	char peer[VOUCH_PEER_BYTES]; /* who may ask for it */
+	struct note_key key;
+	uint64_t size;	  /* cosigned last, since the start of this process */
+	mono_ns heard_at; /* of that, or of the beginning */
+	bool silent;	  /* told by vouch_silence() */
+	bool forked;	  /* told: its key has signed two histories */
+};
+
+struct vouch {
+	struct witness witness;
+	const struct ledger_store *files;
+	struct vouch_log logs[VOUCH_LOGS_MAX];
+	size_t logs_n;
+};
+
+enum vouch_news { VOUCH_NOTHING, VOUCH_RETURNED, VOUCH_FORKED };
+
+/* The cosignature key of the ledger whose key and seed these are; its name is the origin's with "witness" for
+ * "ledger". RC_INTERNAL. */
+enum rc vouch_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
+	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE]);
+
+enum rc vouch_begin(struct vouch *v, const struct ledger_store *files, const struct note_key *ledger,
+	const uint8_t seed[ED25519_SEED_SIZE]);
+void vouch_done(struct vouch *v);
+
+/* The whole list; those that stay keep what is known of them. RC_LIMIT. */
+enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_ns now);
+
+/*
+ * The answer to what a peer asked, into ret (max at least WITNESS_BODY_MAX + 8). Returns its length, 0:
+ * nobody is to be answered, because no log of that peer is configured. *ret_log: whom *ret_news is about.
+ */
+size_t vouch_answer(struct vouch *v, const char *peer, const void *ask, size_t n, uint64_t now_s, mono_ns now,
+	char *ret, size_t max, enum vouch_news *ret_news, const struct vouch_log **ret_log);
+
+/* A log that has not asked for VOUCH_SILENT_AFTER heartbeats, once each time; NULL: none. */
+const struct vouch_log *vouch_silence(struct vouch *v, mono_ns now);
+
+/* "vouch/<16 hex>": where the note of an origin stands. */
+char *vouch_path(char ret_path[VOUCH_PATH_MAX], const char *origin);
+
+#endif
