@@ -73,7 +73,10 @@ def test_tour_misses_an_entry(lab):
 
 @pytest.mark.parametrize("words", [("./quickstart", "--once"), ("lab/up", "two-sites"), ("lab/down",)])
 def test_who_is_not_root_is_told(lab, words):
-    done = command(lab, "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", *words)
+    nobody = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
+    if command(lab, *nobody, "test", "-x", words[0]).returncode:
+        pytest.skip("the project stands where only root can read")
+    done = command(lab, *nobody, *words)
     assert done.returncode == 1 and "need root" in done.stderr, done
 
 
