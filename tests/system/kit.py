@@ -447,11 +447,19 @@ def journal_records(data):
         at += 8 + n
 
 
+def ledger_directory(lab, gateway):
+    """Where this machine sees the gateway's ledger; it stays there when the gateway is stopped."""
+    return Path(f"/proc/{lab[gateway].holder()}/root") / show(lab, gateway, "ledger")[0]["directory"].lstrip("/")
+
+
 def ledger_entries(lab, gateway):
+    return entries_in(ledger_directory(lab, gateway))
+
+
+def entries_in(directory):
     """The entries as objects: those laid out as tiles, and behind them those of the journal. The journal is read first: what is
     taken out of it meanwhile is in the tiles then."""
     entries, bundles = [], {}
-    directory = Path(f"/proc/{lab[gateway].holder()}/root") / show(lab, gateway, "ledger")[0]["directory"].lstrip("/")
     journal = (directory / "journal").read_bytes() if (directory / "journal").exists() else b""
     for file in (p for p in (directory / "tile/entries").rglob("*") if p.is_file() and not p.name.endswith(".new")):
         name = str(file.relative_to(directory / "tile/entries"))

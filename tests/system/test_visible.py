@@ -1,32 +1,14 @@
 """No free bits on the wire: a handshake, rekeys and traffic are captured, and every octet of them is judged by what forces it, with the
 gateways' ledgers at hand. Then each bit is turned, to see that it is noticed."""
 import copy
-import signal
 import time
-from pathlib import Path
 
 import pytest
-from kit import GATEWAYS, HOST_B, Capture, bundle_entries, journal_records, ledger_entries, own_lab, show, wait_for
-from visible import AUTH, CREATE_CHILD, INFORMATIONAL, SA_INIT, Bad, Forced, Walk, fields_of_the_table, udp_packets
+from kit import GATEWAYS, HOST_B, Capture, ledger_entries, own_lab, show, wait_for
+from visible import (AUTH, CREATE_CHILD, HASH_ALGORITHMS, INFORMATIONAL, OFFER, SA_INIT, WAN, X25519, Bad, Forced, Walk, fields_of_the_table,
+                     forced_in_the_end, udp_packets)
 
-WAN = {"hq": bytes([198, 51, 100, 2]), "branch": bytes([203, 0, 113, 2])}
-# lab/two-sites: aes256gcm16, prfsha384, x25519.
-OFFER = bytes.fromhex("00000024" "01010003" "0300000c" "01000014" "800e0100" "03000008" "02000006" "00000008" "0400001f")
-X25519, HASHES = 31, bytes.fromhex("0002000300040005")
 NOT_MET = {"NOTIFY_COOKIE", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # what a quiet handshake on a path without NAT does not hold
-
-
-def entries_of(directory):
-    """The entries of a ledger's directory: as kit.ledger_entries, of a gateway that has stopped."""
-    bundles = {}
-    for file in (p for p in (directory / "tile/entries").rglob("*") if p.is_file()):
-        name = str(file.relative_to(directory / "tile/entries"))
-        whole, _, width = name.partition(".p/")
-        bundles[whole] = max(bundles.get(whole, (0, None)), (int(width or 256), file))
-    entries = [entry for _, file in (bundles[name] for name in sorted(bundles)) for entry in bundle_entries(file.read_bytes())]
-    for first, more in journal_records((directory / "journal").read_bytes()):
-        entries += more[len(entries) - first:]
-    return entries
 
 
 class Wire:
@@ -36,17 +18,12 @@ class Wire:
         self.table = fields_of_the_table(lab.build)
         self.before = {bytes.fromhex(row["spi_i"] + row["spi_r"]) for gateway in GATEWAYS for row in show(lab, gateway, "ike")}
         self.before |= {bytes.fromhex(row[spi]) for gateway in GATEWAYS for row in show(lab, gateway, "ipsec") for spi in ("spi_in", "spi_out")}
-        directories = {g: Path(f"/proc/{lab[g].holder()}/root") / show(lab, g, "ledger")[0]["directory"].lstrip("/") for g in GATEWAYS}
         with Capture(lab, "internet", "hq0", "udp port 500 or udp port 4500") as capture:
             self.exchange(lab)
         assert capture.lost == 0
         self.datagrams = list(udp_packets(frame for _, frame in capture.frames()))
         self.proved = {WAN[gateway]: Forced(ledger_entries(lab, gateway)) for gateway in GATEWAYS}
-        # An orderly end lays the keys of public values open: then those of exchanges that came to nothing are known as well.
-        for gateway in GATEWAYS:
-            lab.daemons[gateway].send_signal(signal.SIGTERM)
-            lab.daemons[gateway].wait(15)
-        self.forced = {WAN[gateway]: Forced(entries_of(directories[gateway])) for gateway in GATEWAYS}
+        self.forced = forced_in_the_end(lab)
 
     @staticmethod
     def exchange(lab):
@@ -71,7 +48,7 @@ class Wire:
         time.sleep(0.5)
 
     def walk(self, forced=None):
-        return Walk(self.table, forced or self.forced, OFFER, X25519, HASHES, frozenset(self.before))
+        return Walk(self.table, forced or self.forced, OFFER, X25519, HASH_ALGORITHMS, frozenset(self.before))
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,23 @@ ledger by other code than ours: libsodium's group and Python, nothing of src/.
 """
 import ctypes
 import hashlib
+import signal
 import struct
 import subprocess
 
-from kit import ROOT
+from kit import GATEWAYS, entries_in, ledger_directory
 
 REFERENCE = "tests/unit/docs/evidence_reference"
 sodium = ctypes.CDLL("libsodium.so.23")
 SUITE = b"\xffc2sp.org/vrf-r255"
 LABEL = b"plaingate/public-values/v1"
 ORDER = 2**252 + 27742317777372353535851937790883648493
+
+
+# What lab/two-sites has: addresses, and the offer of aes256gcm16, prfsha384, x25519.
+WAN = {"hq": bytes([198, 51, 100, 2]), "branch": bytes([203, 0, 113, 2])}
+OFFER = bytes.fromhex("00000024" "01010003" "0300000c" "01000014" "800e0100" "03000008" "02000006" "00000008" "0400001f")
+X25519, HASH_ALGORITHMS = 31, bytes.fromhex("0002000300040005")
 
 
 # --- public values out of a ledger ---
@@ -85,6 +92,16 @@ class Forced:
         self.nonces.add(octets[:32])
         self.ike_spis.add(octets[32:40])
         self.esp_spis |= {octets[at:at + 4] for at in range(32, 64, 4) if octets[at:at + 3] != b"\0\0\0"}
+
+
+def forced_in_the_end(lab):
+    """{address: Forced} of gateways that are stopped here. An orderly end lays the keys of public values open: then those of exchanges
+    that came to nothing are known as well."""
+    directories = {gateway: ledger_directory(lab, gateway) for gateway in GATEWAYS}
+    for gateway in GATEWAYS:
+        lab.daemons[gateway].send_signal(signal.SIGTERM)
+        lab.daemons[gateway].wait(15)
+    return {WAN[gateway]: Forced(entries_in(directories[gateway])) for gateway in GATEWAYS}
 
 
 # --- the walk ---
