@@ -356,10 +356,12 @@ bool attack_OTHER_KEY(struct attempt *a, uint32_t i)
 	uint8_t public_key[ED25519_PUBLIC_SIZE], seed[ED25519_SEED_SIZE] = { 8, (uint8_t)i };
 	struct note_key other;
 
+	if (i >= 24)
+		return false;
 	ed25519_public(public_key, seed);
 	assert_int_equal(note_key_make(&other, key.name, NOTE_ED25519, public_key), RC_OK);
 	own_history(a, &other, seed, 1 + 20 * i, 3 + i);
-	return i < 24;
+	return true;
 }
 
 bool attack_OWN_EPOCH(struct attempt *a, uint32_t i)
