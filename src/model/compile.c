@@ -218,7 +218,7 @@ enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t 
 		memcpy(c.head.text_sha256, text_sha256, sizeof c.head.text_sha256);
 	if ((rc = compile_system(&c)) || (rc = compile_zones(&c)) || (rc = compile_objects(&c)) ||
 		(rc = compile_policy(&c)) || (rc = compile_nat(&c)) || (rc = compile_peers(&c)) ||
-		(rc = compile_tunnels(&c)) || (rc = lay_out(&c, &block, &bytes)))
+		(rc = compile_tunnels(&c)) || (rc = compile_evidence(&c)) || (rc = lay_out(&c, &block, &bytes)))
 		goto out;
 	rc = snapshot_check(block, bytes, e);
 	if (rc) {

@@ -65,6 +65,9 @@ enum rc compile_nat(struct compiler *c);
 enum rc compile_peers(struct compiler *c);
 enum rc compile_tunnels(struct compiler *c);
 
+/* compile_evidence.c */
+enum rc compile_evidence(struct compiler *c);
+
 /* values.c: texts of leaves to numbers, with faults at the leaf */
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
 enum rc value_range(

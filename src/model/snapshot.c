@@ -368,6 +368,30 @@ static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
+enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
+{
+	static const struct snap_witness none;
+
+	if (v->count > WITNESSES_MAX || v->quorum > v->count || (v->quorum == 0) != (v->count == 0) ||
+		(v->count > 0 && v->heartbeat_s == 0))
+		return err_add(e, RC_MALFORMED, "snapshot: witnesses, their quorum or the heartbeat");
+	if (v->required & ~(uint32_t)(REQUIRED_COMMIT | REQUIRED_WITNESSES | REQUIRED_ACT))
+		return err_add(e, RC_MALFORMED, "snapshot: an unknown act is required to be witnessed");
+	for (uint32_t i = 0; i < WITNESSES_MAX; i++) {
+		const struct snap_witness *w = &v->witness[i];
+		if (i >= v->count) {
+			if (memcmp(w, &none, sizeof none) != 0)
+				return bad(e, "witness", i, "stray bytes");
+			continue;
+		}
+		if (!name_ok(w->name, sizeof w->name) || !name_ok(w->key, sizeof w->key))
+			return bad(e, "witness", i, "its name or its key is empty or not terminated");
+		if (!addr_ok(&w->at.addr) || w->at.addr.family == ADDR_NONE || w->at.port == 0 || w->at.zero)
+			return bad(e, "witness", i, "a malformed address");
+	}
+	return RC_OK;
+}
+
 enum rc snapshot_check(const void *block, size_t n, struct err *e)
 {
 	const struct snapshot *s = block;
@@ -381,7 +405,8 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 		return err_add(e, RC_MALFORMED, "snapshot: it says %u bytes, and there are %zu", s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
 		(rc = check_objects(s, e)) || (rc = check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
-		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)))
+		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
+		(rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;
 	return RC_OK;
 }

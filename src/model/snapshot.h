@@ -31,6 +31,8 @@
 #define PROPOSALS_MAX	   65536 /* of all peers, or of all tunnels, together */
 #define PROPOSALS_EACH_MAX 16	 /* of one peer or tunnel */
 #define REPLAY_WINDOW_MAX  4096
+#define WITNESSES_MAX	   8
+#define WITNESS_KEY_BYTES  192 /* a verifier key's text, with its terminator */
 
 #define ZONE_ANY   0xffffffffu /* in global rules */
 #define INDEX_NONE 0xffffffffu
@@ -169,6 +171,25 @@ struct snap_tunnel {
 	uint32_t replay_window;
 };
 
+/* What waits for the witnesses' cosignatures. */
+enum required_act { REQUIRED_COMMIT = 1 << 0, REQUIRED_WITNESSES = 1 << 1, REQUIRED_ACT = 1 << 2 };
+
+struct snap_witness {
+	char name[NAME_MAX_BYTES];
+	struct endpoint at;
+	char key[WITNESS_KEY_BYTES]; /* "name+key id+key", C2SP signed-note */
+};
+
+/* The ledger's witnesses. Of a fixed size, because the supervisor keeps it for the next start and hands it to
+ * the ledger by itself. */
+struct snap_evidence {
+	uint32_t count;
+	uint32_t quorum;   /* of them; 0 when there are none */
+	uint32_t required; /* enum required_act */
+	uint32_t heartbeat_s;
+	struct snap_witness witness[WITNESSES_MAX]; /* behind count: zeros */
+};
+
 struct snapshot {
 	uint32_t magic, bytes;	 /* bytes of the whole block */
 	uint64_t generation;	 /* counts commits */
@@ -180,6 +201,7 @@ struct snapshot {
 	uint32_t tcp_mss; /* 0: only by the path's MTU */
 	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, half_open_timeout_s, other_timeout_s,
 		half_open_max;
+	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals,
 		peers, selectors, tunnels;
@@ -206,5 +228,9 @@ struct snapshot {
  * Until it returns RC_OK nothing in the block may be used.
  */
 enum rc snapshot_check(const void *block, size_t n, struct err *e);
+
+/* The same for this part alone, which travels by itself as well. Keys are texts here; their form is the
+ * affair of whoever uses them. */
+enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e);
 
 #endif

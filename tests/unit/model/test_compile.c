@@ -262,6 +262,11 @@ static void public_keys(void **state)
 
 #define KEYED(key) PEER("remote-address 192.0.2.1; private-key me; public-key " key ";")
 
+/* Verifier keys of the right form; whether the id belongs to the key is not the compiler's affair. */
+#define KEY_A		   "w.example/a+0123abcd+BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define KEY_B		   "w.example/b+0123abcd+BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+#define WITNESS(name, key) "witness " name " { address 192.0.2.7; key \"" key "\"; } "
+
 static const struct {
 	const char *what, *text, *says;
 } refused[] = {
@@ -321,6 +326,19 @@ static const struct {
 								   "peer p; zone a; proposals e; local "
 								   "10.0.0.0/8; remote ::/0; } }",
 		"same families" },
+	{ "quorum without witnesses", "evidence { quorum 1; }", "there are 0 witnesses" },
+	{ "quorum of too many", "evidence { " WITNESS("a", KEY_A) "quorum 2; }", "there is 1 witness" },
+	{ "required of nobody", "evidence { required commit; }", "no witnesses" },
+	{ "one key under two names",
+		"evidence { " WITNESS("a", KEY_A) WITNESS(
+			"b", "other.example+89abcdef+BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") "}",
+		"'a' has this key already" },
+	{ "key of another form",
+		"evidence { " WITNESS(
+			"a", "ssh-ed25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") "}",
+		"plaingate-witness --new-key" },
+	{ "witness by name", "evidence { witness a { address w.example; key \"" KEY_A "\"; } }", "address" },
+	{ "witness without a key", "evidence { witness a { address ::1; } }", "key" },
 };
 
 static void refused_texts(void **state)
@@ -336,6 +354,31 @@ static void refused_texts(void **state)
 		if (strncmp(e.text, "t:", 2) != 0 || !strstr(e.text, refused[i].says))
 			fail_msg("%s: it does not say '%s': %s", refused[i].what, refused[i].says, e.text);
 	}
+}
+
+static void witnesses(void **state)
+{
+	struct snapshot *s = compiled("evidence { " WITNESS(
+		"a", KEY_A) "witness b { address 2001:db8::7; port 80; key \"" KEY_B "\"; } "
+			    "quorum 1; required [ commit witnesses ]; heartbeat 5; }");
+	const struct snap_evidence *v = &s->evidence;
+
+	assert_int_equal(v->count, 2);
+	assert_int_equal(v->quorum, 1);
+	assert_int_equal(v->required, REQUIRED_COMMIT | REQUIRED_WITNESSES);
+	assert_int_equal(v->heartbeat_s, 5);
+	assert_string_equal(v->witness[0].name, "a");
+	assert_string_equal(v->witness[0].key, KEY_A);
+	assert_int_equal(v->witness[0].at.addr.family, ADDR_V4);
+	assert_int_equal(v->witness[0].at.port, 7380);
+	assert_int_equal(v->witness[1].at.addr.family, ADDR_V6);
+	assert_int_equal(v->witness[1].at.port, 80);
+	free(s);
+	s = compiled("evidence { " WITNESS("a", KEY_A) WITNESS("b", KEY_B) "}");
+	assert_int_equal(s->evidence.quorum, 2);
+	assert_int_equal(s->evidence.required, 0);
+	assert_int_equal(s->evidence.heartbeat_s, 30);
+	free(s);
 }
 
 /* A deep chain of sets is refused, not followed. */
@@ -394,6 +437,7 @@ int main(void)
 		cmocka_unit_test(identities),
 		cmocka_unit_test(public_keys),
 		cmocka_unit_test(refused_texts),
+		cmocka_unit_test(witnesses),
 		cmocka_unit_test(deep_sets),
 		cmocka_unit_test(layout_does_not_matter),
 	};

@@ -1,0 +1,70 @@
+/*
+ * The ledger's witnesses to records. Part of the compiler. Whether a key's id belongs to its key needs a
+ * hash, and is checked by control before it takes the configuration (proc/control/commit.c).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/compile.h"
+
+static uint32_t required_bit(const char *word)
+{
+	if (strcmp(word, "commit") == 0)
+		return REQUIRED_COMMIT;
+	return strcmp(word, "witnesses") == 0 ? REQUIRED_WITNESSES : REQUIRED_ACT;
+}
+
+/* What stands behind the second '+': the key, which no '+' of a name can move. */
+static const char *key_of(const char *vkey)
+{
+	const char *id = strchr(vkey, '+');
+
+	return id ? id + sizeof "+01234567+" - 1 : vkey;
+}
+
+static enum rc witness(struct compiler *c, const struct lyd_node *node)
+{
+	struct snap_evidence *v = &c->head.evidence;
+	struct snap_witness *w = &v->witness[v->count];
+	enum rc rc;
+
+	if (v->count == WITNESSES_MAX)
+		return tree_fault(c->m, node, c->e, "more than %d witnesses", WITNESSES_MAX);
+	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
+	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
+	w->at.port = (uint16_t)value_number(node, "port");
+	if ((rc = value_address(c, tree_child(c->m, node, "address"), &w->at.addr)))
+		return rc;
+	/* A name is not signed: two names of one key would be one witness that counts twice. */
+	for (uint32_t i = 0; i < v->count; i++)
+		if (strcmp(key_of(v->witness[i].key), key_of(w->key)) == 0)
+			return tree_fault(c->m, tree_child(c->m, node, "key"), c->e,
+				"witness '%s' has this key already", v->witness[i].name);
+	v->count++;
+	return RC_OK;
+}
+
+enum rc compile_evidence(struct compiler *c)
+{
+	const struct lyd_node *evidence = tree_child(c->m, NULL, "evidence");
+	const struct lyd_node *node = tree_child(c->m, evidence, "witness");
+	const struct lyd_node *required = tree_child(c->m, evidence, "required");
+	const struct lyd_node *quorum = tree_child(c->m, evidence, "quorum");
+	struct snap_evidence *v = &c->head.evidence;
+	enum rc rc = RC_OK;
+
+	for (; node && !rc; node = tree_next(node))
+		rc = witness(c, node);
+	if (rc)
+		return rc;
+	v->heartbeat_s = (uint32_t)value_number(evidence, "heartbeat");
+	v->quorum = quorum ? (uint32_t)value_number(evidence, "quorum") : v->count;
+	if (v->quorum > v->count)
+		return tree_fault(c->m, quorum, c->e, "a quorum of %u, and there %s %u witness%s", v->quorum,
+			v->count == 1 ? "is" : "are", v->count, v->count == 1 ? "" : "es");
+	if (required && v->count == 0)
+		return tree_fault(c->m, required, c->e, "something is required, and there are no witnesses");
+	for (; required; required = tree_next(required))
+		v->required |= required_bit(lyd_get_value(required));
+	return RC_OK;
+}
