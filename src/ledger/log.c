@@ -29,6 +29,8 @@ struct ledger_log {
 	bool journal_stale; /* emptying it failed: all of it is in the tiles, but it may be empty or not */
 	char note[NOTE_BYTES_MAX];
 	size_t note_n; /* of the last commit */
+	char head[NOTE_BYTES_MAX];
+	size_t head_n; /* of the last publication */
 };
 
 static bool room_for(void **p, size_t *room, size_t need, size_t unit)
@@ -101,6 +103,18 @@ static enum rc note_check(
 	if (rc == RC_OK && strcmp(ret->origin, l->key.name) != 0)
 		rc = err_add(e, RC_AUTH, "the checkpoint is of '%s', not of '%s'", ret->origin, l->key.name);
 	return rc == RC_OK ? RC_OK : err_add(e, RC_AUTH, "the checkpoint on the disk is not ours");
+}
+
+/* Ed25519 is deterministic: what was signed before is signed in the same way. */
+static size_t checkpoint_sign(
+	const struct ledger_log *l, const struct merkle_edge *edge, char ret_note[NOTE_BYTES_MAX])
+{
+	struct checkpoint c = { .size = edge->size, .root = merkle_edge_root(edge) };
+	char text[NOTE_NAME_MAX + 96];
+
+	memcpy(c.origin, l->key.name, sizeof c.origin);
+	size_t n = checkpoint_text(text, sizeof text, &c);
+	return n ? note_sign(ret_note, NOTE_BYTES_MAX, text, n, &l->key, l->seed) : 0;
 }
 
 /* The hashes of the last tile of a level under a checkpoint of `size`, and with them the tree's edge. */
@@ -278,6 +292,8 @@ static enum rc vkey_check(struct ledger_log *l, struct err *e)
 	else if (rc == RC_OK && (n != text_n || memcmp(bytes, text, n) != 0))
 		rc = err_add(e, RC_AUTH, "%s names another key than the one that was handed over",
 			LEDGER_PATH_VKEY);
+	else if (rc != RC_OK)
+		err_add(e, rc, "read '%s'", LEDGER_PATH_VKEY);
 	free(bytes);
 	return rc;
 }
@@ -299,6 +315,8 @@ enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *stor
 	if (l->batch && l->record)
 		rc = vkey_check(l, e);
 	rc = rc ? rc : tiles_read(l, e);
+	if (rc == RC_OK && (l->head_n = checkpoint_sign(l, &l->edge, l->head)) == 0)
+		rc = err_add(e, RC_INTERNAL, "sign the published checkpoint again");
 	rc = rc ? rc : journal_read(l, ret_opened, e);
 	if (rc != RC_OK) {
 		ledger_close(l);
@@ -343,23 +361,17 @@ static enum rc head_sign(struct ledger_log *l, char note[NOTE_BYTES_MAX], size_t
 {
 	struct merkle_edge edge = l->edge;
 	struct rd r = rd_over(l->batch, l->batch_n);
-	struct checkpoint c = { 0 };
 	const uint8_t *entry;
-	char text[NOTE_NAME_MAX + 96];
 	size_t n;
 
 	while (bundle_next(&r, &entry, &n)) {
 		struct merkle_hash leaf = merkle_leaf(entry, n);
 		merkle_edge_add(&edge, &leaf);
 	}
-	memcpy(c.origin, l->key.name, sizeof c.origin);
-	c.size = edge.size;
-	c.root = merkle_edge_root(&edge);
-	size_t text_n = checkpoint_text(text, sizeof text, &c);
-	*ret_n = text_n ? note_sign(note, NOTE_BYTES_MAX, text, text_n, &l->key, l->seed) : 0;
+	*ret_n = checkpoint_sign(l, &edge, note);
 	return *ret_n ? RC_OK
 		      : err_add(e, RC_INTERNAL, "sign the checkpoint of size %llu",
-				(unsigned long long)c.size);
+				(unsigned long long)edge.size);
 }
 
 /* Only when all of its records are in the tiles. */
@@ -536,6 +548,8 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 	if (rc != RC_OK)
 		return err_add(e, rc, "publish the ledger's tiles");
 	l->published = l->edge.size;
+	memcpy(l->head, l->note, l->note_n);
+	l->head_n = l->note_n;
 	forget_full(l, full_bytes);
 	/* The journal's records are in the tiles now. Should this fail, they are skipped at the next start,
 	 * and the next batch tries it first. */
@@ -571,6 +585,73 @@ struct merkle_hash ledger_leaf(const struct ledger_log *l, uint64_t index)
 
 	return index >= first && index - first < l->level[0].n ? l->level[0].hash[index - first]
 							       : merkle_empty();
+}
+
+/* ---- for witnesses ---- */
+
+const char *ledger_head(const struct ledger_log *l, size_t *ret_n)
+{
+	*ret_n = l->head_n;
+	return l->head;
+}
+
+enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, struct err *e)
+{
+	char note[NOTE_BYTES_MAX];
+
+	if (l->published == 0)
+		return err_add(e, RC_RANGE, "no checkpoint is published");
+	if (n > sizeof note - l->head_n)
+		return err_add(e, RC_LIMIT, "the cosignatures do not fit a note");
+	memcpy(note, l->head, l->head_n);
+	memcpy(note + l->head_n, lines, n);
+	return l->store.replace(l->store.context, LEDGER_PATH_CHECKPOINT, note, l->head_n + n, e);
+}
+
+/* The root of 2^level leaves: from memory behind the last full tile, else folded from a tile on the disk. */
+static bool subtree_find(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash)
+{
+	const struct ledger_log *l = context;
+	unsigned tiles = level / 8, rest = level % 8;
+	size_t count = (size_t)1 << rest, n = 0;
+	const struct merkle_hash *hash;
+	uint8_t *bytes = NULL;
+	char path[TILE_PATH_MAX];
+
+	if (tiles >= TILE_LEVELS)
+		return false;
+	const struct level *v = &l->level[tiles];
+	uint64_t first = index << rest, in_memory = v->first_tile * TILE_WIDTH;
+	if (first >= in_memory) {
+		if (first - in_memory + count > v->n)
+			return false;
+		hash = &v->hash[first - in_memory];
+	} else {
+		tile_path(path, tiles, first / TILE_WIDTH, TILE_WIDTH);
+		if (l->store.read(l->store.context, path, &bytes, &n, NULL) != RC_OK)
+			return false;
+		hash = (const struct merkle_hash *)(const void *)bytes + first % TILE_WIDTH;
+	}
+	bool found = !bytes || n == TILE_WIDTH * sizeof *hash;
+	struct merkle_edge edge = { 0 };
+	for (size_t i = 0; found && i < count; i++)
+		merkle_edge_add(&edge, &hash[i]);
+	if (found)
+		*ret_hash = merkle_edge_root(&edge);
+	free(bytes);
+	return found;
+}
+
+enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_hash *ret_root,
+	struct merkle_proof *ret_proof)
+{
+	if (size == 0 || size > l->published)
+		return RC_RANGE;
+	enum rc rc = merkle_root(subtree_find, (void *)(uintptr_t)l, size, ret_root);
+	if (rc == RC_OK && ret_proof)
+		rc = merkle_prove_consistency(
+			subtree_find, (void *)(uintptr_t)l, size, l->published, ret_proof);
+	return rc;
 }
 
 /* A bundle by its number: the last, open one from memory, the others from the disk. *ret_free: to be freed.

@@ -75,6 +75,19 @@ struct merkle_hash ledger_leaf(
 	const struct ledger_log *l, uint64_t index); /* of an entry not yet published */
 
 /*
+ * The checkpoint of what is published, as text with the log's own signature alone: what witnesses are asked
+ * with. Of an empty log it is the empty tree's, which stands in no file. Valid until the next publication.
+ */
+const char *ledger_head(const struct ledger_log *l, size_t *ret_n);
+/* The published checkpoint gets these signature lines of witnesses behind its own, in the place of those it
+ * had; the caller has verified them. Durable. RC_LIMIT: too many; RC_RANGE: nothing is published. */
+enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, struct err *e);
+/* Root of the first `size` entries, and the proof that the published tree continues it; 0 < size <=
+ * published. The proof may be NULL. RC_RANGE, RC_IO, RC_NOT_FOUND: a tile that is missing. */
+enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_hash *ret_root,
+	struct merkle_proof *ret_proof);
+
+/*
  * Gives every committed entry of the boot to `each`, oldest first, with its index and its leaf's hash: for
  * rebuilding counters after a start. Entries that are not of the boot are left out. The log must not be
  * changed meanwhile. RC_IO, RC_MALFORMED: a bundle on the disk.

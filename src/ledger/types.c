@@ -54,6 +54,18 @@ bool ledger_type_allowed(enum ledger_type t, const char *source)
 	return false;
 }
 
+bool ledger_type_soon(enum ledger_type t)
+{
+	switch (t) {
+#define E(id) case LEDGER_##id:
+		LEDGER_SOON(E)
+#undef E
+		return true;
+	default:
+		return false;
+	}
+}
+
 const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n)
 {
 	size_t first = 0;

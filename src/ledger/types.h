@@ -22,11 +22,15 @@
 	T(LEDGER_START,      "ledger_start",      "ledger",         "the ledger was opened; a new boot begins")		\
 	T(SEAL_EPOCH,        "seal_epoch",        "ledger",         "one-time keys that sign the checkpoints from here on")	\
 	T(COUNTER_GAP,       "counter_gap",       "ledger",         "numbers of a source under which no entry stands")	\
+	T(RECOVERY_EPOCH,    "recovery_epoch",    "ledger",         "a witness has seen a log that this disk does not continue: a new log begins")	\
+	T(WITNESS_MISSING,   "witness_missing",   "ledger",         "a witness has not cosigned for three heartbeats")	\
+	T(WITNESS_BACK,      "witness_back",      "ledger",         "a witness that was missing cosigns again")		\
 	T(PROCESS_START,     "process_start",     "supervisor",     "a measured executable is about to run")		\
 	T(KNOWN_ANSWERS,     "known_answers",     "supervisor",     "the file by which the keeper is about to check its functions")	\
 	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
 	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
 	T(CONFIG_COMMIT,     "config_commit",     "control",        "a configuration is about to be applied")		\
+	T(WITNESSES_CHANGE,  "witnesses_change",  "control",        "the witnesses, or what waits for them, are about to change")	\
 	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
 	T(NOISE_START,       "noise_start",       "entropy",        "the second source of secrets has passed its start-up tests")	\
@@ -43,6 +47,11 @@
 	T(HANDSHAKE_REFUSED, "handshake_refused", "ike keeper",     "a negotiation was refused")			\
 	T(GAP,               "gap",               "supervisor keeper ike dataplane control entropy", "the ledger was away meanwhile")
 
+/* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
+#define LEDGER_SOON(S)										\
+	S(SEAL_EPOCH) S(RECOVERY_EPOCH) S(PROCESS_START) S(KNOWN_ANSWERS) S(CONFIG_LOAD)		\
+	S(CONFIG_COMMIT) S(WITNESSES_CHANGE) S(ADMIN_ACT) S(PUBLIC_EPOCH) S(PUBLIC_EPOCH_END)
+
 #define LEDGER_FIELDS(F)	/* type, key, kind, text; keys in byte order within a type */			\
 	F(LEDGER_START,      "key",        STRING, "verifier key of this log")					\
 	F(LEDGER_START,      "origin",     STRING, "name of this log")						\
@@ -55,6 +64,21 @@
 	F(COUNTER_GAP,       "run",        NUMBER, "which start of the source counted them")			\
 	F(COUNTER_GAP,       "source",     STRING, "whose")							\
 	F(COUNTER_GAP,       "why",        STRING, "what the ledger knows about it")				\
+	F(RECOVERY_EPOCH,    "archive",    STRING, "folder in which the log that was on the disk is kept, if there was one")	\
+	F(RECOVERY_EPOCH,    "disk_root",  STRING, "its root")							\
+	F(RECOVERY_EPOCH,    "disk_size",  NUMBER, "its entries")						\
+	F(RECOVERY_EPOCH,    "origin",     STRING, "name of that log")						\
+	F(RECOVERY_EPOCH,    "seen_root",  STRING, "root that the witness cosigned, signed by this log's own key")	\
+	F(RECOVERY_EPOCH,    "seen_size",  NUMBER, "entries of it")						\
+	F(RECOVERY_EPOCH,    "seen_time",  NUMBER, "when, in seconds since 1970 by the witness's clock")	\
+	F(RECOVERY_EPOCH,    "witness",    STRING, "its name in the configuration")				\
+	F(WITNESS_MISSING,   "cosigned",   NUMBER, "entries of the last checkpoint that it cosigned")		\
+	F(WITNESS_MISSING,   "error",      STRING, "what came of the last question")				\
+	F(WITNESS_MISSING,   "silent_s",   NUMBER, "seconds since then")					\
+	F(WITNESS_MISSING,   "witness",    STRING, "its name in the configuration")				\
+	F(WITNESS_BACK,      "cosigned",   NUMBER, "entries of the checkpoint that it has cosigned now")	\
+	F(WITNESS_BACK,      "silent_s",   NUMBER, "seconds that it was silent")				\
+	F(WITNESS_BACK,      "witness",    STRING, "its name in the configuration")				\
 	F(PROCESS_START,     "executable", STRING, "name of the executable")					\
 	F(PROCESS_START,     "process",    STRING, "which process")						\
 	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\
@@ -71,6 +95,10 @@
 	F(CONFIG_COMMIT,     "generation", NUMBER, "count of commits, this one included")			\
 	F(CONFIG_COMMIT,     "previous",   STRING, "SHA-256 of the text it replaces")				\
 	F(CONFIG_COMMIT,     "sha256",     STRING, "of the configuration's text")				\
+	F(WITNESSES_CHANGE,  "admin",      STRING, "who")							\
+	F(WITNESSES_CHANGE,  "after",      STRING, "quorum, what is required, names and key ids, as committed")	\
+	F(WITNESSES_CHANGE,  "before",     STRING, "the same as it runs")					\
+	F(WITNESSES_CHANGE,  "generation", NUMBER, "of the configuration that brings the change")		\
 	F(CONFIG_REFUSED,    "admin",      STRING, "who")							\
 	F(CONFIG_REFUSED,    "error",      STRING, "what was wrong")						\
 	F(CONFIG_REFUSED,    "sha256",     STRING, "of the refused text")					\
@@ -169,6 +197,8 @@ const char *ledger_type_text(enum ledger_type t);
 enum ledger_type ledger_type_by_name(const char *name, size_t n);
 /* May a process of this name ("keeper") write entries of the type? */
 bool ledger_type_allowed(enum ledger_type t, const char *source);
+/* Is it one of LEDGER_SOON? */
+bool ledger_type_soon(enum ledger_type t);
 /* The type's fields, in order. */
 const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n);
 

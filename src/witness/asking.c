@@ -1,0 +1,148 @@
+#include "witness/asking.h"
+#include "base/bytes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void asking_begin(struct asking *a, const struct note_key *witness, mono_ns now)
+{
+	*a = (struct asking){ .key = *witness, .heard = now, .next = now };
+}
+
+static mono_ns silent_at(const struct asking *a, mono_ns heartbeat)
+{
+	return a->missing ? ASKING_NEVER : a->heard + ASKING_HEARTBEATS_SILENT * heartbeat;
+}
+
+static bool has_something(const struct asking *a, uint64_t size)
+{
+	return a->wants_note || !a->settled || a->cosigned < size;
+}
+
+/* A failure's pause holds for the heartbeat as well. */
+static mono_ns question_at(const struct asking *a, uint64_t size, mono_ns heartbeat)
+{
+	return has_something(a, size) ? a->next : MAX_OF(a->next, a->heard + heartbeat);
+}
+
+enum asking_question asking_due(const struct asking *a, uint64_t size, mono_ns heartbeat, mono_ns now)
+{
+	if (a->under_way != ASKING_NONE || now < question_at(a, size, heartbeat))
+		return ASKING_NONE;
+	return a->wants_note ? ASKING_SEEN : ASKING_ADD;
+}
+
+mono_ns asking_at(const struct asking *a, uint64_t size, mono_ns heartbeat)
+{
+	mono_ns silent = silent_at(a, heartbeat);
+
+	return a->under_way != ASKING_NONE ? silent : MIN_OF(silent, question_at(a, size, heartbeat));
+}
+
+void asking_put(struct asking *a, enum asking_question q, uint64_t size)
+{
+	a->under_way = q;
+	a->asked = size;
+	/* A size that it said once may be behind what it claimed since, never ahead of what we have. */
+	a->asked_old = a->old_known ? MIN_OF(a->old, size) : size;
+}
+
+void asking_urge(struct asking *a)
+{
+	if (a->failures > 0)
+		a->next = MIN_OF(a->next, a->failed + ASKING_URGENT_NS);
+}
+
+void asking_failed(struct asking *a, const char *why, mono_ns heartbeat, mono_ns now)
+{
+	mono_ns longest = MIN_OF(ASKING_PAUSE_MAX_NS, heartbeat);
+	mono_ns pause = ASKING_PAUSE_MIN_NS << MIN_OF(a->failures, 10u);
+
+	a->under_way = ASKING_NONE;
+	a->wants_note = false;
+	a->failures++;
+	a->failed = now;
+	a->next = now + MIN_OF(pause, longest);
+	snprintf(a->error, sizeof a->error, "%s", why);
+}
+
+enum asking_news asking_answered(
+	struct asking *a, const struct witness_reply *r, const char *why, mono_ns heartbeat, mono_ns now)
+{
+	bool was_missing = a->missing;
+
+	switch (r->outcome) {
+	case WITNESS_OUTCOME_GOOD:
+		a->under_way = ASKING_NONE;
+		a->old_known = a->settled = true;
+		a->old = r->size;
+		a->cosigned = MAX_OF(a->cosigned, r->size);
+		a->time_s = r->time_s;
+		a->heard = a->next = now;
+		a->failures = 0;
+		a->missing = false;
+		a->error[0] = '\0';
+		return was_missing ? ASKING_RETURNED : ASKING_COSIGNED;
+	case WITNESS_OUTCOME_RETRY:
+		/* At once the first time; one that says a new size each time is no better than one that
+		 * fails. */
+		if (a->failures == 0) {
+			a->under_way = ASKING_NONE;
+			a->failures = 1;
+			a->failed = a->next = now;
+			snprintf(a->error, sizeof a->error, "%s", why);
+		} else {
+			asking_failed(a, why, heartbeat, now);
+		}
+		a->old_known = true;
+		a->old = r->size;
+		return ASKING_NO_NEWS;
+	case WITNESS_OUTCOME_AHEAD:
+	case WITNESS_OUTCOME_DISAGREES:
+		/* Not settled: it is a claim that decides whether we may sign at all. */
+		a->under_way = ASKING_NONE;
+		a->wants_note = true;
+		a->next = a->failures > 0 ? now + ASKING_PAUSE_MIN_NS : now;
+		snprintf(a->error, sizeof a->error, "%s", why);
+		return ASKING_NO_NEWS;
+	case WITNESS_OUTCOME_UNKNOWN:
+	case WITNESS_OUTCOME_REFUSED:
+		a->settled = true; /* it has seen nothing of this log, or nothing that it would tell */
+		asking_failed(a, why, heartbeat, now);
+		return ASKING_NO_NEWS;
+	default:
+		asking_failed(a, why, heartbeat, now);
+		return ASKING_NO_NEWS;
+	}
+}
+
+bool asking_seen(struct asking *a, uint64_t seen, bool ours, mono_ns heartbeat, mono_ns now)
+{
+	a->wants_note = false;
+	if (!ours) {
+		a->under_way = ASKING_NONE;
+		a->settled = true;
+		return true;
+	}
+	a->old_known = true;
+	a->old = seen;
+	asking_failed(a, "what it says it has seen of this log, its own note does not show", heartbeat, now);
+	return false;
+}
+
+bool asking_silent(struct asking *a, mono_ns heartbeat, mono_ns now)
+{
+	if (now < silent_at(a, heartbeat))
+		return false;
+	a->missing = true;
+	return true;
+}
+
+unsigned asking_count(const struct asking *const all[], size_t n, uint64_t size)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += all[i]->cosigned >= size;
+	return count;
+}

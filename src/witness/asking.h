@@ -1,0 +1,95 @@
+/*
+ * When a log asks each of its witnesses, and what their answers mean for it. One struct asking for each
+ * witness; the caller holds the connections, tells the time (monotonic) and keeps what was cosigned.
+ *
+ * - A witness is asked as soon as there is a checkpoint that it has not cosigned, and once in a heartbeat
+ * otherwise: the same checkpoint again, with a new time. One question at a time; behind a failure there is a
+ * growing pause.
+ * - What it has seen before is not assumed: the first question offers our own checkpoint as one that it
+ * knows, and its answer says where to prove from.
+ * - A witness that says it has seen more than we have, or something else, is asked for the note that proves
+ * it. Only a note that the log itself has signed proves anything: then the caller must not go on with this
+ * log.
+ *
+ * Pure. Caller: proc/ledger. One thread.
+ */
+#ifndef WITNESS_ASKING_H
+#define WITNESS_ASKING_H
+
+#include "base/clock.h"
+#include "witness/client.h"
+
+#define ASKING_WAIT_NS		 (3 * NS_PER_S)	   /* for one answer, from the connection's beginning */
+#define ASKING_PAUSE_MIN_NS	 (250 * NS_PER_MS) /* behind the first failure; doubled by each further one */
+#define ASKING_PAUSE_MAX_NS	 (15 * NS_PER_S)   /* or the heartbeat, whichever is less */
+#define ASKING_URGENT_NS	 (500 * NS_PER_MS) /* the pause while an act waits for the answer */
+#define ASKING_HEARTBEATS_SILENT 3
+#define ASKING_ERROR_MAX	 160
+#define ASKING_NEVER		 UINT64_MAX
+
+enum asking_question {
+	ASKING_NONE,
+	ASKING_ADD,  /* add-checkpoint: cosign this */
+	ASKING_SEEN, /* the monitoring path: show what you cosigned last */
+};
+
+struct asking {
+	struct note_key key;
+	enum asking_question under_way;
+	bool wants_note; /* it claims what its note must prove */
+	bool old_known;	 /* `old` is what it said or what it cosigned */
+	bool settled;	/* since the beginning it has said what there was to say, or does not know this log */
+	bool missing;	/* told by asking_silent() */
+	uint64_t old;	/* size that the next proof leads from */
+	uint64_t asked; /* size of the checkpoint in the question under way */
+	uint64_t asked_old;	      /* and the old size in it */
+	uint64_t cosigned;	      /* the largest size that it has cosigned */
+	uint64_t time_s;	      /* of its last cosignature, by its own clock */
+	mono_ns heard;		      /* when that came; at first: the beginning */
+	mono_ns next;		      /* not before */
+	mono_ns failed;		      /* the last failure */
+	unsigned failures;	      /* in a row */
+	char error[ASKING_ERROR_MAX]; /* of the last failure; "": there was none since the last cosignature */
+};
+
+void asking_begin(struct asking *a, const struct note_key *witness, mono_ns now);
+
+/* What to ask now, if anything. size: of the log's published checkpoint. */
+enum asking_question asking_due(const struct asking *a, uint64_t size, mono_ns heartbeat, mono_ns now);
+/* When asking_due() or asking_silent() may have something next; ASKING_NEVER while a question is under way
+ * and the silence has been told. */
+mono_ns asking_at(const struct asking *a, uint64_t size, mono_ns heartbeat);
+
+/* The question is put. The old size to send is a->asked_old. */
+void asking_put(struct asking *a, enum asking_question q, uint64_t size);
+
+/* An act waits for this witness: the pause is cut short. */
+void asking_urge(struct asking *a);
+
+enum asking_news {
+	ASKING_NO_NEWS,
+	ASKING_COSIGNED, /* a->asked is cosigned */
+	ASKING_RETURNED, /* the same, by one that was missing */
+};
+
+/* The answer to ASKING_ADD. why: the reason beside an outcome that is not GOOD. */
+enum asking_news asking_answered(
+	struct asking *a, const struct witness_reply *r, const char *why, mono_ns heartbeat, mono_ns now);
+
+/*
+ * The answer to ASKING_SEEN, a note that is the log's own and that the witness cosigned. ours: the log that
+ * we have is a continuation of it. True: it is not, this witness has proved that the log had another history:
+ * do not sign over it.
+ */
+bool asking_seen(struct asking *a, uint64_t seen, bool ours, mono_ns heartbeat, mono_ns now);
+
+/* There was no answer, or none that could be used. */
+void asking_failed(struct asking *a, const char *why, mono_ns heartbeat, mono_ns now);
+
+/* True once when it has not cosigned for ASKING_HEARTBEATS_SILENT heartbeats. */
+bool asking_silent(struct asking *a, mono_ns heartbeat, mono_ns now);
+
+/* How many have cosigned at least `size` entries. */
+unsigned asking_count(const struct asking *const all[], size_t n, uint64_t size);
+
+#endif

@@ -1,0 +1,246 @@
+/* When a log asks, and what it makes of answers and of silence: by a clock that the test sets. */
+#include "witness/asking.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BEAT  (30 * NS_PER_S)
+#define START (1000 * NS_PER_S)
+
+static const struct note_key key = { .name = "witness.example", .type = NOTE_COSIGNATURE_ED25519 };
+static struct asking a;
+
+static enum asking_news answer(enum witness_outcome outcome, uint64_t size, mono_ns now)
+{
+	const struct witness_reply r = { .outcome = outcome, .size = size, .time_s = now / NS_PER_S };
+
+	return asking_answered(&a, &r, outcome == WITNESS_OUTCOME_GOOD ? "" : "said so", BEAT, now);
+}
+
+/* The log has `size` entries and the question is due, with this old size. */
+static void ask(uint64_t size, uint64_t old, mono_ns now)
+{
+	assert_int_equal(asking_due(&a, size, BEAT, now), ASKING_ADD);
+	asking_put(&a, ASKING_ADD, size);
+	assert_int_equal(a.asked_old, old);
+	assert_int_equal(asking_due(&a, size, BEAT, now), ASKING_NONE); /* one at a time */
+}
+
+static void cosigned(uint64_t size, uint64_t old, mono_ns now)
+{
+	ask(size, old, now);
+	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, size, now), ASKING_COSIGNED);
+	assert_int_equal(a.cosigned, size);
+}
+
+static void grows(void **state)
+{
+	asking_begin(&a, &key, START);
+	assert_false(a.settled);
+	/* The first question offers what we have as what it knows: that cannot be a fork. */
+	ask(7, 7, START);
+	assert_int_equal(answer(WITNESS_OUTCOME_RETRY, 0, START), ASKING_NO_NEWS);
+	assert_false(a.settled);
+	cosigned(7, 0, START); /* at once, without a pause */
+	assert_true(a.settled);
+	assert_int_equal(asking_due(&a, 7, BEAT, START), ASKING_NONE);
+	cosigned(9, 7, START + 1);
+	/* It grew while the question was under way. */
+	ask(10, 9, START + 2);
+	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 10, START + 3), ASKING_COSIGNED);
+	cosigned(12, 10, START + 3);
+}
+
+static void heartbeats(void **state)
+{
+	asking_begin(&a, &key, START);
+	cosigned(5, 5, START);
+	assert_int_equal(asking_at(&a, 5, BEAT), START + BEAT);
+	assert_int_equal(asking_due(&a, 5, BEAT, START + BEAT - 1), ASKING_NONE);
+	cosigned(5, 5, START + BEAT);
+	assert_int_equal(a.time_s, (START + BEAT) / NS_PER_S);
+	assert_int_equal(asking_at(&a, 5, BEAT), START + 2 * BEAT);
+}
+
+static void an_empty_log(void **state)
+{
+	asking_begin(&a, &key, START);
+	cosigned(0, 0, START);
+	assert_int_equal(asking_due(&a, 0, BEAT, START), ASKING_NONE);
+	cosigned(3, 0, START);
+}
+
+static void pauses_grow(void **state)
+{
+	mono_ns now = START, last = 0;
+
+	asking_begin(&a, &key, START);
+	for (int i = 0; i < 20; i++) {
+		ask(5, 5, now);
+		asking_failed(&a, "connect: Connection refused", BEAT, now);
+		mono_ns pause = a.next - now;
+		assert_true(pause >= last && pause <= ASKING_PAUSE_MAX_NS);
+		assert_int_equal(asking_due(&a, 5, BEAT, now + pause - 1), ASKING_NONE);
+		last = pause;
+		now += pause;
+	}
+	assert_int_equal(last, ASKING_PAUSE_MAX_NS);
+	assert_string_equal(a.error, "connect: Connection refused");
+	/* An act waits: not 15 s, but not without any pause either. */
+	ask(5, 5, now);
+	asking_failed(&a, "again", BEAT, now);
+	asking_urge(&a);
+	assert_int_equal(asking_due(&a, 5, BEAT, now), ASKING_NONE);
+	now += ASKING_URGENT_NS;
+	cosigned(5, 5, now);
+	assert_string_equal(a.error, "");
+	/* and it begins small again; a pause is no longer than a short heartbeat */
+	ask(6, 5, now);
+	asking_failed(&a, "again", NS_PER_S / 10, now);
+	assert_int_equal(a.next, now + NS_PER_S / 10);
+	/* urging one that is well changes nothing */
+	asking_begin(&a, &key, START);
+	asking_urge(&a);
+	assert_int_equal(a.next, START);
+}
+
+static void silence(void **state)
+{
+	mono_ns now = START;
+
+	asking_begin(&a, &key, START);
+	cosigned(5, 5, START);
+	while (now < START + ASKING_HEARTBEATS_SILENT * BEAT) {
+		assert_false(asking_silent(&a, BEAT, now));
+		now = asking_at(&a, 5, BEAT);
+		if (asking_due(&a, 5, BEAT, now) == ASKING_ADD) {
+			asking_put(&a, ASKING_ADD, 5);
+			asking_failed(&a, "no answer in time", BEAT, now);
+		}
+	}
+	assert_true(asking_silent(&a, BEAT, now));
+	assert_false(asking_silent(&a, BEAT, now + 100 * BEAT)); /* told once */
+	/* Another failure ends nothing, a cosignature does. */
+	asking_failed(&a, "no answer in time", BEAT, now);
+	assert_true(a.missing);
+	now = a.next;
+	ask(6, 5, now);
+	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 6, now), ASKING_RETURNED);
+	assert_false(a.missing);
+	cosigned(7, 6, now);
+	/* A new silence is told anew; a question that gets no answer is no reason not to tell it. */
+	ask(8, 7, now);
+	assert_int_equal(asking_at(&a, 8, BEAT), now + ASKING_HEARTBEATS_SILENT * BEAT);
+	assert_true(asking_silent(&a, BEAT, now + ASKING_HEARTBEATS_SILENT * BEAT));
+	assert_int_equal(asking_at(&a, 8, BEAT), ASKING_NEVER);
+}
+
+/* Claims of another history: believed only with its note. */
+static void claims(void **state)
+{
+	static const enum witness_outcome both[] = { WITNESS_OUTCOME_AHEAD, WITNESS_OUTCOME_DISAGREES };
+
+	for (size_t i = 0; i < 2; i++) {
+		asking_begin(&a, &key, START);
+		ask(5, 5, START);
+		assert_int_equal(answer(both[i], 9, START), ASKING_NO_NEWS);
+		assert_false(a.settled);
+		assert_int_equal(asking_due(&a, 5, BEAT, START), ASKING_SEEN);
+		asking_put(&a, ASKING_SEEN, 5);
+		/* it has no such note: a failure like others, and the log goes on */
+		asking_failed(&a, "status 404", BEAT, START);
+		assert_int_equal(asking_due(&a, 5, BEAT, START), ASKING_NONE);
+		assert_int_equal(asking_due(&a, 5, BEAT, a.next), ASKING_ADD);
+		assert_false(a.settled);
+		/* its note is of a tree that ours continues */
+		mono_ns now = a.next;
+		ask(5, 5, now);
+		answer(both[i], 9, now);
+		now += ASKING_PAUSE_MIN_NS;
+		assert_int_equal(asking_due(&a, 5, BEAT, now), ASKING_SEEN);
+		asking_put(&a, ASKING_SEEN, 5);
+		assert_false(asking_seen(&a, 3, true, BEAT, now));
+		now = a.next;
+		ask(5, 3, now);
+		/* it has proved it */
+		answer(both[i], 9, now);
+		now += ASKING_PAUSE_MIN_NS;
+		assert_int_equal(asking_due(&a, 5, BEAT, now), ASKING_SEEN);
+		asking_put(&a, ASKING_SEEN, 5);
+		assert_true(asking_seen(&a, 9, false, BEAT, now));
+		assert_true(a.settled);
+	}
+}
+
+static void who_does_not_know_us_is_settled(void **state)
+{
+	asking_begin(&a, &key, START);
+	ask(5, 5, START);
+	answer(WITNESS_OUTCOME_UNKNOWN, 0, START);
+	assert_true(a.settled);
+	assert_int_equal(asking_due(&a, 5, BEAT, START), ASKING_NONE);
+	ask(5, 5, a.next); /* somebody may have told it meanwhile */
+	answer(WITNESS_OUTCOME_BUSY, 0, a.next);
+	asking_begin(&a, &key, START);
+	ask(5, 5, START);
+	answer(WITNESS_OUTCOME_BUSY, 0, START);
+	assert_false(a.settled);
+}
+
+/* One that says "behind" again and again is not asked in a circle. */
+static void no_circle(void **state)
+{
+	mono_ns now = START;
+	unsigned asked = 0;
+
+	asking_begin(&a, &key, START);
+	while (now < START + 60 * NS_PER_S) {
+		if (asking_due(&a, 5, BEAT, now) == ASKING_ADD) {
+			asking_put(&a, ASKING_ADD, 5);
+			answer(WITNESS_OUTCOME_RETRY, asked++ % 5, now);
+			continue;
+		}
+		now = a.next;
+	}
+	assert_true(asked > 5 && asked < 15);
+}
+
+static void quorum(void **state)
+{
+	struct asking three[3];
+	const struct asking *all[] = { &three[0], &three[1], &three[2] };
+
+	for (int i = 0; i < 3; i++) {
+		asking_begin(&a, &key, START);
+		if (i > 0)
+			cosigned(4 * (uint64_t)i, 4 * (uint64_t)i, START);
+		three[i] = a;
+	}
+	assert_int_equal(asking_count(all, 3, 9), 0);
+	assert_int_equal(asking_count(all, 3, 8), 1);
+	assert_int_equal(asking_count(all, 3, 5), 1);
+	assert_int_equal(asking_count(all, 3, 4), 2);
+	assert_int_equal(asking_count(all, 3, 1), 2);
+	assert_int_equal(asking_count(all, 0, 0), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(grows),
+		cmocka_unit_test(heartbeats),
+		cmocka_unit_test(an_empty_log),
+		cmocka_unit_test(pauses_grow),
+		cmocka_unit_test(silence),
+		cmocka_unit_test(claims),
+		cmocka_unit_test(who_does_not_know_us_is_settled),
+		cmocka_unit_test(no_circle),
+		cmocka_unit_test(quorum),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
