@@ -4,7 +4,7 @@
  *
  * An attack makes many tamperings. `from` is the least that one must have at hand to find each of them; with
  * anything less none of them may be found, which makes the limits tests too. NOBODY: not found by anyone.
- * `by`: the checks that may name it, classes of verify/verify.h and two of the head's.
+ * `by`: the checks that may name it, classes of verify/verify.h.
  */
 #ifndef TESTS_TAMPER_ATTACKS_H
 #define TESTS_TAMPER_ATTACKS_H
@@ -15,6 +15,7 @@
 #define MATERIALS(M)	/* id, text; each includes those before */								\
 	M(DISK,    "the directory alone")										\
 	M(KEY,     "the verifier key, noted elsewhere")								\
+	M(POLICY,  "a policy file: the witnesses' keys")								\
 	M(HEAD,    "an older checkpoint, kept elsewhere")								\
 	M(WITNESS, "the checkpoint that the witnesses cosigned last")						\
 	M(NOBODY,  "not found")
@@ -22,7 +23,7 @@
 /* Octets and files, by somebody without a key. */
 #define ATTACKS_FILES(A) /* id, tamperings at least, from, by, text */							\
 	A(KEY_BITS,         600, DISK, BY(KEY), "any bit of `log.vkey`")						\
-	A(HEAD_BITS,       1000, DISK, BY(CHECKPOINT) | BY(SIGNATURE), "any bit of the checkpoint")			\
+	A(HEAD_BITS,       1000, DISK, BY(CHECKPOINT) | BY(SIGNATURE), "any bit of the checkpoint and the ledger's signature")	\
 	A(ENTRY_BITS,      1800, DISK, BY(ENTRY), "a bit of an entry; the entry is named")				\
 	A(LENGTH_BITS,      600, DISK, BY(ENTRY) | BY(BUNDLE), "a bit of an entry's length")				\
 	A(TILE_BITS,        900, DISK, BY(TILE), "a bit of a tile; the place is named")					\
@@ -68,23 +69,21 @@
 	A(ALL_IN_JOURNAL,    40, HEAD, BY(HEAD), "changed after the epoch before, and nothing published since: no seal is due") \
 	A(UNSEALED_CHANGED,  20, NOBODY, 0, "an entry of the last second changed before its seal was made")
 
-/* On the way from the witnesses to who verifies; the directory is as it was. */
+/* On the witnesses' lines of the checkpoint in the directory; the last two on what the witnesses themselves say. */
 #define ATTACKS_COSIGNATURES(A)												\
-	A(COSIGNATURE_BITS, 600, WITNESS, BY(COSIGNATURE), "a bit of a cosignature's line, when all must have cosigned")	\
-	A(COSIGNED_BITS,    250, WITNESS, BY(COSIGNATURE), "a bit of the checkpoint under the cosignatures")		\
-	A(COSIGNED_MOVED,    40, WITNESS, BY(COSIGNATURE), "cosignatures of another checkpoint of the same log")	\
-	A(COSIGNED_FORGED,   40, WITNESS, BY(COSIGNATURE), "stolen ledger key: another root under the cosignatures")	\
-	A(COSIGNER_UNKNOWN,   6, WITNESS, BY(COSIGNATURE), "a cosignature by a key that the policy does not name, in the place of one")	\
-	A(COSIGNER_MISSING,   6, WITNESS, BY(COSIGNATURE), "cosignatures taken away, when all must have cosigned")	\
-	A(COSIGNED_STALE,     9, WITNESS, BY(HEAD), "a split view: the witnesses cosigned another history than the directory shows") \
+	A(COSIGNATURE_BITS, 600, POLICY, BY(COSIGNATURE), "a bit of a cosignature: its key, time, signature; all must have cosigned") \
+	A(COSIGNED_MOVED,    40, POLICY, BY(COSIGNATURE), "cosignatures of another checkpoint of the same log")	\
+	A(COSIGNER_UNKNOWN,   6, POLICY, BY(COSIGNATURE), "cosignatures by keys that the policy does not name, in the place of some")	\
+	A(COSIGNER_MISSING,   6, POLICY, BY(COSIGNATURE), "cosignatures taken away, when all must have cosigned")	\
+	A(SPLIT_VIEW,         9, WITNESS, BY(HEAD), "stolen ledger key: the witnesses were shown another history than the directory holds") \
 	A(ALL_WITNESSES,     20, NOBODY, 0, "cut back behind what was kept, with the keys of the ledger and of every witness")
 
 #define ATTACKS(A) ATTACKS_FILES(A) ATTACKS_ROLLBACK(A) ATTACKS_STOLEN(A) ATTACKS_COSIGNATURES(A)
 /* clang-format on */
 
 #define BY(check)	 BY_##check
-#define BY_COSIGNATURE	 (1u << 30)
-#define BY_HEAD		 (1u << 31)
+#define BY_COSIGNATURE	 (1u << VERIFY_COSIGNATURE)
+#define BY_HEAD		 (1u << VERIFY_HEAD)
 #define BY_KEY		 (1u << VERIFY_KEY)
 #define BY_CHECKPOINT	 (1u << VERIFY_CHECKPOINT)
 #define BY_SIGNATURE	 (1u << VERIFY_SIGNATURE)

@@ -26,9 +26,9 @@ bool attack_KEY_BITS(struct attempt *a, uint32_t i)
 bool attack_HEAD_BITS(struct attempt *a, uint32_t i)
 {
 	size_t n;
+	const uint8_t *note = memory_get(&good, LEDGER_PATH_CHECKPOINT, &n);
 
-	memory_get(&good, LEDGER_PATH_CHECKPOINT, &n);
-	if (i >= 8 * n)
+	if (i >= 8 * cosignatures_at((const char *)note, n))
 		return false;
 	flip(&a->files, LEDGER_PATH_CHECKPOINT, i);
 	return true;
@@ -375,6 +375,7 @@ bool attack_RECORD_REMOVED(struct attempt *a, uint32_t i)
 /* The directory as it was with `size` entries, between two publications. */
 static void as_it_was(struct attempt *a, size_t size)
 {
+	static char note[NOTE_BYTES_MAX];
 	size_t published = 0;
 
 	for (size_t i = 0; i < sealed_sizes_n && sealed_sizes[i] <= size; i++)
@@ -382,6 +383,7 @@ static void as_it_was(struct attempt *a, size_t size)
 	memory_done(&a->files);
 	log_write(&a->files, &key, fixture_seed, lines, size, published);
 	seals_up_to(&a->files, size);
+	memory_put(&a->files, LEDGER_PATH_CHECKPOINT, note, head_make(note, lines, published, 0, 0));
 	if (size < EPOCH_2) {
 		char keys[SEAL_PATH_MAX];
 		snprintf(keys, sizeof keys, "%.*s.keys", (int)(strlen(seals_path(2)) - strlen(".seals")),

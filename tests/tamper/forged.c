@@ -184,12 +184,14 @@ static void seal_add(struct memory *to, const struct seal_epoch *epoch, size_t n
 		memory_put(to, path, epoch->publics, sizeof epoch->publics);
 }
 
-/* All of it signed anew by the ledger's key, with the seals up to `sealed` entries. */
-static void sign_anew(struct attempt *a, size_t n, size_t published, size_t sealed)
+/* All of it signed anew by the ledger's key, with the seals up to `sealed` entries; the first `as_before` are
+ * as they were. */
+static void sign_anew(struct attempt *a, size_t n, size_t published, size_t sealed, size_t as_before)
 {
 	memory_done(&a->files);
 	log_write(&a->files, &key, fixture_seed, forged, n, published);
 	seals_up_to(&a->files, sealed);
+	cosigned_up_to(&a->files, as_before);
 }
 
 /* How many seals of epoch 2 cover at most `size` entries. */
@@ -213,7 +215,7 @@ bool attack_FOREIGN_HISTORY(struct attempt *a, uint32_t i)
 		return false;
 	forge_begin();
 	forge_change(entry);
-	sign_anew(a, PUBLISHED, PUBLISHED, PUBLISHED);
+	sign_anew(a, PUBLISHED, PUBLISHED, PUBLISHED, entry);
 	for (size_t f = 0; f < COUNT_OF(from_good); f++) {
 		size_t n;
 		const uint8_t *bytes = memory_get(&good, from_good[f], &n);
@@ -230,7 +232,7 @@ bool attack_SEALED_REWRITTEN(struct attempt *a, uint32_t i)
 		return false;
 	forge_begin();
 	forge_change(entry);
-	sign_anew(a, ENTRIES, PUBLISHED, ENTRIES);
+	sign_anew(a, ENTRIES, PUBLISHED, ENTRIES, entry);
 	return true;
 }
 
@@ -242,7 +244,7 @@ bool attack_SEALS_TAKEN(struct attempt *a, uint32_t i)
 		return false;
 	forge_begin();
 	forge_change(entry);
-	sign_anew(a, ENTRIES, PUBLISHED, entry);
+	sign_anew(a, ENTRIES, PUBLISHED, entry, entry);
 	return true;
 }
 
@@ -254,7 +256,7 @@ static bool reseal(struct attempt *a, uint32_t i, bool as_due)
 		return false;
 	forge_begin();
 	forge_change(entry);
-	sign_anew(a, ENTRIES, PUBLISHED, entry);
+	sign_anew(a, ENTRIES, PUBLISHED, entry, entry);
 	seal_add(&a->files, &left_epoch, PUBLISHED, as_due ? seals_of_epoch_2(entry) : -1);
 	return true;
 }
@@ -277,7 +279,7 @@ bool attack_CUT_AND_RESUMED(struct attempt *a, uint32_t i)
 		return false;
 	forge_begin();
 	size_t n = forge_go_on(at, 1 + i % 16, NULL);
-	sign_anew(a, n, n, at);
+	sign_anew(a, n, n, at, at);
 	seal_add(&a->files, &left_epoch, n, -1);
 	return true;
 }
@@ -298,7 +300,7 @@ bool attack_SEALED_HIDDEN(struct attempt *a, uint32_t i)
 	}
 	forge_begin();
 	size_t n = forge_leave_out(entry, ENTRIES, true);
-	sign_anew(a, n, PUBLISHED, ENTRIES);
+	sign_anew(a, n, PUBLISHED, ENTRIES, entry);
 	return true;
 }
 
@@ -309,7 +311,7 @@ bool attack_UNSEALED_HIDDEN(struct attempt *a, uint32_t i)
 		return false;
 	forge_begin();
 	size_t n = forge_leave_out(PUBLISHED + i, ENTRIES, false);
-	sign_anew(a, n, PUBLISHED, ENTRIES);
+	sign_anew(a, n, PUBLISHED, ENTRIES, PUBLISHED);
 	return true;
 }
 
@@ -321,7 +323,7 @@ bool attack_UNSEALED_CHANGED(struct attempt *a, uint32_t i)
 		return false;
 	forge_begin();
 	forge_change(entry);
-	sign_anew(a, ENTRIES, PUBLISHED, ENTRIES);
+	sign_anew(a, ENTRIES, PUBLISHED, ENTRIES, PUBLISHED);
 	return true;
 }
 
@@ -329,11 +331,11 @@ bool attack_ALL_IN_JOURNAL(struct attempt *a, uint32_t i)
 {
 	uint64_t entry;
 
-	if (!changeable(7 * i, 0, KEPT, &entry))
+	if (!changeable(7 * i, sealed_sizes[0], KEPT, &entry))
 		return false;
 	forge_begin();
 	forge_change(entry);
-	sign_anew(a, ENTRIES, EPOCH_2, entry);
+	sign_anew(a, ENTRIES, EPOCH_2, entry, entry);
 	return true;
 }
 
@@ -347,6 +349,7 @@ static size_t own_history(
 	memory_done(&a->files);
 	log_write(&a->files, by, seed, forged, n, n);
 	seals_up_to(&a->files, at);
+	cosigned_up_to(&a->files, at);
 	seal_add(&a->files, own_epoch(), n, -1);
 	return n;
 }
@@ -361,12 +364,13 @@ bool attack_OTHER_KEY(struct attempt *a, uint32_t i)
 	ed25519_public(public_key, seed);
 	assert_int_equal(note_key_make(&other, key.name, NOTE_ED25519, public_key), RC_OK);
 	own_history(a, &other, seed, 1 + 20 * i, 3 + i);
+	memory_remove(&a->files, VERIFY_PATH_COSIGNED);
 	return true;
 }
 
 bool attack_OWN_EPOCH(struct attempt *a, uint32_t i)
 {
-	size_t at = 3 + 6 * i;
+	size_t at = sealed_sizes[0] + 6 * i;
 
 	if (at >= KEPT)
 		return false;
@@ -386,17 +390,6 @@ bool attack_OWN_EPOCH_BEHIND(struct attempt *a, uint32_t i)
 
 /* ---- cosignatures ---- */
 
-/* A head of n lines as all witnesses cosigned it, but for those in the masks. */
-static void cosigned(struct attempt *a, const struct line *l, size_t n, unsigned missing, unsigned strangers)
-{
-	struct merkle_hash root = root_of_lines(l, n);
-
-	a->cosigned_n = head_sign(a->cosigned, n, &root);
-	for (unsigned w = 0; w < WITNESSES; w++)
-		if (!(missing >> w & 1))
-			head_cosign(a->cosigned, &a->cosigned_n, w, strangers >> w & 1, 1450375200 + w);
-}
-
 void attempt_begin(struct attempt *a)
 {
 	static char note[NOTE_BYTES_MAX];
@@ -404,94 +397,88 @@ void attempt_begin(struct attempt *a)
 
 	memory_copy(&a->files, &good);
 	a->entry = ANY_ENTRY;
-	if (n == 0) {
-		cosigned(a, lines, PUBLISHED, 0, 0);
-		memcpy(note, a->cosigned, n = a->cosigned_n);
-	}
-	memcpy(a->cosigned, note, n);
-	a->cosigned_n = n;
-}
-
-/* Where the witnesses' lines begin: behind the log's own. */
-static size_t cosignatures_at(const char *note, size_t n)
-{
-	const char *end = memmem(note, n, "\n\n", 2);
-
-	assert_non_null(end);
-	end = memchr(end + 2, '\n', n - (size_t)(end + 2 - note));
-	assert_non_null(end);
-	return (size_t)(end + 1 - note);
-}
-
-static void flip_cosigned(struct attempt *a, size_t from, size_t to, uint32_t i)
-{
-	size_t bit = 8 * from + mixed(i, 5) % (8 * (to - from));
-
-	a->cosigned[bit / 8] ^= (char)(1 << bit % 8);
+	if (n == 0)
+		n = head_make(note, lines, PUBLISHED, 0, 0);
+	memcpy(a->witnessed, note, n);
+	a->witnessed_n = n;
 }
 
 bool attack_COSIGNATURE_BITS(struct attempt *a, uint32_t i)
 {
-	flip_cosigned(a, cosignatures_at(a->cosigned, a->cosigned_n), a->cosigned_n, i);
-	return i < 600;
-}
+	char note[NOTE_BYTES_MAX], base64[BASE64_SIZE(128)];
+	uint8_t blob[128];
+	size_t n, blob_n;
+	const uint8_t *good_note = memory_get(&good, LEDGER_PATH_CHECKPOINT, &n);
+	const char *line = (const char *)good_note + cosignatures_at((const char *)good_note, n);
 
-bool attack_COSIGNED_BITS(struct attempt *a, uint32_t i)
-{
-	flip_cosigned(a, 0, cosignatures_at(a->cosigned, a->cosigned_n), i);
-	return i < 250;
-}
-
-/* The checkpoint of a size under the cosignatures that stand in a->cosigned. */
-static void move_cosignatures(struct attempt *a, size_t size, const struct merkle_hash *root)
-{
-	static char moved[NOTE_BYTES_MAX];
-	size_t at = cosignatures_at(a->cosigned, a->cosigned_n), n = head_sign(moved, size, root);
-
-	memcpy(moved + n, a->cosigned + at, a->cosigned_n - at);
-	a->cosigned_n += n - at;
-	memcpy(a->cosigned, moved, a->cosigned_n);
+	if (i >= 660)
+		return false;
+	for (unsigned w = i % WITNESSES; w > 0; w--)
+		line = strchr(line, '\n') + 1;
+	memcpy(note, good_note, n);
+	/* Well-formed all the same: what is not is found without any witness. */
+	const char *text = strchr(strchr(line, ' ') + 1, ' ') + 1, *end = strchr(text, '\n');
+	assert_true(base64_to_bytes(blob, sizeof blob, &blob_n, text, (size_t)(end - text)));
+	size_t bit = mixed(i, 5) % (8 * blob_n);
+	blob[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	assert_int_equal(base64_from_bytes(base64, blob, blob_n), end - text);
+	memcpy(note + (text - (const char *)good_note), base64, (size_t)(end - text));
+	memory_put(&a->files, LEDGER_PATH_CHECKPOINT, note, n);
+	return true;
 }
 
 bool attack_COSIGNED_MOVED(struct attempt *a, uint32_t i)
 {
-	size_t from = i / sealed_sizes_n, to = i % sealed_sizes_n;
+	char note[NOTE_BYTES_MAX], other[NOTE_BYTES_MAX];
+	size_t n, other_n, from = i / 6;
 
+	/* Of the heads before, and of one that would be, each with one, two or all of the lines. */
 	if (from >= sealed_sizes_n)
 		return false;
-	to += to == from ? (to + 1 < sealed_sizes_n ? 1 : (size_t)-1) : 0;
-	cosigned(a, lines, sealed_sizes[from], 0, 0);
-	struct merkle_hash root = root_of_lines(lines, sealed_sizes[to]);
-	move_cosignatures(a, sealed_sizes[to], &root);
-	return true;
-}
-
-bool attack_COSIGNED_FORGED(struct attempt *a, uint32_t i)
-{
-	uint64_t entry;
-
-	if (!changeable(11 * i, 0, PUBLISHED, &entry))
-		return false;
-	forge_begin();
-	forge_change(entry);
-	struct merkle_hash root = root_of_lines(forged, PUBLISHED);
-	move_cosignatures(a, PUBLISHED, &root);
+	other_n = sealed_sizes[from] == PUBLISHED ? head_make(other, lines, ENTRIES, 0, 0)
+						  : head_make(other, lines, sealed_sizes[from], 0, 0);
+	unsigned moved = 1 + i % 6;
+	n = head_make(note, lines, PUBLISHED, 7, 0);
+	for (unsigned w = 0; w < WITNESSES; w++) {
+		char own[NOTE_BYTES_MAX];
+		size_t own_n = head_make(own, lines, PUBLISHED, 7u & ~(1u << w), 0);
+		const char *source = own + cosignatures_at(own, own_n), *end = own + own_n;
+		if (moved >> w & 1) {
+			source = other + cosignatures_at(other, other_n);
+			for (unsigned k = 0; k < w; k++)
+				source = (const char *)memchr(
+						 source, '\n', (size_t)(other + other_n - source)) +
+					 1;
+			end = (const char *)memchr(source, '\n', (size_t)(other + other_n - source)) + 1;
+		}
+		memcpy(note + n, source, (size_t)(end - source));
+		n += (size_t)(end - source);
+	}
+	memory_put(&a->files, LEDGER_PATH_CHECKPOINT, note, n);
 	return true;
 }
 
 bool attack_COSIGNER_UNKNOWN(struct attempt *a, uint32_t i)
 {
-	cosigned(a, lines, PUBLISHED, 0, i + 1);
-	return i + 1 < 1u << WITNESSES;
+	static char note[NOTE_BYTES_MAX];
+
+	if (i + 1 >= 1u << WITNESSES)
+		return false;
+	memory_put(&a->files, LEDGER_PATH_CHECKPOINT, note, head_make(note, lines, PUBLISHED, 0, i + 1));
+	return true;
 }
 
 bool attack_COSIGNER_MISSING(struct attempt *a, uint32_t i)
 {
-	cosigned(a, lines, PUBLISHED, i + 1, 0);
-	return i + 1 < 1u << WITNESSES;
+	static char note[NOTE_BYTES_MAX];
+
+	if (i + 1 >= 1u << WITNESSES)
+		return false;
+	memory_put(&a->files, LEDGER_PATH_CHECKPOINT, note, head_make(note, lines, PUBLISHED, i + 1, 0));
+	return true;
 }
 
-bool attack_COSIGNED_STALE(struct attempt *a, uint32_t i)
+bool attack_SPLIT_VIEW(struct attempt *a, uint32_t i)
 {
 	uint64_t entry;
 
@@ -499,7 +486,7 @@ bool attack_COSIGNED_STALE(struct attempt *a, uint32_t i)
 		return false;
 	forge_begin();
 	forge_change(entry);
-	cosigned(a, forged, sealed_sizes[i], 0, 0);
+	a->witnessed_n = head_make(a->witnessed, forged, sealed_sizes[i], 0, 0);
 	return true;
 }
 
@@ -510,6 +497,7 @@ bool attack_ALL_WITNESSES(struct attempt *a, uint32_t i)
 	if (at >= PUBLISHED)
 		return false;
 	size_t n = own_history(a, &key, fixture_seed, at, 1 + i % 20);
-	cosigned(a, forged, n, 0, 0);
+	a->witnessed_n = head_make(a->witnessed, forged, n, 0, 0);
+	memory_put(&a->files, LEDGER_PATH_CHECKPOINT, a->witnessed, a->witnessed_n);
 	return true;
 }

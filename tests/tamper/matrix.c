@@ -97,13 +97,6 @@ static void judge(const struct attack *t, struct attempt *a, uint32_t i, struct 
 	tally->tamperings++;
 }
 
-static const char *check_name(unsigned bit)
-{
-	return 1u << bit == BY_HEAD	     ? "head"
-	       : 1u << bit == BY_COSIGNATURE ? "cosignature"
-					     : verify_class_name((enum verify_class)bit);
-}
-
 static void every_attack(void **state)
 {
 	static struct attempt a;
@@ -124,7 +117,7 @@ static void every_attack(void **state)
 		printf("%-18s %5u", t->id, tally.tamperings);
 		for (unsigned bit = 0; bit < 32; bit++)
 			if (tally.by[bit])
-				printf("  %s %u", check_name(bit), tally.by[bit]);
+				printf("  %s %u", verify_class_name((enum verify_class)bit), tally.by[bit]);
 		puts(t->from == NOBODY_AT_HAND ? "  not found, as the table says" : "");
 		if (tally.tamperings * every < t->at_least)
 			fail_msg("%s: %u tamperings, at least %u are promised", t->id, tally.tamperings,
@@ -175,7 +168,7 @@ static void put_checks(FILE *out, uint32_t by)
 	}
 	for (unsigned bit = 0; bit < 32; bit++)
 		if (by >> bit & 1) {
-			fprintf(out, "%s%s", first ? "" : ", ", check_name(bit));
+			fprintf(out, "%s%s", first ? "" : ", ", verify_class_name((enum verify_class)bit));
 			first = false;
 		}
 }

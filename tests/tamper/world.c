@@ -169,13 +169,13 @@ static void policy_make(void)
 
 void world_make(void)
 {
-	struct merkle_hash root;
+	static char note[NOTE_BYTES_MAX];
 
 	assert_int_equal(ledger_make(NULL), 0);
 	lines_take();
 	policy_make();
-	root = root_of_lines(lines, KEPT);
-	kept_n = head_sign(kept_note, KEPT, &root);
+	kept_n = head_make(kept_note, lines, KEPT, 7, 0);
+	memory_put(&good, LEDGER_PATH_CHECKPOINT, note, head_make(note, lines, PUBLISHED, 0, 0));
 }
 
 void world_done(void)
@@ -236,115 +236,84 @@ struct merkle_hash root_of_lines(const struct line *l, size_t n)
 	return merkle_edge_root(&edge);
 }
 
-size_t head_sign(char ret_note[NOTE_BYTES_MAX], uint64_t size, const struct merkle_hash *root)
+size_t head_make(
+	char ret_note[NOTE_BYTES_MAX], const struct line *l, size_t n, unsigned missing, unsigned strangers)
 {
-	struct checkpoint c = { .size = size, .root = *root };
+	struct checkpoint c = { .size = n, .root = root_of_lines(l, n) };
 	char text[NOTE_NAME_MAX + 96];
-	size_t n;
-
-	memcpy(c.origin, key.name, sizeof c.origin);
-	n = checkpoint_text(text, sizeof text, &c);
-	n = note_sign(ret_note, NOTE_BYTES_MAX, text, n, &key, fixture_seed);
-	assert_true(n > 0);
-	return n;
-}
-
-void head_cosign(char *note, size_t *n, unsigned w, bool stranger, uint64_t time_s)
-{
 	uint8_t seed[ED25519_SEED_SIZE];
 	struct note_key k;
-	struct note parsed;
 
-	witness_key(&k, seed, w, stranger);
-	assert_int_equal(note_parse(&parsed, note, *n, NULL), RC_OK);
-	size_t more =
-		cosign_line(note + *n, NOTE_BYTES_MAX - *n, parsed.text, parsed.text_n, &k, seed, time_s);
-	assert_true(more > 0);
-	*n += more;
+	memcpy(c.origin, key.name, sizeof c.origin);
+	size_t text_n = checkpoint_text(text, sizeof text, &c);
+	size_t note_n = note_sign(ret_note, NOTE_BYTES_MAX, text, text_n, &key, fixture_seed);
+	assert_true(note_n > 0);
+	for (unsigned w = 0; w < WITNESSES; w++) {
+		if (missing >> w & 1)
+			continue;
+		witness_key(&k, seed, w, strangers >> w & 1);
+		size_t more = cosign_line(
+			ret_note + note_n, NOTE_BYTES_MAX - note_n, text, text_n, &k, seed, 1450375200 + w);
+		assert_true(more > 0);
+		note_n += more;
+	}
+	return note_n;
 }
 
-/* ---- what an auditor does ---- */
-
-/* The root of the ledger's first `size` entries, from the entries as verification read them: one fact has
- * one text, so the text can be made again. */
-struct containment {
-	uint64_t size;
-	struct merkle_edge edge;
-	struct merkle_hash root;
-	bool reached;
-};
-
-static void containment_begin(void *context)
+size_t cosignatures_at(const char *note, size_t n)
 {
-	struct containment *c = context;
+	const char *end = memmem(note, n, "\n\n", 2);
 
-	*c = (struct containment){ .size = c->size };
+	assert_non_null(end);
+	end = memchr(end + 2, '\n', n - (size_t)(end + 2 - note));
+	assert_non_null(end);
+	return (size_t)(end + 1 - note);
 }
 
-static void containment_entry(void *context, const struct ledger_entry *entry, uint64_t index)
+void cosigned_up_to(struct memory *to, uint64_t size)
 {
-	struct containment *c = context;
-	char text[LEDGER_ENTRY_MAX];
-	size_t n;
+	static char notes[COUNT_OF(sealed_sizes)][NOTE_BYTES_MAX];
+	static size_t n[COUNT_OF(sealed_sizes)];
 
-	if (c->edge.size >= c->size)
+	for (size_t i = COUNT_OF(sealed_sizes); i-- > 0;) {
+		if (sealed_sizes[i] > size)
+			continue;
+		if (n[i] == 0)
+			n[i] = head_make(notes[i], lines, sealed_sizes[i], 0, 0);
+		memory_put(to, VERIFY_PATH_COSIGNED, notes[i], n[i]);
 		return;
-	n = ledger_entry_text(text, entry);
-	assert_true(n > 0 && index == c->edge.size);
-	struct merkle_hash leaf = merkle_leaf(text, n);
-	merkle_edge_add(&c->edge, &leaf);
-	c->reached = c->edge.size == c->size;
-	if (c->reached)
-		c->root = merkle_edge_root(&c->edge);
-}
-
-/* Is the head of this note a head of the ledger? What `plaingate` says of consistency between a log and a
- * witness, here over the files themselves. */
-static uint32_t contained(struct memory *files, const char *vkey, const char *bytes, size_t n)
-{
-	struct verify_source source = memory_source(files);
-	struct verify_report r;
-	struct containment c = { 0 };
-	struct verify_options o = {
-		.vkey = vkey, .begin = containment_begin, .entry = containment_entry, .context = &c
-	};
-	struct checkpoint head;
-	struct note note;
-
-	assert_int_equal(note_parse(&note, bytes, n, NULL), RC_OK);
-	assert_int_equal(note_verify(&note, &key, NULL), RC_OK);
-	assert_int_equal(checkpoint_parse(&head, note.text, note.text_n, NULL), RC_OK);
-	c.size = head.size;
-	assert_int_equal(verify_ledger(&source, &o, &r, NULL), RC_OK);
-	return c.reached && merkle_equal(&c.root, &head.root) ? 0 : BY_HEAD;
+	}
 }
 
 uint32_t audit(struct attempt *a, enum material m, struct verify_report *ret_report, const char **ret_finding)
 {
 	struct verify_source source = memory_source(&a->files);
 	struct verify_options o = { 0 };
-	struct policy_verdict verdict;
 	static struct err e;
 	char vkey[NOTE_VKEY_MAX];
-	struct note note;
 
 	e = (struct err){ 0 };
 	*ret_finding = e.text;
 	if (m >= KEY_AT_HAND)
 		o.vkey = note_key_text(vkey, &key);
+	if (m >= POLICY_AT_HAND)
+		o.policy = &policy;
+	if (m == HEAD_AT_HAND) {
+		o.kept = kept_note;
+		o.kept_n = kept_n;
+	} else if (m == WITNESS_AT_HAND) {
+		uint32_t found = audit(a, HEAD_AT_HAND, ret_report, ret_finding);
+		if (found)
+			return found;
+		o.kept = a->witnessed;
+		o.kept_n = a->witnessed_n;
+	}
 	enum rc rc = verify_ledger(&source, &o, ret_report, &e);
 	assert_true((rc == RC_OK) == ret_report->good);
 	assert_true((rc == RC_AUTH) == (ret_report->found != VERIFY_NONE));
-	if (rc == RC_AUTH) {
-		assert_true(ret_report->finding[0] && strcmp(e.text, ret_report->finding) == 0);
-		return 1u << ret_report->found;
-	}
-	assert_int_equal(rc, RC_OK);
-	uint32_t found = m >= HEAD_AT_HAND ? contained(&a->files, vkey, kept_note, kept_n) : 0;
-	if (m < WITNESS_AT_HAND || found)
-		return found;
-	rc = note_parse(&note, a->cosigned, a->cosigned_n, &e);
-	if (rc != RC_OK || policy_evaluate(&policy, &note, &verdict, &e) != RC_OK)
-		return BY_COSIGNATURE;
-	return contained(&a->files, vkey, a->cosigned, a->cosigned_n);
+	if (rc == RC_OK)
+		return 0;
+	assert_int_equal(rc, RC_AUTH);
+	assert_true(ret_report->finding[0] && strcmp(e.text, ret_report->finding) == 0);
+	return 1u << ret_report->found;
 }

@@ -19,8 +19,8 @@
 /* One tampering: an attack changes what is in here. It begins as everything really was. */
 struct attempt {
 	struct memory files;
-	char cosigned[NOTE_BYTES_MAX]; /* the note that came from the witnesses */
-	size_t cosigned_n;
+	char witnessed[NOTE_BYTES_MAX]; /* the checkpoint that came from the witnesses themselves */
+	size_t witnessed_n;
 	uint64_t entry; /* that must be named; ANY_ENTRY */
 };
 
@@ -70,13 +70,19 @@ void log_write(struct memory *ret_to, const struct note_key *by, const uint8_t s
 void seals_up_to(struct memory *to, uint64_t size);
 /* Root of the first n lines. */
 struct merkle_hash root_of_lines(const struct line *l, size_t n);
-/* The note of a checkpoint, signed by the ledger's key; its length. */
-size_t head_sign(char ret_note[NOTE_BYTES_MAX], uint64_t size, const struct merkle_hash *root);
-/* Adds the cosignature of witness w, by its key or, with `stranger`, by another under its name. */
-void head_cosign(char *note, size_t *n, unsigned w, bool stranger, uint64_t time_s);
+/*
+ * The note of a checkpoint of the first n lines: signed by the ledger's key, cosigned by the witnesses, but for
+ * those in `missing` (a bit each); those in `strangers` by keys of somebody else. Returns its length.
+ */
+size_t head_make(
+	char ret_note[NOTE_BYTES_MAX], const struct line *l, size_t n, unsigned missing, unsigned strangers);
+/* Where the witnesses' lines begin in it. */
+size_t cosignatures_at(const char *note, size_t n);
+/* The file `cosigned`: the newest checkpoint of at most `size` entries that the witnesses did cosign. Who tampers may
+ * have kept them all. */
+void cosigned_up_to(struct memory *to, uint64_t size);
 
-/* Checks of an auditor with this at hand. 0: nothing found; else the check as a bit of attacks.h.
- * *ret_finding: static text. */
+/* Verification with this at hand. 0: nothing found; else its class as a bit. *ret_finding: static text. */
 uint32_t audit(struct attempt *a, enum material m, struct verify_report *ret_report, const char **ret_finding);
 
 #endif
