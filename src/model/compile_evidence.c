@@ -22,6 +22,40 @@ static const char *key_of(const char *vkey)
 	return id ? id + sizeof "+01234567+" - 1 : vkey;
 }
 
+/* By an address, or through IKE. */
+static enum rc reached(struct compiler *c, const struct lyd_node *node, struct snap_witness *ret)
+{
+	const struct lyd_node *address = tree_child(c->m, node, "address");
+	const struct lyd_node *peer = tree_child(c->m, node, "peer");
+
+	if (!address == !peer)
+		return tree_fault(c->m, node, c->e, "expected either its address or its peer");
+	if (peer) {
+		snprintf(ret->peer, sizeof ret->peer, "%s", lyd_get_value(peer));
+		return RC_OK;
+	}
+	ret->at.port = (uint16_t)value_number(node, "port");
+	return value_address(c, address, &ret->at.addr);
+}
+
+static enum rc cosign(struct compiler *c, const struct lyd_node *node)
+{
+	struct snap_evidence *v = &c->head.evidence;
+	struct snap_cosign *w = &v->cosign[v->cosign_count];
+
+	if (v->cosign_count == WITNESSES_MAX)
+		return tree_fault(c->m, node, c->e, "more than %d ledgers to cosign", WITNESSES_MAX);
+	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
+	snprintf(w->peer, sizeof w->peer, "%s", tree_value(node, "peer"));
+	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
+	for (uint32_t i = 0; i < v->cosign_count; i++)
+		if (strcmp(v->cosign[i].peer, w->peer) == 0)
+			return tree_fault(c->m, tree_child(c->m, node, "peer"), c->e,
+				"the ledger of peer '%s' is '%s' already", w->peer, v->cosign[i].name);
+	v->cosign_count++;
+	return RC_OK;
+}
+
 static enum rc witness(struct compiler *c, const struct lyd_node *node)
 {
 	struct snap_evidence *v = &c->head.evidence;
@@ -32,8 +66,7 @@ static enum rc witness(struct compiler *c, const struct lyd_node *node)
 		return tree_fault(c->m, node, c->e, "more than %d witnesses", WITNESSES_MAX);
 	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
 	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
-	w->at.port = (uint16_t)value_number(node, "port");
-	if ((rc = value_address(c, tree_child(c->m, node, "address"), &w->at.addr)))
+	if ((rc = reached(c, node, w)))
 		return rc;
 	/* A name is not signed: two names of one key would be one witness that counts twice. */
 	for (uint32_t i = 0; i < v->count; i++)
@@ -55,6 +88,8 @@ enum rc compile_evidence(struct compiler *c)
 
 	for (; node && !rc; node = tree_next(node))
 		rc = witness(c, node);
+	for (node = tree_child(c->m, evidence, "cosign"); node && !rc; node = tree_next(node))
+		rc = cosign(c, node);
 	if (rc)
 		return rc;
 	v->heartbeat_s = (uint32_t)value_number(evidence, "heartbeat");

@@ -368,6 +368,35 @@ static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
+/* By address, or by peer. */
+static bool reached_ok(const struct snap_witness *w)
+{
+	static const struct snap_witness none;
+
+	if (w->at.addr.family == ADDR_NONE)
+		return memcmp(&w->at, &none.at, sizeof none.at) == 0 && name_ok(w->peer, sizeof w->peer);
+	return addr_ok(&w->at.addr) && w->at.port != 0 && w->at.zero == 0 &&
+	       memcmp(w->peer, none.peer, sizeof none.peer) == 0;
+}
+
+static enum rc check_cosigns(const struct snap_evidence *v, struct err *e)
+{
+	static const struct snap_cosign none;
+
+	if (v->cosign_count > WITNESSES_MAX || v->zero)
+		return err_add(e, RC_MALFORMED, "snapshot: the number of cosigned ledgers");
+	for (uint32_t i = 0; i < WITNESSES_MAX; i++) {
+		const struct snap_cosign *w = &v->cosign[i];
+		if (i >= v->cosign_count && memcmp(w, &none, sizeof none) != 0)
+			return bad(e, "cosigned ledger", i, "stray bytes");
+		if (i < v->cosign_count &&
+			(!name_ok(w->name, sizeof w->name) || !name_ok(w->peer, sizeof w->peer) ||
+				!name_ok(w->key, sizeof w->key)))
+			return bad(e, "cosigned ledger", i, "a name or the key is empty or not terminated");
+	}
+	return RC_OK;
+}
+
 enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 {
 	static const struct snap_witness none;
@@ -386,10 +415,10 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 		}
 		if (!name_ok(w->name, sizeof w->name) || !name_ok(w->key, sizeof w->key))
 			return bad(e, "witness", i, "its name or its key is empty or not terminated");
-		if (!addr_ok(&w->at.addr) || w->at.addr.family == ADDR_NONE || w->at.port == 0 || w->at.zero)
-			return bad(e, "witness", i, "a malformed address");
+		if (!reached_ok(w))
+			return bad(e, "witness", i, "neither an address nor a peer, or both");
 	}
-	return RC_OK;
+	return check_cosigns(v, e);
 }
 
 enum rc snapshot_check(const void *block, size_t n, struct err *e)

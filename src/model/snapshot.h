@@ -176,8 +176,16 @@ enum required_act { REQUIRED_COMMIT = 1 << 0, REQUIRED_WITNESSES = 1 << 1, REQUI
 
 struct snap_witness {
 	char name[NAME_MAX_BYTES];
-	struct endpoint at;
+	struct endpoint at;	     /* family ADDR_NONE: through IKE */
+	char peer[NAME_MAX_BYTES];   /* of the IKE peer then, else empty */
 	char key[WITNESS_KEY_BYTES]; /* "name+key id+key", C2SP signed-note */
+};
+
+/* A peer's ledger that is cosigned here. */
+struct snap_cosign {
+	char name[NAME_MAX_BYTES];
+	char peer[NAME_MAX_BYTES];
+	char key[WITNESS_KEY_BYTES];
 };
 
 /* The ledger's witnesses. Of a fixed size, because the supervisor keeps it for the next start and hands it to
@@ -187,7 +195,10 @@ struct snap_evidence {
 	uint32_t quorum;   /* of them; 0 when there are none */
 	uint32_t required; /* enum required_act */
 	uint32_t heartbeat_s;
+	uint32_t cosign_count;
+	uint32_t zero;
 	struct snap_witness witness[WITNESSES_MAX]; /* behind count: zeros */
+	struct snap_cosign cosign[WITNESSES_MAX];   /* likewise */
 };
 
 struct snapshot {

@@ -265,6 +265,9 @@ static void public_keys(void **state)
 /* Verifier keys of the right form; whether the id belongs to the key is not the compiler's affair. */
 #define KEY_A		   "w.example/a+0123abcd+BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define KEY_B		   "w.example/b+0123abcd+BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+#define KEY_LOG		   "log.example/b+0123abcd+ABBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+#define PEER_P		   PEER("remote-address ::1; pre-shared-key k;")
+#define COSIGN(name, peer) "cosign " name " { peer " peer "; key \"" KEY_LOG "\"; } "
 #define WITNESS(name, key) "witness " name " { address 192.0.2.7; key \"" key "\"; } "
 
 static const struct {
@@ -339,6 +342,14 @@ static const struct {
 		"plaingate-witness --new-key" },
 	{ "witness by name", "evidence { witness a { address w.example; key \"" KEY_A "\"; } }", "address" },
 	{ "witness without a key", "evidence { witness a { address ::1; } }", "key" },
+	{ "witness nowhere", "evidence { witness a { key \"" KEY_A "\"; } }",
+		"either its address or its peer" },
+	{ "witness twice", PEER_P "evidence { witness a { address ::1; peer p; key \"" KEY_A "\"; } }",
+		"either its address or its peer" },
+	{ "witness is no peer", "evidence { witness a { peer q; key \"" KEY_A "\"; } }", "q" },
+	{ "two ledgers of a peer", PEER_P "evidence { " COSIGN("a", "p") COSIGN("b", "p") "}",
+		"the ledger of peer 'p' is 'a' already" },
+	{ "ledger of nobody", "evidence { " COSIGN("a", "q") "}", "q" },
 };
 
 static void refused_texts(void **state)
@@ -378,6 +389,17 @@ static void witnesses(void **state)
 	assert_int_equal(s->evidence.quorum, 2);
 	assert_int_equal(s->evidence.required, 0);
 	assert_int_equal(s->evidence.heartbeat_s, 30);
+	free(s);
+	s = compiled(PEER_P "evidence { witness a { peer p; key \"" KEY_A "\"; } " COSIGN("b", "p") "}");
+	v = &s->evidence;
+	assert_int_equal(v->count, 1);
+	assert_int_equal(v->witness[0].at.addr.family, ADDR_NONE);
+	assert_int_equal(v->witness[0].at.port, 0);
+	assert_string_equal(v->witness[0].peer, "p");
+	assert_int_equal(v->cosign_count, 1);
+	assert_string_equal(v->cosign[0].name, "b");
+	assert_string_equal(v->cosign[0].peer, "p");
+	assert_string_equal(v->cosign[0].key, KEY_LOG);
 	free(s);
 }
 

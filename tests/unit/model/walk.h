@@ -39,7 +39,11 @@ static inline uint64_t snapshot_walk(const struct snapshot *s)
 	uint64_t sum = strlen(s->host_name);
 
 	for (uint32_t i = 0; i < s->evidence.count; i++)
-		sum += strlen(s->evidence.witness[i].name) + strlen(s->evidence.witness[i].key);
+		sum += strlen(s->evidence.witness[i].name) + strlen(s->evidence.witness[i].key) +
+		       strlen(s->evidence.witness[i].peer);
+	for (uint32_t i = 0; i < s->evidence.cosign_count; i++)
+		sum += strlen(s->evidence.cosign[i].name) + strlen(s->evidence.cosign[i].key) +
+		       strlen(s->evidence.cosign[i].peer);
 	for (uint32_t i = 0; i < s->interfaces.count; i++)
 		sum += strlen(snap_interfaces(s)[i].name) + walk_zone(s, snap_interfaces(s)[i].zone);
 	for (uint32_t i = 0; i < s->rules.count; i++) {
