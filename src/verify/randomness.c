@@ -12,6 +12,7 @@
 
 struct epoch {
 	uint8_t key[PUBLIC_KEY_SIZE];
+	uint64_t index; /* of the entry that announced it */
 	bool open;
 	uint64_t count; /* values that it forced, when open */
 	struct vrf_key laid_open;
@@ -24,6 +25,7 @@ struct randomness {
 	struct randomness_report *report;
 	size_t n, room;
 	struct epoch *epoch;
+	struct capture *capture; /* NULL: none */
 };
 
 struct randomness *randomness_new(struct randomness_report *report)
@@ -104,6 +106,7 @@ static enum rc epoch_begins(struct randomness *r, const struct ledger_entry *ent
 	struct epoch *e = &r->epoch[r->n++];
 	memset(e, 0, sizeof *e);
 	memcpy(e->key, key, sizeof key);
+	e->index = index;
 	r->report->epochs++;
 	return RC_OK;
 }
@@ -155,13 +158,19 @@ static enum rc count_take(struct epoch *e, uint64_t count)
 	return RC_OK;
 }
 
+static bool is_initiator(const struct ledger_entry *entry)
+{
+	size_t n;
+	const char *role = ledger_entry_field(entry, "role", &n);
+
+	return role && n == strlen("initiator") && memcmp(role, "initiator", n) == 0;
+}
+
 /* Our SPI of an IKE SA stands where the output says. */
 static bool ike_spi_forced(const struct ledger_entry *entry, const uint8_t octets[PUBLIC_SIZE])
 {
+	bool initiator = is_initiator(entry);
 	uint8_t spi[8];
-	size_t n;
-	const char *role = ledger_entry_field(entry, "role", &n);
-	bool initiator = role && n == strlen("initiator") && memcmp(role, "initiator", n) == 0;
 
 	return field_hex(entry, initiator ? "spi_i" : "spi_r", spi, sizeof spi) &&
 	       memcmp(spi, octets + PUBLIC_SPI_AT, sizeof spi) == 0;
@@ -200,6 +209,32 @@ static struct epoch *epoch_of(
 	return NULL;
 }
 
+void randomness_compare(struct randomness *r, struct capture *capture)
+{
+	r->capture = capture;
+	r->report->captured = capture->n;
+	for (size_t i = 0; i < capture->n; i++)
+		capture->init[i].named = false;
+}
+
+/* Each message that was captured under the forced SPI, and not compared before, holds the forced nonce. */
+static bool nonces_forced(struct randomness *r, bool response, const uint8_t octets[PUBLIC_SIZE])
+{
+	struct capture_init *i;
+	bool good = true;
+
+	for (size_t from = 0;
+		r->capture && (i = capture_find(r->capture, octets + PUBLIC_SPI_AT, response, &from));) {
+		if (i->named)
+			continue;
+		i->named = true;
+		r->report->nonces_compared++;
+		good = good && i->nonce_n == PUBLIC_SPI_AT - PUBLIC_NONCE_AT &&
+		       memcmp(i->nonce, octets + PUBLIC_NONCE_AT, i->nonce_n) == 0;
+	}
+	return good;
+}
+
 static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	struct public_proof p = { .count = ledger_entry_number(entry, "public_count") };
@@ -224,6 +259,10 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 	if (!forced)
 		return fail(r, index, "its SPI is not what the verifiable random function forces");
 	r->report->passed_over += passed;
+	if (entry->type == LEDGER_IKE_SA_UP && !nonces_forced(r, !is_initiator(entry), octets))
+		return fail(r, index,
+			"the nonce that went over the wire is not what the verifiable random function "
+			"forces");
 	enum rc rc = count_take(e, p.count);
 	if (rc == RC_EXISTS)
 		return fail(r, index, "value %llu served an exchange before", (unsigned long long)p.count);
@@ -245,6 +284,27 @@ enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry,
 	default:
 		return RC_OK;
 	}
+}
+
+enum rc randomness_end(struct randomness *r)
+{
+	uint8_t octets[PUBLIC_SIZE];
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; r->capture && i < r->n; i++) {
+		struct epoch *e = &r->epoch[i];
+		if (!e->open || r->report->nonces_compared == r->capture->n)
+			continue;
+		for (uint64_t count = 1; count <= e->count; count++)
+			if (randomness_value(r, e->key, count, octets) == RC_OK &&
+				!(nonces_forced(r, false, octets) && nonces_forced(r, true, octets)))
+				rc = fail(r, e->index,
+					"value %llu of the key that begins here: the nonce that went over "
+					"the "
+					"wire is another",
+					(unsigned long long)count);
+	}
+	return rc;
 }
 
 enum rc randomness_value(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE], uint64_t count,

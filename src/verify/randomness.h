@@ -8,7 +8,8 @@
  * them, and they carry no state of another generator. Where it ends: the key of an epoch is one choice;
  * values of exchanges that came to nothing are proved only by an epoch whose key was laid open (it is when
  * the keeper stops in order or the epoch ends); that these values were really sent is for a capture of the
- * wire to show: randomness_value() gives what it must hold.
+ * wire to show. With one (verify/capture.h) the nonces that were sent are compared as well: those of
+ * handshakes that the entries name, by their SPI, and in the end those that a key forced which was laid open.
  *
  * Fed with one entry after the other, in the log's order. Callers: src/verify, tests. One thread.
  */
@@ -17,6 +18,7 @@
 
 #include "ledger/entry.h"
 #include "model/public_values.h"
+#include "verify/capture.h"
 
 struct randomness_report {
 	uint64_t epochs, epochs_open; /* keys announced; of these, laid open */
@@ -25,6 +27,8 @@ struct randomness_report {
 	uint64_t passed_over; /* SPIs that are not the first candidate: those before were taken, says the
 				 keeper */
 	uint64_t unproved;    /* entries without a proof, of a version before */
+	uint64_t captured;	  /* messages of IKE_SA_INIT in the capture */
+	uint64_t nonces_compared; /* of these, whose SPI the ledger knows: their nonces must be the forced ones */
 	uint64_t failures;
 	uint64_t first_failure;	    /* index of its entry */
 	char finding[ERR_TEXT_MAX]; /* the first failure; "" when there is none */
@@ -37,6 +41,12 @@ struct randomness *randomness_new(struct randomness_report *report);
 void randomness_free(struct randomness *r);
 /* RC_OK, or RC_AUTH: this entry is a failure, and counted. RC_LIMIT: no memory. */
 enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index);
+
+/* Before the first entry: what was on the wire. The capture outlives the checker, and which of its messages
+ * are known is marked in it. */
+void randomness_compare(struct randomness *r, struct capture *capture);
+/* After the last entry: what no entry names, against keys that were laid open. RC_OK or RC_AUTH, as above. */
+enum rc randomness_end(struct randomness *r);
 
 /*
  * The octets of value `count` of the epoch of this public key, if its key was laid open: for a comparison
