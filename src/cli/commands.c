@@ -103,6 +103,21 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_ARCHIVE:
 		line->archive = value;
 		return RC_OK;
+	case OPTION_FROM:
+		line->from = value;
+		return RC_OK;
+	case OPTION_TO:
+		line->to = value;
+		return RC_OK;
+	case OPTION_BEFORE:
+		line->before = value;
+		return RC_OK;
+	case OPTION_OUTPUT:
+		line->output = value;
+		return RC_OK;
+	case OPTION_CONFIG:
+		line->config = value;
+		return RC_OK;
 	case OPTION_COMMENT:
 		line->comment = value;
 		if (strlen(value) >= sizeof((struct msg_cli_request *)0)->comment)
@@ -198,7 +213,7 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 			ret_line->command = COMMAND_HELP;
 			return RC_OK;
 		}
-		if (strncmp(argv[i], "--", 2) == 0) {
+		if (argv[i][0] == '-' && argv[i][1]) {
 			if ((rc = take_option(ret_line, argc, argv, &i, e)))
 				return rc;
 		} else if (n == WORDS_MAX) {

@@ -32,7 +32,12 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
-	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")
+	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")		\
+	O(FROM,    "--from",    "TIME",   "the first moment: 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00, all UTC")	\
+	O(TO,      "--to",      "TIME-OR-DIR", "the last moment, counted in (a day: up to its end); of `archive`: where to") \
+	O(BEFORE,  "--before",  "TIME",   "entries from before this moment")					\
+	O(OUTPUT,  "-o",        "FILE",   "where to write it; a file that is there stays")			\
+	O(CONFIG,  "--config",  "DIR",    "where the texts of configurations are; else the folder `config` beside the ledger")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  0,							\
@@ -57,6 +62,13 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	  "DIR may be an evidence bundle (a file) or an address (https://… or http://…).")			\
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(ARCHIVE),		\
 	  "Recomputes the proofs that nonces and SPIs were forced. Needs no running gateway.")		\
+	C(INVESTIGATE,   "investigate",    "DIR",							\
+	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
+	  "Writes all that the ledger in DIR says of some time into one file, with the proof: an evidence bundle for "	\
+	  "`verify ledger`.")										\
+	C(ARCHIVE,       "archive",        "DIR",   OPT(BEFORE) | OPT(TO) | OPT(KEY),			\
+	  "Moves old entries of the ledger in DIR to an archive. With the archive the ledger stays verifiable as a "	\
+	  "whole.")											\
 	C(VERSION,       "version",        "",      0, "Prints the program's version.")			\
 	C(HELP,          "help",           "",      0, "Prints this.")
 /* clang-format on */
@@ -97,6 +109,7 @@ struct cli_line {
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	uint32_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *archive;
+	const char *from, *to, *before, *output, *config;
 	uint32_t limit, count;
 	struct msg_filter filter;
 };

@@ -4,7 +4,9 @@
  */
 #include "cli/run.h"
 
+#include "cli/archive.h"
 #include "cli/client.h"
+#include "cli/investigate.h"
 #include "cli/render.h"
 #include "cli/verify.h"
 #include "model/model.h"
@@ -374,6 +376,10 @@ int cli_run(const struct cli_line *line)
 		return run_verify_ledger(line);
 	case COMMAND_VERIFY_RANDOMNESS:
 		return run_verify_randomness(line);
+	case COMMAND_INVESTIGATE:
+		return run_investigate(line);
+	case COMMAND_ARCHIVE:
+		return run_archive(line);
 	case COMMAND_VERSION:
 		puts("plaingate " PLAINGATE_VERSION);
 		return STATUS_OK;

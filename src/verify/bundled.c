@@ -56,11 +56,25 @@ bool scope_leaves_out(const struct walk *w, uint64_t bundle)
 
 	if (!w->report->bundle)
 		return end <= w->report->archived;
+	/* The last one may be partial; what is behind it stands in the journal. */
+	end = first < w->report->published ? MIN_OF(end, w->report->published) : end;
 	/* The entries before and behind the range show where it ends. */
 	return end < r->first || first > r->end;
 }
 
 /* ---- entries of a bundle ---- */
+
+/* Room for one more behind n; NULL, and no change: no memory. */
+static void *one_more(void *array, size_t n, size_t *room, size_t size)
+{
+	if (n < *room)
+		return array;
+	size_t more = MAX_OF(2 * *room, (size_t)16);
+	void *grown = realloc(array, more * size);
+	if (grown)
+		*room = more;
+	return grown;
+}
 
 static void config_note(struct gathered *g, const struct ledger_entry *entry)
 {
@@ -72,17 +86,25 @@ static void config_note(struct gathered *g, const struct ledger_entry *entry)
 		return;
 	memcpy(digits, text, n);
 	digits[n] = '\0';
-	if (g->config_n == g->config_room) {
-		size_t room = MAX_OF(2 * g->config_room, (size_t)16);
-		void *grown = realloc(g->config, room * sizeof *g->config);
-		if (!grown) {
-			g->no_memory = true;
-			return;
-		}
-		g->config = grown;
-		g->config_room = room;
+	void *grown = one_more(g->config, g->config_n, &g->config_room, sizeof *g->config);
+	if (!grown) {
+		g->no_memory = true;
+		return;
 	}
+	g->config = grown;
 	g->config_n += hex_to_bytes(g->config[g->config_n], SHA256_SIZE, digits);
+}
+
+static void epoch_note(struct gathered *g, const struct ledger_entry *entry)
+{
+	struct merkle_hash *grown = one_more(g->epoch, g->epochs_n, &g->epochs_room, sizeof *g->epoch);
+
+	if (!grown) {
+		g->no_memory = true;
+		return;
+	}
+	g->epoch = grown;
+	g->epochs_n += seal_epoch_root(entry, &grown[g->epochs_n]);
 }
 
 /* The first and the last entry are of the range's time, and those beside it are not. */
@@ -111,6 +133,8 @@ void bundled_entry(struct walk *w, const struct ledger_entry *entry, uint64_t in
 	ends_check(w, entry, index);
 	if (config && index < r->end)
 		config_note(g, entry);
+	if (entry->type == LEDGER_SEAL_EPOCH)
+		epoch_note(g, entry);
 	if (g->timeline && ((index >= r->first && index < r->end) || (config && index < r->first)))
 		timeline_entry(g->timeline, entry, index, index < r->first);
 }
@@ -125,6 +149,17 @@ static bool config_named(const struct walk *w, const uint8_t hash[SHA256_SIZE])
 	return false;
 }
 
+static bool seals_named(const struct walk *w, const char *path)
+{
+	char keys[SEAL_PATH_MAX], records[SEAL_PATH_MAX];
+
+	for (size_t i = 0; i < w->gathered.epochs_n; i++)
+		if (strcmp(path, seal_path_keys(keys, &w->gathered.epoch[i])) == 0 ||
+			strcmp(path, seal_path_seals(records, &w->gathered.epoch[i])) == 0)
+			return true;
+	return false;
+}
+
 bool bundled_path(const struct walk *w, const char *path)
 {
 	uint8_t hash[SHA256_SIZE];
@@ -132,7 +167,7 @@ bool bundled_path(const struct walk *w, const char *path)
 	if (!w->report->bundle)
 		return false;
 	return strcmp(path, EVIDENCE_PATH_RANGE) == 0 || strcmp(path, EVIDENCE_PATH_TIMELINE) == 0 ||
-	       strcmp(path, EVIDENCE_PATH_README) == 0 ||
+	       strcmp(path, EVIDENCE_PATH_README) == 0 || seals_named(w, path) ||
 	       (evidence_config_path_parse(path, hash) && config_named(w, hash));
 }
 
@@ -218,4 +253,5 @@ void bundled_free(struct walk *w)
 {
 	timeline_free(w->gathered.timeline);
 	free(w->gathered.config);
+	free(w->gathered.epoch);
 }

@@ -57,6 +57,8 @@ static void say_details(struct report_text *t, const struct verify_report *r, en
 	if (c == VERIFY_CHECK_RANGE)
 		report_say(t, "    from %s to %s: entries %llu to %llu (not counted in)\n", r->range.from,
 			r->range.to, (ull)r->range.first, (ull)r->range.end);
+	if ((c == VERIFY_CHECK_COUNTERS || c == VERIFY_CHECK_TIME) && r->unseen)
+		report_say(t, "    within each stretch that was seen; what lies between is not seen\n");
 	if (c == VERIFY_CHECK_COUNTERS && r->gaps)
 		report_say(t, "    %llu entries say that others were left out\n", (ull)r->gaps);
 	if (c == VERIFY_CHECK_TIME && r->clock_steps)

@@ -47,6 +47,8 @@ struct gathered {
 	struct timeline *timeline;
 	uint8_t (*config)[SHA256_SIZE]; /* hashes of configurations that entries name */
 	size_t config_n, config_room;
+	struct merkle_hash *epoch; /* roots of one-time keys that entries announce */
+	size_t epochs_n, epochs_room;
 	bool no_memory;
 };
 
@@ -127,6 +129,7 @@ enum rc tile_read(const struct walk *w, uint32_t level, uint64_t tile, uint32_t 
 uint64_t bundle_departs(struct walk *w, uint32_t width);
 
 /* seals.c */
+bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_root);
 void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index);
 void seals_meet(struct walk *w); /* the tree has grown to w->edge.size */
 void seals_end(struct walk *w);

@@ -114,7 +114,7 @@ static enum rc walk_all(struct walk *w, struct err *e)
 	if (rc == RC_OK && journal_rc != RC_OK && !(w->report->bundle && journal_rc == RC_NOT_FOUND))
 		rc = found(&w->stop, VERIFY_JOURNAL, "the journal %s",
 			journal_rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
-	if (rc == RC_OK)
+	if (rc == RC_OK && journal)
 		rc = journal_check(w, journal, journal_n);
 	if (rc == RC_OK && w->edge.size == 0)
 		rc = found(&w->stop, VERIFY_ROOT, "the ledger is empty");
@@ -195,15 +195,17 @@ static enum rc pass(const struct verify_source *source, const struct verify_opti
 	return rc;
 }
 
-/* What changes when a ledger is written to. */
+/* What changes when a ledger is written to, or moved to an archive. */
 struct moment {
 	uint8_t hash[SHA256_SIZE];
 };
 
 static struct moment moment_now(const struct verify_source *source)
 {
-	const char *const paths[] = { LEDGER_PATH_CHECKPOINT, LEDGER_PATH_JOURNAL };
-	uint8_t hash[2][SHA256_SIZE] = { { 0 } };
+	/* The mark of an archive is set before what is archived is removed. */
+	const char *const paths[] = { LEDGER_PATH_CHECKPOINT, LEDGER_PATH_JOURNAL, VERIFY_PATH_COSIGNED,
+		VERIFY_PATH_ARCHIVED };
+	uint8_t hash[COUNT_OF(paths)][SHA256_SIZE] = { { 0 } };
 	struct moment m;
 
 	for (size_t i = 0; i < COUNT_OF(paths); i++) {

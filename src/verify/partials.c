@@ -25,8 +25,10 @@ static void copy_check(
 	enum rc rc = file_read(w, path, &copy, &copy_n);
 
 	/* Removed by the ledger since it was listed. */
-	if (rc == RC_OK &&
-		file_read(w, tile_path(newest_path, level, n, newest), &whole, &whole_n) == RC_OK) {
+	enum rc whole_rc = file_read(w, tile_path(newest_path, level, n, newest), &whole, &whole_n);
+	if (rc == RC_OK && whole_rc != RC_OK) {
+		w->report->strays++; /* nothing here tells what it should be */
+	} else if (rc == RC_OK) {
 		bool same = copy_n <= whole_n && memcmp(copy, whole, copy_n) == 0;
 		if (level != TILE_LEVEL_ENTRIES) {
 			same = same && copy_n == width * sizeof(struct merkle_hash);
@@ -60,7 +62,7 @@ static void file_check(void *context, const char *path)
 	uint32_t level, width;
 	uint64_t n;
 
-	if (l->w->copy.class != VERIFY_NONE || strncmp(path, "seal/", 5) == 0)
+	if (l->w->copy.class != VERIFY_NONE || (!l->w->report->bundle && strncmp(path, "seal/", 5) == 0))
 		return;
 	if (!tile_path_parse(path, &level, &n, &width)) {
 		bool ours = strcmp(path, LEDGER_PATH_CHECKPOINT) == 0 ||
@@ -74,7 +76,7 @@ static void file_check(void *context, const char *path)
 	/* What stands beyond the size is of a checkpoint that is about to come, or never did: nothing signs
 	 * it.
 	 */
-	if (newest == 0 || width > newest)
+	if (newest == 0 || width > newest || (width < newest && l->w->report->bundle))
 		l->w->report->strays++;
 	else if (width < newest)
 		copy_check(l->w, path, level, n, width, newest);

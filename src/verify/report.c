@@ -103,6 +103,7 @@ static const char *key_origin(const struct verify_report *r)
 {
 	return r->vkey_by_policy ? "one of the policy's logs"
 	       : r->vkey_given	 ? "given by you"
+	       : r->bundle	 ? "from the bundle itself: compare it with the one you noted"
 				 : "from the directory itself: compare it with the one you noted";
 }
 

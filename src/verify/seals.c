@@ -43,7 +43,7 @@ static void seal_load(struct walk *w)
 	w->report->seals++;
 }
 
-static bool epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_root)
+bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_root)
 {
 	char digits[2 * SHA256_SIZE + 1];
 	size_t n;
@@ -71,7 +71,7 @@ void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t inde
 			s->next.index, (unsigned long long)s->begins, (unsigned long long)s->next.size,
 			(unsigned long long)index);
 	seals_free(s);
-	if (!epoch_root(entry, &s->root) || ledger_entry_number(entry, "keys") != SEAL_KEYS) {
+	if (!seal_epoch_root(entry, &s->root) || ledger_entry_number(entry, "keys") != SEAL_KEYS) {
 		found(&w->seal, VERIFY_SEAL, "entry %llu announces one-time keys of another form",
 			(unsigned long long)index);
 		return;

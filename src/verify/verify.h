@@ -155,8 +155,8 @@ enum verify_class {
 		VERIFY_CLASS_COUNT
 };
 
-#define VERIFY_NAME_MAX 256
-#define VERIFY_TIME_MAX UTC_TEXT_MAX
+#define VERIFY_NAME_MAX	 256
+#define VERIFY_TIME_MAX	 UTC_TEXT_MAX
 #define VERIFY_HOLES_MAX 16
 
 /* Beside what tlog-tiles and the ledger itself name (ledger/log.h). */
@@ -165,7 +165,7 @@ enum verify_class {
 
 /* What an evidence bundle is about (verify/evidence.h). */
 struct verify_range {
-	uint64_t first, end; /* indices of its entries */
+	uint64_t first, end;				 /* indices of its entries */
 	char from[VERIFY_TIME_MAX], to[VERIFY_TIME_MAX]; /* UTC, both counted in */
 	char made[VERIFY_TIME_MAX];			 /* when, as its maker says */
 	char version[32];				 /* of the program that made it */
@@ -219,8 +219,8 @@ struct verify_report {
 	uint64_t cosigned_time_s;	 /* by when all of the quorum had; 0 for "none" */
 	size_t witnesses_n;
 	struct verify_witness witness[POLICY_WITNESSES_MAX];
-	uint64_t cosigned_head;		 /* size of the file `cosigned`; 0: there is none */
-	uint64_t kept_size;		 /* of the head that was kept, when one was given */
+	uint64_t cosigned_head; /* size of the file `cosigned`; 0: there is none */
+	uint64_t kept_size;	/* of the head that was kept, when one was given */
 };
 
 /* All of the log was seen; or all that the bundle is about. */
@@ -256,7 +256,8 @@ const char *verify_class_name(enum verify_class c);
 #define VERIFY_TEXT_MAX 65536
 size_t verify_ledger_text(const struct verify_report *r, char *ret_text, size_t size);
 size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t size);
-/* What is proved and what is not, in plain words: from report->made alone, and nothing when something is wrong. */
+/* What is proved and what is not, in plain words: from report->made alone, and nothing when something is
+ * wrong. */
 size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t size);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "cli/directory.h"
+#include "cli/times.h"
 #include "proc/ledger/store.h"
 
 #include <fcntl.h>
@@ -185,6 +186,100 @@ static void exit_status_and_text(void **state)
 	assert_null(strstr(printed, "root:"));
 }
 
+static void times(void **state)
+{
+	static const struct {
+		const char *text, *from, *to; /* NULL: refused */
+	} rows[] = {
+		{ "2026-11-23", "2026-11-23T00:00:00.000000Z", "2026-11-23T23:59:59.999999Z" },
+		{ "2026-11-23Z", "2026-11-23T00:00:00.000000Z", "2026-11-23T23:59:59.999999Z" },
+		{ "2026-11-23T08:05", "2026-11-23T08:05:00.000000Z", "2026-11-23T08:05:59.999999Z" },
+		{ "2026-11-23T08:05:07", "2026-11-23T08:05:07.000000Z", "2026-11-23T08:05:07.999999Z" },
+		{ "2026-11-23T08:05:07Z", "2026-11-23T08:05:07.000000Z", "2026-11-23T08:05:07.999999Z" },
+		{ "2026-11-23T08:05:07.25", "2026-11-23T08:05:07.250000Z", "2026-11-23T08:05:07.259999Z" },
+		{ "2026-11-23T08:05:07.123456Z", "2026-11-23T08:05:07.123456Z",
+			"2026-11-23T08:05:07.123456Z" },
+		{ "2024-02-29", "2024-02-29T00:00:00.000000Z", "2024-02-29T23:59:59.999999Z" },
+		{ .text = "2026-02-29" },
+		{ .text = "2100-02-29" },
+		{ .text = "2026-13-01" },
+		{ .text = "2026-00-01" },
+		{ .text = "2026-11-31" },
+		{ .text = "2026-11-23T24:00" },
+		{ .text = "2026-11-23T08:60" },
+		{ .text = "2026-11-23T08:05:60" },
+		{ .text = "2026-11-23 08:05" },
+		{ .text = "2026-11-23T08" },
+		{ .text = "2026-11-23T08:05:" },
+		{ .text = "2026-11-23T08:05:07." },
+		{ .text = "2026-11-23T08:05:07.1234567" },
+		{ .text = "2026-11-23T08:05:07+01:00" },
+		{ .text = "2026-11-2" },
+		{ .text = "Z" },
+		{ .text = "" },
+	};
+	char made[UTC_TEXT_MAX];
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(
+			time_parse(made, rows[i].text, false, NULL), rows[i].from ? RC_OK : RC_MALFORMED);
+		if (!rows[i].from)
+			continue;
+		assert_string_equal(made, rows[i].from);
+		assert_int_equal(time_parse(made, rows[i].text, true, NULL), RC_OK);
+		assert_string_equal(made, rows[i].to);
+	}
+}
+
+/* Another command of the program; what it printed is in `printed`. */
+static int run_words(const char *words)
+{
+	char command[512];
+
+	snprintf(command, sizeof command, "'%s' %s 2>&1", program, words);
+	FILE *f = popen(command, "r");
+	assert_non_null(f);
+	printed[fread(printed, 1, sizeof printed - 1, f)] = '\0';
+	int status = pclose(f);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void a_bundle_by_the_program(void **state)
+{
+	char words[400], bundle[100];
+
+	write_entries(0, 700, true);
+	write_entries(700, 710, false);
+	snprintf(bundle, sizeof bundle, "%s.bundle", path);
+	snprintf(words, sizeof words, "investigate %s --from 2015-12-17 --to 2015-12-17 -o %s", path, bundle);
+	assert_int_equal(run_words(words), 0);
+	assert_int_equal(run(bundle), 0);
+	assert_non_null(strstr(printed, "The bundle is good: 710 entries"));
+	/* What is there stays; a time that nobody can have meant; no ledger; one that is not good. */
+	assert_int_equal(run_words(words), 1);
+	assert_int_equal(run(bundle), 0);
+	assert_int_equal(unlink(bundle), 0);
+	snprintf(words, sizeof words, "investigate %s --from 2016-01-01 --to 2015-12-17 -o %s", path, bundle);
+	assert_int_equal(run_words(words), 2);
+	snprintf(words, sizeof words, "investigate %s --from 2015-12-17 -o %s", path, bundle);
+	assert_int_equal(run_words(words), 2);
+	snprintf(words, sizeof words, "investigate /nowhere --from 2015-12-17 --to 2015-12-17 -o %s", bundle);
+	assert_int_equal(run_words(words), 2);
+	flip("tile/entries/001", 5000);
+	snprintf(words, sizeof words, "investigate %s --from 2015-12-17 --to 2015-12-17 -o %s", path, bundle);
+	assert_int_equal(run_words(words), 1);
+	assert_non_null(strstr(printed, "not good"));
+	assert_int_equal(access(bundle, F_OK), -1);
+	flip("tile/entries/001", 5000);
+	/* A byte of it is another. */
+	assert_int_equal(run_words(words), 0);
+	snprintf(words, sizeof words, "printf X | dd of=%s bs=1 seek=9000 conv=notrunc 2>/dev/null", bundle);
+	assert_int_equal(system(words), 0);
+	assert_true(run(bundle) == 1 || run(bundle) == 2);
+	assert_int_equal(unlink(bundle), 0);
+}
+
 /* What somebody writes into a file does not reach the terminal as it is. */
 static void nothing_steers_the_terminal(void **state)
 {
@@ -275,6 +370,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(exit_status_and_text, make, unmake),
+		cmocka_unit_test(times),
+		cmocka_unit_test_setup_teardown(a_bundle_by_the_program, make, unmake),
 		cmocka_unit_test_setup_teardown(nothing_steers_the_terminal, make, unmake),
 		cmocka_unit_test_setup_teardown(verified_while_it_is_written, make, unmake),
 	};

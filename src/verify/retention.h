@@ -1,0 +1,31 @@
+/*
+ * Which files of a ledger can go to an archive: bundles whose entries are all from before a time and from
+ * before the boot that is running, and the seals of the epochs that these entries announce. They never change
+ * again. The bundle in which the entry before that boot stands is kept: the ledger looks for the boot's
+ * beginning there. Hash tiles stay: with them the rest is proved without the archive.
+ *
+ * Pure. Callers: src/cli, tests. One thread.
+ */
+#ifndef VERIFY_RETENTION_H
+#define VERIFY_RETENTION_H
+
+#include "verify/verify.h"
+
+struct retention;
+
+/* before: UTC as in entries. NULL: no memory. */
+struct retention *retention_new(const char *before);
+void retention_free(struct retention *p);
+/* Hooks of a verification of the whole ledger. */
+void retention_begin(void *context);
+void retention_entry(void *context, const struct ledger_entry *entry, uint64_t index);
+
+/* archived: what the ledger says is elsewhere already. False: nothing can go, or memory was short. */
+bool retention_choose(struct retention *p, uint64_t archived);
+/* Entries below go. */
+uint64_t retention_end(const struct retention *p);
+/* Calls each() with the path of each file that goes. */
+void retention_files(const struct retention *p, void (*each)(void *to, const char *path), void *to);
+bool retention_moves(const struct retention *p, const char *path);
+
+#endif

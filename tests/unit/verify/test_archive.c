@@ -1,0 +1,341 @@
+/*
+ * Old entries go to an archive: what is then seen with it and without it, whoever dies in between at whatever
+ * step, and what is refused. System calls are counted by wrappers, so that a run can end at any of them.
+ */
+#include "verify_fixture.h"
+
+#include "base/bytes.h"
+#include "cli/archive.h"
+#include "cli/source.h"
+#include "ledger/seal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char base[64], ledger[80], archive[80];
+static struct verify_report report;
+static struct err why;
+
+/* ---- system calls that count ---- */
+
+#define DIED 9
+
+static unsigned calls, end_at; /* 0: no end */
+static bool archiving, synced; /* the archive is on the disk, behind all copies */
+
+static void counted(void)
+{
+	if (end_at > 0 && ++calls == end_at)
+		_exit(DIED);
+}
+
+int __real_renameat(int from, const char *a, int to, const char *b);
+int __wrap_renameat(int from, const char *a, int to, const char *b);
+int __wrap_renameat(int from, const char *a, int to, const char *b)
+{
+	counted();
+	if (strcmp(b, VERIFY_PATH_ARCHIVED) != 0)
+		synced = false;
+	return __real_renameat(from, a, to, b);
+}
+
+ssize_t __real_write(int fd, const void *bytes, size_t n);
+ssize_t __wrap_write(int fd, const void *bytes, size_t n);
+ssize_t __wrap_write(int fd, const void *bytes, size_t n)
+{
+	/* half of it, and death before the rest */
+	if (end_at > 0 && calls + 1 == end_at && n > 1)
+		__real_write(fd, bytes, n / 2);
+	counted();
+	return __real_write(fd, bytes, n);
+}
+
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
+int __wrap_syncfs(int fd)
+{
+	counted();
+	synced = true;
+	return __real_syncfs(fd);
+}
+
+int __real_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags)
+{
+	counted();
+	if (archiving && !synced)
+		_exit(77); /* removed before its copy was on the disk */
+	return __real_unlinkat(dir, path, flags);
+}
+
+/* ---- ledgers on the disk ---- */
+
+static void tree_write(const char *at, const struct memory *m)
+{
+	char path[200], command[240];
+
+	for (size_t f = 0; f < m->n; f++) {
+		size_t n;
+		const uint8_t *bytes = memory_get(m, m->file[f].path, &n);
+		snprintf(path, sizeof path, "%s/%s", at, m->file[f].path);
+		snprintf(command, sizeof command, "mkdir -p $(dirname %s)", path);
+		assert_int_equal(system(command), 0);
+		FILE *out = fopen(path, "we");
+		assert_non_null(out);
+		assert_int_equal(fwrite(bytes, 1, n, out), n);
+		fclose(out);
+	}
+}
+
+static int begin(void **state)
+{
+	snprintf(base, sizeof base, "/tmp/plaingate-archive-XXXXXX");
+	if (!mkdtemp(base))
+		return -1;
+	snprintf(ledger, sizeof ledger, "%s/ledger", base);
+	snprintf(archive, sizeof archive, "%s/archive", base);
+	if (mkdir(ledger, 0700) < 0)
+		return -1;
+	tree_write(ledger, &good);
+	return 0;
+}
+
+static int finish(void **state)
+{
+	char command[100];
+
+	snprintf(command, sizeof command, "rm -r %s", base);
+	return system(command);
+}
+
+/* Its exit status, in a process of its own. */
+static int run(const char *time, unsigned end)
+{
+	struct cli_line line = { .argument = ledger, .before = time, .to = archive };
+	int status;
+
+	fflush(NULL);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		dup2(null, 1);
+		dup2(null, 2);
+		end_at = end;
+		archiving = true;
+		int done = run_archive(&line);
+		fflush(NULL);
+		_exit(done);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static enum rc verify(bool with_archive)
+{
+	struct source *from;
+	struct verify_options o = { 0 };
+
+	why = (struct err){ 0 };
+	if (source_open(&from, ledger, with_archive ? archive : NULL, &why) != RC_OK)
+		fail_msg("%s", why.text);
+	struct verify_source source = source_of(from);
+	enum rc rc = verify_ledger(&source, &o, &report, &why);
+	source_close(from);
+	return rc;
+}
+
+static bool there(const char *folder, const char *path)
+{
+	char name[200];
+
+	snprintf(name, sizeof name, "%s/%s", folder, path);
+	return access(name, F_OK) == 0;
+}
+
+#define LATE "2031-01-01"
+
+static void moved(void)
+{
+	assert_false(there(ledger, "tile/entries/000"));
+	assert_true(there(archive, "tile/entries/000"));
+	assert_true(there(ledger, "tile/entries/001"));
+	assert_false(there(archive, "tile/entries/001"));
+	assert_true(there(ledger, "tile/0/000"));
+	/* With the archive: all. */
+	assert_int_equal(verify(true), RC_OK);
+	assert_int_equal(report.unseen, 0);
+	assert_int_equal(report.entries, PUBLISHED + JOURNALED);
+	assert_int_equal(report.seal_epochs, 2);
+	assert_true(verify_complete(&report));
+	/* Without it: the rest, and exactly what is not seen. */
+	assert_int_equal(verify(false), RC_OK);
+	assert_false(verify_complete(&report));
+	assert_int_equal(report.archived, TILE_WIDTH);
+	assert_int_equal(report.unseen, TILE_WIDTH);
+	assert_int_equal(report.holes_n, 1);
+	assert_int_equal(report.hole[0].first, 0);
+	assert_int_equal(report.hole[0].end, TILE_WIDTH);
+	assert_int_equal(report.entries, PUBLISHED + JOURNALED - TILE_WIDTH);
+	assert_int_equal(report.seal_epochs, 1);
+	assert_int_equal(report.sealed, PUBLISHED);
+	assert_int_equal(report.strays, 0);
+}
+
+static void what_is_moved_stays_verifiable(void **state)
+{
+	assert_int_equal(run(LATE, 0), 0);
+	moved();
+	assert_int_equal(run(LATE, 0), 0); /* nothing more */
+	assert_int_equal(run("2001-01-01", 0), 0);
+	moved();
+}
+
+static void time_and_boot_are_minded(void **state)
+{
+	/* Before the first entry, and before the 257th. */
+	assert_int_equal(run("2015-12-17", 0), 0);
+	assert_true(there(ledger, "tile/entries/000") && !there(archive, "tile/entries/000"));
+	assert_int_equal(verify(false), RC_OK);
+	assert_int_equal(report.unseen, 0);
+	assert_int_equal(run("2015-12-17T18:00:01.000200", 0), 0);
+	assert_true(there(ledger, "tile/entries/000"));
+	/* Two whole bundles are old enough; the second holds the beginning of the running boot. */
+	assert_int_equal(run(LATE, 0), 0);
+	moved();
+}
+
+static void whoever_dies_leaves_a_whole_ledger(void **state)
+{
+	unsigned end = 1;
+
+	for (;; end++) {
+		finish(NULL);
+		assert_int_equal(begin(NULL), 0);
+		int status = run(LATE, end);
+		if (status == 0)
+			break;
+		assert_int_equal(status, DIED);
+		if (verify(false) != RC_OK)
+			fail_msg("died at call %u: without the archive: %s", end, why.text);
+		if (access(archive, F_OK) == 0 && (verify(true) != RC_OK || !verify_complete(&report)))
+			fail_msg("died at call %u: with the archive: %s", end, why.text);
+		assert_int_equal(run(LATE, 0), 0);
+		moved();
+	}
+	print_message("died at each of %u calls\n", end - 1);
+	assert_true(end > 12);
+}
+
+static void put(const char *folder, const char *path, const char *text)
+{
+	char name[200], command[240];
+
+	snprintf(name, sizeof name, "%s/%s", folder, path);
+	snprintf(command, sizeof command, "mkdir -p $(dirname %s)", name);
+	assert_int_equal(system(command), 0);
+	FILE *f = fopen(name, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void flip(const char *folder, const char *path, long at)
+{
+	char name[200];
+
+	snprintf(name, sizeof name, "%s/%s", folder, path);
+	FILE *f = fopen(name, "r+e");
+	assert_non_null(f);
+	fseek(f, at, SEEK_SET);
+	int byte = fgetc(f);
+	fseek(f, at, SEEK_SET);
+	fputc(byte ^ 1, f);
+	fclose(f);
+}
+
+static void what_is_refused(void **state)
+{
+	/* The archive of another ledger. */
+	put(archive, "log.vkey", "another\n");
+	assert_int_equal(run(LATE, 0), 1);
+	assert_true(there(ledger, "tile/entries/000") && !there(ledger, VERIFY_PATH_ARCHIVED));
+	assert_int_equal(finish(NULL), 0);
+	assert_int_equal(begin(NULL), 0);
+	/* Another file of that name. */
+	put(archive, "tile/entries/000", "another");
+	assert_int_equal(run(LATE, 0), 1);
+	assert_true(there(ledger, "tile/entries/000") && !there(ledger, VERIFY_PATH_ARCHIVED));
+	assert_int_equal(finish(NULL), 0);
+	assert_int_equal(begin(NULL), 0);
+	/* A ledger that is not good, in what would be moved and elsewhere. */
+	flip(ledger, "tile/entries/000", 1000);
+	assert_int_equal(run(LATE, 0), 1);
+	assert_true(there(ledger, "tile/entries/000") && !there(archive, "tile/entries/000"));
+	flip(ledger, "tile/entries/000", 1000);
+	flip(ledger, "tile/0/001", 1000);
+	assert_int_equal(run(LATE, 0), 1);
+	assert_true(there(ledger, "tile/entries/000"));
+	flip(ledger, "tile/0/001", 1000);
+	/* Within the ledger; no such ledger; no such time. */
+	struct cli_line line = { .argument = ledger, .before = LATE, .to = ledger };
+	assert_int_equal(run_archive(&line), STATUS_USAGE);
+	line.to = NULL;
+	assert_int_equal(run_archive(&line), STATUS_USAGE);
+	line = (struct cli_line){ .argument = "/nowhere", .before = LATE, .to = archive };
+	assert_int_equal(run_archive(&line), STATUS_USAGE);
+	assert_int_equal(run("yesterday", 0), STATUS_USAGE);
+	/* Not to two archives. */
+	assert_int_equal(run(LATE, 0), 0);
+	snprintf(archive, sizeof archive, "%s/second", base);
+	assert_int_equal(run(LATE, 0), 1);
+}
+
+/* What is wrong in an archive is found with it; without it nothing is said of it. What is missing in both is
+ * missing. */
+static void the_archive_is_checked(void **state)
+{
+	assert_int_equal(run(LATE, 0), 0);
+	flip(archive, "tile/entries/000", 4321);
+	assert_int_equal(verify(true), RC_AUTH);
+	assert_int_equal(report.found, VERIFY_ENTRY);
+	assert_int_equal(verify(false), RC_OK);
+	assert_int_equal(report.unseen, TILE_WIDTH);
+	flip(archive, "tile/entries/000", 4321);
+	assert_int_equal(verify(true), RC_OK);
+	/* What the directory keeps of it is checked all the same. */
+	flip(ledger, "tile/0/000", 99);
+	assert_int_equal(verify(false), RC_AUTH);
+	flip(ledger, "tile/0/000", 99);
+	/* A bundle that nobody archived. */
+	char name[200];
+	snprintf(name, sizeof name, "%s/tile/entries/001", ledger);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(verify(false), RC_AUTH);
+	assert_int_equal(report.found, VERIFY_BUNDLE);
+	assert_int_equal(verify(true), RC_AUTH);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_moved_stays_verifiable, begin, finish),
+		cmocka_unit_test_setup_teardown(time_and_boot_are_minded, begin, finish),
+		cmocka_unit_test_setup_teardown(whoever_dies_leaves_a_whole_ledger, begin, finish),
+		cmocka_unit_test_setup_teardown(what_is_refused, begin, finish),
+		cmocka_unit_test_setup_teardown(the_archive_is_checked, begin, finish),
+	};
+
+	return cmocka_run_group_tests(tests, ledger_make, ledger_unmake);
+}
