@@ -196,7 +196,39 @@ static void put_row(FILE *out, const struct layout *l, json_t *row)
 	}
 }
 
-enum rc render_table(FILE *out, const struct cli_table *table, const struct rows *r, struct err *e)
+static bool shares_key(json_t *row, const json_t *other)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(row, key, value)
+	{
+		if (json_object_get(other, key))
+			return true;
+	}
+	return false;
+}
+
+/* How many rows from the first on belong together: each has a key of the first one's. */
+static enum rc block_end(const struct rows *r, size_t first, size_t *ret_end, struct err *e)
+{
+	json_t *head = row_object(r->texts[first], e);
+	bool together = head != NULL, sound = together;
+
+	*ret_end = first + 1;
+	while (together && *ret_end < r->n) {
+		json_t *row = row_object(r->texts[*ret_end], e);
+		sound = row != NULL;
+		together = sound && (shares_key(head, row) || json_object_size(row) == 0);
+		json_decref(row);
+		*ret_end += together;
+	}
+	json_decref(head);
+	return sound ? RC_OK : RC_MALFORMED;
+}
+
+static enum rc block_put(FILE *out, const struct cli_table *table, const struct rows *r, size_t first,
+	size_t end, struct err *e)
 {
 	struct layout l = { 0 };
 
@@ -206,7 +238,7 @@ enum rc render_table(FILE *out, const struct cli_table *table, const struct rows
 		l.columns[i].right = table->columns[i].right;
 	}
 	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < r->n; i++) {
+		for (size_t i = first; i < end; i++) {
 			json_t *row = row_object(r->texts[i], e);
 			if (!row)
 				return RC_MALFORMED;
@@ -216,10 +248,23 @@ enum rc render_table(FILE *out, const struct cli_table *table, const struct rows
 				put_row(out, &l, row);
 			json_decref(row);
 		}
-		if (pass == 0 && r->n > 0)
+		if (pass == 0)
 			put_row(out, &l, NULL);
 	}
 	return RC_OK;
+}
+
+enum rc render_table(FILE *out, const struct cli_table *table, const struct rows *r, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t first = 0, end; first < r->n && rc == RC_OK; first = end) {
+		rc = block_end(r, first, &end, e);
+		if (rc == RC_OK && first > 0)
+			fputc('\n', out);
+		rc = rc ? rc : block_put(out, table, r, first, end, e);
+	}
+	return rc;
 }
 
 enum rc render_object_json(FILE *out, const char *json, struct err *e)

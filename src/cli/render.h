@@ -22,7 +22,8 @@ struct rows {
 enum rc rows_add(struct rows *r, const char *json, size_t n, struct err *e);
 void rows_done(struct rows *r);
 
-/* Columns as the table says; see tables.c. A row that is no JSON object is RC_MALFORMED. */
+/* Columns as the table says; see tables.c. Rows that share no key with those before them begin a table of
+ * their own. A row that is no JSON object is RC_MALFORMED. */
 enum rc render_table(FILE *out, const struct cli_table *table, const struct rows *r, struct err *e);
 
 /* "[", objects one a line, "]"; non-ASCII and control characters as \uNNNN. */

@@ -84,7 +84,7 @@ static void take_link(struct child *c, struct ipc_frame *f)
 	}
 	c->runs[peer] = f->u.LINK.run;
 	port_open(&c->ports[peer], &c->loop, ipc_frame_take(f), c->self, (enum proc)peer);
-	if (!c->started) /* nobody is heard before START; take_start() adds it again */
+	if (!c->started || c->deaf) /* nobody is heard before START; child_hear() adds it again */
 		loop_remove(&c->loop, &c->ports[peer].watch);
 	if (peer == PROC_LEDGER)
 		ledger_client_up(&c->ledger, c->loop.now);
@@ -106,6 +106,14 @@ static void take_resource(struct child *c, struct ipc_frame *f)
 	}
 }
 
+void child_hear(struct child *c)
+{
+	c->deaf = false;
+	for (int i = 0; i < PROC_COUNT; i++)
+		if (ipc_link_up(&c->ports[i].link))
+			loop_add(&c->loop, &c->ports[i].watch);
+}
+
 static void take_start(struct child *c, const struct msg_start *s)
 {
 	struct msg_ready ready = { .pid = (uint32_t)getpid() };
@@ -120,9 +128,8 @@ static void take_start(struct child *c, const struct msg_start *s)
 		fail(c, &e);
 		return;
 	}
-	for (int i = 0; i < PROC_COUNT; i++)
-		if (ipc_link_up(&c->ports[i].link))
-			loop_add(&c->loop, &c->ports[i].watch);
+	if (!c->deaf)
+		child_hear(c);
 	ipc_send_READY(child_link(c, PROC_SUPERVISOR), 0, &ready);
 }
 

@@ -48,6 +48,7 @@ struct child {
 	struct timer expire;	       /* of the ledger's gates */
 	struct msg_start start;
 	bool started;
+	bool deaf;  /* set by on_start: only the supervisor is heard until child_hear() */
 	int status; /* of the process */
 };
 
@@ -64,6 +65,9 @@ int child_run(struct child *c);
 
 /* Ends the loop behind the present callback; on_stop is still called. */
 void child_stop(struct child *c, int status);
+
+/* Hears the others again; what they said meanwhile waits in their links. */
+void child_hear(struct child *c);
 
 static inline struct ipc_link *child_link(struct child *c, enum proc peer)
 {

@@ -52,6 +52,11 @@ enum proc {
 	/* gateways that witness each other: what their ledgers say, carried by IKE (ike/ike.h, enum ike_word) */				\
 	M(PEER_WORD,       FROM(LEDGER) | FROM(IKE), FROM(LEDGER) | FROM(IKE), struct msg_peer_word, 0)					\
 	M(PEER_WORD_TAKEN, FROM(IKE), FROM(LEDGER), struct msg_result, 0)								\
+	/* the ledger's witnesses: the supervisor says who they are and opens connections to them, and to nobody else */			\
+	M(WITNESSES,       FROM(SUPERVISOR), FROM(LEDGER), struct snap_evidence, 0)							\
+	M(WITNESS_CONNECT, FROM(LEDGER), FROM(SUPERVISOR), struct endpoint, 0)								\
+	M(WITNESS_SOCKET,  FROM(SUPERVISOR), FROM(LEDGER), struct endpoint, 1)	/* its connection is under way */			\
+	M(WITNESS_REFUSED, FROM(SUPERVISOR), FROM(LEDGER), struct msg_result, 0)							\
 	/* keys by name: ike asks, the keeper answers (model/keeper_api.h) */									\
 	M(EXCHANGE_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_exchange_begin, 0)							\
 	M(EXCHANGE_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_exchange_begun, 0)							\
@@ -224,7 +229,7 @@ struct msg_neighbour {
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
 	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\
-	S(LEDGER,     "ledger",     LEDGER,     "size, root, directory")			\
+	S(LEDGER,     "ledger",     LEDGER,     "size, root, directory, witnesses")			\
 	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")
 /* clang-format on */
 

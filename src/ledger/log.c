@@ -595,7 +595,7 @@ const char *ledger_head(const struct ledger_log *l, size_t *ret_n)
 	return l->head;
 }
 
-enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, struct err *e)
+enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, bool quorum, struct err *e)
 {
 	char note[NOTE_BYTES_MAX];
 
@@ -605,7 +605,10 @@ enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, struc
 		return err_add(e, RC_LIMIT, "the cosignatures do not fit a note");
 	memcpy(note, l->head, l->head_n);
 	memcpy(note + l->head_n, lines, n);
-	return l->store.replace(l->store.context, LEDGER_PATH_CHECKPOINT, note, l->head_n + n, e);
+	enum rc rc = l->store.replace(l->store.context, LEDGER_PATH_CHECKPOINT, note, l->head_n + n, e);
+	if (rc == RC_OK && quorum)
+		rc = l->store.replace(l->store.context, LEDGER_PATH_COSIGNED, note, l->head_n + n, e);
+	return rc;
 }
 
 /* The root of 2^level leaves: from memory behind the last full tile, else folded from a tile on the disk. */

@@ -6,6 +6,7 @@
  *   journal         batches that are not in the tiles yet: entries, and the signed checkpoint that covers
  * them tile/…          entry bundles and hash tiles (merkle/tile.h) checkpoint      the signed head of the
  * tiles
+ *   cosigned        the last of them that a quorum of witnesses has cosigned
  *
  * ledger_commit() appends one record to the journal and syncs it: then every entry of the batch is durable
  * and covered by a signature, and receipts may be given. ledger_publish() writes tiles, then the checkpoint,
@@ -27,6 +28,7 @@
 #define LEDGER_PATH_VKEY       "log.vkey"
 #define LEDGER_PATH_JOURNAL    "journal"
 #define LEDGER_PATH_CHECKPOINT "checkpoint"
+#define LEDGER_PATH_COSIGNED   "cosigned"
 
 /* Paths are relative to the ledger's directory. RC_OK means durable: file, name and directories synced. */
 struct ledger_store {
@@ -79,9 +81,12 @@ struct merkle_hash ledger_leaf(
  * with. Of an empty log it is the empty tree's, which stands in no file. Valid until the next publication.
  */
 const char *ledger_head(const struct ledger_log *l, size_t *ret_n);
-/* The published checkpoint gets these signature lines of witnesses behind its own, in the place of those it
- * had; the caller has verified them. Durable. RC_LIMIT: too many; RC_RANGE: nothing is published. */
-enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, struct err *e);
+/*
+ * The published checkpoint gets these signature lines of witnesses behind its own, in the place of those it
+ * had; the caller has verified them. quorum: they suffice, so that it is kept as LEDGER_PATH_COSIGNED until
+ * another one has them. Durable. RC_LIMIT: too many; RC_RANGE: nothing is published.
+ */
+enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, bool quorum, struct err *e);
 /* Root of the first `size` entries, and the proof that the published tree continues it; 0 < size <=
  * published. The proof may be NULL. RC_RANGE, RC_IO, RC_NOT_FOUND: a tile that is missing. */
 enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_hash *ret_root,

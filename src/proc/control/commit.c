@@ -33,6 +33,8 @@ static enum rc running_compile(struct running *r, char *text, size_t n, const ch
 	if (!rc)
 		rc = model_compile(m, r->generation, r->sha256, &r->block, &r->bytes, e);
 	if (!rc)
+		rc = evidence_check(r, name, e);
+	if (!rc)
 		rc = snapshot_memory(&r->memory, r->block, r->bytes, e);
 	model_free(m);
 	return rc;
@@ -149,6 +151,22 @@ void commit_taken(struct control *k)
 	commit_over(k);
 }
 
+/* RC_AGAIN: it stands in the ledger, but the witnesses that the running configuration requires did not cosign
+ * it. */
+static bool commit_refused(struct control *k, const struct msg_ledger_receipt *r)
+{
+	struct err e = { 0 };
+
+	if (r->rc == RC_OK)
+		return false;
+	err_add(&e, RC_DENIED, "%s, so nothing is changed: %.*s",
+		r->rc == RC_AGAIN ? "the witnesses did not cosign the commit"
+				  : "the ledger did not enter the commit",
+		(int)sizeof r->text, r->text);
+	commit_refuse(k, RC_DENIED, e.text);
+	return true;
+}
+
 /* The entry is durable: from here on the new text is what counts. */
 static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
 {
@@ -159,12 +177,8 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 
 	if (!m->under_way || m->cookie != cookie)
 		return;
-	if (r->rc != RC_OK) {
-		err_add(&e, RC_DENIED, "the ledger did not enter the commit, so nothing is changed: %.*s",
-			(int)sizeof r->text, r->text);
-		commit_refuse(k, RC_DENIED, e.text);
+	if (commit_refused(k, r))
 		return;
-	}
 	if (store_write(k->config_dir, &m->next, &k->running, &e) != RC_OK) {
 		err_add(&e, RC_IO, "so nothing is changed");
 		commit_refuse(k, e.rc, e.text);
@@ -177,6 +191,22 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	distribute_all(k, TAKEN_WAIT_NS);
 	if (distribute_complete(k))
 		commit_taken(k);
+}
+
+static void commit_enter(struct control *k)
+{
+	if (enter_commit(k, &k->commit, on_commit_receipt))
+		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
+}
+
+/* First that the witnesses change, by the rules of the old ones. */
+static void on_witnesses_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
+{
+	struct child *child = context;
+	struct control *k = child->context;
+
+	if (k->commit.under_way && k->commit.cookie == cookie && !commit_refused(k, r))
+		commit_enter(k);
 }
 
 /* Reads and compiles into r; on an error the text for the person is in e. */
@@ -222,8 +252,9 @@ void commit_begin(struct client *c, int file)
 		commit_refuse(k, rc, e.text);
 		return;
 	}
-	rc = enter_commit(k, m, on_commit_receipt);
-	if (rc)
+	if (!evidence_changes(k, &m->next))
+		commit_enter(k);
+	else if (enter_witnesses(k, m, on_witnesses_receipt))
 		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
 }
 

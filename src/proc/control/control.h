@@ -9,6 +9,7 @@
  *	distribute.c  the sealed snapshot, and who has taken it
  *	store.c       running.conf and its history
  *	entries.c     what control says to the ledger
+ *	evidence.c    the witnesses that a commit brings
  */
 #ifndef PROC_CONTROL_CONTROL_H
 #define PROC_CONTROL_CONTROL_H
@@ -141,10 +142,19 @@ enum rc store_write(int dir, const struct running *next, const struct running *o
 enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
 
 /* entries.c */
+struct ledger_body;
+enum rc entry_send(struct control *k, enum ledger_mode mode, struct ledger_body *b, ledger_receipt_fn *fn,
+	uint64_t cookie);
 enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
 void enter_loaded(struct control *k);
 void enter_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
 enum rc enter_act(struct control *k, const struct client *c, const char *act, const char *detail,
 	ledger_receipt_fn *fn);
+
+/* evidence.c */
+/* name: of the text, for the error. */
+enum rc evidence_check(const struct running *r, const char *name, struct err *e);
+bool evidence_changes(const struct control *k, const struct running *next);
+enum rc enter_witnesses(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-static enum rc enter(struct control *k, enum ledger_mode mode, struct ledger_body *b, ledger_receipt_fn *fn,
+enum rc entry_send(struct control *k, enum ledger_mode mode, struct ledger_body *b, ledger_receipt_fn *fn,
 	uint64_t cookie)
 {
 	size_t n = ledger_body_done(b);
@@ -35,7 +35,7 @@ enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_f
 	ledger_body_u64(&b, "generation", m->next.generation);
 	ledger_body_str(&b, "previous", sha256_text(text, k->running.sha256));
 	ledger_body_str(&b, "sha256", sha256_text(text, m->next.sha256));
-	return enter(k, LEDGER_GATE, &b, fn, m->cookie);
+	return entry_send(k, LEDGER_GATE, &b, fn, m->cookie);
 }
 
 /* The text was entered when it was committed; this says that it runs again. Nothing waits for it. */
@@ -47,7 +47,7 @@ void enter_loaded(struct control *k)
 	ledger_body_begin(&b, LEDGER_CONFIG_LOAD);
 	ledger_body_u64(&b, "generation", k->running.generation);
 	ledger_body_str(&b, "sha256", sha256_text(text, k->running.sha256));
-	if (enter(k, LEDGER_LATER, &b, NULL, 0))
+	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
 		log_error("the load of the configuration cannot be entered");
 }
 
@@ -63,7 +63,7 @@ void enter_refused(struct control *k, const struct client *c, const uint8_t *sha
 		ledger_body_str(&b, "admin", "");
 	ledger_body_str(&b, "error", why);
 	ledger_body_str(&b, "sha256", sha256_text(text, sha256));
-	if (enter(k, LEDGER_LATER, &b, NULL, 0))
+	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
 		log_error("a refused configuration cannot be entered: %s", why);
 }
 
@@ -76,5 +76,5 @@ enum rc enter_act(
 	ledger_body_str(&b, "act", act);
 	ledger_body_strf(&b, "admin", "uid %u", c->uid);
 	ledger_body_str(&b, "detail", detail);
-	return enter(k, LEDGER_GATE, &b, fn, c->tag);
+	return entry_send(k, LEDGER_GATE, &b, fn, c->tag);
 }

@@ -100,7 +100,8 @@ static void on_act_receipt(void *context, uint64_t cookie, const struct msg_ledg
 	if (r->rc == RC_OK)
 		act_now(c);
 	else
-		client_end(c, RC_DENIED, 0, "the ledger did not enter it, so it is not done: %.*s",
+		client_end(c, RC_DENIED, 0, "%s, so it is not done: %.*s",
+			r->rc == RC_AGAIN ? "the witnesses did not cosign it" : "the ledger did not enter it",
 			(int)sizeof r->text, r->text);
 }
 

@@ -1,5 +1,6 @@
 #include "proc/ledger/shell.h"
 #include "base/log.h"
+#include "proc/ledger/recovery.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -11,8 +12,8 @@ static struct ledger_shell *shell_of(struct child *c)
 
 static enum rc key_read(struct ledger_shell *s, int fd, struct err *e)
 {
-	uint8_t public_key[ED25519_PUBLIC_SIZE], hash[SHA256_SIZE];
-	char id[17], origin[NOTE_NAME_MAX];
+	uint8_t public_key[ED25519_PUBLIC_SIZE];
+	char origin[NOTE_NAME_MAX];
 	ssize_t n = pread(fd, s->seed, sizeof s->seed, 0);
 
 	close(fd);
@@ -20,11 +21,8 @@ static enum rc key_read(struct ledger_shell *s, int fd, struct err *e)
 		return err_add(e, RC_MALFORMED, "the ledger's key file has %zd bytes, expected a seed of %zu",
 			n, sizeof s->seed);
 	ed25519_public(public_key, s->seed);
-	sha256(hash, public_key, sizeof public_key);
-	/* A name that is this log's alone and says nothing about its place. */
-	snprintf(origin, sizeof origin, "plaingate/ledger/%s", hex_from_bytes(id, hash, 8));
 	s->have_key = true;
-	return note_key_make(&s->key, origin, NOTE_ED25519, public_key);
+	return note_key_make(&s->key, recovery_origin(origin, public_key), NOTE_ED25519, public_key);
 }
 
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
@@ -109,6 +107,25 @@ static enum rc epoch_add(struct ledger_shell *s)
 	return own_add(s, &b);
 }
 
+static enum rc recovery_add(struct ledger_shell *s)
+{
+	const struct recovery *r = &s->recovery;
+	char hex[2 * SHA256_SIZE + 1];
+	struct ledger_body b;
+
+	ledger_body_begin(&b, LEDGER_RECOVERY_EPOCH);
+	ledger_body_str(&b, "archive", r->archive);
+	ledger_body_str(&b, "disk_root", hex_from_bytes(hex, r->root.b, sizeof r->root.b));
+	ledger_body_u64(&b, "disk_size", r->size);
+	ledger_body_str(&b, "origin", r->origin);
+	ledger_body_str(&b, "seen_root",
+		hex_from_bytes(hex, r->seen.checkpoint.root.b, sizeof r->seen.checkpoint.root.b));
+	ledger_body_u64(&b, "seen_size", r->seen.checkpoint.size);
+	ledger_body_u64(&b, "seen_time", r->seen.time_s);
+	ledger_body_str(&b, "witness", r->seen.witness);
+	return own_add(s, &b);
+}
+
 /* What stands before the first entry of a batch: that the ledger began, and what was refused before. */
 static enum rc batch_begin(struct ledger_shell *s)
 {
@@ -126,8 +143,12 @@ static enum rc batch_begin(struct ledger_shell *s)
 		ledger_body_u64(&b, "torn_bytes", s->opened.torn_bytes);
 		rc = own_add(s, &b);
 	}
-	if (rc == RC_OK && sealer_due(&s->sealer))
+	if (rc == RC_OK && s->recovery.pending)
+		rc = recovery_add(s);
+	if (rc == RC_OK && sealer_due(&s->sealer)) {
 		rc = epoch_add(s);
+		s->soon = true;
+	}
 	for (unsigned p = 0; p < PROC_COUNT && rc == RC_OK; p++) {
 		const struct refused *r = &s->refused[p];
 		uint64_t due;
@@ -140,7 +161,7 @@ static enum rc batch_begin(struct ledger_shell *s)
 	return rc;
 }
 
-static void receipt_send(
+void ledger_shell_receipt(
 	struct ledger_shell *s, enum proc to, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 	if (ipc_send_LEDGER_RECEIPT(child_link(s->child, to), tag, r) != RC_OK)
@@ -152,7 +173,7 @@ static void refuse(struct ledger_shell *s, enum proc source, uint64_t tag, enum 
 	struct msg_ledger_receipt r = { .rc = (uint32_t)rc, .size = ledger_size(s->log) };
 
 	snprintf(r.text, sizeof r.text, "%.*s", (int)sizeof r.text - 1, why);
-	receipt_send(s, source, tag, &r);
+	ledger_shell_receipt(s, source, tag, &r);
 }
 
 /* The same, for a number that is used up by it. */
@@ -189,6 +210,9 @@ static void publish_now(struct ledger_shell *s)
 	loop_disarm(&s->child->loop, &s->publish);
 	if (seal_now(s, &e) == RC_OK && ledger_publish(s->log, &e) == RC_OK) {
 		s->last_checkpoint = clock_utc();
+		s->soon = false;
+		if (s->witnesses.n > 0)
+			witnesses_wake(&s->witnesses);
 		return;
 	}
 	s->failures++;
@@ -218,6 +242,7 @@ static void batch_kept(struct ledger_shell *s)
 {
 	s->commits++;
 	s->announced = true;
+	s->recovery.pending = false;
 	sealer_change(&s->sealer);
 	s->durable = s->counters;
 	s->own_durable = s->own_n;
@@ -232,8 +257,26 @@ static void batch_kept(struct ledger_shell *s)
 		struct merkle_hash leaf = ledger_leaf(s->log, w->index);
 		memcpy(r.leaf_hash, leaf.b, sizeof r.leaf_hash);
 		ledger_recent_put(&s->recent[w->source], w->run, w->n, w->said, w->index, &leaf);
-		receipt_send(s, w->source, w->tag, &r);
+		if (!w->required)
+			ledger_shell_receipt(s, w->source, w->tag, &r);
+		else if (!witnesses_hold(&s->witnesses, w->source, w->tag, &r))
+			refuse(s, w->source, w->tag, RC_LIMIT, "too many acts wait for the witnesses");
 	}
+}
+
+/* When is the next checkpoint due? At once for an act that waits for it. */
+static void publish_plan(struct ledger_shell *s)
+{
+	uint64_t size = ledger_size(s->log), published = ledger_published(s->log);
+	bool soon = s->soon && s->witnesses.n > 0;
+	mono_ns wait = soon ? PUBLISH_SOON_NS : PUBLISH_EVERY_NS;
+
+	if (size == published)
+		return;
+	if (size - published >= PUBLISH_ENTRIES || s->witnesses.held_n > 0)
+		publish_now(s);
+	else if (!s->publish.armed || s->publish.at > s->child->loop.now + wait)
+		loop_arm(&s->child->loop, &s->publish, wait, 0);
 }
 
 static void batch_commit(struct ledger_shell *s)
@@ -249,10 +292,7 @@ static void batch_commit(struct ledger_shell *s)
 	else
 		batch_lost(s, rc, &e);
 	s->waiting_n = s->waiting_seen = 0;
-	if (ledger_size(s->log) - ledger_published(s->log) >= PUBLISH_ENTRIES)
-		publish_now(s);
-	else if (ledger_size(s->log) > ledger_published(s->log) && !s->publish.armed)
-		loop_arm(&s->child->loop, &s->publish, PUBLISH_EVERY_NS, 0);
+	publish_plan(s);
 }
 
 /* While more comes in it goes into the same batch, and shares its fsync; a quiet round commits. */
@@ -323,7 +363,7 @@ static void append_passed(
 	}
 	memcpy(r.leaf_hash, leaf.b, sizeof r.leaf_hash);
 	snprintf(r.text, sizeof r.text, "entered already");
-	receipt_send(s, source, tag, &r);
+	ledger_shell_receipt(s, source, tag, &r);
 }
 
 /* Numbers that were left out before the entry's are stated first. */
@@ -366,9 +406,11 @@ static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const
 		ledger_said(entry.type, entry.body, entry.body_n, w->said);
 		rc = rc ? rc : gap_before(s, source, &entry, due);
 		rc = rc ? rc : line_add(s, &entry, &w->index);
-		if (rc == RC_OK && ledger_counters_take(&s->counters, entry.source, entry.run, entry.n))
+		w->required = witnesses_required(&s->witnesses, entry.type);
+		if (rc == RC_OK && ledger_counters_take(&s->counters, entry.source, entry.run, entry.n)) {
 			s->waiting_n++;
-		else
+			s->soon |= ledger_type_soon(entry.type);
+		} else
 			refuse_number(s, source, tag, m->run, m->n, rc, "the entry does not fit");
 	}
 	/* An entry may bring a gap with it; and batch_begin() may need one for each source. */
@@ -378,10 +420,16 @@ static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const
 		loop_arm(&s->child->loop, &s->commit, 0, 0);
 }
 
+void ledger_shell_enter(struct ledger_shell *s, struct ledger_body *b)
+{
+	if (batch_begin(s) == RC_OK && own_add(s, b) == RC_OK)
+		loop_arm(&s->child->loop, &s->commit, 0, 0);
+}
+
 static void show(struct ledger_shell *s, uint64_t tag)
 {
 	struct msg_row row = { 0 };
-	struct msg_result end = { .count = 1 };
+	struct msg_result end = { 0 };
 	struct merkle_hash root = ledger_root(s->log);
 	char when[UTC_TEXT_MAX], vkey[NOTE_VKEY_MAX];
 	struct jw w = jw_over(row.json, sizeof row.json, true);
@@ -399,16 +447,54 @@ static void show(struct ledger_shell *s, uint64_t tag)
 	jw_end(&w);
 	row.n = (uint32_t)jw_done(&w);
 	ipc_send_SHOW_ROW(child_link(s->child, PROC_CONTROL), tag, &row);
+	end.count = 1 + witnesses_show(&s->witnesses, tag);
 	ipc_send_SHOW_END(child_link(s->child, PROC_CONTROL), tag, &end);
+}
+
+static void early_keep(struct ledger_shell *s, enum proc peer, const struct ipc_frame *f)
+{
+	const struct msg_ledger_append *m = &f->u.LEDGER_APPEND;
+
+	if (peer == PROC_SUPERVISOR && s->early_n < OPENING_ENTRIES)
+		s->early[s->early_n++] = (struct early){ .tag = f->head.tag, .m = *m };
+	else
+		refuse_number(s, peer, f->head.tag, m->run, m->n, RC_AGAIN, "the witnesses are asked first");
+}
+
+static void supervisor_says(struct ledger_shell *s, struct ipc_frame *f)
+{
+	struct msg_result *r = &f->u.WITNESS_REFUSED;
+	struct err e = { 0 };
+
+	switch (f->head.id) {
+	case IPC_WITNESSES:
+		if (snapshot_evidence_check(&f->u.WITNESSES, &e) == RC_OK)
+			witnesses_configure(&s->witnesses, &f->u.WITNESSES);
+		else
+			log_error("%s", e.text);
+		break;
+	case IPC_WITNESS_SOCKET:
+		witnesses_connected(&s->witnesses, f->head.tag, ipc_frame_take(f));
+		break;
+	default:
+		r->text[sizeof r->text - 1] = '\0';
+		witnesses_refused(&s->witnesses, f->head.tag, r->text);
+	}
 }
 
 static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct ledger_shell *s = shell_of(c);
 
-	/* ipc/child.c hears nobody before START. Should it ever: nothing is entered, and no receipt is given. */
-	if (!s->log)
+	if (f->head.id == IPC_WITNESSES || f->head.id == IPC_WITNESS_SOCKET ||
+		f->head.id == IPC_WITNESS_REFUSED)
+		supervisor_says(s, f);
+	/* ipc/child.c hears nobody before START. Should it ever: nothing is entered, and no receipt is given.
+	 */
+	else if (!s->log)
 		log_error("a message before the ledger was opened");
+	else if (f->head.id == IPC_LEDGER_APPEND && s->opening)
+		early_keep(s, peer, f);
 	else if (f->head.id == IPC_LEDGER_APPEND)
 		append(s, peer, f->head.tag, &f->u.LEDGER_APPEND);
 	else if (f->head.id == IPC_SHOW)
@@ -437,22 +523,21 @@ static void counters_recover(
 	}
 }
 
-static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
-{
-	struct ledger_shell *s = shell_of(c);
+/* ---- opening ---- */
 
-	snprintf(s->directory, sizeof s->directory, "%.*s", (int)sizeof s->directory - 1, m->state_path);
-	if (!s->have_key || s->dir < 0)
-		return err_add(e, RC_NOT_FOUND, "the supervisor handed over no %s",
-			s->have_key ? "directory" : "key");
+static enum rc log_open(struct ledger_shell *s, struct err *e)
+{
 	s->files = store_over(&s->store, s->dir);
 	sealer_init(&s->sealer, s->dir, &s->files);
-	enum rc rc = ledger_open(&s->log, &s->files, &s->key, s->seed, &s->opened, e);
-	rc = rc ? rc : ledger_replay(s->log, m->boot_id, counters_recover, s, e);
-	if (rc != RC_OK)
-		return rc;
-	if (s->opened.torn_bytes > 0)
-		log_warn("cut %zu bytes of a batch that nobody got a receipt for", s->opened.torn_bytes);
+	s->announced = false;
+	return ledger_open(&s->log, &s->files, &s->key, s->seed, &s->opened, e);
+}
+
+/* From here on entries are taken. */
+static void opening_end(struct ledger_shell *s)
+{
+	s->opening = false;
+	loop_disarm(&s->child->loop, &s->opening_over);
 	s->durable = s->counters;
 	s->own_durable = s->own_n;
 	/* A full disk at the start: up all the same, refusing, until there is room. */
@@ -462,17 +547,138 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	publish_now(s);
 	log_info("%s: %llu entries, %llu of them from the journal", s->key.name,
 		(unsigned long long)ledger_size(s->log), (unsigned long long)s->opened.journaled);
+	for (size_t i = 0; i < s->early_n; i++)
+		append(s, PROC_SUPERVISOR, s->early[i].tag, &s->early[i].m);
+	s->early_n = 0;
+	if (s->child->deaf)
+		child_hear(s->child);
+}
+
+bool ledger_shell_opening(const struct ledger_shell *s)
+{
+	return s->opening;
+}
+
+void ledger_shell_settled(struct ledger_shell *s)
+{
+	if (s->opening && witnesses_settled(&s->witnesses))
+		opening_end(s);
+}
+
+/* Without them: a witness that is away must not keep the gateway from starting. */
+static void on_opening_over(struct loop *l, struct timer *t)
+{
+	struct ledger_shell *s = t->context;
+
+	(void)l;
+	if (!s->opening)
+		return;
+	log_warn("not every witness has said what it has seen of this log; going on without");
+	opening_end(s);
+}
+
+static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
+{
+	struct ledger_shell *s = shell_of(c);
+
+	snprintf(s->directory, sizeof s->directory, "%.*s", (int)sizeof s->directory - 1, m->state_path);
+	if (!s->have_key || s->dir < 0)
+		return err_add(e, RC_NOT_FOUND, "the supervisor handed over no %s",
+			s->have_key ? "directory" : "key");
+	recovery_name(s->dir, &s->key);
+	enum rc rc = log_open(s, e);
+	rc = rc ? rc : ledger_replay(s->log, m->boot_id, counters_recover, s, e);
+	if (rc != RC_OK)
+		return rc;
+	if (s->opened.torn_bytes > 0)
+		log_warn("cut %zu bytes of a batch that nobody got a receipt for", s->opened.torn_bytes);
+	if (s->witnesses.n == 0) {
+		opening_end(s);
+		return RC_OK;
+	}
+	s->opening = c->deaf = true;
+	loop_arm(&c->loop, &s->opening_over, OPENING_NS, 0);
+	witnesses_begin(&s->witnesses);
 	return RC_OK;
+}
+
+/* ---- recovery ---- */
+
+/* What the others have entered in this boot stands in the log that ended: their numbers go on, and the new
+ * log says so. */
+static void numbers_go_on(struct ledger_shell *s)
+{
+	for (unsigned p = 0; p < PROC_COUNT; p++) {
+		struct refused *r = &s->refused[p];
+		uint32_t run = s->child->runs[p];
+		uint64_t due = p == PROC_LEDGER
+				       ? 0
+				       : ledger_counters_due(&s->counters, proc_name((enum proc)p), run);
+		if (due <= 1)
+			continue;
+		r->last = r->run == run ? MAX_OF(r->last, due - 1) : due - 1;
+		r->run = run;
+		snprintf(r->why, sizeof r->why, "they stand in the log before the recovery epoch");
+	}
+	s->counters = (struct ledger_counters){ 0 };
+	s->own_n = 0;
+}
+
+static void log_end(struct ledger_shell *s)
+{
+	const struct err e = { .rc = RC_AGAIN, .text = "the log ends; a new one begins" };
+
+	if (s->waiting_n > 0)
+		batch_lost(s, RC_AGAIN, &e);
+	s->waiting_n = s->waiting_seen = 0;
+	witnesses_let_down(&s->witnesses, e.text);
+	loop_disarm(&s->child->loop, &s->commit);
+	loop_disarm(&s->child->loop, &s->publish);
+	ledger_close(s->log);
+	s->log = NULL;
+	sealer_done(&s->sealer);
+	store_done(&s->store);
+}
+
+void ledger_shell_recover(struct ledger_shell *s, const struct seen_note *seen)
+{
+	struct recovery *r = &s->recovery;
+	struct err e = { 0 };
+
+	log_error("witness %s has cosigned %llu entries of %s that this disk, with %llu, does not continue: "
+		  "the log "
+		  "was cut, changed or restored. It is not signed any further; a new log begins",
+		seen->witness, (unsigned long long)seen->checkpoint.size, s->key.name,
+		(unsigned long long)ledger_size(s->log));
+	*r = (struct recovery){
+		.pending = true, .size = ledger_size(s->log), .root = ledger_root(s->log), .seen = *seen
+	};
+	snprintf(r->origin, sizeof r->origin, "%s", s->key.name);
+	log_end(s);
+	numbers_go_on(s);
+	enum rc rc = recovery_archive(
+		s->dir, seen->note, seen->note_n, clock_utc(), &s->key, r->archive, sizeof r->archive, &e);
+	rc = rc ? rc : log_open(s, &e);
+	if (rc != RC_OK) { /* the next start finds the same, and tries again */
+		log_error("%s; while beginning a new log", e.text);
+		child_stop(s->child, 1);
+		return;
+	}
+	log_error("the new log is %s; tell the witnesses its verifier key (`plaingate show ledger`)",
+		s->key.name);
+	opening_end(s);
+	witnesses_begin(&s->witnesses);
 }
 
 static void on_stop(struct child *c)
 {
 	struct ledger_shell *s = shell_of(c);
 
-	if (s->log) {
+	if (s->log && !s->opening) {
 		batch_commit(s);
 		publish_now(s);
 	}
+	witnesses_done(&s->witnesses);
 	ledger_close(s->log);
 	sealer_done(&s->sealer);
 	store_done(&s->store);
@@ -494,4 +700,6 @@ void ledger_shell_init(struct ledger_shell *s, struct child *c)
 	s->store.journal = -1;
 	s->commit = (struct timer){ .fn = on_commit, .context = s };
 	s->publish = (struct timer){ .fn = on_publish, .context = s };
+	s->opening_over = (struct timer){ .fn = on_opening_over, .context = s };
+	witnesses_init(&s->witnesses, s);
 }

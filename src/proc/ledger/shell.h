@@ -6,6 +6,11 @@
  * failing disk is answered with a refusal, and the next append tries again; which numbers of which source
  * were refused is entered first.
  *
+ * Before anything is entered, the witnesses are asked what they have seen of this log (opening): the answers,
+ * or OPENING_NS, are waited for, and meanwhile only the supervisor is heard. When one proves that the log on
+ * the disk is not a continuation of what it has seen, a new log begins, with a name of its own, and its
+ * recovery_epoch says why (recovery.h).
+ *
  * The sender is who its socket belongs to. Per boot and source the numbers in the log have no gap that is not
  * stated: what a source left out, and what was refused, is entered as counter_gap before anything later of it
  * (ledger/counters.h). One thread.
@@ -17,9 +22,14 @@
 #include "ledger/counters.h"
 #include "proc/ledger/sealer.h"
 #include "proc/ledger/store.h"
+#include "proc/ledger/witnesses.h"
 
 #define PUBLISH_EVERY_NS NS_PER_S
+#define PUBLISH_SOON_NS	 (NS_PER_S / 4) /* for entries of LEDGER_SOON, when there are witnesses */
 #define PUBLISH_ENTRIES	 2048u
+
+#define OPENING_NS	(3 * NS_PER_S) /* for the witnesses' answers at the start */
+#define OPENING_ENTRIES 32	       /* of the supervisor, that wait meanwhile */
 
 #define NUMBERS_AHEAD_MAX (1ull << 32) /* refused ones, while the disk is full */
 #define NUMBER_MAX	  (1ull << 62)
@@ -30,6 +40,22 @@ struct waiting {
 	uint32_t run;
 	uint64_t n;
 	uint8_t said[SHA256_SIZE];
+	bool required; /* the receipt waits for the witnesses */
+};
+
+/* What came from the supervisor while the witnesses were asked. */
+struct early {
+	uint64_t tag;
+	struct msg_ledger_append m;
+};
+
+/* The log that ended: what recovery_epoch says. */
+struct recovery {
+	bool pending; /* the entry is not durable yet */
+	char origin[NOTE_NAME_MAX], archive[64];
+	uint64_t size;
+	struct merkle_hash root;
+	struct seen_note seen;
 };
 
 /* Numbers of a source that were refused since its last entry. */
@@ -58,7 +84,12 @@ struct ledger_shell {
 	struct ledger_recent recent[PROC_COUNT];
 	uint64_t own_n, own_durable;
 	uint64_t last_mono_us;
-	struct timer commit, publish;
+	struct timer commit, publish, opening_over;
+	bool opening, soon; /* soon: such an entry is not published yet */
+	struct early early[OPENING_ENTRIES];
+	size_t early_n;
+	struct witnesses witnesses;
+	struct recovery recovery;
 	struct waiting waiting[LEDGER_BATCH_MAX];
 	size_t waiting_n, waiting_seen; /* seen: when the commit was due last */
 	uint64_t commits, failures;
@@ -67,5 +98,17 @@ struct ledger_shell {
 
 void ledger_shell_init(struct ledger_shell *s, struct child *c);
 extern const struct child_ops ledger_shell_ops;
+
+/* For witnesses.c. */
+void ledger_shell_receipt(
+	struct ledger_shell *s, enum proc to, uint64_t tag, const struct msg_ledger_receipt *r);
+/* An entry of the ledger's own, with the batch that is open or a new one. */
+void ledger_shell_enter(struct ledger_shell *s, struct ledger_body *b);
+/* Are the witnesses' first answers awaited? */
+bool ledger_shell_opening(const struct ledger_shell *s);
+/* Something was heard: perhaps nothing more need be waited for. */
+void ledger_shell_settled(struct ledger_shell *s);
+/* The log on the disk does not continue what was seen: ends it, keeps it, begins another. */
+void ledger_shell_recover(struct ledger_shell *s, const struct seen_note *seen);
 
 #endif

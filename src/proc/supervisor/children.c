@@ -214,6 +214,9 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 	case IPC_SHOW:
 		show_status(s, c, f->head.tag, &f->u.SHOW);
 		break;
+	case IPC_WITNESS_CONNECT:
+		witness_connect(s, c, f);
+		break;
 	case IPC_NEIGHBOUR:
 		neighbour_ask(s, &f->u.NEIGHBOUR);
 		break;

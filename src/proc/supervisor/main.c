@@ -314,6 +314,8 @@ static enum rc prepare(struct supervisor *s, struct err *e)
 		rc = interfaces_watch(s, e);
 	if (rc == RC_OK)
 		rc = neighbour_open(s, e);
+	if (rc == RC_OK)
+		witnesses_load(s);
 	return rc == RC_OK ? sandbox_enter(PROC_SUPERVISOR, e) : rc;
 }
 

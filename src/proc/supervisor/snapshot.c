@@ -55,6 +55,7 @@ void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_
 	if (next.snapshot && s->snapshot == next.snapshot) {
 		snapshot_file_done(&s->file);
 		s->file = next;
+		witnesses_take(s, &s->snapshot->evidence);
 		log_info("configuration %llu applied", (unsigned long long)s->snapshot->generation);
 	} else {
 		snapshot_file_done(&next);

@@ -15,6 +15,7 @@
  *   filter.c      nftables: the ingress filter; filter_text.c makes its text
  *   routes.c      the host's own routes into tunnels; neighbours; netlink.c talks to the kernel
  *   snapshot.c    a configuration arrives
+ *   witnesses.c   connections to the ledger's witnesses, and their list for the next start
  *   show.c        `show status`
  */
 #ifndef PROC_SUPERVISOR_SUPERVISOR_H
@@ -115,6 +116,9 @@ struct supervisor {
 	/* the configuration that applies; NULL before the first */
 	struct snapshot_file file;
 	const struct snapshot *snapshot; /* in file */
+	struct snap_evidence evidence;	 /* of the configuration, or of the last start's until there is one */
+	mono_ns connects_since;		 /* connections to witnesses in this second */
+	unsigned connects;
 	uint32_t filter_generation;	 /* the kernel's count of rule sets' changes when ours was set; 0: unknown */
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
@@ -200,6 +204,12 @@ enum rc neighbour_open(struct supervisor *s, struct err *e);
 
 /* snapshot.c */
 void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_frame *f);
+
+/* witnesses.c */
+void witnesses_load(struct supervisor *s);
+void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence);
+void witnesses_give(struct supervisor *s);
+void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
 
 /* show.c */
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);

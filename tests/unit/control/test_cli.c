@@ -129,6 +129,21 @@ static void tables(void **state)
 	free(text);
 }
 
+/* Rows about something else, below each other. */
+static void two_kinds_of_rows(void **state)
+{
+	static const char *const rows[] = { "{\"hits\":7}", "{\"witness\":\"one\",\"age_s\":1}",
+		"{\"witness\":\"another\"}", "{\"name\":\"x\"}" };
+	char *text = rendered(rows, 4, &table);
+
+	assert_string_equal(text, "hits\n   7\n\n"
+				  "witness  age_s\n"
+				  "one          1\n"
+				  "another       \n\n"
+				  "name\nx\n");
+	free(text);
+}
+
 /* Names come from strangers: nothing of them may steer the terminal. */
 static void terminal_escapes(void **state)
 {
@@ -219,6 +234,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(tables),
+		cmocka_unit_test(two_kinds_of_rows),
 		cmocka_unit_test(terminal_escapes),
 		cmocka_unit_test(json_is_one_array),
 		cmocka_unit_test(bad_rows),

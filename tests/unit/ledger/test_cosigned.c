@@ -147,30 +147,34 @@ static void cosignatures_stand_in_the_checkpoint(void **state)
 	/* An empty log has a head, and no file for a cosignature of it. */
 	const char *head = ledger_head(l, &n);
 	head_parse(head, n, &note, 0);
-	assert_int_equal(ledger_cosigned(l, "x", 1, NULL), RC_RANGE);
+	assert_int_equal(ledger_cosigned(l, "x", 1, true, NULL), RC_RANGE);
 	grow(l, 300);
 	for (int opened = 0; opened < 2; opened++) {
 		head = ledger_head(l, &n);
 		head_parse(head, n, &note, 300);
 		assert_int_equal(note.signatures_n, 1);
 		size_t line_n = cosign_line(line, sizeof line, note.text, note.text_n, &witness, seed, 1000);
-		assert_int_equal(ledger_cosigned(l, line, line_n, NULL), RC_OK);
+		assert_int_equal(ledger_cosigned(l, line, line_n, opened == 1, NULL), RC_OK);
 		file = memory_get(&disk.files, LEDGER_PATH_CHECKPOINT, &n);
 		head_parse((const char *)file, n, &note, 300);
 		assert_int_equal(note.signatures_n, 2);
 		assert_int_equal(cosign_verify(&note, &witness, NULL, NULL), RC_OK);
+		assert_true((memory_get(&disk.files, LEDGER_PATH_COSIGNED, &n) != NULL) == (opened == 1));
 		/* With it the log opens as without, and what is shown to others is without. */
 		ledger_close(l);
 		l = log_open();
 	}
 	char *large = test_malloc(NOTE_BYTES_MAX);
 	memset(large, 'x', NOTE_BYTES_MAX);
-	assert_int_equal(ledger_cosigned(l, large, NOTE_BYTES_MAX, NULL), RC_LIMIT);
+	assert_int_equal(ledger_cosigned(l, large, NOTE_BYTES_MAX, true, NULL), RC_LIMIT);
 	test_free(large);
 	grow(l, 301);
 	file = memory_get(&disk.files, LEDGER_PATH_CHECKPOINT, &n);
 	head_parse((const char *)file, n, &note, 301);
 	assert_int_equal(note.signatures_n, 1); /* they were of another tree */
+	file = memory_get(&disk.files, LEDGER_PATH_COSIGNED, &n);
+	head_parse((const char *)file, n, &note, 300);
+	assert_int_equal(note.signatures_n, 2);
 	ledger_close(l);
 }
 
