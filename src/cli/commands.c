@@ -100,6 +100,9 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_CHECKPOINT:
 		line->checkpoint = value;
 		return RC_OK;
+	case OPTION_CAPTURE:
+		line->capture = value;
+		return RC_OK;
 	case OPTION_ARCHIVE:
 		line->archive = value;
 		return RC_OK;

@@ -31,6 +31,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
+	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump writes them: the nonces in them are compared")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
 	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")		\
 	O(FROM,    "--from",    "TIME",   "the first moment: 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00, all UTC")	\
@@ -60,7 +61,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CHECKPOINT) | OPT(ARCHIVE) | OPT(EXPLAIN),		\
 	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
 	  "DIR may be an evidence bundle (a file) or an address (https://… or http://…).")			\
-	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(ARCHIVE),		\
+	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(CAPTURE) | OPT(ARCHIVE),		\
 	  "Recomputes the proofs that nonces and SPIs were forced. Needs no running gateway.")		\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
 	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
@@ -108,7 +109,7 @@ struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	uint32_t given;	      /* OPT() bits */
-	const char *socket, *comment, *key, *policy, *checkpoint, *archive;
+	const char *socket, *comment, *key, *policy, *checkpoint, *archive, *capture;
 	const char *from, *to, *before, *output, *config;
 	uint32_t limit, count;
 	struct msg_filter filter;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CAPTURE_BYTES_MAX (1u << 30)
+
 static int complain(const struct err *e, int status)
 {
 	fputs("plaingate: ", stderr);
@@ -112,6 +114,7 @@ int run_verify_ledger(const struct cli_line *line)
 struct collect {
 	struct randomness *checker;
 	struct randomness_report report;
+	struct capture *capture; /* NULL: none was given */
 	bool no_memory;
 };
 
@@ -122,6 +125,8 @@ static void collect_begin(void *context)
 	randomness_free(c->checker);
 	c->checker = randomness_new(&c->report);
 	c->no_memory = !c->checker;
+	if (c->checker && c->capture)
+		randomness_compare(c->checker, c->capture);
 }
 
 static void collect_entry(void *context, const struct ledger_entry *entry, uint64_t index)
@@ -132,7 +137,7 @@ static void collect_entry(void *context, const struct ledger_entry *entry, uint6
 		c->no_memory = true;
 }
 
-static void randomness_text(const struct randomness_report *r)
+static void randomness_text(const struct randomness_report *r, bool capture)
 {
 	if (r->failures > 0) {
 		printf("The public values are NOT all forced: ");
@@ -142,6 +147,11 @@ static void randomness_text(const struct randomness_report *r)
 		printf("Every public value that the ledger names was forced: %" PRIu64 " proofs hold.\n",
 			r->proofs_checked);
 	}
+	if (capture)
+		printf("  on the wire  %" PRIu64 " nonces in the capture, %" PRIu64
+		       " of them compared; the ledger knows "
+		       "no others\n",
+			r->captured, r->nonces_compared);
 	printf("  keys         %" PRIu64 " epochs, %" PRIu64 " of them laid open: %" PRIu64
 	       " values can be recomputed\n",
 		r->epochs, r->epochs_open, r->values_open);
@@ -150,6 +160,9 @@ static void randomness_text(const struct randomness_report *r)
 	puts("This proves that SPIs and nonces of these exchanges were not chosen. It does not prove how "
 	     "the\n"
 	     "key of an epoch was drawn, nor how secrets were: docs/threat-model.md.");
+	if (!capture)
+		puts("That these nonces are the ones that were sent is for a capture of the wire to show: "
+		     "--capture.");
 }
 
 static void randomness_json(const struct randomness_report *r)
@@ -158,10 +171,12 @@ static void randomness_json(const struct randomness_report *r)
 	struct jw w = jw_over(text, sizeof text, true);
 
 	jw_object(&w, NULL);
+	jw_u64(&w, "captured", r->captured);
 	jw_u64(&w, "epochs", r->epochs);
 	jw_u64(&w, "epochs_open", r->epochs_open);
 	jw_u64(&w, "failures", r->failures);
 	jw_str(&w, "finding", r->finding);
+	jw_u64(&w, "nonces_compared", r->nonces_compared);
 	jw_u64(&w, "passed_over", r->passed_over);
 	jw_u64(&w, "proofs_checked", r->proofs_checked);
 	jw_u64(&w, "unproved", r->unproved);
@@ -171,35 +186,64 @@ static void randomness_json(const struct randomness_report *r)
 		printf("[\n%s\n]\n", text);
 }
 
+static enum rc capture_load(struct capture *ret, const struct cli_line *line, struct err *e)
+{
+	uint8_t *bytes = NULL;
+	size_t n;
+	enum rc rc = source_file(line->capture, CAPTURE_BYTES_MAX, &bytes, &n, e);
+
+	if (rc == RC_OK && (rc = capture_read(ret, bytes, n, e)) != RC_OK)
+		err_add(e, rc, "in the capture '%s'", line->capture);
+	free(bytes);
+	return rc;
+}
+
+/* After the walk, `rc` of which is the result unless memory was short. What was not forced stands in the
+ * report. */
+static enum rc collect_end(struct collect *c, enum rc rc, struct err *e)
+{
+	if (rc == RC_OK && c->no_memory)
+		rc = err_add(e, RC_LIMIT, "memory is short");
+	if (rc == RC_OK)
+		randomness_end(c->checker);
+	randomness_free(c->checker);
+	return rc;
+}
+
 int run_verify_randomness(const struct cli_line *line)
 {
 	static struct verify_report ledger;
-	struct collect c = { 0 };
+	struct capture capture = { 0 };
+	struct collect c = { .capture = line->capture ? &capture : NULL };
 	struct verify_options o = {
 		.vkey = line->key, .begin = collect_begin, .entry = collect_entry, .context = &c
 	};
-	struct source *from;
+	struct source *from = NULL;
 	struct err e = { 0 };
 
-	if (source_open(&from, line->argument, line->archive, &e) != RC_OK)
+	enum rc rc = line->capture ? capture_load(&capture, line, &e) : RC_OK;
+	if (rc == RC_OK)
+		rc = source_open(&from, line->argument, line->archive, &e);
+	if (rc != RC_OK) {
+		capture_done(&capture);
 		return complain(&e, STATUS_USAGE);
+	}
 	struct verify_source source = source_of(from);
-	enum rc rc = verify_ledger(&source, &o, &ledger, &e);
+	rc = verify_ledger(&source, &o, &ledger, &e);
 	if (rc == RC_OK && (ledger.bundle || ledger.unseen))
 		rc = err_add(
 			&e, RC_RANGE, "not all entries are there: proofs may be about those that are not");
 	else if (rc == RC_AUTH && source_trouble(from)[0])
 		rc = err_add(&e, RC_IO, "%s", source_trouble(from));
 	source_close(from);
-	randomness_free(c.checker);
-	if (rc == RC_OK && c.no_memory)
-		rc = err_add(&e, RC_LIMIT, "memory is short");
+	rc = collect_end(&c, rc, &e);
+	capture_done(&capture);
 	/* Of a ledger that does not verify nothing is proved. */
 	if (rc != RC_OK)
 		return complain(&e, status_of(rc));
 	if (line->given & OPT(JSON))
 		randomness_json(&c.report);
 	else
-		randomness_text(&c.report);
+		randomness_text(&c.report, line->capture);
 	return c.report.failures ? STATUS_FAILED : STATUS_OK;
 }

@@ -1,6 +1,7 @@
 """No free bits on the wire: a handshake, rekeys and traffic are captured, and every octet of them is judged by what forces it, with the
 gateways' ledgers at hand. Then each bit is turned, to see that it is noticed."""
 import copy
+import json
 import time
 
 import pytest
@@ -23,7 +24,11 @@ class Wire:
         assert capture.lost == 0
         self.datagrams = list(udp_packets(frame for _, frame in capture.frames()))
         self.proved = {WAN[gateway]: Forced(ledger_entries(lab, gateway)) for gateway in GATEWAYS}
+        directories = {gateway: show(lab, gateway, "ledger")[0]["directory"] for gateway in GATEWAYS}
         self.forced = forced_in_the_end(lab)
+        # By the command, with the ledgers as they are in the end.
+        self.verified = {gateway: lab[gateway].run(["plaingate", "verify", "randomness", directories[gateway], "--json", "--capture",
+                                                    capture.file]) for gateway in GATEWAYS}
 
     @staticmethod
     def exchange(lab):
@@ -84,6 +89,13 @@ def test_the_proofs_alone_cover_what_came_to_something(wire):
     nonces = set().union(*(forced.nonces for forced in wire.proved.values()))
     sent = [data for _, _, data in wire.datagrams if len(data) > 28 and data[18] == SA_INIT and data[24:28] == len(data).to_bytes(4, "big")]
     assert sum(any(nonce in data for nonce in nonces) for data in sent) >= 2
+
+
+def test_the_command_compares_nonces(wire):
+    """Each gateway's ledger knows its own, which together are all."""
+    reports = [json.loads(done.stdout)[0] for done in wire.verified.values()]
+    assert all(report["failures"] == 0 and report["captured"] >= 2 for report in reports), reports
+    assert sum(report["nonces_compared"] for report in reports) == reports[0]["captured"], reports
 
 
 def first_of(wire, wanted):
