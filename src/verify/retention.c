@@ -81,12 +81,11 @@ void retention_entry(void *context, const struct ledger_entry *entry, uint64_t i
 
 bool retention_choose(struct retention *p, uint64_t archived)
 {
-	uint64_t limit = p->boot_begins > 0 ? p->boot_begins - 1 : 0;
+	uint64_t boot = p->boot_begins > TILE_WIDTH ? p->boot_begins - TILE_WIDTH : 0;
+	uint64_t limit = p->late ? MIN_OF(boot, p->first_late) : boot;
 
-	if (p->late)
-		limit = MIN_OF(limit, p->first_late);
 	/* Never less than before: somebody may have died between the mark and the end of removing. */
-	limit = MAX_OF(limit, MIN_OF(archived, p->boot_begins > 0 ? p->boot_begins - 1 : 0));
+	limit = MAX_OF(limit, MIN_OF(archived, boot));
 	p->end = p->no_memory ? 0 : limit / TILE_WIDTH * TILE_WIDTH;
 	return p->end > 0;
 }

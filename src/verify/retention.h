@@ -1,8 +1,8 @@
 /*
  * Which files of a ledger can go to an archive: bundles whose entries are all from before a time and from
  * before the boot that is running, and the seals of the epochs that these entries announce. They never change
- * again. The bundle in which the entry before that boot stands is kept: the ledger looks for the boot's
- * beginning there. Hash tiles stay: with them the rest is proved without the archive.
+ * again. One whole bundle before the one in which that boot begins is kept: from there backwards the ledger
+ * looks for the boot's beginning. Hash tiles stay: with them the rest is proved without the archive.
  *
  * Pure. Callers: src/cli, tests. One thread.
  */

@@ -1,0 +1,278 @@
+"""Evidence of a real gateway for somebody else: a bundle about some time, a ledger that a web server offers while it is written to, and old
+entries in an archive. What is checked here is checked outside of the gateway, by the program alone."""
+import hashlib
+import html
+import http.server
+import json
+import os
+import random
+import shutil
+import signal
+import ssl
+import subprocess
+import tarfile
+import threading
+import time
+from datetime import datetime, timezone
+
+import pytest
+from kit import config_of, ledger_entries, own_lab, processes, show, wait_for
+
+ACTS = 820  # entries of administrators: three bundles of 256 and more, of which one is kept
+COMMENT = "<script>alert(1)</script> \"open\" & 'Übergang'"
+
+
+def now():
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def stop(lab, gateway="hq"):
+    lab.daemons[gateway].send_signal(signal.SIGTERM)
+    lab.daemons[gateway].wait(15)
+
+
+@pytest.fixture(scope="module")
+def lab():
+    two_sites = own_lab("pge")
+    two_sites.up("on")
+    try:
+        two_sites.wait_for_tunnel()
+        yield two_sites
+    finally:
+        two_sites.down()
+
+
+@pytest.fixture(scope="module")
+def case(lab, tmp_path_factory):
+    """What happened: many acts, a commit, more acts, a new start. The time of the middle part, and a place for files."""
+    lab["hq"].run(["sh", "-c", f"for i in $(seq {ACTS}); do plaingate clear sessions --dport 9 >/dev/null; done"], timeout=120)
+    time.sleep(0.01)
+    begin = now()
+    lab.commit("hq", config_of("hq"), COMMENT)
+    lab["hq"].run("plaingate clear sessions --dport 7")
+    end = now()
+    time.sleep(0.01)
+    lab["hq"].run("plaingate clear sessions --dport 11")
+    vkey = show(lab, "hq", "ledger")[0]["vkey"]
+    stop(lab)
+    lab.start_gateway("hq")
+    lab.wait_for_tunnel()
+    return {"from": begin, "to": end, "vkey": vkey, "path": tmp_path_factory.mktemp("evidence"),
+            "ledger": lab["hq"].state / "lib/ledger"}
+
+
+def program(lab, *words):
+    """On this machine, outside of all gateways."""
+    return subprocess.run([str(lab.build / "src/cli/plaingate"), *map(str, words)], capture_output=True, text=True, timeout=60)
+
+
+def verify(lab, what, *options, status=0):
+    done = program(lab, "verify", "ledger", what, "--json", *options)
+    assert done.returncode == status, f"{done.stdout}{done.stderr}"
+    return json.loads(done.stdout)[0] if done.stdout else done.stderr
+
+
+def investigate(lab, case, name, *options, status=0):
+    file = case["path"] / name
+    done = lab["hq"].run(["plaingate", "investigate", "/var/lib/plaingate/ledger", "--from", case["from"], "--to", case["to"],
+                          "-o", str(file), *options], check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return file if status == 0 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def bundle(lab, case):
+    return investigate(lab, case, "case.bundle")
+
+
+# --- a bundle ---
+
+def test_a_bundle_is_checked_without_the_gateway(lab, case, bundle):
+    report = verify(lab, bundle, "--key", case["vkey"])
+    assert report["bundle"] and report["complete"] and report["vkey_given"]
+    assert report["range"]["from"] == case["from"] and report["range"]["to"] == case["to"]
+    made = {check["name"]: check["count"] for check in report["checks"]}
+    assert made["range"] == 2 and made["timeline"] == 1 and made["configurations"] >= 1 and made["seals"] >= 1, made
+    inside = [entry for entry in ledger_entries(lab, "hq") if case["from"] <= entry["utc"] <= case["to"]]
+    assert report["range"]["end"] - report["range"]["first"] == len(inside) >= 2
+    assert {"config_commit", "admin_act"} <= {entry["type"] for entry in inside}
+    # Of another key it is not; and what is explained names the time.
+    done = program(lab, "verify", "ledger", bundle, "--key", "example.com/log+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx")
+    assert done.returncode in (1, 2) and "good:" not in done.stdout
+    done = program(lab, "verify", "ledger", bundle, "--key", case["vkey"], "--explain")
+    assert done.returncode == 0 and case["from"] in done.stdout and "What is not proved" in done.stdout
+    assert "not in the bundle" in done.stdout and "no witness was asked" in done.stdout
+
+
+def test_a_bundle_can_be_read_by_people(lab, case, bundle):
+    with tarfile.open(bundle) as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar}
+    page = files["timeline.html"].decode()
+    entries = {entry["type"]: entry for entry in ledger_entries(lab, "hq") if case["from"] <= entry["utc"] <= case["to"]}
+    assert page.count("<tr class=k>") >= 2 and "config_commit" in page and "admin_act" in page
+    assert html.escape(COMMENT).split(" ")[0].replace("&lt;", "&#60;").replace("&gt;", "&#62;") in page, "the comment, escaped"
+    assert "Übergang" in page and "<script" not in page and "http" not in page.split("</head>")[-1].lower().replace("http-equiv", "")
+    sha256 = entries["config_commit"]["body"]["sha256"]
+    text = files[f"config/{sha256}.conf"]
+    assert text.decode() == config_of("hq") and hashlib.sha256(text).hexdigest() == sha256
+    assert sha256 in page and "README.txt" in files and files["log.vkey"].decode().strip() == case["vkey"]
+
+
+def test_an_altered_bundle_is_found(lab, case, bundle):
+    good = bundle.read_bytes()
+    readme = good.index(b"Evidence from a Plaingate ledger")  # says nothing that is proved
+    places = random.Random(7)
+    file = case["path"] / "altered.bundle"
+    for _ in range(60):
+        at = places.randrange(len(good))
+        if readme <= at < readme + 1024:
+            continue
+        file.write_bytes(good[:at] + bytes([good[at] ^ 1 << places.randrange(8)]) + good[at + 1:])
+        done = program(lab, "verify", "ledger", file, "--key", case["vkey"])
+        assert done.returncode in (1, 2) and "is good" not in done.stdout, f"octet {at}: {done.stdout}"
+    for size in (0, 511, 512, 5000, len(good) // 2, len(good) - 1024, len(good) - 1):
+        file.write_bytes(good[:size])
+        assert program(lab, "verify", "ledger", file).returncode == 2, f"cut to {size}"
+
+
+def test_a_configuration_that_is_not_the_one_entered(lab, case, bundle):
+    """Another text, packed under the hash of the one that ran."""
+    with tarfile.open(bundle) as tar:
+        name = next(member for member in tar.getnames() if member.startswith("config/"))
+        data, size = tar.getmember(name).offset_data, tar.getmember(name).size
+    good = bundle.read_bytes()
+    file = case["path"] / "configuration.bundle"
+    text = good[data:data + size].replace(b"reject", b"permit", 1)
+    assert text != good[data:data + size] and len(text) == size
+    file.write_bytes(good[:data] + text + good[data + size:])
+    report = verify(lab, file, status=1)
+    assert report["class"] == "bundled" and name in report["finding"] and report["checks"] == []
+
+
+# --- an address ---
+
+class Served:
+    """A web server for a directory; `answer` may take over."""
+
+    def __init__(self, directory, answer=None, certificate=None):
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *args):
+                super().__init__(*args, directory=str(directory))
+
+            def do_GET(self):
+                if not (answer and answer(self)):
+                    super().do_GET()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_a_ledger_at_an_address_while_it_is_written_to(lab, case):
+    acts = lab["hq"].popen(["sh", "-c", "for i in $(seq 150); do plaingate clear sessions --dport 9 >/dev/null; done"])
+    sizes = []
+    with Served(case["ledger"]) as address:
+        while acts.poll() is None:
+            report = verify(lab, address, "--key", case["vkey"])
+            assert "listed" not in {check["name"] for check in report["checks"]}
+            sizes.append(report["size"])
+        assert acts.wait(60) == 0
+        assert len(sizes) >= 2 and sizes == sorted(sizes) and sizes[-1] > sizes[0], sizes
+        # The head that was kept, and what is at the address now.
+        kept = case["path"] / "kept"
+        shutil.copy(case["ledger"] / "checkpoint", kept)
+        lab["hq"].run("plaingate clear sessions --dport 9")
+        report = verify(lab, address + "/", "--key", case["vkey"], "--checkpoint", str(kept))
+        assert "kept" in {check["name"] for check in report["checks"]}
+
+
+def test_what_an_address_may_answer(lab, case):
+    copy = case["path"] / "copy"
+    shutil.copytree(case["ledger"], copy)
+    bundle = copy / "tile/entries/000"
+    data = bundle.read_bytes()
+    with Served(copy) as address:
+        verify(lab, address, "--key", case["vkey"])
+        bundle.write_bytes(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:])
+        assert verify(lab, address, status=1)["class"] == "entry"
+        bundle.unlink()
+        assert verify(lab, address, status=1)["class"] == "bundle"
+        bundle.write_bytes(data)
+
+    def fails(handler):
+        if handler.path.startswith("/tile"):
+            handler.send_error(500)
+            return True
+        return False
+
+    def elsewhere(handler):
+        handler.send_response(302)
+        handler.send_header("Location", "file:///etc/passwd")
+        handler.end_headers()
+        return True
+
+    for answer, said in ((fails, "500"), (elsewhere, "302")):
+        with Served(copy, answer) as address:
+            assert said in verify(lab, address, status=2)
+    # A certificate that nobody vouches for.
+    key, certificate = case["path"] / "tls.key", case["path"] / "tls.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
+                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    with Served(copy, certificate=(certificate, key)) as address:
+        assert "certificate" in verify(lab, address, status=2).lower()
+
+
+# --- an archive; last, because the ledger is another afterwards ---
+
+def test_old_entries_in_an_archive(lab, case, bundle):
+    archive = case["path"] / "archive"
+    before = {path.relative_to(case["ledger"]) for path in case["ledger"].rglob("*") if path.is_file()}
+    done = lab["hq"].run(["plaingate", "archive", "/var/lib/plaingate/ledger", "--before", now(), "--to", str(archive)], check=False)
+    assert done.returncode == 0 and "moved" in done.stdout, done.stdout + done.stderr
+    moved = {path.relative_to(archive) for path in archive.rglob("*") if path.is_file()}
+    assert {"000", "001"} <= {path.name for path in moved if "entries" in path.parts} and len(moved) >= 4
+    assert all(path in before for path in moved)
+    assert not [path for path in moved if path.name != "log.vkey" and (case["ledger"] / path).exists()]
+    # With the archive all is seen, without it it is said what is not.
+    report = verify(lab, case["ledger"], "--key", case["vkey"], "--archive", str(archive))
+    assert report["complete"] and report["unseen"] == 0 and report["entries"] == report["size"]
+    part = verify(lab, case["ledger"], "--key", case["vkey"], status=3)
+    assert not part["complete"] and part["good"] and part["holes"] == [{"first": 0, "end": part["unseen"]}]
+    assert part["unseen"] == part["archived"] >= 512 and part["unseen"] % 256 == 0
+    done = program(lab, "verify", "ledger", case["ledger"])
+    assert done.returncode == 3 and "NOT SEEN" in done.stdout
+    with Served(archive) as address:
+        assert verify(lab, case["ledger"], "--archive", address)["complete"]
+    # The gateway goes on, also when its ledger is started anew, and after a start of the whole.
+    ledger, starts = processes(lab, "hq")["ledger"]
+    os.kill(ledger, signal.SIGKILL)
+    wait_for(lambda: processes(lab, "hq").get("ledger", (0, 0))[1] > starts, 15, "the ledger's restart")
+    wait_for(lambda: lab["hq"].run("plaingate clear sessions --dport 9", check=False).returncode == 0, 15, "an act that is entered")
+    stop(lab)
+    lab.start_gateway("hq")
+    again = verify(lab, case["ledger"], "--key", case["vkey"], "--archive", str(archive))
+    assert again["complete"] and again["size"] > report["size"]
+    # What went to the archive can still be shown, and only with it.
+    assert "--archive" in investigate(lab, case, "without.bundle", status=2)
+    later = investigate(lab, case, "with.bundle", "--archive", str(archive))
+    assert verify(lab, later, "--key", case["vkey"])["range"]["first"] == verify(lab, bundle)["range"]["first"]
+    # An archive that was altered is found.
+    old = archive / "tile/entries/000"
+    data = old.read_bytes()
+    old.write_bytes(data[:2000] + bytes([data[2000] ^ 4]) + data[2001:])
+    assert verify(lab, case["ledger"], "--archive", str(archive), status=1)["class"] == "entry"
+    old.write_bytes(data)
