@@ -12,12 +12,14 @@
  *	proof VKEY ENTRY FILE                   a .tlog-proof of this entry in the log of this key?
  *
  * DIR/log is a ledger's directory, DIR/heads/SIZE the checkpoints on the way there, DIR/cases all that is
- * true of them. Called by test_foreign.py.
+ * true of them, DIR/cosigned the same of notes and proofs whose checkpoints two witnesses have cosigned.
+ * Called by test_foreign.py.
  */
 #include "../unit/ledger/ledger_fixture.h"
 #include "../unit/ledger/memory.h"
 
 #include "base/bytes.h"
+#include "merkle/cosign.h"
 #include "merkle/proof.h"
 
 #include <errno.h>
@@ -92,23 +94,44 @@ static void put_proof(FILE *out, const struct merkle_proof *p)
 	fputc('\n', out);
 }
 
-/* The record's proof, from our tiles at the moment when they had this size. */
-static void put_record(FILE *out, uint64_t index, const struct checkpoint *c, const char *note, size_t note_n,
-	const char *vkey)
+static void put_note(FILE *out, const char *note, size_t n, const char *vkey)
 {
-	struct tile_source tiles = { .size = c->size, .read = tile_from_disk };
-	static struct tlog_proof file;
-	static char text[TLOG_PROOF_BYTES_MAX];
+	fprintf(out, "note %s ", vkey);
+	put_hex(out, note, n);
+	fputc('\n', out);
+}
 
-	file = (struct tlog_proof){ .index = index, .note = note, .note_n = note_n };
-	if (merkle_prove_inclusion(tile_source_subtree, &tiles, index, c->size, &file.path) != RC_OK)
+/* The record's proof, from our tiles at the moment when they had this size. */
+static void record_prove(struct merkle_proof *ret, uint64_t index, uint64_t size)
+{
+	struct tile_source tiles = { .size = size, .read = tile_from_disk };
+
+	if (merkle_prove_inclusion(tile_source_subtree, &tiles, index, size, ret) != RC_OK)
 		stop("a record's proof cannot be made");
+}
+
+static void put_record(FILE *out, uint64_t index, const struct checkpoint *c)
+{
+	struct merkle_proof path;
+
+	record_prove(&path, index, c->size);
 	fprintf(out, "record %" PRIu64 " %" PRIu64 " ", index, c->size);
 	put_hex(out, leaf[index].b, SHA256_SIZE);
 	fputc(' ', out);
 	put_hex(out, c->root.b, SHA256_SIZE);
 	fputc(' ', out);
-	put_proof(out, &file.path);
+	put_proof(out, &path);
+}
+
+/* The same as a .tlog-proof, with the note under it. */
+static void put_file(
+	FILE *out, uint64_t index, uint64_t size, const char *note, size_t note_n, const char *vkey)
+{
+	static struct tlog_proof file;
+	static char text[TLOG_PROOF_BYTES_MAX];
+
+	file = (struct tlog_proof){ .index = index, .note = note, .note_n = note_n };
+	record_prove(&file.path, index, size);
 	size_t n = tlog_proof_text(&file, text, sizeof text);
 	if (n == 0)
 		stop("a proof's file cannot be written");
@@ -117,8 +140,30 @@ static void put_record(FILE *out, uint64_t index, const struct checkpoint *c, co
 	fputc('\n', out);
 }
 
-static void put_head(FILE *out, const char *dir, struct checkpoint *heads, size_t at, const char *vkey)
+/* The note with the lines of two witnesses behind the log's. */
+static size_t cosigned(char ret_note[NOTE_BYTES_MAX], const char *bytes, size_t n, const struct note *note)
 {
+	memcpy(ret_note, bytes, n);
+	for (uint8_t w = 1; w <= 2; w++) {
+		uint8_t seed[ED25519_SEED_SIZE] = { 0x77, w }, public_key[ED25519_PUBLIC_SIZE];
+		struct note_key key;
+		ed25519_public(public_key, seed);
+		if (note_key_make(&key, w == 1 ? "witness.example/1" : "witness.example/2",
+			    NOTE_COSIGNATURE_ED25519, public_key) != RC_OK)
+			stop("a witness's key");
+		size_t more = cosign_line(
+			ret_note + n, NOTE_BYTES_MAX - n, note->text, note->text_n, &key, seed, 1450375200);
+		if (more == 0)
+			stop("a cosignature");
+		n += more;
+	}
+	return n;
+}
+
+static void put_head(
+	FILE *out, FILE *out_cosigned, const char *dir, struct checkpoint *heads, size_t at, const char *vkey)
+{
+	static char more[NOTE_BYTES_MAX];
 	struct tile_source tiles = { .size = sizes[at], .read = tile_from_disk };
 	struct checkpoint *c = &heads[at];
 	struct note note;
@@ -131,13 +176,16 @@ static void put_head(FILE *out, const char *dir, struct checkpoint *heads, size_
 		stop("the checkpoint is not as expected");
 	snprintf(path, sizeof path, "%s/heads/%" PRIu64, dir, c->size);
 	file_write(path, bytes, n);
-	fprintf(out, "note %s ", vkey);
-	put_hex(out, bytes, n);
-	fputc('\n', out);
+	size_t more_n = cosigned(more, bytes, n, &note);
+	put_note(out, bytes, n, vkey);
+	put_note(out_cosigned, more, more_n, vkey);
 	const uint64_t some[] = { 0, 1, c->size / 3, c->size / 2, c->size - 2, c->size - 1 };
 	for (size_t i = 0; i < COUNT_OF(some); i++)
-		if (some[i] < c->size && (i == 0 || some[i] > some[i - 1]))
-			put_record(out, some[i], c, bytes, n, vkey);
+		if (some[i] < c->size && (i == 0 || some[i] > some[i - 1])) {
+			put_record(out, some[i], c);
+			put_file(out, some[i], c->size, bytes, n, vkey);
+			put_file(out_cosigned, some[i], c->size, more, more_n, vkey);
+		}
 	for (size_t old = 0; old <= at; old++) {
 		struct merkle_proof p;
 		if (merkle_prove_consistency(tile_source_subtree, &tiles, sizes[old], c->size, &p) != RC_OK)
@@ -177,20 +225,22 @@ static int make(const char *dir)
 	struct ledger_log *l;
 	char vkey[NOTE_VKEY_MAX], path[512];
 	uint64_t i = 0;
-	FILE *out;
+	FILE *out, *out_cosigned;
 
 	note_key_text(vkey, &key);
 	snprintf(path, sizeof path, "%s/cases", dir);
 	file_write(path, "", 0);
 	out = fopen(path, "w");
-	if (!out || ledger_open(&l, &store, &key, fixture_seed, &opened, NULL) != RC_OK)
+	snprintf(path, sizeof path, "%s/cosigned", dir);
+	out_cosigned = fopen(path, "w");
+	if (!out || !out_cosigned || ledger_open(&l, &store, &key, fixture_seed, &opened, NULL) != RC_OK)
 		stop("open");
 	for (size_t at = 0; at < COUNT_OF(sizes); at++) {
 		for (; i < sizes[at]; i++)
 			entry_add(l, i);
 		if (ledger_commit(l, NULL) != RC_OK || ledger_publish(l, NULL) != RC_OK)
 			stop("publish");
-		put_head(out, dir, heads, at, vkey);
+		put_head(out, out_cosigned, dir, heads, at, vkey);
 	}
 	ledger_close(l);
 	for (size_t f = 0; f < disk.files.n; f++) {
@@ -202,7 +252,7 @@ static int make(const char *dir)
 	memory_done(&disk.files);
 	for (i = 0; i < COUNT_OF(leaf_text); i++)
 		free(leaf_text[i]);
-	return fclose(out) == 0 ? 0 : 1;
+	return fclose(out) | fclose(out_cosigned) ? 1 : 0;
 }
 
 /* ---- judge ---- */
