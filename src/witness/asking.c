@@ -49,8 +49,7 @@ void asking_put(struct asking *a, enum asking_question q, uint64_t size)
 
 void asking_urge(struct asking *a)
 {
-	if (a->failures > 0)
-		a->next = MIN_OF(a->next, a->failed + ASKING_URGENT_NS);
+	a->next = MIN_OF(a->next, a->failures > 0 ? a->failed + ASKING_URGENT_NS : a->heard);
 }
 
 void asking_failed(struct asking *a, const char *why, mono_ns heartbeat, mono_ns now)
@@ -78,7 +77,8 @@ enum asking_news asking_answered(
 		a->old = r->size;
 		a->cosigned = MAX_OF(a->cosigned, r->size);
 		a->time_s = r->time_s;
-		a->heard = a->next = now;
+		a->heard = now;
+		a->next = now + ASKING_REST_NS;
 		a->failures = 0;
 		a->missing = false;
 		a->error[0] = '\0';

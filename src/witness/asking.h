@@ -22,6 +22,7 @@
 #define ASKING_WAIT_NS		 (3 * NS_PER_S)	   /* for one answer, from the connection's beginning */
 #define ASKING_PAUSE_MIN_NS	 (250 * NS_PER_MS) /* behind the first failure; doubled by each further one */
 #define ASKING_PAUSE_MAX_NS	 (15 * NS_PER_S)   /* or the heartbeat, whichever is less */
+#define ASKING_REST_NS		 (100 * NS_PER_MS) /* between questions of a log that grows fast */
 #define ASKING_URGENT_NS	 (500 * NS_PER_MS) /* the pause while an act waits for the answer */
 #define ASKING_HEARTBEATS_SILENT 3
 #define ASKING_ERROR_MAX	 160
@@ -63,7 +64,7 @@ mono_ns asking_at(const struct asking *a, uint64_t size, mono_ns heartbeat);
 /* The question is put. The old size to send is a->asked_old. */
 void asking_put(struct asking *a, enum asking_question q, uint64_t size);
 
-/* An act waits for this witness: the pause is cut short. */
+/* An act waits for this witness: there is no rest, and a failure's pause is cut short. */
 void asking_urge(struct asking *a);
 
 enum asking_news {

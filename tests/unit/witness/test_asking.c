@@ -47,12 +47,18 @@ static void grows(void **state)
 	assert_false(a.settled);
 	cosigned(7, 0, START); /* at once, without a pause */
 	assert_true(a.settled);
-	assert_int_equal(asking_due(&a, 7, BEAT, START), ASKING_NONE);
-	cosigned(9, 7, START + 1);
-	/* It grew while the question was under way. */
-	ask(10, 9, START + 2);
-	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 10, START + 3), ASKING_COSIGNED);
-	cosigned(12, 10, START + 3);
+	mono_ns now = START + ASKING_REST_NS;
+	assert_int_equal(asking_due(&a, 7, BEAT, now), ASKING_NONE);
+	cosigned(9, 7, now);
+	/* It grew while the question was under way; and not even a log that always grows asks without a rest.
+	 */
+	now += ASKING_REST_NS;
+	ask(10, 9, now);
+	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 10, now), ASKING_COSIGNED);
+	assert_int_equal(asking_due(&a, 12, BEAT, now), ASKING_NONE);
+	assert_int_equal(asking_at(&a, 12, BEAT), now + ASKING_REST_NS);
+	asking_urge(&a);
+	cosigned(12, 10, now);
 }
 
 static void heartbeats(void **state)
@@ -70,8 +76,8 @@ static void an_empty_log(void **state)
 {
 	asking_begin(&a, &key, START);
 	cosigned(0, 0, START);
-	assert_int_equal(asking_due(&a, 0, BEAT, START), ASKING_NONE);
-	cosigned(3, 0, START);
+	assert_int_equal(asking_due(&a, 0, BEAT, START + ASKING_REST_NS), ASKING_NONE);
+	cosigned(3, 0, START + ASKING_REST_NS);
 }
 
 static void pauses_grow(void **state)
@@ -98,6 +104,7 @@ static void pauses_grow(void **state)
 	now += ASKING_URGENT_NS;
 	cosigned(5, 5, now);
 	assert_string_equal(a.error, "");
+	now += ASKING_REST_NS;
 	/* and it begins small again; a pause is no longer than a short heartbeat */
 	ask(6, 5, now);
 	asking_failed(&a, "again", NS_PER_S / 10, now);
@@ -131,11 +138,13 @@ static void silence(void **state)
 	ask(6, 5, now);
 	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 6, now), ASKING_RETURNED);
 	assert_false(a.missing);
+	now += ASKING_REST_NS;
 	cosigned(7, 6, now);
+	now += ASKING_REST_NS;
 	/* A new silence is told anew; a question that gets no answer is no reason not to tell it. */
 	ask(8, 7, now);
-	assert_int_equal(asking_at(&a, 8, BEAT), now + ASKING_HEARTBEATS_SILENT * BEAT);
-	assert_true(asking_silent(&a, BEAT, now + ASKING_HEARTBEATS_SILENT * BEAT));
+	assert_int_equal(asking_at(&a, 8, BEAT), a.heard + ASKING_HEARTBEATS_SILENT * BEAT);
+	assert_true(asking_silent(&a, BEAT, a.heard + ASKING_HEARTBEATS_SILENT * BEAT));
 	assert_int_equal(asking_at(&a, 8, BEAT), ASKING_NEVER);
 }
 
