@@ -62,7 +62,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
 	  "DIR may be an evidence bundle (a file) or an address (https://… or http://…).")			\
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(CAPTURE) | OPT(ARCHIVE),		\
-	  "Recomputes the proofs that nonces and SPIs were forced. Needs no running gateway.")		\
+	  "Recomputes the proofs that nonces and SPIs were forced, and the ephemeral keys that were laid open. "	\
+	  "Needs no running gateway.")		\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
 	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
 	  "Writes all that the ledger in DIR says of some time into one file, with the proof: an evidence bundle for "	\

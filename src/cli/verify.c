@@ -5,7 +5,6 @@
 #include "verify/randomness.h"
 #include "verify/verify.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,52 +136,13 @@ static void collect_entry(void *context, const struct ledger_entry *entry, uint6
 		c->no_memory = true;
 }
 
-static void randomness_text(const struct randomness_report *r, bool capture)
+static void randomness_print(const struct randomness_report *r, bool capture, bool json)
 {
-	if (r->failures > 0) {
-		printf("The public values are NOT all forced: ");
-		render_safe(stdout, r->finding, strlen(r->finding), false);
-		printf(".\n  failures     %" PRIu64 "\n", r->failures);
-	} else {
-		printf("Every public value that the ledger names was forced: %" PRIu64 " proofs hold.\n",
-			r->proofs_checked);
-	}
-	if (capture)
-		printf("  on the wire  %" PRIu64 " nonces in the capture, %" PRIu64
-		       " of them compared; the ledger knows "
-		       "no others\n",
-			r->captured, r->nonces_compared);
-	printf("  keys         %" PRIu64 " epochs, %" PRIu64 " of them laid open: %" PRIu64
-	       " values can be recomputed\n",
-		r->epochs, r->epochs_open, r->values_open);
-	printf("  passed over  %" PRIu64 " candidates of SPIs, which the keeper says were in use\n",
-		r->passed_over);
-	puts("This proves that SPIs and nonces of these exchanges were not chosen. It does not prove how "
-	     "the\n"
-	     "key of an epoch was drawn, nor how secrets were: docs/threat-model.md.");
-	if (!capture)
-		puts("That these nonces are the ones that were sent is for a capture of the wire to show: "
-		     "--capture.");
-}
+	char text[RANDOMNESS_TEXT_MAX];
 
-static void randomness_json(const struct randomness_report *r)
-{
-	char text[1024];
-	struct jw w = jw_over(text, sizeof text, true);
-
-	jw_object(&w, NULL);
-	jw_u64(&w, "captured", r->captured);
-	jw_u64(&w, "epochs", r->epochs);
-	jw_u64(&w, "epochs_open", r->epochs_open);
-	jw_u64(&w, "failures", r->failures);
-	jw_str(&w, "finding", r->finding);
-	jw_u64(&w, "nonces_compared", r->nonces_compared);
-	jw_u64(&w, "passed_over", r->passed_over);
-	jw_u64(&w, "proofs_checked", r->proofs_checked);
-	jw_u64(&w, "unproved", r->unproved);
-	jw_u64(&w, "values_open", r->values_open);
-	jw_end(&w);
-	if (jw_done(&w) > 0)
+	if (!json && randomness_report_text(r, capture, text, sizeof text) > 0)
+		print_lines(text);
+	if (json && randomness_report_json(r, text, sizeof text) > 0)
 		printf("[\n%s\n]\n", text);
 }
 
@@ -241,9 +201,6 @@ int run_verify_randomness(const struct cli_line *line)
 	/* Of a ledger that does not verify nothing is proved. */
 	if (rc != RC_OK)
 		return complain(&e, status_of(rc));
-	if (line->given & OPT(JSON))
-		randomness_json(&c.report);
-	else
-		randomness_text(&c.report, line->capture);
+	randomness_print(&c.report, line->capture, line->given & OPT(JSON));
 	return c.report.failures ? STATUS_FAILED : STATUS_OK;
 }

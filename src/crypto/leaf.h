@@ -29,6 +29,11 @@
 /* A set of groups is a bit for each row of DH_GROUPS, in its order. */
 #define LEAF_ALL_GROUPS 7u
 
+/* Which leaf a secret came from, as the keeper names it within itself. batch 0: none. */
+struct leaf_name {
+	uint32_t batch, index;
+};
+
 /* The bit of a group, 0: no such group. */
 uint32_t leaf_group_bit(uint16_t group);
 /* "ecp256 x25519"; ret_text holds LEAF_GROUPS_TEXT. */

@@ -148,6 +148,8 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	text_copy(c->tunnel, sizeof c->tunnel, tunnel_at(k, q->tunnel)->name);
 	memcpy(c->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
 	c->proof = fresh->proof;
+	if (q->dh_group != DH_NONE)
+		c->leaf = fresh->leaf;
 	a->child = c->handle;
 	a->spi_in = spi;
 	a->nonce_n = KEEPER_NONCE_SIZE;
@@ -263,6 +265,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
 	memcpy(ret_entry->tunnel, c->tunnel, sizeof ret_entry->tunnel);
 	ret_entry->proof = c->proof;
+	ret_entry->leaf = c->leaf;
 	ret_entry->spi_in = c->spi_in;
 	ret_entry->spi_out = c->spi_out;
 	if (!s)

@@ -65,6 +65,7 @@ void ike_entry(
 	memcpy(ret_entry->ike_spi_r, sa->spi_r, 8);
 	ret_entry->role = (uint16_t)sa->role;
 	ret_entry->proof = sa->proof;
+	ret_entry->leaf = sa->leaf;
 	ret_entry->method = sa->method;
 	ret_entry->encr = sa->encr;
 	ret_entry->encr_bits = sa->encr_bits;
@@ -118,6 +119,7 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	sa->nonce_n = KEEPER_NONCE_SIZE;
 	memcpy(sa->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
 	sa->proof = fresh->proof;
+	sa->leaf = fresh->leaf;
 	a->handle = sa->handle;
 	a->nonce_n = sa->nonce_n;
 	a->ke_n = sa->ke_n;

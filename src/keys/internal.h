@@ -54,6 +54,7 @@ struct ike_sa {
 	uint8_t nonce[KEEPER_NONCE_SIZE], ke[KEYS_KE_MAX];
 	uint8_t peer_nonce[KEEPER_NONCE_MAX], peer_ke[KEYS_KE_MAX];
 	struct public_proof proof; /* of nonce and SPI */
+	struct leaf_name leaf;	   /* of dh */
 	struct dh_secret dh;
 	struct ike_keys sk;		 /* without SK_e, which is ike's */
 	char signed_for[NAME_MAX_BYTES]; /* the peer that our AUTH was made for */
@@ -75,6 +76,7 @@ struct child_sa {
 	char tunnel[NAME_MAX_BYTES];
 	uint8_t nonce[KEEPER_NONCE_SIZE];
 	struct public_proof proof; /* of nonce and SPI */
+	struct leaf_name leaf;	   /* of dh */
 	struct dh_secret dh;
 };
 

@@ -20,6 +20,7 @@
 #define KEYS_KEYS_H
 
 #include "base/err.h"
+#include "crypto/leaf.h"
 #include "model/public_values.h"
 #include "model/sa.h"
 #include "model/snapshot.h"
@@ -36,11 +37,12 @@
 #define KEYS_PSK_MAX	       256
 #define KEYS_KE_MAX	       96
 
-/* Fresh random octets for one request: two generators that share no state (docs/threat-model.md). */
+/* Fresh random octets for one request: secret and public ones share no source (docs/threat-model.md). */
 struct keys_entropy {
-	uint8_t secret[96];		   /* for Diffie-Hellman secrets; never leaves */
+	uint8_t secret[DH_SEED_SIZE]; /* for a Diffie-Hellman secret of the group asked for; never leaves */
 	uint8_t public_bytes[PUBLIC_SIZE]; /* for nonces and SPIs, which everybody sees */
 	struct public_proof proof;	   /* that these were forced; for the exchange's entry */
+	struct leaf_name leaf;		   /* that `secret` comes from; for the same */
 };
 
 /* clang-format off */
@@ -74,6 +76,7 @@ struct keys_entry {
 	uint16_t encr, encr_bits, prf, dh_group;
 	uint16_t role;		   /* enum keeper_role */
 	struct public_proof proof; /* of our nonce and SPI */
+	struct leaf_name leaf;	   /* of our key exchange */
 	uint8_t id_type;
 	uint8_t id_n;
 	uint8_t id[128]; /* the peer's identity as proven */

@@ -44,13 +44,19 @@
 	T(KEYS_DROPPED,      "keys_dropped",      "keeper",         "ike was lost; the secrets of its IKE SAs were wiped")	\
 	T(PUBLIC_EPOCH,      "public_epoch",      "keeper",         "the key that forces nonces and SPIs from here on")	\
 	T(PUBLIC_EPOCH_END,  "public_epoch_end",  "keeper",         "that key is laid open: all it forced can be recomputed")	\
+	T(LEAF_BATCH,        "leaf_batch",        "keeper",         "commitment to ephemeral keys, before any of them is used")	\
+	T(LEAF_HASHES,       "leaf_hashes",       "keeper",         "hashes of a batch's leaves, which make its root")	\
+	T(LEAF_CHALLENGE,    "leaf_challenge",    "keeper",         "which leaves of a batch are opened follows from this")	\
+	T(LEAVES_OPENED,     "leaves_opened",     "keeper",         "opened leaves, never used for a key exchange")	\
+	T(LEAF_BATCH_END,    "leaf_batch_end",    "keeper",         "no leaf of this batch is used any more")		\
 	T(HANDSHAKE_REFUSED, "handshake_refused", "ike keeper",     "a negotiation was refused")			\
 	T(GAP,               "gap",               "supervisor keeper ike dataplane control entropy", "the ledger was away meanwhile")
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
 #define LEDGER_SOON(S)										\
 	S(SEAL_EPOCH) S(RECOVERY_EPOCH) S(PROCESS_START) S(KNOWN_ANSWERS) S(CONFIG_LOAD)		\
-	S(CONFIG_COMMIT) S(WITNESSES_CHANGE) S(ADMIN_ACT) S(PUBLIC_EPOCH) S(PUBLIC_EPOCH_END)
+	S(CONFIG_COMMIT) S(WITNESSES_CHANGE) S(ADMIN_ACT) S(PUBLIC_EPOCH) S(PUBLIC_EPOCH_END)	\
+	S(LEAF_BATCH)
 
 #define LEDGER_FIELDS(F)	/* type, key, kind, text; keys in byte order within a type */			\
 	F(LEDGER_START,      "key",        STRING, "verifier key of this log")					\
@@ -116,6 +122,10 @@
 	F(KEY_USED,          "spi_r",      STRING, "responder's SPI")						\
 	F(IKE_SA_UP,         "auth",       STRING, "how the peer proved its identity")				\
 	F(IKE_SA_UP,         "id",         STRING, "the peer's identity")					\
+	F(IKE_SA_UP,         "leaf",       STRING, "leaf of our key exchange, base64; empty: of no batch")	\
+	F(IKE_SA_UP,         "leaf_batch", STRING, "root of its batch")						\
+	F(IKE_SA_UP,         "leaf_index", NUMBER, "its place in the batch")					\
+	F(IKE_SA_UP,         "leaf_path",  STRING, "inclusion proof, base64")					\
 	F(IKE_SA_UP,         "local",      STRING, "our address and port")					\
 	F(IKE_SA_UP,         "peer",       STRING, "its name in the configuration")				\
 	F(IKE_SA_UP,         "proposal",   STRING, "algorithms of the IKE SA")					\
@@ -125,6 +135,10 @@
 	F(IKE_SA_UP,         "role",       STRING, "initiator or responder: which of the SPIs is ours")	\
 	F(IKE_SA_UP,         "spi_i",      STRING, "initiator's SPI")						\
 	F(IKE_SA_UP,         "spi_r",      STRING, "responder's SPI")						\
+	F(IKE_SA_REKEYED,    "leaf",       STRING, "leaf of our key exchange, base64; empty: of no batch")	\
+	F(IKE_SA_REKEYED,    "leaf_batch", STRING, "root of its batch")						\
+	F(IKE_SA_REKEYED,    "leaf_index", NUMBER, "its place in the batch")					\
+	F(IKE_SA_REKEYED,    "leaf_path",  STRING, "inclusion proof, base64")					\
 	F(IKE_SA_REKEYED,    "peer",       STRING, "name in the configuration")					\
 	F(IKE_SA_REKEYED,    "proposal",   STRING, "algorithms of the new IKE SA")				\
 	F(IKE_SA_REKEYED,    "public_count", NUMBER, "which value of the epoch our nonce and SPI are cut from")	\
@@ -139,6 +153,10 @@
 	F(IKE_SA_DOWN,       "spi_i",      STRING, "initiator's SPI")						\
 	F(IKE_SA_DOWN,       "spi_r",      STRING, "responder's SPI")						\
 	F(SA_INSTALL,        "deferred",   NUMBER, "1: went ahead of this entry, because the ledger was away")	\
+	F(SA_INSTALL,        "leaf",       STRING, "leaf of our key exchange, base64; empty: of no batch, or there was none")	\
+	F(SA_INSTALL,        "leaf_batch", STRING, "root of its batch")						\
+	F(SA_INSTALL,        "leaf_index", NUMBER, "its place in the batch")					\
+	F(SA_INSTALL,        "leaf_path",  STRING, "inclusion proof, base64")					\
 	F(SA_INSTALL,        "local",      STRING, "our address and port")					\
 	F(SA_INSTALL,        "local_ts",   STRING, "our side's addresses")					\
 	F(SA_INSTALL,        "peer",       STRING, "name in the configuration")					\
@@ -161,6 +179,28 @@
 	F(PUBLIC_EPOCH_END,  "count",      NUMBER, "values that the key forced")				\
 	F(PUBLIC_EPOCH_END,  "key",        STRING, "public key of the epoch")					\
 	F(PUBLIC_EPOCH_END,  "scalar",     STRING, "its secret half, of no further use to anybody")		\
+	F(LEAF_BATCH,        "groups",     STRING, "whose public values each leaf holds")			\
+	F(LEAF_BATCH,        "leaves",     NUMBER, "how many")						\
+	F(LEAF_BATCH,        "opens",      NUMBER, "how many of them are going to be opened")		\
+	F(LEAF_BATCH,        "previous",   STRING, "root of the batch before; empty: the keeper has begun anew, what was left is lost")	\
+	F(LEAF_BATCH,        "root",       STRING, "Merkle root of the leaves")				\
+	F(LEAF_HASHES,       "batch",      STRING, "its root")						\
+	F(LEAF_HASHES,       "first",      NUMBER, "index of the first of these leaves")			\
+	F(LEAF_HASHES,       "hashes_0",   STRING, "16 leaf hashes, base64")				\
+	F(LEAF_HASHES,       "hashes_1",   STRING, "16 more")						\
+	F(LEAF_HASHES,       "hashes_2",   STRING, "16 more")						\
+	F(LEAF_HASHES,       "hashes_3",   STRING, "16 more")						\
+	F(LEAF_CHALLENGE,    "batch",      STRING, "its root")						\
+	F(LEAF_CHALLENGE,    "later",      STRING, "cosignatures that came after the root; empty: from the root alone")	\
+	F(LEAVES_OPENED,     "batch",      STRING, "its root")						\
+	F(LEAVES_OPENED,     "first",      NUMBER, "place of the first of these leaves in the challenge's order")	\
+	F(LEAVES_OPENED,     "halves_0",   STRING, "both halves of 8 leaves, base64")			\
+	F(LEAVES_OPENED,     "halves_1",   STRING, "8 more")						\
+	F(LEAVES_OPENED,     "halves_2",   STRING, "8 more")						\
+	F(LEAVES_OPENED,     "halves_3",   STRING, "8 more")						\
+	F(LEAF_BATCH_END,    "batch",      STRING, "its root")						\
+	F(LEAF_BATCH_END,    "unused",     NUMBER, "leaves that were wiped unused")			\
+	F(LEAF_BATCH_END,    "used",       NUMBER, "leaves that served an exchange, whatever became of it")	\
 	F(HANDSHAKE_REFUSED, "configured", STRING, "what our side would have taken")				\
 	F(HANDSHAKE_REFUSED, "id",         STRING, "the identity the other side gave, if it came so far")	\
 	F(HANDSHAKE_REFUSED, "left_out",   NUMBER, "refusals before this one that were too many to enter")	\

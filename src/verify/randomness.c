@@ -26,6 +26,7 @@ struct randomness {
 	size_t n, room;
 	struct epoch *epoch;
 	struct capture *capture; /* NULL: none */
+	struct leaves_check *leaves;
 };
 
 struct randomness *randomness_new(struct randomness_report *report)
@@ -33,9 +34,14 @@ struct randomness *randomness_new(struct randomness_report *report)
 	struct randomness *r = calloc(1, sizeof *r);
 
 	*report = (struct randomness_report){ 0 };
-	if (r)
-		r->report = report;
-	return r;
+	if (!r)
+		return NULL;
+	r->report = report;
+	r->leaves = leaves_check_new();
+	if (r->leaves)
+		return r;
+	free(r);
+	return NULL;
 }
 
 void randomness_free(struct randomness *r)
@@ -44,6 +50,8 @@ void randomness_free(struct randomness *r)
 		free(r->epoch[i].used);
 	if (r)
 		free(r->epoch);
+	if (r)
+		leaves_check_free(r->leaves);
 	free(r);
 }
 
@@ -270,7 +278,7 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 			      : rc;
 }
 
-enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
+static enum rc public_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	switch (entry->type) {
 	case LEDGER_PUBLIC_EPOCH:
@@ -291,6 +299,7 @@ enum rc randomness_end(struct randomness *r)
 	uint8_t octets[PUBLIC_SIZE];
 	enum rc rc = RC_OK;
 
+	leaves_check_state(r->leaves, &r->report->leaves);
 	for (size_t i = 0; r->capture && i < r->n; i++) {
 		struct epoch *e = &r->epoch[i];
 		if (!e->open || r->report->nonces_compared == r->capture->n)
@@ -305,6 +314,16 @@ enum rc randomness_end(struct randomness *r)
 					(unsigned long long)count);
 	}
 	return rc;
+}
+
+enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
+{
+	struct err e = { 0 };
+	enum rc rc = public_entry(r, entry, index), leaf = leaves_check_entry(r->leaves, entry, &e);
+
+	if (leaf == RC_AUTH)
+		fail(r, index, "%s", e.text);
+	return rc != RC_OK ? rc : leaf;
 }
 
 enum rc randomness_value(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE], uint64_t count,

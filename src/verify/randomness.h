@@ -1,5 +1,7 @@
 /*
- * What the ledger's entries prove about public values (model/public_values.h): each entry of an IKE SA or a
+ * What the ledger's entries prove about randomness: public values here, ephemeral keys in leaves.h.
+ *
+ * Public values (model/public_values.h): each entry of an IKE SA or a
  * child SA holds the count and the proof from which our nonce and SPI were cut. Recomputed here: the proof
  * against the epoch's public key, which stood in the log before, and the SPI of the entry against the proof's
  * output.
@@ -19,6 +21,7 @@
 #include "ledger/entry.h"
 #include "model/public_values.h"
 #include "verify/capture.h"
+#include "verify/leaves.h"
 
 struct randomness_report {
 	uint64_t epochs, epochs_open; /* keys announced; of these, laid open */
@@ -29,6 +32,7 @@ struct randomness_report {
 	uint64_t unproved;    /* entries without a proof, of a version before */
 	uint64_t captured;	  /* messages of IKE_SA_INIT in the capture */
 	uint64_t nonces_compared; /* of these, whose SPI the ledger knows: their nonces must be the forced ones */
+	struct leaves_report leaves; /* set by randomness_end() */
 	uint64_t failures;
 	uint64_t first_failure;	    /* index of its entry */
 	char finding[ERR_TEXT_MAX]; /* the first failure; "" when there is none */
@@ -45,8 +49,15 @@ enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry,
 /* Before the first entry: what was on the wire. The capture outlives the checker, and which of its messages
  * are known is marked in it. */
 void randomness_compare(struct randomness *r, struct capture *capture);
-/* After the last entry: what no entry names, against keys that were laid open. RC_OK or RC_AUTH, as above. */
+/* After the last entry: what no entry names, against keys that were laid open; and what is
+ * left open of batches of leaves is counted. RC_OK or RC_AUTH, as above. */
 enum rc randomness_end(struct randomness *r);
+
+#define RANDOMNESS_TEXT_MAX 4096
+/* The report for people (`capture`: there was one), and as a JSON object. Returns the length, 0: it does not
+ * fit. A finding may quote a stranger's octets. */
+size_t randomness_report_text(const struct randomness_report *r, bool capture, char *ret_text, size_t size);
+size_t randomness_report_json(const struct randomness_report *r, char *ret_text, size_t size);
 
 /*
  * The octets of value `count` of the epoch of this public key, if its key was laid open: for a comparison

@@ -1,4 +1,5 @@
 """The sources of secrets in running gateways: what the ledger says of them, and that nothing is made when one is missing."""
+import base64
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import ROOT, ledger_entries, own_lab, processes, show, verify_ledger, wait_for
+from kit import ROOT, ledger_entries, memory, memory_holds, own_lab, processes, show, verify_ledger, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,70 @@ def test_the_ledger_names_both_the_source_and_the_answers(lab):
     assert not entries_of(lab, "source_failed")
 
 
+def row_of(lab, gateway, process):
+    return next(row for row in show(lab, gateway, "status") if row["process"] == process)
+
+
+def verified(lab, gateway="hq"):
+    """What `plaingate verify randomness` says of the running gateway's ledger."""
+    directory = show(lab, gateway, "ledger")[0]["directory"]
+    done = lab[gateway].run(["plaingate", "verify", "randomness", directory, "--json"], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)[0]
+
+
+def test_every_exchange_names_its_leaf(lab):
+    for _ in range(5):
+        lab["hq"].run("plaingate ike rekey branch")
+        time.sleep(0.5)
+    lab.wait_for_tunnel()
+    for gateway in ("hq", "branch"):
+        said = verified(lab, gateway)
+        assert said["failures"] == 0 and said["leaves_unnamed"] == 0, said
+        assert said["leaves_named"] >= 6 and said["leaves_opened"] >= 128 and said["leaves_opened"] % 64 == 0, said
+        assert said["escape"][0] == {"bad": 1, "chance": "0.75", "leaves": 256, "opened": 64}
+        assert said["batches_weak"] == said["leaves_opened"] // 64
+
+
+def test_halves_of_used_leaves_are_gone_from_the_keeper(lab):
+    """The ledger has the SHA-256 of each half of a leaf that was used: nothing in the keeper's memory has that hash afterwards, though
+    the same search found both halves before."""
+    before = {}
+    pid = processes(lab, "hq")["keeper"][0]
+    for _, part in memory(pid, own_only=True):
+        for at in range(0, len(part) - 31, 8):
+            half = part[at:at + 32]
+            if len(set(half)) > 20:  # 32 octets by chance are some 30 different ones
+                before[hashlib.sha256(half).digest()] = half
+    known = {entry["body"]["leaf_batch"] + str(entry["body"]["leaf_index"]) for entry in ledger_entries(lab, "hq") if entry["body"].get("leaf")}
+    lab["hq"].run("plaingate ike rekey branch")
+
+    def used():
+        return [entry["body"] for entry in ledger_entries(lab, "hq") if entry["type"] == "ike_sa_rekeyed"
+                and entry["body"]["leaf_batch"] + str(entry["body"]["leaf_index"]) not in known]
+
+    wait_for(used, 20, "the entry of the rekey")
+    hashes = [base64.b64decode(body["leaf"])[:64] for body in used()]
+    halves = {}
+    for number, both in enumerate(hashes):
+        for name, digest in (("a", both[:32]), ("b", both[32:])):
+            assert digest in before, f"the search must find half {name} where it was"
+            halves[f"{number} {name}"] = before[digest]
+    for process, (of, _) in processes(lab, "hq").items():
+        assert not memory_holds(of, halves), process
+
+
+def test_a_burst_is_seen_to_its_end(lab):
+    """More exchanges than two batches hold: each has its leaf, and the next batch is there in time."""
+    before = verified(lab, "hq")
+    for _ in range(450):
+        lab["hq"].run("plaingate ike rekey branch", check=False)
+    time.sleep(2)
+    lab.wait_for_tunnel(60)
+    after = verified(lab, "hq")
+    assert after["failures"] == 0 and after["leaves_named"] > before["leaves_named"], after
+
+
 def test_a_keeper_with_other_answers_does_not_run(lab):
     """The file is replaced on the running machine, and the keeper started anew: no secrets until it is what it should be."""
     share = lab.state / "share/known-answers.json"
@@ -47,13 +112,13 @@ def test_a_keeper_with_other_answers_does_not_run(lab):
     try:
         os.kill(processes(lab, "branch")["keeper"][0], signal.SIGKILL)
         wait_for(lambda: len(entries_of(lab, "known_answers", "branch")) >= before + 2, 15, "two tries to start the keeper")
-        assert next(row for row in show(lab, "branch", "status") if row["process"] == "keeper")["state"] != "ready"
+        assert row_of(lab, "branch", "keeper")["state"] != "ready"
         wrong = entries_of(lab, "known_answers", "branch")[-1]["body"]["sha256"]
         assert wrong == hashlib.sha256(share.read_bytes()).hexdigest()
         assert "sha-256 does not give the known answer" in Path(lab["branch"].state / "plaingated.log").read_text(errors="replace")
     finally:
         share.write_text(good)
-    wait_for(lambda: next(row for row in show(lab, "branch", "status") if row["process"] == "keeper")["state"] == "ready", 20, "the keeper")
+    wait_for(lambda: row_of(lab, "branch", "keeper")["state"] == "ready", 20, "the keeper")
     lab.wait_for_tunnel(60)
 
 
@@ -66,9 +131,9 @@ def test_without_the_second_source_no_secret_is_made(lab):
     pid = processes(lab, "hq")["entropy"][0]
     os.kill(pid, signal.SIGSTOP)
     try:
-        before = processes(lab, "hq")["keeper"][1]
+        before = row_of(lab, "hq", "keeper")["restarts"]
         os.kill(processes(lab, "hq")["keeper"][0], signal.SIGKILL)
-        wait_for(lambda: processes(lab, "hq").get("keeper", (0, before))[1] > before, 15, "a new keeper")
+        wait_for(lambda: row_of(lab, "hq", "keeper")["restarts"] > before and row_of(lab, "hq", "keeper")["state"] == "ready", 15, "a new keeper")
         time.sleep(5)
         assert not established(lab, "hq"), "an IKE SA without the second source"
     finally:

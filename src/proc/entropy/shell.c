@@ -64,7 +64,7 @@ static void fail(struct entropy *s, const struct err *e)
 static void go_on(struct entropy *s)
 {
 	if (s->owed > 0 && !s->timer.armed)
-		loop_arm(&s->child->loop, &s->timer, HALF_PAUSE_NS, 0);
+		loop_arm(&s->child->loop, &s->timer, 0, 0);
 }
 
 static void on_timer(struct loop *l, struct timer *t)

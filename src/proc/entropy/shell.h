@@ -14,7 +14,6 @@
 #include "proc/entropy/noise.h"
 
 #define HALVES_OWED_MAX 1024
-#define HALF_PAUSE_NS	(1 * NS_PER_MS) /* between two halves: others need the processor as well */
 
 struct entropy {
 	struct child *child;

@@ -116,17 +116,36 @@ static void proof_str(struct ledger_body *b, const struct public_proof *p)
 	ledger_body_str(b, "public_proof", p->count ? hex_from_bytes(hex, p->proof, sizeof p->proof) : "");
 }
 
+/* An exchange without a leaf names none; a child without an exchange has none either. */
+static void leaf_str(struct ledger_body *b, const struct leaf_proof *p)
+{
+	char text[BASE64_SIZE(MAX_OF(sizeof p->data, sizeof p->path))] = "";
+	char root[2 * SHA256_SIZE + 1] = "";
+	bool any = p->groups != 0;
+
+	_Static_assert(sizeof text <= LEDGER_BODY_TEXT_MAX / 4, "no text is cut");
+	if (any)
+		base64_from_bytes(text, p->data, leaf_data_size(p->groups));
+	ledger_body_str(b, "leaf", text);
+	ledger_body_str(b, "leaf_batch", any ? hex_from_bytes(root, p->root, sizeof p->root) : "");
+	ledger_body_u64(b, "leaf_index", any ? p->index : 0);
+	if (any)
+		base64_from_bytes(text, p->path, sizeof p->path);
+	ledger_body_str(b, "leaf_path", text);
+}
+
 static const char *role_text(uint16_t role)
 {
 	return role == KEEPER_INITIATOR ? "initiator" : "responder";
 }
 
-static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x)
+static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	char spi[17];
 
 	ledger_body_str(b, "auth", method_text(x->method));
 	id_str(b, x);
+	leaf_str(b, leaf);
 	endpoint_str(b, "local", &x->local);
 	ledger_body_str(b, "peer", x->peer);
 	ike_proposal_str(b, x);
@@ -137,10 +156,11 @@ static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x)
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
 }
 
-static void ike_sa_rekeyed(struct ledger_body *b, const struct keys_entry *x)
+static void ike_sa_rekeyed(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	char spi[17];
 
+	leaf_str(b, leaf);
 	ledger_body_str(b, "peer", x->peer);
 	ike_proposal_str(b, x);
 	proof_str(b, &x->proof);
@@ -151,7 +171,7 @@ static void ike_sa_rekeyed(struct ledger_body *b, const struct keys_entry *x)
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
 }
 
-static void ike_sa_down(struct ledger_body *b, const struct keys_entry *x)
+static void ike_sa_down(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	char spi[17];
 
@@ -161,7 +181,7 @@ static void ike_sa_down(struct ledger_body *b, const struct keys_entry *x)
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
 }
 
-static void key_used(struct ledger_body *b, const struct keys_entry *x)
+static void key_used(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	char spi[17];
 
@@ -171,9 +191,10 @@ static void key_used(struct ledger_body *b, const struct keys_entry *x)
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
 }
 
-static void sa_install(struct ledger_body *b, const struct keys_entry *x)
+static void sa_install(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	ledger_body_u64(b, "deferred", x->deferred);
+	leaf_str(b, leaf);
 	endpoint_str(b, "local", &x->local);
 	selectors_str(b, "local_ts", x->local_ts, x->local_n);
 	ledger_body_str(b, "peer", x->peer);
@@ -192,7 +213,7 @@ static void sa_install(struct ledger_body *b, const struct keys_entry *x)
 	ledger_body_str(b, "tunnel", x->tunnel);
 }
 
-static void sa_remove(struct ledger_body *b, const struct keys_entry *x)
+static void sa_remove(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	ledger_body_str(b, "peer", x->peer);
 	ledger_body_str(b, "reason", x->reason);
@@ -201,7 +222,7 @@ static void sa_remove(struct ledger_body *b, const struct keys_entry *x)
 }
 
 /* A request that ike should not have made: a fault in ike, or somebody in it. */
-static void refused(struct ledger_body *b, const struct keys_entry *x)
+static void refused(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	ledger_body_strf(
 		b, "configured", "%s", x->tunnel[0] ? "the tunnel's own proposals and selectors" : "");
@@ -214,7 +235,7 @@ static void refused(struct ledger_body *b, const struct keys_entry *x)
 	endpoint_str(b, "remote", &x->remote);
 }
 
-static void keys_dropped(struct ledger_body *b, const struct keys_entry *x)
+static void keys_dropped(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	ledger_body_u64(b, "count", x->count);
 	ledger_body_str(b, "reason", "the link to ike ended");
@@ -223,7 +244,7 @@ static void keys_dropped(struct ledger_body *b, const struct keys_entry *x)
 /* One row for each kind of entry. */
 static const struct {
 	enum ledger_type type;
-	void (*fill)(struct ledger_body *b, const struct keys_entry *x);
+	void (*fill)(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf);
 } makers[KEYS_ENTRY_COUNT] = {
 	[KEYS_ENTRY_KEY_USED] = { LEDGER_KEY_USED, key_used },
 	[KEYS_ENTRY_IKE_SA_UP] = { LEDGER_IKE_SA_UP, ike_sa_up },
@@ -235,13 +256,14 @@ static const struct {
 	[KEYS_ENTRY_IKE_LOST] = { LEDGER_KEYS_DROPPED, keys_dropped },
 };
 
-bool entry_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry)
+bool entry_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry,
+	const struct leaf_proof *leaf)
 {
 	*ret_n = 0;
 	if (entry->kind >= KEYS_ENTRY_COUNT || !makers[entry->kind].fill)
 		return false;
 	ledger_body_begin(ret_body, makers[entry->kind].type);
-	makers[entry->kind].fill(ret_body, entry);
+	makers[entry->kind].fill(ret_body, entry, leaf);
 	*ret_n = ledger_body_done(ret_body);
 	return *ret_n > 0;
 }

@@ -48,10 +48,12 @@ static void receipt(void *context, uint64_t tag, const struct msg_ledger_receipt
 
 static enum rc entry_append(struct keeper *k, const struct keys_action *a)
 {
+	struct leaf_proof leaf;
 	struct ledger_body body;
 	size_t n;
 
-	if (!entry_make(&body, &n, &a->u.entry)) {
+	leaves_prove(&k->leaves, &a->u.entry.leaf, &leaf);
+	if (!entry_make(&body, &n, &a->u.entry, &leaf)) {
 		log_error("an entry did not fit its body");
 		return RC_INTERNAL;
 	}
@@ -107,20 +109,44 @@ static uint16_t group_of(const struct keeper_request *q)
 	return leaf_group_bit(group) ? group : (uint16_t)DH_NONE;
 }
 
-/* What a secret of this group is made from: both halves, and nothing of them is left. */
-static enum rc secret_draw(struct keeper *k, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct err *e)
+/* A secret of no leaf: of both halves, and nothing of them is left. */
+static enum rc secret_direct(struct keeper *k, uint16_t group, struct keys_entropy *ret_fresh, struct err *e)
 {
 	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], seed[LEAF_SEED_SIZE];
 	enum rc rc = halves_draw(&k->halves, a, b, e);
 
+	ret_fresh->leaf = (struct leaf_name){ 0 };
 	if (rc == RC_OK)
 		rc = leaf_seed(a, b, seed);
 	if (rc == RC_OK)
-		rc = leaf_secret(seed, group, ret_secret);
+		rc = leaf_secret(seed, group, ret_fresh->secret);
 	bytes_wipe(a, sizeof a);
 	bytes_wipe(b, sizeof b);
 	bytes_wipe(seed, sizeof seed);
 	return rc;
+}
+
+/* RC_OK: secret_draw() will succeed. RC_AGAIN: the exchange waits. RC_DENIED: a source has failed. */
+static enum rc secret_ready(struct keeper *k, uint16_t group, struct err *e)
+{
+	enum rc rc = halves_ready(&k->halves, 0, e);
+
+	if (rc != RC_OK) {
+		leaves_discard(&k->leaves); /* what was made of that source is not used either */
+		return rc;
+	}
+	rc = leaves_ready(&k->leaves, group);
+	if (rc == RC_OK || (rc == RC_AGAIN && k->public_values.waiting_n < PUBLIC_WAITING_MAX / 2))
+		return rc;
+	/* Nothing to wait for, or too many wait for it: leaves.h says why. */
+	return halves_ready(&k->halves, 1, e);
+}
+
+static enum rc secret_draw(struct keeper *k, uint16_t group, struct keys_entropy *ret_fresh, struct err *e)
+{
+	enum rc rc = leaves_take(&k->leaves, group, ret_fresh->secret, &ret_fresh->leaf);
+
+	return rc == RC_AGAIN || rc == RC_NOT_FOUND ? secret_direct(k, group, ret_fresh, e) : rc;
 }
 
 /* Fresh octets for a new exchange. False: it waits, is refused, or this process ends. */
@@ -128,12 +154,12 @@ static bool entropy_take(struct keeper *k, const struct keeper_request *q, struc
 {
 	struct err e = { 0 };
 	uint16_t group = group_of(q);
-	enum rc rc = group == DH_NONE ? RC_OK : halves_ready(&k->halves, 1, &e);
+	enum rc rc = group == DH_NONE ? RC_OK : secret_ready(k, group, &e);
 
 	if (rc == RC_OK)
 		rc = public_draw(&k->public_values, ret_fresh->public_bytes, &ret_fresh->proof, &e);
 	if (rc == RC_OK && group != DH_NONE)
-		rc = secret_draw(k, group, ret_fresh->secret, &e);
+		rc = secret_draw(k, group, ret_fresh, &e);
 	if (rc == RC_OK)
 		return true;
 	if (rc == RC_AGAIN && public_wait(&k->public_values, q))
@@ -174,6 +200,31 @@ static void waiting_resume(struct keeper *k, const char *refusal)
 	}
 }
 
+/* A batch is ready, or will not be soon. */
+static void leaves_progress(struct leaves *l)
+{
+	waiting_resume(l->child->context, NULL);
+}
+
+void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+{
+	struct keeper *k = ((struct child *)context)->context;
+
+	leaves_receipt(&k->leaves, tag, (enum rc)r->rc);
+}
+
+/* What key exchanges of this configuration there can be. */
+static uint32_t groups_of(const struct snapshot *s)
+{
+	uint32_t groups = 0;
+
+	for (uint32_t i = 0; i < s->ike_proposals.count; i++)
+		groups |= leaf_group_bit(snap_ike_proposals(s)[i].dh);
+	for (uint32_t i = 0; i < s->esp_proposals.count; i++)
+		groups |= leaf_group_bit(snap_esp_proposals(s)[i].dh);
+	return groups;
+}
+
 void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 	struct keeper *k = ((struct child *)context)->context;
@@ -212,6 +263,7 @@ static void snapshot_take(struct keeper *k, struct ipc_frame *f)
 		k->snapshot = taken;
 		keys_reload(k);
 		show_missing_keys(k->keys, taken.snapshot);
+		leaves_configure(&k->leaves, groups_of(taken.snapshot));
 	} else {
 		log_error("configuration %llu: %s", (unsigned long long)f->u.SNAPSHOT.generation, e.text);
 		memcpy(result.text, e.text, sizeof result.text);
@@ -247,10 +299,12 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_HALF:
 		halves_take(&k->halves, &f->u.HALF);
+		leaves_go_on(&k->leaves);
 		waiting_resume(k, NULL);
 		break;
 	case IPC_HALVES_END:
 		halves_end(&k->halves, f->u.HALVES_END.text);
+		leaves_discard(&k->leaves);
 		waiting_resume(k, NULL); /* to be refused, with the reason */
 		break;
 	default:
@@ -279,8 +333,10 @@ static void on_link(struct child *c, enum proc peer)
 
 	if (peer == PROC_DATAPLANE)
 		keys_dataplane_up(k->keys);
-	if (peer == PROC_LEDGER && k->started)
+	if (peer == PROC_LEDGER && k->started) {
 		public_begin(&k->public_values, NULL);
+		leaves_retry(&k->leaves);
+	}
 	if (peer == PROC_ENTROPY && k->started)
 		halves_link(&k->halves);
 }
@@ -336,6 +392,8 @@ static void on_stop(struct child *c)
 	struct keeper *k = c->context;
 
 	keys_free(k->keys);
+	leaves_done(&k->leaves);
+	leaves_free(&k->leaves);
 	halves_done(&k->halves);
 	public_end(&k->public_values);
 	generator_done(&k->public_values.generator);
@@ -360,7 +418,7 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 	halves_init(&k->halves, child);
 	public_init(&k->public_values, child);
 	k->keys = keys_new((struct keys_sink){ act, k });
-	if (!k->keys)
+	if (!k->keys || leaves_init(&k->leaves, child, &k->halves, leaves_progress) != RC_OK)
 		return err_add(e, RC_INTERNAL, "no memory for the tables of keys");
 	child_init(child, PROC_KEEPER, &keeper_ops, k, ENTRY_GAP_TYPE, supervisor_fd);
 	return RC_OK;

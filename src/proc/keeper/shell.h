@@ -8,8 +8,8 @@
 #define PROC_KEEPER_SHELL_H
 
 #include "ipc/child.h"
-#include "proc/keeper/halves.h"
 #include "proc/keeper/keydir.h"
+#include "proc/keeper/leaves.h"
 #include "proc/keeper/public.h"
 #include "ipc/snapshot_file.h"
 
@@ -17,6 +17,7 @@ struct keeper {
 	struct child *child;
 	struct keys *keys;
 	struct halves halves;
+	struct leaves leaves;
 	struct public_source public_values;
 	bool started;
 	int key_dir, answers; /* -1: not handed over yet */

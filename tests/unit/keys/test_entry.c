@@ -47,6 +47,7 @@ static void full(struct keys_entry *x, uint32_t kind)
 
 static void every_kind(void **state)
 {
+	struct leaf_proof leaf = { .groups = 0 };
 	static struct keys_entry x;
 	static struct ledger_body b;
 
@@ -56,23 +57,34 @@ static void every_kind(void **state)
 
 		memset(&x, 0, sizeof x);
 		x.kind = kind;
-		assert_true(entry_make(&b, &n, &x));
+		assert_true(entry_make(&b, &n, &x, &leaf));
 		if (ledger_body_check(b.type, b.text, n, &e) != RC_OK)
 			fail_msg("%s: %s", b.text, e.text);
 		assert_true(ledger_type_allowed(b.type, "keeper"));
 		full(&x, kind);
-		assert_true(entry_make(&b, &n, &x));
+		leaf.groups = LEAF_ALL_GROUPS;
+		leaf.index = LEAVES_N - 1;
+		assert_true(entry_make(&b, &n, &x, &leaf));
 		if (ledger_body_check(b.type, b.text, n, &e) != RC_OK)
 			fail_msg("%s: %s", b.text, e.text);
 		assert_true(n <= LEDGER_BODY_TEXT_MAX);
+		if (strstr(b.text, "leaf_path")) { /* what a checker needs is never cut */
+			assert_int_equal(strcspn(strstr(b.text, "leaf\":\"") + 7, "\""),
+				BASE64_SIZE(LEAF_DATA_MAX) - 1);
+			assert_int_equal(strcspn(strstr(b.text, "leaf_path\":\"") + 12, "\""),
+				BASE64_SIZE(LEAVES_DEPTH * SHA256_SIZE) - 1);
+			assert_int_equal(strcspn(strstr(b.text, "public_proof\":\"") + 15, "\""),
+				2 * PUBLIC_PROOF_SIZE);
+		}
 	}
 	x.kind = KEYS_ENTRY_COUNT;
 	size_t n;
-	assert_false(entry_make(&b, &n, &x));
+	assert_false(entry_make(&b, &n, &x, &leaf));
 }
 
 static void as_read_by_people(void **state)
 {
+	const struct leaf_proof leaf = { .groups = 0 };
 	struct keys_entry x = { .kind = KEYS_ENTRY_SA_INSTALL,
 		.peer = "branch",
 		.tunnel = "sites",
@@ -96,9 +108,10 @@ static void as_read_by_people(void **state)
 	x.remote_ts[1] = x.local_ts[0];
 	assert_int_equal(addr_parse(&x.local.addr, "192.0.2.1"), RC_OK);
 	x.local.port = 4500;
-	assert_true(entry_make(&b, &n, &x));
+	assert_true(entry_make(&b, &n, &x, &leaf));
 	assert_string_equal(b.text,
-		"{\"deferred\":0,\"local\":\"192.0.2.1:4500\",\"local_ts\":\"10.1.0.0/"
+		"{\"deferred\":0,\"leaf\":\"\",\"leaf_batch\":\"\",\"leaf_index\":0,\"leaf_path\":\"\","
+		"\"local\":\"192.0.2.1:4500\",\"local_ts\":\"10.1.0.0/"
 		"16\",\"peer\":\"branch\","
 		"\"proposal\":\"aes256gcm16-x25519 in "
 		"UDP\",\"public_count\":0,\"public_proof\":\"\",\"rekeys\":\"\",\"remote\":\"\","
@@ -108,6 +121,7 @@ static void as_read_by_people(void **state)
 
 static void identities(void **state)
 {
+	const struct leaf_proof leaf = { .groups = 0 };
 	static const struct {
 		uint8_t type;
 		const char *octets;
@@ -129,7 +143,7 @@ static void identities(void **state)
 		size_t n;
 
 		memcpy(x.id, rows[i].octets, rows[i].n);
-		assert_true(entry_make(&b, &n, &x));
+		assert_true(entry_make(&b, &n, &x, &leaf));
 		assert_int_equal(ledger_body_check(b.type, b.text, n, NULL), RC_OK);
 		if (!strstr(b.text, rows[i].want))
 			fail_msg("%s", b.text);

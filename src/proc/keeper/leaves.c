@@ -1,0 +1,432 @@
+#include "proc/keeper/leaves.h"
+
+#include "base/log.h"
+#include "ledger/types.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define HASHES_PER_FIELD 16 /* octets of a field that the ledger takes whole: 512 */
+#define HALVES_PER_FIELD 8
+#define FIELDS		 4 /* in one entry: hashes_0 … hashes_3, halves_0 … halves_3 */
+#define FIELD_OCTETS	 512
+_Static_assert(HASHES_PER_FIELD *SHA256_SIZE == FIELD_OCTETS &&
+		       HALVES_PER_FIELD * sizeof(struct leaf_halves) == FIELD_OCTETS &&
+		       BASE64_SIZE(FIELD_OCTETS) - 1 <= LEDGER_BODY_TEXT_MAX / 4,
+	"fields are full");
+_Static_assert(
+	LEAVES_N % (FIELDS * HASHES_PER_FIELD) == 0 && LEAVES_OPENED % (FIELDS * HALVES_PER_FIELD) == 0,
+	"entries are full");
+
+static void on_make(struct loop *loop, struct timer *t);
+static void on_retry(struct loop *loop, struct timer *t);
+
+enum rc leaves_init(
+	struct leaves *l, struct child *child, struct halves *source, void (*progress)(struct leaves *l))
+{
+	*l = (struct leaves){ .child = child, .source = source, .progress = progress };
+	l->make = (struct timer){ .fn = on_make, .context = l };
+	l->retry = (struct timer){ .fn = on_retry, .context = l };
+	l->batch = calloc(LEAVES_BATCHES, sizeof *l->batch);
+	return l->batch ? RC_OK : RC_LIMIT;
+}
+
+static struct leaf_halves *halves_of(struct leaves *l, const struct leaf_batch *b)
+{
+	return l->halves[b->serial % LEAVES_BATCHES];
+}
+
+/* ---- entries ---- */
+
+static bool enter(struct leaves *l, struct leaf_batch *b, enum ledger_mode mode, struct ledger_body *body)
+{
+	size_t n = ledger_body_done(body);
+	bool gate = mode == LEDGER_GATE;
+
+	if (n == 0 || child_append(l->child, mode, (uint16_t)body->type, body->text, n,
+			      gate ? leaves_answer : NULL, b->serial) != RC_OK)
+		return false;
+	b->awaited += gate;
+	return true;
+}
+
+static void field_put(struct ledger_body *body, const char *key, const void *octets)
+{
+	char text[BASE64_SIZE(FIELD_OCTETS)];
+
+	base64_from_bytes(text, octets, FIELD_OCTETS);
+	ledger_body_str(body, key, text);
+	bytes_wipe(text, sizeof text);
+}
+
+static const char *root_text(char ret_text[2 * SHA256_SIZE + 1], const struct leaf_batch *b)
+{
+	return hex_from_bytes(ret_text, b->tree[1].b, SHA256_SIZE);
+}
+
+static bool enter_hashes(struct leaves *l, struct leaf_batch *b, uint32_t first)
+{
+	static const char *const keys[FIELDS] = { "hashes_0", "hashes_1", "hashes_2", "hashes_3" };
+	char root[2 * SHA256_SIZE + 1];
+	struct ledger_body body;
+
+	ledger_body_begin(&body, LEDGER_LEAF_HASHES);
+	ledger_body_str(&body, "batch", root_text(root, b));
+	ledger_body_u64(&body, "first", first);
+	for (uint32_t i = 0; i < FIELDS; i++)
+		field_put(&body, keys[i], b->tree[LEAVES_N + first + i * HASHES_PER_FIELD].b);
+	return enter(l, b, LEDGER_GATE, &body);
+}
+
+static bool enter_batch(struct leaves *l, struct leaf_batch *b)
+{
+	char root[2 * SHA256_SIZE + 1], previous[2 * SHA256_SIZE + 1] = "", groups[LEAF_GROUPS_TEXT];
+	struct ledger_body body;
+
+	if (l->any_entered)
+		hex_from_bytes(previous, l->last_root, sizeof l->last_root);
+	ledger_body_begin(&body, LEDGER_LEAF_BATCH);
+	ledger_body_str(&body, "groups", leaf_groups_text(groups, b->groups));
+	ledger_body_u64(&body, "leaves", LEAVES_N);
+	ledger_body_u64(&body, "opens", LEAVES_OPENED);
+	ledger_body_str(&body, "previous", previous);
+	ledger_body_str(&body, "root", root_text(root, b));
+	return enter(l, b, LEDGER_GATE, &body);
+}
+
+static bool enter_challenge(struct leaves *l, struct leaf_batch *b, const char *later)
+{
+	char root[2 * SHA256_SIZE + 1];
+	struct ledger_body body;
+
+	ledger_body_begin(&body, LEDGER_LEAF_CHALLENGE);
+	ledger_body_str(&body, "batch", root_text(root, b));
+	ledger_body_str(&body, "later", later);
+	return enter(l, b, LEDGER_GATE, &body);
+}
+
+static bool enter_opened(struct leaves *l, struct leaf_batch *b, uint32_t first)
+{
+	static const char *const keys[FIELDS] = { "halves_0", "halves_1", "halves_2", "halves_3" };
+	struct leaf_halves halves[HALVES_PER_FIELD];
+	char root[2 * SHA256_SIZE + 1];
+	struct ledger_body body;
+	bool good;
+
+	ledger_body_begin(&body, LEDGER_LEAVES_OPENED);
+	ledger_body_str(&body, "batch", root_text(root, b));
+	ledger_body_u64(&body, "first", first);
+	for (uint32_t i = 0; i < FIELDS; i++) {
+		for (uint32_t k = 0; k < HALVES_PER_FIELD; k++)
+			halves[k] = halves_of(l, b)[b->picked[first + i * HALVES_PER_FIELD + k]];
+		field_put(&body, keys[i], halves);
+	}
+	good = enter(l, b, LEDGER_GATE, &body);
+	bytes_wipe(halves, sizeof halves);
+	bytes_wipe(&body, sizeof body);
+	return good;
+}
+
+static void enter_end(struct leaves *l, struct leaf_batch *b)
+{
+	char root[2 * SHA256_SIZE + 1];
+	struct ledger_body body;
+
+	ledger_body_begin(&body, LEDGER_LEAF_BATCH_END);
+	ledger_body_str(&body, "batch", root_text(root, b));
+	ledger_body_u64(&body, "unused", LEAVES_N - LEAVES_OPENED - b->used);
+	ledger_body_u64(&body, "used", b->used);
+	if (!enter(l, b, LEDGER_LATER, &body))
+		log_warn("the end of a batch of ephemeral keys was not entered");
+}
+
+/* ---- life of a batch ---- */
+
+/*
+ * What the ledger has from others after the root: cosignatures of witnesses, as the lines of a note joined by
+ * spaces, at most 768 characters, none that JSON escapes. Nobody tells the keeper of any yet, so the
+ * challenge comes from the root alone, which the device could grind; the entry and the verifier say so. This
+ * is the place for them: wait for them behind the receipts of COMMITTING, and return their text.
+ */
+static const char *challenge_later(const struct leaf_batch *b)
+{
+	return "";
+}
+
+static void stuck(struct leaves *l, struct leaf_batch *b)
+{
+	b->stuck = true;
+	if (!l->retry.armed)
+		loop_arm(&l->child->loop, &l->retry, LEAVES_RETRY_NS, 0);
+	if (b->awaited == 0)
+		l->progress(l);
+}
+
+static void pick(struct leaf_batch *b, const char *later)
+{
+	leaf_challenge(b->tree[1].b, later, strlen(later), LEAVES_N, LEAVES_OPENED, b->picked);
+	for (uint32_t i = 0; i < LEAVES_OPENED; i++)
+		b->opened[b->picked[i]] = true;
+}
+
+/* What this state has to say. False: the ledger is away. */
+static bool stage_enter(struct leaves *l, struct leaf_batch *b)
+{
+	const char *later;
+	bool good = true;
+
+	switch (b->state) {
+	case BATCH_COMMITTING:
+		return enter_batch(l, b);
+	case BATCH_LISTING:
+		for (uint32_t first = 0; good && first < LEAVES_N; first += FIELDS * HASHES_PER_FIELD)
+			good = enter_hashes(l, b, first);
+		return good;
+	case BATCH_CHALLENGING:
+		later = challenge_later(b);
+		pick(b, later);
+		return enter_challenge(l, b, later);
+	case BATCH_OPENING:
+		for (uint32_t first = 0; good && first < LEAVES_OPENED; first += FIELDS * HALVES_PER_FIELD)
+			good = enter_opened(l, b, first);
+		return good;
+	default:
+		return true;
+	}
+}
+
+static void stage_run(struct leaves *l, struct leaf_batch *b)
+{
+	b->stuck = false;
+	b->refused = !stage_enter(l, b);
+	if (b->refused)
+		stuck(l, b);
+}
+
+static void batch_over(struct leaves *l, struct leaf_batch *b)
+{
+	if (b->state == BATCH_READY)
+		enter_end(l, b);
+	bytes_wipe(halves_of(l, b), sizeof l->halves[0]);
+	b->state = BATCH_OVER;
+}
+
+static void batch_ready(struct leaves *l, struct leaf_batch *b)
+{
+	b->state = BATCH_READY;
+	b->stuck = false;
+	for (uint32_t i = 0; i < LEAVES_OPENED; i++) /* everybody knows them now */
+		bytes_wipe(&halves_of(l, b)[b->picked[i]], sizeof(struct leaf_halves));
+}
+
+/* The leaf that is used next; false: none is left. */
+static bool leaf_next(struct leaf_batch *b)
+{
+	while (b->next < LEAVES_N && b->opened[b->next])
+		b->next++;
+	return b->next < LEAVES_N;
+}
+
+/* A batch for `following`: the place that has been over for longest. */
+static void batch_begin(struct leaves *l)
+{
+	struct leaf_batch *b = &l->batch[++l->last_serial % LEAVES_BATCHES];
+
+	*b = (struct leaf_batch){ .state = BATCH_NONE };
+	b->serial = l->last_serial;
+	b->groups = l->groups;
+	b->state = BATCH_MAKING;
+	l->following = b;
+}
+
+/* The next batch takes over; another one is begun behind it. */
+static void advance(struct leaves *l)
+{
+	if (l->current && l->current->state == BATCH_READY && !leaf_next(l->current))
+		batch_over(l, l->current);
+	if (l->current && l->current->state == BATCH_OVER)
+		l->current = NULL;
+	if (!l->current && l->following && l->following->state == BATCH_READY) {
+		l->current = l->following;
+		l->following = NULL;
+	}
+	if (!l->following && l->groups != 0)
+		batch_begin(l);
+}
+
+void leaves_receipt(struct leaves *l, uint64_t tag, enum rc rc)
+{
+	struct leaf_batch *b = &l->batch[tag % LEAVES_BATCHES];
+
+	if (b->serial != tag || b->awaited == 0)
+		return;
+	b->awaited--;
+	b->refused |= rc != RC_OK;
+	if (b->awaited > 0 || b->state < BATCH_COMMITTING || b->state > BATCH_OPENING)
+		return;
+	if (b->refused) {
+		stuck(l, b);
+		return;
+	}
+	if (b->state == BATCH_COMMITTING) {
+		memcpy(l->last_root, b->tree[1].b, sizeof l->last_root);
+		l->any_entered = true;
+	}
+	if (b->state < BATCH_OPENING) {
+		b->state++;
+		stage_run(l, b);
+		return;
+	}
+	batch_ready(l, b);
+	advance(l);
+	l->progress(l);
+	leaves_go_on(l);
+}
+
+/* ---- making ---- */
+
+static bool leaf_make(struct leaves *l, struct leaf_batch *b)
+{
+	struct leaf_halves *h = &halves_of(l, b)[b->made];
+
+	if (halves_draw(l->source, h->a, h->b, NULL) != RC_OK)
+		return false;
+	if (leaf_data(h->a, h->b, b->groups, b->data[b->made]) != RC_OK) {
+		bytes_wipe(h, sizeof *h);
+		log_error("a leaf could not be made");
+		return false;
+	}
+	b->tree[LEAVES_N + b->made] = merkle_leaf(b->data[b->made], leaf_data_size(b->groups));
+	b->made++;
+	return true;
+}
+
+void leaves_go_on(struct leaves *l)
+{
+	advance(l);
+	if (l->following && l->following->state == BATCH_MAKING && !l->make.armed &&
+		halves_ready(l->source, HALVES_RESERVE + 1, NULL) == RC_OK)
+		loop_arm(&l->child->loop, &l->make, 0, 0);
+}
+
+static void on_make(struct loop *loop, struct timer *t)
+{
+	struct leaves *l = t->context;
+	struct leaf_batch *b = l->following;
+
+	if (!b || b->state != BATCH_MAKING || halves_ready(l->source, HALVES_RESERVE + 1, NULL) != RC_OK)
+		return;
+	if (!leaf_make(l, b)) {
+		l->progress(l); /* who waits is told why */
+		return;
+	}
+	if (b->made == LEAVES_N) {
+		for (uint32_t i = LEAVES_N - 1; i > 0; i--)
+			b->tree[i] = merkle_node(&b->tree[2 * i], &b->tree[2 * i + 1]);
+		b->state = BATCH_COMMITTING;
+		stage_run(l, b);
+	}
+	leaves_go_on(l);
+}
+
+void leaves_retry(struct leaves *l)
+{
+	struct leaf_batch *b = l->following;
+
+	if (b && b->stuck && b->awaited == 0)
+		stage_run(l, b);
+}
+
+static void on_retry(struct loop *loop, struct timer *t)
+{
+	leaves_retry(t->context);
+}
+
+void leaves_discard(struct leaves *l)
+{
+	for (size_t i = 0; i < LEAVES_BATCHES; i++)
+		if (l->batch[i].state != BATCH_NONE)
+			batch_over(l, &l->batch[i]);
+	l->current = l->following = NULL;
+}
+
+void leaves_configure(struct leaves *l, uint32_t groups)
+{
+	const struct leaf_batch *b = l->following;
+
+	l->configured = true;
+	l->groups = groups;
+	/* Fewer groups than a batch has are no reason to make another one. */
+	if ((b && groups & ~b->groups) || (l->current && groups & ~l->current->groups))
+		leaves_discard(l);
+	leaves_go_on(l);
+	l->progress(l);
+}
+
+/* ---- use ---- */
+
+enum rc leaves_ready(const struct leaves *l, uint16_t group)
+{
+	uint32_t bit = leaf_group_bit(group);
+	const struct leaf_batch *b = l->following;
+
+	if (!l->configured)
+		return RC_AGAIN;
+	if (l->current && l->current->groups & bit)
+		return RC_OK;
+	if (!b || !(b->groups & bit) || b->stuck ||
+		(b->state == BATCH_MAKING && !ipc_link_up(child_link(l->child, PROC_ENTROPY))))
+		return RC_NOT_FOUND;
+	return RC_AGAIN;
+}
+
+enum rc leaves_take(
+	struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct leaf_name *ret_name)
+{
+	uint8_t seed[LEAF_SEED_SIZE];
+	enum rc rc = leaves_ready(l, group);
+	struct leaf_batch *b = l->current;
+
+	if (rc != RC_OK)
+		return rc;
+	/* advance() leaves no batch in use that has none */
+	if (!leaf_next(b))
+		return RC_INTERNAL;
+	*ret_name = (struct leaf_name){ .batch = b->serial, .index = b->next };
+	struct leaf_halves *h = &halves_of(l, b)[b->next++];
+	rc = leaf_seed(h->a, h->b, seed);
+	if (rc == RC_OK)
+		rc = leaf_secret(seed, group, ret_secret);
+	bytes_wipe(seed, sizeof seed);
+	bytes_wipe(h, sizeof *h);
+	b->used++;
+	leaves_go_on(l);
+	return rc;
+}
+
+void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct leaf_proof *ret_proof)
+{
+	const struct leaf_batch *b = &l->batch[name->batch % LEAVES_BATCHES];
+
+	*ret_proof = (struct leaf_proof){ .index = name->index };
+	if (name->batch == 0 || b->serial != name->batch || name->index >= LEAVES_N)
+		return;
+	ret_proof->groups = b->groups;
+	memcpy(ret_proof->root, b->tree[1].b, sizeof ret_proof->root);
+	memcpy(ret_proof->data, b->data[name->index], leaf_data_size(b->groups));
+	for (uint32_t depth = 0, at = LEAVES_N + name->index; depth < LEAVES_DEPTH; depth++, at /= 2)
+		memcpy(ret_proof->path[depth], b->tree[at ^ 1].b, SHA256_SIZE);
+}
+
+void leaves_done(struct leaves *l)
+{
+	loop_disarm(&l->child->loop, &l->make);
+	loop_disarm(&l->child->loop, &l->retry);
+	leaves_discard(l);
+}
+
+void leaves_free(struct leaves *l)
+{
+	free(l->batch);
+	l->batch = NULL;
+}

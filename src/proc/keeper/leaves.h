@@ -1,0 +1,127 @@
+/*
+ * Ephemeral keys by cut and choose (crypto/leaf.h): batches of leaves, made ahead of need while the keeper
+ * has nothing else to do, one leaf in a round of the loop.
+ *
+ *   making      leaves are made of pairs of halves as these come
+ *   committing  the root is on its way to the ledger
+ *   listing     all leaf hashes are
+ *   challenging what the challenge comes from is; from here on the batch can be judged
+ *   opening     the halves of the leaves that the challenge picks are
+ *   ready       the others may be used, each once: its halves are wiped when it is
+ *
+ * One batch is used while the next one is made. What the ledger does not take is tried again every
+ * LEAVES_RETRY_NS, with the same root. The challenge comes from the root alone as long as the keeper learns
+ * of no cosignature: see challenge_later().
+ *
+ * An exchange that finds no leaf waits while a batch is on its way. When the ledger does not take one, or
+ * leaves are asked for faster than they are made, it gets a secret of a fresh pair of halves, without a leaf:
+ * its entry says so, and the verifier counts it. Otherwise a stranger who begins many exchanges, or a full
+ * disk, could stop the rekeys of tunnels that stand.
+ *
+ * A batch dies with the process: the first one of a keeper says that it follows none ("previous"). One
+ * thread. Caller: shell.c, tests.
+ */
+#ifndef PROC_KEEPER_LEAVES_H
+#define PROC_KEEPER_LEAVES_H
+
+#include "keys/keys.h"
+#include "merkle/tree.h"
+#include "proc/keeper/halves.h"
+
+#define LEAVES_N	256
+#define LEAVES_OPENED	64
+#define LEAVES_DEPTH	8 /* of the tree: 2^8 leaves */
+#define LEAVES_BATCHES	4 /* the one in use, the next, and two whose last exchanges may still be entered */
+#define LEAVES_RETRY_NS (5 * NS_PER_S)
+
+_Static_assert(LEAVES_N == 1 << LEAVES_DEPTH && LEAVES_N <= LEAF_COUNT_MAX, "a full tree");
+
+enum batch_state {
+	BATCH_NONE,
+	BATCH_MAKING,
+	BATCH_COMMITTING, /* these four wait for receipts, or for the next try */
+	BATCH_LISTING,
+	BATCH_CHALLENGING,
+	BATCH_OPENING,
+	BATCH_READY,
+	BATCH_OVER, /* no leaf is left, or none may be used any more; what is public is kept for entries */
+};
+
+/* All of it public; the halves stand beside it, in memory that is locked. */
+struct leaf_batch {
+	enum batch_state state;
+	uint32_t serial; /* from 1 in this process */
+	uint32_t groups; /* bits of crypto/leaf.h */
+	uint32_t made;
+	uint32_t next, used; /* where to look for the next leaf; how many were used */
+	uint32_t awaited;    /* receipts of entries on their way */
+	bool refused;	     /* one of them did not come */
+	bool stuck;	     /* the ledger has not taken it at the last try */
+	bool opened[LEAVES_N];
+	uint32_t picked[LEAVES_OPENED];
+	uint8_t data[LEAVES_N][LEAF_DATA_MAX];
+	struct merkle_hash
+		tree[2 * LEAVES_N]; /* [1]: root; [i]: above [2i] and [2i + 1]; leaves from [LEAVES_N] */
+};
+
+struct leaf_halves {
+	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE];
+};
+
+struct leaves {
+	struct child *child;
+	struct halves *source;
+	bool configured; /* before that an exchange waits: ike may have the configuration a moment earlier */
+	uint32_t groups; /* that it uses; 0: no key exchange in it */
+	uint32_t last_serial;
+	struct leaf_batch *current, *following; /* NULL: none */
+	struct timer make, retry;
+	void (*progress)(struct leaves *l); /* a batch became ready, or is stuck: who waits may ask again */
+	uint8_t last_root[SHA256_SIZE];	    /* of the batch that was entered last */
+	bool any_entered;
+	struct leaf_batch *batch; /* LEAVES_BATCHES of them */
+	/* By batch; zero when used, opened or not made yet. */
+	struct leaf_halves halves[LEAVES_BATCHES][LEAVES_N];
+};
+
+/* What an entry says of its leaf: all of it public. */
+struct leaf_proof {
+	uint32_t groups; /* 0: no leaf */
+	uint32_t index;
+	uint8_t root[SHA256_SIZE];
+	uint8_t data[LEAF_DATA_MAX];
+	uint8_t path[LEAVES_DEPTH][SHA256_SIZE]; /* from the sibling up */
+};
+
+/* child and source outlive it; it must not move. RC_LIMIT: no memory. */
+enum rc leaves_init(
+	struct leaves *l, struct child *child, struct halves *source, void (*progress)(struct leaves *l));
+/* Groups of the configuration. A batch without one of them is given up, and made anew. */
+void leaves_configure(struct leaves *l, uint32_t groups);
+/* There may be halves now: goes on making. */
+void leaves_go_on(struct leaves *l);
+/* The ledger's link stands again: tries at once. */
+void leaves_retry(struct leaves *l);
+/* A source has failed: what was made of it is not used. */
+void leaves_discard(struct leaves *l);
+
+/*
+ * The secret of a leaf for an exchange of the group. RC_OK; RC_AGAIN: a batch is on its way, the exchange may
+ * wait; RC_NOT_FOUND: there is none to wait for; RC_INTERNAL.
+ */
+enum rc leaves_ready(const struct leaves *l, uint16_t group);
+enum rc leaves_take(
+	struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct leaf_name *ret_name);
+/* ret_proof->groups is 0 when the batch is no longer known. */
+void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct leaf_proof *ret_proof);
+
+/* The ledger's answer, which the shell gives to leaves_receipt(). context: the struct child. */
+void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r);
+void leaves_receipt(struct leaves *l, uint64_t tag, enum rc rc);
+
+/* The end of the keeper: says what was left, and wipes it. */
+void leaves_done(struct leaves *l);
+/* Frees what leaves_init() took; behind leaves_done(). */
+void leaves_free(struct leaves *l);
+
+#endif

@@ -1,0 +1,404 @@
+#include "verify/leaves.h"
+
+#include "base/bytes.h"
+#include "merkle/tree.h"
+
+#include <stdlib.h>
+
+#define FIELD_OCTETS 512
+#define FIELDS	     4
+#define PATH_MAX_N   8
+
+struct batch {
+	uint8_t root[SHA256_SIZE];
+	uint32_t groups, leaves, opens;
+	uint32_t hashes_n, opened_n, named_n;
+	uint64_t used; /* at its end */
+	bool whole;    /* the hashes are all there and make the root */
+	bool challenged, weak, over;
+	uint8_t later_hash[SHA256_SIZE]; /* of what the challenge came from, to know it again */
+	uint32_t picked[LEAF_COUNT_MAX]; /* in the challenge's order */
+	uint8_t seen[LEAF_COUNT_MAX];	 /* bits: hash known, picked, opened, named */
+	struct merkle_hash *hash;	 /* by leaf; NULL when all that are picked are opened */
+};
+
+enum { HASH_KNOWN = 1, PICKED = 2, OPENED = 4, NAMED = 8 };
+
+struct leaves_check {
+	struct leaves_report report;
+	size_t n, room;
+	struct batch **batch;
+};
+
+struct leaves_check *leaves_check_new(void)
+{
+	return calloc(1, sizeof(struct leaves_check));
+}
+
+void leaves_check_free(struct leaves_check *c)
+{
+	for (size_t i = 0; c && i < c->n; i++) {
+		free(c->batch[i]->hash);
+		free(c->batch[i]);
+	}
+	if (c)
+		free(c->batch);
+	free(c);
+}
+
+static bool hex_field(const struct ledger_entry *entry, const char *name, uint8_t ret_octets[SHA256_SIZE])
+{
+	char digits[2 * SHA256_SIZE + 1];
+	size_t n;
+	const char *text = ledger_entry_field(entry, name, &n);
+
+	if (!text || n != 2 * SHA256_SIZE)
+		return false;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	return hex_to_bytes(ret_octets, SHA256_SIZE, digits);
+}
+
+static bool base64_field(
+	const struct ledger_entry *entry, const char *name, uint8_t *ret_octets, size_t max, size_t *ret_n)
+{
+	size_t n;
+	const char *text = ledger_entry_field(entry, name, &n);
+
+	*ret_n = 0;
+	return text && base64_to_bytes(ret_octets, max, ret_n, text, n);
+}
+
+/* All four fields one after the other; those behind the last octet are empty. */
+static bool fields_read(const struct ledger_entry *entry, const char *const keys[FIELDS],
+	uint8_t ret_octets[FIELDS * FIELD_OCTETS], size_t *ret_n)
+{
+	*ret_n = 0;
+	for (size_t i = 0; i < FIELDS; i++) {
+		size_t n;
+
+		if (!base64_field(entry, keys[i], ret_octets + *ret_n, FIELD_OCTETS, &n) ||
+			(n > 0 && *ret_n != i * FIELD_OCTETS))
+			return false;
+		*ret_n += n;
+	}
+	return *ret_n > 0;
+}
+
+static struct batch *batch_find(const struct leaves_check *c, const uint8_t root[SHA256_SIZE])
+{
+	for (size_t i = c->n; i > 0; i--)
+		if (memcmp(c->batch[i - 1]->root, root, SHA256_SIZE) == 0)
+			return c->batch[i - 1];
+	return NULL;
+}
+
+static struct batch *batch_of(
+	const struct leaves_check *c, const struct ledger_entry *entry, const char *name, struct err *e)
+{
+	uint8_t root[SHA256_SIZE];
+	struct batch *b = hex_field(entry, name, root) ? batch_find(c, root) : NULL;
+
+	if (!b)
+		err_add(e, RC_AUTH, "it names a batch of ephemeral keys that was not committed to before");
+	return b;
+}
+
+static enum rc batch_add(struct leaves_check *c, const struct batch *made)
+{
+	struct batch *b = malloc(sizeof *b);
+
+	if (b && c->n == c->room) {
+		size_t room = c->room ? 2 * c->room : 16;
+		struct batch **more = realloc(c->batch, room * sizeof *more);
+		if (more) {
+			c->batch = more;
+			c->room = room;
+		}
+	}
+	if (!b || c->n == c->room) {
+		free(b);
+		return RC_LIMIT;
+	}
+	*b = *made;
+	b->hash = calloc(b->leaves, sizeof *b->hash);
+	if (!b->hash) {
+		free(b);
+		return RC_LIMIT;
+	}
+	c->batch[c->n++] = b;
+	c->report.batches++;
+	return RC_OK;
+}
+
+static enum rc commitment(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	uint64_t leaves = ledger_entry_number(entry, "leaves"), opens = ledger_entry_number(entry, "opens");
+	struct batch made = { .leaves = (uint32_t)leaves, .opens = (uint32_t)opens };
+	size_t n;
+	const char *groups = ledger_entry_field(entry, "groups", &n);
+
+	if (!hex_field(entry, "root", made.root) || leaves == 0 || leaves > LEAF_COUNT_MAX || opens == 0 ||
+		opens >= leaves || !groups || !leaf_groups_parse(groups, n, &made.groups))
+		return err_add(e, RC_AUTH, "the commitment to ephemeral keys has not its form");
+	const struct batch *b = batch_find(c, made.root);
+	if (!b)
+		return batch_add(c, &made);
+	/* A keeper that got no receipt says the same again. */
+	if (b->leaves != made.leaves || b->opens != made.opens || b->groups != made.groups || b->challenged)
+		return err_add(
+			e, RC_AUTH, "a batch of ephemeral keys is committed to again, otherwise or too late");
+	return RC_OK;
+}
+
+static bool root_is_made(const struct batch *b)
+{
+	struct merkle_edge edge = { 0 };
+	struct merkle_hash root;
+
+	for (uint32_t i = 0; i < b->leaves; i++)
+		merkle_edge_add(&edge, &b->hash[i]);
+	root = merkle_edge_root(&edge);
+	return memcmp(root.b, b->root, sizeof root.b) == 0;
+}
+
+static enum rc hashes(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	static const char *const keys[FIELDS] = { "hashes_0", "hashes_1", "hashes_2", "hashes_3" };
+	struct batch *b = batch_of(c, entry, "batch", e);
+	uint64_t first = ledger_entry_number(entry, "first");
+	uint8_t octets[FIELDS * FIELD_OCTETS];
+	size_t n;
+
+	if (!b)
+		return RC_AUTH;
+	if (!fields_read(entry, keys, octets, &n) || n % SHA256_SIZE != 0 || first >= b->leaves ||
+		n / SHA256_SIZE > b->leaves - first)
+		return err_add(e, RC_AUTH, "the hashes of ephemeral keys have not their form");
+	for (size_t i = 0; i < n / SHA256_SIZE && b->hash; i++) {
+		uint8_t *seen = &b->seen[first + i];
+		uint8_t *hash = b->hash[first + i].b;
+
+		if (*seen & HASH_KNOWN && memcmp(hash, octets + i * SHA256_SIZE, SHA256_SIZE) != 0)
+			return err_add(e, RC_AUTH, "the hash of an ephemeral key was another one before");
+		memcpy(hash, octets + i * SHA256_SIZE, SHA256_SIZE);
+		b->hashes_n += !(*seen & HASH_KNOWN);
+		*seen |= HASH_KNOWN;
+	}
+	if (!b->whole && b->hashes_n == b->leaves) {
+		b->whole = root_is_made(b);
+		if (!b->whole)
+			return err_add(
+				e, RC_AUTH, "the hashes of ephemeral keys do not make the batch's root");
+	}
+	return RC_OK;
+}
+
+static enum rc challenge(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	struct batch *b = batch_of(c, entry, "batch", e);
+	uint8_t later_hash[SHA256_SIZE];
+	size_t n;
+	const char *later = ledger_entry_field(entry, "later", &n);
+
+	if (!b)
+		return RC_AUTH;
+	if (!later || !b->whole)
+		return err_add(e, RC_AUTH,
+			"a batch of ephemeral keys is challenged that is not committed to as a whole");
+	sha256(later_hash, later, n);
+	if (b->challenged)
+		return memcmp(later_hash, b->later_hash, sizeof later_hash) == 0
+			       ? RC_OK
+			       : err_add(e, RC_AUTH, "a batch of ephemeral keys has a second challenge");
+	memcpy(b->later_hash, later_hash, sizeof later_hash);
+	leaf_challenge(b->root, later, n, b->leaves, b->opens, b->picked);
+	for (uint32_t i = 0; i < b->opens; i++)
+		b->seen[b->picked[i]] |= PICKED;
+	b->challenged = true;
+	/* Cosignatures are not checked here yet: what nobody checked proves no more than the root. */
+	b->weak = true;
+	return RC_OK;
+}
+
+static enum rc open_one(struct leaves_check *c, struct batch *b, uint32_t place,
+	const uint8_t halves[2 * LEAF_HALF_SIZE], struct err *e)
+{
+	uint32_t index = b->picked[place];
+	uint8_t data[LEAF_DATA_MAX];
+	struct merkle_hash hash;
+
+	if (leaf_data(halves, halves + LEAF_HALF_SIZE, b->groups, data) != RC_OK)
+		return RC_LIMIT;
+	hash = merkle_leaf(data, leaf_data_size(b->groups));
+	if (!merkle_equal(&hash, &b->hash[index]))
+		return err_add(e, RC_AUTH,
+			"leaf %u of a batch of ephemeral keys does not come from the halves that are opened "
+			"for it",
+			index);
+	if (b->seen[index] & OPENED)
+		return RC_OK; /* said again */
+	b->seen[index] |= OPENED;
+	b->opened_n++;
+	c->report.opened++;
+	return RC_OK;
+}
+
+/* The lowest share of opened ones is what holds for all. */
+static void batch_opened(struct leaves_check *c, struct batch *b)
+{
+	struct leaves_report *r = &c->report;
+
+	free(b->hash);
+	b->hash = NULL;
+	r->weak += b->weak;
+	if (r->leaves == 0 || (uint64_t)b->opens * r->leaves < (uint64_t)r->opens * b->leaves) {
+		r->leaves = b->leaves;
+		r->opens = b->opens;
+	}
+}
+
+static enum rc opened(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	static const char *const keys[FIELDS] = { "halves_0", "halves_1", "halves_2", "halves_3" };
+	struct batch *b = batch_of(c, entry, "batch", e);
+	uint64_t first = ledger_entry_number(entry, "first");
+	uint8_t octets[FIELDS * FIELD_OCTETS];
+	const size_t each = 2 * LEAF_HALF_SIZE;
+	enum rc rc = RC_OK;
+	size_t n;
+
+	if (!b)
+		return RC_AUTH;
+	if (!b->challenged)
+		return err_add(e, RC_AUTH, "leaves are opened before their challenge");
+	if (!fields_read(entry, keys, octets, &n) || n % each != 0 || first >= b->opens ||
+		n / each > b->opens - first)
+		return err_add(e, RC_AUTH, "opened leaves have not their form");
+	for (size_t i = 0; i < n / each && rc == RC_OK && b->hash; i++)
+		rc = open_one(c, b, (uint32_t)(first + i), octets + i * each, e);
+	if (rc == RC_OK && b->hash && b->opened_n == b->opens)
+		batch_opened(c, b);
+	return rc;
+}
+
+static enum rc batch_end(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	struct batch *b = batch_of(c, entry, "batch", e);
+	uint64_t used = ledger_entry_number(entry, "used");
+
+	if (!b)
+		return RC_AUTH;
+	if (b->over || b->named_n > used ||
+		used + ledger_entry_number(entry, "unused") != b->leaves - b->opens)
+		return err_add(
+			e, RC_AUTH, "the end of a batch of ephemeral keys does not fit what was used of it");
+	b->over = true;
+	b->used = used;
+	return RC_OK;
+}
+
+static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	struct batch *b = batch_of(c, entry, "leaf_batch", e);
+	uint8_t data[LEAF_DATA_MAX], path[PATH_MAX_N * SHA256_SIZE];
+	uint64_t index = ledger_entry_number(entry, "leaf_index");
+	struct merkle_proof proof = { 0 };
+	struct merkle_hash leaf, root;
+	size_t data_n, path_n;
+
+	if (!b)
+		return RC_AUTH;
+	if (!base64_field(entry, "leaf", data, sizeof data, &data_n) || data_n != leaf_data_size(b->groups) ||
+		!base64_field(entry, "leaf_path", path, sizeof path, &path_n) || path_n % SHA256_SIZE != 0 ||
+		index >= b->leaves)
+		return err_add(e, RC_AUTH, "the leaf that it names has not its form");
+	proof.n = path_n / SHA256_SIZE;
+	memcpy(proof.hash, path, path_n);
+	leaf = merkle_leaf(data, data_n);
+	memcpy(root.b, b->root, sizeof root.b);
+	if (merkle_check_inclusion(&proof, index, b->leaves, &leaf, &root) != RC_OK)
+		return err_add(e, RC_AUTH, "the leaf that it names is not in its batch");
+	if (b->opened_n < b->opens)
+		return err_add(
+			e, RC_AUTH, "it uses a leaf of a batch before those that were picked were opened");
+	if (b->seen[index] & PICKED)
+		return err_add(e, RC_AUTH, "it uses leaf %u, which is opened", (unsigned)index);
+	if (b->seen[index] & NAMED)
+		return err_add(
+			e, RC_AUTH, "it uses leaf %u, which served an exchange before", (unsigned)index);
+	if (b->over && b->named_n >= b->used)
+		return err_add(e, RC_AUTH,
+			"it uses a leaf of a batch that was over, and had served fewer exchanges");
+	b->seen[index] |= NAMED;
+	b->named_n++;
+	c->report.named++;
+	return RC_OK;
+}
+
+/* Every IKE SA has an exchange of its own; a child has when its proposal ends with a group. */
+static bool has_exchange(const struct ledger_entry *entry)
+{
+	size_t n;
+	const char *text = ledger_entry_field(entry, "proposal", &n);
+
+	if (entry->type != LEDGER_SA_INSTALL || !text)
+		return true;
+	/* "<encryption>-<group or none>[-esn][ in UDP]" */
+	const char *group = memchr(text, '-', n);
+	return !group || (size_t)(text + n - group) < 5 || memcmp(group, "-none", 5) != 0;
+}
+
+static enum rc exchange(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	size_t leaf_n = 0, batch_n = 0, path_n = 0;
+
+	if (!ledger_entry_field(entry, "leaf", &leaf_n) ||
+		!ledger_entry_field(entry, "leaf_batch", &batch_n) ||
+		!ledger_entry_field(entry, "leaf_path", &path_n))
+		return err_add(e, RC_AUTH, "it has no room for a leaf");
+	if (leaf_n > 0 || batch_n > 0 || path_n > 0)
+		return named(c, entry, e);
+	c->report.unnamed += has_exchange(entry);
+	return RC_OK;
+}
+
+enum rc leaves_check_entry(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	switch (entry->type) {
+	case LEDGER_LEAF_BATCH:
+		return commitment(c, entry, e);
+	case LEDGER_LEAF_HASHES:
+		return hashes(c, entry, e);
+	case LEDGER_LEAF_CHALLENGE:
+		return challenge(c, entry, e);
+	case LEDGER_LEAVES_OPENED:
+		return opened(c, entry, e);
+	case LEDGER_LEAF_BATCH_END:
+		return batch_end(c, entry, e);
+	case LEDGER_IKE_SA_UP:
+	case LEDGER_IKE_SA_REKEYED:
+	case LEDGER_SA_INSTALL:
+		return exchange(c, entry, e);
+	default:
+		return RC_OK;
+	}
+}
+
+void leaves_check_state(const struct leaves_check *c, struct leaves_report *ret_report)
+{
+	*ret_report = c->report;
+	for (size_t i = 0; i < c->n; i++) {
+		ret_report->abandoned += !c->batch[i]->challenged;
+		ret_report->unopened += c->batch[i]->challenged && c->batch[i]->hash;
+	}
+}
+
+double leaves_escape(uint32_t leaves, uint32_t opens, uint32_t bad)
+{
+	double chance = 1;
+
+	for (uint32_t i = 0; i < bad; i++)
+		chance = leaves > opens + i ? chance * (leaves - opens - i) / (leaves - i) : 0;
+	return chance;
+}

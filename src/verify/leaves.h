@@ -1,0 +1,44 @@
+/*
+ * What the ledger's entries prove about ephemeral keys (crypto/leaf.h): each batch of leaves was committed
+ * to, then challenged, then the leaves that the challenge picks were opened; each key exchange names one of
+ * the others, once. All of it is recomputed here: the root from the leaf hashes, the challenge, the opened
+ * leaves from their halves, the inclusion of the leaves that were used.
+ *
+ * What it proves: had m leaves of a batch of n been made otherwise than by the promised function of the
+ * promised halves, none of these would have been among the k opened ones with a chance of at most
+ * (1 - k/n)^m. Where it ends: it does not show that a source was unpredictable; a challenge from the root
+ * alone could be chosen by who makes many batches and enters one (`weak`); a batch that was challenged and
+ * not opened may have been given up for what it would have shown (`unopened`); that the leaf's public value
+ * is what went over the wire is for a capture to show. Private to src/verify; randomness.c has the rest.
+ */
+#ifndef VERIFY_LEAVES_H
+#define VERIFY_LEAVES_H
+
+#include "crypto/leaf.h"
+#include "ledger/entry.h"
+
+struct leaves_report {
+	uint64_t batches;	/* committed to */
+	uint64_t unopened;	/* of these challenged, but not opened as a whole */
+	uint64_t abandoned;	/* of these not even challenged: a keeper that ended, or gave it up before */
+	uint64_t weak;		/* opened, and challenged by the root alone */
+	uint64_t opened;	/* leaves recomputed */
+	uint64_t named;		/* exchanges that named their leaf */
+	uint64_t unnamed;	/* exchanges of no leaf: nothing is proved of their keys */
+	uint32_t leaves, opens; /* of the opened batch with the lowest share of opened ones; 0: none */
+};
+
+struct leaves_check;
+
+/* NULL: no memory. */
+struct leaves_check *leaves_check_new(void);
+void leaves_check_free(struct leaves_check *c);
+/* RC_OK; RC_AUTH: a failure, *e says which; RC_LIMIT: no memory. Other types of entries are passed over. */
+enum rc leaves_check_entry(struct leaves_check *c, const struct ledger_entry *entry, struct err *e);
+/* As far as it went. */
+void leaves_check_state(const struct leaves_check *c, struct leaves_report *ret_report);
+
+/* The chance that none of `bad` leaves is among the opened ones: exact, drawn without putting back. */
+double leaves_escape(uint32_t leaves, uint32_t opens, uint32_t bad);
+
+#endif

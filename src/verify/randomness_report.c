@@ -1,0 +1,142 @@
+/* What randomness.h found, as text for people and as one JSON object. */
+#include "base/json.h"
+#include "verify/randomness.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+typedef unsigned long long ull;
+
+struct text {
+	char *at, *end;
+	bool bad; /* did not fit */
+};
+
+static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->bad)
+		return;
+	va_start(ap, fmt);
+	int n = vsnprintf(t->at, (size_t)(t->end - t->at), fmt, ap);
+	va_end(ap);
+	t->bad = n < 0 || n >= t->end - t->at;
+	t->at += t->bad ? 0 : n;
+}
+
+static const uint32_t bad_shown[] = { 1, 4, 16, 64 };
+
+static void say_public(struct text *t, const struct randomness_report *r)
+{
+	say(t,
+		"  keys         %llu epochs, %llu of them laid open: %llu values can be recomputed\n"
+		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n",
+		(ull)r->epochs, (ull)r->epochs_open, (ull)r->values_open, (ull)r->passed_over);
+}
+
+static void say_leaves(struct text *t, const struct leaves_report *l)
+{
+	say(t,
+		"Ephemeral keys: %llu leaves of %llu batches were opened.\n"
+		"  exchanges    %llu name a leaf of their batch, %llu name none: of those nothing is "
+		"proved\n",
+		(ull)l->opened, (ull)(l->batches - l->unopened - l->abandoned), (ull)l->named,
+		(ull)l->unnamed);
+	if (l->abandoned > 0)
+		say(t, "  batches      %llu were given up before their challenge: a keeper ended\n",
+			(ull)l->abandoned);
+	if (l->unopened > 0)
+		say(t,
+			"  batches      %llu were challenged and NOT opened: a keeper ended just then, or "
+			"did not "
+			"want to show them\n",
+			(ull)l->unopened);
+	if (l->leaves == 0)
+		return;
+	say(t,
+		"  chance       that m leaves of %u, made otherwise than promised, were all missed by the %u "
+		"opened "
+		"ones:\n              ",
+		l->leaves, l->opens);
+	for (size_t i = 0; i < COUNT_OF(bad_shown); i++)
+		say(t, "%s m = %u: %.2g", i ? "," : "", bad_shown[i],
+			leaves_escape(l->leaves, l->opens, bad_shown[i]));
+	say(t, "\n");
+	if (l->weak > 0)
+		say(t,
+			"  weaker       %llu challenges came from the root alone: the device could have made "
+			"batches "
+			"until one\n"
+			"               hid what it wanted; a challenge with cosignatures it cannot "
+			"foresee\n",
+			(ull)l->weak);
+}
+
+size_t randomness_report_text(const struct randomness_report *r, bool capture, char *ret_text, size_t size)
+{
+	struct text t = { ret_text, ret_text + size, size == 0 };
+
+	if (r->failures > 0)
+		say(&t,
+			"The public values are NOT all forced, or ephemeral keys not as promised: %s.\n  "
+			"failures     %llu\n",
+			r->finding, (ull)r->failures);
+	else
+		say(&t, "Every public value that the ledger names was forced: %llu proofs hold.\n",
+			(ull)r->proofs_checked);
+	if (capture)
+		say(&t,
+			"  on the wire  %llu nonces in the capture, %llu of them compared; the ledger knows "
+			"no others\n",
+			(ull)r->captured, (ull)r->nonces_compared);
+	say_public(&t, r);
+	say_leaves(&t, &r->leaves);
+	say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
+		"leaves come\n"
+		"from their two halves. It does not prove how the key of an epoch was drawn, nor that a "
+		"source of\n"
+		"halves was unpredictable: docs/threat-model.md.\n");
+	if (!capture)
+		say(&t, "That these nonces are the ones that were sent is for a capture of the wire to show: "
+			"--capture.\n");
+	return t.bad ? 0 : (size_t)(t.at - ret_text);
+}
+
+size_t randomness_report_json(const struct randomness_report *r, char *ret_text, size_t size)
+{
+	const struct leaves_report *l = &r->leaves;
+	struct jw w = jw_over(ret_text, size, true);
+
+	jw_object(&w, NULL);
+	jw_u64(&w, "batches", l->batches);
+	jw_u64(&w, "batches_abandoned", l->abandoned);
+	jw_u64(&w, "batches_unopened", l->unopened);
+	jw_u64(&w, "batches_weak", l->weak);
+	jw_u64(&w, "captured", r->captured);
+	jw_u64(&w, "epochs", r->epochs);
+	jw_u64(&w, "epochs_open", r->epochs_open);
+	jw_array(&w, "escape");
+	for (size_t i = 0; i < COUNT_OF(bad_shown) && l->leaves > 0; i++) {
+		jw_object(&w, NULL);
+		jw_u64(&w, "bad", bad_shown[i]);
+		jw_strf(&w, "chance", "%.6g", leaves_escape(l->leaves, l->opens, bad_shown[i]));
+		jw_u64(&w, "leaves", l->leaves);
+		jw_u64(&w, "opened", l->opens);
+		jw_end(&w);
+	}
+	jw_end(&w);
+	jw_u64(&w, "failures", r->failures);
+	jw_str(&w, "finding", r->finding);
+	jw_u64(&w, "leaves_named", l->named);
+	jw_u64(&w, "leaves_opened", l->opened);
+	jw_u64(&w, "leaves_unnamed", l->unnamed);
+	jw_u64(&w, "nonces_compared", r->nonces_compared);
+	jw_u64(&w, "passed_over", r->passed_over);
+	jw_u64(&w, "proofs_checked", r->proofs_checked);
+	jw_u64(&w, "unproved", r->unproved);
+	jw_u64(&w, "values_open", r->values_open);
+	jw_end(&w);
+	return jw_done(&w);
+}

@@ -1,0 +1,491 @@
+/*
+ * Batches of leaves in the keeper: the order of commitment, challenge, opening and use; each leaf once, its
+ * halves wiped; a ledger that refuses, a source that fails, a configuration that changes. What stands in the
+ * entries is judged by src/verify, which knows nothing of the keeper.
+ */
+#include "proc/keeper/leaves.h"
+
+#include "base/log.h"
+#include "ledger/entry.h"
+#include "verify/leaves.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LIVE (LEAVES_N - LEAVES_OPENED)
+
+static struct child child;
+static struct halves halves;
+static struct leaves leaves;
+static struct ipc_link entropy, ledger;
+static struct leaves_check *check;
+static struct leaf_halves kept[LEAVES_BATCHES]
+			      [LEAVES_N]; /* what a batch was made of, for the tests to look for */
+static unsigned progress, entered[LEDGER_TYPE_COUNT];
+static enum rc answer;		     /* of the ledger */
+static enum ledger_type answer_only; /* LEDGER_TYPE_COUNT: for all types; else RC_OK for the others */
+static bool silent;		     /* the ledger keeps its answers */
+static uint64_t silent_tags[64];
+static size_t silent_n;
+static enum rc verdict; /* the first that was not RC_OK */
+static char verdict_text[ERR_TEXT_MAX];
+
+static void no_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+	if (f->head.id == IPC_HALF)
+		halves_take(&halves, &f->u.HALF);
+	leaves_go_on(&leaves);
+}
+
+static const struct child_ops ops = { .on_message = no_message };
+
+static void on_progress(struct leaves *l)
+{
+	progress++;
+}
+
+void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+{
+	leaves_receipt(&leaves, tag, (enum rc)r->rc);
+}
+
+static struct ipc_link join(enum proc peer)
+{
+	int fds[2];
+	struct ipc_link l;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	port_open(&child.ports[peer], &child.loop, fds[0], PROC_KEEPER, peer);
+	ipc_link_open(&l, fds[1], peer, PROC_KEEPER);
+	return l;
+}
+
+static int begin(void **state)
+{
+	int fds[2];
+
+	log_init("test", LOG_ERROR);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_GAP, fds[0]);
+	*state = (void *)(intptr_t)fds[1];
+	entropy = join(PROC_ENTROPY);
+	ledger = join(PROC_LEDGER);
+	child.started = true;
+	halves_init(&halves, &child);
+	assert_int_equal(leaves_init(&leaves, &child, &halves, on_progress), RC_OK);
+	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	halves_link(&halves);
+	memset(entered, 0, sizeof entered);
+	memset(kept, 0, sizeof kept);
+	progress = 0;
+	silent = false;
+	silent_n = 0;
+	answer = RC_OK;
+	answer_only = LEDGER_TYPE_COUNT;
+	verdict = RC_OK;
+	check = leaves_check_new();
+	return check ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	leaves_done(&leaves);
+	leaves_free(&leaves);
+	halves_done(&halves);
+	for (int i = 0; i < PROC_COUNT; i++)
+		port_close(&child.ports[i]);
+	ledger_client_done(&child.ledger);
+	loop_done(&child.loop);
+	ipc_link_close(&entropy);
+	ipc_link_close(&ledger);
+	close((int)(intptr_t)*state);
+	leaves_check_free(check);
+	return 0;
+}
+
+static void give(uint32_t count)
+{
+	static uint64_t drawn;
+	struct msg_half m;
+
+	while (count-- > 0) {
+		sha256(m.half, &drawn, sizeof drawn);
+		drawn++;
+		assert_int_equal(ipc_send_HALF(&entropy, 0, &m), RC_OK);
+	}
+}
+
+static void judge(enum ledger_type type, const char *body, size_t n)
+{
+	struct ledger_entry entry = { .type = type, .body = body, .body_n = n };
+	struct err e = { 0 };
+
+	if (ledger_body_check(type, body, n, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	enum rc rc = leaves_check_entry(check, &entry, &e);
+	if (verdict == RC_OK && rc != RC_OK) {
+		verdict = rc;
+		memcpy(verdict_text, e.text, sizeof verdict_text);
+	}
+}
+
+static void ledger_takes(struct ipc_frame *f)
+{
+	enum ledger_type type = (enum ledger_type)f->u.LEDGER_APPEND.type;
+	struct msg_ledger_receipt r = { .rc = RC_OK };
+
+	assert_int_equal(f->head.id, IPC_LEDGER_APPEND);
+	if (answer_only == LEDGER_TYPE_COUNT || answer_only == type)
+		r.rc = (uint32_t)answer;
+	entered[type]++;
+	if (r.rc == RC_OK)
+		judge(type, f->u.LEDGER_APPEND.body, f->u.LEDGER_APPEND.body_n);
+	if (silent)
+		silent_tags[silent_n++] = f->head.tag;
+	else
+		assert_int_equal(ipc_send_LEDGER_RECEIPT(&ledger, f->head.tag, &r), RC_OK);
+}
+
+static void speak(void)
+{
+	struct msg_ledger_receipt r = { .rc = RC_OK };
+
+	silent = false;
+	for (size_t i = 0; i < silent_n; i++)
+		assert_int_equal(ipc_send_LEDGER_RECEIPT(&ledger, silent_tags[i], &r), RC_OK);
+	silent_n = 0;
+}
+
+static void keep_halves(void)
+{
+	for (size_t i = 0; i < LEAVES_BATCHES; i++)
+		if (leaves.batch[i].state >= BATCH_COMMITTING && leaves.batch[i].state <= BATCH_OPENING)
+			memcpy(kept[i], leaves.halves[i], sizeof kept[i]);
+}
+
+/* Until nothing moves any more. */
+static void settle(void)
+{
+	static struct ipc_frame f;
+
+	for (int quiet = 0; quiet < 20; quiet++) {
+		assert_int_equal(loop_once(&child.loop, 0, NULL), RC_OK);
+		keep_halves();
+		ipc_flush(&entropy);
+		while (ipc_recv(&entropy, &f, NULL) == RC_OK) {
+			give(f.u.HALVES_ASK.count);
+			quiet = 0;
+		}
+		while (ipc_recv(&ledger, &f, NULL) == RC_OK) {
+			ledger_takes(&f);
+			quiet = 0;
+		}
+		if (leaves.make.armed)
+			quiet = 0;
+	}
+}
+
+static void start(void)
+{
+	leaves_configure(&leaves, leaf_group_bit(DH_CURVE25519));
+	settle();
+	if (verdict != RC_OK)
+		fail_msg("%s", verdict_text);
+}
+
+/* An exchange's entry, as the keeper makes it, before the judge. */
+static enum rc named(const struct leaf_name *name, struct err *e)
+{
+	char data[BASE64_SIZE(LEAF_DATA_MAX)], path[BASE64_SIZE(LEAVES_DEPTH * SHA256_SIZE)], root[65];
+	static struct ledger_body body;
+	struct leaf_proof p;
+	size_t n;
+
+	leaves_prove(&leaves, name, &p);
+	assert_int_not_equal(p.groups, 0);
+	base64_from_bytes(data, p.data, leaf_data_size(p.groups));
+	base64_from_bytes(path, p.path, sizeof p.path);
+	hex_from_bytes(root, p.root, sizeof p.root);
+	const struct ledger_field *f = ledger_type_fields(LEDGER_IKE_SA_REKEYED, &n);
+	ledger_body_begin(&body, LEDGER_IKE_SA_REKEYED);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(f[i].key, "leaf_index") == 0)
+			ledger_body_u64(&body, f[i].key, p.index);
+		else if (f[i].kind == LEDGER_NUMBER)
+			ledger_body_u64(&body, f[i].key, 0);
+		else
+			ledger_body_str(&body, f[i].key,
+				strcmp(f[i].key, "leaf") == 0	      ? data
+				: strcmp(f[i].key, "leaf_batch") == 0 ? root
+				: strcmp(f[i].key, "leaf_path") == 0  ? path
+								      : "");
+	}
+	struct ledger_entry entry = {
+		.type = LEDGER_IKE_SA_REKEYED, .body = body.text, .body_n = ledger_body_done(&body)
+	};
+	return leaves_check_entry(check, &entry, e);
+}
+
+static void committed_opened_then_used(void **state)
+{
+	static uint8_t secret[DH_SEED_SIZE], before[DH_SEED_SIZE], public_value[DH_PUBLIC_MAX];
+	struct leaves_report report;
+	struct leaf_name name;
+	struct leaf_proof proof;
+	struct dh_secret dh;
+	struct err e = { 0 };
+
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN); /* no configuration yet */
+	start();
+	assert_int_equal(entered[LEDGER_LEAF_BATCH], 2);
+	assert_int_equal(entered[LEDGER_LEAF_HASHES], 8);
+	assert_int_equal(entered[LEDGER_LEAF_CHALLENGE], 2);
+	assert_int_equal(entered[LEDGER_LEAVES_OPENED], 4);
+	assert_true(progress >= 1);
+	for (int i = 0; i < LIVE; i++) {
+		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+		assert_memory_not_equal(secret, before, sizeof secret);
+		memcpy(before, secret, sizeof secret);
+		assert_int_equal(name.batch, 1);
+		/* The secret's public value is what the leaf says. */
+		leaves_prove(&leaves, &name, &proof);
+		assert_int_equal(dh_generate(&dh, public_value, DH_CURVE25519, secret), RC_OK);
+		assert_memory_equal(leaf_public(proof.data, proof.groups, DH_CURVE25519), public_value, 32);
+		if (named(&name, &e) != RC_OK)
+			fail_msg("%s", e.text);
+		assert_int_equal(named(&name, NULL), RC_AUTH); /* not twice */
+	}
+	/* The next one is ready, and another one begun. */
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(name.batch, 2);
+	settle();
+	assert_int_equal(entered[LEDGER_LEAF_BATCH_END], 1);
+	assert_int_equal(entered[LEDGER_LEAF_BATCH], 3);
+	assert_int_equal(named(&name, &e), RC_OK);
+	leaves_check_state(check, &report);
+	assert_int_equal(verdict, RC_OK);
+	assert_int_equal(report.batches, 3);
+	assert_int_equal(report.opened, 3 * LEAVES_OPENED);
+	assert_int_equal(report.named, LIVE + 1);
+	assert_int_equal(report.unopened + report.abandoned, 0);
+	assert_int_equal(report.weak, 3);
+	assert_int_equal(report.leaves, LEAVES_N);
+	assert_int_equal(report.opens, LEAVES_OPENED);
+}
+
+/* Anywhere in the memory of all batches. */
+static bool memory_holds(const uint8_t half[LEAF_HALF_SIZE])
+{
+	return memmem(&leaves, sizeof leaves, half, LEAF_HALF_SIZE) ||
+	       memmem(leaves.batch, LEAVES_BATCHES * sizeof leaves.batch[0], half, LEAF_HALF_SIZE);
+}
+
+static void halves_are_wiped(void **state)
+{
+	static const uint8_t none[LEAF_HALF_SIZE];
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name name;
+	unsigned gone = 0, there = 0;
+
+	start();
+	const struct leaf_batch *b = &leaves.batch[1];
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+		assert_memory_not_equal(kept[1][name.index].a, none, sizeof none);
+		assert_false(memory_holds(kept[1][name.index].a));
+		assert_false(memory_holds(kept[1][name.index].b));
+	}
+	/* Opened ones are gone too; the others are where they should be. */
+	for (size_t i = 0; i < LEAVES_N; i++) {
+		bool held = memory_holds(kept[1][i].a) && memory_holds(kept[1][i].b);
+
+		assert_int_equal(held, !b->opened[i] && i >= b->next);
+		gone += !held;
+		there += held;
+	}
+	assert_int_equal(gone, LEAVES_OPENED + 10);
+	assert_int_equal(there, LIVE - 10);
+	leaves_discard(&leaves);
+	for (size_t k = 1; k <= 2; k++)
+		for (size_t i = 0; i < LEAVES_N; i++)
+			assert_false(memory_holds(kept[k][i].a) || memory_holds(kept[k][i].b));
+}
+
+/* Nothing is used before the last receipt. */
+static void waits_for_the_ledger(void **state)
+{
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name name;
+
+	silent = true;
+	start();
+	assert_int_equal(entered[LEDGER_LEAF_BATCH], 1);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN);
+	for (enum ledger_type next = LEDGER_LEAF_HASHES; next <= LEDGER_LEAVES_OPENED; next++) {
+		assert_int_equal(entered[next], 0);
+		speak();
+		silent = true;
+		settle();
+		assert_true(entered[next] > 0);
+	}
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN);
+	progress = 0;
+	speak();
+	settle();
+	assert_int_equal(progress, 2);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+}
+
+/* The same batch again, with the same root, until it takes it; meanwhile nobody is told to wait. */
+static void refused(enum ledger_type what)
+{
+	uint8_t secret[DH_SEED_SIZE], root[SHA256_SIZE];
+	struct leaf_name name;
+
+	answer = RC_LIMIT;
+	answer_only = what;
+	start();
+	assert_true(progress > 0);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_NOT_FOUND);
+	memcpy(root, leaves.batch[1].tree[1].b, sizeof root);
+	for (int i = 0; i < 3; i++) {
+		leaves_retry(&leaves);
+		settle();
+		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_NOT_FOUND);
+	}
+	answer = RC_OK;
+	leaves_retry(&leaves);
+	settle();
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_memory_equal(leaves.batch[1].tree[1].b, root, sizeof root);
+	assert_int_equal(name.batch, 1);
+	if (verdict != RC_OK)
+		fail_msg("%s", verdict_text);
+	assert_int_equal(named(&name, NULL), RC_OK);
+}
+
+static void commitment_refused(void **state)
+{
+	refused(LEDGER_LEAF_BATCH);
+}
+
+static void hashes_refused(void **state)
+{
+	refused(LEDGER_LEAF_HASHES);
+}
+
+static void challenge_refused(void **state)
+{
+	refused(LEDGER_LEAF_CHALLENGE);
+}
+
+static void opening_refused(void **state)
+{
+	refused(LEDGER_LEAVES_OPENED);
+}
+
+static void ledger_away(void **state)
+{
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name name;
+
+	port_close(&child.ports[PROC_LEDGER]);
+	ipc_link_close(&ledger);
+	ledger = IPC_LINK_NONE;
+	start();
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_NOT_FOUND);
+	ledger = join(PROC_LEDGER);
+	leaves_retry(&leaves);
+	settle();
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+}
+
+static void other_groups(void **state)
+{
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name name;
+
+	start();
+	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_NOT_FOUND);
+	/* One group more: what was made cannot serve it. */
+	leaves_configure(&leaves, leaf_group_bit(DH_CURVE25519) | leaf_group_bit(DH_ECP_256));
+	settle();
+	assert_int_equal(entered[LEDGER_LEAF_BATCH_END], 2); /* of the one in use, and of the next one */
+	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_OK);
+	assert_int_equal(name.batch, 3);
+	assert_int_equal(named(&name, NULL), RC_OK);
+	/* One less: they go on. */
+	leaves_configure(&leaves, leaf_group_bit(DH_ECP_256));
+	settle();
+	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_OK);
+	assert_int_equal(name.batch, 3);
+	leaves_configure(&leaves, 0);
+	settle();
+	assert_int_equal(verdict, RC_OK);
+}
+
+static void forgotten_batches(void **state)
+{
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name first, name;
+	struct leaf_proof proof;
+
+	start();
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &first), RC_OK);
+	for (int batch = 1; batch < 5; batch++) {
+		leaves_prove(&leaves, &first, &proof);
+		assert_int_equal(proof.groups != 0, batch < 4);
+		do
+			assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+		while (name.batch == (uint32_t)batch);
+		settle();
+	}
+	name = (struct leaf_name){ 0 };
+	leaves_prove(&leaves, &name, &proof);
+	assert_int_equal(proof.groups, 0);
+	assert_int_equal(verdict, RC_OK);
+}
+
+/* The end of an orderly stop: entered, and nothing of it left. */
+static void at_the_end(void **state)
+{
+	static struct ipc_frame f;
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name name;
+
+	start();
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	leaves_done(&leaves);
+	while (ipc_recv(&ledger, &f, NULL) == RC_OK)
+		ledger_takes(&f);
+	assert_int_equal(entered[LEDGER_LEAF_BATCH_END], 2);
+	assert_int_equal(verdict, RC_OK);
+	for (size_t i = 0; i < LEAVES_N; i++)
+		assert_false(memory_holds(kept[1][i].a) || memory_holds(kept[2][i].b));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+	const struct CMUnitTest tests[] = {
+		T(committed_opened_then_used),
+		T(halves_are_wiped),
+		T(waits_for_the_ledger),
+		T(commitment_refused),
+		T(hashes_refused),
+		T(challenge_refused),
+		T(opening_refused),
+		T(ledger_away),
+		T(other_groups),
+		T(forgotten_batches),
+		T(at_the_end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,487 @@
+/*
+ * Ephemeral keys recomputed from entries: a batch as promised is found good; every other root, hash,
+ * challenge, half, index, path and order is found. And the biased generator: leaves whose keys somebody else
+ * knows are exposed as often as the reckoning says.
+ */
+#include "base/bytes.h"
+#include "merkle/tree.h"
+#include "verify/randomness.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define GROUPS 4u /* x25519: the last row of the table */
+
+static struct randomness_report report;
+static struct randomness *checker;
+static uint64_t next_index;
+
+/* A batch as a keeper makes it: of n leaves, k opened. */
+static struct {
+	uint32_t n, k;
+	uint8_t halves[LEAF_COUNT_MAX][2 * LEAF_HALF_SIZE];
+	uint8_t data[LEAF_COUNT_MAX][LEAF_DATA_MAX];
+	struct merkle_hash hash[LEAF_COUNT_MAX], root;
+	uint32_t picked[LEAF_COUNT_MAX];
+	bool opened[LEAF_COUNT_MAX];
+} batch;
+
+static int begin(void **state)
+{
+	next_index = 0;
+	checker = randomness_new(&report);
+	return checker ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	randomness_free(checker);
+	return 0;
+}
+
+static void batch_finish(const char *later)
+{
+	struct merkle_edge edge = { 0 };
+
+	for (uint32_t i = 0; i < batch.n; i++) {
+		batch.hash[i] = merkle_leaf(batch.data[i], leaf_data_size(GROUPS));
+		merkle_edge_add(&edge, &batch.hash[i]);
+	}
+	batch.root = merkle_edge_root(&edge);
+	leaf_challenge(batch.root.b, later, strlen(later), batch.n, batch.k, batch.picked);
+	memset(batch.opened, 0, sizeof batch.opened);
+	for (uint32_t i = 0; i < batch.k; i++)
+		batch.opened[batch.picked[i]] = true;
+}
+
+static void batch_make(uint32_t n, uint32_t k, uint32_t seed)
+{
+	batch.n = n;
+	batch.k = k;
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t of[2][3] = { { seed, i, 1 }, { seed, i, 2 } };
+
+		sha256(batch.halves[i], of[0], sizeof of[0]);
+		sha256(batch.halves[i] + LEAF_HALF_SIZE, of[1], sizeof of[1]);
+		assert_int_equal(
+			leaf_data(batch.halves[i], batch.halves[i] + LEAF_HALF_SIZE, GROUPS, batch.data[i]),
+			RC_OK);
+	}
+	batch_finish("");
+}
+
+struct field {
+	const char *key, *text;
+	uint64_t number;
+};
+
+/* An entry of the type with these fields; the others are empty. The last field's key is NULL. */
+static enum rc enter(enum ledger_type type, const struct field *fields)
+{
+	static struct ledger_body b;
+	size_t n;
+	const struct ledger_field *f = ledger_type_fields(type, &n);
+
+	ledger_body_begin(&b, type);
+	for (size_t i = 0; i < n; i++) {
+		const struct field *found = fields;
+		while (found->key && strcmp(found->key, f[i].key) != 0)
+			found++;
+		if (f[i].kind == LEDGER_STRING)
+			ledger_body_str(&b, f[i].key, found->key && found->text ? found->text : "");
+		else
+			ledger_body_u64(&b, f[i].key, found->key ? found->number : 0);
+	}
+	struct ledger_entry entry = { .type = type, .body = b.text, .body_n = ledger_body_done(&b) };
+	assert_true(entry.body_n > 0);
+	return randomness_entry(checker, &entry, next_index++);
+}
+
+static const char *root_text(void)
+{
+	static char text[65];
+
+	return hex_from_bytes(text, batch.root.b, 32);
+}
+
+static enum rc commit(uint32_t n, uint32_t k, const char *groups)
+{
+	const struct field fields[] = { { "root", root_text(), 0 }, { "leaves", NULL, n },
+		{ "opens", NULL, k }, { "groups", groups, 0 }, { NULL, NULL, 0 } };
+
+	return enter(LEDGER_LEAF_BATCH, fields);
+}
+
+/* Octets `at` to `end` of a list, four fields in an entry. */
+static enum rc four(enum ledger_type type, const char *name, uint64_t first, const uint8_t *octets, size_t n)
+{
+	char keys[4][16], text[4][BASE64_SIZE(512)];
+	struct field fields[7] = { { "batch", root_text(), 0 }, { "first", NULL, first } };
+
+	for (size_t i = 0; i < 4; i++) {
+		size_t part = MIN_OF((size_t)512, n - MIN_OF(n, i * 512));
+
+		base64_from_bytes(text[i], octets + i * 512, part);
+		snprintf(keys[i], sizeof keys[i], "%s_%zu", name, i);
+		fields[2 + i] = (struct field){ keys[i], text[i], 0 };
+	}
+	return enter(type, fields);
+}
+
+static enum rc list(void)
+{
+	enum rc rc = RC_OK;
+
+	for (uint32_t i = 0; i < batch.n && rc == RC_OK; i += 64)
+		rc = four(LEDGER_LEAF_HASHES, "hashes", i, batch.hash[i].b, 32 * MIN_OF(64u, batch.n - i));
+	return rc;
+}
+
+static enum rc challenge(const char *later)
+{
+	const struct field fields[] = { { "batch", root_text(), 0 }, { "later", later, 0 },
+		{ NULL, NULL, 0 } };
+
+	return enter(LEDGER_LEAF_CHALLENGE, fields);
+}
+
+static enum rc open_some(uint32_t first, uint32_t count)
+{
+	static uint8_t octets[LEAF_COUNT_MAX * 2 * LEAF_HALF_SIZE];
+
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(octets + i * 2 * LEAF_HALF_SIZE, batch.halves[batch.picked[first + i]],
+			2 * LEAF_HALF_SIZE);
+	return four(LEDGER_LEAVES_OPENED, "halves", first, octets, count * 2 * LEAF_HALF_SIZE);
+}
+
+static enum rc open_all(void)
+{
+	enum rc rc = RC_OK;
+
+	for (uint32_t i = 0; i < batch.k && rc == RC_OK; i += 32)
+		rc = open_some(i, MIN_OF(32u, batch.k - i));
+	return rc;
+}
+
+static enum rc whole(void)
+{
+	enum rc rc = commit(batch.n, batch.k, "x25519");
+
+	rc = rc == RC_OK ? list() : rc;
+	rc = rc == RC_OK ? challenge("") : rc;
+	return rc == RC_OK ? open_all() : rc;
+}
+
+static bool subtree(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash)
+{
+	struct merkle_edge edge = { 0 };
+
+	if ((index + 1) << level > batch.n)
+		return false;
+	for (uint64_t i = index << level; i < (index + 1) << level; i++)
+		merkle_edge_add(&edge, &batch.hash[i]);
+	*ret_hash = merkle_edge_root(&edge);
+	return true;
+}
+
+/* An exchange with leaf `index`; `wrong`: an octet of leaf (1) or path (2) is another one. */
+static enum rc use(uint32_t index, int wrong)
+{
+	char leaf[BASE64_SIZE(LEAF_DATA_MAX)], path[BASE64_SIZE(8 * 32)];
+	uint8_t data[LEAF_DATA_MAX];
+	struct merkle_proof proof;
+
+	memcpy(data, batch.data[index], sizeof data);
+	assert_int_equal(merkle_prove_inclusion(subtree, NULL, index, batch.n, &proof), RC_OK);
+	data[40] ^= wrong == 1;
+	proof.hash[1].b[3] ^= wrong == 2 ? 1 : 0;
+	base64_from_bytes(leaf, data, leaf_data_size(GROUPS));
+	base64_from_bytes(path, proof.hash, proof.n * 32);
+	const struct field fields[] = { { "leaf", leaf, 0 }, { "leaf_batch", root_text(), 0 },
+		{ "leaf_index", NULL, index }, { "leaf_path", path, 0 }, { NULL, NULL, 0 } };
+	uint64_t before = report.failures;
+
+	/* Its public values have no proof, which is one failure: what is more than that is the leaf's. */
+	enter(LEDGER_IKE_SA_REKEYED, fields);
+	return report.failures == before + 1 ? RC_OK : RC_AUTH;
+}
+
+static enum rc batch_end(uint64_t used, uint64_t unused)
+{
+	const struct field fields[] = { { "batch", root_text(), 0 }, { "used", NULL, used },
+		{ "unused", NULL, unused }, { NULL, NULL, 0 } };
+
+	return enter(LEDGER_LEAF_BATCH_END, fields);
+}
+
+/* The i-th leaf that is not opened. */
+static uint32_t live(uint32_t i)
+{
+	for (uint32_t at = 0; at < batch.n; at++)
+		if (!batch.opened[at] && i-- == 0)
+			return at;
+	return UINT32_MAX;
+}
+
+static void as_promised(void **state)
+{
+	/* Also sizes that fill neither an entry nor a tree. */
+	static const uint32_t sizes[][2] = { { 256, 64 }, { 256, 255 }, { 100, 25 }, { 3, 1 }, { 65, 33 } };
+	uint64_t opened = 0;
+
+	for (uint32_t i = 0; i < COUNT_OF(sizes); i++) {
+		batch_make(sizes[i][0], sizes[i][1], i);
+		if (whole() != RC_OK)
+			fail_msg("%s", report.finding);
+		opened += sizes[i][1];
+		assert_int_equal(use(live(0), 0), RC_OK);
+		assert_int_equal(batch_end(1, sizes[i][0] - sizes[i][1] - 1), RC_OK);
+	}
+	randomness_end(checker);
+	assert_int_equal(report.leaves.batches, COUNT_OF(sizes));
+	assert_int_equal(report.leaves.opened, opened);
+	assert_int_equal(report.leaves.named, COUNT_OF(sizes));
+	assert_int_equal(report.leaves.unopened + report.leaves.abandoned, 0);
+	assert_int_equal(report.leaves.leaves, 256);
+	assert_int_equal(report.leaves.opens, 64); /* the lowest share */
+	assert_int_equal(report.leaves.weak, COUNT_OF(sizes));
+}
+
+/* Who got no receipt says the same again. */
+static void said_twice(void **state)
+{
+	batch_make(256, 64, 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(commit(256, 64, "x25519"), RC_OK);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(list(), RC_OK);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(challenge(""), RC_OK);
+	assert_int_equal(open_some(0, 32), RC_OK);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(open_all(), RC_OK);
+	randomness_end(checker);
+	assert_int_equal(report.leaves.opened, 64);
+	assert_int_equal(report.leaves.batches, 1);
+	assert_int_equal(commit(256, 64, "x25519"), RC_AUTH); /* but not when all is known */
+}
+
+static void wrong_commitments(void **state)
+{
+	batch_make(8, 2, 1);
+	assert_int_equal(commit(0, 0, "x25519"), RC_AUTH);
+	assert_int_equal(commit(257, 64, "x25519"), RC_AUTH);
+	assert_int_equal(commit(8, 8, "x25519"), RC_AUTH);
+	assert_int_equal(commit(8, 0, "x25519"), RC_AUTH);
+	assert_int_equal(commit(8, 2, ""), RC_AUTH);
+	assert_int_equal(commit(8, 2, "modp1024"), RC_AUTH);
+	assert_int_equal(list(), RC_AUTH); /* of nothing */
+	assert_int_equal(commit(8, 2, "x25519"), RC_OK);
+	assert_int_equal(commit(8, 3, "x25519"), RC_AUTH);
+	assert_int_equal(commit(8, 2, "ecp256"), RC_AUTH);
+	assert_int_equal(report.failures, 9);
+}
+
+static void wrong_hashes(void **state)
+{
+	batch_make(100, 25, 1);
+	assert_int_equal(commit(100, 25, "x25519"), RC_OK);
+	assert_int_equal(
+		four(LEDGER_LEAF_HASHES, "hashes", 80, batch.hash[0].b, 32 * 30), RC_AUTH); /* beyond */
+	assert_int_equal(four(LEDGER_LEAF_HASHES, "hashes", 0, batch.hash[0].b, 31), RC_AUTH);
+	assert_int_equal(challenge(""), RC_AUTH); /* not listed yet */
+	batch.hash[70].b[0] ^= 1;
+	assert_int_equal(list(), RC_AUTH);
+	assert_non_null(strstr(report.finding, "ephemeral"));
+	batch.hash[70].b[0] ^= 1;
+	assert_int_equal(list(), RC_AUTH); /* another one than before */
+}
+
+static void wrong_challenges(void **state)
+{
+	batch_make(64, 16, 1);
+	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
+	assert_int_equal(challenge(""), RC_AUTH);
+	assert_int_equal(list(), RC_OK);
+	assert_int_equal(open_all(), RC_AUTH); /* before the challenge */
+	assert_int_equal(challenge(""), RC_OK);
+	assert_int_equal(challenge("tried until it fits"), RC_AUTH);
+	assert_int_equal(open_all(), RC_OK);
+}
+
+/* What came later is part of the challenge: other leaves are picked. */
+static void later_counts(void **state)
+{
+	batch_make(64, 16, 1);
+	batch_finish("came later");
+	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
+	assert_int_equal(list(), RC_OK);
+	assert_int_equal(challenge("came later"), RC_OK);
+	assert_int_equal(open_all(), RC_OK);
+	batch_make(64, 16, 2);
+	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
+	assert_int_equal(list(), RC_OK);
+	assert_int_equal(challenge("came later"), RC_OK);
+	assert_int_equal(open_all(), RC_AUTH); /* those that the root alone picks */
+}
+
+static void wrong_halves(void **state)
+{
+	batch_make(64, 16, 1);
+	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
+	assert_int_equal(list(), RC_OK);
+	assert_int_equal(challenge(""), RC_OK);
+	for (size_t at = 0; at < 2 * LEAF_HALF_SIZE; at += 9) {
+		batch.halves[batch.picked[5]][at] ^= 1;
+		assert_int_equal(open_some(5, 1), RC_AUTH);
+		batch.halves[batch.picked[5]][at] ^= 1;
+	}
+	assert_int_equal(open_some(1, 15), RC_OK);
+	uint32_t other = batch.picked[0];
+	batch.picked[0] = live(0); /* shows one that was not asked for */
+	assert_int_equal(open_some(0, 1), RC_AUTH);
+	batch.picked[0] = other;
+	randomness_end(checker);
+	assert_int_equal(report.leaves.unopened, 1);
+	assert_int_equal(use(live(1), 0), RC_AUTH); /* not before all are opened */
+	assert_int_equal(open_some(0, 1), RC_OK);
+	assert_int_equal(use(live(1), 0), RC_OK);
+}
+
+static void wrong_uses(void **state)
+{
+	batch_make(256, 64, 1);
+	assert_int_equal(use(live(0), 0), RC_AUTH); /* of a batch that nobody committed to */
+	assert_int_equal(whole(), RC_OK);
+	assert_int_equal(use(live(0), 1), RC_AUTH);
+	assert_int_equal(use(live(0), 2), RC_AUTH);
+	assert_int_equal(use(batch.picked[9], 0), RC_AUTH);
+	assert_int_equal(use(live(0), 0), RC_OK);
+	assert_int_equal(use(live(0), 0), RC_AUTH);
+	assert_int_equal(use(live(1), 0), RC_OK);
+	assert_int_equal(batch_end(1, 191), RC_AUTH); /* two were used */
+	assert_int_equal(batch_end(2, 191), RC_AUTH);
+	assert_int_equal(batch_end(3, 189), RC_OK);
+	assert_int_equal(use(live(2), 0), RC_OK); /* entered late */
+	assert_int_equal(use(live(3), 0), RC_AUTH);
+	assert_int_equal(batch_end(3, 189), RC_AUTH);
+	randomness_end(checker);
+	assert_int_equal(report.leaves.named, 3);
+}
+
+static void exchanges_without_a_leaf(void **state)
+{
+	const struct field ike[] = { { NULL, NULL, 0 } };
+	const struct field pfs[] = { { "proposal", "aes256gcm16-x25519 in UDP", 0 }, { NULL, NULL, 0 } };
+	const struct field none[] = { { "proposal", "aes256gcm16-none-esn", 0 }, { NULL, NULL, 0 } };
+
+	enter(LEDGER_IKE_SA_UP, ike);
+	enter(LEDGER_SA_INSTALL, pfs);
+	enter(LEDGER_SA_INSTALL, none);
+	randomness_end(checker);
+	assert_int_equal(report.leaves.unnamed, 2);
+	assert_int_equal(report.leaves.named, 0);
+}
+
+static void reckoning(void **state)
+{
+	/* (192/256), (192/256)(191/255), … */
+	assert_true(fabs(leaves_escape(256, 64, 1) - 0.75) < 1e-12);
+	assert_true(fabs(leaves_escape(256, 64, 2) - 0.75 * 191 / 255) < 1e-12);
+	assert_true(leaves_escape(256, 64, 192) > 0);
+	assert_true(leaves_escape(256, 64, 193) == 0);
+	for (uint32_t m = 1; m < 192; m++)
+		assert_true(leaves_escape(256, 64, m) <= pow(0.75, m) + 1e-12);
+}
+
+/*
+ * The biased generator of secrets: `bad` leaves of each batch have keys that its maker can compute, though
+ * their halves look as they should. Which ones are opened it does not know before.
+ */
+static void biased_generator(void **state)
+{
+	enum { ROUNDS = 400, N = 64, K = 16 };
+	static const uint32_t bad[] = { 1, 4, 12 };
+
+	for (size_t b = 0; b < COUNT_OF(bad); b++) {
+		unsigned escaped = 0;
+
+		for (uint32_t round = 0; round < ROUNDS; round++) {
+			randomness_free(checker);
+			checker = randomness_new(&report);
+			batch_make(N, K, 1000 * (uint32_t)b + round);
+			for (uint32_t i = 0; i < bad[b];
+				i++) { /* the public value of a key known elsewhere */
+				uint8_t known[DH_SEED_SIZE] = { (uint8_t)i, 0x4a };
+				struct dh_secret dh;
+
+				assert_int_equal(
+					dh_generate(&dh, batch.data[i * 5] + 64, DH_CURVE25519, known),
+					RC_OK);
+			}
+			batch_finish("");
+			if (whole() == RC_OK)
+				escaped++;
+			else
+				assert_non_null(strstr(report.finding, "does not come from the halves"));
+		}
+		double chance = leaves_escape(N, K, bad[b]), deviation = sqrt(ROUNDS * chance * (1 - chance));
+		assert_true(fabs(escaped - ROUNDS * chance) < 6 * deviation);
+	}
+}
+
+static void reports(void **state)
+{
+	char text[RANDOMNESS_TEXT_MAX], json[RANDOMNESS_TEXT_MAX];
+
+	batch_make(256, 64, 1);
+	assert_int_equal(whole(), RC_OK);
+	randomness_end(checker);
+	assert_true(randomness_report_text(&report, false, text, sizeof text) > 0);
+	assert_non_null(strstr(text, "64 leaves of 1 batches were opened"));
+	assert_non_null(strstr(text, "m = 1: 0.75"));
+	assert_non_null(strstr(text, "from the root alone"));
+	assert_true(randomness_report_json(&report, json, sizeof json) > 0);
+	assert_non_null(strstr(json, "\"leaves_opened\":64"));
+	assert_non_null(strstr(json, "\"failures\":0"));
+	assert_non_null(strstr(json, "{\"bad\":1,\"chance\":\"0.75\",\"leaves\":256,\"opened\":64}"));
+	challenge("another");
+	assert_true(randomness_report_text(&report, false, text, sizeof text) > 0);
+	assert_non_null(strstr(text, "NOT all forced"));
+	for (size_t i = 0; i < strlen(text); i++)
+		assert_true(randomness_report_text(&report, false, json, i) == 0);
+	/* The largest that there can be. */
+	memset(&report, 0xff, sizeof report);
+	report.leaves.leaves = 256;
+	report.leaves.opens = 64;
+	memset(report.finding, '\"', sizeof report.finding - 1);
+	report.finding[sizeof report.finding - 1] = '\0';
+	assert_true(randomness_report_text(&report, false, text, sizeof text) > 0);
+	assert_true(randomness_report_json(&report, json, sizeof json) > 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+	const struct CMUnitTest tests[] = {
+		T(as_promised),
+		T(said_twice),
+		T(wrong_commitments),
+		T(wrong_hashes),
+		T(wrong_challenges),
+		T(later_counts),
+		T(wrong_halves),
+		T(wrong_uses),
+		T(exchanges_without_a_leaf),
+		T(reckoning),
+		T(biased_generator),
+		T(reports),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
