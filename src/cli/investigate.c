@@ -285,9 +285,12 @@ static enum rc out_write(const struct out *o, const char *path, struct err *e)
 	}
 	enum rc rc = at == o->n && fsync(fd) == 0 ? RC_OK : err_errno(e, RC_IO, "write '%s'", part);
 	close(fd);
-	if (rc == RC_OK && link(part, path) < 0)
+	/* Some file systems (NFS) cannot rename without replacing, others (FAT) have no links. */
+	bool named = rc == RC_OK && renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0;
+	if (rc == RC_OK && !named && (errno != EINVAL || link(part, path) < 0))
 		rc = err_errno(e, RC_IO, "name the bundle '%s'", path);
-	unlink(part);
+	if (!named)
+		unlink(part);
 	return rc;
 }
 

@@ -118,9 +118,9 @@ struct verify_options {
 	  "sign it again",											\
 	  "that the past was not signed again by somebody who took the machine: there is no seal to check")	\
 	C(COSIGNATURES, "cosignatures", "cosignatures",								\
-	  "the witnesses that your policy names saw this history, and will cosign no other",			\
-	  "that others saw the same history, and that nothing was cut off its end: no witness was asked. Give a "	\
-	  "policy")												\
+	  "witnesses that your policy names saw this history; an honest one cosigns no other",			\
+	  "that others saw the same history, and that nothing was cut off its end: no cosignature was checked. "	\
+	  "Give a policy that names witnesses")									\
 	C(KEPT, "kept", "heads",										\
 	  "the log still holds all that it held at the head which you kept",					\
 	  "that it was not cut back or written again since an earlier day: no head was given that you kept")	\

@@ -101,7 +101,7 @@ def test_a_bundle_is_checked_without_the_gateway(lab, case, bundle):
     assert done.returncode in (1, 2) and "good:" not in done.stdout
     done = program(lab, "verify", "ledger", bundle, "--key", case["vkey"], "--explain")
     assert done.returncode == 0 and case["from"] in done.stdout and "What is not proved" in done.stdout
-    assert "not in the bundle" in done.stdout and "no witness was asked" in done.stdout
+    assert "not in the bundle" in done.stdout and "no cosignature was checked" in done.stdout
 
 
 def test_a_bundle_can_be_read_by_people(lab, case, bundle):

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "ledger/seal.h"
+#include "merkle/cosign.h"
 #include "verify/evidence.h"
 #include "verify/timeline.h"
 
@@ -292,6 +293,77 @@ static void an_entry_of_the_time_cannot_be_left_out(void **state)
 	memory_done(&m);
 }
 
+/* ---- cosignatures go along ---- */
+
+static struct note_key witness;
+static uint8_t witness_seed[ED25519_SEED_SIZE] = { 0x77 };
+
+static void cosign(struct memory *to, const char *path, const struct memory *from)
+{
+	char bytes[NOTE_BYTES_MAX], line[COSIGN_LINE_MAX];
+	size_t n;
+	const uint8_t *head = memory_get(from, LEDGER_PATH_CHECKPOINT, &n);
+	struct note note;
+
+	assert_int_equal(note_parse(&note, head, n, NULL), RC_OK);
+	size_t line_n =
+		cosign_line(line, sizeof line, note.text, note.text_n, &witness, witness_seed, 1450375300);
+	assert_true(line_n > 0);
+	memcpy(bytes, head, n);
+	memcpy(bytes + n, line, line_n);
+	memory_put(to, path, bytes, n + line_n);
+}
+
+static enum rc verify_by_policy(struct memory *m)
+{
+	static struct policy policy;
+	struct verify_source source = memory_source(m);
+	struct verify_options o = { .policy = &policy };
+	char text[1024], log[NOTE_VKEY_MAX], w[NOTE_VKEY_MAX];
+	int n = snprintf(text, sizeof text, "log %s\nwitness w %s\nquorum w\n", note_key_text(log, &key),
+		note_key_text(w, &witness));
+
+	assert_int_equal(policy_parse(&policy, text, (size_t)n, NULL), RC_OK);
+	return verify_ledger(&source, &o, &report, NULL);
+}
+
+static void cosignatures_go_along(void **state)
+{
+	uint8_t public_key[ED25519_PUBLIC_SIZE];
+	struct memory ledger, m;
+	struct verify_range r;
+
+	ed25519_public(public_key, witness_seed);
+	assert_int_equal(
+		note_key_make(&witness, "witness.example", NOTE_COSIGNATURE_ED25519, public_key), RC_OK);
+	m = bundle_of(&good, utc[10], utc[20], &r);
+	assert_int_equal(verify_by_policy(&m), RC_AUTH);
+	assert_int_equal(report.found, VERIFY_COSIGNATURE);
+	memory_done(&m);
+	/* On the head itself. */
+	memory_copy(&ledger, &good);
+	cosign(&ledger, LEDGER_PATH_CHECKPOINT, &good);
+	m = bundle_of(&ledger, utc[10], utc[20], &r);
+	assert_int_equal(verify_by_policy(&m), RC_OK);
+	assert_int_equal(report.cosigned, PUBLISHED);
+	assert_true(report.vkey_by_policy);
+	memory_done(&m);
+	memory_done(&ledger);
+	/* On an older one, whose size lies far from the bundle's time: its root can be compared all the same.
+	 */
+	memory_copy(&ledger, &good);
+	cosign(&ledger, VERIFY_PATH_COSIGNED, &before);
+	m = bundle_of(&ledger, utc[10], utc[20], &r);
+	size_t n;
+	const uint8_t *cosigned = memory_get(&ledger, VERIFY_PATH_COSIGNED, &n);
+	memory_put(&m, VERIFY_PATH_COSIGNED, cosigned, n);
+	assert_int_equal(verify_by_policy(&m), RC_OK);
+	assert_int_equal(report.cosigned, 500);
+	assert_true(report.unseen > 0);
+	memory_done(&m);
+	memory_done(&ledger);
+}
+
 /* ---- the range's text ---- */
 
 static void ranges(void **state)
@@ -383,6 +455,7 @@ int main(void)
 		cmocka_unit_test(whatever_is_changed_is_found),
 		cmocka_unit_test(nothing_lies_beside),
 		cmocka_unit_test(an_entry_of_the_time_cannot_be_left_out),
+		cmocka_unit_test(cosignatures_go_along),
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(nothing_in_the_page_acts_or_hides),
 	};
