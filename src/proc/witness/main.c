@@ -41,6 +41,7 @@ static const char usage[] =
 	"number\n"
 	"  --burst N           and at once after a silence (60)\n"
 	"  --connections N     that one client may have open (32)\n"
+	"  --silence SECONDS   warns when a log that was cosigned asks no more for so long (0: never)\n"
 	"  --verbose           every answer is a line of the log\n"
 	"  --new-key NAME      makes FILE with a new key, and prints the verifier key\n"
 	"  --show-key          prints the verifier key\n";
@@ -84,6 +85,7 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 		{ "rate", required_argument, NULL, 'r' },
 		{ "burst", required_argument, NULL, 'b' },
 		{ "connections", required_argument, NULL, 'c' },
+		{ "silence", required_argument, NULL, 'w' },
 		{ "new-key", required_argument, NULL, 'n' },
 		{ "show-key", no_argument, NULL, 's' },
 		{ "verbose", no_argument, NULL, 'v' },
@@ -118,6 +120,9 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 			break;
 		case 'c':
 			rc = number_read(&o->server.connections_max, optarg, e);
+			break;
+		case 'w':
+			rc = number_read(&o->server.silence_s, optarg, e);
 			break;
 		case 'n':
 			o->new_key = optarg;

@@ -11,13 +11,16 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define TEXT_TYPE "text/plain; charset=utf-8"
+#define TEXT_TYPE	"text/plain; charset=utf-8"
+#define SILENCE_LOOK_NS NS_PER_S
 
 struct server {
 	struct MHD_Daemon *daemon;
 	const struct witness *witness;
 	struct store *store;
 	struct limit limit;
+	struct silence silence;
+	mono_ns silence_at; /* the next look */
 };
 
 /* A request between its head and its end. */
@@ -111,6 +114,11 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 			&kept, &e) != RC_OK)
 		log_error("%s", e.text);
 	note_answer(ret_answer, kept);
+	mono_ns silent;
+	if (ret_answer->status == WITNESS_COSIGNED &&
+		silence_heard(&s->silence, ret_answer->origin, clock_mono(), &silent))
+		log_info("'%s' asks again, after %llu s", ret_answer->origin,
+			(unsigned long long)(silent / NS_PER_S));
 }
 
 /* "/<64 lowercase hex digits>/<file>" */
@@ -236,6 +244,34 @@ __attribute__((format(printf, 2, 0))) static void on_message(void *context, cons
 	log_debug("libmicrohttpd: %s", text);
 }
 
+/* Logs that were cosigned before this start are waited for as well. */
+static void silence_recall(struct server *s)
+{
+	struct witness_head head;
+	mono_ns silent;
+
+	if (store_begin(s->store, NULL) != RC_OK)
+		return;
+	for (size_t i = 0; i < s->witness->logs_n; i++) {
+		const char *origin = s->witness->log[i].name;
+		if (s->witness->store.get(s->witness->store.context, origin, &head, NULL) == RC_OK)
+			silence_heard(&s->silence, origin, clock_mono(), &silent);
+	}
+	store_end(s->store, false, NULL);
+}
+
+static void silence_look(struct server *s)
+{
+	mono_ns now = clock_mono(), silent;
+	const char *origin;
+
+	if (s->silence.after == 0 || now < s->silence_at)
+		return;
+	s->silence_at = now + SILENCE_LOOK_NS;
+	while ((origin = silence_next(&s->silence, now, &silent)) != NULL)
+		log_warn("'%s' has not asked for %llu s", origin, (unsigned long long)(silent / NS_PER_S));
+}
+
 enum rc server_start(struct server **ret_server, int listen_fd, const struct witness *witness,
 	struct store *store, const struct server_options *options, struct err *e)
 {
@@ -250,6 +286,13 @@ enum rc server_start(struct server **ret_server, int listen_fd, const struct wit
 	s->witness = witness;
 	s->store = store;
 	limit_init(&s->limit, key, options->per_s, options->burst);
+	if (!silence_init(&s->silence, witness->log, witness->logs_n, options->silence_s)) {
+		free(s);
+		close(listen_fd);
+		return err_add(e, RC_LIMIT, "no memory for the server");
+	}
+	if (options->silence_s > 0)
+		silence_recall(s);
 	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
 		MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
 		MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
@@ -257,6 +300,7 @@ enum rc server_start(struct server **ret_server, int listen_fd, const struct wit
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (!s->daemon) {
+		silence_done(&s->silence);
 		free(s);
 		close(listen_fd);
 		return err_add(e, RC_INTERNAL, "libmicrohttpd does not start");
@@ -272,16 +316,20 @@ int server_fd(const struct server *s)
 
 int server_timeout_ms(const struct server *s)
 {
+	const int look_ms = SILENCE_LOOK_NS / NS_PER_MS;
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
-		return -1;
+		return s->silence.after > 0 ? look_ms : -1;
+	if (s->silence.after > 0 && ms > (unsigned)look_ms)
+		return look_ms;
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
 void server_run(struct server *s)
 {
 	MHD_run(s->daemon);
+	silence_look(s);
 }
 
 void server_stop(struct server *s)
@@ -289,5 +337,6 @@ void server_stop(struct server *s)
 	if (!s)
 		return;
 	MHD_stop_daemon(s->daemon);
+	silence_done(&s->silence);
 	free(s);
 }

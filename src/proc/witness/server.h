@@ -8,6 +8,7 @@
 #define PROC_WITNESS_SERVER_H
 
 #include "proc/witness/limit.h"
+#include "proc/witness/silence.h"
 #include "proc/witness/store.h"
 
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 struct server_options {
 	unsigned per_s, burst;	  /* requests of one client; 0: no limit */
 	unsigned connections_max; /* of one client */
+	unsigned silence_s;	  /* after which a log that asks no more is a warning; 0: never */
 };
 
 struct server;
