@@ -1,0 +1,48 @@
+/*
+ * Entries that somebody made up, a line each, before the checker of randomness: what it counts holds together,
+ * whatever stands in them, and its reports fit.
+ */
+#include "verify/randomness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+#define MUST(condition)                                                                                      \
+	do {                                                                                                 \
+		if (!(condition))                                                                            \
+			abort();                                                                             \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+	static char text[RANDOMNESS_TEXT_MAX];
+	struct randomness_report report;
+	struct randomness *r = randomness_new(&report);
+	const char *at = (const char *)bytes, *end = at + n;
+	uint64_t failures = 0, index = 0;
+
+	MUST(r);
+	for (const char *line_end; at < end && (line_end = memchr(at, '\n', (size_t)(end - at))); at = line_end + 1) {
+		struct ledger_entry entry;
+
+		if (ledger_entry_parse(&entry, at, (size_t)(line_end - at), NULL) != RC_OK)
+			continue;
+		enum rc rc = randomness_entry(r, &entry, index++);
+		MUST((rc == RC_OK) == (report.failures == failures));
+		failures = report.failures;
+	}
+	randomness_end(r);
+	const struct leaves_report *l = &report.leaves;
+	MUST((report.failures > 0) == (report.finding[0] != '\0'));
+	MUST(l->unopened + l->abandoned <= l->batches);
+	MUST(l->weak <= l->batches - l->unopened - l->abandoned);
+	MUST(l->opened <= l->batches * LEAF_COUNT_MAX && l->named <= l->batches * LEAF_COUNT_MAX);
+	MUST((l->leaves == 0) == (l->batches == l->unopened + l->abandoned));
+	MUST(l->leaves <= LEAF_COUNT_MAX && l->opens <= l->leaves);
+	MUST(randomness_report_text(&report, false, text, sizeof text) > 0);
+	MUST(randomness_report_json(&report, text, sizeof text) > 0);
+	randomness_free(r);
+	return 0;
+}
