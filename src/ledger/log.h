@@ -29,6 +29,8 @@
 #define LEDGER_PATH_JOURNAL    "journal"
 #define LEDGER_PATH_CHECKPOINT "checkpoint"
 #define LEDGER_PATH_COSIGNED   "cosigned"
+#define LEDGER_PATH_ARCHIVED   "archived" /* decimal, LF: entries below were moved to an archive */
+#define LEDGER_PATH_BEFORE     "before"	  /* folders of logs that ended in a recovery */
 
 /* Paths are relative to the ledger's directory. RC_OK means durable: file, name and directories synced. */
 struct ledger_store {

@@ -114,6 +114,15 @@ size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t
 		if (missing_matters(r, c))
 			report_say(&t, "  - %s\n", checks[c].missing);
 	say_unseen(&t, r);
+	if (r->earlier)
+		report_say(&t,
+			"  - anything about %llu earlier logs in the folder `%s`: verify each by itself\n",
+			(unsigned long long)r->earlier, LEDGER_PATH_BEFORE);
+	if (r->recoveries)
+		report_say(&t, "  - what stood behind the place where the disk was put back: this log began "
+			       "in a recovery "
+			       "(recovery_epoch), and only the witness that the entry names knows how long "
+			       "the other one was\n");
 	for (size_t i = 0; i < COUNT_OF(never); i++)
 		report_say(&t, "  - %s\n", never[i]);
 	return report_text_done(&t);

@@ -81,6 +81,7 @@ static void order_check(struct walk *w, const struct ledger_entry *entry, uint64
 		found_at(&w->entry, VERIFY_TIME, index,
 			"its monotonic time lies before that of the entry before it");
 	w->last_mono = entry->mono_us;
+	w->report->recoveries += entry->type == LEDGER_RECOVERY_EPOCH;
 	w->report->gaps += entry->type == LEDGER_COUNTER_GAP || entry->type == LEDGER_GAP;
 	if (!w->report->first_utc[0])
 		memcpy(w->report->first_utc, entry->utc, sizeof entry->utc);

@@ -64,6 +64,12 @@ static void file_check(void *context, const char *path)
 
 	if (l->w->copy.class != VERIFY_NONE || (!l->w->report->bundle && strncmp(path, "seal/", 5) == 0))
 		return;
+	if (!l->w->report->bundle &&
+		strncmp(path, LEDGER_PATH_BEFORE "/", strlen(LEDGER_PATH_BEFORE "/")) == 0) {
+		const char *end = strrchr(path, '/');
+		l->w->report->earlier += strcmp(end + 1, LEDGER_PATH_VKEY) == 0;
+		return;
+	}
 	if (!tile_path_parse(path, &level, &n, &width)) {
 		bool ours = strcmp(path, LEDGER_PATH_CHECKPOINT) == 0 ||
 			    strcmp(path, LEDGER_PATH_JOURNAL) == 0 || strcmp(path, LEDGER_PATH_VKEY) == 0 ||

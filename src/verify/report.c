@@ -141,6 +141,13 @@ size_t verify_ledger_text(const struct verify_report *r, char *ret_text, size_t 
 	say_witnesses(&t, r);
 	if (r->gaps)
 		report_say(&t, "  gaps         %llu entries state that others were left out\n", (ull)r->gaps);
+	if (r->recoveries)
+		report_say(&t, "  recovery     this log began because a witness had seen another one that "
+			       "the disk did not "
+			       "continue\n");
+	if (r->earlier)
+		report_say(&t, "  not read     %llu earlier logs in the folder `%s`: verify each by itself\n",
+			(ull)r->earlier, LEDGER_PATH_BEFORE);
 	if (r->strays)
 		report_say(&t, "  not read     %llu files that are no part of what the checkpoint covers\n",
 			(ull)r->strays);
@@ -203,6 +210,7 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_bool(&w, "complete", verify_complete(r));
 	jw_u64(&w, "cosigned", r->cosigned);
 	jw_u64(&w, "cosigned_time", r->cosigned_time_s);
+	jw_u64(&w, "earlier", r->earlier);
 	jw_u64(&w, "entries", r->entries);
 	if (r->at_entry)
 		jw_u64(&w, "entry", r->entry);
@@ -222,6 +230,7 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_str(&w, "quorum_name", r->quorum_name);
 	if (r->bundle)
 		range_json(&w, &r->range);
+	jw_u64(&w, "recoveries", r->recoveries);
 	jw_hex(&w, "root", r->root, sizeof r->root);
 	jw_u64(&w, "seal_epochs", r->seal_epochs);
 	jw_u64(&w, "sealed", r->sealed);

@@ -32,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "ledger/log.h"
 #include "merkle/policy.h"
 
 #include <stdbool.h>
@@ -159,9 +160,9 @@ enum verify_class {
 #define VERIFY_TIME_MAX	 UTC_TEXT_MAX
 #define VERIFY_HOLES_MAX 16
 
-/* Beside what tlog-tiles and the ledger itself name (ledger/log.h). */
-#define VERIFY_PATH_COSIGNED "cosigned" /* the last checkpoint that has its cosignatures; may be missing */
-#define VERIFY_PATH_ARCHIVED "archived" /* decimal, LF: entries below are in an archive */
+/* May be missing. */
+#define VERIFY_PATH_COSIGNED LEDGER_PATH_COSIGNED
+#define VERIFY_PATH_ARCHIVED LEDGER_PATH_ARCHIVED
 
 /* What an evidence bundle is about (verify/evidence.h). */
 struct verify_range {
@@ -199,6 +200,8 @@ struct verify_report {
 	uint64_t gaps;	      /* entries that state a gap: recorded, so not wrong by themselves */
 	uint64_t clock_steps; /* UTC went back from one entry to the next (the monotonic clock did not) */
 	uint64_t strays;      /* files that are no part of a ledger: not read */
+	uint64_t earlier;     /* logs that ended in a recovery and lie in the folder `before`: not read */
+	uint64_t recoveries;  /* entries that say so */
 	char first_utc[VERIFY_TIME_MAX], last_utc[VERIFY_TIME_MAX]; /* "" when there is no entry */
 
 	uint64_t made[VERIFY_CHECK_COUNT]; /* how many of each check were made */

@@ -301,6 +301,12 @@ static void files_beside_are_counted(void **state)
 	memory_put(&m, "tile/0/900", "mine", 4);
 	assert_int_equal(verify(&m, NULL, &r), RC_OK);
 	assert_int_equal(r.strays, 2);
+	/* A log that ended in a recovery lies there by right, and is another one. */
+	memory_put(&m, "before/20151217T180000/log.vkey", "its", 3);
+	memory_put(&m, "before/20151217T180000/tile/0/000", "its", 3);
+	assert_int_equal(verify(&m, NULL, &r), RC_OK);
+	assert_int_equal(r.strays, 2);
+	assert_int_equal(r.earlier, 1);
 	memory_done(&m);
 }
 
