@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BEFORE "before"
+#define BEFORE LEDGER_PATH_BEFORE
 
 char *recovery_origin(char *ret_origin, const uint8_t public_key[ED25519_PUBLIC_SIZE])
 {
@@ -54,7 +54,7 @@ static void time_digits(char ret_text[UTC_TEXT_MAX], utc_us now)
 	*to = '\0';
 }
 
-static bool file_write(int dir, const char *name, const char *bytes, size_t n)
+static bool file_write(int dir, const char *name, const void *bytes, size_t n)
 {
 	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool good = fd >= 0 && write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
@@ -71,7 +71,7 @@ static bool file_write(int dir, const char *name, const char *bytes, size_t n)
 static enum rc files_move(int dir, int to, struct err *e)
 {
 	static const char *const names[] = { LEDGER_PATH_JOURNAL, LEDGER_PATH_COSIGNED,
-		LEDGER_PATH_CHECKPOINT, "tile", "seal", LEDGER_PATH_VKEY };
+		LEDGER_PATH_CHECKPOINT, "tile", "seal", LEDGER_PATH_ARCHIVED, LEDGER_PATH_VKEY };
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		if (renameat(dir, names[i], to, names[i]) != 0 && errno != ENOENT)
@@ -82,28 +82,46 @@ static enum rc files_move(int dir, int to, struct err *e)
 	return RC_OK;
 }
 
-enum rc recovery_archive(int dir, const char *note, size_t note_n, utc_us now, struct note_key *key,
-	char *ret_archive, size_t room, struct err *e)
+enum rc recovery_archive(int dir, struct recovery *r, utc_us now, struct note_key *key, struct err *e)
 {
 	char time[UTC_TEXT_MAX], origin[NOTE_NAME_MAX], name[NOTE_NAME_MAX + UTC_TEXT_MAX];
+	const struct note_key ended = *key;
 	enum rc rc = RC_IO;
 
 	time_digits(time, now);
-	snprintf(ret_archive, room, BEFORE "/%s", time);
+	snprintf(r->archive, sizeof r->archive, BEFORE "/%s", time);
 	if (mkdirat(dir, BEFORE, 0755) != 0 && errno != EEXIST)
 		return err_errno(e, RC_IO, "make '%s'", BEFORE);
-	if (mkdirat(dir, ret_archive, 0755) != 0)
-		return err_errno(e, RC_IO, "make '%s'", ret_archive);
-	int to = openat(dir, ret_archive, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (to < 0 || !file_write(to, "seen", note, note_n))
-		err_errno(e, RC_IO, "write '%s/seen'", ret_archive);
+	if (mkdirat(dir, r->archive, 0755) != 0)
+		return err_errno(e, RC_IO, "make '%s'", r->archive);
+	int to = openat(dir, r->archive, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (to < 0 || !file_write(to, "seen", r->seen.note, r->seen.note_n) ||
+		!file_write(to, "epoch", r, sizeof *r))
+		err_errno(e, RC_IO, "write in '%s'", r->archive);
 	else
 		rc = files_move(dir, to, e);
 	if (to >= 0)
 		close(to);
 	if (rc != RC_OK)
 		return rc;
-	const struct note_key ended = *key;
 	snprintf(name, sizeof name, "%s/%s", recovery_origin(origin, ended.public_key), time);
 	return note_key_make(key, name, NOTE_ED25519, ended.public_key);
+}
+
+bool recovery_recall(int dir, const struct note_key *key, struct recovery *ret)
+{
+	char origin[NOTE_NAME_MAX], path[NOTE_NAME_MAX + sizeof BEFORE "//epoch"];
+	size_t n = strlen(recovery_origin(origin, key->public_key));
+
+	if (strncmp(key->name, origin, n) != 0 || key->name[n] != '/')
+		return false;
+	snprintf(path, sizeof path, BEFORE "/%s/epoch", key->name + n + 1);
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool whole = fd >= 0 && read(fd, ret, sizeof *ret) == sizeof *ret;
+	if (fd >= 0)
+		close(fd);
+	ret->origin[sizeof ret->origin - 1] = ret->archive[sizeof ret->archive - 1] = '\0';
+	ret->seen.witness[sizeof ret->seen.witness - 1] = '\0';
+	ret->pending = whole;
+	return whole;
 }

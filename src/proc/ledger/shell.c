@@ -590,6 +590,9 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	rc = rc ? rc : ledger_replay(s->log, m->boot_id, counters_recover, s, e);
 	if (rc != RC_OK)
 		return rc;
+	/* It was begun, and the crash came before its first entries. */
+	if (ledger_size(s->log) == 0 && recovery_recall(s->dir, &s->key, &s->recovery))
+		log_warn("the log that ended, '%s', is still to be entered", s->recovery.origin);
 	if (s->opened.torn_bytes > 0)
 		log_warn("cut %zu bytes of a batch that nobody got a receipt for", s->opened.torn_bytes);
 	if (s->witnesses.n == 0) {
@@ -656,8 +659,7 @@ void ledger_shell_recover(struct ledger_shell *s, const struct seen_note *seen)
 	snprintf(r->origin, sizeof r->origin, "%s", s->key.name);
 	log_end(s);
 	numbers_go_on(s);
-	enum rc rc = recovery_archive(
-		s->dir, seen->note, seen->note_n, clock_utc(), &s->key, r->archive, sizeof r->archive, &e);
+	enum rc rc = recovery_archive(s->dir, r, clock_utc(), &s->key, &e);
 	rc = rc ? rc : log_open(s, &e);
 	if (rc != RC_OK) { /* the next start finds the same, and tries again */
 		log_error("%s; while beginning a new log", e.text);

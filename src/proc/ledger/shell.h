@@ -20,6 +20,7 @@
 
 #include "ipc/child.h"
 #include "ledger/counters.h"
+#include "proc/ledger/recovery.h"
 #include "proc/ledger/sealer.h"
 #include "proc/ledger/store.h"
 #include "proc/ledger/witnesses.h"
@@ -47,15 +48,6 @@ struct waiting {
 struct early {
 	uint64_t tag;
 	struct msg_ledger_append m;
-};
-
-/* The log that ended: what recovery_epoch says. */
-struct recovery {
-	bool pending; /* the entry is not durable yet */
-	char origin[NOTE_NAME_MAX], archive[64];
-	uint64_t size;
-	struct merkle_hash root;
-	struct seen_note seen;
 };
 
 /* Numbers of a source that were refused since its last entry. */

@@ -513,6 +513,60 @@ static void what_it_has_seen_ends_the_log(void **state)
 	stop();
 }
 
+/* In the shell, with $D for the directory and $X for the other word. */
+static void shell_command(const char *what, const char *word)
+{
+	char command[400];
+
+	snprintf(command, sizeof command, "D=%s; X=%s; %s", dir, word, what);
+	assert_int_equal(system(command), 0);
+}
+
+/* The recovery is cut off behind each of its moves, and behind the new log's name: the next start ends in the
+ * same way. */
+static void a_recovery_that_is_cut_off(void **state)
+{
+	static const char *const moves[] = { "journal", "cosigned", "checkpoint", "tile", "seal",
+		"log.vkey" };
+	const struct snap_evidence v = evidence(0);
+	char name[NOTE_NAME_MAX], old[NOTE_NAME_MAX];
+
+	start(&v);
+	witness_told();
+	wait_seen();
+	snprintf(old, sizeof old, "%s", shell.key.name);
+	stop();
+	shell_command("mkdir $D.held && cp -a $D/. $D.held/", "");
+	start(&v);
+	wait_seen();
+	stop();
+	for (size_t done = 0; done <= COUNT_OF(moves); done++) {
+		shell_command("rm -rf $D && cp -a $D.held $D && mkdir -p $D/before/cut", "");
+		for (size_t i = 0; i < done; i++)
+			shell_command("mv $D/$X $D/before/cut/", moves[i]);
+		start(&v);
+		exit_send(1);
+		assert_true(serve(3000));
+		assert_int_equal(receipt.rc, RC_OK);
+		assert_true(
+			strncmp(shell.key.name, old, strlen(old)) == 0 && shell.key.name[strlen(old)] == '/');
+		snprintf(name, sizeof name, "%s", shell.key.name);
+		stop();
+		assert_true(entered("recovery_epoch"));
+	}
+	/* The new name stands, and no entry yet. */
+	shell_command("rm -rf $D/tile $D/seal $D/checkpoint $D/cosigned && : > $D/journal", "");
+	assert_false(entered("recovery_epoch"));
+	start(&v);
+	exit_send(1);
+	assert_true(serve(3000));
+	assert_string_equal(shell.key.name, name);
+	assert_string_equal(shell.recovery.origin, old);
+	stop();
+	assert_true(entered("recovery_epoch"));
+	shell_command("rm -r $D.held", "");
+}
+
 /* It turns out while the ledger is at work: what waits is refused, and numbers go on in the new log. */
 static void found_out_later(void **state)
 {
@@ -556,6 +610,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_required_act_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(claims_end_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_has_seen_ends_the_log, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_recovery_that_is_cut_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(found_out_later, setup, teardown),
 	};
 
