@@ -354,7 +354,7 @@ static enum rc bundle_make(struct inquiry *q, const char *configs, struct err *e
 	out_copy(&q->out, "log.vkey", false);
 	out_copy(&q->out, "checkpoint", true);
 	out_copy(&q->out, VERIFY_PATH_COSIGNED, true);
-	if (q->range.end > q->report.published)
+	if (evidence_needs_journal(q->chosen))
 		out_copy(&q->out, "journal", false);
 	evidence_files(q->chosen, out_ledger_file, &q->out);
 	configs_add(&q->out, q->chosen, configs);

@@ -370,6 +370,11 @@ static void tile_give(const struct evidence *v, uint32_t level, uint64_t n,
 		each(to, tile_path(path, level, n, width));
 }
 
+bool evidence_needs_journal(const struct evidence *v)
+{
+	return v->end > v->published || v->published == 0;
+}
+
 void evidence_files(const struct evidence *v, void (*each)(void *to, const char *path), void *to)
 {
 	char path[SEAL_PATH_MAX];
@@ -392,7 +397,7 @@ void evidence_files(const struct evidence *v, void (*each)(void *to, const char 
 		if (v->epoch[i].begins < v->published &&
 			!bsearch(&bundle, v->entries, v->entries_n, sizeof bundle, ascending))
 			continue;
-		if (v->epoch[i].begins >= v->published && v->end <= v->published)
+		if (v->epoch[i].begins >= v->published && !evidence_needs_journal(v))
 			continue; /* announced in the journal, which stays out */
 		each(to, seal_path_keys(path, &v->epoch[i].root));
 		each(to, seal_path_seals(path, &v->epoch[i].root));

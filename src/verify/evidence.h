@@ -51,10 +51,12 @@ void evidence_entry(void *context, const struct ledger_entry *entry, uint64_t in
 void evidence_sealed(void *context, uint64_t begins, uint64_t size);
 
 /*
- * size: of the checkpoint; the journal goes in when the range ends behind it. cosigned: of the file
+ * size: of the checkpoint. cosigned: of the file
  * `cosigned`, 0: there is none. ret_range: but for `made` and `version`. RC_LIMIT: no memory.
  */
 enum rc evidence_choose(struct evidence *v, uint64_t size, uint64_t cosigned, struct verify_range *ret_range);
+/* Is the journal needed: does the range reach into it, or is there nothing else yet? */
+bool evidence_needs_journal(const struct evidence *v);
 /* Calls each() with the path of each tile and each file of seals; tiles as they stand at the size. */
 void evidence_files(const struct evidence *v, void (*each)(void *to, const char *path), void *to);
 /* A tile or bundle of entries as it stands at the size: the file itself, or the beginning of the full one

@@ -249,7 +249,15 @@ static void a_bundle_by_the_program(void **state)
 {
 	char words[400], bundle[100];
 
-	write_entries(0, 700, true);
+	/* Nothing is published yet, and the time is before it all. */
+	write_entries(0, 5, false);
+	snprintf(bundle, sizeof bundle, "%s.first", path);
+	snprintf(words, sizeof words, "investigate %s --from 2001-01-01 --to 2002-01-01 -o %s", path, bundle);
+	assert_int_equal(run_words(words), 0);
+	assert_int_equal(run(bundle), 0);
+	assert_non_null(strstr(printed, "The bundle is good: 0 entries"));
+	assert_int_equal(unlink(bundle), 0);
+	write_entries(5, 700, true);
 	write_entries(700, 710, false);
 	snprintf(bundle, sizeof bundle, "%s.bundle", path);
 	snprintf(words, sizeof words, "investigate %s --from 2015-12-17 --to 2015-12-17 -o %s", path, bundle);

@@ -101,7 +101,7 @@ static struct memory bundle_of(
 	memory_put(&m.to, EVIDENCE_PATH_RANGE, text, n);
 	file_take(&m, LEDGER_PATH_VKEY);
 	file_take(&m, LEDGER_PATH_CHECKPOINT);
-	if (ret_range->end > published)
+	if (evidence_needs_journal(v))
 		file_take(&m, LEDGER_PATH_JOURNAL);
 	evidence_files(v, file_take, &m);
 	evidence_free(v);
