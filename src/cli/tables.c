@@ -66,7 +66,8 @@ static const struct cli_column ledger_columns[] = {
 	{ "last_checkpoint", "last checkpoint", LEFT }, { "commits", "commits", RIGHT },
 	{ "failures", "failures", RIGHT }, { "directory", "directory", LEFT }, { "root", "root", LEFT },
 	{ "vkey", "verifier key", LEFT },
-	{ "witness", "witness", LEFT }, { "at", "at", LEFT }, { "state", "state", LEFT }, { "cosigned", "cosigned", RIGHT },
+	{ "cosigns_with", "cosigns with", LEFT },
+	{ "witness", "witness", LEFT }, { "cosigns", "cosigns", LEFT }, { "at", "at", LEFT }, { "state", "state", LEFT }, { "cosigned", "cosigned", RIGHT },
 	{ "age_s", "age (s)", RIGHT }, { "error", "error", LEFT }, { "key", "its key", LEFT },
 };
 static const struct cli_column keys_columns[] = {

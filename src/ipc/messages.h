@@ -265,6 +265,8 @@ struct msg_row {
 
 #define PEER_WORD_MAX 4096
 
+enum peer_word { PEER_WORD_ASK, PEER_WORD_ANSWER }; /* as enum ike_word */
+
 struct msg_peer_word {
 	char peer[NAME_MAX_BYTES];
 	uint16_t kind, n;

@@ -30,6 +30,9 @@
 	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
 	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
 	T(CONFIG_COMMIT,     "config_commit",     "control",        "a configuration is about to be applied")		\
+	T(PEER_SILENT,       "peer_silent",       "ledger",         "a peer's ledger that is cosigned here has not asked for three heartbeats")	\
+	T(PEER_BACK,         "peer_back",         "ledger",         "one that was silent asks again")			\
+	T(PEER_FORKED,       "peer_forked",       "ledger",         "one has signed two histories; the proof is kept")	\
 	T(WITNESSES_CHANGE,  "witnesses_change",  "control",        "the witnesses, or what waits for them, are about to change")	\
 	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
@@ -85,6 +88,18 @@
 	F(WITNESS_BACK,      "cosigned",   NUMBER, "entries of the checkpoint that it has cosigned now")	\
 	F(WITNESS_BACK,      "silent_s",   NUMBER, "seconds that it was silent")				\
 	F(WITNESS_BACK,      "witness",    STRING, "its name in the configuration")				\
+	F(PEER_SILENT,       "cosigned",   NUMBER, "entries of the last checkpoint that was cosigned in this run")	\
+	F(PEER_SILENT,       "ledger",     STRING, "its name in the configuration")				\
+	F(PEER_SILENT,       "peer",       STRING, "whose")							\
+	F(PEER_SILENT,       "silent_s",   NUMBER, "seconds since then")					\
+	F(PEER_BACK,         "cosigned",   NUMBER, "entries of the checkpoint that is cosigned now")		\
+	F(PEER_BACK,         "ledger",     STRING, "its name in the configuration")				\
+	F(PEER_BACK,         "peer",       STRING, "whose")							\
+	F(PEER_BACK,         "silent_s",   NUMBER, "seconds that it was silent")				\
+	F(PEER_FORKED,       "cosigned",   NUMBER, "entries of the last checkpoint that was cosigned in this run")	\
+	F(PEER_FORKED,       "kept",       STRING, "the note of the other history, beside the one that was cosigned")	\
+	F(PEER_FORKED,       "ledger",     STRING, "its name in the configuration")				\
+	F(PEER_FORKED,       "peer",       STRING, "whose")							\
 	F(PROCESS_START,     "executable", STRING, "name of the executable")					\
 	F(PROCESS_START,     "process",    STRING, "which process")						\
 	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\

@@ -62,7 +62,8 @@ static void file_check(void *context, const char *path)
 	uint32_t level, width;
 	uint64_t n;
 
-	if (l->w->copy.class != VERIFY_NONE || (!l->w->report->bundle && strncmp(path, "seal/", 5) == 0))
+	if (l->w->copy.class != VERIFY_NONE || (!l->w->report->bundle && strncmp(path, "seal/", 5) == 0) ||
+		strncmp(path, "vouch/", 6) == 0) /* notes of peers' ledgers: not of this log */
 		return;
 	if (!l->w->report->bundle &&
 		strncmp(path, LEDGER_PATH_BEFORE "/", strlen(LEDGER_PATH_BEFORE "/")) == 0) {

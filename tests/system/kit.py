@@ -152,6 +152,9 @@ class Capture:
 
 # --- streams of numbered packets ---
 
+SO_RCVBUFFORCE = 33  # not in Python's socket
+
+
 class UdpStream:
     """Numbered datagrams from one node to another at a steady rate, each answered: what is lost, and for how long nothing came."""
 
@@ -161,7 +164,7 @@ class UdpStream:
         self.server = lab[sink].socket(family, socket.SOCK_DGRAM)
         self.server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for s in (self.out, self.server):
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+            s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
             s.settimeout(0.1)
         self.server.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
         self.to, self.rate, self.size = (address, port), rate, size
@@ -184,6 +187,9 @@ class UdpStream:
             self.threads[0].join()
             self.stopped = self.stopped or time.monotonic()
             time.sleep(max(self.stopped + drain - time.monotonic(), 0))
+            # On a busy machine what is not lost may come later still.
+            while self.lost() and time.monotonic() < self.stopped + drain + 3:
+                time.sleep(0.05)
             self.running = False
             for thread in self.threads[1:]:
                 thread.join()

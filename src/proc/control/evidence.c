@@ -28,6 +28,15 @@ enum rc evidence_check(const struct running *r, const char *name, struct err *e)
 		if (rc != RC_OK)
 			return err_add(e, rc, "the key of witness '%s' in %s", w->name, name);
 	}
+	for (uint32_t i = 0; i < v->cosign_count; i++) {
+		enum rc rc = note_key_parse(&key, v->cosign[i].key, strlen(v->cosign[i].key), e);
+		if (rc == RC_OK && key.type != NOTE_ED25519)
+			rc = err_add(e, RC_UNSUPPORTED, "a key of type %u, and a ledger's has type %u",
+				key.type, NOTE_ED25519);
+		if (rc != RC_OK)
+			return err_add(
+				e, rc, "the key of the ledger '%s' to cosign in %s", v->cosign[i].name, name);
+	}
 	return RC_OK;
 }
 
@@ -50,6 +59,12 @@ static void evidence_text(char *ret_text, size_t size, const struct snap_evidenc
 		char at[ENDPOINT_TEXT_MAX];
 		n += (size_t)snprintf(ret_text + n, size - n, "%s %s %s %.8s", i > 0 ? "," : "", w->name,
 			w->peer[0] ? w->peer : endpoint_text(at, &w->at), id ? id + 1 : "");
+	}
+	for (uint32_t i = 0; i < v->cosign_count && n < size; i++) {
+		const struct snap_cosign *w = &v->cosign[i];
+		const char *id = strchr(w->key, '+');
+		n += (size_t)snprintf(ret_text + n, size - n, "%s %s of %s %.8s", i > 0 ? "," : "; cosigns",
+			w->name, w->peer, id ? id + 1 : "");
 	}
 }
 

@@ -31,6 +31,14 @@ static void answered(struct exchange *x)
 	x->done(x, x->answer.status, x->answer.body, x->answer.body_n, "");
 }
 
+void exchange_answered(struct exchange *x, int status, const void *body, size_t body_n)
+{
+	if (x->tag == 0)
+		return;
+	exchange_stop(x);
+	x->done(x, status, body, body_n, "");
+}
+
 static void on_deadline(struct loop *l, struct timer *t)
 {
 	struct exchange *x = t->context;

@@ -35,6 +35,8 @@ void exchange_begin(struct exchange *x, uint64_t tag, mono_ns wait);
 /* The connection, which may still be under way. Takes fd over. */
 void exchange_connected(struct exchange *x, int fd);
 void exchange_fail(struct exchange *x, const char *why);
+/* An answer that came on another way than a connection. */
+void exchange_answered(struct exchange *x, int status, const void *body, size_t body_n);
 /* Ends it without a word. */
 void exchange_stop(struct exchange *x);
 

@@ -431,11 +431,12 @@ static void show(struct ledger_shell *s, uint64_t tag)
 	struct msg_row row = { 0 };
 	struct msg_result end = { 0 };
 	struct merkle_hash root = ledger_root(s->log);
-	char when[UTC_TEXT_MAX], vkey[NOTE_VKEY_MAX];
+	char when[UTC_TEXT_MAX], vkey[NOTE_VKEY_MAX], cosigns_with[NOTE_VKEY_MAX];
 	struct jw w = jw_over(row.json, sizeof row.json, true);
 
 	jw_object(&w, NULL);
 	jw_u64(&w, "commits", s->commits);
+	jw_str(&w, "cosigns_with", peers_vkey(&s->peers, cosigns_with));
 	jw_str(&w, "directory", s->directory);
 	jw_u64(&w, "failures", s->failures);
 	jw_str(&w, "last_checkpoint", s->last_checkpoint ? utc_text(when, s->last_checkpoint) : "");
@@ -447,7 +448,7 @@ static void show(struct ledger_shell *s, uint64_t tag)
 	jw_end(&w);
 	row.n = (uint32_t)jw_done(&w);
 	ipc_send_SHOW_ROW(child_link(s->child, PROC_CONTROL), tag, &row);
-	end.count = 1 + witnesses_show(&s->witnesses, tag);
+	end.count = 1 + witnesses_show(&s->witnesses, tag) + peers_show(&s->peers, tag);
 	ipc_send_SHOW_END(child_link(s->child, PROC_CONTROL), tag, &end);
 }
 
@@ -468,9 +469,10 @@ static void supervisor_says(struct ledger_shell *s, struct ipc_frame *f)
 
 	switch (f->head.id) {
 	case IPC_WITNESSES:
-		if (snapshot_evidence_check(&f->u.WITNESSES, &e) == RC_OK)
+		if (snapshot_evidence_check(&f->u.WITNESSES, &e) == RC_OK) {
 			witnesses_configure(&s->witnesses, &f->u.WITNESSES);
-		else
+			peers_configure(&s->peers, &f->u.WITNESSES);
+		} else
 			log_error("%s", e.text);
 		break;
 	case IPC_WITNESS_SOCKET:
@@ -497,6 +499,10 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		early_keep(s, peer, f);
 	else if (f->head.id == IPC_LEDGER_APPEND)
 		append(s, peer, f->head.tag, &f->u.LEDGER_APPEND);
+	else if (f->head.id == IPC_PEER_WORD)
+		peers_word(&s->peers, &f->u.PEER_WORD);
+	else if (f->head.id == IPC_PEER_WORD_TAKEN && f->u.PEER_WORD_TAKEN.rc != RC_OK)
+		witnesses_refused(&s->witnesses, f->head.tag, f->u.PEER_WORD_TAKEN.text);
 	else if (f->head.id == IPC_SHOW)
 		show(s, f->head.tag);
 }
@@ -588,6 +594,8 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	recovery_name(s->dir, &s->key);
 	enum rc rc = log_open(s, e);
 	rc = rc ? rc : ledger_replay(s->log, m->boot_id, counters_recover, s, e);
+	if (rc == RC_OK && peers_begin(&s->peers) != RC_OK)
+		rc = err_add(e, RC_INTERNAL, "derive the key of cosignatures");
 	if (rc != RC_OK)
 		return rc;
 	/* It was begun, and the crash came before its first entries. */
@@ -681,6 +689,7 @@ static void on_stop(struct child *c)
 		publish_now(s);
 	}
 	witnesses_done(&s->witnesses);
+	peers_done(&s->peers);
 	ledger_close(s->log);
 	sealer_done(&s->sealer);
 	store_done(&s->store);
@@ -704,4 +713,5 @@ void ledger_shell_init(struct ledger_shell *s, struct child *c)
 	s->publish = (struct timer){ .fn = on_publish, .context = s };
 	s->opening_over = (struct timer){ .fn = on_opening_over, .context = s };
 	witnesses_init(&s->witnesses, s);
+	peers_init(&s->peers, s);
 }

@@ -20,6 +20,7 @@
 
 #include "ipc/child.h"
 #include "ledger/counters.h"
+#include "proc/ledger/peers.h"
 #include "proc/ledger/recovery.h"
 #include "proc/ledger/sealer.h"
 #include "proc/ledger/store.h"
@@ -81,6 +82,7 @@ struct ledger_shell {
 	struct early early[OPENING_ENTRIES];
 	size_t early_n;
 	struct witnesses witnesses;
+	struct peers peers;
 	struct recovery recovery;
 	struct waiting waiting[LEDGER_BATCH_MAX];
 	size_t waiting_n, waiting_seen; /* seen: when the commit was due last */

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ORIGIN_OF_LEDGER "plaingate/ledger/"
-
 char *vouch_path(char ret_path[VOUCH_PATH_MAX], const char *origin)
 {
 	uint8_t hash[SHA256_SIZE];
@@ -22,13 +20,14 @@ enum rc vouch_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
 	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE])
 {
 	static const char info[] = "plaingate cosignatures for peers v1";
-	const size_t prefix = sizeof ORIGIN_OF_LEDGER - 1;
 	const struct prf_part material = { seed, ED25519_SEED_SIZE };
-	uint8_t key[HKDF_KEY_SIZE], public_key[ED25519_PUBLIC_SIZE];
-	char name[NOTE_NAME_MAX];
+	uint8_t key[HKDF_KEY_SIZE], public_key[ED25519_PUBLIC_SIZE], hash[SHA256_SIZE];
+	char name[NOTE_NAME_MAX], hex[17];
 
-	bool ours = strncmp(ledger->name, ORIGIN_OF_LEDGER, prefix) == 0;
-	snprintf(name, sizeof name, "plaingate/witness/%.100s", ledger->name + (ours ? prefix : 0));
+	/* Not of the origin: that changes when the log begins anew, and the peers' configurations name this
+	 * key. */
+	sha256(hash, ledger->public_key, sizeof ledger->public_key);
+	snprintf(name, sizeof name, "plaingate/witness/%s", hex_from_bytes(hex, hash, 8));
 	enum rc rc = hkdf_extract(NULL, 0, &material, 1, key);
 	rc = rc ? rc : hkdf_expand(key, info, sizeof info - 1, ret_seed, ED25519_SEED_SIZE);
 	bytes_wipe(key, sizeof key);
@@ -106,7 +105,7 @@ void vouch_done(struct vouch *v)
 	bytes_wipe(v->witness.seed, sizeof v->witness.seed);
 }
 
-enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_ns now)
+enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_ns heartbeat, mono_ns now)
 {
 	struct vouch_log old[VOUCH_LOGS_MAX];
 
@@ -123,6 +122,7 @@ enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_
 				*log = old[k];
 	}
 	v->logs_n = n;
+	v->heartbeat = heartbeat;
 	return RC_OK;
 }
 
@@ -203,7 +203,7 @@ const struct vouch_log *vouch_silence(struct vouch *v, mono_ns now)
 {
 	for (size_t i = 0; i < v->logs_n; i++) {
 		struct vouch_log *log = &v->logs[i];
-		if (log->silent || now < log->heard_at + VOUCH_SILENT_AFTER * VOUCH_HEARTBEAT_NS)
+		if (log->silent || now < log->heard_at + VOUCH_SILENT_AFTER * v->heartbeat)
 			continue;
 		log->silent = true;
 		return log;

@@ -21,7 +21,6 @@
 #define VOUCH_PEER_BYTES   64
 #define VOUCH_ASK_SEEN	   "seen\n"
 #define VOUCH_SILENT_AFTER 3 /* heartbeats */
-#define VOUCH_HEARTBEAT_NS (30 * NS_PER_S)
 /* "vouch/", hex, ".fork" */
 #define VOUCH_PATH_MAX	   32
 
@@ -39,12 +38,12 @@ struct vouch {
 	const struct ledger_store *files;
 	struct vouch_log logs[VOUCH_LOGS_MAX];
 	size_t logs_n;
+	mono_ns heartbeat; /* how often they ask at least: ours, which theirs should be */
 };
 
 enum vouch_news { VOUCH_NOTHING, VOUCH_RETURNED, VOUCH_FORKED };
 
-/* The cosignature key of the ledger whose key and seed these are; its name is the origin's with "witness" for
- * "ledger". RC_INTERNAL. */
+/* The cosignature key of the ledger whose key and seed these are. RC_INTERNAL. */
 enum rc vouch_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
 	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE]);
 
@@ -53,7 +52,7 @@ enum rc vouch_begin(struct vouch *v, const struct ledger_store *files, const str
 void vouch_done(struct vouch *v);
 
 /* The whole list; those that stay keep what is known of them. RC_LIMIT. */
-enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_ns now);
+enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_ns heartbeat, mono_ns now);
 
 /*
  * The answer to what a peer asked, into ret (max at least WITNESS_BODY_MAX + 8). Returns its length, 0:

@@ -121,6 +121,25 @@ static void connection_ask(struct witness_peer *p, enum asking_question q, uint6
 		exchange_fail(&p->exchange, "the supervisor does not listen");
 }
 
+static bool is_peer(const struct witness_peer *p)
+{
+	return p->configured->peer[0] != '\0';
+}
+
+/* The same through IKE: the body alone, or VOUCH_ASK_SEEN. */
+static void word_ask(
+	struct witness_peer *p, enum asking_question q, uint64_t size, const void *word, size_t n)
+{
+	struct witnesses *w = p->all;
+	uint64_t tag = ++w->last_tag;
+
+	asking_put(&p->asking, q, size);
+	exchange_begin(&p->exchange, tag, ASKING_WAIT_NS);
+	p->exchange.sent = n;
+	if (!peers_say(&w->shell->peers, tag, p->configured->peer, PEER_WORD_ASK, word, n))
+		exchange_fail(&p->exchange, "the question is too long for IKE, or ike is not there");
+}
+
 static struct http_url url_of(const struct witness_peer *p)
 {
 	struct http_url u = { 0 };
@@ -148,17 +167,21 @@ static void add_ask(struct witness_peer *p)
 	size_t body_n = rc == RC_OK && head_n <= sizeof p->sent
 				? witness_request_text(body, sizeof body, old, &proof, head, head_n)
 				: 0;
-	p->exchange.request_n = body_n ? http_request_text(p->exchange.request, sizeof p->exchange.request,
-						 &url, "/add-checkpoint", body, body_n)
-				       : 0;
-	if (p->exchange.request_n == 0) {
+	p->exchange.request_n = 0;
+	if (body_n > 0 && !is_peer(p))
+		p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request,
+			&url, "/add-checkpoint", body, body_n);
+	if (body_n == 0 || (!is_peer(p) && p->exchange.request_n == 0)) {
 		asking_failed(&p->asking, "the proof from what it has seen cannot be made",
 			heartbeat_of(p->all), now_of(p->all));
 		return;
 	}
 	memcpy(p->sent, head, head_n);
 	p->sent_n = head_n;
-	connection_ask(p, ASKING_ADD, size);
+	if (is_peer(p))
+		word_ask(p, ASKING_ADD, size, body, body_n);
+	else
+		connection_ask(p, ASKING_ADD, size);
 }
 
 static void seen_ask(struct witness_peer *p)
@@ -167,6 +190,10 @@ static void seen_ask(struct witness_peer *p)
 	char path[WITNESS_PATH_MAX];
 	struct http_url url = url_of(p);
 
+	if (is_peer(p)) {
+		word_ask(p, ASKING_SEEN, ledger_published(s->log), VOUCH_ASK_SEEN, sizeof VOUCH_ASK_SEEN - 1);
+		return;
+	}
 	p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request, &url,
 		witness_monitor_path(path, s->key.name), NULL, 0);
 	connection_ask(p, ASKING_SEEN, ledger_published(s->log));
@@ -297,6 +324,21 @@ void witnesses_connected(struct witnesses *w, uint64_t tag, int fd)
 		exchange_connected(&p->exchange, fd);
 	else
 		close(fd); /* it was asked for before the configuration changed, or came too late */
+}
+
+void witnesses_word(struct witnesses *w, const char *peer, const void *word, size_t n)
+{
+	struct rd r = rd_over(word, n);
+	const uint8_t *head = rd_take(&r, 4); /* "200\n", then the body */
+	int status = 0;
+
+	for (int i = 0; head && i < 3; i++)
+		status = 10 * status + (head[i] >= '0' && head[i] <= '9' ? head[i] - '0' : 1000);
+	if (!head || head[3] != '\n' || status > 999)
+		return;
+	for (size_t i = 0; i < w->n; i++)
+		if (strcmp(w->peer[i].configured->peer, peer) == 0)
+			exchange_answered(&w->peer[i].exchange, status, r.at, rd_left(&r));
 }
 
 void witnesses_refused(struct witnesses *w, uint64_t tag, const char *why)
@@ -436,6 +478,7 @@ void witnesses_configure(struct witnesses *w, const struct snap_evidence *config
 		p->asking.key = key;
 		exchange_init(&p->exchange, &w->shell->child->loop, on_answer, p);
 		peer_inherit(p, before, before_n);
+		p->asking.settled |= is_peer(p); /* there is no IKE before the ledger */
 		w->n++;
 	}
 	if (w->n + before_n > 0)
@@ -450,6 +493,7 @@ void witnesses_begin(struct witnesses *w)
 		struct note_key key = p->asking.key;
 		exchange_stop(&p->exchange);
 		asking_begin(&p->asking, &key, now_of(w));
+		p->asking.settled = is_peer(p);
 		p->line_size = 0;
 	}
 	w->seen.witness[0] = '\0';

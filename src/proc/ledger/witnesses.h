@@ -70,7 +70,9 @@ void witnesses_begin(struct witnesses *w);
 void witnesses_wake(struct witnesses *w);
 /* Has each of them said what it has seen of this log? */
 bool witnesses_settled(const struct witnesses *w);
-/* The supervisor's answers to WITNESS_CONNECT. */
+/* A peer's ledger has answered, in a word that ike carried. */
+void witnesses_word(struct witnesses *w, const char *peer, const void *word, size_t n);
+/* The supervisor's answers to WITNESS_CONNECT; the latter also ike's, when a word cannot go. */
 void witnesses_connected(struct witnesses *w, uint64_t tag, int fd);
 void witnesses_refused(struct witnesses *w, uint64_t tag, const char *why);
 
