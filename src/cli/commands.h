@@ -31,7 +31,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
-	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump writes them: the nonces in them are compared")	\
+	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump writes them: handshakes in them are compared")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
 	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")		\
 	O(FROM,    "--from",    "TIME",   "the first moment: 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00, all UTC")	\

@@ -20,8 +20,9 @@ static uint32_t u32(struct rd *r, struct order o)
 
 static bool same(const struct capture_init *a, const struct capture_init *b)
 {
-	return a->response == b->response && a->nonce_n == b->nonce_n &&
-	       memcmp(a->spi, b->spi, sizeof a->spi) == 0 && memcmp(a->nonce, b->nonce, a->nonce_n) == 0;
+	return a->response == b->response && a->nonce_n == b->nonce_n && a->group == b->group &&
+	       a->ke_n == b->ke_n && memcmp(a->spi, b->spi, sizeof a->spi) == 0 &&
+	       memcmp(a->nonce, b->nonce, a->nonce_n) == 0 && memcmp(a->ke, b->ke, a->ke_n) == 0;
 }
 
 static int by_spi(const void *a, const void *b)
@@ -32,12 +33,17 @@ static int by_spi(const void *a, const void *b)
 	return order ? order : (int)x->response - (int)y->response;
 }
 
-static enum rc init_add(struct capture *c, const struct ike_header *h, const struct ike_view *nonce)
+static enum rc init_add(struct capture *c, const struct ike_header *h, const struct ike_payloads *p)
 {
-	struct capture_init i = { .response = h->flags & IKE_FLAG_RESPONSE, .nonce_n = (uint16_t)nonce->n };
+	struct capture_init i = { .response = h->flags & IKE_FLAG_RESPONSE,
+		.nonce_n = (uint16_t)p->nonce.n,
+		.group = p->ke_group };
 
 	memcpy(i.spi, i.response ? h->spi_r : h->spi_i, sizeof i.spi);
-	memcpy(i.nonce, nonce->at, nonce->n);
+	memcpy(i.nonce, p->nonce.at, p->nonce.n);
+	i.ke_n = p->ke.n <= sizeof i.ke ? (uint16_t)p->ke.n : 0;
+	if (i.ke_n > 0)
+		memcpy(i.ke, p->ke.at, i.ke_n);
 	/* Repeated soon, or not at all: the last ones are looked at. */
 	for (size_t k = c->n; k > 0 && c->n - k < 64; k--)
 		if (same(&c->init[k - 1], &i))
@@ -67,7 +73,7 @@ static enum rc message(struct capture *c, struct rd *r)
 			NULL) != RC_OK ||
 		p.nonce.n == 0 || p.nonce.n > IKE_NONCE_MAX)
 		return RC_NOT_FOUND;
-	return init_add(c, &h, &p.nonce);
+	return init_add(c, &h, &p);
 }
 
 static enum rc udp(struct capture *c, struct rd *r)

@@ -1,14 +1,16 @@
 /*
- * What a capture of the wire holds of IKE_SA_INIT, the one exchange whose nonces are seen: for a comparison
- * with what a ledger says was forced (verify/randomness.h). Files of libpcap's classic format, as tcpdump
- * writes them, in either byte order; Ethernet with or without VLAN tags, Linux's cooked formats, raw IP; UDP
- * ports 500 and 4500. What is something else, a fragment, or cut by the capture, is counted and passed over.
+ * What a capture of the wire holds of IKE_SA_INIT, the one exchange whose nonces and public values are seen:
+ * for a comparison with what a ledger says was forced (verify/randomness.h). Files of libpcap's classic
+ * format, as tcpdump writes them, in either byte order; Ethernet with or without VLAN tags, Linux's cooked
+ * formats, raw IP; UDP ports 500 and 4500. What is something else, a fragment, or cut by the capture, is
+ * counted and passed over.
  *
  * The file is a stranger's: nothing of it is believed. Pure. Callers: src/cli, tests. One thread.
  */
 #ifndef VERIFY_CAPTURE_H
 #define VERIFY_CAPTURE_H
 
+#include "crypto/dh.h"
 #include "wire/ike_codec.h"
 
 /* A message of IKE_SA_INIT; one that was sent again is the same. */
@@ -16,8 +18,9 @@ struct capture_init {
 	uint8_t spi[IKE_SPI_SIZE]; /* of who sent it */
 	bool response;
 	bool named; /* an entry of the ledger, or a key that was laid open, knows this SPI */
-	uint16_t nonce_n;
+	uint16_t nonce_n, group, ke_n;
 	uint8_t nonce[IKE_NONCE_MAX];
+	uint8_t ke[DH_PUBLIC_MAX]; /* the key exchange's public value; ke_n 0: of a group that is not ours */
 };
 
 struct capture {

@@ -336,6 +336,24 @@ static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, s
 	return RC_OK;
 }
 
+enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_entry *entry, uint16_t group,
+	uint8_t ret_public[DH_PUBLIC_MAX])
+{
+	struct err e = { 0 };
+	const struct batch *b = batch_of(c, entry, "leaf_batch", &e);
+	uint8_t data[LEAF_DATA_MAX];
+	size_t data_n;
+
+	if (!b || !base64_field(entry, "leaf", data, sizeof data, &data_n) ||
+		data_n != leaf_data_size(b->groups))
+		return RC_NOT_FOUND;
+	const uint8_t *there = leaf_public(data, b->groups, group);
+	if (!there)
+		return RC_AUTH;
+	memcpy(ret_public, there, dh_public_size(group));
+	return RC_OK;
+}
+
 /* Every IKE SA has an exchange of its own; a child has when its proposal ends with a group. */
 static bool has_exchange(const struct ledger_entry *entry)
 {

@@ -9,7 +9,8 @@
  * (1 - k/n)^m. Where it ends: it does not show that a source was unpredictable; a challenge from the root
  * alone could be chosen by who makes many batches and enters one (`weak`); a batch that was challenged and
  * not opened may have been given up for what it would have shown (`unopened`); that the leaf's public value
- * is what went over the wire is for a capture to show. Private to src/verify; randomness.c has the rest.
+ * is what went over the wire is for a capture to show (leaves_check_public). Private to src/verify;
+ * randomness.c has the rest.
  */
 #ifndef VERIFY_LEAVES_H
 #define VERIFY_LEAVES_H
@@ -35,6 +36,10 @@ struct leaves_check *leaves_check_new(void);
 void leaves_check_free(struct leaves_check *c);
 /* RC_OK; RC_AUTH: a failure, *e says which; RC_LIMIT: no memory. Other types of entries are passed over. */
 enum rc leaves_check_entry(struct leaves_check *c, const struct ledger_entry *entry, struct err *e);
+/* The public value of a group in the leaf that the entry names, dh_public_size() octets; the entry was found
+ * good before. RC_NOT_FOUND: it names none; RC_AUTH: the leaf has none of this group. */
+enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_entry *entry, uint16_t group,
+	uint8_t ret_public[DH_PUBLIC_MAX]);
 /* As far as it went. */
 void leaves_check_state(const struct leaves_check *c, struct leaves_report *ret_report);
 

@@ -316,6 +316,32 @@ enum rc randomness_end(struct randomness *r)
 	return rc;
 }
 
+/* What was captured of the exchange that the entry is about has the public value of the leaf that it names.
+ */
+static enum rc keys_check(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
+{
+	bool response = !is_initiator(entry);
+	uint8_t spi[8], public_value[DH_PUBLIC_MAX];
+	struct capture_init *i;
+
+	if (!r->capture || entry->type != LEDGER_IKE_SA_UP ||
+		!field_hex(entry, response ? "spi_r" : "spi_i", spi, sizeof spi))
+		return RC_OK;
+	for (size_t from = 0; (i = capture_find(r->capture, spi, response, &from));) {
+		enum rc rc = leaves_check_public(r->leaves, entry, i->group, public_value);
+		if (rc == RC_NOT_FOUND)
+			continue;
+		r->report->keys_compared++;
+		if (rc != RC_OK || i->ke_n != dh_public_size(i->group) ||
+			memcmp(i->ke, public_value, i->ke_n) != 0)
+			return fail(r, index,
+				"the public value of the key exchange that went over the wire is not that of "
+				"the "
+				"leaf that it names");
+	}
+	return RC_OK;
+}
+
 enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	struct err e = { 0 };
@@ -323,6 +349,8 @@ enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry,
 
 	if (leaf == RC_AUTH)
 		fail(r, index, "%s", e.text);
+	else if (leaf == RC_OK)
+		leaf = keys_check(r, entry, index);
 	return rc != RC_OK ? rc : leaf;
 }
 

@@ -88,9 +88,10 @@ size_t randomness_report_text(const struct randomness_report *r, bool capture, c
 			(ull)r->proofs_checked);
 	if (capture)
 		say(&t,
-			"  on the wire  %llu nonces in the capture, %llu of them compared; the ledger knows "
-			"no others\n",
-			(ull)r->captured, (ull)r->nonces_compared);
+			"  on the wire  %llu handshakes in the capture: %llu nonces and %llu public values "
+			"compared, "
+			"of the others the\n               ledger knows nothing\n",
+			(ull)r->captured, (ull)r->nonces_compared, (ull)r->keys_compared);
 	say_public(&t, r);
 	say_leaves(&t, &r->leaves);
 	say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
@@ -99,7 +100,7 @@ size_t randomness_report_text(const struct randomness_report *r, bool capture, c
 		"source of\n"
 		"halves was unpredictable: docs/threat-model.md.\n");
 	if (!capture)
-		say(&t, "That these nonces are the ones that were sent is for a capture of the wire to show: "
+		say(&t, "That these values are the ones that were sent is for a capture of the wire to show: "
 			"--capture.\n");
 	return t.bad ? 0 : (size_t)(t.at - ret_text);
 }
@@ -129,6 +130,7 @@ size_t randomness_report_json(const struct randomness_report *r, char *ret_text,
 	jw_end(&w);
 	jw_u64(&w, "failures", r->failures);
 	jw_str(&w, "finding", r->finding);
+	jw_u64(&w, "keys_compared", r->keys_compared);
 	jw_u64(&w, "leaves_named", l->named);
 	jw_u64(&w, "leaves_opened", l->opened);
 	jw_u64(&w, "leaves_unnamed", l->unnamed);

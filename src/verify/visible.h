@@ -17,7 +17,7 @@
 	F(CONFIGURATION, "the configuration, which is in the ledger")							\
 	F(COUNTER,       "a counter without gaps")									\
 	F(VRF,           "the verifiable random function; its proof is in the ledger")					\
-	F(EPHEMERAL,     "a key of this exchange alone")								\
+	F(LEAF,          "a leaf that was committed to before; the entry names it")								\
 	F(CIPHERTEXT,    "keys of this SA: ciphertext or its tag")							\
 	F(ECHO,          "what the other side has sent before")								\
 	F(MAC,           "a keyed hash of what the other side has sent")
@@ -37,7 +37,7 @@
 	V(SA_OFFER,        "SA",           "proposals, transforms", CONFIGURATION, "the peer's proposals in their order; in a response the one that was chosen")	\
 	V(KE_GROUP,        "KE",           "group",                 CONFIGURATION, "of the first proposal, or of the chosen one")	\
 	V(KE_RESERVED,     "KE",           "reserved",              PROTOCOL,      "zero")			\
-	V(KE_VALUE,        "KE",           "public value",          EPHEMERAL,     "its secret half comes from the keeper's other generator")	\
+	V(KE_VALUE,        "KE",           "public value",          LEAF,          "of a batch by cut and choose: some leaves were opened, each of the others serves once")	\
 	V(NONCE,           "Nonce",        "nonce",                 VRF,           "octets 0 to 31 of the same output as the SPI's")	\
 	V(NOTIFY_HEAD,     "N",            "protocol, SPI size, type", PROTOCOL,   "zero, zero, a number of the registry")	\
 	V(NOTIFY_NAT,      "N",            "NAT detection",         COMPUTED,      "SHA-1 over SPIs, address, port; with forced encapsulation of address and port zero")	\

@@ -1,6 +1,7 @@
 """What an observer sees of IKE and ESP, octet by octet, against the table of src/verify/visible.h, and public values recomputed from a
 ledger by other code than ours: libsodium's group and Python, nothing of src/.
 """
+import base64
 import ctypes
 import hashlib
 import signal
@@ -45,6 +46,20 @@ def times(k, point):
     return group("crypto_scalarmult_ristretto255", scalar(k), point)
 
 
+def leaf_public(body, roots):
+    """The public value of the leaf that the entry names, which must lead to the root of a batch that was committed to. Of the
+    groups X25519 stands last."""
+    data, path = base64.b64decode(body["leaf"]), base64.b64decode(body["leaf_path"])
+    assert body["leaf_batch"] in roots and len(path) == 8 * 32, "a batch has 256 leaves"
+    node, index = hashlib.sha256(b"\0" + data).digest(), body["leaf_index"]
+    for at in range(0, len(path), 32):
+        beside = path[at:at + 32]
+        node = hashlib.sha256(b"\1" + (beside + node if index & 1 else node + beside)).digest()
+        index >>= 1
+    assert index == 0 and node.hex() == body["leaf_batch"]
+    return data[-32:]
+
+
 def output(gamma):
     return hashlib.sha512(SUITE + b"\x03" + gamma + b"\0").digest()
 
@@ -67,7 +82,8 @@ class Forced:
 
     def __init__(self, entries):
         self.nonces, self.ike_spis, self.esp_spis, self.proofs, self.opened = set(), set(), set(), 0, 0
-        keys = []
+        self.publics = {}  # public value of X25519 in the leaf that an IKE SA's entry names, by our SPI
+        keys, roots = [], set()
         for entry in entries:
             body = entry["body"]
             if entry["type"] == "public_epoch":
@@ -79,6 +95,10 @@ class Forced:
                 assert len(values) == 1, f"the proof of {entry['type']} holds under {len(values)} keys"
                 self.take(values[0])
                 self.proofs += 1
+                if entry["type"] == "ike_sa_up" and body["leaf"]:
+                    self.publics[bytes.fromhex(body["spi_i" if body["role"] == "initiator" else "spi_r"])] = leaf_public(body, roots)
+            elif entry["type"] == "leaf_batch":
+                roots.add(body["root"])
 
     def lay_open(self, key, secret, count):
         """All that the key forced, also for exchanges that came to nothing."""
@@ -149,6 +169,7 @@ class Walk:
         self.seen = set()      # datagrams, so that one that was sent again is known
         self.cookies = set()   # that responders demanded
         self.kinds = set()     # (exchange, response)
+        self.leaves = 0        # public values that were compared: what came to nothing names no leaf
         self.requests = set()  # (IKE SA, sender, message id, exchange)
         self.initiators = {}   # IKE SA by its SPIs: the address of who sent its IKE_SA_INIT, so that his first id here is 1
 
@@ -271,7 +292,9 @@ class Walk:
         elif kind == KE:
             self.field("KE_GROUP", body[:2], int.from_bytes(body[:2], "big") == self.group)
             self.field("KE_RESERVED", body[2:4], body[2:4] == b"\0\0")
-            self.field("KE_VALUE", body[4:], len(body) == 4 + 32)
+            publics, spi = self.forced[source[0]].publics, data[8:16] if response else data[:8]
+            self.field("KE_VALUE", body[4:], len(body) == 4 + 32 and publics.get(spi, body[4:]) == body[4:])
+            self.leaves += spi in publics
         elif kind == NONCE:
             self.field("NONCE", body, body in self.forced[source[0]].nonces)
         else:

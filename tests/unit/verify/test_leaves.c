@@ -190,8 +190,8 @@ static bool subtree(void *context, unsigned level, uint64_t index, struct merkle
 	return true;
 }
 
-/* An exchange with leaf `index`; `wrong`: an octet of leaf (1) or path (2) is another one. */
-static enum rc use(uint32_t index, int wrong)
+/* An exchange with leaf `index`; `wrong`: an octet of leaf (1) or path (2) is another one. spi_r: ours. */
+static enum rc use_under(enum ledger_type type, const char *spi_r, uint32_t index, int wrong)
 {
 	char leaf[BASE64_SIZE(LEAF_DATA_MAX)], path[BASE64_SIZE(8 * 32)];
 	uint8_t data[LEAF_DATA_MAX];
@@ -204,12 +204,18 @@ static enum rc use(uint32_t index, int wrong)
 	base64_from_bytes(leaf, data, leaf_data_size(GROUPS));
 	base64_from_bytes(path, proof.hash, proof.n * 32);
 	const struct field fields[] = { { "leaf", leaf, 0 }, { "leaf_batch", root_text(), 0 },
-		{ "leaf_index", NULL, index }, { "leaf_path", path, 0 }, { NULL, NULL, 0 } };
+		{ "leaf_index", NULL, index }, { "leaf_path", path, 0 }, { "role", "responder", 0 },
+		{ "spi_r", spi_r, 0 }, { NULL, NULL, 0 } };
 	uint64_t before = report.failures;
 
 	/* Its public values have no proof, which is one failure: what is more than that is the leaf's. */
-	enter(LEDGER_IKE_SA_REKEYED, fields);
+	enter(type, fields);
 	return report.failures == before + 1 ? RC_OK : RC_AUTH;
+}
+
+static enum rc use(uint32_t index, int wrong)
+{
+	return use_under(LEDGER_IKE_SA_REKEYED, "", index, wrong);
 }
 
 static enum rc batch_end(uint64_t used, uint64_t unused)
@@ -389,6 +395,36 @@ static void exchanges_without_a_leaf(void **state)
 	assert_int_equal(report.leaves.named, 0);
 }
 
+/* What went over the wire, against the leaf that the entry names. */
+static void public_values_on_the_wire(void **state)
+{
+	batch_make(64, 16, 5);
+	assert_int_equal(whole(), RC_OK);
+	for (uint32_t i = 0; i < 8; i++) {
+		struct capture_init init = { .spi = { 0xab, (uint8_t)i }, .response = true, .nonce_n = 32 };
+		struct capture c = { .n = 1, .init = &init };
+		uint32_t index = live(i);
+		char spi[17];
+
+		const uint8_t *there = leaf_public(batch.data[index], GROUPS, DH_CURVE25519);
+		assert_non_null(there);
+		init.group = i == 7 ? 19 : DH_CURVE25519; /* of a group that no leaf of this batch has */
+		init.ke_n = 32;
+		memcpy(init.ke, there, 32);
+		if (i >= 4) {
+			init.ke[i * 3] ^= i < 7 ? 0x10 : 0;
+		} else if (i % 2) { /* of another exchange */
+			init.spi[7] = 1;
+			init.ke[0] ^= 1;
+		}
+		uint64_t before = report.keys_compared;
+		randomness_compare(checker, &c);
+		hex_from_bytes(spi, (const uint8_t[8]){ 0xab, (uint8_t)i }, 8);
+		assert_int_equal(use_under(LEDGER_IKE_SA_UP, spi, index, 0), i < 4 ? RC_OK : RC_AUTH);
+		assert_int_equal(report.keys_compared, before + (i >= 4 || i % 2 == 0));
+	}
+}
+
 static void reckoning(void **state)
 {
 	/* (192/256), (192/256)(191/255), … */
@@ -479,6 +515,7 @@ int main(void)
 		T(wrong_halves),
 		T(wrong_uses),
 		T(exchanges_without_a_leaf),
+		T(public_values_on_the_wire),
 		T(reckoning),
 		T(biased_generator),
 		T(reports),
