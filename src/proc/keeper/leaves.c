@@ -227,6 +227,27 @@ static bool leaf_next(struct leaf_batch *b)
 	return b->next < LEAVES_N;
 }
 
+/* One batch more? Else the timer asks again. */
+static bool batch_allowed(struct leaves *l)
+{
+	mono_ns now = l->child->loop.now, earned;
+
+	if (l->allowance_at == 0) {
+		l->allowance = LEAVES_BURST;
+		l->allowance_at = now;
+	}
+	earned = (now - l->allowance_at) / LEAVES_EVERY_NS;
+	l->allowance = (uint32_t)MIN_OF((mono_ns)LEAVES_BURST, l->allowance + earned);
+	l->allowance_at += earned * LEAVES_EVERY_NS;
+	if (l->allowance > 0) {
+		l->allowance--;
+		return true;
+	}
+	if (!l->retry.armed)
+		loop_arm(&l->child->loop, &l->retry, LEAVES_EVERY_NS, 0);
+	return false;
+}
+
 /* A batch for `following`: the place that has been over for longest. */
 static void batch_begin(struct leaves *l)
 {
@@ -250,7 +271,7 @@ static void advance(struct leaves *l)
 		l->current = l->following;
 		l->following = NULL;
 	}
-	if (!l->following && l->groups != 0)
+	if (!l->following && l->groups != 0 && batch_allowed(l))
 		batch_begin(l);
 }
 
@@ -340,6 +361,7 @@ void leaves_retry(struct leaves *l)
 static void on_retry(struct loop *loop, struct timer *t)
 {
 	leaves_retry(t->context);
+	leaves_go_on(t->context);
 }
 
 void leaves_discard(struct leaves *l)

@@ -14,9 +14,10 @@
  * of no cosignature: see challenge_later().
  *
  * An exchange that finds no leaf waits while a batch is on its way. When the ledger does not take one, or
- * leaves are asked for faster than they are made, it gets a secret of a fresh pair of halves, without a leaf:
- * its entry says so, and the verifier counts it. Otherwise a stranger who begins many exchanges, or a full
- * disk, could stop the rekeys of tunnels that stand.
+ * leaves are asked for faster than LEAVES_BURST and LEAVES_EVERY_NS allow, it gets a secret of a fresh pair
+ * of halves, without a leaf: its entry says so, and the verifier counts it. Otherwise a stranger who begins
+ * many exchanges, or a full disk, could stop the rekeys of tunnels that stand, or fill the disk with batches:
+ * one is some 16 KB of entries.
  *
  * A batch dies with the process: the first one of a keeper says that it follows none ("previous"). One
  * thread. Caller: shell.c, tests.
@@ -33,6 +34,8 @@
 #define LEAVES_DEPTH	8 /* of the tree: 2^8 leaves */
 #define LEAVES_BATCHES	4 /* the one in use, the next, and two whose last exchanges may still be entered */
 #define LEAVES_RETRY_NS (5 * NS_PER_S)
+#define LEAVES_BURST	8	       /* batches that may be begun at once */
+#define LEAVES_EVERY_NS (2 * NS_PER_S) /* after that: one in this time */
 
 _Static_assert(LEAVES_N == 1 << LEAVES_DEPTH && LEAVES_N <= LEAF_COUNT_MAX, "a full tree");
 
@@ -74,6 +77,8 @@ struct leaves {
 	bool configured; /* before that an exchange waits: ike may have the configuration a moment earlier */
 	uint32_t groups; /* that it uses; 0: no key exchange in it */
 	uint32_t last_serial;
+	uint32_t allowance;			/* batches that may be begun now */
+	mono_ns allowance_at;			/* up to when it was reckoned; 0: not yet */
 	struct leaf_batch *current, *following; /* NULL: none */
 	struct timer make, retry;
 	void (*progress)(struct leaves *l); /* a batch became ready, or is stuck: who waits may ask again */

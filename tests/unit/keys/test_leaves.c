@@ -242,7 +242,8 @@ static void committed_opened_then_used(void **state)
 	struct dh_secret dh;
 	struct err e = { 0 };
 
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN); /* no configuration yet */
+	assert_int_equal(
+		leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN); /* no configuration yet */
 	start();
 	assert_int_equal(entered[LEDGER_LEAF_BATCH], 2);
 	assert_int_equal(entered[LEDGER_LEAF_HASHES], 8);
@@ -453,6 +454,32 @@ static void forgotten_batches(void **state)
 	assert_int_equal(verdict, RC_OK);
 }
 
+/* Strangers do not fill the disk with batches: after a burst they come one by one. */
+static void not_faster_than_allowed(void **state)
+{
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name name;
+	unsigned taken = 0;
+
+	start();
+	while (leaves_take(&leaves, DH_CURVE25519, secret, &name) == RC_OK) {
+		taken++;
+		settle();
+	}
+	assert_int_equal(taken, LEAVES_BURST * LIVE);
+	assert_int_equal(entered[LEDGER_LEAF_BATCH], LEAVES_BURST);
+	assert_int_equal(leaves_ready(&leaves, DH_CURVE25519), RC_NOT_FOUND); /* nobody waits for it */
+	assert_true(leaves.retry.armed);
+	leaves.allowance_at -= LEAVES_EVERY_NS; /* as if the time had gone by */
+	leaves_go_on(&leaves);
+	settle();
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(name.batch, LEAVES_BURST + 1);
+	settle();
+	assert_int_equal(entered[LEDGER_LEAF_BATCH], LEAVES_BURST + 1);
+	assert_int_equal(verdict, RC_OK);
+}
+
 /* The end of an orderly stop: entered, and nothing of it left. */
 static void at_the_end(void **state)
 {
@@ -486,6 +513,7 @@ int main(void)
 		T(other_groups),
 		T(forgotten_batches),
 		T(at_the_end),
+		T(not_faster_than_allowed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
