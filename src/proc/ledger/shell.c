@@ -596,8 +596,13 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	rc = rc ? rc : ledger_replay(s->log, m->boot_id, counters_recover, s, e);
 	if (rc == RC_OK && peers_begin(&s->peers) != RC_OK)
 		rc = err_add(e, RC_INTERNAL, "derive the key of cosignatures");
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
+		/* The process ends, but perhaps not before it hears what waits in its links: nothing of that
+		 * may be written behind entries that were not read. */
+		ledger_close(s->log);
+		s->log = NULL;
 		return rc;
+	}
 	/* It was begun, and the crash came before its first entries. */
 	if (ledger_size(s->log) == 0 && recovery_recall(s->dir, &s->key, &s->recovery))
 		log_warn("the log that ended, '%s', is still to be entered", s->recovery.origin);
