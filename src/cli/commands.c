@@ -32,17 +32,20 @@ static int words_match(const char *words, int n, char *const *line)
 	return i;
 }
 
-static enum rc number(uint32_t *ret_value, const char *text, uint32_t max, const char *what, struct err *e)
+static enum rc number(
+	uint32_t *ret_value, const char *text, uint32_t min, uint32_t max, const char *what, struct err *e)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || value > max)
-		return err_add(e, RC_MALFORMED, "%s: '%.60s' is not a number up to %u", what, text, max);
+	if (*text < '0' || *text > '9' || *end || value < min || value > max)
+		return err_add(
+			e, RC_MALFORMED, "%s: '%.60s' is not a number from %u to %u", what, text, min, max);
 	*ret_value = (uint32_t)value;
 	return RC_OK;
 }
 
+/* 0 stands for any protocol in a filter, as for any port: it is refused, so that it does not match all. */
 static enum rc protocol(uint32_t *ret_proto, const char *text, struct err *e)
 {
 	static const struct {
@@ -56,7 +59,11 @@ static enum rc protocol(uint32_t *ret_proto, const char *text, struct err *e)
 			return RC_OK;
 		}
 	}
-	return number(ret_proto, text, 255, "--proto", e);
+	if (*text < '0' || *text > '9')
+		return err_add(e, RC_MALFORMED,
+			"--proto: '%.60s' is none of tcp, udp, icmp, icmp6; others are given by number",
+			text);
+	return number(ret_proto, text, 1, 255, "--proto", e);
 }
 
 static enum rc address(struct ip_range *ret_range, const char *text, const char *what, struct err *e)
@@ -127,9 +134,9 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 			rc = err_add(e, RC_MALFORMED, "%s: more than 255 characters", word);
 		break;
 	case OPTION_LIMIT:
-		return number(&line->limit, value, INT32_MAX, word, e);
+		return number(&line->limit, value, 1, INT32_MAX, word, e);
 	case OPTION_COUNT:
-		return number(&line->count, value, INT32_MAX, word, e);
+		return number(&line->count, value, 1, INT32_MAX, word, e);
 	case OPTION_SRC:
 		return address(&line->filter.src, value, word, e);
 	case OPTION_DST:
@@ -137,11 +144,11 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_PROTO:
 		return protocol(&line->filter.proto, value, e);
 	case OPTION_SPORT:
-		rc = number(&port, value, UINT16_MAX, word, e);
+		rc = number(&port, value, 1, UINT16_MAX, word, e);
 		line->filter.src_port = (uint16_t)port;
 		break;
 	case OPTION_DPORT:
-		rc = number(&port, value, UINT16_MAX, word, e);
+		rc = number(&port, value, 1, UINT16_MAX, word, e);
 		line->filter.dst_port = (uint16_t)port;
 		break;
 	case OPTION_JSON:

@@ -230,8 +230,8 @@ static int run_show_config(const struct cli_line *line)
 	return status;
 }
 
-/* Sends a request whose answer is one sentence. */
-static int ask(const struct cli_line *line, const struct msg_cli_request *q, int file)
+/* Sends a request whose answer is one sentence, or a number, which *ret_count gets then. */
+static int ask(const struct cli_line *line, const struct msg_cli_request *q, int file, uint32_t *ret_count)
 {
 	struct msg_result result = { 0 };
 	struct err e = { 0 };
@@ -240,6 +240,10 @@ static int ask(const struct cli_line *line, const struct msg_cli_request *q, int
 		return failed(&e);
 	if (result.rc)
 		return refused(&result);
+	if (ret_count) {
+		*ret_count = result.count;
+		return STATUS_OK;
+	}
 	render_safe(stdout, result.text, strlen(result.text), false);
 	fputc('\n', stdout);
 	return STATUS_OK;
@@ -261,7 +265,7 @@ static int run_commit(const struct cli_line *line)
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, base);
 	snprintf(q.comment, sizeof q.comment, "%s", line->comment ? line->comment : "");
 	file = text_in_memory(text, n, &e);
-	status = file < 0 ? failed(&e) : ask(line, &q, file);
+	status = file < 0 ? failed(&e) : ask(line, &q, file, NULL);
 	if (file >= 0)
 		close(file);
 	free(text);
@@ -271,16 +275,26 @@ static int run_commit(const struct cli_line *line)
 static int run_clear_sessions(const struct cli_line *line)
 {
 	struct msg_cli_request q = { .command = CLI_CLEAR_SESSIONS, .show.filter = line->filter };
+	uint32_t n = 0;
+	int status = ask(line, &q, -1, &n);
 
-	return ask(line, &q, -1);
+	if (status == STATUS_OK)
+		printf("%u session%s ended\n", n, n == 1 ? "" : "s");
+	return status;
 }
 
 static int run_ike(const struct cli_line *line, enum ike_command command)
 {
 	struct msg_cli_request q = { .command = CLI_IKE, .ike_command = command };
+	uint32_t n;
+	int status;
 
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, line->argument);
-	return ask(line, &q, -1);
+	status = ask(line, &q, -1, &n);
+	/* The peer has not answered yet. */
+	if (status == STATUS_OK)
+		puts("begun; show ike and show ipsec say what comes of it");
+	return status;
 }
 
 /* ---- trace: printed as it comes ---- */

@@ -34,7 +34,7 @@
 	D(POLICY_REJECT,        "policy-reject",         "a policy rule rejects it; the sender was told")				\
 	D(DEFAULT_DENY,         "default-deny",          "no rule permits it")								\
 	D(NO_SESSION,           "no-session",            "not the start of a connection, and there is no session")			\
-	D(SESSION_ZONE,         "session-zone",          "belongs to a session, but comes from or goes to another zone than its")	\
+	D(SESSION_ZONE,         "session-zone",          "belongs to a session, but comes from or goes to another zone than that")	\
 	D(TCP_STATE,            "tcp-state",             "does not fit the TCP session's state or window")				\
 	D(SESSION_LIMIT,        "session-limit",         "the session table is full")							\
 	D(SESSION_COLLISION,    "session-collision",     "another session has the same translated addresses")				\
