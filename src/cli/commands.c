@@ -182,6 +182,21 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 	return err_add(e, RC_MALFORMED, "there is no option '%.60s'", word);
 }
 
+/* What is wrong with a line of which no row's words are the beginning. */
+static enum rc no_command(int n, char *const *words, struct err *e)
+{
+	size_t len = n ? strlen(words[0]) : 0;
+
+	if (!n)
+		return err_add(e, RC_MALFORMED, "no command is given");
+	for (unsigned i = 0; i < COMMANDS_N; i++) {
+		const char *row = cli_commands[i].words;
+		if (strncmp(row, words[0], len) == 0 && row[len] == ' ')
+			return err_add(e, RC_MALFORMED, "%s needs another word, as in '%s'", words[0], row);
+	}
+	return err_add(e, RC_MALFORMED, "there is no command '%.60s'", words[0]);
+}
+
 static enum rc take_command(struct cli_line *line, int n, char *const *words, struct err *e)
 {
 	for (unsigned i = 0; i < COMMANDS_N; i++) {
@@ -203,8 +218,7 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 		line->argument = wants ? words[used] : NULL;
 		return RC_OK;
 	}
-	return err_add(e, RC_MALFORMED, n ? "there is no command '%.60s'" : "no command is given%s",
-		n ? words[0] : "");
+	return no_command(n, words, e);
 }
 
 #define WORDS_MAX 8
@@ -221,6 +235,10 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			ret_line->command = COMMAND_HELP;
+			return RC_OK;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			ret_line->command = COMMAND_VERSION;
 			return RC_OK;
 		}
 		if (argv[i][0] == '-' && argv[i][1]) {

@@ -56,7 +56,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	C(IKE_INITIATE,  "ike initiate",   "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME.")	\
 	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
-	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME.")	\
+	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME, until `ike initiate` or the peer brings it up again.")	\
 	C(VERIFY_LEDGER, "verify ledger",  "DIR",							\
 	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CHECKPOINT) | OPT(ARCHIVE) | OPT(EXPLAIN),		\
 	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\

@@ -411,8 +411,9 @@ int run_investigate(const struct cli_line *line)
 	if (rc == RC_OK)
 		rc = out_write(&q.out, line->output, &e);
 	if (rc == RC_OK) {
-		printf("entries %llu to %llu, ", (unsigned long long)q.range.first,
-			(unsigned long long)q.range.end);
+		if (q.range.end > q.range.first)
+			printf("entries %llu to %llu, ", (unsigned long long)q.range.first,
+				(unsigned long long)q.range.end - 1);
 		printf("%llu in all, with %llu configurations, are in ",
 			(unsigned long long)(q.range.end - q.range.first), (unsigned long long)q.out.configs);
 		render_safe(stdout, line->output, strlen(line->output), false);

@@ -57,6 +57,22 @@ static void lines(void **state)
 	assert_int_equal(l.command, COMMAND_IKE_REKEY);
 	assert_int_equal(parse(&l, "show --help", &e), RC_OK);
 	assert_int_equal(l.command, COMMAND_HELP);
+	assert_int_equal(parse(&l, "--version", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_VERSION);
+}
+
+/* Half a command is told what is missing, and not that it does not exist. */
+static void half_a_command(void **state)
+{
+	struct cli_line l;
+	struct err e;
+
+	assert_int_equal(parse(&l, "verify", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "verify needs another word, as in 'verify ledger'");
+	assert_int_equal(parse(&l, "clear session", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "clear needs another word, as in 'clear sessions'");
+	assert_int_equal(parse(&l, "verif", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "there is no command 'verif'");
 }
 
 static void wrong_lines(void **state)
@@ -238,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
+		cmocka_unit_test(half_a_command),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(two_kinds_of_rows),
 		cmocka_unit_test(terminal_escapes),
