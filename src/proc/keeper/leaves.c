@@ -376,7 +376,6 @@ void leaves_configure(struct leaves *l, uint32_t groups)
 {
 	const struct leaf_batch *b = l->following;
 
-	l->configured = true;
 	l->groups = groups;
 	/* Fewer groups than a batch has are no reason to make another one. */
 	if ((b && groups & ~b->groups) || (l->current && groups & ~l->current->groups))
@@ -392,10 +391,10 @@ enum rc leaves_ready(const struct leaves *l, uint16_t group)
 	uint32_t bit = leaf_group_bit(group);
 	const struct leaf_batch *b = l->following;
 
-	if (!l->configured)
-		return RC_AGAIN;
 	if (l->current && l->current->groups & bit)
 		return RC_OK;
+	if (!(l->groups & bit))
+		return RC_AGAIN;
 	if (!b || !(b->groups & bit) || b->stuck ||
 		(b->state == BATCH_MAKING && !ipc_link_up(child_link(l->child, PROC_ENTROPY))))
 		return RC_NOT_FOUND;

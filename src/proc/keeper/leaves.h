@@ -74,8 +74,8 @@ struct leaf_halves {
 struct leaves {
 	struct child *child;
 	struct halves *source;
-	bool configured; /* before that an exchange waits: ike may have the configuration a moment earlier */
-	uint32_t groups; /* that it uses; 0: no key exchange in it */
+	uint32_t groups; /* that the configuration uses; an exchange of another one waits for the next: ike
+			    may have it a moment earlier */
 	uint32_t last_serial;
 	uint32_t allowance;			/* batches that may be begun now */
 	mono_ns allowance_at;			/* up to when it was reckoned; 0: not yet */
