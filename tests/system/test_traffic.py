@@ -298,6 +298,15 @@ def test_trace_names_stages_and_rule(lab):
     connect(lab, "host-a", WEB, 25, timeout=1)
     said, _ = trace.communicate(timeout=5)
     assert "rest" in said and "policy-deny" in said and HOST_A in said, said
+    assert re.search(rf"{HOST_A} port \d+ to {WEB} port 25, tcp, ", said), said
+
+
+def test_trace_gives_icmp_no_ports(lab):
+    trace = lab["hq"].popen(f"plaingate trace --dst {WEB} --proto icmp --count 1", stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    lab["host-a"].run(f"ping -c 1 -W 2 {WEB}", check=False)
+    said, _ = trace.communicate(timeout=5)
+    assert re.search(rf"{HOST_A} to {WEB}, icmp id \d+, 84 octets in 1 packet$", said, re.M), said
 
 
 TABLES = ("status", "interfaces", "routes", "policy", "sessions", "nat", "ike", "ipsec", "counters", "ledger", "keys")

@@ -183,8 +183,10 @@ static void proto_put(struct jw *w, uint8_t proto)
 		jw_str(w, "proto", "udp");
 		break;
 	case IP_ICMP:
-	case IP_ICMPV6:
 		jw_str(w, "proto", "icmp");
+		break;
+	case IP_ICMPV6:
+		jw_str(w, "proto", "icmp6");
 		break;
 	default:
 		jw_strf(w, "proto", "%u", proto);

@@ -3,6 +3,7 @@
  * opinion.
  */
 #include "proc/dataplane/stages.h"
+#include "wire/ip.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,30 @@ static bool filter_holds(const struct trace_filter *f, const struct train *t)
 	       (f->dst_port == 0 || f->dst_port == t->dst_port);
 }
 
+/* "10.1.0.2 port 443": what stands in the ports' place of ICMP is the id of a query, and no port. */
+static const char *end_words(
+	char *ret_text, size_t size, const struct ip_addr *a, uint16_t port, uint8_t proto)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (proto == IP_TCP || proto == IP_UDP)
+		snprintf(ret_text, size, "%s port %u", addr_text(text, a), port);
+	else
+		snprintf(ret_text, size, "%s", addr_text(text, a));
+	return ret_text;
+}
+
+static const char *proto_words(char *ret_text, size_t size, const struct train *t)
+{
+	if (t->proto == IP_TCP || t->proto == IP_UDP)
+		snprintf(ret_text, size, "%s", t->proto == IP_TCP ? "tcp" : "udp");
+	else if (t->proto == IP_ICMP || t->proto == IP_ICMPV6)
+		snprintf(ret_text, size, "%s id %u", t->proto == IP_ICMP ? "icmp" : "icmp6", t->src_port);
+	else
+		snprintf(ret_text, size, "protocol %u", t->proto);
+	return ret_text;
+}
+
 static const char *where_from(const struct pipeline *p, const struct train *t)
 {
 	if (t->flags & TRAIN_FROM_TUNNEL)
@@ -32,7 +57,7 @@ static const char *where_from(const struct pipeline *p, const struct train *t)
 
 void trace_begin(struct pipeline *p, struct train *t)
 {
-	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
+	char src[ADDR_TEXT_MAX + 16], dst[ADDR_TEXT_MAX + 16], proto[32];
 
 	if (p->trace.left == 0 || !filter_holds(&p->trace.filter, t))
 		return;
@@ -40,12 +65,12 @@ void trace_begin(struct pipeline *p, struct train *t)
 	p->trace.list[p->trace.n].train = t;
 	p->trace.list[p->trace.n++].packet = ++p->trace.begun;
 	t->flags |= TRAIN_TRACED;
-	trace_say(p, t, "in",
-		"from %s (zone %s): %s port %u to %s port %u, protocol %u, %u octets in %u packets",
-		where_from(p, t),
+	trace_say(p, t, "in", "from %s (zone %s): %s to %s, %s, %u octets in %u packet%s", where_from(p, t),
 		t->in_zone != TRAIN_NONE && p->snapshot ? snap_zones(p->snapshot)[t->in_zone].name : "none",
-		addr_text(src, &t->src), t->src_port, addr_text(dst, &t->dst), t->dst_port, t->proto, t->len,
-		train_packets(t));
+		end_words(src, sizeof src, &t->src, t->src_port, t->proto),
+		end_words(dst, sizeof dst, &t->dst, t->dst_port, t->proto),
+		proto_words(proto, sizeof proto, t), t->len, train_packets(t),
+		train_packets(t) == 1 ? "" : "s");
 }
 
 void trace_say(struct pipeline *p, const struct train *t, const char *stage, const char *fmt, ...)
