@@ -17,7 +17,7 @@ static const struct cli_column status_columns[] = {
 };
 static const struct cli_column interfaces_columns[] = {
 	{ "interface",  "interface",  LEFT },  { "zone",       "zone",       LEFT },  { "state",     "state",     LEFT },
-	{ "mtu",        "mtu",        RIGHT }, { "mac",        "mac",        LEFT },  { "addresses", "addresses", LEFT },
+	{ "mtu",        "MTU",        RIGHT }, { "mac",        "mac",        LEFT },  { "addresses", "addresses", LEFT },
 	{ "rx_packets", "rx packets", RIGHT }, { "rx_bytes",   "rx bytes",   RIGHT },
 	{ "tx_packets", "tx packets", RIGHT }, { "tx_bytes",   "tx bytes",   RIGHT },
 };
@@ -35,7 +35,7 @@ static const struct cli_column sessions_columns[] = {
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
 	{ "state",   "state",   LEFT },  { "nat_src", "nat source", LEFT }, { "tunnel", "tunnel",     LEFT },
 	{ "packets_out", "packets out", RIGHT }, { "packets_back", "packets back", RIGHT },
-	{ "bytes",   "bytes",   RIGHT }, { "timeout_s", "ends in (s)", RIGHT },
+	{ "bytes",   "bytes",   RIGHT }, { "timeout_s", "ends in (s)", RIGHT }, { "id", "id", RIGHT },
 };
 static const struct cli_column nat_columns[] = {
 	{ "rule",   "rule",   LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT }, { "action", "action", LEFT },
@@ -57,14 +57,15 @@ static const struct cli_column ipsec_columns[] = {
 	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT },
 	{ "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
 	{ "seq_out",  "sequence", RIGHT }, { "mtu",       "MTU",       RIGHT }, { "age_s",     "age (s)", RIGHT },
+	{ "esn",      "ESN",      LEFT },  { "replay_window", "replay window", RIGHT }, { "dropped", "dropped", RIGHT },
 };
 static const struct cli_column counters_columns[] = {
 	{ "counter", "counter", LEFT }, { "value", "value", RIGHT }, { "text", "what it counts", LEFT },
 };
 static const struct cli_column ledger_columns[] = {
 	{ "origin", "origin", LEFT }, { "size", "entries", RIGHT }, { "published", "published", RIGHT },
-	{ "last_checkpoint", "last checkpoint", LEFT }, { "commits", "commits", RIGHT },
-	{ "failures", "failures", RIGHT }, { "directory", "directory", LEFT }, { "root", "root", LEFT },
+	{ "last_checkpoint", "last checkpoint", LEFT }, { "commits", "disk writes", RIGHT },
+	{ "failures", "failed writes", RIGHT }, { "directory", "directory", LEFT }, { "root", "root", LEFT },
 	{ "vkey", "verifier key", LEFT },
 	{ "cosigns_with", "cosigns with", LEFT },
 	{ "witness", "witness", LEFT }, { "cosigns", "cosigns", LEFT }, { "at", "at", LEFT }, { "state", "state", LEFT }, { "cosigned", "cosigned", RIGHT },
