@@ -8,7 +8,7 @@
 #define MUST(x)                                                                                              \
 	do {                                                                                                 \
 		if (!(x)) {                                                                                  \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                              \
+			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                              \
 			abort();                                                                             \
 		}                                                                                            \
 	} while (0)
@@ -60,7 +60,10 @@ const char gate_text[] =
 
 static struct gate_out *keep(struct gate *g, enum gate_out_kind kind, const uint8_t *bytes, uint32_t n)
 {
-	MUST(g->out_n < GATE_OUT_MAX);
+	if (g->out_n == g->out_room) {
+		g->out_room = 2 * g->out_room + 16;
+		MUST(g->out = realloc(g->out, g->out_room * sizeof *g->out));
+	}
 	struct gate_out *o = &g->out[g->out_n++];
 	*o = (struct gate_out){ .kind = kind, .bytes = malloc(n), .n = n };
 	MUST(o->bytes);
@@ -211,7 +214,7 @@ void *gate_compile(const char *text, const char *more)
 	MUST(n < sizeof whole);
 	if (model_load_text(whole, n, "gate.conf", &m, &e) != RC_OK ||
 		model_compile(m, 1, NULL, &block, &bytes, &e) != RC_OK) {
-		fprintf(stderr, "%s\n", e.text);
+		fprintf(stderr, "ERROR: %s\n", e.text);
 		abort();
 	}
 	model_free(m);
@@ -286,6 +289,7 @@ void gate_init_bare(struct gate *g, uint32_t sessions)
 void gate_done(struct gate *g)
 {
 	gate_clear(g);
+	free(g->out);
 	pipeline_done(&g->p);
 	fw_detach(g->fw);
 	esp_free(g->esp);
@@ -329,7 +333,7 @@ void gate_sa(struct gate *g, bool mirrored)
 	selector(&theirs[0], "10.2.0.0", "10.2.0.255");
 	selector(&theirs[1], "2001:db8:2::", "2001:db8:2::ffff:ffff:ffff:ffff");
 	if (esp_install(g->esp, &sa, "branch", 1024, g->now, &e) != RC_OK) {
-		fprintf(stderr, "%s\n", e.text);
+		fprintf(stderr, "ERROR: %s\n", e.text);
 		abort();
 	}
 	pipeline_changed(&g->p);

@@ -16,7 +16,6 @@
 #define GATE_LAN	1 /* the kernel's index of the link */
 #define GATE_WAN	2
 #define GATE_PAIRS	64
-#define GATE_OUT_MAX	128
 #define GATE_SPI_IN	0x1001u
 #define GATE_SPI_OUT	0x2002u
 #define GATE_FRAME_HEAD (VIRTIO_SIZE + ETHERNET_SIZE)
@@ -41,8 +40,8 @@ struct gate {
 	size_t memory_n, tables_n;
 	mono_ns now;
 	bool counts_only;
-	struct gate_out out[GATE_OUT_MAX]; /* since gate_clear() */
-	uint32_t out_n;
+	struct gate_out *out; /* since gate_clear() */
+	uint32_t out_n, out_room;
 	uint64_t sent_link, sent_tunnel, sent_host;
 	uint32_t asked, acquired;
 	enum drop_reason refuse_host, refuse_tunnel; /* what the outputs answer */
