@@ -113,7 +113,9 @@ int run_verify_ledger(const struct cli_line *line)
 struct collect {
 	struct randomness *checker;
 	struct randomness_report report;
-	struct capture *capture; /* NULL: none was given */
+	struct capture *capture;     /* NULL: none was given */
+	const struct policy *policy; /* likewise */
+	const struct verify_report *ledger;
 	bool no_memory;
 };
 
@@ -126,6 +128,16 @@ static void collect_begin(void *context)
 	c->no_memory = !c->checker;
 	if (c->checker && c->capture)
 		randomness_compare(c->checker, c->capture);
+	if (c->checker && c->policy)
+		randomness_witnesses(c->checker, c->policy, c->ledger->origin);
+}
+
+static void collect_grown(void *context, const struct merkle_edge *edge)
+{
+	struct collect *c = context;
+
+	if (c->checker)
+		randomness_grown(c->checker, edge);
 }
 
 static void collect_entry(void *context, const struct ledger_entry *entry, uint64_t index)
@@ -174,14 +186,19 @@ int run_verify_randomness(const struct cli_line *line)
 {
 	static struct verify_report ledger;
 	struct capture capture = { 0 };
-	struct collect c = { .capture = line->capture ? &capture : NULL };
+	static struct asked asked;
+	struct collect c = { .capture = line->capture ? &capture : NULL, .ledger = &ledger };
 	struct verify_options o = {
 		.vkey = line->key, .begin = collect_begin, .entry = collect_entry, .context = &c
 	};
 	struct source *from = NULL;
 	struct err e = { 0 };
 
-	enum rc rc = line->capture ? capture_load(&capture, line, &e) : RC_OK;
+	enum rc rc = asked_load(&asked, line, &o, &e);
+	c.policy = o.policy;
+	if (c.policy)
+		o.grown = collect_grown;
+	rc = rc == RC_OK && line->capture ? capture_load(&capture, line, &e) : rc;
 	if (rc == RC_OK)
 		rc = source_open(&from, line->argument, line->archive, &e);
 	if (rc != RC_OK) {

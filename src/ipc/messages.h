@@ -49,6 +49,9 @@ enum proc {
 	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
 	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), FROM(LEDGER), struct msg_ledger_append, 0) \
 	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), struct msg_ledger_receipt, 0) \
+	/* who has cosigned what covers an entry: the keeper makes a challenge of it */								\
+	M(COSIGNED_ASK,    FROM(KEEPER), FROM(LEDGER), struct msg_cosigned_ask, 0)							\
+	M(COSIGNED,        FROM(LEDGER), FROM(KEEPER), struct msg_cosigned, 0)	/* the quorum, or who had when the time was over */	\
 	/* gateways that witness each other: what their ledgers say, carried by IKE (ike/ike.h, enum ike_word) */				\
 	M(PEER_WORD,       FROM(LEDGER) | FROM(IKE), FROM(LEDGER) | FROM(IKE), struct msg_peer_word, 0)					\
 	M(PEER_WORD_TAKEN, FROM(IKE), FROM(LEDGER), struct msg_result, 0)								\
@@ -202,6 +205,17 @@ struct msg_ledger_receipt {
 	uint64_t index, size;
 	uint8_t leaf_hash[32];
 	char text[128];
+};
+
+struct msg_cosigned_ask {
+	uint64_t index; /* of the entry; the tag of the frame returns with the answer */
+};
+
+#define COSIGNED_TEXT_MAX 768 /* as ATTEST_TEXT_MAX */
+
+struct msg_cosigned {
+	uint32_t n, zero;
+	char text[COSIGNED_TEXT_MAX]; /* an attestation (merkle/attest.h), or nothing */
 };
 
 #define DATAGRAM_MAX 8192

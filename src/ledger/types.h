@@ -206,7 +206,7 @@
 	F(LEAF_HASHES,       "hashes_2",   STRING, "16 more")						\
 	F(LEAF_HASHES,       "hashes_3",   STRING, "16 more")						\
 	F(LEAF_CHALLENGE,    "batch",      STRING, "its root")						\
-	F(LEAF_CHALLENGE,    "later",      STRING, "cosignatures that came after the root; empty: from the root alone")	\
+	F(LEAF_CHALLENGE,    "later",      STRING, "size and cosignatures of a checkpoint that covers the batch; empty: from the root alone")	\
 	F(LEAVES_OPENED,     "batch",      STRING, "its root")						\
 	F(LEAVES_OPENED,     "first",      NUMBER, "place of the first of these leaves in the challenge's order")	\
 	F(LEAVES_OPENED,     "halves_0",   STRING, "both halves of 8 leaves, base64")			\

@@ -424,15 +424,13 @@ static struct witnessed group_witnessed(
 	return (struct witnessed){ true, latest[g->threshold - 1] };
 }
 
-enum rc policy_evaluate(
+enum rc policy_witnesses(
 	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e)
 {
 	struct witnessed groups[POLICY_GROUPS_MAX];
 
 	memset(ret_verdict, 0, sizeof *ret_verdict);
-	enum rc rc = judge_logs(p, note, ret_verdict, e);
-	if (rc == RC_OK)
-		rc = judge_witnesses(p, note, ret_verdict, e);
+	enum rc rc = judge_witnesses(p, note, ret_verdict, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < p->groups_n; i++)
@@ -440,6 +438,17 @@ enum rc policy_evaluate(
 	struct witnessed q = witnessed_by(ret_verdict, groups, p->quorum);
 	ret_verdict->quorum = q.yes;
 	ret_verdict->quorum_time_s = q.yes ? q.time_s : 0;
+	return RC_OK;
+}
+
+enum rc policy_evaluate(
+	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e)
+{
+	enum rc rc = policy_witnesses(p, note, ret_verdict, e);
+
+	rc = rc ? rc : judge_logs(p, note, ret_verdict, e);
+	if (rc != RC_OK)
+		return rc;
 	if (p->logs_n > 0 && !ret_verdict->log_signed)
 		return err_add(e, RC_AUTH, "no log of the policy signed the checkpoint");
 	if (!ret_verdict->quorum)

@@ -91,4 +91,9 @@ struct policy_verdict {
 enum rc policy_evaluate(
 	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e);
 
+/* The witnesses' part of it alone, for who knows the log: RC_OK whether or not the quorum is reached; RC_AUTH
+ * for a wrong cosignature. */
+enum rc policy_witnesses(
+	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e);
+
 #endif

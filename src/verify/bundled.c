@@ -216,8 +216,6 @@ static void timeline_check(struct walk *w)
 
 	r->size = w->edge.size;
 	memcpy(r->root, root.b, sizeof r->root);
-	snprintf(r->origin, sizeof r->origin, "%s", w->key.name);
-	note_key_text(r->vkey, &w->key);
 	char *page = timeline_page(w->gathered.timeline, r, &n);
 	if (!page) {
 		w->gathered.no_memory = true;

@@ -35,6 +35,13 @@ static enum rc key_by_policy(struct walk *w)
 	return found(&w->stop, VERIFY_KEY, "%s is of none of the policy's logs", LEDGER_PATH_VKEY);
 }
 
+/* The report names it from the start: who looks at entries asks whose they are. */
+static void key_take(struct walk *w)
+{
+	snprintf(w->report->origin, sizeof w->report->origin, "%s", w->key.name);
+	note_key_text(w->report->vkey, &w->key);
+}
+
 enum rc key_choose(struct walk *w, struct err *e)
 {
 	struct note_key there;
@@ -46,6 +53,8 @@ enum rc key_choose(struct walk *w, struct err *e)
 	if (w->options->vkey &&
 		note_key_parse(&w->key, w->options->vkey, strlen(w->options->vkey), &why) != RC_OK)
 		return err_add(e, RC_MALFORMED, "the verifier key that was given: %s", why.text);
+	if (w->options->vkey)
+		key_take(w);
 	enum rc rc = file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
 	if (rc != RC_OK)
 		return found(&w->stop, VERIFY_KEY, "%s %s", LEDGER_PATH_VKEY,
@@ -55,9 +64,10 @@ enum rc key_choose(struct walk *w, struct err *e)
 	free(bytes);
 	if (rc != RC_OK)
 		return found(&w->stop, VERIFY_KEY, "%s: %s", LEDGER_PATH_VKEY, why.text);
-	if (!w->options->vkey)
+	if (!w->options->vkey) {
 		w->key = there;
-	else if (!same_key(&w->key, &there))
+		key_take(w);
+	} else if (!same_key(&w->key, &there))
 		return found(&w->stop, VERIFY_KEY, "%s names another key than the one that was given",
 			LEDGER_PATH_VKEY);
 	if (!w->options->vkey && w->options->policy && w->options->policy->logs_n > 0)

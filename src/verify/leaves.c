@@ -1,6 +1,7 @@
 #include "verify/leaves.h"
 
 #include "base/bytes.h"
+#include "merkle/attest.h"
 #include "merkle/tree.h"
 
 #include <stdlib.h>
@@ -8,14 +9,17 @@
 #define FIELD_OCTETS 512
 #define FIELDS	     4
 #define PATH_MAX_N   8
+#define ROOTS_MAX    4096 /* entries between a commitment and the checkpoint that its challenge comes from */
 
 struct batch {
 	uint8_t root[SHA256_SIZE];
 	uint32_t groups, leaves, opens;
 	uint32_t hashes_n, opened_n, named_n;
-	uint64_t used; /* at its end */
-	bool whole;    /* the hashes are all there and make the root */
-	bool challenged, weak, over;
+	uint64_t used;				     /* at its end */
+	bool whole;				     /* the hashes are all there and make the root */
+	uint64_t index;				     /* of the commitment's entry */
+	enum { WEAK, COSIGNED, UNCHECKED } strength; /* of the challenge */
+	bool challenged, over;
 	uint8_t later_hash[SHA256_SIZE]; /* of what the challenge came from, to know it again */
 	uint32_t picked[LEAF_COUNT_MAX]; /* in the challenge's order */
 	uint8_t seen[LEAF_COUNT_MAX];	 /* bits: hash known, picked, opened, named */
@@ -24,8 +28,18 @@ struct batch {
 
 enum { HASH_KNOWN = 1, PICKED = 2, OPENED = 4, NAMED = 8 };
 
+/* The tree's root at a size. */
+struct root_at {
+	uint64_t size;
+	struct merkle_hash root;
+};
+
 struct leaves_check {
 	struct leaves_report report;
+	const struct policy *policy; /* NULL: none was given */
+	const char *origin;
+	uint64_t roots_until;  /* sizes up to here are noted: a commitment waits for its challenge */
+	struct root_at *roots; /* by size modulo ROOTS_MAX; NULL without a policy */
 	size_t n, room;
 	struct batch **batch;
 };
@@ -41,9 +55,24 @@ void leaves_check_free(struct leaves_check *c)
 		free(c->batch[i]->hash);
 		free(c->batch[i]);
 	}
-	if (c)
+	if (c) {
 		free(c->batch);
+		free(c->roots);
+	}
 	free(c);
+}
+
+void leaves_check_witnesses(struct leaves_check *c, const struct policy *policy, const char *origin)
+{
+	c->policy = policy;
+	c->origin = origin;
+}
+
+void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge)
+{
+	if (!c->roots || edge->size > c->roots_until)
+		return;
+	c->roots[edge->size % ROOTS_MAX] = (struct root_at){ edge->size, merkle_edge_root(edge) };
 }
 
 static bool hex_field(const struct ledger_entry *entry, const char *name, uint8_t ret_octets[SHA256_SIZE])
@@ -131,16 +160,20 @@ static enum rc batch_add(struct leaves_check *c, const struct batch *made)
 	return RC_OK;
 }
 
-static enum rc commitment(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+static enum rc commitment(
+	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
 {
 	uint64_t leaves = ledger_entry_number(entry, "leaves"), opens = ledger_entry_number(entry, "opens");
-	struct batch made = { .leaves = (uint32_t)leaves, .opens = (uint32_t)opens };
+	struct batch made = { .leaves = (uint32_t)leaves, .opens = (uint32_t)opens, .index = index };
 	size_t n;
 	const char *groups = ledger_entry_field(entry, "groups", &n);
 
 	if (!hex_field(entry, "root", made.root) || leaves == 0 || leaves > LEAF_COUNT_MAX || opens == 0 ||
 		opens >= leaves || !groups || !leaf_groups_parse(groups, n, &made.groups))
 		return err_add(e, RC_AUTH, "the commitment to ephemeral keys has not its form");
+	if (c->policy && !c->roots && !(c->roots = calloc(ROOTS_MAX, sizeof *c->roots)))
+		return RC_LIMIT;
+	c->roots_until = index + ROOTS_MAX;
 	const struct batch *b = batch_find(c, made.root);
 	if (!b)
 		return batch_add(c, &made);
@@ -194,7 +227,39 @@ static enum rc hashes(struct leaves_check *c, const struct ledger_entry *entry, 
 	return RC_OK;
 }
 
-static enum rc challenge(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+/* What the challenge comes from: cosignatures of a checkpoint between the commitment and the challenge? */
+static enum rc strength_of(
+	struct leaves_check *c, struct batch *b, const char *later, size_t n, uint64_t index, struct err *e)
+{
+	struct checkpoint of = { 0 };
+	const struct root_at *at;
+	unsigned witnesses;
+	size_t lines;
+
+	b->strength = WEAK;
+	if (n == 0)
+		return RC_OK;
+	if (!attest_read(later, n, &of.size, &lines) || of.size <= b->index || of.size > index)
+		return err_add(e, RC_AUTH,
+			"the challenge of ephemeral keys does not come from cosignatures of a checkpoint "
+			"between the batch and itself");
+	b->strength = UNCHECKED;
+	if (!c->policy)
+		return RC_OK;
+	b->strength = WEAK;
+	at = &c->roots[of.size % ROOTS_MAX];
+	if (at->size != of.size || strlen(c->origin) >= sizeof of.origin)
+		return RC_OK; /* the challenge came too long after the batch */
+	of.root = at->root;
+	memcpy(of.origin, c->origin, strlen(c->origin));
+	enum rc rc = attest_judge(later, n, &of, c->policy, &witnesses, e);
+	if (rc == RC_OK)
+		b->strength = COSIGNED;
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static enum rc challenge(
+	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
 {
 	struct batch *b = batch_of(c, entry, "batch", e);
 	uint8_t later_hash[SHA256_SIZE];
@@ -216,9 +281,7 @@ static enum rc challenge(struct leaves_check *c, const struct ledger_entry *entr
 	for (uint32_t i = 0; i < b->opens; i++)
 		b->seen[b->picked[i]] |= PICKED;
 	b->challenged = true;
-	/* Cosignatures are not checked here yet: what nobody checked proves no more than the root. */
-	b->weak = true;
-	return RC_OK;
+	return strength_of(c, b, later, n, index, e);
 }
 
 static enum rc open_one(struct leaves_check *c, struct batch *b, uint32_t place,
@@ -251,7 +314,9 @@ static void batch_opened(struct leaves_check *c, struct batch *b)
 
 	free(b->hash);
 	b->hash = NULL;
-	r->weak += b->weak;
+	r->weak += b->strength == WEAK;
+	r->cosigned += b->strength == COSIGNED;
+	r->unchecked += b->strength == UNCHECKED;
 	if (r->leaves == 0 || (uint64_t)b->opens * r->leaves < (uint64_t)r->opens * b->leaves) {
 		r->leaves = b->leaves;
 		r->opens = b->opens;
@@ -381,15 +446,16 @@ static enum rc exchange(struct leaves_check *c, const struct ledger_entry *entry
 	return RC_OK;
 }
 
-enum rc leaves_check_entry(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+enum rc leaves_check_entry(
+	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
 {
 	switch (entry->type) {
 	case LEDGER_LEAF_BATCH:
-		return commitment(c, entry, e);
+		return commitment(c, entry, index, e);
 	case LEDGER_LEAF_HASHES:
 		return hashes(c, entry, e);
 	case LEDGER_LEAF_CHALLENGE:
-		return challenge(c, entry, e);
+		return challenge(c, entry, index, e);
 	case LEDGER_LEAVES_OPENED:
 		return opened(c, entry, e);
 	case LEDGER_LEAF_BATCH_END:

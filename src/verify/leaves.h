@@ -7,25 +7,29 @@
  * What it proves: had m leaves of a batch of n been made otherwise than by the promised function of the
  * promised halves, none of these would have been among the k opened ones with a chance of at most
  * (1 - k/n)^m. Where it ends: it does not show that a source was unpredictable; a challenge from the root
- * alone could be chosen by who makes many batches and enters one (`weak`); a batch that was challenged and
- * not opened may have been given up for what it would have shown (`unopened`); that the leaf's public value
- * is what went over the wire is for a capture to show (leaves_check_public). Private to src/verify;
- * randomness.c has the rest.
+ * alone could be chosen by who makes many batches and enters one (`weak`), a challenge from cosignatures only
+ * by who asks the witnesses again and again until he likes what they answer, or knows their keys; a batch
+ * that was challenged and not opened may have been given up for what it would have shown (`unopened`); that
+ * the leaf's public value is what went over the wire is for a capture to show (leaves_check_public). Private
+ * to src/verify; randomness.c has the rest.
  */
 #ifndef VERIFY_LEAVES_H
 #define VERIFY_LEAVES_H
 
 #include "crypto/leaf.h"
 #include "ledger/entry.h"
+#include "merkle/policy.h"
 
 struct leaves_report {
-	uint64_t batches;	/* committed to */
-	uint64_t unopened;	/* of these challenged, but not opened as a whole */
-	uint64_t abandoned;	/* of these not even challenged: a keeper that ended, or gave it up before */
-	uint64_t weak;		/* opened, and challenged by the root alone */
-	uint64_t opened;	/* leaves recomputed */
-	uint64_t named;		/* exchanges that named their leaf */
-	uint64_t unnamed;	/* exchanges of no leaf: nothing is proved of their keys */
+	uint64_t batches;   /* committed to */
+	uint64_t unopened;  /* of these challenged, but not opened as a whole */
+	uint64_t abandoned; /* of these not even challenged: a keeper that ended, or gave it up before */
+	uint64_t weak;	    /* opened, and challenged by the root alone, or by fewer than the quorum */
+	uint64_t cosigned;  /* opened, and challenged by what the policy's quorum cosigned after the root */
+	uint64_t unchecked; /* opened, and challenged by what nobody could check: there was no policy */
+	uint64_t opened;    /* leaves recomputed */
+	uint64_t named;	    /* exchanges that named their leaf */
+	uint64_t unnamed;   /* exchanges of no leaf: nothing is proved of their keys */
 	uint32_t leaves, opens; /* of the opened batch with the lowest share of opened ones; 0: none */
 };
 
@@ -34,8 +38,14 @@ struct leaves_check;
 /* NULL: no memory. */
 struct leaves_check *leaves_check_new(void);
 void leaves_check_free(struct leaves_check *c);
+/* Whose cosignatures make a challenge good; the log's origin stands there from the first entry on. Both
+ * outlive it. */
+void leaves_check_witnesses(struct leaves_check *c, const struct policy *policy, const char *origin);
+/* The tree has grown: to be told of each size when there are witnesses. */
+void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge);
 /* RC_OK; RC_AUTH: a failure, *e says which; RC_LIMIT: no memory. Other types of entries are passed over. */
-enum rc leaves_check_entry(struct leaves_check *c, const struct ledger_entry *entry, struct err *e);
+enum rc leaves_check_entry(
+	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e);
 /* The public value of a group in the leaf that the entry names, dh_public_size() octets; the entry was found
  * good before. RC_NOT_FOUND: it names none; RC_AUTH: the leaf has none of this group. */
 enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_entry *entry, uint16_t group,

@@ -165,9 +165,6 @@ static void report_fill(struct walk *w)
 	r->size = w->edge.size;
 	struct merkle_hash root = merkle_edge_root(&w->edge);
 	memcpy(r->root, root.b, sizeof r->root);
-	snprintf(r->origin, sizeof r->origin, "%s", w->key.name);
-	if (w->key.name[0])
-		note_key_text(r->vkey, &w->key);
 }
 
 static enum rc pass(const struct verify_source *source, const struct verify_options *options,

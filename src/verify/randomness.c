@@ -225,6 +225,16 @@ void randomness_compare(struct randomness *r, struct capture *capture)
 		capture->init[i].named = false;
 }
 
+void randomness_witnesses(struct randomness *r, const struct policy *policy, const char *origin)
+{
+	leaves_check_witnesses(r->leaves, policy, origin);
+}
+
+void randomness_grown(struct randomness *r, const struct merkle_edge *edge)
+{
+	leaves_check_grown(r->leaves, edge);
+}
+
 /* Each message that was captured under the forced SPI, and not compared before, holds the forced nonce. */
 static bool nonces_forced(struct randomness *r, bool response, const uint8_t octets[PUBLIC_SIZE])
 {
@@ -345,7 +355,7 @@ static enum rc keys_check(struct randomness *r, const struct ledger_entry *entry
 enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	struct err e = { 0 };
-	enum rc rc = public_entry(r, entry, index), leaf = leaves_check_entry(r->leaves, entry, &e);
+	enum rc rc = public_entry(r, entry, index), leaf = leaves_check_entry(r->leaves, entry, index, &e);
 
 	if (leaf == RC_AUTH)
 		fail(r, index, "%s", e.text);

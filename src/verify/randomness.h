@@ -52,6 +52,11 @@ enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry,
 /* Before the first entry: what was on the wire. The capture outlives the checker, and which of its messages
  * are known is marked in it. */
 void randomness_compare(struct randomness *r, struct capture *capture);
+/* Before the first entry: whose cosignatures make a challenge good, and the log's name, which need stand
+ * there with the first entry only. Both outlive the checker. */
+void randomness_witnesses(struct randomness *r, const struct policy *policy, const char *origin);
+/* With witnesses: the tree at each size, between the entries. */
+void randomness_grown(struct randomness *r, const struct merkle_edge *edge);
 /* After the last entry: what no entry names, against keys that were laid open; and what is
  * left open of batches of leaves is counted. RC_OK or RC_AUTH, as above. */
 enum rc randomness_end(struct randomness *r);

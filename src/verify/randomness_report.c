@@ -64,13 +64,23 @@ static void say_leaves(struct text *t, const struct leaves_report *l)
 		say(t, "%s m = %u: %.2g", i ? "," : "", bad_shown[i],
 			leaves_escape(l->leaves, l->opens, bad_shown[i]));
 	say(t, "\n");
+	if (l->cosigned > 0)
+		say(t,
+			"  challenges   %llu came from cosignatures of the policy's quorum, made after the "
+			"batch: the device\n"
+			"               could not know them before\n",
+			(ull)l->cosigned);
+	if (l->unchecked > 0)
+		say(t,
+			"  challenges   %llu came from cosignatures that nobody checked: give the policy that "
+			"names the\n"
+			"               witnesses, with --policy\n",
+			(ull)l->unchecked);
 	if (l->weak > 0)
 		say(t,
-			"  weaker       %llu challenges came from the root alone: the device could have made "
-			"batches "
-			"until one\n"
-			"               hid what it wanted; a challenge with cosignatures it cannot "
-			"foresee\n",
+			"  weaker       %llu challenges came from the root alone, or from fewer witnesses than "
+			"the quorum: the\n"
+			"               device could have made batches until one hid what it wanted\n",
 			(ull)l->weak);
 }
 
@@ -113,6 +123,8 @@ size_t randomness_report_json(const struct randomness_report *r, char *ret_text,
 	jw_object(&w, NULL);
 	jw_u64(&w, "batches", l->batches);
 	jw_u64(&w, "batches_abandoned", l->abandoned);
+	jw_u64(&w, "batches_cosigned", l->cosigned);
+	jw_u64(&w, "batches_unchecked", l->unchecked);
 	jw_u64(&w, "batches_unopened", l->unopened);
 	jw_u64(&w, "batches_weak", l->weak);
 	jw_u64(&w, "captured", r->captured);

@@ -117,6 +117,8 @@ enum rc subtree_add(struct walk *w, unsigned level, const struct merkle_hash *ha
 	if (rc == RC_OK) {
 		seals_meet(w);
 		heads_meet(w);
+		if (w->options->grown)
+			w->options->grown(w->options->context, &w->edge);
 	}
 	return rc;
 }

@@ -58,6 +58,8 @@ struct verify_options {
 	 */
 	void (*begin)(void *context);
 	void (*entry)(void *context, const struct ledger_entry *entry, uint64_t index);
+	/* The tree has grown: by one entry, or by what was passed over in one step. */
+	void (*grown)(void *context, const struct merkle_edge *edge);
 	/* A seal of the epoch that was announced by entry `begins` holds at this size. */
 	void (*sealed)(void *context, uint64_t begins, uint64_t size);
 	/* The timeline of an evidence bundle, as its entries make it. */

@@ -5,6 +5,7 @@ The witnesses are plaingate-witness on the machine `web`; what they sign is chec
 import base64
 import hashlib
 import json
+import os
 import signal
 import struct
 import subprocess
@@ -12,7 +13,7 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from kit import bundle_entries, config_of, journal_records, ledger_entries, own_lab, show, verify_ledger, wait_for
+from kit import bundle_entries, config_of, journal_records, ledger_entries, own_lab, processes, show, verify_ledger, wait_for
 
 ADDRESS, HEARTBEAT = "192.0.2.80", 2
 DASH = "\u2014 "
@@ -178,6 +179,65 @@ def test_a_stranger_with_a_policy_file(lab):
         assert done.returncode == status, done.stdout + done.stderr
     kept = checkpoint(lab, file="cosigned")
     assert len(kept[2]) == 3 and all(cosigned_at(w, kept[0], line) for w, line in zip((lab.one, lab.two), kept[2][1:]))
+
+
+def next_challenge(lab):
+    """The keeper begins again, and with it the batches of ephemeral keys: (seconds from the batch to its challenge, what this came from).
+    All that the challenge picks is laid open then."""
+    def of_type(type_):
+        return [e for e in ledger_entries(lab, "hq") if e["type"] == type_]
+
+    before = len(of_type("leaf_challenge"))
+    os.kill(processes(lab, "hq")["keeper"][0], signal.SIGKILL)
+    wait_for(lambda: len(of_type("leaf_challenge")) > before, 20, "the next batch's challenge")
+    challenge = of_type("leaf_challenge")[before]
+    root = challenge["body"]["batch"]
+    wait_for(lambda: sum(e["body"]["batch"] == root for e in of_type("leaves_opened")) == 2, 10, "64 leaves in two entries")
+    batch = next(e for e in of_type("leaf_batch") if e["body"]["root"] == root)
+    return entry_time(challenge) - entry_time(batch), challenge["body"]["later"]
+
+
+def judged_by(lab, quorum):
+    """What `verify randomness` says of hq's batches with this policy."""
+    policy = "/etc/plaingate/policy"
+    options = ["--policy", policy] if quorum else []
+    (lab["hq"].state / "etc/policy").write_text(f"witness one {lab.one.vkey}\nwitness two {lab.two.vkey}\n{quorum}", encoding="utf-8")
+    done = lab["hq"].run(["plaingate", "verify", "randomness", "/var/lib/plaingate/ledger", "--json", *options], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)[0]
+    assert said["failures"] == 0
+    return said
+
+
+BOTH, ONE = "group both all one two\nquorum both\n", "quorum one\n"
+
+
+def test_ephemeral_keys_are_challenged_by_the_witnesses(lab):
+    wait_cosigned(lab, ["one", "two"])
+    before = judged_by(lab, BOTH)
+    took, later = next_challenge(lab)
+    assert len(later.split(" ")) == 3, f"the size and two cosignatures: {later}"
+    assert took < 2, f"no witness was waited for in vain: {took}"
+    wait_cosigned(lab, ["one", "two"])
+    both, nobody = judged_by(lab, BOTH), judged_by(lab, "")
+    assert both["batches_cosigned"] > before["batches_cosigned"]
+    assert nobody["batches_unchecked"] >= both["batches_cosigned"] and nobody["batches_cosigned"] == 0
+    assert nobody["batches_weak"] >= 1, "the first batch came before there were witnesses"
+    assert judged_by(lab, "quorum none\n")["batches_cosigned"] == 0
+    took, later = next_challenge(lab)
+    assert len(later.split(" ")) == 3 and took < 2
+
+
+def test_a_witness_that_is_away_holds_up_no_batch(lab):
+    lab.two.stop()
+    try:
+        took, later = next_challenge(lab)
+        assert took < 3 and len(later.split(" ")) == 2, f"what the other one signed: {took} s, {later}"
+    finally:
+        lab.two.start()
+    wait_cosigned(lab, ["one", "two"], timeout=20)
+    one, both = judged_by(lab, ONE), judged_by(lab, BOTH)
+    assert one["batches_cosigned"] > both["batches_cosigned"], "good enough for who trusts the one alone"
 
 
 def test_heartbeat(lab):

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "ledger/types.h"
+#include "merkle/attest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +15,15 @@ _Static_assert(HASHES_PER_FIELD *SHA256_SIZE == FIELD_OCTETS &&
 		       HALVES_PER_FIELD * sizeof(struct leaf_halves) == FIELD_OCTETS &&
 		       BASE64_SIZE(FIELD_OCTETS) - 1 <= LEDGER_BODY_TEXT_MAX / 4,
 	"fields are full");
+_Static_assert(COSIGNED_TEXT_MAX == ATTEST_TEXT_MAX && COSIGNED_TEXT_MAX <= LEDGER_BODY_TEXT_MAX / 4,
+	"what was cosigned fits its field");
 _Static_assert(
 	LEAVES_N % (FIELDS * HASHES_PER_FIELD) == 0 && LEAVES_OPENED % (FIELDS * HALVES_PER_FIELD) == 0,
 	"entries are full");
 
 static void on_make(struct loop *loop, struct timer *t);
 static void on_retry(struct loop *loop, struct timer *t);
+static void on_cosigned_late(struct loop *loop, struct timer *t);
 
 enum rc leaves_init(
 	struct leaves *l, struct child *child, struct halves *source, void (*progress)(struct leaves *l))
@@ -27,6 +31,7 @@ enum rc leaves_init(
 	*l = (struct leaves){ .child = child, .source = source, .progress = progress };
 	l->make = (struct timer){ .fn = on_make, .context = l };
 	l->retry = (struct timer){ .fn = on_retry, .context = l };
+	l->cosigned = (struct timer){ .fn = on_cosigned_late, .context = l };
 	l->batch = calloc(LEAVES_BATCHES, sizeof *l->batch);
 	return l->batch ? RC_OK : RC_LIMIT;
 }
@@ -94,14 +99,32 @@ static bool enter_batch(struct leaves *l, struct leaf_batch *b)
 	return enter(l, b, LEDGER_GATE, &body);
 }
 
-static bool enter_challenge(struct leaves *l, struct leaf_batch *b, const char *later)
+static bool cosigned_ask(struct leaves *l, struct leaf_batch *b)
+{
+	const struct msg_cosigned_ask ask = { .index = b->entered };
+
+	if (ipc_send_COSIGNED_ASK(child_link(l->child, PROC_LEDGER), b->serial, &ask) != RC_OK)
+		return false;
+	loop_arm(&l->child->loop, &l->cosigned, LEAVES_COSIGNED_NS, 0);
+	return true;
+}
+
+static void pick(struct leaf_batch *b)
+{
+	leaf_challenge(b->tree[1].b, b->later, strlen(b->later), LEAVES_N, LEAVES_OPENED, b->picked);
+	for (uint32_t i = 0; i < LEAVES_OPENED; i++)
+		b->opened[b->picked[i]] = true;
+}
+
+static bool enter_challenge(struct leaves *l, struct leaf_batch *b)
 {
 	char root[2 * SHA256_SIZE + 1];
 	struct ledger_body body;
 
+	pick(b);
 	ledger_body_begin(&body, LEDGER_LEAF_CHALLENGE);
 	ledger_body_str(&body, "batch", root_text(root, b));
-	ledger_body_str(&body, "later", later);
+	ledger_body_str(&body, "later", b->later);
 	return enter(l, b, LEDGER_GATE, &body);
 }
 
@@ -142,17 +165,6 @@ static void enter_end(struct leaves *l, struct leaf_batch *b)
 
 /* ---- life of a batch ---- */
 
-/*
- * What the ledger has from others after the root: cosignatures of witnesses, as the lines of a note joined by
- * spaces, at most 768 characters, none that JSON escapes. Nobody tells the keeper of any yet, so the
- * challenge comes from the root alone, which the device could grind; the entry and the verifier say so. This
- * is the place for them: wait for them behind the receipts of COMMITTING, and return their text.
- */
-static const char *challenge_later(const struct leaf_batch *b)
-{
-	return "";
-}
-
 static void stuck(struct leaves *l, struct leaf_batch *b)
 {
 	b->stuck = true;
@@ -162,17 +174,9 @@ static void stuck(struct leaves *l, struct leaf_batch *b)
 		l->progress(l);
 }
 
-static void pick(struct leaf_batch *b, const char *later)
-{
-	leaf_challenge(b->tree[1].b, later, strlen(later), LEAVES_N, LEAVES_OPENED, b->picked);
-	for (uint32_t i = 0; i < LEAVES_OPENED; i++)
-		b->opened[b->picked[i]] = true;
-}
-
 /* What this state has to say. False: the ledger is away. */
 static bool stage_enter(struct leaves *l, struct leaf_batch *b)
 {
-	const char *later;
 	bool good = true;
 
 	switch (b->state) {
@@ -182,10 +186,10 @@ static bool stage_enter(struct leaves *l, struct leaf_batch *b)
 		for (uint32_t first = 0; good && first < LEAVES_N; first += FIELDS * HASHES_PER_FIELD)
 			good = enter_hashes(l, b, first);
 		return good;
+	case BATCH_ASKING:
+		return cosigned_ask(l, b);
 	case BATCH_CHALLENGING:
-		later = challenge_later(b);
-		pick(b, later);
-		return enter_challenge(l, b, later);
+		return enter_challenge(l, b);
 	case BATCH_OPENING:
 		for (uint32_t first = 0; good && first < LEAVES_OPENED; first += FIELDS * HALVES_PER_FIELD)
 			good = enter_opened(l, b, first);
@@ -275,14 +279,48 @@ static void advance(struct leaves *l)
 		batch_begin(l);
 }
 
-void leaves_receipt(struct leaves *l, uint64_t tag, enum rc rc)
+/* Behind the last receipt of a state, or the answer. */
+static void stage_next(struct leaves *l, struct leaf_batch *b)
+{
+	b->state++;
+	stage_run(l, b);
+}
+
+void leaves_cosigned(struct leaves *l, uint64_t tag, const struct msg_cosigned *m)
+{
+	struct leaf_batch *b = &l->batch[tag % LEAVES_BATCHES];
+	uint64_t size;
+	size_t n;
+
+	if (b->serial != tag || b->state != BATCH_ASKING)
+		return; /* it came too late */
+	loop_disarm(&l->child->loop, &l->cosigned);
+	/* What it says is for the verifier to judge; here, that it is something to judge. */
+	if (m->n <= sizeof m->text && attest_read(m->text, m->n, &size, &n) && size > b->entered)
+		memcpy(b->later, m->text, m->n);
+	stage_next(l, b);
+}
+
+static void on_cosigned_late(struct loop *loop, struct timer *t)
+{
+	struct leaves *l = t->context;
+
+	if (!l->following || l->following->state != BATCH_ASKING)
+		return;
+	log_warn("the ledger did not say who has cosigned; the challenge comes from the root alone");
+	stage_next(l, l->following);
+}
+
+void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 	struct leaf_batch *b = &l->batch[tag % LEAVES_BATCHES];
 
 	if (b->serial != tag || b->awaited == 0)
 		return;
 	b->awaited--;
-	b->refused |= rc != RC_OK;
+	b->refused |= r->rc != RC_OK;
+	if (r->rc == RC_OK)
+		b->entered = MAX_OF(b->entered, r->index);
 	if (b->awaited > 0 || b->state < BATCH_COMMITTING || b->state > BATCH_OPENING)
 		return;
 	if (b->refused) {
@@ -294,8 +332,7 @@ void leaves_receipt(struct leaves *l, uint64_t tag, enum rc rc)
 		l->any_entered = true;
 	}
 	if (b->state < BATCH_OPENING) {
-		b->state++;
-		stage_run(l, b);
+		stage_next(l, b);
 		return;
 	}
 	batch_ready(l, b);
@@ -443,6 +480,7 @@ void leaves_done(struct leaves *l)
 {
 	loop_disarm(&l->child->loop, &l->make);
 	loop_disarm(&l->child->loop, &l->retry);
+	loop_disarm(&l->child->loop, &l->cosigned);
 	leaves_discard(l);
 }
 

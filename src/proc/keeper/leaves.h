@@ -5,13 +5,14 @@
  *   making      leaves are made of pairs of halves as these come
  *   committing  the root is on its way to the ledger
  *   listing     all leaf hashes are
+ *   asking      the ledger is asked which witnesses have cosigned a checkpoint that covers all that
  *   challenging what the challenge comes from is; from here on the batch can be judged
  *   opening     the halves of the leaves that the challenge picks are
  *   ready       the others may be used, each once: its halves are wiped when it is
  *
  * One batch is used while the next one is made. What the ledger does not take is tried again every
- * LEAVES_RETRY_NS, with the same root. The challenge comes from the root alone as long as the keeper learns
- * of no cosignature: see challenge_later().
+ * LEAVES_RETRY_NS, with the same root. The challenge comes from the root and the cosignatures; from the root
+ * alone when there are no witnesses, or none of them answers within LEAVES_COSIGNED_NS.
  *
  * An exchange that finds no leaf waits while a batch is on its way. When the ledger does not take one, or
  * leaves are asked for faster than LEAVES_BURST and LEAVES_EVERY_NS allow, it gets a secret of a fresh pair
@@ -29,21 +30,23 @@
 #include "merkle/tree.h"
 #include "proc/keeper/halves.h"
 
-#define LEAVES_N	256
-#define LEAVES_OPENED	64
-#define LEAVES_DEPTH	8 /* of the tree: 2^8 leaves */
-#define LEAVES_BATCHES	4 /* the one in use, the next, and two whose last exchanges may still be entered */
-#define LEAVES_RETRY_NS (5 * NS_PER_S)
-#define LEAVES_BURST	8	       /* batches that may be begun at once */
-#define LEAVES_EVERY_NS (2 * NS_PER_S) /* after that: one in this time */
+#define LEAVES_N	   256
+#define LEAVES_OPENED	   64
+#define LEAVES_DEPTH	   8 /* of the tree: 2^8 leaves */
+#define LEAVES_BATCHES	   4 /* the one in use, the next, and two whose last exchanges may still be entered */
+#define LEAVES_RETRY_NS	   (5 * NS_PER_S)
+#define LEAVES_COSIGNED_NS (3 * NS_PER_S) /* more than the ledger takes (proc/ledger/cosigned.h) */
+#define LEAVES_BURST	   8		  /* batches that may be begun at once */
+#define LEAVES_EVERY_NS	   (2 * NS_PER_S) /* after that: one in this time */
 
 _Static_assert(LEAVES_N == 1 << LEAVES_DEPTH && LEAVES_N <= LEAF_COUNT_MAX, "a full tree");
 
 enum batch_state {
 	BATCH_NONE,
 	BATCH_MAKING,
-	BATCH_COMMITTING, /* these four wait for receipts, or for the next try */
+	BATCH_COMMITTING, /* these wait for receipts, or for the next try */
 	BATCH_LISTING,
+	BATCH_ASKING, /* this one for the ledger's answer */
 	BATCH_CHALLENGING,
 	BATCH_OPENING,
 	BATCH_READY,
@@ -58,10 +61,12 @@ struct leaf_batch {
 	uint32_t made;
 	uint32_t next, used; /* where to look for the next leaf; how many were used */
 	uint32_t awaited;    /* receipts of entries on their way */
+	uint64_t entered;    /* the last index that a receipt told */
 	bool refused;	     /* one of them did not come */
 	bool stuck;	     /* the ledger has not taken it at the last try */
 	bool opened[LEAVES_N];
 	uint32_t picked[LEAVES_OPENED];
+	char later[COSIGNED_TEXT_MAX + 1]; /* what the challenge comes from, beside the root */
 	uint8_t data[LEAVES_N][LEAF_DATA_MAX];
 	struct merkle_hash
 		tree[2 * LEAVES_N]; /* [1]: root; [i]: above [2i] and [2i + 1]; leaves from [LEAVES_N] */
@@ -80,7 +85,7 @@ struct leaves {
 	uint32_t allowance;			/* batches that may be begun now */
 	mono_ns allowance_at;			/* up to when it was reckoned; 0: not yet */
 	struct leaf_batch *current, *following; /* NULL: none */
-	struct timer make, retry;
+	struct timer make, retry, cosigned;
 	void (*progress)(struct leaves *l); /* a batch became ready, or is stuck: who waits may ask again */
 	uint8_t last_root[SHA256_SIZE];	    /* of the batch that was entered last */
 	bool any_entered;
@@ -122,7 +127,9 @@ void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct l
 
 /* The ledger's answer, which the shell gives to leaves_receipt(). context: the struct child. */
 void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r);
-void leaves_receipt(struct leaves *l, uint64_t tag, enum rc rc);
+void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_receipt *r);
+/* Its answer to COSIGNED_ASK. */
+void leaves_cosigned(struct leaves *l, uint64_t tag, const struct msg_cosigned *m);
 
 /* The end of the keeper: says what was left, and wipes it. */
 void leaves_done(struct leaves *l);

@@ -210,7 +210,7 @@ void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt 
 {
 	struct keeper *k = ((struct child *)context)->context;
 
-	leaves_receipt(&k->leaves, tag, (enum rc)r->rc);
+	leaves_receipt(&k->leaves, tag, r);
 }
 
 /* What key exchanges of this configuration there can be. */
@@ -296,6 +296,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_SHOW:
 		show_answer(child_link(c, PROC_CONTROL), f->head.tag, &f->u.SHOW, k->keys, &k->keydir);
+		break;
+	case IPC_COSIGNED:
+		leaves_cosigned(&k->leaves, f->head.tag, &f->u.COSIGNED);
 		break;
 	case IPC_HALF:
 		halves_take(&k->halves, &f->u.HALF);

@@ -484,6 +484,13 @@ static void supervisor_says(struct ledger_shell *s, struct ipc_frame *f)
 	}
 }
 
+static void cosigned_question(struct ledger_shell *s, uint64_t tag, uint64_t index)
+{
+	if (s->witnesses.n > 0 && ledger_size(s->log) > ledger_published(s->log))
+		publish_now(s);
+	cosigned_ask(&s->witnesses, tag, index);
+}
+
 static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct ledger_shell *s = shell_of(c);
@@ -499,6 +506,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		early_keep(s, peer, f);
 	else if (f->head.id == IPC_LEDGER_APPEND)
 		append(s, peer, f->head.tag, &f->u.LEDGER_APPEND);
+	else if (f->head.id == IPC_COSIGNED_ASK && !s->opening)
+		cosigned_question(s, f->head.tag, f->u.COSIGNED_ASK.index);
 	else if (f->head.id == IPC_PEER_WORD)
 		peers_word(&s->peers, &f->u.PEER_WORD);
 	else if (f->head.id == IPC_PEER_WORD_TAKEN && f->u.PEER_WORD_TAKEN.rc != RC_OK)

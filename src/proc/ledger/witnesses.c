@@ -103,6 +103,7 @@ void witnesses_let_down(struct witnesses *w, const char *why)
 {
 	while (w->held_n > 0)
 		held_end(w, w->held_n - 1, RC_AGAIN, why);
+	cosigned_drop(w);
 }
 
 /* ---- questions ---- */
@@ -393,6 +394,7 @@ static void turn_again(struct witnesses *w)
 			at, asking_at(&w->peer[i].asking, ledger_published(w->shell->log), heartbeat_of(w)));
 	for (size_t i = 0; i < w->held_n; i++)
 		at = MIN_OF(at, w->held[i].until);
+	at = MIN_OF(at, cosigned_at(w));
 	/* Not in this round again, whatever is due: a mistake here must not eat the processor. */
 	if (at != ASKING_NEVER && !w->turn.armed)
 		loop_arm(&w->shell->child->loop, &w->turn, at > now + NS_PER_MS ? at - now : NS_PER_MS, 0);
@@ -412,6 +414,7 @@ static void on_turn(struct loop *l, struct timer *t)
 		return;
 	}
 	held_look(w);
+	cosigned_look(w);
 	for (size_t i = 0; i < w->n; i++)
 		peer_turn(&w->peer[i]);
 	ledger_shell_settled(w->shell);

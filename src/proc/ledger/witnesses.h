@@ -10,6 +10,7 @@
 
 #include "ipc/messages.h"
 #include "ledger/types.h"
+#include "proc/ledger/cosigned.h"
 #include "proc/ledger/exchange.h"
 #include "witness/asking.h"
 
@@ -57,6 +58,7 @@ struct witnesses {
 	uint64_t last_tag;
 	struct held held[HELD_MAX];
 	size_t held_n;
+	struct cosigned cosigned;
 	struct seen_note seen;
 };
 
@@ -82,7 +84,7 @@ bool witnesses_required(const struct witnesses *w, enum ledger_type type);
  * wait. */
 bool witnesses_hold(
 	struct witnesses *w, enum proc source, uint64_t tag, const struct msg_ledger_receipt *receipt);
-/* All that wait are refused. */
+/* All acts that wait are refused, and the keeper's question is answered with nothing. */
 void witnesses_let_down(struct witnesses *w, const char *why);
 
 /* A row for each. Returns how many. */

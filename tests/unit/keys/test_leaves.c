@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "ledger/entry.h"
+#include "merkle/attest.h"
 #include "verify/leaves.h"
 
 #include <setjmp.h>
@@ -19,7 +20,9 @@
 
 #include <cmocka.h>
 
-#define LIVE (LEAVES_N - LEAVES_OPENED)
+#define LIVE	  (LEAVES_N - LEAVES_OPENED)
+#define WITNESSES 2
+#define ORIGIN	  "example.com/gateway"
 
 static struct child child;
 static struct halves halves;
@@ -33,14 +36,20 @@ static enum rc answer;		     /* of the ledger */
 static enum ledger_type answer_only; /* LEDGER_TYPE_COUNT: for all types; else RC_OK for the others */
 static bool silent;		     /* the ledger keeps its answers */
 static uint64_t silent_tags[64];
+static struct msg_ledger_receipt silent_receipts[64];
 static size_t silent_n;
-static enum rc verdict; /* the first that was not RC_OK */
+static struct merkle_edge tree; /* over what was entered */
+static unsigned cosigners;	/* witnesses that answer, of WITNESSES */
+static bool unanswered;		/* the ledger does not say who has cosigned */
+static enum rc verdict;		/* the first that was not RC_OK */
 static char verdict_text[ERR_TEXT_MAX];
 
 static void no_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	if (f->head.id == IPC_HALF)
 		halves_take(&halves, &f->u.HALF);
+	if (f->head.id == IPC_COSIGNED)
+		leaves_cosigned(&leaves, f->head.tag, &f->u.COSIGNED);
 	leaves_go_on(&leaves);
 }
 
@@ -53,7 +62,7 @@ static void on_progress(struct leaves *l)
 
 void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
 {
-	leaves_receipt(&leaves, tag, (enum rc)r->rc);
+	leaves_receipt(&leaves, tag, r);
 }
 
 static struct ipc_link join(enum proc peer)
@@ -89,6 +98,9 @@ static int begin(void **state)
 	silent_n = 0;
 	answer = RC_OK;
 	answer_only = LEDGER_TYPE_COUNT;
+	tree = (struct merkle_edge){ 0 };
+	cosigners = 0;
+	unanswered = false;
 	verdict = RC_OK;
 	check = leaves_check_new();
 	return check ? 0 : -1;
@@ -129,37 +141,96 @@ static void judge(enum ledger_type type, const char *body, size_t n)
 
 	if (ledger_body_check(type, body, n, &e) != RC_OK)
 		fail_msg("%s", e.text);
-	enum rc rc = leaves_check_entry(check, &entry, &e);
+	struct merkle_hash leaf = merkle_leaf(body, n);
+	enum rc rc = leaves_check_entry(check, &entry, tree.size, &e);
+	merkle_edge_add(&tree, &leaf);
+	leaves_check_grown(check, &tree);
 	if (verdict == RC_OK && rc != RC_OK) {
 		verdict = rc;
 		memcpy(verdict_text, e.text, sizeof verdict_text);
 	}
 }
 
+static struct note_key witness_key(unsigned i, uint8_t ret_seed[32])
+{
+	uint8_t public_key[32];
+	struct note_key key;
+	char name[32];
+
+	memset(ret_seed, (int)i + 1, 32);
+	ed25519_public(public_key, ret_seed);
+	snprintf(name, sizeof name, "example.com/witness%u", i);
+	assert_int_equal(note_key_make(&key, name, NOTE_COSIGNATURE_ED25519, public_key), RC_OK);
+	return key;
+}
+
+/* Both of them are a quorum. */
+static const struct policy *policy_of_both(void)
+{
+	static struct policy policy;
+	char text[1024], vkey[NOTE_VKEY_MAX];
+	uint8_t seed[32];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < WITNESSES; i++) {
+		struct note_key key = witness_key(i, seed);
+		n += (size_t)snprintf(
+			text + n, sizeof text - n, "witness w%u %s\n", i, note_key_text(vkey, &key));
+	}
+	n += (size_t)snprintf(text + n, sizeof text - n, "group both all w0 w1\nquorum both\n");
+	assert_int_equal(policy_parse(&policy, text, n, NULL), RC_OK);
+	return &policy;
+}
+
+/* What witnesses say of the whole log. */
+static void cosign(struct ipc_frame *f)
+{
+	char text[ATTEST_TEXT_MAX + 1] = "", line[COSIGN_LINE_MAX], signed_text[256];
+	struct checkpoint c = { .origin = ORIGIN, .size = tree.size, .root = merkle_edge_root(&tree) };
+	struct msg_cosigned m = { 0 };
+	uint8_t seed[32];
+
+	assert_int_equal(f->u.COSIGNED_ASK.index, tree.size - 1); /* all that it has entered */
+	size_t n = checkpoint_text(signed_text, sizeof signed_text, &c);
+	for (unsigned i = 0; i < cosigners; i++) {
+		struct note_key key = witness_key(i, seed);
+		assert_true(cosign_line(line, sizeof line, signed_text, n, &key, seed, 1000) > 0);
+		assert_true(attest_add(text, c.size, line));
+	}
+	m.n = (uint32_t)strlen(text);
+	memcpy(m.text, text, m.n);
+	if (!unanswered)
+		assert_int_equal(ipc_send_COSIGNED(&ledger, f->head.tag, &m), RC_OK);
+}
+
 static void ledger_takes(struct ipc_frame *f)
 {
 	enum ledger_type type = (enum ledger_type)f->u.LEDGER_APPEND.type;
-	struct msg_ledger_receipt r = { .rc = RC_OK };
+	struct msg_ledger_receipt r = { .rc = RC_OK, .index = tree.size };
 
+	if (f->head.id == IPC_COSIGNED_ASK) {
+		cosign(f);
+		return;
+	}
 	assert_int_equal(f->head.id, IPC_LEDGER_APPEND);
 	if (answer_only == LEDGER_TYPE_COUNT || answer_only == type)
 		r.rc = (uint32_t)answer;
 	entered[type]++;
 	if (r.rc == RC_OK)
 		judge(type, f->u.LEDGER_APPEND.body, f->u.LEDGER_APPEND.body_n);
-	if (silent)
-		silent_tags[silent_n++] = f->head.tag;
-	else
+	if (silent) {
+		silent_tags[silent_n] = f->head.tag;
+		silent_receipts[silent_n++] = r;
+	} else
 		assert_int_equal(ipc_send_LEDGER_RECEIPT(&ledger, f->head.tag, &r), RC_OK);
 }
 
 static void speak(void)
 {
-	struct msg_ledger_receipt r = { .rc = RC_OK };
-
 	silent = false;
 	for (size_t i = 0; i < silent_n; i++)
-		assert_int_equal(ipc_send_LEDGER_RECEIPT(&ledger, silent_tags[i], &r), RC_OK);
+		assert_int_equal(
+			ipc_send_LEDGER_RECEIPT(&ledger, silent_tags[i], &silent_receipts[i]), RC_OK);
 	silent_n = 0;
 }
 
@@ -230,7 +301,7 @@ static enum rc named(const struct leaf_name *name, struct err *e)
 	struct ledger_entry entry = {
 		.type = LEDGER_IKE_SA_REKEYED, .body = body.text, .body_n = ledger_body_done(&body)
 	};
-	return leaves_check_entry(check, &entry, e);
+	return leaves_check_entry(check, &entry, tree.size, e);
 }
 
 static void committed_opened_then_used(void **state)
@@ -414,7 +485,8 @@ static void other_groups(void **state)
 	struct leaf_name name;
 
 	start();
-	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_AGAIN); /* ike has it before us */
+	assert_int_equal(
+		leaves_take(&leaves, DH_ECP_256, secret, &name), RC_AGAIN); /* ike has it before us */
 	/* One group more: what was made cannot serve it. */
 	leaves_configure(&leaves, leaf_group_bit(DH_CURVE25519) | leaf_group_bit(DH_ECP_256));
 	settle();
@@ -498,6 +570,85 @@ static void at_the_end(void **state)
 		assert_false(memory_holds(kept[1][i].a) || memory_holds(kept[2][i].b));
 }
 
+/* ---- what the challenge comes from ---- */
+
+static struct leaves_report started_with(unsigned witnesses, bool policy)
+{
+	struct leaves_report report;
+
+	cosigners = witnesses;
+	if (policy)
+		leaves_check_witnesses(check, policy_of_both(), ORIGIN);
+	start();
+	leaves_check_state(check, &report);
+	assert_int_equal(report.opened, 2 * LEAVES_OPENED);
+	assert_int_equal(report.weak + report.cosigned + report.unchecked, 2);
+	return report;
+}
+
+static void challenged_by_witnesses(void **state)
+{
+	assert_int_equal(started_with(WITNESSES, true).cosigned, 2);
+	/* Another answer would have picked others. */
+	const struct leaf_batch *b = leaves.current;
+	uint32_t alone[LEAVES_OPENED];
+	leaf_challenge(b->tree[1].b, "", 0, LEAVES_N, LEAVES_OPENED, alone);
+	assert_memory_not_equal(alone, b->picked, sizeof alone);
+}
+
+static void fewer_than_the_quorum(void **state)
+{
+	assert_int_equal(started_with(WITNESSES - 1, true).weak, 2);
+}
+
+static void nobody_checks(void **state)
+{
+	assert_int_equal(started_with(WITNESSES, false).unchecked, 2);
+}
+
+/* The ledger takes entries, and does not answer this question: it goes on alone. */
+static void no_answer(void **state)
+{
+	struct leaves_report report;
+	uint8_t secret[DH_SEED_SIZE];
+	struct leaf_name name;
+
+	unanswered = true;
+	start();
+	assert_int_equal(leaves.following->state, BATCH_ASKING);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN);
+	assert_true(leaves.cosigned.armed);
+	assert_true(leaves.cosigned.at <= leaves.child->loop.now + LEAVES_COSIGNED_NS);
+	leaves.cosigned.fn(&child.loop, &leaves.cosigned); /* its time has come */
+	settle();
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	leaves_check_state(check, &report);
+	assert_int_equal(report.weak, 1);
+}
+
+/* Answers that are none: of an older checkpoint, of no form, too late. They change nothing. */
+static void answers_that_are_none(void **state)
+{
+	struct msg_cosigned m = { 0 };
+
+	unanswered = true;
+	start();
+	struct leaf_batch *b = leaves.following;
+	leaves_cosigned(&leaves, b->serial + 1, &m);
+	assert_int_equal(b->state, BATCH_ASKING);
+	m.n = COSIGNED_TEXT_MAX + 1;
+	leaves_cosigned(&leaves, b->serial, &m);
+	assert_int_equal(b->state, BATCH_CHALLENGING);
+	assert_string_equal(b->later, "");
+	uint32_t picked[LEAVES_OPENED];
+	memcpy(picked, b->picked, sizeof picked);
+	leaves_cosigned(&leaves, b->serial, &m);
+	assert_int_equal(b->state, BATCH_CHALLENGING);
+	assert_memory_equal(picked, b->picked, sizeof picked);
+	settle();
+	assert_int_equal(verdict, RC_OK);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -514,6 +665,11 @@ int main(void)
 		T(forgotten_batches),
 		T(at_the_end),
 		T(not_faster_than_allowed),
+		T(challenged_by_witnesses),
+		T(fewer_than_the_quorum),
+		T(nobody_checks),
+		T(no_answer),
+		T(answers_that_are_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

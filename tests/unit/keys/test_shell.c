@@ -293,6 +293,7 @@ static void forced(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count)
 static unsigned leaves_pump(int silence_ms)
 {
 	struct msg_ledger_receipt yes = { .rc = RC_OK };
+	const struct msg_cosigned nobody = { 0 };
 	unsigned opened = 0;
 
 	for (int quiet = 0; quiet < silence_ms;) {
@@ -308,6 +309,14 @@ static unsigned leaves_pump(int silence_ms)
 			any = true;
 		}
 		if (ipc_recv(&others[PROC_LEDGER], &frame, NULL) == RC_OK) {
+			any = true;
+			quiet = 0;
+			if (frame.head.id == IPC_COSIGNED_ASK) { /* there are no witnesses */
+				assert_int_equal(
+					ipc_send_COSIGNED(&others[PROC_LEDGER], frame.head.tag, &nobody),
+					RC_OK);
+				continue;
+			}
 			assert_int_equal(frame.head.id, IPC_LEDGER_APPEND);
 			uint32_t type = frame.u.LEDGER_APPEND.type;
 			if (type != LEDGER_LEAF_BATCH && type != LEDGER_LEAF_HASHES &&
@@ -320,7 +329,6 @@ static unsigned leaves_pump(int silence_ms)
 			opened += type == LEDGER_LEAVES_OPENED;
 			assert_int_equal(
 				ipc_send_LEDGER_RECEIPT(&others[PROC_LEDGER], frame.head.tag, &yes), RC_OK);
-			any = true;
 		}
 		quiet = any ? 0 : quiet + 5;
 	}

@@ -4,6 +4,7 @@
  * knows are exposed as often as the reckoning says.
  */
 #include "base/bytes.h"
+#include "merkle/attest.h"
 #include "merkle/tree.h"
 #include "verify/randomness.h"
 
@@ -20,6 +21,7 @@
 static struct randomness_report report;
 static struct randomness *checker;
 static uint64_t next_index;
+static struct merkle_edge tree; /* for cosignatures */
 
 /* A batch as a keeper makes it: of n leaves, k opened. */
 static struct {
@@ -42,6 +44,12 @@ static int end(void **state)
 {
 	randomness_free(checker);
 	return 0;
+}
+
+static struct leaves_report report_now(void)
+{
+	randomness_end(checker);
+	return report.leaves;
 }
 
 static void batch_finish(const char *later)
@@ -321,20 +329,139 @@ static void wrong_challenges(void **state)
 	assert_int_equal(open_all(), RC_OK);
 }
 
+#define TEN  "AAAAAAAAAA"
+#define BLOB TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "AA==" /* of a cosignature, by its form */
+
 /* What came later is part of the challenge: other leaves are picked. */
 static void later_counts(void **state)
 {
 	batch_make(64, 16, 1);
-	batch_finish("came later");
+	batch_finish("2 " BLOB);
 	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
 	assert_int_equal(list(), RC_OK);
-	assert_int_equal(challenge("came later"), RC_OK);
+	assert_int_equal(challenge("2 " BLOB), RC_OK);
 	assert_int_equal(open_all(), RC_OK);
+	assert_int_equal(report_now().unchecked, 1);
 	batch_make(64, 16, 2);
 	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
 	assert_int_equal(list(), RC_OK);
-	assert_int_equal(challenge("came later"), RC_OK);
+	assert_int_equal(challenge("6 " BLOB), RC_OK);
 	assert_int_equal(open_all(), RC_AUTH); /* those that the root alone picks */
+}
+
+/* What nobody cosigned after the batch and before the challenge could have been chosen. */
+static void later_that_is_not(void **state)
+{
+	static const char *const texts[] = { "tried until it fits", "2", "0 " BLOB, "3 " BLOB,
+		"2 " BLOB " " BLOB, "02 " BLOB, "2 " BLOB "x" };
+
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		batch_make(64, 16, 1);
+		assert_int_equal(commit(64, 16, "x25519"), RC_OK);
+		assert_int_equal(list(), RC_OK);
+		assert_int_equal(challenge(texts[i]), RC_AUTH);
+		end(NULL);
+		begin(NULL);
+	}
+}
+
+#define ORIGIN "example.com/gateway"
+
+/* The policy of one witness, and what it says of the tree as it is. */
+static struct note_key witness;
+static uint8_t witness_seed[32] = { 1 };
+
+static const struct policy *policy_of(const char *quorum)
+{
+	static struct policy policy;
+	uint8_t public_key[32];
+	char text[512], vkey[NOTE_VKEY_MAX];
+	int n;
+
+	ed25519_public(public_key, witness_seed);
+	assert_int_equal(
+		note_key_make(&witness, "example.com/w", NOTE_COSIGNATURE_ED25519, public_key), RC_OK);
+	n = snprintf(text, sizeof text, "witness w %s\nquorum %s\n", note_key_text(vkey, &witness), quorum);
+	assert_int_equal(policy_parse(&policy, text, (size_t)n, NULL), RC_OK);
+	return &policy;
+}
+
+static const char *cosigned(const struct merkle_edge *edge)
+{
+	static char text[ATTEST_TEXT_MAX + 1];
+	struct checkpoint c = { .origin = ORIGIN, .size = edge->size, .root = merkle_edge_root(edge) };
+	char signed_text[256], line[COSIGN_LINE_MAX];
+	size_t n = checkpoint_text(signed_text, sizeof signed_text, &c);
+
+	assert_true(cosign_line(line, sizeof line, signed_text, n, &witness, witness_seed, 5) > 0);
+	text[0] = '\0';
+	assert_true(attest_add(text, c.size, line));
+	return text;
+}
+
+/* The tree has as many leaves as there were entries. */
+static void grow(void)
+{
+	while (tree.size < next_index) {
+		struct merkle_hash leaf = merkle_leaf(&tree.size, sizeof tree.size);
+		merkle_edge_add(&tree, &leaf);
+		randomness_grown(checker, &tree);
+	}
+}
+
+/* Commits, lists, is cosigned after `late` more entries, and challenges by that. */
+static enum rc cosigned_batch(const char *quorum, unsigned late, bool forged)
+{
+	tree = (struct merkle_edge){ 0 };
+	randomness_witnesses(checker, policy_of(quorum), ORIGIN);
+	batch_make(64, 16, 1);
+	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
+	grow();
+	assert_int_equal(list(), RC_OK);
+	next_index += late;
+	grow();
+	struct merkle_edge seen = tree;
+	if (forged) /* of another history */
+		seen.subtree[0].b[0] ^= 1, seen.subtree[1].b[0] ^= 1;
+	const char *later = cosigned(&seen);
+	next_index += 10;
+	grow();
+	batch_finish(later);
+	enum rc rc = challenge(later);
+	grow();
+	return rc ? rc : open_all();
+}
+
+static void cosigned_challenges(void **state)
+{
+	assert_int_equal(cosigned_batch("w", 0, false), RC_OK);
+	assert_int_equal(report_now().cosigned, 1);
+	assert_int_equal(report_now().weak, 0);
+}
+
+static void cosigned_some_entries_later(void **state)
+{
+	assert_int_equal(cosigned_batch("w", 1000, false), RC_OK);
+	assert_int_equal(report_now().cosigned, 1);
+}
+
+/* So late that nobody keeps the root: said to be weak. */
+static void cosigned_much_later(void **state)
+{
+	assert_int_equal(cosigned_batch("w", 5000, false), RC_OK);
+	assert_int_equal(report_now().weak, 1);
+}
+
+static void cosigned_another_history(void **state)
+{
+	assert_int_equal(cosigned_batch("w", 0, true), RC_AUTH);
+	assert_non_null(strstr(report.finding, "cosignature of witness 'w' is wrong"));
+}
+
+static void quorum_of_nobody(void **state)
+{
+	assert_int_equal(cosigned_batch("none", 0, false), RC_OK);
+	assert_int_equal(report_now().weak, 1);
 }
 
 static void wrong_halves(void **state)
@@ -512,6 +639,12 @@ int main(void)
 		T(wrong_hashes),
 		T(wrong_challenges),
 		T(later_counts),
+		T(later_that_is_not),
+		T(cosigned_challenges),
+		T(cosigned_some_entries_later),
+		T(cosigned_much_later),
+		T(cosigned_another_history),
+		T(quorum_of_nobody),
 		T(wrong_halves),
 		T(wrong_uses),
 		T(exchanges_without_a_leaf),

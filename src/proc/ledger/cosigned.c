@@ -1,0 +1,92 @@
+#include "proc/ledger/cosigned.h"
+#include "merkle/attest.h"
+#include "proc/ledger/shell.h"
+
+static mono_ns now_of(const struct witnesses *w)
+{
+	return w->shell->child->loop.now;
+}
+
+static unsigned lines_of(const struct witnesses *w, uint64_t size)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		count += w->peer[i].line_size == size;
+	return count;
+}
+
+/* The checkpoint behind the entry that most have cosigned last; of several the largest. 0: nobody has. */
+static uint64_t size_best(const struct witnesses *w, uint64_t index)
+{
+	uint64_t best = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		uint64_t size = w->peer[i].line_size;
+		unsigned more = size > index ? lines_of(w, size) : 0, most = best ? lines_of(w, best) : 0;
+		if (more > most || (more > 0 && more == most && size > best))
+			best = size;
+	}
+	return best;
+}
+
+/* May its cosignature still come? Not when it has failed since, and has its pause now. */
+static bool may_come(const struct witness_peer *p, const struct cosigned *c, mono_ns now)
+{
+	const struct asking *a = &p->asking;
+
+	return p->line_size <= c->index &&
+	       (a->under_way != ASKING_NONE || a->failures == 0 || a->failed < c->since || a->next <= now);
+}
+
+static void answer(struct witnesses *w, uint64_t size)
+{
+	struct msg_cosigned m = { 0 };
+	char text[ATTEST_TEXT_MAX + 1] = "";
+
+	for (size_t i = 0; i < w->n && size > 0; i++)
+		if (w->peer[i].line_size == size)
+			attest_add(text, size, w->peer[i].line);
+	m.n = (uint32_t)strlen(text);
+	memcpy(m.text, text, m.n);
+	w->cosigned.asked = false;
+	ipc_send_COSIGNED(child_link(w->shell->child, PROC_KEEPER), w->cosigned.tag, &m);
+}
+
+void cosigned_look(struct witnesses *w)
+{
+	const struct cosigned *c = &w->cosigned;
+	unsigned need = w->config.quorum > 0 ? w->config.quorum : (unsigned)w->n, coming = 0;
+	uint64_t size;
+
+	if (!c->asked)
+		return;
+	for (size_t i = 0; i < w->n; i++)
+		coming += may_come(&w->peer[i], c, now_of(w));
+	size = size_best(w, c->index);
+	if ((size > 0 && lines_of(w, size) >= need) || coming == 0 || now_of(w) >= cosigned_at(w))
+		answer(w, size);
+}
+
+void cosigned_ask(struct witnesses *w, uint64_t tag, uint64_t index)
+{
+	w->cosigned = (struct cosigned){ .asked = true, .tag = tag, .index = index, .since = now_of(w) };
+	if (w->n == 0) {
+		answer(w, 0);
+		return;
+	}
+	for (size_t i = 0; i < w->n; i++)
+		asking_urge(&w->peer[i].asking);
+	witnesses_wake(w);
+}
+
+mono_ns cosigned_at(const struct witnesses *w)
+{
+	return w->cosigned.asked ? w->cosigned.since + COSIGNED_WAIT_NS : ASKING_NEVER;
+}
+
+void cosigned_drop(struct witnesses *w)
+{
+	if (w->cosigned.asked)
+		answer(w, 0);
+}
