@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct checkpoint of = { .origin = "example.com/log" };
 	const char *text = (const char *)data;
 	char grown[ATTEST_TEXT_MAX + 1] = "", line[ATTEST_TEXT_MAX];
-	unsigned witnesses;
+	struct policy_verdict verdict;
 	size_t blobs;
 
 	if (policy.witnesses_n == 0)
@@ -72,14 +72,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		}
 	}
 	if (!attest_read(text, n, &of.size, &blobs)) {
-		assert(attest_judge(text, n, &of, &policy, &witnesses, NULL) == RC_MALFORMED);
+		assert(attest_judge(text, n, &of, &policy, &verdict, NULL) == RC_MALFORMED);
 		return 0;
 	}
 	assert(of.size > 0 && blobs > 0 && n <= ATTEST_TEXT_MAX);
 	for (size_t first = 0; first < blobs; first++)
 		add_again(text, n, of.size, blobs, first);
-	enum rc rc = attest_judge(text, n, &of, &policy, &witnesses, NULL);
+	enum rc rc = attest_judge(text, n, &of, &policy, &verdict, NULL);
 	assert(rc == RC_OK || rc == RC_NOT_FOUND || rc == RC_AUTH);
-	assert(rc != RC_OK || witnesses == WITNESSES);
+	assert(rc != RC_OK || verdict.signed_mask == (1u << WITNESSES) - 1);
 	return 0;
 }

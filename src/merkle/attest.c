@@ -120,23 +120,21 @@ static size_t note_write(char *ret, size_t max, const struct attest *a, const st
 }
 
 enum rc attest_judge(const char *text, size_t n, const struct checkpoint *of, const struct policy *policy,
-	unsigned *ret_witnesses, struct err *e)
+	struct policy_verdict *ret_verdict, struct err *e)
 {
 	char bytes[NOTE_NAME_MAX + 128 + BLOBS_MAX * COSIGN_LINE_MAX];
-	struct policy_verdict verdict;
 	struct attest a;
 	struct note note;
 
-	*ret_witnesses = 0;
+	*ret_verdict = (struct policy_verdict){ 0 };
 	if (!parse(&a, text, n) || a.size != of->size)
 		return err_add(e, RC_MALFORMED, "the cosignatures have not their form");
 	size_t note_n = note_write(bytes, sizeof bytes, &a, of, policy);
 	if (note_n == 0)
 		return err_add(e, RC_NOT_FOUND, "not all who cosigned are witnesses of the policy");
 	enum rc rc = note_parse(&note, bytes, note_n, e);
-	rc = rc ? rc : policy_witnesses(policy, &note, &verdict, e);
+	rc = rc ? rc : policy_witnesses(policy, &note, ret_verdict, e);
 	if (rc != RC_OK)
 		return rc;
-	*ret_witnesses = (unsigned)__builtin_popcountll(verdict.signed_mask);
-	return verdict.quorum && policy->quorum.kind != POLICY_NONE ? RC_OK : RC_NOT_FOUND;
+	return ret_verdict->quorum && policy->quorum.kind != POLICY_NONE ? RC_OK : RC_NOT_FOUND;
 }

@@ -27,9 +27,9 @@ bool attest_read(const char *text, size_t n, uint64_t *ret_size, size_t *ret_n);
  * Do those who cosigned this checkpoint reach the policy's quorum? The policy's log lines are not looked at,
  * and "quorum none" is reached by nobody. RC_OK; RC_NOT_FOUND: no quorum, or one of them is no witness of the
  * policy: what nobody checks could have been chosen; RC_AUTH: a cosignature of a witness of the policy is
- * wrong; RC_MALFORMED. *ret_witnesses: how many of the policy's cosigned.
+ * wrong; RC_MALFORMED. *ret_verdict: who of the policy's witnesses cosigned, and when by their clocks.
  */
 enum rc attest_judge(const char *text, size_t n, const struct checkpoint *of, const struct policy *policy,
-	unsigned *ret_witnesses, struct err *e);
+	struct policy_verdict *ret_verdict, struct err *e);
 
 #endif

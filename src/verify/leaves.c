@@ -4,7 +4,9 @@
 #include "merkle/attest.h"
 #include "merkle/tree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define FIELD_OCTETS 512
 #define FIELDS	     4
@@ -17,7 +19,7 @@ struct batch {
 	uint32_t hashes_n, opened_n, named_n;
 	uint64_t used;				     /* at its end */
 	bool whole;				     /* the hashes are all there and make the root */
-	uint64_t index;				     /* of the commitment's entry */
+	uint64_t index, time_s;			     /* of the commitment's entry */
 	enum { WEAK, COSIGNED, UNCHECKED } strength; /* of the challenge */
 	bool challenged, over;
 	uint8_t later_hash[SHA256_SIZE]; /* of what the challenge came from, to know it again */
@@ -160,11 +162,28 @@ static enum rc batch_add(struct leaves_check *c, const struct batch *made)
 	return RC_OK;
 }
 
+/* When the entry was made, in seconds since 1970; its form was checked when it was read. */
+static uint64_t seconds_of(const struct ledger_entry *entry)
+{
+	struct tm tm = { 0 };
+
+	if (sscanf(entry->utc, "%d-%d-%dT%d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+		    &tm.tm_min, &tm.tm_sec) != 6)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	time_t t = timegm(&tm);
+	return t > 0 ? (uint64_t)t : 0;
+}
+
 static enum rc commitment(
 	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
 {
 	uint64_t leaves = ledger_entry_number(entry, "leaves"), opens = ledger_entry_number(entry, "opens");
-	struct batch made = { .leaves = (uint32_t)leaves, .opens = (uint32_t)opens, .index = index };
+	struct batch made = { .leaves = (uint32_t)leaves,
+		.opens = (uint32_t)opens,
+		.index = index,
+		.time_s = seconds_of(entry) };
 	size_t n;
 	const char *groups = ledger_entry_field(entry, "groups", &n);
 
@@ -227,13 +246,22 @@ static enum rc hashes(struct leaves_check *c, const struct ledger_entry *entry, 
 	return RC_OK;
 }
 
+static void wait_note(struct leaves_report *r, const struct batch *b, uint64_t size, const struct policy *p,
+	const struct policy_verdict *v)
+{
+	r->wait_entries = MAX_OF(r->wait_entries, size - b->index - 1);
+	for (size_t i = 0; i < p->witnesses_n; i++)
+		if (v->signed_mask >> i & 1 && v->time_s[i] > b->time_s)
+			r->wait_s = MAX_OF(r->wait_s, v->time_s[i] - b->time_s);
+}
+
 /* What the challenge comes from: cosignatures of a checkpoint between the commitment and the challenge? */
 static enum rc strength_of(
 	struct leaves_check *c, struct batch *b, const char *later, size_t n, uint64_t index, struct err *e)
 {
 	struct checkpoint of = { 0 };
 	const struct root_at *at;
-	unsigned witnesses;
+	struct policy_verdict verdict;
 	size_t lines;
 
 	b->strength = WEAK;
@@ -252,9 +280,11 @@ static enum rc strength_of(
 		return RC_OK; /* the challenge came too long after the batch */
 	of.root = at->root;
 	memcpy(of.origin, c->origin, strlen(c->origin));
-	enum rc rc = attest_judge(later, n, &of, c->policy, &witnesses, e);
-	if (rc == RC_OK)
+	enum rc rc = attest_judge(later, n, &of, c->policy, &verdict, e);
+	if (rc == RC_OK) {
 		b->strength = COSIGNED;
+		wait_note(&c->report, b, of.size, c->policy, &verdict);
+	}
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 

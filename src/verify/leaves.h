@@ -27,9 +27,13 @@ struct leaves_report {
 	uint64_t weak;	    /* opened, and challenged by the root alone, or by fewer than the quorum */
 	uint64_t cosigned;  /* opened, and challenged by what the policy's quorum cosigned after the root */
 	uint64_t unchecked; /* opened, and challenged by what nobody could check: there was no policy */
-	uint64_t opened;    /* leaves recomputed */
-	uint64_t named;	    /* exchanges that named their leaf */
-	uint64_t unnamed;   /* exchanges of no leaf: nothing is proved of their keys */
+	/* Of the cosigned ones: how far at most the cosignatures came behind the commitment. Who wants to
+	 * choose among challenges needs time or entries. */
+	uint64_t wait_s; /* by the witnesses' clocks and the gateway's */
+	uint64_t wait_entries;
+	uint64_t opened;	/* leaves recomputed */
+	uint64_t named;		/* exchanges that named their leaf */
+	uint64_t unnamed;	/* exchanges of no leaf: nothing is proved of their keys */
 	uint32_t leaves, opens; /* of the opened batch with the lowest share of opened ones; 0: none */
 };
 

@@ -68,8 +68,9 @@ static void say_leaves(struct text *t, const struct leaves_report *l)
 		say(t,
 			"  challenges   %llu came from cosignatures of the policy's quorum, made after the "
 			"batch: the device\n"
-			"               could not know them before\n",
-			(ull)l->cosigned);
+			"               could not know them before; at most %llu s and %llu entries behind "
+			"it\n",
+			(ull)l->cosigned, (ull)l->wait_s, (ull)l->wait_entries);
 	if (l->unchecked > 0)
 		say(t,
 			"  challenges   %llu came from cosignatures that nobody checked: give the policy that "
@@ -128,6 +129,8 @@ size_t randomness_report_json(const struct randomness_report *r, char *ret_text,
 	jw_u64(&w, "batches_unopened", l->unopened);
 	jw_u64(&w, "batches_weak", l->weak);
 	jw_u64(&w, "captured", r->captured);
+	jw_u64(&w, "challenge_wait_entries", l->wait_entries);
+	jw_u64(&w, "challenge_wait_s", l->wait_s);
 	jw_u64(&w, "epochs", r->epochs);
 	jw_u64(&w, "epochs_open", r->epochs_open);
 	jw_array(&w, "escape");

@@ -221,6 +221,7 @@ def test_ephemeral_keys_are_challenged_by_the_witnesses(lab):
     wait_cosigned(lab, ["one", "two"])
     both, nobody = judged_by(lab, BOTH), judged_by(lab, "")
     assert both["batches_cosigned"] > before["batches_cosigned"]
+    assert both["challenge_wait_s"] <= 3 and 4 <= both["challenge_wait_entries"] < 64, "behind the batch's hashes, and not for long"
     assert nobody["batches_unchecked"] >= both["batches_cosigned"] and nobody["batches_cosigned"] == 0
     assert nobody["batches_weak"] >= 1, "the first batch came before there were witnesses"
     assert judged_by(lab, "quorum none\n")["batches_cosigned"] == 0

@@ -105,7 +105,10 @@ static enum rc enter(enum ledger_type type, const struct field *fields)
 		else
 			ledger_body_u64(&b, f[i].key, found->key ? found->number : 0);
 	}
-	struct ledger_entry entry = { .type = type, .body = b.text, .body_n = ledger_body_done(&b) };
+	struct ledger_entry entry = { .type = type,
+		.utc = "1970-01-01T00:00:02.000000Z",
+		.body = b.text,
+		.body_n = ledger_body_done(&b) };
 	assert_true(entry.body_n > 0);
 	return randomness_entry(checker, &entry, next_index++);
 }
@@ -437,12 +440,15 @@ static void cosigned_challenges(void **state)
 	assert_int_equal(cosigned_batch("w", 0, false), RC_OK);
 	assert_int_equal(report_now().cosigned, 1);
 	assert_int_equal(report_now().weak, 0);
+	assert_int_equal(report_now().wait_s, 5 - 2);
+	assert_int_equal(report_now().wait_entries, 1); /* the hashes of 64 leaves */
 }
 
 static void cosigned_some_entries_later(void **state)
 {
 	assert_int_equal(cosigned_batch("w", 1000, false), RC_OK);
 	assert_int_equal(report_now().cosigned, 1);
+	assert_int_equal(report_now().wait_entries, 1001);
 }
 
 /* So late that nobody keeps the root: said to be weak. */
