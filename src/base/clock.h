@@ -4,6 +4,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef uint64_t mono_ns; /* CLOCK_MONOTONIC; 0 is "never" */
@@ -19,5 +20,7 @@ utc_us clock_utc(void);
 /* "2015-12-17T18:00:00.000000Z"; ret_text holds UTC_TEXT_MAX. */
 #define UTC_TEXT_MAX 32
 char *utc_text(char *ret_text, utc_us t);
+/* The way back, strict: exactly what utc_text() makes of some time. */
+bool utc_read(utc_us *ret_t, const char *text);
 
 #endif

@@ -1,12 +1,11 @@
 #include "verify/leaves.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "merkle/attest.h"
 #include "merkle/tree.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define FIELD_OCTETS 512
 #define FIELDS	     4
@@ -165,15 +164,9 @@ static enum rc batch_add(struct leaves_check *c, const struct batch *made)
 /* When the entry was made, in seconds since 1970; its form was checked when it was read. */
 static uint64_t seconds_of(const struct ledger_entry *entry)
 {
-	struct tm tm = { 0 };
+	utc_us t;
 
-	if (sscanf(entry->utc, "%d-%d-%dT%d:%d:%d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-		    &tm.tm_min, &tm.tm_sec) != 6)
-		return 0;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	time_t t = timegm(&tm);
-	return t > 0 ? (uint64_t)t : 0;
+	return utc_read(&t, entry->utc) ? t / 1000000 : 0;
 }
 
 static enum rc commitment(

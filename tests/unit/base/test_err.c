@@ -1,4 +1,5 @@
 /* base/err.h, base/log.h, base/clock.h. */
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -107,6 +108,20 @@ static void test_clock(void **state)
 	assert_string_equal(utc_text(text, 0), "1970-01-01T00:00:00.000000Z");
 	assert_string_equal(utc_text(text, 1450375200000001), "2015-12-17T18:00:00.000001Z");
 	assert_string_equal(utc_text(text, 1709164800999999), "2024-02-29T00:00:00.999999Z");
+
+	static const uint64_t times[] = { 0, 1, 1450375200000001, 1709164800999999, 253402300799999999 };
+	utc_us t;
+
+	for (size_t i = 0; i < COUNT_OF(times); i++) {
+		assert_true(utc_read(&t, utc_text(text, times[i])));
+		assert_true(t == times[i]);
+	}
+	static const char *const wrong[] = { "", "2015-12-17T18:00:00.000001", "2015-12-17T18:00:00.000001Zz",
+		"2015-12-17T18:00:00.1Z", "2015-12-17 18:00:00.000001Z", "2015-13-17T18:00:00.000001Z",
+		"2015-02-29T18:00:00.000001Z", "2015-12-17T24:00:00.000001Z", "2015-12-17T18:00:60.000001Z",
+		"+015-12-17T18:00:00.000001Z", "1969-12-31T23:59:59.999999Z" };
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		assert_false(utc_read(&t, wrong[i]));
 	assert_true(clock_utc() > 1600000000000000);
 }
 
