@@ -467,7 +467,7 @@ def entries_in(directory):
     taken out of it meanwhile is in the tiles then."""
     entries, bundles = [], {}
     journal = (directory / "journal").read_bytes() if (directory / "journal").exists() else b""
-    for file in (p for p in (directory / "tile/entries").rglob("*") if p.is_file() and not p.name.endswith(".new")):
+    for file in (p for p in (directory / "tile/entries").rglob("*") if p.is_file() and not p.name.endswith((".new", ".tmp"))):
         name = str(file.relative_to(directory / "tile/entries"))
         whole, _, width = name.partition(".p/")
         bundles.setdefault(whole, []).append((int(width) if width else 256, file))

@@ -108,7 +108,7 @@ def test_algorithms(lab, name):
     for gateway, peer in (("hq", "branch"), ("branch", "hq")):
         before = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
         lab[gateway].run(f"plaingate ike rekey-child {peer}")
-        wait_for(lambda b=before: {row["spi_in"] for row in show(lab, "hq", "ipsec")} - b, 5, "a rekey with these algorithms")
+        wait_for(lambda b=before: {row["spi_in"] for row in show(lab, "hq", "ipsec")} - b, 20, "a rekey with these algorithms")
     assert_carries(lab, OUTSIDE["v4-udp"])
 
 
