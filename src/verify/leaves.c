@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "merkle/attest.h"
 #include "merkle/tree.h"
+#include "verify/digests.h"
 
 #include <stdlib.h>
 
@@ -43,6 +44,8 @@ struct leaves_check {
 	struct root_at *roots; /* by size modulo ROOTS_MAX; NULL without a policy */
 	size_t n, room;
 	struct batch **batch;
+	struct digests roots_seen; /* places in `batch` */
+	struct digests parts;	   /* of leaves that were opened or served: each stands there once */
 };
 
 struct leaves_check *leaves_check_new(void)
@@ -59,6 +62,8 @@ void leaves_check_free(struct leaves_check *c)
 	if (c) {
 		free(c->batch);
 		free(c->roots);
+		digests_free(&c->roots_seen);
+		digests_free(&c->parts);
 	}
 	free(c);
 }
@@ -117,10 +122,11 @@ static bool fields_read(const struct ledger_entry *entry, const char *const keys
 
 static struct batch *batch_find(const struct leaves_check *c, const uint8_t root[SHA256_SIZE])
 {
-	for (size_t i = c->n; i > 0; i--)
-		if (memcmp(c->batch[i - 1]->root, root, SHA256_SIZE) == 0)
-			return c->batch[i - 1];
-	return NULL;
+	uint64_t at;
+
+	if (!digests_get(&c->roots_seen, root, &at) || memcmp(c->batch[at]->root, root, SHA256_SIZE) != 0)
+		return NULL;
+	return c->batch[at];
 }
 
 static struct batch *batch_of(
@@ -146,7 +152,7 @@ static enum rc batch_add(struct leaves_check *c, const struct batch *made)
 			c->room = room;
 		}
 	}
-	if (!b || c->n == c->room) {
+	if (!b || c->n == c->room || !digests_put(&c->roots_seen, made->root, c->n)) {
 		free(b);
 		return RC_LIMIT;
 	}
@@ -307,6 +313,36 @@ static enum rc challenge(
 	return strength_of(c, b, later, n, index, e);
 }
 
+/*
+ * What a leaf is made of was never opened before, and never served: an opened half is known to everybody, so
+ * with one that stands in two leaves, or two that were opened apart, a key that serves would be known as
+ * well.
+ */
+static enum rc parts_take(struct leaves_check *c, const struct batch *b, const uint8_t *data, struct err *e)
+{
+	static const uint16_t groups[] = {
+#define E(id, number, bytes, word) number,
+		DH_GROUPS(E)
+#undef E
+	};
+	const uint8_t *part[2 + COUNT_OF(groups)] = { data, data + SHA256_SIZE };
+	size_t n = 2;
+
+	for (size_t i = 0; i < COUNT_OF(groups); i++)
+		if ((part[n] = leaf_public(data, b->groups, groups[i])))
+			n++;
+	for (size_t i = 0; i < n; i++) {
+		if (digests_get(&c->parts, part[i], NULL))
+			return err_add(e, RC_AUTH,
+				"a half or public value of this leaf of ephemeral keys stands in another "
+				"one, "
+				"which was opened or served");
+		if (!digests_put(&c->parts, part[i], 0))
+			return RC_LIMIT;
+	}
+	return RC_OK;
+}
+
 static enum rc open_one(struct leaves_check *c, struct batch *b, uint32_t place,
 	const uint8_t halves[2 * LEAF_HALF_SIZE], struct err *e)
 {
@@ -327,7 +363,7 @@ static enum rc open_one(struct leaves_check *c, struct batch *b, uint32_t place,
 	b->seen[index] |= OPENED;
 	b->opened_n++;
 	c->report.opened++;
-	return RC_OK;
+	return parts_take(c, b, data, e);
 }
 
 /* The lowest share of opened ones is what holds for all. */
@@ -421,7 +457,7 @@ static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, s
 	b->seen[index] |= NAMED;
 	b->named_n++;
 	c->report.named++;
-	return RC_OK;
+	return parts_take(c, b, data, e);
 }
 
 enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_entry *entry, uint16_t group,

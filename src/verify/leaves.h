@@ -2,7 +2,8 @@
  * What the ledger's entries prove about ephemeral keys (crypto/leaf.h): each batch of leaves was committed
  * to, then challenged, then the leaves that the challenge picks were opened; each key exchange names one of
  * the others, once. All of it is recomputed here: the root from the leaf hashes, the challenge, the opened
- * leaves from their halves, the inclusion of the leaves that were used.
+ * leaves from their halves, the inclusion of the leaves that were used, and that no leaf has a half or a
+ * public value of another one, in this batch or any before: opened halves are known to everybody.
  *
  * What it proves: had m leaves of a batch of n been made otherwise than by the promised function of the
  * promised halves, none of these would have been among the k opened ones with a chance of at most

@@ -514,6 +514,78 @@ static void wrong_uses(void **state)
 	assert_int_equal(report.leaves.named, 3);
 }
 
+/* Leaf `to` is made of the halves of these two. */
+static void halves_again(uint32_t to, uint32_t a, uint32_t b)
+{
+	memmove(batch.halves[to], batch.halves[a], LEAF_HALF_SIZE);
+	memmove(batch.halves[to] + LEAF_HALF_SIZE, batch.halves[b] + LEAF_HALF_SIZE, LEAF_HALF_SIZE);
+	assert_int_equal(
+		leaf_data(batch.halves[to], batch.halves[to] + LEAF_HALF_SIZE, GROUPS, batch.data[to]),
+		RC_OK);
+}
+
+/* Each leaf as promised, and each key known to whoever reads the ledger. */
+static void leaves_that_stand_twice(void **state)
+{
+	batch_make(64, 16, 1);
+	for (uint32_t i = 1; i < batch.n; i++)
+		halves_again(i, 0, 0);
+	batch_finish("");
+	assert_int_equal(whole(), RC_AUTH); /* one leaf, all over */
+	assert_non_null(strstr(report.finding, "stands in another one"));
+}
+
+/* The other half of the batch is made of what is in it: of one leaf, or of two. */
+static void twice_in_a_batch(uint32_t apart)
+{
+	enum rc rc = RC_OK;
+
+	batch_make(64, 16, 1);
+	for (uint32_t i = 0; i < 32; i++)
+		halves_again(32 + i, i, (i + apart) % 32);
+	batch_finish("");
+	rc = whole();
+	for (uint32_t i = 0; i < 48 && rc == RC_OK; i++)
+		rc = use(live(i), 0);
+	assert_int_equal(rc, RC_AUTH);
+}
+
+static void halves_that_stand_twice(void **state)
+{
+	twice_in_a_batch(0);
+	end(NULL);
+	begin(NULL);
+	twice_in_a_batch(1);
+}
+
+/* Opened in one batch, served in the next; and the other way. */
+static void leaves_of_another_batch(void **state)
+{
+	uint8_t halves[2 * LEAF_HALF_SIZE];
+
+	for (int served_first = 0; served_first < 2; served_first++) {
+		batch_make(64, 16, 1);
+		assert_int_equal(whole(), RC_OK);
+		uint32_t from = served_first ? live(3) : batch.picked[3];
+		if (served_first)
+			assert_int_equal(use(from, 0), RC_OK);
+		memcpy(halves, batch.halves[from], sizeof halves);
+		for (uint32_t seed = 2, to = 0;; seed++) { /* until the challenge has it as we want */
+			batch_make(64, 16, seed);
+			memcpy(batch.halves[to], halves, sizeof halves);
+			halves_again(to, to, to);
+			batch_finish("");
+			if (batch.opened[to] == served_first)
+				break;
+		}
+		assert_int_equal(whole(), served_first ? RC_AUTH : RC_OK);
+		if (!served_first)
+			assert_int_equal(use(0, 0), RC_AUTH);
+		end(NULL);
+		begin(NULL);
+	}
+}
+
 static void exchanges_without_a_leaf(void **state)
 {
 	const struct field ike[] = { { NULL, NULL, 0 } };
@@ -653,6 +725,9 @@ int main(void)
 		T(quorum_of_nobody),
 		T(wrong_halves),
 		T(wrong_uses),
+		T(leaves_that_stand_twice),
+		T(halves_that_stand_twice),
+		T(leaves_of_another_batch),
 		T(exchanges_without_a_leaf),
 		T(public_values_on_the_wire),
 		T(reckoning),

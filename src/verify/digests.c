@@ -1,0 +1,67 @@
+#include "verify/digests.h"
+
+#include "base/bytes.h"
+
+#include <stdlib.h>
+
+#define ROOM_MIN 64
+
+struct digest_slot {
+	uint8_t key[DIGEST_KEY_SIZE];
+	uint64_t number;
+	bool taken;
+};
+
+/* Where the key stands, or where it would. There is always a free place. */
+static struct digest_slot *place_of(struct digest_slot *slot, size_t room, const uint8_t *key)
+{
+	size_t at = load_be64(key) & (room - 1);
+
+	while (slot[at].taken && memcmp(slot[at].key, key, DIGEST_KEY_SIZE) != 0)
+		at = (at + 1) & (room - 1);
+	return &slot[at];
+}
+
+static bool grow(struct digests *d)
+{
+	size_t room = d->room ? 2 * d->room : ROOM_MIN;
+	struct digest_slot *more = calloc(room, sizeof *more);
+
+	if (!more)
+		return false;
+	for (size_t i = 0; i < d->room; i++)
+		if (d->slot[i].taken)
+			*place_of(more, room, d->slot[i].key) = d->slot[i];
+	free(d->slot);
+	d->slot = more;
+	d->room = room;
+	return true;
+}
+
+bool digests_put(struct digests *d, const uint8_t key[DIGEST_KEY_SIZE], uint64_t number)
+{
+	if (4 * (d->n + 1) > 3 * d->room && !grow(d))
+		return false;
+	struct digest_slot *s = place_of(d->slot, d->room, key);
+	d->n += !s->taken;
+	memcpy(s->key, key, DIGEST_KEY_SIZE);
+	s->number = number;
+	s->taken = true;
+	return true;
+}
+
+bool digests_get(const struct digests *d, const uint8_t key[DIGEST_KEY_SIZE], uint64_t *ret_number)
+{
+	if (d->room == 0)
+		return false;
+	const struct digest_slot *s = place_of(d->slot, d->room, key);
+	if (s->taken && ret_number)
+		*ret_number = s->number;
+	return s->taken;
+}
+
+void digests_free(struct digests *d)
+{
+	free(d->slot);
+	*d = (struct digests){ 0 };
+}
