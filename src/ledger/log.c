@@ -648,7 +648,7 @@ static bool subtree_find(void *context, unsigned level, uint64_t index, struct m
 enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_hash *ret_root,
 	struct merkle_proof *ret_proof)
 {
-	if (size == 0 || size > l->published)
+	if (size == 0 || size > (ret_proof ? l->published : l->edge.size))
 		return RC_RANGE;
 	enum rc rc = merkle_root(subtree_find, (void *)(uintptr_t)l, size, ret_root);
 	if (rc == RC_OK && ret_proof)

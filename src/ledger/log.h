@@ -90,7 +90,8 @@ const char *ledger_head(const struct ledger_log *l, size_t *ret_n);
  */
 enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, bool quorum, struct err *e);
 /* Root of the first `size` entries, and the proof that the published tree continues it; 0 < size <=
- * published. The proof may be NULL. RC_RANGE, RC_IO, RC_NOT_FOUND: a tile that is missing. */
+ * published. The proof may be NULL; then any committed size will do. RC_RANGE, RC_IO, RC_NOT_FOUND: a tile
+ * that is missing. */
 enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_hash *ret_root,
 	struct merkle_proof *ret_proof);
 

@@ -254,13 +254,15 @@ static void add_answered(struct witness_peer *p, int status, const void *body, s
 		back_enter(p, silent);
 }
 
-/* Is what it has seen the beginning of what we have? RC_OK, RC_DENIED: no; else it cannot be told. */
+/* Is what it has seen the beginning of what we have? RC_OK, RC_DENIED: no; else it cannot be told. The
+ * journal counts: each of its records holds a signed head, and whoever can read it can show that to a witness
+ * before it is published. */
 static enum rc seen_compare(const struct ledger_log *log, const struct checkpoint *seen)
 {
 	struct merkle_hash root = merkle_empty();
 	enum rc rc = RC_OK;
 
-	if (seen->size > ledger_published(log))
+	if (seen->size > ledger_size(log))
 		return RC_DENIED;
 	if (seen->size > 0)
 		rc = ledger_prove(log, seen->size, &root, NULL);
@@ -287,8 +289,12 @@ static void seen_answered(struct witness_peer *p, int status, const void *body, 
 		asking_failed(&p->asking, e.text, heartbeat_of(w), now_of(w));
 		return;
 	}
-	if (!asking_seen(&p->asking, seen.checkpoint.size, rc == RC_OK, heartbeat_of(w), now_of(w)) ||
-		w->seen.witness[0])
+	if (!asking_seen(&p->asking, seen.checkpoint.size, rc == RC_OK, heartbeat_of(w), now_of(w))) {
+		/* It is ahead of what is published, and our disk is not behind it: a start may go on. */
+		p->asking.settled |= seen.checkpoint.size > ledger_published(s->log);
+		return;
+	}
+	if (w->seen.witness[0])
 		return;
 	snprintf(seen.witness, sizeof seen.witness, "%s", p->configured->name);
 	memcpy(seen.note, body, body_n);
@@ -338,7 +344,7 @@ void witnesses_word(struct witnesses *w, const char *peer, const void *word, siz
 	if (!head || head[3] != '\n' || status > 999)
 		return;
 	for (size_t i = 0; i < w->n; i++)
-		if (strcmp(w->peer[i].configured->peer, peer) == 0)
+		if (is_peer(&w->peer[i]) && strcmp(w->peer[i].configured->peer, peer) == 0)
 			exchange_answered(&w->peer[i].exchange, status, r.at, rd_left(&r));
 }
 

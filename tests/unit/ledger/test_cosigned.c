@@ -105,14 +105,19 @@ static void sizes_of_a_large_log(void **state)
 		ledger_close(l);
 		l = log_open();
 	}
-	/* Entries behind the published ones do not count. */
+	/* Entries behind the published ones have a root, and nothing is proved from them. */
+	struct merkle_proof proof;
 	char text[LEDGER_ENTRY_MAX];
 	uint64_t index;
 	size_t n = fixture_entry(text, ENTRIES, 0);
 	assert_int_equal(ledger_add(l, text, n, &index), RC_OK);
 	assert_int_equal(ledger_commit(l, NULL), RC_OK);
 	prove(l, 65537);
-	assert_int_equal(ledger_prove(l, ENTRIES + 1, &roots[0], NULL), RC_RANGE);
+	struct merkle_hash root = ledger_root(l), found;
+	assert_int_equal(ledger_prove(l, ENTRIES + 1, &found, &proof), RC_RANGE);
+	assert_int_equal(ledger_prove(l, ENTRIES + 1, &found, NULL), RC_OK);
+	assert_memory_equal(&found, &root, sizeof root);
+	assert_int_equal(ledger_prove(l, ENTRIES + 2, &found, NULL), RC_RANGE);
 	/* A tile that is gone: no proof, and no crash. */
 	memory_remove(&disk.files, "tile/0/000");
 	assert_int_equal(ledger_prove(l, 100, &roots[0], NULL), RC_NOT_FOUND);

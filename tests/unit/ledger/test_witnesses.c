@@ -390,6 +390,9 @@ static void asked_before_anything_is_entered(void **state)
 	assert_true(shell.opening);
 	assert_int_equal(ledger_size(shell.log), 0);
 	assert_int_equal(connects, 1);
+	/* A word through IKE, of a peer without a name, is no answer of a witness that has an address. */
+	witnesses_word(&shell.witnesses, "", "500\n", 4);
+	assert_int_equal(shell.witnesses.peer[0].asking.under_way, ASKING_ADD);
 	assert_memory_equal(&asked_at, &v.witness[0].at, sizeof asked_at);
 	/* It answers after all, to the next question: three seconds were not over, or they were and it goes
 	 * on without. */
@@ -524,6 +527,84 @@ static void shell_command(const char *what, const char *word)
 	assert_int_equal(system(command), 0);
 }
 
+/* As if it had seen nothing of it. */
+static void journal_head_forget(void)
+{
+	kept_of(shell.key.name)->head.size = 0;
+}
+
+/* The witness cosigns the last head in the journal: somebody has read it there, and shown it with a proof. */
+static void journal_head_shown(void)
+{
+	static uint8_t journal[1 << 18];
+	char path[200], line[COSIGN_LINE_MAX];
+	struct kept *k = kept_of(shell.key.name);
+	struct journal_record j = { 0 };
+	struct note note;
+
+	snprintf(path, sizeof path, "%s/journal", dir);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, journal, sizeof journal);
+	close(fd);
+	assert_true(n > 0 && k);
+	struct rd r = rd_over(journal, (size_t)n);
+	while (journal_next(&r, &j) == RC_OK)
+		;
+	assert_int_equal(note_parse(&note, j.note, j.note_n, NULL), RC_OK);
+	struct checkpoint c;
+	assert_int_equal(checkpoint_parse(&c, note.text, note.text_n, NULL), RC_OK);
+	assert_true(c.size > k->head.size);
+	assert_true(cosign_line(line, sizeof line, note.text, note.text_n, &witness.key, witness.seed,
+			    clock_utc() / 1000000) > 0);
+	k->head.size = c.size;
+	k->head.root = c.root;
+	memcpy(k->note, j.note, j.note_n);
+	memcpy(k->note + j.note_n, line, strlen(line));
+	k->note_n = j.note_n + strlen(line);
+}
+
+/* A head that is signed, and not published yet, is ours: whoever can read the journal ends no log with it. */
+static void a_head_of_the_journal_ends_nothing(void **state)
+{
+	const struct snap_evidence v = evidence(0);
+	char name[NOTE_NAME_MAX];
+
+	start(&v);
+	witness_told();
+	wait_seen();
+	snprintf(name, sizeof name, "%s", shell.key.name);
+	exit_send(1);
+	assert_true(serve(5000));
+	assert_true(ledger_published(shell.log) < ledger_size(shell.log));
+	/* while it is at work */
+	journal_head_shown();
+	shell_command("cp -a $D $D.held", "");
+	shell.witnesses.peer[0].asking.settled = false; /* asks now, and not with the next checkpoint */
+	asking_urge(&shell.witnesses.peer[0].asking);
+	witnesses_wake(&shell.witnesses);
+	unsigned before = asked;
+	for (int i = 0; i < 50 && asked < before + 2; i++)
+		serve(5);
+	assert_true(asked >= before + 2);
+	serve(50);
+	assert_string_equal(shell.key.name, name);
+	wait_seen();
+	stop();
+	/* and at a start after a loss of power */
+	shell_command("rm -rf $D && mv $D.held $D", "");
+	journal_head_forget();
+	journal_head_shown();
+	start(&v);
+	mono_ns begun = clock_mono();
+	exit_send(1);
+	assert_true(serve(5000));
+	assert_true(clock_mono() - begun < 2 * NS_PER_S); /* nor is a start held up by it */
+	assert_string_equal(shell.key.name, name);
+	wait_seen();
+	assert_false(entered("recovery_epoch"));
+	stop();
+}
+
 /* The recovery is cut off behind each of its moves, and behind the new log's name: the next start ends in the
  * same way. */
 static void a_recovery_that_is_cut_off(void **state)
@@ -637,6 +718,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(asked_before_anything_is_entered, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_head_of_the_journal_ends_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_required_act_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(claims_end_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_has_seen_ends_the_log, setup, teardown),
