@@ -131,6 +131,7 @@ static bool check_signature(struct decision *d)
 			d, WITNESS_WRONG_KEY, "no signature by a key that is trusted for this origin");
 	memcpy(d->answer->origin, d->checkpoint.origin, sizeof d->answer->origin);
 	d->answer->size = d->checkpoint.size;
+	d->answer->root = d->checkpoint.root;
 	return true;
 }
 

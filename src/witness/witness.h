@@ -94,6 +94,7 @@ struct witness_answer {
 	 */
 	char origin[NOTE_NAME_MAX];
 	uint64_t size; /* of the checkpoint */
+	struct merkle_hash root;
 	/* The log's key signed another root for the size that was cosigned last: with 409 and 422. The two
 	 * notes prove it to anyone, so whoever calls should keep this one. */
 	bool forked;

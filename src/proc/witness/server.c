@@ -11,8 +11,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define TEXT_TYPE	"text/plain; charset=utf-8"
-#define SILENCE_LOOK_NS NS_PER_S
+#define TEXT_TYPE	 "text/plain; charset=utf-8"
+#define SILENCE_LOOK_NS	 NS_PER_S
+#define NO_ROOM_EVERY_NS (60 * NS_PER_S) /* warnings of what is refused and not kept */
 
 struct server {
 	struct MHD_Daemon *daemon;
@@ -21,6 +22,7 @@ struct server {
 	struct limit limit;
 	struct silence silence;
 	mono_ns silence_at; /* the next look */
+	mono_ns no_room_at; /* no such warning before */
 };
 
 /* A request between its head and its end. */
@@ -69,23 +71,54 @@ static const struct sockaddr *client_of(struct MHD_Connection *c)
 }
 
 /* What whoever runs the witness should know. Strangers cannot fill the log: a name stands here only when its
- * log signed, and repeated only while the request is kept. */
-static void note_answer(const struct witness_answer *a, bool kept)
+ * log signed, and is repeated only for another checkpoint; without room to keep it, once a minute. */
+static void note_refused(struct server *s, const struct witness_answer *a, enum rc kept)
+{
+	const char *what = kept == RC_OK ? "the request is kept" : "there is no room to keep the request";
+
+	if (kept == RC_EXISTS || (kept != RC_OK && clock_mono() < s->no_room_at))
+		return;
+	if (kept != RC_OK)
+		s->no_room_at = clock_mono() + NO_ROOM_EVERY_NS;
+	if (a->forked)
+		log_warn("the key of '%s' has signed two roots for %llu entries; %s", a->origin,
+			(unsigned long long)a->size, what);
+	else
+		log_warn("%llu entries of '%s' are not cosigned: %.*s; %s", (unsigned long long)a->size,
+			a->origin, (int)strcspn(a->body, "\n"), a->body, what);
+}
+
+static void note_answer(const struct witness_answer *a)
 {
 	int n = (int)strcspn(a->body, "\n");
 
 	if (a->status == WITNESS_COSIGNED)
 		log_debug("cosigned %llu entries of '%s'", (unsigned long long)a->size, a->origin);
-	else if (kept && a->forked)
-		log_warn("the key of '%s' has signed two roots for %llu entries; the request is kept",
-			a->origin, (unsigned long long)a->size);
-	else if (kept)
-		log_warn("%llu entries of '%s' are not cosigned: %.*s; the request is kept",
-			(unsigned long long)a->size, a->origin, n, a->body);
 	else if (a->status == WITNESS_STORE_FAILED || a->status == WITNESS_CLOCK_BEHIND)
 		log_error("%.*s", n, a->body);
 	else
 		log_debug("%d: %.*s", (int)a->status, n, a->body);
+}
+
+static struct checkpoint checkpoint_of(const struct witness_answer *a)
+{
+	struct checkpoint c = { .size = a->size, .root = a->root };
+
+	memcpy(c.origin, a->origin, sizeof a->origin);
+	return c;
+}
+
+/* A request by a log's own key that was not cosigned: evidence, perhaps. */
+static void refused_keep(
+	struct server *s, const struct request *q, const struct witness_answer *a, uint64_t now_s)
+{
+	const struct checkpoint of = checkpoint_of(a);
+	struct err e = { 0 };
+	enum rc rc = store_refused_add(s->store, &of, a->forked, now_s, q->body, q->n, &e);
+
+	if (rc != RC_OK && rc != RC_EXISTS && rc != RC_LIMIT)
+		log_error("%s", e.text);
+	note_refused(s, a, rc);
 }
 
 /* Check and keep in one transaction; what the client hears stands on the disk. */
@@ -97,6 +130,9 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 
 	if (rc == RC_OK) {
 		witness_add_checkpoint(s->witness, q->body, q->n, now_s, ret_answer);
+		const struct checkpoint of = checkpoint_of(ret_answer);
+		if (ret_answer->status == WITNESS_COSIGNED && store_refused_clear(s->store, &of, &e) != RC_OK)
+			log_error("%s", e.text);
 		rc = store_end(s->store, ret_answer->status == WITNESS_COSIGNED, &e);
 	}
 	if (rc != RC_OK) {
@@ -108,12 +144,9 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 			ret_answer->body, sizeof ret_answer->body, "the checkpoint could not be kept\n");
 		return;
 	}
-	bool kept = false;
-	if ((ret_answer->status == WITNESS_INCONSISTENT || ret_answer->forked) &&
-		store_refused_add(s->store, ret_answer->origin, ret_answer->forked, now_s, q->body, q->n,
-			&kept, &e) != RC_OK)
-		log_error("%s", e.text);
-	note_answer(ret_answer, kept);
+	note_answer(ret_answer);
+	if (ret_answer->status == WITNESS_INCONSISTENT || ret_answer->forked)
+		refused_keep(s, q, ret_answer, now_s);
 	mono_ns silent;
 	if (ret_answer->status == WITNESS_COSIGNED &&
 		silence_heard(&s->silence, ret_answer->origin, clock_mono(), &silent))

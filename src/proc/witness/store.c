@@ -43,6 +43,9 @@ static const char schema[] = "CREATE TABLE witness (vkey TEXT NOT NULL) STRICT;"
 	S(NOTE,     "SELECT note FROM head WHERE origin_hash = ?1")						\
 	S(REFUSED,  "INSERT INTO refused (origin, forked, time, body) SELECT ?1, ?2, ?3, ?4 WHERE "		\
 		    "(SELECT count(*) FROM refused WHERE origin = ?1 AND forked = ?2) < ?5")			\
+	S(KNOWN,    "SELECT EXISTS (SELECT 1 FROM refused WHERE origin = ?1 AND instr(body, ?2) > 0) "		\
+		    "OR EXISTS (SELECT 1 FROM head WHERE origin = ?1 AND instr(note, substr(?2, 3)) = 1)")	\
+	S(CLEAR,    "DELETE FROM refused WHERE origin = ?1 AND forked = 0 AND instr(body, ?2) > 0")		\
 	S(AGAINST,  "SELECT refused.body FROM head JOIN refused USING (origin) "				\
 		    "WHERE origin_hash = ?1 ORDER BY forked DESC, refused.id LIMIT 1")				\
 	S(COUNTS,   "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM refused)")
@@ -347,19 +350,61 @@ enum rc store_refused(
 	return blob_by_hash(s, Q_AGAINST, origin_hash, ret_body, WITNESS_BODY_MAX, ret_n, e);
 }
 
-enum rc store_refused_add(struct store *s, const char *origin, bool forked, uint64_t time_s, const void *body,
-	size_t n, bool *ret_kept, struct err *e)
+/* What stands in each request with this checkpoint, and nowhere else in one: the empty line before the note,
+ * and the note's first three lines. */
+#define MARK_MAX (2 + NOTE_NAME_MAX + 24 + BASE64_SIZE(SHA256_SIZE) + 2)
+static size_t mark_make(char ret_mark[MARK_MAX], const struct checkpoint *of)
+{
+	memcpy(ret_mark, "\n\n", 2);
+	return 2 + checkpoint_text(ret_mark + 2, MARK_MAX - 2, of);
+}
+
+static void bind_mark(sqlite3_stmt *q, const struct checkpoint *of, const char mark[MARK_MAX], size_t mark_n)
+{
+	sqlite3_bind_text(q, 1, of->origin, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(q, 2, mark, (int)mark_n, SQLITE_STATIC);
+}
+
+static enum rc refused_known(struct store *s, const struct checkpoint *of, bool *ret_known, struct err *e)
+{
+	sqlite3_stmt *q = s->query[Q_KNOWN];
+	char mark[MARK_MAX];
+	enum rc rc = RC_OK;
+
+	bind_mark(q, of, mark, mark_make(mark, of));
+	if (sqlite3_step(q) == SQLITE_ROW)
+		*ret_known = sqlite3_column_int(q, 0);
+	else
+		rc = failed(s, e, statement_texts[Q_KNOWN]);
+	sqlite3_reset(q);
+	sqlite3_clear_bindings(q);
+	return rc;
+}
+
+enum rc store_refused_add(struct store *s, const struct checkpoint *of, bool forked, uint64_t time_s,
+	const void *body, size_t n, struct err *e)
 {
 	sqlite3_stmt *q = s->query[Q_REFUSED];
+	bool known = false;
+	enum rc rc = refused_known(s, of, &known, e);
 
-	sqlite3_bind_text(q, 1, origin, -1, SQLITE_STATIC);
+	if (rc != RC_OK || known)
+		return rc ? rc : RC_EXISTS;
+	sqlite3_bind_text(q, 1, of->origin, -1, SQLITE_STATIC);
 	sqlite3_bind_int(q, 2, forked);
 	sqlite3_bind_int64(q, 3, (int64_t)time_s);
 	sqlite3_bind_blob(q, 4, body, (int)n, SQLITE_STATIC);
 	sqlite3_bind_int(q, 5, STORE_REFUSED_MAX);
-	enum rc rc = step(s, Q_REFUSED, e);
-	*ret_kept = rc == RC_OK && sqlite3_changes(s->db) == 1;
-	return rc;
+	rc = step(s, Q_REFUSED, e);
+	return rc == RC_OK && sqlite3_changes(s->db) != 1 ? RC_LIMIT : rc;
+}
+
+enum rc store_refused_clear(struct store *s, const struct checkpoint *of, struct err *e)
+{
+	char mark[MARK_MAX];
+
+	bind_mark(s->query[Q_CLEAR], of, mark, mark_make(mark, of));
+	return step(s, Q_CLEAR, e);
 }
 
 enum rc store_counts(struct store *s, uint64_t *ret_logs, uint64_t *ret_refused, struct err *e)

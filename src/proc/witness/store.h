@@ -40,10 +40,14 @@ enum rc store_note(struct store *s, const uint8_t origin_hash[SHA256_SIZE], char
 /*
  * Keeps a refused request by the log's own key, in a transaction of its own. The first ones of each log stay
  * and later ones are not kept, so that nobody can push one out; forks count apart, so that nobody can fill
- * the place before one comes. *ret_kept: there was room.
+ * the place before one comes. A checkpoint is kept once, whatever proofs come with it, and not at all when it
+ * is the one that was cosigned last: anybody can send those again. RC_OK; RC_EXISTS: not kept for that
+ * reason; RC_LIMIT: there is no room. `of`: the request's checkpoint.
  */
-enum rc store_refused_add(struct store *s, const char *origin, bool forked, uint64_t time_s, const void *body,
-	size_t n, bool *ret_kept, struct err *e);
+enum rc store_refused_add(struct store *s, const struct checkpoint *of, bool forked, uint64_t time_s,
+	const void *body, size_t n, struct err *e);
+/* This checkpoint is cosigned after all: what was kept of it was no evidence. Within the open transaction. */
+enum rc store_refused_clear(struct store *s, const struct checkpoint *of, struct err *e);
 
 /* The first fork of an origin, by its hash, else the first other one; ret_body holds WITNESS_BODY_MAX.
  * RC_NOT_FOUND, RC_IO. */

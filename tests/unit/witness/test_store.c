@@ -130,7 +130,6 @@ static void decisions(void **state)
 	};
 	static char body[WITNESS_BODY_MAX];
 	uint64_t logs = 0, refused = 0;
-	bool kept_it;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct store *s = open_store(i == 0);
@@ -141,10 +140,9 @@ static void decisions(void **state)
 		witness_add_checkpoint(&f.witness, body, n, NOW + i, &a);
 		assert_int_equal(store_end(s, a.status == WITNESS_COSIGNED, NULL), RC_OK);
 		assert_int_equal(a.status, rows[i].want);
+		struct checkpoint of = { .origin = FIXTURE_ORIGIN, .size = a.size, .root = a.root };
 		if (a.status == WITNESS_INCONSISTENT)
-			assert_int_equal(
-				store_refused_add(s, a.origin, a.forked, NOW, body, n, &kept_it, NULL),
-				RC_OK);
+			assert_int_equal(store_refused_add(s, &of, a.forked, NOW, body, n, NULL), RC_OK);
 		assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
 		store_close(s);
 	}
@@ -175,27 +173,69 @@ static void refused_is_bounded(void **state)
 	uint64_t logs, refused;
 	unsigned first;
 	size_t n;
-	bool kept;
 
 	sha256(hash, "log", 3);
 	assert_int_equal(w.put(s, "log", NULL, &head, "note", 4, NULL), RC_OK);
 	for (unsigned forked = 0; forked < 2; forked++) {
 		for (unsigned i = 0; i < STORE_REFUSED_MAX + 30; i++) {
 			unsigned number = i + 1000 * forked;
-			assert_int_equal(
-				store_refused_add(s, "log", forked, i, &number, sizeof number, &kept, NULL),
-				RC_OK);
-			assert_int_equal(kept, i < STORE_REFUSED_MAX);
+			struct checkpoint of = { .origin = "log", .size = number };
+			assert_int_equal(store_refused_add(s, &of, forked, i, &number, sizeof number, NULL),
+				i < STORE_REFUSED_MAX ? RC_OK : RC_LIMIT);
 		}
 		assert_int_equal(store_refused(s, hash, body, &n, NULL), RC_OK);
 		memcpy(&first, body, sizeof first);
 		assert_int_equal(first, 1000 * forked);
 	}
-	assert_int_equal(store_refused_add(s, "other", false, 1, "x", 1, &kept, NULL), RC_OK);
-	assert_true(kept);
+	struct checkpoint other = { .origin = "other" };
+	assert_int_equal(store_refused_add(s, &other, false, 1, "x", 1, NULL), RC_OK);
 	assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
 	assert_int_equal(refused, 2 * STORE_REFUSED_MAX + 1);
 	assert_int_equal(logs, 1);
+	store_close(s);
+}
+
+/* A checkpoint that everybody can have, with proofs that are none: it takes one place at the most, so that
+ * there is room for what does not continue the log. Once it is cosigned it takes none. */
+static void refused_again(void **state)
+{
+	static char body[WITNESS_BODY_MAX], longer[WITNESS_BODY_MAX];
+	struct store *s = open_store(true);
+	struct witness_answer a;
+	uint64_t logs, refused;
+
+	f.witness.store = store_interface(s);
+	for (unsigned i = 0; i < 3 * STORE_REFUSED_MAX; i++) {
+		/* 12 are cosigned; then 12 again, 20 and, at last, 20 of another history */
+		bool last = i == 3 * STORE_REFUSED_MAX - 1;
+		size_t n =
+			fixture_request(&f, body, sizeof body, last, i > 0 ? 12 : 0, i % 2 || last ? 20 : 12);
+		if (i > 0 && !last) { /* a hash more behind "old 12" */
+			n = (size_t)snprintf(longer, sizeof longer,
+				"old 12\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n%.*s", (int)n - 7,
+				body + 7);
+			memcpy(body, longer, n + 1);
+		}
+		assert_int_equal(store_begin(s, NULL), RC_OK);
+		witness_add_checkpoint(&f.witness, body, n, NOW + i, &a);
+		assert_int_equal(store_end(s, a.status == WITNESS_COSIGNED, NULL), RC_OK);
+		assert_int_equal(a.status, i == 0 ? WITNESS_COSIGNED : WITNESS_INCONSISTENT);
+		struct checkpoint of = { .origin = FIXTURE_ORIGIN, .size = a.size, .root = a.root };
+		if (i > 0)
+			assert_int_equal(store_refused_add(s, &of, a.forked, NOW, body, n, NULL),
+				i == 1 || last ? RC_OK : RC_EXISTS);
+	}
+	assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
+	assert_int_equal(refused, 2);
+	size_t n = fixture_request(&f, body, sizeof body, 0, 12, 20);
+	assert_int_equal(store_begin(s, NULL), RC_OK);
+	witness_add_checkpoint(&f.witness, body, n, NOW + 1000, &a);
+	assert_int_equal(a.status, WITNESS_COSIGNED);
+	struct checkpoint of = { .origin = FIXTURE_ORIGIN, .size = a.size, .root = a.root };
+	assert_int_equal(store_refused_clear(s, &of, NULL), RC_OK);
+	assert_int_equal(store_end(s, true, NULL), RC_OK);
+	assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
+	assert_int_equal(refused, 1);
 	store_close(s);
 }
 
@@ -252,6 +292,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(heads, begin, end),
 		cmocka_unit_test_setup_teardown(decisions, begin, end),
 		cmocka_unit_test_setup_teardown(refused_is_bounded, begin, end),
+		cmocka_unit_test_setup_teardown(refused_again, begin, end),
 		cmocka_unit_test_setup_teardown(files_refused, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
