@@ -306,6 +306,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		waiting_resume(k, NULL);
 		break;
 	case IPC_HALVES_END:
+		f->u.HALVES_END.text[sizeof f->u.HALVES_END.text - 1] = '\0';
 		halves_end(&k->halves, f->u.HALVES_END.text);
 		leaves_discard(&k->leaves);
 		waiting_resume(k, NULL); /* to be refused, with the reason */

@@ -462,9 +462,16 @@ static void early_keep(struct ledger_shell *s, enum proc peer, const struct ipc_
 		refuse_number(s, peer, f->head.tag, m->run, m->n, RC_AGAIN, "the witnesses are asked first");
 }
 
+/* A connection that could not be opened, a word that could not go. */
+static void refused_hear(struct ledger_shell *s, enum proc by, uint64_t tag, struct msg_result *r)
+{
+	r->text[sizeof r->text - 1] = '\0';
+	if (r->rc != RC_OK)
+		witnesses_refused(&s->witnesses, by, tag, r->text);
+}
+
 static void supervisor_says(struct ledger_shell *s, struct ipc_frame *f)
 {
-	struct msg_result *r = &f->u.WITNESS_REFUSED;
 	struct err e = { 0 };
 
 	switch (f->head.id) {
@@ -479,8 +486,7 @@ static void supervisor_says(struct ledger_shell *s, struct ipc_frame *f)
 		witnesses_connected(&s->witnesses, f->head.tag, ipc_frame_take(f));
 		break;
 	default:
-		r->text[sizeof r->text - 1] = '\0';
-		witnesses_refused(&s->witnesses, f->head.tag, r->text);
+		refused_hear(s, PROC_SUPERVISOR, f->head.tag, &f->u.WITNESS_REFUSED);
 	}
 }
 
@@ -510,8 +516,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		cosigned_question(s, f->head.tag, f->u.COSIGNED_ASK.index);
 	else if (f->head.id == IPC_PEER_WORD)
 		peers_word(&s->peers, &f->u.PEER_WORD);
-	else if (f->head.id == IPC_PEER_WORD_TAKEN && f->u.PEER_WORD_TAKEN.rc != RC_OK)
-		witnesses_refused(&s->witnesses, f->head.tag, f->u.PEER_WORD_TAKEN.text);
+	else if (f->head.id == IPC_PEER_WORD_TAKEN)
+		refused_hear(s, PROC_IKE, f->head.tag, &f->u.PEER_WORD_TAKEN);
 	else if (f->head.id == IPC_SHOW)
 		show(s, f->head.tag);
 }

@@ -348,11 +348,11 @@ void witnesses_word(struct witnesses *w, const char *peer, const void *word, siz
 			exchange_answered(&w->peer[i].exchange, status, r.at, rd_left(&r));
 }
 
-void witnesses_refused(struct witnesses *w, uint64_t tag, const char *why)
+void witnesses_refused(struct witnesses *w, enum proc by, uint64_t tag, const char *why)
 {
 	struct witness_peer *p = peer_by_tag(w, tag);
 
-	if (p)
+	if (p && is_peer(p) == (by == PROC_IKE))
 		exchange_fail(&p->exchange, why);
 }
 

@@ -74,9 +74,10 @@ void witnesses_wake(struct witnesses *w);
 bool witnesses_settled(const struct witnesses *w);
 /* A peer's ledger has answered, in a word that ike carried. */
 void witnesses_word(struct witnesses *w, const char *peer, const void *word, size_t n);
-/* The supervisor's answers to WITNESS_CONNECT; the latter also ike's, when a word cannot go. */
+/* The supervisor's answers to WITNESS_CONNECT; the latter also ike's, when a word cannot go: each speaks only
+ * of what was asked of it. */
 void witnesses_connected(struct witnesses *w, uint64_t tag, int fd);
-void witnesses_refused(struct witnesses *w, uint64_t tag, const char *why);
+void witnesses_refused(struct witnesses *w, enum proc by, uint64_t tag, const char *why);
 
 /* Must the receipt of such an entry wait for the quorum? */
 bool witnesses_required(const struct witnesses *w, enum ledger_type type);

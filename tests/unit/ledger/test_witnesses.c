@@ -392,6 +392,7 @@ static void asked_before_anything_is_entered(void **state)
 	assert_int_equal(connects, 1);
 	/* A word through IKE, of a peer without a name, is no answer of a witness that has an address. */
 	witnesses_word(&shell.witnesses, "", "500\n", 4);
+	witnesses_refused(&shell.witnesses, PROC_IKE, shell.witnesses.peer[0].exchange.tag, "says ike");
 	assert_int_equal(shell.witnesses.peer[0].asking.under_way, ASKING_ADD);
 	assert_memory_equal(&asked_at, &v.witness[0].at, sizeof asked_at);
 	/* It answers after all, to the next question: three seconds were not over, or they were and it goes
