@@ -261,8 +261,14 @@ static void install_fill(struct sa_install *s, const struct child_sa *c, const s
 static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	const struct child_sa *c, const struct sa_install *s, const char *reason)
 {
+	const struct snap_tunnel *t = tunnel_at(k, tunnel_index(k, c->tunnel));
+	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;
+
 	ike_entry(ret_entry, kind, ike_find(k, c->ike), reason);
 	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
+	/* The IKE SA that it was made in may be gone, replaced by a rekey; the tunnel's peer is the same. */
+	if (!ret_entry->peer[0] && peer)
+		text_copy(ret_entry->peer, sizeof ret_entry->peer, peer->name);
 	memcpy(ret_entry->tunnel, c->tunnel, sizeof ret_entry->tunnel);
 	ret_entry->proof = c->proof;
 	ret_entry->leaf = c->leaf;

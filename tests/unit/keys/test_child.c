@@ -541,6 +541,9 @@ static void ike_dies(void **state)
 	c.rekeys_spi_in = spi;
 	assert_int_equal(install(0, &c), RC_OK);
 	assert_int_equal(remove_child(0, 0, spi), RC_OK);
+	/* Whose it was is known without its IKE SA. */
+	assert_int_equal(side_entry(s, KEYS_ENTRY_SA_REMOVE)->spi_in, spi);
+	assert_string_equal(side_entry(s, KEYS_ENTRY_SA_REMOVE)->peer, s->config.peers[0].name);
 }
 
 /* ike dies while its requests wait: no reply, no act, and the ledger is told how it ended. */
