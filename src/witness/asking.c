@@ -58,7 +58,7 @@ void asking_failed(struct asking *a, const char *why, mono_ns heartbeat, mono_ns
 	mono_ns pause = ASKING_PAUSE_MIN_NS << MIN_OF(a->failures, 10u);
 
 	a->under_way = ASKING_NONE;
-	a->wants_note = false;
+	a->wants_note = a->resized = false;
 	a->failures++;
 	a->failed = now;
 	a->next = now + MIN_OF(pause, longest);
@@ -80,21 +80,21 @@ enum asking_news asking_answered(
 		a->heard = now;
 		a->next = now + ASKING_REST_NS;
 		a->failures = 0;
-		a->missing = false;
+		a->missing = a->resized = false;
 		a->error[0] = '\0';
 		return was_missing ? ASKING_RETURNED : ASKING_COSIGNED;
 	case WITNESS_OUTCOME_RETRY:
-		/* At once the first time; one that says a new size each time is no better than one that
-		 * fails. */
-		if (a->failures == 0) {
+		/* At once, also when others failed before it: it is back, or was told of this log. One that
+		 * says a new size each time is no better than one that fails. */
+		if (!a->resized) {
 			a->under_way = ASKING_NONE;
-			a->failures = 1;
+			a->failures = MAX_OF(a->failures, 1u);
 			a->failed = a->next = now;
 			snprintf(a->error, sizeof a->error, "%s", why);
 		} else {
 			asking_failed(a, why, heartbeat, now);
 		}
-		a->old_known = true;
+		a->old_known = a->resized = true;
 		a->old = r->size;
 		return ASKING_NO_NEWS;
 	case WITNESS_OUTCOME_AHEAD:

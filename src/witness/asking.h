@@ -39,6 +39,7 @@ struct asking {
 	enum asking_question under_way;
 	bool wants_note; /* it claims what its note must prove */
 	bool old_known;	 /* `old` is what it said or what it cosigned */
+	bool resized;	 /* its last answer was another old size than the one that was offered */
 	bool settled;	/* since the beginning it has said what there was to say, or does not know this log */
 	bool missing;	/* told by asking_silent() */
 	uint64_t old;	/* size that the next proof leads from */

@@ -200,6 +200,25 @@ static void who_does_not_know_us_is_settled(void **state)
 	assert_false(a.settled);
 }
 
+/* Behind failures its size is not waited with: it is back, or knows the log since a moment ago. */
+static void back_with_a_size(void **state)
+{
+	mono_ns now = START;
+
+	asking_begin(&a, &key, START);
+	for (unsigned i = 0; i < 8; i++, now = a.next) {
+		ask(5, 5, now);
+		answer(WITNESS_OUTCOME_UNKNOWN, 0, now);
+	}
+	ask(5, 5, now);
+	answer(WITNESS_OUTCOME_RETRY, 2, now);
+	ask(5, 2, now);
+	answer(WITNESS_OUTCOME_RETRY, 3, now); /* not twice */
+	assert_int_equal(asking_due(&a, 5, BEAT, now), ASKING_NONE);
+	assert_true(a.next > now + ASKING_PAUSE_MIN_NS);
+	cosigned(5, 3, a.next);
+}
+
 /* One that says "behind" again and again is not asked in a circle. */
 static void no_circle(void **state)
 {
@@ -247,6 +266,7 @@ int main(void)
 		cmocka_unit_test(silence),
 		cmocka_unit_test(claims),
 		cmocka_unit_test(who_does_not_know_us_is_settled),
+		cmocka_unit_test(back_with_a_size),
 		cmocka_unit_test(no_circle),
 		cmocka_unit_test(quorum),
 	};
