@@ -204,7 +204,7 @@ struct msg_ledger_receipt {
 	uint32_t zero;
 	uint64_t index, size;
 	uint8_t leaf_hash[32];
-	char text[128];
+	char text[256]; /* who has not cosigned, and why, is the longest */
 };
 
 struct msg_cosigned_ask {

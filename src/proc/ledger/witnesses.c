@@ -55,18 +55,34 @@ static unsigned cosigned_count(const struct witnesses *w, uint64_t size)
 	return asking_count(all, w->n, size);
 }
 
-/* "1 of 2 cosigned it; not: two (connect: Connection refused), three (no answer)" */
+static const char *reason_of(const struct asking *a)
+{
+	return a->error[0] ? a->error : "no answer";
+}
+
+/* "1 of 3 cosigned it; not: two, three (connect: Connection refused)" */
 static void missing_text(const struct witnesses *w, uint64_t size, char *ret_text, size_t room)
 {
+	bool told[WITNESSES_MAX] = { false };
 	size_t n = (size_t)snprintf(
 		ret_text, room, "%u of %u cosigned it; not:", cosigned_count(w, size), w->config.quorum);
+	const char *between = " ";
 
-	for (size_t i = 0, named = 0; i < w->n && n < room; i++) {
+	for (size_t i = 0; i < w->n && n < room; i++) {
 		const struct asking *a = &w->peer[i].asking;
-		if (a->cosigned >= size)
+		if (told[i] || a->cosigned >= size)
 			continue;
-		n += (size_t)snprintf(ret_text + n, room - n, "%s %s (%.60s)", named++ > 0 ? "," : "",
-			w->peer[i].configured->name, a->error[0] ? a->error : "no answer");
+		for (size_t k = i; k < w->n && n < room; k++) {
+			const struct asking *b = &w->peer[k].asking;
+			if (b->cosigned >= size || strcmp(reason_of(a), reason_of(b)) != 0)
+				continue;
+			told[k] = true;
+			n += (size_t)snprintf(
+				ret_text + n, room - n, "%s%s", between, w->peer[k].configured->name);
+			between = ", ";
+		}
+		if (n < room)
+			n += (size_t)snprintf(ret_text + n, room - n, " (%.60s)", reason_of(a));
 	}
 }
 
@@ -85,7 +101,7 @@ static void held_end(struct witnesses *w, size_t i, enum rc rc, const char *why)
 
 static void held_look(struct witnesses *w)
 {
-	char why[160];
+	char why[sizeof((struct msg_ledger_receipt *)0)->text];
 
 	for (size_t i = w->held_n; i-- > 0;) {
 		const struct held *h = &w->held[i];

@@ -17,7 +17,7 @@ struct desk {
 	unsigned answers;
 	uint64_t cookie;
 	uint32_t rc;
-	char text[128];
+	char text[sizeof((struct msg_ledger_receipt *)0)->text];
 };
 
 static void connect_both(struct desk *d)

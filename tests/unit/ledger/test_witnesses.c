@@ -444,6 +444,31 @@ static void a_required_act_waits(void **state)
 	stop();
 }
 
+/* Whoever is refused is told of all who did not cosign, those with the same reason together. */
+static void who_did_not_is_named(void **state)
+{
+	static const char *const names[] = { "one", "a-witness-in-another-town", "a-witness-of-the-auditors",
+		"four" };
+	struct snap_evidence v = evidence(REQUIRED_COMMIT);
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		v.witness[i] = v.witness[0];
+		snprintf(v.witness[i].name, sizeof v.witness[i].name, "%s", names[i]);
+	}
+	v.count = COUNT_OF(names);
+	mood = WITNESS_DEAD;
+	start(&v);
+	exit_send(1);
+	assert_true(serve(7000));
+	commit_send(1);
+	assert_true(serve(7000));
+	assert_int_equal(receipt.rc, RC_AGAIN);
+	assert_string_equal(receipt.text, "0 of 1 cosigned it; not: one, a-witness-in-another-town, "
+					  "a-witness-of-the-auditors, four (connect: Connection refused)");
+	mood = WITNESS_WELL;
+	stop();
+}
+
 /* Nobody can end a log by a mere claim, nor by an answer that is none. */
 static void claims_end_nothing(void **state)
 {
@@ -721,6 +746,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(asked_before_anything_is_entered, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_head_of_the_journal_ends_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_required_act_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_did_not_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(claims_end_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_has_seen_ends_the_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_recovery_that_is_cut_off, setup, teardown),
