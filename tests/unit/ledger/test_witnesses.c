@@ -556,7 +556,11 @@ static void shell_command(const char *what, const char *word)
 /* As if it had seen nothing of it. */
 static void journal_head_forget(void)
 {
-	kept_of(shell.key.name)->head.size = 0;
+	struct kept *k = kept_of(shell.key.name);
+
+	assert_non_null(k);
+	if (k)
+		k->head.size = 0;
 }
 
 /* The witness cosigns the last head in the journal: somebody has read it there, and shown it with a proof. */
