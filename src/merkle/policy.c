@@ -130,8 +130,9 @@ static enum rc read_log(struct reader *r)
 	for (size_t i = 0; rc == RC_OK && i < p->logs_n; i++)
 		if (memcmp(p->log[i].key.public_key, l->key.public_key, sizeof l->key.public_key) == 0)
 			rc = err_add(r->e, RC_EXISTS,
-				"line %zu: found the public key of log '%s' again, expected another", r->line,
-				p->log[i].key.name);
+				"line %zu: found the public key of log '%s' again, expected another; another "
+				"name of this key belongs in a file of its own",
+				r->line, p->log[i].key.name);
 	if (rc == RC_OK)
 		p->logs_n++;
 	return rc;

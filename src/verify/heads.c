@@ -25,13 +25,22 @@ static bool same_key(const struct note_key *a, const struct note_key *b)
 static enum rc key_by_policy(struct walk *w)
 {
 	const struct policy *p = w->options->policy;
+	const char *other = NULL; /* name: behind a recovery the same key's log has a new one */
 
 	for (size_t i = 0; i < p->logs_n; i++) {
-		if (!same_key(&p->log[i].key, &w->key))
-			continue;
-		w->report->vkey_given = w->report->vkey_by_policy = true;
-		return RC_OK;
+		const struct note_key *k = &p->log[i].key;
+		if (same_key(k, &w->key)) {
+			w->report->vkey_given = w->report->vkey_by_policy = true;
+			return RC_OK;
+		}
+		if (memcmp(k->public_key, w->key.public_key, sizeof k->public_key) == 0)
+			other = k->name;
 	}
+	if (other)
+		return found(&w->stop, VERIFY_KEY,
+			"%s is of none of the policy's logs: it has the key of '%s' under a name that a "
+			"recovery gives: ask its owner why, and name it in a policy of its own",
+			LEDGER_PATH_VKEY, other);
 	return found(&w->stop, VERIFY_KEY, "%s is of none of the policy's logs", LEDGER_PATH_VKEY);
 }
 
@@ -58,7 +67,7 @@ enum rc key_choose(struct walk *w, struct err *e)
 	enum rc rc = file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
 	if (rc != RC_OK)
 		return found(&w->stop, VERIFY_KEY, "%s %s", LEDGER_PATH_VKEY,
-			rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
+			rc == RC_NOT_FOUND ? "is missing; is this where the ledger is?" : "cannot be read");
 	rc = n > 0 && bytes[n - 1] == '\n' ? note_key_parse(&there, (const char *)bytes, n - 1, &why)
 					   : err_add(&why, RC_MALFORMED, "it does not end with a line feed");
 	free(bytes);

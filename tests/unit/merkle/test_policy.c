@@ -33,7 +33,8 @@ static struct note_key key_of(unsigned i, bool witness, uint8_t ret_seed[32])
 	return k;
 }
 
-/* In the rows, $L3 is the verifier key of log 3, $W3 that of witness 3. Returns the length in `file`. */
+/* In the rows, $L3 is the verifier key of log 3, $N3 the same key under another name, $W3 that of witness 3.
+ * Returns the length in `file`. */
 static size_t expand(const char *pattern)
 {
 	char vkey[NOTE_VKEY_MAX];
@@ -42,8 +43,11 @@ static size_t expand(const char *pattern)
 
 	for (; *pattern; pattern++) {
 		assert_true(n + sizeof vkey < sizeof file);
-		if (pattern[0] == '$' && (pattern[1] == 'L' || pattern[1] == 'W')) {
+		if (pattern[0] == '$' && (pattern[1] == 'L' || pattern[1] == 'N' || pattern[1] == 'W')) {
 			struct note_key k = key_of((unsigned)(pattern[2] - '0'), pattern[1] == 'W', seed);
+			if (pattern[1] == 'N')
+				assert_int_equal(
+					note_key_make(&k, "another", NOTE_ED25519, k.public_key), RC_OK);
 			n += strlen(strcpy(file + n, note_key_text(vkey, &k)));
 			pattern += 2;
 		} else {
@@ -79,6 +83,7 @@ static void refused(void **state)
 		{ "witness with a log's key", "witness A $L1\nquorum none\n", RC_MALFORMED, "expected a witness's verifier key" },
 		{ "broken key", "log x+00000000+AAAA\nquorum none\n", RC_MALFORMED, "line 1: found 'x+00000000+AAAA'" },
 		{ "log twice", "log $L1\nlog $L1 https://a/\nquorum none\n", RC_EXISTS, "line 2: found the public key of log" },
+		{ "another name of a log's key", "log $L1\nlog $N1\nquorum none\n", RC_EXISTS, "another name of this key" },
 		{ "two urls", "log $L1 a b\nquorum none\n", RC_MALFORMED, "found 'b', expected the end" },
 		{ "witness without name", "witness\nquorum none\n", RC_MALFORMED, "expected a name" },
 		{ "witness called none", "witness none $W1\nquorum none\n", RC_MALFORMED, "found 'none', expected a name other" },

@@ -217,6 +217,14 @@ static void a_policy_names_the_log(void **state)
 	policy_make("any", &other);
 	assert_int_equal(verify_with(&m, &policy, NULL, NULL), RC_AUTH);
 	assert_int_equal(report.found, VERIFY_KEY);
+	assert_null(strstr(report.finding, "recovery"));
+	/* The same key under another name: behind a recovery, perhaps, and then it is not this policy's
+	 * either. */
+	assert_int_equal(note_key_make(&other, "the.log.before", NOTE_ED25519, key.public_key), RC_OK);
+	policy_make("any", &other);
+	assert_int_equal(verify_with(&m, &policy, NULL, NULL), RC_AUTH);
+	assert_int_equal(report.found, VERIFY_KEY);
+	assert_non_null(strstr(report.finding, "'the.log.before' under a name that a recovery gives"));
 	/* The key is given, and the policy does not know it. */
 	assert_int_equal(verify_with(&m, &policy, vkey, NULL), RC_AUTH);
 	assert_int_equal(report.found, VERIFY_COSIGNATURE);
