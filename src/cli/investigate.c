@@ -412,10 +412,12 @@ int run_investigate(const struct cli_line *line)
 		rc = out_write(&q.out, line->output, &e);
 	if (rc == RC_OK) {
 		if (q.range.end > q.range.first)
-			printf("entries %llu to %llu, ", (unsigned long long)q.range.first,
-				(unsigned long long)q.range.end - 1);
-		printf("%llu in all, with %llu configurations, are in ",
-			(unsigned long long)(q.range.end - q.range.first), (unsigned long long)q.out.configs);
+			printf("entries %llu to %llu, %llu in all, with %llu configurations, are in ",
+				(unsigned long long)q.range.first, (unsigned long long)q.range.end - 1,
+				(unsigned long long)(q.range.end - q.range.first),
+				(unsigned long long)q.out.configs);
+		else
+			printf("the ledger has no entry of that time; what proves it is in ");
 		render_safe(stdout, line->output, strlen(line->output), false);
 		printf(" (%zu bytes)\n", q.out.n);
 	}

@@ -208,8 +208,10 @@ int run_verify_randomness(const struct cli_line *line)
 	struct verify_source source = source_of(from);
 	rc = verify_ledger(&source, &o, &ledger, &e);
 	if (rc == RC_OK && (ledger.bundle || ledger.unseen))
-		rc = err_add(
-			&e, RC_RANGE, "not all entries are there: proofs may be about those that are not");
+		rc = err_add(&e, RC_RANGE,
+			"not all entries are there, and proofs may be about those that are not: %s",
+			ledger.bundle ? "give the ledger in the place of the bundle"
+				      : "name the archive with --archive");
 	else if (rc == RC_AUTH && source_trouble(from)[0])
 		rc = err_add(&e, RC_IO, "%s", source_trouble(from));
 	source_close(from);

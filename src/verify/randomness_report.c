@@ -99,9 +99,9 @@ size_t randomness_report_text(const struct randomness_report *r, bool capture, c
 			(ull)r->proofs_checked);
 	if (capture)
 		say(&t,
-			"  on the wire  %llu handshakes in the capture: %llu nonces and %llu public values "
-			"compared, "
-			"of the others the\n               ledger knows nothing\n",
+			"  on the wire  %llu halves of handshakes in the capture, one of each side: %llu "
+			"nonces and %llu\n"
+			"               public values compared, of the others this ledger knows nothing\n",
 			(ull)r->captured, (ull)r->nonces_compared, (ull)r->keys_compared);
 	say_public(&t, r);
 	say_leaves(&t, &r->leaves);
