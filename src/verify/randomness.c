@@ -133,6 +133,9 @@ static enum rc epoch_opens(struct randomness *r, const struct ledger_entry *entr
 	if (vrf_key_import(&e->laid_open, scalar) != RC_OK ||
 		memcmp(e->laid_open.public_key, key, sizeof key) != 0)
 		return fail(r, index, "what is laid open is not the key that was announced");
+	if (count > COUNTS_MAX)
+		return fail(r, index, "the epoch says that it forced %llu values, more than any epoch",
+			(unsigned long long)count);
 	if (count < e->largest)
 		return fail(r, index, "the epoch says that it forced %llu values, but value %llu was used",
 			(unsigned long long)count, (unsigned long long)e->largest);
@@ -304,17 +307,31 @@ static enum rc public_entry(struct randomness *r, const struct ledger_entry *ent
 	}
 }
 
+/* Who leaves out values chooses among them. */
+static uint64_t unnamed_of(const struct epoch *e)
+{
+	uint64_t forced = e->open ? e->count : e->largest;
+
+	for (uint64_t i = 0; i < e->used_n; i++)
+		forced -= (uint64_t)__builtin_popcountll(e->used[i]);
+	return forced;
+}
+
 enum rc randomness_end(struct randomness *r)
 {
 	uint8_t octets[PUBLIC_SIZE];
 	enum rc rc = RC_OK;
 
 	leaves_check_state(r->leaves, &r->report->leaves);
+	r->report->values_unnamed = 0;
+	for (size_t i = 0; i < r->n; i++)
+		r->report->values_unnamed += unnamed_of(&r->epoch[i]);
 	for (size_t i = 0; r->capture && i < r->n; i++) {
 		struct epoch *e = &r->epoch[i];
-		if (!e->open || r->report->nonces_compared == r->capture->n)
+		if (!e->open)
 			continue;
-		for (uint64_t count = 1; count <= e->count; count++)
+		for (uint64_t count = 1; count <= e->count && r->report->nonces_compared < r->capture->n;
+			count++)
 			if (randomness_value(r, e->key, count, octets) == RC_OK &&
 				!(nonces_forced(r, false, octets) && nonces_forced(r, true, octets)))
 				rc = fail(r, e->index,

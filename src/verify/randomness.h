@@ -27,10 +27,12 @@ struct randomness_report {
 	uint64_t epochs, epochs_open; /* keys announced; of these, laid open */
 	uint64_t values_open;	      /* forced by keys that are laid open: all can be recomputed */
 	uint64_t proofs_checked;
-	uint64_t passed_over;	  /* SPIs that are not the first candidate: those before were taken, says the
-				     keeper */
-	uint64_t unproved;	  /* entries without a proof, of a version before */
-	uint64_t captured;	  /* messages of IKE_SA_INIT in the capture */
+	uint64_t passed_over;	 /* SPIs that are not the first candidate: those before were taken, says the
+				    keeper */
+	uint64_t values_unnamed; /* forced by a key, and named by no entry: of exchanges that came to nothing,
+				    says the keeper; set by randomness_end() */
+	uint64_t unproved;	 /* entries without a proof, of a version before */
+	uint64_t captured;	 /* messages of IKE_SA_INIT in the capture */
 	uint64_t nonces_compared; /* of these, whose SPI the ledger knows: their nonces must be the forced
 				     ones */
 	uint64_t keys_compared; /* of these, whose entry names a leaf: their public values must be the leaf's

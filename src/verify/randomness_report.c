@@ -32,8 +32,11 @@ static void say_public(struct text *t, const struct randomness_report *r)
 {
 	say(t,
 		"  keys         %llu epochs, %llu of them laid open: %llu values can be recomputed\n"
-		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n",
-		(ull)r->epochs, (ull)r->epochs_open, (ull)r->values_open, (ull)r->passed_over);
+		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n"
+		"  left out     %llu values that no entry names, of exchanges that came to nothing, says the "
+		"keeper\n",
+		(ull)r->epochs, (ull)r->epochs_open, (ull)r->values_open, (ull)r->passed_over,
+		(ull)r->values_unnamed);
 }
 
 static void say_leaves(struct text *t, const struct leaves_report *l)
@@ -73,13 +76,15 @@ static void say_leaves(struct text *t, const struct leaves_report *l)
 			(ull)l->cosigned, (ull)l->wait_s, (ull)l->wait_entries);
 	if (l->unchecked > 0)
 		say(t,
-			"  challenges   %llu came from cosignatures that nobody checked: give the policy that "
+			"  challenges   %llu came from cosignatures that nobody checked: give the policy "
+			"that "
 			"names the\n"
 			"               witnesses, with --policy\n",
 			(ull)l->unchecked);
 	if (l->weak > 0)
 		say(t,
-			"  weaker       %llu challenges came from the root alone, or from fewer witnesses than "
+			"  weaker       %llu challenges came from the root alone, or from fewer witnesses "
+			"than "
 			"the quorum: the\n"
 			"               device could have made batches until one hid what it wanted\n",
 			(ull)l->weak);
@@ -154,6 +159,7 @@ size_t randomness_report_json(const struct randomness_report *r, char *ret_text,
 	jw_u64(&w, "proofs_checked", r->proofs_checked);
 	jw_u64(&w, "unproved", r->unproved);
 	jw_u64(&w, "values_open", r->values_open);
+	jw_u64(&w, "values_unnamed", r->values_unnamed);
 	jw_end(&w);
 	return jw_done(&w);
 }

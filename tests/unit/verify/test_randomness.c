@@ -200,7 +200,8 @@ static void keys_are_held_to_their_word(void **state)
 	assert_int_equal(epoch(), RC_AUTH);
 	value(9, octets, proof);
 	assert_int_equal(child(9, proof, octets + PUBLIC_SPI_AT), RC_OK);
-	assert_int_equal(epoch_end(8), RC_AUTH); /* it says it forced fewer than were used */
+	assert_int_equal(epoch_end(8), RC_AUTH);	  /* it says it forced fewer than were used */
+	assert_int_equal(epoch_end(1ull << 50), RC_AUTH); /* nobody makes so many, nor recomputes them */
 	assert_int_equal(vrf_key_make(&other, other_seed), RC_OK);
 	mixed = key;
 	memcpy(key.scalar, other.scalar, sizeof key.scalar);
@@ -212,6 +213,26 @@ static void keys_are_held_to_their_word(void **state)
 	assert_int_equal(child(10, proof, octets + PUBLIC_SPI_AT), RC_AUTH); /* behind the end */
 }
 
+/* A keeper may choose among values by leaving some out: how many it left out is said. */
+static void values_that_were_left_out(void **state)
+{
+	uint8_t octets[PUBLIC_SIZE], proof[PUBLIC_PROOF_SIZE];
+
+	assert_int_equal(epoch(), RC_OK);
+	value(1, octets, proof);
+	assert_int_equal(ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_OK);
+	randomness_end(checker);
+	assert_int_equal(report.values_unnamed, 0);
+	value(1000, octets, proof); /* the one of them that says what it wants to say */
+	assert_int_equal(ike(1000, "responder", proof, octets + PUBLIC_SPI_AT), RC_OK);
+	randomness_end(checker);
+	assert_int_equal(report.values_unnamed, 998);
+	assert_int_equal(epoch_end(1003), RC_OK);
+	randomness_end(checker);
+	assert_int_equal(report.values_unnamed, 1001);
+	assert_int_equal(report.failures, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -220,6 +241,7 @@ int main(void)
 		T(another_spi_is_found),
 		T(every_bit_of_a_proof_counts),
 		T(keys_are_held_to_their_word),
+		T(values_that_were_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
