@@ -69,18 +69,48 @@ static void say_details(struct report_text *t, const struct verify_report *r, en
 			(ull)r->clock_steps);
 }
 
-static void say_unseen(struct report_text *t, const struct verify_report *r)
+/* What this report in particular leaves open. */
+enum open { OPEN_UNSEEN, OPEN_SEALS, OPEN_EARLIER, OPEN_RECOVERY, OPENS };
+#define OPEN_TEXT_MAX 1536
+
+/* False: there is nothing to say of it. */
+static bool open_text(const struct verify_report *r, enum open o, const char **ret_name, char *ret_text)
 {
+	struct report_text t = report_text_over(ret_text, OPEN_TEXT_MAX);
 	typedef unsigned long long ull;
 
-	if (r->unseen == 0)
-		return;
-	report_say(t, "  - what %llu entries say, which are %s; only their hashes are here: ", (ull)r->unseen,
-		r->bundle ? "not in the bundle" : "in an archive, says the directory");
-	report_holes(t, r);
-	report_say(t, "\n");
-	if (r->seals_unseen)
-		report_say(t, "  - %llu seals over sizes within these\n", (ull)r->seals_unseen);
+	switch (o) {
+	case OPEN_UNSEEN:
+		*ret_name = "unseen";
+		if (r->unseen == 0)
+			return false;
+		report_say(&t,
+			"what %llu entries say, which are %s; only their hashes are here: ", (ull)r->unseen,
+			r->bundle ? "not in the bundle" : "in an archive, says the directory");
+		report_holes(&t, r);
+		break;
+	case OPEN_SEALS:
+		*ret_name = "seals_unseen";
+		if (r->unseen == 0 || r->seals_unseen == 0)
+			return false;
+		report_say(&t, "%llu seals over sizes within these", (ull)r->seals_unseen);
+		break;
+	case OPEN_EARLIER:
+		*ret_name = "earlier";
+		if (r->earlier == 0)
+			return false;
+		report_say(&t, "anything about %llu earlier logs in the folder `%s`: verify each by itself",
+			(ull)r->earlier, LEDGER_PATH_BEFORE);
+		break;
+	default:
+		*ret_name = "recovery";
+		if (r->recoveries == 0)
+			return false;
+		report_say(&t, "what stood behind the place where the disk was put back: this log began in a "
+			       "recovery (recovery_epoch), and only the witness that the entry names knows "
+			       "how long the other one was");
+	}
+	return report_text_done(&t) > 0;
 }
 
 static bool missing_matters(const struct verify_report *r, size_t c)
@@ -92,6 +122,8 @@ static bool missing_matters(const struct verify_report *r, size_t c)
 size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t size)
 {
 	struct report_text t = report_text_over(ret_text, size);
+	char open[OPEN_TEXT_MAX];
+	const char *name;
 
 	if (!r->good) {
 		report_say(&t,
@@ -113,16 +145,9 @@ size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t
 	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++)
 		if (missing_matters(r, c))
 			report_say(&t, "  - %s\n", checks[c].missing);
-	say_unseen(&t, r);
-	if (r->earlier)
-		report_say(&t,
-			"  - anything about %llu earlier logs in the folder `%s`: verify each by itself\n",
-			(unsigned long long)r->earlier, LEDGER_PATH_BEFORE);
-	if (r->recoveries)
-		report_say(&t, "  - what stood behind the place where the disk was put back: this log began "
-			       "in a recovery "
-			       "(recovery_epoch), and only the witness that the entry names knows how long "
-			       "the other one was\n");
+	for (enum open o = OPEN_UNSEEN; o < OPENS; o++)
+		if (open_text(r, o, &name, open))
+			report_say(&t, "  - %s\n", open);
 	for (size_t i = 0; i < COUNT_OF(never); i++)
 		report_say(&t, "  - %s\n", never[i]);
 	return report_text_done(&t);
@@ -146,6 +171,9 @@ void report_checks_json(struct jw *w, const struct verify_report *r)
 
 void report_not_proved_json(struct jw *w, const struct verify_report *r)
 {
+	char open[OPEN_TEXT_MAX];
+	const char *name;
+
 	jw_array(w, "not_proved");
 	for (size_t c = 0; r->good && c < VERIFY_CHECK_COUNT; c++) {
 		if (!missing_matters(r, c))
@@ -153,6 +181,14 @@ void report_not_proved_json(struct jw *w, const struct verify_report *r)
 		jw_object(w, NULL);
 		jw_str(w, "name", checks[c].name);
 		jw_str(w, "text", checks[c].missing);
+		jw_end(w);
+	}
+	for (enum open o = OPEN_UNSEEN; r->good && o < OPENS; o++) {
+		if (!open_text(r, o, &name, open))
+			continue;
+		jw_object(w, NULL);
+		jw_str(w, "name", name);
+		jw_str(w, "text", open);
 		jw_end(w);
 	}
 	for (size_t i = 0; r->good && i < COUNT_OF(never); i++) {

@@ -351,6 +351,36 @@ static void nothing_is_claimed_that_was_not_checked(void **state)
 	memory_done(&m);
 }
 
+/* Line for line, also what only this report leaves open. */
+static void the_json_leaves_as_much_open_as_the_text(void **state)
+{
+	static char text[VERIFY_TEXT_MAX], json[VERIFY_TEXT_MAX];
+	unsigned lines = 0, there = 0;
+	char *at;
+
+	assert_int_equal(verify_with(&good, NULL, NULL, NULL), RC_OK);
+	report.unseen = 300;
+	report.holes_n = 2;
+	report.hole[0].end = 256;
+	report.hole[1].first = 512;
+	report.hole[1].end = 556;
+	report.seals_unseen = report.earlier = report.recoveries = 3;
+	assert_true(verify_explain_text(&report, text, sizeof text) > 0);
+	assert_true(verify_ledger_json(&report, json, sizeof json) > 0);
+	assert_non_null(at = strstr(json, "\"not_proved\":["));
+	for (char *name = at; (name = strstr(name, "{\"name\":\"")) && name < strchr(at, ']'); name++)
+		there++;
+	for (char *line = strstr(text, "What is not proved"); (line = strstr(line, "\n  - ")); lines++) {
+		char *end = strchr(line += 5, '\n');
+		*end = '\0';
+		if (!strstr(at, line))
+			fail_msg("not in the JSON: %s", line);
+		*end = '\n';
+	}
+	assert_true(lines >= 3 + 4);
+	assert_int_equal(there, lines);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +391,7 @@ int main(void)
 		cmocka_unit_test(a_kept_head_finds_what_was_cut_back),
 		cmocka_unit_test(a_kept_head_finds_another_history),
 		cmocka_unit_test(nothing_is_claimed_that_was_not_checked),
+		cmocka_unit_test(the_json_leaves_as_much_open_as_the_text),
 	};
 
 	return cmocka_run_group_tests(tests, make, ledger_unmake);
