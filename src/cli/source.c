@@ -29,7 +29,7 @@ struct source {
 
 enum rc source_file(const char *path, size_t max, uint8_t **ret_bytes, size_t *ret_n, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer is no file */
 	struct stat st;
 	size_t at = 0;
 	enum rc rc = RC_OK;

@@ -76,9 +76,17 @@ static void *one_more(void *array, size_t n, size_t *room, size_t size)
 	return grown;
 }
 
+static bool config_named(const struct gathered *g, const uint8_t hash[SHA256_SIZE])
+{
+	uint64_t at;
+
+	return digests_get(&g->configs, hash, &at) && memcmp(g->config[at], hash, SHA256_SIZE) == 0;
+}
+
 static void config_note(struct gathered *g, const struct ledger_entry *entry)
 {
 	char digits[2 * SHA256_SIZE + 1];
+	uint8_t hash[SHA256_SIZE];
 	size_t n;
 	const char *text = ledger_entry_field(entry, "sha256", &n);
 
@@ -86,13 +94,16 @@ static void config_note(struct gathered *g, const struct ledger_entry *entry)
 		return;
 	memcpy(digits, text, n);
 	digits[n] = '\0';
+	if (!hex_to_bytes(hash, sizeof hash, digits) || config_named(g, hash))
+		return;
 	void *grown = one_more(g->config, g->config_n, &g->config_room, sizeof *g->config);
-	if (!grown) {
+	if (grown)
+		g->config = grown;
+	if (!grown || !digests_put(&g->configs, hash, g->config_n)) {
 		g->no_memory = true;
 		return;
 	}
-	g->config = grown;
-	g->config_n += hex_to_bytes(g->config[g->config_n], SHA256_SIZE, digits);
+	memcpy(g->config[g->config_n++], hash, sizeof hash);
 }
 
 static void epoch_note(struct gathered *g, const struct ledger_entry *entry)
@@ -141,14 +152,6 @@ void bundled_entry(struct walk *w, const struct ledger_entry *entry, uint64_t in
 
 /* ---- what lies beside ---- */
 
-static bool config_named(const struct walk *w, const uint8_t hash[SHA256_SIZE])
-{
-	for (size_t i = 0; i < w->gathered.config_n; i++)
-		if (memcmp(w->gathered.config[i], hash, SHA256_SIZE) == 0)
-			return true;
-	return false;
-}
-
 static bool seals_named(const struct walk *w, const char *path)
 {
 	char keys[SEAL_PATH_MAX], records[SEAL_PATH_MAX];
@@ -168,7 +171,7 @@ bool bundled_path(const struct walk *w, const char *path)
 		return false;
 	return strcmp(path, EVIDENCE_PATH_RANGE) == 0 || strcmp(path, EVIDENCE_PATH_TIMELINE) == 0 ||
 	       strcmp(path, EVIDENCE_PATH_README) == 0 || seals_named(w, path) ||
-	       (evidence_config_path_parse(path, hash) && config_named(w, hash));
+	       (evidence_config_path_parse(path, hash) && config_named(&w->gathered, hash));
 }
 
 static void configs_check(struct walk *w)
@@ -251,5 +254,6 @@ void bundled_free(struct walk *w)
 {
 	timeline_free(w->gathered.timeline);
 	free(w->gathered.config);
+	digests_free(&w->gathered.configs);
 	free(w->gathered.epoch);
 }

@@ -7,6 +7,7 @@
 #include "ledger/counters.h"
 #include "ledger/log.h"
 #include "ledger/seal.h"
+#include "verify/digests.h"
 #include "verify/timeline.h"
 #include "verify/verify.h"
 
@@ -45,8 +46,9 @@ struct head {
 /* What an evidence bundle is about, gathered on the way. */
 struct gathered {
 	struct timeline *timeline;
-	uint8_t (*config)[SHA256_SIZE]; /* hashes of configurations that entries name */
+	uint8_t (*config)[SHA256_SIZE]; /* hashes of configurations that entries name, each once */
 	size_t config_n, config_room;
+	struct digests configs;	   /* their places */
 	struct merkle_hash *epoch; /* roots of one-time keys that entries announce */
 	size_t epochs_n, epochs_room;
 	bool no_memory;

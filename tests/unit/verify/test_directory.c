@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -288,6 +289,84 @@ static void a_bundle_by_the_program(void **state)
 	assert_int_equal(unlink(bundle), 0);
 }
 
+/* The same configuration, loaded as often as the entries say. */
+static void write_loads(uint64_t from, uint64_t to, const char *sha256_hex)
+{
+	struct ledger_entry entry = {
+		.type = LEDGER_CONFIG_LOAD, .boot = { 0xb0, 0x07 }, .source = "control"
+	};
+	struct store files;
+	struct ledger_store store = store_over(&files, dir);
+	struct note_key key = fixture_key();
+	struct ledger_opened opened;
+	struct ledger_body b;
+	struct ledger_log *l;
+	char text[LEDGER_ENTRY_MAX];
+	uint64_t index;
+
+	assert_int_equal(ledger_open(&l, &store, &key, fixture_seed, &opened, NULL), RC_OK);
+	ledger_body_begin(&b, LEDGER_CONFIG_LOAD);
+	ledger_body_u64(&b, "generation", 1);
+	ledger_body_str(&b, "sha256", sha256_hex);
+	entry.body = b.text;
+	entry.body_n = ledger_body_done(&b);
+	for (uint64_t i = from; i < to; i++) {
+		entry.n = i - from + 1;
+		entry.mono_us = 1000 + i;
+		utc_text(entry.utc, 1450375200000000ull + i);
+		size_t n = ledger_entry_text(text, &entry);
+		assert_int_equal(ledger_add(l, text, n, &index), RC_OK);
+	}
+	assert_int_equal(ledger_commit(l, NULL), RC_OK);
+	assert_int_equal(ledger_publish(l, NULL), RC_OK);
+	ledger_close(l);
+	store_done(&files);
+}
+
+/* Files that are made to take time: a pipe, a configuration that is named again and again, records of a
+ * journal that are none. */
+static void files_that_take_time(void **state)
+{
+	static uint8_t journal[4000000];
+	char words[400], option[200], bundle[100], configs[100], name[80], hex[65];
+	uint8_t hash[32];
+	time_t begun = time(NULL);
+
+	write_entries(0, 20, true);
+	sha256(hash, "text", 4);
+	write_loads(20, 320, hex_from_bytes(hex, hash, 32));
+	snprintf(name, sizeof name, "%s/pipe", path);
+	assert_int_equal(mkfifo(name, 0600), 0);
+	snprintf(option, sizeof option, "--policy %s", name);
+	assert_int_equal(run_on_path(option), 2);
+	assert_non_null(strstr(printed, "is no file"));
+	assert_int_equal(unlink(name), 0);
+
+	snprintf(configs, sizeof configs, "%s.configs", path);
+	assert_int_equal(mkdir(configs, 0700), 0);
+	snprintf(words, sizeof words, "cd %s && printf text > one && mkfifo two", configs);
+	assert_int_equal(system(words), 0);
+	snprintf(bundle, sizeof bundle, "%s.bundle", path);
+	snprintf(words, sizeof words, "investigate %s --from 2015-12-17 --to 2015-12-17 --config %s -o %s",
+		path, configs, bundle);
+	assert_int_equal(run_words(words), 0);
+	assert_non_null(strstr(printed, "with 1 configurations"));
+	snprintf(option, sizeof option, "%s --explain", bundle);
+	assert_int_equal(run(option), 0);
+	assert_non_null(strstr(printed, "(texts: 1)"));
+	snprintf(words, sizeof words, "rm -r %s %s", configs, bundle);
+	assert_int_equal(system(words), 0);
+
+	for (size_t i = 0; i + 8 <= sizeof journal; i += 8) {
+		memcpy(journal + i, "PGJ1", 4);
+		journal[i + 5] = (uint8_t)((sizeof journal - i) / 2 >> 16);
+	}
+	file_write("journal", journal, sizeof journal);
+	assert_int_equal(run_on_path(""), 1);
+	assert_non_null(strstr(printed, "journal"));
+	assert_true(time(NULL) - begun < 60);
+}
+
 /* What somebody writes into a file does not reach the terminal as it is. */
 static void nothing_steers_the_terminal(void **state)
 {
@@ -380,6 +459,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(exit_status_and_text, make, unmake),
 		cmocka_unit_test(times),
 		cmocka_unit_test_setup_teardown(a_bundle_by_the_program, make, unmake),
+		cmocka_unit_test_setup_teardown(files_that_take_time, make, unmake),
 		cmocka_unit_test_setup_teardown(nothing_steers_the_terminal, make, unmake),
 		cmocka_unit_test_setup_teardown(verified_while_it_is_written, make, unmake),
 	};
