@@ -49,8 +49,8 @@ char *endpoint_text(char *ret_text, const struct endpoint *e)
 {
 	char a[ADDR_TEXT_MAX];
 
-	snprintf(ret_text, ENDPOINT_TEXT_MAX, e->addr.family == ADDR_V6 ? "[%s]:%u" : "%s:%u", addr_text(a, &e->addr),
-		(unsigned)e->port);
+	snprintf(ret_text, ENDPOINT_TEXT_MAX, e->addr.family == ADDR_V6 ? "[%s]:%u" : "%s:%u",
+		addr_text(a, &e->addr), (unsigned)e->port);
 	return ret_text;
 }
 
@@ -110,7 +110,14 @@ struct ip_range range_from_prefix(const struct ip_prefix *p)
 
 bool range_holds(const struct ip_range *r, const struct ip_addr *a)
 {
-	return a->family == r->first.family && addr_compare(&r->first, a) <= 0 && addr_compare(a, &r->last) <= 0;
+	return a->family == r->first.family && addr_compare(&r->first, a) <= 0 &&
+	       addr_compare(a, &r->last) <= 0;
+}
+
+bool range_inside(const struct ip_range *inner, const struct ip_range *outer)
+{
+	return range_holds(outer, &inner->first) && range_holds(outer, &inner->last) &&
+	       !(addr_equal(&inner->first, &outer->first) && addr_equal(&inner->last, &outer->last));
 }
 
 bool prefix_holds(const struct ip_prefix *p, const struct ip_addr *a)

@@ -1,6 +1,7 @@
 /*
- * IP addresses, prefixes and ranges of both families in one shape without padding, so that they can travel between
- * processes and be compared with memcmp. An IPv4 address stands in the first four bytes, the rest is zero.
+ * IP addresses, prefixes and ranges of both families in one shape without padding, so that they can travel
+ * between processes and be compared with memcmp. An IPv4 address stands in the first four bytes, the rest is
+ * zero.
  */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H
@@ -32,9 +33,9 @@ struct endpoint {
 	uint16_t zero;
 };
 
-#define ADDR_TEXT_MAX 48     /* "ffff:…:ffff" and a terminator */
-#define PREFIX_TEXT_MAX 52
-#define RANGE_TEXT_MAX 100
+#define ADDR_TEXT_MAX	  48 /* "ffff:…:ffff" and a terminator */
+#define PREFIX_TEXT_MAX	  52
+#define RANGE_TEXT_MAX	  100
 #define ENDPOINT_TEXT_MAX 56 /* "[ffff:…]:65535" */
 
 static inline size_t addr_size(const struct ip_addr *a)
@@ -76,6 +77,8 @@ enum rc prefix_parse(struct ip_prefix *ret_prefix, const char *text);
 
 bool prefix_holds(const struct ip_prefix *p, const struct ip_addr *a);
 bool range_holds(const struct ip_range *r, const struct ip_addr *a);
+/* All of `inner` is in `outer`, and more is. */
+bool range_inside(const struct ip_range *inner, const struct ip_range *outer);
 struct ip_range range_from_prefix(const struct ip_prefix *p);
 
 #endif

@@ -236,6 +236,26 @@ static enum rc selectors(
 	return rc;
 }
 
+/* What is on both sides would have to leave by the tunnel and stay here. */
+static enum rc sides_differ(struct compiler *c, const struct lyd_node *remote, const struct snap_tunnel *t)
+{
+	const struct selector *all = (const void *)c->selectors.at;
+	char text[RANGE_TEXT_MAX];
+
+	for (uint32_t r = 0; r < t->remote.count; r++, remote = tree_next(remote))
+		for (uint32_t l = 0; l < t->local.count; l++) {
+			const struct ip_range *here = &all[t->local.first + l].addrs,
+					      *there = &all[t->remote.first + r].addrs;
+			if (addr_equal(&here->first, &there->first) && addr_equal(&here->last, &there->last))
+				return tree_fault(c->m, remote, c->e,
+					"%s is both local and remote of tunnel '%s': local names the "
+					"networks on "
+					"this side, and may lie inside remote",
+					range_text(text, here), t->name);
+		}
+	return RC_OK;
+}
+
 static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 {
 	struct snap_tunnel *t = vec_add(&c->tunnels);
@@ -254,6 +274,8 @@ static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 	if (local_families != remote_families)
 		return tree_fault(c->m, node, c->e,
 			"local and remote of tunnel '%s' are not of the same families", t->name);
+	if ((rc = sides_differ(c, tree_child(c->m, node, "remote"), t)))
+		return rc;
 	t->rekey_s = (uint32_t)value_number(node, "lifetime");
 	t->rekey_bytes = value_number(node, "lifetime-bytes");
 	t->mtu = (uint32_t)value_number(node, "mtu");

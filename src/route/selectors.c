@@ -155,6 +155,19 @@ static bool local_holds(const struct selectors *s, uint32_t tunnel, const struct
 	return false;
 }
 
+/* Does the far end stand on the tunnel's own side? It does where local lies inside this part of remote. */
+static bool stays(const struct selectors *s, const struct item *item, const struct ip_addr *far)
+{
+	const struct selector *all = snap_selectors(s->snapshot);
+	struct span local = snap_tunnels(s->snapshot)[item->tunnel].local;
+
+	for (uint32_t i = local.first; i < local.first + local.count; i++)
+		if (range_holds(&all[i].addrs, far) &&
+			range_inside(&all[i].addrs, &all[item->selector].addrs))
+			return true;
+	return false;
+}
+
 static uint32_t find(const struct selectors *s, const struct selectors_packet *p, const struct ip_addr *near,
 	uint16_t near_port, const struct ip_addr *far, uint16_t far_port)
 {
@@ -170,7 +183,7 @@ static uint32_t find(const struct selectors *s, const struct selectors_packet *p
 	for (uint32_t i = 0; i < s->flat[low].n; i++) {
 		const struct item *item = &s->items[s->flat[low].first + i];
 		if (selector_holds(&snap_selectors(s->snapshot)[item->selector], far, p, far_port) &&
-			local_holds(s, item->tunnel, near, p, near_port))
+			local_holds(s, item->tunnel, near, p, near_port) && !stays(s, item, far))
 			return item->tunnel;
 	}
 	return SELECTORS_NONE;

@@ -3,6 +3,9 @@
  * What matches leaves by the tunnel or not at all; what comes in clear though it matches the other way round
  * is not believed.
  *
+ * Where a tunnel's local side lies inside its remote side, as with a tunnel to everywhere, an address that is
+ * in both stands on this side: the gateway and its LANs reach each other as without the tunnel.
+ *
  * Built from a snapshot that stays mapped while the lookup is used. The remote ranges are laid out flat (as
  * in route/ranges.h), each flat range with the list of tunnels that cover it, in the order of the
  * configuration.

@@ -3,7 +3,7 @@ time both families pass inside, small, large and in bulk, and none of it is seen
 import re
 
 import pytest
-from kit import (GATEWAYS, HOST_A, HOST_A6, HOST_B, HOST_B6, LAN_FILTER, Capture, TcpStream, UdpStream, config_of, drops, own_lab, show,
+from kit import (GATEWAYS, HOST_A, HOST_A6, HOST_B, HOST_B6, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, config_of, drops, own_lab, show,
                  verify_ledger, wait_for)
 
 V6 = {"198.51.100.2": "2001:db8:1::2", "203.0.113.2": "2001:db8:2::2"}
@@ -109,6 +109,60 @@ def test_algorithms(lab, name):
         before = {row["spi_in"] for row in show(lab, "hq", "ipsec")}
         lab[gateway].run(f"plaingate ike rekey-child {peer}")
         wait_for(lambda b=before: {row["spi_in"] for row in show(lab, "hq", "ipsec")} - b, 20, "a rekey with these algorithms")
+    assert_carries(lab, OUTSIDE["v4-udp"])
+
+
+BY_HEAD_OFFICE = {
+    "hq": [("local [ 10.1.0.0/24 fd00:1::/64 ];", "local [ 0.0.0.0/0 ::/0 ];"),
+           ("    global {", """    from vpn to untrust {
+        rule branch-out {
+            match {
+                source branch-lan;
+                destination any;
+                application [ http ping ];
+            }
+            then {
+                permit;
+            }
+        }
+    }
+    global {"""),
+           ("nat {\n    source {", """nat {
+    source {
+        rule branch-out {
+            from vpn;
+            to untrust;
+            then {
+                source-nat interface;
+            }
+        }""")],
+    "branch": [("remote [ 10.1.0.0/24 fd00:1::/64 ];", "remote [ 0.0.0.0/0 ::/0 ];"),
+               ("destination hq-lan;", "destination any;")],
+}
+
+
+def test_everything_through_head_office(lab):
+    """The branch's other side is everything: its hosts and itself reach the internet by the tunnel only, and one another as ever."""
+    def thrown():
+        return [lab["branch"].run(f"ip {family} route show table 20551").stdout.count("throw") for family in ("-4", "-6")]
+
+    commit(lab, texts={gateway: config_of(gateway, *changes) for gateway, changes in BY_HEAD_OFFICE.items()})
+    assert thrown() == [1, 1]
+    with Capture(lab, "internet", "branch0") as outside, Capture(lab, "internet", "hq0") as at_hq:
+        for address in ("10.2.0.1", "fd00:2::1"):
+            lab["host-b"].run(f"ping -c 2 -i 0.2 -W 2 {address}")
+        for address in (HOST_B, HOST_B6):
+            lab["branch"].run(f"ping -c 2 -i 0.2 -W 2 {address}")
+        assert "served by web" in lab["host-b"].run(f"curl -sS --max-time 5 http://{WEB}/").stdout
+        lab["branch"].run(f"ping -c 1 -W 2 {WEB}")  # from its LAN's address
+        for address in (HOST_A, HOST_A6):
+            lab["host-b"].run(f"ping -c 1 -W 2 {address}")
+        # the documented limit: what it would answer at its outside address has no way
+        assert lab["internet"].run("ping -c 1 -W 1 203.0.113.2", check=False).returncode == 1
+    assert outside.count(f"host {WEB}") == 0 and outside.count(LAN_FILTER) == 0, "nothing of it in clear"
+    assert outside.count(OUTSIDE["v4-udp"]) > 10 and at_hq.count(f"host {WEB} and host 198.51.100.2") > 5
+    commit(lab)
+    assert thrown() == [0, 0]
     assert_carries(lab, OUTSIDE["v4-udp"])
 
 

@@ -211,6 +211,11 @@ static void way_admit(struct pipeline *p, struct passage *w)
 		t->drop = DROP_TUNNEL_REQUIRED;
 		return;
 	}
+	/* The peer speaks in the name of a network that stands on this side. */
+	if (t->flags & TRAIN_FROM_TUNNEL && selectors_find_inbound(p->selectors, &packet) == SELECTORS_NONE) {
+		t->drop = DROP_SPOOFED;
+		return;
+	}
 	t->drop = way_look(p, &packet, t->flags & TRAIN_FROM_HOST, &way);
 	if (t->drop != DROP_NONE)
 		return;

@@ -7,6 +7,9 @@
  * swallow its own outside, and the data plane's mirror of the main table stays free of them. When pg0 goes,
  * the kernel takes the routes away; behind each stands an unreachable one that stays, so that the host's own
  * traffic does not leave in clear while nobody is there to seal it.
+ *
+ * Where a tunnel's local side lies inside its remote side, the local prefixes are "throw" routes there: for
+ * these the kernel asks the main table (route/selectors.h says the same of all other packets).
  */
 #include "base/log.h"
 #include "proc/supervisor/netlink.h"
@@ -28,6 +31,7 @@
 
 struct host_route {
 	struct ip_prefix to;
+	bool stays;	     /* not into the tunnel: a throw route */
 	struct ip_addr from; /* the host's address to use, ADDR_NONE: the kernel chooses */
 };
 
@@ -83,13 +87,22 @@ static bool range_next_prefix(struct ip_range *r, struct ip_prefix *ret_prefix)
 	return true;
 }
 
+/* An address that means something beyond its link. */
+static bool travels(const struct ifaddrs *i)
+{
+	const struct sockaddr_in6 *six = (const void *)i->ifa_addr;
+
+	return !(i->ifa_flags & IFF_LOOPBACK) &&
+	       !(i->ifa_addr->sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr));
+}
+
 static void host_address(const struct ifaddrs *all, const struct selector *local, uint32_t n, uint8_t family,
 	struct ip_addr *ret_addr)
 {
 	*ret_addr = (struct ip_addr){ .family = ADDR_NONE };
 	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
 		struct ip_addr a;
-		if (!i->ifa_addr)
+		if (!i->ifa_addr || !travels(i))
 			continue;
 		if (i->ifa_addr->sa_family == AF_INET && family == ADDR_V4)
 			a = addr_v4(&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr);
@@ -105,6 +118,54 @@ static void host_address(const struct ifaddrs *all, const struct selector *local
 	}
 }
 
+static bool listed(const struct host_routes *r, const struct host_route *route)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->list[i].stays == route->stays &&
+			memcmp(&r->list[i].to, &route->to, sizeof route->to) == 0)
+			return true;
+	return false;
+}
+
+static void collect_remote(const struct snapshot *snap, const struct snap_tunnel *t,
+	const struct ifaddrs *all, struct host_routes *r)
+{
+	const struct selector *local = &snap_selectors(snap)[t->local.first];
+
+	for (uint32_t i = 0; i < t->remote.count; i++) {
+		struct ip_range range = snap_selectors(snap)[t->remote.first + i].addrs;
+		struct host_route route = { 0 };
+		host_address(all, local, t->local.count, range.first.family, &route.from);
+		while (r->n < ROUTES_MAX && range_next_prefix(&range, &route.to))
+			r->list[r->n++] = route;
+	}
+}
+
+static bool local_inside(
+	const struct snapshot *snap, const struct snap_tunnel *t, const struct ip_range *local)
+{
+	for (uint32_t i = 0; i < t->remote.count; i++)
+		if (range_inside(local, &snap_selectors(snap)[t->remote.first + i].addrs))
+			return true;
+	return false;
+}
+
+/* Behind all remote prefixes: what is exactly that of another tunnel goes there. */
+static void collect_local(const struct snapshot *snap, const struct snap_tunnel *t, struct host_routes *r)
+{
+	for (uint32_t i = 0; i < t->local.count; i++) {
+		struct ip_range range = snap_selectors(snap)[t->local.first + i].addrs;
+		struct host_route stays = { .stays = true }, into = { 0 };
+		if (!local_inside(snap, t, &range))
+			continue;
+		while (r->n < ROUTES_MAX && range_next_prefix(&range, &stays.to)) {
+			into.to = stays.to;
+			if (!listed(r, &into) && !listed(r, &stays))
+				r->list[r->n++] = stays;
+		}
+	}
+}
+
 static enum rc collect(const struct snapshot *snap, struct host_routes *ret_routes, struct err *e)
 {
 	struct ifaddrs *all = NULL;
@@ -115,19 +176,12 @@ static enum rc collect(const struct snapshot *snap, struct host_routes *ret_rout
 		free(r.list);
 		return err_errno(e, RC_IO, "the host's addresses");
 	}
-	for (uint32_t t = 0; t < snap->tunnels.count; t++) {
-		const struct snap_tunnel *tunnel = &snap_tunnels(snap)[t];
-		const struct selector *local = &snap_selectors(snap)[tunnel->local.first];
-		for (uint32_t i = 0; i < tunnel->remote.count; i++) {
-			struct ip_range range = snap_selectors(snap)[tunnel->remote.first + i].addrs;
-			struct host_route route;
-			host_address(all, local, tunnel->local.count, range.first.family, &route.from);
-			while (r.n < ROUTES_MAX && range_next_prefix(&range, &route.to))
-				r.list[r.n++] = route;
-			if (r.n == ROUTES_MAX)
-				rc = err_add(e, RC_LIMIT, "more than %d routes into tunnels", ROUTES_MAX);
-		}
-	}
+	for (uint32_t t = 0; t < snap->tunnels.count; t++)
+		collect_remote(snap, &snap_tunnels(snap)[t], all, &r);
+	for (uint32_t t = 0; t < snap->tunnels.count; t++)
+		collect_local(snap, &snap_tunnels(snap)[t], &r);
+	if (r.n == ROUTES_MAX)
+		rc = err_add(e, RC_LIMIT, "more than %d routes into tunnels", ROUTES_MAX);
 	freeifaddrs(all);
 	if (rc != RC_OK)
 		free(r.list);
@@ -136,7 +190,7 @@ static enum rc collect(const struct snapshot *snap, struct host_routes *ret_rout
 	return rc;
 }
 
-/* tun 0: the unreachable route behind it. */
+/* tun 0: the unreachable route behind it; what stays is a route that sends on to the main table. */
 static int change_route(int fd, const struct host_route *r, bool add, uint32_t tun)
 {
 	char room[512];
@@ -148,16 +202,16 @@ static int change_route(int fd, const struct host_route *r, bool add, uint32_t t
 	m->rtm_dst_len = (unsigned char)r->to.bits;
 	m->rtm_protocol = TUNNEL_PROTOCOL;
 	m->rtm_scope = add ? RT_SCOPE_LINK : RT_SCOPE_NOWHERE;
-	m->rtm_type = tun ? RTN_UNICAST : RTN_UNREACHABLE;
-	if (add && !tun)
+	m->rtm_type = r->stays ? RTN_THROW : tun ? RTN_UNICAST : RTN_UNREACHABLE;
+	if (add && (!tun || r->stays))
 		m->rtm_scope = RT_SCOPE_UNIVERSE;
 	netlink_put_addr(h, RTA_DST, &r->to.addr);
 	mnl_attr_put_u32(h, RTA_TABLE, TUNNEL_TABLE);
-	if (tun)
+	if (tun && !r->stays)
 		mnl_attr_put_u32(h, RTA_OIF, tun);
-	else
+	else if (!r->stays)
 		mnl_attr_put_u32(h, RTA_PRIORITY, UNREACHABLE_METRIC);
-	if (add && tun && r->from.family != ADDR_NONE)
+	if (add && tun && !r->stays && r->from.family != ADDR_NONE)
 		netlink_put_addr(h, RTA_PREFSRC, &r->from);
 	return netlink_ask(fd, h);
 }
@@ -179,15 +233,7 @@ static int change_rule(int fd, int family, bool add)
 	return netlink_ask(fd, h);
 }
 
-static bool holds(const struct host_routes *r, const struct ip_prefix *p)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (memcmp(&r->list[i].to, p, sizeof *p) == 0)
-			return true;
-	return false;
-}
-
-/* Unreachable routes of ours that are in the kernel, also those of a supervisor before. */
+/* Unreachable and throw routes of ours that are in the kernel, also those of a supervisor before. */
 struct kept {
 	const struct host_routes *wanted; /* NULL: none */
 	struct host_routes stale;
@@ -201,9 +247,10 @@ static void kept_route(void *context, const struct nlmsghdr *h)
 	uint32_t table = m->rtm_table;
 	struct nlattr *a; /* not const: the macros of netlink's headers */
 
-	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_type != RTN_UNREACHABLE ||
+	if (h->nlmsg_type != RTM_NEWROUTE || (m->rtm_type != RTN_UNREACHABLE && m->rtm_type != RTN_THROW) ||
 		m->rtm_protocol != TUNNEL_PROTOCOL || (m->rtm_family != AF_INET && m->rtm_family != AF_INET6))
 		return;
+	r.stays = m->rtm_type == RTN_THROW;
 	r.to.addr.family = m->rtm_family == AF_INET ? ADDR_V4 : ADDR_V6;
 	mnl_attr_for_each(a, h, sizeof *m)
 	{
@@ -213,7 +260,7 @@ static void kept_route(void *context, const struct nlmsghdr *h)
 			memcpy(r.to.addr.b, mnl_attr_get_payload(a),
 				MIN_OF(mnl_attr_get_payload_len(a), addr_size(&r.to.addr)));
 	}
-	if (table == TUNNEL_TABLE && !(k->wanted && holds(k->wanted, &r.to)) && k->stale.n < ROUTES_MAX)
+	if (table == TUNNEL_TABLE && !(k->wanted && listed(k->wanted, &r)) && k->stale.n < ROUTES_MAX)
 		k->stale.list[k->stale.n++] = r;
 }
 
@@ -235,6 +282,13 @@ static enum rc unreachable_prune(int fd, const struct host_routes *wanted, struc
 	return rc;
 }
 
+static void drop_stale(int fd, const struct host_routes *next, bool stays, uint32_t tun)
+{
+	for (size_t i = 0; i < current.n; i++)
+		if (current.list[i].stays == stays && !listed(next, &current.list[i]))
+			change_route(fd, &current.list[i], false, tun);
+}
+
 static enum rc install(int fd, const struct host_routes *next, uint32_t tun, struct err *e)
 {
 	char text[PREFIX_TEXT_MAX];
@@ -245,17 +299,16 @@ static enum rc install(int fd, const struct host_routes *next, uint32_t tun, str
 		if (errno && errno != EEXIST && !(family == 6 && errno == EAFNOSUPPORT))
 			return err_errno(e, RC_IO, "rule for routes into tunnels");
 	}
+	drop_stale(fd, next, true, tun); /* first: what takes its place may look like it to the kernel */
 	for (size_t i = 0; i < next->n; i++) {
 		errno = change_route(fd, &next->list[i], true, 0);
-		if (errno == 0)
+		if (errno == 0 && !next->list[i].stays)
 			errno = change_route(fd, &next->list[i], true, tun);
 		if (errno)
 			return err_errno(
 				e, RC_IO, "route %s to " TUN_NAME, prefix_text(text, &next->list[i].to));
 	}
-	for (size_t i = 0; i < current.n; i++)
-		if (!holds(next, &current.list[i].to))
-			change_route(fd, &current.list[i], false, tun);
+	drop_stale(fd, next, false, tun);
 	return unreachable_prune(fd, next, e);
 }
 

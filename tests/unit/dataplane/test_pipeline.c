@@ -279,6 +279,46 @@ static void test_shared_zone(void **state)
 	only(GATE_OUT_LINK, GATE_LAN);
 }
 
+/* A tunnel to everywhere, but what its own side names stays on this side, and nobody else speaks for it. */
+static void test_tunnel_for_everything(void **state)
+{
+	static const char remote[] = "remote [ 10.2.0.0/24 2001:db8:2::/64 ]";
+	static const char *const hosts[] = { HOST, HOST6 },
+				 *const neighbours[] = { "10.1.0.9", "2001:db8:1::9" },
+				 *const own[] = { "10.1.0.1", "2001:db8:1::1" },
+				 *const outside[] = { INTERNET, "2001:db8:99::9" };
+	static char text[8192];
+	const char *at = strstr(gate_text, remote);
+
+	(void)state;
+	snprintf(text, sizeof text, "%.*sremote [ 0.0.0.0/0 ::/0 ]%s", (int)(at - gate_text), gate_text,
+		at + strlen(remote));
+	gate_load(&g, text, "");
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct packet_spec out = udp(hosts[v6], outside[v6], 10), back = reverse(out);
+
+		is_drop(DROP_TUNNEL_REQUIRED, from(GATE_WAN, back));
+		is_drop(DROP_TUNNEL_DOWN, from(GATE_LAN, out));
+		is_drop(DROP_HOST_INBOUND,
+			from(GATE_LAN, udp(hosts[v6], own[v6], 10))); /* the host may have it */
+		nothing_left();
+		is_drop(DROP_SPOOFED, from(GATE_WAN, udp(neighbours[v6], hosts[v6], 10)));
+		is_drop(DROP_TUNNEL_REQUIRED, from(GATE_WAN, udp(outside[v6], own[v6], 10)));
+		is_drop(DROP_DEFAULT_DENY, from(GATE_LAN, udp(hosts[v6], neighbours[v6], 10)));
+	}
+	gate_sa(&g, false);
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct packet_spec out = udp(hosts[v6], outside[v6], 10), back = reverse(out),
+				   spoofed = udp(neighbours[v6], hosts[v6], 10);
+
+		is_drop(DROP_SPOOFED, gate_from_tunnel(&g, packet_make(&packet, &spoofed)));
+		nothing_left();
+		is_drop(DROP_NONE, gate_from_tunnel(&g, packet_make(&packet, &back)));
+		only(GATE_OUT_LINK, GATE_LAN);
+		gate_clear(&g);
+	}
+}
+
 /* An error in clear about a session in clear, whose sender says that it is behind the tunnel. */
 static void test_error_in_clear(void **state)
 {
@@ -344,8 +384,8 @@ static void test_from_tunnel(void **state)
 	only(GATE_OUT_TUNNEL, 0);
 	gate_clear(&g);
 	s.hops = 0;
-	s.dst = INTERNET;
-	is_drop(DROP_DEFAULT_DENY, gate_from_tunnel(&g, packet_make(&packet, &s)));
+	s.dst = INTERNET; /* of no tunnel: its SA would not have let it in */
+	is_drop(DROP_SPOOFED, gate_from_tunnel(&g, packet_make(&packet, &s)));
 	nothing_left();
 	g.refuse_tunnel = DROP_TUNNEL_SEND;
 	is_drop(DROP_TUNNEL_SEND, from(GATE_LAN, udp(HOST, FAR, 10)));
@@ -639,6 +679,7 @@ int main(void)
 		T(test_tunnel_train),
 		T(test_tunnel_down),
 		T(test_shared_zone),
+		T(test_tunnel_for_everything),
 		T(test_error_in_clear),
 		T(test_tunnel_added),
 		T(test_from_tunnel),

@@ -329,6 +329,13 @@ static const struct {
 								   "peer p; zone a; proposals e; local "
 								   "10.0.0.0/8; remote ::/0; } }",
 		"same families" },
+	{ "one network on both sides",
+		ZONE PEER("remote-address ::1; pre-shared-key k;") "ipsec { proposal e { encryption "
+								   "aes128gcm16; } tunnel t {"
+								   "peer p; zone a; proposals e; local "
+								   "10.0.0.0/8; remote [ 10.1.0.0/16 "
+								   "10.0.0.0/8 ]; } }",
+		"10.0.0.0/8 is both local and remote of tunnel 't'" },
 	{ "quorum without witnesses", "evidence { quorum 1; }", "there are 0 witnesses" },
 	{ "quorum of too many", "evidence { " WITNESS("a", KEY_A) "quorum 2; }", "there is 1 witness" },
 	{ "required of nobody", "evidence { required commit; }", "no witnesses" },
