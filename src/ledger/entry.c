@@ -129,6 +129,19 @@ const char *ledger_entry_field(const struct ledger_entry *entry, const char *key
 	return NULL;
 }
 
+bool ledger_entry_hex(const struct ledger_entry *entry, const char *key, void *ret_octets, size_t n)
+{
+	char digits[2 * LEDGER_HEX_MAX + 1];
+	size_t text_n;
+	const char *text = ledger_entry_field(entry, key, &text_n);
+
+	if (!text || n > LEDGER_HEX_MAX || text_n != 2 * n)
+		return false;
+	memcpy(digits, text, text_n);
+	digits[text_n] = '\0';
+	return hex_to_bytes(ret_octets, n, digits);
+}
+
 uint64_t ledger_entry_number(const struct ledger_entry *entry, const char *key)
 {
 	size_t n;

@@ -31,6 +31,9 @@ enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, siz
 
 /* A field of the body: its text between the quotes or its digits, as it stands. NULL: no such field. */
 const char *ledger_entry_field(const struct ledger_entry *entry, const char *key, size_t *ret_n);
+/* A field of n octets in hexadecimal digits, n up to LEDGER_HEX_MAX. False: it is not that. */
+#define LEDGER_HEX_MAX 96
+bool ledger_entry_hex(const struct ledger_entry *entry, const char *key, void *ret_octets, size_t n);
 /* A NUMBER field; 0 when there is none. */
 uint64_t ledger_entry_number(const struct ledger_entry *entry, const char *key);
 

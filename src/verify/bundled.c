@@ -85,16 +85,9 @@ static bool config_named(const struct gathered *g, const uint8_t hash[SHA256_SIZ
 
 static void config_note(struct gathered *g, const struct ledger_entry *entry)
 {
-	char digits[2 * SHA256_SIZE + 1];
 	uint8_t hash[SHA256_SIZE];
-	size_t n;
-	const char *text = ledger_entry_field(entry, "sha256", &n);
 
-	if (!text || n != sizeof digits - 1)
-		return;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	if (!hex_to_bytes(hash, sizeof hash, digits) || config_named(g, hash))
+	if (!ledger_entry_hex(entry, "sha256", hash, sizeof hash) || config_named(g, hash))
 		return;
 	void *grown = one_more(g->config, g->config_n, &g->config_room, sizeof *g->config);
 	if (grown)

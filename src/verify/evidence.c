@@ -194,19 +194,6 @@ void evidence_begin(void *context)
 	*v = fresh;
 }
 
-static bool hash_of(const struct ledger_entry *entry, const char *key, uint8_t ret[SHA256_SIZE])
-{
-	char digits[2 * SHA256_SIZE + 1];
-	size_t n;
-	const char *text = ledger_entry_field(entry, key, &n);
-
-	if (!text || n != sizeof digits - 1)
-		return false;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	return hex_to_bytes(ret, SHA256_SIZE, digits);
-}
-
 static void epoch_keep(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
 {
 	struct epoch *grown = one_more(v->epoch, &v->epochs_n, &v->epochs_room, sizeof *v->epoch);
@@ -217,7 +204,7 @@ static void epoch_keep(struct evidence *v, const struct ledger_entry *entry, uin
 	}
 	v->epoch = grown;
 	grown[v->epochs_n - 1].begins = index;
-	if (!hash_of(entry, "root", grown[v->epochs_n - 1].root.b))
+	if (!ledger_entry_hex(entry, "root", grown[v->epochs_n - 1].root.b, SHA256_SIZE))
 		v->epochs_n--;
 }
 
@@ -230,7 +217,7 @@ static void config_keep(struct evidence *v, const struct ledger_entry *entry)
 		return;
 	}
 	v->config = grown;
-	if (!hash_of(entry, "sha256", v->config[v->config_n - 1]))
+	if (!ledger_entry_hex(entry, "sha256", v->config[v->config_n - 1], SHA256_SIZE))
 		v->config_n--;
 }
 

@@ -81,19 +81,6 @@ void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge)
 	c->roots[edge->size % ROOTS_MAX] = (struct root_at){ edge->size, merkle_edge_root(edge) };
 }
 
-static bool hex_field(const struct ledger_entry *entry, const char *name, uint8_t ret_octets[SHA256_SIZE])
-{
-	char digits[2 * SHA256_SIZE + 1];
-	size_t n;
-	const char *text = ledger_entry_field(entry, name, &n);
-
-	if (!text || n != 2 * SHA256_SIZE)
-		return false;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	return hex_to_bytes(ret_octets, SHA256_SIZE, digits);
-}
-
 static bool base64_field(
 	const struct ledger_entry *entry, const char *name, uint8_t *ret_octets, size_t max, size_t *ret_n)
 {
@@ -133,7 +120,7 @@ static struct batch *batch_of(
 	const struct leaves_check *c, const struct ledger_entry *entry, const char *name, struct err *e)
 {
 	uint8_t root[SHA256_SIZE];
-	struct batch *b = hex_field(entry, name, root) ? batch_find(c, root) : NULL;
+	struct batch *b = ledger_entry_hex(entry, name, root, sizeof root) ? batch_find(c, root) : NULL;
 
 	if (!b)
 		err_add(e, RC_AUTH, "it names a batch of ephemeral keys that was not committed to before");
@@ -186,8 +173,9 @@ static enum rc commitment(
 	size_t n;
 	const char *groups = ledger_entry_field(entry, "groups", &n);
 
-	if (!hex_field(entry, "root", made.root) || leaves == 0 || leaves > LEAF_COUNT_MAX || opens == 0 ||
-		opens >= leaves || !groups || !leaf_groups_parse(groups, n, &made.groups))
+	if (!ledger_entry_hex(entry, "root", made.root, sizeof made.root) || leaves == 0 ||
+		leaves > LEAF_COUNT_MAX || opens == 0 || opens >= leaves || !groups ||
+		!leaf_groups_parse(groups, n, &made.groups))
 		return err_add(e, RC_AUTH, "the commitment to ephemeral keys has not its form");
 	if (c->policy && !c->roots && !(c->roots = calloc(ROOTS_MAX, sizeof *c->roots)))
 		return RC_LIMIT;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+_Static_assert(PUBLIC_PROOF_SIZE <= LEDGER_HEX_MAX, "ledger_entry_hex() takes a proof");
+
 #define SPI_MIN	    256 /* RFC 4303 2.1: those below are reserved */
 #define EPOCHS_BACK 4	/* an entry that went late may belong to an epoch before */
 #define COUNTS_MAX  (1u << 20)
@@ -73,20 +75,6 @@ static enum rc fail(struct randomness *r, uint64_t index, const char *fmt, ...)
 	return RC_AUTH;
 }
 
-/* A hexadecimal field of exactly n octets. */
-static bool field_hex(const struct ledger_entry *entry, const char *name, uint8_t *ret_octets, size_t n)
-{
-	char digits[2 * PUBLIC_PROOF_SIZE + 1];
-	size_t text_n;
-	const char *text = ledger_entry_field(entry, name, &text_n);
-
-	if (!text || text_n != 2 * n || text_n >= sizeof digits)
-		return false;
-	memcpy(digits, text, text_n);
-	digits[text_n] = '\0';
-	return hex_to_bytes(ret_octets, n, digits);
-}
-
 static struct epoch *epoch_find(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE])
 {
 	for (size_t i = r->n; i > 0; i--)
@@ -99,7 +87,7 @@ static enum rc epoch_begins(struct randomness *r, const struct ledger_entry *ent
 {
 	uint8_t key[PUBLIC_KEY_SIZE];
 
-	if (!field_hex(entry, "key", key, sizeof key))
+	if (!ledger_entry_hex(entry, "key", key, sizeof key))
 		return fail(r, index, "the key of public values has not its form");
 	if (epoch_find(r, key))
 		return fail(r, index, "a key of public values is announced a second time");
@@ -124,7 +112,8 @@ static enum rc epoch_opens(struct randomness *r, const struct ledger_entry *entr
 	uint8_t key[PUBLIC_KEY_SIZE], scalar[VRF_SCALAR_SIZE];
 	uint64_t count = ledger_entry_number(entry, "count");
 
-	if (!field_hex(entry, "key", key, sizeof key) || !field_hex(entry, "scalar", scalar, sizeof scalar))
+	if (!ledger_entry_hex(entry, "key", key, sizeof key) ||
+		!ledger_entry_hex(entry, "scalar", scalar, sizeof scalar))
 		return fail(r, index, "the key that is laid open has not its form");
 	struct epoch *e = epoch_find(r, key);
 	if (!e || e->open)
@@ -183,7 +172,7 @@ static bool ike_spi_forced(const struct ledger_entry *entry, const uint8_t octet
 	bool initiator = is_initiator(entry);
 	uint8_t spi[8];
 
-	return field_hex(entry, initiator ? "spi_i" : "spi_r", spi, sizeof spi) &&
+	return ledger_entry_hex(entry, initiator ? "spi_i" : "spi_r", spi, sizeof spi) &&
 	       memcmp(spi, octets + PUBLIC_SPI_AT, sizeof spi) == 0;
 }
 
@@ -195,7 +184,7 @@ static bool child_spi_forced(
 	uint8_t spi[4];
 
 	*ret_passed = 0;
-	if (!field_hex(entry, "spi_in", spi, sizeof spi))
+	if (!ledger_entry_hex(entry, "spi_in", spi, sizeof spi))
 		return false;
 	for (size_t at = PUBLIC_SPI_AT; at + 4 <= PUBLIC_SIZE; at += 4) {
 		if (load_be32(octets + at) == load_be32(spi))
@@ -267,7 +256,7 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 		return fail(r, index, "its public values have no proof");
 	}
 	r->report->proofs_checked++;
-	if (!field_hex(entry, "public_proof", p.proof, sizeof p.proof))
+	if (!ledger_entry_hex(entry, "public_proof", p.proof, sizeof p.proof))
 		return fail(r, index, "its proof has not its form");
 	struct epoch *e = epoch_of(r, &p, octets);
 	if (!e)
@@ -352,7 +341,7 @@ static enum rc keys_check(struct randomness *r, const struct ledger_entry *entry
 	struct capture_init *i;
 
 	if (!r->capture || entry->type != LEDGER_IKE_SA_UP ||
-		!field_hex(entry, response ? "spi_r" : "spi_i", spi, sizeof spi))
+		!ledger_entry_hex(entry, response ? "spi_r" : "spi_i", spi, sizeof spi))
 		return RC_OK;
 	for (size_t from = 0; (i = capture_find(r->capture, spi, response, &from));) {
 		enum rc rc = leaves_check_public(r->leaves, entry, i->group, public_value);

@@ -45,15 +45,7 @@ static void seal_load(struct walk *w)
 
 bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_root)
 {
-	char digits[2 * SHA256_SIZE + 1];
-	size_t n;
-	const char *text = ledger_entry_field(entry, "root", &n);
-
-	if (!text || n != sizeof digits - 1)
-		return false;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	return hex_to_bytes(ret_root->b, sizeof ret_root->b, digits);
+	return ledger_entry_hex(entry, "root", ret_root->b, sizeof ret_root->b);
 }
 
 void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index)

@@ -209,6 +209,35 @@ static void every_type_comes_back_as_it_was_written(void **state)
 	}
 }
 
+static void a_field_of_octets(void **state)
+{
+	static const struct {
+		const char *value;
+		size_t n;
+		bool good;
+	} rows[] = { { "0aff", 2, true }, { "0aff", 1, false }, { "0aff", 3, false }, { "0afg", 2, false },
+		{ "", 0, true } };
+	char text[LEDGER_ENTRY_MAX], longest[2 * LEDGER_HEX_MAX + 3];
+	uint8_t octets[LEDGER_HEX_MAX + 1];
+	struct ledger_entry entry;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		size_t n = line_make(text, LEDGER_PUBLIC_EPOCH, rows[i].value);
+		assert_int_equal(ledger_entry_parse(&entry, text, n, NULL), RC_OK);
+		assert_int_equal(ledger_entry_hex(&entry, "key", octets, rows[i].n), rows[i].good);
+		assert_false(ledger_entry_hex(&entry, "nobody's", octets, rows[i].n));
+	}
+	for (size_t digits = 2 * LEDGER_HEX_MAX; digits < sizeof longest; digits += 2) {
+		memset(longest, '7', digits);
+		longest[digits] = '\0';
+		size_t n = line_make(text, LEDGER_PUBLIC_EPOCH, longest);
+		assert_int_equal(ledger_entry_parse(&entry, text, n, NULL), RC_OK);
+		assert_int_equal(
+			ledger_entry_hex(&entry, "key", octets, digits / 2), digits == 2 * LEDGER_HEX_MAX);
+		assert_int_equal(octets[LEDGER_HEX_MAX - 1], 0x77);
+	}
+}
+
 static void every_truncation_is_refused(void **state)
 {
 	char text[LEDGER_ENTRY_MAX + 1];
@@ -387,6 +416,7 @@ int main(void)
 		cmocka_unit_test(any_text_of_a_stranger_can_be_entered),
 		cmocka_unit_test(a_body_that_is_not_the_table_s_is_refused),
 		cmocka_unit_test(every_type_comes_back_as_it_was_written),
+		cmocka_unit_test(a_field_of_octets),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(every_changed_byte_is_refused_or_canonical),
 		cmocka_unit_test(not_in_the_one_form),
