@@ -7,26 +7,6 @@
 
 #include <stdio.h>
 
-static void algorithms_text(char *ret, size_t size, const struct ike_sa *sa)
-{
-	struct ike_transform t[3] = {
-		{ .type = TT_ENCR,
-			.id = sa->encr,
-			.key_bits = sa->encr == ENCR_AES_GCM_16 ? sa->encr_bits : 0 },
-		{ .type = TT_PRF, .id = sa->prf },
-		{ .type = TT_DH, .id = sa->dh },
-	};
-	char text[3][48];
-
-	if (sa->encr == 0) {
-		ret[0] = '\0';
-		return;
-	}
-	for (int i = 0; i < 3; i++)
-		ike_transform_text(text[i], sizeof text[i], &t[i]);
-	snprintf(ret, size, "%s/%s/%s", text[0], text[1], text[2]);
-}
-
 static void show_children(const struct ike *c, struct jw *w, const struct ike_sa *sa)
 {
 	char names[1024] = "";
@@ -45,9 +25,8 @@ static void show_children(const struct ike *c, struct jw *w, const struct ike_sa
 static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa, char *text, size_t size)
 {
 	struct jw w = jw_over(text, size, false);
-	char endpoint[ENDPOINT_TEXT_MAX], algorithms[160];
+	char endpoint[ENDPOINT_TEXT_MAX];
 
-	algorithms_text(algorithms, sizeof algorithms, sa);
 	jw_object(&w, NULL);
 	jw_str(&w, "peer", sa_peer_name(c, sa));
 	show_children(c, &w, sa);
@@ -55,7 +34,11 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	jw_str(&w, "local", endpoint_text(endpoint, &sa->local));
 	jw_str(&w, "remote", endpoint_text(endpoint, &sa->remote));
 	jw_str(&w, "role", sa->initiator ? "initiator" : "responder");
-	jw_str(&w, "algorithms", algorithms);
+	if (sa->encr == 0)
+		jw_str(&w, "algorithms", "");
+	else /* as in the ledger's entry */
+		jw_strf(&w, "algorithms", "%s-%s-%s", encr_word(sa->encr, sa->encr_bits), prf_word(sa->prf),
+			dh_word(sa->dh));
 	jw_hex(&w, "spi_i", sa->spi_i, 8);
 	jw_hex(&w, "spi_r", sa->spi_r, 8);
 	jw_str(&w, "nat",

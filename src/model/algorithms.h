@@ -62,6 +62,38 @@ enum signature_hash {
 #undef E
 };
 
+/* The configuration's words, which also stand in entries and in what is shown. "none" for what is no number of
+ * the table. */
+static inline const char *encr_word(uint16_t number, uint16_t bits)
+{
+#define E(id, of, key_bits, word)                                                                            \
+	if (number == (of) && bits == (key_bits))                                                            \
+		return word;
+	ENCR_ALGORITHMS(E)
+#undef E
+	return "none";
+}
+
+static inline const char *prf_word(uint16_t number)
+{
+#define E(id, of, bytes, word)                                                                               \
+	if (number == (of))                                                                                  \
+		return word;
+	PRF_ALGORITHMS(E)
+#undef E
+	return "none";
+}
+
+static inline const char *dh_word(uint16_t number)
+{
+#define E(id, of, bytes, word)                                                                               \
+	if (number == (of))                                                                                  \
+		return word;
+	DH_GROUPS(E)
+#undef E
+	return "none";
+}
+
 #define AEAD_SALT_SIZE_GCM 4 /* RFC 4106 section 8.1, RFC 7634 section 2 */
 #define AEAD_KEY_MAX 36	     /* 32 of key and 4 of salt */
 #define AEAD_IV_SIZE 8

@@ -286,16 +286,6 @@ static void nat_rows(struct out *o)
 	}
 }
 
-static const char *algorithm(const struct esp_view *v)
-{
-#define E(id, number, bits, word)                                                                            \
-	if (v->encr == (number) && v->encr_bits == (bits))                                                   \
-		return word;
-	ENCR_ALGORITHMS(E)
-#undef E
-	return "unknown";
-}
-
 static void selectors_put(struct jw *w, const char *key, const struct selector *ts, uint16_t n)
 {
 	char all[2 * RANGE_TEXT_MAX] = "", text[RANGE_TEXT_MAX];
@@ -329,7 +319,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 							 : "replaced");
 	jw_strf(&w, "spi_in", "%08x", v.spi_in);
 	jw_strf(&w, "spi_out", "%08x", v.spi_out);
-	jw_str(&w, "algorithm", algorithm(&v));
+	jw_str(&w, "algorithm", encr_word(v.encr, v.encr_bits));
 	jw_bool(&w, "esn", v.flags & CHILD_ESN);
 	jw_str(&w, "encap", v.flags & CHILD_ENCAP ? "udp" : "esp");
 	jw_str(&w, "local", endpoint_text(text, v.local));

@@ -21,40 +21,6 @@ static const char *method_text(uint16_t method)
 	return "none";
 }
 
-static const char *encr_word(uint16_t encr, uint16_t bits)
-{
-#define E(id, number, key_bits, word)                                                                        \
-	if (encr == (number) && bits == (key_bits))                                                          \
-		return word;
-	ENCR_ALGORITHMS(E)
-#undef E
-	return "none";
-}
-
-static const char *prf_word(uint16_t prf)
-{
-	switch (prf) {
-#define E(id, number, bytes, word)                                                                           \
-	case number:                                                                                         \
-		return word;
-		PRF_ALGORITHMS(E)
-#undef E
-	}
-	return "none";
-}
-
-static const char *group_word(uint16_t group)
-{
-	switch (group) {
-#define E(id, number, bytes, word)                                                                           \
-	case number:                                                                                         \
-		return word;
-		DH_GROUPS(E)
-#undef E
-	}
-	return "none";
-}
-
 /* Addresses as text, all else as it is; the writer escapes what is not text. */
 static void id_str(struct ledger_body *b, const struct keys_entry *x)
 {
@@ -105,7 +71,7 @@ static void selectors_str(struct ledger_body *b, const char *key, const struct s
 static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
 {
 	ledger_body_strf(b, "proposal", "%s-%s-%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
-		group_word(x->dh_group));
+		dh_word(x->dh_group));
 }
 
 static void proof_str(struct ledger_body *b, const struct public_proof *p)
@@ -198,9 +164,8 @@ static void sa_install(struct ledger_body *b, const struct keys_entry *x, const 
 	endpoint_str(b, "local", &x->local);
 	selectors_str(b, "local_ts", x->local_ts, x->local_n);
 	ledger_body_str(b, "peer", x->peer);
-	ledger_body_strf(b, "proposal", "%s-%s%s%s", encr_word(x->encr, x->encr_bits),
-		group_word(x->dh_group), x->flags & CHILD_ESN ? "-esn" : "",
-		x->flags & CHILD_ENCAP ? " in UDP" : "");
+	ledger_body_strf(b, "proposal", "%s-%s%s%s", encr_word(x->encr, x->encr_bits), dh_word(x->dh_group),
+		x->flags & CHILD_ESN ? "-esn" : "", x->flags & CHILD_ENCAP ? " in UDP" : "");
 	proof_str(b, &x->proof);
 	if (x->rekeys_spi_in != 0)
 		ledger_body_strf(b, "rekeys", "%08x", x->rekeys_spi_in);
