@@ -123,6 +123,16 @@ enum rc head_check(struct walk *w, const char *where, const void *bytes, size_t 
 
 /* ---- further heads ---- */
 
+/* Is it of the log of this name that ended when this one began, in a recovery? */
+static bool of_ended_log(const struct walk *w, const struct note *n)
+{
+	const char *end = memchr(n->text, '\n', n->text_n);
+	size_t origin_n = end ? (size_t)(end - n->text) : 0;
+
+	return origin_n > 0 && origin_n < strlen(w->key.name) && w->key.name[origin_n] == '/' &&
+	       memcmp(w->key.name, n->text, origin_n) == 0;
+}
+
 static enum rc kept_load(struct walk *w, struct err *e)
 {
 	struct head *h = &w->heads[HEAD_KEPT];
@@ -131,8 +141,14 @@ static enum rc kept_load(struct walk *w, struct err *e)
 	if (!w->options->kept)
 		return RC_OK;
 	/* It is the caller's: what is wrong with it is no finding about the ledger. */
-	if (note_parse(&h->note, w->options->kept, w->options->kept_n, &why) != RC_OK ||
-		note_verify(&h->note, &w->key, &why) != RC_OK ||
+	if (note_parse(&h->note, w->options->kept, w->options->kept_n, &why) != RC_OK)
+		return err_add(e, RC_MALFORMED, "the head that was kept is no head: %s", why.text);
+	if (of_ended_log(w, &h->note))
+		return err_add(e, RC_MALFORMED,
+			"the head that was kept is of the log that ended when this one began in a recovery: "
+			"give it with the folder '%s/...'",
+			LEDGER_PATH_BEFORE);
+	if (note_verify(&h->note, &w->key, &why) != RC_OK ||
 		checkpoint_parse(&h->c, h->note.text, h->note.text_n, &why) != RC_OK)
 		return err_add(
 			e, RC_MALFORMED, "the head that was kept is none of this ledger: %s", why.text);

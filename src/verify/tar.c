@@ -150,8 +150,8 @@ static enum rc files_parse(struct tar *t, struct rd *r, const uint8_t *base, str
 			return RC_OK;
 		}
 		if (!header_take(block, &f))
-			return err_add(
-				e, RC_MALFORMED, "the header at byte %zu is none that a bundle has", at);
+			return err_add(e, RC_MALFORMED,
+				"the header at byte %zu is none of a bundle: altered, or packed again", at);
 		f.bytes = rd_take(r, f.n);
 		const uint8_t *padding = f.bytes ? rd_take(r, tar_padding(f.n)) : NULL;
 		if (!padding)

@@ -246,6 +246,28 @@ static void a_kept_head_finds_what_was_cut_back(void **state)
 	assert_int_equal(verify_ledger(&source, &o, &report, NULL), RC_MALFORMED);
 }
 
+/* It is no finding, and says where the head belongs. */
+static void a_kept_head_of_the_log_that_ended(void **state)
+{
+	char name[NOTE_NAME_MAX + 32], vkey[NOTE_VKEY_MAX + 1];
+	struct verify_options o = { .kept = NULL };
+	struct note_key began;
+	struct memory m;
+	struct err e = { 0 };
+
+	snprintf(name, sizeof name, "%s/20151217T180000Z", key.name);
+	assert_int_equal(note_key_make(&began, name, NOTE_ED25519, key.public_key), RC_OK);
+	memory_copy(&m, &good);
+	size_t n = strlen(note_key_text(vkey, &began));
+	vkey[n++] = '\n';
+	memory_put(&m, LEDGER_PATH_VKEY, vkey, n);
+	o.kept = memory_get(&good, LEDGER_PATH_CHECKPOINT, &o.kept_n);
+	struct verify_source source = memory_source(&m);
+	assert_int_equal(verify_ledger(&source, &o, &report, &e), RC_MALFORMED);
+	assert_non_null(strstr(e.text, "ended when this one began in a recovery"));
+	memory_done(&m);
+}
+
 /* The ledger's key signs another history of the same length, without seals: only the kept head tells. */
 static void a_kept_head_finds_another_history(void **state)
 {
@@ -389,6 +411,7 @@ int main(void)
 		cmocka_unit_test(the_last_cosigned_head_counts),
 		cmocka_unit_test(a_policy_names_the_log),
 		cmocka_unit_test(a_kept_head_finds_what_was_cut_back),
+		cmocka_unit_test(a_kept_head_of_the_log_that_ended),
 		cmocka_unit_test(a_kept_head_finds_another_history),
 		cmocka_unit_test(nothing_is_claimed_that_was_not_checked),
 		cmocka_unit_test(the_json_leaves_as_much_open_as_the_text),
