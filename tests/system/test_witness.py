@@ -529,19 +529,20 @@ def test_limits_of_a_client(witness, log):
 def test_clients_that_drip(witness, log):
     """A client that says nothing is gone after 20 s, one that says a little at a time after some 30 s; others are served meanwhile."""
     witness.start()
-    silent, slow = witness.network.socket(), witness.network.socket()
+    silent, slow, headless = (witness.network.socket() for _ in range(3))
     began = time.monotonic()
-    for s in (silent, slow):
+    for s in (silent, slow, headless):
         s.settimeout(0.2)
         s.connect(("127.0.0.1", PORT))
     slow.sendall(b"POST /add-checkpoint HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+    headless.sendall(b"POST /add-checkpoint HTTP/1.1\r\nHost: ")  # a head that does not end
     ended = {}
-    while len(ended) < 2 and time.monotonic() < began + 60:
-        for s in (silent, slow):
+    while len(ended) < 3 and time.monotonic() < began + 60:
+        for s in (silent, slow, headless):
             if s in ended:
                 continue
             try:
-                if s is slow:
+                if s is not silent:
                     s.sendall(b"o")
                 if not s.recv(100):
                     ended[s] = time.monotonic() - began
@@ -551,7 +552,7 @@ def test_clients_that_drip(witness, log):
                 ended[s] = time.monotonic() - began
         assert witness.ask("GET", log.path)[0] == 404
         time.sleep(0.5)
-    assert 15 < ended[silent] < 25 and 25 < ended[slow] < 40, ended
+    assert 15 < ended[silent] < 25 and 25 < ended[slow] < 40 and 25 < ended[headless] < 40, ended
 
 
 def test_what_it_refuses_to_start_with(witness, log):

@@ -13,9 +13,9 @@ void limit_init(struct limit *l, const uint8_t key[16], unsigned per_s, unsigned
 	l->burst_ns = l->interval_ns * MAX_OF(burst, 1u);
 }
 
-static bool client_of(uint8_t ret[8], const struct sockaddr *address)
+bool limit_client(uint8_t ret[LIMIT_CLIENT_SIZE], const struct sockaddr *address)
 {
-	memset(ret, 0, 8);
+	memset(ret, 0, LIMIT_CLIENT_SIZE);
 	if (address->sa_family == AF_INET) {
 		struct sockaddr_in in;
 		memcpy(&in, address, sizeof in);
@@ -39,9 +39,9 @@ static bool client_of(uint8_t ret[8], const struct sockaddr *address)
 
 bool limit_allows(struct limit *l, const struct sockaddr *client, mono_ns now)
 {
-	uint8_t who[8];
+	uint8_t who[LIMIT_CLIENT_SIZE];
 
-	if (l->interval_ns == 0 || !client || !client_of(who, client))
+	if (l->interval_ns == 0 || !client || !limit_client(who, client))
 		return true;
 	struct limit_slot *set = l->slot[siphash13(l->key, who, sizeof who) % LIMIT_SETS], *slot = &set[0];
 	for (unsigned i = 0; i < LIMIT_WAYS; i++) {

@@ -16,9 +16,11 @@ struct sockaddr;
 #define LIMIT_SETS 1024u /* a power of two */
 #define LIMIT_WAYS 4u
 
+#define LIMIT_CLIENT_SIZE 8
+
 struct limit_slot {
-	uint8_t client[8]; /* IPv4: 4 octets and a mark; IPv6: the first 8 */
-	mono_ns at;	   /* of the last request; 0: free */
+	uint8_t client[LIMIT_CLIENT_SIZE];
+	mono_ns at; /* of the last request; 0: free */
 	uint64_t credit_ns;
 };
 
@@ -28,6 +30,9 @@ struct limit {
 	uint64_t burst_ns;    /* credit at most: interval times requests at once */
 	struct limit_slot slot[LIMIT_SETS][LIMIT_WAYS];
 };
+
+/* Who counts as one: IPv4: 4 octets and a mark; IPv6: the first 8. False: another family. */
+bool limit_client(uint8_t ret[LIMIT_CLIENT_SIZE], const struct sockaddr *address);
 
 /* per_s: requests a second, 0: no limit; burst: at once after a silence, at least 1. */
 void limit_init(struct limit *l, const uint8_t key[16], unsigned per_s, unsigned burst);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define TEXT_TYPE	 "text/plain; charset=utf-8"
-#define SILENCE_LOOK_NS	 NS_PER_S
+#define LOOK_NS		 NS_PER_S	 /* between looks at who is silent, and at who is late */
 #define NO_ROOM_EVERY_NS (60 * NS_PER_S) /* warnings of what is refused and not kept */
 
 struct server {
@@ -21,7 +21,8 @@ struct server {
 	struct store *store;
 	struct limit limit;
 	struct silence silence;
-	mono_ns silence_at; /* the next look */
+	struct conns conns;
+	mono_ns look_at;    /* the next look at who is silent and who is late */
 	mono_ns no_room_at; /* no such warning before */
 };
 
@@ -61,6 +62,13 @@ static enum MHD_Result answer_line(
 	struct MHD_Connection *c, unsigned status, const char *line, const char *header, const char *value)
 {
 	return answer(c, status, TEXT_TYPE, line, strlen(line), header, value);
+}
+
+static struct conn *conn_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
 }
 
 static const struct sockaddr *client_of(struct MHD_Connection *c)
@@ -246,8 +254,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *c, const
 	struct request *q = *request;
 	struct witness_answer a;
 
-	if (!q)
+	if (!q) {
+		conn_asked(conn_of(c));
 		return request_begin(s, c, path, method, (struct request **)request);
+	}
 	if (*n > 0) {
 		size_t part = *n;
 		*n = 0;
@@ -266,6 +276,30 @@ static void on_completed(
 {
 	free(*request);
 	*request = NULL;
+	conn_answered(conn_of(c), clock_mono());
+}
+
+/* Before a connection is taken. */
+static enum MHD_Result on_client(void *context, const struct sockaddr *client, socklen_t n)
+{
+	const struct server *s = context;
+
+	return conns_allow(&s->conns, client) ? MHD_YES : MHD_NO;
+}
+
+static void on_connection(
+	void *context, struct MHD_Connection *c, void **ret_conn, enum MHD_ConnectionNotificationCode what)
+{
+	struct server *s = context;
+	const union MHD_ConnectionInfo *info;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		conns_remove(&s->conns, *ret_conn);
+		*ret_conn = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	*ret_conn = info ? conns_add(&s->conns, client_of(c), info->connect_fd, clock_mono()) : NULL;
 }
 
 __attribute__((format(printf, 2, 0))) static void on_message(void *context, const char *format, va_list args)
@@ -293,16 +327,20 @@ static void silence_recall(struct server *s)
 	store_end(s->store, false, NULL);
 }
 
-static void silence_look(struct server *s)
+static void look(struct server *s)
 {
 	mono_ns now = clock_mono(), silent;
 	const char *origin;
+	struct conn *late;
 
-	if (s->silence.after == 0 || now < s->silence_at)
+	if (now < s->look_at)
 		return;
-	s->silence_at = now + SILENCE_LOOK_NS;
-	while ((origin = silence_next(&s->silence, now, &silent)) != NULL)
+	s->look_at = now + LOOK_NS;
+	while (s->silence.after > 0 && (origin = silence_next(&s->silence, now, &silent)) != NULL)
 		log_warn("'%s' has not asked for %llu s", origin, (unsigned long long)(silent / NS_PER_S));
+	/* libmicrohttpd finds that it is closed, and closes its end. */
+	while ((late = conns_late(&s->conns, SERVER_REQUEST_S * NS_PER_S, now)) != NULL)
+		shutdown(late->fd, SHUT_RDWR);
 }
 
 enum rc server_start(struct server **ret_server, int listen_fd, const struct witness *witness,
@@ -326,12 +364,13 @@ enum rc server_start(struct server **ret_server, int listen_fd, const struct wit
 	}
 	if (options->silence_s > 0)
 		silence_recall(s);
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
+	s->conns.each_max = options->connections_max;
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, on_client, s, on_request, s,
 		MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-		MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNS_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		s, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)(32 * 1024), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, NULL, MHD_OPTION_END);
 	if (!s->daemon) {
 		silence_done(&s->silence);
 		free(s);
@@ -349,12 +388,13 @@ int server_fd(const struct server *s)
 
 int server_timeout_ms(const struct server *s)
 {
-	const int look_ms = SILENCE_LOOK_NS / NS_PER_MS;
+	const int look_ms = LOOK_NS / NS_PER_MS;
+	bool looks = s->silence.after > 0 || s->conns.n > 0;
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
-		return s->silence.after > 0 ? look_ms : -1;
-	if (s->silence.after > 0 && ms > (unsigned)look_ms)
+		return looks ? look_ms : -1;
+	if (looks && ms > (unsigned)look_ms)
 		return look_ms;
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
@@ -362,7 +402,7 @@ int server_timeout_ms(const struct server *s)
 void server_run(struct server *s)
 {
 	MHD_run(s->daemon);
-	silence_look(s);
+	look(s);
 }
 
 void server_stop(struct server *s)

@@ -7,19 +7,19 @@
 #ifndef PROC_WITNESS_SERVER_H
 #define PROC_WITNESS_SERVER_H
 
+#include "proc/witness/conns.h"
 #include "proc/witness/limit.h"
 #include "proc/witness/silence.h"
 #include "proc/witness/store.h"
 
 #include <sys/socket.h>
 
-#define SERVER_CONNECTIONS_MAX 512
-#define SERVER_IDLE_S	       20 /* a connection on which nothing arrives is closed */
-#define SERVER_REQUEST_S       30 /* and one whose request is not whole by then */
+#define SERVER_IDLE_S	 20 /* a connection on which nothing arrives is closed */
+#define SERVER_REQUEST_S 30 /* and one whose request is not whole by then */
 
 struct server_options {
 	unsigned per_s, burst;	  /* requests of one client; 0: no limit */
-	unsigned connections_max; /* of one client */
+	unsigned connections_max; /* of one client; 0: any number */
 	unsigned silence_s;	  /* after which a log that asks no more is a warning; 0: never */
 };
 
