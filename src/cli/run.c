@@ -10,6 +10,7 @@
 #include "cli/render.h"
 #include "cli/verify.h"
 #include "model/model.h"
+#include "witness/configured.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,7 +100,8 @@ static int run_check(const struct cli_line *line)
 	int status = STATUS_OK;
 
 	if (read_text(line->argument, &text, &n, &e) || model_load_text(text, n, line->argument, &m, &e) ||
-		model_compile(m, 0, NULL, &block, &bytes, &e)) {
+		model_compile(m, 0, NULL, &block, &bytes, &e) ||
+		configured_keys_check(&((const struct snapshot *)block)->evidence, line->argument, &e)) {
 		status = failed(&e);
 	} else {
 		const struct snapshot *s = block;

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "proc/control/control.h"
+#include "witness/configured.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static enum rc running_compile(struct running *r, char *text, size_t n, const ch
 	if (!rc)
 		rc = model_compile(m, r->generation, r->sha256, &r->block, &r->bytes, e);
 	if (!rc)
-		rc = evidence_check(r, name, e);
+		rc = configured_keys_check(&((const struct snapshot *)r->block)->evidence, name, e);
 	if (!rc)
 		rc = snapshot_memory(&r->memory, r->block, r->bytes, e);
 	model_free(m);

@@ -152,8 +152,6 @@ enum rc enter_act(struct control *k, const struct client *c, const char *act, co
 	ledger_receipt_fn *fn);
 
 /* evidence.c */
-/* name: of the text, for the error. */
-enum rc evidence_check(const struct running *r, const char *name, struct err *e);
 bool evidence_changes(const struct control *k, const struct running *next);
 enum rc enter_witnesses(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
 

@@ -1,8 +1,5 @@
-/*
- * The ledger's witnesses as a commit brings them: keys that are keys, and what of it is new.
- */
+/* The ledger's witnesses as a commit brings them: what of it is new. */
 #include "ledger/types.h"
-#include "merkle/note.h"
 #include "proc/control/control.h"
 
 #include <stdio.h>
@@ -10,34 +7,6 @@
 static const struct snap_evidence *evidence_of(const struct running *r)
 {
 	return &((const struct snapshot *)r->block)->evidence;
-}
-
-/* YANG has seen to the form of a verifier key; that its id belongs to it takes a hash. */
-enum rc evidence_check(const struct running *r, const char *name, struct err *e)
-{
-	const struct snap_evidence *v = evidence_of(r);
-	struct note_key key;
-
-	for (uint32_t i = 0; i < v->count; i++) {
-		const struct snap_witness *w = &v->witness[i];
-		enum rc rc = note_key_parse(&key, w->key, strlen(w->key), e);
-		if (rc == RC_OK && key.type != NOTE_COSIGNATURE_ED25519)
-			rc = err_add(e, RC_UNSUPPORTED,
-				"a key of type %u, and a witness's for Ed25519 cosignatures has type %u",
-				key.type, NOTE_COSIGNATURE_ED25519);
-		if (rc != RC_OK)
-			return err_add(e, rc, "the key of witness '%s' in %s", w->name, name);
-	}
-	for (uint32_t i = 0; i < v->cosign_count; i++) {
-		enum rc rc = note_key_parse(&key, v->cosign[i].key, strlen(v->cosign[i].key), e);
-		if (rc == RC_OK && key.type != NOTE_ED25519)
-			rc = err_add(e, RC_UNSUPPORTED, "a key of type %u, and a ledger's has type %u",
-				key.type, NOTE_ED25519);
-		if (rc != RC_OK)
-			return err_add(
-				e, rc, "the key of the ledger '%s' to cosign in %s", v->cosign[i].name, name);
-	}
-	return RC_OK;
 }
 
 bool evidence_changes(const struct control *k, const struct running *next)
