@@ -158,20 +158,9 @@ static void out_ledger_file(void *to, const char *path)
 
 static void readme_add(struct out *o, const struct verify_range *r)
 {
-	char text[1024];
-	int n = snprintf(text, sizeof text,
-		"Evidence from a Plaingate ledger: every entry from %s\nto %s (UTC, by the machine's "
-		"clock).\n\n"
-		"  timeline.html    to read, in any browser; it loads nothing\n"
-		"  everything else  the proof\n\n"
-		"Check it, on any machine, without the gateway and without a network:\n\n"
-		"  plaingate verify ledger THIS-FILE --key VKEY --explain\n\n"
-		"VKEY is the ledger's verifier key. Take it from where it was noted, not from this file:\n"
-		"log.vkey in here only says which one was used. Do not unpack and pack again: what is\n"
-		"checked is this file as it is.\n",
-		r->from, r->to);
+	char text[EVIDENCE_README_MAX];
 
-	out_add(o, EVIDENCE_PATH_README, text, n > 0 ? MIN_OF((size_t)n, sizeof text - 1) : 0);
+	out_add(o, EVIDENCE_PATH_README, text, evidence_readme_text(r, text, sizeof text));
 }
 
 /* Texts of configurations that the entries name, from the directory where control keeps them. */

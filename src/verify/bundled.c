@@ -203,6 +203,23 @@ static void page_compare(struct walk *w, const char *page, size_t page_n)
 	free(bytes);
 }
 
+/* What it tells its reader to do: not another key, nor another program. */
+static void readme_check(struct walk *w)
+{
+	char text[EVIDENCE_README_MAX];
+	size_t text_n = evidence_readme_text(&w->report->range, text, sizeof text), n = 0;
+	uint8_t *bytes;
+
+	if (file_read(w, EVIDENCE_PATH_README, &bytes, &n) != RC_OK || n != text_n ||
+		memcmp(bytes, text, n) != 0)
+		found(&w->bundled, VERIFY_BUNDLED,
+			"%s is missing, or is not the text of a bundle of this range: it was altered, or "
+			"another "
+			"version of Plaingate than this one made it (the bundle names %s)",
+			EVIDENCE_PATH_README, w->report->range.version);
+	free(bytes);
+}
+
 /* The report's size and root are those of the page. */
 static void timeline_check(struct walk *w)
 {
@@ -238,6 +255,7 @@ enum rc bundled_end(struct walk *w)
 		found(&w->bundled, VERIFY_BUNDLED, "%llu files in it do not belong to a bundle",
 			(unsigned long long)w->report->strays);
 	configs_check(w);
+	readme_check(w);
 	if (!w->gathered.no_memory)
 		timeline_check(w);
 	return w->gathered.no_memory ? RC_LIMIT : RC_OK;

@@ -95,6 +95,23 @@ size_t evidence_range_text(const struct verify_range *r, char *ret_text, size_t 
 	return n + 1;
 }
 
+size_t evidence_readme_text(const struct verify_range *r, char *ret_text, size_t max)
+{
+	int n = snprintf(ret_text, max,
+		"Evidence from a Plaingate ledger: every entry from %s\nto %s (UTC, by the machine's "
+		"clock).\n\n"
+		"  timeline.html    to read, in any browser; it loads nothing\n"
+		"  everything else  the proof\n\n"
+		"Check it, on any machine, without the gateway and without a network:\n\n"
+		"  plaingate verify ledger THIS-FILE --key VKEY --explain\n\n"
+		"VKEY is the ledger's verifier key. Take it from where it was noted, not from this file:\n"
+		"log.vkey in here only says which one was used. Do not unpack and pack again: what is\n"
+		"checked is this file as it is.\n",
+		r->from, r->to);
+
+	return n > 0 && (size_t)n < max ? (size_t)n : 0;
+}
+
 #define CONFIG_FOLDER "config/"
 #define CONFIG_END    ".conf"
 

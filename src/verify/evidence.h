@@ -34,6 +34,11 @@ enum rc evidence_range_parse(struct verify_range *ret_range, const char *text, s
 /* Returns the length, 0: does not fit. */
 size_t evidence_range_text(const struct verify_range *r, char *ret_text, size_t max);
 
+/* What a bundle of this range tells its reader; the reader's own program compares it. Returns the length, 0:
+ * does not fit. EVIDENCE_README_MAX is enough. */
+#define EVIDENCE_README_MAX 1024
+size_t evidence_readme_text(const struct verify_range *r, char *ret_text, size_t max);
+
 /* "config/<64 digits>.conf": the hash that it is named after. */
 bool evidence_config_path_parse(const char *path, uint8_t ret_sha256[32]);
 

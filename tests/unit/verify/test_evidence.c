@@ -88,7 +88,7 @@ static struct memory bundle_of(
 		.begin = evidence_begin, .entry = evidence_entry, .sealed = evidence_sealed, .context = v
 	};
 	struct making m = { .from = &source };
-	char text[512];
+	char text[EVIDENCE_README_MAX];
 
 	assert_non_null(v);
 	assert_int_equal(verify_ledger(&source, &o, &report, NULL), RC_OK);
@@ -99,6 +99,7 @@ static struct memory bundle_of(
 	size_t n = evidence_range_text(ret_range, text, sizeof text);
 	assert_true(n > 0);
 	memory_put(&m.to, EVIDENCE_PATH_RANGE, text, n);
+	memory_put(&m.to, EVIDENCE_PATH_README, text, evidence_readme_text(ret_range, text, sizeof text));
 	file_take(&m, LEDGER_PATH_VKEY);
 	file_take(&m, LEDGER_PATH_CHECKPOINT);
 	if (evidence_needs_journal(v))
