@@ -49,6 +49,17 @@ void words_out(struct ike_sa *sa, struct ike_out *o)
 	}
 }
 
+/* When the last one of this kind came from the peer, by whatever IKE SA: it may have thousands. 0: none. */
+static mono_ns heard_at(const struct ike *c, const struct snap_peer *peer, unsigned kind)
+{
+	mono_ns at = 0;
+
+	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next)
+		if (sa->word_at[kind] > at && sa_peer(c, sa) == peer)
+			at = sa->word_at[kind];
+	return at;
+}
+
 void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 {
 	const struct snap_peer *peer = sa_peer(c, sa);
@@ -56,8 +67,10 @@ void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 	for (unsigned k = 0; sa->speaks_words && peer && k < IKE_WORD_COUNT; k++) {
 		const struct ike_notify *v = ike_notify_find(p, notify_of[k]);
 
-		if (!v || v->data.n == 0 || v->data.n > IKE_WORD_MAX ||
-			(sa->word_at[k] != 0 && c->now < sa->word_at[k] + IKE_WORD_EVERY_MS * NS_PER_MS))
+		if (!v || v->data.n == 0 || v->data.n > IKE_WORD_MAX)
+			continue;
+		mono_ns before = heard_at(c, peer, k);
+		if (before != 0 && c->now < before + IKE_WORD_EVERY_MS * NS_PER_MS)
 			continue;
 		sa->word_at[k] = c->now;
 		struct ike_action *a = ike_act(c, IKE_WORD);

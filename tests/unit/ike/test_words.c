@@ -128,6 +128,25 @@ static void theirs_comes_in(void **state)
 	assert_int_equal(p.words, 3);
 }
 
+/* One more IKE SA of the same peer is no second pace. */
+static void by_another_ike_sa(void **state)
+{
+	(void)state;
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
+	puppet_send(&p);
+	assert_int_equal(p.words, 1);
+	assert_true(puppet_up(&p, true));
+	puppet_usage(&p, p.child_in, 100);
+	for (int i = 0; i < 2; i++) {
+		puppet_request(&p, EX_INFORMATIONAL);
+		ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
+		puppet_send(&p);
+		assert_int_equal(p.words, 1 + i);
+		puppet_run(&p, IKE_WORD_EVERY_MS);
+	}
+}
+
 static void too_long_or_empty(void **state)
 {
 	static uint8_t big[IKE_WORD_MAX + 1];
@@ -211,6 +230,7 @@ int main(void)
 		T(offered_in_both_roles),
 		T(not_offered),
 		T(theirs_comes_in),
+		T(by_another_ike_sa),
 		T(too_long_or_empty),
 		T(the_newest_waits),
 		T(moves_to_the_heir),
