@@ -35,6 +35,14 @@ static void print_lines(const char *text)
 	}
 }
 
+/* In ASCII: what steers a terminal may be written with other characters as well. */
+static void print_json(const char *object)
+{
+	puts("[");
+	render_object_json(stdout, object, NULL);
+	puts("\n]");
+}
+
 /* What the line asks for beside the ledger itself. */
 struct asked {
 	struct policy policy;
@@ -68,7 +76,7 @@ static void report_print(const struct verify_report *r, const struct cli_line *l
 
 	if (line->given & OPT(JSON)) {
 		if (verify_ledger_json(r, text, sizeof text) > 0)
-			printf("[\n%s\n]\n", text);
+			print_json(text);
 		return;
 	}
 	if (verify_ledger_text(r, text, sizeof text) > 0)
@@ -155,7 +163,7 @@ static void randomness_print(const struct randomness_report *r, bool capture, bo
 	if (!json && randomness_report_text(r, capture, text, sizeof text) > 0)
 		print_lines(text);
 	if (json && randomness_report_json(r, text, sizeof text) > 0)
-		printf("[\n%s\n]\n", text);
+		print_json(text);
 }
 
 static enum rc capture_load(struct capture *ret, const struct cli_line *line, struct err *e)

@@ -368,6 +368,12 @@ static void files_that_take_time(void **state)
 }
 
 /* What somebody writes into a file does not reach the terminal as it is. */
+static void assert_printable(void)
+{
+	for (const char *c = printed; *c; c++)
+		assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
+}
+
 static void nothing_steers_the_terminal(void **state)
 {
 	static const char note[] = "\x1b]0;owned\x07\n\n\xe2\x80\x94 x AAAAAAAA\n";
@@ -381,8 +387,20 @@ static void nothing_steers_the_terminal(void **state)
 	assert_int_equal(write(fd, note, sizeof note - 1), sizeof note - 1);
 	close(fd);
 	assert_int_equal(run_on_path(""), 1);
-	for (const char *c = printed; *c; c++)
-		assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
+	assert_printable();
+	/* A key of the forger's own, with a name that holds U+009B: what ESC [ says, in one character. */
+	uint8_t public_key[ED25519_PUBLIC_SIZE] = { 1 };
+	struct note_key forged;
+	char vkey[NOTE_VKEY_MAX + 1];
+	assert_int_equal(note_key_make(&forged, "log\xc2\x9b" "31mred", NOTE_ED25519, public_key), RC_OK);
+	strcat(note_key_text(vkey, &forged), "\n");
+	file_write("log.vkey", vkey, strlen(vkey));
+	static const char *const options[] = { "", "--json", "--explain" };
+	for (size_t i = 0; i < COUNT_OF(options); i++) {
+		assert_int_equal(run_on_path(options[i]), 1);
+		assert_non_null(strstr(printed, "31mred"));
+		assert_printable();
+	}
 }
 
 /* Writes until it is killed: batches, and a publication after every few. */
