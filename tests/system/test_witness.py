@@ -585,3 +585,24 @@ def test_what_it_refuses_to_start_with(witness, log):
     policy.write_text(f"log {log.vkey}\nquorum none\n")
     witness.start("--policy", policy)
     assert witness.post(log.request(0, 5))[0] == 200
+
+
+def test_a_log_that_began_anew(witness, log):
+    """As docs/witness.md says it: the same key under a new name stands in a second policy file, and what was cosigned stays."""
+    anew = Log(log.origin + "/20151217T180000Z")
+    assert anew.vkey.rsplit("+", 1)[1] == log.vkey.rsplit("+", 1)[1]
+    witness.logs = []
+    first, second = witness.directory / "policy", witness.directory / "policy-2"
+    first.write_text(f"log {log.vkey}\nquorum none\n")
+    witness.start("--policy", first)
+    assert witness.post(log.request(0, 5))[0] == 200
+    assert witness.post(anew.request(0, 3))[0] == 404
+    witness.kill(signal.SIGTERM)
+    second.write_text(f"log {log.vkey}\nlog {anew.vkey}\nquorum none\n")
+    done = subprocess.run([str(w) for w in witness.command("--policy", second)], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and "another name of this key belongs in a file of its own" in done.stderr, done.stderr
+    second.write_text(f"log {anew.vkey}\nquorum none\n")
+    witness.start("--policy", first, "--policy", second)
+    assert witness.post(anew.request(0, 3))[0] == 200
+    assert witness.seen(log) == 5 and witness.seen(anew) == 3
+    assert witness.post(log.request(0, 6)) == (409, "5\n")
