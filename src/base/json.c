@@ -144,15 +144,6 @@ void jw_u64(struct jw *w, const char *key, uint64_t value)
 	puts_raw(w, text);
 }
 
-void jw_i64(struct jw *w, const char *key, int64_t value)
-{
-	char text[24];
-
-	begin(w, key);
-	snprintf(text, sizeof text, "%lld", (long long)value);
-	puts_raw(w, text);
-}
-
 void jw_bool(struct jw *w, const char *key, bool value)
 {
 	begin(w, key);

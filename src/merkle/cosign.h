@@ -8,7 +8,7 @@
  *
  * In a note it is one more signature line, whose blob is key id (4) || time (8, big-endian) || signature
  * (64). The name of the witness is not signed: one key, one witness. Pure: the time comes from the caller.
- * Callers: src/witness, src/ledger, src/verify, merkle/policy.c. Any thread.
+ * Callers: src/witness, src/proc/{ledger,witness}, src/verify, merkle/policy.c. Any thread.
  */
 #ifndef MERKLE_COSIGN_H
 #define MERKLE_COSIGN_H

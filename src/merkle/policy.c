@@ -341,14 +341,6 @@ size_t policy_text(const struct policy *p, char *ret_text, size_t max)
 	return t.bad ? 0 : (size_t)(t.at - ret_text);
 }
 
-const struct policy_log *policy_find_log(const struct policy *p, const char *origin, size_t from)
-{
-	for (size_t i = from; i < p->logs_n; i++)
-		if (strcmp(p->log[i].key.name, origin) == 0)
-			return &p->log[i];
-	return NULL;
-}
-
 /* Is the note's first line this name? A log speaks for its own origin only. */
 static bool of_origin(const struct note *note, const char *origin)
 {

@@ -9,7 +9,7 @@
  * Lines end in LF; items are separated by blanks and tabs; '#' begins a line of comment. A line refers to
  * lines before it only, so there are no circles and one pass in order decides everything. A name is a member
  * of one group at most, so no witness counts twice. Octets above 0x7f are opaque. Pure.
- * Callers: src/witness, src/ledger, src/verify, merkle/proof.c. Any thread.
+ * Callers: src/proc/witness, src/verify, src/cli, merkle/proof.c. Any thread.
  */
 #ifndef MERKLE_POLICY_H
 #define MERKLE_POLICY_H
@@ -67,10 +67,6 @@ enum rc policy_parse(struct policy *ret_policy, const char *text, size_t n, stru
 /* The policy as a file again: its lines in the order log, witness, group, quorum. Returns the length, 0: does
  * not fit. */
 size_t policy_text(const struct policy *p, char *ret_text, size_t max);
-
-/* The log with this origin, or NULL; `from`: the number of the first to look at, for logs with several keys.
- */
-const struct policy_log *policy_find_log(const struct policy *p, const char *origin, size_t from);
 
 struct policy_verdict {
 	bool log_signed;      /* by a log of the policy whose name is the checkpoint's first line */

@@ -10,7 +10,8 @@
  *
  * merkle/tree.h makes proofs from the roots of perfect subtrees; the two sources of such roots are here: a
  * list of leaf hashes, and the tiles of a log, however they are reached. Pure.
- * Callers: src/ledger and its shell (for witnesses), src/verify, src/cli. Any thread.
+ * No process of a gateway needs such a file: they are made for foreign readers (tests/foreign). Callers:
+ * that, tests, fuzzers. Any thread.
  */
 #ifndef MERKLE_PROOF_H
 #define MERKLE_PROOF_H

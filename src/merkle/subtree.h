@@ -2,7 +2,7 @@
  * Proofs about a range of leaves [start, end) of a tree, where start is a multiple of the smallest power of
  * two at or above the range's length, so that the range has a root of its own
  * (draft-ietf-plants-merkle-tree-certs, "Subtrees"). A range from 0 is an older tree: consistency is the
- * special case. Pure.
+ * special case. Pure. No process needs it yet; callers: tests.
  */
 #ifndef MERKLE_SUBTREE_H
 #define MERKLE_SUBTREE_H

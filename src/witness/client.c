@@ -4,24 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	const char *name, *meaning;
-} outcomes[] = {
-#define E(id, name, meaning) [WITNESS_OUTCOME_##id] = { name, meaning },
-	WITNESS_OUTCOMES(E)
-#undef E
-};
-
-const char *witness_outcome_name(enum witness_outcome o)
-{
-	return o < WITNESS_OUTCOME_COUNT ? outcomes[o].name : "?";
-}
-
-const char *witness_outcome_meaning(enum witness_outcome o)
-{
-	return o < WITNESS_OUTCOME_COUNT ? outcomes[o].meaning : "?";
-}
-
 size_t witness_request_text(char *ret_body, size_t max, uint64_t old, const struct merkle_proof *proof,
 	const char *note, size_t note_n)
 {

@@ -4,34 +4,23 @@
  *
  * Only two things in an answer prove anything: a cosignature, and the note of witness_seen_parse(), which the
  * log itself signed. A size in a 409 is a claim: a witness that says it saw more than the log has is asked
- * for that note. Pure. Callers: src/ledger's shell, src/verify, tests. Any thread.
+ * for that note. Pure. Callers: witness/asking.c, src/proc/ledger, tests. Any thread.
  */
 #ifndef WITNESS_CLIENT_H
 #define WITNESS_CLIENT_H
 
 #include "witness/witness.h"
 
-/* clang-format off */
-#define WITNESS_OUTCOMES(O)	/* id, name, meaning */										\
-	O(GOOD,      "cosigned",     "the witness has cosigned this checkpoint")					\
-	O(RETRY,     "behind",       "the witness has seen a smaller tree than was assumed: prove from its size")	\
-	O(AHEAD,     "ahead",        "the witness claims to have seen a larger tree than this: ask for its note")	\
-	O(DISAGREES, "disagrees",    "the witness has seen another history of this log")				\
-	O(UNKNOWN,   "unknown-log",  "the witness does not know this log")						\
-	O(REFUSED,   "refused",      "the witness does not trust the key, or does not know the log")			\
-	O(BUSY,      "busy",         "the witness cannot answer now")							\
-	O(BROKEN,    "broken",       "the answer is none of the protocol's, or its cosignature is wrong")
-/* clang-format on */
-
 enum witness_outcome {
-#define E(id, name, meaning) WITNESS_OUTCOME_##id,
-	WITNESS_OUTCOMES(E)
-#undef E
-		WITNESS_OUTCOME_COUNT
+	WITNESS_OUTCOME_GOOD,	   /* the witness has cosigned this checkpoint */
+	WITNESS_OUTCOME_RETRY,	   /* it has seen a smaller tree than was assumed: prove from its size */
+	WITNESS_OUTCOME_AHEAD,	   /* it claims to have seen a larger tree than this: ask for its note */
+	WITNESS_OUTCOME_DISAGREES, /* it has seen another history of this log */
+	WITNESS_OUTCOME_UNKNOWN,   /* it does not know this log */
+	WITNESS_OUTCOME_REFUSED,   /* it does not trust the key, or does not know the log */
+	WITNESS_OUTCOME_BUSY,	   /* it cannot answer now */
+	WITNESS_OUTCOME_BROKEN,	   /* the answer is none of the protocol's, or its cosignature is wrong */
 };
-
-const char *witness_outcome_name(enum witness_outcome o);
-const char *witness_outcome_meaning(enum witness_outcome o);
 
 #define WITNESS_PEER_BODY_MAX 16384 /* what every witness reads */
 

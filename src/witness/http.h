@@ -2,7 +2,7 @@
  * HTTP/1.1 as a log needs it towards a witness (RFC 9110, RFC 9112): one request with a body, one answer. The
  * answer is read as it arrives, in pieces of any size, strictly and within limits: the witness may be anyone,
  * and whoever stands between may be too. No TLS: what a witness says is signed; an https URL needs a proxy.
- * Pure: the sockets belong to the caller. Callers: src/ledger's shell, tests. Any thread.
+ * Pure: the sockets belong to the caller. Callers: src/proc/ledger, tests. Any thread.
  */
 #ifndef WITNESS_HTTP_H
 #define WITNESS_HTTP_H

@@ -7,8 +7,8 @@
  * So two cosignatures of one witness are never about trees that contradict each other, whatever dies and
  * when.
  *
- * Pure: request in, answer out; store and time come from the caller. Callers: src/proc/witness, src/ledger's
- * shell (gateways that witness each other), tests. One thread for each store.
+ * Pure: request in, answer out; store and time come from the caller. Callers: src/proc/witness,
+ * src/proc/ledger (gateways that witness each other), tests. One thread for each store.
  */
 #ifndef WITNESS_WITNESS_H
 #define WITNESS_WITNESS_H

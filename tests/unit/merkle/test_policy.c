@@ -213,9 +213,6 @@ static void round_trip(void **state)
 	assert_int_equal(policy.group[2].threshold, 2);
 	assert_int_equal(policy.quorum.kind, POLICY_GROUP);
 	assert_int_equal(policy.quorum.index, 2);
-	assert_ptr_equal(policy_find_log(&policy, "log.example/1", 0), &policy.log[0]);
-	assert_null(policy_find_log(&policy, "log.example/1", 1));
-	assert_null(policy_find_log(&policy, "log.example/", 0));
 }
 
 #define ORIGIN	   "log.example/1"

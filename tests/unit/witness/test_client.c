@@ -87,12 +87,9 @@ static void statuses(void **state)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct witness_reply r = read_reply(rows[i].old, rows[i].status, rows[i].body);
 		if (r.outcome != rows[i].want || r.size != rows[i].size)
-			fail_msg("%s: %s, %llu", rows[i].name, witness_outcome_name(r.outcome),
+			fail_msg("%s: outcome %d, %llu", rows[i].name, (int)r.outcome,
 				(unsigned long long)r.size);
 	}
-	for (enum witness_outcome o = 0; o < WITNESS_OUTCOME_COUNT; o++)
-		assert_true(strlen(witness_outcome_name(o)) > 3 && strlen(witness_outcome_meaning(o)) > 10);
-	assert_string_equal(witness_outcome_name(WITNESS_OUTCOME_COUNT), "?");
 }
 
 static void cosignatures(void **state)
