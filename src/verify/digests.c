@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
-#define ROOM_MIN 64
+#define ROOM_MIN   64
+#define PROBES_MAX 4096 /* what looks like chance needs some hundreds where the table is as full as it gets  \
+			 */
 
 struct digest_slot {
 	uint8_t key[DIGEST_KEY_SIZE];
@@ -12,14 +14,15 @@ struct digest_slot {
 	bool taken;
 };
 
-/* Where the key stands, or where it would. There is always a free place. */
+/* Where the key stands, or where it would. NULL: too many stand before it. */
 static struct digest_slot *place_of(struct digest_slot *slot, size_t room, const uint8_t *key)
 {
 	size_t at = load_be64(key) & (room - 1);
 
-	while (slot[at].taken && memcmp(slot[at].key, key, DIGEST_KEY_SIZE) != 0)
-		at = (at + 1) & (room - 1);
-	return &slot[at];
+	for (unsigned probes = 0; probes < PROBES_MAX; probes++, at = (at + 1) & (room - 1))
+		if (!slot[at].taken || memcmp(slot[at].key, key, DIGEST_KEY_SIZE) == 0)
+			return &slot[at];
+	return NULL;
 }
 
 static bool grow(struct digests *d)
@@ -29,9 +32,15 @@ static bool grow(struct digests *d)
 
 	if (!more)
 		return false;
-	for (size_t i = 0; i < d->room; i++)
-		if (d->slot[i].taken)
-			*place_of(more, room, d->slot[i].key) = d->slot[i];
+	for (size_t i = 0; i < d->room; i++) {
+		struct digest_slot *s = d->slot[i].taken ? place_of(more, room, d->slot[i].key) : NULL;
+		if (s)
+			*s = d->slot[i];
+		else if (d->slot[i].taken) {
+			free(more);
+			return false;
+		}
+	}
 	free(d->slot);
 	d->slot = more;
 	d->room = room;
@@ -43,6 +52,8 @@ bool digests_put(struct digests *d, const uint8_t key[DIGEST_KEY_SIZE], uint64_t
 	if (4 * (d->n + 1) > 3 * d->room && !grow(d))
 		return false;
 	struct digest_slot *s = place_of(d->slot, d->room, key);
+	if (!s)
+		return false;
 	d->n += !s->taken;
 	memcpy(s->key, key, DIGEST_KEY_SIZE);
 	s->number = number;
@@ -55,9 +66,11 @@ bool digests_get(const struct digests *d, const uint8_t key[DIGEST_KEY_SIZE], ui
 	if (d->room == 0)
 		return false;
 	const struct digest_slot *s = place_of(d->slot, d->room, key);
-	if (s->taken && ret_number)
+	if (!s || !s->taken)
+		return false;
+	if (ret_number)
 		*ret_number = s->number;
-	return s->taken;
+	return true;
 }
 
 void digests_free(struct digests *d)

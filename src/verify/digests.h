@@ -17,7 +17,8 @@ struct digests {
 	size_t n, room;		  /* room: a power of two */
 };
 
-/* A key that stands there already gets the new number. False: no memory. */
+/* A key that stands there already gets the new number. False: no memory, or so many keys want one place that
+ * somebody has chosen them so. */
 bool digests_put(struct digests *d, const uint8_t key[DIGEST_KEY_SIZE], uint64_t number);
 /* False: it does not stand there. ret_number may be NULL. */
 bool digests_get(const struct digests *d, const uint8_t key[DIGEST_KEY_SIZE], uint64_t *ret_number);
