@@ -10,7 +10,9 @@ _Static_assert(PUBLIC_PROOF_SIZE <= LEDGER_HEX_MAX, "ledger_entry_hex() takes a 
 
 #define SPI_MIN	    256 /* RFC 4303 2.1: those below are reserved */
 #define EPOCHS_BACK 4	/* an entry that went late may belong to an epoch before */
-#define COUNTS_MAX  (1u << 20)
+/* Far more than an epoch should have: it goes on while the ledger is away, and strangers can begin thousands
+ * of exchanges a second meanwhile. */
+#define COUNTS_MAX  (1u << 22)
 
 struct epoch {
 	uint8_t key[PUBLIC_KEY_SIZE];
