@@ -19,7 +19,8 @@ enum witness_outcome {
 	WITNESS_OUTCOME_UNKNOWN,   /* it does not know this log */
 	WITNESS_OUTCOME_REFUSED,   /* it does not trust the key, or does not know the log */
 	WITNESS_OUTCOME_BUSY,	   /* it cannot answer now */
-	WITNESS_OUTCOME_BROKEN,	   /* the answer is none of the protocol's, or its cosignature is wrong */
+	/* the last: the answer is none of the protocol's, or its cosignature is wrong */
+	WITNESS_OUTCOME_BROKEN,
 };
 
 #define WITNESS_PEER_BODY_MAX 16384 /* what every witness reads */
