@@ -1,7 +1,7 @@
 /*
  * What is missing or does not go together in a tree: mandatory leaves and choices, least numbers, two cases
- * of a choice. libyang checks the same but names only the schema; here the fault has its place in the text.
- * Part of tree_validate().
+ * of a choice, one interface in two zones. libyang checks the same but names only the schema; here the fault
+ * has its place in the text. Part of tree_validate().
  */
 #include <stdio.h>
 #include <string.h>
@@ -127,6 +127,41 @@ static enum rc shape_of(const struct shape *s, const struct spot *at, const stru
 	}
 }
 
+/* The zone before this place that has the interface already. NULL: none. */
+static const struct lyd_node *zone_before(
+	const struct shape *s, const struct lyd_node *zone, const struct lyd_node *place)
+{
+	for (; zone; zone = tree_next(zone)) {
+		const struct lyd_node *leaf = tree_child(s->m, zone, "interfaces");
+		for (; leaf; leaf = tree_next(leaf)) {
+			if (leaf == place)
+				return NULL;
+			if (strcmp(lyd_get_value(leaf), lyd_get_value(place)) == 0)
+				return zone;
+		}
+	}
+	return NULL;
+}
+
+static enum rc interfaces_once(const struct shape *s)
+{
+	const struct lyd_node *zones = tree_child(s->m, NULL, "zones");
+	const struct lyd_node *all = zones ? tree_child(s->m, zones, "zone") : NULL;
+
+	for (const struct lyd_node *zone = all; zone; zone = tree_next(zone)) {
+		const struct lyd_node *leaf = tree_child(s->m, zone, "interfaces");
+		for (; leaf; leaf = tree_next(leaf)) {
+			const struct lyd_node *has = zone_before(s, all, leaf);
+			if (has)
+				return tree_fault(s->m, leaf, s->e,
+					"interface '%s' belongs to zone '%s' already, and an interface "
+					"belongs to one zone only",
+					lyd_get_value(leaf), tree_value(has, "name"));
+		}
+	}
+	return RC_OK;
+}
+
 enum rc tree_check_shape(const struct model *m, struct err *e)
 {
 	const struct shape s = { .m = m, .e = e };
@@ -138,5 +173,5 @@ enum rc tree_check_shape(const struct model *m, struct err *e)
 		struct spot at = { .node = node };
 		rc = children_of(&s, &at, node->schema);
 	}
-	return rc;
+	return rc ? rc : interfaces_once(&s);
 }

@@ -107,19 +107,30 @@ static const char *key_origin(const struct verify_report *r)
 				 : "from the directory itself: compare it with the one you noted";
 }
 
+static void say_count(struct report_text *t, uint64_t n, const char *what)
+{
+	report_say(t, "%llu %s%s", (ull)n, what, n == 1 ? "" : "s");
+}
+
 static void say_good(struct report_text *t, const struct verify_report *r)
 {
 	char hex[65];
 
 	report_say(t, "  root         %s\n", hex_from_bytes(hex, r->root, sizeof r->root));
-	report_say(t, "  published    %llu of them by the checkpoint, the rest stands in the journal\n",
-		(ull)r->published);
-	report_say(t, "  sealed       %llu of them under %llu one-time keys of %llu epochs\n", (ull)r->sealed,
-		(ull)r->seals, (ull)r->seal_epochs);
-	report_say(t, "  time         %s to %s, %llu boots%s\n", r->first_utc, r->last_utc, (ull)r->boots,
-		r->clock_steps ? ", the clock was set back meanwhile" : "");
-	report_say(t, "  checked      %llu bundles, %llu tiles, %llu older partial ones\n", (ull)r->bundles,
-		(ull)r->tiles, (ull)r->old_partials);
+	report_say(t, "  published    %llu of them by the checkpoint%s\n", (ull)r->published,
+		r->published < r->size ? ", the rest stands in the journal" : "");
+	report_say(t, "  sealed       %llu of them under ", (ull)r->sealed);
+	say_count(t, r->seals, "one-time key");
+	report_say(t, " of ");
+	say_count(t, r->seal_epochs, "epoch");
+	report_say(t, "\n  time         %s to %s, ", r->first_utc, r->last_utc);
+	say_count(t, r->boots, "boot");
+	report_say(t, "%s\n  checked      ", r->clock_steps ? ", the clock was set back meanwhile" : "");
+	say_count(t, r->bundles, "bundle");
+	report_say(t, ", ");
+	say_count(t, r->tiles, "tile");
+	report_say(
+		t, ", %llu older partial %s\n", (ull)r->old_partials, r->old_partials == 1 ? "one" : "ones");
 	if (r->kept_size)
 		report_say(t, "  kept head    of %llu entries: all of it still stands\n", (ull)r->kept_size);
 	if (r->unseen) {

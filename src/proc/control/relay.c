@@ -166,7 +166,7 @@ void relay_act(struct client *c)
 	c->work = CLIENT_ENTRY;
 	rc = enter_act(k, c, act_names[q->command], detail, on_act_receipt);
 	if (rc)
-		client_end(c, RC_DENIED, 0, "the ledger is not there, so it is not done (%s)", rc_text(rc));
+		client_end(c, RC_DENIED, 0, "the ledger is not there, so it is not done");
 }
 
 void relay_forget(struct client *c)
