@@ -15,8 +15,9 @@
 
 struct url {
 	CURL *curl;
-	char base[ADDRESS_MAX]; /* ends with '/' */
-	char trouble[512];
+	char base[ADDRESS_MAX];	   /* ends with '/' */
+	char why[CURL_ERROR_SIZE]; /* the library's own words about the last question */
+	char trouble[640];
 	/* the answer that comes in */
 	uint8_t *bytes;
 	size_t n, room;
@@ -52,11 +53,15 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
 
 static bool options_set(struct url *u)
 {
+	const char *authorities = getenv("SSL_CERT_FILE");
 	CURL *c = u->curl;
 
+	if (authorities && curl_easy_setopt(c, CURLOPT_CAINFO, authorities) != CURLE_OK)
+		return false;
 	return curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_ERRORBUFFER, u->why) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, SILENCE_S) == CURLE_OK &&
@@ -104,6 +109,10 @@ static void trouble_note(struct url *u, const char *address, const char *what, l
 		snprintf(u->trouble, sizeof u->trouble, "%.300s: the server answers %ld", address, status);
 	else
 		snprintf(u->trouble, sizeof u->trouble, "%.300s: %s", address, what);
+	/* The words may hold names of a certificate: nothing of them commands a terminal. */
+	for (char *c = u->trouble; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n)
@@ -119,6 +128,7 @@ static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes,
 		return RC_IO; /* once is enough: each further question would wait as long */
 	snprintf(address, sizeof address, "%s%s", u->base, path);
 	CURLcode code = curl_easy_setopt(u->curl, CURLOPT_URL, address);
+	u->why[0] = '\0';
 	if (code == CURLE_OK)
 		code = curl_easy_perform(u->curl);
 	if (code == CURLE_OK)
@@ -126,7 +136,10 @@ static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes,
 	if (code == CURLE_OK && (status == 404 || status == 410))
 		return RC_NOT_FOUND;
 	if (code != CURLE_OK || status != 200) {
-		trouble_note(u, address, u->too_long ? "the answer is too long" : curl_easy_strerror(code),
+		trouble_note(u, address,
+			u->too_long ? "the answer is too long"
+			: u->why[0] ? u->why
+				    : curl_easy_strerror(code),
 			code == CURLE_OK ? status : 0);
 		return RC_IO;
 	}

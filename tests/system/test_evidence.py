@@ -13,9 +13,14 @@ import subprocess
 import tarfile
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from kit import config_of, ledger_entries, own_lab, processes, show, wait_for
 
 ACTS = 820  # entries of administrators: three bundles of 256 and more, of which one is kept
@@ -236,12 +241,68 @@ def test_what_an_address_may_answer(lab, case):
     for answer, said in ((fails, "500"), (elsewhere, "302")):
         with Served(copy, answer) as address:
             assert said in verify(lab, address, status=2)
-    # A certificate that nobody vouches for.
-    key, certificate = case["path"] / "tls.key", case["path"] / "tls.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
-                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    with Served(copy, certificate=(certificate, key)) as address:
-        assert "certificate" in verify(lab, address, status=2).lower()
+
+
+class Authority:
+    """Certificates for web servers, and the file that vouches for them."""
+
+    def __init__(self, path):
+        self.path, self.key, self.name = path, ec.generate_private_key(ec.SECP256R1()), "an authority of this test"
+        self.file = path / "authority.pem"
+        self.file.write_bytes(self.sign(self.name, self.key.public_key(), x509.BasicConstraints(ca=True, path_length=0), 0, 1))
+
+    def sign(self, name, public_key, extension, first_day, last_day):
+        today = datetime.now(timezone.utc)
+        return (x509.CertificateBuilder().serial_number(x509.random_serial_number()).public_key(public_key)
+                .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+                .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)]))
+                .not_valid_before(today + timedelta(days=first_day - 1)).not_valid_after(today + timedelta(days=last_day))
+                .add_extension(extension, critical=True).sign(self.key, hashes.SHA256())
+                .public_bytes(serialization.Encoding.PEM))
+
+    def server(self, address, first_day=0, last_day=1):
+        """(certificate, key) as files."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        files = self.path / "server.pem", self.path / "server.key"
+        files[0].write_bytes(self.sign("a server", key.public_key(), x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]),
+                                       first_day, last_day))
+        files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        return files
+
+
+def test_an_address_with_tls(lab, case, monkeypatch):
+    authority = Authority(case["path"])
+
+    def cut(handler):
+        """A whole bundle is promised, and half of it comes."""
+        if not handler.path.startswith("/tile/entries"):
+            return False
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        handler.wfile.write(b"x" * 50000)
+        return True
+
+    def elsewhere(handler):
+        handler.send_response(301)
+        handler.send_header("Location", "https://127.0.0.1:1/")
+        handler.end_headers()
+        return True
+
+    good = authority.server("127.0.0.1")
+    with Served(case["ledger"], certificate=good) as address:
+        assert "certificate" in verify(lab, address, status=2).lower(), "nobody vouches for it"
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        report = verify(lab, address, "--key", case["vkey"])
+        assert report["good"] and report["complete"] and report["size"] > ACTS
+        monkeypatch.setenv("SSL_CERT_FILE", str(case["path"] / "is-not-there"))
+        assert "is-not-there" in verify(lab, address, status=2)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    for server, answer, said in ((("127.0.0.2",), None, "127.0.0.1"), (("127.0.0.1", -8, -7), None, "expired"),
+                                 (("127.0.0.1",), cut, "bytes remaining"), (("127.0.0.1",), elsewhere, "301")):
+        with Served(case["ledger"], answer, authority.server(*server)) as address:
+            text = verify(lab, address, status=2)
+            assert said in text.replace(address, "")
 
 
 # --- an archive; last, because the ledger is another afterwards ---
