@@ -16,7 +16,7 @@ static enum rc record_check(struct walk *w, const struct journal_record *j, size
 	snprintf(where, sizeof where, "journal, the record at byte %zu", at);
 	if (head_check(w, where, j->note, j->note_n, false, &note, &c) != RC_OK)
 		return RC_AUTH;
-	if (j->first + j->count <= w->report->published)
+	if (j->count <= w->report->published && j->first <= w->report->published - j->count)
 		return RC_OK; /* published meanwhile */
 	/* A checkpoint that was read or copied before the journal is older than it: what lies between stands
 	 * in the bundles, and this record's head signs it too. */

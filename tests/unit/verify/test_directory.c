@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "cli/directory.h"
 #include "cli/times.h"
+#include "ledger/journal.h"
 #include "proc/ledger/store.h"
 
 #include <fcntl.h>
@@ -368,6 +369,26 @@ static void files_that_take_time(void **state)
 }
 
 /* What somebody writes into a file does not reach the terminal as it is. */
+/* A record of an entry so far away that the number of the next one is 0 again, under a head that was signed.
+ */
+static void a_record_beyond_all_numbers(void **state)
+{
+	uint8_t record[NOTE_BYTES_MAX + 200];
+	char note[NOTE_BYTES_MAX];
+
+	write_entries(0, 20, true);
+	int fd = openat(dir, "checkpoint", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, note, sizeof note);
+	close(fd);
+	assert_true(n > 0);
+	struct wr w = wr_over(record, sizeof record);
+	size_t record_n = journal_write(&w, UINT64_MAX, 1, "\0\1x", 3, note, (size_t)n);
+	assert_true(record_n > 0);
+	file_write("journal", record, record_n);
+	assert_int_equal(run_on_path(""), 1);
+	assert_non_null(strstr(printed, "begins at entry 18446744073709551615"));
+}
+
 static void assert_printable(void)
 {
 	for (const char *c = printed; *c; c++)
@@ -392,7 +413,11 @@ static void nothing_steers_the_terminal(void **state)
 	uint8_t public_key[ED25519_PUBLIC_SIZE] = { 1 };
 	struct note_key forged;
 	char vkey[NOTE_VKEY_MAX + 1];
-	assert_int_equal(note_key_make(&forged, "log\xc2\x9b" "31mred", NOTE_ED25519, public_key), RC_OK);
+	assert_int_equal(note_key_make(&forged,
+				 "log\xc2\x9b"
+				 "31mred",
+				 NOTE_ED25519, public_key),
+		RC_OK);
 	strcat(note_key_text(vkey, &forged), "\n");
 	file_write("log.vkey", vkey, strlen(vkey));
 	static const char *const options[] = { "", "--json", "--explain" };
@@ -478,6 +503,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(times),
 		cmocka_unit_test_setup_teardown(a_bundle_by_the_program, make, unmake),
 		cmocka_unit_test_setup_teardown(files_that_take_time, make, unmake),
+		cmocka_unit_test_setup_teardown(a_record_beyond_all_numbers, make, unmake),
 		cmocka_unit_test_setup_teardown(nothing_steers_the_terminal, make, unmake),
 		cmocka_unit_test_setup_teardown(verified_while_it_is_written, make, unmake),
 	};
