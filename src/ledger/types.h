@@ -36,6 +36,7 @@
 	T(WITNESSES_CHANGE,  "witnesses_change",  "control",        "the witnesses, or what waits for them, are about to change")	\
 	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
+	T(ACT_GIVEN_UP,      "act_given_up",      "control",        "an administrator's act was not done, whether or not its admin_act stands here")	\
 	T(NOISE_START,       "noise_start",       "entropy",        "the second source of secrets has passed its start-up tests")	\
 	T(SOURCE_FAILED,     "source_failed",     "entropy keeper", "a source of secrets failed a test: no secret is made from here on")	\
 	T(KEY_USED,          "key_used",          "keeper",         "our key is about to prove us to a peer that has not proven itself")	\
@@ -126,6 +127,9 @@
 	F(ADMIN_ACT,         "act",        STRING, "what")							\
 	F(ADMIN_ACT,         "admin",      STRING, "who")							\
 	F(ADMIN_ACT,         "detail",     STRING, "on what")							\
+	F(ACT_GIVEN_UP,      "admin",      STRING, "who")							\
+	F(ACT_GIVEN_UP,      "entry",      NUMBER, "n of the admin_act, in this run of control")			\
+	F(ACT_GIVEN_UP,      "why",        STRING, "why not")							\
 	F(NOISE_START,       "samples",    NUMBER, "tested of each source before the first was used")		\
 	F(NOISE_START,       "sources",    STRING, "what the halves are made of")				\
 	F(SOURCE_FAILED,     "samples",    NUMBER, "tested up to the failure")					\

@@ -306,6 +306,8 @@ def test_required_commit_fails_without_its_witness(lab):
         assert done.returncode == 1 and "two (" in done.stderr, done
         act = lab["hq"].run("plaingate clear sessions --dport 5299", check=False, timeout=20)
         assert act.returncode == 1 and "two (" in act.stderr, act
+        given_up = wait_for(lambda: last_entry(lab, "act_given_up")[1], 5, "the entry of the act that was not done")
+        assert given_up["body"]["entry"] == last_entry(lab, "admin_act")[1]["n"] and "two (" in given_up["body"]["why"], given_up
         assert lab["hq"].run("plaingate show configuration").stdout == running
     finally:
         lab.two.start()

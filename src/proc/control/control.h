@@ -44,6 +44,7 @@ struct client {
 	enum client_work work;
 	uint32_t uid, pid;
 	uint64_t tag;	    /* of our request to the owner, or cookie of our entry */
+	uint64_t entry_n;   /* of our entry: its number */
 	enum proc owner;    /* CLIENT_RELAY, CLIENT_TRACE */
 	mono_ns deadline;   /* 0: none */
 	mono_ns full_since; /* its queue has been full since then; 0: it is not */
@@ -148,8 +149,10 @@ enum rc entry_send(struct control *k, enum ledger_mode mode, struct ledger_body 
 enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
 void enter_loaded(struct control *k);
 void enter_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
-enum rc enter_act(struct control *k, const struct client *c, const char *act, const char *detail,
-	ledger_receipt_fn *fn);
+/* The act that was entered last for this client is not done; also when its entry never came to be. */
+void enter_given_up(struct control *k, const struct client *c, const char *why);
+enum rc enter_act(
+	struct control *k, struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn);
 
 /* evidence.c */
 bool evidence_changes(const struct control *k, const struct running *next);

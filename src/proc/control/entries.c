@@ -1,7 +1,7 @@
 /*
  * What control says to the ledger: before a commit and before an administrator's act (the act waits for the
- * receipt), and behind a refusal and a load at start (nothing waits). Bodies come from the ledger's own table
- * of fields.
+ * receipt), and behind a refusal, an act that is given up and a load at start (nothing waits). Bodies come
+ * from the ledger's own table of fields.
  */
 #include "base/log.h"
 #include "ledger/types.h"
@@ -68,7 +68,7 @@ void enter_refused(struct control *k, const struct client *c, const uint8_t *sha
 }
 
 enum rc enter_act(
-	struct control *k, const struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn)
+	struct control *k, struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn)
 {
 	struct ledger_body b;
 
@@ -76,5 +76,19 @@ enum rc enter_act(
 	ledger_body_str(&b, "act", act);
 	ledger_body_strf(&b, "admin", "uid %u", c->uid);
 	ledger_body_str(&b, "detail", detail);
-	return entry_send(k, LEDGER_GATE, &b, fn, c->tag);
+	enum rc rc = entry_send(k, LEDGER_GATE, &b, fn, c->tag);
+	c->entry_n = k->child->ledger.next_n - 1; /* a gate goes out at once, or is refused */
+	return rc;
+}
+
+void enter_given_up(struct control *k, const struct client *c, const char *why)
+{
+	struct ledger_body b;
+
+	ledger_body_begin(&b, LEDGER_ACT_GIVEN_UP);
+	ledger_body_strf(&b, "admin", "uid %u", c->uid);
+	ledger_body_u64(&b, "entry", c->entry_n);
+	ledger_body_str(&b, "why", why);
+	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
+		log_error("an act that was given up cannot be entered: %s", why);
 }

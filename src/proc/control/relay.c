@@ -97,12 +97,14 @@ static void on_act_receipt(void *context, uint64_t cookie, const struct msg_ledg
 
 	if (!c)
 		return; /* it went away: the act does not happen */
-	if (r->rc == RC_OK)
+	if (r->rc == RC_OK) {
 		act_now(c);
-	else
-		client_end(c, RC_DENIED, 0, "%s, so it is not done: %.*s",
-			r->rc == RC_AGAIN ? "the witnesses did not cosign it" : "the ledger did not enter it",
-			(int)sizeof r->text, r->text);
+		return;
+	}
+	enter_given_up(c->control, c, r->text);
+	client_end(c, RC_DENIED, 0, "%s, so it is not done: %.*s",
+		r->rc == RC_AGAIN ? "the witnesses did not cosign it" : "the ledger did not enter it",
+		(int)sizeof r->text, r->text);
 }
 
 /* "tcp 10.1.0.0/24:any -> any:443" */
@@ -173,6 +175,8 @@ void relay_forget(struct client *c)
 {
 	struct msg_filter stop = { .count = 0 };
 
+	if (c->work == CLIENT_ENTRY)
+		enter_given_up(c->control, c, "the administrator went away");
 	if (c->work == CLIENT_TRACE)
 		ipc_send_TRACE(child_link(c->control->child, PROC_DATAPLANE), c->tag, &stop);
 }

@@ -585,6 +585,8 @@ static void acts_are_entered_first(void **state)
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct ipc_link l = ask(q, null);
 	struct ipc_frame *f;
+	char text[128];
+	uint64_t tag;
 
 	expect_nothing(&peers[PROC_DATAPLANE]);
 	enter(LEDGER_ADMIN_ACT, RC_OK, "port 443");
@@ -596,6 +598,7 @@ static void acts_are_entered_first(void **state)
 	q = (struct msg_cli_request){ .command = CLI_IKE, .ike_command = IKE_TERMINATE, .name = "branch" };
 	l = ask(q, null);
 	enter(LEDGER_ADMIN_ACT, RC_IO, "terminate branch");
+	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "\"entry\":3,\"why\":\"the disk is full\"");
 	ends(&l, RC_DENIED, "not done");
 	expect_nothing(&peers[PROC_IKE]);
 	l = ask(q, null);
@@ -606,6 +609,20 @@ static void acts_are_entered_first(void **state)
 				 &peers[PROC_IKE], f->head.tag, &(struct msg_result){ .rc = RC_NOT_FOUND }),
 		RC_OK);
 	ends(&l, RC_NOT_FOUND, "");
+	/* The administrator goes away before the receipt comes. */
+	l = ask(q, null);
+	f = expect(&peers[PROC_LEDGER], IPC_LEDGER_APPEND);
+	tag = f->head.tag;
+	snprintf(text, sizeof text, "\"entry\":%llu,\"why\":\"the administrator went away\"",
+		(unsigned long long)f->u.LEDGER_APPEND.n);
+	ipc_link_close(&l);
+	pump();
+	enter(LEDGER_ACT_GIVEN_UP, RC_OK, text);
+	assert_int_equal(ipc_send_LEDGER_RECEIPT(
+				 &peers[PROC_LEDGER], tag, &(struct msg_ledger_receipt){ .rc = RC_OK }),
+		RC_OK);
+	pump();
+	expect_nothing(&peers[PROC_IKE]);
 	q.ike_command = 99;
 	l = ask(q, null);
 	ends(&l, RC_MALFORMED, "");
