@@ -3,7 +3,6 @@
 #include "base/bytes.h"
 #include "verify/report.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -22,16 +21,16 @@ static const char *const never[] = {
 };
 
 /* Sentences that depend on numbers of this report. */
-static void say_cosigned(struct report_text *t, const struct verify_report *r)
+static void say_cosigned(struct tw *t, const struct verify_report *r)
 {
 	char time[UTC_TEXT_MAX];
 
 	if (!r->policy_given || !r->quorum)
 		return;
 	if (strcmp(r->quorum_name, "none") == 0)
-		report_say(t, "    your policy asks for no witness: this says nothing about others\n");
+		tw_say(t, "    your policy asks for no witness: this says nothing about others\n");
 	else if (r->cosigned < r->size)
-		report_say(t,
+		tw_say(t,
 			"    a quorum ('%s') stands behind the first %llu entries, as of %s; the %llu behind "
 			"them "
 			"are signed by the log's key alone\n",
@@ -39,30 +38,30 @@ static void say_cosigned(struct report_text *t, const struct verify_report *r)
 			utc_text(time, r->cosigned_time_s * 1000000),
 			(unsigned long long)(r->size - r->cosigned));
 	else
-		report_say(t, "    a quorum ('%s') stands behind all of it, as of %s\n", r->quorum_name,
+		tw_say(t, "    a quorum ('%s') stands behind all of it, as of %s\n", r->quorum_name,
 			utc_text(time, r->cosigned_time_s * 1000000));
 }
 
-static void say_details(struct report_text *t, const struct verify_report *r, enum verify_check c)
+static void say_details(struct tw *t, const struct verify_report *r, enum verify_check c)
 {
 	typedef unsigned long long ull;
 
 	if (c == VERIFY_CHECK_COSIGNATURES)
 		say_cosigned(t, r);
 	if (c == VERIFY_CHECK_KEPT)
-		report_say(t, "    up to entry %llu, which that head covers\n", (ull)r->kept_size);
+		tw_say(t, "    up to entry %llu, which that head covers\n", (ull)r->kept_size);
 	if (c == VERIFY_CHECK_SEALS && r->sealed < r->size)
-		report_say(t, "    the last seal covers %llu entries; the %llu behind it have none\n",
+		tw_say(t, "    the last seal covers %llu entries; the %llu behind it have none\n",
 			(ull)r->sealed, (ull)(r->size - r->sealed));
 	if (c == VERIFY_CHECK_RANGE)
-		report_say(t, "    from %s to %s: entries %llu to %llu (not counted in)\n", r->range.from,
+		tw_say(t, "    from %s to %s: entries %llu to %llu (not counted in)\n", r->range.from,
 			r->range.to, (ull)r->range.first, (ull)r->range.end);
 	if ((c == VERIFY_CHECK_COUNTERS || c == VERIFY_CHECK_TIME) && r->unseen)
-		report_say(t, "    within each stretch that was seen; what lies between is not seen\n");
+		tw_say(t, "    within each stretch that was seen; what lies between is not seen\n");
 	if (c == VERIFY_CHECK_COUNTERS && r->gaps)
-		report_say(t, "    %llu entries say that others were left out\n", (ull)r->gaps);
+		tw_say(t, "    %llu entries say that others were left out\n", (ull)r->gaps);
 	if (c == VERIFY_CHECK_TIME && r->clock_steps)
-		report_say(t,
+		tw_say(t,
 			"    the clock (UTC) went back %llu times meanwhile: the dates of entries are what "
 			"the "
 			"machine believed\n",
@@ -76,7 +75,7 @@ enum open { OPEN_UNSEEN, OPEN_SEALS, OPEN_EARLIER, OPEN_RECOVERY, OPENS };
 /* False: there is nothing to say of it. */
 static bool open_text(const struct verify_report *r, enum open o, const char **ret_name, char *ret_text)
 {
-	struct report_text t = report_text_over(ret_text, OPEN_TEXT_MAX);
+	struct tw t = tw_over(ret_text, OPEN_TEXT_MAX);
 	typedef unsigned long long ull;
 
 	switch (o) {
@@ -84,7 +83,7 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 		*ret_name = "unseen";
 		if (r->unseen == 0)
 			return false;
-		report_say(&t,
+		tw_say(&t,
 			"what %llu entries say, which are %s; only their hashes are here: ", (ull)r->unseen,
 			r->bundle ? "not in the bundle" : "in an archive, says the directory");
 		report_holes(&t, r);
@@ -93,24 +92,24 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 		*ret_name = "seals_unseen";
 		if (r->unseen == 0 || r->seals_unseen == 0)
 			return false;
-		report_say(&t, "%llu seals over sizes within these", (ull)r->seals_unseen);
+		tw_say(&t, "%llu seals over sizes within these", (ull)r->seals_unseen);
 		break;
 	case OPEN_EARLIER:
 		*ret_name = "earlier";
 		if (r->earlier == 0)
 			return false;
-		report_say(&t, "anything about %llu earlier logs in the folder `%s`: verify each by itself",
+		tw_say(&t, "anything about %llu earlier logs in the folder `%s`: verify each by itself",
 			(ull)r->earlier, LEDGER_PATH_BEFORE);
 		break;
 	default:
 		*ret_name = "recovery";
 		if (r->recoveries == 0)
 			return false;
-		report_say(&t, "what stood behind the place where the disk was put back: this log began in a "
-			       "recovery (recovery_epoch), and only the witness that the entry names knows "
-			       "how long the other one was");
+		tw_say(&t, "what stood behind the place where the disk was put back: this log began in a "
+			   "recovery (recovery_epoch), and only the witness that the entry names knows "
+			   "how long the other one was");
 	}
-	return report_text_done(&t) > 0;
+	return tw_done(&t) > 0;
 }
 
 static bool missing_matters(const struct verify_report *r, size_t c)
@@ -121,36 +120,36 @@ static bool missing_matters(const struct verify_report *r, size_t c)
 
 size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t size)
 {
-	struct report_text t = report_text_over(ret_text, size);
+	struct tw t = tw_over(ret_text, size);
 	char open[OPEN_TEXT_MAX];
 	const char *name;
 
 	if (!r->good) {
-		report_say(&t,
+		tw_say(&t,
 			"Nothing is proved: what was found (%s) makes the rest worth nothing until somebody "
 			"has "
 			"looked at it.\n",
 			verify_class_name(r->found));
-		return report_text_done(&t);
+		return tw_done(&t);
 	}
-	report_say(&t, "What is proved, if nobody but the log has the private half of its key:\n");
+	tw_say(&t, "What is proved, if nobody but the log has the private half of its key:\n");
 	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++) {
 		if (r->made[c] == 0)
 			continue;
-		report_say(&t, "  - %s (%s: %llu)\n", checks[c].proves, checks[c].unit,
+		tw_say(&t, "  - %s (%s: %llu)\n", checks[c].proves, checks[c].unit,
 			(unsigned long long)r->made[c]);
 		say_details(&t, r, (enum verify_check)c);
 	}
-	report_say(&t, "What is not proved:\n");
+	tw_say(&t, "What is not proved:\n");
 	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++)
 		if (missing_matters(r, c))
-			report_say(&t, "  - %s\n", checks[c].missing);
+			tw_say(&t, "  - %s\n", checks[c].missing);
 	for (enum open o = OPEN_UNSEEN; o < OPENS; o++)
 		if (open_text(r, o, &name, open))
-			report_say(&t, "  - %s\n", open);
+			tw_say(&t, "  - %s\n", open);
 	for (size_t i = 0; i < COUNT_OF(never); i++)
-		report_say(&t, "  - %s\n", never[i]);
-	return report_text_done(&t);
+		tw_say(&t, "  - %s\n", never[i]);
+	return tw_done(&t);
 }
 
 void report_checks_json(struct jw *w, const struct verify_report *r)

@@ -1,36 +1,16 @@
 /* What randomness.h found, as text for people and as one JSON object. */
 #include "base/json.h"
+#include "base/tw.h"
 #include "verify/randomness.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 
 typedef unsigned long long ull;
 
-struct text {
-	char *at, *end;
-	bool bad; /* did not fit */
-};
-
-static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (t->bad)
-		return;
-	va_start(ap, fmt);
-	int n = vsnprintf(t->at, (size_t)(t->end - t->at), fmt, ap);
-	va_end(ap);
-	t->bad = n < 0 || n >= t->end - t->at;
-	t->at += t->bad ? 0 : n;
-}
-
 static const uint32_t bad_shown[] = { 1, 4, 16, 64 };
 
-static void say_public(struct text *t, const struct randomness_report *r)
+static void say_public(struct tw *t, const struct randomness_report *r)
 {
-	say(t,
+	tw_say(t,
 		"  keys         %llu epochs, %llu of them laid open: %llu values can be recomputed\n"
 		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n"
 		"  left out     %llu values that no entry names, of exchanges that came to nothing, says the "
@@ -39,50 +19,50 @@ static void say_public(struct text *t, const struct randomness_report *r)
 		(ull)r->values_unnamed);
 }
 
-static void say_leaves(struct text *t, const struct leaves_report *l)
+static void say_leaves(struct tw *t, const struct leaves_report *l)
 {
-	say(t,
+	tw_say(t,
 		"Ephemeral keys: %llu leaves of %llu batches were opened.\n"
 		"  exchanges    %llu name a leaf of their batch, %llu name none: of those nothing is "
 		"proved\n",
 		(ull)l->opened, (ull)(l->batches - l->unopened - l->abandoned), (ull)l->named,
 		(ull)l->unnamed);
 	if (l->abandoned > 0)
-		say(t, "  batches      %llu were given up before their challenge: a keeper ended\n",
+		tw_say(t, "  batches      %llu were given up before their challenge: a keeper ended\n",
 			(ull)l->abandoned);
 	if (l->unopened > 0)
-		say(t,
+		tw_say(t,
 			"  batches      %llu were challenged and NOT opened: a keeper ended just then, or "
 			"did not "
 			"want to show them\n",
 			(ull)l->unopened);
 	if (l->leaves == 0)
 		return;
-	say(t,
+	tw_say(t,
 		"  chance       that m leaves of %u, made otherwise than promised, were all missed by the %u "
 		"opened "
 		"ones:\n              ",
 		l->leaves, l->opens);
 	for (size_t i = 0; i < COUNT_OF(bad_shown); i++)
-		say(t, "%s m = %u: %.2g", i ? "," : "", bad_shown[i],
+		tw_say(t, "%s m = %u: %.2g", i ? "," : "", bad_shown[i],
 			leaves_escape(l->leaves, l->opens, bad_shown[i]));
-	say(t, "\n");
+	tw_say(t, "\n");
 	if (l->cosigned > 0)
-		say(t,
+		tw_say(t,
 			"  challenges   %llu came from cosignatures of the policy's quorum, made after the "
 			"batch: the device\n"
 			"               could not know them before; at most %llu s and %llu entries behind "
 			"it\n",
 			(ull)l->cosigned, (ull)l->wait_s, (ull)l->wait_entries);
 	if (l->unchecked > 0)
-		say(t,
+		tw_say(t,
 			"  challenges   %llu came from cosignatures that nobody checked: give the policy "
 			"that "
 			"names the\n"
 			"               witnesses, with --policy\n",
 			(ull)l->unchecked);
 	if (l->weak > 0)
-		say(t,
+		tw_say(t,
 			"  weaker       %llu challenges came from the root alone, or from fewer witnesses "
 			"than "
 			"the quorum: the\n"
@@ -92,33 +72,33 @@ static void say_leaves(struct text *t, const struct leaves_report *l)
 
 size_t randomness_report_text(const struct randomness_report *r, bool capture, char *ret_text, size_t size)
 {
-	struct text t = { ret_text, ret_text + size, size == 0 };
+	struct tw t = tw_over(ret_text, size);
 
 	if (r->failures > 0)
-		say(&t,
+		tw_say(&t,
 			"The public values are NOT all forced, or ephemeral keys not as promised: %s.\n  "
 			"failures     %llu\n",
 			r->finding, (ull)r->failures);
 	else
-		say(&t, "Every public value that the ledger names was forced: %llu proofs hold.\n",
+		tw_say(&t, "Every public value that the ledger names was forced: %llu proofs hold.\n",
 			(ull)r->proofs_checked);
 	if (capture)
-		say(&t,
+		tw_say(&t,
 			"  on the wire  %llu halves of handshakes in the capture, one of each side: %llu "
 			"nonces and %llu\n"
 			"               public values compared, of the others this ledger knows nothing\n",
 			(ull)r->captured, (ull)r->nonces_compared, (ull)r->keys_compared);
 	say_public(&t, r);
 	say_leaves(&t, &r->leaves);
-	say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
+	tw_say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
 		"leaves come\n"
 		"from their two halves. It does not prove how the key of an epoch was drawn, nor that a "
 		"source of\n"
 		"halves was unpredictable: docs/threat-model.md.\n");
 	if (!capture)
-		say(&t, "That these values are the ones that were sent is for a capture of the wire to show: "
+		tw_say(&t, "That these values are the ones that were sent is for a capture of the wire to show: "
 			"--capture.\n");
-	return t.bad ? 0 : (size_t)(t.at - ret_text);
+	return tw_done(&t);
 }
 
 size_t randomness_report_json(const struct randomness_report *r, char *ret_text, size_t size)

@@ -2,9 +2,6 @@
 #include "verify/report.h"
 #include "base/bytes.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 typedef unsigned long long ull;
 
 static const char *const names[VERIFY_CLASS_COUNT] = {
@@ -23,79 +20,52 @@ bool verify_complete(const struct verify_report *r)
 	return r->bundle || r->unseen == 0;
 }
 
-struct report_text report_text_over(char *text, size_t size)
-{
-	return (struct report_text){ text, text, text + size, size == 0 };
-}
-
-void report_say(struct report_text *t, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (t->bad)
-		return;
-	va_start(ap, fmt);
-	int n = vsnprintf(t->at, (size_t)(t->end - t->at), fmt, ap);
-	va_end(ap);
-	t->bad = n < 0 || n >= t->end - t->at;
-	t->at += t->bad ? 0 : n;
-}
-
-size_t report_text_done(const struct report_text *t)
-{
-	return t->bad ? 0 : (size_t)(t->at - t->base);
-}
-
-void report_holes(struct report_text *t, const struct verify_report *r)
+void report_holes(struct tw *t, const struct verify_report *r)
 {
 	size_t shown = MIN_OF(r->holes_n, (size_t)VERIFY_HOLES_MAX);
 
 	for (size_t i = 0; i < shown; i++)
-		report_say(
-			t, "%s%llu to %llu", i ? ", " : "", (ull)r->hole[i].first, (ull)r->hole[i].end - 1);
+		tw_say(t, "%s%llu to %llu", i ? ", " : "", (ull)r->hole[i].first, (ull)r->hole[i].end - 1);
 	if (r->holes_n > shown)
-		report_say(t, " and %zu stretches more", r->holes_n - shown);
+		tw_say(t, " and %zu stretches more", r->holes_n - shown);
 }
 
-static void say_verdict(struct report_text *t, const struct verify_report *r)
+static void say_verdict(struct tw *t, const struct verify_report *r)
 {
 	if (!r->good)
-		report_say(t, "The %s is NOT good: %s.\n", r->bundle ? "bundle" : "ledger", r->finding);
+		tw_say(t, "The %s is NOT good: %s.\n", r->bundle ? "bundle" : "ledger", r->finding);
 	else if (r->bundle)
-		report_say(t,
-			"The bundle is good: %llu entries from %s to %s, each of them as it was signed.\n",
+		tw_say(t, "The bundle is good: %llu entries from %s to %s, each of them as it was signed.\n",
 			(ull)(r->range.end - r->range.first), r->range.from, r->range.to);
 	else if (r->unseen)
-		report_say(t,
+		tw_say(t,
 			"What is here of the ledger is good: %llu of %llu entries, each of them as it was "
 			"signed. %llu are in an archive and were NOT SEEN.\n",
 			(ull)r->entries, (ull)r->size, (ull)r->unseen);
 	else
-		report_say(t, "The ledger is good: %llu entries, each of them as it was signed.\n",
-			(ull)r->size);
+		tw_say(t, "The ledger is good: %llu entries, each of them as it was signed.\n", (ull)r->size);
 }
 
-static void say_witnesses(struct report_text *t, const struct verify_report *r)
+static void say_witnesses(struct tw *t, const struct verify_report *r)
 {
 	char time[UTC_TEXT_MAX];
 
 	if (!r->policy_given)
 		return;
 	if (!r->quorum)
-		report_say(t, "  quorum       '%s' is NOT met\n", r->quorum_name);
+		tw_say(t, "  quorum       '%s' is NOT met\n", r->quorum_name);
 	else if (r->cosigned_time_s == 0)
-		report_say(t, "  quorum       the policy asks for none\n");
+		tw_say(t, "  quorum       the policy asks for none\n");
 	else
-		report_say(t, "  quorum       '%s' is met for %llu of %llu entries, as of %s\n",
-			r->quorum_name, (ull)r->cosigned, (ull)r->size,
-			utc_text(time, r->cosigned_time_s * 1000000));
+		tw_say(t, "  quorum       '%s' is met for %llu of %llu entries, as of %s\n", r->quorum_name,
+			(ull)r->cosigned, (ull)r->size, utc_text(time, r->cosigned_time_s * 1000000));
 	for (size_t i = 0; i < r->witnesses_n; i++) {
 		const struct verify_witness *w = &r->witness[i];
 		if (w->cosigned)
-			report_say(t, "  witness      %s: %llu entries, %s\n", w->name, (ull)w->size,
+			tw_say(t, "  witness      %s: %llu entries, %s\n", w->name, (ull)w->size,
 				utc_text(time, w->time_s * 1000000));
 		else
-			report_say(t, "  witness      %s: no cosignature\n", w->name);
+			tw_say(t, "  witness      %s: no cosignature\n", w->name);
 	}
 }
 
@@ -107,62 +77,61 @@ static const char *key_origin(const struct verify_report *r)
 				 : "from the directory itself: compare it with the one you noted";
 }
 
-static void say_count(struct report_text *t, uint64_t n, const char *what)
+static void say_count(struct tw *t, uint64_t n, const char *what)
 {
-	report_say(t, "%llu %s%s", (ull)n, what, n == 1 ? "" : "s");
+	tw_say(t, "%llu %s%s", (ull)n, what, n == 1 ? "" : "s");
 }
 
-static void say_good(struct report_text *t, const struct verify_report *r)
+static void say_good(struct tw *t, const struct verify_report *r)
 {
 	char hex[65];
 
-	report_say(t, "  root         %s\n", hex_from_bytes(hex, r->root, sizeof r->root));
-	report_say(t, "  published    %llu of them by the checkpoint%s\n", (ull)r->published,
+	tw_say(t, "  root         %s\n", hex_from_bytes(hex, r->root, sizeof r->root));
+	tw_say(t, "  published    %llu of them by the checkpoint%s\n", (ull)r->published,
 		r->published < r->size ? ", the rest stands in the journal" : "");
-	report_say(t, "  sealed       %llu of them under ", (ull)r->sealed);
+	tw_say(t, "  sealed       %llu of them under ", (ull)r->sealed);
 	say_count(t, r->seals, "one-time key");
-	report_say(t, " of ");
+	tw_say(t, " of ");
 	say_count(t, r->seal_epochs, "epoch");
-	report_say(t, "\n  time         %s to %s, ", r->first_utc, r->last_utc);
+	tw_say(t, "\n  time         %s to %s, ", r->first_utc, r->last_utc);
 	say_count(t, r->boots, "boot");
-	report_say(t, "%s\n  checked      ", r->clock_steps ? ", the clock was set back meanwhile" : "");
+	tw_say(t, "%s\n  checked      ", r->clock_steps ? ", the clock was set back meanwhile" : "");
 	say_count(t, r->bundles, "bundle");
-	report_say(t, ", ");
+	tw_say(t, ", ");
 	say_count(t, r->tiles, "tile");
-	report_say(
-		t, ", %llu older partial %s\n", (ull)r->old_partials, r->old_partials == 1 ? "one" : "ones");
+	tw_say(t, ", %llu older partial %s\n", (ull)r->old_partials, r->old_partials == 1 ? "one" : "ones");
 	if (r->kept_size)
-		report_say(t, "  kept head    of %llu entries: all of it still stands\n", (ull)r->kept_size);
+		tw_say(t, "  kept head    of %llu entries: all of it still stands\n", (ull)r->kept_size);
 	if (r->unseen) {
-		report_say(t, "  not seen     %llu entries: ", (ull)r->unseen);
+		tw_say(t, "  not seen     %llu entries: ", (ull)r->unseen);
 		report_holes(t, r);
-		report_say(t, "\n");
+		tw_say(t, "\n");
 	}
 }
 
 size_t verify_ledger_text(const struct verify_report *r, char *ret_text, size_t size)
 {
-	struct report_text t = report_text_over(ret_text, size);
+	struct tw t = tw_over(ret_text, size);
 
 	say_verdict(&t, r);
-	report_say(&t, "  log          %s\n", r->origin[0] ? r->origin : "unknown");
-	report_say(&t, "  key          %s (%s)\n", r->vkey[0] ? r->vkey : "unknown", key_origin(r));
+	tw_say(&t, "  log          %s\n", r->origin[0] ? r->origin : "unknown");
+	tw_say(&t, "  key          %s (%s)\n", r->vkey[0] ? r->vkey : "unknown", key_origin(r));
 	if (r->good)
 		say_good(&t, r);
 	say_witnesses(&t, r);
 	if (r->gaps)
-		report_say(&t, "  gaps         %llu entries state that others were left out\n", (ull)r->gaps);
+		tw_say(&t, "  gaps         %llu entries state that others were left out\n", (ull)r->gaps);
 	if (r->recoveries)
-		report_say(&t, "  recovery     this log began because a witness had seen another one that "
-			       "the disk did not "
-			       "continue\n");
+		tw_say(&t, "  recovery     this log began because a witness had seen another one that "
+			   "the disk did not "
+			   "continue\n");
 	if (r->earlier)
-		report_say(&t, "  not read     %llu earlier logs in the folder `%s`: verify each by itself\n",
+		tw_say(&t, "  not read     %llu earlier logs in the folder `%s`: verify each by itself\n",
 			(ull)r->earlier, LEDGER_PATH_BEFORE);
 	if (r->strays)
-		report_say(&t, "  not read     %llu files that are no part of what the checkpoint covers\n",
+		tw_say(&t, "  not read     %llu files that are no part of what the checkpoint covers\n",
 			(ull)r->strays);
-	return report_text_done(&t);
+	return tw_done(&t);
 }
 
 /* ---- JSON ---- */

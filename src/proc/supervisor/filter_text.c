@@ -16,31 +16,8 @@
  * which is a machine that is not configured yet, the host is left reachable, so that its administrator can
  * configure it.
  */
+#include "base/tw.h"
 #include "proc/supervisor/supervisor.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-
-struct text {
-	char *at, *end;
-	bool bad;
-};
-
-static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (t->bad)
-		return;
-	va_start(ap, fmt);
-	int n = vsnprintf(t->at, (size_t)(t->end - t->at), fmt, ap);
-	va_end(ap);
-	if (n < 0 || n >= t->end - t->at)
-		t->bad = true;
-	else
-		t->at += n;
-}
 
 bool interface_name_ok(const char *name)
 {
@@ -66,58 +43,58 @@ static const struct service {
 #undef E
 };
 
-static void one_service(struct text *t, enum host_service id)
+static void one_service(struct tw *t, enum host_service id)
 {
 	const struct service *s = &services[id];
 
 	if (s->proto == 1)
-		say(t, "\t\ticmp type %u accept\n\t\ticmpv6 type echo-request accept\n", s->first);
+		tw_say(t, "\t\ticmp type %u accept\n\t\ticmpv6 type echo-request accept\n", s->first);
 	else if (s->proto == 6 || s->proto == 17)
-		say(t, "\t\t%s dport %u-%u accept\n", s->proto == 6 ? "tcp" : "udp", s->first, s->last);
+		tw_say(t, "\t\t%s dport %u-%u accept\n", s->proto == 6 ? "tcp" : "udp", s->first, s->last);
 	else
-		say(t, "\t\tmeta l4proto %u accept\n", s->proto);
+		tw_say(t, "\t\tmeta l4proto %u accept\n", s->proto);
 }
 
 /* IKE comes with its second port and with ESP itself. */
-static void zone_chain(struct text *t, uint32_t zone, uint32_t inbound)
+static void zone_chain(struct tw *t, uint32_t zone, uint32_t inbound)
 {
 	if (inbound & 1u << HOST_IKE) {
 		inbound |= 1u << HOST_IKE_NAT;
-		say(t, "\tchain zone_%u {\n\t\tmeta l4proto esp accept\n", zone);
+		tw_say(t, "\tchain zone_%u {\n\t\tmeta l4proto esp accept\n", zone);
 	} else {
-		say(t, "\tchain zone_%u {\n", zone);
+		tw_say(t, "\tchain zone_%u {\n", zone);
 	}
 	for (unsigned i = 0; i < HOST_SERVICE_COUNT; i++)
 		if (inbound >> i & 1)
 			one_service(t, (enum host_service)i);
-	say(t, "\t}\n");
+	tw_say(t, "\t}\n");
 }
 
 static void ingress(
-	struct text *t, const struct snapshot *snap, const struct zone_interface *interfaces, size_t n)
+	struct tw *t, const struct snapshot *snap, const struct zone_interface *interfaces, size_t n)
 {
-	say(t, "add table netdev plaingate\ndelete table netdev plaingate\ntable netdev plaingate {\n");
-	say(t,
+	tw_say(t, "add table netdev plaingate\ndelete table netdev plaingate\ntable netdev plaingate {\n");
+	tw_say(t,
 		"\tchain host {\n"
 		"\t\tmeta l4proto { tcp, udp } th dport %u-%u drop\n"
 		"\t\taccept\n\t}\n",
 		snap->nat_port_first, snap->nat_port_last);
 	for (size_t i = 0; i < n; i++)
 		if (interfaces[i].index)
-			say(t,
+			tw_say(t,
 				"\tchain interface_%zu {\n"
 				"\t\ttype filter hook ingress device \"%s\" priority 0; policy drop;\n"
 				"\t\tfib daddr type { local, broadcast, multicast } goto host\n"
 				"\t\tmeta protocol arp accept\n\t}\n",
 				i, interfaces[i].name);
-	say(t, "}\n");
+	tw_say(t, "}\n");
 }
 
-static void input(struct text *t, const struct snapshot *snap)
+static void input(struct tw *t, const struct snapshot *snap)
 {
 	const struct snap_interface *in = snap_interfaces(snap);
 
-	say(t,
+	tw_say(t,
 		"\tchain input {\n"
 		"\t\ttype filter hook input priority 0; policy drop;\n"
 		"\t\tiifname \"lo\" fib saddr type local accept\n"
@@ -134,36 +111,36 @@ static void input(struct text *t, const struct snapshot *snap)
 		snap->host_port_first, snap->host_port_last, snap->host_port_first, snap->host_port_last);
 	for (uint32_t i = 0; i < snap->interfaces.count; i++)
 		if (interface_name_ok(in[i].name))
-			say(t, "\t\tiifname \"%s\" goto zone_%u\n", in[i].name, in[i].zone);
+			tw_say(t, "\t\tiifname \"%s\" goto zone_%u\n", in[i].name, in[i].zone);
 	/* What tunnels bring: the data plane has judged it by its own zone. Somebody else in the data plane
 	 * gets no further than any of them. */
 	for (uint32_t i = 0; i < snap->zones.count; i++)
 		for (uint32_t k = 0; k < snap->tunnels.count; k++)
 			if (snap_tunnels(snap)[k].zone == i) {
-				say(t, "\t\tiifname \"" TUN_NAME "\" jump zone_%u\n", i);
+				tw_say(t, "\t\tiifname \"" TUN_NAME "\" jump zone_%u\n", i);
 				break;
 			}
-	say(t, "\t}\n");
+	tw_say(t, "\t}\n");
 }
 
 size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	const struct zone_interface *interfaces, size_t n)
 {
-	struct text t = { ret_text, ret_text + size, false };
+	struct tw t = tw_over(ret_text, size);
 
 	ingress(&t, snap, interfaces, n);
-	say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
-		"\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
+	tw_say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
+		   "\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
 	for (uint32_t i = 0; i < snap->zones.count; i++)
 		zone_chain(&t, i, snap_zones(snap)[i].host_inbound);
 	if (snap->interfaces.count > 0)
 		input(&t, snap);
 	/* Somebody else in ike has two UDP sockets that reach any address; the host's own services trust
 	 * their like. */
-	say(&t,
+	tw_say(&t,
 		"\tchain output {\n\t\ttype filter hook output priority 0; policy accept;\n"
 		"\t\tmeta mark %u oifname \"lo\" drop\n\t}\n",
 		OWN_MARK);
-	say(&t, "}\n");
-	return t.bad ? 0 : (size_t)(t.at - ret_text);
+	tw_say(&t, "}\n");
+	return tw_done(&t);
 }

@@ -1,5 +1,6 @@
-/* base/bytes.h and base/addr.h: text to bytes and back, strictly. */
+/* base/bytes.h and base/addr.h: text to bytes and back, strictly. base/tw.h: whole, or nothing. */
 #include "base/addr.h"
+#include "base/tw.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -218,6 +219,26 @@ static void test_ranges_and_endpoints(void **state)
 	assert_string_equal(endpoint_text(text, &e), "[2001:db8::1]:4500");
 }
 
+static void test_text_writer(void **state)
+{
+	char text[8];
+	struct tw w = tw_over(text, sizeof text);
+
+	tw_say(&w, "%d, ", 12);
+	tw_say(&w, "%s", "abc");
+	assert_int_equal(tw_done(&w), 7);
+	assert_string_equal(text, "12, abc");
+	tw_say(&w, "%s", "");
+	assert_int_equal(tw_done(&w), 7);
+	tw_say(&w, "d"); /* there is no place for the terminator */
+	assert_int_equal(tw_done(&w), 0);
+	tw_say(&w, "%s", "");
+	assert_int_equal(tw_done(&w), 0); /* and it stays so */
+	w = tw_over(text, 0);
+	tw_say(&w, "%s", "");
+	assert_int_equal(tw_done(&w), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_address_order),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_ranges_and_endpoints),
+		cmocka_unit_test(test_text_writer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
