@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from kit import (HOST_B, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, config_of, counter, drops, ledger_entries, own_lab, processes,
-                 show, verify_ledger, wait_for)
+from kit import (HOST_B, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, config_of, counter, drops, entries_in, ledger_directory,
+                 ledger_entries, own_lab, processes, show, verify_ledger, wait_for)
 
 PSK = "hq-branch.psk"
 
@@ -200,3 +200,18 @@ def test_numbers_have_no_silent_gaps(lab):
                 n = named[0] + 1
             assert n == entry["n"], f"{gateway}: number {entry['n']} of {source} stands twice"
             due[source] = n + 1
+
+
+def test_last_words_are_entered(lab):
+    """What the others said before they ended lies in the ledger's sockets when it is told to end itself: it reads that first."""
+    directory = ledger_directory(lab, "branch")
+    before = sum(entry["type"] == "public_epoch_end" for entry in entries_in(directory))
+    with Stopped(lab, "branch", "ledger"):
+        lab.daemons["branch"].send_signal(signal.SIGTERM)
+        time.sleep(2.3)  # longer than the supervisor waits
+    lab.daemons["branch"].wait(15)
+    types = [entry["type"] for entry in entries_in(directory)]
+    assert types.count("public_epoch_end") == before + 1 and "leaf_batch_end" in types, types[-12:]
+    lab.start_gateway("branch")
+    lab["branch"].run("plaingate ike initiate hq", check=False)  # no goodbye was said: hq would wait for its dead peer detection
+    lab.wait_for_tunnel()

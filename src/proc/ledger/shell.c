@@ -700,11 +700,25 @@ void ledger_shell_recover(struct ledger_shell *s, const struct seen_note *seen)
 	witnesses_begin(&s->witnesses);
 }
 
+/* The others have ended before us, and what they said last may still lie in their sockets behind the order to
+ * stop. */
+static void last_words(struct child *c)
+{
+	struct err e = { 0 };
+
+	for (int round = 0; round < 16; round++) {
+		c->loop.stop = false; /* else a round ends before the first of them */
+		if (loop_once(&c->loop, 0, &e) != RC_OK)
+			return;
+	}
+}
+
 static void on_stop(struct child *c)
 {
 	struct ledger_shell *s = shell_of(c);
 
 	if (s->log && !s->opening) {
+		last_words(c);
 		batch_commit(s);
 		publish_now(s);
 	}
