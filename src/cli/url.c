@@ -56,7 +56,7 @@ static bool options_set(struct url *u)
 	const char *authorities = getenv("SSL_CERT_FILE");
 	CURL *c = u->curl;
 
-	if (authorities && curl_easy_setopt(c, CURLOPT_CAINFO, authorities) != CURLE_OK)
+	if (authorities && authorities[0] && curl_easy_setopt(c, CURLOPT_CAINFO, authorities) != CURLE_OK)
 		return false;
 	return curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&

@@ -1,10 +1,10 @@
 #include "merkle/attest.h"
 #include "base/rd.h"
+#include "merkle/lines.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define DASH	    "\xe2\x80\x94 " /* U+2014, space */
 #define KEY_ID_SIZE 4
 #define BLOB_SIZE   (KEY_ID_SIZE + 8 + ED25519_SIGNATURE_SIZE) /* key id, time, signature */
 #define DIGITS_N    ((int)BASE64_SIZE(BLOB_SIZE) - 1)
@@ -25,24 +25,13 @@ static bool blob_read(const char *digits, size_t n, uint8_t ret_blob[BLOB_SIZE])
 	       blob_n == BLOB_SIZE;
 }
 
-/* Digits without a leading zero, up to the first blank. */
-static bool size_read(struct rd *r, uint64_t *ret_size)
-{
-	*ret_size = 0;
-	for (size_t n = 0; rd_left(r) > 0 && *r->at >= '0' && *r->at <= '9'; n++) {
-		if (n == 18 || (n == 0 && *r->at == '0'))
-			return false;
-		*ret_size = *ret_size * 10 + rd_u8(r) - '0';
-	}
-	return *ret_size > 0;
-}
-
 static bool parse(struct attest *a, const char *text, size_t n)
 {
-	struct rd r = rd_over(text, n);
+	const char *end = n ? memchr(text, ' ', n) : NULL;
+	struct rd r = rd_over(end, end ? n - (size_t)(end - text) : 0);
 
 	a->n = 0;
-	if (!size_read(&r, &a->size))
+	if (!end || !line_decimal(text, (size_t)(end - text), &a->size) || a->size == 0)
 		return false;
 	while (rd_left(&r) > 0) {
 		const uint8_t *item = rd_take(&r, 1 + DIGITS_N);
@@ -111,7 +100,7 @@ static size_t note_write(char *ret, size_t max, const struct attest *a, const st
 
 	for (size_t i = 0; i < a->n && n > 0; i++) {
 		const struct policy_witness *w = witness_of(policy, a->blob[i]);
-		int line_n = w ? snprintf(ret + n, max - n, "%s" DASH "%s %.*s\n", i > 0 ? "" : "\n",
+		int line_n = w ? snprintf(ret + n, max - n, "%s" NOTE_DASH "%s %.*s\n", i > 0 ? "" : "\n",
 					 w->key.name, DIGITS_N, a->text[i])
 			       : 0;
 		n = line_n > 0 && (size_t)line_n < max - n ? n + (size_t)line_n : 0;

@@ -32,7 +32,7 @@ size_t cosign_line(char *ret_line, size_t max, const char *text, size_t text_n, 
 	store_be64(blob + 4, time_s);
 	ed25519_sign(blob + 4 + TIME_SIZE, seed, message, message_n);
 	base64_from_bytes(b64, blob, sizeof blob);
-	int n = snprintf(ret_line, max, "\xe2\x80\x94 %s %s\n", key->name, b64);
+	int n = snprintf(ret_line, max, NOTE_DASH "%s %s\n", key->name, b64);
 	return n > 0 && (size_t)n < max ? (size_t)n : 0;
 }
 

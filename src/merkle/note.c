@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DASH   "\xe2\x80\x94 " /* U+2014, space */
-#define DASH_N 4
-
 static bool name_good(const char *name, size_t n)
 {
 	if (n == 0 || n >= NOTE_NAME_MAX)
@@ -81,9 +78,9 @@ char *note_key_text(char *ret_text, const struct note_key *k)
 
 static enum rc signature_parse(struct note_signature *s, const char *line, size_t n, struct err *e)
 {
-	if (n < DASH_N || memcmp(line, DASH, DASH_N) != 0)
+	if (n < sizeof NOTE_DASH - 1 || memcmp(line, NOTE_DASH, sizeof NOTE_DASH - 1) != 0)
 		return err_add(e, RC_MALFORMED, "a signature line must begin with U+2014 and a space");
-	const char *name = line + DASH_N, *end = line + n;
+	const char *name = line + (sizeof NOTE_DASH - 1), *end = line + n;
 	const char *space = memchr(name, ' ', (size_t)(end - name));
 	uint8_t blob[NOTE_BYTES_MAX / 4 * 3];
 	size_t blob_n;
@@ -161,7 +158,7 @@ size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, c
 	memcpy(blob, key->id, 4);
 	ed25519_sign(blob + 4, seed, text, text_n);
 	base64_from_bytes(b64, blob, sizeof blob);
-	int n = snprintf(ret_bytes, max, "%.*s\n" DASH "%s %s\n", (int)text_n, text, key->name, b64);
+	int n = snprintf(ret_bytes, max, "%.*s\n" NOTE_DASH "%s %s\n", (int)text_n, text, key->name, b64);
 	return n > 0 && (size_t)n < max ? (size_t)n : 0;
 }
 

@@ -61,6 +61,8 @@ enum rc note_verify(const struct note *n, const struct note_key *key, struct err
 size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, const struct note_key *key,
 	const uint8_t seed[ED25519_SEED_SIZE]);
 
+#define NOTE_DASH "\xe2\x80\x94 " /* U+2014, space: begins a line of signature */
+
 struct checkpoint {
 	char origin[NOTE_NAME_MAX];
 	uint64_t size;

@@ -244,4 +244,20 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e);
  * affair of whoever uses them. */
 enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e);
 
+/*
+ * Does all of `what` stand on the tunnel's own side, seen from this part of its remote side? It does when it is
+ * in a part of local that lies inside that part, as with a tunnel to everywhere.
+ */
+static inline bool snap_tunnel_keeps(const struct snapshot *s, const struct snap_tunnel *t,
+	const struct ip_range *remote, const struct ip_range *what)
+{
+	for (uint32_t i = t->local.first; i < t->local.first + t->local.count; i++) {
+		const struct ip_range *local = &snap_selectors(s)[i].addrs;
+		if (range_holds(local, &what->first) && range_holds(local, &what->last) &&
+			range_inside(local, remote))
+			return true;
+	}
+	return false;
+}
+
 #endif

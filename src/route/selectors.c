@@ -155,17 +155,12 @@ static bool local_holds(const struct selectors *s, uint32_t tunnel, const struct
 	return false;
 }
 
-/* Does the far end stand on the tunnel's own side? It does where local lies inside this part of remote. */
 static bool stays(const struct selectors *s, const struct item *item, const struct ip_addr *far)
 {
-	const struct selector *all = snap_selectors(s->snapshot);
-	struct span local = snap_tunnels(s->snapshot)[item->tunnel].local;
+	const struct ip_range one = { *far, *far };
 
-	for (uint32_t i = local.first; i < local.first + local.count; i++)
-		if (range_holds(&all[i].addrs, far) &&
-			range_inside(&all[i].addrs, &all[item->selector].addrs))
-			return true;
-	return false;
+	return snap_tunnel_keeps(s->snapshot, &snap_tunnels(s->snapshot)[item->tunnel],
+		&snap_selectors(s->snapshot)[item->selector].addrs, &one);
 }
 
 static uint32_t find(const struct selectors *s, const struct selectors_packet *p, const struct ip_addr *near,

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #define ROOM_MIN   64
-#define PROBES_MAX 4096 /* what looks like chance needs some hundreds where the table is as full as it gets  \
-			 */
+/* What looks like chance needs far fewer, also where the table is as full as it gets. */
+#define PROBES_MAX 4096
 
 struct digest_slot {
 	uint8_t key[DIGEST_KEY_SIZE];

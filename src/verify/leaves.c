@@ -11,7 +11,7 @@
 #define FIELD_OCTETS 512
 #define FIELDS	     4
 #define PATH_MAX_N   8
-#define ROOTS_MAX    4096 /* entries between a commitment and the checkpoint that its challenge comes from */
+#define TREES_MAX    4096 /* entries between a commitment and the checkpoint that its challenge comes from */
 
 struct batch {
 	uint8_t root[SHA256_SIZE];
@@ -30,18 +30,12 @@ struct batch {
 
 enum { HASH_KNOWN = 1, PICKED = 2, OPENED = 4, NAMED = 8 };
 
-/* The tree's root at a size. */
-struct root_at {
-	uint64_t size;
-	struct merkle_hash root;
-};
-
 struct leaves_check {
 	struct leaves_report report;
 	const struct policy *policy; /* NULL: none was given */
 	const char *origin;
-	uint64_t roots_until;  /* sizes up to here are noted: a commitment waits for its challenge */
-	struct root_at *roots; /* by size modulo ROOTS_MAX; NULL without a policy */
+	uint64_t trees_until;	   /* sizes up to here are kept: a commitment waits for its challenge */
+	struct merkle_edge *trees; /* by size modulo TREES_MAX; NULL without a policy */
 	size_t n, room;
 	struct batch **batch;
 	struct digests roots_seen; /* places in `batch` */
@@ -61,7 +55,7 @@ void leaves_check_free(struct leaves_check *c)
 	}
 	if (c) {
 		free(c->batch);
-		free(c->roots);
+		free(c->trees);
 		digests_free(&c->roots_seen);
 		digests_free(&c->parts);
 	}
@@ -76,9 +70,9 @@ void leaves_check_witnesses(struct leaves_check *c, const struct policy *policy,
 
 void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge)
 {
-	if (!c->roots || edge->size > c->roots_until)
+	if (!c->trees || edge->size > c->trees_until)
 		return;
-	c->roots[edge->size % ROOTS_MAX] = (struct root_at){ edge->size, merkle_edge_root(edge) };
+	c->trees[edge->size % TREES_MAX] = *edge;
 }
 
 static bool base64_field(
@@ -177,9 +171,9 @@ static enum rc commitment(
 		leaves > LEAF_COUNT_MAX || opens == 0 || opens >= leaves || !groups ||
 		!leaf_groups_parse(groups, n, &made.groups))
 		return err_add(e, RC_AUTH, "the commitment to ephemeral keys has not its form");
-	if (c->policy && !c->roots && !(c->roots = calloc(ROOTS_MAX, sizeof *c->roots)))
+	if (c->policy && !c->trees && !(c->trees = calloc(TREES_MAX, sizeof *c->trees)))
 		return RC_LIMIT;
-	c->roots_until = index + ROOTS_MAX;
+	c->trees_until = index + TREES_MAX;
 	const struct batch *b = batch_find(c, made.root);
 	if (!b)
 		return batch_add(c, &made);
@@ -247,7 +241,7 @@ static enum rc strength_of(
 	struct leaves_check *c, struct batch *b, const char *later, size_t n, uint64_t index, struct err *e)
 {
 	struct checkpoint of = { 0 };
-	const struct root_at *at;
+	const struct merkle_edge *at;
 	struct policy_verdict verdict;
 	size_t lines;
 
@@ -262,10 +256,10 @@ static enum rc strength_of(
 	if (!c->policy)
 		return RC_OK;
 	b->strength = WEAK;
-	at = &c->roots[of.size % ROOTS_MAX];
+	at = &c->trees[of.size % TREES_MAX];
 	if (at->size != of.size || strlen(c->origin) >= sizeof of.origin)
 		return RC_OK; /* the challenge came too long after the batch */
-	of.root = at->root;
+	of.root = merkle_edge_root(at);
 	memcpy(of.origin, c->origin, strlen(c->origin));
 	enum rc rc = attest_judge(later, n, &of, c->policy, &verdict, e);
 	if (rc == RC_OK) {

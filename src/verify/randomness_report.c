@@ -3,7 +3,6 @@
 #include "base/tw.h"
 #include "verify/randomness.h"
 
-
 typedef unsigned long long ull;
 
 static const uint32_t bad_shown[] = { 1, 4, 16, 64 };

@@ -60,7 +60,7 @@ static enum rc cosignature_read(struct witness_reply *r, const struct note_key *
 		memcpy(blob, s->id, 4);
 		memcpy(blob + 4, s->bytes, sizeof blob - 4);
 		base64_from_bytes(b64, blob, sizeof blob);
-		snprintf(r->line, sizeof r->line, "\xe2\x80\x94 %s %s\n", witness->name, b64);
+		snprintf(r->line, sizeof r->line, NOTE_DASH "%s %s\n", witness->name, b64);
 	}
 	return RC_OK;
 }

@@ -213,7 +213,7 @@ static size_t note_to_keep(const struct decision *d, char *ret, size_t max, cons
 		memcpy(blob, s->id, 4);
 		memcpy(blob + 4, s->bytes, s->bytes_n);
 		base64_from_bytes(b64, blob, 4 + s->bytes_n);
-		int n = snprintf(ret + at, max - at, "\xe2\x80\x94 %s %s\n", key->name, b64);
+		int n = snprintf(ret + at, max - at, NOTE_DASH "%s %s\n", key->name, b64);
 		if (n < 0 || (size_t)n >= max - at)
 			return 0;
 		at += (size_t)n;

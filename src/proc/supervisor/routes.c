@@ -141,28 +141,38 @@ static void collect_remote(const struct snapshot *snap, const struct snap_tunnel
 	}
 }
 
-static bool local_inside(
-	const struct snapshot *snap, const struct snap_tunnel *t, const struct ip_range *local)
+/*
+ * Of a part of a tunnel's local side: some remote side holds it, and each tunnel whose remote side does keeps
+ * it here. What one tunnel keeps and another one takes goes to the other: never in clear.
+ */
+static bool all_keep(const struct snapshot *snap, const struct ip_range *local)
 {
-	for (uint32_t i = 0; i < t->remote.count; i++)
-		if (range_inside(local, &snap_selectors(snap)[t->remote.first + i].addrs))
-			return true;
-	return false;
+	bool held = false;
+
+	for (uint32_t t = 0; t < snap->tunnels.count; t++) {
+		const struct snap_tunnel *tunnel = &snap_tunnels(snap)[t];
+		for (uint32_t i = 0; i < tunnel->remote.count; i++) {
+			const struct ip_range *remote = &snap_selectors(snap)[tunnel->remote.first + i].addrs;
+			if (!range_holds(remote, &local->first) || !range_holds(remote, &local->last))
+				continue;
+			if (!snap_tunnel_keeps(snap, tunnel, remote, local))
+				return false;
+			held = true;
+		}
+	}
+	return held;
 }
 
-/* Behind all remote prefixes: what is exactly that of another tunnel goes there. */
 static void collect_local(const struct snapshot *snap, const struct snap_tunnel *t, struct host_routes *r)
 {
 	for (uint32_t i = 0; i < t->local.count; i++) {
 		struct ip_range range = snap_selectors(snap)[t->local.first + i].addrs;
-		struct host_route stays = { .stays = true }, into = { 0 };
-		if (!local_inside(snap, t, &range))
+		struct host_route stays = { .stays = true };
+		if (!all_keep(snap, &range))
 			continue;
-		while (r->n < ROUTES_MAX && range_next_prefix(&range, &stays.to)) {
-			into.to = stays.to;
-			if (!listed(r, &into) && !listed(r, &stays))
+		while (r->n < ROUTES_MAX && range_next_prefix(&range, &stays.to))
+			if (!listed(r, &stays))
 				r->list[r->n++] = stays;
-		}
 	}
 }
 
