@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define AUTH_FAILED    "authentication failed"
+#define AUTH_UNDECIDED "authentication could not be completed here" /* our own trouble, not the peer's */
+
 /* The body of an identification payload; without a configured identity the address is it. */
 static size_t id_body(const struct snap_id *id, const struct ip_addr *address, uint8_t ret[KEEPER_ID_MAX])
 {
@@ -155,16 +158,16 @@ void on_auth_refused(struct ike *c, struct ike_sa *sa, struct step *st)
 
 /*
  * We do not accept the peer, which holds the IKE SA for established: it is told, in an exchange of its own
- * (2.21.2).
+ * (2.21.2). notify 0: the fault is not the peer's, and the IKE SA is only deleted.
  */
-static void auth_reject(struct ike *c, struct ike_sa *sa, const char *reason)
+static void auth_reject(struct ike *c, struct ike_sa *sa, uint16_t notify, const char *reason)
 {
 	ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", reason);
 	tunnel_failed(c, sa->first_tunnel, reason);
 	ike_log(c, true, "peer %s: %s", sa_peer_name(c, sa), reason);
 	snprintf(sa->reason, sizeof sa->reason, "%s", reason);
 	own_done(c, sa);
-	sa->delete_notify = NTF_AUTHENTICATION_FAILED;
+	sa->delete_notify = notify;
 	info_start(c, sa, TASK_IKE_DELETE, NULL);
 }
 
@@ -177,12 +180,12 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (!id_matches(&p->remote_id, &p->remote, id)) {
 		snprintf(text, sizeof text, "the peer says it is '%s', which is not its configured identity",
 			ike_id_text(who, sizeof who, id->at, id->n));
-		auth_reject(c, sa, text);
+		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED, text);
 		return;
 	}
 	words_offered(sa, &st->in->p);
 	if (!ask_verify(c, sa, st, id, auth_verified))
-		auth_reject(c, sa, "the peer's authentication data is too long");
+		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED, "the peer's authentication data is too long");
 }
 
 /* The IKE SA stands; the child may still be refused. */
@@ -210,8 +213,9 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 	struct err why = { 0 };
 
 	if (v->rc != RC_OK) {
-		snprintf(text, sizeof text, "the peer is not who it says: %.200s", v->text);
-		auth_reject(c, sa, text);
+		bool theirs = v->rc == RC_AUTH;
+		snprintf(text, sizeof text, "%s: %.200s", theirs ? AUTH_FAILED : AUTH_UNDECIDED, v->text);
+		auth_reject(c, sa, theirs ? NTF_AUTHENTICATION_FAILED : 0, text);
 		return;
 	}
 	sa->was_up = true;
@@ -298,6 +302,43 @@ static void request_refused(struct ike *c, struct ike_sa *sa, struct step *st, c
 	sa_fail(c, sa, reason);
 }
 
+/*
+ * The keeper can decide nothing now: the ledger is full or away, too many wait, a key file is missing. That
+ * is no fault of the peer, and AUTHENTICATION_FAILED is final for many. It hears nothing; each time that it
+ * repeats its request the keeper is asked again, and the IKE SA ends when it no longer does.
+ */
+static void request_put_off(struct ike *c, struct ike_sa *sa, struct step *st, const char *why)
+{
+	struct ike_refusal *r;
+
+	st->busy = false;
+	sa->timer_at = c->now + IKE_HALF_OPEN_S * NS_PER_S;
+	if (sa->put_off)
+		return; /* entered and logged the first time */
+	sa->put_off = true;
+	snprintf(sa->reason, sizeof sa->reason, AUTH_UNDECIDED ": %.180s", why);
+	ike_log(c, true, "peer %s: %s; its request is tried again when it repeats it", sa_peer_name(c, sa),
+		sa->reason);
+	r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", sa->reason);
+	if (r)
+		ike_id_text(r->id, sizeof r->id, st->in->p.idi.at, st->in->p.idi.n);
+	sa_touch(c, sa);
+}
+
+void auth_repeated(struct ike *c, struct ike_sa *sa)
+{
+	struct step *st = &sa->steps[SIDE_PEER];
+
+	if (!sa->put_off || st->busy || sa->state != ST_AUTH_WAIT)
+		return;
+	st->busy = true;
+	if (sa->was_up) /* the peer has proved itself; our own proof is missing */
+		ask_sign(c, sa, st, request_signed);
+	else
+		on_auth_request(c, sa, st);
+	sa_touch(c, sa);
+}
+
 void on_auth_eap(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	request_refused(c, sa, st, "the peer wants EAP, which is not configured");
@@ -328,9 +369,13 @@ static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, 
 	const struct keeper_auth_verified *v = &r->u.AUTH_VERIFY;
 	char text[IKE_REASON_MAX];
 
-	if (v->rc != RC_OK) {
-		snprintf(text, sizeof text, "the peer is not who it says: %.200s", v->text);
+	if (v->rc == RC_AUTH) {
+		snprintf(text, sizeof text, AUTH_FAILED ": %.200s", v->text);
 		request_refused(c, sa, st, text);
+		return;
+	}
+	if (v->rc != RC_OK) {
+		request_put_off(c, sa, st, v->text);
 		return;
 	}
 	sa->was_up = true;
@@ -389,7 +434,7 @@ static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, co
 	struct choice choice;
 
 	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_MAX) {
-		request_refused(c, sa, st, s->text);
+		request_put_off(c, sa, st, s->text);
 		return;
 	}
 	st->auth_method = s->method;

@@ -229,6 +229,8 @@ static bool request_in_window(struct ike *c, struct ike_sa *sa, const struct ike
 		memcmp(sa->peer_request.at, bytes, n) == 0) {
 		if (sa->response.n > 0)
 			ike_send(c, local, remote, sa->response.at, sa->response.n);
+		else
+			auth_repeated(c, sa);
 		return false;
 	}
 	return h->message_id == sa->peer_id && !sa->steps[SIDE_PEER].busy;

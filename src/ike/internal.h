@@ -177,6 +177,7 @@ struct ike_sa {
 	uint16_t cookie_n;
 	uint8_t restarts;
 	bool initial_contact;
+	bool put_off; /* as responder: IKE_AUTH waits for the keeper to be able to decide; auth.c */
 	struct nonce lowest;
 
 	struct step steps[2];
@@ -392,6 +393,8 @@ bool peer_may_be_at(
 	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any);
 void auth_start(struct ike *c, struct ike_sa *sa, struct step *st);
 ike_handler on_auth_request, on_auth_eap, on_auth_response, on_auth_refused;
+/* The peer's IKE_AUTH request came again, and has no answer yet. */
+void auth_repeated(struct ike *c, struct ike_sa *sa);
 
 /* Which notify refuses the child that the peer wants, or 0. Fills in st->tunnel (if INDEX_NONE) and
  * ret_choice. */

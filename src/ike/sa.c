@@ -320,7 +320,8 @@ static void tick_timer(struct ike *c, struct ike_sa *sa)
 		if (sa->steps[SIDE_PEER].busy)
 			sa->timer_at = c->now + IKE_HALF_OPEN_S * NS_PER_S;
 		else
-			sa_kill(c, sa, "the peer did not send IKE_AUTH in time");
+			sa_kill(c, sa, "%s",
+				sa->put_off ? sa->reason : "the peer did not send IKE_AUTH in time");
 		break;
 	case ST_FAILED:
 		sa_kill(c, sa, "%s", sa->reason);

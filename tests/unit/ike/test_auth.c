@@ -134,7 +134,7 @@ static void pre_shared_key(void **state)
 	sides[0].psk = sides[1].psk = "12345678";
 	expect_up("short PSK", sides, false);
 	sides[1].psk = "12345679";
-	expect_refused("another PSK", sides, 1, "the peer is not who it says");
+	expect_refused("another PSK", sides, 1, "authentication failed");
 }
 
 static void signatures(void **state)
@@ -161,22 +161,22 @@ static void wrong_keys(void **state)
 		defaults(sides);
 		use_keys(sides, &key_pairs[i], &key_pairs[i]);
 		sides[0].pem = key_pairs[i].pem[1];
-		expect_refused(key_pairs[i].name, sides, 1, "the peer is not who it says");
+		expect_refused(key_pairs[i].name, sides, 1, "authentication failed");
 		/* The responder does: the initiator finds out, and tells. */
 		defaults(sides);
 		use_keys(sides, &key_pairs[i], &key_pairs[i]);
 		sides[1].pem = key_pairs[i].pem[0];
-		expect_refused(key_pairs[i].name, sides, 0, "the peer is not who it says");
+		expect_refused(key_pairs[i].name, sides, 0, "authentication failed");
 		/* Of another kind than the pinned one. */
 		defaults(sides);
 		use_keys(sides, &key_pairs[i], &key_pairs[i]);
 		sides[0].pem = key_pairs[(i + 1) % COUNT_OF(key_pairs)].pem[0];
-		expect_refused(key_pairs[i].name, sides, 1, "the peer is not who it says");
+		expect_refused(key_pairs[i].name, sides, 1, "authentication failed");
 		/* A pre-shared key where a signature is pinned. */
 		defaults(sides);
 		use_keys(sides, &key_pairs[i], &key_pairs[i]);
 		sides[0].pem = NULL;
-		expect_refused(key_pairs[i].name, sides, 1, "the peer is not who it says");
+		expect_refused(key_pairs[i].name, sides, 1, "authentication failed");
 	}
 }
 
