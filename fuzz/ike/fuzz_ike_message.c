@@ -53,6 +53,7 @@ static void written_again(const struct ike_payloads *p)
 static void payloads(uint8_t first, const uint8_t *data, size_t n, bool encrypted)
 {
 	static struct ike_payloads p, zero;
+	struct ike_delete d;
 	char text[IKE_OFFER_TEXT_MAX];
 	struct err e = { 0 };
 
@@ -62,7 +63,7 @@ static void payloads(uint8_t first, const uint8_t *data, size_t n, bool encrypte
 		MUST(e.text[0] != '\0' && strlen(e.text) < sizeof e.text);
 		return;
 	}
-	MUST(p.notifies_n <= IKE_NOTIFIES_MAX && p.deletes_n <= IKE_DELETES_MAX);
+	MUST(p.notifies_n <= IKE_NOTIFIES_MAX && p.vendors_n <= IKE_VENDORS_MAX);
 	MUST(p.tsi.n <= IKE_SELECTORS_MAX && p.tsr.n <= IKE_SELECTORS_MAX);
 	inside(&p.sk, data, n);
 	inside(&p.ke, data, n);
@@ -75,8 +76,8 @@ static void payloads(uint8_t first, const uint8_t *data, size_t n, bool encrypte
 		inside(&p.notifies[i].data, data, n);
 		ike_notify_text(text, sizeof text, p.notifies[i].type);
 	}
-	for (unsigned i = 0; i < p.deletes_n; i++)
-		inside(&(struct ike_view){ p.deletes[i].spis, p.deletes[i].spis_n * (size_t)4 }, data, n);
+	for (struct ike_walk at = ike_walk_over(&p); ike_delete_next(&at, &d);)
+		inside(&(struct ike_view){ d.spis, d.spis_n * (size_t)d.spi_size }, data, n);
 	MUST(strlen(ike_offer_text(text, sizeof text, &p.sa)) < sizeof text);
 	MUST(strlen(ike_offer_text(text, 20, &p.sa)) < 20);
 	if (p.idi.n > 0)

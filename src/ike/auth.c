@@ -413,11 +413,17 @@ uint16_t child_refusal(
 	}
 	if (sa->children_n >= IKE_CHILDREN_MAX)
 		return NTF_NO_ADDITIONAL_SAS;
-	if (select_esp(c, t, &p->sa, with_dh, ret_choice))
-		return 0;
 	offer_esp(c, t, 0, with_dh, &ours);
-	r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "child SA for tunnel %s: %s", t->name,
-		explain_offer(why, sizeof why, &p->sa, &ours));
+	if (select_esp(c, t, &p->sa, with_dh, ret_choice)) {
+		if (!child_spi_taken(sa, load_be32(ret_choice->spi.at)))
+			return 0;
+		snprintf(why, sizeof why, "SPI %08x is that of another child SA",
+			load_be32(ret_choice->spi.at));
+	} else {
+		explain_offer(why, sizeof why, &p->sa, &ours);
+	}
+	r = ike_refuse(
+		c, &sa->local, &sa->remote, sa_peer(c, sa), "child SA for tunnel %s: %s", t->name, why);
 	if (r) {
 		ike_offer_text(r->offered, sizeof r->offered, &p->sa);
 		ike_offer_text(r->configured, sizeof r->configured, &ours);

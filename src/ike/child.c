@@ -69,6 +69,19 @@ struct child *child_being_installed(const struct ike_sa *sa, uint32_t spi_out)
 	return NULL;
 }
 
+/*
+ * A pair is named by the SPI on which its sender receives (1.4.1), so one that a child of this IKE SA has
+ * already would name two: a delete or a rekey would mean either. Not those that linger: the peer has deleted
+ * them.
+ */
+bool child_spi_taken(const struct ike_sa *sa, uint32_t spi_out)
+{
+	for (const struct child *ch = sa->children; ch; ch = ch->next)
+		if (ch->spi_out == spi_out && ch->state != CH_LINGER)
+			return true;
+	return false;
+}
+
 void child_take_choice(struct child *ch, const struct choice *choice)
 {
 	ch->encr = choice->encr;
@@ -417,6 +430,11 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 
 	if (!t || !offer_is_single(&p->sa) || !select_esp(c, t, &p->sa, with_dh, &choice)) {
 		err_add(ret_why, RC_MALFORMED, "the peer's answer chose what was not offered");
+		return false;
+	}
+	if (child_spi_taken(sa, load_be32(choice.spi.at))) {
+		err_add(ret_why, RC_MALFORMED, "the peer's answer has SPI %08x, which another child SA has",
+			load_be32(choice.spi.at));
 		return false;
 	}
 	child_take_choice(ch, &choice);

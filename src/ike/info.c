@@ -59,40 +59,60 @@ static bool child_is_made(const struct step *own)
 	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY;
 }
 
-/* Adds the SPIs of our half of each pair to ret_spis. Returns their number. */
-static size_t delete_children(
-	struct ike *c, struct ike_sa *sa, const struct ike_delete *d, uint32_t *ret_spis)
+/* An SPI of no child here: perhaps of an answer that was lost on its way. */
+static void remember_dead(struct step *own, uint32_t spi)
 {
-	struct rd r = rd_over(d->spis, (size_t)d->spis_n * 4);
-	struct step *own = &sa->steps[SIDE_OWN];
-	size_t n = 0;
+	for (uint32_t i = 0; i < own->dead_spis_n; i++)
+		if (own->dead_spis[i] == spi)
+			return;
+	if (child_is_made(own) && own->dead_spis_n < IKE_DEAD_SPIS_MAX)
+		own->dead_spis[own->dead_spis_n++] = spi;
+}
 
-	for (unsigned i = 0; i < d->spis_n; i++) {
-		uint32_t spi = rd_u32(&r);
-		struct child *ch = child_by_out(sa, spi), *early = child_being_installed(sa, spi);
+/* Writes the SPI of our half of the pair, if the answer is to have it. */
+static void delete_child(struct ike *c, struct ike_sa *sa, uint32_t spi, struct ike_out *o)
+{
+	struct child *ch = child_by_out(sa, spi), *early = child_being_installed(sa, spi);
 
-		if (early) {
-			early->deleted_early = true;
-			ret_spis[n++] = early->spi_in;
-		} else if (!ch && child_is_made(own) && own->dead_spis_n < IKE_DEAD_SPIS_MAX) {
-			own->dead_spis[own->dead_spis_n++] =
-				spi; /* perhaps of an answer that was lost on its way */
-		}
-		if (!ch)
-			continue;
-		/* 2.25.1: "If a peer receives a request to delete a Child SA that it is currently trying to
-		 * close, it SHOULD reply without a Delete payload." */
-		if (ch->state != CH_CLOSING || !ch->delete_sent)
-			ret_spis[n++] = ch->spi_in;
-		child_gone(c, sa, ch, "deleted by the peer");
+	if (early && !early->deleted_early) {
+		early->deleted_early = true;
+		ike_out_delete_esp_add(o, early->spi_in);
 	}
-	return n;
+	if (!ch) {
+		if (!early)
+			remember_dead(&sa->steps[SIDE_OWN], spi);
+		return;
+	}
+	/* 2.25.1: "If a peer receives a request to delete a Child SA that it is currently trying to close, it
+	 * SHOULD reply without a Delete payload." */
+	if (ch->state != CH_CLOSING || !ch->delete_sent)
+		ike_out_delete_esp_add(o, ch->spi_in);
+	child_gone(c, sa, ch, "deleted by the peer");
+}
+
+static void delete_children(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p, struct ike_out *o)
+{
+	struct ike_walk at = ike_walk_over(p);
+	struct ike_delete d;
+
+	while (ike_delete_next(&at, &d)) {
+		if (d.protocol != IKE_PROTO_ESP || !d.spis)
+			continue;
+		struct rd spis = rd_over(d.spis, (size_t)d.spis_n * d.spi_size);
+
+		while (rd_left(&spis) > 0)
+			delete_child(c, sa, rd_u32(&spis), o);
+	}
+	ike_out_delete_esp_end(o);
 }
 
 static bool ends_ike(const struct ike_payloads *p)
 {
-	for (unsigned i = 0; i < p->deletes_n; i++)
-		if (p->deletes[i].protocol == IKE_PROTO_IKE)
+	struct ike_walk at = ike_walk_over(p);
+	struct ike_delete d;
+
+	while (ike_delete_next(&at, &d))
+		if (d.protocol == IKE_PROTO_IKE)
 			return true;
 	return false;
 }
@@ -109,11 +129,9 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
 	const struct step *own = &sa->steps[SIDE_OWN];
-	uint32_t spis[IKE_DELETES_MAX * IKE_DELETE_SPIS_MAX];
 	uint16_t fatal = fatal_notify(p);
 	bool ends = ends_ike(p);
 	char text[80], name[48];
-	size_t n = 0;
 	struct ike_out o;
 
 	/* The peer has our heir already, while its keys are still being made here: that heir is wanted or to
@@ -131,11 +149,7 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	rekey_settle_to(c, sa);
 	words_in(c, sa, p);
-	for (unsigned i = 0; i < p->deletes_n; i++)
-		if (p->deletes[i].protocol == IKE_PROTO_ESP && p->deletes[i].spis)
-			n += delete_children(c, sa, &p->deletes[i], spis + n);
 	o = out_response(c, sa);
-	if (n > 0)
-		ike_out_delete_esp(&o, spis, n);
+	delete_children(c, sa, p, &o);
 	out_send_response(c, sa, &o);
 }

@@ -408,6 +408,7 @@ struct child *child_by_in(const struct ike_sa *sa, uint32_t spi_in);
 struct child *child_by_out(const struct ike_sa *sa, uint32_t spi_out);
 /* Ours, answered by the peer and not installed yet: the peer may speak of it already. */
 struct child *child_being_installed(const struct ike_sa *sa, uint32_t spi_out);
+bool child_spi_taken(const struct ike_sa *sa, uint32_t spi_out);
 void child_take_choice(struct child *ch, const struct choice *choice);
 /* Asks the keeper to install it; `then` goes on. p: with the peer's nonce and KE, or NULL for the child of
  * IKE_AUTH. */

@@ -137,12 +137,29 @@ void ike_out_delete_ike(struct ike_out *o)
 
 void ike_out_delete_esp(struct ike_out *o, const uint32_t *spis, size_t n)
 {
-	payload_begin(o, PL_DELETE);
-	wr_u8(&o->w, IKE_PROTO_ESP);
-	wr_u8(&o->w, 4);
-	wr_u16(&o->w, (uint16_t)n);
 	for (size_t i = 0; i < n; i++)
-		wr_u32(&o->w, spis[i]);
+		ike_out_delete_esp_add(o, spis[i]);
+	ike_out_delete_esp_end(o);
+}
+
+void ike_out_delete_esp_add(struct ike_out *o, uint32_t spi)
+{
+	if (!o->payload) {
+		payload_begin(o, PL_DELETE);
+		wr_u8(&o->w, IKE_PROTO_ESP);
+		wr_u8(&o->w, 4);
+		wr_u16(&o->w, 0); /* their number, at the end */
+	}
+	wr_u32(&o->w, spi);
+}
+
+void ike_out_delete_esp_end(struct ike_out *o)
+{
+	enum { HEAD = IKE_PAYLOAD_HEADER_SIZE + 4 };
+
+	if (!o->payload || o->w.bad)
+		return;
+	store_be16(o->payload + HEAD - 2, (uint16_t)((size_t)(o->w.at - o->payload - HEAD) / 4));
 	payload_end(o);
 }
 

@@ -2,8 +2,8 @@
  * IKEv2 messages: the header and the chain of payloads (RFC 7296 sections 3.1, 3.2, 2.5). The bodies stand in
  * ike_payload.c, the writer in ike_build.c, the words in ike_text.c.
  *
- * Invariant: the chain is walked forward only, each step takes at least the four octets of a payload header,
- * and at most IKE_PAYLOADS_MAX steps are taken; so it ends, whatever the lengths say.
+ * Invariant: the chain is walked forward only, and each step takes at least the four octets of a payload
+ * header; so it ends, whatever the lengths say.
  */
 #include "wire/ike_codec.h"
 
@@ -95,16 +95,23 @@ static enum rc read_id(struct ike_view *ret_id, const struct ike_view *body, str
 
 static enum rc read_notify(struct ike_payloads *p, const struct ike_view *body, struct err *e)
 {
-	if (p->notifies_n == IKE_NOTIFIES_MAX)
-		return err_add(e, RC_LIMIT, "more than %d notify payloads", IKE_NOTIFIES_MAX);
-	return ike_notify_read(&p->notifies[p->notifies_n++], body->at, body->n, e);
+	struct ike_notify v;
+	enum rc rc = ike_notify_read(&v, body->at, body->n, e);
+	bool error = v.type < NTF_FIRST_STATUS;
+
+	/* However many status notifies came before it, an error is heard. */
+	if (rc == RC_OK && (error || ike_notify_name(v.type)) &&
+		p->notifies_n < IKE_NOTIFIES_MAX - (error ? 0 : 1))
+		p->notifies[p->notifies_n++] = v;
+	return rc;
 }
 
-static enum rc read_delete(struct ike_payloads *p, const struct ike_view *body, struct err *e)
+/* Only its syntax: whoever acts on it walks the chain again. */
+static enum rc read_delete(const struct ike_view *body, struct err *e)
 {
-	if (p->deletes_n == IKE_DELETES_MAX)
-		return err_add(e, RC_LIMIT, "more than %d delete payloads", IKE_DELETES_MAX);
-	return ike_delete_read(&p->deletes[p->deletes_n++], body->at, body->n, e);
+	struct ike_delete d;
+
+	return ike_delete_read(&d, body->at, body->n, e);
 }
 
 static enum rc read_body(struct ike_payloads *p, uint8_t type, const struct ike_view *body, struct err *e)
@@ -125,7 +132,7 @@ static enum rc read_body(struct ike_payloads *p, uint8_t type, const struct ike_
 	case PL_NOTIFY:
 		return read_notify(p, body, e);
 	case PL_DELETE:
-		return read_delete(p, body, e);
+		return read_delete(body, e);
 	case PL_TSI:
 		return ike_selectors_read(&p->tsi, body->at, body->n, e);
 	case PL_TSR:
@@ -186,16 +193,13 @@ enum rc ike_payloads_read(
 	struct rd r = rd_over(bytes, n);
 	const uint8_t *start = r.at;
 	uint8_t type = first, critical;
-	unsigned count = 0;
 	enum rc rc = RC_OK;
 
 	memset(ret, 0, sizeof *ret);
-	while (rc == RC_OK && type != PL_NO_NEXT) {
-		if (count++ == IKE_PAYLOADS_MAX)
-			rc = err_add(e, RC_LIMIT, "more than %d payloads", IKE_PAYLOADS_MAX);
-		else
-			rc = read_payload(ret, &r, &type, start, encrypted, e);
-	}
+	ret->chain_first = first;
+	ret->chain = (struct ike_view){ start, n };
+	while (rc == RC_OK && type != PL_NO_NEXT)
+		rc = read_payload(ret, &r, &type, start, encrypted, e);
 	if (rc == RC_OK && rd_end(&r) != RC_OK)
 		rc = err_add(e, rd_end(&r), "%zu octets behind the last payload", rd_left(&r));
 	if (rc != RC_OK) {
@@ -204,6 +208,27 @@ enum rc ike_payloads_read(
 		ret->critical_unknown = critical;
 	}
 	return rc;
+}
+
+struct ike_walk ike_walk_over(const struct ike_payloads *p)
+{
+	return (struct ike_walk){ rd_over(p->chain.at, p->chain.n), p->chain_first };
+}
+
+bool ike_delete_next(struct ike_walk *at, struct ike_delete *ret)
+{
+	while (at->type != PL_NO_NEXT) {
+		uint8_t this = at->type, next = rd_u8(&at->rest);
+		struct rd body;
+
+		rd_u8(&at->rest); /* flags */
+		body = rd_block16(&at->rest, IKE_PAYLOAD_HEADER_SIZE);
+		/* SK is the last one: its next payload field names the first one inside. */
+		at->type = at->rest.bad || this == PL_SK ? PL_NO_NEXT : next;
+		if (!at->rest.bad && this == PL_DELETE)
+			return ike_delete_read(ret, body.at, rd_left(&body), NULL) == RC_OK;
+	}
+	return false;
 }
 
 const struct ike_notify *ike_notify_find(const struct ike_payloads *p, uint16_t type)

@@ -40,8 +40,8 @@ struct ike_transform {
 
 struct ike_proposal {
 	uint8_t number, protocol, spi_n;
-	bool unknown; /* a transform had an attribute that is not known: the proposal cannot be chosen (3.3.6)
-		       */
+	bool unknown; /* cannot be chosen: an attribute of a transform is not known (3.3.6), or it has more
+		       * than there is room for */
 	uint8_t spi[IKE_SPI_SIZE];
 	uint16_t first, count; /* in the offer's transforms */
 };
@@ -78,7 +78,7 @@ struct ike_payloads {
 	uint32_t present;
 	uint8_t critical_unknown; /* with RC_UNSUPPORTED: the type that was marked critical */
 	uint8_t sk_first;	  /* type of the first payload inside SK */
-	uint16_t vendors_n; /* those beyond the array are left out */
+	uint16_t vendors_n;	  /* those beyond the array are left out */
 	struct ike_view vendors[IKE_VENDORS_MAX];
 	struct ike_view sk; /* body of SK: IV, ciphertext, ICV */
 	size_t sk_header_n; /* octets from the start of the given range up to sk.at */
@@ -88,9 +88,11 @@ struct ike_payloads {
 	struct ike_view idi, idr; /* whole bodies: type, 3 reserved octets, data */
 	uint8_t auth_method;
 	struct ike_view auth;
-	uint16_t notifies_n, deletes_n;
+	uint16_t notifies_n; /* errors, and status types that have a name here: others "MUST be ignored"
+				(3.10.1) */
 	struct ike_notify notifies[IKE_NOTIFIES_MAX];
-	struct ike_delete deletes[IKE_DELETES_MAX];
+	uint8_t chain_first; /* the chain as it was read, for ike_delete_next() */
+	struct ike_view chain;
 	struct ike_selectors tsi, tsr;
 };
 
@@ -103,7 +105,8 @@ enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t
 /*
  * A chain of payloads, all n bytes, beginning with type `first`; encrypted: what came out of SK, in which SK
  * may not stand again. RC_UNSUPPORTED with ret->critical_unknown: RFC 7296 2.5. RC_TRUNCATED, RC_TRAILING,
- * RC_MALFORMED, RC_RANGE, RC_LIMIT otherwise; the result is zeroed then.
+ * RC_MALFORMED, RC_RANGE, RC_LIMIT (an identification longer than any that can be configured) otherwise; the
+ * result is zeroed then. What else goes beyond a limit of ike_limits.h is left out, not refused.
  */
 enum rc ike_payloads_read(
 	struct ike_payloads *ret, uint8_t first, const void *bytes, size_t n, bool encrypted, struct err *e);
@@ -115,6 +118,13 @@ enum rc ike_delete_read(struct ike_delete *ret, const void *bytes, size_t n, str
 enum rc ike_selectors_read(struct ike_selectors *ret, const void *bytes, size_t n, struct err *e);
 enum rc ike_id_check(const void *bytes, size_t n, struct err *e);
 
+/* The next Delete payload of the message, of which there may be any number; false: there is none. */
+struct ike_walk {
+	struct rd rest;
+	uint8_t type; /* of the payload at its front */
+};
+struct ike_walk ike_walk_over(const struct ike_payloads *p);
+bool ike_delete_next(struct ike_walk *at, struct ike_delete *ret);
 /* The first notify of that type, or NULL. */
 const struct ike_notify *ike_notify_find(const struct ike_payloads *p, uint16_t type);
 /* The first error notify (type below 16384), or NULL. */
@@ -144,6 +154,9 @@ void ike_out_notify_spi(struct ike_out *o, uint16_t type, uint8_t protocol, cons
 	const void *data, size_t n);
 void ike_out_delete_ike(struct ike_out *o);
 void ike_out_delete_esp(struct ike_out *o, const uint32_t *spis, size_t n);
+/* The same, SPI by SPI: the first one opens the payload, and the end without one writes nothing. */
+void ike_out_delete_esp_add(struct ike_out *o, uint32_t spi);
+void ike_out_delete_esp_end(struct ike_out *o);
 void ike_out_selectors(struct ike_out *o, uint8_t type, const struct selector *list, size_t n);
 
 /*

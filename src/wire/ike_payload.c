@@ -41,10 +41,12 @@ static enum rc read_transform(
 		return err_add(e, RC_TRUNCATED, "transform cut off");
 	if (more != (last ? 0 : MORE_TRANSFORMS))
 		return err_add(e, RC_MALFORMED, "transform: last-substructure field is %u", more);
-	if (o->transforms_n == IKE_TRANSFORMS_MAX)
-		return err_add(e, RC_LIMIT, "more than %d transforms", IKE_TRANSFORMS_MAX);
 	if (read_attributes(&t, &p->unknown, body, e) != RC_OK)
 		return RC_TRUNCATED;
+	if (o->transforms_n == IKE_TRANSFORMS_MAX) {
+		p->unknown = true;
+		return RC_OK;
+	}
 	o->transforms[o->transforms_n++] = t;
 	p->count++;
 	return RC_OK;
@@ -57,7 +59,8 @@ static bool spi_size_fits(uint8_t protocol, uint8_t n)
 								       : n <= IKE_SPI_SIZE;
 }
 
-static enum rc read_proposal(struct ike_offer *o, struct rd *r, struct err *e)
+/* *number: of the proposal before this one, -1: none; becomes this one's. */
+static enum rc read_proposal(struct ike_offer *o, int *number, struct rd *r, struct err *e)
 {
 	struct ike_proposal p = { .first = o->transforms_n };
 	uint8_t more = rd_u8(r), count;
@@ -84,17 +87,17 @@ static enum rc read_proposal(struct ike_offer *o, struct rd *r, struct err *e)
 			more ? "not the last" : "the last");
 	/* 3.3.1: "the first proposal in an SA payload MUST be #1, and subsequent proposals MUST be one more
 	 * than the previous"; the one that an answer repeats keeps the number it had. */
-	if (o->proposals_n > 0 && p.number != o->proposals[o->proposals_n - 1].number + 1)
+	if (*number >= 0 && p.number != *number + 1)
 		return err_add(e, RC_MALFORMED, "proposal number %u out of order", p.number);
-	if (o->proposals_n == IKE_PROPOSALS_MAX)
-		return err_add(e, RC_LIMIT, "more than %d proposals", IKE_PROPOSALS_MAX);
+	*number = p.number;
 	for (unsigned i = 1; rc == RC_OK && i <= count; i++)
 		rc = read_transform(o, &p, &body, i == count, e);
 	if (rc != RC_OK)
 		return rc;
 	if (count == 0 || rd_left(&body) > 0)
 		return err_add(e, RC_MALFORMED, "proposal: number of transforms does not fit its length");
-	o->proposals[o->proposals_n++] = p;
+	if (o->proposals_n < IKE_PROPOSALS_MAX)
+		o->proposals[o->proposals_n++] = p;
 	return RC_OK;
 }
 
@@ -102,12 +105,13 @@ enum rc ike_offer_read(struct ike_offer *ret, const void *bytes, size_t n, struc
 {
 	struct rd r = rd_over(bytes, n);
 	enum rc rc = RC_OK;
+	int number = -1;
 
 	memset(ret, 0, sizeof *ret);
 	if (n == 0)
 		return err_add(e, RC_TRUNCATED, "no proposal");
 	while (rc == RC_OK && rd_left(&r) > 0)
-		rc = read_proposal(ret, &r, e);
+		rc = read_proposal(ret, &number, &r, e);
 	if (rc != RC_OK)
 		memset(ret, 0, sizeof *ret);
 	return rc;
@@ -149,8 +153,6 @@ enum rc ike_delete_read(struct ike_delete *ret, const void *bytes, size_t n, str
 			: (d.protocol != IKE_PROTO_AH && d.protocol != IKE_PROTO_ESP) || d.spi_size != 4)
 		return err_add(e, RC_MALFORMED, "delete for protocol %u with SPIs of %u octets", d.protocol,
 			d.spi_size);
-	if (d.spis_n > IKE_DELETE_SPIS_MAX)
-		return err_add(e, RC_LIMIT, "delete with more than %d SPIs", IKE_DELETE_SPIS_MAX);
 	d.spis = rd_take(&r, (size_t)d.spis_n * d.spi_size);
 	rc = rd_end(&r);
 	if (rc != RC_OK)
@@ -211,11 +213,7 @@ enum rc ike_selectors_read(struct ike_selectors *ret, const void *bytes, size_t 
 		rc = err_add(e, RC_MALFORMED, "no traffic selector");
 	for (unsigned i = 0; rc == RC_OK && i < count; i++) {
 		rc = read_selector(&s, &known, &r, e);
-		if (rc != RC_OK || !known)
-			continue;
-		if (ret->n == IKE_SELECTORS_MAX)
-			rc = err_add(e, RC_LIMIT, "more than %d traffic selectors", IKE_SELECTORS_MAX);
-		else
+		if (rc == RC_OK && known && ret->n < IKE_SELECTORS_MAX)
 			ret->list[ret->n++] = s;
 	}
 	if (rc == RC_OK && rd_end(&r) != RC_OK)

@@ -449,6 +449,26 @@ bool puppet_says(struct puppet *p, uint16_t notify)
 	return ike_notify_find(&p->payloads, notify);
 }
 
+struct ike_delete puppet_delete(const struct puppet *p)
+{
+	struct ike_walk at = ike_walk_over(&p->payloads);
+	struct ike_delete d = { 0 };
+
+	ike_delete_next(&at, &d);
+	return d;
+}
+
+uint32_t puppet_deletes(const struct puppet *p)
+{
+	struct ike_walk at = ike_walk_over(&p->payloads);
+	struct ike_delete d;
+	uint32_t n = 0;
+
+	while (ike_delete_next(&at, &d))
+		n++;
+	return n;
+}
+
 /* ---- whole stretches ---- */
 
 bool puppet_init_as_initiator(struct puppet *p, bool with_cookie)

@@ -113,6 +113,9 @@ void puppet_auth_payloads(struct puppet *p, uint32_t spi);     /* a whole IKE_AU
 bool puppet_read(struct puppet *p, uint32_t i);
 bool puppet_read_last(struct puppet *p);
 bool puppet_says(struct puppet *p, uint16_t notify); /* the message read last has that notify */
+/* Delete payloads in the message read last, and the first of them (zero: none). */
+uint32_t puppet_deletes(const struct puppet *p);
+struct ike_delete puppet_delete(const struct puppet *p);
 
 /* ---- whole stretches; false: did not come about ---- */
 

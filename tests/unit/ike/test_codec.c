@@ -230,7 +230,7 @@ static const struct chain {
 	{ "delete ESP, SPIs of 8", PL_DELETE, true, "00000010030800010102030405060708", RC_MALFORMED },
 	{ "delete ESP, more SPIs than octets", PL_DELETE, true, "0000000c0304000200000001", RC_TRUNCATED },
 	{ "delete ESP, fewer SPIs than octets", PL_DELETE, true, "00000010030400010000000100000002", RC_TRAILING },
-	{ "delete ESP, 65535 SPIs", PL_DELETE, true, "0000000c0304ffff00000001", RC_LIMIT },
+	{ "delete ESP, 65535 SPIs", PL_DELETE, true, "0000000c0304ffff00000001", RC_TRUNCATED },
 	{ "delete for protocol 0", PL_DELETE, true, "0000000800000000", RC_MALFORMED },
 	/* traffic selectors */
 	{ "TS IPv4", PL_TSI, true, "0000001801000000" "070000100000ffff" "0a0000000a0000ff", RC_OK },
@@ -345,7 +345,7 @@ static void odd_attributes(void **state)
 	}
 }
 
-/* ---- limits: the last that fits, and one more ---- */
+/* ---- limits: what goes beyond is left out, and the message stands ---- */
 
 static size_t repeat(uint8_t *ret, const char *hex, unsigned times, bool chain)
 {
@@ -360,63 +360,94 @@ static size_t repeat(uint8_t *ret, const char *hex, unsigned times, bool chain)
 	return n * times;
 }
 
+static unsigned deletes_of(const struct ike_payloads *p)
+{
+	struct ike_walk at = ike_walk_over(p);
+	struct ike_delete d;
+	unsigned n = 0;
+
+	while (ike_delete_next(&at, &d))
+		n++;
+	return n;
+}
+
 static void limits(void **state)
 {
 	static const struct {
 		const char *name;
 		uint8_t first;
 		const char *hex;
-		unsigned most;
+		unsigned times, vendors, notifies, deletes;
 	} cases[] = {
-		{ "payloads", PL_VENDOR, "2b000004", IKE_PAYLOADS_MAX },
-		{ "unknown payloads (CVE-2026-12413)", 200, "c8000004", IKE_PAYLOADS_MAX },
-		{ "notifies", PL_NOTIFY, "290000080000400a", IKE_NOTIFIES_MAX },
-		{ "deletes", PL_DELETE, "2a00000803040000", IKE_DELETES_MAX },
+		{ "vendor ids", PL_VENDOR, "2b000004", 500, IKE_VENDORS_MAX, 0, 0 },
+		{ "unknown payloads (CVE-2026-12413)", 200, "c8000004", 2000, 0, 0, 0 },
+		{ "status notifies", PL_NOTIFY, "2900000800004000", 900, 0, IKE_NOTIFIES_MAX - 1, 0 },
+		{ "status notifies that nobody knows", PL_NOTIFY, "290000080000bfff", 900, 0, 0, 0 },
+		{ "error notifies", PL_NOTIFY, "290000080000000e", 900, 0, IKE_NOTIFIES_MAX, 0 },
+		{ "deletes", PL_DELETE, "2a00000803040000", 900, 0, 0, 900 },
 	};
 	static struct ike_payloads p;
-	uint8_t bytes[BYTES_MAX];
+	static uint8_t bytes[IKE_MESSAGE_MAX];
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		size_t n = repeat(bytes, cases[i].hex, cases[i].most, true);
+		size_t n = repeat(bytes, cases[i].hex, cases[i].times, true);
 
 		if (read_exact(&p, cases[i].first, bytes, n, false) != RC_OK)
-			fail_msg("%u %s are refused", cases[i].most, cases[i].name);
-		n = repeat(bytes, cases[i].hex, cases[i].most + 1, true);
-		if (read_exact(&p, cases[i].first, bytes, n, false) != RC_LIMIT)
-			fail_msg("%u %s are taken", cases[i].most + 1, cases[i].name);
+			fail_msg("%u %s are refused", cases[i].times, cases[i].name);
+		/* views into the copy are gone; read in place */
+		ike_payloads_read(&p, cases[i].first, bytes, n, false, NULL);
+		assert_int_equal(p.vendors_n, cases[i].vendors);
+		assert_int_equal(p.notifies_n, cases[i].notifies);
+		assert_int_equal(deletes_of(&p), cases[i].deletes);
 	}
+}
+
+/* Behind any number of status notifies an error is heard. */
+static void error_behind_many(void **state)
+{
+	static struct ike_payloads p;
+	static uint8_t bytes[IKE_MESSAGE_MAX];
+	size_t n = repeat(bytes, "2900000800004000", 100, false);
+
+	n += from_hex(bytes + n, "000000080000000e");
+	assert_int_equal(read_exact(&p, PL_NOTIFY, bytes, n, false), RC_OK);
+	assert_int_equal(ike_notify_error(&p)->type, NTF_NO_PROPOSAL_CHOSEN);
 }
 
 static void limits_inside_payloads(void **state)
 {
-	uint8_t bytes[2 * BYTES_MAX];
+	static uint8_t bytes[IKE_MESSAGE_MAX];
 	struct ike_selectors ts;
 	struct ike_delete d;
 	struct ike_offer o;
 
-	for (unsigned more = 0; more <= 1; more++) {
-		enum rc want = more ? RC_LIMIT : RC_OK;
+	for (unsigned more = 0; more <= 100; more += 50) {
 		unsigned n = IKE_SELECTORS_MAX + more;
 		size_t at;
 
 		store_be32(bytes, n << 24);
 		at = 4 + repeat(bytes + 4, "070000100000ffff0a0000000a0000ff", n, false);
-		assert_int_equal(ike_selectors_read(&ts, bytes, at, NULL), want);
+		assert_int_equal(ike_selectors_read(&ts, bytes, at, NULL), RC_OK);
+		assert_int_equal(ts.n, IKE_SELECTORS_MAX);
 
-		n = IKE_DELETE_SPIS_MAX + more;
+		n = 64 + 18 * more;
 		store_be32(bytes, 0x03040000u + n);
 		at = 4 + repeat(bytes + 4, "00000001", n, false);
-		assert_int_equal(ike_delete_read(&d, bytes, at, NULL), want);
+		assert_int_equal(ike_delete_read(&d, bytes, at, NULL), RC_OK);
+		assert_int_equal(d.spis_n, n);
 
 		n = IKE_PROPOSALS_MAX + more;
 		at = repeat(bytes, "0200001401030401deadbeef0000000801000014", n, false);
 		for (unsigned i = 0; i < n; i++)
 			bytes[20 * i + 4] = (uint8_t)(i + 1);
 		bytes[20 * (n - 1)] = 0;
-		assert_int_equal(ike_offer_read(&o, bytes, at, NULL), want);
+		assert_int_equal(ike_offer_read(&o, bytes, at, NULL), RC_OK);
+		assert_int_equal(o.proposals_n, IKE_PROPOSALS_MAX);
+		/* Their order is held to the RFC behind the limit as well. */
+		bytes[20 * (n - 1) + 4]++;
+		assert_int_equal(ike_offer_read(&o, bytes, at, NULL), RC_MALFORMED);
 	}
-	/* Transforms over all proposals: one more than the limit, in two proposals of which none has too
-	 * many. */
+	/* Transforms over all proposals: one more than fits, in two proposals. */
 	for (unsigned more = 0; more <= 1; more++) {
 		size_t at = 0;
 
@@ -432,7 +463,11 @@ static void limits_inside_payloads(void **state)
 			bytes[at + 12 + 8 * (n - 1)] = 0;
 			at += 12 + 8 * n;
 		}
-		assert_int_equal(ike_offer_read(&o, bytes, at, NULL), more ? RC_LIMIT : RC_OK);
+		assert_int_equal(ike_offer_read(&o, bytes, at, NULL), RC_OK);
+		assert_int_equal(o.transforms_n, IKE_TRANSFORMS_MAX);
+		assert_int_equal(o.proposals_n, 2);
+		assert_false(o.proposals[0].unknown);
+		assert_int_equal(o.proposals[1].unknown, more);
 	}
 }
 
@@ -452,6 +487,8 @@ static struct ike_offer sample_offer(uint8_t protocol, const void *spi, size_t s
 	return o;
 }
 
+static const uint32_t sample_spis[] = { 0x01020304, 0x05060708 };
+
 static size_t write_message(uint8_t *bytes, size_t size, const struct ike_payloads *p)
 {
 	struct ike_header h = { .spi_i = { 1 }, .spi_r = { 2 }, .version = 0x20, .exchange = EX_IKE_AUTH };
@@ -468,16 +505,9 @@ static size_t write_message(uint8_t *bytes, size_t size, const struct ike_payloa
 	for (unsigned i = 0; i < p->notifies_n; i++)
 		ike_out_notify_spi(&o, p->notifies[i].type, p->notifies[i].protocol, p->notifies[i].spi.at,
 			p->notifies[i].spi.n, p->notifies[i].data.at, p->notifies[i].data.n);
-	for (unsigned i = 0; i < p->deletes_n; i++) {
-		uint32_t spis[IKE_DELETE_SPIS_MAX];
-
-		for (unsigned k = 0; k < p->deletes[i].spis_n; k++)
-			spis[k] = load_be32(p->deletes[i].spis + 4 * k);
-		if (p->deletes[i].protocol == IKE_PROTO_IKE)
-			ike_out_delete_ike(&o);
-		else
-			ike_out_delete_esp(&o, spis, p->deletes[i].spis_n);
-	}
+	ike_out_delete_ike(&o);
+	ike_out_delete_esp(&o, sample_spis, COUNT_OF(sample_spis));
+	ike_out_delete_esp_end(&o); /* of none: nothing is written */
 	return ike_out_end(&o);
 }
 
@@ -504,9 +534,6 @@ static struct ike_payloads sample(void)
 	p.notifies_n = 2;
 	p.notifies[0] = (struct ike_notify){ .type = NTF_INITIAL_CONTACT };
 	p.notifies[1] = (struct ike_notify){ NTF_REKEY_SA, IKE_PROTO_ESP, { spis, 4 }, { value, 3 } };
-	p.deletes_n = 2;
-	p.deletes[0] = (struct ike_delete){ .protocol = IKE_PROTO_IKE };
-	p.deletes[1] = (struct ike_delete){ IKE_PROTO_ESP, 4, 2, spis };
 	return p;
 }
 
@@ -529,7 +556,7 @@ static void round_trip(void **state)
 	assert_memory_equal(&in.tsr, &out.tsr, sizeof in.tsr);
 	assert_int_equal(out.notifies[1].type, NTF_REKEY_SA);
 	assert_memory_equal(out.notifies[1].spi.at, in.notifies[1].spi.at, 4);
-	assert_int_equal(out.deletes[1].spis_n, 2);
+	assert_int_equal(deletes_of(&out), 2);
 	/* A buffer that is too small by any number of octets gives no message. */
 	for (size_t k = 0; k < n; k++) {
 		uint8_t *small = exact(first, k);
@@ -604,9 +631,9 @@ static void words(void **state)
 		{ "090000003000", "type9:3000" },
 	};
 
-	assert_string_equal(
-		ike_offer_text(text, sizeof text, &o), "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519, "
-						       "CHACHA20_POLY1305/PRF_HMAC_SHA2_256/CURVE25519");
+	assert_string_equal(ike_offer_text(text, sizeof text, &o),
+		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519, "
+		"CHACHA20_POLY1305/PRF_HMAC_SHA2_256/CURVE25519");
 	assert_string_equal(ike_offer_text(text, sizeof text, &none), "nothing");
 	assert_string_equal(ike_offer_text(small, sizeof small, &o), "AES_GCM_16-256/");
 	ike_offer_add_transform(&none, TT_DH, 1, 0); /* without a proposal: refused */
@@ -639,6 +666,7 @@ int main(void)
 		cmocka_unit_test(chains_as_listed),
 		cmocka_unit_test(odd_attributes),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(error_behind_many),
 		cmocka_unit_test(limits_inside_payloads),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(every_flipped_bit),

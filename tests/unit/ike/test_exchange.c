@@ -253,7 +253,7 @@ static void auth_refused_as_initiator(void **state)
 		assert_int_equal(p.count[KEEPER_CHILD_INSTALL], 0);
 		assert_true(said(EX_INFORMATIONAL, false));
 		assert_true(puppet_says(&p, NTF_AUTHENTICATION_FAILED));
-		assert_int_equal(p.payloads.deletes_n, 1);
+		assert_int_equal(puppet_deletes(&p), 1);
 		answer_empty();
 		assert_int_equal(puppet_ike_sas(&p), 0);
 		assert_int_equal(p.refusals, 1);
@@ -268,9 +268,9 @@ static void child_deleted_by_the_peer(void **state)
 	send_delete_esp(p.child_out);
 	assert_true(said(EX_INFORMATIONAL, true));
 	/* 1.4.1: the answer names our half. */
-	assert_int_equal(p.payloads.deletes_n, 1);
-	assert_int_equal(p.payloads.deletes[0].spis_n, 1);
-	assert_int_equal(load_be32(p.payloads.deletes[0].spis), p.child_in);
+	assert_int_equal(puppet_deletes(&p), 1);
+	assert_int_equal(puppet_delete(&p).spis_n, 1);
+	assert_int_equal(load_be32(puppet_delete(&p).spis), p.child_in);
 	assert_int_equal(puppet_children(&p), 0);
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
 	assert_string_equal(puppet_state(&p, 0), "established");
@@ -278,7 +278,7 @@ static void child_deleted_by_the_peer(void **state)
 	puppet_forget(&p);
 	send_delete_esp(p.child_out);
 	assert_true(said(EX_INFORMATIONAL, true));
-	assert_int_equal(p.payloads.deletes_n, 0);
+	assert_int_equal(puppet_deletes(&p), 0);
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
 }
 
@@ -292,7 +292,7 @@ static void one_delete_names_many(void **state)
 	ike_out_delete_esp(&p.out, spis, 0);
 	puppet_send(&p);
 	assert_true(said(EX_INFORMATIONAL, true));
-	assert_int_equal(p.payloads.deletes[0].spis_n, 1);
+	assert_int_equal(puppet_delete(&p).spis_n, 1);
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
 }
 
@@ -307,7 +307,7 @@ static void child_deleted_by_us(void **state)
 {
 	order_to_end_the_child();
 	assert_true(said(EX_INFORMATIONAL, false));
-	assert_int_equal(load_be32(p.payloads.deletes[0].spis), p.child_in);
+	assert_int_equal(load_be32(puppet_delete(&p).spis), p.child_in);
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 0); /* not before the peer knows */
 	puppet_response(&p);
 	ike_out_delete_esp(&p.out, &p.child_out, 1);
@@ -322,7 +322,7 @@ static void child_deletes_cross(void **state)
 	order_to_end_the_child();
 	send_delete_esp(p.child_out);
 	assert_true(said(EX_INFORMATIONAL, true));
-	assert_int_equal(p.payloads.deletes_n, 0);
+	assert_int_equal(puppet_deletes(&p), 0);
 	assert_true(puppet_read(&p, 0));
 	answer_empty();
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);

@@ -441,8 +441,8 @@ static void selectors_answered(void **state)
 		if (!cases[i].good) {
 			assert_true(puppet_read_last(&p));
 			assert_int_equal(p.header.exchange, EX_INFORMATIONAL);
-			assert_int_equal(p.payloads.deletes_n, 1);
-			assert_int_equal(p.payloads.deletes[0].protocol, IKE_PROTO_ESP);
+			assert_int_equal(puppet_deletes(&p), 1);
+			assert_int_equal(puppet_delete(&p).protocol, IKE_PROTO_ESP);
 		}
 		puppet_done(&p);
 	}

@@ -106,9 +106,9 @@ static void peer_deletes(uint32_t spi)
 static void core_deletes(uint32_t spi_in)
 {
 	assert_true(said(EX_INFORMATIONAL, false));
-	assert_int_equal(p.payloads.deletes_n, 1);
-	assert_int_equal(p.payloads.deletes[0].protocol, IKE_PROTO_ESP);
-	assert_int_equal(load_be32(p.payloads.deletes[0].spis), spi_in);
+	assert_int_equal(puppet_deletes(&p), 1);
+	assert_int_equal(puppet_delete(&p).protocol, IKE_PROTO_ESP);
+	assert_int_equal(load_be32(puppet_delete(&p).spis), spi_in);
 	puppet_response(&p);
 	puppet_send(&p);
 	puppet_forget(&p);
@@ -171,7 +171,7 @@ static void child_by_the_peer(void **state)
 	assert_int_equal(puppet_children(&p), 1);
 	peer_deletes(p.child_out);
 	assert_true(said(EX_INFORMATIONAL, true));
-	assert_int_equal(load_be32(p.payloads.deletes[0].spis), p.child_in);
+	assert_int_equal(load_be32(puppet_delete(&p).spis), p.child_in);
 	assert_int_equal(p.activated, 1); /* now at the latest */
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 0);
 	only_child_is(NEW_SPI);
@@ -270,7 +270,7 @@ static void child_race(const struct race *r, bool our_request_arrives_first)
 		core_deletes(p.child_in);
 		peer_deletes(NEW_SPI);
 		assert_true(said(EX_INFORMATIONAL, true));
-		assert_int_equal(load_be32(p.payloads.deletes[0].spis), theirs_in);
+		assert_int_equal(load_be32(puppet_delete(&p).spis), theirs_in);
 		only_child_is(ANSWER_SPI);
 	} else {
 		/* The peer deletes the old one, which also shows us that it has its new one; then ours goes.
@@ -459,7 +459,7 @@ static void peer_speaks_of_what_we_install(void **state)
 		if (deletes) {
 			peer_deletes(ANSWER_SPI);
 			assert_true(said(EX_INFORMATIONAL, true));
-			assert_int_equal(load_be32(p.payloads.deletes[0].spis), p.spis);
+			assert_int_equal(load_be32(puppet_delete(&p).spis), p.spis);
 		} else {
 			peer_rekeys_child(ANSWER_SPI, 0x60);
 			assert_true(said(EX_CREATE_CHILD_SA, true));
@@ -484,7 +484,7 @@ static void deleted_before_the_answer(void **state)
 	order(IKE_ORDER_REKEY_CHILD);
 	peer_deletes(ANSWER_SPI);
 	assert_true(said(EX_INFORMATIONAL, true));
-	assert_int_equal(p.payloads.deletes_n, 0);
+	assert_int_equal(puppet_deletes(&p), 0);
 	answer_child(ANSWER_SPI, 0x50);
 	assert_false(has_child(ANSWER_SPI));
 	assert_int_equal(p.count[KEEPER_CHILD_INSTALL], 1);
@@ -570,8 +570,8 @@ static void core_deletes_ike(const struct line *l)
 		if (!puppet_read(&p, i) || p.header.exchange != EX_INFORMATIONAL ||
 			(p.header.flags & IKE_FLAG_RESPONSE) || memcmp(p.header.spi_i, l->spi_i, 8) != 0)
 			continue;
-		assert_int_equal(p.payloads.deletes_n, 1);
-		assert_int_equal(p.payloads.deletes[0].protocol, IKE_PROTO_IKE);
+		assert_int_equal(puppet_deletes(&p), 1);
+		assert_int_equal(puppet_delete(&p).protocol, IKE_PROTO_IKE);
 		speak_on(l);
 		puppet_response(&p);
 		puppet_send(&p);
@@ -787,7 +787,7 @@ static void ike_answers_that_do_not_fit(void **state)
 		/* Which IKE SA the peer now holds for made is unclear: the old one is closed, and made anew.
 		 */
 		assert_true(said(EX_INFORMATIONAL, false));
-		assert_int_equal(p.payloads.deletes[0].protocol, IKE_PROTO_IKE);
+		assert_int_equal(puppet_delete(&p).protocol, IKE_PROTO_IKE);
 	}
 }
 
