@@ -1,12 +1,13 @@
 """The gateway as a host: the kernel forwards nothing, and nothing reaches its ports that no zone opens. Every port is tried; what
 answers at all, with a reset or an ICMP error too, was reached."""
+import random
 import socket
 import struct
 import time
 
 import pytest
 from kit import (BRANCH_WAN, HOST_A, HOST_B, HQ_WAN, WEB, Capture, TcpStream, connect, counter, drops, listener, own_mac, processes,
-                 send_frames)
+                 send_frames, wait_for)
 
 HOST_PORTS = range(32768, 40960)
 SCANS = (("host-a", HOST_A, "10.1.0.1", "hq", "lan0"), ("web", WEB, HQ_WAN, "internet", "web0"))
@@ -143,3 +144,67 @@ def test_own_multicast_and_broadcast_are_not_forwarded(lab):
         time.sleep(0.3)
     assert seen.count() == 0 and counter(lab, "hq", "multicast") >= before + 2, drops(lab, "hq")
     assert processes(lab, "hq")["dataplane"][1] == 0
+
+
+# --- fragments ---
+
+HQ6 = "2001:db8:1::2"
+
+
+def received(lab, node, family):
+    """Datagrams that the node's UDP sockets have taken in."""
+    lines = lab[node].run("cat /proc/net/snmp6" if family == socket.AF_INET6 else "cat /proc/net/snmp").stdout.splitlines()
+    if family == socket.AF_INET6:
+        return next(int(line.split()[1]) for line in lines if line.startswith("Udp6InDatagrams"))
+    names, values = [line.split() for line in lines if line.startswith("Udp:")]
+    return int(values[names.index("InDatagrams")])
+
+
+def send_datagrams(lab, node, address, port, sizes):
+    """Datagrams of random octets, of these sizes; the node's kernel cuts them."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with lab[node].socket(family, socket.SOCK_DGRAM) as s:
+        if family == socket.AF_INET:
+            s.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: no DF
+        for size in sizes:
+            s.sendto(random.Random(size).randbytes(size), (address, port))
+            time.sleep(0.002)
+
+
+@pytest.mark.parametrize("address", [HQ_WAN, HQ6], ids=["IPv4", "IPv6"])
+def test_fragmented_datagrams_reach_the_gateway_whole(lab, address):
+    """IKE with certificates is longer than a packet. Whatever the octets of a fragment are, none is taken for a port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for size in (2500, 5500, 9000):
+        before = received(lab, "hq", family)
+        send_datagrams(lab, "web", address, 4500, range(size, size + 100))
+        wait_for(lambda: received(lab, "hq", family) >= before + 100, 5, f"100 datagrams of {size} octets, {drops(lab, 'hq')}")
+    for node in ("web", "host-a"):
+        lab[node].run(f"ping -c 3 -i 0.2 -W 2 -s 3000 {address}")
+
+
+@pytest.mark.parametrize("address", [HQ_WAN, HQ6], ids=["IPv4", "IPv6"])
+def test_fragments_open_nothing(lab, address):
+    """Neither a port that no zone opens nor one of source NAT, however the datagram is cut; a part alone least of all."""
+    from scapy.all import IP, UDP, Ether, IPv6, IPv6ExtHdrFragment, Raw, fragment, fragment6
+    family, v6 = (socket.AF_INET6, True) if ":" in address else (socket.AF_INET, False)
+    macs = {"dst": own_mac(lab, "internet", "web0"), "src": own_mac(lab, "web")}
+    source = "2001:db8:80::80" if v6 else WEB
+    for port in (5000, 50001):
+        with listener(lab, "hq", port, socket.SOCK_DGRAM, family) as s:
+            s.settimeout(0.5)
+            send_datagrams(lab, "web", address, port, range(3000, 3020))
+            frames = []
+            for ident in range(20):
+                udp = UDP(sport=4500, dport=port) / Raw(bytes(100))
+                if v6:
+                    frames += fragment6(IPv6(src=source, dst=address) / IPv6ExtHdrFragment(id=ident) / udp, 1280)
+                    head = IPv6(src=source, dst=address)
+                    frames += [head / IPv6ExtHdrFragment(nh=17, id=100 + ident, offset=1, m=m) / Raw(bytes([port >> 8, port & 255]) * 8) for m in (0, 1)]
+                else:
+                    frames += fragment(IP(src=source, dst=address, id=ident) / udp, 8)
+                    frames += [IP(src=source, dst=address, id=100 + ident, proto=17, frag=1, flags=m) / Raw(bytes([port >> 8, port & 255]) * 8)
+                               for m in (0, 1)]
+            send_frames(lab, "web", [Ether(**macs) / f for f in frames])
+            with pytest.raises(TimeoutError):
+                s.recv(100)

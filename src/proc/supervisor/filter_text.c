@@ -4,13 +4,14 @@
  *
  * Two parts. `netdev`, on each zone interface, behind the AF_PACKET tap: only what is for this host goes on
  * into the kernel (ARP; packets to local, broadcast and multicast addresses), and of that nothing to a port
- * of source NAT. No state is needed: the host's own ports and source NAT's are disjoint. `inet`: nothing is
- * forwarded, and what goes to the host itself is checked after the kernel has put fragments together: the
- * services that the zone names, and answers to the host's own connections. Answers are told by the port's
- * range, for TCP also by not being an opening segment; ICMP errors and echo replies pass, the kernel drops
- * those that belong to none of its sockets. That holds for what tunnels bring through pg0, too. From the
- * loopback device only the host itself is heard: a packet socket of one link sends on any other as well, so
- * somebody else in the data plane could speak there in anybody's name.
+ * of source NAT. No state is needed: the host's own ports and source NAT's are disjoint. Fragments without
+ * ports pass here. `inet`: nothing is forwarded, and what goes to the host itself is checked after the kernel
+ * has put fragments together (connection tracking makes it do so before any chain sees them, in both
+ * families): the services that the zone names, and answers to the host's own connections. Answers are told by
+ * the port's range, for TCP also by not being an opening segment; ICMP errors and echo replies pass, the
+ * kernel drops those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
+ * From the loopback device only the host itself is heard: a packet socket of one link sends on any other as
+ * well, so somebody else in the data plane could speak there in anybody's name.
  *
  * An interface without a zone has no services: default deny. Only as long as no interface is in any zone,
  * which is a machine that is not configured yet, the host is left reachable, so that its administrator can
@@ -74,8 +75,12 @@ static void ingress(
 	struct tw *t, const struct snapshot *snap, const struct zone_interface *interfaces, size_t n)
 {
 	tw_say(t, "add table netdev plaingate\ndelete table netdev plaingate\ntable netdev plaingate {\n");
+	/* Of a datagram in fragments only the first has ports; the others would be judged by their payload.
+	 * They may come in, for alone they are nothing. */
 	tw_say(t,
 		"\tchain host {\n"
+		"\t\tip frag-off & 0x1fff != 0 accept\n"
+		"\t\tfrag frag-off != 0 accept\n"
 		"\t\tmeta l4proto { tcp, udp } th dport %u-%u drop\n"
 		"\t\taccept\n\t}\n",
 		snap->nat_port_first, snap->nat_port_last);
@@ -98,6 +103,7 @@ static void input(struct tw *t, const struct snapshot *snap)
 		"\tchain input {\n"
 		"\t\ttype filter hook input priority 0; policy drop;\n"
 		"\t\tiifname \"lo\" fib saddr type local accept\n"
+		"\t\tct state established accept\n"
 		"\t\ttcp dport %u-%u tcp flags & (syn | ack) != syn accept\n"
 		"\t\tudp dport %u-%u accept\n"
 		"\t\ticmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } "
@@ -123,6 +129,25 @@ static void input(struct tw *t, const struct snapshot *snap)
 	tw_say(t, "\t}\n");
 }
 
+/*
+ * Connection tracking, of the host's own traffic alone: what is forwarded never comes here. Neither packets
+ * of IKE and ESP, nor the machine's traffic with itself, have an entry.
+ */
+static void tracking(struct tw *t)
+{
+	tw_say(t,
+		"\tchain before_tracking_in {\n"
+		"\t\ttype filter hook prerouting priority raw; policy accept;\n"
+		"\t\tiifname \"lo\" notrack\n"
+		"\t\tmeta l4proto esp notrack\n"
+		"\t\tudp dport { 500, 4500 } notrack\n\t}\n"
+		"\tchain before_tracking_out {\n"
+		"\t\ttype filter hook output priority raw; policy accept;\n"
+		"\t\toifname \"lo\" notrack\n"
+		"\t\tmeta mark %u notrack\n\t}\n",
+		OWN_MARK);
+}
+
 size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	const struct zone_interface *interfaces, size_t n)
 {
@@ -131,6 +156,7 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	ingress(&t, snap, interfaces, n);
 	tw_say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
 		   "\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
+	tracking(&t);
 	for (uint32_t i = 0; i < snap->zones.count; i++)
 		zone_chain(&t, i, snap_zones(snap)[i].host_inbound);
 	if (snap->interfaces.count > 0)
