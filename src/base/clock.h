@@ -20,7 +20,7 @@ utc_us clock_utc(void);
 /* "2015-12-17T18:00:00.000000Z"; ret_text holds UTC_TEXT_MAX. */
 #define UTC_TEXT_MAX 32
 char *utc_text(char *ret_text, utc_us t);
-/* The way back, strict: exactly what utc_text() makes of some time. */
+/* The way back, strict: exactly what utc_text() makes of some time before the year 10000. */
 bool utc_read(utc_us *ret_t, const char *text);
 
 #endif

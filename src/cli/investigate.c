@@ -364,6 +364,21 @@ static void inquiry_done(struct inquiry *q)
 	free(q->out.page);
 }
 
+/* Who asks for an hour means the true one: where the clock was set, entries of it may have other dates. */
+static void steps_print(const struct verify_report *r)
+{
+	for (size_t i = 0; i < MIN_OF(r->clock_steps, (uint64_t)VERIFY_STEPS_MAX); i++) {
+		const struct verify_step *s = &r->clock_step[i];
+		printf("the clock was set %s by %llu s before entry %llu: entries of that time may be dated "
+		       "otherwise\n",
+			s->back ? "back" : "ahead", (unsigned long long)(s->us / 1000000),
+			(unsigned long long)s->entry);
+	}
+	if (r->clock_steps > VERIFY_STEPS_MAX)
+		printf("and it was set %llu times more\n",
+			(unsigned long long)r->clock_steps - VERIFY_STEPS_MAX);
+}
+
 static int complain(const struct err *e, int status)
 {
 	fputs("plaingate: ", stderr);
@@ -409,6 +424,7 @@ int run_investigate(const struct cli_line *line)
 			printf("the ledger has no entry of that time; what proves it is in ");
 		render_safe(stdout, line->output, strlen(line->output), false);
 		printf(" (%zu bytes)\n", q.out.n);
+		steps_print(&q.report);
 	}
 	inquiry_done(&q);
 	return rc == RC_OK ? STATUS_OK : complain(&e, read ? STATUS_FAILED : STATUS_USAGE);

@@ -28,17 +28,6 @@ static bool text_copy(char *ret, size_t max, const struct canonical_text *t)
 	return true;
 }
 
-/* "2015-12-17T18:00:00.000000Z": the shape; a wrong date in it is no forgery that a shape could find. */
-static bool utc_shape(const char *t)
-{
-	static const char shape[] = "dddd-dd-ddTdd:dd:dd.ddddddZ";
-
-	for (size_t i = 0; i < sizeof shape; i++)
-		if (shape[i] == 'd' ? t[i] < '0' || t[i] > '9' : t[i] != shape[i])
-			return false;
-	return true;
-}
-
 enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, size_t n, struct err *e)
 {
 	struct canonical c = canonical_over(text, n);
@@ -82,7 +71,7 @@ enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, siz
 	if (!text_copy(boot_text, sizeof boot_text, &boot) ||
 		!hex_to_bytes(entry.boot, sizeof entry.boot, boot_text) ||
 		!text_copy(entry.source, sizeof entry.source, &source) ||
-		!text_copy(entry.utc, sizeof entry.utc, &utc) || !utc_shape(entry.utc))
+		!text_copy(entry.utc, sizeof entry.utc, &utc) || !utc_read(&entry.utc_us, entry.utc))
 		return err_add(e, RC_MALFORMED, "boot, source or utc has not its form");
 	for (const char *h = boot_text; *h; h++)
 		if (*h >= 'A' && *h <= 'F')

@@ -19,6 +19,7 @@ struct ledger_entry {
 	uint64_t mono_us; /* CLOCK_MONOTONIC */
 	uint8_t boot[LEDGER_BOOT_SIZE];
 	char utc[UTC_TEXT_MAX];
+	utc_us utc_us;	  /* the same; set by ledger_entry_parse() */
 	const char *body; /* borrowed */
 	size_t body_n;
 };

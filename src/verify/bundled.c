@@ -111,19 +111,28 @@ static void epoch_note(struct gathered *g, const struct ledger_entry *entry)
 	g->epochs_n += seal_epoch_root(entry, &grown[g->epochs_n]);
 }
 
-/* The first and the last entry are of the range's time, and those beside it are not. */
-static void ends_check(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+/*
+ * The range begins where the dates come to its time, and ends where they pass it: so where the clock ran on,
+ * no entry of that time is outside. Where it was set, there are more such places than one; then what was read
+ * outside must not be of its time either.
+ */
+static void range_check(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	const struct verify_range *r = &w->report->range;
-	bool inside = strcmp(entry->utc, r->from) >= 0 && strcmp(entry->utc, r->to) <= 0;
+	bool early = strcmp(entry->utc, r->from)<0, late = strcmp(entry->utc, r->to)> 0;
+	bool within = index >= r->first && index < r->end;
 
-	if (index + 1 == r->first || index == r->end) {
-		if (inside)
-			found_at(&w->bundled, VERIFY_BUNDLED, index,
-				"it is of the bundle's time, and the range leaves it out");
-		w->report->made[VERIFY_CHECK_RANGE]++;
-	}
-	if (r->first < r->end && (index == r->first || index + 1 == r->end) && !inside)
+	w->report->made[VERIFY_CHECK_RANGE] += index + 1 == r->first || index == r->end;
+	if (!within && !early && !late)
+		found_at(&w->bundled, VERIFY_BUNDLED, index,
+			"it is of the bundle's time, and the range leaves it out");
+	else if (index + 1 == r->first && !early)
+		found_at(&w->bundled, VERIFY_BUNDLED, index,
+			"it stands before the bundle's range and is not dated before its time");
+	else if (index == r->end && !late)
+		found_at(&w->bundled, VERIFY_BUNDLED, index,
+			"it stands behind the bundle's range and is not dated behind its time");
+	else if (within && ((index == r->first && early) || (index + 1 == r->end && late)))
 		found_at(&w->bundled, VERIFY_BUNDLED, index,
 			"it is where the bundle's range begins or ends, and not of its time");
 }
@@ -134,7 +143,7 @@ void bundled_entry(struct walk *w, const struct ledger_entry *entry, uint64_t in
 	struct gathered *g = &w->gathered;
 	bool config = entry->type == LEDGER_CONFIG_LOAD || entry->type == LEDGER_CONFIG_COMMIT;
 
-	ends_check(w, entry, index);
+	range_check(w, entry, index);
 	if (config && index < r->end)
 		config_note(g, entry);
 	if (entry->type == LEDGER_SEAL_EPOCH)

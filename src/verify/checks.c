@@ -62,14 +62,13 @@ static void say_details(struct tw *t, const struct verify_report *r, enum verify
 		tw_say(t, "    %llu entries say that others were left out\n", (ull)r->gaps);
 	if (c == VERIFY_CHECK_TIME && r->clock_steps)
 		tw_say(t,
-			"    the clock (UTC) went back %llu times meanwhile: the dates of entries are what "
-			"the "
+			"    the clock (UTC) was set %llu times meanwhile: the dates of entries are what the "
 			"machine believed\n",
 			(ull)r->clock_steps);
 }
 
 /* What this report in particular leaves open. */
-enum open { OPEN_UNSEEN, OPEN_SEALS, OPEN_EARLIER, OPEN_RECOVERY, OPENS };
+enum open { OPEN_UNSEEN, OPEN_OUTSIDE, OPEN_BEHIND, OPEN_SEALS, OPEN_EARLIER, OPEN_RECOVERY, OPENS };
 #define OPEN_TEXT_MAX 1536
 
 /* False: there is nothing to say of it. */
@@ -87,6 +86,25 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 			"what %llu entries say, which are %s; only their hashes are here: ", (ull)r->unseen,
 			r->bundle ? "not in the bundle" : "in an archive, says the directory");
 		report_holes(&t, r);
+		break;
+	case OPEN_OUTSIDE:
+		*ret_name = "outside";
+		if (!r->bundle || r->unseen == 0)
+			return false;
+		tw_say(&t,
+			"that none of these is dated within the bundle's time: the clock may have been set "
+			"where nobody sees it%s",
+			r->clock_steps ? ", and it was set where it is seen" : "");
+		break;
+	case OPEN_BEHIND:
+		*ret_name = "behind";
+		if (!r->bundle || r->range.end < r->size)
+			return false;
+		tw_say(&t,
+			"that nothing of the bundle's time came behind the %llu entries of its head: the "
+			"range "
+			"goes up to its last one",
+			(ull)r->size);
 		break;
 	case OPEN_SEALS:
 		*ret_name = "seals_unseen";

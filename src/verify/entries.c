@@ -7,10 +7,48 @@
 
 #include <stdio.h>
 
+/* Both clocks are read one behind the other; what lies between them by chance is less than this. */
+#define CLOCK_STEP_US_MIN 100000
+
+static void step_note(struct walk *w, uint64_t index, uint64_t us, bool back)
+{
+	struct verify_report *r = w->report;
+
+	if (r->clock_steps < VERIFY_STEPS_MAX)
+		r->clock_step[r->clock_steps] = (struct verify_step){ index, us, back };
+	r->clock_steps++;
+}
+
+static int64_t clock_offset(const struct ledger_entry *entry)
+{
+	return (int64_t)(entry->utc_us - entry->mono_us);
+}
+
+/*
+ * The kernel slews both clocks alike, so within a boot their difference changes only when UTC is set (or the
+ * machine slept, which the monotonic clock does not count). Against where it stood when it was last set, so
+ * that many small steps are seen as well.
+ */
+static void clock_check(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+{
+	int64_t offset = clock_offset(entry), by = offset - w->clock_offset;
+	uint64_t far = by < 0 ? (uint64_t)-by : (uint64_t)by;
+
+	if (far >= CLOCK_STEP_US_MIN) {
+		step_note(w, index, far, by < 0);
+		w->clock_offset = offset;
+	}
+	w->last_utc = entry->utc_us;
+}
+
 static void boot_begins(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	memset(&w->counters, 0, sizeof w->counters);
 	memcpy(w->boot, entry->boot, sizeof w->boot);
+	/* How long the machine was off nobody can see: only that its clock went back. */
+	if (index > 0 && entry->utc_us < w->last_utc)
+		step_note(w, index, w->last_utc - entry->utc_us, true);
+	w->clock_offset = clock_offset(entry);
 	w->last_mono = 0;
 	w->report->boots++;
 	/* It may have begun where nobody can see. */
@@ -80,14 +118,12 @@ static void order_check(struct walk *w, const struct ledger_entry *entry, uint64
 	if (entry->mono_us < w->last_mono)
 		found_at(&w->entry, VERIFY_TIME, index,
 			"its monotonic time lies before that of the entry before it");
+	clock_check(w, entry, index);
 	w->last_mono = entry->mono_us;
 	w->report->recoveries += entry->type == LEDGER_RECOVERY_EPOCH;
 	w->report->gaps += entry->type == LEDGER_COUNTER_GAP || entry->type == LEDGER_GAP;
 	if (!w->report->first_utc[0])
 		memcpy(w->report->first_utc, entry->utc, sizeof entry->utc);
-	else if (strcmp(entry->utc, w->last_utc) < 0)
-		w->report->clock_steps++;
-	memcpy(w->last_utc, entry->utc, sizeof w->last_utc);
 	memcpy(w->report->last_utc, entry->utc, sizeof entry->utc);
 	w->report->made[VERIFY_CHECK_COUNTERS]++;
 	w->report->made[VERIFY_CHECK_TIME]++;

@@ -12,31 +12,18 @@
 
 /* ---- the file `range` ---- */
 
-/* As utc_text() writes it. */
-static bool time_good(const struct canonical_text *t)
-{
-	static const char shape[] = "dddd-dd-ddTdd:dd:dd.ddddddZ";
-
-	if (t->n != sizeof shape - 1)
-		return false;
-	for (size_t i = 0; i < t->n; i++)
-		if (shape[i] == 'd' ? t->text[i] < '0' || t->text[i] > '9' : t->text[i] != shape[i])
-			return false;
-	return true;
-}
-
 static void take_time(struct canonical *c, const char *key, char ret[VERIFY_TIME_MAX])
 {
 	struct canonical_text t = { 0 };
+	utc_us time;
 
 	canonical_key(c, key);
 	canonical_string(c, &t);
-	if (c->bad || !time_good(&t)) {
-		c->bad = true;
-		return;
+	if (!c->bad && t.n < VERIFY_TIME_MAX) {
+		memcpy(ret, t.text, t.n);
+		ret[t.n] = '\0';
 	}
-	memcpy(ret, t.text, t.n);
-	ret[t.n] = '\0';
+	c->bad = c->bad || t.n >= VERIFY_TIME_MAX || !utc_read(&time, ret);
 	canonical_char(c, ',');
 }
 
@@ -145,7 +132,8 @@ struct evidence {
 	char from[VERIFY_TIME_MAX], to[VERIFY_TIME_MAX];
 	uint64_t size;	     /* entries walked over */
 	bool any;	     /* an entry is of the time */
-	uint64_t first, end; /* of these */
+	uint64_t first, end; /* where dates come to the time first, and where they have passed it */
+	bool passed;	     /* since `end` */
 	uint64_t behind;     /* entries up to the last one that is before the time, when none is of it */
 	bool config_before;
 	uint64_t config_index; /* the configuration in force at `first` */
@@ -153,7 +141,10 @@ struct evidence {
 	struct mark last;
 	struct epoch *epoch;
 	size_t epochs_n, epochs_room;
-	uint8_t (*config)[SHA256_SIZE];
+	struct config {
+		uint64_t index;
+		uint8_t hash[SHA256_SIZE];
+	} * config; /* the one in force when the time begins, and all behind it */
 	size_t config_n, config_room;
 	bool no_memory;
 	/* chosen */
@@ -225,7 +216,7 @@ static void epoch_keep(struct evidence *v, const struct ledger_entry *entry, uin
 		v->epochs_n--;
 }
 
-static void config_keep(struct evidence *v, const struct ledger_entry *entry)
+static void config_keep(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
 {
 	void *grown = one_more(v->config, &v->config_n, &v->config_room, sizeof *v->config);
 
@@ -234,13 +225,39 @@ static void config_keep(struct evidence *v, const struct ledger_entry *entry)
 		return;
 	}
 	v->config = grown;
-	if (!ledger_entry_hex(entry, "sha256", v->config[v->config_n - 1], SHA256_SIZE))
+	v->config[v->config_n - 1].index = index;
+	if (!ledger_entry_hex(entry, "sha256", v->config[v->config_n - 1].hash, SHA256_SIZE))
 		v->config_n--;
 }
 
 static bool is_config(const struct ledger_entry *entry)
 {
 	return entry->type == LEDGER_CONFIG_LOAD || entry->type == LEDGER_CONFIG_COMMIT;
+}
+
+/*
+ * The range goes from the entry behind the last one that is dated before the time to the first one that is
+ * dated behind it: where the clock was set meanwhile, entries of other dates are between them.
+ */
+static void range_grow(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
+{
+	bool early = strcmp(entry->utc, v->from)<0, late = strcmp(entry->utc, v->to)> 0;
+
+	if (!v->any && early) {
+		v->behind = index + 1;
+		v->sealed.any = false;
+	}
+	if (!early && !late) {
+		if (!v->any)
+			v->first = v->behind;
+		v->any = true;
+		v->passed = false;
+	}
+	v->passed = v->passed || (v->any && late);
+	if (v->any && !v->passed) {
+		v->end = index + 1;
+		v->sealed.any = false; /* does not cover this one */
+	}
 }
 
 void evidence_entry(void *context, const struct ledger_entry *entry, uint64_t index)
@@ -250,24 +267,15 @@ void evidence_entry(void *context, const struct ledger_entry *entry, uint64_t in
 	v->size = index + 1;
 	if (entry->type == LEDGER_SEAL_EPOCH)
 		epoch_keep(v, entry, index);
-	if (strcmp(entry->utc, v->from) >= 0 && strcmp(entry->utc, v->to) <= 0) {
-		if (!v->any)
-			v->first = index;
-		v->any = true;
-		v->end = index + 1;
-		v->sealed.any = false; /* does not cover this one */
-	} else if (!v->any && strcmp(entry->utc, v->from) < 0) {
-		v->behind = index + 1;
-		v->sealed.any = false;
-	}
+	range_grow(v, entry, index);
 	if (!is_config(entry))
 		return;
-	if (!v->any) {
+	if (!v->any && strcmp(entry->utc, v->from) < 0) {
 		v->config_before = true;
 		v->config_index = index;
 		v->config_n = 0; /* the ones before were replaced */
 	}
-	config_keep(v, entry);
+	config_keep(v, entry, index);
 }
 
 void evidence_sealed(void *context, uint64_t begins, uint64_t size)
@@ -427,7 +435,9 @@ bool evidence_config(const struct evidence *v, const void *text, size_t n, char 
 
 	sha256(hash, text, n);
 	for (size_t i = 0; i < v->config_n; i++) {
-		if (memcmp(v->config[i], hash, sizeof hash) != 0)
+		bool named = v->config[i].index < v->end ||
+			     (v->config_before && v->config[i].index == v->config_index);
+		if (!named || memcmp(v->config[i].hash, hash, sizeof hash) != 0)
 			continue;
 		snprintf(ret_path, EVIDENCE_PATH_MAX, CONFIG_FOLDER "%s" CONFIG_END,
 			hex_from_bytes(hex, hash, sizeof hash));

@@ -14,8 +14,9 @@
  *   config/<sha256>.conf  configurations that the entries name, as far as they were at hand
  *   timeline.html         the entries for people (verify/timeline.h)
  *
- * It holds every entry of its time: the one before `first` and the one at `end` are there as well, and are of
- * another time. Where that ends: the time is the machine's, and its clock may have been set.
+ * The entry before `first` and the one at `end` are there as well: the one is dated before the time, the
+ * other behind it. So where the clock was not set, every entry of the time is there; where it was, entries
+ * that are not here may be dated within it.
  *
  * Pure. Callers: src/verify, src/cli, tests. One thread.
  */

@@ -77,7 +77,8 @@ struct walk {
 	struct ledger_counters counters;
 	uint8_t boot[LEDGER_BOOT_SIZE];
 	uint64_t last_mono;
-	char last_utc[UTC_TEXT_MAX];
+	utc_us last_utc;
+	int64_t clock_offset; /* UTC - monotonic since the clock was last set, in this boot */
 	struct seals seals;
 	struct head heads[HEADS];
 	struct gathered gathered;

@@ -30,6 +30,12 @@ void report_holes(struct tw *t, const struct verify_report *r)
 		tw_say(t, " and %zu stretches more", r->holes_n - shown);
 }
 
+void report_step(struct tw *t, const struct verify_step *s)
+{
+	tw_say(t, "%s by %llu.%06llu s before entry %llu", s->back ? "back" : "ahead", (ull)(s->us / 1000000),
+		(ull)(s->us % 1000000), (ull)s->entry);
+}
+
 static void say_verdict(struct tw *t, const struct verify_report *r)
 {
 	if (!r->good)
@@ -82,6 +88,20 @@ static void say_count(struct tw *t, uint64_t n, const char *what)
 	tw_say(t, "%llu %s%s", (ull)n, what, n == 1 ? "" : "s");
 }
 
+/* Each of the clock's steps that is kept: it may be wide, and then dates mislead. */
+static void say_steps(struct tw *t, const struct verify_report *r)
+{
+	size_t shown = MIN_OF(r->clock_steps, (uint64_t)VERIFY_STEPS_MAX);
+
+	for (size_t i = 0; i < shown; i++) {
+		tw_say(t, "  clock set    ");
+		report_step(t, &r->clock_step[i]);
+		tw_say(t, "\n");
+	}
+	if (r->clock_steps > shown)
+		tw_say(t, "  clock set    %llu times more\n", (ull)r->clock_steps - shown);
+}
+
 static void say_good(struct tw *t, const struct verify_report *r)
 {
 	char hex[65];
@@ -95,7 +115,9 @@ static void say_good(struct tw *t, const struct verify_report *r)
 	say_count(t, r->seal_epochs, "epoch");
 	tw_say(t, "\n  time         %s to %s, ", r->first_utc, r->last_utc);
 	say_count(t, r->boots, "boot");
-	tw_say(t, "%s\n  checked      ", r->clock_steps ? ", the clock was set back meanwhile" : "");
+	tw_say(t, "\n");
+	say_steps(t, r);
+	tw_say(t, "  checked      ");
 	say_count(t, r->bundles, "bundle");
 	tw_say(t, ", ");
 	say_count(t, r->tiles, "tile");
@@ -175,6 +197,19 @@ static void holes_json(struct jw *w, const struct verify_report *r)
 	jw_end(w);
 }
 
+static void steps_json(struct jw *w, const struct verify_report *r)
+{
+	jw_array(w, "clock_step");
+	for (size_t i = 0; i < MIN_OF(r->clock_steps, (uint64_t)VERIFY_STEPS_MAX); i++) {
+		jw_object(w, NULL);
+		jw_bool(w, "back", r->clock_step[i].back);
+		jw_u64(w, "entry", r->clock_step[i].entry);
+		jw_u64(w, "us", r->clock_step[i].us);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
 size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t size)
 {
 	struct jw w = jw_over(ret_text, size, true);
@@ -186,6 +221,7 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_u64(&w, "bundles", r->bundles);
 	report_checks_json(&w, r);
 	jw_str(&w, "class", verify_class_name(r->found));
+	steps_json(&w, r);
 	jw_u64(&w, "clock_steps", r->clock_steps);
 	jw_bool(&w, "complete", verify_complete(r));
 	jw_u64(&w, "cosigned", r->cosigned);

@@ -111,7 +111,7 @@ struct verify_options {
 	  "no entry was lost between a process and the log, unless another entry says so",			\
 	  "that no entry was lost between a process and the log")						\
 	C(TIME, "time", "entries",										\
-	  "entries stand in the order of the machine's monotonic clock",					\
+	  "within each boot entries stand in the order of the machine's monotonic clock",			\
 	  "that entries stand in the order of time")								\
 	C(JOURNAL, "journal", "records",									\
 	  "what is behind the checkpoint, in the journal, is signed too",					\
@@ -134,7 +134,8 @@ struct verify_options {
 	  "all files were looked at: what does not belong to the log is counted",				\
 	  "that nothing else lies beside the log: its files cannot be listed")					\
 	C(RANGE, "range", "ends",										\
-	  "the bundle holds every entry of its time: those beside it are of another time",			\
+	  "where the clock was not set, the bundle holds every entry of its time up to its head: the one "	\
+	  "before is dated earlier, the one behind later, and none that lies beside is dated within",		\
 	  NULL)													\
 	C(CONFIGURATIONS, "configurations", "texts",								\
 	  "the configurations in the bundle are those whose hashes the entries name",				\
@@ -161,6 +162,7 @@ enum verify_class {
 #define VERIFY_NAME_MAX	 256
 #define VERIFY_TIME_MAX	 UTC_TEXT_MAX
 #define VERIFY_HOLES_MAX 16
+#define VERIFY_STEPS_MAX 16
 
 /* May be missing. */
 #define VERIFY_PATH_COSIGNED LEDGER_PATH_COSIGNED
@@ -200,7 +202,11 @@ struct verify_report {
 	uint64_t sealed;	     /* size under the last seal */
 	uint64_t boots;
 	uint64_t gaps;	      /* entries that state a gap: recorded, so not wrong by themselves */
-	uint64_t clock_steps; /* UTC went back from one entry to the next (the monotonic clock did not) */
+	uint64_t clock_steps; /* the clock (UTC) was set: how often; the first VERIFY_STEPS_MAX of them: */
+	struct verify_step {
+		uint64_t entry, us; /* before which entry, and how far; between boots at least so far */
+		bool back;
+	} clock_step[VERIFY_STEPS_MAX];
 	uint64_t strays;      /* files that are no part of a ledger: not read */
 	uint64_t earlier;     /* logs that ended in a recovery and lie in the folder `before`: not read */
 	uint64_t recoveries;  /* entries that say so */
