@@ -44,17 +44,15 @@ static enum rc running_compile(struct running *r, char *text, size_t n, const ch
 /* ---- what runs when control starts ---- */
 
 /*
- * Nothing is permitted. While no interface is in any zone the host itself is left reachable, so that a new
- * machine can be configured at all (supervisor/filter_text.c). A machine whose configuration is lost is not
- * new: one interface, that is not there, closes the host as well.
+ * Nothing is permitted, to the host as well: a machine whose configuration is gone cannot be told from one
+ * that never had one. lost: there is one, and it cannot be used; the count of generations goes on.
  */
 static enum rc running_empty(struct control *k, bool lost, struct err *e)
 {
 	static const char
-		fresh[] = "# No configuration has been committed yet: no zones, all is denied.\n",
+		fresh[] = "# No configuration has been committed yet: all is denied, to the host as well.\n",
 		closed[] =
-			"# The stored configuration could not be used: all is denied, to the host as well.\n"
-			"zones {\n    zone closed {\n        interfaces closed0;\n    }\n}\n";
+			"# The stored configuration could not be used: all is denied, to the host as well.\n";
 	struct running *r = &k->running;
 	char *text = strdup(lost ? closed : fresh);
 	uint64_t generation = 0;
@@ -62,7 +60,7 @@ static enum rc running_empty(struct control *k, bool lost, struct err *e)
 	running_done(r);
 	if (!text)
 		return err_add(e, RC_INTERNAL, "memory is short");
-	if (lost) { /* the count goes on */
+	if (lost) {
 		crypto_hash_sha256(r->sha256, (const unsigned char *)text, strlen(text));
 		generation = store_generation(k->config_dir, r->sha256);
 	}
@@ -88,11 +86,9 @@ enum rc running_load(struct control *k, struct err *e)
 		}
 		enter_refused(k, NULL, r->sha256, fault.text);
 	}
-	if (rc == RC_NOT_FOUND)
-		log_info("no configuration has been committed yet; all is denied");
-	else
-		log_error("%s; all is denied, to the host as well, until a configuration is committed",
-			fault.text);
+	log_line(rc == RC_NOT_FOUND ? LOG_WARN : LOG_ERROR,
+		"%s; all is denied, to the host as well, until a configuration is committed",
+		rc == RC_NOT_FOUND ? "there is no stored configuration" : fault.text);
 	rc = running_empty(k, rc != RC_NOT_FOUND, e);
 	if (!rc)
 		enter_loaded(k);

@@ -1,8 +1,9 @@
 /*
  * The rule set into the kernel, by nft(8): whole and in one transaction, so that there is no moment without a
- * filter. It stays when the supervisor ends or dies: closed. Only `plaingated --flush` takes it away. While
- * the supervisor runs it is set again when anybody has changed rule sets: a "flush ruleset" of some other
- * program opens the host for a second at the most.
+ * filter. It stands before anything else is opened, closed until the first configuration comes, and stays
+ * when the supervisor ends or dies. Only `plaingated --flush` takes it away. While the supervisor runs it is
+ * set again when anybody has changed rule sets: a "flush ruleset" of some other program opens the host for a
+ * second at the most.
  */
 #include "base/log.h"
 #include "proc/supervisor/netlink.h"
@@ -154,27 +155,28 @@ void filter_keep(struct supervisor *s)
 {
 	struct err e = { 0 };
 
-	if (!s->snapshot || s->filter_generation == 0 || s->loop.now < s->filter_look_at)
+	if (s->filter_generation == 0 || s->loop.now < s->filter_look_at)
 		return;
 	s->filter_look_at = s->loop.now + NS_PER_S;
 	uint32_t now = rules_generation();
 	if (now == 0 || now == s->filter_generation)
 		return;
-	log_warn("somebody else has changed rule sets of the kernel's filter; ours is set again");
+	log_warn("nftables ruleset was changed by another program; restoring ours");
 	if (filter_apply(s, &e) != RC_OK) {
 		log_error("%s", e.text);
 		s->filter_generation = now - 1 ? now - 1 : UINT32_MAX; /* again in a second */
 	}
 }
 
-/* Adds, never takes away: a rule set of a supervisor before stays until a configuration replaces it. */
-enum rc filter_close(struct err *e)
+enum rc filter_begin(struct supervisor *s, struct err *e)
 {
-	static const char text[] =
-		"table inet plaingate {\n"
-		"\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n}\n";
+	static const char ask[] = "list table inet plaingate\n";
+	struct err none = { 0 };
 
-	return nft_run(text, sizeof text - 1, e);
+	if (nft_run(ask, sizeof ask - 1, &none) != RC_OK)
+		return filter_apply(s, e);
+	s->filter_generation = rules_generation();
+	return RC_OK;
 }
 
 enum rc filter_flush(struct err *e)

@@ -13,9 +13,9 @@
  * From the loopback device only the host itself is heard: a packet socket of one link sends on any other as
  * well, so somebody else in the data plane could speak there in anybody's name.
  *
- * An interface without a zone has no services: default deny. Only as long as no interface is in any zone,
- * which is a machine that is not configured yet, the host is left reachable, so that its administrator can
- * configure it.
+ * An interface without a zone has no services: default deny. Without a configuration, or with one that puts
+ * no interface into a zone, no service is reached from anywhere; the host's own connections have their
+ * answers.
  */
 #include "base/tw.h"
 #include "proc/supervisor/supervisor.h"
@@ -95,25 +95,29 @@ static void ingress(
 	tw_say(t, "}\n");
 }
 
-static void input(struct tw *t, const struct snapshot *snap)
+/* What passes with any configuration, and without one. The caller ends the chain. */
+static void input_always(struct tw *t)
+{
+	tw_say(t, "\tchain input {\n"
+		  "\t\ttype filter hook input priority 0; policy drop;\n"
+		  "\t\tiifname \"lo\" fib saddr type local accept\n"
+		  "\t\tct state established accept\n"
+		  "\t\ticmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } "
+		  "accept\n"
+		  "\t\ticmpv6 type { echo-reply, destination-unreachable, packet-too-big, time-exceeded, "
+		  "parameter-problem } accept\n"
+		  "\t\tip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, "
+		  "nd-router-advert } accept\n"
+		  "\t\ticmpv6 type mld-listener-query accept\n");
+}
+
+static void input_services(struct tw *t, const struct snapshot *snap)
 {
 	const struct snap_interface *in = snap_interfaces(snap);
 
 	tw_say(t,
-		"\tchain input {\n"
-		"\t\ttype filter hook input priority 0; policy drop;\n"
-		"\t\tiifname \"lo\" fib saddr type local accept\n"
-		"\t\tct state established accept\n"
 		"\t\ttcp dport %u-%u tcp flags & (syn | ack) != syn accept\n"
-		"\t\tudp dport %u-%u accept\n"
-		"\t\ticmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } "
-		"accept\n"
-		"\t\ticmpv6 type { echo-reply, destination-unreachable, packet-too-big, time-exceeded, "
-		"parameter-problem } "
-		"accept\n"
-		"\t\tip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, "
-		"nd-router-advert } accept\n"
-		"\t\ticmpv6 type mld-listener-query accept\n",
+		"\t\tudp dport %u-%u accept\n",
 		snap->host_port_first, snap->host_port_last, snap->host_port_first, snap->host_port_last);
 	for (uint32_t i = 0; i < snap->interfaces.count; i++)
 		if (interface_name_ok(in[i].name))
@@ -126,7 +130,6 @@ static void input(struct tw *t, const struct snapshot *snap)
 				tw_say(t, "\t\tiifname \"" TUN_NAME "\" jump zone_%u\n", i);
 				break;
 			}
-	tw_say(t, "\t}\n");
 }
 
 /*
@@ -153,14 +156,17 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 {
 	struct tw t = tw_over(ret_text, size);
 
-	ingress(&t, snap, interfaces, n);
+	if (snap)
+		ingress(&t, snap, interfaces, n);
 	tw_say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
 		   "\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
 	tracking(&t);
-	for (uint32_t i = 0; i < snap->zones.count; i++)
+	for (uint32_t i = 0; snap && i < snap->zones.count; i++)
 		zone_chain(&t, i, snap_zones(snap)[i].host_inbound);
-	if (snap->interfaces.count > 0)
-		input(&t, snap);
+	input_always(&t);
+	if (snap)
+		input_services(&t, snap);
+	tw_say(&t, "\t}\n");
 	/* Somebody else in ike has two UDP sockets that reach any address; the host's own services trust
 	 * their like. */
 	tw_say(&t,

@@ -2,8 +2,9 @@
  * plaingated: options, one instance per run directory, signals, the orderly end. What it does beside that
  * stands in supervisor.h.
  *
- * Order at the start: the lock, no forwarding, resources, own sandbox, then the processes. At the end: all
- * but the ledger, the ledger when the last entries have their receipts. The ingress filter stays: closed.
+ * Order at the start: the lock, no forwarding, the filter (behind it the network may come up), resources, own
+ * sandbox, then the processes. At the end: all but the ledger, the ledger when the last entries have their
+ * receipts. The ingress filter stays: closed.
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
@@ -301,7 +302,9 @@ static enum rc prepare(struct supervisor *s, struct err *e)
 	if (rc == RC_OK)
 		rc = kernel_no_forwarding(e);
 	if (rc == RC_OK)
-		rc = filter_close(e);
+		rc = filter_begin(s, e);
+	if (rc == RC_OK)
+		service_ready();
 	if (rc == RC_OK)
 		rc = measure_own(s, e);
 	if (rc == RC_OK)

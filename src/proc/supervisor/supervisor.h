@@ -4,6 +4,7 @@
  * sent. One thread, ipc/loop.h.
  *
  *   main.c        options, the lock, signals, the end
+ *   notify.c      tells the service manager that the filter stands
  *   answers.c     the file of known answers, measured and sealed for the keeper
  *   children.c    lives: measured, entered, started, ready, dead, started again
  *   launch.c      one start: measure, fork, execute
@@ -137,6 +138,10 @@ static inline bool proc_is_service(enum proc id)
 	return FROM_ALL_SERVICES >> id & 1;
 }
 
+/* notify.c */
+/* To systemd: what is ordered behind this service may begin. Nothing where nobody waits for it. */
+void service_ready(void);
+
 /* answers.c */
 /* Opens, measures and enters the file anew; the keeper gets a sealed copy of what was measured. */
 enum rc answers_open(struct supervisor *s, struct err *e);
@@ -186,14 +191,15 @@ void kernel_settings(struct supervisor *s);
 
 /* filter.c, filter_text.c */
 bool interface_name_ok(const char *name);
-/* The whole rule set as nft's text. present: names of existing interfaces. Returns its length, 0: it does not
- * fit. */
+/* The whole rule set as nft's text; snap NULL: no service at all. interfaces: those of the zones, as they exist
+ * now. Returns its length, 0: it does not fit. */
 size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	const struct zone_interface *interfaces, size_t n);
 enum rc filter_apply(struct supervisor *s, struct err *e);
 /* Sets it again when somebody else changed rule sets; looked at once a second. */
 void filter_keep(struct supervisor *s);
-enum rc filter_close(struct err *e); /* before the first configuration: nothing is forwarded */
+/* Before the first configuration: closed. A rule set of a supervisor before stays until it comes. */
+enum rc filter_begin(struct supervisor *s, struct err *e);
 enum rc filter_flush(struct err *e);
 
 /* routes.c */
