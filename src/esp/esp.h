@@ -31,7 +31,7 @@
 #define ESP_PAIR_NONE	   UINT32_MAX
 #define ESP_REPLAY_DEFAULT 1024
 
-#define ESP_HEAD_SIZE (8 + AEAD_IV_SIZE)      /* SPI, sequence number, IV */
+#define ESP_HEAD_SIZE (8 + AEAD_IV_SIZE) /* SPI, sequence number, IV */
 #define ESP_SIZE_MIN  (ESP_HEAD_SIZE + 4 + AEAD_ICV_SIZE)
 
 struct esp;
@@ -103,7 +103,8 @@ struct esp_batch {
 void esp_batch_begin(struct esp_batch *b);
 
 /*
- * Whether the pair's selectors hold this packet (parsed fields of the train): DROP_NONE or DROP_ESP_SELECTOR.
+ * Whether the pair's selectors hold this packet (parsed fields of the train), or, for an ICMP error, answers
+ * to the packet that it quotes (RFC 4301 section 6.2): DROP_NONE or DROP_ESP_SELECTOR.
  */
 enum drop_reason esp_selects(const struct esp *esp, uint32_t pair, const struct train *t);
 

@@ -5,6 +5,7 @@
 #include "esp/state.h"
 
 #include "base/rd.h"
+#include "wire/quoted.h"
 
 #define EXTENSIONS_MAX 8
 
@@ -14,6 +15,7 @@ struct inner {
 	uint8_t proto;
 	bool has_ports;
 	uint16_t src_port, dst_port;
+	struct rd upper; /* what is behind the IP headers; nothing of a fragment */
 };
 
 static enum drop_reason ipv4_read(struct inner *in, const uint8_t *ip, uint32_t n)
@@ -35,6 +37,7 @@ static enum drop_reason ipv4_read(struct inner *in, const uint8_t *ip, uint32_t 
 	in->src = addr_v4(addrs);
 	in->dst = addr_v4(addrs + 4);
 	rd_take(&r, header_n - 20);
+	in->upper = rd_over(r.at, (fragment & 0x3fff) == 0 && !r.bad ? in->n - header_n : 0);
 	in->has_ports =
 		(fragment & 0x1fff) == 0 && (in->proto == 6 || in->proto == 17) && in->n >= header_n + 4;
 	in->src_port = in->has_ports ? rd_u16(&r) : 0;
@@ -63,6 +66,7 @@ static void ipv6_upper(struct inner *in, struct rd *r)
 			break;
 		}
 	}
+	in->upper = *r;
 	in->has_ports = !r->bad && (in->proto == 6 || in->proto == 17) && rd_left(r) >= 4;
 	in->src_port = in->has_ports ? rd_u16(r) : 0;
 	in->dst_port = in->has_ports ? rd_u16(r) : 0;
@@ -100,6 +104,32 @@ static bool selectors_hold(const struct selector *ts, uint16_t n, const struct i
 			return true;
 	}
 	return false;
+}
+
+static bool selected(const struct esp_state_pair *s, const struct inner *in)
+{
+	return selectors_hold(s->remote_ts, s->remote_n, &in->src, in->src_port, in) &&
+	       selectors_hold(s->local_ts, s->local_n, &in->dst, in->dst_port, in);
+}
+
+/*
+ * RFC 4301 section 6.2: an ICMP error whose own addresses the SA does not hold is a router's, somewhere on
+ * the way. "The receiver must extract the header of the triggering packet from the ICMP payload, and reverse
+ * fields".
+ */
+static bool error_selected(const struct esp_state_pair *s, const struct inner *error)
+{
+	struct quoted q;
+
+	if (!quoted_in_error(&q, error->proto, error->upper.at, rd_left(&error->upper)))
+		return false;
+	struct inner answer = { .src = q.dst,
+		.dst = q.src,
+		.proto = q.proto,
+		.has_ports = q.proto == 6 || q.proto == 17,
+		.src_port = q.dst_port,
+		.dst_port = q.src_port };
+	return addr_equal(&q.src, &error->dst) && selected(s, &answer);
 }
 
 /* IPv4's header checksum after one of its 16-bit words changed: RFC 1624, equation 3. */
@@ -155,13 +185,13 @@ enum drop_reason esp_inner_check(const struct esp_pair *pair, uint8_t *ip, uint3
 			drop = DROP_ESP_SELECTOR;
 	} else if (next_header == 4 || next_header == 41) {
 		drop = next_header == 4 ? ipv4_read(&in, ip, n) : ipv6_read(&in, ip, n);
-		if (drop == DROP_NONE &&
-			!(selectors_hold(s->remote_ts, s->remote_n, &in.src, in.src_port, &in) &&
-				selectors_hold(s->local_ts, s->local_n, &in.dst, in.dst_port, &in)))
+		if (drop == DROP_NONE && !selected(s, &in))
 			drop = DROP_ESP_SELECTOR;
 	} else {
 		return DROP_ESP_NEXT_HEADER;
 	}
+	if (drop == DROP_ESP_SELECTOR && error_selected(s, &in))
+		drop = DROP_NONE;
 	*ret_n = in.n; /* what is behind it is traffic flow confidentiality padding (RFC 4303 section 2.7) */
 	return drop == DROP_NONE && (outer_class & 3) != 0 ? congestion_move(ip, outer_class) : drop;
 }

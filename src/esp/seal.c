@@ -3,6 +3,8 @@
  */
 #include "esp/state.h"
 
+#include "wire/quoted.h"
+
 void esp_batch_begin(struct esp_batch *b)
 {
 	b->n = b->packets = b->packet_size = 0;
@@ -38,24 +40,54 @@ static bool selector_holds(
 	return has_ports && port >= ts->port_first && port <= ts->port_last;
 }
 
+/* What selectors look at. */
+struct selected {
+	const struct ip_addr *src, *dst;
+	uint8_t proto;
+	bool ports;
+	uint16_t src_port, dst_port;
+};
+
+static bool selectors_hold(const struct esp_pair *p, const struct selected *t)
+{
+	const struct esp_state_pair *s = p->state;
+	bool local = false, remote = false;
+
+	if (p->plain_v4 && t->src->family == ADDR_V4) {
+		uint32_t src = load_be32(t->src->b), dst = load_be32(t->dst->b);
+		return src >= p->local_first && src <= p->local_last && dst >= p->remote_first &&
+		       dst <= p->remote_last;
+	}
+	for (uint16_t i = 0; i < s->local_n && !local; i++)
+		local = selector_holds(&s->local_ts[i], t->src, t->proto, t->src_port, t->ports);
+	for (uint16_t i = 0; i < s->remote_n && !remote; i++)
+		remote = selector_holds(&s->remote_ts[i], t->dst, t->proto, t->dst_port, t->ports);
+	return local && remote;
+}
+
+/*
+ * RFC 4301 section 6.2: an error that no selector holds goes by "the SA that would carry the return traffic
+ * associated with the packet that triggered the ICMP error message".
+ */
+static bool error_selected(const struct esp_pair *p, const struct train *t)
+{
+	struct quoted q;
+
+	if (!(t->flags & TRAIN_ICMP_ERROR) ||
+		!quoted_in_error(&q, t->proto, t->ip + t->l4_offset, t->len - t->l4_offset))
+		return false;
+	bool ports = q.proto == 6 || q.proto == 17;
+	struct selected answer = { &q.dst, &q.src, q.proto, ports, q.dst_port, q.src_port };
+	return addr_equal(&q.src, &t->dst) && selectors_hold(p, &answer);
+}
+
 enum drop_reason esp_selects(const struct esp *esp, uint32_t pair, const struct train *t)
 {
 	const struct esp_pair *p = &esp->pair[pair];
-	const struct esp_state_pair *s = p->state;
-	bool local = false, remote = false, ports = t->proto == 6 || t->proto == 17;
+	bool ports = t->proto == 6 || t->proto == 17;
+	struct selected own = { &t->src, &t->dst, t->proto, ports, t->src_port, t->dst_port };
 
-	if (p->plain_v4 && t->src.family == ADDR_V4) {
-		uint32_t src = load_be32(t->src.b), dst = load_be32(t->dst.b);
-		return src >= p->local_first && src <= p->local_last && dst >= p->remote_first &&
-				       dst <= p->remote_last
-			       ? DROP_NONE
-			       : DROP_ESP_SELECTOR;
-	}
-	for (uint16_t i = 0; i < s->local_n && !local; i++)
-		local = selector_holds(&s->local_ts[i], &t->src, t->proto, t->src_port, ports);
-	for (uint16_t i = 0; i < s->remote_n && !remote; i++)
-		remote = selector_holds(&s->remote_ts[i], &t->dst, t->proto, t->dst_port, ports);
-	return local && remote ? DROP_NONE : DROP_ESP_SELECTOR;
+	return selectors_hold(p, &own) || error_selected(p, t) ? DROP_NONE : DROP_ESP_SELECTOR;
 }
 
 /*

@@ -183,8 +183,8 @@ enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *
 
 /*
  * The way out of t's session was looked up anew: if it now leads to another zone (t->out_zone), policy
- * decides again. Sets t->drop when it may not go there: policy's reason (the session ends), or
- * DROP_SESSION_ZONE for replies.
+ * decides again. Not for ICMP errors: a session changes by its own packets alone. Sets t->drop when it may
+ * not go there: policy's reason (the session ends), or DROP_SESSION_ZONE for replies.
  */
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now);
 

@@ -195,6 +195,8 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 /* tcp.c */
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
 enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t direction);
+/* Can side d have a segment with this number on its way? What an ICMP error quotes is held against it. */
+bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq);
 void fw_tcp_clamp(struct train *t, uint32_t mss);
 
 /* translate.c */

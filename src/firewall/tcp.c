@@ -218,6 +218,20 @@ enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint3
 	return DROP_NONE;
 }
 
+/*
+ * RFC 5927 section 4.1: an error quotes a segment that is on its way, so a number that its sender cannot have
+ * in flight is a stranger's guess. Wider than that section's SND.UNA <= SEQ by what the other side's window
+ * may hold, for an acknowledgement that passed us may be lost behind us; and by one, for probes of the octet
+ * before.
+ */
+bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq)
+{
+	const struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
+	uint32_t oldest = to->flags & SIDE_SEEN ? from->end - to->max_window - 1 : from->max_end - 1;
+
+	return from->flags & SIDE_SEEN && !after(seq, from->end) && !after(oldest, seq);
+}
+
 /* RFC 879, RFC 6691: what the option announces is what the other side may send; it must fit the way. */
 void fw_tcp_clamp(struct train *t, uint32_t mss)
 {

@@ -92,20 +92,10 @@ void fw_translate(const struct fw_session *s, struct train *t, uint32_t d)
 
 /* ---- errors ---- */
 
-static bool error_carries_packet(const struct train *t)
-{
-	if (t->proto == IP_ICMP)
-		return t->icmp_type == ICMP4_UNREACHABLE || t->icmp_type == ICMP4_TIME_EXCEEDED ||
-		       t->icmp_type == ICMP4_PARAMETER;
-	return t->icmp_type >= ICMP6_UNREACHABLE && t->icmp_type <= ICMP6_PARAMETER;
-}
-
-/* Redirects and source quenches are not forwarded (RFC 1812 section 5.2.7.2, RFC 6633). */
 static bool error_quote(const struct train *t, struct quoted *ret_quoted)
 {
-	return error_carries_packet(t) && !t->segment_size &&
-	       quoted_parse(ret_quoted, t->ip + t->payload_offset, t->len - t->payload_offset) &&
-	       ret_quoted->src.family == t->src.family;
+	return !t->segment_size &&
+	       quoted_in_error(ret_quoted, t->proto, t->ip + t->l4_offset, t->len - t->l4_offset);
 }
 
 bool fw_error_key(const struct train *t, struct fw_key *ret_key)
@@ -150,10 +140,10 @@ enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t,
 	train_complete_l4(t);
 	if (train_verify_l4(t) != DROP_NONE)
 		return DROP_L4_CHECKSUM;
+	if (!error_quote(t, &q) || (q.proto == IP_TCP && !fw_tcp_sent(s, 1 - d, q.tcp_seq)))
+		return DROP_ICMP_UNRELATED;
 	if (!(s->flags & FW_SESSION_TRANSLATED))
 		return DROP_NONE;
-	if (!error_quote(t, &q))
-		return DROP_ICMP_UNRELATED;
 	bool v4 = t->src.family == ADDR_V4;
 	const struct fw_key *sent = &s->key[1 - d];
 	struct new_head inner = { sent->src, sent->dst, sent->src_port, sent->dst_port };

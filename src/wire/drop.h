@@ -38,7 +38,7 @@
 	D(TCP_STATE,            "tcp-state",             "does not fit the TCP session's state or window")				\
 	D(SESSION_LIMIT,        "session-limit",         "the session table is full")							\
 	D(SESSION_COLLISION,    "session-collision",     "another session has the same translated addresses")				\
-	D(ICMP_UNRELATED,       "icmp-unrelated",        "an ICMP error about no session of ours")					\
+	D(ICMP_UNRELATED,       "icmp-unrelated",        "an ICMP error about no session of ours, or nothing that its session sent")	\
 	D(NAT_EXHAUSTED,        "nat-exhausted",         "no free address and port for source NAT")					\
 	D(NAT_PROTOCOL,         "nat-protocol",          "this protocol has no ports, so source NAT cannot carry it")			\
 	D(HOST_INBOUND,         "host-inbound",          "the zone does not allow this service to the gateway itself")			\

@@ -14,6 +14,7 @@ static bool quoted_l4(struct quoted *q, struct rd r, const uint8_t *bytes, size_
 	case IP_UDP:
 		q->src_port = rd_u16(&r);
 		q->dst_port = rd_u16(&r);
+		q->tcp_seq = q->proto == IP_TCP ? rd_u32(&r) : 0;
 		csum = q->proto == IP_TCP ? TCP_CSUM : UDP_CSUM;
 		break;
 	case IP_ICMP:
@@ -90,6 +91,23 @@ bool quoted_parse(struct quoted *ret_quoted, const uint8_t *bytes, size_t n)
 	uint8_t version = n > 0 ? bytes[0] >> 4 : 0;
 
 	if (version == 4 ? !quoted_ip4(&q, bytes, n) : version != 6 || !quoted_ip6(&q, bytes, n))
+		return false;
+	*ret_quoted = q;
+	return true;
+}
+
+bool quoted_in_error(struct quoted *ret_quoted, uint8_t proto, const uint8_t *icmp, size_t n)
+{
+	struct rd r = rd_over(icmp, n);
+	uint8_t type = rd_u8(&r);
+	bool error =
+		proto == IP_ICMP
+			? type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER
+			: proto == IP_ICMPV6 && type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER;
+	struct quoted q;
+
+	if (!rd_take(&r, ICMP_HEADER_SIZE - 1) || !error || !quoted_parse(&q, r.at, rd_left(&r)) ||
+		(q.src.family == ADDR_V4) != (proto == IP_ICMP))
 		return false;
 	*ret_quoted = q;
 	return true;

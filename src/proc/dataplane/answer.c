@@ -10,22 +10,28 @@ void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t p
 	p->drops[reason] += packets;
 }
 
-/* An address of ours that the tunnel's local selectors hold: its peer would not take another. */
-static bool address_in_tunnel(
-	const struct pipeline *p, uint32_t tunnel, const struct train *t, struct ip_addr *ret_addr)
+/*
+ * An address of ours that the tunnel's local selectors hold: every peer takes that. Else any of the link
+ * where the packet would have left: the error goes by what it quotes (RFC 4301 section 6.2).
+ */
+static bool address_in_tunnel(const struct pipeline *p, const struct passage *w, struct ip_addr *ret_addr)
 {
+	const struct train *t = w->t;
 	const struct route_local *l;
 
 	for (uint32_t i = 0; (l = route_local_at(p->routes, i)); i++) {
 		struct selectors_packet packet = {
 			.src = l->addr, .dst = t->src, .proto = t->src.family == ADDR_V4 ? IP_ICMP : IP_ICMPV6
 		};
-		if (l->addr.family == t->src.family && selectors_find(p->selectors, &packet) == tunnel) {
+		if (l->addr.family == t->src.family &&
+			selectors_find(p->selectors, &packet) == w->in_tunnel) {
 			*ret_addr = l->addr;
 			return true;
 		}
 	}
-	return false;
+	return t->out_interface != TRAIN_NONE &&
+	       route_local_on(
+		       p->routes, p->interfaces[t->out_interface].link, t->src.family, &t->dst, ret_addr);
 }
 
 static bool answer_address(const struct pipeline *p, const struct passage *w, struct ip_addr *ret_addr)
@@ -33,7 +39,7 @@ static bool answer_address(const struct pipeline *p, const struct passage *w, st
 	const struct train *t = w->t;
 
 	if (w->in_tunnel != TRAIN_NONE)
-		return address_in_tunnel(p, w->in_tunnel, t, ret_addr);
+		return address_in_tunnel(p, w, ret_addr);
 	if (t->flags & TRAIN_FROM_HOST) {
 		*ret_addr = t->dst; /* the host knows who it is; the error is about the far end */
 		return true;

@@ -104,20 +104,17 @@ static struct selectors_packet packet_of(const struct train *t)
 }
 
 /*
- * A packet as its receiver sees it: replies to translated sessions go to the real source. The session may
- * have ended within the burst; then fw_reroute() finds that out.
+ * The session's packets of t's direction, as they are between its real ends: what selectors and routes are
+ * asked about. An ICMP error is none of them, but goes where they go: its own source may be any router's.
  */
-static struct selectors_packet packet_beyond(const struct pipeline *p, const struct train *t)
+static struct selectors_packet packet_of_session(const struct fw_session *s, const struct train *t)
 {
-	struct selectors_packet packet = packet_of(t);
-	const struct fw_session *s = fw_session(p->fw, t->session);
+	uint32_t d = t->flags & TRAIN_REPLY ? 1 : 0;
+	const struct fw_key *near = &s->key[d], *far = &s->key[1 - d];
+	bool ports = near->proto == IP_TCP || near->proto == IP_UDP;
 
-	if (!s || !(t->flags & TRAIN_REPLY))
-		return packet;
-	packet.dst = fw_key_src(&s->key[0]);
-	if (packet.has_ports)
-		packet.dst_port = s->key[0].src_port;
-	return packet;
+	return (struct selectors_packet){ fw_key_src(near), fw_key_src(far), near->proto, ports,
+		ports ? near->src_port : 0, ports ? far->src_port : 0 };
 }
 
 static uint32_t mss_for(const struct pipeline *p, uint8_t family, uint32_t mtu)
@@ -238,19 +235,33 @@ static void way_admit(struct pipeline *p, struct passage *w)
 }
 
 /* A session whose way is not known or from older tables. */
-static void way_renew(struct pipeline *p, struct passage *w)
+static void way_renew(struct pipeline *p, struct passage *w, const struct selectors_packet *packet)
 {
-	struct selectors_packet packet = packet_beyond(p, w->t);
 	struct way way;
 
-	w->t->drop = way_look(p, &packet, w->t->flags & TRAIN_FROM_HOST, &way);
+	w->t->drop = way_look(p, packet, w->t->flags & TRAIN_FROM_HOST, &way);
 	if (w->t->drop != DROP_NONE)
 		return;
 	way_set(w, &way);
 	fw_reroute(p->fw, w->t, way.to_host, p->now);
-	/* An error about the session goes to the same host, but selectors may treat it differently. */
-	if (w->t->drop == DROP_NONE && !(w->t->flags & TRAIN_ICMP_ERROR))
+	if (w->t->drop == DROP_NONE)
 		way_keep(p, w, &way);
+}
+
+/* The same for an ICMP error: the session's way as it is now, or none. Nothing of the session changes by it.
+ */
+static void way_of_error(struct pipeline *p, struct passage *w, const struct fw_session *s,
+	const struct selectors_packet *packet)
+{
+	uint16_t zone = s->zones.zone[w->t->flags & TRAIN_REPLY ? 0 : 1];
+	struct way way;
+
+	w->t->drop = way_look(p, packet, w->t->flags & TRAIN_FROM_HOST, &way);
+	if (w->t->drop != DROP_NONE)
+		return;
+	way_set(w, &way);
+	if (zone != (way.to_host ? FW_ZONE_HOST : way.zone))
+		w->t->drop = DROP_SESSION_ZONE;
 }
 
 static void way_cached(struct pipeline *p, struct passage *w, const struct fw_way *kept)
@@ -289,19 +300,63 @@ static void size_check(struct passage *w)
 
 /*
  * A session's packet that should have come out of a tunnel. Zones tell the two apart once policy has decided
- * about the session's present way, unless links share a tunnel's zone; an error's own source is not the
- * session's.
+ * about the session's present way, unless links share a tunnel's zone.
  */
-static bool clear_in_place_of_sealed(
-	const struct pipeline *p, const struct train *t, const struct fw_way *kept)
+static bool clear_in_place_of_sealed(const struct pipeline *p, const struct train *t,
+	const struct fw_way *kept, const struct selectors_packet *packet)
 {
 	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST))
 		return false;
-	if (kept->generation == way_generation(p) && !p->zone_has_tunnels[t->in_zone] &&
-		!(t->flags & TRAIN_ICMP_ERROR))
+	if (kept->generation == way_generation(p) && !p->zone_has_tunnels[t->in_zone])
 		return false;
-	struct selectors_packet packet = packet_beyond(p, t);
-	return selectors_find_inbound(p->selectors, &packet) != SELECTORS_NONE;
+	return selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE;
+}
+
+/*
+ * An ICMP error comes in as the session's packets of its direction do: out of their tunnel, or in clear when
+ * they do. What it says of itself counts as well, as for any packet (RFC 4301 section 5.2).
+ */
+static enum drop_reason error_arrival(
+	const struct pipeline *p, const struct passage *w, const struct selectors_packet *packet)
+{
+	const struct train *t = w->t;
+	struct selectors_packet own = { t->src, packet->dst, t->proto, false, 0, 0 };
+
+	if (t->flags & TRAIN_FROM_HOST)
+		return DROP_NONE;
+	if (t->flags & TRAIN_FROM_TUNNEL)
+		return selectors_find_inbound(p->selectors, packet) == w->in_tunnel ? DROP_NONE
+										    : DROP_SESSION_ZONE;
+	return selectors_find_inbound(p->selectors, packet) == SELECTORS_NONE &&
+			       selectors_find_inbound(p->selectors, &own) == SELECTORS_NONE
+		       ? DROP_NONE
+		       : DROP_TUNNEL_REQUIRED;
+}
+
+/* The way of a train that has a session; the session may have ended within the burst. */
+static void way_of_session(struct pipeline *p, struct passage *w)
+{
+	struct train *t = w->t;
+	const struct fw_session *s = fw_session(p->fw, t->session);
+
+	if (!s) {
+		t->drop = DROP_NO_SESSION;
+		return;
+	}
+	const struct fw_way *kept = fw_way(p->fw, t);
+	struct selectors_packet packet = packet_of_session(s, t);
+	if (t->flags & TRAIN_ICMP_ERROR)
+		t->drop = error_arrival(p, w, &packet);
+	else if (clear_in_place_of_sealed(p, t, kept, &packet))
+		t->drop = DROP_TUNNEL_REQUIRED;
+	if (t->drop != DROP_NONE)
+		return;
+	if (kept->generation == way_generation(p))
+		way_cached(p, w, kept);
+	else if (t->flags & TRAIN_ICMP_ERROR)
+		way_of_error(p, w, s, &packet);
+	else
+		way_renew(p, w, &packet);
 }
 
 void way_find(struct pipeline *p, struct passage *w)
@@ -314,19 +369,10 @@ void way_find(struct pipeline *p, struct passage *w)
 		t->drop = DROP_NO_ZONE;
 		return;
 	}
-	if (t->session == TRAIN_NONE) {
+	if (t->session == TRAIN_NONE)
 		way_admit(p, w);
-	} else {
-		const struct fw_way *kept = fw_way(p->fw, t);
-		if (clear_in_place_of_sealed(p, t, kept)) {
-			t->drop = DROP_TUNNEL_REQUIRED;
-			return;
-		}
-		if (kept->generation == way_generation(p))
-			way_cached(p, w, kept);
-		else
-			way_renew(p, w);
-	}
+	else
+		way_of_session(p, w);
 	if (t->drop == DROP_NONE && !w->counted)
 		size_check(w);
 	if (traced(t) && !w->counted) {

@@ -599,6 +599,61 @@ static void talk_once(uint64_t seed)
 	}
 }
 
+/* An error about a segment of `from` whose number is `seq` from its ISN; the quotation ends behind `n` octets
+ * of TCP. */
+static enum drop_reason error_about(enum side from, uint32_t seq, size_t n)
+{
+	static struct packet of;
+	struct packet_spec q = { .src = from == C ? CLIENT : SERVER,
+		.dst = from == C ? SERVER : CLIENT,
+		.proto = IP_TCP,
+		.src_port = from == C ? client_port : 80,
+		.dst_port = from == C ? 80 : client_port,
+		.flags = TCP_ACK,
+		.seq = seq + (from == C ? CLIENT_ISN : SERVER_ISN) };
+	struct packet_spec e = { .src = from == C ? "198.51.100.77" : "10.0.0.77",
+		.dst = q.src,
+		.proto = IP_ICMP,
+		.icmp_type = ICMP4_UNREACHABLE,
+		.icmp_code = 4,
+		.payload = packet_make(&of, &q).ip,
+		.payload_n = 20 + n };
+
+	return world_send(&w, &e);
+}
+
+/* RFC 5927 section 4.1: only about what can be on its way. */
+static void test_errors(void **state)
+{
+	(void)state;
+	PASS(C, TCP_SYN, 0, .window = 1000);
+	assert_int_equal(error_about(C, 0, 8), DROP_NONE);
+	assert_int_equal(error_about(C, 2, 8), DROP_ICMP_UNRELATED);
+	assert_int_equal(error_about(C, (uint32_t)-1, 8), DROP_ICMP_UNRELATED);
+	assert_int_equal(error_about(S, 0, 8), DROP_ICMP_UNRELATED); /* it has not said anything */
+	PASS(S, TCP_SYN | TCP_ACK, 0, 1, .window = 2000);
+	assert_int_equal(error_about(S, 0, 8), DROP_NONE);
+	PASS(C, TCP_ACK, 1, 1, .window = 1000);
+	PASS(C, TCP_ACK, 1, 1, 1500, .window = 1000);
+	const struct fw_session before = *session();
+	assert_int_equal(error_about(C, 1, 8), DROP_NONE);
+	assert_int_equal(error_about(C, 1000, 8), DROP_NONE);
+	assert_int_equal(error_about(C, 1501, 8), DROP_NONE);
+	assert_int_equal(error_about(C, 1502, 8), DROP_ICMP_UNRELATED);
+	assert_int_equal(error_about(C, 1501 - 2000 - 2, 8), DROP_ICMP_UNRELATED);
+	assert_int_equal(error_about(C, 1u << 31, 8), DROP_ICMP_UNRELATED);
+	assert_int_equal(error_about(S, 1, 8), DROP_NONE);
+	assert_int_equal(error_about(S, 2, 8), DROP_ICMP_UNRELATED);
+	assert_int_equal(error_about(S, 1 - 1000 - 2, 8), DROP_ICMP_UNRELATED);
+	/* RFC 792 promises eight octets of it: less is not believed */
+	assert_int_equal(error_about(C, 1, 7), DROP_ICMP_UNRELATED);
+	assert_memory_equal(&before, session(), sizeof before);
+	uint32_t taken = 0;
+	for (uint64_t seed = 1, i = 0; i < 10000; i++)
+		taken += error_about(C, next_random(&seed), 8) == DROP_NONE;
+	assert_in_range(taken, 0, 3);
+}
+
 static void test_honest_ends(void **state)
 {
 	uint32_t finished = 0;
@@ -637,6 +692,7 @@ int main(void)
 		T(test_full),
 		T(test_bad_checksum),
 		T(test_mss),
+		T(test_errors),
 		T(test_honest_ends),
 	};
 	return cmocka_run_group_tests_name("firewall/tcp", tests, NULL, NULL);

@@ -355,6 +355,7 @@ static void test_quoted_truncations(void **state)
 		.src_port = 5,
 		.dst_port = 6,
 		.flags = TCP_ACK,
+		.seq = 77,
 		.payload_n = 20 };
 	struct train t = packet_make(&p, &s);
 	struct quoted q;
@@ -363,10 +364,11 @@ static void test_quoted_truncations(void **state)
 	for (size_t n = 0; n <= t.len; n++) {
 		uint8_t *copy = malloc(n ? n : 1);
 		memcpy(copy, t.ip, n);
-		assert_int_equal(quoted_parse(&q, copy, n), n >= 24); /* ports are enough */
+		assert_int_equal(quoted_parse(&q, copy, n), n >= 28); /* the eight octets of RFC 792 */
 		free(copy);
-		if (n >= 24) {
+		if (n >= 28) {
 			assert_int_equal(q.src_port, 5);
+			assert_int_equal(q.tcp_seq, 77);
 			assert_int_equal(q.csum_offset, n >= 38 ? 36 : 0);
 		}
 	}
