@@ -2,6 +2,7 @@
  * The command line against its tables.
  */
 #include "cli/commands.h"
+#include "verify/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,29 @@ static enum rc address(struct ip_range *ret_range, const char *text, const char 
 		e, RC_MALFORMED, "%s: '%.60s' is no address, prefix (host bits zero) or range", what, text);
 }
 
+/* Digits and a unit, or "any". */
+static enum rc limit_value(uint64_t *ret, const char *text, bool time, const char *what, struct err *e)
+{
+	static const struct {
+		char unit;
+		uint32_t s;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	size_t n = strspn(text, "0123456789");
+	uint64_t factor = text[n] == '\0';
+
+	*ret = VERIFY_ANY;
+	if (strcmp(text, "any") == 0)
+		return RC_OK;
+	for (size_t i = 0; time && i < COUNT_OF(units); i++)
+		if (text[n] == units[i].unit && text[n + 1] == '\0')
+			factor = units[i].s;
+	if (n == 0 || n > 12 || factor == 0)
+		return err_add(e, RC_MALFORMED, "%s: '%.60s' is not a number%s or 'any'", what, text,
+			time ? " of seconds, one with s, m, h or d behind it," : "");
+	*ret = strtoull(text, NULL, 10) * factor;
+	return RC_OK;
+}
+
 static enum rc option_value(struct cli_line *line, enum cli_option option, const char *value, struct err *e)
 {
 	const char *word = cli_options[option].word;
@@ -107,6 +131,10 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_CHECKPOINT:
 		line->checkpoint = value;
 		return RC_OK;
+	case OPTION_MAX_AGE:
+		return limit_value(&line->max_age_s, value, true, word, e);
+	case OPTION_MAX_UNCOSIGNED:
+		return limit_value(&line->max_uncosigned, value, false, word, e);
 	case OPTION_CAPTURE:
 		line->capture = value;
 		return RC_OK;
@@ -229,7 +257,10 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 	int n = 0;
 	enum rc rc;
 
-	*ret_line = (struct cli_line){ .socket = getenv(CLI_SOCKET_ENV), .count = TRACE_COUNT_DEFAULT };
+	*ret_line = (struct cli_line){ .socket = getenv(CLI_SOCKET_ENV),
+		.count = TRACE_COUNT_DEFAULT,
+		.max_age_s = VERIFY_USUAL,
+		.max_uncosigned = VERIFY_USUAL };
 	if (!ret_line->socket || !ret_line->socket[0])
 		ret_line->socket = CLI_SOCKET_DEFAULT;
 	for (int i = 1; i < argc; i++) {

@@ -13,8 +13,8 @@
 #define CLI_SOCKET_ENV	    "PLAINGATE_SOCKET"
 #define TRACE_COUNT_DEFAULT 10
 
-/* STATUS_PART: of `verify ledger` alone: what is there is good, and not all is there. */
-enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
+/* Those of `verify ledger`, finer ones: VERIFY_STATUSES of verify/verify.h. */
+enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 /* clang-format off */
 #define CLI_OPTIONS(O)	/* id, word, value ("" for none), text */							\
@@ -30,6 +30,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")		\
 	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
+	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum of --policy may be: seconds, or 90m, 12h, 7d, any; else 1h, of a bundle any") \
+	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries may be without it: a number or any; else 256, of a bundle's range 0") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
 	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump writes them: handshakes in them are compared")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
@@ -58,7 +60,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_PART = 3 };
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
 	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME, until `ike initiate` or the peer brings it up again.")	\
 	C(VERIFY_LEDGER, "verify ledger",  "DIR",							\
-	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CHECKPOINT) | OPT(ARCHIVE) | OPT(EXPLAIN),		\
+	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(CHECKPOINT) | OPT(ARCHIVE) | OPT(EXPLAIN), \
 	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
 	  "DIR may be an evidence bundle (a file) or an address (https://… or http://…).")			\
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(ARCHIVE),	\
@@ -113,6 +115,7 @@ struct cli_line {
 	const char *socket, *comment, *key, *policy, *checkpoint, *archive, *capture;
 	const char *from, *to, *before, *output, *config;
 	uint32_t limit, count;
+	uint64_t max_age_s, max_uncosigned; /* VERIFY_USUAL when not given */
 	struct msg_filter filter;
 };
 

@@ -64,7 +64,7 @@ static enum rc asked_load(
 		o->policy = &a->policy;
 	}
 	if (rc == RC_OK && line->checkpoint) {
-		rc = source_file(line->checkpoint, NOTE_BYTES_MAX, &a->kept, &o->kept_n, e);
+		rc = source_file(line->checkpoint, NOTE_FOREIGN_BYTES_MAX, &a->kept, &o->kept_n, e);
 		o->kept = a->kept;
 	}
 	return rc;
@@ -89,7 +89,10 @@ static void report_print(const struct verify_report *r, const struct cli_line *l
 
 int run_verify_ledger(const struct cli_line *line)
 {
-	struct verify_options o = { .vkey = line->key };
+	struct verify_options o = { .vkey = line->key,
+		.now_s = clock_utc() / 1000000,
+		.max_age_s = line->max_age_s,
+		.max_uncosigned = line->max_uncosigned };
 	static struct verify_report report;
 	static struct asked asked;
 	struct source *from = NULL;
@@ -113,7 +116,7 @@ int run_verify_ledger(const struct cli_line *line)
 	if (rc != RC_OK && rc != RC_AUTH)
 		return complain(&e, STATUS_USAGE);
 	report_print(&report, line);
-	return rc == RC_OK && !verify_complete(&report) ? STATUS_PART : status_of(rc);
+	return verify_status(rc, &report);
 }
 
 /* ---- randomness: the entries that the same walk finds good ---- */

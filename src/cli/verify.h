@@ -4,8 +4,8 @@
 
 #include "cli/commands.h"
 
-/* Exit status: 0 good, 1 something is wrong, 2 it could not be read, or wrong use; 3 (ledger) what is there
- * is good, and entries are in an archive that was not given. */
+/* Exit status of `verify ledger`: VERIFY_STATUSES of verify/verify.h; of `verify randomness`: 0, 1, 2 of
+ * them. */
 int run_verify_ledger(const struct cli_line *line);
 int run_verify_randomness(const struct cli_line *line);
 

@@ -97,13 +97,13 @@ static enum rc signature_parse(struct note_signature *s, const char *line, size_
 	return RC_OK;
 }
 
-enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct err *e)
+static enum rc parse_up_to(size_t max, struct note *ret_note, const void *bytes, size_t n, struct err *e)
 {
 	const char *b = bytes, *split = NULL;
 	struct note note = { .text = b };
 
-	if (n > NOTE_BYTES_MAX)
-		return err_add(e, RC_LIMIT, "the note has %zu bytes, at most %d are read", n, NOTE_BYTES_MAX);
+	if (n > max)
+		return err_add(e, RC_LIMIT, "the note has %zu bytes, at most %zu are read", n, max);
 	for (size_t i = 0, len; i < n; i += len) {
 		len = utf8_length((const unsigned char *)b + i, n - i);
 		if (len == 0)
@@ -116,6 +116,9 @@ enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct er
 	if (!split || split + 1 >= b + n || b[n - 1] != '\n')
 		return err_add(e, RC_MALFORMED, "the note has no empty line with signature lines behind it");
 	note.text_n = (size_t)(split - b);
+	if (note.text_n > NOTE_BYTES_MAX)
+		return err_add(e, RC_LIMIT, "the note's text has %zu bytes, at most %d are read", note.text_n,
+			NOTE_BYTES_MAX);
 	for (const char *line = split + 1; line < b + n;) {
 		const char *lf = memchr(line, '\n', (size_t)(b + n - line));
 		if (note.signatures_n == NOTE_SIGNATURES_MAX)
@@ -129,6 +132,16 @@ enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct er
 	}
 	*ret_note = note;
 	return RC_OK;
+}
+
+enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct err *e)
+{
+	return parse_up_to(NOTE_BYTES_MAX, ret_note, bytes, n, e);
+}
+
+enum rc note_parse_foreign(struct note *ret_note, const void *bytes, size_t n, struct err *e)
+{
+	return parse_up_to(NOTE_FOREIGN_BYTES_MAX, ret_note, bytes, n, e);
 }
 
 enum rc note_verify(const struct note *n, const struct note_key *key, struct err *e)

@@ -12,12 +12,14 @@
 #include "crypto/ed25519.h"
 #include "merkle/tree.h"
 
-#define NOTE_BYTES_MAX	    16384
-#define NOTE_SIGNATURES_MAX 16
+#define NOTE_BYTES_MAX	       16384	    /* of notes that we sign or keep, and of any note's text */
+#define NOTE_FOREIGN_BYTES_MAX (256 * 1024) /* with lines of 64 witnesses, 3.4 KB each with ML-DSA-44 */
+#define NOTE_SIGNATURES_MAX    80
 #define NOTE_NAME_MAX	    128
 #define NOTE_VKEY_MAX	    (NOTE_NAME_MAX + 64)
 
-enum note_key_type { NOTE_ED25519 = 1, NOTE_COSIGNATURE_ED25519 = 4 };
+/* NOTE_COSIGNATURE_ML_DSA_44: its lines are read and not verified (C2SP tlog-cosignature). */
+enum note_key_type { NOTE_ED25519 = 1, NOTE_COSIGNATURE_ED25519 = 4, NOTE_COSIGNATURE_ML_DSA_44 = 6 };
 
 /* A verifier key: "name+hex8(key id)+base64(type || public key)". */
 struct note_key {
@@ -51,7 +53,10 @@ struct note {
 	struct note_signature signature[NOTE_SIGNATURES_MAX];
 };
 
+/* RC_MALFORMED, RC_LIMIT: more than NOTE_BYTES_MAX, or too many lines. */
 enum rc note_parse(struct note *ret_note, const void *bytes, size_t n, struct err *e);
+/* The same up to NOTE_FOREIGN_BYTES_MAX: lines of others may be large. */
+enum rc note_parse_foreign(struct note *ret_note, const void *bytes, size_t n, struct err *e);
 
 /* RC_OK: signed by the key. RC_NOT_FOUND: no line of this key. RC_AUTH: a line of this key is wrong. */
 enum rc note_verify(const struct note *n, const struct note_key *key, struct err *e);

@@ -86,11 +86,50 @@ static enum rc read_key(struct reader *r, struct note_key *ret_key, enum note_ke
 {
 	struct word w = next(r);
 	const char *expected = type == NOTE_ED25519 ? "a log's verifier key (type 01)"
-						    : "a witness's verifier key (type 04)";
+						    : "a witness's verifier key (type 04 or 06)";
 
 	if (w.n == 0 || note_key_parse(ret_key, w.at, w.n, NULL) != RC_OK || ret_key->type != type)
 		return wrong(r, RC_MALFORMED, w, expected);
 	return RC_OK;
+}
+
+/*
+ * Witnesses may sign with ML-DSA-44 (C2SP tlog-cosignature): "The key ID for ML-DSA-44 cosignatures MUST be
+ * computed as SHA-256(<name> || "\n" || 0x06 || 1312-byte ML-DSA-44 cosigner public key)[:4]". A policy that
+ * names one is as good as without it: the others can still be a quorum.
+ */
+static bool large_key_parse(struct policy_witness *ret, struct word w)
+{
+	const char *end = w.at + w.n, *first = memchr(w.at, '+', w.n);
+	const char *second = first ? memchr(first + 1, '+', (size_t)(end - first - 1)) : NULL;
+	uint8_t blob[1 + POLICY_ML_DSA_44_SIZE], digest[SHA256_SIZE], id[SHA256_SIZE];
+	char name[NOTE_NAME_MAX], hex[9];
+	size_t blob_n;
+
+	if (!second || second - first != 9 ||
+		!keep(name, sizeof name, (struct word){ w.at, (size_t)(first - w.at) }) ||
+		!base64_to_bytes(blob, sizeof blob, &blob_n, second + 1, (size_t)(end - second - 1)) ||
+		blob_n != sizeof blob || blob[0] != NOTE_COSIGNATURE_ML_DSA_44)
+		return false;
+	sha256(digest, blob + 1, POLICY_ML_DSA_44_SIZE);
+	sha256_parts(
+		id, (const struct sha256_part[]){ { name, strlen(name) }, { "\n", 1 }, { blob, blob_n } }, 3);
+	if (note_key_make(&ret->key, name, NOTE_COSIGNATURE_ML_DSA_44, digest) != RC_OK ||
+		memcmp(hex_from_bytes(hex, id, 4), first + 1, 8) != 0)
+		return false;
+	memcpy(ret->key.id, id, sizeof ret->key.id);
+	memcpy(ret->large, blob + 1, sizeof ret->large);
+	return true;
+}
+
+static enum rc read_witness_key(struct reader *r, struct policy_witness *w)
+{
+	struct reader before = *r;
+
+	if (large_key_parse(w, next(r)))
+		return RC_OK;
+	*r = before;
+	return read_key(r, &w->key, NOTE_COSIGNATURE_ED25519);
 }
 
 /* The optional URL, then the end of the line. */
@@ -148,7 +187,7 @@ static enum rc read_witness(struct reader *r)
 			r->e, RC_LIMIT, "line %zu: more than %d witnesses", r->line, POLICY_WITNESSES_MAX);
 	enum rc rc = read_new_name(r, w->name);
 	if (rc == RC_OK)
-		rc = read_key(r, &w->key, NOTE_COSIGNATURE_ED25519);
+		rc = read_witness_key(r, w);
 	if (rc == RC_OK)
 		rc = read_url(r, w->url);
 	for (size_t i = 0; rc == RC_OK && i < p->witnesses_n; i++)
@@ -302,6 +341,24 @@ struct text {
 	bool bad;
 };
 
+static void put(struct text *t, const char *first, const char *second);
+
+static void put_witness_key(struct text *t, const struct policy_witness *w)
+{
+	uint8_t blob[1 + POLICY_ML_DSA_44_SIZE] = { w->key.type };
+	char vkey[NOTE_VKEY_MAX], id[9], base64[BASE64_SIZE(sizeof blob)];
+
+	if (policy_counts(w)) {
+		put(t, " ", note_key_text(vkey, &w->key));
+		return;
+	}
+	memcpy(blob + 1, w->large, sizeof w->large);
+	base64_from_bytes(base64, blob, sizeof blob);
+	put(t, " ", w->key.name);
+	put(t, "+", hex_from_bytes(id, w->key.id, sizeof w->key.id));
+	put(t, "+", base64);
+}
+
 static void put(struct text *t, const char *first, const char *second)
 {
 	int n = t->bad ? 0 : snprintf(t->at, (size_t)(t->end - t->at), "%s%s", first, second);
@@ -323,7 +380,7 @@ size_t policy_text(const struct policy *p, char *ret_text, size_t max)
 	}
 	for (size_t i = 0; i < p->witnesses_n; i++) {
 		put(&t, "witness ", p->witness[i].name);
-		put(&t, " ", note_key_text(vkey, &p->witness[i].key));
+		put_witness_key(&t, &p->witness[i]);
 		put(&t, p->witness[i].url[0] ? " " : "", p->witness[i].url);
 		put(&t, "\n", "");
 	}
@@ -366,16 +423,18 @@ static enum rc judge_logs(
 	return RC_OK;
 }
 
-static enum rc judge_witnesses(
-	const struct policy *p, const struct note *note, struct policy_verdict *v, struct err *e)
+static enum rc judge_witnesses(const struct policy *p, const struct note *note, uint64_t now_s,
+	struct policy_verdict *v, struct err *e)
 {
 	for (size_t i = 0; i < p->witnesses_n; i++) {
+		if (!policy_counts(&p->witness[i]))
+			continue;
 		enum rc rc = cosign_verify(note, &p->witness[i].key, &v->time_s[i], NULL);
 		if (rc == RC_AUTH)
 			return err_add(
 				e, RC_AUTH, "the cosignature of witness '%s' is wrong", p->witness[i].name);
 		if (rc == RC_OK)
-			v->signed_mask |= 1ull << i;
+			*(v->time_s[i] > now_s ? &v->future_mask : &v->signed_mask) |= 1ull << i;
 	}
 	return RC_OK;
 }
@@ -417,13 +476,13 @@ static struct witnessed group_witnessed(
 	return (struct witnessed){ true, latest[g->threshold - 1] };
 }
 
-enum rc policy_witnesses(
-	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e)
+static enum rc witnesses_at(const struct policy *p, const struct note *note, uint64_t now_s,
+	struct policy_verdict *ret_verdict, struct err *e)
 {
 	struct witnessed groups[POLICY_GROUPS_MAX];
 
 	memset(ret_verdict, 0, sizeof *ret_verdict);
-	enum rc rc = judge_witnesses(p, note, ret_verdict, e);
+	enum rc rc = judge_witnesses(p, note, now_s, ret_verdict, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < p->groups_n; i++)
@@ -434,10 +493,22 @@ enum rc policy_witnesses(
 	return RC_OK;
 }
 
+enum rc policy_witnesses(
+	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e)
+{
+	return witnesses_at(p, note, UINT64_MAX, ret_verdict, e);
+}
+
 enum rc policy_evaluate(
 	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e)
 {
-	enum rc rc = policy_witnesses(p, note, ret_verdict, e);
+	return policy_evaluate_at(p, note, UINT64_MAX, ret_verdict, e);
+}
+
+enum rc policy_evaluate_at(const struct policy *p, const struct note *note, uint64_t now_s,
+	struct policy_verdict *ret_verdict, struct err *e)
+{
+	enum rc rc = witnesses_at(p, note, now_s, ret_verdict, e);
 
 	rc = rc ? rc : judge_logs(p, note, ret_verdict, e);
 	if (rc != RC_OK)

@@ -22,6 +22,7 @@
 #define POLICY_GROUPS_MAX    64
 #define POLICY_URL_MAX	     256
 #define POLICY_BYTES_MAX     (256 * 1024)
+#define POLICY_ML_DSA_44_SIZE 1312
 
 /* A member of a group, or the quorum: a witness, a group, nobody. */
 enum policy_kind { POLICY_NONE, POLICY_WITNESS, POLICY_GROUP };
@@ -37,9 +38,17 @@ struct policy_log {
 
 struct policy_witness {
 	char name[NOTE_NAME_MAX]; /* of this file; the key has its own */
-	struct note_key key;	  /* type 04 */
+	struct note_key key;	  /* type 04; or 06, then its public_key is the SHA-256 of `large` */
 	char url[POLICY_URL_MAX];
+	/* A key of type 06, ML-DSA-44: such a witness may be named, and its cosignatures are not counted. */
+	uint8_t large[POLICY_ML_DSA_44_SIZE];
 };
+
+/* Can its cosignatures be verified here? Those of others are not looked at. */
+static inline bool policy_counts(const struct policy_witness *w)
+{
+	return w->key.type == NOTE_COSIGNATURE_ED25519;
+}
 
 struct policy_group {
 	char name[NOTE_NAME_MAX];
@@ -48,7 +57,7 @@ struct policy_group {
 	struct policy_ref member[POLICY_WITNESSES_MAX + POLICY_GROUPS_MAX];
 };
 
-/* Some 80 KB: give it a place that is no small stack. */
+/* Some 170 KB: give it a place that is no small stack. */
 struct policy {
 	size_t logs_n, witnesses_n, groups_n;
 	struct policy_log log[POLICY_LOGS_MAX];
@@ -73,6 +82,7 @@ struct policy_verdict {
 	size_t log;	      /* its number */
 	bool quorum;	      /* reached */
 	uint64_t signed_mask; /* bit i: witness i cosigned */
+	uint64_t future_mask; /* and at a time that has not come yet: not in signed_mask */
 	uint64_t time_s[POLICY_WITNESSES_MAX]; /* of witness i, where its bit is set */
 	/* The latest time T such that those who cosigned at T or later are a quorum; 0 for "quorum none". */
 	uint64_t quorum_time_s;
@@ -86,6 +96,10 @@ struct policy_verdict {
  */
 enum rc policy_evaluate(
 	const struct policy *p, const struct note *note, struct policy_verdict *ret_verdict, struct err *e);
+
+/* The same at a time: what witnesses say they have cosigned later than that does not count. */
+enum rc policy_evaluate_at(const struct policy *p, const struct note *note, uint64_t now_s,
+	struct policy_verdict *ret_verdict, struct err *e);
 
 /* The witnesses' part of it alone, for who knows the log: RC_OK whether or not the quorum is reached; RC_AUTH
  * for a wrong cosignature. */

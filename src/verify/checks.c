@@ -42,12 +42,24 @@ static void say_cosigned(struct tw *t, const struct verify_report *r)
 			utc_text(time, r->cosigned_time_s * 1000000));
 }
 
+static void say_uncounted(struct tw *t, const struct verify_report *r)
+{
+	for (size_t i = 0; i < r->witnesses_n; i++)
+		if (!r->witness[i].counts)
+			tw_say(t,
+				"    witness '%s' signs with ML-DSA-44, which this program cannot verify: "
+				"not counted\n",
+				r->witness[i].name);
+}
+
 static void say_details(struct tw *t, const struct verify_report *r, enum verify_check c)
 {
 	typedef unsigned long long ull;
 
-	if (c == VERIFY_CHECK_COSIGNATURES)
+	if (c == VERIFY_CHECK_COSIGNATURES) {
 		say_cosigned(t, r);
+		say_uncounted(t, r);
+	}
 	if (c == VERIFY_CHECK_KEPT)
 		tw_say(t, "    up to entry %llu, which that head covers\n", (ull)r->kept_size);
 	if (c == VERIFY_CHECK_SEALS && r->sealed < r->size)
@@ -68,7 +80,16 @@ static void say_details(struct tw *t, const struct verify_report *r, enum verify
 }
 
 /* What this report in particular leaves open. */
-enum open { OPEN_UNSEEN, OPEN_OUTSIDE, OPEN_BEHIND, OPEN_SEALS, OPEN_EARLIER, OPEN_RECOVERY, OPENS };
+enum open {
+	OPEN_STALE,
+	OPEN_UNSEEN,
+	OPEN_OUTSIDE,
+	OPEN_BEHIND,
+	OPEN_SEALS,
+	OPEN_EARLIER,
+	OPEN_RECOVERY,
+	OPENS
+};
 #define OPEN_TEXT_MAX 1536
 
 /* False: there is nothing to say of it. */
@@ -78,6 +99,16 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 	typedef unsigned long long ull;
 
 	switch (o) {
+	case OPEN_STALE:
+		*ret_name = "stale";
+		if (!r->policy_given || (!r->stale && r->uncosigned == 0))
+			return false;
+		if (r->stale)
+			tw_say(&t, "that the witnesses stand behind what they should: %s", r->staleness);
+		else
+			tw_say(&t, "that others saw the last %llu entries: no quorum cosigned them yet",
+				(ull)r->uncosigned);
+		break;
 	case OPEN_UNSEEN:
 		*ret_name = "unseen";
 		if (r->unseen == 0)
@@ -162,7 +193,7 @@ size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t
 	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++)
 		if (missing_matters(r, c))
 			tw_say(&t, "  - %s\n", checks[c].missing);
-	for (enum open o = OPEN_UNSEEN; o < OPENS; o++)
+	for (enum open o = OPEN_STALE; o < OPENS; o++)
 		if (open_text(r, o, &name, open))
 			tw_say(&t, "  - %s\n", open);
 	for (size_t i = 0; i < COUNT_OF(never); i++)
@@ -200,7 +231,7 @@ void report_not_proved_json(struct jw *w, const struct verify_report *r)
 		jw_str(w, "text", checks[c].missing);
 		jw_end(w);
 	}
-	for (enum open o = OPEN_UNSEEN; r->good && o < OPENS; o++) {
+	for (enum open o = OPEN_STALE; r->good && o < OPENS; o++) {
 		if (!open_text(r, o, &name, open))
 			continue;
 		jw_object(w, NULL);

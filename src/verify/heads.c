@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "verify/internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -103,7 +104,7 @@ enum rc head_check(struct walk *w, const char *where, const void *bytes, size_t 
 {
 	struct err e = { 0 };
 
-	if (note_parse(ret_note, bytes, n, &e) != RC_OK)
+	if (note_parse_foreign(ret_note, bytes, n, &e) != RC_OK)
 		return found(&w->stop, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
 	if (note_verify(ret_note, &w->key, &e) != RC_OK)
 		return found(&w->stop, VERIFY_SIGNATURE, "%s: %s", where, e.text);
@@ -141,7 +142,7 @@ static enum rc kept_load(struct walk *w, struct err *e)
 	if (!w->options->kept)
 		return RC_OK;
 	/* It is the caller's: what is wrong with it is no finding about the ledger. */
-	if (note_parse(&h->note, w->options->kept, w->options->kept_n, &why) != RC_OK)
+	if (note_parse_foreign(&h->note, w->options->kept, w->options->kept_n, &why) != RC_OK)
 		return err_add(e, RC_MALFORMED, "the head that was kept is no head: %s", why.text);
 	if (of_ended_log(w, &h->note))
 		return err_add(e, RC_MALFORMED,
@@ -223,6 +224,12 @@ void heads_end(struct walk *w)
 
 /* ---- cosignatures ---- */
 
+/* A cosignature of later is of a clock that is wrong: nobody knows when it was made. */
+static uint64_t latest_time(const struct walk *w)
+{
+	return w->options->now_s ? w->options->now_s + VERIFY_CLOCK_ERROR_S : UINT64_MAX;
+}
+
 /* Notes who cosigned this head. RC_AUTH: a cosignature of a witness of the policy is wrong. */
 static enum rc witnesses_of(struct walk *w, const struct head *h, const char *name)
 {
@@ -231,6 +238,8 @@ static enum rc witnesses_of(struct walk *w, const struct head *h, const char *na
 	for (size_t i = 0; i < p->witnesses_n; i++) {
 		struct verify_witness *seen = &w->report->witness[i];
 		uint64_t time_s;
+		if (!policy_counts(&p->witness[i]))
+			continue;
 		enum rc rc = cosign_verify(&h->note, &p->witness[i].key, &time_s, NULL);
 		if (rc == RC_AUTH)
 			return found(&w->cosignature, VERIFY_COSIGNATURE,
@@ -238,12 +247,17 @@ static enum rc witnesses_of(struct walk *w, const struct head *h, const char *na
 		if (rc != RC_OK)
 			continue;
 		w->report->made[VERIFY_CHECK_COSIGNATURES]++;
-		if (!seen->cosigned || h->c.size > seen->size ||
-			(h->c.size == seen->size && time_s > seen->time_s)) {
-			seen->cosigned = true;
-			seen->size = h->c.size;
-			seen->time_s = time_s;
-		}
+		bool future = time_s > latest_time(w);
+		bool better = !seen->cosigned || h->c.size > seen->size ||
+			      (h->c.size == seen->size && time_s > seen->time_s);
+		if (future ? seen->cosigned && !seen->future : seen->cosigned && !seen->future && !better)
+			continue;
+		*seen = (struct verify_witness){ .counts = true,
+			.cosigned = true,
+			.future = future,
+			.size = h->c.size,
+			.time_s = time_s };
+		snprintf(seen->name, sizeof seen->name, "%s", p->witness[i].name);
 	}
 	return RC_OK;
 }
@@ -255,35 +269,96 @@ static const char *quorum_name(const struct policy *p)
 						: "none";
 }
 
+static void policy_report(struct verify_report *r, const struct policy *p)
+{
+	r->policy_given = true;
+	snprintf(r->quorum_name, sizeof r->quorum_name, "%s", quorum_name(p));
+	r->witnesses_n = p->witnesses_n;
+	for (size_t i = 0; i < p->witnesses_n; i++) {
+		r->witness[i].counts = policy_counts(&p->witness[i]);
+		snprintf(r->witness[i].name, sizeof r->witness[i].name, "%s", p->witness[i].name);
+	}
+}
+
+static void stale(struct verify_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void stale(struct verify_report *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->staleness, sizeof r->staleness, fmt, ap);
+	va_end(ap);
+	r->stale = true;
+}
+
+/*
+ * Who has the ledger's key may keep an old head with its cosignatures and write anew what is behind it: how
+ * much that can be, and since when, is what the limits say. A bundle is of the past: what counts is that its
+ * range was cosigned, and its age only when somebody asks.
+ */
+static void freshness_check(struct walk *w)
+{
+	const struct verify_options *o = w->options;
+	struct verify_report *r = w->report;
+	/* Of a bundle with the entry behind its range: where that is another one, so may the range's end be.
+	 */
+	uint64_t end = r->bundle ? MIN_OF(r->range.end + 1, w->edge.size) : w->edge.size;
+	char time[UTC_TEXT_MAX];
+
+	uint64_t age_max = o->max_age_s != VERIFY_USUAL ? o->max_age_s
+			   : r->bundle			? VERIFY_ANY
+							: VERIFY_MAX_AGE_S;
+	uint64_t uncosigned_max = o->max_uncosigned != VERIFY_USUAL ? o->max_uncosigned
+				  : r->bundle			    ? 0
+								    : VERIFY_MAX_UNCOSIGNED;
+
+	r->uncosigned = end > r->cosigned ? end - r->cosigned : 0;
+	if (o->policy->quorum.kind == POLICY_NONE)
+		return;
+	if (r->uncosigned > uncosigned_max)
+		stale(r, "no quorum stands behind the last %llu entries, at most %llu may be without",
+			(unsigned long long)r->uncosigned, (unsigned long long)uncosigned_max);
+	else if (o->now_s && o->now_s > r->cosigned_time_s && o->now_s - r->cosigned_time_s > age_max)
+		stale(r, "the quorum is of %s, %llu s ago; at most %llu s are allowed",
+			utc_text(time, r->cosigned_time_s * 1000000),
+			(unsigned long long)(o->now_s - r->cosigned_time_s), (unsigned long long)age_max);
+}
+
 void cosignatures_check(struct walk *w)
 {
 	const struct policy *p = w->options->policy;
 	struct verify_report *r = w->report;
 	struct policy_verdict verdict;
 	struct err why = { 0 };
+	bool future = false;
 
 	if (!p)
 		return;
-	r->policy_given = true;
-	snprintf(r->quorum_name, sizeof r->quorum_name, "%s", quorum_name(p));
-	r->witnesses_n = p->witnesses_n;
-	for (size_t i = 0; i < p->witnesses_n; i++)
-		snprintf(r->witness[i].name, sizeof r->witness[i].name, "%s", p->witness[i].name);
+	policy_report(r, p);
 	for (int i = 0; i < HEADS; i++) {
 		const struct head *h = &w->heads[i];
 		if (!h->any || !h->met)
 			continue;
 		if (witnesses_of(w, h, names[i]) != RC_OK)
 			return;
-		if (policy_evaluate(p, &h->note, &verdict, why.text[0] ? NULL : &why) != RC_OK)
-			continue;
-		if (!r->quorum || h->c.size > r->cosigned) {
+		enum rc rc =
+			policy_evaluate_at(p, &h->note, latest_time(w), &verdict, why.text[0] ? NULL : &why);
+		if (rc != RC_OK && verdict.future_mask)
+			future = future || policy_evaluate(p, &h->note, &verdict, NULL) == RC_OK;
+		if (rc == RC_OK &&
+			(!r->quorum || h->c.size > r->cosigned ||
+				(h->c.size == r->cosigned && verdict.quorum_time_s > r->cosigned_time_s))) {
 			r->quorum = true;
 			r->cosigned = h->c.size;
 			r->cosigned_time_s = verdict.quorum_time_s;
 		}
 	}
-	if (!r->quorum)
+	if (r->quorum)
+		freshness_check(w);
+	else if (future)
+		stale(r, "the quorum is dated in the future: the clock of this machine or of a witness is "
+			 "wrong");
+	else
 		found(&w->cosignature, VERIFY_COSIGNATURE, "%s",
 			why.text[0] ? why.text
 				    : "nothing is published yet that witnesses could have cosigned");

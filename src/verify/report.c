@@ -15,6 +15,13 @@ const char *verify_class_name(enum verify_class c)
 	return (unsigned)c < VERIFY_CLASS_COUNT ? names[c] : "none";
 }
 
+enum verify_status verify_status(enum rc rc, const struct verify_report *r)
+{
+	if (rc != RC_OK)
+		return rc == RC_AUTH ? VERIFY_STATUS_FOUND : VERIFY_STATUS_UNKNOWN;
+	return r->stale ? VERIFY_STATUS_STALE : verify_complete(r) ? VERIFY_STATUS_GOOD : VERIFY_STATUS_PART;
+}
+
 bool verify_complete(const struct verify_report *r)
 {
 	return r->bundle || r->unseen == 0;
@@ -40,6 +47,12 @@ static void say_verdict(struct tw *t, const struct verify_report *r)
 {
 	if (!r->good)
 		tw_say(t, "The %s is NOT good: %s.\n", r->bundle ? "bundle" : "ledger", r->finding);
+	else if (r->stale)
+		tw_say(t,
+			"Nothing is wrong with the %s, but the witnesses' word for it is not what your "
+			"policy "
+			"needs: %s.\n",
+			r->bundle ? "bundle" : "ledger", r->staleness);
 	else if (r->bundle)
 		tw_say(t, "The bundle is good: %llu entries from %s to %s, each of them as it was signed.\n",
 			(ull)(r->range.end - r->range.first), r->range.from, r->range.to);
@@ -58,6 +71,8 @@ static void say_witnesses(struct tw *t, const struct verify_report *r)
 
 	if (!r->policy_given)
 		return;
+	if (r->stale)
+		tw_say(t, "  STALE        %s\n", r->staleness);
 	if (!r->quorum)
 		tw_say(t, "  quorum       '%s' is NOT met\n", r->quorum_name);
 	else if (r->cosigned_time_s == 0)
@@ -67,9 +82,13 @@ static void say_witnesses(struct tw *t, const struct verify_report *r)
 			(ull)r->cosigned, (ull)r->size, utc_text(time, r->cosigned_time_s * 1000000));
 	for (size_t i = 0; i < r->witnesses_n; i++) {
 		const struct verify_witness *w = &r->witness[i];
-		if (w->cosigned)
-			tw_say(t, "  witness      %s: %llu entries, %s\n", w->name, (ull)w->size,
-				utc_text(time, w->time_s * 1000000));
+		if (!w->counts)
+			tw_say(t, "  witness      %s: not counted, this program cannot verify ML-DSA-44\n",
+				w->name);
+		else if (w->cosigned)
+			tw_say(t, "  witness      %s: %llu entries, %s%s\n", w->name, (ull)w->size,
+				utc_text(time, w->time_s * 1000000),
+				w->future ? ": in the future, not counted" : "");
 		else
 			tw_say(t, "  witness      %s: no cosignature\n", w->name);
 	}
@@ -165,6 +184,8 @@ static void witnesses_json(struct jw *w, const struct verify_report *r)
 		const struct verify_witness *v = &r->witness[i];
 		jw_object(w, NULL);
 		jw_bool(w, "cosigned", v->cosigned);
+		jw_bool(w, "counts", v->counts);
+		jw_bool(w, "future", v->future);
 		jw_str(w, "name", v->name);
 		jw_u64(w, "size", v->size);
 		jw_u64(w, "time", v->time_s);
@@ -253,8 +274,11 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_u64(&w, "seals", r->seals);
 	jw_u64(&w, "seals_unseen", r->seals_unseen);
 	jw_u64(&w, "size", r->size);
+	jw_bool(&w, "stale", r->stale);
+	jw_str(&w, "staleness", r->staleness);
 	jw_u64(&w, "strays", r->strays);
 	jw_u64(&w, "tiles", r->tiles);
+	jw_u64(&w, "uncosigned", r->uncosigned);
 	jw_u64(&w, "unseen", r->unseen);
 	jw_str(&w, "vkey", r->vkey);
 	jw_bool(&w, "vkey_by_policy", r->vkey_by_policy);

@@ -41,6 +41,18 @@
 
 struct ledger_entry;
 
+/*
+ * How much a quorum may lag behind, unless somebody asks otherwise. A gateway asks its witnesses at least
+ * every half minute and offers what is new within a second: an hour is a copy that was made just before, or a
+ * network that was away. What is not cosigned yet can be rewritten by who has the key: 256 entries are a
+ * burst of some seconds.
+ */
+#define VERIFY_ANY	      UINT64_MAX
+#define VERIFY_USUAL	      (UINT64_MAX - 1) /* what follows; of a bundle: no age, and all of its range */
+#define VERIFY_MAX_AGE_S      3600
+#define VERIFY_MAX_UNCOSIGNED 256
+#define VERIFY_CLOCK_ERROR_S  300 /* between a witness and who verifies */
+
 struct verify_options {
 	/* Verifier key "name+id+key" known from elsewhere; NULL: one of the policy's logs, or log.vkey. */
 	const char *vkey;
@@ -49,6 +61,12 @@ struct verify_options {
 	/* A signed head that was kept elsewhere, or NULL: the ledger must hold all that it covers. */
 	const void *kept;
 	size_t kept_n;
+	/*
+	 * With a policy: what a quorum must have cosigned, and when. now_s: the clock of whoever verifies, in
+	 * seconds since 1970; 0: no time is judged, and what is dated in the future counts.
+	 */
+	uint64_t now_s;
+	uint64_t max_age_s, max_uncosigned; /* VERIFY_ANY: no limit; VERIFY_USUAL */
 	/* An evidence bundle that is being made: it has no timeline yet. */
 	bool making;
 	/*
@@ -65,6 +83,27 @@ struct verify_options {
 	/* The timeline of an evidence bundle, as its entries make it. */
 	void (*timeline)(void *context, const char *page, size_t n);
 	void *context;
+};
+
+/* clang-format off */
+/* Exit statuses of `plaingate verify ledger`: for scripts, which read no sentences. */
+#define VERIFY_STATUSES(S)	/* id, number, text */										\
+	S(GOOD,    0, "nothing is wrong: what the report says is proved holds. With `--policy` a quorum cosigned the ledger "	\
+	  "an hour ago at most, but for its last 256 entries at most; of a bundle, all of its range, at any time. "		\
+	  "`--max-age` and `--max-uncosigned` set other limits")								\
+	S(FOUND,   1, "something is wrong: `finding` says what, `class` of which kind, `entry` where. It stands although "	\
+	  "something else could not be read")											\
+	S(UNKNOWN, 2, "nothing can be said: a part could not be read, a server failed or was too slow, entries are of a "	\
+	  "newer Plaingate than this program, an option or a file of yours is wrong")						\
+	S(PART,    3, "what is there is good, but entries are in an archive that was not given: `holes` says which")		\
+	S(STALE,   4, "nothing is wrong, but the quorum of `--policy` is older than the limit, dated in the future, or stands "	\
+	  "behind too little: `staleness` says which. What is not cosigned may have been written anew by who has the key")
+/* clang-format on */
+
+enum verify_status {
+#define E(id, number, text) VERIFY_STATUS_##id = (number),
+	VERIFY_STATUSES(E)
+#undef E
 };
 
 /* What was found wrong, by the kind of thing; the text says which. */
@@ -178,7 +217,8 @@ struct verify_range {
 
 struct verify_witness {
 	char name[NOTE_NAME_MAX]; /* in the policy */
-	bool cosigned;
+	bool counts;		  /* its cosignatures can be verified here: they are not ML-DSA-44 */
+	bool cosigned, future;	  /* future: only at a time that has not come yet, which counts for nothing */
 	uint64_t size, time_s; /* what and when, of the largest head that it cosigned */
 };
 
@@ -225,6 +265,9 @@ struct verify_report {
 	struct verify_range range;
 
 	bool policy_given, quorum;
+	bool stale;	     /* nothing is wrong, and the quorum is not what the limits ask for: */
+	char staleness[256]; /* why */
+	uint64_t uncosigned; /* entries that no quorum stands behind; of a bundle, in its range */
 	char quorum_name[NOTE_NAME_MAX]; /* "none": the policy asks for none */
 	uint64_t cosigned;		 /* size of the largest head that a quorum cosigned */
 	uint64_t cosigned_time_s;	 /* by when all of the quorum had; 0 for "none" */
@@ -259,6 +302,9 @@ struct verify_source {
  */
 enum rc verify_ledger(const struct verify_source *source, const struct verify_options *options,
 	struct verify_report *ret_report, struct err *e);
+
+/* rc: of verify_ledger(). */
+enum verify_status verify_status(enum rc rc, const struct verify_report *r);
 
 const char *verify_class_name(enum verify_class c);
 

@@ -1,12 +1,15 @@
 """What `plaingate verify` says is proved, and its exit status, for the worst ledger that fits it: forged ones, by who has the key or only a text
 editor. Each row of the exit statuses in docs/evidence.md is met here."""
+import base64
 import json
 import os
+import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from forge import Key, Log
+from forge import Key, Log, WITNESS, WITNESS_ML_DSA_44, name_line, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PLAINGATE_LAB_BUILD", ROOT / "build"))
@@ -165,3 +168,115 @@ def test_a_bundle_says_what_is_not_in_it(tmp_path):
     investigate(tmp_path / "ledger", "2026-11-23T09:00", "2026-11-23T09:00", tmp_path / "last")
     _, not_proved = explained(tmp_path / "last")
     assert "came behind the 961 entries of its head" in not_proved
+
+
+# --- how much a quorum stands behind, and since when ---
+
+WITNESS_KEY = Key("witness.example/w", b"w" * 32, WITNESS)
+OTHER_KEY = Key("witness.example/v", b"v" * 32, WITNESS)
+NOW = int(time.time())
+
+
+def policy(tmp_path, lines, log=KEY):
+    file = tmp_path / "policy"
+    file.write_text((f"log {log.vkey}\n" if log else "") + lines)
+    return file
+
+
+@pytest.fixture
+def asks(tmp_path):
+    return policy(tmp_path, f"witness w {WITNESS_KEY.vkey}\nquorum w\n")
+
+
+def long_log(count=300):
+    log = Log(KEY)
+    log.start()
+    log.acts(count - 2)
+    return log
+
+
+@pytest.mark.parametrize("size, at, options, status", [
+    (300, NOW, [], GOOD),
+    (300, NOW - 1800, [], GOOD),
+    (60, NOW, [], GOOD),
+    (10, 978307200, [], STALE),  # as of 2001
+    (10, NOW, [], STALE),
+    (10, NOW, ["--max-uncosigned", "290"], GOOD),
+    (10, NOW, ["--max-uncosigned", "any"], GOOD),
+    (10, NOW, ["--max-uncosigned", "289"], STALE),
+    (300, NOW - 7200, [], STALE),
+    (300, NOW - 7200, ["--max-age", "3h"], GOOD),
+    (300, NOW - 7200, ["--max-age", "90m"], STALE),
+    (300, 978307200, ["--max-age", "any"], GOOD),
+    (299, NOW, ["--max-uncosigned", "0"], STALE),
+    (300, NOW + 30, [], GOOD),
+    (300, 32503680000, [], STALE),  # the year 3000
+    (300, 32503680000, ["--max-age", "any", "--max-uncosigned", "any"], STALE),
+])
+def test_a_quorum_must_be_of_now_and_of_nearly_all(tmp_path, asks, size, at, options, status):
+    log = long_log()
+    log.write(tmp_path / "ledger", cosigned=log.cosigned(WITNESS_KEY, at, size))
+    got, report = verify(tmp_path / "ledger", "--policy", asks, *options, key=None)
+    assert got == status, report
+    assert report["good"] and report["stale"] == (status == STALE) and bool(report["staleness"]) == (status == STALE)
+    assert report["witnesses"][0]["future"] == (at > NOW + 300)
+    _, not_proved = explained(tmp_path / "ledger", "--policy", asks, *options, key=None)
+    assert (report["staleness"] in not_proved) or status == GOOD
+
+
+def test_what_is_dated_in_the_future_stands_in_nobodys_way(tmp_path):
+    """One of two says the year 3000 of a short head; the other one cosigned all of it just now."""
+    log = long_log()
+    asks = policy(tmp_path, f"witness w {WITNESS_KEY.vkey}\nwitness v {OTHER_KEY.vkey}\ngroup g any w v\nquorum g\n")
+    head = log.head()
+    log.write(tmp_path / "ledger", lines=OTHER_KEY.cosign(head, NOW), cosigned=log.cosigned(WITNESS_KEY, 32503680000, 10))
+    status, report = verify(tmp_path / "ledger", "--policy", asks, key=None)
+    assert status == GOOD and report["cosigned"] == 300, report
+    log.write(tmp_path / "ledger", lines=OTHER_KEY.cosign(head, NOW) + WITNESS_KEY.cosign(head, 32503680000))
+    status, report = verify(tmp_path / "ledger", "--policy", asks, key=None)
+    assert status == GOOD and abs(report["cosigned_time"] - NOW) < 2, report
+
+
+def test_the_range_of_a_bundle_is_cosigned_at_any_time(tmp_path, asks):
+    log = long_log()
+    log.write(tmp_path / "ledger", cosigned=log.cosigned(WITNESS_KEY, 978307200, 10))
+    for second, status in ((5, GOOD), (40, STALE)):
+        bundle = tmp_path / f"bundle{second}"
+        at = f"2026-11-23T08:00:{second:02d}"
+        investigate(tmp_path / "ledger", at, at, bundle)
+        got, report = verify(bundle, "--policy", asks, key=None)
+        assert got == status, report
+    assert verify(tmp_path / "bundle5", "--policy", asks, "--max-age", "1d", key=None)[0] == STALE
+
+
+def test_limits_are_numbers(honest, tmp_path):
+    for words in (["--max-age", "soon"], ["--max-age", "1w"], ["--max-age", "-1"], ["--max-uncosigned", "3h"], ["--max-uncosigned", ""]):
+        assert verify(tmp_path / "ledger", *words)[0] == UNKNOWN
+
+
+# --- witnesses that sign with ML-DSA-44 ---
+
+def ml_dsa_44(name):
+    """A verifier key of type 06, and a line in its name: nobody here can verify it."""
+    blob = bytes([WITNESS_ML_DSA_44]) + b"k" * 1312
+    key_id = sha256(name.encode() + b"\n" + blob)[:4]
+    vkey = f"{name}+{key_id.hex()}+{base64.b64encode(blob).decode()}"
+    return vkey, name_line(name, key_id, struct.pack(">Q", NOW) + b"s" * 2420)
+
+
+def test_a_witness_of_another_kind_is_named_and_not_counted(tmp_path):
+    log = long_log()
+    vkey, line = ml_dsa_44("witness.example/pq")
+    log.write(tmp_path / "ledger", lines=line * 6 + WITNESS_KEY.cosign(log.head(), NOW))
+    both = f"witness w {WITNESS_KEY.vkey}\nwitness pq {vkey}\ngroup g %s w pq\nquorum g\n"
+    status, report = verify(tmp_path / "ledger", "--policy", policy(tmp_path, both % "any"), key=None)
+    assert status == GOOD, report
+    assert [(w["name"], w["counts"], w["cosigned"]) for w in report["witnesses"]] == [("w", True, True), ("pq", False, False)]
+    proved, _ = explained(tmp_path / "ledger", "--policy", tmp_path / "policy", key=None)
+    assert "'pq' signs with ML-DSA-44" in proved
+    status, report = verify(tmp_path / "ledger", "--policy", policy(tmp_path, both % "all"), key=None)
+    assert status == FOUND and report["class"] == "cosignature"
+    # Its key id must belong to its key as any other's.
+    damaged = vkey.replace("a2tra2tr", "a2tra2ts", 1)
+    assert damaged != vkey
+    assert verify(tmp_path / "ledger", "--policy", policy(tmp_path, (both % "any").replace(vkey, damaged)), key=None)[0] == UNKNOWN

@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "page.h"
+#include "verify/verify.h"
 
 #define BEGIN "<!-- reference: made by cli_reference, do not edit -->\n"
 
@@ -38,6 +39,14 @@ static void put_commands(FILE *out)
 	for (unsigned i = 0; i < OPTIONS_N; i++)
 		fprintf(out, "| `%s%s%s` | %s |\n", cli_options[i].word, cli_options[i].value[0] ? " " : "",
 			cli_options[i].value, cli_options[i].text);
+}
+
+static void put_statuses(FILE *out)
+{
+	fputs("\n## Exit statuses of `verify ledger`\n\n| status | means |\n| --- | --- |\n", out);
+#define E(id, number, text) fprintf(out, "| %d | %s |\n", number, text);
+	VERIFY_STATUSES(E)
+#undef E
 }
 
 static const char *owner_of(unsigned table)
@@ -84,6 +93,7 @@ int main(int argc, char **argv)
 	if (!out)
 		return 1;
 	put_commands(out);
+	put_statuses(out);
 	put_tables(out);
 	fclose(out);
 	return page_main(argc, argv, BEGIN, made);

@@ -11,9 +11,11 @@
 
 #include "ledger/types.h"
 #include "page.h"
+#include "verify/verify.h"
 #include "verify/visible.h"
 
 #define BEGIN	      "<!-- reference: made by evidence_reference, do not edit -->\n"
+#define BEGIN_STATUS  "<!-- exit statuses: made by evidence_reference, do not edit -->\n"
 #define BEGIN_VISIBLE "<!-- visible fields: made by evidence_reference, do not edit -->\n"
 
 static const char *const forces[] = {
@@ -65,6 +67,15 @@ static void put_visible(FILE *out)
 	fputc('\n', out);
 }
 
+static void put_statuses(FILE *out)
+{
+	fputs("| status | means |\n| --- | --- |\n", out);
+#define E(id, number, text) fprintf(out, "| %d | %s |\n", number, text);
+	VERIFY_STATUSES(E)
+#undef E
+	fputc('\n', out);
+}
+
 static int part(int argc, char **argv, const char *begin, void (*put)(FILE *out))
 {
 	char *made = NULL;
@@ -86,6 +97,7 @@ int main(int argc, char **argv)
 			printf("%s %s\n", fields[i].id, fields[i].force_id);
 		return 0;
 	}
-	int status = part(argc, argv, BEGIN_VISIBLE, put_visible);
+	int status = part(argc, argv, BEGIN_STATUS, put_statuses);
+	status = status ? status : part(argc, argv, BEGIN_VISIBLE, put_visible);
 	return status ? status : part(argc, argv, BEGIN, put_types);
 }
