@@ -90,7 +90,7 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 {
 	bool tcp = t->proto == IP_TCP;
 
-	if ((tcp || fw->free_n == 0) && !fw_half_open_room(fw, now))
+	if (!fw_room_make(fw, &key[0], from, now))
 		return DROP_SESSION_LIMIT;
 	uint32_t index = fw_session_new(fw, key, now);
 	if (index == FW_NONE)
@@ -109,8 +109,6 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 		fw_tcp_begin(s, t);
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 	fw_session_begin(fw, index);
-	if (tcp)
-		fw_half_open_add(fw, index);
 	t->session = index;
 	if (fw->policy && nat_rule != TRAIN_NONE) {
 		fw->policy->nat_hits[nat_rule].hits++;

@@ -148,8 +148,7 @@ static void renew(struct firewall *fw, uint32_t index, struct fw_session *s, uin
 	s->last_seen = now;
 	if (d)
 		s->flags |= FW_SESSION_CONFIRMED;
-	if (s->tcp_state > FW_TCP_SYN_RECEIVED)
-		fw_half_open_over(fw, s);
+	fw_room_renew(fw, index);
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 }
 

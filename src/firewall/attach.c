@@ -110,8 +110,7 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	fw_session_index(fw, i);
 	fw_session_rearm(fw, i);
 	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
-	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
-		fw_half_open_add(fw, i);
+	fw_room_enter(fw, i);
 	fw->counters.sessions_now++;
 	return true;
 }
@@ -121,39 +120,35 @@ static void table_rebuild(struct firewall *fw, bool fresh, mono_ns now)
 {
 	uint32_t written = fresh ? 0 : MIN_OF(fw->state->used, fw->limits.sessions_max), used = 0;
 
-	for (uint32_t i = fw->limits.sessions_max; i-- > 0;) {
-		struct fw_session *s = &fw->sessions[i];
-		fw->timer[i].slot = FW_NONE;
-		if (i < written && s->live) {
-			used = MAX_OF(used, i + 1);
-			if (record_adopt(fw, i, now))
-				continue;
-			fw->counters.records_discarded++;
-			s->live = 0;
-		}
-		fw->free_stack[fw->free_n++] = i;
-	}
+	for (uint32_t i = 0; i < written; i++)
+		if (fw->sessions[i].live)
+			used = i + 1;
 	fw->state->used = used;
+	for (uint32_t i = used; i-- > 0;) {
+		struct fw_session *s = &fw->sessions[i];
+		fw->place[i] = (struct fw_place){ .slot = FW_NONE, .order = FW_ORDER_HELD };
+		if (s->live && record_adopt(fw, i, now))
+			continue;
+		fw->counters.records_discarded += s->live != 0;
+		s->live = 0;
+		fw_session_free(fw, i);
+	}
 }
 
 static bool tables_allocate(struct firewall *fw)
 {
-	uint32_t n = fw->limits.sessions_max, buckets = 1024;
+	size_t n = fw->limits.sessions_max;
 
-	while (buckets < 2 * n)
-		buckets *= 2;
-	fw->bucket_mask = buckets - 1;
-	fw->half_open_room = buckets / 2; /* a power of two: its counters may go round */
-	fw->bucket = malloc(sizeof *fw->bucket * buckets);
+	/* For all records that there may be: what is not used is not touched and costs nothing. */
 	fw->chain = malloc(sizeof *fw->chain * 2 * n);
-	fw->free_stack = malloc(sizeof *fw->free_stack * n);
-	fw->timer = malloc(sizeof *fw->timer * n);
-	fw->half_open = malloc(sizeof *fw->half_open * fw->half_open_room);
+	fw->place = malloc(sizeof *fw->place * n);
+	fw->held_by_source = calloc(FW_SOURCES, sizeof *fw->held_by_source);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
-	if (!fw->bucket || !fw->chain || !fw->free_stack || !fw->timer || !fw->half_open || !fw->log)
+	if (!fw->chain || !fw->place || !fw->held_by_source || !fw->log)
 		return false;
-	memset(fw->bucket, 0xff, sizeof *fw->bucket * buckets);
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
+	fw->free_first = FW_NONE;
+	fw_room_init(fw);
 	return fw_reassembly_attach(fw);
 }
 
@@ -180,12 +175,15 @@ struct firewall *fw_attach(
 	fw->other_timeout_s = FW_OTHER_TIMEOUT_S;
 	fw->half_open_timeout_s = FW_HALF_OPEN_TIMEOUT_S;
 	fw->half_open_max = FW_HALF_OPEN_MAX;
-	if (!tables_allocate(fw))
-		goto no_memory;
+	fw->sessions_limit = n; /* until a policy says it */
 	if (!fresh && !state_sound(fw->state)) {
-		memset(memory, 0, bytes);
+		memset(fw->state, 0,
+			sizeof *fw->state); /* the records behind it were never used, so to say */
 		fresh = true;
 	}
+	if (!tables_allocate(fw) ||
+		!fw_index_resize(fw, MIN_OF(n, MAX_OF(fresh ? 0 : fw->state->used, FW_INDEX_SESSIONS))))
+		goto no_memory;
 	table_rebuild(fw, fresh, now);
 	if (!fresh)
 		fw_zones_adopt(fw);
@@ -206,9 +204,8 @@ void fw_detach(struct firewall *fw)
 	fw_reassembly_detach(fw);
 	fw_policy_free(fw->policy);
 	free(fw->log);
-	free(fw->half_open);
-	free(fw->timer);
-	free(fw->free_stack);
+	free(fw->held_by_source);
+	free(fw->place);
 	free(fw->chain);
 	free(fw->bucket);
 	free(fw);

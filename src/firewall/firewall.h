@@ -115,7 +115,7 @@ struct fw_session {
 enum fw_session_flags {
 	FW_SESSION_TRANSLATED = 1 << 0,
 	FW_SESSION_CONFIRMED = 1 << 1, /* a reply came */
-	FW_SESSION_HALF_OPEN = 1 << 2, /* counts against half_open_max */
+	FW_SESSION_HALF_OPEN = 1 << 2, /* TCP, counts against half_open_max */
 };
 
 struct fw_limits {
@@ -219,7 +219,8 @@ bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
 
 struct fw_counters {
 	uint64_t sessions_created, sessions_ended, sessions_now, half_open_now;
-	uint64_t half_open_evicted; /* ended early to make room */
+	/* ended early to make room, by what they were */
+	uint64_t half_open_evicted, unanswered_evicted, share_evicted, limit_evicted;
 	uint64_t lookups, hits, logs_lost;
 	uint64_t reassembled;
 	/* Fragments that were kept and then given up: the shell adds them to the drops of these reasons. */
@@ -227,6 +228,7 @@ struct fw_counters {
 	uint64_t records_discarded; /* by fw_attach(): half written or unsound */
 };
 const struct fw_counters *fw_counters(const struct firewall *fw);
+uint32_t fw_sessions_limit(const struct firewall *fw); /* as configured, or what the memory has room for */
 
 struct fw_rule_hits {
 	uint64_t hits;		 /* sessions admitted or packets refused by the rule */

@@ -22,6 +22,7 @@
 #define FW_OTHER_TIMEOUT_S	   60
 #define FW_HALF_OPEN_TIMEOUT_S	   20
 #define FW_HALF_OPEN_MAX	   100000
+#define FW_INDEX_SESSIONS	   262144 /* the index before a policy names the limit: its default */
 #define FW_TCP_CLOSING_TIMEOUT_S   120
 #define FW_TCP_TIME_WAIT_TIMEOUT_S 20
 #define FW_TCP_CLOSED_TIMEOUT_S	   5
@@ -42,15 +43,31 @@ struct fw_state {
 #define FW_STATE_MAGIC 0x3230574647504c50ull
 #define FW_STATE_BYTES 16384 /* the records begin here */
 
-/* Timer links of a session; private to the process, rebuilt at attach. */
-struct fw_timer {
-	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
+/*
+ * Whether a session gives way when the table is full (room.c). Each of the first stands in the list of its
+ * kind, in the order in which they came there.
+ */
+enum fw_order_kind {
+	FW_ORDER_HALF_OPEN,  /* TCP before its handshake is complete */
+	FW_ORDER_UNANSWERED, /* of other protocols */
+	FW_ORDER_BEYOND,     /* answered, but its source or zone holds its share already; the last of them */
+	FW_ORDER_COUNT,
+	FW_ORDER_HELD = FW_ORDER_COUNT /* gives way to nobody */
 };
 
-/* Half-open sessions in the order in which they began; entries may be stale: the id tells. */
-struct fw_half_open {
-	uint32_t index, id;
+/* Where a session stands in the timer wheel and in its order; private to the process, rebuilt at attach. The
+ * record of a free one is linked by `next`. */
+struct fw_place {
+	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
+	uint32_t order_next, order_prev, order;
 };
+
+struct fw_order {
+	uint32_t first, last, n;
+};
+
+/* Sources whose sessions are counted: hashed, so two may share a count. */
+#define FW_SOURCES 65536
 
 /* Disjoint intervals of one dimension of a rule list, each with the set of rules that may match there. */
 struct fw_dimension {
@@ -121,18 +138,21 @@ struct firewall {
 	struct fw_session *sessions;
 	/* index: entry 2 * session + direction */
 	uint32_t *bucket, *chain, bucket_mask;
-	uint32_t *free_stack, free_n;
-	struct fw_timer *timer;
+	uint32_t free_first; /* of the records below state->used; FW_NONE: none */
+	struct fw_place *place;
 	uint32_t wheel[FW_WHEEL_SLOTS];
 	uint64_t wheel_at_s; /* the next second to look at */
 	uint32_t next_id;
-	struct fw_half_open *half_open; /* ring of half_open_room entries, a power of two */
-	uint32_t half_open_room, half_open_head, half_open_tail;
+	/* room.c */
+	struct fw_order order[FW_ORDER_COUNT];
+	uint32_t held, held_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
+	uint32_t *held_by_source;		    /* FW_SOURCES */
 
 	struct fw_policy *policy;
 	/* of the policy, or the defaults */
 	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, other_timeout_s, half_open_timeout_s,
 		half_open_max;
+	uint32_t sessions_limit; /* at most limits.sessions_max */
 	struct fw_counters counters;
 	/* reassembly */
 	struct fw_datagram *datagram;
@@ -152,12 +172,22 @@ void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is wh
 void fw_session_finish(struct firewall *fw, uint32_t index); /* ends a live one without a log record */
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
 void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
-bool fw_half_open_room(
-	struct firewall *fw, mono_ns now); /* ends the oldest half-open session where there are too many */
-void fw_half_open_add(struct firewall *fw, uint32_t index);
-void fw_half_open_over(struct firewall *fw, struct fw_session *s);
 void fw_session_index(struct firewall *fw, uint32_t index);
+/* An index of a size for so many sessions, in place of the one that is there. False: out of memory. */
+bool fw_index_resize(struct firewall *fw, uint32_t sessions);
+void fw_session_free(struct firewall *fw, uint32_t index); /* a record below state->used is not live */
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
+
+/* room.c */
+void fw_room_init(struct firewall *fw);
+void fw_room_enter(struct firewall *fw, uint32_t index); /* it has begun, or was taken over */
+void fw_room_leave(struct firewall *fw, uint32_t index); /* it ends */
+/* It was answered, perhaps: does it still give way? */
+void fw_room_renew(struct firewall *fw, uint32_t index);
+/* Room for one more session of this key and zone, at the expense of what gives way. False: there is none. */
+bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
+void fw_room_zones(struct firewall *fw);	       /* zones have other numbers now */
+void fw_room_shrink(struct firewall *fw, mono_ns now); /* to the limit */
 
 /* apply.c */
 /* The session of a train may have been freed, or freed and taken by another one, since the burst's lookup. */

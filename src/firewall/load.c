@@ -42,6 +42,7 @@ static void zones_move(struct firewall *fw)
 			fw_zones_store(s, z);
 	}
 	__atomic_store_n(&st->epoch, st->epoch + 1, __ATOMIC_RELEASE);
+	fw_room_zones(fw);
 }
 
 void fw_zones_adopt(struct firewall *fw)
@@ -140,9 +141,14 @@ static void hits_carry(struct fw_policy *to, const struct fw_policy *from)
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e)
 {
 	struct fw_policy *next = fw_policy_new(s), *old = fw->policy;
+	uint32_t limit = MIN_OF(s->sessions_max, fw->limits.sessions_max);
 
 	if (!next)
-		return err_add(e, RC_LIMIT, "no memory for a policy of %u rules", s->rules.count);
+		return err_add(e, RC_LIMIT, "out of memory for a policy of %u rules", s->rules.count);
+	if (!fw_index_resize(fw, limit)) {
+		fw_policy_free(next);
+		return err_add(e, RC_LIMIT, "out of memory for the index of %u sessions", limit);
+	}
 	if (old)
 		hits_carry(next, old);
 	fw->tcp_timeout_s = s->tcp_timeout_s;
@@ -151,9 +157,11 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->other_timeout_s = s->other_timeout_s;
 	fw->half_open_timeout_s = s->half_open_timeout_s;
 	fw->half_open_max = s->half_open_max;
+	fw->sessions_limit = limit;
 	fw->policy = next;
 	zones_load(fw, s);
 	sessions_decide_anew(fw, old, now);
+	fw_room_shrink(fw, now);
 	fw_policy_free(old);
 	return RC_OK;
 }

@@ -1,11 +1,13 @@
 /*
- * The session table: an index by both directions' keys, a free stack, a timer wheel and the order of
- * half-open sessions over the records. A record becomes valid by its `live` word, written last, and invalid
- * by the same word, cleared first: so a kill at any instruction leaves only whole sessions. Called on the
- * worker's thread only.
+ * The session table: an index by both directions' keys, a list of free records and a timer wheel over the
+ * records; room.c says which of them give way. A record becomes valid by its `live` word, written last, and
+ * invalid by the same word, cleared first: so a kill at any instruction leaves only whole sessions. Called on
+ * the worker's thread only.
  */
 #include "base/siphash.h"
 #include "firewall/internal.h"
+
+#include <stdlib.h>
 
 _Static_assert(sizeof(struct fw_key) == 40, "hashed and compared as five words");
 _Static_assert(sizeof(struct fw_zones) == 8, "stored as one word");
@@ -34,6 +36,28 @@ void fw_session_index(struct firewall *fw, uint32_t index)
 	}
 }
 
+bool fw_index_resize(struct firewall *fw, uint32_t sessions)
+{
+	uint32_t buckets = 1024;
+
+	while (buckets < 2 * sessions)
+		buckets *= 2;
+	if (fw->bucket && buckets == fw->bucket_mask + 1)
+		return true;
+	uint32_t *bucket = malloc(sizeof *bucket * buckets);
+	if (!bucket)
+		return false;
+	memset(bucket, 0xff, sizeof *bucket * buckets);
+	bool first = !fw->bucket;
+	free(fw->bucket);
+	fw->bucket = bucket;
+	fw->bucket_mask = buckets - 1;
+	for (uint32_t i = 0; !first && i < fw->state->used; i++)
+		if (fw->sessions[i].live)
+			fw_session_index(fw, i);
+	return true;
+}
+
 static void index_remove(struct firewall *fw, uint32_t index)
 {
 	for (uint32_t d = 0; d < 2; d++) {
@@ -47,23 +71,23 @@ static void index_remove(struct firewall *fw, uint32_t index)
 
 static void wheel_remove(struct firewall *fw, uint32_t index)
 {
-	struct fw_timer *t = &fw->timer[index];
+	struct fw_place *t = &fw->place[index];
 
 	if (t->slot == FW_NONE)
 		return;
 	if (t->prev != FW_NONE)
-		fw->timer[t->prev].next = t->next;
+		fw->place[t->prev].next = t->next;
 	else
 		fw->wheel[t->slot] = t->next;
 	if (t->next != FW_NONE)
-		fw->timer[t->next].prev = t->prev;
+		fw->place[t->next].prev = t->prev;
 	t->slot = FW_NONE;
 }
 
 /* Not before second `earliest`; farther than a turn: looked at when it comes by, and moved on. */
 static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t earliest)
 {
-	struct fw_timer *t = &fw->timer[index];
+	struct fw_place *t = &fw->place[index];
 	uint64_t second = MAX_OF(at / NS_PER_S + 1, earliest);
 
 	second = MIN_OF(second, fw->wheel_at_s + FW_WHEEL_SLOTS - 1);
@@ -71,7 +95,7 @@ static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t 
 	t->prev = FW_NONE;
 	t->next = fw->wheel[t->slot];
 	if (t->next != FW_NONE)
-		fw->timer[t->next].prev = index;
+		fw->place[t->next].prev = index;
 	fw->wheel[t->slot] = index;
 }
 
@@ -86,7 +110,7 @@ void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t s
 	bool nearer = expires + NS_PER_S < s->expires;
 
 	s->expires = expires;
-	if (nearer || fw->timer[index].slot == FW_NONE) {
+	if (nearer || fw->place[index].slot == FW_NONE) {
 		wheel_remove(fw, index);
 		wheel_add(fw, index, expires, fw->wheel_at_s);
 	}
@@ -99,14 +123,20 @@ void fw_session_rearm(struct firewall *fw, uint32_t index)
 
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now)
 {
-	if (fw->free_n == 0)
-		return FW_NONE;
-	uint32_t index = fw->free_stack[--fw->free_n];
-	struct fw_session *s = &fw->sessions[index];
+	uint32_t index = fw->free_first;
 
-	if (index >= fw->state->used) /* free ones come in order, so it is the next one */
-		__atomic_store_n(&fw->state->used, index + 1, __ATOMIC_RELEASE);
+	if (index != FW_NONE)
+		fw->free_first = fw->place[index].next;
+	else if (fw->state->used < fw->limits.sessions_max)
+		index = fw->state->used;
+	else
+		return FW_NONE;
+	struct fw_session *s = &fw->sessions[index];
+	fw->place[index] = (struct fw_place){ .slot = FW_NONE, .order = FW_ORDER_HELD };
 	memset(s, 0, sizeof *s);
+	/* Behind the memset: what another layout of the memory left there is never taken for a session. */
+	if (index == fw->state->used)
+		__atomic_store_n(&fw->state->used, index + 1, __ATOMIC_RELEASE);
 	s->key[0] = key[0];
 	s->key[1] = key[1];
 	s->id = ++fw->next_id;
@@ -119,19 +149,26 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 {
 	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
 	fw_session_index(fw, index);
+	fw_room_enter(fw, index);
 	fw->counters.sessions_created++;
 	fw->counters.sessions_now++;
+}
+
+void fw_session_free(struct firewall *fw, uint32_t index)
+{
+	fw->place[index] = (struct fw_place){ .next = fw->free_first, .slot = FW_NONE };
+	fw->free_first = index;
 }
 
 void fw_session_finish(struct firewall *fw, uint32_t index)
 {
 	struct fw_session *s = &fw->sessions[index];
 
-	fw_half_open_over(fw, s);
+	fw_room_leave(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
 	index_remove(fw, index);
 	wheel_remove(fw, index);
-	fw->free_stack[fw->free_n++] = index;
+	fw_session_free(fw, index);
 	fw->counters.sessions_ended++;
 	fw->counters.sessions_now--;
 }
@@ -153,7 +190,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 	for (; fw->wheel_at_s <= now_s; fw->wheel_at_s++) {
 		uint32_t index = fw->wheel[fw->wheel_at_s % FW_WHEEL_SLOTS];
 		while (index != FW_NONE) {
-			uint32_t next = fw->timer[index].next;
+			uint32_t next = fw->place[index].next;
 			if (budget-- == 0)
 				return now;
 			if (fw->sessions[index].expires <= now) {
@@ -166,76 +203,6 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 		}
 	}
 	return fw->wheel_at_s * NS_PER_S;
-}
-
-/* ---- half-open ---- */
-
-void fw_half_open_add(struct firewall *fw, uint32_t index)
-{
-	struct fw_session *s = &fw->sessions[index];
-
-	if (fw->half_open_head - fw->half_open_tail == fw->half_open_room)
-		fw->half_open_tail++; /* it stays half-open, but will not be the one that makes room */
-	fw->half_open[fw->half_open_head++ % fw->half_open_room] = (struct fw_half_open){ index, s->id };
-	s->flags |= FW_SESSION_HALF_OPEN;
-	fw->counters.half_open_now++;
-}
-
-void fw_half_open_over(struct firewall *fw, struct fw_session *s)
-{
-	if (s->flags & FW_SESSION_HALF_OPEN) {
-		s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
-		fw->counters.half_open_now--;
-	}
-}
-
-/*
- * Under a flood of SYNs the oldest half-open session makes room: an honest answer comes within a round trip,
- * so the one that has waited longest is the least likely to be honest.
- */
-static bool half_open_evict(struct firewall *fw, mono_ns now)
-{
-	while (fw->half_open_head != fw->half_open_tail) {
-		struct fw_half_open oldest = fw->half_open[fw->half_open_tail++ % fw->half_open_room];
-		const struct fw_session *s = &fw->sessions[oldest.index];
-		if (s->live && s->id == oldest.id && s->flags & FW_SESSION_HALF_OPEN) {
-			fw_session_end(fw, oldest.index, now);
-			fw->counters.half_open_evicted++;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Looked at for one new session in a full table; a flood's own are found at once. */
-#define UNANSWERED_LOOKS 256
-
-/* Of what has no handshake one that nobody has answered, among those that end next. */
-static bool unanswered_evict(struct firewall *fw, mono_ns now)
-{
-	uint32_t looks = UNANSWERED_LOOKS;
-
-	for (uint32_t k = 0; k < FW_WHEEL_SLOTS; k++) {
-		uint32_t index = fw->wheel[(fw->wheel_at_s + k) % FW_WHEEL_SLOTS];
-		for (; index != FW_NONE; index = fw->timer[index].next) {
-			const struct fw_session *s = &fw->sessions[index];
-			if (s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED)) {
-				fw_session_end(fw, index, now);
-				fw->counters.half_open_evicted++;
-				return true;
-			}
-			if (--looks == 0)
-				return false;
-		}
-	}
-	return false;
-}
-
-bool fw_half_open_room(struct firewall *fw, mono_ns now)
-{
-	while (fw->counters.half_open_now >= fw->half_open_max && half_open_evict(fw, now))
-		;
-	return fw->free_n > 0 || unanswered_evict(fw, now) || half_open_evict(fw, now);
 }
 
 /* ---- looking in ---- */
@@ -252,7 +219,7 @@ const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cu
 
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 {
-	return index < fw->limits.sessions_max && fw->sessions[index].live ? &fw->sessions[index] : NULL;
+	return index < fw->state->used && fw->sessions[index].live ? &fw->sessions[index] : NULL;
 }
 
 struct ip_addr fw_key_src(const struct fw_key *k)

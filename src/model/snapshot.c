@@ -102,6 +102,8 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 		what = "source NAT's ports overlap the host's";
 	else if (s->sessions_max == 0 || s->half_open_max == 0)
 		what = "a limit of sessions is 0";
+	else if (s->sessions_max > SESSIONS_MAX)
+		what = "session-limit is out of range";
 	else if (!s->tcp_timeout_s || !s->udp_timeout_s || !s->icmp_timeout_s || !s->half_open_timeout_s ||
 		 !s->other_timeout_s)
 		what = "a timeout is 0";

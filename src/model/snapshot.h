@@ -23,6 +23,7 @@
 #define ZONES_MAX	   64
 #define INTERFACES_MAX	   64
 #define PEERS_MAX	   1024
+#define SESSIONS_MAX	   (1u << 22) /* the greatest session-limit */
 #define TUNNELS_MAX	   4096
 #define RULES_MAX	   65536
 #define NAT_RULES_MAX	   4096
@@ -245,8 +246,8 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e);
 enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e);
 
 /*
- * Does all of `what` stand on the tunnel's own side, seen from this part of its remote side? It does when it is
- * in a part of local that lies inside that part, as with a tunnel to everywhere.
+ * Does all of `what` stand on the tunnel's own side, seen from this part of its remote side? It does when it
+ * is in a part of local that lies inside that part, as with a tunnel to everywhere.
  */
 static inline bool snap_tunnel_keeps(const struct snapshot *s, const struct snap_tunnel *t,
 	const struct ip_range *remote, const struct ip_range *what)

@@ -18,7 +18,6 @@
 #define MEMORY_HEAD	 4096
 #define MEMORY_PAIRS	 8192
 #define MEMORY_PAIRS_MIN 64
-#define SESSIONS_MOST	 (1u << 20)
 #define REASSEMBLY_MOST	 256
 
 struct memory_head {
@@ -64,7 +63,7 @@ static bool lay_out(size_t bytes, struct memory_head *h)
 	while (h->pairs_max > MEMORY_PAIRS_MIN && round_up(esp_state_size(h->pairs_max)) > bytes / 4)
 		h->pairs_max /= 2;
 	h->fw_at = MEMORY_HEAD + round_up(esp_state_size(h->pairs_max));
-	h->sessions_max = SESSIONS_MOST;
+	h->sessions_max = SESSIONS_MAX;
 	while (h->sessions_max > 1024 &&
 		(h->fw_at >= bytes || fw_state_bytes(h->sessions_max) > bytes - h->fw_at))
 		h->sessions_max -= h->sessions_max / 16;

@@ -16,7 +16,10 @@ void policy_init(struct policy *p)
 {
 	static const char *const names[ZONES] = { "trust", "untrust", "dmz" };
 
-	*p = (struct policy){ .nat_port_first = 40960, .nat_port_last = 65535, .half_open_max = 1000 };
+	*p = (struct policy){ .nat_port_first = 40960,
+		.nat_port_last = 65535,
+		.half_open_max = 1000,
+		.sessions_max = SESSIONS_MAX };
 	for (uint32_t i = 0; i < ZONES; i++) {
 		snprintf(p->zones[i].name, NAME_MAX_BYTES, "%s", names[i]);
 		snprintf(p->interfaces[i].name, INTERFACE_NAME_BYTES, "if-%s", names[i]);
@@ -167,7 +170,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 		.nat_port_last = p->nat_port_last,
 		.host_port_first = 32768,
 		.host_port_last = 40959,
-		.sessions_max = 100,
+		.sessions_max = p->sessions_max,
 		.tcp_mss = p->tcp_mss,
 		.tcp_timeout_s = 3600,
 		.udp_timeout_s = 60,

@@ -22,7 +22,7 @@ struct policy {
 	struct snap_nat_rule nat_rules[64];
 	uint32_t zones_n, interfaces_n, ranges_n, services_n, rules_n, nat_rules_n;
 	uint16_t nat_port_first, nat_port_last;
-	uint32_t half_open_max, tcp_mss;
+	uint32_t half_open_max, sessions_max, tcp_mss;
 };
 
 void policy_init(struct policy *p); /* zones trust, untrust and dmz; no rules */

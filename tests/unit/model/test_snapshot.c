@@ -108,6 +108,7 @@ static void broken_promises(void **state)
 	BREAKS(memset(s->host_name, 'x', sizeof s->host_name));
 	BREAKS(s->host_port_last = s->nat_port_first);
 	BREAKS(s->sessions_max = 0);
+	BREAKS(s->sessions_max = SESSIONS_MAX + 1);
 	BREAKS(memset(AT(zones, struct snap_zone)->name, 'x', NAME_MAX_BYTES));
 	BREAKS(AT(zones, struct snap_zone)->host_inbound = 1u << HOST_SERVICE_COUNT);
 	BREAKS(AT(interfaces, struct snap_interface)->zone = s->zones.count);

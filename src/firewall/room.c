@@ -1,0 +1,208 @@
+/*
+ * Who gives way in a full session table, in constant time whatever else stands in it.
+ *
+ * A session gives way until it was answered: TCP until its handshake is complete, others until a packet came
+ * back. Answered ones are held, as long as their source and their zone hold no more than their share; beyond
+ * it they live like the others while there is room, and give way to somebody who holds less when there is
+ * none. The share is of what nobody holds yet (as in Choudhury and Hahne's dynamic thresholds for shared
+ * buffers): one source alone comes to half of the table, one zone alone to eight ninths, and something is
+ * always left for those who hold little.
+ *
+ * Of the three kinds the most numerous gives way, the oldest of them first: who fills the table pays, and an
+ * honest answer comes within a round trip, so the session that has waited longest is the least likely to be
+ * honest. A source is an IPv4 address or an IPv6 /64 (RFC 6177), which one host has for itself.
+ */
+#include "base/siphash.h"
+#include "firewall/internal.h"
+
+#include <stdlib.h>
+
+#define ZONE_SHARE 8 /* times what nobody holds */
+
+void fw_room_init(struct firewall *fw)
+{
+	for (uint32_t k = 0; k < FW_ORDER_COUNT; k++)
+		fw->order[k] = (struct fw_order){ .first = FW_NONE, .last = FW_NONE };
+}
+
+static void order_add(struct firewall *fw, uint32_t index, uint32_t kind)
+{
+	struct fw_order *o = &fw->order[kind];
+	struct fw_place *p = &fw->place[index];
+
+	p->order = kind;
+	p->order_next = FW_NONE;
+	p->order_prev = o->last;
+	*(o->last == FW_NONE ? &o->first : &fw->place[o->last].order_next) = index;
+	o->last = index;
+	o->n++;
+}
+
+static void order_remove(struct firewall *fw, uint32_t index)
+{
+	struct fw_place *p = &fw->place[index];
+	struct fw_order *o = &fw->order[p->order];
+
+	*(p->order_prev == FW_NONE ? &o->first : &fw->place[p->order_prev].order_next) = p->order_next;
+	*(p->order_next == FW_NONE ? &o->last : &fw->place[p->order_next].order_prev) = p->order_prev;
+	o->n--;
+}
+
+static uint32_t *held_by_source(struct firewall *fw, const struct fw_key *k)
+{
+	uint8_t source[16] = { 0 };
+
+	memcpy(source, k->src, k->family == ADDR_V4 ? 4 : 8);
+	return &fw->held_by_source[siphash13(fw->limits.hash_key, source, sizeof source) % FW_SOURCES];
+}
+
+static uint32_t *held_by_zone(struct firewall *fw, uint32_t zone)
+{
+	return &fw->held_by_zone[zone < ZONES_MAX ? zone : ZONES_MAX];
+}
+
+/* May who sends by this key, from this zone, hold one more? */
+static bool share_left(struct firewall *fw, const struct fw_key *k, uint32_t zone)
+{
+	uint64_t nobodys = fw->sessions_limit > fw->held ? fw->sessions_limit - fw->held : 0;
+
+	return *held_by_source(fw, k) < nobodys && *held_by_zone(fw, zone) < ZONE_SHARE * nobodys;
+}
+
+static void held_count(struct firewall *fw, const struct fw_session *s, int by)
+{
+	fw->held += (uint32_t)by;
+	*held_by_source(fw, &s->key[0]) += (uint32_t)by;
+	*held_by_zone(fw, s->zones.zone[0]) += (uint32_t)by;
+}
+
+static uint32_t kind_of(struct firewall *fw, const struct fw_session *s)
+{
+	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
+		return FW_ORDER_HALF_OPEN;
+	if (s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED))
+		return FW_ORDER_UNANSWERED;
+	return share_left(fw, &s->key[0], s->zones.zone[0]) ? FW_ORDER_HELD : FW_ORDER_BEYOND;
+}
+
+void fw_room_enter(struct firewall *fw, uint32_t index)
+{
+	struct fw_session *s = &fw->sessions[index];
+	uint32_t kind = kind_of(fw, s);
+
+	fw->place[index].order = kind;
+	if (kind == FW_ORDER_HELD)
+		held_count(fw, s, 1);
+	else
+		order_add(fw, index, kind);
+	if (kind == FW_ORDER_HALF_OPEN)
+		s->flags |= FW_SESSION_HALF_OPEN;
+	fw->counters.half_open_now = fw->order[FW_ORDER_HALF_OPEN].n;
+}
+
+void fw_room_leave(struct firewall *fw, uint32_t index)
+{
+	struct fw_session *s = &fw->sessions[index];
+
+	if (fw->place[index].order == FW_ORDER_HELD)
+		held_count(fw, s, -1);
+	else
+		order_remove(fw, index);
+	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
+	fw->counters.half_open_now = fw->order[FW_ORDER_HALF_OPEN].n;
+}
+
+void fw_room_renew(struct firewall *fw, uint32_t index)
+{
+	uint32_t kind = fw->place[index].order;
+
+	if (kind == FW_ORDER_HELD || kind_of(fw, &fw->sessions[index]) == kind)
+		return;
+	fw_room_leave(fw, index);
+	fw_room_enter(fw, index);
+}
+
+static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
+{
+	uint64_t *const counters[FW_ORDER_COUNT] = { [FW_ORDER_HALF_OPEN] = &fw->counters.half_open_evicted,
+		[FW_ORDER_UNANSWERED] = &fw->counters.unanswered_evicted,
+		[FW_ORDER_BEYOND] = &fw->counters.share_evicted };
+
+	if (fw->order[kind].n == 0)
+		return false;
+	fw_session_end(fw, fw->order[kind].first, now);
+	(*counters[kind])++;
+	return true;
+}
+
+static bool evict_most_numerous(struct firewall *fw, bool entitled, mono_ns now)
+{
+	uint32_t most = 0;
+
+	for (uint32_t k = 1; k < (entitled ? FW_ORDER_COUNT : FW_ORDER_BEYOND); k++)
+		if (fw->order[k].n > fw->order[most].n)
+			most = k;
+	return evict(fw, most, now);
+}
+
+bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now)
+{
+	while (k->proto == IP_TCP && fw->order[FW_ORDER_HALF_OPEN].n >= fw->half_open_max)
+		if (!evict(fw, FW_ORDER_HALF_OPEN, now))
+			return false;
+	while (fw->counters.sessions_now >= fw->sessions_limit)
+		if (!evict_most_numerous(fw, share_left(fw, k, zone), now))
+			return false;
+	return true;
+}
+
+void fw_room_zones(struct firewall *fw)
+{
+	memset(fw->held_by_zone, 0, sizeof fw->held_by_zone);
+	for (uint32_t i = 0; i < fw->state->used; i++)
+		if (fw->sessions[i].live && fw->place[i].order == FW_ORDER_HELD)
+			(*held_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
+}
+
+/* ---- a smaller limit ---- */
+
+struct aged {
+	mono_ns last_seen;
+	uint32_t index;
+};
+
+static int older(const void *a, const void *b)
+{
+	const struct aged *x = a, *y = b;
+
+	return x->last_seen < y->last_seen ? -1 : x->last_seen > y->last_seen;
+}
+
+/*
+ * What gives way goes first, then those that were silent longest, and no more than must. Without memory to
+ * sort them they stay until they end; nothing new begins meanwhile.
+ */
+void fw_room_shrink(struct firewall *fw, mono_ns now)
+{
+	while (fw->counters.sessions_now > fw->sessions_limit && evict_most_numerous(fw, true, now))
+		;
+	if (fw->counters.sessions_now <= fw->sessions_limit)
+		return;
+	size_t n = 0, over = fw->counters.sessions_now - fw->sessions_limit;
+	struct aged *list = malloc(fw->counters.sessions_now * sizeof *list);
+	for (uint32_t i = 0; list && i < fw->state->used; i++)
+		if (fw->sessions[i].live)
+			list[n++] = (struct aged){ fw->sessions[i].last_seen, i };
+	if (list)
+		qsort(list, n, sizeof *list, older);
+	for (size_t i = 0; i < MIN_OF(n, over); i++) {
+		fw_session_end(fw, list[i].index, now);
+		fw->counters.limit_evicted++;
+	}
+	free(list);
+}
+
+uint32_t fw_sessions_limit(const struct firewall *fw)
+{
+	return fw->sessions_limit;
+}
