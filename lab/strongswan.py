@@ -1,4 +1,4 @@
-"""strongSwan 5.9 on a lab's gateway, without systemd: IKE by charon, ESP in user space by its kernel-libipsec, so that no kernel
+"""strongSwan on a lab's gateway, without systemd, of this machine's Debian or of a root of another release (peer_root.py): IKE by charon, ESP in user space by its kernel-libipsec, so that no kernel
 ESP is needed.
 
 What kernel-libipsec cannot do: it sends and takes ESP only in UDP on port 4500 (it claims a NAT so that the peer does the same), it
@@ -40,15 +40,15 @@ CONF = """charon-systemd {{
 
 
 class StrongSwan:
-    def __init__(self, node):
-        self.node, self.state, self.process = node, node.state / "strongswan", None
+    def __init__(self, node, root=None):
+        self.node, self.root, self.state, self.process = node, root, node.state / "strongswan", None
         self.config = self.state / "swanctl/swanctl.conf"
         self.uri = f"unix://{self.state}/charon.vici"
 
     def start(self):
         self.config.parent.mkdir(parents=True, exist_ok=True)
         (self.state / "strongswan.conf").write_text(CONF.format(plugins=PLUGINS, state=self.state), encoding="utf-8")
-        self.process = self.node.daemon(["env", f"STRONGSWAN_CONF={self.state}/strongswan.conf", "charon-systemd"],
+        self.process = self.node.daemon(self.words(["env", f"STRONGSWAN_CONF={self.state}/strongswan.conf", "charon-systemd"]),
                                         self.state / "charon.out")
         wait_for(lambda: (self.state / "charon.vici").exists() or self.process.poll() is not None, 10, "charon's socket")
         wait_for(lambda: self.swanctl("--stats", check=False).returncode == 0, 10, "charon to answer")
@@ -68,7 +68,10 @@ class StrongSwan:
         self.swanctl(f"--load-all --file {self.config}")
 
     def swanctl(self, words, check=True, timeout=30):
-        return self.node.run(f"env SWANCTL_DIR={self.state}/swanctl swanctl {words} --uri {self.uri}", check=check, timeout=timeout)
+        return self.node.run(self.words(f"env SWANCTL_DIR={self.state}/swanctl swanctl {words} --uri {self.uri}"), check=check, timeout=timeout)
+
+    def words(self, command):
+        return self.root.words(command, self.state) if self.root else command
 
     def private_key(self, file):
         """A copy where swanctl looks for private keys; the next load takes it in."""

@@ -36,9 +36,14 @@ static inline uint8_t *wr_room(struct wr *w, size_t n)
 
 static inline void wr_bytes(struct wr *w, const void *bytes, size_t n)
 {
-	uint8_t *b = wr_room(w, n);
-	if (b && n > 0)
-		memcpy(b, bytes, n);
+	/* Not by wr_room(): GCC 14 takes its NULL for a place to write to, and warns. */
+	if (w->bad || (size_t)(w->end - w->at) < n) {
+		w->bad = true;
+		return;
+	}
+	if (n > 0)
+		memcpy(w->at, bytes, n);
+	w->at += n;
 }
 
 static inline void wr_u8(struct wr *w, uint8_t v)

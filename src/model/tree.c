@@ -90,18 +90,27 @@ struct lyd_node *tree_next(const struct lyd_node *node)
 	return node->next && node->next->schema == node->schema ? node->next : NULL;
 }
 
-/* The node that libyang's last fault is about: its path stands in double quotes. NULL when it names the
- * schema only. */
-static struct lyd_node *faulty_node(const struct model *m, const struct ly_err_item *fault)
+/* The path to the data that a fault is about, to be freed. NULL when it is about the schema only. */
+static char *fault_path(const struct ly_err_item *fault)
 {
+#ifdef YANG_ERROR_HAS_DATA_PATH
+	return fault->data_path ? strdup(fault->data_path) : NULL;
+#else /* libyang 2: "Data location \"PATH\"..." */
 	const char *first = fault->path ? strchr(fault->path, '"') : NULL;
 	const char *last = first ? strrchr(first, '"') : NULL;
-	struct lyd_node *node = NULL;
-	char *path;
 
 	if (!first || last == first || strncmp(fault->path, "Data", 4) != 0)
 		return NULL;
-	path = strndup(first + 1, (size_t)(last - first - 1));
+	return strndup(first + 1, (size_t)(last - first - 1));
+#endif
+}
+
+/* The node that libyang's last fault is about, or NULL. */
+static struct lyd_node *faulty_node(const struct model *m, const struct ly_err_item *fault)
+{
+	struct lyd_node *node = NULL;
+	char *path = fault_path(fault);
+
 	if (path)
 		lyd_find_path(m->tree, path, 0, &node);
 	free(path);

@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import ssl
@@ -24,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from kit import config_of, ledger_entries, own_lab, processes, show, wait_for
 
 ACTS = 820  # entries of administrators: three bundles of 256 and more, of which one is kept
+CUT_SHORT = "bytes remaining|unexpected eof"  # what OpenSSL before and from 3.2 on says of a connection that ends in the middle
 COMMENT = "<script>alert(1)</script> \"open\" & 'Übergang'"
 
 
@@ -299,10 +301,10 @@ def test_an_address_with_tls(lab, case, monkeypatch):
         assert "is-not-there" in verify(lab, address, status=2)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     for server, answer, said in ((("127.0.0.2",), None, "127.0.0.1"), (("127.0.0.1", -8, -7), None, "expired"),
-                                 (("127.0.0.1",), cut, "bytes remaining"), (("127.0.0.1",), elsewhere, "301")):
+                                 (("127.0.0.1",), cut, CUT_SHORT), (("127.0.0.1",), elsewhere, "301")):
         with Served(case["ledger"], answer, authority.server(*server)) as address:
             text = verify(lab, address, status=2)
-            assert said in text.replace(address, "")
+            assert re.search(said, text.replace(address, ""))
 
 
 # --- an archive; last, because the ledger is another afterwards ---

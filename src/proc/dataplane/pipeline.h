@@ -27,7 +27,7 @@
 
 #define VIRTIO_SIZE   sizeof(struct virtio_net_hdr) /* 10 */
 #define ETHERNET_SIZE 14
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* younger than the headers of Debian 12 */
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* the headers of Debian 12 do not have it */
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 #define SCRATCH_SIZE	    (512u << 10)

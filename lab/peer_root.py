@@ -1,0 +1,55 @@
+"""A program of another Debian release as a peer in the lab: it runs in a root directory of that release (tools/root), in the network of one
+of the lab's nodes. Such roots are kept for the next time; the first one takes a minute or two.
+"""
+import contextlib
+import fcntl
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from nodes import LabError
+
+TREE = Path(__file__).resolve().parents[1]
+
+
+def roots():
+    """The directory of all roots, as tools/roots says."""
+    return Path(subprocess.run(["sh", "-c", ". tools/roots; echo \"$ROOTS\""], cwd=TREE, check=True, capture_output=True, text=True).stdout.strip())
+
+
+class PeerRoot:
+    """The root NAME of a release, with the packages of a group of tools/packages. Raises LabError where it cannot be made."""
+
+    def __init__(self, release, name, group):
+        self.dir = roots() / name
+        self.dir.parent.mkdir(parents=True, exist_ok=True)
+        with self.alone():
+            made = subprocess.run(["tools/root", release, str(self.dir), "tools/install-packages", group], cwd=TREE, text=True,
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=900, check=False)
+        if made.returncode:
+            raise LabError(f"a root of Debian {release} with the packages of '{group}': {(made.stdout + made.stderr)[-800:]}")
+
+    @contextlib.contextmanager
+    def alone(self):
+        with open(f"{self.dir}.lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def version(self, package):
+        return subprocess.run(["chroot", str(self.dir), "dpkg-query", "-W", "-f", "${Version}", package], check=True, capture_output=True,
+                              text=True).stdout
+
+    def words(self, command, state):
+        """What runs the command in this root, for Node.run() and Node.daemon(). `state`, a directory of the machine, is there under its
+        own name too."""
+        inside, state = str(self.dir), str(state)
+        os.makedirs(inside + state, exist_ok=True)
+        script = "\n".join(["set -e",
+                            f"mount --bind {shlex.quote(state)} {shlex.quote(inside + state)}",
+                            f"mount --rbind /dev {shlex.quote(inside)}/dev",
+                            f"mount -t proc proc {shlex.quote(inside)}/proc",
+                            f"mount -t sysfs sysfs {shlex.quote(inside)}/sys",
+                            f"mount -t tmpfs tmpfs {shlex.quote(inside)}/run",
+                            f"cd / && exec chroot {shlex.quote(inside)} \"$@\""])
+        return ["unshare", "--mount", "sh", "-c", script, "sh", *(shlex.split(command) if isinstance(command, str) else map(str, command))]

@@ -1,0 +1,113 @@
+"""Plaingate at hq and strongSwan at the branch, as the files of this folder use them."""
+import base64
+
+from kit import HOST_B, UdpStream, config_of, own_lab, show, wait_for
+from two_sites import FORWARD
+from nodes import run
+from strongswan import StrongSwan, raw_key_pair
+
+ENCRYPTION = {"aes": "aes256gcm16", "aes128": "aes128gcm16", "chacha": "chacha20poly1305"}
+CONNECTION = """connections {{
+	hq {{
+		version = 2
+		local_addrs = 203.0.113.2
+		remote_addrs = 198.51.100.2
+		proposals = {encryption}-{prf}-{group}
+		rekey_time = 0
+		dpd_delay = {dpd}
+		local {{
+			auth = {auth}
+			id = branch.example.net
+			{local_key}
+		}}
+		remote {{
+			auth = {auth}
+			id = hq.example.net
+			{remote_key}
+		}}
+		children {{
+			lan {{
+				local_ts = 10.2.0.0/24
+				remote_ts = 10.1.0.0/24
+				esp_proposals = {encryption}{pfs}-noesn
+				rekey_time = 0
+				dpd_action = clear
+			}}
+		}}
+	}}
+}}
+{secrets}
+"""
+
+
+class Sites:
+    """The lab with Plaingate at hq and strongSwan at the branch."""
+
+    def __init__(self, auth="psk", cipher="aes", dpd=0, hq_start="never", hq_dpd=30, group="x25519", prf="prfsha384", pfs=True,
+                 root=None):
+        """`root`: the release that strongSwan is of, when not this machine's (peer_root.PeerRoot)."""
+        self.lab = own_lab("pgi")
+        self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": "system {\n    host-name hq;\n}\n"})
+        branch = self.lab["branch"]
+        branch.sysctl(FORWARD)
+        self.swan = StrongSwan(branch, root)
+        self.swan.start()
+        encryption = ENCRYPTION[cipher]
+        changes = [("local [ 10.1.0.0/24 fd00:1::/64 ]", "local 10.1.0.0/24"), ("remote [ 10.2.0.0/24 fd00:2::/64 ]", "remote 10.2.0.0/24"),
+                   ("encryption aes256gcm16", f"encryption {encryption}"), ("encryption aes256gcm16", f"encryption {encryption}")]
+        if encryption == "aes256gcm16":
+            changes = changes[:2]
+        changes += [("start always", f"start {hq_start}"), ("dpd 10", f"dpd {hq_dpd}"), ("dh-group x25519", f"dh-group {group}"),
+                    ("prf prfsha384", f"prf {prf}"), ("pfs x25519", f"pfs {group}" if pfs else "pfs none")]
+        local_key = remote_key = secrets = ""
+        if auth == "psk":
+            psk = (self.lab["hq"].state / "etc/keys/hq-branch.psk").read_text().strip()
+            secrets = f"secrets {{\n\tike-1 {{\n\t\tsecret = {psk}\n\t}}\n}}"
+        else:
+            keys = {side: raw_key_pair(self.lab.state, side, auth) for side in ("hq", "branch")}
+            self.swan.private_key(keys["branch"][0])
+            local_key, remote_key = (f"pubkeys = {keys[side][1]}" for side in ("branch", "hq"))
+            self.lab.write_key("hq", "hq.pem", keys["hq"][0].read_text())
+            der = run(["openssl", "pkey", "-pubin", "-in", keys["branch"][1], "-outform", "DER"], text=False).stdout
+            changes += [("pre-shared-key hq-branch;", f'private-key hq;\n        public-key "{base64.b64encode(der).decode()}";')]
+        self.swan.load(CONNECTION.format(encryption=encryption, auth="psk" if auth == "psk" else "pubkey", local_key=local_key, dpd=f"{dpd}s",
+                                         remote_key=remote_key, secrets=secrets, prf=prf, group=group, pfs=f"-{group}" if pfs else ""))
+        self.lab.commit("hq", config_of("hq", *changes), "interop")
+
+    def down(self):
+        self.swan.stop()
+        self.lab.down()
+
+    def ours(self):
+        return [row for row in show(self.lab, "hq", "ipsec") if row["state"] == "active"]
+
+    def up(self):
+        return self.ours() and [child for _, children in self.swan.sas() for child in children if child["state"] == "INSTALLED"]
+
+    def start_from(self, initiator):
+        if initiator == "plaingate":
+            self.plaingate("ike initiate branch")
+        else:
+            self.swan.initiate("lan")
+        wait_for(self.up, 15, f"the tunnel, started by {initiator}; charon: {self.swan.log()[-600:]}", pause=0.1)
+
+    def plaingate(self, words):
+        return self.lab["hq"].run(f"plaingate {words}")
+
+    def child_spis(self):
+        """What strongSwan has installed: the two must agree crosswise."""
+        return {(child["spi_in"], child["spi_out"]) for _, children in self.swan.sas() for child in children if child["state"] == "INSTALLED"}
+
+    def our_spis(self):
+        return {(int(str(row["spi_out"]), 16), int(str(row["spi_in"]), 16)) for row in self.ours()}
+
+    def ike_spis(self):
+        return {spis for spis, _ in self.swan.sas()}
+
+    def settled(self):
+        """One IKE SA and one child, the same on both sides."""
+        return len(self.ike_spis()) == 1 and len(self.child_spis()) == 1 and self.child_spis() == self.our_spis()
+
+
+def flowing(sites_):
+    return UdpStream(sites_.lab, "host-a", "host-b", HOST_B, rate=500)
