@@ -71,7 +71,7 @@ class StrongSwan:
         return self.node.run(self.words(f"env SWANCTL_DIR={self.state}/swanctl swanctl {words} --uri {self.uri}"), check=check, timeout=timeout)
 
     def words(self, command):
-        return self.root.words(command, self.state) if self.root else command
+        return self.root.words(command, self.node.state.parent) if self.root else command
 
     def private_key(self, file):
         """A copy where swanctl looks for private keys; the next load takes it in."""
