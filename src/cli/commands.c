@@ -181,6 +181,8 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		break;
 	case OPTION_JSON:
 	case OPTION_EXPLAIN:
+	case OPTION_CLOSE_ALL:
+	case OPTION_CUT_OFF:
 	case OPTIONS_N:
 		break;
 	}

@@ -28,6 +28,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(DPORT,   "--dport",   "N",      "only this destination port")						\
 	O(COUNT,   "--count",   "N",      "stop after N packets; without it after 10")			\
 	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")		\
+	O(CLOSE_ALL, "--close-all", "",   "take a configuration that closes everything: no zone has an interface")	\
+	O(CUT_OFF, "--cut-off", "",       "take one that does not admit the connection by which this commit comes")	\
 	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
 	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum of --policy may be: seconds, or 90m, 12h, 7d, any; else 1h, of a bundle any") \
@@ -43,9 +45,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(CONFIG,  "--config",  "DIR",    "where the texts of configurations are; else the folder `config` beside the ledger")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
-	C(CHECK,         "check",          "FILE",  0,							\
+	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL),							\
 	  "Says whether the configuration in FILE is right. Needs no running gateway.")			\
-	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(COMMENT),				\
+	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF),	\
 	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
 	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\
 	  "Prints the running configuration as it was committed.")						\

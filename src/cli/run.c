@@ -6,6 +6,7 @@
 
 #include "cli/archive.h"
 #include "cli/client.h"
+#include "cli/connection.h"
 #include "cli/investigate.h"
 #include "cli/render.h"
 #include "cli/verify.h"
@@ -101,7 +102,8 @@ static int run_check(const struct cli_line *line)
 
 	if (read_text(line->argument, &text, &n, &e) || model_load_text(text, n, line->argument, &m, &e) ||
 		model_compile(m, 0, NULL, &block, &bytes, &e) ||
-		configured_keys_check(&((const struct snapshot *)block)->evidence, line->argument, &e)) {
+		configured_keys_check(&((const struct snapshot *)block)->evidence, line->argument, &e) ||
+		(!(line->given & OPT(CLOSE_ALL)) && snapshot_check_not_closed(block, line->argument, &e))) {
 		status = failed(&e);
 	} else {
 		const struct snapshot *s = block;
@@ -266,6 +268,9 @@ static int run_commit(const struct cli_line *line)
 	base = strcmp(line->argument, "-") == 0 ? "standard-input" : base ? base + 1 : line->argument;
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, base);
 	snprintf(q.comment, sizeof q.comment, "%s", line->comment ? line->comment : "");
+	q.flags = (line->given & OPT(CLOSE_ALL) ? COMMIT_CLOSE_ALL : 0u) |
+		  (line->given & OPT(CUT_OFF) ? COMMIT_CUT_OFF : 0u);
+	connection_find(&q.from);
 	file = text_in_memory(text, n, &e);
 	status = file < 0 ? failed(&e) : ask(line, &q, file, NULL);
 	if (file >= 0)

@@ -8,6 +8,7 @@
 #ifndef IPC_MESSAGES_H
 #define IPC_MESSAGES_H
 
+#include "model/host_access.h"
 #include "model/keeper_api.h"
 #include "model/sa.h"
 #include "model/snapshot.h"
@@ -297,9 +298,16 @@ struct msg_ike_command {
 
 enum cli_command { CLI_SHOW, CLI_CHECK, CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIG };
 
+enum commit_flags {
+	COMMIT_CLOSE_ALL = 1 << 0, /* a configuration without an interface in any zone */
+	COMMIT_CUT_OFF = 1 << 1,   /* one that does not admit `from` any more */
+};
+
 struct msg_cli_request {
 	uint32_t command; /* enum cli_command */
 	uint32_t ike_command;
+	uint32_t flags; /* enum commit_flags */
+	struct host_connection from; /* a commit: on which the administrator sits, as the program says */
 	struct msg_show show;
 	char name[NAME_MAX_BYTES];
 	char comment[256]; /* of a commit */

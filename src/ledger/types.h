@@ -34,6 +34,7 @@
 	T(PEER_BACK,         "peer_back",         "ledger",         "one that was silent asks again")			\
 	T(PEER_FORKED,       "peer_forked",       "ledger",         "one has signed two histories; the proof is kept")	\
 	T(WITNESSES_CHANGE,  "witnesses_change",  "control",        "the witnesses, or what waits for them, are about to change")	\
+	T(CONFIG_OVERRIDE,   "config_override",   "control",        "a safety check of the commit that follows is overridden")	\
 	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
 	T(ACT_GIVEN_UP,      "act_given_up",      "control",        "an administrator's act was not done, whether or not its admin_act stands here")	\
@@ -121,6 +122,10 @@
 	F(WITNESSES_CHANGE,  "after",      STRING, "quorum, what is required, names and key ids, as committed")	\
 	F(WITNESSES_CHANGE,  "before",     STRING, "the same as it runs")					\
 	F(WITNESSES_CHANGE,  "generation", NUMBER, "of the configuration that brings the change")		\
+	F(CONFIG_OVERRIDE,   "admin",      STRING, "who")							\
+	F(CONFIG_OVERRIDE,   "generation", NUMBER, "of the configuration that is about to be applied")	\
+	F(CONFIG_OVERRIDE,   "option",     STRING, "of commit, by which it was asked for")			\
+	F(CONFIG_OVERRIDE,   "warning",    STRING, "what the check said")					\
 	F(CONFIG_REFUSED,    "admin",      STRING, "who")							\
 	F(CONFIG_REFUSED,    "error",      STRING, "what was wrong")						\
 	F(CONFIG_REFUSED,    "sha256",     STRING, "of the refused text")					\

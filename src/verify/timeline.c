@@ -106,11 +106,12 @@ static void put_string(struct text *t, const char *text)
 /* What an administrator did, and what should not have happened: it stands out. */
 static bool stands_out(enum ledger_type type)
 {
-	return type == LEDGER_CONFIG_COMMIT || type == LEDGER_CONFIG_REFUSED || type == LEDGER_ADMIN_ACT ||
-	       type == LEDGER_ACT_GIVEN_UP || type == LEDGER_PROCESS_EXIT || type == LEDGER_COUNTER_GAP ||
-	       type == LEDGER_GAP || type == LEDGER_KEYS_DROPPED || type == LEDGER_LEDGER_START ||
-	       type == LEDGER_RECOVERY_EPOCH || type == LEDGER_WITNESS_MISSING ||
-	       type == LEDGER_WITNESSES_CHANGE || type == LEDGER_SOURCE_FAILED;
+	return type == LEDGER_CONFIG_COMMIT || type == LEDGER_CONFIG_OVERRIDE ||
+	       type == LEDGER_CONFIG_REFUSED || type == LEDGER_ADMIN_ACT || type == LEDGER_ACT_GIVEN_UP ||
+	       type == LEDGER_PROCESS_EXIT || type == LEDGER_COUNTER_GAP || type == LEDGER_GAP ||
+	       type == LEDGER_KEYS_DROPPED || type == LEDGER_LEDGER_START || type == LEDGER_RECOVERY_EPOCH ||
+	       type == LEDGER_WITNESS_MISSING || type == LEDGER_WITNESSES_CHANGE ||
+	       type == LEDGER_SOURCE_FAILED;
 }
 
 static void put_row(struct text *t, const struct ledger_entry *entry, uint64_t index)

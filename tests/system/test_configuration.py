@@ -2,7 +2,7 @@
 import hashlib
 
 import pytest
-from kit import HOST_B, WEB, TcpStream, config_of, hits, ledger_entries, show, verify_ledger
+from kit import HOST_B, WEB, TcpStream, config_of, connect, hits, ledger_entries, listener, show, verify_ledger
 
 BAD = {  # what stands there, what is put in its place, the word in it that is wrong, what is said about it
     "syntax": ("zones {", "zones {{", "{", "found '{', expected one of: zone, }"),
@@ -69,6 +69,106 @@ def test_a_good_one_acts_and_stands_in_the_ledger(lab):
         assert try_commit(lab, config_of("hq")).returncode == 0
     assert "served by web" in lab["host-a"].run(f"curl -sS --max-time 5 http://{WEB}/").stdout
     verify_ledger(lab, "hq")
+
+
+NOT_ONE_INTERFACE = {"empty": "", "comments": "# cut by a full disk\n/* and more */\n", "system": "system {\n    host-name hq;\n}\n",
+                     "zones": "zones {\n    zone trust {\n        host-inbound ssh;\n    }\n}\n"}
+
+
+def piped(lab, text, *command):
+    """As from a generator of configurations."""
+    return lab["hq"].run(["sh", "-c", 'printf %s "$1" | { shift; "$@"; }', "sh", text, "plaingate", *command, "-"], check=False)
+
+
+def lan_reaches_ssh(lab):
+    with listener(lab, "hq", 22):
+        return not isinstance(connect(lab, "host-a", "10.1.0.1", 22, timeout=1.5), OSError)
+
+
+@pytest.mark.parametrize("name", list(NOT_ONE_INTERFACE))
+def test_nothing_is_closed_by_accident(lab, name):
+    before, text = running(lab), NOT_ONE_INTERFACE[name]
+    for command in ("check", "commit"):
+        done = piped(lab, text, command)
+        assert done.returncode == 1 and "no zone has an interface" in done.stderr and "--close-all" in done.stderr, done.stderr
+    assert running(lab) == before and lan_reaches_ssh(lab)
+    assert piped(lab, text, "check", "--close-all").returncode == 0
+
+
+def test_all_is_closed_when_it_is_meant(lab):
+    try:
+        assert piped(lab, "# nothing, on purpose\n", "commit", "--close-all").returncode == 0
+        assert not lan_reaches_ssh(lab)
+        override, commit = [entry for entry in ledger_entries(lab, "hq") if entry["type"].startswith("config_")][-2:]
+        assert (override["type"], commit["type"]) == ("config_override", "config_commit")
+        assert override["body"]["option"] == "--close-all" and override["body"]["generation"] == commit["body"]["generation"]
+        assert "everything would be closed" in override["body"]["warning"]
+    finally:
+        lab.commit("hq", config_of("hq"), "as it was")
+    assert lan_reaches_ssh(lab)
+    lab.wait_for_tunnel()
+
+
+# One connection to port 22, as sshd holds it, and below it the commit, with nothing left of the environment.
+SSHD = """import os, socket, subprocess, sys
+server = socket.create_server(("::", 22), family=socket.AF_INET6, dualstack_ipv6=True)
+print("listening", flush=True)
+connection, _ = server.accept()
+done = subprocess.run(["env", "-i", "PATH=" + os.environ["PATH"], "sh", "-c", "plaingate commit /etc/plaingate/try.conf " + sys.argv[1] + "; exit $?"],
+                      capture_output=True, text=True)
+connection.sendall(f"{done.returncode} {done.stdout}{done.stderr}".encode())
+"""
+
+
+def commit_by_connection(lab, text, address, options=""):
+    (lab["hq"].state / "etc/try.conf").write_text(text, encoding="utf-8")
+    with lab["hq"].popen(["/usr/bin/python3", "-c", SSHD, options], stdout=-1, text=True) as sshd:
+        assert sshd.stdout.readline() == "listening\n"
+        connection = connect(lab, "host-a", address, 22, timeout=5)
+        assert not isinstance(connection, OSError), connection
+        with connection:
+            connection.settimeout(10)
+            try:
+                said = connection.recv(4096).decode()
+            except TimeoutError:
+                said = ""
+        sshd.kill()
+    return said
+
+
+NO_SSH = ("host-inbound [ ping ssh ];", "host-inbound ping;")
+
+
+@pytest.mark.parametrize("address", ["10.1.0.1", "fd00:1::1"])
+@pytest.mark.parametrize("change, why", [(NO_SSH, "zone 'trust' does not open TCP port 22"), (("interfaces lan0;", "interfaces lan9;"), "interface lan0 is in no zone")],
+                         ids=["service", "interface"])
+def test_who_commits_is_not_cut_off_by_accident(lab, address, change, why):
+    before = running(lab)
+    said = commit_by_connection(lab, config_of("hq", change), address)
+    assert said.startswith("1 ") and why in said and "--cut-off" in said, said
+    assert running(lab) == before
+    said = commit_by_connection(lab, config_of("hq", ("dpd 10;", "dpd 11;")), address)
+    assert said.startswith("0 "), said
+    lab.commit("hq", config_of("hq"), "as it was")
+
+
+def test_who_commits_is_cut_off_when_it_is_meant(lab):
+    commit_by_connection(lab, config_of("hq", NO_SSH), "10.1.0.1", "--cut-off")
+    assert "host-inbound ping;\n    }\n    zone untrust" in running(lab)
+    override = [entry for entry in ledger_entries(lab, "hq") if entry["type"] == "config_override"][-1]
+    assert override["body"]["option"] == "--cut-off" and "10.1.0.2" in override["body"]["warning"]
+    # At the console nobody is cut off.
+    lab.commit("hq", config_of("hq"), "as it was")
+    lab.commit("hq", config_of("hq", NO_SSH), "no ssh")
+    lab.commit("hq", config_of("hq"), "as it was")
+
+
+def test_ssh_connection_says_it_where_the_socket_is_not_found(lab):
+    (lab["hq"].state / "etc/try.conf").write_text(config_of("hq", NO_SSH), encoding="utf-8")
+    for connection, refused in (("10.1.0.2 40000 10.1.0.1 22", True), ("192.0.2.9 40000 192.0.2.200 22", False)):  # the other one is not this host's
+        done = lab["hq"].run(["env", f"SSH_CONNECTION={connection}", "plaingate", "commit", "/etc/plaingate/try.conf"], check=False)
+        assert (done.returncode != 0) == refused and ("not be admitted" in done.stderr) == refused, done.stderr
+    lab.commit("hq", config_of("hq"), "as it was")
 
 
 def test_sessions_and_tunnels_outlive_a_commit(lab):

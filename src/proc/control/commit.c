@@ -81,6 +81,8 @@ enum rc running_load(struct control *k, struct err *e)
 		r->generation = store_generation(k->config_dir, r->sha256);
 		rc = running_compile(r, text, n, "running.conf", &fault);
 		if (!rc) {
+			if (snapshot_check_not_closed(r->block, "running.conf", &fault))
+				log_warn("%s", fault.text);
 			enter_loaded(k);
 			return RC_OK;
 		}
@@ -192,6 +194,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 
 static void commit_enter(struct control *k)
 {
+	enter_overrides(k, &k->commit);
 	if (enter_commit(k, &k->commit, on_commit_receipt))
 		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
 }
@@ -224,6 +227,8 @@ void commit_check(struct client *c, int file)
 	struct err e = { 0 };
 	enum rc rc = prepare(c, file, &r, &e);
 
+	if (!rc && !(c->request.flags & COMMIT_CLOSE_ALL))
+		rc = snapshot_check_not_closed(r.block, c->request.name, &e);
 	client_end(c, rc, 0, "%s", rc ? e.text : "right");
 	running_done(&r);
 }
@@ -245,6 +250,8 @@ void commit_begin(struct client *c, int file)
 	memcpy(m->comment, c->request.comment, sizeof m->comment);
 	c->work = CLIENT_COMMIT;
 	rc = prepare(c, file, &m->next, &e);
+	if (!rc)
+		rc = guards_check(m, &k->running, &c->request, &e);
 	if (rc) {
 		commit_refuse(k, rc, e.text);
 		return;

@@ -10,6 +10,7 @@
  *	store.c       running.conf and its history
  *	entries.c     what control says to the ledger
  *	evidence.c    the witnesses that a commit brings
+ *	guards.c      commits that would close everything or cut their own way off: only if it is meant
  */
 #ifndef PROC_CONTROL_CONTROL_H
 #define PROC_CONTROL_CONTROL_H
@@ -70,6 +71,7 @@ struct commit {
 	struct running next;
 	char comment[256];
 	uint32_t uid;
+	struct err close_all, cut_off; /* what the guards say that was overridden; rc RC_OK: nothing */
 };
 
 struct control {
@@ -153,6 +155,13 @@ void enter_refused(struct control *k, const struct client *c, const uint8_t *sha
 void enter_given_up(struct control *k, const struct client *c, const char *why);
 enum rc enter_act(
 	struct control *k, struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn);
+
+/* guards.c */
+/* RC_DENIED unless what the guards say is meant; then it is kept in m for the ledger. */
+enum rc guards_check(
+	struct commit *m, const struct running *now, const struct msg_cli_request *q, struct err *e);
+/* What was overridden, ahead of config_commit, whose receipt stands for it as well. */
+void enter_overrides(struct control *k, const struct commit *m);
 
 /* evidence.c */
 bool evidence_changes(const struct control *k, const struct running *next);

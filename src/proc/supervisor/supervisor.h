@@ -30,7 +30,6 @@
 #include <limits.h>
 #include <sys/types.h>
 
-#define TUN_NAME	"pg0"
 #define TUN_MTU		1400u	/* leaves room for ESP in UDP over 1500 */
 #define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
 #define TUNNEL_TABLE	20551u	/* routing table of the host's routes into tunnels */

@@ -1,6 +1,6 @@
 /*
  * control with a test around it that is the supervisor, the ledger, the keeper, ike, the data plane and the
- * administrator's program, over real sockets. Used by test_control.c alone.
+ * administrator's program, over real sockets. Used by test_control.c and test_guards.c.
  */
 #ifndef TESTS_CONTROL_FIXTURE_H
 #define TESTS_CONTROL_FIXTURE_H

@@ -1,0 +1,106 @@
+#include "model/host_access.h"
+
+#define PROTOCOL_TCP 6
+
+enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, struct err *e)
+{
+	if (s->interfaces.count > 0)
+		return RC_OK;
+	return err_add(e, RC_DENIED,
+		"%s: no zone has an interface, so everything would be closed: nothing is forwarded, and no "
+		"service of "
+		"the gateway is reached; put interfaces into zones, or use --close-all if that is meant",
+		name);
+}
+
+static const struct {
+	unsigned protocol, first, last;
+} services[HOST_SERVICE_COUNT] = {
+#define E(id, word, protocol, first, last, text) { protocol, first, last },
+	HOST_SERVICES(E)
+#undef E
+};
+
+static bool zone_opens(const struct snap_zone *z, uint16_t port)
+{
+	for (unsigned i = 0; i < HOST_SERVICE_COUNT; i++)
+		if (z->host_inbound >> i & 1 && services[i].protocol == PROTOCOL_TCP &&
+			port >= services[i].first && port <= services[i].last)
+			return true;
+	return false;
+}
+
+/* The tunnel that takes what the host sends to this address, INDEX_NONE: none. */
+static uint32_t tunnel_to(const struct snapshot *s, const struct ip_addr *remote)
+{
+	const struct ip_range what = { *remote, *remote };
+
+	for (uint32_t i = 0; i < s->tunnels.count; i++) {
+		const struct snap_tunnel *t = &snap_tunnels(s)[i];
+		for (uint32_t k = t->remote.first; k < t->remote.first + t->remote.count; k++) {
+			const struct ip_range *range = &snap_selectors(s)[k].addrs;
+			if (range_holds(range, remote) && !snap_tunnel_keeps(s, t, range, &what))
+				return i;
+		}
+	}
+	return INDEX_NONE;
+}
+
+static uint32_t zone_of_interface(const struct snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->interfaces.count; i++)
+		if (strcmp(snap_interfaces(s)[i].name, name) == 0)
+			return snap_interfaces(s)[i].zone;
+	return INDEX_NONE;
+}
+
+/* By which way it comes is not known: any zone will do. */
+static enum rc some_zone_opens(const struct snapshot *s, uint16_t port, struct err *e)
+{
+	for (uint32_t i = 0; i < s->zones.count; i++)
+		if (zone_opens(&snap_zones(s)[i], port))
+			return RC_OK;
+	return err_add(e, RC_DENIED, "no zone opens TCP port %u of the host by host-inbound", port);
+}
+
+static enum rc admits(const struct snapshot *s, const struct host_connection *c, struct err *e)
+{
+	bool by_tunnel = strcmp(c->interface, TUN_NAME) == 0;
+	uint32_t tunnel = tunnel_to(s, &c->remote), zone;
+	char remote[ADDR_TEXT_MAX];
+
+	/* From the host to itself, or its own connection to somebody: answers pass. */
+	if (strcmp(c->interface, "lo") == 0 ||
+		(c->local_port >= s->host_port_first && c->local_port <= s->host_port_last))
+		return RC_OK;
+	addr_text(remote, &c->remote);
+	if (!c->interface[0])
+		return some_zone_opens(s, c->local_port, e);
+	if (by_tunnel && tunnel == INDEX_NONE)
+		return err_add(e, RC_DENIED, "no tunnel has %s among its remote networks", remote);
+	if (!by_tunnel && tunnel != INDEX_NONE)
+		return err_add(e, RC_DENIED, "what the host sends to %s would go into tunnel '%s'", remote,
+			snap_tunnels(s)[tunnel].name);
+	zone = by_tunnel ? snap_tunnels(s)[tunnel].zone : zone_of_interface(s, c->interface);
+	if (zone == INDEX_NONE)
+		return err_add(e, RC_DENIED, "interface %s is in no zone", c->interface);
+	if (zone_opens(&snap_zones(s)[zone], c->local_port))
+		return RC_OK;
+	return err_add(e, RC_DENIED, "zone '%s' does not open TCP port %u of the host by host-inbound",
+		snap_zones(s)[zone].name, c->local_port);
+}
+
+enum rc snapshot_keeps_connection(const struct snapshot *now, const struct snapshot *next,
+	const struct host_connection *c, struct err *e)
+{
+	bool first = now->interfaces.count == 0;
+	char remote[ADDR_TEXT_MAX];
+
+	if (c->remote.family == ADDR_NONE || (!first && admits(now, c, NULL)) || !admits(next, c, e))
+		return RC_OK;
+	return err_add(e, RC_DENIED,
+		"the connection from %s by which this commit comes would not be admitted any more; change "
+		"that, or use "
+		"--cut-off if it is meant",
+		addr_text(remote, &c->remote));
+}

@@ -1,0 +1,35 @@
+/*
+ * What a configuration means for the gateway itself: is the host filtered at all, and does a TCP connection
+ * to it go on. The ingress filter (proc/supervisor/filter_text.c) is made of the same fields. Pure; callers:
+ * control, before a commit; cli, for `check`.
+ */
+#ifndef MODEL_HOST_ACCESS_H
+#define MODEL_HOST_ACCESS_H
+
+#include "model/snapshot.h"
+
+/* The TUN device of the host's packets that go into tunnels and come out of them. */
+#define TUN_NAME "pg0"
+
+/* A TCP connection to the gateway as its kernel sees it. It travels in a message: no padding. */
+struct host_connection {
+	struct ip_addr local, remote; /* family ADDR_NONE: there is none */
+	uint16_t local_port, zero;
+	char interface[INTERFACE_NAME_BYTES]; /* by which answers leave; empty: not known */
+};
+
+/*
+ * Without an interface in any zone nothing is forwarded and no service of the host is reached: an empty text,
+ * above all. RC_DENIED then. `name` is what the error text calls the configuration.
+ */
+enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, struct err *e);
+
+/*
+ * RC_DENIED: `next` would not admit the connection to the host. That `now` does not either, and the
+ * connection is there all the same, shows that its way was not understood: nothing is said of it then, but
+ * for the first configuration.
+ */
+enum rc snapshot_keeps_connection(const struct snapshot *now, const struct snapshot *next,
+	const struct host_connection *c, struct err *e);
+
+#endif

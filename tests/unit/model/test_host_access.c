@@ -1,0 +1,144 @@
+/* What a configuration means for the gateway itself: open, or closed to the connection that a commit comes
+ * by. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/host_access.h"
+#include "model/model.h"
+
+static struct snapshot *compiled(const char *text)
+{
+	struct model *m = NULL;
+	struct err e = { 0 };
+	void *block = NULL;
+	size_t n = 0;
+
+	if (model_load_text(text, strlen(text), "t", &m, &e) || model_compile(m, 1, NULL, &block, &n, &e))
+		fail_msg("%s", e.text);
+	model_free(m);
+	return block;
+}
+
+static void what_closes_all(void **state)
+{
+	static const char *const nothing[] = { "", "\n\n", "# nothing but a comment\n", "/* another */",
+		"system { host-name hq; }", "zones;", "zones { zone a; zone b { host-inbound ssh; } }",
+		"zones { zone a; } policy { global { rule r { match { source any; destination any; "
+		"application any; } "
+		"then { deny; } } } }" };
+	static const char *const something[] = { "zones { zone a { interfaces e0; } }",
+		"zones { zone a; zone b { interfaces not-there; } }" };
+
+	for (size_t i = 0; i < COUNT_OF(nothing); i++) {
+		struct snapshot *s = compiled(nothing[i]);
+		struct err e = { 0 };
+		assert_int_equal(snapshot_check_not_closed(s, "t", &e), RC_DENIED);
+		assert_non_null(strstr(e.text, "t: no zone has an interface"));
+		free(s);
+	}
+	for (size_t i = 0; i < COUNT_OF(something); i++) {
+		struct snapshot *s = compiled(something[i]);
+		assert_int_equal(snapshot_check_not_closed(s, "t", NULL), RC_OK);
+		free(s);
+	}
+}
+
+#define VPN(remote, service)                                                                                 \
+	"zones { zone lan { interfaces lan0; host-inbound ssh; } zone wan { interfaces wan0; host-inbound "  \
+	"ike; }"                                                                                             \
+	" zone vpn { host-inbound " service "; } } "                                                         \
+	"ike { proposal p { encryption aes256gcm16; prf prfsha384; dh-group x25519; } "                      \
+	"peer b { remote-address 203.0.113.2; pre-shared-key b; proposals p; } } "                           \
+	"ipsec { proposal p { encryption aes256gcm16; } "                                                    \
+	"tunnel b { peer b; zone vpn; local 10.1.0.0/24; remote " remote "; proposals p; } }"
+
+#define ONE(zone_of_lan)                                                                                     \
+	"zones { zone lan { " zone_of_lan " } zone wan { interfaces wan0; host-inbound [ ike https ]; } }"
+
+static const struct {
+	const char *what, *now, *next, *interface, *remote;
+	uint16_t port;
+	const char *why; /* NULL: it goes on */
+} cases[] = {
+	{ "nothing changes", ONE("interfaces lan0; host-inbound ssh;"),
+		ONE("interfaces lan0; host-inbound ssh;"), "lan0", "10.1.0.2", 22, NULL },
+	{ "ssh is closed", ONE("interfaces lan0; host-inbound ssh;"),
+		ONE("interfaces lan0; host-inbound ping;"), "lan0", "10.1.0.2", 22,
+		"zone 'lan' does not open TCP port 22" },
+	{ "IPv6 alike", ONE("interfaces lan0; host-inbound ssh;"), ONE("interfaces lan0; host-inbound ping;"),
+		"lan0", "fd00:1::2", 22, "zone 'lan' does not open TCP port 22" },
+	{ "ssh stays, in another zone", ONE("interfaces lan0; host-inbound ssh;"),
+		"zones { zone other { interfaces lan0; host-inbound ssh; } }", "lan0", "10.1.0.2", 22, NULL },
+	{ "ssh stays, where the connection is not", ONE("interfaces lan0; host-inbound ssh;"),
+		"zones { zone lan { interfaces lan0; } zone mgmt { interfaces e9; host-inbound ssh; } }",
+		"lan0", "10.1.0.2", 22, "zone 'lan' does not open TCP port 22" },
+	{ "the interface leaves its zone", ONE("interfaces lan0; host-inbound ssh;"),
+		ONE("host-inbound ssh;"), "lan0", "10.1.0.2", 22, "interface lan0 is in no zone" },
+	{ "another service than ssh", ONE("interfaces lan0; host-inbound ssh;"),
+		"zones { zone wan { interfaces wan0; host-inbound ssh; } }", "wan0", "192.0.2.9", 443,
+		"zone 'wan' does not open TCP port 443" },
+	{ "the first configuration", "", ONE("interfaces lan0; host-inbound ping;"), "lan0", "10.1.0.2", 22,
+		"zone 'lan' does not open TCP port 22" },
+	{ "a port that no service has", "", ONE("interfaces lan0; host-inbound ssh;"), "lan0", "10.1.0.2",
+		2222, "zone 'lan' does not open TCP port 2222" },
+	{ "everything is closed", ONE("interfaces lan0; host-inbound ssh;"), "", "lan0", "10.1.0.2", 22,
+		"interface lan0 is in no zone" },
+	{ "of the host to itself", ONE("interfaces lan0; host-inbound ssh;"), ONE("interfaces lan0;"), "lo",
+		"127.0.0.1", 22, NULL },
+	{ "the host's own connection to somebody", "", ONE("interfaces lan0;"), "lan0", "10.1.0.2", 33000,
+		NULL },
+	{ "not understood: it does not pass today either", ONE("interfaces lan0;"), ONE("interfaces lan0;"),
+		"lan0", "10.1.0.2", 22, NULL },
+	{ "the way is not known, ssh is open somewhere", ONE("interfaces lan0; host-inbound ssh;"),
+		ONE("interfaces e5; host-inbound ssh;"), "", "fe80::2", 22, NULL },
+	{ "the way is not known, ssh is open nowhere", ONE("interfaces lan0; host-inbound ssh;"),
+		ONE("interfaces lan0; host-inbound ping;"), "", "fe80::2", 22, "no zone opens TCP port 22" },
+	{ "through a tunnel, which stays", VPN("10.2.0.0/24", "ssh"), VPN("10.2.0.0/16", "ssh"), TUN_NAME,
+		"10.2.0.2", 22, NULL },
+	{ "through a tunnel whose zone closes ssh", VPN("10.2.0.0/24", "ssh"), VPN("10.2.0.0/24", "ping"),
+		TUN_NAME, "10.2.0.2", 22, "zone 'vpn' does not open TCP port 22" },
+	{ "through a tunnel that goes", VPN("10.2.0.0/24", "ssh"), ONE("interfaces lan0; host-inbound ssh;"),
+		TUN_NAME, "10.2.0.2", 22, "no tunnel has 10.2.0.2 among its remote networks" },
+	{ "answers would go into a tunnel", VPN("10.2.0.0/24", "ssh"), VPN("0.0.0.0/0", "ssh"), "lan0",
+		"10.9.0.2", 22, "would go into tunnel 'b'" },
+	{ "a tunnel to everywhere keeps its own side", VPN("10.2.0.0/24", "ssh"), VPN("0.0.0.0/0", "ssh"),
+		"lan0", "10.1.0.2", 22, NULL },
+};
+
+static void connections(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct snapshot *now = compiled(cases[i].now), *next = compiled(cases[i].next);
+		struct host_connection c = { .local_port = cases[i].port };
+		struct err e = { 0 };
+		enum rc rc;
+
+		assert_int_equal(addr_parse(&c.remote, cases[i].remote), RC_OK);
+		snprintf(c.interface, sizeof c.interface, "%s", cases[i].interface);
+		rc = snapshot_keeps_connection(now, next, &c, &e);
+		if ((rc != RC_OK) != (cases[i].why != NULL) ||
+			!strstr(e.text, cases[i].why ? cases[i].why : ""))
+			fail_msg("%s: %s", cases[i].what, e.text[0] ? e.text : "it goes on");
+		if (rc)
+			assert_non_null(strstr(e.text, "--cut-off"));
+		c.remote.family = ADDR_NONE; /* at the console */
+		assert_int_equal(snapshot_keeps_connection(now, next, &c, NULL), RC_OK);
+		free(now);
+		free(next);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_closes_all),
+		cmocka_unit_test(connections),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	model_done();
+	return failed;
+}
