@@ -113,15 +113,7 @@ enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *
 {
 	struct fw_tuple tuple = fw_tuple_of_train(t, t->in_zone, FW_ZONE_HOST);
 
-	if (fw_host_allows(fw, &tuple))
-		return DROP_NONE;
-	/* Answers to the gateway's own connections: its ports are its kernel's to judge, a bare SYN is no
-	 * answer. */
-	const struct snapshot *s = fw_policy(fw);
-	bool answer = t->proto == IP_UDP || (t->proto == IP_TCP && t->tcp_flags & (TCP_ACK | TCP_RST));
-	if (s && answer && t->dst_port >= s->host_port_first && t->dst_port <= s->host_port_last)
-		return DROP_NONE;
-	return DROP_HOST_INBOUND;
+	return fw_host_allows(fw, &tuple) ? DROP_NONE : DROP_HOST_INBOUND;
 }
 
 /* ---- the compiled policy ---- */

@@ -1,14 +1,18 @@
 """The gateway as a host: the kernel forwards nothing, and nothing reaches its ports that no zone opens. Every port is tried; what
 answers at all, with a reset or an ICMP error too, was reached."""
+import errno
+import ipaddress
 import random
+import re
 import socket
 import struct
 import time
 
 import pytest
-from kit import (BRANCH_WAN, HOST_A, HOST_B, HQ_WAN, WEB, Capture, TcpStream, connect, counter, drops, listener, own_mac, processes,
-                 send_frames, wait_for)
+from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HQ_WAN, WEB, Capture, TcpStream, config_of, connect, counter, drops, listener,
+                 own_mac, processes, send_frames, wait_for)
 
+HQ6 = "2001:db8:1::2"
 HOST_PORTS = range(32768, 40960)
 SCANS = (("host-a", HOST_A, "10.1.0.1", "hq", "lan0"), ("web", WEB, HQ_WAN, "internet", "web0"))
 
@@ -84,13 +88,21 @@ def test_every_tcp_port(open_handed, scanner, open_):
 
 @pytest.mark.parametrize("scanner", SCANS, ids=["trust", "untrust"])
 def test_every_udp_port(open_handed, scanner):
-    """Answers to the host's own datagrams are told by the range of its ports; nothing else is reached but IKE from untrust, which does
-    not answer an empty datagram."""
+    """Nothing is reached but what the zone opens: the kernel's answers from these ports show that the scan sees what it reaches. IKE
+    does not answer an empty datagram. A port with a connection of the host's own is nobody else's."""
     lab = open_handed
-    with listener(lab, "hq", 5000, socket.SOCK_DGRAM), listener(lab, "hq", 50001, socket.SOCK_DGRAM):
-        reached = scan(lab, scanner, socket.IPPROTO_UDP)
-    assert reached <= set(HOST_PORTS), sorted(reached - set(HOST_PORTS))[:20]
-    assert len(reached) > 8000, "the kernel's answers from its own range show that the scan sees what it reaches"
+    change = ("host-inbound [ ping ssh ];", "host-inbound [ ping ssh traceroute ];") if scanner is SCANS[0] else \
+        ("host-inbound [ ike ping ];", "host-inbound [ ike ping traceroute ];")
+    lab.commit("hq", config_of("hq", change), "traceroute to the gateway")
+    try:
+        with listener(lab, "hq", 5000, socket.SOCK_DGRAM), listener(lab, "hq", 40000, socket.SOCK_DGRAM) as own, \
+                listener(lab, "hq", 50001, socket.SOCK_DGRAM):
+            own.sendto(b"question", ("198.51.100.1", 9))
+            own.sendto(b"question", ("10.1.0.77", 9))
+            reached = scan(lab, scanner, socket.IPPROTO_UDP)
+    finally:
+        lab.commit("hq", config_of("hq"), "as before")
+    assert reached == set(range(33434, 33535)), sorted(reached ^ set(range(33434, 33535)))[:20]
 
 
 def test_tunnel_zone_opens_ping_only(lab):
@@ -124,15 +136,131 @@ def test_filter_holds_though_somebody_switches_forwarding_on(lab):
 
 
 def test_answers_to_own_connections_pass(lab):
-    assert "served by web" in lab["hq"].run(f"curl -sS --max-time 5 http://{WEB}/").stdout
-    lab["hq"].run(f"ping -c 2 -i 0.2 -W 2 {BRANCH_WAN}")
-    with listener(lab, "web", 5203, socket.SOCK_DGRAM) as server, lab["hq"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(3)
-        s.sendto(b"question", (WEB, 5203))
-        data, peer = server.recvfrom(100)
-        assert peer[0] == HQ_WAN and peer[1] in HOST_PORTS
-        server.sendto(b"answer", peer)
+    hq = lab["hq"]
+    assert "served by web" in hq.run(f"curl -sS --max-time 5 http://{WEB}/").stdout
+    assert "served by web" in hq.run("curl -gsS --max-time 5 http://[2001:db8:80::80]/").stdout
+    assert "served by host-b" in hq.run(f"curl -sS --max-time 5 --interface 10.1.0.1 http://{HOST_B}/").stdout
+    for address in (BRANCH_WAN, WEB, HOST_A, HOST_B, "2001:db8:80::80", HOST_A6):
+        hq.run(f"ping -c 2 -i 0.2 -W 2 {address}")
+    assert "exceeded" in hq.run(f"ping -c 1 -t 1 -W 2 {WEB}", check=False).stdout
+    with hq.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:  # as traceroute does
+        s.settimeout(2)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        s.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+        s.connect((WEB, 33434))
+        s.send(b"probe")
+        with pytest.raises(OSError) as error:
+            s.recv(100)
+    assert error.value.errno == errno.EHOSTUNREACH
+
+
+@pytest.mark.parametrize("server, client, port", [("192.0.2.80", HQ_WAN, None), ("2001:db8:80::80", HQ6, None), (WEB, HQ_WAN, 5353),
+                                                  (WEB, HQ_WAN, 68), (HOST_B, "10.1.0.1", None)])
+def test_answers_come_from_whom_was_asked(lab, server, client, port):
+    """From any port of the host, by any way; and nobody else speaks to that port."""
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    node = "host-b" if server == HOST_B else "web"
+    with listener(lab, node, 5203, socket.SOCK_DGRAM, family) as asked, lab["hq"].socket(family, socket.SOCK_DGRAM) as s:
+        s.settimeout(1)
+        s.bind((client, port or 0))
+        s.sendto(b"question", (server, 5203))
+        data, peer = asked.recvfrom(100)
+        assert peer[0] == client and (peer[1] == port if port else peer[1] in HOST_PORTS)
+        asked.sendto(b"answer", peer)
         assert s.recv(100) == b"answer"
+        with listener(lab, node, 5204, socket.SOCK_DGRAM, family) as other:
+            other.sendto(b"from elsewhere", peer)
+        with pytest.raises(TimeoutError):
+            s.recv(100)
+
+
+def test_a_port_of_source_nat_is_closed_to_its_own_answers(lab):
+    """The kernel sees a copy of what comes back to a translated session."""
+    with listener(lab, "web", 5203, socket.SOCK_DGRAM) as asked, lab["hq"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.5)
+        s.bind((HQ_WAN, 50002))
+        s.sendto(b"question", (WEB, 5203))
+        asked.sendto(b"answer", asked.recvfrom(100)[1])
+        with pytest.raises(TimeoutError):
+            s.recv(100)
+
+
+def test_the_path_mtu_is_learned(lab):
+    """An error about a connection of the host's own, in both families."""
+    for address, flag in ((WEB, "-4"), ("2001:db8:80::80", "-6")):
+        lab["internet"].run("ip link set web0 mtu 1400")
+        try:
+            wait_for(lambda: "mtu" in lab["hq"].run(f"ping {flag} -c 1 -W 1 -M do -s 1440 {address}", check=False).stdout.lower() or
+                     "mtu 1400" in lab["hq"].run(f"ip route get {address}").stdout, 5, "the smaller MTU")
+        finally:
+            lab["internet"].run("ip link set web0 mtu 1500")
+            lab["hq"].run(f"ip {flag} route flush cache")
+
+
+def test_a_dhcp_offer_reaches_the_client(lab):
+    """It is sent to an address that the machine does not have yet; clients listen by a packet socket for IP."""
+    from scapy.all import BOOTP, DHCP, IP, UDP, Ether
+    with lab["hq"].socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x800)) as s:
+        s.bind(("wan0", 0x800))
+        s.settimeout(3)
+        offer = IP(src="198.51.100.1", dst="198.51.100.99") / UDP(sport=67, dport=68) / BOOTP(op=2) / DHCP(options=[("message-type", "offer"), "end"])
+        send_frames(lab, "internet", [Ether(dst=own_mac(lab, "hq", "wan0"), src=own_mac(lab, "internet", "hq0")) / offer], "hq0")
+        while True:
+            data = s.recv(2000)
+            if data[16:20] == socket.inet_aton("198.51.100.99"):
+                break
+
+
+def tracked(lab, node="hq"):
+    return lab[node].run("cat /proc/net/nf_conntrack").stdout.splitlines()
+
+
+def test_only_the_hosts_own_connections_are_tracked(lab):
+    """Neither what is forwarded, nor IKE and ESP, nor what strangers ask of a service: they cannot fill the kernel's table."""
+    lab.commit("hq", config_of("hq", ("host-inbound [ ike ping ];", "host-inbound [ ike ping dns ];")), "a service for strangers")
+    try:
+        with listener(lab, "hq", 53, socket.SOCK_DGRAM) as server, TcpStream(lab, "host-a", "host-b", HOST_B) as stream:
+            stream.wait_flowing()
+            lab["host-a"].run(f"ping -c 2 -i 0.2 {WEB}")
+            for n in range(200):
+                with lab["web"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                    s.sendto(b"question", (HQ_WAN, 53))
+                _, peer = server.recvfrom(100)
+                server.sendto(b"answer", peer)
+            lab["web"].run(f"ping -c 3 -i 0.2 {HQ_WAN}")
+            connect(lab, "host-a", "10.1.0.1", 22, timeout=0.3)
+            entries = tracked(lab)
+    finally:
+        lab.commit("hq", config_of("hq"), "as before")
+    own = {address.split("/")[0] for address in re.findall(r"inet6? (\S+)", lab["hq"].run("ip addr show").stdout)}
+    for line in entries:
+        begins = str(ipaddress.ip_address(re.search(r"src=(\S+)", line)[1]))
+        assert begins in own and not re.search(r"port=(53|22|500|4500|5202) ", line), line
+    with listener(lab, "web", 5203, socket.SOCK_DGRAM), lab["hq"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"question", (WEB, 5203))
+        assert any("dport=5203" in line for line in tracked(lab)), "the host's own are"
+
+
+def test_a_service_that_is_closed_is_closed_at_once(lab):
+    """For a connection that stands as well."""
+    with listener(lab, "hq", 22) as server:
+        client = connect(lab, "host-a", "10.1.0.1", 22)
+        served = server.accept()[0]
+        served.sendall(b"hello")
+        client.settimeout(2)
+        assert client.recv(10) == b"hello"
+        lab.commit("hq", config_of("hq", ("host-inbound [ ping ssh ];", "host-inbound ping;")), "no ssh")
+        try:
+            served.settimeout(2)
+            served.sendall(b"more")  # what the host sends makes no way back
+            assert client.recv(10) == b"more"
+            client.sendall(b"anybody?")
+            with pytest.raises(TimeoutError):
+                served.recv(10)
+        finally:
+            lab.commit("hq", config_of("hq"), "as before")
+        served.close()
+        client.close()
 
 
 def test_own_multicast_and_broadcast_are_not_forwarded(lab):
@@ -147,9 +275,6 @@ def test_own_multicast_and_broadcast_are_not_forwarded(lab):
 
 
 # --- fragments ---
-
-HQ6 = "2001:db8:1::2"
-
 
 def received(lab, node, family):
     """Datagrams that the node's UDP sockets have taken in."""

@@ -177,7 +177,7 @@ static void for_the_kernel(struct pipeline *p, struct passage *w)
 	t->drop = begins ? fw_host_inbound(p->fw, t) : DROP_NONE;
 	if (traced(t))
 		trace_say(p, t, "host", "%s",
-			t->drop ? "the zone does not open this service" : "to the kernel");
+			t->drop ? "the zone does not open this service; answers pass" : "to the kernel");
 	w->counted = t->drop == DROP_NONE;
 	w->to_host = true;
 }

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define TRACKING	"/proc/sys/net/netfilter/nf_conntrack_max"
 #define NFT_PATH	"/usr/sbin/nft"
 #define NFT_WAIT_MS	10000
 #define FILTER_TEXT_MAX (256 << 10)
@@ -76,6 +77,9 @@ static enum rc nft_wait(pid_t pid, int output, struct err *e)
 		return RC_OK;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return err_add(e, RC_IO, "%s cannot be executed (package nftables)", NFT_PATH);
+	if (access(TRACKING, F_OK) < 0)
+		return err_add(e, RC_IO,
+			"nft: %s: this kernel has no connection tracking (nf_conntrack, nft_ct)", said);
 	return err_add(e, RC_IO, "nft: %s", said);
 }
 

@@ -5,10 +5,11 @@
  * Two parts. `netdev`, on each zone interface, behind the AF_PACKET tap: only what is for this host goes on
  * into the kernel (ARP; packets to local, broadcast and multicast addresses), and of that nothing to a port
  * of source NAT. No state is needed: the host's own ports and source NAT's are disjoint. Fragments without
- * ports pass here. `inet`: nothing is forwarded, and what goes to the host itself is checked after the kernel
- * has put fragments together (connection tracking makes it do so before any chain sees them, in both
- * families): the services that the zone names, and answers to the host's own connections. Answers are told by
- * the port's range, for TCP also by not being an opening segment; ICMP errors and echo replies pass, the
+ * ports pass here.
+ *
+ * `inet`: nothing is forwarded, and what goes to the host itself is checked after the kernel has put
+ * fragments together (connection tracking makes it do so before any chain sees them, in both families): the
+ * services that the zone names, and answers to connections that the host has begun. ICMP errors pass, the
  * kernel drops those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
  * From the loopback device only the host itself is heard: a packet socket of one link sends on any other as
  * well, so somebody else in the data plane could speak there in anybody's name.
@@ -44,31 +45,62 @@ static const struct service {
 #undef E
 };
 
-static void one_service(struct tw *t, enum host_service id)
+/*
+ * What a zone opens stands in three chains. What comes to a service, and what the service answers, has no
+ * entry in the kernel's table of connections: strangers cannot fill it, and a service that is closed is
+ * closed at once, for those who used it, too.
+ */
+static const struct use {
+	const char *suffix, *port, *echo, *verdict;
+} ACCEPT = { "", "dport", "echo-request", "accept" },
+  UNTRACKED_IN = { "_in", "dport", "echo-request", "notrack" },
+  UNTRACKED_OUT = { "_out", "sport", "echo-reply", "notrack" };
+
+static void one_service(struct tw *t, enum host_service id, const struct use *u)
 {
 	const struct service *s = &services[id];
 
 	if (s->proto == 1)
-		tw_say(t, "\t\ticmp type %u accept\n\t\ticmpv6 type echo-request accept\n", s->first);
+		tw_say(t, "\t\ticmp type %s %s\n\t\ticmpv6 type %s %s\n", u->echo, u->verdict, u->echo,
+			u->verdict);
 	else if (s->proto == 6 || s->proto == 17)
-		tw_say(t, "\t\t%s dport %u-%u accept\n", s->proto == 6 ? "tcp" : "udp", s->first, s->last);
+		tw_say(t, "\t\t%s %s %u-%u %s\n", s->proto == 6 ? "tcp" : "udp", u->port, s->first, s->last,
+			u->verdict);
 	else
-		tw_say(t, "\t\tmeta l4proto %u accept\n", s->proto);
+		tw_say(t, "\t\tmeta l4proto %u %s\n", s->proto, u->verdict);
 }
 
 /* IKE comes with its second port and with ESP itself. */
-static void zone_chain(struct tw *t, uint32_t zone, uint32_t inbound)
+static void zone_chain(struct tw *t, uint32_t zone, uint32_t inbound, const struct use *u)
 {
+	tw_say(t, "\tchain zone_%u%s {\n", zone, u->suffix);
 	if (inbound & 1u << HOST_IKE) {
 		inbound |= 1u << HOST_IKE_NAT;
-		tw_say(t, "\tchain zone_%u {\n\t\tmeta l4proto esp accept\n", zone);
-	} else {
-		tw_say(t, "\tchain zone_%u {\n", zone);
+		tw_say(t, "\t\tmeta l4proto esp %s\n", u->verdict);
 	}
 	for (unsigned i = 0; i < HOST_SERVICE_COUNT; i++)
 		if (inbound >> i & 1)
-			one_service(t, (enum host_service)i);
+			one_service(t, (enum host_service)i, u);
 	tw_say(t, "\t}\n");
+}
+
+/* To the chain of each interface's zone. What tunnels bring has been judged by its own zone in the data
+ * plane; somebody else in the data plane gets no further than any of them. */
+static void by_zone(struct tw *t, const struct snapshot *snap, const char *match, const struct use *u)
+{
+	const struct snap_interface *in = snap_interfaces(snap);
+	uint64_t tunnels = 0;
+
+	for (uint32_t i = 0; i < snap->interfaces.count; i++) {
+		if (!interface_name_ok(in[i].name))
+			continue;
+		tw_say(t, "\t\t%s \"%s\" jump zone_%u%s\n", match, in[i].name, in[i].zone, u->suffix);
+	}
+	for (uint32_t k = 0; k < snap->tunnels.count; k++)
+		tunnels |= 1ull << snap_tunnels(snap)[k].zone;
+	for (uint32_t zone = 0; zone < snap->zones.count; zone++)
+		if (tunnels >> zone & 1)
+			tw_say(t, "\t\t%s \"" TUN_NAME "\" jump zone_%u%s\n", match, zone, u->suffix);
 }
 
 static void ingress(
@@ -90,65 +122,54 @@ static void ingress(
 				"\tchain interface_%zu {\n"
 				"\t\ttype filter hook ingress device \"%s\" priority 0; policy drop;\n"
 				"\t\tfib daddr type { local, broadcast, multicast } goto host\n"
-				"\t\tmeta protocol arp accept\n\t}\n",
+				"\t\tmeta protocol arp accept\n"
+				/* To the address that is offered and not yet ours (RFC 2131 section 4.1): for
+				 * the client's packet socket; the kernel itself takes no such packet. */
+				"\t\tudp sport 67 udp dport 68 accept\n\t}\n",
 				i, interfaces[i].name);
 	tw_say(t, "}\n");
 }
 
-/* What passes with any configuration, and without one. The caller ends the chain. */
-static void input_always(struct tw *t)
+static void input(struct tw *t, const struct snapshot *snap)
 {
 	tw_say(t, "\tchain input {\n"
 		  "\t\ttype filter hook input priority 0; policy drop;\n"
 		  "\t\tiifname \"lo\" fib saddr type local accept\n"
 		  "\t\tct state established accept\n"
-		  "\t\ticmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } "
+		  "\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } accept\n"
+		  "\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, "
+		  "parameter-problem } "
 		  "accept\n"
-		  "\t\ticmpv6 type { echo-reply, destination-unreachable, packet-too-big, time-exceeded, "
-		  "parameter-problem } accept\n"
 		  "\t\tip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, "
 		  "nd-router-advert } accept\n"
 		  "\t\ticmpv6 type mld-listener-query accept\n");
-}
-
-static void input_services(struct tw *t, const struct snapshot *snap)
-{
-	const struct snap_interface *in = snap_interfaces(snap);
-
-	tw_say(t,
-		"\t\ttcp dport %u-%u tcp flags & (syn | ack) != syn accept\n"
-		"\t\tudp dport %u-%u accept\n",
-		snap->host_port_first, snap->host_port_last, snap->host_port_first, snap->host_port_last);
-	for (uint32_t i = 0; i < snap->interfaces.count; i++)
-		if (interface_name_ok(in[i].name))
-			tw_say(t, "\t\tiifname \"%s\" goto zone_%u\n", in[i].name, in[i].zone);
-	/* What tunnels bring: the data plane has judged it by its own zone. Somebody else in the data plane
-	 * gets no further than any of them. */
-	for (uint32_t i = 0; i < snap->zones.count; i++)
-		for (uint32_t k = 0; k < snap->tunnels.count; k++)
-			if (snap_tunnels(snap)[k].zone == i) {
-				tw_say(t, "\t\tiifname \"" TUN_NAME "\" jump zone_%u\n", i);
-				break;
-			}
+	if (snap)
+		by_zone(t, snap, "iifname", &ACCEPT);
+	tw_say(t, "\t}\n");
 }
 
 /*
- * Connection tracking, of the host's own traffic alone: what is forwarded never comes here. Neither packets
- * of IKE and ESP, nor the machine's traffic with itself, have an entry.
+ * Connection tracking, of connections that the host itself begins: what is forwarded never comes here, and
+ * what strangers begin has no entry. Nor have IKE and ESP, and the machine's traffic with itself.
  */
-static void tracking(struct tw *t)
+static void tracking(struct tw *t, const struct snapshot *snap)
 {
+	tw_say(t, "\tchain before_tracking_in {\n"
+		  "\t\ttype filter hook prerouting priority raw; policy accept;\n"
+		  "\t\tiifname \"lo\" notrack\n"
+		  "\t\tmeta l4proto esp notrack\n"
+		  "\t\tudp dport { 500, 4500 } notrack\n");
+	if (snap)
+		by_zone(t, snap, "iifname", &UNTRACKED_IN);
 	tw_say(t,
-		"\tchain before_tracking_in {\n"
-		"\t\ttype filter hook prerouting priority raw; policy accept;\n"
-		"\t\tiifname \"lo\" notrack\n"
-		"\t\tmeta l4proto esp notrack\n"
-		"\t\tudp dport { 500, 4500 } notrack\n\t}\n"
-		"\tchain before_tracking_out {\n"
+		"\t}\n\tchain before_tracking_out {\n"
 		"\t\ttype filter hook output priority raw; policy accept;\n"
 		"\t\toifname \"lo\" notrack\n"
-		"\t\tmeta mark %u notrack\n\t}\n",
+		"\t\tmeta mark %u notrack\n",
 		OWN_MARK);
+	if (snap)
+		by_zone(t, snap, "oifname", &UNTRACKED_OUT);
+	tw_say(t, "\t}\n");
 }
 
 size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
@@ -160,13 +181,13 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 		ingress(&t, snap, interfaces, n);
 	tw_say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
 		   "\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
-	tracking(&t);
-	for (uint32_t i = 0; snap && i < snap->zones.count; i++)
-		zone_chain(&t, i, snap_zones(snap)[i].host_inbound);
-	input_always(&t);
-	if (snap)
-		input_services(&t, snap);
-	tw_say(&t, "\t}\n");
+	for (uint32_t i = 0; snap && i < snap->zones.count; i++) {
+		zone_chain(&t, i, snap_zones(snap)[i].host_inbound, &ACCEPT);
+		zone_chain(&t, i, snap_zones(snap)[i].host_inbound, &UNTRACKED_IN);
+		zone_chain(&t, i, snap_zones(snap)[i].host_inbound, &UNTRACKED_OUT);
+	}
+	tracking(&t, snap);
+	input(&t, snap);
 	/* Somebody else in ike has two UDP sockets that reach any address; the host's own services trust
 	 * their like. */
 	tw_say(&t,

@@ -79,6 +79,9 @@ void kernel_settings(struct supervisor *s)
 	wish("ipv4/conf/all/accept_redirects", "0");
 	wish("ipv4/conf/all/send_redirects", "0");
 	wish("ipv4/route/min_pmtu", PATH_MTU_FLOOR);
+	/* A connection of the host begins with its SYN. What the host sends in the midst of one may be a
+	 * service's answer to somebody for whom the service is closed now: it makes no entry. */
+	wish("netfilter/nf_conntrack_tcp_loose", "0");
 	router_advertisements(TUN_NAME);
 	for (size_t i = 0; i < s->interfaces_n; i++) {
 		if (!s->interfaces[i].index)
