@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "base/clock.h"
+#include "base/rate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,25 +9,27 @@
 static const char *process_name = "plaingate";
 static enum log_level lowest_level = LOG_INFO;
 
+#define KINDS	     64
+#define LOG_TEXT_MAX 1024
+/* By format text. Two that meet in one place share what they may say. */
+static struct {
+	mono_ns empty_until;
+	unsigned long long more;
+} kinds[KINDS];
+
 void log_init(const char *process, enum log_level lowest)
 {
 	process_name = process;
 	lowest_level = lowest;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+static void line_write(enum log_level level, const char *text)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
-	char text[1024], line[4 * sizeof text + 128], when[UTC_TEXT_MAX];
-	va_list ap;
+	char line[4 * LOG_TEXT_MAX + 128], when[UTC_TEXT_MAX];
+	size_t n = (size_t)snprintf(
+		line, sizeof line, "%s %s %s: ", utc_text(when, clock_utc()), process_name, names[level]);
 
-	if (level < lowest_level)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	size_t n = (size_t)snprintf(line, sizeof line, "%s %s %s: ", utc_text(when, clock_utc()), process_name,
-		names[level]);
 	for (const char *c = text; *c && n < sizeof line - 8; c++) {
 		unsigned char u = (unsigned char)*c;
 		if (u < 0x20 || u == 0x7f)
@@ -36,7 +38,36 @@ void log_line(enum log_level level, const char *fmt, ...)
 			line[n++] = *c;
 	}
 	line[n++] = '\n';
-	/* One write, so that lines of several processes do not mix. A full pipe loses the line, never the process. */
+	/* One write, so that lines of several processes do not mix. A full pipe loses the line, never the
+	 * process. */
 	if (write(STDERR_FILENO, line, n) < 0)
 		return;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	size_t kind = ((uintptr_t)fmt >> 3) % KINDS;
+	char text[LOG_TEXT_MAX];
+	va_list ap;
+
+	if (level < lowest_level)
+		return;
+	if (!rate_take(&kinds[kind].empty_until, LOG_KIND_PER_SECOND, LOG_KIND_BURST, clock_mono())) {
+		kinds[kind].more++;
+		return;
+	}
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (kinds[kind].more && n >= 0 && (size_t)n < sizeof text)
+		snprintf(text + n, sizeof text - (size_t)n, " (and %llu lines like it before, left out)",
+			kinds[kind].more);
+	kinds[kind].more = 0;
+	line_write(level, text);
+}
+
+void log_record(const char *text)
+{
+	if (lowest_level <= LOG_INFO)
+		line_write(LOG_INFO, text);
 }

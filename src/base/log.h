@@ -1,6 +1,6 @@
 /*
- * Operational log: one line each on standard error, which the supervisor owns. For shells only; cores return what
- * happened instead. Not evidence: evidence goes to the ledger.
+ * Operational log: one line each on standard error, which the supervisor owns. For shells only; cores return
+ * what happened instead. Not evidence: evidence goes to the ledger.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -10,12 +10,24 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /* Names the process in front of every line and sets the lowest level shown. */
 void log_init(const char *process, enum log_level lowest);
 
-/* "2026-11-23T03:00:00.000000Z ike warn: …" ; control bytes in the text are shown as \xNN, so no line forges another. */
+/*
+ * Lines of one kind (one format text) are bounded: LOG_KIND_BURST at once, LOG_KIND_PER_SECOND on end. How
+ * many were left out stands behind the next that is not: whatever a stranger makes a process say, it does not
+ * fill a disk.
+ */
+#define LOG_KIND_PER_SECOND 10
+#define LOG_KIND_BURST	    1000
+
+/* "2026-11-23T03:00:00.000000Z ike warn: …" ; control bytes in the text are shown as \xNN, so no line forges
+ * another. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same at level info, for records that are bounded by who makes them. */
+void log_record(const char *text);
+
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
-#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
-#define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 
 #endif

@@ -11,8 +11,9 @@ static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, m
 		struct fw_rule_hits *h = &fw->policy->rule_hits[t->rule];
 		h->hits++;
 		h->last = now;
-		if (fw_rule_flags(fw->policy, t->rule) & (RULE_LOG_INIT | RULE_LOG_CLOSE))
-			fw_log_deny(fw, t, now);
+		fw_log_deny(fw, t, now);
+	} else if (why == DROP_HOST_INBOUND) {
+		fw_host_refused(fw, t, now);
 	}
 }
 
@@ -117,8 +118,7 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	if (fw->policy && t->rule != TRAIN_NONE) {
 		fw->policy->rule_hits[t->rule].hits++;
 		fw->policy->rule_hits[t->rule].last = now;
-		if (fw_rule_flags(fw->policy, t->rule) & RULE_LOG_INIT)
-			fw_log_add(fw, FW_LOG_INIT, s, now);
+		fw_log_begin(fw, s, now);
 	}
 	return DROP_NONE;
 }
@@ -132,7 +132,7 @@ static bool found_meanwhile(struct firewall *fw, struct train *t, const struct f
 		return false;
 	if (fw->sessions[index].tcp_state >= FW_TCP_TIME_WAIT && t->tcp_flags & TCP_SYN &&
 		!(t->tcp_flags & TCP_ACK)) {
-		fw_session_end(fw, index, now);
+		fw_session_end_by(fw, index, FW_END_REUSED, now);
 		return false;
 	}
 	t->session = index;
@@ -216,5 +216,5 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 		  : rule == TRAIN_NONE	  ? DROP_DEFAULT_DENY
 		  : action == RULE_REJECT ? DROP_POLICY_REJECT
 					  : DROP_POLICY_DENY;
-	fw_session_end(fw, t->session, now);
+	fw_session_end_by(fw, t->session, FW_END_ROUTE, now);
 }

@@ -186,7 +186,7 @@ struct firewall *fw_attach(
 		goto no_memory;
 	table_rebuild(fw, fresh, now);
 	if (!fresh)
-		fw_zones_adopt(fw);
+		fw_zones_adopt(fw, now);
 	fw->state->record_bytes = RECORD_BYTES;
 	fw->state->sessions_max = n;
 	__atomic_store_n(&fw->state->magic, FW_STATE_MAGIC, __ATOMIC_RELEASE);

@@ -180,6 +180,8 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 
 /* May the zone's hosts reach this service of the gateway itself? DROP_NONE or DROP_HOST_INBOUND. */
 enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *t);
+/* They may not, and the kernel's filter dropped it: logged where the zone asks for it. */
+void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now);
 
 /*
  * The way out of t's session was looked up anew: if it now leads to another zone (t->out_zone), policy
@@ -201,15 +203,50 @@ struct fw_way *fw_way(struct firewall *fw, const struct train *t);
 /* Ends sessions and reassemblies whose time is over, at most `budget` of them. Returns when to call again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 
-/* Log records of rules with `log`, in a ring: the shell drains it. False: none. */
-enum fw_log_kind { FW_LOG_DENY, FW_LOG_INIT, FW_LOG_CLOSE };
+/* Why a session ended. */
+/* clang-format off */
+#define FW_ENDS(E)	/* id, name, text */								\
+	E(FIN,     "tcp-fin",      "both sides have closed the connection")				\
+	E(RESET,   "tcp-reset",    "one side has reset the connection")					\
+	E(TIMEOUT, "timeout",      "silent for longer than its timeout")				\
+	E(EVICTED, "evicted",      "made room in a full table, or under a lower limit")			\
+	E(REUSED,  "reused",       "a new connection uses its addresses and ports")			\
+	E(POLICY,  "policy",       "a new configuration does not permit it, or its zone is gone")	\
+	E(ROUTE,   "route",        "its way now leads where policy or NAT would decide otherwise")	\
+	E(ADDRESS, "nat-address",  "the address that it was translated to is not the gateway's any more, or not on its way out")	\
+	E(CLEARED, "cleared",      "an administrator ended it")
+/* clang-format on */
+
+enum fw_end {
+#define E(id, name, text) FW_END_##id,
+	FW_ENDS(E)
+#undef E
+		FW_END_COUNT
+};
+const char *fw_end_name(enum fw_end e);
+
+/*
+ * Log records of rules with `log` and zones with `host-inbound-log`, in a ring: the shell drains it. Bounded:
+ * FW_LOG_PER_SECOND of each rule and zone.
+ */
+enum fw_log_kind {
+	FW_LOG_DENY,
+	FW_LOG_INIT,
+	FW_LOG_MORE, /* `more` records of this rule or zone were left out */
+	FW_LOG_CLOSE
+};
 struct fw_log {
 	enum fw_log_kind kind;
-	enum drop_reason drop; /* FW_LOG_DENY */
-	uint32_t rule;	       /* in fw_policy() as of now: drain before fw_load() */
+	enum drop_reason drop; /* FW_LOG_DENY: the rule's action, or what else kept it from passing */
+	enum fw_end end;       /* FW_LOG_CLOSE */
+	uint64_t more;
+	bool permits;  /* FW_LOG_DENY: the rule does; what dropped it is another reason */
+	uint32_t rule; /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
+	char rule_name[NAME_MAX_BYTES], zone_name[2][NAME_MAX_BYTES]; /* empty: none, or any */
 	uint32_t session_id;
-	uint16_t zone[2];
+	uint16_t zone[2];     /* or FW_ZONE_HOST */
 	struct fw_key key[2]; /* FW_LOG_DENY: the first only */
+	bool translated;
 	mono_ns begun, at;
 	uint64_t packets[2], bytes[2];
 };
@@ -243,7 +280,7 @@ const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, 
  * FW_SESSION_TRANSLATED. */
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor);
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index);
-/* Ends a session (clear sessions); with its log record. */
+/* Ends a session (clear sessions: FW_END_CLEARED); with its log record. */
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
 
 struct ip_addr fw_key_src(const struct fw_key *k);

@@ -8,6 +8,12 @@
 #define FW_NONE			  UINT32_MAX
 #define FW_WHEEL_SLOTS		  512  /* seconds; longer times go round */
 #define FW_LOG_RING		  1024 /* a power of two */
+/* Log records of each rule and of each zone, and of all together; what is beyond it is counted, and told. */
+#define FW_LOG_PER_SECOND	  100
+#define FW_LOG_BURST		  1024
+#define FW_LOG_ALL_PER_SECOND	  1000
+#define FW_LOG_ALL_BURST	  4096
+#define FW_LOG_MORE_EVERY	  (10 * NS_PER_S)
 #define FW_FRAGMENTS_PER_DATAGRAM 64
 #define FW_FRAGMENT_HEADER_MAX                                                                               \
 	128 /* IP header and, for IPv6, what stands in front of the fragment header                          \
@@ -95,12 +101,19 @@ struct fw_tuple {
 	uint8_t proto;
 };
 
+/* What a rule, or a zone for its host-inbound drops, may still log. */
+struct fw_log_rate {
+	mono_ns empty_until;
+	uint64_t more; /* not logged since it was told */
+};
+
 /* A compiled policy; replaced whole. */
 struct fw_policy {
 	struct snapshot *snapshot;
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
 	struct fw_matcher *global, *nat;
 	struct fw_rule_hits *rule_hits, *nat_hits;
+	struct fw_log_rate *log_rate; /* by rule, then by zone */
 };
 
 struct fw_range {
@@ -162,6 +175,7 @@ struct firewall {
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
+	mono_ns log_empty_until, log_more_at; /* of all together; 0: nothing to tell */
 };
 
 /* session.c */
@@ -170,6 +184,7 @@ uint32_t fw_find(const struct firewall *fw, const struct fw_key *k, uint64_t has
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
 void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is whole: makes it valid */
 void fw_session_finish(struct firewall *fw, uint32_t index); /* ends a live one without a log record */
+void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
 void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
 void fw_session_index(struct firewall *fw, uint32_t index);
@@ -216,7 +231,7 @@ struct fw_policy *fw_policy_new(const struct snapshot *s);
 void fw_policy_free(struct fw_policy *p);
 
 /* load.c */
-void fw_zones_adopt(struct firewall *fw);
+void fw_zones_adopt(struct firewall *fw, mono_ns now);
 
 /* nat.c */
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
@@ -236,9 +251,13 @@ enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t,
 bool fw_error_key(const struct train *t, struct fw_key *ret_key);
 
 /* log.c */
-/* Records what the rule's flags ask for: the caller has looked at them. */
-void fw_log_add(struct firewall *fw, enum fw_log_kind kind, const struct fw_session *s, mono_ns now);
+/* Where the flags of the rule ask for it, in the policy that decided. */
+void fw_log_begin(struct firewall *fw, const struct fw_session *s, mono_ns now);
+void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s, enum fw_end why,
+	mono_ns now);
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
+void fw_log_more(struct firewall *fw, mono_ns now); /* tells what was left out, when it is time */
+void fw_log_tell_more(struct firewall *fw, mono_ns now);
 
 /* reassemble.c */
 bool fw_reassembly_attach(struct firewall *fw);

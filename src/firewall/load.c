@@ -15,8 +15,9 @@ static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const ch
 	return UINT16_MAX - 1; /* gone */
 }
 
-/* Moves every session to the next epoch, whose names stand; those whose zone is gone end. */
-static void zones_move(struct firewall *fw)
+/* Moves every session to the next epoch, whose names stand; those whose zone is gone end. The policy is still
+ * the one that their numbers are of. */
+static void zones_move(struct firewall *fw, mono_ns now)
 {
 	struct fw_state *st = fw->state;
 	uint32_t from = st->epoch % 2, to = 1 - from;
@@ -37,7 +38,7 @@ static void zones_move(struct firewall *fw)
 			}
 		z.epoch = st->epoch + 1;
 		if (gone)
-			fw_session_finish(fw, i);
+			fw_session_end_by(fw, i, FW_END_POLICY, now);
 		else
 			fw_zones_store(s, z);
 	}
@@ -45,16 +46,16 @@ static void zones_move(struct firewall *fw)
 	fw_room_zones(fw);
 }
 
-void fw_zones_adopt(struct firewall *fw)
+void fw_zones_adopt(struct firewall *fw, mono_ns now)
 {
 	for (uint32_t i = 0; i < fw->state->used; i++)
 		if (fw->sessions[i].live && fw->sessions[i].zones.epoch != fw->state->epoch) {
-			zones_move(fw);
+			zones_move(fw, now);
 			return;
 		}
 }
 
-static void zones_load(struct firewall *fw, const struct snapshot *s)
+static void zones_load(struct firewall *fw, const struct snapshot *s, mono_ns now)
 {
 	struct fw_state *st = fw->state;
 	uint32_t to = 1 - st->epoch % 2;
@@ -62,7 +63,7 @@ static void zones_load(struct firewall *fw, const struct snapshot *s)
 	st->zones_n[to] = s->zones.count;
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		memcpy(st->zone_names[to][i], snap_zones(s)[i].name, NAME_MAX_BYTES);
-	zones_move(fw); /* stores with release: whoever dies between has the names */
+	zones_move(fw, now); /* stores with release: whoever dies between has the names */
 }
 
 static bool decide(
@@ -85,17 +86,19 @@ static void sessions_decide_anew(struct firewall *fw, const struct fw_policy *ol
 		struct fw_session *s = &fw->sessions[i];
 		if (!s->live)
 			continue;
-		bool log = fw_rule_flags(old, s->rule) & RULE_LOG_CLOSE;
-		bool lives = decide(fw, s, &s->rule, &s->timeout_s);
+		uint32_t rule, timeout_s;
+		if (!decide(fw, s, &rule, &timeout_s)) {
+			fw_log_close(fw, old, s, FW_END_POLICY, now);
+			fw_session_finish(fw, i);
+			continue;
+		}
+		s->rule = rule;
+		s->timeout_s = timeout_s;
 		/* Its translation stays; which rule would make it today is a name for `show`. */
 		struct fw_tuple t = fw_tuple_of_key(&s->key[0], s->zones.zone[0], s->zones.zone[1]);
 		s->nat_rule = s->flags & FW_SESSION_TRANSLATED ? fw_nat_match(fw, &t) : TRAIN_NONE;
 		s->way[0].generation = s->way[1].generation = 0;
 		s->interface[0] = s->interface[1] = TRAIN_NONE;
-		if (!lives && log)
-			fw_log_add(fw, FW_LOG_CLOSE, s, now);
-		if (!lives)
-			fw_session_finish(fw, i);
 	}
 }
 
@@ -158,8 +161,9 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->half_open_timeout_s = s->half_open_timeout_s;
 	fw->half_open_max = s->half_open_max;
 	fw->sessions_limit = limit;
+	fw_log_tell_more(fw, now);
+	zones_load(fw, s, now);
 	fw->policy = next;
-	zones_load(fw, s);
 	sessions_decide_anew(fw, old, now);
 	fw_room_shrink(fw, now);
 	fw_policy_free(old);

@@ -1,45 +1,162 @@
-/* The ring of log records: what rules with `log` want told. The shell drains it; when it does not, records
- * are counted as lost. */
+/*
+ * The ring of log records: what rules with `log` and zones with `host-inbound-log` want told. The shell
+ * drains it; when it does not, records are counted as lost.
+ *
+ * A stranger's packets make records where a rule says so: each rule and each zone has a token bucket, and all
+ * together another one. What does not get a token is counted, and told every FW_LOG_MORE_EVERY.
+ */
+#include "base/rate.h"
 #include "firewall/internal.h"
 
-static struct fw_log *log_room(struct firewall *fw)
+const char *fw_end_name(enum fw_end e)
 {
-	if (fw->log_head - fw->log_tail == FW_LOG_RING) {
-		fw->counters.logs_lost++;
-		return NULL;
-	}
-	return &fw->log[fw->log_head++ % FW_LOG_RING];
+	static const char *const names[] = {
+#define E(id, name, text) [FW_END_##id] = name,
+		FW_ENDS(E)
+#undef E
+	};
+
+	return names[e];
 }
 
-void fw_log_add(struct firewall *fw, enum fw_log_kind kind, const struct fw_session *s, mono_ns now)
+static void name_put(char ret_name[NAME_MAX_BYTES], const struct snapshot *s, uint32_t zone)
 {
-	struct fw_log *l = log_room(fw);
+	if (zone == FW_ZONE_HOST)
+		memcpy(ret_name, "host", sizeof "host");
+	else if (zone < s->zones.count)
+		memcpy(ret_name, snap_zones(s)[zone].name, NAME_MAX_BYTES);
+}
 
+/* Names as they are in the policy that decided: the record outlives it. */
+static void names_put(struct fw_log *l, const struct fw_policy *p)
+{
+	if (!p)
+		return;
+	if (l->rule < p->snapshot->rules.count)
+		memcpy(l->rule_name, snap_rules(p->snapshot)[l->rule].name, NAME_MAX_BYTES);
+	for (int d = 0; d < 2; d++)
+		name_put(l->zone_name[d], p->snapshot, l->zone[d]);
+}
+
+static struct fw_log *log_place(struct firewall *fw)
+{
+	return fw->log_head - fw->log_tail == FW_LOG_RING ? NULL : &fw->log[fw->log_head++ % FW_LOG_RING];
+}
+
+/* For the log of a rule, or of a zone when rule is TRAIN_NONE. NULL: left out. */
+static struct fw_log *log_room(
+	struct firewall *fw, const struct fw_policy *p, uint32_t rule, uint32_t zone, mono_ns now)
+{
+	const struct snapshot *s = p->snapshot;
+	struct fw_log_rate *r = &p->log_rate[rule < s->rules.count ? rule : s->rules.count + zone];
+	struct fw_log *l = NULL;
+
+	if (rate_take(&r->empty_until, FW_LOG_PER_SECOND, FW_LOG_BURST, now) &&
+		rate_take(&fw->log_empty_until, FW_LOG_ALL_PER_SECOND, FW_LOG_ALL_BURST, now))
+		l = log_place(fw);
 	if (l)
-		*l = (struct fw_log){ .kind = kind,
-			.rule = s->rule,
-			.session_id = s->id,
-			.zone = { s->zones.zone[0], s->zones.zone[1] },
-			.key = { s->key[0], s->key[1] },
-			.begun = s->created,
-			.at = now,
-			.packets = { s->packets[0], s->packets[1] },
-			.bytes = { s->bytes[0], s->bytes[1] } };
+		return l;
+	r->more++;
+	fw->counters.logs_lost++;
+	if (fw->log_more_at == 0)
+		fw->log_more_at = now + FW_LOG_MORE_EVERY;
+	return NULL;
+}
+
+static void session_put(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s,
+	const struct fw_log *about)
+{
+	struct fw_log *l = log_room(fw, p, s->rule, s->zones.zone[0], about->at);
+
+	if (!l)
+		return;
+	*l = *about;
+	l->rule = s->rule;
+	l->session_id = s->id;
+	l->zone[0] = s->zones.zone[0];
+	l->zone[1] = s->zones.zone[1];
+	memcpy(l->key, s->key, sizeof l->key);
+	l->translated = s->flags & FW_SESSION_TRANSLATED;
+	l->begun = s->created;
+	memcpy(l->packets, s->packets, sizeof l->packets);
+	memcpy(l->bytes, s->bytes, sizeof l->bytes);
+	names_put(l, p);
+}
+
+void fw_log_begin(struct firewall *fw, const struct fw_session *s, mono_ns now)
+{
+	if (fw_rule_flags(fw->policy, s->rule) & RULE_LOG_INIT)
+		session_put(fw, fw->policy, s, &(struct fw_log){ .kind = FW_LOG_INIT, .at = now });
+}
+
+void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s, enum fw_end why,
+	mono_ns now)
+{
+	if (fw_rule_flags(p, s->rule) & RULE_LOG_CLOSE)
+		session_put(fw, p, s, &(struct fw_log){ .kind = FW_LOG_CLOSE, .end = why, .at = now });
+}
+
+static void deny_put(struct firewall *fw, const struct train *t, uint32_t rule, uint32_t to, mono_ns now)
+{
+	struct fw_log *l = log_room(fw, fw->policy, rule, fw_zone_in(t), now);
+
+	if (!l)
+		return;
+	*l = (struct fw_log){ .kind = FW_LOG_DENY,
+		.drop = t->drop,
+		.rule = rule,
+		.zone = { (uint16_t)fw_zone_in(t), (uint16_t)to },
+		.key = { fw_key_of(t) },
+		.at = now,
+		.packets = { train_packets(t) },
+		.bytes = { t->len } };
+	l->permits = rule != TRAIN_NONE && snap_rules(fw->policy->snapshot)[rule].action == RULE_PERMIT;
+	names_put(l, fw->policy);
 }
 
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now)
 {
-	struct fw_log *l = log_room(fw);
+	if (fw_rule_flags(fw->policy, t->rule) & (RULE_LOG_INIT | RULE_LOG_CLOSE))
+		deny_put(fw, t, t->rule, t->out_zone, now);
+}
 
-	if (l)
-		*l = (struct fw_log){ .kind = FW_LOG_DENY,
-			.drop = t->drop,
-			.rule = t->rule,
-			.zone = { (uint16_t)fw_zone_in(t), (uint16_t)t->out_zone },
-			.key = { fw_key_of(t) },
-			.at = now,
-			.packets = { train_packets(t) },
-			.bytes = { t->len } };
+void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now)
+{
+	const struct snapshot *s = fw_policy(fw);
+
+	if (s && t->in_zone < s->zones.count && snap_zones(s)[t->in_zone].flags & ZONE_LOG_HOST_INBOUND)
+		deny_put(fw, t, TRAIN_NONE, FW_ZONE_HOST, now);
+}
+
+/* One record for each rule and zone of which some were left out; what does not fit the ring waits. */
+void fw_log_tell_more(struct firewall *fw, mono_ns now)
+{
+	const struct snapshot *s = fw_policy(fw);
+	bool all = true;
+
+	for (uint32_t i = 0; s && i < s->rules.count + s->zones.count; i++) {
+		struct fw_log_rate *r = &fw->policy->log_rate[i];
+		struct fw_log *l = r->more ? log_place(fw) : NULL;
+		all &= l || !r->more;
+		if (!l)
+			continue;
+		const struct snap_rule *rule = i < s->rules.count ? &snap_rules(s)[i] : NULL;
+		*l = (struct fw_log){
+			.kind = FW_LOG_MORE, .rule = rule ? i : TRAIN_NONE, .at = now, .more = r->more
+		};
+		if (rule)
+			memcpy(l->rule_name, rule->name, NAME_MAX_BYTES);
+		name_put(l->zone_name[0], s, rule ? rule->from_zone : i - s->rules.count);
+		name_put(l->zone_name[1], s, rule ? rule->to_zone : FW_ZONE_HOST);
+		r->more = 0;
+	}
+	fw->log_more_at = all ? 0 : now + FW_LOG_MORE_EVERY;
+}
+
+void fw_log_more(struct firewall *fw, mono_ns now)
+{
+	if (fw->log_more_at != 0 && now >= fw->log_more_at)
+		fw_log_tell_more(fw, now);
 }
 
 bool fw_log_next(struct firewall *fw, struct fw_log *ret_log)

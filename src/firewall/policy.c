@@ -156,9 +156,10 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->pair = calloc((size_t)s->zones.count * s->zones.count + 1, sizeof(struct fw_matcher *));
 	p->rule_hits = calloc(s->rules.count + 1u, sizeof *p->rule_hits);
 	p->nat_hits = calloc(s->nat_rules.count + 1u, sizeof *p->nat_hits);
+	p->log_rate = calloc(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
-	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !pairs_build(p)) {
+	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->log_rate || !pairs_build(p)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -177,6 +178,7 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->pair);
 	free(p->rule_hits);
 	free(p->nat_hits);
+	free(p->log_rate);
 	free(p->snapshot);
 	free(p);
 }

@@ -130,7 +130,7 @@ static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
 
 	if (fw->order[kind].n == 0)
 		return false;
-	fw_session_end(fw, fw->order[kind].first, now);
+	fw_session_end_by(fw, fw->order[kind].first, FW_END_EVICTED, now);
 	(*counters[kind])++;
 	return true;
 }
@@ -196,7 +196,7 @@ void fw_room_shrink(struct firewall *fw, mono_ns now)
 	if (list)
 		qsort(list, n, sizeof *list, older);
 	for (size_t i = 0; i < MIN_OF(n, over); i++) {
-		fw_session_end(fw, list[i].index, now);
+		fw_session_end_by(fw, list[i].index, FW_END_EVICTED, now);
 		fw->counters.limit_evicted++;
 	}
 	free(list);

@@ -173,13 +173,25 @@ void fw_session_finish(struct firewall *fw, uint32_t index)
 	fw->counters.sessions_now--;
 }
 
-void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now)
+void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now)
 {
 	if (!fw_session(fw, index))
 		return;
-	if (fw_rule_flags(fw->policy, fw->sessions[index].rule) & RULE_LOG_CLOSE)
-		fw_log_add(fw, FW_LOG_CLOSE, &fw->sessions[index], now);
+	fw_log_close(fw, fw->policy, &fw->sessions[index], why, now);
 	fw_session_finish(fw, index);
+}
+
+void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now)
+{
+	fw_session_end_by(fw, index, FW_END_CLEARED, now);
+}
+
+/* A closed connection lingers until its time is over. */
+static enum fw_end expired_by(const struct fw_session *s)
+{
+	return s->tcp_state == FW_TCP_TIME_WAIT ? FW_END_FIN
+	       : s->tcp_state == FW_TCP_CLOSED	? FW_END_RESET
+						: FW_END_TIMEOUT;
 }
 
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
@@ -187,6 +199,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 	uint64_t now_s = now / NS_PER_S;
 
 	fw_reassembly_expire(fw, now);
+	fw_log_more(fw, now);
 	for (; fw->wheel_at_s <= now_s; fw->wheel_at_s++) {
 		uint32_t index = fw->wheel[fw->wheel_at_s % FW_WHEEL_SLOTS];
 		while (index != FW_NONE) {
@@ -194,7 +207,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 			if (budget-- == 0)
 				return now;
 			if (fw->sessions[index].expires <= now) {
-				fw_session_end(fw, index, now);
+				fw_session_end_by(fw, index, expired_by(&fw->sessions[index]), now);
 			} else { /* alive: to a later slot */
 				wheel_remove(fw, index);
 				wheel_add(fw, index, fw->sessions[index].expires, fw->wheel_at_s + 1);

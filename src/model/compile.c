@@ -115,6 +115,8 @@ static enum rc zone(struct compiler *c, const struct lyd_node *node)
 		z->host_inbound |= 1u << HOST_IKE_NAT;
 	if (tree_value(node, "tcp-rst"))
 		z->flags |= ZONE_TCP_RST;
+	if (tree_value(node, "host-inbound-log"))
+		z->flags |= ZONE_LOG_HOST_INBOUND;
 	return zone_interfaces(c, node);
 }
 

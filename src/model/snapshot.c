@@ -122,7 +122,7 @@ static enum rc check_zones(const struct snapshot *s, struct err *e)
 			return bad(e, "zones", i, "its name is empty or not terminated");
 		if (z[i].host_inbound >> HOST_SERVICE_COUNT)
 			return bad(e, "zones", i, "an unknown service");
-		if (z[i].flags & ~(uint32_t)ZONE_TCP_RST)
+		if (z[i].flags & ~(uint32_t)(ZONE_TCP_RST | ZONE_LOG_HOST_INBOUND))
 			return bad(e, "zones", i, "an unknown flag");
 	}
 	for (uint32_t i = 0; i < s->interfaces.count; i++) {

@@ -73,7 +73,10 @@ struct snap_zone {
 	uint32_t flags;	       /* enum zone_flags */
 };
 
-enum zone_flags { ZONE_TCP_RST = 1 << 0 /* answer denied TCP with a reset */ };
+enum zone_flags {
+	ZONE_TCP_RST = 1 << 0,		/* answer denied TCP with a reset */
+	ZONE_LOG_HOST_INBOUND = 1 << 1, /* log what host-inbound drops */
+};
 
 struct snap_interface {
 	char name[INTERFACE_NAME_BYTES];

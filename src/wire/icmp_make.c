@@ -1,4 +1,5 @@
 #include "wire/icmp_make.h"
+#include "base/rate.h"
 #include "base/wr.h"
 #include "wire/csum.h"
 #include "wire/ip.h"
@@ -55,15 +56,7 @@ static const struct {
 /* Tokens come back as time goes by, in one step for all that has passed: no timer. */
 bool icmp_rate_take(struct icmp_rate *r, mono_ns now)
 {
-	uint64_t room_ns = (uint64_t)r->burst * NS_PER_S / r->per_second;
-
-	if (r->empty_until + room_ns < now)
-		r->empty_until = now - room_ns; /* full */
-	uint64_t cost_ns = NS_PER_S / r->per_second;
-	if (r->empty_until + cost_ns > now)
-		return false;
-	r->empty_until += cost_ns;
-	return true;
+	return rate_take(&r->empty_until, r->per_second, r->burst, now);
 }
 
 /* RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e). */

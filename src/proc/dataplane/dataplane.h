@@ -3,6 +3,7 @@
  *
  *	main.c       the sandbox, then the loop
  *	loop.c       bursts, timers, messages
+ *	rule_log.c   the log of rules in words
  *	io_link.c    AF_PACKET sockets: trains from and to the links
  *	io_filter.c  what those need not bring
  *	io_gather.c  packets that leave them as trains

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
+#include "proc/dataplane/rule_log.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -81,27 +82,13 @@ void dataplane_done(struct dataplane *d)
 	route_free(d->routes_next);
 }
 
-static const char *log_kind(const struct fw_log *l)
-{
-	return l->kind == FW_LOG_DENY ? "denied" : l->kind == FW_LOG_INIT ? "session begun" : "session ended";
-}
-
 static void log_rules(struct dataplane *d)
 {
-	const struct snapshot *s = fw_policy(d->fw);
 	struct fw_log l;
+	char text[RULE_LOG_TEXT_MAX];
 
-	while (s && fw_log_next(d->fw, &l)) {
-		struct endpoint src = { .addr = fw_key_src(&l.key[0]), .port = l.key[0].src_port };
-		struct endpoint dst = { .addr = fw_key_dst(&l.key[0]), .port = l.key[0].dst_port };
-		char src_text[ENDPOINT_TEXT_MAX], dst_text[ENDPOINT_TEXT_MAX];
-		log_info("%s: rule %s, protocol %u, %s to %s, %llu packets and %llu bytes out, %llu and %llu "
-			 "back",
-			log_kind(&l), l.rule < s->rules.count ? snap_rules(s)[l.rule].name : "none",
-			l.key[0].proto, endpoint_text(src_text, &src), endpoint_text(dst_text, &dst),
-			(unsigned long long)l.packets[0], (unsigned long long)l.bytes[0],
-			(unsigned long long)l.packets[1], (unsigned long long)l.bytes[1]);
-	}
+	while (fw_log_next(d->fw, &l))
+		log_record(rule_log_text(text, &l));
 }
 
 /* Returns how long nothing is due, in ms. */

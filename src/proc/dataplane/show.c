@@ -400,7 +400,7 @@ static void counters_rows(struct out *o)
 		{ "lookups",           "trains looked up in the session table", c->lookups },
 		{ "hits",              "of these, found", c->hits },
 		{ "reassembled",       "datagrams put together from fragments", c->reassembled },
-		{ "logs-lost",         "log records that did not fit", c->logs_lost },
+		{ "logs-lost",         "log records left out: of a rule or zone there were too many", c->logs_lost },
 		{ "answers-sent",      "ICMP errors and TCP resets sent", p->answers_sent },
 		{ "answers-limited",   "not sent because there were too many", p->answers_limited },
 		{ "held-now",          "packets that wait for a link address", p->held_now },

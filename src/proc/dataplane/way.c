@@ -175,6 +175,8 @@ static void for_the_kernel(struct pipeline *p, struct passage *w)
 					      : t->proto != IP_ESP;
 
 	t->drop = begins ? fw_host_inbound(p->fw, t) : DROP_NONE;
+	if (t->drop)
+		fw_host_refused(p->fw, t, p->now);
 	if (traced(t))
 		trace_say(p, t, "host", "%s",
 			t->drop ? "the zone does not open this service; answers pass" : "to the kernel");

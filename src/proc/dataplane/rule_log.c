@@ -1,0 +1,82 @@
+#include "proc/dataplane/rule_log.h"
+
+#include "base/tw.h"
+#include "wire/ip.h"
+
+static const char *kind(const struct fw_log *l)
+{
+	switch (l->kind) {
+	case FW_LOG_INIT:
+		return "session-init";
+	case FW_LOG_CLOSE:
+		return "session-close";
+	case FW_LOG_MORE:
+		return "log-more";
+	case FW_LOG_DENY:
+		break;
+	}
+	return l->permits ? "session-drop" : "session-deny";
+}
+
+static void proto_say(struct tw *w, uint8_t proto)
+{
+	const char *name = proto == IP_TCP	? "tcp"
+			   : proto == IP_UDP	? "udp"
+			   : proto == IP_ICMP	? "icmp"
+			   : proto == IP_ICMPV6 ? "icmp6"
+						: NULL;
+
+	if (name)
+		tw_say(w, " proto=%s", name);
+	else
+		tw_say(w, " proto=%u", proto);
+}
+
+static void endpoint_say(struct tw *w, const char *name, struct ip_addr addr, uint16_t port)
+{
+	struct endpoint e = { .addr = addr, .port = port };
+	char text[ENDPOINT_TEXT_MAX];
+
+	tw_say(w, " %s=%s", name, endpoint_text(text, &e));
+}
+
+static void session_say(struct tw *w, const struct fw_log *l)
+{
+	uint64_t ms = (l->at - l->begun) / NS_PER_MS;
+
+	if (l->translated)
+		endpoint_say(w, "nat-src", fw_key_dst(&l->key[1]), l->key[1].dst_port);
+	tw_say(w, " session=%u", l->session_id);
+	if (l->kind == FW_LOG_CLOSE)
+		tw_say(w,
+			" duration=%llu.%03llu packets-out=%llu octets-out=%llu packets-back=%llu "
+			"octets-back=%llu",
+			(unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
+			(unsigned long long)l->packets[0], (unsigned long long)l->bytes[0],
+			(unsigned long long)l->packets[1], (unsigned long long)l->bytes[1]);
+}
+
+char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
+{
+	struct tw w = tw_over(ret_text, RULE_LOG_TEXT_MAX);
+
+	tw_say(&w, "%s rule=%s from=%s to=%s", kind(l), l->rule_name[0] ? l->rule_name : "-",
+		l->zone_name[0][0] ? l->zone_name[0] : "any", l->zone_name[1][0] ? l->zone_name[1] : "any");
+	if (l->kind == FW_LOG_MORE) {
+		tw_say(&w, " more=%llu", (unsigned long long)l->more);
+		return ret_text;
+	}
+	if (l->kind == FW_LOG_DENY)
+		tw_say(&w, " reason=%s", drop_name(l->drop));
+	if (l->kind == FW_LOG_CLOSE)
+		tw_say(&w, " reason=%s", fw_end_name(l->end));
+	proto_say(&w, l->key[0].proto);
+	endpoint_say(&w, "src", fw_key_src(&l->key[0]), l->key[0].src_port);
+	endpoint_say(&w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
+	if (l->kind == FW_LOG_DENY)
+		tw_say(&w, " packets=%llu octets=%llu", (unsigned long long)l->packets[0],
+			(unsigned long long)l->bytes[0]);
+	else
+		session_say(&w, l);
+	return ret_text;
+}

@@ -1,0 +1,12 @@
+/* The lines of rules with `log` and zones with `host-inbound-log`; docs/operating.md, "The log of rules". */
+#ifndef DATAPLANE_RULE_LOG_H
+#define DATAPLANE_RULE_LOG_H
+
+#include "firewall/firewall.h"
+
+#define RULE_LOG_TEXT_MAX 768
+
+/* One record as a line: a word for its kind, then KEY=VALUE with single spaces. Returns ret_text. */
+char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l);
+
+#endif

@@ -1,0 +1,52 @@
+/* A line that a stranger can cause is bounded, and how many were left out is said. */
+#include "base/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void a_kind_of_lines_is_bounded(void **state)
+{
+	char line[512];
+	unsigned lines = 0, others = 0;
+	unsigned long long more = 0, left_out;
+	int before = dup(STDERR_FILENO);
+	FILE *f = tmpfile();
+
+	assert_non_null(f);
+	assert_true(dup2(fileno(f), STDERR_FILENO) >= 0);
+	log_init("test", LOG_INFO);
+	for (int i = 0; i < 100000; i++) {
+		log_warn("refused packet %d", i);
+		if (i % 10000 == 0)
+			log_info("another kind");
+	}
+	usleep(300000); /* three more come back */
+	log_warn("refused packet %d", 100000);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	rewind(f);
+	while (fgets(line, sizeof line, f)) {
+		lines += strstr(line, "refused packet") != NULL;
+		others += strstr(line, "another kind") != NULL;
+		const char *at = strstr(line, "(and ");
+		if (at && sscanf(at, "(and %llu lines", &left_out) == 1)
+			more += left_out;
+	}
+	fclose(f);
+	assert_true(lines >= LOG_KIND_BURST && lines < LOG_KIND_BURST + 100);
+	assert_int_equal(others, 10);
+	assert_int_equal(lines + more, 100001);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(a_kind_of_lines_is_bounded) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

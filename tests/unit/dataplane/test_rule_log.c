@@ -1,0 +1,139 @@
+/* The lines of the rules' log: the forms that docs/operating.md shows. */
+#include "proc/dataplane/rule_log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct fw_key key(
+	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
+{
+	struct fw_key k = { .proto = proto, .src_port = src_port, .dst_port = dst_port };
+	struct ip_addr a, b;
+
+	assert_int_equal(addr_parse(&a, src), RC_OK);
+	assert_int_equal(addr_parse(&b, dst), RC_OK);
+	k.family = a.family;
+	memcpy(k.src, a.b, 16);
+	memcpy(k.dst, b.b, 16);
+	return k;
+}
+
+static void lines(void **state)
+{
+	const struct {
+		struct fw_log log;
+		const char *line;
+	} rows[] = {
+		{ { .kind = FW_LOG_DENY,
+			  .drop = DROP_POLICY_DENY,
+			  .rule_name = "rest",
+			  .zone_name = { "untrust", "dmz" },
+			  .packets = { 1 },
+			  .bytes = { 46 },
+			  .key = { key(17, "198.51.100.7", 4000, "10.1.0.2", 53) } },
+			"session-deny rule=rest from=untrust to=dmz reason=policy-deny proto=udp "
+			"src=198.51.100.7:4000 "
+			"dst=10.1.0.2:53 packets=1 octets=46" },
+		{ { .kind = FW_LOG_DENY,
+			  .drop = DROP_NAT_EXHAUSTED,
+			  .permits = true,
+			  .rule_name = "out",
+			  .zone_name = { "trust", "untrust" },
+			  .packets = { 1 },
+			  .bytes = { 60 },
+			  .key = { key(6, "10.1.0.2", 40000, "192.0.2.80", 80) } },
+			"session-drop rule=out from=trust to=untrust reason=nat-exhausted proto=tcp "
+			"src=10.1.0.2:40000 "
+			"dst=192.0.2.80:80 packets=1 octets=60" },
+		{ { .kind = FW_LOG_DENY,
+			  .drop = DROP_HOST_INBOUND,
+			  .rule = UINT32_MAX,
+			  .zone_name = { "untrust", "host" },
+			  .packets = { 1 },
+			  .bytes = { 60 },
+			  .key = { key(6, "2001:db8::7", 4000, "2001:db8:ff::2", 22) } },
+			"session-deny rule=- from=untrust to=host reason=host-inbound proto=tcp "
+			"src=[2001:db8::7]:4000 "
+			"dst=[2001:db8:ff::2]:22 packets=1 octets=60" },
+		{ { .kind = FW_LOG_INIT,
+			  .rule_name = "out",
+			  .zone_name = { "trust", "untrust" },
+			  .session_id = 7,
+			  .translated = true,
+			  .key = { key(6, "10.1.0.2", 40000, "192.0.2.80", 80),
+				  key(6, "192.0.2.80", 80, "198.51.100.2", 41000) } },
+			"session-init rule=out from=trust to=untrust proto=tcp src=10.1.0.2:40000 "
+			"dst=192.0.2.80:80 "
+			"nat-src=198.51.100.2:41000 session=7" },
+		{ { .kind = FW_LOG_CLOSE,
+			  .end = FW_END_FIN,
+			  .rule_name = "out",
+			  .zone_name = { "trust", "vpn" },
+			  .session_id = 8,
+			  .begun = NS_PER_S,
+			  .at = 63 * NS_PER_S + 45 * NS_PER_MS,
+			  .packets = { 5, 4 },
+			  .bytes = { 500, 4000 },
+			  .key = { key(1, "10.1.0.2", 9, "10.2.0.2", 9) } },
+			"session-close rule=out from=trust to=vpn reason=tcp-fin proto=icmp src=10.1.0.2:9 "
+			"dst=10.2.0.2:9 "
+			"session=8 duration=62.045 packets-out=5 octets-out=500 packets-back=4 "
+			"octets-back=4000" },
+		{ { .kind = FW_LOG_MORE, .rule_name = "rest", .more = 5123 },
+			"log-more rule=rest from=any to=any more=5123" },
+	};
+	char text[RULE_LOG_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		assert_string_equal(rule_log_text(text, &rows[i].log), rows[i].line);
+}
+
+/* Names as long as they may be, the longest addresses. */
+static void the_longest_fits(void **state)
+{
+	struct fw_log l = { .kind = FW_LOG_CLOSE,
+		.end = FW_END_ADDRESS,
+		.translated = true,
+		.at = UINT64_MAX,
+		.session_id = UINT32_MAX,
+		.packets = { UINT64_MAX, UINT64_MAX },
+		.bytes = { UINT64_MAX, UINT64_MAX } };
+	char text[RULE_LOG_TEXT_MAX];
+
+	memset(l.rule_name, 'r', NAME_MAX_BYTES - 1);
+	memset(l.zone_name[0], 'f', NAME_MAX_BYTES - 1);
+	memset(l.zone_name[1], 't', NAME_MAX_BYTES - 1);
+	l.key[0] = key(6, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65535,
+		"2001:db8:ffff:ffff:ffff:ffff:ffff:fffe", 65535);
+	l.key[1] = key(6, "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe", 65535,
+		"2001:db8:ffff:ffff:ffff:ffff:ffff:fffd", 65535);
+	rule_log_text(text, &l);
+	assert_non_null(strstr(text, "octets-back=18446744073709551615"));
+}
+
+static void each_end_is_documented(void **state)
+{
+	static char page[1 << 17];
+	FILE *f = fopen("docs/operating.md", "r");
+
+	assert_non_null(f);
+	assert_true(fread(page, 1, sizeof page - 1, f) > 0 && feof(f));
+	fclose(f);
+	for (int e = 0; e < FW_END_COUNT; e++) {
+		char name[64];
+		snprintf(name, sizeof name, "`%s`", fw_end_name((enum fw_end)e));
+		assert_non_null(strstr(page, name));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(lines), cmocka_unit_test(the_longest_fits),
+		cmocka_unit_test(each_end_is_documented) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
