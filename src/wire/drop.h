@@ -46,6 +46,7 @@
 	D(TTL,                  "ttl-exceeded",          "the hop limit ended here; the sender was told")				\
 	D(NO_ROUTE,             "no-route",              "no route to the destination; the sender was told")				\
 	D(NEIGHBOUR,            "neighbour-unresolved",  "the next hop's link address is not known; it was asked for")			\
+	D(NEIGHBOUR_LIMIT,      "neighbour-limit",       "too many link addresses were asked for, or too many packets wait for one")	\
 	D(TOO_BIG,              "too-big",               "larger than the path's MTU with don't-fragment; the sender was told")		\
 	D(LINK_SEND,            "link-send",             "the link did not take the frame")						\
 	D(HOST_SEND,            "host-send",             "the host's TUN device did not take the packet")				\

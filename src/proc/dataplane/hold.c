@@ -19,30 +19,49 @@ static bool held_is_for(
 	       addr_equal(&h->train.next_hop, addr);
 }
 
-/* Keeps a copy; the oldest of the same neighbour makes room. */
-static void hold(struct pipeline *p, struct train *t, uint32_t mtu, uint32_t link)
+/* Without a word to the sender: nothing is known yet about the neighbour. */
+static void held_drop(struct pipeline *p, struct held *h, enum drop_reason why)
 {
-	struct held *slot = NULL, *oldest = NULL;
+	pipeline_count_drop(p, why, train_packets(&h->train));
+	held_free(p, h);
+}
+
+/*
+ * Keeps a copy. The oldest of the same neighbour makes room; when there is no place at all, the oldest of
+ * all: a neighbour that is there answers within milliseconds, so it waits for one that most likely is not.
+ * Only the first packet behind a question takes its place: questions are bounded, packets are not.
+ */
+static void hold(struct pipeline *p, struct train *t, uint32_t mtu, uint32_t link, bool first)
+{
+	struct held *slot = NULL, *oldest = NULL, *oldest_same = NULL;
 	uint32_t same = 0;
 
 	for (uint32_t i = 0; i < HELD_MAX; i++) {
 		struct held *h = &p->held[i];
 		if (h->since == 0) {
 			slot = slot ? slot : h;
-		} else if (held_is_for(p, h, link, &t->next_hop)) {
+			continue;
+		}
+		oldest = !oldest || h->since < oldest->since ? h : oldest;
+		if (held_is_for(p, h, link, &t->next_hop)) {
 			same++;
-			oldest = !oldest || h->since < oldest->since ? h : oldest;
+			oldest_same = !oldest_same || h->since < oldest_same->since ? h : oldest_same;
 		}
 	}
 	if (same >= HELD_EACH_MAX) {
+		slot = oldest_same;
+		held_drop(p, slot, DROP_NEIGHBOUR);
+	} else if (!slot && !first) {
+		t->drop = DROP_NEIGHBOUR_LIMIT;
+		return;
+	} else if (!slot) {
 		slot = oldest;
-		pipeline_count_drop(p, DROP_NEIGHBOUR, train_packets(&slot->train));
-		held_free(p, slot);
+		held_drop(p, slot, DROP_NEIGHBOUR_LIMIT);
 	}
-	if (slot && !slot->bytes)
+	if (!slot->bytes)
 		slot->bytes = malloc(HELD_BYTES); /* at most HELD_MAX times in the life of the process */
-	if (!slot || !slot->bytes || t->len > TRAIN_BYTES_MAX) {
-		t->drop = DROP_NEIGHBOUR;
+	if (!slot->bytes || t->len > TRAIN_BYTES_MAX) {
+		t->drop = DROP_NEIGHBOUR_LIMIT;
 		return;
 	}
 	slot->train = *t;
@@ -72,13 +91,12 @@ const uint8_t *hold_or_mac(struct pipeline *p, struct train *t, uint32_t mtu)
 		n->asked = 1;
 		return n->mac;
 	}
-	bool waits = false;
-	for (uint32_t i = 0; i < HELD_MAX && !waits; i++)
-		waits = held_is_for(p, &p->held[i], f->link, &t->next_hop) &&
-			p->now - p->held[i].since < NEIGHBOUR_ASK_EVERY;
-	hold(p, t, mtu, f->link);
-	if (!waits)
-		p->io.neighbour_ask(p->io.context, f->link, &t->next_hop);
+	enum ask_answer asked = asks_make(p, f->link, t);
+	if (asked == ASK_TOO_MANY) {
+		t->drop = DROP_NEIGHBOUR_LIMIT;
+		return NULL;
+	}
+	hold(p, t, mtu, f->link, asked == ASK_MADE);
 	if (traced(t))
 		trace_say(p, t, "out", "waits for the link address of the next hop");
 	return NULL;
@@ -106,13 +124,13 @@ static void held_leave(struct pipeline *p, struct held *h)
 
 void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr *addr, mono_ns now)
 {
-	if (p->held_now == 0)
-		return;
 	const struct route_neighbour *n = route_neighbour_find(p->routes, link, addr);
 	uint8_t state = n ? n->state : ROUTE_NEIGHBOUR_NONE;
 	bool usable = state == ROUTE_NEIGHBOUR_VALID || state == ROUTE_NEIGHBOUR_STALE;
 
-	if (!usable && state != ROUTE_NEIGHBOUR_FAILED)
+	if (usable)
+		asks_known(p, link, addr);
+	if (p->held_now == 0 || (!usable && state != ROUTE_NEIGHBOUR_FAILED))
 		return;
 	p->now = now;
 	p->scratch_n = 0;
@@ -131,6 +149,13 @@ void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr 
 	}
 	leave_flush(p);
 	p->io.flush(p->io.context);
+}
+
+void hold_drop_all(struct pipeline *p)
+{
+	for (uint32_t i = 0; i < HELD_MAX; i++)
+		if (p->held[i].since != 0)
+			held_drop(p, &p->held[i], DROP_NEIGHBOUR_LIMIT);
 }
 
 void pipeline_tick(struct pipeline *p, mono_ns now)

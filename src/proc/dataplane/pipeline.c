@@ -33,6 +33,8 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	p->batch.room = BATCH_ROOM;
 	p->batch.packets_max = BATCH_PACKETS;
 	esp_batch_begin(&p->batch);
+	for (size_t i = 0; i < sizeof p->asks.key; i += sizeof fragment_seed)
+		memcpy(p->asks.key + i, &fragment_seed, sizeof fragment_seed);
 	if (!p->tunnels || !p->scratch) {
 		pipeline_done(p);
 		return false;
@@ -91,6 +93,7 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
 		selectors_free(selectors);
 		return rc;
 	}
+	hold_drop_all(p); /* they name interfaces and zones by the old numbers */
 	selectors_free(p->selectors);
 	p->selectors = selectors;
 	p->snapshot = s;

@@ -12,6 +12,7 @@
  *	leave.c    out: sizes and fragments, frames, sealing
  *	answer.c   drops, and what their senders are told
  *	hold.c     packets that wait for a link address
+ *	asks.c     which link addresses are asked for
  *	trace.c    the stages in words
  */
 #ifndef DATAPLANE_PIPELINE_H
@@ -33,7 +34,7 @@
 #define SCRATCH_SIZE	    (512u << 10)
 #define BATCH_ROOM	    65000 /* below what one datagram with UDP_SEGMENT may have */
 #define BATCH_PACKETS	    64	  /* UDP_MAX_SEGMENTS of older kernels */
-#define HELD_MAX	    32
+#define HELD_MAX	    128
 #define HELD_EACH_MAX	    4
 #define HELD_BYTES	    (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
 #define HELD_TIMEOUT	    (3 * NS_PER_S)
@@ -89,6 +90,23 @@ struct held {
 	uint8_t *bytes;
 };
 
+/* asks.c */
+#define ASKS_RECENT  1024
+#define ASKS_KNOWN   4096
+#define ASKS_SOURCES 4096
+
+struct ask {
+	uint64_t tag; /* a keyed hash of link and address; 0: empty */
+	mono_ns at;
+};
+
+struct asks {
+	uint8_t key[16];
+	struct ask recent[ASKS_RECENT];
+	uint64_t known[ASKS_KNOWN]; /* tags of neighbours that have had a link address */
+	mono_ns source[ASKS_SOURCES], zone[ZONES_MAX + 1], all, all_known;
+};
+
 /* Unset fields match all. */
 struct trace_filter {
 	uint32_t proto;
@@ -126,6 +144,7 @@ struct pipeline {
 	uint8_t *scratch; /* fragments and answers until the burst is flushed */
 	uint32_t scratch_n;
 	struct held held[HELD_MAX];
+	struct asks asks;
 	struct icmp_rate answers;
 	uint32_t fragment_id;
 	struct trace trace;

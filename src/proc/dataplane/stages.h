@@ -31,6 +31,14 @@ void answer_drop(struct pipeline *p, struct passage *w);
 /* hold.c: the frame's destination; NULL: t is held or dropped (t->drop). */
 const uint8_t *hold_or_mac(struct pipeline *p, struct train *t, uint32_t mtu);
 
+/* Before other numbers of interfaces: what is held is dropped. */
+void hold_drop_all(struct pipeline *p);
+
+/* asks.c: asks the kernel for t's next hop on this link, unless it was asked lately or there are too many. */
+enum ask_answer { ASK_MADE, ASK_LATELY, ASK_TOO_MANY };
+enum ask_answer asks_make(struct pipeline *p, uint32_t link, const struct train *t);
+void asks_known(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it is there */
+
 /* trace.c */
 void trace_begin(struct pipeline *p, struct train *t);
 void trace_flush(struct pipeline *p); /* the burst is over */

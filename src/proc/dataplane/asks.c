@@ -1,0 +1,71 @@
+/*
+ * Which link addresses the kernel is asked for. A stranger may name any address behind a link, a whole /64 of
+ * them: each question costs the supervisor a call and the kernel an entry of its neighbour table, which all
+ * links share (RFC 6583 section 4). So questions are bounded: by neighbour, by source, by zone, and all
+ * together, to fewer than the kernel gives up on in the time it takes to (three seconds; gc_thresh3 is 1024).
+ *
+ * A neighbour that was there before is asked for whatever the sources and zones have used up (RFC 6583
+ * section 7.1): a scan does not keep anybody from those who are there.
+ */
+#include "base/rate.h"
+#include "base/siphash.h"
+#include "proc/dataplane/stages.h"
+
+#define SOURCE_PER_SECOND 32
+#define SOURCE_BURST	  64
+#define ZONE_PER_SECOND	  100
+#define ZONE_BURST	  200
+#define ALL_PER_SECOND	  200
+#define ALL_BURST	  300
+#define KNOWN_PER_SECOND  1000
+#define KNOWN_BURST	  1000
+
+static uint64_t tag_of(const struct pipeline *p, uint32_t link, const struct ip_addr *addr, size_t bytes)
+{
+	struct {
+		uint8_t addr[16];
+		uint32_t link, family;
+	} key = { .link = link, .family = addr->family };
+
+	memcpy(key.addr, addr->b, bytes);
+	return siphash13(p->asks.key, &key, sizeof key) | 1; /* 0: an empty place */
+}
+
+static mono_ns *source_rate(struct pipeline *p, const struct train *t)
+{
+	size_t bytes = t->src.family == ADDR_V4 ? 4 : 8; /* one host has a /64 for itself */
+
+	return &p->asks.source[tag_of(p, t->in_zone, &t->src, bytes) % ASKS_SOURCES];
+}
+
+void asks_known(struct pipeline *p, uint32_t link, const struct ip_addr *addr)
+{
+	uint64_t tag = tag_of(p, link, addr, 16);
+
+	p->asks.known[tag / 2 % ASKS_KNOWN] = tag;
+}
+
+static bool allowed(struct pipeline *p, const struct train *t, uint64_t tag)
+{
+	mono_ns *zone = &p->asks.zone[t->in_zone < ZONES_MAX ? t->in_zone : ZONES_MAX];
+
+	if (p->asks.known[tag / 2 % ASKS_KNOWN] == tag)
+		return rate_take(&p->asks.all_known, KNOWN_PER_SECOND, KNOWN_BURST, p->now);
+	return rate_take(source_rate(p, t), SOURCE_PER_SECOND, SOURCE_BURST, p->now) &&
+	       rate_take(zone, ZONE_PER_SECOND, ZONE_BURST, p->now) &&
+	       rate_take(&p->asks.all, ALL_PER_SECOND, ALL_BURST, p->now);
+}
+
+enum ask_answer asks_make(struct pipeline *p, uint32_t link, const struct train *t)
+{
+	uint64_t tag = tag_of(p, link, &t->next_hop, 16);
+	struct ask *a = &p->asks.recent[tag / 2 % ASKS_RECENT];
+
+	if (a->tag == tag && p->now - a->at < NEIGHBOUR_ASK_EVERY)
+		return ASK_LATELY;
+	if (!allowed(p, t, tag))
+		return ASK_TOO_MANY;
+	*a = (struct ask){ tag, p->now };
+	p->io.neighbour_ask(p->io.context, link, &t->next_hop);
+	return ASK_MADE;
+}
