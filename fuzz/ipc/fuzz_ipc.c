@@ -105,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			h.id %= IPC_ID_COUNT;
 			h.body_n = rows[h.id].body_n;
 			h.files = (uint16_t)rows[h.id].files;
+			h.table = ipc_table();
 			memcpy(frame, &h, sizeof h);
 			n = sizeof h + h.body_n;
 		} else {

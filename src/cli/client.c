@@ -65,7 +65,7 @@ static enum rc exchange(struct ipc_link *l, client_row_fn *fn, void *context, st
 		if (rc)
 			return rc;
 	}
-	return err_add(e, rc, "the gateway ended the conversation");
+	return rc == RC_UNSUPPORTED ? rc : err_add(e, rc, "the gateway ended the conversation");
 }
 
 enum rc client_request(const char *path, const struct msg_cli_request *request, int file, client_row_fn *fn,

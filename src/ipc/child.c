@@ -35,8 +35,8 @@ static void port_down(struct port *p, const struct err *why)
 	enum proc peer = p->link.peer;
 
 	if (peer == PROC_SUPERVISOR) {
-		log_info("%s; ending with it", why->text);
-		child_stop(c, 0);
+		log_line(why->rc == RC_IO ? LOG_INFO : LOG_ERROR, "%s; ending with it", why->text);
+		child_stop(c, why->rc == RC_IO ? 0 : 1);
 		return;
 	}
 	if (why->rc != RC_IO)

@@ -1,4 +1,5 @@
 #include "ipc/link.h"
+#include "ipc_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,11 @@ const char *proc_executable(enum proc p)
 const char *resource_name(enum resource r)
 {
 	return (unsigned)r < RESOURCE_COUNT ? resource_names[r] : "unknown resource";
+}
+
+uint64_t ipc_table(void)
+{
+	return IPC_TABLE;
 }
 
 enum rc ipc_admit(enum proc sender, enum proc receiver, const struct ipc_head *h, size_t body_n, size_t files,
@@ -207,6 +213,7 @@ static enum rc send_frame(
 		.files = file >= 0,
 		.body_n = (uint32_t)body_n,
 		.tag = tag,
+		.table = IPC_TABLE,
 	};
 	enum rc rc = RC_AGAIN;
 
@@ -244,6 +251,19 @@ static size_t files_of(struct msghdr *m, int ret_files[FILES_SEEN_MAX])
 	return n;
 }
 
+/* The other end learns it from our table, which stands in any frame. */
+static enum rc refuse_table(struct ipc_link *l, uint64_t table, struct err *e)
+{
+	const struct ipc_head ours = { .id = IPC_ID_COUNT, .table = IPC_TABLE };
+
+	put(l, &ours, NULL, -1);
+	return err_add(e, RC_UNSUPPORTED,
+		"%s is of another version (message table %016llx, ours is %016llx): restart plaingated, so "
+		"that all "
+		"processes are of the installed one",
+		proc_name(l->peer), (unsigned long long)table, (unsigned long long)IPC_TABLE);
+}
+
 enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
 {
 	struct ipc_frame *f = ret_frame;
@@ -276,6 +296,8 @@ enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
 	if ((size_t)n < sizeof f->head)
 		rc = err_add(e, RC_MALFORMED, "%zd bytes from %s: shorter than a frame's head", n,
 			proc_name(l->peer));
+	else if (f->head.table != IPC_TABLE)
+		rc = refuse_table(l, f->head.table, e);
 	else if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		rc = err_add(e, RC_MALFORMED, "frame from %s: larger than any message", proc_name(l->peer));
 	else

@@ -8,6 +8,9 @@
  * size or number of files is not exactly the row's: the error names it, the files are closed, the link is
  * dead and stays so.
  *
+ * Every frame names the digest of its sender's table. Programs of two versions understand nothing of each
+ * other: the first frame is refused with the reason, the other end is told, the link is dead.
+ *
  * Nothing here blocks. What the socket does not take waits in the link's queue, in order; a full queue is an
  * error for the sender, never a silent loss. One thread per link.
  */
@@ -21,8 +24,12 @@ struct ipc_head {
 	uint16_t id;	/* enum ipc_id */
 	uint16_t files; /* beside the frame, 0 or 1 */
 	uint32_t body_n;
-	uint64_t tag; /* of the sender's choice; replies carry their request's */
+	uint64_t tag;	/* of the sender's choice; replies carry their request's */
+	uint64_t table; /* ipc_table() of the sender; its place is the same in every version */
 };
+
+/* The digest of the message table that this program was built with. */
+uint64_t ipc_table(void);
 
 /* One member per message, named by its id: frame.u.SA_INSTALL.spi_in. */
 union ipc_body {
@@ -96,8 +103,9 @@ IPC_MESSAGES(E)
 #undef E
 
 /*
- * The next frame. RC_OK; RC_AGAIN: none now; RC_IO: the other end is gone; RC_DENIED, RC_MALFORMED: it broke
- * the rules. After the last three the link is dead. ret_frame needs no ipc_frame_done() unless RC_OK.
+ * The next frame. RC_OK; RC_AGAIN: none now; RC_IO: the other end is gone; RC_UNSUPPORTED: it is of another
+ * version; RC_DENIED, RC_MALFORMED: it broke the rules. After the last four the link is dead. ret_frame needs
+ * no ipc_frame_done() unless RC_OK.
  */
 enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e);
 

@@ -105,7 +105,7 @@
 	F(PROCESS_START,     "executable", STRING, "name of the executable")					\
 	F(PROCESS_START,     "process",    STRING, "which process")						\
 	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\
-	F(PROCESS_START,     "sha256",     STRING, "of the executable, as opened for running")			\
+	F(PROCESS_START,     "sha256",     STRING, "of the executable, as copied for running")			\
 	F(KNOWN_ANSWERS,     "file",       STRING, "its name")						\
 	F(KNOWN_ANSWERS,     "sha256",     STRING, "of what the keeper is given")				\
 	F(PROCESS_EXIT,      "pid",        NUMBER, "process id")						\

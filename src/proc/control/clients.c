@@ -152,7 +152,11 @@ static void client_frame(struct port *p, struct ipc_frame *f)
 
 static void client_down(struct port *p, const struct err *why)
 {
-	client_close(p->context);
+	struct client *c = p->context;
+
+	if (why->rc != RC_IO)
+		log_warn("a client of uid %u: %s", c->uid, why->text);
+	client_close(c);
 }
 
 static void accept_client(struct loop *l, struct watch *w, short revents)

@@ -2,7 +2,8 @@
  * Known answers: values that the keeper's functions must give, in a file outside of its executable. Who
  * changed a constant of the generator in 2012 changed the test for it in the same binary; here the file is
  * measured and entered beside the executable, and what the keeper checks itself by is a sealed copy of
- * exactly that. Read anew at each start of the keeper.
+ * exactly that. Read once, as the executables
+ * are (launch.c); entered at each start of the keeper.
  */
 #include "ledger/types.h"
 #include "proc/supervisor/supervisor.h"
@@ -65,11 +66,9 @@ static void enter(struct supervisor *s, const uint8_t hash[SHA256_SIZE])
 		NULL, 0, s->loop.now);
 }
 
-enum rc answers_open(struct supervisor *s, struct err *e)
+static enum rc read_once(struct supervisor *s, struct err *e)
 {
-	struct held *old = resource_find(s, RESOURCE_KNOWN_ANSWERS, 0);
 	static char text[ANSWERS_MAX];
-	uint8_t hash[SHA256_SIZE];
 	char path[PATH_MAX];
 	size_t n = 0;
 
@@ -80,11 +79,17 @@ enum rc answers_open(struct supervisor *s, struct err *e)
 	int fd = sealed(text, n, e);
 	if (fd < 0)
 		return RC_IO;
-	sha256(hash, text, n);
-	enter(s, hash);
-	if (old)
-		resource_remove(s, old);
+	sha256(s->answers_sha256, text, n);
 	return resource_add(s, PROC_KEEPER, RESOURCE_KNOWN_ANSWERS, 0, ANSWERS_FILE, fd) >= 0
 		       ? RC_OK
 		       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+enum rc answers_give(struct supervisor *s, struct err *e)
+{
+	enum rc rc = resource_find(s, RESOURCE_KNOWN_ANSWERS, 0) ? RC_OK : read_once(s, e);
+
+	if (rc == RC_OK)
+		enter(s, s->answers_sha256);
+	return rc;
 }

@@ -1,6 +1,6 @@
 /*
  * Lives of the processes. Receipt before act: the ledger starts first; every other start waits until the
- * ledger has the hash of its executable. A restart of the same measured executable does not wait when the
+ * ledger has the hash of its executable, which is measured once (launch.c). A restart does not wait when the
  * ledger is down: it is entered later.
  */
 #include "base/log.h"
@@ -79,7 +79,6 @@ static void back_off(struct child_process *c)
 static void failed(struct child_process *c, const struct err *e)
 {
 	log_error("%s not started: %s", proc_name(c->id), e->text);
-	measured_done(&c->measured);
 	back_off(c);
 }
 
@@ -89,7 +88,6 @@ static void start(struct child_process *c)
 	struct err e = { 0 };
 	enum rc rc = launch(c, &e);
 
-	measured_done(&c->measured);
 	if (rc != RC_OK) {
 		failed(c, &e);
 		return;
@@ -116,7 +114,6 @@ static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_r
 		failed(c, &e);
 		return;
 	}
-	memcpy(c->entered, c->measured.sha256, sizeof c->entered);
 	c->was_entered = true;
 	start(c);
 }
@@ -134,14 +131,24 @@ static void begin_ledger(struct child_process *c)
 	enter_start(c, c->starts - 1, LEDGER_LATER, NULL);
 }
 
+/* Once: what is at the path later is another version's, perhaps, which the processes that run do not
+ * understand. */
+static enum rc measure_once(struct child_process *c, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (c->measured.fd >= 0)
+		return RC_OK;
+	snprintf(path, sizeof path, "%s/%s", c->supervisor->options.libexec, proc_executable(c->id));
+	return measure(path, &c->measured, e);
+}
+
 static void begin(struct child_process *c)
 {
 	struct supervisor *s = c->supervisor;
 	struct err e = { 0 };
-	char path[PATH_MAX];
 
-	snprintf(path, sizeof path, "%s/%s", s->options.libexec, proc_executable(c->id));
-	if (measure(path, &c->measured, &e) != RC_OK) {
+	if (measure_once(c, &e) != RC_OK) {
 		failed(c, &e);
 		return;
 	}
@@ -149,14 +156,14 @@ static void begin(struct child_process *c)
 		begin_ledger(c);
 		return;
 	}
-	if (c->id == PROC_KEEPER && answers_open(s, &e) != RC_OK) {
+	if (c->id == PROC_KEEPER && answers_give(s, &e) != RC_OK) {
 		failed(c, &e);
 		return;
 	}
 	c->life = LIFE_ENTERING;
-	bool same = c->was_entered && memcmp(c->entered, c->measured.sha256, SHA256_SIZE) == 0;
-	enum rc rc = enter_start(c, c->starts, same ? LEDGER_LATER : LEDGER_GATE, same ? NULL : on_receipt);
-	if (same) {
+	bool again = c->was_entered;
+	enum rc rc = enter_start(c, c->starts, again ? LEDGER_LATER : LEDGER_GATE, again ? NULL : on_receipt);
+	if (again) {
 		start(c);
 	} else if (rc != RC_OK) {
 		err_add(&e, rc, "the ledger is down, and this executable was not entered before");

@@ -1,6 +1,8 @@
 /*
- * One start of a process: the executable is opened, measured, and the same open file is executed, so that
- * what runs is what the ledger has. Between fork and exec only what is safe there.
+ * One start of a process. Its executable is measured once, at its first start: copied into sealed memory, and
+ * the copy is hashed and executed, now and at each later start. So what runs is what the ledger has, whatever
+ * happens to the file meanwhile, and an upgrade of the package does not put processes of two versions beside
+ * each other. Between fork and exec only what is safe there.
  */
 #include "proc/supervisor/supervisor.h"
 
@@ -10,37 +12,76 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 extern char **environ;
 
-enum rc measure(const char *path, struct measured *ret_measured, struct err *e)
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10u /* Linux 6.3 */
+#endif
+
+static int memory_for(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+	return fd < 0 && errno == EINVAL ? memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING) : fd;
+}
+
+/* What is written is what is hashed. */
+static enum rc copy_hashed(int from, int to, uint8_t ret_sha256[SHA256_SIZE], struct err *e)
 {
 	struct sha256_state state = sha256_begin();
 	static uint8_t piece[1 << 16];
-	struct stat st;
+	enum rc rc = RC_OK;
 	ssize_t n;
 
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (rc == RC_OK && (n = read(from, piece, sizeof piece)) != 0) {
+		if (n < 0)
+			rc = err_errno(e, RC_IO, "read it");
+		else if (write(to, piece, (size_t)n) != n)
+			rc = err_errno(e, RC_IO, "copy it into memory");
+		else
+			sha256_more(&state, piece, (size_t)n);
+	}
+	sha256_done(&state, ret_sha256);
+	return rc;
+}
+
+/* The same memory for reading only: what is open for writing is not executed. -1: error. */
+static int seal(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0
+		       ? -1
+		       : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+enum rc measure(const char *path, struct measured *ret_measured, struct err *e)
+{
+	const char *name = strrchr(path, '/');
+	struct stat st;
+	int memory = -1, fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum rc rc = RC_OK;
+
 	if (fd < 0)
 		return err_errno(e, RC_IO, "open '%s'", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		sha256_done(&state, ret_measured->sha256);
-		close(fd);
-		return err_add(e, RC_MALFORMED, "'%s' is no regular file", path);
-	}
-	while ((n = read(fd, piece, sizeof piece)) > 0)
-		sha256_more(&state, piece, (size_t)n);
-	sha256_done(&state, ret_measured->sha256);
-	if (n < 0) {
-		err_errno(e, RC_IO, "read '%s'", path);
-		close(fd);
-		return RC_IO;
-	}
-	ret_measured->fd = fd;
-	return RC_OK;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		rc = err_add(e, RC_MALFORMED, "'%s' is not a regular file", path);
+	else if ((memory = memory_for(name ? name + 1 : path)) < 0)
+		rc = err_errno(e, RC_IO, "make memory for '%s'", path);
+	else if ((rc = copy_hashed(fd, memory, ret_measured->sha256, e)))
+		err_add(e, rc, "while measuring '%s'", path);
+	else if ((ret_measured->fd = seal(memory)) < 0)
+		rc = err_errno(e, RC_IO, "seal the copy of '%s'", path);
+	if (memory >= 0)
+		close(memory);
+	close(fd);
+	return rc;
 }
 
 void measured_done(struct measured *m)

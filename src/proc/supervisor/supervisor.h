@@ -7,7 +7,7 @@
  *   notify.c      tells the service manager that the filter stands
  *   answers.c     the file of known answers, measured and sealed for the keeper
  *   children.c    lives: measured, entered, started, ready, dead, started again
- *   launch.c      one start: measure, fork, execute
+ *   launch.c      executables measured once; one start: fork, execute
  *   handover.c    links between processes and resources for them
  *   directories.c directories, keys and the memory that outlives the data plane
  *   sockets.c     UDP, raw ESP, TUN, rtnetlink, AF_PACKET
@@ -51,7 +51,7 @@ enum life {
 };
 
 struct measured {
-	int fd; /* the opened executable, -1 */
+	int fd; /* a sealed copy of the executable; -1: not measured yet */
 	uint8_t sha256[SHA256_SIZE];
 };
 
@@ -66,14 +66,12 @@ struct child_process {
 	struct watch log;   /* what it says on its standard error */
 	struct timer timer; /* back-off, or the wait for READY */
 	struct measured measured;
-	uint8_t entered[SHA256_SIZE]; /* the hash whose start the ledger has; a restart of the same need not
-					 wait */
-	bool was_entered;
+	bool was_entered; /* the ledger has its start: a restart need not wait */
 	uint64_t starts;
-	mono_ns since; /* start, or death */
-	mono_ns delay; /* the last back-off */
+	mono_ns since;	 /* start, or death */
+	mono_ns delay;	 /* the last back-off */
 	unsigned deaths; /* in a row, of the data plane */
-	bool killed;   /* by us: a broken link, or no READY */
+	bool killed;	 /* by us: a broken link, or no READY */
 };
 
 /* Something opened here that a process may hold. */
@@ -106,7 +104,7 @@ struct supervisor {
 	struct timer tick;
 	struct watch signals, links, keys;
 	uint8_t boot_id[16];
-	uint8_t own_sha256[SHA256_SIZE];
+	uint8_t own_sha256[SHA256_SIZE], answers_sha256[SHA256_SIZE];
 	bool own_entered;
 	mono_ns started;
 	int log_fd, null_fd, lock_fd, key_dir, neighbour_fd;
@@ -119,7 +117,8 @@ struct supervisor {
 	struct snap_evidence evidence;	 /* of the configuration, or of the last start's until there is one */
 	mono_ns connects_since;		 /* connections to witnesses in this second */
 	unsigned connects;
-	uint32_t filter_generation;	 /* the kernel's count of rule sets' changes when ours was set; 0: unknown */
+	uint32_t filter_generation; /* the kernel's count of rule sets' changes when ours was set; 0: unknown
+				     */
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
@@ -142,8 +141,9 @@ static inline bool proc_is_service(enum proc id)
 void service_ready(void);
 
 /* answers.c */
-/* Opens, measures and enters the file anew; the keeper gets a sealed copy of what was measured. */
-enum rc answers_open(struct supervisor *s, struct err *e);
+/* The first time the file is read and measured; the keeper gets a sealed copy of that, always the same.
+ * Enters it. */
+enum rc answers_give(struct supervisor *s, struct err *e);
 
 /* children.c */
 void children_init(struct supervisor *s);
@@ -154,6 +154,7 @@ bool children_gone(const struct supervisor *s, bool ledger_too);
 void child_kill(struct child_process *c, const char *why);
 
 /* launch.c */
+/* Copies and hashes the file; ret_measured->fd stays -1 on an error. */
 enum rc measure(const char *path, struct measured *ret_measured, struct err *e);
 void measured_done(struct measured *m);
 /* Forks and executes; on RC_OK c->pid stands and its port is open. */
@@ -190,8 +191,8 @@ void kernel_settings(struct supervisor *s);
 
 /* filter.c, filter_text.c */
 bool interface_name_ok(const char *name);
-/* The whole rule set as nft's text; snap NULL: no service at all. interfaces: those of the zones, as they exist
- * now. Returns its length, 0: it does not fit. */
+/* The whole rule set as nft's text; snap NULL: no service at all. interfaces: those of the zones, as they
+ * exist now. Returns its length, 0: it does not fit. */
 size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	const struct zone_interface *interfaces, size_t n);
 enum rc filter_apply(struct supervisor *s, struct err *e);

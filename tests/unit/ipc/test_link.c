@@ -194,7 +194,9 @@ static void test_broken_frames(void **state)
 
 	for (size_t i = 0; i < 12; i++)
 		files[i] = 1;
-	m.head = (struct ipc_head){ .id = IPC_SA_REMOVE, .body_n = sizeof m.u.SA_REMOVE };
+	m.head = (struct ipc_head){
+		.id = IPC_SA_REMOVE, .body_n = sizeof m.u.SA_REMOVE, .table = ipc_table()
+	};
 	/* every shorter prefix, and one byte more */
 	for (size_t n = 1; n < whole; n++)
 		expect_refused(&m, n, NULL, 0, RC_MALFORMED);
@@ -210,13 +212,46 @@ static void test_broken_frames(void **state)
 	m.head.files = 0;
 	m.head.body_n++;
 	expect_refused(&m, whole, NULL, 0, RC_MALFORMED);
-	m.head = (struct ipc_head){ .id = IPC_ID_COUNT };
+	m.head = (struct ipc_head){ .id = IPC_ID_COUNT, .table = ipc_table() };
 	expect_refused(&m, sizeof m.head, NULL, 0, RC_MALFORMED);
-	m.head = (struct ipc_head){ .id = 0xffff };
+	m.head = (struct ipc_head){ .id = 0xffff, .table = ipc_table() };
 	expect_refused(&m, sizeof m.head, NULL, 0, RC_MALFORMED);
 	/* the right shape from the wrong process */
-	m.head = (struct ipc_head){ .id = IPC_SA_ACTIVATE, .body_n = sizeof m.u.SA_ACTIVATE };
+	m.head = (struct ipc_head){
+		.id = IPC_SA_ACTIVATE, .body_n = sizeof m.u.SA_ACTIVATE, .table = ipc_table()
+	};
 	expect_refused(&m, sizeof m.head + sizeof m.u.SA_ACTIVATE, NULL, 0, RC_DENIED);
+}
+
+/* A program of another version: refused whatever it says, larger than any message too, and both ends know
+ * why. */
+static void test_another_table(void **state)
+{
+	static uint8_t frame[sizeof(struct ipc_head) + sizeof(union ipc_body) + 64];
+	const size_t sizes[] = { sizeof(struct ipc_head), sizeof(struct ipc_head) + sizeof(struct sa_ref),
+		sizeof frame };
+	struct ipc_head h = {
+		.id = IPC_SA_REMOVE, .body_n = sizeof(struct sa_ref), .table = ipc_table() ^ 1
+	};
+	static struct ipc_frame f;
+	int fds[2];
+
+	memcpy(frame, &h, sizeof h);
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		struct ipc_link l;
+		struct ipc_head told;
+		struct err e = { 0 };
+		pair(fds);
+		ipc_link_open(&l, fds[1], PROC_DATAPLANE, PROC_KEEPER);
+		raw_send(fds[0], frame, sizes[i], NULL, 0);
+		assert_int_equal(ipc_recv(&l, &f, &e), RC_UNSUPPORTED);
+		assert_non_null(strstr(e.text, "keeper is of another version"));
+		assert_true(l.dead);
+		assert_int_equal(recv(fds[0], &told, sizeof told, MSG_DONTWAIT), sizeof told);
+		assert_true(told.table == ipc_table());
+		ipc_link_close(&l);
+		close(fds[0]);
+	}
 }
 
 static void test_missing_file(void **state)
@@ -224,7 +259,7 @@ static void test_missing_file(void **state)
 	struct {
 		struct ipc_head head;
 		struct msg_link body;
-	} m = { .head = { .id = IPC_LINK, .files = 1, .body_n = sizeof m.body } };
+	} m = { .head = { .id = IPC_LINK, .files = 1, .body_n = sizeof m.body, .table = ipc_table() } };
 	int fds[2], two[2] = { 1, 1 };
 	struct ipc_link l;
 	static struct ipc_frame f;
@@ -367,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_what_the_design_forbids),
 		cmocka_unit_test(test_every_message_travels),
 		cmocka_unit_test(test_broken_frames),
+		cmocka_unit_test(test_another_table),
 		cmocka_unit_test(test_missing_file),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_queued_files),
