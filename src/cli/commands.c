@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "verify/verify.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,23 @@ static enum rc limit_value(uint64_t *ret, const char *text, bool time, const cha
 	return RC_OK;
 }
 
+static enum rc addresses(struct cli_line *line, const char *text, const char *what, struct err *e)
+{
+	char one[ADDR_TEXT_MAX];
+
+	for (line->ours_n = 0; line->ours_n < CLI_OURS_MAX; text++) {
+		size_t n = strcspn(text, ",");
+
+		snprintf(one, sizeof one, "%.*s", (int)MIN_OF(n, sizeof one - 1), text);
+		if (n >= sizeof one || addr_parse(&line->ours[line->ours_n++], one) != RC_OK)
+			return err_add(e, RC_MALFORMED, "%s: '%.60s' is not an address", what, one);
+		text += n;
+		if (*text == '\0')
+			return RC_OK;
+	}
+	return err_add(e, RC_MALFORMED, "%s: more than %d addresses", what, CLI_OURS_MAX);
+}
+
 static enum rc option_value(struct cli_line *line, enum cli_option option, const char *value, struct err *e)
 {
 	const char *word = cli_options[option].word;
@@ -138,6 +156,8 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_CAPTURE:
 		line->capture = value;
 		return RC_OK;
+	case OPTION_OURS:
+		return addresses(line, value, word, e);
 	case OPTION_ARCHIVE:
 		line->archive = value;
 		return RC_OK;

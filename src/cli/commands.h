@@ -13,7 +13,7 @@
 #define CLI_SOCKET_ENV	    "PLAINGATE_SOCKET"
 #define TRACE_COUNT_DEFAULT 10
 
-/* Those of `verify ledger`, finer ones: VERIFY_STATUSES of verify/verify.h. */
+/* Those of `verify`, finer ones: VERIFY_STATUSES of verify/verify.h. */
 enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 /* clang-format off */
@@ -36,6 +36,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries may be without it: a number or any; else 256, of a bundle's range 0") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
 	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump writes them: handshakes in them are compared")	\
+	O(OURS,    "--ours",    "ADDRESSES", "addresses of this gateway, with commas between: what they sent in the capture must be known")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
 	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")		\
 	O(FROM,    "--from",    "TIME",   "the first moment: 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00, all UTC")	\
@@ -65,7 +66,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(CHECKPOINT) | OPT(ARCHIVE) | OPT(EXPLAIN), \
 	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
 	  "DIR may be an evidence bundle (a file) or an address (https://… or http://…).")			\
-	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(ARCHIVE),	\
+	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(OURS) | OPT(ARCHIVE),	\
 	  "Recomputes the proofs that nonces and SPIs were forced, and the ephemeral keys that were laid open. "	\
 	  "Needs no running gateway.")		\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
@@ -109,6 +110,8 @@ struct cli_option_row {
 extern const struct cli_command_row cli_commands[COMMANDS_N];
 extern const struct cli_option_row cli_options[OPTIONS_N];
 
+#define CLI_OURS_MAX 16
+
 /* One command line, taken apart. */
 struct cli_line {
 	enum cli_command_id command;
@@ -116,6 +119,8 @@ struct cli_line {
 	uint32_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *archive, *capture;
 	const char *from, *to, *before, *output, *config;
+	struct ip_addr ours[CLI_OURS_MAX];
+	size_t ours_n;
 	uint32_t limit, count;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_USUAL when not given */
 	struct msg_filter filter;

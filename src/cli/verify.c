@@ -124,6 +124,7 @@ int run_verify_ledger(const struct cli_line *line)
 struct collect {
 	struct randomness *checker;
 	struct randomness_report report;
+	const struct cli_line *line;
 	struct capture *capture;     /* NULL: none was given */
 	const struct policy *policy; /* likewise */
 	const struct verify_report *ledger;
@@ -138,7 +139,7 @@ static void collect_begin(void *context)
 	c->checker = randomness_new(&c->report);
 	c->no_memory = !c->checker;
 	if (c->checker && c->capture)
-		randomness_compare(c->checker, c->capture);
+		randomness_compare(c->checker, c->capture, c->line->ours, c->line->ours_n);
 	if (c->checker && c->policy)
 		randomness_witnesses(c->checker, c->policy, c->ledger->origin);
 }
@@ -159,13 +160,13 @@ static void collect_entry(void *context, const struct ledger_entry *entry, uint6
 		c->no_memory = true;
 }
 
-static void randomness_print(const struct randomness_report *r, bool capture, bool json)
+static void randomness_print(const struct randomness_report *r, struct randomness_asked asked, bool json)
 {
 	char text[RANDOMNESS_TEXT_MAX];
 
-	if (!json && randomness_report_text(r, capture, text, sizeof text) > 0)
+	if (!json && randomness_report_text(r, asked, text, sizeof text) > 0)
 		print_lines(text);
-	if (json && randomness_report_json(r, text, sizeof text) > 0)
+	if (json && randomness_report_json(r, asked, text, sizeof text) > 0)
 		print_json(text);
 }
 
@@ -198,7 +199,7 @@ int run_verify_randomness(const struct cli_line *line)
 	static struct verify_report ledger;
 	struct capture capture = { 0 };
 	static struct asked asked;
-	struct collect c = { .capture = line->capture ? &capture : NULL, .ledger = &ledger };
+	struct collect c = { .line = line, .capture = line->capture ? &capture : NULL, .ledger = &ledger };
 	struct verify_options o = {
 		.vkey = line->key, .begin = collect_begin, .entry = collect_entry, .context = &c
 	};
@@ -206,6 +207,8 @@ int run_verify_randomness(const struct cli_line *line)
 	struct err e = { 0 };
 
 	enum rc rc = asked_load(&asked, line, &o, &e);
+	if (rc == RC_OK && line->ours_n > 0 && !line->capture)
+		rc = err_add(&e, RC_MALFORMED, "--ours is about packets: give them with --capture");
 	c.policy = o.policy;
 	if (c.policy)
 		o.grown = collect_grown;
@@ -231,6 +234,9 @@ int run_verify_randomness(const struct cli_line *line)
 	/* Of a ledger that does not verify nothing is proved. */
 	if (rc != RC_OK)
 		return complain(&e, status_of(rc));
-	randomness_print(&c.report, line->capture, line->given & OPT(JSON));
-	return c.report.failures ? STATUS_FAILED : STATUS_OK;
+	const struct randomness_asked what = { .capture = line->capture, .policy = line->policy };
+	randomness_print(&c.report, what, line->given & OPT(JSON));
+	if (c.report.failures)
+		return STATUS_FAILED;
+	return randomness_weak(&c.report, what.policy) ? (int)VERIFY_STATUS_WEAK : STATUS_OK;
 }

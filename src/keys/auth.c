@@ -462,6 +462,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	if (!p)
 		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
 	p->handle = sa->handle;
+	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
 	peer_proof_of(&sa->peer, peer);
 	sa->method = q->method;
 	sa->local = q->local;
@@ -486,8 +487,13 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 	struct ike_sa *sa = ike_find(k, p->handle);
 	struct keys_entry entry;
 
-	if (sa)
+	if (sa) {
 		sa->verifying = false;
+		sa->named = rc == RC_OK;
+	} else if (rc != RC_OK) {
+		journal_unused(k, &(struct public_proof){ .count = p->values.count, .epoch = p->values.epoch },
+			&p->values.leaf);
+	}
 	if (rc == RC_OK && !sa) {
 		ike_entry(&entry, KEYS_ENTRY_IKE_SA_DOWN, NULL, "ended before its entry was durable");
 		journal_later(k, &entry);

@@ -29,10 +29,12 @@ static struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in)
 	return NULL;
 }
 
-void child_free(struct child_sa *c)
+void child_free(struct keys *k, struct child_sa *c)
 {
 	uint32_t generation = c->generation;
 
+	if (c->state != CHILD_FREE && !c->named)
+		journal_unused(k, &c->proof, &c->leaf);
 	bytes_wipe(c, sizeof *c);
 	c->generation = generation;
 }
@@ -41,7 +43,7 @@ void children_begun_free(struct keys *k, uint32_t ike_handle)
 {
 	for (size_t i = 0; i < k->children_n; i++)
 		if (k->children[i].state == CHILD_BEGUN && k->children[i].ike == ike_handle)
-			child_free(&k->children[i]);
+			child_free(k, &k->children[i]);
 }
 
 /* A free place; else that of an installed child whose IKE SA is gone: only its name is kept, the data plane
@@ -63,7 +65,7 @@ static struct child_sa *child_new(struct keys *k)
 		found = &k->children[k->children_n++];
 	if (!found)
 		return NULL;
-	child_free(found);
+	child_free(k, found);
 	found->generation++;
 	found->handle = found->generation << PLACE_BITS | (uint32_t)(found - k->children + 1);
 	return found;
@@ -350,7 +352,7 @@ static void install_hand_over(struct keys *k, struct pending *p, struct child_sa
 	child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL,
 		"did not come about: tunnel or data plane are gone");
 	journal_later(k, &entry);
-	child_free(c);
+	child_free(k, c);
 	pending_reply(k, p, RC_AGAIN, "the tunnel or the data plane is gone");
 	pending_free(p);
 }
@@ -360,6 +362,7 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 	struct child_sa *c = child_find(k, p->child);
 	struct keys_entry entry;
 
+	c->named = rc == RC_OK || (p->may_precede && !p->orphan);
 	if (rc == RC_OK && !p->orphan) {
 		install_hand_over(k, p, c);
 		return;
@@ -375,7 +378,7 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, "did not come about: ike is gone");
 		journal_later(k, &entry);
 	}
-	child_free(c);
+	child_free(k, c);
 	pending_reply(k, p, rc, text);
 	pending_free(p);
 }
@@ -410,7 +413,7 @@ void keys_sa_installed(struct keys *k, const struct sa_result *result)
 		text_copy(reason, sizeof reason, e.text);
 		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, reason);
 		journal_later(k, &entry);
-		child_free(c);
+		child_free(k, c);
 	}
 	pending_reply(k, p, rc, text);
 	pending_free(p);
@@ -449,7 +452,7 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 	if ((q->child && !c) || (c && q->spi_in && c->spi_in != q->spi_in) || (!c && q->spi_in < SPI_MIN))
 		return err_add(e, RC_NOT_FOUND, "no child SA %#x with inbound SPI %08x", q->child, q->spi_in);
 	if (c && c->state == CHILD_BEGUN) {
-		child_free(c);
+		child_free(k, c);
 		return RC_OK;
 	}
 	if (c && c->state != CHILD_INSTALLED)
@@ -487,7 +490,7 @@ void keys_sa_removed(struct keys *k, const struct sa_result *result)
 		rc = RC_OK; /* it is not there, which is what was asked for */
 	if (c && (c->state == CHILD_REMOVING || c->state == CHILD_INSTALLED)) {
 		if (rc == RC_OK)
-			child_free(c);
+			child_free(k, c);
 		else
 			c->state = CHILD_INSTALLED;
 	}

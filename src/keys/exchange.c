@@ -25,6 +25,9 @@ void ike_free(struct keys *k, struct ike_sa *sa)
 	uint32_t generation = sa->generation;
 
 	children_begun_free(k, sa->handle);
+	/* While its entry is on the way, that is for the receipt to say. */
+	if (sa->state != IKE_FREE && !sa->named && !sa->verifying)
+		journal_unused(k, &sa->proof, &sa->leaf);
 	bytes_wipe(sa, sizeof *sa);
 	sa->generation = generation;
 }
@@ -41,6 +44,27 @@ static struct ike_sa *ike_new(struct keys *k)
 	k->ike[place].generation++;
 	k->ike[place].handle = k->ike[place].generation << PLACE_BITS | (place + 1);
 	return &k->ike[place];
+}
+
+static bool is_older(const struct public_proof *p, const struct public_proof *now)
+{
+	/* The count begins anew in an epoch: of those before it only what is named at once goes on. */
+	return p->count != 0 && (p->epoch == now->epoch ? p->count + PUBLIC_ORDER_WINDOW <= now->count
+							: now->count >= PUBLIC_ORDER_WINDOW);
+}
+
+void exchanges_expire(struct keys *k, const struct public_proof *now)
+{
+	for (size_t i = 0; i < k->ike_n; i++) {
+		struct ike_sa *sa = &k->ike[i];
+		if (sa->state != IKE_FREE && !sa->named && !sa->verifying && is_older(&sa->proof, now))
+			ike_free(k, sa);
+	}
+	for (size_t i = 0; i < k->children_n; i++) {
+		struct child_sa *c = &k->children[i];
+		if (c->state == CHILD_BEGUN && is_older(&c->proof, now))
+			child_free(k, c);
+	}
 }
 
 static size_t half_open(const struct keys *k)
@@ -256,6 +280,7 @@ static void inherit(struct keys *k, struct ike_sa *sa, const struct ike_sa *pare
 	sa->rekeyed = true;
 	sa->parent = 0;
 	sa->state = IKE_AUTHENTICATED;
+	sa->named = true;
 	ike_entry(&entry, KEYS_ENTRY_IKE_SA_REKEYED, sa, NULL);
 	memcpy(entry.rekeys_ike_spi_i, parent->spi_i, 8);
 	memcpy(entry.rekeys_ike_spi_r, parent->spi_r, 8);
@@ -310,7 +335,7 @@ enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e
 	if (q->child != 0) {
 		if (!child || child->state != CHILD_BEGUN)
 			return err_add(e, RC_NOT_FOUND, "no begun child %#x", q->child);
-		child_free(child);
+		child_free(k, child);
 		return RC_OK;
 	}
 	if (!sa)

@@ -50,6 +50,7 @@ struct ike_sa {
 	bool rekeyed;					 /* made by a rekey: the nonces belong to no child */
 	bool nonces_spent; /* a child was derived from the nonces of IKE_SA_INIT */
 	bool verifying;	   /* an AUTH_VERIFY waits for its receipt */
+	bool named;	   /* an entry holds its values */
 	uint8_t spi_i[8], spi_r[8];
 	uint8_t nonce[KEEPER_NONCE_SIZE], ke[KEYS_KE_MAX];
 	uint8_t peer_nonce[KEEPER_NONCE_MAX], peer_ke[KEYS_KE_MAX];
@@ -73,6 +74,7 @@ struct child_sa {
 	uint32_t spi_in, spi_out;
 	uint16_t dh_group, role;
 	bool remove_later; /* the data plane is to forget it when it is back */
+	bool named;	   /* an entry holds its values */
 	char tunnel[NAME_MAX_BYTES];
 	uint8_t nonce[KEEPER_NONCE_SIZE];
 	struct public_proof proof; /* of nonce and SPI */
@@ -95,6 +97,7 @@ struct pending {
 	bool may_precede; /* may go ahead of its entry: a rekey of a tunnel that is entered */
 	uint64_t entry_tag;
 	uint32_t spi_in;
+	struct keys_unused values; /* AUTH_VERIFY: what its entry names */
 	struct sa_install install;
 	struct keeper_auth_signed signature;
 };
@@ -123,6 +126,8 @@ enum rc keys_emit(struct keys *k, struct keys_action *action); /* the sink's ans
 void text_copy(char *ret_text, size_t size, const char *text);
 struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag);
 void pending_free(struct pending *p);
+/* Ends exchanges that began too long ago to be named (PUBLIC_ORDER_WINDOW). */
+void exchanges_expire(struct keys *k, const struct public_proof *now);
 /* The reply that ends a request; none when ike is gone. */
 void pending_reply(struct keys *k, struct pending *p, enum rc rc, const char *text);
 /* The receipt came (RC_OK), or will not come: do what was asked, or refuse. */
@@ -161,7 +166,7 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 
 /* child.c */
 struct child_sa *child_find(struct keys *k, uint32_t handle);
-void child_free(struct child_sa *c);
+void child_free(struct keys *k, struct child_sa *c);
 void children_begun_free(struct keys *k, uint32_t ike_handle);
 enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
 	struct keeper_child_begun *a, struct err *e);
@@ -182,6 +187,8 @@ enum rc tunnel_allows(const struct keys *k, const struct snap_tunnel *t, const s
 void journal_later(struct keys *k, const struct keys_entry *entry);
 /* waiter gets pending_receipt() later; RC_DENIED: it does not, the ledger is away. */
 enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pending *waiter, struct err *e);
+/* The values and the leaf of an exchange that ended stand in no entry. */
+void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf);
 /* A request that ike should not have made. */
 void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel, const char *reason);
 

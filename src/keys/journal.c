@@ -26,6 +26,16 @@ enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pend
 	return err_add(e, RC_DENIED, "the ledger is down: nothing new is admitted without its receipt");
 }
 
+void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf)
+{
+	struct keys_action a = { .kind = KEYS_UNUSED };
+
+	if (proof->count == 0)
+		return;
+	a.u.unused = (struct keys_unused){ .count = proof->count, .epoch = proof->epoch, .leaf = *leaf };
+	keys_emit(k, &a);
+}
+
 void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel, const char *reason)
 {
 	struct keys_entry entry;

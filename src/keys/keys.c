@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define EXPIRE_EVERY 256 /* values, between two looks for exchanges that are too old */
+
 struct keys *keys_new(struct keys_sink sink)
 {
 	struct keys *k = calloc(1, sizeof *k);
@@ -154,6 +156,11 @@ void keys_request(struct keys *k, const struct keeper_request *request, struct k
 	struct err e = { 0 };
 	enum rc rc = dispatch(k, request, fresh, &a.u.reply, &outcome, &e);
 
+	if (rc != RC_OK)
+		journal_unused(k, &fresh->proof, &fresh->leaf);
+	else if (fresh->proof.count % EXPIRE_EVERY == 0 && fresh->proof.count > 0)
+		exchanges_expire(k, &(struct public_proof){ .count = fresh->proof.count + EXPIRE_EVERY,
+					    .epoch = fresh->proof.epoch });
 	bytes_wipe(fresh, sizeof *fresh);
 	if (rc != RC_OK) {
 		keys_reply(k, request->op, request->tag, rc, e.text);
@@ -180,6 +187,13 @@ void keys_ike_lost(struct keys *k)
 	}
 	if (any)
 		journal_later(k, &entry);
+}
+
+void keys_stop(struct keys *k)
+{
+	for (size_t i = 0; i < k->ike_n; i++)
+		if (k->ike[i].state != IKE_FREE)
+			ike_free(k, &k->ike[i]);
 }
 
 struct keys_counts keys_count(const struct keys *k)

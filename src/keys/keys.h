@@ -89,7 +89,16 @@ struct keys_entry {
 	char reason[KEEPER_TEXT_MAX];
 };
 
-enum keys_action_kind { KEYS_REPLY, KEYS_APPEND, KEYS_SA_INSTALL, KEYS_SA_REMOVE };
+/*
+ * KEYS_UNUSED: an exchange ended, and no entry names the values and the leaf that it took. Each value that a
+ * request brought is named by an entry or told of so, once.
+ */
+enum keys_action_kind { KEYS_REPLY, KEYS_APPEND, KEYS_SA_INSTALL, KEYS_SA_REMOVE, KEYS_UNUSED };
+
+struct keys_unused {
+	uint32_t count, epoch; /* of struct public_proof */
+	struct leaf_name leaf;
+};
 
 struct keys_action {
 	enum keys_action_kind kind;
@@ -100,6 +109,7 @@ struct keys_action {
 		struct keys_entry entry;
 		struct sa_install install;
 		struct sa_ref remove;
+		struct keys_unused unused;
 	} u;
 };
 
@@ -148,6 +158,8 @@ bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view 
 void keys_request(struct keys *k, const struct keeper_request *request, struct keys_entropy *fresh);
 /* ike's link is gone: exchanges and IKE SAs are wiped, children stay. */
 void keys_ike_lost(struct keys *k);
+/* Before the end: exchanges that are under way end, without an entry of their own. */
+void keys_stop(struct keys *k);
 
 /* The ledger's answer to an entry with a tag. Other than RC_OK: it is not durable, or nobody knows. */
 void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text);

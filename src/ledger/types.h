@@ -47,6 +47,7 @@
 	T(SA_INSTALL,        "sa_install",        "keeper",         "a pair of ESP SAs is about to be installed")	\
 	T(SA_REMOVE,         "sa_remove",         "keeper",         "a pair of ESP SAs was removed")			\
 	T(KEYS_DROPPED,      "keys_dropped",      "keeper",         "ike was lost; the secrets of its IKE SAs were wiped")	\
+	T(EXCHANGE_FAILED,   "exchange_failed",   "keeper",         "values and leaves whose exchanges came to nothing")	\
 	T(PUBLIC_EPOCH,      "public_epoch",      "keeper",         "the key that forces nonces and SPIs from here on")	\
 	T(PUBLIC_EPOCH_END,  "public_epoch_end",  "keeper",         "that key is laid open: all it forced can be recomputed")	\
 	T(LEAF_BATCH,        "leaf_batch",        "keeper",         "commitment to ephemeral keys, before any of them is used")	\
@@ -199,6 +200,10 @@
 	F(SA_REMOVE,         "tunnel",     STRING, "name in the configuration")					\
 	F(KEYS_DROPPED,      "count",      NUMBER, "IKE SAs")							\
 	F(KEYS_DROPPED,      "reason",     STRING, "why")							\
+	F(EXCHANGE_FAILED,   "batch",      STRING, "root of the batch that the leaves are of; empty: there are none")	\
+	F(EXCHANGE_FAILED,   "counts",     STRING, "values, as numbers and ranges of them")			\
+	F(EXCHANGE_FAILED,   "key",        STRING, "public key of the epoch that the values are of; empty: there are none")	\
+	F(EXCHANGE_FAILED,   "leaves",     STRING, "places in the batch, as numbers and ranges of them")	\
 	F(PUBLIC_EPOCH,      "key",        STRING, "public key of the verifiable random function")		\
 	F(PUBLIC_EPOCH_END,  "count",      NUMBER, "values that the key forced")				\
 	F(PUBLIC_EPOCH_END,  "key",        STRING, "public key of the epoch")					\

@@ -4,9 +4,14 @@
  * them: one fact, here.
  *
  * alpha = label || the epoch's public key || counter, big-endian. The counter begins at 1 in each epoch (each
- * key) and has no gaps; an exchange uses one count, whether it comes to an end or not. octets  0..31  the
- * nonce that is sent octets 32..39  IKE SA: our SPI; all zero is passed over with its count octets 32..63
- * child SA: eight candidates for the inbound SPI; the first that is neither reserved (below 256) nor in use
+ * key) and has no gaps: an exchange takes the next count when it begins, so no other order is the keeper's to
+ * choose. Whether it comes to an end or not, its count stands in an entry: of what it came to, or of what came
+ * to nothing (exchange_failed).
+ *
+ * octets  0..31   the nonce that is sent
+ * octets 32..39   IKE SA: our SPI; all zero is passed over with its count
+ * octets 32..63   child SA: eight candidates for the inbound SPI; the first that is neither reserved (below
+ *                 256) nor in use
  */
 #ifndef MODEL_PUBLIC_VALUES_H
 #define MODEL_PUBLIC_VALUES_H
@@ -19,11 +24,14 @@
 #define PUBLIC_NONCE_AT	  0
 #define PUBLIC_SPI_AT	  32
 #define PUBLIC_LABEL	  "plaingate/public-values/v1"
+/* An exchange is named before this many more have begun, or it ends: as far as entries may stand out of order. */
+#define PUBLIC_ORDER_WINDOW 4096
 #define PUBLIC_ALPHA_SIZE (sizeof PUBLIC_LABEL - 1 + PUBLIC_KEY_SIZE + 8)
 
 /* What a ledger entry says of the public values of an exchange. */
 struct public_proof {
-	uint64_t count; /* 0: none */
+	uint32_t count; /* 0: none */
+	uint32_t epoch; /* which of this keeper's epochs, from 1; in no entry */
 	uint8_t proof[PUBLIC_PROOF_SIZE];
 };
 

@@ -20,7 +20,7 @@ static uint32_t u32(struct rd *r, struct order o)
 
 static bool same(const struct capture_init *a, const struct capture_init *b)
 {
-	return a->response == b->response && a->nonce_n == b->nonce_n && a->group == b->group &&
+	return addr_equal(&a->from, &b->from) && a->response == b->response && a->nonce_n == b->nonce_n && a->group == b->group &&
 	       a->ke_n == b->ke_n && memcmp(a->spi, b->spi, sizeof a->spi) == 0 &&
 	       memcmp(a->nonce, b->nonce, a->nonce_n) == 0 && memcmp(a->ke, b->ke, a->ke_n) == 0;
 }
@@ -33,9 +33,12 @@ static int by_spi(const void *a, const void *b)
 	return order ? order : (int)x->response - (int)y->response;
 }
 
-static enum rc init_add(struct capture *c, const struct ike_header *h, const struct ike_payloads *p)
+static enum rc init_add(struct capture *c, const struct ip_addr *from, const struct ike_header *h,
+	const struct ike_payloads *p)
 {
 	struct capture_init i = { .response = h->flags & IKE_FLAG_RESPONSE,
+		.from = *from,
+		.frame = c->frames,
 		.nonce_n = (uint16_t)p->nonce.n,
 		.group = p->ke_group };
 
@@ -61,7 +64,7 @@ static enum rc init_add(struct capture *c, const struct ike_header *h, const str
 }
 
 /* A message of IKE; only those of IKE_SA_INIT with a nonce are kept. RC_NOT_FOUND: another one. */
-static enum rc message(struct capture *c, struct rd *r)
+static enum rc message(struct capture *c, const struct ip_addr *source, struct rd *r)
 {
 	size_t n = rd_left(r);
 	const uint8_t *bytes = rd_take(r, n);
@@ -73,10 +76,10 @@ static enum rc message(struct capture *c, struct rd *r)
 			NULL) != RC_OK ||
 		p.nonce.n == 0 || p.nonce.n > IKE_NONCE_MAX)
 		return RC_NOT_FOUND;
-	return init_add(c, &h, &p);
+	return init_add(c, source, &h, &p);
 }
 
-static enum rc udp(struct capture *c, struct rd *r)
+static enum rc udp(struct capture *c, const struct ip_addr *source, struct rd *r)
 {
 	uint16_t from = rd_u16(r), to = rd_u16(r), length = rd_u16(r);
 
@@ -85,13 +88,14 @@ static enum rc udp(struct capture *c, struct rd *r)
 		return RC_NOT_FOUND;
 	struct rd body = rd_sub(r, (size_t)length - 8);
 	if (from == PORT_NAT || to == PORT_NAT)
-		return rd_u32(&body) == 0 ? message(c, &body) : RC_NOT_FOUND;
-	return from == PORT_IKE || to == PORT_IKE ? message(c, &body) : RC_NOT_FOUND;
+		return rd_u32(&body) == 0 ? message(c, source, &body) : RC_NOT_FOUND;
+	return from == PORT_IKE || to == PORT_IKE ? message(c, source, &body) : RC_NOT_FOUND;
 }
 
 static enum rc ip(struct capture *c, struct rd *r)
 {
-	const uint8_t *h = rd_take(r, 20);
+	const uint8_t *h = rd_take(r, 20), *source;
+	struct ip_addr from;
 
 	if (!h)
 		return RC_NOT_FOUND;
@@ -102,14 +106,19 @@ static enum rc ip(struct capture *c, struct rd *r)
 			return RC_NOT_FOUND;
 		rd_take(r, head - 20);
 		struct rd body = rd_sub(r, total - head);
-		return udp(c, &body);
+		from = addr_v4(h + 12);
+		return udp(c, &from, &body);
 	}
 	size_t length = load_be16(h + 4);
 	if (h[0] >> 4 != 6 || h[6] != IP_UDP)
 		return RC_NOT_FOUND;
-	rd_take(r, 20); /* the rest of the addresses */
+	source = h + 8; /* and behind it, which lies in one piece */
+	rd_take(r, 20);
 	struct rd body = rd_sub(r, length);
-	return udp(c, &body);
+	if (r->bad)
+		return RC_NOT_FOUND;
+	from = addr_v6(source);
+	return udp(c, &from, &body);
 }
 
 static enum rc frame(struct capture *c, uint32_t link, struct rd *r)

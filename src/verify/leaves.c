@@ -5,6 +5,7 @@
 #include "merkle/attest.h"
 #include "merkle/tree.h"
 #include "verify/digests.h"
+#include "verify/order.h"
 
 #include <stdlib.h>
 
@@ -16,24 +17,25 @@
 struct batch {
 	uint8_t root[SHA256_SIZE];
 	uint32_t groups, leaves, opens;
-	uint32_t hashes_n, opened_n, named_n;
-	uint64_t used;				     /* at its end */
+	uint32_t hashes_n, opened_n, named_n, failed_n;
+	uint64_t used, over_s;			     /* at its end, and when that was */
 	bool whole;				     /* the hashes are all there and make the root */
 	uint64_t index, time_s;			     /* of the commitment's entry */
 	enum { WEAK, COSIGNED, UNCHECKED } strength; /* of the challenge */
 	bool challenged, over;
 	uint8_t later_hash[SHA256_SIZE]; /* of what the challenge came from, to know it again */
 	uint32_t picked[LEAF_COUNT_MAX]; /* in the challenge's order */
-	uint8_t seen[LEAF_COUNT_MAX];	 /* bits: hash known, picked, opened, named */
+	uint8_t seen[LEAF_COUNT_MAX];	 /* bits, as below */
 	struct merkle_hash *hash;	 /* by leaf; NULL when all that are picked are opened */
 };
 
-enum { HASH_KNOWN = 1, PICKED = 2, OPENED = 4, NAMED = 8 };
+enum { HASH_KNOWN = 1, PICKED = 2, OPENED = 4, NAMED = 8, FAILED = 16 };
 
 struct leaves_check {
 	struct leaves_report report;
 	const struct policy *policy; /* NULL: none was given */
 	const char *origin;
+	uint64_t last_s;	   /* of the entries so far */
 	uint64_t trees_until;	   /* sizes up to here are kept: a commitment waits for its challenge */
 	struct merkle_edge *trees; /* by size modulo TREES_MAX; NULL without a policy */
 	size_t n, room;
@@ -395,11 +397,12 @@ static enum rc batch_end(struct leaves_check *c, const struct ledger_entry *entr
 
 	if (!b)
 		return RC_AUTH;
-	if (b->over || b->named_n > used ||
+	if (b->over || b->named_n + b->failed_n > used ||
 		used + ledger_entry_number(entry, "unused") != b->leaves - b->opens)
 		return err_add(
 			e, RC_AUTH, "the end of a batch of ephemeral keys does not fit what was used of it");
 	b->over = true;
+	b->over_s = seconds_of(entry);
 	b->used = used;
 	return RC_OK;
 }
@@ -433,13 +436,58 @@ static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, s
 	if (b->seen[index] & NAMED)
 		return err_add(
 			e, RC_AUTH, "it uses leaf %u, which served an exchange before", (unsigned)index);
-	if (b->over && b->named_n >= b->used)
+	if (b->seen[index] & FAILED)
+		return err_add(e, RC_AUTH, "it uses leaf %u, whose exchange came to nothing, says an entry before",
+			(unsigned)index);
+	if (b->over && b->named_n + b->failed_n >= b->used)
 		return err_add(e, RC_AUTH,
 			"it uses a leaf of a batch that was over, and had served fewer exchanges");
 	b->seen[index] |= NAMED;
 	b->named_n++;
 	c->report.named++;
 	return parts_take(c, b, data, e);
+}
+
+static enum rc failed(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
+{
+	struct order_ranges r = { 0 };
+	size_t batch_n;
+	struct batch *b;
+
+	r.text = ledger_entry_field(entry, "leaves", &r.n);
+	if (!r.text || !ledger_entry_field(entry, "batch", &batch_n))
+		return err_add(e, RC_AUTH, "it has no room for leaves");
+	if (r.n == 0 && batch_n == 0)
+		return RC_OK;
+	if (!(b = batch_of(c, entry, "batch", e)))
+		return RC_AUTH;
+	r.most = b->leaves - 1;
+	while (order_range_next(&r)) {
+		for (uint32_t i = r.first; i <= r.last; i++) {
+			if (b->seen[i] & PICKED)
+				return err_add(e, RC_AUTH, "leaf %u, which is opened, is said to have served an exchange",
+					(unsigned)i);
+			b->failed_n += !(b->seen[i] & (FAILED | NAMED));
+			b->seen[i] |= FAILED;
+		}
+	}
+	if (r.at != r.n)
+		return err_add(e, RC_AUTH, "leaves of exchanges that came to nothing: \"%.*s\" is not ranges of leaves",
+			(int)MIN_OF(r.n, (size_t)80), r.text);
+	if (b->opened_n < b->opens || (b->over && b->named_n + b->failed_n > b->used))
+		return err_add(e, RC_AUTH, "more leaves came to nothing than the batch had used");
+	return RC_OK;
+}
+
+uint64_t leaves_check_place(const struct leaves_check *c, const struct ledger_entry *entry)
+{
+	uint8_t root[SHA256_SIZE];
+	uint64_t at, index = ledger_entry_number(entry, "leaf_index");
+
+	if (!ledger_entry_hex(entry, "leaf_batch", root, sizeof root) || !digests_get(&c->roots_seen, root, &at) ||
+		index >= LEAF_COUNT_MAX)
+		return 0;
+	return at * LEAF_COUNT_MAX + index + 1;
 }
 
 enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_entry *entry, uint16_t group,
@@ -490,6 +538,7 @@ static enum rc exchange(struct leaves_check *c, const struct ledger_entry *entry
 enum rc leaves_check_entry(
 	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
 {
+	c->last_s = MAX_OF(c->last_s, seconds_of(entry));
 	switch (entry->type) {
 	case LEDGER_LEAF_BATCH:
 		return commitment(c, entry, index, e);
@@ -501,6 +550,8 @@ enum rc leaves_check_entry(
 		return opened(c, entry, e);
 	case LEDGER_LEAF_BATCH_END:
 		return batch_end(c, entry, e);
+	case LEDGER_EXCHANGE_FAILED:
+		return failed(c, entry, e);
 	case LEDGER_IKE_SA_UP:
 	case LEDGER_IKE_SA_REKEYED:
 	case LEDGER_SA_INSTALL:
@@ -510,12 +561,33 @@ enum rc leaves_check_entry(
 	}
 }
 
+/* Leaves up to the last that was used which no exchange names: room for a choice. */
+static uint32_t skipped_of(const struct batch *b)
+{
+	uint32_t skipped = 0, since = 0;
+
+	for (uint32_t i = 0; i < b->leaves; i++) {
+		if (b->seen[i] & PICKED)
+			continue;
+		since += !(b->seen[i] & NAMED);
+		if (b->seen[i] & (NAMED | FAILED)) {
+			skipped += since;
+			since = 0;
+		}
+	}
+	return skipped;
+}
+
 void leaves_check_state(const struct leaves_check *c, struct leaves_report *ret_report)
 {
 	*ret_report = c->report;
 	for (size_t i = 0; i < c->n; i++) {
 		ret_report->abandoned += !c->batch[i]->challenged;
 		ret_report->unopened += c->batch[i]->challenged && c->batch[i]->hash;
+		ret_report->failed += c->batch[i]->failed_n;
+		ret_report->skipped += skipped_of(c->batch[i]);
+		if (c->batch[i]->over && c->last_s >= c->batch[i]->over_s + ORDER_SETTLED_S)
+			ret_report->unaccounted += c->batch[i]->used - c->batch[i]->named_n - c->batch[i]->failed_n;
 	}
 }
 

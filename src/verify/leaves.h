@@ -34,6 +34,9 @@ struct leaves_report {
 	uint64_t wait_entries;
 	uint64_t opened;	/* leaves recomputed */
 	uint64_t named;		/* exchanges that named their leaf */
+	uint64_t failed;	/* leaves whose exchanges came to nothing, says the keeper */
+	uint64_t skipped;	/* leaves before one that was used which no exchange names, those included */
+	uint64_t unaccounted;	/* used of batches that have long been over, and neither named nor said to have failed */
 	uint64_t unnamed;	/* exchanges of no leaf: nothing is proved of their keys */
 	uint32_t leaves, opens; /* of the opened batch with the lowest share of opened ones; 0: none */
 };
@@ -55,6 +58,8 @@ enum rc leaves_check_entry(
  * good before. RC_NOT_FOUND: it names none; RC_AUTH: the leaf has none of this group. */
 enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_entry *entry, uint16_t group,
 	uint8_t ret_public[DH_PUBLIC_MAX]);
+/* Which leaf the entry names, in the order in which leaves are used; 0: none that is known. */
+uint64_t leaves_check_place(const struct leaves_check *c, const struct ledger_entry *entry);
 /* As far as it went. */
 void leaves_check_state(const struct leaves_check *c, struct leaves_report *ret_report);
 

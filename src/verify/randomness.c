@@ -1,6 +1,7 @@
 #include "verify/randomness.h"
 #include "base/bytes.h"
 #include "crypto/vrf.h"
+#include "verify/order.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,15 +15,22 @@ _Static_assert(PUBLIC_PROOF_SIZE <= LEDGER_HEX_MAX, "ledger_entry_hex() takes a 
  * of exchanges a second meanwhile. */
 #define COUNTS_MAX  (1u << 22)
 
+/* A set of counts. */
+struct bits {
+	uint64_t n; /* words of: */
+	uint64_t *word;
+};
+
 struct epoch {
 	uint8_t key[PUBLIC_KEY_SIZE];
 	uint64_t index; /* of the entry that announced it */
 	bool open;
 	uint64_t count; /* values that it forced, when open */
 	struct vrf_key laid_open;
-	uint64_t largest; /* count that was seen */
-	uint64_t used_n;  /* words of: */
-	uint64_t *used;	  /* a bit for each count that an entry named */
+	uint64_t open_s;      /* when it was laid open */
+	uint64_t largest;     /* count that was seen */
+	struct bits named;    /* counts that an entry of an exchange names */
+	struct bits failed;   /* and those that came to nothing, says the keeper */
 };
 
 struct randomness {
@@ -30,7 +38,11 @@ struct randomness {
 	size_t n, room;
 	struct epoch *epoch;
 	struct capture *capture; /* NULL: none */
+	const struct ip_addr *ours;
+	size_t ours_n;
 	struct leaves_check *leaves;
+	struct order *order;
+	uint64_t last_s; /* of the entries so far */
 };
 
 struct randomness *randomness_new(struct randomness_report *report)
@@ -42,20 +54,24 @@ struct randomness *randomness_new(struct randomness_report *report)
 		return NULL;
 	r->report = report;
 	r->leaves = leaves_check_new();
-	if (r->leaves)
+	r->order = order_new();
+	if (r->leaves && r->order)
 		return r;
-	free(r);
+	randomness_free(r);
 	return NULL;
 }
 
 void randomness_free(struct randomness *r)
 {
-	for (size_t i = 0; r && i < r->n; i++)
-		free(r->epoch[i].used);
-	if (r)
-		free(r->epoch);
-	if (r)
-		leaves_check_free(r->leaves);
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->epoch[i].named.word);
+		free(r->epoch[i].failed.word);
+	}
+	free(r->epoch);
+	leaves_check_free(r->leaves);
+	order_free(r->order);
 	free(r);
 }
 
@@ -131,31 +147,50 @@ static enum rc epoch_opens(struct randomness *r, const struct ledger_entry *entr
 		return fail(r, index, "the epoch says that it forced %llu values, but value %llu was used",
 			(unsigned long long)count, (unsigned long long)e->largest);
 	e->open = true;
+	e->open_s = r->last_s;
 	e->count = count;
 	r->report->epochs_open++;
 	r->report->values_open += count;
 	return RC_OK;
 }
 
-/* Each count serves one exchange. RC_EXISTS: it has been named. */
+static bool bits_has(const struct bits *b, uint64_t count)
+{
+	return count / 64 < b->n && b->word[count / 64] >> count % 64 & 1;
+}
+
+/* All of first … last, below COUNTS_MAX. */
+static bool bits_set(struct bits *b, uint64_t first, uint64_t last)
+{
+	if (last / 64 >= b->n) {
+		uint64_t n = MAX_OF(2 * b->n, last / 64 + 1);
+		uint64_t *more = realloc(b->word, n * sizeof *more);
+		if (!more)
+			return false;
+		memset(more + b->n, 0, (n - b->n) * sizeof *more);
+		b->word = more;
+		b->n = n;
+	}
+	for (uint64_t word = first / 64; word <= last / 64; word++) {
+		uint64_t mask = ~0ull;
+		if (word == first / 64)
+			mask &= ~0ull << first % 64;
+		if (word == last / 64)
+			mask &= ~0ull >> (63 - last % 64);
+		b->word[word] |= mask;
+	}
+	return true;
+}
+
+/* Each count serves one exchange. RC_EXISTS: it has been named; RC_DENIED: it came to nothing. */
 static enum rc count_take(struct epoch *e, uint64_t count)
 {
-	uint64_t word = count / 64, bit = 1ull << count % 64;
-
-	if (count >= COUNTS_MAX)
-		return RC_RANGE;
-	if (word >= e->used_n) {
-		uint64_t n = MAX_OF(2 * e->used_n, word + 1);
-		uint64_t *more = realloc(e->used, n * sizeof *more);
-		if (!more)
-			return RC_LIMIT;
-		memset(more + e->used_n, 0, (n - e->used_n) * sizeof *more);
-		e->used = more;
-		e->used_n = n;
-	}
-	if (e->used[word] & bit)
+	if (bits_has(&e->named, count))
 		return RC_EXISTS;
-	e->used[word] |= bit;
+	if (bits_has(&e->failed, count))
+		return RC_DENIED;
+	if (!bits_set(&e->named, count, count))
+		return RC_LIMIT;
 	e->largest = MAX_OF(e->largest, count);
 	return RC_OK;
 }
@@ -211,12 +246,17 @@ static struct epoch *epoch_of(
 	return NULL;
 }
 
-void randomness_compare(struct randomness *r, struct capture *capture)
+void randomness_compare(
+	struct randomness *r, struct capture *capture, const struct ip_addr *ours, size_t ours_n)
 {
 	r->capture = capture;
+	r->ours = ours;
+	r->ours_n = ours_n;
 	r->report->captured = capture->n;
-	for (size_t i = 0; i < capture->n; i++)
+	for (size_t i = 0; i < capture->n; i++) {
 		capture->init[i].named = false;
+		capture->init[i].value = 0;
+	}
 }
 
 void randomness_witnesses(struct randomness *r, const struct policy *policy, const char *origin)
@@ -230,7 +270,8 @@ void randomness_grown(struct randomness *r, const struct merkle_edge *edge)
 }
 
 /* Each message that was captured under the forced SPI, and not compared before, holds the forced nonce. */
-static bool nonces_forced(struct randomness *r, bool response, const uint8_t octets[PUBLIC_SIZE])
+static bool nonces_forced(
+	struct randomness *r, bool response, const struct order_place *of, const uint8_t octets[PUBLIC_SIZE])
 {
 	struct capture_init *i;
 	bool good = true;
@@ -240,6 +281,7 @@ static bool nonces_forced(struct randomness *r, bool response, const uint8_t oct
 		if (i->named)
 			continue;
 		i->named = true;
+		i->value = of->epoch << 32 | of->count;
 		r->report->nonces_compared++;
 		good = good && i->nonce_n == PUBLIC_SPI_AT - PUBLIC_NONCE_AT &&
 		       memcmp(i->nonce, octets + PUBLIC_NONCE_AT, i->nonce_n) == 0;
@@ -249,11 +291,13 @@ static bool nonces_forced(struct randomness *r, bool response, const uint8_t oct
 
 static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
-	struct public_proof p = { .count = ledger_entry_number(entry, "public_count") };
+	uint64_t passed = 0, count = ledger_entry_number(entry, "public_count");
+	struct public_proof p = { .count = (uint32_t)count };
 	uint8_t octets[PUBLIC_SIZE];
-	uint64_t passed = 0;
 
-	if (p.count == 0) {
+	if (count >= COUNTS_MAX)
+		return fail(r, index, "value %llu is beyond any epoch", (unsigned long long)count);
+	if (count == 0) {
 		r->report->unproved++;
 		return fail(r, index, "its public values have no proof");
 	}
@@ -264,22 +308,56 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 	if (!e)
 		return fail(r, index, "its proof does not hold under a key that was announced before");
 	if (e->open && p.count > e->count)
-		return fail(r, index, "value %llu of an epoch that ended with %llu",
-			(unsigned long long)p.count, (unsigned long long)e->count);
+		return fail(r, index, "value %u of an epoch that ended with %llu",
+			p.count, (unsigned long long)e->count);
 	bool forced = entry->type == LEDGER_SA_INSTALL ? child_spi_forced(entry, octets, &passed)
 						       : ike_spi_forced(entry, octets);
 	if (!forced)
 		return fail(r, index, "its SPI is not what the verifiable random function forces");
 	r->report->passed_over += passed;
-	if (entry->type == LEDGER_IKE_SA_UP && !nonces_forced(r, !is_initiator(entry), octets))
+	const struct order_place place = { (uint64_t)(e - r->epoch), p.count,
+		leaves_check_place(r->leaves, entry) };
+	if (entry->type == LEDGER_IKE_SA_UP && !nonces_forced(r, !is_initiator(entry), &place, octets))
 		return fail(r, index,
 			"the nonce that went over the wire is not what the verifiable random function "
 			"forces");
 	enum rc rc = count_take(e, p.count);
 	if (rc == RC_EXISTS)
-		return fail(r, index, "value %llu served an exchange before", (unsigned long long)p.count);
-	return rc == RC_RANGE ? fail(r, index, "value %llu is beyond any epoch", (unsigned long long)p.count)
-			      : rc;
+		return fail(r, index, "value %u served an exchange before", p.count);
+	if (rc == RC_DENIED)
+		return fail(r, index, "value %u came to nothing, says an entry before", p.count);
+	if (rc != RC_OK)
+		return rc;
+	struct err why = { 0 };
+	rc = order_named(r->order, &place, entry, &why);
+	return rc == RC_OK ? RC_OK : fail(r, index, "%s", why.text);
+}
+
+static enum rc came_to_nothing(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
+{
+	uint8_t key[PUBLIC_KEY_SIZE];
+	struct order_ranges of = { .least = 1, .most = COUNTS_MAX - 1 };
+	size_t key_n;
+
+	of.text = ledger_entry_field(entry, "counts", &of.n);
+	if (!of.text || !ledger_entry_field(entry, "key", &key_n))
+		return fail(r, index, "it has no room for values");
+	if (of.n == 0 && key_n == 0)
+		return RC_OK;
+	struct epoch *e = ledger_entry_hex(entry, "key", key, sizeof key) ? epoch_find(r, key) : NULL;
+	if (!e)
+		return fail(r, index, "values of a key that was not announced before came to nothing");
+	while (order_range_next(&of)) {
+		if (e->open && of.last > e->count)
+			return fail(r, index, "value %u of an epoch that ended with %llu", of.last,
+				(unsigned long long)e->count);
+		if (!bits_set(&e->failed, of.first, of.last))
+			return RC_LIMIT;
+		e->largest = MAX_OF(e->largest, of.last);
+	}
+	return of.at == of.n ? RC_OK
+			     : fail(r, index, "values that came to nothing: \"%.*s\" is not ranges of values",
+				       (int)MIN_OF(of.n, (size_t)80), of.text);
 }
 
 static enum rc public_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
@@ -289,6 +367,8 @@ static enum rc public_entry(struct randomness *r, const struct ledger_entry *ent
 		return epoch_begins(r, entry, index);
 	case LEDGER_PUBLIC_EPOCH_END:
 		return epoch_opens(r, entry, index);
+	case LEDGER_EXCHANGE_FAILED:
+		return came_to_nothing(r, entry, index);
 	case LEDGER_IKE_SA_UP:
 	case LEDGER_IKE_SA_REKEYED:
 	case LEDGER_SA_INSTALL:
@@ -298,14 +378,83 @@ static enum rc public_entry(struct randomness *r, const struct ledger_entry *ent
 	}
 }
 
-/* Who leaves out values chooses among them. */
-static uint64_t unnamed_of(const struct epoch *e)
+static void left_out_count(struct randomness *r)
 {
-	uint64_t forced = e->open ? e->count : e->largest;
+	struct randomness_report *to = r->report;
 
-	for (uint64_t i = 0; i < e->used_n; i++)
-		forced -= (uint64_t)__builtin_popcountll(e->used[i]);
-	return forced;
+	to->values_unnamed = to->values_failed = to->values_unaccounted = 0;
+	for (size_t i = 0; i < r->n; i++) {
+		const struct epoch *e = &r->epoch[i];
+		uint64_t forced = e->open ? e->count : e->largest, named = 0, failed = 0;
+
+		for (uint64_t w = 0; w < e->named.n; w++)
+			named += (uint64_t)__builtin_popcountll(e->named.word[w]);
+		for (uint64_t w = 0; w < e->failed.n; w++)
+			failed += (uint64_t)__builtin_popcountll(
+				e->failed.word[w] & ~(w < e->named.n ? e->named.word[w] : 0));
+		to->values_unnamed += forced - named;
+		to->values_failed += failed;
+		if (e->open && r->last_s >= e->open_s + ORDER_SETTLED_S)
+			to->values_unaccounted += forced - named - failed;
+	}
+}
+
+static bool is_ours(const struct randomness *r, const struct capture_init *i)
+{
+	for (size_t k = 0; k < r->ours_n; k++)
+		if (addr_equal(&r->ours[k], &i->from))
+			return true;
+	return false;
+}
+
+static int by_frame(const void *a, const void *b)
+{
+	const struct capture_init *x = *(struct capture_init *const *)a, *y = *(struct capture_init *const *)b;
+
+	return x->frame < y->frame ? -1 : x->frame > y->frame;
+}
+
+/* Values leave in the order in which exchanges begin: what stands behind a higher one on the wire was held back. */
+static enum rc wire_order(struct randomness *r)
+{
+	struct capture_init **sent = calloc(r->capture->n + 1, sizeof(struct capture_init *));
+	uint64_t highest = 0;
+	size_t n = 0;
+
+	if (!sent)
+		return RC_LIMIT;
+	for (size_t i = 0; i < r->capture->n; i++)
+		if (r->capture->init[i].value != 0 && is_ours(r, &r->capture->init[i]))
+			sent[n++] = &r->capture->init[i];
+	qsort(sent, n, sizeof *sent, by_frame);
+	for (size_t i = 0; i < n; i++) {
+		r->report->wire_late += sent[i]->value < highest;
+		highest = MAX_OF(highest, sent[i]->value);
+	}
+	r->report->wire_ordered = n;
+	free(sent);
+	return RC_OK;
+}
+
+/* What we sent is a value of ours. While a key is not laid open it may be one of that key. */
+static enum rc ours_known(struct randomness *r)
+{
+	bool all_open = r->report->epochs_open == r->report->epochs;
+	char spi[2 * IKE_SPI_SIZE + 1];
+	enum rc rc = wire_order(r);
+
+	for (size_t i = 0; i < r->capture->n; i++) {
+		const struct capture_init *x = &r->capture->init[i];
+		if (x->named || !is_ours(r, x))
+			continue;
+		r->report->ours_unknown++;
+		if (all_open)
+			rc = fail(r, r->n > 0 ? r->epoch[r->n - 1].index : 0,
+				"frame %llu of the capture, with our SPI %s, was sent by this gateway, and is none of the "
+				"values that were forced up to here",
+				(unsigned long long)x->frame, hex_from_bytes(spi, x->spi, sizeof x->spi));
+	}
+	return rc;
 }
 
 enum rc randomness_end(struct randomness *r)
@@ -314,9 +463,8 @@ enum rc randomness_end(struct randomness *r)
 	enum rc rc = RC_OK;
 
 	leaves_check_state(r->leaves, &r->report->leaves);
-	r->report->values_unnamed = 0;
-	for (size_t i = 0; i < r->n; i++)
-		r->report->values_unnamed += unnamed_of(&r->epoch[i]);
+	r->report->order = order_state(r->order);
+	left_out_count(r);
 	for (size_t i = 0; r->capture && i < r->n; i++) {
 		struct epoch *e = &r->epoch[i];
 		if (!e->open)
@@ -324,13 +472,16 @@ enum rc randomness_end(struct randomness *r)
 		for (uint64_t count = 1; count <= e->count && r->report->nonces_compared < r->capture->n;
 			count++)
 			if (randomness_value(r, e->key, count, octets) == RC_OK &&
-				!(nonces_forced(r, false, octets) && nonces_forced(r, true, octets)))
+				!(nonces_forced(r, false, &(struct order_place){ i, count, 0 }, octets) &&
+					nonces_forced(r, true, &(struct order_place){ i, count, 0 }, octets)))
 				rc = fail(r, e->index,
 					"value %llu of the key that begins here: the nonce that went over "
 					"the "
 					"wire is another",
 					(unsigned long long)count);
 	}
+	if (r->capture && r->ours_n > 0 && ours_known(r) != RC_OK)
+		rc = RC_AUTH;
 	return rc;
 }
 
@@ -363,6 +514,10 @@ static enum rc keys_check(struct randomness *r, const struct ledger_entry *entry
 enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	struct err e = { 0 };
+	utc_us utc;
+
+	if (utc_read(&utc, entry->utc))
+		r->last_s = MAX_OF(r->last_s, utc / 1000000);
 	enum rc rc = public_entry(r, entry, index), leaf = leaves_check_entry(r->leaves, entry, index, &e);
 
 	if (leaf == RC_AUTH)

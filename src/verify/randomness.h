@@ -22,6 +22,7 @@
 #include "model/public_values.h"
 #include "verify/capture.h"
 #include "verify/leaves.h"
+#include "verify/order.h"
 
 struct randomness_report {
 	uint64_t epochs, epochs_open; /* keys announced; of these, laid open */
@@ -29,14 +30,19 @@ struct randomness_report {
 	uint64_t proofs_checked;
 	uint64_t passed_over;	 /* SPIs that are not the first candidate: those before were taken, says the
 				    keeper */
-	uint64_t values_unnamed; /* forced by a key, and named by no entry: of exchanges that came to nothing,
-				    says the keeper; set by randomness_end() */
+	/* Set by randomness_end(): forced by a key, and named by no exchange's entry: */
+	uint64_t values_unnamed;
+	uint64_t values_failed;	     /* of these, said to have come to nothing */
+	uint64_t values_unaccounted; /* and of epochs that have long been over, neither */
+	struct order_report order;
 	uint64_t unproved;	 /* entries without a proof, of a version before */
 	uint64_t captured;	 /* messages of IKE_SA_INIT in the capture */
 	uint64_t nonces_compared; /* of these, whose SPI the ledger knows: their nonces must be the forced
 				     ones */
 	uint64_t keys_compared; /* of these, whose entry names a leaf: their public values must be the leaf's
 				 */
+	uint64_t ours_unknown;	/* sent by us, and of no value that is known */
+	uint64_t wire_ordered, wire_late; /* sent by us, of a known value; of these, behind a higher one */
 	struct leaves_report leaves; /* set by randomness_end() */
 	uint64_t failures;
 	uint64_t first_failure;	    /* index of its entry */
@@ -51,9 +57,10 @@ void randomness_free(struct randomness *r);
 /* RC_OK, or RC_AUTH: this entry is a failure, and counted. RC_LIMIT: no memory. */
 enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index);
 
-/* Before the first entry: what was on the wire. The capture outlives the checker, and which of its messages
- * are known is marked in it. */
-void randomness_compare(struct randomness *r, struct capture *capture);
+/* Before the first entry: what was on the wire, and from which addresses this gateway sends, if that is known.
+ * Both outlive the checker, and which of the messages are known is marked in the capture. */
+void randomness_compare(
+	struct randomness *r, struct capture *capture, const struct ip_addr *ours, size_t ours_n);
 /* Before the first entry: whose cosignatures make a challenge good, and the log's name, which need stand
  * there with the first entry only. Both outlive the checker. */
 void randomness_witnesses(struct randomness *r, const struct policy *policy, const char *origin);
@@ -63,11 +70,25 @@ void randomness_grown(struct randomness *r, const struct merkle_edge *edge);
  * left open of batches of leaves is counted. RC_OK or RC_AUTH, as above. */
 enum rc randomness_end(struct randomness *r);
 
-#define RANDOMNESS_TEXT_MAX 4096
-/* The report for people (`capture`: there was one), and as a JSON object. Returns the length, 0: it does not
+/*
+ * Why less is proved than was asked for, though nothing is wrong; NULL: it is not so. `policy`: one was given.
+ * Late exchanges are looked at when there are RANDOMNESS_LATE_LEAST of them, and more than one in
+ * RANDOMNESS_LATE_SHARE: a gateway whose peers all connect at once has so many, a quiet one has none.
+ */
+#define RANDOMNESS_LATE_SHARE 8
+#define RANDOMNESS_LATE_LEAST 8
+const char *randomness_weak(const struct randomness_report *r, bool policy);
+
+#define RANDOMNESS_TEXT_MAX 6144
+/* The report for people, and as a JSON object; asked: what the line gave. Returns the length, 0: it does not
  * fit. A finding may quote a stranger's octets. */
-size_t randomness_report_text(const struct randomness_report *r, bool capture, char *ret_text, size_t size);
-size_t randomness_report_json(const struct randomness_report *r, char *ret_text, size_t size);
+struct randomness_asked {
+	bool capture, policy;
+};
+size_t randomness_report_text(
+	const struct randomness_report *r, struct randomness_asked asked, char *ret_text, size_t size);
+size_t randomness_report_json(
+	const struct randomness_report *r, struct randomness_asked asked, char *ret_text, size_t size);
 
 /*
  * The octets of value `count` of the epoch of this public key, if its key was laid open: for a comparison

@@ -3,19 +3,65 @@
 #include "base/tw.h"
 #include "verify/randomness.h"
 
+#include <math.h>
+
 typedef unsigned long long ull;
 
 static const uint32_t bad_shown[] = { 1, 4, 16, 64 };
+
+static bool many(uint64_t late, uint64_t of)
+{
+	return late >= RANDOMNESS_LATE_LEAST && late > of / RANDOMNESS_LATE_SHARE;
+}
+
+const char *randomness_weak(const struct randomness_report *r, bool policy)
+{
+	const struct leaves_report *l = &r->leaves;
+
+	if (r->values_unaccounted + l->unaccounted > 0)
+		return "values or leaves were used, and no entry says for what";
+	if (policy && l->weak > 0 && l->cosigned == 0)
+		return "no challenge of ephemeral keys came from cosignatures of the policy's quorum";
+	if (many(r->order.late, r->order.named))
+		return "entries name more values out of order than peers account for that connect one by one";
+	if (many(r->wire_late, r->wire_ordered))
+		return "handshakes left in another order than their values have";
+	return NULL;
+}
+
+/* Both orders follow from when exchanges began; how much they could say if they did not. */
+static double value_bits(const struct randomness_report *r)
+{
+	return order_bits(r->order.named, r->order.late, r->order.distance, r->values_unnamed);
+}
+
+static double leaf_bits(const struct randomness_report *r)
+{
+	return order_bits(r->leaves.named, 0, 0, r->leaves.skipped);
+}
+
+static void say_order(struct tw *t, const struct randomness_report *r)
+{
+	tw_say(t,
+		"  left out     %llu values: %llu of exchanges that came to nothing, %llu on their way, %llu that no "
+		"entry\n"
+		"               accounts for\n"
+		"  order        %llu of %llu exchanges were named behind a later one, at most %llu entries and %llu s; "
+		"%llu\n"
+		"               leaves were passed over. A keeper that lies could have put at most %.0f bits into the\n"
+		"               order of values, and %.0f into that of leaves\n",
+		(ull)r->values_unnamed, (ull)r->values_failed,
+		(ull)(r->values_unnamed - r->values_failed - r->values_unaccounted), (ull)r->values_unaccounted,
+		(ull)r->order.late, (ull)r->order.named, (ull)r->order.distance, (ull)r->order.late_s,
+		(ull)r->leaves.skipped, ceil(value_bits(r)), ceil(leaf_bits(r)));
+}
 
 static void say_public(struct tw *t, const struct randomness_report *r)
 {
 	tw_say(t,
 		"  keys         %llu epochs, %llu of them laid open: %llu values can be recomputed\n"
-		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n"
-		"  left out     %llu values that no entry names, of exchanges that came to nothing, says the "
-		"keeper\n",
-		(ull)r->epochs, (ull)r->epochs_open, (ull)r->values_open, (ull)r->passed_over,
-		(ull)r->values_unnamed);
+		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n",
+		(ull)r->epochs, (ull)r->epochs_open, (ull)r->values_open, (ull)r->passed_over);
 }
 
 static void say_leaves(struct tw *t, const struct leaves_report *l)
@@ -69,8 +115,10 @@ static void say_leaves(struct tw *t, const struct leaves_report *l)
 			(ull)l->weak);
 }
 
-size_t randomness_report_text(const struct randomness_report *r, bool capture, char *ret_text, size_t size)
+size_t randomness_report_text(
+	const struct randomness_report *r, struct randomness_asked asked, char *ret_text, size_t size)
 {
+	const char *weak = randomness_weak(r, asked.policy);
 	struct tw t = tw_over(ret_text, size);
 
 	if (r->failures > 0)
@@ -81,27 +129,38 @@ size_t randomness_report_text(const struct randomness_report *r, bool capture, c
 	else
 		tw_say(&t, "Every public value that the ledger names was forced: %llu proofs hold.\n",
 			(ull)r->proofs_checked);
-	if (capture)
+	if (asked.capture)
 		tw_say(&t,
 			"  on the wire  %llu halves of handshakes in the capture, one of each side: %llu "
 			"nonces and %llu\n"
 			"               public values compared, of the others this ledger knows nothing\n",
 			(ull)r->captured, (ull)r->nonces_compared, (ull)r->keys_compared);
+	if (r->wire_ordered > 0 || r->ours_unknown > 0)
+		tw_say(&t,
+			"  sent by us   %llu in the order of their values, %llu behind a later one; %llu of no value that "
+			"is known%s\n",
+			(ull)(r->wire_ordered - r->wire_late), (ull)r->wire_late, (ull)r->ours_unknown,
+			r->epochs_open < r->epochs ? ": they may be of a key that is not laid open" : "");
 	say_public(&t, r);
+	say_order(&t, r);
 	say_leaves(&t, &r->leaves);
+	if (weak)
+		tw_say(&t, "Less is proved than was asked for: %s.\n", weak);
 	tw_say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
 		"leaves come\n"
 		"from their two halves. It does not prove how the key of an epoch was drawn, nor that a "
 		"source of\n"
-		"halves was unpredictable: docs/threat-model.md.\n");
-	if (!capture)
+		"halves was unpredictable, nor that exchanges came to nothing by themselves: docs/threat-model.md.\n");
+	if (!asked.capture)
 		tw_say(&t, "That these values are the ones that were sent is for a capture of the wire to show: "
 			"--capture.\n");
 	return tw_done(&t);
 }
 
-size_t randomness_report_json(const struct randomness_report *r, char *ret_text, size_t size)
+size_t randomness_report_json(
+	const struct randomness_report *r, struct randomness_asked asked, char *ret_text, size_t size)
 {
+	const char *weak = randomness_weak(r, asked.policy);
 	const struct leaves_report *l = &r->leaves;
 	struct jw w = jw_over(ret_text, size, true);
 
@@ -130,15 +189,30 @@ size_t randomness_report_json(const struct randomness_report *r, char *ret_text,
 	jw_u64(&w, "failures", r->failures);
 	jw_str(&w, "finding", r->finding);
 	jw_u64(&w, "keys_compared", r->keys_compared);
+	jw_u64(&w, "leaf_order_bits", (uint64_t)ceil(leaf_bits(r)));
+	jw_u64(&w, "leaves_failed", l->failed);
 	jw_u64(&w, "leaves_named", l->named);
 	jw_u64(&w, "leaves_opened", l->opened);
+	jw_u64(&w, "leaves_skipped", l->skipped);
+	jw_u64(&w, "leaves_unaccounted", l->unaccounted);
 	jw_u64(&w, "leaves_unnamed", l->unnamed);
 	jw_u64(&w, "nonces_compared", r->nonces_compared);
+	jw_u64(&w, "order_bits", (uint64_t)ceil(value_bits(r)));
+	jw_u64(&w, "order_distance", r->order.distance);
+	jw_u64(&w, "order_late", r->order.late);
+	jw_u64(&w, "order_late_s", r->order.late_s);
+	jw_u64(&w, "order_named", r->order.named);
+	jw_u64(&w, "ours_unknown", r->ours_unknown);
 	jw_u64(&w, "passed_over", r->passed_over);
 	jw_u64(&w, "proofs_checked", r->proofs_checked);
 	jw_u64(&w, "unproved", r->unproved);
+	jw_u64(&w, "values_failed", r->values_failed);
 	jw_u64(&w, "values_open", r->values_open);
+	jw_u64(&w, "values_unaccounted", r->values_unaccounted);
 	jw_u64(&w, "values_unnamed", r->values_unnamed);
+	jw_str(&w, "weak", weak ? weak : "");
+	jw_u64(&w, "wire_late", r->wire_late);
+	jw_u64(&w, "wire_ordered", r->wire_ordered);
 	jw_end(&w);
 	return jw_done(&w);
 }

@@ -97,7 +97,8 @@ struct verify_options {
 	  "newer Plaingate than this program, an option or a file of yours is wrong")						\
 	S(PART,    3, "what is there is good, but entries are in an archive that was not given: `holes` says which")		\
 	S(STALE,   4, "nothing is wrong, but the quorum of `--policy` is older than the limit, dated in the future, or stands "	\
-	  "behind too little: `staleness` says which. What is not cosigned may have been written anew by who has the key")
+	  "behind too little: `staleness` says which. What is not cosigned may have been written anew by who has the key")	\
+	S(WEAK,    5, "of `verify randomness`: nothing is wrong, but less is proved than was asked for: `weak` says what")
 /* clang-format on */
 
 enum verify_status {

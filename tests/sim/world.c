@@ -309,6 +309,8 @@ static enum rc keys_act(void *context, struct keys_action *a)
 	case KEYS_SA_REMOVE:
 		dataplane_remove(n, &a->u.remove);
 		break;
+	case KEYS_UNUSED:
+		break;
 	}
 	return RC_OK;
 }

@@ -56,6 +56,9 @@ def test_every_exchange_names_its_leaf(lab):
     for gateway in ("hq", "branch"):
         said = verified(lab, gateway)
         assert said["failures"] == 0 and said["leaves_unnamed"] == 0, said
+        # An honest gateway uses what it has in its turn, and says what came to nothing.
+        assert said["weak"] == "" and said["order_late"] <= 1 and said["order_named"] >= said["leaves_named"], said
+        assert said["values_unaccounted"] == 0 and said["leaves_unaccounted"] == 0, said
         assert said["leaves_named"] >= 6 and said["leaves_opened"] >= 128 and said["leaves_opened"] % 64 == 0, said
         assert said["escape"][0] == {"bad": 1, "chance": "0.75", "leaves": 256, "opened": 64}
         assert said["batches_weak"] == said["leaves_opened"] // 64
@@ -97,7 +100,7 @@ def test_a_burst_is_seen_to_its_end(lab):
     time.sleep(2)
     lab.wait_for_tunnel(60)
     after = verified(lab, "hq")
-    assert after["failures"] == 0 and after["leaves_named"] > before["leaves_named"], after
+    assert after["failures"] == 0 and after["leaves_named"] > before["leaves_named"] and after["weak"] == "", after
 
 
 def test_a_keeper_with_other_answers_does_not_run(lab):

@@ -476,6 +476,13 @@ void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct l
 		memcpy(ret_proof->path[depth], b->tree[at ^ 1].b, SHA256_SIZE);
 }
 
+const uint8_t *leaves_root(const struct leaves *l, uint32_t serial)
+{
+	const struct leaf_batch *b = &l->batch[serial % LEAVES_BATCHES];
+
+	return serial != 0 && b->serial == serial ? b->tree[1].b : NULL;
+}
+
 void leaves_done(struct leaves *l)
 {
 	loop_disarm(&l->child->loop, &l->make);

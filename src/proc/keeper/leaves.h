@@ -131,6 +131,9 @@ void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_rece
 /* Its answer to COSIGNED_ASK. */
 void leaves_cosigned(struct leaves *l, uint64_t tag, const struct msg_cosigned *m);
 
+/* The root of a batch; NULL: it is no longer known. */
+const uint8_t *leaves_root(const struct leaves *l, uint32_t serial);
+
 /* The end of the keeper: says what was left, and wipes it. */
 void leaves_done(struct leaves *l);
 /* Frees what leaves_init() took; behind leaves_done(). */

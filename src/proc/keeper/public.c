@@ -80,6 +80,7 @@ enum rc public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE], st
 	if (p->state != PUBLIC_ENTERED)
 		return RC_AGAIN;
 	ret_proof->count = ++p->count;
+	ret_proof->epoch = p->epoch;
 	public_alpha(alpha, p->key.public_key, p->count);
 	rc = vrf_prove(&p->key, alpha, sizeof alpha, ret_proof->proof);
 	if (rc == RC_OK)
@@ -127,7 +128,7 @@ static void lay_open(struct public_source *p)
 	n = ledger_body_done(&body);
 	if (n == 0 ||
 		child_append(p->child, LEDGER_LATER, LEDGER_PUBLIC_EPOCH_END, body.text, n, NULL, 0) != RC_OK)
-		log_warn("the key of %llu public values was not laid open", (unsigned long long)p->count);
+		log_warn("the key of %u public values was not laid open", p->count);
 }
 
 bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
@@ -138,9 +139,11 @@ bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
 		p->changing = false;
 		if (rc == RC_OK) {
 			lay_open(p);
+			memcpy(p->key_before, p->key.public_key, sizeof p->key_before);
 			vrf_key_done(&p->key);
 			p->key = p->next;
 			p->count = 0;
+			p->epoch++;
 		}
 		vrf_key_done(&p->next);
 		return false; /* nobody waited */
@@ -148,7 +151,15 @@ bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
 	if (p->state != PUBLIC_ASKED)
 		return false;
 	p->state = rc == RC_OK ? PUBLIC_ENTERED : PUBLIC_NONE;
+	p->epoch += rc == RC_OK;
 	return true;
+}
+
+const uint8_t *public_key_of(const struct public_source *p, uint32_t epoch)
+{
+	if (epoch == 0 || epoch + 1 < p->epoch || epoch > p->epoch)
+		return NULL;
+	return epoch == p->epoch ? p->key.public_key : p->key_before;
 }
 
 void public_end(struct public_source *p)

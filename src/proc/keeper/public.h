@@ -44,7 +44,9 @@ struct public_source {
 	enum public_state state;
 	uint64_t entry_tag; /* of the entry that is on the way; never that of an older one */
 	struct vrf_key key;
-	uint64_t count; /* values forced by the key */
+	uint32_t count; /* values forced by the key */
+	uint32_t epoch; /* from 1; grows with each key that is in force */
+	uint8_t key_before[VRF_PUBLIC_SIZE]; /* public half of the epoch before, for entries about it */
 	bool changing;	/* the entry that is on the way is that of `next`; `key` is in force */
 	struct vrf_key next;
 	size_t waiting_n;
@@ -71,6 +73,8 @@ void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt 
 /* The ledger's answer to an entry. True: those that wait may be taken up now, with values (RC_OK) or without.
  */
 bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc);
+/* The public key of an epoch; NULL: not this one nor the one before. */
+const uint8_t *public_key_of(const struct public_source *p, uint32_t epoch);
 /* Lays the epoch's key open and wipes it. */
 void public_end(struct public_source *p);
 

@@ -79,6 +79,9 @@ static enum rc act(void *context, struct keys_action *a)
 	case KEYS_SA_REMOVE:
 		rc = ipc_send_SA_REMOVE(child_link(k->child, PROC_DATAPLANE), 0, &a->u.remove);
 		break;
+	case KEYS_UNUSED:
+		failed_add(&k->failed, &a->u.unused);
+		return RC_OK;
 	}
 	if (rc != RC_OK && rc != RC_IO)
 		log_error("a message could not be sent: %s", rc_text(rc));
@@ -158,8 +161,9 @@ static bool entropy_take(struct keeper *k, const struct keeper_request *q, struc
 
 	if (rc == RC_OK)
 		rc = public_draw(&k->public_values, ret_fresh->public_bytes, &ret_fresh->proof, &e);
-	if (rc == RC_OK && group != DH_NONE)
-		rc = secret_draw(k, group, ret_fresh, &e);
+	if (rc == RC_OK && group != DH_NONE && (rc = secret_draw(k, group, ret_fresh, &e)) != RC_OK)
+		failed_add(&k->failed, &(struct keys_unused){ ret_fresh->proof.count, ret_fresh->proof.epoch,
+					       ret_fresh->leaf });
 	if (rc == RC_OK)
 		return true;
 	if (rc == RC_AGAIN && public_wait(&k->public_values, q))
@@ -395,6 +399,8 @@ static void on_stop(struct child *c)
 {
 	struct keeper *k = c->context;
 
+	keys_stop(k->keys);
+	failed_done(&k->failed); /* before the ends of its batch and epoch */
 	keys_free(k->keys);
 	leaves_done(&k->leaves);
 	leaves_free(&k->leaves);
@@ -422,7 +428,8 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 	halves_init(&k->halves, child);
 	public_init(&k->public_values, child);
 	k->keys = keys_new((struct keys_sink){ act, k });
-	if (!k->keys || leaves_init(&k->leaves, child, &k->halves, leaves_progress) != RC_OK)
+	if (!k->keys || failed_init(&k->failed, child, &k->public_values, &k->leaves) != RC_OK ||
+		leaves_init(&k->leaves, child, &k->halves, leaves_progress) != RC_OK)
 		return err_add(e, RC_INTERNAL, "no memory for the tables of keys");
 	child_init(child, PROC_KEEPER, &keeper_ops, k, ENTRY_GAP_TYPE, supervisor_fd);
 	return RC_OK;

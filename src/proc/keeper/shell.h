@@ -8,6 +8,7 @@
 #define PROC_KEEPER_SHELL_H
 
 #include "ipc/child.h"
+#include "proc/keeper/failed.h"
 #include "proc/keeper/keydir.h"
 #include "proc/keeper/leaves.h"
 #include "proc/keeper/public.h"
@@ -19,6 +20,7 @@ struct keeper {
 	struct halves halves;
 	struct leaves leaves;
 	struct public_source public_values;
+	struct failed failed;
 	bool started;
 	int key_dir, answers; /* -1: not handed over yet */
 	struct keydir keydir;

@@ -16,6 +16,7 @@
 
 #define BEGIN	      "<!-- reference: made by evidence_reference, do not edit -->\n"
 #define BEGIN_STATUS  "<!-- exit statuses: made by evidence_reference, do not edit -->\n"
+#define BEGIN_FREE    "<!-- free bits: made by evidence_reference, do not edit -->\n"
 #define BEGIN_VISIBLE "<!-- visible fields: made by evidence_reference, do not edit -->\n"
 
 static const char *const forces[] = {
@@ -67,6 +68,15 @@ static void put_visible(FILE *out)
 	fputc('\n', out);
 }
 
+static void put_free(FILE *out)
+{
+	fputs("| what nothing forces | bits | who could use it | what closes or counts it |\n| --- | --- | --- | --- |\n", out);
+#define E(what, bits, who, how) fprintf(out, "| %s | %s | %s | %s |\n", what, bits, who, how);
+	VISIBLE_FREE(E)
+#undef E
+	fputc('\n', out);
+}
+
 static void put_statuses(FILE *out)
 {
 	fputs("| status | means |\n| --- | --- |\n", out);
@@ -99,5 +109,6 @@ int main(int argc, char **argv)
 	}
 	int status = part(argc, argv, BEGIN_STATUS, put_statuses);
 	status = status ? status : part(argc, argv, BEGIN_VISIBLE, put_visible);
+	status = status ? status : part(argc, argv, BEGIN_FREE, put_free);
 	return status ? status : part(argc, argv, BEGIN, put_types);
 }

@@ -29,6 +29,8 @@ static enum rc act(void *context, struct keys_action *action)
 		assert_true(s->actions_n < PAIR_ACTIONS_MAX);
 	}
 	s->actions[s->actions_n++] = *action;
+	if (action->kind == KEYS_APPEND && action->gate)
+		s->last_gate = action->tag;
 	if (action->kind == KEYS_REPLY) {
 		s->reply = action->u.reply;
 		s->replies++;
@@ -49,6 +51,7 @@ void side_pump(struct side *s)
 		s->answered++;
 		switch (a.kind) {
 		case KEYS_REPLY:
+		case KEYS_UNUSED:
 			break;
 		case KEYS_APPEND:
 			if (a.tag != 0)
@@ -70,13 +73,15 @@ void side_pump(struct side *s)
 /* Two streams that have nothing in common, each other octet by counter. */
 struct keys_entropy side_drawn(const struct side *s, uint64_t n)
 {
-	struct keys_entropy e;
+	struct keys_entropy e = { 0 };
 	uint8_t counter[8];
 	const struct prf_part part = { counter, sizeof counter };
 
 	store_be64(counter, n << 8 | (uint8_t)s->config.head.host_name[0]);
 	prf_plus(PRF_HMAC_SHA2_256, "secret", 6, &part, 1, e.secret, sizeof e.secret);
 	prf_plus(PRF_HMAC_SHA2_256, "public", 6, &part, 1, e.public_bytes, sizeof e.public_bytes);
+	e.proof = (struct public_proof){ .count = (uint32_t)n, .epoch = 1 };
+	e.leaf = (struct leaf_name){ .batch = 1, .index = (uint32_t)n };
 	return e;
 }
 

@@ -37,6 +37,7 @@ struct side {
 	struct keeper_reply reply; /* the last one */
 	size_t replies;
 	uint64_t drawn, next_tag;
+	uint64_t last_gate; /* tag of the last entry that waits for its receipt */
 
 	/* of the exchange that runs */
 	uint32_t ike, child, spi_in;

@@ -33,7 +33,7 @@ static void full(struct keys_entry *x, uint32_t kind)
 	x->spi_in = x->spi_out = x->rekeys_spi_in = 0xffffffff;
 	x->flags = CHILD_ESN | CHILD_ENCAP;
 	x->deferred = true;
-	x->count = x->proof.count = UINT64_MAX;
+	x->count = x->proof.count = UINT32_MAX;
 	x->local_n = x->remote_n = SELECTORS_MAX;
 	for (size_t i = 0; i < SELECTORS_MAX; i++) {
 		struct selector s = { .proto = 255, .port_first = 10000, .port_last = 65534 };

@@ -69,6 +69,8 @@ static void pcap_begin(struct pcap *p, bool little, bool nanoseconds, uint32_t l
 }
 
 /* A datagram behind this link's header; version 4 or 6; vlan: Ethernet with two tags. */
+static uint8_t sender = 7; /* the last octet of the sender's address */
+
 static void pcap_udp(struct pcap *p, int version, bool vlan, uint16_t port, const uint8_t *body, size_t n)
 {
 	uint8_t frame[2048];
@@ -91,11 +93,11 @@ static void pcap_udp(struct pcap *p, int version, bool vlan, uint16_t port, cons
 		wr_bytes(&f, zeros, 18);
 	}
 	if (version == 4) { /* with one option of four octets, not to be fragmented */
-		uint8_t h[24] = { [0] = 0x46, [6] = 0x40, [9] = 17 };
+		uint8_t h[24] = { [0] = 0x46, [6] = 0x40, [9] = 17, [12] = 192, [15] = sender };
 		store_be16(h + 2, (uint16_t)(sizeof h + udp_n));
 		wr_bytes(&f, h, sizeof h);
 	} else {
-		uint8_t h[40] = { [0] = 0x60, [6] = 17 };
+		uint8_t h[40] = { [0] = 0x60, [6] = 17, [8] = 0xfd, [23] = sender };
 		store_be16(h + 4, (uint16_t)udp_n);
 		wr_bytes(&f, h, sizeof h);
 	}
@@ -137,7 +139,7 @@ static void behind_every_link(void **state)
 
 		pcap_begin(&p, i & 1, i & 2, links[i / 4]);
 		pcap_udp(&p, 4, true, 500, request, request_n);
-		pcap_udp(&p, 6, false, 500, request, request_n); /* the same again */
+		pcap_udp(&p, 4, false, 500, request, request_n); /* the same again */
 		pcap_udp(&p, 6, false, 4500, response, response_n);
 		pcap_udp(&p, 4, false, 53, request, request_n);	     /* another port */
 		pcap_udp(&p, 4, false, 500, request, request_n - 1); /* cut */
@@ -149,11 +151,16 @@ static void behind_every_link(void **state)
 		assert_non_null(found);
 		assert_int_equal(found->nonce_n, 32);
 		assert_memory_equal(found->nonce, nonce_1, 32);
+		assert_int_equal(found->frame, 1);
+		assert_int_equal(found->from.family, ADDR_V4);
+		assert_memory_equal(found->from.b, ((uint8_t[]){ 192, 0, 0, 7 }), 4);
 		assert_null(capture_find(&c, own, false, &from));
 		from = 0;
 		found = capture_find(&c, own, true, &from);
 		assert_non_null(found);
 		assert_memory_equal(found->nonce, nonce_2, 32);
+		assert_int_equal(found->from.family, ADDR_V6);
+		assert_memory_equal(found->from.b, ((uint8_t[]){ 0xfd, [15] = 7 }), 16);
 		from = 0;
 		assert_null(capture_find(&c, other, true, &from));
 		capture_done(&c);
@@ -227,10 +234,15 @@ static void value(uint64_t count, uint8_t ret_octets[PUBLIC_SIZE], char *ret_pro
 	hex_from_bytes(ret_proof_hex, proof, sizeof proof);
 }
 
-/* Value 1 is entered as a responder's, value 2 came to nothing. wrong: whose nonce was another on the wire.
+/*
+ * Value 1 is entered as a responder's, value 2 came to nothing, and one message is somebody else's, or ours
+ * when `hidden`. wrong: whose nonce was another on the wire. swapped: value 2 was sent before value 1.
  */
+static bool hidden, swapped;
 static struct randomness_report compared(int wrong, bool lay_open)
 {
+	static const struct ip_addr ours = { .family = ADDR_V4, .b = { 192, 0, 0, 1 } };
+
 	static const uint8_t seed[VRF_SEED_SIZE] = { 7 };
 	uint8_t octets[2][PUBLIC_SIZE], nonce[32], message[512];
 	char proof[2 * PUBLIC_PROOF_SIZE + 1], spi[17], public_hex[65], scalar_hex[65];
@@ -242,18 +254,21 @@ static struct randomness_report compared(int wrong, bool lay_open)
 	value(2, octets[1], proof);
 	value(1, octets[0], proof);
 	pcap_begin(&p, true, false, 1);
-	for (int i = 0; i < 2; i++) {
+	sender = 1;
+	for (int k = 0; k < 2; k++) {
+		int i = swapped ? 1 - k : k;
 		memcpy(nonce, octets[i] + PUBLIC_NONCE_AT, sizeof nonce);
 		nonce[31] ^= wrong == i + 1;
 		size_t n = init_message(message, sizeof message, i == 0, octets[i] + PUBLIC_SPI_AT, nonce);
 		pcap_udp(&p, 4, false, 500, message, n);
 	}
-	size_t n = init_message(message, sizeof message, false, other, nonce_1); /* somebody else's */
+	sender = hidden ? 1 : 2;
+	size_t n = init_message(message, sizeof message, false, other, nonce_1);
 	pcap_udp(&p, 4, false, 500, message, n);
 	read_whole(&p, &c);
 	struct randomness *r = randomness_new(&report);
 	assert_non_null(r);
-	randomness_compare(r, &c);
+	randomness_compare(r, &c, &ours, 1);
 	hex_from_bytes(public_hex, key.public_key, 32);
 	hex_from_bytes(scalar_hex, key.scalar, 32);
 	hex_from_bytes(spi, octets[0] + PUBLIC_SPI_AT, 8);
@@ -268,7 +283,8 @@ static struct randomness_report compared(int wrong, bool lay_open)
 			(const char *const[][2]){ { "key", public_hex }, { "scalar", scalar_hex },
 				{ "count", "2" }, { NULL, NULL } },
 			2);
-	assert_int_equal(randomness_end(r) == RC_OK, !(wrong == 2 && lay_open));
+	sender = 7;
+	assert_int_equal(randomness_end(r) == RC_OK, !(lay_open && (wrong == 2 || hidden)));
 	randomness_free(r);
 	capture_done(&c);
 	return report;
@@ -297,12 +313,35 @@ static void nonces_are_compared(void **state)
 	assert_non_null(strstr(r.finding, "value 2 of the key that begins here"));
 }
 
+/* A handshake of ours that nobody entered fits a value, once all are known; else it was hidden. */
+static void what_we_sent_is_known(void **state)
+{
+	struct randomness_report r = compared(0, true);
+
+	assert_int_equal(r.ours_unknown, 0);
+	assert_int_equal(r.wire_ordered, 2);
+	assert_int_equal(r.wire_late, 0);
+	hidden = true;
+	r = compared(0, false); /* it may be a value of the key that is still in force */
+	assert_int_equal(r.failures, 0);
+	assert_int_equal(r.ours_unknown, 2);
+	r = compared(0, true);
+	assert_int_equal(r.failures, 1);
+	assert_int_equal(r.ours_unknown, 1);
+	assert_non_null(strstr(r.finding, "frame 3 of the capture, with our SPI 7468656972732100, was sent by this"));
+	hidden = false;
+	swapped = true;
+	assert_int_equal(compared(0, true).wire_late, 1);
+	swapped = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(behind_every_link),
 		cmocka_unit_test(what_is_no_capture),
 		cmocka_unit_test(nonces_are_compared),
+		cmocka_unit_test(what_we_sent_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

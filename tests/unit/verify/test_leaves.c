@@ -623,7 +623,7 @@ static void public_values_on_the_wire(void **state)
 			init.ke[0] ^= 1;
 		}
 		uint64_t before = report.keys_compared;
-		randomness_compare(checker, &c);
+		randomness_compare(checker, &c, NULL, 0);
 		hex_from_bytes(spi, (const uint8_t[8]){ 0xab, (uint8_t)i }, 8);
 		assert_int_equal(use_under(LEDGER_IKE_SA_UP, spi, index, 0), i < 4 ? RC_OK : RC_AUTH);
 		assert_int_equal(report.keys_compared, before + (i >= 4 || i % 2 == 0));
@@ -684,27 +684,27 @@ static void reports(void **state)
 	batch_make(256, 64, 1);
 	assert_int_equal(whole(), RC_OK);
 	randomness_end(checker);
-	assert_true(randomness_report_text(&report, false, text, sizeof text) > 0);
+	assert_true(randomness_report_text(&report, (struct randomness_asked){ 0 }, text, sizeof text) > 0);
 	assert_non_null(strstr(text, "64 leaves of 1 batches were opened"));
 	assert_non_null(strstr(text, "m = 1: 0.75"));
 	assert_non_null(strstr(text, "from the root alone"));
-	assert_true(randomness_report_json(&report, json, sizeof json) > 0);
+	assert_true(randomness_report_json(&report, (struct randomness_asked){ 0 }, json, sizeof json) > 0);
 	assert_non_null(strstr(json, "\"leaves_opened\":64"));
 	assert_non_null(strstr(json, "\"failures\":0"));
 	assert_non_null(strstr(json, "{\"bad\":1,\"chance\":\"0.75\",\"leaves\":256,\"opened\":64}"));
 	challenge("another");
-	assert_true(randomness_report_text(&report, false, text, sizeof text) > 0);
+	assert_true(randomness_report_text(&report, (struct randomness_asked){ 0 }, text, sizeof text) > 0);
 	assert_non_null(strstr(text, "NOT all forced"));
 	for (size_t i = 0; i < strlen(text); i++)
-		assert_true(randomness_report_text(&report, false, json, i) == 0);
+		assert_true(randomness_report_text(&report, (struct randomness_asked){ 0 }, json, i) == 0);
 	/* The largest that there can be. */
 	memset(&report, 0xff, sizeof report);
 	report.leaves.leaves = 256;
 	report.leaves.opens = 64;
 	memset(report.finding, '\"', sizeof report.finding - 1);
 	report.finding[sizeof report.finding - 1] = '\0';
-	assert_true(randomness_report_text(&report, false, text, sizeof text) > 0);
-	assert_true(randomness_report_json(&report, json, sizeof json) > 0);
+	assert_true(randomness_report_text(&report, (struct randomness_asked){ 0 }, text, sizeof text) > 0);
+	assert_true(randomness_report_json(&report, (struct randomness_asked){ 0 }, json, sizeof json) > 0);
 }
 
 int main(void)

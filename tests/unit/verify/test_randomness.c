@@ -17,12 +17,13 @@ static struct randomness_report report;
 static struct randomness *checker;
 static struct vrf_key key;
 static uint64_t next_index;
+static unsigned minute; /* of the entries' time */
 
 static int begin(void **state)
 {
 	static const uint8_t seed[VRF_SEED_SIZE] = { 7 };
 
-	next_index = 0;
+	next_index = minute = 0;
 	checker = randomness_new(&report);
 	return checker && vrf_key_make(&key, seed) == RC_OK ? 0 : -1;
 }
@@ -55,6 +56,7 @@ static enum rc enter(enum ledger_type type, const struct field *fields)
 			ledger_body_u64(&b, f[i].key, strtoull(text, NULL, 10));
 	}
 	struct ledger_entry entry = { .type = type, .body = b.text, .body_n = ledger_body_done(&b) };
+	snprintf(entry.utc, sizeof entry.utc, "2026-11-28T10:%02u:00.000000Z", minute);
 	assert_true(entry.body_n > 0);
 	return randomness_entry(checker, &entry, next_index++);
 }
@@ -213,6 +215,107 @@ static void keys_are_held_to_their_word(void **state)
 	assert_int_equal(child(10, proof, octets + PUBLIC_SPI_AT), RC_AUTH); /* behind the end */
 }
 
+static enum rc failed(const char *counts)
+{
+	char hex[2 * VRF_PUBLIC_SIZE + 1];
+	const struct field fields[] = { { "key", hex }, { "counts", counts }, { NULL, NULL } };
+
+	hex_from_bytes(hex, key.public_key, sizeof key.public_key);
+	return enter(LEDGER_EXCHANGE_FAILED, fields);
+}
+
+static enum rc ike_of(uint64_t count)
+{
+	uint8_t octets[PUBLIC_SIZE], proof[PUBLIC_PROOF_SIZE];
+
+	value(count, octets, proof);
+	return ike(count, "initiator", proof, octets + PUBLIC_SPI_AT);
+}
+
+static void ranges_of_values(void **state)
+{
+	static const char *const malformed[] = { "0", "91 92", "92 91", "93-93", "95-94", "91,93", " 91", "91 ", "091", "-91",
+		"91-", "5000000", "4294967297", "91-92-93", "x" };
+
+	assert_int_equal(failed("1"), RC_AUTH); /* not announced before */
+	assert_int_equal(epoch(), RC_OK);
+	for (size_t i = 0; i < COUNT_OF(malformed); i++)
+		if (failed(malformed[i]) != RC_AUTH)
+			fail_msg("%s", malformed[i]);
+}
+
+/* What came to nothing is said, once and for all; what is neither named nor said is counted. */
+static void what_came_to_nothing_is_said(void **state)
+{
+	assert_int_equal(epoch(), RC_OK);
+	assert_int_equal(enter(LEDGER_EXCHANGE_FAILED, &(struct field){ NULL, NULL }), RC_OK);
+	assert_int_equal(ike_of(1), RC_OK);
+	assert_int_equal(failed("2 4-7"), RC_OK);
+	assert_int_equal(ike_of(5), RC_AUTH);
+	assert_non_null(strstr(report.finding, "value 5 came to nothing, says an entry before"));
+	assert_int_equal(ike_of(3), RC_OK);
+	assert_int_equal(failed("3"), RC_OK); /* its receipt was lost: the entry stands all the same */
+	assert_int_equal(epoch_end(6), RC_AUTH);
+	assert_int_equal(epoch_end(8), RC_OK);
+	assert_int_equal(failed("9"), RC_AUTH);
+	randomness_end(checker);
+	assert_int_equal(report.values_failed, 5);
+	assert_int_equal(report.values_unnamed, 6);
+	assert_int_equal(report.values_unaccounted, 0); /* value 8 may still be on its way */
+	report.failures = 0;
+	assert_null(randomness_weak(&report, false));
+	minute = 5;
+	assert_int_equal(enter(LEDGER_EXCHANGE_FAILED, &(struct field){ NULL, NULL }), RC_OK);
+	randomness_end(checker);
+	assert_int_equal(report.values_unaccounted, 1);
+	assert_non_null(strstr(randomness_weak(&report, false), "no entry says for what"));
+}
+
+/* A keeper that names its values in blocks of sixteen, each in an order of its own: four bits a value. */
+static void order_that_says_something(void **state)
+{
+	static const uint8_t block[16] = { 11, 3, 7, 0, 14, 9, 2, 13, 5, 8, 1, 15, 6, 12, 4, 10 };
+	char text[RANDOMNESS_TEXT_MAX];
+
+	assert_int_equal(epoch(), RC_OK);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(ike_of(i / 16 * 16 + block[i % 16] + 1), RC_OK);
+	assert_int_equal(epoch_end(64), RC_OK);
+	randomness_end(checker);
+	assert_int_equal(report.failures, 0);
+	assert_int_equal(report.order.named, 64);
+	assert_int_equal(report.order.late, 4 * 13);
+	assert_int_equal(report.order.distance, 15);
+	assert_non_null(strstr(randomness_weak(&report, false), "out of order"));
+	assert_true(randomness_report_text(&report, (struct randomness_asked){ 0 }, text, sizeof text) > 0);
+	assert_non_null(strstr(text, "52 of 64 exchanges were named behind a later one, at most 15 entries"));
+	assert_non_null(strstr(text, "Less is proved than was asked for"));
+	/* 4 * log2(16!) bits were in it: the bound holds, and is not far off. */
+	double bits = order_bits(64, report.order.late, report.order.distance, 0);
+	assert_true(bits >= 4 * 44.25 && bits < 2 * 4 * 44.25);
+}
+
+/* A few exchanges that overlap are what a gateway has. */
+static void some_overlap(void **state)
+{
+	assert_int_equal(epoch(), RC_OK);
+	for (unsigned i = 1; i <= 64; i++)
+		assert_int_equal(ike_of(i == 9 ? 10 : i == 10 ? 9 : i == 33 ? 36 : i > 33 && i < 37 ? i - 1 : i), RC_OK);
+	randomness_end(checker);
+	assert_int_equal(report.order.late, 4);
+	assert_int_equal(report.order.distance, 3);
+	assert_null(randomness_weak(&report, false));
+}
+
+static void no_exchange_lasts_so_long(void **state)
+{
+	assert_int_equal(epoch(), RC_OK);
+	assert_int_equal(ike_of(PUBLIC_ORDER_WINDOW + 2), RC_OK);
+	assert_int_equal(ike_of(2), RC_OK);
+	assert_int_equal(ike_of(1), RC_AUTH);
+	assert_non_null(strstr(report.finding, "value 1 is named behind value 4098: more than 4096 may not lie between"));
+}
+
 /* A keeper may choose among values by leaving some out: how many it left out is said. */
 static void values_that_were_left_out(void **state)
 {
@@ -242,6 +345,11 @@ int main(void)
 		T(every_bit_of_a_proof_counts),
 		T(keys_are_held_to_their_word),
 		T(values_that_were_left_out),
+		T(ranges_of_values),
+		T(what_came_to_nothing_is_said),
+		T(order_that_says_something),
+		T(some_overlap),
+		T(no_exchange_lasts_so_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

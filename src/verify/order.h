@@ -1,0 +1,66 @@
+/*
+ * In which order a ledger's exchanges took their values and leaves, and how much that order could say.
+ *
+ * An exchange takes the next count, and the next leaf, when it begins (model/public_values.h); its entry
+ * comes when it is through. So entries name counts in rising order, but for exchanges that ran at the same
+ * time: one that is named behind a higher count is `late`. What is certain even then, and a finding when it
+ * is not so:
+ *
+ * - leaves stand in the same order as counts: the one follows from the other;
+ * - a count is named before PUBLIC_ORDER_WINDOW later ones have begun, or its exchange has ended.
+ *
+ * A keeper that lies about who was late hides as much as there are ways to have n entries in order but for k
+ * of them, each at most d entries late, with m counts left out between:
+ *   log2( C(n + m, m) * C(n, k) * d^k )  bits, order_bits().
+ *
+ * Pure. Private to src/verify. One thread.
+ */
+#ifndef VERIFY_ORDER_H
+#define VERIFY_ORDER_H
+
+#include "ledger/entry.h"
+#include "model/public_values.h"
+
+/* An exchange is long through, and its entry there, so many seconds behind the end of its batch or epoch. */
+#define ORDER_SETTLED_S 300
+
+struct order_report {
+	uint64_t named;	   /* exchanges in order or late */
+	uint64_t late;	   /* named behind a higher count */
+	uint64_t distance; /* most entries between the first higher count and a late one, itself counted */
+	uint64_t late_s;   /* most seconds between the two, in one boot */
+};
+
+/* Where an exchange stands: epochs are counted in the log's order, from 0. */
+struct order_place {
+	uint64_t epoch, count;
+	uint64_t leaf; /* grows from leaf to leaf and batch to batch; 0: none */
+};
+
+struct order;
+
+/* NULL: no memory. */
+struct order *order_new(void);
+void order_free(struct order *o);
+/* The next exchange that an entry names. RC_OK; RC_AUTH: out of any order, *e says how. */
+enum rc order_named(
+	struct order *o, const struct order_place *p, const struct ledger_entry *entry, struct err *e);
+struct order_report order_state(const struct order *o);
+
+/* Bits that the order of `named` can hold, `late` of them at most `distance` late, `left_out` counts between.
+ */
+double order_bits(uint64_t named, uint64_t late, uint64_t distance, uint64_t left_out);
+
+/*
+ * Numbers and ranges as exchange_failed has them, "3 5-9", rising and apart, from `least` to `most`. One step
+ * of a walk over `text`, which begins with at = 0. False: the end, or not of this form; at == n tells which.
+ */
+struct order_ranges {
+	const char *text;
+	size_t n, at;
+	uint32_t least, most;
+	uint32_t first, last; /* of the range */
+};
+bool order_range_next(struct order_ranges *r);
+
+#endif
