@@ -265,6 +265,7 @@ static void end(void)
 	puppet_run(&p, 300000);
 	MUST(puppet_ike_sas(&p) == 0);
 	MUST(ike_view_busy(p.core) == 0);
+	MUST(!ike_view_wrong(p.core));
 	puppet_forget(&p);
 	p.setup.cookie_above = 64;
 	p.at.port = 500;
@@ -285,6 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct rd step = rd_sub(&r, MIN_OF(n, rd_left(&r)));
 
 		one_step(what, &step);
+		MUST(!ike_view_wrong(p.core));
 		if (p.sent_n > PUPPET_SENT_MAX / 2)
 			puppet_forget(&p);
 	}

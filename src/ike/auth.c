@@ -107,8 +107,8 @@ static void auth_signed(struct ike *c, struct ike_sa *sa, struct step *st, const
 /* 2.4: "this is the only IKE SA currently active between the authenticated identities". */
 static bool is_initial_contact(const struct ike *c, const struct ike_sa *sa)
 {
-	for (const struct ike_sa *other = c->sas; other; other = other->next)
-		if (other != sa && other->peer == sa->peer &&
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
+		if (other != sa &&
 			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
 			return false;
 	return true;
@@ -128,7 +128,7 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 		return;
 	}
 	st->child = child_new(c, sa, st->tunnel, true);
-	child_set_id(st->child, b);
+	child_set_id(c, st->child, b);
 	o = out_request(c, sa, EX_IKE_AUTH);
 	ike_out_payload(&o, PL_IDI, id, id_body(&p->local_id, &sa->local.addr, id));
 	if (is_initial_contact(c, sa))
@@ -221,6 +221,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 	sa->was_up = true;
 	step_done(c, sa, st);
 	sa_established(c, sa);
+	sa_peer_limit(c, sa);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
 	if (refused || !(p->present & IKE_HAS(SA)) || !(p->present & IKE_HAS(TSI)) ||
 		!(p->present & IKE_HAS(TSR))) {
@@ -255,7 +256,6 @@ static void auth_child_installed(
 	st->child = NULL;
 	child_up(c, sa, ch);
 	own_done(c, sa);
-	child_dedupe(c, ch);
 }
 
 /* ---- responder ---- */
@@ -379,6 +379,8 @@ static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, 
 		return;
 	}
 	sa->was_up = true;
+	sa_peer_room(c, sa->peer, sa);
+	sa_join_peer(c, sa);
 	ask_sign(c, sa, st, request_signed);
 }
 
@@ -411,11 +413,14 @@ uint16_t child_refusal(
 		refuse_selectors(c, sa, p);
 		return NTF_TS_UNACCEPTABLE;
 	}
-	if (sa->children_n >= IKE_CHILDREN_MAX)
+	if (!child_room(c, st->tunnel,
+		    st->old_spi_in != 0 ? CHILD_REKEYED
+		    : with_dh		? CHILD_ANOTHER
+					: CHILD_OF_AUTH))
 		return NTF_NO_ADDITIONAL_SAS;
 	offer_esp(c, t, 0, with_dh, &ours);
 	if (select_esp(c, t, &p->sa, with_dh, ret_choice)) {
-		if (!child_spi_taken(sa, load_be32(ret_choice->spi.at)))
+		if (!child_spi_taken(c, sa, load_be32(ret_choice->spi.at)))
 			return 0;
 		snprintf(why, sizeof why, "SPI %08x is that of another child SA",
 			load_be32(ret_choice->spi.at));
@@ -454,7 +459,7 @@ static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, co
 	}
 	st->answer = choice.answer;
 	st->child = child_new(c, sa, st->tunnel, false);
-	child_take_choice(st->child, &choice);
+	child_take_choice(c, st->child, &choice);
 	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_CHILD_BEGIN, request_child_begun)->u.CHILD_BEGIN;
 	q->handle = sa->handle;
 	q->tunnel = st->tunnel;
@@ -481,7 +486,7 @@ static void request_child_begun(
 		request_child_dropped(c, sa, st, b->text);
 		return;
 	}
-	child_set_id(st->child, b);
+	child_set_id(c, st->child, b);
 	st->child->lowest = st->child->line = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
 	if (!child_narrow(c, st->child, &st->in->p.tsi, &st->in->p.tsr)) {
 		request_child_dropped(c, sa, st, "the selectors do not meet");
@@ -514,12 +519,21 @@ static void request_child_installed(
  * 2.4: the peer has lost what it had. Only what stood before its IKE_SA_INIT came is meant: an IKE SA that we
  * began meanwhile is not, since the peer looked at its own list after that.
  */
+static struct ike_sa *left_over(const struct ike *c, const struct ike_sa *sa, mono_ns asked_at)
+{
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
+		if (other != sa && other->since <= asked_at &&
+			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
+			return other;
+	return NULL;
+}
+
 static void initial_contact(struct ike *c, struct ike_sa *sa, mono_ns asked_at)
 {
-	for (struct ike_sa *other = c->sas; other; other = other->next)
-		if (other != sa && other->peer == sa->peer && other->since <= asked_at &&
-			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
-			sa_kill(c, other, "the peer has started anew");
+	struct ike_sa *other;
+
+	while ((other = left_over(c, sa, asked_at)) != NULL)
+		sa_kill(c, other, "the peer has started anew");
 }
 
 static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
@@ -554,6 +568,5 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	out_send_response(c, sa, &o);
 	if (sa->initial_contact)
 		initial_contact(c, sa, asked_at);
-	if (ch)
-		child_dedupe(c, ch);
+	sa_peer_limit(c, sa);
 }

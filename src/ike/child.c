@@ -15,80 +15,74 @@ struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool 
 {
 	struct child *ch = ike_alloc(sizeof *ch);
 
+	ch->sa = sa;
 	ch->tunnel = tunnel;
 	ch->ours = ch->confirmed = ours;
 	ch->since = c->now;
-	ch->next = sa->children;
-	sa->children = ch;
+	ch->due.kind = DUE_CHILD;
+	link_behind(&sa->children, &ch->of_sa);
 	sa->children_n++;
+	child_join_tunnel(c, ch);
 	return ch;
 }
 
-void child_set_id(struct child *ch, const struct keeper_child_begun *b)
+void child_set_id(struct ike *c, struct child *ch, const struct keeper_child_begun *b)
 {
 	ch->handle = b->child;
-	ch->spi_in = b->spi_in;
+	child_set_in(c, ch, b->spi_in);
 }
 
 void child_unlink(struct ike *c, struct ike_sa *sa, struct child *ch)
 {
-	struct child **link = &sa->children;
-
-	while (*link != ch)
-		link = &(*link)->next;
-	*link = ch->next;
+	child_set_state(c, ch, CH_LINGER); /* counted as such for the last time */
+	tunnel_touch(c, ch->tunnel);
+	child_leave_tunnel(c, ch);
+	due_set(c, &ch->due, 0);
+	link_out(&ch->of_sa);
+	link_out(&ch->of_in);
+	link_out(&ch->of_out);
+	link_out(&ch->wanting);
+	link_out(&ch->unsure);
 	sa->children_n--;
-	if (ch->state == CH_UP && ch->tunnel < c->tunnels_n)
-		c->tunnels[ch->tunnel].up--;
 	free(ch);
 	sa_touch(c, sa);
 }
 
-struct child *child_by_in(const struct ike_sa *sa, uint32_t spi_in)
+static void link_if(bool wanted, struct link *head, struct link *l)
 {
-	for (struct child *ch = sa->children; ch; ch = ch->next)
-		if (ch->spi_in == spi_in && spi_in != 0 && ch->state != CH_LARVAL && ch->state != CH_LINGER)
-			return ch;
-	return NULL;
+	if (!wanted)
+		link_out(l);
+	else if (!link_used(l))
+		link_last(head, l);
 }
 
-struct child *child_by_out(const struct ike_sa *sa, uint32_t spi_out)
+void child_changed(struct ike *c, struct child *ch)
 {
-	for (struct child *ch = sa->children; ch; ch = ch->next)
-		if (ch->spi_out == spi_out && spi_out != 0 && ch->state != CH_LARVAL &&
-			ch->state != CH_LINGER)
-			return ch;
-	return NULL;
+	bool up = ch->state == CH_UP, here = ch->state != CH_LARVAL && ch->state != CH_LINGER;
+	mono_ns at = due_sooner(c, due_sooner(c, 0, ch->remove_at), ch->activate_at);
+
+	if (up)
+		at = due_sooner(c, at, ch->rekey_at);
+	if (up || ch->state == CH_REPLACED)
+		at = due_sooner(c, at, ch->expire_at);
+	if (up && ch->want_rekey)
+		at = due_sooner(c, at, ch->retry_at);
+	if (here && !ch->confirmed)
+		at = due_sooner(c, at, ch->since + IKE_CONFIRM_S * NS_PER_S);
+	due_set(c, &ch->due, at);
+	link_if(here && !ch->confirmed, &ch->sa->unsure, &ch->unsure);
+	link_if(up ? ch->want_rekey && c->now >= ch->retry_at : ch->state == CH_CLOSING && !ch->delete_sent,
+		&ch->sa->wanting, &ch->wanting);
+	sa_touch(c, ch->sa);
 }
 
-struct child *child_being_installed(const struct ike_sa *sa, uint32_t spi_out)
-{
-	for (struct child *ch = sa->children; ch; ch = ch->next)
-		if (ch->ours && ch->state == CH_LARVAL && ch->installing && ch->spi_out == spi_out)
-			return ch;
-	return NULL;
-}
-
-/*
- * A pair is named by the SPI on which its sender receives (1.4.1), so one that a child of this IKE SA has
- * already would name two: a delete or a rekey would mean either. Not those that linger: the peer has deleted
- * them.
- */
-bool child_spi_taken(const struct ike_sa *sa, uint32_t spi_out)
-{
-	for (const struct child *ch = sa->children; ch; ch = ch->next)
-		if (ch->spi_out == spi_out && ch->state != CH_LINGER)
-			return true;
-	return false;
-}
-
-void child_take_choice(struct child *ch, const struct choice *choice)
+void child_take_choice(struct ike *c, struct child *ch, const struct choice *choice)
 {
 	ch->encr = choice->encr;
 	ch->encr_bits = choice->encr_bits;
 	ch->dh = choice->dh;
 	ch->esn = choice->esn;
-	ch->spi_out = load_be32(choice->spi.at);
+	child_set_out(c, ch, load_be32(choice->spi.at));
 }
 
 static mono_ns lifetime(struct ike *c, const struct child *ch, uint64_t lo, uint64_t hi)
@@ -101,16 +95,12 @@ static mono_ns lifetime(struct ike *c, const struct child *ch, uint64_t lo, uint
 
 void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state)
 {
-	struct tunnel *t = ch->tunnel < c->tunnels_n ? &c->tunnels[ch->tunnel] : NULL;
-
-	if (t) {
-		t->up += state == CH_UP;
-		t->up -= ch->state == CH_UP;
-	}
-	ch->state = state;
+	child_set_state(c, ch, state);
+	if (state == CH_UP)
+		child_compare_later(c, ch);
 	if (state == CH_REPLACED)
 		ch->expire_at = c->now + IKE_REPLACED_S * NS_PER_S;
-	sa_touch(c, sa);
+	child_changed(c, ch);
 }
 
 /*
@@ -125,19 +115,19 @@ static uint64_t rank(const struct child *ch)
 
 static struct child *survivor(const struct ike *c, const struct child *gone)
 {
+	const struct tunnel *t = child_tunnel(c, gone);
 	struct child *best = NULL;
 
-	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		for (struct child *ch = sa->children; ch; ch = ch->next) {
-			bool carries = ch->state == CH_UP || ch->state == CH_REPLACED ||
-				       (ch->state == CH_CLOSING && !ch->delete_sent);
+	if (!t)
+		return NULL;
+	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+		bool carries = ch->state == CH_UP || ch->state == CH_REPLACED ||
+			       (ch->state == CH_CLOSING && !ch->delete_sent);
 
-			if (ch == gone || ch->tunnel != gone->tunnel || !carries)
-				continue;
-			if (!best || rank(ch) > rank(best) ||
-				(rank(ch) == rank(best) && ch->since > best->since))
-				best = ch;
-		}
+		if (ch == gone || !carries)
+			continue;
+		if (!best || rank(ch) > rank(best) || (rank(ch) == rank(best) && ch->since > best->since))
+			best = ch;
 	}
 	return best;
 }
@@ -156,18 +146,16 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
 {
 	struct tunnel *t = &c->tunnels[ch->tunnel];
 
-	ike_child_enter(c, sa, ch, CH_UP);
 	ch->since = c->now;
-	ch->rekey_at = lifetime(c, ch, ch->ours ? 850 : 920, ch->ours ? 910 : 980);
-	ch->expire_at = lifetime(c, ch, 1200, 1200);
-	t->backoff_ms = 0;
-	t->retry_at = 0;
+	ch->rekey_at = ch->ours ? lifetime(c, ch, IKE_REKEY_OURS_FROM, IKE_REKEY_OURS_TO)
+				: lifetime(c, ch, IKE_REKEY_THEIRS_FROM, IKE_REKEY_THEIRS_TO);
+	ch->expire_at = lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
+	ike_child_enter(c, sa, ch, CH_UP);
 	t->reason[0] = '\0';
 	sa->childless_at = 0;
-	if (t->orphan != 0) {
+	if (t->orphan != 0)
 		t->orphan_remove_at = c->now + IKE_LINGER_S * NS_PER_S;
-		ike_wake(c, t->orphan_remove_at);
-	}
+	tunnel_touch(c, ch->tunnel);
 	ike_log(c, false, "tunnel %s: child SA %08x up", tunnel_config(c, ch->tunnel)->name, ch->spi_in);
 }
 
@@ -197,26 +185,32 @@ static void forget_handle(struct ike *c, struct ike_sa *sa, struct child *ch)
 /* What was to yield to a child that is gone now stays after all, unless its delete is on its way. */
 static void revive(struct ike *c, const struct child *gone)
 {
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		for (struct child *ch = sa->children; ch; ch = ch->next)
-			if (ch->state == CH_CLOSING && !ch->delete_sent && ch->yields_to == gone->spi_in &&
-				gone->spi_in != 0 && sa->state == ST_UP) {
-				ch->yields_to = 0;
-				ch->reason[0] = '\0';
-				ike_child_enter(c, sa, ch, CH_UP);
-			}
+	const struct tunnel *t = child_tunnel(c, gone);
+
+	if (!t || gone->spi_in == 0)
+		return;
+	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+		if (ch->state != CH_CLOSING || ch->delete_sent || ch->yields_to != gone->spi_in ||
+			ch->sa->state != ST_UP)
+			continue;
+		ch->yields_to = 0;
+		ch->reason[0] = '\0';
+		ike_child_enter(c, ch->sa, ch, CH_UP);
+	}
 }
 
 /* The tunnel's last child went: what stays inbound for packets on their way must not become its sender. */
-static void end_lingering(struct ike *c, uint32_t tunnel)
+static void end_lingering(struct ike *c, const struct child *last)
 {
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		for (struct child *ch = sa->children; ch; ch = ch->next) {
-			if (ch->state != CH_LINGER || ch->tunnel != tunnel)
-				continue;
-			ch->remove_at = c->now + 1;
-			sa_touch(c, sa);
-		}
+	const struct tunnel *t = child_tunnel(c, last);
+
+	if (!t)
+		return;
+	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+		if (ch->state != CH_LINGER)
+			continue;
+		ch->remove_at = c->now + 1;
+		child_changed(c, ch);
 	}
 }
 
@@ -238,13 +232,15 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *
 	}
 	if (ch->state == CH_LARVAL || !child_hand_over(c, ch)) {
 		if (ch->state != CH_LARVAL)
-			end_lingering(c, ch->tunnel);
+			end_lingering(c, ch);
 		ask_remove(c, sa, ch);
 		child_unlink(c, sa, ch);
 		return;
 	}
-	ike_child_enter(c, sa, ch, CH_LINGER);
 	ch->remove_at = c->now + IKE_LINGER_S * NS_PER_S;
+	link_out(&ch->of_out); /* the peer may use its SPI again */
+	ike_child_enter(c, sa, ch, CH_LINGER);
+	child_linger_limit(c, ch);
 }
 
 void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason)
@@ -262,11 +258,17 @@ void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const
  */
 void child_confirm(struct ike *c, struct child *ch)
 {
+	const struct tunnel *t = child_tunnel(c, ch);
+
 	if (ch->confirmed)
 		return;
 	ch->confirmed = true;
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		sa_touch(c, sa); /* what yields to it may go now */
+	child_changed(c, ch);
+	if (!t)
+		return;
+	LIST_FOR (struct child, twin, &t->children, of_tunnel)
+		if (twin->yields_to == ch->spi_in)
+			sa_touch(c, twin->sa); /* what yields to it may go now */
 }
 
 bool child_confirmed(struct ike *c, struct child *ch)
@@ -279,15 +281,11 @@ bool child_confirmed(struct ike *c, struct child *ch)
 /* Of twins the one that yields is the sender until the peer surely has the other one. */
 bool child_may_go(struct ike *c, struct child *ch)
 {
+	struct child *stays = child_any_by_in(c, ch->yields_to);
+
 	if (!child_confirmed(c, ch))
 		return false;
-	for (const struct ike_sa *sa = c->sas; ch->yields_to != 0 && sa; sa = sa->next) {
-		struct child *stays = child_by_in(sa, ch->yields_to);
-
-		if (stays)
-			return child_confirmed(c, stays);
-	}
-	return true;
+	return !stays || stays->state == CH_LARVAL || stays->state == CH_LINGER || child_confirmed(c, stays);
 }
 
 void child_yield(
@@ -308,8 +306,6 @@ void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 		ch->activate_at = 0;
 		ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
 	}
-	if (ch->state == CH_UP && ch->tunnel < c->tunnels_n && c->tunnels[ch->tunnel].up > 1)
-		child_dedupe(c, ch);
 	if (ch->state == CH_UP && ch->rekey_at != 0 && c->now >= ch->rekey_at) {
 		ch->want_rekey = true;
 		ch->rekey_at = 0;
@@ -320,6 +316,8 @@ void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 		child_want_delete(c, sa, ch,
 			ch->state == CH_UP ? "its lifetime ended" : "replaced; the peer did not delete it");
 	}
+	child_confirmed(c, ch);
+	child_changed(c, ch);
 }
 
 static bool same_selectors(const struct child *a, const struct child *b)
@@ -337,31 +335,44 @@ static bool twin_before(const struct child *a, const struct child *b)
 	return (order ? order : nonce_compare(&a->lowest, &b->lowest)) < 0;
 }
 
-/* ch is new; if its twin stands too, the one with the lowest nonce goes, by the hand of whoever began it. */
-void child_dedupe(struct ike *c, struct child *ch)
+/* Its own rekey decides between it and its twin when the answer comes. */
+static bool being_rekeyed(const struct child *ch)
 {
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		for (struct child *twin = sa->children; twin; twin = twin->next) {
-			bool twin_loses;
+	const struct step *own = &ch->sa->steps[SIDE_OWN];
 
-			if (twin == ch || twin->tunnel != ch->tunnel || twin->state != CH_UP ||
-				ch->state != CH_UP || twin->heir_of_peer == ch->spi_in ||
-				ch->heir_of_peer == twin->spi_in || !same_selectors(twin, ch))
-				continue;
-			/* Its own rekey decides between it and us when the answer comes. */
-			if (sa->steps[SIDE_OWN].task == TASK_CHILD_REKEY &&
-				sa->steps[SIDE_OWN].old_spi_in == twin->spi_in)
-				continue;
-			twin_loses = twin_before(twin, ch);
-			if (twin_loses && twin->ours)
-				child_yield(c, sa, twin, ch, "made twice; the other one stays");
-			if (twin_loses || !ch->ours)
-				continue;
-			for (struct ike_sa *mine = c->sas; mine; mine = mine->next)
-				if (child_by_in(mine, ch->spi_in) == ch)
-					child_yield(c, mine, ch, twin, "made twice; the other one stays");
+	return own->task == TASK_CHILD_REKEY && own->old_spi_in == ch->spi_in;
+}
+
+/* If its twin stands too, the one with the lowest nonce goes, by the hand of whoever began it. */
+static void compare(struct ike *c, struct child *ch)
+{
+	LIST_FOR (struct child, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
+		if (twin == ch || twin->state != CH_UP || ch->state != CH_UP || being_rekeyed(twin) ||
+			twin->heir_of_peer == ch->spi_in || ch->heir_of_peer == twin->spi_in ||
+			!same_selectors(twin, ch))
+			continue;
+		if (twin_before(twin, ch)) {
+			if (twin->ours)
+				child_yield(c, twin->sa, twin, ch, "made twice; the other one stays");
+		} else if (ch->ours) {
+			child_yield(c, ch->sa, ch, twin, "made twice; the other one stays");
 		}
 	}
+}
+
+void child_compare(struct ike *c, uint32_t tunnel)
+{
+	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel) {
+		if (ch->compare && ch->state == CH_UP)
+			compare(c, ch);
+		ch->compare = false;
+	}
+}
+
+void child_compare_later(struct ike *c, struct child *ch)
+{
+	ch->compare = true;
+	tunnel_touch(c, ch->tunnel);
 }
 
 /* ---- selectors of a child ---- */
@@ -384,13 +395,11 @@ uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_s
 
 	if (remote_ts->n == 0 || local_ts->n == 0)
 		return INDEX_NONE;
-	for (uint32_t i = 0; i < c->tunnels_n; i++) {
+	for (uint32_t i = peer_entry(c, peer)->tunnels; i != INDEX_NONE; i = c->tunnels[i].next_of_peer) {
 		const struct snap_tunnel *t = tunnel_config(c, i);
 		uint32_t score = 1;
 
-		if (t->peer != peer ||
-			selectors_intersect(l, locals(c, t), t->local.count, local_ts->list, local_ts->n) ==
-				0 ||
+		if (selectors_intersect(l, locals(c, t), t->local.count, local_ts->list, local_ts->n) == 0 ||
 			selectors_intersect(
 				r, remotes(c, t), t->remote.count, remote_ts->list, remote_ts->n) == 0)
 			continue;
@@ -432,12 +441,12 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 		err_add(ret_why, RC_MALFORMED, "the peer's answer chose what was not offered");
 		return false;
 	}
-	if (child_spi_taken(sa, load_be32(choice.spi.at))) {
+	if (child_spi_taken(c, sa, load_be32(choice.spi.at))) {
 		err_add(ret_why, RC_MALFORMED, "the peer's answer has SPI %08x, which another child SA has",
 			load_be32(choice.spi.at));
 		return false;
 	}
-	child_take_choice(ch, &choice);
+	child_take_choice(c, ch, &choice);
 	/* As initiator we are TSi. */
 	if (p->tsi.n == 0 || p->tsr.n == 0 || p->tsi.n > SELECTORS_MAX || p->tsr.n > SELECTORS_MAX ||
 		!selectors_within(p->tsi.list, p->tsi.n, locals(c, t), t->local.count) ||

@@ -54,6 +54,19 @@ const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b)
 	return nonce_compare(a, b) <= 0 ? a : b;
 }
 
+/* For tables whose keys strangers choose: from the secret of the first cookies, which nobody else knows. */
+static void hash_key_make(struct ike *c, const struct ike_setup *setup)
+{
+	static const char label[] = "plaingate/ike/tables/v1";
+	struct prf_part part = { (const uint8_t *)label, sizeof label - 1 };
+	uint8_t mac[32] = { 0 };
+
+	if (prf_run(PRF_HMAC_SHA2_256, setup->cookie_secret, sizeof setup->cookie_secret, &part, 1, mac) ==
+		RC_OK)
+		memcpy(c->hash_key, mac, sizeof c->hash_key);
+	bytes_wipe(mac, sizeof mac);
+}
+
 struct ike *ike_core_new(const struct ike_setup *setup)
 {
 	struct ike *c = ike_alloc(sizeof *c);
@@ -61,6 +74,18 @@ struct ike *ike_core_new(const struct ike_setup *setup)
 	c->setup = *setup;
 	c->random = setup->seed;
 	c->actions_end = &c->actions;
+	list_init(&c->sas);
+	list_init(&c->dirty);
+	list_init(&c->dirty_tunnels);
+	list_init(&c->waiting);
+	list_init(&c->failed);
+	index_init(c);
+	peers_new(c, 0);
+	while (c->free_n < IKE_SAS_MAX) {
+		c->free_slots[c->free_n] = (uint16_t)(IKE_SAS_MAX - 1 - c->free_n);
+		c->free_n++;
+	}
+	hash_key_make(c, setup);
 	c->refusal_tokens = IKE_REFUSALS_BURST;
 	ike_input_cookie_secret(c, setup->cookie_secret);
 	ike_input_cookie_secret(c, setup->cookie_secret);
@@ -82,14 +107,12 @@ static void action_free(struct action_node *node)
 
 static void sa_free_whole(struct ike *c, struct ike_sa *sa)
 {
-	for (struct child *ch = sa->children, *next; ch; ch = next) {
-		next = ch->next;
-		free(ch);
-	}
-	sa->children = NULL;
+	LIST_FOR_SAFE (struct child, ch, after, &sa->children, of_sa)
+		child_unlink(c, sa, ch);
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
 	sa_asks_free(sa);
+	due_set(c, &sa->due, 0);
 	sa_memory_free(sa);
 }
 
@@ -97,8 +120,7 @@ void ike_core_free(struct ike *c)
 {
 	if (!c)
 		return;
-	for (struct ike_sa *sa = c->sas, *next; sa; sa = next) {
-		next = sa->next;
+	LIST_FOR_SAFE (struct ike_sa, sa, after, &c->sas, of_all) {
 		/* A larval heir stands in the list itself; its maker must not end it a second time. */
 		sa->steps[SIDE_OWN].heir = sa->steps[SIDE_PEER].heir = NULL;
 		sa->steps[SIDE_OWN].child = sa->steps[SIDE_PEER].child = NULL;
@@ -110,6 +132,8 @@ void ike_core_free(struct ike *c)
 	}
 	action_free(c->taken);
 	free(c->tunnels);
+	free(c->peers);
+	free(c->dues);
 	free(c->snap);
 	bytes_wipe(c, sizeof *c);
 	free(c);
@@ -206,16 +230,4 @@ struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, cons
 	r->left_out = c->refusals_left_out;
 	c->refusals_left_out = 0;
 	return r;
-}
-
-void ike_wake(struct ike *c, mono_ns at)
-{
-	/* What is due already and was not done waits for an event, not for the time. */
-	if (at > c->now && (c->deadline == 0 || at < c->deadline))
-		c->deadline = at;
-}
-
-mono_ns ike_deadline(const struct ike *c)
-{
-	return c->deadline;
 }

@@ -16,12 +16,27 @@
 
 static ike_then create_begun, create_installed;
 
-void child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh)
+/* The tunnel has as many as it may: those that are on their way out make room. */
+static void no_room(struct ike *c, uint32_t tunnel, struct child *old)
+{
+	if (!old) {
+		tunnel_failed(c, tunnel, "too many child SAs");
+		return;
+	}
+	old->retry_at = c->now + IKE_REKEY_RETRY_S * NS_PER_S;
+	child_changed(c, old);
+}
+
+bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh)
 {
 	const struct snap_tunnel *t = tunnel_config(c, tunnel);
 	struct step *st = &sa->steps[SIDE_OWN];
 	struct keeper_child_begin *q;
 
+	if (!child_room(c, tunnel, old ? CHILD_REKEYED : CHILD_ANOTHER)) {
+		no_room(c, tunnel, old);
+		return false;
+	}
 	st->task = old ? TASK_CHILD_REKEY : TASK_CHILD_NEW;
 	st->busy = true;
 	st->tunnel = tunnel;
@@ -34,12 +49,13 @@ void child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	q->tunnel = tunnel;
 	q->dh_group = st->dh;
 	q->role = KEEPER_INITIATOR;
+	return true;
 }
 
 /* This try is over; the next one comes after ms, give or take. */
 static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, uint64_t ms)
 {
-	struct child *old = child_by_in(sa, st->old_spi_in);
+	struct child *old = child_by_in(c, sa, st->old_spi_in);
 	uint32_t tunnel = st->tunnel;
 	bool rekey = st->task == TASK_CHILD_REKEY;
 
@@ -47,6 +63,7 @@ static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, con
 	if (old && old->state == CH_UP) {
 		old->want_rekey = true;
 		old->retry_at = c->now + ike_chance(c, ms, 3 * ms) * NS_PER_MS;
+		child_changed(c, old);
 	}
 	if (!rekey)
 		tunnel_failed(c, tunnel, reason);
@@ -59,7 +76,7 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 {
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
 	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child *old = child_by_in(sa, st->old_spi_in);
+	struct child *old = child_by_in(c, sa, st->old_spi_in);
 	struct ike_offer offer;
 	struct ike_out o;
 	uint8_t spi[4];
@@ -69,7 +86,7 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		return;
 	}
 	st->child = child_new(c, sa, st->tunnel, true);
-	child_set_id(st->child, b);
+	child_set_id(c, st->child, b);
 	if (st->task == TASK_CHILD_REKEY && (!old || old->state != CH_UP)) {
 		own_done(c, sa); /* the peer was faster */
 		return;
@@ -131,7 +148,7 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 /* Which of two simultaneous rekeys of `old` stays; ours is new. */
 static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child *old, struct child *ours)
 {
-	struct child *theirs = child_by_in(sa, old->heir_of_peer);
+	struct child *theirs = child_by_in(c, sa, old->heir_of_peer);
 
 	if (theirs && theirs->state == CH_UP && nonce_compare(&ours->lowest, &theirs->lowest) < 0) {
 		/* 2.8.1: the SA with the lowest nonce is closed by whoever created it; the other side deletes
@@ -145,7 +162,7 @@ static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child *old, st
 
 static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
-	struct child *ch = st->child, *old = child_by_in(sa, st->old_spi_in);
+	struct child *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
 
 	if (r->u.CHILD_INSTALL.rc != RC_OK || ch->tunnel == INDEX_NONE) {
 		create_unusable(c, sa, st,
@@ -164,7 +181,6 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
 		settle_rekey(c, sa, old, ch);
 	own_done(c, sa);
-	child_dedupe(c, ch);
 }
 
 /* ---- our request refused ---- */
@@ -172,7 +188,7 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_notify *v)
 {
 	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child *old = child_by_in(sa, st->old_spi_in);
+	struct child *old = child_by_in(c, sa, st->old_spi_in);
 	bool rekey = st->task == TASK_CHILD_REKEY, known = false;
 	uint32_t tunnel = st->tunnel;
 	uint16_t group;
@@ -191,15 +207,16 @@ static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st
 
 static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uint16_t type)
 {
-	struct child *old = child_by_in(sa, st->old_spi_in);
+	struct child *old = child_by_in(c, sa, st->old_spi_in);
 	char text[IKE_REASON_MAX], name[48];
 
 	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
 	if (old && old->heir_of_peer != 0) {
 		/* 2.8.1: the peer had finished its own rekey; that one stands. */
-		if (old->state == CH_UP && child_by_in(sa, old->heir_of_peer))
+		if (old->state == CH_UP && child_by_in(c, sa, old->heir_of_peer))
 			ike_child_enter(c, sa, old, CH_REPLACED);
 		old->heir_of_peer = 0;
+		child_compare_later(c, old);
 		if (old->state != CH_UP) {
 			own_done(c, sa);
 			return;
@@ -275,8 +292,8 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
 		return false;
 	}
-	old = child_by_out(sa, load_be32(v->spi.at));
-	if (!old && child_being_installed(sa, load_be32(v->spi.at))) {
+	old = child_by_out(c, sa, load_be32(v->spi.at));
+	if (!old && child_being_installed(c, sa, load_be32(v->spi.at))) {
 		/* "Not found" would make the peer forget a child that we are about to send on. */
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
@@ -286,7 +303,7 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		return false;
 	}
 	/* 2.25.1: being closed, or rekeyed already and waiting for its delete. */
-	if (old->state != CH_UP || child_by_in(sa, old->heir_of_peer)) {
+	if (old->state != CH_UP || child_by_in(c, sa, old->heir_of_peer)) {
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
@@ -332,7 +349,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	st->answer = choice.answer;
 	st->dh = choice.dh;
 	st->child = child_new(c, sa, st->tunnel, false);
-	child_take_choice(st->child, &choice);
+	child_take_choice(c, st->child, &choice);
 	if (!child_narrow(c, st->child, &p->tsi, &p->tsr)) {
 		answer_notify(c, sa, NTF_TS_UNACCEPTABLE, NULL, 0);
 		return;
@@ -355,7 +372,7 @@ static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uin
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
-	struct child *old = child_by_in(sa, st->old_spi_in);
+	struct child *old = child_by_in(c, sa, st->old_spi_in);
 	struct nonce theirs;
 	bool others = c->tunnels[st->tunnel].up > 0;
 
@@ -363,7 +380,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		answer_failed(c, sa, st, b->rc, b->text);
 		return;
 	}
-	child_set_id(st->child, b);
+	child_set_id(c, st->child, b);
 	if (st->old_spi_in != 0 && (!old || old->state != CH_UP)) {
 		/* Ours finished meanwhile and it is being closed. */
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
@@ -381,7 +398,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 
 static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
-	struct child *ch = st->child, *old = child_by_in(sa, st->old_spi_in);
+	struct child *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
 	struct ike_offer answer = st->answer;
 	struct ike_out o;
 
@@ -407,6 +424,5 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 		else
 			ike_child_enter(c, sa, old, CH_REPLACED);
 	}
-	child_dedupe(c, ch);
 	out_send_response(c, sa, &o);
 }

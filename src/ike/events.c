@@ -56,7 +56,8 @@ static uint32_t new_peer(const struct snapshot *old, const struct snapshot *s, u
 	if (!old || index >= old->peers.count)
 		return INDEX_NONE;
 	for (uint32_t i = 0; i < s->peers.count; i++)
-		if (same_peer(old, &snap_peers(old)[index], s, &snap_peers(s)[i]))
+		if (strcmp(snap_peers(old)[index].name, snap_peers(s)[i].name) == 0 &&
+			same_peer(old, &snap_peers(old)[index], s, &snap_peers(s)[i]))
 			return i;
 	return INDEX_NONE;
 }
@@ -66,7 +67,8 @@ static uint32_t new_tunnel(const struct snapshot *old, const struct snapshot *s,
 	if (!old || index >= old->tunnels.count)
 		return INDEX_NONE;
 	for (uint32_t i = 0; i < s->tunnels.count; i++)
-		if (same_tunnel(old, &snap_tunnels(old)[index], s, &snap_tunnels(s)[i]))
+		if (strcmp(snap_tunnels(old)[index].name, snap_tunnels(s)[i].name) == 0 &&
+			same_tunnel(old, &snap_tunnels(old)[index], s, &snap_tunnels(s)[i]))
 			return i;
 	return INDEX_NONE;
 }
@@ -74,9 +76,14 @@ static uint32_t new_tunnel(const struct snapshot *old, const struct snapshot *s,
 /* Old numbers to new ones; INDEX_NONE: changed or removed. */
 struct renumbering {
 	const struct snapshot *old;
-	const uint32_t *tunnels;
-	uint32_t tunnels_n;
+	const uint32_t *tunnels, *peers;
+	uint32_t tunnels_n, peers_n;
 };
+
+static uint32_t renumbered_peer(const struct renumbering *to, uint32_t peer)
+{
+	return peer < to->peers_n ? to->peers[peer] : INDEX_NONE;
+}
 
 static uint32_t renumbered(const struct renumbering *to, uint32_t tunnel)
 {
@@ -116,11 +123,9 @@ static void give_up_answer(struct ike *c, struct ike_sa *sa, bool peer_moves, co
 
 static void renumber_children(struct ike *c, struct ike_sa *sa, const struct renumbering *to)
 {
-	for (struct child *ch = sa->children, *next; ch; ch = next) {
-		next = ch->next;
+	LIST_FOR (struct child, ch, &sa->children, of_sa) {
 		ch->tunnel = renumbered(to, ch->tunnel);
-		if (ch->tunnel != INDEX_NONE && ch->state == CH_UP)
-			c->tunnels[ch->tunnel].up++;
+		child_join_tunnel(c, ch);
 		/* The data plane drops what its own snapshot no longer has. One whose exchange is under way
 		 * ends with it. */
 		if (ch->tunnel == INDEX_NONE && ch->state != CH_LARVAL)
@@ -132,14 +137,16 @@ static void renumber_children(struct ike *c, struct ike_sa *sa, const struct ren
  * Steps name tunnels and peers by number and may have asked the keeper with them: those whose numbers change
  * are given up, all others go on, so that a commit disturbs no rekey.
  */
-static void renumber_sa(struct ike *c, struct ike_sa *sa, const struct renumbering *to)
+static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const struct renumbering *to)
 {
-	uint32_t peer = sa->peer, now = peer == INDEX_NONE ? INDEX_NONE : new_peer(to->old, c->snap, peer);
+	uint32_t peer = sa->peer, now = renumbered_peer(to, peer);
 	bool own_moves = own_step_moves(sa, to);
 
 	if (sa->state != ST_DEAD && sa->state != ST_LARVAL)
 		give_up_answer(c, sa, now != peer, to);
 	sa->peer = now;
+	if (joined)
+		sa_join_peer(c, sa);
 	sa->first_tunnel = renumbered(to, sa->first_tunnel);
 	sa->steps[SIDE_OWN].tunnel = renumbered(to, sa->steps[SIDE_OWN].tunnel);
 	sa->steps[SIDE_PEER].tunnel = renumbered(to, sa->steps[SIDE_PEER].tunnel);
@@ -153,42 +160,85 @@ static void renumber_sa(struct ike *c, struct ike_sa *sa, const struct renumberi
 		sa_close(c, sa, "the configuration has changed");
 }
 
-static void start_tunnels(struct ike *c)
+/* What an IKE SA and its children hold in the tables by peer and tunnel, whose numbers change. */
+static void leave_tables(struct ike *c)
 {
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
+		sa_leave_peer(c, sa);
+		LIST_FOR (struct child, ch, &sa->children, of_sa)
+			child_leave_tunnel(c, ch);
+	}
 	for (uint32_t i = 0; i < c->tunnels_n; i++)
-		if (snap_peers(c->snap)[tunnel_config(c, i)->peer].start == PEER_START_ALWAYS)
-			c->tunnels[i].want = true;
+		due_set(c, &c->tunnels[i].due, 0);
+}
+
+/* One more than there are, so that it is never empty. */
+static uint32_t *numbers(uint32_t n)
+{
+	return ike_alloc((n + 1) * sizeof(uint32_t));
+}
+
+static void tunnels_new(struct ike *c, const struct tunnel *old, const struct renumbering *to)
+{
+	c->tunnels_n = c->snap->tunnels.count;
+	c->tunnels = ike_alloc((c->tunnels_n + 1) * sizeof *c->tunnels);
+	for (uint32_t i = 0; i < to->tunnels_n; i++) {
+		struct tunnel *t = to->tunnels[i] == INDEX_NONE ? NULL : &c->tunnels[to->tunnels[i]];
+
+		if (!t)
+			continue;
+		t->want = old[i].want;
+		t->held = old[i].held;
+		t->orphan = old[i].orphan;
+		t->orphan_until = old[i].orphan_until;
+		t->orphan_remove_at = old[i].orphan_remove_at;
+		memcpy(t->reason, old[i].reason, sizeof t->reason);
+	}
+	for (uint32_t i = c->tunnels_n; i-- > 0;) {
+		struct tunnel *t = &c->tunnels[i];
+		uint32_t peer = tunnel_config(c, i)->peer;
+
+		list_init(&t->children);
+		t->due.kind = DUE_TUNNEL;
+		t->next_of_peer = c->peers[peer].tunnels;
+		c->peers[peer].tunnels = i;
+		t->want |= snap_peers(c->snap)[peer].start == PEER_START_ALWAYS;
+		tunnel_touch(c, i);
+	}
 }
 
 void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 {
 	struct snapshot *old = c->snap, *copy = ike_alloc(s->bytes);
 	struct tunnel *old_tunnels = c->tunnels;
-	uint32_t old_n = c->tunnels_n, *map = ike_alloc((old_n + 1) * sizeof *map);
-	struct renumbering to;
+	struct ike_peer *old_peers = c->peers;
+	uint32_t *tunnels = numbers(c->tunnels_n), *peers = numbers(c->peers_n);
+	struct renumbering to = { old, tunnels, peers, c->tunnels_n, c->peers_n };
 
 	c->now = now;
 	memcpy(copy, s, s->bytes);
-	c->tunnels = ike_alloc((s->tunnels.count + 1) * sizeof *c->tunnels);
-	c->tunnels_n = s->tunnels.count;
-	for (uint32_t i = 0; i < old_n; i++) {
-		map[i] = new_tunnel(old, copy, i);
-		if (map[i] == INDEX_NONE)
-			continue;
-		c->tunnels[map[i]] = old_tunnels[i];
-		c->tunnels[map[i]].up = 0; /* counted anew below */
-		c->tunnels[map[i]].retry_at = 0;
-		c->tunnels[map[i]].backoff_ms = 0;
-	}
+	for (uint32_t i = 0; i < to.tunnels_n; i++)
+		tunnels[i] = new_tunnel(old, copy, i);
+	for (uint32_t i = 0; i < to.peers_n; i++)
+		peers[i] = new_peer(old, copy, i);
+	bool *joined = ike_alloc(IKE_SAS_MAX * sizeof *joined);
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all)
+		joined[sa->slot] = link_used(&sa->of_peer);
+	leave_tables(c);
 	c->snap = copy;
-	to = (struct renumbering){ old, map, old_n };
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		renumber_sa(c, sa, &to);
-	free(map);
+	peers_new(c, copy->peers.count);
+	for (uint32_t i = 0; i < to.peers_n; i++)
+		if (peers[i] != INDEX_NONE)
+			memcpy(c->peers[peers[i]].word_at, old_peers[i].word_at, sizeof old_peers[i].word_at);
+	tunnels_new(c, old_tunnels, &to);
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all)
+		renumber_sa(c, sa, joined[sa->slot], &to);
+	free(joined);
+	free(peers);
+	free(tunnels);
 	free(old);
 	free(old_tunnels);
-	start_tunnels(c);
-	tunnels_tick(c);
+	free(old_peers);
 	sa_settle_all(c);
 }
 
@@ -201,7 +251,7 @@ void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel)
 		snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_NEVER)
 		return;
 	c->tunnels[tunnel].want = true;
-	tunnels_tick(c);
+	tunnel_touch(c, tunnel);
 	sa_settle_all(c);
 }
 
@@ -215,16 +265,15 @@ static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage
 		return; /* one after the other */
 	t->orphan = usage->spi_in;
 	t->orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
+	tunnel_touch(c, usage->tunnel);
 	if (t->up > 0) {
 		t->orphan_remove_at = now + IKE_LINGER_S * NS_PER_S;
-		ike_wake(c, t->orphan_remove_at);
 		return;
 	}
 	/* It carries traffic now and cannot be rekeyed: take the tunnel up again while it lasts. */
 	if (snap_peers(c->snap)[snap_tunnels(c->snap)[usage->tunnel].peer].start != PEER_START_NEVER)
 		t->want = true;
 	snprintf(t->reason, sizeof t->reason, "carried by a child SA from before a restart");
-	tunnels_tick(c);
 }
 
 static void use_seen(
@@ -247,25 +296,21 @@ static void use_seen(
 		return;
 	if ((usage->flags & SA_SEQUENCE_LOW) || (t && t->rekey_bytes && ch->bytes >= t->rekey_bytes)) {
 		ch->want_rekey = true;
-		sa_touch(c, sa);
+		child_changed(c, ch);
 	}
 }
 
 void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage)
 {
+	struct child *ch = child_any_by_in(c, usage->spi_in);
+
 	c->now = now;
 	if (usage->tunnel >= c->tunnels_n)
 		return;
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		for (struct child *ch = sa->children; ch; ch = ch->next) {
-			if (ch->spi_in != usage->spi_in)
-				continue;
-			use_seen(c, now, sa, ch, usage);
-			sa_settle_all(c);
-			return;
-		}
-	}
-	orphan_seen(c, now, usage);
+	if (ch)
+		use_seen(c, now, ch->sa, ch, usage);
+	else
+		orphan_seen(c, now, usage);
 	sa_settle_all(c);
 }
 
@@ -276,6 +321,7 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 	struct tunnel *t = &c->tunnels[tunnel];
 	bool done = false;
 
+	tunnel_touch(c, tunnel);
 	if (order == IKE_ORDER_INITIATE) {
 		t->want = true;
 		t->held = false;
@@ -287,17 +333,15 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 		t->want = snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_ALWAYS;
 		snprintf(t->reason, sizeof t->reason, "terminated by an administrator");
 	}
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		for (struct child *ch = sa->children; ch; ch = ch->next) {
-			if (ch->tunnel != tunnel || ch->state != CH_UP)
-				continue;
-			if (order == IKE_ORDER_REKEY_CHILD)
-				ch->want_rekey = true;
-			else
-				child_want_delete(c, sa, ch, "terminated by an administrator");
-			sa_touch(c, sa);
-			done = true;
-		}
+	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+		if (ch->state != CH_UP)
+			continue;
+		if (order == IKE_ORDER_REKEY_CHILD)
+			ch->want_rekey = true;
+		else
+			child_want_delete(c, ch->sa, ch, "terminated by an administrator");
+		child_changed(c, ch);
+		done = true;
 	}
 	return done || order == IKE_ORDER_TERMINATE;
 }
@@ -306,8 +350,8 @@ static bool order_peer(struct ike *c, enum ike_order order, uint32_t peer)
 {
 	bool done = false;
 
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		if (sa->peer != peer || sa->state != ST_UP)
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer) {
+		if (sa->state != ST_UP)
 			continue;
 		if (order == IKE_ORDER_REKEY_IKE)
 			sa->want_rekey = true;
@@ -339,7 +383,6 @@ enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const 
 		if (by_peer && order == IKE_ORDER_TERMINATE)
 			order_peer(c, order, t->peer);
 	}
-	tunnels_tick(c);
 	sa_settle_all(c);
 	if (!found)
 		return err_add(e, RC_NOT_FOUND, "no tunnel and no peer with tunnels is named '%.63s'", name);

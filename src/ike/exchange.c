@@ -58,7 +58,8 @@ static mono_ns retransmit_time(struct ike *c, unsigned tries)
 {
 	uint64_t ms = MIN_OF((uint64_t)IKE_RETRANSMIT_FIRST_MS << tries, (uint64_t)IKE_RETRANSMIT_MAX_MS);
 
-	return c->now + ms * NS_PER_MS / 1000 * ike_chance(c, 900, 1100);
+	return c->now +
+	       ms * NS_PER_MS / 1000 * ike_chance(c, IKE_RETRANSMIT_JITTER_FROM, IKE_RETRANSMIT_JITTER_TO);
 }
 
 void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
@@ -134,32 +135,28 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 
 static bool begin_child_task(struct ike *c, struct ike_sa *sa)
 {
-	for (struct child *ch = sa->children; ch; ch = ch->next) {
-		if (ch->state == CH_CLOSING && !ch->delete_sent && child_may_go(c, ch)) {
-			info_start(c, sa, TASK_CHILD_DELETE, ch);
-			return true;
-		}
+	LIST_FOR (struct child, ch, &sa->wanting, wanting) {
+		if (ch->state != CH_CLOSING || !child_may_go(c, ch))
+			continue;
+		info_start(c, sa, TASK_CHILD_DELETE, ch);
+		return true;
 	}
-	for (struct child *ch = sa->children; ch; ch = ch->next) {
+	LIST_FOR (struct child, ch, &sa->wanting, wanting) {
 		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
 			continue; /* the peer is rekeying it: that is enough */
-		if (ch->state == CH_UP && ch->want_rekey && c->now >= ch->retry_at &&
-			child_confirmed(c, ch)) {
-			child_start(c, sa, ch->tunnel, ch, DH_NONE);
-			return true;
-		}
+		if (ch->state == CH_UP && child_confirmed(c, ch))
+			return child_start(c, sa, ch->tunnel, ch, DH_NONE);
 	}
 	return false;
 }
 
 static bool begin_tunnel_task(struct ike *c, struct ike_sa *sa)
 {
-	for (uint32_t i = 0; i < c->tunnels_n; i++) {
-		if (tunnel_config(c, i)->peer != sa->peer || !tunnel_wants(c, i) || tunnel_in_work(c, i))
-			continue;
-		child_start(c, sa, i, NULL, DH_NONE);
-		return true;
-	}
+	uint32_t tunnel;
+
+	while ((tunnel = tunnel_ready(c, sa->peer)) != INDEX_NONE)
+		if (child_start(c, sa, tunnel, NULL, DH_NONE))
+			return true;
 	return false;
 }
 

@@ -57,9 +57,9 @@ enum ike_order { IKE_ORDER_INITIATE, IKE_ORDER_REKEY_IKE, IKE_ORDER_REKEY_CHILD,
 enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e);
 
 /*
- * A word from our ledger to a peer's, carried by an INFORMATIONAL exchange of the IKE SA between them. At most
- * one of each kind waits: a newer one takes its place. None is repeated for long or kept over the end of the
- * IKE SA; whoever waits for an answer has a timer. RC_NOT_FOUND: no such peer; RC_AGAIN: no IKE SA now;
+ * A word from our ledger to a peer's, carried by an INFORMATIONAL exchange of the IKE SA between them. At
+ * most one of each kind waits: a newer one takes its place. None is repeated for long or kept over the end of
+ * the IKE SA; whoever waits for an answer has a timer. RC_NOT_FOUND: no such peer; RC_AGAIN: no IKE SA now;
  * RC_UNSUPPORTED: the peer does not speak it; RC_RANGE: longer than IKE_WORD_MAX.
  */
 enum ike_word { IKE_WORD_ASK, IKE_WORD_ANSWER, IKE_WORD_COUNT };
@@ -148,5 +148,7 @@ bool ike_view_sa(const struct ike *c, uint32_t *cursor, struct ike_sa_view *ret)
 bool ike_view_child(const struct ike *c, uint32_t *cursor, struct ike_child_view *ret);
 /* Requests and their answers that are still open, over all IKE SAs; 0 when quiet. */
 uint32_t ike_view_busy(const struct ike *c);
+/* What does not agree with itself in here; NULL: nothing. Behind each event it must be NULL. */
+const char *ike_view_wrong(const struct ike *c);
 
 #endif

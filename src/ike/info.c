@@ -26,6 +26,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 		/* 1.4.1: the SPIs are those of the SAs on which the sender receives. */
 		ike_out_delete_esp(&o, &ch->spi_in, 1);
 		ch->delete_sent = true;
+		child_changed(c, ch);
 		child_hand_over(c, ch); /* the peer takes it away while our next packets are on their way */
 		st->old_spi_in = ch->spi_in;
 	} else if (task == TASK_WORD) {
@@ -37,7 +38,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	enum ike_task task = st->task;
-	struct child *ch = child_by_in(sa, st->old_spi_in);
+	struct child *ch = child_by_in(c, sa, st->old_spi_in);
 	const struct ike_notify *v = ike_notify_error(&st->in->p);
 	uint16_t error = v ? v->type : 0;
 
@@ -72,7 +73,8 @@ static void remember_dead(struct step *own, uint32_t spi)
 /* Writes the SPI of our half of the pair, if the answer is to have it. */
 static void delete_child(struct ike *c, struct ike_sa *sa, uint32_t spi, struct ike_out *o)
 {
-	struct child *ch = child_by_out(sa, spi), *early = child_being_installed(sa, spi);
+	struct child *ch = child_by_out(c, sa, spi), *early = child_being_installed(c, sa, spi);
+	uint32_t tunnel;
 
 	if (early && !early->deleted_early) {
 		early->deleted_early = true;
@@ -87,7 +89,9 @@ static void delete_child(struct ike *c, struct ike_sa *sa, uint32_t spi, struct 
 	 * SHOULD reply without a Delete payload." */
 	if (ch->state != CH_CLOSING || !ch->delete_sent)
 		ike_out_delete_esp_add(o, ch->spi_in);
+	tunnel = ch->tunnel;
 	child_gone(c, sa, ch, "deleted by the peer");
+	tunnel_unwanted(c, tunnel, "the peer deleted its child SA");
 }
 
 static void delete_children(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p, struct ike_out *o)

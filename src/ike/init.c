@@ -36,12 +36,13 @@ void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 		tunnel_failed(c, tunnel, "the peer has no configured address, it has to start");
 		return;
 	}
-	sa = sa_new(c, true);
+	sa = sa_peer_room(c, peer, NULL) ? sa_new(c, true) : NULL;
 	if (!sa) {
 		tunnel_failed(c, tunnel, "too many IKE SAs");
 		return;
 	}
 	sa->peer = peer;
+	sa_join_peer(c, sa);
 	sa->first_tunnel = tunnel;
 	sa->local = (struct endpoint){ .addr = p->local, .port = PORT_IKE };
 	sa->remote = (struct endpoint){ .addr = p->remote, .port = PORT_IKE };
@@ -81,7 +82,7 @@ static void init_begun(struct ike *c, struct ike_sa *sa, struct step *st, const 
 		return;
 	}
 	sa->handle = b->handle;
-	memcpy(sa->spi_i, b->ike_spi, 8);
+	sa_set_spi(c, sa, b->ike_spi);
 	nonce_set(&sa->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
 	memcpy(st->ke, b->ke, st->ke_n);
@@ -303,6 +304,7 @@ static void answer_start(struct ike *c, const struct message *in, const struct i
 		return;
 	st = &sa->steps[SIDE_PEER];
 	memcpy(sa->spi_i, in->h.spi_i, 8);
+	sa_expect_init(c, sa);
 	sa->local = in->local;
 	sa->remote = in->remote;
 	sa->encr = choice->encr;
@@ -368,7 +370,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		return;
 	}
 	sa->handle = b->handle;
-	memcpy(sa->spi_r, b->ike_spi, 8);
+	sa_set_spi(c, sa, b->ike_spi);
 	nonce_set(&sa->nonce_r, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
 	memcpy(st->ke, b->ke, st->ke_n);

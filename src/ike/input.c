@@ -37,16 +37,11 @@ struct message *message_plain_copy(const struct message *in)
 /* RFC 7296 2.1: a repeated request gets the answer that it got before. */
 static bool init_repeated(struct ike *c, const struct message *in)
 {
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		if (sa->initiator || (sa->state != ST_KEYS_PEER && sa->state != ST_AUTH_WAIT) ||
-			memcmp(sa->spi_i, in->h.spi_i, 8) != 0 || sa->peer_request.n != in->n ||
-			memcmp(sa->peer_request.at, in->bytes, in->n) != 0)
-			continue;
-		if (sa->response.n > 0)
-			ike_send(c, &in->local, &in->remote, sa->response.at, sa->response.n);
-		return true;
-	}
-	return false;
+	const struct ike_sa *sa = sa_by_init(c, in);
+
+	if (sa && sa->response.n > 0)
+		ike_send(c, &in->local, &in->remote, sa->response.at, sa->response.n);
+	return sa;
 }
 
 void refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
@@ -169,7 +164,7 @@ static void follow_endpoint(struct ike *c, struct ike_sa *sa, const struct messa
 		return;
 	sa->remote = in->remote;
 	ike_log(c, false, "peer %s: moved to %s", sa_peer_name(c, sa), endpoint_text(text, &sa->remote));
-	for (struct child *ch = sa->children; ch; ch = ch->next) {
+	LIST_FOR (struct child, ch, &sa->children, of_sa) {
 		if (ch->state != CH_UP)
 			continue;
 		a = ike_act(c, IKE_ENDPOINT);
@@ -288,9 +283,8 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		blob_free(&sa->request);
 	} else {
 		sa->peer_id++;
-		for (struct child *ch = sa->children; ch; ch = ch->next)
-			if (ch->state != CH_LARVAL)
-				child_confirm(c, ch);
+		LIST_FOR_SAFE (struct child, ch, after, &sa->unsure, unsure)
+			child_confirm(c, ch); /* it went on after our answer */
 		blob_set(&sa->peer_request, bytes, n);
 		blob_free(&sa->response);
 	}

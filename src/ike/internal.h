@@ -17,6 +17,7 @@
 #include "crypto/aead.h"
 #include "crypto/prf.h"
 #include "ike/ike.h"
+#include "ike/list.h"
 #include "wire/ike_codec.h"
 
 /* clang-format off */
@@ -68,8 +69,21 @@ struct nonce {
 	uint8_t bytes[KEEPER_NONCE_MAX];
 };
 
+/* When something has to be looked at again; due.c. */
+enum due_kind { DUE_IKE_SA, DUE_CHILD, DUE_TUNNEL };
+
+struct due {
+	mono_ns at;
+	uint32_t place; /* in the heap; 0: nothing is due */
+	enum due_kind kind;
+};
+
 struct child {
-	struct child *next;
+	struct ike_sa *sa;
+	struct link of_sa, of_tunnel, of_in, of_out;
+	struct link wanting; /* its IKE SA has to begin an exchange about it */
+	struct link unsure;  /* not confirmed yet */
+	struct due due;
 	enum child_state state;
 	uint32_t tunnel, handle, spi_in, spi_out;
 	bool ours;	 /* we began the exchange that made it */
@@ -77,6 +91,7 @@ struct child {
 	bool want_rekey;
 	bool confirmed; /* the peer surely has it: it answered us, or went on after our answer */
 	bool delete_sent;
+	bool compare;	    /* came up or changed: look for its twins when the event is over */
 	bool deleted_early; /* by the peer, before it was installed here */
 	uint16_t encr, encr_bits, dh;
 	bool esn, encap;
@@ -154,11 +169,13 @@ struct blob {
 };
 
 struct ike_sa {
-	struct ike_sa *next;
-	struct ike_sa *next_dirty;
+	struct link of_all, of_dirty, of_spi, of_peer_spi;
+	struct link of_peer;  /* from its authentication, or our beginning it, to its end */
+	struct link of_state; /* AUTH_WAIT, FAILED: by the time that it came there */
+	struct due due;
 	uint64_t serial;
 	uint16_t slot;
-	bool dirty, was_up;
+	bool was_up;
 	enum ike_state state;
 	bool initiator; /* we are the original initiator */
 	uint8_t spi_i[8], spi_r[8];
@@ -190,7 +207,7 @@ struct ike_sa {
 	uint32_t peer_id; /* the next expected */
 	struct blob peer_request, response;
 
-	struct child *children;
+	struct link children, wanting, unsure;
 	uint32_t children_n;
 	/* IKE rekey */
 	uint64_t parent;    /* serial of the IKE SA that this one replaces and whose children it will get; 0:
@@ -200,7 +217,6 @@ struct ike_sa {
 	/* words.c */
 	bool speaks_words; /* the peer offered the vendor id */
 	struct blob words[IKE_WORD_COUNT];
-	mono_ns word_at[IKE_WORD_COUNT]; /* when the last came */
 
 	bool want_delete, want_rekey, want_dpd;
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
@@ -213,14 +229,27 @@ struct ike_sa {
 };
 
 struct tunnel {
-	bool want, held; /* held: terminated by an administrator */
-	uint32_t up;	 /* children in state CH_UP */
-	uint32_t orphan; /* inbound SPI of a child left by an earlier life of this process */
+	struct link children;
+	struct link of_dirty; /* to be looked at when the event is over */
+	struct link of_ready; /* wanted, and the time has come: an IKE SA of its peer is to begin it */
+	struct due due;
+	uint32_t next_of_peer;
+	bool want, held;		  /* held: terminated by an administrator */
+	uint32_t up;			  /* children in state CH_UP */
+	uint32_t live_n, linger_n, all_n; /* UP and LARVAL; LINGER; in all states */
+	uint32_t orphan;		  /* inbound SPI of a child left by an earlier life of this process */
 	mono_ns orphan_until, orphan_remove_at; /* remove_at: another child carries the traffic, this one only
 						   what is on its way */
 	mono_ns retry_at;
 	uint32_t backoff_ms;
 	char reason[IKE_REASON_MAX];
+};
+
+struct ike_peer {
+	struct link sas;	 /* of ours to it, and of its once it is authenticated; the oldest first */
+	struct link ready;	 /* tunnels */
+	uint32_t sas_n, tunnels; /* the first of its tunnels; INDEX_NONE: none */
+	mono_ns word_at[IKE_WORD_COUNT]; /* when the last came */
 };
 
 struct action_node {
@@ -234,15 +263,22 @@ struct ike {
 	uint64_t random; /* state of jitter */
 	struct snapshot *snap;
 	struct tunnel *tunnels;
-	uint32_t tunnels_n;
-	struct ike_sa *sas, *dirty;
+	struct ike_peer *peers; /* one more than configured; index.c */
+	uint32_t tunnels_n, peers_n;
+	struct link sas, dirty, dirty_tunnels;
+	struct link waiting, failed; /* in AUTH_WAIT and FAILED, the oldest first */
 	struct ike_sa *slots[IKE_SAS_MAX];
-	uint32_t sas_n, half_open;
+	uint16_t free_slots[IKE_SAS_MAX];
+	uint32_t free_n, half_open, failed_n;
+	uint32_t sas_extra, children_extra; /* beyond the places that each peer and tunnel has of its own */
+	uint8_t hash_key[16];
+	struct link by_spi[4096], by_peer_spi[4096], by_in[8192], by_out[8192];
+	struct due **dues;
+	uint32_t dues_n, dues_room;
 	uint64_t serials, tags;
 	uint8_t cookie_secrets[2][32];
 	uint8_t cookie_version;
 	uint64_t cookie_uses;
-	mono_ns deadline, tunnels_at;
 	struct action_node *actions, **actions_end, *taken;
 	uint32_t actions_n;
 	uint32_t refusal_tokens;
@@ -265,15 +301,55 @@ uint64_t ike_chance(struct ike *c, uint64_t lo, uint64_t hi);
 /* Enters a refusal, unless there are too many; gives the struct to fill in, or NULL. */
 struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
 	const struct snap_peer *peer, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void ike_wake(struct ike *c, mono_ns at);
 void nonce_set(struct nonce *v, const void *bytes, size_t n);
 const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b);
 int nonce_compare(const struct nonce *a, const struct nonce *b);
 
+/* ---- due.c ---- */
+void due_set(struct ike *c, struct due *d, mono_ns at); /* 0: not at all */
+struct due *due_first(const struct ike *c);
+/* The sooner of two times; b counts when it is to come. */
+mono_ns due_sooner(const struct ike *c, mono_ns a, mono_ns b);
+
+/* ---- index.c: who is found by what, and how many there may be ---- */
+void index_init(struct ike *c);
+void peers_new(struct ike *c, uint32_t n); /* c->peers, all without IKE SAs and tunnels */
+void sa_set_spi(struct ike *c, struct ike_sa *sa, const uint8_t spi[8]); /* ours */
+struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8_t spi[8]);
+void sa_expect_init(struct ike *c, struct ike_sa *sa);
+/* The half-open one that this very IKE_SA_INIT made. */
+struct ike_sa *sa_by_init(const struct ike *c, const struct message *in);
+struct ike_peer *peer_entry(const struct ike *c, uint32_t peer);
+void sa_join_peer(struct ike *c, struct ike_sa *sa);
+void sa_leave_peer(struct ike *c, struct ike_sa *sa);
+/* Room for one more IKE SA with this peer, at the expense of its others but keep; false: there is none. */
+bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep);
+/* Of too many that stand with its peer the oldest is closed. */
+void sa_peer_limit(struct ike *c, const struct ike_sa *fresh);
+struct ike_sa *sa_by_serial(const struct ike *c, uint32_t peer, uint64_t serial);
+void child_set_in(struct ike *c, struct child *ch, uint32_t spi);
+void child_set_out(struct ike *c, struct child *ch, uint32_t spi);
+struct child *child_any_by_in(const struct ike *c, uint32_t spi_in);
+struct child *child_by_in(const struct ike *c, const struct ike_sa *sa, uint32_t spi_in);
+struct child *child_by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
+/* Ours, answered by the peer and not installed yet: the peer may speak of it already. */
+struct child *child_being_installed(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
+bool child_spi_taken(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
+void child_join_tunnel(struct ike *c, struct child *ch);
+void child_leave_tunnel(struct ike *c, struct child *ch);
+void child_set_state(struct ike *c, struct child *ch, enum child_state state);
+/* Whether the tunnel may have one more child; in both roles. */
+enum child_kind {
+	CHILD_ANOTHER, /* by CREATE_CHILD_SA */
+	CHILD_OF_AUTH, /* with its IKE SA, whose number is limited */
+	CHILD_REKEYED, /* in the place of one that stands */
+};
+bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind);
+void child_linger_limit(struct ike *c, const struct child *fresh);
+struct tunnel *child_tunnel(const struct ike *c, const struct child *ch);
+
 /* ---- sa.c: the life of an IKE SA ---- */
 struct ike_sa *sa_new(struct ike *c, bool initiator);
-struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8_t spi[8]);
-struct ike_sa *sa_by_serial(const struct ike *c, uint64_t serial);
 const struct snap_peer *sa_peer(const struct ike *c, const struct ike_sa *sa);
 const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa);
 void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state);
@@ -400,16 +476,12 @@ void auth_repeated(struct ike *c, struct ike_sa *sa);
  * ret_choice. */
 uint16_t child_refusal(
 	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice);
-void child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh);
+/* false: there is no room for it now. */
+bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh);
 ike_handler on_child_request, on_child_response, on_create_refused, on_temporary_failure;
 struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours);
-void child_set_id(struct child *ch, const struct keeper_child_begun *b);
-struct child *child_by_in(const struct ike_sa *sa, uint32_t spi_in);
-struct child *child_by_out(const struct ike_sa *sa, uint32_t spi_out);
-/* Ours, answered by the peer and not installed yet: the peer may speak of it already. */
-struct child *child_being_installed(const struct ike_sa *sa, uint32_t spi_out);
-bool child_spi_taken(const struct ike_sa *sa, uint32_t spi_out);
-void child_take_choice(struct child *ch, const struct choice *choice);
+void child_set_id(struct ike *c, struct child *ch, const struct keeper_child_begun *b);
+void child_take_choice(struct ike *c, struct child *ch, const struct choice *choice);
 /* Asks the keeper to install it; `then` goes on. p: with the peer's nonce and KE, or NULL for the child of
  * IKE_AUTH. */
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
@@ -434,7 +506,11 @@ bool child_may_go(struct ike *c, struct child *ch);
 void child_yield(
 	struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason);
 void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch);
-void child_dedupe(struct ike *c, struct child *ch);
+/* Something about it has changed: when it is due, and what its IKE SA has to do about it. */
+void child_changed(struct ike *c, struct child *ch);
+/* Looks for twins of those of the tunnel's children that came up or changed. */
+void child_compare(struct ike *c, uint32_t tunnel);
+void child_compare_later(struct ike *c, struct child *ch);
 /* The tunnel of this peer that fits best, or INDEX_NONE. remote_ts: the peer's side. */
 uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts);
@@ -453,7 +529,13 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 /* ---- tunnel.c ---- */
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* a try failed: back off */
 void tunnels_lost(struct ike *c, uint32_t peer, const char *reason);	/* an IKE SA with children ended */
-void tunnels_tick(struct ike *c);
+/* Its last child went after that time; or was deleted by the peer, who does not want it now. */
+void tunnel_down(struct ike *c, uint32_t tunnel, mono_ns lived);
+void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason);
+void tunnel_touch(struct ike *c, uint32_t tunnel); /* to be looked at when the event is over */
+void tunnel_look(struct ike *c, uint32_t tunnel);
+void tunnels_retry(struct ike *c, uint32_t peer);    /* those that waited for an IKE SA need another one */
+uint32_t tunnel_ready(struct ike *c, uint32_t peer); /* takes the next one to be begun; INDEX_NONE: none */
 const struct snap_tunnel *tunnel_config(const struct ike *c, uint32_t tunnel);
 bool tunnel_wants(const struct ike *c, uint32_t tunnel);
 bool tunnel_in_work(const struct ike *c, uint32_t tunnel);

@@ -143,10 +143,9 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 void ike_input_keeper_lost(struct ike *c, mono_ns now)
 {
 	c->now = now;
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
 		sa_asks_free(sa);
-		for (struct child *ch = sa->children, *next; ch; ch = next) {
-			next = ch->next;
+		LIST_FOR_SAFE (struct child, ch, after, &sa->children, of_sa) {
 			ch->handle = 0;
 			if (ch->state == CH_UP && ch->tunnel < c->tunnels_n) {
 				c->tunnels[ch->tunnel].orphan = ch->spi_in;

@@ -12,12 +12,13 @@
 
 static struct ike_sa *heir_new(struct ike *c, const struct ike_sa *sa, bool initiator)
 {
-	struct ike_sa *heir = sa_new(c, initiator);
+	struct ike_sa *heir = sa_peer_room(c, sa->peer, sa) ? sa_new(c, initiator) : NULL;
 
 	if (!heir)
 		return NULL;
 	sa_enter(c, heir, ST_LARVAL);
 	heir->peer = sa->peer;
+	sa_join_peer(c, heir);
 	heir->first_tunnel = sa->first_tunnel;
 	heir->local = sa->local;
 	heir->remote = sa->remote;
@@ -80,7 +81,7 @@ static void replace(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
 
 void rekey_settle_to(struct ike *c, struct ike_sa *heir)
 {
-	struct ike_sa *parent = sa_by_serial(c, heir->parent);
+	struct ike_sa *parent = sa_by_serial(c, heir->peer, heir->parent);
 
 	heir->parent = 0;
 	if (parent && parent->peer_heir == heir->serial)
@@ -130,7 +131,7 @@ static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const
 		return;
 	}
 	heir->handle = b->handle;
-	memcpy(heir->spi_i, b->ike_spi, 8);
+	sa_set_spi(c, heir, b->ike_spi);
 	nonce_set(&heir->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	if (sa->state != ST_UP || !sa_peer(c, sa)) { /* the peer was faster, or is configured no more */
 		own_done(c, sa);
@@ -179,7 +180,7 @@ static void wait_for_delete(struct ike *c, struct ike_sa *theirs)
 static void decide(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
-	struct ike_sa *heir = st->heir, *theirs = sa_by_serial(c, sa->peer_heir);
+	struct ike_sa *heir = st->heir, *theirs = sa_by_serial(c, sa->peer, sa->peer_heir);
 
 	if (f->rc != RC_OK || !sa_peer(c, sa) || !sa_take_keys(heir, f)) {
 		own_done(c, sa);
@@ -216,7 +217,7 @@ void rekey_refused(struct ike *c, struct ike_sa *sa)
 {
 	const struct step *st = &sa->steps[SIDE_OWN];
 	const struct ike_notify *v = ike_notify_error(&st->in->p);
-	struct ike_sa *theirs = sa_by_serial(c, sa->peer_heir);
+	struct ike_sa *theirs = sa_by_serial(c, sa->peer, sa->peer_heir);
 	const struct snap_peer *p = sa_peer(c, sa);
 	uint16_t group = 0, type = v ? v->type : 0, tried = st->dh;
 	char text[80], name[48];
@@ -329,7 +330,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		return;
 	}
 	heir->handle = b->handle;
-	memcpy(heir->spi_r, b->ike_spi, 8);
+	sa_set_spi(c, heir, b->ike_spi);
 	nonce_set(&heir->nonce_r, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
 	memcpy(st->ke, b->ke, st->ke_n);

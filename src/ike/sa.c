@@ -30,24 +30,23 @@ static const uint32_t legal[ST_COUNT] = {
 struct ike_sa *sa_new(struct ike *c, bool initiator)
 {
 	struct ike_sa *sa;
-	uint16_t slot = 0;
 
-	if (c->sas_n >= IKE_SAS_MAX)
+	if (c->free_n == 0)
 		return NULL;
-	while (c->slots[slot])
-		slot++;
 	sa = ike_alloc(sizeof *sa);
-	sa->slot = slot;
-	c->slots[slot] = sa;
-	c->sas_n++;
+	sa->slot = c->free_slots[--c->free_n];
+	c->slots[sa->slot] = sa;
 	sa->serial = ++c->serials;
 	sa->initiator = initiator;
 	sa->peer = sa->first_tunnel = INDEX_NONE;
 	sa->asks_end = &sa->asks;
 	sa->steps[SIDE_PEER].side = SIDE_PEER;
 	sa->since = sa->heard_at = c->now;
-	sa->next = c->sas;
-	c->sas = sa;
+	sa->due.kind = DUE_IKE_SA;
+	list_init(&sa->children);
+	list_init(&sa->wanting);
+	list_init(&sa->unsure);
+	link_last(&c->sas, &sa->of_all);
 	sa_touch(c, sa);
 	return sa;
 }
@@ -62,36 +61,25 @@ void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state)
 	assert(legal[sa->state] >> state & 1);
 	c->half_open += half_open(state);
 	c->half_open -= half_open(sa->state);
+	c->failed_n += state == ST_FAILED;
+	c->failed_n -= sa->state == ST_FAILED;
+	link_out(&sa->of_state);
+	if (state == ST_AUTH_WAIT || state == ST_FAILED)
+		link_last(state == ST_FAILED ? &c->failed : &c->waiting, &sa->of_state);
+	if (!half_open(state))
+		link_out(&sa->of_peer_spi);
+	if (state == ST_FAILED || state == ST_DEAD)
+		sa_leave_peer(c, sa);
+	if (state == ST_DEAD)
+		link_out(&sa->of_spi);
 	sa->state = state;
 	sa_touch(c, sa);
 }
 
 void sa_touch(struct ike *c, struct ike_sa *sa)
 {
-	if (sa->dirty)
-		return;
-	sa->dirty = true;
-	sa->next_dirty = c->dirty;
-	c->dirty = sa;
-}
-
-struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8_t spi[8])
-{
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		if (sa->initiator == we_are_initiator && sa->state != ST_DEAD && sa->state != ST_LARVAL &&
-			memcmp(we_are_initiator ? sa->spi_i : sa->spi_r, spi, 8) == 0)
-			return sa;
-	return NULL;
-}
-
-struct ike_sa *sa_by_serial(const struct ike *c, uint64_t serial)
-{
-	if (serial == 0)
-		return NULL;
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		if (sa->serial == serial && sa->state != ST_DEAD)
-			return sa;
-	return NULL;
+	if (!link_used(&sa->of_dirty))
+		link_last(&c->dirty, &sa->of_dirty);
 }
 
 const struct snap_peer *sa_peer(const struct ike *c, const struct ike_sa *sa)
@@ -109,7 +97,8 @@ const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa)
 /* Both sides have a timer; different windows of chance keep them from rekeying at the same moment. */
 static mono_ns rekey_time(struct ike *c, bool ours, uint32_t lifetime_s)
 {
-	uint64_t lo = ours ? 850 : 920, hi = ours ? 910 : 980;
+	uint64_t lo = ours ? IKE_REKEY_OURS_FROM : IKE_REKEY_THEIRS_FROM,
+		 hi = ours ? IKE_REKEY_OURS_TO : IKE_REKEY_THEIRS_TO;
 
 	return c->now + lifetime_s * NS_PER_S / 1000 * ike_chance(c, lo, hi);
 }
@@ -126,14 +115,22 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 	sa->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
 	blob_free(&sa->init_ours);
 	blob_free(&sa->init_theirs);
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
+		sa_touch(c, other); /* one without children is a second one now */
 }
 
 void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 {
-	struct child *ch = st->child;
+	struct child *ch = st->child, *old = NULL;
 	struct ike_sa *heir = st->heir;
 	struct keeper_drop *d;
 
+	if (st->task == TASK_CHILD_NEW)
+		tunnel_touch(c, st->tunnel);
+	if (st->task == TASK_CHILD_REKEY)
+		old = child_by_in(c, sa, st->old_spi_in);
+	if (old)
+		child_compare_later(c, old); /* it had to wait for this exchange */
 	free(st->in);
 	*st = (struct step){ .side = st->side, .epoch = st->epoch + 1 };
 	if (heir && heir->state != ST_DEAD)
@@ -157,7 +154,8 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 /* Whoever of two IKE SAs of a rekey ends, the other one goes on with the children. */
 static void end_relations(struct ike *c, struct ike_sa *sa)
 {
-	struct ike_sa *heir = sa_by_serial(c, sa->peer_heir), *parent = sa_by_serial(c, sa->parent);
+	struct ike_sa *heir = sa_by_serial(c, sa->peer, sa->peer_heir),
+		      *parent = sa_by_serial(c, sa->peer, sa->parent);
 
 	if (heir)
 		rekey_settle_to(c, heir);
@@ -168,14 +166,10 @@ static void end_relations(struct ike *c, struct ike_sa *sa)
 
 static void end_all(struct ike *c, struct ike_sa *sa)
 {
-	struct child *next;
-
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
-	for (struct child *ch = sa->children; ch; ch = next) {
-		next = ch->next;
+	LIST_FOR_SAFE (struct child, ch, after, &sa->children, of_sa)
 		child_gone(c, sa, ch, sa->reason);
-	}
 	sa_drop_handle(c, sa);
 	blob_free(&sa->request);
 	sa->again_at = sa->give_up_at = sa->rekey_at = sa->keepalive_at = sa->timer_at = 0;
@@ -192,6 +186,7 @@ static void end(struct ike *c, struct ike_sa *sa, enum ike_state to)
 	was_starting = sa->initiator && sa->state < ST_LARVAL;
 	sa_enter(c, sa, to);
 	end_all(c, sa);
+	tunnels_retry(c, sa->peer);
 	if (!was_live && !was_starting)
 		return;
 	ike_log(c, true, "peer %s: IKE SA %s: %s", sa_peer_name(c, sa),
@@ -221,29 +216,21 @@ void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
  * peer goes on within a round trip, so under a flood it is the least likely to be one. Not while the keeper
  * works for it.
  */
-static struct ike_sa *oldest_in(const struct ike *c, enum ike_state state, uint32_t *ret_n)
+static struct ike_sa *oldest_of(const struct link *list)
 {
-	struct ike_sa *oldest = NULL;
-
-	*ret_n = 0;
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		if (sa->state != state)
-			continue;
-		++*ret_n;
-		if (!sa->steps[SIDE_PEER].busy) /* the newest stands first in the list */
-			oldest = sa;
-	}
-	return oldest;
+	LIST_FOR (struct ike_sa, sa, list, of_state)
+		if (!sa->steps[SIDE_PEER].busy)
+			return sa;
+	return NULL;
 }
 
 bool sa_half_open_room(struct ike *c)
 {
 	struct ike_sa *oldest;
-	uint32_t n;
 
 	if (c->half_open < IKE_HALF_OPEN_MAX)
 		return true;
-	oldest = oldest_in(c, ST_AUTH_WAIT, &n);
+	oldest = oldest_of(&c->waiting);
 	if (oldest)
 		sa_kill(c, oldest, "others began meanwhile, and the peer did not send IKE_AUTH");
 	return oldest;
@@ -251,10 +238,9 @@ bool sa_half_open_room(struct ike *c)
 
 static void failed_limit(struct ike *c)
 {
-	uint32_t n;
-	struct ike_sa *oldest = oldest_in(c, ST_FAILED, &n);
+	struct ike_sa *oldest = c->failed_n > IKE_FAILED_MAX ? oldest_of(&c->failed) : NULL;
 
-	if (n > IKE_FAILED_MAX && oldest)
+	if (oldest)
 		sa_kill(c, oldest, "%s", oldest->reason);
 }
 
@@ -275,6 +261,7 @@ void sa_close(struct ike *c, struct ike_sa *sa, const char *reason)
 		if (!sa->want_delete)
 			snprintf(sa->reason, sizeof sa->reason, "%s", reason);
 		sa->want_delete = true;
+		tunnels_retry(c, sa->peer);
 		sa_touch(c, sa);
 	} else if (sa->state != ST_CLOSING && sa->state != ST_DEAD && sa->state != ST_FAILED) {
 		sa_kill(c, sa, "%s", reason);
@@ -283,15 +270,16 @@ void sa_close(struct ike *c, struct ike_sa *sa, const char *reason)
 
 void sa_take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to)
 {
-	struct child **end = &to->children;
-
-	/* An exchange about a child does not go on over two IKE SAs. */
-	while (*end)
-		end = &(*end)->next;
-	*end = from->children;
 	to->children_n += from->children_n;
-	from->children = NULL;
 	from->children_n = 0;
+	LIST_FOR_SAFE (struct child, ch, after, &from->children, of_sa) {
+		link_out(&ch->of_sa);
+		link_out(&ch->wanting);
+		link_out(&ch->unsure);
+		link_last(&to->children, &ch->of_sa);
+		ch->sa = to;
+		child_changed(c, ch);
+	}
 	to->childless_at = 0;
 	sa_touch(c, to);
 }
@@ -335,16 +323,16 @@ static void tick_timer(struct ike *c, struct ike_sa *sa)
 }
 
 /* A second IKE SA to the same peer that has carried nothing for a while: closed by whoever began it. */
-static void tick_childless(struct ike *c, struct ike_sa *sa)
+static void look_childless(struct ike *c, struct ike_sa *sa)
 {
-	if (sa->children || !sa->initiator || sa->want_delete || sa->parent != 0) {
+	if (!list_empty(&sa->children) || !sa->initiator || sa->want_delete || sa->parent != 0) {
 		sa->childless_at = 0;
 		return;
 	}
-	for (struct ike_sa *other = c->sas; other; other = other->next) {
-		if (other == sa || other->peer != sa->peer || other->state != ST_UP || other->want_delete)
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer) {
+		if (other == sa || other->state != ST_UP || other->want_delete)
 			continue;
-		if (!other->children && nonce_compare(&other->lowest, &sa->lowest) < 0)
+		if (list_empty(&other->children) && nonce_compare(&other->lowest, &sa->lowest) < 0)
 			continue; /* both are empty: 2.8.1's rule, the one with the lowest nonce goes */
 		if (sa->childless_at == 0)
 			sa->childless_at = c->now + IKE_CHILDLESS_S * NS_PER_S;
@@ -371,41 +359,27 @@ static void tick_up(struct ike *c, struct ike_sa *sa)
 		a->remote = sa->remote;
 		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
 	}
-	tick_childless(c, sa);
 }
 
-static void wake(struct ike *c, struct ike_sa *sa)
+static void set_due(struct ike *c, struct ike_sa *sa)
 {
-	ike_wake(c, sa->timer_at);
-	ike_wake(c, sa->again_at);
-	ike_wake(c, sa->give_up_at);
+	mono_ns at = due_sooner(c, due_sooner(c, 0, sa->timer_at), sa->again_at);
+
+	at = due_sooner(c, at, sa->give_up_at);
 	if (sa->state == ST_UP) {
-		ike_wake(c, sa->rekey_at);
-		ike_wake(c, sa->keepalive_at);
-		ike_wake(c, sa->childless_at);
-		if (sa->steps[SIDE_OWN].task == TASK_NONE) {
-			ike_wake(c, dpd_at(c, sa));
-			ike_wake(c, sa->want_rekey ? sa->retry_at : 0);
-		}
+		at = due_sooner(c, at, sa->rekey_at);
+		at = due_sooner(c, at, sa->keepalive_at);
+		at = due_sooner(c, at, sa->childless_at);
 	}
-	for (struct child *ch = sa->children; ch; ch = ch->next) {
-		ike_wake(c, ch->remove_at);
-		ike_wake(c, ch->activate_at);
-		if (ch->state == CH_UP) {
-			ike_wake(c, ch->rekey_at);
-			ike_wake(c, ch->expire_at);
-		}
-		if (sa->steps[SIDE_OWN].task == TASK_NONE && ch->want_rekey)
-			ike_wake(c, ch->retry_at);
-		if (!ch->confirmed && ch->state != CH_LARVAL && ch->state != CH_LINGER)
-			ike_wake(c, ch->since + IKE_CONFIRM_S * NS_PER_S);
+	if (sa->state == ST_UP && sa->steps[SIDE_OWN].task == TASK_NONE) {
+		at = due_sooner(c, at, dpd_at(c, sa));
+		at = due_sooner(c, at, sa->want_rekey ? sa->retry_at : 0);
 	}
+	due_set(c, &sa->due, at);
 }
 
 static void sa_tick(struct ike *c, struct ike_sa *sa)
 {
-	struct child *next;
-
 	if (reached(c, sa->timer_at))
 		tick_timer(c, sa);
 	if (reached(c, sa->give_up_at))
@@ -414,10 +388,6 @@ static void sa_tick(struct ike *c, struct ike_sa *sa)
 		own_retransmit(c, sa);
 	if (sa->state == ST_UP)
 		tick_up(c, sa);
-	for (struct child *ch = sa->children; ch; ch = next) {
-		next = ch->next;
-		child_tick(c, sa, ch);
-	}
 	sa_touch(c, sa);
 }
 
@@ -425,6 +395,11 @@ static void sa_tick(struct ike *c, struct ike_sa *sa)
 
 void sa_memory_free(struct ike_sa *sa)
 {
+	struct link *links[] = { &sa->of_all, &sa->of_dirty, &sa->of_spi, &sa->of_peer_spi, &sa->of_peer,
+		&sa->of_state };
+
+	for (size_t i = 0; i < COUNT_OF(links); i++)
+		link_out(links[i]);
 	blob_free(&sa->init_ours);
 	blob_free(&sa->init_theirs);
 	blob_free(&sa->request);
@@ -437,45 +412,69 @@ void sa_memory_free(struct ike_sa *sa)
 
 static void sa_free_dead(struct ike *c, struct ike_sa *sa)
 {
-	struct ike_sa **link = &c->sas;
-
-	while (*link != sa)
-		link = &(*link)->next;
-	*link = sa->next;
+	due_set(c, &sa->due, 0);
 	c->slots[sa->slot] = NULL;
-	c->sas_n--;
+	c->free_slots[c->free_n++] = sa->slot;
 	free(sa->steps[SIDE_OWN].in);
 	free(sa->steps[SIDE_PEER].in);
 	sa_memory_free(sa);
 }
 
+static void sa_settle(struct ike *c, struct ike_sa *sa)
+{
+	link_out(&sa->of_dirty);
+	if (sa->state == ST_UP)
+		look_childless(c, sa);
+	own_next(c, sa);
+	sa_ask_next(c, sa);
+	set_due(c, sa);
+	if (sa->state == ST_DEAD && !sa->asks && list_empty(&sa->children) && !link_used(&sa->of_dirty))
+		sa_free_dead(c, sa);
+}
+
 /*
  * After an event each IKE SA that it touched sends what it has to ask the keeper, begins what it wants next,
- * and is freed when it is over. Settling one may touch another; the list runs empty because each pass only
- * begins, and windows of one bound what can begin.
+ * and is freed when it is over; each tunnel that it touched is begun if it has to be. Settling one may touch
+ * another; the lists run empty because each pass only begins, and windows of one bound what can begin.
  */
 void sa_settle_all(struct ike *c)
 {
-	while (c->dirty) {
-		struct ike_sa *sa = c->dirty;
+	for (;;) {
+		struct ike_sa *sa = LIST_FIRST(&c->dirty, struct ike_sa, of_dirty);
+		struct tunnel *t = LIST_FIRST(&c->dirty_tunnels, struct tunnel, of_dirty);
 
-		c->dirty = sa->next_dirty;
-		sa->dirty = false;
-		own_next(c, sa);
-		sa_ask_next(c, sa);
-		wake(c, sa);
-		if (sa->state == ST_DEAD && !sa->asks && !sa->children && !sa->dirty)
-			sa_free_dead(c, sa);
+		if (sa) {
+			sa_settle(c, sa);
+		} else if (t) {
+			link_out(&t->of_dirty);
+			tunnel_look(c, (uint32_t)(t - c->tunnels));
+		} else {
+			return;
+		}
 	}
 }
 
+/* What is due, and nothing else. Whatever is looked at gets its next time when the event is over. */
 void ike_tick(struct ike *c, mono_ns now)
 {
+	struct due *d;
+
 	c->now = now;
-	c->deadline = 0;
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		sa_tick(c, sa);
-	sa_settle_all(c);
-	tunnels_tick(c);
+	while ((d = due_first(c)) != NULL && d->at <= now) {
+		due_set(c, d, 0);
+		switch (d->kind) {
+		case DUE_IKE_SA:
+			sa_tick(c, LINK_OWNER(d, struct ike_sa, due));
+			break;
+		case DUE_CHILD: {
+			struct child *ch = LINK_OWNER(d, struct child, due);
+			child_tick(c, ch->sa, ch);
+			break;
+		}
+		case DUE_TUNNEL:
+			tunnel_touch(c, (uint32_t)(LINK_OWNER(d, struct tunnel, due) - c->tunnels));
+			break;
+		}
+	}
 	sa_settle_all(c);
 }

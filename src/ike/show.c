@@ -12,7 +12,7 @@ static void show_children(const struct ike *c, struct jw *w, const struct ike_sa
 	char names[1024] = "";
 	size_t at = 0;
 
-	for (const struct child *ch = sa->children; ch; ch = ch->next) {
+	LIST_FOR (struct child, ch, &sa->children, of_sa) {
 		const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
 
 		if (ch->state != CH_UP || !t || at + sizeof t->name + 2 > sizeof names)
@@ -124,10 +124,12 @@ bool ike_view_child(const struct ike *c, uint32_t *cursor, struct ike_child_view
 		const struct ike_sa *sa = c->slots[*cursor >> 16];
 		uint32_t k = 0;
 
-		for (const struct child *ch = sa ? sa->children : NULL; ch; ch = ch->next, k++) {
-			if (k < (*cursor & 0xffff) || ch->state == CH_LARVAL || ch->state == CH_LINGER)
+		if (!sa)
+			continue;
+		LIST_FOR (struct child, ch, &sa->children, of_sa) {
+			if (k++ < (*cursor & 0xffff) || ch->state == CH_LARVAL || ch->state == CH_LINGER)
 				continue;
-			*cursor = (*cursor & 0xffff0000) | (k + 1);
+			*cursor = (*cursor & 0xffff0000) | k;
 			memset(ret, 0, sizeof *ret);
 			memcpy(ret->spi_i, sa->spi_i, 8);
 			memcpy(ret->spi_r, sa->spi_r, 8);
@@ -153,7 +155,7 @@ uint32_t ike_view_busy(const struct ike *c)
 {
 	uint32_t n = 0;
 
-	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
 		if (sa->state == ST_DEAD || sa->state == ST_FAILED)
 			continue;
 		n += sa->steps[SIDE_OWN].task != TASK_NONE;
@@ -161,7 +163,7 @@ uint32_t ike_view_busy(const struct ike *c)
 		n += sa->asks_n;
 		n += sa->state != ST_UP;
 		n += sa->want_delete || sa->parent != 0 || sa->peer_heir != 0;
-		for (const struct child *ch = sa->children; ch; ch = ch->next)
+		LIST_FOR (struct child, ch, &sa->children, of_sa)
 			n += ch->state != CH_UP && ch->state != CH_LINGER;
 	}
 	return n;

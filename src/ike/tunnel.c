@@ -26,11 +26,9 @@ bool tunnel_wants(const struct ike *c, uint32_t tunnel)
 /* An exchange that would bring it up is under way. */
 bool tunnel_in_work(const struct ike *c, uint32_t tunnel)
 {
-	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next) {
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, tunnel_config(c, tunnel)->peer)->sas, of_peer) {
 		const struct step *own = &sa->steps[SIDE_OWN], *theirs = &sa->steps[SIDE_PEER];
 
-		if (sa->state == ST_DEAD || sa->state == ST_FAILED)
-			continue;
 		if (sa->initiator && sa->state < ST_UP && sa->first_tunnel == tunnel &&
 			sa->state != ST_LARVAL)
 			return true;
@@ -51,6 +49,22 @@ static void back_off(struct ike *c, struct tunnel *t)
 	t->retry_at = c->now + ike_chance(c, t->backoff_ms / 2, t->backoff_ms) * NS_PER_MS;
 }
 
+void tunnel_touch(struct ike *c, uint32_t tunnel)
+{
+	if (tunnel < c->tunnels_n && !link_used(&c->tunnels[tunnel].of_dirty))
+		link_last(&c->dirty_tunnels, &c->tunnels[tunnel].of_dirty);
+}
+
+/* Traffic asks again when there is any, an administrator when he likes. */
+static void unwanted(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+
+	if (peer_of(c, tunnel)->start != PEER_START_ALWAYS && t->orphan == 0)
+		t->want = false;
+	tunnel_touch(c, tunnel);
+}
+
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 {
 	struct tunnel *t = tunnel < c->tunnels_n ? &c->tunnels[tunnel] : NULL;
@@ -59,33 +73,58 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 		return;
 	snprintf(t->reason, sizeof t->reason, "%s", reason);
 	back_off(c, t);
-	/* Traffic asks again when there is any, an administrator when he likes. */
-	if (peer_of(c, tunnel)->start != PEER_START_ALWAYS && t->orphan == 0)
-		t->want = false;
-	ike_wake(c, t->retry_at);
+	unwanted(c, tunnel);
+}
+
+void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason)
+{
+	struct tunnel *t = tunnel < c->tunnels_n ? &c->tunnels[tunnel] : NULL;
+
+	if (!t || t->up > 0)
+		return;
+	snprintf(t->reason, sizeof t->reason, "%s", reason);
+	unwanted(c, tunnel);
+}
+
+/*
+ * A child that ended almost at once is a try that failed: else a peer that takes each child and deletes it,
+ * or two configurations that fit in the handshake alone, would have one made after the other without end.
+ */
+void tunnel_down(struct ike *c, uint32_t tunnel, mono_ns lived)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+
+	if (lived < IKE_SHORT_LIVED_S * NS_PER_S) {
+		back_off(c, t);
+	} else {
+		t->backoff_ms = 0;
+		t->retry_at = 0;
+	}
+	if (t->reason[0] == '\0')
+		snprintf(t->reason, sizeof t->reason, "its child SA ended after %llu s",
+			(unsigned long long)(lived / NS_PER_S));
+	tunnel_touch(c, tunnel);
 }
 
 void tunnels_lost(struct ike *c, uint32_t peer, const char *reason)
 {
-	for (uint32_t i = 0; i < c->tunnels_n; i++) {
+	for (uint32_t i = peer_entry(c, peer)->tunnels; i != INDEX_NONE; i = c->tunnels[i].next_of_peer) {
 		struct tunnel *t = &c->tunnels[i];
 
-		if (snap_tunnels(c->snap)[i].peer != peer || t->up > 0)
+		if (t->up > 0)
 			continue;
 		snprintf(t->reason, sizeof t->reason, "%s", reason);
 		if (t->backoff_ms == 0)
-			t->retry_at = c->now + ike_chance(c, 100, 500) * NS_PER_MS;
-		if (peer_of(c, i)->start != PEER_START_ALWAYS && t->orphan == 0)
-			t->want = false;
-		ike_wake(c, t->retry_at);
+			t->retry_at = c->now + ike_chance(c, IKE_LOST_MS_MIN, IKE_LOST_MS_MAX) * NS_PER_MS;
+		unwanted(c, i);
 	}
 }
 
 /* The established IKE SA of the peer that can carry a new child. */
 static struct ike_sa *carrier(const struct ike *c, uint32_t peer)
 {
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		if (sa->peer == peer && sa->state == ST_UP && !sa->want_delete)
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
+		if (sa->state == ST_UP && !sa->want_delete)
 			return sa;
 	return NULL;
 }
@@ -93,67 +132,89 @@ static struct ike_sa *carrier(const struct ike *c, uint32_t peer)
 /* Our own IKE SA to the peer is being made; its end brings the tunnel on, or fails. */
 static bool being_made(const struct ike *c, uint32_t peer)
 {
-	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		if (sa->peer == peer && sa->initiator && sa->state >= ST_KEYS_OWN &&
-			sa->state <= ST_AUTH_SENT)
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
+		if (sa->initiator && sa->state >= ST_KEYS_OWN && sa->state <= ST_AUTH_SENT)
 			return true;
 	return false;
 }
 
-/* An established IKE SA by which the keeper can be asked. */
-static struct ike_sa *any_up(const struct ike *c)
-{
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		if (sa->state == ST_UP)
-			return sa;
-	return NULL;
-}
-
-static void orphan_tick(struct ike *c, uint32_t tunnel)
+/* What an earlier life left: taken out when another child carries the traffic, by that one's IKE SA. */
+static void orphan_look(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 	struct keeper_child_remove *q;
-	struct ike_sa *sa;
 
 	if (t->orphan != 0 && c->now >= t->orphan_until)
 		t->orphan = 0; /* the data plane's own limits end it */
 	if (t->orphan == 0 || t->up == 0)
 		t->orphan_remove_at = 0;
-	if (t->orphan_remove_at == 0)
+	if (t->orphan_remove_at == 0 || c->now < t->orphan_remove_at)
 		return;
-	sa = any_up(c);
-	if (c->now < t->orphan_remove_at || !sa) {
-		ike_wake(c, t->orphan_remove_at);
+	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+		if (ch->state != CH_UP)
+			continue;
+		q = &sa_ask(c, ch->sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
+		q->tunnel = tunnel;
+		q->spi_in = t->orphan;
+		snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
+		t->orphan = 0;
+		t->orphan_remove_at = 0;
 		return;
 	}
-	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
-	q->tunnel = tunnel;
-	q->spi_in = t->orphan;
-	snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
-	t->orphan = 0;
-	t->orphan_remove_at = 0;
 }
 
-void tunnels_tick(struct ike *c)
+/* It is wanted, and the time has come. */
+static void begin(struct ike *c, uint32_t tunnel)
 {
-	for (uint32_t i = 0; i < c->tunnels_n; i++) {
-		struct tunnel *t = &c->tunnels[i];
-		uint32_t peer = snap_tunnels(c->snap)[i].peer;
-		struct ike_sa *sa;
+	struct tunnel *t = &c->tunnels[tunnel];
+	uint32_t peer = tunnel_config(c, tunnel)->peer;
+	struct ike_sa *sa = carrier(c, peer);
 
-		orphan_tick(c, i);
-		if (!t->want || t->held || t->up > 0)
-			continue;
-		if (c->now < t->retry_at) {
-			ike_wake(c, t->retry_at);
-			continue;
-		}
-		if (tunnel_in_work(c, i))
-			continue;
-		sa = carrier(c, peer);
-		if (sa)
-			sa_touch(c, sa); /* own_next() begins it when the IKE SA is free */
-		else if (!being_made(c, peer))
-			init_start(c, peer, i);
+	if (tunnel_in_work(c, tunnel))
+		return;
+	if (!sa && !being_made(c, peer)) {
+		init_start(c, peer, tunnel);
+		return;
 	}
+	if (!link_used(&t->of_ready))
+		link_last(&peer_entry(c, peer)->ready, &t->of_ready);
+	if (sa)
+		sa_touch(c, sa); /* own_next() begins it when the IKE SA is free */
+}
+
+void tunnel_look(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+	mono_ns at;
+
+	child_compare(c, tunnel);
+	orphan_look(c, tunnel);
+	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
+	if (t->want && !t->held && t->up == 0) {
+		at = due_sooner(c, at, t->retry_at);
+		if (c->now >= t->retry_at)
+			begin(c, tunnel);
+	}
+	due_set(c, &t->due, at);
+}
+
+void tunnels_retry(struct ike *c, uint32_t peer)
+{
+	LIST_FOR_SAFE (struct tunnel, t, after, &peer_entry(c, peer)->ready, of_ready) {
+		link_out(&t->of_ready);
+		tunnel_touch(c, (uint32_t)(t - c->tunnels));
+	}
+}
+
+uint32_t tunnel_ready(struct ike *c, uint32_t peer)
+{
+	LIST_FOR_SAFE (struct tunnel, t, after, &peer_entry(c, peer)->ready, of_ready) {
+		uint32_t tunnel = (uint32_t)(t - c->tunnels);
+
+		link_out(&t->of_ready);
+		if (tunnel_wants(c, tunnel) && !tunnel_in_work(c, tunnel))
+			return tunnel;
+		tunnel_touch(c, tunnel);
+	}
+	return INDEX_NONE;
 }

@@ -49,17 +49,6 @@ void words_out(struct ike_sa *sa, struct ike_out *o)
 	}
 }
 
-/* When the last one of this kind came from the peer, by whatever IKE SA: it may have thousands. 0: none. */
-static mono_ns heard_at(const struct ike *c, const struct snap_peer *peer, unsigned kind)
-{
-	mono_ns at = 0;
-
-	for (const struct ike_sa *sa = c->sas; sa; sa = sa->next)
-		if (sa->word_at[kind] > at && sa_peer(c, sa) == peer)
-			at = sa->word_at[kind];
-	return at;
-}
-
 void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 {
 	const struct snap_peer *peer = sa_peer(c, sa);
@@ -69,10 +58,11 @@ void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 
 		if (!v || v->data.n == 0 || v->data.n > IKE_WORD_MAX)
 			continue;
-		mono_ns before = heard_at(c, peer, k);
-		if (before != 0 && c->now < before + IKE_WORD_EVERY_MS * NS_PER_MS)
+		/* By whatever IKE SA of the peer the last one came. */
+		mono_ns *at = &peer_entry(c, sa->peer)->word_at[k];
+		if (*at != 0 && c->now < *at + IKE_WORD_EVERY_MS * NS_PER_MS)
 			continue;
-		sa->word_at[k] = c->now;
+		*at = c->now;
 		struct ike_action *a = ike_act(c, IKE_WORD);
 		a->word.kind = (enum ike_word)k;
 		snprintf(a->word.peer, sizeof a->word.peer, "%s", peer->name);
@@ -85,11 +75,10 @@ void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 void words_move(struct ike_sa *from, struct ike_sa *to)
 {
 	for (unsigned k = 0; k < IKE_WORD_COUNT; k++) {
-		if (to->words[k].n == 0) {
-			to->words[k] = from->words[k];
-			from->words[k] = (struct blob){ 0 };
-		}
-		to->word_at[k] = MAX_OF(to->word_at[k], from->word_at[k]);
+		if (to->words[k].n > 0)
+			continue;
+		to->words[k] = from->words[k];
+		from->words[k] = (struct blob){ 0 };
 	}
 }
 
@@ -102,19 +91,18 @@ void words_free(struct ike_sa *sa)
 enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_word kind, const void *bytes,
 	size_t n, struct err *e)
 {
-	bool known = false, up = false;
+	uint32_t index = 0, peers = c->snap ? c->snap->peers.count : 0;
+	bool up = false;
 
 	c->now = now;
 	if (n == 0 || n > IKE_WORD_MAX || (unsigned)kind >= IKE_WORD_COUNT)
 		return err_add(e, RC_RANGE, "a word of %zu octets; 1 to %d fit", n, IKE_WORD_MAX);
-	for (uint32_t i = 0; c->snap && i < c->snap->peers.count; i++)
-		known |= strcmp(snap_peers(c->snap)[i].name, peer) == 0;
-	if (!known)
+	while (index < peers && strcmp(snap_peers(c->snap)[index].name, peer) != 0)
+		index++;
+	if (index == peers)
 		return err_add(e, RC_NOT_FOUND, "no peer is named '%.63s'", peer);
-	for (struct ike_sa *sa = c->sas; sa; sa = sa->next) {
-		const struct snap_peer *p = sa_peer(c, sa);
-
-		if (!p || strcmp(p->name, peer) != 0 || sa->state != ST_UP || sa->want_delete)
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, index)->sas, of_peer) {
+		if (sa->state != ST_UP || sa->want_delete)
 			continue;
 		up = true;
 		if (!sa->speaks_words)

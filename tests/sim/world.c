@@ -441,6 +441,7 @@ void world_settle(struct world *w, struct node *n)
 			break;
 		}
 	}
+	assert(!ike_view_wrong(n->ike));
 }
 
 /* ---- events ---- */

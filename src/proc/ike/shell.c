@@ -157,7 +157,7 @@ static void on_readable(struct loop *l, struct watch *w, short revents)
 	static uint8_t bytes[65536];
 
 	(void)revents;
-	for (int i = 0; i < DATAGRAMS_AT_ONCE; i++) {
+	for (int i = 0; i < IKE_DATAGRAMS_AT_ONCE; i++) {
 		struct endpoint local, remote;
 		struct err e = { 0 };
 		size_t n;
@@ -316,7 +316,7 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
 {
 	struct ike_shell *s = c->context;
-	struct ike_setup setup = { .cookie_above = COOKIES_ABOVE };
+	struct ike_setup setup = { .cookie_above = IKE_COOKIES_ABOVE };
 
 	(void)m;
 	if (getrandom(setup.cookie_secret, sizeof setup.cookie_secret, 0) !=
@@ -330,7 +330,7 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	for (int i = 0; i < 2; i++)
 		if (s->sockets.plain[i] >= 0)
 			loop_add(&c->loop, &s->watch[i]);
-	loop_arm(&c->loop, &s->cookie, COOKIE_SECRET_EVERY_NS, COOKIE_SECRET_EVERY_NS);
+	loop_arm(&c->loop, &s->cookie, IKE_COOKIE_SECRET_S * NS_PER_S, IKE_COOKIE_SECRET_S * NS_PER_S);
 	return RC_OK;
 }
 

@@ -9,10 +9,6 @@
 #include "ipc/child.h"
 #include "proc/ike/sockets.h"
 
-#define COOKIE_SECRET_EVERY_NS (60 * NS_PER_S)
-#define COOKIES_ABOVE	       64 /* half-open IKE SAs */
-#define DATAGRAMS_AT_ONCE      64
-
 struct ike_shell {
 	struct child *child;
 	struct ike *core;

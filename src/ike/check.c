@@ -1,0 +1,86 @@
+/*
+ * Whether what stands in several places of the core agrees: for tests, the simulator and fuzzers, which ask
+ * when an event is over.
+ */
+#include "ike/internal.h"
+
+#define MUST(condition)                                                                                      \
+	do {                                                                                                 \
+		if (!(condition))                                                                            \
+			return #condition;                                                                   \
+	} while (0)
+
+static const char *child_wrong(const struct ike *c, const struct ike_sa *sa, const struct child *ch)
+{
+	const struct tunnel *t = child_tunnel(c, ch);
+	bool here = ch->state != CH_LARVAL && ch->state != CH_LINGER;
+
+	MUST(ch->sa == sa);
+	MUST(!t || t == &c->tunnels[ch->tunnel]);
+	MUST(ch->tunnel != INDEX_NONE || !t);
+	MUST(ch->spi_in == 0 || link_used(&ch->of_in));
+	MUST(ch->state != CH_LINGER || ch->due.place != 0);
+	MUST(link_used(&ch->unsure) == (here && !ch->confirmed));
+	MUST(ch->state != CH_UP || ch->rekey_at <= c->now || ch->due.place != 0);
+	MUST(ch->state != CH_CLOSING || link_used(&ch->wanting) == !ch->delete_sent);
+	LIST_FOR (struct child, other, &sa->children, of_sa)
+		MUST(other == ch || !here || ch->spi_out == 0 || other->state == CH_LINGER ||
+			other->spi_out != ch->spi_out);
+	return NULL;
+}
+
+static const char *sa_wrong(const struct ike *c, const struct ike_sa *sa)
+{
+	const char *wrong = NULL;
+	uint32_t n = 0;
+
+	MUST(c->slots[sa->slot] == sa);
+	MUST(!link_used(&sa->of_dirty));
+	MUST(sa->state != ST_UP || link_used(&sa->of_peer));
+	MUST((sa->state == ST_AUTH_WAIT || sa->state == ST_FAILED) == link_used(&sa->of_state));
+	MUST(sa->state == ST_DEAD || sa->state == ST_LARVAL || sa->due.place != 0 || sa->asks_n > 0);
+	LIST_FOR (struct child, ch, &sa->children, of_sa) {
+		n++;
+		if (!wrong)
+			wrong = child_wrong(c, sa, ch);
+	}
+	MUST(n == sa->children_n);
+	return wrong;
+}
+
+static const char *tunnel_wrong(const struct ike *c, const struct tunnel *t)
+{
+	uint32_t up = 0, live = 0, linger = 0, all = 0;
+
+	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+		up += ch->state == CH_UP;
+		live += ch->state == CH_UP || ch->state == CH_LARVAL;
+		linger += ch->state == CH_LINGER;
+		all++;
+	}
+	MUST(up == t->up && live == t->live_n && linger == t->linger_n && all == t->all_n);
+	MUST(!link_used(&t->of_dirty));
+	MUST(t->up > 0 || !t->want || t->held || c->now >= t->retry_at || t->due.place != 0);
+	return NULL;
+}
+
+const char *ike_view_wrong(const struct ike *c)
+{
+	uint32_t extra = 0, sas = 0;
+	const char *wrong = NULL;
+
+	for (uint32_t i = 1; i <= c->dues_n; i++)
+		MUST(c->dues[i]->place == i && (i == 1 || c->dues[i / 2]->at <= c->dues[i]->at));
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
+		sas++;
+		if (!wrong)
+			wrong = sa_wrong(c, sa);
+	}
+	for (uint32_t i = 0; i < c->tunnels_n && !wrong; i++) {
+		wrong = tunnel_wrong(c, &c->tunnels[i]);
+		extra +=
+			c->tunnels[i].all_n > IKE_CHILDREN_SURE ? c->tunnels[i].all_n - IKE_CHILDREN_SURE : 0;
+	}
+	MUST(wrong || (extra == c->children_extra && sas + c->free_n == IKE_SAS_MAX));
+	return wrong;
+}

@@ -1,0 +1,86 @@
+/*
+ * What is due when: a binary heap of all times at which an IKE SA, a child SA or a tunnel has to be looked
+ * at. Each of them has one place in it, its soonest; setting one costs the logarithm of their number. So a
+ * tick touches what is due and nothing else.
+ */
+#include "ike/internal.h"
+
+#include <stdlib.h>
+
+static void put(struct ike *c, uint32_t place, struct due *d)
+{
+	c->dues[place] = d;
+	d->place = place;
+}
+
+static void up(struct ike *c, uint32_t place, struct due *d)
+{
+	for (; place > 1 && c->dues[place / 2]->at > d->at; place /= 2)
+		put(c, place, c->dues[place / 2]);
+	put(c, place, d);
+}
+
+static void down(struct ike *c, uint32_t place, struct due *d)
+{
+	for (;;) {
+		uint32_t child = 2 * place;
+
+		if (child < c->dues_n && c->dues[child + 1]->at < c->dues[child]->at)
+			child++;
+		if (child > c->dues_n || c->dues[child]->at >= d->at)
+			break;
+		put(c, place, c->dues[child]);
+		place = child;
+	}
+	put(c, place, d);
+}
+
+static void take_out(struct ike *c, struct due *d)
+{
+	struct due *last = c->dues[c->dues_n--];
+	uint32_t place = d->place;
+
+	d->place = 0;
+	if (last == d)
+		return;
+	if (place > 1 && c->dues[place / 2]->at > last->at)
+		up(c, place, last);
+	else
+		down(c, place, last);
+}
+
+void due_set(struct ike *c, struct due *d, mono_ns at)
+{
+	if (d->place != 0 && d->at == at)
+		return;
+	if (d->place != 0)
+		take_out(c, d);
+	d->at = at;
+	if (at == 0)
+		return;
+	if (c->dues_n + 1 >= c->dues_room) {
+		c->dues_room = c->dues_room ? 2 * c->dues_room : 64;
+		c->dues = realloc(c->dues, c->dues_room * sizeof *c->dues);
+		if (!c->dues)
+			abort(); /* as ike_alloc() */
+	}
+	up(c, ++c->dues_n, d);
+}
+
+struct due *due_first(const struct ike *c)
+{
+	return c->dues_n > 0 ? c->dues[1] : NULL;
+}
+
+/* What is due already and was not done waits for an event, not for the time. */
+mono_ns due_sooner(const struct ike *c, mono_ns a, mono_ns b)
+{
+	if (b <= c->now)
+		return a;
+	return a == 0 || b < a ? b : a;
+}
+
+mono_ns ike_deadline(const struct ike *c)
+{
+	return c->dues_n > 0 ? c->dues[1]->at : 0;
+}

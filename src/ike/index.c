@@ -1,0 +1,362 @@
+/*
+ * Who is found by what, and how many there may be: IKE SAs by SPI and by peer, child SAs by SPI and by
+ * tunnel. Whatever a message or a timer needs is found here without a walk over what others hold.
+ *
+ * Limits. Each peer has IKE_SAS_SURE places of its own, each tunnel IKE_CHILDREN_SURE; what one takes beyond
+ * them comes from what is left of the whole, up to its own limit. So no peer, and no number of peers, takes
+ * the last place of another one. An IKE SA too many costs its own peer's oldest, a child SA too many is
+ * refused.
+ */
+#include "ike/internal.h"
+
+#include "base/siphash.h"
+
+#include <assert.h>
+
+_Static_assert(IKE_SAS_SURE *PEERS_MAX <= IKE_LIVE_MAX, "each peer has its places");
+_Static_assert(IKE_CHILDREN_SURE *TUNNELS_MAX <= IKE_CHILDREN_MAX, "each tunnel has its places");
+_Static_assert(
+	IKE_LIVE_MAX + IKE_HALF_OPEN_MAX + IKE_FAILED_MAX < IKE_SAS_MAX, "with room for those that end");
+
+void index_init(struct ike *c)
+{
+	for (size_t i = 0; i < COUNT_OF(c->by_spi); i++) {
+		list_init(&c->by_spi[i]);
+		list_init(&c->by_peer_spi[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(c->by_in); i++) {
+		list_init(&c->by_in[i]);
+		list_init(&c->by_out[i]);
+	}
+}
+
+void peers_new(struct ike *c, uint32_t n)
+{
+	c->peers = ike_alloc((n + 1) * sizeof *c->peers);
+	c->peers_n = n;
+	for (uint32_t i = 0; i <= n; i++) {
+		list_init(&c->peers[i].sas);
+		list_init(&c->peers[i].ready);
+		c->peers[i].tunnels = INDEX_NONE;
+	}
+}
+
+/* ---- IKE SAs by SPI ---- */
+
+/* Our own SPIs are the keeper's and cannot be chosen by anybody; the peers' could be made to meet. */
+static struct link *spi_head(const struct ike *c, const uint8_t spi[8])
+{
+	return (struct link *)(uintptr_t)&c->by_spi[load_be64(spi) % COUNT_OF(c->by_spi)];
+}
+
+static struct link *peer_spi_head(const struct ike *c, const uint8_t spi[8])
+{
+	return (struct link *)(uintptr_t)&c
+		->by_peer_spi[siphash13(c->hash_key, spi, 8) % COUNT_OF(c->by_peer_spi)];
+}
+
+void sa_set_spi(struct ike *c, struct ike_sa *sa, const uint8_t spi[8])
+{
+	memcpy(sa->initiator ? sa->spi_i : sa->spi_r, spi, 8);
+	link_out(&sa->of_spi);
+	link_last(spi_head(c, spi), &sa->of_spi);
+}
+
+struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8_t spi[8])
+{
+	struct link *head = spi_head(c, spi);
+
+	LIST_FOR (struct ike_sa, sa, head, of_spi)
+		if (sa->initiator == we_are_initiator && sa->state != ST_DEAD && sa->state != ST_LARVAL &&
+			memcmp(we_are_initiator ? sa->spi_i : sa->spi_r, spi, 8) == 0)
+			return sa;
+	return NULL;
+}
+
+/* The responder's, which answers to the peer's SPI alone until IKE_AUTH comes. */
+void sa_expect_init(struct ike *c, struct ike_sa *sa)
+{
+	link_last(peer_spi_head(c, sa->spi_i), &sa->of_peer_spi);
+}
+
+struct ike_sa *sa_by_init(const struct ike *c, const struct message *in)
+{
+	struct link *head = peer_spi_head(c, in->h.spi_i);
+
+	LIST_FOR (struct ike_sa, sa, head, of_peer_spi)
+		if ((sa->state == ST_KEYS_PEER || sa->state == ST_AUTH_WAIT) &&
+			memcmp(sa->spi_i, in->h.spi_i, 8) == 0 && sa->peer_request.n == in->n &&
+			memcmp(sa->peer_request.at, in->bytes, in->n) == 0)
+			return sa;
+	return NULL;
+}
+
+/* ---- IKE SAs by peer ---- */
+
+/* The one behind the last: of IKE SAs whose peer is configured no more. */
+struct ike_peer *peer_entry(const struct ike *c, uint32_t peer)
+{
+	return &c->peers[MIN_OF(peer, c->peers_n)];
+}
+
+static void live_count(struct ike *c, const struct ike_sa *sa, int by)
+{
+	struct ike_peer *p = peer_entry(c, sa->peer);
+
+	c->sas_extra -= p->sas_n > IKE_SAS_SURE ? p->sas_n - IKE_SAS_SURE : 0;
+	p->sas_n += (uint32_t)by;
+	c->sas_extra += p->sas_n > IKE_SAS_SURE ? p->sas_n - IKE_SAS_SURE : 0;
+}
+
+void sa_join_peer(struct ike *c, struct ike_sa *sa)
+{
+	if (link_used(&sa->of_peer))
+		return;
+	link_last(&peer_entry(c, sa->peer)->sas, &sa->of_peer);
+	live_count(c, sa, 1);
+}
+
+void sa_leave_peer(struct ike *c, struct ike_sa *sa)
+{
+	if (!link_used(&sa->of_peer))
+		return;
+	link_out(&sa->of_peer);
+	live_count(c, sa, -1);
+}
+
+static bool peer_has_room(const struct ike *c, const struct ike_peer *p)
+{
+	return p->sas_n < IKE_SAS_SURE ||
+	       (p->sas_n < IKE_SAS_PER_PEER_MAX && c->sas_extra < IKE_LIVE_MAX - IKE_SAS_SURE * c->peers_n);
+}
+
+/* One that is on its way out first, else the oldest that stands. */
+static struct ike_sa *peer_victim(const struct ike_peer *p, const struct ike_sa *keep)
+{
+	struct ike_sa *oldest = NULL;
+
+	LIST_FOR (struct ike_sa, sa, &p->sas, of_peer) {
+		if (sa == keep)
+			continue;
+		if (sa->state == ST_REPLACED || sa->state == ST_CLOSING)
+			return sa;
+		if (sa->state == ST_UP && (!oldest || sa->since < oldest->since))
+			oldest = sa;
+	}
+	return oldest;
+}
+
+bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep)
+{
+	const struct ike_peer *p = peer_entry(c, peer);
+
+	while (!peer_has_room(c, p)) {
+		struct ike_sa *victim = peer_victim(p, keep);
+
+		if (!victim)
+			return false;
+		sa_kill(c, victim, "too many IKE SAs with this peer; the oldest gives way");
+	}
+	return true;
+}
+
+void sa_peer_limit(struct ike *c, const struct ike_sa *fresh)
+{
+	struct ike_sa *oldest = NULL;
+	uint32_t n = 0;
+
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer) {
+		if (sa->state != ST_UP || sa->want_delete)
+			continue;
+		n++;
+		if (sa != fresh && (!oldest || sa->since < oldest->since))
+			oldest = sa;
+	}
+	if (n > IKE_SAS_UP_PER_PEER_MAX && oldest)
+		sa_close(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
+}
+
+struct ike_sa *sa_by_serial(const struct ike *c, uint32_t peer, uint64_t serial)
+{
+	if (serial == 0)
+		return NULL;
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
+		if (sa->serial == serial && sa->state != ST_DEAD)
+			return sa;
+	return NULL;
+}
+
+/* ---- child SAs by SPI ---- */
+
+static struct link *in_head(const struct ike *c, uint32_t spi)
+{
+	return (struct link *)(uintptr_t)&c->by_in[spi % COUNT_OF(c->by_in)];
+}
+
+static struct link *out_head(const struct ike *c, uint32_t spi)
+{
+	uint64_t wide = spi;
+
+	return (struct link *)(uintptr_t)&c
+		->by_out[siphash13(c->hash_key, &wide, sizeof wide) % COUNT_OF(c->by_out)];
+}
+
+void child_set_in(struct ike *c, struct child *ch, uint32_t spi)
+{
+	ch->spi_in = spi;
+	link_out(&ch->of_in);
+	link_last(in_head(c, spi), &ch->of_in);
+}
+
+void child_set_out(struct ike *c, struct child *ch, uint32_t spi)
+{
+	ch->spi_out = spi;
+	link_out(&ch->of_out);
+	link_last(out_head(c, spi), &ch->of_out);
+}
+
+struct child *child_any_by_in(const struct ike *c, uint32_t spi_in)
+{
+	struct link *head = in_head(c, spi_in);
+
+	LIST_FOR (struct child, ch, head, of_in)
+		if (ch->spi_in == spi_in && spi_in != 0)
+			return ch;
+	return NULL;
+}
+
+struct child *child_by_in(const struct ike *c, const struct ike_sa *sa, uint32_t spi_in)
+{
+	struct child *ch = child_any_by_in(c, spi_in);
+
+	return ch && ch->sa == sa && ch->state != CH_LARVAL && ch->state != CH_LINGER ? ch : NULL;
+}
+
+/* Of this IKE SA at most one has it, beside those that linger, which are not here any more. */
+static struct child *by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
+{
+	struct link *head = out_head(c, spi_out);
+
+	LIST_FOR (struct child, ch, head, of_out)
+		if (ch->spi_out == spi_out && spi_out != 0 && ch->sa == sa)
+			return ch;
+	return NULL;
+}
+
+struct child *child_by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
+{
+	struct child *ch = by_out(c, sa, spi_out);
+
+	return ch && ch->state != CH_LARVAL ? ch : NULL;
+}
+
+struct child *child_being_installed(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
+{
+	struct child *ch = by_out(c, sa, spi_out);
+
+	return ch && ch->ours && ch->state == CH_LARVAL && ch->installing ? ch : NULL;
+}
+
+/*
+ * A pair is named by the SPI on which its sender receives (1.4.1), so one that a child of this IKE SA has
+ * already would name two: a delete or a rekey would mean either. Not those that linger: the peer has deleted
+ * them.
+ */
+bool child_spi_taken(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
+{
+	return by_out(c, sa, spi_out);
+}
+
+/* ---- child SAs by tunnel ---- */
+
+/* NULL: its tunnel was changed or removed. */
+struct tunnel *child_tunnel(const struct ike *c, const struct child *ch)
+{
+	return link_used(&ch->of_tunnel) ? &c->tunnels[ch->tunnel] : NULL;
+}
+
+static void child_count(struct ike *c, struct tunnel *t, int by)
+{
+	c->children_extra -= t->all_n > IKE_CHILDREN_SURE ? t->all_n - IKE_CHILDREN_SURE : 0;
+	t->all_n += (uint32_t)by;
+	c->children_extra += t->all_n > IKE_CHILDREN_SURE ? t->all_n - IKE_CHILDREN_SURE : 0;
+}
+
+static void state_count(struct tunnel *t, enum child_state state, int by)
+{
+	t->up += state == CH_UP ? (uint32_t)by : 0;
+	t->live_n += state == CH_UP || state == CH_LARVAL ? (uint32_t)by : 0;
+	t->linger_n += state == CH_LINGER ? (uint32_t)by : 0;
+}
+
+void child_join_tunnel(struct ike *c, struct child *ch)
+{
+	struct tunnel *t = ch->tunnel < c->tunnels_n ? &c->tunnels[ch->tunnel] : NULL;
+
+	if (!t)
+		return;
+	link_last(&t->children, &ch->of_tunnel);
+	child_count(c, t, 1);
+	state_count(t, ch->state, 1);
+}
+
+void child_leave_tunnel(struct ike *c, struct child *ch)
+{
+	struct tunnel *t = child_tunnel(c, ch);
+
+	if (!t)
+		return;
+	link_out(&ch->of_tunnel);
+	child_count(c, t, -1);
+	state_count(t, ch->state, -1);
+}
+
+void child_set_state(struct ike *c, struct child *ch, enum child_state state)
+{
+	struct tunnel *t = child_tunnel(c, ch);
+	bool was_up = ch->state == CH_UP;
+
+	if (t) {
+		state_count(t, ch->state, -1);
+		state_count(t, state, 1);
+	}
+	ch->state = state;
+	if (t && was_up && t->up == 0)
+		tunnel_down(c, ch->tunnel, c->now - ch->since);
+}
+
+/* Beside a child for each pair of its networks, which policy-based peers make, a tunnel may have a few. */
+static uint32_t tunnel_limit(const struct ike *c, uint32_t tunnel)
+{
+	const struct snap_tunnel *t = tunnel_config(c, tunnel);
+
+	return t->local.count * t->remote.count + IKE_CHILDREN_PER_TUNNEL_MAX - 1;
+}
+
+bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind)
+{
+	const struct tunnel *t = &c->tunnels[tunnel];
+	uint32_t limit = tunnel_limit(c, tunnel), n = t->all_n - t->linger_n;
+
+	if (n >= IKE_CHILDREN_SURE &&
+		c->children_extra >= IKE_CHILDREN_MAX - IKE_CHILDREN_SURE * c->tunnels_n)
+		return false;
+	/* Those that are replaced or closing leave room for as many again: a rekey passes at the limit. */
+	return kind == CHILD_ANOTHER ? t->live_n < limit : n < 2 * limit;
+}
+
+/* Those that linger would be gone in a moment: the oldest makes room. */
+void child_linger_limit(struct ike *c, const struct child *fresh)
+{
+	struct tunnel *t = child_tunnel(c, fresh);
+
+	if (!t || t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
+		return;
+	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+		if (ch->state != CH_LINGER || ch->remove_at <= c->now + 1)
+			continue;
+		ch->remove_at = c->now + 1;
+		child_changed(c, ch);
+		return;
+	}
+}
