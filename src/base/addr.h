@@ -57,6 +57,14 @@ static inline struct ip_addr addr_v6(const void *sixteen_bytes)
 	return a;
 }
 
+/* Means something on one link only (RFC 3927, RFC 4291 section 2.5.6). */
+static inline bool addr_is_link_local(const struct ip_addr *a)
+{
+	if (a->family == ADDR_V4)
+		return a->b[0] == 169 && a->b[1] == 254;
+	return a->family == ADDR_V6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 static inline bool addr_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return memcmp(a, b, sizeof *a) == 0;

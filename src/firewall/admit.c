@@ -17,15 +17,6 @@ static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, m
 	}
 }
 
-/* Addresses that mean something on one link only are not forwarded (RFC 4291 section 2.5.6, RFC 3927
- * section 2.7). */
-static bool link_local(const struct ip_addr *a)
-{
-	if (a->family == ADDR_V4)
-		return a->b[0] == 169 && a->b[1] == 254;
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 /* What may begin a session: a SYN, an echo request, any packet of a protocol without such a beginning. */
 static enum drop_reason check_beginning(struct train *t)
 {
@@ -106,6 +97,8 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	struct fw_key plain = fw_key_reverse(&key[0]);
 	if (!fw_key_equal(&key[1], &plain))
 		s->flags |= FW_SESSION_TRANSLATED;
+	if (nat_rule != TRAIN_NONE && snap_nat_rules(fw->policy->snapshot)[nat_rule].action != NAT_POOL)
+		s->flags |= FW_SESSION_NAT_INTERFACE;
 	if (tcp)
 		fw_tcp_begin(s, t);
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
@@ -161,8 +154,10 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	enum drop_reason d = check_beginning(t);
 	if (!d && found_meanwhile(fw, t, &key[0], now))
 		return;
-	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST && (link_local(&t->src) || link_local(&t->dst)))
-		d = link_local(&t->src) ? DROP_SOURCE_ADDRESS : DROP_DESTINATION_ADDRESS;
+	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
+	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST &&
+		(addr_is_link_local(&t->src) || addr_is_link_local(&t->dst)))
+		d = addr_is_link_local(&t->src) ? DROP_SOURCE_ADDRESS : DROP_DESTINATION_ADDRESS;
 	if (!d)
 		d = decide_policy(fw, t, from, to, &timeout_s);
 	if (!d)

@@ -114,8 +114,9 @@ struct fw_session {
 #define FW_SESSION_LIVE 0x53455353u
 enum fw_session_flags {
 	FW_SESSION_TRANSLATED = 1 << 0,
-	FW_SESSION_CONFIRMED = 1 << 1, /* a reply came */
-	FW_SESSION_HALF_OPEN = 1 << 2, /* TCP, counts against half_open_max */
+	FW_SESSION_CONFIRMED = 1 << 1,	   /* a reply came */
+	FW_SESSION_HALF_OPEN = 1 << 2,	   /* TCP, counts against half_open_max */
+	FW_SESSION_NAT_INTERFACE = 1 << 3, /* translated to an address of its outgoing interface */
 };
 
 struct fw_limits {
@@ -282,6 +283,8 @@ const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cu
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index);
 /* Ends a session (clear sessions: FW_END_CLEARED); with its log record. */
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
+/* The shell found its NAT's address gone; t->session becomes TRAIN_NONE. */
+void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mono_ns now);
 
 struct ip_addr fw_key_src(const struct fw_key *k);
 struct ip_addr fw_key_dst(const struct fw_key *k);

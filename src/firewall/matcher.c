@@ -84,8 +84,12 @@ bool fw_nat_rule_matches(const struct snapshot *s, const struct snap_nat_rule *r
 	if ((r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
 		(r->to_zone != ZONE_ANY && r->to_zone != t->to))
 		return false;
-	/* A pool of the other family cannot carry it. */
-	if (r->action == NAT_POOL && r->pool.first.family != t->src.family)
+	/* Of the other family: not for this rule. */
+	uint8_t family = r->action == NAT_POOL	       ? r->pool.first.family
+			 : r->action == NAT_INTERFACE  ? ADDR_V4
+			 : r->action == NAT_INTERFACE6 ? ADDR_V6
+						       : t->src.family;
+	if (family != t->src.family)
 		return false;
 	return addr_in(s, r->src, &t->src) && addr_in(s, r->dst, &t->dst);
 }

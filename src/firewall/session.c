@@ -186,6 +186,13 @@ void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now)
 	fw_session_end_by(fw, index, FW_END_CLEARED, now);
 }
 
+void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mono_ns now)
+{
+	if (fw_still_its_own(&fw->sessions[t->session], t))
+		fw_session_end_by(fw, t->session, why, now);
+	t->session = t->rule = TRAIN_NONE;
+}
+
 /* A closed connection lingers until its time is over. */
 static enum fw_end expired_by(const struct fw_session *s)
 {

@@ -75,13 +75,17 @@ enum rc compile_policy(struct compiler *c)
 	return rc;
 }
 
-/* interface, off, an address or a range */
+/* interface, interface-ipv6, off, an address or a range */
 static enum rc nat_action(struct compiler *c, const struct lyd_node *leaf, struct snap_nat_rule *r)
 {
 	const char *text = lyd_get_value(leaf);
 
 	if (strcmp(text, "interface") == 0) {
 		r->action = NAT_INTERFACE;
+		return RC_OK;
+	}
+	if (strcmp(text, "interface-ipv6") == 0) {
+		r->action = NAT_INTERFACE6;
 		return RC_OK;
 	}
 	if (strcmp(text, "off") == 0) {

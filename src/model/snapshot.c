@@ -210,7 +210,7 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "nat_rules", i, "its name is empty or not terminated");
 		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
 			return bad(e, "nat_rules", i, "no such zone");
-		if (r[i].action > NAT_POOL)
+		if (r[i].action > NAT_INTERFACE6)
 			return bad(e, "nat_rules", i, "an unknown action");
 		if (r[i].action == NAT_POOL ? !range_ok(&r[i].pool) : !range_none(&r[i].pool))
 			return bad(e, "nat_rules", i, "its pool does not fit its action");

@@ -107,7 +107,12 @@ struct snap_rule {
 	struct span services; /* into services; count 0: any */
 };
 
-enum nat_action { NAT_OFF, NAT_INTERFACE, NAT_POOL };
+enum nat_action {
+	NAT_OFF,
+	NAT_INTERFACE, /* the outgoing interface's address, for IPv4 */
+	NAT_POOL,
+	NAT_INTERFACE6 /* the same for IPv6, where somebody asks for it */
+};
 
 /* Ordered source NAT rules; the first match decides. */
 struct snap_nat_rule {

@@ -206,6 +206,14 @@ bool route_is_local(const struct route_table *t, const struct ip_addr *addr)
 	return false;
 }
 
+bool route_is_local_on(const struct route_table *t, uint32_t link, const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; i < t->locals_n; i++)
+		if (t->locals[i].link == link && addr_equal(&t->locals[i].addr, addr))
+			return true;
+	return false;
+}
+
 bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,
 	struct ip_addr *ret_addr)
 {
@@ -216,12 +224,11 @@ bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, 
 		if (l->link != link || l->addr.family != family || l->temporary)
 			continue;
 		struct ip_prefix p = { l->addr, l->bits };
-		bool link_local = family == ADDR_V6 && l->addr.b[0] == 0xfe && (l->addr.b[1] & 0xc0) == 0x80;
 		if (near && prefix_holds(&p, near)) {
 			best = l;
 			break;
 		}
-		if (!best || !link_local)
+		if (!best || !addr_is_link_local(&l->addr))
 			best = l;
 	}
 	if (best)
@@ -307,6 +314,12 @@ static uint32_t route_find(const struct route_table *t, const struct route_entry
 	return ROUTE_NONE;
 }
 
+/* Of two with the same destination, metric and way. */
+static bool route_same(const struct route_entry *a, const struct route_entry *b)
+{
+	return a->mtu == b->mtu && a->kind == b->kind;
+}
+
 enum rc route_set(struct route_table *t, const struct route_entry *entry, bool replace)
 {
 	uint32_t i;
@@ -315,8 +328,10 @@ enum rc route_set(struct route_table *t, const struct route_entry *entry, bool r
 		const struct route_entry *r = &t->routes[i];
 		if (r->link == entry->link && addr_equal(&r->gateway, &entry->gateway))
 			replace = false; /* the same way: overwritten below */
-		else
+		else {
 			route_remove_at(t, i);
+			changed(t);
+		}
 	}
 	i = route_find(t, entry, false);
 	if (i == ROUTE_NONE) {
@@ -325,6 +340,8 @@ enum rc route_set(struct route_table *t, const struct route_entry *entry, bool r
 		i = t->routes_n++;
 		t->routes[i] = *entry;
 		route_link_in(t, i);
+	} else if (route_same(&t->routes[i], entry)) {
+		return RC_OK; /* the kernel repeats itself: only a difference counts */
 	} else {
 		t->routes[i] = *entry;
 	}

@@ -111,6 +111,8 @@ struct route_neighbour *route_neighbour_find(
 bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,
 	struct ip_addr *ret_addr);
 
+bool route_is_local_on(const struct route_table *t, uint32_t link, const struct ip_addr *addr);
+
 /* Whole tables, in no particular order, for `show`. i counts from 0 until NULL comes back. */
 const struct route_local *route_local_at(const struct route_table *t, uint32_t i);
 const struct route_entry *route_at(const struct route_table *t, uint32_t i);

@@ -107,6 +107,7 @@ static bool answer_kind(
 	case DROP_POLICY_DENY:
 	case DROP_DEFAULT_DENY:
 	case DROP_NO_SESSION:
+	case DROP_NAT_ADDRESS:
 		*ret_reset = t->proto == IP_TCP && tcp_rst;
 		return *ret_reset;
 	default:

@@ -1,7 +1,7 @@
 /*
  * The mirror of the kernel's tables: rtnetlink parsed into the events of the routing core. A mirror is filled
  * by dumps (links, addresses, routes, neighbours), then kept by events. When events are lost (ENOBUFS), or a
- * link went down, which takes routes away without a word, a second table is filled by new dumps and takes
+ * link went down or an address went, which take routes away without a word, a second table is filled by new dumps and takes
  * over when it is complete.
  *
  * Also asks the kernel for the MTU of paths to tunnel peers, where it learned a smaller one than the link's.
@@ -99,7 +99,8 @@ static void link_read(struct dataplane *d, struct route_table *t, const struct n
 		pipeline_changed(&d->pipeline);
 }
 
-static void local_read(struct route_table *t, const struct nlmsghdr *h)
+/* Kernels before 6.7 do not announce the routes that go with an address which was their source. */
+static void local_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
 {
 	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
 	struct route_local local = { 0 };
@@ -115,9 +116,10 @@ static void local_read(struct route_table *t, const struct nlmsghdr *h)
 	local.link = m->ifa_index;
 	local.bits = m->ifa_prefixlen;
 	local.temporary = flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED);
-	if (h->nlmsg_type == RTM_DELADDR)
+	if (h->nlmsg_type == RTM_DELADDR) {
 		route_local_gone(t, local.link, &local.addr);
-	else if (route_local_set(t, &local) != RC_OK)
+		d->dump_wanted |= t == d->routes;
+	} else if (route_local_set(t, &local) != RC_OK)
 		log_warn("more than %d addresses", ROUTE_LOCALS_MAX);
 }
 
@@ -291,7 +293,7 @@ static void event(struct dataplane *d, struct route_table *t, const struct nlmsg
 		break;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		local_read(t, h);
+		local_read(d, t, h);
 		break;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:

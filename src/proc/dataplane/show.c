@@ -261,7 +261,7 @@ uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filte
 
 static void nat_rows(struct out *o)
 {
-	static const char *const actions[] = { "off", "interface", "pool" };
+	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
 	const struct pipeline *p = &o->d->pipeline;
 	struct msg_row row;
 	struct jw w;

@@ -198,6 +198,35 @@ static bool source_fits(const struct pipeline *p, const struct train *t)
 	return interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone;
 }
 
+/*
+ * What source NAT takes on this way out: an address beside the next hop, else any; never a link-local one,
+ * which nobody behind the next router answers to, even where the next hop is one (the default route of most
+ * providers).
+ */
+static struct ip_addr nat_address(const struct pipeline *p, const struct way *way, uint8_t family)
+{
+	uint32_t link = p->interfaces[way->interface].link;
+	const struct ip_addr *near = addr_is_link_local(&way->next_hop) ? NULL : &way->next_hop;
+	struct ip_addr addr = { 0 };
+
+	if (!route_local_on(p->routes, link, family, near, &addr) || addr_is_link_local(&addr))
+		addr = (struct ip_addr){ 0 };
+	return addr;
+}
+
+/* The interface that the session's packets leave by does not have the address that they were translated to.
+ */
+static bool nat_address_gone(const struct pipeline *p, const struct train *t, const struct way *way)
+{
+	const struct fw_session *s = fw_session(p->fw, t->session);
+
+	if (!s || t->flags & TRAIN_REPLY || !(s->flags & FW_SESSION_NAT_INTERFACE) ||
+		way->interface == TRAIN_NONE)
+		return false;
+	struct ip_addr addr = fw_key_dst(&s->key[1]);
+	return !route_is_local_on(p->routes, p->interfaces[way->interface].link, &addr);
+}
+
 static void way_admit(struct pipeline *p, struct passage *w)
 {
 	struct train *t = w->t;
@@ -229,8 +258,7 @@ static void way_admit(struct pipeline *p, struct passage *w)
 	}
 	egress.to_host = way.to_host;
 	if (way.interface != TRAIN_NONE)
-		route_local_on(p->routes, p->interfaces[way.interface].link, t->src.family, &way.next_hop,
-			&egress.nat_addr);
+		egress.nat_addr = nat_address(p, &way, t->src.family);
 	fw_admit(p->fw, t, &egress, p->now);
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
 		way_keep(p, w, &way);
@@ -244,6 +272,14 @@ static void way_renew(struct pipeline *p, struct passage *w, const struct select
 	w->t->drop = way_look(p, packet, w->t->flags & TRAIN_FROM_HOST, &way);
 	if (w->t->drop != DROP_NONE)
 		return;
+	if (nat_address_gone(p, w->t, &way)) {
+		fw_session_end_of(p->fw, w->t, FW_END_ADDRESS, p->now);
+		if (w->t->proto == IP_TCP && !(w->t->tcp_flags & TCP_SYN))
+			w->t->drop = DROP_NAT_ADDRESS; /* its other end knows it by the old address */
+		else
+			way_admit(p, w);
+		return;
+	}
 	way_set(w, &way);
 	fw_reroute(p->fw, w->t, way.to_host, p->now);
 	if (w->t->drop == DROP_NONE)
@@ -261,6 +297,10 @@ static void way_of_error(struct pipeline *p, struct passage *w, const struct fw_
 	w->t->drop = way_look(p, packet, w->t->flags & TRAIN_FROM_HOST, &way);
 	if (w->t->drop != DROP_NONE)
 		return;
+	if (nat_address_gone(p, w->t, &way)) {
+		w->t->drop = DROP_NAT_ADDRESS;
+		return;
+	}
 	way_set(w, &way);
 	if (zone != (way.to_host ? FW_ZONE_HOST : way.zone))
 		w->t->drop = DROP_SESSION_ZONE;

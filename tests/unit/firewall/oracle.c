@@ -61,6 +61,7 @@ int main(void)
 	policy_init(&p);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	policy_nat(&p, "all6", TRUST, UNTRUST, "any", "any", NAT_INTERFACE6, NULL);
 	world_load(&w, &p);
 	policy_done(&p);
 	while (fgets(line, sizeof line, stdin)) {

@@ -27,6 +27,7 @@ static int setup_with(uint32_t sessions)
 	policy_nat(&p, "not-these", TRUST, UNTRUST, "10.0.9.0/24", "any", NAT_OFF, NULL);
 	policy_nat(&p, "pool", TRUST, UNTRUST, "10.0.8.0/24", "any", NAT_POOL, "203.0.113.16-203.0.113.31");
 	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	policy_nat(&p, "all6", TRUST, UNTRUST, "any", "any", NAT_INTERFACE6, NULL);
 	world_load(&w, &p);
 	return 0;
 }
