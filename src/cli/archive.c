@@ -5,7 +5,8 @@
  * place of what is about to go; then the mark that says what is elsewhere; only then is anything removed.
  * Whoever runs it again takes up where it ended.
  *
- * Entries of the boot that is running stay: the ledger reads them again when it is started anew.
+ * The last entries of the boot that is running stay: the ledger reads them again when it is started anew
+ * (verify/retention.h).
  */
 #include "cli/archive.h"
 
@@ -277,9 +278,8 @@ int run_archive(const struct cli_line *line)
 	if (rc == RC_OK)
 		rc = move_all(&m, line->key);
 	if (rc == RC_OK && m.moved == 0)
-		puts("nothing to move: whole bundles of 256 entries go, from before that time and from "
-		     "before the "
-		     "last start");
+		puts("nothing to move: whole bundles of 256 entries go, from before that time; the last "
+		     "start's first entries, or the last 8,192 to 26,000 of a long run, always stay");
 	else if (rc == RC_OK)
 		printf("moved %llu files (%llu bytes); entries below %llu are in the archive\n",
 			(unsigned long long)m.moved, (unsigned long long)m.bytes,

@@ -14,6 +14,7 @@
 static const struct cli_column status_columns[] = {
 	{ "process",   "process",   LEFT },  { "state",    "state",    LEFT },  { "pid",    "pid",    RIGHT },
 	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "sha256", "SHA-256", LEFT },
+	{ "reason",    "reason",    LEFT },
 };
 static const struct cli_column interfaces_columns[] = {
 	{ "interface",  "interface",  LEFT },  { "zone",       "zone",       LEFT },  { "state",     "state",     LEFT },

@@ -43,6 +43,7 @@ enum proc {
 	M(RESOURCE_GONE,   FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_resource, 0)						\
 	M(START,           FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_start, 0)	/* all is handed over */		\
 	M(READY,           FROM_ALL_SERVICES, FROM(SUPERVISOR), struct msg_ready, 0)							\
+	M(PROGRESS,        FROM_ALL_SERVICES, FROM(SUPERVISOR), struct msg_progress, 0)	/* not ready yet, and at work */	\
 	M(STOP,            FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_empty, 0)	/* end in order */			\
 	/* configuration: control gives every process the same snapshot, after the ledger's receipt */						\
 	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), struct msg_snapshot, 1) \
@@ -166,6 +167,10 @@ struct msg_start {
 
 struct msg_ready {
 	uint32_t pid, zero;
+};
+
+struct msg_progress {
+	uint64_t done, all;
 };
 
 struct msg_snapshot {

@@ -1,6 +1,7 @@
 #include "ledger/counters.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* NULL: no room for one more. */
@@ -49,12 +50,72 @@ bool ledger_counters_take(struct ledger_counters *c, const char *source, uint32_
 	return ledger_counters_gap(c, source, run, n, n);
 }
 
+void ledger_counters_text(const struct ledger_counters *c, char ret_text[LEDGER_COUNTERS_TEXT_MAX])
+{
+	size_t n = 0;
+
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < c->n; i++)
+		if (c->source[i].any)
+			n += (size_t)snprintf(ret_text + n, LEDGER_COUNTERS_TEXT_MAX - n, "%s%s %u %llu",
+				n > 0 ? ", " : "", c->source[i].name, (unsigned)c->source[i].run,
+				(unsigned long long)c->source[i].last);
+}
+
+/* Read freely and written again: what then differs was not in the one form that there is. */
+bool ledger_counters_stated(const struct ledger_entry *entry, struct ledger_counters *ret_c)
+{
+	char text[LEDGER_COUNTERS_TEXT_MAX], again[LEDGER_COUNTERS_TEXT_MAX], *rest = NULL;
+	size_t n = 0;
+	const char *field = ledger_entry_field(entry, "last", &n);
+
+	*ret_c = (struct ledger_counters){ 0 };
+	if (!field || n >= sizeof text)
+		return false;
+	memcpy(text, field, n);
+	text[n] = '\0';
+	for (char *item = strtok_r(text, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
+		char *name = item + (*item == ' '), *end = strchr(name, ' ');
+		if (!end || (size_t)(end - name) >= LEDGER_SOURCE_MAX)
+			return false;
+		*end++ = '\0';
+		struct ledger_source *s = source_find(ret_c, name);
+		if (!s || s->any)
+			return false;
+		s->any = true;
+		s->run = (uint32_t)strtoull(end, &end, 10);
+		s->last = strtoull(end, &end, 10);
+	}
+	ledger_counters_text(ret_c, again);
+	return strlen(again) == n && memcmp(again, field, n) == 0;
+}
+
+/* Is the statement how they stand? */
+static bool statement_holds(const struct ledger_counters *c, const struct ledger_entry *entry)
+{
+	struct ledger_counters stated;
+	size_t known = 0, same = 0;
+
+	if (!ledger_counters_stated(entry, &stated))
+		return false;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct ledger_source *s = &c->source[i];
+		known += s->any;
+		for (size_t k = 0; s->any && k < stated.n; k++)
+			same += strcmp(stated.source[k].name, s->name) == 0 &&
+				stated.source[k].run == s->run && stated.source[k].last == s->last;
+	}
+	return known == same && known == stated.n;
+}
+
 bool ledger_counters_follow(struct ledger_counters *c, const struct ledger_entry *entry, uint64_t *ret_due)
 {
 	char name[LEDGER_SOURCE_MAX];
 	size_t name_n = 0;
 
 	*ret_due = ledger_counters_due(c, entry->source, entry->run);
+	if (entry->type == LEDGER_COUNTERS && !statement_holds(c, entry))
+		return false;
 	if (!ledger_counters_take(c, entry->source, entry->run, entry->n))
 		return false;
 	if (entry->type != LEDGER_COUNTER_GAP)

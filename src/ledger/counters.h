@@ -24,6 +24,21 @@ struct ledger_counters {
 	struct ledger_source source[LEDGER_SOURCES_MAX];
 };
 
+/*
+ * The ledger states how all counters stand in an entry of its own (LEDGER_COUNTERS) whenever so many entries
+ * have followed the last one in this boot. A start begins at one that lies LEDGER_COUNTERS_BEHIND back, so
+ * that the last entries of each source are known by their content as well; verification holds each statement
+ * to what it counted; an archive may take what stands before.
+ */
+#define LEDGER_COUNTERS_EVERY	 16384
+#define LEDGER_COUNTERS_BEHIND	 8192
+#define LEDGER_COUNTERS_TEXT_MAX (LEDGER_SOURCES_MAX * (LEDGER_SOURCE_MAX + 34))
+
+/* "control 0 17, keeper 2 65536": source, run, last number; without sources of which nothing stands. */
+void ledger_counters_text(const struct ledger_counters *c, char ret_text[LEDGER_COUNTERS_TEXT_MAX]);
+/* What a LEDGER_COUNTERS entry states, which holds before itself. False: it is not of that form. */
+bool ledger_counters_stated(const struct ledger_entry *entry, struct ledger_counters *ret_c);
+
 /* The number that must come next in that run; 0: the run is over, a later one has begun, or there are too
  * many sources. */
 uint64_t ledger_counters_due(struct ledger_counters *c, const char *source, uint32_t run);
@@ -36,8 +51,8 @@ bool ledger_counters_take(struct ledger_counters *c, const char *source, uint32_
 bool ledger_counters_gap(
 	struct ledger_counters *c, const char *source, uint32_t run, uint64_t first, uint64_t last);
 
-/* A new entry of the log, with its gap when it is a counter_gap. False: it does not follow; *ret_due says
- * what was due. */
+/* A new entry of the log, with its gap when it is a counter_gap, and its statement when it is a counters.
+ * False: it does not follow; *ret_due says what was due. */
 bool ledger_counters_follow(struct ledger_counters *c, const struct ledger_entry *entry, uint64_t *ret_due);
 
 /*

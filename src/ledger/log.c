@@ -1,37 +1,8 @@
+#include "ledger/internal.h"
 #include "ledger/journal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Hashes of one level from the beginning of its last tile that is not written as a full one. */
-struct level {
-	uint64_t first_tile;
-	size_t n, room;
-	struct merkle_hash *hash;
-};
-
-struct ledger_log {
-	struct ledger_store store;
-	struct note_key key;
-	uint8_t seed[ED25519_SEED_SIZE];
-	uint64_t published;
-	struct merkle_edge edge; /* committed */
-	struct level level[TILE_LEVELS];
-	/* entries since the beginning of the last bundle that is not written as a full one, in bundle form */
-	uint8_t *bundle;
-	size_t bundle_n, bundle_room, bundle_count;
-	/* the open batch */
-	uint8_t *batch;
-	size_t batch_n, batch_count;
-	uint8_t *record; /* JOURNAL_RECORD_MAX */
-	size_t journal_n;
-	bool journal_torn;  /* a failed append may have left bytes behind journal_n */
-	bool journal_stale; /* emptying it failed: all of it is in the tiles, but it may be empty or not */
-	char note[NOTE_BYTES_MAX];
-	size_t note_n; /* of the last commit */
-	char head[NOTE_BYTES_MAX];
-	size_t head_n; /* of the last publication */
-};
 
 static bool room_for(void **p, size_t *room, size_t need, size_t unit)
 {
@@ -46,7 +17,7 @@ static bool room_for(void **p, size_t *room, size_t need, size_t unit)
 	return true;
 }
 
-static struct merkle_hash full_tile_root(const struct merkle_hash *hash)
+struct merkle_hash ledger_tile_root(const struct merkle_hash *hash)
 {
 	struct merkle_edge e = { 0 };
 
@@ -67,7 +38,7 @@ static bool level_add(struct ledger_log *l, unsigned level, const struct merkle_
 	v->hash[v->n++] = *h;
 	if (v->n % TILE_WIDTH != 0 || level + 1 == TILE_LEVELS)
 		return true;
-	struct merkle_hash up = full_tile_root(&v->hash[v->n - TILE_WIDTH]);
+	struct merkle_hash up = ledger_tile_root(&v->hash[v->n - TILE_WIDTH]);
 	return level_add(l, level + 1, &up);
 }
 
@@ -256,6 +227,8 @@ static enum rc journal_read(struct ledger_log *l, struct ledger_opened *o, struc
 	struct rd r = rd_over(bytes, n);
 	const uint8_t *good = r.at;
 	while ((rc = journal_next(&r, &j)) == RC_OK) {
+		if (l->store.progress)
+			l->store.progress(l->store.context, (uint64_t)(r.at - bytes), n);
 		rc = record_apply(l, &j, e);
 		if (rc != RC_OK)
 			break;
@@ -608,126 +581,5 @@ enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, bool 
 	enum rc rc = l->store.replace(l->store.context, LEDGER_PATH_CHECKPOINT, note, l->head_n + n, e);
 	if (rc == RC_OK && quorum)
 		rc = l->store.replace(l->store.context, LEDGER_PATH_COSIGNED, note, l->head_n + n, e);
-	return rc;
-}
-
-/* The root of 2^level leaves: from memory behind the last full tile, else folded from a tile on the disk. */
-static bool subtree_find(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash)
-{
-	const struct ledger_log *l = context;
-	unsigned tiles = level / 8, rest = level % 8;
-	size_t count = (size_t)1 << rest, n = 0;
-	const struct merkle_hash *hash;
-	uint8_t *bytes = NULL;
-	char path[TILE_PATH_MAX];
-
-	if (tiles >= TILE_LEVELS)
-		return false;
-	const struct level *v = &l->level[tiles];
-	uint64_t first = index << rest, in_memory = v->first_tile * TILE_WIDTH;
-	if (first >= in_memory) {
-		if (first - in_memory + count > v->n)
-			return false;
-		hash = &v->hash[first - in_memory];
-	} else {
-		tile_path(path, tiles, first / TILE_WIDTH, TILE_WIDTH);
-		if (l->store.read(l->store.context, path, &bytes, &n, NULL) != RC_OK)
-			return false;
-		hash = (const struct merkle_hash *)(const void *)bytes + first % TILE_WIDTH;
-	}
-	bool found = !bytes || n == TILE_WIDTH * sizeof *hash;
-	struct merkle_edge edge = { 0 };
-	for (size_t i = 0; found && i < count; i++)
-		merkle_edge_add(&edge, &hash[i]);
-	if (found)
-		*ret_hash = merkle_edge_root(&edge);
-	free(bytes);
-	return found;
-}
-
-enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_hash *ret_root,
-	struct merkle_proof *ret_proof)
-{
-	if (size == 0 || size > (ret_proof ? l->published : l->edge.size))
-		return RC_RANGE;
-	enum rc rc = merkle_root(subtree_find, (void *)(uintptr_t)l, size, ret_root);
-	if (rc == RC_OK && ret_proof)
-		rc = merkle_prove_consistency(
-			subtree_find, (void *)(uintptr_t)l, size, l->published, ret_proof);
-	return rc;
-}
-
-/* A bundle by its number: the last, open one from memory, the others from the disk. *ret_free: to be freed.
- */
-static enum rc bundle_get(const struct ledger_log *l, uint64_t bundle, uint8_t **ret_free,
-	struct rd *ret_entries, struct err *e)
-{
-	char path[TILE_PATH_MAX];
-	size_t n = 0;
-
-	*ret_free = NULL;
-	if (bundle >= l->level[0].first_tile) {
-		*ret_entries =
-			rd_over(l->bundle ? l->bundle : l->batch, l->bundle_n); /* and what is behind it */
-		return RC_OK;
-	}
-	tile_path(path, TILE_LEVEL_ENTRIES, bundle, TILE_WIDTH);
-	enum rc rc = l->store.read(l->store.context, path, ret_free, &n, e);
-	if (rc == RC_OK)
-		*ret_entries = rd_over(*ret_free, n);
-	return rc;
-}
-
-/* The first bundle that may hold an entry of the boot: entries of a boot stand together, at the end. */
-static enum rc boot_find(
-	const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT_SIZE], uint64_t *ret_bundle, struct err *e)
-{
-	uint64_t at = l->level[0].first_tile;
-
-	while (at > 0) {
-		struct ledger_entry entry = { 0 };
-		const uint8_t *text;
-		uint8_t *bytes;
-		struct rd r;
-		size_t n;
-		enum rc rc = bundle_get(l, --at, &bytes, &r, e);
-		if (rc == RC_OK && (!bundle_next(&r, &text, &n) ||
-					   ledger_entry_parse(&entry, (const char *)text, n, e) != RC_OK))
-			rc = err_add(e, RC_MALFORMED, "first entry of bundle %llu", (unsigned long long)at);
-		free(bytes);
-		if (rc != RC_OK)
-			return rc;
-		if (memcmp(entry.boot, boot, sizeof entry.boot) != 0)
-			break;
-	}
-	*ret_bundle = at;
-	return RC_OK;
-}
-
-enum rc ledger_replay(const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT_SIZE],
-	ledger_replay_fn *each, void *context, struct err *e)
-{
-	uint64_t bundle = 0;
-	enum rc rc = boot_find(l, boot, &bundle, e);
-
-	for (; rc == RC_OK && bundle <= l->level[0].first_tile; bundle++) {
-		uint64_t index = bundle * TILE_WIDTH;
-		const uint8_t *text;
-		uint8_t *bytes;
-		struct rd r;
-		size_t n;
-		rc = bundle_get(l, bundle, &bytes, &r, e);
-		while (rc == RC_OK && bundle_next(&r, &text, &n)) {
-			struct ledger_entry entry;
-			struct merkle_hash leaf = merkle_leaf(text, n);
-			rc = ledger_entry_parse(&entry, (const char *)text, n, e);
-			if (rc == RC_OK && memcmp(entry.boot, boot, sizeof entry.boot) == 0)
-				each(context, &entry, index, &leaf);
-			index++;
-		}
-		free(bytes);
-		if (rc != RC_OK)
-			err_add(e, rc, "read bundle %llu again", (unsigned long long)bundle);
-	}
 	return rc;
 }

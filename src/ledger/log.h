@@ -45,6 +45,8 @@ struct ledger_store {
 	enum rc (*truncate)(void *context, const char *path, size_t n, struct err *e);
 	/* Removes the folder of partial tiles of this name ("tile/0/000.p"); it may be missing. */
 	void (*remove_partials)(void *context, const char *path);
+	/* Called now and then while much is read: `done` of `all`, of whatever it is. May be NULL. */
+	void (*progress)(void *context, uint64_t done, uint64_t all);
 };
 
 struct ledger_log;
@@ -96,9 +98,12 @@ enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_ha
 	struct merkle_proof *ret_proof);
 
 /*
- * Gives every committed entry of the boot to `each`, oldest first, with its index and its leaf's hash: for
- * rebuilding counters after a start. Entries that are not of the boot are left out. The log must not be
- * changed meanwhile. RC_IO, RC_MALFORMED: a bundle on the disk.
+ * For rebuilding counters after a start: gives committed entries of the boot to `each`, oldest first, with
+ * their index and leaf's hash. The first is a LEDGER_COUNTERS that stands at least LEDGER_COUNTERS_BEHIND
+ * entries before the end, so that a start reads no more than about LEDGER_COUNTERS_EVERY and these, however
+ * long the boot has lasted; or the boot's own first entry, when there is none yet. Entries that are not of
+ * the boot are left out. The log must not be changed meanwhile. RC_IO, RC_MALFORMED: a bundle on the disk;
+ * RC_AUTH: one is not what the checkpoint signs.
  */
 typedef void ledger_replay_fn(
 	void *context, const struct ledger_entry *entry, uint64_t index, const struct merkle_hash *leaf);

@@ -22,6 +22,7 @@
 	T(LEDGER_START,      "ledger_start",      "ledger",         "the ledger was opened; a new boot begins")		\
 	T(SEAL_EPOCH,        "seal_epoch",        "ledger",         "one-time keys that sign the checkpoints from here on")	\
 	T(COUNTER_GAP,       "counter_gap",       "ledger",         "numbers of a source under which no entry stands")	\
+	T(COUNTERS,          "counters",          "ledger",         "how the counters of all sources stand: a start reads from here on")	\
 	T(RECOVERY_EPOCH,    "recovery_epoch",    "ledger",         "a witness has seen a log that this disk does not continue: a new log begins")	\
 	T(WITNESS_MISSING,   "witness_missing",   "ledger",         "a witness has not cosigned for three heartbeats")	\
 	T(WITNESS_BACK,      "witness_back",      "ledger",         "a witness that was missing cosigns again")		\
@@ -76,6 +77,7 @@
 	F(COUNTER_GAP,       "run",        NUMBER, "which start of the source counted them")			\
 	F(COUNTER_GAP,       "source",     STRING, "whose")							\
 	F(COUNTER_GAP,       "why",        STRING, "what the ledger knows about it")				\
+	F(COUNTERS,          "last",       STRING, "source, run and last number, before this entry, of each: `control 0 17, keeper 2 65536`")	\
 	F(RECOVERY_EPOCH,    "archive",    STRING, "folder in which the log that was on the disk is kept, if there was one")	\
 	F(RECOVERY_EPOCH,    "disk_root",  STRING, "its root")							\
 	F(RECOVERY_EPOCH,    "disk_size",  NUMBER, "its entries")						\

@@ -72,10 +72,15 @@ static void counter_resume(struct ledger_counters *c, const char *source, uint32
 
 static void counters_resume(struct walk *w, const struct ledger_entry *entry)
 {
+	struct ledger_counters stated;
 	char name[LEDGER_SOURCE_MAX];
 	size_t n = 0;
 
 	counter_resume(&w->counters, entry->source, entry->run, entry->n);
+	if (entry->type == LEDGER_COUNTERS && ledger_counters_stated(entry, &stated))
+		for (size_t i = 0; i < stated.n; i++)
+			counter_resume(&w->counters, stated.source[i].name, stated.source[i].run,
+				stated.source[i].last + 1);
 	if (entry->type != LEDGER_COUNTER_GAP)
 		return;
 	const char *source = ledger_entry_field(entry, "source", &n);
@@ -107,7 +112,7 @@ static void order_check(struct walk *w, const struct ledger_entry *entry, uint64
 	if (!ledger_counters_follow(&w->counters, entry, &due)) {
 		if (entry->n == due)
 			found_at(&w->entry, VERIFY_COUNTER, index,
-				"the numbers that it says are missing are not those that are due");
+				"the numbers that it states are not those that are due");
 		else
 			found_at(&w->entry, VERIFY_COUNTER, index,
 				"number %llu of %s in its run %u does not follow, %llu is due: entries are "

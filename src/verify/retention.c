@@ -1,6 +1,7 @@
 #include "verify/retention.h"
 
 #include "base/bytes.h"
+#include "ledger/counters.h"
 #include "ledger/seal.h"
 #include "merkle/tile.h"
 #include "verify/internal.h"
@@ -18,7 +19,8 @@ struct retention {
 	bool any, late; /* an entry was seen; one that is not before the time */
 	uint64_t first_late;
 	uint8_t boot[LEDGER_BOOT_SIZE];
-	uint64_t boot_begins;
+	uint64_t size, boot_begins;
+	uint64_t statement[2]; /* the last LEDGER_COUNTERS of the boot, and the one before; 0: none */
 	struct announced *epoch;
 	size_t epochs_n, epochs_room;
 	bool no_memory;
@@ -57,8 +59,14 @@ void retention_entry(void *context, const struct ledger_entry *entry, uint64_t i
 	if (!p->any || memcmp(entry->boot, p->boot, sizeof p->boot) != 0) {
 		memcpy(p->boot, entry->boot, sizeof p->boot);
 		p->boot_begins = index;
+		p->statement[0] = p->statement[1] = 0;
 	}
 	p->any = true;
+	p->size = index + 1;
+	if (entry->type == LEDGER_COUNTERS) {
+		p->statement[1] = p->statement[0];
+		p->statement[0] = index;
+	}
 	if (!p->late && strcmp(entry->utc, p->before) >= 0) {
 		p->late = true;
 		p->first_late = index;
@@ -79,13 +87,24 @@ void retention_entry(void *context, const struct ledger_entry *entry, uint64_t i
 	p->epochs_n += seal_epoch_root(entry, &p->epoch[p->epochs_n].root);
 }
 
+/* From here on the ledger may read again when it is started anew in its boot (ledger_replay()). */
+static uint64_t still_read(const struct retention *p)
+{
+	for (size_t i = 0; i < COUNT_OF(p->statement); i++)
+		if (p->statement[i] > 0 && p->statement[i] + LEDGER_COUNTERS_BEHIND <= p->size)
+			return p->statement[i];
+	return p->boot_begins > TILE_WIDTH ? p->boot_begins - TILE_WIDTH : 0;
+}
+
 bool retention_choose(struct retention *p, uint64_t archived)
 {
-	uint64_t boot = p->boot_begins > TILE_WIDTH ? p->boot_begins - TILE_WIDTH : 0;
-	uint64_t limit = p->late ? MIN_OF(boot, p->first_late) : boot;
+	uint64_t stays = still_read(p);
 
+	if (p->epochs_n > 0) /* its seals are still being written */
+		stays = MIN_OF(stays, p->epoch[p->epochs_n - 1].index);
+	uint64_t limit = p->late ? MIN_OF(stays, p->first_late) : stays;
 	/* Never less than before: somebody may have died between the mark and the end of removing. */
-	limit = MAX_OF(limit, MIN_OF(archived, boot));
+	limit = MAX_OF(limit, MIN_OF(archived, stays));
 	p->end = p->no_memory ? 0 : limit / TILE_WIDTH * TILE_WIDTH;
 	return p->end > 0;
 }

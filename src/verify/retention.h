@@ -1,8 +1,9 @@
 /*
- * Which files of a ledger can go to an archive: bundles whose entries are all from before a time and from
- * before the boot that is running, and the seals of the epochs that these entries announce. They never change
- * again. One whole bundle before the one in which that boot begins is kept: from there backwards the ledger
- * looks for the boot's beginning. Hash tiles stay: with them the rest is proved without the archive.
+ * Which files of a ledger can go to an archive: bundles whose entries are all from before a time, and the
+ * seals of the epochs that these entries announce. They never change again. What the ledger may read when it
+ * is started anew within the running boot stays: from its last statement of the counters on that is far
+ * enough back, or, in a young boot, from one whole bundle before the one in which it begins. So does the
+ * epoch that seals now. Hash tiles stay: with them the rest is proved without the archive.
  *
  * Pure. Callers: src/cli, tests. One thread.
  */

@@ -126,6 +126,20 @@ static enum rc recovery_add(struct ledger_shell *s)
 	return own_add(s, &b);
 }
 
+/* A start reads no further back than to such an entry (ledger_replay()). */
+static enum rc statement_add(struct ledger_shell *s)
+{
+	char text[LEDGER_COUNTERS_TEXT_MAX];
+	struct ledger_body b;
+
+	ledger_counters_text(&s->counters, text);
+	ledger_body_begin(&b, LEDGER_COUNTERS);
+	ledger_body_str(&b, "last", text);
+	enum rc rc = own_add(s, &b);
+	s->stating = rc == RC_OK;
+	return rc;
+}
+
 /* What stands before the first entry of a batch: that the ledger began, and what was refused before. */
 static enum rc batch_begin(struct ledger_shell *s)
 {
@@ -158,6 +172,8 @@ static enum rc batch_begin(struct ledger_shell *s)
 		if (due > 0 && due <= r->last)
 			rc = gap_add(s, (enum proc)p, r->run, due, r->last, r->why);
 	}
+	if (rc == RC_OK && ledger_size(s->log) - s->stated >= LEDGER_COUNTERS_EVERY)
+		rc = statement_add(s);
 	return rc;
 }
 
@@ -232,6 +248,7 @@ static void batch_lost(struct ledger_shell *s, enum rc rc, const struct err *e)
 	s->failures++;
 	s->counters = s->durable;
 	s->own_n = s->own_durable;
+	s->stating = false;
 	for (size_t i = 0; i < s->waiting_n; i++) {
 		const struct waiting *w = &s->waiting[i];
 		refuse_number(s, w->source, w->tag, w->run, w->n, rc, e->text);
@@ -243,6 +260,9 @@ static void batch_kept(struct ledger_shell *s)
 	s->commits++;
 	s->announced = true;
 	s->recovery.pending = false;
+	if (s->stating)
+		s->stated = ledger_size(s->log);
+	s->stating = false;
 	sealer_change(&s->sealer);
 	s->durable = s->counters;
 	s->own_durable = s->own_n;
@@ -414,7 +434,7 @@ static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const
 			refuse_number(s, source, tag, m->run, m->n, rc, "the entry does not fit");
 	}
 	/* An entry may bring a gap with it; and batch_begin() may need one for each source. */
-	if (ledger_batch_n(s->log) >= LEDGER_BATCH_MAX - PROC_COUNT - 4)
+	if (ledger_batch_n(s->log) >= LEDGER_BATCH_MAX - PROC_COUNT - 5)
 		batch_commit(s);
 	else if (ledger_batch_n(s->log) > 0)
 		loop_arm(&s->child->loop, &s->commit, 0, 0);
@@ -530,6 +550,12 @@ static void counters_recover(
 	uint8_t said[SHA256_SIZE];
 	uint64_t due;
 
+	/* The first that is read: the boot's first entry, or a statement of how the counters stood. */
+	if (s->counters.n == 0 && entry->type == LEDGER_COUNTERS &&
+		!ledger_counters_stated(entry, &s->counters))
+		log_error("entry %llu states no counters", (unsigned long long)index);
+	if (s->counters.n == 0 || entry->type == LEDGER_COUNTERS)
+		s->stated = index;
 	s->last_mono_us = MAX_OF(s->last_mono_us, entry->mono_us);
 	if (!ledger_counters_follow(&s->counters, entry, &due))
 		log_error("entry %llu does not follow; `plaingate verify ledger` says more",
@@ -546,9 +572,25 @@ static void counters_recover(
 
 /* ---- opening ---- */
 
+/* A start that reads much is not killed for it. */
+static void still_reading(void *context, uint64_t done, uint64_t all)
+{
+	struct ledger_shell *s = context;
+	const struct msg_progress m = { .done = done, .all = all };
+	mono_ns now = clock_mono();
+
+	if (now - s->progress_at < NS_PER_S)
+		return;
+	s->progress_at = now;
+	ipc_send_PROGRESS(child_link(s->child, PROC_SUPERVISOR), 0, &m);
+}
+
 static enum rc log_open(struct ledger_shell *s, struct err *e)
 {
 	s->files = store_over(&s->store, s->dir);
+	s->store.progress = still_reading;
+	s->store.progress_context = s;
+	s->stated = 0;
 	sealer_init(&s->sealer, s->dir, &s->files);
 	s->announced = false;
 	return ledger_open(&s->log, &s->files, &s->key, s->seed, &s->opened, e);

@@ -76,6 +76,9 @@ struct ledger_shell {
 	struct refused refused[PROC_COUNT]; /* last 0: none */
 	struct ledger_recent recent[PROC_COUNT];
 	uint64_t own_n, own_durable;
+	uint64_t stated; /* index of the last LEDGER_COUNTERS of this boot, or of its begin */
+	bool stating;	 /* one is in the open batch */
+	mono_ns progress_at;
 	uint64_t last_mono_us;
 	struct timer commit, publish, opening_over;
 	bool opening, soon; /* soon: such an entry is not published yet */

@@ -159,6 +159,14 @@ static void store_remove_partials(void *context, const char *path)
 	unlinkat(s->dir, path, AT_REMOVEDIR);
 }
 
+static void store_progress(void *context, uint64_t done, uint64_t all)
+{
+	const struct store *s = context;
+
+	if (s->progress)
+		s->progress(s->progress_context, done, all);
+}
+
 struct ledger_store store_over(struct store *s, int dir)
 {
 	*s = (struct store){ .dir = dir, .journal = -1 };
@@ -167,7 +175,8 @@ struct ledger_store store_over(struct store *s, int dir)
 		.replace = store_replace,
 		.append = store_append,
 		.truncate = store_truncate,
-		.remove_partials = store_remove_partials };
+		.remove_partials = store_remove_partials,
+		.progress = store_progress };
 }
 
 void store_done(struct store *s)

@@ -10,9 +10,11 @@
 struct store {
 	int dir;
 	int journal; /* kept open for appending, -1: not yet */
+	void (*progress)(void *context, uint64_t done, uint64_t all); /* as in struct ledger_store; or NULL */
+	void *progress_context;
 };
 
-/* dir stays the caller's. */
+/* dir stays the caller's; progress may be set afterwards. */
 struct ledger_store store_over(struct store *s, int dir);
 void store_done(struct store *s);
 

@@ -79,6 +79,7 @@ static void back_off(struct child_process *c)
 static void failed(struct child_process *c, const struct err *e)
 {
 	log_error("%s not started: %s", proc_name(c->id), e->text);
+	snprintf(c->why, sizeof c->why, "%.*s", (int)sizeof c->why - 1, e->text);
 	back_off(c);
 }
 
@@ -199,8 +200,19 @@ static void ready(struct child_process *c)
 	if (c->life != LIFE_STARTING)
 		return;
 	c->life = LIFE_READY;
+	c->why[0] = '\0';
 	loop_disarm(&s->loop, &c->timer);
 	log_info("%s is ready, pid %d", proc_name(c->id), c->pid);
+}
+
+/* Not ready yet, but not stuck: the ledger reads what it wrote before. */
+static void progress(struct child_process *c, const struct msg_progress *m)
+{
+	if (c->life != LIFE_STARTING)
+		return;
+	snprintf(c->why, sizeof c->why, "reading what was written before, %llu of %llu",
+		(unsigned long long)m->done, (unsigned long long)m->all);
+	loop_arm(&c->supervisor->loop, &c->timer, READY_WAIT_NS, 0);
 }
 
 static void on_frame(struct port *p, struct ipc_frame *f)
@@ -211,6 +223,9 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 	switch (f->head.id) {
 	case IPC_READY:
 		ready(c);
+		break;
+	case IPC_PROGRESS:
+		progress(c, &f->u.PROGRESS);
 		break;
 	case IPC_LEDGER_RECEIPT:
 		ledger_client_receipt(&s->ledger, f->head.tag, &f->u.LEDGER_RECEIPT);
@@ -299,6 +314,7 @@ static void ended(struct child_process *c, int status)
 		c->deaths = 0;
 	}
 	c->since = s->loop.now;
+	snprintf(c->why, sizeof c->why, "ended: %s", why);
 	back_off(c);
 }
 

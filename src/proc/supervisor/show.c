@@ -23,6 +23,7 @@ static void row(struct supervisor *s, const struct child_process *c, struct msg_
 	jw_str(&w, "process", proc_name(c->id));
 	jw_u64(&w, "pid", own ? (uint64_t)getpid() : (uint64_t)c->pid);
 	jw_str(&w, "state", own ? "ready" : lives[c->life]);
+	jw_str(&w, "reason", own ? "" : c->why);
 	jw_u64(&w, "restarts", c->starts > 1 ? c->starts - 1 : 0);
 	jw_u64(&w, "uptime_s", runs ? (s->loop.now - (own ? s->started : c->since)) / NS_PER_S : 0);
 	jw_hex(&w, "sha256", own ? s->own_sha256 : c->measured.sha256, SHA256_SIZE);
@@ -32,8 +33,8 @@ static void row(struct supervisor *s, const struct child_process *c, struct msg_
 
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m)
 {
-	static const enum proc order[] = { PROC_SUPERVISOR, PROC_LEDGER, PROC_ENTROPY, PROC_KEEPER,
-		PROC_IKE, PROC_DATAPLANE, PROC_CONTROL };
+	static const enum proc order[] = { PROC_SUPERVISOR, PROC_LEDGER, PROC_ENTROPY, PROC_KEEPER, PROC_IKE,
+		PROC_DATAPLANE, PROC_CONTROL };
 	struct msg_result end = { 0 };
 	static struct msg_row r;
 

@@ -72,6 +72,7 @@ struct child_process {
 	mono_ns delay;	 /* the last back-off */
 	unsigned deaths; /* in a row, of the data plane */
 	bool killed;	 /* by us: a broken link, or no READY */
+	char why[200];	 /* it is not ready, for `show status` */
 };
 
 /* Something opened here that a process may hold. */

@@ -119,6 +119,74 @@ static void entries_of_the_log_follow(void **state)
 	assert_false(follow(&c, "ledger", 5, "a name that is longer than any source has", 0, 1, 2));
 }
 
+static bool state_counters(
+	struct ledger_counters *c, uint64_t n, const char *last, struct ledger_counters *ret)
+{
+	struct ledger_entry entry = { .type = LEDGER_COUNTERS, .run = 0, .n = n, .source = "ledger" };
+	struct ledger_body b;
+	uint64_t due;
+
+	ledger_body_begin(&b, entry.type);
+	ledger_body_str(&b, "last", last);
+	entry.body = b.text;
+	entry.body_n = ledger_body_done(&b);
+	assert_true(entry.body_n > 0);
+	bool stated = ledger_counters_stated(&entry, ret), follows = ledger_counters_follow(c, &entry, &due);
+	assert_true(stated || !follows);
+	return follows;
+}
+
+/* What it says must be what stands: nothing more, nothing less, and in one form. */
+static void a_statement_is_how_they_stand(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"ledger 0 1",
+		"ledger 0 1, ike 0 2",
+		"ledger 0 1, ike 1 3",
+		"ledger 0 1, keeper 0 3",
+		"ledger 0 1, ike 0 3, keeper 0 1",
+		"ledger 0 1, ledger 0 1, ike 0 3",
+		"ledger 0 1,ike 0 3",
+		"ledger 0 1, ike 0 03",
+		"ledger 0 1, ike 0 3,",
+		"ledger 0 1, ike 0 3, ",
+		"ledger 0 1, ike 0 3 4",
+		"ledger 0 1, ike 0 -3",
+		"ledger 0 1, ike 4294967296 3",
+		"ledger 0 1, ike 0 18446744073709551619",
+		" ledger 0 1, ike 0 3",
+		"ledger 0 1, ike 0",
+		"ledger 0 1, ike",
+		"ledger 0 1, ike 0 3x",
+		"ledger 0 1, a-source-with-a-name-too-long 0 3",
+	};
+	struct ledger_counters c = { 0 }, stated;
+	char text[LEDGER_COUNTERS_TEXT_MAX];
+
+	assert_true(follow(&c, "ledger", 1, "ike", 0, 1, 2));
+	assert_true(follow(&c, "ike", 3, NULL, 0, 0, 0));
+	assert_int_equal(ledger_counters_due(&c, "entropy", 0), 1); /* asked for; nothing of it stands */
+	ledger_counters_text(&c, text);
+	assert_string_equal(text, "ledger 0 1, ike 0 3");
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		struct ledger_counters copy = c;
+		if (state_counters(&copy, 2, wrong[i], &stated))
+			fail_msg("'%s' was taken", wrong[i]);
+		assert_int_equal(ledger_counters_due(&copy, "ledger", 0), 2); /* and changes nothing */
+	}
+	assert_false(state_counters(&c, 3, text, &stated)); /* it has a number of its own as well */
+	struct ledger_counters copy = c;
+	assert_true(state_counters(&copy, 2, "ike 0 3, ledger 0 1", &stated)); /* the order is the writer's */
+	assert_true(state_counters(&c, 2, text, &stated));
+	assert_int_equal(ledger_counters_due(&c, "ledger", 0), 3);
+	/* Whoever begins there goes on as whoever read all. */
+	assert_int_equal(ledger_counters_due(&stated, "ledger", 0), 2);
+	assert_int_equal(ledger_counters_due(&stated, "ike", 0), 4);
+	assert_int_equal(ledger_counters_due(&stated, "ike", 1), 1);
+	assert_int_equal(ledger_counters_due(&stated, "keeper", 0), 1);
+}
+
 static void what_came_before_is_known_again(void **state)
 {
 	static struct ledger_recent r;
@@ -151,6 +219,7 @@ int main(void)
 		cmocka_unit_test(gaps_are_stated_where_they_are),
 		cmocka_unit_test(too_many_sources),
 		cmocka_unit_test(entries_of_the_log_follow),
+		cmocka_unit_test(a_statement_is_how_they_stand),
 		cmocka_unit_test(what_came_before_is_known_again),
 	};
 

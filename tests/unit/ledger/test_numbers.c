@@ -41,14 +41,13 @@ static void ike_started(uint32_t run)
 	rounds();
 }
 
-static int setup(void **state)
+/* A start of the ledger in the boot, over what is on the disk. */
+static void ledger_started(uint64_t restarts)
 {
 	struct msg_resource r = { .kind = RESOURCE_LEDGER_DIR };
-	struct msg_start start = { .boot_id = { 1 } };
+	struct msg_start start = { .boot_id = { 1 }, .restarts = restarts };
 	int fds[2], fd;
 
-	strcpy(dir + sizeof dir - 7, "XXXXXX");
-	assert_non_null(mkdtemp(dir));
 	ike = IPC_LINK_NONE;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	ipc_link_open(&supervisor, fds[0], PROC_SUPERVISOR, PROC_LEDGER);
@@ -66,6 +65,21 @@ static int setup(void **state)
 	rounds();
 	assert_true(child.started);
 	ike_started(0);
+}
+
+static void ledger_ended(void)
+{
+	loop_stop(&child.loop);
+	child_run(&child);
+	ipc_link_close(&supervisor);
+	ipc_link_close(&ike);
+}
+
+static int setup(void **state)
+{
+	strcpy(dir + sizeof dir - 7, "XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	ledger_started(0);
 	return 0;
 }
 
@@ -73,18 +87,13 @@ static int teardown(void **state)
 {
 	char command[100];
 
-	loop_stop(&child.loop);
-	child_run(&child);
-	ipc_link_close(&supervisor);
-	ipc_link_close(&ike);
+	ledger_ended();
 	snprintf(command, sizeof command, "rm -r %s", dir);
 	return system(command);
 }
 
-/* One entry of ike; the receipt's rc. */
-static enum rc enter(uint32_t run, uint64_t n)
+static void ask(uint32_t run, uint64_t n)
 {
-	static struct ipc_frame f;
 	struct msg_ledger_append m = { .n = n, .type = LEDGER_HANDSHAKE_REFUSED, .run = run };
 	struct ledger_body b;
 
@@ -100,10 +109,23 @@ static enum rc enter(uint32_t run, uint64_t n)
 	m.body_n = (uint16_t)ledger_body_done(&b);
 	memcpy(m.body, b.text, m.body_n);
 	assert_int_equal(ipc_send_LEDGER_APPEND(&ike, 7, &m), RC_OK);
-	rounds();
+}
+
+static enum rc answer(void)
+{
+	static struct ipc_frame f;
+
 	assert_int_equal(ipc_recv(&ike, &f, NULL), RC_OK);
 	assert_int_equal(f.head.id, IPC_LEDGER_RECEIPT);
 	return (enum rc)f.u.LEDGER_RECEIPT.rc;
+}
+
+/* One entry of ike; the receipt's rc. */
+static enum rc enter(uint32_t run, uint64_t n)
+{
+	ask(run, n);
+	rounds();
+	return answer();
 }
 
 /* The successor's entries stand, whatever was tried before: under its run, in its numbers, or by refusals. */
@@ -134,11 +156,45 @@ static void numbers_left(void **state)
 	assert_int_equal(enter(0, 6), RC_OK);
 }
 
+/* Over many starts in one boot: the counters are stated, each start begins at a statement, and what came
+ * before is known by its number and, the last of it, by what it says. */
+static void a_long_boot(void **state)
+{
+	const uint64_t step = 40;
+	uint64_t n = 0;
+
+	for (uint64_t start = 1; start <= 4; start++) {
+		for (uint64_t end = n + LEDGER_COUNTERS_EVERY + step; n < end;) {
+			for (uint64_t i = 0; i < step; i++)
+				ask(0, ++n);
+			for (int i = 0; i < 64 && shell.waiting_n + ledger_batch_n(shell.log) == 0; i++)
+				loop_once(&child.loop, 0, NULL);
+			rounds();
+			for (uint64_t i = 0; i < step; i++)
+				assert_int_equal(answer(), RC_OK);
+		}
+		if (start == 1)
+			assert_true(shell.stated > 0);
+		const uint64_t stated = shell.stated;
+		ledger_ended();
+		ledger_started(start);
+		assert_true(shell.stated > 0 && shell.stated + 2 * step >= stated);
+		assert_int_equal(enter(0, n), RC_EXISTS);
+		assert_int_equal(enter(0, n - LEDGER_RECENT_MAX + 1), RC_EXISTS);
+		assert_int_equal(enter(0, 1), RC_DENIED);
+		assert_int_equal(enter(0, n + 1), RC_OK);
+		assert_int_equal(enter(0, n + 3), RC_OK); /* with a gap stated, and no other */
+		n += 3;
+	}
+	assert_true(shell.stated >= 3 * LEDGER_COUNTERS_EVERY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(successor, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_boot, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

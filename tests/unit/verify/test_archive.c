@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "cli/archive.h"
 #include "cli/source.h"
+#include "ledger/counters.h"
 #include "ledger/seal.h"
 #include "proc/ledger/sealer.h"
 #include "proc/ledger/store.h"
@@ -314,6 +315,144 @@ static void time_and_boot_are_minded(void **state)
 	moved();
 }
 
+/* ---- a boot that goes on and on ---- */
+
+#define LONG_ENTRIES 30000u
+#define RESEALED     11000u /* of them before the second epoch of the boot */
+
+static void epoch_announce(struct sealer *sealer, struct ledger_log *l, uint64_t n)
+{
+	char hex[2 * SHA256_SIZE + 1];
+	struct merkle_hash root;
+	struct ledger_body b;
+
+	assert_int_equal(sealer_prepare(sealer, &root, NULL), RC_OK);
+	ledger_body_begin(&b, LEDGER_SEAL_EPOCH);
+	ledger_body_u64(&b, "keys", SEAL_KEYS);
+	ledger_body_str(&b, "root", hex_from_bytes(hex, root.b, sizeof root.b));
+	add(l, "ledger", n, &b);
+}
+
+static void seal_and_publish(struct sealer *sealer, struct ledger_log *l)
+{
+	struct checkpoint c = { .size = ledger_size(l), .root = ledger_root(l) };
+
+	memcpy(c.origin, key.name, sizeof c.origin);
+	assert_int_equal(sealer_seal(sealer, &c, NULL), RC_OK);
+	assert_int_equal(ledger_publish(l, NULL), RC_OK);
+}
+
+/* The third boot goes on: statements of the counters as the ledger makes them, and a new epoch on the way. */
+static uint64_t long_boot(void)
+{
+	static struct sealer sealer;
+	struct store files;
+	int dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct ledger_store store = store_over(&files, dir);
+	struct ledger_opened opened;
+	struct ledger_log *l;
+	struct ledger_body b;
+	uint64_t own = 2, supervisor = ADDED - 2, stated = THIRD, first = 0;
+	char text[80];
+
+	sealer_init(&sealer, dir, &store);
+	assert_int_equal(ledger_open(&l, &store, &key, fixture_seed, &opened, NULL), RC_OK);
+	epoch_announce(&sealer, l, ++own);
+	for (unsigned i = 1; i <= LONG_ENTRIES; i++) {
+		uint64_t at = ledger_size(l) + ledger_batch_n(l);
+		if (at - stated >= LEDGER_COUNTERS_EVERY) {
+			snprintf(text, sizeof text, "ledger 0 %llu, supervisor 0 %llu",
+				(unsigned long long)own, (unsigned long long)supervisor);
+			ledger_body_begin(&b, LEDGER_COUNTERS);
+			ledger_body_str(&b, "last", text);
+			add(l, "ledger", ++own, &b);
+			stated = at;
+			first = first ? first : at;
+		}
+		ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
+		ledger_body_u64(&b, "pid", i);
+		ledger_body_str(&b, "process", "ike");
+		ledger_body_str(&b, "why", "exit status 0");
+		add(l, "supervisor", ++supervisor, &b);
+		if (i == RESEALED)
+			epoch_announce(&sealer, l, ++own);
+		if (i % 1000 == 0) {
+			assert_int_equal(ledger_commit(l, NULL), RC_OK);
+			sealer_change(&sealer);
+			seal_and_publish(&sealer, l);
+		}
+	}
+	ledger_close(l);
+	sealer_done(&sealer);
+	store_done(&files);
+	close(dir);
+	return first;
+}
+
+static uint64_t first_read;
+
+static void read_again(
+	void *context, const struct ledger_entry *entry, uint64_t index, const struct merkle_hash *leaf)
+{
+	uint64_t *count = context;
+
+	if (*count == 0)
+		first_read = index;
+	++*count;
+}
+
+/* Entries that a start in this boot is given. */
+static uint64_t start_reads(void)
+{
+	static const uint8_t boot[LEDGER_BOOT_SIZE] = { 3 };
+	struct store files;
+	int dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct ledger_store store = store_over(&files, dir);
+	struct ledger_opened opened;
+	struct ledger_log *l;
+	uint64_t count = 0;
+	struct err e = { 0 };
+
+	assert_int_equal(ledger_open(&l, &store, &key, fixture_seed, &opened, NULL), RC_OK);
+	if (ledger_replay(l, boot, read_again, &count, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	ledger_close(l);
+	store_done(&files);
+	close(dir);
+	return count;
+}
+
+/* A gateway that is never restarted can archive as well, and its ledger starts, all the same. */
+static void a_long_boot_can_be_archived(void **state)
+{
+	uint64_t statement = long_boot(), size = THIRD + ADDED + LONG_ENTRIES + 3;
+	char path[TILE_PATH_MAX];
+
+	assert_int_equal(verify(false), RC_OK);
+	assert_int_equal(report.entries, size);
+	uint64_t reads = start_reads();
+	assert_int_equal(first_read, statement);
+	assert_int_equal(reads, size - statement);
+	assert_int_equal(run(LATE, 0), 0);
+	/* up to the epoch that seals now, which begins before the statement */
+	uint64_t end = (THIRD + ADDED + 1 + RESEALED) / TILE_WIDTH * TILE_WIDTH;
+	assert_true(end < statement);
+	assert_false(there(ledger, tile_path(path, TILE_LEVEL_ENTRIES, end / TILE_WIDTH - 1, TILE_WIDTH)));
+	assert_true(there(ledger, tile_path(path, TILE_LEVEL_ENTRIES, end / TILE_WIDTH, TILE_WIDTH)));
+	assert_int_equal(verify(true), RC_OK);
+	assert_int_equal(report.entries, size);
+	assert_int_equal(report.unseen, 0);
+	assert_true(verify_complete(&report));
+	assert_int_equal(verify(false), RC_OK);
+	assert_int_equal(report.unseen, end);
+	assert_int_equal(report.entries, size - end);
+	assert_int_equal(report.sealed, size);
+	assert_int_equal(report.strays, 0);
+	assert_int_equal(start_reads(), size - statement);
+	assert_int_equal(first_read, statement);
+	assert_int_equal(run(LATE, 0), 0); /* nothing more */
+}
+
 static void whoever_dies_leaves_a_whole_ledger(void **state)
 {
 	unsigned end = 1;
@@ -430,6 +569,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_moved_stays_verifiable, begin, finish),
 		cmocka_unit_test_setup_teardown(time_and_boot_are_minded, begin, finish),
+		cmocka_unit_test_setup_teardown(a_long_boot_can_be_archived, begin, finish),
 		cmocka_unit_test_setup_teardown(whoever_dies_leaves_a_whole_ledger, begin, finish),
 		cmocka_unit_test_setup_teardown(what_is_refused, begin, finish),
 		cmocka_unit_test_setup_teardown(the_archive_is_checked, begin, finish),
