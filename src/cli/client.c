@@ -47,6 +47,21 @@ static enum rc receive(struct ipc_link *l, struct ipc_frame *f, struct err *e)
 	}
 }
 
+/* The rows of one frame, one a line. */
+static enum rc rows_of(const struct msg_row *r, client_row_fn *fn, void *context, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (r->n > ROW_MAX)
+		return RC_OK;
+	for (uint32_t at = 0, n; at < r->n && rc == RC_OK; at += n + 1) {
+		const char *end = memchr(r->json + at, '\n', r->n - at);
+		n = end ? (uint32_t)(end - (r->json + at)) : r->n - at;
+		rc = fn(context, r->json + at, n, e);
+	}
+	return rc;
+}
+
 static enum rc exchange(struct ipc_link *l, client_row_fn *fn, void *context, struct msg_result *ret_result,
 	struct ipc_frame *f, struct err *e)
 {
@@ -59,8 +74,8 @@ static enum rc exchange(struct ipc_link *l, client_row_fn *fn, void *context, st
 			ipc_frame_done(f);
 			return RC_OK;
 		}
-		if (f->head.id == IPC_CLI_ROW && f->u.CLI_ROW.n <= ROW_MAX)
-			rc = fn(context, f->u.CLI_ROW.json, f->u.CLI_ROW.n, e);
+		if (f->head.id == IPC_CLI_ROW)
+			rc = rows_of(&f->u.CLI_ROW, fn, context, e);
 		ipc_frame_done(f);
 		if (rc)
 			return rc;

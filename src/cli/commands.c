@@ -247,14 +247,29 @@ static enum rc no_command(int n, char *const *words, struct err *e)
 	return err_add(e, RC_MALFORMED, "there is no command '%.60s'", words[0]);
 }
 
+/* How many words a command takes behind its own: those in brackets may be left out. */
+static int arguments_n(const char *arguments, int *ret_needed)
+{
+	int n = 0;
+
+	*ret_needed = 0;
+	for (const char *at = arguments; *at; at += *at == ' ') {
+		*ret_needed += *at != '[';
+		at += strcspn(at, " ");
+		n++;
+	}
+	return n;
+}
+
 static enum rc take_command(struct cli_line *line, int n, char *const *words, struct err *e)
 {
 	for (unsigned i = 0; i < COMMANDS_N; i++) {
 		const struct cli_command_row *row = &cli_commands[i];
-		int used = words_match(row->words, n, words), wants = row->arguments[0] ? 1 : 0;
+		int used = words_match(row->words, n, words), needs, wants;
 		if (used == 0)
 			continue;
-		if (n - used < wants)
+		wants = arguments_n(row->arguments, &needs);
+		if (n - used < needs)
 			return err_add(e, RC_MALFORMED, "%s needs %s", row->words, row->arguments);
 		if (n - used > wants)
 			return err_add(e, RC_MALFORMED, "%s: '%.60s' is one word too many", row->words,
@@ -265,7 +280,8 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 					cli_options[o].word);
 		}
 		line->command = (enum cli_command_id)i;
-		line->argument = wants ? words[used] : NULL;
+		line->argument = n - used > 0 ? words[used] : NULL;
+		line->name = n - used > 1 ? words[used + 1] : NULL;
 		return RC_OK;
 	}
 	return no_command(n, words, e);

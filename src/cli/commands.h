@@ -52,8 +52,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
 	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\
 	  "Prints the running configuration as it was committed.")						\
-	C(SHOW,          "show",           "TABLE", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT_FILTER,	\
-	  "Prints a table of the running gateway; filters are for sessions.")				\
+	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT_FILTER,	\
+	  "Prints a table of the running gateway; with NAME only the rows that have it (a peer, a tunnel, an interface), "	\
+	  "each value on a line of its own. Filters are for sessions.")					\
 	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_FILTER,	\
 	  "Follows packets that match through the data plane and prints each stage's decision.")		\
 	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
@@ -116,6 +117,7 @@ extern const struct cli_option_row cli_options[OPTIONS_N];
 struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
+	const char *name;     /* what may stand behind it, or NULL */
 	uint32_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *archive, *capture;
 	const char *from, *to, *before, *output, *config;

@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/connection.h"
 #include "cli/investigate.h"
+#include "cli/printer.h"
 #include "cli/render.h"
 #include "cli/verify.h"
 #include "model/model.h"
@@ -18,6 +19,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -120,47 +122,65 @@ static int run_check(const struct cli_line *line)
 
 /* ---- requests to control ---- */
 
-static enum rc keep_row(void *context, const char *json, size_t n, struct err *e)
-{
-	return rows_add(context, json, n, e);
-}
-
 static enum rc ignore_row(void *context, const char *json, size_t n, struct err *e)
 {
 	return RC_OK;
 }
 
+/* Columns of the terminal that is written to; 0: it is none. */
+static size_t terminal_width(void)
+{
+	struct winsize size;
+
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+static enum rc show_request(const struct cli_line *line, struct msg_cli_request *ret_q, struct err *e)
+{
+	enum show_table table;
+
+	if (!cli_table_named(line->argument, &table))
+		return err_add(
+			e, RC_NOT_FOUND, "there is no table '%.60s'; see plaingate help", line->argument);
+	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS)
+		return err_add(e, RC_MALFORMED, "filters are for 'show sessions'");
+	ret_q->command = CLI_SHOW;
+	ret_q->show.table = table;
+	ret_q->show.filter = line->filter;
+	ret_q->show.limit = line->name ? 0 : line->limit; /* of the rows that are named: the printer counts them */
+	return RC_OK;
+}
+
 static int run_show(const struct cli_line *line)
 {
-	struct msg_cli_request q = { .command = CLI_SHOW,
-		.show = { .limit = line->limit, .filter = line->filter } };
+	static struct printer p;
+	struct msg_cli_request q = { 0 };
 	struct msg_result result = { 0 };
-	struct rows rows = { 0 };
 	struct err e = { 0 };
-	enum show_table table;
 	struct cli_table columns;
 	enum rc rc;
 
-	if (!cli_table_named(line->argument, &table)) {
-		err_add(&e, RC_NOT_FOUND, "there is no table '%.60s'; see plaingate help", line->argument);
+	if (show_request(line, &q, &e)) {
 		failed(&e);
 		return STATUS_USAGE;
 	}
-	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS) {
-		err_add(&e, RC_MALFORMED, "filters are for 'show sessions'");
-		failed(&e);
-		return STATUS_USAGE;
-	}
-	columns = cli_table(table);
-	q.show.table = table;
-	rc = client_request(line->socket, &q, -1, keep_row, &rows, &result, &e);
-	if (!rc && result.rc == RC_OK)
-		rc = line->given & OPT(JSON) ? render_json(stdout, &rows, &e)
-					     : render_table(stdout, &columns, &rows, &e);
-	rows_done(&rows);
+	columns = cli_table((enum show_table)q.show.table);
+	printer_begin(&p, stdout, &columns);
+	p.json = line->given & OPT(JSON);
+	p.name = line->name;
+	p.width = terminal_width();
+	p.limit = line->limit;
+	rc = client_request(line->socket, &q, -1, printer_row, &p, &result, &e);
+	printer_end(&p, !rc && !result.rc);
 	if (rc)
 		return failed(&e);
-	return result.rc ? refused(&result) : STATUS_OK;
+	if (result.rc)
+		return refused(&result);
+	if (line->name && p.printed == 0) {
+		err_add(&e, RC_NOT_FOUND, "show %s: no row has '%.60s' as a value", columns.keyword, line->name);
+		return failed(&e);
+	}
+	return STATUS_OK;
 }
 
 /* {"line":N,"text":"…"}; bytes that are no ASCII become '?', so that the row is JSON. The caller frees it. */
@@ -314,18 +334,18 @@ struct trace {
 static enum rc trace_row(void *context, const char *json, size_t n, struct err *e)
 {
 	struct trace *t = context;
-	struct rows one = { 0 };
-	enum rc rc = rows_add(&one, json, n, e);
+	char *row = strndup(json, n);
+	enum rc rc = row ? RC_OK : err_add(e, RC_INTERNAL, "out of memory");
 
 	if (!rc && t->json) {
 		fputs(t->n ? ",\n" : "[\n", stdout);
-		rc = render_object_json(stdout, one.texts[0], e);
+		rc = render_object_json(stdout, row, e);
 	} else if (!rc) {
-		rc = render_object_line(stdout, one.texts[0], e);
+		rc = render_object_line(stdout, row, e);
 	}
 	t->n++;
 	fflush(stdout);
-	rows_done(&one);
+	free(row);
 	return rc;
 }
 

@@ -280,7 +280,9 @@ const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, 
 /* The next live session at or after *cursor, which moves behind it; NULL: no more. NAT bindings:
  * FW_SESSION_TRANSLATED. */
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor);
+/* By index, NULL where none is: all live ones lie below fw_sessions_used(). */
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index);
+uint32_t fw_sessions_used(const struct firewall *fw);
 /* Ends a session (clear sessions: FW_END_CLEARED); with its log record. */
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
 /* The shell found its NAT's address gone; t->session becomes TRAIN_NONE. */

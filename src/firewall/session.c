@@ -237,6 +237,11 @@ const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cu
 	return NULL;
 }
 
+uint32_t fw_sessions_used(const struct firewall *fw)
+{
+	return fw->state->used;
+}
+
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 {
 	return index < fw->state->used && fw->sessions[index].live ? &fw->sessions[index] : NULL;

@@ -191,6 +191,7 @@ struct msg_half {
 struct msg_result {
 	uint32_t rc; /* enum rc */
 	uint32_t count;
+	uint64_t next; /* SHOW_END: where the next piece of the table begins; 0: this was the last */
 	char text[ERR_TEXT_MAX];
 };
 
@@ -272,12 +273,13 @@ struct msg_filter {
 struct msg_show {
 	uint32_t table; /* enum show_table */
 	uint32_t limit; /* rows at the most, 0: all */
+	uint64_t from; /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
 	struct msg_filter filter; /* SESSIONS */
 };
 
 #define ROW_MAX 3968
 
-/* One JSON object, not terminated by a line feed. */
+/* Whole JSON objects, a line feed between two of them and none behind the last. */
 struct msg_row {
 	uint32_t n, zero;
 	char json[ROW_MAX];

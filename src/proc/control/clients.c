@@ -159,6 +159,26 @@ static void client_down(struct port *p, const struct err *why)
 	client_close(c);
 }
 
+/* A free place; else that of the client which has taken nothing of its table for longest. NULL: all are at work. */
+static struct client *place_for_client(struct control *k)
+{
+	struct client *paused = NULL;
+
+	for (size_t i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &k->clients[i];
+		if (c->work == CLIENT_FREE)
+			return c;
+		if (c->work == CLIENT_PAUSED && (!paused || c->deadline < paused->deadline))
+			paused = c;
+	}
+	if (paused) {
+		log_warn("closing a client of uid %u that does not read its table: another one needs the place",
+			paused->uid);
+		client_close(paused);
+	}
+	return paused;
+}
+
 static void accept_client(struct loop *l, struct watch *w, short revents)
 {
 	struct control *k = w->context;
@@ -169,8 +189,7 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 
 	if (fd < 0)
 		return;
-	for (size_t i = 0; i < CLIENTS_MAX && !c; i++)
-		c = k->clients[i].work == CLIENT_FREE ? &k->clients[i] : NULL;
+	c = place_for_client(k);
 	if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) {
 		log_warn("a client is turned away: %s", c ? "the kernel does not say who it is" : "too many");
 		close(fd);

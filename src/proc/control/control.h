@@ -22,6 +22,8 @@
 #define CLIENT_WAIT_NS	  (10 * NS_PER_S)  /* for a request, and for the other end to close */
 #define OWNER_WAIT_NS	  (15 * NS_PER_S)  /* for the owner of a table to say something */
 #define IKE_WAIT_NS	  (60 * NS_PER_S)  /* ike answers when the tunnel stands or has failed */
+#define PAUSE_MAX_NS	  (600 * NS_PER_S) /* for a client to take what waits for it: a pager may stand still for long */
+#define PAUSE_BYTES	  (64u << 10)	   /* waiting for one client: the next piece of its table is not asked for */
 #define TAKEN_WAIT_NS	  (5 * NS_PER_S)   /* for SNAPSHOT_TAKEN of everybody alive */
 #define CLIENT_FULL_BYTES (2u << 20)	   /* waiting for one client: its table's owner is held back */
 #define TICK_NS		  (50 * NS_PER_MS) /* while there is somebody to look after */
@@ -32,6 +34,7 @@ enum client_work {
 	CLIENT_NEW,    /* connected, no request yet */
 	CLIENT_ENTRY,  /* the ledger's receipt is awaited */
 	CLIENT_RELAY,  /* an owner's answer is awaited */
+	CLIENT_PAUSED, /* between two pieces of a table: it has to take what waits for it first */
 	CLIENT_TRACE,  /* lines come until the count is reached or the client goes */
 	CLIENT_COMMIT, /* the commit of this client is under way */
 	CLIENT_ENDED,  /* it has its answer; waiting for it to go */
@@ -49,6 +52,8 @@ struct client {
 	enum proc owner;    /* CLIENT_RELAY, CLIENT_TRACE */
 	mono_ns deadline;   /* 0: none */
 	mono_ns full_since; /* its queue has been full since then; 0: it is not */
+	uint64_t next;	    /* CLIENT_RELAY, CLIENT_PAUSED: where the next piece of its table begins */
+	uint32_t rows;	    /* of the pieces before it */
 	struct msg_cli_request request;
 };
 

@@ -1,8 +1,9 @@
 /*
  * Requests that another process answers. `show` goes to the table's owner at once; an act (clear, ike, trace)
  * is entered in the ledger first and goes to its owner when the receipt is there. Rows come back under the
- * tag that control gave the request, and only from the owner that was asked. An owner whose rows a client
- * does not take fast enough is held back by not reading from it, for a bounded time.
+ * tag that control gave the request, and only from the owner that was asked. A table comes in pieces
+ * (ipc/rows.h): the next one is asked for when its client has taken the last. An owner that says more than a
+ * client takes all the same (a trace) is held back by not reading from it, for a bounded time.
  */
 #include "base/log.h"
 #include "proc/control/control.h"
@@ -49,18 +50,34 @@ static void asked(struct client *c, enum client_work work, enum proc owner, enum
 	c->deadline = wait ? c->control->child->loop.now + wait : 0;
 }
 
-void relay_show(struct client *c)
+/* The next piece of the client's table, when it has taken the last one. */
+static void ask_piece(struct client *c)
 {
 	struct control *k = c->control;
-	const struct msg_show *q = &c->request.show;
-	enum proc owner = table_owner(q->table);
+	struct msg_show q = c->request.show;
+	enum proc owner = table_owner(q.table);
 
-	if (owner == PROC_COUNT) {
+	if (c->port.link.waiting_bytes > PAUSE_BYTES) {
+		if (c->work != CLIENT_PAUSED)
+			c->deadline = k->child->loop.now + PAUSE_MAX_NS;
+		c->work = CLIENT_PAUSED;
+		return;
+	}
+	q.from = c->next;
+	q.limit = q.limit ? q.limit - c->rows : 0;
+	c->tag = k->next_tag++;
+	asked(c, CLIENT_RELAY, owner, ipc_send_SHOW(child_link(k->child, owner), c->tag, &q), OWNER_WAIT_NS);
+}
+
+void relay_show(struct client *c)
+{
+	if (table_owner(c->request.show.table) == PROC_COUNT) {
 		client_end(c, RC_NOT_FOUND, 0, "there is no such table");
 		return;
 	}
-	c->tag = k->next_tag++;
-	asked(c, CLIENT_RELAY, owner, ipc_send_SHOW(child_link(k->child, owner), c->tag, q), OWNER_WAIT_NS);
+	c->next = 0;
+	c->rows = 0;
+	ask_piece(c);
 }
 
 /* ---- acts ---- */
@@ -204,9 +221,17 @@ static void forward_row(
 static void forward_end(struct control *k, enum proc peer, uint64_t tag, const struct msg_result *r)
 {
 	struct client *c = client_by_tag(k, tag, CLIENT_RELAY);
+	uint32_t limit;
 
-	if (c && c->owner == peer)
-		client_end(c, r->rc < RC_COUNT ? (enum rc)r->rc : RC_INTERNAL, r->count, "%.*s",
+	if (!c || c->owner != peer)
+		return;
+	limit = c->request.show.limit;
+	c->rows += r->count;
+	c->next = r->next;
+	if (c->request.command == CLI_SHOW && r->rc == RC_OK && r->next && (limit == 0 || c->rows < limit))
+		ask_piece(c);
+	else
+		client_end(c, r->rc < RC_COUNT ? (enum rc)r->rc : RC_INTERNAL, c->rows, "%.*s",
 			(int)sizeof r->text, r->text);
 }
 
@@ -238,7 +263,8 @@ void relay_owner_lost(struct control *k, enum proc peer)
 	k->held[peer] = false;
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &k->clients[i];
-		if ((c->work == CLIENT_RELAY || c->work == CLIENT_TRACE) && c->owner == peer) {
+		if ((c->work == CLIENT_RELAY || c->work == CLIENT_PAUSED || c->work == CLIENT_TRACE) &&
+			c->owner == peer) {
 			c->work = CLIENT_ENDED;
 			client_end(c, RC_AGAIN, 0, "%s went down meanwhile", proc_name(peer));
 		}
@@ -273,6 +299,8 @@ void relay_tick(struct control *k)
 
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &k->clients[i];
+		if (c->work == CLIENT_PAUSED)
+			ask_piece(c);
 		if (!client_is_full(c)) {
 			c->full_since = 0;
 			continue;

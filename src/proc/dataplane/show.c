@@ -3,42 +3,17 @@
  */
 #include "base/json.h"
 #include "base/log.h"
+#include "ipc/rows.h"
 #include "proc/dataplane/dataplane.h"
 #include "wire/ip.h"
 
 #include <stdio.h>
 
-/* Rows of one answer. */
+/* One piece of an answer. */
 struct out {
 	struct dataplane *d;
-	uint64_t tag;
-	uint32_t n, limit;
-	bool failed; /* the link took no more */
+	struct rows_piece piece;
 };
-
-static bool out_full(const struct out *o)
-{
-	return o->failed || (o->limit && o->n >= o->limit);
-}
-
-static void row_begin(struct jw *w, struct msg_row *row)
-{
-	*w = jw_over(row->json, sizeof row->json, false);
-	jw_object(w, NULL);
-}
-
-static void row_end(struct out *o, struct jw *w, struct msg_row *row)
-{
-	jw_end(w);
-	row->n = (uint32_t)jw_done(w);
-	row->zero = 0;
-	if (row->n == 0)
-		return; /* did not fit: names are bounded, so it always does */
-	if (ipc_send_SHOW_ROW(child_link(&o->d->child, PROC_CONTROL), o->tag, row) != RC_OK)
-		o->failed = true;
-	else
-		o->n++;
-}
 
 static const char *zone_name(const struct dataplane *d, uint32_t zone)
 {
@@ -53,35 +28,35 @@ static void interfaces_rows(struct out *o)
 {
 	const struct pipeline *p = &o->d->pipeline;
 	const struct snap_interface *in = snap_interfaces(p->snapshot);
-	struct msg_row row;
-	struct jw w;
+	struct jw *w;
 
-	for (uint32_t i = 0; i < p->snapshot->interfaces.count && !out_full(o); i++) {
+	for (uint32_t i = rows_first(&o->piece, 0);
+		i < p->snapshot->interfaces.count && rows_look(&o->piece, 0, i); i++) {
 		const struct pipeline_interface *f = &p->interfaces[i];
 		const struct route_local *l;
 		char text[PREFIX_TEXT_MAX];
-		row_begin(&w, &row);
-		jw_str(&w, "interface", in[i].name);
-		jw_str(&w, "zone", zone_name(o->d, in[i].zone));
-		jw_str(&w, "state", f->link == ROUTE_NONE ? "absent" : f->up ? "up" : "down");
-		jw_u64(&w, "mtu", f->mtu);
-		jw_strf(&w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
+		w = rows_row(&o->piece);
+		jw_str(w, "interface", in[i].name);
+		jw_str(w, "zone", zone_name(o->d, in[i].zone));
+		jw_str(w, "state", f->link == ROUTE_NONE ? "absent" : f->up ? "up" : "down");
+		jw_u64(w, "mtu", f->mtu);
+		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
 			f->mac[3], f->mac[4], f->mac[5]);
-		jw_array(&w, "addresses");
+		jw_array(w, "addresses");
 		uint32_t shown = 0;
 		for (uint32_t k = 0; (l = route_local_at(p->routes, k)) && shown < 16; k++) {
 			struct ip_prefix prefix = { l->addr, l->bits };
 			if (l->link != f->link)
 				continue;
-			jw_str(&w, NULL, prefix_text(text, &prefix));
+			jw_str(w, NULL, prefix_text(text, &prefix));
 			shown++;
 		}
-		jw_end(&w);
-		jw_u64(&w, "rx_packets", f->packets_in);
-		jw_u64(&w, "rx_bytes", f->bytes_in);
-		jw_u64(&w, "tx_packets", f->packets_out);
-		jw_u64(&w, "tx_bytes", f->bytes_out);
-		row_end(o, &w, &row);
+		jw_end(w);
+		jw_u64(w, "rx_packets", f->packets_in);
+		jw_u64(w, "rx_bytes", f->bytes_in);
+		jw_u64(w, "tx_packets", f->packets_out);
+		jw_u64(w, "tx_bytes", f->bytes_out);
+		rows_add(&o->piece);
 	}
 }
 
@@ -98,33 +73,33 @@ static void routes_rows(struct out *o)
 	static const char *const states[] = { "none", "waiting", "stale", "valid", "failed" };
 	const struct route_table *t = o->d->routes;
 	char text[PREFIX_TEXT_MAX];
-	struct msg_row row;
-	struct jw w;
+	struct jw *w;
 	const struct route_entry *r;
 	const struct route_neighbour *n;
 
-	for (uint32_t i = 0; (r = route_at(t, i)) && !out_full(o); i++) {
+	for (uint32_t i = rows_first(&o->piece, 0); (r = route_at(t, i)) && rows_look(&o->piece, 0, i); i++) {
 		if (r->kind == ROUTE_BROADCAST || r->kind == ROUTE_MULTICAST)
 			continue;
-		row_begin(&w, &row);
-		jw_str(&w, "kind", kinds[r->kind]);
-		jw_str(&w, "prefix", prefix_text(text, &r->dst));
-		jw_str(&w, "gateway", r->gateway.family == ADDR_NONE ? "" : addr_text(text, &r->gateway));
-		jw_str(&w, "interface", link_name(t, r->link));
-		jw_u64(&w, "metric", r->metric);
-		row_end(o, &w, &row);
+		w = rows_row(&o->piece);
+		jw_str(w, "kind", kinds[r->kind]);
+		jw_str(w, "prefix", prefix_text(text, &r->dst));
+		jw_str(w, "gateway", r->gateway.family == ADDR_NONE ? "" : addr_text(text, &r->gateway));
+		jw_str(w, "interface", link_name(t, r->link));
+		jw_u64(w, "metric", r->metric);
+		rows_add(&o->piece);
 	}
-	for (uint32_t i = 0; (n = route_neighbour_at(t, i)) && !out_full(o); i++) {
+	for (uint32_t i = rows_first(&o->piece, 1); (n = route_neighbour_at(t, i)) && rows_look(&o->piece, 1, i);
+		i++) {
 		if (n->state == ROUTE_NEIGHBOUR_NONE || n->addr.b[0] == 0xff)
 			continue;
-		row_begin(&w, &row);
-		jw_str(&w, "kind", "neighbour");
-		jw_str(&w, "prefix", addr_text(text, &n->addr));
-		jw_str(&w, "interface", link_name(t, n->link));
-		jw_strf(&w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1], n->mac[2],
+		w = rows_row(&o->piece);
+		jw_str(w, "kind", "neighbour");
+		jw_str(w, "prefix", addr_text(text, &n->addr));
+		jw_str(w, "interface", link_name(t, n->link));
+		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1], n->mac[2],
 			n->mac[3], n->mac[4], n->mac[5]);
-		jw_str(&w, "state", states[n->state]);
-		row_end(o, &w, &row);
+		jw_str(w, "state", states[n->state]);
+		rows_add(&o->piece);
 	}
 }
 
@@ -139,23 +114,23 @@ static void policy_rows(struct out *o)
 {
 	static const char *const actions[] = { "deny", "permit", "reject" };
 	const struct pipeline *p = &o->d->pipeline;
-	struct msg_row row;
-	struct jw w;
+	struct jw *w;
 
-	for (uint32_t i = 0; i < p->snapshot->rules.count && !out_full(o); i++) {
+	for (uint32_t i = rows_first(&o->piece, 0); i < p->snapshot->rules.count && rows_look(&o->piece, 0, i);
+		i++) {
 		const struct snap_rule *r = &snap_rules(p->snapshot)[i];
 		const struct fw_rule_hits *h = fw_rule_hits(p->fw, i);
-		row_begin(&w, &row);
-		jw_str(&w, "from", zone_name(o->d, r->from_zone));
-		jw_str(&w, "to", zone_name(o->d, r->to_zone));
-		jw_str(&w, "rule", r->name);
-		jw_str(&w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
-		jw_u64(&w, "hits", h->hits);
-		jw_u64(&w, "packets", h->packets);
-		jw_u64(&w, "bytes", h->bytes);
+		w = rows_row(&o->piece);
+		jw_str(w, "from", zone_name(o->d, r->from_zone));
+		jw_str(w, "to", zone_name(o->d, r->to_zone));
+		jw_str(w, "rule", r->name);
+		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
+		jw_u64(w, "hits", h->hits);
+		jw_u64(w, "packets", h->packets);
+		jw_u64(w, "bytes", h->bytes);
 		if (h->last)
-			jw_u64(&w, "last_hit_s", seconds_since(h->last));
-		row_end(o, &w, &row);
+			jw_u64(w, "last_hit_s", seconds_since(h->last));
+		rows_add(&o->piece);
 	}
 }
 
@@ -212,36 +187,35 @@ static void sessions_rows(struct out *o, const struct msg_filter *filter)
 {
 	const struct pipeline *p = &o->d->pipeline;
 	const struct snapshot *snap = p->snapshot;
-	uint32_t cursor = 0;
+	uint32_t used = fw_sessions_used(p->fw);
 	mono_ns now = clock_mono();
-	const struct fw_session *s;
-	struct msg_row row;
-	struct jw w;
+	struct jw *w;
 
-	while (!out_full(o) && (s = fw_session_next(p->fw, &cursor))) {
-		if (!session_matches(s, filter))
+	for (uint32_t i = rows_first(&o->piece, 0); i < used && rows_look(&o->piece, 0, i); i++) {
+		const struct fw_session *s = fw_session(p->fw, i);
+		if (!s || !session_matches(s, filter))
 			continue;
 		uint32_t tunnel = s->way[0].generation && s->way[0].tunnel != TRAIN_NONE ? s->way[0].tunnel
 				  : s->way[1].generation				 ? s->way[1].tunnel
 											 : TRAIN_NONE;
-		row_begin(&w, &row);
-		jw_u64(&w, "id", s->id);
-		proto_put(&w, s->key[0].proto);
-		session_endpoint(&w, "src", fw_key_src(&s->key[0]), s->key[0].src_port);
-		session_endpoint(&w, "dst", fw_key_dst(&s->key[0]), s->key[0].dst_port);
-		jw_str(&w, "from", zone_name(o->d, s->zones.zone[0]));
-		jw_str(&w, "to", zone_name(o->d, s->zones.zone[1]));
-		jw_str(&w, "rule", s->rule < snap->rules.count ? snap_rules(snap)[s->rule].name : "");
-		jw_str(&w, "state", session_state(s));
+		w = rows_row(&o->piece);
+		jw_u64(w, "id", s->id);
+		proto_put(w, s->key[0].proto);
+		session_endpoint(w, "src", fw_key_src(&s->key[0]), s->key[0].src_port);
+		session_endpoint(w, "dst", fw_key_dst(&s->key[0]), s->key[0].dst_port);
+		jw_str(w, "from", zone_name(o->d, s->zones.zone[0]));
+		jw_str(w, "to", zone_name(o->d, s->zones.zone[1]));
+		jw_str(w, "rule", s->rule < snap->rules.count ? snap_rules(snap)[s->rule].name : "");
+		jw_str(w, "state", session_state(s));
 		if (s->flags & FW_SESSION_TRANSLATED)
-			session_endpoint(&w, "nat_src", fw_key_dst(&s->key[1]), s->key[1].dst_port);
+			session_endpoint(w, "nat_src", fw_key_dst(&s->key[1]), s->key[1].dst_port);
 		if (tunnel < snap->tunnels.count)
-			jw_str(&w, "tunnel", snap_tunnels(snap)[tunnel].name);
-		jw_u64(&w, "bytes", s->bytes[0] + s->bytes[1]);
-		jw_u64(&w, "packets_out", s->packets[0]);
-		jw_u64(&w, "packets_back", s->packets[1]);
-		jw_u64(&w, "timeout_s", s->expires > now ? (s->expires - now) / NS_PER_S : 0);
-		row_end(o, &w, &row);
+			jw_str(w, "tunnel", snap_tunnels(snap)[tunnel].name);
+		jw_u64(w, "bytes", s->bytes[0] + s->bytes[1]);
+		jw_u64(w, "packets_out", s->packets[0]);
+		jw_u64(w, "packets_back", s->packets[1]);
+		jw_u64(w, "timeout_s", s->expires > now ? (s->expires - now) / NS_PER_S : 0);
+		rows_add(&o->piece);
 	}
 }
 
@@ -263,10 +237,10 @@ static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
 	const struct pipeline *p = &o->d->pipeline;
-	struct msg_row row;
-	struct jw w;
+	struct jw *w;
 
-	for (uint32_t i = 0; i < p->snapshot->nat_rules.count && !out_full(o); i++) {
+	for (uint32_t i = rows_first(&o->piece, 0);
+		i < p->snapshot->nat_rules.count && rows_look(&o->piece, 0, i); i++) {
 		const struct snap_nat_rule *r = &snap_nat_rules(p->snapshot)[i];
 		char text[RANGE_TEXT_MAX];
 		uint64_t bindings = 0;
@@ -274,15 +248,15 @@ static void nat_rows(struct out *o)
 		const struct fw_session *s;
 		while ((s = fw_session_next(p->fw, &cursor)))
 			bindings += s->nat_rule == i && s->flags & FW_SESSION_TRANSLATED;
-		row_begin(&w, &row);
-		jw_str(&w, "rule", r->name);
-		jw_str(&w, "from", zone_name(o->d, r->from_zone));
-		jw_str(&w, "to", zone_name(o->d, r->to_zone));
-		jw_str(&w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
-		jw_str(&w, "pool", r->action == NAT_POOL ? range_text(text, &r->pool) : "");
-		jw_u64(&w, "hits", fw_nat_rule_hits(p->fw, i)->hits);
-		jw_u64(&w, "bindings", bindings);
-		row_end(o, &w, &row);
+		w = rows_row(&o->piece);
+		jw_str(w, "rule", r->name);
+		jw_str(w, "from", zone_name(o->d, r->from_zone));
+		jw_str(w, "to", zone_name(o->d, r->to_zone));
+		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
+		jw_str(w, "pool", r->action == NAT_POOL ? range_text(text, &r->pool) : "");
+		jw_u64(w, "hits", fw_nat_rule_hits(p->fw, i)->hits);
+		jw_u64(w, "bindings", bindings);
+		rows_add(&o->piece);
 	}
 }
 
@@ -304,73 +278,67 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 	char text[ENDPOINT_TEXT_MAX];
 	struct esp_view v;
 	struct sa_usage u;
-	struct msg_row row;
-	struct jw w;
+	struct jw *w;
 
 	esp_view(d->esp, pair, &v);
 	esp_usage(d->esp, pair, clock_mono(), &u);
 	bool known = v.tunnel < s->tunnels.count;
-	row_begin(&w, &row);
-	jw_str(&w, "tunnel", v.tunnel_name);
-	jw_str(&w, "peer", known ? snap_peers(s)[snap_tunnels(s)[v.tunnel].peer].name : "");
-	jw_str(&w, "state",
+	w = rows_row(&o->piece);
+	jw_str(w, "tunnel", v.tunnel_name);
+	jw_str(w, "peer", known ? snap_peers(s)[snap_tunnels(s)[v.tunnel].peer].name : "");
+	jw_str(w, "state",
 		!v.outbound_active			 ? "inbound"
 		: esp_outbound(d->esp, v.tunnel) == pair ? "active"
 							 : "replaced");
-	jw_strf(&w, "spi_in", "%08x", v.spi_in);
-	jw_strf(&w, "spi_out", "%08x", v.spi_out);
-	jw_str(&w, "algorithm", encr_word(v.encr, v.encr_bits));
-	jw_bool(&w, "esn", v.flags & CHILD_ESN);
-	jw_str(&w, "encap", v.flags & CHILD_ENCAP ? "udp" : "esp");
-	jw_str(&w, "local", endpoint_text(text, v.local));
-	jw_str(&w, "remote", endpoint_text(text, v.remote));
-	selectors_put(&w, "local_ts", v.local_ts, v.local_n);
-	selectors_put(&w, "remote_ts", v.remote_ts, v.remote_n);
-	jw_u64(&w, "packets_in", u.packets_in);
-	jw_u64(&w, "bytes_in", u.bytes_in);
-	jw_u64(&w, "packets_out", u.packets_out);
-	jw_u64(&w, "bytes_out", u.bytes_out);
-	jw_u64(&w, "seq_out", u.seq_out);
+	jw_strf(w, "spi_in", "%08x", v.spi_in);
+	jw_strf(w, "spi_out", "%08x", v.spi_out);
+	jw_str(w, "algorithm", encr_word(v.encr, v.encr_bits));
+	jw_bool(w, "esn", v.flags & CHILD_ESN);
+	jw_str(w, "encap", v.flags & CHILD_ENCAP ? "udp" : "esp");
+	jw_str(w, "local", endpoint_text(text, v.local));
+	jw_str(w, "remote", endpoint_text(text, v.remote));
+	selectors_put(w, "local_ts", v.local_ts, v.local_n);
+	selectors_put(w, "remote_ts", v.remote_ts, v.remote_n);
+	jw_u64(w, "packets_in", u.packets_in);
+	jw_u64(w, "bytes_in", u.bytes_in);
+	jw_u64(w, "packets_out", u.packets_out);
+	jw_u64(w, "bytes_out", u.bytes_out);
+	jw_u64(w, "seq_out", u.seq_out);
 	if (known)
-		jw_u64(&w, "mtu", pipeline_tunnel_mtu(&d->pipeline, v.tunnel));
-	jw_u64(&w, "replay_window", v.replay_window);
-	jw_u64(&w, "age_s", seconds_since(v.installed));
-	row_end(o, &w, &row);
+		jw_u64(w, "mtu", pipeline_tunnel_mtu(&d->pipeline, v.tunnel));
+	jw_u64(w, "replay_window", v.replay_window);
+	jw_u64(w, "age_s", seconds_since(v.installed));
+	rows_add(&o->piece);
 }
 
 static void ipsec_rows(struct out *o)
 {
 	struct dataplane *d = o->d;
 	const struct snapshot *s = d->pipeline.snapshot;
-	struct msg_row row;
-	struct jw w;
+	struct jw *w;
 
-	for (uint32_t i = 0; i < esp_pairs(d->esp) && !out_full(o); i++)
+	for (uint32_t i = rows_first(&o->piece, 0); i < esp_pairs(d->esp) && rows_look(&o->piece, 0, i); i++)
 		ipsec_pair_row(o, esp_pair_at(d->esp, i));
-	for (uint32_t t = 0; t < s->tunnels.count && !out_full(o); t++) {
+	for (uint32_t t = rows_first(&o->piece, 1); t < s->tunnels.count && rows_look(&o->piece, 1, t); t++) {
 		if (esp_outbound(d->esp, t) != ESP_PAIR_NONE)
 			continue;
-		row_begin(&w, &row);
-		jw_str(&w, "tunnel", snap_tunnels(s)[t].name);
-		jw_str(&w, "peer", snap_peers(s)[snap_tunnels(s)[t].peer].name);
-		jw_str(&w, "state", "down");
-		jw_u64(&w, "dropped", d->pipeline.tunnels[t].drops_down);
-		row_end(o, &w, &row);
+		w = rows_row(&o->piece);
+		jw_str(w, "tunnel", snap_tunnels(s)[t].name);
+		jw_str(w, "peer", snap_peers(s)[snap_tunnels(s)[t].peer].name);
+		jw_str(w, "state", "down");
+		jw_u64(w, "dropped", d->pipeline.tunnels[t].drops_down);
+		rows_add(&o->piece);
 	}
 }
 
 static void counter_row(struct out *o, const char *name, uint64_t value, const char *text)
 {
-	struct msg_row row;
-	struct jw w;
+	struct jw *w = rows_row(&o->piece);
 
-	if (out_full(o))
-		return;
-	row_begin(&w, &row);
-	jw_str(&w, "counter", name);
-	jw_u64(&w, "value", value);
-	jw_str(&w, "text", text);
-	row_end(o, &w, &row);
+	jw_str(w, "counter", name);
+	jw_u64(w, "value", value);
+	jw_str(w, "text", text);
+	rows_add(&o->piece);
 }
 
 static void counters_rows(struct out *o)
@@ -410,9 +378,10 @@ static void counters_rows(struct out *o)
 	};
 	/* clang-format on */
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
+	for (uint32_t i = rows_first(&o->piece, 0); i < COUNT_OF(rows) && rows_look(&o->piece, 0, i); i++)
 		counter_row(o, rows[i].name, rows[i].value, rows[i].text);
-	for (unsigned i = DROP_NONE + 1; i < DROP_COUNT; i++) {
+	for (uint32_t i = MAX_OF(rows_first(&o->piece, 1), DROP_NONE + 1u);
+		i < DROP_COUNT && rows_look(&o->piece, 1, i); i++) {
 		char name[64];
 		uint64_t value = p->drops[i];
 		value += i == DROP_FRAGMENT_TIMEOUT ? c->fragments_timeout : 0;
@@ -425,35 +394,40 @@ static void counters_rows(struct out *o)
 
 void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 {
-	struct out o = { .d = d, .tag = tag, .limit = show->limit };
-	struct msg_result end = { 0 };
+	static struct out o;
+	struct ipc_link *control = child_link(&d->child, PROC_CONTROL);
 
 	if (!dataplane_ready(d) || !d->pipeline.snapshot) {
-		end.rc = RC_AGAIN;
-		snprintf(end.text, sizeof end.text, "the data plane has no configuration yet");
-	} else if (show->table == SHOW_INTERFACES) {
+		rows_refuse(control, tag, RC_AGAIN, "the data plane has no configuration yet");
+		return;
+	}
+	o.d = d;
+	rows_begin(&o.piece, control, tag, show);
+	switch (show->table) {
+	case SHOW_INTERFACES:
 		interfaces_rows(&o);
-	} else if (show->table == SHOW_ROUTES) {
+		break;
+	case SHOW_ROUTES:
 		routes_rows(&o);
-	} else if (show->table == SHOW_POLICY) {
+		break;
+	case SHOW_POLICY:
 		policy_rows(&o);
-	} else if (show->table == SHOW_SESSIONS) {
+		break;
+	case SHOW_SESSIONS:
 		sessions_rows(&o, &show->filter);
-	} else if (show->table == SHOW_NAT) {
+		break;
+	case SHOW_NAT:
 		nat_rows(&o);
-	} else if (show->table == SHOW_IPSEC) {
+		break;
+	case SHOW_IPSEC:
 		ipsec_rows(&o);
-	} else if (show->table == SHOW_COUNTERS) {
+		break;
+	case SHOW_COUNTERS:
 		counters_rows(&o);
-	} else {
-		end.rc = RC_NOT_FOUND;
-		snprintf(end.text, sizeof end.text, "not a table of the data plane");
+		break;
+	default:
+		rows_refuse(control, tag, RC_NOT_FOUND, "not a table of the data plane");
+		return;
 	}
-	end.count = o.n;
-	if (o.failed) {
-		end.rc = RC_LIMIT;
-		snprintf(end.text, sizeof end.text,
-			"the table was cut off: ask for fewer rows or filter them");
-	}
-	ipc_send_SHOW_END(child_link(&d->child, PROC_CONTROL), tag, &end);
+	rows_end(&o.piece);
 }

@@ -1,5 +1,6 @@
 #include "proc/ike/shell.h"
 #include "base/log.h"
+#include "ipc/rows.h"
 #include "ipc/snapshot_file.h"
 #include "ledger/types.h"
 
@@ -219,19 +220,18 @@ static void snapshot_take(struct ike_shell *s, struct ipc_frame *f)
 	ipc_send_SNAPSHOT_TAKEN(child_link(s->child, PROC_CONTROL), f->head.tag, &result);
 }
 
-static void show(struct ike_shell *s, uint64_t tag)
+static void show(struct ike_shell *s, uint64_t tag, const struct msg_show *q)
 {
-	struct msg_result end = { 0 };
-	struct msg_row row;
-	uint32_t cursor = 0;
+	static struct rows_piece piece;
+	char text[ROW_MAX];
+	size_t n = 1;
 
-	memset(&row, 0, sizeof row);
-	while ((row.n = (uint32_t)ike_show(s->core, s->child->loop.now, &cursor, row.json, sizeof row.json)) >
-		0) {
-		ipc_send_SHOW_ROW(child_link(s->child, PROC_CONTROL), tag, &row);
-		end.count++;
+	rows_begin(&piece, child_link(s->child, PROC_CONTROL), tag, q);
+	for (uint32_t at = rows_first(&piece, 0); n > 0 && rows_look(&piece, 0, at);) {
+		n = ike_show(s->core, s->child->loop.now, &at, text, sizeof text);
+		rows_add_text(&piece, text, n);
 	}
-	ipc_send_SHOW_END(child_link(s->child, PROC_CONTROL), tag, &end);
+	rows_end(&piece);
 }
 
 static void command(struct ike_shell *s, uint64_t tag, const struct msg_ike_command *m)
@@ -276,7 +276,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		snapshot_take(s, f);
 		break;
 	case IPC_SHOW:
-		show(s, f->head.tag);
+		show(s, f->head.tag, &f->u.SHOW);
 		break;
 	case IPC_PEER_WORD:
 		word_send(s, f->head.tag, &f->u.PEER_WORD);

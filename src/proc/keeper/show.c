@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "crypto/hash.h"
+#include "ipc/rows.h"
 
 static size_t key_row(char *ret_text, const struct keys_identity_view *v)
 {
@@ -69,23 +70,19 @@ bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *ke
 void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q, const struct keys *keys,
 	const struct keydir *d)
 {
-	struct msg_result end = { .rc = q->table == SHOW_KEYS ? RC_OK : RC_UNSUPPORTED };
+	static struct rows_piece piece;
 	char text[SHOW_ROW_TEXT];
 	size_t n;
 
 	_Static_assert(SHOW_ROW_TEXT <= ROW_MAX, "a row fits its message");
-	for (size_t i = 0;
-		end.rc == RC_OK && (q->limit == 0 || i < q->limit) && show_row(text, &n, keys, d, i); i++) {
-		struct msg_row row = { .n = (uint32_t)n };
-
-		memcpy(row.json, text, n);
-		if (ipc_send_SHOW_ROW(control, tag, &row) != RC_OK) {
-			end.rc = RC_LIMIT;
-			break;
-		}
-		end.count++;
+	if (q->table != SHOW_KEYS) {
+		rows_refuse(control, tag, RC_UNSUPPORTED, "the keeper has no such table");
+		return;
 	}
-	ipc_send_SHOW_END(control, tag, &end);
+	rows_begin(&piece, control, tag, q);
+	for (uint32_t i = rows_first(&piece, 0); show_row(text, &n, keys, d, i) && rows_look(&piece, 0, i); i++)
+		rows_add_text(&piece, text, n);
+	rows_end(&piece);
 }
 
 void show_missing_keys(const struct keys *keys, const struct snapshot *s)

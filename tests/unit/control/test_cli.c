@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "cli/commands.h"
+#include "cli/printer.h"
 #include "cli/render.h"
 
 static enum rc parse(struct cli_line *ret_line, const char *words, struct err *e)
@@ -116,19 +117,21 @@ static void wrong_lines(void **state)
 	}
 }
 
+/* What the rows come to; table NULL: as JSON. */
 static char *rendered(const char *const *rows, size_t n, const struct cli_table *table)
 {
-	struct rows r = { 0 };
+	struct printer p;
 	struct err e = { 0 };
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
+	printer_begin(&p, out, table ? table : &(struct cli_table){ 0 });
+	p.json = !table;
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal(rows_add(&r, rows[i], strlen(rows[i]), &e), RC_OK);
-	assert_int_equal(table ? render_table(out, table, &r, &e) : render_json(out, &r, &e), RC_OK);
+		assert_int_equal(printer_row(&p, rows[i], strlen(rows[i]), &e), RC_OK);
+	printer_end(&p, true);
 	fclose(out);
-	rows_done(&r);
 	return text;
 }
 
@@ -225,18 +228,95 @@ static void bad_rows(void **state)
 	static const char *const bad[] = { "", "[]", "{\"a\":1", "7", "{\"a\":1,\"a\":2}" };
 
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
-		struct rows r = { 0 };
+		struct printer p;
 		struct err e = { 0 };
 		char *text = NULL;
 		size_t size = 0;
 		FILE *out = open_memstream(&text, &size);
-		assert_int_equal(rows_add(&r, bad[i], strlen(bad[i]), &e), RC_OK);
-		assert_int_not_equal(render_table(out, &table, &r, &e), RC_OK);
-		assert_int_not_equal(render_json(out, &r, &e), RC_OK);
+		printer_begin(&p, out, &table);
+		assert_int_equal(printer_row(&p, bad[i], strlen(bad[i]), &e), RC_MALFORMED);
+		printer_end(&p, false);
 		fclose(out);
+		assert_string_equal(text, "");
 		free(text);
-		rows_done(&r);
 	}
+}
+
+/* Printed in parts: widths and columns of a later part may differ, and no row is missing. */
+static void a_long_table(void **state)
+{
+	static struct printer p;
+	struct err e = { 0 };
+	char *text = NULL, row[64];
+	size_t size = 0, lines = 0, headers = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	printer_begin(&p, out, &table);
+	for (unsigned i = 0; i < 3 * PRINTER_PART + 7; i++) {
+		snprintf(row, sizeof row, i < 600 ? "{\"name\":\"n%u\"}" : "{\"name\":\"n%u\",\"hits\":1}", i);
+		assert_int_equal(printer_row(&p, row, strlen(row), &e), RC_OK);
+		assert_true(p.part_n < PRINTER_PART);
+	}
+	printer_end(&p, true);
+	fclose(out);
+	for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
+		lines += *at == 'n' && at[1] >= '0' && at[1] <= '9';
+		headers += strncmp(at, "name", 4) == 0;
+	}
+	assert_int_equal(lines, 3 * PRINTER_PART + 7);
+	assert_int_equal(headers, 2); /* once more where hits begin */
+	free(text);
+}
+
+/* Wider than the terminal, or the rows of one name: a line for each value. */
+static void vertically(void **state)
+{
+	static const char *const rows[] = { "{\"name\":\"one two\",\"hits\":7}", "{\"name\":\"three\",\"list\":[\"four\"]}",
+		"{\"name\":\"onetwo\"}" };
+	static const struct {
+		size_t width;
+		const char *name, *text;
+	} cases[] = {
+		{ 0, NULL, "name     hits  list\none two     7  \nthree          four\nonetwo         \n" },
+		{ 19, NULL, "name     hits  list\none two     7  \nthree          four\nonetwo         \n" },
+		{ 18, NULL, "name  one two\nhits  7\n\nname  three\nlist  four\n\nname  onetwo\n" },
+		{ 0, "two", "name  one two\nhits  7\n" },
+		{ 0, "four", "name  three\nlist  four\n" },
+		{ 0, "on", "" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		static struct printer p;
+		struct err e = { 0 };
+		char *text = NULL;
+		size_t size = 0;
+		FILE *out = open_memstream(&text, &size);
+		printer_begin(&p, out, &table);
+		p.width = cases[i].width;
+		p.name = cases[i].name;
+		for (size_t k = 0; k < COUNT_OF(rows); k++)
+			assert_int_equal(printer_row(&p, rows[k], strlen(rows[k]), &e), RC_OK);
+		printer_end(&p, true);
+		fclose(out);
+		if (cases[i].name)
+			assert_string_equal(text, cases[i].text);
+		else if (cases[i].width == 18)
+			assert_string_equal(text, cases[i].text);
+		else
+			assert_int_equal(strncmp(text, cases[i].text, 20), 0);
+		free(text);
+	}
+}
+
+static void an_empty_table(void **state)
+{
+	char *text = rendered(NULL, 0, &table);
+
+	assert_string_equal(text, "none\n");
+	free(text);
+	text = rendered(NULL, 0, NULL);
+	assert_string_equal(text, "[]\n");
+	free(text);
 }
 
 static void every_table_has_columns(void **state)
@@ -260,6 +340,9 @@ int main(void)
 		cmocka_unit_test(terminal_escapes),
 		cmocka_unit_test(json_is_one_array),
 		cmocka_unit_test(bad_rows),
+		cmocka_unit_test(a_long_table),
+		cmocka_unit_test(vertically),
+		cmocka_unit_test(an_empty_table),
 		cmocka_unit_test(lines_of_a_trace),
 		cmocka_unit_test(every_table_has_columns),
 	};

@@ -417,6 +417,72 @@ static void too_many_and_too_much(void **state)
 	close(null);
 }
 
+/* A table in pieces: the next one is asked for where the last one ended, up to the limit; the client sees one table. */
+static void a_table_in_pieces(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_SHOW, .show = { .table = SHOW_IKE, .limit = 10 } };
+	struct msg_row row = { .n = 5, .json = "{}\n{}" };
+	struct msg_result end = { .rc = RC_OK, .count = 4, .next = 4096 };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null);
+	struct ipc_frame *f;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		f = expect(&peers[PROC_IKE], IPC_SHOW);
+		assert_int_equal(f->u.SHOW.from, i * 4096);
+		assert_int_equal(f->u.SHOW.limit, 10 - 4 * i);
+		uint64_t tag = f->head.tag;
+		assert_int_equal(ipc_send_SHOW_ROW(&peers[PROC_IKE], tag, &row), RC_OK);
+		end.next = (i + 1) * 4096;
+		end.count = i < 2 ? 4 : 2;
+		assert_int_equal(ipc_send_SHOW_END(&peers[PROC_IKE], tag, &end), RC_OK);
+		expect(&l, IPC_CLI_ROW);
+	}
+	ends(&l, RC_OK, "");
+	expect_nothing(&peers[PROC_IKE]);
+	close(null);
+}
+
+/* Between two pieces a client may stand still, as a pager does: its owner is not asked meanwhile, and others are served. */
+static void a_client_that_pauses(void **state)
+{
+	if (!look_inside())
+		skip();
+	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_SESSIONS };
+	static struct msg_row row = { .n = ROW_MAX };
+	struct msg_result end = { .rc = RC_OK, .count = 1, .next = 1 };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null), other;
+	struct ipc_frame f;
+	struct err e = { 0 };
+	unsigned pieces = 0, rows = 0;
+
+	memset(row.json, ' ', sizeof row.json);
+	for (; control.clients[0].work != CLIENT_PAUSED && pieces < 1000; pieces++) {
+		uint64_t tag = expect(&peers[PROC_DATAPLANE], IPC_SHOW)->head.tag;
+		assert_int_equal(ipc_send_SHOW_ROW(&peers[PROC_DATAPLANE], tag, &row), RC_OK);
+		assert_int_equal(ipc_send_SHOW_END(&peers[PROC_DATAPLANE], tag, &end), RC_OK);
+		pump();
+	}
+	assert_int_equal(control.clients[0].work, CLIENT_PAUSED);
+	relay_tick(&control);
+	expect_nothing(&peers[PROC_DATAPLANE]);
+	assert_false(control.held[PROC_DATAPLANE]);
+	other = ask(q, null);
+	uint64_t tag = expect(&peers[PROC_DATAPLANE], IPC_SHOW)->head.tag;
+	assert_int_equal(ipc_send_SHOW_END(&peers[PROC_DATAPLANE], tag, &(struct msg_result){ 0 }), RC_OK);
+	ends(&other, RC_OK, "");
+	while (rows < pieces) { /* it goes on */
+		pump();
+		rows += ipc_recv(&l, &f, &e) == RC_OK;
+	}
+	relay_tick(&control);
+	tag = expect(&peers[PROC_DATAPLANE], IPC_SHOW)->head.tag;
+	assert_int_equal(ipc_send_SHOW_END(&peers[PROC_DATAPLANE], tag, &(struct msg_result){ 0 }), RC_OK);
+	ends(&l, RC_OK, "");
+	close(null);
+}
+
 /* A client that does not read: its owner is held back, then the client is given up and the owner read again.
  */
 static void slow_client(void **state)
@@ -582,6 +648,8 @@ int main(int argc, char **argv)
 		TEST(others_may_only_look),
 		TEST(configuration_is_told),
 		TEST(too_many_and_too_much),
+		TEST(a_table_in_pieces),
+		TEST(a_client_that_pauses),
 		TEST(slow_client),
 		TEST(the_program),
 	};

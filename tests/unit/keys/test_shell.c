@@ -816,22 +816,20 @@ static void bad_configuration(void **state)
 /* Keys are read anew with each configuration. */
 static void keys_shown(void **state)
 {
+	static const char *const shown[] = { "\"late\"", "\"shared\"", "bad.psk" };
 	struct msg_show show = { .table = SHOW_KEYS };
 
 	key_put("late.psk", "0x00112233445566778899");
 	key_put("bad.psk", "short");
 	configure();
 	assert_int_equal(ipc_send_SHOW(&others[PROC_CONTROL], 9, &show), RC_OK);
-	for (int i = 0; i < 3; i++) {
-		assert_true(next(PROC_CONTROL, IPC_SHOW_ROW));
-		assert_int_equal(frame.head.tag, 9);
-		frame.u.SHOW_ROW.json[frame.u.SHOW_ROW.n] = '\0';
-		assert_non_null(strstr(frame.u.SHOW_ROW.json, i == 0   ? "\"late\""
-							      : i == 1 ? "\"shared\""
-								       : "bad.psk"));
-		assert_null(strstr(frame.u.SHOW_ROW.json, "secret of"));
-		assert_null(strstr(frame.u.SHOW_ROW.json, "0011"));
-	}
+	assert_true(next(PROC_CONTROL, IPC_SHOW_ROW));
+	assert_int_equal(frame.head.tag, 9);
+	frame.u.SHOW_ROW.json[frame.u.SHOW_ROW.n] = '\0';
+	for (size_t i = 0; i < COUNT_OF(shown); i++)
+		assert_non_null(strstr(frame.u.SHOW_ROW.json, shown[i]));
+	assert_null(strstr(frame.u.SHOW_ROW.json, "secret of"));
+	assert_null(strstr(frame.u.SHOW_ROW.json, "0011"));
 	assert_true(next(PROC_CONTROL, IPC_SHOW_END));
 	assert_int_equal(frame.u.SHOW_END.rc, RC_OK);
 	assert_int_equal(frame.u.SHOW_END.count, 3);
