@@ -50,6 +50,15 @@ bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups)
 	return false;
 }
 
+void leaf_kernel_half(const uint8_t raw[LEAF_HALF_SIZE], uint8_t ret_a[LEAF_HALF_SIZE])
+{
+	static const char label[] = "plaingate/kernel-half/v1";
+	const struct sha256_part parts[] = { { label, sizeof label - 1 }, { raw, LEAF_HALF_SIZE } };
+
+	_Static_assert(LEAF_HALF_SIZE == SHA256_SIZE, "a half is a hash");
+	sha256_parts(ret_a, parts, COUNT_OF(parts));
+}
+
 enum rc leaf_seed(
 	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE])
 {

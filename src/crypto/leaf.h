@@ -2,10 +2,15 @@
  * Ephemeral keys by cut and choose: how one leaf of a batch is made of its two halves, and which leaves of a
  * batch are opened. The keeper makes them, src/verify makes them again from what was opened: one fact, here.
  *
- *   seed       = HKDF-Extract(salt "plaingate/leaf/v1", a | b)     a: kernel's half, b: that of the second
- * source secret(g)  = HKDF-Expand(seed, "key exchange" | g as 16 bits), 64 octets, for dh_generate() of group
- * g data       = SHA-256(a) | SHA-256(b) | public values of the batch's groups, by rising number leaf hash  =
- * SHA-256(00 | data), and the batch's root by RFC 9162
+ *   a          = SHA-256("plaingate/kernel-half/v1" | what the kernel's generator gave, 32 octets)
+ *   b          the half of the second source, which is a hash already (proc/entropy/noise.h)
+ *   seed       = HKDF-Extract(salt "plaingate/leaf/v1", a | b)
+ *   secret(g)  = HKDF-Expand(seed, "key exchange" | g as 16 bits), 64 octets, for dh_generate() of group g
+ *   data       = SHA-256(a) | SHA-256(b) | public values of the batch's groups, by rising number
+ *   leaf hash  = SHA-256(00 | data), and the batch's root by RFC 9162
+ *
+ * A quarter of the halves is published: no output of a generator stands there as it came, from which somebody
+ * who knows that generator could read its state.
  *
  * challenge: n and k are known, `later` is what came after the root was in the ledger (cosignatures of
  * witnesses; empty without one). Block i = SHA-256("plaingate/leaf-challenge/v1" | root | length of later in
@@ -41,6 +46,8 @@ const char *leaf_groups_text(char *ret_text, uint32_t groups);
 /* False: not such a text, or none at all. */
 bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups);
 
+/* Half a, of what the kernel's generator gave. */
+void leaf_kernel_half(const uint8_t raw[LEAF_HALF_SIZE], uint8_t ret_a[LEAF_HALF_SIZE]);
 /* RC_INTERNAL when libcrypto fails; what was to come out is wiped then. */
 enum rc leaf_seed(
 	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);

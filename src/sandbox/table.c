@@ -45,7 +45,8 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* time, chance, ends */										\
 	S(clock_gettime, ALL, CALL_ANY) S(clock_getres, ALL, CALL_ANY) S(clock_nanosleep, ALL, CALL_ANY)	\
 	S(nanosleep, ALL, CALL_ANY) S(gettimeofday, ALL, CALL_ANY) S(time, ALL, CALL_ANY)			\
-	/* the second source of secrets has none of the first one's: shown by the kernel itself */		\
+	/* the second source of secrets has none of the first one's; that no code of the vDSO gives it any	\
+	 * either, it shows at its start (proc/entropy/shell.h) */						\
 	S(getrandom, ALL & ~N, CALL_ANY) S(getrandom, N, CALL_REFUSED)						\
 	S(futex, ALL, CALL_ANY) S(restart_syscall, ALL, CALL_ANY)						\
 	S(getpid, ALL, CALL_ANY) S(gettid, ALL, CALL_ANY) S(getuid, ALL, CALL_ANY) S(geteuid, ALL, CALL_ANY)	\

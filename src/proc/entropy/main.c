@@ -10,7 +10,7 @@ int main(void)
 	static struct child child;
 	struct err e = { 0 };
 
-	if (child_enter(PROC_ENTROPY, &e) != RC_OK) {
+	if (child_enter(PROC_ENTROPY, &e) != RC_OK || entropy_is_apart(NULL, &e) != RC_OK) {
 		log_error("%s", e.text);
 		return 1;
 	}

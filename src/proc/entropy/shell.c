@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 _Static_assert(HALF_BYTES == NOISE_HALF_SIZE, "a message holds a half");
@@ -106,6 +108,29 @@ static void on_link_lost(struct child *c, enum proc peer)
 
 	if (peer == PROC_KEEPER)
 		s->owed = 0;
+}
+
+static ssize_t getrandom_call(void *ret_bytes, size_t n, unsigned flags)
+{
+	return syscall(SYS_getrandom, ret_bytes, n, flags);
+}
+
+enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e)
+{
+	const struct entropy_ways real = { getrandom, getrandom_call };
+	uint8_t octets[NOISE_HALF_SIZE];
+	ssize_t by_library, by_call;
+
+	ways = ways ? ways : &real;
+	by_library = ways->library(octets, sizeof octets, GRND_NONBLOCK);
+	by_call = ways->call(octets, sizeof octets, GRND_NONBLOCK);
+	bytes_wipe(octets, sizeof octets);
+	if (by_library < 0 && by_call < 0)
+		return RC_OK;
+	return err_add(e, RC_DENIED,
+		"%s gives this process octets of the kernel's generator: it must be refused, or both halves of a "
+		"secret may be of one source",
+		by_call >= 0 ? "the system call getrandom" : "getrandom() of the C library, without a system call,");
 }
 
 static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)

@@ -13,6 +13,8 @@
 #include "ipc/child.h"
 #include "proc/entropy/noise.h"
 
+#include <sys/types.h>
+
 #define HALVES_OWED_MAX 1024
 
 struct entropy {
@@ -24,6 +26,19 @@ struct entropy {
 	struct timer timer;
 	uint8_t memory[NOISE_MEMORY];
 };
+
+/*
+ * Whether the first source of secrets is out of this process's reach, as its sandbox promises: RC_OK when all
+ * ways to the kernel's generator refuse; RC_DENIED: one of them gives octets, and this is no second source.
+ * To be asked once the filter of system calls is in force. That alone does not show it: where getrandom(3) is
+ * code of the vDSO (Linux 6.11, glibc 2.41) it goes on without any system call when it was used before.
+ * ways: NULL, or for tests what stands in the place of getrandom(3) and of the system call.
+ */
+struct entropy_ways {
+	ssize_t (*library)(void *ret_bytes, size_t n, unsigned flags);
+	ssize_t (*call)(void *ret_bytes, size_t n, unsigned flags);
+};
+enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e);
 
 extern const struct child_ops entropy_ops;
 

@@ -126,10 +126,14 @@ enum rc halves_draw(
 	struct halves *h, uint8_t ret_a[LEAF_HALF_SIZE], uint8_t ret_b[LEAF_HALF_SIZE], struct err *e)
 {
 	enum rc rc = halves_ready(h, 1, e);
+	uint8_t raw[LEAF_HALF_SIZE];
 
 	memset(ret_b, 0, LEAF_HALF_SIZE);
 	if (rc == RC_OK)
-		rc = kernel_draw(h, ret_a, LEAF_HALF_SIZE, e);
+		rc = kernel_draw(h, raw, sizeof raw, e);
+	if (rc == RC_OK)
+		leaf_kernel_half(raw, ret_a);
+	bytes_wipe(raw, sizeof raw);
 	if (rc != RC_OK) {
 		memset(ret_a, 0, LEAF_HALF_SIZE);
 		return rc;

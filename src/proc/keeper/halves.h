@@ -1,10 +1,12 @@
 /*
- * Halves of secrets: a from the kernel's getrandom(2), b from the second source (plaingate-entropy), which
+ * Halves of secrets: a from the kernel's generator, b from the second source (plaingate-entropy), which
  * are asked for in advance so that no handshake waits for noise. Both or nothing: when either source has
  * failed its health tests, no secret is made from then on, and the error says which.
  *
- * What the kernel gives is tested too (SP 800-90B 4.4, four bits claimed of each octet), at the start and
- * always. One thread. Caller: shell.c, and the tests.
+ * The kernel's generator is asked by getrandom(3). With glibc 2.41 and a kernel of 6.11 or later that is no
+ * system call but code of the vDSO in this process, which the kernel seeds and seeds again. What it gives is tested
+ * too (SP 800-90B 4.4, four bits claimed of each octet), at the start and always, before it is hashed
+ * (crypto/leaf.h): halves of opened leaves are published. One thread. Caller: shell.c, and the tests.
  */
 #ifndef PROC_KEEPER_HALVES_H
 #define PROC_KEEPER_HALVES_H
@@ -23,7 +25,7 @@ struct halves {
 	char why[ERR_TEXT_MAX];
 	size_t n, asked; /* kept, and on their way */
 	uint8_t half[HALVES_MAX][LEAF_HALF_SIZE];
-	/* getrandom(2), or what a test puts in its place: true when n octets came. */
+	/* getrandom(3), or what a test puts in its place: true when n octets came. */
 	bool (*random)(void *ret_bytes, size_t n);
 };
 

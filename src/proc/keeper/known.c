@@ -72,6 +72,13 @@ static bool answer_vrf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
 	       vrf_proof_hash(proof, proof + VRF_PROOF_SIZE) == RC_OK;
 }
 
+/* what the kernel gave */
+static bool answer_kernel_half(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+{
+	leaf_kernel_half(q->input[0].octets, ret_output);
+	return q->input[0].n == LEAF_HALF_SIZE && q->output_n == LEAF_HALF_SIZE;
+}
+
 /* both halves: data of the leaf for all groups */
 static bool answer_leaf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
 {
@@ -103,6 +110,7 @@ static const struct {
 	{ "hkdf-sha256", 3, answer_hkdf },
 	{ "generator", 3, answer_generator },
 	{ "vrf-r255", 2, answer_vrf },
+	{ "kernel-half", 1, answer_kernel_half },
 	{ "leaf", 2, answer_leaf },
 	{ "leaf-challenge", 4, answer_challenge },
 };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
@@ -232,6 +233,36 @@ static void fails_later(void **state)
 	assert_true(silent(PROC_KEEPER));
 }
 
+static ssize_t gives(void *ret_bytes, size_t n, unsigned flags)
+{
+	return (ssize_t)n;
+}
+
+static ssize_t refuses(void *ret_bytes, size_t n, unsigned flags)
+{
+	errno = EACCES;
+	return -1;
+}
+
+/* Either way to the kernel's generator is one too many. Outside of the sandbox both are open. */
+static void not_without_its_sandbox(void **state)
+{
+	const struct { struct entropy_ways ways; const char *text; } cases[] = {
+		{ { gives, refuses }, "getrandom() of the C library" },
+		{ { refuses, gives }, "the system call getrandom" },
+		{ { gives, gives }, "the system call getrandom" },
+	};
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		e = (struct err){ 0 };
+		assert_int_equal(entropy_is_apart(&cases[i].ways, &e), RC_DENIED);
+		assert_non_null(strstr(e.text, cases[i].text));
+	}
+	assert_int_equal(entropy_is_apart(&(struct entropy_ways){ refuses, refuses }, &e), RC_OK);
+	assert_int_equal(entropy_is_apart(NULL, &e), RC_DENIED);
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -240,6 +271,7 @@ int main(int argc, char **argv)
 		T(a_new_keeper_asks_anew),
 		cmocka_unit_test_setup_teardown(fails_at_the_start, start_with_stopped_clock, stop),
 		T(fails_later),
+		cmocka_unit_test(not_without_its_sandbox),
 	};
 
 	executable = argc > 1 ? argv[1] : NULL;

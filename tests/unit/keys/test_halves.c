@@ -144,6 +144,24 @@ static bool gives_nothing(void *ret_bytes, size_t n)
 	return false;
 }
 
+/* A half may be published: what the kernel gave does not stand in it. */
+static void a_half_is_no_output_of_the_generator(void **state)
+{
+	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], raw[LEAF_HALF_SIZE], want[LEAF_HALF_SIZE];
+
+	halves.random = breaks_later;
+	good_octets = HEALTH_STARTUP + 2 * LEAF_HALF_SIZE;
+	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	give(1);
+	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
+	good_octets += LEAF_HALF_SIZE;
+	breaks_later(raw, sizeof raw);
+	assert_memory_not_equal(a, raw, sizeof raw);
+	const struct sha256_part parts[] = { { "plaingate/kernel-half/v1", 24 }, { raw, sizeof raw } };
+	sha256_parts(want, parts, COUNT_OF(parts));
+	assert_memory_equal(a, want, sizeof want);
+}
+
 static void the_kernels_source_fails(void **state)
 {
 	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], none[LEAF_HALF_SIZE] = { 0 };
@@ -192,6 +210,7 @@ int main(void)
 		T(asked_in_advance),
 		T(a_new_link),
 		T(the_second_source_fails),
+		T(a_half_is_no_output_of_the_generator),
 		T(the_kernels_source_fails),
 		T(the_kernels_source_is_broken_at_the_start),
 	};
