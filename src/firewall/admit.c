@@ -108,31 +108,25 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 		fw->policy->nat_hits[nat_rule].hits++;
 		fw->policy->nat_hits[nat_rule].last = now;
 	}
-	if (fw->policy && t->rule != TRAIN_NONE) {
-		fw->policy->rule_hits[t->rule].hits++;
-		fw->policy->rule_hits[t->rule].last = now;
+	fw_rule_hit(fw, t->rule, now);
+	if (fw->policy && t->rule != TRAIN_NONE)
 		fw_log_begin(fw, s, now);
-	}
 	return DROP_NONE;
 }
 
-/* An earlier train of this burst may have begun it; one that is over makes room for a new SYN. */
-static bool found_meanwhile(struct firewall *fw, struct train *t, const struct fw_key *key, mono_ns now)
+static enum drop_reason ends_here(
+	const struct train *t, const struct fw_egress *egress, uint32_t from, uint32_t to)
+{
+	return from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->hop_limit <= 1 ? DROP_TTL : egress->drop;
+}
+
+/* A connection that is over, and whose port is used again. */
+static void over_end(struct firewall *fw, const struct fw_key *key, mono_ns now)
 {
 	uint32_t direction, index = fw_find(fw, key, fw_hash(fw, key), &direction);
 
-	if (index == FW_NONE)
-		return false;
-	if (fw->sessions[index].tcp_state >= FW_TCP_TIME_WAIT && t->tcp_flags & TCP_SYN &&
-		!(t->tcp_flags & TCP_ACK)) {
+	if (index != FW_NONE)
 		fw_session_end_by(fw, index, FW_END_REUSED, now);
-		return false;
-	}
-	t->session = index;
-	t->flags = direction ? t->flags | TRAIN_REPLY : t->flags & ~(uint32_t)TRAIN_REPLY;
-	if (fw->sessions[index].zones.zone[direction] != fw_zone_in(t))
-		t->drop = DROP_SESSION_ZONE;
-	return true;
 }
 
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now)
@@ -152,14 +146,18 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (no_session_by_nature && from == FW_ZONE_HOST)
 		return; /* the gateway's own errors and answers */
 	enum drop_reason d = check_beginning(t);
-	if (!d && found_meanwhile(fw, t, &key[0], now))
-		return;
 	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
 	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST &&
 		(addr_is_link_local(&t->src) || addr_is_link_local(&t->dst)))
 		d = addr_is_link_local(&t->src) ? DROP_SOURCE_ADDRESS : DROP_DESTINATION_ADDRESS;
 	if (!d)
 		d = decide_policy(fw, t, from, to, &timeout_s);
+	/* What policy permits but goes no further begins nothing: errors about it would come in as about a
+	 * session. */
+	if (!d && (t->drop = ends_here(t, egress, from, to)))
+		return;
+	if (!d && t->proto == IP_TCP)
+		over_end(fw, &key[0], now);
 	if (!d)
 		d = decide_nat(fw, t, egress, from, to, key, &nat_rule);
 	if (!d)
@@ -175,11 +173,6 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 	struct fw_session *s = &fw->sessions[t->session];
 	uint32_t d = fw_direction(t), to = to_host ? FW_ZONE_HOST : t->out_zone, rule, timeout_s;
 
-	/* The caller is about to keep t's way in the record: it must not be another session's by now. */
-	if (!fw_still_its_own(s, t)) {
-		t->drop = DROP_NO_SESSION;
-		return;
-	}
 	if (s->zones.zone[1 - d] == to)
 		return;
 	if (d == 1 || to == FW_ZONE_HOST || to == TRAIN_NONE || s->zones.zone[0] == FW_ZONE_HOST ||
@@ -202,6 +195,7 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 		struct fw_zones z = s->zones;
 		z.zone[1] = (uint16_t)to;
 		fw_zones_store(s, z);
+		fw->changes++;
 		s->rule = rule;
 		s->timeout_s = timeout_s;
 		return;

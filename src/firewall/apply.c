@@ -24,7 +24,7 @@ static bool key_wanted(const struct train *t, struct fw_key *ret_key)
  * old. */
 static bool begins_anew(const struct fw_session *s, const struct train *t)
 {
-	return s->tcp_state >= FW_TCP_TIME_WAIT && !(t->flags & TRAIN_ICMP_ERROR) &&
+	return fw_tcp_over(s) && !(t->flags & TRAIN_ICMP_ERROR) &&
 	       (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
@@ -82,11 +82,19 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
 	}
 }
 
-void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now)
+void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n)
 {
-	(void)now;
+	fw->looked_up = fw->changes;
 	for (size_t i = 0; i < n; i += TRAIN_BURST_MAX)
 		lookup_some(fw, trains + i, MIN_OF(n - i, (size_t)TRAIN_BURST_MAX));
+}
+
+void fw_lookup_again(struct firewall *fw, struct train *t)
+{
+	if (fw->looked_up == fw->changes)
+		return;
+	t->drop = DROP_NONE; /* a drop is the last lookup's */
+	lookup_some(fw, &t, 1);
 }
 
 /* ---- applying ---- */
@@ -108,15 +116,6 @@ static void hop_count(struct train *t)
 		t->ip[IP6_HOPS]--;
 	}
 	t->hop_limit--;
-}
-
-bool fw_still_its_own(const struct fw_session *s, const struct train *t)
-{
-	struct fw_key key;
-
-	if (!s->live || !key_wanted(t, &key))
-		return false;
-	return fw_key_equal(&s->key[fw_direction(t)], &key);
 }
 
 static void clamp(const struct firewall *fw, const struct fw_session *s, struct train *t)
@@ -164,29 +163,42 @@ static enum drop_reason apply_error(struct fw_session *s, struct train *t, uint3
 	return drop;
 }
 
+static enum drop_reason apply_tcp(struct firewall *fw, struct fw_session *s, struct train *t, uint32_t d,
+	mono_ns now, enum fw_tcp_step *ret_step)
+{
+	bool was_over = fw_tcp_over(s), control = t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
+
+	if (control && train_verify_l4(t) != DROP_NONE)
+		return DROP_L4_CHECKSUM;
+	enum drop_reason drop = fw_tcp_track(s, t, d, ret_step);
+	if (drop)
+		return drop;
+	if (*ret_step == FW_TCP_ANEW)
+		fw_session_anew(fw, t->session, now);
+	fw->changes += was_over != fw_tcp_over(s);
+	if (t->tcp_flags & TCP_SYN)
+		clamp(fw, s, t);
+	return DROP_NONE;
+}
+
 static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[t->session];
 	uint32_t d = fw_direction(t);
+	enum fw_tcp_step step = FW_TCP_RENEWS;
 
-	if (!fw_still_its_own(s, t))
-		return DROP_NO_SESSION;
 	if (t->flags & TRAIN_ICMP_ERROR) /* neither renews nor counts: anybody may send one */
 		return apply_error(s, t, d);
 	bool counted = hop_is_counted(s);
 	if (counted && t->hop_limit <= 1)
 		return DROP_TTL;
 	if (s->tcp_state != FW_TCP_NONE) {
-		bool control = t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
-		if (control && train_verify_l4(t) != DROP_NONE)
-			return DROP_L4_CHECKSUM;
-		enum drop_reason drop = fw_tcp_track(s, t, d);
+		enum drop_reason drop = apply_tcp(fw, s, t, d, now, &step);
 		if (drop)
 			return drop;
-		if (t->tcp_flags & TCP_SYN)
-			clamp(fw, s, t);
 	}
-	renew(fw, t->session, s, d, now);
+	if (step != FW_TCP_PASSES)
+		renew(fw, t->session, s, d, now);
 	count(fw, s, t, d);
 	if (counted)
 		hop_count(t);
@@ -195,14 +207,8 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	return DROP_NONE;
 }
 
-void fw_apply_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now)
+void fw_apply(struct firewall *fw, struct train *t, mono_ns now)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct train *t = trains[i];
-		if (skipped(t) || t->session == TRAIN_NONE)
-			continue;
-		enum drop_reason d = apply(fw, t, now);
-		if (d)
-			t->drop = d;
-	}
+	if (!skipped(t) && t->session != TRAIN_NONE)
+		t->drop = apply(fw, t, now);
 }

@@ -174,6 +174,7 @@ struct firewall *fw_attach(
 	fw->icmp_timeout_s = FW_ICMP_TIMEOUT_S;
 	fw->other_timeout_s = FW_OTHER_TIMEOUT_S;
 	fw->half_open_timeout_s = FW_HALF_OPEN_TIMEOUT_S;
+	fw->half_closed_timeout_s = FW_HALF_CLOSED_TIMEOUT_S;
 	fw->half_open_max = FW_HALF_OPEN_MAX;
 	fw->sessions_limit = n; /* until a policy says it */
 	if (!fresh && !state_sound(fw->state)) {

@@ -7,14 +7,18 @@
  *   train_parse          headers (wire/train.h)
  *   fw_reassemble        fragments only: policy sees whole datagrams
  *   fw_lookup_burst      t->session, and TRAIN_REPLY for the direction
- *   [the shell's route lookup for those without a session: out_interface, out_zone, tunnel, next_hop]
- *   fw_admit             policy, NAT, new session
- *   [the shell's way out: fw_way(), or a route lookup and fw_reroute(); the size against the MTU]
- *   fw_apply_burst       TCP state, hop limit, translation, MSS, counters
+ *   then for each train in its turn
+ *     fw_lookup_again      where trains before it in the burst have changed what a lookup finds
+ *     [the shell's route lookup for one without a session: out_interface, out_zone, tunnel, next_hop]
+ *     fw_admit             policy, NAT, new session
+ *     [the shell's way out: fw_way(), or a route lookup and fw_reroute(); the size against the MTU]
+ *     fw_apply             TCP state, hop limit, translation, MSS, counters
  *   fw_reassemble_done   after the burst has left
  *
+ * So a burst has the same verdicts and leaves the same sessions as its trains one by one.
+ *
  * A train with a drop reason is skipped by every stage and is as it came in: an ICMP error may quote it. What
- * the shell refuses for its size it must refuse before fw_apply_burst(), else the error quotes and goes to
+ * the shell refuses for its size it must refuse before fw_apply(), else the error quotes and goes to
  * translated addresses.
  *
  * Checksums: the IPv4 header's is always checked. An L4 checksum that nobody has checked (TRAIN_CSUM_UNKNOWN)
@@ -107,6 +111,7 @@ struct fw_session {
 	mono_ns expires, last_seen, created;
 	uint64_t packets[2], bytes[2];
 	struct fw_tcp_side tcp[2];
+	struct fw_tcp_side noted; /* a SYN of the caller within a living connection, until it is answered */
 	struct fw_way way[2];
 	uint32_t interface[2]; /* last seen; for show */
 };
@@ -162,20 +167,24 @@ void fw_reassemble_done(struct firewall *fw);
  * from another zone than its session's gets DROP_SESSION_ZONE. in_zone is set; trains from the host have
  * TRAIN_FROM_HOST.
  */
-void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now);
+void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n);
+/* One train of that burst again, where sessions have begun, ended or moved since. */
+void fw_lookup_again(struct firewall *fw, struct train *t);
 
 /* What the shell knows about the way out when a session begins. */
 struct fw_egress {
 	struct ip_addr
 		nat_addr; /* the outgoing interface's own address of t's family; ADDR_NONE: there is none */
 	bool to_host;	  /* t->dst is the gateway itself: host-inbound services decide, not policy */
+	enum drop_reason drop; /* what the shell has against the packet itself: what policy permits is
+				  dropped for it, and begins no session */
 };
 
 /*
  * Decides a train without a session: policy by in_zone and out_zone, source NAT, session. t->session is set,
  * or t->drop and t->rule. Trains from the host itself need no policy. To the host, what has no session by
- * nature (ICMPv6 neighbour discovery, errors) passes with t->session TRAIN_NONE. An earlier train of the
- * burst may have begun the session.
+ * nature (ICMPv6 neighbour discovery, errors) passes with t->session TRAIN_NONE. What ends here by its hop
+ * limit begins no session either.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
 
@@ -192,11 +201,11 @@ void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now);
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now);
 
 /*
- * TCP state, hop limit, translation, MSS clamp, counters for trains with a session; t->src, dst and ports
- * become the new ones. Drops: DROP_TCP_STATE, DROP_TTL, DROP_L4_CHECKSUM, DROP_ICMP_UNRELATED,
- * DROP_NO_SESSION (it ended within the burst).
+ * TCP state, hop limit, translation, MSS clamp, counters for a train with a session, which was looked up
+ * (again) just now; t->src, dst and ports become the new ones. Drops: DROP_TCP_STATE, DROP_TTL,
+ * DROP_L4_CHECKSUM, DROP_ICMP_UNRELATED.
  */
-void fw_apply_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now);
+void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 
 /* The session's cached way out for t's direction; t->session is set. */
 struct fw_way *fw_way(struct firewall *fw, const struct train *t);

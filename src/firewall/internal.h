@@ -26,10 +26,10 @@
 #define FW_UDP_TIMEOUT_S	   60
 #define FW_ICMP_TIMEOUT_S	   20
 #define FW_OTHER_TIMEOUT_S	   60
-#define FW_HALF_OPEN_TIMEOUT_S	   20
+#define FW_HALF_OPEN_TIMEOUT_S	   240 /* RFC 5382 REQ-5, as FW_HALF_CLOSED_TIMEOUT_S */
+#define FW_HALF_CLOSED_TIMEOUT_S   240
 #define FW_HALF_OPEN_MAX	   100000
 #define FW_INDEX_SESSIONS	   262144 /* the index before a policy names the limit: its default */
-#define FW_TCP_CLOSING_TIMEOUT_S   120
 #define FW_TCP_TIME_WAIT_TIMEOUT_S 20
 #define FW_TCP_CLOSED_TIMEOUT_S	   5
 
@@ -46,7 +46,7 @@ struct fw_state {
 	uint32_t used; /* records from here on were never written: nobody need touch their pages */
 };
 
-#define FW_STATE_MAGIC 0x3230574647504c50ull
+#define FW_STATE_MAGIC 0x3330574647504c50ull
 #define FW_STATE_BYTES 16384 /* the records begin here */
 
 /*
@@ -164,7 +164,9 @@ struct firewall {
 	struct fw_policy *policy;
 	/* of the policy, or the defaults */
 	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, other_timeout_s, half_open_timeout_s,
-		half_open_max;
+		half_closed_timeout_s, half_open_max;
+	uint64_t changes;	 /* of what a lookup finds; see fw_lookup_again() */
+	uint64_t looked_up;	 /* `changes` as the last burst's lookup saw it */
 	uint32_t sessions_limit; /* at most limits.sessions_max */
 	struct fw_counters counters;
 	/* reassembly */
@@ -185,6 +187,8 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is whole: makes it valid */
 void fw_session_finish(struct firewall *fw, uint32_t index); /* ends a live one without a log record */
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
+/* Another connection begins on the record, with its own number, counters and log records. */
+void fw_session_anew(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
 void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
 void fw_session_index(struct firewall *fw, uint32_t index);
@@ -204,10 +208,6 @@ bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mo
 void fw_room_zones(struct firewall *fw);	       /* zones have other numbers now */
 void fw_room_shrink(struct firewall *fw, mono_ns now); /* to the limit */
 
-/* apply.c */
-/* The session of a train may have been freed, or freed and taken by another one, since the burst's lookup. */
-bool fw_still_its_own(const struct fw_session *s, const struct train *t);
-
 /* matcher.c */
 struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat);
 void fw_matcher_free(struct fw_matcher *m);
@@ -226,7 +226,8 @@ uint32_t fw_nat_match(const struct firewall *fw, const struct fw_tuple *t);
 struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t to);
 struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t to);
 bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t);
-uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule); /* enum rule_flags; 0 for no rule */
+void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
+uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule);  /* enum rule_flags; 0 for no rule */
 struct fw_policy *fw_policy_new(const struct snapshot *s);
 void fw_policy_free(struct fw_policy *p);
 
@@ -239,7 +240,14 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 
 /* tcp.c */
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
-enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t direction);
+/* What a segment that passes does to its session. */
+enum fw_tcp_step {
+	FW_TCP_RENEWS,
+	FW_TCP_PASSES, /* nothing: what it asks has not been answered */
+	FW_TCP_ANEW,   /* answers a SYN that was noted: another connection on the same addresses and ports */
+};
+enum drop_reason fw_tcp_track(
+	struct fw_session *s, const struct train *t, uint32_t direction, enum fw_tcp_step *ret_step);
 /* Can side d have a segment with this number on its way? What an ICMP error quotes is held against it. */
 bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq);
 void fw_tcp_clamp(struct train *t, uint32_t mss);
@@ -326,6 +334,12 @@ static inline bool fw_key_equal(const struct fw_key *a, const struct fw_key *b)
 static inline uint32_t fw_direction(const struct train *t)
 {
 	return t->flags & TRAIN_REPLY ? 1 : 0;
+}
+
+/* A port of such a connection may be used again. */
+static inline bool fw_tcp_over(const struct fw_session *s)
+{
+	return s->tcp_state >= FW_TCP_TIME_WAIT;
 }
 
 static inline uint32_t fw_zone_in(const struct train *t)

@@ -159,6 +159,7 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->icmp_timeout_s = s->icmp_timeout_s;
 	fw->other_timeout_s = s->other_timeout_s;
 	fw->half_open_timeout_s = s->half_open_timeout_s;
+	fw->half_closed_timeout_s = s->half_closed_timeout_s;
 	fw->half_open_max = s->half_open_max;
 	fw->sessions_limit = limit;
 	fw_log_tell_more(fw, now);

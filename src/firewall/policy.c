@@ -183,6 +183,14 @@ void fw_policy_free(struct fw_policy *p)
 	free(p);
 }
 
+void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now)
+{
+	if (!fw->policy || rule >= fw->policy->snapshot->rules.count)
+		return;
+	fw->policy->rule_hits[rule].hits++;
+	fw->policy->rule_hits[rule].last = now;
+}
+
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule)
 {
 	return fw->policy && rule < fw->policy->snapshot->rules.count ? &fw->policy->rule_hits[rule] : NULL;

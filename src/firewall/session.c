@@ -150,6 +150,7 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
 	fw_session_index(fw, index);
 	fw_room_enter(fw, index);
+	fw->changes++;
 	fw->counters.sessions_created++;
 	fw->counters.sessions_now++;
 }
@@ -169,6 +170,7 @@ void fw_session_finish(struct firewall *fw, uint32_t index)
 	index_remove(fw, index);
 	wheel_remove(fw, index);
 	fw_session_free(fw, index);
+	fw->changes++;
 	fw->counters.sessions_ended++;
 	fw->counters.sessions_now--;
 }
@@ -181,6 +183,24 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 	fw_session_finish(fw, index);
 }
 
+/* The record, its index and its translation stay: policy would say the same of the same addresses. */
+void fw_session_anew(struct firewall *fw, uint32_t index, mono_ns now)
+{
+	struct fw_session *s = &fw->sessions[index];
+
+	fw_log_close(fw, fw->policy, s, FW_END_REUSED, now);
+	s->id = ++fw->next_id;
+	s->created = now;
+	memset(s->packets, 0, sizeof s->packets);
+	memset(s->bytes, 0, sizeof s->bytes);
+	fw->changes++;
+	fw->counters.sessions_ended++;
+	fw->counters.sessions_created++;
+	fw_rule_hit(fw, s->rule, now);
+	if (fw->policy && s->rule != TRAIN_NONE)
+		fw_log_begin(fw, s, now);
+}
+
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	fw_session_end_by(fw, index, FW_END_CLEARED, now);
@@ -188,8 +208,7 @@ void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now)
 
 void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mono_ns now)
 {
-	if (fw_still_its_own(&fw->sessions[t->session], t))
-		fw_session_end_by(fw, t->session, why, now);
+	fw_session_end_by(fw, t->session, why, now);
 	t->session = t->rule = TRAIN_NONE;
 }
 
@@ -274,7 +293,7 @@ uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *
 	case FW_TCP_SYN_RECEIVED:
 		return fw->half_open_timeout_s;
 	case FW_TCP_CLOSING:
-		return FW_TCP_CLOSING_TIMEOUT_S;
+		return fw->half_closed_timeout_s;
 	case FW_TCP_TIME_WAIT:
 		return FW_TCP_TIME_WAIT_TIMEOUT_S;
 	case FW_TCP_CLOSED:

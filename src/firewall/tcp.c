@@ -15,6 +15,7 @@ enum side_flags {
 	SIDE_SEEN = 1 << 0,
 	SIDE_SCALES = 1 << 1, /* its SYN carried a window scale */
 	SIDE_FIN = 1 << 2,    /* `end` is behind its FIN */
+	SIDE_RESET = 1 << 3,  /* its reset may not have been exact: the other side may challenge it */
 };
 
 #define SCALE_MAX	14     /* RFC 7323 section 2.3 */
@@ -151,35 +152,78 @@ static enum drop_reason on_answer(struct fw_session *s, const struct train *t, c
 	return DROP_NONE;
 }
 
-static enum drop_reason on_syn_sent(
-	struct fw_session *s, const struct train *t, const struct segment *g, uint32_t d)
+static enum drop_reason on_syn_sent(struct fw_session *s, const struct train *t, const struct segment *g,
+	uint32_t d, enum fw_tcp_step *ret_step)
 {
 	bool exact = d == 0 ? g->seq == s->tcp[0].end : g->flags & TCP_ACK && g->ack == s->tcp[0].end;
 
 	if (g->flags & TCP_RST) {
 		if (exact)
 			s->tcp_state = FW_TCP_CLOSED;
+		else
+			*ret_step = FW_TCP_PASSES;
 		/* The caller's other reset answers a challenge: it has to reach the other side. */
 		return exact || d == 0 ? DROP_NONE : DROP_TCP_STATE;
 	}
+	if (!(d == 1 && g->flags & TCP_SYN))
+		*ret_step = FW_TCP_PASSES; /* a SYN again, perhaps with another number, or a challenge */
 	if (d == 1)
 		return on_answer(s, t, g);
-	return fw_tcp_begin(s, t) == DROP_NONE ? DROP_NONE
-					       : DROP_TCP_STATE; /* again, perhaps with another number */
+	return fw_tcp_begin(s, t) == DROP_NONE ? DROP_NONE : DROP_TCP_STATE;
+}
+
+/*
+ * A caller that has forgotten the connection, or that somebody speaks for. What answers its SYN tells: a
+ * called side that remembers challenges it, and the caller's reset with that number ends the connection (RFC
+ * 5961 section 4.2); one that has forgotten too takes it or refuses it, as RFC 9293 section 3.10.7.1
+ * and 3.10.7.2 say. True: g is of that, and passes.
+ */
+static bool on_noted(struct fw_session *s, const struct train *t, const struct segment *g, uint32_t d,
+	enum fw_tcp_step *ret_step)
+{
+	const struct fw_tcp_side *noted = &s->noted;
+	bool acked = g->flags & TCP_ACK && !after(noted->max_end, g->ack) && !after(g->ack, noted->end);
+	bool again = s->tcp_state == FW_TCP_SYN_RECEIVED && noted->end == s->tcp[0].end;
+
+	if (!(noted->flags & SIDE_SEEN) || in_window(&s->tcp[d], &s->tcp[1 - d], g))
+		return false;
+	if (d == 1 && g->flags & TCP_SYN && acked) {
+		s->tcp[0] = *noted;
+		s->tcp[1] = s->noted = (struct fw_tcp_side){ 0 };
+		*ret_step = again ? FW_TCP_RENEWS : FW_TCP_ANEW;
+		return on_answer(s, t, g) == DROP_NONE;
+	}
+	if (d == 1 && g->flags & TCP_RST && acked) {
+		s->tcp_state = FW_TCP_CLOSED;
+		return true;
+	}
+	*ret_step = FW_TCP_PASSES;
+	if (d == 0)
+		return g->flags & TCP_RST;
+	return (g->flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_ACK && g->payload == 0;
 }
 
 /*
  * RFC 5961 section 3.2: only the exact number resets; others in the window are let through for the host to
- * challenge, and the session stays.
+ * challenge, and the session stays. Which number is exact the receiver alone knows while segments to it
+ * are on their way: then its challenge, or any other sign of life, takes the end back.
  */
-static enum drop_reason on_reset(struct fw_session *s, const struct segment *g, uint32_t d)
+static enum drop_reason on_reset(
+	struct fw_session *s, const struct segment *g, uint32_t d, enum fw_tcp_step *ret_step)
 {
-	const struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
+	struct fw_tcp_side *from = &s->tcp[d];
+	const struct fw_tcp_side *to = &s->tcp[1 - d];
 
 	if (after(g->seq, right_edge(from, g)) || after(from->end - to->max_window, g->seq))
 		return DROP_TCP_STATE;
-	if (g->seq == from->end || (to->flags & SIDE_SEEN && g->seq == to->ack))
+	if (g->seq == from->end || (to->flags & SIDE_SEEN && g->seq == to->ack)) {
 		s->tcp_state = FW_TCP_CLOSED;
+		from->flags &= (uint8_t)~SIDE_RESET;
+		if (to->flags & SIDE_SEEN && from->end != to->ack)
+			from->flags |= SIDE_RESET;
+	} else {
+		*ret_step = FW_TCP_PASSES;
+	}
 	return DROP_NONE;
 }
 
@@ -197,22 +241,42 @@ static void state_advance(struct fw_session *s, const struct segment *g, uint32_
 		s->tcp_state = FW_TCP_TIME_WAIT;
 }
 
-enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t d)
+/* A reset that was not taken: the connection goes on. */
+static void revive(struct fw_session *s)
+{
+	if (s->tcp_state != FW_TCP_CLOSED)
+		return;
+	s->tcp_state = FW_TCP_ESTABLISHED;
+	s->tcp[0].flags &= (uint8_t)~SIDE_RESET;
+	s->tcp[1].flags &= (uint8_t)~SIDE_RESET;
+}
+
+enum drop_reason fw_tcp_track(
+	struct fw_session *s, const struct train *t, uint32_t d, enum fw_tcp_step *ret_step)
 {
 	struct segment g = segment_of(t);
+	bool syn = (g.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
+	*ret_step = FW_TCP_RENEWS;
 	if (s->tcp_state == FW_TCP_SYN_SENT)
-		return on_syn_sent(s, t, &g, d);
-	if (s->tcp_state == FW_TCP_CLOSED)
+		return on_syn_sent(s, t, &g, d, ret_step);
+	if (s->tcp_state == FW_TCP_CLOSED && (syn || !((s->tcp[0].flags | s->tcp[1].flags) & SIDE_RESET)))
 		return DROP_TCP_STATE;
-	if (g.flags & TCP_RST)
-		return on_reset(s, &g, d);
-	/* A caller that begins anew while the other side remembers: that one challenges, its reset ends this
-	 * session. */
-	if (d == 0 && (g.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+	if (d == 0 && syn) {
+		side_begin(&s->noted, &g, t);
+		*ret_step = FW_TCP_PASSES;
 		return DROP_NONE;
+	}
+	if (on_noted(s, t, &g, d, ret_step))
+		return DROP_NONE;
+	*ret_step = FW_TCP_RENEWS;
+	if (g.flags & TCP_RST)
+		return on_reset(s, &g, d, ret_step);
 	if (!(g.flags & TCP_ACK) || !in_window(&s->tcp[d], &s->tcp[1 - d], &g))
 		return DROP_TCP_STATE;
+	if (d == 0)
+		s->noted.flags = 0; /* it has not forgotten */
+	revive(s);
 	windows_advance(&s->tcp[d], &s->tcp[1 - d], &g);
 	state_advance(s, &g, d);
 	return DROP_NONE;
@@ -229,6 +293,9 @@ bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq)
 	const struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
 	uint32_t oldest = to->flags & SIDE_SEEN ? from->end - to->max_window - 1 : from->max_end - 1;
 
+	if (d == 0 && s->noted.flags & SIDE_SEEN && !after(seq, s->noted.end) &&
+		!after(s->noted.max_end - 1, seq))
+		return true;
 	return from->flags & SIDE_SEEN && !after(seq, from->end) && !after(oldest, seq);
 }
 

@@ -71,6 +71,7 @@ static enum rc compile_system(struct compiler *c)
 	h->udp_timeout_s = (uint32_t)value_number(timeouts, "udp");
 	h->icmp_timeout_s = (uint32_t)value_number(timeouts, "icmp");
 	h->half_open_timeout_s = (uint32_t)value_number(timeouts, "half-open");
+	h->half_closed_timeout_s = (uint32_t)value_number(timeouts, "half-closed");
 	h->other_timeout_s = (uint32_t)value_number(timeouts, "other");
 	return system_ports(c, system);
 }

@@ -105,6 +105,7 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 	else if (s->sessions_max > SESSIONS_MAX)
 		what = "session-limit is out of range";
 	else if (!s->tcp_timeout_s || !s->udp_timeout_s || !s->icmp_timeout_s || !s->half_open_timeout_s ||
+		!s->half_closed_timeout_s ||
 		 !s->other_timeout_s)
 		what = "a timeout is 0";
 	else if (s->tcp_mss > UINT16_MAX)

@@ -219,8 +219,9 @@ struct snapshot {
 	uint16_t host_port_first, host_port_last; /* the kernel's own, disjoint */
 	uint32_t sessions_max;
 	uint32_t tcp_mss; /* 0: only by the path's MTU */
-	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, half_open_timeout_s, other_timeout_s,
-		half_open_max;
+	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, half_open_timeout_s, half_closed_timeout_s,
+		other_timeout_s, half_open_max;
+	uint32_t zero;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals,

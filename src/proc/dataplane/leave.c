@@ -100,22 +100,28 @@ static void seal_out(struct pipeline *p, uint32_t pair, struct segment_cutter *c
 	}
 }
 
+void tunnel_wanted(struct pipeline *p, uint32_t index)
+{
+	struct pipeline_tunnel *tunnel = &p->tunnels[index];
+
+	tunnel->drops_down++;
+	if (tunnel->acquired == 0 || p->now - tunnel->acquired >= ACQUIRE_EVERY) {
+		tunnel->acquired = p->now;
+		p->io.acquire(p->io.context, index);
+	}
+}
+
 /* The pair that sends t, or ESP_PAIR_NONE with t->drop. */
 static uint32_t tunnel_pair(struct pipeline *p, struct train *t)
 {
 	uint32_t pair = esp_outbound(p->esp, t->tunnel);
-	struct pipeline_tunnel *tunnel = &p->tunnels[t->tunnel];
 
 	if (pair != ESP_PAIR_NONE) {
 		t->drop = esp_selects(p->esp, pair, t);
 		return t->drop == DROP_NONE ? pair : ESP_PAIR_NONE;
 	}
 	t->drop = DROP_TUNNEL_DOWN;
-	tunnel->drops_down++;
-	if (tunnel->acquired == 0 || p->now - tunnel->acquired >= ACQUIRE_EVERY) {
-		tunnel->acquired = p->now;
-		p->io.acquire(p->io.context, t->tunnel);
-	}
+	tunnel_wanted(p, t->tunnel);
 	return ESP_PAIR_NONE;
 }
 

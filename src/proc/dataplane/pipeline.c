@@ -254,7 +254,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 {
 	struct passage list[TRAIN_BURST_MAX];
 	struct train *live[TRAIN_BURST_MAX];
-	uint32_t live_n = 0, passed = 0;
+	uint32_t passed = 0;
 
 	assert(n <= TRAIN_BURST_MAX);
 	p->now = now;
@@ -270,13 +270,14 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 		}
 		live[passed++] = &trains[i];
 	}
-	fw_lookup_burst(p->fw, live, passed, now);
+	fw_lookup_burst(p->fw, live, passed);
+	/* Each sees the sessions as those before it have left them: a burst is the same packets, only faster.
+	 */
 	for (uint32_t i = 0; i < passed; i++) {
+		fw_lookup_again(p->fw, live[i]);
 		way_find(p, &list[i]);
-		if (list[i].t->drop == DROP_NONE && list[i].t->session != TRAIN_NONE)
-			live[live_n++] = list[i].t;
+		fw_apply(p->fw, live[i], now);
 	}
-	fw_apply_burst(p->fw, live, live_n, now);
 	for (uint32_t i = 0; i < passed; i++) {
 		if (list[i].t->drop == DROP_NONE && !list[i].counted)
 			leave(p, &list[i]);

@@ -20,6 +20,8 @@ uint64_t way_generation(const struct pipeline *p);
 /* leave.c */
 void leave(struct pipeline *p, struct passage *w);
 void leave_flush(struct pipeline *p);
+/* A packet was lost because the tunnel has no SA: counted, and ike is asked for one once in a while. */
+void tunnel_wanted(struct pipeline *p, uint32_t tunnel);
 /* Puts a whole packet of ours on its way without the firewall: t parsed, tunnel or interface and next hop
  * set. */
 void leave_own(struct pipeline *p, struct train *t, uint32_t mtu);

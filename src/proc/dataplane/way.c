@@ -227,6 +227,33 @@ static bool nat_address_gone(const struct pipeline *p, const struct train *t, co
 	return !route_is_local_on(p->routes, p->interfaces[way->interface].link, &addr);
 }
 
+/* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets are as large as its segments. */
+static enum drop_reason size_check(const struct passage *w)
+{
+	const struct train *t = w->t;
+	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
+	bool may_be_cut = !t->dont_fragment || t->flags & TRAIN_REASSEMBLED;
+
+	return n > w->mtu && !may_be_cut ? DROP_TOO_BIG : DROP_NONE;
+}
+
+/* What would become of the packet behind policy: nothing begins with one that goes no further. */
+static enum drop_reason leave_check(const struct pipeline *p, const struct passage *w)
+{
+	const struct train *t = w->t;
+
+	if (t->tunnel != TRAIN_NONE) {
+		uint32_t pair = esp_outbound(p->esp, t->tunnel);
+		enum drop_reason drop =
+			pair == ESP_PAIR_NONE ? DROP_TUNNEL_DOWN : esp_selects(p->esp, pair, t);
+		if (drop != DROP_NONE)
+			return drop;
+	} else if (t->out_interface != TRAIN_NONE && !p->interfaces[t->out_interface].up) {
+		return DROP_LINK_SEND;
+	}
+	return size_check(w);
+}
+
 static void way_admit(struct pipeline *p, struct passage *w)
 {
 	struct train *t = w->t;
@@ -259,7 +286,10 @@ static void way_admit(struct pipeline *p, struct passage *w)
 	egress.to_host = way.to_host;
 	if (way.interface != TRAIN_NONE)
 		egress.nat_addr = nat_address(p, &way, t->src.family);
+	egress.drop = leave_check(p, w);
 	fw_admit(p->fw, t, &egress, p->now);
+	if (t->drop == DROP_TUNNEL_DOWN)
+		tunnel_wanted(p, t->tunnel);
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
 		way_keep(p, w, &way);
 }
@@ -329,73 +359,53 @@ static void way_cached(struct pipeline *p, struct passage *w, const struct fw_wa
 	}
 }
 
-/* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets are as large as its segments. */
-static void size_check(struct passage *w)
-{
-	struct train *t = w->t;
-	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
-	bool may_be_cut = !t->dont_fragment || t->flags & TRAIN_REASSEMBLED;
-
-	if (n > w->mtu && !may_be_cut)
-		t->drop = DROP_TOO_BIG;
-}
-
 /*
- * A session's packet that should have come out of a tunnel. Zones tell the two apart once policy has decided
- * about the session's present way, unless links share a tunnel's zone.
+ * Whether what came in did so as the session's packets of its direction do: out of their tunnel, or in clear
+ * when they are in none. An ICMP error is one of them here, but what it says of itself counts as well, as for
+ * any packet (RFC 4301 section 5.2).
  */
-static bool clear_in_place_of_sealed(const struct pipeline *p, const struct train *t,
-	const struct fw_way *kept, const struct selectors_packet *packet)
-{
-	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST))
-		return false;
-	if (kept->generation == way_generation(p) && !p->zone_has_tunnels[t->in_zone])
-		return false;
-	return selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE;
-}
-
-/*
- * An ICMP error comes in as the session's packets of its direction do: out of their tunnel, or in clear when
- * they do. What it says of itself counts as well, as for any packet (RFC 4301 section 5.2).
- */
-static enum drop_reason error_arrival(
+static enum drop_reason arrival_check(
 	const struct pipeline *p, const struct passage *w, const struct selectors_packet *packet)
 {
 	const struct train *t = w->t;
+	bool error = t->flags & TRAIN_ICMP_ERROR;
 	struct selectors_packet own = { t->src, packet->dst, t->proto, false, 0, 0 };
 
 	if (t->flags & TRAIN_FROM_HOST)
 		return DROP_NONE;
-	if (t->flags & TRAIN_FROM_TUNNEL)
-		return selectors_find_inbound(p->selectors, packet) == w->in_tunnel ? DROP_NONE
-										    : DROP_SESSION_ZONE;
-	return selectors_find_inbound(p->selectors, packet) == SELECTORS_NONE &&
-			       selectors_find_inbound(p->selectors, &own) == SELECTORS_NONE
-		       ? DROP_NONE
-		       : DROP_TUNNEL_REQUIRED;
+	if (t->flags &
+		TRAIN_FROM_TUNNEL) /* the SA's selectors held its packet, but not what an error quotes */
+		return error && selectors_find_inbound(p->selectors, packet) != w->in_tunnel
+			       ? DROP_SESSION_ZONE
+			       : DROP_NONE;
+	if (selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE ||
+		(error && selectors_find_inbound(p->selectors, &own) != SELECTORS_NONE))
+		return DROP_TUNNEL_REQUIRED;
+	return DROP_NONE;
 }
 
-/* The way of a train that has a session; the session may have ended within the burst. */
+/* The way of a train that has a session. */
 static void way_of_session(struct pipeline *p, struct passage *w)
 {
 	struct train *t = w->t;
-	const struct fw_session *s = fw_session(p->fw, t->session);
+	const struct fw_way *kept = fw_way(p->fw, t);
+	bool error = t->flags & TRAIN_ICMP_ERROR, fresh = kept->generation == way_generation(p);
+	/* Zones tell sealed from clear once policy has decided about the present way, unless links share a
+	 * tunnel's zone. */
+	bool told = t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || !p->zone_has_tunnels[t->in_zone];
 
-	if (!s) {
-		t->drop = DROP_NO_SESSION;
+	if (fresh && told && !error) {
+		way_cached(p, w, kept);
 		return;
 	}
-	const struct fw_way *kept = fw_way(p->fw, t);
+	const struct fw_session *s = fw_session(p->fw, t->session);
 	struct selectors_packet packet = packet_of_session(s, t);
-	if (t->flags & TRAIN_ICMP_ERROR)
-		t->drop = error_arrival(p, w, &packet);
-	else if (clear_in_place_of_sealed(p, t, kept, &packet))
-		t->drop = DROP_TUNNEL_REQUIRED;
+	t->drop = arrival_check(p, w, &packet);
 	if (t->drop != DROP_NONE)
 		return;
-	if (kept->generation == way_generation(p))
+	if (fresh)
 		way_cached(p, w, kept);
-	else if (t->flags & TRAIN_ICMP_ERROR)
+	else if (error)
 		way_of_error(p, w, s, &packet);
 	else
 		way_renew(p, w, &packet);
@@ -416,7 +426,7 @@ void way_find(struct pipeline *p, struct passage *w)
 	else
 		way_of_session(p, w);
 	if (t->drop == DROP_NONE && !w->counted)
-		size_check(w);
+		t->drop = size_check(w);
 	if (traced(t) && !w->counted) {
 		char text[FW_EXPLAIN_MAX];
 		trace_say(p, t, "decide", "%s", fw_explain(p->fw, t, text));

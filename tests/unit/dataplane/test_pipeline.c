@@ -308,12 +308,15 @@ static void test_tunnel_for_everything(void **state)
 	}
 	gate_sa(&g, false);
 	for (int v6 = 0; v6 < 2; v6++) {
-		struct packet_spec out = udp(hosts[v6], outside[v6], 10), back = reverse(out),
+		struct packet_spec in = udp(outside[v6], hosts[v6], 10),
+				   back = reverse(udp(hosts[v6], outside[v6], 10)),
 				   spoofed = udp(neighbours[v6], hosts[v6], 10);
 
 		is_drop(DROP_SPOOFED, gate_from_tunnel(&g, packet_make(&packet, &spoofed)));
 		nothing_left();
-		is_drop(DROP_NONE, gate_from_tunnel(&g, packet_make(&packet, &back)));
+		/* nothing began while it was down */
+		is_drop(DROP_DEFAULT_DENY, gate_from_tunnel(&g, packet_make(&packet, &back)));
+		is_drop(DROP_NONE, gate_from_tunnel(&g, packet_make(&packet, &in)));
 		only(GATE_OUT_LINK, GATE_LAN);
 		gate_clear(&g);
 	}
@@ -626,7 +629,7 @@ static void test_multicast(void **state)
 
 /*
  * A route moved: both directions of a session look their way up anew. The first train of the burst ends the
- * session, the answer behind it in the same burst finds none.
+ * session, the answer behind it in the same burst finds none, and comes from where its source is not.
  */
 static void test_session_ends_within_a_burst(void **state)
 {
@@ -647,8 +650,74 @@ static void test_session_ends_within_a_burst(void **state)
 	gate_clear(&g);
 	pipeline_burst(&g.p, t, 2, g.now);
 	is_drop(DROP_DEFAULT_DENY, t[0].drop); /* trust to trust: no rule */
-	is_drop(DROP_NO_SESSION, t[1].drop);
+	is_drop(DROP_SPOOFED, t[1].drop);
 	nothing_left();
+}
+
+/* What is dropped further on begins no session, so no error about it comes in either. */
+static void test_nothing_begins(void **state)
+{
+	struct packet_spec s = udp(HOST, INTERNET, 10), ping = s, big = udp(HOST6, "2001:db8:99::9", 1500);
+	struct route_link l = {
+		.index = GATE_WAN, .name = "wan0", .mac = { 2 }, .has_mac = true, .mtu = 1500
+	};
+
+	(void)state;
+	ping.proto = IP_ICMP;
+	ping.icmp_type = ICMP4_ECHO;
+	s.hops = ping.hops = 1;
+	is_drop(DROP_TTL, from(GATE_LAN, ping));
+	answered(GATE_LAN, ICMP4_TIME_EXCEEDED, 0);
+	is_drop(DROP_TTL, from(GATE_LAN, s));
+	is_drop(DROP_TOO_BIG, from(GATE_LAN, big));
+	is_drop(DROP_TUNNEL_DOWN, from(GATE_LAN, udp(HOST, FAR, 10)));
+	assert_int_equal(route_link_set(g.routes, &l), RC_OK);
+	pipeline_changed(&g.p);
+	enum drop_reason d = from(GATE_LAN, udp(HOST, INTERNET, 10));
+	assert_true(d == DROP_LINK_SEND || d == DROP_NO_ROUTE);
+	assert_int_equal(fw_counters(g.fw)->sessions_created, 0);
+}
+
+/* The last acknowledgement of a connection and the SYN of the next, on the same ports, in one burst. */
+static void test_port_again_within_a_burst(void **state)
+{
+	static struct packet rooms[2];
+	struct packet_spec c = { .src = HOST,
+		.dst = INTERNET,
+		.proto = IP_TCP,
+		.src_port = 1000,
+		.dst_port = 80,
+		.flags = TCP_SYN },
+			   r = reverse(c);
+	struct train t[2];
+
+	(void)state;
+	is_drop(DROP_NONE, from(GATE_LAN, c));
+	r.flags = TCP_SYN | TCP_ACK;
+	r.ack = 1;
+	is_drop(DROP_NONE, from(GATE_WAN, r));
+	c.flags = TCP_ACK | TCP_FIN;
+	c.seq = c.ack = r.seq = 1;
+	is_drop(DROP_NONE, from(GATE_LAN, c));
+	r.flags = TCP_ACK | TCP_FIN;
+	r.ack = 2;
+	is_drop(DROP_NONE, from(GATE_WAN, r));
+	c.flags = TCP_ACK;
+	c.seq = c.ack = 2;
+	t[0] = packet_make(&rooms[0], &c);
+	c.flags = TCP_SYN;
+	c.seq = 70000;
+	t[1] = packet_make(&rooms[1], &c);
+	for (int i = 0; i < 2; i++)
+		pipeline_train_from_link(&g.p, &t[i], gate_interface(&g, GATE_LAN));
+	pipeline_burst(&g.p, t, 2, g.now);
+	is_drop(DROP_NONE, t[0].drop);
+	is_drop(DROP_NONE, t[1].drop);
+	r.flags = TCP_SYN | TCP_ACK;
+	r.seq = 50000;
+	r.ack = 70001;
+	is_drop(DROP_NONE, from(GATE_WAN, r));
+	assert_int_equal(fw_counters(g.fw)->sessions_created, 2);
 }
 
 /* Before a configuration came nothing is forwarded. */
@@ -694,6 +763,8 @@ int main(void)
 		T(test_host),
 		T(test_multicast),
 		T(test_session_ends_within_a_burst),
+		T(test_nothing_begins),
+		T(test_port_again_within_a_burst),
 		T(test_unconfigured),
 	};
 	return cmocka_run_group_tests_name("dataplane/pipeline", tests, NULL, NULL);

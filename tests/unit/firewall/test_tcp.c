@@ -3,106 +3,9 @@
  * last test lets two honest ends talk over a network that loses, repeats and reorders: nothing that brings
  * them on may be refused.
  */
-#include "world.h"
+#include "tcp_ends.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
-
-#define CLIENT	   "10.0.0.2"
-#define SERVER	   "198.51.100.9"
-#define CLIENT_ISN 0xfffffff0u /* numbers wrap at once */
-#define SERVER_ISN 5000u
-
-static struct world w;
-static struct policy p;
-static uint16_t client_port;
-
-static int setup(void **state)
-{
-	(void)state;
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
-	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "tcp/80", RULE_PERMIT);
-	world_load(&w, &p);
-	client_port = 1024;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
-	return 0;
-}
-
-#define CLOSED 0xffff /* the window is zero; as in struct packet_spec 0 stands for the largest */
-
-enum side { C, S };
-
-struct segment {
-	enum side from;
-	uint8_t flags;
-	uint32_t seq, ack; /* from the sender's ISN and the other's */
-	size_t n;
-	uint16_t window;
-	const uint8_t *options;
-	size_t options_n;
-};
-
-static enum drop_reason send(struct segment g)
-{
-	bool c = g.from == C, closed = g.window == CLOSED;
-	struct packet_spec s = { .src = c ? CLIENT : SERVER,
-		.dst = c ? SERVER : CLIENT,
-		.proto = IP_TCP,
-		.src_port = c ? client_port : 80,
-		.dst_port = c ? 80 : client_port,
-		.flags = g.flags,
-		.seq = g.seq + (c ? CLIENT_ISN : SERVER_ISN),
-		.ack = g.flags & TCP_ACK ? g.ack + (c ? SERVER_ISN : CLIENT_ISN) : 0,
-		.payload_n = g.n,
-		.window = closed ? 0 : g.window,
-		.window_closed = closed,
-		.options = g.options,
-		.options_n = g.options_n };
-	enum drop_reason d = world_send(&w, &s);
-
-	if (d == DROP_NONE) {
-		assert_true(packet_sound(w.t.ip, w.t.len));
-		assert_int_equal(w.t.hop_limit, 63);
-	}
-	return d;
-}
-
-#define PASS(...) assert_int_equal(send((struct segment){ __VA_ARGS__ }), DROP_NONE)
-#define DROPS(reason, ...)                                                                                   \
-	assert_string_equal(drop_name(send((struct segment){ __VA_ARGS__ })), drop_name(reason))
-
-static const struct fw_session *session(void)
-{
-	uint32_t cursor = 0;
-	const struct fw_session *s = fw_session_next(w.fw, &cursor);
-
-	assert_non_null(s);
-	return s;
-}
-
-static void state_is(enum fw_tcp_state state, uint32_t timeout_s)
-{
-	assert_string_equal(fw_tcp_state_name(session()->tcp_state), fw_tcp_state_name(state));
-	assert_int_equal((session()->expires - w.now) / NS_PER_S, timeout_s);
-}
-
-static void establish(void)
-{
-	PASS(C, TCP_SYN, 0);
-	PASS(S, TCP_SYN | TCP_ACK, 0, 1);
-	PASS(C, TCP_ACK, 1, 1);
-	state_is(FW_TCP_ESTABLISHED, 3600);
-}
 
 static void test_life(void **state)
 {
@@ -118,10 +21,10 @@ static void test_life(void **state)
 	PASS(C, TCP_ACK | TCP_PSH, 1, 1, 100);
 	PASS(S, TCP_ACK, 1, 101, 1000);
 	PASS(C, TCP_ACK | TCP_FIN, 101, 1001);
-	state_is(FW_TCP_CLOSING, 120);
+	state_is(FW_TCP_CLOSING, 300);
 	PASS(S, TCP_ACK, 1001, 102, 500); /* half closed: the server still talks */
 	PASS(C, TCP_ACK, 102, 1501);
-	state_is(FW_TCP_CLOSING, 120);
+	state_is(FW_TCP_CLOSING, 300);
 	PASS(S, TCP_ACK | TCP_FIN, 1501, 102);
 	PASS(C, TCP_ACK, 102, 1502);
 	state_is(FW_TCP_TIME_WAIT, 20);
@@ -153,11 +56,11 @@ static void test_flags(void **state)
 	for (uint8_t f = 0; f < 64; f++) {
 		bool syn = f & TCP_SYN, ack = f & TCP_ACK, rst = f & TCP_RST, fin = f & TCP_FIN;
 		bool bad = (syn && fin) || (syn && rst) || (!syn && !rst && !ack);
-		enum drop_reason d = send((struct segment){ C, f, 1, 1 });
+		enum drop_reason d = tcp_send((struct segment){ C, f, 1, 1 });
 		if (bad != (d == DROP_TCP_FLAGS))
 			fail_msg("flags %02x: %s", f, drop_name(d));
 		client_port = (uint16_t)(3000 + f);
-		d = send((struct segment){ C, f, 1, 1 });
+		d = tcp_send((struct segment){ C, f, 1, 1 });
 		if (d != (bad ? DROP_TCP_FLAGS : syn && !ack ? DROP_NONE : DROP_NO_SESSION))
 			fail_msg("flags %02x without a session: %s", f, drop_name(d));
 		client_port = 1024;
@@ -528,7 +431,7 @@ static void arrive(struct talk *k, uint32_t at)
 {
 	struct flying f = k->flying[at];
 	struct end *to = &k->end[1 - f.g.from];
-	enum drop_reason d = send(f.g);
+	enum drop_reason d = tcp_send(f.g);
 
 	uint32_t end = f.g.seq + (uint32_t)f.g.n + !!(f.g.flags & TCP_FIN);
 	bool useful = (int32_t)(end - to->received) > 0 || (int32_t)(f.g.ack - to->acked) > 0;
@@ -670,7 +573,7 @@ static void test_honest_ends(void **state)
 	assert_true(finished > 150); /* else the test would be about beginnings only */
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, ends_setup, ends_teardown)
 
 int main(void)
 {

@@ -176,6 +176,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 		.udp_timeout_s = 60,
 		.icmp_timeout_s = 20,
 		.half_open_timeout_s = 20,
+		.half_closed_timeout_s = 300,
 		.other_timeout_s = 60,
 		.half_open_max = p->half_open_max };
 	size_t at = (sizeof head + 7) & ~(size_t)7;
@@ -278,7 +279,7 @@ enum drop_reason world_run(struct world *w)
 	}
 	if (t->flags & TRAIN_FRAGMENT && !fw_reassemble(w->fw, t, w->now))
 		return t->drop;
-	fw_lookup_burst(w->fw, burst, 1, w->now);
+	fw_lookup_burst(w->fw, burst, 1);
 	t->out_zone = world_zone(&t->dst);
 	t->out_interface = t->out_zone;
 	if (!t->drop && t->session == TRAIN_NONE) {
@@ -286,7 +287,7 @@ enum drop_reason world_run(struct world *w)
 			.to_host = world_is_host(&t->dst) };
 		fw_admit(w->fw, t, &egress, w->now);
 	}
-	fw_apply_burst(w->fw, burst, 1, w->now);
+	fw_apply(w->fw, t, w->now);
 	return t->drop;
 }
 

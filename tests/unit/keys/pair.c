@@ -213,6 +213,7 @@ static void config_fill(struct pair_config *c, int at)
 		.udp_timeout_s = 1,
 		.icmp_timeout_s = 1,
 		.half_open_timeout_s = 1,
+		.half_closed_timeout_s = 1,
 		.other_timeout_s = 1,
 		.zones = SPAN(zones, 1),
 		.ike_proposals = SPAN(ike, PAIR_IKE_PROPOSALS),

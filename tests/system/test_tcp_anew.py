@@ -1,0 +1,32 @@
+"""TCP connections of which both ends were lost without a word: the same port calls again, through the tunnel and through source NAT."""
+import socket
+import time
+
+import pytest
+from kit import HOST_B, WEB, connect, listener, show
+
+TCP_REPAIR = 19
+PORT = 5205
+
+
+def forget(s):
+    """The kernel drops its end and sends nothing, as in a power cut."""
+    s.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    s.close()
+
+
+@pytest.mark.parametrize("node, address", [("host-b", HOST_B), ("web", WEB)])
+def test_both_ends_forget(lab, node, address):
+    with listener(lab, node, PORT) as server:
+        for number in range(3):
+            began = time.monotonic()
+            client = connect(lab, "host-a", address, PORT, timeout=5, bind=("", 901))
+            assert isinstance(client, socket.socket), (number, client)
+            accepted, _ = server.accept()
+            accepted.sendall(b"again")
+            assert client.recv(5) == b"again"
+            assert time.monotonic() - began < 1.5  # before the first SYN is repeated a second time
+            sessions = [row for row in show(lab, "hq", "sessions", "--dst", address) if row["src"].endswith(":901")]
+            assert [row["state"] for row in sessions] == ["established"], sessions
+            forget(accepted)
+            forget(client)
