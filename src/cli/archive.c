@@ -39,6 +39,17 @@ struct mover {
 
 /* ---- files below a directory ---- */
 
+/* The folder that the path lies in, and its name there. -1: errno. */
+static int folder_open(int dir, const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_ROOM];
+
+	*ret_name = slash ? slash + 1 : path;
+	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return directory_open(dir, folder, O_RDONLY | O_DIRECTORY);
+}
+
 /* Folders of the path, made where they are missing. */
 static enum rc folders_make(int dir, const char *path, struct err *e)
 {
@@ -46,8 +57,15 @@ static enum rc folders_make(int dir, const char *path, struct err *e)
 
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
 		snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-		if (mkdirat(dir, part, 0700) < 0 && errno != EEXIST)
-			return err_errno(e, RC_IO, "make the folder '%s' in the archive", part);
+		const char *last;
+		int in = folder_open(dir, part, &last);
+		bool made = in >= 0 && (mkdirat(in, last, 0700) == 0 || errno == EEXIST);
+		if (!made)
+			err_errno(e, RC_IO, "make the folder '%s' in the archive", part);
+		if (in >= 0)
+			close(in);
+		if (!made)
+			return RC_IO;
 	}
 	return RC_OK;
 }
@@ -73,12 +91,17 @@ static enum rc file_put(int dir, const char *path, const uint8_t *bytes, size_t 
 
 	if (rc != RC_OK)
 		return rc;
-	snprintf(name, sizeof name, "%s.new", path);
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && bytes_put(fd, bytes, n) && fsync(fd) == 0;
+	const char *last;
+	int in = folder_open(dir, path, &last);
+	snprintf(name, sizeof name, "%s.new", last);
+	int fd = in >= 0 ? openat(in, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	bool good = fd >= 0 && bytes_put(fd, bytes, n) && fsync(fd) == 0 && renameat(in, name, in, last) == 0;
+	rc = good ? RC_OK : err_errno(e, RC_IO, "write '%s'", path);
 	if (fd >= 0)
 		close(fd);
-	return good && renameat(dir, name, dir, path) == 0 ? RC_OK : err_errno(e, RC_IO, "write '%s'", path);
+	if (in >= 0)
+		close(in);
+	return rc;
 }
 
 static enum rc file_get(int dir, const char *path, uint8_t **ret_bytes, size_t *ret_n)
@@ -189,9 +212,15 @@ static enum rc mark_put(struct mover *m)
 static void file_remove(void *context, const char *path)
 {
 	struct mover *m = context;
+	const char *last;
 
-	if (m->rc == RC_OK && unlinkat(m->ledger, path, 0) < 0 && errno != ENOENT)
+	if (m->rc != RC_OK)
+		return;
+	int in = folder_open(m->ledger, path, &last);
+	if ((in < 0 || unlinkat(in, last, 0) < 0) && errno != ENOENT)
 		m->rc = err_errno(m->e, RC_IO, "remove '%s', which is in the archive", path);
+	if (in >= 0)
+		close(in);
 }
 
 static enum rc move_all(struct mover *m, const char *key)

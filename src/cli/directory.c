@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,9 +17,18 @@
 #define DEPTH_MAX      12 /* folders: a tile's path has at most ten */
 #define PAUSE_MS       50
 
+int directory_open(int dir, const char *path, int flags)
+{
+	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
+		.mode = flags & O_CREAT ? 0600 : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
 static enum rc file_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
-	int fd = openat(*(const int *)context, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = directory_open(*(const int *)context, path, O_RDONLY | O_NONBLOCK);
 	enum rc rc = RC_IO;
 	struct stat st;
 	size_t at = 0;
@@ -25,9 +36,13 @@ static enum rc file_read(void *context, const char *path, uint8_t **ret_bytes, s
 	*ret_bytes = NULL;
 	*ret_n = 0;
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? RC_NOT_FOUND : RC_IO;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= (off_t)FILE_BYTES_MAX &&
-		(*ret_bytes = malloc((size_t)st.st_size + 1))) {
+		return errno == ENOENT || errno == ENOTDIR		    ? RC_NOT_FOUND
+		       : errno == ELOOP || errno == EXDEV || errno == ENXIO ? RC_MALFORMED
+									    : RC_IO;
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		rc = RC_MALFORMED;
+	else if (S_ISREG(st.st_mode) && st.st_size <= (off_t)FILE_BYTES_MAX &&
+		 (*ret_bytes = malloc((size_t)st.st_size + 1))) {
 		ssize_t n = 1;
 		while (at < (size_t)st.st_size && n > 0) {
 			n = read(fd, *ret_bytes + at, (size_t)st.st_size - at);

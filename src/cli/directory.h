@@ -7,6 +7,10 @@
 
 #include "verify/verify.h"
 
+/* Opens a path below the directory, by no link on the whole way: -1 and errno, ELOOP where one is. With
+ * O_CREAT for its owner alone. */
+int directory_open(int dir, const char *path, int flags);
+
 /* dirfd stays the caller's and must outlive the source. */
 struct verify_source directory_source(const int *dirfd);
 

@@ -1,16 +1,22 @@
 #include "cli/url.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define ANSWER_BYTES_MAX (256u << 20)
 #define ADDRESS_MAX	 2048
 #define CONNECT_S	 10L
-#define SILENCE_S	 30L
+/* An answer takes half a minute at most, and a second more for each kilooctet: who sends slower, or nothing,
+ * shall not hold up whoever verifies. */
+#define ANSWER_S	 30
+#define OCTETS_S_MIN	 1024
+/* So many failed answers of a server, then no more is asked; a network that fails once is not waited for
+ * again. */
+#define FAILURES_MAX	 16
 #define PAUSE_MS	 200
 
 struct url {
@@ -21,7 +27,10 @@ struct url {
 	/* the answer that comes in */
 	uint8_t *bytes;
 	size_t n, room;
-	bool too_long;
+	size_t max; /* octets */
+	bool too_long, too_slow;
+	mono_ns asked;
+	unsigned failures;
 };
 
 bool url_is(const char *text)
@@ -34,7 +43,7 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
 	struct url *u = context;
 	size_t n = size * count;
 
-	if (n > ANSWER_BYTES_MAX - u->n) {
+	if (n > u->max - u->n) {
 		u->too_long = true;
 		return 0;
 	}
@@ -51,6 +60,16 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
 	return n;
 }
 
+/* Called about once a second, also when nothing comes. */
+static int watch(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up)
+{
+	struct url *u = context;
+	uint64_t allowed = (ANSWER_S + (uint64_t)now / OCTETS_S_MIN) * NS_PER_S;
+
+	u->too_slow = clock_mono() - u->asked > allowed;
+	return u->too_slow;
+}
+
 static bool options_set(struct url *u)
 {
 	const char *authorities = getenv("SSL_CERT_FILE");
@@ -63,8 +82,9 @@ static bool options_set(struct url *u)
 	       curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_ERRORBUFFER, u->why) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, SILENCE_S) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, watch) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_XFERINFODATA, u) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_USERAGENT, "plaingate/" PLAINGATE_VERSION) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_WRITEDATA, u) == CURLE_OK;
@@ -123,9 +143,11 @@ static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes,
 
 	*ret_bytes = NULL;
 	*ret_n = u->n = 0;
-	u->too_long = false;
-	if (u->trouble[0])
-		return RC_IO; /* once is enough: each further question would wait as long */
+	u->too_long = u->too_slow = false;
+	u->max = verify_file_max(path);
+	u->asked = clock_mono();
+	if (u->failures >= FAILURES_MAX)
+		return RC_IO; /* each further question may wait as long */
 	snprintf(address, sizeof address, "%s%s", u->base, path);
 	CURLcode code = curl_easy_setopt(u->curl, CURLOPT_URL, address);
 	u->why[0] = '\0';
@@ -136,10 +158,12 @@ static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes,
 	if (code == CURLE_OK && (status == 404 || status == 410))
 		return RC_NOT_FOUND;
 	if (code != CURLE_OK || status != 200) {
+		u->failures += code == CURLE_OK || u->too_long ? 1 : FAILURES_MAX;
 		trouble_note(u, address,
-			u->too_long ? "the answer is too long"
-			: u->why[0] ? u->why
-				    : curl_easy_strerror(code),
+			u->too_long   ? "the answer is too long"
+			: u->too_slow ? "the answer is too slow: less than a kilooctet a second"
+			: u->why[0]   ? u->why
+				      : curl_easy_strerror(code),
 			code == CURLE_OK ? status : 0);
 		return RC_IO;
 	}

@@ -1,8 +1,9 @@
 /*
  * A ledger's files from a web server that offers the directory as it is (C2SP tlog-tiles), for src/verify.
- * https and http; no redirection is followed, nothing is unpacked, answers have a limit. Who answers need not
- * be trusted: what is read is verified, and TLS only adds that a listener does not see what is asked. The
- * authorities are those of the system, or those of the file that SSL_CERT_FILE names, as for other programs.
+ * https and http; no redirection is followed, nothing is unpacked, an answer has limits in octets and in
+ * time. Who answers need not be trusted: what is read is verified, and TLS only adds that a listener does not
+ * see what is asked. The authorities are those of the system, or those of the file that SSL_CERT_FILE names,
+ * as for other programs.
  */
 #ifndef CLI_URL_H
 #define CLI_URL_H

@@ -108,10 +108,8 @@ int run_verify_ledger(const struct cli_line *line)
 	struct verify_source source = source_of(from);
 	rc = verify_ledger(&source, &o, &report, &e);
 	free(asked.kept);
-	if (rc == RC_AUTH && source_trouble(from)[0]) {
-		e = (struct err){ 0 };
-		rc = err_add(&e, RC_IO, "%s", source_trouble(from));
-	}
+	if (rc == RC_IO && source_trouble(from)[0])
+		err_add(&e, rc, "%s", source_trouble(from));
 	source_close(from);
 	if (rc != RC_OK && rc != RC_AUTH)
 		return complain(&e, STATUS_USAGE);
@@ -226,8 +224,8 @@ int run_verify_randomness(const struct cli_line *line)
 			"not all entries are there, and proofs may be about those that are not: %s",
 			ledger.bundle ? "give the ledger in the place of the bundle"
 				      : "name the archive with --archive");
-	else if (rc == RC_AUTH && source_trouble(from)[0])
-		rc = err_add(&e, RC_IO, "%s", source_trouble(from));
+	else if (rc == RC_IO && source_trouble(from)[0])
+		err_add(&e, rc, "%s", source_trouble(from));
 	source_close(from);
 	rc = collect_end(&c, rc, &e);
 	capture_done(&capture);

@@ -76,46 +76,46 @@ enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, siz
 	for (const char *h = boot_text; *h; h++)
 		if (*h >= 'A' && *h <= 'F')
 			return err_add(e, RC_MALFORMED, "boot is not in lower case");
+	entry.body = body.text;
+	entry.body_n = body.n;
 	entry.type = ledger_type_by_name(type.text, type.n);
+	if (entry.type == LEDGER_TYPE_COUNT && ledger_word_good(type.text, type.n)) {
+		*ret_entry = entry;
+		return err_add(e, RC_UNSUPPORTED, "its type '%.*s' is not one that this version knows",
+			(int)type.n, type.text);
+	}
 	if (entry.type == LEDGER_TYPE_COUNT)
 		return err_add(e, RC_MALFORMED, "no entry type is called '%.*s'",
 			(int)MIN_OF(type.n, (size_t)40), type.text);
 	if (!ledger_type_allowed(entry.type, entry.source))
 		return err_add(e, RC_DENIED, "%s may not write entries of type %s", entry.source,
 			ledger_type_name(entry.type));
-	entry.body = body.text;
-	entry.body_n = body.n;
 	enum rc rc = ledger_body_check(entry.type, body.text, body.n, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK || rc == RC_UNSUPPORTED)
 		*ret_entry = entry;
 	return rc;
 }
 
-const char *ledger_entry_field(const struct ledger_entry *entry, const char *key, size_t *ret_n)
+static bool value_of(const struct ledger_entry *entry, const char *key, struct ledger_value *ret)
 {
 	struct canonical c = canonical_over(entry->body, entry->body_n);
-	size_t fields_n;
-	const struct ledger_field *f = ledger_type_fields(entry->type, &fields_n);
 
+	*ret = (struct ledger_value){ 0 };
 	canonical_char(&c, '{');
-	for (size_t i = 0; i < fields_n && !c.bad; i++) {
-		struct canonical_text t;
-		if (i > 0)
-			canonical_char(&c, ',');
-		canonical_key(&c, f[i].key);
-		if (f[i].kind == LEDGER_STRING) {
-			canonical_string(&c, &t);
-		} else {
-			t.text = c.at;
-			canonical_number(&c, NULL);
-			t.n = (size_t)(c.at - t.text);
-		}
-		if (!c.bad && strcmp(f[i].key, key) == 0) {
-			*ret_n = t.n;
-			return t.text;
-		}
-	}
-	return NULL;
+	while (ledger_body_next(&c, ret))
+		if (ledger_value_named(ret, key))
+			return true;
+	return false;
+}
+
+const char *ledger_entry_field(const struct ledger_entry *entry, const char *key, size_t *ret_n)
+{
+	struct ledger_value v;
+
+	if (!value_of(entry, key, &v))
+		return NULL;
+	*ret_n = v.value.n;
+	return v.value.text;
 }
 
 bool ledger_entry_hex(const struct ledger_entry *entry, const char *key, void *ret_octets, size_t n)
@@ -133,11 +133,12 @@ bool ledger_entry_hex(const struct ledger_entry *entry, const char *key, void *r
 
 uint64_t ledger_entry_number(const struct ledger_entry *entry, const char *key)
 {
-	size_t n;
-	uint64_t v = 0;
-	const char *t = ledger_entry_field(entry, key, &n);
-	struct canonical c = canonical_over(t ? t : "0", t ? n : 1);
+	struct ledger_value v;
+	uint64_t number = 0;
 
-	canonical_number(&c, &v);
-	return v;
+	if (!value_of(entry, key, &v))
+		return 0;
+	struct canonical c = canonical_over(v.whole.text, v.whole.n);
+	canonical_number(&c, &number);
+	return number;
 }

@@ -27,7 +27,9 @@ struct ledger_entry {
 /* Writes the line, without LF. Returns its length, 0: does not fit LEDGER_ENTRY_MAX. */
 size_t ledger_entry_text(char ret_text[LEDGER_ENTRY_MAX], const struct ledger_entry *entry);
 
-/* Strict: canonical, known type, a source that may write it, exactly its fields. */
+/* Strict: canonical, known type, a source that may write it, exactly its fields. RC_UNSUPPORTED: canonical,
+ * but of a type (then LEDGER_TYPE_COUNT) or with a field of a newer version; *ret_entry is filled all the
+ * same. */
 enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, size_t n, struct err *e);
 
 /* A field of the body: its text between the quotes or its digits, as it stands. NULL: no such field. */

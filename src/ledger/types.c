@@ -93,7 +93,8 @@ static const char *field_take(struct ledger_body *b, const char *key, enum ledge
 	size_t n;
 	const struct ledger_field *f = ledger_type_fields(b->type, &n);
 
-	if (b->next >= n || strcmp(f[b->next].key, key) != 0 || f[b->next].kind != kind) {
+	if (b->next >= n || strcmp(f[b->next].key, key) != 0 ||
+		(f[b->next].kind == LEDGER_NUMBER) != (kind == LEDGER_NUMBER)) {
 		b->bad = true;
 		return NULL;
 	}
@@ -167,31 +168,98 @@ size_t ledger_body_done(struct ledger_body *b)
 	return b->bad || b->next != n ? 0 : jw_done(&b->w);
 }
 
+/* What a key or a type may be called: by this, one of a newer version is told from nonsense. */
+bool ledger_word_good(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(text[i] >= 'a' && text[i] <= 'z') &&
+			!(i > 0 && ((text[i] >= '0' && text[i] <= '9') || text[i] == '_')))
+			return false;
+	return n > 0 && n <= LEDGER_WORD_MAX;
+}
+
+bool ledger_body_next(struct canonical *c, struct ledger_value *ret)
+{
+	struct canonical_text before = ret->key;
+
+	if (c->bad || c->at == c->end || *c->at == '}')
+		return false;
+	if (before.text)
+		canonical_char(c, ',');
+	canonical_string(c, &ret->key);
+	canonical_char(c, ':');
+	/* Keys in byte order, each once. */
+	int order = before.text && !c->bad ? memcmp(before.text, ret->key.text, MIN_OF(before.n, ret->key.n))
+					   : -1;
+	c->bad = c->bad || order > 0 || (order == 0 && before.n >= ret->key.n);
+	ret->whole.text = c->at;
+	ret->string = !c->bad && c->at < c->end && *c->at == '"';
+	if (ret->string)
+		canonical_string(c, &ret->value);
+	else
+		canonical_number(c, NULL);
+	ret->whole.n = (size_t)(c->at - ret->whole.text);
+	if (!ret->string)
+		ret->value = ret->whole;
+	return !c->bad;
+}
+
+/* From 2^53 on a number stands in quotes. */
+static bool value_is_of(const struct ledger_value *v, enum ledger_kind kind)
+{
+	struct canonical c = canonical_over(v->whole.text, v->whole.n);
+
+	if (kind != LEDGER_NUMBER)
+		return v->string;
+	canonical_number(&c, NULL);
+	return canonical_end(&c);
+}
+
+bool ledger_value_named(const struct ledger_value *v, const char *key)
+{
+	return v->key.n == strlen(key) && memcmp(v->key.text, key, v->key.n) == 0;
+}
+
+static enum rc field_missing(enum ledger_type type, const struct ledger_field *f, struct err *e)
+{
+	return err_add(e, RC_MALFORMED,
+		"entry of type %s: field '%s' is missing, out of order or not canonical",
+		ledger_type_name(type), f->key);
+}
+
 enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, struct err *e)
 {
 	struct canonical c = canonical_over(text, n);
-	size_t count;
-	const struct ledger_field *f = ledger_type_fields(type, &count);
+	struct canonical_text newer = { 0 };
+	struct ledger_value v = { 0 };
+	size_t count, i = 0;
 
 	if ((unsigned)type >= LEDGER_TYPE_COUNT)
 		return err_add(e, RC_MALFORMED, "no entry type has number %u", (unsigned)type);
+	const struct ledger_field *f = ledger_type_fields(type, &count);
 	canonical_char(&c, '{');
-	for (size_t i = 0; i < count; i++) {
-		struct canonical_text value;
-		if (i > 0)
-			canonical_char(&c, ',');
-		canonical_key(&c, f[i].key);
-		if (f[i].kind == LEDGER_STRING)
-			canonical_string(&c, &value);
-		else
-			canonical_number(&c, NULL);
-		if (c.bad)
-			return err_add(e, RC_MALFORMED, "entry of type %s: field '%s' is missing, out of order or not canonical",
-				ledger_type_name(type), f[i].key);
+	while (ledger_body_next(&c, &v)) {
+		if (i + 1 < count && f[i].kind == LEDGER_ADDED && ledger_value_named(&v, f[i + 1].key))
+			i++;
+		if (i < count && ledger_value_named(&v, f[i].key)) {
+			if (!value_is_of(&v, f[i].kind))
+				return field_missing(type, &f[i], e);
+			i++;
+		} else if (ledger_word_good(v.key.text, v.key.n)) {
+			newer = newer.text ? newer : v.key;
+		} else {
+			c.bad = true;
+		}
 	}
+	if (i < count && f[i].kind != LEDGER_ADDED)
+		return field_missing(type, &f[i], e);
 	canonical_char(&c, '}');
 	if (!canonical_end(&c))
 		return err_add(e, RC_MALFORMED, "entry of type %s: something stands behind its last field",
 			ledger_type_name(type));
+	if (newer.text)
+		return err_add(e, RC_UNSUPPORTED,
+			"entry of type %s: it has a field '%.*s', which this version does not know",
+			ledger_type_name(type), (int)newer.n, newer.text);
 	return RC_OK;
 }

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "ledger/canonical.h"
 
 #define LEDGER_ENTRY_MAX 4096
 #define LEDGER_BODY_TEXT_MAX 3072 /* LEDGER_BODY_MAX of ipc/messages.h */
@@ -253,7 +254,8 @@ enum ledger_type {
 	LEDGER_TYPE_COUNT
 };
 
-enum ledger_kind { LEDGER_STRING, LEDGER_NUMBER };
+/* LEDGER_ADDED: a text that entries of an older version have not; those of this one always have it. */
+enum ledger_kind { LEDGER_STRING, LEDGER_NUMBER, LEDGER_ADDED };
 
 struct ledger_field {
 	enum ledger_type type;
@@ -294,7 +296,25 @@ void ledger_body_u64(struct ledger_body *b, const char *key, uint64_t value);
 /* Length of b->text, or 0: a field was missing, of the wrong kind or order, or it did not fit. */
 size_t ledger_body_done(struct ledger_body *b);
 
-/* Strict: exactly the type's fields, in order, canonical. Says which field is wrong. */
+/* A field of a body as it stands there. */
+struct ledger_value {
+	struct canonical_text key, value,
+		whole; /* value: between the quotes, or digits; whole: with quotes */
+	bool string;   /* in quotes: a text, or a number from 2^53 on */
+};
+/* The next field of the body, behind its '{'; *ret is the one before, zero at first. False: the end, or
+ * c->bad. */
+bool ledger_body_next(struct canonical *c, struct ledger_value *ret);
+bool ledger_value_named(const struct ledger_value *v, const char *key);
+
+/* A word for a type or a field, as this or another version may have it. */
+#define LEDGER_WORD_MAX 40
+bool ledger_word_good(const char *text, size_t n);
+
+/*
+ * Strict: exactly the type's fields, in order, canonical; one of LEDGER_ADDED may be missing. Says which
+ * field is wrong. RC_UNSUPPORTED: all of that, and fields that this version does not know.
+ */
 enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, struct err *e);
 
 #endif

@@ -17,11 +17,11 @@ static enum rc archived_load(struct walk *w)
 	size_t n, line_n;
 	enum rc rc = file_read(w, VERIFY_PATH_ARCHIVED, &bytes, &n);
 
-	if (rc == RC_NOT_FOUND)
-		return RC_OK;
+	if (rc != RC_OK)
+		return rc == RC_NOT_FOUND ? RC_OK : rc;
 	at = (const char *)bytes;
-	if (rc != RC_OK || !line_take(&at, (const char *)bytes + n, &line, &line_n) ||
-		at != (const char *)bytes + n || !line_decimal(line, line_n, &w->report->archived))
+	if (!line_take(&at, (const char *)bytes + n, &line, &line_n) || at != (const char *)bytes + n ||
+		!line_decimal(line, line_n, &w->report->archived))
 		rc = found(&w->stop, VERIFY_FILE, "%s is no number of entries", VERIFY_PATH_ARCHIVED);
 	free(bytes);
 	return rc;
@@ -36,10 +36,9 @@ enum rc scope_load(struct walk *w)
 
 	if (rc == RC_NOT_FOUND)
 		return archived_load(w);
-	if (rc == RC_OK)
-		rc = evidence_range_parse(&w->report->range, (const char *)bytes, n, &why);
-	else
-		err_add(&why, rc, "it cannot be read");
+	if (rc != RC_OK)
+		return rc;
+	rc = evidence_range_parse(&w->report->range, (const char *)bytes, n, &why);
 	free(bytes);
 	if (rc != RC_OK)
 		return found(&w->stop, VERIFY_BUNDLED, "%s: %s", EVIDENCE_PATH_RANGE, why.text);
@@ -199,10 +198,11 @@ static void page_compare(struct walk *w, const char *page, size_t page_n)
 	uint8_t *bytes;
 	size_t n;
 
-	if (file_read(w, EVIDENCE_PATH_TIMELINE, &bytes, &n) != RC_OK) {
+	enum rc rc = file_read(w, EVIDENCE_PATH_TIMELINE, &bytes, &n);
+	if (rc == RC_NOT_FOUND)
 		found(&w->bundled, VERIFY_BUNDLED, "%s is missing", EVIDENCE_PATH_TIMELINE);
+	if (rc != RC_OK)
 		return;
-	}
 	if (n != page_n || memcmp(bytes, page, n) != 0)
 		found(&w->bundled, VERIFY_BUNDLED,
 			"%s is not the page that these entries make: it was altered, or another version of "
@@ -219,8 +219,8 @@ static void readme_check(struct walk *w)
 	size_t text_n = evidence_readme_text(&w->report->range, text, sizeof text), n = 0;
 	uint8_t *bytes;
 
-	if (file_read(w, EVIDENCE_PATH_README, &bytes, &n) != RC_OK || n != text_n ||
-		memcmp(bytes, text, n) != 0)
+	enum rc rc = file_read(w, EVIDENCE_PATH_README, &bytes, &n);
+	if (rc == RC_NOT_FOUND || (rc == RC_OK && (n != text_n || memcmp(bytes, text, n) != 0)))
 		found(&w->bundled, VERIFY_BUNDLED,
 			"%s is missing, or is not the text of a bundle of this range: it was altered, or "
 			"another "

@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-/* The entries of a bundle that are not in the tree yet. RC_NOT_FOUND: it is not there. */
+/* The entries of a bundle that are not in the tree yet. RC_NOT_FOUND: it is elsewhere; RC_IO: it could not be
+ * read, and perhaps its hashes can. */
 static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 {
 	char path[TILE_PATH_MAX];
@@ -19,9 +20,10 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 
 	if (rc == RC_NOT_FOUND && known == 0 && scope_leaves_out(w, bundle))
 		return rc;
+	if (rc == RC_NOT_FOUND)
+		return found_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s is missing", path);
 	if (rc != RC_OK)
-		return found_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s %s", path,
-			rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
+		return rc;
 	w->report->bundles++;
 	w->leaves_given = false;
 	struct rd r = rd_over(bytes, n);
@@ -119,7 +121,9 @@ static enum rc hole_pass(struct walk *w, uint64_t bundle, uint32_t width, uint64
 
 	for (unsigned level = 1; rc == RC_NOT_FOUND && level < TILE_LEVELS; level++)
 		rc = subtree_take(w, level, size);
-	if (rc == RC_NOT_FOUND || rc == RC_IO || rc == RC_LIMIT)
+	if (rc == RC_NOT_FOUND && w->unread.class != VERIFY_NONE)
+		return RC_IO; /* they are noted as what could not be read */
+	if (rc == RC_NOT_FOUND)
 		return found_at(&w->stop, VERIFY_TILE, first,
 			"neither the entries from here on nor the tiles with their hashes are there");
 	if (rc == RC_OK)
@@ -135,7 +139,7 @@ enum rc bundles_check(struct walk *w, uint64_t size)
 		uint64_t bundle = w->edge.size / TILE_WIDTH, left = size - bundle * TILE_WIDTH;
 		uint32_t width = (uint32_t)MIN_OF(left, (uint64_t)TILE_WIDTH);
 		rc = bundle_check(w, bundle, width);
-		if (rc == RC_NOT_FOUND)
+		if (rc == RC_NOT_FOUND || (rc == RC_IO && w->edge.size % TILE_WIDTH == 0))
 			rc = hole_pass(w, bundle, width, size);
 	}
 	return rc;
@@ -145,12 +149,14 @@ enum rc bundles_check(struct walk *w, uint64_t size)
 
 enum rc tiles_check(struct walk *w, const struct checkpoint *c)
 {
-	if (bundles_check(w, c->size) != RC_OK)
-		return RC_AUTH;
+	enum rc rc = bundles_check(w, c->size);
+
+	if (rc != RC_OK)
+		return rc;
 	for (unsigned level = 0; level < TILE_LEVELS; level++) {
 		uint32_t width = tile_partial(level, c->size);
-		if (width && tile_compare(w, level, tile_full(level, c->size), width) != RC_OK)
-			return RC_AUTH;
+		if (width && (rc = tile_compare(w, level, tile_full(level, c->size), width)) != RC_OK)
+			return rc;
 	}
 	struct merkle_hash root = merkle_edge_root(&w->edge);
 	if (merkle_equal(&root, &c->root))

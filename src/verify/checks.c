@@ -86,6 +86,7 @@ enum open {
 	OPEN_OUTSIDE,
 	OPEN_BEHIND,
 	OPEN_SEALS,
+	OPEN_HEADS,
 	OPEN_EARLIER,
 	OPEN_RECOVERY,
 	OPENS
@@ -142,6 +143,13 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 		if (r->unseen == 0 || r->seals_unseen == 0)
 			return false;
 		tw_say(&t, "%llu seals over sizes within these", (ull)r->seals_unseen);
+		break;
+	case OPEN_HEADS:
+		*ret_name = "heads_unseen";
+		if (r->heads_unseen == 0)
+			return false;
+		tw_say(&t, "that %llu heads of the journal over sizes within these are of this history",
+			(ull)r->heads_unseen);
 		break;
 	case OPEN_EARLIER:
 		*ret_name = "earlier";

@@ -143,12 +143,16 @@ void entry_check(struct walk *w, const uint8_t *bytes, size_t n)
 
 	if (w->entry.class != VERIFY_NONE)
 		return;
-	if (ledger_entry_parse(&entry, (const char *)bytes, n, &e) != RC_OK) {
+	enum rc rc = ledger_entry_parse(&entry, (const char *)bytes, n, &e);
+	if (rc == RC_UNSUPPORTED)
+		found_at(&w->newer, VERIFY_ENTRY, index, "%s", e.text);
+	else if (rc != RC_OK)
 		found_at(&w->entry, VERIFY_ENTRY, index, "%s", e.text);
-		return;
-	}
-	order_check(w, &entry, index);
 	if (w->entry.class != VERIFY_NONE)
+		return;
+	order_check(w, &entry, index);
+	/* What an entry of a newer version says is for that version to judge. */
+	if (w->entry.class != VERIFY_NONE || rc == RC_UNSUPPORTED)
 		return;
 	w->report->entries++;
 	w->report->made[VERIFY_CHECK_FORM]++;

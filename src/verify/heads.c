@@ -66,9 +66,11 @@ enum rc key_choose(struct walk *w, struct err *e)
 	if (w->options->vkey)
 		key_take(w);
 	enum rc rc = file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
+	if (rc == RC_NOT_FOUND)
+		return found(&w->stop, VERIFY_KEY, "%s is missing; is this where the ledger is?",
+			LEDGER_PATH_VKEY);
 	if (rc != RC_OK)
-		return found(&w->stop, VERIFY_KEY, "%s %s", LEDGER_PATH_VKEY,
-			rc == RC_NOT_FOUND ? "is missing; is this where the ledger is?" : "cannot be read");
+		return rc;
 	rc = n > 0 && bytes[n - 1] == '\n' ? note_key_parse(&there, (const char *)bytes, n - 1, &why)
 					   : err_add(&why, RC_MALFORMED, "it does not end with a line feed");
 	free(bytes);
@@ -99,24 +101,24 @@ static size_t own_lines(const struct walk *w, const struct note *note)
 	return count;
 }
 
-enum rc head_check(struct walk *w, const char *where, const void *bytes, size_t n, bool others,
-	struct note *ret_note, struct checkpoint *ret)
+enum rc head_check(struct walk *w, struct finding *f, const char *where, const void *bytes, size_t n,
+	bool others, struct note *ret_note, struct checkpoint *ret)
 {
 	struct err e = { 0 };
 
 	if (note_parse_foreign(ret_note, bytes, n, &e) != RC_OK)
-		return found(&w->stop, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+		return found(f, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
 	if (note_verify(ret_note, &w->key, &e) != RC_OK)
-		return found(&w->stop, VERIFY_SIGNATURE, "%s: %s", where, e.text);
+		return found(f, VERIFY_SIGNATURE, "%s: %s", where, e.text);
 	if (checkpoint_parse(ret, ret_note->text, ret_note->text_n, &e) != RC_OK)
-		return found(&w->stop, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+		return found(f, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
 	/* Lines of witnesses may stand behind the ledger's own in the checkpoint; nowhere else. */
 	size_t own = own_lines(w, ret_note);
 	if (own != 1 || (!others && ret_note->signatures_n != 1))
-		return found(&w->stop, VERIFY_SIGNATURE, "%s has %zu signatures, expected the ledger's one",
-			where, others ? own : ret_note->signatures_n);
+		return found(f, VERIFY_SIGNATURE, "%s has %zu signatures, expected the ledger's one", where,
+			others ? own : ret_note->signatures_n);
 	if (strcmp(ret->origin, w->key.name) != 0)
-		return found(&w->stop, VERIFY_CHECKPOINT, "%s is of the log '%s', the key is of '%s'", where,
+		return found(f, VERIFY_CHECKPOINT, "%s is of the log '%s', the key is of '%s'", where,
 			ret->origin, w->key.name);
 	w->report->made[VERIFY_CHECK_SIGNATURES]++;
 	return RC_OK;
@@ -165,11 +167,9 @@ static enum rc cosigned_load(struct walk *w)
 	size_t n;
 	enum rc rc = file_read(w, VERIFY_PATH_COSIGNED, &h->bytes, &n);
 
-	if (rc == RC_NOT_FOUND)
+	if (rc != RC_OK) /* what cannot be read is noted; the rest can be looked at */
 		return RC_OK;
-	if (rc != RC_OK)
-		return found(&w->stop, VERIFY_CHECKPOINT, "%s cannot be read", VERIFY_PATH_COSIGNED);
-	rc = head_check(w, VERIFY_PATH_COSIGNED, h->bytes, n, true, &h->note, &h->c);
+	rc = head_check(w, &w->stop, VERIFY_PATH_COSIGNED, h->bytes, n, true, &h->note, &h->c);
 	h->any = rc == RC_OK;
 	w->report->cosigned_head = h->c.size;
 	return rc;
@@ -179,11 +179,38 @@ enum rc heads_load(struct walk *w, struct err *e)
 {
 	enum rc rc = kept_load(w, e);
 
-	if (rc == RC_OK)
-		rc = cosigned_load(w);
-	if (rc == RC_OK)
-		heads_meet(w); /* an empty tree is one as well */
-	return rc;
+	return rc == RC_OK ? cosigned_load(w) : rc;
+}
+
+static void fork_found(struct walk *w, const char *a, const char *b, uint64_t size)
+{
+	found(&w->head, VERIFY_HEAD,
+		"%s and %s are signed for %llu entries with different roots: the log's key has signed two "
+		"histories",
+		a, b, (unsigned long long)size);
+}
+
+void heads_compare(struct walk *w)
+{
+	const struct journal *j = &w->journal;
+
+	for (int a = 0; a < HEADS; a++) {
+		const struct head *h = &w->heads[a];
+		for (int b = a + 1; b < HEADS; b++) {
+			const struct head *other = &w->heads[b];
+			if (h->any && other->any && h->c.size == other->c.size &&
+				!merkle_equal(&h->c.root, &other->c.root))
+				fork_found(w, names[a], names[b], h->c.size);
+		}
+		for (size_t i = 0; h->any && i < j->records_n; i++)
+			if (j->record[i].c.size == h->c.size &&
+				!merkle_equal(&j->record[i].c.root, &h->c.root))
+				fork_found(w, names[a], "a record of the journal", h->c.size);
+	}
+	for (size_t i = 1; i < j->records_n; i++)
+		if (j->by_size[i]->c.size == j->by_size[i - 1]->c.size &&
+			!merkle_equal(&j->by_size[i]->c.root, &j->by_size[i - 1]->c.root))
+			fork_found(w, "a record of the journal", "another one", j->by_size[i]->c.size);
 }
 
 void heads_meet(struct walk *w)
@@ -202,23 +229,38 @@ void heads_meet(struct walk *w)
 		if (h->met && i == HEAD_KEPT)
 			w->report->made[VERIFY_CHECK_KEPT]++;
 	}
+	journal_meet(w);
+}
+
+void heads_grow(struct walk *w)
+{
+	for (int i = HEAD_COSIGNED; i < HEADS; i++) {
+		struct finding before = w->stop;
+		/* Where the entries are not there either heads_end() says that it was cut back. */
+		if (w->heads[i].any && w->heads[i].c.size > w->edge.size &&
+			bundles_check(w, w->heads[i].c.size) != RC_OK)
+			w->stop = before;
+	}
 }
 
 void heads_end(struct walk *w)
 {
+	char text[96];
+
 	for (int i = HEAD_COSIGNED; i < HEADS; i++) {
 		const struct head *h = &w->heads[i];
-		if (!h->any || h->met)
+		if (!h->any || h->met || h->c.size <= 0)
 			continue;
-		if (h->c.size > w->edge.size)
+		if (h->c.size > w->edge.size) {
 			found(&w->head, VERIFY_HEAD,
 				"%s covers %llu entries, and the ledger has only %llu: it was cut back",
 				names[i], (unsigned long long)h->c.size, (unsigned long long)w->edge.size);
-		else
-			found(&w->head, VERIFY_HEAD,
-				"%s covers %llu entries, which lies within what is not here: it cannot be "
-				"compared",
-				names[i], (unsigned long long)h->c.size);
+		} else if (w->head.class == VERIFY_NONE) {
+			snprintf(text, sizeof text,
+				"what %s covers: %llu entries, within what is not here; it", names[i],
+				(unsigned long long)h->c.size);
+			unread(w, text);
+		}
 	}
 }
 

@@ -43,6 +43,25 @@ struct head {
 	uint8_t *bytes;
 };
 
+/* The journal's records, each with its signed head: read before the tree grows, which meets them on its way.
+ */
+struct record {
+	size_t at; /* in the file */
+	struct journal_record j;
+	struct checkpoint c;
+};
+struct journal {
+	uint8_t *bytes;
+	size_t n;
+	struct record *record;
+	size_t records_n, records_room;
+	struct record **by_first, **by_size; /* sorted */
+	size_t firsts_met, sizes_met;
+	struct finding bad; /* behind the last one of these */
+	enum rc end;	    /* of journal_next() behind them, at `end_at` */
+	size_t end_at;
+};
+
 /* What an evidence bundle is about, gathered on the way. */
 struct gathered {
 	struct timeline *timeline;
@@ -68,6 +87,10 @@ struct walk {
 	struct finding head;	/* a head that the tree has not */
 	struct finding bundled; /* what an evidence bundle holds beside the log */
 	struct finding cosignature;
+	struct finding file;   /* something that is no file of a ledger, in the place of one */
+	struct finding unread; /* a part that could not be read: of it nothing can be said */
+	struct finding newer;  /* an entry that this program is too old for */
+	struct journal journal;
 	struct merkle_edge edge;			  /* of all entries so far */
 	struct merkle_hash open[TILE_LEVELS][TILE_WIDTH]; /* the unfinished tile of each level, recomputed */
 	uint64_t hashes[TILE_LEVELS];
@@ -90,23 +113,38 @@ enum rc found(struct finding *f, enum verify_class class, const char *fmt, ...)
 enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* The whole file, to be freed. RC_NOT_FOUND, RC_IO, RC_LIMIT. */
-enum rc file_read(const struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n);
+/* Keeps the first part that could not be read. Returns RC_IO. */
+enum rc unread(struct walk *w, const char *path);
+/* What came of reading a file: RC_OK, RC_NOT_FOUND, or RC_IO, and then it is noted. */
+enum rc read_noted(struct walk *w, const char *path, enum rc rc);
+/*
+ * The whole file, to be freed. RC_NOT_FOUND; RC_IO: it could not be read, and that is noted. What else is
+ * found wrong stands all the same.
+ */
+enum rc file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n);
 
 /* heads.c: the key, signed heads, cosignatures. */
 enum rc key_choose(struct walk *w, struct err *e);
 /* A signed head of this ledger; with `others` lines of other keys may stand behind the ledger's own. */
-enum rc head_check(struct walk *w, const char *where, const void *bytes, size_t n, bool others,
-	struct note *ret_note, struct checkpoint *ret);
+enum rc head_check(struct walk *w, struct finding *f, const char *where, const void *bytes, size_t n,
+	bool others, struct note *ret_note, struct checkpoint *ret);
 /* The heads beside the checkpoint. RC_MALFORMED: the one that was kept is none. */
 enum rc heads_load(struct walk *w, struct err *e);
+/* All are loaded: two of one size must have one root, whatever the entries are. */
+void heads_compare(struct walk *w);
 void heads_meet(struct walk *w); /* the tree has grown to w->edge.size */
+/* A copy that was made while the ledger was written to may have heads that are newer than its checkpoint: as
+ * far as the tree can be grown to them from what is there. */
+void heads_grow(struct walk *w);
 void heads_end(struct walk *w);
 void cosignatures_check(struct walk *w);
 void heads_free(struct walk *w);
 
 /* journal.c: what is committed and not in the tiles yet. */
-enum rc journal_check(struct walk *w, const uint8_t *bytes, size_t n);
+enum rc journal_load(struct walk *w, struct err *e); /* RC_LIMIT: no memory */
+void journal_meet(struct walk *w);		     /* the tree has grown to w->edge.size */
+enum rc journal_check(struct walk *w);
+void journal_free(struct walk *w);
 
 /* bundles.c: the entries, from where the tree is up to the size; holes where they may be. */
 enum rc bundles_check(struct walk *w, uint64_t size);
@@ -125,8 +163,8 @@ enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t wid
  * which. */
 enum rc tile_take(const struct verify_source *source, uint32_t level, uint64_t tile, uint32_t width,
 	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n);
-enum rc tile_read(const struct walk *w, uint32_t level, uint64_t tile, uint32_t width,
-	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n);
+enum rc tile_read(struct walk *w, uint32_t level, uint64_t tile, uint32_t width, char ret_path[TILE_PATH_MAX],
+	uint8_t **ret_bytes, size_t *ret_n);
 /* The bundle that the last leaves came from has not the entries it should: the first whose hash is not in the
  * tile. */
 uint64_t bundle_departs(struct walk *w, uint32_t width);

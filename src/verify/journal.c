@@ -1,36 +1,175 @@
-/* The journal: what is committed and signed, and not in the tiles yet. */
+/*
+ * The journal: what is committed and signed, and not in the tiles yet. A record whose entries are published
+ * has a signed head as every other: the tree must have its root at its size, and its entries must be those.
+ */
+#include "base/bytes.h"
 #include "verify/internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-static enum rc record_check(struct walk *w, const struct journal_record *j, size_t at)
+static int by_first(const void *a, const void *b)
 {
-	char where[64];
-	struct journal_record left = *j;
-	struct checkpoint c;
+	const struct record *const *x = a, *const *y = b;
+
+	return (*x)->j.first < (*y)->j.first ? -1 : (*x)->j.first > (*y)->j.first;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct record *const *x = a, *const *y = b;
+
+	return (*x)->c.size < (*y)->c.size ? -1 : (*x)->c.size > (*y)->c.size;
+}
+
+static struct record **sorted(struct journal *j, int (*order)(const void *, const void *))
+{
+	struct record **to = calloc(j->records_n + 1, sizeof *to);
+
+	for (size_t i = 0; to && i < j->records_n; i++)
+		to[i] = &j->record[i];
+	if (to)
+		qsort(to, j->records_n, sizeof *to, order);
+	return to;
+}
+
+/* RC_AUTH: see j->bad. */
+static enum rc record_take(struct walk *w, const struct journal_record *record, size_t at)
+{
+	struct journal *j = &w->journal;
+	struct record r = { .at = at, .j = *record };
 	struct note note;
+	char where[64];
+
+	if (j->records_n == j->records_room) {
+		size_t room = MAX_OF(2 * j->records_room, (size_t)64);
+		struct record *grown = realloc(j->record, room * sizeof *grown);
+		if (!grown)
+			return RC_LIMIT;
+		j->record = grown;
+		j->records_room = room;
+	}
+	snprintf(where, sizeof where, "journal, the record at byte %zu", at);
+	enum rc rc = head_check(w, &j->bad, where, record->note, record->note_n, false, &note, &r.c);
+	if (rc == RC_OK)
+		j->record[j->records_n++] = r;
+	return rc;
+}
+
+enum rc journal_load(struct walk *w, struct err *e)
+{
+	struct journal *j = &w->journal;
+	struct journal_record record;
+	enum rc rc = file_read(w, LEDGER_PATH_JOURNAL, &j->bytes, &j->n);
+
+	/* An evidence bundle holds it only when its range reaches so far. */
+	if (rc == RC_NOT_FOUND && !w->report->bundle)
+		found(&j->bad, VERIFY_JOURNAL, "the journal is missing");
+	j->end = RC_NOT_FOUND;
+	if (rc == RC_OK) {
+		struct rd r = rd_over(j->bytes, j->n);
+		while (rc == RC_OK && (j->end = journal_next(&r, &record)) == RC_OK) {
+			rc = record_take(w, &record, j->end_at);
+			j->end_at = (size_t)(r.at - j->bytes);
+		}
+	}
+	j->by_first = sorted(j, by_first);
+	j->by_size = sorted(j, by_size);
+	if (rc == RC_LIMIT || !j->by_first || !j->by_size)
+		return err_add(e, RC_LIMIT, "out of memory");
+	return RC_OK;
+}
+
+void journal_free(struct walk *w)
+{
+	free(w->journal.bytes);
+	free(w->journal.record);
+	free(w->journal.by_first);
+	free(w->journal.by_size);
+}
+
+/* Its entries, on the tree before them, make what its head signs. */
+static bool record_good(const struct walk *w, const struct record *r)
+{
+	struct merkle_edge edge = w->edge;
+	struct journal_record left = r->j;
 	const uint8_t *entry;
 	size_t entry_n;
 	uint32_t count = 0;
 
-	snprintf(where, sizeof where, "journal, the record at byte %zu", at);
-	if (head_check(w, where, j->note, j->note_n, false, &note, &c) != RC_OK)
-		return RC_AUTH;
-	if (j->count <= w->report->published && j->first <= w->report->published - j->count)
-		return RC_OK; /* published meanwhile */
+	while (bundle_next(&left.entries, &entry, &entry_n)) {
+		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
+		merkle_edge_add(&edge, &leaf);
+		count++;
+	}
+	struct merkle_hash root = merkle_edge_root(&edge);
+	return !left.entries.bad && count == r->j.count && r->c.size == edge.size &&
+	       merkle_equal(&root, &r->c.root);
+}
+
+/* Published while the journal was read; the rest is looked at behind the tiles. */
+static bool record_published(const struct walk *w, const struct record *r)
+{
+	return r->j.count <= w->report->published && r->j.first <= w->report->published - r->j.count;
+}
+
+void journal_meet(struct walk *w)
+{
+	struct journal *j = &w->journal;
+
+	for (; j->firsts_met < j->records_n && j->by_first[j->firsts_met]->j.first <= w->edge.size;
+		j->firsts_met++) {
+		const struct record *r = j->by_first[j->firsts_met];
+		if (r->j.first == w->edge.size && record_published(w, r) && !record_good(w, r))
+			found_at(&w->head, VERIFY_JOURNAL, r->j.first,
+				"journal, the record at byte %zu: its entries are not what its head signs",
+				r->at);
+	}
+	for (; j->sizes_met < j->records_n && j->by_size[j->sizes_met]->c.size <= w->edge.size;
+		j->sizes_met++) {
+		const struct record *r = j->by_size[j->sizes_met];
+		struct merkle_hash root = merkle_edge_root(&w->edge);
+		if (r->c.size < w->edge.size) /* within a hole that was passed in one step */
+			w->report->heads_unseen++;
+		else if (record_published(w, r) && !merkle_equal(&root, &r->c.root))
+			found(&w->head, VERIFY_HEAD,
+				"the first %llu entries are not those that the journal's record at byte %zu "
+				"signs: the "
+				"log's key has signed two histories",
+				(unsigned long long)r->c.size, r->at);
+	}
+}
+
+static enum rc record_check(struct walk *w, const struct record *r)
+{
+	struct journal_record left = r->j;
+	const uint8_t *entry;
+	size_t entry_n;
+	uint32_t count = 0;
+
+	if (record_published(w, r))
+		return RC_OK;
 	/* A checkpoint that was read or copied before the journal is older than it: what lies between stands
 	 * in the bundles, and this record's head signs it too. */
-	if (j->first > w->edge.size && w->edge.size == w->report->published &&
-		bundles_check(w, j->first) != RC_OK) {
-		w->stop.class = VERIFY_NONE;
-		return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
-			"%s begins at entry %llu, the checkpoint covers %llu, and what lies between is not "
-			"whole",
-			where, (unsigned long long)j->first, (unsigned long long)w->report->published);
+	if (r->j.first > w->edge.size && w->edge.size == w->report->published) {
+		enum rc rc = bundles_check(w, r->j.first);
+		if (rc == RC_IO)
+			return rc;
+		if (rc != RC_OK) {
+			w->stop.class = VERIFY_NONE;
+			return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
+				"journal, the record at byte %zu begins at entry %llu, the checkpoint covers "
+				"%llu, and "
+				"what lies between is not whole",
+				r->at, (unsigned long long)r->j.first,
+				(unsigned long long)w->report->published);
+		}
 	}
-	if (j->first != w->edge.size)
-		return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size, "%s begins at entry %llu", where,
-			(unsigned long long)j->first);
+	if (r->j.first != w->edge.size)
+		return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
+			"journal, the record at byte %zu begins at entry %llu", r->at,
+			(unsigned long long)r->j.first);
+	bool good = record_good(w, r);
 	while (bundle_next(&left.entries, &entry, &entry_n)) {
 		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
 		entry_check(w, entry, entry_n);
@@ -39,30 +178,32 @@ static enum rc record_check(struct walk *w, const struct journal_record *j, size
 		heads_meet(w);
 		count++;
 	}
-	struct merkle_hash root = merkle_edge_root(&w->edge);
-	if (left.entries.bad || count != j->count || c.size != w->edge.size || !merkle_equal(&root, &c.root))
-		return found_at(&w->stop, VERIFY_JOURNAL, j->first,
-			"%s: its entries are not what its head signs", where);
+	if (!good)
+		return found_at(&w->stop, VERIFY_JOURNAL, r->j.first,
+			"journal, the record at byte %zu: its entries are not what its head signs", r->at);
 	w->report->made[VERIFY_CHECK_JOURNAL]++;
 	w->report->made[VERIFY_CHECK_ENTRIES] += count;
 	return RC_OK;
 }
 
-enum rc journal_check(struct walk *w, const uint8_t *bytes, size_t n)
+enum rc journal_check(struct walk *w)
 {
-	struct rd r = rd_over(bytes, n);
-	struct journal_record j;
-	const uint8_t *at = r.at;
-	enum rc rc;
+	const struct journal *j = &w->journal;
+	enum rc rc = RC_OK;
 
-	for (; (rc = journal_next(&r, &j)) == RC_OK; at = r.at)
-		if (record_check(w, &j, (size_t)(at - bytes)) != RC_OK)
-			return RC_AUTH;
-	if (rc == RC_NOT_FOUND)
+	for (size_t i = 0; i < j->records_n && rc == RC_OK; i++)
+		rc = record_check(w, &j->record[i]);
+	if (rc != RC_OK)
+		return rc;
+	if (j->bad.class != VERIFY_NONE) {
+		w->stop = j->bad;
+		return RC_AUTH;
+	}
+	if (j->end == RC_NOT_FOUND)
 		return RC_OK;
 	return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size, "the journal's record at byte %zu %s%s",
-		(size_t)(at - bytes), rc == RC_TRUNCATED ? "is cut" : "was altered or torn",
-		journal_goes_on(at, n - (size_t)(at - bytes))
+		j->end_at, j->end == RC_TRUNCATED ? "is cut" : "was altered or torn",
+		journal_goes_on(j->bytes + j->end_at, j->n - j->end_at)
 			? ", and others follow it"
 			: "; after a loss of power the next start of the ledger cuts it off, nobody had a "
 			  "receipt for it");

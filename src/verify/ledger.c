@@ -1,5 +1,6 @@
 /* The walk: key, heads, bundles and tiles, journal, seals, cosignatures; see verify.h for what it proves. */
 #include "base/bytes.h"
+#include "verify/evidence.h"
 #include "verify/internal.h"
 
 #include <stdarg.h>
@@ -43,17 +44,58 @@ enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, con
 	return RC_AUTH;
 }
 
-enum rc file_read(const struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+enum rc unread(struct walk *w, const char *path)
+{
+	found(&w->unread, VERIFY_FILE, "%s cannot be read", path);
+	return RC_IO;
+}
+
+enum rc read_noted(struct walk *w, const char *path, enum rc rc)
+{
+	if (rc == RC_OK || rc == RC_NOT_FOUND)
+		return rc;
+	if (rc != RC_MALFORMED)
+		return unread(w, path);
+	found(&w->file, VERIFY_FILE, "%s is a link or no plain file: a ledger has none", path);
+	return RC_IO;
+}
+
+enum rc file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
 	*ret_bytes = NULL;
 	*ret_n = 0;
-	return w->source->read(w->source->context, path, ret_bytes, ret_n);
+	return read_noted(w, path, w->source->read(w->source->context, path, ret_bytes, ret_n));
+}
+
+size_t verify_file_max(const char *path)
+{
+	static const struct {
+		const char *path;
+		size_t max;
+	} rows[] = {
+		{ LEDGER_PATH_VKEY, 4096 },
+		{ LEDGER_PATH_CHECKPOINT, NOTE_FOREIGN_BYTES_MAX },
+		{ LEDGER_PATH_COSIGNED, NOTE_FOREIGN_BYTES_MAX },
+		{ LEDGER_PATH_ARCHIVED, 4096 },
+		{ LEDGER_PATH_JOURNAL, 64u << 20 },
+		{ EVIDENCE_PATH_RANGE, 4096 },
+	};
+	uint32_t level, width;
+	uint64_t n;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (strcmp(path, rows[i].path) == 0)
+			return rows[i].max;
+	if (tile_path_parse(path, &level, &n, &width))
+		return level == TILE_LEVEL_ENTRIES ? TILE_WIDTH * (2 + LEDGER_ENTRY_MAX)
+						   : TILE_WIDTH * sizeof(struct merkle_hash);
+	return 1u << 20; /* one-time keys, seals, configurations */
 }
 
 /* ---- all of it ---- */
 
 /* Was anything ever published? */
-static bool tiles_there(const struct walk *w)
+static bool tiles_there(struct walk *w)
 {
 	char path[TILE_PATH_MAX];
 	uint8_t *bytes;
@@ -75,47 +117,52 @@ static enum rc checkpoint_take(
 
 	*ret = (struct checkpoint){ 0 };
 	if (read == RC_OK) {
-		enum rc rc = head_check(w, LEDGER_PATH_CHECKPOINT, bytes, n, true, &h->note, &h->c);
+		enum rc rc = head_check(w, &w->stop, LEDGER_PATH_CHECKPOINT, bytes, n, true, &h->note, &h->c);
 		h->any = rc == RC_OK;
 		*ret = h->c;
 		return rc;
 	}
-	if (read == RC_NOT_FOUND && !tiles_there(w))
-		return RC_OK;
-	return found(&w->stop, VERIFY_CHECKPOINT, "%s %s", LEDGER_PATH_CHECKPOINT,
-		read == RC_NOT_FOUND ? "is missing" : "cannot be read");
+	if (read == RC_NOT_FOUND && tiles_there(w))
+		return found(&w->stop, VERIFY_CHECKPOINT, "%s is missing", LEDGER_PATH_CHECKPOINT);
+	return read == RC_NOT_FOUND ? RC_OK : read;
+}
+
+/* Heads, as they are read before the tree is: in the order in which they are written, the newest last. */
+static enum rc heads_read(struct walk *w, struct checkpoint *ret_checkpoint, struct err *e)
+{
+	struct head *newest = &w->heads[HEAD_CHECKPOINT];
+	size_t n = 0;
+
+	/* The journal first: what is published meanwhile is then seen in both, never in neither. The head
+	 * with its cosignatures before the checkpoint: it is the older one. */
+	enum rc rc = journal_load(w, e);
+	if (rc == RC_OK)
+		rc = heads_load(w, e);
+	enum rc read_rc = file_read(w, LEDGER_PATH_CHECKPOINT, &newest->bytes, &n);
+	if (rc == RC_OK)
+		rc = checkpoint_take(w, newest->bytes, n, read_rc, ret_checkpoint);
+	w->report->published = ret_checkpoint->size;
+	heads_compare(w);
+	if (rc == RC_OK)
+		heads_meet(w); /* an empty tree is one as well */
+	return rc;
 }
 
 static enum rc walk_all(struct walk *w, struct err *e)
 {
-	struct head *newest = &w->heads[HEAD_CHECKPOINT];
-	uint8_t *journal = NULL;
-	size_t journal_n = 0, head_n = 0;
-	struct checkpoint c;
+	struct checkpoint c = { 0 };
 	enum rc rc = key_choose(w, e);
 
 	if (rc == RC_OK)
 		rc = scope_load(w);
-	if (rc != RC_OK)
-		return rc;
-	/* The journal first: what is published meanwhile is then seen in both, never in neither. The head
-	 * with its cosignatures before the checkpoint: it is the older one. */
-	enum rc journal_rc = file_read(w, LEDGER_PATH_JOURNAL, &journal, &journal_n);
-	rc = heads_load(w, e);
-	enum rc head_rc = file_read(w, LEDGER_PATH_CHECKPOINT, &newest->bytes, &head_n);
 	if (rc == RC_OK)
-		rc = checkpoint_take(w, newest->bytes, head_n, head_rc, &c);
-	if (rc == RC_OK) {
-		w->report->published = c.size;
-		if (c.size > 0)
-			rc = tiles_check(w, &c);
-	}
-	/* An evidence bundle holds it only when its range reaches so far. */
-	if (rc == RC_OK && journal_rc != RC_OK && !(w->report->bundle && journal_rc == RC_NOT_FOUND))
-		rc = found(&w->stop, VERIFY_JOURNAL, "the journal %s",
-			journal_rc == RC_NOT_FOUND ? "is missing" : "cannot be read");
-	if (rc == RC_OK && journal)
-		rc = journal_check(w, journal, journal_n);
+		rc = heads_read(w, &c, e);
+	if (rc == RC_OK && c.size > 0)
+		rc = tiles_check(w, &c);
+	if (rc == RC_OK)
+		rc = journal_check(w);
+	if (rc == RC_OK)
+		heads_grow(w);
 	if (rc == RC_OK && w->edge.size == 0)
 		rc = found(&w->stop, VERIFY_ROOT, "the ledger is empty");
 	if (rc == RC_OK) {
@@ -126,15 +173,14 @@ static enum rc walk_all(struct walk *w, struct err *e)
 	}
 	if (rc == RC_OK && w->report->bundle)
 		rc = bundled_end(w);
-	free(journal);
 	return rc;
 }
 
 /* The worst of what was found: what was altered, before what is odd. */
 static const struct finding *verdict(const struct walk *w)
 {
-	const struct finding *order[] = { &w->stop, &w->head, &w->seal, &w->entry, &w->tile, &w->copy,
-		&w->bundled, &w->cosignature };
+	const struct finding *order[] = { &w->file, &w->stop, &w->head, &w->seal, &w->entry, &w->tile,
+		&w->copy, &w->bundled, &w->cosignature };
 
 	/* A bundle or journal that goes wrong somewhere may do so because of an entry before. */
 	if (w->stop.class == VERIFY_NONE || w->stop.class == VERIFY_JOURNAL || w->stop.class == VERIFY_BUNDLE)
@@ -167,6 +213,24 @@ static void report_fill(struct walk *w)
 	memcpy(r->root, root.b, sizeof r->root);
 }
 
+/* What is wrong stands, whatever could not be read; without it what was not read or understood decides. */
+static enum rc verdict_give(struct walk *w, struct err *e)
+{
+	struct verify_report *r = w->report;
+
+	report_fill(w);
+	if (!r->good)
+		return err_add(e, RC_AUTH, "%s", r->finding);
+	r->good = w->unread.class == VERIFY_NONE && w->newer.class == VERIFY_NONE;
+	if (w->unread.class != VERIFY_NONE)
+		return err_add(e, RC_IO, "%s", w->unread.text);
+	if (w->newer.class != VERIFY_NONE)
+		return err_add(e, RC_UNSUPPORTED,
+			"entry %llu: %s: a newer Plaingate wrote it, verify with that version",
+			(unsigned long long)w->newer.entry, w->newer.text);
+	return RC_OK;
+}
+
 static enum rc pass(const struct verify_source *source, const struct verify_options *options,
 	struct verify_report *ret_report, struct err *e)
 {
@@ -181,12 +245,11 @@ static enum rc pass(const struct verify_source *source, const struct verify_opti
 	if (options->begin)
 		options->begin(options->context);
 	enum rc rc = walk_all(w, e);
-	if (rc == RC_OK || rc == RC_AUTH) {
-		report_fill(w);
-		rc = ret_report->good ? RC_OK : err_add(e, RC_AUTH, "%s", ret_report->finding);
-	}
+	if (rc == RC_OK || rc == RC_AUTH || rc == RC_IO)
+		rc = verdict_give(w, e);
 	seals_free(&w->seals);
 	heads_free(w);
+	journal_free(w);
 	bundled_free(w);
 	free(w);
 	return rc;

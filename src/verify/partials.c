@@ -26,9 +26,9 @@ static void copy_check(
 
 	/* Removed by the ledger since it was listed. */
 	enum rc whole_rc = file_read(w, tile_path(newest_path, level, n, newest), &whole, &whole_n);
-	if (rc == RC_OK && whole_rc != RC_OK) {
+	if (rc == RC_OK && whole_rc == RC_NOT_FOUND) {
 		w->report->strays++; /* nothing here tells what it should be */
-	} else if (rc == RC_OK) {
+	} else if (rc == RC_OK && whole_rc == RC_OK) {
 		bool same = copy_n <= whole_n && memcmp(copy, whole, copy_n) == 0;
 		if (level != TILE_LEVEL_ENTRIES) {
 			same = same && copy_n == width * sizeof(struct merkle_hash);
@@ -96,7 +96,7 @@ enum rc partials_check(struct walk *w, uint64_t size)
 	if (!w->source->list)
 		return RC_OK;
 	if (w->source->list(w->source->context, file_check, &l) != RC_OK)
-		return found(&w->stop, VERIFY_FILE, "the directory cannot be listed");
+		return unread(w, "the list of files");
 	w->report->made[VERIFY_CHECK_LISTED]++;
 	return w->copy.class == VERIFY_NONE ? RC_OK : RC_AUTH;
 }

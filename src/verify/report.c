@@ -255,6 +255,7 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_str(&w, "first_utc", r->first_utc);
 	jw_u64(&w, "gaps", r->gaps);
 	jw_bool(&w, "good", r->good);
+	jw_u64(&w, "heads_unseen", r->heads_unseen);
 	holes_json(&w, r);
 	jw_u64(&w, "kept_size", r->kept_size);
 	jw_str(&w, "last_utc", r->last_utc);

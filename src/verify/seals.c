@@ -48,6 +48,16 @@ bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_r
 	return ledger_entry_hex(entry, "root", ret_root->b, sizeof ret_root->b);
 }
 
+static bool seal_file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+{
+	enum rc rc = file_read(w, path, ret_bytes, ret_n);
+
+	if (rc == RC_NOT_FOUND)
+		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
+	w->seals.hole |= rc == RC_IO; /* nothing can be said about the seals that are due */
+	return rc == RC_OK;
+}
+
 void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	struct seals *s = &w->seals;
@@ -71,10 +81,8 @@ void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t inde
 	s->begins = index;
 	s->any = true;
 	w->report->seal_epochs++;
-	if (file_read(w, seal_path_keys(path, &s->root), &s->keys, &keys_n) != RC_OK) {
-		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
+	if (!seal_file_read(w, seal_path_keys(path, &s->root), &s->keys, &keys_n))
 		return;
-	}
 	struct merkle_hash root =
 		keys_n == SEAL_KEYS * ED25519_PUBLIC_SIZE ? seal_keys_root(s->keys) : merkle_empty();
 	if (!merkle_equal(&root, &s->root)) {
@@ -82,10 +90,8 @@ void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t inde
 			(unsigned long long)index);
 		return;
 	}
-	if (file_read(w, seal_path_seals(path, &s->root), &s->records, &s->records_n) != RC_OK) {
-		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
+	if (!seal_file_read(w, seal_path_seals(path, &s->root), &s->records, &s->records_n))
 		return;
-	}
 	s->left = rd_over(s->records, s->records_n);
 	seal_load(w);
 }

@@ -261,6 +261,7 @@ struct verify_report {
 		uint64_t first, end;
 	} hole[VERIFY_HOLES_MAX];
 	uint64_t seals_unseen; /* seals over sizes that lie within holes */
+	uint64_t heads_unseen; /* heads of the journal likewise */
 	uint64_t archived;     /* entries below are in an archive, says the directory */
 	bool bundle;	       /* an evidence bundle, about `range` */
 	struct verify_range range;
@@ -287,7 +288,8 @@ bool verify_complete(const struct verify_report *r);
  */
 struct verify_source {
 	void *context;
-	/* The whole file, allocated with malloc(). RC_NOT_FOUND, RC_IO, RC_LIMIT. */
+	/* The whole file, allocated with malloc(). RC_NOT_FOUND, RC_IO, RC_LIMIT; RC_MALFORMED: what has that
+	 * name is no plain file below the ledger's directory. */
 	enum rc (*read)(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n);
 	/* Calls each() with the path of every file. RC_IO. NULL: cannot be listed; then stray files are not
 	 * seen. */
@@ -297,12 +299,17 @@ struct verify_source {
 };
 
 /*
- * RC_OK: all is as it should be. RC_AUTH: something is wrong; report->finding and *e say what. RC_IO: it
- * could not be read. RC_MALFORMED: options->vkey is no verifier key. ret_report is filled as far as it went,
+ * RC_OK: all is as it should be. RC_AUTH: something is wrong; report->finding and *e say what. RC_IO: nothing
+ * was found wrong, and a part could not be read. RC_UNSUPPORTED: the same, and entries are of a newer version
+ * than this program. RC_MALFORMED: options->vkey is no verifier key. ret_report is filled as far as it went,
  * whatever is returned. options may be NULL.
  */
 enum rc verify_ledger(const struct verify_source *source, const struct verify_options *options,
 	struct verify_report *ret_report, struct err *e);
+
+/* How many octets a file of this path has at the most, with room for a journal that could not be published.
+ */
+size_t verify_file_max(const char *path);
 
 /* rc: of verify_ledger(). */
 enum verify_status verify_status(enum rc rc, const struct verify_report *r);

@@ -1,10 +1,14 @@
 """What `plaingate verify` says is proved, and its exit status, for the worst ledger that fits it: forged ones, by who has the key or only a text
 editor. Each row of the exit statuses in docs/evidence.md is met here."""
 import base64
+import contextlib
+import http.server
 import json
 import os
+import shutil
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -280,3 +284,199 @@ def test_a_witness_of_another_kind_is_named_and_not_counted(tmp_path):
     damaged = vkey.replace("a2tra2tr", "a2tra2ts", 1)
     assert damaged != vkey
     assert verify(tmp_path / "ledger", "--policy", policy(tmp_path, (both % "any").replace(vkey, damaged)), key=None)[0] == UNKNOWN
+
+
+# --- heads ---
+
+def fork(log, size):
+    """A head that the key signed for another history of this size."""
+    other = Log(log.key)
+    other.entries = log.entries[:size - 1] + [log.entries[size - 1].replace(b'"x"', b'"y"')]
+    return other
+
+
+@pytest.mark.parametrize("published", [25, 30])
+def test_a_head_in_the_journal_is_a_head_like_the_others(tmp_path, published):
+    log = long_log(30)
+    honest = log.record(10, 10) + log.record(20, 10)
+    log.write(tmp_path / "ledger", published=20, journal=honest)
+    assert verify(tmp_path / "ledger")[0] == GOOD
+    # Published meanwhile: the record is a copy of what the tiles hold.
+    log.write(tmp_path / "ledger", published=published, journal=log.record(10, published - 10))
+    assert verify(tmp_path / "ledger")[0] == GOOD
+    log.write(tmp_path / "ledger", published=published, journal=log.record(10, 10, fork(log, 20).note()))
+    status, report = verify(tmp_path / "ledger")
+    assert status == FOUND and report["class"] in ("head", "journal"), report
+    forked = fork(log, 20)
+    log.write(tmp_path / "ledger", published=published, journal=forked.record(10, 10))
+    status, report = verify(tmp_path / "ledger")
+    assert status == FOUND and report["class"] == "head", report
+    # Another history from before the record on: its entries do not make its head.
+    forked.entries[9] = forked.entries[9].replace(b'"x"', b'"z"')
+    log.write(tmp_path / "ledger", published=published, journal=forked.record(10, 10))
+    assert verify(tmp_path / "ledger")[0] == FOUND
+    # Without the key: other entries under the honest head.
+    log.write(tmp_path / "ledger", published=published, journal=fork(log, 20).record(10, 10, log.note(20)))
+    assert verify(tmp_path / "ledger")[0] == FOUND
+
+
+def test_two_heads_of_one_size_are_a_fork(tmp_path):
+    log = long_log(300)
+    log.write(tmp_path / "ledger", cosigned=fork(log, 300).cosigned(WITNESS_KEY, NOW))
+    status, report = verify(tmp_path / "ledger")
+    assert status == FOUND and report["class"] == "head" and "two histories" in report["finding"]
+
+
+# --- what is innocent ---
+
+def test_a_newer_version_is_no_tampering(tmp_path):
+    for more in ({"type": "admin_login", "body": {"admin": "root", "how": "console"}},
+                 {"type": "admin_act", "body": {"act": "x", "admin": "root", "detail": "x", "reason": 7}},
+                 {"type": "admin_act", "body": {"account": "x", "act": "x", "admin": "root", "detail": "x"}}):
+        log = Log(KEY)
+        log.start()
+        log.acts(3)
+        log.add(more["type"], "control", more["body"], "2026-11-23T08:10:00.000000Z")
+        log.act("2026-11-23T08:10:00.000000Z")
+        log.write(tmp_path / "ledger")
+        status, said = verify(tmp_path / "ledger")
+        assert status == UNKNOWN and "newer Plaingate" in said, said
+        # What is wrong is wrong all the same.
+        log.write(tmp_path / "ledger", cosigned=fork(log, 4).cosigned(WITNESS_KEY, NOW))
+        assert verify(tmp_path / "ledger")[0] == FOUND
+        (tmp_path / "ledger/cosigned").unlink()
+        tile = next((tmp_path / "ledger/tile/entries").glob("000.p/*"))
+        tile.write_bytes(tile.read_bytes().replace(b"control", b"contro1", 1))
+        assert verify(tmp_path / "ledger")[0] == FOUND
+    for wrong in ({"type": "Admin", "body": {}}, {"type": "admin_act", "body": {"act": "x", "admin": "root"}},
+                  {"type": "admin_act", "body": {"act": "x", "admin": "root", "detail": 7}},
+                  {"type": "admin_act", "body": {"act": "x", "admin": "root", "detail": "x", "Reason": 7}}):
+        log = Log(KEY)
+        log.start()
+        log.add(wrong["type"], "control", wrong["body"], "2026-11-23T08:10:00.000000Z")
+        log.write(tmp_path / "ledger")
+        status, report = verify(tmp_path / "ledger")
+        assert status == FOUND and report["class"] == "entry", (wrong, report)
+
+
+def test_a_copy_may_have_newer_heads_than_its_checkpoint(tmp_path):
+    """Copied in another order than that in which it was written: checkpoint before, `cosigned` and tiles after a publication."""
+    log = long_log(300)
+    log.write(tmp_path / "then", published=280)
+    log.write(tmp_path / "ledger", cosigned=log.cosigned(WITNESS_KEY, NOW))
+    for folder in ("tile/0/001.p", "tile/entries/001.p"):
+        shutil.copytree(tmp_path / "then" / folder, tmp_path / "ledger" / folder, dirs_exist_ok=True)
+    shutil.copy(tmp_path / "then/checkpoint", tmp_path / "ledger/checkpoint")
+    seals = next((tmp_path / "ledger/seal").glob("*.seals"))
+    log.epochs[0][1].records, log.epochs[0][1].index = b"", 0
+    for size in (280, 300):
+        log.epochs[0][1].seal(log.head(size), size, log.root(size))
+    seals.write_bytes(log.epochs[0][1].records)
+    status, report = verify(tmp_path / "ledger")
+    assert status == GOOD and report["size"] == 300, report
+    (tmp_path / "kept").write_text(log.note(300))
+    (tmp_path / "ledger/cosigned").unlink()
+    assert verify(tmp_path / "ledger", "--checkpoint", tmp_path / "kept")[0] == GOOD
+    shutil.rmtree(tmp_path / "ledger/tile/entries/001.p")
+    shutil.copytree(tmp_path / "then/tile/entries/001.p", tmp_path / "ledger/tile/entries/001.p")
+    status, report = verify(tmp_path / "ledger", "--checkpoint", tmp_path / "kept")
+    assert status == FOUND and report["class"] == "head" and "cut back" in report["finding"]
+
+
+# --- what keeps it from being read ---
+
+@contextlib.contextmanager
+def web(folder, answers=None):
+    """A server of the folder; answers: path -> a status, or a function that sends something else."""
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *words):
+            super().__init__(*words, directory=str(folder))
+
+        def do_GET(self):
+            answer = (answers or {}).get(self.path)
+            if callable(answer):
+                with contextlib.suppress(OSError):
+                    answer(self)
+            elif answer:
+                self.send_error(answer)
+            else:
+                super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+BROKEN = ["/tile/0/000", "/tile/entries/000", "/tile/entries/001.p/44", "/tile/1/000.p/1", "/journal"]
+
+
+@pytest.mark.parametrize("path", [*BROKEN, "/cosigned", "/log.vkey", "/checkpoint"])
+def test_a_part_that_is_not_served_is_no_tampering(tmp_path, path):
+    log = long_log()
+    log.write(tmp_path / "ledger", cosigned=log.cosigned(WITNESS_KEY, NOW, 40))
+    with web(tmp_path / "ledger") as address:
+        assert verify(address)[0] == GOOD
+    with web(tmp_path / "ledger", {path: 500}) as address:
+        status, said = verify(address)
+        assert status == UNKNOWN and path[1:] in said and "500" in said, said
+
+
+@pytest.mark.parametrize("path", BROKEN)
+def test_a_finding_stands_whatever_is_not_served(tmp_path, path):
+    log = long_log()
+    log.write(tmp_path / "ledger", cosigned=fork(log, 256).cosigned(WITNESS_KEY, NOW))
+    with web(tmp_path / "ledger", {path: 500}) as address:
+        status, report = verify(address)
+        assert status == FOUND and report["class"] == "head", report
+    log.write(tmp_path / "ledger", cosigned=fork(log, 300).cosigned(WITNESS_KEY, NOW))
+    everything = {f"/{file.relative_to(tmp_path / 'ledger')}": 500 for file in (tmp_path / "ledger/tile").rglob("*") if file.is_file()}
+    with web(tmp_path / "ledger", everything) as address:
+        assert verify(address)[0] == FOUND
+
+
+def test_a_slow_server_holds_nobody_up(tmp_path):
+    def slowly(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "8192")
+        handler.end_headers()
+        for _ in range(8192):
+            handler.wfile.write(b"x")
+            time.sleep(1 / 12)
+
+    long_log().write(tmp_path / "ledger")
+    begun = time.monotonic()
+    with web(tmp_path / "ledger", {"/tile/0/000": slowly}) as address:
+        status, said = verify(address)
+    assert status == UNKNOWN and "too slow" in said and time.monotonic() - begun < 45
+
+
+def test_a_long_answer_is_not_taken(tmp_path):
+    def endless(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(1000):
+            handler.wfile.write(b"x" * 1000000)
+
+    long_log().write(tmp_path / "ledger")
+    with web(tmp_path / "ledger", {"/tile/0/000": endless}) as address:
+        status, said = verify(address)
+    assert status == UNKNOWN and "too long" in said
+
+
+@pytest.mark.parametrize("path", ["tile", "tile/0", "tile/entries/000", "seal", "journal", "log.vkey"])
+def test_no_part_of_a_ledger_is_elsewhere(tmp_path, path):
+    long_log().write(tmp_path / "ledger")
+    (tmp_path / "ledger" / path).rename(tmp_path / "elsewhere")
+    (tmp_path / "ledger" / path).symlink_to(tmp_path / "elsewhere")
+    status, report = verify(tmp_path / "ledger")
+    assert status == FOUND and report["class"] == "file" and "link" in report["finding"], report
+    assert program("archive", tmp_path / "ledger", "--before", "2030-01-01", "--to", tmp_path / "archive").returncode != 0
+    assert (tmp_path / "elsewhere").exists() and not list((tmp_path / "archive").glob("tile/**/000"))

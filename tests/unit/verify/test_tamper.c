@@ -194,7 +194,7 @@ static void signed_but_no_right_entries(void **state)
 	signed_and_wrong(4, "\"mono\":1004", "\"mono\":1002", BIT(TIME));
 	signed_and_wrong(4, boot, other_boot, BIT(ENTRY));
 	signed_and_wrong(0, NULL, NULL, BIT(ENTRY)); /* no ledger_start */
-	signed_and_wrong(4, "\"process_exit\"", "\"process_gone\"", BIT(ENTRY));
+	signed_and_wrong(4, "\"process_exit\"", "\"Process_exit\"", BIT(ENTRY));
 	signed_and_wrong(4, "\"supervisor\"", "\"keeper\"", BIT(ENTRY));
 	signed_and_wrong(4, "\"run\":0", "\"run\": 0", BIT(ENTRY));
 	signed_and_wrong(4, "{\"pid\"", "{\"gid\"", BIT(ENTRY));
