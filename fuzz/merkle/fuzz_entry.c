@@ -22,7 +22,7 @@ static void stranger(const uint8_t *data, size_t n)
 	text[used] = '\0';
 	ledger_body_begin(&b, type);
 	for (size_t i = 0; i < fields_n; i++) {
-		if (f[i].kind == LEDGER_STRING)
+		if (f[i].kind != LEDGER_NUMBER)
 			ledger_body_str(&b, f[i].key, text);
 		else
 			ledger_body_u64(&b, f[i].key, used << (data[0] & 63));

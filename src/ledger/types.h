@@ -83,6 +83,7 @@
 	F(RECOVERY_EPOCH,    "disk_root",  STRING, "its root")							\
 	F(RECOVERY_EPOCH,    "disk_size",  NUMBER, "its entries")						\
 	F(RECOVERY_EPOCH,    "origin",     STRING, "name of that log")						\
+	F(RECOVERY_EPOCH,    "seen_note",  ADDED,  "the witness's note: the head, signed by this log's own key and cosigned; empty: too long")	\
 	F(RECOVERY_EPOCH,    "seen_root",  STRING, "root that the witness cosigned, signed by this log's own key")	\
 	F(RECOVERY_EPOCH,    "seen_size",  NUMBER, "entries of it")						\
 	F(RECOVERY_EPOCH,    "seen_time",  NUMBER, "when, in seconds since 1970 by the witness's clock")	\

@@ -153,18 +153,29 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 		break;
 	case OPEN_EARLIER:
 		*ret_name = "earlier";
-		if (r->earlier == 0)
+		if (r->earlier <= r->ended_read)
 			return false;
-		tw_say(&t, "anything about %llu earlier logs in the folder `%s`: verify each by itself",
-			(ull)r->earlier, LEDGER_PATH_BEFORE);
+		tw_say(&t, "anything about %llu more logs in the folder `%s`: verify each by itself",
+			(ull)(r->earlier - r->ended_read), LEDGER_PATH_BEFORE);
 		break;
 	default:
 		*ret_name = "recovery";
-		if (r->recoveries == 0)
+		if (!r->recovery_due)
 			return false;
-		tw_say(&t, "what stood behind the place where the disk was put back: this log began in a "
-			   "recovery (recovery_epoch), and only the witness that the entry names knows "
-			   "how long the other one was");
+		tw_say(&t, "what the log before this one held behind the place where its disk was put back");
+		if (r->recoveries == 0)
+			tw_say(&t, "; the entry about it (recovery_epoch) is not here");
+		else if (r->made[VERIFY_CHECK_RECOVERY] == 0)
+			tw_say(&t,
+				"; nor that a witness saw it: there is no note of one, neither in "
+				"recovery_epoch nor in "
+				"`%s`",
+				LEDGER_PATH_BEFORE);
+		else if (!r->recovery_witnessed)
+			tw_say(&t, "; nor that a witness saw it: that the note is cosigned was not checked "
+				   "by your policy");
+		if (r->ended_read == 0)
+			tw_say(&t, "; and nothing about what was left of it, which is not here");
 	}
 	return tw_done(&t) > 0;
 }

@@ -198,11 +198,14 @@ void heads_compare(struct walk *w)
 		const struct head *h = &w->heads[a];
 		for (int b = a + 1; b < HEADS; b++) {
 			const struct head *other = &w->heads[b];
+			if (b == HEAD_KEPT && w->options->ended) /* it ended the log, because of this */
+				continue;
 			if (h->any && other->any && h->c.size == other->c.size &&
 				!merkle_equal(&h->c.root, &other->c.root))
 				fork_found(w, names[a], names[b], h->c.size);
 		}
-		for (size_t i = 0; h->any && i < j->records_n; i++)
+		bool alien = a == HEAD_KEPT && w->options->ended;
+		for (size_t i = 0; h->any && !alien && i < j->records_n; i++)
 			if (j->record[i].c.size == h->c.size &&
 				!merkle_equal(&j->record[i].c.root, &h->c.root))
 				fork_found(w, names[a], "a record of the journal", h->c.size);
@@ -221,7 +224,8 @@ void heads_meet(struct walk *w)
 			continue;
 		struct merkle_hash root = merkle_edge_root(&w->edge);
 		h->met = merkle_equal(&root, &h->c.root);
-		if (!h->met && i != HEAD_CHECKPOINT) /* that one is looked at when all its entries are read */
+		if (!h->met && !(i == HEAD_KEPT && w->options->ended) &&
+			i != HEAD_CHECKPOINT) /* that one is looked at when all its entries are read */
 			found(&w->head, VERIFY_HEAD,
 				"the first %llu entries are not those that %s covers: history was written "
 				"again",
@@ -234,7 +238,7 @@ void heads_meet(struct walk *w)
 
 void heads_grow(struct walk *w)
 {
-	for (int i = HEAD_COSIGNED; i < HEADS; i++) {
+	for (int i = HEAD_COSIGNED; i < (w->options->ended ? HEAD_KEPT : HEADS); i++) {
 		struct finding before = w->stop;
 		/* Where the entries are not there either heads_end() says that it was cut back. */
 		if (w->heads[i].any && w->heads[i].c.size > w->edge.size &&
@@ -247,7 +251,7 @@ void heads_end(struct walk *w)
 {
 	char text[96];
 
-	for (int i = HEAD_COSIGNED; i < HEADS; i++) {
+	for (int i = HEAD_COSIGNED; i < (w->options->ended ? HEAD_KEPT : HEADS); i++) {
 		const struct head *h = &w->heads[i];
 		if (!h->any || h->met || h->c.size <= 0)
 			continue;
@@ -364,6 +368,9 @@ static void freshness_check(struct walk *w)
 		stale(r, "the quorum is of %s, %llu s ago; at most %llu s are allowed",
 			utc_text(time, r->cosigned_time_s * 1000000),
 			(unsigned long long)(o->now_s - r->cosigned_time_s), (unsigned long long)age_max);
+	else if (r->recoveries > 0 && !r->recovery_witnessed)
+		stale(r, "the log began in a recovery, and no witness of the policy is shown to have seen "
+			 "the one before it");
 }
 
 void cosignatures_check(struct walk *w)
@@ -395,6 +402,8 @@ void cosignatures_check(struct walk *w)
 			r->cosigned_time_s = verdict.quorum_time_s;
 		}
 	}
+	if (w->options->ended)
+		return; /* whether it should have had one by then nobody knows */
 	if (r->quorum)
 		freshness_check(w);
 	else if (future)

@@ -62,6 +62,17 @@ struct journal {
 	size_t end_at;
 };
 
+/* What recovery_epoch says. */
+struct recovery {
+	bool any, whole; /* the entry was read, and is one of this log */
+	uint64_t index;
+	char origin[NOTE_NAME_MAX], archive[64];
+	uint64_t disk_size, seen_size, seen_time_s;
+	struct merkle_hash disk_root, seen_root;
+	uint8_t *note; /* the witness's, from the entry or from beside the ended log */
+	size_t note_n;
+};
+
 /* What an evidence bundle is about, gathered on the way. */
 struct gathered {
 	struct timeline *timeline;
@@ -87,10 +98,12 @@ struct walk {
 	struct finding head;	/* a head that the tree has not */
 	struct finding bundled; /* what an evidence bundle holds beside the log */
 	struct finding cosignature;
+	struct finding recovered; /* a recovery that was none */
 	struct finding file;   /* something that is no file of a ledger, in the place of one */
 	struct finding unread; /* a part that could not be read: of it nothing can be said */
 	struct finding newer;  /* an entry that this program is too old for */
 	struct journal journal;
+	struct recovery recovery;
 	struct merkle_edge edge;			  /* of all entries so far */
 	struct merkle_hash open[TILE_LEVELS][TILE_WIDTH]; /* the unfinished tile of each level, recomputed */
 	uint64_t hashes[TILE_LEVELS];
@@ -168,6 +181,14 @@ enum rc tile_read(struct walk *w, uint32_t level, uint64_t tile, uint32_t width,
 /* The bundle that the last leaves came from has not the entries it should: the first whose hash is not in the
  * tile. */
 uint64_t bundle_departs(struct walk *w, uint32_t width);
+
+/* recovery.c: how this log began, and the one before it. */
+void recovery_entry(struct walk *w, const struct ledger_entry *entry, uint64_t index);
+enum rc recovery_end(struct walk *w, struct err *e); /* RC_LIMIT: no memory */
+void recovery_free(struct walk *w);
+/* ledger.c: one walk over a ledger that nobody writes to. */
+enum rc verify_pass(const struct verify_source *source, const struct verify_options *options,
+	struct verify_report *ret_report, struct err *e);
 
 /* seals.c */
 bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_root);

@@ -168,6 +168,9 @@ static enum rc walk_all(struct walk *w, struct err *e)
 	if (rc == RC_OK) {
 		seals_end(w);
 		heads_end(w);
+		rc = recovery_end(w, e);
+	}
+	if (rc == RC_OK) {
 		cosignatures_check(w);
 		rc = partials_check(w, c.size);
 	}
@@ -180,7 +183,7 @@ static enum rc walk_all(struct walk *w, struct err *e)
 static const struct finding *verdict(const struct walk *w)
 {
 	const struct finding *order[] = { &w->file, &w->stop, &w->head, &w->seal, &w->entry, &w->tile,
-		&w->copy, &w->bundled, &w->cosignature };
+		&w->copy, &w->recovered, &w->bundled, &w->cosignature };
 
 	/* A bundle or journal that goes wrong somewhere may do so because of an entry before. */
 	if (w->stop.class == VERIFY_NONE || w->stop.class == VERIFY_JOURNAL || w->stop.class == VERIFY_BUNDLE)
@@ -231,7 +234,7 @@ static enum rc verdict_give(struct walk *w, struct err *e)
 	return RC_OK;
 }
 
-static enum rc pass(const struct verify_source *source, const struct verify_options *options,
+enum rc verify_pass(const struct verify_source *source, const struct verify_options *options,
 	struct verify_report *ret_report, struct err *e)
 {
 	struct walk *w = calloc(1, sizeof *w);
@@ -250,6 +253,7 @@ static enum rc pass(const struct verify_source *source, const struct verify_opti
 	seals_free(&w->seals);
 	heads_free(w);
 	journal_free(w);
+	recovery_free(w);
 	bundled_free(w);
 	free(w);
 	return rc;
@@ -288,7 +292,7 @@ enum rc verify_ledger(const struct verify_source *source, const struct verify_op
 	for (int i = 1;; i++) {
 		struct err why = { 0 };
 		struct moment before = moment_now(source);
-		enum rc rc = pass(source, options ? options : &none, ret_report, &why);
+		enum rc rc = verify_pass(source, options ? options : &none, ret_report, &why);
 		if (rc == RC_AUTH && i < PASSES_MAX) {
 			source->pause(source->context);
 			struct moment after = moment_now(source);

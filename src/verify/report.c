@@ -163,12 +163,17 @@ size_t verify_ledger_text(const struct verify_report *r, char *ret_text, size_t 
 	if (r->gaps)
 		tw_say(&t, "  gaps         %llu entries state that others were left out\n", (ull)r->gaps);
 	if (r->recoveries)
-		tw_say(&t, "  recovery     this log began because a witness had seen another one that "
-			   "the disk did not "
-			   "continue\n");
-	if (r->earlier)
+		tw_say(&t,
+			"  recovery     this log began because a witness had seen another one, of %llu "
+			"entries, that the disk "
+			"did not continue\n",
+			(ull)r->recovery_seen);
+	if (r->ended_read)
+		tw_say(&t, "  before       %llu logs that ended so were verified as well, in `%s`\n",
+			(ull)r->ended_read, LEDGER_PATH_BEFORE);
+	if (r->earlier > r->ended_read)
 		tw_say(&t, "  not read     %llu earlier logs in the folder `%s`: verify each by itself\n",
-			(ull)r->earlier, LEDGER_PATH_BEFORE);
+			(ull)(r->earlier - r->ended_read), LEDGER_PATH_BEFORE);
 	if (r->strays)
 		tw_say(&t, "  not read     %llu files that are no part of what the checkpoint covers\n",
 			(ull)r->strays);
@@ -248,6 +253,7 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_u64(&w, "cosigned", r->cosigned);
 	jw_u64(&w, "cosigned_time", r->cosigned_time_s);
 	jw_u64(&w, "earlier", r->earlier);
+	jw_u64(&w, "ended_read", r->ended_read);
 	jw_u64(&w, "entries", r->entries);
 	if (r->at_entry)
 		jw_u64(&w, "entry", r->entry);
@@ -269,6 +275,9 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	if (r->bundle)
 		range_json(&w, &r->range);
 	jw_u64(&w, "recoveries", r->recoveries);
+	jw_bool(&w, "recovery_due", r->recovery_due);
+	jw_u64(&w, "recovery_seen", r->recovery_seen);
+	jw_bool(&w, "recovery_witnessed", r->recovery_witnessed);
 	jw_hex(&w, "root", r->root, sizeof r->root);
 	jw_u64(&w, "seal_epochs", r->seal_epochs);
 	jw_u64(&w, "sealed", r->sealed);

@@ -67,6 +67,9 @@ struct verify_options {
 	 */
 	uint64_t now_s;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_ANY: no limit; VERIFY_USUAL */
+	/* src/verify's own: this is a log that ended in a recovery, so many before the one that was asked
+	 * about. What was kept is the note that ended it. */
+	unsigned ended;
 	/* An evidence bundle that is being made: it has no timeline yet. */
 	bool making;
 	/*
@@ -124,6 +127,7 @@ enum verify_status {
 	C(SEAL,       "seal")				\
 	C(FILE,       "file")				\
 	C(HEAD,       "head")				\
+	C(RECOVERY,   "recovery")			\
 	C(COSIGNATURE, "cosignature")			\
 	C(BUNDLED,    "bundled")
 
@@ -167,6 +171,9 @@ enum verify_status {
 	C(KEPT, "kept", "heads",										\
 	  "the log still holds all that it held at the head which you kept",					\
 	  "that it was not cut back or written again since an earlier day: no head was given that you kept")	\
+	C(RECOVERY, "recovery", "notes",									\
+	  "this log began in a recovery: a head that its key had signed, and that the disk did not continue, is shown",	\
+	  NULL)													\
 	C(COPIES, "copies", "partial tiles",									\
 	  "the older partial tiles are beginnings of those that stand there now",				\
 	  "anything about older partial tiles: there are none, or they cannot be listed")			\
@@ -249,8 +256,12 @@ struct verify_report {
 		bool back;
 	} clock_step[VERIFY_STEPS_MAX];
 	uint64_t strays;      /* files that are no part of a ledger: not read */
-	uint64_t earlier;     /* logs that ended in a recovery and lie in the folder `before`: not read */
+	uint64_t earlier;     /* logs that ended in a recovery and lie in the folder `before` */
+	uint64_t ended_read;  /* of these, verified as well: this log's own, and the ones before it */
 	uint64_t recoveries;  /* entries that say so */
+	bool recovery_due;    /* so says the log's name */
+	bool recovery_witnessed; /* its note is cosigned by a witness of the policy */
+	uint64_t recovery_seen;	 /* how many entries the ended log had, says the note */
 	char first_utc[VERIFY_TIME_MAX], last_utc[VERIFY_TIME_MAX]; /* "" when there is no entry */
 
 	uint64_t made[VERIFY_CHECK_COUNT]; /* how many of each check were made */

@@ -480,3 +480,123 @@ def test_no_part_of_a_ledger_is_elsewhere(tmp_path, path):
     assert status == FOUND and report["class"] == "file" and "link" in report["finding"], report
     assert program("archive", tmp_path / "ledger", "--before", "2030-01-01", "--to", tmp_path / "archive").returncode != 0
     assert (tmp_path / "elsewhere").exists() and not list((tmp_path / "archive").glob("tile/**/000"))
+
+
+# --- a log that began in a recovery ---
+
+BEGAN = "20261123T090000Z"
+LATER = Key(f"{KEY.name}/{BEGAN}", KEY.seed)
+SEEN_AT = 1795424400
+
+
+def recovered(folder, seen_size=40, disk_size=10, note=None, before=True, field=True, change=None, history=None):
+    """The log that ended, cut back to disk_size, in before/; and the one that began when a witness showed seen_size entries."""
+    first = long_log(40)
+    disk = Log(KEY)
+    disk.entries = (history or first).entries[:disk_size]
+    disk.epochs = first.epochs if disk_size else []
+    if note is None:
+        note = first.cosigned(WITNESS_KEY, SEEN_AT, seen_size)
+    body = {"archive": f"before/{BEGAN}", "disk_root": disk.root().hex(), "disk_size": disk_size, "origin": KEY.name,
+            "seen_root": first.root(seen_size).hex(), "seen_size": seen_size, "seen_time": SEEN_AT, "witness": "w"}
+    if field:
+        body["seen_note"] = note
+    body.update(change or {})
+    log = Log(LATER)
+    log.start(recovery=body)
+    log.acts(5)
+    log.write(folder, lines=WITNESS_KEY.cosign(log.head(), NOW))
+    if before:
+        disk.write(folder / "before" / BEGAN)
+        (folder / "before" / BEGAN / "seen").write_text(note)
+    return log
+
+
+@pytest.fixture
+def asks_later(tmp_path):
+    return policy(tmp_path, f"witness w {WITNESS_KEY.vkey}\nquorum w\n", log=LATER)
+
+
+@pytest.mark.parametrize("options", [{}, {"field": False}, {"before": False}, {"disk_size": 0, "before": False}])
+def test_a_recovery_is_shown_by_the_note_of_a_witness(tmp_path, asks_later, options):
+    recovered(tmp_path / "ledger", **options)
+    status, report = verify(tmp_path / "ledger", key=LATER)
+    assert status == GOOD and report["recoveries"] == 1 and report["recovery_seen"] == 40, report
+    assert not report["recovery_witnessed"] and report["ended_read"] == (options.get("before", True))
+    status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
+    assert status == GOOD and report["recovery_witnessed"], report
+    proved, not_proved = explained(tmp_path / "ledger", "--policy", asks_later, key=None)
+    assert "the disk did not continue, is shown" in proved and "what the log before this one held" in not_proved
+
+
+def test_a_disk_with_another_history_is_recovered_from(tmp_path, asks_later):
+    """Not behind what the witness saw, but not its continuation."""
+    elsewhere = Log(KEY)
+    elsewhere.start()
+    elsewhere.acts(30, "2026-11-23T07:%02d:%02d.000000Z")
+    for seen_size in (8, 10, 40):
+        recovered(tmp_path / "ledger", history=elsewhere, seen_size=seen_size)
+        status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
+        assert status == GOOD and report["recovery_witnessed"] and report["ended_read"] == 1, report
+
+
+def test_a_recovery_without_a_note_proves_nothing(tmp_path, asks_later):
+    recovered(tmp_path / "ledger", field=False, before=False)
+    status, report = verify(tmp_path / "ledger", key=LATER)
+    assert status == GOOD and not report["recovery_witnessed"]
+    proved, not_proved = explained(tmp_path / "ledger", key=LATER)
+    assert "is shown" not in proved and "there is no note of one" in not_proved
+    status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
+    assert status == STALE and "recovery" in report["staleness"]
+
+
+def test_a_witness_that_nobody_knows_shows_nothing(tmp_path, asks_later):
+    recovered(tmp_path / "ledger", note=long_log(40).cosigned(OTHER_KEY, SEEN_AT, 40))
+    assert verify(tmp_path / "ledger", key=LATER)[0] == GOOD
+    assert verify(tmp_path / "ledger", "--policy", asks_later, key=None)[0] == STALE
+
+
+def test_a_recovery_that_was_none_is_found(tmp_path, asks_later):
+    ours, other = long_log(40), Key(KEY.name, b"o" * 32)
+    stranger = Log(other)
+    stranger.entries = ours.entries
+    wrong_time = ours.note(40, WITNESS_KEY.cosign(ours.head(39), SEEN_AT))
+    cases = [({"note": stranger.cosigned(WITNESS_KEY, SEEN_AT, 40)}, "no head of"),  # not signed by this key
+             ({"note": ours.cosigned(WITNESS_KEY, SEEN_AT, 39)}, "not of what it says"),
+             ({"change": {"seen_size": 100000}}, "not of what it says"),
+             ({"change": {"seen_note": "nothing\n"}}, "is not the note"),
+             ({"change": {"seen_note": "nothing\n"}, "before": False}, "no head of"),
+             ({"change": {"archive": "before/20261123T090001Z"}}, "not the one that the log's name"),
+             ({"change": {"origin": "plaingate/ledger/other"}}, "not the one that the log's name"),
+             ({"change": {"disk_size": 11}}, "another log"),
+             ({"seen_size": 8}, "nothing to recover from"),
+             ({"seen_size": 10}, "nothing to recover from")]
+    for options, says in cases:
+        recovered(tmp_path / "ledger", **options)
+        status, report = verify(tmp_path / "ledger", key=LATER)
+        assert status == FOUND and report["class"] == "recovery" and says in report["finding"], (options, report)
+    recovered(tmp_path / "ledger", note=wrong_time)
+    assert verify(tmp_path / "ledger", "--policy", asks_later, key=None)[0] == FOUND
+
+
+def test_the_name_of_a_log_tells_of_its_recovery(tmp_path):
+    log = Log(LATER)
+    log.start()
+    log.acts(3)
+    log.write(tmp_path / "ledger")
+    status, report = verify(tmp_path / "ledger", key=LATER)
+    assert status == FOUND and report["class"] == "recovery" and report["entry"] == 1
+    log = Log(KEY)
+    log.start(recovery={"archive": f"before/{BEGAN}", "disk_root": "00" * 32, "disk_size": 0, "origin": KEY.name, "seen_note": "",
+                        "seen_root": "00" * 32, "seen_size": 1, "seen_time": 1, "witness": "w"})
+    log.write(tmp_path / "ledger")
+    status, report = verify(tmp_path / "ledger")
+    assert status == FOUND and report["class"] == "recovery"
+
+
+def test_what_is_wrong_with_a_log_that_ended_is_found(tmp_path):
+    recovered(tmp_path / "ledger")
+    tile = next((tmp_path / f"ledger/before/{BEGAN}/tile/entries").glob("000.p/*"))
+    tile.write_bytes(tile.read_bytes().replace(b"control", b"contro1", 1))
+    status, report = verify(tmp_path / "ledger", key=LATER)
+    assert status == FOUND and report["class"] == "recovery" and f"before/{BEGAN}" in report["finding"]

@@ -110,14 +110,22 @@ static enum rc epoch_add(struct ledger_shell *s)
 static enum rc recovery_add(struct ledger_shell *s)
 {
 	const struct recovery *r = &s->recovery;
-	char hex[2 * SHA256_SIZE + 1];
+	char hex[2 * SHA256_SIZE + 1], note[LEDGER_BODY_TEXT_MAX / 4] = "";
 	struct ledger_body b;
+
+	/* Whole or not at all: with each line feed escaped it must not be cut. */
+	size_t lines = 0;
+	for (size_t i = 0; i < r->seen.note_n; i++)
+		lines += r->seen.note[i] == '\n';
+	if (r->seen.note_n + lines < sizeof note)
+		snprintf(note, sizeof note, "%.*s", (int)r->seen.note_n, r->seen.note);
 
 	ledger_body_begin(&b, LEDGER_RECOVERY_EPOCH);
 	ledger_body_str(&b, "archive", r->archive);
 	ledger_body_str(&b, "disk_root", hex_from_bytes(hex, r->root.b, sizeof r->root.b));
 	ledger_body_u64(&b, "disk_size", r->size);
 	ledger_body_str(&b, "origin", r->origin);
+	ledger_body_str(&b, "seen_note", note);
 	ledger_body_str(&b, "seen_root",
 		hex_from_bytes(hex, r->seen.checkpoint.root.b, sizeof r->seen.checkpoint.root.b));
 	ledger_body_u64(&b, "seen_size", r->seen.checkpoint.size);

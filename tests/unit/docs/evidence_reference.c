@@ -54,7 +54,10 @@ static void put_types(FILE *out)
 			ledger_type_name((enum ledger_type)i));
 		for (size_t k = 0; k < n; k++)
 			fprintf(out, "| `%s` | %s | %s |\n", f[k].key,
-				f[k].kind == LEDGER_STRING ? "text" : "number", f[k].text);
+				f[k].kind == LEDGER_NUMBER  ? "number"
+				: f[k].kind == LEDGER_ADDED ? "text, not in old entries"
+							    : "text",
+				f[k].text);
 	}
 	fputc('\n', out);
 }

@@ -214,7 +214,7 @@ static void enter(struct randomness *r, enum ledger_type type, const char *const
 		const char *text = "";
 		for (size_t k = 0; fields[k][0]; k++)
 			text = strcmp(fields[k][0], f[i].key) == 0 ? fields[k][1] : text;
-		if (f[i].kind == LEDGER_STRING)
+		if (f[i].kind != LEDGER_NUMBER)
 			ledger_body_str(&b, f[i].key, text);
 		else
 			ledger_body_u64(&b, f[i].key, strtoull(text, NULL, 10));

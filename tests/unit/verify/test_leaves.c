@@ -100,7 +100,7 @@ static enum rc enter(enum ledger_type type, const struct field *fields)
 		const struct field *found = fields;
 		while (found->key && strcmp(found->key, f[i].key) != 0)
 			found++;
-		if (f[i].kind == LEDGER_STRING)
+		if (f[i].kind != LEDGER_NUMBER)
 			ledger_body_str(&b, f[i].key, found->key && found->text ? found->text : "");
 		else
 			ledger_body_u64(&b, f[i].key, found->key ? found->number : 0);

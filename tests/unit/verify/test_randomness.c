@@ -50,7 +50,7 @@ static enum rc enter(enum ledger_type type, const struct field *fields)
 		const char *text = "";
 		for (const struct field *x = fields; x->key; x++)
 			text = strcmp(x->key, f[i].key) == 0 ? x->text : text;
-		if (f[i].kind == LEDGER_STRING)
+		if (f[i].kind != LEDGER_NUMBER)
 			ledger_body_str(&b, f[i].key, text);
 		else
 			ledger_body_u64(&b, f[i].key, strtoull(text, NULL, 10));
