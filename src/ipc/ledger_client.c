@@ -14,6 +14,7 @@ struct ledger_pending {
 	void *context;
 	uint64_t cookie;
 	bool sent; /* over the present link */
+	bool late; /* counted in ledger_client.late */
 	uint16_t type, body_n;
 	char body[];
 };
@@ -106,8 +107,10 @@ enum rc ledger_append(struct ledger_client *c, enum ledger_mode mode, uint16_t t
 	p->fn = fn;
 	p->context = context;
 	p->cookie = cookie;
-	if (mode == LEDGER_LATER && (!up || send_entry(c, p) != RC_OK))
+	if (mode == LEDGER_LATER && (!up || c->full || send_entry(c, p) != RC_OK)) {
 		c->late++;
+		p->late = true;
+	}
 	pending_append(c, p);
 	return RC_OK;
 }
@@ -132,6 +135,8 @@ static bool state_gap(struct ledger_client *c, mono_ns now)
 	}
 	pending_append(c, p);
 	c->late = c->lost = c->refused = c->unknown = 0;
+	for (p = c->first; p; p = p->next)
+		p->late = false;
 	return true;
 }
 
@@ -156,6 +161,8 @@ static bool send_unsent(struct ledger_client *c, mono_ns now)
 		if (send_entry(c, p) != RC_OK)
 			return false;
 	c->resend = false;
+	if (c->full)
+		return true; /* ledger_client_expire() tries one of them */
 	if (c->broken && (c->late || c->lost || c->refused || c->unknown) && !state_gap(c, now))
 		return false;
 	c->broken = false;
@@ -168,6 +175,7 @@ static bool send_unsent(struct ledger_client *c, mono_ns now)
 void ledger_client_up(struct ledger_client *c, mono_ns now)
 {
 	c->broken = true;
+	c->full = false; /* it may have room now; else it says so again */
 	send_unsent(c, now);
 }
 
@@ -215,12 +223,53 @@ void ledger_client_down(struct ledger_client *c)
 	refuse_gates(c, UINT64_MAX, "the ledger is down");
 }
 
+/* While the ledger is full: is there room again? */
+static void probe(struct ledger_client *c)
+{
+	for (struct ledger_pending *p = c->first; p; p = p->next)
+		if (p->mode == LEDGER_LATER && p->sent)
+			return; /* one is on its way */
+	for (struct ledger_pending *p = c->first; p; p = p->next)
+		if (p->mode == LEDGER_LATER) {
+			send_entry(c, p);
+			return;
+		}
+	c->full = false;
+}
+
 void ledger_client_expire(struct ledger_client *c, mono_ns now)
 {
 	if (ipc_link_up(c->link))
 		send_unsent(c, now); /* the link's queue was full */
+	if (ipc_link_up(c->link) && c->full)
+		probe(c);
 	if (now > LEDGER_GATE_WAIT_NS)
 		refuse_gates(c, now - LEDGER_GATE_WAIT_NS, "the ledger does not answer");
+}
+
+/* No room now: the entry waits, and its number is used up. */
+static bool put_off(struct ledger_client *c, struct ledger_pending *p, const struct msg_ledger_receipt *r)
+{
+	if (p->mode != LEDGER_LATER || (r->rc != RC_IO && r->rc != RC_LIMIT && r->rc != RC_AGAIN))
+		return false;
+	if (!c->full)
+		snprintf(c->why, sizeof c->why, "%.*s", (int)sizeof c->why - 1, r->text);
+	c->late += !p->late;
+	p->late = true;
+	p->n = 0;
+	p->sent = false;
+	c->full = true;
+	return true;
+}
+
+/* The first that was taken again: what waits follows, behind the number of entries that are late. */
+static void room_again(struct ledger_client *c, const struct ledger_pending *taken)
+{
+	c->full = false;
+	c->late -= taken->late && c->late > 0;
+	if (c->late > 0 && !state_gap(c, taken->since))
+		c->broken = true;
+	send_unsent(c, taken->since);
 }
 
 bool ledger_client_receipt(struct ledger_client *c, uint64_t tag, const struct msg_ledger_receipt *r)
@@ -232,7 +281,12 @@ bool ledger_client_receipt(struct ledger_client *c, uint64_t tag, const struct m
 		copy.text[sizeof copy.text - 1] = '\0';
 		if (copy.rc == RC_EXISTS)
 			copy.rc = RC_OK;
-		answer(unlink_at(c, at), &copy);
+		if (put_off(c, *at, &copy))
+			return true;
+		struct ledger_pending *p = unlink_at(c, at);
+		if (copy.rc == RC_OK && c->full)
+			room_again(c, p);
+		answer(p, &copy);
 		return true;
 	}
 	return false;

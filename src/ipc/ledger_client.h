@@ -8,6 +8,10 @@
  * `gap` entry that states how many were entered late, how many found no room, how many gates were refused and
  * how many answers are unknown.
  *
+ * Ledger full (RC_IO, RC_LIMIT, RC_AGAIN in a receipt): the refused number is used up, and the ledger will
+ * say so. A LATER entry waits and one of them is tried again each second, under a new number; when it is
+ * taken the others follow, behind a `gap` that counts them.
+ *
  * Each entry that is sent gets the next number n of this source, from 1, without gaps. An entry whose receipt
  * was lost with the link is sent again under its old n when it is LATER: the ledger answers RC_EXISTS when it
  * has it already, which counts as entered. A GATE is not sent again: its act did not happen.
@@ -37,6 +41,8 @@ struct ledger_client {
 	uint64_t late, lost, refused, unknown; /* since the link went down */
 	bool broken;			       /* the link went down and the gap is not stated yet */
 	bool resend;			       /* some wait that were sent over an older link */
+	bool full;			       /* the ledger had no room for a LATER one */
+	char why[128];			       /* as it said */
 	uint32_t run;			       /* starts of this process before this one, in this boot */
 };
 

@@ -14,6 +14,10 @@
 #define JOURNAL_RECORD_MAX                                                                                   \
 	(JOURNAL_HEAD + LEDGER_BATCH_MAX * (LEDGER_ENTRY_MAX + 2) + NOTE_BYTES_MAX + SHA256_SIZE)
 
+/* Records that wait for tiles which cannot be written: more are refused, so that a start can read them, and
+ * that memory, which holds their entries as well, has an end. */
+#define JOURNAL_BYTES_MAX (64u << 20)
+
 /* Returns the record's length; w is bad when it does not fit. */
 size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n,
 	const char *note, size_t note_n);

@@ -374,6 +374,10 @@ static enum rc batch_write(struct ledger_log *l, struct err *e)
 			return rc;
 		l->journal_torn = false;
 	}
+	if (l->journal_n > JOURNAL_BYTES_MAX)
+		return err_add(e, RC_LIMIT,
+			"the journal has %zu bytes, and its entries cannot be laid out as tiles",
+			l->journal_n);
 	enum rc rc = head_sign(l, note, &note_n, e);
 	if (rc != RC_OK)
 		return rc;

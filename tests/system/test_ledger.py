@@ -182,6 +182,80 @@ def test_disk_full(lab):
     assert since(lab, "hq", 0, "config_commit")[-1]["body"]["comment"] == "room"
 
 
+def stop(lab, gateway):
+    """An orderly stop, which has nothing to warn about. Returns what the log said meanwhile."""
+    log = lab[gateway].state / "plaingated.log"
+    before = log.stat().st_size
+    lab.daemons[gateway].send_signal(signal.SIGTERM)
+    lab.daemons[gateway].wait(15)
+    said = log.read_text(errors="replace")[before:]
+    assert not [line for line in said.splitlines() if " warn: " in line or " error: " in line], said
+    return said
+
+
+def web_answers(lab):
+    return lab["host-a"].run(f"ping -c 1 -W 1 {WEB}", check=False).returncode == 0
+
+
+def test_start_with_a_full_disk(lab):
+    """A power cycle while the ledger has no room: what an earlier start entered runs, traffic flows by the stored configuration,
+    nothing new is admitted, `show status` says why; with room all is back and entered."""
+    directory = ledger_directory(lab, "hq")
+    stop(lab, "hq")
+    before = len(entries_in(directory))
+    lab["hq"].run("dd if=/dev/zero of=/var/lib/plaingate/ledger/fill bs=4k", check=False)
+    try:
+        lab.start_gateway("hq")
+        started = time.monotonic()
+        wait_for(lambda: all(row["state"] == "ready" for row in show(lab, "hq", "status")), 10, "all processes")
+        wait_for(lambda: web_answers(lab), 10, "traffic by the stored configuration")
+        reasons = wait_for(lambda: [row["reason"] for row in show(lab, "hq", "status") if row["process"] == "ledger" and row["reason"]], 10,
+                           "the reason")
+        assert "No space left" in reasons[0], reasons
+        assert time.monotonic() - started < 20
+        act(lab, "ike initiate branch")
+        assert act(lab, "commit /etc/plaingate/hq.conf").returncode == 1
+        time.sleep(3)
+        assert not lab.tunnel_up(["hq"]), "a peer was admitted without a receipt"
+        assert not any("AUTHENTICATION_FAILED" in row.get("reason", "") for row in show(lab, "branch", "ike"))
+    finally:
+        lab["hq"].run("rm -f /var/lib/plaingate/ledger/fill")
+    wait_for(lambda: not any(row["reason"] for row in show(lab, "hq", "status")), 15, "the ledger to take entries")
+    up_again(lab)
+    entries = entries_in(directory)[before:]
+    starts = {entry["body"]["process"] for entry in entries if entry["type"] == "process_start"}
+    assert starts == {"supervisor", "ledger", "entropy", "keeper", "dataplane", "ike", "control"}, starts
+    assert any(entry["type"] == "gap" for entry in entries) and any(entry["type"] == "config_load" for entry in entries)
+    verify_ledger(lab, "hq")
+
+
+def test_another_executable_waits_for_its_receipt(lab):
+    """With a full ledger only what an earlier start entered runs: one octet more, and it waits."""
+    directory = ledger_directory(lab, "hq")
+    stop(lab, "hq")
+    before = len(entries_in(directory))
+    path = "/usr/libexec/plaingate/plaingate-entropy"
+    lab["hq"].run(["sh", "-c", f"printf x >>{path}"])
+    lab["hq"].run("dd if=/dev/zero of=/var/lib/plaingate/ledger/fill bs=4k", check=False)
+
+    def states():
+        return {row["process"]: row for row in show(lab, "hq", "status")}
+    try:
+        lab.start_gateway("hq")
+        wait_for(lambda: all(states()[name]["state"] == "ready" for name in ("ledger", "dataplane", "ike", "control")), 10, "the others")
+        time.sleep(2)
+        entropy = states()["entropy"]
+        assert entropy["state"] != "ready" and not entropy["pid"], entropy
+        assert "did not take its start" in entropy["reason"] and "No space left" in entropy["reason"], entropy
+    finally:
+        lab["hq"].run(f"truncate -s -1 {path}")
+        lab["hq"].run("rm -f /var/lib/plaingate/ledger/fill")
+    wait_for(lambda: states()["entropy"]["state"] == "ready", 15, "its start")
+    started = [entry["body"] for entry in entries_in(directory)[before:] if entry["type"] == "process_start"]
+    assert states()["entropy"]["sha256"] in [body["sha256"] for body in started if body["process"] == "entropy"], started
+    up_again(lab)
+
+
 def test_numbers_have_no_silent_gaps(lab):
     """The entries of each source are numbered; what was refused is named by a gap entry, and nothing else is missing."""
     for gateway in ("hq", "branch"):

@@ -89,18 +89,15 @@ static enum rc gap_add(struct ledger_shell *s, enum proc source, uint32_t run, u
 }
 
 /* The one-time keys that sign the checkpoints from the next one on. */
-static enum rc epoch_add(struct ledger_shell *s)
+static enum rc epoch_add(struct ledger_shell *s, struct err *e)
 {
 	char hex[2 * SHA256_SIZE + 1];
 	struct merkle_hash root;
 	struct ledger_body b;
-	struct err e = { 0 };
-	enum rc rc = sealer_prepare(&s->sealer, &root, &e);
+	enum rc rc = sealer_prepare(&s->sealer, &root, e);
 
-	if (rc != RC_OK) {
-		log_error("one-time keys of checkpoints: %s", e.text);
-		return rc;
-	}
+	if (rc != RC_OK)
+		return err_add(e, rc, "while making one-time keys of checkpoints");
 	ledger_body_begin(&b, LEDGER_SEAL_EPOCH);
 	ledger_body_u64(&b, "keys", SEAL_KEYS);
 	ledger_body_str(&b, "root", hex_from_bytes(hex, root.b, sizeof root.b));
@@ -149,7 +146,7 @@ static enum rc statement_add(struct ledger_shell *s)
 }
 
 /* What stands before the first entry of a batch: that the ledger began, and what was refused before. */
-static enum rc batch_begin(struct ledger_shell *s)
+static enum rc batch_begin(struct ledger_shell *s, struct err *e)
 {
 	struct ledger_body b;
 	char vkey[NOTE_VKEY_MAX];
@@ -168,7 +165,7 @@ static enum rc batch_begin(struct ledger_shell *s)
 	if (rc == RC_OK && s->recovery.pending)
 		rc = recovery_add(s);
 	if (rc == RC_OK && sealer_due(&s->sealer)) {
-		rc = epoch_add(s);
+		rc = epoch_add(s, e);
 		s->soon = true;
 	}
 	for (unsigned p = 0; p < PROC_COUNT && rc == RC_OK; p++) {
@@ -188,8 +185,11 @@ static enum rc batch_begin(struct ledger_shell *s)
 void ledger_shell_receipt(
 	struct ledger_shell *s, enum proc to, uint64_t tag, const struct msg_ledger_receipt *r)
 {
-	if (ipc_send_LEDGER_RECEIPT(child_link(s->child, to), tag, r) != RC_OK)
-		log_warn("%s did not take its receipt", proc_name(to));
+	enum rc rc = ipc_send_LEDGER_RECEIPT(child_link(s->child, to), tag, r);
+
+	/* Gone (RC_IO): a stop, or it asks again when it is back. */
+	if (rc != RC_OK && rc != RC_IO)
+		log_warn("%s did not take its receipt: %s", proc_name(to), rc_text(rc));
 }
 
 static void refuse(struct ledger_shell *s, enum proc source, uint64_t tag, enum rc rc, const char *why)
@@ -227,20 +227,48 @@ static enum rc seal_now(struct ledger_shell *s, struct err *e)
 	return sealer_seal(&s->sealer, &c, e);
 }
 
+#define TROUBLE_EVERY_NS (60 * NS_PER_S)
+
+/* What fails each second is said when it begins, now and then, and when it is over. */
+static void trouble(struct ledger_shell *s, const char *text)
+{
+	mono_ns now = s->child->loop.now;
+
+	s->failures++;
+	if (s->trouble_since == 0 || now - s->trouble_said >= TROUBLE_EVERY_NS) {
+		log_error("no entries are taken: %s", text);
+		s->trouble_said = now;
+	}
+	if (s->trouble_since == 0)
+		s->trouble_since = now;
+}
+
+static void trouble_over(struct ledger_shell *s)
+{
+	if (s->trouble_since > 0)
+		log_info("entries are taken again, after %llu s",
+			(unsigned long long)((s->child->loop.now - s->trouble_since) / NS_PER_S));
+	s->trouble_since = 0;
+}
+
 static void publish_now(struct ledger_shell *s)
 {
 	struct err e = { 0 };
 
+	bool waits = ledger_size(s->log) != ledger_published(s->log);
+
 	loop_disarm(&s->child->loop, &s->publish);
 	if (seal_now(s, &e) == RC_OK && ledger_publish(s->log, &e) == RC_OK) {
 		s->last_checkpoint = clock_utc();
+		if (waits)
+			trouble_over(s);
 		s->soon = false;
 		if (s->witnesses.n > 0)
 			witnesses_wake(&s->witnesses);
 		return;
 	}
-	s->failures++;
-	log_error("%s; the entries are safe in the journal", e.text);
+	err_add(&e, e.rc, "the entries are safe in the journal");
+	trouble(s, e.text);
 	loop_arm(&s->child->loop, &s->publish, PUBLISH_EVERY_NS, 0);
 }
 
@@ -252,8 +280,7 @@ static void on_publish(struct loop *l, struct timer *t)
 
 static void batch_lost(struct ledger_shell *s, enum rc rc, const struct err *e)
 {
-	log_error("%zu entries were refused: %s", s->waiting_n, e->text);
-	s->failures++;
+	trouble(s, e->text);
 	s->counters = s->durable;
 	s->own_n = s->own_durable;
 	s->stating = false;
@@ -425,7 +452,9 @@ static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const
 		refuse_number(s, source, tag, m->run, m->n, rc, e.text);
 		return;
 	}
-	rc = batch_begin(s);
+	rc = batch_begin(s, &e);
+	if (rc != RC_OK)
+		trouble(s, e.text[0] ? e.text : "a batch could not be begun");
 	uint64_t due = ledger_counters_due(&s->counters, entry.source, entry.run);
 	if (due == 0 || entry.n < due) {
 		append_passed(s, source, tag, &entry);
@@ -439,7 +468,8 @@ static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const
 			s->waiting_n++;
 			s->soon |= ledger_type_soon(entry.type);
 		} else
-			refuse_number(s, source, tag, m->run, m->n, rc, "the entry does not fit");
+			refuse_number(s, source, tag, m->run, m->n, rc,
+				e.text[0] ? e.text : "the entry does not fit");
 	}
 	/* An entry may bring a gap with it; and batch_begin() may need one for each source. */
 	if (ledger_batch_n(s->log) >= LEDGER_BATCH_MAX - PROC_COUNT - 5)
@@ -450,7 +480,9 @@ static void append(struct ledger_shell *s, enum proc source, uint64_t tag, const
 
 void ledger_shell_enter(struct ledger_shell *s, struct ledger_body *b)
 {
-	if (batch_begin(s) == RC_OK && own_add(s, b) == RC_OK)
+	struct err e = { 0 };
+
+	if (batch_begin(s, &e) == RC_OK && own_add(s, b) == RC_OK)
 		loop_arm(&s->child->loop, &s->commit, 0, 0);
 }
 
@@ -607,13 +639,17 @@ static enum rc log_open(struct ledger_shell *s, struct err *e)
 /* From here on entries are taken. */
 static void opening_end(struct ledger_shell *s)
 {
+	struct err e = { 0 };
+
 	s->opening = false;
 	loop_disarm(&s->child->loop, &s->opening_over);
 	s->durable = s->counters;
 	s->own_durable = s->own_n;
 	/* A full disk at the start: up all the same, refusing, until there is room. */
-	if (batch_begin(s) != RC_OK)
-		log_error("the start of the ledger could not be entered; the next entry tries again");
+	if (batch_begin(s, &e) != RC_OK) {
+		err_add(&e, e.rc, "the start of the ledger could not be entered; the next entry tries again");
+		trouble(s, e.text);
+	}
 	batch_commit(s);
 	publish_now(s);
 	log_info("%s: %llu entries, %llu of them from the journal", s->key.name,

@@ -90,6 +90,7 @@ struct ledger_shell {
 	struct waiting waiting[LEDGER_BATCH_MAX];
 	size_t waiting_n, waiting_seen; /* seen: when the commit was due last */
 	uint64_t commits, failures;
+	mono_ns trouble_since, trouble_said; /* entries cannot be taken; 0: they can */
 	utc_us last_checkpoint;
 };
 

@@ -103,20 +103,40 @@ static void start(struct child_process *c)
 		ledger_client_up(&s->ledger, s->loop.now);
 }
 
+/*
+ * A ledger that is full, broken or away. What an earlier start of this machine entered, octet for octet, runs
+ * all the same, and is entered when there is room; but for RC_AGAIN: witnesses that are required did not
+ * cosign.
+ */
+static void not_entered(struct child_process *c, enum rc rc, const char *why)
+{
+	struct err e = { 0 };
+
+	if (rc == RC_AGAIN || !entered_before(c)) {
+		err_add(&e, rc, "the ledger did not take its start: %s", why);
+		failed(c, &e);
+		return;
+	}
+	log_error("%s runs as an earlier start entered it; the ledger does not take its start now: %s",
+		proc_name(c->id), why);
+	enter_start(c, c->starts, LEDGER_LATER, NULL);
+	c->was_entered = true;
+	start(c);
+}
+
 static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
 {
 	struct child_process *c = (struct child_process *)context;
 
 	if (c->life != LIFE_ENTERING)
 		return;
-	if (r->rc != RC_OK) {
-		struct err e = { 0 };
-		err_add(&e, (enum rc)r->rc, "the ledger did not take its start: %s", r->text);
-		failed(c, &e);
-		return;
+	if (r->rc == RC_OK) {
+		entered_keep(c);
+		c->was_entered = true;
+		start(c);
+	} else {
+		not_entered(c, (enum rc)r->rc, r->text);
 	}
-	c->was_entered = true;
-	start(c);
 }
 
 /* The ledger cannot enter its own start before it runs: it and the supervisor are the first entries. */
@@ -167,8 +187,7 @@ static void begin(struct child_process *c)
 	if (again) {
 		start(c);
 	} else if (rc != RC_OK) {
-		err_add(&e, rc, "the ledger is down, and this executable was not entered before");
-		failed(c, &e);
+		not_entered(c, rc, "it is down");
 	}
 }
 

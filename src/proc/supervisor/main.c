@@ -317,8 +317,10 @@ static enum rc prepare(struct supervisor *s, struct err *e)
 		rc = interfaces_watch(s, e);
 	if (rc == RC_OK)
 		rc = neighbour_open(s, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		witnesses_load(s);
+		entered_load(s);
+	}
 	return rc == RC_OK ? sandbox_enter(PROC_SUPERVISOR, e) : rc;
 }
 

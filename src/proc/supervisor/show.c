@@ -13,6 +13,13 @@ static const char *const lives[] = {
 	[LIFE_BACKOFF] = "restarting",
 };
 
+static const char *reason(const struct supervisor *s, const struct child_process *c)
+{
+	if (c->id == PROC_LEDGER && s->ledger.full)
+		return s->ledger.why[0] ? s->ledger.why : "the ledger takes no entries";
+	return c->id == PROC_SUPERVISOR ? "" : c->why;
+}
+
 static void row(struct supervisor *s, const struct child_process *c, struct msg_row *ret_row)
 {
 	bool own = c->id == PROC_SUPERVISOR;
@@ -23,7 +30,7 @@ static void row(struct supervisor *s, const struct child_process *c, struct msg_
 	jw_str(&w, "process", proc_name(c->id));
 	jw_u64(&w, "pid", own ? (uint64_t)getpid() : (uint64_t)c->pid);
 	jw_str(&w, "state", own ? "ready" : lives[c->life]);
-	jw_str(&w, "reason", own ? "" : c->why);
+	jw_str(&w, "reason", reason(s, c));
 	jw_u64(&w, "restarts", c->starts > 1 ? c->starts - 1 : 0);
 	jw_u64(&w, "uptime_s", runs ? (s->loop.now - (own ? s->started : c->since)) / NS_PER_S : 0);
 	jw_hex(&w, "sha256", own ? s->own_sha256 : c->measured.sha256, SHA256_SIZE);

@@ -7,6 +7,7 @@
  *   notify.c      tells the service manager that the filter stands
  *   answers.c     the file of known answers, measured and sealed for the keeper
  *   children.c    lives: measured, entered, started, ready, dead, started again
+ *   entered.c     executables whose start the ledger has, kept for the next start
  *   launch.c      executables measured once; one start: fork, execute
  *   handover.c    links between processes and resources for them
  *   directories.c directories, keys and the memory that outlives the data plane
@@ -66,7 +67,7 @@ struct child_process {
 	struct watch log;   /* what it says on its standard error */
 	struct timer timer; /* back-off, or the wait for READY */
 	struct measured measured;
-	bool was_entered; /* the ledger has its start: a restart need not wait */
+	bool was_entered; /* the ledger has its start, or will: a restart need not wait */
 	uint64_t starts;
 	mono_ns since;	 /* start, or death */
 	mono_ns delay;	 /* the last back-off */
@@ -107,6 +108,7 @@ struct supervisor {
 	uint8_t boot_id[16];
 	uint8_t own_sha256[SHA256_SIZE], answers_sha256[SHA256_SIZE];
 	bool own_entered;
+	uint8_t entered_before[PROC_COUNT][SHA256_SIZE];
 	mono_ns started;
 	int log_fd, null_fd, lock_fd, key_dir, neighbour_fd;
 	int trees[3]; /* keep the mounts of handed directories alive */
@@ -153,6 +155,11 @@ void children_reap(struct supervisor *s);
 bool children_all(const struct supervisor *s, enum life life);
 bool children_gone(const struct supervisor *s, bool ledger_too);
 void child_kill(struct child_process *c, const char *why);
+
+/* entered.c */
+void entered_load(struct supervisor *s);
+bool entered_before(const struct child_process *c);
+void entered_keep(struct child_process *c);
 
 /* launch.c */
 /* Copies and hashes the file; ret_measured->fd stays -1 on an error. */

@@ -231,6 +231,72 @@ static void test_body_too_long(void **state)
 	end(&d);
 }
 
+/* A full ledger: what need not wait for it is entered later, in order, under new numbers; what must, is
+ * refused. */
+static void test_a_full_ledger_gets_late_entries_later(void **state)
+{
+	struct desk d;
+	struct msg_ledger_append m;
+	begin(&d);
+	connect_both(&d);
+	ledger_client_up(&d.client, 1);
+	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_LATER, 2, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_GATE, 3, 1), RC_OK);
+	uint64_t tags[3];
+	for (int i = 0; i < 3; i++)
+		tags[i] = next_entry(&d, &m);
+	assert_true(receipt(&d, tags[0], RC_IO));
+	assert_true(receipt(&d, tags[1], RC_IO));
+	assert_int_equal(d.answers, 0); /* not lost, and not done */
+	assert_true(receipt(&d, tags[2], RC_IO));
+	assert_int_equal(d.answers, 1);
+	assert_int_equal(d.cookie, 3);
+	assert_int_equal(d.rc, RC_IO);
+	/* Those that come now wait behind; an act is tried at once. */
+	assert_int_equal(append(&d, LEDGER_LATER, 4, 2), RC_OK);
+	no_entry(&d);
+	assert_int_equal(append(&d, LEDGER_GATE, 5, 2), RC_OK);
+	tags[0] = next_entry(&d, &m);
+	assert_int_equal(m.n, 4);
+	assert_true(receipt(&d, tags[0], RC_IO));
+	/* One each second is tried, not all. */
+	for (uint64_t second = 0; second < 3; second++) {
+		ledger_client_expire(&d.client, (3 + second) * NS_PER_S);
+		tags[0] = next_entry(&d, &m);
+		assert_int_equal(m.n, 5 + second);
+		no_entry(&d);
+		ledger_client_expire(&d.client, (3 + second) * NS_PER_S);
+		no_entry(&d); /* it is on its way */
+		if (second < 2)
+			assert_true(receipt(&d, tags[0], RC_IO));
+	}
+	/* There is room: the others follow behind a gap that counts them. */
+	d.answers = 0;
+	assert_true(receipt(&d, tags[0], RC_OK));
+	assert_int_equal(d.answers, 1);
+	assert_int_equal(d.cookie, 1);
+	tags[0] = next_entry(&d, &m);
+	assert_int_equal(m.type, GAP);
+	assert_int_equal(m.n, 8);
+	assert_memory_equal(m.body, "{\"late\":2,\"lost\":0,\"refused\":0,\"unknown\":0}", m.body_n);
+	assert_true(receipt(&d, tags[0], RC_OK));
+	for (uint64_t i = 0; i < 2; i++) {
+		tags[0] = next_entry(&d, &m);
+		assert_int_equal(m.n, 9 + i);
+		assert_true(receipt(&d, tags[0], RC_OK));
+		assert_int_equal(d.cookie, i == 0 ? 2 : 4);
+	}
+	no_entry(&d);
+	assert_int_equal(d.client.pending_n, 0);
+	/* A refusal that no time heals is one. */
+	assert_int_equal(append(&d, LEDGER_LATER, 6, 9), RC_OK);
+	assert_true(receipt(&d, next_entry(&d, &m), RC_DENIED));
+	assert_int_equal(d.cookie, 6);
+	assert_int_equal(d.rc, RC_DENIED);
+	end(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_gate_does_not_wait_for_ever),
 		cmocka_unit_test(test_gap_is_stated_and_late_entries_follow),
 		cmocka_unit_test(test_waiting_is_bounded_and_loss_is_counted),
+		cmocka_unit_test(test_a_full_ledger_gets_late_entries_later),
 		cmocka_unit_test(test_body_too_long),
 	};
 

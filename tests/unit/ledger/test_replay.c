@@ -400,6 +400,47 @@ static void a_statement_that_was_cut_off_is_not_there(void **state)
 	memory_done(&before);
 }
 
+static enum rc no_tiles(void *context, struct disk *d, const struct disk_change *c)
+{
+	(void)context, (void)d;
+	return c->what == DISK_REPLACE && strncmp(c->path, "tile/", 5) == 0 ? RC_IO : RC_OK;
+}
+
+/* No room for new files, but for more octets: the journal, and memory with it, has an end, and a start reads
+ * it. */
+static void a_journal_that_is_not_published_has_an_end(void **state)
+{
+	struct resumed r;
+	struct err e = { 0 };
+
+	entries_put(1);
+	assert_int_equal(ledger_publish(world.log, NULL), RC_OK);
+	world.disk.before = no_tiles;
+	for (int batches = 0; e.rc == RC_OK; batches++) {
+		const struct ledger_counters known = world.counters;
+		struct ledger_body b;
+		assert_true(batches < 1000);
+		for (int i = 0; i < LEDGER_BATCH_MAX; i++) {
+			ledger_body_begin(&b, LEDGER_GAP);
+			ledger_body_u64(&b, "late", 0);
+			ledger_body_u64(&b, "lost", 0);
+			ledger_body_u64(&b, "refused", (uint64_t)i);
+			ledger_body_u64(&b, "unknown", 0);
+			entry_put(LEDGER_GAP, "keeper", &b);
+		}
+		if (ledger_commit(world.log, &e) != RC_OK)
+			world.counters = known;
+		if (batches % 100 == 0)
+			assert_int_not_equal(ledger_publish(world.log, NULL), RC_OK);
+	}
+	assert_int_equal(e.rc, RC_LIMIT);
+	assert_int_equal(start(&r), RC_OK);
+	assert_resumed(&r);
+	world.disk.before = NULL;
+	assert_int_equal(ledger_publish(world.log, NULL), RC_OK);
+	entries_put(1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +451,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(old_bundles_may_be_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_statement_that_is_not_signed_is_not_believed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_journal_that_is_not_published_has_an_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_statement_that_was_cut_off_is_not_there, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
