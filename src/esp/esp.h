@@ -98,6 +98,7 @@ struct esp_batch {
 	uint32_t pair;
 	uint8_t traffic_class; /* of the outer header: RFC 6040 normal mode, DSCP copied */
 	bool full;	       /* a shorter packet ended it */
+	bool may_fragment;     /* the shell's: its one packet may be larger than the path and is cut outside */
 };
 
 void esp_batch_begin(struct esp_batch *b);

@@ -9,7 +9,7 @@ void esp_batch_begin(struct esp_batch *b)
 {
 	b->n = b->packets = b->packet_size = 0;
 	b->pair = ESP_PAIR_NONE;
-	b->full = false;
+	b->full = b->may_fragment = false;
 }
 
 /* RFC 4303 2.4: the ciphertext ends on a 4-octet boundary. */

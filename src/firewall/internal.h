@@ -133,10 +133,11 @@ struct fw_datagram {
 	uint32_t origin;   /* the zone, and whether out of a tunnel */
 	mono_ns deadline;
 	uint32_t fragments;
-	uint32_t total;	   /* payload bytes, 0: the last fragment is not here */
-	uint32_t header_n; /* 0: the first fragment is not here */
-	uint32_t next_at;  /* IPv6: where in the header the next-header octet stands that names the fragment
-			      header */
+	uint32_t total;		      /* payload bytes, 0: the last fragment is not here */
+	uint32_t header_n;	      /* 0: the first fragment is not here */
+	uint16_t largest, largest_df; /* packets, from the IP header on; of those with don't-fragment */
+	uint32_t next_at; /* IPv6: where in the header the next-header octet stands that names the fragment
+			     header */
 	uint32_t ranges_n;
 	struct fw_range ranges[FW_FRAGMENTS_PER_DATAGRAM]; /* sorted, disjoint, not adjacent */
 	bool congested; /* a fragment carried the mark (RFC 3168 section 5.3) */

@@ -248,6 +248,9 @@ static enum drop_reason fragment_keep(struct fw_datagram *d, const struct fragme
 		return drop;
 	memcpy(d->bytes + PAYLOAD_AT + f->range.first, f->payload, f->range.end - f->range.first);
 	d->fragments++;
+	d->largest = (uint16_t)MAX_OF(d->largest, t->len);
+	if (t->dont_fragment)
+		d->largest_df = (uint16_t)MAX_OF(d->largest_df, t->len);
 	d->congested |= (t->traffic_class & 3) == 3;
 	if (f->range.first == 0) {
 		memcpy(d->header, t->ip, f->header_n);
@@ -276,7 +279,9 @@ static void header_finish(struct fw_datagram *d, uint8_t *ip, bool v4)
 		ip[1] |= v4 ? 3 : 3 << 4;
 	if (v4) {
 		store_be16(ip + 2, (uint16_t)(d->header_n + d->total));
-		store_be16(ip + 6, 0);
+		/* Whoever forbade to cut the largest of them is told when it does not fit (RFC 1191 section
+		 * 3). */
+		store_be16(ip + 6, d->largest_df == d->largest ? IP4_DF : 0);
 		memset(ip + IP4_CSUM, 0, 2);
 		uint16_t c = (uint16_t)~csum_fold(csum_add(0, ip, d->header_n));
 		memcpy(ip + IP4_CSUM, &c, 2);
@@ -313,6 +318,7 @@ bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now)
 	t->len = d->header_n + d->total;
 	t->csum = TRAIN_CSUM_UNKNOWN;
 	t->flags |= TRAIN_REASSEMBLED;
+	t->fragment_max = d->largest;
 	header_finish(d, t->ip, t->src.family == ADDR_V4);
 	if (train_parse(t) == DROP_NONE && !(t->flags & TRAIN_FRAGMENT))
 		train_verify_l4(t);

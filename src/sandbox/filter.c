@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -32,6 +33,19 @@ static int allow_fcntl(scmp_filter_ctx f, int call)
 		F_ADD_SEALS, F_GET_SEALS };
 
 	return allow_each(f, call, 1, values, COUNT_OF(values));
+}
+
+static int allow_setsockopt(scmp_filter_ctx f, int call)
+{
+	static const int options[][2] = { { SOL_SOCKET, SO_ATTACH_FILTER }, { IPPROTO_IP, IP_MTU_DISCOVER },
+		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER } };
+	int r = 0;
+
+	for (size_t i = 0; i < COUNT_OF(options) && r == 0; i++)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 2,
+			SCMP_CMP64(1, SCMP_CMP_EQ, (scmp_datum_t)options[i][0]),
+			SCMP_CMP64(2, SCMP_CMP_EQ, (scmp_datum_t)options[i][1]));
+	return r;
 }
 
 static int allow_prctl(scmp_filter_ctx f, int call)
@@ -74,9 +88,8 @@ static int add(scmp_filter_ctx f, const struct call *c)
 		return allow_thread(f, c->number);
 	case CALL_PRCTL:
 		return allow_prctl(f, c->number);
-	case CALL_SOCKET_FILTER:
-		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 2,
-			SCMP_CMP64(1, SCMP_CMP_EQ, SOL_SOCKET), SCMP_CMP64(2, SCMP_CMP_EQ, SO_ATTACH_FILTER));
+	case CALL_SOCKET_OPTIONS:
+		return allow_setsockopt(f, c->number);
 	case CALL_NO_LIMIT:
 		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 2, SCMP_CMP64(0, SCMP_CMP_EQ, 0),
 			SCMP_CMP64(2, SCMP_CMP_EQ, 0));

@@ -22,18 +22,20 @@ struct confinement {
 
 /* How the arguments of an allowed system call are checked. */
 enum call_check {
-	CALL_ANY,	   /* no check */
-	CALL_NO_EXEC,	   /* third argument without PROT_EXEC */
-	CALL_SELF,	   /* first argument is this process's id */
-	CALL_SELF_OR_ZERO, /* the same or 0 */
-	CALL_FCNTL,	   /* flags, duplicates and seals; no signals, leases, locks */
-	CALL_THREAD,	   /* clone only makes threads of this process */
-	CALL_PRCTL,	   /* names of threads and of memory */
-	CALL_SOCKET_FILTER, /* setsockopt that gives a socket a filter, and no other */
-	CALL_NO_LIMIT,	   /* prlimit64 that only reads its own */
-	CALL_REFUSED,	   /* not allowed, but answered with EACCES: libraries try it and can do without */
-	CALL_OPEN_FILE,	   /* newfstatat of a file that is open: what fstat() is since glibc 2.33; by name: refused */
-	CALL_ABSENT,	   /* the same with ENOSYS: the C library falls back to an older call */
+	CALL_ANY,	     /* no check */
+	CALL_NO_EXEC,	     /* third argument without PROT_EXEC */
+	CALL_SELF,	     /* first argument is this process's id */
+	CALL_SELF_OR_ZERO,   /* the same or 0 */
+	CALL_FCNTL,	     /* flags, duplicates and seals; no signals, leases, locks */
+	CALL_THREAD,	     /* clone only makes threads of this process */
+	CALL_PRCTL,	     /* names of threads and of memory */
+	CALL_SOCKET_OPTIONS, /* setsockopt that gives a socket a filter or says whether it may cut what it
+				sends, and no other */
+	CALL_NO_LIMIT,	     /* prlimit64 that only reads its own */
+	CALL_REFUSED,	     /* not allowed, but answered with EACCES: libraries try it and can do without */
+	CALL_OPEN_FILE,	     /* newfstatat of a file that is open: what fstat() is since glibc 2.33; by name:
+				refused */
+	CALL_ABSENT,	     /* the same with ENOSYS: the C library falls back to an older call */
 };
 
 struct call {

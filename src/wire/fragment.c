@@ -17,7 +17,7 @@ static size_t cut4(uint8_t *out, const struct train *t, uint32_t mtu, uint32_t i
 	memcpy(out, t->ip, header);
 	memcpy(out + header, t->ip + header + at, n);
 	store_be16(out + 2, (uint16_t)(header + n));
-	store_be16(out + 6, (uint16_t)(offset | (more ? IP4_MF : 0)));
+	store_be16(out + 6, (uint16_t)(offset | (field & IP4_DF) | (more ? IP4_MF : 0)));
 	memset(out + IP4_CSUM, 0, 2);
 	uint16_t c = (uint16_t)~csum_fold(csum_add(0, out, header));
 	memcpy(out + IP4_CSUM, &c, 2);

@@ -61,7 +61,9 @@ struct train {
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
 	uint8_t hop_limit, traffic_class;
-	bool dont_fragment; /* true for IPv6 */
+	bool dont_fragment;    /* true for IPv6 */
+	uint16_t fragment_max; /* TRAIN_REASSEMBLED: of its fragments the largest, which none may exceed that
+				  leaves */
 
 	/* where it is from and where it goes */
 	uint32_t in_interface, out_interface; /* index in the snapshot's interfaces, or TRAIN_NONE */

@@ -319,6 +319,16 @@ static enum drop_reason send_esp(
 	return DROP_NONE;
 }
 
+/* Its sockets send with don't-fragment, so that the kernel tells of a path's MTU; but for this one packet. */
+static void fragments_allow(int fd, bool v4, bool allowed)
+{
+	int discover = v4 ? (allowed ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO)
+			  : (allowed ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_DO);
+
+	setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &discover,
+		sizeof discover);
+}
+
 enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const struct esp_batch *batch)
 {
 	struct dataplane *d = context;
@@ -327,5 +337,10 @@ enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const s
 
 	if (fd < 0)
 		return DROP_TUNNEL_SEND;
-	return udp ? send_udp(d, fd, pair, batch) : send_esp(d, fd, pair, batch);
+	if (batch->may_fragment)
+		fragments_allow(fd, v4, true);
+	enum drop_reason drop = udp ? send_udp(d, fd, pair, batch) : send_esp(d, fd, pair, batch);
+	if (batch->may_fragment)
+		fragments_allow(fd, v4, false);
+	return drop;
 }

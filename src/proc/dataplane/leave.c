@@ -170,6 +170,19 @@ static void piece_to_link(struct pipeline *p, struct train *piece, struct train 
 }
 
 /*
+ * RFC 2473 section 7.1: an IPv6 packet of up to 1280 octets goes into a tunnel whose path takes less when it
+ * is sealed; the outer packet is cut, which nobody inside sees. Alone in its batch, as only its send may be
+ * cut.
+ */
+static void sealed_to_be_cut(struct pipeline *p, struct train *t)
+{
+	leave_flush(p);
+	piece_to_tunnel(p, t, t, NULL);
+	p->batch.may_fragment = p->batch.packets > 0;
+	leave_flush(p);
+}
+
+/*
  * A packet or train larger than the way takes, which may be cut. TCP gets smaller segments, as if its sender
  * had known; anything else becomes fragments.
  */
@@ -199,7 +212,10 @@ static void leave_smaller(struct pipeline *p, struct train *t, uint32_t mtu, con
 		one.len = n;
 		one.segment_size = 0;
 		one.csum = TRAIN_CSUM_VALID;
-		if (n > mtu)
+		bool whole6 = one.src.family == ADDR_V6 && !(one.flags & TRAIN_REASSEMBLED);
+		if (n > mtu && !mac && whole6 && n <= IP6_MTU_MIN)
+			sealed_to_be_cut(p, &one);
+		else if (n > mtu)
 			fragments_out(p, &one, mtu, mac ? piece_to_link : piece_to_tunnel, mac);
 		else
 			(mac ? piece_to_link : piece_to_tunnel)(p, &one, &one, mac);
@@ -212,10 +228,17 @@ static bool too_large(const struct train *t, uint32_t mtu)
 	return (t->segment_size ? t->payload_offset + t->segment_size : t->len) > mtu;
 }
 
-static void leave_tunnel(struct pipeline *p, struct train *t, uint32_t mtu)
+/* What came in fragments leaves in fragments that are no larger: its sender knows of a path that takes no
+ * more. */
+static uint32_t size_bound(const struct train *t, uint32_t mtu)
+{
+	return t->flags & TRAIN_REASSEMBLED ? MIN_OF(mtu, (uint32_t)t->fragment_max) : mtu;
+}
+
+static void leave_tunnel(struct pipeline *p, struct train *t)
 {
 	struct segment_cutter cutter;
-	uint32_t pair = tunnel_pair(p, t);
+	uint32_t pair = tunnel_pair(p, t), mtu = size_bound(t, pipeline_tunnel_mtu(p, t->tunnel));
 
 	if (pair == ESP_PAIR_NONE)
 		return;
@@ -237,6 +260,7 @@ static void leave_link(struct pipeline *p, struct train *t, uint32_t mtu)
 {
 	const uint8_t *mac = hold_or_mac(p, t, mtu);
 
+	mtu = size_bound(t, mtu);
 	if (!mac)
 		return;
 	if (traced(t))
@@ -259,7 +283,7 @@ static void leave_host(struct pipeline *p, struct train *t)
 void leave_own(struct pipeline *p, struct train *t, uint32_t mtu)
 {
 	if (t->tunnel != TRAIN_NONE)
-		leave_tunnel(p, t, mtu);
+		leave_tunnel(p, t);
 	else if (t->out_interface != TRAIN_NONE)
 		leave_link(p, t, mtu);
 	else

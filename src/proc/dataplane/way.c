@@ -47,8 +47,6 @@ uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
 	}
 	if (configured->mtu && configured->mtu < t->mtu)
 		t->mtu = configured->mtu;
-	/* RFC 8200 section 5: a link that carries IPv6 takes 1280 octets; the outer packet is fragmented if
-	 * it must be. */
 	t->mtu = MAX_OF(t->mtu, 576u);
 	return t->mtu;
 }
@@ -117,12 +115,11 @@ static struct selectors_packet packet_of_session(const struct fw_session *s, con
 		ports ? near->src_port : 0, ports ? far->src_port : 0 };
 }
 
-static uint32_t mss_for(const struct pipeline *p, uint8_t family, uint32_t mtu)
+/* Of the way alone: what is configured is heeded where a SYN is clamped. */
+static uint32_t mss_for(uint8_t family, uint32_t mtu)
 {
 	uint32_t head = TCP_HEADER_SIZE + (family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
-	uint32_t mss = mtu > head + 100 ? mtu - head : 100;
-
-	return p->snapshot->tcp_mss && p->snapshot->tcp_mss < mss ? p->snapshot->tcp_mss : mss;
+	return mtu > head + 100 ? mtu - head : 100;
 }
 
 /* How large packets from where this one came may be: SYNs towards there carry the smaller of both. */
@@ -142,11 +139,19 @@ static void way_keep(struct pipeline *p, struct passage *w, const struct way *wa
 	kept->out_interface = way->interface;
 	kept->tunnel = way->tunnel;
 	kept->next_hop = way->next_hop;
-	kept->mss = way->to_host ? 0 : mss_for(p, w->t->src.family, way->mtu);
+	kept->mss = way->to_host ? 0 : mss_for(w->t->src.family, way->mtu);
 	other.flags ^= TRAIN_REPLY;
 	kept = fw_way(p->fw, &other);
 	if (kept->generation == 0)
-		kept->mss = mss_for(p, w->t->src.family, mtu_behind(p, w));
+		kept->mss = mss_for(w->t->src.family, mtu_behind(p, w));
+}
+
+/* RFC 8200 section 5: what carries IPv6 carries 1280 octets; sealed, they are cut outside if need be. */
+static uint32_t mtu_for(const struct train *t, uint32_t mtu)
+{
+	bool v6 = t->src.family == ADDR_V6 && t->tunnel != TRAIN_NONE;
+
+	return v6 ? MAX_OF(mtu, (uint32_t)IP6_MTU_MIN) : mtu;
 }
 
 static void way_set(struct passage *w, const struct way *way)
@@ -156,7 +161,7 @@ static void way_set(struct passage *w, const struct way *way)
 	w->t->tunnel = way->tunnel;
 	w->t->next_hop = way->next_hop;
 	w->to_host = way->to_host;
-	w->mtu = way->to_host ? UINT32_MAX : way->mtu;
+	w->mtu = way->to_host ? UINT32_MAX : mtu_for(w->t, way->mtu);
 }
 
 /*
@@ -232,9 +237,11 @@ static enum drop_reason size_check(const struct passage *w)
 {
 	const struct train *t = w->t;
 	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
-	bool may_be_cut = !t->dont_fragment || t->flags & TRAIN_REASSEMBLED;
+	bool v6 = t->src.family == ADDR_V6, reassembled = t->flags & TRAIN_REASSEMBLED;
 
-	return n > w->mtu && !may_be_cut ? DROP_TOO_BIG : DROP_NONE;
+	if (reassembled && !v6 && t->dont_fragment)
+		n = MIN_OF(n, (uint32_t)t->fragment_max);
+	return n > w->mtu && t->dont_fragment && !(v6 && reassembled) ? DROP_TOO_BIG : DROP_NONE;
 }
 
 /* What would become of the packet behind policy: nothing begins with one that goes no further. */
@@ -349,12 +356,12 @@ static void way_cached(struct pipeline *p, struct passage *w, const struct fw_wa
 		w->mtu = UINT32_MAX;
 	} else if (t->tunnel != TRAIN_NONE) {
 		t->out_zone = p->tunnels[t->tunnel].zone;
-		w->mtu = pipeline_tunnel_mtu(p, t->tunnel);
+		w->mtu = mtu_for(t, pipeline_tunnel_mtu(p, t->tunnel));
 	} else {
 		t->out_zone = p->interfaces[t->out_interface].zone;
 		w->mtu = p->interfaces[t->out_interface].mtu;
 		/* A route's own smaller MTU is known by the segment size that was made from it. */
-		if (kept->mss != p->snapshot->tcp_mss && kept->mss + head < w->mtu)
+		if (kept->mss + head < w->mtu)
 			w->mtu = kept->mss + head;
 	}
 }

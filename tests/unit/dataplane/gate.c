@@ -90,6 +90,7 @@ static enum drop_reason on_tunnel(void *context, const struct esp_view *pair, co
 
 	(void)pair;
 	g->sent_tunnel += batch->packets;
+	g->may_fragment += batch->may_fragment;
 	if (g->counts_only || g->refuse_tunnel)
 		return g->refuse_tunnel;
 	for (uint32_t at = 0; at < batch->n; at += batch->packet_size)

@@ -107,6 +107,13 @@ static int do_socket_filter(void)
 	return RESULT(setsockopt(udp_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
 }
 
+static int do_cut_allowed(void)
+{
+	int discover = IP_PMTUDISC_DONT;
+
+	return RESULT(setsockopt(udp_fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof discover));
+}
+
 static int do_exec(void)
 {
 	char *const argv[] = { (char *)(uintptr_t) "true", NULL };
@@ -413,6 +420,7 @@ static const struct {
 	{ "bind",                        do_bind,             NOBODY,    0 },
 	{ "setsockopt",                  do_setsockopt,       NOBODY,    0 },
 	{ "give a socket a filter",      do_socket_filter,    1u << PROC_DATAPLANE, 0 },
+	{ "let a socket cut its packets", do_cut_allowed,     1u << PROC_DATAPLANE, 0 },
 	{ "execve",                      do_exec,             NOBODY,    0 },
 	{ "execveat",                    do_exec_fd,          NOBODY,    0 },
 	{ "fork",                        do_fork,             NOBODY,    0 },
