@@ -71,42 +71,15 @@ uint32_t fw_nat_match(const struct firewall *fw, const struct fw_tuple *t)
 
 /* ---- to the gateway itself ---- */
 
-static const struct {
-	uint8_t proto;
-	uint16_t first, last;
-} host_services[HOST_SERVICE_COUNT] = {
-#define E(id, word, proto, first, last, text) [HOST_##id] = { proto, first, last },
-	HOST_SERVICES(E)
-#undef E
-};
-
-static bool icmp_to_host(const struct fw_tuple *t, bool ping)
-{
-	uint16_t echo = t->proto == IP_ICMP ? ICMP4_ECHO : ICMP6_ECHO;
-
-	/* Answers, errors, and what IPv6 needs to live on a link (RFC 4890 section 4.4): the kernel judges
-	 * them. */
-	return t->service_port != echo || ping;
-}
-
 bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t)
 {
 	if (!fw->policy || t->from >= fw->policy->snapshot->zones.count)
 		return false;
-	const struct snapshot *s = fw->policy->snapshot;
-	uint32_t open = snap_zones(s)[t->from].host_inbound;
-
-	if (open & 1u << HOST_IKE)
-		open |= 1u << HOST_IKE_NAT;
-	if (fw_is_icmp(t->proto))
-		return icmp_to_host(t, open & 1u << HOST_PING);
-	if (t->proto == IP_ESP)
-		return open & 1u << HOST_IKE;
-	for (uint32_t i = 0; i < HOST_SERVICE_COUNT; i++)
-		if (open & 1u << i && host_services[i].proto == t->proto &&
-			t->service_port >= host_services[i].first && t->service_port <= host_services[i].last)
-			return true;
-	return false;
+	/* Of ICMP the data plane judges echo requests. Answers, errors, and what IPv6 needs to live on a link
+	 * (RFC 4890 section 4.4) are the kernel's to judge. */
+	if (fw_is_icmp(t->proto) && t->service_port != (t->proto == IP_ICMP ? ICMP4_ECHO : ICMP6_ECHO))
+		return true;
+	return snap_zone_opens(fw->policy->snapshot, t->from, t->proto, t->service_port, &t->src);
 }
 
 enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *t)

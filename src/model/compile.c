@@ -76,16 +76,6 @@ static enum rc compile_system(struct compiler *c)
 	return system_ports(c, system);
 }
 
-static uint32_t host_service_bit(const char *word)
-{
-#define E(id, text, proto, first, last, what)                                                                \
-	if (strcmp(word, text) == 0)                                                                         \
-		return 1u << HOST_##id;
-	HOST_SERVICES(E)
-#undef E
-	return 0;
-}
-
 static enum rc zone_interfaces(struct compiler *c, const struct lyd_node *zone)
 {
 	const struct lyd_node *leaf = tree_child(c->m, zone, "interfaces");
@@ -104,16 +94,11 @@ static enum rc zone_interfaces(struct compiler *c, const struct lyd_node *zone)
 
 static enum rc zone(struct compiler *c, const struct lyd_node *node)
 {
-	const struct lyd_node *service = tree_child(c->m, node, "host-inbound");
 	struct snap_zone *z = vec_add(&c->zones);
 
 	if (!z)
 		return memory_short(c);
 	snprintf(z->name, sizeof z->name, "%s", tree_value(node, "name"));
-	for (; service; service = tree_next(service))
-		z->host_inbound |= host_service_bit(lyd_get_value(service));
-	if (z->host_inbound & 1u << HOST_IKE)
-		z->host_inbound |= 1u << HOST_IKE_NAT;
 	if (tree_value(node, "tcp-rst"))
 		z->flags |= ZONE_TCP_RST;
 	if (tree_value(node, "host-inbound-log"))
@@ -135,6 +120,7 @@ static enum rc compile_zones(struct compiler *c)
 /* clang-format off */
 #define VECTORS(V)	/* field, record */			\
 	V(zones,         struct snap_zone)			\
+	V(host_services, struct snap_host_service)		\
 	V(interfaces,    struct snap_interface)			\
 	V(ranges,        struct ip_range)			\
 	V(services,      struct snap_service)			\
@@ -220,8 +206,9 @@ enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t 
 	if (text_sha256)
 		memcpy(c.head.text_sha256, text_sha256, sizeof c.head.text_sha256);
 	if ((rc = compile_system(&c)) || (rc = compile_zones(&c)) || (rc = compile_objects(&c)) ||
-		(rc = compile_policy(&c)) || (rc = compile_nat(&c)) || (rc = compile_peers(&c)) ||
-		(rc = compile_tunnels(&c)) || (rc = compile_evidence(&c)) || (rc = lay_out(&c, &block, &bytes)))
+		(rc = compile_host_services(&c)) || (rc = compile_policy(&c)) || (rc = compile_nat(&c)) ||
+		(rc = compile_peers(&c)) || (rc = compile_tunnels(&c)) || (rc = compile_evidence(&c)) ||
+		(rc = lay_out(&c, &block, &bytes)))
 		goto out;
 	rc = snapshot_check(block, bytes, e);
 	if (rc) {

@@ -46,8 +46,8 @@ struct compiler {
 	struct err *e;
 	struct snapshot head;
 	struct objects addresses, applications;
-	struct vec zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals, peers,
-		selectors, tunnels;
+	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, ike_proposals,
+		esp_proposals, peers, selectors, tunnels;
 };
 
 /* compile_objects.c */
@@ -56,6 +56,9 @@ void objects_done(struct objects *o);
 /* What a leaf-list of names stands for, as a span of `ranges` or `services`; none or `any`: count 0. */
 enum rc compile_addresses(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
 enum rc compile_applications(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
+
+/* compile_host.c */
+enum rc compile_host_services(struct compiler *c); /* behind zones and objects */
 
 /* compile_policy.c */
 enum rc compile_policy(struct compiler *c);
@@ -72,6 +75,7 @@ enum rc compile_evidence(struct compiler *c);
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
 enum rc value_range(
 	struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range); /* or prefix */
+/* "443", "8000-8010", also behind a protocol: "tcp/443" */
 enum rc value_ports(struct compiler *c, const struct lyd_node *leaf, uint16_t *ret_first, uint16_t *ret_last);
 enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id);
 enum rc value_public_key(struct compiler *c, const struct lyd_node *leaf, struct snap_peer *ret_peer);

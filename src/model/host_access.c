@@ -13,23 +13,6 @@ enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, st
 		name);
 }
 
-static const struct {
-	unsigned protocol, first, last;
-} services[HOST_SERVICE_COUNT] = {
-#define E(id, word, protocol, first, last, text) { protocol, first, last },
-	HOST_SERVICES(E)
-#undef E
-};
-
-static bool zone_opens(const struct snap_zone *z, uint16_t port)
-{
-	for (unsigned i = 0; i < HOST_SERVICE_COUNT; i++)
-		if (z->host_inbound >> i & 1 && services[i].protocol == PROTOCOL_TCP &&
-			port >= services[i].first && port <= services[i].last)
-			return true;
-	return false;
-}
-
 /* The tunnel that takes what the host sends to this address, INDEX_NONE: none. */
 static uint32_t tunnel_to(const struct snapshot *s, const struct ip_addr *remote)
 {
@@ -55,12 +38,13 @@ static uint32_t zone_of_interface(const struct snapshot *s, const char *name)
 }
 
 /* By which way it comes is not known: any zone will do. */
-static enum rc some_zone_opens(const struct snapshot *s, uint16_t port, struct err *e)
+static enum rc some_zone_opens(const struct snapshot *s, const struct host_connection *c, struct err *e)
 {
 	for (uint32_t i = 0; i < s->zones.count; i++)
-		if (zone_opens(&snap_zones(s)[i], port))
+		if (snap_zone_opens(s, i, PROTOCOL_TCP, c->local_port, &c->remote))
 			return RC_OK;
-	return err_add(e, RC_DENIED, "no zone opens TCP port %u of the host by host-inbound", port);
+	return err_add(e, RC_DENIED, "no zone opens TCP port %u of the host to this address by host-inbound",
+		c->local_port);
 }
 
 static enum rc admits(const struct snapshot *s, const struct host_connection *c, struct err *e)
@@ -75,7 +59,7 @@ static enum rc admits(const struct snapshot *s, const struct host_connection *c,
 		return RC_OK;
 	addr_text(remote, &c->remote);
 	if (!c->interface[0])
-		return some_zone_opens(s, c->local_port, e);
+		return some_zone_opens(s, c, e);
 	if (by_tunnel && tunnel == INDEX_NONE)
 		return err_add(e, RC_DENIED, "no tunnel has %s among its remote networks", remote);
 	if (!by_tunnel && tunnel != INDEX_NONE)
@@ -84,10 +68,10 @@ static enum rc admits(const struct snapshot *s, const struct host_connection *c,
 	zone = by_tunnel ? snap_tunnels(s)[tunnel].zone : zone_of_interface(s, c->interface);
 	if (zone == INDEX_NONE)
 		return err_add(e, RC_DENIED, "interface %s is in no zone", c->interface);
-	if (zone_opens(&snap_zones(s)[zone], c->local_port))
+	if (snap_zone_opens(s, zone, PROTOCOL_TCP, c->local_port, &c->remote))
 		return RC_OK;
-	return err_add(e, RC_DENIED, "zone '%s' does not open TCP port %u of the host by host-inbound",
-		snap_zones(s)[zone].name, c->local_port);
+	return err_add(e, RC_DENIED, "zone '%s' does not open TCP port %u of the host to %s by host-inbound",
+		snap_zones(s)[zone].name, c->local_port, remote);
 }
 
 enum rc snapshot_keeps_connection(const struct snapshot *now, const struct snapshot *next,

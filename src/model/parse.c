@@ -6,6 +6,7 @@
  *	container:  name { ... }            list:       name KEY { ... }    or  key KEY key KEY { ... }
  *	leaf:       name value;             leaf-list:  name value;  name [ value value ];
  *	empty leaf: name;                   a group without content may end with ';'
+ *	lists of one key also take several entries without content:  name [ KEY KEY KEY ];
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -267,8 +268,8 @@ static struct lyd_node *same_keys(struct parser *p, const struct lysc_node *list
 	return found;
 }
 
-static enum rc list_entry(
-	struct parser *p, const struct lysc_node *list, struct lyd_node *parent, struct place at)
+static enum rc list_entry(struct parser *p, const struct lysc_node *list, struct lyd_node *parent,
+	struct place at, struct lyd_node **ret_made)
 {
 	struct list_keys k = { 0 };
 	struct lyd_node *made = NULL, *first;
@@ -292,7 +293,29 @@ static enum rc list_entry(
 				tree_set_place(key, k.place[i]);
 		}
 	}
-	return rc ? rc : block(p, made);
+	*ret_made = made;
+	return rc;
+}
+
+static enum rc list(struct parser *p, const struct lysc_node *list, struct lyd_node *parent, struct place at)
+{
+	const struct lysc_node *keys[SCHEMA_KEYS_MAX];
+	struct lyd_node *made = NULL;
+	enum rc rc;
+
+	if (p->lex.token.kind != TOKEN_LIST || schema_keys(list, keys) > 1) {
+		rc = list_entry(p, list, parent, at, &made);
+		return rc ? rc : block(p, made);
+	}
+	if ((rc = advance(p)))
+		return rc;
+	do {
+		if ((rc = list_entry(p, list, parent, p->lex.token.place, &made)))
+			return rc;
+	} while (is_value(&p->lex.token));
+	if ((rc = take(p, TOKEN_LIST_END, "a value, ]")))
+		return rc;
+	return take(p, TOKEN_SEMICOLON, ";");
 }
 
 static enum rc statement(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
@@ -315,7 +338,7 @@ static enum rc statement(struct parser *p, const struct lysc_node *schema, struc
 	case LYS_CONTAINER:
 		return container(p, node, parent, at);
 	case LYS_LIST:
-		return list_entry(p, node, parent, at);
+		return list(p, node, parent, at);
 	case LYS_LEAFLIST:
 		return leaf_list(p, node, parent);
 	default:

@@ -10,6 +10,7 @@
 /* clang-format off */
 #define ARRAYS(A)	/* field, record, maximum */				\
 	A(zones,         struct snap_zone,         ZONES_MAX)			\
+	A(host_services, struct snap_host_service, HOST_SERVICES_MAX)		\
 	A(interfaces,    struct snap_interface,    INTERFACES_MAX)		\
 	A(ranges,        struct ip_range,          RANGES_MAX)			\
 	A(services,      struct snap_service,      SERVICES_MAX)		\
@@ -121,8 +122,8 @@ static enum rc check_zones(const struct snapshot *s, struct err *e)
 	for (uint32_t i = 0; i < s->zones.count; i++) {
 		if (!name_ok(z[i].name, sizeof z[i].name))
 			return bad(e, "zones", i, "its name is empty or not terminated");
-		if (z[i].host_inbound >> HOST_SERVICE_COUNT)
-			return bad(e, "zones", i, "an unknown service");
+		if (!span_in(&z[i].host_services, s->host_services.count))
+			return bad(e, "zones", i, "its services are not in the array");
 		if (z[i].flags & ~(uint32_t)(ZONE_TCP_RST | ZONE_LOG_HOST_INBOUND))
 			return bad(e, "zones", i, "an unknown flag");
 	}
@@ -133,6 +134,21 @@ static enum rc check_zones(const struct snapshot *s, struct err *e)
 			return bad(e, "interfaces", i, "no such zone");
 		if (f[i].flags & ~(uint32_t)INTERFACE_ANTI_SPOOF)
 			return bad(e, "interfaces", i, "an unknown flag");
+	}
+	return RC_OK;
+}
+
+static enum rc check_host_services(const struct snapshot *s, struct err *e)
+{
+	const struct snap_host_service *v = snap_host_services(s);
+
+	for (uint32_t i = 0; i < s->host_services.count; i++) {
+		if (v[i].proto == 0 || v[i].zero || v[i].zero2)
+			return bad(e, "host_services", i, "no protocol, or stray bytes");
+		if (v[i].first > v[i].last || ((v[i].proto == 6 || v[i].proto == 17) && v[i].first == 0))
+			return bad(e, "host_services", i, "ports are no range");
+		if (!span_in(&v[i].from, s->ranges.count))
+			return bad(e, "host_services", i, "its addresses are not in the array");
 	}
 	return RC_OK;
 }
@@ -436,9 +452,39 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 	if (s->bytes != n)
 		return err_add(e, RC_MALFORMED, "snapshot: it says %u bytes, and there are %zu", s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
-		(rc = check_objects(s, e)) || (rc = check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
-		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
-		(rc = snapshot_evidence_check(&s->evidence, e)))
+		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
+		(rc = check_nat_rules(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
+		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;
 	return RC_OK;
+}
+
+/* Ranges of one span are sorted and disjoint. */
+static bool ranges_hold(const struct ip_range *r, uint32_t n, const struct ip_addr *a)
+{
+	while (n > 0) {
+		uint32_t half = n / 2;
+		if (range_holds(&r[half], a))
+			return true;
+		bool above = addr_compare(a, &r[half].first) > 0;
+		r += above ? half + 1 : 0;
+		n = above ? n - half - 1 : half;
+	}
+	return false;
+}
+
+bool snap_zone_opens(
+	const struct snapshot *s, uint32_t zone, uint8_t proto, uint16_t port, const struct ip_addr *from)
+{
+	const struct span *services = &snap_zones(s)[zone].host_services;
+
+	for (uint32_t i = services->first; i < services->first + services->count; i++) {
+		const struct snap_host_service *v = &snap_host_services(s)[i];
+		bool ports = v->first || v->last;
+		if (v->proto == proto && (!ports || (port >= v->first && port <= v->last)) &&
+			(v->from.count == 0 ||
+				ranges_hold(&snap_ranges(s)[v->from.first], v->from.count, from)))
+			return true;
+	}
+	return false;
 }

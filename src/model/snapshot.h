@@ -29,6 +29,8 @@
 #define NAT_RULES_MAX	   4096
 #define RANGES_MAX	   (1u << 19) /* of all rules together */
 #define SERVICES_MAX	   (1u << 19)
+#define HOST_FROM_MAX	   4096	 /* ranges of addresses that these are open to, together */
+#define HOST_SERVICES_MAX  1024	 /* of all zones together */
 #define PROPOSALS_MAX	   65536 /* of all peers, or of all tunnels, together */
 #define PROPOSALS_EACH_MAX 16	 /* of one peer or tunnel */
 #define REPLAY_WINDOW_MAX  4096
@@ -42,35 +44,44 @@ struct span {
 	uint32_t first, count;
 };
 
-/* Services that a zone may open on the gateway itself; the ingress filter and the data plane use the same
- * table. */
+/* Services of the gateway itself that a zone may open, by their words, and what each consists of. */
 /* clang-format off */
-#define HOST_SERVICES(S)	/* id, keyword, IP protocol, first and last port (ICMP: type), text */			\
-	S(IKE,    "ike",    17, 500,  500,  "IKEv2, and ESP in both forms")						\
-	S(IKE_NAT,"ike-nat",17, 4500, 4500, "IKEv2 and ESP behind NAT; opened together with ike")			\
-	S(PING,   "ping",   1,  8,    8,    "ICMP and ICMPv6 echo")							\
-	S(SSH,    "ssh",    6,  22,   22,   "SSH")									\
-	S(HTTPS,  "https",  6,  443,  443,  "status pages")								\
-	S(SNMP,   "snmp",   17, 161,  161,  "SNMP")									\
-	S(DNS,    "dns",    17, 53,   53,   "DNS resolver")								\
-	S(DHCP,   "dhcp",   17, 67,   68,   "DHCP")									\
-	S(NTP,    "ntp",    17, 123,  123,  "NTP")									\
-	S(BGP,    "bgp",    6,  179,  179,  "BGP")									\
-	S(OSPF,   "ospf",   89, 0,    0,    "OSPF")									\
-	S(TRACEROUTE, "traceroute", 17, 33434, 33534, "answers to UDP traceroute")
+#define HOST_SERVICES(S)	/* word, IP protocol, first and last port (ICMP: type) */	\
+	S("ike",              17, 500,   500)							\
+	S("ike",              17, 4500,  4500)							\
+	S("ike",              50, 0,     0)							\
+	S("ping",             1,  8,     8)							\
+	S("ping",             58, 128,   128)							\
+	S("ssh",              6,  22,    22)							\
+	S("https",            6,  443,   443)							\
+	S("snmp",             17, 161,   161)							\
+	S("dns",              17, 53,    53)							\
+	S("dns",              6,  53,    53)							\
+	S("dhcp",             17, 67,    68)							\
+	S("dhcpv6",           17, 546,   547)							\
+	S("router-discovery", 58, 133,   133)							\
+	S("router-advertisement", 58, 134, 134)							\
+	S("ntp",              17, 123,   123)							\
+	S("bgp",              6,  179,   179)							\
+	S("ospf",             89, 0,     0)							\
+	S("vrrp",             112, 0,    0)							\
+	S("igmp",             2,  0,     0)							\
+	S("mld",              58, 131,   132)							\
+	S("mld",              58, 143,   143)							\
+	S("traceroute",       17, 33434, 33534)
 /* clang-format on */
 
-enum host_service {
-#define E(id, word, proto, first, last, text) HOST_##id,
-	HOST_SERVICES(E)
-#undef E
-		HOST_SERVICE_COUNT
+/* What a zone opens: an IP protocol, ports (ICMP: types) where it has them, and to whom. */
+struct snap_host_service {
+	uint8_t proto, zero;
+	uint16_t first, last, zero2;
+	struct span from; /* into ranges; count 0: anybody in the zone */
 };
 
 struct snap_zone {
 	char name[NAME_MAX_BYTES];
-	uint32_t host_inbound; /* bit per enum host_service */
-	uint32_t flags;	       /* enum zone_flags */
+	struct span host_services; /* into host_services */
+	uint32_t flags;		   /* enum zone_flags */
 };
 
 enum zone_flags {
@@ -224,14 +235,15 @@ struct snapshot {
 	uint32_t zero;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
-	struct span zones, interfaces, ranges, services, rules, nat_rules, ike_proposals, esp_proposals,
-		peers, selectors, tunnels;
+	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, ike_proposals,
+		esp_proposals, peers, selectors, tunnels;
 };
 
 /* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
 #define SNAP(s, field, type) ((const type *)(const void *)((const uint8_t *)(s) + (s)->field.first))
 
 #define snap_zones(s)	      SNAP(s, zones, struct snap_zone)
+#define snap_host_services(s) SNAP(s, host_services, struct snap_host_service)
 #define snap_interfaces(s)    SNAP(s, interfaces, struct snap_interface)
 #define snap_ranges(s)	      SNAP(s, ranges, struct ip_range)
 #define snap_services(s)      SNAP(s, services, struct snap_service)
@@ -269,5 +281,9 @@ static inline bool snap_tunnel_keeps(const struct snapshot *s, const struct snap
 	}
 	return false;
 }
+
+/* Does the zone open this port (ICMP: type) of the gateway itself to this address? */
+bool snap_zone_opens(
+	const struct snapshot *s, uint32_t zone, uint8_t proto, uint16_t port, const struct ip_addr *from);
 
 #endif

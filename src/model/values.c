@@ -49,7 +49,8 @@ enum rc value_range(struct compiler *c, const struct lyd_node *leaf, struct ip_r
 
 enum rc value_ports(struct compiler *c, const struct lyd_node *leaf, uint16_t *ret_first, uint16_t *ret_last)
 {
-	const char *text = lyd_get_value(leaf), *hyphen = strchr(text, '-');
+	const char *value = lyd_get_value(leaf), *slash = strchr(value, '/');
+	const char *text = slash ? slash + 1 : value, *hyphen = strchr(text, '-');
 	unsigned long first = strtoul(text, NULL, 10), last = hyphen ? strtoul(hyphen + 1, NULL, 10) : first;
 
 	if (first > UINT16_MAX || last > UINT16_MAX)

@@ -26,7 +26,7 @@
 #define TRACKING	"/proc/sys/net/netfilter/nf_conntrack_max"
 #define NFT_PATH	"/usr/sbin/nft"
 #define NFT_WAIT_MS	10000
-#define FILTER_TEXT_MAX (256 << 10)
+#define FILTER_TEXT_MAX (4 << 20)
 
 static void become_nft(int input, int output)
 {

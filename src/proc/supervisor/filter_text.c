@@ -21,6 +21,8 @@
 #include "base/tw.h"
 #include "proc/supervisor/supervisor.h"
 
+#include <stdio.h>
+
 bool interface_name_ok(const char *name)
 {
 	size_t n = strnlen(name, INTERFACE_NAME_BYTES);
@@ -37,13 +39,47 @@ bool interface_name_ok(const char *name)
 	return true;
 }
 
-static const struct service {
-	unsigned proto, first, last;
-} services[HOST_SERVICE_COUNT] = {
-#define E(id, word, proto, first, last, text) { proto, first, last },
-	HOST_SERVICES(E)
-#undef E
-};
+/*
+ * Who may reach a service, where that is not anybody: a set for each family. Services of one statement, and
+ * those that name the same address of the book, share it.
+ */
+static void from_sets(struct tw *t, const struct snapshot *snap, uint32_t service)
+{
+	const struct snap_host_service *v = snap_host_services(snap);
+	const struct span *from = &v[service].from;
+
+	for (uint32_t i = 0; i < service; i++)
+		if (v[i].from.first == from->first && v[i].from.count == from->count)
+			return;
+	for (int family = 4; family <= 6; family += 2) {
+		bool any = false;
+		for (uint32_t i = from->first; i < from->first + from->count; i++) {
+			const struct ip_range *r = &snap_ranges(snap)[i];
+			char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
+			if (r->first.family != (family == 4 ? ADDR_V4 : ADDR_V6))
+				continue;
+			if (!any)
+				tw_say(t,
+					"\tset from_%u_%u_v%d {\n\t\ttype ipv%d_addr; flags interval; "
+					"elements = {",
+					from->first, from->count, family, family);
+			bool one = addr_compare(&r->first, &r->last) == 0;
+			tw_say(t, "%s\n\t\t\t%s%s%s", any ? "," : "", addr_text(first, &r->first),
+				one ? "" : "-", one ? "" : addr_text(last, &r->last));
+			any = true;
+		}
+		if (any)
+			tw_say(t, " }\n\t}\n");
+	}
+}
+
+static bool from_family(const struct snapshot *snap, const struct span *from, uint8_t family)
+{
+	for (uint32_t i = from->first; i < from->first + from->count; i++)
+		if (snap_ranges(snap)[i].first.family == family)
+			return true;
+	return false;
+}
 
 /*
  * What a zone opens stands in three chains. What comes to a service, and what the service answers, has no
@@ -51,36 +87,50 @@ static const struct service {
  * closed at once, for those who used it, too.
  */
 static const struct use {
-	const char *suffix, *port, *echo, *verdict;
-} ACCEPT = { "", "dport", "echo-request", "accept" },
-  UNTRACKED_IN = { "_in", "dport", "echo-request", "notrack" },
-  UNTRACKED_OUT = { "_out", "sport", "echo-reply", "notrack" };
+	const char *suffix, *port, *peer, *verdict;
+	bool answers;
+} ACCEPT = { "", "dport", "saddr", "accept", false },
+  UNTRACKED_IN = { "_in", "dport", "saddr", "notrack", false },
+  UNTRACKED_OUT = { "_out", "sport", "daddr", "notrack", true };
 
-static void one_service(struct tw *t, enum host_service id, const struct use *u)
+static void one_service(
+	struct tw *t, const struct snap_host_service *v, const struct use *u, const char *whom)
 {
-	const struct service *s = &services[id];
+	char ports[16];
 
-	if (s->proto == 1)
-		tw_say(t, "\t\ticmp type %s %s\n\t\ticmpv6 type %s %s\n", u->echo, u->verdict, u->echo,
+	int n = snprintf(ports, sizeof ports, "%u", v->first);
+	if (v->last != v->first)
+		snprintf(ports + n, sizeof ports - (size_t)n, "-%u", v->last);
+	if (v->proto == 6 || v->proto == 17)
+		tw_say(t, "\t\t%s%s %s %s %s\n", whom, v->proto == 6 ? "tcp" : "udp", u->port, ports,
 			u->verdict);
-	else if (s->proto == 6 || s->proto == 17)
-		tw_say(t, "\t\t%s %s %u-%u %s\n", s->proto == 6 ? "tcp" : "udp", u->port, s->first, s->last,
+	else if (v->proto != 1 && v->proto != 58)
+		tw_say(t, "\t\t%smeta l4proto %u %s\n", whom, v->proto, u->verdict);
+	else if (!u->answers)
+		tw_say(t, "\t\t%s%s type %s %s\n", whom, v->proto == 1 ? "icmp" : "icmpv6", ports,
 			u->verdict);
-	else
-		tw_say(t, "\t\tmeta l4proto %u %s\n", s->proto, u->verdict);
 }
 
-/* IKE comes with its second port and with ESP itself. */
-static void zone_chain(struct tw *t, uint32_t zone, uint32_t inbound, const struct use *u)
+static void zone_chain(struct tw *t, const struct snapshot *snap, uint32_t zone, const struct use *u)
 {
+	const struct span *services = &snap_zones(snap)[zone].host_services;
+
 	tw_say(t, "\tchain zone_%u%s {\n", zone, u->suffix);
-	if (inbound & 1u << HOST_IKE) {
-		inbound |= 1u << HOST_IKE_NAT;
-		tw_say(t, "\t\tmeta l4proto esp %s\n", u->verdict);
+	if (u->answers)
+		tw_say(t, "\t\ticmp type echo-reply notrack\n\t\ticmpv6 type echo-reply notrack\n");
+	for (uint32_t i = services->first; i < services->first + services->count; i++) {
+		const struct snap_host_service *v = &snap_host_services(snap)[i];
+		char whom[64];
+		if (v->from.count == 0)
+			one_service(t, v, u, "");
+		for (int family = 4; family <= 6; family += 2) {
+			if (!from_family(snap, &v->from, family == 4 ? ADDR_V4 : ADDR_V6))
+				continue;
+			snprintf(whom, sizeof whom, "%s %s @from_%u_%u_v%d ", family == 4 ? "ip" : "ip6",
+				u->peer, v->from.first, v->from.count, family);
+			one_service(t, v, u, whom);
+		}
 	}
-	for (unsigned i = 0; i < HOST_SERVICE_COUNT; i++)
-		if (inbound >> i & 1)
-			one_service(t, (enum host_service)i, u);
 	tw_say(t, "\t}\n");
 }
 
@@ -140,8 +190,9 @@ static void input(struct tw *t, const struct snapshot *snap)
 		  "\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, "
 		  "parameter-problem } "
 		  "accept\n"
-		  "\t\tip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, "
-		  "nd-router-advert } accept\n"
+		  /* RFC 4861: what crossed a router is not of this link. */
+		  "\t\ticmpv6 type 133-137 ip6 hoplimit != 255 drop\n"
+		  "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n"
 		  "\t\ticmpv6 type mld-listener-query accept\n");
 	if (snap)
 		by_zone(t, snap, "iifname", &ACCEPT);
@@ -181,10 +232,12 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 		ingress(&t, snap, interfaces, n);
 	tw_say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
 		   "\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
+	for (uint32_t i = 0; snap && i < snap->host_services.count; i++)
+		from_sets(&t, snap, i);
 	for (uint32_t i = 0; snap && i < snap->zones.count; i++) {
-		zone_chain(&t, i, snap_zones(snap)[i].host_inbound, &ACCEPT);
-		zone_chain(&t, i, snap_zones(snap)[i].host_inbound, &UNTRACKED_IN);
-		zone_chain(&t, i, snap_zones(snap)[i].host_inbound, &UNTRACKED_OUT);
+		zone_chain(&t, snap, i, &ACCEPT);
+		zone_chain(&t, snap, i, &UNTRACKED_IN);
+		zone_chain(&t, snap, i, &UNTRACKED_OUT);
 	}
 	tracking(&t, snap);
 	input(&t, snap);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -47,24 +48,40 @@ static void wish(const char *name, const char *value)
  */
 #define PATH_MTU_FLOOR "1280"
 
-/*
- * Router advertisements are taken by default where forwarding is off, so whoever stands on a link could give
- * the gateway a default route, and all zones' traffic with it. An uplink that needs them says so:
- * accept_ra 2.
- */
-static void router_advertisements(const char *interface)
+static bool takes_advertisements(const struct snapshot *snap, const char *interface)
 {
-	char path[128], now = 0;
-
-	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/accept_ra", interface);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return; /* no IPv6 here */
-	if (read(fd, &now, 1) == 1 && now == '1') {
-		snprintf(path, sizeof path, "ipv6/conf/%s/accept_ra", interface);
-		wish(path, "0");
+	for (uint32_t i = 0; i < snap->interfaces.count; i++) {
+		const struct snap_interface *in = &snap_interfaces(snap)[i];
+		const struct span *services = &snap_zones(snap)[in->zone].host_services;
+		if (strcmp(in->name, interface) != 0)
+			continue;
+		for (uint32_t k = services->first; k < services->first + services->count; k++) {
+			const struct snap_host_service *v = &snap_host_services(snap)[k];
+			if (v->proto == 58 && v->first <= 134 && v->last >= 134)
+				return true;
+		}
 	}
-	close(fd);
+	return false;
+}
+
+/*
+ * Router advertisements are taken by default where forwarding is off, so whoever stands on a link, of a zone
+ * or of none, could give the gateway a default route, and all zones' traffic with it. Zones that name the
+ * service keep what the administrator has set; for links to come there is the filter.
+ */
+static void router_advertisements(const struct snapshot *snap)
+{
+	struct if_nameindex *links = if_nameindex();
+	char name[128];
+
+	for (const struct if_nameindex *l = links; l && l->if_name; l++) {
+		if (takes_advertisements(snap, l->if_name))
+			continue;
+		snprintf(name, sizeof name, "ipv6/conf/%s/accept_ra", l->if_name);
+		wish(name, "0");
+	}
+	if (links)
+		if_freenameindex(links);
 }
 
 void kernel_settings(struct supervisor *s)
@@ -82,7 +99,7 @@ void kernel_settings(struct supervisor *s)
 	/* A connection of the host begins with its SYN. What the host sends in the midst of one may be a
 	 * service's answer to somebody for whom the service is closed now: it makes no entry. */
 	wish("netfilter/nf_conntrack_tcp_loose", "0");
-	router_advertisements(TUN_NAME);
+	router_advertisements(snap);
 	for (size_t i = 0; i < s->interfaces_n; i++) {
 		if (!s->interfaces[i].index)
 			continue;
@@ -92,6 +109,5 @@ void kernel_settings(struct supervisor *s)
 		wish(name, "0");
 		snprintf(name, sizeof name, "ipv6/conf/%s/accept_redirects", s->interfaces[i].name);
 		wish(name, "0");
-		router_advertisements(s->interfaces[i].name);
 	}
 }

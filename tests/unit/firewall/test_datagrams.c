@@ -335,7 +335,7 @@ static void test_hops(void **state)
 		assert_int_equal(w.t.ip[v6 ? IP6_HOPS : IP4_TTL], 1);
 	}
 	/* to the gateway itself the hop limit does not count */
-	p.zones[TRUST].host_inbound = 1u << HOST_DNS;
+	policy_opens(&p, TRUST, "udp/53", "any");
 	world_load(&w, &p);
 	s = (struct packet_spec){
 		.src = INSIDE, .dst = "203.0.113.1", .proto = IP_UDP, .src_port = 5, .dst_port = 53, .hops = 1
@@ -366,7 +366,7 @@ static void test_host(void **state)
 
 	(void)state;
 	expect(DROP_HOST_INBOUND, &in);
-	p.zones[UNTRUST].host_inbound = 1u << HOST_SSH;
+	policy_opens(&p, UNTRUST, "tcp/22", "any");
 	world_load(&w, &p);
 	expect(DROP_NONE, &in);
 	assert_int_equal(session()->zones.zone[1], FW_ZONE_HOST);
@@ -384,7 +384,7 @@ static void test_host(void **state)
 	assert_int_equal(world_run(&w), DROP_NONE);
 	assert_true(w.t.flags & TRAIN_REPLY);
 	assert_int_equal(w.t.hop_limit, 64);
-	p.zones[UNTRUST].host_inbound = 0;
+	p.zones[UNTRUST].host_services.count = 0;
 	world_load(&w, &p);
 	assert_null(session());
 	/* what the host begins needs no policy; the answer is a session's */

@@ -237,8 +237,10 @@ static void test_host_inbound(void **state)
 	(void)state;
 	world_init(&w, WORLD_SESSIONS);
 	policy_init(&p);
-	p.zones[UNTRUST].host_inbound = 1u << HOST_IKE;
-	p.zones[TRUST].host_inbound = 1u << HOST_SSH | 1u << HOST_PING;
+	policy_opens(&p, UNTRUST, "udp/500 udp/4500 proto/50", "any");
+	policy_opens(&p, TRUST, "tcp/22 icmp/8 icmp6/128", "any");
+	policy_opens(&p, DMZ, "tcp/22 tcp/9100-9200 proto/112 icmp/8",
+		"10.0.0.1 10.0.1.0/24 10.0.3.5-10.0.3.9 fd00::/64");
 	world_load(&w, &p);
 	static const struct {
 		uint32_t zone;
@@ -275,6 +277,22 @@ static void test_host_inbound(void **state)
 			.icmp_type = (uint8_t)(icmp ? cases[i].port : 0) };
 		if (fw_host_inbound(w.fw, &t) != cases[i].want)
 			fail_msg("case %zu: %s", i, drop_name(fw_host_inbound(w.fw, &t)));
+	}
+	static const struct {
+		const char *from;
+		bool open;
+	} sources[] = { { "10.0.0.1", true }, { "10.0.0.2", false }, { "10.0.1.255", true },
+		{ "10.0.2.0", false }, { "10.0.3.5", true }, { "10.0.3.10", false }, { "fd00::7", true },
+		{ "fd00:0:0:1::7", false }, { "::ffff:10.0.0.1", false } };
+	for (size_t i = 0; i < COUNT_OF(sources); i++) {
+		struct train t = { .in_zone = DMZ, .proto = IP_TCP, .tcp_flags = TCP_SYN, .dst_port = 9200 };
+		assert_int_equal(addr_parse(&t.src, sources[i].from), RC_OK);
+		assert_int_equal(fw_host_inbound(w.fw, &t), sources[i].open ? DROP_NONE : DROP_HOST_INBOUND);
+		t.dst_port = 9201;
+		assert_int_equal(fw_host_inbound(w.fw, &t), DROP_HOST_INBOUND);
+		t.dst_port = 0;
+		t.proto = 112;
+		assert_int_equal(fw_host_inbound(w.fw, &t), sources[i].open ? DROP_NONE : DROP_HOST_INBOUND);
 	}
 	policy_done(&p);
 	world_done(&w);

@@ -161,6 +161,20 @@ static void fill(uint8_t *block, struct span span, const void *records, size_t s
 		memcpy(block + span.first, records, span.count * size);
 }
 
+void policy_opens(struct policy *p, uint32_t zone, const char *services, const char *from)
+{
+	struct span made = policy_services(p, services), ranges = policy_ranges(p, from);
+
+	p->zones[zone].host_services = (struct span){ p->host_services_n, made.count };
+	for (uint32_t i = made.first; i < made.first + made.count; i++) {
+		const struct snap_service *v = &p->services[i];
+		MUST(p->host_services_n < COUNT_OF(p->host_services));
+		p->host_services[p->host_services_n++] = (struct snap_host_service){
+			.proto = v->proto, .first = v->dst_first, .last = v->dst_last, .from = ranges
+		};
+	}
+}
+
 struct snapshot *policy_snapshot(const struct policy *p)
 {
 	struct snapshot head = { .magic = SNAPSHOT_MAGIC,
@@ -183,6 +197,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 	struct err e = { 0 };
 
 	at = place(&head.zones, at, p->zones_n, sizeof *p->zones);
+	at = place(&head.host_services, at, p->host_services_n, sizeof *p->host_services);
 	at = place(&head.interfaces, at, p->interfaces_n, sizeof *p->interfaces);
 	at = place(&head.ranges, at, p->ranges_n, sizeof *p->ranges);
 	at = place(&head.services, at, p->services_n, sizeof *p->services);
@@ -193,6 +208,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 	MUST(block);
 	memcpy(block, &head, sizeof head);
 	fill(block, head.zones, p->zones, sizeof *p->zones);
+	fill(block, head.host_services, p->host_services, sizeof *p->host_services);
 	fill(block, head.interfaces, p->interfaces, sizeof *p->interfaces);
 	fill(block, head.ranges, p->ranges, sizeof *p->ranges);
 	fill(block, head.services, p->services, sizeof *p->services);

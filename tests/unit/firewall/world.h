@@ -20,7 +20,8 @@ struct policy {
 	struct snap_service *services;
 	struct snap_rule *rules;
 	struct snap_nat_rule nat_rules[64];
-	uint32_t zones_n, interfaces_n, ranges_n, services_n, rules_n, nat_rules_n;
+	struct snap_host_service host_services[32];
+	uint32_t host_services_n, zones_n, interfaces_n, ranges_n, services_n, rules_n, nat_rules_n;
 	uint16_t nat_port_first, nat_port_last;
 	uint32_t half_open_max, sessions_max, tcp_mss;
 };
@@ -28,6 +29,8 @@ struct policy {
 void policy_init(struct policy *p); /* zones trust, untrust and dmz; no rules */
 void policy_done(struct policy *p);
 struct span policy_ranges(struct policy *p, const char *text);
+/* What the zone opens on the gateway, in place of what it opened before; services as below, from as above. */
+void policy_opens(struct policy *p, uint32_t zone, const char *services, const char *from);
 /* "any", "tcp/80", "udp/1-99", "icmp/8", "icmp6/128", "proto/47", with "<src ports" behind:
  * "tcp/80<1000-2000" */
 struct span policy_services(struct policy *p, const char *text);

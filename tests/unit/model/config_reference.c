@@ -102,6 +102,16 @@ static bool is_group(const struct lysc_node *node)
 	return node->nodetype & (LYS_CONTAINER | LYS_LIST);
 }
 
+/* Whose type says what the statement may be: the node itself, or the key of a list of what the model names. */
+static const struct lysc_node *typed(const struct lysc_node *node)
+{
+	const struct lysc_node *keys[SCHEMA_KEYS_MAX];
+
+	if (schema_keys(node, keys) != 1 || schema_type(keys[0])->basetype == LY_TYPE_STRING)
+		return node;
+	return keys[0];
+}
+
 static void put_rows(FILE *out, const struct lysc_node *parent)
 {
 	const struct lysc_node *child = NULL;
@@ -111,13 +121,13 @@ static void put_rows(FILE *out, const struct lysc_node *parent)
 		fputs("| `", out);
 		put_statement(out, child);
 		fputs(is_group(child) ? " { ... }` | " : "` | ", out);
-		put_value(out, child);
+		put_value(out, typed(child));
 		fputs(" | ", out);
 		put_default(out, child);
 		fputs(" | ", out);
 		put_filled(out, child->dsc);
-		if (schema_type(child))
-			put_enums(out, schema_type(child));
+		if (schema_type(typed(child)))
+			put_enums(out, schema_type(typed(child)));
 		fputs(" |\n", out);
 	}
 	fputc('\n', out);

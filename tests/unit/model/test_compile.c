@@ -69,7 +69,7 @@ static void example_zones_and_rules(void **state)
 
 	assert_int_equal(s->zones.count, 3);
 	assert_string_equal(z[1].name, "untrust");
-	assert_int_equal(z[1].host_inbound, 1u << HOST_IKE | 1u << HOST_IKE_NAT | 1u << HOST_PING);
+	assert_int_equal(z[1].host_services.count, 5); /* ike and ping */
 	assert_int_equal(s->interfaces.count, 2);
 	assert_string_equal(snap_interfaces(s)[1].name, "wan0");
 	assert_int_equal(snap_interfaces(s)[1].zone, 1);
@@ -161,6 +161,38 @@ static void sets_are_unions(void **state)
 	assert_string_equal(range_str(s, r->src.first + 1), "255.255.255.0/24");
 	assert_string_equal(range_str(s, r->src.first + 2), "2001:db8::/33");
 	assert_int_equal(r->dst.count, 2);
+	free(s);
+}
+
+static void services_of_the_gateway(void **state)
+{
+	struct snapshot *s = compiled(
+		"address-book { address x { prefix [ 10.0.1.0/24 2001:db8::/33 ]; } address y { prefix "
+		"10.0.3.0/24; } address-set z { address [ x y ]; } } zones { zone a { host-inbound [ dns "
+		"tcp/2222 udp/9100-9200 ]; host-inbound ssh { from z; } host-inbound https { from any; } } "
+		"zone b; zone c { host-inbound vrrp { } } }");
+	const struct snap_zone *zones = snap_zones(s);
+	const struct snap_host_service *v = snap_host_services(s);
+	struct ip_addr in, out;
+
+	assert_int_equal(zones[0].host_services.count, 6); /* dns is two */
+	assert_int_equal(zones[1].host_services.count, 0);
+	assert_int_equal(zones[2].host_services.first, 6);
+	assert_int_equal(v[6].proto, 112);
+	assert_int_equal(v[3].proto, 17);
+	assert_int_equal(v[3].first, 9100);
+	assert_int_equal(v[3].last, 9200);
+	assert_int_equal(v[4].from.count, 3);
+	assert_int_equal(v[5].from.count, 0);
+	assert_int_equal(addr_parse(&in, "2001:db8:1::1"), RC_OK);
+	assert_int_equal(addr_parse(&out, "10.0.2.255"), RC_OK);
+	assert_true(snap_zone_opens(s, 0, 6, 22, &in));
+	assert_false(snap_zone_opens(s, 0, 6, 22, &out));
+	assert_true(snap_zone_opens(s, 0, 6, 53, &out) && snap_zone_opens(s, 0, 17, 53, &in));
+	assert_true(snap_zone_opens(s, 0, 6, 2222, &out) && !snap_zone_opens(s, 0, 17, 2222, &out));
+	assert_true(snap_zone_opens(s, 0, 17, 9200, &out) && !snap_zone_opens(s, 0, 17, 9201, &out));
+	assert_false(snap_zone_opens(s, 1, 6, 22, &in));
+	assert_true(snap_zone_opens(s, 2, 112, 0, &in) && !snap_zone_opens(s, 2, 89, 0, &in));
 	free(s);
 }
 
@@ -336,6 +368,28 @@ static const struct {
 								   "10.0.0.0/8; remote [ 10.1.0.0/16 "
 								   "10.0.0.0/8 ]; } }",
 		"10.0.0.0/8 is both local and remote of tunnel 't'" },
+	{ "unknown service", "zones { zone a { host-inbound [ ping telnet ]; } }",
+		"found 'telnet', expected one of: ike, ping" },
+	{ "unknown service nearby", "zones { zone a { host-inbound pin; } }", "did you mean 'ping'?" },
+	{ "service twice", "zones { zone a { host-inbound [ ping ssh ping ]; } }",
+		"host-inbound 'ping' is given twice" },
+	{ "service twice, to others",
+		"address-book { address x { prefix ::/0; } } zones { zone a { host-inbound ssh; "
+		"host-inbound ssh { from x; } } }",
+		"host-inbound 'ssh' is given twice" },
+	{ "entries with content in brackets", "zones { zone a { host-inbound [ ping { } ]; } }", "]" },
+	{ "no service", "zones { zone a { host-inbound [ ]; } }", "expected" },
+	{ "service of nobody", "zones { zone a { host-inbound ssh { from x; } } }", "found 'x'" },
+	{ "own port without a protocol", "zones { zone a { host-inbound 2222; } }", "tcp/2222" },
+	{ "own port of a protocol without ports", "zones { zone a { host-inbound icmp/8; } }", "tcp/2222" },
+	{ "own port too high", "zones { zone a { host-inbound tcp/65536; } }", "0..65535" },
+	{ "own port 0", "zones { zone a { host-inbound udp/0-9; } }", "from 1 on" },
+	{ "own ports backwards", "zones { zone a { host-inbound udp/9-8; } }", "lower port first" },
+	{ "own port of source NAT", "zones { zone a { host-inbound tcp/50000; } }",
+		"lies in nat-ports (40960-65535)" },
+	{ "own ports around source NAT's",
+		"system { nat-ports 5000-5001; } zones { zone a { host-inbound tcp/4000-6000; } }",
+		"lies in nat-ports (5000-5001)" },
 	{ "quorum without witnesses", "evidence { quorum 1; }", "there are 0 witnesses" },
 	{ "quorum of too many", "evidence { " WITNESS("a", KEY_A) "quorum 2; }", "there is 1 witness" },
 	{ "required of nobody", "evidence { required commit; }", "no witnesses" },
@@ -461,6 +515,7 @@ int main(void)
 		cmocka_unit_test(example_zones_and_rules),
 		cmocka_unit_test(example_vpn),
 		cmocka_unit_test(sets_are_unions),
+		cmocka_unit_test(services_of_the_gateway),
 		cmocka_unit_test(own_application_replaces_built_in),
 		cmocka_unit_test(nat_pool),
 		cmocka_unit_test(identities),

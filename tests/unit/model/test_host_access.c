@@ -69,6 +69,16 @@ static const struct {
 	{ "ssh is closed", ONE("interfaces lan0; host-inbound ssh;"),
 		ONE("interfaces lan0; host-inbound ping;"), "lan0", "10.1.0.2", 22,
 		"zone 'lan' does not open TCP port 22" },
+	{ "ssh is open to others alone", ONE("interfaces lan0; host-inbound ssh;"),
+		"address-book { address x { prefix 10.1.0.3; } } " ONE(
+			"interfaces lan0; host-inbound ssh { from x; }"),
+		"lan0", "10.1.0.2", 22, "zone 'lan' does not open TCP port 22 of the host to 10.1.0.2" },
+	{ "ssh is open to this one", ONE("interfaces lan0; host-inbound ssh;"),
+		"address-book { address x { prefix 10.1.0.2; } } " ONE(
+			"interfaces lan0; host-inbound ssh { from x; }"),
+		"lan0", "10.1.0.2", 22, NULL },
+	{ "ssh has another port", ONE("interfaces lan0; host-inbound tcp/2222;"),
+		ONE("interfaces lan0; host-inbound tcp/2200-2300;"), "lan0", "10.1.0.2", 2222, NULL },
 	{ "IPv6 alike", ONE("interfaces lan0; host-inbound ssh;"), ONE("interfaces lan0; host-inbound ping;"),
 		"lan0", "fd00:1::2", 22, "zone 'lan' does not open TCP port 22" },
 	{ "ssh stays, in another zone", ONE("interfaces lan0; host-inbound ssh;"),

@@ -110,7 +110,11 @@ static void broken_promises(void **state)
 	BREAKS(s->sessions_max = 0);
 	BREAKS(s->sessions_max = SESSIONS_MAX + 1);
 	BREAKS(memset(AT(zones, struct snap_zone)->name, 'x', NAME_MAX_BYTES));
-	BREAKS(AT(zones, struct snap_zone)->host_inbound = 1u << HOST_SERVICE_COUNT);
+	BREAKS(AT(zones, struct snap_zone)->host_services.count = s->host_services.count + 1);
+	BREAKS(AT(host_services, struct snap_host_service)->proto = 0);
+	BREAKS(AT(host_services, struct snap_host_service)->zero2 = 1);
+	BREAKS(AT(host_services, struct snap_host_service)->first = UINT16_MAX);
+	BREAKS(AT(host_services, struct snap_host_service)->from.count = s->ranges.count + 1);
 	BREAKS(AT(interfaces, struct snap_interface)->zone = s->zones.count);
 	BREAKS(AT(ranges, struct ip_range)->first.family = ADDR_V6);
 	BREAKS(AT(ranges, struct ip_range)->first.b[7] = 1);

@@ -1,0 +1,95 @@
+/*
+ * What zones open on the gateway itself: words of HOST_SERVICES and ports of the administrator's own, each to
+ * anybody in the zone or to addresses of the book. Part of the compiler.
+ */
+#include <string.h>
+
+#include "model/compile.h"
+
+static const struct host_word {
+	const char *word;
+	uint8_t proto;
+	uint16_t first, last;
+} words[] = {
+#define E(word, proto, first, last) { word, proto, first, last },
+	HOST_SERVICES(E)
+#undef E
+};
+
+static enum rc add(struct compiler *c, const struct lyd_node *at, const struct snap_host_service *service)
+{
+	struct snap_host_service *v;
+
+	if (c->host_services.n == HOST_SERVICES_MAX)
+		return tree_fault(c->m, at, c->e,
+			"all zones together open more than %d services of the gateway", HOST_SERVICES_MAX);
+	if (!(v = vec_add(&c->host_services)))
+		return memory_short(c);
+	*v = *service;
+	return RC_OK;
+}
+
+/* tcp/2222, udp/9100-9200. A port of source NAT is closed to the gateway's own programs. */
+static enum rc own_ports(struct compiler *c, const struct lyd_node *name, struct snap_host_service *v)
+{
+	const struct snapshot *h = &c->head;
+	const char *text = lyd_get_value(name);
+	enum rc rc = value_ports(c, name, &v->first, &v->last);
+
+	if (rc)
+		return rc;
+	v->proto = text[0] == 't' ? 6 : 17;
+	if (v->first == 0)
+		return tree_fault(c->m, name, c->e, "found '%s', expected ports from 1 on", text);
+	if (v->first <= h->nat_port_last && h->nat_port_first <= v->last)
+		return tree_fault(c->m, name, c->e,
+			"'%s' lies in nat-ports (%u-%u), whose packets are source NAT's: no program of the "
+			"gateway is "
+			"reached there",
+			text, h->nat_port_first, h->nat_port_last);
+	return add(c, name, v);
+}
+
+static enum rc service(struct compiler *c, const struct lyd_node *node, uint32_t *from_n)
+{
+	const struct lyd_node *name = lyd_child(node);
+	const char *word = lyd_get_value(name);
+	struct snap_host_service v = { 0 };
+	const struct lyd_node *from = tree_child(c->m, node, "from");
+	enum rc rc = compile_addresses(c, from, &v.from);
+
+	*from_n += v.from.count;
+	if (!rc && *from_n > HOST_FROM_MAX)
+		return tree_fault(c->m, from, c->e,
+			"services of the gateway are open to more than %d ranges of addresses",
+			HOST_FROM_MAX);
+	if (!rc && strchr(word, '/'))
+		return own_ports(c, name, &v);
+	for (size_t i = 0; i < COUNT_OF(words) && !rc; i++) {
+		if (strcmp(words[i].word, word) != 0)
+			continue;
+		v.proto = words[i].proto;
+		v.first = words[i].first;
+		v.last = words[i].last;
+		rc = add(c, node, &v);
+	}
+	return rc;
+}
+
+enum rc compile_host_services(struct compiler *c)
+{
+	const struct lyd_node *zones = tree_child(c->m, NULL, "zones");
+	const struct lyd_node *zone = zones ? tree_child(c->m, zones, "zone") : NULL;
+	uint32_t from_n = 0;
+	enum rc rc = RC_OK;
+
+	for (uint32_t i = 0; zone && !rc; zone = tree_next(zone), i++) {
+		struct span *of = &((struct snap_zone *)(void *)c->zones.at)[i].host_services;
+		const struct lyd_node *one = tree_child(c->m, zone, "host-inbound");
+		of->first = (uint32_t)c->host_services.n;
+		for (; one && !rc; one = tree_next(one))
+			rc = service(c, one, &from_n);
+		of->count = (uint32_t)c->host_services.n - of->first;
+	}
+	return rc;
+}
