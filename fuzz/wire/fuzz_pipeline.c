@@ -3,7 +3,9 @@
  * routes, neighbours, SAs and the configuration change. After each step:
  *   - nothing between the tunnel's two sides has left by a link, or come from one and gone further;
  *   - what left by a link has the sums it should have, and no more octets than the link takes;
- *   - as many sealed packets as the tunnel was given leave, each longer than what is in it.
+ *   - as many sealed packets as the tunnel was given leave, each longer than what is in it;
+ *   - a second one, which got the trains of each burst one by one, has dropped the same and has the same
+ *     sessions.
  */
 #include "base/rd.h"
 #include "gate.h"
@@ -24,9 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 #define BURST_MAX 6
 #define RAW_MAX	  1600
 
-static struct gate g;
+static struct gate gates[2]; /* by bursts; train by train */
+#define g gates[0]
 static void *blocks[3];
-static struct packet rooms[BURST_MAX];
+static struct packet rooms[2][BURST_MAX];
 
 static void blocks_make(void)
 {
@@ -147,6 +150,32 @@ static struct train raw_read(struct rd *r, struct packet *room)
 	return t;
 }
 
+static void singly(const struct train *trains, uint32_t n)
+{
+	struct gate *one = &gates[1];
+
+	gate_clear(one);
+	for (uint32_t i = 0; i < n; i++) {
+		struct train t = trains[i];
+		memcpy(&rooms[1][i], &rooms[0][i], sizeof rooms[1][i]);
+		t.ip = rooms[1][i].room + (t.ip - rooms[0][i].room);
+		pipeline_burst(&one->p, &t, 1, one->now);
+	}
+}
+
+static void same_sessions(void)
+{
+	uint32_t a = 0, b = 0;
+	const struct fw_session *s, *o;
+
+	MUST(memcmp(gates[0].p.drops, gates[1].p.drops, sizeof g.p.drops) == 0);
+	do {
+		s = fw_session_next(gates[0].fw, &a);
+		o = fw_session_next(gates[1].fw, &b);
+		MUST(!s == !o && (!s || memcmp(s, o, sizeof *s) == 0));
+	} while (s);
+}
+
 static void burst(struct rd *r, uint8_t op)
 {
 	struct train trains[BURST_MAX];
@@ -155,7 +184,7 @@ static void burst(struct rd *r, uint8_t op)
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t where = rd_u8(r);
-		struct train t = where & 0x80 ? raw_read(r, &rooms[i]) : packet_read(r, &rooms[i]);
+		struct train t = where & 0x80 ? raw_read(r, &rooms[0][i]) : packet_read(r, &rooms[0][i]);
 		uint16_t size = t.segment_size;
 		uint8_t csum = t.csum;
 		if (r->bad) {
@@ -180,9 +209,11 @@ static void burst(struct rd *r, uint8_t op)
 		t.csum = csum;
 		trains[i] = t;
 	}
+	singly(trains, n);
 	gate_clear(&g);
 	if (n)
 		pipeline_burst(&g.p, trains, n, g.now);
+	same_sessions();
 	for (uint32_t i = 0; i < g.out_n; i++)
 		look_at(&g.out[i], sealed);
 }
@@ -198,10 +229,11 @@ static void route_change(uint8_t what)
 		.mtu = what & 0x80 ? 900 : 0 };
 
 	MUST(prefix_parse(&e.dst, prefixes[what & 7]) == RC_OK);
-	if (what & 16)
-		route_gone(g.routes, &e);
-	else
-		route_set(g.routes, &e, what & 32);
+	for (int i = 0; i < 2; i++)
+		if (what & 16)
+			route_gone(gates[i].routes, &e);
+		else
+			route_set(gates[i].routes, &e, what & 32);
 }
 
 static void neighbour_change(uint8_t what)
@@ -213,16 +245,51 @@ static void neighbour_change(uint8_t what)
 		.state = (uint8_t)(1 + (what >> 4) % ROUTE_NEIGHBOUR_FAILED) };
 
 	MUST(addr_parse(&n.addr, addrs[what & 7]) == RC_OK);
-	route_neighbour_set(g.routes, &n);
-	gate_clear(&g);
-	pipeline_neighbour(&g.p, n.link, &n.addr, g.now);
+	for (int i = 0; i < 2; i++) {
+		route_neighbour_set(gates[i].routes, &n);
+		gate_clear(&gates[i]);
+		pipeline_neighbour(&gates[i].p, n.link, &n.addr, gates[i].now);
+	}
 	for (uint32_t i = 0; i < g.out_n; i++)
 		look_at(&g.out[i], true);
 }
 
+/* What happens to a gate beside its trains. */
+static void change(struct gate *one, uint8_t op, uint8_t what)
+{
+	struct trace_filter filter = { .proto = what & 3 ? 0 : IP_UDP };
+
+	switch (op & 15) {
+	case 11:
+		one->now += (op >> 4) * NS_PER_S / 2;
+		gate_clear(one);
+		pipeline_tick(&one->p, one->now);
+		fw_expire(one->fw, one->now, 100);
+		break;
+	case 12:
+		gate_load_block(one, blocks[(op >> 4) % 3]);
+		break;
+	case 13:
+		if (esp_remove(one->esp, GATE_SPI_IN) != RC_OK)
+			gate_sa(one, false);
+		if (op & 16)
+			pipeline_changed(&one->p);
+		break;
+	case 14:
+		if (what & 1)
+			pipeline_path_mtu(&one->p, 0, what * 8u);
+		else
+			fw_session_end(one->fw, what >> 1 & 31, one->now);
+		break;
+	case 15:
+		pipeline_trace(&one->p, &filter, what & 7);
+		break;
+	}
+}
+
 static void step(struct rd *r)
 {
-	uint8_t op = rd_u8(r), what;
+	uint8_t op = rd_u8(r), what = (op & 15) == 14 || (op & 15) == 15 ? rd_u8(r) : 0;
 
 	switch (op & 15) {
 	default:
@@ -234,32 +301,9 @@ static void step(struct rd *r)
 	case 10:
 		neighbour_change(rd_u8(r));
 		break;
-	case 11:
-		g.now += (op >> 4) * NS_PER_S / 2;
-		gate_clear(&g);
-		pipeline_tick(&g.p, g.now);
-		fw_expire(g.fw, g.now, 100);
-		break;
-	case 12:
-		gate_load_block(&g, blocks[(op >> 4) % 3]);
-		break;
-	case 13:
-		if (esp_remove(g.esp, GATE_SPI_IN) != RC_OK)
-			gate_sa(&g, false);
-		if (op & 16)
-			pipeline_changed(&g.p);
-		break;
-	case 14:
-		what = rd_u8(r);
-		if (what & 1)
-			pipeline_path_mtu(&g.p, 0, what * 8u);
-		else
-			fw_session_end(g.fw, what >> 1 & 31, g.now);
-		break;
-	case 15:
-		what = rd_u8(r);
-		struct trace_filter filter = { .proto = what & 3 ? 0 : IP_UDP };
-		pipeline_trace(&g.p, &filter, what & 7);
+	case 11 ... 15:
+		for (int i = 0; i < 2; i++)
+			change(&gates[i], op, what);
 		break;
 	}
 }
@@ -270,11 +314,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (!blocks[0])
 		blocks_make();
-	gate_init_bare(&g, 32);
-	gate_load_block(&g, blocks[n % 3]);
-	gate_sa(&g, false);
+	for (int i = 0; i < 2; i++) {
+		gate_init_bare(&gates[i], 32);
+		gate_load_block(&gates[i], blocks[n % 3]);
+		gate_sa(&gates[i], false);
+	}
 	for (int steps = 0; steps < 60 && rd_left(&r) > 0; steps++)
 		step(&r);
-	gate_done(&g);
+	gate_done(&gates[0]);
+	gate_done(&gates[1]);
 	return 0;
 }

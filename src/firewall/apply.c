@@ -134,11 +134,11 @@ static void count(struct firewall *fw, struct fw_session *s, const struct train 
 	uint32_t packets = train_packets(t);
 
 	s->packets[d] += packets;
-	s->bytes[d] += t->len;
+	s->bytes[d] += train_bytes(t);
 	s->interface[d] = t->in_interface;
 	if (fw->policy && s->rule < fw->policy->snapshot->rules.count) {
 		fw->policy->rule_hits[s->rule].packets += packets;
-		fw->policy->rule_hits[s->rule].bytes += t->len;
+		fw->policy->rule_hits[s->rule].bytes += train_bytes(t);
 	}
 }
 

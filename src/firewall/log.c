@@ -109,7 +109,7 @@ static void deny_put(struct firewall *fw, const struct train *t, uint32_t rule, 
 		.key = { fw_key_of(t) },
 		.at = now,
 		.packets = { train_packets(t) },
-		.bytes = { t->len } };
+		.bytes = { train_bytes(t) } };
 	l->permits = rule != TRAIN_NONE && snap_rules(fw->policy->snapshot)[rule].action == RULE_PERMIT;
 	names_put(l, fw->policy);
 }

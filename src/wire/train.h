@@ -98,4 +98,10 @@ static inline uint32_t train_packets(const struct train *t)
 	return t->segment_size == 0 || payload == 0 ? 1 : (payload + t->segment_size - 1) / t->segment_size;
 }
 
+/* Octets of its packets, each with its headers. */
+static inline uint32_t train_bytes(const struct train *t)
+{
+	return t->len + (train_packets(t) - 1) * t->payload_offset;
+}
+
 #endif

@@ -51,10 +51,10 @@ static void leave_counted(struct pipeline *p, const struct train *t)
 	uint32_t packets = train_packets(t);
 
 	p->packets_out += packets;
-	p->bytes_out += t->len;
+	p->bytes_out += train_bytes(t);
 	if (t->out_interface != TRAIN_NONE) {
 		p->interfaces[t->out_interface].packets_out += packets;
-		p->interfaces[t->out_interface].bytes_out += t->len;
+		p->interfaces[t->out_interface].bytes_out += train_bytes(t);
 	}
 }
 

@@ -227,10 +227,10 @@ static bool enter(struct pipeline *p, struct passage *w)
 		return false;
 	uint32_t packets = train_packets(t);
 	p->packets_in += packets;
-	p->bytes_in += t->len;
+	p->bytes_in += train_bytes(t);
 	if (t->in_interface != TRAIN_NONE) {
 		p->interfaces[t->in_interface].packets_in += packets;
-		p->interfaces[t->in_interface].bytes_in += t->len;
+		p->interfaces[t->in_interface].bytes_in += train_bytes(t);
 	}
 	if (p->trace.on)
 		trace_begin(p, t);

@@ -1,0 +1,574 @@
+/*
+ * A burst is its packets one by one, only faster, and a train is its packets: the same verdicts, the same
+ * packets out, the same sessions afterwards. Random conversations over a small session table, seed by seed,
+ * and captures of real traffic where they are there.
+ */
+#include "capture.h"
+#include "gate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SEEDS	      150
+#define ROUNDS	      40
+#define BURST	      16
+#define SESSIONS      24
+#define CONVERSATIONS 10
+#define TUNNEL	      0 /* beside GATE_LAN and GATE_WAN */
+
+static const char nat[] =
+	"nat { source { rule all { from trust; to untrust; then { source-nat interface; } } } }";
+
+static struct gate single, burst;
+static struct packet rooms[2][TRAIN_BURST_MAX];
+static uint64_t seed;
+
+static uint32_t pick(uint32_t n)
+{
+	return next_random(&seed) % n;
+}
+
+/* ---- conversations ---- */
+
+struct conversation {
+	const char *inside, *outside;
+	uint8_t proto;
+	uint16_t inside_port, outside_port;
+	bool tunnelled;
+	uint32_t next[2]; /* numbers of TCP: inside, outside */
+};
+
+static struct conversation talks[CONVERSATIONS];
+
+static void talks_begin(void)
+{
+	static const char *const inside[2][2] = { { "10.1.0.2", "10.1.0.3" },
+		{ "2001:db8:1::2", "2001:db8:1::3" } };
+	static const char *const outside[2][3] = { { "192.0.2.80", "192.0.2.81", "10.2.0.9" },
+		{ "2001:db8:99::9", "2001:db8:99::a", "2001:db8:2::9" } };
+
+	for (int i = 0; i < CONVERSATIONS; i++) {
+		uint32_t v6 = pick(2), where = pick(3), kind = pick(4);
+		talks[i] = (struct conversation){ .inside = inside[v6][pick(2)],
+			.outside = outside[v6][where],
+			.proto = kind < 2    ? IP_TCP
+				 : kind == 2 ? IP_UDP
+				 : v6	     ? IP_ICMPV6
+					     : IP_ICMP,
+			.inside_port = (uint16_t)(1000 + pick(3)),
+			.outside_port = kind < 2    ? 80
+					: kind == 2 ? 9
+						    : 0,
+			.tunnelled = where == 2,
+			.next = { pick(UINT32_MAX), pick(UINT32_MAX) } };
+	}
+}
+
+static bool key_is(const struct fw_key *k, const struct conversation *c)
+{
+	struct ip_addr in, out, src = fw_key_src(k), dst = fw_key_dst(k);
+
+	assert_int_equal(addr_parse(&in, c->inside), RC_OK);
+	assert_int_equal(addr_parse(&out, c->outside), RC_OK);
+	return k->proto == c->proto && addr_equal(&src, &in) && addr_equal(&dst, &out) &&
+	       k->src_port == c->inside_port;
+}
+
+/* Where the inside host is seen from outside. */
+static const char *seen_at(const struct conversation *c, uint16_t *ret_port)
+{
+	static char text[ADDR_TEXT_MAX];
+	const struct fw_session *s;
+	uint32_t cursor = 0;
+
+	*ret_port = c->inside_port;
+	while ((s = fw_session_next(single.fw, &cursor)))
+		if (key_is(&s->key[0], c)) {
+			struct ip_addr a = fw_key_dst(&s->key[1]);
+			*ret_port = s->key[1].dst_port;
+			return addr_text(text, &a);
+		}
+	return c->inside;
+}
+
+static const struct {
+	uint8_t flags;
+	size_t n;
+} segments[] = { { TCP_SYN, 0 }, { TCP_SYN, 0 }, { TCP_SYN | TCP_ACK, 0 }, { TCP_ACK, 0 }, { TCP_ACK, 0 },
+	{ TCP_ACK | TCP_PSH, 700 }, { TCP_ACK, 1300 }, { TCP_ACK | TCP_FIN, 0 }, { TCP_ACK | TCP_FIN, 0 },
+	{ TCP_RST, 0 }, { TCP_RST | TCP_ACK, 0 } };
+
+/* The next packet of one side; most are what an honest end would send next. */
+static struct packet_spec packet_of(struct conversation *c, bool from_inside)
+{
+	bool tcp = c->proto == IP_TCP, icmp = c->proto == IP_ICMP || c->proto == IP_ICMPV6;
+	uint16_t port;
+	const char *seen = from_inside ? NULL : seen_at(c, &port);
+	uint32_t *own = &c->next[!from_inside], *other = &c->next[from_inside],
+		 kind = pick(COUNT_OF(segments));
+	struct packet_spec s = { .src = from_inside ? c->inside : c->outside,
+		.dst = from_inside ? c->outside : seen,
+		.proto = c->proto,
+		.src_port = from_inside ? c->inside_port : c->outside_port,
+		.dst_port = from_inside ? c->outside_port : port,
+		.payload_n = tcp ? segments[kind].n : pick(300),
+		.hops = pick(20) ? 64 : 1 };
+
+	if (icmp) {
+		s.src_port = from_inside ? c->inside_port : port;
+		s.icmp_type = c->proto == IP_ICMP ? (from_inside ? ICMP4_ECHO : ICMP4_ECHO_REPLY)
+						  : (from_inside ? ICMP6_ECHO : ICMP6_ECHO_REPLY);
+	}
+	if (!tcp)
+		return s;
+	s.flags = segments[kind].flags;
+	if (s.flags == TCP_SYN && pick(2))
+		*own = pick(UINT32_MAX);
+	s.seq = pick(12) ? *own : *own + pick(200000) - 100000;
+	s.ack = pick(12) ? *other : *other + pick(200000) - 100000;
+	*own += (uint32_t)s.payload_n + !!(s.flags & TCP_SYN) + !!(s.flags & TCP_FIN);
+	if (pick(3) == 0) /* unanswered, or lost before us */
+		*own -= (uint32_t)s.payload_n;
+	return s;
+}
+
+/* An error of a router about a packet that the other side is to have sent. */
+static struct packet_spec error_about(struct packet_spec about, const char *router, struct packet *room)
+{
+	bool v4 = about.proto == IP_ICMP || !strchr(about.src, ':');
+	struct train q = packet_make(room, &about);
+
+	return (struct packet_spec){ .src = router,
+		.dst = about.src,
+		.proto = v4 ? IP_ICMP : IP_ICMPV6,
+		.icmp_type = v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE,
+		.icmp_code = 1,
+		.payload = q.ip,
+		.payload_n = MIN_OF(q.len, 200u) };
+}
+
+struct input {
+	struct packet_spec spec;
+	uint32_t from;
+	bool wrong_sum;
+};
+
+static struct input input_next(void)
+{
+	static struct packet quoted;
+	static char seen[ADDR_TEXT_MAX];
+	struct conversation *c = &talks[pick(CONVERSATIONS)];
+	bool from_inside = pick(5) < 3;
+	struct input i = { .from = from_inside	  ? GATE_LAN
+				   : c->tunnelled ? TUNNEL
+						  : GATE_WAN,
+		.wrong_sum = pick(30) == 0 };
+
+	if (pick(8)) {
+		i.spec = packet_of(c, from_inside);
+		return i;
+	}
+	struct packet_spec about = packet_of(c, !from_inside);
+	bool v6 = strchr(c->inside, ':');
+	if (!from_inside) { /* as it is seen outside */
+		uint16_t port;
+		snprintf(seen, sizeof seen, "%s", seen_at(c, &port));
+		about.src = seen;
+		about.src_port = port;
+	} else {
+		about.dst = c->inside;
+		about.dst_port = about.proto == IP_TCP || about.proto == IP_UDP ? c->inside_port : 0;
+		if (!about.dst_port)
+			about.src_port = c->inside_port;
+	}
+	i.spec = error_about(about, v6 ? "2001:db8:77::1" : "203.0.113.9", &quoted);
+	if (pick(10) == 0)
+		i.from = GATE_WAN;
+	return i;
+}
+
+/* ---- two gates ---- */
+
+static void train_from(const struct gate *g, uint32_t from, struct train *t)
+{
+	uint16_t size = t->segment_size;
+	uint8_t csum = t->csum;
+
+	if (from == TUNNEL)
+		pipeline_train_from_tunnel(&g->p, t, 0);
+	else
+		pipeline_train_from_link(&g->p, t, gate_interface(g, from));
+	t->segment_size = size;
+	t->csum = csum;
+}
+
+static struct train train_of(struct packet *room, const struct input *i)
+{
+	struct train t = packet_make(room, &i->spec);
+
+	if (i->wrong_sum) {
+		t.csum = TRAIN_CSUM_UNKNOWN;
+		t.ip[t.len - 1] ^= 0x55;
+	}
+	return t;
+}
+
+/* What left by one output, in its order: a burst's sealed packets leave when it is over. */
+static bool same_outputs(enum gate_out_kind kind, uint32_t interface)
+{
+	uint32_t a = 0, b = 0;
+
+	for (;;) {
+		while (a < single.out_n &&
+			(single.out[a].kind != kind || single.out[a].interface != interface))
+			a++;
+		while (b < burst.out_n && (burst.out[b].kind != kind || burst.out[b].interface != interface))
+			b++;
+		if (a == single.out_n || b == burst.out_n)
+			return a == single.out_n && b == burst.out_n;
+		if (single.out[a].n != burst.out[b].n ||
+			memcmp(single.out[a].bytes, burst.out[b].bytes, burst.out[b].n))
+			return false;
+		a++;
+		b++;
+	}
+}
+
+static void same_sessions(const char *what)
+{
+	uint32_t a = 0, b = 0;
+
+	for (;;) {
+		const struct fw_session *s = fw_session_next(single.fw, &a),
+					*m = fw_session_next(burst.fw, &b);
+		if (!s != !m || a != b)
+			fail_msg("%s: not as many sessions", what);
+		if (!s)
+			return;
+		if (memcmp(s, m, sizeof *s) != 0)
+			fail_msg("%s: session %u: state %s and %s, packets %lu/%lu and %lu/%lu", what, s->id,
+				fw_tcp_state_name(s->tcp_state), fw_tcp_state_name(m->tcp_state),
+				(unsigned long)s->packets[0], (unsigned long)s->packets[1],
+				(unsigned long)m->packets[0], (unsigned long)m->packets[1]);
+	}
+}
+
+static void gates_begin(const char *text, const char *more, uint32_t sessions)
+{
+	gate_init(&single, text, more, sessions);
+	gate_init(&burst, text, more, sessions);
+}
+
+static void tunnels_begin(void)
+{
+	gate_sa(&single, false);
+	gate_sa(&burst, false);
+}
+
+static void gates_end(void)
+{
+	gate_done(&single);
+	gate_done(&burst);
+}
+
+/* Time goes on, tables change: the same in both. */
+static void meanwhile(void)
+{
+	struct gate *const gates[] = { &single, &burst };
+	uint32_t what = pick(12);
+	mono_ns pause = pick(4) ? pick(1000) * 1000000ull : pick(300) * NS_PER_S;
+
+	for (int i = 0; i < 2; i++) {
+		struct gate *g = gates[i];
+		g->now += pause;
+		fw_expire(g->fw, g->now, 1000);
+		pipeline_tick(&g->p, g->now);
+		if (what == 0)
+			pipeline_changed(&g->p);
+		if (what == 1 && esp_remove(g->esp, GATE_SPI_IN) != RC_OK)
+			gate_sa(g, false);
+	}
+}
+
+/* n trains, through one gate in their turn, through the other at once. */
+static void run(struct train a[], struct train b[], uint32_t n, const char *what)
+{
+	gate_clear(&single);
+	gate_clear(&burst);
+	for (uint32_t i = 0; i < n; i++)
+		pipeline_burst(&single.p, &a[i], 1, single.now);
+	pipeline_burst(&burst.p, b, n, burst.now);
+	for (uint32_t i = 0; i < n; i++)
+		if (a[i].drop != b[i].drop)
+			fail_msg("%s, packet %u of %u: %s alone, %s in the burst", what, i, n,
+				drop_name(a[i].drop), drop_name(b[i].drop));
+	if (memcmp(single.p.drops, burst.p.drops, sizeof burst.p.drops) != 0)
+		fail_msg("%s: not the same counters", what);
+	if (!same_outputs(GATE_OUT_LINK, 0) || !same_outputs(GATE_OUT_LINK, 1) ||
+		!same_outputs(GATE_OUT_TUNNEL, 0))
+		fail_msg("%s: not the same packets out", what);
+	same_sessions(what);
+}
+
+static void test_bursts(void **state)
+{
+	uint64_t passed = 0, dropped = 0;
+
+	(void)state;
+	for (uint64_t number = 1; number <= SEEDS; number++) {
+		seed = number;
+		talks_begin();
+		gates_begin(gate_text, number % 2 ? nat : "", SESSIONS);
+		tunnels_begin();
+		for (int round = 0; round < ROUNDS; round++) {
+			struct train a[BURST], b[BURST];
+			uint32_t n = 1 + pick(BURST);
+			char what[64];
+			for (uint32_t i = 0; i < n; i++) {
+				struct input in = input_next();
+				a[i] = train_of(&rooms[0][i], &in);
+				b[i] = train_of(&rooms[1][i], &in);
+				train_from(&single, in.from, &a[i]);
+				train_from(&burst, in.from, &b[i]);
+			}
+			snprintf(what, sizeof what, "seed %lu, round %d", (unsigned long)number, round);
+			run(a, b, n, what);
+			for (uint32_t i = 0; i < n; i++)
+				*(a[i].drop ? &dropped : &passed) += 1;
+			meanwhile();
+		}
+		gates_end();
+	}
+	assert_true(passed > SEEDS * ROUNDS && dropped > SEEDS * ROUNDS); /* it is about both */
+}
+
+/* ---- trains ---- */
+
+/* The payloads that left by links, one behind the other. */
+static size_t payloads(const struct gate *g, uint8_t *ret_bytes, size_t room)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < g->out_n; i++) {
+		struct train t = { .ip = g->out[i].bytes,
+			.len = g->out[i].n,
+			.segment_size = g->out[i].offload.gso_size,
+			.csum = TRAIN_CSUM_VALID };
+		if (g->out[i].kind != GATE_OUT_LINK || train_parse(&t) != DROP_NONE)
+			continue;
+		assert_true(n + t.len - t.payload_offset <= room);
+		memcpy(ret_bytes + n, t.ip + t.payload_offset, t.len - t.payload_offset);
+		n += t.len - t.payload_offset;
+	}
+	return n;
+}
+
+static void both(uint32_t from, struct packet_spec s)
+{
+	struct gate *const gates[] = { &single, &burst };
+
+	for (int i = 0; i < 2; i++) {
+		struct train t = packet_make(&rooms[i][0], &s);
+		train_from(gates[i], from, &t);
+		pipeline_burst(&gates[i]->p, &t, 1, gates[i]->now);
+		assert_int_equal(t.drop, DROP_NONE);
+	}
+}
+
+static void train_once(struct packet_spec s, uint32_t size, uint32_t packets)
+{
+	static uint8_t bytes[2][1 << 17];
+	static uint8_t payload[60000];
+	uint32_t total = size * (packets - 1) + 1 + pick(size);
+	struct train t;
+
+	for (uint32_t i = 0; i < total; i++)
+		payload[i] = (uint8_t)next_random(&seed);
+	gate_clear(&single);
+	gate_clear(&burst);
+	s.payload = payload;
+	s.payload_n = total;
+	s.partial = true;
+	t = packet_make(&rooms[1][0], &s);
+	t.segment_size = (uint16_t)size;
+	train_from(&burst, GATE_LAN, &t);
+	pipeline_burst(&burst.p, &t, 1, burst.now);
+	s.partial = false;
+	uint8_t flags = s.flags;
+	for (uint32_t i = 0; i < packets; i++) {
+		s.payload = payload + i * size;
+		s.payload_n = MIN_OF(size, total - i * size);
+		s.flags = i + 1 < packets ? flags & (uint8_t) ~(TCP_FIN | TCP_PSH) : flags;
+		struct train one = packet_make(&rooms[0][0], &s);
+		train_from(&single, GATE_LAN, &one);
+		pipeline_burst(&single.p, &one, 1, single.now);
+		assert_string_equal(drop_name(one.drop), drop_name(t.drop));
+		s.seq += (uint32_t)s.payload_n;
+	}
+	assert_memory_equal(single.p.drops, burst.p.drops, sizeof burst.p.drops);
+	same_sessions("a train");
+	assert_int_equal(single.p.packets_in, burst.p.packets_in);
+	assert_int_equal(single.p.bytes_in, burst.p.bytes_in);
+	if (t.drop != DROP_NONE) /* its sender is told once, in place of once for each packet */
+		return;
+	size_t n = payloads(&single, bytes[0], sizeof bytes[0]);
+	assert_int_equal(n, payloads(&burst, bytes[1], sizeof bytes[1]));
+	assert_memory_equal(bytes[0], bytes[1], n);
+	assert_int_equal(single.sent_tunnel, burst.sent_tunnel);
+	assert_int_equal(single.p.packets_out, burst.p.packets_out);
+	assert_int_equal(single.p.bytes_out, burst.p.bytes_out);
+}
+
+static void test_trains(void **state)
+{
+	static const char *const ends[][2] = { { "10.1.0.2", "192.0.2.80" },
+		{ "2001:db8:1::2", "2001:db8:99::9" }, { "10.1.0.2", "10.2.0.9" },
+		{ "2001:db8:1::2", "2001:db8:2::9" } };
+
+	(void)state;
+	for (uint64_t number = 1; number <= 60; number++) {
+		seed = number;
+		const char *const *e = ends[number % COUNT_OF(ends)];
+		bool tcp = number % 3, tunnelled = number % COUNT_OF(ends) > 1;
+		struct packet_spec s = { .src = e[0],
+			.dst = e[1],
+			.proto = tcp ? IP_TCP : IP_UDP,
+			.src_port = 1000,
+			.dst_port = tcp ? 80 : 9,
+			.flags = TCP_SYN };
+		struct packet_spec r = { .src = e[1],
+			.dst = e[0],
+			.proto = s.proto,
+			.src_port = s.dst_port,
+			.dst_port = 1000,
+			.flags = TCP_SYN | TCP_ACK,
+			.ack = 1 };
+		gates_begin(gate_text, "", SESSIONS);
+		tunnels_begin();
+		if (tcp) {
+			both(GATE_LAN, s);
+			both(tunnelled ? TUNNEL : GATE_WAN, r);
+			s.flags = TCP_ACK;
+			s.seq = s.ack = 1;
+			both(GATE_LAN, s);
+		}
+		s.flags = tcp ? (uint8_t)(TCP_ACK | TCP_PSH | (pick(2) ? TCP_FIN : 0)) : 0;
+		if (pick(6) == 0)
+			s.dst_port = 4; /* denied, or of no session */
+		s.hops = pick(6) ? 64 : 1;
+		train_once(s, 100 + pick(1200), 2 + pick(30));
+		gates_end();
+	}
+}
+
+/* ---- captures ---- */
+
+/* Who speaks first stands inside: routes are laid as the capture shows them. */
+static void route_inside(struct gate *g, const struct ip_addr *a)
+{
+	struct route_entry e = {
+		.dst = { *a, a->family == ADDR_V4 ? 32 : 128 }, .link = GATE_LAN, .kind = ROUTE_UNICAST
+	};
+
+	assert_int_equal(addr_parse(&e.gateway, a->family == ADDR_V4 ? "10.1.0.2" : "2001:db8:1::2"), RC_OK);
+	assert_int_equal(route_set(g->routes, &e, true), RC_OK);
+}
+
+static bool is_inside(const struct ip_addr *a)
+{
+	struct route_answer r;
+
+	route_lookup(single.routes, a, &r);
+	return r.link == GATE_LAN;
+}
+
+static uint64_t play(const char *path, const char *text, const char *more)
+{
+	struct train a[TRAIN_BURST_MAX], b[TRAIN_BURST_MAX];
+	struct capture c;
+	const uint8_t *ip;
+	size_t n;
+	uint64_t total = 0;
+	uint32_t k = 0, want = 1;
+	bool left = true;
+
+	if (!capture_open(&c, path))
+		return 0;
+	gates_begin(text, more, 4096);
+	while (left && total < 20000) {
+		left = capture_next(&c, &ip, &n);
+		if (left && (!ip || n == 0 || n > TRAIN_BYTES_MAX))
+			continue;
+		if (left) {
+			struct train *t[2] = { &a[k], &b[k] };
+			for (int i = 0; i < 2; i++) {
+				*t[i] = (struct train){ .ip = rooms[i][k].room + TRAIN_HEAD_ROOM,
+					.len = (uint32_t)n };
+				memcpy(t[i]->ip, ip, n);
+			}
+			struct train parsed = a[k];
+			if (train_parse(&parsed) == DROP_NONE && !is_inside(&parsed.src) &&
+				!is_inside(&parsed.dst)) {
+				route_inside(&single, &parsed.src);
+				route_inside(&burst, &parsed.src);
+			}
+			uint32_t from = parsed.src.family && is_inside(&parsed.src) ? GATE_LAN : GATE_WAN;
+			train_from(&single, from, &a[k]);
+			train_from(&burst, from, &b[k]);
+			k++;
+			total++;
+		}
+		if (k == want || (!left && k)) {
+			run(a, b, k, path);
+			k = 0;
+			want = 1 + pick(TRAIN_BURST_MAX);
+		}
+	}
+	capture_close(&c);
+	gates_end();
+	return total;
+}
+
+static char open_text[8192]; /* all may go out */
+static uint64_t played;
+
+static int play_file(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st;
+	(void)where;
+	seed = played;
+	if (kind == FTW_F)
+		played += play(path, open_text, pick(2) ? nat : "");
+	return 0;
+}
+
+static void test_captures(void **state)
+{
+	const char *folder = captures_folder();
+	const char *at = strstr(gate_text, "policy {");
+
+	(void)state;
+	if (!folder)
+		skip();
+	snprintf(open_text, sizeof open_text,
+		"%.*spolicy { from trust to untrust { rule all { match { source any; destination any; "
+		"application any; } then { "
+		"permit; } } } }\n%%s\n",
+		(int)(at - gate_text), gate_text);
+	assert_int_equal(nftw(folder, play_file, 16, FTW_PHYS), 0);
+	assert_true(played > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_trains),
+		cmocka_unit_test(test_captures),
+	};
+	return cmocka_run_group_tests_name("dataplane/bursts", tests, NULL, NULL);
+}
