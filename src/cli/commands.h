@@ -35,7 +35,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum of --policy may be: seconds, or 90m, 12h, 7d, any; else 1h, of a bundle any") \
 	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries may be without it: a number or any; else 256, of a bundle's range 0") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
-	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump writes them: handshakes in them are compared")	\
+	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump or Wireshark write them (pcap, pcapng): handshakes in them are compared")	\
 	O(OURS,    "--ours",    "ADDRESSES", "addresses of this gateway, with commas between: what they sent in the capture must be known")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
 	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")		\

@@ -1,9 +1,10 @@
 /*
  * What a capture of the wire holds of IKE_SA_INIT, the one exchange whose nonces and public values are seen:
  * for a comparison with what a ledger says was forced (verify/randomness.h). Files of libpcap's classic
- * format, as tcpdump writes them, in either byte order; Ethernet with or without VLAN tags, Linux's cooked
- * formats, raw IP; UDP ports 500 and 4500. What is something else, a fragment, or cut by the capture, is
- * counted and passed over.
+ * format, as tcpdump writes them, and pcapng, in either byte order; Ethernet with or without VLAN tags,
+ * Linux's cooked formats, BSD's loopback, raw IP; UDP ports 500 and 4500. What is something else, a fragment,
+ * or cut by the capture, is counted and passed over; so are links of other types in pcapng, whose files may
+ * have several.
  *
  * The file is a stranger's: nothing of it is believed. Pure. Callers: src/cli, tests. One thread.
  */

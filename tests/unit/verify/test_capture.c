@@ -88,6 +88,11 @@ static void pcap_udp(struct pcap *p, int version, bool vlan, uint16_t port, cons
 	} else if (p->link == 113) {
 		wr_bytes(&f, zeros, 14);
 		wr_u16(&f, type);
+	} else if (p->link == 0) { /* in the order of who captured, as another system has it */
+		uint32_t family = version == 4 ? 2 : 30;
+		wr_u32(&f, p->little ? __builtin_bswap32(family) : family);
+	} else if (p->link == 108) {
+		wr_u32(&f, version == 4 ? 2 : 24);
 	} else if (p->link == 276) {
 		wr_u16(&f, type);
 		wr_bytes(&f, zeros, 18);
@@ -127,7 +132,7 @@ static void read_whole(struct pcap *p, struct capture *ret)
 
 static void behind_every_link(void **state)
 {
-	static const uint32_t links[] = { 1, 101, 113, 276 };
+	static const uint32_t links[] = { 1, 101, 113, 276, 0, 12, 14, 108 };
 	uint8_t request[512], response[512];
 	size_t request_n = init_message(request, sizeof request, false, own, nonce_1);
 	size_t response_n = init_message(response, sizeof response, true, own, nonce_2);
@@ -167,6 +172,144 @@ static void behind_every_link(void **state)
 	}
 }
 
+/* One version alone has its own type of link. */
+static void links_of_one_version(void **state)
+{
+	uint8_t request[512];
+	size_t n = init_message(request, sizeof request, false, own, nonce_1);
+
+	for (int version = 4; version <= 6; version += 2) {
+		static struct pcap p;
+		struct capture c;
+		pcap_begin(&p, true, false, version == 4 ? 228 : 229);
+		pcap_udp(&p, version, false, 500, request, n);
+		read_whole(&p, &c);
+		assert_int_equal(c.n, 1);
+		capture_done(&c);
+	}
+}
+
+/* ---- pcapng ---- */
+
+static void block(struct pcap *p, uint32_t type, const struct wr *body)
+{
+	size_t n = wr_len(body), padding = (4 - n % 4) % 4;
+
+	put32(p, type);
+	put32(p, (uint32_t)(n + padding + 12));
+	wr_bytes(&p->w, body->base, n);
+	wr_bytes(&p->w, zeros, padding);
+	put32(p, (uint32_t)(n + padding + 12));
+	assert_false(p->w.bad);
+}
+
+static void put16_in(struct wr *w, bool little, uint16_t v)
+{
+	wr_u16(w, little ? __builtin_bswap16(v) : v);
+}
+
+static void put32_in(struct wr *w, bool little, uint32_t v)
+{
+	wr_u32(w, little ? __builtin_bswap32(v) : v);
+}
+
+static void section(struct pcap *p, bool little, const uint32_t *links, size_t links_n, uint32_t snap)
+{
+	uint8_t bytes[64];
+	struct wr b = wr_over(bytes, sizeof bytes);
+
+	p->little = little;
+	put32_in(&b, little, 0x1a2b3c4d);
+	put16_in(&b, little, 1);
+	put16_in(&b, little, 0);
+	wr_u64(&b, UINT64_MAX);
+	block(p, 0x0a0d0d0a, &b);
+	for (size_t i = 0; i < links_n; i++) {
+		b = wr_over(bytes, sizeof bytes);
+		put16_in(&b, little, (uint16_t)links[i]);
+		put16_in(&b, little, 0);
+		put32_in(&b, little, snap);
+		block(p, 1, &b);
+	}
+}
+
+/* A datagram as the classic format has it, behind its 16 octets: in a block of this type. */
+static void packet(
+	struct pcap *p, uint32_t type, uint32_t interface, uint32_t link, const uint8_t *message, size_t n)
+{
+	static struct pcap one;
+	uint8_t bytes[2048];
+	struct wr b = wr_over(bytes, sizeof bytes);
+
+	pcap_begin(&one, p->little, false, link);
+	pcap_udp(&one, 4, false, 500, message, n);
+	const uint8_t *frame = one.bytes + 24 + 16;
+	uint32_t frame_n = (uint32_t)(wr_len(&one.w) - 24 - 16);
+	if (type == 6)
+		put32_in(&b, p->little, interface);
+	if (type == 2) {
+		put16_in(&b, p->little, (uint16_t)interface);
+		put16_in(&b, p->little, 3);
+	}
+	if (type != 3) {
+		wr_u64(&b, 0);
+		put32_in(&b, p->little, frame_n);
+	}
+	put32_in(&b, p->little, frame_n);
+	wr_bytes(&b, frame, frame_n);
+	block(p, type, &b);
+}
+
+static void newer_captures(void **state)
+{
+	static const uint32_t links[] = { 1, 105, 0, 101 };
+	static struct pcap p;
+	uint8_t request[512], response[512], bytes[16] = { 0 };
+	size_t request_n = init_message(request, sizeof request, false, own, nonce_1);
+	size_t response_n = init_message(response, sizeof response, true, own, nonce_2);
+	struct wr nothing = wr_over(bytes, sizeof bytes);
+	struct capture c;
+
+	p.w = wr_over(p.bytes, sizeof p.bytes);
+	section(&p, true, links, COUNT_OF(links), 0);
+	packet(&p, 6, 0, 1, request, request_n);
+	packet(&p, 6, 1, 1, request, request_n); /* wireless */
+	packet(&p, 2, 2, 0, response, response_n);
+	block(&p, 0x0bad, &nothing); /* of somebody's own */
+	section(&p, false, links + 3, 1, 65535);
+	packet(&p, 3, 0, 101, request, request_n);
+	packet(&p, 6, 0, 101, response, response_n);
+	size_t n = wr_len(&p.w);
+	assert_int_equal(capture_read(&c, p.bytes, n, NULL), RC_OK);
+	assert_int_equal(c.frames, 5);
+	assert_int_equal(c.other, 1);
+	assert_int_equal(c.n, 2);
+	capture_done(&c);
+	for (size_t to = 1; to < n; to++) {
+		enum rc rc = capture_read(&c, p.bytes, to, NULL);
+		assert_true(rc == RC_MALFORMED || (rc == RC_OK && to % 4 == 0));
+		capture_done(&c);
+	}
+	for (size_t at = 0; at < n; at++)
+		for (int bit = 0; bit < 8; bit++) {
+			p.bytes[at] ^= (uint8_t)(1 << bit);
+			enum rc rc = capture_read(&c, p.bytes, n, NULL);
+			assert_true(rc == RC_OK || rc == RC_MALFORMED);
+			capture_done(&c);
+			p.bytes[at] ^= (uint8_t)(1 << bit);
+		}
+	/* A packet of an interface that there is not; frames cut by the interface's own length. */
+	p.w = wr_over(p.bytes, sizeof p.bytes);
+	section(&p, true, links, 1, 60);
+	packet(&p, 3, 0, 1, request, request_n);
+	assert_int_equal(capture_read(&c, p.bytes, wr_len(&p.w), NULL), RC_OK);
+	assert_int_equal(c.other, 1);
+	capture_done(&c);
+	packet(&p, 6, 1, 1, request, request_n);
+	assert_int_equal(capture_read(&c, p.bytes, wr_len(&p.w), NULL), RC_MALFORMED);
+	capture_done(&c);
+}
+
 static void what_is_no_capture(void **state)
 {
 	static struct pcap p;
@@ -175,7 +318,7 @@ static void what_is_no_capture(void **state)
 	size_t n = init_message(request, sizeof request, false, own, nonce_1);
 
 	assert_int_equal(capture_read(&c, "", 0, NULL), RC_MALFORMED);
-	assert_int_equal(capture_read(&c, "\n\r\r\n, the newer format", 24, NULL), RC_MALFORMED);
+	assert_int_equal(capture_read(&c, "\n\r\r\n, and nothing of it", 25, NULL), RC_MALFORMED);
 	pcap_begin(&p, true, false, 105); /* wireless */
 	assert_int_equal(capture_read(&c, p.bytes, wr_len(&p.w), NULL), RC_UNSUPPORTED);
 	pcap_begin(&p, true, false, 1);
@@ -339,6 +482,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(behind_every_link),
+		cmocka_unit_test(links_of_one_version),
+		cmocka_unit_test(newer_captures),
 		cmocka_unit_test(what_is_no_capture),
 		cmocka_unit_test(nonces_are_compared),
 		cmocka_unit_test(what_we_sent_is_known),
