@@ -29,8 +29,8 @@ struct ip_range {
 
 struct endpoint {
 	struct ip_addr addr;
-	uint16_t port; /* host order */
-	uint16_t zero;
+	uint16_t port;	/* host order */
+	uint16_t scope; /* interface of an IPv6 link-local address, where one is known; else 0 */
 };
 
 #define ADDR_TEXT_MAX	  48 /* "ffff:…:ffff" and a terminator */

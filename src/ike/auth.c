@@ -566,6 +566,8 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (ch)
 		child_up(c, sa, ch);
 	out_send_response(c, sa, &o);
+	if (sa->state == ST_DEAD) /* it could not be built, and ch is gone */
+		return;
 	if (sa->initial_contact)
 		initial_contact(c, sa, asked_at);
 	sa_peer_limit(c, sa);

@@ -43,6 +43,11 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s);
 void ike_input_datagram(struct ike *c, mono_ns now, const struct endpoint *local,
 	const struct endpoint *remote, const void *bytes, size_t n);
 void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *reply);
+/*
+ * The link to the keeper did not take the request with that tag. RC_LIMIT, its queue is full: the core asks again in
+ * a moment. Anything else: nobody will answer it, so the core answers itself that it failed.
+ */
+void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_request *q, enum rc rc);
 /* The keeper died: answers to open requests will not come, all handles are void. */
 void ike_input_keeper_lost(struct ike *c, mono_ns now);
 /* Traffic for a tunnel that is down. */

@@ -36,6 +36,12 @@ void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 		tunnel_failed(c, tunnel, "the peer has no configured address, it has to start");
 		return;
 	}
+	if (p->remote.family == ADDR_V6 && p->remote.b[0] == 0xfe && (p->remote.b[1] & 0xc0) == 0x80) {
+		tunnel_failed(c, tunnel,
+			"the peer's address is link-local and says nothing without its interface; it has to "
+			"start");
+		return;
+	}
 	sa = sa_peer_room(c, peer, NULL) ? sa_new(c, true) : NULL;
 	if (!sa) {
 		tunnel_failed(c, tunnel, "too many IKE SAs");

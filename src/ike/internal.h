@@ -226,6 +226,7 @@ struct ike_sa {
 	struct ask *asks, **asks_end;
 	uint32_t asks_n;
 	uint64_t flight; /* tag of the request that the keeper works on; 0: none */
+	mono_ns ask_at;	 /* not before, because the keeper's queue was full; 0: at once */
 };
 
 struct tunnel {

@@ -30,8 +30,9 @@ void sa_ask_next(struct ike *c, struct ike_sa *sa)
 	struct ask *a = sa->asks;
 	struct ike_action *act;
 
-	if (!a || sa->flight != 0)
+	if (!a || sa->flight != 0 || c->now < sa->ask_at)
 		return;
+	sa->ask_at = 0;
 	a->request.tag = ++c->tags << 16 | sa->slot;
 	sa->flight = a->request.tag;
 	act = ike_act(c, IKE_ASK);
@@ -134,6 +135,37 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 	bytes_wipe(&a->request, sizeof a->request);
 	free(a);
 	sa_settle_all(c);
+}
+
+/* Nothing is lost by a queue that is full: what is to be asked stays where it stands, also what only takes
+ * away. */
+void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_request *q, enum rc rc)
+{
+	struct ike_sa *sa = c->slots[q->tag % IKE_SAS_MAX];
+	struct keeper_reply r = { .op = q->op, .tag = q->tag };
+
+	c->now = now;
+	if (rc == RC_LIMIT) {
+		if (!sa || sa->flight != q->tag)
+			return;
+		sa->flight = 0;
+		sa->ask_at = now + IKE_KEEPER_AGAIN_MS * NS_PER_MS;
+		sa_touch(c, sa);
+		sa_settle_all(c);
+		return;
+	}
+	switch (q->op) {
+#define E(id, request, reply)                                                                                \
+	case KEEPER_##id:                                                                                    \
+		r.u.id.rc = (uint32_t)rc;                                                                    \
+		snprintf(r.u.id.text, sizeof r.u.id.text, "the keeper was not asked: %s", rc_text(rc));      \
+		break;
+		KEEPER_OPS(E)
+#undef E
+	case KEEPER_OP_COUNT:
+		return;
+	}
+	ike_input_keeper(c, now, &r);
 }
 
 /*

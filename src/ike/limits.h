@@ -52,6 +52,8 @@ enum ike_limit_number {
 #define IKE_COOKIE_SECRET_S   60 /* a cookie is good for one to two of these */
 #define IKE_DATAGRAMS_AT_ONCE 64 /* read from one socket before the other and the links have their turn */
 
+#define IKE_KEEPER_AGAIN_MS 200 /* a request that the keeper's full queue did not take */
+
 #define IKE_HALF_OPEN_S 30 /* responder waits for IKE_AUTH */
 #define IKE_FAILED_S	20 /* a refused IKE SA answers repetitions so long */
 #define IKE_REPLACED_S	60 /* a replaced IKE or child SA waits for the other side's delete */

@@ -365,7 +365,7 @@ static void set_due(struct ike *c, struct ike_sa *sa)
 {
 	mono_ns at = due_sooner(c, due_sooner(c, 0, sa->timer_at), sa->again_at);
 
-	at = due_sooner(c, at, sa->give_up_at);
+	at = due_sooner(c, due_sooner(c, at, sa->give_up_at), sa->ask_at);
 	if (sa->state == ST_UP) {
 		at = due_sooner(c, at, sa->rekey_at);
 		at = due_sooner(c, at, sa->keepalive_at);

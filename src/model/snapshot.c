@@ -394,7 +394,7 @@ static bool reached_ok(const struct snap_witness *w)
 
 	if (w->at.addr.family == ADDR_NONE)
 		return memcmp(&w->at, &none.at, sizeof none.at) == 0 && name_ok(w->peer, sizeof w->peer);
-	return addr_ok(&w->at.addr) && w->at.port != 0 && w->at.zero == 0 &&
+	return addr_ok(&w->at.addr) && w->at.port != 0 && w->at.scope == 0 &&
 	       memcmp(w->peer, none.peer, sizeof none.peer) == 0;
 }
 

@@ -38,6 +38,7 @@ enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *
 		.msg_control = &control,
 		.msg_controllen = sizeof control };
 	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
+	bool far = false; /* an interface with a number that has no room in an endpoint */
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR
@@ -54,10 +55,13 @@ enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *
 		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(const void *)&from;
 		ret_remote->addr = addr_v6(&a->sin6_addr);
 		ret_remote->port = ntohs(a->sin6_port);
+		/* Such an address says nothing without its interface: the answer has to go back there. */
+		ret_remote->scope = (uint16_t)a->sin6_scope_id;
+		far = a->sin6_scope_id > UINT16_MAX;
 	}
 	*ret_n = (size_t)n;
-	return m.msg_flags & MSG_TRUNC || ret_local->addr.family != ret_remote->addr.family ? RC_RANGE
-											    : RC_OK;
+	return far || m.msg_flags & MSG_TRUNC || ret_local->addr.family != ret_remote->addr.family ? RC_RANGE
+												   : RC_OK;
 }
 
 /* The source address, as ancillary data: the kernel would choose by its routes, the peer expects the one that
@@ -80,15 +84,17 @@ static size_t local_put(union control *control, const struct ip_addr *local)
 	return v4 ? CMSG_SPACE(sizeof p4) : CMSG_SPACE(sizeof p6);
 }
 
-enum rc ike_socket_send(const struct ike_sockets *s, const struct endpoint *local, const struct endpoint *remote,
-	const void *bytes, size_t n, bool marker, struct err *e)
+enum rc ike_socket_send(const struct ike_sockets *s, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n, bool marker, struct err *e)
 {
 	static const uint8_t non_esp_marker[4]; /* RFC 3948 section 2.2 */
 	int family = remote->addr.family == ADDR_V6;
 	bool nat = local->port == IKE_NAT_PORT;
 	int fd = nat ? s->nat[family] : s->plain[family];
 	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(remote->port) };
-	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(remote->port) };
+	struct sockaddr_in6 a6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(remote->port), .sin6_scope_id = remote->scope
+	};
 	struct iovec v[2] = { { (void *)(uintptr_t)non_esp_marker,
 				      nat && marker ? sizeof non_esp_marker : 0 },
 		{ (void *)(uintptr_t)bytes, n } };

@@ -16,7 +16,7 @@ struct ike_sockets {
 };
 
 /*
- * The next datagram of a port-500 socket. RC_AGAIN: none now. RC_RANGE: one that is longer than room, or
+ * The next datagram of a port-500 socket; the scope of a link-local sender is kept. RC_AGAIN: none now. RC_RANGE: one that is longer than room, or
  * without its own address; it is gone, go on.
  */
 enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *ret_remote, void *ret_bytes,

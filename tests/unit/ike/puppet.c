@@ -132,16 +132,21 @@ static void keeper(struct puppet *p, const struct keeper_request *q)
 	ike_input_keeper(p->core, p->now, &r);
 }
 
-void puppet_answer_keeper(struct puppet *p)
+void puppet_answer_keeper_at(struct puppet *p, uint32_t i)
 {
 	struct keeper_request q;
 
-	if (p->asked_n == 0)
+	if (i >= p->asked_n)
 		return;
-	q = p->asked[0];
-	memmove(p->asked, p->asked + 1, --p->asked_n * sizeof *p->asked);
+	q = p->asked[i];
+	memmove(p->asked + i, p->asked + i + 1, (--p->asked_n - i) * sizeof *p->asked);
 	keeper(p, &q);
 	puppet_settle(p);
+}
+
+void puppet_answer_keeper(struct puppet *p)
+{
+	puppet_answer_keeper_at(p, 0);
 }
 
 /* ---- what the core wants ---- */
@@ -174,7 +179,10 @@ void puppet_settle(struct puppet *p)
 			break;
 		case IKE_ASK:
 			q = *a->keeper;
-			if (p->hold && p->asked_n < PUPPET_ASKED_MAX)
+			if (p->untaken_n > 0) {
+				p->untaken_n--;
+				ike_input_keeper_untaken(p->core, p->now, &q, p->untaken);
+			} else if (p->hold && p->asked_n < PUPPET_ASKED_MAX)
 				p->asked[p->asked_n++] = q;
 			else
 				keeper(p, &q);

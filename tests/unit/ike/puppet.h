@@ -38,6 +38,8 @@ struct puppet {
 	/* the keeper */
 	bool hold; /* questions wait in `asked` until puppet_answer_keeper() */
 	enum rc fail[KEEPER_OP_COUNT];
+	uint32_t untaken_n; /* the next so many questions are not taken by the link, for this reason */
+	enum rc untaken;
 	uint8_t nonce; /* the next nonce that the keeper gives is 32 times this */
 	uint32_t handles, spis;
 	uint32_t count[KEEPER_OP_COUNT];
@@ -55,7 +57,7 @@ struct puppet {
 	uint32_t refusals;
 	/* the puppet's side of the IKE SA that it speaks on */
 	struct endpoint at, core_at;
-	bool initiator; /* the puppet is the original initiator */
+	bool initiator;	    /* the puppet is the original initiator */
 	const char *vendor; /* offered in IKE_AUTH; NULL: none */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
@@ -82,6 +84,8 @@ void puppet_settle(struct puppet *p);
 void puppet_run(struct puppet *p, uint32_t ms); /* timers run when they are due */
 void puppet_forget(struct puppet *p);		/* what was sent so far */
 void puppet_answer_keeper(struct puppet *p);	/* the oldest question held */
+void puppet_answer_keeper_at(
+	struct puppet *p, uint32_t i); /* another one: the core asks for several IKE SAs at once */
 void puppet_usage(struct puppet *p, uint32_t spi_in, uint32_t idle_in_ms);
 
 /* ---- speaking ---- */

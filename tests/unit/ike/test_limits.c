@@ -580,6 +580,51 @@ static void deleted_and_made_on_traffic(void **state)
 	puppet_done(&p);
 }
 
+/* ---- the link to the keeper ---- */
+
+/* Its queue is full for a second: what is asked meanwhile is asked again, and nothing of it is lost. */
+static void keeper_queue_is_full(void **state)
+{
+	up_by_us(PEER_START_ALWAYS);
+	puppet_forget(&p);
+	p.untaken = RC_LIMIT;
+	p.untaken_n = 5;
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+	assert_false(core_asks_child());
+	puppet_run(&p, 6 * IKE_KEEPER_AGAIN_MS);
+	assert_int_equal(p.untaken_n, 0);
+	assert_true(core_asks_child());
+	/* what takes away waits as well */
+	p.untaken_n = 5;
+	deletes_child(spis);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 0);
+	puppet_run(&p, 6 * IKE_KEEPER_AGAIN_MS);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+	assert_null(ike_view_wrong(p.core));
+	puppet_done(&p);
+}
+
+/* A question that the link will never take is answered by ourselves: nobody waits for it. */
+static void keeper_link_refuses(void **state)
+{
+	up_by_us(PEER_START_ALWAYS);
+	puppet_usage(&p, p.spis, 100);
+	puppet_forget(&p);
+	p.untaken = RC_DENIED;
+	p.untaken_n = 1;
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+	assert_false(core_asks_child());
+	assert_int_equal(ike_view_busy(p.core), 0);
+	for (uint32_t s = 0; s < 3 * IKE_REKEY_RETRY_S && !core_asks_child(); s++) {
+		puppet_usage(&p, p.spis, 0); /* else it asks whether the peer lives */
+		puppet_run(&p, 1000);
+	}
+	assert_true(core_asks_child());
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -587,6 +632,8 @@ int main(void)
 		cmocka_unit_test(taken_and_deleted),
 		cmocka_unit_test(deleted_after_a_while),
 		cmocka_unit_test(deleted_and_made_on_traffic),
+		cmocka_unit_test(keeper_queue_is_full),
+		cmocka_unit_test(keeper_link_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
