@@ -11,6 +11,7 @@
 #include "cli/printer.h"
 #include "cli/render.h"
 #include "cli/verify.h"
+#include "cli/warnings.h"
 #include "model/model.h"
 #include "witness/configured.h"
 
@@ -23,11 +24,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Several mistakes of one configuration come one a line. */
 static int failed(const struct err *e)
 {
-	fputs("plaingate: ", stderr);
-	render_safe(stderr, e->text, strlen(e->text), false);
-	fputc('\n', stderr);
+	const char *at = e->text;
+
+	do {
+		size_t n = strcspn(at, "\n");
+		fputs("plaingate: ", stderr);
+		render_safe(stderr, at, n, false);
+		fputc('\n', stderr);
+		at += n + (at[n] == '\n');
+	} while (*at);
 	return STATUS_FAILED;
 }
 
@@ -112,6 +120,7 @@ static int run_check(const struct cli_line *line)
 		render_safe(stdout, line->argument, strlen(line->argument), false);
 		printf(": right: %u zones, %u rules, %u source NAT rules, %u peers, %u tunnels\n",
 			s->zones.count, s->rules.count, s->nat_rules.count, s->peers.count, s->tunnels.count);
+		warnings_print(s, line->argument);
 	}
 	free(block);
 	model_free(m);
@@ -293,6 +302,8 @@ static int run_commit(const struct cli_line *line)
 	connection_find(&q.from);
 	file = text_in_memory(text, n, &e);
 	status = file < 0 ? failed(&e) : ask(line, &q, file, NULL);
+	if (status == STATUS_OK)
+		warnings_print_text(text, n, base);
 	if (file >= 0)
 		close(file);
 	free(text);

@@ -283,6 +283,69 @@ static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 	return RC_OK;
 }
 
+/* One network on this side and one on the other, of a tunnel. */
+struct network_pair {
+	struct ip_range local, remote;
+	uint32_t tunnel;
+};
+
+static int by_networks(const void *a, const void *b)
+{
+	const struct network_pair *x = a, *y = b;
+	int order = memcmp(&x->remote, &y->remote, sizeof x->remote);
+
+	order = order ? order : memcmp(&x->local, &y->local, sizeof x->local);
+	return order ? order : (x->tunnel > y->tunnel) - (x->tunnel < y->tunnel);
+}
+
+static void pairs_of(
+	struct vec *pairs, const struct selector *all, const struct snap_tunnel *t, uint32_t index)
+{
+	for (uint32_t l = 0; l < t->local.count; l++)
+		for (uint32_t r = 0; r < t->remote.count; r++) {
+			struct network_pair *p = vec_add(pairs);
+			if (p)
+				*p = (struct network_pair){ all[t->local.first + l].addrs,
+					all[t->remote.first + r].addrs, index };
+		}
+}
+
+static const struct lyd_node *tunnel_node(const struct compiler *c, const char *name)
+{
+	const struct lyd_node *node = tree_child(c->m, tree_child(c->m, NULL, "ipsec"), "tunnel");
+
+	while (node && strcmp(tree_value(node, "name"), name) != 0)
+		node = tree_next(node);
+	return node;
+}
+
+/* Of two tunnels with the same networks one would never be used. */
+static enum rc tunnels_differ(struct compiler *c)
+{
+	const struct snap_tunnel *tunnels = (const void *)c->tunnels.at;
+	struct vec v = { .record = sizeof(struct network_pair) };
+	char local[RANGE_TEXT_MAX], remote[RANGE_TEXT_MAX];
+	enum rc rc = RC_OK;
+
+	for (uint32_t i = 0; i < c->tunnels.n; i++)
+		pairs_of(&v, (const void *)c->selectors.at, &tunnels[i], i);
+	struct network_pair *pairs = (void *)v.at;
+	if (v.n)
+		qsort(pairs, v.n, sizeof *pairs, by_networks);
+	for (size_t i = 1; i < v.n && !rc; i++) {
+		const struct network_pair *a = &pairs[i - 1], *b = &pairs[i];
+		if (a->tunnel != b->tunnel && memcmp(&a->local, &b->local, sizeof a->local) == 0 &&
+			memcmp(&a->remote, &b->remote, sizeof a->remote) == 0)
+			rc = tree_fault(c->m, tunnel_node(c, tunnels[b->tunnel].name), c->e,
+				"tunnel '%s' and tunnel '%s' have the same local and remote networks, %s and "
+				"%s",
+				tunnels[a->tunnel].name, tunnels[b->tunnel].name,
+				range_text(local, &a->local), range_text(remote, &a->remote));
+	}
+	vec_done(&v);
+	return rc;
+}
+
 enum rc compile_tunnels(struct compiler *c)
 {
 	const struct lyd_node *ipsec = tree_child(c->m, NULL, "ipsec");
@@ -291,5 +354,5 @@ enum rc compile_tunnels(struct compiler *c)
 
 	for (; node && !rc; node = tree_next(node))
 		rc = tunnel(c, node);
-	return rc;
+	return rc ? rc : tunnels_differ(c);
 }

@@ -159,6 +159,11 @@ enum rc lexer_next(struct lexer *l, struct err *e)
 		return take_quoted(l, e);
 	if (is_word(*l->at))
 		return take_word(l, e);
+	if (starts(l, "\xef\xbb\xbf"))
+		return fault(l, l->place, e, "found a byte-order mark; save the text without it");
+	if (starts(l, "\xff\xfe") || starts(l, "\xfe\xff"))
+		return fault(l, l->place, e,
+			"found the byte-order mark of UTF-16; save the text as UTF-8 without one");
 	return err_add(e, RC_MALFORMED,
 		"%s:%u:%u: found the byte 0x%02x; outside of comments the text is printable ASCII", l->name,
 		l->place.line, l->place.column, (unsigned char)*l->at);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "base/bytes.h"
 #include "model/schema.h"
 #include "model/tree.h"
@@ -22,14 +23,22 @@ struct parser {
 	struct model *m;
 	unsigned depth;
 	unsigned nodes;
+	unsigned faults; /* noted, behind which the parse went on */
+	bool lost;	 /* by the lexer: there is no next token */
 	struct err *e;
+	struct err noted; /* one fault a line */
 };
+
+#define FAULTS_MAX 8
 
 static enum rc statements(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent);
 
 static enum rc advance(struct parser *p)
 {
-	return lexer_next(&p->lex, p->e);
+	enum rc rc = lexer_next(&p->lex, p->e);
+
+	p->lost |= rc != RC_OK;
+	return rc;
 }
 
 /* "found 'x', expected one of: …; did you mean 'y'?" at the current token. */
@@ -62,7 +71,7 @@ static bool is_value(const struct token *t)
 static enum rc no_such_statement(
 	struct parser *p, const struct lysc_node *schema, const struct lyd_node *parent)
 {
-	char expected[EXPECTED_MAX] = "";
+	char expected[EXPECTED_MAX] = "", words[TREE_WORDS_MAX];
 	const struct token *t = &p->lex.token;
 	struct nearest near = nearest_to(t->at, t->kind == TOKEN_WORD ? t->n : 0);
 	const struct lyd_node *siblings = parent ? lyd_child(parent) : p->m->tree;
@@ -80,7 +89,15 @@ static enum rc no_such_statement(
 		expected_add(expected, sizeof expected, "}", 1);
 	else
 		expected_add(expected, sizeof expected, "the end of the text", 19);
-	return unexpected(p, expected, &near);
+	unexpected(p, expected, &near);
+	/* What belongs one block further out: its brace is missing, and what is behind it is not where it
+	 * seems. */
+	p->lost = parent && t->kind == TOKEN_WORD &&
+		  schema_child(parent->parent ? parent->parent->schema : NULL, t->at, t->n);
+	if (p->lost)
+		err_add(p->e, RC_MALFORMED, "is the '}' of %s missing, which begins in line %u?",
+			tree_words(words, parent), tree_place(parent).line);
+	return RC_MALFORMED;
 }
 
 static enum rc given_twice(struct parser *p, const struct place *at, const struct lyd_node *first)
@@ -92,6 +109,23 @@ static enum rc given_twice(struct parser *p, const struct place *at, const struc
 		at->line, at->column, tree_words(words, first), before.line);
 }
 
+/* An address where only its name may stand, as other firewalls have it. */
+static bool is_address_in_rule(const struct lysc_node *leaf, const struct token *t)
+{
+	char text[ADDR_TEXT_MAX + 4];
+	size_t n = strcspn(t->at, "-/"); /* of a range its first address, of a prefix its address */
+	struct ip_addr addr;
+
+	if (strcmp(leaf->name, "source") != 0 && strcmp(leaf->name, "destination") != 0)
+		return false;
+	n = MIN_OF(n, t->n);
+	if (n >= sizeof text)
+		return false;
+	memcpy(text, t->at, n);
+	text[n] = '\0';
+	return addr_parse(&addr, text) == RC_OK;
+}
+
 /* The current token does not fit the type of `leaf`. */
 static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 {
@@ -100,6 +134,12 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 	const struct token *t = &p->lex.token;
 	struct nearest near = nearest_to(t->at, t->n);
 
+	if (is_value(t) && is_address_in_rule(leaf, t))
+		return err_add(p->e, RC_MALFORMED,
+			"%s:%u:%u: found %s; rules name addresses: write 'address NAME { prefix %.*s; }' "
+			"into "
+			"address-book, and the name here",
+			p->lex.name, t->place.line, t->place.column, token_text(found, t), (int)t->n, t->at);
 	if (is_value(t) && type->basetype == LY_TYPE_STRING)
 		return err_add(p->e, RC_MALFORMED, "%s:%u:%u: found %s; %s", p->lex.name, t->place.line,
 			t->place.column, token_text(found, t), ly_errmsg(schema_ctx()));
@@ -183,6 +223,7 @@ static enum rc leaf(struct parser *p, const struct lysc_node *node, struct lyd_n
 /* "{ statements }" or ";". */
 static enum rc block(struct parser *p, struct lyd_node *node)
 {
+	char words[TREE_WORDS_MAX];
 	enum rc rc;
 
 	if (p->lex.token.kind == TOKEN_SEMICOLON)
@@ -194,7 +235,13 @@ static enum rc block(struct parser *p, struct lyd_node *node)
 			p->lex.token.place.line, p->lex.token.place.column, CONFIG_DEPTH_MAX);
 	rc = statements(p, node->schema, node);
 	p->depth--;
-	return rc ? rc : take(p, TOKEN_CLOSE, "}");
+	if (rc || p->lex.token.kind == TOKEN_CLOSE)
+		return rc ? rc : advance(p);
+	p->lost = true; /* the blocks around it are open as well, which nobody needs to hear */
+	return err_add(p->e, RC_MALFORMED,
+		"%s:%u:%u: found the end of the text, expected '}': %s begins in line %u", p->lex.name,
+		p->lex.token.place.line, p->lex.token.place.column, tree_words(words, node),
+		tree_place(node).line);
 }
 
 static enum rc container(
@@ -346,20 +393,64 @@ static enum rc statement(struct parser *p, const struct lysc_node *schema, struc
 	}
 }
 
-/* Up to the brace that closes the block, or to the end of the text at the top. */
+/* The fault is noted; what is left of the statement is passed over: up to its ';', or behind its block. */
+static enum rc recover(struct parser *p)
+{
+	unsigned open = 0;
+	size_t used = strlen(p->noted.text);
+
+	if (++p->faults == FAULTS_MAX || used + strlen(p->e->text) + 2 > sizeof p->noted.text)
+		p->lost = true; /* no room for more, and this one comes last as far as it fits */
+	snprintf(p->noted.text + used, sizeof p->noted.text - used, "%s%s", used ? "\n" : "", p->e->text);
+	p->noted.rc = RC_MALFORMED;
+	err_clear(p->e);
+	while (!p->lost && p->lex.token.kind != TOKEN_END) {
+		enum token_kind kind = p->lex.token.kind;
+		if (kind == TOKEN_CLOSE && open == 0)
+			return RC_OK; /* of the block around it */
+		open += kind == TOKEN_OPEN;
+		open -= kind == TOKEN_CLOSE;
+		if (advance(p) != RC_OK || (open == 0 && (kind == TOKEN_SEMICOLON || kind == TOKEN_CLOSE)))
+			break;
+	}
+	return p->lost ? RC_MALFORMED : RC_OK;
+}
+
+/* Up to the brace that closes the block, or to the end of the text. */
 static enum rc statements(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
 {
-	enum token_kind end = parent ? TOKEN_CLOSE : TOKEN_END;
 	enum rc rc = RC_OK;
 
-	while (!rc && p->lex.token.kind != end)
+	while (!rc && p->lex.token.kind != TOKEN_END && (p->lex.token.kind != TOKEN_CLOSE || !parent)) {
+		bool stray = p->lex.token.kind == TOKEN_CLOSE;
 		rc = statement(p, schema, parent);
+		if (rc == RC_MALFORMED && !p->lost)
+			rc = recover(p);
+		if (!rc && stray) /* a brace too many at the top: what follows it is not where it seems */
+			rc = RC_MALFORMED;
+	}
 	return rc;
+}
+
+/* The faults that were noted, ahead of the one that ended the parse. */
+static enum rc faults_of(struct parser *p, enum rc rc)
+{
+	char last[ERR_TEXT_MAX];
+
+	if (p->faults == 0 || !p->e)
+		return p->faults ? RC_MALFORMED : rc;
+	snprintf(last, sizeof last, "%s", p->e->text);
+	*p->e = p->noted;
+	if (last[0] && strlen(p->e->text) + strlen(last) + 2 <= sizeof p->e->text)
+		snprintf(p->e->text + strlen(p->e->text), sizeof p->e->text - strlen(p->e->text), "\n%s",
+			last);
+	return RC_MALFORMED;
 }
 
 enum rc model_load_text(const char *text, size_t n, const char *name, struct model **ret_model, struct err *e)
 {
-	struct parser p = { .e = e };
+	struct err own = { 0 };
+	struct parser p = { .e = e ? e : &own };
 	enum rc rc = model_init(e);
 
 	*ret_model = NULL;
@@ -375,6 +466,7 @@ enum rc model_load_text(const char *text, size_t n, const char *name, struct mod
 	rc = advance(&p);
 	if (!rc)
 		rc = statements(&p, NULL, NULL);
+	rc = faults_of(&p, rc);
 	if (!rc)
 		rc = tree_validate(p.m, e);
 	if (rc) {

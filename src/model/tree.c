@@ -136,7 +136,7 @@ static enum rc fault_reference(const struct model *m, const struct lyd_node *nod
 {
 	const char *value = lyd_get_value(node);
 	struct nearest near = nearest_to(value, strlen(value));
-	char expected[EXPECTED_MAX] = "", hint[80] = "";
+	char expected[EXPECTED_MAX] = "", names[EXPECTED_MAX] = "", hint[160] = "";
 	char path[256];
 	struct ly_set *set = NULL;
 
@@ -149,6 +149,11 @@ static enum rc fault_reference(const struct model *m, const struct lyd_node *nod
 	}
 	if (near.best)
 		snprintf(hint, sizeof hint, "; did you mean '%.*s'?", (int)near.best_n, near.best);
+	for (uint32_t i = 0; set && !near.best && i < set->count; i++)
+		expected_add(names, sizeof names, lyd_get_value(set->dnodes[i]),
+			strlen(lyd_get_value(set->dnodes[i])));
+	if (names[0])
+		snprintf(hint, sizeof hint, " (%.150s)", names);
 	ly_set_free(set, NULL);
 	schema_type_expected(schema_type(node->schema), expected, sizeof expected);
 	return tree_fault(m, node, e, "found '%.60s', expected %s that exists%s", value, expected, hint);

@@ -23,6 +23,26 @@ enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip
 	return fault(c, leaf, "an IPv4 or IPv6 address");
 }
 
+/* "10.1.0.1/24": its network is offered. */
+static enum rc host_bits(struct compiler *c, const struct lyd_node *leaf)
+{
+	const char *text = lyd_get_value(leaf), *slash = strchr(text, '/');
+	char addr[ADDR_TEXT_MAX], network[PREFIX_TEXT_MAX];
+	unsigned long bits = slash ? strtoul(slash + 1, NULL, 10) : 0;
+	struct ip_prefix p = { 0 };
+
+	snprintf(addr, sizeof addr, "%.*s", (int)MIN_OF(strcspn(text, "/"), sizeof addr - 1), text);
+	if (addr_parse(&p.addr, addr) || bits > 8 * addr_size(&p.addr))
+		return fault(c, leaf, "a prefix that is not too long and whose host bits are zero");
+	p.bits = (uint32_t)bits;
+	for (size_t i = 0; i < addr_size(&p.addr); i++)
+		p.addr.b[i] &= (uint8_t)(0xff00u >> MIN_OF(MAX_OF((long)p.bits - (long)(8 * i), 0L), 8L));
+	return tree_fault(c->m, leaf, c->e,
+		"found '%.60s', expected a prefix whose host bits are zero: %s for the network, %s for the "
+		"host",
+		text, prefix_text(network, &p), addr);
+}
+
 enum rc value_range(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range)
 {
 	const char *text = lyd_get_value(leaf), *hyphen = strchr(text, '-');
@@ -32,7 +52,7 @@ enum rc value_range(struct compiler *c, const struct lyd_node *leaf, struct ip_r
 	if (!hyphen) {
 		enum rc rc = prefix_parse(&prefix, text);
 		if (rc == RC_RANGE)
-			return fault(c, leaf, "a prefix that is not too long and whose host bits are zero");
+			return host_bits(c, leaf);
 		if (rc)
 			return fault(c, leaf, "a prefix such as 10.1.0.0/24 or 2001:db8::/64");
 		*ret_range = range_from_prefix(&prefix);
@@ -91,6 +111,10 @@ enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct s
 	}
 	if (n > sizeof ret_id->data)
 		return fault(c, leaf, "at most 128 characters");
+	if (strchr(text, '*')) /* no part of a name, and not of an address of mail here */
+		return fault(c, leaf,
+			"an identity without '*': the peer's is compared character by character, no wildcard "
+			"is known");
 	ret_id->type = strchr(text, '@') ? ID_RFC822 : ID_FQDN;
 	ret_id->len = (uint8_t)n;
 	memcpy(ret_id->data, text, n);

@@ -59,7 +59,7 @@
 	D(ESP_UNKNOWN_SPI,      "esp-unknown-spi",       "no SA has this SPI")								\
 	D(ESP_REPLAY,           "esp-replay",            "sequence number seen already, or left of the window")				\
 	D(ESP_AUTH,             "esp-auth",              "integrity check failed")							\
-	D(ESP_PADDING,          "esp-padding",           "padding is not 1, 2, 3, … or longer than the packet")				\
+	D(ESP_PADDING,          "esp-padding",           "padding is not 1, 2, 3 and so on, or longer than the packet")			\
 	D(ESP_NEXT_HEADER,      "esp-next-header",       "what is inside is neither IPv4 nor IPv6")					\
 	D(ESP_SELECTOR,         "esp-selector",          "the inner addresses are not in the SA's selectors")				\
 	D(ESP_SEQUENCE,         "esp-sequence-end",      "the SA's sequence numbers are used up")					\

@@ -171,6 +171,28 @@ def test_ssh_connection_says_it_where_the_socket_is_not_found(lab):
     lab.commit("hq", config_of("hq"), "as it was")
 
 
+def test_every_mistake_of_a_text_is_named(lab):
+    text = config_of("hq", ("host-name hq;", "host-nam hq;"), ("interfaces wan0;", "interface wan0;"), ("dpd 10;", "dpd 10s;"))
+    done = try_commit(lab, text)
+    assert done.returncode == 1 and [word for word in ("host-nam", "interface", "10s") if f"found '{word}'" in done.stderr] == ["host-nam", "interface", "10s"]
+    assert all(line.startswith("plaingate: try.conf:") for line in done.stderr.splitlines()), done.stderr
+
+
+def test_what_is_valid_and_without_effect_is_warned_of(lab):
+    text = config_of("hq", ("interfaces lan0;", "interfaces [ lan0 lan77 ];"), ("pre-shared-key hq-branch;", "pre-shared-key nobody;"))
+    file = lab["hq"].state / "etc/try.conf"
+    file.write_text(text, encoding="utf-8")
+    try:
+        for command in ("check", "commit"):
+            done = lab["hq"].run(["plaingate", command, "/etc/plaingate/try.conf"])
+            assert "interface lan77 of zone 'trust' does not exist" in done.stderr, done.stderr
+            assert "the key of peer 'branch', /etc/plaingate/keys/nobody.psk, does not exist" in done.stderr, done.stderr
+    finally:
+        lab.commit("hq", config_of("hq"), "as it was")
+    assert not lab["hq"].run(["plaingate", "check", "/etc/plaingate/hq.conf"]).stderr
+    lab.wait_for_tunnel()
+
+
 def test_sessions_and_tunnels_outlive_a_commit(lab):
     lab.wait_for_tunnel()
     spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}

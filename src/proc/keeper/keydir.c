@@ -26,11 +26,23 @@ static enum rc take_psk(struct keys *keys, const char *name, const char *text, s
 	const char *line_end = memchr(text, '\n', n);
 	char digits[2 * KEYS_PSK_MAX + 1];
 	uint8_t octets[KEYS_PSK_MAX];
+	size_t octets_n;
 	enum rc rc;
 
 	n = line_end ? (size_t)(line_end - text) : n;
 	if (n > 0 && text[n - 1] == '\r')
 		n--;
+	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		return err_add(e, RC_MALFORMED,
+			"begins with a byte-order mark, which the peer's key has not: save it without");
+	if (n >= 2 && memcmp(text, "0s", 2) == 0) {
+		rc = base64_to_bytes(octets, sizeof octets, &octets_n, text + 2, n - 2)
+			     ? keys_identity_psk(keys, name, octets, octets_n, e)
+			     : err_add(e, RC_MALFORMED,
+				       "behind '0s' base64 is expected, of at most %d octets", KEYS_PSK_MAX);
+		bytes_wipe(octets, sizeof octets);
+		return rc;
+	}
 	if (n < 2 || memcmp(text, "0x", 2) != 0)
 		return keys_identity_psk(keys, name, text, n, e);
 	n -= 2;

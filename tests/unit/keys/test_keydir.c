@@ -113,6 +113,13 @@ static void refused(void **state)
 		{ "empty.psk", "", 0600, "8 to 256 octets" },
 		{ "line.psk", "\nbehind an empty line", 0600, "8 to 256 octets" },
 		{ "odd.psk", "0x001122334455667", 0600, "even number of hexadecimal digits" },
+		{ "base64.psk", "0sMTIzNDU2Nw==", 0600, "this one has 7" },
+		{ "not-base64.psk", "0sa good long secret", 0600, "behind '0s' base64 is expected" },
+		{ "mark.psk",
+			"\xef\xbb\xbf"
+			"a good long secret",
+			0600, "byte-order mark" },
+		{ "crlf.psk", "1234567\r\n", 0600, "this one has 7" },
 		{ "hex.psk", "0x00112233445566zz", 0600, "only hexadecimal digits" },
 		{ "text.pem", "a good long secret", 0600, "BEGIN PRIVATE KEY" },
 		{ "public.pem", "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n", 0600,

@@ -10,6 +10,7 @@
 
 #include "model/model.h"
 #include "model/snapshot.h"
+#include "model/warnings.h"
 #include "sample.h"
 
 static enum rc compile(const char *text, uint64_t generation, void **ret_block, size_t *ret_n, struct err *e)
@@ -302,6 +303,14 @@ static void public_keys(void **state)
 #define COSIGN(name, peer) "cosign " name " { peer " peer "; key \"" KEY_LOG "\"; } "
 #define WITNESS(name, key) "witness " name " { address 192.0.2.7; key \"" key "\"; } "
 
+/* Two tunnels of one peer; the second one's networks stand last. */
+#define TWO(local, remote)                                                                                   \
+	ZONE PEER("remote-address ::1; pre-shared-key k;") "ipsec { proposal e { encryption aes128gcm16; } " \
+							   "tunnel t { peer p; zone a; proposals e; local "  \
+							   "10.1.0.0/24; remote 10.2.0.0/24; } "             \
+							   "tunnel u { peer p; zone a; proposals e; "        \
+							   "local " local "; remote " remote "; } }"
+
 static const struct {
 	const char *what, *text, *says;
 } refused[] = {
@@ -338,6 +347,14 @@ static const struct {
 	{ "families of a peer", PEER("local-address ::1; remote-address 192.0.2.1; pre-shared-key k;"),
 		"two families" },
 	{ "no address", PEER("remote-address 192.0.2.256; pre-shared-key k;"), "IPv4 or IPv6 address" },
+	{ "host bits", "address-book { address a { prefix 10.1.77.1/18; } }",
+		"10.1.64.0/18 for the network, 10.1.77.1 for the host" },
+	{ "host bits of IPv6", "address-book { address a { prefix 2001:db8:0:ff::1/58; } }",
+		"2001:db8:0:c0::/58 for the network" },
+	{ "wildcard of names", PEER("remote-address ::1; remote-id *.example.net; pre-shared-key k;"),
+		"without '*'" },
+	{ "wildcard of mail", PEER("remote-address ::1; local-id *@example.net; pre-shared-key k;"),
+		"without '*'" },
 	{ "odd keyid", PEER("remote-address ::1; local-id keyid:abc; pre-shared-key k;"), "hexadecimal" },
 	{ "key is no base64", KEYED("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"), "Ed25519" },
 	{ "key is something else", KEYED("MCowBQYDK2VuAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="),
@@ -390,6 +407,11 @@ static const struct {
 	{ "own ports around source NAT's",
 		"system { nat-ports 5000-5001; } zones { zone a { host-inbound tcp/4000-6000; } }",
 		"lies in nat-ports (5000-5001)" },
+	{ "two tunnels of the same networks", TWO("10.1.0.0/24", "10.2.0.0/24"),
+		"tunnel 't' and tunnel 'u' have the same local and remote networks, 10.1.0.0/24 and "
+		"10.2.0.0/24" },
+	{ "two tunnels that share a pair", TWO("[ 10.9.0.0/24 10.1.0.0/24 ]", "[ 10.2.0.0/24 10.8.0.0/24 ]"),
+		"have the same" },
 	{ "quorum without witnesses", "evidence { quorum 1; }", "there are 0 witnesses" },
 	{ "quorum of too many", "evidence { " WITNESS("a", KEY_A) "quorum 2; }", "there is 1 witness" },
 	{ "required of nobody", "evidence { required commit; }", "no witnesses" },
@@ -464,6 +486,45 @@ static void witnesses(void **state)
 	free(s);
 }
 
+/* Networks that lie in each other are two tunnels: the more specific one wins. */
+static void overlapping_tunnels(void **state)
+{
+	free(compiled(TWO("10.1.0.0/24", "10.0.0.0/8")));
+	free(compiled(TWO("10.9.0.0/24", "10.2.0.0/24")));
+}
+
+static void warn(void *context, const char *text)
+{
+	snprintf(context, 400, "%s", text);
+}
+
+static void rules_without_effect(void **state)
+{
+#define ANY_RULE(name, source)                                                                               \
+	"rule " name " { match { source " source "; destination any; application any; } then { permit; } } "
+#define PAIR_AND_GLOBAL(pair, global)                                                                        \
+	"zones { zone a { interfaces e0; } zone b; } address-book { address x { prefix 10.0.0.0/8; } } "     \
+	"policy { from a to b { " pair "} global { " global "} }"
+	static const struct {
+		const char *text, *warning;
+	} texts[] = {
+		{ PAIR_AND_GLOBAL(ANY_RULE("one", "x") ANY_RULE("two", "any"), ANY_RULE("three", "x")), "" },
+		{ PAIR_AND_GLOBAL(ANY_RULE("one", "any") ANY_RULE("two", "x"), ""),
+			"rule 'two' from a to b is never reached: rule 'one' before it matches everything" },
+		{ PAIR_AND_GLOBAL(ANY_RULE("one", "any"), ANY_RULE("two", "any") ANY_RULE("three", "x")),
+			"rule 'three' from any zone to any zone" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		struct snapshot *s = compiled(texts[i].text);
+		char text[400] = "";
+		snapshot_warnings(s, warn, text);
+		if ((text[0] == '\0') != (texts[i].warning[0] == '\0') || !strstr(text, texts[i].warning))
+			fail_msg("%s: %s", texts[i].text, text);
+		free(s);
+	}
+}
+
 /* A deep chain of sets is refused, not followed. */
 static void deep_sets(void **state)
 {
@@ -521,6 +582,8 @@ int main(void)
 		cmocka_unit_test(identities),
 		cmocka_unit_test(public_keys),
 		cmocka_unit_test(refused_texts),
+		cmocka_unit_test(overlapping_tunnels),
+		cmocka_unit_test(rules_without_effect),
 		cmocka_unit_test(witnesses),
 		cmocka_unit_test(deep_sets),
 		cmocka_unit_test(layout_does_not_matter),

@@ -137,6 +137,14 @@ static const struct {
 	{ "list of an empty leaf", "count;", "count [ a ];", 0, 0, "expected ';'" },
 	{ "unclosed list", "[ ping ssh ]", "[ ping ssh ;", 8, 33, "expected one of: a value, ]" },
 	{ "empty list", "[ ping ssh ]", "[ ]", 8, 24, "found ']'" },
+	{ "byte-order mark", "system {", "\xef\xbb\xbfsystem {", 1, 1, "found a byte-order mark" },
+	{ "address in a rule", "source hq-lan;", "source 10.1.0.0/24;", 0, 24,
+		"rules name addresses: write 'address NAME" },
+	{ "IPv6 address in a rule", "source hq-lan;", "source fd00:1::2;", 0, 24, "{ prefix fd00:1::2; }" },
+	{ "zone that is not like any", "zone vpn;", "zone elsewhere;", 0, 14,
+		"that exists (trust, untrust, vpn)" },
+	{ "brace that is missing inside", "        host-inbound [ ping ssh ];\n    }",
+		"        host-inbound [ ping ssh ];\n", 0, 5, "is the '}' of zone 'trust' missing" },
 };
 
 static void mistakes_are_placed(void **state)
@@ -162,6 +170,67 @@ static void mistakes_are_placed(void **state)
 		free(text);
 	}
 	free(good);
+}
+
+/* Up to the fault's own statement each is skipped, so that the next one is found as well. */
+static void all_mistakes_are_said(void **state)
+{
+	static const struct {
+		const char *what, *text, *says;
+	} texts[] = {
+		{ "words, values, a missing semicolon",
+			"system { host-nam a; }\nzones {\n zone a { interface e0; }\n zone b { interfaces "
+			"e1\n host-inbound ping; }\n"
+			" zone c { host-inbound telnet; tcp-rst; }\n}",
+			"t:1:10: found 'host-nam'|t:3:11: found 'interface'|t:5:2: found 'host-inbound', "
+			"expected ';'|t:6:24: found 'telnet'" },
+		{ "what follows a fault in the same block",
+			"zones { zone a { bad { x y; } interfaces e0; worse 1; } zone a; }",
+			"t:1:18: found 'bad'|t:1:46: found 'worse'|t:1:57: zone 'a' is given twice" },
+		{ "a brace too few ends it",
+			"zones { zone a { interfaces e0; zone b { interfase e1; } }\nsystem { host-nam b; }",
+			"t:1:33: found 'zone'" },
+		{ "open at the end", "zones {\n zone a {\n interfaces e0;\n",
+			"expected '}': zone 'a' begins in line 2" },
+		{ "a brace too many", "zones { } }\nsystem { host-nam a; }", "t:1:11: found '}'" },
+		{ "a byte that is none", "zones { zoen a; zone b { interfaces \x80; } }",
+			"t:1:9: found 'zoen'|found the byte 0x80" },
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		char says[400], *place = NULL;
+		struct model *m = NULL;
+		struct err e = { 0 };
+		size_t lines = 1, wanted = 0;
+
+		assert_int_equal(
+			model_load_text(texts[i].text, strlen(texts[i].text), "t", &m, &e), RC_MALFORMED);
+		snprintf(says, sizeof says, "%s", texts[i].says);
+		for (char *one = strtok_r(says, "|", &place); one;
+			one = strtok_r(NULL, "|", &place), wanted++)
+			if (!strstr(e.text, one))
+				fail_msg("%s: it does not say '%s': %s", texts[i].what, one, e.text);
+		for (const char *at = e.text; (at = strchr(at, '\n')); at++)
+			lines++;
+		if (lines != wanted)
+			fail_msg("%s: %zu faults, not %zu: %s", texts[i].what, wanted, lines, e.text);
+		assert_int_equal(
+			model_load_text(texts[i].text, strlen(texts[i].text), "t", &m, NULL), RC_MALFORMED);
+	}
+}
+
+/* There is room for a few only, and an end. */
+static void endless_mistakes_end(void **state)
+{
+	char *text = calloc(1, 200000);
+	struct model *m = NULL;
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < 10000; i++)
+		memcpy(text + 9 * i, "bad { } \n", 9);
+	assert_int_equal(model_load_text(text, strlen(text), "t", &m, &e), RC_MALFORMED);
+	assert_non_null(strstr(e.text, "t:1:1:"));
+	free(text);
 }
 
 /* Every truncation inside the text is refused or is a configuration; nothing crashes (sanitizers watch). */
@@ -224,6 +293,8 @@ int main(void)
 		cmocka_unit_test(random_texts_are_a_fixed_point),
 		cmocka_unit_test(quotes_and_comments),
 		cmocka_unit_test(mistakes_are_placed),
+		cmocka_unit_test(all_mistakes_are_said),
+		cmocka_unit_test(endless_mistakes_end),
 		cmocka_unit_test(truncations),
 		cmocka_unit_test(limits),
 	};

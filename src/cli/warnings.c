@@ -1,0 +1,82 @@
+/*
+ * Rules without effect are a matter of the text alone. Interfaces and key files are looked up on this
+ * machine: where none of the interfaces exists, or there is no directory of keys, it is not the gateway, and
+ * nothing is said of them.
+ */
+#include "cli/warnings.h"
+
+#include "cli/render.h"
+#include "model/model.h"
+#include "model/warnings.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define KEYS_DIR "/etc/plaingate/keys"
+
+static void print(void *context, const char *text)
+{
+	const char *name = context;
+
+	fputs("plaingate: warning: ", stderr);
+	render_safe(stderr, name, strlen(name), false);
+	fputs(": ", stderr);
+	render_safe(stderr, text, strlen(text), false);
+	fputc('\n', stderr);
+}
+
+static void interfaces(const struct snapshot *s, const char *name)
+{
+	const struct snap_interface *in = snap_interfaces(s);
+	uint32_t here = 0;
+	char text[200];
+
+	for (uint32_t i = 0; i < s->interfaces.count; i++)
+		here += if_nametoindex(in[i].name) != 0;
+	for (uint32_t i = 0; here > 0 && i < s->interfaces.count; i++) {
+		if (if_nametoindex(in[i].name) != 0)
+			continue;
+		snprintf(text, sizeof text, "interface %s of zone '%s' does not exist on this machine",
+			in[i].name, snap_zones(s)[in[i].zone].name);
+		print((void *)(uintptr_t)name, text);
+	}
+}
+
+static void keys(const struct snapshot *s, const char *name)
+{
+	char path[sizeof KEYS_DIR + NAME_MAX_BYTES + 8], text[400];
+
+	for (uint32_t i = 0; access(KEYS_DIR, X_OK) == 0 && i < s->peers.count; i++) {
+		const struct snap_peer *p = &snap_peers(s)[i];
+		snprintf(path, sizeof path, KEYS_DIR "/%s.%s", p->key_name,
+			p->auth == PEER_AUTH_PSK ? "psk" : "pem");
+		if (access(path, F_OK) == 0 || errno != ENOENT)
+			continue;
+		snprintf(text, sizeof text, "the key of peer '%s', %s, does not exist", p->name, path);
+		print((void *)(uintptr_t)name, text);
+	}
+}
+
+void warnings_print(const struct snapshot *s, const char *name)
+{
+	snapshot_warnings(s, print, (void *)(uintptr_t)name);
+	interfaces(s, name);
+	keys(s, name);
+}
+
+void warnings_print_text(const char *text, size_t n, const char *name)
+{
+	struct model *m = NULL;
+	void *block = NULL;
+	size_t bytes = 0;
+
+	if (model_load_text(text, n, name, &m, NULL) == RC_OK &&
+		model_compile(m, 0, NULL, &block, &bytes, NULL) == RC_OK)
+		warnings_print(block, name);
+	free(block);
+	model_free(m);
+	model_done();
+}

@@ -1,0 +1,12 @@
+/* What `check` and `commit` say of a configuration that is valid and will not do what it says, on standard
+ * error. */
+#ifndef CLI_WARNINGS_H
+#define CLI_WARNINGS_H
+
+#include "model/snapshot.h"
+
+void warnings_print(const struct snapshot *s, const char *name);
+/* Of a text; prints nothing when it is not valid: who is asked to commit it says why. */
+void warnings_print_text(const char *text, size_t n, const char *name);
+
+#endif
