@@ -175,7 +175,11 @@ size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, c
 	return n > 0 && (size_t)n < max ? (size_t)n : 0;
 }
 
-/* The first three lines; *ret_rest is what stands behind them. */
+/*
+ * The first three lines; *ret_rest is what stands behind them. tlog-checkpoint: "The origin MUST be
+ * non-empty, and it SHOULD be a schema-less URL containing neither Unicode spaces nor plus (U+002B) [...] and
+ * clients MUST NOT assume that the origin is following this format".
+ */
 static enum rc checkpoint_head(
 	struct checkpoint *ret_checkpoint, const char *text, size_t n, const char **ret_rest, struct err *e)
 {
@@ -183,8 +187,11 @@ static enum rc checkpoint_head(
 	struct checkpoint c = { 0 };
 	size_t line_n;
 
-	if (!line_take(&at, end, &line, &line_n) || !name_good(line, line_n))
+	if (!line_take(&at, end, &line, &line_n) || line_n == 0)
 		return err_add(e, RC_MALFORMED, "checkpoint, line 1: expected the log's origin");
+	if (line_n >= NOTE_NAME_MAX || memchr(line, '\0', line_n))
+		return err_add(e, RC_LIMIT, "checkpoint, line 1: an origin of %zu bytes, at most %d are read",
+			line_n, NOTE_NAME_MAX - 1);
 	memcpy(c.origin, line, line_n);
 	if (!line_take(&at, end, &line, &line_n) || !line_decimal(line, line_n, &c.size))
 		return err_add(e, RC_MALFORMED, "checkpoint, line 2: expected the size in decimal");

@@ -104,9 +104,9 @@ static bool read_request(struct decision *d, const void *body, size_t n)
 	return true;
 }
 
-static bool trusted_for(const struct decision *d, const struct note_key *key)
+static bool trusted_for(const struct decision *d, size_t log)
 {
-	return strcmp(key->name, d->checkpoint.origin) == 0;
+	return strcmp(witness_log_origin(d->w, log), d->checkpoint.origin) == 0;
 }
 
 static bool check_signature(struct decision *d)
@@ -115,7 +115,7 @@ static bool check_signature(struct decision *d)
 
 	for (size_t i = 0; i < d->w->logs_n; i++) {
 		const struct note_key *key = &d->w->log[i];
-		if (!trusted_for(d, key))
+		if (!trusted_for(d, i))
 			continue;
 		known = true;
 		enum rc rc = note_verify(&d->note, key, NULL);
@@ -207,7 +207,7 @@ static size_t note_to_keep(const struct decision *d, char *ret, size_t max, cons
 	ret[d->note.text_n] = '\n';
 	for (size_t i = 0; i < d->w->logs_n && lines < NOTE_SIGNATURES_MAX; i++) {
 		const struct note_key *key = &d->w->log[i];
-		const struct note_signature *s = trusted_for(d, key) ? signature_of(&d->note, key) : NULL;
+		const struct note_signature *s = trusted_for(d, i) ? signature_of(&d->note, key) : NULL;
 		if (!s)
 			continue;
 		memcpy(blob, s->id, 4);

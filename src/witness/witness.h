@@ -79,11 +79,18 @@ struct witness_store {
 struct witness {
 	struct note_key key; /* type 04 */
 	uint8_t seed[ED25519_SEED_SIZE];
-	const struct note_key
-		*log; /* type 01: who is trusted for the origin that is the key's name; any order */
+	const struct note_key *log; /* type 01: who is trusted for the log's origin; any order */
+	const char *const
+		*log_origin; /* of each log: NULL where it is the key's name; or NULL: it is of all */
 	size_t logs_n;
 	struct witness_store store;
 };
+
+/* The first line of its checkpoints: the name of its key SHOULD be that, and need not. */
+static inline const char *witness_log_origin(const struct witness *w, size_t i)
+{
+	return w->log_origin && w->log_origin[i] ? w->log_origin[i] : w->log[i].name;
+}
 
 struct witness_answer {
 	enum witness_status status;

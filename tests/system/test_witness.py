@@ -68,19 +68,19 @@ def raw(public_key):
 class Log:
     """A log with any number of histories; two agree in the leaves before `fork`."""
 
-    def __init__(self, origin, seed=1, fork=9):
-        self.origin, self.fork = origin, fork
+    def __init__(self, origin, seed=1, fork=9, name=None):
+        self.origin, self.fork, self.name = origin, fork, name or origin
         self.key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
         public = raw(self.key.public_key())
-        self.id = sha256(origin.encode(), b"\n\1", public)[:4]
-        self.vkey = f"{origin}+{self.id.hex()}+{b64(bytes([1]) + public)}"
+        self.id = sha256(self.name.encode(), b"\n\1", public)[:4]
+        self.vkey = f"{self.name}+{self.id.hex()}+{b64(bytes([1]) + public)}"
 
     def leaves(self, size, history=0):
         return [sha256(b"\0", struct.pack("!II", i, history if i >= self.fork else 0)) for i in range(size)]
 
     def note(self, size, history=0, root_hash=None):
         text = f"{self.origin}\n{size}\n{b64(root_hash or root(self.leaves(size, history)))}\n"
-        return f"{text}\n{DASH}{self.origin} {b64(self.id + self.key.sign(text.encode()))}\n"
+        return f"{text}\n{DASH}{self.name} {b64(self.id + self.key.sign(text.encode()))}\n"
 
     def request(self, old, size, history=0, note=None, proof=None):
         if proof is None:
@@ -598,6 +598,21 @@ def test_what_it_refuses_to_start_with(witness, log):
     policy.write_text(f"log {log.vkey}\nquorum none\n")
     witness.start("--policy", policy)
     assert witness.post(log.request(0, 5))[0] == 200
+
+
+def test_a_log_whose_origin_is_not_the_name_of_its_key(witness):
+    """As the largest public logs have it: a first line with blanks, under a key of another name. Nobody else speaks for it."""
+    log, stranger = Log("go.sum database + tree", name="sum.example.org"), Log("go.sum database + tree", seed=2, name="sum.example.org")
+    witness.logs = []
+    witness.start("--log", f"{log.vkey} {log.origin}")
+    assert witness.post(Log("sum.example.org").request(0, 5))[0] == 404
+    assert witness.post(stranger.request(0, 5))[0] == 403
+    assert witness.post(log.request(0, 5))[0] == 200
+    assert witness.post(log.request(5, 9))[0] == 200
+    assert witness.seen(log) == 9
+    witness.kill(signal.SIGTERM)
+    witness.start("--log", f"{log.vkey} {log.origin}")
+    assert witness.post(log.request(9, 12))[0] == 200
 
 
 def test_a_log_that_began_anew(witness, log):

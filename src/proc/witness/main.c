@@ -36,6 +36,7 @@ static const char usage[] =
 	"key\n"
 	"  --listen ADDR:PORT  [ADDR]:PORT for IPv6; port 0: any, see the first line of the log\n"
 	"  --log VKEY          a log to cosign for, by its verifier key; may be repeated\n"
+	"  --log 'VKEY ORIGIN' the same, where the first line of its checkpoints is not the key's name\n"
 	"  --policy FILE       the logs of a policy file; may be repeated\n"
 	"  --rate N            requests a second that one client may make in the long run (20); 0: any "
 	"number\n"
@@ -223,40 +224,60 @@ static enum rc key_make(const char *path, const char *name, struct err *e)
 	return rc;
 }
 
-static enum rc log_add(struct witness *w, struct note_key *keys, const struct note_key *key, struct err *e)
+/* The logs that are known: what struct witness refers to. */
+static struct {
+	struct note_key key[LOGS_MAX];
+	const char *origin[LOGS_MAX]; /* NULL: the key's name */
+} logs;
+
+static enum rc log_add(struct witness *w, const struct note_key *key, const char *origin, struct err *e)
 {
+	const char *is = origin ? origin : key->name;
+
 	for (size_t i = 0; i < w->logs_n; i++)
-		if (memcmp(&keys[i].public_key, key->public_key, sizeof key->public_key) == 0 &&
-			strcmp(keys[i].name, key->name) == 0)
+		if (memcmp(logs.key[i].public_key, key->public_key, sizeof key->public_key) == 0 &&
+			strcmp(logs.key[i].name, key->name) == 0 && strcmp(witness_log_origin(w, i), is) == 0)
 			return RC_OK;
 	if (w->logs_n == LOGS_MAX)
 		return err_add(e, RC_LIMIT, "more than %d logs", LOGS_MAX);
-	keys[w->logs_n++] = *key;
+	logs.key[w->logs_n] = *key;
+	logs.origin[w->logs_n++] = origin;
 	return RC_OK;
+}
+
+/* "VKEY" or "VKEY ORIGIN": a verifier key holds no blank, an origin may. */
+static enum rc log_read(struct witness *w, const char *text, struct err *e)
+{
+	size_t n = strcspn(text, " ");
+	const char *origin = text[n] ? text + n + 1 : NULL;
+	struct note_key key;
+	enum rc rc = note_key_parse(&key, text, n, e);
+
+	if (rc == RC_OK && key.type != NOTE_ED25519)
+		rc = err_add(e, RC_MALFORMED, "'%s' is no log's key (type 01)", text);
+	if (rc == RC_OK && origin && (!origin[0] || strlen(origin) >= NOTE_NAME_MAX || strchr(origin, '\n')))
+		rc = err_add(e, RC_MALFORMED, "'%s': an origin is one line of 1 to %d bytes", text,
+			NOTE_NAME_MAX - 1);
+	return rc == RC_OK ? log_add(w, &key, origin, e) : rc;
 }
 
 static enum rc logs_load(struct witness *w, const struct options *o, struct err *e)
 {
 	static char text[POLICY_BYTES_MAX + 1];
 	static struct policy policy;
-	struct note_key *keys = calloc(LOGS_MAX, sizeof *keys), key;
-	enum rc rc = keys ? RC_OK : err_add(e, RC_LIMIT, "no memory");
+	enum rc rc = RC_OK;
 	size_t n;
 
-	w->log = keys;
-	for (size_t i = 0; rc == RC_OK && i < o->logs_n; i++) {
-		rc = note_key_parse(&key, o->log[i], strlen(o->log[i]), e);
-		if (rc == RC_OK && key.type != NOTE_ED25519)
-			rc = err_add(e, RC_MALFORMED, "'%s' is no log's key (type 01)", o->log[i]);
-		if (rc == RC_OK)
-			rc = log_add(w, keys, &key, e);
-	}
+	w->log = logs.key;
+	w->log_origin = logs.origin;
+	for (size_t i = 0; rc == RC_OK && i < o->logs_n; i++)
+		rc = log_read(w, o->log[i], e);
 	for (size_t i = 0; rc == RC_OK && i < o->policies_n; i++) {
 		rc = file_read(o->policy[i], false, text, sizeof text - 1, &n, e);
 		if (rc == RC_OK && (rc = policy_parse(&policy, text, n, e)) != RC_OK)
 			err_add(e, rc, "in '%s'", o->policy[i]);
 		for (size_t k = 0; rc == RC_OK && k < policy.logs_n; k++)
-			rc = log_add(w, keys, &policy.log[k].key, e);
+			rc = log_add(w, &policy.log[k].key, NULL, e);
 	}
 	if (rc == RC_OK && w->logs_n == 0)
 		rc = err_add(e, RC_NOT_FOUND, "no policy names a log");
@@ -388,7 +409,6 @@ int main(int argc, char **argv)
 	else if (rc == RC_OK)
 		rc = run(&o, &w, &e);
 	bytes_wipe(w.seed, sizeof w.seed);
-	free((void *)(uintptr_t)w.log);
 	if (rc != RC_OK)
 		log_error("%s", e.text);
 	return rc != RC_OK;

@@ -320,7 +320,7 @@ static void silence_recall(struct server *s)
 	if (store_begin(s->store, NULL) != RC_OK)
 		return;
 	for (size_t i = 0; i < s->witness->logs_n; i++) {
-		const char *origin = s->witness->log[i].name;
+		const char *origin = witness_log_origin(s->witness, i);
 		if (s->witness->store.get(s->witness->store.context, origin, &head, NULL) == RC_OK)
 			silence_heard(&s->silence, origin, clock_mono(), &silent);
 	}

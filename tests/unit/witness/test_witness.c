@@ -27,7 +27,8 @@ static struct witness_answer ask(size_t n, uint64_t now_s)
 	/* A name is repeated only when its log signed. */
 	assert_true(a.origin[0] == '\0' || f.witness.logs_n > 0);
 	if (a.status == WITNESS_COSIGNED || a.status == WITNESS_CONFLICT || a.status == WITNESS_INCONSISTENT)
-		assert_true(strcmp(a.origin, FIXTURE_ORIGIN) == 0 || strcmp(a.origin, FIXTURE_OTHER) == 0);
+		assert_true(f.witness.log_origin || strcmp(a.origin, FIXTURE_ORIGIN) == 0 ||
+			    strcmp(a.origin, FIXTURE_OTHER) == 0);
 	if (a.status == WITNESS_WRONG_KEY || a.status == WITNESS_UNKNOWN_LOG)
 		assert_string_equal(a.origin, "");
 	return a;
@@ -229,6 +230,42 @@ static void signatures(void **state)
 	f.witness.logs_n = 0;
 	a = ask(witness_request_text(body, sizeof body, 0, NULL, note, n), NOW);
 	assert_int_equal(a.status, WITNESS_UNKNOWN_LOG);
+}
+
+/* The Go checksum database's checkpoints begin with "go.sum database tree", and its key is called
+ * sum.golang.org. */
+static void origins_that_are_no_names(void **state)
+{
+	static const char *const origins[] = { "go.sum database tree", "a+b", " ", "log of M\xc3\xbcnchen" };
+	const char *configured[COUNT_OF(f.log)] = { 0 };
+	char path[WITNESS_PATH_MAX];
+	struct merkle_hash root;
+	struct witness_answer a;
+
+	for (size_t i = 0; i < COUNT_OF(origins); i++) {
+		fixture_init(&f);
+		root = fixture_root(&f, 0, 5);
+		size_t n = fixture_note(&f, note, sizeof note, 2, origins[i], 5, &root);
+		/* Not of the key's name, and not configured: unknown. */
+		a = ask(witness_request_text(body, sizeof body, 0, NULL, note, n), NOW);
+		assert_int_equal(a.status, WITNESS_UNKNOWN_LOG);
+		configured[2] = origins[i];
+		f.witness.log_origin = configured;
+		a = ask(witness_request_text(body, sizeof body, 0, NULL, note, n), NOW);
+		assert_int_equal(a.status, WITNESS_COSIGNED);
+		assert_string_equal(a.origin, origins[i]);
+		assert_int_equal(fixture_kept(&f, origins[i])->head.size, 5);
+		assert_int_equal(strlen(witness_monitor_path(path, origins[i])), WITNESS_PATH_MAX - 1);
+		/* Its key is trusted for this origin and no longer for its own name; others are as they were.
+		 */
+		n = fixture_note(&f, note, sizeof note, 2, NULL, 5, &root);
+		a = ask(witness_request_text(body, sizeof body, 0, NULL, note, n), NOW);
+		assert_int_equal(a.status, WITNESS_UNKNOWN_LOG);
+		n = fixture_note(&f, note, sizeof note, 0, origins[i], 6, &root);
+		a = ask(witness_request_text(body, sizeof body, 5, NULL, note, n), NOW);
+		assert_int_equal(a.status, WITNESS_WRONG_KEY);
+		f.witness.log_origin = NULL;
+	}
 }
 
 static void full_notes(void **state)
@@ -498,6 +535,7 @@ int main(void)
 		cmocka_unit_test(grows),
 		cmocka_unit_test(status_table),
 		cmocka_unit_test(signatures),
+		cmocka_unit_test(origins_that_are_no_names),
 		cmocka_unit_test(full_notes),
 		cmocka_unit_test(malformed),
 		cmocka_unit_test(round_trip),
