@@ -1,7 +1,9 @@
 """Receipt before act: what is privileged stands in the ledger before it is done, and is not done when the ledger cannot take it. hq's
 ledger lies on a small disk of its own that can be filled."""
 import os
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -289,3 +291,91 @@ def test_last_words_are_entered(lab):
     lab.start_gateway("branch")
     lab["branch"].run("plaingate ike initiate hq", check=False)  # no goodbye was said: hq would wait for its dead peer detection
     lab.wait_for_tunnel()
+
+
+# ---- the ledger on other hardware, from a backup, under another key: docs/operating.md ----
+
+def state_of(lab, gateway):
+    return lab[gateway].state / "lib"
+
+
+def replaced_by(state, copy):
+    """What a new machine gets: the copy's files, without the owners of the old one, and what the documentation says about them."""
+    for path in state.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    subprocess.run(["cp", "-r", "--no-preserve=ownership", f"{copy}/.", str(state)], check=True)
+    subprocess.run(["chown", "-R", "plaingate-ledger:", str(state / "ledger")], check=True)
+
+
+def test_new_hardware_goes_on_with_the_same_log(lab, tmp_path):
+    before, row = len(ledger_entries(lab, "branch")), show(lab, "branch", "ledger")[0]
+    stop(lab, "branch")
+    state = state_of(lab, "branch")
+    subprocess.run(["cp", "-a", f"{state}/.", str(tmp_path)], check=True)
+    replaced_by(state, tmp_path)
+    lab.start_gateway("branch")
+    lab["branch"].run("plaingate ike initiate hq", check=False)
+    lab.wait_for_tunnel()
+    verify_ledger(lab, "branch")
+    now = show(lab, "branch", "ledger")[0]
+    assert (now["origin"], now["vkey"]) == (row["origin"], row["vkey"]) and now["size"] > row["size"], (row, now)
+    started = since(lab, "branch", before, "ledger_start")
+    assert started and started[-1]["body"]["recovered"] >= before and started[-1]["body"]["torn_bytes"] == 0, started
+
+
+def test_a_restored_backup_is_told_by_a_newer_checkpoint(lab, tmp_path):
+    state, newer = state_of(lab, "branch"), tmp_path / "newer"
+    stop(lab, "branch")
+    subprocess.run(["cp", "-a", f"{state}/.", str(tmp_path / "backup")], check=True)
+    lab.start_gateway("branch")
+    assert act(lab, "commit /etc/plaingate/branch.conf --comment lost", "branch").returncode == 0
+    wait_for(lambda: show(lab, "branch", "ledger")[0]["published"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
+    stop(lab, "branch")
+    shutil.copy(state / "ledger/checkpoint", newer)
+    replaced_by(state, tmp_path / "backup")
+    lab.start_gateway("branch")
+    lab["branch"].run("plaingate ike initiate hq", check=False)
+    lab.wait_for_tunnel()
+    verify_ledger(lab, "branch")  # it is a good ledger, of then
+    assert "lost" not in [entry["body"]["comment"] for entry in since(lab, "branch", 0, "config_commit")]
+    shutil.copy(newer, state / "newer")
+    told = lab["branch"].run("plaingate verify ledger /var/lib/plaingate/ledger --checkpoint /var/lib/plaingate/newer", check=False)
+    (state / "newer").unlink()
+    assert told.returncode == 1, told.stdout + told.stderr
+
+
+def test_the_key_of_the_ledger_is_changed(lab):
+    """The log of the old key ends with an entry that says so, a log of the new key begins with one that names it, and both verify."""
+    state, old = state_of(lab, "branch"), show(lab, "branch", "ledger")[0]
+    assert act(lab, "commit /etc/plaingate/branch.conf --comment ledger-key-changes", "branch").returncode == 0
+    wait_for(lambda: show(lab, "branch", "ledger")[0]["published"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
+    stop(lab, "branch")
+    (state / "ledger").rename(state / "ledger.old")
+    (state / "ledger.key").rename(state / "ledger.key.old")
+    lab.start_gateway("branch")
+    lab["branch"].run("plaingate ike initiate hq", check=False)
+    lab.wait_for_tunnel()
+    ended = (state / "ledger.old/checkpoint").read_text(encoding="utf-8").splitlines()[:3]
+    comment = "goes-on-behind " + " ".join(ended)
+    done = lab["branch"].run(["plaingate", "commit", "/etc/plaingate/branch.conf", "--comment", comment], check=False)
+    assert done.returncode == 0, done.stderr
+    new = show(lab, "branch", "ledger")[0]
+    assert new["vkey"] != old["vkey"] and new["origin"] != old["origin"] == ended[0], (old, new)
+    verify_ledger(lab, "branch")
+    assert since(lab, "branch", 0, "config_commit")[-1]["body"]["comment"] == comment
+    kept = lab["branch"].run(["plaingate", "verify", "ledger", "/var/lib/plaingate/ledger.old", "--key", old["vkey"]], check=False)
+    assert kept.returncode == 0, kept.stdout + kept.stderr
+    assert entries_in(state / "ledger.old")[-1]["type"] in ("process_exit", "public_epoch_end", "leaf_batch_end")
+    # The old key with the new log, or the other way round, is refused: nothing is signed with a key that is not the log's.
+    stop(lab, "branch")
+    (state / "ledger.key").rename(state / "ledger.key.new")
+    shutil.copy(state / "ledger.key.old", state / "ledger.key")
+    lab.daemons["branch"] = lab["branch"].daemon(["plaingated"], lab["branch"].state / "plaingated.log")
+    wait_for(lambda: "names another key" in (lab["branch"].state / "plaingated.log").read_text(errors="replace"), 10, "the refusal")
+    lab.daemons["branch"].send_signal(signal.SIGTERM)
+    lab.daemons["branch"].wait(15)
+    (state / "ledger.key.new").rename(state / "ledger.key")
+    lab.start_gateway("branch")
+    lab["branch"].run("plaingate ike initiate hq", check=False)
+    lab.wait_for_tunnel()
+    verify_ledger(lab, "branch")
