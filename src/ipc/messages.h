@@ -93,6 +93,7 @@ enum proc {
 	M(SA_USAGE,        FROM(DATAPLANE), FROM(IKE), struct sa_usage, 0)								\
 	M(SA_ACQUIRE,      FROM(DATAPLANE), FROM(IKE), struct sa_ref, 0)	/* traffic for a tunnel that is down */		\
 	M(IKE_DATAGRAM,    FROM(DATAPLANE), FROM(IKE), struct msg_datagram, 0)	/* came to port 4500 with the non-ESP marker */	\
+	M(IKE_DATAGRAM_SHORT, FROM(DATAPLANE), FROM(IKE), struct msg_datagram_short, 0)	/* the same, of one packet's size */		\
 	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
 	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), struct msg_show, 0) \
@@ -231,6 +232,14 @@ struct msg_datagram {
 	struct endpoint local, remote;
 	uint32_t n, zero;
 	uint8_t bytes[DATAGRAM_MAX]; /* behind the non-ESP marker */
+};
+
+#define DATAGRAM_SHORT_MAX 1480
+
+struct msg_datagram_short {
+	struct endpoint local, remote;
+	uint32_t n, zero;
+	uint8_t bytes[DATAGRAM_SHORT_MAX];
 };
 
 struct msg_neighbour {

@@ -12,6 +12,8 @@
 	D(NOT_FOR_US,           "not-for-us",            "the frame's destination is another station")					\
 	D(ETHERTYPE,            "ethertype",             "neither IPv4 nor IPv6; the kernel handles ARP itself")			\
 	D(TRUNCATED,            "truncated",             "a header or the length it states goes beyond the frame")			\
+	D(RX_OVERFLOW,          "rx-overflow",           "the kernel had to drop it: packets came faster than they were taken, or with a wrong outer checksum")	\
+	D(RX_REFUSED,           "rx-refused",            "the kernel cannot describe this frame's offloads, so it cannot be forwarded whole")	\
 	D(MALFORMED,            "malformed",             "a header field has an impossible value")					\
 	D(IP_CHECKSUM,          "ip-checksum",           "the IPv4 header checksum is wrong")						\
 	D(L4_CHECKSUM,          "l4-checksum",           "the TCP, UDP or ICMP checksum is wrong")					\
@@ -51,6 +53,7 @@
 	D(TOO_BIG,              "too-big",               "larger than the path's MTU with don't-fragment; the sender was told")		\
 	D(LINK_SEND,            "link-send",             "the link did not take the frame")						\
 	D(HOST_SEND,            "host-send",             "the host's TUN device did not take the packet")				\
+	D(IKE_LIMIT,            "ike-limit",             "more IKE messages came to port 4500, from one source or all together, than are handed on")	\
 	D(QUEUE_FULL,           "queue-full",            "an internal queue is full")							\
 	/* tunnels */															\
 	D(TUNNEL_DOWN,          "tunnel-down",           "the tunnel for this traffic has no SA; it was asked for")			\

@@ -4,6 +4,8 @@
  */
 #include "base/json.h"
 #include "base/log.h"
+#include "base/rate.h"
+#include "base/siphash.h"
 #include "proc/dataplane/dataplane.h"
 
 #include <errno.h>
@@ -214,24 +216,63 @@ void control_acquire(void *context, uint32_t tunnel)
 	ipc_send_SA_ACQUIRE(child_link(&d->child, PROC_IKE), 0, &ref);
 }
 
-void control_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
-	const uint8_t *bytes, uint32_t n)
-{
-	static struct msg_datagram
-		m; /* 8 KB; the parts behind n go along, they are zero or another datagram's */
-	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
+/* Anybody can send these: bounded for each source, so that a flood from one place does not keep out others,
+ * and for all together, so that it does not cost what is meant for packets. */
+#define IKE_SOURCE_PER_SECOND 500
+#define IKE_SOURCE_BURST      1000
+#define IKE_ALL_PER_SECOND    40000
+#define IKE_ALL_BURST	      4000
 
-	if (n > sizeof m.bytes) {
-		pipeline_count_drop(&d->pipeline, DROP_TOO_BIG, 1);
-		return;
+static bool datagram_allowed(struct dataplane *d, const struct endpoint *remote)
+{
+	uint8_t from[16] = { 0 }; /* one host has an IPv6 /64 for itself */
+	mono_ns now = clock_mono();
+
+	memcpy(from, remote->addr.b, remote->addr.family == ADDR_V4 ? 4 : 8);
+	uint64_t source = siphash13(d->ike_key, from, sizeof from);
+
+	return rate_take(
+		       &d->ike_source[source % IKE_SOURCES], IKE_SOURCE_PER_SECOND, IKE_SOURCE_BURST, now) &&
+	       rate_take(&d->ike_all, IKE_ALL_PER_SECOND, IKE_ALL_BURST, now);
+}
+
+static enum rc datagram_send(struct ipc_link *ike, const struct endpoint *local,
+	const struct endpoint *remote, const uint8_t *bytes, uint32_t n)
+{
+	/* The parts behind n go along, they are zero or another datagram's. */
+	static struct msg_datagram m;
+	static struct msg_datagram_short one;
+
+	if (n <= sizeof one.bytes) {
+		one.local = *local;
+		one.remote = *remote;
+		one.n = n;
+		memcpy(one.bytes, bytes, n);
+		return ipc_send_IKE_DATAGRAM_SHORT(ike, 0, &one);
 	}
 	m.local = *local;
 	m.remote = *remote;
 	m.n = n;
 	memcpy(m.bytes, bytes, n);
-	/* Anybody can send these: half of the queue is kept for what ike needs to know of its SAs. */
-	if (ike->waiting_bytes > IPC_QUEUE_BYTES_MAX / 2 || ipc_send_IKE_DATAGRAM(ike, 0, &m) != RC_OK)
-		pipeline_count_drop(&d->pipeline, DROP_QUEUE_FULL, 1);
+	return ipc_send_IKE_DATAGRAM(ike, 0, &m);
+}
+
+void control_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
+	const uint8_t *bytes, uint32_t n)
+{
+	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
+	enum drop_reason drop = DROP_NONE;
+
+	if (n > DATAGRAM_MAX)
+		drop = DROP_TOO_BIG;
+	else if (!datagram_allowed(d, remote))
+		drop = DROP_IKE_LIMIT;
+	/* Half of the queue is kept for what ike needs to know of its SAs. */
+	else if (ike->waiting_bytes > IPC_QUEUE_BYTES_MAX / 2 ||
+		 datagram_send(ike, local, remote, bytes, n) != RC_OK)
+		drop = DROP_QUEUE_FULL;
+	if (drop != DROP_NONE)
+		pipeline_count_drop(&d->pipeline, drop, 1);
 }
 
 void control_neighbour_ask(void *context, uint32_t link, const struct ip_addr *addr)

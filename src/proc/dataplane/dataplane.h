@@ -35,6 +35,7 @@
 #define ROUTES_READ	65536
 #define PATHS_MAX	64
 #define LINK_FILTER_MAX 512
+#define IKE_SOURCES	4096
 
 struct link_io {
 	int fd;
@@ -45,7 +46,7 @@ struct link_io {
 	bool singly; /* this kernel takes no trains of UDP */
 	struct mmsghdr tx[TX_QUEUE];
 	struct iovec tx_at[TX_QUEUE];
-	uint64_t send_failed, rx_refused;
+	uint32_t kernel_drops; /* of its socket, as seen last */
 	uint32_t filter_n; /* of the filter that is attached */
 	struct sock_filter filter[LINK_FILTER_MAX];
 };
@@ -82,6 +83,9 @@ struct dataplane {
 	struct segment_joiner joiner;
 	uint8_t *join;
 	uint64_t datagrams_in, keepalives, tunnel_too_big;
+	uint32_t kernel_drops[4]; /* of the four sockets, as seen last */
+	uint8_t ike_key[16];
+	mono_ns ike_source[IKE_SOURCES], ike_all;
 
 	/* io_host.c */
 	int tun;

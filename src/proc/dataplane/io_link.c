@@ -110,7 +110,8 @@ uint32_t link_receive(struct dataplane *d, struct link_io *l)
 	int n = recvmmsg(l->fd, m, RX_BURST, MSG_DONTWAIT, NULL);
 	if (n < 0) {
 		/* A packet that has no virtio header is refused by the kernel with EINVAL and is gone. */
-		l->rx_refused += errno == EINVAL;
+		if (errno == EINVAL)
+			pipeline_count_drop(&d->pipeline, DROP_RX_REFUSED, 1);
 		return errno == EINVAL;
 	}
 	for (int i = 0; i < n; i++) {
@@ -156,7 +157,6 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 			sent++;
 			continue;
 		}
-		l->send_failed++;
 		pipeline_count_drop(&d->pipeline, DROP_LINK_SEND, 1);
 		sent++;
 	}

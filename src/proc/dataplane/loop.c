@@ -8,6 +8,7 @@
 #include "proc/dataplane/rule_log.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,8 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 	d->rx = memory_buffers(RX_BURST * RX_BYTES);
 	d->join = memory_buffers(JOIN_BYTES);
 	d->gather = memory_buffers(GATHER_BYTES);
-	if (!d->rx || !d->join || !d->gather || getrandom(&seed, sizeof seed, 0) != sizeof seed)
+	if (!d->rx || !d->join || !d->gather || getrandom(&seed, sizeof seed, 0) != sizeof seed ||
+		getrandom(d->ike_key, sizeof d->ike_key, 0) != sizeof d->ike_key)
 		return false;
 	child_init(&d->child, PROC_DATAPLANE, &dataplane_ops, d, 0, supervisor_fd);
 	return pipeline_init(&d->pipeline, &io, NULL, NULL, NULL, seed);
@@ -91,6 +93,29 @@ static void log_rules(struct dataplane *d)
 		log_record(rule_log_text(text, &l));
 }
 
+/* What the kernel dropped at a socket since the last look. */
+static void kernel_drops_count(struct dataplane *d, int fd, uint32_t *seen)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t n = sizeof info;
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &n) < 0)
+		return;
+	uint32_t drops = info[SK_MEMINFO_DROPS];
+	pipeline_count_drop(&d->pipeline, DROP_RX_OVERFLOW, drops >= *seen ? drops - *seen : drops);
+	*seen = drops;
+}
+
+static void overload_second(struct dataplane *d)
+{
+	const int fds[COUNT_OF(d->kernel_drops)] = { d->udp4, d->udp6, d->esp4, d->esp6 };
+
+	for (size_t i = 0; i < COUNT_OF(fds); i++)
+		kernel_drops_count(d, fds[i], &d->kernel_drops[i]);
+	for (uint32_t i = 0; i < d->links_n; i++)
+		kernel_drops_count(d, d->links[i]->fd, &d->links[i]->kernel_drops);
+}
+
 /* Returns how long nothing is due, in ms. */
 static int timers(struct dataplane *d)
 {
@@ -105,6 +130,7 @@ static int timers(struct dataplane *d)
 	if (now >= d->next_second) {
 		d->next_second = now + NS_PER_S;
 		control_second(d);
+		overload_second(d);
 		routes_second(d);
 		pipeline_tick(&d->pipeline, now);
 	}

@@ -70,6 +70,25 @@ static bool lay_out(size_t bytes, struct memory_head *h)
 	return h->fw_at < bytes && fw_state_bytes(h->sessions_max) <= bytes - h->fw_at;
 }
 
+/*
+ * Memory of another layout: what may be keys is wiped, and all pages go back, which reads as zero. Only pages
+ * that were used are touched: the file is sparse and large.
+ */
+static void begin_anew(struct dataplane *d, const struct memory_head *want)
+{
+	off_t at = 0, end;
+
+	while ((at = lseek(d->state_fd, at, SEEK_DATA)) >= 0 && at < (off_t)want->fw_at) {
+		if ((end = lseek(d->state_fd, at, SEEK_HOLE)) < 0)
+			break;
+		end = MIN_OF(end, (off_t)want->fw_at);
+		bytes_wipe((uint8_t *)d->state + at, (size_t)(end - at));
+		at = end;
+	}
+	if (madvise(d->state, d->state_n, MADV_REMOVE) < 0)
+		bytes_wipe(d->state, d->state_n);
+}
+
 enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 {
 	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MOST };
@@ -94,7 +113,7 @@ enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 	d->resumed = memcmp(head, &want, sizeof want) == 0;
 	if (!d->resumed) {
 		if (head->magic != 0) /* a fresh file is zero and has no pages yet */
-			bytes_wipe(d->state, d->state_n);
+			begin_anew(d, &want);
 		*head = want;
 	}
 	d->pairs_max = want.pairs_max;

@@ -262,11 +262,16 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct ike_shell *s = c->context;
 	const struct msg_datagram *d = &f->u.IKE_DATAGRAM;
+	const struct msg_datagram_short *one = &f->u.IKE_DATAGRAM_SHORT;
 
 	switch (f->head.id) {
 	case IPC_IKE_DATAGRAM:
 		if (d->n <= sizeof d->bytes)
 			ike_input_datagram(s->core, c->loop.now, &d->local, &d->remote, d->bytes, d->n);
+		break;
+	case IPC_IKE_DATAGRAM_SHORT:
+		if (one->n <= sizeof one->bytes)
+			ike_input_datagram(s->core, c->loop.now, &one->local, &one->remote, one->bytes, one->n);
 		break;
 	case IPC_SA_ACQUIRE:
 		ike_input_acquire(s->core, c->loop.now, f->u.SA_ACQUIRE.tunnel);
