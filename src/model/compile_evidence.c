@@ -66,6 +66,7 @@ static enum rc witness(struct compiler *c, const struct lyd_node *node)
 		return tree_fault(c->m, node, c->e, "more than %d witnesses", WITNESSES_MAX);
 	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
 	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
+	w->interval_s = (uint32_t)value_number(node, "interval");
 	if ((rc = reached(c, node, w)))
 		return rc;
 	/* A name is not signed: two names of one key would be one witness that counts twice. */
@@ -75,6 +76,15 @@ static enum rc witness(struct compiler *c, const struct lyd_node *node)
 				"witness '%s' has this key already", v->witness[i].name);
 	v->count++;
 	return RC_OK;
+}
+
+static uint32_t quick_count(const struct snap_evidence *v)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < v->count; i++)
+		n += v->witness[i].interval_s <= WITNESS_SLOW_S;
+	return n;
 }
 
 enum rc compile_evidence(struct compiler *c)
@@ -99,6 +109,12 @@ enum rc compile_evidence(struct compiler *c)
 			v->count == 1 ? "is" : "are", v->count, v->count == 1 ? "" : "es");
 	if (required && v->count == 0)
 		return tree_fault(c->m, required, c->e, "something is required, and there are no witnesses");
+	if (required && quick_count(v) < v->quorum)
+		return tree_fault(c->m, required, c->e,
+			"something is required, and a quorum of %u needs witnesses with an interval above %d "
+			"s, which are "
+			"not waited for: quorum is at most %u then",
+			v->quorum, WITNESS_SLOW_S, quick_count(v));
 	for (; required; required = tree_next(required))
 		v->required |= required_bit(lyd_get_value(required));
 	return RC_OK;

@@ -199,7 +199,12 @@ struct snap_witness {
 	struct endpoint at;	     /* family ADDR_NONE: through IKE */
 	char peer[NAME_MAX_BYTES];   /* of the IKE peer then, else empty */
 	char key[WITNESS_KEY_BYTES]; /* "name+key id+key", C2SP signed-note */
+	uint32_t interval_s;	     /* between questions, at least; 0: none */
 };
+
+/* One that wants longer intervals than these is not waited for: an act does not hurry it, no heartbeat
+ * either. */
+#define WITNESS_SLOW_S 30
 
 /* A peer's ledger that is cosigned here. */
 struct snap_cosign {

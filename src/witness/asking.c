@@ -1,5 +1,6 @@
 #include "witness/asking.h"
 #include "base/bytes.h"
+#include "model/snapshot.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,8 @@ void asking_begin(struct asking *a, const struct note_key *witness, mono_ns now)
 
 static mono_ns silent_at(const struct asking *a, mono_ns heartbeat)
 {
-	return a->missing ? ASKING_NEVER : a->heard + ASKING_HEARTBEATS_SILENT * heartbeat;
+	return a->missing ? ASKING_NEVER
+			  : a->heard + ASKING_HEARTBEATS_SILENT * MAX_OF(heartbeat, a->interval);
 }
 
 static bool has_something(const struct asking *a, uint64_t size)
@@ -49,6 +51,8 @@ void asking_put(struct asking *a, enum asking_question q, uint64_t size)
 
 void asking_urge(struct asking *a)
 {
+	if (a->interval > WITNESS_SLOW_S * NS_PER_S)
+		return;
 	a->next = MIN_OF(a->next, a->failures > 0 ? a->failed + ASKING_URGENT_NS : a->heard);
 }
 
@@ -61,7 +65,7 @@ void asking_failed(struct asking *a, const char *why, mono_ns heartbeat, mono_ns
 	a->wants_note = a->resized = false;
 	a->failures++;
 	a->failed = now;
-	a->next = now + MIN_OF(pause, longest);
+	a->next = now + MAX_OF(MIN_OF(pause, longest), a->interval);
 	snprintf(a->error, sizeof a->error, "%s", why);
 }
 
@@ -78,7 +82,7 @@ enum asking_news asking_answered(
 		a->cosigned = MAX_OF(a->cosigned, r->size);
 		a->time_s = r->time_s;
 		a->heard = now;
-		a->next = now + ASKING_REST_NS;
+		a->next = now + MAX_OF((mono_ns)ASKING_REST_NS, a->interval);
 		a->failures = 0;
 		a->missing = a->resized = false;
 		a->error[0] = '\0';

@@ -4,7 +4,9 @@
  *
  * - A witness is asked as soon as there is a checkpoint that it has not cosigned, and once in a heartbeat
  * otherwise: the same checkpoint again, with a new time. One question at a time; behind a failure there is a
- * growing pause.
+ * growing pause. Between two questions there is the interval that the witness wants, if any: what came
+ * meanwhile goes into one. An act that waits hurries it, unless the interval is so long that nobody may wait
+ * for it.
  * - What it has seen before is not assumed: the first question offers our own checkpoint as one that it
  * knows, and its answer says where to prove from.
  * - A witness that says it has seen more than we have, or something else, is asked for the note that proves
@@ -44,13 +46,14 @@ struct asking {
 	bool missing;	/* told by asking_silent() */
 	uint64_t old;	/* size that the next proof leads from */
 	uint64_t asked; /* size of the checkpoint in the question under way */
-	uint64_t asked_old;	      /* and the old size in it */
-	uint64_t cosigned;	      /* the largest size that it has cosigned */
-	uint64_t time_s;	      /* of its last cosignature, by its own clock */
-	mono_ns heard;		      /* when that came; at first: the beginning */
-	mono_ns next;		      /* not before */
-	mono_ns failed;		      /* the last failure */
-	unsigned failures;	      /* in a row */
+	uint64_t asked_old; /* and the old size in it */
+	uint64_t cosigned;  /* the largest size that it has cosigned */
+	uint64_t time_s;    /* of its last cosignature, by its own clock */
+	mono_ns interval;   /* between questions, at least; set by the caller behind asking_begin() */
+	mono_ns heard;	    /* when that came; at first: the beginning */
+	mono_ns next;	    /* not before */
+	mono_ns failed;	    /* the last failure */
+	unsigned failures;  /* in a row */
 	char error[ASKING_ERROR_MAX]; /* of the last failure; "": there was none since the last cosignature */
 };
 

@@ -503,6 +503,7 @@ void witnesses_configure(struct witnesses *w, const struct snap_evidence *config
 		p->asking.key = key;
 		exchange_init(&p->exchange, &w->shell->child->loop, on_answer, p);
 		peer_inherit(p, before, before_n);
+		p->asking.interval = c->interval_s * NS_PER_S;
 		p->asking.settled |= is_peer(p); /* there is no IKE before the ledger */
 		w->n++;
 	}
@@ -518,6 +519,7 @@ void witnesses_begin(struct witnesses *w)
 		struct note_key key = p->asking.key;
 		exchange_stop(&p->exchange);
 		asking_begin(&p->asking, &key, now_of(w));
+		p->asking.interval = p->configured->interval_s * NS_PER_S;
 		p->asking.settled = is_peer(p);
 		p->line_size = 0;
 	}

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FILE_MAGIC	     0x31574750u /* "PGW1" */
+#define FILE_MAGIC	     0x32574750u /* "PGW2" */
 #define CONNECTS_EACH_SECOND 64
 
 struct file {

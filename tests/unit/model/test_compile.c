@@ -414,6 +414,11 @@ static const struct {
 		"have the same" },
 	{ "quorum without witnesses", "evidence { quorum 1; }", "there are 0 witnesses" },
 	{ "quorum of too many", "evidence { " WITNESS("a", KEY_A) "quorum 2; }", "there is 1 witness" },
+	{ "required of slow witnesses",
+		"evidence { " WITNESS("a", KEY_A) "witness b { address ::1; interval 31; key \"" KEY_B
+						  "\"; } required commit; }",
+		"quorum is at most 1" },
+	{ "no interval", "evidence { witness a { address ::1; interval 0; key \"" KEY_A "\"; } }", "1..86400" },
 	{ "required of nobody", "evidence { required commit; }", "no witnesses" },
 	{ "one key under two names",
 		"evidence { " WITNESS("a", KEY_A) WITNESS(
@@ -472,6 +477,12 @@ static void witnesses(void **state)
 	assert_int_equal(s->evidence.quorum, 2);
 	assert_int_equal(s->evidence.required, 0);
 	assert_int_equal(s->evidence.heartbeat_s, 30);
+	assert_int_equal(s->evidence.witness[0].interval_s, 0);
+	free(s);
+	s = compiled("evidence { witness a { address ::1; interval 30; key \"" KEY_A "\"; } "
+		     "witness b { address ::1; port 1; interval 3600; key \"" KEY_B "\"; } quorum 1; required commit; }");
+	assert_int_equal(s->evidence.witness[0].interval_s, 30);
+	assert_int_equal(s->evidence.witness[1].interval_s, 3600);
 	free(s);
 	s = compiled(PEER_P "evidence { witness a { peer p; key \"" KEY_A "\"; } " COSIGN("b", "p") "}");
 	v = &s->evidence;

@@ -72,6 +72,61 @@ static void heartbeats(void **state)
 	assert_int_equal(asking_at(&a, 5, BEAT), START + 2 * BEAT);
 }
 
+/* A busy log: one question for all that came in an interval, whatever became of the last; an act hurries it.
+ */
+static void an_interval_is_kept(void **state)
+{
+	const mono_ns interval = 10 * NS_PER_S, quick = NS_PER_S / 10;
+	uint64_t size = 5, questions = 0;
+	mono_ns now = START;
+
+	asking_begin(&a, &key, START);
+	a.interval = interval;
+	for (; now < START + 600 * NS_PER_S; now += quick, size += 100) {
+		if (asking_due(&a, size, BEAT, now) == ASKING_NONE)
+			continue;
+		asking_put(&a, ASKING_ADD, size);
+		questions++;
+		if (questions % 3 == 0)
+			asking_failed(&a, "429", BEAT, now);
+		else
+			assert_int_equal(answer(WITNESS_OUTCOME_GOOD, size, now), ASKING_COSIGNED);
+		assert_int_equal(asking_at(&a, size + 1, BEAT), now + interval);
+		assert_false(asking_silent(&a, BEAT, now));
+	}
+	assert_int_equal(questions, 60);
+	asking_begin(&a, &key, START);
+	a.interval = interval;
+	cosigned(5, 5, START);
+	assert_int_equal(asking_due(&a, 6, BEAT, START + quick), ASKING_NONE);
+	asking_urge(&a);
+	cosigned(6, 5, START + quick);
+}
+
+/* A public witness: nothing hurries it, and it is not missing for being slow. */
+static void a_slow_one_is_not_hurried(void **state)
+{
+	const mono_ns interval = 600 * NS_PER_S;
+
+	asking_begin(&a, &key, START);
+	a.interval = interval;
+	cosigned(5, 5, START);
+	for (int i = 0; i < 3; i++) {
+		asking_urge(&a);
+		assert_int_equal(asking_due(&a, 500, BEAT, START + interval - 1), ASKING_NONE);
+		assert_int_equal(asking_at(&a, 500, BEAT), START + interval);
+	}
+	assert_int_equal(asking_at(&a, 5, BEAT), START + interval); /* no heartbeat in between */
+	assert_false(asking_silent(&a, BEAT, START + 3 * interval - 1));
+	assert_true(asking_silent(&a, BEAT, START + 3 * interval));
+	ask(500, 5, START + 3 * interval);
+	asking_failed(&a, "429", BEAT, START + 3 * interval);
+	asking_urge(&a);
+	assert_int_equal(asking_at(&a, 500, BEAT), START + 4 * interval);
+	ask(500, 5, START + 4 * interval);
+	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 500, START + 4 * interval), ASKING_RETURNED);
+}
+
 static void an_empty_log(void **state)
 {
 	asking_begin(&a, &key, START);
@@ -261,6 +316,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows),
 		cmocka_unit_test(heartbeats),
+		cmocka_unit_test(an_interval_is_kept),
+		cmocka_unit_test(a_slow_one_is_not_hurried),
 		cmocka_unit_test(an_empty_log),
 		cmocka_unit_test(pauses_grow),
 		cmocka_unit_test(silence),
