@@ -37,6 +37,7 @@ struct route_link {
 	char name[ROUTE_LINK_NAME_BYTES];
 	uint8_t mac[6];
 	bool up, has_mac;
+	bool bare; /* frames without a link header: ppp, TUN, WireGuard, GRE */
 	uint32_t mtu;
 };
 

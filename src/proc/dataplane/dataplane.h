@@ -22,6 +22,7 @@
 #include "proc/dataplane/pipeline.h"
 
 #include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -44,6 +45,8 @@ struct link_io {
 	uint32_t interface; /* in the snapshot, or TRAIN_NONE */
 	uint32_t queued;
 	bool singly; /* this kernel takes no trains of UDP */
+	bool bare;   /* of what is queued: no link header; the kernel is told the protocol beside it */
+	struct sockaddr_ll to[2]; /* for that: IPv4, IPv6 */
 	struct mmsghdr tx[TX_QUEUE];
 	struct iovec tx_at[TX_QUEUE];
 	uint32_t kernel_drops; /* of its socket, as seen last */
@@ -139,7 +142,8 @@ void filters_refresh(struct dataplane *d);
 /* io_gather.c: n frames become fewer, in their place; returns how many */
 uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n);
 /* A train of UDP, packet by packet; it is consumed. False: not all could be sent. */
-bool train_send_singly(int fd, uint8_t *frame, uint32_t n);
+const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_t *ip);
+bool train_send_singly(const struct link_io *l, uint8_t *frame, uint32_t n);
 
 /* io_tunnel.c */
 uint32_t tunnel_receive_udp(struct dataplane *d, int fd);

@@ -81,6 +81,8 @@ const uint8_t *hold_or_mac(struct pipeline *p, struct train *t, uint32_t mtu)
 		t->drop = DROP_LINK_SEND;
 		return NULL;
 	}
+	if (f->bare)
+		return f->mac; /* whoever is at the other end gets it */
 	n = route_neighbour_find(p->routes, f->link, &t->next_hop);
 	if (n && n->state == ROUTE_NEIGHBOUR_VALID)
 		return n->mac;

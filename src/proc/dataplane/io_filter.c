@@ -134,7 +134,8 @@ void filters_refresh(struct dataplane *d)
 	d->filters_generation = generation;
 	for (uint32_t i = 0; i < d->links_n; i++) {
 		struct link_io *l = d->links[i];
-		if (l->interface != TRAIN_NONE && zone_opens(d, l)) {
+		if (l->interface != TRAIN_NONE && !d->pipeline.interfaces[l->interface].bare &&
+			zone_opens(d, l)) {
 			build(&p, d->routes);
 		} else {
 			p.n = 0;

@@ -127,26 +127,35 @@ uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n)
 	return out;
 }
 
-bool train_send_singly(int fd, uint8_t *frame, uint32_t n)
+/* Where the kernel is told a packet's protocol that has no link header to say it. */
+const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_t *ip)
 {
+	return l->bare ? &l->to[ip[0] >> 4 == 6] : NULL;
+}
+
+bool train_send_singly(const struct link_io *l, uint8_t *frame, uint32_t n)
+{
+	size_t head = VIRTIO_SIZE + (l->bare ? 0 : ETHERNET_SIZE);
 	uint8_t front[FRONT] = { 0 };
 	struct virtio_net_hdr h;
 	struct segment_cutter cutter;
-	struct train t = { .ip = frame + FRONT, .len = n - (uint32_t)FRONT, .csum = TRAIN_CSUM_PARTIAL };
+	struct train t = { .ip = frame + head, .len = n - (uint32_t)head, .csum = TRAIN_CSUM_PARTIAL };
+	const struct sockaddr_ll *to = link_destination(l, t.ip);
 	uint32_t one;
 	uint8_t *ip;
 	bool sent = true;
 
 	memcpy(&h, frame, sizeof h);
-	memcpy(front + VIRTIO_SIZE, frame + VIRTIO_SIZE, ETHERNET_SIZE);
+	memcpy(front + VIRTIO_SIZE, frame + VIRTIO_SIZE, head - VIRTIO_SIZE);
 	t.segment_size = h.gso_size;
 	if (h.gso_type != VIRTIO_NET_HDR_GSO_UDP_L4 || train_parse(&t) != DROP_NONE ||
 		!segment_cut_begin(&cutter, &t, 0))
 		return false;
 	while ((ip = segment_cut_next(&cutter, &one))) {
 		/* Over the packet before it, which is gone. */
-		memcpy(ip - FRONT, front, FRONT);
-		sent &= send(fd, ip - FRONT, FRONT + one, MSG_DONTWAIT) > 0;
+		memcpy(ip - head, front, head);
+		sent &= sendto(l->fd, ip - head, head + one, MSG_DONTWAIT, (const struct sockaddr *)to,
+				to ? sizeof *to : 0) > 0;
 	}
 	return sent;
 }

@@ -5,7 +5,9 @@
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
+#include "wire/ip.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <poll.h>
@@ -27,6 +29,10 @@ enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, s
 	l->fd = fd;
 	l->link = link;
 	snprintf(l->name, sizeof l->name, "%.*s", (int)sizeof l->name - 1, name);
+	for (int v6 = 0; v6 < 2; v6++)
+		l->to[v6] = (struct sockaddr_ll){ .sll_family = AF_PACKET,
+			.sll_protocol = v6 ? htobe16(0x86dd) : htobe16(0x0800),
+			.sll_ifindex = (int)link };
 	for (uint32_t i = 0; i < TX_QUEUE; i++) {
 		l->tx[i].msg_hdr.msg_iov = &l->tx_at[i];
 		l->tx[i].msg_hdr.msg_iovlen = 1;
@@ -56,30 +62,52 @@ void links_bind(struct dataplane *d)
 		d->links[i]->interface = pipeline_bind(&d->pipeline, d->links[i]->name, d->links[i]->link);
 }
 
-/* A frame for us that holds IP: the train begins behind the link header. */
-static enum drop_reason frame_read(const struct dataplane *d, const struct link_io *l, uint8_t *front,
-	uint32_t n, bool tagged, struct train *t)
+/* Of a link without link addresses: who sends there sends to us. */
+static enum drop_reason bare_check(const uint8_t *ip, uint32_t n)
 {
-	const uint8_t *ethernet = front + VIRTIO_SIZE;
-	struct virtio_net_hdr h;
-
-	if (n < FRONT)
+	if (n == 0)
 		return DROP_TRUNCATED;
-	if (memcmp(ethernet, d->pipeline.interfaces[l->interface].mac, 6) != 0)
+	if (ip[0] >> 4 == 4 && n > IP4_DST && ip[IP4_DST] >= 224)
+		return DROP_MULTICAST;
+	return ip[0] >> 4 == 6 && n > IP6_DST && ip[IP6_DST] == 0xff ? DROP_MULTICAST : DROP_NONE;
+}
+
+static enum drop_reason ethernet_check(
+	const struct pipeline_interface *f, const uint8_t *ethernet, bool tagged)
+{
+	uint16_t type = load_be16(ethernet + 12);
+
+	if (memcmp(ethernet, f->mac, 6) != 0)
 		return ethernet[0] & 1 ? DROP_MULTICAST : DROP_NOT_FOR_US;
 	/* The kernel has taken a VLAN tag out of the frame: it belongs to another link than this one. */
-	uint16_t type = load_be16(ethernet + 12);
-	if (tagged || (type != 0x0800 && type != 0x86dd))
-		return DROP_ETHERTYPE;
-	memcpy(&h, front, sizeof h);
-	t->ip = front + FRONT;
-	t->len = n - (uint32_t)FRONT;
+	return tagged || (type != 0x0800 && type != 0x86dd) ? DROP_ETHERTYPE : DROP_NONE;
+}
+
+/* A frame for us that holds IP: the train begins behind the link header. */
+static enum drop_reason frame_read(const struct dataplane *d, const struct link_io *l, uint8_t *at,
+	uint32_t n, bool tagged, struct train *t)
+{
+	const struct pipeline_interface *f = &d->pipeline.interfaces[l->interface];
+	uint32_t head = f->bare ? 0 : ETHERNET_SIZE;
+	struct virtio_net_hdr h;
+
+	if (n < VIRTIO_SIZE + head)
+		return DROP_TRUNCATED;
+	uint8_t *frame = at + VIRTIO_SIZE;
+	enum drop_reason drop =
+		f->bare ? bare_check(frame, n - VIRTIO_SIZE) : ethernet_check(f, frame, tagged);
+	if (drop != DROP_NONE)
+		return drop;
+	memcpy(&h, at, sizeof h);
+	t->ip = frame + head;
+	t->len = n - (uint32_t)VIRTIO_SIZE - head;
 	pipeline_train_from_link(&d->pipeline, t, l->interface);
 	if (t->len == 0)
 		return DROP_TRUNCATED;
-	return pipeline_train_offloads(t, &h, ETHERNET_SIZE) ? DROP_NONE : DROP_MALFORMED;
+	return pipeline_train_offloads(t, &h, head) ? DROP_NONE : DROP_MALFORMED;
 }
 
+/* Number 0 is no VLAN: such a tag only has a priority (IEEE 802.1Q section 6.9). */
 static bool vlan_tagged(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -87,7 +115,7 @@ static bool vlan_tagged(struct msghdr *m)
 		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
 			continue;
 		memcpy(&aux, CMSG_DATA(c), sizeof aux);
-		return aux.tp_status & TP_STATUS_VLAN_VALID;
+		return aux.tp_status & TP_STATUS_VLAN_VALID && (aux.tp_vlan_tci & 0xfff) != 0;
 	}
 	return false;
 }
@@ -136,7 +164,7 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 	uint32_t sent = 0;
 	bool waited = false;
 
-	if (!l->singly)
+	if (!l->singly && !l->bare)
 		l->queued = frames_gather(d, l->tx_at, l->queued);
 	while (sent < l->queued) {
 		int n = sendmmsg(l->fd, l->tx + sent, l->queued - sent, MSG_DONTWAIT);
@@ -152,7 +180,7 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 			continue;
 		}
 		if (errno == EINVAL &&
-			train_send_singly(l->fd, l->tx_at[sent].iov_base, (uint32_t)l->tx_at[sent].iov_len)) {
+			train_send_singly(l, l->tx_at[sent].iov_base, (uint32_t)l->tx_at[sent].iov_len)) {
 			l->singly = true;
 			sent++;
 			continue;
@@ -171,6 +199,10 @@ void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n)
 		struct link_io *l = d->links[i];
 		if (l->interface != interface)
 			continue;
+		l->bare = d->pipeline.interfaces[interface].bare;
+		const struct sockaddr_ll *to = link_destination(l, frame + VIRTIO_SIZE);
+		l->tx[l->queued].msg_hdr.msg_name = (void *)(uintptr_t)to;
+		l->tx[l->queued].msg_hdr.msg_namelen = to ? sizeof *to : 0;
 		l->tx_at[l->queued++] = (struct iovec){ frame, n };
 		if (l->queued == TX_QUEUE)
 			link_flush(d, l);

@@ -1,8 +1,8 @@
 /*
  * The mirror of the kernel's tables: rtnetlink parsed into the events of the routing core. A mirror is filled
  * by dumps (links, addresses, routes, neighbours), then kept by events. When events are lost (ENOBUFS), or a
- * link went down or an address went, which take routes away without a word, a second table is filled by new dumps and takes
- * over when it is complete.
+ * link went down or an address went, which take routes away without a word, a second table is filled by new
+ * dumps and takes over when it is complete.
  *
  * Also asks the kernel for the MTU of paths to tunnel peers, where it learned a smaller one than the link's.
  */
@@ -15,7 +15,7 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <net/if_arp.h>
+#include <linux/if_arp.h>
 #include <unistd.h>
 
 #define PATH_AGAIN (60 * NS_PER_S)
@@ -66,6 +66,18 @@ static bool room_for(const struct nlmsghdr *h, size_t n)
 	return mnl_nlmsg_get_payload_len(h) >= n;
 }
 
+/* Links of two ends, or of IP alone, whose packets have no link header and need no link address. */
+static bool link_is_bare(uint16_t type)
+{
+	static const uint16_t bare[] = { ARPHRD_PPP, ARPHRD_NONE, ARPHRD_RAWIP, ARPHRD_TUNNEL, ARPHRD_TUNNEL6,
+		ARPHRD_SIT, ARPHRD_IPGRE, ARPHRD_IP6GRE };
+
+	for (size_t i = 0; i < COUNT_OF(bare); i++)
+		if (type == bare[i])
+			return true;
+	return false;
+}
+
 static void link_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
@@ -85,6 +97,7 @@ static void link_read(struct dataplane *d, struct route_table *t, const struct n
 	link.mtu = u32_read(a.at[IFLA_MTU], 1500);
 	link.has_mac = a.at[IFLA_ADDRESS] && mnl_attr_get_payload_len(a.at[IFLA_ADDRESS]) == 6 &&
 		       m->ifi_type == ARPHRD_ETHER;
+	link.bare = link_is_bare(m->ifi_type);
 	if (link.has_mac)
 		memcpy(link.mac, mnl_attr_get_payload(a.at[IFLA_ADDRESS]), 6);
 	if (a.at[IFLA_IFNAME])

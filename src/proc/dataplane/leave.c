@@ -62,15 +62,18 @@ static void leave_counted(struct pipeline *p, const struct train *t)
 static void frame_out(struct pipeline *p, struct train *t, const uint8_t *mac)
 {
 	const struct pipeline_interface *f = &p->interfaces[t->out_interface];
-	uint8_t *frame = t->ip - ETHERNET_SIZE;
+	uint32_t head = f->bare ? 0 : ETHERNET_SIZE;
+	uint8_t *frame = t->ip - head;
 
-	memcpy(frame, mac, 6);
-	memcpy(frame + 6, f->mac, 6);
-	store_be16(frame + 12, t->src.family == ADDR_V4 ? 0x0800 : 0x86dd);
-	virtio_put(t, frame - VIRTIO_SIZE, ETHERNET_SIZE);
+	if (!f->bare) {
+		memcpy(frame, mac, 6);
+		memcpy(frame + 6, f->mac, 6);
+		store_be16(frame + 12, t->src.family == ADDR_V4 ? 0x0800 : 0x86dd);
+	}
+	virtio_put(t, frame - VIRTIO_SIZE, head);
 	leave_counted(p, t);
-	p->io.link_send(p->io.context, t->out_interface, frame - VIRTIO_SIZE,
-		(uint32_t)VIRTIO_SIZE + ETHERNET_SIZE + t->len);
+	p->io.link_send(
+		p->io.context, t->out_interface, frame - VIRTIO_SIZE, (uint32_t)VIRTIO_SIZE + head + t->len);
 }
 
 void leave_flush(struct pipeline *p)

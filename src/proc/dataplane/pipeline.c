@@ -59,7 +59,8 @@ static void interfaces_refresh(struct pipeline *p)
 		struct pipeline_interface *f = &p->interfaces[i];
 		const struct route_link *link =
 			f->link == ROUTE_NONE ? NULL : route_link_find(p->routes, f->link);
-		f->up = link && link->up && link->has_mac;
+		f->bare = link && link->bare;
+		f->up = link && link->up && (link->has_mac || link->bare);
 		if (!link)
 			continue;
 		memcpy(f->mac, link->mac, sizeof f->mac);

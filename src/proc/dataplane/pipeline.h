@@ -70,6 +70,7 @@ struct pipeline_interface {
 	uint32_t zone;
 	uint8_t mac[6];
 	bool up;
+	bool bare; /* no link header, and no neighbours to ask for */
 	uint32_t mtu;
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
 };

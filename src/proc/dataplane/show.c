@@ -24,6 +24,18 @@ static const char *zone_name(const struct dataplane *d, uint32_t zone)
 	return s && zone < s->zones.count ? snap_zones(s)[zone].name : "any";
 }
 
+/* Links of another kind than Ethernet and IP alone, as InfiniBand, are handed over and not used. */
+static const char *link_state(const struct pipeline *p, const struct pipeline_interface *f)
+{
+	const struct route_link *link = f->link == ROUTE_NONE ? NULL : route_link_find(p->routes, f->link);
+
+	if (f->link == ROUTE_NONE)
+		return "absent";
+	if (link && !link->has_mac && !link->bare)
+		return "unsupported link type";
+	return f->up ? "up" : "down";
+}
+
 static void interfaces_rows(struct out *o)
 {
 	const struct pipeline *p = &o->d->pipeline;
@@ -38,10 +50,10 @@ static void interfaces_rows(struct out *o)
 		w = rows_row(&o->piece);
 		jw_str(w, "interface", in[i].name);
 		jw_str(w, "zone", zone_name(o->d, in[i].zone));
-		jw_str(w, "state", f->link == ROUTE_NONE ? "absent" : f->up ? "up" : "down");
+		jw_str(w, "state", link_state(p, f));
 		jw_u64(w, "mtu", f->mtu);
-		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
-			f->mac[3], f->mac[4], f->mac[5]);
+		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2], f->mac[3],
+			f->mac[4], f->mac[5]);
 		jw_array(w, "addresses");
 		uint32_t shown = 0;
 		for (uint32_t k = 0; (l = route_local_at(p->routes, k)) && shown < 16; k++) {
@@ -88,16 +100,16 @@ static void routes_rows(struct out *o)
 		jw_u64(w, "metric", r->metric);
 		rows_add(&o->piece);
 	}
-	for (uint32_t i = rows_first(&o->piece, 1); (n = route_neighbour_at(t, i)) && rows_look(&o->piece, 1, i);
-		i++) {
+	for (uint32_t i = rows_first(&o->piece, 1);
+		(n = route_neighbour_at(t, i)) && rows_look(&o->piece, 1, i); i++) {
 		if (n->state == ROUTE_NEIGHBOUR_NONE || n->addr.b[0] == 0xff)
 			continue;
 		w = rows_row(&o->piece);
 		jw_str(w, "kind", "neighbour");
 		jw_str(w, "prefix", addr_text(text, &n->addr));
 		jw_str(w, "interface", link_name(t, n->link));
-		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1], n->mac[2],
-			n->mac[3], n->mac[4], n->mac[5]);
+		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", n->mac[0], n->mac[1], n->mac[2], n->mac[3],
+			n->mac[4], n->mac[5]);
 		jw_str(w, "state", states[n->state]);
 		rows_add(&o->piece);
 	}
@@ -116,8 +128,8 @@ static void policy_rows(struct out *o)
 	const struct pipeline *p = &o->d->pipeline;
 	struct jw *w;
 
-	for (uint32_t i = rows_first(&o->piece, 0); i < p->snapshot->rules.count && rows_look(&o->piece, 0, i);
-		i++) {
+	for (uint32_t i = rows_first(&o->piece, 0);
+		i < p->snapshot->rules.count && rows_look(&o->piece, 0, i); i++) {
 		const struct snap_rule *r = &snap_rules(p->snapshot)[i];
 		const struct fw_rule_hits *h = fw_rule_hits(p->fw, i);
 		w = rows_row(&o->piece);

@@ -153,6 +153,21 @@ static void by_zone(struct tw *t, const struct snapshot *snap, const char *match
 			tw_say(t, "\t\t%s \"" TUN_NAME "\" jump zone_%u%s\n", match, zone, u->suffix);
 }
 
+/* What is for a sub-interface in a zone of its own passes to it: there it meets that one's filter. */
+static void sub_interfaces(struct tw *t, const struct zone_interface *interfaces, size_t n, uint32_t parent)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct zone_interface *z = &interfaces[i];
+		if (z->index == 0 || z->parent != parent)
+			continue;
+		if (z->vlan)
+			tw_say(t, "\t\tvlan id %u accept\n", z->vlan);
+		else
+			tw_say(t, "\t\tether daddr %02x:%02x:%02x:%02x:%02x:%02x accept\n", z->mac[0],
+				z->mac[1], z->mac[2], z->mac[3], z->mac[4], z->mac[5]);
+	}
+}
+
 static void ingress(
 	struct tw *t, const struct snapshot *snap, const struct zone_interface *interfaces, size_t n)
 {
@@ -166,17 +181,20 @@ static void ingress(
 		"\t\tmeta l4proto { tcp, udp } th dport %u-%u drop\n"
 		"\t\taccept\n\t}\n",
 		snap->nat_port_first, snap->nat_port_last);
-	for (size_t i = 0; i < n; i++)
-		if (interfaces[i].index)
-			tw_say(t,
-				"\tchain interface_%zu {\n"
-				"\t\ttype filter hook ingress device \"%s\" priority 0; policy drop;\n"
-				"\t\tfib daddr type { local, broadcast, multicast } goto host\n"
-				"\t\tmeta protocol arp accept\n"
-				/* To the address that is offered and not yet ours (RFC 2131 section 4.1): for
-				 * the client's packet socket; the kernel itself takes no such packet. */
-				"\t\tudp sport 67 udp dport 68 accept\n\t}\n",
-				i, interfaces[i].name);
+	for (size_t i = 0; i < n; i++) {
+		if (!interfaces[i].index)
+			continue;
+		tw_say(t,
+			"\tchain interface_%zu {\n"
+			"\t\ttype filter hook ingress device \"%s\" priority 0; policy drop;\n",
+			i, interfaces[i].name);
+		sub_interfaces(t, interfaces, n, interfaces[i].index);
+		tw_say(t, "\t\tfib daddr type { local, broadcast, multicast } goto host\n"
+			  "\t\tmeta protocol arp accept\n"
+			  /* To the address that is offered and not yet ours (RFC 2131 section 4.1): for the
+			   * client's packet socket; the kernel itself takes no such packet. */
+			  "\t\tudp sport 67 udp dport 68 accept\n\t}\n");
+	}
 	tw_say(t, "}\n");
 }
 

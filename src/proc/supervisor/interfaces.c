@@ -23,6 +23,7 @@ bool interfaces_look(struct supervisor *s)
 		snprintf(now[n].name, sizeof now[n].name, "%s", in[i].name);
 		now[n++].index = if_nametoindex(in[i].name);
 	}
+	links_describe(s, now, n);
 	bool changed = n != s->interfaces_n || memcmp(now, s->interfaces, n * sizeof now[0]) != 0;
 	memcpy(s->interfaces, now, sizeof now);
 	s->interfaces_n = n;

@@ -13,6 +13,7 @@
  *   directories.c directories, keys and the memory that outlives the data plane
  *   sockets.c     UDP, raw ESP, TUN, rtnetlink, AF_PACKET
  *   interfaces.c  the zones' interfaces as they come and go
+ *   links.c       sub-interfaces and their parents
  *   kernel.c      sysctls
  *   filter.c      nftables: the ingress filter; filter_text.c makes its text
  *   routes.c      the host's own routes into tunnels; neighbours; netlink.c talks to the kernel
@@ -86,7 +87,10 @@ struct held {
 /* An interface of the configuration, present or not. */
 struct zone_interface {
 	char name[INTERFACE_NAME_BYTES];
-	uint32_t index; /* the kernel's; 0: not there */
+	uint32_t index;	 /* the kernel's; 0: not there */
+	uint32_t parent; /* the link under this one, 0: none that frames come by first */
+	uint16_t vlan;	 /* its number there; 0: a macvlan, told by mac */
+	uint8_t mac[6];
 };
 
 #define OPTION_PATH_MAX 240 /* with "/ledger" it fits msg_start.state_path */
@@ -192,6 +196,10 @@ bool interfaces_look(struct supervisor *s);
 void interfaces_open(struct supervisor *s);
 void interfaces_follow(struct supervisor *s); /* both, and the filter in between */
 enum rc interfaces_watch(struct supervisor *s, struct err *e);
+
+/* links.c */
+/* Fills parent, vlan and mac of the interfaces that exist. */
+void links_describe(struct supervisor *s, struct zone_interface *list, size_t n);
 
 /* kernel.c */
 enum rc kernel_no_forwarding(struct err *e);

@@ -93,7 +93,9 @@ static uint32_t sent_again(uint32_t i, uint32_t first)
 	assert_true(head_of(i).gso_size > 0);
 	/* The queue of such a socket is short: what does not fit counts as not sent, so trains here are
 	 * small. */
-	assert_true(train_send_singly(fd[0], frames[i].iov_base, (uint32_t)frames[i].iov_len));
+	static struct link_io link;
+	link.fd = fd[0];
+	assert_true(train_send_singly(&link, frames[i].iov_base, (uint32_t)frames[i].iov_len));
 	while ((size = recv(fd[1], got, sizeof got, 0)) > 0) {
 		const uint8_t *ip = before[first + n] + FRONT;
 		size_t ip_n = ip[0] >> 4 == 4 ? load_be16(ip + 2) : 40u + load_be16(ip + 4);
