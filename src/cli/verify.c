@@ -91,6 +91,7 @@ int run_verify_ledger(const struct cli_line *line)
 {
 	struct verify_options o = { .vkey = line->key,
 		.now_s = clock_utc() / 1000000,
+		.sealed_starts = true,
 		.max_age_s = line->max_age_s,
 		.max_uncosigned = line->max_uncosigned };
 	static struct verify_report report;

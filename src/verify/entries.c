@@ -97,6 +97,7 @@ static void hole_end(struct walk *w)
 {
 	memset(&w->counters, 0, sizeof w->counters);
 	w->resuming = true;
+	w->start_open = false;
 }
 
 static void order_check(struct walk *w, const struct ledger_entry *entry, uint64_t index)
@@ -151,6 +152,7 @@ void entry_check(struct walk *w, const uint8_t *bytes, size_t n)
 	if (w->entry.class != VERIFY_NONE)
 		return;
 	order_check(w, &entry, index);
+	seals_due(w, &entry, index);
 	/* What an entry of a newer version says is for that version to judge. */
 	if (w->entry.class != VERIFY_NONE || rc == RC_UNSUPPORTED)
 		return;

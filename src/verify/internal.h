@@ -116,6 +116,7 @@ struct walk {
 	utc_us last_utc;
 	int64_t clock_offset; /* UTC - monotonic since the clock was last set, in this boot */
 	struct seals seals;
+	bool start_open; /* ledger_start was read, and seal_epoch is due */
 	struct head heads[HEADS];
 	struct gathered gathered;
 };
@@ -192,6 +193,8 @@ enum rc verify_pass(const struct verify_source *source, const struct verify_opti
 
 /* seals.c */
 bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_root);
+/* Has each start announced its one-time keys? Called for each entry in order. */
+void seals_due(struct walk *w, const struct ledger_entry *entry, uint64_t index);
 void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index);
 void seals_meet(struct walk *w); /* the tree has grown to w->edge.size */
 void seals_end(struct walk *w);

@@ -245,6 +245,7 @@ static enum rc ended_walk(struct walk *w, struct err *e)
 		.kept = r->note_n > 0 ? r->note : NULL,
 		.kept_n = r->note_n,
 		.now_s = w->options->now_s,
+		.sealed_starts = w->options->sealed_starts,
 		.ended = w->options->ended + 1 };
 	if (policy) {
 		*policy = *w->options->policy;

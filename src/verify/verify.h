@@ -67,6 +67,9 @@ struct verify_options {
 	 */
 	uint64_t now_s;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_ANY: no limit; VERIFY_USUAL */
+	/* Each start must announce one-time keys, as a gateway's does before anything else: false for logs of
+	 * tests that have none. */
+	bool sealed_starts;
 	/* src/verify's own: this is a log that ended in a recovery, so many before the one that was asked
 	 * about. What was kept is the note that ended it. */
 	unsigned ended;
@@ -91,7 +94,8 @@ struct verify_options {
 /* clang-format off */
 /* Exit statuses of `plaingate verify ledger`: for scripts, which read no sentences. */
 #define VERIFY_STATUSES(S)	/* id, number, text */										\
-	S(GOOD,    0, "nothing is wrong: what the report says is proved holds. With `--policy` a quorum cosigned the ledger "	\
+	S(GOOD,    0, "nothing is wrong: what the report says is proved holds, for the log of the key that you gave "		\
+	  "(`vkey_given`); without one, of whoever made it. With `--policy` a quorum cosigned the ledger "	\
 	  "an hour ago at most, but for its last 256 entries at most; of a bundle, all of its range, at any time. "		\
 	  "`--max-age` and `--max-uncosigned` set other limits")								\
 	S(FOUND,   1, "something is wrong: `finding` says what, `class` of which kind, `entry` where. It stands although "	\

@@ -600,3 +600,23 @@ def test_what_is_wrong_with_a_log_that_ended_is_found(tmp_path):
     tile.write_bytes(tile.read_bytes().replace(b"control", b"contro1", 1))
     status, report = verify(tmp_path / "ledger", key=LATER)
     assert status == FOUND and report["class"] == "recovery" and f"before/{BEGAN}" in report["finding"]
+
+
+# --- one-time keys ---
+
+def test_each_start_announces_its_one_time_keys(tmp_path):
+    log = Log(KEY)
+    log.start(seals=False)
+    log.acts(5)
+    log.write(tmp_path / "ledger")
+    status, report = verify(tmp_path / "ledger")
+    assert status == FOUND and report["class"] == "seal" and report["entry"] == 1, report
+    # Also those behind the first.
+    log = Log(KEY)
+    log.start()
+    log.acts(5)
+    log.start("2026-11-23T09:00:00.000000Z", seals=False, boot="ff" * 16, mono=0)
+    log.act("2026-11-23T09:00:01.000000Z", boot="ff" * 16)
+    log.write(tmp_path / "ledger")
+    status, report = verify(tmp_path / "ledger")
+    assert status == FOUND and report["class"] == "seal" and report["entry"] == 8, report
