@@ -55,7 +55,7 @@ struct fw_state {
  */
 enum fw_order_kind {
 	FW_ORDER_HALF_OPEN,  /* TCP before its handshake is complete */
-	FW_ORDER_UNANSWERED, /* of other protocols */
+	FW_ORDER_UNANSWERED, /* of other protocols; TCP that is over */
 	FW_ORDER_BEYOND,     /* answered, but its source or zone holds its share already; the last of them */
 	FW_ORDER_COUNT,
 	FW_ORDER_HELD = FW_ORDER_COUNT /* gives way to nobody */

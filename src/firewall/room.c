@@ -2,9 +2,10 @@
  * Who gives way in a full session table, in constant time whatever else stands in it.
  *
  * A session gives way until it was answered: TCP until its handshake is complete, others until a packet came
- * back. Answered ones are held, as long as their source and their zone hold no more than their share; beyond
- * it they live like the others while there is room, and give way to somebody who holds less when there is
- * none. The share is of what nobody holds yet (as in Choudhury and Hahne's dynamic thresholds for shared
+ * back; and TCP again when it is over (else SYN and RST in pairs, from nowhere, would hold a table for
+ * seconds). Answered ones are held, as long as their source and their zone hold no more than their share;
+ * beyond it they live like the others while there is room, and give way to somebody who holds less when there
+ * is none. The share is of what nobody holds yet (as in Choudhury and Hahne's dynamic thresholds for shared
  * buffers): one source alone comes to half of the table, one zone alone to eight ninths, and something is
  * always left for those who hold little.
  *
@@ -80,7 +81,8 @@ static uint32_t kind_of(struct firewall *fw, const struct fw_session *s)
 {
 	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
 		return FW_ORDER_HALF_OPEN;
-	if (s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED))
+	if (s->tcp_state >= FW_TCP_TIME_WAIT ||
+		(s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED)))
 		return FW_ORDER_UNANSWERED;
 	return share_left(fw, &s->key[0], s->zones.zone[0]) ? FW_ORDER_HELD : FW_ORDER_BEYOND;
 }
@@ -114,9 +116,10 @@ void fw_room_leave(struct firewall *fw, uint32_t index)
 
 void fw_room_renew(struct firewall *fw, uint32_t index)
 {
+	const struct fw_session *s = &fw->sessions[index];
 	uint32_t kind = fw->place[index].order;
 
-	if (kind == FW_ORDER_HELD || kind_of(fw, &fw->sessions[index]) == kind)
+	if (kind == FW_ORDER_HELD ? s->tcp_state < FW_TCP_TIME_WAIT : kind_of(fw, s) == kind)
 		return;
 	fw_room_leave(fw, index);
 	fw_room_enter(fw, index);

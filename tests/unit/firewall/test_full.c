@@ -154,6 +154,31 @@ static void whatever_else_stands_there(void **state)
 	begin(WORLD_SESSIONS);
 }
 
+/* Connections that their own sender resets at once, from everywhere: over, but not yet gone. */
+static void what_is_over_gives_way(void **state)
+{
+	char src[64];
+
+	policy_done(&p);
+	world_done(&w);
+	begin(1000);
+	for (uint32_t i = 0; i < 2000; i++) {
+		snprintf(src, sizeof src, "198.51.%u.%u", 100 + (i >> 8), i & 255);
+		assert_int_equal(tcp(src, "192.168.0.53", 3000, TCP_SYN, false), DROP_NONE);
+		tcp(src, "192.168.0.53", 3000, TCP_RST, false);
+	}
+	for (uint32_t i = 0; i < 500; i++) {
+		snprintf(src, sizeof src, "198.52.%u.%u", i >> 8, i & 255);
+		assert_true(tcp_whole(src, "192.168.0.53", 3000));
+		tcp(src, "192.168.0.53", 3000, TCP_RST, false);
+	}
+	for (uint32_t i = 0; i < 500; i++) {
+		snprintf(src, sizeof src, "10.3.%u.%u", i >> 8, i & 255);
+		assert_true(tcp_whole(src, "203.0.113.80", 3000));
+	}
+	assert_int_equal(fw_counters(w.fw)->sessions_now, 1000);
+}
+
 /* One host with a server that answers all of it, at once or in the end, leaves half of the table to others.
  */
 static void one_source(bool at_once)
@@ -335,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(unanswered_gives_way),
 		T(whatever_else_stands_there),
+		T(what_is_over_gives_way),
 		T(one_source_leaves_room),
 		T(a_64_is_one_source),
 		T(one_zone_leaves_room),
