@@ -23,7 +23,8 @@
 	R(AUTH,        "authentication failed")					\
 	R(IO,          "input or output failed")				\
 	R(AGAIN,       "not now, try again")					\
-	R(INTERNAL,    "internal error")
+	R(INTERNAL,    "internal error")					\
+	R(STALE,       "of another configuration than the one in force")
 /* clang-format on */
 
 enum rc {

@@ -48,6 +48,8 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
  * a moment. Anything else: nobody will answer it, so the core answers itself that it failed.
  */
 void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_request *q, enum rc rc);
+/* The keeper's own word: the IKE SA of this handle may do nothing more, because its peer's key was replaced. */
+void ike_input_keeper_ended(struct ike *c, mono_ns now, const struct keeper_ended *ended);
 /* The keeper died: answers to open requests will not come, all handles are void. */
 void ike_input_keeper_lost(struct ike *c, mono_ns now);
 /* Traffic for a tunnel that is down. */

@@ -220,13 +220,13 @@ struct ike_sa {
 
 	bool want_delete, want_rekey, want_dpd;
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
-	mono_ns since, heard_at, timer_at, rekey_at, retry_at, keepalive_at, childless_at;
+	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
 	char reason[IKE_REASON_MAX];
 
 	struct ask *asks, **asks_end;
 	uint32_t asks_n;
 	uint64_t flight; /* tag of the request that the keeper works on; 0: none */
-	mono_ns ask_at;	 /* not before, because the keeper's queue was full; 0: at once */
+	mono_ns ask_at;	 /* not before: the keeper's queue was full, or it had another configuration; 0: at once */
 };
 
 struct tunnel {

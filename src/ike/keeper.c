@@ -8,6 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* The numbers that stand in it are of the configuration that we have now. */
+static void stamp(struct ike *c, struct keeper_request *q)
+{
+	uint64_t *generation = keeper_generation(q);
+
+	if (generation)
+		*generation = c->snap->generation;
+}
+
 struct keeper_request *sa_ask(
 	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then)
 {
@@ -17,27 +26,12 @@ struct keeper_request *sa_ask(
 	a->epoch = sa->steps[side].epoch;
 	a->then = then;
 	a->request.op = op;
+	stamp(c, &a->request);
 	*sa->asks_end = a;
 	sa->asks_end = &a->next;
 	sa->asks_n++;
 	sa_touch(c, sa);
 	return &a->request;
-}
-
-/* Sends the first of the queue, if none is under way. */
-void sa_ask_next(struct ike *c, struct ike_sa *sa)
-{
-	struct ask *a = sa->asks;
-	struct ike_action *act;
-
-	if (!a || sa->flight != 0 || c->now < sa->ask_at)
-		return;
-	sa->ask_at = 0;
-	a->request.tag = ++c->tags << 16 | sa->slot;
-	sa->flight = a->request.tag;
-	act = ike_act(c, IKE_ASK);
-	act->keeper = ike_alloc(sizeof *act->keeper);
-	*act->keeper = a->request;
 }
 
 static void pop(struct ike_sa *sa)
@@ -50,6 +44,32 @@ static void pop(struct ike_sa *sa)
 	sa->asks_n--;
 	sa->flight = 0;
 	free(a);
+}
+
+/* Sends the first of the queue, if none is under way. */
+void sa_ask_next(struct ike *c, struct ike_sa *sa)
+{
+	struct ask *a;
+	struct ike_action *act;
+
+	/* One that is to be asked again, but for a step that was given up meanwhile. */
+	if (sa->ask_at != 0 && sa->flight == 0 && sa->asks && sa->asks->then &&
+		sa->asks->epoch != sa->steps[sa->asks->side].epoch) {
+		pop(sa);
+		sa->ask_at = 0;
+	}
+	a = sa->asks;
+	if (!a || sa->flight != 0 || c->now < sa->ask_at)
+		return;
+	/* See asks_again(): its numbers are still right. */
+	if (sa->ask_at != 0 && a->then)
+		stamp(c, &a->request);
+	sa->ask_at = 0;
+	a->request.tag = ++c->tags << 16 | sa->slot;
+	sa->flight = a->request.tag;
+	act = ike_act(c, IKE_ASK);
+	act->keeper = ike_alloc(sizeof *act->keeper);
+	*act->keeper = a->request;
 }
 
 void sa_asks_free(struct ike_sa *sa)
@@ -111,6 +131,39 @@ static void clean_up(
 	}
 }
 
+/*
+ * The commit has reached one of us and not the other. Whatever names peers and tunnels by numbers that the
+ * commit changes was given up (events.c); so if the step goes on, the numbers are the same ones.
+ */
+static bool asks_again(struct ike *c, struct ike_sa *sa, const struct ask *a, const struct keeper_reply *r)
+{
+	uint32_t rc;
+
+	memcpy(&rc, &r->u, sizeof rc); /* which stands first in each reply */
+	if (rc != RC_STALE || !a->then || a->epoch != sa->steps[a->side].epoch)
+		return false;
+	sa->flight = 0;
+	sa->ask_at = c->now + IKE_STALE_MS * NS_PER_MS;
+	sa_touch(c, sa);
+	return true;
+}
+
+void ike_input_keeper_ended(struct ike *c, mono_ns now, const struct keeper_ended *ended)
+{
+	char text[KEEPER_TEXT_MAX];
+
+	c->now = now;
+	snprintf(text, sizeof text, "%.*s", (int)sizeof ended->text - 1, ended->text);
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
+		if (sa->handle == 0 || sa->handle != ended->handle || sa->state == ST_DEAD)
+			continue;
+		ike_log(c, true, "peer %s: %s", sa_peer_name(c, sa), text);
+		sa_close(c, sa, text);
+		break;
+	}
+	sa_settle_all(c);
+}
+
 void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *reply)
 {
 	struct ike_sa *sa = c->slots[reply->tag % IKE_SAS_MAX];
@@ -122,6 +175,10 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 		return; /* an answer from before the keeper was lost */
 	a = sa->asks;
 	st = &sa->steps[a->side];
+	if (asks_again(c, sa, a, reply)) {
+		sa_settle_all(c);
+		return;
+	}
 	sa->asks = a->next;
 	if (!sa->asks)
 		sa->asks_end = &sa->asks;

@@ -70,6 +70,8 @@ enum ike_limit_number {
 #define IKE_REKEY_THEIRS_FROM 920
 #define IKE_REKEY_THEIRS_TO   980
 #define IKE_CHILD_EXPIRE      1200
+#define IKE_SA_EXPIRE	      1200 /* and of an IKE SA: a proof of the peer is no older, but for rekeys */
+#define IKE_STALE_MS	      100  /* until the keeper is asked again, when it has another configuration */
 #define IKE_DPD_S	      30
 #define IKE_KEEPALIVE_S	      20 /* RFC 3948 section 4: default */
 #define IKE_CHILDLESS_S	      10 /* a second IKE SA to one peer is closed when it has had no child for so long */

@@ -110,6 +110,7 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 	sa->since = sa->heard_at = c->now;
 	sa->reason[0] = '\0'; /* of an earlier try with this SA */
 	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
+	sa->expire_at = c->now + (p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S) * NS_PER_S / 1000 * IKE_SA_EXPIRE;
 	if (sa->we_natted && sa->encap)
 		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
 	sa->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
@@ -172,7 +173,7 @@ static void end_all(struct ike *c, struct ike_sa *sa)
 		child_gone(c, sa, ch, sa->reason);
 	sa_drop_handle(c, sa);
 	blob_free(&sa->request);
-	sa->again_at = sa->give_up_at = sa->rekey_at = sa->keepalive_at = sa->timer_at = 0;
+	sa->again_at = sa->give_up_at = sa->rekey_at = sa->expire_at = sa->keepalive_at = sa->timer_at = 0;
 	sa->want_delete = sa->want_rekey = sa->want_dpd = false;
 }
 
@@ -351,6 +352,11 @@ static void tick_up(struct ike *c, struct ike_sa *sa)
 		sa->want_rekey = true;
 		sa->rekey_at = 0;
 	}
+	if (reached(c, sa->expire_at)) {
+		sa->expire_at = 0;
+		sa_close(c, sa, "its lifetime is over, and no rekey succeeded");
+		return;
+	}
 	if (reached(c, dpd_at(c, sa)) && sa->steps[SIDE_OWN].task == TASK_NONE)
 		sa->want_dpd = true;
 	if (reached(c, sa->keepalive_at)) {
@@ -368,6 +374,7 @@ static void set_due(struct ike *c, struct ike_sa *sa)
 	at = due_sooner(c, due_sooner(c, at, sa->give_up_at), sa->ask_at);
 	if (sa->state == ST_UP) {
 		at = due_sooner(c, at, sa->rekey_at);
+		at = due_sooner(c, at, sa->expire_at);
 		at = due_sooner(c, at, sa->keepalive_at);
 		at = due_sooner(c, at, sa->childless_at);
 	}

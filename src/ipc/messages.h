@@ -79,6 +79,7 @@ enum proc {
 	M(CHILD_REMOVED,     FROM(KEEPER), FROM(IKE), struct keeper_child_removed, 0)							\
 	M(DROP,              FROM(IKE), FROM(KEEPER), struct keeper_drop, 0)								\
 	M(DROPPED,           FROM(KEEPER), FROM(IKE), struct keeper_dropped, 0)								\
+	M(IKE_SA_ENDED,      FROM(KEEPER), FROM(IKE), struct keeper_ended, 0)	/* its peer's key was replaced */			\
 	/* the second source of secrets: halves in advance, one a message */									\
 	M(HALVES_ASK,      FROM(KEEPER), FROM(ENTROPY), struct msg_halves_ask, 0)							\
 	M(HALF,            FROM(ENTROPY), FROM(KEEPER), struct msg_half, 0)								\

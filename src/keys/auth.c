@@ -25,28 +25,37 @@ const struct snap_peer *peer_named(const struct keys *k, const char *name)
 	return NULL;
 }
 
-static void peer_proof_of(struct peer_proof *ret_proof, const struct snap_peer *peer)
+static void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, const struct snap_peer *peer)
 {
+	const struct keys_identity *own = identity_find(
+		k, peer->key_name, peer->auth == PEER_AUTH_PSK ? IDENTITY_PSK : IDENTITY_PRIVATE);
+
+	const struct sha256_part parts[] = { { &peer->auth, sizeof peer->auth },
+		{ &peer->remote_id, sizeof peer->remote_id }, { &peer->remote, sizeof peer->remote },
+		{ peer->public_key, peer->public_key_n } };
+
 	memset(ret_proof, 0, sizeof *ret_proof);
 	text_copy(ret_proof->name, sizeof ret_proof->name, peer->name);
 	text_copy(ret_proof->key_name, sizeof ret_proof->key_name, peer->key_name);
-	ret_proof->auth = peer->auth;
-	ret_proof->remote_id = peer->remote_id;
-	ret_proof->remote = peer->remote;
-	ret_proof->public_key_n = peer->public_key_n;
-	memcpy(ret_proof->public_key, peer->public_key, sizeof ret_proof->public_key);
+	sha256_parts(ret_proof->configured, parts, COUNT_OF(parts));
+	if (own)
+		memcpy(ret_proof->own_key, own->digest, sizeof ret_proof->own_key);
 }
 
-enum rc peer_still(const struct ike_sa *sa, const struct snap_peer *peer, struct err *e)
+enum rc peer_still(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer, struct err *e)
 {
 	struct peer_proof now;
 
 	if (!peer)
 		return err_add(e, RC_DENIED, "peer '%s' is no longer configured", sa->peer.name);
-	peer_proof_of(&now, peer);
+	peer_proof_of(k, &now, peer);
 	if (strcmp(now.name, sa->peer.name) != 0)
 		return err_add(
 			e, RC_DENIED, "the IKE SA is with peer '%s', not with '%s'", sa->peer.name, now.name);
+	if (memcmp(now.own_key, sa->peer.own_key, sizeof now.own_key) != 0)
+		return err_add(e, RC_DENIED,
+			"the key '%s' of peer '%s' was replaced or removed since; it has to authenticate anew",
+			sa->peer.key_name, sa->peer.name);
 	if (memcmp(&now, &sa->peer, sizeof now) != 0)
 		return err_add(e, RC_DENIED,
 			"the configuration of peer '%s' has changed since it proved itself; it has to "
@@ -289,7 +298,7 @@ static enum rc sign_admit(struct keys *k, struct ike_sa *sa, const struct snap_p
 		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
 	if (sa->role == KEEPER_RESPONDER && sa->state != IKE_AUTHENTICATED)
 		return err_add(e, RC_DENIED, "the initiator proves itself first");
-	if (sa->state == IKE_AUTHENTICATED && (rc = peer_still(sa, peer, e)) != RC_OK)
+	if (sa->state == IKE_AUTHENTICATED && (rc = peer_still(k, sa, peer, e)) != RC_OK)
 		return rc;
 	if ((rc = peer_allows(k, peer, sa, e)) != RC_OK ||
 		(rc = id_check("our", true, &peer->local_id, &peer->local, q->id, q->id_n, e)) != RC_OK)
@@ -408,6 +417,18 @@ static enum rc check_signature(const struct snap_peer *peer, const struct keeper
 	return RC_OK;
 }
 
+/* Where it comes from is ike's word; a peer with an address of its own comes from there, and to ours. */
+static enum rc endpoint_check(
+	const struct snap_peer *peer, const char *what, const struct ip_addr *configured, const struct endpoint *at, struct err *e)
+{
+	char got[ADDR_TEXT_MAX], want[ADDR_TEXT_MAX];
+
+	if (configured->family == ADDR_NONE || addr_equal(configured, &at->addr))
+		return RC_OK;
+	return err_add(e, RC_AUTH, "the %s address is %s; peer '%s' is configured with %s", what,
+		addr_text(got, &at->addr), peer->name, addr_text(want, configured));
+}
+
 static enum rc verify_admit(struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_verify *q, struct err *e)
 {
@@ -423,7 +444,9 @@ static enum rc verify_admit(struct keys *k, const struct ike_sa *sa, const struc
 		return err_add(e, RC_DENIED, "we proved ourselves to '%s', not to '%s'",
 			sa->signed_for[0] ? sa->signed_for : "nobody", peer->name);
 	if ((rc = peer_allows(k, peer, sa, e)) != RC_OK ||
-		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK)
+		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK ||
+		(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK ||
+		(rc = endpoint_check(peer, "local", &peer->local, &q->local, e)) != RC_OK)
 		return rc;
 	return id_check("the peer's", false, &peer->remote_id, &peer->remote, q->id, q->id_n, e);
 }
@@ -456,6 +479,12 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
 		rc = verify_proof(k, sa, peer, q, e);
+	/* One proof for one exchange: who guesses a pre-shared key needs a key exchange for each guess, and each
+	 * is entered. */
+	if (rc == RC_AUTH) {
+		journal_auth_failed(k, sa, peer->name, e->text);
+		ike_free(k, sa);
+	}
 	if (rc != RC_OK)
 		return rc;
 	p = pending_new(k, KEEPER_AUTH_VERIFY, tag);
@@ -463,7 +492,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
 	p->handle = sa->handle;
 	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
-	peer_proof_of(&sa->peer, peer);
+	peer_proof_of(k, &sa->peer, peer);
 	sa->method = q->method;
 	sa->local = q->local;
 	sa->remote = q->remote;

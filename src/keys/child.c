@@ -99,7 +99,7 @@ static enum rc tunnel_of_peer(
 
 	if (!t || !peer)
 		return err_add(e, RC_NOT_FOUND, "no such tunnel in the configuration");
-	return sa->state == IKE_AUTHENTICATED ? peer_still(sa, peer, e) : RC_OK;
+	return sa->state == IKE_AUTHENTICATED ? peer_still(k, sa, peer, e) : RC_OK;
 }
 
 static enum rc begin_check(
@@ -278,7 +278,8 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 	ret_entry->spi_out = c->spi_out;
 	if (!s)
 		return;
-	ret_entry->rekeys_spi_in = s->rekeys_spi_in;
+	/* What ike says of one that we do not know, an orphan of a keeper before, is not entered as our word. */
+	ret_entry->rekeys_spi_in = child_find_spi(k, s->rekeys_spi_in) ? s->rekeys_spi_in : 0;
 	ret_entry->flags = s->flags;
 	ret_entry->encr = s->encr;
 	ret_entry->encr_bits = s->encr_bits;

@@ -178,15 +178,6 @@ bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n)
 	return false;
 }
 
-static bool own_ke(const struct keys *k, uint16_t group, const uint8_t *ke, size_t n)
-{
-	for (size_t i = 0; i < k->ike_n; i++)
-		if (k->ike[i].state != IKE_FREE && k->ike[i].dh_group == group && k->ike[i].ke_n == n &&
-			memcmp(k->ike[i].ke, ke, n) == 0)
-			return true;
-	return false;
-}
-
 static enum rc finish_check(
 	const struct keys *k, const struct ike_sa *sa, const struct keeper_exchange_finish *q, struct err *e)
 {
@@ -209,10 +200,10 @@ static enum rc finish_check(
 	if (memcmp(q->spi_i, no_spi, 8) == 0 || memcmp(q->spi_r, no_spi, 8) == 0)
 		return err_add(e, RC_RANGE, "an IKE SPI is zero");
 	/* Of this exchange or of another: two exchanges of ours that were joined together would let a
-	 * pre-shared key prove us to ourselves in a peer's name. */
-	if (own_ke(k, sa->dh_group, q->peer_ke, q->peer_ke_n) ||
-		keys_own_nonce(k, q->peer_nonce, q->peer_nonce_n))
-		return err_add(e, RC_DENIED, "the peer sent our own value back to us");
+	 * pre-shared key prove us to ourselves in a peer's name. Nonces tell, and alone do: of our public value
+	 * another one with the same secret is easily made. */
+	if (keys_own_nonce(k, q->peer_nonce, q->peer_nonce_n))
+		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
 	return RC_OK;
 }
 
@@ -307,7 +298,7 @@ enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 		as_asked.encr = q->encr;
 		as_asked.encr_bits = q->encr_bits;
 		peer = peer_named(k, parent->peer.name);
-		rc = peer_still(parent, peer, e);
+		rc = peer_still(k, parent, peer, e);
 		if (rc == RC_OK)
 			rc = peer_allows(k, peer, &as_asked, e);
 		bytes_wipe(&as_asked, sizeof as_asked);

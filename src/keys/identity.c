@@ -36,6 +36,15 @@ static enum rc place(
 	return RC_OK;
 }
 
+/* PRF keyed by the secret itself: it tells nothing to who has not the secret, and stays in here anyhow. */
+static enum rc psk_digest(const void *psk, size_t n, uint8_t ret_digest[SHA256_SIZE])
+{
+	static const char label[] = "plaingate/identity/v1";
+	const struct prf_part part = { label, sizeof label - 1 };
+
+	return prf_run(PRF_HMAC_SHA2_256, psk, n, &part, 1, ret_digest);
+}
+
 static void put(struct keys_identity *id, const char *name, enum identity_kind kind)
 {
 	bytes_wipe(id, sizeof *id);
@@ -63,7 +72,7 @@ enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, siz
 	put(id, name, IDENTITY_PSK);
 	id->psk_n = (uint32_t)n;
 	memcpy(id->u.psk, psk, n);
-	return RC_OK;
+	return psk_digest(psk, n, id->digest);
 }
 
 enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, size_t n, struct err *e)
@@ -77,6 +86,8 @@ enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, siz
 	if (rc == RC_OK) {
 		put(id, name, IDENTITY_PRIVATE);
 		id->u.sign = key;
+		uint8_t spki[128];
+		sha256(id->digest, spki, verify_key_spki(&key.public_part, spki));
 	}
 	sign_key_done(&key);
 	return rc;
@@ -91,6 +102,7 @@ bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view 
 		return false;
 	text_copy(ret_view->name, sizeof ret_view->name, id->name);
 	ret_view->kind = "pre-shared";
+	ret_view->is_short = id->kind == IDENTITY_PSK && id->psk_n < KEYS_PSK_ADVISED;
 	if (id->kind == IDENTITY_PRIVATE) {
 		ret_view->kind = sign_kind_text(id->u.sign.kind);
 		ret_view->spki_n = verify_key_spki(&id->u.sign.public_part, ret_view->spki);

@@ -15,6 +15,7 @@ enum identity_kind { IDENTITY_NONE, IDENTITY_PSK, IDENTITY_PRIVATE };
 struct keys_identity {
 	uint32_t kind; /* enum identity_kind */
 	uint32_t psk_n;
+	uint8_t digest[SHA256_SIZE]; /* of the secret, or of our public key: to know it again; never leaves */
 	char name[NAME_MAX_BYTES];
 	union {
 		uint8_t psk[KEYS_PSK_MAX];
@@ -25,11 +26,8 @@ struct keys_identity {
 /* What makes a configured peer that peer: as it was when it proved itself. Compared across configurations. */
 struct peer_proof {
 	char name[NAME_MAX_BYTES], key_name[NAME_MAX_BYTES];
-	uint32_t auth;
-	struct snap_id remote_id;
-	struct ip_addr remote;
-	uint16_t public_key_n, zero;
-	uint8_t public_key[160];
+	uint8_t own_key[SHA256_SIZE];	 /* digest of the key that we prove ourselves with; of a PSK: both do */
+	uint8_t configured[SHA256_SIZE]; /* of what the configuration says of it beside */
 };
 
 enum ike_state {
@@ -51,6 +49,7 @@ struct ike_sa {
 	bool nonces_spent; /* a child was derived from the nonces of IKE_SA_INIT */
 	bool verifying;	   /* an AUTH_VERIFY waits for its receipt */
 	bool named;	   /* an entry holds its values */
+	bool ended;	   /* ike was told to end it */
 	uint8_t spi_i[8], spi_r[8];
 	uint8_t nonce[KEEPER_NONCE_SIZE], ke[KEYS_KE_MAX];
 	uint8_t peer_nonce[KEEPER_NONCE_MAX], peer_ke[KEYS_KE_MAX];
@@ -154,7 +153,7 @@ void ike_entry(
 const struct snap_peer *peer_at(const struct keys *k, uint32_t index);
 const struct snap_peer *peer_named(const struct keys *k, const char *name);
 /* The peer of this name still proves itself the same way, and allows the SA's algorithms. */
-enum rc peer_still(const struct ike_sa *sa, const struct snap_peer *peer, struct err *e);
+enum rc peer_still(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer, struct err *e);
 enum rc peer_allows(
 	const struct keys *k, const struct snap_peer *peer, const struct ike_sa *sa, struct err *e);
 enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,
@@ -189,6 +188,8 @@ void journal_later(struct keys *k, const struct keys_entry *entry);
 enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pending *waiter, struct err *e);
 /* The values and the leaf of an exchange that ended stand in no entry. */
 void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf);
+/* A peer's proof did not hold. */
+void journal_auth_failed(struct keys *k, const struct ike_sa *sa, const char *peer, const char *reason);
 /* A request that ike should not have made. */
 void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel, const char *reason);
 

@@ -55,6 +55,15 @@ void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel
 	}
 }
 
+void journal_auth_failed(struct keys *k, const struct ike_sa *sa, const char *peer, const char *reason)
+{
+	struct keys_entry entry;
+
+	ike_entry(&entry, KEYS_ENTRY_AUTH_FAILED, sa, reason);
+	text_copy(entry.peer, sizeof entry.peer, peer);
+	journal_later(k, &entry);
+}
+
 void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text)
 {
 	struct err e = { 0 };

@@ -123,6 +123,17 @@ void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *
 	pending_free(p);
 }
 
+/* Numbers of another configuration name other peers and tunnels: nothing is done, and nothing is held against ike. */
+static enum rc generation_check(const struct keys *k, const struct keeper_request *q, struct err *e)
+{
+	const uint64_t *generation = keeper_generation((struct keeper_request *)(uintptr_t)q);
+
+	if (!generation || !k->snapshot || *generation == k->snapshot->generation)
+		return RC_OK;
+	return err_add(e, RC_STALE, "the request is of configuration %llu, configuration %llu is in force",
+		(unsigned long long)*generation, (unsigned long long)k->snapshot->generation);
+}
+
 static enum rc dispatch(struct keys *k, const struct keeper_request *q, const struct keys_entropy *fresh,
 	struct keeper_reply *a, enum outcome *ret_outcome, struct err *e)
 {
@@ -154,7 +165,10 @@ void keys_request(struct keys *k, const struct keeper_request *request, struct k
 	struct keys_action a = { .kind = KEYS_REPLY };
 	enum outcome outcome = ANSWERED;
 	struct err e = { 0 };
-	enum rc rc = dispatch(k, request, fresh, &a.u.reply, &outcome, &e);
+	enum rc rc = generation_check(k, request, &e);
+
+	if (rc == RC_OK)
+		rc = dispatch(k, request, fresh, &a.u.reply, &outcome, &e);
 
 	if (rc != RC_OK)
 		journal_unused(k, &fresh->proof, &fresh->leaf);
@@ -187,6 +201,23 @@ void keys_ike_lost(struct keys *k)
 	}
 	if (any)
 		journal_later(k, &entry);
+}
+
+void keys_recheck(struct keys *k)
+{
+	for (size_t i = 0; i < k->ike_n; i++) {
+		struct ike_sa *sa = &k->ike[i];
+		struct keys_action a = { .kind = KEYS_ENDED };
+		struct err e = { 0 };
+
+		if (sa->state != IKE_AUTHENTICATED || sa->ended ||
+			peer_still(k, sa, peer_named(k, sa->peer.name), &e) == RC_OK)
+			continue;
+		sa->ended = true;
+		a.u.ended.handle = sa->handle;
+		text_copy(a.u.ended.text, sizeof a.u.ended.text, e.text);
+		keys_emit(k, &a);
+	}
 }
 
 void keys_stop(struct keys *k)

@@ -34,6 +34,7 @@
 #define KEYS_REFUSED_MAX       64 /* entries about refused requests on their way: ike cannot drown the others */
 #define KEYS_IDENTITIES_MAX    1024 /* files in the key directory */
 #define KEYS_PSK_MIN	       8    /* octets of a pre-shared key */
+#define KEYS_PSK_ADVISED       20   /* with fewer it is warned: whoever owns ike can try keys off-line */
 #define KEYS_PSK_MAX	       256
 #define KEYS_KE_MAX	       96
 
@@ -54,6 +55,7 @@ struct keys_entropy {
 	E(SA_INSTALL,      "a child SA goes to the data plane")					\
 	E(SA_REMOVE,       "a child SA is taken out of the data plane, or did not come about")	\
 	E(REFUSED,         "a request of ike that the keeper refused")				\
+	E(AUTH_FAILED,     "a peer's proof does not hold; its exchange has ended")			\
 	E(IKE_LOST,        "ike is gone; the secrets of its IKE SAs are wiped")
 /* clang-format on */
 
@@ -85,7 +87,7 @@ struct keys_entry {
 	uint32_t flags;		    /* enum child_flags */
 	uint16_t local_n, remote_n; /* selectors */
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
-	uint64_t count; /* IKE_LOST: IKE SAs wiped */
+	uint64_t count; /* IKE_LOST: IKE SAs wiped; REFUSED, AUTH_FAILED: such entries before it that were left out */
 	char reason[KEEPER_TEXT_MAX];
 };
 
@@ -93,7 +95,7 @@ struct keys_entry {
  * KEYS_UNUSED: an exchange ended, and no entry names the values and the leaf that it took. Each value that a
  * request brought is named by an entry or told of so, once.
  */
-enum keys_action_kind { KEYS_REPLY, KEYS_APPEND, KEYS_SA_INSTALL, KEYS_SA_REMOVE, KEYS_UNUSED };
+enum keys_action_kind { KEYS_REPLY, KEYS_APPEND, KEYS_SA_INSTALL, KEYS_SA_REMOVE, KEYS_UNUSED, KEYS_ENDED };
 
 struct keys_unused {
 	uint32_t count, epoch; /* of struct public_proof */
@@ -110,6 +112,7 @@ struct keys_action {
 		struct sa_install install;
 		struct sa_ref remove;
 		struct keys_unused unused;
+		struct keeper_ended ended;
 	} u;
 };
 
@@ -137,6 +140,12 @@ void *keys_memory(struct keys *k, size_t *ret_n);
  */
 void keys_configure(struct keys *k, const struct snapshot *snapshot);
 
+/*
+ * Behind keys_configure() and the keys' own loading: IKE SAs whose peer is gone, or whose key is another one now,
+ * ours included, do nothing more, and ike is told to end them (KEYS_ENDED).
+ */
+void keys_recheck(struct keys *k);
+
 /* Private and pre-shared keys. _clear wipes all; a name with both kinds is two keys. RC_LIMIT, RC_RANGE,
  * RC_MALFORMED. */
 void keys_identities_clear(struct keys *k);
@@ -147,6 +156,7 @@ enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, siz
  * pre-shared key. */
 struct keys_identity_view {
 	char name[NAME_MAX_BYTES];
+	bool is_short;	  /* a pre-shared key below KEYS_PSK_ADVISED */
 	const char *kind; /* "pre-shared", "ed25519", "ecdsa-p256", "ecdsa-p384" */
 	size_t spki_n;
 	uint8_t spki[128];

@@ -3,6 +3,9 @@
  * messages and the process that holds secrets. Names of keys go in; public values, authentication data and the keys of
  * IKE messages come out. DH secrets, SK_d, SK_p, private keys, pre-shared keys and child keys have no field here.
  *
+ * What names a peer or tunnel by its number says in which configuration it has that number. When the keeper has another
+ * one it answers RC_STALE, without any other effect: ike asks again (src/ike/keeper.c).
+ *
  * Requests are asynchronous; a reply carries its request's tag. Bodies have no pointers and no padding, so that they
  * can travel between processes as they are. Used by src/ike (asks), src/keys (answers) and ipc/messages.h.
  */
@@ -69,6 +72,7 @@ struct keeper_exchange_finished {
 
 /* AUTH of our own side over message || peer's nonce || prf(SK_p, id), RFC 7296 section 2.15. */
 struct keeper_auth_sign {
+	uint64_t generation; /* of the snapshot that the numbers are of */
 	uint32_t handle;
 	uint32_t peer;	      /* index in the snapshot's peers */
 	uint32_t hashes;      /* bit n: the peer announced signature hash n (RFC 7427 section 4); 0: none announced */
@@ -86,6 +90,7 @@ struct keeper_auth_signed {
 
 /* Check the peer's AUTH. On success the keeper has the ledger's receipt for ike_sa_up before it answers. */
 struct keeper_auth_verify {
+	uint64_t generation; /* of the snapshot that the numbers are of */
 	uint32_t handle;
 	uint32_t peer;
 	uint16_t method, auth_n, message_n, id_n;
@@ -102,10 +107,12 @@ struct keeper_auth_verified {
 
 /* Values of our side for a child SA: inbound SPI always; nonce and KE for CREATE_CHILD_SA. */
 struct keeper_child_begin {
+	uint64_t generation; /* of the snapshot that the numbers are of */
 	uint32_t handle;   /* IKE SA */
 	uint32_t tunnel;   /* index in the snapshot's tunnels */
 	uint16_t dh_group; /* DH_NONE without PFS and for the child of IKE_AUTH */
 	uint16_t role;	   /* enum keeper_role in this exchange */
+	uint32_t zero;
 };
 
 struct keeper_child_begun {
@@ -127,6 +134,7 @@ enum child_flags {
 
 /* Both SPIs and the peer's values are here: check against the tunnel, derive KEYMAT, enter, hand to the data plane. */
 struct keeper_child_install {
+	uint64_t generation; /* of the snapshot that the numbers are of */
 	uint32_t handle, child, tunnel;
 	uint32_t spi_out;
 	uint32_t rekeys_spi_in; /* inbound SPI of the child that is replaced, or 0 */
@@ -214,5 +222,28 @@ struct keeper_reply {
 	} u;
 };
 #pragma GCC diagnostic pop
+
+/* Where a request says of which snapshot its numbers are; NULL: it has none. */
+static inline uint64_t *keeper_generation(struct keeper_request *q)
+{
+	switch (q->op) {
+	case KEEPER_AUTH_SIGN:
+		return &q->u.AUTH_SIGN.generation;
+	case KEEPER_AUTH_VERIFY:
+		return &q->u.AUTH_VERIFY.generation;
+	case KEEPER_CHILD_BEGIN:
+		return &q->u.CHILD_BEGIN.generation;
+	case KEEPER_CHILD_INSTALL:
+		return &q->u.CHILD_INSTALL.generation;
+	default:
+		return NULL;
+	}
+}
+
+/* The keeper's own word, without a request: the IKE SA may do nothing more, and is to be ended. */
+struct keeper_ended {
+	uint32_t handle, zero;
+	char text[KEEPER_TEXT_MAX];
+};
 
 #endif

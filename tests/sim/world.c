@@ -310,6 +310,7 @@ static enum rc keys_act(void *context, struct keys_action *a)
 		dataplane_remove(n, &a->u.remove);
 		break;
 	case KEYS_UNUSED:
+	case KEYS_ENDED:
 		break;
 	}
 	return RC_OK;

@@ -282,6 +282,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_SNAPSHOT:
 		snapshot_take(s, f);
 		break;
+	case IPC_IKE_SA_ENDED:
+		ike_input_keeper_ended(s->core, c->loop.now, &f->u.IKE_SA_ENDED);
+		break;
 	case IPC_SHOW:
 		show(s, f->head.tag, &f->u.SHOW);
 		break;

@@ -192,11 +192,12 @@ static void refused(struct ledger_body *b, const struct keys_entry *x, const str
 	ledger_body_strf(
 		b, "configured", "%s", x->tunnel[0] ? "the tunnel's own proposals and selectors" : "");
 	id_str(b, x);
-	ledger_body_u64(b, "left_out", 0);
+	ledger_body_u64(b, "left_out", x->count);
 	endpoint_str(b, "local", &x->local);
 	ledger_body_strf(b, "offered", "%s%s", x->tunnel[0] ? "tunnel " : "", x->tunnel);
 	ledger_body_str(b, "peer", x->peer);
-	ledger_body_strf(b, "reason", "the keeper refused a request of ike: %s", x->reason);
+	ledger_body_strf(b, "reason", "%s: %s",
+		x->kind == KEYS_ENTRY_REFUSED ? "the keeper refused a request of ike" : "authentication failed", x->reason);
 	endpoint_str(b, "remote", &x->remote);
 }
 
@@ -218,6 +219,7 @@ static const struct {
 	[KEYS_ENTRY_SA_INSTALL] = { LEDGER_SA_INSTALL, sa_install },
 	[KEYS_ENTRY_SA_REMOVE] = { LEDGER_SA_REMOVE, sa_remove },
 	[KEYS_ENTRY_REFUSED] = { LEDGER_HANDSHAKE_REFUSED, refused },
+	[KEYS_ENTRY_AUTH_FAILED] = { LEDGER_HANDSHAKE_REFUSED, refused },
 	[KEYS_ENTRY_IKE_LOST] = { LEDGER_KEYS_DROPPED, keys_dropped },
 };
 

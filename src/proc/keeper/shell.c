@@ -46,12 +46,42 @@ static void receipt(void *context, uint64_t tag, const struct msg_ledger_receipt
 		keys_receipt(k->keys, tag, (enum rc)r->rc, r->text);
 }
 
-static enum rc entry_append(struct keeper *k, const struct keys_action *a)
+/*
+ * Refused requests and proofs that did not hold: strangers and a compromised ike bring them about as fast as
+ * they like. False: this one is left out, and counted in the next that is not.
+ */
+static bool refusal_allowed(struct keeper *k, struct keys_entry *entry)
+{
+	struct refusals *r = &k->refusals;
+	mono_ns now = k->child->loop.now, earned;
+
+	if (entry->kind != KEYS_ENTRY_REFUSED && entry->kind != KEYS_ENTRY_AUTH_FAILED)
+		return true;
+	if (r->at == 0) {
+		r->left = REFUSALS_BURST;
+		r->at = now;
+	}
+	earned = (now - r->at) / REFUSALS_EVERY_NS;
+	r->left = (uint32_t)MIN_OF((mono_ns)REFUSALS_BURST, r->left + earned);
+	r->at += earned * REFUSALS_EVERY_NS;
+	if (r->left == 0) {
+		r->left_out++;
+		return false;
+	}
+	r->left--;
+	entry->count = r->left_out;
+	r->left_out = 0;
+	return true;
+}
+
+static enum rc entry_append(struct keeper *k, struct keys_action *a)
 {
 	struct leaf_proof leaf;
 	struct ledger_body body;
 	size_t n;
 
+	if (!refusal_allowed(k, &a->u.entry))
+		return RC_LIMIT;
 	leaves_prove(&k->leaves, &a->u.entry.leaf, &leaf);
 	if (!entry_make(&body, &n, &a->u.entry, &leaf)) {
 		log_error("an entry did not fit its body");
@@ -78,6 +108,10 @@ static enum rc act(void *context, struct keys_action *a)
 		break;
 	case KEYS_SA_REMOVE:
 		rc = ipc_send_SA_REMOVE(child_link(k->child, PROC_DATAPLANE), 0, &a->u.remove);
+		break;
+	case KEYS_ENDED:
+		log_warn("an IKE SA is to end: %s", a->u.ended.text);
+		rc = ipc_send_IKE_SA_ENDED(child_link(k->child, PROC_IKE), 0, &a->u.ended);
 		break;
 	case KEYS_UNUSED:
 		failed_add(&k->failed, &a->u.unused);
@@ -252,6 +286,7 @@ static void keys_reload(struct keeper *k)
 		log_error(
 			"key file '%s' is not used: %s", k->keydir.errors[i].file, k->keydir.errors[i].text);
 	log_info("%zu keys loaded, %zu files refused", k->keydir.loaded, k->keydir.errors_n);
+	show_short_keys(k->keys);
 }
 
 static void snapshot_take(struct keeper *k, struct ipc_frame *f)
@@ -266,6 +301,7 @@ static void snapshot_take(struct keeper *k, struct ipc_frame *f)
 		snapshot_file_done(&k->snapshot);
 		k->snapshot = taken;
 		keys_reload(k);
+		keys_recheck(k->keys);
 		show_missing_keys(k->keys, taken.snapshot);
 		leaves_configure(&k->leaves, groups_of(taken.snapshot));
 	} else {

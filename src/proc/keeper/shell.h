@@ -14,6 +14,16 @@
 #include "proc/keeper/public.h"
 #include "ipc/snapshot_file.h"
 
+/* Entries of refused requests and failed proofs: a burst, then one in this time. */
+#define REFUSALS_BURST	  20
+#define REFUSALS_EVERY_NS (5 * NS_PER_S)
+
+struct refusals {
+	uint32_t left; /* that may be entered now */
+	mono_ns at;    /* up to when it was reckoned; 0: not yet */
+	uint64_t left_out;
+};
+
 struct keeper {
 	struct child *child;
 	struct keys *keys;
@@ -21,6 +31,7 @@ struct keeper {
 	struct leaves leaves;
 	struct public_source public_values;
 	struct failed failed;
+	struct refusals refusals;
 	bool started;
 	int key_dir, answers; /* -1: not handed over yet */
 	struct keydir keydir;

@@ -22,7 +22,7 @@ static size_t key_row(char *ret_text, const struct keys_identity_view *v)
 		text[n - 1] = '\0'; /* without padding, as SSH writes it */
 		jw_strf(&w, "fingerprint", "SHA256:%s", text);
 	}
-	jw_str(&w, "state", "loaded");
+	jw_str(&w, "state", v->is_short ? "loaded; short" : "loaded");
 	jw_end(&w);
 	return jw_done(&w);
 }
@@ -83,6 +83,17 @@ void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *
 	for (uint32_t i = rows_first(&piece, 0); show_row(text, &n, keys, d, i) && rows_look(&piece, 0, i); i++)
 		rows_add_text(&piece, text, n);
 	rows_end(&piece);
+}
+
+void show_short_keys(const struct keys *keys)
+{
+	struct keys_identity_view v;
+
+	for (size_t at = 0; keys_identity_at(keys, at, &v); at++)
+		if (v.is_short)
+			log_warn("key file '%s.psk' has fewer than %d octets: whoever owns the ike process can try such a "
+				 "key off-line; take %d or more, by chance",
+				v.name, KEYS_PSK_ADVISED, KEYS_PSK_ADVISED);
 }
 
 void show_missing_keys(const struct keys *keys, const struct snapshot *s)

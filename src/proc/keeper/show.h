@@ -18,6 +18,7 @@ void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *
 	const struct keydir *d);
 
 /* Logs each peer whose key is not there. */
+void show_short_keys(const struct keys *keys);
 void show_missing_keys(const struct keys *keys, const struct snapshot *s);
 
 #endif

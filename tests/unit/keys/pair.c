@@ -12,6 +12,8 @@
 
 uint32_t pair_hashes = 1u << HASH_SHA2_256 | 1u << HASH_SHA2_384 | 1u << HASH_SHA2_512 | 1u << HASH_IDENTITY;
 
+bool pair_at_other_address, pair_stale;
+
 static enum rc act(void *context, struct keys_action *action)
 {
 	struct side *s = context;
@@ -52,6 +54,7 @@ void side_pump(struct side *s)
 		switch (a.kind) {
 		case KEYS_REPLY:
 		case KEYS_UNUSED:
+		case KEYS_ENDED:
 			break;
 		case KEYS_APPEND:
 			if (a.tag != 0)
@@ -101,6 +104,8 @@ enum rc side_ask(struct side *s, struct keeper_request *q)
 	size_t before = s->replies;
 
 	q->tag = ++s->next_tag;
+	if (keeper_generation(q))
+		*keeper_generation(q) = s->config.head.generation - pair_stale;
 	keys_request(s->keys, q, &fresh);
 	assert_memory_equal(&fresh, &wiped, sizeof fresh);
 	side_pump(s);
@@ -379,6 +384,7 @@ enum rc pair_verify(struct pair *p, int at, const struct keeper_auth_signed *aut
 	memcpy(v->id, them->id, them->id_n);
 	v->local = (struct endpoint){ .addr = s->config.peers[0].local, .port = 500 };
 	v->remote = (struct endpoint){ .addr = s->config.peers[0].remote, .port = 500 };
+	v->remote.addr.b[3] ^= pair_at_other_address;
 	return side_ask(s, &q);
 }
 

@@ -17,12 +17,12 @@
  * 0, 1 with 1. */
 struct pair_config {
 	struct snapshot head;
-	struct snap_zone zones[1];
-	struct snap_ike_proposal ike[PAIR_IKE_PROPOSALS];
-	struct snap_esp_proposal esp[PAIR_ESP_PROPOSALS];
-	struct snap_peer peers[2];
-	struct selector selectors[4];
-	struct snap_tunnel tunnels[2];
+	_Alignas(8) struct snap_zone zones[1]; /* each array stands on 8 octets */
+	_Alignas(8) struct snap_ike_proposal ike[PAIR_IKE_PROPOSALS];
+	_Alignas(8) struct snap_esp_proposal esp[PAIR_ESP_PROPOSALS];
+	_Alignas(8) struct snap_peer peers[2];
+	_Alignas(8) struct selector selectors[4];
+	_Alignas(8) struct snap_tunnel tunnels[2];
 };
 
 enum pair_mode { PAIR_AT_ONCE, PAIR_HOLD, PAIR_AWAY, PAIR_FULL /* takes no entry at all */ };
@@ -93,6 +93,8 @@ enum pair_key { PAIR_ED25519, PAIR_P256, PAIR_P384, PAIR_KEYS };
 extern const char *const pair_pem[2][PAIR_KEYS];
 void pair_use_signatures(struct pair *p, enum pair_key key_0, enum pair_key key_1);
 
+extern bool pair_stale; /* requests are of the configuration before */
+extern bool pair_at_other_address; /* peers come from where nobody has configured them */
 extern uint32_t pair_hashes; /* what peers announce (RFC 7427) */
 
 #endif

@@ -219,6 +219,53 @@ static void signature_of_another_key(void **state)
 	}
 }
 
+/* One proof is for one exchange: a new one, up to side 0's proof of itself. */
+static void afresh(struct keeper_auth_signed *ret_auth)
+{
+	struct keeper_request q = { .op = KEEPER_DROP, .u.DROP = { .handle = p.side[0].ike } };
+
+	side_ask(&p.side[0], &q);
+	start();
+	assert_int_equal(pair_sign(&p, 0, ret_auth), RC_OK);
+}
+
+/* What does not hold ends the exchange, and is entered: the right proof comes too late behind it. */
+static void one_proof_for_one_exchange(void **state)
+{
+	struct keeper_auth_signed auth;
+	const struct keys_entry *entry;
+
+	afresh(&auth);
+	auth.auth[3] ^= 1;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	entry = side_entry(&p.side[1], KEYS_ENTRY_AUTH_FAILED);
+	assert_non_null(entry);
+	assert_string_equal(entry->peer, "hq");
+	assert_non_null(strstr(entry->reason, "does not fit the pre-shared key"));
+	assert_int_equal(keys_count(p.side[1].keys).exchanges, 0);
+	auth.auth[3] ^= 1;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_NOT_FOUND);
+	assert_null(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_UP));
+}
+
+/* Where the peer comes from is in the entry: a fixed address is held against the configuration. */
+static void from_where_it_is_configured(void **state)
+{
+	struct snap_peer *hq = &p.side[1].config.peers[0];
+	struct keeper_auth_signed auth;
+	struct ip_addr right = hq->remote;
+
+	pair_at_other_address = true;
+	afresh(&auth);
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	assert_non_null(strstr(p.side[1].reply.u.AUTH_VERIFY.text, "the peer's address is"));
+	afresh(&auth);
+	memset(&hq->remote, 0, sizeof hq->remote); /* any */
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
+	hq->remote = right;
+	pair_at_other_address = false;
+}
+
 /* Whatever bit of AUTH, message, nonce or identity is changed, the peer is not who it says. */
 static void tampering(void **state)
 {
@@ -230,25 +277,19 @@ static void tampering(void **state)
 		pair_init(&p);
 		if (k < 3)
 			pair_use_signatures(&p, keys[k], keys[k]);
-		start();
-		assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
-		step = k == 3 ? 1 : 7;
+		afresh(&auth);
+		step = k == 3 ? 3 : 17;
 		for (size_t bit = 0; bit < 8u * auth.auth_n; bit += step) {
+			afresh(&auth);
 			auth.auth[bit / 8] ^= (uint8_t)(1 << bit % 8);
 			assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
-			auth.auth[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
-		for (uint16_t n = 0, right = auth.auth_n; n < right; n++) {
-			auth.auth_n = n;
+		for (uint16_t n = 0; n <= 4; n++) {
+			afresh(&auth);
+			auth.auth_n = (const uint16_t[]){ 0, 1, (uint16_t)(auth.auth_n - 1), (uint16_t)(auth.auth_n + 1),
+				KEEPER_AUTH_MAX + 1 }[n];
 			assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
-			auth.auth_n = right;
 		}
-		auth.auth_n++;
-		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
-		auth.auth_n = KEEPER_AUTH_MAX + 1;
-		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
-		auth.auth_n = 0;
-		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
 		pair_done(&p);
 		pair_init(&p);
 		if (k < 3)
@@ -258,36 +299,31 @@ static void tampering(void **state)
 		p.side[0].message[p.side[0].message_n - 1] ^= 1; /* behind what the keeper looks for */
 		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
 		p.side[0].message[p.side[0].message_n - 1] ^= 1;
+		afresh(&auth);
 		assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
 	}
 }
 
 static void methods_do_not_mix(void **state)
 {
+	static const uint16_t of_psk[] = { AUTH_DIGITAL_SIGNATURE, 0, 1 /* RSA */ };
 	struct keeper_auth_signed auth;
 
 	/* A pre-shared key where a signature is configured, and the reverse. */
-	start();
-	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
-	auth.method = AUTH_DIGITAL_SIGNATURE;
-	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
-	auth.method = 0;
-	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
-	auth.method = 1; /* RSA */
-	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	for (size_t i = 0; i < COUNT_OF(of_psk); i++) {
+		afresh(&auth);
+		auth.method = of_psk[i];
+		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	}
 	pair_done(&p);
 	pair_init(&p);
 	pair_use_signatures(&p, PAIR_P256, PAIR_P256);
-	start();
-	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
 	for (uint16_t method = 0; method < 20; method++) {
-		if (method == AUTH_DIGITAL_SIGNATURE)
-			continue;
+		afresh(&auth);
+		assert_int_equal(auth.method, AUTH_DIGITAL_SIGNATURE);
 		auth.method = method;
-		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+		assert_int_equal(pair_verify(&p, 1, &auth), method == AUTH_DIGITAL_SIGNATURE ? RC_OK : RC_AUTH);
 	}
-	auth.method = AUTH_DIGITAL_SIGNATURE;
-	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
 }
 
 static void wrong_identity(void **state)
@@ -309,8 +345,12 @@ static void wrong_identity(void **state)
 	assert_non_null(strstr(p.side[1].reply.u.AUTH_VERIFY.text, "xq.example"));
 	assert_non_null(strstr(p.side[1].reply.u.AUTH_VERIFY.text, "configured is fqdn 'hq.example'"));
 	/* Prefixes and types count. */
+	start();
+	p.side[0].id[4] = 'x';
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
 	p.side[0].id_n--;
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
+	start();
 	p.side[0].id_n = 4;
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_MALFORMED);
 	p.side[0].id_n = 0;
@@ -335,6 +375,12 @@ static void identity_of_address(void **state)
 	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
 	memset(&branch->remote, 0, sizeof branch->remote);
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH); /* any address, no identity: nobody */
+	start();
+	memset(p.side[0].id, 0, sizeof p.side[0].id);
+	p.side[0].id[0] = ID_IPV4;
+	p.side[0].id_n = 8;
+	memcpy(p.side[0].id + 4, (const uint8_t[]){ 192, 0, 2, 1 }, 4);
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
 	assert_int_equal(addr_parse(&branch->remote, "192.0.2.1"), RC_OK);
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
 }
@@ -592,11 +638,108 @@ static void joined_to_itself_stretched(void **state)
 	join(true);
 }
 
+/* ---- what was proved by a key that is another one now ---- */
+
+/* The IKE SA that side `at` was told to end; 0: none. */
+static uint32_t told_to_end(int at, size_t from, const char **ret_text)
+{
+	const struct keys_action *a = NULL;
+
+	if (side_count(&p.side[at], from, KEYS_ENDED, &a) != 1)
+		return 0;
+	*ret_text = a->u.ended.text;
+	return a->u.ended.handle;
+}
+
+static void ends_with_its_key(int at, const char *why)
+{
+	struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN,
+		.u.EXCHANGE_BEGIN = { .role = KEEPER_INITIATOR, .parent = p.side[at].ike, .dh_group = DH_CURVE25519 } };
+	size_t from = p.side[at].actions_n;
+	const char *text = "";
+
+	keys_recheck(p.side[at].keys);
+	assert_int_equal(told_to_end(at, from, &text), p.side[at].ike);
+	if (!strstr(text, why))
+		fail_msg("%s", text);
+	keys_recheck(p.side[at].keys);
+	assert_int_equal(told_to_end(at, from, &text), p.side[at].ike); /* once */
+	/* Whatever ike makes of it: no child, no rekey. */
+	assert_int_equal(pair_child_begin(&p, DH_NONE), RC_DENIED);
+	assert_int_equal(side_ask(&p.side[at], &q), RC_OK);
+}
+
+/* Either side, whoever began: what was made with the key that leaked ends with it. */
+static void a_replaced_psk_ends_what_it_made(void **state)
+{
+	for (int initiator = 0; initiator < 2; initiator++) {
+		pair_done(&p);
+		pair_init(&p);
+		p.initiator = initiator;
+		assert_int_equal(pair_ike(&p), RC_OK);
+		keys_recheck(p.side[0].keys);
+		assert_int_equal(side_count(&p.side[0], 0, KEYS_ENDED, NULL), 0);
+		/* The same again is the same key. */
+		keys_identities_clear(p.side[0].keys);
+		assert_int_equal(keys_identity_psk(p.side[0].keys, "shared", "a secret of the two", 19, NULL), RC_OK);
+		keys_recheck(p.side[0].keys);
+		assert_int_equal(side_count(&p.side[0], 0, KEYS_ENDED, NULL), 0);
+		keys_identities_clear(p.side[0].keys);
+		assert_int_equal(keys_identity_psk(p.side[0].keys, "shared", "another one, by chance", 22, NULL), RC_OK);
+		ends_with_its_key(0, "was replaced or removed");
+	}
+}
+
+static void a_replaced_private_key_ends_what_it_made(void **state)
+{
+	pair_use_signatures(&p, PAIR_P256, PAIR_P256);
+	assert_int_equal(pair_ike(&p), RC_OK);
+	keys_recheck(p.side[0].keys);
+	assert_int_equal(side_count(&p.side[0], 0, KEYS_ENDED, NULL), 0);
+	keys_identities_clear(p.side[0].keys);
+	assert_int_equal(keys_identity_pem(p.side[0].keys, "shared", pair_pem[1][PAIR_P256], strlen(pair_pem[1][PAIR_P256]),
+				 NULL),
+		RC_OK);
+	ends_with_its_key(0, "was replaced or removed");
+}
+
+/* A rekey hands the proof on: it is still that of the old key. */
+static void a_rekey_does_not_renew_the_proof(void **state)
+{
+	assert_int_equal(pair_ike(&p), RC_OK);
+	assert_int_equal(pair_rekey(&p), RC_OK);
+	keys_identities_clear(p.side[0].keys);
+	ends_with_its_key(0, "was replaced or removed");
+}
+
+/* Numbers of another configuration: nothing is done, and it is no misdeed. */
+static void another_generation(void **state)
+{
+	struct keeper_auth_signed auth;
+
+	assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
+	assert_int_equal(pair_finish(&p), RC_OK);
+	p.side[0].config.head.generation++; /* behind the back of who asks */
+	pair_stale = true;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_STALE);
+	assert_int_equal(pair_child_begin(&p, DH_NONE), RC_STALE);
+	assert_null(side_entry(&p.side[0], KEYS_ENTRY_REFUSED));
+	assert_null(side_entry(&p.side[0], KEYS_ENTRY_KEY_USED));
+	pair_stale = false;
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(psk),
+		T(one_proof_for_one_exchange),
+		T(from_where_it_is_configured),
+		T(a_replaced_psk_ends_what_it_made),
+		T(a_replaced_private_key_ends_what_it_made),
+		T(a_rekey_does_not_renew_the_proof),
+		T(another_generation),
 		T(joined_to_itself),
 		T(joined_to_itself_stretched),
 		T(psk_wrong),

@@ -190,7 +190,7 @@ static void rows_shown(void **state)
 	char text[SHOW_ROW_TEXT];
 	size_t n;
 
-	file_put("a.psk", "a good long secret", 0600);
+	file_put("a.psk", "a good and long secret", 0600);
 	file_put("b.pem", pair_pem[0][PAIR_ED25519], 0600);
 	file_put("c.psk", "short", 0600);
 	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);

@@ -536,8 +536,12 @@ static void tunnel_end_to_end(void **state)
 	memcpy(verify.message, sign.message, sizeof sign.message);
 	memcpy(verify.id, sign.id, sizeof sign.id);
 	verify.id_n = sign.id_n;
+	verify.local.addr = r->config.peers[0].local;
+	verify.remote.addr = r->config.peers[0].remote;
 	q.u.AUTH_VERIFY = verify;
 	assert_int_equal(side_ask(r, &q), RC_OK);
+	verify.local.addr = s->config.peers[0].local;
+	verify.remote.addr = s->config.peers[0].remote;
 	memcpy(r->message, pair.spi_i, 8);
 	memcpy(r->message + 8, pair.spi_r, 8);
 	memcpy(r->message + 28, r->begun.ke, 32);
