@@ -17,14 +17,14 @@ static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, m
 	}
 }
 
-/* What may begin a session: a SYN, an echo request, any packet of a protocol without such a beginning. */
+/* What may begin a session: a SYN, an ICMP query, any packet of a protocol without such a beginning. */
 static enum drop_reason check_beginning(struct train *t)
 {
 	if (t->flags & TRAIN_FRAGMENT)
 		return DROP_FRAGMENT_INVALID; /* fw_reassemble() was left out */
 	if (t->flags & TRAIN_ICMP_ERROR)
 		return DROP_ICMP_UNRELATED;
-	if (fw_is_icmp(t->proto) && !fw_is_echo_request(t))
+	if (fw_is_icmp(t->proto) && !fw_is_icmp_query(t))
 		return DROP_NO_SESSION;
 	if (t->proto == IP_TCP && (t->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return DROP_NO_SESSION;
@@ -69,6 +69,11 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 		const struct snap_nat_rule *n =
 			rule == FW_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[rule];
 		if (n && n->action != NAT_OFF) {
+			/* The links do not bring what is the gateway's own (io_filter.c), and it would not be
+			 * told apart from that. */
+			if (t->proto == IP_ESP &&
+				snap_zone_opens(fw->policy->snapshot, to, IP_ESP, 0, &t->dst))
+				return DROP_NAT_PROTOCOL;
 			*ret_nat_rule = rule;
 			return fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1]);
 		}
@@ -138,7 +143,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	t->session = t->rule = TRAIN_NONE;
 	if (t->drop)
 		return;
-	bool no_session_by_nature = fw_is_icmp(t->proto) && !fw_is_echo_request(t);
+	bool no_session_by_nature = fw_is_icmp(t->proto) && !fw_is_icmp_query(t);
 	if (no_session_by_nature && to == FW_ZONE_HOST) {
 		t->drop = fw_host_inbound(fw, t);
 		return;

@@ -45,10 +45,12 @@ static bool zones_sound(const struct fw_state *st, const struct fw_session *s)
 
 static bool key_sound(const struct fw_key *k)
 {
-	bool echo = k->kind == FW_KEY_ECHO || k->kind == FW_KEY_ECHO_REPLY;
+	uint16_t asks = k->kind & (FW_KEY_QUERY | FW_KEY_ANSWER);
+	bool query = asks == FW_KEY_QUERY || asks == FW_KEY_ANSWER;
 
-	if ((k->family != ADDR_V4 && k->family != ADDR_V6) || k->kind > FW_KEY_ECHO_REPLY ||
-		echo != fw_is_icmp(k->proto))
+	if ((k->family != ADDR_V4 && k->family != ADDR_V6) || query != fw_is_icmp(k->proto) ||
+		(query ? fw_icmp_kind(k->proto, (uint8_t)k->kind) != (FW_KEY_QUERY | (k->kind & 0xff))
+		       : k->kind != 0))
 		return false;
 	/* Stray octets behind an IPv4 address would make a key that no packet has. */
 	for (size_t i = 4; k->family == ADDR_V4 && i < 16; i++)

@@ -42,14 +42,16 @@
 #include "model/snapshot.h"
 #include "wire/train.h"
 
-enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_ECHO, FW_KEY_ECHO_REPLY };
+/* Of a key of ICMP: which side asks, with the query's type in the low octet. Two hosts may ask each other
+ * with one identifier. */
+enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_QUERY = 0x100, FW_KEY_ANSWER = 0x200 };
 
 /* One direction's addresses as they arrive. No padding: hashed and compared as bytes. */
 struct fw_key {
 	uint8_t src[16], dst[16];
-	uint16_t src_port, dst_port; /* ICMP echo: the identifier in both; 0 without ports */
+	uint16_t src_port, dst_port; /* ICMP queries: the identifier in both; 0 without ports */
 	uint8_t family, proto;
-	uint16_t kind; /* enum fw_key_kind: two hosts may ping each other with one identifier */
+	uint16_t kind; /* enum fw_key_kind */
 };
 
 enum fw_tcp_state {

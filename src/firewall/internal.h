@@ -2,6 +2,7 @@
 #ifndef FIREWALL_INTERNAL_H
 #define FIREWALL_INTERNAL_H
 
+#include "base/icmp.h"
 #include "firewall/firewall.h"
 #include "wire/ip.h"
 
@@ -46,7 +47,7 @@ struct fw_state {
 	uint32_t used; /* records from here on were never written: nobody need touch their pages */
 };
 
-#define FW_STATE_MAGIC 0x3330574647504c50ull
+#define FW_STATE_MAGIC 0x3430574647504c50ull
 #define FW_STATE_BYTES 16384 /* the records begin here */
 
 /*
@@ -273,29 +274,32 @@ bool fw_reassembly_attach(struct firewall *fw);
 void fw_reassembly_detach(struct firewall *fw);
 void fw_reassembly_expire(struct firewall *fw, mono_ns now);
 
-/* Echo is the only ICMP that has sessions. */
-static inline bool fw_is_echo_request(const struct train *t)
-{
-	return (t->proto == IP_ICMP && t->icmp_type == ICMP4_ECHO) ||
-	       (t->proto == IP_ICMPV6 && t->icmp_type == ICMP6_ECHO);
-}
-
 static inline bool fw_is_icmp(uint8_t proto)
 {
 	return proto == IP_ICMP || proto == IP_ICMPV6;
 }
 
-static inline uint16_t fw_echo_kind(uint8_t proto, uint8_t icmp_type)
+static inline uint16_t fw_icmp_kind(uint8_t proto, uint8_t icmp_type)
 {
-	if (proto == IP_ICMP)
-		return icmp_type == ICMP4_ECHO	       ? FW_KEY_ECHO
-		       : icmp_type == ICMP4_ECHO_REPLY ? FW_KEY_ECHO_REPLY
-						       : 0;
-	if (proto == IP_ICMPV6)
-		return icmp_type == ICMP6_ECHO	       ? FW_KEY_ECHO
-		       : icmp_type == ICMP6_ECHO_REPLY ? FW_KEY_ECHO_REPLY
-						       : 0;
-	return 0;
+	uint8_t query = 0;
+
+	if (!fw_is_icmp(proto))
+		return FW_KEY_PLAIN;
+	switch (icmp_role(proto == IP_ICMP, icmp_type, &query)) {
+	case ICMP_ROLE_QUERY:
+		return FW_KEY_QUERY | query;
+	case ICMP_ROLE_ANSWER:
+		return FW_KEY_ANSWER | query;
+	case ICMP_ROLE_OTHER:
+		break;
+	}
+	return FW_KEY_PLAIN;
+}
+
+/* Queries are the only ICMP that has sessions. */
+static inline bool fw_is_icmp_query(const struct train *t)
+{
+	return fw_icmp_kind(t->proto, t->icmp_type) & FW_KEY_QUERY;
 }
 
 static inline struct fw_key fw_key_of(const struct train *t)
@@ -304,7 +308,7 @@ static inline struct fw_key fw_key_of(const struct train *t)
 		.dst_port = t->dst_port,
 		.family = t->src.family,
 		.proto = t->proto,
-		.kind = fw_echo_kind(t->proto, t->icmp_type) };
+		.kind = fw_icmp_kind(t->proto, t->icmp_type) };
 	memcpy(k.src, t->src.b, 16);
 	memcpy(k.dst, t->dst.b, 16);
 	return k;
@@ -318,7 +322,7 @@ static inline struct fw_key fw_key_reverse(const struct fw_key *k)
 	memcpy(r.dst, k->src, 16);
 	r.src_port = k->dst_port;
 	r.dst_port = k->src_port;
-	r.kind = k->kind == FW_KEY_ECHO ? FW_KEY_ECHO_REPLY : k->kind == FW_KEY_ECHO_REPLY ? FW_KEY_ECHO : 0;
+	r.kind = k->kind ? k->kind ^ (FW_KEY_QUERY | FW_KEY_ANSWER) : FW_KEY_PLAIN;
 	return r;
 }
 

@@ -5,7 +5,11 @@
  *
  * The port stays as it is where it can; else the search begins at a place that a keyed hash of the flow
  * gives, which nobody outside can foresee (RFC 6056 section 3.3.3), and tries FW_NAT_TRIES places: with nine
- * ports of ten taken for one destination, one search in 10^11 fails. ICMP echo: the identifier is the port.
+ * ports of ten taken for one destination, one search in 10^11 fails. ICMP queries: the identifier is the
+ * port.
+ *
+ * Protocols without ports (GRE, ESP, SCTP, 6in4) keep all but their address. Nothing in their answers tells
+ * inside hosts apart, so one of them has each outside host for each such protocol and translated address.
  */
 #include "firewall/internal.h"
 
@@ -92,7 +96,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 	bool ports = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
 	struct ip_addr before = { 0 };
 
-	if (!ports)
+	if (forward->proto == IP_AH) /* its check value covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
 	for (uint32_t k = 0; k < (rule->action == NAT_POOL ? POOL_ADDRESSES_TRIED : 1u); k++) {
 		struct ip_addr a =
@@ -102,9 +106,9 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		if (k > 0 && addr_equal(&a, &before))
 			break; /* a pool of one address */
 		memcpy(reply->dst, a.b, 16);
-		if (port_find(fw, forward, reply))
+		if (ports ? port_find(fw, forward, reply) : is_free(fw, reply))
 			return DROP_NONE;
 		before = a;
 	}
-	return DROP_NAT_EXHAUSTED;
+	return ports ? DROP_NAT_EXHAUSTED : DROP_NAT_PROTOCOL;
 }

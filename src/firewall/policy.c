@@ -22,10 +22,9 @@ struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t
 		.proto = t->proto };
 }
 
-/* ICMP sessions are echoes: that is the type which the rules saw. */
 struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t to)
 {
-	uint16_t port = k->proto == IP_ICMP ? ICMP4_ECHO : k->proto == IP_ICMPV6 ? ICMP6_ECHO : k->dst_port;
+	uint16_t port = fw_is_icmp(k->proto) ? k->kind & 0xff : k->dst_port;
 
 	return (struct fw_tuple){ .src = fw_key_src(k),
 		.dst = fw_key_dst(k),
@@ -75,9 +74,9 @@ bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t)
 {
 	if (!fw->policy || t->from >= fw->policy->snapshot->zones.count)
 		return false;
-	/* Of ICMP the data plane judges echo requests. Answers, errors, and what IPv6 needs to live on a link
+	/* Of ICMP the data plane judges queries. Answers, errors, and what IPv6 needs to live on a link
 	 * (RFC 4890 section 4.4) are the kernel's to judge. */
-	if (fw_is_icmp(t->proto) && t->service_port != (t->proto == IP_ICMP ? ICMP4_ECHO : ICMP6_ECHO))
+	if (fw_is_icmp(t->proto) && !(fw_icmp_kind(t->proto, (uint8_t)t->service_port) & FW_KEY_QUERY))
 		return true;
 	return snap_zone_opens(fw->policy->snapshot, t->from, t->proto, t->service_port, &t->src);
 }

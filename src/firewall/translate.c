@@ -9,9 +9,24 @@
 #include "wire/csum.h"
 #include "wire/quoted.h"
 
-static uint32_t l4_csum_at(uint8_t proto)
+/* 0: none that counts addresses. Those of UDP-Lite (RFC 3828) and DCCP (RFC 4340) stand where that of UDP
+ * does. */
+static uint32_t l4_csum_at(const struct train *t)
 {
-	return proto == IP_TCP ? TCP_CSUM : proto == IP_UDP ? UDP_CSUM : fw_is_icmp(proto) ? ICMP_CSUM : 0;
+	switch (t->proto) {
+	case IP_TCP:
+		return TCP_CSUM;
+	case IP_UDP:
+		return UDP_CSUM;
+	case IP_ICMP:
+	case IP_ICMPV6:
+		return ICMP_CSUM;
+	case IP_UDP_LITE:
+	case IP_DCCP:
+		return t->len >= t->l4_offset + 8u ? UDP_CSUM : 0;
+	default:
+		return 0;
+	}
 }
 
 /* Replaces n octets that stand in the pseudo-header of an L4 checksum (NULL: in none), and in the IPv4
@@ -79,7 +94,7 @@ void fw_translate(const struct fw_session *s, struct train *t, uint32_t d)
 {
 	const struct fw_key *reply = &s->key[1 - d];
 	struct new_head h = { reply->dst, reply->src, reply->dst_port, reply->src_port };
-	uint32_t at = l4_csum_at(t->proto);
+	uint32_t at = l4_csum_at(t);
 
 	packet_put(t->ip, t->src.family == ADDR_V4, t->proto, t->l4_offset, at ? t->l4_offset + at : 0,
 		t->csum == TRAIN_CSUM_PARTIAL, &h);
@@ -109,7 +124,7 @@ bool fw_error_key(const struct train *t, struct fw_key *ret_key)
 		.dst_port = q.dst_port,
 		.family = q.src.family,
 		.proto = q.proto,
-		.kind = fw_echo_kind(q.proto, q.icmp_type) };
+		.kind = fw_icmp_kind(q.proto, q.icmp_type) };
 	memcpy(k.src, q.src.b, 16);
 	memcpy(k.dst, q.dst.b, 16);
 	*ret_key = fw_key_reverse(&k);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/icmp.h"
 #include "model/applications.h"
 #include "model/compile.h"
 #include "model/schema.h"
@@ -239,6 +240,30 @@ static enum rc expand_built_in(struct compiler *c, struct object *o)
 	return RC_OK;
 }
 
+/* Sessions are of queries: what else is named here would never match anything. */
+static enum rc icmp_type(struct compiler *c, const struct lyd_node *application, struct snap_service *s)
+{
+	const struct lyd_node *leaf = tree_child(c->m, application, "icmp-type");
+	uint8_t type = (uint8_t)value_number(application, "icmp-type"), query;
+
+	s->dst_first = s->dst_last = type;
+	switch (icmp_role(s->proto == 1, type, &query)) {
+	case ICMP_ROLE_QUERY:
+		return RC_OK;
+	case ICMP_ROLE_ANSWER:
+		return tree_fault(c->m, leaf, c->e,
+			"ICMP type %u is the answer to type %u: name that, answers pass with its session",
+			type, query);
+	case ICMP_ROLE_OTHER:
+		break;
+	}
+	return tree_fault(c->m, leaf, c->e,
+		"ICMP type %u is no query: errors pass with the session that they are about, messages "
+		"between neighbours "
+		"are not forwarded; queries are %s",
+		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 144, 146 and 160");
+}
+
 static enum rc expand_application(struct compiler *c, struct object *o)
 {
 	const struct lyd_node *leaf;
@@ -258,7 +283,7 @@ static enum rc expand_application(struct compiler *c, struct object *o)
 	if (!rc && (leaf = tree_child(c->m, o->node, "destination-port")))
 		rc = value_ports(c, leaf, &s->dst_first, &s->dst_last);
 	if (!rc && tree_child(c->m, o->node, "icmp-type"))
-		s->dst_first = s->dst_last = (uint16_t)value_number(o->node, "icmp-type");
+		rc = icmp_type(c, o->node, s);
 	return rc;
 }
 

@@ -4,7 +4,8 @@
 
 enum {
 	/* IANA protocol numbers */
-	IP_ICMP = 1, IP_IPIP = 4, IP_TCP = 6, IP_UDP = 17, IP_IPV6 = 41, IP_ESP = 50, IP_ICMPV6 = 58,
+	IP_ICMP = 1, IP_IPIP = 4, IP_TCP = 6, IP_UDP = 17, IP_DCCP = 33, IP_IPV6 = 41, IP_GRE = 47,
+	IP_ESP = 50, IP_AH = 51, IP_ICMPV6 = 58, IP_SCTP = 132, IP_UDP_LITE = 136,
 	IP6_HOP_BY_HOP = 0, IP6_ROUTING = 43, IP6_FRAGMENT = 44, IP6_NO_NEXT = 59, IP6_DESTINATION = 60,
 	/* sizes and offsets, bytes */
 	IP6_MTU_MIN = 1280, /* RFC 8200 section 5: every link that carries IPv6 takes so much */

@@ -5,6 +5,7 @@
  */
 #include "base/rd.h"
 #include "wire/csum.h"
+#include "base/icmp.h"
 #include "wire/ip.h"
 #include "wire/train.h"
 
@@ -102,13 +103,6 @@ static bool icmp_is_error(uint8_t family, uint8_t type)
 	       type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER;
 }
 
-static bool icmp_is_echo(uint8_t family, uint8_t type)
-{
-	if (family == ADDR_V6)
-		return type == ICMP6_ECHO || type == ICMP6_ECHO_REPLY;
-	return type == ICMP4_ECHO || type == ICMP4_ECHO_REPLY;
-}
-
 static enum drop_reason parse_icmp(struct train *t, struct rd *r)
 {
 	t->icmp_type = rd_u8(r);
@@ -119,7 +113,8 @@ static enum drop_reason parse_icmp(struct train *t, struct rd *r)
 	if (r->bad)
 		return DROP_TRUNCATED;
 	t->payload_offset = (uint16_t)(t->l4_offset + ICMP_HEADER_SIZE);
-	if (icmp_is_echo(t->src.family, t->icmp_type))
+	uint8_t query;
+	if (icmp_role(t->src.family == ADDR_V4, t->icmp_type, &query) != ICMP_ROLE_OTHER)
 		t->src_port = t->dst_port = id;
 	else if (icmp_is_error(t->src.family, t->icmp_type))
 		t->flags |= TRAIN_ICMP_ERROR;

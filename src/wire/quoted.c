@@ -1,4 +1,5 @@
 #include "wire/quoted.h"
+#include "base/icmp.h"
 #include "base/rd.h"
 #include "wire/ip.h"
 
@@ -27,8 +28,8 @@ static bool quoted_l4(struct quoted *q, struct rd r, const uint8_t *bytes, size_
 		csum = ICMP_CSUM;
 		if (v4 != (q->src.family == ADDR_V4))
 			return false;
-		if (v4 ? q->icmp_type != ICMP4_ECHO && q->icmp_type != ICMP4_ECHO_REPLY
-		       : q->icmp_type != ICMP6_ECHO && q->icmp_type != ICMP6_ECHO_REPLY)
+		uint8_t query;
+		if (icmp_role(v4, q->icmp_type, &query) == ICMP_ROLE_OTHER)
 			return false;
 		break;
 	}

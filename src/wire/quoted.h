@@ -10,7 +10,7 @@
 
 struct quoted {
 	struct ip_addr src, dst;
-	uint16_t src_port, dst_port; /* TCP, UDP; ICMP echo: identifier in both; else 0 */
+	uint16_t src_port, dst_port; /* TCP, UDP; ICMP queries: identifier in both; else 0 */
 	uint8_t proto, icmp_type;
 	uint32_t tcp_seq;     /* TCP: among the eight octets that every error quotes */
 	uint32_t l4_offset;   /* from the quoted IP header */
@@ -18,7 +18,7 @@ struct quoted {
 				 none */
 };
 
-/* False: too short, not IP, or a fragment without ports. ICMP within must be an echo or its answer. */
+/* False: too short, not IP, or a fragment without ports. ICMP within must be a query or its answer. */
 bool quoted_parse(struct quoted *ret_quoted, const uint8_t *bytes, size_t n);
 
 /*

@@ -54,7 +54,7 @@ struct train {
 
 	/* parsed by train_parse() */
 	struct ip_addr src, dst;
-	uint16_t src_port, dst_port; /* TCP, UDP; ICMP echo: identifier in both; else 0 */
+	uint16_t src_port, dst_port; /* TCP, UDP; ICMP queries: identifier in both; else 0 */
 	uint16_t l4_offset;	     /* from ip; behind all extension headers */
 	uint16_t payload_offset;     /* from ip; behind the L4 header (behind IP when there is none) */
 	uint8_t proto;		     /* 6, 17, 1, 58, … */

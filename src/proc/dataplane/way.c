@@ -2,6 +2,7 @@
  * Where a train goes: to the host, into a tunnel, out of a link. Sessions keep the answer with the generation
  * of the tables it came from; only their first trains and the first after a change look it up.
  */
+#include "base/icmp.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
@@ -172,12 +173,13 @@ static void way_set(struct passage *w, const struct way *way)
 static void for_the_kernel(struct pipeline *p, struct passage *w)
 {
 	struct train *t = w->t;
+	uint8_t query;
 	bool begins = t->proto == IP_TCP   ? (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
 		      : t->proto == IP_UDP ? t->dst_port < p->snapshot->host_port_first ||
 						     t->dst_port > p->snapshot->host_port_last
-		      : t->proto == IP_ICMP   ? t->icmp_type == ICMP4_ECHO
-		      : t->proto == IP_ICMPV6 ? t->icmp_type == ICMP6_ECHO
-					      : t->proto != IP_ESP;
+		      : t->proto == IP_ICMP || t->proto == IP_ICMPV6
+			      ? icmp_role(t->proto == IP_ICMP, t->icmp_type, &query) == ICMP_ROLE_QUERY
+			      : t->proto != IP_ESP;
 
 	t->drop = begins ? fw_host_inbound(p->fw, t) : DROP_NONE;
 	if (t->drop)

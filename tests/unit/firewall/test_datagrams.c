@@ -2,6 +2,7 @@
  * Sessions of UDP, ICMP echo and protocols without ports; ICMP errors and the session they are about; the hop
  * limit; what a rule's log and counters say about them.
  */
+#include "base/icmp.h"
 #include "world.h"
 
 #include <setjmp.h>
@@ -152,8 +153,8 @@ static void test_echo(void **state)
 /* Queries but echo have no place through a firewall: no session, whatever policy says. */
 static void test_other_icmp(void **state)
 {
-	static const uint8_t types4[] = { 9, 10, 13, 14, 15, 16, 17, 18, 30, 255 };
-	static const uint8_t types6[] = { 130, 133, 134, 135, 136, 137, 139, 255 };
+	static const uint8_t types4[] = { 9, 10, 14, 16, 18, 30, 43, 255 };
+	static const uint8_t types6[] = { 130, 133, 134, 135, 136, 137, 139, 145, 255 };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(types4); i++)
@@ -168,6 +169,44 @@ static void test_other_icmp(void **state)
 						.proto = IP_ICMPV6,
 						.icmp_type = types6[i],
 						.payload_n = 12 });
+}
+
+/* Every type that bears an identifier: its answer finds it, by another identifier or type none does. */
+static void test_queries(void **state)
+{
+	static const struct {
+		bool v4;
+		uint8_t query, answer;
+	} kinds[] = {
+#define Q(v4, query, answer, name) { v4, query, answer },
+		ICMP_QUERIES(Q)
+#undef Q
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		struct packet_spec s = { .src = kinds[i].v4 ? INSIDE : INSIDE6,
+			.dst = kinds[i].v4 ? OUTSIDE : OUTSIDE6,
+			.proto = kinds[i].v4 ? IP_ICMP : IP_ICMPV6,
+			.icmp_type = kinds[i].query,
+			.src_port = 77,
+			.payload_n = 12 };
+		struct packet_spec back = s;
+
+		back.src = s.dst;
+		back.dst = s.src;
+		back.icmp_type = kinds[i].answer;
+		expect(DROP_NO_SESSION, &back);
+		expect(DROP_NONE, &s);
+		expect(DROP_NONE, &back);
+		back.src_port = 78;
+		expect(DROP_NO_SESSION, &back);
+		back.src_port = 77;
+		back.icmp_type = kinds[i ? 0 : 1].answer;
+		if (kinds[i].v4)
+			expect(DROP_NO_SESSION, &back);
+		fw_session_end(w.fw, 0, w.now);
+	}
 }
 
 static void test_other_protocols(void **state)
@@ -602,6 +641,7 @@ int main(void)
 		T(test_udp_without_checksum),
 		T(test_echo),
 		T(test_other_icmp),
+		T(test_queries),
 		T(test_other_protocols),
 		T(test_errors),
 		T(test_quotations),

@@ -220,7 +220,7 @@ static enum drop_reason give(enum drop_reason r)
 		return send(s);
 	case DROP_NAT_PROTOCOL:
 		s.src = "10.0.1.2";
-		s.proto = 47;
+		s.proto = IP_AH;
 		return send(s);
 	case DROP_HOST_INBOUND:
 		s.dst = "203.0.113.1";

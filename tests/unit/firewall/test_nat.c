@@ -309,12 +309,99 @@ static void test_protocol_and_address(void **state)
 	struct packet_spec s = udp("10.0.0.2", 1000, OUTSIDE, 53);
 
 	(void)state;
-	expect(DROP_NAT_PROTOCOL, &gre);
+	expect(DROP_NONE, &gre);
 	gre.src = "10.0.9.2"; /* NAT off carries it */
 	expect(DROP_NONE, &gre);
+	fw_session_end(w.fw, 0, w.now);
 	w.nat4.family = ADDR_NONE; /* the interface has no address */
 	expect(DROP_NAT_EXHAUSTED, &s);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 1);
+}
+
+/* Without ports: by address, one inside host for each outside one and protocol, until its session is over. */
+static void test_without_ports(void **state)
+{
+	static const uint8_t protos[] = { IP_GRE, IP_ESP, IP_SCTP, IP_IPV6, IP_IPIP, IP_UDP_LITE, IP_DCCP,
+		253 };
+	uint8_t quote[28];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(protos); i++) {
+		struct packet_spec s = { .src = "10.0.0.2",
+			.dst = OUTSIDE,
+			.proto = protos[i],
+			.payload_n = 40 },
+				   other = s,
+				   back = {
+					   .src = OUTSIDE, .dst = GATE, .proto = protos[i], .payload_n = 40
+				   };
+
+		other.src = "10.0.0.3";
+		expect(DROP_NONE, &s);
+		is(&w.t.src, GATE);
+		memcpy(quote, w.t.ip, sizeof quote);
+		expect(DROP_NONE, &back);
+		is(&w.t.dst, "10.0.0.2");
+		expect(DROP_NAT_PROTOCOL, &other);
+		struct packet_spec e = { .src = "192.0.2.1",
+			.dst = GATE,
+			.proto = IP_ICMP,
+			.icmp_type = ICMP4_UNREACHABLE,
+			.icmp_code = 4,
+			.payload = quote,
+			.payload_n = sizeof quote };
+		expect(DROP_NONE, &e);
+		is(&w.t.dst, "10.0.0.2");
+		assert_memory_equal(w.t.ip + 28 + 12, ((uint8_t[]){ 10, 0, 0, 2 }), 4);
+		other.dst = "198.51.100.77"; /* another outside host */
+		expect(DROP_NONE, &other);
+		w.now += 61 * NS_PER_S;
+		fw_expire(w.fw, w.now, 100);
+		other.dst = OUTSIDE;
+		expect(DROP_NONE, &other);
+		w.now += 61 * NS_PER_S;
+		fw_expire(w.fw, w.now, 100);
+	}
+	struct packet_spec ah = { .src = "10.0.0.2", .dst = OUTSIDE, .proto = IP_AH, .payload_n = 40 };
+	expect(DROP_NAT_PROTOCOL, &ah);
+	/* a pool has an address for each of several */
+	struct packet_spec gre = { .dst = OUTSIDE, .proto = IP_GRE, .payload_n = 40 };
+	gre.src = "10.0.8.2";
+	expect(DROP_NONE, &gre);
+	gre.src = "10.0.8.3";
+	expect(DROP_NONE, &gre);
+	/* sealed packets to a zone that speaks IKE with the gateway are the gateway's own */
+	policy_opens(&p, UNTRUST, "proto/50", "any");
+	world_load(&w, &p);
+	struct packet_spec esp = { .src = "10.0.0.5", .dst = OUTSIDE, .proto = IP_ESP, .payload_n = 40 };
+	expect(DROP_NAT_PROTOCOL, &esp);
+}
+
+/* The checksums of UDP-Lite and DCCP count the addresses (RFC 3828 section 3.2, RFC 4340 section 9.1). */
+static void test_checksums_of_others(void **state)
+{
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		struct packet_spec s = {
+			.src = "10.0.0.2", .dst = OUTSIDE, .proto = k ? IP_DCCP : IP_UDP_LITE, .payload_n = 40
+		};
+		uint8_t pseudo[12] = { 10, 0, 0, 2, 0, 0, 0, 0, 0, s.proto, 0, 40 };
+
+		w.t = packet_make(&w.packet, &s);
+		memcpy(pseudo + 4, w.t.ip + 16, 4);
+		store_be16(w.t.ip + 26, 0);
+		uint16_t sum = plain_checksum((uint16_t)~plain_checksum(0, pseudo, 12), w.t.ip + 20, 40);
+		store_be16(w.t.ip + 26, sum);
+		assert_int_equal(world_run(&w), DROP_NONE);
+		memcpy(pseudo, w.t.ip + 12, 8);
+		assert_int_equal(
+			plain_checksum((uint16_t)~plain_checksum(0, pseudo, 12), w.t.ip + 20, 40), 0);
+	}
+	/* three octets of one: nothing beyond is touched */
+	struct packet_spec s = {
+		.src = "10.0.0.4", .dst = "198.51.100.77", .proto = IP_UDP_LITE, .payload_n = 3
+	};
+	expect(DROP_NONE, &s);
 }
 
 /* Two hosts with one identifier towards one destination. */
@@ -354,7 +441,9 @@ static void test_echo(void **state)
 static void test_echo_of_zeros(void **state)
 {
 	static const uint8_t zeros[4];
-	struct packet_spec s = { .src = "10.0.0.2", .dst = OUTSIDE, .proto = IP_ICMP, .icmp_type = ICMP4_ECHO };
+	struct packet_spec s = {
+		.src = "10.0.0.2", .dst = OUTSIDE, .proto = IP_ICMP, .icmp_type = ICMP4_ECHO
+	};
 
 	(void)state;
 	expect(DROP_NONE, &s);
@@ -619,6 +708,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, setup_large, teardown),
 		T(test_pool),
 		T(test_protocol_and_address),
+		T(test_without_ports),
+		T(test_checksums_of_others),
 		T(test_echo),
 		T(test_echo_of_zeros),
 		T(test_collision),

@@ -323,7 +323,7 @@ static void test_unsound_records(void **state)
 			s->key[0].kind = 9;
 			break;
 		case 9:
-			s->key[0].kind = FW_KEY_ECHO;
+			s->key[0].kind = (FW_KEY_QUERY | ICMP4_ECHO);
 			break;
 		case 10:
 			s->key[0].src[7] = 1;

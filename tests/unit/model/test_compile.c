@@ -385,6 +385,12 @@ static const struct {
 								   "10.0.0.0/8; remote [ 10.1.0.0/16 "
 								   "10.0.0.0/8 ]; } }",
 		"10.0.0.0/8 is both local and remote of tunnel 't'" },
+	{ "type of an ICMP error", "applications { application a { protocol icmp; icmp-type 3; } }",
+		"is no query" },
+	{ "type of an ICMP answer", "applications { application a { protocol icmp; icmp-type 14; } }",
+		"is the answer to type 13" },
+	{ "type between neighbours", "applications { application a { protocol 58; icmp-type 134; } }",
+		"queries are 128, 144, 146 and 160" },
 	{ "unknown service", "zones { zone a { host-inbound [ ping telnet ]; } }",
 		"found 'telnet', expected one of: ike, ping" },
 	{ "unknown service nearby", "zones { zone a { host-inbound pin; } }", "did you mean 'ping'?" },
