@@ -266,9 +266,9 @@ def test_numbers_have_no_silent_gaps(lab):
         for entry in entries:
             if entry["type"] == "counter_gap":
                 body = entry["body"]
-                gaps.setdefault((body["source"], body["run"]), []).append((body["first"], body["last"]))
+                gaps.setdefault((entry["boot"], body["source"], body["run"]), []).append((body["first"], body["last"]))
         for entry in entries:
-            source = (entry["source"], entry.get("run", 0))
+            source = (entry["boot"], entry["source"], entry.get("run", 0))
             n = due.get(source, 1)
             while n < entry["n"]:
                 named = [last for first, last in gaps.get(source, []) if first <= n <= last]

@@ -128,7 +128,7 @@ static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_r
 {
 	struct child_process *c = (struct child_process *)context;
 
-	if (c->life != LIFE_ENTERING)
+	if (c->life != LIFE_ENTERING || c->supervisor->stopping)
 		return;
 	if (r->rc == RC_OK) {
 		entered_keep(c);
@@ -352,14 +352,6 @@ bool children_all(const struct supervisor *s, enum life life)
 {
 	for (int i = 0; i < PROC_COUNT; i++)
 		if (proc_is_service((enum proc)i) && s->children[i].life != life)
-			return false;
-	return true;
-}
-
-bool children_gone(const struct supervisor *s, bool ledger_too)
-{
-	for (int i = 0; i < PROC_COUNT; i++)
-		if (s->children[i].pid > 0 && (ledger_too || i != PROC_LEDGER))
 			return false;
 	return true;
 }

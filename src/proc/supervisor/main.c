@@ -190,13 +190,35 @@ static void tell_ready(struct supervisor *s)
 	}
 }
 
-static void stop_ledger(struct supervisor *s)
+/*
+ * Who asks others ends before them, so that nobody takes an orderly end for a loss; the ledger last, when the
+ * others' last entries are in it. Bounded: who does not end in its time is killed.
+ */
+static void stop_go_on(struct supervisor *s)
 {
-	struct child_process *c = child_of(s, PROC_LEDGER);
+	static const enum proc order[] = { PROC_CONTROL, PROC_IKE, PROC_DATAPLANE, PROC_KEEPER, PROC_ENTROPY,
+		PROC_LEDGER };
 
-	s->stopping_ledger = true;
-	s->stop_at = s->loop.now + STOP_WAIT_NS;
-	ipc_send_STOP(&c->port.link, 0, &(struct msg_empty){ 0 });
+	for (; s->stop_step < COUNT_OF(order); s->stop_step++, s->stop_told = false) {
+		struct child_process *c = child_of(s, order[s->stop_step]);
+		bool late = s->loop.now >= s->stop_at;
+		bool entered = s->ledger.pending_n == 0 || !ipc_link_up(s->ledger.link);
+		if (c->pid <= 0) {
+			s->stop_at = s->loop.now + STOP_WAIT_NS;
+		} else if (s->stop_told) {
+			if (late)
+				child_kill(c, "did not end in time");
+			return;
+		} else if (c->id != PROC_LEDGER || entered || late) {
+			s->stop_told = true;
+			s->stop_at = s->loop.now + STOP_WAIT_NS;
+			ipc_send_STOP(&c->port.link, 0, &(struct msg_empty){ 0 });
+			return;
+		} else {
+			return;
+		}
+	}
+	loop_stop(&s->loop);
 }
 
 static void stop(struct supervisor *s)
@@ -205,35 +227,9 @@ static void stop(struct supervisor *s)
 		return;
 	s->stopping = true;
 	s->stop_at = s->loop.now + STOP_WAIT_NS;
-	for (int i = 0; i < PROC_COUNT; i++) {
-		struct child_process *c = &s->children[i];
-		loop_disarm(&s->loop, &c->timer);
-		if (c->pid > 0 && i != PROC_LEDGER)
-			ipc_send_STOP(&c->port.link, 0, &(struct msg_empty){ 0 });
-	}
+	for (int i = 0; i < PROC_COUNT; i++)
+		loop_disarm(&s->loop, &s->children[i].timer);
 	loop_arm(&s->loop, &s->tick, 20 * NS_PER_MS, 20 * NS_PER_MS);
-}
-
-/* Bounded: who does not end in its time is killed. */
-static void stop_go_on(struct supervisor *s)
-{
-	bool late = s->loop.now >= s->stop_at;
-
-	if (!s->stopping_ledger) {
-		if (late)
-			for (int i = 0; i < PROC_COUNT; i++)
-				if (i != PROC_LEDGER)
-					child_kill(&s->children[i], "did not end in time");
-		/* the last exits are entered before the ledger goes */
-		bool entered = s->ledger.pending_n == 0 || !ipc_link_up(s->ledger.link);
-		if (children_gone(s, false) && (entered || late))
-			stop_ledger(s);
-		return;
-	}
-	if (late)
-		child_kill(child_of(s, PROC_LEDGER), "did not end in time");
-	if (children_gone(s, true))
-		loop_stop(&s->loop);
 }
 
 static void on_signal(struct loop *l, struct watch *w, short revents)

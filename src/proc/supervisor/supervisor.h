@@ -129,7 +129,8 @@ struct supervisor {
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
-	bool stopping, stopping_ledger;
+	bool stopping, stop_told; /* told: the one whose turn it is */
+	size_t stop_step;
 	mono_ns stop_at;
 };
 
@@ -157,7 +158,6 @@ void children_init(struct supervisor *s);
 void children_start(struct supervisor *s);
 void children_reap(struct supervisor *s);
 bool children_all(const struct supervisor *s, enum life life);
-bool children_gone(const struct supervisor *s, bool ledger_too);
 void child_kill(struct child_process *c, const char *why);
 
 /* entered.c */
