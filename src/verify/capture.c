@@ -275,7 +275,7 @@ static bool interface_take(struct section *s, struct rd *body)
 /* RC_OK, RC_MALFORMED; RC_LIMIT: no memory. */
 static enum rc packet_take(struct capture *c, const struct section *s, uint32_t type, struct rd *body)
 {
-	uint32_t interface = 0, captured, wire;
+	uint32_t interface = 0, captured = 0, wire;
 
 	if (type == BLOCK_PACKET) {
 		interface = u16(body, s->order);
