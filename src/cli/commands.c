@@ -183,6 +183,8 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		break;
 	case OPTION_LIMIT:
 		return number(&line->limit, value, 1, INT32_MAX, word, e);
+	case OPTION_CONFIRM:
+		return number(&line->confirm_minutes, value, 1, CONFIRM_MINUTES_MAX, word, e);
 	case OPTION_COUNT:
 		return number(&line->count, value, 1, INT32_MAX, word, e);
 	case OPTION_SRC:

@@ -29,6 +29,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(COUNT,   "--count",   "N",      "stop after N packets; without it after 10")			\
 	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")		\
 	O(CLOSE_ALL, "--close-all", "",   "take a configuration that closes everything: no zone has an interface")	\
+	O(CONFIRM, "--confirm-within", "MINUTES", "go back to what ran before unless `plaingate confirm` comes in that time")	\
 	O(CUT_OFF, "--cut-off", "",       "take one that does not admit the connection by which this commit comes")	\
 	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
@@ -48,8 +49,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL),							\
 	  "Says whether the configuration in FILE is right. Needs no running gateway.")			\
-	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF),	\
+	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF) | OPT(CONFIRM),	\
 	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
+	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps what was committed with --confirm-within.")	\
 	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\
 	  "Prints the running configuration as it was committed.")						\
 	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT_FILTER,	\
@@ -123,7 +125,7 @@ struct cli_line {
 	const char *from, *to, *before, *output, *config;
 	struct ip_addr ours[CLI_OURS_MAX];
 	size_t ours_n;
-	uint32_t limit, count;
+	uint32_t limit, count, confirm_minutes;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_USUAL when not given */
 	struct msg_filter filter;
 };

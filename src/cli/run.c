@@ -297,6 +297,7 @@ static int run_commit(const struct cli_line *line)
 	base = strcmp(line->argument, "-") == 0 ? "standard-input" : base ? base + 1 : line->argument;
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, base);
 	snprintf(q.comment, sizeof q.comment, "%s", line->comment ? line->comment : "");
+	q.confirm_minutes = line->confirm_minutes;
 	q.flags = (line->given & OPT(CLOSE_ALL) ? COMMIT_CLOSE_ALL : 0u) |
 		  (line->given & OPT(CUT_OFF) ? COMMIT_CUT_OFF : 0u);
 	connection_find(&q.from);
@@ -308,6 +309,13 @@ static int run_commit(const struct cli_line *line)
 		close(file);
 	free(text);
 	return status;
+}
+
+static int run_confirm(const struct cli_line *line)
+{
+	struct msg_cli_request q = { .command = CLI_CONFIRM };
+
+	return ask(line, &q, -1, NULL);
 }
 
 static int run_clear_sessions(const struct cli_line *line)
@@ -408,6 +416,8 @@ int cli_run(const struct cli_line *line)
 		return run_check(line);
 	case COMMAND_COMMIT:
 		return run_commit(line);
+	case COMMAND_CONFIRM:
+		return run_confirm(line);
 	case COMMAND_SHOW_CONFIG:
 		return run_show_config(line);
 	case COMMAND_SHOW:

@@ -313,17 +313,21 @@ struct msg_ike_command {
 	char name[NAME_MAX_BYTES]; /* of a tunnel or peer */
 };
 
-enum cli_command { CLI_SHOW, CLI_CHECK, CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIG };
+enum cli_command { CLI_SHOW, CLI_CHECK, CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIG, CLI_CONFIRM };
 
 enum commit_flags {
 	COMMIT_CLOSE_ALL = 1 << 0, /* a configuration without an interface in any zone */
 	COMMIT_CUT_OFF = 1 << 1,   /* one that does not admit `from` any more */
 };
 
+#define CONFIRM_MINUTES_MAX 1440
+
 struct msg_cli_request {
 	uint32_t command; /* enum cli_command */
 	uint32_t ike_command;
 	uint32_t flags; /* enum commit_flags */
+	uint32_t confirm_minutes; /* of a commit; 0: it needs no confirmation */
+	uint32_t zero;
 	struct host_connection from; /* a commit: on which the administrator sits, as the program says */
 	struct msg_show show;
 	char name[NAME_MAX_BYTES];

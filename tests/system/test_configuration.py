@@ -1,8 +1,10 @@
 """Commits: a good one acts and stands in the ledger before; a bad one changes nothing."""
 import hashlib
+import os
+import signal
 
 import pytest
-from kit import HOST_B, WEB, TcpStream, config_of, connect, hits, ledger_entries, listener, show, verify_ledger
+from kit import HOST_B, WEB, TcpStream, config_of, connect, hits, ledger_entries, listener, processes, show, verify_ledger, wait_for
 
 BAD = {  # what stands there, what is put in its place, the word in it that is wrong, what is said about it
     "syntax": ("zones {", "zones {{", "{", "found '{', expected one of: zone, }"),
@@ -169,6 +171,22 @@ def test_ssh_connection_says_it_where_the_socket_is_not_found(lab):
         done = lab["hq"].run(["env", f"SSH_CONNECTION={connection}", "plaingate", "commit", "/etc/plaingate/try.conf"], check=False)
         assert (done.returncode != 0) == refused and ("not be admitted" in done.stderr) == refused, done.stderr
     lab.commit("hq", config_of("hq"), "as it was")
+
+
+def test_what_is_not_confirmed_is_taken_back(lab):
+    """Locked out by the first commit, and by a second one that was to mend it."""
+    hq = lab["hq"]
+    first, second = config_of("hq", NO_SSH), config_of("hq", NO_SSH, ("dpd 10;", "dpd 12;"))
+    (hq.state / "etc/try.conf").write_text(first, encoding="utf-8")
+    done = hq.run(["plaingate", "commit", "/etc/plaingate/try.conf", "--confirm-within", "1"])
+    assert "plaingate confirm" in done.stdout and not lan_reaches_ssh(lab)
+    assert try_commit(lab, second).returncode == 0
+    os.kill(processes(lab, "hq")["control"][0], signal.SIGKILL)
+    wait_for(lambda: lan_reaches_ssh(lab), 80, "what ran before", pause=1)
+    assert running(lab).strip() == config_of("hq").strip()
+    back = [entry["body"] for entry in ledger_entries(lab, "hq") if entry["type"] == "config_commit"][-1]
+    assert back["admin"] == "" and "was not confirmed within 1 minutes" in back["comment"]
+    assert hq.run("plaingate confirm", check=False).returncode == 1
 
 
 def test_every_mistake_of_a_text_is_named(lab):

@@ -130,6 +130,7 @@ static void take_request(struct client *c, struct ipc_frame *f)
 		case CLI_CLEAR_SESSIONS:
 		case CLI_TRACE:
 		case CLI_IKE:
+		case CLI_CONFIRM:
 			relay_act(c);
 			break;
 		default:

@@ -145,8 +145,11 @@ void commit_taken(struct control *k)
 		client_end(m->client, RC_AGAIN, 0,
 			"generation %llu is committed, but %s did not take it in time", generation, silent);
 	else if (m->client)
-		client_end(m->client, RC_OK, 0, "generation %llu is running (taken by %s)", generation,
-			took[0] ? took : "nobody yet");
+		client_end(m->client, RC_OK, 0, "generation %llu is running (taken by %s)%s", generation,
+			took[0] ? took : "nobody yet",
+			k->unconfirmed.pending ? "; unless 'plaingate confirm' comes in time, what ran before it is "
+						 "committed again"
+					       : "");
 	commit_over(k);
 }
 
@@ -178,7 +181,11 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 		return;
 	if (commit_refused(k, r))
 		return;
-	if (store_write(k->config_dir, &m->next, &k->running, &e) != RC_OK) {
+	bool waited = k->unconfirmed.pending;
+	if ((m->confirm_minutes && unconfirmed_begin(k, m->confirm_minutes, &e)) ||
+		store_write(k->config_dir, &m->next, &k->running, &e)) {
+		if (m->confirm_minutes && !waited)
+			unconfirmed_end(k);
 		err_add(&e, RC_IO, "so nothing is changed");
 		commit_refuse(k, e.rc, e.text);
 		return;
@@ -186,6 +193,8 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	running_done(&k->running);
 	k->running = m->next;
 	m->next = (struct running){ .memory = -1 };
+	if (m->back)
+		unconfirmed_end(k);
 	log_info("generation %llu is committed by uid %u", (unsigned long long)k->running.generation, m->uid);
 	distribute_all(k, TAKEN_WAIT_NS);
 	if (distribute_complete(k))
@@ -233,6 +242,17 @@ void commit_check(struct client *c, int file)
 	running_done(&r);
 }
 
+/* It is compiled: the ledger first. */
+static void commit_go(struct control *k)
+{
+	struct commit *m = &k->commit;
+
+	if (!evidence_changes(k, &m->next))
+		commit_enter(k);
+	else if (enter_witnesses(k, m, on_witnesses_receipt))
+		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
+}
+
 void commit_begin(struct client *c, int file)
 {
 	struct control *k = c->control;
@@ -248,6 +268,7 @@ void commit_begin(struct client *c, int file)
 		.under_way = true, .client = c, .cookie = k->next_tag++, .uid = c->uid, .next.memory = -1
 	};
 	memcpy(m->comment, c->request.comment, sizeof m->comment);
+	m->confirm_minutes = MIN_OF(c->request.confirm_minutes, CONFIRM_MINUTES_MAX);
 	c->work = CLIENT_COMMIT;
 	rc = prepare(c, file, &m->next, &e);
 	if (!rc)
@@ -256,10 +277,22 @@ void commit_begin(struct client *c, int file)
 		commit_refuse(k, rc, e.text);
 		return;
 	}
-	if (!evidence_changes(k, &m->next))
-		commit_enter(k);
-	else if (enter_witnesses(k, m, on_witnesses_receipt))
-		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
+	commit_go(k);
+}
+
+void commit_back(struct control *k, char *text, size_t n)
+{
+	struct commit *m = &k->commit;
+	struct err e = { 0 };
+
+	*m = (struct commit){ .under_way = true, .back = true, .cookie = k->next_tag++, .next.memory = -1 };
+	snprintf(m->comment, sizeof m->comment, "generation %llu was not confirmed within %u minutes",
+		(unsigned long long)k->running.generation, k->unconfirmed.minutes);
+	m->next.generation = k->running.generation + 1;
+	if (running_compile(&m->next, text, n, "unconfirmed", &e))
+		commit_refuse(k, e.rc, e.text);
+	else
+		commit_go(k);
 }
 
 void commit_forget(struct client *c)

@@ -62,6 +62,7 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 		return rc;
 	log_info("generation %llu of the configuration runs", (unsigned long long)k->running.generation);
 	distribute_all(k, TAKEN_WAIT_NS);
+	unconfirmed_load(k);
 	return RC_OK;
 }
 
@@ -92,12 +93,14 @@ void control_init(struct control *k, struct child *c)
 	*k = (struct control){ .child = c, .config_dir = -1, .listener = -1, .next_tag = 1 };
 	k->running.memory = k->commit.next.memory = -1;
 	k->tick = (struct timer){ .fn = tick, .context = k };
+	k->confirm_timer = (struct timer){ .fn = unconfirmed_look, .context = k };
 }
 
 void control_done(struct control *k)
 {
 	clients_done(k);
 	loop_disarm(&k->child->loop, &k->tick);
+	loop_disarm(&k->child->loop, &k->confirm_timer);
 	running_done(&k->running);
 	running_done(&k->commit.next);
 	if (k->config_dir >= 0)

@@ -10,6 +10,7 @@
  *	store.c       running.conf and its history
  *	entries.c     what control says to the ledger
  *	evidence.c    the witnesses that a commit brings
+ *	confirm.c     commits that have to be confirmed
  *	guards.c      commits that would close everything or cut their own way off: only if it is meant
  */
 #ifndef PROC_CONTROL_CONTROL_H
@@ -76,7 +77,16 @@ struct commit {
 	struct running next;
 	char comment[256];
 	uint32_t uid;
+	uint32_t confirm_minutes; /* 0: it needs no confirmation */
+	bool back;		  /* of what ran before one that was not confirmed */
 	struct err close_all, cut_off; /* what the guards say that was overridden; rc RC_OK: nothing */
+};
+
+/* A commit that waits to be confirmed; what ran before it is on the disk. */
+struct unconfirmed {
+	bool pending;
+	uint32_t minutes;
+	utc_us deadline;
 };
 
 struct control {
@@ -88,6 +98,8 @@ struct control {
 	struct client clients[CLIENTS_MAX];
 	struct running running;
 	struct commit commit;
+	struct unconfirmed unconfirmed;
+	struct timer confirm_timer;
 	uint64_t next_tag;
 	bool held[PROC_COUNT]; /* reading from this owner is held back */
 	/* the last distribution */
@@ -146,6 +158,12 @@ uint64_t store_generation(
  * running text is the old one. old may be NULL.
  */
 enum rc store_write(int dir, const struct running *next, const struct running *old, struct err *e);
+/* The text that ran before a commit that is not confirmed, with the time that it has. RC_NOT_FOUND: there is none. */
+enum rc store_unconfirmed_write(
+	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e);
+enum rc store_unconfirmed_read(int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n,
+	struct err *e);
+void store_unconfirmed_remove(int dir);
 /* All of a regular file that somebody else gave us. */
 enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
 
@@ -160,6 +178,16 @@ void enter_refused(struct control *k, const struct client *c, const uint8_t *sha
 void enter_given_up(struct control *k, const struct client *c, const char *why);
 enum rc enter_act(
 	struct control *k, struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn);
+
+/* Takes the text over; nobody waits for the answer. */
+void commit_back(struct control *k, char *text, size_t n);
+
+/* confirm.c */
+enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e); /* before the text is kept */
+void unconfirmed_end(struct control *k);
+void unconfirmed_load(struct control *k);
+void unconfirmed_confirm(struct client *c);
+void unconfirmed_look(struct loop *l, struct timer *t);
 
 /* guards.c */
 /* RC_DENIED unless what the guards say is meant; then it is kept in m for the ledger. */

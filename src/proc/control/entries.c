@@ -30,7 +30,10 @@ enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_f
 	char text[65];
 
 	ledger_body_begin(&b, LEDGER_CONFIG_COMMIT);
-	ledger_body_strf(&b, "admin", "uid %u", m->uid);
+	if (m->back)
+		ledger_body_str(&b, "admin", "");
+	else
+		ledger_body_strf(&b, "admin", "uid %u", m->uid);
 	ledger_body_str(&b, "comment", m->comment);
 	ledger_body_u64(&b, "generation", m->next.generation);
 	ledger_body_str(&b, "previous", sha256_text(text, k->running.sha256));

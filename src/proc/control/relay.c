@@ -16,6 +16,7 @@ static const char *const act_names[] = {
 	[CLI_CLEAR_SESSIONS] = "clear sessions",
 	[CLI_TRACE] = "trace",
 	[CLI_IKE] = "ike",
+	[CLI_CONFIRM] = "confirm",
 };
 
 static const char *const ike_names[] = {
@@ -90,6 +91,9 @@ static void act_now(struct client *c)
 
 	c->tag = k->next_tag++;
 	switch (q->command) {
+	case CLI_CONFIRM:
+		unconfirmed_confirm(c);
+		break;
 	case CLI_CLEAR_SESSIONS:
 		asked(c, CLIENT_RELAY, PROC_DATAPLANE,
 			ipc_send_CLEAR_SESSIONS(
@@ -177,7 +181,13 @@ void relay_act(struct client *c)
 			trace_under_way(k) ? "another trace is under way" : "no packets are wanted");
 		return;
 	}
-	if (q->command == CLI_IKE)
+	if (q->command == CLI_CONFIRM && !k->unconfirmed.pending) {
+		client_end(c, RC_NOT_FOUND, 0, "no commit waits to be confirmed");
+		return;
+	}
+	if (q->command == CLI_CONFIRM)
+		snprintf(detail, sizeof detail, "generation %llu", (unsigned long long)k->running.generation);
+	else if (q->command == CLI_IKE)
 		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
 	else
 		filter_words(detail, sizeof detail, &q->show.filter);

@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUNNING	   "running.conf"
-#define GENERATION "generation"
+#define RUNNING	    "running.conf"
+#define GENERATION  "generation"
+#define UNCONFIRMED "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
 
 enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
 {
@@ -49,17 +50,22 @@ enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
 	return RC_OK;
 }
 
-enum rc store_read(int dir, char **ret_text, size_t *ret_n, struct err *e)
+static enum rc read_file(int dir, const char *name, char **ret_text, size_t *ret_n, struct err *e)
 {
-	int fd = openat(dir, RUNNING, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	enum rc rc;
 
 	*ret_text = NULL;
 	if (fd < 0)
-		return err_errno(e, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "open '%s'", RUNNING);
+		return err_errno(e, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "open '%s'", name);
 	rc = store_read_file(fd, ret_text, ret_n, e);
 	close(fd);
 	return rc;
+}
+
+enum rc store_read(int dir, char **ret_text, size_t *ret_n, struct err *e)
+{
+	return read_file(dir, RUNNING, ret_text, ret_n, e);
 }
 
 /* `name`.new with that content, on the disk. On an error there is none. */
@@ -185,4 +191,53 @@ enum rc store_write(int dir, const struct running *next, const struct running *o
 		log_warn("the configuration's directory: fsync failed; a power cut now could bring the old "
 			 "text back");
 	return RC_OK;
+}
+
+enum rc store_unconfirmed_write(
+	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e)
+{
+	char head[64];
+	size_t head_n =
+		(size_t)snprintf(head, sizeof head, "# %llu %u\n", (unsigned long long)deadline, minutes);
+	char *all = malloc(head_n + n);
+	enum rc rc;
+
+	if (!all)
+		return err_add(e, RC_INTERNAL, "out of memory");
+	memcpy(all, head, head_n);
+	memcpy(all + head_n, text, n);
+	rc = write_file(dir, UNCONFIRMED, all, head_n + n, e);
+	free(all);
+	if (!rc && fsync(dir) != 0)
+		rc = err_errno(e, RC_IO, "fsync the configuration's directory");
+	return rc;
+}
+
+enum rc store_unconfirmed_read(
+	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e)
+{
+	enum rc rc = read_file(dir, UNCONFIRMED, ret_text, ret_n, e);
+	unsigned long long deadline;
+	char *line_end;
+
+	if (rc)
+		return rc;
+	line_end = memchr(*ret_text, '\n', *ret_n);
+	if (!line_end || sscanf(*ret_text, "# %llu %u", &deadline, ret_minutes) != 2) {
+		free(*ret_text);
+		*ret_text = NULL;
+		return err_add(e, RC_MALFORMED, "'%s': malformed first line: expected '# DEADLINE MINUTES'",
+			UNCONFIRMED);
+	}
+	*ret_deadline = deadline;
+	*ret_n -= (size_t)(line_end + 1 - *ret_text);
+	memmove(*ret_text, line_end + 1, *ret_n);
+	(*ret_text)[*ret_n] = '\0';
+	return RC_OK;
+}
+
+void store_unconfirmed_remove(int dir)
+{
+	if ((unlinkat(dir, UNCONFIRMED, 0) != 0 && errno != ENOENT) || fsync(dir) != 0)
+		log_warn("remove '%s': %m", UNCONFIRMED);
 }

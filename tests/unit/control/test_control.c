@@ -339,7 +339,7 @@ static void traces(void **state)
 /* Somebody who is not root may connect when the socket's mode lets him, and may look only. */
 static void others_may_only_look(void **state)
 {
-	static const uint32_t acts[] = { CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE };
+	static const uint32_t acts[] = { CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIRM };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	if (geteuid() != 0)

@@ -1,0 +1,96 @@
+/*
+ * A commit that has to be confirmed: without `plaingate confirm` in its time, what ran before it is committed
+ * again. The time and that text are on the disk before the commit is, so neither the end of control nor of
+ * the machine takes them away. A further commit meanwhile confirms nothing: the text to go back to stays the
+ * one that ran before the first. The time is the wall clock's; where that was set back, the whole time begins
+ * anew.
+ */
+#include "base/log.h"
+#include "proc/control/control.h"
+
+#include <stdlib.h>
+
+#define LOOK_NS	  NS_PER_S
+#define RETRY_US  (10 * 1000000ull) /* the ledger or the witnesses may be away */
+#define MINUTE_US (60 * 1000000ull)
+
+static void pending(struct control *k, utc_us deadline, uint32_t minutes)
+{
+	k->unconfirmed = (struct unconfirmed){ .pending = true, .deadline = deadline, .minutes = minutes };
+	loop_arm(&k->child->loop, &k->confirm_timer, LOOK_NS, LOOK_NS);
+}
+
+enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
+{
+	utc_us deadline = clock_utc() + minutes * MINUTE_US;
+	const struct running *before = &k->running;
+	char *text = NULL;
+	size_t n = 0;
+	uint32_t ignored;
+	utc_us old;
+	enum rc rc = RC_OK;
+
+	if (k->unconfirmed.pending)
+		rc = store_unconfirmed_read(k->config_dir, &old, &ignored, &text, &n, e);
+	if (!rc)
+		rc = store_unconfirmed_write(k->config_dir, deadline, minutes, text ? text : before->text,
+			text ? n : before->n, e);
+	free(text);
+	if (!rc)
+		pending(k, deadline, minutes);
+	return rc;
+}
+
+void unconfirmed_end(struct control *k)
+{
+	k->unconfirmed.pending = false;
+	loop_disarm(&k->child->loop, &k->confirm_timer);
+	store_unconfirmed_remove(k->config_dir);
+}
+
+void unconfirmed_load(struct control *k)
+{
+	char *text = NULL;
+	struct err e = { 0 };
+	uint32_t minutes;
+	utc_us deadline;
+	size_t n;
+	enum rc rc = store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e);
+
+	if (rc == RC_OK)
+		pending(k, deadline, minutes);
+	else if (rc != RC_NOT_FOUND)
+		log_error("%s; the commit that waits to be confirmed stays", e.text);
+	free(text);
+}
+
+void unconfirmed_confirm(struct client *c)
+{
+	unconfirmed_end(c->control);
+	client_end(c, RC_OK, 0, "generation %llu is confirmed",
+		(unsigned long long)c->control->running.generation);
+}
+
+void unconfirmed_look(struct loop *l, struct timer *t)
+{
+	struct control *k = t->context;
+	struct unconfirmed *u = &k->unconfirmed;
+	char *text = NULL;
+	struct err e = { 0 };
+	uint32_t minutes;
+	utc_us now = clock_utc(), deadline;
+	size_t n = 0;
+
+	if (u->deadline > now + u->minutes * MINUTE_US)
+		u->deadline = now + u->minutes * MINUTE_US;
+	if (now < u->deadline || k->commit.under_way)
+		return;
+	u->deadline = now + RETRY_US;
+	if (store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e)) {
+		log_error("%s; what ran before the unconfirmed commit is not to be had", e.text);
+		return;
+	}
+	log_warn("generation %llu was not confirmed within %u minutes: back to what ran before",
+		(unsigned long long)k->running.generation, u->minutes);
+	commit_back(k, text, n);
+}

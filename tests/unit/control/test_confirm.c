@@ -1,0 +1,153 @@
+/*
+ * Commits that have to be confirmed. Over the fixture of test_control.c; with the path of plaingate-control
+ * as that process in its sandbox. The time is over in a file that says so, at the next start.
+ */
+#include "control_fixture.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#define THIRD "zones { zone c { interfaces e0; } }\n"
+
+static void commit_unconfirmed(const char *text, uint64_t generation, uint32_t minutes)
+{
+	struct msg_cli_request q = { .command = CLI_COMMIT, .name = "site.conf", .confirm_minutes = minutes };
+	int fd = memory_of(text);
+	struct ipc_link l = ask(q, fd);
+
+	close(fd);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	take_all(generation);
+	ends(&l, RC_OK, "unless 'plaingate confirm' comes in time");
+}
+
+static struct ipc_link confirm(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask((struct msg_cli_request){ .command = CLI_CONFIRM }, null);
+
+	close(null);
+	return l;
+}
+
+static void is_there(bool wanted)
+{
+	char path[200];
+
+	snprintf(path, sizeof path, "%s/unconfirmed", dir);
+	for (int i = 0; i < 200 && (access(path, F_OK) == 0) != wanted; i++)
+		pump();
+	assert_int_equal(access(path, F_OK) == 0, wanted);
+}
+
+/* As if the machine had been away for longer than that. */
+static void time_is_over(void)
+{
+	char path[200], text[1000] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/unconfirmed", dir);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	text[fread(text, 1, sizeof text - 1, f)] = '\0';
+	fclose(f);
+	f = fopen(path, "w");
+	fprintf(f, "# 1 5\n%s", strchr(text, '\n') + 1);
+	fclose(f);
+}
+
+static void confirmed(void **state)
+{
+	struct ipc_link l = confirm();
+
+	ends(&l, RC_NOT_FOUND, "no commit waits");
+	commit_good(GOOD, 1);
+	commit_unconfirmed(OTHER, 2, 5);
+	is_there(true);
+	l = confirm();
+	enter(LEDGER_ADMIN_ACT, RC_IO, "\"act\":\"confirm\""); /* not without the ledger */
+	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "");
+	ends(&l, RC_DENIED, "so it is not done");
+	is_there(true);
+	l = confirm();
+	enter(LEDGER_ADMIN_ACT, RC_OK, "\"detail\":\"generation 2\"");
+	ends(&l, RC_OK, "generation 2 is confirmed");
+	is_there(false);
+	stop();
+	started(2);
+}
+
+/* What ran before it, whatever was committed meanwhile, and over the end of control. */
+static void goes_back(void **state)
+{
+	commit_good(GOOD, 1);
+	commit_unconfirmed(OTHER, 2, 5);
+	commit_unconfirmed(THIRD, 3, 0); /* confirms nothing */
+	commit_unconfirmed(OTHER, 4, 9); /* nor does this: it has its own time, and the same way back */
+	expect_nothing(&peers[PROC_LEDGER]);
+	stop();
+	time_is_over();
+	started(4);
+	file_is("running.conf", OTHER);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK,
+		"\"admin\":\"\",\"comment\":\"generation 4 was not confirmed within 5 minutes\"");
+	take_all(5);
+	file_is("running.conf", GOOD);
+	is_there(false);
+	commit_good(THIRD, 6);
+}
+
+static void goes_back_when_the_ledger_takes_it(void **state)
+{
+	commit_good(GOOD, 1);
+	commit_unconfirmed(OTHER, 2, 5);
+	stop();
+	time_is_over();
+	started(2);
+	enter(LEDGER_CONFIG_COMMIT, RC_IO, "not confirmed");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "the ledger did not enter the commit");
+	file_is("running.conf", OTHER);
+	is_there(true);
+	if (look_inside()) {
+		control.unconfirmed.deadline = 0; /* the pause before the next try is over */
+		enter(LEDGER_CONFIG_COMMIT, RC_OK, "not confirmed");
+		take_all(3);
+		file_is("running.conf", GOOD);
+	}
+}
+
+static void refused_commit_waits_for_nothing(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_COMMIT, .name = "site.conf", .confirm_minutes = 5 };
+	int fd = memory_of(OTHER);
+	struct ipc_link l;
+
+	commit_good(GOOD, 1);
+	l = ask(q, fd);
+	enter(LEDGER_CONFIG_COMMIT, RC_IO, "");
+	ends(&l, RC_DENIED, "nothing is changed");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "");
+	is_there(false);
+	l = confirm();
+	ends(&l, RC_NOT_FOUND, "");
+	close(fd);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, cleared)
+
+int main(int argc, char **argv)
+{
+	executable = argc > 1 ? argv[1] : NULL;
+	if (executable && (geteuid() != 0 || !getpwnam("plaingate-control"))) {
+		fprintf(stderr, "skipped: needs root and the users of tools/make-users\n");
+		return 77;
+	}
+	const struct CMUnitTest tests[] = {
+		TEST(confirmed),
+		TEST(goes_back),
+		TEST(goes_back_when_the_ledger_takes_it),
+		TEST(refused_commit_waits_for_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
