@@ -9,7 +9,9 @@
 #include "model/snapshot.h"
 
 /* The TUN device of the host's packets that go into tunnels and come out of them. */
-#define TUN_NAME "pg0"
+#define TUN_NAME     "pg0"
+#define TUNNEL_TABLE 20551u /* routing table of the host's routes into tunnels */
+#define TUNNEL_RULE  20551u /* priority of the rule that asks it */
 
 /* A TCP connection to the gateway as its kernel sees it. It travels in a message: no padding. */
 struct host_connection {

@@ -122,6 +122,34 @@ def test_a_second_network_behind_a_router_on_the_lan(lab):
         lab.commit("hq", config_of("hq"), "as before")
 
 
+def test_rules_that_are_not_followed_are_said(lab):
+    """ip rule, fwmark, a VRF's rule: the mirror has the main table alone. What the gateway itself needs is none of them."""
+    def rules():
+        return {(int(row["metric"]), row["prefix"]) for row in show(lab, "hq", "routes") if row["kind"] == "rule"}
+
+    assert not rules()
+    added = {"priority 100 from 10.1.0.0/25 table 77": (100, "IPv4 from 10.1.0.0/25 table 77"),
+             "priority 101 fwmark 0x7 iif lan0 to 192.0.2.0/24 table 78": (101, "IPv4 to 192.0.2.0/24 iif lan0 fwmark 0x7 table 78"),
+             "priority 102 from 10.9.0.0/16 blackhole": (102, "IPv4 from 10.9.0.0/16 action 6"),
+             "priority 1000 l3mdev": (1000, "IPv4 VRF")}
+    done = {}
+    try:
+        for rule, row in added.items():
+            if lab["hq"].run(f"ip rule add {rule}", check=False).returncode == 0:  # some kernels have no VRFs
+                done[rule] = row
+        lab["hq"].run("ip -6 rule add priority 100 from fd00:1::/80 table 77")
+        assert len(done) >= 3
+        wait_for(lambda: rules() == {*done.values(), (100, "IPv6 from fd00:1::/80 table 77")}, 5, f"all of them: {rules()}")
+        assert "routing rules of somebody's own" in lab.log_end("hq", 30)
+        assert reaches(lab, WEB)
+    finally:
+        for rule in done:
+            lab["hq"].run(f"ip rule del {rule}")
+        lab["hq"].run("ip -6 rule del priority 100 from fd00:1::/80 table 77", check=False)
+    wait_for(lambda: not rules(), 5, "none of them")
+    wait_reaches(lab, WEB)
+
+
 def test_an_interface_goes_and_comes(lab):
     """lan0 is taken out and a new one of the same name is put in: it is guarded and used as the old one was."""
     lab["hq"].run("ip link del lan0")

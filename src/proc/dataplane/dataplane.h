@@ -50,8 +50,18 @@ struct link_io {
 	struct mmsghdr tx[TX_QUEUE];
 	struct iovec tx_at[TX_QUEUE];
 	uint32_t kernel_drops; /* of its socket, as seen last */
-	uint32_t filter_n; /* of the filter that is attached */
+	uint32_t filter_n;     /* of the filter that is attached */
 	struct sock_filter filter[LINK_FILTER_MAX];
+};
+
+struct nlmsghdr;
+
+#define RULES_SHOWN_MAX 16
+
+/* A rule of the kernel's routing that the mirror does not follow. */
+struct foreign_rule {
+	uint32_t priority;
+	char text[160];
 };
 
 struct dataplane {
@@ -59,6 +69,8 @@ struct dataplane {
 	struct pipeline pipeline;
 	struct firewall *fw;
 	struct esp *esp;
+	struct foreign_rule rules[RULES_SHOWN_MAX];
+	uint32_t rules_n, rules_said;
 	struct route_table *routes;
 
 	/* memory.c */
@@ -138,6 +150,11 @@ void links_flush(void *context);
 
 /* io_filter.c: attaches what has changed; cheap when nothing has */
 void filters_refresh(struct dataplane *d);
+
+/* io_rules.c */
+void rules_begin(struct dataplane *d);
+void rule_read(struct dataplane *d, const struct nlmsghdr *h);
+void rules_end(struct dataplane *d);
 
 /* io_gather.c: n frames become fewer, in their place; returns how many */
 uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n);

@@ -13,6 +13,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <linux/if_arp.h>
@@ -20,7 +21,7 @@
 
 #define PATH_AGAIN (60 * NS_PER_S)
 
-static const uint16_t dumps[] = { RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH };
+static const uint16_t dumps[] = { RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE };
 
 struct attributes {
 	const struct nlattr *at[RTA_MAX + 1]; /* RTA_MAX, IFA_MAX and NDA_MAX are smaller than 64 all */
@@ -328,7 +329,7 @@ static void dump_ask(struct dataplane *d)
 	_Alignas(struct nlmsghdr) char buffer[128];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
 	static const size_t sizes[] = { sizeof(struct ifinfomsg), sizeof(struct ifaddrmsg),
-		sizeof(struct rtmsg), sizeof(struct ndmsg) };
+		sizeof(struct rtmsg), sizeof(struct ndmsg), sizeof(struct fib_rule_hdr) };
 
 	h->nlmsg_type = dumps[d->dump_step];
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -352,6 +353,7 @@ static void dump_begin(struct dataplane *d)
 	route_free(d->routes_next);
 	d->routes_next = fresh;
 	d->dump_step = 0;
+	rules_begin(d);
 	dump_ask(d);
 }
 
@@ -364,6 +366,7 @@ static void dump_next(struct dataplane *d)
 	struct route_table *old = d->routes;
 	d->routes = d->routes_next;
 	d->routes_next = NULL;
+	rules_end(d);
 	if (d->pipeline.routes)
 		pipeline_routes(&d->pipeline, d->routes);
 	route_free(old);
@@ -385,6 +388,11 @@ static void message(struct dataplane *d, const struct nlmsghdr *h)
 			log_warn("the kernel does not give table %u: error %d", d->dump_step, error->error);
 			dump_next(d);
 		}
+	} else if (h->nlmsg_type == RTM_NEWRULE || h->nlmsg_type == RTM_DELRULE) {
+		if (of_dump)
+			rule_read(d, h);
+		else
+			d->dump_wanted = true;
 	} else if (of_dump) {
 		event(d, d->routes_next, h);
 	} else {

@@ -89,7 +89,15 @@ static void routes_rows(struct out *o)
 	const struct route_entry *r;
 	const struct route_neighbour *n;
 
-	for (uint32_t i = rows_first(&o->piece, 0); (r = route_at(t, i)) && rows_look(&o->piece, 0, i); i++) {
+	for (uint32_t i = rows_first(&o->piece, 0); i < o->d->rules_n && rows_look(&o->piece, 0, i); i++) {
+		w = rows_row(&o->piece);
+		jw_str(w, "kind", "rule");
+		jw_str(w, "prefix", o->d->rules[i].text);
+		jw_str(w, "state", "not followed");
+		jw_u64(w, "metric", o->d->rules[i].priority);
+		rows_add(&o->piece);
+	}
+	for (uint32_t i = rows_first(&o->piece, 1); (r = route_at(t, i)) && rows_look(&o->piece, 1, i); i++) {
 		if (r->kind == ROUTE_BROADCAST || r->kind == ROUTE_MULTICAST)
 			continue;
 		w = rows_row(&o->piece);
@@ -100,8 +108,8 @@ static void routes_rows(struct out *o)
 		jw_u64(w, "metric", r->metric);
 		rows_add(&o->piece);
 	}
-	for (uint32_t i = rows_first(&o->piece, 1);
-		(n = route_neighbour_at(t, i)) && rows_look(&o->piece, 1, i); i++) {
+	for (uint32_t i = rows_first(&o->piece, 2);
+		(n = route_neighbour_at(t, i)) && rows_look(&o->piece, 2, i); i++) {
 		if (n->state == ROUTE_NEIGHBOUR_NONE || n->addr.b[0] == 0xff)
 			continue;
 		w = rows_row(&o->piece);

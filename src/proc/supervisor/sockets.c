@@ -261,7 +261,8 @@ static enum rc open_routes(struct supervisor *s, struct err *e)
 {
 	struct sockaddr_nl a = { .nl_family = AF_NETLINK,
 		.nl_groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
-			     RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE };
+			     RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+			     1u << (RTNLGRP_IPV6_RULE - 1) };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0) {

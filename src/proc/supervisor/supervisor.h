@@ -34,8 +34,6 @@
 
 #define TUN_MTU		1400u	/* leaves room for ESP in UDP over 1500 */
 #define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
-#define TUNNEL_TABLE	20551u	/* routing table of the host's routes into tunnels */
-#define TUNNEL_RULE	20551u	/* priority of the rule that asks it */
 #define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
 
 #define RESOURCES_MAX (20 + INTERFACES_MAX)
