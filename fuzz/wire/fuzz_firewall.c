@@ -39,7 +39,9 @@ static void policies_make(void)
 		policy_init(&p);
 		p.half_open_max = 6;
 		p.nat_port_last = (uint16_t)(p.nat_port_first + 9);
-		p.zones[UNTRUST].host_inbound = 1u << HOST_PING | 1u << HOST_SSH;
+		policy_opens(&p, UNTRUST, "tcp/22 icmp/8 icmp6/128", "any");
+		p.zones[UNTRUST].flags = ZONE_LOG_HOST_INBOUND;
+		p.sessions_max = i == 0 ? SESSIONS_MAX : 8;
 		p.tcp_mss = 1200;
 		policy_rule(&p, "web", TRUST, UNTRUST, "any", "any", "tcp/80 udp/53 icmp/8 icmp6/128",
 			RULE_PERMIT)
