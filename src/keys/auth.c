@@ -310,12 +310,12 @@ static enum rc sign_admit(struct keys *k, struct ike_sa *sa, const struct snap_p
 static enum rc sign_gate(struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_signed *a, uint64_t tag, struct err *e)
 {
-	struct pending *p = pending_new(k, KEEPER_AUTH_SIGN, tag);
+	struct pending *p = pending_new(k, KEEPER_AUTH_SIGN, tag, peer->name, e);
 	struct keys_entry entry;
 	enum rc rc;
 
 	if (!p)
-		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+		return RC_AGAIN;
 	p->handle = sa->handle;
 	p->signature = *a;
 	ike_entry(&entry, KEYS_ENTRY_KEY_USED, sa, NULL);
@@ -485,11 +485,13 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		journal_auth_failed(k, sa, peer->name, e->text);
 		ike_free(k, sa);
 	}
+	if (rc == RC_OK)
+		rc = peer_share(k, peer->name, e);
 	if (rc != RC_OK)
 		return rc;
-	p = pending_new(k, KEEPER_AUTH_VERIFY, tag);
+	p = pending_new(k, KEEPER_AUTH_VERIFY, tag, peer->name, e);
 	if (!p)
-		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+		return RC_AGAIN;
 	p->handle = sa->handle;
 	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
 	peer_proof_of(k, &sa->peer, peer);

@@ -80,6 +80,17 @@ static size_t begun_of(const struct keys *k, uint32_t ike_handle)
 	return n;
 }
 
+/* Those whose IKE SA is gone give way (child_new()), and do not count. */
+static size_t of_tunnel(struct keys *k, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->children_n; i++)
+		n += k->children[i].state != CHILD_FREE && strcmp(k->children[i].tunnel, name) == 0 &&
+		     ike_find(k, k->children[i].ike);
+	return n;
+}
+
 /* The first SPI among the octets that may be used and is not; 0: none. */
 static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 {
@@ -113,7 +124,11 @@ static enum rc begin_check(
 		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
 	if (begun_of(k, sa->handle) >= KEYS_BEGUN_PER_IKE_MAX)
 		return err_add(e, RC_LIMIT, "%d children of this IKE SA are begun", KEYS_BEGUN_PER_IKE_MAX);
-	return tunnel_of_peer(k, sa, tunnel_at(k, q->tunnel), e);
+	enum rc rc = tunnel_of_peer(k, sa, tunnel_at(k, q->tunnel), e);
+	if (rc == RC_OK && of_tunnel(k, tunnel_at(k, q->tunnel)->name) >= KEYS_CHILDREN_PER_TUNNEL_MAX)
+		return err_add(e, RC_LIMIT, "tunnel '%s' has %d child SAs", tunnel_at(k, q->tunnel)->name,
+			KEYS_CHILDREN_PER_TUNNEL_MAX);
+	return rc;
 }
 
 enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
@@ -308,9 +323,9 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 		return rc;
 	if (!k->dataplane_is_up)
 		return err_add(e, RC_AGAIN, "the data plane is down");
-	p = pending_new(k, KEEPER_CHILD_INSTALL, tag);
+	p = pending_new(k, KEEPER_CHILD_INSTALL, tag, sa->peer.name, e);
 	if (!p)
-		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+		return RC_AGAIN;
 	rc = install_derive(sa, c, q, &p->install, e);
 	if (rc != RC_OK) {
 		pending_free(p);
@@ -444,6 +459,14 @@ static void remove_entry(struct keys *k, const struct child_sa *c, const struct 
 	journal_later(k, &entry);
 }
 
+static const char *peer_of_tunnel(const struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
+{
+	const struct snap_tunnel *t = tunnel_at(k, c ? tunnel_index(k, c->tunnel) : q->tunnel);
+	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;
+
+	return peer ? peer->name : "";
+}
+
 enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
@@ -461,9 +484,9 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 			c->state == CHILD_INSTALLING ? "installed" : "removed");
 	if (!k->dataplane_is_up && !c)
 		return err_add(e, RC_AGAIN, "the data plane is down");
-	p = pending_new(k, KEEPER_CHILD_REMOVE, tag);
+	p = pending_new(k, KEEPER_CHILD_REMOVE, tag, peer_of_tunnel(k, c, q), e);
 	if (!p)
-		return err_add(e, RC_AGAIN, "%d requests wait already", KEYS_PENDING_MAX);
+		return RC_AGAIN;
 	p->stage = PENDING_DATAPLANE;
 	p->spi_in = c ? c->spi_in : q->spi_in;
 	remove_entry(k, c, q);

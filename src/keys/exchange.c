@@ -102,6 +102,18 @@ void ike_entry(
 	memcpy(ret_entry->id, sa->id, sizeof ret_entry->id);
 }
 
+enum rc peer_share(const struct keys *k, const char *peer, struct err *e)
+{
+	size_t n = 0;
+
+	/* A rekey that is begun has the name of its parent's peer. */
+	for (size_t i = 0; i < k->ike_n; i++)
+		n += k->ike[i].state != IKE_FREE && strcmp(k->ike[i].peer.name, peer) == 0;
+	return n < KEYS_IKE_PER_PEER_MAX
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "peer '%s' has %zu IKE SAs; %d are allowed", peer, n, KEYS_IKE_PER_PEER_MAX);
+}
+
 static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q, struct err *e)
 {
 	struct ike_sa *parent = ike_find(k, q->parent);
@@ -112,7 +124,9 @@ static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q
 		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
 	if (q->parent != 0 && (!parent || parent->state != IKE_AUTHENTICATED))
 		return err_add(e, RC_NOT_FOUND, "no authenticated IKE SA %#x to rekey", q->parent);
-	if (q->parent == 0 && half_open(k) >= KEYS_HALF_OPEN_MAX)
+	if (parent)
+		return peer_share(k, parent->peer.name, e);
+	if (half_open(k) >= KEYS_HALF_OPEN_MAX)
 		return err_add(e, RC_LIMIT, "%d IKE SAs are half open", KEYS_HALF_OPEN_MAX);
 	return RC_OK;
 }
@@ -138,6 +152,8 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	sa->state = IKE_BEGUN;
 	sa->role = q->role;
 	sa->parent = q->parent;
+	if (q->parent != 0)
+		memcpy(sa->peer.name, ike_find(k, q->parent)->peer.name, sizeof sa->peer.name);
 	sa->dh_group = q->dh_group;
 	sa->ke_n = (uint16_t)dh_public_size(q->dh_group);
 	sa->nonce_n = KEEPER_NONCE_SIZE;

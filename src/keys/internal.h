@@ -91,6 +91,7 @@ struct pending {
 	uint32_t stage; /* enum pending_stage */
 	enum keeper_op op;
 	uint64_t tag;
+	char peer[NAME_MAX_BYTES]; /* whose share of the places it is */
 	uint32_t handle, child;
 	bool orphan;	  /* ike is gone: no reply, no act */
 	bool may_precede; /* may go ahead of its entry: a rekey of a tunnel that is entered */
@@ -123,7 +124,8 @@ enum outcome { ANSWERED, WAITING };
 /* keys.c */
 enum rc keys_emit(struct keys *k, struct keys_action *action); /* the sink's answer; wipes the action */
 void text_copy(char *ret_text, size_t size, const char *text);
-struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag);
+/* A place for a request of this peer. NULL, and *e: RC_AGAIN, too many wait already. */
+struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e);
 void pending_free(struct pending *p);
 /* Ends exchanges that began too long ago to be named (PUBLIC_ORDER_WINDOW). */
 void exchanges_expire(struct keys *k, const struct public_proof *now);
@@ -138,6 +140,8 @@ const struct keys_identity *identity_find(const struct keys *k, const char *name
 /* exchange.c */
 struct ike_sa *ike_find(struct keys *k, uint32_t handle);
 void ike_free(struct keys *k, struct ike_sa *sa);
+/* RC_LIMIT: the peer has as many IKE SAs as it may have. */
+enum rc peer_share(const struct keys *k, const char *peer, struct err *e);
 enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	const struct keys_entropy *fresh, struct keeper_exchange_begun *a, struct err *e);
 enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,

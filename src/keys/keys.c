@@ -77,20 +77,27 @@ static void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc 
 	keys_emit(k, &a);
 }
 
-struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag)
+struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e)
 {
 	struct pending *p;
-	uint32_t place = 0;
+	uint32_t place = 0, of_peer = 0;
 
 	while (place < k->pending_n && k->pending[place].stage != PENDING_FREE)
 		place++;
-	if (place == KEYS_PENDING_MAX)
+	for (uint32_t i = 0; i < k->pending_n; i++)
+		of_peer += k->pending[i].stage != PENDING_FREE && strcmp(k->pending[i].peer, peer) == 0;
+	if (place == KEYS_PENDING_MAX || of_peer >= KEYS_PENDING_PER_PEER_MAX) {
+		err_add(e, RC_AGAIN, "%u requests%s%s wait already", of_peer < KEYS_PENDING_PER_PEER_MAX ? place : of_peer,
+			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : " of peer ",
+			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : peer);
 		return NULL;
+	}
 	k->pending_n = MAX_OF(k->pending_n, place + 1);
 	p = &k->pending[place];
 	p->stage = PENDING_RECEIPT;
 	p->op = op;
 	p->tag = tag;
+	text_copy(p->peer, sizeof p->peer, peer);
 	return p;
 }
 

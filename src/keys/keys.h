@@ -25,14 +25,31 @@
 #include "model/sa.h"
 #include "model/snapshot.h"
 
-/* Every limit of the core. */
-#define KEYS_IKE_MAX	       3072 /* IKE SAs, exchanges included; below 2^14 */
-#define KEYS_HALF_OPEN_MAX     1536 /* of these not authenticated: strangers leave room for rekeys */
-#define KEYS_CHILDREN_MAX      8192 /* begun and installed; below 2^14 */
-#define KEYS_BEGUN_PER_IKE_MAX 16   /* children begun and not installed, of one IKE SA */
-#define KEYS_PENDING_MAX       256  /* requests that wait for a receipt or for the data plane */
-#define KEYS_REFUSED_MAX       64 /* entries about refused requests on their way: ike cannot drown the others */
-#define KEYS_IDENTITIES_MAX    1024 /* files in the key directory */
+/*
+ * What grows in the keeper, who fills it, and what one more costs. tests/unit/keys/test_limits.c fills each and looks
+ * whether the others go on. All of it is locked memory, of which the keeper may have 8 MB (sandbox/table.c). ike has
+ * smaller ones of its own for peers and tunnels (ike/limits.h); these hold when somebody owns ike.
+ */
+/* clang-format off */
+#define KEYS_LIMITS(L)	/* name, number, who fills it, what one more costs, why so many */						\
+	L(IKE_MAX,             3072, "everybody",    "a refusal",           "those below; fewer than 2^14, which a handle holds")		\
+	L(HALF_OPEN_MAX,       1536, "strangers",    "a refusal",           "half of all: rekeys and peers that stand have the rest")		\
+	L(IKE_PER_PEER_MAX,    32,   "one peer",     "a refusal",           "twice what ike lets a peer have, rekeys that are begun included")	\
+	L(CHILDREN_MAX,        8192, "all tunnels",  "one whose IKE SA is gone, else a refusal", "two for each tunnel; fewer than 2^14")	\
+	L(CHILDREN_PER_TUNNEL_MAX, 128, "one tunnel", "a refusal",          "more than ike lets a tunnel have with every pair of networks")	\
+	L(BEGUN_PER_IKE_MAX,   16,   "one IKE SA",   "a refusal",           "children that are begun and not installed; ike has two at a time")	\
+	L(PENDING_MAX,         512,  "all peers",    "not now, ask again",  "requests that wait for a receipt or for the data plane")	\
+	L(PENDING_PER_PEER_MAX, 32,  "one peer",     "not now, ask again",  "ike asks one at a time for each IKE SA")			\
+	L(REFUSED_MAX,         64,   "ike",          "is not entered",      "entries of refused requests on their way; their rate: proc/keeper/shell.h")	\
+	L(IDENTITIES_MAX,      1024, "the administrator", "the file is refused", "files in the key directory: one for each peer")
+
+enum keys_limit_number {
+#define E(name, number, who, costs, why) KEYS_##name = number,
+	KEYS_LIMITS(E)
+#undef E
+};
+/* clang-format on */
+
 #define KEYS_PSK_MIN	       8    /* octets of a pre-shared key */
 #define KEYS_PSK_ADVISED       20   /* with fewer it is warned: whoever owns ike can try keys off-line */
 #define KEYS_PSK_MAX	       256

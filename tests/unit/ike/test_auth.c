@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 /* The keeper has a place for whatever the core may hold. */
-_Static_assert(IKE_LIVE_MAX + IKE_HALF_OPEN_MAX <= KEYS_IKE_MAX, "for each IKE SA with keys");
-_Static_assert(IKE_CHILDREN_MAX <= KEYS_CHILDREN_MAX, "for each child SA");
+_Static_assert(IKE_LIVE_MAX + IKE_HALF_OPEN_MAX <= (int)KEYS_IKE_MAX, "for each IKE SA with keys");
+_Static_assert((int)IKE_CHILDREN_MAX <= (int)KEYS_CHILDREN_MAX, "for each child SA");
 
 /* Keys that count up from 0: for tests, and of no other use. */
 static const struct key_pair {

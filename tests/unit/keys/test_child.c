@@ -690,7 +690,7 @@ static void pending_limit(void **state)
 	size_t n;
 
 	s->ledger = PAIR_HOLD;
-	for (n = 0; n <= KEYS_PENDING_MAX; n++) {
+	for (n = 0; n <= KEYS_PENDING_PER_PEER_MAX; n++) {
 		struct keys_entropy fresh = side_drawn(s, 1000 + n);
 		struct keeper_request q = { .op = KEEPER_CHILD_BEGIN };
 		struct keeper_child_install c;
@@ -711,7 +711,7 @@ static void pending_limit(void **state)
 	assert_int_equal(rc, RC_AGAIN);
 	assert_int_equal(s->reply.op, KEEPER_CHILD_INSTALL);
 	assert_non_null(strstr(s->reply.u.CHILD_INSTALL.text, "wait already"));
-	assert_int_equal(keys_count(s->keys).pending, KEYS_PENDING_MAX);
+	assert_int_equal(keys_count(s->keys).pending, KEYS_PENDING_PER_PEER_MAX);
 }
 
 /* Somebody else in ike gives two begun children each other's nonces, in opposite roles: what goes out

@@ -225,20 +225,6 @@ static void half_open_limit(void **state)
 	pair_done(&p);
 }
 
-static void all_places_taken(void **state)
-{
-	static struct pair p;
-	uint32_t ike;
-
-	pair_init(&p);
-	assert_int_equal(pair_ike(&p), RC_OK);
-	ike = p.side[0].ike;
-	for (size_t i = 1; i < KEYS_IKE_MAX; i++)
-		assert_int_equal(begin(&p.side[0], KEEPER_INITIATOR, DH_CURVE25519, ike), RC_OK);
-	assert_int_equal(begin(&p.side[0], KEEPER_INITIATOR, DH_CURVE25519, ike), RC_LIMIT);
-	pair_done(&p);
-}
-
 /* A rekey must stay inside the peer's proposals, and needs the old SA to the end. */
 static void rekey_refusals(void **state)
 {
@@ -304,7 +290,6 @@ int main(void)
 		cmocka_unit_test(finish_refusals),
 		cmocka_unit_test(begin_refusals),
 		cmocka_unit_test(half_open_limit),
-		cmocka_unit_test(all_places_taken),
 		cmocka_unit_test(rekey_refusals),
 		cmocka_unit_test(drop_forgets),
 		cmocka_unit_test(values_are_fresh),
