@@ -1,16 +1,18 @@
 #include "route/selectors.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ITEMS_MAX (1u << 20) /* overlapping selectors beyond this are searched one by one */
 
+/* A part of a tunnel's remote side and one of its local side: indices in the snapshot's selectors. */
 struct item {
-	uint32_t tunnel, selector; /* of the remote side, index in the snapshot's selectors */
+	uint32_t tunnel, remote, local;
 };
 
 struct flat {
 	struct ip_addr start; /* up to the next one's start */
-	uint32_t first, n;    /* of items */
+	uint32_t first, n;    /* of items, the most specific first */
 };
 
 struct selectors {
@@ -35,50 +37,111 @@ static bool addr_next(struct ip_addr *a)
 	return false;
 }
 
-/* All remote selectors, in the order of the tunnels. */
-static struct item *remote_items(const struct snapshot *snapshot, uint32_t *ret_n)
+/* Every pair of remote and local parts, in the order of the configuration. */
+static struct item *all_items(const struct snapshot *snapshot, uint32_t *ret_n)
 {
-	uint32_t n = 0;
+	size_t n = 0;
 
 	for (uint32_t t = 0; t < snapshot->tunnels.count; t++)
-		n += snap_tunnels(snapshot)[t].remote.count;
+		n += (size_t)snap_tunnels(snapshot)[t].remote.count * snap_tunnels(snapshot)[t].local.count;
 	struct item *items = calloc(n + 1u, sizeof *items);
-	*ret_n = n;
+	*ret_n = (uint32_t)n;
 	n = 0;
 	for (uint32_t t = 0; items && t < snapshot->tunnels.count; t++) {
-		struct span remote = snap_tunnels(snapshot)[t].remote;
-		for (uint32_t i = 0; i < remote.count; i++)
-			items[n++] = (struct item){ t, remote.first + i };
+		struct span remote = snap_tunnels(snapshot)[t].remote,
+			    local = snap_tunnels(snapshot)[t].local;
+		for (uint32_t i = 0; i < remote.count * local.count; i++)
+			items[n++] = (struct item){ t, remote.first + i / local.count,
+				local.first + i % local.count };
 	}
 	return items;
 }
 
-static bool item_covers(const struct selectors *s, const struct item *item, const struct ip_addr *a)
+/* How many addresses a range has, less one, as a number to compare. */
+static void width_of(const struct ip_range *r, uint8_t ret_width[16])
 {
-	return range_holds(&snap_selectors(s->snapshot)[item->selector].addrs, a);
+	size_t n = addr_size(&r->first);
+	int borrow = 0;
+
+	memset(ret_width, 0, 16);
+	for (size_t i = n; i-- > 0;) {
+		int digit = r->last.b[i] - r->first.b[i] - borrow;
+		borrow = digit < 0;
+		ret_width[16 - n + i] = (uint8_t)digit;
+	}
 }
 
-/* The list of each flat range. False: too many, or no memory. */
+/* A narrower range first; of equal ones that of one protocol, then that of fewer ports. */
+static int narrower(const struct selector *a, const struct selector *b)
+{
+	uint8_t width_a[16], width_b[16];
+	int by;
+
+	width_of(&a->addrs, width_a);
+	width_of(&b->addrs, width_b);
+	if ((by = memcmp(width_a, width_b, 16)) != 0)
+		return by;
+	if ((by = (a->proto == 0) - (b->proto == 0)) != 0)
+		return by;
+	return (a->port_last - a->port_first) - (b->port_last - b->port_first);
+}
+
+/* The most specific remote side first, of equal ones the most specific local side, then as configured. */
+static int more_specific(const void *one, const void *other, void *context)
+{
+	const struct snapshot *snapshot = context;
+	const struct item *a = one, *b = other;
+	const struct selector *all = snap_selectors(snapshot);
+	int by = narrower(&all[a->remote], &all[b->remote]);
+
+	if (by == 0)
+		by = narrower(&all[a->local], &all[b->local]);
+	if (by == 0)
+		by = a->tunnel < b->tunnel ? -1 : a->tunnel > b->tunnel;
+	return by;
+}
+
+/* The flat range that holds the address; UINT32_MAX: none. */
+static uint32_t flat_of(const struct selectors *s, const struct ip_addr *a)
+{
+	uint32_t low = 0, n = s->flat_n;
+
+	if (n == 0 || addr_compare(a, &s->flat[0].start) < 0)
+		return UINT32_MAX;
+	while (n > 1) {
+		uint32_t half = n / 2;
+		low = addr_compare(a, &s->flat[low + half].start) < 0 ? low : low + half;
+		n -= half;
+	}
+	return low;
+}
+
+/*
+ * The list of each flat range: an item is in all of them from that of its first address to that of its last.
+ * False: too many, or no memory.
+ */
 static bool lists_fill(struct selectors *s, const struct item *all, uint32_t all_n)
 {
-	uint32_t room = 0;
+	const struct selector *selectors = snap_selectors(s->snapshot);
+	uint64_t n = 0;
 
+	for (uint32_t i = 0; i < all_n && n <= ITEMS_MAX; i++) {
+		const struct ip_range *r = &selectors[all[i].remote].addrs;
+		for (uint32_t f = flat_of(s, &r->first), end = flat_of(s, &r->last);
+			f <= end && n <= ITEMS_MAX; f++, n++)
+			s->flat[f].n++;
+	}
+	if (n > ITEMS_MAX || !(s->items = calloc(n + 1, sizeof *s->items)))
+		return false;
 	for (uint32_t f = 0; f < s->flat_n; f++) {
 		s->flat[f].first = s->items_n;
-		for (uint32_t i = 0; i < all_n; i++) {
-			if (!item_covers(s, &all[i], &s->flat[f].start))
-				continue;
-			if (s->items_n == room) {
-				room = room ? 2 * room : 64;
-				struct item *items =
-					room > ITEMS_MAX ? NULL : realloc(s->items, room * sizeof *items);
-				if (!items)
-					return false;
-				s->items = items;
-			}
-			s->items[s->items_n++] = all[i];
-		}
-		s->flat[f].n = s->items_n - s->flat[f].first;
+		s->items_n += s->flat[f].n;
+		s->flat[f].n = 0;
+	}
+	for (uint32_t i = 0; i < all_n; i++) {
+		const struct ip_range *r = &selectors[all[i].remote].addrs;
+		for (uint32_t f = flat_of(s, &r->first), end = flat_of(s, &r->last); f <= end; f++)
+			s->items[s->flat[f].first + s->flat[f].n++] = all[i];
 	}
 	return true;
 }
@@ -87,14 +150,15 @@ struct selectors *selectors_new(const struct snapshot *snapshot)
 {
 	struct selectors *s = calloc(1, sizeof *s);
 	uint32_t all_n = 0, bounds_n = 0;
-	struct item *all = s ? remote_items(snapshot, &all_n) : NULL;
+	struct item *all = s ? all_items(snapshot, &all_n) : NULL;
 	struct ip_addr *bounds = calloc(2 * (size_t)all_n + 1, sizeof *bounds);
 
 	if (!s || !all || !bounds)
 		goto fail;
 	s->snapshot = snapshot;
+	qsort_r(all, all_n, sizeof *all, more_specific, (void *)(uintptr_t)snapshot);
 	for (uint32_t i = 0; i < all_n; i++) {
-		struct ip_range r = snap_selectors(snapshot)[all[i].selector].addrs;
+		struct ip_range r = snap_selectors(snapshot)[all[i].remote].addrs;
 		bounds[bounds_n++] = r.first;
 		if (addr_next(&r.last))
 			bounds[bounds_n++] = r.last;
@@ -144,41 +208,24 @@ static bool selector_holds(
 	return p->has_ports && port >= ts->port_first && port <= ts->port_last;
 }
 
-static bool local_holds(const struct selectors *s, uint32_t tunnel, const struct ip_addr *a,
-	const struct selectors_packet *p, uint16_t port)
-{
-	struct span local = snap_tunnels(s->snapshot)[tunnel].local;
-
-	for (uint32_t i = 0; i < local.count; i++)
-		if (selector_holds(&snap_selectors(s->snapshot)[local.first + i], a, p, port))
-			return true;
-	return false;
-}
-
 static bool stays(const struct selectors *s, const struct item *item, const struct ip_addr *far)
 {
 	const struct ip_range one = { *far, *far };
 
 	return snap_tunnel_keeps(s->snapshot, &snap_tunnels(s->snapshot)[item->tunnel],
-		&snap_selectors(s->snapshot)[item->selector].addrs, &one);
+		&snap_selectors(s->snapshot)[item->remote].addrs, &one);
 }
 
 static uint32_t find(const struct selectors *s, const struct selectors_packet *p, const struct ip_addr *near,
 	uint16_t near_port, const struct ip_addr *far, uint16_t far_port)
 {
-	uint32_t low = 0, n = s->flat_n;
+	const struct selector *all = snap_selectors(s->snapshot);
+	uint32_t f = flat_of(s, far);
 
-	if (n == 0 || addr_compare(far, &s->flat[0].start) < 0)
-		return SELECTORS_NONE;
-	while (n > 1) {
-		uint32_t half = n / 2;
-		low = addr_compare(far, &s->flat[low + half].start) < 0 ? low : low + half;
-		n -= half;
-	}
-	for (uint32_t i = 0; i < s->flat[low].n; i++) {
-		const struct item *item = &s->items[s->flat[low].first + i];
-		if (selector_holds(&snap_selectors(s->snapshot)[item->selector], far, p, far_port) &&
-			local_holds(s, item->tunnel, near, p, near_port) && !stays(s, item, far))
+	for (uint32_t i = 0; f != UINT32_MAX && i < s->flat[f].n; i++) {
+		const struct item *item = &s->items[s->flat[f].first + i];
+		if (selector_holds(&all[item->remote], far, p, far_port) &&
+			selector_holds(&all[item->local], near, p, near_port) && !stays(s, item, far))
 			return item->tunnel;
 	}
 	return SELECTORS_NONE;

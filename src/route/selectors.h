@@ -7,8 +7,8 @@
  * in both stands on this side: the gateway and its LANs reach each other as without the tunnel.
  *
  * Built from a snapshot that stays mapped while the lookup is used. The remote ranges are laid out flat (as
- * in route/ranges.h), each flat range with the list of tunnels that cover it, in the order of the
- * configuration.
+ * in route/ranges.h), each flat range with the list of the pairs of parts that cover it, the most
+ * specific first.
  */
 #ifndef ROUTE_SELECTORS_H
 #define ROUTE_SELECTORS_H
@@ -31,7 +31,11 @@ struct selectors_packet {
 	uint16_t src_port, dst_port;
 };
 
-/* The first tunnel whose local side holds the source and whose remote side holds the destination. */
+/*
+ * The tunnel whose local side holds the source and whose remote side holds the destination. Where several do, the most specific
+ * one: by the remote side's part, then by the local side's, each by addresses, protocol, ports; of equal ones the first in the
+ * configuration (which `check` refuses).
+ */
 uint32_t selectors_find(const struct selectors *s, const struct selectors_packet *p);
 /* The same for a packet that comes the other way: whose remote side holds the source. */
 uint32_t selectors_find_inbound(const struct selectors *s, const struct selectors_packet *p);
