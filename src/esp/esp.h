@@ -13,9 +13,10 @@
  *   - an SA counts only while its state word says so; that is written last at installation and first at
  * removal.
  *
- * Several pairs of SAs may serve one tunnel. Inbound all of them work until removed; outbound the newest
- * active one does. A pair installed with CHILD_OUTBOUND_LATER becomes active with its first authentic inbound
- * packet or by esp_activate(), so no packet is sent that the peer cannot read yet.
+ * Several pairs of SAs may serve one tunnel: a pair and its successor, or a pair for each two networks, as
+ * policy-based peers make them. Inbound all of them work until removed; outbound the newest active one does
+ * whose selectors hold the packet. A pair installed with CHILD_OUTBOUND_LATER becomes active with its first
+ * authentic inbound packet or by esp_activate(), so no packet is sent that the peer cannot read yet.
  */
 #ifndef ESP_ESP_H
 #define ESP_ESP_H
@@ -62,8 +63,10 @@ enum rc esp_endpoint(struct esp *esp, uint32_t spi_in, const struct endpoint *re
 /* The tunnels of a new snapshot, by name. Pairs whose tunnel is gone are removed. */
 void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n);
 
-/* The pair that sends for the tunnel, or ESP_PAIR_NONE. */
+/* The newest pair that sends for the tunnel, or ESP_PAIR_NONE. */
 uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel);
+/* Does the pair send something that no newer one of its tunnel takes? By their selectors. */
+bool esp_pair_sends(const struct esp *esp, uint32_t pair);
 
 /* What a pair says about itself; no keys. Pointers are good until the next call that changes SAs. */
 struct esp_view {
@@ -104,10 +107,11 @@ struct esp_batch {
 void esp_batch_begin(struct esp_batch *b);
 
 /*
- * Whether the pair's selectors hold this packet (parsed fields of the train), or, for an ICMP error, answers
- * to the packet that it quotes (RFC 4301 section 6.2): DROP_NONE or DROP_ESP_SELECTOR.
+ * The pair that sends this packet (parsed fields of the train): of the tunnel's active pairs the newest whose
+ * selectors hold it, or, for an ICMP error, answers to the packet that it quotes (RFC 4301 section 6.2).
+ * ESP_PAIR_NONE: none does.
  */
-enum drop_reason esp_selects(const struct esp *esp, uint32_t pair, const struct train *t);
+uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t);
 
 /*
  * Seals what the cutter gives into the batch. True: the cutter is through. False: the batch must be sent

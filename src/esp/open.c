@@ -17,8 +17,7 @@ static void opened_count(struct esp *esp, uint32_t pair, uint32_t n, mono_ns now
 	if (s->outbound_active)
 		return;
 	/* The peer sends on it, so it can read on it. */
-	s->outbound_active = 1;
-	esp_outbound_choose(esp, esp->pair[pair].tunnel);
+	esp_pair_send(esp, pair);
 }
 
 /* Behind decryption: padding is 1, 2, 3, … before its length and the next header (RFC 4303 section 2.4). */

@@ -60,24 +60,80 @@ static void slots_build(struct esp *esp)
 		slot_put(esp, esp->live[k]);
 }
 
-void esp_outbound_choose(struct esp *esp, uint32_t tunnel)
+/* Out of the list of its tunnel's active pairs, if it is there. */
+static void active_out(struct esp *esp, uint32_t pair)
 {
-	uint32_t best = ESP_PAIR_NONE;
+	struct esp_pair *p = &esp->pair[pair];
+	uint32_t *at = p->tunnel < TUNNELS_MAX ? &esp->outbound[p->tunnel] : NULL;
 
-	if (tunnel >= TUNNELS_MAX)
+	while (at && *at != ESP_PAIR_NONE && *at != pair)
+		at = &esp->pair[*at].next_active;
+	if (at && *at == pair)
+		*at = p->next_active;
+	p->next_active = ESP_PAIR_NONE;
+}
+
+/* Into that list, which is in falling order of installation. */
+static void active_in(struct esp *esp, uint32_t pair)
+{
+	struct esp_pair *p = &esp->pair[pair];
+	uint32_t *at = p->tunnel < TUNNELS_MAX ? &esp->outbound[p->tunnel] : NULL;
+
+	if (!at || !p->state->outbound_active)
 		return;
-	for (uint32_t k = 0; k < esp->live_n; k++) {
-		const struct esp_pair *p = &esp->pair[esp->live[k]];
-		if (p->tunnel == tunnel && p->state->outbound_active &&
-			(best == ESP_PAIR_NONE || p->state->order > esp->pair[best].state->order))
-			best = esp->live[k];
-	}
-	esp->outbound[tunnel] = best;
+	while (*at != ESP_PAIR_NONE && esp->pair[*at].state->order > p->state->order)
+		at = &esp->pair[*at].next_active;
+	p->next_active = *at;
+	*at = pair;
+}
+
+void esp_pair_send(struct esp *esp, uint32_t pair)
+{
+	active_out(esp, pair);
+	esp->pair[pair].state->outbound_active = 1;
+	active_in(esp, pair);
 }
 
 uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel)
 {
 	return tunnel < TUNNELS_MAX ? esp->outbound[tunnel] : ESP_PAIR_NONE;
+}
+
+/* Does one of the list hold all of the selector? */
+static bool selector_covered(const struct selector *ts, const struct selector *list, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		if (range_holds(&list[i].addrs, &ts->addrs.first) &&
+			range_holds(&list[i].addrs, &ts->addrs.last) &&
+			(list[i].proto == 0 || list[i].proto == ts->proto) &&
+			ts->port_first >= list[i].port_first && ts->port_last <= list[i].port_last)
+			return true;
+	return false;
+}
+
+static bool selectors_covered(
+	const struct selector *inner, uint16_t inner_n, const struct selector *outer, uint16_t outer_n)
+{
+	for (uint16_t i = 0; i < inner_n; i++)
+		if (!selector_covered(&inner[i], outer, outer_n))
+			return false;
+	return true;
+}
+
+bool esp_pair_sends(const struct esp *esp, uint32_t pair)
+{
+	const struct esp_state_pair *s = esp->pair[pair].state, *newer;
+
+	if (!s->outbound_active)
+		return false;
+	for (uint32_t i = esp_outbound(esp, esp->pair[pair].tunnel); i != pair && i != ESP_PAIR_NONE;
+		i = esp->pair[i].next_active) {
+		newer = esp->pair[i].state;
+		if (selectors_covered(s->local_ts, s->local_n, newer->local_ts, newer->local_n) &&
+			selectors_covered(s->remote_ts, s->remote_n, newer->remote_ts, newer->remote_n))
+			return false;
+	}
+	return true;
 }
 
 /* One range for any protocol and port, as two numbers. */
@@ -105,6 +161,7 @@ static enum rc pair_attach(struct esp *esp, uint32_t i)
 	p->state = s;
 	p->sequence_next = s->sequence_ceiling;
 	p->tunnel = INDEX_NONE;
+	p->next_active = ESP_PAIR_NONE;
 	p->live_at = esp->live_n;
 	p->plain_v4 = plain_range(s->local_ts, s->local_n, &p->local_first, &p->local_last) &&
 		      plain_range(s->remote_ts, s->remote_n, &p->remote_first, &p->remote_last);
@@ -272,15 +329,16 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 	esp->order_next++;
 	esp->pair[i].tunnel = sa->tunnel;
 	__atomic_store_n(&s->live, 1, __ATOMIC_RELEASE);
-	esp_outbound_choose(esp, sa->tunnel);
+	active_in(esp, i);
 	return RC_OK;
 }
 
 static void pair_remove(struct esp *esp, uint32_t i)
 {
 	struct esp_pair *p = &esp->pair[i];
-	uint32_t tunnel = p->tunnel, last = esp->live[esp->live_n - 1];
+	uint32_t last = esp->live[esp->live_n - 1];
 
+	active_out(esp, i);
 	__atomic_store_n(&p->state->live, 0, __ATOMIC_RELEASE);
 	bytes_wipe(p->state, sizeof *p->state);
 	esp->live[p->live_at] = last;
@@ -288,7 +346,6 @@ static void pair_remove(struct esp *esp, uint32_t i)
 	esp->live_n--;
 	bytes_wipe(p, sizeof *p);
 	slots_build(esp);
-	esp_outbound_choose(esp, tunnel);
 }
 
 enum rc esp_remove(struct esp *esp, uint32_t spi_in)
@@ -307,9 +364,9 @@ enum rc esp_activate(struct esp *esp, uint32_t spi_in)
 
 	if (i == ESP_PAIR_NONE)
 		return RC_NOT_FOUND;
-	esp->pair[i].state->outbound_active = 1;
+	active_out(esp, i);			       /* before its order changes */
 	esp->pair[i].state->order = esp->order_next++; /* it sends, whatever else was installed after it */
-	esp_outbound_choose(esp, esp->pair[i].tunnel);
+	esp_pair_send(esp, i);
 	return RC_OK;
 }
 
@@ -325,8 +382,12 @@ enum rc esp_endpoint(struct esp *esp, uint32_t spi_in, const struct endpoint *re
 	return RC_OK;
 }
 
-static uint32_t tunnel_by_name(const struct snap_tunnel *tunnels, uint32_t n, const char *name)
+/* The tunnel of that name; most often it has the number that it had before. */
+static uint32_t tunnel_by_name(
+	const struct snap_tunnel *tunnels, uint32_t n, const char *name, uint32_t before)
 {
+	if (before < n && strncmp(tunnels[before].name, name, sizeof tunnels[before].name) == 0)
+		return before;
 	for (uint32_t i = 0; i < n; i++)
 		if (strncmp(tunnels[i].name, name, sizeof tunnels[i].name) == 0)
 			return i;
@@ -335,17 +396,16 @@ static uint32_t tunnel_by_name(const struct snap_tunnel *tunnels, uint32_t n, co
 
 void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n)
 {
+	memset(esp->outbound, 0xff, TUNNELS_MAX * sizeof *esp->outbound);
+	for (uint32_t k = 0; k < esp->live_n; k++)
+		esp->pair[esp->live[k]].next_active = ESP_PAIR_NONE;
 	for (uint32_t k = esp->live_n; k-- > 0;) {
 		struct esp_pair *p = &esp->pair[esp->live[k]];
-		p->tunnel = tunnel_by_name(tunnels, tunnels_n, p->state->tunnel_name);
+		p->tunnel = tunnel_by_name(tunnels, tunnels_n, p->state->tunnel_name, p->tunnel);
 		if (p->tunnel == INDEX_NONE)
 			pair_remove(esp, esp->live[k]);
-	}
-	memset(esp->outbound, 0xff, TUNNELS_MAX * sizeof *esp->outbound);
-	for (uint32_t k = 0; k < esp->live_n; k++) {
-		uint32_t tunnel = esp->pair[esp->live[k]].tunnel;
-		if (esp->outbound[tunnel] == ESP_PAIR_NONE)
-			esp_outbound_choose(esp, tunnel);
+		else
+			active_in(esp, esp->live[k]);
 	}
 }
 

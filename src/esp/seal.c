@@ -81,13 +81,16 @@ static bool error_selected(const struct esp_pair *p, const struct train *t)
 	return addr_equal(&q.src, &t->dst) && selectors_hold(p, &answer);
 }
 
-enum drop_reason esp_selects(const struct esp *esp, uint32_t pair, const struct train *t)
+uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t)
 {
-	const struct esp_pair *p = &esp->pair[pair];
 	bool ports = t->proto == 6 || t->proto == 17;
 	struct selected own = { &t->src, &t->dst, t->proto, ports, t->src_port, t->dst_port };
+	uint32_t pair = esp_outbound(esp, tunnel);
 
-	return selectors_hold(p, &own) || error_selected(p, t) ? DROP_NONE : DROP_ESP_SELECTOR;
+	while (pair != ESP_PAIR_NONE && !selectors_hold(&esp->pair[pair], &own) &&
+		!error_selected(&esp->pair[pair], t))
+		pair = esp->pair[pair].next_active;
+	return pair;
 }
 
 /*

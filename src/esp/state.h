@@ -51,6 +51,7 @@ struct esp_pair {
 	uint64_t sequence_next; /* below state->sequence_ceiling */
 	uint32_t tunnel;	/* in the present snapshot, or INDEX_NONE */
 	uint32_t live_at;	/* where in esp->live */
+	uint32_t next_active;	/* of the same tunnel, the next older one that sends; ESP_PAIR_NONE */
 	/* The usual selectors, one range each side for any protocol and port of IPv4, as plain numbers. */
 	bool plain_v4;
 	uint32_t local_first, local_last, remote_first, remote_last;
@@ -64,12 +65,12 @@ struct esp {
 	uint32_t *live; /* pairs in use */
 	uint32_t *slot; /* pair + 1 by inbound SPI, linear probing */
 	uint32_t slots_n;
-	uint32_t *outbound; /* by tunnel, TUNNELS_MAX */
+	uint32_t *outbound; /* by tunnel, TUNNELS_MAX: the newest active pair */
 	struct esp_pair *pair;
 };
 
-/* After a pair began or ceased to be active. */
-void esp_outbound_choose(struct esp *esp, uint32_t tunnel);
+/* The pair sends from now on, as the newest of its tunnel; it may have sent before. */
+void esp_pair_send(struct esp *esp, uint32_t pair);
 
 /*
  * The inner packet of an opened one: RFC 4301 section 5.2 step 4 (selectors) and RFC 6040 (ECN, changed in

@@ -137,8 +137,7 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
 	offer_esp(c, t, st->child->spi_in, false, &offer);
 	ike_out_offer(&o, &offer);
-	ike_out_selectors(&o, PL_TSI, &snap_selectors(c->snap)[t->local.first], t->local.count);
-	ike_out_selectors(&o, PL_TSR, &snap_selectors(c->snap)[t->remote.first], t->remote.count);
+	child_offer_selectors(c, &o, st->tunnel, NULL);
 	words_offer(&o);
 	step_done(c, sa, st);
 	out_send_request(c, sa, &o);
@@ -188,6 +187,26 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED, "the peer's authentication data is too long");
 }
 
+/*
+ * Errors that refuse the child SA alone (1.2, 2.21.2); with any other one the peer has ended the IKE SA, or
+ * never held it for made, and awaits no Delete.
+ */
+static bool refuses_child_alone(uint16_t notify)
+{
+	switch (notify) {
+	case NTF_NO_PROPOSAL_CHOSEN:
+	case NTF_TS_UNACCEPTABLE:
+	case NTF_SINGLE_PAIR_REQUIRED:
+	case NTF_INTERNAL_ADDRESS_FAILURE:
+	case NTF_FAILED_CP_REQUIRED:
+	case NTF_NO_ADDITIONAL_SAS:
+	case NTF_TEMPORARY_FAILURE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The IKE SA stands; the child may still be refused. */
 static void auth_child_failed(
 	struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, bool peer_has_it)
@@ -218,6 +237,13 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 		auth_reject(c, sa, theirs ? NTF_AUTHENTICATION_FAILED : 0, text);
 		return;
 	}
+	if (refused && !refuses_child_alone(refused->type)) {
+		snprintf(text, sizeof text, "the peer answered IKE_AUTH with %s",
+			ike_notify_text(name, sizeof name, refused->type));
+		tunnel_failed(c, st->tunnel, text);
+		sa_kill(c, sa, "%s", text);
+		return;
+	}
 	sa->was_up = true;
 	step_done(c, sa, st);
 	sa_established(c, sa);
@@ -227,6 +253,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 		!(p->present & IKE_HAS(TSR))) {
 		snprintf(text, sizeof text, "the peer refused the child SA with %s",
 			refused ? ike_notify_text(name, sizeof name, refused->type) : "no reason");
+		tunnel_refused(c, st->tunnel, refused ? refused->type : 0);
 		auth_child_failed(c, sa, st, text, false);
 		return;
 	}
@@ -497,7 +524,7 @@ static void request_child_begun(
 	 * and it has the new one only some time after our answer. Until a packet comes in on the new one, or
 	 * that time is over, the older one sends.
 	 */
-	others = c->tunnels[st->tunnel].up > 0;
+	others = child_has_stand_in(c, st->child);
 	orphan = c->tunnels[st->tunnel].orphan != 0;
 	if (orphan || (others && sa->initial_contact))
 		st->child->activate_at = c->now + IKE_ACTIVATE_MS * NS_PER_MS;

@@ -152,6 +152,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
 	ch->expire_at = lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
 	ike_child_enter(c, sa, ch, CH_UP);
 	t->reason[0] = '\0';
+	tunnel_has(c, ch->tunnel);
 	sa->childless_at = 0;
 	if (t->orphan != 0)
 		t->orphan_remove_at = c->now + IKE_LINGER_S * NS_PER_S;
@@ -387,6 +388,68 @@ static const struct selector *remotes(const struct ike *c, const struct snap_tun
 	return &snap_selectors(c->snap)[t->remote.first];
 }
 
+bool child_packet_fits(
+	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote)
+{
+	const struct snap_tunnel *t = tunnel_config(c, tunnel);
+
+	return selectors_within(local, 1, locals(c, t), t->local.count) &&
+	       selectors_within(remote, 1, remotes(c, t), t->remote.count);
+}
+
+bool child_holds_packet(const struct ike *c, uint32_t tunnel)
+{
+	const struct tunnel *t = &c->tunnels[tunnel];
+
+	LIST_FOR (struct child, ch, &t->children, of_tunnel)
+		if (ch->state == CH_UP && selectors_within(&t->packet[0], 1, ch->local_ts, ch->local_n) &&
+			selectors_within(&t->packet[1], 1, ch->remote_ts, ch->remote_n))
+			return true;
+	return false;
+}
+
+bool child_has_stand_in(const struct ike *c, const struct child *ch)
+{
+	LIST_FOR (struct child, other, &child_tunnel(c, ch)->children, of_tunnel)
+		if (other != ch && other->state == CH_UP &&
+			selectors_within(ch->local_ts, ch->local_n, other->local_ts, other->local_n) &&
+			selectors_within(ch->remote_ts, ch->remote_n, other->remote_ts, other->remote_n))
+			return true;
+	return false;
+}
+
+/*
+ * The packet's own selector and behind it all of the side; or, where other child SAs are up, only the network
+ * that it is in: a peer with a child SA for each pair of networks takes the first that fits when it is asked
+ * for all.
+ */
+static void offer_side(
+	struct ike_out *o, uint8_t type, const struct tunnel *t, const struct selector *side, uint32_t n)
+{
+	struct selector list[SELECTORS_MAX + 1];
+	uint32_t own = 0;
+
+	if (t->has_packet)
+		list[own++] = t->packet[type == PL_TSR];
+	for (uint32_t i = 0, all = own; i < n && !(all && t->one_pair); i++)
+		if (!all || !t->more || selectors_within(&list[0], 1, &side[i], 1))
+			list[own++] = side[i];
+	ike_out_selectors(o, type, list, own);
+}
+
+void child_offer_selectors(const struct ike *c, struct ike_out *o, uint32_t tunnel, const struct child *old)
+{
+	const struct snap_tunnel *t = tunnel_config(c, tunnel);
+
+	if (old) {
+		ike_out_selectors(o, PL_TSI, old->local_ts, old->local_n);
+		ike_out_selectors(o, PL_TSR, old->remote_ts, old->remote_n);
+	} else {
+		offer_side(o, PL_TSI, &c->tunnels[tunnel], locals(c, t), t->local.count);
+		offer_side(o, PL_TSR, &c->tunnels[tunnel], remotes(c, t), t->remote.count);
+	}
+}
+
 uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts)
 {
@@ -448,7 +511,7 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	}
 	child_take_choice(c, ch, &choice);
 	/* As initiator we are TSi. */
-	if (p->tsi.n == 0 || p->tsr.n == 0 || p->tsi.n > SELECTORS_MAX || p->tsr.n > SELECTORS_MAX ||
+	if (p->tsi.n == 0 || p->tsr.n == 0 || p->tsi.n > SELECTORS_MAX + 1 || p->tsr.n > SELECTORS_MAX + 1 ||
 		!selectors_within(p->tsi.list, p->tsi.n, locals(c, t), t->local.count) ||
 		!selectors_within(p->tsr.list, p->tsr.n, remotes(c, t), t->remote.count)) {
 		err_add(ret_why, RC_MALFORMED, "the peer's answer has traffic selectors beyond the tunnel's");
@@ -459,11 +522,11 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 		err_add(ret_why, RC_MALFORMED, "the peer's answer has no key exchange of the group it chose");
 		return false;
 	}
-	memcpy(ch->local_ts, p->tsi.list, p->tsi.n * sizeof *ch->local_ts);
-	memcpy(ch->remote_ts, p->tsr.list, p->tsr.n * sizeof *ch->remote_ts);
-	ch->local_n = p->tsi.n;
-	ch->remote_n = p->tsr.n;
-	return true;
+	/* Without what repeats a part of another one, as the packet that we asked by. */
+	ch->local_n = selectors_intersect(ch->local_ts, p->tsi.list, p->tsi.n, locals(c, t), t->local.count);
+	ch->remote_n =
+		selectors_intersect(ch->remote_ts, p->tsr.list, p->tsr.n, remotes(c, t), t->remote.count);
+	return ch->local_n > 0 && ch->remote_n > 0;
 }
 
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,

@@ -102,8 +102,7 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	ike_out_payload(&o, PL_NONCE, st->nonce.bytes, st->nonce.n);
 	if (st->dh != DH_NONE)
 		ike_out_ke(&o, st->dh, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
-	ike_out_selectors(&o, PL_TSI, &snap_selectors(c->snap)[t->local.first], t->local.count);
-	ike_out_selectors(&o, PL_TSR, &snap_selectors(c->snap)[t->remote.first], t->remote.count);
+	child_offer_selectors(c, &o, st->tunnel, old);
 	out_send_request(c, sa, &o);
 }
 
@@ -211,6 +210,7 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 	char text[IKE_REASON_MAX], name[48];
 
 	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
+	tunnel_refused(c, st->tunnel, type);
 	if (old && old->heir_of_peer != 0) {
 		/* 2.8.1: the peer had finished its own rekey; that one stands. */
 		if (old->state == CH_UP && child_by_in(c, sa, old->heir_of_peer))
@@ -374,7 +374,6 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
 	struct child *old = child_by_in(c, sa, st->old_spi_in);
 	struct nonce theirs;
-	bool others = c->tunnels[st->tunnel].up > 0;
 
 	if (b->rc != RC_OK) {
 		answer_failed(c, sa, st, b->rc, b->text);
@@ -392,8 +391,8 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
 	memcpy(st->ke, b->ke, st->ke_n);
 	/* The peer sends on it first; until then ours goes out on the old one, which it surely still has. */
-	child_ask_install(
-		c, sa, st, &st->in->p, others ? CHILD_OUTBOUND_LATER : 0, st->old_spi_in, answer_installed);
+	child_ask_install(c, sa, st, &st->in->p, child_has_stand_in(c, st->child) ? CHILD_OUTBOUND_LATER : 0,
+		st->old_spi_in, answer_installed);
 }
 
 static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)

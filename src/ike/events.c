@@ -244,13 +244,27 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 
 /* ---- the data plane ---- */
 
-void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel)
+void ike_input_acquire(
+	struct ike *c, mono_ns now, uint32_t tunnel, const struct selector *src, const struct selector *dst)
 {
+	struct tunnel *t;
+
 	c->now = now;
-	if (tunnel >= c->tunnels_n || c->tunnels[tunnel].up > 0 || c->tunnels[tunnel].held ||
+	if (tunnel >= c->tunnels_n || c->tunnels[tunnel].held ||
 		snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_NEVER)
 		return;
-	c->tunnels[tunnel].want = true;
+	t = &c->tunnels[tunnel];
+	if (tunnel_in_work(c, tunnel) || (t->up > 0 && c->now < t->retry_at))
+		return; /* the next packet asks again */
+	t->has_packet = src && dst && child_packet_fits(c, tunnel, src, dst);
+	if (t->has_packet) {
+		t->packet[0] = *src;
+		t->packet[1] = *dst;
+	}
+	if (t->up == 0)
+		t->want = true;
+	else
+		t->more = t->has_packet && !child_holds_packet(c, tunnel);
 	tunnel_touch(c, tunnel);
 	sa_settle_all(c);
 }

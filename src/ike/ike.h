@@ -52,8 +52,9 @@ void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_re
 void ike_input_keeper_ended(struct ike *c, mono_ns now, const struct keeper_ended *ended);
 /* The keeper died: answers to open requests will not come, all handles are void. */
 void ike_input_keeper_lost(struct ike *c, mono_ns now);
-/* Traffic for a tunnel that is down. */
-void ike_input_acquire(struct ike *c, mono_ns now, uint32_t tunnel);
+/* Traffic that no child SA of the tunnel takes; src and dst: of the packet, NULL when nobody knows. */
+void ike_input_acquire(
+	struct ike *c, mono_ns now, uint32_t tunnel, const struct selector *src, const struct selector *dst);
 void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage);
 /* The cookie secret is replaced; the one before stays good until the next call. */
 void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32]);

@@ -236,6 +236,10 @@ struct tunnel {
 	struct due due;
 	uint32_t next_of_peer;
 	bool want, held;		  /* held: terminated by an administrator */
+	bool more;			  /* it is up, and traffic asks for a child SA with `packet` in it */
+	bool has_packet;
+	bool one_pair;		   /* the peer takes only the packet's own selectors: SINGLE_PAIR_REQUIRED */
+	struct selector packet[2]; /* what asked for a child SA last: our side, the peer's */
 	uint32_t up;			  /* children in state CH_UP */
 	uint32_t live_n, linger_n, all_n; /* UP and LARVAL; LINGER; in all states */
 	uint32_t orphan;		  /* inbound SPI of a child left by an earlier life of this process */
@@ -512,6 +516,19 @@ void child_changed(struct ike *c, struct child *ch);
 /* Looks for twins of those of the tunnel's children that came up or changed. */
 void child_compare(struct ike *c, uint32_t tunnel);
 void child_compare_later(struct ike *c, struct child *ch);
+/* Is a packet of these inside the tunnel's configured selectors? Does a child SA that is up hold the tunnel's
+ * `packet`? */
+bool child_packet_fits(
+	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote);
+bool child_holds_packet(const struct ike *c, uint32_t tunnel);
+/* Does another child SA that is up carry all that this one will? Then that one sends until the peer surely has the new one. */
+bool child_has_stand_in(const struct ike *c, const struct child *ch);
+/*
+ * TSi and TSr of our request. The rekey of `old` asks for what that one has; a new child for all that is
+ * configured, and in front of it for the packet's own selectors, where one asked for it (RFC 7296
+ * section 2.9): a peer that narrows keeps that one.
+ */
+void child_offer_selectors(const struct ike *c, struct ike_out *o, uint32_t tunnel, const struct child *old);
 /* The tunnel of this peer that fits best, or INDEX_NONE. remote_ts: the peer's side. */
 uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts);
@@ -528,6 +545,10 @@ ike_handler on_info_request, on_info_response;
 void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child *ch);
 
 /* ---- tunnel.c ---- */
+/* It has a child SA more. */
+void tunnel_has(struct ike *c, uint32_t tunnel);
+/* The peer refused one: what follows from the kind of error for the next try. */
+void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify);
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* a try failed: back off */
 void tunnels_lost(struct ike *c, uint32_t peer, const char *reason);	/* an IKE SA with children ended */
 /* Its last child went after that time; or was deleted by the peer, who does not want it now. */

@@ -20,7 +20,7 @@ bool tunnel_wants(const struct ike *c, uint32_t tunnel)
 {
 	const struct tunnel *t = &c->tunnels[tunnel];
 
-	return t->want && !t->held && t->up == 0 && c->now >= t->retry_at;
+	return (t->up == 0 ? t->want : t->more) && !t->held && c->now >= t->retry_at;
 }
 
 /* An exchange that would bring it up is under way. */
@@ -69,11 +69,41 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 {
 	struct tunnel *t = tunnel < c->tunnels_n ? &c->tunnels[tunnel] : NULL;
 
-	if (!t || t->up > 0)
+	if (!t)
 		return;
+	if (t->up > 0) {
+		if (t->more)
+			back_off(c, t);
+		t->more = false;
+		return;
+	}
 	snprintf(t->reason, sizeof t->reason, "%s", reason);
 	back_off(c, t);
 	unwanted(c, tunnel);
+}
+
+void tunnel_has(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+
+	t->more = false;
+	if (!t->has_packet)
+		return;
+	if (child_holds_packet(c, tunnel)) {
+		t->has_packet = false;
+		t->backoff_ms = 0;
+		return;
+	}
+	/* Else each packet would ask for one more of the same. */
+	back_off(c, t);
+	ike_log(c, true, "tunnel %s: the peer narrowed the child SA, and what asked for it is not inside",
+		tunnel_config(c, tunnel)->name);
+}
+
+void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify)
+{
+	if (notify == NTF_SINGLE_PAIR_REQUIRED && tunnel < c->tunnels_n)
+		c->tunnels[tunnel].one_pair = true;
 }
 
 void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason)
@@ -190,7 +220,7 @@ void tunnel_look(struct ike *c, uint32_t tunnel)
 	child_compare(c, tunnel);
 	orphan_look(c, tunnel);
 	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
-	if (t->want && !t->held && t->up == 0) {
+	if ((t->up == 0 ? t->want : t->more) && !t->held) {
 		at = due_sooner(c, at, t->retry_at);
 		if (c->now >= t->retry_at)
 			begin(c, tunnel);

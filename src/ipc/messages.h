@@ -92,7 +92,7 @@ enum proc {
 	M(SA_ACTIVATE,     FROM(IKE), FROM(DATAPLANE), struct sa_ref, 0)	/* send on it from now on */			\
 	M(SA_ENDPOINT,     FROM(IKE), FROM(DATAPLANE), struct sa_endpoint, 0)								\
 	M(SA_USAGE,        FROM(DATAPLANE), FROM(IKE), struct sa_usage, 0)								\
-	M(SA_ACQUIRE,      FROM(DATAPLANE), FROM(IKE), struct sa_ref, 0)	/* traffic for a tunnel that is down */		\
+	M(SA_ACQUIRE,      FROM(DATAPLANE), FROM(IKE), struct sa_acquire, 0)	/* traffic that no SA of its tunnel takes */		\
 	M(IKE_DATAGRAM,    FROM(DATAPLANE), FROM(IKE), struct msg_datagram, 0)	/* came to port 4500 with the non-ESP marker */	\
 	M(IKE_DATAGRAM_SHORT, FROM(DATAPLANE), FROM(IKE), struct msg_datagram_short, 0)	/* the same, of one packet's size */		\
 	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\

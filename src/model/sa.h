@@ -24,6 +24,12 @@ struct sa_ref {
 	uint32_t tunnel, spi_in;
 };
 
+/* Traffic for a tunnel that has no SA for it: of the packet, single addresses. */
+struct sa_acquire {
+	uint32_t tunnel, zero;
+	struct selector src, dst;
+};
+
 struct sa_result {
 	uint32_t rc, spi_in;
 	char text[KEEPER_TEXT_MAX];

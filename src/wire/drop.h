@@ -64,7 +64,7 @@
 	D(ESP_AUTH,             "esp-auth",              "integrity check failed")							\
 	D(ESP_PADDING,          "esp-padding",           "padding is not 1, 2, 3 and so on, or longer than the packet")			\
 	D(ESP_NEXT_HEADER,      "esp-next-header",       "what is inside is neither IPv4 nor IPv6")					\
-	D(ESP_SELECTOR,         "esp-selector",          "the inner addresses are not in the SA's selectors")				\
+	D(ESP_SELECTOR,         "esp-selector",          "no SA of the tunnel has selectors for this packet; one was asked for")				\
 	D(ESP_SEQUENCE,         "esp-sequence-end",      "the SA's sequence numbers are used up")					\
 	D(ESP_LENGTH,           "esp-length",            "the inner length does not fit the decrypted packet")				\
 	D(ESP_DUMMY,            "esp-dummy",             "a dummy packet that hides how much traffic there is (RFC 4303 2.6)")		\

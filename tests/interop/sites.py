@@ -6,6 +6,8 @@ from two_sites import FORWARD
 from nodes import run
 from strongswan import StrongSwan, raw_key_pair
 
+# What hq has until the peer is ready.
+NO_TUNNEL = "zones {\n    zone trust {\n        interfaces lan0;\n    }\n}\n"
 ENCRYPTION = {"aes": "aes256gcm16", "aes128": "aes128gcm16", "chacha": "chacha20poly1305"}
 CONNECTION = """connections {{
 	hq {{
@@ -47,7 +49,7 @@ class Sites:
                  root=None):
         """`root`: the release that strongSwan is of, when not this machine's (peer_root.PeerRoot)."""
         self.lab = own_lab("pgi")
-        self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": "system {\n    host-name hq;\n}\n"})
+        self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": NO_TUNNEL})
         branch = self.lab["branch"]
         branch.sysctl(FORWARD)
         self.swan = StrongSwan(branch, root)

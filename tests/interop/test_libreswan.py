@@ -7,6 +7,7 @@ import pytest
 from kit import LabError, config_of, ledger_entries, own_lab, show, verify_ledger, wait_for
 from libreswan import Libreswan
 from peer_root import PeerRoot
+from sites import NO_TUNNEL
 from two_sites import FORWARD
 
 
@@ -23,7 +24,7 @@ class Sites:
 
     def __init__(self, root, ike="aes_gcm256-sha2_384-dh31", changes=(), psk=None):
         self.lab = own_lab("pgl")
-        self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": "system {\n    host-name hq;\n}\n"})
+        self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": NO_TUNNEL})
         self.lab["branch"].sysctl(FORWARD)
         self.swan = Libreswan(self.lab["branch"], root)
         self.swan.start(psk or (self.lab["hq"].state / "etc/keys/hq-branch.psk").read_text(encoding="ascii").strip(), ike=ike)

@@ -56,6 +56,7 @@ struct node {
 	int index;
 	struct ike *ike;
 	struct keys *keys;
+	uint32_t values; /* that its keeper took, over its restarts */
 	struct snapshot *snap;
 	struct sim_side side;
 	struct sim_sa sas[SIM_SAS_MAX];

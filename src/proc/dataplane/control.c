@@ -208,12 +208,11 @@ void control_second(struct dataplane *d)
 	}
 }
 
-void control_acquire(void *context, uint32_t tunnel)
+void control_acquire(void *context, const struct sa_acquire *asked)
 {
 	struct dataplane *d = context;
-	struct sa_ref ref = { .tunnel = tunnel };
 
-	ipc_send_SA_ACQUIRE(child_link(&d->child, PROC_IKE), 0, &ref);
+	ipc_send_SA_ACQUIRE(child_link(&d->child, PROC_IKE), 0, asked);
 }
 
 /* Anybody can send these: bounded for each source, so that a flood from one place does not keep out others,

@@ -180,7 +180,7 @@ void routes_second(struct dataplane *d);
 /* control.c */
 extern const struct child_ops dataplane_ops;
 void control_neighbour_ask(void *context, uint32_t link, const struct ip_addr *addr);
-void control_acquire(void *context, uint32_t tunnel);
+void control_acquire(void *context, const struct sa_acquire *asked);
 void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text);
 void control_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n);

@@ -103,29 +103,39 @@ static void seal_out(struct pipeline *p, uint32_t pair, struct segment_cutter *c
 	}
 }
 
-void tunnel_wanted(struct pipeline *p, uint32_t index)
+enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair)
 {
-	struct pipeline_tunnel *tunnel = &p->tunnels[index];
-
-	tunnel->drops_down++;
-	if (tunnel->acquired == 0 || p->now - tunnel->acquired >= ACQUIRE_EVERY) {
-		tunnel->acquired = p->now;
-		p->io.acquire(p->io.context, index);
-	}
+	*ret_pair = esp_outbound_for(p->esp, t->tunnel, t);
+	if (*ret_pair != ESP_PAIR_NONE)
+		return DROP_NONE;
+	return esp_outbound(p->esp, t->tunnel) == ESP_PAIR_NONE ? DROP_TUNNEL_DOWN : DROP_ESP_SELECTOR;
 }
 
-/* The pair that sends t, or ESP_PAIR_NONE with t->drop. */
-static uint32_t tunnel_pair(struct pipeline *p, struct train *t)
+static struct selector one_end(const struct train *t, const struct ip_addr *a, uint16_t port)
 {
-	uint32_t pair = esp_outbound(p->esp, t->tunnel);
+	bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
 
-	if (pair != ESP_PAIR_NONE) {
-		t->drop = esp_selects(p->esp, pair, t);
-		return t->drop == DROP_NONE ? pair : ESP_PAIR_NONE;
-	}
-	t->drop = DROP_TUNNEL_DOWN;
-	tunnel_wanted(p, t->tunnel);
-	return ESP_PAIR_NONE;
+	return (struct selector){ .addrs = { *a, *a },
+		.proto = t->proto,
+		.port_first = ports ? port : 0,
+		.port_last = ports ? port : UINT16_MAX };
+}
+
+void tunnel_wanted(struct pipeline *p, const struct train *t)
+{
+	struct pipeline_tunnel *tunnel = &p->tunnels[t->tunnel];
+	struct sa_acquire asked = { .tunnel = t->tunnel };
+
+	tunnel->drops_down += t->drop == DROP_TUNNEL_DOWN;
+	if (tunnel->acquired != 0 && p->now - tunnel->acquired < ACQUIRE_EVERY)
+		return;
+	/* An error quotes a packet that came from there: it needs no SA of its own. */
+	if (t->drop == DROP_ESP_SELECTOR && t->flags & TRAIN_ICMP_ERROR)
+		return;
+	asked.src = one_end(t, &t->src, t->src_port);
+	asked.dst = one_end(t, &t->dst, t->dst_port);
+	tunnel->acquired = p->now;
+	p->io.acquire(p->io.context, &asked);
 }
 
 /* One packet in pieces of at most mtu octets, each through `out`. */
@@ -163,7 +173,7 @@ static void piece_to_tunnel(struct pipeline *p, struct train *piece, struct trai
 	struct segment_cutter cutter;
 
 	segment_cut_begin(&cutter, piece, 0);
-	seal_out(p, esp_outbound(p->esp, whole->tunnel), &cutter, piece);
+	seal_out(p, p->leaving_by, &cutter, piece);
 	leave_counted(p, piece);
 }
 
@@ -241,10 +251,14 @@ static uint32_t size_bound(const struct train *t, uint32_t mtu)
 static void leave_tunnel(struct pipeline *p, struct train *t)
 {
 	struct segment_cutter cutter;
-	uint32_t pair = tunnel_pair(p, t), mtu = size_bound(t, pipeline_tunnel_mtu(p, t->tunnel));
+	uint32_t pair, mtu = size_bound(t, pipeline_tunnel_mtu(p, t->tunnel));
 
-	if (pair == ESP_PAIR_NONE)
+	t->drop = tunnel_pair(p, t, &pair);
+	if (t->drop != DROP_NONE) {
+		tunnel_wanted(p, t);
 		return;
+	}
+	p->leaving_by = pair;
 	if (traced(t))
 		trace_say(p, t, "out", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
 	if (too_large(t, mtu)) {

@@ -59,7 +59,7 @@ struct pipeline_io {
 	enum drop_reason (*host_send)(void *context, uint8_t *packet, uint32_t n);
 	void (*flush)(void *context);
 	void (*neighbour_ask)(void *context, uint32_t link, const struct ip_addr *addr);
-	void (*acquire)(void *context, uint32_t tunnel);
+	void (*acquire)(void *context, const struct sa_acquire *asked);
 	/* One stage of a packet that is followed; text NULL: all that were wanted have been. */
 	void (*trace_line)(void *context, uint32_t packet, const char *stage, const char *text);
 };
@@ -143,6 +143,7 @@ struct pipeline {
 	bool zone_has_tunnels[ZONES_MAX]; /* if a link is in it too, addresses alone tell tunnel from clear */
 
 	struct esp_batch batch;
+	uint32_t leaving_by; /* the pair of the train that is being cut and sealed */
 	uint8_t *scratch; /* fragments and answers until the burst is flushed */
 	uint32_t scratch_n;
 	struct held held[HELD_MAX];

@@ -307,9 +307,9 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 	jw_str(w, "tunnel", v.tunnel_name);
 	jw_str(w, "peer", known ? snap_peers(s)[snap_tunnels(s)[v.tunnel].peer].name : "");
 	jw_str(w, "state",
-		!v.outbound_active			 ? "inbound"
-		: esp_outbound(d->esp, v.tunnel) == pair ? "active"
-							 : "replaced");
+		!v.outbound_active	       ? "inbound"
+		: esp_pair_sends(d->esp, pair) ? "active"
+					       : "replaced");
 	jw_strf(w, "spi_in", "%08x", v.spi_in);
 	jw_strf(w, "spi_out", "%08x", v.spi_out);
 	jw_str(w, "algorithm", encr_word(v.encr, v.encr_bits));

@@ -20,8 +20,10 @@ uint64_t way_generation(const struct pipeline *p);
 /* leave.c */
 void leave(struct pipeline *p, struct passage *w);
 void leave_flush(struct pipeline *p);
-/* A packet was lost because the tunnel has no SA: counted, and ike is asked for one once in a while. */
-void tunnel_wanted(struct pipeline *p, uint32_t tunnel);
+/* The pair of t's tunnel that sends it; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are pairs for other packets only. */
+enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair);
+/* t was lost to one of these two: ike is asked, once in a while, for a pair by the packet's own selectors (RFC 7296 section 2.9). */
+void tunnel_wanted(struct pipeline *p, const struct train *t);
 /* Puts a whole packet of ours on its way without the firewall: t parsed, tunnel or interface and next hop
  * set. */
 void leave_own(struct pipeline *p, struct train *t, uint32_t mtu);

@@ -252,9 +252,8 @@ static enum drop_reason leave_check(const struct pipeline *p, const struct passa
 	const struct train *t = w->t;
 
 	if (t->tunnel != TRAIN_NONE) {
-		uint32_t pair = esp_outbound(p->esp, t->tunnel);
-		enum drop_reason drop =
-			pair == ESP_PAIR_NONE ? DROP_TUNNEL_DOWN : esp_selects(p->esp, pair, t);
+		uint32_t pair;
+		enum drop_reason drop = tunnel_pair(p, t, &pair);
 		if (drop != DROP_NONE)
 			return drop;
 	} else if (t->out_interface != TRAIN_NONE && !p->interfaces[t->out_interface].up) {
@@ -297,8 +296,8 @@ static void way_admit(struct pipeline *p, struct passage *w)
 		egress.nat_addr = nat_address(p, &way, t->src.family);
 	egress.drop = leave_check(p, w);
 	fw_admit(p->fw, t, &egress, p->now);
-	if (t->drop == DROP_TUNNEL_DOWN)
-		tunnel_wanted(p, t->tunnel);
+	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR)
+		tunnel_wanted(p, t);
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
 		way_keep(p, w, &way);
 }

@@ -274,7 +274,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 			ike_input_datagram(s->core, c->loop.now, &one->local, &one->remote, one->bytes, one->n);
 		break;
 	case IPC_SA_ACQUIRE:
-		ike_input_acquire(s->core, c->loop.now, f->u.SA_ACQUIRE.tunnel);
+		ike_input_acquire(s->core, c->loop.now, f->u.SA_ACQUIRE.tunnel, &f->u.SA_ACQUIRE.src,
+			&f->u.SA_ACQUIRE.dst);
 		break;
 	case IPC_SA_USAGE:
 		ike_input_usage(s->core, c->loop.now, &f->u.SA_USAGE);

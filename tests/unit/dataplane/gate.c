@@ -122,10 +122,12 @@ static void on_ask(void *context, uint32_t link, const struct ip_addr *addr)
 	((struct gate *)context)->asked++;
 }
 
-static void on_acquire(void *context, uint32_t tunnel)
+static void on_acquire(void *context, const struct sa_acquire *asked)
 {
-	(void)tunnel;
-	((struct gate *)context)->acquired++;
+	struct gate *g = context;
+
+	g->acquired++;
+	g->acquired_for = *asked;
 }
 
 static void on_trace(void *context, uint32_t packet, const char *stage, const char *text)

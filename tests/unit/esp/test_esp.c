@@ -280,7 +280,8 @@ static void selectors_are_held_inside_and_outside(void **state)
 				.proto = rows[i].proto,
 				.src_port = rows[i].fragment ? 0 : rows[i].dst_port,
 				.dst_port = rows[i].src_port };
-			assert_int_equal(esp_selects(f.esp, 0, &t), rows[i].want);
+			assert_int_equal(esp_outbound_for(f.esp, 0, &t),
+				rows[i].want == DROP_NONE ? 0 : ESP_PAIR_NONE);
 		}
 		fixture_end(&f);
 	}
@@ -541,6 +542,72 @@ static void rekeying_loses_nothing(void **state)
 	fixture_end(&b);
 }
 
+static struct selector network(uint8_t a, uint8_t b, uint8_t c)
+{
+	return (struct selector){ .addrs = { addr_v4((const uint8_t[]){ a, b, c, 0 }),
+					  addr_v4((const uint8_t[]){ a, b, c, 255 }) },
+		.port_last = UINT16_MAX };
+}
+
+/* A pair for each two networks, as policy-based peers make them: the packet picks it, the newest first. */
+static void the_packet_picks_the_pair(void **state)
+{
+	struct fixture f;
+	uint32_t first, second, wide;
+
+	fixture_begin(&f);
+	for (uint8_t i = 0; i < 2; i++) {
+		struct sa_install sa = fixture_sa(0x1000u + i, 0x2000u + i, 0);
+		sa.local_ts[0] = network(10, 1, i);
+		sa.remote_ts[0] = network(10, 2, 0);
+		sa.local_n = sa.remote_n = 1;
+		assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+	}
+	first = esp_pair_find(f.esp, 0x1000);
+	second = esp_pair_find(f.esp, 0x1001);
+	struct train t = { .src = addr_v4((const uint8_t[]){ 10, 1, 0, 5 }),
+		.dst = addr_v4((const uint8_t[]){ 10, 2, 0, 9 }),
+		.proto = 1 };
+	assert_int_equal(esp_outbound_for(f.esp, 0, &t), first);
+	t.src.b[2] = 1;
+	assert_int_equal(esp_outbound_for(f.esp, 0, &t), second);
+	t.src.b[2] = 2;
+	assert_int_equal(esp_outbound_for(f.esp, 0, &t), ESP_PAIR_NONE);
+	assert_int_equal(esp_outbound(f.esp, 0), second);
+	assert_true(esp_pair_sends(f.esp, first) && esp_pair_sends(f.esp, second));
+	/* A newer one for all takes over, but not before it is active; an older one goes on when it is gone.
+	 */
+	struct sa_install all = fixture_sa(0x1002, 0x2002, CHILD_OUTBOUND_LATER);
+	all.local_ts[0] = network(10, 1, 0);
+	all.local_ts[0].addrs.last.b[2] = 255;
+	all.remote_ts[0] = network(10, 2, 0);
+	all.local_n = all.remote_n = 1;
+	assert_int_equal(esp_install(f.esp, &all, "t", 0, 1, NULL), RC_OK);
+	wide = esp_pair_find(f.esp, 0x1002);
+	t.src.b[2] = 1;
+	assert_int_equal(esp_outbound_for(f.esp, 0, &t), second);
+	assert_int_equal(esp_activate(f.esp, 0x1002), RC_OK);
+	assert_int_equal(esp_outbound_for(f.esp, 0, &t), wide);
+	assert_false(esp_pair_sends(f.esp, first) || esp_pair_sends(f.esp, second));
+	assert_int_equal(esp_activate(f.esp, 0x1000), RC_OK); /* the newest now */
+	t.src.b[2] = 0;
+	assert_int_equal(esp_outbound_for(f.esp, 0, &t), first);
+	assert_int_equal(esp_remove(f.esp, 0x1002), RC_OK);
+	t.src.b[2] = 1;
+	assert_int_equal(esp_outbound_for(f.esp, 0, &t), second);
+	/* A configuration with other tunnels in front of it. */
+	struct snap_tunnel tunnels[3] = { { .name = "a" }, { .name = "b" }, { .name = "t" } };
+	esp_bind(f.esp, tunnels, 3);
+	assert_int_equal(esp_outbound(f.esp, 0), ESP_PAIR_NONE);
+	assert_int_equal(esp_outbound_for(f.esp, 2, &t), second);
+	t.src.b[2] = 0;
+	assert_int_equal(esp_outbound_for(f.esp, 2, &t), first);
+	assert_int_equal(esp_remove(f.esp, 0x1000), RC_OK);
+	assert_int_equal(esp_remove(f.esp, 0x1001), RC_OK);
+	assert_int_equal(esp_outbound(f.esp, 2), ESP_PAIR_NONE);
+	fixture_end(&f);
+}
+
 static void sequence_numbers_end_without_a_wrap(void **state)
 {
 	struct fixture f;
@@ -678,6 +745,7 @@ int main(void)
 		cmocka_unit_test(bad_sas_are_refused),
 		cmocka_unit_test(removal_wipes_the_keys),
 		cmocka_unit_test(rekeying_loses_nothing),
+		cmocka_unit_test(the_packet_picks_the_pair),
 		cmocka_unit_test(sequence_numbers_end_without_a_wrap),
 		cmocka_unit_test(restarts_repeat_no_number_and_admit_no_replay),
 		cmocka_unit_test(broken_state_is_not_believed),

@@ -515,7 +515,7 @@ static void up_by_us(uint16_t start)
 	p.config.peers[0].start = start;
 	puppet_start(&p);
 	if (start == PEER_START_ON_TRAFFIC)
-		ike_input_acquire(p.core, p.now, 0);
+		ike_input_acquire(p.core, p.now, 0, NULL, NULL);
 	puppet_settle(&p);
 	assert_true(puppet_init_as_responder(&p));
 	puppet_response(&p);
@@ -574,7 +574,7 @@ static void deleted_and_made_on_traffic(void **state)
 	puppet_run(&p, 20000);
 	assert_false(core_asks_child());
 	puppet_forget(&p);
-	ike_input_acquire(p.core, p.now, 0);
+	ike_input_acquire(p.core, p.now, 0, NULL, NULL);
 	puppet_settle(&p);
 	assert_true(core_asks_child());
 	puppet_done(&p);

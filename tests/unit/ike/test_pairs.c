@@ -1,0 +1,266 @@
+/*
+ * A tunnel with several networks and a peer that makes a child SA for each pair of them, or narrows ours to
+ * one: the rest is asked for by the packets that need it (RFC 7296 section 2.9).
+ */
+#include "puppet.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct puppet p;
+
+/* 10.SIDE.I.0/24 */
+static struct selector net(uint8_t side, uint8_t i)
+{
+	return (struct selector){ .addrs = { addr_v4((const uint8_t[]){ 10, side, i, 0 }),
+					  addr_v4((const uint8_t[]){ 10, side, i, 255 }) },
+		.port_last = UINT16_MAX };
+}
+
+static struct selector host(uint8_t side, uint8_t i)
+{
+	struct ip_addr a = addr_v4((const uint8_t[]){ 10, side, i, 9 });
+
+	return (struct selector){ .addrs = { a, a }, .proto = 17, .port_first = 53, .port_last = 53 };
+}
+
+/* One tunnel: 10.1.0.0/24 and 10.1.1.0/24 here, 10.2.0.0/24 there. */
+static void start(uint16_t when)
+{
+	puppet_init(&p);
+	p.config.selectors[0] = net(1, 0);
+	p.config.selectors[1] = net(1, 1);
+	p.config.selectors[2] = net(2, 0);
+	p.config.tunnels[0].local = (struct span){ 0, 2 };
+	p.config.tunnels[0].remote = (struct span){ 2, 1 };
+	p.config.head.tunnels.count = 1;
+	p.config.peers[0].start = when;
+	puppet_start(&p);
+	puppet_settle(&p);
+}
+
+/* The puppet's answer to the core's request for a child: narrowed to 10.1.I.0/24. */
+static void answers_narrowed(uint8_t i, uint32_t spi)
+{
+	struct selector local = net(1, i), remote = net(2, 0);
+	bool first = p.header.exchange == EX_IKE_AUTH;
+	static const uint8_t auth[32];
+
+	puppet_response(&p);
+	if (first) {
+		puppet_id(&p, PL_IDR, PUPPET_ID);
+		ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	}
+	puppet_offer_esp(&p, spi, DH_NONE);
+	if (!first)
+		puppet_nonce(&p, (uint8_t)spi);
+	ike_out_selectors(&p.out, PL_TSI, &local, 1);
+	ike_out_selectors(&p.out, PL_TSR, &remote, 1);
+	puppet_forget(&p);
+	puppet_send(&p);
+}
+
+static void up_narrowed_to(uint8_t i)
+{
+	start(PEER_START_ALWAYS);
+	assert_true(puppet_init_as_responder(&p));
+	assert_int_equal(p.header.exchange, EX_IKE_AUTH);
+	assert_int_equal(p.payloads.tsi.n, 2);
+	answers_narrowed(i, 0x2000);
+	assert_int_equal(puppet_children(&p), 1);
+	assert_int_equal(p.last_install.local_n, 1);
+}
+
+static void packet(uint8_t i)
+{
+	struct selector src = host(1, i), dst = host(2, 0);
+
+	puppet_forget(&p);
+	ike_input_acquire(p.core, p.now, 0, &src, &dst);
+	puppet_settle(&p);
+}
+
+static bool asks_child(void)
+{
+	return puppet_read_last(&p) && p.header.exchange == EX_CREATE_CHILD_SA &&
+	       !(p.header.flags & IKE_FLAG_RESPONSE);
+}
+
+/* The peer begins, one child for each pair: both stay. */
+static void a_child_for_each_pair(void **state)
+{
+	static const uint8_t auth[32];
+	struct selector there = net(2, 0), here[] = { net(1, 0), net(1, 1) };
+
+	start(PEER_START_NEVER);
+	assert_true(puppet_init_as_initiator(&p, false));
+	puppet_request(&p, EX_IKE_AUTH);
+	puppet_id(&p, PL_IDI, PUPPET_ID);
+	ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	puppet_offer_esp(&p, 0x2000, DH_NONE);
+	ike_out_selectors(&p.out, PL_TSI, &there, 1);
+	ike_out_selectors(&p.out, PL_TSR, &here[0], 1);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 1);
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	puppet_offer_esp(&p, 0x2001, DH_NONE);
+	puppet_nonce(&p, 0x60);
+	ike_out_selectors(&p.out, PL_TSI, &there, 1);
+	ike_out_selectors(&p.out, PL_TSR, &here[1], 1);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 2);
+	assert_memory_equal(p.last_install.local_ts, &here[1], sizeof here[1]);
+	puppet_run(&p, 5000);
+	assert_int_equal(puppet_children(&p), 2);
+	puppet_done(&p);
+}
+
+/* We begin, the peer narrows to the first pair; a packet of the second asks for its own child, by its own
+ * selectors. */
+static void the_rest_is_asked_for_by_traffic(void **state)
+{
+	struct selector src = host(1, 1), dst = host(2, 0);
+
+	up_narrowed_to(0);
+	packet(1);
+	assert_true(asks_child());
+	assert_int_equal(p.payloads.tsi.n, 2); /* and the network that it is in */
+	assert_int_equal(p.payloads.tsr.n, 2);
+	assert_memory_equal(&p.payloads.tsi.list[0], &src, sizeof src);
+	assert_memory_equal(&p.payloads.tsr.list[0], &dst, sizeof dst);
+	packet(1); /* while it is under way: nothing more */
+	assert_int_equal(p.sent_n, 0);
+	p.header.exchange = EX_CREATE_CHILD_SA;
+	answers_narrowed(1, 0x2001);
+	assert_int_equal(puppet_children(&p), 2);
+	for (uint8_t i = 0; i < 2; i++) {
+		packet(i);
+		assert_int_equal(p.sent_n, 0);
+	}
+	puppet_done(&p);
+}
+
+/* The peer leaves out what asked for it: not again with each packet. */
+static void a_peer_that_narrows_away_what_asked(void **state)
+{
+	uint32_t asked = 0;
+
+	up_narrowed_to(0);
+	for (uint32_t s = 0; s < 600; s += 2) {
+		packet(1);
+		if (asks_child()) {
+			asked++;
+			answers_narrowed(0, 0x3000 + asked);
+		}
+		puppet_run(&p, 2000);
+		while (puppet_read_last(&p) && !(p.header.flags & IKE_FLAG_RESPONSE) &&
+			p.header.exchange == EX_INFORMATIONAL) {
+			puppet_response(&p);
+			puppet_forget(&p);
+			puppet_send(&p);
+		}
+	}
+	assert_in_range(asked, 2, 25);
+	puppet_done(&p);
+}
+
+/* A rekey asks for what the child has, not for all of the tunnel. */
+static void a_rekey_keeps_the_pair(void **state)
+{
+	struct selector local = net(1, 0), remote = net(2, 0);
+	struct err e = { 0 };
+
+	up_narrowed_to(0);
+	puppet_forget(&p);
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", &e), RC_OK);
+	puppet_settle(&p);
+	assert_true(asks_child());
+	assert_true(puppet_says(&p, NTF_REKEY_SA));
+	assert_int_equal(p.payloads.tsi.n, 1);
+	assert_memory_equal(&p.payloads.tsi.list[0], &local, sizeof local);
+	assert_memory_equal(&p.payloads.tsr.list[0], &remote, sizeof remote);
+	puppet_done(&p);
+}
+
+/* 2.9: SINGLE_PAIR_REQUIRED: the next try has the packet's own selectors alone. */
+static void a_peer_that_takes_single_pairs(void **state)
+{
+	struct selector src = host(1, 1);
+
+	up_narrowed_to(0);
+	packet(1);
+	assert_true(asks_child());
+	puppet_response(&p);
+	ike_out_notify(&p.out, NTF_SINGLE_PAIR_REQUIRED, NULL, 0);
+	puppet_send(&p);
+	puppet_run(&p, 2 * IKE_BACKOFF_FIRST_MS);
+	packet(1);
+	assert_true(asks_child());
+	assert_int_equal(p.payloads.tsi.n, 1);
+	assert_memory_equal(&p.payloads.tsi.list[0], &src, sizeof src);
+	assert_int_equal(p.payloads.tsr.n, 1);
+	puppet_done(&p);
+}
+
+/* What is not inside the tunnel's selectors, and what a compromised data plane could say: nothing is asked
+ * for. */
+static void packets_of_elsewhere(void **state)
+{
+	struct selector src = host(1, 1), dst = host(3, 0);
+
+	up_narrowed_to(0);
+	puppet_forget(&p);
+	ike_input_acquire(p.core, p.now, 0, &src, &dst);
+	ike_input_acquire(p.core, p.now, 0, NULL, NULL);
+	ike_input_acquire(p.core, p.now, 77, &src, &dst);
+	puppet_settle(&p);
+	assert_int_equal(p.sent_n, 0);
+	puppet_done(&p);
+}
+
+/* 2.21.2: an error in IKE_AUTH that is not the child's alone means that the peer has no IKE SA: it is gone
+ * here too, without a Delete. With one that is the child's alone it stays. */
+static void errors_in_the_answer_to_ike_auth(void **state)
+{
+	static const struct {
+		uint16_t notify;
+		uint32_t stays;
+	} cases[] = { { NTF_INVALID_SYNTAX, 0 }, { NTF_UNSUPPORTED_CRITICAL_PAYLOAD, 0 },
+		{ NTF_AUTHENTICATION_FAILED, 0 }, { 8192, 0 }, { NTF_TS_UNACCEPTABLE, 1 },
+		{ NTF_NO_PROPOSAL_CHOSEN, 1 }, { NTF_NO_ADDITIONAL_SAS, 1 },
+		{ NTF_SINGLE_PAIR_REQUIRED, 1 } };
+	static const uint8_t auth[32];
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		start(PEER_START_ALWAYS);
+		assert_true(puppet_init_as_responder(&p));
+		puppet_response(&p);
+		puppet_id(&p, PL_IDR, PUPPET_ID);
+		ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+		ike_out_notify(&p.out, cases[i].notify, NULL, 0);
+		puppet_forget(&p);
+		puppet_send(&p);
+		for (uint32_t k = 0; k < p.sent_n; k++)
+			assert_false(puppet_read(&p, k) && p.header.exchange == EX_INFORMATIONAL);
+		assert_int_equal(strcmp(puppet_state(&p, 0), "established") == 0, cases[i].stays);
+		puppet_done(&p);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_child_for_each_pair),
+		cmocka_unit_test(the_rest_is_asked_for_by_traffic),
+		cmocka_unit_test(a_peer_that_narrows_away_what_asked),
+		cmocka_unit_test(a_rekey_keeps_the_pair),
+		cmocka_unit_test(a_peer_that_takes_single_pairs),
+		cmocka_unit_test(packets_of_elsewhere),
+		cmocka_unit_test(errors_in_the_answer_to_ike_auth),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
