@@ -225,7 +225,8 @@ def test_a_quorum_must_be_of_now_and_of_nearly_all(tmp_path, asks, size, at, opt
     assert report["good"] and report["stale"] == (status == STALE) and bool(report["staleness"]) == (status == STALE)
     assert report["witnesses"][0]["future"] == (at > NOW + 300)
     _, not_proved = explained(tmp_path / "ledger", "--policy", asks, *options, key=None)
-    assert (report["staleness"] in not_proved) or status == GOOD
+    # Without the age, which grows from one call to the next.
+    assert status == GOOD or report["staleness"].split(",")[0] in not_proved
 
 
 def test_what_is_dated_in_the_future_stands_in_nobodys_way(tmp_path):
