@@ -169,11 +169,12 @@ static struct client *place_for_client(struct control *k)
 		struct client *c = &k->clients[i];
 		if (c->work == CLIENT_FREE)
 			return c;
-		if (c->work == CLIENT_PAUSED && (!paused || c->deadline < paused->deadline))
+		bool idle = c->work == CLIENT_PAUSED || c->work == CLIENT_NEW || c->work == CLIENT_ENDED;
+		if (idle && (!paused || c->deadline < paused->deadline))
 			paused = c;
 	}
 	if (paused) {
-		log_warn("closing a client of uid %u that does not read its table: another one needs the place",
+		log_warn("closing a client of uid %u that asks nothing or does not read: another one needs the place",
 			paused->uid);
 		client_close(paused);
 	}

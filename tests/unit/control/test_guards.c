@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define SSH  "zones { zone a { interfaces e0; host-inbound ssh; } }\n"
@@ -148,6 +150,23 @@ static void unsound_connection(void **state)
 	close(fd);
 }
 
+/* Whoever may connect may also ask nothing, a hundred times: commits go on. */
+static void hanging_clients(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fds[100];
+
+	memcpy(at.sun_path, sock, strlen(sock) + 1);
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (const struct sockaddr *)&at, sizeof at), 0);
+		pump();
+	}
+	commit_good(GOOD, 1);
+	for (size_t i = 0; i < COUNT_OF(fds); i++)
+		close(fds[i]);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, cleared)
 
 int main(int argc, char **argv)
@@ -164,6 +183,7 @@ int main(int argc, char **argv)
 		TEST(emptied_file_is_closed),
 		TEST(who_commits_is_not_cut_off_by_accident),
 		TEST(unsound_connection),
+		TEST(hanging_clients),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
