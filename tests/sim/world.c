@@ -334,8 +334,7 @@ static void do_request(struct node *n, const struct keeper_request *q)
 
 	for (size_t i = 0; i < sizeof fresh; i++)
 		at[i] = (uint8_t)world_chance(n->w, 0, 255);
-	fresh.proof.count = ++n->values; /* in their turn: an exchange with one from long ago would end */
-	fresh.proof.epoch = 1;
+	fresh.proof = (struct public_proof){ .count = ++n->values, .epoch = 1 }; /* in their turn */
 	keys_request(n->keys, q, &fresh);
 }
 
