@@ -156,6 +156,39 @@ static void numbers_left(void **state)
 	assert_int_equal(enter(0, 6), RC_OK);
 }
 
+/* Whoever is in a process may send without end: the others are heard in their turn, and what waits has a
+ * bound. */
+static void a_flood_of_one_source(void **state)
+{
+	struct msg_ledger_append m = { .n = 1, .type = LEDGER_PROCESS_EXIT };
+	static struct ipc_frame f;
+	struct ledger_body b;
+	uint64_t n = 0, rounds_n = 0;
+	bool answered = false;
+
+	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
+	ledger_body_u64(&b, "pid", 1);
+	ledger_body_str(&b, "process", "ike");
+	ledger_body_str(&b, "why", "test");
+	m.body_n = (uint16_t)ledger_body_done(&b);
+	memcpy(m.body, b.text, m.body_n);
+	for (; !answered && rounds_n < 200; rounds_n++) {
+		for (int i = 0; i < 50; i++)
+			ask(0, ++n);
+		ipc_flush(&ike);
+		if (rounds_n == 20)
+			assert_int_equal(ipc_send_LEDGER_APPEND(&supervisor, 9, &m), RC_OK);
+		assert_int_equal(loop_once(&child.loop, 0, NULL), RC_OK);
+		assert_true(shell.waiting_n <= LEDGER_BATCH_MAX);
+		while (ipc_recv(&supervisor, &f, NULL) == RC_OK)
+			answered |= f.head.id == IPC_LEDGER_RECEIPT && f.head.tag == 9;
+	}
+	assert_true(answered);
+	assert_true(rounds_n <= 20 + 2 * LEDGER_BATCH_MAX / 32); /* two batches at the most */
+	/* It takes none of its receipts: what waits for it in the ledger has a bound as well. */
+	assert_true(child.ports[PROC_IKE].link.waiting_bytes <= IPC_QUEUE_BYTES_MAX);
+}
+
 /* Over many starts in one boot: the counters are stated, each start begins at a statement, and what came
  * before is known by its number and, the last of it, by what it says. */
 static void a_long_boot(void **state)
@@ -194,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(successor, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_flood_of_one_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_boot, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

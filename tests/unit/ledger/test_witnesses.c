@@ -444,6 +444,34 @@ static void a_required_act_waits(void **state)
 	stop();
 }
 
+/* So many acts wait and no more: the next one hears so at once, and the first ones are not forgotten for it.
+ */
+static void acts_that_wait_are_bounded(void **state)
+{
+	const struct snap_evidence v = evidence(REQUIRED_COMMIT);
+	unsigned refused = 0, late = 0;
+
+	start(&v);
+	witness_told();
+	assert_false(serve(300));
+	mood = WITNESS_DEAD;
+	for (uint64_t n = 1; n <= HELD_MAX + 3; n++)
+		commit_send(n);
+	receipts = 0;
+	while (receipts < HELD_MAX + 3) {
+		unsigned before = receipts;
+		assert_true(serve(8000));
+		if (receipt.rc == RC_LIMIT)
+			refused += receipts - before;
+		else if (receipt.rc == RC_AGAIN)
+			late += receipts - before;
+		assert_true(shell.witnesses.held_n <= HELD_MAX);
+	}
+	assert_int_equal(refused, 3);
+	assert_int_equal(late, HELD_MAX);
+	stop();
+}
+
 /* Whoever is refused is told of all who did not cosign, those with the same reason together. */
 static void who_did_not_is_named(void **state)
 {
@@ -750,6 +778,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(asked_before_anything_is_entered, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_head_of_the_journal_ends_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_required_act_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(acts_that_wait_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_did_not_is_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(claims_end_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_has_seen_ends_the_log, setup, teardown),
