@@ -136,7 +136,7 @@ static void count(struct firewall *fw, struct fw_session *s, const struct train 
 	s->packets[d] += packets;
 	s->bytes[d] += train_bytes(t);
 	s->interface[d] = t->in_interface;
-	if (fw->policy && s->rule < fw->policy->snapshot->rules.count) {
+	if (fw_rule_flags(fw->policy, s->rule) & RULE_COUNT) {
 		fw->policy->rule_hits[s->rule].packets += packets;
 		fw->policy->rule_hits[s->rule].bytes += train_bytes(t);
 	}

@@ -132,6 +132,7 @@ struct fw_datagram {
 	enum fw_datagram_state state;
 	struct fw_key key; /* ports: the identification; proto 0 for IPv6 */
 	uint32_t origin;   /* the zone, and whether out of a tunnel */
+	uint32_t source;   /* hash of its address */
 	mono_ns deadline;
 	uint32_t fragments;
 	uint32_t total;		      /* payload bytes, 0: the last fragment is not here */

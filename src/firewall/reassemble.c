@@ -148,22 +148,57 @@ static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, u
 	return FW_NONE;
 }
 
-static uint32_t slot_take(struct firewall *fw)
+#define SOURCES 256 /* counted by hash: two may share a count */
+
+/* How many places the datagram's zone holds, then how many its source does: who holds most gives way first.
+ */
+static uint64_t share_of(const struct fw_datagram *d, const uint16_t *by_origin, const uint16_t *by_source)
 {
-	uint32_t oldest = FW_NONE;
+	return (uint64_t)by_origin[MIN_OF(d->origin, 2u * ZONES_MAX)] << 16 | by_source[d->source % SOURCES];
+}
+
+/*
+ * When all places are taken the oldest datagram of the source that holds most, in the zone that holds most,
+ * is given up: so one zone cannot take another's places, nor one source its neighbours'.
+ */
+static uint32_t slot_give_way(struct firewall *fw)
+{
+	uint16_t by_origin[2 * ZONES_MAX + 1] = { 0 }, by_source[SOURCES] = { 0 };
+	uint32_t best = FW_NONE;
 
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
+		by_origin[MIN_OF(fw->datagram[i].origin, 2u * ZONES_MAX)]++;
+		by_source[fw->datagram[i].source % SOURCES]++;
+	}
+	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
+		const struct fw_datagram *d = &fw->datagram[i],
+					 *b = &fw->datagram[best == FW_NONE ? i : best];
+		uint64_t mine = share_of(d, by_origin, by_source), theirs = share_of(b, by_origin, by_source);
+		if (d->state == FW_DATAGRAM_FILLING &&
+			(best == FW_NONE || mine > theirs || (mine == theirs && d->deadline < b->deadline)))
+			best = i;
+	}
+	if (best != FW_NONE) {
+		fw->counters.fragments_limit += fw->datagram[best].fragments;
+		slot_free(fw, best);
+	}
+	return best;
+}
+
+static uint32_t slot_take(struct firewall *fw)
+{
+	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++)
 		if (fw->datagram[i].state == FW_DATAGRAM_FREE)
 			return i;
-		if (fw->datagram[i].state == FW_DATAGRAM_FILLING &&
-			(oldest == FW_NONE || fw->datagram[i].deadline < fw->datagram[oldest].deadline))
-			oldest = i;
-	}
-	if (oldest != FW_NONE) {
-		fw->counters.fragments_limit += fw->datagram[oldest].fragments;
-		slot_free(fw, oldest);
-	}
-	return oldest;
+	return slot_give_way(fw);
+}
+
+static uint32_t source_hash(const struct firewall *fw, const struct fw_key *k)
+{
+	struct fw_key source = { .family = k->family };
+
+	memcpy(source.src, k->src, 16);
+	return (uint32_t)fw_hash(fw, &source);
 }
 
 static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t origin, mono_ns now)
@@ -177,6 +212,7 @@ static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t
 	fw->datagram[i] = (struct fw_datagram){ .state = FW_DATAGRAM_FILLING,
 		.key = f->key,
 		.origin = origin,
+		.source = source_hash(fw, &f->key),
 		.deadline = now + FW_FRAGMENT_TIMEOUT_S * NS_PER_S,
 		.bytes = bytes };
 	fw->datagram_tag[i] = tag;

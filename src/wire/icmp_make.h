@@ -27,11 +27,6 @@ struct icmp_rate {
 	mono_ns empty_until;
 };
 
-#define ICMP_RATE_DEFAULT                                                                                    \
-	{                                                                                                    \
-		.per_second = 1000, .burst = 50                                                              \
-	}
-
 /* May one more answer be sent now? Takes a token. */
 bool icmp_rate_take(struct icmp_rate *r, mono_ns now);
 

@@ -2,6 +2,7 @@
  * Drops: one counter each, and the ICMP error or TCP reset that the sender is owed. Answers go back by where
  * the packet came from, with an address of ours that belongs there, and their rate is limited.
  */
+#include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
@@ -107,12 +108,29 @@ static bool answer_kind(
 	case DROP_POLICY_DENY:
 	case DROP_DEFAULT_DENY:
 	case DROP_NO_SESSION:
+	case DROP_HOST_INBOUND:
 	case DROP_NAT_ADDRESS:
 		*ret_reset = t->proto == IP_TCP && tcp_rst;
 		return *ret_reset;
 	default:
 		return false;
 	}
+}
+
+/*
+ * One host that asks for errors has its own share of them, one zone of strangers too: so nobody's flood of
+ * hop limits keeps an honest host's path MTU from it (RFC 4443 section 2.4 f).
+ */
+static bool may_answer_now(struct pipeline *p, const struct train *t)
+{
+	uint8_t key[16] = { 0 };
+
+	store_be32(key, p->answer_seed);
+	uint64_t hash = siphash13(key, t->src.b, sizeof t->src.b);
+	struct icmp_rate *host = &p->answers_to[hash % ANSWERED_HOSTS];
+	struct icmp_rate *zone = &p->answers_of_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
+
+	return icmp_rate_take(host, p->now) && icmp_rate_take(zone, p->now);
 }
 
 void answer_drop(struct pipeline *p, struct passage *w)
@@ -129,7 +147,7 @@ void answer_drop(struct pipeline *p, struct passage *w)
 		trace_say(p, t, "drop", "%s: %s", drop_name(t->drop), drop_text(t->drop));
 	if (!answer_kind(p, w, &kind, &reset))
 		return;
-	if (!icmp_rate_take(&p->answers, p->now)) {
+	if (!may_answer_now(p, t)) {
 		p->answers_limited++;
 		return;
 	}

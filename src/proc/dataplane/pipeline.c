@@ -19,10 +19,14 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 		.esp = esp,
 		.routes = routes,
 		.fragment_id = fragment_seed,
-		.answers = ICMP_RATE_DEFAULT,
+		.answer_seed = fragment_seed ^ 0x5bd1e995u,
 		.changes = 1 };
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
+	for (uint32_t i = 0; i <= ZONES_MAX; i++)
+		p->answers_of_zone[i] = (struct icmp_rate)ANSWERS_OF_ZONE;
+	for (uint32_t i = 0; i < ANSWERED_HOSTS; i++)
+		p->answers_to[i] = (struct icmp_rate)ANSWERS_TO_HOST;
 	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);
 	/* One large page, where the machine has some: all sealed bytes go through it. */
 	p->scratch = aligned_alloc(LARGE_PAGE, LARGE_PAGE);
@@ -192,7 +196,8 @@ bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, ui
 	if (kind != VIRTIO_NET_HDR_GSO_NONE && kind != VIRTIO_NET_HDR_GSO_TCPV4 &&
 		kind != VIRTIO_NET_HDR_GSO_TCPV6 && kind != VIRTIO_NET_HDR_GSO_UDP_L4)
 		return false;
-	/* Of a virtual machine, perhaps: more packets than any kernel's TCP makes of one train would hold up all. */
+	/* Of a virtual machine, perhaps: more packets than any kernel's TCP makes of one train would hold up
+	 * all. */
 	if (kind != VIRTIO_NET_HDR_GSO_NONE && (h->gso_size == 0 || t->len / h->gso_size > TRAIN_PACKETS_MAX))
 		return false;
 	t->segment_size = kind == VIRTIO_NET_HDR_GSO_NONE ? 0 : h->gso_size;

@@ -32,7 +32,7 @@
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 #define SCRATCH_SIZE	    (512u << 10)
-#define TRAIN_PACKETS_MAX   2048 /* 64 KB in segments of 32 octets; Linux's TCP goes down to 48 */
+#define TRAIN_PACKETS_MAX   2048  /* 64 KB in segments of 32 octets; Linux's TCP goes down to 48 */
 #define BATCH_ROOM	    65000 /* below what one datagram with UDP_SEGMENT may have */
 #define BATCH_PACKETS	    64	  /* UDP_MAX_SEGMENTS of older kernels */
 #define HELD_MAX	    128
@@ -42,6 +42,16 @@
 #define TUNNEL_MTU_UNKNOWN  1400 /* while a tunnel has no SA that tells */
 #define NEIGHBOUR_ASK_EVERY NS_PER_S
 #define ACQUIRE_EVERY	    (2 * NS_PER_S)
+/* ICMP errors and resets: to one host, counted by hash, and to all of a zone. */
+#define ANSWERED_HOSTS	    1024
+#define ANSWERS_TO_HOST                                                                                      \
+	{                                                                                                    \
+		.per_second = 100, .burst = 20                                                               \
+	}
+#define ANSWERS_OF_ZONE                                                                                      \
+	{                                                                                                    \
+		.per_second = 1000, .burst = 50                                                              \
+	}
 
 struct pipeline;
 
@@ -148,8 +158,9 @@ struct pipeline {
 	uint32_t scratch_n;
 	struct held held[HELD_MAX];
 	struct asks asks;
-	struct icmp_rate answers;
-	uint32_t fragment_id;
+	struct icmp_rate answers_of_zone[ZONES_MAX + 1],
+		answers_to[ANSWERED_HOSTS]; /* the last zone: the host */
+	uint32_t fragment_id, answer_seed;
 	struct trace trace;
 
 	mono_ns now;

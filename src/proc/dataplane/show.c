@@ -253,21 +253,33 @@ uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filte
 	return n;
 }
 
+/* Bindings of each rule, by one walk over the sessions for all of them. */
+static void bindings_count(const struct pipeline *p, uint32_t *ret_counts, uint32_t n)
+{
+	const struct fw_session *s;
+	uint32_t cursor = 0;
+
+	memset(ret_counts, 0, n * sizeof *ret_counts);
+	while ((s = fw_session_next(p->fw, &cursor)))
+		if (s->nat_rule < n && s->flags & FW_SESSION_TRANSLATED)
+			ret_counts[s->nat_rule]++;
+}
+
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
 	const struct pipeline *p = &o->d->pipeline;
+	static uint32_t bindings[NAT_RULES_MAX];
+	bool counted = false; /* by this piece of the table */
 	struct jw *w;
 
 	for (uint32_t i = rows_first(&o->piece, 0);
 		i < p->snapshot->nat_rules.count && rows_look(&o->piece, 0, i); i++) {
 		const struct snap_nat_rule *r = &snap_nat_rules(p->snapshot)[i];
 		char text[RANGE_TEXT_MAX];
-		uint64_t bindings = 0;
-		uint32_t cursor = 0;
-		const struct fw_session *s;
-		while ((s = fw_session_next(p->fw, &cursor)))
-			bindings += s->nat_rule == i && s->flags & FW_SESSION_TRANSLATED;
+		if (!counted)
+			bindings_count(p, bindings, p->snapshot->nat_rules.count);
+		counted = true;
 		w = rows_row(&o->piece);
 		jw_str(w, "rule", r->name);
 		jw_str(w, "from", zone_name(o->d, r->from_zone));
@@ -275,7 +287,7 @@ static void nat_rows(struct out *o)
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
 		jw_str(w, "pool", r->action == NAT_POOL ? range_text(text, &r->pool) : "");
 		jw_u64(w, "hits", fw_nat_rule_hits(p->fw, i)->hits);
-		jw_u64(w, "bindings", bindings);
+		jw_u64(w, "bindings", bindings[i]);
 		rows_add(&o->piece);
 	}
 }

@@ -562,7 +562,10 @@ static void test_link_down(void **state)
 	assert_true(d == DROP_LINK_SEND || d == DROP_NO_ROUTE);
 }
 
-/* A thousand a second, fifty at once: no more errors than that, whatever is asked. */
+/*
+ * A hundred a second to one host and a thousand to all of a zone, twenty and fifty at once: no more errors
+ * than that, whatever is asked, and what one host asks takes nothing from another.
+ */
 static void test_answers_limited(void **state)
 {
 	struct packet_spec s = udp(HOST, INTERNET, 10);
@@ -571,9 +574,30 @@ static void test_answers_limited(void **state)
 	s.hops = 1;
 	for (int i = 0; i < 500; i++)
 		from(GATE_LAN, s);
-	assert_in_range(g.p.answers_sent, 45, 55);
+	assert_in_range(g.p.answers_sent, 18, 22);
 	assert_int_equal(g.p.answers_sent + g.p.answers_limited, 500);
 	assert_int_equal(g.p.drops[DROP_TTL], 500);
+	s.src = "10.1.0.3";
+	from(GATE_LAN, s);
+	struct route_neighbour n = { .link = GATE_LAN, .mac = { 2 }, .state = ROUTE_NEIGHBOUR_VALID };
+	assert_int_equal(addr_parse(&n.addr, s.src), RC_OK);
+	assert_int_equal(route_neighbour_set(g.routes, &n), RC_OK);
+	is_drop(DROP_TTL, from(GATE_LAN, s));
+	answered(GATE_LAN, ICMP4_TIME_EXCEEDED, 0);
+	for (int i = 0; i < 200;
+		i++) { /* many that say to be others use up their zone's share, not another's */
+		char src[ADDR_TEXT_MAX];
+		snprintf(src, sizeof src, "10.1.2.%d", i);
+		s.src = src;
+		from(GATE_LAN, s);
+	}
+	assert_in_range(g.p.answers_sent, 45, 55);
+	gate_sa(&g, false);
+	struct packet_spec far = udp(FAR, HOST, 10);
+	far.hops = 1;
+	gate_clear(&g);
+	is_drop(DROP_TTL, gate_from_tunnel(&g, packet_make(&packet, &far)));
+	only(GATE_OUT_TUNNEL, 0);
 }
 
 /* ---- the host ---- */
@@ -720,6 +744,33 @@ static void test_port_again_within_a_burst(void **state)
 	assert_int_equal(fw_counters(g.fw)->sessions_created, 2);
 }
 
+/* tcp-rst is about the gateway's own services as well. */
+static void test_reset_of_host_inbound(void **state)
+{
+	static char text[8192];
+	const char *at = strstr(gate_text, "interfaces lan0;");
+	struct packet_spec ssh = { .src = HOST,
+		.dst = "10.1.0.1",
+		.proto = IP_TCP,
+		.src_port = 7,
+		.dst_port = 22,
+		.flags = TCP_SYN,
+		.seq = 9 };
+
+	(void)state;
+	is_drop(DROP_HOST_INBOUND, from(GATE_LAN, ssh));
+	nothing_left();
+	snprintf(text, sizeof text, "%.*stcp-rst; %s", (int)(at - gate_text), gate_text, at);
+	gate_load(&g, text, "");
+	is_drop(DROP_HOST_INBOUND, from(GATE_LAN, ssh));
+	const struct gate_out *o = only(GATE_OUT_LINK, GATE_LAN);
+	assert_int_equal(o->bytes[33], TCP_RST | TCP_ACK);
+	assert_int_equal(load_be32(o->bytes + 28), 10);
+	ssh.proto = IP_UDP;
+	is_drop(DROP_HOST_INBOUND, from(GATE_LAN, ssh));
+	nothing_left();
+}
+
 /* Before a configuration came nothing is forwarded. */
 static void test_unconfigured(void **state)
 {
@@ -764,6 +815,7 @@ int main(void)
 		T(test_multicast),
 		T(test_session_ends_within_a_burst),
 		T(test_nothing_begins),
+		T(test_reset_of_host_inbound),
 		T(test_port_again_within_a_burst),
 		T(test_unconfigured),
 	};

@@ -453,7 +453,7 @@ static void test_counts(void **state)
 	policy_done(&p);
 	policy_init(&p);
 	policy_rule(&p, "dns", TRUST, UNTRUST, "any", "any", "udp/53", RULE_PERMIT)->flags =
-		RULE_LOG_INIT | RULE_LOG_CLOSE;
+		RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT;
 	policy_rule(&p, "none", TRUST, UNTRUST, "any", "any", "udp/54", RULE_DENY)->flags = RULE_LOG_INIT;
 	policy_rule(&p, "quiet", TRUST, UNTRUST, "any", "any", "udp/55", RULE_REJECT);
 	world_load(&w, &p);
@@ -495,6 +495,20 @@ static void test_counts(void **state)
 	}
 	assert_int_equal(closed, 12);
 	assert_false(fw_log_next(w.fw, &l));
+}
+
+/* Hits are always counted; packets and octets where the rule says `count`. */
+static void test_count_asked_for(void **state)
+{
+	(void)state;
+	for (int count = 0; count < 2; count++) {
+		p.rules[0].flags = count ? RULE_COUNT : 0;
+		world_load(&w, &p);
+		udp(DROP_NONE, INSIDE, (uint16_t)(1000 + count), OUTSIDE, 53);
+		assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 1 + count);
+		assert_int_equal(fw_rule_hits(w.fw, 0)->packets, count);
+		assert_int_equal(fw_rule_hits(w.fw, 0)->bytes, 48 * count);
+	}
 }
 
 /* Nobody drains the ring: records are lost and counted, nothing else. */
@@ -650,6 +664,7 @@ int main(void)
 		T(test_link_local),
 		T(test_host),
 		T(test_counts),
+		T(test_count_asked_for),
 		T(test_log_overflow),
 		T(test_burst),
 		T(test_record_taken_within_a_burst),

@@ -452,6 +452,32 @@ static void test_room(void **state)
 	KEPT(false, 2, 8, 8, true, 'a');
 }
 
+/* Places are shared: who fills them all takes none from another zone, nor from another source of its own. */
+static void test_shares(void **state)
+{
+	static uint8_t honest[2][128];
+	uint32_t n[2];
+
+	(void)state;
+	for (int other_zone = 0; other_zone < 2; other_zone++) {
+		struct packet_spec s = udp(false, 53, 100), flood = s;
+		flood.src = other_zone ? OUTSIDE : "10.0.0.66";
+		flood.dst = other_zone ? INSIDE : OUTSIDE;
+		pieces_make(&s, 100, 7);
+		assert_int_equal(cut.count, 2);
+		for (int k = 0; k < 2; k++)
+			memcpy(honest[k], cut.bytes[k], n[k] = cut.n[k]);
+		assert_int_equal(send_bytes(honest[0], n[0]), DROP_NONE);
+		for (uint32_t id = 0; id < 1000; id++, w.now += NS_PER_MS) {
+			pieces_make(&flood, 100, id);
+			assert_int_equal(piece(0), DROP_NONE);
+		}
+		assert_int_equal(send_bytes(honest[1], n[1]), DROP_NONE);
+		assert_true(passed_whole());
+	}
+	pieces_free();
+}
+
 /* Whole ones of a burst stay until it has left; then there is no room for another, and it is said so. */
 static void test_room_in_a_burst(void **state)
 {
@@ -576,6 +602,7 @@ int main(void)
 		T(test_holes),
 		T(test_timeout),
 		T(test_room),
+		T(test_shares),
 		T(test_room_in_a_burst),
 		T(test_nested),
 		T(test_congestion),

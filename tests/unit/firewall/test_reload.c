@@ -21,7 +21,8 @@ static struct policy p;
 static void base_policy(void)
 {
 	policy_init(&p);
-	policy_rule(&p, "web", TRUST, UNTRUST, "any", "any", "tcp/80", RULE_PERMIT)->flags = RULE_LOG_CLOSE;
+	policy_rule(&p, "web", TRUST, UNTRUST, "any", "any", "tcp/80", RULE_PERMIT)->flags =
+		RULE_LOG_CLOSE | RULE_COUNT;
 	policy_rule(&p, "dns", TRUST, UNTRUST, "any", "any", "udp/53", RULE_PERMIT);
 	policy_rule(&p, "dmz", TRUST, DMZ, "any", "any", "any", RULE_PERMIT);
 	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
@@ -133,7 +134,7 @@ static void test_rule_stays(void **state)
 	policy_init(&p);
 	policy_rule(&p, "new", TRUST, UNTRUST, "any", "any", "tcp/22", RULE_DENY);
 	policy_rule(&p, "dns", TRUST, UNTRUST, "any", "any", "udp/53", RULE_PERMIT);
-	policy_rule(&p, "web", TRUST, UNTRUST, "any", "any", "tcp/80", RULE_PERMIT);
+	policy_rule(&p, "web", TRUST, UNTRUST, "any", "any", "tcp/80", RULE_PERMIT)->flags = RULE_COUNT;
 	policy_rule(&p, "web", TRUST, DMZ, "any", "any", "tcp/80", RULE_PERMIT);
 	policy_nat(&p, "first", TRUST, DMZ, "any", "any", NAT_OFF, NULL);
 	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
