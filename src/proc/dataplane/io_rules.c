@@ -81,7 +81,7 @@ void rule_read(struct dataplane *d, const struct nlmsghdr *h)
 {
 	const struct fib_rule_hdr *m = mnl_nlmsg_get_payload(h);
 	struct rule r = { 0 };
-	const struct nlattr *a;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
 
 	if (h->nlmsg_type != RTM_NEWRULE || mnl_nlmsg_get_payload_len(h) < sizeof *m ||
 		(m->family != AF_INET && m->family != AF_INET6))

@@ -19,7 +19,7 @@ struct described {
 /* A VLAN's number in the link's data, 0: none. */
 static uint16_t vlan_of(const struct nlattr *data)
 {
-	const struct nlattr *a;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
 
 	mnl_attr_for_each_nested(a, data)
 	{
@@ -31,7 +31,8 @@ static uint16_t vlan_of(const struct nlattr *data)
 
 static void sub_interface(struct zone_interface *z, uint32_t parent, const struct nlattr *info)
 {
-	const struct nlattr *a, *data = NULL;
+	const struct nlattr *data = NULL;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
 	const char *kind = "";
 
 	mnl_attr_for_each_nested(a, info)
@@ -51,7 +52,8 @@ static void described_link(void *context, const struct nlmsghdr *h)
 {
 	struct described *d = context;
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
-	const struct nlattr *a, *info = NULL;
+	const struct nlattr *info = NULL;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
 	uint32_t parent = 0;
 	size_t i = 0;
 
