@@ -89,6 +89,29 @@ def test_1280_octets_of_ipv6_through_a_narrow_path(lab):
             lab[node].run(f"ip link set {link} mtu 1500")
 
 
+def test_ipv6_fragments_leave_no_larger_than_they_came(lab):
+    """A narrower link behind the gateway: its router tells the host, whose smaller fragments then pass, by source NAT."""
+    links = [("internet", "web0"), ("web", "eth0")]
+    for node, link in links:
+        lab[node].run(f"ip link set {link} mtu 1280")
+    try:
+        said = lab["host-a"].run("ping -6 -c 8 -i 0.3 -W 1 -s 3000 2001:db8:80::80", check=False).stdout
+        assert int(re.search(r"(\d+) received", said)[1]) >= 7, f"{said} {drops(lab, 'hq')}"
+    finally:
+        for node, link in links:
+            lab[node].run(f"ip link set {link} mtu 1500")
+
+
+def test_a_default_route_by_a_link_local_address(lab):
+    """As router advertisements make it: what is translated still leaves by a global address."""
+    gateway = re.search(r"inet6 (fe80\S+)/", lab["internet"].run("ip -6 addr show dev hq0").stdout)[1]
+    lab["hq"].run(f"ip -6 route replace default via {gateway} dev wan0")
+    try:
+        assert "served by web" in lab["host-a"].run(["curl", "-gsS", "--max-time", "5", "http://[2001:db8:80::80]/"]).stdout
+    finally:
+        lab["hq"].run("ip -6 route replace default via 2001:db8:1::1")
+
+
 def test_a_new_wan_address_moves_a_flow(lab):
     """A ping that never pauses, by source NAT: it goes on by the new address, in a new session."""
     ping = lab["host-a"].popen(f"ping -i 0.2 -c 40 -W 1 {WEB}", stdout=-1, text=True)

@@ -349,6 +349,6 @@ def test_tables_are_filled(lab):
         assert any(row["prefix"] in ("0.0.0.0/0", "default") for row in show(lab, gateway, "routes") if "prefix" in row)
         ike = show(lab, gateway, "ike")
         assert len(ike) == 1 and ike[0]["peer"] in ("hq", "branch") and ike[0]["state"] in ("established", "up"), ike
-        assert [row["rule"] for row in show(lab, gateway, "nat")] == ["internet"]
+        assert [row["rule"] for row in show(lab, gateway, "nat")] == ["internet", "internet-ipv6"]
         assert {row["process"] for row in show(lab, gateway, "status")} >= {"supervisor", "keeper", "ike", "dataplane", "ledger", "control"}
         assert any("hq-branch" in str(row["name"]) for row in show(lab, gateway, "keys"))
