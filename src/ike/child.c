@@ -62,7 +62,7 @@ void child_changed(struct ike *c, struct child *ch)
 	mono_ns at = due_sooner(c, due_sooner(c, 0, ch->remove_at), ch->activate_at);
 
 	if (up)
-		at = due_sooner(c, at, ch->rekey_at);
+		at = due_sooner(c, due_sooner(c, at, ch->rekey_at), ch->doubt_at);
 	if (up || ch->state == CH_REPLACED)
 		at = due_sooner(c, at, ch->expire_at);
 	if (up && ch->want_rekey)
@@ -296,6 +296,58 @@ void child_yield(
 	ch->yields_to = to->spi_in;
 }
 
+static bool same_selectors(const struct child *a, const struct child *b)
+{
+	return selectors_within(a->local_ts, a->local_n, b->local_ts, b->local_n) &&
+	       selectors_within(b->local_ts, b->local_n, a->local_ts, a->local_n) &&
+	       selectors_within(a->remote_ts, a->remote_n, b->remote_ts, b->remote_n) &&
+	       selectors_within(b->remote_ts, b->remote_n, a->remote_ts, a->remote_n);
+}
+
+static bool twin_before(const struct child *a, const struct child *b)
+{
+	int order = nonce_compare(&a->line, &b->line);
+
+	return (order ? order : nonce_compare(&a->lowest, &b->lowest)) < 0;
+}
+
+/* Both come from one child by rekeys, so one of them is redundant. */
+static bool same_line(const struct child *a, const struct child *b)
+{
+	return nonce_compare(&a->line, &b->line) == 0 && same_selectors(a, b);
+}
+
+/*
+ * By the nonces the peer was to delete the redundant one. It did not: perhaps it reads 2.8.1 in another way,
+ * or has forgotten the one that we send on. A rekey shows whether it has a child: if not, CHILD_SA_NOT_FOUND
+ * ends it here as well, and the other one sends. What packets come in on is known to be there.
+ */
+static void verify(struct ike *c, struct child *ch)
+{
+	bool used = ch->used && ch->idle_in_ms < IKE_DOUBT_MS_MIN, alone = true;
+
+	ch->doubt_at = 0;
+	LIST_FOR (struct child, twin, &c->tunnels[ch->tunnel].children, of_tunnel)
+		alone &= twin == ch || twin->state != CH_UP || !same_line(twin, ch);
+	ch->verifying = !alone && !used;
+	ch->verified = !ch->verifying;
+	ch->want_rekey |= ch->verifying;
+	child_compare_later(c, ch);
+}
+
+static void doubt(struct ike *c, struct child *ch)
+{
+	if (ch->verified || ch->verifying || ch->doubt_at != 0)
+		return;
+	ch->doubt_at = c->now + ike_chance(c, IKE_DOUBT_MS_MIN, IKE_DOUBT_MS_MAX) * NS_PER_MS;
+	child_changed(c, ch);
+}
+
+static bool in_doubt(const struct child *ch)
+{
+	return ch->doubt_at != 0 || ch->verifying;
+}
+
 void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 {
 	if (ch->remove_at != 0 && c->now >= ch->remove_at) {
@@ -317,23 +369,10 @@ void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 		child_want_delete(c, sa, ch,
 			ch->state == CH_UP ? "its lifetime ended" : "replaced; the peer did not delete it");
 	}
+	if (ch->state == CH_UP && ch->doubt_at != 0 && c->now >= ch->doubt_at)
+		verify(c, ch);
 	child_confirmed(c, ch);
 	child_changed(c, ch);
-}
-
-static bool same_selectors(const struct child *a, const struct child *b)
-{
-	return selectors_within(a->local_ts, a->local_n, b->local_ts, b->local_n) &&
-	       selectors_within(b->local_ts, b->local_n, a->local_ts, a->local_n) &&
-	       selectors_within(a->remote_ts, a->remote_n, b->remote_ts, b->remote_n) &&
-	       selectors_within(b->remote_ts, b->remote_n, a->remote_ts, a->remote_n);
-}
-
-static bool twin_before(const struct child *a, const struct child *b)
-{
-	int order = nonce_compare(&a->line, &b->line);
-
-	return (order ? order : nonce_compare(&a->lowest, &b->lowest)) < 0;
 }
 
 /* Its own rekey decides between it and its twin when the answer comes. */
@@ -350,13 +389,15 @@ static void compare(struct ike *c, struct child *ch)
 	LIST_FOR (struct child, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
 		if (twin == ch || twin->state != CH_UP || ch->state != CH_UP || being_rekeyed(twin) ||
 			twin->heir_of_peer == ch->spi_in || ch->heir_of_peer == twin->spi_in ||
-			!same_selectors(twin, ch))
+			in_doubt(twin) || in_doubt(ch) || !same_selectors(twin, ch))
 			continue;
-		if (twin_before(twin, ch)) {
-			if (twin->ours)
-				child_yield(c, twin->sa, twin, ch, "made twice; the other one stays");
-		} else if (ch->ours) {
-			child_yield(c, ch->sa, ch, twin, "made twice; the other one stays");
+		struct child *goes = twin_before(twin, ch) ? twin : ch, *stays = goes == ch ? twin : ch;
+
+		if (goes->ours) {
+			child_yield(c, goes->sa, goes, stays, "made twice; the other one stays");
+		} else if (same_line(goes, stays)) {
+			doubt(c, goes);
+			doubt(c, stays);
 		}
 	}
 }

@@ -176,6 +176,7 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	st->child = NULL;
 	sa->restarts = 0;
 	ch->line = st->line.n ? st->line : ch->lowest;
+	ch->verified = old && old->verifying;
 	child_up(c, sa, ch);
 	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
 		settle_rekey(c, sa, old, ch);

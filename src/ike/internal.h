@@ -103,6 +103,9 @@ struct child {
 	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
 				  confirmed */
 	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
+	/* A redundant child of the same line that the peer was to delete and did not: whether it has this one */
+	mono_ns doubt_at; /* is asked then, by a rekey; 0: nothing of that */
+	bool verifying, verified;
 	mono_ns since, rekey_at, expire_at, retry_at, remove_at;
 	mono_ns activate_at; /* send on it from then on, if no packet came in on it before; 0: it sends as it
 				was installed */
