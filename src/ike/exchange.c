@@ -56,7 +56,8 @@ static size_t finish(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 
 static mono_ns retransmit_time(struct ike *c, unsigned tries)
 {
-	uint64_t ms = MIN_OF((uint64_t)IKE_RETRANSMIT_FIRST_MS << tries, (uint64_t)IKE_RETRANSMIT_MAX_MS);
+	uint64_t ms = MIN_OF(
+		(uint64_t)IKE_RETRANSMIT_FIRST_MS << MIN_OF(tries, 16u), (uint64_t)IKE_RETRANSMIT_MAX_MS);
 
 	return c->now +
 	       ms * NS_PER_MS / 1000 * ike_chance(c, IKE_RETRANSMIT_JITTER_FROM, IKE_RETRANSMIT_JITTER_TO);
@@ -73,6 +74,7 @@ void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 	sa->steps[SIDE_OWN].busy = false;
 	blob_set(&sa->request, c->scratch, n);
 	sa->tries = 0;
+	sa->asked_at = c->now;
 	sa->again_at = retransmit_time(c, 0);
 	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
 	sa_touch(c, sa);
@@ -115,6 +117,17 @@ bool own_waits(const struct ike_sa *sa, enum ike_task task)
 	return sa->steps[SIDE_OWN].task == task && sa->request.n > 0 && !sa->steps[SIDE_OWN].busy;
 }
 
+/*
+ * 2.4: "receipt of a fresh cryptographically protected message on an IKE SA or any of its Child SAs ensures
+ * liveness": as long as such messages come, a request without an answer shows a bad network, not a dead peer.
+ */
+static unsigned tries_most(const struct ike *c, const struct ike_sa *sa)
+{
+	bool alive = sa->heard_at > sa->asked_at && c->now < sa->heard_at + IKE_ALIVE_S * NS_PER_S;
+
+	return sa->state == ST_UP && alive ? IKE_RETRANSMITS_ALIVE : IKE_RETRANSMITS;
+}
+
 void own_retransmit(struct ike *c, struct ike_sa *sa)
 {
 	char to[ENDPOINT_TEXT_MAX];
@@ -122,7 +135,7 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 	sa->again_at = 0;
 	if (sa->request.n == 0 || sa->state == ST_DEAD)
 		return;
-	if (++sa->tries > IKE_RETRANSMITS) {
+	if (++sa->tries > tries_most(c, sa)) {
 		sa_kill(c, sa, "no answer from %s to %s", endpoint_text(to, &sa->remote),
 			ike_exchange_name(sa->request.at[18]));
 		return;

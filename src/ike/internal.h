@@ -205,6 +205,7 @@ struct ike_sa {
 	struct blob request;
 	uint32_t own_id;
 	unsigned tries;
+	mono_ns asked_at; /* when it was sent first */
 	mono_ns again_at, give_up_at;
 	/* the peer's */
 	uint32_t peer_id; /* the next expected */

@@ -42,7 +42,9 @@ enum ike_limit_number {
  * up to 8 s, each a little more or less, so that many do not repeat at once (thousandths). */
 #define IKE_RETRANSMIT_FIRST_MS	   500
 #define IKE_RETRANSMIT_MAX_MS	   8000
-#define IKE_RETRANSMITS		   7 /* given up after about 40 seconds */
+#define IKE_RETRANSMITS		   7  /* given up after about 40 seconds */
+#define IKE_ALIVE_S		   40 /* the peer was heard since it was asked, and not longer ago */
+#define IKE_RETRANSMITS_ALIVE	   30 /* or after some four minutes, as long as the peer shows that it lives */
 #define IKE_RETRANSMIT_JITTER_FROM 900
 #define IKE_RETRANSMIT_JITTER_TO   1100
 #define IKE_SETUP_GRACE_MS                                                                                   \

@@ -133,11 +133,22 @@ static void random_tunnel(struct world *w, char *ret)
 	sprintf(ret, "t%u", (unsigned)world_chance(w, 0, w->nodes[0].side.tunnels - 1));
 }
 
+/* Rekeys that cross may be just what a burst of loss meets. */
+static void loss_now(struct world *w)
+{
+	uint32_t lose = w->net.lose;
+
+	w->net.lose = (uint32_t)world_chance(w, 200, 600);
+	world_run(w, w->now + world_chance(w, 500, 4000) * NS_PER_MS);
+	w->net.lose = lose;
+}
+
 static void rekey(struct world *w)
 {
 	char name[2][8];
 	uint64_t sides = world_chance(w, 1, 3);
 	enum ike_order order[2];
+	bool burst = world_happens(w, 300);
 
 	for (int i = 0; i < 2; i++) {
 		random_tunnel(w, name[i]);
@@ -154,6 +165,8 @@ static void rekey(struct world *w)
 		if (world_happens(w, 500))
 			world_run(w, w->now + world_chance(w, 0, 400) * NS_PER_MS);
 	}
+	if (burst)
+		loss_now(w);
 }
 
 static void step_rough(struct world *w, struct plan *plan)

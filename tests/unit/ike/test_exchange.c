@@ -407,6 +407,31 @@ static void death_is_noticed(void **state)
 	assert_non_null(strstr(shown_reason(), "no answer from 192.0.2.2:500 to INFORMATIONAL"));
 }
 
+/*
+ * Our request is lost on its way again and again, but the peer goes on asking: it is no dead one, and its
+ * children stay. When it falls silent as well, or never answers this request, it ends after all.
+ */
+static void no_answer_but_life(void **state)
+{
+	for (int stays = 0; stays < 2; stays++) {
+		puppet_done(&p);
+		assert_int_equal(up_as_responder(state), 0);
+		puppet_run(&p, 30200);
+		assert_int_equal(p.sent_n, 1);
+		for (uint32_t s = 0; s < (stays ? 600 : 120) && puppet_ike_sas(&p) > 0; s += 5) {
+			puppet_request(&p, EX_INFORMATIONAL);
+			puppet_send(&p);
+			puppet_run(&p, 5000);
+			puppet_forget(&p);
+			if (s < 150)
+				assert_int_equal(puppet_children(&p), 1);
+		}
+		assert_int_equal(puppet_ike_sas(&p), !stays);
+		puppet_run(&p, (IKE_ALIVE_S + 9) * 1000);
+		assert_int_equal(puppet_ike_sas(&p), 0);
+	}
+}
+
 static void peer_asks_for_life(void **state)
 {
 	for (uint32_t i = 0; i < 50; i++) {
@@ -667,6 +692,7 @@ int main(void)
 		I(silence_is_asked_about),
 		R(traffic_is_life),
 		R(death_is_noticed),
+		R(no_answer_but_life),
 		R(peer_asks_for_life),
 		I(peer_asks_for_life),
 		R(windows),
