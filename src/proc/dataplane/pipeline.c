@@ -1,7 +1,6 @@
 #include "proc/dataplane/pipeline.h"
 
 #include "proc/dataplane/stages.h"
-#include "wire/csum.h"
 #include "wire/ip.h"
 
 #include <assert.h>
@@ -187,41 +186,6 @@ void pipeline_train_from_host(struct train *t)
 {
 	train_reset(t);
 	t->flags = TRAIN_FROM_HOST;
-}
-
-bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, uint32_t head_n)
-{
-	uint8_t kind = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
-
-	if (kind != VIRTIO_NET_HDR_GSO_NONE && kind != VIRTIO_NET_HDR_GSO_TCPV4 &&
-		kind != VIRTIO_NET_HDR_GSO_TCPV6 && kind != VIRTIO_NET_HDR_GSO_UDP_L4)
-		return false;
-	/* Of a virtual machine, perhaps: more packets than any kernel's TCP makes of one train would hold up
-	 * all. */
-	if (kind != VIRTIO_NET_HDR_GSO_NONE && (h->gso_size == 0 || t->len / h->gso_size > TRAIN_PACKETS_MAX))
-		return false;
-	t->segment_size = kind == VIRTIO_NET_HDR_GSO_NONE ? 0 : h->gso_size;
-	t->csum = h->flags & VIRTIO_NET_HDR_F_DATA_VALID ? TRAIN_CSUM_VALID : TRAIN_CSUM_UNKNOWN;
-	if (h->gso_type & VIRTIO_NET_HDR_GSO_ECN)
-		t->flags |= TRAIN_TCP_CWR;
-	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
-		return t->segment_size == 0; /* a train without a partial checksum: no kernel makes one */
-	/* Where the sender's kernel wants it. Anywhere but in the outer TCP or UDP header it is finished here
-	 * and now. */
-	uint32_t start = h->csum_start - head_n, at = start + h->csum_offset;
-	if (h->csum_start < head_n || at + 2 > t->len)
-		return false;
-	uint32_t l4 = t->ip[0] >> 4 == 4 ? 4u * (t->ip[0] & 15) : IP6_HEADER_SIZE;
-	if (start == l4) {
-		t->csum = TRAIN_CSUM_PARTIAL;
-		return true;
-	}
-	if (t->segment_size)
-		return false;
-	uint16_t sum = (uint16_t)~csum_fold(csum_add(0, t->ip + start, t->len - start));
-	memcpy(t->ip + at, &sum, 2);
-	t->csum = TRAIN_CSUM_UNKNOWN;
-	return true;
 }
 
 /* Headers, zone, fragments. False: gone (dropped, or kept for reassembly). */

@@ -7,7 +7,8 @@
  * One thread. Nothing is allocated per packet. Every train ends in an output or in exactly one counted drop
  *reason.
  *
- *	enter.c    headers, zone, fragments
+ *	offloads.c what kernels leave undone
+ *	pipeline.c headers, zone, fragments; the burst
  *	way.c      where to: host, tunnel, route; cached in the session
  *	leave.c    out: sizes and fragments, frames, sealing
  *	answer.c   drops, and what their senders are told

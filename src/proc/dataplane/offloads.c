@@ -1,0 +1,90 @@
+/*
+ * What a kernel leaves undone on a packet that it hands over (struct virtio_net_hdr), and what it has joined:
+ * turned into what a train knows. Checksums that wait for a NIC wait on in TCP and UDP of the outer header;
+ * all others are finished here.
+ */
+#include "proc/dataplane/pipeline.h"
+#include "wire/crc32c.h"
+#include "wire/csum.h"
+#include "wire/ip.h"
+
+#define SCTP_CSUM 8 /* RFC 9260 section 3.1: the only checksum at that place, and no Internet checksum */
+
+/* The protocol behind the outer IP header, where nothing stands between. */
+static uint8_t outer_proto(const struct train *t, uint32_t *ret_l4)
+{
+	bool v4 = t->len >= IP4_HEADER_SIZE && t->ip[0] >> 4 == 4;
+
+	*ret_l4 = v4 ? 4u * (t->ip[0] & 15) : IP6_HEADER_SIZE;
+	return t->len <= *ret_l4 ? IP6_NO_NEXT : t->ip[v4 ? 9 : 6];
+}
+
+/* Both of them at t->ip + at: the sum over the whole of what begins at `start`. */
+static void csum_finish(struct train *t, uint32_t start, uint32_t offset)
+{
+	uint8_t *field = t->ip + start + offset;
+
+	if (offset == SCTP_CSUM) {
+		memset(field, 0, 4);
+		uint32_t crc = crc32c(t->ip + start, t->len - start);
+		const uint8_t le[4] = { (uint8_t)crc, (uint8_t)(crc >> 8), (uint8_t)(crc >> 16),
+			(uint8_t)(crc >> 24) };
+		memcpy(field, le, 4);
+		return;
+	}
+	uint16_t sum = (uint16_t)~csum_fold(csum_add(0, t->ip + start, t->len - start));
+	memcpy(field, &sum, 2);
+}
+
+/*
+ * A NIC that joins segments itself (LRO) has checked each and says so; the sum of the whole is nobody's.
+ * Whoever cuts it again makes new ones, so it becomes what a train of the kernel's own would be.
+ */
+static bool joined_by_nic(struct train *t, uint8_t kind)
+{
+	uint32_t l4;
+
+	if (kind == VIRTIO_NET_HDR_GSO_UDP_L4 || outer_proto(t, &l4) != IP_TCP ||
+		t->len < l4 + TCP_HEADER_SIZE)
+		return false;
+	bool v4 = t->ip[0] >> 4 == 4;
+	uint16_t sum = csum_fold(csum_pseudo(t->ip + (v4 ? IP4_SRC : IP6_SRC),
+		t->ip + (v4 ? IP4_DST : IP6_DST), v4 ? 4 : 16, IP_TCP, t->len - l4));
+	memcpy(t->ip + l4 + TCP_CSUM, &sum, 2);
+	t->csum = TRAIN_CSUM_PARTIAL;
+	return true;
+}
+
+bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, uint32_t head_n)
+{
+	uint8_t kind = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	uint32_t l4;
+
+	if (kind != VIRTIO_NET_HDR_GSO_NONE && kind != VIRTIO_NET_HDR_GSO_TCPV4 &&
+		kind != VIRTIO_NET_HDR_GSO_TCPV6 && kind != VIRTIO_NET_HDR_GSO_UDP_L4)
+		return false;
+	/* Of a virtual machine, perhaps: more packets than any kernel's TCP makes of one train would hold up
+	 * all. */
+	if (kind != VIRTIO_NET_HDR_GSO_NONE && (h->gso_size == 0 || t->len / h->gso_size > TRAIN_PACKETS_MAX))
+		return false;
+	t->segment_size = kind == VIRTIO_NET_HDR_GSO_NONE ? 0 : h->gso_size;
+	t->csum = h->flags & VIRTIO_NET_HDR_F_DATA_VALID ? TRAIN_CSUM_VALID : TRAIN_CSUM_UNKNOWN;
+	if (h->gso_type & VIRTIO_NET_HDR_GSO_ECN)
+		t->flags |= TRAIN_TCP_CWR;
+	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return t->segment_size == 0 || joined_by_nic(t, kind);
+	uint32_t start = h->csum_start - head_n, at = start + h->csum_offset;
+	if (h->csum_start < head_n || at + (h->csum_offset == SCTP_CSUM ? 4 : 2) > t->len)
+		return false;
+	uint8_t proto = outer_proto(t, &l4);
+	if (start == l4 && ((proto == IP_TCP && h->csum_offset == TCP_CSUM) ||
+				   (proto == IP_UDP && h->csum_offset == UDP_CSUM))) {
+		t->csum = TRAIN_CSUM_PARTIAL;
+		return true;
+	}
+	if (t->segment_size)
+		return false; /* headers within headers: not cut here */
+	csum_finish(t, start, h->csum_offset);
+	t->csum = TRAIN_CSUM_UNKNOWN;
+	return true;
+}
