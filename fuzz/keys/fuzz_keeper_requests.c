@@ -132,7 +132,9 @@ static void plausible(struct keeper_request *q, uint8_t what)
 			.method = AUTH_DIGITAL_SIGNATURE,
 			.auth_n = 80,
 			.message_n = (uint16_t)them->message_n,
-			.id_n = (uint16_t)them->id_n };
+			.id_n = (uint16_t)them->id_n,
+			.local.addr = s->config.peers[0].local,
+			.remote.addr = s->config.peers[0].remote };
 		memcpy(q->u.AUTH_VERIFY.message, them->message, them->message_n);
 		memcpy(q->u.AUTH_VERIFY.id, them->id, them->id_n);
 		q->u.AUTH_VERIFY.auth[0] = 12;

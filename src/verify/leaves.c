@@ -461,6 +461,8 @@ static enum rc failed(struct leaves_check *c, const struct ledger_entry *entry, 
 		return RC_OK;
 	if (!(b = batch_of(c, entry, "batch", e)))
 		return RC_AUTH;
+	if (b->opened_n < b->opens)
+		return err_add(e, RC_AUTH, "leaves came to nothing before those that were picked were opened");
 	r.most = b->leaves - 1;
 	while (order_range_next(&r)) {
 		for (uint32_t i = r.first; i <= r.last; i++) {
@@ -474,7 +476,7 @@ static enum rc failed(struct leaves_check *c, const struct ledger_entry *entry, 
 	if (r.at != r.n)
 		return err_add(e, RC_AUTH, "leaves of exchanges that came to nothing: \"%.*s\" is not ranges of leaves",
 			(int)MIN_OF(r.n, (size_t)80), r.text);
-	if (b->opened_n < b->opens || (b->over && b->named_n + b->failed_n > b->used))
+	if (b->over && b->named_n + b->failed_n > b->used)
 		return err_add(e, RC_AUTH, "more leaves came to nothing than the batch had used");
 	return RC_OK;
 }
@@ -586,7 +588,8 @@ void leaves_check_state(const struct leaves_check *c, struct leaves_report *ret_
 		ret_report->unopened += c->batch[i]->challenged && c->batch[i]->hash;
 		ret_report->failed += c->batch[i]->failed_n;
 		ret_report->skipped += skipped_of(c->batch[i]);
-		if (c->batch[i]->over && c->last_s >= c->batch[i]->over_s + ORDER_SETTLED_S)
+		if (c->batch[i]->over && c->last_s >= c->batch[i]->over_s + ORDER_SETTLED_S &&
+			c->batch[i]->used > c->batch[i]->named_n + c->batch[i]->failed_n)
 			ret_report->unaccounted += c->batch[i]->used - c->batch[i]->named_n - c->batch[i]->failed_n;
 	}
 }

@@ -295,6 +295,18 @@ static void order_that_says_something(void **state)
 	assert_true(bits >= 4 * 44.25 && bits < 2 * 4 * 44.25);
 }
 
+/* Who gives a policy asks for challenges by its quorum: none at all is less than that, one is what there is. */
+static void a_policy_that_nobody_met(void **state)
+{
+	report.leaves = (struct leaves_report){ .batches = 3, .weak = 3 };
+	assert_null(randomness_weak(&report, false));
+	assert_non_null(strstr(randomness_weak(&report, true), "no challenge of ephemeral keys came from cosignatures"));
+	report.leaves.cosigned = 1;
+	assert_null(randomness_weak(&report, true));
+	report.leaves = (struct leaves_report){ 0 }; /* nothing was opened yet */
+	assert_null(randomness_weak(&report, true));
+}
+
 /* A few exchanges that overlap are what a gateway has. */
 static void some_overlap(void **state)
 {
@@ -348,6 +360,7 @@ int main(void)
 		T(ranges_of_values),
 		T(what_came_to_nothing_is_said),
 		T(order_that_says_something),
+		T(a_policy_that_nobody_met),
 		T(some_overlap),
 		T(no_exchange_lasts_so_long),
 	};
