@@ -41,11 +41,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	MUST(l->opened <= l->batches * LEAF_COUNT_MAX && l->named <= l->batches * LEAF_COUNT_MAX);
 	MUST((l->leaves == 0) == (l->batches == l->unopened + l->abandoned));
 	MUST(l->leaves <= LEAF_COUNT_MAX && l->opens <= l->leaves);
-	MUST(l->failed <= l->skipped && l->skipped <= l->batches * LEAF_COUNT_MAX && l->unaccounted <= l->batches * LEAF_COUNT_MAX);
+	MUST(l->failed <= l->skipped && l->skipped <= l->batches * LEAF_COUNT_MAX &&
+		l->unaccounted <= l->batches * LEAF_COUNT_MAX);
 	MUST(report.order.late <= report.order.named && report.order.distance < report.order.named + 1);
 	MUST(report.values_failed + report.values_unaccounted <= report.values_unnamed);
 	MUST(randomness_report_text(&report, (struct randomness_asked){ 0 }, text, sizeof text) > 0);
-	MUST(randomness_report_json(&report, (struct randomness_asked){ .policy = true }, text, sizeof text) > 0);
+	MUST(randomness_report_json(&report, (struct randomness_asked){ .policy = true }, text, sizeof text) >
+		0);
 	randomness_free(r);
 	return 0;
 }

@@ -54,7 +54,8 @@ enum rc peer_still(const struct keys *k, const struct ike_sa *sa, const struct s
 			e, RC_DENIED, "the IKE SA is with peer '%s', not with '%s'", sa->peer.name, now.name);
 	if (memcmp(now.own_key, sa->peer.own_key, sizeof now.own_key) != 0)
 		return err_add(e, RC_DENIED,
-			"the key '%s' of peer '%s' was replaced or removed since; it has to authenticate anew",
+			"the key '%s' of peer '%s' was replaced or removed since; it has to authenticate "
+			"anew",
 			sa->peer.key_name, sa->peer.name);
 	if (memcmp(&now, &sa->peer, sizeof now) != 0)
 		return err_add(e, RC_DENIED,
@@ -418,8 +419,8 @@ static enum rc check_signature(const struct snap_peer *peer, const struct keeper
 }
 
 /* Where it comes from is ike's word; a peer with an address of its own comes from there, and to ours. */
-static enum rc endpoint_check(
-	const struct snap_peer *peer, const char *what, const struct ip_addr *configured, const struct endpoint *at, struct err *e)
+static enum rc endpoint_check(const struct snap_peer *peer, const char *what,
+	const struct ip_addr *configured, const struct endpoint *at, struct err *e)
 {
 	char got[ADDR_TEXT_MAX], want[ADDR_TEXT_MAX];
 
@@ -479,8 +480,8 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
 		rc = verify_proof(k, sa, peer, q, e);
-	/* One proof for one exchange: who guesses a pre-shared key needs a key exchange for each guess, and each
-	 * is entered. */
+	/* One proof for one exchange: who guesses a pre-shared key needs a key exchange for each guess, and
+	 * each is entered. */
 	if (rc == RC_AUTH) {
 		journal_auth_failed(k, sa, peer->name, e->text);
 		ike_free(k, sa);
@@ -522,7 +523,8 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 		sa->verifying = false;
 		sa->named = rc == RC_OK;
 	} else if (rc != RC_OK) {
-		journal_unused(k, &(struct public_proof){ .count = p->values.count, .epoch = p->values.epoch },
+		journal_unused(k,
+			&(struct public_proof){ .count = p->values.count, .epoch = p->values.epoch },
 			&p->values.leaf);
 	}
 	if (rc == RC_OK && !sa) {

@@ -293,7 +293,8 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 	ret_entry->spi_out = c->spi_out;
 	if (!s)
 		return;
-	/* What ike says of one that we do not know, an orphan of a keeper before, is not entered as our word. */
+	/* What ike says of one that we do not know, an orphan of a keeper before, is not entered as our word.
+	 */
 	ret_entry->rekeys_spi_in = child_find_spi(k, s->rekeys_spi_in) ? s->rekeys_spi_in : 0;
 	ret_entry->flags = s->flags;
 	ret_entry->encr = s->encr;
@@ -459,7 +460,8 @@ static void remove_entry(struct keys *k, const struct child_sa *c, const struct 
 	journal_later(k, &entry);
 }
 
-static const char *peer_of_tunnel(const struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
+static const char *peer_of_tunnel(
+	const struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
 {
 	const struct snap_tunnel *t = tunnel_at(k, c ? tunnel_index(k, c->tunnel) : q->tunnel);
 	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;

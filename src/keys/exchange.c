@@ -109,9 +109,9 @@ enum rc peer_share(const struct keys *k, const char *peer, struct err *e)
 	/* A rekey that is begun has the name of its parent's peer. */
 	for (size_t i = 0; i < k->ike_n; i++)
 		n += k->ike[i].state != IKE_FREE && strcmp(k->ike[i].peer.name, peer) == 0;
-	return n < KEYS_IKE_PER_PEER_MAX
-		       ? RC_OK
-		       : err_add(e, RC_LIMIT, "peer '%s' has %zu IKE SAs; %d are allowed", peer, n, KEYS_IKE_PER_PEER_MAX);
+	return n < KEYS_IKE_PER_PEER_MAX ? RC_OK
+					 : err_add(e, RC_LIMIT, "peer '%s' has %zu IKE SAs; %d are allowed",
+						   peer, n, KEYS_IKE_PER_PEER_MAX);
 }
 
 static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q, struct err *e)
@@ -216,8 +216,8 @@ static enum rc finish_check(
 	if (memcmp(q->spi_i, no_spi, 8) == 0 || memcmp(q->spi_r, no_spi, 8) == 0)
 		return err_add(e, RC_RANGE, "an IKE SPI is zero");
 	/* Of this exchange or of another: two exchanges of ours that were joined together would let a
-	 * pre-shared key prove us to ourselves in a peer's name. Nonces tell, and alone do: of our public value
-	 * another one with the same secret is easily made. */
+	 * pre-shared key prove us to ourselves in a peer's name. Nonces tell, and alone do: of our public
+	 * value another one with the same secret is easily made. */
 	if (keys_own_nonce(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
 	return RC_OK;

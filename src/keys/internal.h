@@ -26,7 +26,7 @@ struct keys_identity {
 /* What makes a configured peer that peer: as it was when it proved itself. Compared across configurations. */
 struct peer_proof {
 	char name[NAME_MAX_BYTES], key_name[NAME_MAX_BYTES];
-	uint8_t own_key[SHA256_SIZE];	 /* digest of the key that we prove ourselves with; of a PSK: both do */
+	uint8_t own_key[SHA256_SIZE]; /* digest of the key that we prove ourselves with; of a PSK: both do */
 	uint8_t configured[SHA256_SIZE]; /* of what the configuration says of it beside */
 };
 
@@ -157,7 +157,8 @@ void ike_entry(
 const struct snap_peer *peer_at(const struct keys *k, uint32_t index);
 const struct snap_peer *peer_named(const struct keys *k, const char *name);
 /* The peer of this name still proves itself the same way, and allows the SA's algorithms. */
-enum rc peer_still(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer, struct err *e);
+enum rc peer_still(
+	const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer, struct err *e);
 enum rc peer_allows(
 	const struct keys *k, const struct snap_peer *peer, const struct ike_sa *sa, struct err *e);
 enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,

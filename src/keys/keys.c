@@ -87,7 +87,8 @@ struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, con
 	for (uint32_t i = 0; i < k->pending_n; i++)
 		of_peer += k->pending[i].stage != PENDING_FREE && strcmp(k->pending[i].peer, peer) == 0;
 	if (place == KEYS_PENDING_MAX || of_peer >= KEYS_PENDING_PER_PEER_MAX) {
-		err_add(e, RC_AGAIN, "%u requests%s%s wait already", of_peer < KEYS_PENDING_PER_PEER_MAX ? place : of_peer,
+		err_add(e, RC_AGAIN, "%u requests%s%s wait already",
+			of_peer < KEYS_PENDING_PER_PEER_MAX ? place : of_peer,
 			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : " of peer ",
 			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : peer);
 		return NULL;
@@ -130,7 +131,8 @@ void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *
 	pending_free(p);
 }
 
-/* Numbers of another configuration name other peers and tunnels: nothing is done, and nothing is held against ike. */
+/* Numbers of another configuration name other peers and tunnels: nothing is done, and nothing is held against
+ * ike. */
 static enum rc generation_check(const struct keys *k, const struct keeper_request *q, struct err *e)
 {
 	const uint64_t *generation = keeper_generation((struct keeper_request *)(uintptr_t)q);

@@ -26,9 +26,10 @@
 #include "model/snapshot.h"
 
 /*
- * What grows in the keeper, who fills it, and what one more costs. tests/unit/keys/test_limits.c fills each and looks
- * whether the others go on. All of it is locked memory, of which the keeper may have 8 MB (sandbox/table.c). ike has
- * smaller ones of its own for peers and tunnels (ike/limits.h); these hold when somebody owns ike.
+ * What grows in the keeper, who fills it, and what one more costs. tests/unit/keys/test_limits.c fills each
+ * and looks whether the others go on. All of it is locked memory, of which the keeper may have 8 MB
+ * (sandbox/table.c). ike has smaller ones of its own for peers and tunnels (ike/limits.h); these hold when
+ * somebody owns ike.
  */
 /* clang-format off */
 #define KEYS_LIMITS(L)	/* name, number, who fills it, what one more costs, why so many */						\
@@ -104,7 +105,8 @@ struct keys_entry {
 	uint32_t flags;		    /* enum child_flags */
 	uint16_t local_n, remote_n; /* selectors */
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
-	uint64_t count; /* IKE_LOST: IKE SAs wiped; REFUSED, AUTH_FAILED: such entries before it that were left out */
+	uint64_t count; /* IKE_LOST: IKE SAs wiped; REFUSED, AUTH_FAILED: such entries before it that were
+			   left out */
 	char reason[KEEPER_TEXT_MAX];
 };
 
@@ -158,8 +160,8 @@ void *keys_memory(struct keys *k, size_t *ret_n);
 void keys_configure(struct keys *k, const struct snapshot *snapshot);
 
 /*
- * Behind keys_configure() and the keys' own loading: IKE SAs whose peer is gone, or whose key is another one now,
- * ours included, do nothing more, and ike is told to end them (KEYS_ENDED).
+ * Behind keys_configure() and the keys' own loading: IKE SAs whose peer is gone, or whose key is another one
+ * now, ours included, do nothing more, and ike is told to end them (KEYS_ENDED).
  */
 void keys_recheck(struct keys *k);
 

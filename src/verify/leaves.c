@@ -437,7 +437,8 @@ static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, s
 		return err_add(
 			e, RC_AUTH, "it uses leaf %u, which served an exchange before", (unsigned)index);
 	if (b->seen[index] & FAILED)
-		return err_add(e, RC_AUTH, "it uses leaf %u, whose exchange came to nothing, says an entry before",
+		return err_add(e, RC_AUTH,
+			"it uses leaf %u, whose exchange came to nothing, says an entry before",
 			(unsigned)index);
 	if (b->over && b->named_n + b->failed_n >= b->used)
 		return err_add(e, RC_AUTH,
@@ -462,19 +463,22 @@ static enum rc failed(struct leaves_check *c, const struct ledger_entry *entry, 
 	if (!(b = batch_of(c, entry, "batch", e)))
 		return RC_AUTH;
 	if (b->opened_n < b->opens)
-		return err_add(e, RC_AUTH, "leaves came to nothing before those that were picked were opened");
+		return err_add(
+			e, RC_AUTH, "leaves came to nothing before those that were picked were opened");
 	r.most = b->leaves - 1;
 	while (order_range_next(&r)) {
 		for (uint32_t i = r.first; i <= r.last; i++) {
 			if (b->seen[i] & PICKED)
-				return err_add(e, RC_AUTH, "leaf %u, which is opened, is said to have served an exchange",
+				return err_add(e, RC_AUTH,
+					"leaf %u, which is opened, is said to have served an exchange",
 					(unsigned)i);
 			b->failed_n += !(b->seen[i] & (FAILED | NAMED));
 			b->seen[i] |= FAILED;
 		}
 	}
 	if (r.at != r.n)
-		return err_add(e, RC_AUTH, "leaves of exchanges that came to nothing: \"%.*s\" is not ranges of leaves",
+		return err_add(e, RC_AUTH,
+			"leaves of exchanges that came to nothing: \"%.*s\" is not ranges of leaves",
 			(int)MIN_OF(r.n, (size_t)80), r.text);
 	if (b->over && b->named_n + b->failed_n > b->used)
 		return err_add(e, RC_AUTH, "more leaves came to nothing than the batch had used");
@@ -486,8 +490,8 @@ uint64_t leaves_check_place(const struct leaves_check *c, const struct ledger_en
 	uint8_t root[SHA256_SIZE];
 	uint64_t at, index = ledger_entry_number(entry, "leaf_index");
 
-	if (!ledger_entry_hex(entry, "leaf_batch", root, sizeof root) || !digests_get(&c->roots_seen, root, &at) ||
-		index >= LEAF_COUNT_MAX)
+	if (!ledger_entry_hex(entry, "leaf_batch", root, sizeof root) ||
+		!digests_get(&c->roots_seen, root, &at) || index >= LEAF_COUNT_MAX)
 		return 0;
 	return at * LEAF_COUNT_MAX + index + 1;
 }
@@ -590,7 +594,8 @@ void leaves_check_state(const struct leaves_check *c, struct leaves_report *ret_
 		ret_report->skipped += skipped_of(c->batch[i]);
 		if (c->batch[i]->over && c->last_s >= c->batch[i]->over_s + ORDER_SETTLED_S &&
 			c->batch[i]->used > c->batch[i]->named_n + c->batch[i]->failed_n)
-			ret_report->unaccounted += c->batch[i]->used - c->batch[i]->named_n - c->batch[i]->failed_n;
+			ret_report->unaccounted +=
+				c->batch[i]->used - c->batch[i]->named_n - c->batch[i]->failed_n;
 	}
 }
 

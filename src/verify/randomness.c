@@ -27,10 +27,10 @@ struct epoch {
 	bool open;
 	uint64_t count; /* values that it forced, when open */
 	struct vrf_key laid_open;
-	uint64_t open_s;      /* when it was laid open */
-	uint64_t largest;     /* count that was seen */
-	struct bits named;    /* counts that an entry of an exchange names */
-	struct bits failed;   /* and those that came to nothing, says the keeper */
+	uint64_t open_s;    /* when it was laid open */
+	uint64_t largest;   /* count that was seen */
+	struct bits named;  /* counts that an entry of an exchange names */
+	struct bits failed; /* and those that came to nothing, says the keeper */
 };
 
 struct randomness {
@@ -308,8 +308,8 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 	if (!e)
 		return fail(r, index, "its proof does not hold under a key that was announced before");
 	if (e->open && p.count > e->count)
-		return fail(r, index, "value %u of an epoch that ended with %llu",
-			p.count, (unsigned long long)e->count);
+		return fail(r, index, "value %u of an epoch that ended with %llu", p.count,
+			(unsigned long long)e->count);
 	bool forced = entry->type == LEDGER_SA_INSTALL ? child_spi_forced(entry, octets, &passed)
 						       : ike_spi_forced(entry, octets);
 	if (!forced)
@@ -409,12 +409,14 @@ static bool is_ours(const struct randomness *r, const struct capture_init *i)
 
 static int by_frame(const void *a, const void *b)
 {
-	const struct capture_init *x = *(struct capture_init *const *)a, *y = *(struct capture_init *const *)b;
+	const struct capture_init *x = *(struct capture_init *const *)a,
+				  *y = *(struct capture_init *const *)b;
 
 	return x->frame < y->frame ? -1 : x->frame > y->frame;
 }
 
-/* Values leave in the order in which exchanges begin: what stands behind a higher one on the wire was held back. */
+/* Values leave in the order in which exchanges begin: what stands behind a higher one on the wire was held
+ * back. */
 static enum rc wire_order(struct randomness *r)
 {
 	struct capture_init **sent = calloc(r->capture->n + 1, sizeof(struct capture_init *));
@@ -450,7 +452,8 @@ static enum rc ours_known(struct randomness *r)
 		r->report->ours_unknown++;
 		if (all_open)
 			rc = fail(r, r->n > 0 ? r->epoch[r->n - 1].index : 0,
-				"frame %llu of the capture, with our SPI %s, was sent by this gateway, and is none of the "
+				"frame %llu of the capture, with our SPI %s, was sent by this gateway, and "
+				"is none of the "
 				"values that were forced up to here",
 				(unsigned long long)x->frame, hex_from_bytes(spi, x->spi, sizeof x->spi));
 	}

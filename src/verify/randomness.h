@@ -57,8 +57,8 @@ void randomness_free(struct randomness *r);
 /* RC_OK, or RC_AUTH: this entry is a failure, and counted. RC_LIMIT: no memory. */
 enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index);
 
-/* Before the first entry: what was on the wire, and from which addresses this gateway sends, if that is known.
- * Both outlive the checker, and which of the messages are known is marked in the capture. */
+/* Before the first entry: what was on the wire, and from which addresses this gateway sends, if that is
+ * known. Both outlive the checker, and which of the messages are known is marked in the capture. */
 void randomness_compare(
 	struct randomness *r, struct capture *capture, const struct ip_addr *ours, size_t ours_n);
 /* Before the first entry: whose cosignatures make a challenge good, and the log's name, which need stand
@@ -71,8 +71,8 @@ void randomness_grown(struct randomness *r, const struct merkle_edge *edge);
 enum rc randomness_end(struct randomness *r);
 
 /*
- * Why less is proved than was asked for, though nothing is wrong; NULL: it is not so. `policy`: one was given.
- * Late exchanges are looked at when there are RANDOMNESS_LATE_LEAST of them, and more than one in
+ * Why less is proved than was asked for, though nothing is wrong; NULL: it is not so. `policy`: one was
+ * given. Late exchanges are looked at when there are RANDOMNESS_LATE_LEAST of them, and more than one in
  * RANDOMNESS_LATE_SHARE: a gateway whose peers all connect at once has so many, a quiet one has none.
  */
 #define RANDOMNESS_LATE_SHARE 8

@@ -43,17 +43,20 @@ static double leaf_bits(const struct randomness_report *r)
 static void say_order(struct tw *t, const struct randomness_report *r)
 {
 	tw_say(t,
-		"  left out     %llu values: %llu of exchanges that came to nothing, %llu on their way, %llu that no "
+		"  left out     %llu values: %llu of exchanges that came to nothing, %llu on their way, %llu "
+		"that no "
 		"entry\n"
 		"               accounts for\n"
-		"  order        %llu of %llu exchanges were named behind a later one, at most %llu entries and %llu s; "
+		"  order        %llu of %llu exchanges were named behind a later one, at most %llu entries "
+		"and %llu s; "
 		"%llu\n"
-		"               leaves were passed over. A keeper that lies could have put at most %.0f bits into the\n"
+		"               leaves were passed over. A keeper that lies could have put at most %.0f bits "
+		"into the\n"
 		"               order of values, and %.0f into that of leaves\n",
 		(ull)r->values_unnamed, (ull)r->values_failed,
-		(ull)(r->values_unnamed - r->values_failed - r->values_unaccounted), (ull)r->values_unaccounted,
-		(ull)r->order.late, (ull)r->order.named, (ull)r->order.distance, (ull)r->order.late_s,
-		(ull)r->leaves.skipped, ceil(value_bits(r)), ceil(leaf_bits(r)));
+		(ull)(r->values_unnamed - r->values_failed - r->values_unaccounted),
+		(ull)r->values_unaccounted, (ull)r->order.late, (ull)r->order.named, (ull)r->order.distance,
+		(ull)r->order.late_s, (ull)r->leaves.skipped, ceil(value_bits(r)), ceil(leaf_bits(r)));
 }
 
 static void say_public(struct tw *t, const struct randomness_report *r)
@@ -137,7 +140,8 @@ size_t randomness_report_text(
 			(ull)r->captured, (ull)r->nonces_compared, (ull)r->keys_compared);
 	if (r->wire_ordered > 0 || r->ours_unknown > 0)
 		tw_say(&t,
-			"  sent by us   %llu in the order of their values, %llu behind a later one; %llu of no value that "
+			"  sent by us   %llu in the order of their values, %llu behind a later one; %llu of "
+			"no value that "
 			"is known%s\n",
 			(ull)(r->wire_ordered - r->wire_late), (ull)r->wire_late, (ull)r->ours_unknown,
 			r->epochs_open < r->epochs ? ": they may be of a key that is not laid open" : "");
@@ -147,10 +151,11 @@ size_t randomness_report_text(
 	if (weak)
 		tw_say(&t, "Less is proved than was asked for: %s.\n", weak);
 	tw_say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
-		"leaves come\n"
-		"from their two halves. It does not prove how the key of an epoch was drawn, nor that a "
-		"source of\n"
-		"halves was unpredictable, nor that exchanges came to nothing by themselves: docs/threat-model.md.\n");
+		   "leaves come\n"
+		   "from their two halves. It does not prove how the key of an epoch was drawn, nor that a "
+		   "source of\n"
+		   "halves was unpredictable, nor that exchanges came to nothing by themselves: "
+		   "docs/threat-model.md.\n");
 	if (!asked.capture)
 		tw_say(&t, "That these values are the ones that were sent is for a capture of the wire to show: "
 			"--capture.\n");

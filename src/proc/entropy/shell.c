@@ -128,9 +128,11 @@ enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e)
 	if (by_library < 0 && by_call < 0)
 		return RC_OK;
 	return err_add(e, RC_DENIED,
-		"%s gives this process octets of the kernel's generator: it must be refused, or both halves of a "
+		"%s gives this process octets of the kernel's generator: it must be refused, or both halves "
+		"of a "
 		"secret may be of one source",
-		by_call >= 0 ? "the system call getrandom" : "getrandom() of the C library, without a system call,");
+		by_call >= 0 ? "the system call getrandom"
+			     : "getrandom() of the C library, without a system call,");
 }
 
 static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)

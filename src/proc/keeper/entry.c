@@ -197,7 +197,9 @@ static void refused(struct ledger_body *b, const struct keys_entry *x, const str
 	ledger_body_strf(b, "offered", "%s%s", x->tunnel[0] ? "tunnel " : "", x->tunnel);
 	ledger_body_str(b, "peer", x->peer);
 	ledger_body_strf(b, "reason", "%s: %s",
-		x->kind == KEYS_ENTRY_REFUSED ? "the keeper refused a request of ike" : "authentication failed", x->reason);
+		x->kind == KEYS_ENTRY_REFUSED ? "the keeper refused a request of ike"
+					      : "authentication failed",
+		x->reason);
 	endpoint_str(b, "remote", &x->remote);
 }
 

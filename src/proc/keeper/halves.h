@@ -4,8 +4,8 @@
  * failed its health tests, no secret is made from then on, and the error says which.
  *
  * The kernel's generator is asked by getrandom(3). With glibc 2.41 and a kernel of 6.11 or later that is no
- * system call but code of the vDSO in this process, which the kernel seeds and seeds again. What it gives is tested
- * too (SP 800-90B 4.4, four bits claimed of each octet), at the start and always, before it is hashed
+ * system call but code of the vDSO in this process, which the kernel seeds and seeds again. What it gives is
+ * tested too (SP 800-90B 4.4, four bits claimed of each octet), at the start and always, before it is hashed
  * (crypto/leaf.h): halves of opened leaves are published. One thread. Caller: shell.c, and the tests.
  */
 #ifndef PROC_KEEPER_HALVES_H

@@ -44,8 +44,8 @@ struct public_source {
 	enum public_state state;
 	uint64_t entry_tag; /* of the entry that is on the way; never that of an older one */
 	struct vrf_key key;
-	uint32_t count; /* values forced by the key */
-	uint32_t epoch; /* from 1; grows with each key that is in force */
+	uint32_t count;			     /* values forced by the key */
+	uint32_t epoch;			     /* from 1; grows with each key that is in force */
 	uint8_t key_before[VRF_PUBLIC_SIZE]; /* public half of the epoch before, for entries about it */
 	bool changing;	/* the entry that is on the way is that of `next`; `key` is in force */
 	struct vrf_key next;

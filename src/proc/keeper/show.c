@@ -80,7 +80,8 @@ void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *
 		return;
 	}
 	rows_begin(&piece, control, tag, q);
-	for (uint32_t i = rows_first(&piece, 0); show_row(text, &n, keys, d, i) && rows_look(&piece, 0, i); i++)
+	for (uint32_t i = rows_first(&piece, 0); show_row(text, &n, keys, d, i) && rows_look(&piece, 0, i);
+		i++)
 		rows_add_text(&piece, text, n);
 	rows_end(&piece);
 }
@@ -91,7 +92,8 @@ void show_short_keys(const struct keys *keys)
 
 	for (size_t at = 0; keys_identity_at(keys, at, &v); at++)
 		if (v.is_short)
-			log_warn("key file '%s.psk' has fewer than %d octets: whoever owns the ike process can try such a "
+			log_warn("key file '%s.psk' has fewer than %d octets: whoever owns the ike process "
+				 "can try such a "
 				 "key off-line; take %d or more, by chance",
 				v.name, KEYS_PSK_ADVISED, KEYS_PSK_ADVISED);
 }

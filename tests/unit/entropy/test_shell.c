@@ -247,7 +247,10 @@ static ssize_t refuses(void *ret_bytes, size_t n, unsigned flags)
 /* Either way to the kernel's generator is one too many. Outside of the sandbox both are open. */
 static void not_without_its_sandbox(void **state)
 {
-	const struct { struct entropy_ways ways; const char *text; } cases[] = {
+	const struct {
+		struct entropy_ways ways;
+		const char *text;
+	} cases[] = {
 		{ { gives, refuses }, "getrandom() of the C library" },
 		{ { refuses, gives }, "the system call getrandom" },
 		{ { gives, gives }, "the system call getrandom" },

@@ -286,8 +286,8 @@ static void tampering(void **state)
 		}
 		for (uint16_t n = 0; n <= 4; n++) {
 			afresh(&auth);
-			auth.auth_n = (const uint16_t[]){ 0, 1, (uint16_t)(auth.auth_n - 1), (uint16_t)(auth.auth_n + 1),
-				KEEPER_AUTH_MAX + 1 }[n];
+			auth.auth_n = (const uint16_t[]){ 0, 1, (uint16_t)(auth.auth_n - 1),
+				(uint16_t)(auth.auth_n + 1), KEEPER_AUTH_MAX + 1 }[n];
 			assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
 		}
 		pair_done(&p);
@@ -322,7 +322,8 @@ static void methods_do_not_mix(void **state)
 		afresh(&auth);
 		assert_int_equal(auth.method, AUTH_DIGITAL_SIGNATURE);
 		auth.method = method;
-		assert_int_equal(pair_verify(&p, 1, &auth), method == AUTH_DIGITAL_SIGNATURE ? RC_OK : RC_AUTH);
+		assert_int_equal(
+			pair_verify(&p, 1, &auth), method == AUTH_DIGITAL_SIGNATURE ? RC_OK : RC_AUTH);
 	}
 }
 
@@ -654,7 +655,8 @@ static uint32_t told_to_end(int at, size_t from, const char **ret_text)
 static void ends_with_its_key(int at, const char *why)
 {
 	struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN,
-		.u.EXCHANGE_BEGIN = { .role = KEEPER_INITIATOR, .parent = p.side[at].ike, .dh_group = DH_CURVE25519 } };
+		.u.EXCHANGE_BEGIN = {
+			.role = KEEPER_INITIATOR, .parent = p.side[at].ike, .dh_group = DH_CURVE25519 } };
 	size_t from = p.side[at].actions_n;
 	const char *text = "";
 
@@ -681,11 +683,14 @@ static void a_replaced_psk_ends_what_it_made(void **state)
 		assert_int_equal(side_count(&p.side[0], 0, KEYS_ENDED, NULL), 0);
 		/* The same again is the same key. */
 		keys_identities_clear(p.side[0].keys);
-		assert_int_equal(keys_identity_psk(p.side[0].keys, "shared", "a secret of the two", 19, NULL), RC_OK);
+		assert_int_equal(
+			keys_identity_psk(p.side[0].keys, "shared", "a secret of the two", 19, NULL), RC_OK);
 		keys_recheck(p.side[0].keys);
 		assert_int_equal(side_count(&p.side[0], 0, KEYS_ENDED, NULL), 0);
 		keys_identities_clear(p.side[0].keys);
-		assert_int_equal(keys_identity_psk(p.side[0].keys, "shared", "another one, by chance", 22, NULL), RC_OK);
+		assert_int_equal(
+			keys_identity_psk(p.side[0].keys, "shared", "another one, by chance", 22, NULL),
+			RC_OK);
 		ends_with_its_key(0, "was replaced or removed");
 	}
 }
@@ -697,8 +702,8 @@ static void a_replaced_private_key_ends_what_it_made(void **state)
 	keys_recheck(p.side[0].keys);
 	assert_int_equal(side_count(&p.side[0], 0, KEYS_ENDED, NULL), 0);
 	keys_identities_clear(p.side[0].keys);
-	assert_int_equal(keys_identity_pem(p.side[0].keys, "shared", pair_pem[1][PAIR_P256], strlen(pair_pem[1][PAIR_P256]),
-				 NULL),
+	assert_int_equal(keys_identity_pem(p.side[0].keys, "shared", pair_pem[1][PAIR_P256],
+				 strlen(pair_pem[1][PAIR_P256]), NULL),
 		RC_OK);
 	ends_with_its_key(0, "was replaced or removed");
 }

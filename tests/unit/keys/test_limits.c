@@ -35,7 +35,8 @@ static void another_peer(void)
 static enum rc rekey_begin(uint32_t parent)
 {
 	struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN,
-		.u.EXCHANGE_BEGIN = { .role = KEEPER_INITIATOR, .parent = parent, .dh_group = DH_CURVE25519 } };
+		.u.EXCHANGE_BEGIN = {
+			.role = KEEPER_INITIATOR, .parent = parent, .dh_group = DH_CURVE25519 } };
 
 	return side_ask(&p.side[0], &q);
 }

@@ -471,7 +471,8 @@ static void what_we_sent_is_known(void **state)
 	r = compared(0, true);
 	assert_int_equal(r.failures, 1);
 	assert_int_equal(r.ours_unknown, 1);
-	assert_non_null(strstr(r.finding, "frame 3 of the capture, with our SPI 7468656972732100, was sent by this"));
+	assert_non_null(
+		strstr(r.finding, "frame 3 of the capture, with our SPI 7468656972732100, was sent by this"));
 	hidden = false;
 	swapped = true;
 	assert_int_equal(compared(0, true).wire_late, 1);

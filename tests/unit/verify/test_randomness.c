@@ -234,8 +234,8 @@ static enum rc ike_of(uint64_t count)
 
 static void ranges_of_values(void **state)
 {
-	static const char *const malformed[] = { "0", "91 92", "92 91", "93-93", "95-94", "91,93", " 91", "91 ", "091", "-91",
-		"91-", "5000000", "4294967297", "91-92-93", "x" };
+	static const char *const malformed[] = { "0", "91 92", "92 91", "93-93", "95-94", "91,93", " 91",
+		"91 ", "091", "-91", "91-", "5000000", "4294967297", "91-92-93", "x" };
 
 	assert_int_equal(failed("1"), RC_AUTH); /* not announced before */
 	assert_int_equal(epoch(), RC_OK);
@@ -295,12 +295,14 @@ static void order_that_says_something(void **state)
 	assert_true(bits >= 4 * 44.25 && bits < 2 * 4 * 44.25);
 }
 
-/* Who gives a policy asks for challenges by its quorum: none at all is less than that, one is what there is. */
+/* Who gives a policy asks for challenges by its quorum: none at all is less than that, one is what there is.
+ */
 static void a_policy_that_nobody_met(void **state)
 {
 	report.leaves = (struct leaves_report){ .batches = 3, .weak = 3 };
 	assert_null(randomness_weak(&report, false));
-	assert_non_null(strstr(randomness_weak(&report, true), "no challenge of ephemeral keys came from cosignatures"));
+	assert_non_null(strstr(
+		randomness_weak(&report, true), "no challenge of ephemeral keys came from cosignatures"));
 	report.leaves.cosigned = 1;
 	assert_null(randomness_weak(&report, true));
 	report.leaves = (struct leaves_report){ 0 }; /* nothing was opened yet */
@@ -312,7 +314,12 @@ static void some_overlap(void **state)
 {
 	assert_int_equal(epoch(), RC_OK);
 	for (unsigned i = 1; i <= 64; i++)
-		assert_int_equal(ike_of(i == 9 ? 10 : i == 10 ? 9 : i == 33 ? 36 : i > 33 && i < 37 ? i - 1 : i), RC_OK);
+		assert_int_equal(ike_of(i == 9		    ? 10
+					 : i == 10	    ? 9
+					 : i == 33	    ? 36
+					 : i > 33 && i < 37 ? i - 1
+							    : i),
+			RC_OK);
 	randomness_end(checker);
 	assert_int_equal(report.order.late, 4);
 	assert_int_equal(report.order.distance, 3);
@@ -325,7 +332,8 @@ static void no_exchange_lasts_so_long(void **state)
 	assert_int_equal(ike_of(PUBLIC_ORDER_WINDOW + 2), RC_OK);
 	assert_int_equal(ike_of(2), RC_OK);
 	assert_int_equal(ike_of(1), RC_AUTH);
-	assert_non_null(strstr(report.finding, "value 1 is named behind value 4098: more than 4096 may not lie between"));
+	assert_non_null(strstr(
+		report.finding, "value 1 is named behind value 4098: more than 4096 may not lie between"));
 }
 
 /* A keeper may choose among values by leaving some out: how many it left out is said. */
