@@ -388,6 +388,7 @@ static void compare(struct ike *c, struct child *ch)
 {
 	LIST_FOR (struct child, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
 		if (twin == ch || twin->state != CH_UP || ch->state != CH_UP || being_rekeyed(twin) ||
+			twin->sa->moving != ch->sa->moving ||
 			twin->heir_of_peer == ch->spi_in || ch->heir_of_peer == twin->spi_in ||
 			in_doubt(twin) || in_doubt(ch) || !same_selectors(twin, ch))
 			continue;
@@ -449,12 +450,16 @@ bool child_holds_packet(const struct ike *c, uint32_t tunnel)
 	return false;
 }
 
+bool child_within(const struct child *inner, const struct child *outer)
+{
+	return selectors_within(inner->local_ts, inner->local_n, outer->local_ts, outer->local_n) &&
+	       selectors_within(inner->remote_ts, inner->remote_n, outer->remote_ts, outer->remote_n);
+}
+
 bool child_has_stand_in(const struct ike *c, const struct child *ch)
 {
 	LIST_FOR (struct child, other, &child_tunnel(c, ch)->children, of_tunnel)
-		if (other != ch && other->state == CH_UP &&
-			selectors_within(ch->local_ts, ch->local_n, other->local_ts, other->local_n) &&
-			selectors_within(ch->remote_ts, ch->remote_n, other->remote_ts, other->remote_n))
+		if (other != ch && other->state == CH_UP && child_within(ch, other))
 			return true;
 	return false;
 }

@@ -211,7 +211,6 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 	char text[IKE_REASON_MAX], name[48];
 
 	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
-	tunnel_refused(c, st->tunnel, type);
 	if (old && old->heir_of_peer != 0) {
 		/* 2.8.1: the peer had finished its own rekey; that one stands. */
 		if (old->state == CH_UP && child_by_in(c, sa, old->heir_of_peer))
@@ -229,6 +228,10 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 		own_done(c, sa);
 		return;
 	}
+	if (old && old->state == CH_UP)
+		child_rekey_refused(c, old, type);
+	else
+		tunnel_refused(c, st->tunnel, type);
 	create_failed(
 		c, sa, st, text, type == NTF_TEMPORARY_FAILURE ? IKE_TEMPORARY_MS : IKE_REKEY_RETRY_S * 1000);
 }

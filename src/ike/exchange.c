@@ -157,7 +157,7 @@ static bool begin_child_task(struct ike *c, struct ike_sa *sa)
 	LIST_FOR (struct child, ch, &sa->wanting, wanting) {
 		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
 			continue; /* the peer is rekeying it: that is enough */
-		if (ch->state == CH_UP && child_confirmed(c, ch))
+		if (ch->state == CH_UP && !sa->moving && child_confirmed(c, ch))
 			return child_start(c, sa, ch->tunnel, ch, DH_NONE);
 	}
 	return false;
@@ -186,7 +186,7 @@ void own_next(struct ike *c, struct ike_sa *sa)
 	/* Not while the peer rekeys this IKE SA, and not on a new one whose children are still to come. */
 	if (sa->state != ST_UP || theirs->heir || sa->parent != 0 || sa->peer_heir != 0)
 		return;
-	if (begin_child_task(c, sa) || begin_tunnel_task(c, sa))
+	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
 		return;
 	if (sa->want_rekey && c->now >= sa->retry_at)
 		rekey_start(c, sa, DH_NONE);

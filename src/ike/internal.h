@@ -100,6 +100,7 @@ struct child {
 	struct nonce lowest; /* the lower of the two nonces of its exchange, for collisions */
 	struct nonce
 		line; /* that of the first of its line: a rekey does not change the verdict about twins */
+	uint32_t refused;      /* rekeys of it, by the peer */
 	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
 				  confirmed */
 	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
@@ -197,6 +198,8 @@ struct ike_sa {
 	uint16_t cookie_n;
 	uint8_t restarts;
 	bool initial_contact;
+	bool moving;  /* its child SAs are being made anew on another IKE SA; move.c */
+	uint32_t refused; /* rekeys of it, by the peer */
 	bool put_off; /* as responder: IKE_AUTH waits for the keeper to be able to decide; auth.c */
 	struct nonce lowest;
 
@@ -242,6 +245,7 @@ struct tunnel {
 	bool want, held;		  /* held: terminated by an administrator */
 	bool more;			  /* it is up, and traffic asks for a child SA with `packet` in it */
 	bool has_packet;
+	bool alone; /* the peer takes it on an IKE SA of its own only: NO_ADDITIONAL_SAS */
 	bool one_pair;		   /* the peer takes only the packet's own selectors: SINGLE_PAIR_REQUIRED */
 	struct selector packet[2]; /* what asked for a child SA last: our side, the peer's */
 	uint32_t up;			  /* children in state CH_UP */
@@ -525,6 +529,7 @@ void child_compare_later(struct ike *c, struct child *ch);
 bool child_packet_fits(
 	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote);
 bool child_holds_packet(const struct ike *c, uint32_t tunnel);
+bool child_within(const struct child *inner, const struct child *outer); /* by their selectors */
 /* Does another child SA that is up carry all that this one will? Then that one sends until the peer surely has the new one. */
 bool child_has_stand_in(const struct ike *c, const struct child *ch);
 /*
@@ -549,6 +554,13 @@ ike_handler on_info_request, on_info_response;
 void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child *ch);
 
 /* ---- tunnel.c ---- */
+/* move.c: a new IKE SA takes the place of this one, and its children come over one by one; sa_move_on() looks how far that is. */
+void sa_move(struct ike *c, struct ike_sa *sa, const char *reason);
+void sa_move_on(struct ike *c, struct ike_sa *sa);
+bool tunnel_moves(const struct ike *c, uint32_t tunnel); /* it still has a child that is to come over */
+/* The peer refused to rekey it: perhaps it has to be moved. */
+void child_rekey_refused(struct ike *c, struct child *old, uint16_t notify);
+void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify);
 /* It has a child SA more. */
 void tunnel_has(struct ike *c, uint32_t tunnel);
 /* The peer refused one: what follows from the kind of error for the next try. */

@@ -80,6 +80,8 @@ enum ike_limit_number {
 #define IKE_SHORT_LIVED_S     10    /* a tunnel's last child that lived less counts as a try that failed */
 #define IKE_DOUBT_MS_MIN      15000 /* two children of one line stand, and the peer was to delete one of them */
 #define IKE_DOUBT_MS_MAX      30000
+#define IKE_MOVE_REFUSALS     3 /* rekeys refused, and less than one part in so many of the lifetime left: a new IKE SA */
+#define IKE_MOVE_PART	      8
 #define IKE_BACKOFF_FIRST_MS  1000
 #define IKE_BACKOFF_MAX_MS    60000
 #define IKE_LOST_MS_MIN	      100 /* after the loss of an IKE SA, so that not all tunnels begin at once */

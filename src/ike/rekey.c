@@ -239,6 +239,7 @@ void rekey_refused(struct ike *c, struct ike_sa *sa)
 	}
 	sa->restarts = 0;
 	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
+	sa_rekey_refused(c, sa, type);
 	rekey_later(c, sa, text, type == NTF_TEMPORARY_FAILURE ? IKE_TEMPORARY_MS : IKE_REKEY_RETRY_S * 1000);
 }
 

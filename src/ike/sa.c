@@ -432,6 +432,8 @@ static void sa_settle(struct ike *c, struct ike_sa *sa)
 	link_out(&sa->of_dirty);
 	if (sa->state == ST_UP)
 		look_childless(c, sa);
+	if (sa->state == ST_UP && sa->moving && !sa->want_delete)
+		sa_move_on(c, sa);
 	own_next(c, sa);
 	sa_ask_next(c, sa);
 	set_due(c, sa);

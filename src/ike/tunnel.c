@@ -74,7 +74,8 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	if (t->up > 0) {
 		if (t->more)
 			back_off(c, t);
-		t->more = false;
+		t->more = t->more && tunnel_moves(c, tunnel);
+		tunnel_touch(c, tunnel);
 		return;
 	}
 	snprintf(t->reason, sizeof t->reason, "%s", reason);
@@ -87,6 +88,9 @@ void tunnel_has(struct ike *c, uint32_t tunnel)
 	struct tunnel *t = &c->tunnels[tunnel];
 
 	t->more = false;
+	LIST_FOR (struct child, ch, &t->children, of_tunnel)
+		if (ch->sa->moving)
+			sa_touch(c, ch->sa);
 	if (!t->has_packet)
 		return;
 	if (child_holds_packet(c, tunnel)) {
@@ -102,8 +106,10 @@ void tunnel_has(struct ike *c, uint32_t tunnel)
 
 void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify)
 {
-	if (notify == NTF_SINGLE_PAIR_REQUIRED && tunnel < c->tunnels_n)
-		c->tunnels[tunnel].one_pair = true;
+	if (tunnel >= c->tunnels_n)
+		return;
+	c->tunnels[tunnel].one_pair |= notify == NTF_SINGLE_PAIR_REQUIRED;
+	c->tunnels[tunnel].alone |= notify == NTF_NO_ADDITIONAL_SAS;
 }
 
 void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason)
@@ -154,7 +160,7 @@ void tunnels_lost(struct ike *c, uint32_t peer, const char *reason)
 static struct ike_sa *carrier(const struct ike *c, uint32_t peer)
 {
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
-		if (sa->state == ST_UP && !sa->want_delete)
+		if (sa->state == ST_UP && !sa->want_delete && !sa->moving)
 			return sa;
 	return NULL;
 }
@@ -198,7 +204,7 @@ static void begin(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 	uint32_t peer = tunnel_config(c, tunnel)->peer;
-	struct ike_sa *sa = carrier(c, peer);
+	struct ike_sa *sa = t->alone ? NULL : carrier(c, peer);
 
 	if (tunnel_in_work(c, tunnel))
 		return;
@@ -242,7 +248,7 @@ uint32_t tunnel_ready(struct ike *c, uint32_t peer)
 		uint32_t tunnel = (uint32_t)(t - c->tunnels);
 
 		link_out(&t->of_ready);
-		if (tunnel_wants(c, tunnel) && !tunnel_in_work(c, tunnel))
+		if (tunnel_wants(c, tunnel) && !tunnel_in_work(c, tunnel) && !t->alone)
 			return tunnel;
 		tunnel_touch(c, tunnel);
 	}

@@ -1,0 +1,86 @@
+/*
+ * Make before break by a new IKE SA: what a peer does not let us replace by CREATE_CHILD_SA is made anew by
+ * IKE_SA_INIT and IKE_AUTH, and the old IKE SA is deleted when all of its child SAs have others in their
+ * place. RFC 7296 section 4: "a minimal implementation" may refuse every CREATE_CHILD_SA with
+ * NO_ADDITIONAL_SAS; "the initiator ... should ... create a new IKE SA". Also where rekeys are refused for
+ * other reasons until the lifetime is nearly over.
+ */
+#include "ike/internal.h"
+
+static bool has_another(const struct ike *c, const struct child *ch)
+{
+	const struct tunnel *t = child_tunnel(c, ch);
+
+	if (!t)
+		return true; /* it is configured no more */
+	LIST_FOR (struct child, other, &t->children, of_tunnel)
+		if (other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
+			child_within(ch, other))
+			return true;
+	return false;
+}
+
+void sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+
+	if (sa->moving || sa->state != ST_UP || !p || p->remote.family == ADDR_NONE)
+		return; /* of a peer with any address only the peer can begin */
+	sa->moving = true;
+	sa->want_rekey = false;
+	ike_log(c, true, "peer %s: a new IKE SA takes the place of this one: %s", sa_peer_name(c, sa),
+		reason);
+	sa_touch(c, sa);
+}
+
+void sa_move_on(struct ike *c, struct ike_sa *sa)
+{
+	bool over = true;
+
+	LIST_FOR (struct child, ch, &sa->children, of_sa) {
+		if (ch->state != CH_UP || has_another(c, ch))
+			continue;
+		over = false;
+		if (!c->tunnels[ch->tunnel].more) {
+			c->tunnels[ch->tunnel].more = true;
+			tunnel_touch(c, ch->tunnel);
+		}
+	}
+	if (over)
+		sa_close(c, sa, "replaced by a new IKE SA");
+}
+
+bool tunnel_moves(const struct ike *c, uint32_t tunnel)
+{
+	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel)
+		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP && !has_another(c, ch))
+			return true;
+	return false;
+}
+
+/* A rekey that is refused again and again, and half of the time between it and the end is over. */
+static bool nearly_over(const struct ike *c, uint32_t refused, mono_ns began, mono_ns end)
+{
+	return refused >= IKE_MOVE_REFUSALS && end != 0 &&
+	       c->now + (end - MIN_OF(began, end)) / IKE_MOVE_PART >= end;
+}
+
+void child_rekey_refused(struct ike *c, struct child *old, uint16_t notify)
+{
+	old->refused++;
+	if (notify == NTF_NO_ADDITIONAL_SAS || nearly_over(c, old->refused, old->since, old->expire_at))
+		sa_move(c, old->sa,
+			notify == NTF_NO_ADDITIONAL_SAS
+				? "the peer takes no CREATE_CHILD_SA (NO_ADDITIONAL_SAS)"
+				: "the peer refuses to rekey its child SA");
+}
+
+void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify)
+{
+	sa->refused++;
+	if (notify == NTF_NO_ADDITIONAL_SAS || nearly_over(c, sa->refused, sa->since, sa->expire_at))
+		sa_move(c, sa,
+			notify == NTF_NO_ADDITIONAL_SAS
+				? "the peer takes no CREATE_CHILD_SA (NO_ADDITIONAL_SAS)"
+				: "the peer refuses to rekey it");
+}

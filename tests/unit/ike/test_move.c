@@ -1,0 +1,117 @@
+/*
+ * Make before break by a new IKE SA: peers that refuse to rekey what stands.
+ */
+#include "puppet.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct puppet p;
+static uint32_t spi, refused, inits;
+
+/* The puppet's part in what the core sent: CREATE_CHILD_SA is refused by `notify`, all else is taken. */
+static void answers(uint16_t notify)
+{
+	static const uint8_t auth[32];
+
+	for (uint32_t i = 0; i < p.sent_n; i++) {
+		if (!puppet_read(&p, i))
+			continue;
+		if (p.header.exchange == EX_IKE_SA_INIT) {
+			inits++;
+			assert_true(puppet_init_as_responder(&p));
+			uint32_t tunnel = p.payloads.tsi.list[0].addrs.first.b[2]; /* 10.1.TUNNEL.0/24 */
+			puppet_response(&p);
+			puppet_id(&p, PL_IDR, PUPPET_ID);
+			ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+			puppet_offer_esp(&p, ++spi, DH_NONE);
+			puppet_selectors_back(&p, tunnel);
+			puppet_forget(&p);
+			puppet_send(&p);
+			return;
+		}
+		if (p.header.flags & IKE_FLAG_RESPONSE)
+			continue;
+		puppet_response(&p);
+		if (p.header.exchange == EX_CREATE_CHILD_SA) {
+			ike_out_notify(&p.out, notify, NULL, 0);
+			refused++;
+		}
+		puppet_send(&p);
+	}
+	puppet_forget(&p);
+}
+
+static void start(void)
+{
+	spi = 0x2000;
+	refused = inits = 0;
+	puppet_init(&p);
+	p.config.head.tunnels.count = 1;
+	p.config.peers[0].start = PEER_START_ALWAYS;
+	puppet_start(&p);
+	puppet_settle(&p);
+	answers(NTF_NO_ADDITIONAL_SAS);
+	assert_int_equal(puppet_children(&p), 1);
+}
+
+/* RFC 7296 section 4: a minimal peer. In six hours the tunnel is never without a child SA. */
+static void a_peer_that_takes_no_create_child_sa(void **state)
+{
+	start();
+	for (uint32_t k = 0; k < 6 * 3600 * 5; k++) {
+		puppet_run(&p, 200);
+		answers(NTF_NO_ADDITIONAL_SAS);
+		assert_true(puppet_children(&p) >= 1);
+		assert_true(puppet_ike_sas(&p) <= 3);
+	}
+	assert_in_range(inits, 6, 9); /* one for each lifetime of a child SA */
+	assert_in_range(refused, 5, 20);
+	puppet_done(&p);
+}
+
+/* PFS that the peer has not got shows at the first rekey only: near the end a new IKE SA, whose first child
+ * needs none. */
+static void a_peer_that_refuses_the_proposal_of_a_rekey(void **state)
+{
+	start();
+	for (uint32_t k = 0; k < 6 * 3600 * 5; k++) {
+		puppet_run(&p, 200);
+		answers(NTF_NO_PROPOSAL_CHOSEN);
+		assert_true(puppet_children(&p) >= 1);
+	}
+	assert_in_range(inits, 5, 9);
+	puppet_done(&p);
+}
+
+/* Of several tunnels each gets an IKE SA of its own. */
+static void two_tunnels_at_such_a_peer(void **state)
+{
+	spi = 0x2000;
+	refused = inits = 0;
+	puppet_init(&p);
+	p.config.peers[0].start = PEER_START_ALWAYS;
+	puppet_start(&p);
+	puppet_settle(&p);
+	for (uint32_t k = 0; k < 60; k++) {
+		answers(NTF_NO_ADDITIONAL_SAS);
+		puppet_run(&p, 200);
+	}
+	assert_int_equal(puppet_children(&p), 2);
+	assert_int_equal(inits, 2);
+	puppet_done(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_peer_that_takes_no_create_child_sa),
+		cmocka_unit_test(a_peer_that_refuses_the_proposal_of_a_rekey),
+		cmocka_unit_test(two_tunnels_at_such_a_peer),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
