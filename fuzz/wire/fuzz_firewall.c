@@ -100,7 +100,9 @@ static void run(uint32_t n, bool sound)
 	const struct fw_session *s = fw_session(w.fw, w.t.session);
 	if (s && s->flags & FW_SESSION_TRANSLATED) {
 		uint16_t port = s->key[1].dst_port;
-		MUST(port >= 40960 && port <= 40969);
+		uint8_t proto = s->key[1].proto;
+		bool ports = proto == IP_TCP || proto == IP_UDP || proto == IP_ICMP || proto == IP_ICMPV6;
+		MUST(ports ? port >= 40960 && port <= 40969 : port == 0);
 	}
 	if (s && !whole)
 		MUST(w.t.hop_limit ==
