@@ -229,6 +229,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 	const struct ike_payloads *p = &st->in->p;
 	const struct ike_notify *refused = ike_notify_error(p);
 	char text[IKE_REASON_MAX], name[48];
+	mono_ns asked_at = sa->since;
 	struct err why = { 0 };
 
 	if (v->rc != RC_OK) {
@@ -247,6 +248,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 	sa->was_up = true;
 	step_done(c, sa, st);
 	sa_established(c, sa);
+	liveness_second(c, sa, ike_notify_find(p, NTF_INITIAL_CONTACT), asked_at);
 	sa_peer_limit(c, sa);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
 	if (refused || !(p->present & IKE_HAS(SA)) || !(p->present & IKE_HAS(TSI)) ||
@@ -542,27 +544,6 @@ static void request_child_installed(
 		request_answer(c, sa, st);
 }
 
-/*
- * 2.4: the peer has lost what it had. Only what stood before its IKE_SA_INIT came is meant: an IKE SA that we
- * began meanwhile is not, since the peer looked at its own list after that.
- */
-static struct ike_sa *left_over(const struct ike *c, const struct ike_sa *sa, mono_ns asked_at)
-{
-	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
-		if (other != sa && other->since <= asked_at &&
-			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
-			return other;
-	return NULL;
-}
-
-static void initial_contact(struct ike *c, struct ike_sa *sa, mono_ns asked_at)
-{
-	struct ike_sa *other;
-
-	while ((other = left_over(c, sa, asked_at)) != NULL)
-		sa_kill(c, other, "the peer has started anew");
-}
-
 static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
@@ -595,7 +576,6 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	out_send_response(c, sa, &o);
 	if (sa->state == ST_DEAD) /* it could not be built, and ch is gone */
 		return;
-	if (sa->initial_contact)
-		initial_contact(c, sa, asked_at);
+	liveness_second(c, sa, sa->initial_contact, asked_at);
 	sa_peer_limit(c, sa);
 }

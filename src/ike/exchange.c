@@ -125,6 +125,8 @@ static unsigned tries_most(const struct ike *c, const struct ike_sa *sa)
 {
 	bool alive = sa->heard_at > sa->asked_at && c->now < sa->heard_at + IKE_ALIVE_S * NS_PER_S;
 
+	if (sa->doubted) /* its ESP proves nothing: the data plane of a peer outlives its IKE */
+		return IKE_RETRANSMITS_DOUBTED;
 	return sa->state == ST_UP && alive ? IKE_RETRANSMITS_ALIVE : IKE_RETRANSMITS;
 }
 
@@ -136,12 +138,21 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 	if (sa->request.n == 0 || sa->state == ST_DEAD)
 		return;
 	if (++sa->tries > tries_most(c, sa)) {
-		sa_kill(c, sa, "no answer from %s to %s", endpoint_text(to, &sa->remote),
-			ike_exchange_name(sa->request.at[18]));
+		sa_kill(c, sa, "no answer from %s to %s%s", endpoint_text(to, &sa->remote),
+			ike_exchange_name(sa->request.at[18]),
+			sa->doubted ? ", and the peer has made another IKE SA" : "");
 		return;
 	}
 	sa->again_at = retransmit_time(c, sa->tries);
 	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
+}
+
+void own_patience_anew(struct ike *c, struct ike_sa *sa)
+{
+	if (sa->again_at == 0)
+		return; /* it is not sent yet, or answered */
+	sa->tries = 0;
+	sa->again_at = retransmit_time(c, 0);
 }
 
 /* ---- what we begin next ---- */

@@ -172,7 +172,12 @@ void sa_peer_limit(struct ike *c, const struct ike_sa *fresh)
 		if (sa != fresh && (!oldest || sa->since < oldest->since))
 			oldest = sa;
 	}
-	if (n > IKE_SAS_UP_PER_PEER_MAX && oldest)
+	if (n <= IKE_SAS_UP_PER_PEER_MAX || !oldest)
+		return;
+	/* One that is in doubt has a request under way, and no delete could go before its end. */
+	if (oldest->doubted && oldest->again_at != 0)
+		sa_kill(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
+	else
 		sa_close(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
 }
 
@@ -221,6 +226,16 @@ struct child *child_any_by_in(const struct ike *c, uint32_t spi_in)
 
 	LIST_FOR (struct child, ch, head, of_in)
 		if (ch->spi_in == spi_in && spi_in != 0)
+			return ch;
+	return NULL;
+}
+
+struct child *child_any_by_out(const struct ike *c, const struct ip_addr *remote, uint32_t spi_out)
+{
+	struct link *head = out_head(c, spi_out);
+
+	LIST_FOR (struct child, ch, head, of_out)
+		if (ch->spi_out == spi_out && spi_out != 0 && addr_equal(&ch->sa->remote.addr, remote))
 			return ch;
 	return NULL;
 }

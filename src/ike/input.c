@@ -255,6 +255,12 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	struct message *in;
 	uint8_t first = 0;
 
+	if (h->next_payload == PL_NOTIFY) {
+		if (ike_payloads_read(&c->scratch_payloads, h->next_payload, bytes + IKE_HEADER_SIZE,
+			    n - IKE_HEADER_SIZE, false, NULL) == RC_OK)
+			liveness_hint(c, h, remote, &c->scratch_payloads);
+		return;
+	}
 	if (!sa || memcmp(h->spi_i, sa->spi_i, 8) != 0 || memcmp(h->spi_r, sa->spi_r, 8) != 0)
 		return;
 	if (sa->state == ST_FAILED) { /* only repeats its last answer */
@@ -272,7 +278,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	if (!in)
 		return;
 	sa->heard_at = c->now;
-	sa->want_dpd = false;
+	sa->want_dpd = sa->doubted = false;
 	sa_touch(c, sa);
 	free(st->in);
 	st->in = in;

@@ -226,8 +226,10 @@ struct ike_sa {
 	struct blob words[IKE_WORD_COUNT];
 
 	bool want_delete, want_rekey, want_dpd;
+	bool doubted; /* the peer has made another one: our request has short patience; liveness.c */
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
 	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
+	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
 	char reason[IKE_REASON_MAX];
 
 	struct ask *asks, **asks_end;
@@ -344,6 +346,8 @@ void child_set_in(struct ike *c, struct child *ch, uint32_t spi);
 void child_set_out(struct ike *c, struct child *ch, uint32_t spi);
 struct child *child_any_by_in(const struct ike *c, uint32_t spi_in);
 struct child *child_by_in(const struct ike *c, const struct ike_sa *sa, uint32_t spi_in);
+/* With a peer at that address. */
+struct child *child_any_by_out(const struct ike *c, const struct ip_addr *remote, uint32_t spi_out);
 struct child *child_by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
 /* Ours, answered by the peer and not installed yet: the peer may speak of it already. */
 struct child *child_being_installed(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
@@ -427,6 +431,7 @@ void out_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o);
 void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n);
 void own_done(struct ike *c, struct ike_sa *sa); /* our exchange is over, the next may begin */
 void own_retransmit(struct ike *c, struct ike_sa *sa);
+void own_patience_anew(struct ike *c, struct ike_sa *sa); /* what is under way counts its tries from now */
 void own_next(struct ike *c, struct ike_sa *sa); /* begins what is wanted, if nothing is under way */
 bool own_waits(const struct ike_sa *sa, enum ike_task task); /* sent, and not answered yet */
 
@@ -462,6 +467,13 @@ void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8
 bool cookie_good(struct ike *c, const struct message *in);
 void hashes_write(struct ike_out *o);
 uint32_t hashes_read(const struct ike_payloads *p);
+
+/* ---- liveness.c: whether the peer still has an IKE SA ---- */
+/* It has made another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
+void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, mono_ns asked_at);
+/* An unprotected message that says that its sender does not know an SPI. */
+void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpoint *remote,
+	const struct ike_payloads *p);
 
 /* ---- words.c: between the ledgers of the two gateways ---- */
 void words_offer(struct ike_out *o);

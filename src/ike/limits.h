@@ -47,6 +47,7 @@ enum ike_limit_number {
 #define IKE_RETRANSMITS_ALIVE	   30 /* or after some four minutes, as long as the peer shows that it lives */
 #define IKE_RETRANSMIT_JITTER_FROM 900
 #define IKE_RETRANSMIT_JITTER_TO   1100
+#define IKE_RETRANSMITS_DOUBTED	   3 /* given up after about 7.5 seconds: the peer has made another IKE SA */
 #define IKE_SETUP_GRACE_MS                                                                                   \
 	2000 /* an unauthenticated refusal is believed after this, unless an answer comes */
 
@@ -75,6 +76,7 @@ enum ike_limit_number {
 #define IKE_SA_EXPIRE	      1200 /* and of an IKE SA: a proof of the peer is no older, but for rekeys */
 #define IKE_STALE_MS	      100  /* until the keeper is asked again, when it has another configuration */
 #define IKE_DPD_S	      30
+#define IKE_HINT_EVERY_S      10 /* of one IKE SA: messages without protection that make us ask whether the peer lives */
 #define IKE_KEEPALIVE_S	      20 /* RFC 3948 section 4: default */
 #define IKE_CHILDLESS_S	      10 /* a second IKE SA to one peer is closed when it has had no child for so long */
 #define IKE_SHORT_LIVED_S     10    /* a tunnel's last child that lived less counts as a try that failed */

@@ -24,7 +24,8 @@ enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t
 	h.length = rd_u32(&r);
 	if (r.bad)
 		return err_add(e, RC_TRUNCATED, "IKE header: %zu octets of %d", n, IKE_HEADER_SIZE);
-	if (memcmp(h.spi_i, none, IKE_SPI_SIZE) == 0)
+	/* RFC 7296 1.5: only of INVALID_SPI outside an IKE SA "zero values or random values are both acceptable". */
+	if (h.exchange != EX_INFORMATIONAL && memcmp(h.spi_i, none, IKE_SPI_SIZE) == 0)
 		return err_add(e, RC_MALFORMED, "IKE header: the initiator's SPI is zero");
 	if (h.version >> 4 != 2) {
 		*ret_header = h;

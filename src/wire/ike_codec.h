@@ -97,7 +97,7 @@ struct ike_payloads {
 };
 
 /*
- * The header of a datagram. RC_TRUNCATED; RC_MALFORMED: length field other than n, initiator's SPI zero;
+ * The header of a datagram. RC_TRUNCATED; RC_MALFORMED: length field other than n, initiator's SPI zero (but in INFORMATIONAL);
  * RC_UNSUPPORTED: major version other than 2 (the header is filled in, so that the version can be answered).
  */
 enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t n, struct err *e);

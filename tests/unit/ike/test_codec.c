@@ -144,6 +144,11 @@ static void headers(void **state)
 			"2120220800000000000000"
 			"1c",
 			RC_MALFORMED },
+		{ "initiator's SPI zero, of INVALID_SPI outside an IKE SA",
+			"00000000000000000000000000000001"
+			"2920250800000000000000"
+			"1c",
+			RC_OK },
 		{ "version 1.0",
 			SPIS "2110220800000000000000"
 			     "1c",

@@ -1,0 +1,91 @@
+/*
+ * Whether the peer still has an IKE SA, where something else than its silence makes that doubtful (RFC 7296
+ * section 2.4): it says that it lost all, it makes a second IKE SA, or somebody without a key says that it
+ * does not know what we send. The first ends the older IKE SAs, the second has them asked with short
+ * patience, the third only has them asked.
+ */
+#include "ike/internal.h"
+
+/*
+ * 2.4: the peer has lost what it had. Only what stood before the IKE_SA_INIT is meant: an IKE SA that was
+ * made meanwhile is not, since the peer looked at its own list after that.
+ */
+static struct ike_sa *left_over(const struct ike *c, const struct ike_sa *sa, mono_ns asked_at)
+{
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
+		if (other != sa && other->since <= asked_at &&
+			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
+			return other;
+	return NULL;
+}
+
+/*
+ * A request that is under way already is the question; its patience begins anew. An answer, or anything else
+ * that only the peer can have sealed, ends the doubt (input.c). Its ESP does not: the data plane of a peer
+ * outlives its IKE.
+ */
+static void ask_soon(struct ike *c, struct ike_sa *sa)
+{
+	sa->doubted = true;
+	if (sa->steps[SIDE_OWN].task == TASK_NONE)
+		sa->want_dpd = true;
+	else
+		own_patience_anew(c, sa);
+	sa_touch(c, sa);
+}
+
+void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, mono_ns asked_at)
+{
+	struct ike_sa *other;
+
+	while (initial_contact && (other = left_over(c, fresh, asked_at)) != NULL)
+		sa_kill(c, other, "the peer restarted (INITIAL_CONTACT)");
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer)
+		if (!initial_contact && sa != fresh && sa->state == ST_UP && !sa->want_delete)
+			ask_soon(c, sa);
+}
+
+/* A request of ours that is under way asks already. */
+static void hint(struct ike *c, struct ike_sa *sa)
+{
+	if (sa->state != ST_UP || sa->steps[SIDE_OWN].task != TASK_NONE || c->now < sa->hints_from)
+		return;
+	sa->hints_from = c->now + IKE_HINT_EVERY_S * NS_PER_S;
+	sa->want_dpd = true;
+	sa_touch(c, sa);
+}
+
+/* 1.5, of ESP: "a one-way message", whose IKE SPIs mean nothing. The data is the SPI that we sent to. */
+static void hint_of_esp(struct ike *c, const struct endpoint *remote, const struct ike_notify *v)
+{
+	struct child *ch =
+		v && v->data.n == 4 ? child_any_by_out(c, &remote->addr, load_be32(v->data.at)) : NULL;
+
+	if (ch)
+		hint(c, ch->sa);
+}
+
+/*
+ * 2.4: "an endpoint MUST NOT conclude that the other endpoint has failed based on ... IKE messages that
+ * arrive without cryptographic protection (e.g., Notify messages complaining about unknown SPIs)": whoever
+ * sees our packets can write them. 2.21.4: the SPIs are those of the request; which side began is not told
+ * reliably.
+ */
+void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpoint *remote,
+	const struct ike_payloads *p)
+{
+	struct ike_sa *sa;
+
+	if (p->present != IKE_HAS(NOTIFY))
+		return;
+	if (!(h->flags & IKE_FLAG_RESPONSE)) {
+		hint_of_esp(c, remote, ike_notify_find(p, NTF_INVALID_SPI));
+		return;
+	}
+	sa = sa_by_spi(c, true, h->spi_i);
+	if (!sa)
+		sa = sa_by_spi(c, false, h->spi_r);
+	if (sa && memcmp(h->spi_i, sa->spi_i, 8) == 0 && memcmp(h->spi_r, sa->spi_r, 8) == 0 &&
+		addr_equal(&remote->addr, &sa->remote.addr) && ike_notify_find(p, NTF_INVALID_IKE_SPI))
+		hint(c, sa);
+}

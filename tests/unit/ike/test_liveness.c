@@ -1,0 +1,261 @@
+/*
+ * A peer that may have lost its IKE SA: it makes a second one, it says INITIAL_CONTACT, or somebody without a
+ * key says that an SPI is not known.
+ */
+#include "puppet.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct puppet p;
+
+/* The IKE SA that the puppet had before, with what it needs to speak on it. */
+static struct {
+	uint8_t spi_i[8], spi_r[8];
+	bool initiator;
+	uint32_t child_in;
+} old;
+
+static int up_in(bool puppet_is_initiator)
+{
+	puppet_init(&p);
+	puppet_start(&p);
+	if (!puppet_up(&p, puppet_is_initiator))
+		return -1;
+	puppet_usage(&p, p.child_in, 100);
+	puppet_run(&p, 1500);
+	puppet_forget(&p);
+	return 0;
+}
+
+static int up_as_initiator(void **state)
+{
+	(void)state;
+	return up_in(true);
+}
+
+static int up_as_responder(void **state)
+{
+	(void)state;
+	return up_in(false);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	puppet_done(&p);
+	return 0;
+}
+
+static void remember(void)
+{
+	memcpy(old.spi_i, p.spi_i, 8);
+	memcpy(old.spi_r, p.spi_r, 8);
+	old.initiator = p.initiator;
+	old.child_in = p.child_in;
+}
+
+/* Requests on the older IKE SA since puppet_forget(); ret_at: the last of them. */
+static uint32_t asked_on_old(uint32_t *ret_at)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p.sent_n; i++) {
+		struct ike_header h;
+
+		if (ike_header_read(&h, p.sent[i].bytes, p.sent[i].n, NULL) != RC_OK ||
+			memcmp(h.spi_i, old.spi_i, 8) != 0 || memcmp(h.spi_r, old.spi_r, 8) != 0 ||
+			(h.flags & IKE_FLAG_RESPONSE))
+			continue;
+		*ret_at = i;
+		n++;
+	}
+	return n;
+}
+
+/* The peer rebooted: it begins anew, and says nothing of INITIAL_CONTACT. */
+static void second_ike_sa(void)
+{
+	remember();
+	assert_true(puppet_init_as_initiator(&p, false));
+	puppet_request(&p, EX_IKE_AUTH);
+	puppet_auth_payloads(&p, 0x7000);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_int_equal(puppet_ike_sas(&p), 2);
+}
+
+static void a_second_ike_sa_puts_the_first_in_doubt(void **state)
+{
+	uint32_t at = 0;
+
+	(void)state;
+	second_ike_sa();
+	assert_int_equal(asked_on_old(&at), 1);
+	puppet_run(&p, 10000);
+	assert_int_equal(puppet_ike_sas(&p), 1);
+	assert_int_equal(puppet_children(&p), 1);
+	assert_int_not_equal(p.last_activated.spi_in, old.child_in);
+	assert_int_equal(p.last_activated.spi_in, p.spis);
+}
+
+/* A request that the peer did not answer before is the question, and gets no more patience than another one.
+ */
+static void what_is_under_way_asks(void **state)
+{
+	(void)state;
+	ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "puppet", NULL);
+	puppet_settle(&p);
+	puppet_run(&p, 3000);
+	second_ike_sa();
+	puppet_run(&p, 5000);
+	assert_int_equal(puppet_ike_sas(&p), 2);
+	puppet_run(&p, 5000);
+	assert_int_equal(puppet_ike_sas(&p), 1);
+}
+
+/* A peer that has both answers, and both stay: there is no short patience any more. */
+static void an_answer_ends_the_doubt(void **state)
+{
+	uint32_t at = 0;
+
+	(void)state;
+	second_ike_sa();
+	assert_int_equal(asked_on_old(&at), 1);
+	memcpy(p.spi_i, old.spi_i, 8);
+	memcpy(p.spi_r, old.spi_r, 8);
+	p.initiator = old.initiator;
+	assert_true(puppet_read(&p, at));
+	puppet_response(&p);
+	puppet_send(&p);
+	puppet_run(&p, 20000);
+	assert_int_equal(puppet_ike_sas(&p), 2);
+}
+
+/* 2.4: "The INITIAL_CONTACT notification ... MUST be sent in the first IKE_AUTH request or response". */
+static void initial_contact_in_an_answer(void **state)
+{
+	(void)state;
+	remember();
+	/* The older one cannot carry a child: the core has to begin another IKE SA. */
+	puppet_run(&p, 1000);
+	ike_input_order(p.core, p.now, IKE_ORDER_TERMINATE, "puppet", NULL);
+	puppet_settle(&p);
+	ike_input_order(p.core, p.now, IKE_ORDER_INITIATE, "puppet", NULL);
+	puppet_settle(&p);
+	assert_true(puppet_init_as_responder(&p));
+	assert_true(puppet_read_last(&p));
+	assert_int_equal(p.header.exchange, EX_IKE_AUTH);
+	puppet_response(&p);
+	puppet_auth_payloads(&p, 0x7000);
+	ike_out_notify(&p.out, NTF_INITIAL_CONTACT, NULL, 0);
+	puppet_send(&p);
+	assert_int_equal(puppet_ike_sas(&p), 1);
+	assert_string_equal(puppet_state(&p, 0), "established");
+}
+
+/* ---- what anybody can say ---- */
+
+static void say_unprotected(
+	const uint8_t spi_i[8], const uint8_t spi_r[8], uint8_t flags, uint16_t type, uint32_t spi)
+{
+	struct ike_header h = { .version = 0x20, .exchange = EX_INFORMATIONAL, .flags = flags };
+	struct ike_out o;
+	uint8_t data[4];
+
+	memcpy(h.spi_i, spi_i, 8);
+	memcpy(h.spi_r, spi_r, 8);
+	store_be32(data, spi);
+	o = ike_out_begin(p.buffer, sizeof p.buffer, &h);
+	ike_out_notify(&o, type, data, spi ? 4 : 0);
+	puppet_forget(&p);
+	puppet_send_bytes(&p, p.buffer, ike_out_end(&o));
+}
+
+static void say_invalid_spi(uint32_t spi)
+{
+	static const uint8_t zero[8];
+
+	say_unprotected(zero, zero, IKE_FLAG_INITIATOR, NTF_INVALID_SPI, spi);
+}
+
+static void answer(void)
+{
+	assert_true(puppet_read_last(&p));
+	puppet_response(&p);
+	puppet_send(&p);
+}
+
+/* 2.4, 1.5: they are hints. The peer is asked, once in a while, and with the usual patience. */
+static void unprotected_words_only_ask(void **state)
+{
+	(void)state;
+	remember();
+	say_invalid_spi(p.child_out + 1);
+	assert_int_equal(p.sent_n, 0);
+	say_invalid_spi(p.child_out);
+	assert_int_equal(p.sent_n, 1);
+	answer();
+	for (int i = 0; i < 9; i++) { /* the rate is bounded */
+		say_invalid_spi(p.child_out);
+		assert_int_equal(p.sent_n, 0);
+		puppet_run(&p, 1000);
+	}
+	puppet_run(&p, 1500);
+	say_unprotected(p.spi_i, p.spi_r, IKE_FLAG_RESPONSE, NTF_INVALID_IKE_SPI, 0);
+	assert_int_equal(p.sent_n, 1);
+	/* No answer, and it is said again and again: not sooner at an end than without. */
+	for (int i = 0; i < 30; i++) {
+		say_unprotected(p.spi_i, p.spi_r, IKE_FLAG_RESPONSE, NTF_INVALID_IKE_SPI, 0);
+		say_invalid_spi(p.child_out);
+		puppet_run(&p, 1000);
+	}
+	assert_int_equal(puppet_ike_sas(&p), 1);
+	puppet_run(&p, 15000);
+	assert_int_equal(puppet_ike_sas(&p), 0);
+}
+
+static void from_elsewhere_they_are_nothing(void **state)
+{
+	uint8_t other[8];
+
+	(void)state;
+	memcpy(other, p.spi_r, 8);
+	other[0] ^= 1;
+	say_unprotected(p.spi_i, other, IKE_FLAG_RESPONSE, NTF_INVALID_IKE_SPI, 0);
+	assert_int_equal(p.sent_n, 0);
+	say_unprotected(p.spi_i, p.spi_r, IKE_FLAG_RESPONSE, NTF_NO_PROPOSAL_CHOSEN, 0);
+	assert_int_equal(p.sent_n, 0);
+	p.at.addr.b[3] ^= 1;
+	say_unprotected(p.spi_i, p.spi_r, IKE_FLAG_RESPONSE, NTF_INVALID_IKE_SPI, 0);
+	assert_int_equal(p.sent_n, 0);
+	say_invalid_spi(p.child_out);
+	assert_int_equal(p.sent_n, 0);
+}
+
+#define R(name) cmocka_unit_test_setup_teardown(name, up_as_responder, teardown)
+#define I(name) cmocka_unit_test_setup_teardown(name, up_as_initiator, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		I(a_second_ike_sa_puts_the_first_in_doubt),
+		R(a_second_ike_sa_puts_the_first_in_doubt),
+		I(what_is_under_way_asks),
+		R(what_is_under_way_asks),
+		I(an_answer_ends_the_doubt),
+		R(an_answer_ends_the_doubt),
+		I(initial_contact_in_an_answer),
+		R(initial_contact_in_an_answer),
+		I(unprotected_words_only_ask),
+		R(unprotected_words_only_ask),
+		I(from_elsewhere_they_are_nothing),
+		R(from_elsewhere_they_are_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
