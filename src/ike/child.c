@@ -241,7 +241,7 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *
 	ch->remove_at = c->now + IKE_LINGER_S * NS_PER_S;
 	link_out(&ch->of_out); /* the peer may use its SPI again */
 	ike_child_enter(c, sa, ch, CH_LINGER);
-	child_linger_limit(c, ch);
+	tunnel_touch(c, ch->tunnel);
 }
 
 void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason)
@@ -348,11 +348,16 @@ static bool in_doubt(const struct child *ch)
 	return ch->doubt_at != 0 || ch->verifying;
 }
 
+void child_lingered(struct ike *c, struct child *ch)
+{
+	ask_remove(c, ch->sa, ch);
+	child_unlink(c, ch->sa, ch);
+}
+
 void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 {
 	if (ch->remove_at != 0 && c->now >= ch->remove_at) {
-		ask_remove(c, sa, ch);
-		child_unlink(c, sa, ch);
+		child_lingered(c, ch);
 		return;
 	}
 	if (ch->activate_at != 0 && c->now >= ch->activate_at) {

@@ -360,18 +360,15 @@ bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind)
 	return kind == CHILD_ANOTHER ? t->live_n < limit : n < 2 * limit;
 }
 
-/* Those that linger would be gone in a moment: the oldest makes room. */
-void child_linger_limit(struct ike *c, const struct child *fresh)
+/* Those that linger would be gone in a moment: the oldest make room. */
+void child_linger_limit(struct ike *c, uint32_t tunnel)
 {
-	struct tunnel *t = child_tunnel(c, fresh);
+	struct tunnel *t = &c->tunnels[tunnel];
 
-	if (!t || t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
-		return;
-	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
-		if (ch->state != CH_LINGER || ch->remove_at <= c->now + 1)
-			continue;
-		ch->remove_at = c->now + 1;
-		child_changed(c, ch);
-		return;
+	LIST_FOR_SAFE (struct child, ch, after, &t->children, of_tunnel) {
+		if (t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
+			return;
+		if (ch->state == CH_LINGER)
+			child_lingered(c, ch);
 	}
 }

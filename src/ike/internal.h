@@ -104,7 +104,8 @@ struct child {
 	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
 				  confirmed */
 	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
-	/* A redundant child of the same line that the peer was to delete and did not: whether it has this one */
+	/* A redundant child of the same line that the peer was to delete and did not: whether it has this one
+	 */
 	mono_ns doubt_at; /* is asked then, by a rekey; 0: nothing of that */
 	bool verifying, verified;
 	mono_ns since, rekey_at, expire_at, retry_at, remove_at;
@@ -235,7 +236,8 @@ struct ike_sa {
 	struct ask *asks, **asks_end;
 	uint32_t asks_n;
 	uint64_t flight; /* tag of the request that the keeper works on; 0: none */
-	mono_ns ask_at;	 /* not before: the keeper's queue was full, or it had another configuration; 0: at once */
+	mono_ns ask_at;	 /* not before: the keeper's queue was full, or it had another configuration; 0: at
+			    once */
 };
 
 struct tunnel {
@@ -244,13 +246,13 @@ struct tunnel {
 	struct link of_ready; /* wanted, and the time has come: an IKE SA of its peer is to begin it */
 	struct due due;
 	uint32_t next_of_peer;
-	bool want, held;		  /* held: terminated by an administrator */
-	bool more;			  /* it is up, and traffic asks for a child SA with `packet` in it */
+	bool want, held; /* held: terminated by an administrator */
+	bool more;	 /* it is up, and traffic asks for a child SA with `packet` in it */
 	bool has_packet;
 	bool alone; /* the peer takes it on an IKE SA of its own only: NO_ADDITIONAL_SAS */
 	bool one_pair;		   /* the peer takes only the packet's own selectors: SINGLE_PAIR_REQUIRED */
 	struct selector packet[2]; /* what asked for a child SA last: our side, the peer's */
-	uint32_t up;			  /* children in state CH_UP */
+	uint32_t up;		   /* children in state CH_UP */
 	uint32_t live_n, linger_n, all_n; /* UP and LARVAL; LINGER; in all states */
 	uint32_t orphan;		  /* inbound SPI of a child left by an earlier life of this process */
 	mono_ns orphan_until, orphan_remove_at; /* remove_at: another child carries the traffic, this one only
@@ -362,7 +364,8 @@ enum child_kind {
 	CHILD_REKEYED, /* in the place of one that stands */
 };
 bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind);
-void child_linger_limit(struct ike *c, const struct child *fresh);
+void child_linger_limit(struct ike *c, uint32_t tunnel); /* at the end of an event */
+void child_lingered(struct ike *c, struct child *ch);	 /* out of the data plane, and freed */
 struct tunnel *child_tunnel(const struct ike *c, const struct child *ch);
 
 /* ---- sa.c: the life of an IKE SA ---- */

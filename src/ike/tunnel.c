@@ -224,6 +224,7 @@ void tunnel_look(struct ike *c, uint32_t tunnel)
 	mono_ns at;
 
 	child_compare(c, tunnel);
+	child_linger_limit(c, tunnel);
 	orphan_look(c, tunnel);
 	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
 	if ((t->up == 0 ? t->want : t->more) && !t->held) {

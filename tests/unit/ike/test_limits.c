@@ -257,7 +257,7 @@ static void fill_one_peer(void)
 {
 	begin(OTHERS, 1);
 	for (uint32_t i = 0; i < 4200; i++) {
-		puppet_run(&p, 1);
+		p.now += NS_PER_MS; /* and no timer runs meanwhile */
 		assert_true(comes_up(FLOODER));
 		assert_true(p.payloads.present & IKE_HAS(SA));
 	}
