@@ -467,6 +467,20 @@ static enum rc verify_proof(const struct keys *k, const struct ike_sa *sa, const
 	return rc;
 }
 
+/* What the entry says of who proved himself, or did not: as ike says it. */
+static void said_by(struct ike_sa *sa, const struct keeper_auth_verify *q)
+{
+	size_t id_n =
+		q->id_n > ID_HEADER_SIZE && q->id_n <= KEEPER_ID_MAX ? q->id_n - (size_t)ID_HEADER_SIZE : 0;
+
+	sa->method = q->method;
+	sa->local = q->local;
+	sa->remote = q->remote;
+	sa->id_type = q->id[0];
+	sa->id_n = (uint8_t)MIN_OF(id_n, sizeof sa->id);
+	memcpy(sa->id, q->id + ID_HEADER_SIZE, sa->id_n);
+}
+
 enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
@@ -483,6 +497,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	/* One proof for one exchange: who guesses a pre-shared key needs a key exchange for each guess, and
 	 * each is entered. */
 	if (rc == RC_AUTH) {
+		said_by(sa, q);
 		journal_auth_failed(k, sa, peer->name, e->text);
 		ike_free(k, sa);
 	}
@@ -496,12 +511,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	p->handle = sa->handle;
 	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
 	peer_proof_of(k, &sa->peer, peer);
-	sa->method = q->method;
-	sa->local = q->local;
-	sa->remote = q->remote;
-	sa->id_type = q->id[0];
-	sa->id_n = (uint8_t)MIN_OF(q->id_n - (size_t)ID_HEADER_SIZE, sizeof sa->id);
-	memcpy(sa->id, q->id + ID_HEADER_SIZE, sa->id_n);
+	said_by(sa, q);
 	ike_entry(&entry, KEYS_ENTRY_IKE_SA_UP, sa, NULL);
 	rc = journal_gate(k, &entry, p, e);
 	if (rc != RC_OK) {

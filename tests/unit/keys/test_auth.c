@@ -241,6 +241,10 @@ static void one_proof_for_one_exchange(void **state)
 	entry = side_entry(&p.side[1], KEYS_ENTRY_AUTH_FAILED);
 	assert_non_null(entry);
 	assert_string_equal(entry->peer, "hq");
+	assert_memory_equal(
+		&entry->remote.addr, &p.side[1].config.peers[0].remote, sizeof entry->remote.addr);
+	assert_memory_equal(entry->id, "hq.example", entry->id_n);
+	assert_int_equal(entry->id_n, 10);
 	assert_non_null(strstr(entry->reason, "does not fit the pre-shared key"));
 	assert_int_equal(keys_count(p.side[1].keys).exchanges, 0);
 	auth.auth[3] ^= 1;
