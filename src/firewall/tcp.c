@@ -141,6 +141,8 @@ static enum drop_reason on_answer(struct fw_session *s, const struct train *t, c
 		return DROP_TCP_STATE;
 	side_begin(called, g, t);
 	called->max_end = g->end + caller->max_window;
+	called->ack = caller->max_end - 1;
+	caller->ack = g->seq + 1; /* the least that it can acknowledge */
 	if (!(caller->flags & called->flags & SIDE_SCALES))
 		caller->scale = called->scale = 0;
 	if (g->flags & TCP_ACK) {
@@ -273,6 +275,10 @@ enum drop_reason fw_tcp_track(
 	if (g.flags & TCP_RST)
 		return on_reset(s, &g, d, ret_step);
 	if (!(g.flags & TCP_ACK) || !in_window(&s->tcp[d], &s->tcp[1 - d], &g))
+		return DROP_TCP_STATE;
+	/* Whoever has not seen the answer has not called: the backlog would let one guess in 65,000 through.
+	 */
+	if (s->tcp_state == FW_TCP_SYN_RECEIVED && d == 0 && after(s->tcp[0].ack, g.ack))
 		return DROP_TCP_STATE;
 	if (d == 0)
 		s->noted.flags = 0; /* it has not forgotten */

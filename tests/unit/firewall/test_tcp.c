@@ -73,6 +73,41 @@ static void test_flags(void **state)
 	}
 }
 
+/*
+ * Whoever has not seen the called side's number does not complete a handshake: else one with a forged source
+ * would hold sessions in somebody else's name (room.c) for one guess in 65,000.
+ */
+static void test_guessed_handshake(void **state)
+{
+	(void)state;
+	PASS(C, TCP_SYN, 0);
+	PASS(S, TCP_SYN | TCP_ACK, 0, 1);
+	DROPS(DROP_TCP_STATE, C, TCP_ACK, 1, 0);
+	DROPS(DROP_TCP_STATE, C, TCP_ACK, 1, (uint32_t)-60000);
+	DROPS(DROP_TCP_STATE, C, TCP_ACK, 1, (uint32_t)-60000, 10);
+	DROPS(DROP_TCP_STATE, C, TCP_ACK, 1, 2);
+	state_is(FW_TCP_SYN_RECEIVED, 20);
+	PASS(S, TCP_SYN | TCP_ACK, 0, 1); /* again */
+	PASS(C, TCP_ACK, 1, 1);
+	state_is(FW_TCP_ESTABLISHED, 3600);
+	PASS(C, TCP_ACK, 1, 1, 10);
+}
+
+/* The first acknowledgement is taken for one wherever the called side's numbers begin. */
+static void test_life_of_high_numbers(void **state)
+{
+	const uint32_t isn = 0x90000000u;
+
+	(void)state;
+	PASS(C, TCP_SYN, 0);
+	PASS(S, TCP_SYN | TCP_ACK, isn, 1);
+	PASS(C, TCP_ACK, 1, isn + 1);
+	PASS(C, TCP_ACK | TCP_FIN, 1, isn + 1);
+	PASS(S, TCP_ACK | TCP_FIN, isn + 1, 2);
+	PASS(C, TCP_ACK, 2, isn + 2);
+	state_is(FW_TCP_TIME_WAIT, 20);
+}
+
 static void test_answers_to_syn(void **state)
 {
 	(void)state;
@@ -581,6 +616,8 @@ int main(void)
 		T(test_life),
 		T(test_beginnings),
 		T(test_flags),
+		T(test_guessed_handshake),
+		T(test_life_of_high_numbers),
 		T(test_answers_to_syn),
 		T(test_challenge),
 		T(test_both_begin),
