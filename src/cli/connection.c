@@ -179,7 +179,7 @@ static unsigned interface_towards(const struct ip_addr *remote)
 	ssize_t n = fd >= 0 && send(fd, &ask, ask.head.nlmsg_len, 0) > 0 ? recv(fd, &answer, sizeof answer, 0)
 									 : -1;
 	if (n > 0 && NLMSG_OK(&answer.head, (size_t)n) && answer.head.nlmsg_type == RTM_NEWROUTE) {
-		const struct rtattr *a = RTM_RTA(NLMSG_DATA(&answer.head));
+		struct rtattr *a = RTM_RTA(NLMSG_DATA(&answer.head));
 		for (size_t left = RTM_PAYLOAD(&answer.head); RTA_OK(a, left); a = RTA_NEXT(a, left))
 			if (a->rta_type == RTA_OIF)
 				memcpy(&index, RTA_DATA(a), sizeof index);
