@@ -1,16 +1,24 @@
+#!/usr/bin/python3
 """A program of another Debian release as a peer in the lab: it runs in a root directory of that release (tools/root), in the network of one
-of the lab's nodes. Such roots are kept for the next time; the first one takes a minute or two.
+of the lab's nodes. Such roots are kept for the next time; the first one takes a minute or two, so ./check makes them ahead:
+
+    lab/peer_root.py PEER…      makes their roots; without a name those of all
 """
 import contextlib
 import fcntl
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 from nodes import LabError
 
 TREE = Path(__file__).resolve().parents[1]
+# peer: (release, name of the root, group of tools/packages)
+PEERS = {"strongswan": ("forky", "forky", "peer-strongswan"),
+         "libreswan": ("trixie", "trixie-peers", "peer-libreswan"),
+         "wireguard": ("trixie", "trixie-peers", "peer-wireguard")}
 
 
 def roots():
@@ -19,9 +27,10 @@ def roots():
 
 
 class PeerRoot:
-    """The root NAME of a release, with the packages of a group of tools/packages. Raises LabError where it cannot be made."""
+    """The root of one of PEERS. Raises LabError where it cannot be made."""
 
-    def __init__(self, release, name, group):
+    def __init__(self, peer):
+        release, name, group = PEERS[peer]
         self.dir = roots() / name
         self.dir.parent.mkdir(parents=True, exist_ok=True)
         with self.alone():
@@ -53,3 +62,11 @@ class PeerRoot:
                             f"mount -t tmpfs tmpfs {shlex.quote(inside)}/run",
                             f"cd / && exec chroot {shlex.quote(inside)} \"$@\""])
         return ["unshare", "--mount", "sh", "-c", script, "sh", *(shlex.split(command) if isinstance(command, str) else map(str, command))]
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:] or PEERS:
+        try:
+            PeerRoot(wanted)
+        except LabError as error:
+            sys.exit(f"peer_root: {wanted}: {error}")

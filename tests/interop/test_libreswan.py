@@ -14,7 +14,7 @@ from two_sites import FORWARD
 @pytest.fixture(scope="module")
 def root():
     try:
-        return PeerRoot("trixie", "trixie-peers", "peer-libreswan")
+        return PeerRoot("libreswan")
     except LabError as error:
         pytest.skip(str(error)[:300])
 

@@ -15,7 +15,7 @@ HYBRID = "aes256gcm16-prfsha384-x25519-ke1_mlkem768"
 @pytest.fixture(scope="module")
 def root():
     try:
-        return PeerRoot("forky", "forky", "peer-strongswan")
+        return PeerRoot("strongswan")
     except LabError as error:
         pytest.skip(str(error)[:300])
 
