@@ -306,6 +306,12 @@ static void use_seen(
 		sa->heard_at = now - idle;
 	if (ch->used)
 		child_confirm(c, ch);
+	if (usage->flags & SA_LOCAL_GONE)
+		liveness_local_gone(c, sa);
+	else
+		sa->local_gone_at = 0;
+	if (sa->state == ST_DEAD)
+		return; /* and the child with it */
 	if (ch->state != CH_UP || ch->want_rekey)
 		return;
 	if ((usage->flags & SA_SEQUENCE_LOW) || (t && t->rekey_bytes && ch->bytes >= t->rekey_bytes)) {

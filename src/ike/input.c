@@ -279,6 +279,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		return;
 	sa->heard_at = c->now;
 	sa->want_dpd = sa->doubted = false;
+	sa->local_gone_at = 0;
 	sa_touch(c, sa);
 	free(st->in);
 	st->in = in;

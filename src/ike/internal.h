@@ -230,6 +230,7 @@ struct ike_sa {
 	bool doubted; /* the peer has made another one: our request has short patience; liveness.c */
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
 	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
+	mono_ns local_gone_at; /* our address was first missed; 0: it is there */
 	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
 	char reason[IKE_REASON_MAX];
 
@@ -497,6 +498,8 @@ bool peer_may_be_at(
 	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any);
 void auth_start(struct ike *c, struct ike_sa *sa, struct step *st);
 ike_handler on_auth_request, on_auth_eap, on_auth_response, on_auth_refused;
+/* Our address of this IKE SA is on none of our interfaces. */
+void liveness_local_gone(struct ike *c, struct ike_sa *sa);
 /* The peer's IKE_AUTH request came again, and has no answer yet. */
 void auth_repeated(struct ike *c, struct ike_sa *sa);
 

@@ -78,6 +78,7 @@ enum ike_limit_number {
 #define IKE_DPD_S	      30
 #define IKE_HINT_EVERY_S      10 /* of one IKE SA: messages without protection that make us ask whether the peer lives */
 #define IKE_KEEPALIVE_S	      20 /* RFC 3948 section 4: default */
+#define IKE_LOCAL_GONE_MS     400 /* our address is gone for so long: DHCP may take it and give it back at once */
 #define IKE_CHILDLESS_S	      10 /* a second IKE SA to one peer is closed when it has had no child for so long */
 #define IKE_SHORT_LIVED_S     10    /* a tunnel's last child that lived less counts as a try that failed */
 #define IKE_DOUBT_MS_MIN      15000 /* two children of one line stand, and the peer was to delete one of them */

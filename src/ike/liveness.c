@@ -2,7 +2,7 @@
  * Whether the peer still has an IKE SA, where something else than its silence makes that doubtful (RFC 7296
  * section 2.4): it says that it lost all, it makes a second IKE SA, or somebody without a key says that it
  * does not know what we send. The first ends the older IKE SAs, the second has them asked with short
- * patience, the third only has them asked.
+ * patience, the third only has them asked. And whether we still have the address that it was made with.
  */
 #include "ike/internal.h"
 
@@ -88,4 +88,30 @@ void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpo
 	if (sa && memcmp(h->spi_i, sa->spi_i, 8) == 0 && memcmp(h->spi_r, sa->spi_r, 8) == 0 &&
 		addr_equal(&remote->addr, &sa->remote.addr) && ike_notify_find(p, NTF_INVALID_IKE_SPI))
 		hint(c, sa);
+}
+
+/* ---- our own address ---- */
+
+/* Begun anew it would have another address. With a configured one it can only wait until that is back. */
+static bool may_begin_elsewhere(const struct ike *c, const struct ike_sa *sa)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+
+	return p && p->local.family == ADDR_NONE && p->remote.family != ADDR_NONE &&
+	       !(p->flags & PEER_REMOTE_ANY) && p->start != PEER_START_NEVER;
+}
+
+/*
+ * As the data plane says with the usage of its child SAs, so once a second. Nothing that is sent from it
+ * leaves, nothing that is sent to it arrives: the peer cannot even be asked to delete the IKE SA. It learns
+ * of the end by INITIAL_CONTACT of the next one.
+ */
+void liveness_local_gone(struct ike *c, struct ike_sa *sa)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (sa->local_gone_at == 0)
+		sa->local_gone_at = c->now;
+	else if (c->now >= sa->local_gone_at + IKE_LOCAL_GONE_MS * NS_PER_MS && may_begin_elsewhere(c, sa))
+		sa_kill(c, sa, "our address %s is gone", addr_text(text, &sa->local.addr));
 }

@@ -51,6 +51,10 @@ struct sa_usage {
 	uint64_t seq_out; /* the next to be used */
 };
 
-enum sa_usage_flags { SA_OUTBOUND_ACTIVE = 1 << 0, SA_SEQUENCE_LOW = 1 << 1 /* rekey soon */ };
+enum sa_usage_flags {
+	SA_OUTBOUND_ACTIVE = 1 << 0,
+	SA_SEQUENCE_LOW = 1 << 1, /* rekey soon */
+	SA_LOCAL_GONE = 1 << 2,	  /* the pair's own address is on none of our interfaces */
+};
 
 #endif

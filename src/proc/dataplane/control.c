@@ -195,6 +195,17 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 	pipeline_changed(&d->pipeline);
 }
 
+/* No address at all, or as many as fit: the mirror does not know them all. */
+static bool local_gone(const struct dataplane *d, uint32_t pair)
+{
+	struct esp_view v;
+
+	if (!d->routes || !route_local_at(d->routes, 0) || route_local_at(d->routes, ROUTE_LOCALS_MAX - 1))
+		return false;
+	esp_view(d->esp, pair, &v);
+	return v.local->addr.family != ADDR_NONE && !route_is_local(d->routes, &v.local->addr);
+}
+
 void control_second(struct dataplane *d)
 {
 	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
@@ -203,6 +214,7 @@ void control_second(struct dataplane *d)
 	for (uint32_t i = 0; ipc_link_up(ike) && i < esp_pairs(d->esp); i++) {
 		struct sa_usage usage;
 		esp_usage(d->esp, esp_pair_at(d->esp, i), now, &usage);
+		usage.flags |= local_gone(d, esp_pair_at(d->esp, i)) ? SA_LOCAL_GONE : 0u;
 		if (usage.tunnel != INDEX_NONE && ipc_send_SA_USAGE(ike, 0, &usage) != RC_OK)
 			break; /* it does not listen: the next second tells it again */
 	}

@@ -238,6 +238,65 @@ static void from_elsewhere_they_are_nothing(void **state)
 	assert_int_equal(p.sent_n, 0);
 }
 
+/* ---- our own address ---- */
+
+/* What the data plane says of the child SA, once a second. */
+static void second(bool gone)
+{
+	struct sa_usage u = { .spi_in = p.child_in, .idle_in_ms = 100, .flags = gone ? SA_LOCAL_GONE : 0 };
+
+	puppet_run(&p, 1000);
+	ike_input_usage(p.core, p.now, &u);
+	puppet_settle(&p);
+}
+
+static void up_from(bool configured, uint32_t start)
+{
+	puppet_done(&p);
+	puppet_init(&p);
+	if (!configured)
+		p.config.peers[0].local = (struct ip_addr){ 0 };
+	p.config.head.tunnels.count = 1;
+	p.config.peers[0].start = start;
+	puppet_start(&p);
+	assert_true(puppet_up(&p, start != PEER_START_ALWAYS));
+}
+
+/* It comes and goes within a second, as DHCP does it, and nothing happens; gone for good it is begun anew. */
+static void an_address_that_is_gone(void **state)
+{
+	(void)state;
+	up_from(false, PEER_START_ALWAYS);
+	for (int i = 0; i < 5; i++) {
+		second(true);
+		second(false);
+	}
+	assert_int_equal(p.sent_n, 0);
+	assert_int_equal(puppet_children(&p), 1);
+	second(true);
+	second(true);
+	assert_int_equal(puppet_children(&p), 0);
+	puppet_run(&p, 1000);
+	assert_true(puppet_init_as_responder(&p));
+}
+
+/* Where another address would not do, or the peer has to begin, it is waited for as for any path. */
+static void an_address_that_has_to_come_back(void **state)
+{
+	static const struct {
+		bool configured;
+		uint32_t start;
+	} cases[] = { { true, PEER_START_ALWAYS }, { false, PEER_START_NEVER } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		up_from(cases[i].configured, cases[i].start);
+		for (int k = 0; k < 10; k++)
+			second(true);
+		assert_int_equal(puppet_children(&p), 1);
+	}
+}
+
 #define R(name) cmocka_unit_test_setup_teardown(name, up_as_responder, teardown)
 #define I(name) cmocka_unit_test_setup_teardown(name, up_as_initiator, teardown)
 
@@ -256,6 +315,8 @@ int main(void)
 		R(unprotected_words_only_ask),
 		I(from_elsewhere_they_are_nothing),
 		R(from_elsewhere_they_are_nothing),
+		R(an_address_that_is_gone),
+		R(an_address_that_has_to_come_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
