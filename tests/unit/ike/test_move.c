@@ -36,6 +36,8 @@ static void answers(uint16_t notify)
 		}
 		if (p.header.flags & IKE_FLAG_RESPONSE)
 			continue;
+		memcpy(p.spi_i, p.header.spi_i, 8); /* of several IKE SAs the one that asks */
+		memcpy(p.spi_r, p.header.spi_r, 8);
 		puppet_response(&p);
 		if (p.header.exchange == EX_CREATE_CHILD_SA) {
 			ike_out_notify(&p.out, notify, NULL, 0);
