@@ -152,7 +152,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
 	ch->expire_at = lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
 	ike_child_enter(c, sa, ch, CH_UP);
 	t->reason[0] = '\0';
-	tunnel_has(c, ch->tunnel);
+	tunnel_has(c, ch);
 	sa->childless_at = 0;
 	if (t->orphan != 0)
 		t->orphan_remove_at = c->now + IKE_LINGER_S * NS_PER_S;

@@ -576,11 +576,12 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 void sa_move(struct ike *c, struct ike_sa *sa, const char *reason);
 void sa_move_on(struct ike *c, struct ike_sa *sa);
 bool tunnel_moves(const struct ike *c, uint32_t tunnel); /* it still has a child that is to come over */
+bool child_moves_none(const struct ike *c, const struct child *fresh); /* none has come over by it */
 /* The peer refused to rekey it: perhaps it has to be moved. */
 void child_rekey_refused(struct ike *c, struct child *old, uint16_t notify);
 void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify);
-/* It has a child SA more. */
-void tunnel_has(struct ike *c, uint32_t tunnel);
+/* Its tunnel has this child SA more. */
+void tunnel_has(struct ike *c, const struct child *fresh);
 /* The peer refused one: what follows from the kind of error for the next try. */
 void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify);
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* a try failed: back off */

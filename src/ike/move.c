@@ -7,14 +7,15 @@
  */
 #include "ike/internal.h"
 
-static bool has_another(const struct ike *c, const struct child *ch)
+/* Not counting `but`. */
+static bool has_another(const struct ike *c, const struct child *ch, const struct child *but)
 {
 	const struct tunnel *t = child_tunnel(c, ch);
 
 	if (!t)
 		return true; /* it is configured no more */
 	LIST_FOR (struct child, other, &t->children, of_tunnel)
-		if (other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
+		if (other != but && other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
 			child_within(ch, other))
 			return true;
 	return false;
@@ -38,7 +39,7 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 	bool over = true;
 
 	LIST_FOR (struct child, ch, &sa->children, of_sa) {
-		if (ch->state != CH_UP || has_another(c, ch))
+		if (ch->state != CH_UP || has_another(c, ch, NULL))
 			continue;
 		over = false;
 		if (!c->tunnels[ch->tunnel].more) {
@@ -53,9 +54,18 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 bool tunnel_moves(const struct ike *c, uint32_t tunnel)
 {
 	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel)
-		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP && !has_another(c, ch))
+		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP && !has_another(c, ch, NULL))
 			return true;
 	return false;
+}
+
+bool child_moves_none(const struct ike *c, const struct child *fresh)
+{
+	LIST_FOR (struct child, ch, &c->tunnels[fresh->tunnel].children, of_tunnel)
+		if (ch->sa->moving && ch->state == CH_UP && has_another(c, ch, NULL) &&
+			!has_another(c, ch, fresh))
+			return false;
+	return true;
 }
 
 /* A rekey that is refused again and again, and half of the time between it and the end is over. */

@@ -83,14 +83,18 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	unwanted(c, tunnel);
 }
 
-void tunnel_has(struct ike *c, uint32_t tunnel)
+void tunnel_has(struct ike *c, const struct child *fresh)
 {
+	uint32_t tunnel = fresh->tunnel;
 	struct tunnel *t = &c->tunnels[tunnel];
 
 	t->more = false;
 	LIST_FOR (struct child, ch, &t->children, of_tunnel)
 		if (ch->sa->moving)
 			sa_touch(c, ch->sa);
+	/* What the peer gives is less than what is to come over: else it would be asked again at once. */
+	if (tunnel_moves(c, tunnel) && child_moves_none(c, fresh))
+		back_off(c, t);
 	if (!t->has_packet)
 		return;
 	if (child_holds_packet(c, tunnel)) {

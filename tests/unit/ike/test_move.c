@@ -13,13 +13,23 @@
 static struct puppet p;
 static uint32_t spi, refused, inits;
 
+/* Datagram i, and the puppet speaks on its IKE SA from here on. */
+static bool hears(uint32_t i)
+{
+	if (!puppet_read(&p, i))
+		return false;
+	memcpy(p.spi_i, p.header.spi_i, sizeof p.spi_i);
+	memcpy(p.spi_r, p.header.spi_r, sizeof p.spi_r);
+	return true;
+}
+
 /* The puppet's part in what the core sent: CREATE_CHILD_SA is refused by `notify`, all else is taken. */
 static void answers(uint16_t notify)
 {
 	static const uint8_t auth[32];
 
 	for (uint32_t i = 0; i < p.sent_n; i++) {
-		if (!puppet_read(&p, i))
+		if (!hears(i))
 			continue;
 		if (p.header.exchange == EX_IKE_SA_INIT) {
 			inits++;
@@ -46,6 +56,51 @@ static void answers(uint16_t notify)
 		puppet_send(&p);
 	}
 	puppet_forget(&p);
+}
+
+/* The old child SA is not rekeyed; on another IKE SA the peer takes one host of each side. Returns how many.
+ */
+static uint32_t answers_less(void)
+{
+	static const uint8_t auth[32];
+	uint32_t made = 0;
+
+	for (uint32_t i = 0; i < p.sent_n; i++) {
+		if (!hears(i))
+			continue;
+		bool init = p.header.exchange == EX_IKE_SA_INIT;
+		if (!init && p.header.flags & IKE_FLAG_RESPONSE)
+			continue;
+		if (init)
+			assert_true(puppet_init_as_responder(&p));
+		struct selector local = p.payloads.tsi.list[0], remote = p.payloads.tsr.list[0];
+		bool rekeys = p.payloads.notifies_n > 0 && puppet_says(&p, NTF_REKEY_SA);
+		local.addrs.last = local.addrs.first;
+		remote.addrs.last = remote.addrs.first;
+		uint8_t exchange = p.header.exchange;
+		puppet_response(&p);
+		if (rekeys) {
+			ike_out_notify(&p.out, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+		} else if (init || exchange == EX_CREATE_CHILD_SA) {
+			made++;
+			if (init) {
+				puppet_id(&p, PL_IDR, PUPPET_ID);
+				ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+			}
+			puppet_offer_esp(&p, ++spi, DH_NONE);
+			if (!init)
+				puppet_nonce(&p, (uint8_t)spi);
+			ike_out_selectors(&p.out, PL_TSI, &local, 1);
+			ike_out_selectors(&p.out, PL_TSR, &remote, 1);
+		}
+		if (init)
+			puppet_forget(&p);
+		puppet_send(&p);
+		if (init)
+			return made;
+	}
+	puppet_forget(&p);
+	return made;
 }
 
 static void start(void)
@@ -108,12 +163,30 @@ static void two_tunnels_at_such_a_peer(void **state)
 	puppet_done(&p);
 }
 
+/*
+ * A peer that refuses a rekey and then takes less on the new IKE SA than the old child SA had: however often
+ * it is asked it gives no more, so it is asked at growing intervals.
+ */
+static void a_peer_that_takes_less_on_the_new_one(void **state)
+{
+	uint32_t made = 0;
+
+	start();
+	for (uint32_t k = 0; k < 4000 * 5; k++) {
+		puppet_run(&p, 200);
+		made += answers_less();
+	}
+	assert_in_range(made, 1, 40);
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_peer_that_takes_no_create_child_sa),
 		cmocka_unit_test(a_peer_that_refuses_the_proposal_of_a_rekey),
 		cmocka_unit_test(two_tunnels_at_such_a_peer),
+		cmocka_unit_test(a_peer_that_takes_less_on_the_new_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
