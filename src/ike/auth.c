@@ -10,30 +10,6 @@
 #define AUTH_FAILED    "authentication failed"
 #define AUTH_UNDECIDED "authentication could not be completed here" /* our own trouble, not the peer's */
 
-/* The body of an identification payload; without a configured identity the address is it. */
-static size_t id_body(const struct snap_id *id, const struct ip_addr *address, uint8_t ret[KEEPER_ID_MAX])
-{
-	size_t n = MIN_OF(id->len, sizeof id->data);
-
-	memset(ret, 0, KEEPER_ID_MAX);
-	if (id->type != ID_NONE) {
-		ret[0] = id->type;
-		memcpy(ret + 4, id->data, n);
-		return 4 + n;
-	}
-	ret[0] = address->family == ADDR_V4 ? ID_IPV4 : ID_IPV6;
-	memcpy(ret + 4, address->b, addr_size(address));
-	return 4 + addr_size(address);
-}
-
-static bool id_matches(const struct snap_id *id, const struct ip_addr *address, const struct ike_view *body)
-{
-	uint8_t want[KEEPER_ID_MAX];
-	size_t n = id_body(id, address, want);
-
-	return body->n == n && body->at[0] == want[0] && memcmp(body->at + 4, want + 4, n - 4) == 0;
-}
-
 static void ask_sign(struct ike *c, struct ike_sa *sa, struct step *st, ike_then *then)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
@@ -44,7 +20,7 @@ static void ask_sign(struct ike *c, struct ike_sa *sa, struct step *st, ike_then
 	q->hashes = sa->hashes;
 	q->message_n = (uint16_t)MIN_OF(sa->init_ours.n, sizeof q->message);
 	memcpy(q->message, sa->init_ours.at, q->message_n);
-	q->id_n = (uint16_t)id_body(&p->local_id, &sa->local.addr, q->id);
+	q->id_n = (uint16_t)peer_id_body(&p->local_id, &sa->local.addr, q->id);
 }
 
 static bool ask_verify(
@@ -130,10 +106,10 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 	st->child = child_new(c, sa, st->tunnel, true);
 	child_set_id(c, st->child, b);
 	o = out_request(c, sa, EX_IKE_AUTH);
-	ike_out_payload(&o, PL_IDI, id, id_body(&p->local_id, &sa->local.addr, id));
+	ike_out_payload(&o, PL_IDI, id, peer_id_body(&p->local_id, &sa->local.addr, id));
 	if (is_initial_contact(c, sa))
 		ike_out_notify(&o, NTF_INITIAL_CONTACT, NULL, 0);
-	ike_out_payload(&o, PL_IDR, id, id_body(&p->remote_id, &p->remote, id));
+	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->remote_id, &p->remote, id));
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
 	offer_esp(c, t, st->child->spi_in, false, &offer);
 	ike_out_offer(&o, &offer);
@@ -176,7 +152,7 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	const struct ike_view *id = &st->in->p.idr;
 	char text[IKE_REASON_MAX], who[128];
 
-	if (!id_matches(&p->remote_id, &p->remote, id)) {
+	if (!peer_id_matches(&p->remote_id, &p->remote, id)) {
 		snprintf(text, sizeof text, "the peer says it is '%s', which is not its configured identity",
 			ike_id_text(who, sizeof who, id->at, id->n));
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED, text);
@@ -291,36 +267,6 @@ static void auth_child_installed(
 
 static ike_then request_verified, request_signed, request_child_begun, request_child_installed;
 
-static bool suite_configured(const struct ike *c, const struct snap_peer *p, const struct ike_sa *sa)
-{
-	for (uint32_t i = 0; i < p->proposals.count; i++) {
-		const struct snap_ike_proposal *s = &snap_ike_proposals(c->snap)[p->proposals.first + i];
-
-		if (s->encr == sa->encr && s->encr_bits == sa->encr_bits && s->prf == sa->prf &&
-			s->dh == sa->dh)
-			return true;
-	}
-	return false;
-}
-
-/* The configured peer that has this identity, may be at this address and negotiates what was chosen. */
-static uint32_t find_peer(const struct ike *c, const struct ike_sa *sa, const struct ike_payloads *p)
-{
-	for (int any = 0; any <= 1; any++) {
-		for (uint32_t i = 0; i < c->snap->peers.count; i++) {
-			const struct snap_peer *s = &snap_peers(c->snap)[i];
-
-			if (peer_may_be_at(s, &sa->local, &sa->remote, any) &&
-				id_matches(&s->remote_id, &sa->remote.addr, &p->idi) &&
-				(!(p->present & IKE_HAS(IDR)) ||
-					id_matches(&s->local_id, &sa->local.addr, &p->idr)) &&
-				suite_configured(c, s, sa))
-				return i;
-		}
-	}
-	return INDEX_NONE;
-}
-
 static void request_refused(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason)
 {
 	struct ike_refusal *r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", reason);
@@ -377,8 +323,17 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
 	char text[IKE_REASON_MAX], idi[100], idr[100];
+	uint32_t other;
 
-	sa->peer = c->snap ? find_peer(c, sa, p) : INDEX_NONE;
+	sa->peer = c->snap ? peer_identify(c, sa, p, &other) : INDEX_NONE;
+	if (sa->peer == INDEX_NONE && other != INDEX_NONE) {
+		snprintf(text, sizeof text,
+			"peer %s was answered with the IKE proposal of another peer that may be at its address; its "
+			"own are tried first when it comes again (equal proposals avoid this)",
+			snap_peers(c->snap)[other].name);
+		request_refused(c, sa, st, text);
+		return;
+	}
 	if (sa->peer == INDEX_NONE) {
 		snprintf(text, sizeof text, "no peer is configured for identity '%s'%s%s at this address",
 			ike_id_text(idi, sizeof idi, p->idi.at, p->idi.n),
@@ -554,7 +509,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	struct ike_out o = out_response(c, sa);
 	uint8_t spi[4];
 
-	ike_out_payload(&o, PL_IDR, id, id_body(&p->local_id, &sa->local.addr, id));
+	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->local_id, &sa->local.addr, id));
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
 	if (ch) {
 		store_be32(spi, ch->spi_in);

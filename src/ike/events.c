@@ -225,6 +225,7 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all)
 		joined[sa->slot] = link_used(&sa->of_peer);
 	leave_tables(c);
+	memset(c->expected, 0, sizeof c->expected); /* by their old numbers */
 	c->snap = copy;
 	peers_new(c, copy->peers.count);
 	for (uint32_t i = 0; i < to.peers_n; i++)

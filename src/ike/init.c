@@ -232,37 +232,6 @@ static void init_finished(struct ike *c, struct ike_sa *sa, struct step *st, con
 
 static ike_then answer_begun, answer_finished;
 
-/* Peers that may be at this address: those named by it first, then those that may be anywhere. */
-bool peer_may_be_at(
-	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any)
-{
-	bool anywhere = (p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE;
-
-	if (p->local.family != ADDR_NONE && !addr_equal(&p->local, &local->addr))
-		return false;
-	return any ? anywhere : !anywhere && addr_equal(&p->remote, &remote->addr);
-}
-
-/* Chooses among all candidates; ret_first: the one to explain a refusal with. */
-static const struct snap_peer *choose_peer(
-	struct ike *c, const struct message *in, struct choice *ret, const struct snap_peer **ret_first)
-{
-	*ret_first = NULL;
-	for (int any = 0; any <= 1; any++) {
-		for (uint32_t i = 0; i < c->snap->peers.count; i++) {
-			const struct snap_peer *p = &snap_peers(c->snap)[i];
-
-			if (!peer_may_be_at(p, &in->local, &in->remote, any))
-				continue;
-			if (!*ret_first)
-				*ret_first = p;
-			if (select_ike(c, p, &in->p.sa, ret))
-				return p;
-		}
-	}
-	return NULL;
-}
-
 static void refuse_proposal(struct ike *c, const struct message *in, const struct snap_peer *first)
 {
 	struct ike_refusal *r;
@@ -347,7 +316,7 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 		refuse_init(c, in, NTF_COOKIE, cookie, sizeof cookie);
 		return;
 	}
-	p = choose_peer(c, in, &choice, &first);
+	p = peer_choose(c, in, &choice, &first);
 	if (!p) {
 		refuse_proposal(c, in, first);
 		return;

@@ -275,6 +275,12 @@ struct action_node {
 	struct ike_action a;
 };
 
+/* A peer that came with another one's proposal, and is tried first when it comes again; choose.c. */
+struct ike_expected {
+	struct ip_addr remote;
+	uint32_t peer; /* index; the address says whether there is one */
+};
+
 struct ike {
 	struct ike_setup setup;
 	mono_ns now;	 /* of the event being worked on */
@@ -299,6 +305,8 @@ struct ike {
 	uint64_t cookie_uses;
 	struct action_node *actions, **actions_end, *taken;
 	uint32_t actions_n;
+	struct ike_expected expected[IKE_EXPECTED_MAX];
+	uint32_t expected_next;
 	uint32_t refusal_tokens;
 	mono_ns refusal_at;
 	uint64_t refusals_left_out;
@@ -448,6 +456,7 @@ struct choice {
 };
 bool select_ike(
 	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret);
+bool select_ike_one(const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret);
 bool select_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer, bool with_dh,
 	struct choice *ret);
 void offer_ike(const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret);
@@ -463,6 +472,20 @@ bool selectors_within(
 	const struct selector *inner, uint32_t inner_n, const struct selector *outer, uint32_t outer_n);
 char *selectors_text(char *ret_text, size_t size, const struct selector *list, uint32_t n);
 
+/* ---- choose.c: which configured peer a message is from ---- */
+/* Chooses a proposal for an IKE_SA_INIT among all that may be at its address; ret_first: the one to explain a refusal with. */
+const struct snap_peer *peer_choose(
+	struct ike *c, const struct message *in, struct choice *ret, const struct snap_peer **ret_first);
+/*
+ * The one that has the identities of this IKE_AUTH, may be at this address and has the proposal that was
+ * chosen, or INDEX_NONE; then ret_other is the one that fits but for the proposal.
+ */
+uint32_t peer_identify(
+	struct ike *c, const struct ike_sa *sa, const struct ike_payloads *p, uint32_t *ret_other);
+/* The body of an identification payload; without a configured identity the address is it. */
+size_t peer_id_body(const struct snap_id *id, const struct ip_addr *address, uint8_t ret[KEEPER_ID_MAX]);
+bool peer_id_matches(const struct snap_id *id, const struct ip_addr *address, const struct ike_view *body);
+
 /* ---- nat.c ---- */
 void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
 	const struct endpoint *local, const struct endpoint *remote, bool pretend);
@@ -475,6 +498,8 @@ uint32_t hashes_read(const struct ike_payloads *p);
 /* ---- liveness.c: whether the peer still has an IKE SA ---- */
 /* It has made another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
 void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, mono_ns asked_at);
+/* Our address of this IKE SA is on none of our interfaces. */
+void liveness_local_gone(struct ike *c, struct ike_sa *sa);
 /* An unprotected message that says that its sender does not know an SPI. */
 void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpoint *remote,
 	const struct ike_payloads *p);
@@ -493,13 +518,8 @@ void init_start(struct ike *c, uint32_t peer, uint32_t tunnel);
 void init_request_received(struct ike *c, const struct message *in, const struct ike_row *row);
 ike_handler on_init_response, on_init_refused;
 bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f);
-/* any: among the peers that may be anywhere; else among those named by the remote address. */
-bool peer_may_be_at(
-	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any);
 void auth_start(struct ike *c, struct ike_sa *sa, struct step *st);
 ike_handler on_auth_request, on_auth_eap, on_auth_response, on_auth_refused;
-/* Our address of this IKE SA is on none of our interfaces. */
-void liveness_local_gone(struct ike *c, struct ike_sa *sa);
 /* The peer's IKE_AUTH request came again, and has no answer yet. */
 void auth_repeated(struct ike *c, struct ike_sa *sa);
 

@@ -28,6 +28,7 @@
 	L(ACTIONS_MAX,           65536, "one event",  "its datagrams and log lines are lost", "the shell takes them behind each event")				\
 	L(REFUSALS_BURST,        20,    "strangers",  "is counted in the next entry",       "entries of refused handshakes in the ledger; one more in each REFUSAL_EVERY_S")	\
 	L(WORD_MAX,              4096,  "one peer",   "is dropped",                         "octets of one word between the gateways' ledgers")			\
+	L(EXPECTED_MAX,          16,    "strangers",  "the oldest is forgotten",            "peers that came with the proposal of another one, and are tried first when they come again")	\
 	L(RESTARTS_MAX,          4,     "strangers",  "the handshake ends",                 "times that one IKE_SA_INIT is repeated for a cookie or another group")
 
 enum ike_limit_number {
@@ -77,8 +78,8 @@ enum ike_limit_number {
 #define IKE_STALE_MS	      100  /* until the keeper is asked again, when it has another configuration */
 #define IKE_DPD_S	      30
 #define IKE_HINT_EVERY_S      10 /* of one IKE SA: messages without protection that make us ask whether the peer lives */
-#define IKE_KEEPALIVE_S	      20 /* RFC 3948 section 4: default */
 #define IKE_LOCAL_GONE_MS     400 /* our address is gone for so long: DHCP may take it and give it back at once */
+#define IKE_KEEPALIVE_S	      20 /* RFC 3948 section 4: default */
 #define IKE_CHILDLESS_S	      10 /* a second IKE SA to one peer is closed when it has had no child for so long */
 #define IKE_SHORT_LIVED_S     10    /* a tunnel's last child that lived less counts as a try that failed */
 #define IKE_DOUBT_MS_MIN      15000 /* two children of one line stand, and the peer was to delete one of them */

@@ -131,14 +131,20 @@ static bool fit_ike(const struct snap_ike_proposal *ours, const struct ike_offer
 	return true;
 }
 
+bool select_ike_one(const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret)
+{
+	for (unsigned k = 0; k < offer->proposals_n; k++)
+		if (fit_ike(ours, offer, &offer->proposals[k], ret))
+			return true;
+	return false;
+}
+
 bool select_ike(
 	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret)
 {
 	for (uint32_t i = 0; i < peer->proposals.count; i++)
-		for (unsigned k = 0; k < offer->proposals_n; k++)
-			if (fit_ike(&snap_ike_proposals(c->snap)[peer->proposals.first + i], offer,
-				    &offer->proposals[k], ret))
-				return true;
+		if (select_ike_one(&snap_ike_proposals(c->snap)[peer->proposals.first + i], offer, ret))
+			return true;
 	return false;
 }
 

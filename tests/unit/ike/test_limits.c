@@ -467,6 +467,29 @@ static void fill_restarts(void)
 	others_go_on();
 }
 
+/* Peers that came with another one's proposal: of too many the oldest is not known when it comes again. */
+static void fill_expected(void)
+{
+	static const uint8_t other[] = "else.example";
+
+	begin(OTHERS, 1);
+	big.peers[FLOODER].flags = big.peers[NEWCOMER].flags = PEER_REMOTE_ANY;
+	big.peers[FLOODER].proposals = (struct span){ 0, 1 };
+	big.peers[NEWCOMER].proposals = (struct span){ 1, 1 };
+	memcpy(big.peers[FLOODER].remote_id.data, other, sizeof other - 1);
+	ike_config(p.core, p.now, &big.head);
+	puppet_settle(&p);
+	for (uint32_t i = 0; i < 3 * IKE_EXPECTED_MAX; i++) {
+		big.peers[NEWCOMER].remote.b[3] = (uint8_t)(100 + i);
+		assert_false(comes_up(NEWCOMER));
+		assert_true(puppet_says(&p, NTF_AUTHENTICATION_FAILED));
+	}
+	config(OTHERS, 1);
+	ike_config(p.core, p.now, &big.head);
+	puppet_settle(&p);
+	others_go_on();
+}
+
 static void (*const fills[ROWS])(void) = {
 	[ROW_SAS_MAX] = fill_sas,
 	[ROW_HALF_OPEN_MAX] = fill_half_open,
@@ -483,6 +506,7 @@ static void (*const fills[ROWS])(void) = {
 	[ROW_ACTIONS_MAX] = fill_actions,
 	[ROW_REFUSALS_BURST] = fill_refusals,
 	[ROW_WORD_MAX] = fill_words,
+	[ROW_EXPECTED_MAX] = fill_expected,
 	[ROW_RESTARTS_MAX] = fill_restarts,
 };
 

@@ -1,0 +1,228 @@
+/*
+ * Which configured peer a message is from. Its proposal has to be chosen at IKE_SA_INIT, where the address is
+ * all that is known of it; who it is comes with IKE_AUTH (RFC 7296 section 1.2), and each peer is held to its
+ * own proposals then. So where several may be at an address, what is chosen should be in the list of whoever
+ * it turns out to be.
+ */
+#include "ike/internal.h"
+
+/* ---- by its identity ---- */
+
+size_t peer_id_body(const struct snap_id *id, const struct ip_addr *address, uint8_t ret[KEEPER_ID_MAX])
+{
+	size_t n = MIN_OF(id->len, sizeof id->data);
+
+	memset(ret, 0, KEEPER_ID_MAX);
+	if (id->type != ID_NONE) {
+		ret[0] = id->type;
+		memcpy(ret + 4, id->data, n);
+		return 4 + n;
+	}
+	ret[0] = address->family == ADDR_V4 ? ID_IPV4 : ID_IPV6;
+	memcpy(ret + 4, address->b, addr_size(address));
+	return 4 + addr_size(address);
+}
+
+bool peer_id_matches(const struct snap_id *id, const struct ip_addr *address, const struct ike_view *body)
+{
+	uint8_t want[KEEPER_ID_MAX];
+	size_t n = peer_id_body(id, address, want);
+
+	return body->n == n && body->at[0] == want[0] && memcmp(body->at + 4, want + 4, n - 4) == 0;
+}
+
+/* any: among the peers that may be anywhere; else among those named by the remote address. */
+static bool may_be_at(
+	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any)
+{
+	bool anywhere = (p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE;
+
+	if (p->local.family != ADDR_NONE && !addr_equal(&p->local, &local->addr))
+		return false;
+	return any ? anywhere : !anywhere && addr_equal(&p->remote, &remote->addr);
+}
+
+static const struct snap_ike_proposal *proposals_of(const struct ike *c, const struct snap_peer *p)
+{
+	return &snap_ike_proposals(c->snap)[p->proposals.first];
+}
+
+static bool has_suite(const struct ike *c, const struct snap_peer *p, const struct choice *s)
+{
+	const struct snap_ike_proposal *own = proposals_of(c, p);
+
+	for (uint32_t i = 0; i < p->proposals.count; i++)
+		if (own[i].encr == s->encr && own[i].encr_bits == s->encr_bits && own[i].prf == s->prf &&
+			own[i].dh == s->dh)
+			return true;
+	return false;
+}
+
+static void expect(struct ike *c, const struct ip_addr *remote, uint32_t peer)
+{
+	c->expected[c->expected_next++ % IKE_EXPECTED_MAX] = (struct ike_expected){ *remote, peer };
+}
+
+uint32_t peer_identify(
+	struct ike *c, const struct ike_sa *sa, const struct ike_payloads *p, uint32_t *ret_other)
+{
+	struct choice chosen = { .encr = sa->encr, .encr_bits = sa->encr_bits, .prf = sa->prf, .dh = sa->dh };
+
+	*ret_other = INDEX_NONE;
+	for (int any = 0; any <= 1; any++) {
+		for (uint32_t i = 0; i < c->snap->peers.count; i++) {
+			const struct snap_peer *s = &snap_peers(c->snap)[i];
+
+			if (!may_be_at(s, &sa->local, &sa->remote, any) ||
+				!peer_id_matches(&s->remote_id, &sa->remote.addr, &p->idi) ||
+				((p->present & IKE_HAS(IDR)) &&
+					!peer_id_matches(&s->local_id, &sa->local.addr, &p->idr)))
+				continue;
+			if (has_suite(c, s, &chosen))
+				return i;
+			if (*ret_other == INDEX_NONE)
+				*ret_other = i;
+		}
+	}
+	if (*ret_other != INDEX_NONE)
+		expect(c, &sa->remote.addr, *ret_other);
+	return INDEX_NONE;
+}
+
+/* ---- by its address ---- */
+
+/* Nothing is proved of it: it only says whose proposals are looked at first. */
+static const struct snap_peer *expected_at(struct ike *c, const struct message *in, struct choice *ret)
+{
+	for (uint32_t i = 0; i < IKE_EXPECTED_MAX; i++) {
+		const struct ike_expected *e = &c->expected[(c->expected_next - 1 - i) % IKE_EXPECTED_MAX];
+		const struct snap_peer *p;
+
+		if (e->remote.family == ADDR_NONE || !addr_equal(&e->remote, &in->remote.addr))
+			continue;
+		p = &snap_peers(c->snap)[e->peer];
+		return (may_be_at(p, &in->local, &in->remote, false) ||
+			       may_be_at(p, &in->local, &in->remote, true)) &&
+				       select_ike(c, p, &in->p.sa, ret)
+			       ? p
+			       : NULL;
+	}
+	return NULL;
+}
+
+/* How far behind it stands in the offer: an initiator names first what it was configured with. */
+static unsigned place_of(const struct ike_offer *o, const struct choice *s)
+{
+	const struct ike_offer *chosen = &s->answer;
+	unsigned place = 0;
+
+	for (unsigned k = 0; k < o->proposals_n; k++) {
+		const struct ike_proposal *p = &o->proposals[k];
+
+		for (unsigned i = p->first;
+			p->number == chosen->proposals[0].number && i < p->first + p->count; i++)
+			for (unsigned c = 0; c < chosen->transforms_n; c++)
+				if (memcmp(&o->transforms[i], &chosen->transforms[c],
+					    sizeof *o->transforms) == 0)
+					place += i;
+	}
+	return place;
+}
+
+/* Of two that are not in all lists: the one whose group it sent a value for, then the one it named first. */
+static bool likelier(const struct message *in, const struct choice *a, const struct choice *b)
+{
+	bool ke_a = a->dh == in->p.ke_group, ke_b = b->dh == in->p.ke_group;
+
+	return ke_a != ke_b ? ke_a : place_of(&in->p.sa, a) < place_of(&in->p.sa, b);
+}
+
+/*
+ * Strangers cause this: each suite is looked at once, wherever it stands in the lists, and of different ones
+ * only so many.
+ */
+struct search {
+	struct ike *c;
+	const struct message *in;
+	bool any; /* may_be_at() */
+	struct choice *best;
+	const struct snap_peer *peer; /* of best */
+	uint32_t seen_n;
+	struct {
+		uint16_t encr, encr_bits, prf, dh;
+	} seen[8];
+};
+
+static bool seen_before(struct search *s, const struct choice *suite)
+{
+	for (uint32_t i = 0; i < s->seen_n; i++)
+		if (s->seen[i].encr == suite->encr && s->seen[i].encr_bits == suite->encr_bits &&
+			s->seen[i].prf == suite->prf && s->seen[i].dh == suite->dh)
+			return true;
+	if (s->seen_n == COUNT_OF(s->seen))
+		return true;
+	s->seen[s->seen_n].encr = suite->encr;
+	s->seen[s->seen_n].encr_bits = suite->encr_bits;
+	s->seen[s->seen_n].prf = suite->prf;
+	s->seen[s->seen_n++].dh = suite->dh;
+	return false;
+}
+
+/* Every peer that may be there and can be talked to at all has it. */
+static bool in_all_lists(const struct search *s, const struct choice *suite)
+{
+	struct ike *c = s->c;
+	struct choice fits;
+
+	for (uint32_t i = 0; i < c->snap->peers.count; i++) {
+		const struct snap_peer *p = &snap_peers(c->snap)[i];
+
+		if (may_be_at(p, &s->in->local, &s->in->remote, s->any) && !has_suite(c, p, suite) &&
+			select_ike(c, p, &s->in->p.sa, &fits))
+			return false;
+	}
+	return true;
+}
+
+/* The best of this peer's proposals, if it is better than what there is; true: it is in all lists. */
+static bool look_at(struct search *s, const struct snap_peer *p)
+{
+	struct choice fits;
+
+	for (uint32_t i = 0; i < p->proposals.count; i++) {
+		if (!select_ike_one(&proposals_of(s->c, p)[i], &s->in->p.sa, &fits) || seen_before(s, &fits))
+			continue;
+		bool shared = in_all_lists(s, &fits);
+
+		if (shared || !s->peer || likelier(s->in, &fits, s->best)) {
+			*s->best = fits;
+			s->peer = p;
+		}
+		if (shared)
+			return true;
+	}
+	return false;
+}
+
+const struct snap_peer *peer_choose(
+	struct ike *c, const struct message *in, struct choice *ret, const struct snap_peer **ret_first)
+{
+	struct search s = { .c = c, .in = in, .best = ret, .peer = expected_at(c, in, ret) };
+
+	*ret_first = s.peer;
+	for (int any = 0; any <= 1 && !s.peer; any++) {
+		s.any = any;
+		s.seen_n = 0;
+		for (uint32_t i = 0; i < c->snap->peers.count; i++) {
+			const struct snap_peer *p = &snap_peers(c->snap)[i];
+
+			if (!may_be_at(p, &in->local, &in->remote, any))
+				continue;
+			if (!*ret_first)
+				*ret_first = p;
+			if (look_at(&s, p))
+				break;
+		}
+	}
+	return s.peer;
+}
