@@ -64,8 +64,19 @@ void unconfirmed_load(struct control *k)
 	free(text);
 }
 
+/* Its entry took its time. What it named may be on its way back by now, or another commit may run. */
 void unconfirmed_confirm(struct client *c)
 {
+	const struct control *k = c->control;
+
+	if (!k->unconfirmed.pending || k->commit.under_way || k->running.generation != c->generation) {
+		const char *why = k->commit.under_way ? "another commit is under way"
+						      : "another generation runs by now";
+		enter_given_up(c->control, c, why);
+		client_end(c, RC_AGAIN, 0, "generation %llu is not confirmed: %s",
+			(unsigned long long)c->generation, why);
+		return;
+	}
 	unconfirmed_end(c->control);
 	client_end(c, RC_OK, 0, "generation %llu is confirmed",
 		(unsigned long long)c->control->running.generation);

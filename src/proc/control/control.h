@@ -50,6 +50,7 @@ struct client {
 	uint32_t uid, pid;
 	uint64_t tag;	    /* of our request to the owner, or cookie of our entry */
 	uint64_t entry_n;   /* of our entry: its number */
+	uint64_t generation; /* that is to be confirmed */
 	enum proc owner;    /* CLIENT_RELAY, CLIENT_TRACE */
 	mono_ns deadline;   /* 0: none */
 	mono_ns full_since; /* its queue has been full since then; 0: it is not */

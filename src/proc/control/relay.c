@@ -185,8 +185,9 @@ void relay_act(struct client *c)
 		client_end(c, RC_NOT_FOUND, 0, "no commit waits to be confirmed");
 		return;
 	}
+	c->generation = k->running.generation;
 	if (q->command == CLI_CONFIRM)
-		snprintf(detail, sizeof detail, "generation %llu", (unsigned long long)k->running.generation);
+		snprintf(detail, sizeof detail, "generation %llu", (unsigned long long)c->generation);
 	else if (q->command == CLI_IKE)
 		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
 	else
@@ -237,6 +238,13 @@ static void forward_end(struct control *k, enum proc peer, uint64_t tag, const s
 		return;
 	limit = c->request.show.limit;
 	c->rows += r->count;
+	if (c->request.command == CLI_SHOW && r->rc == RC_OK && r->next && r->next <= c->next) {
+		/* The same piece again and again, as long as its client listens. */
+		log_warn("%s: a piece of a table is followed by an earlier one", proc_name(peer));
+		client_end(c, RC_INTERNAL, c->rows, "%s does not come to the end of the table",
+			proc_name(peer));
+		return;
+	}
 	c->next = r->next;
 	if (c->request.command == CLI_SHOW && r->rc == RC_OK && r->next && (limit == 0 || c->rows < limit))
 		ask_piece(c);

@@ -78,6 +78,29 @@ static void confirmed(void **state)
 	started(2);
 }
 
+/* What is entered to be confirmed is confirmed, or nothing: not when it goes back before the receipt comes. */
+static void confirmed_too_late(void **state)
+{
+	struct ipc_link l;
+	struct msg_ledger_receipt r = { .rc = RC_OK };
+	uint64_t tag;
+
+	if (!look_inside())
+		skip();
+	commit_good(GOOD, 1);
+	commit_unconfirmed(OTHER, 2, 5);
+	l = confirm();
+	tag = expect(&peers[PROC_LEDGER], IPC_LEDGER_APPEND)->head.tag;
+	control.unconfirmed.deadline = 0;
+	unconfirmed_look(&child.loop, &control.confirm_timer);
+	assert_int_equal(ipc_send_LEDGER_RECEIPT(&peers[PROC_LEDGER], tag, &r), RC_OK);
+	ends(&l, RC_AGAIN, "generation 2 is not confirmed: another commit is under way");
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "not confirmed");
+	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "another commit is under way");
+	take_all(3);
+	file_is("running.conf", GOOD);
+}
+
 /* What ran before it, whatever was committed meanwhile, and over the end of control. */
 static void goes_back(void **state)
 {
@@ -145,6 +168,7 @@ int main(int argc, char **argv)
 	}
 	const struct CMUnitTest tests[] = {
 		TEST(confirmed),
+		TEST(confirmed_too_late),
 		TEST(goes_back),
 		TEST(goes_back_when_the_ledger_takes_it),
 		TEST(refused_commit_waits_for_nothing),

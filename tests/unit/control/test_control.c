@@ -443,6 +443,23 @@ static void a_table_in_pieces(void **state)
 	close(null);
 }
 
+/* An owner whose table comes back to where it was: the client has an end all the same. */
+static void a_table_without_end(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_SHOW, .show = { .table = SHOW_IKE } };
+	struct msg_result end = { .rc = RC_OK, .next = 7 };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null);
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t tag = expect(&peers[PROC_IKE], IPC_SHOW)->head.tag;
+		assert_int_equal(ipc_send_SHOW_END(&peers[PROC_IKE], tag, &end), RC_OK);
+	}
+	ends(&l, RC_INTERNAL, "ike does not come to the end of the table");
+	expect_nothing(&peers[PROC_IKE]);
+	close(null);
+}
+
 /* Between two pieces a client may stand still, as a pager does: its owner is not asked meanwhile, and others are served. */
 static void a_client_that_pauses(void **state)
 {
@@ -450,7 +467,7 @@ static void a_client_that_pauses(void **state)
 		skip();
 	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_SESSIONS };
 	static struct msg_row row = { .n = ROW_MAX };
-	struct msg_result end = { .rc = RC_OK, .count = 1, .next = 1 };
+	struct msg_result end = { .rc = RC_OK, .count = 1 };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct ipc_link l = ask(q, null), other;
 	struct ipc_frame f;
@@ -460,6 +477,7 @@ static void a_client_that_pauses(void **state)
 	memset(row.json, ' ', sizeof row.json);
 	for (; control.clients[0].work != CLIENT_PAUSED && pieces < 1000; pieces++) {
 		uint64_t tag = expect(&peers[PROC_DATAPLANE], IPC_SHOW)->head.tag;
+		end.next = pieces + 1;
 		assert_int_equal(ipc_send_SHOW_ROW(&peers[PROC_DATAPLANE], tag, &row), RC_OK);
 		assert_int_equal(ipc_send_SHOW_END(&peers[PROC_DATAPLANE], tag, &end), RC_OK);
 		pump();
@@ -649,6 +667,7 @@ int main(int argc, char **argv)
 		TEST(configuration_is_told),
 		TEST(too_many_and_too_much),
 		TEST(a_table_in_pieces),
+		TEST(a_table_without_end),
 		TEST(a_client_that_pauses),
 		TEST(slow_client),
 		TEST(the_program),
