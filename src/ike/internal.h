@@ -225,6 +225,8 @@ struct ike_sa {
 	/* words.c */
 	bool speaks_words; /* the peer offered the vendor id */
 	struct blob words[IKE_WORD_COUNT];
+	size_t words_sent[IKE_WORD_COUNT];	/* octets of it, in parts */
+	struct blob words_begun[IKE_WORD_COUNT]; /* the peer's, whose last part has not come */
 
 	bool want_delete, want_rekey, want_dpd;
 	bool doubted; /* the peer has made another one: our request has short patience; liveness.c */

@@ -96,6 +96,8 @@ enum ike_limit_number {
 
 #define IKE_REFUSAL_EVERY_S 5 /* see REFUSALS_BURST */
 
+/* Of a word in one message: sealed, in UDP and IPv6 with the non-ESP marker it fits the smallest MTU of IPv6, 1280. */
+#define IKE_WORD_PART_MAX 1100
 #define IKE_WORD_EVERY_MS 200 /* words of each kind; what comes faster from one peer is dropped */
 
 #define IKE_REASON_MAX 256

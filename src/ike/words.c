@@ -38,38 +38,102 @@ bool words_wait(const struct ike_sa *sa)
 	return false;
 }
 
+/*
+ * A request is repeated until it is answered, and one that never fits the path would end the IKE SA. So what
+ * is longer than IKE_WORD_PART_MAX goes in parts, a message each: kind, whether it is the last, how many
+ * octets went before, octets. A newer word may take the place of a half-sent one: its parts begin at 0.
+ */
+enum { PART_HEADER = 4 };
+
+static void part_out(struct ike_sa *sa, struct ike_out *o, unsigned kind)
+{
+	uint8_t data[PART_HEADER + IKE_WORD_PART_MAX];
+	const struct blob *word = &sa->words[kind];
+	size_t sent = sa->words_sent[kind], n = MIN_OF(word->n - sent, (size_t)IKE_WORD_PART_MAX);
+
+	data[0] = (uint8_t)kind;
+	data[1] = sent + n == word->n;
+	store_be16(data + 2, (uint16_t)sent);
+	memcpy(data + PART_HEADER, word->at + sent, n);
+	ike_out_notify(o, NTF_PLAINGATE_WITNESS_PART, data, PART_HEADER + n);
+	sa->words_sent[kind] = sent + n;
+	if (data[1])
+		blob_free(&sa->words[kind]);
+}
+
 void words_out(struct ike_sa *sa, struct ike_out *o)
 {
 	for (unsigned k = 0; k < IKE_WORD_COUNT; k++) {
 		if (sa->words[k].n == 0)
 			continue;
+		if (sa->words[k].n > IKE_WORD_PART_MAX) {
+			part_out(sa, o, k);
+			return;
+		}
 		ike_out_notify(o, notify_of[k], sa->words[k].at, sa->words[k].n);
 		blob_free(&sa->words[k]);
 		return;
 	}
 }
 
+static void word_in(struct ike *c, struct ike_sa *sa, unsigned kind, const uint8_t *bytes, size_t n)
+{
+	/* By whatever IKE SA of the peer the last one came. */
+	mono_ns *at = &peer_entry(c, sa->peer)->word_at[kind];
+	struct ike_action *a;
+
+	if (n == 0 || n > IKE_WORD_MAX || (*at != 0 && c->now < *at + IKE_WORD_EVERY_MS * NS_PER_MS))
+		return;
+	*at = c->now;
+	a = ike_act(c, IKE_WORD);
+	a->word.kind = (enum ike_word)kind;
+	snprintf(a->word.peer, sizeof a->word.peer, "%s", sa_peer_name(c, sa));
+	a->n = n;
+	a->bytes = ike_alloc(n);
+	memcpy(a->bytes, bytes, n);
+}
+
+/* Windows of one keep the parts in order; one that does not follow is of a word whose beginning we have not. */
+static void part_in(struct ike *c, struct ike_sa *sa, const struct ike_notify *v)
+{
+	struct rd r = rd_over(v->data.at, v->data.n);
+	unsigned kind = rd_u8(&r), last = rd_u8(&r), before = rd_u16(&r);
+	size_t n = rd_left(&r);
+	const uint8_t *octets = rd_take(&r, n);
+	struct blob *word, longer = { 0 };
+
+	if (r.bad || n == 0 || kind >= IKE_WORD_COUNT)
+		return;
+	word = &sa->words_begun[kind];
+	if (before == 0)
+		blob_free(word);
+	if (before != word->n || before + n > IKE_WORD_MAX) {
+		blob_free(word);
+		return;
+	}
+	longer = (struct blob){ ike_alloc(before + n), before + n };
+	if (before > 0)
+		memcpy(longer.at, word->at, before);
+	memcpy(longer.at + before, octets, n);
+	blob_free(word);
+	*word = longer;
+	if (!last)
+		return;
+	word_in(c, sa, kind, word->at, word->n);
+	blob_free(word);
+}
+
 void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 {
-	const struct snap_peer *peer = sa_peer(c, sa);
+	const struct ike_notify *v;
 
-	for (unsigned k = 0; sa->speaks_words && peer && k < IKE_WORD_COUNT; k++) {
-		const struct ike_notify *v = ike_notify_find(p, notify_of[k]);
-
-		if (!v || v->data.n == 0 || v->data.n > IKE_WORD_MAX)
-			continue;
-		/* By whatever IKE SA of the peer the last one came. */
-		mono_ns *at = &peer_entry(c, sa->peer)->word_at[k];
-		if (*at != 0 && c->now < *at + IKE_WORD_EVERY_MS * NS_PER_MS)
-			continue;
-		*at = c->now;
-		struct ike_action *a = ike_act(c, IKE_WORD);
-		a->word.kind = (enum ike_word)k;
-		snprintf(a->word.peer, sizeof a->word.peer, "%s", peer->name);
-		a->n = v->data.n;
-		a->bytes = ike_alloc(a->n);
-		memcpy(a->bytes, v->data.at, a->n);
-	}
+	if (!sa->speaks_words || !sa_peer(c, sa))
+		return;
+	for (unsigned k = 0; k < IKE_WORD_COUNT; k++)
+		if ((v = ike_notify_find(p, notify_of[k])) != NULL)
+			word_in(c, sa, k, v->data.at, v->data.n);
+	if ((v = ike_notify_find(p, NTF_PLAINGATE_WITNESS_PART)) != NULL)
+		part_in(c, sa, v);
 }
 
 void words_move(struct ike_sa *from, struct ike_sa *to)
@@ -84,8 +148,10 @@ void words_move(struct ike_sa *from, struct ike_sa *to)
 
 void words_free(struct ike_sa *sa)
 {
-	for (unsigned k = 0; k < IKE_WORD_COUNT; k++)
+	for (unsigned k = 0; k < IKE_WORD_COUNT; k++) {
 		blob_free(&sa->words[k]);
+		blob_free(&sa->words_begun[k]);
+	}
 }
 
 enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_word kind, const void *bytes,
@@ -108,6 +174,7 @@ enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_wo
 		if (!sa->speaks_words)
 			continue;
 		blob_set(&sa->words[kind], bytes, n);
+		sa->words_sent[kind] = 0;
 		sa_touch(c, sa);
 		sa_settle_all(c);
 		return RC_OK;

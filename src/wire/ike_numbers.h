@@ -70,7 +70,8 @@
 	N(SIGNATURE_HASH_ALGORITHMS,    16431)	\
 	/* private use (RFC 7296 section 3.10.1), between gateways that offered IKE_WORDS_VENDOR */	\
 	N(PLAINGATE_WITNESS_ASK,        42001)	\
-	N(PLAINGATE_WITNESS_ANSWER,     42002)
+	N(PLAINGATE_WITNESS_ANSWER,     42002)	\
+	N(PLAINGATE_WITNESS_PART,       42003)
 
 #define IKE_TRANSFORM_TYPES(T)	/* id, number, name */	\
 	T(ENCR,  1, "encryption")	\

@@ -161,11 +161,130 @@ static void too_long_or_empty(void **state)
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ANSWER, NULL, 0);
 	puppet_send(&p);
 	assert_int_equal(p.words, 0);
-	assert_int_equal(
-		ike_input_word(p.core, p.now, "puppet", IKE_WORD_ASK, big, IKE_WORD_MAX, NULL), RC_OK);
+}
+
+/* ---- in parts ---- */
+
+static uint8_t word[IKE_WORD_MAX];
+
+static void say_long(size_t n, uint8_t seed)
+{
+	for (size_t i = 0; i < n; i++)
+		word[i] = (uint8_t)(i * 7 + i / 256 + seed);
+	assert_int_equal(ike_input_word(p.core, p.now, "puppet", IKE_WORD_ASK, word, n, NULL), RC_OK);
 	puppet_settle(&p);
+}
+
+/* The peer's hands: what the core sent is said back to it, as another core would take it. */
+static void echoed(const struct ike_notify *v)
+{
+	uint8_t data[IKE_WORD_MAX + 4];
+	size_t n = v->data.n;
+	uint16_t type = v->type;
+
+	memcpy(data, v->data.at, n);
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_notify(&p.out, type, data, n);
+	puppet_send(&p);
+}
+
+/* Whatever its length: no datagram is larger than 1280 octets with the headers of IPv6 and UDP and the
+ * marker. */
+static void long_ones_go_in_parts(void **state)
+{
+	static const size_t sizes[] = { 1, IKE_WORD_PART_MAX, IKE_WORD_PART_MAX + 1, 1600,
+		2 * IKE_WORD_PART_MAX, IKE_WORD_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		uint32_t words = p.words, messages = 0;
+
+		puppet_run(&p, IKE_WORD_EVERY_MS);
+		puppet_forget(&p);
+		say_long(sizes[i], (uint8_t)i);
+		while (p.sent_n > 0) {
+			assert_int_equal(p.sent_n, 1);
+			assert_true(p.sent[0].n + 40 + 8 + 4 <= 1280);
+			assert_true(puppet_read(&p, 0));
+			struct ike_notify said = p.payloads.notifies[0];
+			static uint8_t kept[IKE_MESSAGE_MAX];
+			memcpy(kept, said.data.at, said.data.n);
+			said.data.at = kept;
+			messages++;
+			puppet_forget(&p);
+			puppet_response(&p);
+			puppet_send(&p); /* the next part may be in sent[0] now */
+			struct puppet_datagram next = p.sent[0];
+			bool more = p.sent_n > 0;
+			echoed(&said);
+			puppet_forget(&p);
+			if (more) {
+				p.sent[0] = next;
+				p.sent_n = 1;
+			}
+		}
+		assert_int_equal(messages, (sizes[i] + IKE_WORD_PART_MAX - 1) / IKE_WORD_PART_MAX);
+		assert_int_equal(p.words, words + 1);
+		assert_int_equal(p.last_word_n, sizes[i]);
+		assert_memory_equal(p.last_word_bytes, word, sizes[i]);
+	}
+}
+
+/* Half sent it is forgotten on both sides. */
+static void a_newer_one_takes_its_place(void **state)
+{
+	(void)state;
+	say_long(3000, 1);
 	assert_true(puppet_read_last(&p));
-	assert_int_equal(p.payloads.notifies[0].data.n, IKE_WORD_MAX);
+	echoed(&p.payloads.notifies[0]);
+	assert_int_equal(say(IKE_WORD_ASK, "short"), RC_OK);
+	assert_true(puppet_read(&p, 0));
+	answered();
+	said(NTF_PLAINGATE_WITNESS_ASK, "short");
+	answered();
+	assert_int_equal(p.sent_n, 0);
+}
+
+static void part(uint8_t kind, uint8_t last, uint16_t before, size_t n)
+{
+	static uint8_t data[IKE_WORD_MAX + 8];
+
+	data[0] = kind;
+	data[1] = last;
+	store_be16(data + 2, before);
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_PART, data, n);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_int_equal(p.sent_n, 1); /* answered, whatever it says */
+}
+
+/* What does not fit together is nothing, and what comes after it is whole again. */
+static void parts_that_do_not_fit(void **state)
+{
+	(void)state;
+	part(0, 1, 10, 14); /* no beginning */
+	part(0, 0, 0, 0);   /* nothing in it */
+	part(0, 0, 0, 3);
+	part(0, 1, 0, 4);
+	part(IKE_WORD_COUNT, 1, 0, 14); /* no such kind */
+	part(0, 0, 0, 14);
+	part(0, 1, 11, 14); /* a gap */
+	part(0, 1, 10, 14); /* of what was dropped */
+	part(0, 0, 0, 4 + IKE_WORD_MAX);
+	part(0, 1, IKE_WORD_MAX, 4 + 1); /* too long together */
+	assert_int_equal(p.words, 0);
+	part(0, 0, 0, 14);
+	part(1, 0, 0, 14); /* the other kind has its own */
+	part(0, 1, 10, 14);
+	assert_int_equal(p.words, 1);
+	assert_int_equal(p.last_word_n, 20);
+	assert_int_equal(p.last_word, IKE_WORD_ASK);
+	part(1, 1, 10, 5);
+	assert_int_equal(p.words, 2);
+	assert_int_equal(p.last_word_n, 11);
+	part(0, 1, 0, 14); /* too fast */
+	assert_int_equal(p.words, 2);
 }
 
 /* While one is on its way the newest waits; both kinds go, one after the other. */
@@ -232,6 +351,9 @@ int main(void)
 		T(theirs_comes_in),
 		T(by_another_ike_sa),
 		T(too_long_or_empty),
+		T(long_ones_go_in_parts),
+		T(a_newer_one_takes_its_place),
+		T(parts_that_do_not_fit),
 		T(the_newest_waits),
 		T(moves_to_the_heir),
 		T(no_ike_sa),
