@@ -113,12 +113,13 @@ static enum rc given_twice(struct parser *p, const struct place *at, const struc
 static bool is_address_in_rule(const struct lysc_node *leaf, const struct token *t)
 {
 	char text[ADDR_TEXT_MAX + 4];
-	size_t n = strcspn(t->at, "-/"); /* of a range its first address, of a prefix its address */
 	struct ip_addr addr;
+	size_t n = 0;
 
 	if (strcmp(leaf->name, "source") != 0 && strcmp(leaf->name, "destination") != 0)
 		return false;
-	n = MIN_OF(n, t->n);
+	while (n < t->n && t->at[n] != '-' && t->at[n] != '/') /* of a range its first address, of a prefix its address */
+		n++;
 	if (n >= sizeof text)
 		return false;
 	memcpy(text, t->at, n);
