@@ -9,7 +9,7 @@
 static const char *process_name = "plaingate";
 static enum log_level lowest_level = LOG_INFO;
 
-#define KINDS	     64
+#define KINDS	     1024
 #define LOG_TEXT_MAX 1024
 /* By format text. Two that meet in one place share what they may say. */
 static struct {
@@ -44,11 +44,11 @@ static void line_write(enum log_level level, const char *text)
 		return;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+static void __attribute__((format(printf, 3, 0)))
+kind_line(enum log_level level, const char *of, const char *fmt, va_list ap)
 {
-	size_t kind = ((uintptr_t)fmt >> 3) % KINDS;
+	size_t kind = ((uintptr_t)of >> 3) % KINDS;
 	char text[LOG_TEXT_MAX];
-	va_list ap;
 
 	if (level < lowest_level)
 		return;
@@ -56,14 +56,30 @@ void log_line(enum log_level level, const char *fmt, ...)
 		kinds[kind].more++;
 		return;
 	}
-	va_start(ap, fmt);
 	int n = vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
 	if (kinds[kind].more && n >= 0 && (size_t)n < sizeof text)
 		snprintf(text + n, sizeof text - (size_t)n, " (and %llu lines like it before, left out)",
 			kinds[kind].more);
 	kinds[kind].more = 0;
 	line_write(level, text);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	kind_line(level, fmt, fmt, ap);
+	va_end(ap);
+}
+
+void log_kind(enum log_level level, const char *kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	kind_line(level, kind, fmt, ap);
+	va_end(ap);
 }
 
 void log_record(const char *text)

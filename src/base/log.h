@@ -22,6 +22,10 @@ void log_init(const char *process, enum log_level lowest);
  * another. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for a text that is made already; kind: the format text that it was made by, a constant. */
+void log_kind(enum log_level level, const char *kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* The same at level info, for records that are bounded by who makes them. */
 void log_record(const char *text);
 

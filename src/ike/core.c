@@ -172,6 +172,7 @@ void ike_log(struct ike *c, bool warning, const char *fmt, ...)
 		return;
 	a = ike_act(c, IKE_LOG);
 	a->log.warning = warning;
+	a->log.kind = fmt;
 	va_start(args, fmt);
 	vsnprintf(a->log.text, sizeof a->log.text, fmt, args);
 	va_end(args);

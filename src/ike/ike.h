@@ -116,6 +116,7 @@ struct ike_action {
 		} word;
 		struct {
 			bool warning;
+			const char *kind; /* a constant: the text that it was made by */
 			char text[2 * IKE_REASON_MAX];
 		} log;
 	};

@@ -103,10 +103,7 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 		refusal_enter(s, a->refusal);
 		break;
 	case IKE_LOG:
-		if (a->log.warning)
-			log_warn("%s", a->log.text);
-		else
-			log_info("%s", a->log.text);
+		log_kind(a->log.warning ? LOG_WARN : LOG_INFO, a->log.kind, "%s", a->log.text);
 		break;
 	case IKE_ACTIVATE:
 		ipc_send_SA_ACTIVATE(dataplane, 0, &a->sa);

@@ -12,8 +12,9 @@
 
 static void a_kind_of_lines_is_bounded(void **state)
 {
+	static const char *const made[] = { "a child SA of one peer", "another peer is lost" };
 	char line[512];
-	unsigned lines = 0, others = 0;
+	unsigned lines = 0, others = 0, often = 0, seldom = 0;
 	unsigned long long more = 0, left_out;
 	int before = dup(STDERR_FILENO);
 	FILE *f = tmpfile();
@@ -25,6 +26,9 @@ static void a_kind_of_lines_is_bounded(void **state)
 		log_warn("refused packet %d", i);
 		if (i % 10000 == 0)
 			log_info("another kind");
+		log_kind(LOG_INFO, made[0], "%s", "made elsewhere, often");
+		if (i % 10000 == 0)
+			log_kind(LOG_WARN, made[1], "%s", "made elsewhere, seldom");
 	}
 	usleep(300000); /* three more come back */
 	log_warn("refused packet %d", 100000);
@@ -34,13 +38,17 @@ static void a_kind_of_lines_is_bounded(void **state)
 	while (fgets(line, sizeof line, f)) {
 		lines += strstr(line, "refused packet") != NULL;
 		others += strstr(line, "another kind") != NULL;
-		const char *at = strstr(line, "(and ");
+		often += strstr(line, "elsewhere, often") != NULL;
+		seldom += strstr(line, "elsewhere, seldom") != NULL;
+		const char *at = strstr(line, "elsewhere") ? NULL : strstr(line, "(and ");
 		if (at && sscanf(at, "(and %llu lines", &left_out) == 1)
 			more += left_out;
 	}
 	fclose(f);
 	assert_true(lines >= LOG_KIND_BURST && lines < LOG_KIND_BURST + 100);
 	assert_int_equal(others, 10);
+	assert_true(often >= LOG_KIND_BURST && often < LOG_KIND_BURST + 100);
+	assert_int_equal(seldom, 10);
 	assert_int_equal(lines + more, 100001);
 }
 
