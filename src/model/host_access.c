@@ -13,20 +13,32 @@ enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, st
 		name);
 }
 
-/* The tunnel that takes what the host sends to this address, INDEX_NONE: none. */
+/* Is a within b, and less than it? */
+static bool narrower(const struct ip_range *a, const struct ip_range *b)
+{
+	return range_holds(b, &a->first) && range_holds(b, &a->last) &&
+	       (!addr_equal(&a->first, &b->first) || !addr_equal(&a->last, &b->last));
+}
+
+/* The tunnel that takes what the host sends to this address, the most specific one (route/selectors.c);
+ * INDEX_NONE: none. */
 static uint32_t tunnel_to(const struct snapshot *s, const struct ip_addr *remote)
 {
-	const struct ip_range what = { *remote, *remote };
+	const struct ip_range what = { *remote, *remote }, *best = NULL;
+	uint32_t tunnel = INDEX_NONE;
 
 	for (uint32_t i = 0; i < s->tunnels.count; i++) {
 		const struct snap_tunnel *t = &snap_tunnels(s)[i];
 		for (uint32_t k = t->remote.first; k < t->remote.first + t->remote.count; k++) {
 			const struct ip_range *range = &snap_selectors(s)[k].addrs;
-			if (range_holds(range, remote) && !snap_tunnel_keeps(s, t, range, &what))
-				return i;
+			if (!range_holds(range, remote) || snap_tunnel_keeps(s, t, range, &what) ||
+				(best && !narrower(range, best)))
+				continue;
+			best = range;
+			tunnel = i;
 		}
 	}
-	return INDEX_NONE;
+	return tunnel;
 }
 
 static uint32_t zone_of_interface(const struct snapshot *s, const char *name)

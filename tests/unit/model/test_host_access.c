@@ -56,6 +56,18 @@ static void what_closes_all(void **state)
 	"ipsec { proposal p { encryption aes256gcm16; } "                                                    \
 	"tunnel b { peer b; zone vpn; local 10.1.0.0/24; remote " remote "; proposals p; } }"
 
+/* A tunnel to everywhere in front of it, by which the host's packets to 10.2.0.0/24 do not go. */
+#define TWO(service)                                                                                         \
+	"zones { zone lan { interfaces lan0; host-inbound ssh; } zone wan { interfaces wan0; host-inbound "  \
+	"ike; }"                                                                                             \
+	" zone all; zone vpn { host-inbound " service "; } } "                                               \
+	"ike { proposal p { encryption aes256gcm16; prf prfsha384; dh-group x25519; } "                      \
+	"peer a { remote-address 203.0.113.9; pre-shared-key a; proposals p; } "                             \
+	"peer b { remote-address 203.0.113.2; pre-shared-key b; proposals p; } } "                           \
+	"ipsec { proposal p { encryption aes256gcm16; } "                                                    \
+	"tunnel a { peer a; zone all; local 10.1.0.0/24; remote 0.0.0.0/0; proposals p; } "                  \
+	"tunnel b { peer b; zone vpn; local 10.1.0.0/24; remote 10.2.0.0/24; proposals p; } }"
+
 #define ONE(zone_of_lan)                                                                                     \
 	"zones { zone lan { " zone_of_lan " } zone wan { interfaces wan0; host-inbound [ ike https ]; } }"
 
@@ -111,6 +123,10 @@ static const struct {
 		"10.2.0.2", 22, NULL },
 	{ "through a tunnel whose zone closes ssh", VPN("10.2.0.0/24", "ssh"), VPN("10.2.0.0/24", "ping"),
 		TUN_NAME, "10.2.0.2", 22, "zone 'vpn' does not open TCP port 22" },
+	{ "through the narrower of two tunnels, whose zone closes ssh", TWO("ssh"), TWO("ping"), TUN_NAME,
+		"10.2.0.2", 22, "zone 'vpn' does not open TCP port 22" },
+	{ "through the narrower of two tunnels, which stays", TWO("ssh"), TWO("[ ssh ping ]"), TUN_NAME,
+		"10.2.0.2", 22, NULL },
 	{ "through a tunnel that goes", VPN("10.2.0.0/24", "ssh"), ONE("interfaces lan0; host-inbound ssh;"),
 		TUN_NAME, "10.2.0.2", 22, "no tunnel has 10.2.0.2 among its remote networks" },
 	{ "answers would go into a tunnel", VPN("10.2.0.0/24", "ssh"), VPN("0.0.0.0/0", "ssh"), "lan0",
