@@ -48,6 +48,27 @@ static bool ask_verify(
 
 /* ---- initiator ---- */
 
+/*
+ * What we never can verify, in words; NULL: the keeper decides. RFC 7427 section 3: behind an octet of length
+ * the algorithm's DER, for RSA of the arc 1.2.840.113549.1.1.
+ */
+static const char *unspoken_method(const struct ike_payloads *p)
+{
+	static const uint8_t rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01 };
+	enum { METHOD_RSA = 1, METHOD_DSS = 3 };
+	struct rd r = rd_over(p->auth.at, p->auth.n);
+	size_t der_n = rd_u8(&r);
+	const uint8_t *der = rd_take(&r, der_n);
+
+	if (p->auth_method == METHOD_DSS)
+		return "the peer authenticates itself by DSS, which is not spoken here";
+	if (p->auth_method == METHOD_RSA ||
+		(p->auth_method == AUTH_DIGITAL_SIGNATURE && der && memmem(der, der_n, rsa, sizeof rsa)))
+		return "the peer authenticates itself by RSA, which is not spoken here: ECDSA, Ed25519 or a "
+		       "pre-shared key is";
+	return p->auth.n > KEEPER_AUTH_MAX ? "the peer's authentication data is too long" : NULL;
+}
+
 static ike_then auth_signed, auth_child_begun, auth_verified, auth_child_installed;
 
 void auth_start(struct ike *c, struct ike_sa *sa, struct step *st)
@@ -151,6 +172,7 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	const struct snap_peer *p = sa_peer(c, sa);
 	const struct ike_view *id = &st->in->p.idr;
 	char text[IKE_REASON_MAX], who[128];
+	const char *unspoken;
 
 	if (!peer_id_matches(&p->remote_id, &p->remote, id)) {
 		snprintf(text, sizeof text, "the peer says it is '%s', which is not its configured identity",
@@ -159,8 +181,10 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	words_offered(sa, &st->in->p);
-	if (!ask_verify(c, sa, st, id, auth_verified))
-		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED, "the peer's authentication data is too long");
+	unspoken = unspoken_method(&st->in->p);
+	if (unspoken || !ask_verify(c, sa, st, id, auth_verified))
+		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED,
+			unspoken ? unspoken : "the peer's identity is too long");
 }
 
 /*
@@ -323,12 +347,14 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
 	char text[IKE_REASON_MAX], idi[100], idr[100];
+	const char *unspoken;
 	uint32_t other;
 
 	sa->peer = c->snap ? peer_identify(c, sa, p, &other) : INDEX_NONE;
 	if (sa->peer == INDEX_NONE && other != INDEX_NONE) {
 		snprintf(text, sizeof text,
-			"peer %s was answered with the IKE proposal of another peer that may be at its address; its "
+			"peer %s was answered with the IKE proposal of another peer that may be at its "
+			"address; its "
 			"own are tried first when it comes again (equal proposals avoid this)",
 			snap_peers(c->snap)[other].name);
 		request_refused(c, sa, st, text);
@@ -344,8 +370,9 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	sa->initial_contact = ike_notify_find(p, NTF_INITIAL_CONTACT);
 	words_offered(sa, p);
-	if (!ask_verify(c, sa, st, &p->idi, request_verified))
-		request_refused(c, sa, st, "the peer's authentication data is too long");
+	unspoken = unspoken_method(p);
+	if (unspoken || !ask_verify(c, sa, st, &p->idi, request_verified))
+		request_refused(c, sa, st, unspoken ? unspoken : "the peer's identity is too long");
 }
 
 static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)

@@ -347,6 +347,8 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 		t->want = true;
 		t->held = false;
 		t->retry_at = 0;
+		if (t->up == 0) /* not the reason of before, while it is under way */
+			snprintf(t->reason, sizeof t->reason, "initiated by an administrator");
 		return true;
 	}
 	if (order == IKE_ORDER_TERMINATE) {

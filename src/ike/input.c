@@ -269,6 +269,12 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	}
 	if (!exchange_fits(sa, h))
 		return;
+	if (h->next_payload == PL_SKF) {
+		ike_refuse(c, local, remote, sa_peer(c, sa),
+			"%s in fragments (RFC 7383), which are not spoken here and were not offered",
+			ike_exchange_name(h->exchange) ? ike_exchange_name(h->exchange) : "a message");
+		return;
+	}
 	st = &sa->steps[response ? SIDE_OWN : SIDE_PEER];
 	if (response ? h->message_id != sa->own_id || sa->request.n == 0 || st->busy ||
 				st->task == TASK_NONE || h->exchange != sa->request.at[18]
@@ -319,13 +325,16 @@ void ike_input(struct ike *c, const struct endpoint *local, const struct endpoin
 	struct message *in;
 	enum rc rc;
 
-	if (n > IKE_MESSAGE_MAX)
-		return;
 	rc = ike_header_read(&h, bytes, n, NULL);
 	if (rc == RC_UNSUPPORTED)
 		wrong_version(c, &h, local, remote);
 	if (rc != RC_OK)
 		return;
+	if (n > IKE_MESSAGE_MAX) {
+		ike_refuse(c, local, remote, NULL, "a message of %zu octets; at most %d are read", n,
+			IKE_MESSAGE_MAX);
+		return;
+	}
 	if (h.exchange != EX_IKE_SA_INIT) {
 		protected_message(c, &h, local, remote, bytes, n);
 		return;

@@ -233,6 +233,38 @@ static bool uses(const struct ike_offer *o, uint8_t type)
 	return false;
 }
 
+static char *type_text(char *ret_text, size_t size, unsigned type)
+{
+	if (type >= TT_ADDKE_FIRST && type <= TT_ADDKE_LAST)
+		snprintf(ret_text, size, "an additional key exchange (ADDKE%u, RFC 9370)",
+			type - TT_ADDKE_FIRST + 1);
+	else
+		snprintf(ret_text, size, "a transform of type %u", type);
+	return ret_text;
+}
+
+/* What we use has fits; the rest of the peer's proposals may have kinds of algorithms that we do not use. */
+static char *explain_unspoken(char *ret_text, size_t size, const struct ike_offer *peer)
+{
+	char what[64];
+	unsigned type = 0;
+
+	for (unsigned i = 0; i < peer->transforms_n && type == 0; i++)
+		if (peer->transforms[i].type > TT_ESN)
+			type = peer->transforms[i].type;
+	if (type == 0)
+		snprintf(ret_text, size,
+			"each algorithm is known to both sides, but no proposal has them together");
+	else if (demands(peer, (uint8_t)type))
+		snprintf(ret_text, size, "the peer wants %s, which is not spoken here",
+			type_text(what, sizeof what, type));
+	else
+		snprintf(ret_text, size,
+			"no proposal fits as a whole; some want %s, which is not spoken here",
+			type_text(what, sizeof what, type));
+	return ret_text;
+}
+
 char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours)
 {
 	static const struct {
@@ -257,8 +289,7 @@ char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, c
 			continue;
 		return ret_text;
 	}
-	snprintf(ret_text, size, "each algorithm is known to both sides, but no proposal has them together");
-	return ret_text;
+	return explain_unspoken(ret_text, size, peer);
 }
 
 /* ---- traffic selectors ---- */

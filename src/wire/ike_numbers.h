@@ -80,6 +80,10 @@
 	T(DH,    4, "DH group")		\
 	T(ESN,   5, "sequence numbers")
 
+/* RFC 9370: additional key exchanges 1 to 7, of the DH groups' numbers; not spoken. */
+#define TT_ADDKE_FIRST 6
+#define TT_ADDKE_LAST  12
+
 #define IKE_TRANSFORM_NAMES(T)	/* type, number, name as IANA writes it, short; the number's key length follows it */	\
 	T(ENCR, 2, "DES") T(ENCR, 3, "3DES") T(ENCR, 5, "CAST") T(ENCR, 7, "BLOWFISH") T(ENCR, 11, "NULL")	\
 	T(ENCR, 12, "AES_CBC") T(ENCR, 13, "AES_CTR") T(ENCR, 14, "AES_CCM_8") T(ENCR, 15, "AES_CCM_12")		\

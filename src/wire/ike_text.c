@@ -79,10 +79,13 @@ append(char *text, size_t size, size_t *at, const char *fmt, ...)
 
 char *ike_transform_text(char *ret_text, size_t size, const struct ike_transform *t)
 {
-	const char *name = ike_transform_name(t->type, t->id);
+	bool addke = t->type >= TT_ADDKE_FIRST && t->type <= TT_ADDKE_LAST;
+	const char *name = ike_transform_name(addke ? TT_DH : t->type, t->id);
 	size_t at = 0;
 
 	ret_text[0] = '\0';
+	if (addke)
+		append(ret_text, size, &at, "ADDKE%u:", t->type - TT_ADDKE_FIRST + 1);
 	if (name)
 		append(ret_text, size, &at, "%s", name);
 	else

@@ -316,6 +316,16 @@ static void child_deleted_by_us(void **state)
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
 }
 
+/* While an order to begin is under way, why it ended before is no reason any more. */
+static void reason_of_the_last_order(void **state)
+{
+	child_deleted_by_us(state);
+	assert_non_null(strstr(shown_reason(), "terminated by an administrator"));
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_INITIATE, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+	assert_non_null(strstr(shown_reason(), "\"initiated by an administrator"));
+}
+
 /* 2.25.1: deletes that cross: an answer without a Delete payload, and the child ends once. */
 static void child_deletes_cross(void **state)
 {
@@ -682,6 +692,7 @@ int main(void)
 		R(one_delete_names_many),
 		R(child_deleted_by_us),
 		I(child_deleted_by_us),
+		R(reason_of_the_last_order),
 		R(child_deletes_cross),
 		I(child_deletes_cross),
 		R(ike_deleted_by_the_peer),

@@ -110,8 +110,12 @@ static const struct {
 		"each algorithm is known to both sides, but no proposal has them together",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_384/CURVE25519, AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE25519" },
 	{ "E20-256 P5 D31 X36", 31, NULL,
-		"each algorithm is known to both sides, but no proposal has them together",
-		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519/type 6 number 36" },
+		"the peer wants an additional key exchange (ADDKE1, RFC 9370), which is not spoken here",
+		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519/ADDKE1:ML_KEM_768" },
+	{ "E20-256 P5 D31 X36,E20-128 P5 D31", 31, NULL,
+		"no proposal fits as a whole; some want an additional key exchange (ADDKE1, RFC 9370), which is not "
+		"spoken here",
+		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519/ADDKE1:ML_KEM_768, AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE25519" },
 };
 
 static void ike_offers(void **state)
