@@ -88,7 +88,7 @@ void tunnel_has(struct ike *c, const struct child *fresh)
 	uint32_t tunnel = fresh->tunnel;
 	struct tunnel *t = &c->tunnels[tunnel];
 
-	t->more = false;
+	t->more = t->alone = false;
 	LIST_FOR (struct child, ch, &t->children, of_tunnel)
 		if (ch->sa->moving)
 			sa_touch(c, ch->sa);

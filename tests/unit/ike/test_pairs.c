@@ -251,9 +251,52 @@ static void errors_in_the_answer_to_ike_auth(void **state)
 	}
 }
 
+/* NO_ADDITIONAL_SAS may be a moment's trouble: the child SA that needed an IKE SA of its own is the only one. */
+static void one_refusal_is_not_for_ever(void **state)
+{
+	static const uint8_t auth[32];
+	struct selector src, dst;
+
+	up_narrowed_to(0);
+	packet(1);
+	assert_true(asks_child());
+	puppet_response(&p);
+	ike_out_notify(&p.out, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+	puppet_forget(&p);
+	puppet_send(&p);
+	puppet_run(&p, 2000);
+	packet(1);
+	assert_true(puppet_init_as_responder(&p)); /* an IKE SA of its own */
+	src = p.payloads.tsi.list[0];
+	dst = p.payloads.tsr.list[0];
+	puppet_response(&p);
+	puppet_id(&p, PL_IDR, PUPPET_ID);
+	ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	puppet_offer_esp(&p, 0x2001, DH_NONE);
+	ike_out_selectors(&p.out, PL_TSI, &src, 1); /* the packet's own */
+	ike_out_selectors(&p.out, PL_TSR, &dst, 1);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 2);
+	assert_true(puppet_read_last(&p)); /* is the first IKE SA still there? It is. */
+	assert_int_equal(p.header.exchange, EX_INFORMATIONAL);
+	memcpy(p.spi_i, p.header.spi_i, sizeof p.spi_i);
+	memcpy(p.spi_r, p.header.spi_r, sizeof p.spi_r);
+	puppet_response(&p);
+	puppet_send(&p);
+	src.addrs.first.b[3] = src.addrs.last.b[3] = 10; /* another host */
+	puppet_run(&p, 3000);
+	puppet_forget(&p);
+	ike_input_acquire(p.core, p.now, 0, &src, &dst);
+	puppet_settle(&p);
+	assert_true(asks_child());
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_refusal_is_not_for_ever),
 		cmocka_unit_test(a_child_for_each_pair),
 		cmocka_unit_test(the_rest_is_asked_for_by_traffic),
 		cmocka_unit_test(a_peer_that_narrows_away_what_asked),
