@@ -41,7 +41,7 @@ void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, 
 	while (initial_contact && (other = left_over(c, fresh, asked_at)) != NULL)
 		sa_kill(c, other, "the peer restarted (INITIAL_CONTACT)");
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer)
-		if (!initial_contact && sa != fresh && sa->state == ST_UP && !sa->want_delete)
+		if (!initial_contact && sa != fresh && sa->state == ST_UP && !sa->want_delete && !sa->moving)
 			ask_soon(c, sa);
 }
 

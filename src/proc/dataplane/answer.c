@@ -151,6 +151,7 @@ void answer_drop(struct pipeline *p, struct passage *w)
 		p->answers_limited++;
 		return;
 	}
+	scratch_room(p, ICMP_MADE_MAX);
 	uint8_t *ip = scratch_take(p, ICMP_MADE_MAX);
 	size_t n = 0;
 	if (ip && reset)

@@ -8,9 +8,23 @@
 
 #include <assert.h>
 
+static uint32_t scratch_size(uint32_t n)
+{
+	return (TRAIN_HEAD_ROOM + n + TRAIN_TAIL_ROOM + 63) & ~63u;
+}
+
+void scratch_room(struct pipeline *p, uint32_t n)
+{
+	if (scratch_size(n) <= SCRATCH_SIZE - p->scratch_n)
+		return;
+	leave_flush(p);
+	p->io.flush(p->io.context);
+	p->scratch_n = 0;
+}
+
 uint8_t *scratch_take(struct pipeline *p, uint32_t n)
 {
-	uint32_t whole = (TRAIN_HEAD_ROOM + n + TRAIN_TAIL_ROOM + 63) & ~63u;
+	uint32_t whole = scratch_size(n);
 
 	if (whole > SCRATCH_SIZE - p->scratch_n)
 		return NULL;
@@ -214,8 +228,10 @@ static void leave_smaller(struct pipeline *p, struct train *t, uint32_t mtu, con
 	}
 	while (t->drop == DROP_NONE && (ip = segment_cut_next(&cutter, &n))) {
 		/* The cutter writes the next headers over this packet: what waits for the flush must be a
-		 * copy. */
+		 * copy. Its fragments need as much again. */
 		struct train one = *t;
+		scratch_room(
+			p, n > mtu ? n + (n / ((MAX_OF(mtu, 128u) - 60) & ~7u) + 2) * scratch_size(mtu) : n);
 		one.ip = scratch_take(p, n);
 		if (!one.ip) {
 			t->drop = DROP_QUEUE_FULL;

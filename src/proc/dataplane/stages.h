@@ -28,6 +28,8 @@ void tunnel_wanted(struct pipeline *p, const struct train *t);
  * set. */
 void leave_own(struct pipeline *p, struct train *t, uint32_t mtu);
 uint8_t *scratch_take(struct pipeline *p, uint32_t n); /* with head and tail room around; NULL: used up */
+/* Sends what waits when there is not room for so much: only where nothing that is at work lies in the scratch. */
+void scratch_room(struct pipeline *p, uint32_t n);
 
 /* answer.c: counts w->t->drop and tells the sender. */
 void answer_drop(struct pipeline *p, struct passage *w);
