@@ -298,10 +298,7 @@ void child_yield(
 
 static bool same_selectors(const struct child *a, const struct child *b)
 {
-	return selectors_within(a->local_ts, a->local_n, b->local_ts, b->local_n) &&
-	       selectors_within(b->local_ts, b->local_n, a->local_ts, a->local_n) &&
-	       selectors_within(a->remote_ts, a->remote_n, b->remote_ts, b->remote_n) &&
-	       selectors_within(b->remote_ts, b->remote_n, a->remote_ts, a->remote_n);
+	return child_within(a, b) && child_within(b, a);
 }
 
 static bool twin_before(const struct child *a, const struct child *b)

@@ -25,8 +25,8 @@ static void port_ready(struct loop *l, struct watch *w, short revents)
 	struct ipc_frame f;
 
 	/* A failed flush is not the end yet: what the other end said before it died may still be read. */
-	if (revents & POLLOUT)
-		ipc_flush(&p->link);
+	if (revents & POLLOUT && ipc_flush(&p->link) == RC_OK && p->on_drained)
+		p->on_drained(p);
 	p->link.dead = false;
 	for (int i = 0; i < FRAMES_PER_ROUND; i++) {
 		enum rc rc = ipc_recv(&p->link, &f, &e);

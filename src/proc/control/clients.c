@@ -151,6 +151,11 @@ static void client_frame(struct port *p, struct ipc_frame *f)
 		port_end(p);
 }
 
+static void client_drained(struct port *p)
+{
+	relay_resume(p->context);
+}
+
 static void client_down(struct port *p, const struct err *why)
 {
 	struct client *c = p->context;
@@ -160,7 +165,8 @@ static void client_down(struct port *p, const struct err *why)
 	client_close(c);
 }
 
-/* A free place; else that of the client which has taken nothing of its table for longest. NULL: all are at work. */
+/* A free place; else that of the client which has taken nothing of its table for longest. NULL: all are at
+ * work. */
 static struct client *place_for_client(struct control *k)
 {
 	struct client *paused = NULL;
@@ -174,7 +180,8 @@ static struct client *place_for_client(struct control *k)
 			paused = c;
 	}
 	if (paused) {
-		log_warn("closing a client of uid %u that asks nothing or does not read: another one needs the place",
+		log_warn("closing a client of uid %u that asks nothing or does not read: another one needs "
+			 "the place",
 			paused->uid);
 		client_close(paused);
 	}
@@ -199,6 +206,7 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 	}
 	*c = (struct client){ .control = k, .work = CLIENT_NEW, .uid = who.uid, .pid = (uint32_t)who.pid };
 	c->port.on_frame = client_frame;
+	c->port.on_drained = client_drained;
 	c->port.on_down = client_down;
 	c->port.context = c;
 	c->deadline = l->now + CLIENT_WAIT_NS;

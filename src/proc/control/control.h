@@ -127,6 +127,7 @@ bool clients_none(const struct control *k);
 
 /* relay.c */
 void relay_show(struct client *c);
+void relay_resume(struct client *c); /* it has taken what waited: the next piece of its table */
 void relay_act(struct client *c);    /* clear, ike, trace: enters the act, then asks the owner */
 void relay_forget(struct client *c); /* the client goes: a running trace is stopped */
 void relay_message(struct control *k, enum proc peer, struct ipc_frame *f);

@@ -70,6 +70,12 @@ static void ask_piece(struct client *c)
 	asked(c, CLIENT_RELAY, owner, ipc_send_SHOW(child_link(k->child, owner), c->tag, &q), OWNER_WAIT_NS);
 }
 
+void relay_resume(struct client *c)
+{
+	if (c->work == CLIENT_PAUSED)
+		ask_piece(c);
+}
+
 void relay_show(struct client *c)
 {
 	if (table_owner(c->request.show.table) == PROC_COUNT) {
@@ -241,8 +247,8 @@ static void forward_end(struct control *k, enum proc peer, uint64_t tag, const s
 	if (c->request.command == CLI_SHOW && r->rc == RC_OK && r->next && r->next <= c->next) {
 		/* The same piece again and again, as long as its client listens. */
 		log_warn("%s: a piece of a table is followed by an earlier one", proc_name(peer));
-		client_end(c, RC_INTERNAL, c->rows, "%s does not come to the end of the table",
-			proc_name(peer));
+		client_end(
+			c, RC_INTERNAL, c->rows, "%s does not come to the end of the table", proc_name(peer));
 		return;
 	}
 	c->next = r->next;
@@ -317,8 +323,6 @@ void relay_tick(struct control *k)
 
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &k->clients[i];
-		if (c->work == CLIENT_PAUSED)
-			ask_piece(c);
 		if (!client_is_full(c)) {
 			c->full_since = 0;
 			continue;
