@@ -264,8 +264,8 @@ void ike_input_acquire(
 	}
 	if (t->up == 0)
 		t->want = true;
-	else
-		t->more = t->has_packet && !child_holds_packet(c, tunnel);
+	else if (t->has_packet && !child_holds_packet(c, tunnel))
+		t->more = true; /* else as it is: what moves to another IKE SA is asked for without a packet */
 	tunnel_touch(c, tunnel);
 	sa_settle_all(c);
 }

@@ -1,9 +1,9 @@
 /*
  * Make before break by a new IKE SA: what a peer does not let us replace by CREATE_CHILD_SA is made anew by
  * IKE_SA_INIT and IKE_AUTH, and the old IKE SA is deleted when all of its child SAs have others in their
- * place. RFC 7296 section 4: "a minimal implementation" may refuse every CREATE_CHILD_SA with
- * NO_ADDITIONAL_SAS; "the initiator ... should ... create a new IKE SA". Also where rekeys are refused for
- * other reasons until the lifetime is nearly over.
+ * place. RFC 7296 section 4: "If the responder rejects the CREATE_CHILD_SA request with a NO_ADDITIONAL_SAS
+ * notification, the implementation MUST be capable of instead deleting the old SA and creating a new one."
+ * Also where rekeys are refused for other reasons until the lifetime is nearly over.
  */
 #include "ike/internal.h"
 
@@ -54,7 +54,8 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 bool tunnel_moves(const struct ike *c, uint32_t tunnel)
 {
 	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel)
-		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP && !has_another(c, ch, NULL))
+		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP &&
+			!has_another(c, ch, NULL))
 			return true;
 	return false;
 }
@@ -68,7 +69,7 @@ bool child_moves_none(const struct ike *c, const struct child *fresh)
 	return true;
 }
 
-/* A rekey that is refused again and again, and half of the time between it and the end is over. */
+/* A rekey that is refused again and again, and the last part of the lifetime has begun. */
 static bool nearly_over(const struct ike *c, uint32_t refused, mono_ns began, mono_ns end)
 {
 	return refused >= IKE_MOVE_REFUSALS && end != 0 &&

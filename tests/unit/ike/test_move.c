@@ -180,12 +180,32 @@ static void a_peer_that_takes_less_on_the_new_one(void **state)
 	puppet_done(&p);
 }
 
+/* Packets that a child SA carries already come meanwhile: they ask for nothing, and take nothing away. */
+static void packets_while_it_moves(void **state)
+{
+	struct ip_addr here = addr_v4((const uint8_t[]){ 10, 1, 0, 9 }),
+		       there = addr_v4((const uint8_t[]){ 10, 2, 0, 9 });
+	struct selector src = { .addrs = { here, here }, .port_last = UINT16_MAX },
+			dst = { .addrs = { there, there }, .port_last = UINT16_MAX };
+
+	start();
+	for (uint32_t k = 0; k < 2 * 3600 * 5; k++) {
+		puppet_run(&p, 200);
+		ike_input_acquire(p.core, p.now, 0, &src, &dst);
+		answers(NTF_NO_ADDITIONAL_SAS);
+		assert_true(puppet_children(&p) >= 1);
+	}
+	assert_in_range(inits, 2, 4);
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_peer_that_takes_no_create_child_sa),
 		cmocka_unit_test(a_peer_that_refuses_the_proposal_of_a_rekey),
 		cmocka_unit_test(two_tunnels_at_such_a_peer),
+		cmocka_unit_test(packets_while_it_moves),
 		cmocka_unit_test(a_peer_that_takes_less_on_the_new_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
