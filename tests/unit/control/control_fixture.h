@@ -1,6 +1,6 @@
 /*
  * control with a test around it that is the supervisor, the ledger, the keeper, ike, the data plane and the
- * administrator's program, over real sockets. Used by test_control.c and test_guards.c.
+ * administrator's program, over real sockets. Used by the test_*.c of control here.
  */
 #ifndef TESTS_CONTROL_FIXTURE_H
 #define TESTS_CONTROL_FIXTURE_H
@@ -26,6 +26,9 @@ extern char dir[64], sock[100];
 extern const char *executable;		     /* NULL: control runs in this process */
 extern const enum proc receivers[RECEIVERS]; /* of a snapshot */
 
+/* The executable that the test's first argument names. False, with a line that says why: it cannot be run
+ * here, skip. */
+bool executable_from(int argc, char **argv);
 void pump(void);
 void give_link(enum proc peer);
 bool look_inside(void);

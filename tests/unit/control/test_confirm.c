@@ -5,7 +5,6 @@
 #include "control_fixture.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #define THIRD "zones { zone c { interfaces e0; } }\n"
@@ -161,11 +160,8 @@ static void refused_commit_waits_for_nothing(void **state)
 
 int main(int argc, char **argv)
 {
-	executable = argc > 1 ? argv[1] : NULL;
-	if (executable && (geteuid() != 0 || !getpwnam("plaingate-control"))) {
-		fprintf(stderr, "skipped: needs root and the users of tools/make-users\n");
+	if (!executable_from(argc, argv))
 		return 77;
-	}
 	const struct CMUnitTest tests[] = {
 		TEST(confirmed),
 		TEST(confirmed_too_late),

@@ -11,7 +11,6 @@
 #include "control_fixture.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -640,12 +639,9 @@ static void the_program(void **state)
 
 int main(int argc, char **argv)
 {
-	executable = argc > 1 ? argv[1] : NULL;
 	program = argc > 2 ? argv[2] : NULL;
-	if (executable && (geteuid() != 0 || !getpwnam("plaingate-control"))) {
-		fprintf(stderr, "skipped: needs root and the users of tools/make-users\n");
+	if (!executable_from(argc, argv))
 		return 77;
-	}
 	const struct CMUnitTest tests[] = {
 		TEST(receipt_before_act),
 		TEST(refused_text_changes_nothing),

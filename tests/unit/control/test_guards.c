@@ -5,7 +5,6 @@
 #include "control_fixture.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -171,11 +170,8 @@ static void hanging_clients(void **state)
 
 int main(int argc, char **argv)
 {
-	executable = argc > 1 ? argv[1] : NULL;
-	if (executable && (geteuid() != 0 || !getpwnam("plaingate-control"))) {
-		fprintf(stderr, "skipped: needs root and the users of tools/make-users\n");
+	if (!executable_from(argc, argv))
 		return 77;
-	}
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_closes_all_by_accident),
 		TEST(check_says_the_same),
