@@ -498,7 +498,7 @@ void hashes_write(struct ike_out *o);
 uint32_t hashes_read(const struct ike_payloads *p);
 
 /* ---- liveness.c: whether the peer still has an IKE SA ---- */
-/* It has made another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
+/* There is another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
 void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, mono_ns asked_at);
 /* Our address of this IKE SA is on none of our interfaces. */
 void liveness_local_gone(struct ike *c, struct ike_sa *sa);

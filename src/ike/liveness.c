@@ -40,8 +40,10 @@ void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, 
 
 	while (initial_contact && (other = left_over(c, fresh, asked_at)) != NULL)
 		sa_kill(c, other, "the peer restarted (INITIAL_CONTACT)");
+	if (initial_contact || fresh->initiator)
+		return; /* one that we made ourselves says nothing of the older ones */
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer)
-		if (!initial_contact && sa != fresh && sa->state == ST_UP && !sa->want_delete && !sa->moving)
+		if (sa != fresh && sa->state == ST_UP && !sa->want_delete)
 			ask_soon(c, sa);
 }
 

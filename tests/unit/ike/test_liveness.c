@@ -137,7 +137,7 @@ static void an_answer_ends_the_doubt(void **state)
 	assert_int_equal(puppet_ike_sas(&p), 2);
 }
 
-/* 2.4: "The INITIAL_CONTACT notification ... MUST be sent in the first IKE_AUTH request or response". */
+/* 2.4: "The INITIAL_CONTACT notification, if sent, MUST be in the first IKE_AUTH request or response". */
 static void initial_contact_in_an_answer(void **state)
 {
 	(void)state;
