@@ -198,7 +198,7 @@ enum rc dh_shared(
 	/* Fails on low-order points and on the all-zero result: RFC 7748 section 6.1, RFC 8031 section 2. */
 	if (crypto_scalarmult_curve25519(ret_shared, secret->scalar, peer) != 0) {
 		bytes_wipe(ret_shared, secret->n);
-		return err_add(e, RC_DENIED, "the peer's Diffie-Hellman value has low order");
+		return err_add(e, RC_MALFORMED, "the peer's Diffie-Hellman value has low order");
 	}
 	return RC_OK;
 }

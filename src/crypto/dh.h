@@ -43,8 +43,8 @@ enum rc dh_import(
 
 /*
  * g^ir with the peer's value as it stands in the KE payload; ret_shared gets dh_shared_size() octets.
- * RC_RANGE: wrong size; RC_MALFORMED: not a point of the curve; RC_DENIED: low order, the result would be
- * zero.
+ * RC_RANGE: wrong size; RC_MALFORMED: not a point of the curve, or one of low order, the result would be
+ * zero. RC_INTERNAL, RC_UNSUPPORTED: not the peer's fault.
  */
 enum rc dh_shared(
 	const struct dh_secret *secret, const void *peer, size_t peer_n, uint8_t *ret_shared, struct err *e);

@@ -370,9 +370,11 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	struct ike_out o;
 
 	if (f->rc != RC_OK || !sa_take_keys(sa, f)) {
-		/* A value off the curve or of low order (CVE-2023-41913): the keeper says which. */
+		/* A value off the curve or of low order (CVE-2023-41913): the keeper says which. Of our own trouble
+		 * the peer hears nothing, and tries again. */
 		ike_refuse(c, &sa->local, &sa->remote, NULL, "key exchange: %.200s", f->text);
-		refuse_init(c, st->in, NTF_INVALID_SYNTAX, NULL, 0);
+		if (peers_fault(f->rc))
+			refuse_init(c, st->in, NTF_INVALID_SYNTAX, NULL, 0);
 		sa_kill(c, sa, "the key exchange failed: %.180s", f->text);
 		return;
 	}

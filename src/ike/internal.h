@@ -404,6 +404,9 @@ void sa_take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to);
 struct keeper_request *sa_ask(
 	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then);
 void sa_ask_next(struct ike *c, struct ike_sa *sa);
+/* The keeper refused because of a value of the peer's: a bad key exchange, a nonce that is too short. All else is
+ * our own trouble, and no reason to call what the peer sent malformed. */
+bool peers_fault(uint32_t rc);
 void sa_drop_handle(struct ike *c, struct ike_sa *sa);
 void sa_asks_free(struct ike_sa *sa);
 

@@ -17,6 +17,11 @@ static void stamp(struct ike *c, struct keeper_request *q)
 		*generation = c->snap->generation;
 }
 
+bool peers_fault(uint32_t rc)
+{
+	return rc == RC_MALFORMED || rc == RC_RANGE;
+}
+
 struct keeper_request *sa_ask(
 	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then)
 {

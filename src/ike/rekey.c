@@ -353,7 +353,8 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	if (f->rc != RC_OK || !sa_take_keys(heir, f)) {
 		ike_refuse(
 			c, &sa->local, &sa->remote, sa_peer(c, sa), "rekey of the IKE SA: %.200s", f->text);
-		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		answer_notify(
+			c, sa, peers_fault(f->rc) ? NTF_INVALID_SYNTAX : NTF_NO_ADDITIONAL_SAS, NULL, 0);
 		return;
 	}
 	o = out_response(c, sa);

@@ -67,6 +67,44 @@ static const char *shown_reason(void)
 	return row;
 }
 
+/* ---- a key exchange that fails ---- */
+
+/* A bad value is the peer's, all else our own trouble: INVALID_SYNTAX, which many take for final, says that
+ * what it sent is malformed. */
+static void a_key_exchange_that_fails(void **state)
+{
+	static const struct {
+		enum rc rc;
+		bool theirs;
+	} cases[] = { { RC_MALFORMED, true }, { RC_RANGE, true }, { RC_INTERNAL, false }, { RC_AGAIN, false },
+		{ RC_DENIED, false }, { RC_IO, false } };
+	static const uint8_t spi[8] = { 0xee, 1 };
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		puppet_done(&p);
+		puppet_init(&p);
+		puppet_start(&p);
+		p.fail[KEEPER_EXCHANGE_FINISH] = cases[i].rc;
+		assert_false(puppet_init_as_initiator(&p, false));
+		assert_int_equal(said(EX_IKE_SA_INIT, true), cases[i].theirs);
+		assert_true(!cases[i].theirs || puppet_says(&p, NTF_INVALID_SYNTAX));
+		assert_non_null(strstr(p.refusal.reason, "key exchange"));
+		assert_int_equal(puppet_ike_sas(&p), 0);
+		p.fail[KEEPER_EXCHANGE_FINISH] = RC_OK;
+		assert_true(puppet_up(&p, true));
+		p.fail[KEEPER_EXCHANGE_FINISH] = cases[i].rc;
+		puppet_forget(&p);
+		puppet_request(&p, EX_CREATE_CHILD_SA);
+		puppet_offer_ike(&p, spi);
+		puppet_nonce(&p, 0x60);
+		puppet_ke(&p, DH_CURVE25519);
+		puppet_send(&p);
+		assert_true(said(EX_CREATE_CHILD_SA, true));
+		assert_true(puppet_says(&p, cases[i].theirs ? NTF_INVALID_SYNTAX : NTF_NO_ADDITIONAL_SAS));
+		assert_int_equal(puppet_children(&p), 1);
+	}
+}
+
 /* ---- IKE_AUTH that fails ---- */
 
 static const struct auth_case {
@@ -682,6 +720,7 @@ static void keeper_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		R(a_key_exchange_that_fails),
 		R(auth_refused_by_us),
 		R(own_trouble_is_not_the_peers),
 		R(own_trouble_ends_with_the_peers_patience),

@@ -189,7 +189,7 @@ static void outside_of_the_tunnel(void **state)
 	REFUSED(c.peer_nonce_n = 257, RC_RANGE);
 	REFUSED(c.peer_ke_n = 31, RC_RANGE);
 	REFUSED(c.peer_ke_n = 0xffff, RC_RANGE);
-	REFUSED(memset(c.peer_ke, 0, sizeof c.peer_ke), RC_DENIED);
+	REFUSED(memset(c.peer_ke, 0, sizeof c.peer_ke), RC_MALFORMED);
 	REFUSED(memcpy(c.peer_nonce, s->child_begun.nonce, 32), RC_DENIED);
 	REFUSED(c.child = 0, RC_NOT_FOUND);
 	REFUSED(c.child += 1u << 14, RC_NOT_FOUND);
