@@ -284,6 +284,7 @@ static void auth_child_installed(
 	}
 	st->child = NULL;
 	child_up(c, sa, ch);
+	tunnel_given(c, ch->tunnel);
 	own_done(c, sa);
 }
 

@@ -480,7 +480,7 @@ static void offer_side(
 	if (t->has_packet)
 		list[own++] = t->packet[type == PL_TSR];
 	for (uint32_t i = 0, all = own; i < n && !(all && t->one_pair); i++)
-		if (!all || !t->more || selectors_within(&list[0], 1, &side[i], 1))
+		if (!all || t->up == 0 || selectors_within(&list[0], 1, &side[i], 1))
 			list[own++] = side[i];
 	ike_out_selectors(o, type, list, own);
 }

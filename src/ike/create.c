@@ -178,6 +178,8 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	ch->line = st->line.n ? st->line : ch->lowest;
 	ch->verified = old && old->verifying;
 	child_up(c, sa, ch);
+	if (st->task == TASK_CHILD_NEW)
+		tunnel_given(c, ch->tunnel);
 	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
 		settle_rekey(c, sa, old, ch);
 	own_done(c, sa);

@@ -261,11 +261,9 @@ void ike_input_acquire(
 	if (t->has_packet) {
 		t->packet[0] = *src;
 		t->packet[1] = *dst;
+		t->has_packet = !child_holds_packet(c, tunnel);
 	}
-	if (t->up == 0)
-		t->want = true;
-	else if (t->has_packet && !child_holds_packet(c, tunnel))
-		t->more = true; /* else as it is: what moves to another IKE SA is asked for without a packet */
+	t->want |= t->up == 0;
 	tunnel_touch(c, tunnel);
 	sa_settle_all(c);
 }

@@ -250,11 +250,10 @@ struct tunnel {
 	struct due due;
 	uint32_t next_of_peer;
 	bool want, held; /* held: terminated by an administrator */
-	bool more;	 /* it is up, and traffic asks for a child SA with `packet` in it */
-	bool has_packet;
+	bool has_packet;	   /* traffic asks for a child SA with `packet` in it */
 	bool alone; /* the peer takes it on an IKE SA of its own only: NO_ADDITIONAL_SAS */
 	bool one_pair;		   /* the peer takes only the packet's own selectors: SINGLE_PAIR_REQUIRED */
-	struct selector packet[2]; /* what asked for a child SA last: our side, the peer's */
+	struct selector packet[2]; /* our side, the peer's */
 	uint32_t up;		   /* children in state CH_UP */
 	uint32_t live_n, linger_n, all_n; /* UP and LARVAL; LINGER; in all states */
 	uint32_t orphan;		  /* inbound SPI of a child left by an earlier life of this process */
@@ -605,8 +604,9 @@ bool child_moves_none(const struct ike *c, const struct child *fresh); /* none h
 /* The peer refused to rekey it: perhaps it has to be moved. */
 void child_rekey_refused(struct ike *c, struct child *old, uint16_t notify);
 void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify);
-/* Its tunnel has this child SA more. */
+/* Its tunnel has this child SA more; the peer gave one that we asked for, and not in the place of another one. */
 void tunnel_has(struct ike *c, const struct child *fresh);
+void tunnel_given(struct ike *c, uint32_t tunnel);
 /* The peer refused one: what follows from the kind of error for the next try. */
 void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify);
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* a try failed: back off */

@@ -42,10 +42,7 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 		if (ch->state != CH_UP || has_another(c, ch, NULL))
 			continue;
 		over = false;
-		if (!c->tunnels[ch->tunnel].more) {
-			c->tunnels[ch->tunnel].more = true;
-			tunnel_touch(c, ch->tunnel);
-		}
+		tunnel_touch(c, ch->tunnel);
 	}
 	if (over)
 		sa_close(c, sa, "replaced by a new IKE SA");

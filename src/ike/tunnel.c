@@ -16,11 +16,17 @@ static const struct snap_peer *peer_of(const struct ike *c, uint32_t tunnel)
 	return &snap_peers(c->snap)[snap_tunnels(c->snap)[tunnel].peer];
 }
 
-bool tunnel_wants(const struct ike *c, uint32_t tunnel)
+/* At once or later. While it is up: by traffic that no child SA holds, or to move to another IKE SA. */
+static bool asks(const struct ike *c, uint32_t tunnel)
 {
 	const struct tunnel *t = &c->tunnels[tunnel];
 
-	return (t->up == 0 ? t->want : t->more) && !t->held && c->now >= t->retry_at;
+	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_moves(c, tunnel));
+}
+
+bool tunnel_wants(const struct ike *c, uint32_t tunnel)
+{
+	return asks(c, tunnel) && c->now >= c->tunnels[tunnel].retry_at;
 }
 
 /* An exchange that would bring it up is under way. */
@@ -62,6 +68,7 @@ static void unwanted(struct ike *c, uint32_t tunnel)
 
 	if (peer_of(c, tunnel)->start != PEER_START_ALWAYS && t->orphan == 0)
 		t->want = false;
+	t->has_packet = false;
 	tunnel_touch(c, tunnel);
 }
 
@@ -72,9 +79,9 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	if (!t)
 		return;
 	if (t->up > 0) {
-		if (t->more)
+		if (asks(c, tunnel))
 			back_off(c, t);
-		t->more = t->more && tunnel_moves(c, tunnel);
+		t->has_packet = false;
 		tunnel_touch(c, tunnel);
 		return;
 	}
@@ -88,21 +95,27 @@ void tunnel_has(struct ike *c, const struct child *fresh)
 	uint32_t tunnel = fresh->tunnel;
 	struct tunnel *t = &c->tunnels[tunnel];
 
-	t->more = t->alone = false;
+	t->alone = false;
 	LIST_FOR (struct child, ch, &t->children, of_tunnel)
 		if (ch->sa->moving)
 			sa_touch(c, ch->sa);
 	/* What the peer gives is less than what is to come over: else it would be asked again at once. */
 	if (tunnel_moves(c, tunnel) && child_moves_none(c, fresh))
 		back_off(c, t);
-	if (!t->has_packet)
-		return;
-	if (child_holds_packet(c, tunnel)) {
+	if (t->has_packet && child_holds_packet(c, tunnel)) {
 		t->has_packet = false;
 		t->backoff_ms = 0;
-		return;
 	}
+}
+
+void tunnel_given(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+
+	if (!t->has_packet)
+		return;
 	/* Else each packet would ask for one more of the same. */
+	t->has_packet = false;
 	back_off(c, t);
 	ike_log(c, true, "tunnel %s: the peer narrowed the child SA, and what asked for it is not inside",
 		tunnel_config(c, tunnel)->name);
@@ -231,7 +244,7 @@ void tunnel_look(struct ike *c, uint32_t tunnel)
 	child_linger_limit(c, tunnel);
 	orphan_look(c, tunnel);
 	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
-	if ((t->up == 0 ? t->want : t->more) && !t->held) {
+	if (asks(c, tunnel)) {
 		at = due_sooner(c, at, t->retry_at);
 		if (c->now >= t->retry_at)
 			begin(c, tunnel);

@@ -288,10 +288,64 @@ static void one_refusal_is_not_for_ever(void **state)
 	puppet_done(&p);
 }
 
+/* Our exchange is busy when the packet asks, and meanwhile the peer rekeys another child SA: that is none for the
+ * packet, which is still asked for. */
+static void a_rekey_of_another_takes_nothing_away(void **state)
+{
+	struct selector there = net(2, 0), here = net(1, 0);
+	uint8_t spi[4];
+	uint32_t at = 0;
+
+	up_narrowed_to(0);
+	puppet_forget(&p);
+	puppet_run(&p, (IKE_DPD_S + 1) * 1000);
+	assert_true(puppet_read(&p, at) && p.header.exchange == EX_INFORMATIONAL);
+	struct selector src = host(1, 1), dst = host(2, 0);
+	ike_input_acquire(p.core, p.now, 0, &src, &dst);
+	puppet_settle(&p);
+	assert_true(puppet_read_last(&p) && p.header.exchange == EX_INFORMATIONAL);
+	store_be32(spi, 0x2000);
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	ike_out_notify_spi(&p.out, NTF_REKEY_SA, IKE_PROTO_ESP, spi, 4, NULL, 0);
+	puppet_offer_esp(&p, 0x2100, DH_NONE);
+	puppet_nonce(&p, 0x60);
+	ike_out_selectors(&p.out, PL_TSI, &there, 1);
+	ike_out_selectors(&p.out, PL_TSR, &here, 1);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 1);
+	assert_true(puppet_read(&p, at));
+	puppet_response(&p);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_true(asks_child());
+	assert_memory_equal(&p.payloads.tsi.list[0], &src, sizeof src);
+	puppet_done(&p);
+}
+
+/* A packet asked beside what stood, and nobody answered. What is made anew is the whole tunnel. */
+static void made_anew_it_is_the_whole_tunnel(void **state)
+{
+	struct selector all[] = { net(1, 0), net(1, 1) };
+
+	up_narrowed_to(0);
+	packet(1);
+	assert_true(asks_child());
+	puppet_run(&p, 60000);
+	assert_int_equal(puppet_children(&p), 0);
+	puppet_forget(&p);
+	puppet_run(&p, 2 * IKE_BACKOFF_MAX_MS);
+	assert_true(puppet_init_as_responder(&p));
+	assert_int_equal(p.payloads.tsi.n, 2);
+	assert_memory_equal(p.payloads.tsi.list, all, sizeof all);
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_refusal_is_not_for_ever),
+		cmocka_unit_test(a_rekey_of_another_takes_nothing_away),
+		cmocka_unit_test(made_anew_it_is_the_whole_tunnel),
 		cmocka_unit_test(a_child_for_each_pair),
 		cmocka_unit_test(the_rest_is_asked_for_by_traffic),
 		cmocka_unit_test(a_peer_that_narrows_away_what_asked),
