@@ -255,7 +255,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 		!(p->present & IKE_HAS(TSR))) {
 		snprintf(text, sizeof text, "the peer refused the child SA with %s",
 			refused ? ike_notify_text(name, sizeof name, refused->type) : "no reason");
-		tunnel_refused(c, st->tunnel, refused ? refused->type : 0);
+		tunnel_refused(c, st->tunnel, refused ? refused->type : 0, true);
 		auth_child_failed(c, sa, st, text, false);
 		return;
 	}

@@ -233,7 +233,7 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 	if (old && old->state == CH_UP)
 		child_rekey_refused(c, old, type);
 	else
-		tunnel_refused(c, st->tunnel, type);
+		tunnel_refused(c, st->tunnel, type, false);
 	create_failed(
 		c, sa, st, text, type == NTF_TEMPORARY_FAILURE ? IKE_TEMPORARY_MS : IKE_REKEY_RETRY_S * 1000);
 }

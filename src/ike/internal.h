@@ -607,8 +607,9 @@ void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify);
 /* Its tunnel has this child SA more; the peer gave one that we asked for, and not in the place of another one. */
 void tunnel_has(struct ike *c, const struct child *fresh);
 void tunnel_given(struct ike *c, uint32_t tunnel);
-/* The peer refused one: what follows from the kind of error for the next try. */
-void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify);
+/* The peer refused one, which is that of an IKE SA's IKE_AUTH or not: what follows from the kind of error for the next
+ * try. */
+void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify, bool of_auth);
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* a try failed: back off */
 void tunnels_lost(struct ike *c, uint32_t peer, const char *reason);	/* an IKE SA with children ended */
 /* Its last child went after that time; or was deleted by the peer, who does not want it now. */

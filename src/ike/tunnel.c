@@ -121,12 +121,14 @@ void tunnel_given(struct ike *c, uint32_t tunnel)
 		tunnel_config(c, tunnel)->name);
 }
 
-void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify)
+void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify, bool of_auth)
 {
 	if (tunnel >= c->tunnels_n)
 		return;
 	c->tunnels[tunnel].one_pair |= notify == NTF_SINGLE_PAIR_REQUIRED;
-	c->tunnels[tunnel].alone |= notify == NTF_NO_ADDITIONAL_SAS;
+	/* Where it had an IKE SA of its own, another one is of no use: that one is asked next time. */
+	if (notify == NTF_NO_ADDITIONAL_SAS)
+		c->tunnels[tunnel].alone = !of_auth;
 }
 
 void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason)

@@ -288,6 +288,25 @@ static void one_refusal_is_not_for_ever(void **state)
 	puppet_done(&p);
 }
 
+/* In IKE_AUTH it is no reason for one more IKE SA: the child SA is asked for where there is one now. */
+static void refused_on_an_ike_sa_of_its_own(void **state)
+{
+	static const uint8_t auth[32];
+
+	start(PEER_START_ALWAYS);
+	assert_true(puppet_init_as_responder(&p));
+	puppet_response(&p);
+	puppet_id(&p, PL_IDR, PUPPET_ID);
+	ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	ike_out_notify(&p.out, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+	puppet_forget(&p);
+	puppet_send(&p);
+	puppet_run(&p, IKE_BACKOFF_FIRST_MS);
+	assert_true(asks_child());
+	assert_int_equal(puppet_ike_sas(&p), 1);
+	puppet_done(&p);
+}
+
 /* Our exchange is busy when the packet asks, and meanwhile the peer rekeys another child SA: that is none for the
  * packet, which is still asked for. */
 static void a_rekey_of_another_takes_nothing_away(void **state)
@@ -344,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_refusal_is_not_for_ever),
+		cmocka_unit_test(refused_on_an_ike_sa_of_its_own),
 		cmocka_unit_test(a_rekey_of_another_takes_nothing_away),
 		cmocka_unit_test(made_anew_it_is_the_whole_tunnel),
 		cmocka_unit_test(a_child_for_each_pair),
