@@ -199,7 +199,7 @@ void own_next(struct ike *c, struct ike_sa *sa)
 		return;
 	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
 		return;
-	if (sa->want_rekey && c->now >= sa->retry_at)
+	if (sa->want_rekey && !sa->moving && c->now >= sa->retry_at)
 		rekey_start(c, sa, DH_NONE);
 	else if (words_wait(sa))
 		info_start(c, sa, TASK_WORD, NULL);

@@ -27,19 +27,24 @@ static void init_begin(struct ike *c, struct ike_sa *sa, uint16_t dh)
 	q->dh_group = dh;
 }
 
+const char *init_impossible(const struct snap_peer *p)
+{
+	if ((p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE)
+		return "the peer has no configured address, it has to start";
+	if (p->remote.family == ADDR_V6 && p->remote.b[0] == 0xfe && (p->remote.b[1] & 0xc0) == 0x80)
+		return "the peer's address is link-local and says nothing without its interface; it has to "
+		       "start";
+	return NULL;
+}
+
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 {
 	const struct snap_peer *p = &snap_peers(c->snap)[peer];
+	const char *why = init_impossible(p);
 	struct ike_sa *sa;
 
-	if ((p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE) {
-		tunnel_failed(c, tunnel, "the peer has no configured address, it has to start");
-		return;
-	}
-	if (p->remote.family == ADDR_V6 && p->remote.b[0] == 0xfe && (p->remote.b[1] & 0xc0) == 0x80) {
-		tunnel_failed(c, tunnel,
-			"the peer's address is link-local and says nothing without its interface; it has to "
-			"start");
+	if (why) {
+		tunnel_failed(c, tunnel, why);
 		return;
 	}
 	sa = sa_peer_room(c, peer, NULL) ? sa_new(c, true) : NULL;

@@ -519,6 +519,7 @@ void words_free(struct ike_sa *sa);
 
 /* ---- init.c, auth.c, child.c, rekey.c, info.c: a file per exchange, both roles ---- */
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel);
+const char *init_impossible(const struct snap_peer *p); /* why only the peer can begin; NULL: we can as well */
 void init_request_received(struct ike *c, const struct message *in, const struct ike_row *row);
 ike_handler on_init_response, on_init_refused;
 bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f);

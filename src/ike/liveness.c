@@ -99,8 +99,7 @@ static bool may_begin_elsewhere(const struct ike *c, const struct ike_sa *sa)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
-	return p && p->local.family == ADDR_NONE && p->remote.family != ADDR_NONE &&
-	       !(p->flags & PEER_REMOTE_ANY) && p->start != PEER_START_NEVER;
+	return p && p->local.family == ADDR_NONE && !init_impossible(p) && p->start != PEER_START_NEVER;
 }
 
 /*

@@ -25,10 +25,9 @@ void sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
-	if (sa->moving || sa->state != ST_UP || !p || p->remote.family == ADDR_NONE)
-		return; /* of a peer with any address only the peer can begin */
+	if (sa->moving || sa->state != ST_UP || !p || init_impossible(p))
+		return;
 	sa->moving = true;
-	sa->want_rekey = false;
 	ike_log(c, true, "peer %s: a new IKE SA takes the place of this one: %s", sa_peer_name(c, sa),
 		reason);
 	sa_touch(c, sa);

@@ -199,6 +199,64 @@ static void packets_while_it_moves(void **state)
 	puppet_done(&p);
 }
 
+static uint32_t asked(uint8_t exchange)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p.sent_n; i++)
+		n += puppet_read(&p, i) && p.header.exchange == exchange && !(p.header.flags & IKE_FLAG_RESPONSE);
+	return n;
+}
+
+/* What moves ends: it is not rekeyed as well, be it that the time for that has come or that somebody wants it. */
+static void what_moves_is_not_rekeyed(void **state)
+{
+	start();
+	ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL);
+	puppet_settle(&p);
+	assert_true(puppet_read_last(&p));
+	assert_int_equal(p.header.exchange, EX_CREATE_CHILD_SA);
+	puppet_response(&p);
+	ike_out_notify(&p.out, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_int_equal(asked(EX_IKE_SA_INIT), 1);
+	ike_input_order(p.core, p.now, IKE_ORDER_REKEY_IKE, "t0", NULL);
+	ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL);
+	puppet_settle(&p);
+	puppet_run(&p, 1000);
+	assert_int_equal(asked(EX_CREATE_CHILD_SA), 0);
+	assert_int_equal(puppet_children(&p), 1);
+	puppet_done(&p);
+}
+
+/* Where only the peer can begin nothing can be moved: it is asked again. */
+static void what_only_the_peer_can_begin_stays(void **state)
+{
+	static const uint8_t link_local[16] = { 0xfe, 0x80, [15] = 2 };
+
+	spi = 0x2000;
+	refused = 0;
+	puppet_init(&p);
+	p.config.head.tunnels.count = 1;
+	p.config.peers[0].local = (struct ip_addr){ 0 };
+	p.config.peers[0].remote = (struct ip_addr){ .family = ADDR_V6 };
+	memcpy(p.config.peers[0].remote.b, link_local, sizeof link_local);
+	p.at.addr = p.core_at.addr = p.config.peers[0].remote;
+	puppet_start(&p);
+	assert_true(puppet_up(&p, true));
+	puppet_usage(&p, p.child_in, 100);
+	ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL);
+	puppet_settle(&p);
+	for (int i = 0; i < 10 * IKE_REKEY_RETRY_S; i++) {
+		answers(NTF_NO_ADDITIONAL_SAS);
+		puppet_run(&p, 1000);
+	}
+	assert_in_range(refused, 3, 11);
+	assert_int_equal(puppet_children(&p), 1);
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +264,8 @@ int main(void)
 		cmocka_unit_test(a_peer_that_refuses_the_proposal_of_a_rekey),
 		cmocka_unit_test(two_tunnels_at_such_a_peer),
 		cmocka_unit_test(packets_while_it_moves),
+		cmocka_unit_test(what_moves_is_not_rekeyed),
+		cmocka_unit_test(what_only_the_peer_can_begin_stays),
 		cmocka_unit_test(a_peer_that_takes_less_on_the_new_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
