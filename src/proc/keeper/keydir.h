@@ -1,8 +1,8 @@
 /*
  * The key directory: NAME.psk and NAME.pem into the core.
  *
- * NAME.psk   a pre-shared key: the text up to the first line feed, "0x" and hexadecimal digits, or "0s" and
- * base64 NAME.pem   a private key: PKCS#8 or SEC 1 in PEM, Ed25519 or ECDSA on P-256 or P-384, not encrypted
+ * NAME.psk   a pre-shared key: the text up to the first line feed, "0x" and hexadecimal digits, "0s" and base64
+ * NAME.pem   a private key: PKCS#8 or SEC 1 in PEM, Ed25519 or ECDSA on P-256 or P-384, not encrypted
  *
  * A file that group or others may read, that is no regular file or that cannot be used is refused, with an
  * error that names it and says what is expected; the others are loaded. Other names are not looked at.

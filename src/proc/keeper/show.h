@@ -17,7 +17,7 @@ bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *ke
 void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q, const struct keys *keys,
 	const struct keydir *d);
 
-/* Logs each peer whose key is not there. */
+/* Logs each pre-shared key that is short, and each peer whose key is not there. */
 void show_short_keys(const struct keys *keys);
 void show_missing_keys(const struct keys *keys, const struct snapshot *s);
 
