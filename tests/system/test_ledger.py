@@ -300,20 +300,27 @@ def state_of(lab, gateway):
     return lab[gateway].state / "lib"
 
 
-def replaced_by(state, copy):
-    """What a new machine gets: the copy's files, without the owners of the old one, and what the documentation says about them."""
-    for path in state.iterdir():
+def packed(state, archive):
+    """As the documentation has it, on a machine where the processes' users have other numbers than here."""
+    users = archive.with_suffix(".users")
+    users.write_text("".join(f"plaingate-{name} plaingate-{name}:{61000 + i}\n"
+                             for i, name in enumerate(("keeper", "ike", "dataplane", "ledger", "control", "entropy"))), encoding="utf-8")
+    subprocess.run(["tar", f"--owner-map={users}", f"--group-map={users}", "-C", str(state), "-czf", str(archive), "lib", "etc"], check=True)
+
+
+def replaced_by(state, archive):
+    """What a new machine gets: the archive's files, each for the user of its name there."""
+    for path in (*(state / "lib").iterdir(), *(state / "etc").iterdir()):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    subprocess.run(["cp", "-r", "--no-preserve=ownership", f"{copy}/.", str(state)], check=True)
-    subprocess.run(["chown", "-R", "plaingate-ledger:", str(state / "ledger")], check=True)
+    subprocess.run(["tar", "-C", str(state), "-xpzf", str(archive)], check=True)
 
 
 def test_new_hardware_goes_on_with_the_same_log(lab, tmp_path):
     before, row = len(ledger_entries(lab, "branch")), show(lab, "branch", "ledger")[0]
     stop(lab, "branch")
-    state = state_of(lab, "branch")
-    subprocess.run(["cp", "-a", f"{state}/.", str(tmp_path)], check=True)
-    replaced_by(state, tmp_path)
+    state = lab["branch"].state
+    packed(state, tmp_path / "plaingate.tar.gz")
+    replaced_by(state, tmp_path / "plaingate.tar.gz")
     lab.start_gateway("branch")
     lab["branch"].run("plaingate ike initiate hq", check=False)
     lab.wait_for_tunnel()
@@ -327,13 +334,13 @@ def test_new_hardware_goes_on_with_the_same_log(lab, tmp_path):
 def test_a_restored_backup_is_told_by_a_newer_checkpoint(lab, tmp_path):
     state, newer = state_of(lab, "branch"), tmp_path / "newer"
     stop(lab, "branch")
-    subprocess.run(["cp", "-a", f"{state}/.", str(tmp_path / "backup")], check=True)
+    packed(state.parent, tmp_path / "backup.tar.gz")
     lab.start_gateway("branch")
     assert act(lab, "commit /etc/plaingate/branch.conf --comment lost", "branch").returncode == 0
     wait_for(lambda: show(lab, "branch", "ledger")[0]["published"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
     stop(lab, "branch")
     shutil.copy(state / "ledger/checkpoint", newer)
-    replaced_by(state, tmp_path / "backup")
+    replaced_by(state.parent, tmp_path / "backup.tar.gz")
     lab.start_gateway("branch")
     lab["branch"].run("plaingate ike initiate hq", check=False)
     lab.wait_for_tunnel()
