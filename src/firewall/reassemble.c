@@ -2,8 +2,9 @@
  * Fragments become whole datagrams before policy sees them: RFC 791 section 3.2, RFC 8200 section 4.5, RFC
  * 5722, RFC 8900.
  *
- * Memory is bounded: so many datagrams, each with a buffer of its own; when all are in use the one that has
- * waited longest gives way, since an honest datagram is whole within milliseconds. Fragments that overlap end
+ * Memory is bounded: so many datagrams, each with a buffer of its own; when all are in use one of whoever
+ * holds most gives way, see slot_give_way(), and of those the one that has waited longest, since an honest
+ * datagram is whole within milliseconds. Fragments that overlap end
  * their datagram; an exact repetition is ignored. Nothing is told to the sender about what is given up here.
  */
 #include "firewall/internal.h"

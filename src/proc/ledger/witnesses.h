@@ -2,7 +2,7 @@
  * The ledger's witnesses at work: who they are (from the supervisor), when each is asked (witness/asking.h),
  * what they have cosigned, and which acts wait for it. Called by shell.c; one thread.
  *
- * All decisions are taken in witnesses_turn(), which runs from the loop alone: whoever changes something
+ * All decisions are taken in on_turn(), which runs from the loop alone: whoever changes something
  * calls witnesses_wake(). So no log is closed under the feet of somebody who is working on it.
  */
 #ifndef PROC_LEDGER_WITNESSES_H
