@@ -162,6 +162,8 @@ static void port_frame(struct port *p, struct ipc_frame *f)
 {
 	struct child *c = (struct child *)p->context;
 
+	if (c->status != 0)
+		return; /* it has failed and ends: what came with that is for the next one */
 	if (p->link.peer == PROC_SUPERVISOR)
 		supervisor_frame(c, f);
 	else if (f->head.id != IPC_LEDGER_RECEIPT ||

@@ -324,7 +324,10 @@ static void test_failed_start_ends_the_process(void **state)
 	static struct ipc_frame f;
 
 	begin(&s);
+	kill(s.pid, SIGSTOP); /* both are there when it reads */
 	start(&s, 13);
+	assert_int_equal(ipc_send_SHOW_END(&s.supervisor, 0, &(struct msg_result){ 0 }), RC_OK);
+	kill(s.pid, SIGCONT);
 	expect(&s, "start 13");
 	expect(&s, "stop");
 	recv_wait(&s.supervisor, &f, RC_IO); /* no READY */
