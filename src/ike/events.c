@@ -230,7 +230,8 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 	peers_new(c, copy->peers.count);
 	for (uint32_t i = 0; i < to.peers_n; i++)
 		if (peers[i] != INDEX_NONE)
-			memcpy(c->peers[peers[i]].word_at, old_peers[i].word_at, sizeof old_peers[i].word_at);
+			memcpy(c->peers[peers[i]].words_taken, old_peers[i].words_taken,
+				sizeof old_peers[i].words_taken);
 	tunnels_new(c, old_tunnels, &to);
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all)
 		renumber_sa(c, sa, joined[sa->slot], &to);

@@ -268,7 +268,7 @@ struct ike_peer {
 	struct link sas;	 /* of ours to it, and of its once it is authenticated; the oldest first */
 	struct link ready;	 /* tunnels */
 	uint32_t sas_n, tunnels; /* the first of its tunnels; INDEX_NONE: none */
-	mono_ns word_at[IKE_WORD_COUNT]; /* when the last came */
+	mono_ns words_taken[IKE_WORD_COUNT]; /* base/rate.h */
 };
 
 struct action_node {

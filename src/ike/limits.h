@@ -98,7 +98,9 @@ enum ike_limit_number {
 
 /* Of a word in one message: sealed, in UDP and IPv6 with the non-ESP marker it fits the smallest MTU of IPv6, 1280. */
 #define IKE_WORD_PART_MAX 1100
-#define IKE_WORD_EVERY_MS 200 /* words of each kind; what comes faster from one peer is dropped */
+/* Words of each kind in a second, and so many at once; what comes faster from one peer is dropped. A ledger asks ten
+ * times in a second at the most (witness/asking.h), and at once when an act waits. */
+#define IKE_WORD_PER_S 20
 
 #define IKE_REASON_MAX 256
 

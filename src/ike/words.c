@@ -6,6 +6,7 @@
  *
  * A peer that is authenticated may still be taken over: words that come too fast or are too long are dropped.
  */
+#include "base/rate.h"
 #include "ike/internal.h"
 
 #include <stdio.h>
@@ -78,13 +79,12 @@ void words_out(struct ike_sa *sa, struct ike_out *o)
 
 static void word_in(struct ike *c, struct ike_sa *sa, unsigned kind, const uint8_t *bytes, size_t n)
 {
-	/* By whatever IKE SA of the peer the last one came. */
-	mono_ns *at = &peer_entry(c, sa->peer)->word_at[kind];
+	/* By whatever IKE SA of the peer the others came. */
+	mono_ns *taken = &peer_entry(c, sa->peer)->words_taken[kind];
 	struct ike_action *a;
 
-	if (n == 0 || n > IKE_WORD_MAX || (*at != 0 && c->now < *at + IKE_WORD_EVERY_MS * NS_PER_MS))
+	if (n == 0 || n > IKE_WORD_MAX || !rate_take(taken, IKE_WORD_PER_S, IKE_WORD_PER_S, c->now))
 		return;
-	*at = c->now;
 	a = ike_act(c, IKE_WORD);
 	a->word.kind = (enum ike_word)kind;
 	snprintf(a->word.peer, sizeof a->word.peer, "%s", sa_peer_name(c, sa));

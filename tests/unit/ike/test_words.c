@@ -1,6 +1,8 @@
 /* Words between ledgers: offered, carried, refused, limited, and alive across a rekey. */
 #include "puppet.h"
 
+#include "witness/asking.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -114,37 +116,46 @@ static void theirs_comes_in(void **state)
 	assert_true(puppet_read_last(&p));
 	assert_true(p.header.flags & IKE_FLAG_RESPONSE);
 	assert_int_equal(p.payloads.present, 0);
-	/* Too fast; another kind has its own pace; later again. */
-	puppet_request(&p, EX_INFORMATIONAL);
-	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "again", 5);
-	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ANSWER, "other", 5);
-	puppet_send(&p);
-	assert_int_equal(p.words, 2);
-	assert_int_equal(p.last_word, IKE_WORD_ANSWER);
-	puppet_run(&p, IKE_WORD_EVERY_MS);
-	puppet_request(&p, EX_INFORMATIONAL);
-	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "later", 5);
-	puppet_send(&p);
-	assert_int_equal(p.words, 3);
 }
 
-/* One more IKE SA of the same peer is no second pace. */
-static void by_another_ike_sa(void **state)
+static void asked(uint16_t notify)
+{
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_notify(&p.out, notify, "theirs", 6);
+	puppet_send(&p);
+}
+
+/* A ledger that asks as fast as it may, and at once when an act waits, is heard each time. */
+static void as_fast_as_a_ledger_asks(void **state)
 {
 	(void)state;
-	puppet_request(&p, EX_INFORMATIONAL);
-	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
-	puppet_send(&p);
-	assert_int_equal(p.words, 1);
+	asked(NTF_PLAINGATE_WITNESS_ASK);
+	for (uint32_t i = 1; i <= 50; i++) {
+		puppet_run(&p, ASKING_REST_NS / NS_PER_MS);
+		asked(NTF_PLAINGATE_WITNESS_ASK);
+		assert_int_equal(p.words, 1 + i);
+	}
+	asked(NTF_PLAINGATE_WITNESS_ASK);
+	assert_int_equal(p.words, 52);
+}
+
+/* What comes faster is dropped; another kind has its own pace, another IKE SA of the same peer has not. */
+static void faster_than_that(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2 * IKE_WORD_PER_S; i++)
+		asked(NTF_PLAINGATE_WITNESS_ASK);
+	assert_int_equal(p.words, IKE_WORD_PER_S);
+	asked(NTF_PLAINGATE_WITNESS_ANSWER);
+	assert_int_equal(p.words, IKE_WORD_PER_S + 1);
+	assert_int_equal(p.last_word, IKE_WORD_ANSWER);
 	assert_true(puppet_up(&p, true));
 	puppet_usage(&p, p.child_in, 100);
-	for (int i = 0; i < 2; i++) {
-		puppet_request(&p, EX_INFORMATIONAL);
-		ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
-		puppet_send(&p);
-		assert_int_equal(p.words, 1 + i);
-		puppet_run(&p, IKE_WORD_EVERY_MS);
-	}
+	asked(NTF_PLAINGATE_WITNESS_ASK);
+	assert_int_equal(p.words, IKE_WORD_PER_S + 1);
+	puppet_run(&p, 1000 / IKE_WORD_PER_S);
+	asked(NTF_PLAINGATE_WITNESS_ASK);
+	assert_int_equal(p.words, IKE_WORD_PER_S + 2);
 }
 
 static void too_long_or_empty(void **state)
@@ -199,7 +210,6 @@ static void long_ones_go_in_parts(void **state)
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
 		uint32_t words = p.words, messages = 0;
 
-		puppet_run(&p, IKE_WORD_EVERY_MS);
 		puppet_forget(&p);
 		say_long(sizes[i], (uint8_t)i);
 		while (p.sent_n > 0) {
@@ -283,8 +293,9 @@ static void parts_that_do_not_fit(void **state)
 	part(1, 1, 10, 5);
 	assert_int_equal(p.words, 2);
 	assert_int_equal(p.last_word_n, 11);
-	part(0, 1, 0, 14); /* too fast */
-	assert_int_equal(p.words, 2);
+	for (int i = 1; i < 2 * IKE_WORD_PER_S; i++) /* too fast at last */
+		part(0, 1, 0, 14);
+	assert_int_equal(p.words, 1 + IKE_WORD_PER_S);
 }
 
 /* While one is on its way the newest waits; both kinds go, one after the other. */
@@ -349,7 +360,8 @@ int main(void)
 		T(offered_in_both_roles),
 		T(not_offered),
 		T(theirs_comes_in),
-		T(by_another_ike_sa),
+		T(as_fast_as_a_ledger_asks),
+		T(faster_than_that),
 		T(too_long_or_empty),
 		T(long_ones_go_in_parts),
 		T(a_newer_one_takes_its_place),
