@@ -89,18 +89,14 @@ static enum rc gap_add(struct ledger_shell *s, enum proc source, uint32_t run, u
 }
 
 /* The one-time keys that sign the checkpoints from the next one on. */
-static enum rc epoch_add(struct ledger_shell *s, struct err *e)
+static enum rc epoch_add(struct ledger_shell *s, const struct merkle_hash *root)
 {
 	char hex[2 * SHA256_SIZE + 1];
-	struct merkle_hash root;
 	struct ledger_body b;
-	enum rc rc = sealer_prepare(&s->sealer, &root, e);
 
-	if (rc != RC_OK)
-		return err_add(e, rc, "while making one-time keys of checkpoints");
 	ledger_body_begin(&b, LEDGER_SEAL_EPOCH);
 	ledger_body_u64(&b, "keys", SEAL_KEYS);
-	ledger_body_str(&b, "root", hex_from_bytes(hex, root.b, sizeof root.b));
+	ledger_body_str(&b, "root", hex_from_bytes(hex, root->b, sizeof root->b));
 	return own_add(s, &b);
 }
 
@@ -149,11 +145,16 @@ static enum rc statement_add(struct ledger_shell *s)
 static enum rc batch_begin(struct ledger_shell *s, struct err *e)
 {
 	struct ledger_body b;
+	struct merkle_hash keys_root;
 	char vkey[NOTE_VKEY_MAX];
 	enum rc rc = RC_OK;
 
 	if (ledger_batch_n(s->log) > 0)
 		return RC_OK;
+	/* What can fail first: else ledger_start stood there without its keys, and others behind it. */
+	bool is_due = sealer_due(&s->sealer);
+	if (is_due && (rc = sealer_prepare(&s->sealer, &keys_root, e)) != RC_OK)
+		return err_add(e, rc, "while making one-time keys of checkpoints");
 	if (!s->announced) {
 		ledger_body_begin(&b, LEDGER_LEDGER_START);
 		ledger_body_str(&b, "key", note_key_text(vkey, &s->key));
@@ -164,8 +165,8 @@ static enum rc batch_begin(struct ledger_shell *s, struct err *e)
 	}
 	if (rc == RC_OK && s->recovery.pending)
 		rc = recovery_add(s);
-	if (rc == RC_OK && sealer_due(&s->sealer)) {
-		rc = epoch_add(s, e);
+	if (rc == RC_OK && is_due) {
+		rc = epoch_add(s, &keys_root);
 		s->soon = true;
 	}
 	for (unsigned p = 0; p < PROC_COUNT && rc == RC_OK; p++) {

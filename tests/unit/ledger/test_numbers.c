@@ -222,6 +222,32 @@ static void a_long_boot(void **state)
 	assert_true(shell.stated >= 3 * LEDGER_COUNTERS_EVERY);
 }
 
+/* Keys that cannot be written keep all else out: a start stands in the log with its one-time keys behind it or
+ * not at all, also when the ledger is started anew meanwhile. */
+static void no_start_without_its_keys(void **state)
+{
+	char command[160];
+
+	ledger_ended();
+	snprintf(command, sizeof command, "rm -r %s/* && touch %s/seal", dir, dir);
+	assert_int_equal(system(command), 0);
+	for (uint64_t start = 1; start <= 2; start++) {
+		ledger_started(start);
+		for (uint64_t n = 1; n <= 3; n++)
+			ask(0, n);
+		rounds();
+		for (uint64_t n = 1; n <= 3; n++)
+			assert_int_not_equal(answer(), RC_OK);
+		assert_int_equal(ledger_size(shell.log), 0);
+		if (start == 1)
+			ledger_ended();
+	}
+	snprintf(command, sizeof command, "rm %s/seal", dir);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(enter(0, 4), RC_OK);
+	assert_int_equal(shell.own_n, 3); /* ledger_start, seal_epoch, counter_gap */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(numbers_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_of_one_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_boot, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_start_without_its_keys, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
