@@ -175,7 +175,7 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 			tw_say(&t, "; nor that a witness saw it: that the note is cosigned was not checked "
 				   "by your policy");
 		if (r->ended_read == 0)
-			tw_say(&t, "; and nothing about what was left of it, which is not here");
+			tw_say(&t, "; and nothing about what was left of it, which is not here, or not all of it");
 	}
 	return tw_done(&t) > 0;
 }

@@ -218,8 +218,8 @@ static void ended_judge(struct walk *w, enum rc rc, const struct verify_report *
 		found(&w->recovered, VERIFY_RECOVERY,
 			"%s holds what the witness's note covers: there was nothing to recover from",
 			r->archive);
-	else
-		w->report->ended_read += 1 + ended->ended_read;
+	else /* what is in an archive, or was left out of a bundle, was not read */
+		w->report->ended_read += (!ended->bundle && ended->unseen == 0) + ended->ended_read;
 }
 
 /* Its own walk: by its own name, with the witnesses of the policy. */

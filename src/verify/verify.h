@@ -176,7 +176,8 @@ enum verify_status {
 	  "the log still holds all that it held at the head which you kept",					\
 	  "that it was not cut back or written again since an earlier day: no head was given that you kept")	\
 	C(RECOVERY, "recovery", "notes",									\
-	  "this log began in a recovery: a head that its key had signed, and that the disk did not continue, is shown",	\
+	  "this log began in a recovery: a head that its key had signed, and that, says its entry, the disk did not "	\
+	  "continue, is shown",												\
 	  NULL)													\
 	C(COPIES, "copies", "partial tiles",									\
 	  "the older partial tiles are beginnings of those that stand there now",				\

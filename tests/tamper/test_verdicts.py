@@ -494,9 +494,9 @@ LATER = Key(f"{KEY.name}/{BEGAN}", KEY.seed)
 SEEN_AT = 1795424400
 
 
-def recovered(folder, seen_size=40, disk_size=10, note=None, before=True, field=True, change=None, history=None):
+def recovered(folder, seen_size=40, disk_size=10, note=None, before=True, field=True, change=None, history=None, count=40):
     """The log that ended, cut back to disk_size, in before/; and the one that began when a witness showed seen_size entries."""
-    first = long_log(40)
+    first = long_log(count)
     disk = Log(KEY)
     disk.entries = (history or first).entries[:disk_size]
     disk.epochs = first.epochs if disk_size else []
@@ -531,7 +531,7 @@ def test_a_recovery_is_shown_by_the_note_of_a_witness(tmp_path, asks_later, opti
     status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
     assert status == GOOD and report["recovery_witnessed"], report
     proved, not_proved = explained(tmp_path / "ledger", "--policy", asks_later, key=None)
-    assert "the disk did not continue, is shown" in proved and "what the log before this one held" in not_proved
+    assert "says its entry, the disk did not continue, is shown" in proved and "what the log before this one held" in not_proved
 
 
 def test_a_disk_with_another_history_is_recovered_from(tmp_path, asks_later):
@@ -605,6 +605,27 @@ def test_what_is_wrong_with_a_log_that_ended_is_found(tmp_path):
     tile.write_bytes(tile.read_bytes().replace(b"control", b"contro1", 1))
     status, report = verify(tmp_path / "ledger", key=LATER)
     assert status == FOUND and report["class"] == "recovery" and f"before/{BEGAN}" in report["finding"]
+
+
+def test_a_log_that_ended_is_read_as_a_whole_or_not_said_to_be(tmp_path, asks_later):
+    """Entries of it are in an archive, says its mark; or somebody put a bundle in its place."""
+    recovered(tmp_path / "ledger", seen_size=880, disk_size=800, count=900)
+    ended = tmp_path / "ledger/before" / BEGAN
+    assert verify(tmp_path / "ledger", "--policy", asks_later, key=None)[1]["ended_read"] == 1
+    investigate(ended, "2026-11-23T08:00:10", "2026-11-23T08:00:20", tmp_path / "bundle")
+    for how in ("archived", "bundle"):
+        if how == "archived":
+            (ended / "archived").write_text("512\n")
+            for name in ("000", "001"):
+                (ended / "tile/entries" / name).unlink()
+        else:
+            shutil.rmtree(ended)
+            ended.mkdir()
+            subprocess.run(["tar", "-xf", tmp_path / "bundle", "-C", ended], check=True)
+        status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
+        assert status == GOOD and report["ended_read"] == 0 and report["earlier"] == 1, (how, report)
+        _, not_proved = explained(tmp_path / "ledger", "--policy", asks_later, key=None)
+        assert "or not all of it" in not_proved and "1 more logs in the folder" in not_proved
 
 
 # --- one-time keys ---
