@@ -225,9 +225,11 @@ static void file_remove(void *context, const char *path)
 
 static enum rc move_all(struct mover *m, const char *key)
 {
-	struct verify_options o = {
-		.vkey = key, .begin = retention_begin, .entry = retention_entry, .context = m->plan
-	};
+	struct verify_options o = { .vkey = key,
+		.sealed_starts = true,
+		.begin = retention_begin,
+		.entry = retention_entry,
+		.context = m->plan };
 	uint64_t archived;
 	enum rc rc = joined_verify(m, &o, &archived);
 
@@ -242,7 +244,7 @@ static enum rc move_all(struct mover *m, const char *key)
 	if (m->rc != RC_OK)
 		return m->rc;
 	m->masked = true;
-	o = (struct verify_options){ .vkey = key };
+	o = (struct verify_options){ .vkey = key, .sealed_starts = true };
 	if ((rc = joined_verify(m, &o, &archived)) != RC_OK)
 		return err_add(m->e, rc, "with the copies in the archive; nothing was removed");
 	if ((rc = mark_put(m)) != RC_OK)

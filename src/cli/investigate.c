@@ -230,9 +230,11 @@ static void page_take(void *context, const char *page, size_t n)
 /* As a reader will: the bundle alone. making: before its timeline is there. */
 static enum rc out_verify(struct out *o, const char *vkey, bool making, struct verify_report *ret_report)
 {
-	struct verify_options options = {
-		.vkey = vkey, .making = making, .timeline = page_take, .context = o
-	};
+	struct verify_options options = { .vkey = vkey,
+		.sealed_starts = true,
+		.making = making,
+		.timeline = page_take,
+		.context = o };
 	struct verify_source source = { .read = bundle_read, .list = bundle_list, .pause = frozen_pause };
 	struct tar t = { 0 };
 	size_t had = o->n;
@@ -299,6 +301,7 @@ static enum rc ledger_walk(struct inquiry *q, const char *vkey, struct err *e)
 {
 	struct verify_source under = source_of(q->from), source = frozen_source(&q->frozen);
 	struct verify_options o = { .vkey = vkey,
+		.sealed_starts = true,
 		.begin = evidence_begin,
 		.entry = evidence_entry,
 		.sealed = evidence_sealed,

@@ -199,9 +199,11 @@ int run_verify_randomness(const struct cli_line *line)
 	struct capture capture = { 0 };
 	static struct asked asked;
 	struct collect c = { .line = line, .capture = line->capture ? &capture : NULL, .ledger = &ledger };
-	struct verify_options o = {
-		.vkey = line->key, .begin = collect_begin, .entry = collect_entry, .context = &c
-	};
+	struct verify_options o = { .vkey = line->key,
+		.sealed_starts = true,
+		.begin = collect_begin,
+		.entry = collect_entry,
+		.context = &c };
 	struct source *from = NULL;
 	struct err e = { 0 };
 

@@ -637,6 +637,12 @@ def test_each_start_announces_its_one_time_keys(tmp_path):
     log.write(tmp_path / "ledger")
     status, report = verify(tmp_path / "ledger")
     assert status == FOUND and report["class"] == "seal" and report["entry"] == 1, report
+    # Nothing is made of such a ledger either.
+    for words in (["verify", "randomness", tmp_path / "ledger"],
+                  ["investigate", tmp_path / "ledger", "--from", "2026-11-23", "--to", "2026-11-23", "-o", tmp_path / "bundle"],
+                  ["archive", tmp_path / "ledger", "--before", "2030-01-01", "--to", tmp_path / "archive"]):
+        done = program(*words)
+        assert done.returncode == FOUND and "announced no one-time keys" in done.stderr, (words, done.stdout)
     # Also those behind the first.
     log = Log(KEY)
     log.start()
