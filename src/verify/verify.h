@@ -97,12 +97,13 @@ struct verify_options {
 	S(GOOD,    0, "nothing is wrong: what the report says is proved holds, for the log of the key that you gave "		\
 	  "(`vkey_given`); without one, of whoever made it. With `--policy` a quorum cosigned the ledger "	\
 	  "an hour ago at most, but for its last 256 entries at most; of a bundle, all of its range, at any time. "		\
-	  "`--max-age` and `--max-uncosigned` set other limits")								\
+	  "`--max-age` and `--max-uncosigned` set other limits; `verify randomness` has none")					\
 	S(FOUND,   1, "something is wrong: `finding` says what, `class` of which kind, `entry` where. It stands although "	\
 	  "something else could not be read")											\
 	S(UNKNOWN, 2, "nothing can be said: a part could not be read, a server failed or was too slow, entries are of a "	\
 	  "newer Plaingate than this program, an option or a file of yours is wrong")						\
-	S(PART,    3, "what is there is good, but entries are in an archive that was not given: `holes` says which")		\
+	S(PART,    3, "what is there is good, but entries are in an archive that was not given: `holes` says which; of "		\
+	  "`verify randomness` this is 2")											\
 	S(STALE,   4, "nothing is wrong, but the quorum of `--policy` is older than the limit, dated in the future, or stands "	\
 	  "behind too little: `staleness` says which. What is not cosigned may have been written anew by who has the key")	\
 	S(WEAK,    5, "of `verify randomness`: nothing is wrong, but less is proved than was asked for: `weak` says what")
