@@ -17,7 +17,6 @@
 
 #define TRIES_MAX	 6 /* over a ledger that is being written to */
 #define BUNDLE_BYTES_MAX (2ull << 30)
-#define CONFIG_BYTES_MAX (4u << 20)
 
 /* ---- heads that stay as they were read, over a ledger that goes on ---- */
 
@@ -176,7 +175,7 @@ static void configs_add(struct out *o, const struct evidence *v, const char *fol
 		size_t n;
 		if (f->d_name[0] == '.' ||
 			snprintf(path, sizeof path, "%s/%s", folder, f->d_name) >= (int)sizeof path ||
-			source_file(path, CONFIG_BYTES_MAX, &bytes, &n, NULL) != RC_OK)
+			source_file(path, EVIDENCE_CONFIG_MAX, &bytes, &n, NULL) != RC_OK)
 			continue;
 		struct tar seen = { 0 };
 		if (evidence_config(v, bytes, n, name)) {

@@ -29,6 +29,8 @@
 #define EVIDENCE_PATH_TIMELINE "timeline.html"
 #define EVIDENCE_PATH_README   "README.txt"
 #define EVIDENCE_PATH_MAX      96
+#define EVIDENCE_CONFIG_MAX    (4u << 20)
+#define EVIDENCE_TIMELINE_MAX  (256u << 20) /* of one that is read from a directory or an address */
 
 /* Strict. RC_OK, RC_MALFORMED, RC_RANGE: it ends before it begins. */
 enum rc evidence_range_parse(struct verify_range *ret_range, const char *text, size_t n, struct err *e);

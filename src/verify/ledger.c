@@ -1,5 +1,6 @@
 /* The walk: key, heads, bundles and tiles, journal, seals, cosignatures; see verify.h for what it proves. */
 #include "base/bytes.h"
+#include "ledger/journal.h"
 #include "verify/evidence.h"
 #include "verify/internal.h"
 
@@ -77,19 +78,27 @@ size_t verify_file_max(const char *path)
 		{ LEDGER_PATH_CHECKPOINT, NOTE_FOREIGN_BYTES_MAX },
 		{ LEDGER_PATH_COSIGNED, NOTE_FOREIGN_BYTES_MAX },
 		{ LEDGER_PATH_ARCHIVED, 4096 },
-		{ LEDGER_PATH_JOURNAL, 64u << 20 },
+		{ LEDGER_PATH_JOURNAL, JOURNAL_BYTES_MAX + JOURNAL_RECORD_MAX },
 		{ EVIDENCE_PATH_RANGE, 4096 },
+		{ EVIDENCE_PATH_TIMELINE, EVIDENCE_TIMELINE_MAX },
 	};
+	const char *before = LEDGER_PATH_BEFORE "/", *end;
+	uint8_t hash[SHA256_SIZE];
 	uint32_t level, width;
 	uint64_t n;
 
+	/* A log that ended has the files of a log. */
+	if (strncmp(path, before, strlen(before)) == 0 && (end = strchr(path + strlen(before), '/')))
+		path = end + 1;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (strcmp(path, rows[i].path) == 0)
 			return rows[i].max;
 	if (tile_path_parse(path, &level, &n, &width))
 		return level == TILE_LEVEL_ENTRIES ? TILE_WIDTH * (2 + LEDGER_ENTRY_MAX)
 						   : TILE_WIDTH * sizeof(struct merkle_hash);
-	return 1u << 20; /* one-time keys, seals, configurations */
+	if (evidence_config_path_parse(path, hash))
+		return EVIDENCE_CONFIG_MAX;
+	return 1u << 20; /* one-time keys, seals, what a bundle tells its reader */
 }
 
 /* ---- all of it ---- */

@@ -476,6 +476,26 @@ def test_a_long_answer_is_not_taken(tmp_path):
     assert status == UNKNOWN and "too long" in said
 
 
+def test_what_is_long_by_right_is_taken(tmp_path):
+    """A bundle that somebody unpacked and serves; a log that ended with a full disk."""
+    log = Log(KEY)
+    log.start()
+    for _ in range(1500):
+        log.act("2026-11-23T08:10:00.000000Z", detail="y" * 1200)
+    log.write(tmp_path / "ledger")
+    investigate(tmp_path / "ledger", "2026-11-23", "2026-11-23", tmp_path / "bundle")
+    (tmp_path / "unpacked").mkdir()
+    subprocess.run(["tar", "-xf", tmp_path / "bundle", "-C", tmp_path / "unpacked"], check=True)
+    assert (tmp_path / "unpacked/timeline.html").stat().st_size > 1 << 20
+    with web(tmp_path / "unpacked") as address:
+        assert verify(address)[0] == GOOD
+    recovered(tmp_path / "recovered", history=log, disk_size=1000, published=10)
+    assert (tmp_path / f"recovered/before/{BEGAN}/journal").stat().st_size > 1 << 20
+    with web(tmp_path / "recovered") as address:
+        status, report = verify(address, key=LATER)
+        assert status == GOOD and report["ended_read"] == 1, report
+
+
 @pytest.mark.parametrize("path", ["tile", "tile/0", "tile/entries/000", "seal", "journal", "log.vkey"])
 def test_no_part_of_a_ledger_is_elsewhere(tmp_path, path):
     long_log().write(tmp_path / "ledger")
@@ -494,7 +514,8 @@ LATER = Key(f"{KEY.name}/{BEGAN}", KEY.seed)
 SEEN_AT = 1795424400
 
 
-def recovered(folder, seen_size=40, disk_size=10, note=None, before=True, field=True, change=None, history=None, count=40):
+def recovered(folder, seen_size=40, disk_size=10, note=None, before=True, field=True, change=None, history=None, count=40,
+              published=None):
     """The log that ended, cut back to disk_size, in before/; and the one that began when a witness showed seen_size entries."""
     first = long_log(count)
     disk = Log(KEY)
@@ -512,7 +533,7 @@ def recovered(folder, seen_size=40, disk_size=10, note=None, before=True, field=
     log.acts(5)
     log.write(folder, lines=WITNESS_KEY.cosign(log.head(), NOW))
     if before:
-        disk.write(folder / "before" / BEGAN)
+        disk.write(folder / "before" / BEGAN, published, journal=b"" if published is None else disk.record(published, disk_size - published))
         (folder / "before" / BEGAN / "seen").write_text(note)
     return log
 
