@@ -107,6 +107,10 @@ static bool entry_next(struct reading *g)
 		return false;
 	}
 	g->rc = ledger_entry_parse(&g->entry, (const char *)g->text, g->text_n, g->e);
+	if (g->rc == RC_UNSUPPORTED) { /* of a newer version: its number, boot and time are all that is needed */
+		g->rc = RC_OK;
+		err_clear(g->e);
+	}
 	g->in_boot = g->rc == RC_OK && memcmp(g->entry.boot, g->boot, LEDGER_BOOT_SIZE) == 0;
 	g->index++;
 	return g->rc == RC_OK;

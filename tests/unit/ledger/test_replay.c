@@ -51,7 +51,8 @@ static void counted_progress(void *context, uint64_t done, uint64_t all)
 	(void)context;
 }
 
-static void entry_put(enum ledger_type type, const char *source, struct ledger_body *b)
+/* newer: a type that this version does not know; NULL: as it is. */
+static void entry_put_as(enum ledger_type type, const char *newer, const char *source, struct ledger_body *b)
 {
 	struct ledger_entry entry = { .type = type, .mono_us = ++world.mono, .body = b->text };
 	char text[LEDGER_ENTRY_MAX];
@@ -65,10 +66,21 @@ static void entry_put(enum ledger_type type, const char *source, struct ledger_b
 	utc_text(entry.utc, 1450375200000000ull + world.mono);
 	size_t n = ledger_entry_text(text, &entry);
 	assert_true(n > 0 && n < 300 - 2);
+	if (newer) {
+		char *at = strstr(text, "\"type\":\"");
+		assert_non_null(at);
+		assert_int_equal(strlen(newer), strlen(ledger_type_name(type)));
+		memcpy(at + strlen("\"type\":\""), newer, strlen(newer));
+	}
 	if (ledger_batch_n(world.log) == LEDGER_BATCH_MAX)
 		assert_int_equal(ledger_commit(world.log, NULL), RC_OK);
 	assert_int_equal(ledger_add(world.log, text, n, &index), RC_OK);
 	assert_true(ledger_counters_follow(&world.counters, &entry, &due));
+}
+
+static void entry_put(enum ledger_type type, const char *source, struct ledger_body *b)
+{
+	entry_put_as(type, NULL, source, b);
 }
 
 static void statement_put(void)
@@ -251,6 +263,44 @@ static void without_a_statement_the_boot_is_read_with_progress(void **state)
 	assert_int_equal(r.first, size);
 	assert_true(world.progress_n >= 60000 / TILE_WIDTH / 64);
 	assert_true(world.read_n <= 2 * 60000 / TILE_WIDTH + BOUND_BUNDLES + 20);
+}
+
+static void newer_put(const char *type)
+{
+	struct ledger_body b;
+
+	ledger_body_begin(&b, LEDGER_GAP);
+	ledger_body_u64(&b, "late", 0);
+	ledger_body_u64(&b, "lost", 0);
+	ledger_body_u64(&b, "refused", 0);
+	ledger_body_u64(&b, "unknown", 0);
+	entry_put_as(LEDGER_GAP, type, "keeper", &b);
+	assert_int_equal(ledger_commit(world.log, NULL), RC_OK);
+}
+
+/* Who goes back to this version from a newer one has its entries in the log, in this boot and before: they
+ * count, and the rest of the start is as ever. What no version writes is refused. */
+static void entries_of_a_newer_version_are_counted(void **state)
+{
+	struct resumed r;
+
+	entries_put(300);
+	newer_put("gaz");
+	assert_int_equal(start(&r), RC_OK);
+	assert_resumed(&r);
+	for (int i = 0; i < 600; i++)
+		newer_put("gaz");
+	assert_int_equal(ledger_publish(world.log, NULL), RC_OK);
+	assert_int_equal(start(&r), RC_OK);
+	assert_resumed(&r);
+	uint64_t size = ledger_size(world.log);
+	boot_begin(2);
+	entries_put(30);
+	assert_int_equal(start(&r), RC_OK);
+	assert_resumed(&r);
+	assert_int_equal(r.first, size);
+	newer_put("Gap");
+	assert_int_equal(start(&r), RC_MALFORMED);
 }
 
 /* What stands before the statement may be in an archive. */
@@ -448,6 +498,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(boots_are_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			without_a_statement_the_boot_is_read_with_progress, setup, teardown),
+		cmocka_unit_test_setup_teardown(entries_of_a_newer_version_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_bundles_may_be_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_statement_that_is_not_signed_is_not_believed, setup, teardown),
