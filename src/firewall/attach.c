@@ -205,6 +205,7 @@ void fw_detach(struct firewall *fw)
 	if (!fw)
 		return;
 	fw_reassembly_detach(fw);
+	fw_policy_free(fw->before);
 	fw_policy_free(fw->policy);
 	free(fw->log);
 	free(fw->held_by_source);

@@ -164,7 +164,7 @@ struct firewall {
 	uint32_t held, held_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
 	uint32_t *held_by_source;		    /* FW_SOURCES */
 
-	struct fw_policy *policy;
+	struct fw_policy *policy, *before; /* before: until what it left out of the log is told */
 	/* of the policy, or the defaults */
 	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, other_timeout_s, half_open_timeout_s,
 		half_closed_timeout_s, half_open_max;
@@ -269,6 +269,8 @@ void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct f
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
 void fw_log_more(struct firewall *fw, mono_ns now); /* tells what was left out, when it is time */
 void fw_log_tell_more(struct firewall *fw, mono_ns now);
+/* The policy decides no more; it is freed when what it left out has been told. */
+void fw_log_policy_over(struct firewall *fw, struct fw_policy *p, mono_ns now);
 
 /* reassemble.c */
 bool fw_reassembly_attach(struct firewall *fw);

@@ -167,6 +167,6 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->policy = next;
 	sessions_decide_anew(fw, old, now);
 	fw_room_shrink(fw, now);
-	fw_policy_free(old);
+	fw_log_policy_over(fw, old, now);
 	return RC_OK;
 }

@@ -128,14 +128,14 @@ void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now)
 		deny_put(fw, t, TRAIN_NONE, FW_ZONE_HOST, now);
 }
 
-/* One record for each rule and zone of which some were left out; what does not fit the ring waits. */
-void fw_log_tell_more(struct firewall *fw, mono_ns now)
+/* One record for each rule and zone of which some were left out. False: not all of them fit the ring. */
+static bool more_put(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {
-	const struct snapshot *s = fw_policy(fw);
+	const struct snapshot *s = p ? p->snapshot : NULL;
 	bool all = true;
 
 	for (uint32_t i = 0; s && i < s->rules.count + s->zones.count; i++) {
-		struct fw_log_rate *r = &fw->policy->log_rate[i];
+		struct fw_log_rate *r = &p->log_rate[i];
 		struct fw_log *l = r->more ? log_place(fw) : NULL;
 		all &= l || !r->more;
 		if (!l)
@@ -150,7 +150,29 @@ void fw_log_tell_more(struct firewall *fw, mono_ns now)
 		name_put(l->zone_name[1], s, rule ? rule->to_zone : FW_ZONE_HOST);
 		r->more = 0;
 	}
+	return all;
+}
+
+void fw_log_tell_more(struct firewall *fw, mono_ns now)
+{
+	bool all = more_put(fw, fw->before, now);
+
+	if (all) {
+		fw_policy_free(fw->before);
+		fw->before = NULL;
+	}
+	all &= more_put(fw, fw->policy, now);
 	fw->log_more_at = all ? 0 : now + FW_LOG_MORE_EVERY;
+}
+
+void fw_log_policy_over(struct firewall *fw, struct fw_policy *p, mono_ns now)
+{
+	fw_policy_free(fw->before);
+	fw->before = p;
+	if (fw->log_more_at == 0)
+		fw_log_tell_more(fw, now); /* nothing was left out */
+	else
+		fw->log_more_at = now; /* when the ring, full of what has just ended, has been read */
 }
 
 void fw_log_more(struct firewall *fw, mono_ns now)

@@ -193,6 +193,37 @@ static void a_commit_ends_by_policy(void **state)
 	closed(FW_END_POLICY);
 }
 
+/* Of a rule that has said all it may: what a commit ends is counted as well, and told by the old names. */
+static void a_commit_leaves_nothing_untold(void **state)
+{
+	struct fw_log l;
+	uint64_t more = 0;
+
+	for (int i = 0; i < 512; i++) { /* two records each */
+		assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NONE);
+		fw_session_end(w.fw, w.t.session, w.now);
+		while (fw_log_next(w.fw, &l))
+			;
+	}
+	for (uint16_t i = 0; i < 10; i++)
+		assert_int_equal(udp(INSIDE, 2000 + i, OUTSIDE, 53), DROP_NONE);
+	policy_done(&p);
+	policy_init(&p);
+	policy_rule(&p, "another", TRUST, UNTRUST, "any", "any", "tcp/80", RULE_PERMIT);
+	world_load(&w, &p);
+	for (int again = 0; again < 2; again++) {
+		fw_expire(w.fw, w.now, UINT32_MAX);
+		while (fw_log_next(w.fw, &l)) {
+			assert_int_equal(l.kind, FW_LOG_MORE);
+			assert_string_equal(l.rule_name, "out");
+			assert_string_equal(l.zone_name[0], "trust");
+			assert_string_equal(l.zone_name[1], "untrust");
+			more += l.more;
+		}
+	}
+	assert_int_equal(more, 10 + 10); /* beginnings, and ends */
+}
+
 /* Each kind of a stranger's packet that makes records: denied, to the host, and sessions that begin and end.
  */
 static uint64_t flood(uint16_t dst_port, const char *src, const char *dst, uint32_t n, uint64_t *ret_more)
@@ -263,6 +294,7 @@ int main(void)
 		T(host_inbound_where_asked_for),
 		T(each_end_is_named),
 		T(a_commit_ends_by_policy),
+		T(a_commit_leaves_nothing_untold),
 		T(floods_are_bounded),
 		T(a_flood_hides_only_its_own_rule),
 	};
