@@ -65,6 +65,17 @@ static inline bool addr_is_link_local(const struct ip_addr *a)
 	return a->family == ADDR_V6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+/*
+ * What counts as one where sources have shares: an IPv4 address; of IPv6 the /64, of which one host has all
+ * for itself if it wants (RFC 6177).
+ */
+static inline struct ip_addr addr_source(struct ip_addr a)
+{
+	if (a.family == ADDR_V6)
+		memset(a.b + 8, 0, 8);
+	return a;
+}
+
 static inline bool addr_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return memcmp(a, b, sizeof *a) == 0;

@@ -132,7 +132,7 @@ struct fw_datagram {
 	enum fw_datagram_state state;
 	struct fw_key key; /* ports: the identification; proto 0 for IPv6 */
 	uint32_t origin;   /* the zone, and whether out of a tunnel */
-	uint32_t source;   /* hash of its address */
+	uint32_t host, source; /* hashes of its source's address and of what addr_source() makes of it */
 	mono_ns deadline;
 	uint32_t fragments;
 	uint32_t total;		      /* payload bytes, 0: the last fragment is not here */

@@ -7,6 +7,7 @@
  * datagram is whole within milliseconds. Fragments that overlap end
  * their datagram; an exact repetition is ignored. Nothing is told to the sender about what is given up here.
  */
+#include "base/siphash.h"
 #include "firewall/internal.h"
 #include "wire/csum.h"
 
@@ -151,30 +152,37 @@ static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, u
 
 #define SOURCES 256 /* counted by hash: two may share a count */
 
-/* How many places the datagram's zone holds, then how many its source does: who holds most gives way first.
- */
-static uint64_t share_of(const struct fw_datagram *d, const uint16_t *by_origin, const uint16_t *by_source)
+/* Places that are taken. */
+struct shares {
+	uint16_t origin[2 * ZONES_MAX + 1], source[SOURCES], host[SOURCES];
+};
+
+/* How many the datagram's zone holds, then its source, then its host: who holds most gives way first. */
+static uint64_t share_of(const struct fw_datagram *d, const struct shares *s)
 {
-	return (uint64_t)by_origin[MIN_OF(d->origin, 2u * ZONES_MAX)] << 16 | by_source[d->source % SOURCES];
+	return (uint64_t)s->origin[MIN_OF(d->origin, 2u * ZONES_MAX)] << 32 |
+	       (uint64_t)s->source[d->source % SOURCES] << 16 | s->host[d->host % SOURCES];
 }
 
 /*
- * When all places are taken the oldest datagram of the source that holds most, in the zone that holds most,
- * is given up: so one zone cannot take another's places, nor one source its neighbours'.
+ * When all places are taken the oldest datagram of the host that holds most, of the source that holds most,
+ * in the zone that holds most, is given up: so one zone cannot take another's places, one source not others',
+ * and of an IPv6 LAN, which is one source, one host not its neighbours'.
  */
 static uint32_t slot_give_way(struct firewall *fw)
 {
-	uint16_t by_origin[2 * ZONES_MAX + 1] = { 0 }, by_source[SOURCES] = { 0 };
+	struct shares s = { 0 };
 	uint32_t best = FW_NONE;
 
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
-		by_origin[MIN_OF(fw->datagram[i].origin, 2u * ZONES_MAX)]++;
-		by_source[fw->datagram[i].source % SOURCES]++;
+		s.origin[MIN_OF(fw->datagram[i].origin, 2u * ZONES_MAX)]++;
+		s.source[fw->datagram[i].source % SOURCES]++;
+		s.host[fw->datagram[i].host % SOURCES]++;
 	}
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
 		const struct fw_datagram *d = &fw->datagram[i],
 					 *b = &fw->datagram[best == FW_NONE ? i : best];
-		uint64_t mine = share_of(d, by_origin, by_source), theirs = share_of(b, by_origin, by_source);
+		uint64_t mine = share_of(d, &s), theirs = share_of(b, &s);
 		if (d->state == FW_DATAGRAM_FILLING &&
 			(best == FW_NONE || mine > theirs || (mine == theirs && d->deadline < b->deadline)))
 			best = i;
@@ -194,12 +202,9 @@ static uint32_t slot_take(struct firewall *fw)
 	return slot_give_way(fw);
 }
 
-static uint32_t source_hash(const struct firewall *fw, const struct fw_key *k)
+static uint32_t addr_hash(const struct firewall *fw, struct ip_addr a)
 {
-	struct fw_key source = { .family = k->family };
-
-	memcpy(source.src, k->src, 16);
-	return (uint32_t)fw_hash(fw, &source);
+	return (uint32_t)siphash13(fw->limits.hash_key, a.b, sizeof a.b);
 }
 
 static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t origin, mono_ns now)
@@ -213,7 +218,8 @@ static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t
 	fw->datagram[i] = (struct fw_datagram){ .state = FW_DATAGRAM_FILLING,
 		.key = f->key,
 		.origin = origin,
-		.source = source_hash(fw, &f->key),
+		.host = addr_hash(fw, fw_key_src(&f->key)),
+		.source = addr_hash(fw, addr_source(fw_key_src(&f->key))),
 		.deadline = now + FW_FRAGMENT_TIMEOUT_S * NS_PER_S,
 		.bytes = bytes };
 	fw->datagram_tag[i] = tag;

@@ -11,7 +11,7 @@
  *
  * Of the three kinds the most numerous gives way, the oldest of them first: who fills the table pays, and an
  * honest answer comes within a round trip, so the session that has waited longest is the least likely to be
- * honest. A source is an IPv4 address or an IPv6 /64 (RFC 6177), which one host has for itself.
+ * honest. A source is what addr_source() makes of an address.
  */
 #include "base/siphash.h"
 #include "firewall/internal.h"
@@ -51,10 +51,9 @@ static void order_remove(struct firewall *fw, uint32_t index)
 
 static uint32_t *held_by_source(struct firewall *fw, const struct fw_key *k)
 {
-	uint8_t source[16] = { 0 };
+	struct ip_addr source = addr_source(fw_key_src(k));
 
-	memcpy(source, k->src, k->family == ADDR_V4 ? 4 : 8);
-	return &fw->held_by_source[siphash13(fw->limits.hash_key, source, sizeof source) % FW_SOURCES];
+	return &fw->held_by_source[siphash13(fw->limits.hash_key, source.b, sizeof source.b) % FW_SOURCES];
 }
 
 static uint32_t *held_by_zone(struct firewall *fw, uint32_t zone)

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define INSIDE	 "10.0.0.2"
@@ -452,24 +453,37 @@ static void test_room(void **state)
 	KEPT(false, 2, 8, 8, true, 'a');
 }
 
-/* Places are shared: who fills them all takes none from another zone, nor from another source of its own. */
+/*
+ * Places are shared: who fills them all takes none from another zone, nor from another source of its own; an
+ * IPv6 host that is a neighbour takes none by its one address, one elsewhere by none of its /64.
+ */
 static void test_shares(void **state)
 {
-	static uint8_t honest[2][128];
+	static const struct {
+		bool v6;
+		const char *src, *dst;
+		bool many; /* src is the first half of all their addresses */
+	} floods[] = { { false, "10.0.0.66", OUTSIDE, false }, { false, OUTSIDE, INSIDE, false },
+		{ true, "2001:db8:1::66", OUTSIDE6, false }, { true, OUTSIDE6, INSIDE6, false },
+		{ true, "2001:db8:1:66::", OUTSIDE6, true } };
+	static uint8_t honest[2][256];
 	uint32_t n[2];
 
 	(void)state;
-	for (int other_zone = 0; other_zone < 2; other_zone++) {
-		struct packet_spec s = udp(false, 53, 100), flood = s;
-		flood.src = other_zone ? OUTSIDE : "10.0.0.66";
-		flood.dst = other_zone ? INSIDE : OUTSIDE;
-		pieces_make(&s, 100, 7);
+	for (size_t i = 0; i < COUNT_OF(floods); i++) {
+		uint32_t mtu = floods[i].v6 ? 128 : 100;
+		struct packet_spec s = udp(floods[i].v6, 53, 100), flood = s;
+		flood.dst = floods[i].dst;
+		pieces_make(&s, mtu, 7);
 		assert_int_equal(cut.count, 2);
 		for (int k = 0; k < 2; k++)
 			memcpy(honest[k], cut.bytes[k], n[k] = cut.n[k]);
 		assert_int_equal(send_bytes(honest[0], n[0]), DROP_NONE);
 		for (uint32_t id = 0; id < 1000; id++, w.now += NS_PER_MS) {
-			pieces_make(&flood, 100, id);
+			char src[ADDR_TEXT_MAX];
+			snprintf(src, sizeof src, "%s%x", floods[i].src, id);
+			flood.src = floods[i].many ? src : floods[i].src;
+			pieces_make(&flood, mtu, id);
 			assert_int_equal(piece(0), DROP_NONE);
 		}
 		assert_int_equal(send_bytes(honest[1], n[1]), DROP_NONE);
