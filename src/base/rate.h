@@ -1,6 +1,6 @@
 /*
  * Token bucket in one word: the moment until which it has been emptied. `burst` tokens at the most are in it,
- * `per_second` come back.
+ * `per_second` come back, in one step for all the time that has passed: no timer.
  */
 #ifndef BASE_RATE_H
 #define BASE_RATE_H

@@ -1,5 +1,4 @@
 #include "wire/icmp_make.h"
-#include "base/rate.h"
 #include "base/wr.h"
 #include "wire/csum.h"
 #include "wire/ip.h"
@@ -52,12 +51,6 @@ static const struct {
 	[ICMP_ANSWER_HOST] = { ICMP4_UNREACHABLE, 1, ICMP6_UNREACHABLE, 3 },
 	[ICMP_ANSWER_REASSEMBLY] = { ICMP4_TIME_EXCEEDED, 1, ICMP6_TIME_EXCEEDED, 1 },
 };
-
-/* Tokens come back as time goes by, in one step for all that has passed: no timer. */
-bool icmp_rate_take(struct icmp_rate *r, mono_ns now)
-{
-	return rate_take(&r->empty_until, r->per_second, r->burst, now);
-}
 
 /* RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e). */
 static bool may_answer(const struct train *t, enum icmp_answer what)

@@ -1,8 +1,7 @@
 /*
  * Answers that a gateway owes the sender of a packet it does not forward: ICMP and ICMPv6 errors (RFC 1812
  * section 4.3, RFC 4443 section 2.4) and TCP resets for rejected connections (RFC 9293 section 3.5.2). Pure.
- * Their rate is limited (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f): the caller keeps a struct
- * icmp_rate and asks first.
+ * Their rate is to be limited (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f): that is the caller's.
  */
 #ifndef WIRE_ICMP_MAKE_H
 #define WIRE_ICMP_MAKE_H
@@ -20,15 +19,6 @@ enum icmp_answer {
 
 #define ICMP_MADE_MAX                                                                                        \
 	1280 /* RFC 4443: not above the minimum MTU; ICMPv4 stays at 576 (RFC 1812 section 4.3.2.3) */
-
-/* A token bucket: per_second > 0 answers in the long run, `burst` at once. empty_until begins with 0. */
-struct icmp_rate {
-	uint32_t per_second, burst;
-	mono_ns empty_until;
-};
-
-/* May one more answer be sent now? Takes a token. */
-bool icmp_rate_take(struct icmp_rate *r, mono_ns now);
 
 /*
  * Writes the error about t, from `from` (one of our addresses, of t's family) to t's source, into packet.

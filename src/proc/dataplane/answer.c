@@ -2,9 +2,15 @@
  * Drops: one counter each, and the ICMP error or TCP reset that the sender is owed. Answers go back by where
  * the packet came from, with an address of ours that belongs there, and their rate is limited.
  */
+#include "base/rate.h"
 #include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
+
+#define HOST_PER_SECOND 100
+#define HOST_BURST	20
+#define ZONE_PER_SECOND 1000
+#define ZONE_BURST	50
 
 void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t packets)
 {
@@ -123,14 +129,12 @@ static bool answer_kind(
  */
 static bool may_answer_now(struct pipeline *p, const struct train *t)
 {
-	uint8_t key[16] = { 0 };
+	uint64_t hash = siphash13(p->hash_key, t->src.b, sizeof t->src.b);
+	mono_ns *host = &p->answers_to[hash % ANSWERED_HOSTS];
+	mono_ns *zone = &p->answers_of_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
 
-	store_be32(key, p->answer_seed);
-	uint64_t hash = siphash13(key, t->src.b, sizeof t->src.b);
-	struct icmp_rate *host = &p->answers_to[hash % ANSWERED_HOSTS];
-	struct icmp_rate *zone = &p->answers_of_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
-
-	return icmp_rate_take(host, p->now) && icmp_rate_take(zone, p->now);
+	return rate_take(host, HOST_PER_SECOND, HOST_BURST, p->now) &&
+	       rate_take(zone, ZONE_PER_SECOND, ZONE_BURST, p->now);
 }
 
 void answer_drop(struct pipeline *p, struct passage *w)

@@ -20,27 +20,27 @@
 #define KNOWN_PER_SECOND  1000
 #define KNOWN_BURST	  1000
 
-static uint64_t tag_of(const struct pipeline *p, uint32_t link, const struct ip_addr *addr, size_t bytes)
+static uint64_t tag_of(const struct pipeline *p, uint32_t link, const struct ip_addr *addr)
 {
 	struct {
 		uint8_t addr[16];
 		uint32_t link, family;
 	} key = { .link = link, .family = addr->family };
 
-	memcpy(key.addr, addr->b, bytes);
-	return siphash13(p->asks.key, &key, sizeof key) | 1; /* 0: an empty place */
+	memcpy(key.addr, addr->b, sizeof key.addr);
+	return siphash13(p->hash_key, &key, sizeof key) | 1; /* 0: an empty place */
 }
 
 static mono_ns *source_rate(struct pipeline *p, const struct train *t)
 {
-	size_t bytes = t->src.family == ADDR_V4 ? 4 : 8; /* one host has a /64 for itself */
+	struct ip_addr source = addr_source(t->src);
 
-	return &p->asks.source[tag_of(p, t->in_zone, &t->src, bytes) % ASKS_SOURCES];
+	return &p->asks.source[tag_of(p, t->in_zone, &source) % ASKS_SOURCES];
 }
 
 void asks_known(struct pipeline *p, uint32_t link, const struct ip_addr *addr)
 {
-	uint64_t tag = tag_of(p, link, addr, 16);
+	uint64_t tag = tag_of(p, link, addr);
 
 	p->asks.known[tag / 2 % ASKS_KNOWN] = tag;
 }
@@ -58,7 +58,7 @@ static bool allowed(struct pipeline *p, const struct train *t, uint64_t tag)
 
 enum ask_answer asks_make(struct pipeline *p, uint32_t link, const struct train *t)
 {
-	uint64_t tag = tag_of(p, link, &t->next_hop, 16);
+	uint64_t tag = tag_of(p, link, &t->next_hop);
 	struct ask *a = &p->asks.recent[tag / 2 % ASKS_RECENT];
 
 	if (a->tag == tag && p->now - a->at < NEIGHBOUR_ASK_EVERY)

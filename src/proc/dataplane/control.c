@@ -236,11 +236,9 @@ void control_acquire(void *context, const struct sa_acquire *asked)
 
 static bool datagram_allowed(struct dataplane *d, const struct endpoint *remote)
 {
-	uint8_t from[16] = { 0 }; /* one host has an IPv6 /64 for itself */
+	struct ip_addr from = addr_source(remote->addr);
+	uint64_t source = siphash13(d->pipeline.hash_key, from.b, sizeof from.b);
 	mono_ns now = clock_mono();
-
-	memcpy(from, remote->addr.b, remote->addr.family == ADDR_V4 ? 4 : 8);
-	uint64_t source = siphash13(d->ike_key, from, sizeof from);
 
 	return rate_take(
 		       &d->ike_source[source % IKE_SOURCES], IKE_SOURCE_PER_SECOND, IKE_SOURCE_BURST, now) &&

@@ -99,7 +99,6 @@ struct dataplane {
 	uint8_t *join;
 	uint64_t datagrams_in, keepalives, tunnel_too_big;
 	uint32_t kernel_drops[4]; /* of the four sockets, as seen last */
-	uint8_t ike_key[16];
 	mono_ns ike_source[IKE_SOURCES], ike_all;
 
 	/* io_host.c */

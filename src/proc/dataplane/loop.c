@@ -33,17 +33,16 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 		.neighbour_ask = control_neighbour_ask,
 		.acquire = control_acquire,
 		.trace_line = control_trace_line };
-	uint32_t seed = 0;
+	uint8_t key[16];
 
 	d->state_fd = d->udp4 = d->udp6 = d->esp4 = d->esp6 = d->tun = d->route_fd = d->pending.fd = -1;
 	d->rx = memory_buffers(RX_BURST * RX_BYTES);
 	d->join = memory_buffers(JOIN_BYTES);
 	d->gather = memory_buffers(GATHER_BYTES);
-	if (!d->rx || !d->join || !d->gather || getrandom(&seed, sizeof seed, 0) != sizeof seed ||
-		getrandom(d->ike_key, sizeof d->ike_key, 0) != sizeof d->ike_key)
+	if (!d->rx || !d->join || !d->gather || getrandom(key, sizeof key, 0) != sizeof key)
 		return false;
 	child_init(&d->child, PROC_DATAPLANE, &dataplane_ops, d, 0, supervisor_fd);
-	return pipeline_init(&d->pipeline, &io, NULL, NULL, NULL, seed);
+	return pipeline_init(&d->pipeline, &io, NULL, NULL, NULL, key);
 }
 
 enum rc dataplane_start(struct dataplane *d, struct err *e)

@@ -1,5 +1,6 @@
 #include "proc/dataplane/pipeline.h"
 
+#include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
@@ -11,21 +12,15 @@
 _Static_assert(SCRATCH_SIZE + (66u << 10) <= LARGE_PAGE, "scratch and batch share a page");
 
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
-	struct route_table *routes, uint32_t fragment_seed)
+	struct route_table *routes, const uint8_t hash_key[16])
 {
 	*p = (struct pipeline){ .io = *io,
 		.fw = fw,
 		.esp = esp,
 		.routes = routes,
-		.fragment_id = fragment_seed,
-		.answer_seed = fragment_seed ^ 0x5bd1e995u,
 		.changes = 1 };
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
-	for (uint32_t i = 0; i <= ZONES_MAX; i++)
-		p->answers_of_zone[i] = (struct icmp_rate)ANSWERS_OF_ZONE;
-	for (uint32_t i = 0; i < ANSWERED_HOSTS; i++)
-		p->answers_to[i] = (struct icmp_rate)ANSWERS_TO_HOST;
 	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);
 	/* One large page, where the machine has some: all sealed bytes go through it. */
 	p->scratch = aligned_alloc(LARGE_PAGE, LARGE_PAGE);
@@ -36,8 +31,8 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	p->batch.room = BATCH_ROOM;
 	p->batch.packets_max = BATCH_PACKETS;
 	esp_batch_begin(&p->batch);
-	for (size_t i = 0; i < sizeof p->asks.key; i += sizeof fragment_seed)
-		memcpy(p->asks.key + i, &fragment_seed, sizeof fragment_seed);
+	memcpy(p->hash_key, hash_key, sizeof p->hash_key);
+	p->fragment_id = (uint32_t)siphash13(hash_key, NULL, 0); /* fragments show it, but not the key */
 	if (!p->tunnels || !p->scratch) {
 		pipeline_done(p);
 		return false;

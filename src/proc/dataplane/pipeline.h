@@ -43,16 +43,7 @@
 #define TUNNEL_MTU_UNKNOWN  1400 /* while a tunnel has no SA that tells */
 #define NEIGHBOUR_ASK_EVERY NS_PER_S
 #define ACQUIRE_EVERY	    (2 * NS_PER_S)
-/* ICMP errors and resets: to one host, counted by hash, and to all of a zone. */
-#define ANSWERED_HOSTS	    1024
-#define ANSWERS_TO_HOST                                                                                      \
-	{                                                                                                    \
-		.per_second = 100, .burst = 20                                                               \
-	}
-#define ANSWERS_OF_ZONE                                                                                      \
-	{                                                                                                    \
-		.per_second = 1000, .burst = 50                                                              \
-	}
+#define ANSWERED_HOSTS	    1024 /* counted by hash */
 
 struct pipeline;
 
@@ -114,7 +105,6 @@ struct ask {
 };
 
 struct asks {
-	uint8_t key[16];
 	struct ask recent[ASKS_RECENT];
 	uint64_t known[ASKS_KNOWN]; /* tags of neighbours that have had a link address */
 	mono_ns source[ASKS_SOURCES], zone[ZONES_MAX + 1], all, all_known;
@@ -159,9 +149,9 @@ struct pipeline {
 	uint32_t scratch_n;
 	struct held held[HELD_MAX];
 	struct asks asks;
-	struct icmp_rate answers_of_zone[ZONES_MAX + 1],
-		answers_to[ANSWERED_HOSTS]; /* the last zone: the host */
-	uint32_t fragment_id, answer_seed;
+	mono_ns answers_to[ANSWERED_HOSTS], answers_of_zone[ZONES_MAX + 1]; /* the last zone: the host */
+	uint8_t hash_key[16]; /* of all that is counted by a hash of what strangers choose */
+	uint32_t fragment_id;
 	struct trace trace;
 
 	mono_ns now;
@@ -171,10 +161,11 @@ struct pipeline {
 };
 
 /*
- * fw, esp and routes are the caller's. False: no memory. The pipeline forwards nothing until pipeline_load().
+ * fw, esp and routes are the caller's; the key is random. False: no memory. The pipeline forwards nothing
+ * until pipeline_load().
  */
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
-	struct route_table *routes, uint32_t fragment_seed);
+	struct route_table *routes, const uint8_t hash_key[16]);
 void pipeline_done(struct pipeline *p);
 
 /* A checked snapshot, which stays mapped until the next. Loads the firewall, binds SAs, interfaces,

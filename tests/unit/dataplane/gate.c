@@ -286,7 +286,7 @@ void gate_init_bare(struct gate *g, uint32_t sessions)
 	MUST(g->esp = esp_new(g->state, state_n, g->tables, g->tables_n, GATE_PAIRS, &resumed, &e));
 	MUST(g->routes = route_new());
 	kernel_tables(g);
-	MUST(pipeline_init(&g->p, &io, g->fw, g->esp, g->routes, 7));
+	MUST(pipeline_init(&g->p, &io, g->fw, g->esp, g->routes, limits.hash_key));
 }
 
 void gate_done(struct gate *g)

@@ -779,7 +779,7 @@ static void test_unconfigured(void **state)
 	struct train t = packet_make(&packet, &s);
 
 	(void)state;
-	assert_true(pipeline_init(&bare, &g.p.io, g.fw, g.esp, g.routes, 1));
+	assert_true(pipeline_init(&bare, &g.p.io, g.fw, g.esp, g.routes, g.p.hash_key));
 	gate_clear(&g);
 	pipeline_train_from_link(&bare, &t, TRAIN_NONE);
 	pipeline_burst(&bare, &t, 1, g.now);

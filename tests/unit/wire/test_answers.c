@@ -143,27 +143,6 @@ static void test_resets(void **state)
 	assert_int_equal(tcp_reset_make(made, &t), 0);
 }
 
-static void test_rate(void **state)
-{
-	struct icmp_rate r = { .per_second = 100, .burst = 10 };
-	mono_ns now = 1000 * NS_PER_S;
-	int taken = 0;
-
-	(void)state;
-	for (int i = 0; i < 50; i++)
-		taken += icmp_rate_take(&r, now);
-	assert_int_equal(taken, 10);
-	taken = 0;
-	for (int i = 0; i < 1000; i++) /* one second */
-		taken += icmp_rate_take(&r, now += NS_PER_MS);
-	assert_in_range(taken, 99, 101);
-	now += 3600 * NS_PER_S; /* a long rest fills it once, not more */
-	taken = 0;
-	for (int i = 0; i < 50; i++)
-		taken += icmp_rate_take(&r, now);
-	assert_int_equal(taken, 10);
-}
-
 /* Fragments hold the whole payload, in steps of eight, none above the MTU. */
 static void check_cut(const struct packet_spec *s, uint32_t mtu, bool hop_by_hop)
 {
@@ -224,7 +203,6 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_no_errors),
 		cmocka_unit_test(test_resets),
-		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_fragments),
 	};
 	return cmocka_run_group_tests_name("wire/answers", tests, NULL, NULL);
