@@ -10,9 +10,9 @@
 
 /*
  * Writes fragment number `index` of the packet in t, none larger than mtu, into ret_packet (mtu bytes, at
- * least 1280 for IPv6). `id` is the IPv6 fragment identification; IPv4 keeps the packet's own, and its
- * don't-fragment. Returns the fragment's length, 0 behind the last. The packet must be one (no segment size)
- * with a complete L4 checksum.
+ * least eight more than the headers of each). `id` is the IPv6 fragment identification; IPv4 keeps the
+ * packet's own, and its don't-fragment. Returns the fragment's length, 0 behind the last. The packet must be
+ * one (no segment size) with a complete L4 checksum.
  */
 size_t fragment_cut(uint8_t *ret_packet, const struct train *t, uint32_t mtu, uint32_t index, uint32_t id);
 

@@ -68,7 +68,6 @@ static void answer_send(struct pipeline *p, const struct passage *w, uint8_t *ip
 		return;
 	if (w->in_tunnel != TRAIN_NONE) {
 		answer.tunnel = w->in_tunnel;
-		mtu = pipeline_tunnel_mtu(p, w->in_tunnel);
 	} else if (w->t->in_interface != TRAIN_NONE) {
 		answer.out_interface = w->t->in_interface;
 		answer.next_hop = answer.dst;
@@ -155,12 +154,11 @@ void answer_drop(struct pipeline *p, struct passage *w)
 		p->answers_limited++;
 		return;
 	}
-	scratch_room(p, ICMP_MADE_MAX);
 	uint8_t *ip = scratch_take(p, ICMP_MADE_MAX);
 	size_t n = 0;
-	if (ip && reset)
+	if (reset)
 		n = tcp_reset_make(ip, t);
-	else if (ip && answer_address(p, w, &from))
+	else if (answer_address(p, w, &from))
 		n = icmp_make(ip, t, kind, w->mtu, &from);
 	if (n > 0)
 		answer_send(p, w, ip, (uint32_t)n);

@@ -8,26 +8,16 @@
 
 #include <assert.h>
 
-static uint32_t scratch_size(uint32_t n)
-{
-	return (TRAIN_HEAD_ROOM + n + TRAIN_TAIL_ROOM + 63) & ~63u;
-}
-
-void scratch_room(struct pipeline *p, uint32_t n)
-{
-	if (scratch_size(n) <= SCRATCH_SIZE - p->scratch_n)
-		return;
-	leave_flush(p);
-	p->io.flush(p->io.context);
-	p->scratch_n = 0;
-}
-
 uint8_t *scratch_take(struct pipeline *p, uint32_t n)
 {
-	uint32_t whole = scratch_size(n);
+	uint32_t whole = (TRAIN_HEAD_ROOM + n + TRAIN_TAIL_ROOM + 63) & ~63u;
 
-	if (whole > SCRATCH_SIZE - p->scratch_n)
-		return NULL;
+	assert(n <= TRAIN_BYTES_MAX);
+	if (whole > SCRATCH_SIZE - p->scratch_n) {
+		leave_flush(p);
+		p->io.flush(p->io.context);
+		p->scratch_n = 0;
+	}
 	uint8_t *at = p->scratch + p->scratch_n + TRAIN_HEAD_ROOM;
 	p->scratch_n += whole;
 	return at;
@@ -152,37 +142,8 @@ void tunnel_wanted(struct pipeline *p, const struct train *t)
 	p->io.acquire(p->io.context, &asked);
 }
 
-/* One packet in pieces of at most mtu octets, each through `out`. */
-static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu,
-	void (*out)(struct pipeline *p, struct train *piece, struct train *whole, const uint8_t *mac),
-	const uint8_t *mac)
-{
-	uint32_t id = ++p->fragment_id;
-
-	train_complete_l4(t);
-	for (uint32_t i = 0;; i++) {
-		uint8_t *room = scratch_take(p, mtu);
-		if (!room) {
-			leave_flush(p);
-			t->drop = DROP_QUEUE_FULL;
-			return;
-		}
-		struct train piece = *t;
-		piece.ip = room;
-		piece.len = (uint32_t)fragment_cut(room, t, mtu, i, id);
-		piece.segment_size = 0;
-		piece.csum = TRAIN_CSUM_UNKNOWN;
-		if (piece.len == 0)
-			return;
-		out(p, &piece, t, mac);
-		if (piece.drop != DROP_NONE) {
-			t->drop = piece.drop;
-			return;
-		}
-	}
-}
-
-static void piece_to_tunnel(struct pipeline *p, struct train *piece, struct train *whole, const uint8_t *mac)
+/* Sealed, it is in the batch. */
+static void piece_to_tunnel(struct pipeline *p, struct train *piece)
 {
 	struct segment_cutter cutter;
 
@@ -191,9 +152,38 @@ static void piece_to_tunnel(struct pipeline *p, struct train *piece, struct trai
 	leave_counted(p, piece);
 }
 
-static void piece_to_link(struct pipeline *p, struct train *piece, struct train *whole, const uint8_t *mac)
+/* The cutter writes the next packet's headers over this one: what waits for the flush must be a copy. */
+static void copy_to_link(struct pipeline *p, struct train *piece, const uint8_t *mac)
 {
+	uint8_t *copy = scratch_take(p, piece->len);
+
+	memcpy(copy, piece->ip, piece->len);
+	piece->ip = copy;
 	frame_out(p, piece, mac);
+}
+
+/* One packet in pieces of at most mtu octets; mac NULL: into the tunnel. */
+static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
+{
+	uint32_t id = ++p->fragment_id;
+
+	for (uint32_t i = 0;; i++) {
+		struct train piece = *t;
+		piece.ip = scratch_take(p, mtu);
+		piece.len = (uint32_t)fragment_cut(piece.ip, t, mtu, i, id);
+		piece.segment_size = 0;
+		piece.csum = TRAIN_CSUM_UNKNOWN;
+		if (piece.len == 0)
+			return;
+		if (mac)
+			frame_out(p, &piece, mac);
+		else
+			piece_to_tunnel(p, &piece);
+		if (piece.drop != DROP_NONE) {
+			t->drop = piece.drop;
+			return;
+		}
+	}
 }
 
 /*
@@ -204,7 +194,7 @@ static void piece_to_link(struct pipeline *p, struct train *piece, struct train 
 static void sealed_to_be_cut(struct pipeline *p, struct train *t)
 {
 	leave_flush(p);
-	piece_to_tunnel(p, t, t, NULL);
+	piece_to_tunnel(p, t);
 	p->batch.may_fragment = p->batch.packets > 0;
 	leave_flush(p);
 }
@@ -227,17 +217,8 @@ static void leave_smaller(struct pipeline *p, struct train *t, uint32_t mtu, con
 		return;
 	}
 	while (t->drop == DROP_NONE && (ip = segment_cut_next(&cutter, &n))) {
-		/* The cutter writes the next headers over this packet: what waits for the flush must be a
-		 * copy. Its fragments need as much again. */
 		struct train one = *t;
-		scratch_room(
-			p, n > mtu ? n + (n / ((MAX_OF(mtu, 128u) - 60) & ~7u) + 2) * scratch_size(mtu) : n);
-		one.ip = scratch_take(p, n);
-		if (!one.ip) {
-			t->drop = DROP_QUEUE_FULL;
-			return;
-		}
-		memcpy(one.ip, ip, n);
+		one.ip = ip;
 		one.len = n;
 		one.segment_size = 0;
 		one.csum = TRAIN_CSUM_VALID;
@@ -245,9 +226,11 @@ static void leave_smaller(struct pipeline *p, struct train *t, uint32_t mtu, con
 		if (n > mtu && !mac && whole6 && n <= IP6_MTU_MIN)
 			sealed_to_be_cut(p, &one);
 		else if (n > mtu)
-			fragments_out(p, &one, mtu, mac ? piece_to_link : piece_to_tunnel, mac);
+			fragments_out(p, &one, mtu, mac);
+		else if (!mac)
+			piece_to_tunnel(p, &one);
 		else
-			(mac ? piece_to_link : piece_to_tunnel)(p, &one, &one, mac);
+			copy_to_link(p, &one, mac);
 		t->drop = one.drop;
 	}
 }

@@ -25,11 +25,14 @@ enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, ui
 /* t was lost to one of these two: ike is asked, once in a while, for a pair by the packet's own selectors (RFC 7296 section 2.9). */
 void tunnel_wanted(struct pipeline *p, const struct train *t);
 /* Puts a whole packet of ours on its way without the firewall: t parsed, tunnel or interface and next hop
- * set. */
+ * set; mtu: of the link. */
 void leave_own(struct pipeline *p, struct train *t, uint32_t mtu);
-uint8_t *scratch_take(struct pipeline *p, uint32_t n); /* with head and tail room around; NULL: used up */
-/* Sends what waits when there is not room for so much: only where nothing that is at work lies in the scratch. */
-void scratch_room(struct pipeline *p, uint32_t n);
+/*
+ * Room for n octets, with head and tail room around, until the flush. When there is not enough left, what lies in the scratch is sent
+ * and written over from its beginning: of what is still at work only an answer may lie there, near the end then, where its few pieces
+ * do not come.
+ */
+uint8_t *scratch_take(struct pipeline *p, uint32_t n);
 
 /* answer.c: counts w->t->drop and tells the sender. */
 void answer_drop(struct pipeline *p, struct passage *w);

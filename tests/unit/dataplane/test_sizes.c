@@ -128,6 +128,43 @@ static void into_a_narrow_tunnel(void **state)
 	assert_int_equal(g.may_fragment, 0);
 }
 
+/* The options of their first stand in each that leaves: more of them than wait for the flush of one burst. */
+static void a_burst_of_small_ones(void **state)
+{
+	enum { DATAGRAMS = 8, PIECES = 64, DATA = 8 + (PIECES - 1) * 48 };
+	static struct packet last[DATAGRAMS];
+	struct packet_spec s = udp(HOST, INTERNET, DATA - 8);
+	struct train trains[DATAGRAMS], whole = packet_make(&packet, &s);
+
+	for (uint32_t k = 0; k < DATAGRAMS; k++)
+		for (uint32_t i = 0; i < PIECES; i++) {
+			uint32_t head = i ? 20 : 60, n = i ? 48 : 8, at = i ? 8 + (i - 1) * 48 : 0;
+			uint8_t *ip = (i == PIECES - 1 ? &last[k] : &piece)->room + TRAIN_HEAD_ROOM;
+			memcpy(ip, whole.ip, 20);
+			memset(ip + 20, 1, head - 20); /* no operation */
+			memcpy(ip + head, whole.ip + 20 + at, n);
+			ip[0] = (uint8_t)(0x40 | head / 4);
+			store_be16(ip + 2, (uint16_t)(head + n));
+			store_be16(ip + 4, (uint16_t)k);
+			store_be16(ip + 6, (uint16_t)(at / 8 | (i == PIECES - 1 ? 0 : IP4_MF)));
+			store_be16(ip + 10, 0);
+			store_be16(ip + 10, plain_checksum(0, ip, head));
+			struct train t = { .ip = ip, .len = head + n, .csum = TRAIN_CSUM_UNKNOWN };
+			if (i < PIECES - 1) {
+				assert_int_equal(gate_from_link(&g, GATE_LAN, t), DROP_NONE);
+			} else {
+				pipeline_train_from_link(&g.p, &t, gate_interface(&g, GATE_LAN));
+				trains[k] = t;
+			}
+		}
+	gate_clear(&g);
+	pipeline_burst(&g.p, trains, DATAGRAMS, g.now);
+	assert_int_equal(g.p.drops[DROP_QUEUE_FULL], 0);
+	assert_int_equal(g.out_n, DATAGRAMS * DATA / 8);
+	for (uint32_t i = 0; i < g.out_n; i++)
+		assert_int_equal(g.out[i].n, 60 + 8);
+}
+
 /* Fragments that must not be cut further: their sender is told, as for a whole packet (RFC 1191). */
 static void fragments_with_df(void **state)
 {
@@ -247,6 +284,7 @@ int main(void)
 		T(no_larger_than_they_came),
 		T(into_a_tunnel_too),
 		T(into_a_narrow_tunnel),
+		T(a_burst_of_small_ones),
 		T(fragments_with_df),
 		T(a_routes_mtu_holds),
 		T(ipv6_of_1280_passes),
