@@ -177,9 +177,14 @@ enum rc store_write(int dir, const struct running *next, const struct running *o
 		return err_add(e, RC_IO, "there is no directory for the configuration");
 	if ((rc = prepare_file(dir, RUNNING, next->text, next->n, e)))
 		return rc;
+	/* A commit that has no room changes nothing of the history either: it may be tried again and again. */
+	if (old && old->text && (rc = prepare_file(dir, "rollback.1", old->text, old->n, e))) {
+		unlinkat(dir, RUNNING ".new", 0);
+		return rc;
+	}
 	if (old && old->text) {
 		rotate(dir);
-		if ((rc = write_file(dir, "rollback.1", old->text, old->n, e))) {
+		if ((rc = exchange_file(dir, "rollback.1", e))) {
 			unlinkat(dir, RUNNING ".new", 0);
 			return rc;
 		}

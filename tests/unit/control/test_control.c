@@ -103,6 +103,31 @@ static void disk_refuses_the_text(void **state)
 	commit_good(GOOD, 1); /* the number was not used */
 }
 
+/* Room for the new text, and none for the copy of the old one: the way back that there is stays. */
+static void disk_refuses_the_history(void **state)
+{
+	struct ipc_link l;
+	char path[200];
+
+	commit_good(GOOD, 1);
+	commit_good(OTHER, 2);
+	snprintf(path, sizeof path, "%s/rollback.1.new", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (int i = 0; i < 2; i++) {
+		l = commit(GOOD);
+		enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+		ends(&l, RC_IO, "so nothing is changed");
+		enter(LEDGER_CONFIG_REFUSED, RC_OK, "rollback.1.new");
+		file_is("running.conf", OTHER);
+		file_is("rollback.1", GOOD);
+		file_is("running.conf.new", NULL);
+	}
+	assert_int_equal(rmdir(path), 0);
+	commit_good(GOOD, 3);
+	file_is("rollback.1", OTHER);
+	file_is("rollback.2", GOOD);
+}
+
 static void one_commit_at_a_time(void **state)
 {
 	struct ipc_link first = commit(GOOD), second = commit(OTHER);
@@ -649,6 +674,7 @@ int main(int argc, char **argv)
 		TEST(no_ledger_no_commit),
 		TEST(ledger_dies_under_a_commit),
 		TEST(disk_refuses_the_text),
+		TEST(disk_refuses_the_history),
 		TEST(one_commit_at_a_time),
 		TEST(client_goes_commit_stays),
 		TEST(history_and_restart),
