@@ -181,10 +181,12 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 		return;
 	if (commit_refused(k, r))
 		return;
-	bool waited = k->unconfirmed.pending;
-	if ((m->confirm_minutes && unconfirmed_begin(k, m->confirm_minutes, &e)) ||
+	/* Where one waits already its way back is on the disk: the further one's time follows its text, so that
+	 * a commit that fails lengthens nothing. */
+	bool begins = m->confirm_minutes && !k->unconfirmed.pending, lengthens = m->confirm_minutes && !begins;
+	if ((begins && unconfirmed_begin(k, m->confirm_minutes, &e)) ||
 		store_write(k->config_dir, &m->next, &k->running, &e)) {
-		if (m->confirm_minutes && !waited)
+		if (begins)
 			unconfirmed_end(k);
 		err_add(&e, RC_IO, "so nothing is changed");
 		commit_refuse(k, e.rc, e.text);
@@ -195,6 +197,8 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	m->next = (struct running){ .memory = -1 };
 	if (m->back)
 		unconfirmed_end(k);
+	else if (lengthens && unconfirmed_begin(k, m->confirm_minutes, &e))
+		log_warn("%s; the time of the unconfirmed commit before it stays", e.text);
 	log_info("generation %llu is committed by uid %u", (unsigned long long)k->running.generation, m->uid);
 	distribute_all(k, TAKEN_WAIT_NS);
 	if (distribute_complete(k))

@@ -185,7 +185,7 @@ enum rc enter_act(
 void commit_back(struct control *k, char *text, size_t n);
 
 /* confirm.c */
-enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e); /* before the text is kept */
+enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e); /* the first one: before the text is kept */
 void unconfirmed_end(struct control *k);
 void unconfirmed_load(struct control *k);
 void unconfirmed_confirm(struct client *c);

@@ -5,6 +5,7 @@
 #include "control_fixture.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define THIRD "zones { zone c { interfaces e0; } }\n"
@@ -156,6 +157,40 @@ static void refused_commit_waits_for_nothing(void **state)
 	close(fd);
 }
 
+/* Nothing is changed, the time that the one before it has least of all. */
+static void failed_commit_lengthens_nothing(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_COMMIT, .name = "site.conf", .confirm_minutes = 1440 };
+	char before[1000] = "", path[200];
+	struct ipc_link l;
+	FILE *f;
+	int fd;
+
+	commit_good(GOOD, 1);
+	commit_unconfirmed(OTHER, 2, 5);
+	snprintf(path, sizeof path, "%s/unconfirmed", dir);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	before[fread(before, 1, sizeof before - 1, f)] = '\0';
+	fclose(f);
+	snprintf(path, sizeof path, "%s/running.conf.new", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	fd = memory_of(THIRD);
+	l = ask(q, fd);
+	close(fd);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	ends(&l, RC_IO, "so nothing is changed");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "running.conf.new");
+	file_is("unconfirmed", before);
+	if (look_inside())
+		assert_int_equal(control.unconfirmed.minutes, 5);
+	assert_int_equal(rmdir(path), 0);
+	commit_unconfirmed(THIRD, 3, 7);
+	is_there(true);
+	if (look_inside())
+		assert_int_equal(control.unconfirmed.minutes, 7);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, cleared)
 
 int main(int argc, char **argv)
@@ -168,6 +203,7 @@ int main(int argc, char **argv)
 		TEST(goes_back),
 		TEST(goes_back_when_the_ledger_takes_it),
 		TEST(refused_commit_waits_for_nothing),
+		TEST(failed_commit_lengthens_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
