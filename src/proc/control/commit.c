@@ -199,7 +199,12 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 		unconfirmed_end(k);
 	else if (lengthens && unconfirmed_begin(k, m->confirm_minutes, &e))
 		log_warn("%s; the time of the unconfirmed commit before it stays", e.text);
-	log_info("generation %llu is committed by uid %u", (unsigned long long)k->running.generation, m->uid);
+	if (m->back)
+		log_info("generation %llu, which is what ran before, is committed by nobody",
+			(unsigned long long)k->running.generation);
+	else
+		log_info("generation %llu is committed by uid %u", (unsigned long long)k->running.generation,
+			m->uid);
 	distribute_all(k, TAKEN_WAIT_NS);
 	if (distribute_complete(k))
 		commit_taken(k);
