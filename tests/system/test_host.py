@@ -135,6 +135,25 @@ def test_filter_holds_though_somebody_switches_forwarding_on(lab):
     assert len(requests) == 5, f"each packet went once, by the data plane alone: {requests}"
 
 
+def test_filter_is_kept_though_a_configuration_could_not_be_applied(lab):
+    """The rule set of the one before stands then, and comes back like any other."""
+    hq = lab["hq"]
+    (hq.state / "etc/try.conf").write_text(config_of("hq", ("host-inbound [ ping ssh ];", "host-inbound ping;")), encoding="utf-8")
+    hq.run("mount --bind /bin/false /usr/sbin/nft")
+    try:
+        refused = hq.run("plaingate commit /etc/plaingate/try.conf", check=False)
+        assert refused.returncode == 1 and "refused by supervisor" in refused.stderr, refused.stderr
+    finally:
+        hq.run("umount /usr/sbin/nft")
+    try:
+        hq.run("nft flush ruleset")
+        wait_for(lambda: "policy drop" in hq.run("nft list ruleset").stdout, 3, "the filter to be there again")
+        assert "tcp dport 22 accept" in hq.run("nft list table inet plaingate").stdout
+    finally:
+        lab.commit("hq", config_of("hq"), "as before")
+        lab.wait_for_tunnel()
+
+
 def test_answers_to_own_connections_pass(lab):
     hq = lab["hq"]
     assert "served by web" in hq.run(f"curl -sS --max-time 5 http://{WEB}/").stdout

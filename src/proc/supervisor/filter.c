@@ -151,7 +151,8 @@ enum rc filter_apply(struct supervisor *s, struct err *e)
 	size_t n = filter_text(text, FILTER_TEXT_MAX, s->snapshot, s->interfaces, s->interfaces_n);
 	enum rc rc = n > 0 ? nft_run(text, n, e) : err_add(e, RC_LIMIT, "the rule set is too long");
 	free(text);
-	s->filter_generation = rc == RC_OK ? rules_generation() : 0;
+	if (rc == RC_OK) /* else what stood before stands, and is looked after further on */
+		s->filter_generation = rules_generation();
 	return rc;
 }
 
@@ -166,10 +167,8 @@ void filter_keep(struct supervisor *s)
 	if (now == 0 || now == s->filter_generation)
 		return;
 	log_warn("nftables ruleset was changed by another program; restoring ours");
-	if (filter_apply(s, &e) != RC_OK) {
-		log_error("%s", e.text);
-		s->filter_generation = now - 1 ? now - 1 : UINT32_MAX; /* again in a second */
-	}
+	if (filter_apply(s, &e) != RC_OK)
+		log_error("%s", e.text); /* again in a second */
 }
 
 enum rc filter_begin(struct supervisor *s, struct err *e)
