@@ -95,6 +95,17 @@ def test_closed_from_the_moment_of_readiness(away):
     assert not [at for at in neighbour.reached if ready + 0.1 < at < early]
 
 
+def test_a_rule_set_that_closes_nothing_does_not_stay(away):
+    """A table of the name is there, and the chain that closes the host is not."""
+    lab = away
+    lab.commit("hq", config_of("hq") + SILENT, "a witness that nobody reaches")
+    stop(lab)
+    lab["hq"].run("nft add table inet plaingate")
+    start(lab)
+    assert "hook input priority filter; policy drop" in lab["hq"].run("nft list table inet plaingate").stdout
+    assert "zone_" not in lab["hq"].run("nft list table inet plaingate").stdout, "no configuration yet"
+
+
 def test_a_flush_before_the_first_configuration(away):
     lab = away
     lab.commit("hq", config_of("hq") + SILENT, "a witness that nobody reaches")

@@ -173,7 +173,7 @@ void filter_keep(struct supervisor *s)
 
 enum rc filter_begin(struct supervisor *s, struct err *e)
 {
-	static const char ask[] = "list table inet plaingate\n";
+	static const char ask[] = "list chain inet plaingate input\n"; /* the chain that closes the host */
 	struct err none = { 0 };
 
 	if (nft_run(ask, sizeof ask - 1, &none) != RC_OK)
