@@ -18,6 +18,7 @@
 
 #define ANCESTORS_MAX	      64
 #define TCP_STATE_ESTABLISHED 1u
+#define TCP_STATE_LISTEN      10u
 
 /* The kernel's table: addresses as hexadecimal words in the host's byte order. */
 static bool address_of_hex(struct ip_addr *ret_addr, const char *hex)
@@ -55,6 +56,22 @@ static bool connection_of_socket(struct host_connection *ret, const char *table,
 			address_of_hex(&ret->local, local) && address_of_hex(&ret->remote, remote);
 	if (found)
 		ret->local_port = (uint16_t)port;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Does a program wait for connections to that port? */
+static bool listens(const char *table, unsigned wanted)
+{
+	FILE *f = fopen(table, "re");
+	unsigned port, state;
+	bool found = false;
+	char line[512];
+
+	while (f && !found && fgets(line, sizeof line, f))
+		found = sscanf(line, " %*[^:]: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x", &port, &state) == 2 &&
+			state == TCP_STATE_LISTEN && port == wanted;
 	if (f)
 		fclose(f);
 	return found;
@@ -195,7 +212,11 @@ void connection_find(struct host_connection *ret_connection)
 	char name[IF_NAMESIZE] = "";
 
 	*ret_connection = (struct host_connection){ 0 };
-	if (!find(&c, connection_of_process) && !find(&c, connection_of_environment))
+	if (find(&c, connection_of_process))
+		c.accepted = listens("/proc/net/tcp", c.local_port) || listens("/proc/net/tcp6", c.local_port);
+	else if (find(&c, connection_of_environment))
+		c.accepted = true;
+	else
 		return;
 	if (if_indextoname(interface_towards(&c.remote), name))
 		snprintf(c.interface, sizeof c.interface, "%s", name);

@@ -67,7 +67,7 @@ static enum rc admits(const struct snapshot *s, const struct host_connection *c,
 
 	/* From the host to itself, or its own connection to somebody: answers pass. */
 	if (strcmp(c->interface, "lo") == 0 ||
-		(c->local_port >= s->host_port_first && c->local_port <= s->host_port_last))
+		(!c->accepted && c->local_port >= s->host_port_first && c->local_port <= s->host_port_last))
 		return RC_OK;
 	addr_text(remote, &c->remote);
 	if (!c->interface[0])

@@ -16,7 +16,8 @@
 /* A TCP connection to the gateway as its kernel sees it. It travels in a message: no padding. */
 struct host_connection {
 	struct ip_addr local, remote; /* family ADDR_NONE: there is none */
-	uint16_t local_port, zero;
+	uint16_t local_port;
+	uint16_t accepted; /* the other end began it: it is one to a service of the host */
 	char interface[INTERFACE_NAME_BYTES]; /* by which answers leave; empty: not known */
 };
 

@@ -111,9 +111,9 @@ def test_all_is_closed_when_it_is_meant(lab):
     lab.wait_for_tunnel()
 
 
-# One connection to port 22, as sshd holds it, and below it the commit, with nothing left of the environment.
+# One connection, as sshd holds it, and below it the commit, with nothing left of the environment.
 SSHD = """import os, socket, subprocess, sys
-server = socket.create_server(("::", 22), family=socket.AF_INET6, dualstack_ipv6=True)
+server = socket.create_server(("::", int(sys.argv[2])), family=socket.AF_INET6, dualstack_ipv6=True)
 print("listening", flush=True)
 connection, _ = server.accept()
 done = subprocess.run(["env", "-i", "PATH=" + os.environ["PATH"], "sh", "-c", "plaingate commit /etc/plaingate/try.conf " + sys.argv[1] + "; exit $?"],
@@ -122,11 +122,11 @@ connection.sendall(f"{done.returncode} {done.stdout}{done.stderr}".encode())
 """
 
 
-def commit_by_connection(lab, text, address, options=""):
+def commit_by_connection(lab, text, address, options="", port=22):
     (lab["hq"].state / "etc/try.conf").write_text(text, encoding="utf-8")
-    with lab["hq"].popen(["/usr/bin/python3", "-c", SSHD, options], stdout=-1, text=True) as sshd:
+    with lab["hq"].popen(["/usr/bin/python3", "-c", SSHD, options, str(port)], stdout=-1, text=True) as sshd:
         assert sshd.stdout.readline() == "listening\n"
-        connection = connect(lab, "host-a", address, 22, timeout=5)
+        connection = connect(lab, "host-a", address, port, timeout=5)
         assert not isinstance(connection, OSError), connection
         with connection:
             connection.settimeout(10)
@@ -152,6 +152,16 @@ def test_who_commits_is_not_cut_off_by_accident(lab, address, change, why):
     said = commit_by_connection(lab, config_of("hq", ("dpd 10;", "dpd 11;")), address)
     assert said.startswith("0 "), said
     lab.commit("hq", config_of("hq"), "as it was")
+
+
+def test_sshd_on_a_port_that_own_connections_begin_from(lab):
+    """Who began the connection tells it from one of those, not its port."""
+    lab.commit("hq", config_of("hq", ("host-inbound [ ping ssh ];", "host-inbound [ ping tcp/33022 ];")), "ssh elsewhere")
+    try:
+        said = commit_by_connection(lab, config_of("hq"), "10.1.0.1", port=33022)
+        assert said.startswith("1 ") and "zone 'trust' does not open TCP port 33022" in said, said
+    finally:
+        lab.commit("hq", config_of("hq"), "as it was")
 
 
 def test_who_commits_is_cut_off_when_it_is_meant(lab):

@@ -75,6 +75,7 @@ static const struct {
 	const char *what, *now, *next, *interface, *remote;
 	uint16_t port;
 	const char *why; /* NULL: it goes on */
+	bool own;	 /* the host began it */
 } cases[] = {
 	{ "nothing changes", ONE("interfaces lan0; host-inbound ssh;"),
 		ONE("interfaces lan0; host-inbound ssh;"), "lan0", "10.1.0.2", 22, NULL },
@@ -112,7 +113,10 @@ static const struct {
 	{ "of the host to itself", ONE("interfaces lan0; host-inbound ssh;"), ONE("interfaces lan0;"), "lo",
 		"127.0.0.1", 22, NULL },
 	{ "the host's own connection to somebody", "", ONE("interfaces lan0;"), "lan0", "10.1.0.2", 33000,
-		NULL },
+		NULL, true },
+	{ "to a service on one of the host's own ports", ONE("interfaces lan0; host-inbound tcp/33000;"),
+		ONE("interfaces lan0;"), "lan0", "10.1.0.2", 33000,
+		"zone 'lan' does not open TCP port 33000" },
 	{ "not understood: it does not pass today either", ONE("interfaces lan0;"), ONE("interfaces lan0;"),
 		"lan0", "10.1.0.2", 22, NULL },
 	{ "the way is not known, ssh is open somewhere", ONE("interfaces lan0; host-inbound ssh;"),
@@ -139,7 +143,7 @@ static void connections(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct snapshot *now = compiled(cases[i].now), *next = compiled(cases[i].next);
-		struct host_connection c = { .local_port = cases[i].port };
+		struct host_connection c = { .local_port = cases[i].port, .accepted = !cases[i].own };
 		struct err e = { 0 };
 		enum rc rc;
 
