@@ -19,6 +19,7 @@ TREE = Path(__file__).resolve().parents[1]
 PEERS = {"strongswan": ("forky", "forky", "peer-strongswan"),
          "libreswan": ("trixie", "trixie-peers", "peer-libreswan"),
          "wireguard": ("trixie", "trixie-peers", "peer-wireguard")}
+MAKE_S = 900
 
 
 def roots():
@@ -34,10 +35,12 @@ class PeerRoot:
         self.dir = roots() / name
         self.dir.parent.mkdir(parents=True, exist_ok=True)
         with self.alone():
-            made = subprocess.run(["tools/root", release, str(self.dir), "tools/install-packages", group], cwd=TREE, text=True,
-                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=900, check=False)
+            # timeout(1) ends what it started as a whole: a mirror that does not answer is asked by grandchildren.
+            made = subprocess.run(["timeout", str(MAKE_S), "tools/root", release, str(self.dir), "tools/install-packages", group], cwd=TREE, text=True,
+                                  stdin=subprocess.DEVNULL, capture_output=True, check=False)
         if made.returncode:
-            raise LabError(f"a root of Debian {release} with the packages of '{group}': {(made.stdout + made.stderr)[-800:]}")
+            late = f"not made within {MAKE_S} s: " if made.returncode == 124 else ""
+            raise LabError(f"a root of Debian {release} with the packages of '{group}': {late}{(made.stdout + made.stderr)[-800:]}")
 
     @contextlib.contextmanager
     def alone(self):
@@ -65,8 +68,11 @@ class PeerRoot:
 
 
 if __name__ == "__main__":
+    missing = 0
     for wanted in sys.argv[1:] or PEERS:
         try:
             PeerRoot(wanted)
         except LabError as error:
-            sys.exit(f"peer_root: {wanted}: {error}")
+            print(f"peer_root: {wanted}: {error}", file=sys.stderr)
+            missing = 1
+    sys.exit(missing)
