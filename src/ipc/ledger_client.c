@@ -218,7 +218,8 @@ void ledger_client_down(struct ledger_client *c)
 		if (p->mode == LEDGER_LATER && p->sent) {
 			p->sent = false;
 			c->resend = true;
-			c->late++;
+			c->late += !p->late;
+			p->late = true;
 		}
 	refuse_gates(c, UINT64_MAX, "the ledger is down");
 }
@@ -241,8 +242,10 @@ void ledger_client_expire(struct ledger_client *c, mono_ns now)
 {
 	if (ipc_link_up(c->link))
 		send_unsent(c, now); /* the link's queue was full */
-	if (ipc_link_up(c->link) && c->full)
+	if (ipc_link_up(c->link) && c->full && now >= c->probe_at) {
+		c->probe_at = now + LEDGER_PROBE_NS;
 		probe(c);
+	}
 	if (now > LEDGER_GATE_WAIT_NS)
 		refuse_gates(c, now - LEDGER_GATE_WAIT_NS, "the ledger does not answer");
 }

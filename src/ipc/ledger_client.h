@@ -26,6 +26,7 @@ enum ledger_mode { LEDGER_GATE, LEDGER_LATER };
 
 #define LEDGER_PENDING_MAX  1024
 #define LEDGER_GATE_WAIT_NS (5 * NS_PER_S) /* a gate without an answer is refused after that */
+#define LEDGER_PROBE_NS	    NS_PER_S	   /* between two tries of a ledger that is full */
 
 /* rc RC_OK: entered at r->index. Else refused, r->text says why. context and cookie are the appender's. */
 typedef void ledger_receipt_fn(void *context, uint64_t cookie, const struct msg_ledger_receipt *r);
@@ -42,6 +43,7 @@ struct ledger_client {
 	bool broken;			       /* the link went down and the gap is not stated yet */
 	bool resend;			       /* some wait that were sent over an older link */
 	bool full;			       /* the ledger had no room for a LATER one */
+	mono_ns probe_at;		       /* when it is asked again */
 	char why[128];			       /* as it said */
 	uint32_t run;			       /* starts of this process before this one, in this boot */
 };

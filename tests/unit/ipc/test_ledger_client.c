@@ -270,6 +270,8 @@ static void test_a_full_ledger_gets_late_entries_later(void **state)
 		no_entry(&d); /* it is on its way */
 		if (second < 2)
 			assert_true(receipt(&d, tags[0], RC_IO));
+		ledger_client_expire(&d.client, (3 + second) * NS_PER_S + NS_PER_S / 2);
+		no_entry(&d);
 	}
 	/* There is room: the others follow behind a gap that counts them. */
 	d.answers = 0;
@@ -297,6 +299,31 @@ static void test_a_full_ledger_gets_late_entries_later(void **state)
 	end(&d);
 }
 
+/* Also when the link goes down while the one that is tried has no answer. */
+static void test_what_is_late_is_counted_once(void **state)
+{
+	struct desk d;
+	struct msg_ledger_append m;
+	begin(&d);
+	connect_both(&d);
+	ledger_client_up(&d.client, 1);
+	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_OK);
+	assert_true(receipt(&d, next_entry(&d, &m), RC_IO));
+	ledger_client_expire(&d.client, NS_PER_S);
+	next_entry(&d, &m);
+	assert_int_equal(m.n, 2);
+	ledger_client_down(&d.client);
+	connect_both(&d);
+	ledger_client_up(&d.client, 2 * NS_PER_S);
+	next_entry(&d, &m);
+	assert_int_equal(m.n, 2);
+	next_entry(&d, &m);
+	assert_int_equal(m.type, GAP);
+	m.body[m.body_n] = '\0';
+	assert_string_equal(m.body, "{\"late\":1,\"lost\":0,\"refused\":0,\"unknown\":0}");
+	end(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_gap_is_stated_and_late_entries_follow),
 		cmocka_unit_test(test_waiting_is_bounded_and_loss_is_counted),
 		cmocka_unit_test(test_a_full_ledger_gets_late_entries_later),
+		cmocka_unit_test(test_what_is_late_is_counted_once),
 		cmocka_unit_test(test_body_too_long),
 	};
 
