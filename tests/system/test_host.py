@@ -246,7 +246,10 @@ def test_only_the_hosts_own_connections_are_tracked(lab):
                     s.sendto(b"question", (HQ_WAN, 53))
                 _, peer = server.recvfrom(100)
                 server.sendto(b"answer", peer)
-            lab["web"].run(f"ping -c 3 -i 0.2 {HQ_WAN}")
+            for address in (HQ_WAN, HQ6):
+                lab["web"].run(f"ping -c 3 -i 0.2 {address}")
+            with lab["web"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.sendto(b"no IKE", (HQ_WAN, 500))
             connect(lab, "host-a", "10.1.0.1", 22, timeout=0.3)
             entries = tracked(lab)
     finally:

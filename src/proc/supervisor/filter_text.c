@@ -116,8 +116,6 @@ static void zone_chain(struct tw *t, const struct snapshot *snap, uint32_t zone,
 	const struct span *services = &snap_zones(snap)[zone].host_services;
 
 	tw_say(t, "\tchain zone_%u%s {\n", zone, u->suffix);
-	if (u->answers)
-		tw_say(t, "\t\ticmp type echo-reply notrack\n\t\ticmpv6 type echo-reply notrack\n");
 	for (uint32_t i = services->first; i < services->first + services->count; i++) {
 		const struct snap_host_service *v = &snap_host_services(snap)[i];
 		char whom[64];
@@ -219,15 +217,14 @@ static void input(struct tw *t, const struct snapshot *snap)
 
 /*
  * Connection tracking, of connections that the host itself begins: what is forwarded never comes here, and
- * what strangers begin has no entry. Nor have IKE and ESP, and the machine's traffic with itself.
+ * what strangers begin has no entry. Nor has the machine's traffic with itself, and IKE and ESP: what comes is
+ * for a service, and what goes out bears the mark. Answers of ping make no entry by themselves.
  */
 static void tracking(struct tw *t, const struct snapshot *snap)
 {
 	tw_say(t, "\tchain before_tracking_in {\n"
 		  "\t\ttype filter hook prerouting priority raw; policy accept;\n"
-		  "\t\tiifname \"lo\" notrack\n"
-		  "\t\tmeta l4proto esp notrack\n"
-		  "\t\tudp dport { 500, 4500 } notrack\n");
+		  "\t\tiifname \"lo\" notrack\n");
 	if (snap)
 		by_zone(t, snap, "iifname", &UNTRACKED_IN);
 	tw_say(t,
