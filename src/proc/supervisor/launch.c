@@ -73,7 +73,8 @@ enum rc measure(const char *path, struct measured *ret_measured, struct err *e)
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		rc = err_add(e, RC_MALFORMED, "'%s' is not a regular file", path);
 	else if ((memory = memory_for(name ? name + 1 : path)) < 0)
-		rc = err_errno(e, RC_IO, "make memory for '%s'", path);
+		rc = err_errno(e, RC_IO, "make executable memory for '%s'%s", path,
+			errno == EACCES ? " (vm.memfd_noexec forbids it: 1 at the most)" : "");
 	else if ((rc = copy_hashed(fd, memory, ret_measured->sha256, e)))
 		err_add(e, rc, "while measuring '%s'", path);
 	else if ((ret_measured->fd = seal(memory)) < 0)
