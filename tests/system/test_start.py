@@ -95,6 +95,35 @@ def test_closed_from_the_moment_of_readiness(away):
     assert not [at for at in neighbour.reached if ready + 0.1 < at < early]
 
 
+def test_a_connection_from_before_the_start_ends(away):
+    """What the machine sends on it makes no way back, neither before the first configuration nor behind it."""
+    lab = away
+    lab.commit("hq", config_of("hq") + SILENT, "a witness that nobody reaches")
+    stop(lab)
+    lab["hq"].sysctl({"net.netfilter.nf_conntrack_tcp_loose": 1})  # as it is when a machine boots
+    with listener(lab, "hq", 8080) as server:
+        clients = [connect(lab, "host-a", LAN, 8080) for _ in range(2)]
+        served = [server.accept()[0] for _ in clients]
+        start(lab)
+
+        def has_no_way_back(here, there):
+            here.settimeout(0.7)
+            there.settimeout(2)
+            here.sendall(b"anybody?")
+            assert there.recv(20) == b"anybody?"
+            there.sendall(b"yes")
+            with pytest.raises(TimeoutError):
+                here.recv(20)
+
+        assert "zone_" not in lab["hq"].run("nft list table inet plaingate").stdout, "no configuration yet"
+        has_no_way_back(served[0], clients[0])
+        lab.wait_gateway("hq")
+        wait_for(lambda: "zone_" in lab["hq"].run("nft list table inet plaingate").stdout, 15, "the configuration")
+        has_no_way_back(served[1], clients[1])
+        for s in (*clients, *served):
+            s.close()
+
+
 def test_a_rule_set_that_closes_nothing_does_not_stay(away):
     """A table of the name is there, and the chain that closes the host is not."""
     lab = away

@@ -29,6 +29,16 @@ enum rc kernel_no_forwarding(struct err *e)
 	return rc == RC_OK ? sysctl("ipv6/conf/all/forwarding", "0", e) : rc;
 }
 
+/*
+ * A connection of the host begins with its SYN. What the host sends in the midst of one may be a service's
+ * answer to somebody for whom the service is closed now, or who came before the filter: it makes no entry,
+ * and so no way back. The kernel has this setting once a rule set asks for connections.
+ */
+enum rc kernel_tracking(struct err *e)
+{
+	return sysctl("netfilter/nf_conntrack_tcp_loose", "0", e);
+}
+
 static void wish(const char *name, const char *value)
 {
 	struct err e = { 0 };
@@ -88,6 +98,7 @@ void kernel_settings(struct supervisor *s)
 {
 	const struct snapshot *snap = s->snapshot;
 	char name[128], range[32];
+	struct err e = { 0 };
 
 	snprintf(range, sizeof range, "%u %u", snap->host_port_first, snap->host_port_last);
 	wish("ipv4/ip_local_port_range", range);
@@ -96,9 +107,8 @@ void kernel_settings(struct supervisor *s)
 	wish("ipv4/conf/all/accept_redirects", "0");
 	wish("ipv4/conf/all/send_redirects", "0");
 	wish("ipv4/route/min_pmtu", PATH_MTU_FLOOR);
-	/* A connection of the host begins with its SYN. What the host sends in the midst of one may be a
-	 * service's answer to somebody for whom the service is closed now: it makes no entry. */
-	wish("netfilter/nf_conntrack_tcp_loose", "0");
+	if (kernel_tracking(&e) != RC_OK)
+		log_warn("%s", e.text);
 	router_advertisements(snap);
 	for (size_t i = 0; i < s->interfaces_n; i++) {
 		if (!s->interfaces[i].index)

@@ -300,6 +300,8 @@ static enum rc prepare(struct supervisor *s, struct err *e)
 	if (rc == RC_OK)
 		rc = filter_begin(s, e);
 	if (rc == RC_OK)
+		rc = kernel_tracking(e);
+	if (rc == RC_OK)
 		service_ready();
 	if (rc == RC_OK)
 		rc = measure_own(s, e);

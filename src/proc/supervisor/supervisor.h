@@ -201,6 +201,7 @@ void links_describe(struct supervisor *s, struct zone_interface *list, size_t n)
 
 /* kernel.c */
 enum rc kernel_no_forwarding(struct err *e);
+enum rc kernel_tracking(struct err *e); /* behind filter_begin() */
 void kernel_settings(struct supervisor *s);
 
 /* filter.c, filter_text.c */
