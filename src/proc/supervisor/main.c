@@ -6,13 +6,15 @@
  * sandbox, then the processes. At the end: all but the ledger, the ledger when the last entries have their
  * receipts. The ingress filter stays: closed.
  */
+#include "base/bytes.h"
 #include "base/log.h"
+#include "base/options.h"
+#include "proc/supervisor/options.h"
 #include "proc/supervisor/supervisor.h"
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,18 +26,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"usage: plaingated [OPTION]...\n"
-	"  --config DIR     keys/ in it (/etc/plaingate)\n"
-	"  --state DIR      the ledger and the running configuration (/var/lib/plaingate)\n"
-	"  --run DIR        the command line's socket and the PID file (/run/plaingate)\n"
-	"  --libexec DIR    the executables of the processes (/usr/libexec/plaingate)\n"
-	"  --share DIR      the known answers by which the keeper checks itself (/usr/share/plaingate)\n"
-	"  --log FILE       operational log, appended to (standard error)\n"
-	"  --foreground     stay there (the default)\n"
-	"  --background     return when all processes are ready\n"
-	"  --flush          take the ingress filter and the rules for tunnels away, and end\n"
-	"  --help\n";
+static const struct option_row options[] = {
+#define E(letter, word, value, text) { letter, word, value, text },
+	SUPERVISOR_OPTIONS(E)
+#undef E
+};
+
+static void usage(FILE *out)
+{
+	char text[OPTIONS_USAGE_MAX];
+
+	fprintf(out, "usage: plaingated [OPTION]...\n%s", options_usage(text, options, COUNT_OF(options)));
+}
 
 static enum rc option_path(char *ret_path, size_t size, const char *value, struct err *e)
 {
@@ -48,19 +50,7 @@ static enum rc option_path(char *ret_path, size_t size, const char *value, struc
 
 static enum rc options_read(struct options *o, int argc, char **argv, struct err *e)
 {
-	static const struct option names[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "state", required_argument, NULL, 's' },
-		{ "run", required_argument, NULL, 'r' },
-		{ "libexec", required_argument, NULL, 'x' },
-		{ "share", required_argument, NULL, 'd' },
-		{ "log", required_argument, NULL, 'l' },
-		{ "foreground", no_argument, NULL, 'f' },
-		{ "background", no_argument, NULL, 'b' },
-		{ "flush", no_argument, NULL, 'F' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
+	struct option names[OPTIONS_MAX];
 	enum rc rc = RC_OK;
 
 	*o = (struct options){
@@ -70,6 +60,7 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 		.libexec = "/usr/libexec/plaingate",
 		.share = "/usr/share/plaingate",
 	};
+	options_list(names, options, COUNT_OF(options));
 	for (int c; rc == RC_OK && (c = getopt_long(argc, argv, "", names, NULL)) >= 0;) {
 		switch (c) {
 		case 'c':
@@ -100,7 +91,7 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 			o->flush = true;
 			break;
 		case 'h':
-			fputs(usage, stdout);
+			usage(stdout);
 			exit(0);
 		default:
 			rc = RC_MALFORMED;
@@ -364,7 +355,7 @@ int main(int argc, char **argv)
 	if (options_read(&s.options, argc, argv, &e) != RC_OK) {
 		if (e.text[0])
 			fprintf(stderr, "plaingated: %s\n", e.text);
-		fputs(usage, stderr);
+		usage(stderr);
 		return 2;
 	}
 	if (geteuid() != 0) {

@@ -5,14 +5,15 @@
  */
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "merkle/policy.h"
 #include "proc/witness/confine.h"
+#include "proc/witness/options.h"
 #include "proc/witness/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,26 +27,22 @@
 #define LOGS_MAX  4096
 #define FILES_MAX 64
 
-static const char usage[] =
-	"usage: plaingate-witness --key FILE --db FILE --listen ADDR:PORT (--log VKEY | --policy FILE)... "
-	"[OPTION]...\n"
-	"       plaingate-witness --key FILE --new-key NAME\n"
-	"       plaingate-witness --key FILE --show-key\n"
-	"  --key FILE          the private key, for its owner alone to read\n"
-	"  --db FILE           what was cosigned; begun when it is missing. Who loses it must begin a new "
-	"key\n"
-	"  --listen ADDR:PORT  [ADDR]:PORT for IPv6; port 0: any, see the first line of the log\n"
-	"  --log VKEY          a log to cosign for, by its verifier key; may be repeated\n"
-	"  --log 'VKEY ORIGIN' the same, where the first line of its checkpoints is not the key's name\n"
-	"  --policy FILE       the logs of a policy file; may be repeated\n"
-	"  --rate N            requests a second that one client may make in the long run (20); 0: any "
-	"number\n"
-	"  --burst N           and at once after a silence (60)\n"
-	"  --connections N     that one client may have open (32)\n"
-	"  --silence SECONDS   warns when a log that was cosigned asks no more for so long (0: never)\n"
-	"  --verbose           every answer is a line of the log\n"
-	"  --new-key NAME      makes FILE with a new key, and prints the verifier key\n"
-	"  --show-key          prints the verifier key\n";
+static const struct option_row rows[] = {
+#define E(letter, word, value, text) { letter, word, value, text },
+	WITNESS_OPTIONS(E)
+#undef E
+};
+
+static void usage(FILE *out)
+{
+	char text[OPTIONS_USAGE_MAX];
+
+	fprintf(out,
+		"usage: plaingate-witness --key FILE --db FILE --listen ADDR:PORT (--log VKEY | --policy FILE)... [OPTION]...\n"
+		"       plaingate-witness --key FILE --new-key NAME\n"
+		"       plaingate-witness --key FILE --show-key\n%s",
+		options_usage(text, rows, COUNT_OF(rows)));
+}
 
 struct options {
 	const char *key, *db, *listen, *new_key;
@@ -77,25 +74,11 @@ static enum rc list_add(const char **list, size_t *n, size_t max, const char *va
 
 static enum rc options_read(struct options *o, int argc, char **argv, struct err *e)
 {
-	static const struct option names[] = {
-		{ "key", required_argument, NULL, 'k' },
-		{ "db", required_argument, NULL, 'd' },
-		{ "listen", required_argument, NULL, 'l' },
-		{ "log", required_argument, NULL, 'o' },
-		{ "policy", required_argument, NULL, 'p' },
-		{ "rate", required_argument, NULL, 'r' },
-		{ "burst", required_argument, NULL, 'b' },
-		{ "connections", required_argument, NULL, 'c' },
-		{ "silence", required_argument, NULL, 'w' },
-		{ "new-key", required_argument, NULL, 'n' },
-		{ "show-key", no_argument, NULL, 's' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
+	struct option names[OPTIONS_MAX];
 	enum rc rc = RC_OK;
 
 	o->server = (struct server_options){ .per_s = 20, .burst = 60, .connections_max = 32 };
+	options_list(names, rows, COUNT_OF(rows));
 	for (int c; rc == RC_OK && (c = getopt_long(argc, argv, "", names, NULL)) >= 0;) {
 		switch (c) {
 		case 'k':
@@ -135,7 +118,7 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 			o->verbose = true;
 			break;
 		case 'h':
-			fputs(usage, stdout);
+			usage(stdout);
 			exit(0);
 		default:
 			return err_add(e, RC_MALFORMED, "see --help");

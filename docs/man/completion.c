@@ -1,0 +1,56 @@
+/* What may follow in the shell: arms of a `case`, from the tables of src/cli. */
+#include "cli/commands.h"
+#include "roff.h"
+
+#include <string.h>
+
+static size_t first_word(const char *words)
+{
+	return strcspn(words, " ");
+}
+
+/* The command before this one in the table begins with the same word. */
+static int is_said(unsigned command)
+{
+	size_t n = first_word(cli_commands[command].words);
+
+	for (unsigned i = 0; i < command; i++)
+		if (first_word(cli_commands[i].words) == n && !strncmp(cli_commands[i].words, cli_commands[command].words, n))
+			return 1;
+	return 0;
+}
+
+static void seconds(FILE *out, const char *first, size_t n)
+{
+	fprintf(out, "\t\"%.*s\") reply=\"", (int)n, first);
+	for (unsigned i = 0; i < COMMANDS_N; i++) {
+		const char *words = cli_commands[i].words;
+		if (first_word(words) == n && !strncmp(words, first, n) && words[n])
+			fprintf(out, "%s ", words + n + 1);
+	}
+	if (n == 4 && !strncmp(first, "show", n))
+		for (unsigned i = 0; i < SHOW_COUNT; i++)
+			fprintf(out, "%s ", cli_table((enum show_table)i).keyword);
+	fputs("\" ;;\n", out);
+}
+
+/* By what was typed so far: the words that may come next, options among them. */
+void page_completion(FILE *out)
+{
+	fputs("\t\"\") reply=\"", out);
+	for (unsigned i = 0; i < COMMANDS_N; i++)
+		if (!is_said(i))
+			fprintf(out, "%.*s ", (int)first_word(cli_commands[i].words), cli_commands[i].words);
+	fputs("\" ;;\n", out);
+	for (unsigned i = 0; i < COMMANDS_N; i++)
+		if (!is_said(i) && cli_commands[i].words[first_word(cli_commands[i].words)])
+			seconds(out, cli_commands[i].words, first_word(cli_commands[i].words));
+	for (unsigned i = 0; i < COMMANDS_N; i++) {
+		const struct cli_command_row *c = &cli_commands[i];
+		fprintf(out, "\t\"%s\" | \"%s \"*) reply=\"", c->words, c->words);
+		for (unsigned k = 0; k < OPTIONS_N; k++)
+			if (c->options & 1u << k)
+				fprintf(out, "%s ", cli_options[k].word);
+		fputs("\" ;;\n", out);
+	}
+}
