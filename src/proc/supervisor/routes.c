@@ -7,11 +7,10 @@
  * swallow its own outside, and the data plane's mirror of the main table stays free of them. When pg0 goes,
  * the kernel takes the routes away; behind each stands an unreachable one that stays, so that the host's own
  * traffic does not leave in clear while nobody is there to seal it.
- *
- * Where a tunnel's local side lies inside its remote side, the local prefixes are "throw" routes there: for
- * these the kernel asks the main table (route/selectors.h says the same of all other packets).
+ * What stays on this side (host_routes.h) are "throw" routes there: for these the kernel asks the main table.
  */
 #include "base/log.h"
+#include "proc/supervisor/host_routes.h"
 #include "proc/supervisor/netlink.h"
 #include "proc/supervisor/supervisor.h"
 
@@ -21,182 +20,23 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROUTES_MAX	   65536
 #define UNREACHABLE_METRIC 0x7fffffffu /* behind any route to pg0 */
-
-struct host_route {
-	struct ip_prefix to;
-	bool stays;	     /* not into the tunnel: a throw route */
-	struct ip_addr from; /* the host's address to use, ADDR_NONE: the kernel chooses */
-};
-
-struct host_routes {
-	struct host_route *list;
-	size_t n;
-};
 
 /* In force; as the kernel has them as long as pg0 is there. */
 static struct host_routes current;
 
-static unsigned trailing_zeros(const struct ip_addr *a)
-{
-	unsigned n = 0;
-
-	for (size_t i = addr_size(a); i-- > 0; n += 8)
-		if (a->b[i] != 0)
-			return n + (unsigned)__builtin_ctz(a->b[i]);
-	return n;
-}
-
-/* The last address of the prefix that begins at `first` with `bits` bits. */
-static struct ip_addr prefix_last(const struct ip_addr *first, unsigned bits)
-{
-	struct ip_addr a = *first;
-
-	for (unsigned bit = bits; bit < 8 * addr_size(&a); bit++)
-		a.b[bit / 8] |= (uint8_t)(0x80 >> (bit % 8));
-	return a;
-}
-
-static bool addr_next(struct ip_addr *a)
-{
-	for (size_t i = addr_size(a); i-- > 0;)
-		if (++a->b[i] != 0)
-			return true;
-	return false; /* it was the last of all */
-}
-
-/* First prefix of the range first..last that begins at first; advances first; false: the range is used up. */
-static bool range_next_prefix(struct ip_range *r, struct ip_prefix *ret_prefix)
-{
-	if (r->first.family == ADDR_NONE || addr_compare(&r->first, &r->last) > 0)
-		return false;
-	unsigned width = 8 * (unsigned)addr_size(&r->first), bits = width - trailing_zeros(&r->first);
-	struct ip_addr last = prefix_last(&r->first, bits);
-	while (addr_compare(&last, &r->last) > 0)
-		last = prefix_last(&r->first, ++bits);
-	*ret_prefix = (struct ip_prefix){ r->first, bits };
-	r->first = last;
-	if (!addr_next(&r->first))
-		r->first.family = ADDR_NONE;
-	return true;
-}
-
-/* An address that means something beyond its link. */
-static bool travels(const struct ifaddrs *i)
-{
-	const struct sockaddr_in6 *six = (const void *)i->ifa_addr;
-
-	return !(i->ifa_flags & IFF_LOOPBACK) &&
-	       !(i->ifa_addr->sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr));
-}
-
-static void host_address(const struct ifaddrs *all, const struct selector *local, uint32_t n, uint8_t family,
-	struct ip_addr *ret_addr)
-{
-	*ret_addr = (struct ip_addr){ .family = ADDR_NONE };
-	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-		struct ip_addr a;
-		if (!i->ifa_addr || !travels(i))
-			continue;
-		if (i->ifa_addr->sa_family == AF_INET && family == ADDR_V4)
-			a = addr_v4(&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr);
-		else if (i->ifa_addr->sa_family == AF_INET6 && family == ADDR_V6)
-			a = addr_v6(&((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr);
-		else
-			continue;
-		for (uint32_t k = 0; k < n; k++)
-			if (range_holds(&local[k].addrs, &a)) {
-				*ret_addr = a;
-				return;
-			}
-	}
-}
-
-static bool listed(const struct host_routes *r, const struct host_route *route)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (r->list[i].stays == route->stays &&
-			memcmp(&r->list[i].to, &route->to, sizeof route->to) == 0)
-			return true;
-	return false;
-}
-
-static void collect_remote(const struct snapshot *snap, const struct snap_tunnel *t,
-	const struct ifaddrs *all, struct host_routes *r)
-{
-	const struct selector *local = &snap_selectors(snap)[t->local.first];
-
-	for (uint32_t i = 0; i < t->remote.count; i++) {
-		struct ip_range range = snap_selectors(snap)[t->remote.first + i].addrs;
-		struct host_route route = { 0 };
-		host_address(all, local, t->local.count, range.first.family, &route.from);
-		while (r->n < ROUTES_MAX && range_next_prefix(&range, &route.to))
-			r->list[r->n++] = route;
-	}
-}
-
-/*
- * Of a part of a tunnel's local side: some remote side holds it, and each tunnel whose remote side does keeps
- * it here. What one tunnel keeps and another one takes goes to the other: never in clear.
- */
-static bool all_keep(const struct snapshot *snap, const struct ip_range *local)
-{
-	bool held = false;
-
-	for (uint32_t t = 0; t < snap->tunnels.count; t++) {
-		const struct snap_tunnel *tunnel = &snap_tunnels(snap)[t];
-		for (uint32_t i = 0; i < tunnel->remote.count; i++) {
-			const struct ip_range *remote = &snap_selectors(snap)[tunnel->remote.first + i].addrs;
-			if (!range_holds(remote, &local->first) || !range_holds(remote, &local->last))
-				continue;
-			if (!snap_tunnel_keeps(snap, tunnel, remote, local))
-				return false;
-			held = true;
-		}
-	}
-	return held;
-}
-
-static void collect_local(const struct snapshot *snap, const struct snap_tunnel *t, struct host_routes *r)
-{
-	for (uint32_t i = 0; i < t->local.count; i++) {
-		struct ip_range range = snap_selectors(snap)[t->local.first + i].addrs;
-		struct host_route stays = { .stays = true };
-		if (!all_keep(snap, &range))
-			continue;
-		while (r->n < ROUTES_MAX && range_next_prefix(&range, &stays.to))
-			if (!listed(r, &stays))
-				r->list[r->n++] = stays;
-	}
-}
-
 static enum rc collect(const struct snapshot *snap, struct host_routes *ret_routes, struct err *e)
 {
-	struct ifaddrs *all = NULL;
-	struct host_routes r = { malloc(ROUTES_MAX * sizeof(struct host_route)), 0 };
-	enum rc rc = RC_OK;
+	struct ifaddrs *addresses = NULL;
 
-	if (!r.list || getifaddrs(&all) < 0) {
-		free(r.list);
+	if (getifaddrs(&addresses) < 0)
 		return err_errno(e, RC_IO, "the host's addresses");
-	}
-	for (uint32_t t = 0; t < snap->tunnels.count; t++)
-		collect_remote(snap, &snap_tunnels(snap)[t], all, &r);
-	for (uint32_t t = 0; t < snap->tunnels.count; t++)
-		collect_local(snap, &snap_tunnels(snap)[t], &r);
-	if (r.n == ROUTES_MAX)
-		rc = err_add(e, RC_LIMIT, "more than %d routes into tunnels", ROUTES_MAX);
-	freeifaddrs(all);
-	if (rc != RC_OK)
-		free(r.list);
-	else
-		*ret_routes = r;
+	enum rc rc = host_routes_collect(ret_routes, snap, addresses, e);
+	freeifaddrs(addresses);
 	return rc;
 }
 
@@ -246,7 +86,8 @@ static int change_rule(int fd, int family, bool add)
 /* Unreachable and throw routes of ours that are in the kernel, also those of a supervisor before. */
 struct kept {
 	const struct host_routes *wanted; /* NULL: none */
-	struct host_routes stale;
+	struct host_route *stale;
+	size_t stale_n;
 };
 
 static void kept_route(void *context, const struct nlmsghdr *h)
@@ -270,32 +111,33 @@ static void kept_route(void *context, const struct nlmsghdr *h)
 			memcpy(r.to.addr.b, mnl_attr_get_payload(a),
 				MIN_OF(mnl_attr_get_payload_len(a), addr_size(&r.to.addr)));
 	}
-	if (table == TUNNEL_TABLE && !(k->wanted && listed(k->wanted, &r)) && k->stale.n < ROUTES_MAX)
-		k->stale.list[k->stale.n++] = r;
+	if (table == TUNNEL_TABLE && !(k->wanted && host_routes_hold(k->wanted, &r)) &&
+		k->stale_n < HOST_ROUTES_MAX)
+		k->stale[k->stale_n++] = r;
 }
 
 static enum rc unreachable_prune(int fd, const struct host_routes *wanted, struct err *e)
 {
-	struct kept k = { .wanted = wanted, .stale.list = malloc(ROUTES_MAX * sizeof(struct host_route)) };
+	struct kept k = { .wanted = wanted, .stale = malloc(HOST_ROUTES_MAX * sizeof *k.stale) };
 	char room[512];
 	struct nlmsghdr *h = netlink_begin(room, RTM_GETROUTE, 0);
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
 
-	if (!k.stale.list)
+	if (!k.stale)
 		return err_errno(e, RC_LIMIT, "memory for routes");
 	m->rtm_family = AF_UNSPEC;
 	errno = netlink_dump(fd, h, kept_route, &k);
 	enum rc rc = errno ? err_errno(e, RC_IO, "routes into tunnels") : RC_OK;
-	for (size_t i = 0; i < k.stale.n; i++)
-		change_route(fd, &k.stale.list[i], false, 0);
-	free(k.stale.list);
+	for (size_t i = 0; i < k.stale_n; i++)
+		change_route(fd, &k.stale[i], false, 0);
+	free(k.stale);
 	return rc;
 }
 
 static void drop_stale(int fd, const struct host_routes *next, bool stays, uint32_t tun)
 {
 	for (size_t i = 0; i < current.n; i++)
-		if (current.list[i].stays == stays && !listed(next, &current.list[i]))
+		if (current.list[i].stays == stays && !host_routes_hold(next, &current.list[i]))
 			change_route(fd, &current.list[i], false, tun);
 }
 
@@ -334,10 +176,10 @@ enum rc routes_apply(struct supervisor *s, struct err *e)
 	if (fd >= 0)
 		close(fd);
 	if (rc != RC_OK) {
-		free(next.list);
+		host_routes_done(&next);
 		return rc;
 	}
-	free(current.list);
+	host_routes_done(&current);
 	current = next;
 	return RC_OK;
 }
