@@ -208,7 +208,9 @@ void fw_room_leave(struct firewall *fw, uint32_t index); /* it ends */
 void fw_room_renew(struct firewall *fw, uint32_t index);
 /* Room for one more session of this key and zone, at the expense of what gives way. False: there is none. */
 bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
-void fw_room_zones(struct firewall *fw);	       /* zones have other numbers now */
+/* Zones have other numbers, or the limit is another one: what is held is counted anew, by the shares of now.
+ * A new process has taken over what stood in the memory without a limit. */
+void fw_room_count(struct firewall *fw);
 void fw_room_shrink(struct firewall *fw, mono_ns now); /* to the limit */
 
 /* matcher.c */

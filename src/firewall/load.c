@@ -16,7 +16,7 @@ static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const ch
 }
 
 /* Moves every session to the next epoch, whose names stand; those whose zone is gone end. The policy is still
- * the one that their numbers are of. */
+ * the one that their numbers are of. What zones hold is to be counted anew behind it. */
 static void zones_move(struct firewall *fw, mono_ns now)
 {
 	struct fw_state *st = fw->state;
@@ -43,7 +43,6 @@ static void zones_move(struct firewall *fw, mono_ns now)
 			fw_zones_store(s, z);
 	}
 	__atomic_store_n(&st->epoch, st->epoch + 1, __ATOMIC_RELEASE);
-	fw_room_zones(fw);
 }
 
 void fw_zones_adopt(struct firewall *fw, mono_ns now)
@@ -51,6 +50,7 @@ void fw_zones_adopt(struct firewall *fw, mono_ns now)
 	for (uint32_t i = 0; i < fw->state->used; i++)
 		if (fw->sessions[i].live && fw->sessions[i].zones.epoch != fw->state->epoch) {
 			zones_move(fw, now);
+			fw_room_count(fw);
 			return;
 		}
 }
@@ -167,6 +167,7 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->policy = next;
 	sessions_decide_anew(fw, old, now);
 	fw_room_shrink(fw, now);
+	fw_room_count(fw);
 	fw_log_policy_over(fw, old, now);
 	return RC_OK;
 }

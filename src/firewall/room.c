@@ -20,6 +20,9 @@
 
 #define ZONE_SHARE 8 /* times what nobody holds */
 
+/* One part in so many of the table is for those who wait for a first answer and hold less than a share. */
+#define WAITING_PART 64
+
 void fw_room_init(struct firewall *fw)
 {
 	for (uint32_t k = 0; k < FW_ORDER_COUNT; k++)
@@ -137,6 +140,19 @@ static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
 	return true;
 }
 
+/*
+ * Few wait, and the next to give way holds less than its share: it does not give way to one who holds more.
+ * Else, in a table that somebody fills with answered sessions, his next one would end the only handshakes
+ * that are under way.
+ */
+static bool waits_safely(struct firewall *fw, uint32_t kind)
+{
+	const struct fw_order *o = &fw->order[kind];
+	const struct fw_session *s = o->n > 0 ? &fw->sessions[o->first] : NULL;
+
+	return s && o->n <= fw->sessions_limit / WAITING_PART && share_left(fw, &s->key[0], s->zones.zone[0]);
+}
+
 static bool evict_most_numerous(struct firewall *fw, bool entitled, mono_ns now)
 {
 	uint32_t most = 0;
@@ -144,7 +160,7 @@ static bool evict_most_numerous(struct firewall *fw, bool entitled, mono_ns now)
 	for (uint32_t k = 1; k < (entitled ? FW_ORDER_COUNT : FW_ORDER_BEYOND); k++)
 		if (fw->order[k].n > fw->order[most].n)
 			most = k;
-	return evict(fw, most, now);
+	return (entitled || !waits_safely(fw, most)) && evict(fw, most, now);
 }
 
 bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now)
@@ -158,12 +174,14 @@ bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mo
 	return true;
 }
 
-void fw_room_zones(struct firewall *fw)
+void fw_room_count(struct firewall *fw)
 {
+	fw->held = 0;
 	memset(fw->held_by_zone, 0, sizeof fw->held_by_zone);
+	memset(fw->held_by_source, 0, FW_SOURCES * sizeof *fw->held_by_source);
 	for (uint32_t i = 0; i < fw->state->used; i++)
 		if (fw->sessions[i].live && fw->place[i].order == FW_ORDER_HELD)
-			(*held_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
+			fw_room_enter(fw, i);
 }
 
 /* ---- a smaller limit ---- */

@@ -220,6 +220,31 @@ static void one_source_leaves_room(void **state)
 	one_source(false);
 }
 
+/* It begins many more while somebody's handshake, or first datagram, waits for its answer: they are not what
+ * gives way. */
+static void one_source_takes_no_handshake(void **state)
+{
+	uint16_t port = 1024;
+
+	policy_done(&p);
+	world_done(&w);
+	begin(1000);
+	for (uint32_t i = 0; i < 1000; i++)
+		udp_whole("10.0.0.66", "203.0.113.66", port++);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint16_t own = (uint16_t)(2000 + i);
+		assert_int_equal(tcp("10.0.0.7", "203.0.113.80", own, TCP_SYN, false), DROP_NONE);
+		assert_int_equal(udp("10.0.0.7", "203.0.113.80", own), DROP_NONE);
+		for (uint32_t k = 0; k < 50; k++)
+			udp_whole("10.0.0.66", "203.0.113.66", port++);
+		assert_int_equal(tcp("10.0.0.7", "203.0.113.80", own, TCP_SYN | TCP_ACK, true), DROP_NONE);
+		assert_int_equal(tcp("10.0.0.7", "203.0.113.80", own, TCP_ACK, false), DROP_NONE);
+		assert_int_equal(udp_answer("10.0.0.7", "203.0.113.80", own), DROP_NONE);
+	}
+	for (uint16_t own = 2000; own < 2100; own++)
+		assert_true(tcp_alive("10.0.0.7", "203.0.113.80", own));
+}
+
 /* The addresses of one /64 are one source; those of different ones are not. */
 static void a_64_is_one_source(void **state)
 {
@@ -289,6 +314,32 @@ static void over_a_restart(void **state)
 	for (uint32_t i = 0; i < WORLD_SESSIONS / 2; i++) {
 		snprintf(src, sizeof src, "10.1.0.%u", i + 1);
 		assert_true(tcp_alive(src, "203.0.113.80", 2000));
+	}
+}
+
+/* Who takes over knows no limit before the policy comes; then one source holds its share again, and no more.
+ */
+static void over_a_restart_with_a_limit(void **state)
+{
+	char src[64];
+
+	policy_done(&p);
+	world_done(&w);
+	begin(4000);
+	load(1000);
+	for (uint16_t i = 0; i < 1000; i++)
+		assert_true(udp_whole("10.0.0.66", "203.0.113.66", 1024 + i));
+	world_restart(&w);
+	world_load(&w, &p);
+	assert_int_equal(fw_counters(w.fw)->sessions_now, 1000);
+	for (uint32_t i = 0; i < 150; i++) {
+		snprintf(src, sizeof src, "10.3.0.%u", i + 1);
+		assert_true(tcp_whole(src, "203.0.113.80", 3000));
+		udp_whole("10.0.0.66", "203.0.113.66", (uint16_t)(9000 + i));
+	}
+	for (uint32_t i = 0; i < 150; i++) {
+		snprintf(src, sizeof src, "10.3.0.%u", i + 1);
+		assert_true(tcp_alive(src, "203.0.113.80", 3000));
 	}
 }
 
@@ -362,9 +413,11 @@ int main(void)
 		T(whatever_else_stands_there),
 		T(what_is_over_gives_way),
 		T(one_source_leaves_room),
+		T(one_source_takes_no_handshake),
 		T(a_64_is_one_source),
 		T(one_zone_leaves_room),
 		T(over_a_restart),
+		T(over_a_restart_with_a_limit),
 		T(the_limit_is_the_configured_one),
 		T(a_lower_limit_ends_the_silent),
 	};
