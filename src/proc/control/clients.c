@@ -165,27 +165,51 @@ static void client_down(struct port *p, const struct err *why)
 	client_close(c);
 }
 
-/* A free place; else that of the client which has taken nothing of its table for longest. NULL: all are at
- * work. */
+/* Since when it is the client's turn: to ask, to take what waits for it, or to go. */
+static int64_t turn_since(const struct client *c)
+{
+	return (int64_t)c->deadline - (int64_t)(c->work == CLIENT_PAUSED ? PAUSE_MAX_NS : CLIENT_WAIT_NS);
+}
+
+static unsigned clients_of(const struct control *k, uint32_t uid)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		n += k->clients[i].work != CLIENT_FREE && k->clients[i].uid == uid;
+	return n;
+}
+
+/* Does a make room sooner than b? One of the user who has most places, and of these the one whose turn it has
+ * been for longest. */
+static bool gives_way(const struct control *k, const struct client *a, const struct client *b)
+{
+	unsigned n_a = clients_of(k, a->uid), n_b = clients_of(k, b->uid);
+
+	return n_a != n_b ? n_a > n_b : turn_since(a) < turn_since(b);
+}
+
+/* A free place, or somebody else's. NULL: all are at work. */
 static struct client *place_for_client(struct control *k)
 {
-	struct client *paused = NULL;
+	struct client *idle = NULL;
 
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &k->clients[i];
 		if (c->work == CLIENT_FREE)
 			return c;
-		bool idle = c->work == CLIENT_PAUSED || c->work == CLIENT_NEW || c->work == CLIENT_ENDED;
-		if (idle && (!paused || c->deadline < paused->deadline))
-			paused = c;
+		if (c->work != CLIENT_PAUSED && c->work != CLIENT_NEW && c->work != CLIENT_ENDED)
+			continue;
+		if (!idle || gives_way(k, c, idle))
+			idle = c;
 	}
-	if (paused) {
+	if (idle) {
 		log_warn("closing a client of uid %u that asks nothing or does not read: another one needs "
 			 "the place",
-			paused->uid);
-		client_close(paused);
+			idle->uid);
+		client_close(idle);
 	}
-	return paused;
+	return idle;
 }
 
 static void accept_client(struct loop *l, struct watch *w, short revents)

@@ -441,7 +441,8 @@ static void too_many_and_too_much(void **state)
 	close(null);
 }
 
-/* A table in pieces: the next one is asked for where the last one ended, up to the limit; the client sees one table. */
+/* A table in pieces: the next one is asked for where the last one ended, up to the limit; the client sees one
+ * table. */
 static void a_table_in_pieces(void **state)
 {
 	struct msg_cli_request q = { .command = CLI_SHOW, .show = { .table = SHOW_IKE, .limit = 10 } };
@@ -484,19 +485,12 @@ static void a_table_without_end(void **state)
 	close(null);
 }
 
-/* Between two pieces a client may stand still, as a pager does: its owner is not asked meanwhile, and others are served. */
-static void a_client_that_pauses(void **state)
+/* Pieces of its table come until the first client has to take something. How many. */
+static unsigned pieces_until_paused(void)
 {
-	if (!look_inside())
-		skip();
-	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_SESSIONS };
 	static struct msg_row row = { .n = ROW_MAX };
 	struct msg_result end = { .rc = RC_OK, .count = 1 };
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct ipc_link l = ask(q, null), other;
-	struct ipc_frame f;
-	struct err e = { 0 };
-	unsigned pieces = 0, rows = 0;
+	unsigned pieces = 0;
 
 	memset(row.json, ' ', sizeof row.json);
 	for (; control.clients[0].work != CLIENT_PAUSED && pieces < 1000; pieces++) {
@@ -507,6 +501,69 @@ static void a_client_that_pauses(void **state)
 		pump();
 	}
 	assert_int_equal(control.clients[0].work, CLIENT_PAUSED);
+	return pieces;
+}
+
+/* All places are taken: whose turn it has been for longest makes room, and that is not who has just come. */
+static void who_stands_still_makes_room(void **state)
+{
+	if (!look_inside())
+		skip();
+	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_SESSIONS };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), fds[CLIENTS_MAX];
+	struct ipc_link l = ask(q, null);
+
+	pieces_until_paused();
+	memcpy(at.sun_path, sock, strlen(sock) + 1);
+	for (size_t i = 1; i < CLIENTS_MAX; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (const struct sockaddr *)&at, sizeof at), 0);
+		pump();
+		assert_int_equal(control.clients[i].work, CLIENT_NEW);
+	}
+	struct ipc_link other = ask(q, null);
+	uint64_t tag = expect(&peers[PROC_DATAPLANE], IPC_SHOW)->head.tag;
+	assert_int_equal(
+		control.clients[0].work, CLIENT_RELAY); /* it has the place of the one that stood still */
+	for (size_t i = 1; i < CLIENTS_MAX; i++)
+		assert_int_equal(control.clients[i].work, CLIENT_NEW);
+	assert_int_equal(ipc_send_SHOW_END(&peers[PROC_DATAPLANE], tag, &(struct msg_result){ 0 }), RC_OK);
+	ends(&other, RC_OK, "");
+	ipc_link_close(&l);
+	/* A user with many places makes room, whoever has waited longer. */
+	pump();
+	assert_int_equal(control.clients[0].work, CLIENT_FREE);
+	fds[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fds[0], (const struct sockaddr *)&at, sizeof at), 0);
+	pump();
+	for (size_t i = 2; i < CLIENTS_MAX; i++)
+		control.clients[i].uid = 1000;
+	other = ask(q, null);
+	tag = expect(&peers[PROC_DATAPLANE], IPC_SHOW)->head.tag;
+	assert_int_equal(control.clients[1].work, CLIENT_NEW);
+	assert_int_equal(control.clients[2].work, CLIENT_RELAY);
+	assert_int_equal(ipc_send_SHOW_END(&peers[PROC_DATAPLANE], tag, &(struct msg_result){ 0 }), RC_OK);
+	ends(&other, RC_OK, "");
+	close(fds[0]);
+	for (size_t i = 1; i < CLIENTS_MAX; i++)
+		close(fds[i]);
+	close(null);
+}
+
+/* Between two pieces a client may stand still, as a pager does: its owner is not asked meanwhile, and others
+ * are served. */
+static void a_client_that_pauses(void **state)
+{
+	if (!look_inside())
+		skip();
+	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_SESSIONS };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null), other;
+	struct ipc_frame f;
+	struct err e = { 0 };
+	unsigned pieces = pieces_until_paused(), rows = 0;
+
 	relay_tick(&control);
 	expect_nothing(&peers[PROC_DATAPLANE]);
 	assert_false(control.held[PROC_DATAPLANE]);
@@ -691,6 +748,7 @@ int main(int argc, char **argv)
 		TEST(a_table_in_pieces),
 		TEST(a_table_without_end),
 		TEST(a_client_that_pauses),
+		TEST(who_stands_still_makes_room),
 		TEST(slow_client),
 		TEST(the_program),
 	};
