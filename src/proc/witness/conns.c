@@ -55,10 +55,30 @@ struct conn *conns_late(struct conns *c, mono_ns longest, mono_ns now)
 	for (size_t i = 0; i < CONNS_MAX; i++) {
 		struct conn *k = &c->conn[i];
 
-		if (!k->used || !k->owes || now < k->since + longest)
+		if (!k->used || k->ended || !k->owes || now < k->since + longest)
 			continue;
-		k->owes = false;
+		k->ended = true;
 		return k;
 	}
 	return NULL;
+}
+
+struct conn *conns_crowded(struct conns *c)
+{
+	struct conn *oldest = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < CONNS_MAX; i++) {
+		struct conn *k = &c->conn[i];
+
+		if (!k->used || k->ended)
+			continue;
+		n++;
+		if (!oldest || k->since < oldest->since)
+			oldest = k;
+	}
+	if (n <= CONNS_MAX - CONNS_SPARE)
+		return NULL;
+	oldest->ended = true;
+	return oldest;
 }

@@ -8,12 +8,13 @@
 
 #include "proc/witness/limit.h"
 
-#define CONNS_MAX 512
+#define CONNS_MAX   512
+#define CONNS_SPARE 64 /* of these, free for who comes next */
 
 struct conn {
-	bool used;
-	bool owes; /* a request's head has not come whole, since: */
-	mono_ns since;
+	bool used, ended; /* ended: it is being closed */
+	bool owes;	  /* a request's head has not come whole */
+	mono_ns since;	  /* it was answered last, or came */
 	int fd;
 	bool ip; /* of a family that is limited: */
 	uint8_t client[LIMIT_CLIENT_SIZE];
@@ -33,7 +34,10 @@ void conns_remove(struct conns *c, struct conn *which);
 /* The head of a request is whole; the request is answered, and the next one may come. */
 void conn_asked(struct conn *c);
 void conn_answered(struct conn *c, mono_ns now);
-/* One that has owed its request for so long, and is not given again; NULL: none. */
+/* Those to be closed, each given once; NULL: none. One that has owed its request for so long; and while fewer
+ * than CONNS_SPARE are free, the one that was not answered for longest: whoever connects and says nothing,
+ * from however many addresses, keeps nobody out who asks at once. */
 struct conn *conns_late(struct conns *c, mono_ns longest, mono_ns now);
+struct conn *conns_crowded(struct conns *c);
 
 #endif

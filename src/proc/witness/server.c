@@ -300,6 +300,9 @@ static void on_connection(
 	}
 	info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 	*ret_conn = info ? conns_add(&s->conns, client_of(c), info->connect_fd, clock_mono()) : NULL;
+	/* libmicrohttpd finds that they are closed, and closes its end. */
+	for (struct conn *k; (k = conns_crowded(&s->conns)) != NULL;)
+		shutdown(k->fd, SHUT_RDWR);
 }
 
 __attribute__((format(printf, 2, 0))) static void on_message(void *context, const char *format, va_list args)
@@ -338,7 +341,6 @@ static void look(struct server *s)
 	s->look_at = now + LOOK_NS;
 	while (s->silence.after > 0 && (origin = silence_next(&s->silence, now, &silent)) != NULL)
 		log_warn("'%s' has not asked for %llu s", origin, (unsigned long long)(silent / NS_PER_S));
-	/* libmicrohttpd finds that it is closed, and closes its end. */
 	while ((late = conns_late(&s->conns, SERVER_REQUEST_S * NS_PER_S, now)) != NULL)
 		shutdown(late->fd, SHUT_RDWR);
 }

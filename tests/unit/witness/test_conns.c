@@ -87,11 +87,40 @@ static void requests_that_do_not_come(void **state)
 	assert_null(conns_late(&conns, LONGEST, 600 + 9 * LONGEST));
 }
 
+/* Silent ones from everywhere: whoever has waited longest for an answer makes room, and those who are
+ * answered stay. */
+static void a_crowd_makes_room(void **state)
+{
+	struct conn *asks = NULL, *k;
+	uint32_t closed = 0;
+
+	for (uint32_t i = 0; i < 10 * CONNS_MAX; i++) {
+		struct conn *c = conns_add(&conns, v4(i), (int)i, i);
+		assert_non_null(c);
+		if (i == 100)
+			asks = c;
+		conn_answered(asks, i); /* and again and again */
+		while ((k = conns_crowded(&conns)) != NULL) {
+			assert_ptr_not_equal(k, asks);
+			assert_int_equal(
+				k->fd, closed + (closed >= 100)); /* in the order in which they came */
+			closed++;
+			if (closed % 8 == 0) /* the server comes to it a little later */
+				for (size_t j = 0; j < CONNS_MAX; j++)
+					if (conns.conn[j].ended)
+						conns_remove(&conns, &conns.conn[j]);
+		}
+	}
+	assert_int_equal(closed, 10 * CONNS_MAX - (CONNS_MAX - CONNS_SPARE));
+	assert_true(asks->used && !asks->ended);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(so_many_of_one_client, begin),
 		cmocka_unit_test_setup(requests_that_do_not_come, begin),
+		cmocka_unit_test_setup(a_crowd_makes_room, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
