@@ -21,12 +21,12 @@ LAN_FILTER = "net 10.0.0.0/8 or net fd00::/8"
 PROCESSES = ("keeper", "ike", "dataplane", "ledger", "control", "entropy")
 
 
-def own_lab(name):
+def own_lab(name, kind=TwoSites):
     """A lab of this run alone, so that another run beside it does not meet it. What a run left that was killed is taken down first."""
     for left in (ROOT / "lab/.state").glob(f"{name}-[0-9]*"):
         if not os.path.exists(f"/proc/{left.name.rsplit('-', 1)[1]}"):
-            TwoSites(f"{left.name}-").down()
-    return TwoSites(f"{name}-{os.getpid()}-")
+            kind(f"{left.name}-").down()
+    return kind(f"{name}-{os.getpid()}-")
 
 
 # --- the gateway's own words ---
