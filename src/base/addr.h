@@ -81,6 +81,12 @@ static inline bool addr_equal(const struct ip_addr *a, const struct ip_addr *b)
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
+/* The scope says by which link, not where. */
+static inline bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_equal(&a->addr, &b->addr);
+}
+
 /* <0, 0, >0 within one family; families order 4 before 6. */
 int addr_compare(const struct ip_addr *a, const struct ip_addr *b);
 

@@ -130,6 +130,7 @@ struct esp_opened {
 	enum drop_reason drop; /* DROP_NONE: the inner packet stands at dst */
 	uint32_t n;	       /* its length, without padding */
 	uint32_t pair, tunnel; /* ESP_PAIR_NONE when the SPI is unknown */
+	bool newest;	       /* authentic, whatever else is wrong with it, and none with a higher number came before */
 };
 
 /*
@@ -139,5 +140,11 @@ struct esp_opened {
  */
 void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_class, uint8_t *dst,
 	mono_ns now, struct esp_opened *ret_opened);
+
+/*
+ * The sender's endpoint of a newest packet that came in UDP: told with the pair's usage when it is not where the pair
+ * sends to (SA_MOVED). Nothing follows it here.
+ */
+void esp_came_from(struct esp *esp, uint32_t pair, const struct endpoint *from);
 
 #endif

@@ -74,6 +74,7 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		ret_opened->drop = DROP_ESP_AUTH;
 		return;
 	}
+	ret_opened->newest = sequence > s->replay.top;
 	replay_take(&s->replay, s->replay_window, sequence);
 	opened_count(esp, pair, body_n, now);
 	ret_opened->drop = trailer_check(dst, body_n, &ret_opened->n, &next);
@@ -81,4 +82,13 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		ret_opened->drop = DROP_ESP_DUMMY;
 	if (ret_opened->drop == DROP_NONE)
 		ret_opened->drop = esp_inner_check(p, dst, ret_opened->n, next, outer_class, &ret_opened->n);
+}
+
+void esp_came_from(struct esp *esp, uint32_t pair, const struct endpoint *from)
+{
+	struct esp_pair *p = &esp->pair[pair];
+
+	p->moved = (p->state->flags & CHILD_ENCAP) && !endpoint_same(from, &p->state->remote);
+	if (p->moved)
+		p->seen = *from;
 }

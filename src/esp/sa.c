@@ -379,6 +379,7 @@ enum rc esp_endpoint(struct esp *esp, uint32_t spi_in, const struct endpoint *re
 	if (remote->addr.family != esp->pair[i].state->local.addr.family)
 		return RC_RANGE;
 	esp->pair[i].state->remote = *remote;
+	esp->pair[i].moved = false; /* the next packet says it again, if it is so */
 	return RC_OK;
 }
 
@@ -466,11 +467,12 @@ void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usag
 		.idle_in_ms = idle_ms(now, s->last_in),
 		.idle_out_ms = idle_ms(now, s->last_out),
 		.flags = (s->outbound_active ? SA_OUTBOUND_ACTIVE : 0u) |
-			 (p->sequence_next >= low_from ? SA_SEQUENCE_LOW : 0u),
+			 (p->sequence_next >= low_from ? SA_SEQUENCE_LOW : 0u) | (p->moved ? SA_MOVED : 0u),
 		.bytes_in = s->bytes_in,
 		.bytes_out = s->bytes_out,
 		.packets_in = s->packets_in,
 		.packets_out = s->packets_out,
 		.seq_out = p->sequence_next,
+		.seen = p->seen,
 	};
 }

@@ -52,6 +52,8 @@ struct esp_pair {
 	uint32_t tunnel;	/* in the present snapshot, or INDEX_NONE */
 	uint32_t live_at;	/* where in esp->live */
 	uint32_t next_active;	/* of the same tunnel, the next older one that sends; ESP_PAIR_NONE */
+	bool moved;		/* the newest packet came from `seen`, which is not where we send to */
+	struct endpoint seen;
 	/* The usual selectors, one range each side for any protocol and port of IPv4, as plain numbers. */
 	bool plain_v4;
 	uint32_t local_first, local_last, remote_first, remote_last;

@@ -151,6 +151,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
 				: lifetime(c, ch, IKE_REKEY_THEIRS_FROM, IKE_REKEY_THEIRS_TO);
 	ch->expire_at = lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
 	ike_child_enter(c, sa, ch, CH_UP);
+	child_follow(c, ch);
 	t->reason[0] = '\0';
 	tunnel_has(c, ch);
 	sa->childless_at = 0;
@@ -597,7 +598,7 @@ void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	q->encr = ch->encr;
 	q->encr_bits = ch->encr_bits;
 	q->local = sa->local;
-	q->remote = sa->remote;
+	q->remote = ch->remote = sa->remote;
 	q->local_n = (uint16_t)ch->local_n;
 	q->remote_n = (uint16_t)ch->remote_n;
 	memcpy(q->local_ts, ch->local_ts, sizeof q->local_ts);

@@ -306,6 +306,8 @@ static void use_seen(
 		sa->heard_at = now - idle;
 	if (ch->used)
 		child_confirm(c, ch);
+	if (usage->flags & SA_MOVED)
+		child_seen_at(c, ch, &usage->seen, now - MIN_OF(now, idle));
 	if (usage->flags & SA_LOCAL_GONE)
 		liveness_local_gone(c, sa);
 	else

@@ -63,6 +63,14 @@ static mono_ns retransmit_time(struct ike *c, unsigned tries)
 	       ms * NS_PER_MS / 1000 * ike_chance(c, IKE_RETRANSMIT_JITTER_FROM, IKE_RETRANSMIT_JITTER_TO);
 }
 
+/* follow.c: perhaps the peer is elsewhere by now. */
+static void request_send(struct ike *c, const struct ike_sa *sa)
+{
+	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
+	if (sa->elsewhere.port != 0)
+		ike_send(c, &sa->local, &sa->elsewhere, sa->request.at, sa->request.n);
+}
+
 void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 {
 	size_t n = finish(c, sa, o);
@@ -76,7 +84,7 @@ void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 	sa->tries = 0;
 	sa->asked_at = c->now;
 	sa->again_at = retransmit_time(c, 0);
-	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
+	request_send(c, sa);
 	sa_touch(c, sa);
 }
 
@@ -144,7 +152,7 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 		return;
 	}
 	sa->again_at = retransmit_time(c, sa->tries);
-	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
+	request_send(c, sa);
 }
 
 void own_patience_anew(struct ike *c, struct ike_sa *sa)

@@ -145,35 +145,6 @@ static struct message *decrypt(struct ike *c, struct ike_sa *sa, const struct ik
 	return m;
 }
 
-/* RFC 7296 2.23: a peer behind a NAT is answered where its last authenticated message came from. */
-static void follow_endpoint(struct ike *c, struct ike_sa *sa, const struct message *in)
-{
-	struct ike_action *a;
-	char text[ENDPOINT_TEXT_MAX];
-
-	if (memcmp(&in->remote, &sa->remote, sizeof in->remote) == 0 && in->local.port == sa->local.port &&
-		sa->local.addr.family != ADDR_NONE)
-		return;
-	if (sa->state == ST_AUTH_WAIT || sa->local.addr.family == ADDR_NONE)
-		sa->local = in->local;
-	if (sa->state == ST_AUTH_WAIT) {
-		sa->remote = in->remote;
-		return;
-	}
-	if (!sa->peer_natted || memcmp(&in->remote, &sa->remote, sizeof in->remote) == 0)
-		return;
-	sa->remote = in->remote;
-	ike_log(c, false, "peer %s: moved to %s", sa_peer_name(c, sa), endpoint_text(text, &sa->remote));
-	LIST_FOR (struct child, ch, &sa->children, of_sa) {
-		if (ch->state != CH_UP)
-			continue;
-		a = ike_act(c, IKE_ENDPOINT);
-		a->endpoint = (struct sa_endpoint){
-			.tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = sa->remote
-		};
-	}
-}
-
 /* A request that is authentic but not legal here: RFC 7296 2.21.3, fatal for both. */
 static void refuse_request(
 	struct ike *c, struct ike_sa *sa, enum rc rc, const struct message *in, const char *why)
@@ -301,7 +272,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		blob_set(&sa->peer_request, bytes, n);
 		blob_free(&sa->response);
 	}
-	follow_endpoint(c, sa, in);
+	sa_heard_from(c, sa, in);
 	handle(c, sa, st, first);
 }
 

@@ -95,6 +95,7 @@ struct child {
 	bool deleted_early; /* by the peer, before it was installed here */
 	uint16_t encr, encr_bits, dh;
 	bool esn, encap;
+	struct endpoint remote; /* where the data plane sends to */
 	uint32_t local_n, remote_n;
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	struct nonce lowest; /* the lower of the two nonces of its exchange, for collisions */
@@ -233,6 +234,8 @@ struct ike_sa {
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
 	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
 	mono_ns local_gone_at; /* our address was first missed; 0: it is there */
+	mono_ns seen_at; /* when something last told where the peer is; follow.c */
+	struct endpoint elsewhere; /* from where it came while we are behind a NAT: it is asked there as well */
 	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
 	char reason[IKE_REASON_MAX];
 
@@ -499,9 +502,19 @@ bool cookie_good(struct ike *c, const struct message *in);
 void hashes_write(struct ike_out *o);
 uint32_t hashes_read(const struct ike_payloads *p);
 
+/* ---- follow.c: where a peer behind a NAT is ---- */
+/* An authentic, new message of it has come. */
+void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in);
+/* And ESP, which the data plane sends elsewhere. */
+void child_seen_at(struct ike *c, struct child *ch, const struct endpoint *at, mono_ns when);
+/* It has been installed: its IKE SA may have moved meanwhile. */
+void child_follow(struct ike *c, struct child *ch);
+
 /* ---- liveness.c: whether the peer still has an IKE SA ---- */
 /* There is another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
 void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, mono_ns asked_at);
+/* Has the peer asked whether it lives, but not again and again; false: it was lately, or something is asked. */
+bool liveness_ask(struct ike *c, struct ike_sa *sa);
 /* Our address of this IKE SA is on none of our interfaces. */
 void liveness_local_gone(struct ike *c, struct ike_sa *sa);
 /* An unprotected message that says that its sender does not know an SPI. */

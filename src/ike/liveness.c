@@ -48,13 +48,14 @@ void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, 
 }
 
 /* A request of ours that is under way asks already. */
-static void hint(struct ike *c, struct ike_sa *sa)
+bool liveness_ask(struct ike *c, struct ike_sa *sa)
 {
 	if (sa->state != ST_UP || sa->steps[SIDE_OWN].task != TASK_NONE || c->now < sa->hints_from)
-		return;
+		return false;
 	sa->hints_from = c->now + IKE_HINT_EVERY_S * NS_PER_S;
 	sa->want_dpd = true;
 	sa_touch(c, sa);
+	return true;
 }
 
 /* 1.5, of ESP: "a one-way message", whose IKE SPIs mean nothing. The data is the SPI that we sent to. */
@@ -64,7 +65,7 @@ static void hint_of_esp(struct ike *c, const struct endpoint *remote, const stru
 		v && v->data.n == 4 ? child_any_by_out(c, &remote->addr, load_be32(v->data.at)) : NULL;
 
 	if (ch)
-		hint(c, ch->sa);
+		liveness_ask(c, ch->sa);
 }
 
 /*
@@ -89,7 +90,7 @@ void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpo
 		sa = sa_by_spi(c, false, h->spi_r);
 	if (sa && memcmp(h->spi_i, sa->spi_i, 8) == 0 && memcmp(h->spi_r, sa->spi_r, 8) == 0 &&
 		addr_equal(&remote->addr, &sa->remote.addr) && ike_notify_find(p, NTF_INVALID_IKE_SPI))
-		hint(c, sa);
+		liveness_ask(c, sa);
 }
 
 /* ---- our own address ---- */

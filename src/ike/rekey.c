@@ -26,6 +26,7 @@ static struct ike_sa *heir_new(struct ike *c, const struct ike_sa *sa, bool init
 	heir->nat_known = sa->nat_known;
 	heir->peer_natted = sa->peer_natted;
 	heir->we_natted = sa->we_natted;
+	heir->elsewhere = sa->elsewhere;
 	heir->encap = sa->encap;
 	heir->speaks_words = sa->speaks_words;
 	return heir;

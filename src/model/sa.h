@@ -48,13 +48,15 @@ struct sa_usage {
 	uint32_t idle_out_ms; /* since the last outbound packet */
 	uint32_t flags;	      /* SA_OUTBOUND_ACTIVE … */
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
-	uint64_t seq_out; /* the next to be used */
+	uint64_t seq_out;     /* the next to be used */
+	struct endpoint seen; /* SA_MOVED: where the newest authentic packet came from */
 };
 
 enum sa_usage_flags {
 	SA_OUTBOUND_ACTIVE = 1 << 0,
 	SA_SEQUENCE_LOW = 1 << 1, /* rekey soon */
 	SA_LOCAL_GONE = 1 << 2,	  /* the pair's own address is on none of our interfaces */
+	SA_MOVED = 1 << 3,	  /* what comes in comes from elsewhere than what goes out goes to */
 };
 
 #endif

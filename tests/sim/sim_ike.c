@@ -22,7 +22,7 @@ enum flavour {
 
 struct plan {
 	enum flavour flavour;
-	bool both_start, may_be_down;
+	bool both_start, may_be_down, nat, nat_both;
 	uint32_t steps;
 };
 
@@ -103,13 +103,16 @@ static void choose_sides(struct world *w, struct sim_side sides[2], struct plan 
 		spoil(w, sides);
 }
 
-static void choose_network(struct world *w, const struct plan *plan, struct sim_side sides[2], bool *ret_nat)
+static void choose_network(struct world *w, struct plan *plan, struct sim_side sides[2])
 {
-	*ret_nat = !plan->both_start && world_happens(w, 200);
-	if (!*ret_nat)
+	plan->nat = !plan->both_start && world_happens(w, 200);
+	if (!plan->nat)
 		return;
 	sides[1].other = (struct ip_addr){ 0 };
 	sides[1].peer_flags |= PEER_REMOTE_ANY;
+	plan->nat_both = world_happens(w, 300);
+	if (plan->nat_both)
+		sides[0].other = sim_address(SIM_SECOND_PUBLIC);
 }
 
 static void trouble(struct world *w, const struct plan *plan)
@@ -213,6 +216,8 @@ static void run_plan(struct world *w, struct plan *plan)
 {
 	for (uint32_t i = 0; i < plan->steps; i++) {
 		world_run(w, w->now + world_chance(w, 1, 8000) * NS_PER_MS);
+		if (plan->nat && world_happens(w, 500))
+			world_nat_change(w, (enum sim_nat_change)world_chance(w, 0, SIM_NAT_CHANGES - 1));
 		if (plan->flavour == GENTLE)
 			rekey(w);
 		else if (plan->flavour == ROUGH)
@@ -247,6 +252,11 @@ static const char *verdict(struct world *w, const struct plan *plan, char *text,
 			"test packets lost: %lu found no SA at the other end, %lu had none to go by",
 			(unsigned long)(w->nodes[0].packets_lost + w->nodes[1].packets_lost),
 			(unsigned long)(w->nodes[0].packets_no_sa + w->nodes[1].packets_no_sa));
+		return text;
+	}
+	if (plan->flavour == GENTLE && w->nodes[1].packets_misled > 0) {
+		snprintf(text, size, "%lu test packets went to a mapping that the NAT had given up long ago",
+			(unsigned long)w->nodes[1].packets_misled);
 		return text;
 	}
 	return NULL;
@@ -297,17 +307,18 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	struct sim_side sides[2];
 	struct plan plan = { 0 };
 	const char *wrong;
-	bool nat;
 
 	memset(&w, 0, sizeof w);
 	w.random = seed ^ 0x5eed;
 	plan.flavour = world_happens(&w, 80) ? REFUSED : world_happens(&w, 400) ? GENTLE : ROUGH;
 	plan.steps = plan.flavour == REFUSED ? 0 : (uint32_t)world_chance(&w, 1, 6);
 	choose_sides(&w, sides, &plan);
-	choose_network(&w, &plan, sides, &nat);
+	choose_network(&w, &plan, sides);
 	w.trace = trace;
 	world_init(&w, seed, sides);
-	w.net.nat = nat;
+	w.net.nat = plan.nat;
+	w.net.nat_both = plan.nat_both;
+	w.net.copy = plan.nat ? 100 : 0;
 	if (plan.flavour == GENTLE) { /* up first, then the trouble */
 		world_run(&w, 30 * NS_PER_S);
 		w.packets = true;

@@ -20,6 +20,7 @@ struct event {
 	enum rc rc;
 	uint32_t spi;
 	uint8_t key[AEAD_KEY_MAX];
+	bool copied;
 	size_t n;
 	uint8_t *bytes;
 };
@@ -104,114 +105,6 @@ static void event_free(struct event *e)
 	free(e->reply);
 	free(e->bytes);
 	free(e);
-}
-
-/* ---- configuration ---- */
-
-struct ip_addr sim_address(const char *text)
-{
-	struct ip_addr a = { 0 };
-
-	assert(addr_parse(&a, text) == RC_OK);
-	return a;
-}
-
-void sim_side_default(struct sim_side *s, int index)
-{
-	memset(s, 0, sizeof *s);
-	s->address = sim_address(index ? "192.0.2.2" : "192.0.2.1");
-	s->other = sim_address(index ? "192.0.2.1" : "192.0.2.2");
-	s->local_id = index ? "branch.example" : "hq.example";
-	s->remote_id = index ? "hq.example" : "branch.example";
-	s->start = index ? PEER_START_NEVER : PEER_START_ALWAYS;
-	s->ike_n = 1;
-	s->ike[0] =
-		(struct snap_ike_proposal){ "i0", ENCR_AES_GCM_16, 256, PRF_HMAC_SHA2_256, DH_CURVE25519 };
-	s->esp_n = 1;
-	s->esp[0] = (struct snap_esp_proposal){ "e0", ENCR_AES_GCM_16, 256, DH_NONE, 2 };
-	s->rekey_s = 14400;
-	s->dpd_s = 30;
-	s->child_rekey_s = 3600;
-	s->tunnels = 1;
-	s->psk = "a pre-shared key of the simulator";
-	s->cookie_above = 64;
-}
-
-static void set_id(struct snap_id *id, const char *text)
-{
-	id->type = ID_FQDN;
-	id->len = (uint8_t)strlen(text);
-	memcpy(id->data, text, id->len);
-}
-
-/* Tunnel i joins 10.1.i.0/24 behind the first gateway with 10.2.i.0/24 behind the second. */
-static void set_selector(struct selector *s, int site, uint32_t i, bool v6)
-{
-	char text[64];
-	struct ip_prefix p;
-
-	snprintf(text, sizeof text, v6 ? "2001:db8:%d:%u::/64" : "10.%d.%u.0/24", site + 1, i);
-	assert(prefix_parse(&p, text) == RC_OK);
-	s->addrs = range_from_prefix(&p);
-	s->port_last = 65535;
-}
-
-static uint32_t place(uint32_t *at, size_t count, size_t size)
-{
-	uint32_t here = *at;
-
-	*at += (uint32_t)((count * size + 7) / 8 * 8);
-	return here;
-}
-
-static struct snapshot *make_snapshot(const struct sim_side *s, int index, uint64_t generation)
-{
-	uint32_t at = (sizeof(struct snapshot) + 7) / 8 * 8;
-	struct snapshot head = { .magic = SNAPSHOT_MAGIC, .generation = generation }, *snap;
-
-	head.ike_proposals = (struct span){ place(&at, s->ike_n, sizeof s->ike[0]), s->ike_n };
-	head.esp_proposals = (struct span){ place(&at, s->esp_n, sizeof s->esp[0]), s->esp_n };
-	head.peers = (struct span){ place(&at, 1, sizeof(struct snap_peer)), 1 };
-	head.selectors = (struct span){ place(&at, 2 * s->tunnels, sizeof(struct selector)), 2 * s->tunnels };
-	head.tunnels = (struct span){ place(&at, s->tunnels, sizeof(struct snap_tunnel)), s->tunnels };
-	head.bytes = at;
-	snap = calloc(1, at);
-	assert(snap);
-	*snap = head;
-	memcpy((uint8_t *)snap + head.ike_proposals.first, s->ike, s->ike_n * sizeof s->ike[0]);
-	memcpy((uint8_t *)snap + head.esp_proposals.first, s->esp, s->esp_n * sizeof s->esp[0]);
-	struct snap_peer *p = (struct snap_peer *)(void *)((uint8_t *)snap + head.peers.first);
-
-	snprintf(p->name, sizeof p->name, "%s", index ? "hq" : "branch");
-	p->local = s->address;
-	p->remote = s->other;
-	set_id(&p->local_id, s->local_id);
-	set_id(&p->remote_id, s->remote_id);
-	p->auth = s->pem ? PEER_AUTH_PUBLIC_KEY : PEER_AUTH_PSK;
-	p->start = s->start;
-	p->flags = s->peer_flags;
-	snprintf(p->key_name, sizeof p->key_name, "key");
-	p->public_key_n = s->their_key_n;
-	memcpy(p->public_key, s->their_key, s->their_key_n);
-	p->proposals = (struct span){ 0, s->ike_n };
-	p->rekey_s = s->rekey_s;
-	p->dpd_s = s->dpd_s;
-	for (uint32_t i = 0; i < s->tunnels; i++) {
-		struct selector *sel =
-			(struct selector *)(void *)((uint8_t *)snap + head.selectors.first) + 2 * i;
-		struct snap_tunnel *t =
-			(struct snap_tunnel *)(void *)((uint8_t *)snap + head.tunnels.first) + i;
-
-		set_selector(&sel[0], index, i, s->v6_inside);
-		set_selector(&sel[1], !index, i, s->v6_inside);
-		snprintf(t->name, sizeof t->name, "t%u", i);
-		t->proposals = (struct span){ 0, s->esp_n };
-		t->local = (struct span){ 2 * i, 1 };
-		t->remote = (struct span){ 2 * i + 1, 1 };
-		t->rekey_s = s->child_rekey_s;
-		t->replay_window = 1024;
-	}
-	return snap;
 }
 
 /* ---- the keeper's side ---- */
@@ -340,11 +233,42 @@ static void do_request(struct node *n, const struct keeper_request *q)
 
 /* ---- the network ---- */
 
-static bool is_first_public(const struct endpoint *e)
+/* Source NAT in front of the first gateway: 500 and 4500 become other ports of another address. */
+static struct endpoint mapping(const struct world *w, uint16_t port)
 {
-	struct ip_addr nat = sim_address("203.0.113.1");
+	return (struct endpoint){ .addr = w->nat_address, .port = w->nat_port[port == 4500] };
+}
 
-	return addr_equal(&e->addr, &nat);
+/* From the second gateway to the first: false when the mapping is gone. */
+static bool mapped_back(const struct world *w, struct endpoint *to)
+{
+	if (!addr_equal(&to->addr, &w->nat_address) || (to->port != w->nat_port[0] && to->port != w->nat_port[1]))
+		return false;
+	to->port = to->port == w->nat_port[1] ? 4500 : 500;
+	to->addr = w->nodes[0].side.address;
+	return true;
+}
+
+/* The longest way to follow: the usage is told every five seconds; who is behind a NAT as well has to ask first. */
+static mono_ns following(const struct world *w)
+{
+	return (w->net.nat_both ? 18 : 6) * NS_PER_S;
+}
+
+void world_nat_change(struct world *w, enum sim_nat_change how)
+{
+	char text[32];
+
+	if (how != SIM_NAT_ADDRESS)
+		for (int i = 0; i < 2; i++)
+			w->nat_port[i]++;
+	if (how != SIM_NAT_PORT) {
+		snprintf(text, sizeof text, "203.0.113.%d", w->nat_address.b[3] % 100 + 1);
+		w->nat_address = sim_address(text);
+	}
+	w->nat_followed_at = w->now + following(w);
+	world_say(w, "the NAT now maps to %u.%u.%u.%u:%u", w->nat_address.b[0], w->nat_address.b[1],
+		w->nat_address.b[2], w->nat_address.b[3], w->nat_port[1]);
 }
 
 static void deliver_later(struct world *w, int to, const struct endpoint *local,
@@ -363,26 +287,24 @@ static void deliver_later(struct world *w, int to, const struct endpoint *local,
 		e->bytes[world_chance(w, 0, n - 1)] ^= (uint8_t)(1u << world_chance(w, 0, 7));
 }
 
-/* Source NAT in front of the first gateway: 500 and 4500 become other ports of another address. */
 static void network_send(struct node *n, const struct ike_action *a)
 {
 	struct world *w = n->w;
 	struct endpoint from = a->local, to = a->remote;
+	struct ip_addr second = sim_address(SIM_SECOND_PUBLIC);
 	int receiver = !n->index;
 
 	n->sent++;
 	if (from.addr.family == ADDR_NONE)
 		from.addr = n->side.address;
-	if (w->net.nat && n->index == 0) {
-		from.port = w->nat_port[from.port == 4500];
-		from.addr = sim_address("203.0.113.1");
-	}
-	if (w->net.nat && n->index == 1 && is_first_public(&to)) {
-		if (to.port != w->nat_port[0] && to.port != w->nat_port[1])
-			return;
-		to.port = to.port == w->nat_port[1] ? 4500 : 500;
-		to.addr = w->nodes[0].side.address;
-	}
+	if (w->net.nat && n->index == 0)
+		from = mapping(w, from.port);
+	if (w->net.nat && n->index == 1 && !mapped_back(w, &to))
+		return;
+	if (w->net.nat_both && n->index == 1)
+		from.addr = second;
+	if (w->net.nat_both && n->index == 0 && addr_equal(&to.addr, &second))
+		to.addr = w->nodes[1].side.address;
 	if (w->on_datagram)
 		w->on_datagram(w, n->index, a->bytes, a->n);
 	if (!addr_equal(&to.addr, &w->nodes[receiver].side.address))
@@ -438,8 +360,10 @@ void world_settle(struct world *w, struct node *n)
 			break;
 		case IKE_ENDPOINT:
 			sa = sa_find(n, a->endpoint.spi_in);
-			if (sa)
-				sa->sa.remote = a->endpoint.remote;
+			if (!sa)
+				break;
+			sa->sa.remote = a->endpoint.remote;
+			sa->moved = false;
 			break;
 		}
 	}
@@ -453,12 +377,20 @@ static void packet_arrives(struct node *n, const struct event *e)
 	struct sim_sa *sa = sa_find(n, e->spi);
 
 	if (!sa || memcmp(sa->sa.key_in, e->key, sizeof e->key) != 0) {
-		n->packets_lost++;
+		n->packets_lost += !e->copied;
 		world_say(n->w, "%c packet lost: no SA %08x", 'A' + n->index, e->spi);
 		return;
 	}
+	if (e->tag > sa->top) {
+		sa->top = e->tag;
+		sa->seen_at = e->remote;
+		sa->moved = (sa->sa.flags & CHILD_ENCAP) && !endpoint_same(&e->remote, &sa->sa.remote);
+	} else if (e->copied) {
+		return; /* a replay */
+	}
 	n->packets_got++;
 	sa->seen = true;
+	sa->last_in = n->w->now;
 	sa->active = true; /* CHILD_OUTBOUND_LATER: the first packet shows that the peer is ready */
 }
 
@@ -508,22 +440,47 @@ static void happen(struct world *w, struct event *e)
 	world_settle(w, n);
 }
 
+static void packet_later(struct world *w, int to, struct sim_sa *sa, const struct endpoint *from, mono_ns delay, bool copied)
+{
+	struct event *e = event_add(w, EV_PACKET, to, delay);
+
+	e->spi = sa->sa.spi_out;
+	e->tag = sa->sent;
+	e->remote = *from;
+	e->copied = copied;
+	memcpy(e->key, sa->sa.key_out, sizeof e->key);
+}
+
+static void send_packet(struct world *w, int from_node, struct sim_sa *sa)
+{
+	struct node *n = &w->nodes[from_node];
+	struct endpoint from = sa->sa.local, to = sa->sa.remote,
+			nobody = { .addr = sim_address("198.51.100.66"), .port = 6666 };
+	mono_ns longest = w->net.delay_max * NS_PER_MS;
+
+	n->packets_sent++;
+	sa->sent++;
+	if (w->net.nat && from_node == 0)
+		from = mapping(w, 4500);
+	if (w->net.nat && from_node == 1 && !mapped_back(w, &to)) {
+		n->packets_misled += w->now > w->nat_followed_at;
+		return;
+	}
+	packet_later(w, !from_node, sa, &from, world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS, false);
+	if (w->net.nat && world_happens(w, w->net.copy))
+		packet_later(w, !from_node, sa, &nobody, longest + NS_PER_MS, true);
+}
+
 static void send_packets(struct world *w)
 {
 	for (int i = 0; i < 2; i++) {
 		for (uint32_t t = 0; t < w->nodes[i].side.tunnels; t++) {
 			struct sim_sa *sa = sa_active(&w->nodes[i], t);
-			struct event *e;
 
-			if (!sa) {
+			if (sa)
+				send_packet(w, i, sa);
+			else
 				w->nodes[i].packets_no_sa++;
-				continue;
-			}
-			w->nodes[i].packets_sent++;
-			e = event_add(w, EV_PACKET, !i,
-				world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS);
-			e->spi = sa->sa.spi_out;
-			memcpy(e->key, sa->sa.key_out, sizeof e->key);
 		}
 	}
 }
@@ -537,8 +494,11 @@ static void report_usage(struct world *w)
 			struct sa_usage u = { .tunnel = n->sas[k].sa.tunnel,
 				.spi_in = n->sas[k].sa.spi_in,
 				.spi_out = n->sas[k].sa.spi_out,
-				.idle_in_ms = n->sas[k].seen ? 5000 : UINT32_MAX,
-				.idle_out_ms = UINT32_MAX };
+				.idle_in_ms = n->sas[k].seen ? (uint32_t)((w->now - n->sas[k].last_in) / NS_PER_MS)
+							     : UINT32_MAX,
+				.idle_out_ms = UINT32_MAX,
+				.flags = n->sas[k].moved ? SA_MOVED : 0,
+				.seen = n->sas[k].seen_at };
 
 			if (!n->sas[k].used)
 				continue;
@@ -650,6 +610,7 @@ void world_init(struct world *w, uint64_t seed, const struct sim_side sides[2])
 	w->usage_at = 2 * NS_PER_S;
 	w->packets_at = 2 * NS_PER_S;
 	w->net = (struct sim_network){ .delay_min = 5, .delay_max = 30 };
+	w->nat_address = sim_address("203.0.113.1");
 	w->nat_port[0] = 20500;
 	w->nat_port[1] = 24500;
 	for (int i = 0; i < 2; i++) {
@@ -658,7 +619,7 @@ void world_init(struct world *w, uint64_t seed, const struct sim_side sides[2])
 		n->w = w;
 		n->index = i;
 		n->side = sides[i];
-		n->snap = make_snapshot(&n->side, i, 1);
+		n->snap = sim_snapshot(&n->side, i, 1);
 		n->keys = keys_of(n);
 		keys_configure(n->keys, n->snap);
 		keys_dataplane_up(n->keys);
@@ -760,7 +721,7 @@ void world_reconfigure(struct world *w, int node, const struct sim_side *side)
 
 	world_say(w, "%c: commit", 'A' + node);
 	n->side = *side;
-	n->snap = make_snapshot(side, node, old->generation + 1);
+	n->snap = sim_snapshot(side, node, old->generation + 1);
 	keys_configure(n->keys, n->snap);
 	set_keys(n);
 	ike_config(n->ike, w->now, n->snap);

@@ -16,6 +16,7 @@
 #define SIM_TUNNELS_MAX 4
 #define SIM_SAS_MAX	64
 #define SIM_EVENTS_MAX	16384
+#define SIM_SECOND_PUBLIC "203.0.113.200"
 
 /* What one gateway is configured with. */
 struct sim_side {
@@ -39,14 +40,20 @@ struct sim_side {
 /* Chances in 1/1000, times in milliseconds. */
 struct sim_network {
 	uint32_t lose, repeat, flip, delay_min, delay_max;
-	bool nat; /* the first gateway is behind one */
-	bool cut; /* nothing passes */
+	bool nat;	/* the first gateway is behind one */
+	bool nat_both;	/* and the second behind one that never changes (SIM_SECOND_PUBLIC) */
+	uint32_t copy;	/* with a NAT: test packets that somebody sends again, later and from elsewhere */
+	bool cut;	/* nothing passes */
 };
 
 struct sim_sa {
 	bool used, active, seen; /* seen: something came in on it */
 	struct sa_install sa;
 	uint64_t order; /* of two active ones the later sends */
+	uint64_t sent, top; /* numbers of packets: the last sent, the highest that came */
+	mono_ns last_in;
+	bool moved; /* as in src/esp: the newest came from there */
+	struct endpoint seen_at;
 };
 
 struct world;
@@ -65,6 +72,7 @@ struct node {
 	uint64_t life; /* counts restarts of ike: answers to an earlier life are not delivered */
 	uint64_t refused, sent, asked, refused_by_core;
 	uint64_t packets_sent, packets_got, packets_lost, packets_no_sa;
+	uint64_t packets_misled; /* to a mapping of the NAT that is gone for longer than it takes to follow */
 	uint64_t words_got;
 	char last_refusal[IKE_REASON_MAX];
 };
@@ -80,7 +88,10 @@ struct world {
 	bool trace;
 	bool packets; /* test packets every 100 ms in each direction of each tunnel */
 	mono_ns usage_at, packets_at;
+	/* The NAT's mapping of the first gateway's ports 500 and 4500. */
+	struct ip_addr nat_address;
 	uint16_t nat_port[2];
+	mono_ns nat_followed_at; /* until then packets may go to the old one */
 	uint64_t digest; /* of every event so far: two runs of one seed must have the same */
 	void (*on_datagram)(
 		struct world *w, int from, const uint8_t *bytes, size_t n); /* a look at what is sent */
@@ -95,6 +106,9 @@ void world_run(struct world *w, mono_ns until);
 void world_say(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Takes the actions of a core after a call into it. */
 void world_settle(struct world *w, struct node *n);
+/* The NAT is rebooted, gets another address, or both: the old mapping is gone. */
+enum sim_nat_change { SIM_NAT_PORT, SIM_NAT_ADDRESS, SIM_NAT_BOTH, SIM_NAT_CHANGES };
+void world_nat_change(struct world *w, enum sim_nat_change how);
 void world_order(struct world *w, int node, enum ike_order order, const char *name);
 void world_restart_ike(struct world *w, int node);
 void world_restart_keeper(struct world *w, int node);
@@ -112,5 +126,6 @@ uint32_t world_childless(struct world *w);
 
 struct ip_addr sim_address(const char *text);
 void sim_side_default(struct sim_side *s, int index);
+struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t generation); /* to be freed */
 
 #endif

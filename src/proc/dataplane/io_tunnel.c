@@ -84,8 +84,9 @@ static void join_run(struct dataplane *d)
 	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
 }
 
-static void packet_open(
-	struct dataplane *d, const uint8_t *packet, uint32_t n, uint8_t traffic_class, mono_ns now)
+/* from: of one that came in UDP, else NULL. */
+static void packet_open(struct dataplane *d, const uint8_t *packet, uint32_t n, uint8_t traffic_class,
+	const struct endpoint *from, mono_ns now)
 {
 	uint8_t *spot = segment_join_spot(&d->joiner, n);
 	struct esp_opened o;
@@ -95,6 +96,8 @@ static void packet_open(
 		spot = segment_join_spot(&d->joiner, n);
 	}
 	esp_open(d->esp, packet, n, traffic_class, spot, now, &o);
+	if (o.newest && from)
+		esp_came_from(d->esp, o.pair, from);
 	if (o.drop == DROP_NONE && o.tunnel == TRAIN_NONE)
 		o.drop = DROP_NO_ZONE; /* an SA whose tunnel is not known yet: no configuration has come */
 	if (o.drop == DROP_NONE) {
@@ -107,7 +110,7 @@ static void packet_open(
 
 /* One UDP payload: RFC 3948 section 2: a keepalive, IKE behind its marker, or ESP. */
 static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n, const struct beside *b,
-	const union sender *from, mono_ns now)
+	const struct endpoint *from, mono_ns now)
 {
 	static const uint8_t marker[MARKER_SIZE];
 
@@ -115,10 +118,10 @@ static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n,
 	if (n == 1 && bytes[0] == 0xff) {
 		d->keepalives++;
 	} else if (n > MARKER_SIZE && memcmp(bytes, marker, MARKER_SIZE) == 0) {
-		struct endpoint local = { .addr = b->local, .port = 4500 }, remote = endpoint_of(from);
-		control_datagram(d, &local, &remote, bytes + MARKER_SIZE, n - MARKER_SIZE);
+		struct endpoint local = { .addr = b->local, .port = 4500 };
+		control_datagram(d, &local, from, bytes + MARKER_SIZE, n - MARKER_SIZE);
 	} else {
-		packet_open(d, bytes, n, b->traffic_class, now);
+		packet_open(d, bytes, n, b->traffic_class, from, now);
 	}
 }
 
@@ -145,6 +148,7 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
 	for (int i = 0; i < n; i++) {
 		struct beside b = beside_read(&m[i].msg_hdr);
+		struct endpoint remote = endpoint_of(&from[i]);
 		const uint8_t *bytes = at[i].iov_base;
 		uint32_t left = m[i].msg_len, size = b.segment ? b.segment : left;
 		if (m[i].msg_hdr.msg_flags & MSG_TRUNC) {
@@ -153,7 +157,7 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 		}
 		while (left > 0) {
 			uint32_t one = MIN_OF(size, left);
-			datagram_take(d, bytes, one, &b, &from[i], now);
+			datagram_take(d, bytes, one, &b, &remote, now);
 			bytes += one;
 			left -= one;
 		}
@@ -193,7 +197,7 @@ uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
 			pipeline_count_drop(&d->pipeline, DROP_ESP_TRUNCATED, 1);
 			continue;
 		}
-		packet_open(d, bytes + header_n, packet_n - header_n, b.traffic_class, now);
+		packet_open(d, bytes + header_n, packet_n - header_n, b.traffic_class, NULL, now);
 	}
 	join_run(d);
 	return (uint32_t)n;

@@ -731,6 +731,103 @@ static void endpoints_move(void **state)
 	fixture_end(&f);
 }
 
+/* As the shell of the data plane does it with what came in UDP; gives whether it was the newest. */
+static bool came_from(struct fixture *f, const uint8_t *packet, uint32_t n, uint16_t port, enum drop_reason want)
+{
+	struct endpoint from = { .port = port };
+	struct esp_opened o;
+	uint8_t ip[ROOM];
+
+	addr_parse(&from.addr, "198.51.100.77");
+	esp_open(f->esp, packet, n, 0, ip, 5, &o);
+	assert_int_equal(o.drop, want);
+	if (o.newest)
+		esp_came_from(f->esp, o.pair, &from);
+	return o.newest;
+}
+
+/* 0: where it sends to. */
+static void expect_seen(struct fixture *f, uint16_t port)
+{
+	struct sa_usage u;
+
+	esp_usage(f->esp, esp_pair_find(f->esp, 0x2000), 6, &u);
+	assert_int_equal(u.flags & SA_MOVED, port ? SA_MOVED : 0);
+	if (port)
+		assert_int_equal(u.seen.port, port);
+}
+
+/* RFC 7296 2.23: authentic, "only ... in response to a new packet". */
+static void the_newest_packet_tells_where_the_peer_is(void **state)
+{
+	for (int esn = 0; esn < 2; esn++) {
+		uint32_t flags = CHILD_ENCAP | (esn ? CHILD_ESN : 0), n = 0;
+		struct sa_install sa_a = fixture_sa(0x1000, 0x2000, flags), sa_b = fixture_sa(0x2000, 0x1000, flags);
+		struct endpoint to = { .port = 4500 };
+		uint8_t ip[2048], sealed[6][ROOM];
+		struct fixture a, b;
+		struct train t;
+		enum drop_reason drop;
+
+		addr_parse(&to.addr, "198.51.100.77");
+		sa_b.remote = to;
+		sa_b.local_ts[0] = sa_a.remote_ts[0];
+		sa_b.remote_ts[0] = sa_a.local_ts[0];
+		fixture_begin(&a);
+		fixture_begin(&b);
+		assert_int_equal(esp_install(a.esp, &sa_a, "t", 64, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(b.esp, &sa_b, "t", 64, 1, NULL), RC_OK);
+		for (int i = 0; i < 6; i++) {
+			fixture_packet(&t, ip, 100, false);
+			n = fixture_seal(a.esp, 0, &t, sealed[i], &drop);
+			assert_int_equal(drop, DROP_NONE);
+		}
+		assert_true(came_from(&b, sealed[0], n, 4500, DROP_NONE));
+		expect_seen(&b, 0);
+		assert_true(came_from(&b, sealed[2], n, 31000, DROP_NONE));
+		expect_seen(&b, 31000);
+		assert_false(came_from(&b, sealed[1], n, 31001, DROP_NONE)); /* older, and not seen before */
+		assert_false(came_from(&b, sealed[2], n, 31001, DROP_ESP_REPLAY));
+		sealed[3][n - 1] ^= 1;
+		assert_false(came_from(&b, sealed[3], n, 31001, DROP_ESP_AUTH));
+		sealed[3][0] ^= 1;
+		assert_false(came_from(&b, sealed[3], n, 31001, DROP_ESP_UNKNOWN_SPI));
+		assert_false(came_from(&b, sealed[3], 20, 31001, DROP_ESP_TRUNCATED));
+		expect_seen(&b, 31000);
+		/* Followed, and the next one shows whether that was right. */
+		to.port = 31000;
+		assert_int_equal(esp_endpoint(b.esp, 0x2000, &to), RC_OK);
+		expect_seen(&b, 0);
+		assert_true(came_from(&b, sealed[4], n, 31000, DROP_NONE));
+		expect_seen(&b, 0);
+		assert_true(came_from(&b, sealed[5], n, 4500, DROP_NONE));
+		expect_seen(&b, 4500);
+		fixture_end(&a);
+		fixture_end(&b);
+	}
+}
+
+/* Raw ESP knows no port, and a pair that does not send in UDP cannot be behind a NAT. */
+static void only_what_goes_in_udp_moves(void **state)
+{
+	static const uint8_t bad_padding[] = { 7, 7, 7, 4 };
+
+	for (int encap = 0; encap < 2; encap++) {
+		struct sa_install sa = fixture_sa(0x2000, 0x1000, encap ? CHILD_ENCAP : 0);
+		uint8_t packet[256];
+		struct fixture f;
+		uint32_t n;
+
+		fixture_begin(&f);
+		assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+		/* Authentic is enough, whatever is in it. */
+		n = seal_raw(&f, 1, bad_padding, sizeof bad_padding, packet);
+		assert_true(came_from(&f, packet, n, 31000, DROP_ESP_PADDING));
+		expect_seen(&f, encap ? 31000 : 0);
+		fixture_end(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -750,6 +847,8 @@ int main(void)
 		cmocka_unit_test(restarts_repeat_no_number_and_admit_no_replay),
 		cmocka_unit_test(broken_state_is_not_believed),
 		cmocka_unit_test(endpoints_move),
+		cmocka_unit_test(the_newest_packet_tells_where_the_peer_is),
+		cmocka_unit_test(only_what_goes_in_udp_moves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

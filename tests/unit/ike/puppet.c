@@ -1,6 +1,8 @@
 /* The peer whose strings the test holds; see puppet.h. */
 #include "puppet.h"
 
+#include "crypto/sha1.h"
+
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -197,6 +199,7 @@ void puppet_settle(struct puppet *p)
 			break;
 		case IKE_ENDPOINT:
 			p->moved++;
+			p->last_moved = a->endpoint;
 			break;
 		case IKE_WORD:
 			p->words++;
@@ -206,6 +209,7 @@ void puppet_settle(struct puppet *p)
 			snprintf(p->last_word_peer, sizeof p->last_word_peer, "%s", a->word.peer);
 			break;
 		case IKE_LOG:
+			snprintf(p->last_log, sizeof p->last_log, "%s", a->log.text);
 			break;
 		}
 	}
@@ -231,6 +235,18 @@ void puppet_forget(struct puppet *p)
 void puppet_usage(struct puppet *p, uint32_t spi_in, uint32_t idle_in_ms)
 {
 	struct sa_usage u = { .spi_in = spi_in, .idle_in_ms = idle_in_ms, .idle_out_ms = UINT32_MAX };
+
+	ike_input_usage(p->core, p->now, &u);
+	puppet_settle(p);
+}
+
+void puppet_usage_from(struct puppet *p, uint32_t spi_in, uint32_t idle_in_ms, const struct endpoint *seen)
+{
+	struct sa_usage u = { .spi_in = spi_in,
+		.idle_in_ms = idle_in_ms,
+		.idle_out_ms = UINT32_MAX,
+		.flags = SA_MOVED,
+		.seen = *seen };
 
 	ike_input_usage(p->core, p->now, &u);
 	puppet_settle(p);
@@ -380,6 +396,32 @@ void puppet_nonce(struct puppet *p, uint8_t value)
 	ike_out_payload(&p->out, PL_NONCE, nonce, sizeof nonce);
 }
 
+static void nat_notify(struct puppet *p, uint16_t type, const struct endpoint *e, bool fits)
+{
+	uint8_t port[2], hash[20];
+	struct prf_part parts[] = { { p->spi_i, 8 }, { p->spi_r, 8 }, { e->addr.b, addr_size(&e->addr) },
+		{ port, 2 } };
+
+	store_be16(port, e->port);
+	sha1_run(parts, COUNT_OF(parts), hash);
+	hash[0] ^= (uint8_t)!fits;
+	ike_out_notify(&p->out, type, hash, sizeof hash);
+}
+
+void puppet_nat(struct puppet *p)
+{
+	if (!p->natted && !p->core_natted)
+		return;
+	nat_notify(p, NTF_NAT_DETECTION_SOURCE_IP, &p->at, !p->natted);
+	nat_notify(p, NTF_NAT_DETECTION_DESTINATION_IP, &p->core_at, !p->core_natted);
+}
+
+static void float_port(struct puppet *p)
+{
+	if (p->natted || p->core_natted)
+		p->at.port = p->core_at.port = 4500;
+}
+
 void puppet_id(struct puppet *p, uint8_t type, const char *text)
 {
 	uint8_t body[4 + IKE_ID_DATA_MAX] = { ID_FQDN };
@@ -495,6 +537,7 @@ bool puppet_init_as_initiator(struct puppet *p, bool with_cookie)
 		puppet_offer_ike(p, NULL);
 		puppet_ke(p, DH_CURVE25519);
 		puppet_nonce(p, 0x50);
+		puppet_nat(p);
 		puppet_send(p);
 		if (!puppet_read_last(p))
 			return false;
@@ -505,6 +548,7 @@ bool puppet_init_as_initiator(struct puppet *p, bool with_cookie)
 	}
 	memcpy(p->spi_r, p->header.spi_r, 8);
 	p->own_id = 1;
+	float_port(p);
 	return p->payloads.present & IKE_HAS(KE);
 }
 
@@ -521,7 +565,9 @@ bool puppet_init_as_responder(struct puppet *p)
 	puppet_offer_ike(p, NULL);
 	puppet_ke(p, DH_CURVE25519);
 	puppet_nonce(p, 0x50);
+	puppet_nat(p);
 	puppet_send(p);
+	float_port(p);
 	return puppet_read_last(p) && p->header.exchange == EX_IKE_AUTH;
 }
 

@@ -48,6 +48,8 @@ struct puppet {
 	/* what came out */
 	uint32_t sent_n, keepalives, activated, moved;
 	struct sa_ref last_activated;
+	struct sa_endpoint last_moved;
+	char last_log[512];
 	uint32_t words;
 	enum ike_word last_word;
 	size_t last_word_n;
@@ -58,6 +60,7 @@ struct puppet {
 	/* the puppet's side of the IKE SA that it speaks on */
 	struct endpoint at, core_at;
 	bool initiator;	    /* the puppet is the original initiator */
+	bool natted, core_natted; /* as its NAT detection says; with one of them port 4500 is used from IKE_AUTH on */
 	const char *vendor; /* offered in IKE_AUTH; NULL: none */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
@@ -87,6 +90,8 @@ void puppet_answer_keeper(struct puppet *p);	/* the oldest question held */
 void puppet_answer_keeper_at(
 	struct puppet *p, uint32_t i); /* another one: the core asks for several IKE SAs at once */
 void puppet_usage(struct puppet *p, uint32_t spi_in, uint32_t idle_in_ms);
+/* The same; the newest packet came from there, and the data plane sends elsewhere. */
+void puppet_usage_from(struct puppet *p, uint32_t spi_in, uint32_t idle_in_ms, const struct endpoint *seen);
 
 /* ---- speaking ---- */
 
@@ -106,6 +111,7 @@ void puppet_offer_ike(struct puppet *p, const uint8_t *spi);
 void puppet_offer_esp(struct puppet *p, uint32_t spi, uint16_t dh);
 void puppet_ke(struct puppet *p, uint16_t group);
 void puppet_nonce(struct puppet *p, uint8_t value);
+void puppet_nat(struct puppet *p); /* the two notifies of NAT detection, if there is a NAT */
 void puppet_id(struct puppet *p, uint8_t type, const char *text);
 void puppet_selectors(struct puppet *p, uint32_t tunnel);      /* from the puppet to the core */
 void puppet_selectors_back(struct puppet *p, uint32_t tunnel); /* in an answer */

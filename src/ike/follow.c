@@ -1,0 +1,106 @@
+/*
+ * Where a peer behind a NAT is, when the NAT gives it another port, another address or both (it was rebooted,
+ * or lost the mapping). RFC 7296 section 2.23: of an authentic packet from elsewhere a host "that is not
+ * behind a NAT, SHOULD send all packets (including retransmission packets) to the IP address and port in the
+ * validated packet", IKE or ESP, and "only ... in response to a new packet". "A host behind a NAT SHOULD NOT do
+ * this type of dynamic address update": it asks there and where the peer was, and goes where the answer comes from,
+ * which one copied packet cannot bring about.
+ *
+ * New is an IKE message in the window (input.c), and of a child SA the packet with the highest number so far,
+ * which the data plane tells with the usage (SA_MOVED), unless something newer has told before. A peer that is
+ * not behind a NAT stays where it is.
+ */
+#include "ike/internal.h"
+
+static void child_tell(struct ike *c, struct child *ch)
+{
+	ch->remote = ch->sa->remote;
+	ike_act(c, IKE_ENDPOINT)->endpoint =
+		(struct sa_endpoint){ .tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = ch->remote };
+}
+
+void child_follow(struct ike *c, struct child *ch)
+{
+	if (!endpoint_same(&ch->remote, &ch->sa->remote))
+		child_tell(c, ch);
+}
+
+static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to)
+{
+	sa->remote.addr = to->addr;
+	sa->remote.port = to->port;
+	sa->elsewhere = (struct endpoint){ 0 };
+	own_patience_anew(c, sa); /* what is under way went to where nobody is */
+	sa_touch(c, sa);
+	LIST_FOR (struct child, ch, &sa->children, of_sa)
+		if (ch->state != CH_LARVAL) /* that one is told when it is installed */
+			child_follow(c, ch);
+}
+
+/* With the one that says it all IKE SAs move that had the same mapping: those of a rekey, those being replaced. */
+static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, const char *by)
+{
+	struct endpoint from = sa->remote;
+	char was[ENDPOINT_TEXT_MAX], is[ENDPOINT_TEXT_MAX];
+
+	ike_log(c, false, "peer %s: moved from %s to %s, as its %s shows", sa_peer_name(c, sa),
+		endpoint_text(was, &from), endpoint_text(is, to), by);
+	set(c, sa, to);
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
+		if (other->peer_natted && endpoint_same(&other->remote, &from))
+			set(c, other, to);
+}
+
+/* Whether an answer comes from there: what we ask goes there as well, until one has come from somewhere. */
+static void probe(struct ike *c, struct ike_sa *sa, const struct endpoint *at, const char *by)
+{
+	bool asking = sa->steps[SIDE_OWN].task != TASK_NONE;
+	char there[ENDPOINT_TEXT_MAX], here[ENDPOINT_TEXT_MAX];
+
+	if (asking ? endpoint_same(&sa->elsewhere, at) : !liveness_ask(c, sa))
+		return; /* it is asked there, or was lately */
+	sa->elsewhere = *at;
+	own_patience_anew(c, sa);
+	ike_log(c, false, "peer %s: its %s comes from %s and not from %s; asking at both, for we are behind a NAT ourselves",
+		sa_peer_name(c, sa), by, endpoint_text(there, at), endpoint_text(here, &sa->remote));
+}
+
+/* Something new came from there at that time. */
+static void seen_at(struct ike *c, struct ike_sa *sa, const struct endpoint *at, mono_ns when, const char *by)
+{
+	if (when < sa->seen_at)
+		return;
+	sa->seen_at = when;
+	if (!sa->peer_natted || endpoint_same(at, &sa->remote) || at->addr.family != sa->remote.addr.family)
+		return;
+	if (sa->we_natted)
+		probe(c, sa, at, by);
+	else
+		move(c, sa, at, by);
+}
+
+void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in)
+{
+	struct endpoint asked_at = sa->elsewhere;
+
+	if (sa->state == ST_AUTH_WAIT || sa->local.addr.family == ADDR_NONE)
+		sa->local = in->local;
+	if (sa->state == ST_AUTH_WAIT) {
+		sa->remote = in->remote;
+		return;
+	}
+	if (in->h.flags & IKE_FLAG_RESPONSE)
+		sa->elsewhere = (struct endpoint){ 0 };
+	if ((in->h.flags & IKE_FLAG_RESPONSE) && endpoint_same(&in->remote, &asked_at))
+		move(c, sa, &in->remote, "answer");
+	else
+		seen_at(c, sa, &in->remote, c->now, "IKE message");
+}
+
+void child_seen_at(struct ike *c, struct child *ch, const struct endpoint *at, mono_ns when)
+{
+	if (endpoint_same(at, &ch->sa->remote))
+		child_tell(c, ch); /* the data plane missed it */
+	else if (at->port != 0)
+		seen_at(c, ch->sa, at, when, "ESP");
+}
