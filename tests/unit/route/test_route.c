@@ -193,6 +193,40 @@ static void repeated_events_do_not_count(void **state)
 	before = route_generation(t);
 	assert_int_equal(route_local_set(t, &mine), RC_OK);
 	assert_int_equal(route_generation(t), before);
+	/* A route that is told again, with and without NLM_F_REPLACE, and one that goes and was not there. */
+	struct route_entry entry = {
+		.dst = prefix("10.2.0.0/16"), .link = 2, .metric = 100, .gateway = addr("10.1.0.9")
+	};
+	assert_int_equal(route_set(t, &entry, false), RC_OK);
+	assert_int_equal(look(t, "10.2.0.1").link, 2);
+	before = route_generation(t);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(route_set(t, &entry, i & 1), RC_OK);
+		assert_int_equal(route_generation(t), before);
+	}
+	struct route_entry other = entry;
+	other.gateway = addr("10.1.0.8");
+	route_gone(t, &other);
+	other = entry;
+	other.metric = 50;
+	route_gone(t, &other);
+	route_link_gone(t, 9);
+	assert_int_equal(route_generation(t), before);
+	/* Whatever is another counts, once. */
+	struct route_entry changed[] = { entry, entry, entry };
+	changed[0].mtu = 1400;
+	changed[1].kind = ROUTE_UNREACHABLE;
+	changed[2].gateway = addr("10.1.0.8");
+	for (size_t i = 0; i < COUNT_OF(changed); i++)
+		for (int again = 0; again < 2; again++) {
+			before = route_generation(t);
+			assert_int_equal(route_set(t, &changed[i], true), RC_OK);
+			assert_int_equal(route_generation(t) > before, again == 0);
+		}
+	struct ip_addr want = addr("10.1.0.8");
+	struct route_answer r = look(t, "10.2.0.1");
+	assert_true(addr_equal(&r.next_hop, &want));
+	before = route_generation(t);
 	struct route_table *fresh = route_new();
 	route_generation_continue(fresh, t);
 	assert_true(route_generation(fresh) > before);
