@@ -102,7 +102,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		struct ip_addr a =
 			rule->action == NAT_POOL ? pool_addr(fw, &rule->pool, forward, k) : *interface;
 		if (a.family != forward->family)
-			return DROP_NAT_EXHAUSTED;
+			return DROP_NAT_NO_ADDRESS;
 		if (k > 0 && addr_equal(&a, &before))
 			break; /* a pool of one address */
 		memcpy(reply->dst, a.b, 16);

@@ -42,6 +42,7 @@
 	D(SESSION_COLLISION,    "session-collision",     "another session has the same translated addresses")				\
 	D(ICMP_UNRELATED,       "icmp-unrelated",        "an ICMP error about no session of ours, or nothing that its session sent")	\
 	D(NAT_EXHAUSTED,        "nat-exhausted",         "no free address and port for source NAT")					\
+	D(NAT_NO_ADDRESS,       "nat-no-address",        "nothing to translate to: the interface on its way out has no address of its family, or a link-local one alone")	\
 	D(NAT_PROTOCOL,         "nat-protocol",          "no ports to translate, and another host inside holds this peer (or AH, or own ESP)")\
 	D(NAT_ADDRESS,          "nat-address",           "translated to an address that the gateway no longer has on its way out")	\
 	D(HOST_INBOUND,         "host-inbound",          "the zone does not allow this service to the gateway itself")			\

@@ -239,11 +239,10 @@ static enum drop_reason size_check(const struct passage *w)
 {
 	const struct train *t = w->t;
 	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
-	bool v6 = t->src.family == ADDR_V6, reassembled = t->flags & TRAIN_REASSEMBLED;
 
-	if (reassembled && !v6 && t->dont_fragment)
+	if (t->flags & TRAIN_REASSEMBLED) /* what leaves is no larger than what came */
 		n = MIN_OF(n, (uint32_t)t->fragment_max);
-	return n > w->mtu && t->dont_fragment && !(v6 && reassembled) ? DROP_TOO_BIG : DROP_NONE;
+	return n > w->mtu && t->dont_fragment ? DROP_TOO_BIG : DROP_NONE;
 }
 
 /* What would become of the packet behind policy: nothing begins with one that goes no further. */

@@ -207,7 +207,7 @@ static void no_address_is_left(void **state)
 	begin(nat);
 	assert_int_equal(send(IP_UDP, 0, false), DROP_NONE);
 	address_gone(GATE_WAN, "198.51.100.2");
-	assert_int_equal(send(IP_UDP, 0, false), DROP_NAT_EXHAUSTED);
+	assert_int_equal(send(IP_UDP, 0, false), DROP_NAT_NO_ADDRESS);
 	assert_int_equal(g.out_n, 0);
 	assert_int_equal(sessions(), 0);
 }
@@ -236,7 +236,7 @@ static void never_link_local(void **state)
 	assert_int_equal(send(IP_UDP, 0, true), DROP_NONE);
 	left(GATE_WAN, "2001:db8:ff::2");
 	address_gone(GATE_WAN, "2001:db8:ff::2");
-	assert_int_equal(send(IP_UDP, 0, true), DROP_NAT_EXHAUSTED); /* only the link-local one is left */
+	assert_int_equal(send(IP_UDP, 0, true), DROP_NAT_NO_ADDRESS); /* only the link-local one is left */
 	assert_int_equal(g.out_n, 0);
 }
 

@@ -182,6 +182,26 @@ static void fragments_with_df(void **state)
 		assert_true(g.out[i].n <= 1300 && !(load_be16(g.out[i].bytes + 6) & IP4_DF));
 }
 
+/* IPv6 is never cut to less than its sender has cut it to: that one is told, by a link and by a tunnel. */
+static void fragments_of_ipv6(void **state)
+{
+	wan_mtu(1300);
+	assert_int_equal(in_fragments(udp(HOST6, INTERNET6, 3000), 1400, false), DROP_TOO_BIG);
+	assert_int_equal(g.out_n, 1);
+	assert_int_equal(g.out[0].bytes[40], ICMP6_TOO_BIG);
+	assert_int_equal(load_be32(g.out[0].bytes + 44), 1300);
+	assert_int_equal(in_fragments(udp(HOST6, INTERNET6, 3000), 1300, false), DROP_NONE);
+	assert_int_equal(g.out_n, 3);
+	for (uint32_t i = 0; i < g.out_n; i++)
+		assert_true(g.out[i].n <= 1300);
+	pipeline_path_mtu(&g.p, 0, 1280);
+	assert_int_equal(in_fragments(udp(HOST6, FAR6, 3000), 1400, false), DROP_TOO_BIG);
+	assert_int_equal(g.out_n, 1);
+	assert_int_equal(load_be32(g.out[0].bytes + 44), 1280);
+	/* A datagram that was cut though it fits: its largest piece counts, and that fits as well. */
+	assert_int_equal(in_fragments(udp(HOST6, INTERNET6, 1180), 1280, false), DROP_NONE);
+}
+
 /* ---- routes ---- */
 
 /* With and without tcp-mss, larger and smaller than the route's; a session's first packet and a later one. */
@@ -286,6 +306,7 @@ int main(void)
 		T(into_a_narrow_tunnel),
 		T(a_burst_of_small_ones),
 		T(fragments_with_df),
+		T(fragments_of_ipv6),
 		T(a_routes_mtu_holds),
 		T(ipv6_of_1280_passes),
 		T(a_train_of_them),

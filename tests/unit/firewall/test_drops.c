@@ -157,6 +157,10 @@ static enum drop_reason last_of_several(enum drop_reason r)
 		for (uint16_t i = 0; !d && i < 3; i++, s.src_port++)
 			d = send(s);
 		return d;
+	case DROP_NAT_NO_ADDRESS:
+		s.src = "10.0.1.2";
+		w.nat4 = (struct ip_addr){ 0 };
+		return send(s);
 	case DROP_SESSION_COLLISION:
 		s.src = "10.0.1.2";
 		s.src_port = 40960;

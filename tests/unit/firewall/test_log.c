@@ -84,10 +84,10 @@ static void pass(uint32_t seconds)
 static void the_reason_is_named(void **state)
 {
 	w.nat4 = (struct ip_addr){ 0 };
-	assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NAT_EXHAUSTED);
+	assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NAT_NO_ADDRESS);
 	struct fw_log l = next(FW_LOG_DENY);
 	assert_true(l.permits);
-	assert_int_equal(l.drop, DROP_NAT_EXHAUSTED);
+	assert_int_equal(l.drop, DROP_NAT_NO_ADDRESS);
 	assert_string_equal(l.rule_name, "out");
 	assert_string_equal(l.zone_name[0], "trust");
 	assert_string_equal(l.zone_name[1], "untrust");

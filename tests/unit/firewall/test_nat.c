@@ -314,7 +314,7 @@ static void test_protocol_and_address(void **state)
 	expect(DROP_NONE, &gre);
 	fw_session_end(w.fw, 0, w.now);
 	w.nat4.family = ADDR_NONE; /* the interface has no address */
-	expect(DROP_NAT_EXHAUSTED, &s);
+	expect(DROP_NAT_NO_ADDRESS, &s);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 1);
 }
 
