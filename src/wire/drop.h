@@ -15,6 +15,7 @@
 	D(RX_OVERFLOW,          "rx-overflow",           "the kernel had to drop it: packets came faster than they were taken, or with a wrong outer checksum")	\
 	D(RX_REFUSED,           "rx-refused",            "the kernel cannot describe this frame's offloads, so it cannot be forwarded whole")	\
 	D(MALFORMED,            "malformed",             "a header field has an impossible value")					\
+	D(SEGMENT_LIMIT,        "segment-limit",         "one frame would be cut into more packets than any honest sender's offload leaves to be cut")	\
 	D(IP_CHECKSUM,          "ip-checksum",           "the IPv4 header checksum is wrong")						\
 	D(L4_CHECKSUM,          "l4-checksum",           "the TCP, UDP or ICMP checksum is wrong")					\
 	D(SOURCE_ADDRESS,       "source-address",        "the source is multicast, broadcast, loopback or unspecified")			\

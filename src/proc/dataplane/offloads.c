@@ -63,9 +63,7 @@ bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, ui
 	if (kind != VIRTIO_NET_HDR_GSO_NONE && kind != VIRTIO_NET_HDR_GSO_TCPV4 &&
 		kind != VIRTIO_NET_HDR_GSO_TCPV6 && kind != VIRTIO_NET_HDR_GSO_UDP_L4)
 		return false;
-	/* Of a virtual machine, perhaps: more packets than any kernel's TCP makes of one train would hold up
-	 * all. */
-	if (kind != VIRTIO_NET_HDR_GSO_NONE && (h->gso_size == 0 || t->len / h->gso_size > TRAIN_PACKETS_MAX))
+	if (kind != VIRTIO_NET_HDR_GSO_NONE && h->gso_size == 0)
 		return false;
 	t->segment_size = kind == VIRTIO_NET_HDR_GSO_NONE ? 0 : h->gso_size;
 	t->csum = h->flags & VIRTIO_NET_HDR_F_DATA_VALID ? TRAIN_CSUM_VALID : TRAIN_CSUM_UNKNOWN;

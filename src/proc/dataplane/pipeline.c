@@ -200,6 +200,11 @@ static bool enter(struct pipeline *p, struct passage *w)
 	}
 	if (p->trace.on)
 		trace_begin(p, t);
+	/* Of a virtual machine, perhaps: one frame must not hold up all the others. */
+	if (packets > TRAIN_PACKETS_MAX) {
+		t->drop = DROP_SEGMENT_LIMIT;
+		return false;
+	}
 	if (t->dst.b[0] == 0xff || (t->dst.family == ADDR_V4 && t->dst.b[0] >= 224)) {
 		t->drop = DROP_MULTICAST;
 		return false;
