@@ -77,8 +77,11 @@ static void segments(const struct train *t, size_t room_n)
 	u.ip = copy;
 	if (!segment_cut_begin(&c, &u, 0))
 		return;
-	while (segment_cut_next(&c, &packet_n))
+	for (uint8_t *ip; (ip = segment_cut_next(&c, &packet_n));) {
+		struct train one = { .ip = ip, .len = packet_n };
 		total += u.segment_size ? packet_n - u.payload_offset : packet_n;
+		MUST(!u.segment_size || (train_parse(&one) == DROP_NONE && one.len == packet_n));
+	}
 	MUST(total == (u.segment_size ? u.len - u.payload_offset : u.len));
 }
 
@@ -97,6 +100,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (mode & 2) {
 		t.segment_size = (uint16_t)(1 + mode * 37u);
 		t.csum = TRAIN_CSUM_PARTIAL;
+	}
+	struct segment_layers l;
+	if (mode & 2 && mode & 4 && packet_n &&
+		segment_layers_read(&l, ip, (uint32_t)packet_n, mode & 8 ? ip[packet_n - 1] : 0)) {
+		MUST(l.n > 0 && l.n <= SEGMENT_LAYERS_MAX && l.head_n <= SEGMENT_HEAD_MAX && l.head_n <= packet_n);
+		MUST(l.layer[0].kind == SEGMENT_IP && l.layer[l.n - 1].kind == SEGMENT_IP && l.l4_offset < l.head_n);
+		t.inner_l4 = l.l4_offset;
 	}
 	enum drop_reason d = train_parse(&t);
 	MUST(d == t.drop && t.len <= packet_n);

@@ -7,7 +7,7 @@
 #include "wire/csum.h"
 #include "base/icmp.h"
 #include "wire/ip.h"
-#include "wire/train.h"
+#include "wire/segment.h"
 
 #define EXTENSION_HEADERS_MAX 8 /* more than any honest packet has */
 
@@ -264,6 +264,17 @@ static enum drop_reason parse_ip6(struct train *t)
 	return DROP_IP_OPTIONS;
 }
 
+/* What is cut is the payload of the innermost header. */
+static enum drop_reason parse_inner(struct train *t)
+{
+	struct segment_layers l;
+
+	if (t->flags & TRAIN_FRAGMENT || !segment_layers_read(&l, t->ip, t->len, t->inner_l4))
+		return DROP_MALFORMED;
+	t->payload_offset = l.head_n;
+	return DROP_NONE;
+}
+
 enum drop_reason train_parse(struct train *t)
 {
 	t->flags &=
@@ -282,6 +293,8 @@ enum drop_reason train_parse(struct train *t)
 		t->drop = check_source(&t->src);
 	if (!t->drop && addr_equal(&t->src, &t->dst))
 		t->drop = DROP_LAND;
+	if (!t->drop && t->inner_l4)
+		t->drop = parse_inner(t);
 	return t->drop;
 }
 

@@ -1,6 +1,7 @@
 /*
  * Trains into packets and packets into trains, as a NIC's segmentation and receive offload do it: TCP, and
- * UDP datagrams of one size, over IPv4 and IPv6 without options or extension headers in the way.
+ * UDP datagrams of one size, over IPv4 and IPv6 without options or extension headers in the way. What is cut may stand in tunnels of
+ * others; what is joined does not.
  *
  * Cutting happens in place: a packet's headers are written over the end of the packet before it, which the
  * caller has used by then (encrypted, sent, copied). So cutting copies headers only. It consumes the train.
@@ -17,18 +18,41 @@
 
 #include "wire/train.h"
 
-#define SEGMENT_HEAD_MAX 120 /* IPv4 with options and the longest TCP header */
+#define SEGMENT_HEAD_MAX   200 /* the longest TCP header in IPv6 in Ethernet in GRE or UDP over IPv6 */
+#define SEGMENT_LAYERS_MAX 6
+
+/* A header that says how long all behind it is, or has a checksum over it. */
+enum segment_layer_kind { SEGMENT_IP, SEGMENT_UDP, SEGMENT_GRE };
+
+struct segment_layer {
+	uint8_t kind; /* enum segment_layer_kind */
+	uint16_t at;
+};
+
+/* The headers of a train, offsets from its first octet. */
+struct segment_layers {
+	struct segment_layer layer[SEGMENT_LAYERS_MAX]; /* from the outer to the inner; the last is the IP header of what is cut */
+	uint32_t n;
+	uint8_t proto;		    /* TCP or UDP: the header in front of the payload */
+	uint16_t l4_offset, head_n; /* where that begins and ends */
+};
+
+/*
+ * Reads the headers of ip[0..n), through tunnels that stand in it, as far as the TCP or UDP header at l4; 0: not told, the first there is.
+ * False: other headers than these, fragments, lengths that do not agree, a wrong IPv4 checksum.
+ */
+bool segment_layers_read(struct segment_layers *ret_layers, const uint8_t *ip, uint32_t n, uint32_t l4);
 
 struct segment_cutter {
 	struct train *train;
 	uint8_t *payload;
 	uint32_t payload_n, done; /* octets of payload; how many of them are cut */
 	uint32_t segment_size;	  /* 0: one packet, given as it is */
-	uint32_t head_n, l4_offset;
+	struct segment_layers layers;
 	uint64_t address_sum; /* checksum over addresses and protocol */
 	uint32_t sequence;
-	uint16_t id, index;
-	uint8_t proto, version, tcp_flags;
+	uint16_t index;
+	uint8_t tcp_flags;
 	bool no_checksum; /* UDP over IPv4 whose sender made none */
 	uint8_t head[SEGMENT_HEAD_MAX];
 };

@@ -85,32 +85,37 @@ def test_a_priority_tag_is_no_vlan(hq, vlan, passes):
     assert seen.count() == (3 if passes else 0), drops(hq, "hq")
 
 
+IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 1, 2, 0x1000, 0x4000
+
+
+def open_tun(node, name, flags):
+    """A TUN or TAP device of the node; its file."""
+    made = []
+
+    def enter():
+        with open(f"/run/netns/{node.netns}", "rb") as ns:
+            assert libc.setns(ns.fileno(), CLONE_NEWNET) == 0
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", name.encode(), flags | IFF_NO_PI))  # TUNSETIFF
+        made.append(fd)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    return made[0]
+
+
 class Cable:
     """Two TUN devices of one name, joined: what one machine sends there the other gets, as over PPP."""
 
     def __init__(self, lab, name, ends):
         self.fds, self.running = [], True
         for node, address, peer in ends:
-            self.fds.append(self.open(lab[node], name))
+            self.fds.append(open_tun(lab[node], name, IFF_TUN))
             lab[node].run(f"ip addr add {address} peer {peer} dev {name}")
             lab[node].run(f"ip link set {name} up mtu 1492")
         self.thread = threading.Thread(target=self._pump, daemon=True)
         self.thread.start()
-
-    def open(self, node, name):
-        made = []
-
-        def enter():
-            with open(f"/run/netns/{node.netns}", "rb") as ns:
-                assert libc.setns(ns.fileno(), CLONE_NEWNET) == 0
-            fd = os.open("/dev/net/tun", os.O_RDWR)
-            fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", name.encode(), 0x1001))  # TUNSETIFF: IFF_TUN, IFF_NO_PI
-            made.append(fd)
-
-        thread = threading.Thread(target=enter)
-        thread.start()
-        thread.join()
-        return made[0]
 
     def _pump(self):
         while self.running:
@@ -159,3 +164,163 @@ def test_an_uplink_without_link_address(hq):
             assert counter(hq, "hq", "link-send") == before
         finally:
             hq["hq"].run(f"ip route del {WEB}/32 dev ppp0")
+
+
+# --- tunnels of others, whose packets come in trains ---
+
+# What `ip link add` is told, the family of its outer addresses, and whether IPv6 goes through.
+CARRIERS = {
+    "gre": ("gre", 4, True), "gretap": ("gretap", 4, True), "ipip": ("ipip", 4, False), "sit": ("sit mode any", 4, True),
+    "ip6gre": ("ip6gre", 6, True), "ip6tnl": ("ip6tnl mode any", 6, True),
+    "vxlan": ("vxlan id 5 dstport 4789", 4, True), "vxlan-ipv6": ("vxlan id 5 dstport 4789", 6, True),
+}
+OPEN = (("application office;", "application any;"), ("application office;", "application any;"))
+OPEN_HQ = (*OPEN, ("application [ http https dns ping traceroute iperf-tcp iperf-udp ];", "application any;"),
+           ("    global {", "    from untrust to trust { rule back { match { source any; destination any; application any; } then { permit; } } }\n"
+            "    global {"))
+UNTRANSLATED = (("source-nat interface;", "source-nat off;"), ("source-nat interface-ipv6;", "source-nat off;"))
+
+
+def send_all(lab, source, sink, address, octets):
+    """Sends so much by TCP and has the sink answer with what it got: the same."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sent, got = os.urandom(octets), []
+    with listener(lab, sink, 5301, family=family) as server:
+        def take():
+            with server.accept()[0] as s:
+                s.settimeout(20)
+                while part := s.recv(1 << 16):
+                    got.append(part)
+                s.sendall(b"".join(got))
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        with lab[source].socket(family, socket.SOCK_STREAM) as s:
+            s.settimeout(20)
+            s.connect((address, 5301))
+            s.sendall(sent)
+            s.shutdown(socket.SHUT_WR)
+            back = b""
+            while part := s.recv(1 << 16):
+                back += part
+        thread.join()
+    assert b"".join(got) == sent == back
+
+
+@pytest.fixture()
+def open_sites(lab):
+    """Everything is permitted, nothing translated, and the Internet knows the way to the LAN of hq."""
+    lab.commit("hq", config_of("hq", *OPEN_HQ, *UNTRANSLATED), "open, untranslated")
+    lab.commit("branch", config_of("branch", *OPEN), "open")
+    routes = (("", "10.1.0.0/24", "198.51.100.2"), ("-6", "fd00:1::/64", "2001:db8:1::2"))
+    for family, prefix, via in routes:
+        lab["internet"].run(f"ip {family} route add {prefix} via {via}")
+    lab.wait_for_tunnel()
+    yield lab
+    for family, prefix, via in routes:
+        lab["internet"].run(f"ip {family} route del {prefix} via {via}")
+    for gateway in ("hq", "branch"):
+        lab.commit(gateway, config_of(gateway), "as before")
+    lab.wait_for_tunnel()
+
+
+@pytest.mark.parametrize("far", ["host-b", "web"])
+@pytest.mark.parametrize("kind", CARRIERS)
+def test_tcp_in_a_tunnel_of_others(open_sites, kind, far):
+    """A tunnel between hosts behind us, sealed in ours and in clear: TCP in it comes in trains and arrives whole, both ways."""
+    lab, (how, family, ipv6) = open_sites, CARRIERS[kind]
+    ends = {4: {"host-a": HOST_A, "host-b": HOST_B, "web": WEB}, 6: {"host-a": "fd00:1::2", "host-b": "fd00:2::2", "web": "2001:db8:80::80"}}[family]
+    before = {gateway: (counter(lab, gateway, "malformed"), counter(lab, gateway, "packets-in"), counter(lab, gateway, "trains-in"))
+              for gateway in ("hq", "branch")}
+    try:
+        for node, other, n in (("host-a", far, 1), (far, "host-a", 2)):
+            done = lab[node].run(f"ip link add carried type {how.split()[0]} {' '.join(how.split()[1:])} local {ends[node]} remote {ends[other]}",
+                                 check=False)
+            if "Unknown device type" in done.stderr:
+                pytest.skip(f"this kernel has no links of type {how.split()[0]}")
+            assert done.returncode == 0, done.stderr
+            lab[node].run(f"ip addr add 10.99.0.{n}/24 dev carried")
+            if ipv6:
+                lab[node].run(f"ip -6 addr add fd00:99::{n}/64 dev carried nodad")
+            lab[node].run("ip link set carried up mtu 1280")
+        for address in ("10.99.0.2", "fd00:99::2") if ipv6 else ("10.99.0.2",):
+            send_all(lab, "host-a", far, address, 4 << 20)
+        malformed, packets, trains = before["hq"]
+        assert counter(lab, "hq", "malformed") == malformed, drops(lab, "hq")
+        assert counter(lab, "branch", "malformed") == before["branch"][0], drops(lab, "branch")
+        # They did come in trains: else nothing of this was tried.
+        assert counter(lab, "hq", "packets-in") - packets > 2 * (counter(lab, "hq", "trains-in") - trains)
+    finally:
+        for node in ("host-a", far):
+            lab[node].run("ip link del carried", check=False)
+
+
+def partial_sum(src, dst, proto, n):
+    words = struct.unpack("!12H", socket.inet_aton(src) + socket.inet_aton(dst) + struct.pack("!HHIQ", proto, n, 0, 0))
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+@pytest.fixture()
+def guest(hq):
+    """A virtual machine's link at hq, in zone trust: what it sends comes with the header that says what is left to do."""
+    fd = open_tun(hq["hq"], "vm0", IFF_TAP | IFF_VNET_HDR)
+    hq["hq"].run("ip addr add 10.6.0.1/24 dev vm0")
+    hq["hq"].run("ip link set vm0 up")
+    hq.commit("hq", config_of("hq", ("interfaces lan0;", "interfaces [ lan0 vm0 ];"), ("[ 10.1.0.0/24 fd00:1::/64 ]", "[ 10.1.0.0/24 10.6.0.0/24 ]"),
+                              ("application [ http https dns ping traceroute iperf-tcp iperf-udp ];", "application any;")), "a guest")
+    wait_for(lambda: interface(hq, "vm0")["state"] == "up", 5, "vm0 in use")
+    hq["hq"].run("ping -c 1 -W 1 198.51.100.1")
+    yield hq, fd
+    os.close(fd)
+
+
+GUEST, INSIDE = "10.6.0.2", ("172.16.0.1", "172.16.0.2")
+
+
+def guest_sends(guest, ip, left, size):
+    """An IP packet whose last `left` octets, from its TCP header on, are to be cut into segments of `size`; what hq0 sees then."""
+    from scapy.all import IP, Ether, raw
+    hq, fd = guest
+    frame = raw(Ether(dst=own_mac(hq, "hq", "vm0"), src="02:00:00:00:06:02") / ip)
+    l4 = len(frame) - left
+    virtio = struct.pack("<BBHHHH", 1, 1, l4 + 20, size, l4, 16)  # NEEDS_CSUM, GSO_TCPV4
+    with Capture(hq, "internet", "hq0", f"dst {WEB}") as seen:
+        os.write(fd, virtio + frame)
+        time.sleep(0.3)
+    return [Ether(octets)[IP] for _, octets in seen.frames()]
+
+
+@pytest.mark.parametrize("front", ["gre", "gre with a key and a sum", "ip"])
+def test_a_train_in_a_tunnel_as_a_kernel_leaves_it(guest, front):
+    """Whatever links this kernel has: the train of a guest's GRE or IP in IP comes out as packets, translated and with right sums."""
+    from scapy.all import GRE, IP, TCP, raw
+    payload = os.urandom(20000)
+    ip = IP(src=GUEST, dst=WEB)
+    if front != "ip":
+        ip /= GRE(proto=0x0800, chksum_present=1, key_present=1, key=9, chksum=0) if "sum" in front else GRE(proto=0x0800)
+    tcp = TCP(sport=4000, dport=80, seq=77, ack=1, flags="A", chksum=partial_sum(*INSIDE, 6, 20020))
+    packets = guest_sends(guest, ip / IP(src=INSIDE[0], dst=INSIDE[1]) / tcp / payload, 20020, 1200)
+    assert len(packets) == (20000 + 1199) // 1200, drops(guest[0], "hq")
+    got = b""
+    for packet in packets:
+        assert packet.src == "198.51.100.2" and packet.len <= 1500
+        inside = packet[IP:2]
+        assert inside.src == INSIDE[0] and inside[TCP].seq == 77 + len(got)
+        got += raw(inside[TCP].payload)
+        there, again = raw(packet), packet.copy()
+        for layer in (again, again[IP:2], again[TCP]) + ((again[GRE],) if "sum" in front else ()):
+            del layer.chksum
+        assert raw(again) == there
+    assert got == payload
+
+
+def test_a_guest_cannot_hold_up_the_others(guest):
+    """60,000 octets in segments of one are not work for us: dropped, and named."""
+    from scapy.all import IP, TCP
+    hq = guest[0]
+    before = counter(hq, "hq", "segment-limit")
+    assert not guest_sends(guest, IP(src=GUEST, dst=WEB) / TCP(sport=9, dport=80, flags="A", chksum=1) / bytes(60000), 60020, 1)
+    assert counter(hq, "hq", "segment-limit") == before + 60000

@@ -200,10 +200,11 @@ static void sealed_to_be_cut(struct pipeline *p, struct train *t)
 }
 
 /*
- * A packet or train larger than the way takes, which may be cut. TCP gets smaller segments, as if its sender
- * had known; anything else becomes fragments.
+ * A packet or train larger than the way takes, which may be cut: TCP gets smaller segments, as if its sender
+ * had known; anything else becomes fragments. And a train in a tunnel of others, which no kernel takes as one:
+ * its packets, each as it would be had it never been joined.
  */
-static void leave_smaller(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
+static void leave_cut(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
 {
 	struct segment_cutter cutter;
 	bool tcp = t->proto == IP_TCP && !(t->flags & TRAIN_FRAGMENT) && t->payload_offset + 64u < mtu;
@@ -220,7 +221,7 @@ static void leave_smaller(struct pipeline *p, struct train *t, uint32_t mtu, con
 		struct train one = *t;
 		one.ip = ip;
 		one.len = n;
-		one.segment_size = 0;
+		one.segment_size = one.inner_l4 = 0;
 		one.csum = TRAIN_CSUM_VALID;
 		bool whole6 = one.src.family == ADDR_V6 && !(one.flags & TRAIN_REASSEMBLED);
 		if (n > mtu && !mac && whole6 && n <= IP6_MTU_MIN)
@@ -261,7 +262,7 @@ static void leave_tunnel(struct pipeline *p, struct train *t)
 	if (traced(t))
 		trace_say(p, t, "out", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
 	if (too_large(t, mtu)) {
-		leave_smaller(p, t, mtu, NULL);
+		leave_cut(p, t, mtu, NULL);
 		return;
 	}
 	leave_counted(p, t);
@@ -281,8 +282,8 @@ static void leave_link(struct pipeline *p, struct train *t, uint32_t mtu)
 		return;
 	if (traced(t))
 		trace_say(p, t, "out", "interface %s", snap_interfaces(p->snapshot)[t->out_interface].name);
-	if (too_large(t, mtu))
-		leave_smaller(p, t, mtu, mac);
+	if (too_large(t, mtu) || t->inner_l4)
+		leave_cut(p, t, mtu, mac);
 	else
 		frame_out(p, t, mac);
 }

@@ -1,12 +1,13 @@
 /*
  * What a kernel leaves undone on a packet that it hands over (struct virtio_net_hdr), and what it has joined:
  * turned into what a train knows. Checksums that wait for a NIC wait on in TCP and UDP of the outer header;
- * all others are finished here.
+ * all others are finished here, or by whoever cuts the train.
  */
 #include "proc/dataplane/pipeline.h"
 #include "wire/crc32c.h"
 #include "wire/csum.h"
 #include "wire/ip.h"
+#include "wire/segment.h"
 
 #define SCTP_CSUM 8 /* RFC 9260 section 3.1: the only checksum at that place, and no Internet checksum */
 
@@ -37,20 +38,28 @@ static void csum_finish(struct train *t, uint32_t start, uint32_t offset)
 }
 
 /*
- * A NIC that joins segments itself (LRO) has checked each and says so; the sum of the whole is nobody's.
- * Whoever cuts it again makes new ones, so it becomes what a train of the kernel's own would be.
+ * A train whose headers must be looked for; l4: where the cut one begins, 0: not told. In a tunnel of others (the kernel says TCP or UDP
+ * there too, for what it joined itself and for what a tunnel's device left to the NIC) each packet's sums are made when it is cut. Else
+ * a NIC (LRO) or the kernel (its lists of fragments) has joined what it had checked, without a sum of the whole: it becomes what any
+ * other train is.
  */
-static bool joined_by_nic(struct train *t, uint8_t kind)
+static bool train_find(struct train *t, uint8_t kind, uint32_t l4)
 {
-	uint32_t l4;
+	struct segment_layers l;
 
-	if (kind == VIRTIO_NET_HDR_GSO_UDP_L4 || outer_proto(t, &l4) != IP_TCP ||
-		t->len < l4 + TCP_HEADER_SIZE)
+	if (!segment_layers_read(&l, t->ip, t->len, l4) ||
+		(l.proto == IP_UDP) != (kind == VIRTIO_NET_HDR_GSO_UDP_L4))
 		return false;
 	bool v4 = t->ip[0] >> 4 == 4;
+	if (l.n > 1) {
+		bool udp = l.layer[1].kind == SEGMENT_UDP;
+		t->inner_l4 = l.l4_offset;
+		t->csum = udp && load_be16(t->ip + l.layer[1].at + UDP_CSUM) ? TRAIN_CSUM_PARTIAL : TRAIN_CSUM_VALID;
+		return true;
+	}
 	uint16_t sum = csum_fold(csum_pseudo(t->ip + (v4 ? IP4_SRC : IP6_SRC),
-		t->ip + (v4 ? IP4_DST : IP6_DST), v4 ? 4 : 16, IP_TCP, t->len - l4));
-	memcpy(t->ip + l4 + TCP_CSUM, &sum, 2);
+		t->ip + (v4 ? IP4_DST : IP6_DST), v4 ? 4 : 16, l.proto, t->len - l.l4_offset));
+	memcpy(t->ip + l.l4_offset + (l.proto == IP_TCP ? TCP_CSUM : UDP_CSUM), &sum, 2);
 	t->csum = TRAIN_CSUM_PARTIAL;
 	return true;
 }
@@ -70,7 +79,7 @@ bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, ui
 	if (h->gso_type & VIRTIO_NET_HDR_GSO_ECN)
 		t->flags |= TRAIN_TCP_CWR;
 	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
-		return t->segment_size == 0 || joined_by_nic(t, kind);
+		return t->segment_size == 0 || train_find(t, kind, 0);
 	uint32_t start = h->csum_start - head_n, at = start + h->csum_offset;
 	if (h->csum_start < head_n || at + (h->csum_offset == SCTP_CSUM ? 4 : 2) > t->len)
 		return false;
@@ -81,7 +90,7 @@ bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, ui
 		return true;
 	}
 	if (t->segment_size)
-		return false; /* headers within headers: not cut here */
+		return train_find(t, kind, start);
 	csum_finish(t, start, h->csum_offset);
 	t->csum = TRAIN_CSUM_UNKNOWN;
 	return true;

@@ -27,14 +27,16 @@ const char gate_text[] =
 	"applications {\n"
 	"  application load { protocol udp; destination-port 9; }\n"
 	"  application web { protocol tcp; destination-port 80; }\n"
+	"  application inner4 { protocol 4; }\n"
+	"  application inner6 { protocol 41; }\n"
 	"  application closed { protocol tcp; destination-port 81; }\n"
 	"}\n"
 	"policy {\n"
-	"  from trust to untrust {\n" RULE("no", "closed", "reject") RULE("out", "[ load web ping ]",
+	"  from trust to untrust {\n" RULE("no", "closed", "reject") RULE("out", "[ load web ping gre inner4 inner6 ]",
 		"permit") "  }\n"
-			  "  from trust to vpn {\n" RULE("there", "[ load web ping ]",
+			  "  from trust to vpn {\n" RULE("there", "[ load web ping gre inner4 inner6 ]",
 				  "permit") "  }\n"
-					    "  from vpn to trust {\n" RULE("back", "[ load web ping ]",
+					    "  from vpn to trust {\n" RULE("back", "[ load web ping gre inner4 inner6 ]",
 						    "permit") "  }\n"
 							      "}\n"
 							      "ike {\n"

@@ -195,7 +195,7 @@ static struct input input_next(void)
 
 static void train_from(const struct gate *g, uint32_t from, struct train *t)
 {
-	uint16_t size = t->segment_size;
+	uint16_t size = t->segment_size, inner_l4 = t->inner_l4;
 	uint8_t csum = t->csum;
 
 	if (from == TUNNEL)
@@ -203,6 +203,7 @@ static void train_from(const struct gate *g, uint32_t from, struct train *t)
 	else
 		pipeline_train_from_link(&g->p, t, gate_interface(g, from));
 	t->segment_size = size;
+	t->inner_l4 = inner_l4;
 	t->csum = csum;
 }
 
@@ -465,6 +466,83 @@ static void test_trains(void **state)
 	}
 }
 
+/* ---- trains in tunnels of others ---- */
+
+/* A burst of them, and the same packets one by one: what leaves is the same octet for octet. */
+static void tunnels_once(const char *src, const char *dst)
+{
+	static uint8_t payload[20000];
+	uint32_t packets = 0;
+
+	gate_clear(&single);
+	gate_clear(&burst);
+	struct train trains[BURST];
+	uint32_t n = 1 + pick(BURST);
+	for (uint32_t i = 0; i < n; i++) {
+		enum packet_tunnel how = (enum packet_tunnel)pick(IN_COUNT);
+		bool v6 = pick(2), tcp = pick(2);
+		uint32_t size = 200 + pick(1100), total = 1 + pick(sizeof payload);
+		struct packet_spec outer = { .src = src,
+			.dst = dst,
+			.src_port = (uint16_t)(1000 + pick(2)),
+			.dst_port = pick(8) ? 9 : 4, /* denied */
+			.hops = pick(8) ? 64 : 1 };
+		struct packet_spec inner = { .src = v6 ? "fd00:5::1" : "172.16.0.1",
+			.dst = v6 ? "fd00:5::2" : "172.16.0.2",
+			.proto = tcp ? IP_TCP : IP_UDP,
+			.flags = TCP_ACK,
+			.payload_n = total,
+			.payload = payload,
+			.partial = true };
+		for (uint32_t k = 0; k < total; k++)
+			payload[k] = (uint8_t)next_random(&seed);
+		trains[i] = packet_in(&rooms[1][i], how, outer, &inner);
+		trains[i].segment_size = (uint16_t)size;
+		train_from(&burst, GATE_LAN, &trains[i]);
+		inner.partial = false;
+		for (uint32_t done = 0; done < total; done += size) {
+			inner.payload = payload + done;
+			inner.payload_n = MIN_OF(size, total - done);
+			inner.number = outer.number = (uint16_t)(done / size);
+			struct train one = packet_in(&rooms[0][0], how, outer, &inner);
+			train_from(&single, GATE_LAN, &one);
+			pipeline_burst(&single.p, &one, 1, single.now);
+			inner.seq += (uint32_t)inner.payload_n;
+			packets++;
+		}
+	}
+	pipeline_burst(&burst.p, trains, n, burst.now);
+	assert_memory_equal(single.p.drops, burst.p.drops, sizeof burst.p.drops);
+	assert_int_equal(single.p.packets_in, burst.p.packets_in);
+	assert_int_equal(burst.p.packets_in, packets);
+	assert_int_equal(single.p.bytes_in, burst.p.bytes_in);
+	/* without the answers: the sender of a train is told once */
+	assert_int_equal(single.p.packets_out - single.p.answers_sent, burst.p.packets_out - burst.p.answers_sent);
+	assert_true(same_outputs(GATE_OUT_LINK, gate_interface(&burst, GATE_WAN)));
+	assert_int_equal(single.sent_tunnel, burst.sent_tunnel);
+	same_sessions("trains in tunnels");
+}
+
+static void test_trains_in_tunnels(void **state)
+{
+	uint64_t clear = 0, sent = 0, dropped = 0;
+
+	(void)state;
+	for (uint64_t number = 1; number <= 120; number++) {
+		seed = number;
+		bool v6 = number & 1, sealed = number & 2;
+		gates_begin(gate_text, number & 4 ? nat : "", 64);
+		tunnels_begin();
+		tunnels_once(v6 ? "2001:db8:1::2" : "10.1.0.2", sealed ? (v6 ? "2001:db8:2::9" : "10.2.0.9")
+								      : (v6 ? "2001:db8:99::9" : "192.0.2.80"));
+		clear += burst.sent_link;
+		sent += burst.sent_tunnel;
+		dropped += burst.p.drops[DROP_TTL] + burst.p.drops[DROP_DEFAULT_DENY];
+		gates_end();
+	}
+	assert_true(clear > 1000 && sent > 1000 && dropped > 1000);
+}
+
 /* ---- captures ---- */
 
 /* Who speaks first stands inside: routes are laid as the capture shows them. */
@@ -568,6 +646,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_trains),
+		cmocka_unit_test(test_trains_in_tunnels),
 		cmocka_unit_test(test_captures),
 	};
 	return cmocka_run_group_tests_name("dataplane/bursts", tests, NULL, NULL);

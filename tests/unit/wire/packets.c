@@ -86,7 +86,7 @@ struct train packet_make(struct packet *p, const struct packet_spec *s)
 	if (v4) {
 		ip[0] = 0x45;
 		store_be16(ip + 2, (uint16_t)(head + l4_n));
-		store_be16(ip + 4, 0x1234);
+		store_be16(ip + 4, (uint16_t)(0x1234 + s->number));
 		ip[8] = s->hops ? s->hops : 64;
 		ip[9] = s->proto;
 		memcpy(ip + 12, src.b, 4);
@@ -117,6 +117,73 @@ struct train packet_make(struct packet *p, const struct packet_spec *s)
 		.rule = TRAIN_NONE };
 }
 
+static size_t put_tunnel(uint8_t *at, enum packet_tunnel how, bool v4)
+{
+	static const uint8_t ethernet[] = { 2, 0, 0, 0, 9, 1, 2, 0, 0, 0, 9, 2 },
+			     gre_sum[] = { 0xa0, 0 }, options[] = { 0, 0, 4, 1, 4, 1, 1, 0 };
+	uint16_t type = v4 ? 0x0800 : 0x86dd;
+
+	memset(at, 0, 64);
+	switch (how) {
+	case IN_GRE:
+		store_be16(at + 2, type);
+		return 4;
+	case IN_GRE_SUM:
+		memcpy(at, gre_sum, 2);
+		store_be16(at + 2, type);
+		store_be32(at + 8, 77);
+		return 12;
+	case IN_GRE_ETHERNET:
+		store_be16(at + 2, 0x6558);
+		memcpy(at + 4, ethernet, 12);
+		store_be32(at + 16, 0x81000005);
+		store_be16(at + 20, type);
+		return 22;
+	case IN_IP_OPTIONS:
+		memcpy(at, options, sizeof options);
+		at[0] = v4 ? IP_IPIP : IP_IPV6;
+		return sizeof options;
+	case IN_VXLAN:
+	case IN_VXLAN_NO_SUM:
+		at[0] = 8;
+		at[6] = 5;
+		memcpy(at + 8, ethernet, 12);
+		store_be16(at + 20, type);
+		return 22;
+	default:
+		return 0;
+	}
+}
+
+struct train packet_in(struct packet *p, enum packet_tunnel how, struct packet_spec outer, const struct packet_spec *inner)
+{
+	static struct packet inside;
+	static uint8_t bytes[TRAIN_BYTES_MAX];
+	struct train t = packet_make(&inside, inner);
+	bool v4 = t.ip[0] >> 4 == 4, outer4 = !strchr(outer.src, ':'), udp = how == IN_VXLAN || how == IN_VXLAN_NO_SUM;
+
+	if (how == IN_IP_OPTIONS && outer4)
+		how = IN_IP;
+	size_t head = put_tunnel(bytes, how, v4), l4 = outer4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE;
+	memcpy(bytes + head, t.ip, t.len);
+	if (how == IN_GRE_SUM && !inner->partial)
+		store_be16(bytes + 4, plain_checksum(0, bytes, head + t.len));
+	outer.proto = udp		      ? IP_UDP
+		      : how == IN_IP	      ? (v4 ? IP_IPIP : IP_IPV6)
+		      : how == IN_IP_OPTIONS ? IP6_DESTINATION
+					      : IP_GRE;
+	outer.payload = bytes;
+	outer.payload_n = head + t.len;
+	outer.partial = udp && inner->partial;
+	t = packet_make(p, &outer);
+	if (how == IN_VXLAN_NO_SUM)
+		store_be16(t.ip + l4 + UDP_CSUM, 0);
+	t.csum = how == IN_VXLAN && inner->partial ? TRAIN_CSUM_PARTIAL : TRAIN_CSUM_VALID;
+	if (inner->partial)
+		t.inner_l4 = (uint16_t)(l4 + (udp ? UDP_HEADER_SIZE : 0) + head + (v4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE));
+	return t;
+}
+
 static bool sound(const uint8_t *ip, size_t n, bool partial)
 {
 	bool v4 = n >= 20 && ip[0] >> 4 == 4;
@@ -145,6 +212,35 @@ static bool sound(const uint8_t *ip, size_t n, bool partial)
 bool packet_sound(const uint8_t *ip, size_t n)
 {
 	return sound(ip, n, false);
+}
+
+bool packet_sound_inside(const uint8_t *ip, size_t n, const uint8_t **ret_inner)
+{
+	bool v4 = n >= 20 && ip[0] >> 4 == 4;
+	size_t at = v4 ? 20 : 40;
+	uint8_t proto = ip[v4 ? 9 : 6];
+	bool no_sum = proto == IP_UDP && n > at + 8 && load_be16(ip + at + UDP_CSUM) == 0; /* RFC 6935 */
+
+	*ret_inner = ip;
+	if (!no_sum && !packet_sound(ip, n))
+		return false;
+	if (proto == IP6_DESTINATION) {
+		proto = ip[at];
+		at += 8;
+	}
+	if (proto == IP_GRE) {
+		bool sum = ip[at] & 0x80, ethernet = load_be16(ip + at + 2) == 0x6558;
+		if (sum && plain_checksum(0, ip + at, n - at) != 0)
+			return false;
+		at += sum ? 12 : ethernet ? 22 : 4;
+	} else if (proto == IP_UDP && n > at + 30 && ip[at + 8] == 8 && ip[at + 14] == 5) {
+		if (load_be16(ip + at + 4) != n - at)
+			return false;
+		at += 30;
+	} else if (proto != IP_IPIP && proto != IP_IPV6) {
+		return true;
+	}
+	return packet_sound_inside(ip + at, n - at, ret_inner);
 }
 
 bool packet_sound_partial(const uint8_t *ip, size_t n)

@@ -28,16 +28,37 @@ struct packet_spec {
 	size_t payload_n;
 	uint8_t hops; /* 0: 64 */
 	bool partial; /* leave the L4 checksum to the NIC */
+	uint16_t number; /* of one of several, in the IPv4 identification */
 };
 
 /* Builds it and gives a train over it, not parsed, csum VALID or PARTIAL. */
 struct train packet_make(struct packet *p, const struct packet_spec *s);
+
+/* Tunnels that stand inside of what is forwarded. */
+enum packet_tunnel {
+	IN_GRE,
+	IN_GRE_SUM,	 /* with a key and a checksum */
+	IN_GRE_ETHERNET, /* and a VLAN */
+	IN_IP,
+	IN_IP_OPTIONS, /* IPv6 with a destination option in front, as ip6tnl makes it; IPv4 as IN_IP */
+	IN_VXLAN,
+	IN_VXLAN_NO_SUM,
+	IN_COUNT
+};
+
+/*
+ * The inner packet in a tunnel from outer->src to outer->dst (ports: IN_VXLAN's). inner->partial: as kernels leave a train, lacking its
+ * segment_size.
+ */
+struct train packet_in(struct packet *p, enum packet_tunnel how, struct packet_spec outer, const struct packet_spec *inner);
 
 /* The Internet checksum of n octets and a start value, octet by octet; 0 when the data holds a right one. */
 uint16_t plain_checksum(uint32_t start, const uint8_t *bytes, size_t n);
 
 /* Are all checksums of this packet right (IPv4 header, TCP, UDP, ICMP)? */
 bool packet_sound(const uint8_t *ip, size_t n);
+/* And those of the packets that stand in it, as packet_in() makes them; ret_inner: the innermost. */
+bool packet_sound_inside(const uint8_t *ip, size_t n, const uint8_t **ret_inner);
 /* For a packet whose L4 checksum is left to the NIC: the field holds the pseudo-header's sum, the IPv4
  * header's is right. */
 bool packet_sound_partial(const uint8_t *ip, size_t n);
