@@ -149,6 +149,12 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_CHECKPOINT:
 		line->checkpoint = value;
 		return RC_OK;
+	case OPTION_SINCE:
+		line->since = value;
+		return RC_OK;
+	case OPTION_KEEP:
+		line->keep = value;
+		return RC_OK;
 	case OPTION_MAX_AGE:
 		return limit_value(&line->max_age_s, value, true, word, e);
 	case OPTION_MAX_UNCOSIGNED:

@@ -36,6 +36,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum of --policy may be: seconds, or 90m, 12h, 7d, any; else 1h, of a bundle any") \
 	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries may be without it: a number or any; else 256, of a bundle's range 0") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
+	O(SINCE,   "--since",   "FILE",   "begin behind the head that --keep wrote there when you verified last")	\
+	O(KEEP,    "--keep",    "FILE",   "when nothing is wrong (status 0), write there how far you have verified, for --since")	\
 	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump or Wireshark write them (pcap, pcapng): handshakes in them are compared")	\
 	O(OURS,    "--ours",    "ADDRESSES", "addresses of this gateway, with commas between: what they sent in the capture must be known")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
@@ -66,7 +68,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
 	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME, until `ike initiate` or the peer brings it up again.")	\
 	C(VERIFY_LEDGER, "verify ledger",  "DIR",							\
-	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(CHECKPOINT) | OPT(ARCHIVE) | OPT(EXPLAIN), \
+	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(CHECKPOINT) | OPT(SINCE) | OPT(KEEP) | OPT(ARCHIVE) | \
+	  OPT(EXPLAIN),										\
 	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
 	  "DIR may be an evidence bundle (a file) or an address (https://… or http://…).")			\
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(OURS) | OPT(ARCHIVE),	\
@@ -121,7 +124,7 @@ struct cli_line {
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	const char *name;     /* what may stand behind it, or NULL */
 	uint32_t given;	      /* OPT() bits */
-	const char *socket, *comment, *key, *policy, *checkpoint, *archive, *capture;
+	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture;
 	const char *from, *to, *before, *output, *config;
 	struct ip_addr ours[CLI_OURS_MAX];
 	size_t ours_n;

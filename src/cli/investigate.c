@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "cli/part.h"
 #include "cli/render.h"
 #include "cli/source.h"
 #include "cli/times.h"
@@ -257,27 +258,14 @@ static enum rc out_verify(struct out *o, const char *vkey, bool making, struct v
 /* Under its name only when it is whole and on the disk; one that is there already stays. */
 static enum rc out_write(const struct out *o, const char *path, struct err *e)
 {
-	char part[4096];
-	size_t at = 0;
+	char part[PART_PATH_MAX];
+	enum rc rc = part_write(part, path, o->bytes, o->n, e);
 
-	if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
-		return err_add(e, RC_LIMIT, "the name is too long");
-	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return err_errno(e, RC_IO, "write '%s'", part);
-	while (at < o->n) {
-		ssize_t n = write(fd, o->bytes + at, o->n - at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
-	enum rc rc = at == o->n && fsync(fd) == 0 ? RC_OK : err_errno(e, RC_IO, "write '%s'", part);
-	close(fd);
+	if (rc != RC_OK)
+		return rc;
 	/* Some file systems (NFS) cannot rename without replacing, others (FAT) have no links. */
-	bool named = rc == RC_OK && renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0;
-	if (rc == RC_OK && !named && (errno != EINVAL || link(part, path) < 0))
+	bool named = renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0;
+	if (!named && (errno != EINVAL || link(part, path) < 0))
 		rc = err_errno(e, RC_IO, "name the bundle '%s'", path);
 	if (!named)
 		unlink(part);

@@ -1,5 +1,6 @@
 #include "cli/verify.h"
 
+#include "cli/part.h"
 #include "cli/render.h"
 #include "cli/source.h"
 #include "verify/randomness.h"
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CAPTURE_BYTES_MAX (1u << 30)
 
@@ -46,8 +48,14 @@ static void print_json(const char *object)
 /* What the line asks for beside the ledger itself. */
 struct asked {
 	struct policy policy;
-	uint8_t *kept;
+	uint8_t *kept, *since;
 };
+
+static void asked_done(struct asked *a)
+{
+	free(a->kept);
+	free(a->since);
+}
 
 static enum rc asked_load(
 	struct asked *a, const struct cli_line *line, struct verify_options *o, struct err *e)
@@ -66,6 +74,10 @@ static enum rc asked_load(
 	if (rc == RC_OK && line->checkpoint) {
 		rc = source_file(line->checkpoint, NOTE_FOREIGN_BYTES_MAX, &a->kept, &o->kept_n, e);
 		o->kept = a->kept;
+	}
+	if (rc == RC_OK && line->since) {
+		rc = source_file(line->since, VERIFY_SINCE_MAX, &a->since, &o->since_n, e);
+		o->since = a->since;
 	}
 	return rc;
 }
@@ -87,11 +99,46 @@ static void report_print(const struct verify_report *r, const struct cli_line *l
 	}
 }
 
+/* What is to be kept when all is good: of the last reading. */
+struct kept {
+	uint8_t *bytes;
+	size_t n;
+};
+
+static void kept_take(void *context, const void *bytes, size_t n)
+{
+	struct kept *k = context;
+
+	free(k->bytes);
+	k->bytes = malloc(n);
+	k->n = k->bytes ? n : 0;
+	if (k->bytes)
+		memcpy(k->bytes, bytes, n);
+}
+
+/* In the place of an older one, when it is whole and on the disk. */
+static enum rc kept_write(const struct kept *k, const char *path, struct err *e)
+{
+	if (k->n == 0)
+		return err_add(e, RC_RANGE, "nothing is kept in '%s': nothing of the log is published yet", path);
+	char part[PART_PATH_MAX];
+	enum rc rc = part_write(part, path, k->bytes, k->n, e);
+	if (rc == RC_OK && rename(part, path) < 0) {
+		rc = err_errno(e, RC_IO, "name the file '%s'", path);
+		unlink(part);
+	}
+	return rc;
+}
+
 int run_verify_ledger(const struct cli_line *line)
 {
+	struct kept kept = { 0 };
 	struct verify_options o = { .vkey = line->key,
 		.now_s = clock_utc() / 1000000,
 		.sealed_starts = true,
+		.keep = line->keep ? kept_take : NULL,
+		.program = PLAINGATE_VERSION,
+		.context = &kept,
 		.max_age_s = line->max_age_s,
 		.max_uncosigned = line->max_uncosigned };
 	static struct verify_report report;
@@ -103,19 +150,25 @@ int run_verify_ledger(const struct cli_line *line)
 	if (rc == RC_OK)
 		rc = source_open(&from, line->argument, line->archive, &e);
 	if (rc != RC_OK) {
-		free(asked.kept);
+		asked_done(&asked);
 		return complain(&e, STATUS_USAGE);
 	}
 	struct verify_source source = source_of(from);
 	rc = verify_ledger(&source, &o, &report, &e);
-	free(asked.kept);
+	asked_done(&asked);
 	if (rc == RC_IO && source_trouble(from)[0])
 		err_add(&e, rc, "%s", source_trouble(from));
 	source_close(from);
-	if (rc != RC_OK && rc != RC_AUTH)
+	if (rc != RC_OK && rc != RC_AUTH) {
+		free(kept.bytes);
 		return complain(&e, STATUS_USAGE);
+	}
 	report_print(&report, line);
-	return verify_status(rc, &report);
+	enum verify_status status = verify_status(rc, &report);
+	if (line->keep && status == VERIFY_STATUS_GOOD)
+		rc = kept_write(&kept, line->keep, &e);
+	free(kept.bytes);
+	return rc == RC_OK || rc == RC_AUTH ? (int)status : complain(&e, STATUS_USAGE);
 }
 
 /* ---- randomness: the entries that the same walk finds good ---- */

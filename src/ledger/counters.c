@@ -62,15 +62,22 @@ void ledger_counters_text(const struct ledger_counters *c, char ret_text[LEDGER_
 				(unsigned long long)c->source[i].last);
 }
 
-/* Read freely and written again: what then differs was not in the one form that there is. */
 bool ledger_counters_stated(const struct ledger_entry *entry, struct ledger_counters *ret_c)
 {
-	char text[LEDGER_COUNTERS_TEXT_MAX], again[LEDGER_COUNTERS_TEXT_MAX], *rest = NULL;
 	size_t n = 0;
 	const char *field = ledger_entry_field(entry, "last", &n);
 
 	*ret_c = (struct ledger_counters){ 0 };
-	if (!field || n >= sizeof text)
+	return field && ledger_counters_read(field, n, ret_c);
+}
+
+/* Read freely and written again: what then differs was not in the one form that there is. */
+bool ledger_counters_read(const char *field, size_t n, struct ledger_counters *ret_c)
+{
+	char text[LEDGER_COUNTERS_TEXT_MAX], again[LEDGER_COUNTERS_TEXT_MAX], *rest = NULL;
+
+	*ret_c = (struct ledger_counters){ 0 };
+	if (n >= sizeof text)
 		return false;
 	memcpy(text, field, n);
 	text[n] = '\0';

@@ -36,6 +36,8 @@ struct ledger_counters {
 
 /* "control 0 17, keeper 2 65536": source, run, last number; without sources of which nothing stands. */
 void ledger_counters_text(const struct ledger_counters *c, char ret_text[LEDGER_COUNTERS_TEXT_MAX]);
+/* The other way. False: it is not of that form. */
+bool ledger_counters_read(const char *text, size_t n, struct ledger_counters *ret_c);
 /* What a LEDGER_COUNTERS entry states, which holds before itself. False: it is not of that form. */
 bool ledger_counters_stated(const struct ledger_entry *entry, struct ledger_counters *ret_c);
 

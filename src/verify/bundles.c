@@ -18,7 +18,9 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	uint32_t count = 0, known = (uint32_t)(w->edge.size - bundle * TILE_WIDTH);
 	enum rc rc = tile_read(w, TILE_LEVEL_ENTRIES, bundle, width, path, &bytes, &n);
 
-	if (rc == RC_NOT_FOUND && known == 0 && scope_leaves_out(w, bundle))
+	/* What was verified earlier may have been moved since. */
+	bool resumed = known > 0 && bundle == w->report->since / TILE_WIDTH && w->edge.size == w->report->since;
+	if (rc == RC_NOT_FOUND && (known == 0 || resumed) && scope_leaves_out(w, bundle))
 		return rc;
 	if (rc == RC_NOT_FOUND)
 		return found_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s is missing", path);
@@ -28,9 +30,13 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	w->leaves_given = false;
 	struct rd r = rd_over(bytes, n);
 	while (rc == RC_OK && count < width && bundle_next(&r, &entry, &entry_n)) {
-		if (count++ < known)
-			continue;
 		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
+		if (count++ < known) {
+			if (resumed && !merkle_equal(&leaf, &w->open[0][count - 1]))
+				rc = found_at(&w->stop, VERIFY_ENTRY, bundle * TILE_WIDTH + count - 1,
+					"it was altered since it was verified");
+			continue;
+		}
 		entry_check(w, entry, entry_n);
 		rc = subtree_add(w, 0, &leaf);
 		w->report->made[VERIFY_CHECK_ENTRIES]++;
@@ -67,6 +73,7 @@ static void hole_note(struct walk *w, uint64_t first, uint64_t end)
 /* The hashes of the bundle's entries, one by one. */
 static enum rc leaves_take(struct walk *w, uint64_t bundle, uint32_t width)
 {
+	uint32_t known = (uint32_t)(w->edge.size - bundle * TILE_WIDTH);
 	char path[TILE_PATH_MAX];
 	uint8_t *bytes;
 	size_t n;
@@ -79,7 +86,11 @@ static enum rc leaves_take(struct walk *w, uint64_t bundle, uint32_t width)
 	for (uint32_t i = 0; rc == RC_OK && i < width; i++) {
 		struct merkle_hash leaf;
 		memcpy(leaf.b, bytes + i * sizeof leaf, sizeof leaf.b);
-		rc = subtree_add(w, 0, &leaf);
+		if (i >= known)
+			rc = subtree_add(w, 0, &leaf);
+		else if (!merkle_equal(&leaf, &w->open[0][i]))
+			rc = found_at(&w->stop, VERIFY_TILE, bundle * TILE_WIDTH + i,
+				"its hash in %s was altered since it was verified", path);
 	}
 	free(bytes);
 	return rc;
@@ -159,8 +170,10 @@ enum rc tiles_check(struct walk *w, const struct checkpoint *c)
 			return rc;
 	}
 	struct merkle_hash root = merkle_edge_root(&w->edge);
-	if (merkle_equal(&root, &c->root))
+	if (merkle_equal(&root, &c->root)) {
+		since_keep(w);
 		return RC_OK;
+	}
 	/* The entries are not those that were signed. The tiles may still know which one it is. */
 	if (w->tile.class != VERIFY_NONE)
 		return found_at(&w->stop, VERIFY_ENTRY, w->tile.entry, "it%s was altered: %s",

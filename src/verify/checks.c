@@ -61,7 +61,9 @@ static void say_details(struct tw *t, const struct verify_report *r, enum verify
 		say_uncounted(t, r);
 	}
 	if (c == VERIFY_CHECK_KEPT)
-		tw_say(t, "    up to entry %llu, which that head covers\n", (ull)r->kept_size);
+		tw_say(t, "    up to entry %llu, which that head covers\n", (ull)MAX_OF(r->kept_size, r->since));
+	if (r->since > 0 && (c == VERIFY_CHECK_TILES || c == VERIFY_CHECK_COUNTERS || c == VERIFY_CHECK_TIME))
+		tw_say(t, "    from entry %llu on; how it stood there is what your file says\n", (ull)r->since);
 	if (c == VERIFY_CHECK_SEALS && r->sealed < r->size)
 		tw_say(t, "    the last seal covers %llu entries; the %llu behind it have none\n",
 			(ull)r->sealed, (ull)(r->size - r->sealed));
@@ -82,6 +84,7 @@ static void say_details(struct tw *t, const struct verify_report *r, enum verify
 /* What this report in particular leaves open. */
 enum open {
 	OPEN_STALE,
+	OPEN_SINCE,
 	OPEN_UNSEEN,
 	OPEN_OUTSIDE,
 	OPEN_BEHIND,
@@ -109,6 +112,16 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 		else
 			tw_say(&t, "that others saw the last %llu entries: no quorum cosigned them yet",
 				(ull)r->uncosigned);
+		break;
+	case OPEN_SINCE:
+		*ret_name = "since";
+		if (r->since == 0)
+			return false;
+		tw_say(&t,
+			"that the first %llu entries, their tiles and seals are still there, and what they say: "
+			"none of it was read. That they were good is the word of your file, which nobody has "
+			"signed, as plaingate %s judged: what that version did not find is not found now",
+			(ull)r->since, r->since_version);
 		break;
 	case OPEN_UNSEEN:
 		*ret_name = "unseen";
@@ -175,7 +188,8 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 			tw_say(&t, "; nor that a witness saw it: that the note is cosigned was not checked "
 				   "by your policy");
 		if (r->ended_read == 0)
-			tw_say(&t, "; and nothing about what was left of it, which is not here, or not all of it");
+			tw_say(&t, "; and nothing about what was left of it, which is not here, or not all of it, or "
+				   "was not read");
 	}
 	return tw_done(&t) > 0;
 }

@@ -156,7 +156,7 @@ void entry_check(struct walk *w, const uint8_t *bytes, size_t n)
 	/* What an entry of a newer version says is for that version to judge. */
 	if (w->entry.class != VERIFY_NONE || rc == RC_UNSUPPORTED)
 		return;
-	recovery_entry(w, &entry, index);
+	recovery_entry(w, &entry, index, bytes, n);
 	w->report->entries++;
 	w->report->made[VERIFY_CHECK_FORM]++;
 	if (entry.type == LEDGER_SEAL_EPOCH)

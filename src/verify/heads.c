@@ -14,6 +14,7 @@ static const char *const names[HEADS] = {
 	[HEAD_CHECKPOINT] = LEDGER_PATH_CHECKPOINT,
 	[HEAD_COSIGNED] = VERIFY_PATH_COSIGNED,
 	[HEAD_KEPT] = "the head that was kept",
+	[HEAD_SINCE] = "the head of --since",
 };
 
 static bool same_key(const struct note_key *a, const struct note_key *b)
@@ -136,15 +137,13 @@ static bool of_ended_log(const struct walk *w, const struct note *n)
 	       memcmp(w->key.name, n->text, origin_n) == 0;
 }
 
-static enum rc kept_load(struct walk *w, struct err *e)
+/* What is wrong with it is no finding about the ledger. */
+enum rc head_of_caller(struct walk *w, int which, const void *bytes, size_t n, struct err *e)
 {
-	struct head *h = &w->heads[HEAD_KEPT];
+	struct head *h = &w->heads[which];
 	struct err why = { 0 };
 
-	if (!w->options->kept)
-		return RC_OK;
-	/* It is the caller's: what is wrong with it is no finding about the ledger. */
-	if (note_parse_foreign(&h->note, w->options->kept, w->options->kept_n, &why) != RC_OK)
+	if (note_parse_foreign(&h->note, bytes, n, &why) != RC_OK)
 		return err_add(e, RC_MALFORMED, "the head that was kept is no head: %s", why.text);
 	if (of_ended_log(w, &h->note))
 		return err_add(e, RC_MALFORMED,
@@ -156,9 +155,17 @@ static enum rc kept_load(struct walk *w, struct err *e)
 		return err_add(
 			e, RC_MALFORMED, "the head that was kept is none of this ledger: %s", why.text);
 	h->any = true;
-	w->report->kept_size = h->c.size;
 	w->report->made[VERIFY_CHECK_SIGNATURES]++;
 	return RC_OK;
+}
+
+static enum rc kept_load(struct walk *w, struct err *e)
+{
+	if (!w->options->kept)
+		return RC_OK;
+	enum rc rc = head_of_caller(w, HEAD_KEPT, w->options->kept, w->options->kept_n, e);
+	w->report->kept_size = rc == RC_OK ? w->heads[HEAD_KEPT].c.size : 0;
+	return rc;
 }
 
 static enum rc cosigned_load(struct walk *w)
@@ -214,6 +221,25 @@ void heads_compare(struct walk *w)
 		if (j->by_size[i]->c.size == j->by_size[i - 1]->c.size &&
 			!merkle_equal(&j->by_size[i]->c.root, &j->by_size[i - 1]->c.root))
 			fork_found(w, "a record of the journal", "another one", j->by_size[i]->c.size);
+}
+
+enum rc heads_before_since(struct walk *w)
+{
+	const struct checkpoint *newest = &w->heads[HEAD_CHECKPOINT].c;
+
+	if (newest->size < w->report->since)
+		return found(&w->head, VERIFY_HEAD,
+			"the head of --since covers %llu entries, and the checkpoint only %llu: it was cut back, or "
+			"this is an older copy",
+			(unsigned long long)w->report->since, (unsigned long long)newest->size);
+	for (int i = HEAD_COSIGNED; i <= HEAD_KEPT; i++) {
+		struct head *h = &w->heads[i];
+		if (!h->any || h->c.size == 0 || h->c.size >= w->report->since)
+			continue;
+		h->met = since_continues(w, &h->c, names[i]);
+		w->report->made[VERIFY_CHECK_KEPT] += h->met && i == HEAD_KEPT;
+	}
+	return RC_OK;
 }
 
 void heads_meet(struct walk *w)

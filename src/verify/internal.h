@@ -35,12 +35,13 @@ struct seals {
 };
 
 /* A signed head that the tree must have at its size, and who cosigned it. */
-enum { HEAD_CHECKPOINT, HEAD_COSIGNED, HEAD_KEPT, HEADS };
+enum { HEAD_CHECKPOINT, HEAD_COSIGNED, HEAD_KEPT, HEAD_SINCE, HEADS };
 struct head {
 	bool any, met;
 	struct checkpoint c;
 	struct note note; /* views into bytes */
 	uint8_t *bytes;
+	size_t bytes_n;
 };
 
 /* The journal's records, each with its signed head: read before the tree grows, which meets them on its way.
@@ -71,6 +72,8 @@ struct recovery {
 	struct merkle_hash disk_root, seen_root;
 	uint8_t *note; /* the witness's, from the entry or from beside the ended log */
 	size_t note_n;
+	uint8_t *text; /* the entry */
+	size_t text_n;
 };
 
 /* What an evidence bundle is about, gathered on the way. */
@@ -142,10 +145,14 @@ enum rc key_choose(struct walk *w, struct err *e);
 /* A signed head of this ledger; with `others` lines of other keys may stand behind the ledger's own. */
 enum rc head_check(struct walk *w, struct finding *f, const char *where, const void *bytes, size_t n,
 	bool others, struct note *ret_note, struct checkpoint *ret);
+/* The same of one that the caller gave, into heads[which]. RC_MALFORMED. */
+enum rc head_of_caller(struct walk *w, int which, const void *bytes, size_t n, struct err *e);
 /* The heads beside the checkpoint. RC_MALFORMED: the one that was kept is none. */
 enum rc heads_load(struct walk *w, struct err *e);
 /* All are loaded: two of one size must have one root, whatever the entries are. */
 void heads_compare(struct walk *w);
+/* Those that are older than the tree's beginning, where it begins with --since. RC_AUTH: the checkpoint is. */
+enum rc heads_before_since(struct walk *w);
 void heads_meet(struct walk *w); /* the tree has grown to w->edge.size */
 /* A copy that was made while the ledger was written to may have heads that are newer than its checkpoint: as
  * far as the tree can be grown to them from what is there. */
@@ -184,7 +191,8 @@ enum rc tile_read(struct walk *w, uint32_t level, uint64_t tile, uint32_t width,
 uint64_t bundle_departs(struct walk *w, uint32_t width);
 
 /* recovery.c: how this log began, and the one before it. */
-void recovery_entry(struct walk *w, const struct ledger_entry *entry, uint64_t index);
+void recovery_entry(
+	struct walk *w, const struct ledger_entry *entry, uint64_t index, const uint8_t *text, size_t n);
 enum rc recovery_end(struct walk *w, struct err *e); /* RC_LIMIT: no memory */
 void recovery_free(struct walk *w);
 /* ledger.c: one walk over a ledger that nobody writes to. */
@@ -196,9 +204,17 @@ bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_r
 /* Has each start announced its one-time keys? Called for each entry in order. */
 void seals_due(struct walk *w, const struct ledger_entry *entry, uint64_t index);
 void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index);
+/* The files of the epoch that w->seals names, from the seal that is expected next. */
+void seals_load(struct walk *w);
 void seals_meet(struct walk *w); /* the tree has grown to w->edge.size */
 void seals_end(struct walk *w);
 void seals_free(struct seals *s);
+
+/* since.c: the walk begins where an earlier one stood, and tells where it stood itself. */
+enum rc since_load(struct walk *w, struct err *e); /* RC_MALFORMED, RC_UNSUPPORTED: the file that was given */
+void since_keep(struct walk *w);		   /* the tree is the checkpoint's */
+/* Does the head of --since continue this older one, of more than no entries? False: it is noted why. */
+bool since_continues(struct walk *w, const struct checkpoint *c, const char *name);
 
 /* partials.c: copies of older checkpoints' partial tiles, and what does not belong to a ledger. */
 enum rc partials_check(struct walk *w, uint64_t size);

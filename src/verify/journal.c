@@ -129,7 +129,10 @@ void journal_meet(struct walk *w)
 		j->sizes_met++) {
 		const struct record *r = j->by_size[j->sizes_met];
 		struct merkle_hash root = merkle_edge_root(&w->edge);
-		if (r->c.size < w->edge.size) /* within a hole that was passed in one step */
+		if (r->c.size < w->report->since) {
+			if (r->c.size > 0)
+				since_continues(w, &r->c, "a record of the journal");
+		} else if (r->c.size < w->edge.size) /* within a hole that was passed in one step */
 			w->report->heads_unseen++;
 		else if (record_published(w, r) && !merkle_equal(&root, &r->c.root))
 			found(&w->head, VERIFY_HEAD,

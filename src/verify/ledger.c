@@ -140,18 +140,19 @@ static enum rc checkpoint_take(
 static enum rc heads_read(struct walk *w, struct checkpoint *ret_checkpoint, struct err *e)
 {
 	struct head *newest = &w->heads[HEAD_CHECKPOINT];
-	size_t n = 0;
 
 	/* The journal first: what is published meanwhile is then seen in both, never in neither. The head
 	 * with its cosignatures before the checkpoint: it is the older one. */
 	enum rc rc = journal_load(w, e);
 	if (rc == RC_OK)
 		rc = heads_load(w, e);
-	enum rc read_rc = file_read(w, LEDGER_PATH_CHECKPOINT, &newest->bytes, &n);
+	enum rc read_rc = file_read(w, LEDGER_PATH_CHECKPOINT, &newest->bytes, &newest->bytes_n);
 	if (rc == RC_OK)
-		rc = checkpoint_take(w, newest->bytes, n, read_rc, ret_checkpoint);
+		rc = checkpoint_take(w, newest->bytes, newest->bytes_n, read_rc, ret_checkpoint);
 	w->report->published = ret_checkpoint->size;
 	heads_compare(w);
+	if (rc == RC_OK)
+		rc = heads_before_since(w);
 	if (rc == RC_OK)
 		heads_meet(w); /* an empty tree is one as well */
 	return rc;
@@ -164,6 +165,8 @@ static enum rc walk_all(struct walk *w, struct err *e)
 
 	if (rc == RC_OK)
 		rc = scope_load(w);
+	if (rc == RC_OK)
+		rc = since_load(w, e);
 	if (rc == RC_OK)
 		rc = heads_read(w, &c, e);
 	if (rc == RC_OK && c.size > 0)

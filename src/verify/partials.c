@@ -93,7 +93,7 @@ enum rc partials_check(struct walk *w, uint64_t size)
 {
 	struct listing l = { w, size };
 
-	if (!w->source->list)
+	if (!w->source->list || w->report->since > 0) /* that is all of the log */
 		return RC_OK;
 	if (w->source->list(w->source->context, file_check, &l) != RC_OK)
 		return unread(w, "the list of files");

@@ -70,7 +70,8 @@ static bool note_field(const struct ledger_entry *entry, uint8_t **ret, size_t *
 	return *ret != NULL;
 }
 
-static void recovery_take(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+static void recovery_take(
+	struct walk *w, const struct ledger_entry *entry, uint64_t index, const uint8_t *text, size_t n)
 {
 	struct recovery *r = &w->recovery;
 	char archive[sizeof r->archive];
@@ -91,16 +92,21 @@ static void recovery_take(struct walk *w, const struct ledger_entry *entry, uint
 	r->disk_size = ledger_entry_number(entry, "disk_size");
 	r->seen_size = ledger_entry_number(entry, "seen_size");
 	r->seen_time_s = ledger_entry_number(entry, "seen_time");
-	r->whole = true;
+	r->text = malloc(n);
+	if (r->text)
+		memcpy(r->text, text, n);
+	r->text_n = n;
+	r->whole = r->text != NULL;
 }
 
-void recovery_entry(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+void recovery_entry(
+	struct walk *w, const struct ledger_entry *entry, uint64_t index, const uint8_t *text, size_t n)
 {
 	/* ledger_start, and then this: both in the log's first batch. */
 	bool due = index == 1 && began_at(w->key.name);
 
 	if (due && entry->type == LEDGER_RECOVERY_EPOCH)
-		recovery_take(w, entry, index);
+		recovery_take(w, entry, index, text, n);
 	else if (due)
 		found_at(&w->recovered, VERIFY_RECOVERY, index,
 			"recovery_epoch must stand here: the log's name '%s' says that it began in a "
@@ -271,7 +277,8 @@ enum rc recovery_end(struct walk *w, struct err *e)
 	note_take(w);
 	if (r->note_n > 0)
 		note_look(w);
-	if (r->disk_size == 0 || w->recovered.class != VERIFY_NONE || w->options->ended >= ENDED_MAX)
+	if (r->disk_size == 0 || w->recovered.class != VERIFY_NONE || w->options->ended >= ENDED_MAX ||
+		w->report->since > 0) /* it was read with what is before */
 		return RC_OK;
 	snprintf(path, sizeof path, "%s/%s", r->archive, LEDGER_PATH_VKEY);
 	enum rc rc = file_read(w, path, &bytes, &n);
@@ -282,4 +289,5 @@ enum rc recovery_end(struct walk *w, struct err *e)
 void recovery_free(struct walk *w)
 {
 	free(w->recovery.note);
+	free(w->recovery.text);
 }

@@ -60,7 +60,12 @@ static void say_verdict(struct tw *t, const struct verify_report *r)
 		tw_say(t,
 			"What is here of the ledger is good: %llu of %llu entries, each of them as it was "
 			"signed. %llu are in an archive and were NOT SEEN.\n",
-			(ull)r->entries, (ull)r->size, (ull)r->unseen);
+			(ull)r->entries, (ull)(r->size - r->since), (ull)r->unseen);
+	else if (r->since)
+		tw_say(t,
+			"What came since the head that you kept is good: %llu entries, each of them as it was "
+			"signed. The %llu before were NOT READ; the log still has them.\n",
+			(ull)(r->size - r->since), (ull)r->since);
 	else
 		tw_say(t, "The ledger is good: %llu entries, each of them as it was signed.\n", (ull)r->size);
 }
@@ -132,9 +137,14 @@ static void say_good(struct tw *t, const struct verify_report *r)
 	say_count(t, r->seals, "one-time key");
 	tw_say(t, " of ");
 	say_count(t, r->seal_epochs, "epoch");
-	tw_say(t, "\n  time         %s to %s, ", r->first_utc, r->last_utc);
-	say_count(t, r->boots, "boot");
+	if (r->first_utc[0]) {
+		tw_say(t, "\n  time         %s to %s, ", r->first_utc, r->last_utc);
+		say_count(t, r->boots, "boot");
+	}
 	tw_say(t, "\n");
+	if (r->since)
+		tw_say(t, "  not read     %llu entries that plaingate %s verified earlier, says your file\n",
+			(ull)r->since, r->since_version);
 	say_steps(t, r);
 	tw_say(t, "  checked      ");
 	say_count(t, r->bundles, "bundle");
@@ -249,7 +259,7 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_str(&w, "class", verify_class_name(r->found));
 	steps_json(&w, r);
 	jw_u64(&w, "clock_steps", r->clock_steps);
-	jw_bool(&w, "complete", verify_complete(r));
+	jw_bool(&w, "complete", verify_complete(r) && r->since == 0);
 	jw_u64(&w, "cosigned", r->cosigned);
 	jw_u64(&w, "cosigned_time", r->cosigned_time_s);
 	jw_u64(&w, "earlier", r->earlier);
@@ -283,6 +293,7 @@ size_t verify_ledger_json(const struct verify_report *r, char *ret_text, size_t 
 	jw_u64(&w, "sealed", r->sealed);
 	jw_u64(&w, "seals", r->seals);
 	jw_u64(&w, "seals_unseen", r->seals_unseen);
+	jw_u64(&w, "since", r->since);
 	jw_u64(&w, "size", r->size);
 	jw_bool(&w, "stale", r->stale);
 	jw_str(&w, "staleness", r->staleness);

@@ -66,17 +66,20 @@ static bool seal_file_read(struct walk *w, const char *path, uint8_t **ret_bytes
 {
 	enum rc rc = file_read(w, path, ret_bytes, ret_n);
 
-	if (rc == RC_NOT_FOUND)
+	/* Its announcement was verified earlier, and may have been moved since, with these. */
+	bool moved = rc == RC_NOT_FOUND && w->seals.begins < MIN_OF(w->report->since, w->report->archived);
+	if (moved)
+		found(&w->unread, VERIFY_FILE,
+			"%s, which the directory says is in an archive (name it with --archive),", path);
+	else if (rc == RC_NOT_FOUND)
 		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
-	w->seals.hole |= rc == RC_IO; /* nothing can be said about the seals that are due */
+	w->seals.hole |= rc == RC_IO || moved; /* nothing can be said about the seals that are due */
 	return rc == RC_OK;
 }
 
 void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	struct seals *s = &w->seals;
-	char path[SEAL_PATH_MAX];
-	size_t keys_n = 0;
 
 	/* The epoch before ends here: a seal beyond this entry would be of a log that went another way. */
 	if (s->more)
@@ -95,18 +98,32 @@ void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t inde
 	s->begins = index;
 	s->any = true;
 	w->report->seal_epochs++;
+	seals_load(w);
+}
+
+void seals_load(struct walk *w)
+{
+	struct seals *s = &w->seals;
+	char path[SEAL_PATH_MAX];
+	size_t keys_n = 0, met_n = s->expected * (size_t)SEAL_RECORD_SIZE;
+
 	if (!seal_file_read(w, seal_path_keys(path, &s->root), &s->keys, &keys_n))
 		return;
 	struct merkle_hash root =
 		keys_n == SEAL_KEYS * ED25519_PUBLIC_SIZE ? seal_keys_root(s->keys) : merkle_empty();
 	if (!merkle_equal(&root, &s->root)) {
 		found(&w->seal, VERIFY_SEAL, "%s does not hold the keys that entry %llu committed to", path,
-			(unsigned long long)index);
+			(unsigned long long)s->begins);
 		return;
 	}
 	if (!seal_file_read(w, seal_path_seals(path, &s->root), &s->records, &s->records_n))
 		return;
-	s->left = rd_over(s->records, s->records_n);
+	if (s->records_n < met_n) {
+		found(&w->seal, VERIFY_SEAL, "%s holds fewer than the %u seals that were there when it was kept", path,
+			(unsigned)s->expected);
+		return;
+	}
+	s->left = rd_over(s->records + met_n, s->records_n - met_n);
 	seal_load(w);
 }
 

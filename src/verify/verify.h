@@ -62,6 +62,15 @@ struct verify_options {
 	const void *kept;
 	size_t kept_n;
 	/*
+	 * Where an earlier walk stood (`keep` gave it), or NULL: what is before was verified then, and is not
+	 * read. keep: where this walk stands at the log's checkpoint, for `since` of a later one; called for
+	 * each reading, and only worth something when the whole is good (VERIFY_STATUS_GOOD).
+	 */
+	const void *since;
+	size_t since_n;
+	void (*keep)(void *context, const void *bytes, size_t n);
+	const char *program; /* its version, for keep */
+	/*
 	 * With a policy: what a quorum must have cosigned, and when. now_s: the clock of whoever verifies, in
 	 * seconds since 1970; 0: no time is judged, and what is dated in the future counts.
 	 */
@@ -97,7 +106,8 @@ struct verify_options {
 	S(GOOD,    0, "nothing is wrong: what the report says is proved holds, for the log of the key that you gave "		\
 	  "(`vkey_given`); without one, of whoever made it. With `--policy` a quorum cosigned the ledger "	\
 	  "an hour ago at most, but for its last 256 entries at most; of a bundle, all of its range, at any time. "		\
-	  "`--max-age` and `--max-uncosigned` set other limits; `verify randomness` has none")					\
+	  "`--max-age` and `--max-uncosigned` set other limits; `verify randomness` has none. With `--since` all this is of "		\
+	  "what came after that head: what was before was not read again")					\
 	S(FOUND,   1, "something is wrong: `finding` says what, `class` of which kind, `entry` where. It stands although "	\
 	  "something else could not be read")											\
 	S(UNKNOWN, 2, "nothing can be said: a part could not be read, a server failed or was too slow, entries are of a "	\
@@ -154,7 +164,7 @@ enum verify_status {
 	  "the hashes that other readers of the log use are those of its entries",				\
 	  "that other readers of the log see the same hashes")							\
 	C(FORM, "form", "entries",										\
-	  "each entry is of a known type with exactly its fields, written by a process that may write it",	\
+	  "each entry that was read is of a known type with exactly its fields, written by a process that may",	\
 	  "that entries are of the documented form")								\
 	C(COUNTERS, "counters", "entries",									\
 	  "no entry was lost between a process and the log, unless another entry says so",			\
@@ -168,13 +178,13 @@ enum verify_status {
 	C(SEALS, "seals", "seals",										\
 	  "what a one-time key sealed was there when it was sealed: whoever took the machine later could not "	\
 	  "sign it again",											\
-	  "that the past was not signed again by somebody who took the machine: there is no seal to check")	\
+	  "that the past was not signed again by somebody who took the machine: no seal was checked")	\
 	C(COSIGNATURES, "cosignatures", "cosignatures",								\
 	  "witnesses that your policy names saw this history; an honest one cosigns no other",			\
 	  "that others saw the same history, and that nothing was cut off its end: no cosignature was checked. "	\
 	  "Give a policy that names witnesses")									\
 	C(KEPT, "kept", "heads",										\
-	  "the log still holds all that it held at the head which you kept",					\
+	  "the log that is signed now has all that it had at the head which you kept",				\
 	  "that it was not cut back or written again since an earlier day: no head was given that you kept")	\
 	C(RECOVERY, "recovery", "notes",									\
 	  "this log began in a recovery: a head that its key had signed, and that, says its entry, the disk did not "	\
@@ -182,10 +192,10 @@ enum verify_status {
 	  NULL)													\
 	C(COPIES, "copies", "partial tiles",									\
 	  "the older partial tiles are beginnings of those that stand there now",				\
-	  "anything about older partial tiles: there are none, or they cannot be listed")			\
+	  "anything about older partial tiles: there are none, or they were not listed")			\
 	C(LISTED, "listed", "listings",										\
 	  "all files were looked at: what does not belong to the log is counted",				\
-	  "that nothing else lies beside the log: its files cannot be listed")					\
+	  "that nothing else lies beside the log: its files were not listed")					\
 	C(RANGE, "range", "ends",										\
 	  "where the clock was not set, the bundle holds every entry of its time up to its head: the one "	\
 	  "before is dated earlier, the one behind later, and none that lies beside is dated within",		\
@@ -216,6 +226,8 @@ enum verify_class {
 #define VERIFY_TIME_MAX	 UTC_TEXT_MAX
 #define VERIFY_HOLES_MAX 16
 #define VERIFY_STEPS_MAX 16
+
+#define VERIFY_SINCE_MAX (1u << 20)
 
 /* May be missing. */
 #define VERIFY_PATH_COSIGNED LEDGER_PATH_COSIGNED
@@ -294,6 +306,8 @@ struct verify_report {
 	struct verify_witness witness[POLICY_WITNESSES_MAX];
 	uint64_t cosigned_head; /* size of the file `cosigned`; 0: there is none */
 	uint64_t kept_size;	/* of the head that was kept, when one was given */
+	uint64_t since;		/* entries before were not read: they were verified earlier; 0: from the first */
+	char since_version[65]; /* by that version of the program */
 };
 
 /* All of the log was seen; or all that the bundle is about. */

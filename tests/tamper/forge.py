@@ -123,7 +123,8 @@ class Log:
         head = struct.pack(">II", 0x50474A31, len(body) + 32) + body
         return head + sha256(head)
 
-    def write(self, folder, published=None, lines="", cosigned=None, journal=b"", checkpoint=None):
+    def write(self, folder, published=None, lines="", cosigned=None, journal=b"", checkpoint=None, sealed=()):
+        """sealed: sizes at which it was published before."""
         folder = Path(folder)
         shutil.rmtree(folder, ignore_errors=True)
         published = len(self.entries) if published is None else published
@@ -144,7 +145,8 @@ class Log:
                 continue
             seals.records, seals.index = b"", 0
             size = min(end, published)
-            seals.seal(self.head(size), size, self.root(size))
+            for at in sorted({at for at in sealed if begins < at < size} | {size}):
+                seals.seal(self.head(at), at, self.root(at))
             put(f"seal/{seals.root.hex()[:16]}.keys", b"".join(key.public for key in seals.keys))
             put(f"seal/{seals.root.hex()[:16]}.seals", seals.records)
         return folder
