@@ -56,7 +56,7 @@ static enum drop_reason decide_policy(
 
 /* The reply key, translated where a NAT rule says so. */
 static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
-	uint32_t from, uint32_t to, struct fw_key key[2], uint32_t *ret_nat_rule)
+	uint32_t from, uint32_t to, mono_ns now, struct fw_key key[2], uint32_t *ret_nat_rule)
 {
 	uint32_t direction;
 
@@ -75,7 +75,7 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 				snap_zone_opens(fw->policy->snapshot, to, IP_ESP, 0, &t->dst))
 				return DROP_NAT_PROTOCOL;
 			*ret_nat_rule = rule;
-			return fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1]);
+			return fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1], now);
 		}
 	}
 	return fw_find(fw, &key[1], fw_hash(fw, &key[1]), &direction) == FW_NONE ? DROP_NONE
@@ -164,7 +164,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (!d && t->proto == IP_TCP)
 		over_end(fw, &key[0], now);
 	if (!d)
-		d = decide_nat(fw, t, egress, from, to, key, &nat_rule);
+		d = decide_nat(fw, t, egress, from, to, now, key, &nat_rule);
 	if (!d)
 		d = session_begin(fw, t, key, from, to, nat_rule, timeout_s, now);
 	if (d)

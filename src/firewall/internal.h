@@ -130,8 +130,8 @@ enum fw_datagram_state {
 /* A datagram being put together. */
 struct fw_datagram {
 	enum fw_datagram_state state;
-	struct fw_key key; /* ports: the identification; proto 0 for IPv6 */
-	uint32_t origin;   /* the zone, and whether out of a tunnel */
+	struct fw_key key;     /* ports: the identification; proto 0 for IPv6 */
+	uint32_t origin;       /* the zone, and whether out of a tunnel */
 	uint32_t host, source; /* hashes of its source's address and of what addr_source() makes of it */
 	mono_ns deadline;
 	uint32_t fragments;
@@ -208,6 +208,8 @@ void fw_room_leave(struct firewall *fw, uint32_t index); /* it ends */
 void fw_room_renew(struct firewall *fw, uint32_t index);
 /* Room for one more session of this key and zone, at the expense of what gives way. False: there is none. */
 bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
+void fw_room_evict(
+	struct firewall *fw, uint32_t index, mono_ns now); /* this one makes room, and is counted so */
 /* Zones have other numbers, or the limit is another one: what is held is counted anew, by the shares of now.
  * A new process has taken over what stood in the memory without a limit. */
 void fw_room_count(struct firewall *fw);
@@ -241,7 +243,7 @@ void fw_zones_adopt(struct firewall *fw, mono_ns now);
 
 /* nat.c */
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply);
+	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now);
 
 /* tcp.c */
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);

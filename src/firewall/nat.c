@@ -8,6 +8,10 @@
  * ports of ten taken for one destination, one search in 10^11 fails. ICMP queries: the identifier is the
  * port.
  *
+ * When all that were tried are taken, one of the source that has more than half of them makes room for
+ * another source; where there is none, one of another source that waits for its answer or is beyond its share
+ * (room.c). So one source does not keep the others from a destination.
+ *
  * Protocols without ports (GRE, ESP, SCTP, 6in4) keep all but their address. Nothing in their answers tells
  * inside hosts apart, so one of them has each outside host for each such protocol and translated address.
  */
@@ -15,11 +19,26 @@
 
 #define POOL_ADDRESSES_TRIED 4
 
-static bool is_free(const struct firewall *fw, const struct fw_key *reply)
-{
-	uint32_t direction;
+/* Places that were tried and are taken, by sessions that are translated. */
+struct taken {
+	uint32_t n;
+	struct {
+		uint32_t session;
+		uint16_t port;
+	} place[FW_NAT_TRIES];
+};
 
-	return fw_find(fw, reply, fw_hash(fw, reply), &direction) == FW_NONE;
+static bool is_free(const struct firewall *fw, const struct fw_key *reply, struct taken *t)
+{
+	uint32_t direction, session = fw_find(fw, reply, fw_hash(fw, reply), &direction);
+
+	if (session == FW_NONE)
+		return true;
+	if (direction == 1 && t->n < FW_NAT_TRIES) {
+		t->place[t->n].session = session;
+		t->place[t->n++].port = reply->dst_port;
+	}
+	return false;
 }
 
 static void port_set(struct fw_key *reply, uint16_t port)
@@ -52,24 +71,82 @@ static uint32_t stride(uint64_t hash, uint32_t n)
 	return step;
 }
 
-static bool port_find(const struct firewall *fw, const struct fw_key *forward, struct fw_key *reply)
+static bool port_find(
+	const struct firewall *fw, const struct fw_key *forward, struct fw_key *reply, struct taken *t)
 {
 	const struct snapshot *s = fw->policy->snapshot;
 	uint32_t first = s->nat_port_first, n = (uint32_t)s->nat_port_last - first + 1;
 
 	if (forward->src_port >= first && forward->src_port - first < n) {
 		port_set(reply, forward->src_port);
-		if (is_free(fw, reply))
+		if (is_free(fw, reply, t))
 			return true;
 	}
 	uint64_t hash = fw_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
 	for (uint32_t k = 0; k < MIN_OF(n, (uint32_t)FW_NAT_TRIES); k++) {
 		port_set(reply, (uint16_t)(first + ((uint64_t)start + (uint64_t)k * step) % n));
-		if (is_free(fw, reply))
+		if (is_free(fw, reply, t))
 			return true;
 	}
 	return false;
+}
+
+static bool same_source(const struct fw_key *a, const struct fw_key *b)
+{
+	struct ip_addr x = addr_source(fw_key_src(a)), y = addr_source(fw_key_src(b));
+
+	return addr_equal(&x, &y);
+}
+
+static const struct fw_key *key_of(const struct firewall *fw, const struct taken *t, uint32_t i)
+{
+	return &fw->sessions[t->place[i].session].key[0];
+}
+
+/* A key of the source that has more than half of the places; NULL: none has. */
+static const struct fw_key *hoarder(const struct firewall *fw, const struct taken *t)
+{
+	const struct fw_key *most = NULL; /* if one has more than half, it is this one (Boyer and Moore) */
+	uint32_t lead = 0, n = 0;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (lead == 0)
+			most = key_of(fw, t, i);
+		lead = same_source(most, key_of(fw, t, i)) ? lead + 1 : lead - 1;
+	}
+	for (uint32_t i = 0; i < t->n; i++)
+		n += same_source(most, key_of(fw, t, i));
+	return n > t->n / 2 ? most : NULL;
+}
+
+/* Ends one of the sessions in the places, not of this source, and takes its port. */
+static bool port_take(struct firewall *fw, const struct fw_key *forward, struct fw_key *reply,
+	const struct taken *t, mono_ns now)
+{
+	const struct fw_key *most = hoarder(fw, t);
+	uint32_t victim = FW_NONE;
+	bool gives_way = false;
+
+	if (most && same_source(most, forward))
+		return false;
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct fw_session *s = &fw->sessions[t->place[i].session];
+		bool gives = fw->place[t->place[i].session].order != FW_ORDER_HELD;
+		if (most ? !same_source(&s->key[0], most) : !gives || same_source(&s->key[0], forward))
+			continue;
+		if (victim == FW_NONE || gives > gives_way ||
+			(gives == gives_way &&
+				s->last_seen < fw->sessions[t->place[victim].session].last_seen)) {
+			victim = i;
+			gives_way = gives;
+		}
+	}
+	if (victim == FW_NONE)
+		return false;
+	port_set(reply, t->place[victim].port);
+	fw_room_evict(fw, t->place[victim].session, now);
+	return true;
 }
 
 /* The address `step` behind the first, round within the range. One source keeps one address (RFC 4787
@@ -91,10 +168,11 @@ static struct ip_addr pool_addr(
 }
 
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply)
+	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now)
 {
 	bool ports = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
-	struct ip_addr before = { 0 };
+	struct taken first = { .n = 0 }, later;
+	struct ip_addr own = { 0 };
 
 	if (forward->proto == IP_AH) /* its check value covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
@@ -103,12 +181,17 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 			rule->action == NAT_POOL ? pool_addr(fw, &rule->pool, forward, k) : *interface;
 		if (a.family != forward->family)
 			return DROP_NAT_NO_ADDRESS;
-		if (k > 0 && addr_equal(&a, &before))
-			break; /* a pool of one address */
+		if (k > 0 && addr_equal(&a, &own))
+			break; /* round: a pool of few addresses */
+		own = k == 0 ? a : own;
+		later.n = 0;
 		memcpy(reply->dst, a.b, 16);
-		if (ports ? port_find(fw, forward, reply) : is_free(fw, reply))
+		if (ports ? port_find(fw, forward, reply, k == 0 ? &first : &later)
+			  : is_free(fw, reply, &later))
 			return DROP_NONE;
-		before = a;
 	}
-	return ports ? DROP_NAT_EXHAUSTED : DROP_NAT_PROTOCOL;
+	if (!ports)
+		return DROP_NAT_PROTOCOL;
+	memcpy(reply->dst, own.b, 16);
+	return port_take(fw, forward, reply, &first, now) ? DROP_NONE : DROP_NAT_EXHAUSTED;
 }

@@ -127,16 +127,22 @@ void fw_room_renew(struct firewall *fw, uint32_t index)
 	fw_room_enter(fw, index);
 }
 
+void fw_room_evict(struct firewall *fw, uint32_t index, mono_ns now)
+{
+	uint64_t *const counters[] = { [FW_ORDER_HALF_OPEN] = &fw->counters.half_open_evicted,
+		[FW_ORDER_UNANSWERED] = &fw->counters.unanswered_evicted,
+		[FW_ORDER_BEYOND] = &fw->counters.share_evicted,
+		[FW_ORDER_HELD] = &fw->counters.share_evicted };
+
+	(*counters[fw->place[index].order])++;
+	fw_session_end_by(fw, index, FW_END_EVICTED, now);
+}
+
 static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
 {
-	uint64_t *const counters[FW_ORDER_COUNT] = { [FW_ORDER_HALF_OPEN] = &fw->counters.half_open_evicted,
-		[FW_ORDER_UNANSWERED] = &fw->counters.unanswered_evicted,
-		[FW_ORDER_BEYOND] = &fw->counters.share_evicted };
-
 	if (fw->order[kind].n == 0)
 		return false;
-	fw_session_end_by(fw, fw->order[kind].first, FW_END_EVICTED, now);
-	(*counters[kind])++;
+	fw_room_evict(fw, fw->order[kind].first, now);
 	return true;
 }
 

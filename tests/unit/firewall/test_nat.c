@@ -236,6 +236,54 @@ static void test_exhausted(void **state)
 }
 
 /* Nine tenths of the whole range towards one destination: all in range, none twice. */
+/* One source has all ports towards a destination, answered or not: another one gets one of them, and keeps it
+ * while the first goes on. */
+static void one_source_has_them_all(bool answered, const char *const hoards[], uint32_t hoards_n)
+{
+	struct packet_spec s, back, other = udp("10.0.0.3", 2000, OUTSIDE, 53);
+
+	policy_done(&p);
+	world_done(&w);
+	setup_with(40000);
+	p.nat_port_first = 50000;
+	p.nat_port_last = 59999;
+	world_load(&w, &p);
+	for (uint32_t i = 0; i < 12000; i++) {
+		s = udp(hoards[i % hoards_n], (uint16_t)(1000 + i), OUTSIDE, 53);
+		if (try(&s) == DROP_NONE && answered) {
+			back = udp(OUTSIDE, 53, GATE, w.t.src_port);
+			expect(DROP_NONE, &back);
+		}
+		w.now += NS_PER_MS;
+	}
+	assert_in_range(fw_counters(w.fw)->sessions_now, 9900, 10000);
+	expect(DROP_NONE, &other);
+	uint16_t port = w.t.src_port;
+	for (uint32_t i = 0; i < 1000; i++) {
+		s = udp(hoards[i % hoards_n], (uint16_t)(20000 + i), OUTSIDE, 53);
+		try(&s);
+	}
+	back = udp(OUTSIDE, 53, GATE, port);
+	expect(DROP_NONE, &back);
+	assert_int_equal(w.t.dst.b[3], 3);
+	for (uint32_t i = 0; i < 300; i++) {
+		s = udp("10.0.0.4", (uint16_t)(1000 + i), OUTSIDE, 53);
+		expect(DROP_NONE, &s);
+	}
+}
+
+static void test_one_source_leaves_ports(void **state)
+{
+	static const char *const one[] = { "10.0.0.2" }, *const two[] = { "10.0.0.2", "10.0.0.2",
+		"10.0.0.5" };
+
+	(void)state;
+	one_source_has_them_all(true, one, 1);
+	one_source_has_them_all(false, one, 1);
+	one_source_has_them_all(true, two, 3); /* two of three ports */
+	one_source_has_them_all(false, two, 3);
+}
+
 static void test_many(void **state)
 {
 	static uint8_t used[65536];
@@ -705,6 +753,7 @@ int main(void)
 		T(test_rules),
 		T(test_port_kept),
 		T(test_exhausted),
+		T(test_one_source_leaves_ports),
 		cmocka_unit_test_setup_teardown(test_many, setup_large, teardown),
 		T(test_pool),
 		T(test_protocol_and_address),
