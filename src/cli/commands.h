@@ -28,7 +28,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(DPORT,   "--dport",   "N",      "only this destination port")						\
 	O(COUNT,   "--count",   "N",      "stop after N packets; without it after 10")			\
 	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")		\
-	O(CLOSE_ALL, "--close-all", "",   "take a configuration that closes everything: no zone has an interface")	\
+	O(CLOSE_ALL, "--close-all", "",   "take a configuration that closes everything, as an empty one does")	\
 	O(CONFIRM, "--confirm-within", "MINUTES", "go back to what ran before unless `plaingate confirm` comes in that time")	\
 	O(CUT_OFF, "--cut-off", "",       "take one that does not admit the connection by which this commit comes")	\
 	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\

@@ -304,7 +304,7 @@ static int run_commit(const struct cli_line *line)
 	file = text_in_memory(text, n, &e);
 	status = file < 0 ? failed(&e) : ask(line, &q, file, NULL);
 	if (status == STATUS_OK)
-		warnings_print_text(text, n, base);
+		warnings_print_taken(text, n, base);
 	if (file >= 0)
 		close(file);
 	free(text);

@@ -1,7 +1,7 @@
 /*
  * Rules without effect are a matter of the text alone. Interfaces and key files are looked up on this
  * machine: where none of the interfaces exists, or there is no directory of keys, it is not the gateway, and
- * nothing is said of them.
+ * nothing is said of them. The machine whose gateway took the configuration is.
  */
 #include "cli/warnings.h"
 
@@ -28,15 +28,14 @@ static void print(void *context, const char *text)
 	fputc('\n', stderr);
 }
 
-static void interfaces(const struct snapshot *s, const char *name)
+static void interfaces(const struct snapshot *s, const char *name, bool gateway)
 {
 	const struct snap_interface *in = snap_interfaces(s);
-	uint32_t here = 0;
 	char text[200];
 
 	for (uint32_t i = 0; i < s->interfaces.count; i++)
-		here += if_nametoindex(in[i].name) != 0;
-	for (uint32_t i = 0; here > 0 && i < s->interfaces.count; i++) {
+		gateway = gateway || if_nametoindex(in[i].name) != 0;
+	for (uint32_t i = 0; gateway && i < s->interfaces.count; i++) {
 		if (if_nametoindex(in[i].name) != 0)
 			continue;
 		snprintf(text, sizeof text, "interface %s of zone '%s' does not exist on this machine",
@@ -60,14 +59,19 @@ static void keys(const struct snapshot *s, const char *name)
 	}
 }
 
-void warnings_print(const struct snapshot *s, const char *name)
+static void warn(const struct snapshot *s, const char *name, bool gateway)
 {
 	snapshot_warnings(s, print, (void *)(uintptr_t)name);
-	interfaces(s, name);
+	interfaces(s, name, gateway);
 	keys(s, name);
 }
 
-void warnings_print_text(const char *text, size_t n, const char *name)
+void warnings_print(const struct snapshot *s, const char *name)
+{
+	warn(s, name, false);
+}
+
+void warnings_print_taken(const char *text, size_t n, const char *name)
 {
 	struct model *m = NULL;
 	void *block = NULL;
@@ -75,7 +79,7 @@ void warnings_print_text(const char *text, size_t n, const char *name)
 
 	if (model_load_text(text, n, name, &m, NULL) == RC_OK &&
 		model_compile(m, 0, NULL, &block, &bytes, NULL) == RC_OK)
-		warnings_print(block, name);
+		warn(block, name, true);
 	free(block);
 	model_free(m);
 	model_done();

@@ -6,7 +6,7 @@
 #include "model/snapshot.h"
 
 void warnings_print(const struct snapshot *s, const char *name);
-/* Of a text; prints nothing when it is not valid: who is asked to commit it says why. */
-void warnings_print_text(const char *text, size_t n, const char *name);
+/* Of a text that the gateway on this machine has taken. */
+void warnings_print_taken(const char *text, size_t n, const char *name);
 
 #endif

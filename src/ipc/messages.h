@@ -316,7 +316,7 @@ struct msg_ike_command {
 enum cli_command { CLI_SHOW, CLI_CHECK, CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIG, CLI_CONFIRM };
 
 enum commit_flags {
-	COMMIT_CLOSE_ALL = 1 << 0, /* a configuration without an interface in any zone */
+	COMMIT_CLOSE_ALL = 1 << 0, /* a configuration that closes everything */
 	COMMIT_CUT_OFF = 1 << 1,   /* one that does not admit `from` any more */
 };
 

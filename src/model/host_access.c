@@ -2,15 +2,50 @@
 
 #define PROTOCOL_TCP 6
 
+/* The zones that something comes from or goes to: those with an interface or a tunnel. */
+static uint64_t zones_in_use(const struct snapshot *s)
+{
+	uint64_t zones = 0;
+
+	for (uint32_t i = 0; i < s->interfaces.count; i++)
+		zones |= 1ull << snap_interfaces(s)[i].zone;
+	for (uint32_t i = 0; i < s->tunnels.count; i++)
+		zones |= 1ull << snap_tunnels(s)[i].zone;
+	return zones;
+}
+
+static bool in_use(uint64_t zones, uint32_t zone)
+{
+	return zone == ZONE_ANY ? zones != 0 : zones >> zone & 1;
+}
+
+static bool something_is_open(const struct snapshot *s)
+{
+	uint64_t zones = zones_in_use(s);
+
+	for (uint32_t i = 0; i < s->zones.count; i++)
+		if (in_use(zones, i) && snap_zones(s)[i].host_services.count > 0)
+			return true;
+	for (uint32_t i = 0; i < s->rules.count; i++) {
+		const struct snap_rule *r = &snap_rules(s)[i];
+		if (r->action == RULE_PERMIT && in_use(zones, r->from_zone) && in_use(zones, r->to_zone))
+			return true;
+	}
+	return false;
+}
+
 enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, struct err *e)
 {
-	if (s->interfaces.count > 0)
+	if (s->interfaces.count > 0 && something_is_open(s))
 		return RC_OK;
 	return err_add(e, RC_DENIED,
-		"%s: no zone has an interface, so everything would be closed: nothing is forwarded, and no "
-		"service of "
-		"the gateway is reached; put interfaces into zones, or use --close-all if that is meant",
-		name);
+		"%s: %s, so everything would be closed: nothing is forwarded, and no service of the gateway is "
+		"reached; %s, or use --close-all if that is meant",
+		name,
+		s->interfaces.count == 0 ? "no zone has an interface"
+					 : "no rule permits anything between zones with interfaces or tunnels, and "
+					   "none of these zones has host-inbound",
+		s->interfaces.count == 0 ? "put interfaces into zones" : "permit something by a rule or by host-inbound");
 }
 
 /* Is a within b, and less than it? */

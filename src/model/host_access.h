@@ -22,8 +22,9 @@ struct host_connection {
 };
 
 /*
- * Without an interface in any zone nothing is forwarded and no service of the host is reached: an empty text,
- * above all. RC_DENIED then. `name` is what the error text calls the configuration.
+ * Without an interface in any zone, or without anything that is permitted between or opened by zones that have
+ * interfaces or tunnels, nothing is forwarded and no service of the host is reached: an empty text, above all, or
+ * one whose later part is gone. RC_DENIED then. `name` is what the error text calls the configuration.
  */
 enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, struct err *e);
 

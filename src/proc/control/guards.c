@@ -1,6 +1,6 @@
 /*
- * Two mistakes that a commit does not make by accident: a configuration that leaves the host without a filter
- * (an empty text, above all), and one that cuts off the connection on which its own administrator sits. Each
+ * Two mistakes that a commit does not make by accident: a configuration that closes everything (an empty text,
+ * above all), and one that cuts off the connection on which its own administrator sits. Each
  * is refused with the reason unless the request says by its option that it is meant; then the ledger says so.
  * Where the administrator sits is the program's word (cli/connection.c): a false one harms nobody but who
  * gives it.

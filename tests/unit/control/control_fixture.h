@@ -15,8 +15,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define GOOD	  "zones { zone a { interfaces e0; } } # good\n"
-#define OTHER	  "zones { zone b { interfaces e0; } } # other\n"
+#define GOOD	  "zones { zone a { interfaces e0; host-inbound ping; } } # good\n"
+#define OTHER	  "zones { zone b { interfaces e0; host-inbound ping; } } # other\n"
 #define RECEIVERS 4
 
 extern struct child child;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define SSH  "zones { zone a { interfaces e0; host-inbound ssh; } }\n"
-#define SHUT "zones { zone a { interfaces e0; } }\n"
+#define SHUT "zones { zone a { interfaces e0; host-inbound ping; } }\n"
 
 static void write_running(const char *text)
 {
@@ -66,6 +66,7 @@ static void nothing_closes_all_by_accident(void **state)
 	commit_good(GOOD, 1);
 	for (size_t i = 0; i < COUNT_OF(texts); i++)
 		is_refused(texts[i], "site.conf: no zone has an interface", GOOD);
+	is_refused("zones { zone a { interfaces e0; } }\n", "site.conf: no rule permits anything", GOOD);
 	commit_good(OTHER, 2);
 }
 

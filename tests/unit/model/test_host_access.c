@@ -23,6 +23,20 @@ static struct snapshot *compiled(const char *text)
 	return block;
 }
 
+#define PERMIT(from, to)                                                                                     \
+	"policy { from " from " to " to " { rule r { match { source any; destination any; application any; } "     \
+	"then { permit; } } } }"
+
+static void is_closed(const char *text, const char *why)
+{
+	struct snapshot *s = compiled(text);
+	struct err e = { 0 };
+
+	assert_int_equal(snapshot_check_not_closed(s, "t", &e), RC_DENIED);
+	assert_non_null(strstr(e.text, why));
+	free(s);
+}
+
 static void what_closes_all(void **state)
 {
 	static const char *const nothing[] = { "", "\n\n", "# nothing but a comment\n", "/* another */",
@@ -30,16 +44,23 @@ static void what_closes_all(void **state)
 		"zones { zone a; } policy { global { rule r { match { source any; destination any; "
 		"application any; } "
 		"then { deny; } } } }" };
-	static const char *const something[] = { "zones { zone a { interfaces e0; } }",
-		"zones { zone a; zone b { interfaces not-there; } }" };
+	/* Texts whose later part is gone, and what only seems to permit something. */
+	static const char *const denied[] = { "zones { zone a { interfaces e0; } }",
+		"zones { zone a { interfaces e0; host-inbound-log; } zone b { interfaces e1; } }",
+		"zones { zone a { interfaces e0; } zone b { host-inbound ssh; } }",
+		"zones { zone a { interfaces e0; } zone b; }" PERMIT("a", "b"),
+		"zones { zone a { interfaces e0; } } policy { global { rule r { match { source any; destination any; "
+		"application any; } then { reject; } } } }" };
+	static const char *const something[] = { "zones { zone a { interfaces e0; host-inbound ping; } }",
+		"zones { zone a; zone b { interfaces not-there; host-inbound ping; } }",
+		"zones { zone a { interfaces e0; } zone b { interfaces e1; } }" PERMIT("a", "b"),
+		"zones { zone a { interfaces e0; } } policy { global { rule r { match { source any; destination any; "
+		"application any; } then { permit; } } } }" };
 
-	for (size_t i = 0; i < COUNT_OF(nothing); i++) {
-		struct snapshot *s = compiled(nothing[i]);
-		struct err e = { 0 };
-		assert_int_equal(snapshot_check_not_closed(s, "t", &e), RC_DENIED);
-		assert_non_null(strstr(e.text, "t: no zone has an interface"));
-		free(s);
-	}
+	for (size_t i = 0; i < COUNT_OF(nothing); i++)
+		is_closed(nothing[i], "t: no zone has an interface");
+	for (size_t i = 0; i < COUNT_OF(denied); i++)
+		is_closed(denied[i], "t: no rule permits anything");
 	for (size_t i = 0; i < COUNT_OF(something); i++) {
 		struct snapshot *s = compiled(something[i]);
 		assert_int_equal(snapshot_check_not_closed(s, "t", NULL), RC_OK);
