@@ -187,7 +187,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	if ((begins && unconfirmed_begin(k, m->confirm_minutes, &e)) ||
 		store_write(k->config_dir, &m->next, &k->running, &e)) {
 		if (begins)
-			unconfirmed_end(k);
+			unconfirmed_over(k);
 		err_add(&e, RC_IO, "so nothing is changed");
 		commit_refuse(k, e.rc, e.text);
 		return;
@@ -196,7 +196,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	k->running = m->next;
 	m->next = (struct running){ .memory = -1 };
 	if (m->back)
-		unconfirmed_end(k);
+		unconfirmed_over(k);
 	else if (lengthens && unconfirmed_begin(k, m->confirm_minutes, &e))
 		log_warn("%s; the time of the unconfirmed commit before it stays", e.text);
 	if (m->back)

@@ -41,11 +41,25 @@ enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
 	return rc;
 }
 
-void unconfirmed_end(struct control *k)
+enum rc unconfirmed_end(struct control *k, struct err *e)
 {
+	enum rc rc = store_unconfirmed_remove(k->config_dir, e);
+
+	if (rc)
+		return rc;
 	k->unconfirmed.pending = false;
 	loop_disarm(&k->child->loop, &k->confirm_timer);
-	store_unconfirmed_remove(k->config_dir);
+	return RC_OK;
+}
+
+void unconfirmed_over(struct control *k)
+{
+	struct err e = { 0 };
+
+	if (!unconfirmed_end(k, &e))
+		return;
+	log_error("%s; what runs now is committed again in %u minutes", e.text, k->unconfirmed.minutes);
+	k->unconfirmed.deadline = clock_utc() + k->unconfirmed.minutes * MINUTE_US;
 }
 
 void unconfirmed_load(struct control *k)
@@ -68,6 +82,7 @@ void unconfirmed_load(struct control *k)
 void unconfirmed_confirm(struct client *c)
 {
 	const struct control *k = c->control;
+	struct err e = { 0 };
 
 	if (!k->unconfirmed.pending || k->commit.under_way || k->running.generation != c->generation) {
 		const char *why = k->commit.under_way ? "another commit is under way"
@@ -77,7 +92,12 @@ void unconfirmed_confirm(struct client *c)
 			(unsigned long long)c->generation, why);
 		return;
 	}
-	unconfirmed_end(c->control);
+	if (unconfirmed_end(c->control, &e)) {
+		enter_given_up(c->control, c, e.text);
+		client_end(c, RC_IO, 0, "generation %llu is not confirmed: %s", (unsigned long long)c->generation,
+			e.text);
+		return;
+	}
 	client_end(c, RC_OK, 0, "generation %llu is confirmed",
 		(unsigned long long)c->control->running.generation);
 }

@@ -165,7 +165,7 @@ enum rc store_unconfirmed_write(
 	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e);
 enum rc store_unconfirmed_read(int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n,
 	struct err *e);
-void store_unconfirmed_remove(int dir);
+enum rc store_unconfirmed_remove(int dir, struct err *e);
 /* All of a regular file that somebody else gave us. */
 enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
 
@@ -186,7 +186,9 @@ void commit_back(struct control *k, char *text, size_t n);
 
 /* confirm.c */
 enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e); /* the first one: before the text is kept */
-void unconfirmed_end(struct control *k);
+/* It waits for nothing any more. On an error it goes on waiting. */
+enum rc unconfirmed_end(struct control *k, struct err *e);
+void unconfirmed_over(struct control *k); /* the same, where nobody can be told */
 void unconfirmed_load(struct control *k);
 void unconfirmed_confirm(struct client *c);
 void unconfirmed_look(struct loop *l, struct timer *t);

@@ -241,8 +241,9 @@ enum rc store_unconfirmed_read(
 	return RC_OK;
 }
 
-void store_unconfirmed_remove(int dir)
+enum rc store_unconfirmed_remove(int dir, struct err *e)
 {
-	if ((unlinkat(dir, UNCONFIRMED, 0) != 0 && errno != ENOENT) || fsync(dir) != 0)
-		log_warn("remove '%s': %m", UNCONFIRMED);
+	if (unlinkat(dir, UNCONFIRMED, 0) != 0 && errno != ENOENT)
+		return err_errno(e, RC_IO, "remove '%s'", UNCONFIRMED);
+	return fsync(dir) == 0 ? RC_OK : err_errno(e, RC_IO, "fsync the configuration's directory");
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define THIRD "zones { zone c { interfaces e0; } }\n"
+#define THIRD "zones { zone c { interfaces e0; host-inbound ping; } }\n"
 
 static void commit_unconfirmed(const char *text, uint64_t generation, uint32_t minutes)
 {
@@ -99,6 +99,27 @@ static void confirmed_too_late(void **state)
 	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "another commit is under way");
 	take_all(3);
 	file_is("running.conf", GOOD);
+}
+
+/* The next start would take it back all the same. */
+static void not_confirmed_while_the_disk_says_otherwise(void **state)
+{
+	struct ipc_link l;
+	char path[200];
+
+	commit_good(GOOD, 1);
+	commit_unconfirmed(OTHER, 2, 5);
+	snprintf(path, sizeof path, "%s/unconfirmed", dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0); /* what unlink() refuses, as on a disk that is read only */
+	l = confirm();
+	enter(LEDGER_ADMIN_ACT, RC_OK, "\"detail\":\"generation 2\"");
+	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "remove 'unconfirmed'");
+	ends(&l, RC_IO, "generation 2 is not confirmed: remove 'unconfirmed'");
+	assert_int_equal(rmdir(path), 0);
+	l = confirm();
+	enter(LEDGER_ADMIN_ACT, RC_OK, "\"detail\":\"generation 2\"");
+	ends(&l, RC_OK, "generation 2 is confirmed");
 }
 
 /* What ran before it, whatever was committed meanwhile, and over the end of control. */
@@ -200,6 +221,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(confirmed),
 		TEST(confirmed_too_late),
+		TEST(not_confirmed_while_the_disk_says_otherwise),
 		TEST(goes_back),
 		TEST(goes_back_when_the_ledger_takes_it),
 		TEST(refused_commit_waits_for_nothing),
