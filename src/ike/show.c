@@ -11,14 +11,20 @@ static void show_children(const struct ike *c, struct jw *w, const struct ike_sa
 {
 	char names[1024] = "";
 	size_t at = 0;
+	uint32_t more = 0;
 
 	LIST_FOR (struct child, ch, &sa->children, of_sa) {
 		const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
 
-		if (ch->state != CH_UP || !t || at + sizeof t->name + 2 > sizeof names)
+		if (ch->state != CH_UP || !t)
 			continue;
-		at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? " " : "", t->name);
+		if (at + sizeof t->name + 16 > sizeof names)
+			more++;
+		else
+			at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? " " : "", t->name);
 	}
+	if (more > 0)
+		snprintf(names + at, sizeof names - at, " +%u", more);
 	jw_str(w, "tunnels", names);
 }
 

@@ -294,7 +294,7 @@ static void nat_rows(struct out *o)
 
 static void selectors_put(struct jw *w, const char *key, const struct selector *ts, uint16_t n)
 {
-	char all[2 * RANGE_TEXT_MAX] = "", text[RANGE_TEXT_MAX];
+	char all[SELECTORS_MAX * RANGE_TEXT_MAX] = "", text[RANGE_TEXT_MAX];
 	size_t at = 0;
 
 	for (uint16_t i = 0; i < n && at < sizeof all; i++)

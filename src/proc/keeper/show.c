@@ -50,6 +50,20 @@ static size_t keys_held(const struct keys *keys)
 	return n;
 }
 
+/* What was refused beyond those that are kept. */
+static size_t more_row(char *ret_text, size_t n)
+{
+	struct jw w = jw_over(ret_text, SHOW_ROW_TEXT, false);
+
+	jw_object(&w, NULL);
+	jw_str(&w, "name", "");
+	jw_str(&w, "kind", "file");
+	jw_str(&w, "state", "refused");
+	jw_strf(&w, "error", "and %zu more files", n);
+	jw_end(&w);
+	return jw_done(&w);
+}
+
 bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *keys, const struct keydir *d,
 	size_t i)
 {
@@ -61,9 +75,13 @@ bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *ke
 		return true;
 	}
 	held = keys_held(keys);
-	if (i - held >= MIN_OF(d->errors_n, (size_t)KEYDIR_ERRORS_MAX))
+	if (i - held < MIN_OF(d->errors_n, (size_t)KEYDIR_ERRORS_MAX)) {
+		*ret_n = error_row(ret_text, &d->errors[i - held]);
+		return true;
+	}
+	if (i - held > KEYDIR_ERRORS_MAX || d->errors_n <= KEYDIR_ERRORS_MAX)
 		return false;
-	*ret_n = error_row(ret_text, &d->errors[i - held]);
+	*ret_n = more_row(ret_text, d->errors_n - KEYDIR_ERRORS_MAX);
 	return true;
 }
 

@@ -204,6 +204,23 @@ static void rows_shown(void **state)
 	assert_non_null(strstr(text, "\"name\":\"c.psk\""));
 	assert_non_null(strstr(text, "8 to 256"));
 	assert_false(show_row(text, &n, keys, &d, 3));
+
+	/* However many are refused, and whatever their names are, none is passed over in silence. */
+	for (int i = 0; i < KEYDIR_ERRORS_MAX + 6; i++) {
+		char name[KEYDIR_NAME_MAX];
+		memset(name, 1, sizeof name);
+		snprintf(name + sizeof name - 8, 8, "%03d.psk", i);
+		file_put(name, "short", 0600);
+	}
+	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
+	for (size_t i = 0; i < KEYDIR_ERRORS_MAX; i++) {
+		assert_true(show_row(text, &n, keys, &d, 2 + i));
+		assert_int_equal(n, strlen(text));
+		assert_in_range(n, 1, SHOW_ROW_TEXT);
+	}
+	assert_true(show_row(text, &n, keys, &d, 2 + KEYDIR_ERRORS_MAX));
+	assert_non_null(strstr(text, "\"error\":\"and 7 more files\""));
+	assert_false(show_row(text, &n, keys, &d, 3 + KEYDIR_ERRORS_MAX));
 }
 
 static int memfd_of(const void *bytes, size_t n, int seals)
