@@ -2,6 +2,8 @@
  * The command line against its tables.
  */
 #include "cli/commands.h"
+
+#include "base/nearest.h"
 #include "verify/verify.h"
 
 #include <stdio.h>
@@ -244,15 +246,18 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 static enum rc no_command(int n, char *const *words, struct err *e)
 {
 	size_t len = n ? strlen(words[0]) : 0;
+	struct nearest near = nearest_to(n ? words[0] : "", len);
+	char hint[NEAREST_HINT_MAX];
 
 	if (!n)
 		return err_add(e, RC_MALFORMED, "no command is given");
 	for (unsigned i = 0; i < COMMANDS_N; i++) {
 		const char *row = cli_commands[i].words;
+		nearest_offer(&near, row, strcspn(row, " "));
 		if (strncmp(row, words[0], len) == 0 && row[len] == ' ')
 			return err_add(e, RC_MALFORMED, "%s needs another word, as in '%s'", words[0], row);
 	}
-	return err_add(e, RC_MALFORMED, "there is no command '%.60s'", words[0]);
+	return err_add(e, RC_MALFORMED, "there is no command '%.60s'%s", words[0], nearest_hint(hint, &near));
 }
 
 /* How many words a command takes behind its own: those in brackets may be left out. */
@@ -269,6 +274,20 @@ static int arguments_n(const char *arguments, int *ret_needed)
 	return n;
 }
 
+static enum rc lacks_argument(enum cli_command_id id, struct err *e)
+{
+	const struct cli_command_row *row = &cli_commands[id];
+	char tables[ERR_TEXT_MAX / 2] = "";
+	size_t n = 0;
+
+	if (id != COMMAND_SHOW)
+		return err_add(e, RC_MALFORMED, "%s needs %s", row->words, row->arguments);
+	for (unsigned i = 0; i < SHOW_COUNT && n < sizeof tables; i++)
+		n += (size_t)snprintf(
+			tables + n, sizeof tables - n, "%s%s", i ? ", " : "", cli_table((enum show_table)i).keyword);
+	return err_add(e, RC_MALFORMED, "show needs TABLE, one of: configuration, %s", tables);
+}
+
 static enum rc take_command(struct cli_line *line, int n, char *const *words, struct err *e)
 {
 	for (unsigned i = 0; i < COMMANDS_N; i++) {
@@ -278,7 +297,7 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 			continue;
 		wants = arguments_n(row->arguments, &needs);
 		if (n - used < needs)
-			return err_add(e, RC_MALFORMED, "%s needs %s", row->words, row->arguments);
+			return lacks_argument((enum cli_command_id)i, e);
 		if (n - used > wants)
 			return err_add(e, RC_MALFORMED, "%s: '%.60s' is one word too many", row->words,
 				words[used + wants]);

@@ -4,6 +4,7 @@
  */
 #include "cli/run.h"
 
+#include "base/nearest.h"
 #include "cli/archive.h"
 #include "cli/client.h"
 #include "cli/connection.h"
@@ -144,13 +145,25 @@ static size_t terminal_width(void)
 	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+static enum rc no_table(const char *word, struct err *e)
+{
+	struct nearest near = nearest_to(word, strlen(word));
+	char hint[NEAREST_HINT_MAX];
+
+	for (unsigned i = 0; i < SHOW_COUNT; i++) {
+		const char *table = cli_table((enum show_table)i).keyword;
+		nearest_offer(&near, table, strlen(table));
+	}
+	return err_add(e, RC_NOT_FOUND, "there is no table '%.60s'%s; see plaingate help", word,
+		nearest_hint(hint, &near));
+}
+
 static enum rc show_request(const struct cli_line *line, struct msg_cli_request *ret_q, struct err *e)
 {
 	enum show_table table;
 
 	if (!cli_table_named(line->argument, &table))
-		return err_add(
-			e, RC_NOT_FOUND, "there is no table '%.60s'; see plaingate help", line->argument);
+		return no_table(line->argument, e);
 	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS)
 		return err_add(e, RC_MALFORMED, "filters are for 'show sessions'");
 	ret_q->command = CLI_SHOW;

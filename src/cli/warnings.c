@@ -5,6 +5,7 @@
  */
 #include "cli/warnings.h"
 
+#include "base/nearest.h"
 #include "cli/render.h"
 #include "model/model.h"
 #include "model/warnings.h"
@@ -28,18 +29,41 @@ static void print(void *context, const char *text)
 	fputc('\n', stderr);
 }
 
+static bool is_in_a_zone(const struct snapshot *s, const char *interface)
+{
+	for (uint32_t i = 0; i < s->interfaces.count; i++)
+		if (strcmp(snap_interfaces(s)[i].name, interface) == 0)
+			return true;
+	return false;
+}
+
+/* One that exists, is in no zone, and has nearly this name. */
+static const char *like(char ret_hint[NEAREST_HINT_MAX], const struct snapshot *s, const char *name)
+{
+	struct if_nameindex *all = if_nameindex();
+	struct nearest near = nearest_to(name, strlen(name));
+
+	for (const struct if_nameindex *at = all; at && at->if_name; at++)
+		if (!is_in_a_zone(s, at->if_name))
+			nearest_offer(&near, at->if_name, strlen(at->if_name));
+	nearest_hint(ret_hint, &near);
+	if (all)
+		if_freenameindex(all);
+	return ret_hint;
+}
+
 static void interfaces(const struct snapshot *s, const char *name, bool gateway)
 {
 	const struct snap_interface *in = snap_interfaces(s);
-	char text[200];
+	char text[300], hint[NEAREST_HINT_MAX];
 
 	for (uint32_t i = 0; i < s->interfaces.count; i++)
 		gateway = gateway || if_nametoindex(in[i].name) != 0;
 	for (uint32_t i = 0; gateway && i < s->interfaces.count; i++) {
 		if (if_nametoindex(in[i].name) != 0)
 			continue;
-		snprintf(text, sizeof text, "interface %s of zone '%s' does not exist on this machine",
-			in[i].name, snap_zones(s)[in[i].zone].name);
+		snprintf(text, sizeof text, "interface %s of zone '%s' does not exist on this machine%s",
+			in[i].name, snap_zones(s)[in[i].zone].name, like(hint, s, in[i].name));
 		print((void *)(uintptr_t)name, text);
 	}
 }

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/icmp.h"
+#include "base/nearest.h"
 #include "model/applications.h"
 #include "model/compile.h"
-#include "model/schema.h"
 
 static const struct built_in {
 	const char *name;
@@ -45,12 +45,12 @@ static enum rc no_such_object(struct compiler *c, const struct objects *o, const
 {
 	const char *value = lyd_get_value(name);
 	struct nearest near = nearest_to(value, strlen(value));
+	char hint[NEAREST_HINT_MAX];
 
 	for (size_t i = 0; i < o->n; i++)
 		nearest_offer(&near, o->at[i].name, strlen(o->at[i].name));
-	return tree_fault(c->m, name, c->e, "found '%.60s', expected the name of an %s that exists%s%.*s%s",
-		value, o->kind, near.best ? "; did you mean '" : "", (int)near.best_n,
-		near.best ? near.best : "", near.best ? "'?" : "");
+	return tree_fault(c->m, name, c->e, "found '%.60s', expected the name of an %s that exists%s", value,
+		o->kind, nearest_hint(hint, &near));
 }
 
 static void objects_from(struct objects *o, const struct lyd_node *first, bool is_set)

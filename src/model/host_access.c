@@ -2,8 +2,7 @@
 
 #define PROTOCOL_TCP 6
 
-/* The zones that something comes from or goes to: those with an interface or a tunnel. */
-static uint64_t zones_in_use(const struct snapshot *s)
+uint64_t snapshot_zones_in_use(const struct snapshot *s)
 {
 	uint64_t zones = 0;
 
@@ -21,7 +20,7 @@ static bool in_use(uint64_t zones, uint32_t zone)
 
 static bool something_is_open(const struct snapshot *s)
 {
-	uint64_t zones = zones_in_use(s);
+	uint64_t zones = snapshot_zones_in_use(s);
 
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		if (in_use(zones, i) && snap_zones(s)[i].host_services.count > 0)

@@ -21,6 +21,9 @@ struct host_connection {
 	char interface[INTERFACE_NAME_BYTES]; /* by which answers leave; empty: not known */
 };
 
+/* A bit for each zone that something comes from or goes to: those with an interface or a tunnel. */
+uint64_t snapshot_zones_in_use(const struct snapshot *s);
+
 /*
  * Without an interface in any zone, or without anything that is permitted between or opened by zones that have
  * interfaces or tunnels, nothing is forwarded and no service of the host is reached: an empty text, above all, or

@@ -44,13 +44,13 @@ static enum rc advance(struct parser *p)
 /* "found 'x', expected one of: …; did you mean 'y'?" at the current token. */
 static enum rc unexpected(struct parser *p, const char *expected, const struct nearest *near)
 {
-	char found[TOKEN_TEXT_MAX], hint[80] = "";
+	char found[TOKEN_TEXT_MAX], hint[NEAREST_HINT_MAX] = "";
 	const struct token *t = &p->lex.token;
 	const char *of = strstr(expected, ", ") ? "one of: " : "";
 	const char *quote = strpbrk(expected, " ,") ? "" : "'";
 
-	if (near && near->best)
-		snprintf(hint, sizeof hint, "; did you mean '%.*s'?", (int)near->best_n, near->best);
+	if (near)
+		nearest_hint(hint, near);
 	return err_add(p->e, RC_MALFORMED, "%s:%u:%u: found %s, expected %s%s%s%s%s", p->lex.name,
 		t->place.line, t->place.column, token_text(found, t), of, quote, expected, quote, hint);
 }

@@ -9,6 +9,7 @@
 #include <libyang/libyang.h>
 
 #include "base/err.h"
+#include "base/nearest.h"
 
 #define SCHEMA_KEYS_MAX 2
 #define EXPECTED_MAX	400 /* bytes of a list of what was expected */
@@ -40,19 +41,7 @@ void schema_type_expected(const struct lysc_type *type, char *text, size_t size)
 /* Appends `word` to a list "a, b"; cut silently when full. */
 void expected_add(char *text, size_t size, const char *word, size_t n);
 
-/*
- * The candidate nearest to a misspelt word, or NULL when none is near: `next` gives candidates until it
- * returns NULL.
- */
-struct nearest {
-	const char *word;
-	size_t word_n;
-	const char *best;
-	size_t best_n;
-	unsigned best_distance;
-};
-struct nearest nearest_to(const char *word, size_t n);
-void nearest_offer(struct nearest *n, const char *candidate, size_t candidate_n);
-void nearest_offer_type(struct nearest *n, const struct lysc_type *type); /* the names of its enumerations */
+/* The names of its enumerations. */
+void nearest_offer_type(struct nearest *n, const struct lysc_type *type);
 
 #endif

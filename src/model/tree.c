@@ -147,8 +147,7 @@ static enum rc fault_reference(const struct model *m, const struct lyd_node *nod
 			nearest_offer(&near, candidate, strlen(candidate));
 		}
 	}
-	if (near.best)
-		snprintf(hint, sizeof hint, "; did you mean '%.*s'?", (int)near.best_n, near.best);
+	nearest_hint(hint, &near);
 	for (uint32_t i = 0; set && !near.best && i < set->count; i++)
 		expected_add(names, sizeof names, lyd_get_value(set->dnodes[i]),
 			strlen(lyd_get_value(set->dnodes[i])));

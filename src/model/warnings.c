@@ -1,35 +1,153 @@
 #include "model/warnings.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "model/host_access.h"
+
+struct warner {
+	const struct snapshot *s;
+	warning_fn *fn;
+	void *context;
+};
+
+__attribute__((format(printf, 2, 3))) static void warn(const struct warner *w, const char *fmt, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	w->fn(w->context, text);
+}
 
 static const char *zone_name(const struct snapshot *s, uint32_t zone)
 {
 	return zone == ZONE_ANY ? "any zone" : snap_zones(s)[zone].name;
 }
 
+/* ---- rules that are never reached, because one before them matches all that they could ---- */
+
 static bool matches_everything(const struct snap_rule *r)
 {
 	return r->src.count == 0 && r->dst.count == 0 && r->services.count == 0;
 }
 
-void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
+static void rules_behind(const struct warner *w)
 {
-	const struct snap_rule *rules = snap_rules(s), *last = NULL;
-	char text[400];
+	const struct snap_rule *rules = snap_rules(w->s), *last = NULL;
 
 	/* The rules of a pair of zones stand together. */
-	for (uint32_t i = 0; i < s->rules.count; i++) {
+	for (uint32_t i = 0; i < w->s->rules.count; i++) {
 		const struct snap_rule *r = &rules[i];
 		if (last && (last->from_zone != r->from_zone || last->to_zone != r->to_zone))
 			last = NULL;
-		if (last) {
-			snprintf(text, sizeof text,
+		if (last)
+			warn(w,
 				"rule '%s' from %s to %s is never reached: rule '%s' before it matches "
 				"everything",
-				r->name, zone_name(s, r->from_zone), zone_name(s, r->to_zone), last->name);
-			fn(context, text);
-		} else if (matches_everything(r)) {
+				r->name, zone_name(w->s, r->from_zone), zone_name(w->s, r->to_zone), last->name);
+		else if (matches_everything(r))
 			last = r;
-		}
 	}
+}
+
+/* ADDR_NONE: both. */
+static uint8_t nat_family(const struct snap_nat_rule *r)
+{
+	return r->action == NAT_POOL	     ? r->pool.first.family
+	       : r->action == NAT_INTERFACE  ? ADDR_V4
+	       : r->action == NAT_INTERFACE6 ? ADDR_V6
+					     : ADDR_NONE;
+}
+
+/* All that b could match, a takes: its addresses are any. */
+static bool nat_covers(const struct snap_nat_rule *a, const struct snap_nat_rule *b)
+{
+	return (a->from_zone == ZONE_ANY || a->from_zone == b->from_zone) &&
+	       (a->to_zone == ZONE_ANY || a->to_zone == b->to_zone) &&
+	       (nat_family(a) == ADDR_NONE || nat_family(a) == nat_family(b));
+}
+
+static void nat_rules_behind(const struct warner *w)
+{
+	const struct snap_nat_rule *rules = snap_nat_rules(w->s);
+	const struct snap_nat_rule *wide[NAT_RULES_MAX];
+	size_t n = 0, k;
+
+	for (uint32_t i = 0; i < w->s->nat_rules.count; i++) {
+		for (k = 0; k < n && !nat_covers(wide[k], &rules[i]); k++)
+			;
+		if (k < n)
+			warn(w, "source NAT rule '%s' is never reached: rule '%s' before it takes all that it could",
+				rules[i].name, wide[k]->name);
+		else if (n < COUNT_OF(wide) && rules[i].src.count == 0 && rules[i].dst.count == 0)
+			wide[n++] = &rules[i];
+	}
+}
+
+/* ---- what nothing ever reaches ---- */
+
+/* A configuration that closes everything says so by itself (snapshot_check_not_closed()). */
+static void zones_of_nothing(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+	uint64_t used = snapshot_zones_in_use(s);
+
+	for (uint32_t zone = 0; zone < s->zones.count; zone++) {
+		uint32_t rules = 0, nat_rules = 0;
+		if (used >> zone & 1)
+			continue;
+		for (uint32_t i = 0; i < s->rules.count; i++)
+			rules += snap_rules(s)[i].from_zone == zone || snap_rules(s)[i].to_zone == zone;
+		for (uint32_t i = 0; i < s->nat_rules.count; i++)
+			nat_rules += snap_nat_rules(s)[i].from_zone == zone ||
+				     snap_nat_rules(s)[i].to_zone == zone;
+		if (rules + nat_rules == 0)
+			warn(w, "zone '%s' has neither an interface nor a tunnel: no traffic is ever of it",
+				zone_name(s, zone));
+		else
+			warn(w,
+				"zone '%s' has neither an interface nor a tunnel: what names it never matches "
+				"(policy rules: %u, source NAT rules: %u)",
+				zone_name(s, zone), rules, nat_rules);
+	}
+}
+
+static bool peer_is_used(const struct snapshot *s, uint32_t peer)
+{
+	const struct snap_evidence *v = &s->evidence;
+	const char *name = snap_peers(s)[peer].name;
+
+	for (uint32_t i = 0; i < s->tunnels.count; i++)
+		if (snap_tunnels(s)[i].peer == peer)
+			return true;
+	for (uint32_t i = 0; i < v->count; i++)
+		if (strcmp(v->witness[i].peer, name) == 0)
+			return true;
+	for (uint32_t i = 0; i < v->cosign_count; i++)
+		if (strcmp(v->cosign[i].peer, name) == 0)
+			return true;
+	return false;
+}
+
+static void peers_of_nothing(const struct warner *w)
+{
+	for (uint32_t i = 0; i < w->s->peers.count; i++)
+		if (!peer_is_used(w->s, i))
+			warn(w, "peer '%s' has no tunnel, and neither a witness nor a ledger to cosign names it",
+				snap_peers(w->s)[i].name);
+}
+
+void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
+{
+	const struct warner w = { s, fn, context };
+
+	rules_behind(&w);
+	nat_rules_behind(&w);
+	zones_of_nothing(&w);
+	peers_of_nothing(&w);
 }

@@ -73,7 +73,15 @@ static void half_a_command(void **state)
 	assert_int_equal(parse(&l, "clear session", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "clear needs another word, as in 'clear sessions'");
 	assert_int_equal(parse(&l, "verif", &e), RC_MALFORMED);
-	assert_string_equal(e.text, "there is no command 'verif'");
+	assert_string_equal(e.text, "there is no command 'verif'; did you mean 'verify'?");
+	assert_int_equal(parse(&l, "comit x", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "there is no command 'comit'; did you mean 'commit'?");
+	assert_int_equal(parse(&l, "reboot", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "there is no command 'reboot'");
+	assert_int_equal(parse(&l, "show", &e), RC_MALFORMED);
+	assert_non_null(strstr(e.text, "show needs TABLE, one of: "));
+	for (unsigned i = 0; i < SHOW_COUNT; i++)
+		assert_non_null(strstr(e.text, cli_table((enum show_table)i).keyword));
 }
 
 static void wrong_lines(void **state)
