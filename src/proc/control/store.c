@@ -16,8 +16,9 @@
 #define RUNNING	    "running.conf"
 #define GENERATION  "generation"
 #define UNCONFIRMED "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
+#define UNCONFIRMED_HEAD_MAX 64
 
-enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
+static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struct err *e)
 {
 	struct stat st;
 	size_t n = 0, size;
@@ -27,12 +28,13 @@ enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
 	/* Anything but a plain file could make us wait for its writer. */
 	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return err_add(e, RC_MALFORMED, "the configuration is not in a plain file");
-	if (st.st_size > (off_t)CONFIG_TEXT_MAX)
-		return err_add(e, RC_LIMIT, "the configuration is longer than %u bytes", CONFIG_TEXT_MAX);
+	if (st.st_size > (off_t)max)
+		return err_add(e, RC_LIMIT, "the configuration has %lld bytes, at most %u are taken",
+			(long long)st.st_size, CONFIG_TEXT_MAX);
 	size = (size_t)st.st_size;
 	text = malloc(size + 1);
 	if (!text)
-		return err_add(e, RC_INTERNAL, "memory is short");
+		return err_add(e, RC_INTERNAL, "out of memory");
 	while (n < size) {
 		ssize_t part = pread(fd, text + n, size - n, (off_t)n);
 		if (part < 0 && errno == EINTR)
@@ -50,7 +52,12 @@ enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
 	return RC_OK;
 }
 
-static enum rc read_file(int dir, const char *name, char **ret_text, size_t *ret_n, struct err *e)
+enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
+{
+	return read_fd(fd, CONFIG_TEXT_MAX, ret_text, ret_n, e);
+}
+
+static enum rc read_file(int dir, const char *name, size_t max, char **ret_text, size_t *ret_n, struct err *e)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	enum rc rc;
@@ -58,14 +65,14 @@ static enum rc read_file(int dir, const char *name, char **ret_text, size_t *ret
 	*ret_text = NULL;
 	if (fd < 0)
 		return err_errno(e, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "open '%s'", name);
-	rc = store_read_file(fd, ret_text, ret_n, e);
+	rc = read_fd(fd, max, ret_text, ret_n, e);
 	close(fd);
 	return rc;
 }
 
 enum rc store_read(int dir, char **ret_text, size_t *ret_n, struct err *e)
 {
-	return read_file(dir, RUNNING, ret_text, ret_n, e);
+	return read_file(dir, RUNNING, CONFIG_TEXT_MAX, ret_text, ret_n, e);
 }
 
 /* `name`.new with that content, on the disk. On an error there is none. */
@@ -201,7 +208,7 @@ enum rc store_write(int dir, const struct running *next, const struct running *o
 enum rc store_unconfirmed_write(
 	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e)
 {
-	char head[64];
+	char head[UNCONFIRMED_HEAD_MAX];
 	size_t head_n =
 		(size_t)snprintf(head, sizeof head, "# %llu %u\n", (unsigned long long)deadline, minutes);
 	char *all = malloc(head_n + n);
@@ -221,7 +228,7 @@ enum rc store_unconfirmed_write(
 enum rc store_unconfirmed_read(
 	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e)
 {
-	enum rc rc = read_file(dir, UNCONFIRMED, ret_text, ret_n, e);
+	enum rc rc = read_file(dir, UNCONFIRMED, UNCONFIRMED_HEAD_MAX + CONFIG_TEXT_MAX, ret_text, ret_n, e);
 	unsigned long long deadline;
 	char *line_end;
 

@@ -44,16 +44,20 @@ static void is_there(bool wanted)
 /* As if the machine had been away for longer than that. */
 static void time_is_over(void)
 {
-	char path[200], text[1000] = "";
+	static char text[CONFIG_TEXT_MAX + 1000];
+	char path[200], *behind_head;
+	size_t n;
 	FILE *f;
 
 	snprintf(path, sizeof path, "%s/unconfirmed", dir);
 	f = fopen(path, "r");
 	assert_non_null(f);
-	text[fread(text, 1, sizeof text - 1, f)] = '\0';
+	n = fread(text, 1, sizeof text - 1, f);
 	fclose(f);
+	text[n] = '\0';
+	behind_head = strchr(text, '\n') + 1;
 	f = fopen(path, "w");
-	fprintf(f, "# 1 5\n%s", strchr(text, '\n') + 1);
+	fprintf(f, "# 1 5\n%s", behind_head);
 	fclose(f);
 }
 
@@ -161,6 +165,36 @@ static void goes_back_when_the_ledger_takes_it(void **state)
 	}
 }
 
+/* What a commit takes at the most, the way back takes as well; one byte more is refused with the limit. */
+static void goes_back_to_the_longest_text(void **state)
+{
+	char *text = malloc(CONFIG_TEXT_MAX + 2), path[200];
+	struct ipc_link l;
+	struct stat st;
+
+	assert_non_null(text);
+	memset(text, '#', CONFIG_TEXT_MAX + 1);
+	memcpy(text, GOOD, strlen(GOOD));
+	text[CONFIG_TEXT_MAX + 1] = '\0';
+	l = commit(text);
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "8388609 bytes, at most 8388608 are taken");
+	ends(&l, RC_LIMIT, "the configuration has 8388609 bytes, at most 8388608 are taken");
+	text[CONFIG_TEXT_MAX] = '\0';
+	commit_good(text, 1);
+	commit_unconfirmed(OTHER, 2, 5);
+	commit_unconfirmed(THIRD, 3, 7); /* reads it as well */
+	stop();
+	time_is_over();
+	started(3);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "not confirmed");
+	take_all(4);
+	is_there(false);
+	snprintf(path, sizeof path, "%s/running.conf", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, CONFIG_TEXT_MAX);
+	free(text);
+}
+
 static void refused_commit_waits_for_nothing(void **state)
 {
 	struct msg_cli_request q = { .command = CLI_COMMIT, .name = "site.conf", .confirm_minutes = 5 };
@@ -224,6 +258,7 @@ int main(int argc, char **argv)
 		TEST(not_confirmed_while_the_disk_says_otherwise),
 		TEST(goes_back),
 		TEST(goes_back_when_the_ledger_takes_it),
+		TEST(goes_back_to_the_longest_text),
 		TEST(refused_commit_waits_for_nothing),
 		TEST(failed_commit_lengthens_nothing),
 	};
