@@ -52,12 +52,22 @@ def sources(*folders, endings=(".c", ".h")):
                 yield path
 
 
+COMMENT_OR_LITERAL = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+LITERAL = re.compile(r'"(?:\\.|[^"\\\n])*"')
+
+
+def blank_comment(match):
+    """In place of a comment of COMMENT_OR_LITERAL as many spaces; line feeds stay."""
+    kept = match.group(0)
+    return re.sub(r"[^\n]", " ", kept) if kept.startswith("/") else kept
+
+
 def code(text):
     """The text without comments and without what stands in string and character literals; line numbers stay."""
     def blank(match):
-        kept = match.group(0)
-        return re.sub(r"[^\n]", " ", kept) if kept.startswith("/") else kept[0] + re.sub(r"[^\n]", " ", kept[1:-1]) + kept[-1]
-    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+        kept = blank_comment(match)
+        return kept if kept.isspace() else kept[0] + re.sub(r"[^\n]", " ", kept[1:-1]) + kept[-1]
+    return COMMENT_OR_LITERAL.sub(blank, text)
 
 
 def room_of(path):
@@ -133,6 +143,17 @@ class Style(unittest.TestCase):
                     wrong.append(f"{path.relative_to(ROOT)}:{number}: {match.group(1)}()")
         self.complain(wrong)
 
+    def test_texts_are_ascii(self):
+        """What is printed must be readable on every terminal: counters, errors, help and logs are string literals, or yang's."""
+        wrong = [f"yang/{path.name}:{number}: {line.strip()}" for path in sorted((ROOT / "yang").glob("*.yang"))
+                 for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if not line.isascii()]
+        for path in sources("src"):
+            text = path.read_text(encoding="utf-8")
+            for literal in LITERAL.finditer(COMMENT_OR_LITERAL.sub(blank_comment, text)):
+                if not literal.group(0).isascii():
+                    wrong.append(f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, literal.start()) + 1}: {literal.group(0)}")
+        self.complain(wrong)
+
     def test_nothing_left_over(self):
         wrong = []
         for path in sources("src", "tests", "fuzz", "lab", "tools", "bench", endings=(".c", ".h", ".py", ".build", ".yang")):
@@ -177,6 +198,7 @@ class TheTestItself(unittest.TestCase):
         self.assertFalse(IMPURE.search(code('/* read() */ puts_raw(w, "write(");')))
         self.assertTrue(UNSAFE.search(code("strcpy(a, b);")))
         self.assertFalse(UNSAFE.search(code("my_strcpy (a, b); /* strcpy() */".replace("my_strcpy", "xstrcpy"))))
+        self.assertEqual(['"a // \u2026"', '"b"'], LITERAL.findall(COMMENT_OR_LITERAL.sub(blank_comment, '"a // \u2026" /* "\u2026" */ "b" // "')))
         self.assertNotIn("ike", MAY["keys"])
         self.assertNotIn("ipc", MAY["ike"])
 
