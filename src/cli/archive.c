@@ -305,7 +305,7 @@ int run_archive(const struct cli_line *line)
 	enum rc rc = directories_open(&m, line->argument, line->to, &e);
 	int status = rc == RC_OK ? STATUS_FAILED : STATUS_USAGE;
 	if (rc == RC_OK && !(m.plan = retention_new(before)))
-		rc = err_add(&e, RC_LIMIT, "memory is short");
+		rc = err_add(&e, RC_LIMIT, "out of memory");
 	if (rc == RC_OK)
 		rc = move_all(&m, line->key);
 	if (rc == RC_OK && m.moved == 0)

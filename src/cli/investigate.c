@@ -325,7 +325,7 @@ static enum rc bundle_make(struct inquiry *q, const char *configs, struct err *e
 
 	q->out = (struct out){ .from = &source, .mtime = now / 1000000, .e = e };
 	if (evidence_choose(q->chosen, q->report.published, q->report.cosigned_head, &q->range) != RC_OK)
-		return err_add(e, RC_LIMIT, "memory is short");
+		return err_add(e, RC_LIMIT, "out of memory");
 	utc_text(q->range.made, now);
 	snprintf(q->range.version, sizeof q->range.version, "%s", PLAINGATE_VERSION);
 	readme_add(&q->out, &q->range);
@@ -396,7 +396,7 @@ int run_investigate(const struct cli_line *line)
 	snprintf(beside, sizeof beside, "%s/../config", line->argument);
 	q.chosen = evidence_new(from, to);
 	enum rc rc = q.chosen ? source_open(&q.from, line->argument, line->archive, &e)
-			      : err_add(&e, RC_LIMIT, "memory is short");
+			      : err_add(&e, RC_LIMIT, "out of memory");
 	if (rc == RC_OK)
 		rc = ledger_walk(&q, line->key, &e);
 	bool read = rc == RC_OK || rc == RC_AUTH;

@@ -63,7 +63,7 @@ static enum rc read_text(const char *path, char **ret_text, size_t *ret_n, struc
 	if (!f)
 		rc = err_errno(e, RC_IO, "open '%s'", path);
 	else if (!text)
-		rc = err_add(e, RC_INTERNAL, "memory is short");
+		rc = err_add(e, RC_INTERNAL, "out of memory");
 	else
 		n = fread(text, 1, CONFIG_TEXT_MAX + 1, f);
 	if (!rc && ferror(f))

@@ -44,7 +44,7 @@ enum rc source_file(const char *path, size_t max, uint8_t **ret_bytes, size_t *r
 		rc = err_add(e, RC_LIMIT, "'%s' has %lld bytes, at most %zu are read", path,
 			(long long)st.st_size, max);
 	else if (!(*ret_bytes = malloc((size_t)st.st_size + 1)))
-		rc = err_add(e, RC_LIMIT, "memory is short");
+		rc = err_add(e, RC_LIMIT, "out of memory");
 	while (rc == RC_OK && at < (size_t)st.st_size) {
 		ssize_t n = read(fd, *ret_bytes + at, (size_t)st.st_size - at);
 		if (n < 0)
@@ -168,7 +168,7 @@ enum rc source_open(struct source **ret_source, const char *where, const char *a
 
 	*ret_source = NULL;
 	if (!s)
-		return err_add(e, RC_LIMIT, "memory is short");
+		return err_add(e, RC_LIMIT, "out of memory");
 	s->archive.dir = -1;
 	enum rc rc = place_open(&s->main, where, e);
 	if (rc == RC_OK && archive) {

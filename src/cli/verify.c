@@ -239,7 +239,7 @@ static enum rc capture_load(struct capture *ret, const struct cli_line *line, st
 static enum rc collect_end(struct collect *c, enum rc rc, struct err *e)
 {
 	if (rc == RC_OK && c->no_memory)
-		rc = err_add(e, RC_LIMIT, "memory is short");
+		rc = err_add(e, RC_LIMIT, "out of memory");
 	if (rc == RC_OK)
 		randomness_end(c->checker);
 	randomness_free(c->checker);

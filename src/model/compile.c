@@ -34,7 +34,7 @@ void vec_done(struct vec *v)
 
 enum rc memory_short(struct compiler *c)
 {
-	return err_add(c->e, RC_INTERNAL, "memory is short; while compiling '%s'", c->m->name);
+	return err_add(c->e, RC_INTERNAL, "out of memory; while compiling '%s'", c->m->name);
 }
 
 static enum rc system_ports(struct compiler *c, const struct lyd_node *system)

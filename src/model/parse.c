@@ -461,7 +461,7 @@ enum rc model_load_text(const char *text, size_t n, const char *name, struct mod
 		return err_add(e, RC_LIMIT, "%s: the text is longer than %u bytes", name, CONFIG_TEXT_MAX);
 	p.m = calloc(1, sizeof *p.m);
 	if (!p.m)
-		return err_add(e, RC_INTERNAL, "memory is short");
+		return err_add(e, RC_INTERNAL, "out of memory");
 	snprintf(p.m->name, sizeof p.m->name, "%s", name);
 	p.lex = lexer_over(text, n, p.m->name);
 	rc = advance(&p);

@@ -53,7 +53,7 @@ void client_row(struct client *c, const struct msg_row *row)
 	enum rc rc = ipc_send_CLI_ROW(&c->port.link, 1, row);
 
 	if (rc) {
-		log_warn("a client of uid %u takes no more rows: %s", c->uid, rc_text(rc));
+		log_warn("closing client (uid %u), which is not reading: %s", c->uid, rc_text(rc));
 		client_fail(c);
 	}
 }
@@ -80,7 +80,7 @@ static void answer_config(struct client *c, int file)
 	size_t n = 0;
 
 	if (file < 0 || fcntl(file, F_GET_SEALS) < 0) {
-		client_end(c, RC_MALFORMED, 0, "a file of memory is needed for the configuration");
+		client_end(c, RC_MALFORMED, 0, "the file for the configuration is not a memfd");
 		return;
 	}
 	while (n < r->n) {
@@ -111,8 +111,8 @@ static void take_request(struct client *c, struct ipc_frame *f)
 	c->request.comment[sizeof c->request.comment - 1] = '\0';
 	c->deadline = 0;
 	if (c->uid != 0 && !only_looks(c->request.command)) {
-		log_warn("uid %u may only look", c->uid);
-		client_end(c, RC_DENIED, 0, "only root may do this; others may look");
+		log_warn("denied: uid %u is not root and may only read", c->uid);
+		client_end(c, RC_DENIED, 0, "only root may do this; others may only read (show, check)");
 	} else {
 		switch (c->request.command) {
 		case CLI_SHOW:
@@ -161,7 +161,7 @@ static void client_down(struct port *p, const struct err *why)
 	struct client *c = p->context;
 
 	if (why->rc != RC_IO)
-		log_warn("a client of uid %u: %s", c->uid, why->text);
+		log_warn("client (uid %u): %s", c->uid, why->text);
 	client_close(c);
 }
 
@@ -204,8 +204,8 @@ static struct client *place_for_client(struct control *k)
 			idle = c;
 	}
 	if (idle) {
-		log_warn("closing a client of uid %u that asks nothing or does not read: another one needs "
-			 "the place",
+		log_warn("closing client (uid %u), which asks nothing or is not reading: a new client needs "
+			 "the connection",
 			idle->uid);
 		client_close(idle);
 	}
@@ -224,7 +224,7 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 		return;
 	c = place_for_client(k);
 	if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) {
-		log_warn("a client is turned away: %s", c ? "the kernel does not say who it is" : "too many");
+		log_warn("rejecting client: %s", c ? "its user id is unknown" : "too many clients at work");
 		close(fd);
 		return;
 	}

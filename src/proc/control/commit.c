@@ -59,7 +59,7 @@ static enum rc running_empty(struct control *k, bool lost, struct err *e)
 
 	running_done(r);
 	if (!text)
-		return err_add(e, RC_INTERNAL, "memory is short");
+		return err_add(e, RC_INTERNAL, "out of memory");
 	if (lost) {
 		crypto_hash_sha256(r->sha256, (const unsigned char *)text, strlen(text));
 		generation = store_generation(k->config_dir, r->sha256);
@@ -214,7 +214,7 @@ static void commit_enter(struct control *k)
 {
 	enter_overrides(k, &k->commit);
 	if (enter_commit(k, &k->commit, on_commit_receipt))
-		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
+		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
 
 /* First that the witnesses change, by the rules of the old ones. */
@@ -259,7 +259,7 @@ static void commit_go(struct control *k)
 	if (!evidence_changes(k, &m->next))
 		commit_enter(k);
 	else if (enter_witnesses(k, m, on_witnesses_receipt))
-		commit_refuse(k, RC_DENIED, "the ledger is not there, so nothing is changed");
+		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
 
 void commit_begin(struct client *c, int file)

@@ -29,7 +29,7 @@ enum rc snapshot_memory(int *ret_fd, const void *block, size_t bytes, struct err
 	}
 	if (fd < 0 || written < bytes ||
 		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
-		err_errno(e, RC_IO, "put the snapshot into memory");
+		err_errno(e, RC_IO, "copy the compiled configuration to a memfd");
 		if (fd >= 0)
 			close(fd);
 		return RC_IO;
@@ -58,7 +58,7 @@ static bool give(struct control *k, enum proc peer)
 		return false;
 	rc = ipc_send_SNAPSHOT(l, k->running.generation, &m, k->running.memory);
 	if (rc)
-		log_error("snapshot %llu cannot be sent to %s: %s", (unsigned long long)m.generation,
+		log_error("configuration generation %llu cannot be sent to %s: %s", (unsigned long long)m.generation,
 			proc_name(peer), rc_text(rc));
 	return rc == RC_OK;
 }
@@ -85,7 +85,7 @@ void distribute_taken(struct control *k, enum proc peer, const struct ipc_frame 
 	const struct msg_result *r = &f->u.SNAPSHOT_TAKEN;
 
 	if (r->rc != RC_OK)
-		log_error("%s does not take snapshot %llu: %.*s", proc_name(peer),
+		log_error("%s refused configuration generation %llu: %.*s", proc_name(peer),
 			(unsigned long long)f->head.tag, (int)sizeof r->text, r->text);
 	if (f->head.tag != k->running.generation || !(k->asked & 1u << peer) || (k->taken & 1u << peer))
 		return;

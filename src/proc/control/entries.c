@@ -51,7 +51,7 @@ void enter_loaded(struct control *k)
 	ledger_body_u64(&b, "generation", k->running.generation);
 	ledger_body_str(&b, "sha256", sha256_text(text, k->running.sha256));
 	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
-		log_error("the load of the configuration cannot be entered");
+		log_error("the load of the configuration cannot be entered in the ledger");
 }
 
 void enter_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why)
@@ -67,7 +67,7 @@ void enter_refused(struct control *k, const struct client *c, const uint8_t *sha
 	ledger_body_str(&b, "error", why);
 	ledger_body_str(&b, "sha256", sha256_text(text, sha256));
 	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
-		log_error("a refused configuration cannot be entered: %s", why);
+		log_error("the refused configuration cannot be entered in the ledger: %s", why);
 }
 
 enum rc enter_act(
@@ -93,5 +93,5 @@ void enter_given_up(struct control *k, const struct client *c, const char *why)
 	ledger_body_u64(&b, "entry", c->entry_n);
 	ledger_body_str(&b, "why", why);
 	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
-		log_error("an act that was given up cannot be entered: %s", why);
+		log_error("the aborted action cannot be entered in the ledger: %s", why);
 }

@@ -58,7 +58,7 @@ static void enter_override(
 	ledger_body_str(&b, "option", option);
 	ledger_body_str(&b, "warning", warning->text);
 	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
-		log_error("an overridden check cannot be entered: %s", warning->text);
+		log_error("the overridden check cannot be entered in the ledger: %s", warning->text);
 }
 
 void enter_overrides(struct control *k, const struct commit *m)

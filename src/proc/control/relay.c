@@ -42,7 +42,7 @@ static enum proc table_owner(uint32_t table)
 static void asked(struct client *c, enum client_work work, enum proc owner, enum rc rc, mono_ns wait)
 {
 	if (rc) {
-		client_end(c, RC_AGAIN, 0, "%s is not there now (%s); it is started again by itself",
+		client_end(c, RC_AGAIN, 0, "%s is not running (%s); the supervisor will restart it",
 			proc_name(owner), rc_text(rc));
 		return;
 	}
@@ -202,7 +202,7 @@ void relay_act(struct client *c)
 	c->work = CLIENT_ENTRY;
 	rc = enter_act(k, c, act_names[q->command], detail, on_act_receipt);
 	if (rc)
-		client_end(c, RC_DENIED, 0, "the ledger is not there, so it is not done");
+		client_end(c, RC_DENIED, 0, "the ledger is not running, so it is not done");
 }
 
 void relay_forget(struct client *c)
@@ -246,7 +246,7 @@ static void forward_end(struct control *k, enum proc peer, uint64_t tag, const s
 	c->rows += r->count;
 	if (c->request.command == CLI_SHOW && r->rc == RC_OK && r->next && r->next <= c->next) {
 		/* The same piece again and again, as long as its client listens. */
-		log_warn("%s: a piece of a table is followed by an earlier one", proc_name(peer));
+		log_warn("aborting 'show': the answer of %s does not advance", proc_name(peer));
 		client_end(
 			c, RC_INTERNAL, c->rows, "%s does not come to the end of the table", proc_name(peer));
 		return;
@@ -278,7 +278,7 @@ void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
 		forward_end(k, peer, f->head.tag, &f->u.IKE_COMMANDED);
 		break;
 	default:
-		log_warn("%s from %s is not for control", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+		log_warn("ignoring message %s from %s: control does not expect it", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
 	}
 }
 
@@ -332,7 +332,7 @@ void relay_tick(struct control *k)
 		if (now - c->full_since < HELD_MAX_NS) {
 			full[c->owner] = true;
 		} else {
-			log_warn("a client of uid %u does not read its rows; it is given up", c->uid);
+			log_warn("closing client (uid %u), which is not reading", c->uid);
 			relay_forget(c);
 			c->work = CLIENT_ENDED;
 			c->deadline = now;

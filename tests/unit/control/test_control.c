@@ -64,13 +64,13 @@ static void no_ledger_no_commit(void **state)
 	ipc_link_close(&peers[PROC_LEDGER]);
 	pump();
 	l = commit(GOOD);
-	ends(&l, RC_DENIED, "the ledger is not there, so nothing is changed");
+	ends(&l, RC_DENIED, "the ledger is not running, so nothing is changed");
 	file_is("running.conf", NULL);
 	expect_nothing(&peers[PROC_DATAPLANE]);
 	/* It comes back: the gap is stated, the refusal follows. */
 	give_link(PROC_LEDGER);
 	enter(LEDGER_GAP, RC_OK, "\"refused\":1");
-	enter(LEDGER_CONFIG_REFUSED, RC_OK, "the ledger is not there");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "the ledger is not running");
 	commit_good(GOOD, 1);
 }
 
@@ -270,7 +270,7 @@ static void show_goes_to_its_owner(void **state)
 	ipc_link_close(&peers[PROC_IKE]);
 	ends(&l, RC_AGAIN, "ike went down meanwhile");
 	l = ask(q, null);
-	ends(&l, RC_AGAIN, "ike is not there now");
+	ends(&l, RC_AGAIN, "ike is not running");
 	q.show.table = SHOW_COUNT;
 	l = ask(q, null);
 	ends(&l, RC_NOT_FOUND, "no such table");
@@ -405,7 +405,7 @@ static void configuration_is_told(void **state)
 	/* A pipe could make control wait: neither written to nor read from. */
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	l = ask(q, pipes[1]);
-	ends(&l, RC_MALFORMED, "file of memory");
+	ends(&l, RC_MALFORMED, "not a memfd");
 	l = ask((struct msg_cli_request){ .command = CLI_COMMIT }, pipes[0]);
 	ends(&l, RC_MALFORMED, "plain file");
 	close(pipes[0]);
@@ -712,7 +712,7 @@ static void the_program(void **state)
 	ipc_link_close(&peers[PROC_IKE]);
 	pump();
 	PROGRAM("show", "ike");
-	program_says(1, "ike is not there now");
+	program_says(1, "ike is not running");
 	PROGRAM("show");
 	program_says(2, "show needs TABLE");
 }
