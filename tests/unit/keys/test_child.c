@@ -418,6 +418,35 @@ static void rekey_without_ledger(void **state)
 	assert_int_equal(s->reply.u.CHILD_INSTALL.rc, RC_OK);
 }
 
+/*
+ * A child SA of a keeper before, whose name ike gives so that the data plane takes the new one in its place. It is
+ * installed, but no entry says in the keeper's name what only ike says.
+ */
+static void rekey_of_an_unknown_child(void **state)
+{
+	struct side *s = &p.side[0];
+	struct keeper_child_install c;
+	uint32_t old;
+
+	assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
+	old = s->spi_in;
+	for (int i = 0; i < 4; i++) {
+		bool known = i & 1, held = i & 2;
+
+		s->ledger = held ? PAIR_HOLD : PAIR_AT_ONCE;
+		assert_int_equal(pair_child_begin(&p, DH_CURVE25519), RC_OK);
+		c = side_install_request(&p, 0, 0);
+		c.rekeys_spi_in = known ? old : 0x7777;
+		assert_int_equal(install(0, &c), held ? RC_AGAIN : RC_OK);
+		s->ledger = PAIR_AT_ONCE;
+		side_pump(s);
+		assert_int_equal(s->reply.u.CHILD_INSTALL.rc, RC_OK);
+		assert_int_equal(installed(0)->rekeys_spi_in, c.rekeys_spi_in);
+		assert_int_equal(side_entry(s, KEYS_ENTRY_SA_INSTALL)->spi_in, s->spi_in);
+		assert_int_equal(side_entry(s, KEYS_ENTRY_SA_INSTALL)->rekeys_spi_in, known ? old : 0);
+	}
+}
+
 static void rekey_of_another_tunnel(void **state)
 {
 	struct side *s = &p.side[0];
@@ -764,6 +793,7 @@ int main(void)
 		T(handles_do_not_mix),
 		T(new_child_without_ledger),
 		T(rekey_without_ledger),
+		T(rekey_of_an_unknown_child),
 		T(rekey_of_another_tunnel),
 		T(dataplane_refuses),
 		T(dataplane_away),

@@ -223,6 +223,45 @@ static void rows_shown(void **state)
 	assert_false(show_row(text, &n, keys, &d, 3 + KEYDIR_ERRORS_MAX));
 }
 
+/* By the octets of the key, not by those of the file. */
+static void short_ones_are_named(void **state)
+{
+	static struct keydir d;
+	static const struct {
+		const char *file, *text;
+		bool is_short;
+	} rows[] = {
+		{ "eight", "12345678", true },
+		{ "hex10", "0x00112233445566778899", true },
+		{ "hex20", "0x0011223344556677889900112233445566778899", false },
+		{ "nineteen", "1234567890123456789\n", true },
+		{ "twenty", "12345678901234567890\n", false },
+	};
+	int log = memfd_create("log", MFD_CLOEXEC), err = dup(STDERR_FILENO);
+	char file[64], row[SHOW_ROW_TEXT], said[8192] = "", warning[64];
+	size_t n;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		snprintf(file, sizeof file, "%s.psk", rows[i].file);
+		file_put(file, rows[i].text, 0600);
+	}
+	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
+	assert_true(dup2(log, STDERR_FILENO) >= 0);
+	show_short_keys(keys);
+	assert_true(dup2(err, STDERR_FILENO) >= 0);
+	assert_true(pread(log, said, sizeof said - 1, 0) > 0);
+	close(log);
+	close(err);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		snprintf(warning, sizeof warning, "'%s.psk' has fewer than 20 octets", rows[i].file);
+		if (!strstr(said, warning) != !rows[i].is_short)
+			fail_msg("%s: %s", rows[i].file, said);
+		assert_true(show_row(row, &n, keys, &d, i)); /* by name, as the rows above */
+		assert_non_null(strstr(row, rows[i].file));
+		assert_int_equal(!strstr(row, "loaded; short"), !rows[i].is_short);
+	}
+}
+
 static int memfd_of(const void *bytes, size_t n, int seals)
 {
 	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -264,6 +303,7 @@ int main(void)
 		T(psk_forms),
 		T(directory_gone),
 		T(rows_shown),
+		T(short_ones_are_named),
 		T(snapshot_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -821,11 +821,19 @@ static void bad_configuration(void **state)
 static void keys_shown(void **state)
 {
 	static const char *const shown[] = { "\"late\"", "\"shared\"", "bad.psk" };
+	int log = memfd_create("log", MFD_CLOEXEC), err = dup(STDERR_FILENO);
 	struct msg_show show = { .table = SHOW_KEYS };
+	char said[4096] = "";
 
 	key_put("late.psk", "0x00112233445566778899");
 	key_put("bad.psk", "short");
+	assert_true(dup2(log, STDERR_FILENO) >= 0);
 	configure();
+	assert_true(dup2(err, STDERR_FILENO) >= 0);
+	assert_true(pread(log, said, sizeof said - 1, 0) >= 0);
+	close(log);
+	close(err);
+	assert_true(executable || strstr(said, "'late.psk' has fewer than 20 octets"));
 	assert_int_equal(ipc_send_SHOW(&others[PROC_CONTROL], 9, &show), RC_OK);
 	assert_true(next(PROC_CONTROL, IPC_SHOW_ROW));
 	assert_int_equal(frame.head.tag, 9);
