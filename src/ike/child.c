@@ -132,14 +132,34 @@ static struct child *survivor(const struct ike *c, const struct child *gone)
 	return best;
 }
 
+/*
+ * When the event is over: where an IKE SA ends, or all of a peer, the other one goes a moment later, and the data
+ * plane would be told to send on what the keeper has just had removed.
+ */
 bool child_hand_over(struct ike *c, const struct child *ch)
 {
 	struct child *other = survivor(c, ch);
 
-	if (other && other->activate_at == 0) /* else it takes over as soon as the peer surely has it */
-		ike_act(c, IKE_ACTIVATE)->sa =
-			(struct sa_ref){ .tunnel = other->tunnel, .spi_in = other->spi_in };
-	return other;
+	if (!other || other->activate_at != 0)
+		return other; /* it takes over as soon as the peer surely has it */
+	LIST_FOR (struct child, each, &c->tunnels[other->tunnel].children, of_tunnel)
+		each->takes_over = each == other;
+	tunnel_touch(c, other->tunnel);
+	return true;
+}
+
+static void activate(struct ike *c, const struct child *ch)
+{
+	ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
+}
+
+void child_take_over(struct ike *c, uint32_t tunnel)
+{
+	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel) {
+		if (ch->takes_over && ch->state != CH_LINGER)
+			activate(c, ch);
+		ch->takes_over = false;
+	}
 }
 
 void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
@@ -360,7 +380,7 @@ void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 	}
 	if (ch->activate_at != 0 && c->now >= ch->activate_at) {
 		ch->activate_at = 0;
-		ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
+		activate(c, ch);
 	}
 	if (ch->state == CH_UP && ch->rekey_at != 0 && c->now >= ch->rekey_at) {
 		ch->want_rekey = true;

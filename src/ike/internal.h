@@ -91,6 +91,7 @@ struct child {
 	bool want_rekey;
 	bool confirmed; /* the peer surely has it: it answered us, or went on after our answer */
 	bool delete_sent;
+	bool takes_over;    /* another one of its tunnel goes: to be activated when the event is over */
 	bool compare;	    /* came up or changed: look for its twins when the event is over */
 	bool deleted_early; /* by the peer, before it was installed here */
 	uint16_t encr, encr_bits, dh;
@@ -577,6 +578,8 @@ void child_yield(
 void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch);
 /* Something about it has changed: when it is due, and what its IKE SA has to do about it. */
 void child_changed(struct ike *c, struct child *ch);
+/* At the end of an event: has the data plane send on the child that another one handed over to. */
+void child_take_over(struct ike *c, uint32_t tunnel);
 /* Looks for twins of those of the tunnel's children that came up or changed. */
 void child_compare(struct ike *c, uint32_t tunnel);
 void child_compare_later(struct ike *c, struct child *ch);

@@ -242,6 +242,7 @@ void tunnel_look(struct ike *c, uint32_t tunnel)
 	struct tunnel *t = &c->tunnels[tunnel];
 	mono_ns at;
 
+	child_take_over(c, tunnel);
 	child_compare(c, tunnel);
 	child_linger_limit(c, tunnel);
 	orphan_look(c, tunnel);

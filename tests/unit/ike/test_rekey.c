@@ -177,6 +177,20 @@ static void child_by_the_peer(void **state)
 	only_child_is(NEW_SPI);
 }
 
+/* Both go in one event: the data plane is not told to send on what is removed next. */
+static void both_go_with_their_ike_sa(void **state)
+{
+	uint32_t removed = p.count[KEEPER_CHILD_REMOVE];
+
+	peer_rekeys_child(p.child_out, 0x50);
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_delete_ike(&p.out);
+	puppet_send(&p);
+	puppet_run(&p, 10);
+	assert_int_equal(p.activated, 0);
+	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], removed + 2);
+}
+
 /* The peer forgets to delete the old one: after a minute we do. */
 static void child_by_the_peer_not_deleted(void **state)
 {
@@ -824,6 +838,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		R(child_by_us),
 		I(child_by_us),
+		R(both_go_with_their_ike_sa),
+		I(both_go_with_their_ike_sa),
 		R(child_by_the_peer),
 		I(child_by_the_peer),
 		R(child_by_the_peer_not_deleted),
