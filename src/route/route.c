@@ -214,6 +214,14 @@ bool route_is_local_on(const struct route_table *t, uint32_t link, const struct 
 	return false;
 }
 
+/* How far somebody who answers to it may be: on the link, in the site (RFC 4193), anywhere. */
+static int addr_reach(const struct ip_addr *a)
+{
+	bool unique_local = a->family == ADDR_V6 && (a->b[0] & 0xfe) == 0xfc;
+
+	return addr_is_link_local(a) ? 0 : unique_local ? 1 : 2;
+}
+
 bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,
 	struct ip_addr *ret_addr)
 {
@@ -228,7 +236,7 @@ bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, 
 			best = l;
 			break;
 		}
-		if (!best || !addr_is_link_local(&l->addr))
+		if (!best || addr_reach(&l->addr) >= addr_reach(&best->addr))
 			best = l;
 	}
 	if (best)

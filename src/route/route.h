@@ -108,7 +108,8 @@ const struct route_link *route_link_find(const struct route_table *t, uint32_t i
 /* NULL: never heard of. The pointer is good until the next event. */
 struct route_neighbour *route_neighbour_find(
 	struct route_table *t, uint32_t link, const struct ip_addr *addr);
-/* An address of ours on the link, of the family; one in the prefix of `near` first. False: there is none. */
+/* An address of ours on the link, of the family; one in the prefix of `near` first, then the one that can be
+ * answered from furthest: no link-local or unique local one beside another. False: there is none. */
 bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,
 	struct ip_addr *ret_addr);
 

@@ -242,8 +242,8 @@ static void local_address_for_answers(void **state)
 	static const struct {
 		const char *text;
 		uint32_t bits;
-	} locals[] = { { "2001:db8:1::1", 64 }, { "fe80::1", 64 }, { "2001:db8::1", 64 },
-		{ "10.1.0.1", 24 } };
+	} locals[] = { { "2001:db8:1::1", 64 }, { "fe80::1", 64 }, { "2001:db8::1", 64 }, { "10.1.0.1", 24 },
+		{ "fd00:1::1", 64 }, { "fe80::2", 64 }, { "169.254.7.7", 16 } };
 	assert_false(route_local_on(t, 2, ADDR_V6, NULL, &got));
 	for (size_t i = 0; i < COUNT_OF(locals); i++) {
 		struct route_local l = { .link = 2, .addr = addr(locals[i].text), .bits = locals[i].bits };
@@ -253,8 +253,14 @@ static void local_address_for_answers(void **state)
 	struct ip_addr want = addr("2001:db8::1");
 	assert_true(addr_equal(&got, &want));
 	assert_true(route_local_on(t, 2, ADDR_V6, NULL, &got));
-	assert_false(got.b[0] == 0xfe); /* not the link-local one while there is another */
+	assert_true(addr_equal(&got, &want)); /* none of the link or the site while there is another */
+	near = addr("fd00:1::77");
+	assert_true(route_local_on(t, 2, ADDR_V6, &near, &got));
+	want = addr("fd00:1::1");
+	assert_true(addr_equal(&got, &want));
 	assert_true(route_local_on(t, 2, ADDR_V4, NULL, &got));
+	want = addr("10.1.0.1");
+	assert_true(addr_equal(&got, &want));
 	assert_false(route_local_on(t, 3, ADDR_V4, NULL, &got));
 	route_free(t);
 }
