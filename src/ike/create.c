@@ -370,7 +370,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uint32_t rc, const char *text)
 {
 	ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa), "child SA: %.200s", text);
-	answer_notify(c, sa, peers_fault(rc) ? NTF_INVALID_SYNTAX : NTF_NO_ADDITIONAL_SAS, NULL, 0);
+	answer_notify(c, sa, refused_with(rc), NULL, 0);
 }
 
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)

@@ -410,6 +410,7 @@ void sa_ask_next(struct ike *c, struct ike_sa *sa);
 /* The keeper refused because of a value of the peer's: a bad key exchange, a nonce that is too short. All else is
  * our own trouble, and no reason to call what the peer sent malformed. */
 bool peers_fault(uint32_t rc);
+uint16_t refused_with(uint32_t rc); /* the notify for a CREATE_CHILD_SA */
 void sa_drop_handle(struct ike *c, struct ike_sa *sa);
 void sa_asks_free(struct ike_sa *sa);
 

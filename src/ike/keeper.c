@@ -22,6 +22,17 @@ bool peers_fault(uint32_t rc)
 	return rc == RC_MALFORMED || rc == RC_RANGE;
 }
 
+/*
+ * What a CREATE_CHILD_SA is refused with when the keeper could not do it. That the ledger or the data plane is away
+ * passes: NO_ADDITIONAL_SAS would have the peer make another IKE SA, for which it takes more of the same.
+ */
+uint16_t refused_with(uint32_t rc)
+{
+	return peers_fault(rc)	? NTF_INVALID_SYNTAX
+	       : rc == RC_LIMIT ? NTF_NO_ADDITIONAL_SAS
+				: NTF_TEMPORARY_FAILURE;
+}
+
 struct keeper_request *sa_ask(
 	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then)
 {

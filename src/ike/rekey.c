@@ -328,7 +328,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	struct ike_sa *heir = st->heir;
 
 	if (b->rc != RC_OK) {
-		answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+		answer_notify(c, sa, refused_with(b->rc), NULL, 0);
 		return;
 	}
 	heir->handle = b->handle;
@@ -354,8 +354,7 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	if (f->rc != RC_OK || !sa_take_keys(heir, f)) {
 		ike_refuse(
 			c, &sa->local, &sa->remote, sa_peer(c, sa), "rekey of the IKE SA: %.200s", f->text);
-		answer_notify(
-			c, sa, peers_fault(f->rc) ? NTF_INVALID_SYNTAX : NTF_NO_ADDITIONAL_SAS, NULL, 0);
+		answer_notify(c, sa, refused_with(f->rc), NULL, 0);
 		return;
 	}
 	o = out_response(c, sa);

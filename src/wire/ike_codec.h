@@ -105,8 +105,8 @@ enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t
 /*
  * A chain of payloads, all n bytes, beginning with type `first`; encrypted: what came out of SK, in which SK
  * may not stand again. RC_UNSUPPORTED with ret->critical_unknown: RFC 7296 2.5. RC_TRUNCATED, RC_TRAILING,
- * RC_MALFORMED, RC_RANGE, RC_LIMIT (an identification longer than any that can be configured) otherwise; the
- * result is zeroed then. What else goes beyond a limit of ike_limits.h is left out, not refused.
+ * RC_MALFORMED, RC_RANGE otherwise; the result is zeroed then. What goes beyond a limit of ike_limits.h is left out,
+ * not refused; an identification may be longer than any that can be configured, and is nobody's then.
  */
 enum rc ike_payloads_read(
 	struct ike_payloads *ret, uint8_t first, const void *bytes, size_t n, bool encrypted, struct err *e);

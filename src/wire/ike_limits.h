@@ -15,7 +15,6 @@
 #define IKE_SELECTORS_MAX 32	 /* traffic selectors of one TS payload; the later ones are narrowed away */
 #define IKE_NONCE_MIN 16	 /* RFC 7296 section 3.9 */
 #define IKE_NONCE_MAX 256
-#define IKE_ID_DATA_MAX 252	 /* identification data behind its type and reserved octets */
 #define IKE_COOKIE_MAX 64	 /* RFC 7296 section 2.6 */
 #define IKE_OFFER_TEXT_MAX 1024	 /* an SA payload in words */
 

@@ -233,9 +233,6 @@ enum rc ike_id_check(const void *bytes, size_t n, struct err *e)
 	data_n = rd_left(&r);
 	if (r.bad || data_n == 0)
 		return err_add(e, RC_TRUNCATED, "identification without data");
-	if (data_n > IKE_ID_DATA_MAX)
-		return err_add(
-			e, RC_LIMIT, "identification of %zu octets; %d are allowed", data_n, IKE_ID_DATA_MAX);
 	if ((type == 1 && data_n != 4) || (type == 5 && data_n != 16))
 		return err_add(e, RC_MALFORMED, "identification by an address of %zu octets", data_n);
 	return RC_OK;

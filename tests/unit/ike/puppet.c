@@ -424,7 +424,7 @@ static void float_port(struct puppet *p)
 
 void puppet_id(struct puppet *p, uint8_t type, const char *text)
 {
-	uint8_t body[4 + IKE_ID_DATA_MAX] = { ID_FQDN };
+	uint8_t body[4 + 512] = { ID_FQDN };
 	size_t n = strlen(text);
 
 	memcpy(body + 4, text, n);

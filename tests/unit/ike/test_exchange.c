@@ -10,6 +10,10 @@
 
 #include <cmocka.h>
 
+/* Longer than an identity can be configured, though no message is malformed for that. */
+#define LONG_NAME "peer.example.net.peer.example.net.peer.example.net.peer.example.net."
+#define LONG_ID	  LONG_NAME LONG_NAME LONG_NAME LONG_NAME LONG_NAME "org"
+
 static struct puppet p;
 
 static int up_as_responder(void **state)
@@ -69,6 +73,13 @@ static const char *shown_reason(void)
 
 /* ---- a key exchange that fails ---- */
 
+static uint16_t trouble_notify(enum rc rc)
+{
+	return rc == RC_MALFORMED || rc == RC_RANGE ? NTF_INVALID_SYNTAX
+	       : rc == RC_LIMIT			    ? NTF_NO_ADDITIONAL_SAS
+						    : NTF_TEMPORARY_FAILURE;
+}
+
 /* A bad value is the peer's, all else our own trouble: INVALID_SYNTAX, which many take for final, says that
  * what it sent is malformed. */
 static void a_key_exchange_that_fails(void **state)
@@ -77,7 +88,7 @@ static void a_key_exchange_that_fails(void **state)
 		enum rc rc;
 		bool theirs;
 	} cases[] = { { RC_MALFORMED, true }, { RC_RANGE, true }, { RC_INTERNAL, false }, { RC_AGAIN, false },
-		{ RC_DENIED, false }, { RC_IO, false } };
+		{ RC_DENIED, false }, { RC_IO, false }, { RC_LIMIT, false } };
 	static const uint8_t spi[8] = { 0xee, 1 };
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -100,8 +111,46 @@ static void a_key_exchange_that_fails(void **state)
 		puppet_ke(&p, DH_CURVE25519);
 		puppet_send(&p);
 		assert_true(said(EX_CREATE_CHILD_SA, true));
-		assert_true(puppet_says(&p, cases[i].theirs ? NTF_INVALID_SYNTAX : NTF_NO_ADDITIONAL_SAS));
+		assert_true(puppet_says(&p, trouble_notify(cases[i].rc)));
 		assert_int_equal(puppet_children(&p), 1);
+	}
+}
+
+/*
+ * A peer that rekeys while the ledger or the data plane is away: NO_ADDITIONAL_SAS would end what it has, for
+ * another IKE SA that needs them as well. It asks again, and then it is done.
+ */
+static void a_rekey_while_we_have_trouble(void **state)
+{
+	static const enum keeper_op ops[] = { KEEPER_CHILD_BEGIN, KEEPER_CHILD_INSTALL };
+	static const enum rc rcs[] = { RC_AGAIN, RC_DENIED, RC_IO, RC_LIMIT, RC_RANGE };
+
+	for (size_t i = 0; i < COUNT_OF(ops) * COUNT_OF(rcs); i++) {
+		enum keeper_op op = ops[i / COUNT_OF(rcs)];
+		enum rc rc = rcs[i % COUNT_OF(rcs)];
+		uint8_t old[4];
+		for (int again = 0; again < 2; again++) {
+			if (!again) {
+				puppet_done(&p);
+				puppet_init(&p);
+				puppet_start(&p);
+				assert_true(puppet_up(&p, true));
+			}
+			p.fail[op] = again ? RC_OK : rc;
+			store_be32(old, p.child_out);
+			puppet_forget(&p);
+			puppet_request(&p, EX_CREATE_CHILD_SA);
+			ike_out_notify_spi(&p.out, NTF_REKEY_SA, IKE_PROTO_ESP, old, 4, NULL, 0);
+			puppet_offer_esp(&p, 0x3000, DH_NONE);
+			puppet_nonce(&p, (uint8_t)(0x60 + again));
+			puppet_selectors(&p, 0);
+			puppet_send(&p);
+			assert_true(said(EX_CREATE_CHILD_SA, true));
+			if (again)
+				assert_true(p.payloads.present & IKE_HAS(SA));
+			else
+				assert_true(puppet_says(&p, trouble_notify(rc)));
+		}
 	}
 }
 
@@ -123,6 +172,8 @@ static const struct auth_case {
 		NTF_AUTHENTICATION_FAILED, "no peer is configured for identity 'peer.example.org'" },
 	{ "an identity with control characters", KEEPER_OP_COUNT, RC_OK, "peer\n\x1b[2J",
 		NTF_AUTHENTICATION_FAILED, "'peer\\x0a\\x1b[2J'" },
+	{ "an identity longer than any of ours", KEEPER_OP_COUNT, RC_OK, LONG_ID, NTF_AUTHENTICATION_FAILED,
+		"no peer is configured for identity 'peer.example.net.peer.example.net." },
 	{ "no child SA can be begun", KEEPER_CHILD_BEGIN, RC_LIMIT, PUPPET_ID, NTF_NO_ADDITIONAL_SAS,
 		"child SA" },
 	{ "no child SA can be installed", KEEPER_CHILD_INSTALL, RC_DENIED, PUPPET_ID, NTF_NO_ADDITIONAL_SAS,
@@ -272,7 +323,7 @@ static void auth_refused_as_initiator(void **state)
 {
 	static const uint8_t auth[32];
 
-	for (int wrong_id = 0; wrong_id < 2; wrong_id++) {
+	for (int wrong_id = 0; wrong_id < 3; wrong_id++) {
 		puppet_done(&p);
 		puppet_init(&p);
 		puppet_start(&p);
@@ -281,7 +332,7 @@ static void auth_refused_as_initiator(void **state)
 		puppet_settle(&p);
 		assert_true(puppet_init_as_responder(&p));
 		puppet_response(&p);
-		puppet_id(&p, PL_IDR, wrong_id ? "evil.example" : PUPPET_ID);
+		puppet_id(&p, PL_IDR, wrong_id == 2 ? LONG_ID : wrong_id ? "evil.example" : PUPPET_ID);
 		ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, 32);
 		puppet_offer_esp(&p, 0x2000, DH_NONE);
 		puppet_selectors_back(&p, 0);
@@ -295,7 +346,7 @@ static void auth_refused_as_initiator(void **state)
 		answer_empty();
 		assert_int_equal(puppet_ike_sas(&p), 0);
 		assert_int_equal(p.refusals, 1);
-		assert_non_null(strstr(shown_reason(), wrong_id ? "evil.example" : "authentication failed"));
+		assert_non_null(strstr(shown_reason(), wrong_id == 2 ? LONG_NAME : wrong_id ? "evil.example" : "authentication failed"));
 	}
 }
 
@@ -721,6 +772,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		R(a_key_exchange_that_fails),
+		R(a_rekey_while_we_have_trouble),
 		R(auth_refused_by_us),
 		R(own_trouble_is_not_the_peers),
 		R(own_trouble_ends_with_the_peers_patience),
