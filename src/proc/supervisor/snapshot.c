@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#define LINK_TRIES 5
+
 static enum rc names_check(const struct snapshot *snap, struct err *e)
 {
 	for (uint32_t i = 0; i < snap->interfaces.count; i++)
@@ -31,6 +33,12 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 	s->snapshot = next;
 	interfaces_look(s);
 	rc = filter_apply(s, e);
+	/* Kernels before 6.16 refuse a rule set that names a link which is gone by then, as those of PPP and TUN may
+	 * be at any moment: then it is made anew of the links that are there. */
+	for (int tries = 0; rc != RC_OK && tries < LINK_TRIES && interfaces_look(s); tries++) {
+		err_clear(e);
+		rc = filter_apply(s, e);
+	}
 	if (rc == RC_OK) {
 		kernel_settings(s);
 		interfaces_open(s);
