@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	http_answer_begin(&whole);
 	enum rc rc = http_answer_feed(&whole, bytes, n, &used, &e);
 	assert(used <= n && whole.body_n <= sizeof whole.body && whole.line_n < sizeof whole.line);
+	assert(whole.retry_after_s <= HTTP_RETRY_MAX);
 	assert((rc == RC_OK || rc == RC_AGAIN) == (e.text[0] == 0));
 	assert(rc != RC_OK || (whole.status >= 200 && whole.status <= 999));
 
@@ -33,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		total += taken;
 	}
 	assert(again == rc && total == used && pieces.body_n == whole.body_n &&
-		pieces.status == whole.status);
+		pieces.status == whole.status && pieces.retry_after_s == whole.retry_after_s);
 	assert(memcmp(pieces.body, whole.body, whole.body_n) == 0);
 	if (rc == RC_AGAIN)
 		assert((http_answer_end(&whole, NULL) == RC_OK) == (http_answer_end(&pieces, NULL) == RC_OK));

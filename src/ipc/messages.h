@@ -22,6 +22,7 @@
 	P(LEDGER,     "ledger",     "plaingate-ledger")			\
 	P(CONTROL,    "control",    "plaingate-control")		\
 	P(ENTROPY,    "entropy",    "plaingate-entropy")		\
+	P(COURIER,    "courier",    "plaingate-courier")		\
 	P(CLI,        "cli",        "plaingate")
 /* clang-format on */
 
@@ -33,7 +34,8 @@ enum proc {
 };
 
 #define FROM(p) (1u << PROC_##p)
-#define FROM_ALL_SERVICES (FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(CONTROL) | FROM(ENTROPY))
+#define FROM_ALL_SERVICES (FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(CONTROL) | FROM(ENTROPY) | \
+			   FROM(COURIER))
 
 /* clang-format off */
 #define IPC_MESSAGES(M)	/* id, senders, receivers, body, files */									\
@@ -58,10 +60,16 @@ enum proc {
 	M(PEER_WORD,       FROM(LEDGER) | FROM(IKE), FROM(LEDGER) | FROM(IKE), struct msg_peer_word, 0)					\
 	M(PEER_WORD_TAKEN, FROM(IKE), FROM(LEDGER), struct msg_result, 0)								\
 	/* the ledger's witnesses: the supervisor says who they are and opens connections to them, and to nobody else */			\
-	M(WITNESSES,       FROM(SUPERVISOR), FROM(LEDGER), struct snap_evidence, 0)							\
-	M(WITNESS_CONNECT, FROM(LEDGER), FROM(SUPERVISOR), struct endpoint, 0)								\
-	M(WITNESS_SOCKET,  FROM(SUPERVISOR), FROM(LEDGER), struct endpoint, 1)	/* its connection is under way */			\
-	M(WITNESS_REFUSED, FROM(SUPERVISOR), FROM(LEDGER), struct msg_result, 0)							\
+	M(WITNESSES,       FROM(SUPERVISOR), FROM(LEDGER) | FROM(COURIER), struct snap_evidence, 0)					\
+	M(WITNESS_CONNECT, FROM(LEDGER) | FROM(COURIER), FROM(SUPERVISOR), struct endpoint, 0)						\
+	M(WITNESS_SOCKET,  FROM(SUPERVISOR), FROM(LEDGER) | FROM(COURIER), struct endpoint, 1)	/* its connection is under way */	\
+	M(WITNESS_REFUSED, FROM(SUPERVISOR), FROM(LEDGER) | FROM(COURIER), struct msg_result, 0)					\
+	/* those with a URL: the courier knows names and TLS, and the ledger does not */							\
+	M(WITNESS_ASK,     FROM(LEDGER), FROM(COURIER), struct msg_witness_ask, 0)							\
+	M(WITNESS_ANSWER,  FROM(COURIER), FROM(LEDGER), struct msg_witness_answer, 0)							\
+	M(NAMES_ASK,       FROM(COURIER), FROM(SUPERVISOR), struct msg_empty, 0)	/* sockets to the name servers */		\
+	M(NAMES_SOCKET,    FROM(SUPERVISOR), FROM(COURIER), struct endpoint, 1)	/* one, connected */					\
+	M(NAMES_END,       FROM(SUPERVISOR), FROM(COURIER), struct msg_result, 0)	/* there are no more */				\
 	/* keys by name: ike asks, the keeper answers (model/keeper_api.h) */									\
 	M(EXCHANGE_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_exchange_begin, 0)							\
 	M(EXCHANGE_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_exchange_begun, 0)							\
@@ -143,7 +151,8 @@ struct msg_link {
 	R(KEY_DIR,        KEEPER,    "the directory of private and pre-shared keys")					\
 	R(KNOWN_ANSWERS,  KEEPER,    "known answers of its functions, sealed; the ledger has their SHA-256")		\
 	R(CONFIG_DIR,     CONTROL,   "the directory of the running configuration and its history")			\
-	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")
+	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")					\
+	R(AUTHORITIES,    COURIER,   "certificates of the authorities that the system trusts, in PEM")
 /* clang-format on */
 
 enum resource {
@@ -225,6 +234,29 @@ struct msg_cosigned_ask {
 struct msg_cosigned {
 	uint32_t n, zero;
 	char text[COSIGNED_TEXT_MAX]; /* an attestation (merkle/attest.h), or nothing */
+};
+
+#define WITNESS_QUESTION_MAX 8192 /* a note and the hashes of a proof have less than 6,000 octets */
+#define WITNESS_ANSWER_MAX   8192 /* a witness's note or its signature lines have less than 2,000 */
+#define WITNESS_AT_MAX	     96	  /* the path behind the URL's, with its terminator */
+#define WITNESS_WHY_MAX	     160
+
+/* The tag of the frame returns with the answer. A question to a witness that is asked already takes the place of
+ * the one before, which gets no answer. */
+struct msg_witness_ask {
+	char witness[NAME_MAX_BYTES];
+	char at[WITNESS_AT_MAX];
+	uint32_t post; /* 0: GET, and there is no body */
+	uint32_t body_n;
+	uint8_t body[WITNESS_QUESTION_MAX];
+};
+
+struct msg_witness_answer {
+	uint32_t status; /* of HTTP; 0: there is no answer, and why says what happened */
+	uint32_t retry_after_s; /* 0: not said */
+	uint32_t body_n, zero;
+	char why[WITNESS_WHY_MAX];
+	uint8_t body[WITNESS_ANSWER_MAX];
 };
 
 #define DATAGRAM_MAX 8192

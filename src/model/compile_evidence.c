@@ -3,8 +3,10 @@
  * hash, and is checked by control before it takes the configuration (proc/control/commit.c).
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/url.h"
 #include "model/compile.h"
 
 static uint32_t required_bit(const char *word)
@@ -22,14 +24,51 @@ static const char *key_of(const char *vkey)
 	return id ? id + sizeof "+01234567+" - 1 : vkey;
 }
 
-/* By an address, or through IKE. */
+/* YANG has seen to the digits. */
+static enum rc server_key(
+	struct compiler *c, const struct lyd_node *leaf, const struct url *u, struct snap_witness *ret)
+{
+	const char *hex = lyd_get_value(leaf);
+
+	if (!u->tls)
+		return tree_fault(c->m, leaf, c->e, "a server-key, and the URL is http: only https has one");
+	for (size_t i = 0; i < sizeof ret->server_key; i++) {
+		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
+		ret->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	return RC_OK;
+}
+
+static enum rc by_url(struct compiler *c, const struct lyd_node *node, const struct lyd_node *leaf,
+	struct snap_witness *ret)
+{
+	const struct lyd_node *key = tree_child(c->m, node, "server-key");
+	struct err e = { 0 };
+	struct url u;
+
+	if (url_parse(&u, lyd_get_value(leaf), &e) != RC_OK)
+		return tree_fault(c->m, leaf, c->e, "%s", e.text);
+	snprintf(ret->url, sizeof ret->url, "%s", lyd_get_value(leaf));
+	return key ? server_key(c, key, &u, ret) : RC_OK;
+}
+
+/* By an address, through IKE, or by a name of the network. */
 static enum rc reached(struct compiler *c, const struct lyd_node *node, struct snap_witness *ret)
 {
 	const struct lyd_node *address = tree_child(c->m, node, "address");
 	const struct lyd_node *peer = tree_child(c->m, node, "peer");
+	const struct lyd_node *url = tree_child(c->m, node, "url");
+	const struct lyd_node *port = tree_child(c->m, node, "port");
+	const struct lyd_node *key = tree_child(c->m, node, "server-key");
 
-	if (!address == !peer)
-		return tree_fault(c->m, node, c->e, "expected either its address or its peer");
+	if (!!address + !!peer + !!url != 1)
+		return tree_fault(c->m, node, c->e, "expected one of its address, its peer and its url");
+	if (!address && port && !(port->flags & LYD_DEFAULT))
+		return tree_fault(c->m, port, c->e, "a port, and there is no address: a url holds its own");
+	if (url)
+		return by_url(c, node, url, ret);
+	if (key)
+		return tree_fault(c->m, key, c->e, "a server-key, and there is no url");
 	if (peer) {
 		snprintf(ret->peer, sizeof ret->peer, "%s", lyd_get_value(peer));
 		return RC_OK;

@@ -4,6 +4,7 @@
  * the block, then record by record. It reads only what the first pass has found inside.
  */
 #include "model/snapshot.h"
+#include "base/url.h"
 
 #include <string.h>
 
@@ -387,15 +388,23 @@ static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
-/* By address, or by peer. */
+/* By address, by peer or by URL. */
 static bool reached_ok(const struct snap_witness *w)
 {
 	static const struct snap_witness none;
+	bool at = memcmp(&w->at, &none.at, sizeof none.at) != 0, peer = memcmp(w->peer, none.peer, sizeof none.peer) != 0,
+	     url = memcmp(w->url, none.url, sizeof none.url) != 0,
+	     key = memcmp(w->server_key, none.server_key, sizeof none.server_key) != 0;
+	struct url u;
 
-	if (w->at.addr.family == ADDR_NONE)
-		return memcmp(&w->at, &none.at, sizeof none.at) == 0 && name_ok(w->peer, sizeof w->peer);
-	return addr_ok(&w->at.addr) && w->at.port != 0 && w->at.scope == 0 &&
-	       memcmp(w->peer, none.peer, sizeof none.peer) == 0;
+	if (at + peer + url != 1)
+		return false;
+	if (url)
+		return name_ok(w->url, sizeof w->url) && url_parse(&u, w->url, NULL) == RC_OK && (u.tls || !key);
+	if (key)
+		return false;
+	return peer ? name_ok(w->peer, sizeof w->peer)
+		    : addr_ok(&w->at.addr) && w->at.port != 0 && w->at.scope == 0;
 }
 
 static enum rc check_cosigns(const struct snap_evidence *v, struct err *e)
@@ -435,7 +444,7 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 		if (!name_ok(w->name, sizeof w->name) || !name_ok(w->key, sizeof w->key))
 			return bad(e, "witness", i, "its name or its key is empty or not terminated");
 		if (!reached_ok(w))
-			return bad(e, "witness", i, "neither an address nor a peer, or both");
+			return bad(e, "witness", i, "not one of an address, a peer and a URL");
 	}
 	return check_cosigns(v, e);
 }

@@ -35,6 +35,7 @@
 #define PROPOSALS_EACH_MAX 16	 /* of one peer or tunnel */
 #define REPLAY_WINDOW_MAX  4096
 #define WITNESSES_MAX	   8
+#define WITNESS_URL_BYTES  256 /* a URL's text, with its terminator */
 #define WITNESS_KEY_BYTES  192 /* a verifier key's text, with its terminator */
 
 #define ZONE_ANY   0xffffffffu /* in global rules */
@@ -196,8 +197,11 @@ enum required_act { REQUIRED_COMMIT = 1 << 0, REQUIRED_WITNESSES = 1 << 1, REQUI
 
 struct snap_witness {
 	char name[NAME_MAX_BYTES];
-	struct endpoint at;	     /* family ADDR_NONE: through IKE */
+	struct endpoint at;	     /* family ADDR_NONE: by peer or by URL */
 	char peer[NAME_MAX_BYTES];   /* of the IKE peer then, else empty */
+	char url[WITNESS_URL_BYTES]; /* by the courier, else empty (base/url.h) */
+	uint8_t server_key[32];	     /* SHA-256 of the TLS server's public key; zeros: any that the URL's name
+					proves */
 	char key[WITNESS_KEY_BYTES]; /* "name+key id+key", C2SP signed-note */
 	uint32_t interval_s;	     /* between questions, at least; 0: none */
 };

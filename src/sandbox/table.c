@@ -21,6 +21,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	[PROC_LEDGER]    = { "plaingate-ledger",    APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
 	[PROC_CONTROL]   = { "plaingate-control",   APART,     true,   256,   0,    256 * MB,      0 },
 	[PROC_ENTROPY]   = { "plaingate-entropy",   APART,     true,    16,   0,    0,             1 * MB },
+	[PROC_COURIER]   = { "plaingate-courier",   APART,     true,    64,   0,    0,             0 },
 };
 
 #define K (1u << PROC_KEEPER)
@@ -29,7 +30,8 @@ const struct confinement confinements[PROC_COUNT] = {
 #define L (1u << PROC_LEDGER)
 #define C (1u << PROC_CONTROL)
 #define N (1u << PROC_ENTROPY) /* noise */
-#define ALL (K | I | D | L | C | N)
+#define U (1u << PROC_COURIER)
+#define ALL (K | I | D | L | C | N | U)
 
 /* Without an own line in here: the process dies of it. */
 #define CALLS(S)	/* call, who, check */									\
@@ -80,7 +82,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
 	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
 	/* libraries look for their configuration and for terminals; the answer is no */			\
-	S(open, ALL, CALL_REFUSED) S(openat, I | D | N, CALL_REFUSED) S(newfstatat, I | D | N, CALL_OPEN_FILE)	\
+	S(open, ALL, CALL_REFUSED) S(openat, I | D | N | U, CALL_REFUSED) S(newfstatat, I | D | N | U, CALL_OPEN_FILE) \
 	S(stat, ALL, CALL_REFUSED) S(lstat, ALL, CALL_REFUSED) S(access, ALL, CALL_REFUSED)			\
 	S(readlink, ALL, CALL_REFUSED) S(readlinkat, ALL, CALL_REFUSED) S(getcwd, ALL, CALL_REFUSED)		\
 	S(ioctl, ALL, CALL_REFUSED)

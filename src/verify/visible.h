@@ -72,6 +72,7 @@
 	V("when a packet comes, how long it is, whether it comes", "not bounded", "ike, data plane, kernel", "nothing")	\
 	V("IP and UDP headers: identification, TTL, DSCP, flow label", "24 to 44 for each packet", "kernel; for inner packets in clear the data plane", "nothing")	\
 	V("sequence numbers and ports of the connections to witnesses", "32 and 16 for each", "kernel", "nothing")	\
+	V("TLS and DNS for witnesses that have a URL: randoms, session ids, key shares, numbers of questions", "some 800 for each question (with X25519)", "courier, kernel", "nothing: that process has no secret but the keys of these connections")	\
 	V("ports of source NAT; ICMP errors and resets that the gateway makes", "16 for each session; what they quote", "data plane", "nothing")
 /* clang-format on */
 

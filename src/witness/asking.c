@@ -24,7 +24,9 @@ static bool has_something(const struct asking *a, uint64_t size)
 /* A failure's pause holds for the heartbeat as well. */
 static mono_ns question_at(const struct asking *a, uint64_t size, mono_ns heartbeat)
 {
-	return has_something(a, size) ? a->next : MAX_OF(a->next, a->heard + heartbeat);
+	mono_ns next = MAX_OF(a->next, a->hold);
+
+	return has_something(a, size) ? next : MAX_OF(next, a->heard + heartbeat);
 }
 
 enum asking_question asking_due(const struct asking *a, uint64_t size, mono_ns heartbeat, mono_ns now)
@@ -67,6 +69,16 @@ void asking_failed(struct asking *a, const char *why, mono_ns heartbeat, mono_ns
 	a->failed = now;
 	a->next = now + MAX_OF(MIN_OF(pause, longest), a->interval);
 	snprintf(a->error, sizeof a->error, "%s", why);
+}
+
+void asking_hold(struct asking *a, uint64_t seconds, mono_ns now)
+{
+	size_t n = strlen(a->error);
+	mono_ns wait = seconds < ASKING_HOLD_MAX_NS / NS_PER_S ? seconds * NS_PER_S : ASKING_HOLD_MAX_NS;
+
+	a->hold = now + wait;
+	snprintf(a->error + n, sizeof a->error - n, "%sit wants to be asked in %llu s", n > 0 ? "; " : "",
+		(unsigned long long)seconds);
 }
 
 enum asking_news asking_answered(

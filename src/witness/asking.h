@@ -26,6 +26,7 @@
 #define ASKING_PAUSE_MAX_NS	 (15 * NS_PER_S)   /* or the heartbeat, whichever is less */
 #define ASKING_REST_NS		 (100 * NS_PER_MS) /* between questions of a log that grows fast */
 #define ASKING_URGENT_NS	 (500 * NS_PER_MS) /* the pause while an act waits for the answer */
+#define ASKING_HOLD_MAX_NS	 (3600 * NS_PER_S) /* of Retry-After: a liar silences it no longer */
 #define ASKING_HEARTBEATS_SILENT 3
 #define ASKING_ERROR_MAX	 160
 #define ASKING_NEVER		 UINT64_MAX
@@ -52,6 +53,7 @@ struct asking {
 	mono_ns interval;   /* between questions, at least; set by the caller behind asking_begin() */
 	mono_ns heard;	    /* when that came; at first: the beginning */
 	mono_ns next;	    /* not before */
+	mono_ns hold;	    /* nor before this, which nothing hurries: its own Retry-After */
 	mono_ns failed;	    /* the last failure */
 	unsigned failures;  /* in a row */
 	char error[ASKING_ERROR_MAX]; /* of the last failure; "": there was none since the last cosignature */
@@ -90,6 +92,9 @@ bool asking_seen(struct asking *a, uint64_t seen, bool ours, mono_ns heartbeat, 
 
 /* There was no answer, or none that could be used. */
 void asking_failed(struct asking *a, const char *why, mono_ns heartbeat, mono_ns now);
+
+/* Behind one of these: the witness wants to be left alone for so long. Holds up to ASKING_HOLD_MAX_NS. */
+void asking_hold(struct asking *a, uint64_t seconds, mono_ns now);
 
 /* True once when it has not cosigned for ASKING_HEARTBEATS_SILENT heartbeats. */
 bool asking_silent(struct asking *a, mono_ns heartbeat, mono_ns now);

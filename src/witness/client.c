@@ -117,7 +117,9 @@ static enum witness_outcome refusal_read(int status, struct err *e)
 		err_add(e, RC_AGAIN, "the witness answered %d", status);
 		return WITNESS_OUTCOME_BUSY;
 	}
-	err_add(e, RC_MALFORMED, "the witness answered %d", status);
+	err_add(e, RC_MALFORMED, "the witness answered %d%s", status,
+		status >= 300 && status <= 399 ? ", a redirect: that is not followed, its URL has changed"
+					       : "");
 	return WITNESS_OUTCOME_BROKEN;
 }
 

@@ -16,107 +16,21 @@ enum state {
 	WHOLE
 };
 
-static bool in_host(char c)
+size_t http_request_text(
+	char *ret_bytes, size_t max, const struct url *url, const char *path, const void *body, size_t body_n)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-	       c == '-';
-}
-
-/* What may stand in a path as it is; no query and no fragment. */
-static bool in_path(char c)
-{
-	return c != '\0' && (in_host(c) || strchr("/_~!$&'()*+,;=:@%", c));
-}
-
-static bool port_good(const char *text)
-{
-	unsigned v = 0;
-
-	for (const char *c = text; *c; c++) {
-		if (*c < '0' || *c > '9')
-			return false;
-		v = v * 10 + (unsigned)(*c - '0');
-	}
-	return text[0] != '\0' && text[0] != '0' && v <= 65535;
-}
-
-/* "host", "host:port", "[address]:port" */
-static enum rc authority_parse(struct http_url *u, const char *text, size_t n, struct err *e)
-{
-	const char *end = text + n, *host = text, *host_end, *colon;
-	bool brackets = n > 0 && text[0] == '[';
-
-	if (brackets) {
-		host++;
-		host_end = memchr(text, ']', n);
-		colon = host_end ? host_end + 1 : NULL;
-	} else {
-		colon = memchr(text, ':', n);
-		host_end = colon ? colon : end;
-	}
-	if (!host_end || host_end == host || (brackets && colon != end && *colon != ':'))
-		return err_add(e, RC_MALFORMED, "a URL's host reads name, address or [IPv6 address]");
-	for (const char *c = host; c < host_end; c++)
-		if (!in_host(*c) && !(brackets && *c == ':'))
-			return err_add(e, RC_MALFORMED, "a URL's host reads name, address or [IPv6 address]");
-	if ((size_t)(host_end - host) >= sizeof u->host)
-		return err_add(e, RC_LIMIT, "a URL's host has less than %zu bytes", sizeof u->host);
-	memcpy(u->host, host, (size_t)(host_end - host));
-	u->host[host_end - host] = '\0';
-	if (!colon || colon == end) {
-		memcpy(u->port, "80", 3);
-		return RC_OK;
-	}
-	size_t port_n = (size_t)(end - colon - 1);
-	if (port_n >= sizeof u->port)
-		return err_add(e, RC_MALFORMED, "a URL's port is a number from 1 to 65535");
-	memcpy(u->port, colon + 1, port_n);
-	u->port[port_n] = '\0';
-	return port_good(u->port) ? RC_OK
-				  : err_add(e, RC_MALFORMED, "a URL's port is a number from 1 to 65535");
-}
-
-enum rc http_url_parse(struct http_url *ret_url, const char *text, struct err *e)
-{
-	static const char scheme[] = "http://";
-	struct http_url u = { 0 };
-
-	if (strncmp(text, "https://", 8) == 0)
-		return err_add(
-			e, RC_UNSUPPORTED, "'%.200s': TLS is not spoken here; give a proxy's http URL", text);
-	if (strncmp(text, scheme, strlen(scheme)) != 0)
-		return err_add(e, RC_MALFORMED, "'%.200s' is no http URL", text);
-	text += strlen(scheme);
-	size_t authority_n = strcspn(text, "/");
-	enum rc rc = authority_parse(&u, text, authority_n, e);
-	if (rc != RC_OK)
-		return rc;
-	text += authority_n;
-	size_t n = strlen(text);
-	while (n > 0 && text[n - 1] == '/')
-		n--;
-	if (n >= sizeof u.prefix)
-		return err_add(e, RC_LIMIT, "a URL's path has less than %zu bytes", sizeof u.prefix);
-	for (size_t i = 0; i < n; i++)
-		if (!in_path(text[i]))
-			return err_add(e, RC_MALFORMED, "a URL's path holds no '%c'", text[i]);
-	memcpy(u.prefix, text, n);
-	*ret_url = u;
-	return RC_OK;
-}
-
-size_t http_request_text(char *ret_bytes, size_t max, const struct http_url *url, const char *path,
-	const void *body, size_t body_n)
-{
-	bool brackets = strchr(url->host, ':') != NULL, port = strcmp(url->port, "80") != 0;
-	char length[64] = "";
+	bool brackets = url->address.family == ADDR_V6;
+	char length[64] = "", port[8] = "";
 
 	if (body)
 		snprintf(
 			length, sizeof length, "Content-Type: text/plain\r\nContent-Length: %zu\r\n", body_n);
-	int n = snprintf(ret_bytes, max, "%s %s%s HTTP/1.1\r\nHost: %s%s%s%s%s\r\n%s\r\n",
+	if (url->port != (url->tls ? 443 : 80))
+		snprintf(port, sizeof port, ":%u", url->port);
+	int n = snprintf(ret_bytes, max,
+		"%s %s%s HTTP/1.1\r\nHost: %s%s%s%s\r\nUser-Agent: plaingate\r\n%s\r\n",
 		body ? "POST" : "GET", url->prefix, path, brackets ? "[" : "", url->host, brackets ? "]" : "",
-		port ? ":" : "", port ? url->port : "", length);
+		port, length);
 	if (n < 0 || (size_t)n >= max || (body && body_n > max - (size_t)n))
 		return 0;
 	if (body)
@@ -178,6 +92,68 @@ static enum rc length_read(struct http_answer *a, const char *value, struct err 
 	return RC_OK;
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static unsigned digits(const char *text, unsigned n)
+{
+	unsigned v = 0;
+
+	while (n-- > 0)
+		v = v * 10 + (unsigned)(*text++ - '0');
+	return v;
+}
+
+/* Days since 1970 of a day in the Gregorian calendar; the year begins in March, so that February is last. */
+static uint64_t days_from(unsigned year, unsigned month, unsigned day)
+{
+	unsigned y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;
+
+	return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form that is sent (RFC 9110 section 5.6.7). 0: it is none. */
+static uint64_t date_read(const char *text)
+{
+	static const char form[] = "aaa, dd aaa dddd dd:dd:dd GMT";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	unsigned month = 0;
+
+	if (strlen(text) != sizeof form - 1)
+		return 0;
+	for (size_t i = 0; i < sizeof form - 1; i++)
+		if (form[i] == 'd' ? !is_digit(text[i]) : form[i] != 'a' && text[i] != form[i])
+			return 0;
+	while (month < 12 && strncmp(months + 3 * month, text + 8, 3) != 0)
+		month++;
+	unsigned day = digits(text + 5, 2), year = digits(text + 12, 4), hour = digits(text + 17, 2),
+		 minute = digits(text + 20, 2), second = digits(text + 23, 2);
+	if (month == 12 || day < 1 || day > 31 || year < 1970 || hour > 23 || minute > 59 || second > 60)
+		return 0;
+	return days_from(year, month + 1, day) * 86400 + hour * 3600 + minute * 60 + second;
+}
+
+/* Seconds or a date (RFC 9110 section 10.2.3). What is neither is passed over, as if it were not there. */
+static void retry_read(struct http_answer *a, const char *value)
+{
+	size_t n = strspn(value, "0123456789");
+
+	if (n == 0 || value[n] != '\0') {
+		a->retry_at_s = date_read(value);
+		return;
+	}
+	a->retry_after_s = n > 8 ? HTTP_RETRY_MAX : digits(value, (unsigned)n);
+}
+
+/* A date is one by the server's clock, so by that it is reckoned. */
+static void retry_reckon(struct http_answer *a)
+{
+	if (a->retry_at_s > a->date_s && a->date_s > 0)
+		a->retry_after_s = (uint32_t)MIN_OF(a->retry_at_s - a->date_s, (uint64_t)HTTP_RETRY_MAX);
+}
+
 static enum rc header_read(struct http_answer *a, struct err *e)
 {
 	char *value;
@@ -197,6 +173,10 @@ static enum rc header_read(struct http_answer *a, struct err *e)
 	} else if ((value = header_value(a->line, "Connection"))) {
 		if (strcasestr(value, "close")) /* one of a list, perhaps */
 			a->keeps_open = false;
+	} else if ((value = header_value(a->line, "Retry-After"))) {
+		retry_read(a, value);
+	} else if ((value = header_value(a->line, "Date"))) {
+		a->date_s = date_read(value);
 	}
 	return RC_OK;
 }
@@ -212,6 +192,7 @@ static enum rc headers_end(struct http_answer *a, struct err *e)
 		a->head_n = head_n;
 		return RC_OK;
 	}
+	retry_reckon(a);
 	if (a->chunked && a->has_length)
 		return err_add(e, RC_MALFORMED, "an answer with both a length and chunks");
 	if (a->has_length && a->left > HTTP_BODY_MAX)

@@ -1,48 +1,41 @@
 /*
  * HTTP/1.1 as a log needs it towards a witness (RFC 9110, RFC 9112): one request with a body, one answer. The
  * answer is read as it arrives, in pieces of any size, strictly and within limits: the witness may be anyone,
- * and whoever stands between may be too. No TLS: what a witness says is signed; an https URL needs a proxy.
- * Pure: the sockets belong to the caller. Callers: src/proc/ledger, tests. Any thread.
+ * and whoever stands between may be too. What a witness says is signed; TLS, where a URL asks for it, is the
+ * caller's. Pure: the sockets belong to the caller. Callers: src/proc/ledger, src/proc/courier, tests. Any
+ * thread.
  */
 #ifndef WITNESS_HTTP_H
 #define WITNESS_HTTP_H
 
-#include "base/bytes.h"
-#include "base/err.h"
+#include "base/url.h"
 
-#define HTTP_HOST_MAX 256
-#define HTTP_PATH_MAX 256
-#define HTTP_HEAD_MAX 8192  /* bytes of an answer's status line and headers, and of its trailers */
-#define HTTP_BODY_MAX 32768 /* more than any answer of a witness has */
-
-struct http_url {
-	char host[HTTP_HOST_MAX]; /* without the brackets of an IPv6 address */
-	char port[6];
-	char prefix[HTTP_PATH_MAX]; /* "" or "/…" without a slash at the end */
-};
-
-/* "http://host[:port][/prefix]". RC_UNSUPPORTED for https; RC_MALFORMED, RC_LIMIT. */
-enum rc http_url_parse(struct http_url *ret_url, const char *text, struct err *e);
+#define HTTP_HEAD_MAX  8192	/* bytes of an answer's status line and headers, and of its trailers */
+#define HTTP_LINE_MAX  4096	/* one of them: policies for browsers are long */
+#define HTTP_BODY_MAX  32768	/* more than any answer of a witness has */
+#define HTTP_RETRY_MAX 99999999 /* seconds; more is this */
 
 /*
  * A request; path stands behind the URL's prefix. body NULL: a GET. The connection may stay open afterwards.
  * Returns the length, 0: does not fit.
  */
-size_t http_request_text(char *ret_bytes, size_t max, const struct http_url *url, const char *path,
+size_t http_request_text(char *ret_bytes, size_t max, const struct url *url, const char *path,
 	const void *body, size_t body_n);
 
 struct http_answer {
 	int status;
-	bool keeps_open; /* the next request may follow on this connection */
+	bool keeps_open;	/* the next request may follow on this connection */
+	uint32_t retry_after_s; /* Retry-After, in seconds from the answer's own time on; 0: it has none */
 	size_t body_n;
 	uint8_t body[HTTP_BODY_MAX];
 	/* how far it is read */
 	uint32_t state;
 	bool chunked, has_length;
-	uint64_t left; /* bytes of the body, or of a chunk */
-	size_t head_n; /* bytes of lines so far */
+	uint64_t date_s, retry_at_s; /* since 1970; 0: not said */
+	uint64_t left;		     /* bytes of the body, or of a chunk */
+	size_t head_n;		     /* bytes of lines so far */
 	size_t line_n;
-	char line[1024];
+	char line[HTTP_LINE_MAX];
 };
 
 void http_answer_begin(struct http_answer *a);

@@ -227,7 +227,7 @@ def test_start_with_a_full_disk(lab):
     up_again(lab)
     entries = entries_in(directory)[before:]
     starts = {entry["body"]["process"] for entry in entries if entry["type"] == "process_start"}
-    assert starts == {"supervisor", "ledger", "entropy", "keeper", "dataplane", "ike", "control"}, starts
+    assert starts == {"supervisor", "ledger", "entropy", "keeper", "dataplane", "ike", "control", "courier"}, starts
     assert any(entry["type"] == "gap" for entry in entries) and any(entry["type"] == "config_load" for entry in entries)
     verify_ledger(lab, "hq")
 

@@ -26,8 +26,11 @@ static void evidence_text(char *ret_text, size_t size, const struct snap_evidenc
 		const struct snap_witness *w = &v->witness[i];
 		const char *id = strchr(w->key, '+');
 		char at[ENDPOINT_TEXT_MAX];
-		n += (size_t)snprintf(ret_text + n, size - n, "%s %s %s %.8s", i > 0 ? "," : "", w->name,
-			w->peer[0] ? w->peer : endpoint_text(at, &w->at), id ? id + 1 : "");
+		n += (size_t)snprintf(ret_text + n, size - n, "%s %s %.80s %.8s", i > 0 ? "," : "", w->name,
+			w->peer[0]  ? w->peer
+			: w->url[0] ? w->url
+				    : endpoint_text(at, &w->at),
+			id ? id + 1 : "");
 	}
 	for (uint32_t i = 0; i < v->cosign_count && n < size; i++) {
 		const struct snap_cosign *w = &v->cosign[i];

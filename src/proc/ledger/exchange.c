@@ -28,14 +28,16 @@ void exchange_fail(struct exchange *x, const char *why)
 static void answered(struct exchange *x)
 {
 	exchange_stop(x);
+	x->retry_s = x->answer.retry_after_s;
 	x->done(x, x->answer.status, x->answer.body, x->answer.body_n, "");
 }
 
-void exchange_answered(struct exchange *x, int status, const void *body, size_t body_n)
+void exchange_answered(struct exchange *x, int status, uint32_t retry_s, const void *body, size_t body_n)
 {
 	if (x->tag == 0)
 		return;
 	exchange_stop(x);
+	x->retry_s = retry_s;
 	x->done(x, status, body, body_n, "");
 }
 

@@ -1,6 +1,6 @@
 /*
  * One question to a witness and its answer: HTTP over a connection that the supervisor opened, without
- * blocking, within ASKING_WAIT_NS. Called by witnesses.c; one thread.
+ * blocking, within ASKING_WAIT_NS; or what ike or the courier bring. Called by witnesses.c; one thread.
  */
 #ifndef PROC_LEDGER_EXCHANGE_H
 #define PROC_LEDGER_EXCHANGE_H
@@ -22,6 +22,7 @@ struct exchange {
 	exchange_fn *done;
 	void *context;
 	uint64_t tag;	    /* of the request for a connection; 0: no exchange is under way */
+	uint32_t retry_s;   /* of the answer, when `done` is called: Retry-After; 0: not said */
 	struct watch watch; /* fd -1: the connection is awaited */
 	struct timer deadline;
 	size_t request_n, sent;
@@ -36,7 +37,7 @@ void exchange_begin(struct exchange *x, uint64_t tag, mono_ns wait);
 void exchange_connected(struct exchange *x, int fd);
 void exchange_fail(struct exchange *x, const char *why);
 /* An answer that came on another way than a connection. */
-void exchange_answered(struct exchange *x, int status, const void *body, size_t body_n);
+void exchange_answered(struct exchange *x, int status, uint32_t retry_s, const void *body, size_t body_n);
 /* Ends it without a word. */
 void exchange_stop(struct exchange *x);
 

@@ -575,6 +575,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		append(s, peer, f->head.tag, &f->u.LEDGER_APPEND);
 	else if (f->head.id == IPC_COSIGNED_ASK && !s->opening)
 		cosigned_question(s, f->head.tag, f->u.COSIGNED_ASK.index);
+	else if (f->head.id == IPC_WITNESS_ANSWER)
+		witnesses_answer(&s->witnesses, f->head.tag, &f->u.WITNESS_ANSWER);
 	else if (f->head.id == IPC_PEER_WORD)
 		peers_word(&s->peers, &f->u.PEER_WORD);
 	else if (f->head.id == IPC_PEER_WORD_TAKEN)
@@ -817,8 +819,22 @@ static void on_stop(struct child *c)
 	bytes_wipe(s->seed, sizeof s->seed);
 }
 
+static void on_link(struct child *c, enum proc peer)
+{
+	if (peer == PROC_COURIER)
+		witnesses_courier(&shell_of(c)->witnesses, true);
+}
+
+static void on_link_lost(struct child *c, enum proc peer)
+{
+	if (peer == PROC_COURIER)
+		witnesses_courier(&shell_of(c)->witnesses, false);
+}
+
 const struct child_ops ledger_shell_ops = {
 	.on_resource = on_resource,
+	.on_link = on_link,
+	.on_link_lost = on_link_lost,
 	.on_start = on_start,
 	.on_message = on_message,
 	.on_stop = on_stop,

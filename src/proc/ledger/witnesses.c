@@ -131,16 +131,47 @@ static void connection_ask(struct witness_peer *p, enum asking_question q, uint6
 
 	asking_put(&p->asking, q, size);
 	exchange_begin(&p->exchange, tag, ASKING_WAIT_NS);
-	if (p->configured->at.addr.family == ADDR_NONE)
-		exchange_fail(&p->exchange, "no way through IKE to this witness");
-	else if (ipc_send_WITNESS_CONNECT(
-			 child_link(w->shell->child, PROC_SUPERVISOR), tag, &p->configured->at) != RC_OK)
+	if (ipc_send_WITNESS_CONNECT(child_link(w->shell->child, PROC_SUPERVISOR), tag, &p->configured->at) !=
+		RC_OK)
 		exchange_fail(&p->exchange, "the supervisor does not listen");
 }
 
 static bool is_peer(const struct witness_peer *p)
 {
 	return p->configured->peer[0] != '\0';
+}
+
+static bool has_url(const struct witness_peer *p)
+{
+	return p->configured->url[0] != '\0';
+}
+
+#define COURIER_WAIT_NS (12 * NS_PER_S) /* more than the courier takes (proc/courier/errand.h) */
+
+/* Through the courier. body NULL: a GET. */
+static void courier_ask(struct witness_peer *p, enum asking_question q, uint64_t size, const char *at,
+	const void *body, size_t body_n)
+{
+	static struct msg_witness_ask m;
+	struct witnesses *w = p->all;
+	uint64_t tag = ++w->last_tag;
+
+	asking_put(&p->asking, q, size);
+	exchange_begin(&p->exchange, tag, COURIER_WAIT_NS);
+	p->exchange.sent = body_n + 1; /* what the deadline's words are of */
+	memset(&m, 0, sizeof m);
+	snprintf(m.witness, sizeof m.witness, "%s", p->configured->name);
+	snprintf(m.at, sizeof m.at, "%s", at);
+	m.post = body != NULL;
+	m.body_n = (uint32_t)body_n;
+	if (body_n > sizeof m.body) {
+		exchange_fail(&p->exchange, "the question is too long for the courier");
+		return;
+	}
+	if (body)
+		memcpy(m.body, body, body_n);
+	if (ipc_send_WITNESS_ASK(child_link(w->shell->child, PROC_COURIER), tag, &m) != RC_OK)
+		exchange_fail(&p->exchange, "the courier is not running; the supervisor will restart it");
 }
 
 /* The same through IKE: the body alone, or VOUCH_ASK_SEEN. */
@@ -157,12 +188,11 @@ static void word_ask(
 		exchange_fail(&p->exchange, "the question is too long for IKE, or ike is not there");
 }
 
-static struct http_url url_of(const struct witness_peer *p)
+static struct url url_of(const struct witness_peer *p)
 {
-	struct http_url u = { 0 };
+	struct url u = { .address = p->configured->at.addr, .port = p->configured->at.port };
 
-	addr_text(u.host, &p->configured->at.addr);
-	snprintf(u.port, sizeof u.port, "%u", p->configured->at.port);
+	addr_text(u.host, &u.address);
 	return u;
 }
 
@@ -172,11 +202,12 @@ static void add_ask(struct witness_peer *p)
 	uint64_t size = ledger_published(s->log), old;
 	static char body[WITNESS_BODY_MAX];
 	struct merkle_proof proof = { 0 };
-	struct http_url url = url_of(p);
+	struct url url = url_of(p);
 	struct merkle_hash root;
 	enum rc rc = RC_OK;
 	size_t head_n;
 	const char *head = ledger_head(s->log, &head_n);
+	bool at_address = !is_peer(p) && !has_url(p);
 
 	old = p->asking.old_known ? MIN_OF(p->asking.old, size) : size;
 	if (old > 0 && old < size)
@@ -185,10 +216,10 @@ static void add_ask(struct witness_peer *p)
 				? witness_request_text(body, sizeof body, old, &proof, head, head_n)
 				: 0;
 	p->exchange.request_n = 0;
-	if (body_n > 0 && !is_peer(p))
+	if (body_n > 0 && at_address)
 		p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request,
 			&url, "/add-checkpoint", body, body_n);
-	if (body_n == 0 || (!is_peer(p) && p->exchange.request_n == 0)) {
+	if (body_n == 0 || (at_address && p->exchange.request_n == 0)) {
 		asking_failed(&p->asking, "the proof from what it has seen cannot be made",
 			heartbeat_of(p->all), now_of(p->all));
 		return;
@@ -197,6 +228,8 @@ static void add_ask(struct witness_peer *p)
 	p->sent_n = head_n;
 	if (is_peer(p))
 		word_ask(p, ASKING_ADD, size, body, body_n);
+	else if (has_url(p))
+		courier_ask(p, ASKING_ADD, size, "/add-checkpoint", body, body_n);
 	else
 		connection_ask(p, ASKING_ADD, size);
 }
@@ -205,10 +238,15 @@ static void seen_ask(struct witness_peer *p)
 {
 	struct ledger_shell *s = p->all->shell;
 	char path[WITNESS_PATH_MAX];
-	struct http_url url = url_of(p);
+	struct url url = url_of(p);
 
 	if (is_peer(p)) {
 		word_ask(p, ASKING_SEEN, ledger_published(s->log), VOUCH_ASK_SEEN, sizeof VOUCH_ASK_SEEN - 1);
+		return;
+	}
+	if (has_url(p)) {
+		courier_ask(p, ASKING_SEEN, ledger_published(s->log), witness_monitor_path(path, s->key.name),
+			NULL, 0);
 		return;
 	}
 	p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request, &url,
@@ -328,6 +366,8 @@ static void on_answer(struct exchange *x, int status, const void *body, size_t b
 		seen_answered(p, status, body, body_n);
 	else
 		add_answered(p, status, body, body_n);
+	if ((status == 429 || status == 503) && x->retry_s > 0)
+		asking_hold(&p->asking, x->retry_s, now_of(w));
 	witnesses_wake(w);
 }
 
@@ -361,7 +401,35 @@ void witnesses_word(struct witnesses *w, const char *peer, const void *word, siz
 		return;
 	for (size_t i = 0; i < w->n; i++)
 		if (is_peer(&w->peer[i]) && strcmp(w->peer[i].configured->peer, peer) == 0)
-			exchange_answered(&w->peer[i].exchange, status, r.at, rd_left(&r));
+			exchange_answered(&w->peer[i].exchange, status, 0, r.at, rd_left(&r));
+}
+
+void witnesses_answer(struct witnesses *w, uint64_t tag, const struct msg_witness_answer *m)
+{
+	struct witness_peer *p = peer_by_tag(w, tag);
+	char why[sizeof m->why];
+
+	if (!p || !has_url(p))
+		return; /* it came too late, or the configuration changed */
+	snprintf(why, sizeof why, "%.*s", (int)sizeof m->why - 1, m->why);
+	if (m->status == 0 || m->status > 999 || m->body_n > sizeof m->body)
+		exchange_fail(&p->exchange, m->status == 0 ? why : "the courier's answer is malformed");
+	else
+		exchange_answered(&p->exchange, (int)m->status, m->retry_after_s, m->body, m->body_n);
+}
+
+void witnesses_courier(struct witnesses *w, bool there)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		struct witness_peer *p = &w->peer[i];
+		if (!has_url(p))
+			continue;
+		if (!there)
+			exchange_fail(&p->exchange, "the courier ended; the supervisor will restart it");
+		else if (p->asking.failures > 0)
+			p->asking.next = MIN_OF(p->asking.next, now_of(w));
+	}
+	witnesses_wake(w);
 }
 
 void witnesses_refused(struct witnesses *w, enum proc by, uint64_t tag, const char *why)
@@ -468,9 +536,16 @@ static void peer_inherit(struct witness_peer *p, const struct witness_peer *befo
 		p->asking = *a;
 		p->asking.under_way = ASKING_NONE;
 		p->asking.next = now_of(p->all); /* perhaps at another address */
+		p->asking.hold = 0;
 		memcpy(p->line, before[i].line, sizeof p->line);
 		p->line_size = before[i].line_size;
 	}
+}
+
+/* There is no IKE and no courier before the ledger: the start does not wait for what they bring. */
+static bool comes_later(const struct witness_peer *p)
+{
+	return is_peer(p) || has_url(p);
 }
 
 void witnesses_configure(struct witnesses *w, const struct snap_evidence *config)
@@ -504,7 +579,7 @@ void witnesses_configure(struct witnesses *w, const struct snap_evidence *config
 		exchange_init(&p->exchange, &w->shell->child->loop, on_answer, p);
 		peer_inherit(p, before, before_n);
 		p->asking.interval = c->interval_s * NS_PER_S;
-		p->asking.settled |= is_peer(p); /* there is no IKE before the ledger */
+		p->asking.settled |= comes_later(p);
 		w->n++;
 	}
 	if (w->n + before_n > 0)
@@ -520,7 +595,7 @@ void witnesses_begin(struct witnesses *w)
 		exchange_stop(&p->exchange);
 		asking_begin(&p->asking, &key, now_of(w));
 		p->asking.interval = p->configured->interval_s * NS_PER_S;
-		p->asking.settled = is_peer(p);
+		p->asking.settled = comes_later(p);
 		p->line_size = 0;
 	}
 	w->seen.witness[0] = '\0';
@@ -565,7 +640,9 @@ unsigned witnesses_show(struct witnesses *w, uint64_t tag)
 		jw_object(&j, NULL);
 		jw_str(&j, "witness", p->configured->name);
 		jw_str(&j, "at",
-			p->configured->peer[0] ? p->configured->peer : endpoint_text(at, &p->configured->at));
+			is_peer(p)   ? p->configured->peer
+			: has_url(p) ? p->configured->url
+				     : endpoint_text(at, &p->configured->at));
 		jw_str(&j, "state", state_of(w, &p->asking));
 		jw_u64(&j, "cosigned", p->asking.cosigned);
 		if (p->asking.time_s > 0)

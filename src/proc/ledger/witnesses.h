@@ -74,6 +74,10 @@ void witnesses_wake(struct witnesses *w);
 bool witnesses_settled(const struct witnesses *w);
 /* A peer's ledger has answered, in a word that ike carried. */
 void witnesses_word(struct witnesses *w, const char *peer, const void *word, size_t n);
+/* The courier's answer to WITNESS_ASK. */
+void witnesses_answer(struct witnesses *w, uint64_t tag, const struct msg_witness_answer *m);
+/* The courier has come, or is gone. */
+void witnesses_courier(struct witnesses *w, bool there);
 /* The supervisor's answers to WITNESS_CONNECT; the latter also ike's, when a word cannot go: each speaks only
  * of what was asked of it. */
 void witnesses_connected(struct witnesses *w, uint64_t tag, int fd);

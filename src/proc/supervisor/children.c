@@ -258,6 +258,9 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 	case IPC_WITNESS_CONNECT:
 		witness_connect(s, c, f);
 		break;
+	case IPC_NAMES_ASK:
+		names_ask(s, c, f->head.tag);
+		break;
 	case IPC_NEIGHBOUR:
 		neighbour_ask(s, &f->u.NEIGHBOUR);
 		break;
@@ -303,7 +306,7 @@ void children_init(struct supervisor *s)
 void children_start(struct supervisor *s)
 {
 	static const enum proc order[] = { PROC_LEDGER, PROC_ENTROPY, PROC_KEEPER, PROC_DATAPLANE, PROC_IKE,
-		PROC_CONTROL };
+		PROC_CONTROL, PROC_COURIER };
 
 	for (size_t i = 0; i < COUNT_OF(order); i++)
 		begin(child_of(s, order[i]));

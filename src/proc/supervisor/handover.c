@@ -77,8 +77,8 @@ void hand_over(struct child_process *c)
 	for (size_t i = 0; i < RESOURCES_MAX; i++)
 		if (s->resources[i].fd >= 0 && s->resources[i].holder == c->id)
 			ipc_send_RESOURCE(&c->port.link, 0, &s->resources[i].m, s->resources[i].fd);
-	if (c->id == PROC_LEDGER)
-		witnesses_give(s);
+	if (c->id == PROC_LEDGER || c->id == PROC_COURIER)
+		witnesses_give(s, c);
 	memcpy(start.boot_id, s->boot_id, sizeof start.boot_id);
 	snprintf(start.state_path, sizeof start.state_path, "%s/ledger", s->options.state);
 	ipc_send_START(&c->port.link, 0, &start);

@@ -188,7 +188,7 @@ static void tell_ready(struct supervisor *s)
 static void stop_go_on(struct supervisor *s)
 {
 	static const enum proc order[] = { PROC_CONTROL, PROC_IKE, PROC_DATAPLANE, PROC_KEEPER, PROC_ENTROPY,
-		PROC_LEDGER };
+		PROC_COURIER, PROC_LEDGER };
 
 	for (; s->stop_step < COUNT_OF(order); s->stop_step++, s->stop_told = false) {
 		struct child_process *c = child_of(s, order[s->stop_step]);

@@ -41,7 +41,7 @@ static void row(struct supervisor *s, const struct child_process *c, struct msg_
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m)
 {
 	static const enum proc order[] = { PROC_SUPERVISOR, PROC_LEDGER, PROC_ENTROPY, PROC_KEEPER, PROC_IKE,
-		PROC_DATAPLANE, PROC_CONTROL };
+		PROC_DATAPLANE, PROC_CONTROL, PROC_COURIER };
 	struct msg_result end = { 0 };
 	static struct msg_row r;
 

@@ -19,6 +19,7 @@
  *   routes.c      the host's own routes into tunnels; neighbours; netlink.c talks to the kernel
  *   snapshot.c    a configuration arrives
  *   witnesses.c   connections to the ledger's witnesses, and their list for the next start
+ *   names.c       sockets to the machine's name servers, for the courier
  *   show.c        `show status`
  */
 #ifndef PROC_SUPERVISOR_SUPERVISOR_H
@@ -229,8 +230,14 @@ void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_
 /* witnesses.c */
 void witnesses_load(struct supervisor *s);
 void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence);
-void witnesses_give(struct supervisor *s);
+/* The list; to the courier also the system's authorities. */
+void witnesses_give(struct supervisor *s, struct child_process *to);
+/* Connections and questions about names are few: RC_LIMIT beyond. */
+enum rc connects_limit(struct supervisor *s, struct err *e);
 void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
+
+/* names.c */
+void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag);
 
 /* show.c */
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);

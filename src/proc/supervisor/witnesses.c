@@ -1,9 +1,11 @@
 /*
- * The ledger's witnesses: the ledger has no network, so connections to them are opened here, to those of the
- * configuration and to nobody else. Their list is kept in a file, because the ledger must ask them before the
- * first configuration of a start is there.
+ * The ledger's witnesses: the ledger has no network and the courier has none, so connections to them are
+ * opened here, to those of the configuration and to nobody else. Where a witness has a name, its address is
+ * what the courier says that the name servers said; its port is the configuration's. Their list is kept in a
+ * file, because the ledger must ask them before the first configuration of a start is there.
  */
 #include "base/log.h"
+#include "base/url.h"
 #include "proc/supervisor/supervisor.h"
 
 #include <errno.h>
@@ -14,8 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FILE_MAGIC	     0x32574750u /* "PGW2" */
+#define FILE_MAGIC	     0x33574750u /* "PGW3" */
 #define CONNECTS_EACH_SECOND 64
+#define AUTHORITIES	     "/etc/ssl/certs/ca-certificates.crt" /* ca-certificates keeps it */
 
 struct file {
 	uint32_t magic, zero;
@@ -62,12 +65,30 @@ static enum rc keep(const struct supervisor *s, struct err *e)
 	return RC_OK;
 }
 
-void witnesses_give(struct supervisor *s)
+/* Opened anew each time: an update of the list puts another file in its place. */
+static void authorities_give(struct child_process *courier)
 {
-	struct ipc_link *ledger = &child_of(s, PROC_LEDGER)->port.link;
+	const struct msg_resource m = { .kind = RESOURCE_AUTHORITIES, .name = AUTHORITIES };
+	int fd = open(AUTHORITIES, O_RDONLY | O_CLOEXEC);
 
-	if (ipc_link_up(ledger) && ipc_send_WITNESSES(ledger, 0, &s->evidence) != RC_OK)
-		log_warn("the list of witnesses was not handed to the ledger");
+	if (fd < 0) {
+		if (errno != ENOENT)
+			log_error("open '%s': %m", AUTHORITIES);
+		return;
+	}
+	if (ipc_send_RESOURCE(&courier->port.link, 0, &m, fd) != RC_OK)
+		log_warn("the list of authorities was not handed to the courier");
+	close(fd);
+}
+
+void witnesses_give(struct supervisor *s, struct child_process *to)
+{
+	if (!ipc_link_up(&to->port.link))
+		return;
+	if (to->id == PROC_COURIER)
+		authorities_give(to);
+	if (ipc_send_WITNESSES(&to->port.link, 0, &s->evidence) != RC_OK)
+		log_warn("the list of witnesses was not handed to the %s", proc_name(to->id));
 }
 
 void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence)
@@ -79,26 +100,58 @@ void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence)
 	s->evidence = *evidence;
 	if (keep(s, &e) != RC_OK)
 		log_error("%s: the next start asks the witnesses of before", e.text);
-	witnesses_give(s);
+	witnesses_give(s, child_of(s, PROC_LEDGER));
+	witnesses_give(s, child_of(s, PROC_COURIER));
 }
 
-static bool configured(const struct supervisor *s, const struct endpoint *to)
+static bool by_address(const struct supervisor *s, const struct endpoint *to)
 {
-	/* A witness that is reached through IKE has no address; and nothing is one. */
+	/* A witness that is reached by another way has no address; and nothing is one. */
 	for (uint32_t i = 0; i < s->evidence.count && to->addr.family != ADDR_NONE; i++)
 		if (memcmp(&s->evidence.witness[i].at, to, sizeof *to) == 0)
 			return true;
 	return false;
 }
 
-/* Somebody else in the ledger must not keep the supervisor busy. */
-static bool too_many(struct supervisor *s)
+/* Nobody else's address: this machine's own services, groups and mapped addresses are none that a name of the
+ * network may lead to. */
+static bool is_elsewhere(const struct ip_addr *a)
+{
+	static const uint8_t zeros[12], mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (a->family == ADDR_V4)
+		return a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
+	/* ::, ::1 and IPv4 addresses in IPv6's form all begin so */
+	return a->family == ADDR_V6 && memcmp(a->b, zeros, sizeof zeros) != 0 &&
+	       memcmp(a->b, mapped, sizeof mapped) != 0 && a->b[0] != 0xff;
+}
+
+static bool by_url(const struct supervisor *s, const struct endpoint *to)
+{
+	struct url u;
+
+	for (uint32_t i = 0; i < s->evidence.count; i++) {
+		const struct snap_witness *w = &s->evidence.witness[i];
+		if (!w->url[0] || url_parse(&u, w->url, NULL) != RC_OK || u.port != to->port ||
+			to->scope != 0)
+			continue;
+		if (u.address.family == ADDR_NONE ? is_elsewhere(&to->addr)
+						  : addr_equal(&u.address, &to->addr))
+			return true;
+	}
+	return false;
+}
+
+/* Somebody else in the ledger or the courier must not keep the supervisor busy. */
+enum rc connects_limit(struct supervisor *s, struct err *e)
 {
 	if (s->loop.now - s->connects_since >= NS_PER_S) {
 		s->connects_since = s->loop.now;
 		s->connects = 0;
 	}
-	return ++s->connects > CONNECTS_EACH_SECOND;
+	return ++s->connects <= CONNECTS_EACH_SECOND
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "too many connections in a second");
 }
 
 /* The connection is begun here and finds out there whether it comes to be. */
@@ -132,11 +185,11 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 	struct err e = { 0 };
 	int fd = -1;
 
-	if (!configured(s, to))
-		err_add(&e, RC_DENIED, "it is no witness of the configuration");
-	else if (too_many(s))
-		err_add(&e, RC_LIMIT, "too many connections in a second");
-	else
+	char at[ENDPOINT_TEXT_MAX];
+
+	if (!(from->id == PROC_COURIER ? by_url(s, to) : by_address(s, to)))
+		err_add(&e, RC_DENIED, "%s is no witness of the configuration", endpoint_text(at, to));
+	else if (connects_limit(s, &e) == RC_OK)
 		fd = connect_begin(to, &e);
 	if (fd >= 0) {
 		ipc_send_WITNESS_SOCKET(&from->port.link, f->head.tag, to, fd);

@@ -23,7 +23,7 @@
 
 static struct ledger_shell shell;
 static struct child child;
-static struct ipc_link supervisor, control;
+static struct ipc_link supervisor, control, courier = { .fd = -1 };
 static char dir[] = "/tmp/plaingate-witnessed-XXXXXX";
 static struct ipc_frame frame;
 
@@ -169,7 +169,38 @@ static void conn_serve(size_t i)
 	}
 }
 
-/* ---- the supervisor ---- */
+/* ---- the courier and the supervisor ---- */
+
+static struct msg_witness_answer reply;
+static uint64_t question_tag;
+static bool courier_mute;
+
+static void courier_asked(uint64_t tag, const struct msg_witness_ask *m)
+{
+	static struct witness_answer a;
+
+	asked++;
+	question_tag = tag;
+	assert_true(m->post == 1 && strcmp(m->at, "/add-checkpoint") == 0 && strcmp(m->witness, "one") == 0);
+	if (courier_mute)
+		return;
+	witness_add_checkpoint(&witness, (const char *)m->body, m->body_n, clock_utc() / 1000000, &a);
+	reply = (struct msg_witness_answer){ .status = (uint32_t)a.status, .body_n = (uint32_t)a.body_n };
+	memcpy(reply.body, a.body, a.body_n);
+	assert_int_equal(ipc_send_WITNESS_ANSWER(&courier, tag, &reply), RC_OK);
+}
+
+static void courier_join(void)
+{
+	const struct msg_link link = { .peer = PROC_COURIER };
+	int fds[2];
+
+	ipc_link_close(&courier);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_open(&courier, fds[0], PROC_COURIER, PROC_LEDGER);
+	assert_int_equal(ipc_send_LINK(&supervisor, 0, &link, fds[1]), RC_OK);
+	close(fds[1]);
+}
 
 static void connection(uint64_t tag, const struct endpoint *at)
 {
@@ -201,6 +232,8 @@ static void link_hear(struct ipc_link *l)
 	while (l->fd >= 0 && ipc_recv(l, &frame, NULL) == RC_OK) {
 		if (frame.head.id == IPC_WITNESS_CONNECT) {
 			connection(frame.head.tag, &frame.u.WITNESS_CONNECT);
+		} else if (frame.head.id == IPC_WITNESS_ASK) {
+			courier_asked(frame.head.tag, &frame.u.WITNESS_ASK);
 		} else if (frame.head.id == IPC_LEDGER_RECEIPT) {
 			receipt = frame.u.LEDGER_RECEIPT;
 			have_receipt = true;
@@ -220,6 +253,7 @@ static bool serve(unsigned ms)
 		assert_int_equal(loop_once(&child.loop, NS_PER_MS, NULL), RC_OK);
 		link_hear(&supervisor);
 		link_hear(&control);
+		link_hear(&courier);
 		for (size_t i = 0; i < COUNT_OF(conns); i++)
 			if (conns[i] >= 0)
 				conn_serve(i);
@@ -281,6 +315,7 @@ static void stop(void)
 	assert_int_equal(child_run(&child), 0);
 	ipc_link_close(&supervisor);
 	ipc_link_close(&control);
+	ipc_link_close(&courier);
 	for (size_t i = 0; i < COUNT_OF(conns); i++) {
 		if (conns[i] >= 0)
 			close(conns[i]);
@@ -772,6 +807,79 @@ static void a_start_that_fails_writes_nothing(void **state)
 	shell_command("diff -r $D $D.before && rm -r $D.before", "");
 }
 
+#define ONLY (&shell.witnesses.peer[0].asking)
+
+/* Another entry, or a pause that is over, brings another question; the courier keeps it. */
+static void question_wait(unsigned before)
+{
+	courier_mute = true;
+	for (int i = 0; i < 400 && asked == before; i++)
+		serve(10);
+	assert_int_equal(asked, before + 1);
+}
+
+static void reply_send(uint64_t tag, uint32_t status, uint32_t body_n)
+{
+	reply.status = status;
+	reply.body_n = body_n;
+	assert_int_equal(ipc_send_WITNESS_ANSWER(&courier, tag, &reply), RC_OK);
+	serve(50);
+}
+
+static void by_its_url(void **state)
+{
+	struct snap_evidence v = evidence(0);
+
+	v.witness[0].at = (struct endpoint){ 0 };
+	v.heartbeat_s = 30;
+	snprintf(v.witness[0].url, sizeof v.witness[0].url, "https://w.example/x");
+	start(&v); /* there is no courier before the ledger: it is not waited for */
+	witness_told();
+	exit_send(1);
+	assert_true(serve(2000));
+	assert_int_equal(receipt.rc, RC_OK);
+	assert_non_null(strstr(ONLY->error, "the courier is not running"));
+	/* It comes, and is asked at once. */
+	ONLY->next = clock_mono() + 3600 * NS_PER_S;
+	courier_join();
+	wait_seen();
+	/* It goes while a question is under way, and comes again. */
+	exit_send(2);
+	question_wait(asked);
+	ipc_link_close(&courier);
+	serve(100);
+	assert_non_null(strstr(ONLY->error, "the courier ended"));
+	courier_mute = false;
+	courier_join();
+	wait_seen();
+	/* What is no answer to a question of ours is none; what is malformed has failed. */
+	exit_send(3);
+	question_wait(asked);
+	reply_send(question_tag + 1, 404, 0);
+	assert_int_equal(ONLY->under_way, ASKING_ADD);
+	reply_send(question_tag, 200, sizeof reply.body + 1);
+	assert_non_null(strstr(ONLY->error, "malformed"));
+	question_wait(asked);
+	memset(reply.why, 'y', sizeof reply.why); /* not terminated */
+	reply_send(question_tag, 0, 0);
+	assert_int_equal(strspn(ONLY->error, "y"), sizeof ONLY->error - 1);
+	/* It wants to be left alone: for so long, whatever comes meanwhile. */
+	question_wait(asked);
+	reply.retry_after_s = 3;
+	mono_ns begun = clock_mono();
+	reply_send(question_tag, 429, 0);
+	unsigned before = asked;
+	for (uint64_t n = 4; n < 8; n++, serve(600))
+		exit_send(n);
+	serve(600);
+	assert_int_equal(asked, before);
+	assert_string_equal(ONLY->error, "the witness answered 429; it wants to be asked in 3 s");
+	courier_mute = false;
+	wait_seen();
+	assert_true(clock_mono() - begun > 29 * NS_PER_S / 10 && connects == 0);
+	stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -785,6 +893,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_recovery_that_is_cut_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_start_that_fails_writes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(found_out_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_its_url, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

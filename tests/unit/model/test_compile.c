@@ -303,6 +303,8 @@ static void public_keys(void **state)
 #define COSIGN(name, peer) "cosign " name " { peer " peer "; key \"" KEY_LOG "\"; } "
 #define WITNESS(name, key) "witness " name " { address 192.0.2.7; key \"" key "\"; } "
 
+#define HEX64 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 /* Two tunnels of one peer; the second one's networks stand last. */
 #define TWO(local, remote)                                                                                   \
 	ZONE PEER("remote-address ::1; pre-shared-key k;") "ipsec { proposal e { encryption aes128gcm16; } " \
@@ -437,10 +439,31 @@ static const struct {
 	{ "witness by name", "evidence { witness a { address w.example; key \"" KEY_A "\"; } }", "address" },
 	{ "witness without a key", "evidence { witness a { address ::1; } }", "key" },
 	{ "witness nowhere", "evidence { witness a { key \"" KEY_A "\"; } }",
-		"either its address or its peer" },
+		"one of its address, its peer and its url" },
 	{ "witness twice", PEER_P "evidence { witness a { address ::1; peer p; key \"" KEY_A "\"; } }",
-		"either its address or its peer" },
+		"one of its address, its peer and its url" },
 	{ "witness is no peer", "evidence { witness a { peer q; key \"" KEY_A "\"; } }", "q" },
+	{ "witness by address and URL",
+		"evidence { witness a { address ::1; url https://w.example; key \"" KEY_A "\"; } }",
+		"one of its address, its peer and its url" },
+	{ "URL of another scheme", "evidence { witness a { url ftp://w.example; key \"" KEY_A "\"; } }",
+		"t:1:28: 'ftp://w.example' does not begin with https:// or http://" },
+	{ "URL with a user", "evidence { witness a { url https://u@w.example; key \"" KEY_A "\"; } }",
+		"a user or a password" },
+	{ "URL with a query", "evidence { witness a { url \"https://w.example/?a\"; key \"" KEY_A "\"; } }", "a query" },
+	{ "URL without a name", "evidence { witness a { url https://w_w.example; key \"" KEY_A "\"; } }",
+		"neither a name" },
+	{ "URL's port beside it", "evidence { witness a { url https://w.example; port 443; key \"" KEY_A "\"; } }",
+		"a url holds its own" },
+	{ "server key of an address",
+		"evidence { witness a { address ::1; server-key " HEX64 "; key \"" KEY_A "\"; } }",
+		"there is no url" },
+	{ "server key without TLS",
+		"evidence { witness a { url http://w.example; server-key " HEX64 "; key \"" KEY_A "\"; } }",
+		"only https has one" },
+	{ "server key of another form",
+		"evidence { witness a { url https://w.example; server-key 0a; key \"" KEY_A "\"; } }",
+		"64 hexadecimal digits" },
 	{ "two ledgers of a peer", PEER_P "evidence { " COSIGN("a", "p") COSIGN("b", "p") "}",
 		"the ledger of peer 'p' is 'a' already" },
 	{ "ledger of nobody", "evidence { " COSIGN("a", "q") "}", "q" },
@@ -489,6 +512,17 @@ static void witnesses(void **state)
 		     "witness b { address ::1; port 1; interval 3600; key \"" KEY_B "\"; } quorum 1; required commit; }");
 	assert_int_equal(s->evidence.witness[0].interval_s, 30);
 	assert_int_equal(s->evidence.witness[1].interval_s, 3600);
+	free(s);
+	s = compiled("evidence { witness a { url https://w.example:8443/x/; server-key " HEX64 "; key \"" KEY_A
+		     "\"; } witness b { url \"http://[2001:db8::1]\"; interval 600; key \"" KEY_B "\"; } }");
+	v = &s->evidence;
+	assert_int_equal(v->witness[0].at.addr.family, ADDR_NONE);
+	assert_int_equal(v->witness[0].at.port, 0);
+	assert_string_equal(v->witness[0].url, "https://w.example:8443/x/");
+	assert_memory_equal(v->witness[0].server_key, "\x00\x11\x22\x33", 4);
+	assert_int_equal(v->witness[0].server_key[31], 0xff);
+	assert_string_equal(v->witness[1].url, "http://[2001:db8::1]");
+	assert_int_equal(v->witness[1].server_key[31], 0);
 	free(s);
 	s = compiled(PEER_P "evidence { witness a { peer p; key \"" KEY_A "\"; } " COSIGN("b", "p") "}");
 	v = &s->evidence;

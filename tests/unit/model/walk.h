@@ -40,7 +40,7 @@ static inline uint64_t snapshot_walk(const struct snapshot *s)
 
 	for (uint32_t i = 0; i < s->evidence.count; i++)
 		sum += strlen(s->evidence.witness[i].name) + strlen(s->evidence.witness[i].key) +
-		       strlen(s->evidence.witness[i].peer);
+		       strlen(s->evidence.witness[i].peer) + strlen(s->evidence.witness[i].url);
 	for (uint32_t i = 0; i < s->evidence.cosign_count; i++)
 		sum += strlen(s->evidence.cosign[i].name) + strlen(s->evidence.cosign[i].key) +
 		       strlen(s->evidence.cosign[i].peer);

@@ -397,7 +397,8 @@ static int no_interfaces(void)
 #define L      (1u << PROC_LEDGER)
 #define C      (1u << PROC_CONTROL)
 #define N      (1u << PROC_ENTROPY)
-#define ALL    (K | I | D | L | C | N)
+#define U      (1u << PROC_COURIER)
+#define ALL    (K | I | D | L | C | N | U)
 #define NOBODY 0u
 
 /* clang-format off */
@@ -448,8 +449,8 @@ static const struct {
 	{ "sockets keep their network",  send_outside,        I | D,     0 },
 	{ "accept a connection",         do_accept,           C,         0 },
 	{ "make a thread",               make_thread,         D,         0 },
-	{ "open in a directory given",   open_in_directory,   K | L | C, I | D | N },
-	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N },
+	{ "open in a directory given",   open_in_directory,   K | L | C, I | D | N | U },
+	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N | U },
 	{ "delete in a directory given", delete_in_directory, L | C,     0 },
 	{ "make a memory file",          make_memory_file,    C,         0 },
 	{ "lock memory",                 lock_memory,         K | D | L | N, 0 },
@@ -528,7 +529,7 @@ static void scene_strike(void)
 }
 
 static const enum proc children[] = { PROC_KEEPER, PROC_IKE, PROC_DATAPLANE, PROC_LEDGER, PROC_CONTROL,
-	PROC_ENTROPY };
+	PROC_ENTROPY, PROC_COURIER };
 
 static void test_deeds(void **state)
 {

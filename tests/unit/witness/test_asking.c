@@ -127,6 +127,44 @@ static void a_slow_one_is_not_hurried(void **state)
 	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 500, START + 4 * interval), ASKING_RETURNED);
 }
 
+static void it_says_when(void **state)
+{
+	asking_begin(&a, &key, START);
+	ask(7, 7, START);
+	assert_int_equal(answer(WITNESS_OUTCOME_BUSY, 0, START), ASKING_NO_NEWS);
+	asking_hold(&a, 600, START);
+	assert_string_equal(a.error, "said so; it wants to be asked in 600 s");
+	mono_ns then = START + 600 * NS_PER_S;
+	/* not because the pause is over, nor for an act that waits, nor when it grows, nor for the heartbeat
+	 */
+	asking_urge(&a);
+	assert_int_equal(asking_due(&a, 9, BEAT, then - 1), ASKING_NONE);
+	assert_true(asking_silent(&a, BEAT, START + 3 * BEAT)); /* it is told all the same */
+	assert_int_equal(asking_at(&a, 9, BEAT), then);
+	ask(9, 9, then);
+	assert_int_equal(answer(WITNESS_OUTCOME_GOOD, 9, then), ASKING_RETURNED);
+	assert_int_equal(a.error[0], '\0');
+	cosigned(12, 9, then + ASKING_REST_NS);
+	/* however long it wants to have its peace, it is asked again */
+	static const uint64_t more[] = { 3600, 3601, 99999999, UINT64_MAX };
+	for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
+		asking_begin(&a, &key, START);
+		ask(7, 7, START);
+		answer(WITNESS_OUTCOME_BUSY, 0, START);
+		asking_hold(&a, more[i], START);
+		assert_int_equal(asking_at(&a, 7, BEAT), START + ASKING_HEARTBEATS_SILENT * BEAT);
+		assert_int_equal(asking_due(&a, 7, BEAT, START + ASKING_HOLD_MAX_NS - 1), ASKING_NONE);
+		assert_int_equal(asking_due(&a, 7, BEAT, START + ASKING_HOLD_MAX_NS), ASKING_ADD);
+	}
+	/* an interval that is longer still holds */
+	asking_begin(&a, &key, START);
+	a.interval = 7200 * NS_PER_S;
+	ask(7, 7, START);
+	answer(WITNESS_OUTCOME_BUSY, 0, START);
+	asking_hold(&a, 1, START);
+	assert_int_equal(asking_due(&a, 7, BEAT, START + 7200 * NS_PER_S - 1), ASKING_NONE);
+}
+
 static void an_empty_log(void **state)
 {
 	asking_begin(&a, &key, START);
@@ -318,6 +356,7 @@ int main(void)
 		cmocka_unit_test(heartbeats),
 		cmocka_unit_test(an_interval_is_kept),
 		cmocka_unit_test(a_slow_one_is_not_hurried),
+		cmocka_unit_test(it_says_when),
 		cmocka_unit_test(an_empty_log),
 		cmocka_unit_test(pauses_grow),
 		cmocka_unit_test(silence),

@@ -1,91 +1,43 @@
-/* HTTP towards a witness: URLs, requests, and answers in pieces, spoiled and hostile ones among them. */
+/* HTTP towards a witness: requests, and answers in pieces, spoiled and hostile ones among them. */
 #include "witness/http.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 static struct http_answer whole, pieces;
 
-static void urls(void **state)
-{
-	static const struct {
-		const char *text, *host, *port, *prefix;
-		enum rc want;
-	}
-	/* clang-format off */
-	rows[] = {
-		{ "http://witness.example", "witness.example", "80", "", RC_OK },
-		{ "http://witness.example/", "witness.example", "80", "", RC_OK },
-		{ "http://witness.example:8080/some/prefix/", "witness.example", "8080", "/some/prefix", RC_OK },
-		{ "http://192.0.2.1:1", "192.0.2.1", "1", "", RC_OK },
-		{ "http://[2001:db8::1]", "2001:db8::1", "80", "", RC_OK },
-		{ "http://[2001:db8::1]:65535/x", "2001:db8::1", "65535", "/x", RC_OK },
-		{ "https://witness.example", NULL, NULL, NULL, RC_UNSUPPORTED },
-		{ "", NULL, NULL, NULL, RC_MALFORMED },
-		{ "witness.example", NULL, NULL, NULL, RC_MALFORMED },
-		{ "HTTP://witness.example", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http:///x", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://:80", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a:", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a:0", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a:080", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a:65536", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a:800000", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a:8x", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://user@a", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://[2001:db8::1", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://[]", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://[::1]80", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://2001:db8::1", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a b", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a/x y", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a/x?y", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a/x#y", NULL, NULL, NULL, RC_MALFORMED },
-		{ "http://a/\r\nX: y", NULL, NULL, NULL, RC_MALFORMED },
-	};
-	/* clang-format on */
-	struct http_url u;
-	char text[1024];
-
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct err e = { 0 };
-		if (http_url_parse(&u, rows[i].text, &e) != rows[i].want || e.rc != rows[i].want)
-			fail_msg("'%s': %s", rows[i].text, e.text);
-		if (rows[i].want != RC_OK)
-			continue;
-		assert_string_equal(u.host, rows[i].host);
-		assert_string_equal(u.port, rows[i].port);
-		assert_string_equal(u.prefix, rows[i].prefix);
-	}
-	memset(text, 'a', sizeof text - 1);
-	text[sizeof text - 1] = '\0';
-	memcpy(text, "http://", 7);
-	assert_int_equal(http_url_parse(&u, text, NULL), RC_LIMIT);
-	text[100] = '/';
-	assert_int_equal(http_url_parse(&u, text, NULL), RC_LIMIT);
-}
-
 static void requests(void **state)
 {
-	struct http_url u;
+	struct url u;
 	char text[512];
 	static const char post[] = "POST /w/add-checkpoint HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n"
+				   "User-Agent: plaingate\r\n"
 				   "Content-Type: text/plain\r\nContent-Length: 4\r\n\r\nbody";
-	static const char get[] = "GET /x/checkpoint HTTP/1.1\r\nHost: witness.example\r\n\r\n";
+	static const char get[] = "GET /x/checkpoint HTTP/1.1\r\nHost: witness.example\r\n"
+				  "User-Agent: plaingate\r\n\r\n";
 
-	assert_int_equal(http_url_parse(&u, "http://[2001:db8::1]:8080/w/", NULL), RC_OK);
+	assert_int_equal(url_parse(&u, "http://[2001:db8::1]:8080/w/", NULL), RC_OK);
 	assert_int_equal(
 		http_request_text(text, sizeof text, &u, "/add-checkpoint", "body", 4), strlen(post));
 	assert_memory_equal(text, post, strlen(post));
 	for (size_t max = 0; max < strlen(post); max++)
 		assert_int_equal(http_request_text(text, max, &u, "/add-checkpoint", "body", 4), 0);
-	assert_int_equal(http_url_parse(&u, "http://witness.example", NULL), RC_OK);
-	assert_int_equal(http_request_text(text, sizeof text, &u, "/x/checkpoint", NULL, 0), strlen(get));
-	assert_memory_equal(text, get, strlen(get));
+	/* each scheme has its own port */
+	static const char *const plain[] = { "http://witness.example", "http://witness.example:80",
+		"https://witness.example", "https://witness.example:443/" };
+	for (size_t i = 0; i < COUNT_OF(plain); i++) {
+		assert_int_equal(url_parse(&u, plain[i], NULL), RC_OK);
+		assert_int_equal(
+			http_request_text(text, sizeof text, &u, "/x/checkpoint", NULL, 0), strlen(get));
+		assert_memory_equal(text, get, strlen(get));
+	}
+	assert_int_equal(url_parse(&u, "https://witness.example:80", NULL), RC_OK);
+	assert_true(http_request_text(text, sizeof text, &u, "/", NULL, 0) > 0);
+	assert_non_null(strstr(text, "\r\nHost: witness.example:80\r\n"));
 	assert_true(http_request_text(text, sizeof text, &u, "/", "", 0) > 0);
 	assert_non_null(strstr(text, "Content-Length: 0\r\n\r\n"));
 }
@@ -200,6 +152,70 @@ static void answers(void **state)
 	}
 }
 
+#define BUSY "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n"
+#define AT   "Date: Sun, 29 Nov 2026 23:59:58 GMT\r\n"
+
+/* clang-format off */
+static const struct {
+	const char *name, *head;
+	uint32_t want;
+} retries[] = {
+	{ "none", BUSY, 0 },
+	{ "seconds", BUSY "Retry-After: 120\r\n", 120 },
+	{ "other case, spaces", BUSY "retry-after: \t7 \r\n", 7 },
+	{ "at once", BUSY "Retry-After: 0\r\n", 0 },
+	{ "eight digits", BUSY "Retry-After: 12345678\r\n", 12345678 },
+	{ "more than can be", BUSY "Retry-After: 99999999999999999999999999\r\n", HTTP_RETRY_MAX },
+	{ "negative", BUSY "Retry-After: -5\r\n", 0 },
+	{ "a fraction", BUSY "Retry-After: 1.5\r\n", 0 },
+	{ "words", BUSY "Retry-After: soon\r\n", 0 },
+	{ "empty", BUSY "Retry-After:\r\n", 0 },
+	{ "a date", BUSY AT "Retry-After: Mon, 30 Nov 2026 00:00:03 GMT\r\n", 5 },
+	{ "a date before the answer's", BUSY "Retry-After: Mon, 30 Nov 2026 00:00:03 GMT\r\n" AT, 5 },
+	{ "over a leap day", BUSY "Date: Mon, 28 Feb 2028 00:00:00 GMT\r\nRetry-After: Wed, 01 Mar 2028 00:00:00 GMT\r\n", 172800 },
+	{ "over no leap day", BUSY "Date: Sun, 28 Feb 2027 00:00:00 GMT\r\nRetry-After: Mon, 01 Mar 2027 00:00:00 GMT\r\n", 86400 },
+	{ "over a year", BUSY "Date: Thu, 31 Dec 2026 23:59:59 GMT\r\nRetry-After: Fri, 01 Jan 2027 00:00:00 GMT\r\n", 1 },
+	{ "a date that is past", BUSY AT "Retry-After: Sun, 29 Nov 2026 23:00:00 GMT\r\n", 0 },
+	{ "a date of no time", BUSY "Retry-After: Mon, 30 Nov 2026 00:00:03 GMT\r\n", 0 },
+	{ "a date far away", BUSY AT "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", HTTP_RETRY_MAX },
+	{ "an old form", BUSY AT "Retry-After: Monday, 30-Nov-26 00:00:03 GMT\r\n", 0 },
+	{ "another zone", BUSY AT "Retry-After: Mon, 30 Nov 2026 00:00:03 CET\r\n", 0 },
+	{ "no month", BUSY AT "Retry-After: Mon, 30 Nox 2026 00:00:03 GMT\r\n", 0 },
+	{ "no hour", BUSY AT "Retry-After: Mon, 30 Nov 2026 24:00:03 GMT\r\n", 0 },
+	{ "another answer's", "HTTP/1.1 103 Early\r\nRetry-After: 9\r\n\r\n" BUSY, 0 },
+};
+/* clang-format on */
+
+static void when_to_ask_again(void **state)
+{
+	char text[512];
+	size_t used;
+
+	for (size_t i = 0; i < COUNT_OF(retries); i++) {
+		int n = snprintf(text, sizeof text, "%s\r\n", retries[i].head);
+		http_answer_begin(&whole);
+		assert_int_equal(http_answer_feed(&whole, text, (size_t)n, &used, NULL), RC_OK);
+		if (whole.retry_after_s != retries[i].want)
+			fail_msg("%s: %u", retries[i].name, whole.retry_after_s);
+	}
+	/* the calendar, by the C library's */
+	for (time_t t = 0; t < 4102444800; t += 86400 * 7 + 3601) {
+		struct tm tm;
+		char now[64], then[64];
+		time_t later = t + 60 * 86400;
+		gmtime_r(&t, &tm);
+		strftime(now, sizeof now, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		gmtime_r(&later, &tm);
+		strftime(then, sizeof then, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		int n = snprintf(text, sizeof text, BUSY "Date: %s\r\nRetry-After: %s\r\n\r\n", now, then);
+		http_answer_begin(&whole);
+		assert_int_equal(http_answer_feed(&whole, text, (size_t)n, &used, NULL), RC_OK);
+		if (whole.retry_after_s !=
+			(t == 0 ? 0 : 60 * 86400)) /* a date of 1970's first second is none */
+			fail_msg("from %s to %s: %u", now, then, whole.retry_after_s);
+	}
+}
+
 static void next_answer(void **state)
 {
 	static const char two[] =
@@ -251,9 +267,9 @@ static void endless(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(urls),
 		cmocka_unit_test(requests),
 		cmocka_unit_test(answers),
+		cmocka_unit_test(when_to_ask_again),
 		cmocka_unit_test(next_answer),
 		cmocka_unit_test(endless),
 	};

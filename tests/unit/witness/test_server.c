@@ -20,7 +20,7 @@
 
 static struct fixture f;
 static char directory[] = "/tmp/plaingate-server-XXXXXX", path[64];
-static struct http_url url;
+static struct url url;
 static pid_t child = -1;
 static int connection = -1;
 
@@ -63,7 +63,7 @@ static int begin(void **state)
 	if (child == 0)
 		serve(fd);
 	close(fd);
-	return child < 0 || http_url_parse(&url, text, NULL) != RC_OK;
+	return child < 0 || url_parse(&url, text, NULL) != RC_OK;
 }
 
 static int end(void **state)
@@ -89,7 +89,7 @@ static const struct http_answer *ask(const char *at, const void *body, size_t bo
 	assert_true(n > 0);
 	if (connection < 0) {
 		struct sockaddr_in in = { .sin_family = AF_INET,
-			.sin_port = htons((uint16_t)atoi(url.port)) };
+			.sin_port = htons(url.port) };
 		struct timeval wait = { 10, 0 };
 		assert_int_equal(inet_pton(AF_INET, url.host, &in.sin_addr), 1);
 		connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,0 +1,32 @@
+/*
+ * plaingate-courier: takes the ledger's questions to witnesses that have a URL, and brings the answers back.
+ * It has no key, no ledger, no file and no network: what it asks goes over sockets that the supervisor
+ * opened, to the machine's name servers and to the ports of configured witnesses. It is apart from the ledger
+ * because names, TLS and certificates are much code that reads what strangers say. What a witness says proves
+ * itself to the ledger by its signature, so whoever has taken this process can do what the network between
+ * can: keep answers back.
+ *
+ * One errand for each witness, all at once. Where there is no witness with a URL it is idle. Single thread.
+ * Callers: main.c, and the tests over sockets of their own.
+ */
+#ifndef PROC_COURIER_SHELL_H
+#define PROC_COURIER_SHELL_H
+
+#include "ipc/child.h"
+#include "proc/courier/errand.h"
+
+struct courier {
+	struct child *child;
+	struct snap_evidence config;
+	struct errand errands[WITNESSES_MAX]; /* by the witness's place in config */
+	uint64_t last_tag;
+	SSL_CTX *trust;
+	unsigned authorities;
+};
+
+extern const struct child_ops courier_ops;
+
+/* Neither may move afterwards. */
+void courier_init(struct courier *s, struct child *child, int supervisor_fd);
+
+#endif
