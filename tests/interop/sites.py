@@ -7,7 +7,7 @@ from nodes import run
 from strongswan import StrongSwan, raw_key_pair
 
 # What hq has until the peer is ready.
-NO_TUNNEL = "zones {\n    zone trust {\n        interfaces lan0;\n    }\n}\n"
+NO_TUNNEL = "zones {\n    zone trust {\n        interfaces lan0;\n        host-inbound ping;\n    }\n}\n"
 ENCRYPTION = {"aes": "aes256gcm16", "aes128": "aes128gcm16", "chacha": "chacha20poly1305"}
 CONNECTION = """connections {{
 	hq {{
