@@ -165,7 +165,7 @@ static void path_read(struct dataplane *d, const struct nlmsghdr *h, uint32_t mt
 			pipeline_path_mtu(&d->pipeline, v.tunnel, mtu);
 	}
 	if (mtu == 0)
-		path->remote.family = ADDR_NONE; /* nothing special any more: the slot is free */
+		*path = (struct path){ 0 }; /* nothing special any more: the slot is free */
 }
 
 /* The ways of a route: one, or several of which the first usable counts. */
@@ -468,9 +468,10 @@ static void path_ask(struct dataplane *d, struct path *path, mono_ns now)
 		path->sequence = 0;
 }
 
+/* A free place, else that of the one that was asked for longest ago: peers come and go, and move. */
 void routes_ask_path(struct dataplane *d, const struct ip_addr *remote)
 {
-	struct path *slot = NULL;
+	struct path *slot = &d->paths[0];
 	mono_ns now = clock_mono();
 
 	for (uint32_t i = 0; i < PATHS_MAX; i++) {
@@ -480,13 +481,23 @@ void routes_ask_path(struct dataplane *d, const struct ip_addr *remote)
 				path_ask(d, path, now);
 			return;
 		}
-		if (!slot && path->remote.family == ADDR_NONE)
+		bool better = path->remote.family == ADDR_NONE || path->asked < slot->asked;
+		if (slot->remote.family != ADDR_NONE && better)
 			slot = path;
 	}
-	if (!slot)
-		return;
-	slot->remote = *remote;
+	*slot = (struct path){ .remote = *remote };
 	path_ask(d, slot, now);
+}
+
+static bool is_endpoint(const struct dataplane *d, const struct ip_addr *remote)
+{
+	for (uint32_t i = 0; i < esp_pairs(d->esp); i++) {
+		struct esp_view v;
+		esp_view(d->esp, esp_pair_at(d->esp, i), &v);
+		if (v.tunnel != INDEX_NONE && addr_equal(&v.remote->addr, remote))
+			return true;
+	}
+	return false;
 }
 
 void routes_second(struct dataplane *d)
@@ -494,9 +505,15 @@ void routes_second(struct dataplane *d)
 	mono_ns now = clock_mono();
 
 	/* The kernel forgets a learned MTU after some minutes (mtu_expires): ask whether it still stands. */
-	for (uint32_t i = 0; i < PATHS_MAX; i++)
-		if (d->paths[i].remote.family != ADDR_NONE && now - d->paths[i].asked > PATH_AGAIN)
-			path_ask(d, &d->paths[i], now);
+	for (uint32_t i = 0; i < PATHS_MAX; i++) {
+		struct path *path = &d->paths[i];
+		if (path->remote.family == ADDR_NONE || now - path->asked <= PATH_AGAIN)
+			continue;
+		if (is_endpoint(d, &path->remote))
+			path_ask(d, path, now);
+		else
+			*path = (struct path){ 0 };
+	}
 	if (d->dump_wanted && !d->routes_next)
 		dump_begin(d);
 }

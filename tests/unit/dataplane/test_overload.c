@@ -155,6 +155,51 @@ static void only_used_pages_are_touched(void **state)
 	memory_detach(&d);
 }
 
+/* ---- path MTUs ---- */
+
+/* The peer whose route the kernel was asked for last; 0: none. */
+static uint32_t asked_for(int fd)
+{
+	_Alignas(8) uint8_t bytes[256];
+	uint32_t last = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+		last = load_be32(bytes + n - 4);
+	return last;
+}
+
+/* Peers that move leave no place behind for good: with all places taken another one's path is asked for as
+ * well. */
+static void paths_of_many_peers(void **state)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC), pair[2];
+	struct err e = { 0 };
+	struct ip_addr remote = { .family = ADDR_V4 };
+
+	d = (struct dataplane){ .state_fd = -1 };
+	assert_int_equal(ftruncate(fd, 4ll << 30), 0);
+	if (memory_attach(&d, fd, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	d.route_fd = pair[0];
+	for (uint32_t i = 1; i <= 3 * PATHS_MAX; i++) {
+		store_be32(remote.b, i);
+		routes_ask_path(&d, &remote);
+		assert_int_equal(asked_for(pair[1]), i);
+	}
+	/* No SA leads to any of them: a minute later all places are free. */
+	for (uint32_t i = 0; i < PATHS_MAX; i++)
+		d.paths[i].asked -= 61 * NS_PER_S;
+	routes_second(&d);
+	assert_int_equal(asked_for(pair[1]), 0);
+	for (uint32_t i = 0; i < PATHS_MAX; i++)
+		assert_int_equal(d.paths[i].remote.family, ADDR_NONE);
+	memory_detach(&d);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +207,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_flood_is_bounded, setup_link, teardown_link),
 		cmocka_unit_test(tiny_segments),
 		cmocka_unit_test(only_used_pages_are_touched),
+		cmocka_unit_test(paths_of_many_peers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
