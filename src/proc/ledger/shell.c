@@ -642,8 +642,11 @@ static enum rc log_open(struct ledger_shell *s, struct err *e)
 /* From here on entries are taken. */
 static void opening_end(struct ledger_shell *s)
 {
+	/* What was refused meanwhile came behind what waits here: its gap is stated behind it. */
+	struct refused *r = &s->refused[PROC_SUPERVISOR], later = *r;
 	struct err e = { 0 };
 
+	*r = (struct refused){ 0 };
 	s->opening = false;
 	loop_disarm(&s->child->loop, &s->opening_over);
 	s->durable = s->counters;
@@ -660,6 +663,8 @@ static void opening_end(struct ledger_shell *s)
 	for (size_t i = 0; i < s->early_n; i++)
 		append(s, PROC_SUPERVISOR, s->early[i].tag, &s->early[i].m);
 	s->early_n = 0;
+	if (later.last > 0)
+		*r = later;
 	if (s->child->deaf)
 		child_hear(s->child);
 }
