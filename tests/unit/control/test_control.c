@@ -151,6 +151,14 @@ static void client_goes_commit_stays(void **state)
 	commit_good(OTHER, 2);
 }
 
+static void history_is_bounded(void **state)
+{
+	for (uint64_t i = 1; i <= ROLLBACKS_MAX + 3; i++)
+		commit_good(i % 2 ? GOOD : OTHER, i);
+	file_is("rollback.50", GOOD);
+	file_is("rollback.51", NULL);
+}
+
 static void history_and_restart(void **state)
 {
 	commit_good(GOOD, 1);
@@ -734,6 +742,7 @@ int main(int argc, char **argv)
 		TEST(disk_refuses_the_history),
 		TEST(one_commit_at_a_time),
 		TEST(client_goes_commit_stays),
+		TEST(history_is_bounded),
 		TEST(history_and_restart),
 		TEST(broken_file_denies_all),
 		TEST(taker_refuses),

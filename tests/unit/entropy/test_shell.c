@@ -173,6 +173,21 @@ static void halves_come_as_asked(void **state)
 	assert_true(silent(PROC_LEDGER));
 }
 
+/* However much is asked for, and how often: no more is owed than this. */
+static void what_is_owed_is_bounded(void **state)
+{
+	if (executable)
+		skip();
+	entered(LEDGER_NOISE_START, "samples");
+	for (uint32_t i = 0; i < 5; i++) {
+		ask(i % 2 ? HALVES_OWED_MAX : UINT32_MAX);
+		assert_true(next(PROC_KEEPER, IPC_HALF));
+		assert_in_range(entropy.owed, 1, HALVES_OWED_MAX);
+	}
+	link_to(PROC_KEEPER);
+	assert_true(silent(PROC_KEEPER));
+}
+
 static void a_new_keeper_asks_anew(void **state)
 {
 	entered(LEDGER_NOISE_START, "samples");
@@ -271,6 +286,7 @@ int main(int argc, char **argv)
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
 	const struct CMUnitTest tests[] = {
 		T(halves_come_as_asked),
+		T(what_is_owed_is_bounded),
 		T(a_new_keeper_asks_anew),
 		cmocka_unit_test_setup_teardown(fails_at_the_start, start_with_stopped_clock, stop),
 		T(fails_later),

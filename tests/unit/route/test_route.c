@@ -313,6 +313,21 @@ static void tables_have_limits(void **state)
 		link_up(t, i, "x");
 	struct route_link more = { .index = ROUTE_LINKS_MAX + 1 };
 	assert_int_equal(route_link_set(t, &more), RC_LIMIT);
+	/* What strangers on a link can fill: those who are there stay, and one who goes leaves a place. */
+	struct route_neighbour n = { .link = 2, .addr = addr("10.0.0.0"), .state = ROUTE_NEIGHBOUR_WAITING };
+	for (uint32_t i = 0; i <= ROUTE_NEIGHBOURS_MAX; i++) {
+		store_be32(n.addr.b, 0x0a000000u + i);
+		assert_int_equal(route_neighbour_set(t, &n), i < ROUTE_NEIGHBOURS_MAX ? RC_OK : RC_LIMIT);
+	}
+	struct ip_addr there = addr("10.0.0.7");
+	assert_non_null(route_neighbour_find(t, 2, &there));
+	route_neighbour_gone(t, 2, &there);
+	assert_int_equal(route_neighbour_set(t, &n), RC_OK);
+	struct route_entry e = { .dst = { addr("0.0.0.0"), 32 }, .link = 2, .kind = ROUTE_UNICAST };
+	for (uint32_t i = 0; i <= ROUTE_ROUTES_MAX; i++) {
+		store_be32(e.dst.addr.b, 0x14000000u + i);
+		assert_int_equal(route_set(t, &e, false), i < ROUTE_ROUTES_MAX ? RC_OK : RC_LIMIT);
+	}
 	route_free(t);
 }
 

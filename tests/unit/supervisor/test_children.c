@@ -1,6 +1,6 @@
 /*
  * How long a process may take until it is ready: the clock is turned back for what is armed, so that nobody
- * waits.
+ * waits; and what the ledger may have the supervisor do.
  */
 #include "proc/supervisor/supervisor.h"
 
@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,12 +102,57 @@ static void who_stops_is_killed(void **state)
 	over();
 }
 
+/* ---- what the ledger asks for ---- */
+
+/* So many connections in a second and no more, to witnesses of the configuration alone; in the next one there
+ * are others. */
+static void connections_are_bounded(void **state)
+{
+	static struct ipc_frame answer;
+	struct ipc_frame f = { .head.id = IPC_WITNESS_CONNECT };
+	struct ipc_link other;
+	int pair[2];
+
+	loop_init(&s.loop);
+	children_init(&s);
+	ledger = child_of(&s, PROC_LEDGER);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	ipc_link_open(&ledger->port.link, pair[0], PROC_SUPERVISOR, PROC_LEDGER);
+	ipc_link_open(&other, pair[1], PROC_LEDGER, PROC_SUPERVISOR);
+	s.evidence.count = 1;
+	s.evidence.witness[0].at = (struct endpoint){ .port = 9 };
+	assert_int_equal(addr_parse(&s.evidence.witness[0].at.addr, "127.0.0.1"), RC_OK);
+	for (uint32_t second = 0; second < 2; second++) {
+		s.loop.now += 2 * NS_PER_S;
+		for (uint32_t i = 0, refused = 0; i < 100; i++) {
+			f.u.WITNESS_CONNECT = s.evidence.witness[0].at;
+			witness_connect(&s, ledger, &f);
+			assert_int_equal(ipc_recv(&other, &answer, NULL), RC_OK);
+			refused += answer.head.id == IPC_WITNESS_REFUSED &&
+				   answer.u.WITNESS_REFUSED.rc == RC_LIMIT;
+			ipc_frame_done(&answer);
+			assert_int_equal(refused, i < 64 ? 0 : i - 63);
+		}
+	}
+	s.loop.now += 2 * NS_PER_S;
+	f.u.WITNESS_CONNECT.port = 10;
+	witness_connect(&s, ledger, &f);
+	assert_int_equal(ipc_recv(&other, &answer, NULL), RC_OK);
+	assert_int_equal(answer.u.WITNESS_REFUSED.rc, RC_DENIED);
+	ipc_frame_done(&answer);
+	ipc_link_close(&ledger->port.link);
+	ipc_link_close(&other);
+	s.evidence.count = 0;
+	loop_done(&s.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_says_nothing_is_killed),
 		cmocka_unit_test(who_makes_progress_has_time),
 		cmocka_unit_test(who_stops_is_killed),
+		cmocka_unit_test(connections_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
