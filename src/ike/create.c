@@ -276,13 +276,18 @@ static void answer_not_found(struct ike *c, struct ike_sa *sa, const struct ike_
 	out_send_response(c, sa, &o);
 }
 
+/* Our request has been sent, and what the peer answered is not done yet, or lost. */
+static bool asked(const struct ike_sa *sa)
+{
+	return sa->request.n > 0 || sa->steps[SIDE_OWN].in;
+}
+
 /* Has our rekey of this child been sent, so that the peer may be carrying it out? */
 static bool rekeying(const struct ike_sa *sa, const struct child *old)
 {
 	const struct step *own = &sa->steps[SIDE_OWN];
 
-	return own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in &&
-	       (sa->request.n > 0 || own->in);
+	return own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && asked(sa);
 }
 
 /* The child that the peer wants to rekey; false: the request is answered already. */
@@ -299,8 +304,9 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		return false;
 	}
 	old = child_by_out(c, sa, load_be32(v->spi.at));
-	if (!old && child_being_installed(c, sa, load_be32(v->spi.at))) {
-		/* "Not found" would make the peer forget a child that we are about to send on. */
+	if (!old && child_is_made(own) && asked(sa)) {
+		/* Perhaps the one that we ask for: "not found" would make the peer forget a child that we are about to
+		 * send on. */
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}

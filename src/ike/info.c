@@ -55,11 +55,6 @@ void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 
 /* ---- the peer's request ---- */
 
-static bool child_is_made(const struct step *own)
-{
-	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY;
-}
-
 /* An SPI of no child here: perhaps of an answer that was lost on its way. */
 static void remember_dead(struct step *own, uint32_t spi)
 {

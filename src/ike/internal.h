@@ -454,6 +454,10 @@ void own_done(struct ike *c, struct ike_sa *sa); /* our exchange is over, the ne
 void own_retransmit(struct ike *c, struct ike_sa *sa);
 void own_patience_anew(struct ike *c, struct ike_sa *sa); /* what is under way counts its tries from now */
 void own_next(struct ike *c, struct ike_sa *sa); /* begins what is wanted, if nothing is under way */
+static inline bool child_is_made(const struct step *own)
+{
+	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY;
+}
 bool own_waits(const struct ike_sa *sa, enum ike_task task); /* sent, and not answered yet */
 
 /* ---- select.c: proposals and selectors ---- */

@@ -436,6 +436,26 @@ static void our_rekey_meets_nothing(void **state)
 	assert_string_equal(puppet_state(&p, 0), "established");
 }
 
+/* The peer's answer is lost, and it rekeys what that made: this child SA is not "not found", we only do not know it yet. */
+static void their_answer_is_lost(void **state)
+{
+	order(IKE_ORDER_REKEY_CHILD);
+	assert_true(said(EX_CREATE_CHILD_SA, false));
+	rekey_child_begin(ANSWER_SPI, IKE_PROTO_ESP, NEW_SPI, 0x60);
+	puppet_send(&p);
+	assert_true(said(EX_CREATE_CHILD_SA, true));
+	assert_true(puppet_says(&p, NTF_TEMPORARY_FAILURE));
+	assert_int_equal(puppet_children(&p), 1);
+	answer_child(ANSWER_SPI, 0x50);
+	core_deletes(p.child_in);
+	rekey_child_begin(ANSWER_SPI, IKE_PROTO_ESP, NEW_SPI, 0x60);
+	puppet_send(&p);
+	assert_true(said(EX_CREATE_CHILD_SA, true));
+	assert_true(p.payloads.present & IKE_HAS(SA));
+	peer_deletes(ANSWER_SPI);
+	only_child_is(NEW_SPI);
+}
+
 /* Our answer is lost: the peer repeats its request, and until it has it we do not touch the new child. */
 static void our_answer_is_lost(void **state)
 {
@@ -840,6 +860,8 @@ int main(void)
 		I(child_by_us),
 		R(both_go_with_their_ike_sa),
 		I(both_go_with_their_ike_sa),
+		R(their_answer_is_lost),
+		I(their_answer_is_lost),
 		R(child_by_the_peer),
 		I(child_by_the_peer),
 		R(child_by_the_peer_not_deleted),
