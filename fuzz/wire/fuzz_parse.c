@@ -104,8 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct segment_layers l;
 	if (mode & 2 && mode & 4 && packet_n &&
 		segment_layers_read(&l, ip, (uint32_t)packet_n, mode & 8 ? ip[packet_n - 1] : 0)) {
-		MUST(l.n > 0 && l.n <= SEGMENT_LAYERS_MAX && l.head_n <= SEGMENT_HEAD_MAX && l.head_n <= packet_n);
-		MUST(l.layer[0].kind == SEGMENT_IP && l.layer[l.n - 1].kind == SEGMENT_IP && l.l4_offset < l.head_n);
+		MUST(l.n > 0 && l.n <= SEGMENT_LAYERS_MAX && l.head_n <= SEGMENT_HEAD_MAX &&
+			l.head_n <= packet_n);
+		MUST(l.layer[0].kind == SEGMENT_IP && l.layer[l.n - 1].kind == SEGMENT_IP &&
+			l.l4_offset < l.head_n);
 		t.inner_l4 = l.l4_offset;
 	}
 	enum drop_reason d = train_parse(&t);

@@ -112,7 +112,10 @@ static struct train in_tunnel_read(uint8_t kind, uint8_t how, struct packet_spec
 
 	outer.dst_port = 9;
 	struct train t = packet_in(room, (enum packet_tunnel)(how % IN_COUNT), outer, &inner);
-	t.segment_size = kind & 0x80 ? 1200 : kind & 4 ? 1440 : 536;
+	t.segment_size = how == 0xff   ? 9
+			 : kind & 0x80 ? 1200
+			 : kind & 4    ? 1440
+				       : 536; /* 9: too many for one frame */
 	return t;
 }
 

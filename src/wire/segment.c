@@ -24,7 +24,8 @@ static uint64_t pseudo_sum(const uint8_t *ip, uint8_t proto, uint32_t l4_n)
 {
 	bool v4 = ip[0] >> 4 == 4;
 
-	return csum_pseudo(ip + (v4 ? IP4_SRC : IP6_SRC), ip + (v4 ? IP4_DST : IP6_DST), v4 ? 4 : 16, proto, l4_n);
+	return csum_pseudo(
+		ip + (v4 ? IP4_SRC : IP6_SRC), ip + (v4 ? IP4_DST : IP6_DST), v4 ? 4 : 16, proto, l4_n);
 }
 
 bool segment_cut_begin(struct segment_cutter *c, struct train *t, uint16_t size)

@@ -1,7 +1,7 @@
 /*
  * Trains into packets and packets into trains, as a NIC's segmentation and receive offload do it: TCP, and
- * UDP datagrams of one size, over IPv4 and IPv6 without options or extension headers in the way. What is cut may stand in tunnels of
- * others; what is joined does not.
+ * UDP datagrams of one size, over IPv4 and IPv6 without options or extension headers in the way. What is cut
+ * may stand in tunnels of others; what is joined does not.
  *
  * Cutting happens in place: a packet's headers are written over the end of the packet before it, which the
  * caller has used by then (encrypted, sent, copied). So cutting copies headers only. It consumes the train.
@@ -31,15 +31,17 @@ struct segment_layer {
 
 /* The headers of a train, offsets from its first octet. */
 struct segment_layers {
-	struct segment_layer layer[SEGMENT_LAYERS_MAX]; /* from the outer to the inner; the last is the IP header of what is cut */
+	struct segment_layer layer[SEGMENT_LAYERS_MAX]; /* from the outer to the inner; the last is the IP
+							   header of what is cut */
 	uint32_t n;
 	uint8_t proto;		    /* TCP or UDP: the header in front of the payload */
 	uint16_t l4_offset, head_n; /* where that begins and ends */
 };
 
 /*
- * Reads the headers of ip[0..n), through tunnels that stand in it, as far as the TCP or UDP header at l4; 0: not told, the first there is.
- * False: other headers than these, fragments, lengths that do not agree, a wrong IPv4 checksum.
+ * Reads the headers of ip[0..n), through tunnels that stand in it, as far as the TCP or UDP header at l4; 0:
+ * not told, the first there is. False: other headers than these, fragments, lengths that do not agree, a
+ * wrong IPv4 checksum.
  */
 bool segment_layers_read(struct segment_layers *ret_layers, const uint8_t *ip, uint32_t n, uint32_t l4);
 

@@ -1,7 +1,7 @@
 /*
- * The headers of a train that goes through a tunnel of others: GRE (RFC 2784, 2890), IP in IP (RFC 2003, 4213, 2473), Ethernet in GRE, and
- * what stands in UDP (VXLAN, Geneve, and others), where only the kernel's word tells how long it is. Called for what a kernel or a NIC
- * has joined, and again by whoever cuts it.
+ * The headers of a train that goes through a tunnel of others: GRE (RFC 2784, 2890), IP in IP (RFC 2003,
+ * 4213, 2473), Ethernet in GRE, and what stands in UDP (VXLAN, Geneve, and others), where only the kernel's
+ * word tells how long it is. Called for what a kernel or a NIC has joined, and again by whoever cuts it.
  */
 #include "wire/segment.h"
 
@@ -19,7 +19,8 @@
 #define TYPE_QINQ     0x88a8
 #define NOTHING	      UINT32_MAX
 
-/* Headers are read one behind the other; each reader says what comes next: a type above 0x600, a protocol, or NOTHING to be cut. */
+/* Headers are read one behind the other; each reader says what comes next: a type above 0x600, a protocol, or
+ * NOTHING to be cut. */
 struct reader {
 	struct segment_layers *l;
 	struct rd r;
@@ -36,7 +37,8 @@ static bool layer_add(struct reader *x, enum segment_layer_kind kind)
 	return true;
 }
 
-/* A length that is left open says nothing; any other must be that of all that follows: what is behind it would become payload. */
+/* A length that is left open says nothing; any other must be that of all that follows: what is behind it
+ * would become payload. */
 static bool length_fits(uint32_t length, size_t left, uint32_t open)
 {
 	return length == left || length == open;
@@ -56,9 +58,10 @@ static uint32_t read_ip4(struct reader *x)
 	rd_u8(&x->r);
 	uint8_t proto = rd_u8(&x->r);
 	rd_take(&x->r, 10);
-	if (x->r.bad || first >> 4 != 4 || size < IP4_HEADER_SIZE || !rd_take(&x->r, size - IP4_HEADER_SIZE) ||
-		fragment & (IP4_MF | IP4_OFFSET_MASK) || !length_fits(total, left, 0) ||
-		csum_fold(csum_add(0, header, size)) != 0xffff || !layer_add(x, SEGMENT_IP))
+	if (x->r.bad || first >> 4 != 4 || size < IP4_HEADER_SIZE ||
+		!rd_take(&x->r, size - IP4_HEADER_SIZE) || fragment & (IP4_MF | IP4_OFFSET_MASK) ||
+		!length_fits(total, left, 0) || csum_fold(csum_add(0, header, size)) != 0xffff ||
+		!layer_add(x, SEGMENT_IP))
 		return NOTHING;
 	return proto;
 }
@@ -71,7 +74,8 @@ static uint32_t read_ip6(struct reader *x)
 	uint16_t payload = rd_u16(&x->r);
 	uint8_t next = rd_u8(&x->r);
 	rd_take(&x->r, 33);
-	if (x->r.bad || first >> 4 != 6 || !length_fits(payload, rd_left(&x->r), 0) || !layer_add(x, SEGMENT_IP))
+	if (x->r.bad || first >> 4 != 6 || !length_fits(payload, rd_left(&x->r), 0) ||
+		!layer_add(x, SEGMENT_IP))
 		return NOTHING;
 	for (int n = 0; n < HEADERS_MAX && (next == IP6_HOP_BY_HOP || next == IP6_DESTINATION); n++) {
 		next = rd_u8(&x->r);
@@ -86,7 +90,8 @@ static uint32_t read_gre(struct reader *x)
 	uint16_t flags = rd_u16(&x->r), type = rd_u16(&x->r);
 
 	rd_take(&x->r, (flags & GRE_CHECKSUM ? 4 : 0) + (flags & GRE_KEY ? 4 : 0));
-	if (x->r.bad || flags & ~(GRE_CHECKSUM | GRE_KEY) || (flags & GRE_CHECKSUM && !layer_add(x, SEGMENT_GRE)))
+	if (x->r.bad || flags & ~(GRE_CHECKSUM | GRE_KEY) ||
+		(flags & GRE_CHECKSUM && !layer_add(x, SEGMENT_GRE)))
 		return NOTHING;
 	return type == TYPE_IP4 || type == TYPE_IP6 || type == TYPE_ETHERNET ? type : NOTHING;
 }
@@ -103,7 +108,8 @@ static uint32_t read_ethernet(struct reader *x)
 	return type == TYPE_IP4 || type == TYPE_IP6 ? type : NOTHING;
 }
 
-/* What UDP carries says nowhere how long its own header is: it ends where an IP header begins that ends where the cut one begins. */
+/* What UDP carries says nowhere how long its own header is: it ends where an IP header begins that ends where
+ * the cut one begins. */
 static uint32_t read_udp_tunnel(struct reader *x)
 {
 	size_t left = rd_left(&x->r), to_l4 = x->l4 - x->at;
@@ -111,7 +117,8 @@ static uint32_t read_udp_tunnel(struct reader *x)
 	rd_take(&x->r, 4);
 	uint16_t length = rd_u16(&x->r);
 	rd_u16(&x->r);
-	if (x->r.bad || x->l4 < x->at || to_l4 > left || !length_fits(length, left, 0) || !layer_add(x, SEGMENT_UDP))
+	if (x->r.bad || x->l4 < x->at || to_l4 > left || !length_fits(length, left, 0) ||
+		!layer_add(x, SEGMENT_UDP))
 		return NOTHING;
 	const uint8_t *l4 = x->ip + x->l4;
 	size_t rest = left - to_l4;

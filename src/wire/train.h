@@ -48,9 +48,10 @@ struct train {
 	uint8_t *ip;	       /* first byte of the IP header */
 	uint32_t len;	       /* from there to the end of the payload */
 	uint16_t segment_size; /* payload bytes of each packet but the last; 0: one packet */
-	uint16_t inner_l4;     /* of a train that stands in a tunnel of others (GRE, IP in IP, VXLAN): where its TCP
-				  or UDP header begins, from ip; 0: l4_offset. It must be cut before it leaves. */
-	uint8_t csum;	       /* enum train_csum */
+	uint16_t inner_l4; /* of a train that stands in a tunnel of others (GRE, IP in IP, VXLAN): where its
+			      TCP or UDP header begins, from ip; 0: l4_offset. It must be cut before it
+			      leaves. */
+	uint8_t csum;	   /* enum train_csum */
 	uint8_t zero;
 	uint32_t flags; /* enum train_flags */
 
@@ -58,9 +59,9 @@ struct train {
 	struct ip_addr src, dst;
 	uint16_t src_port, dst_port; /* TCP, UDP; ICMP queries: identifier in both; else 0 */
 	uint16_t l4_offset;	     /* from ip; behind all extension headers */
-	uint16_t payload_offset;     /* from ip; behind the L4 header (behind IP when there is none), the inner one of
-					inner_l4 */
-	uint8_t proto;		     /* 6, 17, 1, 58, … */
+	uint16_t payload_offset; /* from ip; behind the L4 header (behind IP when there is none), the inner
+				    one of inner_l4 */
+	uint8_t proto;		 /* 6, 17, 1, 58, … */
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
 	uint8_t hop_limit, traffic_class;
@@ -79,10 +80,10 @@ struct train {
 };
 
 /*
- * Reads the headers of t->ip[0..len) into the parsed fields; t->csum, t->segment_size, t->inner_l4 and t->flags (where it
- * is from) are the caller's. Cuts link padding off len. DROP_NONE, or why it cannot be forwarded; t->drop is
- * set to the same. The IPv4 header checksum is always checked; L4 checksums by train_verify_l4(), only where
- * somebody needs to believe them.
+ * Reads the headers of t->ip[0..len) into the parsed fields; t->csum, t->segment_size, t->inner_l4 and
+ * t->flags (where it is from) are the caller's. Cuts link padding off len. DROP_NONE, or why it cannot be
+ * forwarded; t->drop is set to the same. The IPv4 header checksum is always checked; L4 checksums by
+ * train_verify_l4(), only where somebody needs to believe them.
  */
 enum drop_reason train_parse(struct train *t);
 

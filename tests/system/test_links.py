@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from kit import (HOST_A, HOST_B, WEB, Capture, TcpStream, config_of, connect, counter, drops, listener, own_mac, send_frames, show,
+from kit import (HOST_A, HOST_B, HOST_B6, WEB, Capture, TcpStream, config_of, connect, counter, drops, listener, own_mac, send_frames, show,
                  wait_for)
 from nodes import CLONE_NEWNET, libc
 
@@ -164,6 +164,36 @@ def test_an_uplink_without_link_address(hq):
             assert counter(hq, "hq", "link-send") == before
         finally:
             hq["hq"].run(f"ip route del {WEB}/32 dev ppp0")
+
+
+@pytest.mark.parametrize("sink, address", [("web", WEB), ("host-b", HOST_B), ("host-b", HOST_B6)])
+def test_lists_of_datagrams(hq, sink, address):
+    """A link that is told to gather UDP in lists (rx-gro-list) hands over trains without a sum of the whole: forwarded like any others."""
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 2):
+        pytest.skip("this kernel describes no trains of UDP")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sent = [struct.pack("!I", n) + os.urandom(996) for n in range(400)]
+    before = counter(hq, "hq", "malformed"), counter(hq, "hq", "packets-in"), counter(hq, "hq", "trains-in")
+    with hq[sink].socket(family, socket.SOCK_DGRAM) as server, hq["host-a"].socket(family, socket.SOCK_DGRAM) as s:
+        server.bind(("", 5205))
+        server.settimeout(2)
+        server.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)  # SO_RCVBUFFORCE
+        s.connect((address, 5205))
+        s.send(b"first")
+        assert server.recv(2000) == b"first"
+        try:
+            hq["hq"].run("ethtool -K lan0 gro on rx-gro-list on")
+            hq["host-a"].run("ethtool -K eth0 tx off")  # packets with sums on the cable, one directly behind the other
+            s.setsockopt(17, 103, 1000)  # SOL_UDP, UDP_SEGMENT
+            for n in range(0, len(sent), 20):
+                s.send(b"".join(sent[n:n + 20]))
+                time.sleep(0.01)
+            assert [server.recv(2000) for _ in sent] == sent
+        finally:
+            hq["host-a"].run("ethtool -K eth0 tx on tso on tx-udp-segmentation on")
+            hq["hq"].run("ethtool -K lan0 rx-gro-list off gro off")
+    assert counter(hq, "hq", "malformed") == before[0]
+    assert counter(hq, "hq", "packets-in") - before[1] > 5 * (counter(hq, "hq", "trains-in") - before[2]), "there were such lists"
 
 
 # --- tunnels of others, whose packets come in trains ---

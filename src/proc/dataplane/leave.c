@@ -201,8 +201,8 @@ static void sealed_to_be_cut(struct pipeline *p, struct train *t)
 
 /*
  * A packet or train larger than the way takes, which may be cut: TCP gets smaller segments, as if its sender
- * had known; anything else becomes fragments. And a train in a tunnel of others, which no kernel takes as one:
- * its packets, each as it would be had it never been joined.
+ * had known; anything else becomes fragments. And a train in a tunnel of others, which no kernel takes as
+ * one: its packets, each as it would be had it never been joined.
  */
 static void leave_cut(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
 {

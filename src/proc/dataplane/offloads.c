@@ -38,10 +38,10 @@ static void csum_finish(struct train *t, uint32_t start, uint32_t offset)
 }
 
 /*
- * A train whose headers must be looked for; l4: where the cut one begins, 0: not told. In a tunnel of others (the kernel says TCP or UDP
- * there too, for what it joined itself and for what a tunnel's device left to the NIC) each packet's sums are made when it is cut. Else
- * a NIC (LRO) or the kernel (its lists of fragments) has joined what it had checked, without a sum of the whole: it becomes what any
- * other train is.
+ * A train whose headers must be looked for; l4: where the cut one begins, 0: not told. In a tunnel of others
+ * (the kernel says TCP or UDP there too, for what it joined itself and for what a tunnel's device left to the
+ * NIC) each packet's sums are made when it is cut. Else a NIC (LRO) or the kernel (its lists of fragments)
+ * has joined what it had checked, without a sum of the whole: it becomes what any other train is.
  */
 static bool train_find(struct train *t, uint8_t kind, uint32_t l4)
 {
@@ -54,7 +54,8 @@ static bool train_find(struct train *t, uint8_t kind, uint32_t l4)
 	if (l.n > 1) {
 		bool udp = l.layer[1].kind == SEGMENT_UDP;
 		t->inner_l4 = l.l4_offset;
-		t->csum = udp && load_be16(t->ip + l.layer[1].at + UDP_CSUM) ? TRAIN_CSUM_PARTIAL : TRAIN_CSUM_VALID;
+		t->csum = udp && load_be16(t->ip + l.layer[1].at + UDP_CSUM) ? TRAIN_CSUM_PARTIAL
+									     : TRAIN_CSUM_VALID;
 		return true;
 	}
 	uint16_t sum = csum_fold(csum_pseudo(t->ip + (v4 ? IP4_SRC : IP6_SRC),

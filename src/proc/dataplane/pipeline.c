@@ -14,11 +14,7 @@ _Static_assert(SCRATCH_SIZE + (66u << 10) <= LARGE_PAGE, "scratch and batch shar
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
 	struct route_table *routes, const uint8_t hash_key[16])
 {
-	*p = (struct pipeline){ .io = *io,
-		.fw = fw,
-		.esp = esp,
-		.routes = routes,
-		.changes = 1 };
+	*p = (struct pipeline){ .io = *io, .fw = fw, .esp = esp, .routes = routes, .changes = 1 };
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
 	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);

@@ -517,7 +517,8 @@ static void tunnels_once(const char *src, const char *dst)
 	assert_int_equal(burst.p.packets_in, packets);
 	assert_int_equal(single.p.bytes_in, burst.p.bytes_in);
 	/* without the answers: the sender of a train is told once */
-	assert_int_equal(single.p.packets_out - single.p.answers_sent, burst.p.packets_out - burst.p.answers_sent);
+	assert_int_equal(
+		single.p.packets_out - single.p.answers_sent, burst.p.packets_out - burst.p.answers_sent);
 	assert_true(same_outputs(GATE_OUT_LINK, gate_interface(&burst, GATE_WAN)));
 	assert_int_equal(single.sent_tunnel, burst.sent_tunnel);
 	same_sessions("trains in tunnels");
@@ -533,8 +534,9 @@ static void test_trains_in_tunnels(void **state)
 		bool v6 = number & 1, sealed = number & 2;
 		gates_begin(gate_text, number & 4 ? nat : "", 64);
 		tunnels_begin();
-		tunnels_once(v6 ? "2001:db8:1::2" : "10.1.0.2", sealed ? (v6 ? "2001:db8:2::9" : "10.2.0.9")
-								      : (v6 ? "2001:db8:99::9" : "192.0.2.80"));
+		tunnels_once(
+			v6 ? "2001:db8:1::2" : "10.1.0.2", sealed ? (v6 ? "2001:db8:2::9" : "10.2.0.9")
+								  : (v6 ? "2001:db8:99::9" : "192.0.2.80"));
 		clear += burst.sent_link;
 		sent += burst.sent_tunnel;
 		dropped += burst.p.drops[DROP_TTL] + burst.p.drops[DROP_DEFAULT_DENY];

@@ -156,7 +156,8 @@ static void test_joined_by_a_nic(void **state)
 	assert_false(taken(&t, &h));
 }
 
-/* A tunnel of others, whose device or whose NIC has left the cutting of what is in it to us: as packets, out of a link and sealed. */
+/* A tunnel of others, whose device or whose NIC has left the cutting of what is in it to us: as packets, out
+ * of a link and sealed. */
 static void test_in_tunnels(void **state)
 {
 	(void)state;
@@ -175,7 +176,7 @@ static void test_in_tunnels(void **state)
 			.payload_n = 10000,
 			.partial = true };
 		struct train t = packet_in(&packet, how, outer, &inner);
-		struct virtio_net_hdr h = { .gso_type = !tcp	? VIRTIO_NET_HDR_GSO_UDP_L4
+		struct virtio_net_hdr h = { .gso_type = !tcp	 ? VIRTIO_NET_HDR_GSO_UDP_L4
 							: inner6 ? VIRTIO_NET_HDR_GSO_TCPV6
 								 : VIRTIO_NET_HDR_GSO_TCPV4,
 			.gso_size = 1200 };
@@ -237,8 +238,8 @@ static void test_in_tunnels_too_large(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_vector), T(test_sctp), T(test_joined_by_a_nic), T(test_in_tunnels),
-		T(test_in_tunnels_too_large) };
+	const struct CMUnitTest tests[] = { T(test_vector), T(test_sctp), T(test_joined_by_a_nic),
+		T(test_in_tunnels), T(test_in_tunnels_too_large) };
 
 	return cmocka_run_group_tests_name("dataplane/offloads", tests, NULL, NULL);
 }

@@ -119,8 +119,8 @@ struct train packet_make(struct packet *p, const struct packet_spec *s)
 
 static size_t put_tunnel(uint8_t *at, enum packet_tunnel how, bool v4)
 {
-	static const uint8_t ethernet[] = { 2, 0, 0, 0, 9, 1, 2, 0, 0, 0, 9, 2 },
-			     gre_sum[] = { 0xa0, 0 }, options[] = { 0, 0, 4, 1, 4, 1, 1, 0 };
+	static const uint8_t ethernet[] = { 2, 0, 0, 0, 9, 1, 2, 0, 0, 0, 9, 2 }, gre_sum[] = { 0xa0, 0 },
+			     options[] = { 0, 0, 4, 1, 4, 1, 1, 0 };
 	uint16_t type = v4 ? 0x0800 : 0x86dd;
 
 	memset(at, 0, 64);
@@ -155,12 +155,14 @@ static size_t put_tunnel(uint8_t *at, enum packet_tunnel how, bool v4)
 	}
 }
 
-struct train packet_in(struct packet *p, enum packet_tunnel how, struct packet_spec outer, const struct packet_spec *inner)
+struct train packet_in(
+	struct packet *p, enum packet_tunnel how, struct packet_spec outer, const struct packet_spec *inner)
 {
 	static struct packet inside;
 	static uint8_t bytes[TRAIN_BYTES_MAX];
 	struct train t = packet_make(&inside, inner);
-	bool v4 = t.ip[0] >> 4 == 4, outer4 = !strchr(outer.src, ':'), udp = how == IN_VXLAN || how == IN_VXLAN_NO_SUM;
+	bool v4 = t.ip[0] >> 4 == 4, outer4 = !strchr(outer.src, ':'),
+	     udp = how == IN_VXLAN || how == IN_VXLAN_NO_SUM;
 
 	if (how == IN_IP_OPTIONS && outer4)
 		how = IN_IP;
@@ -168,10 +170,10 @@ struct train packet_in(struct packet *p, enum packet_tunnel how, struct packet_s
 	memcpy(bytes + head, t.ip, t.len);
 	if (how == IN_GRE_SUM && !inner->partial)
 		store_be16(bytes + 4, plain_checksum(0, bytes, head + t.len));
-	outer.proto = udp		      ? IP_UDP
-		      : how == IN_IP	      ? (v4 ? IP_IPIP : IP_IPV6)
+	outer.proto = udp		     ? IP_UDP
+		      : how == IN_IP	     ? (v4 ? IP_IPIP : IP_IPV6)
 		      : how == IN_IP_OPTIONS ? IP6_DESTINATION
-					      : IP_GRE;
+					     : IP_GRE;
 	outer.payload = bytes;
 	outer.payload_n = head + t.len;
 	outer.partial = udp && inner->partial;
@@ -180,7 +182,8 @@ struct train packet_in(struct packet *p, enum packet_tunnel how, struct packet_s
 		store_be16(t.ip + l4 + UDP_CSUM, 0);
 	t.csum = how == IN_VXLAN && inner->partial ? TRAIN_CSUM_PARTIAL : TRAIN_CSUM_VALID;
 	if (inner->partial)
-		t.inner_l4 = (uint16_t)(l4 + (udp ? UDP_HEADER_SIZE : 0) + head + (v4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE));
+		t.inner_l4 = (uint16_t)(l4 + (udp ? UDP_HEADER_SIZE : 0) + head +
+					(v4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE));
 	return t;
 }
 

@@ -26,8 +26,8 @@ struct packet_spec {
 	size_t options_n;
 	const uint8_t *payload; /* NULL: a pattern */
 	size_t payload_n;
-	uint8_t hops; /* 0: 64 */
-	bool partial; /* leave the L4 checksum to the NIC */
+	uint8_t hops;	 /* 0: 64 */
+	bool partial;	 /* leave the L4 checksum to the NIC */
 	uint16_t number; /* of one of several, in the IPv4 identification */
 };
 
@@ -47,10 +47,11 @@ enum packet_tunnel {
 };
 
 /*
- * The inner packet in a tunnel from outer->src to outer->dst (ports: IN_VXLAN's). inner->partial: as kernels leave a train, lacking its
- * segment_size.
+ * The inner packet in a tunnel from outer->src to outer->dst (ports: IN_VXLAN's). inner->partial: as kernels
+ * leave a train, lacking its segment_size.
  */
-struct train packet_in(struct packet *p, enum packet_tunnel how, struct packet_spec outer, const struct packet_spec *inner);
+struct train packet_in(
+	struct packet *p, enum packet_tunnel how, struct packet_spec outer, const struct packet_spec *inner);
 
 /* The Internet checksum of n octets and a start value, octet by octet; 0 when the data holds a right one. */
 uint16_t plain_checksum(uint32_t start, const uint8_t *bytes, size_t n);

@@ -1,6 +1,6 @@
 /*
- * Trains in tunnels of others: each packet that is cut out of one is what its sender would have made had it cut there, through all
- * headers; what is no such train is not taken for one.
+ * Trains in tunnels of others: each packet that is cut out of one is what its sender would have made had it
+ * cut there, through all headers; what is no such train is not taken for one.
  */
 #include "packets.h"
 #include "wire/segment.h"
@@ -13,7 +13,8 @@ static struct packet room, alone;
 static uint8_t payload[60000], was[TRAIN_BYTES_MAX];
 static uint64_t seed;
 
-static const char *const src[] = { "10.1.0.2", "2001:db8:1::2" }, *const dst[] = { "192.0.2.80", "2001:db8:99::9" },
+static const char *const src[] = { "10.1.0.2", "2001:db8:1::2" },
+			 *const dst[] = { "192.0.2.80", "2001:db8:99::9" },
 			 *const src_inside[] = { "172.16.0.1", "fd00:5::1" },
 			 *const dst_inside[] = { "172.16.0.2", "fd00:5::2" };
 
@@ -49,8 +50,10 @@ static struct packet_spec inner_of(bool v6, bool tcp, uint32_t n)
 /* Each packet of the train against the one that its sender would have made. */
 static void cut(enum packet_tunnel how, bool outer6, bool inner6, bool tcp)
 {
-	uint32_t size = draw(4) ? 100 + draw(1300) : 1 + draw(40), packets = 1 + draw(MIN_OF(60000 / size, 60u)), done = 0;
-	struct packet_spec outer = outer_of(outer6), inner = inner_of(inner6, tcp, (packets - 1) * size + 1 + draw(size));
+	uint32_t size = draw(4) ? 100 + draw(1300) : 1 + draw(40),
+		 packets = 1 + draw(MIN_OF(60000 / size, 60u)), done = 0;
+	struct packet_spec outer = outer_of(outer6),
+			   inner = inner_of(inner6, tcp, (packets - 1) * size + 1 + draw(size));
 	struct train t = packet_in(&room, how, outer, &inner);
 	struct segment_cutter c;
 	const uint8_t *ip;
@@ -101,7 +104,8 @@ static void nothing_else_is_taken(void **state)
 	for (int how = 0; how < IN_COUNT; how++)
 		for (int bits = 0; bits < 8; bits++) {
 			struct packet_spec inner = inner_of(bits & 2, bits & 4, 3000);
-			struct train t = packet_in(&room, (enum packet_tunnel)how, outer_of(bits & 1), &inner);
+			struct train t =
+				packet_in(&room, (enum packet_tunnel)how, outer_of(bits & 1), &inner);
 			bool udp_tunnel = how == IN_VXLAN || how == IN_VXLAN_NO_SUM;
 			assert_true(segment_layers_read(&l, t.ip, t.len, t.inner_l4));
 			assert_int_equal(l.l4_offset, t.inner_l4);
@@ -113,14 +117,17 @@ static void nothing_else_is_taken(void **state)
 					assert_true(!segment_layers_read(&l, t.ip, t.len, l4) || udp_tunnel);
 			for (uint32_t n = 0; n < t.len; n += n < 200 ? 1 : 97)
 				assert_false(segment_layers_read(&l, t.ip, n, t.inner_l4));
-			assert_false(segment_layers_read(&l, t.ip, t.len + 1, t.inner_l4)); /* padding is no payload */
+			assert_false(segment_layers_read(
+				&l, t.ip, t.len + 1, t.inner_l4)); /* padding is no payload */
 			memcpy(was, t.ip, t.len);
 			for (uint32_t at = 0; at < t.inner_l4 + 20u; at++)
 				for (int bit = 0; bit < 8; bit++) {
 					t.ip[at] ^= (uint8_t)(1 << bit);
 					if (segment_layers_read(&l, t.ip, t.len, t.inner_l4))
-						assert_true(l.n <= SEGMENT_LAYERS_MAX && l.l4_offset == t.inner_l4 &&
-							    l.head_n <= SEGMENT_HEAD_MAX && l.layer[0].kind == SEGMENT_IP &&
+						assert_true(l.n <= SEGMENT_LAYERS_MAX &&
+							    l.l4_offset == t.inner_l4 &&
+							    l.head_n <= SEGMENT_HEAD_MAX &&
+							    l.layer[0].kind == SEGMENT_IP &&
 							    l.layer[l.n - 1].kind == SEGMENT_IP);
 					t.ip[at] ^= (uint8_t)(1 << bit);
 				}
@@ -128,7 +135,8 @@ static void nothing_else_is_taken(void **state)
 		}
 }
 
-/* A sequence number of GRE would have to be made up, and what is a fragment, within or without, is no train. */
+/* A sequence number of GRE would have to be made up, and what is a fragment, within or without, is no train.
+ */
 static void what_cannot_be_cut(void **state)
 {
 	struct packet_spec inner = inner_of(false, true, 3000);
@@ -152,8 +160,8 @@ static void what_cannot_be_cut(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(as_their_sender_would), cmocka_unit_test(nothing_else_is_taken),
-		cmocka_unit_test(what_cannot_be_cut) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(as_their_sender_would),
+		cmocka_unit_test(nothing_else_is_taken), cmocka_unit_test(what_cannot_be_cut) };
 
 	return cmocka_run_group_tests_name("wire/layers", tests, NULL, NULL);
 }
