@@ -37,11 +37,11 @@ static bool layer_add(struct reader *x, enum segment_layer_kind kind)
 	return true;
 }
 
-/* A length that is left open says nothing; any other must be that of all that follows: what is behind it
- * would become payload. */
-static bool length_fits(uint32_t length, size_t left, uint32_t open)
+/* 0 is left open, for more than 16 bits can say; any other length must be that of all that follows: what is
+ * behind it would become payload. */
+static bool length_fits(uint32_t length, size_t left)
 {
-	return length == left || length == open;
+	return length == left || length == 0;
 }
 
 static uint32_t read_ip4(struct reader *x)
@@ -60,7 +60,7 @@ static uint32_t read_ip4(struct reader *x)
 	rd_take(&x->r, 10);
 	if (x->r.bad || first >> 4 != 4 || size < IP4_HEADER_SIZE ||
 		!rd_take(&x->r, size - IP4_HEADER_SIZE) || fragment & (IP4_MF | IP4_OFFSET_MASK) ||
-		!length_fits(total, left, 0) || csum_fold(csum_add(0, header, size)) != 0xffff ||
+		!length_fits(total, left) || csum_fold(csum_add(0, header, size)) != 0xffff ||
 		!layer_add(x, SEGMENT_IP))
 		return NOTHING;
 	return proto;
@@ -74,8 +74,7 @@ static uint32_t read_ip6(struct reader *x)
 	uint16_t payload = rd_u16(&x->r);
 	uint8_t next = rd_u8(&x->r);
 	rd_take(&x->r, 33);
-	if (x->r.bad || first >> 4 != 6 || !length_fits(payload, rd_left(&x->r), 0) ||
-		!layer_add(x, SEGMENT_IP))
+	if (x->r.bad || first >> 4 != 6 || !length_fits(payload, rd_left(&x->r)) || !layer_add(x, SEGMENT_IP))
 		return NOTHING;
 	for (int n = 0; n < HEADERS_MAX && (next == IP6_HOP_BY_HOP || next == IP6_DESTINATION); n++) {
 		next = rd_u8(&x->r);
@@ -117,18 +116,18 @@ static uint32_t read_udp_tunnel(struct reader *x)
 	rd_take(&x->r, 4);
 	uint16_t length = rd_u16(&x->r);
 	rd_u16(&x->r);
-	if (x->r.bad || x->l4 < x->at || to_l4 > left || !length_fits(length, left, 0) ||
+	if (x->r.bad || x->l4 < x->at || to_l4 > left || !length_fits(length, left) ||
 		!layer_add(x, SEGMENT_UDP))
 		return NOTHING;
 	const uint8_t *l4 = x->ip + x->l4;
 	size_t rest = left - to_l4;
 	if (to_l4 >= UDP_HEADER_SIZE + IP4_HEADER_SIZE && l4[-IP4_HEADER_SIZE] == 0x45 &&
-		length_fits(load_be16(l4 - IP4_HEADER_SIZE + 2), rest + IP4_HEADER_SIZE, 0)) {
+		length_fits(load_be16(l4 - IP4_HEADER_SIZE + 2), rest + IP4_HEADER_SIZE)) {
 		rd_take(&x->r, to_l4 - UDP_HEADER_SIZE - IP4_HEADER_SIZE);
 		return TYPE_IP4;
 	}
 	if (to_l4 >= UDP_HEADER_SIZE + IP6_HEADER_SIZE && l4[-IP6_HEADER_SIZE] >> 4 == 6 &&
-		length_fits(load_be16(l4 - IP6_HEADER_SIZE + 4), rest, 0)) {
+		length_fits(load_be16(l4 - IP6_HEADER_SIZE + 4), rest)) {
 		rd_take(&x->r, to_l4 - UDP_HEADER_SIZE - IP6_HEADER_SIZE);
 		return TYPE_IP6;
 	}
