@@ -41,6 +41,20 @@ static void ike_started(uint32_t run)
 	rounds();
 }
 
+static bool with_a_witness; /* that nobody connects to */
+
+static void witness_named(void)
+{
+	struct snap_evidence v = { .count = 1, .quorum = 1, .heartbeat_s = 1 };
+
+	snprintf(v.witness[0].name, sizeof v.witness[0].name, "one");
+	snprintf(v.witness[0].key, sizeof v.witness[0].key, "%s",
+		"witness.example/one+46c502a1+BE6A7tN9W2q9zhw1JJL9jg+L6D5lDh2i8zP+bkWvXVSl");
+	v.witness[0].at =
+		(struct endpoint){ .addr = addr_v4((const uint8_t[]){ 192, 0, 2, 7 }), .port = 7380 };
+	assert_int_equal(ipc_send_WITNESSES(&supervisor, 0, &v), RC_OK);
+}
+
 /* A start of the ledger in the boot, over what is on the disk. */
 static void ledger_started(uint64_t restarts)
 {
@@ -61,6 +75,8 @@ static void ledger_started(uint64_t restarts)
 	r.kind = RESOURCE_LEDGER_KEY;
 	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &r, fd), RC_OK);
 	close(fd);
+	if (with_a_witness)
+		witness_named();
 	assert_int_equal(ipc_send_START(&supervisor, 0, &start), RC_OK);
 	rounds();
 	assert_true(child.started);
@@ -158,6 +174,58 @@ static void numbers_left(void **state)
 
 /* Whoever is in a process may send without end: the others are heard in their turn, and what waits has a
  * bound. */
+static int setup_with_a_witness(void **state)
+{
+	with_a_witness = true;
+	setup(state);
+	with_a_witness = false;
+	return 0;
+}
+
+/* The supervisor's receipts until one for this number came: its rc. */
+static enum rc supervisor_hears(uint64_t tag)
+{
+	static struct ipc_frame f;
+
+	for (mono_ns until = clock_mono() + 20 * NS_PER_S; clock_mono() < until;) {
+		assert_int_equal(loop_once(&child.loop, NS_PER_MS, NULL), RC_OK);
+		while (ipc_recv(&supervisor, &f, NULL) == RC_OK)
+			if (f.head.id == IPC_LEDGER_RECEIPT && f.head.tag == tag)
+				return (enum rc)f.u.LEDGER_RECEIPT.rc;
+	}
+	fail_msg("no receipt for %llu", (unsigned long long)tag);
+	return RC_INTERNAL;
+}
+
+/*
+ * While the witnesses are asked, so many entries of the supervisor wait, and no more. Those that waited are
+ * entered, and the numbers of the others are a gap behind them.
+ */
+static void what_waits_at_the_start_is_bounded(void **state)
+{
+	struct msg_ledger_append m = { .type = LEDGER_PROCESS_EXIT };
+	struct ledger_body b;
+
+	assert_true(shell.opening);
+	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
+	ledger_body_u64(&b, "pid", 1);
+	ledger_body_str(&b, "process", "ike");
+	ledger_body_str(&b, "why", "test");
+	m.body_n = (uint16_t)ledger_body_done(&b);
+	memcpy(m.body, b.text, m.body_n);
+	for (m.n = 1; m.n <= OPENING_ENTRIES + 8; m.n++)
+		assert_int_equal(ipc_send_LEDGER_APPEND(&supervisor, m.n, &m), RC_OK);
+	for (uint64_t n = OPENING_ENTRIES + 1; n <= OPENING_ENTRIES + 8; n++)
+		assert_int_equal(supervisor_hears(n), RC_AGAIN);
+	assert_int_equal(shell.early_n, OPENING_ENTRIES);
+	for (uint64_t n = 1; n <= OPENING_ENTRIES; n++)
+		assert_int_equal(supervisor_hears(n), RC_OK);
+	assert_false(shell.opening);
+	assert_int_equal(ipc_send_LEDGER_APPEND(&supervisor, m.n, &m), RC_OK);
+	assert_int_equal(supervisor_hears(m.n), RC_OK);
+	assert_int_equal(ledger_counters_due(&shell.counters, "supervisor", 0), OPENING_ENTRIES + 10);
+}
+
 static void a_flood_of_one_source(void **state)
 {
 	struct msg_ledger_append m = { .n = 1, .type = LEDGER_PROCESS_EXIT };
@@ -222,8 +290,8 @@ static void a_long_boot(void **state)
 	assert_true(shell.stated >= 3 * LEDGER_COUNTERS_EVERY);
 }
 
-/* Keys that cannot be written keep all else out: a start stands in the log with its one-time keys behind it or
- * not at all, also when the ledger is started anew meanwhile. */
+/* Keys that cannot be written keep all else out: a start stands in the log with its one-time keys behind it
+ * or not at all, also when the ledger is started anew meanwhile. */
 static void no_start_without_its_keys(void **state)
 {
 	char command[160];
@@ -254,6 +322,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(successor, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_of_one_source, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_waits_at_the_start_is_bounded, setup_with_a_witness, teardown),
 		cmocka_unit_test_setup_teardown(a_long_boot, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_start_without_its_keys, setup, teardown),
 	};

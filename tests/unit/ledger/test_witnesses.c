@@ -443,34 +443,6 @@ static void asked_before_anything_is_entered(void **state)
 	stop();
 }
 
-/* So many entries of the supervisor wait for that, and no more; each is answered. */
-static void what_waits_at_the_start_is_bounded(void **state)
-{
-	const struct snap_evidence v = evidence(0);
-
-	mood = WITNESS_MUTE;
-	start(&v);
-	witness_told();
-	for (uint64_t n = 1; n <= OPENING_ENTRIES + 8; n++)
-		exit_send(n);
-	while (receipts < 8) {
-		assert_true(serve(1000));
-		assert_int_equal(receipt.rc, RC_AGAIN);
-	}
-	assert_int_equal(shell.early_n, OPENING_ENTRIES);
-	mood = WITNESS_WELL;
-	while (receipts < OPENING_ENTRIES + 8) {
-		assert_true(serve(7000));
-		if (receipt.rc != RC_OK)
-			fail_msg("%s", receipt.text);
-	}
-	exit_send(OPENING_ENTRIES + 9); /* and the refused ones are a gap */
-	assert_true(serve(7000));
-	assert_int_equal(receipt.rc, RC_OK);
-	assert_true(entered("counter_gap"));
-	stop();
-}
-
 static void a_required_act_waits(void **state)
 {
 	const struct snap_evidence v = evidence(REQUIRED_COMMIT);
@@ -912,7 +884,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(asked_before_anything_is_entered, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_waits_at_the_start_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_head_of_the_journal_ends_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_required_act_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(acts_that_wait_are_bounded, setup, teardown),
