@@ -3,6 +3,7 @@
  * witness. With an argument the same against the executable in its sandbox. Real TLS is
  * tests/system/test_courier.py's.
  */
+#include "crypto/hash.h"
 #include "proc/courier/shell.h"
 
 #include <setjmp.h>
@@ -10,8 +11,12 @@
 #include <stdio.h>
 
 #include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,18 +102,25 @@ static void ledger_join(void)
 	close(theirs);
 }
 
-static void configure(const char *url, bool key)
+static void configure_key(const char *url, const uint8_t key[32])
 {
 	struct snap_evidence v = { .count = 1, .quorum = 1, .heartbeat_s = 30 };
 
 	snprintf(v.witness[0].name, sizeof v.witness[0].name, "one");
 	snprintf(v.witness[0].key, sizeof v.witness[0].key, "key");
 	snprintf(v.witness[0].url, sizeof v.witness[0].url, "%s", url);
-	v.witness[0].server_key[0] = key;
+	memcpy(v.witness[0].server_key, key, sizeof v.witness[0].server_key);
 	assert_int_equal(snapshot_evidence_check(&v, NULL), RC_OK);
 	assert_int_equal(ipc_send_WITNESSES(&supervisor, 0, &v), RC_OK);
 	for (int i = 0; i < 5; i++) /* before the ledger's question, as in life */
 		turn(-1);
+}
+
+static void configure(const char *url)
+{
+	static const uint8_t any[32];
+
+	configure_key(url, any);
 }
 
 /* Asked for this address; our end of the connection. */
@@ -214,7 +226,7 @@ static void failed(uint64_t tag, const char *why)
 
 static void there_and_back(void **state)
 {
-	configure("http://[2001:db8::7]:8080/x/", false);
+	configure("http://[2001:db8::7]:8080/x/");
 	ask(7, "/add-checkpoint", "old 0\n");
 	int fd = connection("2001:db8::7", 8080);
 	assert_string_equal(heard(fd), "POST /x/add-checkpoint HTTP/1.1\r\nHost: [2001:db8::7]:8080\r\n"
@@ -249,7 +261,7 @@ static void answers_that_are_none(void **state)
 		{ "", "ended before the answer did" },
 	};
 
-	configure("http://192.0.2.1", false);
+	configure("http://192.0.2.1");
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		ask(i, "/", "x");
 		int fd = connection("192.0.2.1", 80);
@@ -304,7 +316,7 @@ static void names(void **state)
 	static const uint8_t a_record[] = "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2";
 	const struct msg_result refused = { .rc = RC_IO, .text = "connect: Network is unreachable" };
 
-	configure("http://w.example", false);
+	configure("http://w.example");
 	ask(1, "/", "x");
 	int fd = name_server();
 	for (int i = 0; i < 2; i++) {
@@ -349,7 +361,7 @@ static void questions_that_are_none(void **state)
 {
 	struct msg_witness_ask m;
 
-	configure("http://192.0.2.1", false);
+	configure("http://192.0.2.1");
 	static const char *const paths[] = { "", "x", "/a b", "/\r\nX: y", "/A", "/%0a" };
 	for (size_t i = 0; i < COUNT_OF(paths); i++) {
 		ask(i, paths[i], "x");
@@ -372,7 +384,7 @@ static void questions_that_are_none(void **state)
 
 static void what_ends_a_question(void **state)
 {
-	configure("http://192.0.2.1", false);
+	configure("http://192.0.2.1");
 	/* the next one */
 	ask(1, "/", "x");
 	int fd = connection("192.0.2.1", 80);
@@ -383,7 +395,7 @@ static void what_ends_a_question(void **state)
 	/* another configuration */
 	fd = connection("192.0.2.1", 80);
 	heard(fd);
-	configure("http://192.0.2.2", false);
+	configure("http://192.0.2.2");
 	failed(2, "configuration");
 	assert_string_equal(heard(fd), "");
 	close(fd);
@@ -407,10 +419,10 @@ static void what_ends_a_question(void **state)
 
 static void no_tls_without_trust(void **state)
 {
-	configure("https://192.0.2.1", false);
+	configure("https://192.0.2.1");
 	ask(1, "/", "x");
 	failed(1, "no list of authorities");
-	configure("https://192.0.2.1", true);
+	configure_key("https://192.0.2.1", (const uint8_t[32]){ 1 });
 	ask(2, "/", "x");
 	int fd = connection("192.0.2.1", 443);
 	const char *hello = heard(fd);
@@ -425,6 +437,159 @@ static void no_tls_without_trust(void **state)
 	failed(3, "");
 }
 
+/* ---- TLS ---- */
+
+static EVP_PKEY *server_pkey;
+static X509 *certificate;
+static uint8_t server_key[SHA256_SIZE];
+
+/* For this name, valid until so many seconds from now; by itself, so it is its own authority. */
+static void certificate_make(const char *name, long valid_s)
+{
+	static const uint8_t cn[] = "a witness";
+	uint8_t *der = NULL;
+
+	X509_free(certificate);
+	EVP_PKEY_free(server_pkey);
+	server_pkey = EVP_EC_gen("P-256");
+	certificate = X509_new();
+	assert_true(server_pkey && certificate);
+	X509_NAME *who = X509_get_subject_name(certificate);
+	X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, name);
+	assert_int_equal(X509_set_version(certificate, 2), 1);
+	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1), 1);
+	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), -86400));
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), valid_s));
+	assert_int_equal(X509_NAME_add_entry_by_txt(who, "CN", MBSTRING_ASC, cn, -1, -1, 0), 1);
+	assert_int_equal(X509_set_issuer_name(certificate, who), 1);
+	assert_int_equal(X509_set_pubkey(certificate, server_pkey), 1);
+	assert_int_equal(X509_add_ext(certificate, names, -1), 1);
+	assert_true(X509_sign(certificate, server_pkey, EVP_sha256()) > 0);
+	X509_EXTENSION_free(names);
+	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+	assert_true(n > 0);
+	sha256(server_key, der, (size_t)n);
+	OPENSSL_free(der);
+}
+
+/* The list of authorities: the certificate, behind a line that is none and before one that is broken. */
+static void authorities_give(void)
+{
+	static const char broken[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+	const struct msg_resource m = { .kind = RESOURCE_AUTHORITIES };
+	int fd = memfd_create("authorities", MFD_CLOEXEC);
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem;
+
+	assert_true(bio && BIO_puts(bio, "# somebody\n") > 0 && PEM_write_bio_X509(bio, certificate) == 1 &&
+		    BIO_puts(bio, broken) > 0);
+	long n = BIO_get_mem_data(bio, &pem);
+	assert_int_equal(write(fd, pem, (size_t)n), n);
+	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &m, fd), RC_OK);
+	close(fd);
+	BIO_free(bio);
+}
+
+/* The server's end, as far as its handshake comes. */
+static SSL *server(int fd, int version)
+{
+	SSL_CTX *c = SSL_CTX_new(TLS_server_method());
+
+	assert_int_equal(SSL_CTX_use_certificate(c, certificate), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(c, server_pkey), 1);
+	assert_int_equal(SSL_CTX_set_min_proto_version(c, TLS1_VERSION), 1);
+	assert_int_equal(SSL_CTX_set_max_proto_version(c, version), 1);
+	SSL_CTX_set_security_level(c, 0);
+	SSL *ssl = SSL_new(c);
+	SSL_CTX_free(c);
+	assert_int_equal(SSL_set_fd(ssl, fd), 1);
+	for (int ms = 0; ms < ANSWER_MS; ms += 2) {
+		int result = SSL_accept(ssl);
+		if (result == 1 || SSL_get_error(ssl, result) != SSL_ERROR_WANT_READ)
+			break;
+		turn(fd);
+	}
+	return ssl;
+}
+
+static const char *decrypted(SSL *ssl)
+{
+	static char text[4096];
+	int n = 0;
+
+	for (int ms = 0; n <= 0 && ms < ANSWER_MS; ms += 2) {
+		turn(SSL_get_fd(ssl));
+		n = SSL_read(ssl, text, sizeof text - 1);
+	}
+	assert_true(n > 0);
+	text[n] = '\0';
+	return text;
+}
+
+static void tls_answer(const char *says, uint32_t status)
+{
+	int fd;
+
+	ask(1, "/add-checkpoint", "x");
+	fd = connection("192.0.2.1", 443);
+	SSL *ssl = server(fd, TLS1_3_VERSION);
+	assert_non_null(strstr(decrypted(ssl), "POST /add-checkpoint HTTP/1.1\r\nHost: 192.0.2.1\r\n"));
+	assert_int_equal(SSL_write(ssl, says, (int)strlen(says)), strlen(says));
+	if (status)
+		SSL_shutdown(ssl);
+	else
+		shutdown(fd, SHUT_WR); /* no word of TLS that this is the end */
+	if (status)
+		answer(1, status);
+	else
+		failed(1, "TLS: the server ended the connection");
+	SSL_free(ssl);
+	close(fd);
+}
+
+static void tls_refused(const char *why, int version)
+{
+	ask(2, "/", "x");
+	int fd = connection("192.0.2.1", 443);
+	SSL *ssl = server(fd, version);
+	failed(2, why);
+	assert_int_equal(SSL_read(ssl, (char[1]){ 0 }, 1) > 0, 0); /* nothing was asked */
+	SSL_free(ssl);
+	close(fd);
+}
+
+static void who_is_trusted(void **state)
+{
+	static const char whole[] = "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n",
+			  to_the_end[] = "HTTP/1.1 200 x\r\n\r\nabc";
+
+	/* by its key, whatever the certificate says */
+	certificate_make("DNS:other.example", -3600);
+	configure_key("https://192.0.2.1", server_key);
+	tls_answer(whole, 200);
+	tls_answer(to_the_end, 200);
+	tls_answer(to_the_end, 0);
+	certificate_make("IP:192.0.2.1", 3600); /* another key */
+	tls_refused("is not the server-key", TLS1_3_VERSION);
+	/* by an authority */
+	authorities_give();
+	configure("https://192.0.2.1");
+	tls_answer(whole, 200);
+	tls_refused("TLS:", TLS1_1_VERSION);
+	certificate_make("IP:192.0.2.1", 3600); /* of the same name, and nobody stands for it */
+	tls_refused("certificate is refused: self-signed certificate", TLS1_3_VERSION);
+	certificate_make("IP:192.0.2.1", -3600);
+	authorities_give();
+	tls_refused("certificate is refused: certificate has expired", TLS1_3_VERSION);
+	certificate_make("IP:192.0.2.2,DNS:192.0.2.1", 3600);
+	authorities_give();
+	tls_refused("certificate is refused: IP address mismatch", TLS1_2_VERSION);
+	X509_free(certificate);
+	EVP_PKEY_free(server_pkey);
+	certificate = NULL;
+	server_pkey = NULL;
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -435,8 +600,10 @@ int main(int argc, char **argv)
 		TEST(questions_that_are_none),
 		TEST(what_ends_a_question),
 		TEST(no_tls_without_trust),
+		TEST(who_is_trusted),
 	};
 
+	signal(SIGPIPE, SIG_IGN); /* the server's end of a connection that was refused */
 	executable = argc > 1 ? argv[1] : NULL;
 	if (executable && (geteuid() != 0 || !getpwnam("plaingate-courier"))) {
 		fprintf(stderr, "skipped: needs root and the users that tools/make-users creates\n");
