@@ -193,6 +193,50 @@ def test_answers_come_from_whom_was_asked(lab, server, client, port):
             s.recv(100)
 
 
+WAYS = {  # the tunnel's own side at hq, another address of it, the far gateway's
+    "IPv4": ("10.1.0.1/24", "10.1.0.7/24", "10.2.0.1"),
+    "IPv6": ("fd00:1::1/64", "fd00:1::7/64", "fd00:2::1"),
+}
+
+
+@pytest.mark.parametrize("own, other, far", WAYS.values(), ids=WAYS)
+def test_the_hosts_own_way_into_a_tunnel_follows_its_address(lab, own, other, far):
+    """At a boot the address comes after the configuration, and it may be replaced, or go and be back at once. By any other the peer's
+    selectors are not met: pg0 has none, and what the kernel takes then is the uplink's."""
+    hq = lab["hq"]
+    v6 = ":" in own
+
+    def comes(address):
+        hq.run(f"ip addr add {address} dev lan0{' nodad' if v6 else ''}")
+
+    def leads_from(address):
+        return f" src {address.partition('/')[0]} " in hq.run(f"ip {'-6' if v6 else '-4'} route show table 20551 dev pg0").stdout + " "
+
+    def is_used(address):
+        wait_for(lambda: leads_from(address), 5, f"the route from {address}")
+        wait_for(lambda: hq.run(f"ping -c 1 -W 1 {far}", check=False).returncode == 0, 5, f"{far} from {address}")
+
+    lab.wait_for_tunnel()
+    is_used(own)
+    try:
+        hq.run(f"ip addr del {own} dev lan0")
+        lab.commit("hq", config_of("hq") + "# without the address\n", "as at a boot")
+        comes(other)
+        is_used(other)
+        hq.run(f"ip addr del {other} dev lan0")
+        comes(own)
+        is_used(own)
+        hq.run(f"ip addr del {own} dev lan0")
+        comes(own)
+        time.sleep(1.5)
+        is_used(own)
+    finally:
+        hq.run(f"ip addr del {other} dev lan0", check=False)
+        hq.run(f"ip addr add {own} dev lan0{' nodad' if v6 else ''}", check=False)
+        lab.commit("hq", config_of("hq"), "as before")
+    is_used(own)
+
+
 def test_a_port_of_source_nat_is_closed_to_its_own_answers(lab):
     """The kernel sees a copy of what comes back to a translated session."""
     with listener(lab, "web", 5203, socket.SOCK_DGRAM) as asked, lab["hq"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

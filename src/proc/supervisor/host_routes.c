@@ -101,9 +101,16 @@ static uint32_t *place_of(const struct host_routes *r, const struct host_route *
 	}
 }
 
+const struct host_route *host_routes_find(const struct host_routes *r, const struct host_route *route)
+{
+	uint32_t at = r->n > 0 ? *place_of(r, route) : 0;
+
+	return at ? &r->list[at - 1] : NULL;
+}
+
 bool host_routes_hold(const struct host_routes *r, const struct host_route *route)
 {
-	return r->n > 0 && *place_of(r, route) != 0;
+	return host_routes_find(r, route) != NULL;
 }
 
 /* False: there are too many. */

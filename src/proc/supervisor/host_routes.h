@@ -33,6 +33,8 @@ struct host_routes {
 enum rc host_routes_collect(struct host_routes *ret_routes, const struct snapshot *snap,
 	const struct ifaddrs *addresses, struct err *e);
 void host_routes_done(struct host_routes *r);
-bool host_routes_hold(const struct host_routes *r, const struct host_route *route); /* whatever its `from` */
+/* The one to the same prefix, of the same kind, whatever its `from`; NULL: none. */
+const struct host_route *host_routes_find(const struct host_routes *r, const struct host_route *route);
+bool host_routes_hold(const struct host_routes *r, const struct host_route *route);
 
 #endif

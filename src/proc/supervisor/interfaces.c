@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
 
+#include <errno.h>
+#include <libmnl/libmnl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -89,19 +91,26 @@ void interfaces_follow(struct supervisor *s)
 	interfaces_open(s);
 }
 
-/* What the news are does not matter: all interfaces are looked at. */
+/* What the news of links are does not matter: all interfaces are looked at. */
 static void link_news(struct loop *l, struct watch *w, short revents)
 {
-	char news[8192];
+	struct supervisor *s = (struct supervisor *)w->context;
+	_Alignas(struct nlmsghdr) char news[8192];
+	ssize_t n;
 
-	while (recv(w->fd, news, sizeof news, MSG_DONTWAIT) > 0)
-		;
-	interfaces_follow((struct supervisor *)w->context);
+	while ((n = recv(w->fd, news, sizeof news, MSG_DONTWAIT)) > 0) {
+		int left = (int)n;
+		for (const struct nlmsghdr *h = (const void *)news; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+			s->addresses_changed |= h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR;
+	}
+	s->addresses_changed |= n < 0 && errno != EAGAIN; /* some were lost */
+	interfaces_follow(s);
 }
 
 enum rc interfaces_watch(struct supervisor *s, struct err *e)
 {
-	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0) {

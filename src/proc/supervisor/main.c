@@ -248,6 +248,7 @@ static void on_tick(struct loop *l, struct timer *t)
 		return;
 	}
 	interfaces_follow(s);
+	routes_follow(s);
 	filter_keep(s);
 	if (s->parent_pipe >= 0 && children_all(s, LIFE_READY))
 		tell_ready(s);

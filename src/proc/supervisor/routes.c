@@ -8,6 +8,9 @@
  * the kernel takes the routes away; behind each stands an unreachable one that stays, so that the host's own
  * traffic does not leave in clear while nobody is there to seal it.
  * What stays on this side (host_routes.h) are "throw" routes there: for these the kernel asks the main table.
+ *
+ * A route to pg0 names the host's address on the tunnel's own side, which comes later than the configuration at a
+ * boot, and may be replaced: pg0 itself has none, and by any other the peer's selectors would not be met.
  */
 #include "base/log.h"
 #include "proc/supervisor/host_routes.h"
@@ -28,6 +31,8 @@
 
 /* In force; as the kernel has them as long as pg0 is there. */
 static struct host_routes current;
+/* An address that a route should name was not there yet, as far as the kernel is concerned (RFC 4862 section 5.4). */
+static bool unsettled;
 
 static enum rc collect(const struct snapshot *snap, struct host_routes *ret_routes, struct err *e)
 {
@@ -64,6 +69,19 @@ static int change_route(int fd, const struct host_route *r, bool add, uint32_t t
 	if (add && tun && !r->stays && r->from.family != ADDR_NONE)
 		netlink_put_addr(h, RTA_PREFSRC, &r->from);
 	return netlink_ask(fd, h);
+}
+
+/* Into pg0, by the host's address if that can be used already. */
+static int set_route(int fd, const struct host_route *r, uint32_t tun)
+{
+	struct host_route any = *r;
+	int error = change_route(fd, r, true, tun);
+
+	if (error != EINVAL || r->from.family == ADDR_NONE)
+		return error;
+	unsettled = true;
+	any.from = (struct ip_addr){ .family = ADDR_NONE };
+	return change_route(fd, &any, true, tun);
 }
 
 static int change_rule(int fd, int family, bool add)
@@ -155,7 +173,7 @@ static enum rc install(int fd, const struct host_routes *next, uint32_t tun, str
 	for (size_t i = 0; i < next->n; i++) {
 		errno = change_route(fd, &next->list[i], true, 0);
 		if (errno == 0 && !next->list[i].stays)
-			errno = change_route(fd, &next->list[i], true, tun);
+			errno = set_route(fd, &next->list[i], tun);
 		if (errno)
 			return err_errno(
 				e, RC_IO, "route %s to " TUN_NAME, prefix_text(text, &next->list[i].to));
@@ -182,6 +200,46 @@ enum rc routes_apply(struct supervisor *s, struct err *e)
 	host_routes_done(&current);
 	current = next;
 	return RC_OK;
+}
+
+/* The kernel forgets a lost address in the routes that name it, so that one which is back at once is set anew. */
+static enum rc set_addresses(int fd, const struct host_routes *next, uint32_t tun, struct err *e)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < next->n; i++) {
+		const struct host_route *r = &next->list[i], *was = host_routes_find(&current, r);
+		if (r->stays || (r->from.family == ADDR_NONE && was && was->from.family == ADDR_NONE))
+			continue;
+		errno = set_route(fd, r, tun);
+		if (errno)
+			return err_errno(e, RC_IO, "route %s to " TUN_NAME, prefix_text(text, &r->to));
+	}
+	return RC_OK;
+}
+
+void routes_follow(struct supervisor *s)
+{
+	struct host_routes next = { 0 };
+	struct err e = { 0 };
+
+	if (!s->snapshot || current.n == 0 || (!s->addresses_changed && !unsettled))
+		return;
+	s->addresses_changed = unsettled = false;
+	enum rc rc = collect(s->snapshot, &next, &e);
+	int fd = rc == RC_OK ? netlink_open() : -1;
+	if (rc == RC_OK)
+		rc = fd >= 0 ? set_addresses(fd, &next, if_nametoindex(TUN_NAME), &e) : err_errno(&e, RC_IO, "rtnetlink");
+	if (fd >= 0)
+		close(fd);
+	if (rc != RC_OK) {
+		log_warn("%s", e.text);
+		unsettled = true; /* again in a second */
+		host_routes_done(&next);
+		return;
+	}
+	host_routes_done(&current);
+	current = next;
 }
 
 enum rc routes_flush(struct err *e)

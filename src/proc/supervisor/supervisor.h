@@ -128,6 +128,7 @@ struct supervisor {
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
+	bool addresses_changed; /* since routes_follow() looked */
 	bool stopping, stop_told; /* told: the one whose turn it is */
 	size_t stop_step;
 	mono_ns stop_at;
@@ -220,6 +221,7 @@ enum rc filter_flush(struct err *e);
 
 /* routes.c */
 enum rc routes_apply(struct supervisor *s, struct err *e);
+void routes_follow(struct supervisor *s); /* once a second: the host's addresses, when they have changed */
 enum rc routes_flush(struct err *e);
 void neighbour_ask(struct supervisor *s, const struct msg_neighbour *m);
 enum rc neighbour_open(struct supervisor *s, struct err *e);
