@@ -33,6 +33,10 @@ static bool quoted_l4(struct quoted *q, struct rd r, const uint8_t *bytes, size_
 			return false;
 		break;
 	}
+	case IP_UDP_LITE:
+	case IP_DCCP: /* where UDP has its own; their ports are not looked at */
+		csum = UDP_CSUM;
+		break;
 	default:
 		break;
 	}

@@ -384,7 +384,10 @@ static void test_without_ports(void **state)
 					   .src = OUTSIDE, .dst = GATE, .proto = protos[i], .payload_n = 40
 				   };
 
+		uint8_t sent[8];
+
 		other.src = "10.0.0.3";
+		memcpy(sent, packet_make(&w.packet, &s).ip + 20, sizeof sent);
 		expect(DROP_NONE, &s);
 		is(&w.t.src, GATE);
 		memcpy(quote, w.t.ip, sizeof quote);
@@ -401,6 +404,7 @@ static void test_without_ports(void **state)
 		expect(DROP_NONE, &e);
 		is(&w.t.dst, "10.0.0.2");
 		assert_memory_equal(w.t.ip + 28 + 12, ((uint8_t[]){ 10, 0, 0, 2 }), 4);
+		assert_memory_equal(w.t.ip + 28 + 20, sent, sizeof sent); /* the sender's own, the checksum too */
 		other.dst = "198.51.100.77"; /* another outside host */
 		expect(DROP_NONE, &other);
 		w.now += 61 * NS_PER_S;
