@@ -122,6 +122,23 @@ def test_a_second_network_behind_a_router_on_the_lan(lab):
         lab.commit("hq", config_of("hq"), "as before")
 
 
+@pytest.mark.parametrize("ways", [1, 2])
+def test_ipv4_by_an_ipv6_router(lab, ways):
+    """RFC 8950, as routing daemons set it on links that have no IPv4 address; of several ways the first that is up counts."""
+    router = re.search(r"inet6 (fe80::\S+)/", lab["internet"].run("ip -6 addr show dev hq0 scope link").stdout)[1]
+    way = f"via inet6 {router} dev wan0"
+    route = f"{WEB}/32 {way}" if ways == 1 else f"{WEB}/32 nexthop {way} nexthop via inet6 {router} dev lan0"
+    lab["hq"].run("ip route del default")
+    try:
+        wait_for(lambda: not reaches(lab, WEB), 5, "no way")
+        lab["hq"].run(f"ip route add {route}")
+        wait_reaches(lab, WEB)
+    finally:
+        lab["hq"].run(f"ip route del {WEB}/32", check=False)
+        lab["hq"].run("ip route add default via 198.51.100.1")
+    wait_reaches(lab, WEB)
+
+
 def test_rules_that_are_not_followed_are_said(lab):
     """ip rule, fwmark, a VRF's rule: the mirror has the main table alone. What the gateway itself needs is none of them."""
     def rules():

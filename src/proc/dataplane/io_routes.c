@@ -168,6 +168,18 @@ static void path_read(struct dataplane *d, const struct nlmsghdr *h, uint32_t mt
 		*path = (struct path){ 0 }; /* nothing special any more: the slot is free */
 }
 
+/* RTA_VIA: IPv4 by an IPv6 gateway (RFC 8950), as routing daemons set it on links without IPv4 addresses. */
+static void via_read(const uint8_t *via, size_t n, struct ip_addr *ret_gateway)
+{
+	uint16_t family;
+
+	if (n != sizeof family + 16)
+		return;
+	memcpy(&family, via, sizeof family);
+	if (family == AF_INET6)
+		*ret_gateway = addr_v6(via + sizeof family);
+}
+
 /* The ways of a route: one, or several of which the first usable counts. */
 static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct route_entry *e,
 	const struct attributes *a, uint8_t family)
@@ -177,11 +189,9 @@ static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct 
 	if (!a->at[RTA_MULTIPATH]) {
 		if (a->at[RTA_GATEWAY])
 			addr_read(a->at[RTA_GATEWAY], family, &e->gateway);
-		if (a->at[RTA_VIA] &&
-			mnl_attr_get_payload_len(a->at[RTA_VIA]) == 18) { /* IPv4 by an IPv6 gateway */
-			const uint8_t *via = mnl_attr_get_payload(a->at[RTA_VIA]);
-			e->gateway = addr_v6(via + 2);
-		}
+		if (a->at[RTA_VIA])
+			via_read(mnl_attr_get_payload(a->at[RTA_VIA]), mnl_attr_get_payload_len(a->at[RTA_VIA]),
+				&e->gateway);
 		e->link = u32_read(a->at[RTA_OIF], ROUTE_NONE);
 		if (gone)
 			route_gone(t, e);
@@ -197,6 +207,8 @@ static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct 
 		int r_left = (int)(next->rtnh_len - sizeof *next);
 		one.link = (uint32_t)next->rtnh_ifindex;
 		for (; RTA_OK(r, r_left); r = RTA_NEXT(r, r_left)) {
+			if (r->rta_type == RTA_VIA)
+				via_read(RTA_DATA(r), RTA_PAYLOAD(r), &one.gateway);
 			if (r->rta_type != RTA_GATEWAY)
 				continue;
 			if (family == AF_INET && RTA_PAYLOAD(r) == 4)
