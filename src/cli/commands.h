@@ -49,9 +49,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(CONFIG,  "--config",  "DIR",    "where the texts of configurations are; else the folder `config` beside the ledger")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
-	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL),							\
+	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL) | OPT(JSON),							\
 	  "Says whether the configuration in FILE is right. Needs no running gateway.")			\
-	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF) | OPT(CONFIRM),	\
+	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(JSON) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF) | OPT(CONFIRM),	\
 	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
 	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps what was committed with --confirm-within.")	\
 	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\

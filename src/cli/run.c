@@ -8,6 +8,7 @@
 #include "cli/archive.h"
 #include "cli/client.h"
 #include "cli/connection.h"
+#include "cli/findings.h"
 #include "cli/investigate.h"
 #include "cli/printer.h"
 #include "cli/render.h"
@@ -25,18 +26,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Several mistakes of one configuration come one a line. */
 static int failed(const struct err *e)
 {
-	const char *at = e->text;
+	struct findings f = { 0 };
 
-	do {
-		size_t n = strcspn(at, "\n");
-		fputs("plaingate: ", stderr);
-		render_safe(stderr, at, n, false);
-		fputc('\n', stderr);
-		at += n + (at[n] == '\n');
-	} while (*at);
+	findings_error(&f, e->text);
 	return STATUS_FAILED;
 }
 
@@ -104,30 +98,35 @@ static int text_in_memory(const char *text, size_t n, struct err *e)
 
 static int run_check(const struct cli_line *line)
 {
+	struct findings f = { .name = line->argument, .json = line->given & OPT(JSON) };
+	struct faults faults = { 0 };
 	struct err e = { 0 };
-	struct model *m = NULL;
 	void *block = NULL;
-	char *text = NULL;
+	char *text = NULL, says[ERR_TEXT_MAX];
 	size_t n = 0, bytes = 0;
-	int status = STATUS_OK;
 
-	if (read_text(line->argument, &text, &n, &e) || model_load_text(text, n, line->argument, &m, &e) ||
-		model_compile(m, 0, NULL, &block, &bytes, &e) ||
+	if (read_text(line->argument, &text, &n, &e) ||
+		model_read(text, n, line->argument, 0, NULL, &block, &bytes, &faults, &e) ||
 		configured_keys_check(&((const struct snapshot *)block)->evidence, line->argument, &e) ||
 		(!(line->given & OPT(CLOSE_ALL)) && snapshot_check_not_closed(block, line->argument, &e))) {
-		status = failed(&e);
+		if (faults.n)
+			findings_faults(&f, &faults);
+		else
+			findings_error(&f, e.text);
 	} else {
 		const struct snapshot *s = block;
-		render_safe(stdout, line->argument, strlen(line->argument), false);
-		printf(": right: %u zones, %u rules, %u source NAT rules, %u peers, %u tunnels\n",
-			s->zones.count, s->rules.count, s->nat_rules.count, s->peers.count, s->tunnels.count);
-		warnings_print(s, line->argument);
+		snprintf(says, sizeof says,
+			"%.256s: right: %u zones, %u rules, %u source NAT rules, %u peers, %u tunnels",
+			line->argument, s->zones.count, s->rules.count, s->nat_rules.count, s->peers.count,
+			s->tunnels.count);
+		findings_result(&f, says);
+		warnings_print(s, &f);
 	}
+	findings_end(&f);
 	free(block);
-	model_free(m);
 	model_done();
 	free(text);
-	return status;
+	return f.errors ? STATUS_FAILED : STATUS_OK;
 }
 
 /* ---- requests to control ---- */
@@ -295,17 +294,31 @@ static int ask(const struct cli_line *line, const struct msg_cli_request *q, int
 	return STATUS_OK;
 }
 
+/* What control says of the text comes in rows, ahead of its answer. */
+static void commit_request(
+	const struct cli_line *line, const struct msg_cli_request *q, int file, struct findings *f)
+{
+	struct msg_result result = { 0 };
+	struct err e = { 0 };
+
+	if (client_request(line->socket, q, file, findings_row, f, &result, &e))
+		findings_error(f, e.text);
+	else if (result.rc == RC_OK)
+		findings_result(f, result.text);
+	else if (f->errors == 0)
+		findings_error(f, result.text[0] ? result.text : rc_text((enum rc)result.rc));
+}
+
 static int run_commit(const struct cli_line *line)
 {
 	struct msg_cli_request q = { .command = CLI_COMMIT };
 	const char *base = strrchr(line->argument, '/');
+	struct findings f = { .json = line->given & OPT(JSON) };
 	struct err e = { 0 };
 	char *text = NULL;
 	size_t n = 0;
-	int file, status;
+	int file = -1;
 
-	if (read_text(line->argument, &text, &n, &e))
-		return failed(&e);
 	/* The name is for error texts only. */
 	base = strcmp(line->argument, "-") == 0 ? "standard-input" : base ? base + 1 : line->argument;
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, base);
@@ -313,15 +326,19 @@ static int run_commit(const struct cli_line *line)
 	q.confirm_minutes = line->confirm_minutes;
 	q.flags = (line->given & OPT(CLOSE_ALL) ? COMMIT_CLOSE_ALL : 0u) |
 		  (line->given & OPT(CUT_OFF) ? COMMIT_CUT_OFF : 0u);
+	f.name = q.name;
 	connection_find(&q.from);
-	file = text_in_memory(text, n, &e);
-	status = file < 0 ? failed(&e) : ask(line, &q, file, NULL);
-	if (status == STATUS_OK)
-		warnings_print_taken(text, n, base);
+	if (read_text(line->argument, &text, &n, &e) || (file = text_in_memory(text, n, &e)) < 0)
+		findings_error(&f, e.text);
+	else
+		commit_request(line, &q, file, &f);
+	if (f.errors == 0)
+		warnings_print_taken(text, n, &f);
+	findings_end(&f);
 	if (file >= 0)
 		close(file);
 	free(text);
-	return status;
+	return f.errors ? STATUS_FAILED : STATUS_OK;
 }
 
 static int run_confirm(const struct cli_line *line)

@@ -6,12 +6,12 @@
 #include "cli/warnings.h"
 
 #include "base/nearest.h"
-#include "cli/render.h"
 #include "model/model.h"
 #include "model/warnings.h"
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,13 +20,7 @@
 
 static void print(void *context, const char *text)
 {
-	const char *name = context;
-
-	fputs("plaingate: warning: ", stderr);
-	render_safe(stderr, name, strlen(name), false);
-	fputs(": ", stderr);
-	render_safe(stderr, text, strlen(text), false);
-	fputc('\n', stderr);
+	findings_warning(context, text);
 }
 
 static bool is_in_a_zone(const struct snapshot *s, const char *interface)
@@ -52,7 +46,7 @@ static const char *like(char ret_hint[NEAREST_HINT_MAX], const struct snapshot *
 	return ret_hint;
 }
 
-static void interfaces(const struct snapshot *s, const char *name, bool gateway)
+static void interfaces(const struct snapshot *s, struct findings *f, bool gateway)
 {
 	const struct snap_interface *in = snap_interfaces(s);
 	char text[300], hint[NEAREST_HINT_MAX];
@@ -64,11 +58,11 @@ static void interfaces(const struct snapshot *s, const char *name, bool gateway)
 			continue;
 		snprintf(text, sizeof text, "interface %s of zone '%s' does not exist on this machine%s",
 			in[i].name, snap_zones(s)[in[i].zone].name, like(hint, s, in[i].name));
-		print((void *)(uintptr_t)name, text);
+		findings_warning(f, text);
 	}
 }
 
-static void keys(const struct snapshot *s, const char *name)
+static void keys(const struct snapshot *s, struct findings *f)
 {
 	char path[sizeof KEYS_DIR + NAME_MAX_BYTES + 8], text[400];
 
@@ -79,32 +73,30 @@ static void keys(const struct snapshot *s, const char *name)
 		if (access(path, F_OK) == 0 || errno != ENOENT)
 			continue;
 		snprintf(text, sizeof text, "the key of peer '%s', %s, does not exist", p->name, path);
-		print((void *)(uintptr_t)name, text);
+		findings_warning(f, text);
 	}
 }
 
-static void warn(const struct snapshot *s, const char *name, bool gateway)
+static void warn(const struct snapshot *s, struct findings *f, bool gateway)
 {
-	snapshot_warnings(s, print, (void *)(uintptr_t)name);
-	interfaces(s, name, gateway);
-	keys(s, name);
+	snapshot_warnings(s, print, f);
+	interfaces(s, f, gateway);
+	keys(s, f);
 }
 
-void warnings_print(const struct snapshot *s, const char *name)
+void warnings_print(const struct snapshot *s, struct findings *f)
 {
-	warn(s, name, false);
+	warn(s, f, false);
 }
 
-void warnings_print_taken(const char *text, size_t n, const char *name)
+void warnings_print_taken(const char *text, size_t n, struct findings *f)
 {
-	struct model *m = NULL;
+	struct faults none;
 	void *block = NULL;
 	size_t bytes = 0;
 
-	if (model_load_text(text, n, name, &m, NULL) == RC_OK &&
-		model_compile(m, 0, NULL, &block, &bytes, NULL) == RC_OK)
-		warn(block, name, true);
+	if (model_read(text, n, f->name, 0, NULL, &block, &bytes, &none, NULL) == RC_OK)
+		warn(block, f, true);
 	free(block);
-	model_free(m);
 	model_done();
 }

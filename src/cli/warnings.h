@@ -1,12 +1,13 @@
-/* What `check` and `commit` say of a configuration that is valid and will not do what it says, on standard
- * error. */
+/* What `check` and `commit` say of a configuration that is valid and will not do what it says, as
+ * findings. */
 #ifndef CLI_WARNINGS_H
 #define CLI_WARNINGS_H
 
+#include "cli/findings.h"
 #include "model/snapshot.h"
 
-void warnings_print(const struct snapshot *s, const char *name);
+void warnings_print(const struct snapshot *s, struct findings *f);
 /* Of a text that the gateway on this machine has taken. */
-void warnings_print_taken(const char *text, size_t n, const char *name);
+void warnings_print_taken(const char *text, size_t n, struct findings *f);
 
 #endif

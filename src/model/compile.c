@@ -48,11 +48,9 @@ static enum rc system_ports(struct compiler *c, const struct lyd_node *system)
 		(rc = value_ports(c, host, &h->host_port_first, &h->host_port_last)))
 		return rc;
 	if (h->nat_port_first < 1024 || h->host_port_first < 1024)
-		return tree_fault(c->m, h->nat_port_first < 1024 ? nat : host, c->e,
-			"ports below 1024 belong to services");
+		return tree_fault(c->faults, h->nat_port_first < 1024 ? nat : host, "ports below 1024 belong to services");
 	if (h->nat_port_first <= h->host_port_last && h->host_port_first <= h->nat_port_last)
-		return tree_fault(c->m, host->priv ? host : nat, c->e,
-			"nat-ports %s and host-ports %s overlap", lyd_get_value(nat), lyd_get_value(host));
+		return tree_fault(c->faults, host->priv ? host : nat, "nat-ports %s and host-ports %s overlap", lyd_get_value(nat), lyd_get_value(host));
 	return RC_OK;
 }
 
@@ -83,7 +81,7 @@ static enum rc zone_interfaces(struct compiler *c, const struct lyd_node *zone)
 	for (; leaf; leaf = tree_next(leaf)) {
 		struct snap_interface *i;
 		if (c->interfaces.n == INTERFACES_MAX)
-			return tree_fault(c->m, leaf, c->e, "more than %d interfaces", INTERFACES_MAX);
+			return beyond(tree_fault(c->faults, leaf, "more than %d interfaces", INTERFACES_MAX));
 		if (!(i = vec_add(&c->interfaces)))
 			return memory_short(c);
 		snprintf(i->name, sizeof i->name, "%s", lyd_get_value(leaf));
@@ -112,8 +110,8 @@ static enum rc compile_zones(struct compiler *c)
 	const struct lyd_node *node = zones ? tree_child(c->m, zones, "zone") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && !rc; node = tree_next(node))
-		rc = zone(c, node);
+	for (; node && goes_on(c, rc); node = tree_next(node))
+		rc = also(rc, zone(c, node));
 	return rc;
 }
 
@@ -133,9 +131,9 @@ static enum rc compile_zones(struct compiler *c)
 	V(tunnels,       struct snap_tunnel)
 /* clang-format on */
 
-static void compiler_init(struct compiler *c, const struct model *m, struct err *e)
+static void compiler_init(struct compiler *c, const struct model *m, struct faults *f, struct err *e)
 {
-	*c = (struct compiler){ .m = m, .e = e };
+	*c = (struct compiler){ .m = m, .faults = f, .e = e };
 #define E(field, type) c->field.record = sizeof(type);
 	VECTORS(E)
 #undef E
@@ -191,8 +189,29 @@ static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
 	return RC_OK;
 }
 
-enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
-	void **ret_block, size_t *ret_bytes, struct err *e)
+/* In order: later steps look up what the earlier ones made. */
+static enum rc compile_all(struct compiler *c)
+{
+	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_zones, compile_objects,
+		compile_host_services, compile_policy, compile_nat, compile_peers, compile_tunnels, compile_evidence };
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < COUNT_OF(steps) && goes_on(c, rc); i++)
+		rc = also(rc, steps[i](c));
+	return c->faults->n ? RC_MALFORMED : rc;
+}
+
+void tree_compile_faults(const struct model *m, struct faults *f)
+{
+	struct compiler c;
+
+	compiler_init(&c, m, f, NULL);
+	compile_all(&c);
+	compiler_done(&c);
+}
+
+static enum rc compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256, void **ret_block,
+	size_t *ret_bytes, struct faults *f, struct err *e)
 {
 	struct compiler c;
 	void *block = NULL;
@@ -201,14 +220,11 @@ enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t 
 
 	*ret_block = NULL;
 	*ret_bytes = 0;
-	compiler_init(&c, m, e);
+	compiler_init(&c, m, f, e);
 	c.head.generation = generation;
 	if (text_sha256)
 		memcpy(c.head.text_sha256, text_sha256, sizeof c.head.text_sha256);
-	if ((rc = compile_system(&c)) || (rc = compile_zones(&c)) || (rc = compile_objects(&c)) ||
-		(rc = compile_host_services(&c)) || (rc = compile_policy(&c)) || (rc = compile_nat(&c)) ||
-		(rc = compile_peers(&c)) || (rc = compile_tunnels(&c)) || (rc = compile_evidence(&c)) ||
-		(rc = lay_out(&c, &block, &bytes)))
+	if ((rc = compile_all(&c)) || (rc = lay_out(&c, &block, &bytes)))
 		goto out;
 	rc = snapshot_check(block, bytes, e);
 	if (rc) {
@@ -220,5 +236,41 @@ enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t 
 	*ret_bytes = bytes;
 out:
 	compiler_done(&c);
+	return rc;
+}
+
+enum rc model_load_text(const char *text, size_t n, const char *name, struct model **ret_model, struct err *e)
+{
+	struct faults f = { 0 };
+	enum rc rc = tree_load(text, n, name, ret_model, &f, e);
+
+	faults_to_err(&f, name, e);
+	return rc;
+}
+
+enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
+	void **ret_block, size_t *ret_bytes, struct err *e)
+{
+	struct faults f = { 0 };
+	enum rc rc = compile(m, generation, text_sha256, ret_block, ret_bytes, &f, e);
+
+	faults_to_err(&f, m->name, e);
+	return rc;
+}
+
+enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation, const uint8_t *text_sha256,
+	void **ret_block, size_t *ret_bytes, struct faults *ret_faults, struct err *e)
+{
+	struct model *m = NULL;
+	enum rc rc;
+
+	*ret_block = NULL;
+	*ret_bytes = 0;
+	*ret_faults = (struct faults){ 0 };
+	rc = tree_load(text, n, name, &m, ret_faults, e);
+	if (!rc)
+		rc = compile(m, generation, text_sha256, ret_block, ret_bytes, ret_faults, e);
+	faults_to_err(ret_faults, name, e);
+	model_free(m);
 	return rc;
 }

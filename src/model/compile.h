@@ -43,7 +43,8 @@ struct objects {
 
 struct compiler {
 	const struct model *m;
-	struct err *e;
+	struct faults *faults;
+	struct err *e; /* what is not about a place */
 	struct snapshot head;
 	struct objects addresses, applications;
 	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, ike_proposals,
@@ -83,5 +84,25 @@ uint64_t value_number(const struct lyd_node *parent, const char *name); /* 0 whe
 uint32_t value_zone(const struct compiler *c, const char *name);	/* INDEX_NONE: no such zone */
 
 enum rc memory_short(struct compiler *c);
+
+/*
+ * One thing is at fault: those beside it are looked at as well. RC_MALFORMED stands for faults that are noted;
+ * all else ends the compiler at once.
+ */
+static inline enum rc also(enum rc before, enum rc now)
+{
+	return now && now != RC_MALFORMED ? now : before ? before : now;
+}
+
+static inline bool goes_on(const struct compiler *c, enum rc rc)
+{
+	return (rc == RC_OK || rc == RC_MALFORMED) && !faults_enough(c->faults);
+}
+
+/* Of a fault that is noted: so much is given that nothing can be made of it. */
+static inline enum rc beyond(enum rc rc)
+{
+	return rc == RC_MALFORMED ? RC_LIMIT : rc;
+}
 
 #endif

@@ -31,7 +31,7 @@ static enum rc server_key(
 	const char *hex = lyd_get_value(leaf);
 
 	if (!u->tls)
-		return tree_fault(c->m, leaf, c->e, "a server-key, and the URL is http: only https has one");
+		return tree_fault(c->faults, leaf, "a server-key, and the URL is http: only https has one");
 	for (size_t i = 0; i < sizeof ret->server_key; i++) {
 		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
 		ret->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
@@ -47,7 +47,7 @@ static enum rc by_url(struct compiler *c, const struct lyd_node *node, const str
 	struct url u;
 
 	if (url_parse(&u, lyd_get_value(leaf), &e) != RC_OK)
-		return tree_fault(c->m, leaf, c->e, "%s", e.text);
+		return tree_fault(c->faults, leaf, "%s", e.text);
 	snprintf(ret->url, sizeof ret->url, "%s", lyd_get_value(leaf));
 	return key ? server_key(c, key, &u, ret) : RC_OK;
 }
@@ -62,13 +62,13 @@ static enum rc reached(struct compiler *c, const struct lyd_node *node, struct s
 	const struct lyd_node *key = tree_child(c->m, node, "server-key");
 
 	if (!!address + !!peer + !!url != 1)
-		return tree_fault(c->m, node, c->e, "expected one of its address, its peer and its url");
+		return tree_fault(c->faults, node, "expected one of its address, its peer and its url");
 	if (!address && port && !(port->flags & LYD_DEFAULT))
-		return tree_fault(c->m, port, c->e, "a port, and there is no address: a url holds its own");
+		return tree_fault(c->faults, port, "a port, and there is no address: a url holds its own");
 	if (url)
 		return by_url(c, node, url, ret);
 	if (key)
-		return tree_fault(c->m, key, c->e, "a server-key, and there is no url");
+		return tree_fault(c->faults, key, "a server-key, and there is no url");
 	if (peer) {
 		snprintf(ret->peer, sizeof ret->peer, "%s", lyd_get_value(peer));
 		return RC_OK;
@@ -83,14 +83,13 @@ static enum rc cosign(struct compiler *c, const struct lyd_node *node)
 	struct snap_cosign *w = &v->cosign[v->cosign_count];
 
 	if (v->cosign_count == WITNESSES_MAX)
-		return tree_fault(c->m, node, c->e, "more than %d ledgers to cosign", WITNESSES_MAX);
+		return tree_fault(c->faults, node, "more than %d ledgers to cosign", WITNESSES_MAX);
 	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
 	snprintf(w->peer, sizeof w->peer, "%s", tree_value(node, "peer"));
 	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
 	for (uint32_t i = 0; i < v->cosign_count; i++)
 		if (strcmp(v->cosign[i].peer, w->peer) == 0)
-			return tree_fault(c->m, tree_child(c->m, node, "peer"), c->e,
-				"the ledger of peer '%s' is '%s' already", w->peer, v->cosign[i].name);
+			return tree_fault(c->faults, tree_child(c->m, node, "peer"), "the ledger of peer '%s' is '%s' already", w->peer, v->cosign[i].name);
 	v->cosign_count++;
 	return RC_OK;
 }
@@ -102,7 +101,7 @@ static enum rc witness(struct compiler *c, const struct lyd_node *node)
 	enum rc rc;
 
 	if (v->count == WITNESSES_MAX)
-		return tree_fault(c->m, node, c->e, "more than %d witnesses", WITNESSES_MAX);
+		return tree_fault(c->faults, node, "more than %d witnesses", WITNESSES_MAX);
 	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
 	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
 	w->interval_s = (uint32_t)value_number(node, "interval");
@@ -111,8 +110,7 @@ static enum rc witness(struct compiler *c, const struct lyd_node *node)
 	/* A name is not signed: two names of one key would be one witness that counts twice. */
 	for (uint32_t i = 0; i < v->count; i++)
 		if (strcmp(key_of(v->witness[i].key), key_of(w->key)) == 0)
-			return tree_fault(c->m, tree_child(c->m, node, "key"), c->e,
-				"witness '%s' has this key already", v->witness[i].name);
+			return tree_fault(c->faults, tree_child(c->m, node, "key"), "witness '%s' has this key already", v->witness[i].name);
 	v->count++;
 	return RC_OK;
 }
@@ -135,22 +133,21 @@ enum rc compile_evidence(struct compiler *c)
 	struct snap_evidence *v = &c->head.evidence;
 	enum rc rc = RC_OK;
 
-	for (; node && !rc; node = tree_next(node))
-		rc = witness(c, node);
-	for (node = tree_child(c->m, evidence, "cosign"); node && !rc; node = tree_next(node))
-		rc = cosign(c, node);
+	for (; node && goes_on(c, rc); node = tree_next(node))
+		rc = also(rc, witness(c, node));
+	for (node = tree_child(c->m, evidence, "cosign"); node && goes_on(c, rc); node = tree_next(node))
+		rc = also(rc, cosign(c, node));
 	if (rc)
 		return rc;
 	v->heartbeat_s = (uint32_t)value_number(evidence, "heartbeat");
 	v->quorum = quorum ? (uint32_t)value_number(evidence, "quorum") : v->count;
 	if (v->quorum > v->count)
-		return tree_fault(c->m, quorum, c->e, "a quorum of %u, and there %s %u witness%s", v->quorum,
+		return tree_fault(c->faults, quorum, "a quorum of %u, and there %s %u witness%s", v->quorum,
 			v->count == 1 ? "is" : "are", v->count, v->count == 1 ? "" : "es");
 	if (required && v->count == 0)
-		return tree_fault(c->m, required, c->e, "something is required, and there are no witnesses");
+		return tree_fault(c->faults, required, "something is required, and there are no witnesses");
 	if (required && quick_count(v) < v->quorum)
-		return tree_fault(c->m, required, c->e,
-			"something is required, and a quorum of %u needs witnesses with an interval above %d "
+		return tree_fault(c->faults, required, "something is required, and a quorum of %u needs witnesses with an interval above %d "
 			"s, which are "
 			"not waited for: quorum is at most %u then",
 			v->quorum, WITNESS_SLOW_S, quick_count(v));

@@ -21,8 +21,7 @@ static enum rc add(struct compiler *c, const struct lyd_node *at, const struct s
 	struct snap_host_service *v;
 
 	if (c->host_services.n == HOST_SERVICES_MAX)
-		return tree_fault(c->m, at, c->e,
-			"all zones together open more than %d services of the gateway", HOST_SERVICES_MAX);
+		return tree_fault(c->faults, at, "all zones together open more than %d services of the gateway", HOST_SERVICES_MAX);
 	if (!(v = vec_add(&c->host_services)))
 		return memory_short(c);
 	*v = *service;
@@ -40,10 +39,9 @@ static enum rc own_ports(struct compiler *c, const struct lyd_node *name, struct
 		return rc;
 	v->proto = text[0] == 't' ? 6 : 17;
 	if (v->first == 0)
-		return tree_fault(c->m, name, c->e, "found '%s', expected ports from 1 on", text);
+		return tree_fault(c->faults, name, "found '%s', expected ports from 1 on", text);
 	if (v->first <= h->nat_port_last && h->nat_port_first <= v->last)
-		return tree_fault(c->m, name, c->e,
-			"'%s' lies in nat-ports (%u-%u), whose packets are source NAT's: no program of the "
+		return tree_fault(c->faults, name, "'%s' lies in nat-ports (%u-%u), whose packets are source NAT's: no program of the "
 			"gateway is "
 			"reached there",
 			text, h->nat_port_first, h->nat_port_last);
@@ -60,8 +58,7 @@ static enum rc service(struct compiler *c, const struct lyd_node *node, uint32_t
 
 	*from_n += v.from.count;
 	if (!rc && *from_n > HOST_FROM_MAX)
-		return tree_fault(c->m, from, c->e,
-			"services of the gateway are open to more than %d ranges of addresses",
+		return tree_fault(c->faults, from, "services of the gateway are open to more than %d ranges of addresses",
 			HOST_FROM_MAX);
 	if (!rc && strchr(word, '/'))
 		return own_ports(c, name, &v);
@@ -83,12 +80,12 @@ enum rc compile_host_services(struct compiler *c)
 	uint32_t from_n = 0;
 	enum rc rc = RC_OK;
 
-	for (uint32_t i = 0; zone && !rc; zone = tree_next(zone), i++) {
+	for (uint32_t i = 0; zone && goes_on(c, rc); zone = tree_next(zone), i++) {
 		struct span *of = &((struct snap_zone *)(void *)c->zones.at)[i].host_services;
 		const struct lyd_node *one = tree_child(c->m, zone, "host-inbound");
 		of->first = (uint32_t)c->host_services.n;
-		for (; one && !rc; one = tree_next(one))
-			rc = service(c, one, &from_n);
+		for (; one && goes_on(c, rc); one = tree_next(one))
+			rc = also(rc, service(c, one, &from_n));
 		of->count = (uint32_t)c->host_services.n - of->first;
 	}
 	return rc;

@@ -49,7 +49,7 @@ static enum rc no_such_object(struct compiler *c, const struct objects *o, const
 
 	for (size_t i = 0; i < o->n; i++)
 		nearest_offer(&near, o->at[i].name, strlen(o->at[i].name));
-	return tree_fault(c->m, name, c->e, "found '%.60s', expected the name of an %s that exists%s", value,
+	return tree_fault(c->faults, name, "found '%.60s', expected the name of an %s that exists%s", value,
 		o->kind, nearest_hint(hint, &near));
 }
 
@@ -76,7 +76,7 @@ static enum rc objects_sort(struct objects *o, struct compiler *c)
 	for (size_t i = 1; i < o->n; i++) {
 		struct object *a = &o->at[i - 1], *b = &o->at[i];
 		if (strcmp(a->name, b->name) == 0)
-			return tree_fault(c->m, b->node, c->e, "'%s' is an %s already, in line %u", b->name,
+			return tree_fault(c->faults, b->node, "'%s' is an %s already, in line %u", b->name,
 				a->node->schema->name, tree_place(a->node).line);
 	}
 	return RC_OK;
@@ -203,9 +203,9 @@ static enum rc expand_address(struct compiler *c, struct object *o)
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		const struct lyd_node *leaf = tree_child(c->m, o->node, names[i]);
-		for (; leaf && !rc; leaf = tree_next(leaf)) {
+		for (; leaf && goes_on(c, rc); leaf = tree_next(leaf)) {
 			struct ip_range *range = vec_add(&o->members);
-			rc = range ? value_range(c, leaf, range) : memory_short(c);
+			rc = also(rc, range ? value_range(c, leaf, range) : memory_short(c));
 		}
 	}
 	return rc;
@@ -251,14 +251,12 @@ static enum rc icmp_type(struct compiler *c, const struct lyd_node *application,
 	case ICMP_ROLE_QUERY:
 		return RC_OK;
 	case ICMP_ROLE_ANSWER:
-		return tree_fault(c->m, leaf, c->e,
-			"ICMP type %u is the answer to type %u: name that, answers pass with its session",
+		return tree_fault(c->faults, leaf, "ICMP type %u is the answer to type %u: name that, answers pass with its session",
 			type, query);
 	case ICMP_ROLE_OTHER:
 		break;
 	}
-	return tree_fault(c->m, leaf, c->e,
-		"ICMP type %u is no query: errors pass with the session that they are about, messages "
+	return tree_fault(c->faults, leaf, "ICMP type %u is no query: errors pass with the session that they are about, messages "
 		"between neighbours "
 		"are not forwarded; queries are %s",
 		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 144, 146 and 160");
@@ -290,26 +288,34 @@ static enum rc expand_application(struct compiler *c, struct object *o)
 static enum rc expand(struct compiler *c, const struct kind *k, struct object *o,
 	const struct lyd_node *named_at, unsigned depth);
 
+static enum rc expand_member(struct compiler *c, const struct kind *k, struct object *set,
+	const struct lyd_node *name, bool is_set, unsigned depth)
+{
+	struct object *member = object_find(k->objects, lyd_get_value(name));
+	enum rc rc;
+
+	if (!member)
+		return no_such_object(c, k->objects, name);
+	if (member->is_set != is_set)
+		return tree_fault(c->faults, name, "'%s' is no %s; it belongs in '%s'", member->name,
+			k->names[is_set], k->names[!is_set]);
+	rc = expand(c, k, member, name, depth + 1);
+	if (!rc)
+		rc = vec_append(c, &set->members, &member->members);
+	if (!rc && set->members.n > k->max)
+		rc = beyond(tree_fault(c->faults, set->node, "the set '%s' holds more than %u members", set->name,
+			k->max));
+	return rc;
+}
+
 static enum rc expand_set(struct compiler *c, const struct kind *k, struct object *set, unsigned depth)
 {
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(k->names); i++) {
 		const struct lyd_node *name = tree_child(c->m, set->node, k->names[i]);
-		for (; name && !rc; name = tree_next(name)) {
-			struct object *member = object_find(k->objects, lyd_get_value(name));
-			if (!member)
-				return no_such_object(c, k->objects, name);
-			if (member->is_set != (i == 1))
-				return tree_fault(c->m, name, c->e, "'%s' is no %s; it belongs in '%s'",
-					member->name, k->names[i], k->names[1 - i]);
-			rc = expand(c, k, member, name, depth + 1);
-			if (!rc)
-				rc = vec_append(c, &set->members, &member->members);
-			if (!rc && set->members.n > k->max)
-				rc = tree_fault(c->m, set->node, c->e,
-					"the set '%s' holds more than %u members", set->name, k->max);
-		}
+		for (; name && goes_on(c, rc); name = tree_next(name))
+			rc = also(rc, expand_member(c, k, set, name, i == 1, depth));
 	}
 	return rc;
 }
@@ -323,20 +329,19 @@ static enum rc expand(struct compiler *c, const struct kind *k, struct object *o
 	if (o->state == OBJECT_DONE)
 		return RC_OK;
 	if (o->state == OBJECT_OPEN)
-		return tree_fault(c->m, named_at, c->e, "the set '%s' holds itself", o->name);
+		return tree_fault(c->faults, named_at, "the set '%s' holds itself", o->name);
 	if (depth > SET_DEPTH_MAX)
-		return tree_fault(c->m, named_at, c->e, "sets are nested more than %d deep", SET_DEPTH_MAX);
+		return beyond(tree_fault(c->faults, named_at, "sets are nested more than %d deep", SET_DEPTH_MAX));
 	o->state = OBJECT_OPEN;
 	o->members.record = k->record;
 	rc = o->is_set ? expand_set(c, k, o, depth) : k->expand_one(c, o);
+	o->state = OBJECT_DONE; /* what is at fault in it is said once */
 	if (rc)
 		return rc;
 	k->merge(&o->members);
 	k->objects->expanded += o->members.n;
 	if (k->objects->expanded > EXPANDED_MAX)
-		return tree_fault(
-			c->m, named_at, c->e, "sets hold more than %zu members together", EXPANDED_MAX);
-	o->state = OBJECT_DONE;
+		return beyond(tree_fault(c->faults, named_at, "sets hold more than %zu members together", EXPANDED_MAX));
 	return RC_OK;
 }
 
@@ -344,8 +349,8 @@ static enum rc place_members(struct compiler *c, const struct kind *k, const str
 	const struct lyd_node *at, struct span *ret_span)
 {
 	if (k->array->n + members->n > k->max)
-		return tree_fault(c->m, at, c->e, "all rules together name more than %u members of %ss",
-			k->max, k->objects->kind);
+		return beyond(tree_fault(c->faults, at, "all rules together name more than %u members of %ss",
+			k->max, k->objects->kind));
 	*ret_span = (struct span){ (uint32_t)k->array->n, (uint32_t)members->n };
 	return vec_append(c, k->array, members);
 }
@@ -357,15 +362,17 @@ static enum rc place_union(
 	struct vec all = { .record = k->record };
 	enum rc rc = RC_OK;
 
-	for (const struct lyd_node *name = first; name && !rc; name = tree_next(name)) {
+	for (const struct lyd_node *name = first; name && goes_on(c, rc); name = tree_next(name)) {
 		struct object *o;
+		enum rc one;
 		if (strcmp(lyd_get_value(name), "any") == 0)
-			rc = tree_fault(
-				c->m, name, c->e, "'any' stands for everything: nothing can stand beside it");
+			one = tree_fault(c->faults, name,
+				"'any' stands for everything: nothing can stand beside it");
 		else if (!(o = object_find(k->objects, lyd_get_value(name))))
-			rc = no_such_object(c, k->objects, name);
-		else if (!(rc = expand(c, k, o, name, 0)))
-			rc = vec_append(c, &all, &o->members);
+			one = no_such_object(c, k->objects, name);
+		else if (!(one = expand(c, k, o, name, 0)))
+			one = vec_append(c, &all, &o->members);
+		rc = also(rc, one);
 	}
 	if (!rc) {
 		k->merge(&all);
@@ -427,8 +434,8 @@ static enum rc expand_all(struct compiler *c, const struct kind *k)
 {
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < k->objects->n && !rc; i++)
-		rc = expand(c, k, &k->objects->at[i], k->objects->at[i].node, 0);
+	for (size_t i = 0; i < k->objects->n && goes_on(c, rc); i++)
+		rc = also(rc, expand(c, k, &k->objects->at[i], k->objects->at[i].node, 0));
 	return rc;
 }
 
@@ -442,5 +449,5 @@ enum rc compile_objects(struct compiler *c)
 		return rc;
 	add_built_ins(&c->applications, c->applications.n);
 	rc = expand_all(c, &addresses);
-	return rc ? rc : expand_all(c, &applications);
+	return goes_on(c, rc) ? also(rc, expand_all(c, &applications)) : rc;
 }

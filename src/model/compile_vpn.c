@@ -65,8 +65,10 @@ static enum rc ike_proposals(struct compiler *c, const struct lyd_node *peer, st
 	ret_span->first = (uint32_t)c->ike_proposals.n;
 	for (; name; name = tree_next(name)) {
 		const struct lyd_node *node = proposal_named(c, "ike", lyd_get_value(name));
-		struct snap_ike_proposal *p = vec_add(&c->ike_proposals);
-		if (!p || !node)
+		struct snap_ike_proposal *p = node ? vec_add(&c->ike_proposals) : NULL;
+		if (!node)
+			continue; /* a reference that leads nowhere is noted already */
+		if (!p)
 			return memory_short(c);
 		snprintf(p->name, sizeof p->name, "%s", lyd_get_value(name));
 		encr_numbers(tree_value(node, "encryption"), &p->encr, &p->encr_bits);
@@ -84,9 +86,11 @@ static enum rc esp_proposals(struct compiler *c, const struct lyd_node *tunnel, 
 	t->proposals.first = (uint32_t)c->esp_proposals.n;
 	for (; name; name = tree_next(name)) {
 		const struct lyd_node *node = proposal_named(c, "ipsec", lyd_get_value(name));
-		struct snap_esp_proposal *p = vec_add(&c->esp_proposals);
+		struct snap_esp_proposal *p = node ? vec_add(&c->esp_proposals) : NULL;
 		const char *esn;
-		if (!p || !node)
+		if (!node)
+			continue;
+		if (!p)
 			return memory_short(c);
 		snprintf(p->name, sizeof p->name, "%s", lyd_get_value(name));
 		encr_numbers(tree_value(node, "encryption"), &p->encr, &p->encr_bits);
@@ -115,14 +119,16 @@ static enum rc peer_addresses(struct compiler *c, const struct lyd_node *node, s
 	const struct lyd_node *remote = tree_child(c->m, node, "remote-address");
 	enum rc rc = RC_OK;
 
-	if (local && (rc = value_address(c, local, &p->local)))
-		return rc;
+	if (local)
+		rc = value_address(c, local, &p->local);
 	if (strcmp(lyd_get_value(remote), "any") == 0)
 		p->flags |= PEER_REMOTE_ANY;
-	else if ((rc = value_address(c, remote, &p->remote)))
+	else
+		rc = also(rc, value_address(c, remote, &p->remote));
+	if (rc)
 		return rc;
 	if (p->local.family && p->remote.family && p->local.family != p->remote.family)
-		return tree_fault(c->m, remote, c->e, "local-address and remote-address are of two families");
+		return tree_fault(c->faults, remote, "local-address and remote-address are of two families");
 	return RC_OK;
 }
 
@@ -170,8 +176,7 @@ static enum rc peer_is_unique(struct compiler *c, const struct lyd_node *node, u
 	for (uint32_t i = 0; i < index; i++) {
 		if (addr_equal(&all[i].remote, &p->remote) && addr_equal(&all[i].local, &p->local) &&
 			memcmp(&all[i].remote_id, &p->remote_id, sizeof p->remote_id) == 0)
-			return tree_fault(c->m, node, c->e,
-				"peer '%s' cannot be told apart from peer '%s': same addresses and remote-id",
+			return tree_fault(c->faults, node, "peer '%s' cannot be told apart from peer '%s': same addresses and remote-id",
 				p->name, all[i].name);
 	}
 	return RC_OK;
@@ -185,8 +190,10 @@ static enum rc peer(struct compiler *c, const struct lyd_node *node)
 	if (!p)
 		return memory_short(c);
 	snprintf(p->name, sizeof p->name, "%s", tree_value(node, "name"));
-	if ((rc = peer_addresses(c, node, p)) || (rc = peer_identities(c, node, p)) ||
-		(rc = peer_authentication(c, node, p)) || (rc = ike_proposals(c, node, &p->proposals)))
+	rc = peer_addresses(c, node, p);
+	rc = also(rc, peer_identities(c, node, p));
+	rc = also(rc, peer_authentication(c, node, p));
+	if ((rc = also(rc, ike_proposals(c, node, &p->proposals))))
 		return rc;
 	p->start = peer_start(p, tree_value(node, "start"));
 	if (tree_value(node, "force-encapsulation"))
@@ -202,8 +209,8 @@ enum rc compile_peers(struct compiler *c)
 	const struct lyd_node *node = ike ? tree_child(c->m, ike, "peer") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && !rc; node = tree_next(node))
-		rc = peer(c, node);
+	for (; node && goes_on(c, rc); node = tree_next(node))
+		rc = also(rc, peer(c, node));
 	return rc;
 }
 
@@ -224,11 +231,11 @@ static enum rc selectors(
 	enum rc rc = RC_OK;
 
 	ret_span->first = (uint32_t)c->selectors.n;
-	for (; leaf && !rc; leaf = tree_next(leaf)) {
+	for (; leaf && goes_on(c, rc); leaf = tree_next(leaf)) {
 		struct selector *s = vec_add(&c->selectors);
 		if (!s)
 			return memory_short(c);
-		rc = value_range(c, leaf, &s->addrs);
+		rc = also(rc, value_range(c, leaf, &s->addrs));
 		s->port_last = UINT16_MAX;
 		*ret_families |= 1u << s->addrs.first.family;
 		ret_span->count++;
@@ -247,8 +254,7 @@ static enum rc sides_differ(struct compiler *c, const struct lyd_node *remote, c
 			const struct ip_range *here = &all[t->local.first + l].addrs,
 					      *there = &all[t->remote.first + r].addrs;
 			if (addr_equal(&here->first, &there->first) && addr_equal(&here->last, &there->last))
-				return tree_fault(c->m, remote, c->e,
-					"%s is both local and remote of tunnel '%s': local names the "
+				return tree_fault(c->faults, remote, "%s is both local and remote of tunnel '%s': local names the "
 					"networks on "
 					"this side, and may lie inside remote",
 					range_text(text, here), t->name);
@@ -267,13 +273,12 @@ static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 	snprintf(t->name, sizeof t->name, "%s", tree_value(node, "name"));
 	t->peer = peer_index(c, tree_value(node, "peer"));
 	t->zone = value_zone(c, tree_value(node, "zone"));
-	if ((rc = selectors(c, tree_child(c->m, node, "local"), &t->local, &local_families)) ||
-		(rc = selectors(c, tree_child(c->m, node, "remote"), &t->remote, &remote_families)) ||
-		(rc = esp_proposals(c, node, t)))
+	rc = selectors(c, tree_child(c->m, node, "local"), &t->local, &local_families);
+	rc = also(rc, selectors(c, tree_child(c->m, node, "remote"), &t->remote, &remote_families));
+	if ((rc = also(rc, esp_proposals(c, node, t))))
 		return rc;
 	if (local_families != remote_families)
-		return tree_fault(c->m, node, c->e,
-			"local and remote of tunnel '%s' are not of the same families", t->name);
+		return tree_fault(c->faults, node, "local and remote of tunnel '%s' are not of the same families", t->name);
 	if ((rc = sides_differ(c, tree_child(c->m, node, "remote"), t)))
 		return rc;
 	t->rekey_s = (uint32_t)value_number(node, "lifetime");
@@ -336,8 +341,7 @@ static enum rc tunnels_differ(struct compiler *c)
 		const struct network_pair *a = &pairs[i - 1], *b = &pairs[i];
 		if (a->tunnel != b->tunnel && memcmp(&a->local, &b->local, sizeof a->local) == 0 &&
 			memcmp(&a->remote, &b->remote, sizeof a->remote) == 0)
-			rc = tree_fault(c->m, tunnel_node(c, tunnels[b->tunnel].name), c->e,
-				"tunnel '%s' and tunnel '%s' have the same local and remote networks, %s and "
+			rc = tree_fault(c->faults, tunnel_node(c, tunnels[b->tunnel].name), "tunnel '%s' and tunnel '%s' have the same local and remote networks, %s and "
 				"%s",
 				tunnels[a->tunnel].name, tunnels[b->tunnel].name,
 				range_text(local, &a->local), range_text(remote, &a->remote));
@@ -352,7 +356,7 @@ enum rc compile_tunnels(struct compiler *c)
 	const struct lyd_node *node = ipsec ? tree_child(c->m, ipsec, "tunnel") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && !rc; node = tree_next(node))
-		rc = tunnel(c, node);
-	return rc ? rc : tunnels_differ(c);
+	for (; node && goes_on(c, rc); node = tree_next(node))
+		rc = also(rc, tunnel(c, node));
+	return rc || c->faults->n ? rc : tunnels_differ(c);
 }

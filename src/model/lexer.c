@@ -9,14 +9,15 @@
 
 #include "base/bytes.h"
 
-struct lexer lexer_over(const char *text, size_t n, const char *name)
+struct lexer lexer_over(const char *text, size_t n)
 {
-	return (struct lexer){ .name = name, .at = text, .end = text + n, .place = { 1, 1 } };
+	return (struct lexer){ .at = text, .end = text + n, .place = { 1, 1 } };
 }
 
-static enum rc fault(const struct lexer *l, struct place p, struct err *e, const char *what)
+static enum rc fault(struct lexer *l, struct place p, struct err *e, const char *what)
 {
-	return err_add(e, RC_MALFORMED, "%s:%u:%u: %s", l->name, p.line, p.column, what);
+	l->fault = p;
+	return err_add(e, RC_MALFORMED, "%s", what);
 }
 
 /* One byte on. Bytes that continue a character of UTF-8 are no columns of their own. */
@@ -128,6 +129,31 @@ static enum rc take_word(struct lexer *l, struct err *e)
 	return RC_OK;
 }
 
+/* What word processors and web pages put in place of plain characters is named, other bytes are shown. */
+static enum rc bad_byte(struct lexer *l, struct err *e)
+{
+	static const struct {
+		const char *bytes, *says;
+	} known[] = {
+		{ "\xef\xbb\xbf", "found a byte-order mark; save the text without it" },
+		{ "\xff\xfe", "found the byte-order mark of UTF-16; save the text as UTF-8 without one" },
+		{ "\xfe\xff", "found the byte-order mark of UTF-16; save the text as UTF-8 without one" },
+		{ "\xc2\xa0", "found a no-break space; write a plain one" },
+		{ "\xe2\x80\x9c", "found a typographic quotation mark; write '\"'" },
+		{ "\xe2\x80\x9d", "found a typographic quotation mark; write '\"'" },
+		{ "\xe2\x80\x93", "found a typographic dash; write '-'" },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++) {
+		size_t n = strlen(known[i].bytes);
+		if ((size_t)(l->end - l->at) >= n && memcmp(l->at, known[i].bytes, n) == 0)
+			return fault(l, l->place, e, known[i].says);
+	}
+	l->fault = l->place;
+	return err_add(e, RC_MALFORMED, "found the byte 0x%02x; outside of comments the text is printable ASCII",
+		(unsigned char)*l->at);
+}
+
 enum rc lexer_next(struct lexer *l, struct err *e)
 {
 	static const struct {
@@ -140,9 +166,10 @@ enum rc lexer_next(struct lexer *l, struct err *e)
 		{ ']', TOKEN_LIST_END },
 		{ ';', TOKEN_SEMICOLON },
 	};
-	enum rc rc = skip_space(l, e);
+	enum rc rc;
 
-	if (rc)
+	l->before = l->place;
+	if ((rc = skip_space(l, e)))
 		return rc;
 	l->token = (struct token){ .kind = TOKEN_END, .place = l->place, .at = l->at };
 	if (l->at == l->end)
@@ -159,14 +186,7 @@ enum rc lexer_next(struct lexer *l, struct err *e)
 		return take_quoted(l, e);
 	if (is_word(*l->at))
 		return take_word(l, e);
-	if (starts(l, "\xef\xbb\xbf"))
-		return fault(l, l->place, e, "found a byte-order mark; save the text without it");
-	if (starts(l, "\xff\xfe") || starts(l, "\xfe\xff"))
-		return fault(l, l->place, e,
-			"found the byte-order mark of UTF-16; save the text as UTF-8 without one");
-	return err_add(e, RC_MALFORMED,
-		"%s:%u:%u: found the byte 0x%02x; outside of comments the text is printable ASCII", l->name,
-		l->place.line, l->place.column, (unsigned char)*l->at);
+	return bad_byte(l, e);
 }
 
 char *token_text(char *ret_text, const struct token *t)
@@ -195,5 +215,5 @@ bool word_is_plain(const char *value, size_t n)
 		if (!is_word(value[i]) || (value[i] == '*' && i > 0 && value[i - 1] == '/'))
 			return false;
 	}
-	return n > 0;
+	return n > 0 && value[0] != '\''; /* which stands for a mistake, see parse.c */
 }

@@ -34,16 +34,17 @@ struct token {
 };
 
 struct lexer {
-	const char *name; /* of the text, for errors */
 	const char *at, *end;
 	struct place place;
+	struct place before; /* right behind the token ahead of the current one */
+	struct place fault;  /* of what lexer_next() has refused */
 	struct token token; /* the current one */
 	char value[CONFIG_VALUE_MAX];
 };
 
-struct lexer lexer_over(const char *text, size_t n, const char *name);
+struct lexer lexer_over(const char *text, size_t n);
 
-/* Reads the next token into l->token. RC_MALFORMED with a placed text; then the lexer must not be used any
+/* Reads the next token into l->token. RC_MALFORMED: the place is l->fault; then the lexer must not be used any
  * more. */
 enum rc lexer_next(struct lexer *l, struct err *e);
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "model/faults.h"
 
 #define CONFIG_TEXT_MAX	 (8u << 20) /* bytes of a configuration's text */
 #define CONFIG_VALUE_MAX 512	    /* bytes of one word or quoted string */
@@ -33,12 +34,20 @@ void model_done(void);
 enum rc model_load_text(
 	const char *text, size_t n, const char *name, struct model **ret_model, struct err *e);
 
+/*
+ * Loads and compiles, as the two functions above and below do, and finds all faults that can be found in one
+ * reading: those of the grammar, then what is missing, then names and numbers. RC_OK: *ret_block is the
+ * caller's. Else *ret_faults has what is wrong with the text; e has it as a text, or what is not about places.
+ */
+enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation, const uint8_t *text_sha256,
+	void **ret_block, size_t *ret_bytes, struct faults *ret_faults, struct err *e);
+
 /* NULL is fine. */
 void model_free(struct model *m);
 
 /*
  * The text form of a model: schema order, comments gone, defaults left out. Terminated; the caller frees it
- * with free(). Parsing it again and printing gives the same text. NULL when memory is short.
+ * with free(). Parsing it again and printing gives the same text. NULL when out of memory.
  */
 char *model_print(const struct model *m, size_t *ret_n);
 

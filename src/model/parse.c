@@ -15,6 +15,7 @@
 
 #include "base/addr.h"
 #include "base/bytes.h"
+#include "model/habits.h"
 #include "model/schema.h"
 #include "model/tree.h"
 
@@ -23,55 +24,123 @@ struct parser {
 	struct model *m;
 	unsigned depth;
 	unsigned nodes;
-	unsigned faults; /* noted, behind which the parse went on */
-	bool lost;	 /* by the lexer: there is no next token */
-	struct err *e;
-	struct err noted; /* one fault a line */
+	bool lost;    /* there is no next token, or nobody knows what it belongs to */
+	bool resumes; /* only a mark is missing: what stands there is the next statement */
+	struct faults *faults; /* behind which the parse went on */
+	struct place at;       /* of the one in e */
+	struct err *e;	       /* the current one, without its place */
 };
 
-#define FAULTS_MAX 8
-
 static enum rc statements(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent);
+
+__attribute__((format(printf, 4, 5))) static enum rc fault(
+	struct parser *p, enum rc rc, struct place at, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	p->at = at;
+	return err_add(p->e, rc, "%s", text);
+}
 
 static enum rc advance(struct parser *p)
 {
 	enum rc rc = lexer_next(&p->lex, p->e);
 
-	p->lost |= rc != RC_OK;
+	if (rc) {
+		p->lost = true;
+		p->at = p->lex.fault;
+	}
 	return rc;
 }
 
-/* "found 'x', expected one of: …; did you mean 'y'?" at the current token. */
-static enum rc unexpected(struct parser *p, const char *expected, const struct nearest *near)
+static bool begins_in_its_line(const struct parser *p)
 {
-	char found[TOKEN_TEXT_MAX], hint[NEAREST_HINT_MAX] = "";
+	return p->lex.token.place.line != p->lex.before.line;
+}
+
+/*
+ * "found 'x', expected one of: …; did you mean 'y'?" at the current token; where that is the first of its
+ * line and `behind`, at the end of what stands before it: there something is missing.
+ */
+static enum rc found_at(struct parser *p, bool behind, const char *expected, const struct nearest *near)
+{
+	char found[TOKEN_TEXT_MAX], hint[NEAREST_HINT_MAX] = "", line[24] = "";
 	const struct token *t = &p->lex.token;
 	const char *of = strstr(expected, ", ") ? "one of: " : "";
 	const char *quote = strpbrk(expected, " ,") ? "" : "'";
+	const char *habit = t->kind == TOKEN_WORD ? habit_hint(t->at, t->n) : NULL;
 
+	behind = behind && begins_in_its_line(p);
 	if (near)
 		nearest_hint(hint, near);
-	return err_add(p->e, RC_MALFORMED, "%s:%u:%u: found %s, expected %s%s%s%s%s", p->lex.name,
-		t->place.line, t->place.column, token_text(found, t), of, quote, expected, quote, hint);
+	if (behind)
+		snprintf(line, sizeof line, " in line %u", t->place.line);
+	fault(p, RC_MALFORMED, behind ? p->lex.before : t->place, "found %s%s, expected %s%s%s%s%s",
+		token_text(found, t), line, of, quote, expected, quote, hint);
+	return habit ? err_add(p->e, RC_MALFORMED, "%s", habit) : RC_MALFORMED;
+}
+
+static enum rc unexpected(struct parser *p, const char *expected, const struct nearest *near)
+{
+	return found_at(p, false, expected, near);
 }
 
 static enum rc take(struct parser *p, enum token_kind kind, const char *expected)
 {
-	if (p->lex.token.kind != kind)
-		return unexpected(p, expected, NULL);
-	return advance(p);
+	if (p->lex.token.kind == kind)
+		return advance(p);
+	p->resumes = kind == TOKEN_SEMICOLON && begins_in_its_line(p);
+	return found_at(p, true, expected, NULL);
 }
 
+/* A word that begins with a single quote is no value: it was meant to be in quotes. */
 static bool is_value(const struct token *t)
 {
-	return t->kind == TOKEN_WORD || t->kind == TOKEN_QUOTED;
+	return (t->kind == TOKEN_WORD && t->at[0] != '\'') || t->kind == TOKEN_QUOTED;
+}
+
+static bool is_keyword_in(const struct token *t, const struct lyd_node *block)
+{
+	return t->kind == TOKEN_WORD && schema_child(block ? block->schema : NULL, t->at, t->n);
+}
+
+/* A word of a block further out: a brace is missing before it, and what is behind it is not where it seems. */
+static void brace_missing(struct parser *p, const struct lyd_node *parent)
+{
+	const struct lyd_node *block = parent;
+	char words[TREE_WORDS_MAX];
+
+	while (block && !is_keyword_in(&p->lex.token, lyd_parent(block)) && begins_in_its_line(p))
+		block = lyd_parent(block);
+	if (!block || !is_keyword_in(&p->lex.token, lyd_parent(block)))
+		return;
+	p->lost = true;
+	err_add(p->e, RC_MALFORMED, "is the '}' of %s missing, which begins in line %u?", tree_words(words, parent),
+		tree_place(parent).line);
+}
+
+/* A word of a group that is closed already. */
+static void brace_too_many(struct parser *p)
+{
+	const struct token *t = &p->lex.token;
+
+	if (t->kind == TOKEN_CLOSE)
+		err_add(p->e, RC_MALFORMED, "there is a '}' too many, here or before it");
+	for (const struct lyd_node *group = p->m->tree; group; group = group->next)
+		if (is_keyword_in(t, group))
+			err_add(p->e, RC_MALFORMED, "it belongs in '%s', which begins in line %u: is a '}' before it too many?",
+				group->schema->name, tree_place(group).line);
 }
 
 /* The statement's word: one of the schema's children that has not been given yet, or the end of the block. */
 static enum rc no_such_statement(
 	struct parser *p, const struct lysc_node *schema, const struct lyd_node *parent)
 {
-	char expected[EXPECTED_MAX] = "", words[TREE_WORDS_MAX];
+	char expected[EXPECTED_MAX] = "";
 	const struct token *t = &p->lex.token;
 	struct nearest near = nearest_to(t->at, t->kind == TOKEN_WORD ? t->n : 0);
 	const struct lyd_node *siblings = parent ? lyd_child(parent) : p->m->tree;
@@ -90,13 +159,11 @@ static enum rc no_such_statement(
 	else
 		expected_add(expected, sizeof expected, "the end of the text", 19);
 	unexpected(p, expected, &near);
-	/* What belongs one block further out: its brace is missing, and what is behind it is not where it
-	 * seems. */
-	p->lost = parent && t->kind == TOKEN_WORD &&
-		  schema_child(parent->parent ? parent->parent->schema : NULL, t->at, t->n);
-	if (p->lost)
-		err_add(p->e, RC_MALFORMED, "is the '}' of %s missing, which begins in line %u?",
-			tree_words(words, parent), tree_place(parent).line);
+	if (parent && strcmp(parent->schema->name, "nat") == 0 && t->kind == TOKEN_WORD)
+		err_add(p->e, RC_MALFORMED, "there is source NAT only");
+	brace_missing(p, parent);
+	if (!parent)
+		brace_too_many(p);
 	return RC_MALFORMED;
 }
 
@@ -105,8 +172,24 @@ static enum rc given_twice(struct parser *p, const struct place *at, const struc
 	struct place before = tree_place(first);
 	char words[TREE_WORDS_MAX];
 
-	return err_add(p->e, RC_MALFORMED, "%s:%u:%u: %s is given twice, first in line %u", p->lex.name,
-		at->line, at->column, tree_words(words, first), before.line);
+	return fault(p, RC_MALFORMED, *at, "%s is given twice, first in line %u", tree_words(words, first),
+		before.line);
+}
+
+static void value_copy(char *ret_text, const struct token *t)
+{
+	memcpy(ret_text, t->at, t->n);
+	ret_text[t->n] = '\0';
+}
+
+/* What a unit behind a number of seconds stands for; 0: it is none. */
+static uint64_t seconds_in(const char *unit)
+{
+	return strcmp(unit, "s") == 0 || strcmp(unit, "sec") == 0 || strcmp(unit, "seconds") == 0 ? 1
+	       : strcmp(unit, "m") == 0 || strcmp(unit, "min") == 0				    ? 60
+	       : strcmp(unit, "h") == 0								    ? 3600
+	       : strcmp(unit, "d") == 0								    ? 86400
+												    : 0;
 }
 
 /* An address where only its name may stand, as other firewalls have it. */
@@ -127,6 +210,31 @@ static bool is_address_in_rule(const struct lysc_node *leaf, const struct token 
 	return addr_parse(&addr, text) == RC_OK;
 }
 
+/* A number with a unit, a pool as a prefix, a host's name for its address: what is meant is offered. */
+static void better_value(struct parser *p, const struct lysc_node *leaf, const char *expected)
+{
+	char text[CONFIG_VALUE_MAX + 1], first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
+	const struct lysc_node_leaf *schema = (const struct lysc_node_leaf *)leaf;
+	struct ip_prefix prefix;
+	size_t digits;
+
+	value_copy(text, &p->lex.token);
+	digits = strspn(text, "0123456789");
+	if (leaf->nodetype == LYS_LEAF && schema->units && strcmp(schema->units, "seconds") == 0) {
+		uint64_t factor = seconds_in(text + digits);
+		if (digits > 0 && digits < 7 && factor)
+			err_add(p->e, RC_MALFORMED, "it is a number of seconds without a unit: did you mean %llu?",
+				(unsigned long long)(strtoull(text, NULL, 10) * factor));
+	} else if (strstr(expected, "a range such as") && strchr(text, '/') && prefix_parse(&prefix, text) == RC_OK) {
+		const struct ip_range all = range_from_prefix(&prefix);
+		err_add(p->e, RC_MALFORMED, "did you mean %s-%s?", addr_text(first, &all.first),
+			addr_text(last, &all.last));
+	} else if (strstr(expected, "an IPv4 or IPv6 address") && strchr(text, '.') &&
+		   strpbrk(text, "ghijklmnopqrstuvwxyz")) {
+		err_add(p->e, RC_MALFORMED, "host names are not looked up: write the address");
+	}
+}
+
 /* The current token does not fit the type of `leaf`. */
 static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 {
@@ -136,17 +244,18 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 	struct nearest near = nearest_to(t->at, t->n);
 
 	if (is_value(t) && is_address_in_rule(leaf, t))
-		return err_add(p->e, RC_MALFORMED,
-			"%s:%u:%u: found %s; rules name addresses: write 'address NAME { prefix %.*s; }' "
-			"into "
+		return fault(p, RC_MALFORMED, t->place,
+			"found %s; rules name addresses: write 'address NAME { prefix %.*s; }' into "
 			"address-book, and the name here",
-			p->lex.name, t->place.line, t->place.column, token_text(found, t), (int)t->n, t->at);
+			token_text(found, t), (int)t->n, t->at);
 	if (is_value(t) && type->basetype == LY_TYPE_STRING)
-		return err_add(p->e, RC_MALFORMED, "%s:%u:%u: found %s; %s", p->lex.name, t->place.line,
-			t->place.column, token_text(found, t), ly_errmsg(schema_ctx()));
+		return fault(p, RC_MALFORMED, t->place, "found %s; %s", token_text(found, t), ly_errmsg(schema_ctx()));
 	schema_type_expected(type, expected, sizeof expected);
 	nearest_offer_type(&near, type);
-	return unexpected(p, expected, &near);
+	unexpected(p, expected, &near);
+	if (t->kind == TOKEN_WORD && t->n <= CONFIG_VALUE_MAX)
+		better_value(p, leaf, expected);
+	return RC_MALFORMED;
 }
 
 /* Links a fresh node; at the top the model holds the first sibling. */
@@ -157,15 +266,8 @@ static enum rc count_node(
 	if (!parent)
 		lyd_insert_sibling(p->m->tree, node, &p->m->tree);
 	if (++p->nodes > CONFIG_NODES_MAX)
-		return err_add(p->e, RC_LIMIT, "%s:%u:%u: the text has more than %d statements and values",
-			p->lex.name, at.line, at.column, CONFIG_NODES_MAX);
+		return fault(p, RC_LIMIT, at, "the text has more than %d statements and values", CONFIG_NODES_MAX);
 	return RC_OK;
-}
-
-static void value_copy(char *ret_text, const struct token *t)
-{
-	memcpy(ret_text, t->at, t->n);
-	ret_text[t->n] = '\0';
 }
 
 /* One value of a leaf or leaf-list, from the current token. */
@@ -187,13 +289,25 @@ static enum rc value(struct parser *p, const struct lysc_node *leaf, struct lyd_
 	return rc ? rc : advance(p);
 }
 
+/* Behind one value stands another one. */
+static void brackets_missing(struct parser *p, const char *keyword, const struct lyd_node *block)
+{
+	const struct token *t = &p->lex.token;
+
+	if (!p->lost && is_value(t) && !begins_in_its_line(p) && !is_keyword_in(t, block))
+		err_add(p->e, RC_MALFORMED, "several values stand in brackets: %s [ ... %.*s ];", keyword,
+			(int)MIN_OF(t->n, (size_t)40), t->at);
+}
+
 static enum rc leaf_list(struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent)
 {
 	enum rc rc;
 
 	if (p->lex.token.kind != TOKEN_LIST) {
 		rc = value(p, leaf, parent);
-		return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
+		if (!rc && (rc = take(p, TOKEN_SEMICOLON, ";")))
+			brackets_missing(p, leaf->name, parent);
+		return rc;
 	}
 	if ((rc = advance(p)))
 		return rc;
@@ -229,20 +343,20 @@ static enum rc block(struct parser *p, struct lyd_node *node)
 
 	if (p->lex.token.kind == TOKEN_SEMICOLON)
 		return advance(p);
-	if ((rc = take(p, TOKEN_OPEN, "{")))
+	if ((rc = take(p, TOKEN_OPEN, "{"))) {
+		if (node->schema->nodetype == LYS_LIST && !schema_shown_by_keys(node->schema))
+			brackets_missing(p, node->schema->name, lyd_parent(node));
 		return rc;
+	}
 	if (++p->depth > CONFIG_DEPTH_MAX)
-		return err_add(p->e, RC_LIMIT, "%s:%u:%u: more than %d nested braces", p->lex.name,
-			p->lex.token.place.line, p->lex.token.place.column, CONFIG_DEPTH_MAX);
+		return fault(p, RC_LIMIT, p->lex.token.place, "more than %d nested braces", CONFIG_DEPTH_MAX);
 	rc = statements(p, node->schema, node);
 	p->depth--;
 	if (rc || p->lex.token.kind == TOKEN_CLOSE)
 		return rc ? rc : advance(p);
 	p->lost = true; /* the blocks around it are open as well, which nobody needs to hear */
-	return err_add(p->e, RC_MALFORMED,
-		"%s:%u:%u: found the end of the text, expected '}': %s begins in line %u", p->lex.name,
-		p->lex.token.place.line, p->lex.token.place.column, tree_words(words, node),
-		tree_place(node).line);
+	return fault(p, RC_MALFORMED, p->lex.token.place, "found the end of the text, expected '}': %s begins in line %u",
+		tree_words(words, node), tree_place(node).line);
 }
 
 static enum rc container(
@@ -394,17 +508,30 @@ static enum rc statement(struct parser *p, const struct lysc_node *schema, struc
 	}
 }
 
+/* A comment of another language: the rest of its line is none of ours. */
+static bool is_slashes(const struct token *t)
+{
+	return t->kind == TOKEN_WORD && t->n >= 2 && t->at[0] == '/' && t->at[1] == '/';
+}
+
 /* The fault is noted; what is left of the statement is passed over: up to its ';', or behind its block. */
 static enum rc recover(struct parser *p)
 {
+	uint32_t line = p->lex.token.place.line;
 	unsigned open = 0;
-	size_t used = strlen(p->noted.text);
 
-	if (++p->faults == FAULTS_MAX || used + strlen(p->e->text) + 2 > sizeof p->noted.text)
-		p->lost = true; /* no room for more, and this one comes last as far as it fits */
-	snprintf(p->noted.text + used, sizeof p->noted.text - used, "%s%s", used ? "\n" : "", p->e->text);
-	p->noted.rc = RC_MALFORMED;
+	faults_note(p->faults, p->at.line, p->at.column, p->e->text);
 	err_clear(p->e);
+	p->lost |= faults_enough(p->faults);
+	if (p->resumes || p->lost) {
+		p->resumes = false;
+		return p->lost ? RC_MALFORMED : RC_OK;
+	}
+	if (is_slashes(&p->lex.token)) {
+		while (p->lex.token.kind != TOKEN_END && p->lex.token.place.line == line && advance(p) == RC_OK)
+			;
+		return p->lost ? RC_MALFORMED : RC_OK;
+	}
 	while (!p->lost && p->lex.token.kind != TOKEN_END) {
 		enum token_kind kind = p->lex.token.kind;
 		if (kind == TOKEN_CLOSE && open == 0)
@@ -433,25 +560,22 @@ static enum rc statements(struct parser *p, const struct lysc_node *schema, stru
 	return rc;
 }
 
-/* The faults that were noted, ahead of the one that ended the parse. */
-static enum rc faults_of(struct parser *p, enum rc rc)
+static enum rc parse(struct parser *p)
 {
-	char last[ERR_TEXT_MAX];
+	enum rc rc = advance(p);
 
-	if (p->faults == 0 || !p->e)
-		return p->faults ? RC_MALFORMED : rc;
-	snprintf(last, sizeof last, "%s", p->e->text);
-	*p->e = p->noted;
-	if (last[0] && strlen(p->e->text) + strlen(last) + 2 <= sizeof p->e->text)
-		snprintf(p->e->text + strlen(p->e->text), sizeof p->e->text - strlen(p->e->text), "\n%s",
-			last);
-	return RC_MALFORMED;
+	if (!rc)
+		rc = statements(p, NULL, NULL);
+	if (p->e->text[0] && rc != RC_INTERNAL)
+		faults_note(p->faults, p->at.line, p->at.column, p->e->text);
+	return rc ? rc : p->faults->n ? RC_MALFORMED : RC_OK;
 }
 
-enum rc model_load_text(const char *text, size_t n, const char *name, struct model **ret_model, struct err *e)
+enum rc tree_load(const char *text, size_t n, const char *name, struct model **ret_model, struct faults *f,
+	struct err *e)
 {
-	struct err own = { 0 };
-	struct parser p = { .e = e ? e : &own };
+	struct err current = { 0 };
+	struct parser p = { .faults = f, .e = &current };
 	enum rc rc = model_init(e);
 
 	*ret_model = NULL;
@@ -463,13 +587,12 @@ enum rc model_load_text(const char *text, size_t n, const char *name, struct mod
 	if (!p.m)
 		return err_add(e, RC_INTERNAL, "out of memory");
 	snprintf(p.m->name, sizeof p.m->name, "%s", name);
-	p.lex = lexer_over(text, n, p.m->name);
-	rc = advance(&p);
+	p.lex = lexer_over(text, n);
+	rc = parse(&p);
+	if (rc == RC_INTERNAL)
+		err_add(e, rc, "%s", current.text);
 	if (!rc)
-		rc = statements(&p, NULL, NULL);
-	rc = faults_of(&p, rc);
-	if (!rc)
-		rc = tree_validate(p.m, e);
+		rc = tree_validate(p.m, f, e);
 	if (rc) {
 		model_free(p.m);
 		return rc;

@@ -11,7 +11,7 @@
 
 struct shape {
 	const struct model *m;
-	struct err *e;
+	struct faults *faults;
 };
 
 /* Where we are: a node of the text, and below it groups that the text does not have. */
@@ -20,7 +20,7 @@ struct spot {
 	char absent[TREE_WORDS_MAX]; /* "match", "then log"; empty when node itself is meant */
 };
 
-static enum rc shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child);
+static void shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child);
 
 static const struct lyd_node *instance(const struct spot *at, const struct lysc_node *schema)
 {
@@ -31,11 +31,11 @@ static const struct lyd_node *instance(const struct spot *at, const struct lysc_
 	return node;
 }
 
-static enum rc lacks(const struct shape *s, const struct spot *at, const char *what)
+static void lacks(const struct shape *s, const struct spot *at, const char *what)
 {
 	char words[TREE_WORDS_MAX];
 
-	return tree_fault(s->m, at->node, s->e, "%s lacks %s%s%s", tree_words(words, at->node), at->absent,
+	tree_fault(s->faults, at->node, "%s lacks %s%s%s", tree_words(words, at->node), at->absent,
 		at->absent[0] ? " with " : "", what);
 }
 
@@ -49,7 +49,7 @@ static const struct lyd_node *case_instance(const struct spot *at, const struct 
 	return node;
 }
 
-static enum rc choice_of(const struct shape *s, const struct spot *at, const struct lysc_node_choice *choice)
+static void choice_of(const struct shape *s, const struct spot *at, const struct lysc_node_choice *choice)
 {
 	char expected[EXPECTED_MAX] = "", what[EXPECTED_MAX + 16];
 	const struct lyd_node *first = NULL;
@@ -58,20 +58,22 @@ static enum rc choice_of(const struct shape *s, const struct spot *at, const str
 		one = (const struct lysc_node_case *)one->next) {
 		const struct lyd_node *node = case_instance(at, one);
 		const char *word = one->child ? one->child->name : one->name;
-		if (node && first)
-			return tree_fault(s->m, node, s->e, "%s cannot stand beside %s", node->schema->name,
+		if (node && first) {
+			tree_fault(s->faults, node, "%s cannot stand beside %s", node->schema->name,
 				first->schema->name);
+			return;
+		}
 		if (node)
 			first = node;
 		expected_add(expected, sizeof expected, word, strlen(word));
 	}
 	if (first || !(choice->flags & LYS_MAND_TRUE))
-		return RC_OK;
+		return;
 	snprintf(what, sizeof what, "one of: %s", expected);
-	return lacks(s, at, what);
+	lacks(s, at, what);
 }
 
-static enum rc count_of(
+static void count_of(
 	const struct shape *s, const struct spot *at, const struct lysc_node *child, uint32_t min)
 {
 	const struct lyd_node *node = instance(at, child);
@@ -79,34 +81,33 @@ static enum rc count_of(
 
 	for (; node && n < min; node = tree_next(node))
 		n++;
-	return n < min ? lacks(s, at, child->name) : RC_OK;
+	if (n < min)
+		lacks(s, at, child->name);
 }
 
-static enum rc children_of(const struct shape *s, const struct spot *at, const struct lysc_node *schema)
+static void children_of(const struct shape *s, const struct spot *at, const struct lysc_node *schema)
 {
-	const struct lysc_node *child = lysc_node_child(schema);
-	enum rc rc = RC_OK;
-
-	for (; child && !rc; child = child->next)
-		rc = shape_of(s, at, child);
-	return rc;
+	for (const struct lysc_node *child = lysc_node_child(schema); child && !faults_enough(s->faults);
+		child = child->next)
+		shape_of(s, at, child);
 }
 
-static enum rc shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child)
+static void shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child)
 {
 	const struct lyd_node *node;
 	struct spot below = { 0 };
-	enum rc rc;
 
 	switch (child->nodetype) {
 	case LYS_LEAF:
-		return (child->flags & LYS_MAND_TRUE) && !(child->flags & LYS_KEY) && !instance(at, child)
-			       ? lacks(s, at, child->name)
-			       : RC_OK;
+		if ((child->flags & LYS_MAND_TRUE) && !(child->flags & LYS_KEY) && !instance(at, child))
+			lacks(s, at, child->name);
+		break;
 	case LYS_CHOICE:
-		return choice_of(s, at, (const struct lysc_node_choice *)child);
+		choice_of(s, at, (const struct lysc_node_choice *)child);
+		break;
 	case LYS_LEAFLIST:
-		return count_of(s, at, child, ((const struct lysc_node_leaflist *)child)->min);
+		count_of(s, at, child, ((const struct lysc_node_leaflist *)child)->min);
+		break;
 	case LYS_CONTAINER:
 		below.node = instance(at, child);
 		if (!below.node) {
@@ -114,16 +115,17 @@ static enum rc shape_of(const struct shape *s, const struct spot *at, const stru
 			snprintf(below.absent, sizeof below.absent, "%.80s%s%.80s", at->absent,
 				at->absent[0] ? " " : "", child->name);
 		}
-		return children_of(s, &below, child);
+		children_of(s, &below, child);
+		break;
 	case LYS_LIST:
-		rc = count_of(s, at, child, ((const struct lysc_node_list *)child)->min);
-		for (node = instance(at, child); node && !rc; node = tree_next(node)) {
+		count_of(s, at, child, ((const struct lysc_node_list *)child)->min);
+		for (node = instance(at, child); node && !faults_enough(s->faults); node = tree_next(node)) {
 			below.node = node;
-			rc = children_of(s, &below, child);
+			children_of(s, &below, child);
 		}
-		return rc;
+		break;
 	default:
-		return RC_OK;
+		break;
 	}
 }
 
@@ -143,7 +145,7 @@ static const struct lyd_node *zone_before(
 	return NULL;
 }
 
-static enum rc interfaces_once(const struct shape *s)
+static void interfaces_once(const struct shape *s)
 {
 	const struct lyd_node *zones = tree_child(s->m, NULL, "zones");
 	const struct lyd_node *all = zones ? tree_child(s->m, zones, "zone") : NULL;
@@ -153,25 +155,21 @@ static enum rc interfaces_once(const struct shape *s)
 		for (; leaf; leaf = tree_next(leaf)) {
 			const struct lyd_node *has = zone_before(s, all, leaf);
 			if (has)
-				return tree_fault(s->m, leaf, s->e,
-					"interface '%s' belongs to zone '%s' already, and an interface "
+				tree_fault(s->faults, leaf, "interface '%s' belongs to zone '%s' already, and an interface "
 					"belongs to one zone only",
 					lyd_get_value(leaf), tree_value(has, "name"));
 		}
 	}
-	return RC_OK;
 }
 
-enum rc tree_check_shape(const struct model *m, struct err *e)
+void tree_check_shape(const struct model *m, struct faults *f)
 {
-	const struct shape s = { .m = m, .e = e };
-	const struct lyd_node *node;
-	enum rc rc = RC_OK;
+	const struct shape s = { .m = m, .faults = f };
 
 	/* Only groups stand at the top, and none is demanded. */
-	for (node = m->tree; node && !rc; node = node->next) {
+	for (const struct lyd_node *node = m->tree; node; node = node->next) {
 		struct spot at = { .node = node };
-		rc = children_of(&s, &at, node->schema);
+		children_of(&s, &at, node->schema);
 	}
-	return rc ? rc : interfaces_once(&s);
+	interfaces_once(&s);
 }

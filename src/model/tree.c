@@ -19,7 +19,7 @@ struct place tree_place(const struct lyd_node *node)
 	return (struct place){ (uint32_t)((uintptr_t)node->priv >> 32), (uint32_t)(uintptr_t)node->priv };
 }
 
-enum rc tree_fault(const struct model *m, const struct lyd_node *node, struct err *e, const char *fmt, ...)
+enum rc tree_fault(struct faults *f, const struct lyd_node *node, const char *fmt, ...)
 {
 	struct place p = tree_place(node);
 	char text[ERR_TEXT_MAX];
@@ -28,7 +28,8 @@ enum rc tree_fault(const struct model *m, const struct lyd_node *node, struct er
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	return err_add(e, RC_MALFORMED, "%s:%u:%u: %s", m->name, p.line, p.column, text);
+	faults_note(f, p.line, p.column, text);
+	return RC_MALFORMED;
 }
 
 char *tree_words(char *ret_text, const struct lyd_node *node)
@@ -132,7 +133,7 @@ static void target_path(char *ret_path, size_t size, const struct lyd_node *node
 }
 
 /* "found 'vnp', expected the name of a zone that exists; did you mean 'vpn'?" */
-static enum rc fault_reference(const struct model *m, const struct lyd_node *node, struct err *e)
+static enum rc fault_reference(const struct model *m, const struct lyd_node *node, struct faults *f)
 {
 	const char *value = lyd_get_value(node);
 	struct nearest near = nearest_to(value, strlen(value));
@@ -155,29 +156,63 @@ static enum rc fault_reference(const struct model *m, const struct lyd_node *nod
 		snprintf(hint, sizeof hint, " (%.150s)", names);
 	ly_set_free(set, NULL);
 	schema_type_expected(schema_type(node->schema), expected, sizeof expected);
-	return tree_fault(m, node, e, "found '%.60s', expected %s that exists%s", value, expected, hint);
+	return tree_fault(f, node, "found '%.60s', expected %s that exists%s", value, expected, hint);
 }
 
-static enum rc fault_too_many(const struct model *m, const struct lyd_node *node, struct err *e)
+static enum rc fault_too_many(const struct lyd_node *node, struct faults *f)
 {
 	uint32_t max = node->schema->nodetype == LYS_LIST
 			       ? ((const struct lysc_node_list *)node->schema)->max
 			       : ((const struct lysc_node_leaflist *)node->schema)->max;
-	return tree_fault(m, node, e, "more than %u of '%s'", max, node->schema->name);
+	return tree_fault(f, node, "more than %u of '%s'", max, node->schema->name);
 }
 
-enum rc tree_validate(struct model *m, struct err *e)
+static bool is_reference(const struct lyd_node *node)
 {
-	const struct ly_err_item *fault;
+	const struct lysc_type *type = schema_type(node->schema);
+
+	return type && type->basetype == LY_TYPE_LEAFREF;
+}
+
+/* The one that it names: ".../zone/name" with a value is ".../zone[name='value']". */
+static bool reference_is_good(const struct model *m, const struct lyd_node *node)
+{
+	char path[256 + CONFIG_VALUE_MAX];
+	struct ly_set *set = NULL;
+	bool good;
+	size_t n;
+
+	target_path(path, 256, node);
+	n = (size_t)(strrchr(path, '/') - path);
+	snprintf(path + n, sizeof path - n, "[plaingate:name='%s']", lyd_get_value(node));
+	good = lyd_find_xpath(m->tree, path, &set) == LY_SUCCESS && set->count > 0;
+	ly_set_free(set, NULL);
+	return good;
+}
+
+/* libyang stops at the first one. */
+static void references(const struct model *m, struct faults *f)
+{
+	struct lyd_node *top, *node;
+
+	LY_LIST_FOR(m->tree, top)
+	{
+		LYD_TREE_DFS_BEGIN(top, node)
+		{
+			if (is_reference(node) && !faults_enough(f) && !reference_is_good(m, node))
+				fault_reference(m, node, f);
+			LYD_TREE_DFS_END(top, node);
+		}
+	}
+}
+
+/* What libyang's validation says: its first fault. */
+static enum rc libyang_fault(const struct model *m, struct faults *f, struct err *e)
+{
+	const struct ly_err_item *fault = ly_err_first(schema_ctx());
 	const struct lyd_node *node;
 	const char *tag;
-	enum rc rc = tree_check_shape(m, e);
 
-	if (rc)
-		return rc;
-	if (lyd_validate_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS)
-		return RC_OK;
-	fault = ly_err_first(schema_ctx());
 	if (!fault)
 		return err_add(e, RC_INTERNAL, "libyang gave no reason");
 	fault = fault->prev; /* the ring's last */
@@ -185,10 +220,22 @@ enum rc tree_validate(struct model *m, struct err *e)
 	node = faulty_node(m, fault);
 	if (!node)
 		return err_add(e, RC_MALFORMED, "%s: %s", m->name, fault->msg);
-	if (strcmp(tag, "instance-required") == 0 && schema_type(node->schema) &&
-		schema_type(node->schema)->basetype == LY_TYPE_LEAFREF)
-		return fault_reference(m, node, e);
 	if (strcmp(tag, "too-many-elements") == 0 && (node->schema->nodetype & (LYS_LIST | LYS_LEAFLIST)))
-		return fault_too_many(m, node, e);
-	return tree_fault(m, node, e, "%s", fault->msg);
+		return fault_too_many(node, f);
+	return tree_fault(f, node, "%s", fault->msg);
+}
+
+enum rc tree_validate(struct model *m, struct faults *f, struct err *e)
+{
+	tree_check_shape(m, f);
+	if (f->n)
+		return RC_MALFORMED;
+	references(m, f);
+	if (!f->n)
+		return lyd_validate_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS
+			       ? RC_OK
+			       : libyang_fault(m, f, e);
+	if (lyd_new_implicit_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS)
+		tree_compile_faults(m, f);
+	return RC_MALFORMED;
 }

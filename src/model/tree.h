@@ -27,9 +27,9 @@ static inline void tree_set_place(struct lyd_node *node, struct place p)
 /* Of the node, or of the nearest ancestor that stands in the text (defaults do not); 1:1 for none. */
 struct place tree_place(const struct lyd_node *node);
 
-/* "NAME:LINE:COLUMN: text" of the node. */
-enum rc tree_fault(const struct model *m, const struct lyd_node *node, struct err *e, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+/* Notes a fault at the node's place. RC_MALFORMED. */
+enum rc tree_fault(struct faults *f, const struct lyd_node *node, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The node as the text writes it: "rule 'web'", "from 'trust' to 'vpn'", "then". ret_text holds
  * TREE_WORDS_MAX. */
@@ -44,9 +44,16 @@ const char *tree_value(const struct lyd_node *parent, const char *name);
 struct lyd_node *tree_next(const struct lyd_node *node);
 
 /* What is missing, and what does not go together (shape.c). */
-enum rc tree_check_shape(const struct model *m, struct err *e);
+void tree_check_shape(const struct model *m, struct faults *f);
 
-/* libyang's checks over the whole tree, with their faults at the place of the text. Adds defaults. */
-enum rc tree_validate(struct model *m, struct err *e);
+/* What the compiler finds, of a tree whose shape is right and whose references may lead nowhere. */
+void tree_compile_faults(const struct model *m, struct faults *f);
+
+/* Shape, references, libyang's checks over the whole tree; faults at the place of the text. Adds defaults. */
+enum rc tree_validate(struct model *m, struct faults *f, struct err *e);
+
+/* model_load_text() with its faults. */
+enum rc tree_load(const char *text, size_t n, const char *name, struct model **ret_model, struct faults *f,
+	struct err *e);
 
 #endif

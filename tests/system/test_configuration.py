@@ -16,7 +16,7 @@ BAD = {  # what stands there, what is put in its place, the word in it that is w
     "bad prefix": ("prefix [ 10.1.0.0/24", "prefix [ 10.1.0.0/33", "10.1.0.0/33", "expected a prefix that is not too long"),
     "given twice": ("host-name hq;", "host-name hq; host-name hq;", "host-name", "host-name is given twice, first in line 4"),
     "no proposal": ("proposals modern;", "proposals ancient;", "ancient", "expected the name of a proposal that exists"),
-    "unfinished": ("zones {", "zones ", "zone trust", "expected '{'"),
+    "unfinished": ("zones {", "zones ", " ", "expected '{'"),
 }
 
 

@@ -3,6 +3,7 @@
  * receipt is awaited; kept durably; handed to everybody; answered when all that are alive have taken it.
  * Whatever fails before the hand-out leaves the old configuration running and on disk. One at a time.
  */
+#include "base/json.h"
 #include "base/log.h"
 #include "proc/control/control.h"
 #include "witness/configured.h"
@@ -22,22 +23,19 @@ void running_done(struct running *r)
 }
 
 /* Text (taken over) to a whole struct running; r->generation is set by the caller. */
-static enum rc running_compile(struct running *r, char *text, size_t n, const char *name, struct err *e)
+static enum rc running_compile(struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults,
+	struct err *e)
 {
-	struct model *m = NULL;
 	enum rc rc;
 
 	r->text = text;
 	r->n = n;
 	crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
-	rc = model_load_text(text, n, name, &m, e);
-	if (!rc)
-		rc = model_compile(m, r->generation, r->sha256, &r->block, &r->bytes, e);
+	rc = model_read(text, n, name, r->generation, r->sha256, &r->block, &r->bytes, ret_faults, e);
 	if (!rc)
 		rc = configured_keys_check(&((const struct snapshot *)r->block)->evidence, name, e);
 	if (!rc)
 		rc = snapshot_memory(&r->memory, r->block, r->bytes, e);
-	model_free(m);
 	return rc;
 }
 
@@ -55,6 +53,7 @@ static enum rc running_empty(struct control *k, bool lost, struct err *e)
 			"# The stored configuration could not be used: all is denied, to the host as well.\n";
 	struct running *r = &k->running;
 	char *text = strdup(lost ? closed : fresh);
+	struct faults none;
 	uint64_t generation = 0;
 
 	running_done(r);
@@ -65,13 +64,14 @@ static enum rc running_empty(struct control *k, bool lost, struct err *e)
 		generation = store_generation(k->config_dir, r->sha256);
 	}
 	r->generation = generation;
-	return running_compile(r, text, strlen(text), "built-in", e);
+	return running_compile(r, text, strlen(text), "built-in", &none, e);
 }
 
 enum rc running_load(struct control *k, struct err *e)
 {
 	struct err fault = { 0 };
 	struct running *r = &k->running;
+	struct faults faults;
 	char *text = NULL;
 	size_t n = 0;
 	enum rc rc = store_read(k->config_dir, &text, &n, &fault);
@@ -79,7 +79,7 @@ enum rc running_load(struct control *k, struct err *e)
 	if (!rc) {
 		crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
 		r->generation = store_generation(k->config_dir, r->sha256);
-		rc = running_compile(r, text, n, "running.conf", &fault);
+		rc = running_compile(r, text, n, "running.conf", &faults, &fault);
 		if (!rc) {
 			if (snapshot_check_not_closed(r->block, "running.conf", &fault))
 				log_warn("%s", fault.text);
@@ -227,16 +227,49 @@ static void on_witnesses_receipt(void *context, uint64_t cookie, const struct ms
 		commit_enter(k);
 }
 
+static void fault_row(struct client *c, const struct fault *f)
+{
+	struct msg_row row = { 0 };
+	struct jw w = jw_over(row.json, sizeof row.json, false);
+
+	jw_object(&w, NULL);
+	if (f->line > 0) {
+		jw_u64(&w, "line", f->line);
+		jw_u64(&w, "column", f->column);
+	}
+	jw_str(&w, "text", f->text);
+	jw_end(&w);
+	row.n = (uint32_t)jw_done(&w);
+	if (row.n > 0)
+		client_row(c, &row);
+}
+
+/* What is wrong with the text, all of it: the answer has room for the beginning only. */
+static void faults_rows(struct client *c, const struct faults *f)
+{
+	struct fault more = { 0 };
+
+	for (unsigned i = 0; i < f->n; i++)
+		fault_row(c, &f->at[i]);
+	faults_more_text(more.text, f, f->more);
+	if (f->more)
+		fault_row(c, &more);
+}
+
 /* Reads and compiles into r; on an error the text for the person is in e. */
 static enum rc prepare(struct client *c, int file, struct running *r, struct err *e)
 {
+	struct faults faults = { 0 };
 	const char *name = c->request.name[0] ? c->request.name : "configuration";
 	char *text = NULL;
 	size_t n = 0;
 	enum rc rc = store_read_file(file, &text, &n, e);
 
 	r->generation = c->control->running.generation + 1;
-	return rc ? rc : running_compile(r, text, n, name, e);
+	if (!rc)
+		rc = running_compile(r, text, n, name, &faults, e);
+	faults_rows(c, &faults);
+	return rc;
 }
 
 void commit_check(struct client *c, int file)
@@ -292,13 +325,14 @@ void commit_begin(struct client *c, int file)
 void commit_back(struct control *k, char *text, size_t n)
 {
 	struct commit *m = &k->commit;
+	struct faults faults;
 	struct err e = { 0 };
 
 	*m = (struct commit){ .under_way = true, .back = true, .cookie = k->next_tag++, .next.memory = -1 };
 	snprintf(m->comment, sizeof m->comment, "generation %llu was not confirmed within %u minutes",
 		(unsigned long long)k->running.generation, k->unconfirmed.minutes);
 	m->next.generation = k->running.generation + 1;
-	if (running_compile(&m->next, text, n, "unconfirmed", &e))
+	if (running_compile(&m->next, text, n, "unconfirmed", &faults, &e))
 		commit_refuse(k, e.rc, e.text);
 	else
 		commit_go(k);

@@ -98,7 +98,7 @@ static void wrong_lines(void **state)
 		"show sessions --limit",
 		"show sessions --limit -1",
 		"show sessions --limit 1x",
-		"check a --json",
+		"check a --limit 3",
 		"show ike --comment x",
 		"trace --proto tpc",
 		"trace --proto 256",

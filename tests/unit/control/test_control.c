@@ -34,10 +34,47 @@ static void receipt_before_act(void **state)
 	ends(&l, RC_OK, "generation 1 is running");
 }
 
+static void next_row_is(struct ipc_link *l, const char *json)
+{
+	struct ipc_frame *f = expect(l, IPC_CLI_ROW);
+
+	assert_true(f->u.CLI_ROW.n < sizeof f->u.CLI_ROW.json);
+	f->u.CLI_ROW.json[f->u.CLI_ROW.n] = '\0';
+	if (strncmp(f->u.CLI_ROW.json, json, strlen(json)) != 0)
+		fail_msg("not '%s' but '%s'", json, f->u.CLI_ROW.json);
+}
+
+/* Each fault comes with its place, more of them than the answer itself has room for. */
+static void all_faults_are_told(void **state)
+{
+	static const char head[] = "zones { zone a { interfaces e0; } }\npolicy {\n";
+	char text[8000], row[100];
+	struct ipc_link l;
+	size_t n = (size_t)snprintf(text, sizeof text, "%s", head);
+
+	for (int i = 0; i < 25; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, " from a to none%d { }\n", i);
+	snprintf(text + n, sizeof text - n, "}\n");
+	for (int again = 0; again < 2; again++) {
+		int fd = memory_of(text);
+		l = again ? commit(text) : ask((struct msg_cli_request){ .command = CLI_CHECK, .name = "site.conf" }, fd);
+		close(fd);
+		for (int i = 0; i < FAULTS_KEPT; i++) {
+			snprintf(row, sizeof row,
+				"{\"line\":%d,\"column\":12,\"text\":\"found 'none%d', expected the name of a zone", i + 3, i);
+			next_row_is(&l, row);
+		}
+		next_row_is(&l, "{\"text\":\"5 more\"}");
+		ends(&l, RC_MALFORMED, "\n19 more"); /* which have no room here */
+	}
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:3:12");
+}
+
 static void refused_text_changes_nothing(void **state)
 {
 	struct ipc_link l = commit("zones {\n  zoen a { }\n}");
 
+	next_row_is(&l, "{\"line\":2,\"column\":3,\"text\":\"found 'zoen'");
 	ends(&l, RC_MALFORMED, "site.conf:2:3: found 'zoen'");
 	enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:2:3");
 	for (size_t i = 0; i < COUNT_OF(receivers); i++)
@@ -709,6 +746,15 @@ static void the_program(void **state)
 	PROGRAM("commit", path);
 	enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:2:2");
 	program_says(1, "plaingate: site.conf:2:2: found '}'");
+	write_text(path, "zones {\n zone a { interfaces e0; }\n}\npolicy {\n from b to a { }\n from c to a { }\n}\n");
+	for (int json = 0; json < 2; json++) {
+		PROGRAM("commit", path, json ? "--json" : NULL);
+		enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:5:7");
+		program_says(1, json ? "[\n{\"kind\":\"error\",\"text\":\"found 'b', expected the name of a zone that "
+				       "exists (a)\",\"line\":5,\"column\":7},\n{\"kind\":\"error\",\"text\":\"found 'c'"
+				     : "plaingate: site.conf:5:7: found 'b', expected the name of a zone that exists (a)\n"
+				       "plaingate: site.conf:6:7: found 'c'");
+	}
 	for (int json = 0; json < 2; json++) {
 		PROGRAM("show", "ike", json ? "--json" : NULL);
 		tag = expect(&peers[PROC_IKE], IPC_SHOW)->head.tag;
@@ -735,6 +781,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(receipt_before_act),
 		TEST(refused_text_changes_nothing),
+		TEST(all_faults_are_told),
 		TEST(refused_entry_changes_nothing),
 		TEST(no_ledger_no_commit),
 		TEST(ledger_dies_under_a_commit),

@@ -89,7 +89,38 @@ static const struct {
 		"one of: nat-ports, host-ports" },
 	{ "unknown algorithm", "encryption aes256gcm16", "encryption aes256gcm", 0, 20,
 		"did you mean 'aes256gcm16'?" },
-	{ "missing semicolon", "host-name hq;", "host-name hq", 3, 1, "found '}', expected ';'" },
+	{ "missing semicolon", "host-name hq;", "host-name hq", 2, 17, "found '}' in line 3, expected ';'" },
+	{ "missing semicolon within a line", "host-name hq;", "host-name hq tcp-mss 1400;", 2, 18,
+		"found 'tcp-mss', expected ';'" },
+	{ "missing semicolon behind a comment", "host-name hq;", "host-name hq # ;", 2, 17, "found '}' in line 3" },
+	{ "missing brace", "    zone trust {", "    zone trust", 0, 15, "found 'interfaces' in line 7, expected '{'" },
+	{ "missing braces, two levels", "                permit;\n                log {", "                permit;\n}\npolicy {", 0, 0,
+		"" },
+	{ "lines of 'set'", "system {", "set system host-name hq\nsystem {", 1, 1, "statements stand in braces here" },
+	{ "pair of zones as elsewhere", "from trust to vpn", "from-zone trust to-zone vpn", 0, 5,
+		"write: from ZONE to ZONE" },
+	{ "seconds with their unit", "inactivity-timeout 3600", "inactivity-timeout 3600s", 0, 28, "did you mean 3600?" },
+	{ "hours", "inactivity-timeout 3600", "inactivity-timeout 8h", 0, 28, "did you mean 28800?" },
+	{ "comment of slashes", "host-name hq;", "// the head office\n    host-name hq;", 2, 5,
+		"a comment begins with #" },
+	{ "comment of slashes behind", "host-name hq;", "host-name hq; // the head office", 2, 19,
+		"a comment begins with #" },
+	{ "switched off", "    zone trust {", "    inactive: zone trust {", 0, 5, "put it between /* and */" },
+	{ "single quotes", "host-name hq;", "host-name 'hq';", 2, 15, "texts stand in double quotes" },
+	{ "single quotes where all may stand", "remote-id branch.example.net;", "remote-id 'a b';", 0, 0,
+		"texts stand in double quotes" },
+	{ "brackets missing", "interfaces lan0;", "interfaces lan0 lan1;", 7, 25,
+		"found 'lan1', expected ';'; several values stand in brackets: interfaces [ ... lan1 ];" },
+	{ "brackets missing in a list", "host-inbound [ ping ssh ];", "host-inbound ping ssh;", 8, 27,
+		"several values stand in brackets: host-inbound [ ... ssh ];" },
+	{ "commas", "[ ping ssh ]", "[ ping, ssh ]", 8, 24, "separated by white space alone" },
+	{ "description", "host-name hq;", "description hq;", 2, 5, "stands in a comment" },
+	{ "name of a peer's address", "remote-address 203.0.113.2;", "remote-address vpn.example.com;", 0, 24,
+		"host names are not looked up" },
+	{ "no-break space", "host-name hq;", "host-name\xc2\xa0hq;", 2, 14, "no-break space" },
+	{ "typographic quotes", "host-name hq;", "host-name \xe2\x80\x9chq\xe2\x80\x9d;", 2, 15, "write '\"'" },
+	{ "a brace too many", "        host-inbound [ ping ssh ];\n    }", "        host-inbound [ ping ssh ];\n    } }", 0, 5,
+		"it belongs in 'zones', which begins in line 5: is a '}' before it too many?" },
 	{ "missing value", "host-name hq;", "host-name;", 2, 14, "found ';', expected" },
 	{ "number below its range", "inactivity-timeout 3600", "inactivity-timeout 0", 0, 28, "1..604800" },
 	{ "no number", "inactivity-timeout 3600", "inactivity-timeout 1h", 0, 28, "1..604800" },
@@ -172,17 +203,31 @@ static void mistakes_are_placed(void **state)
 	free(good);
 }
 
+static void read_faults(const char *text, struct faults *f)
+{
+	struct err e = { 0 };
+	char first[60];
+	void *block;
+	size_t n;
+
+	assert_int_equal(model_read(text, strlen(text), "t", 1, NULL, &block, &n, f, &e), RC_MALFORMED);
+	assert_null(block);
+	assert_true(f->n > 0);
+	snprintf(first, sizeof first, "t:%u:%u: ", f->at[0].line, f->at[0].column);
+	assert_int_equal(strncmp(e.text, first, strlen(first)), 0);
+}
+
 /* Up to the fault's own statement each is skipped, so that the next one is found as well. */
 static void all_mistakes_are_said(void **state)
 {
 	static const struct {
-		const char *what, *text, *says;
+		const char *what, *text, *says; /* all of it, in that order */
 	} texts[] = {
 		{ "words, values, a missing semicolon",
 			"system { host-nam a; }\nzones {\n zone a { interface e0; }\n zone b { interfaces "
 			"e1\n host-inbound ping; }\n"
 			" zone c { host-inbound telnet; tcp-rst; }\n}",
-			"t:1:10: found 'host-nam'|t:3:11: found 'interface'|t:5:2: found 'host-inbound', "
+			"t:1:10: found 'host-nam'|t:3:11: found 'interface'|t:4:24: found 'host-inbound' in line 5, "
 			"expected ';'|t:6:24: found 'telnet'" },
 		{ "what follows a fault in the same block",
 			"zones { zone a { bad { x y; } interfaces e0; worse 1; } zone a; }",
@@ -194,28 +239,51 @@ static void all_mistakes_are_said(void **state)
 			"expected '}': zone 'a' begins in line 2" },
 		{ "a brace too many", "zones { } }\nsystem { host-nam a; }", "t:1:11: found '}'" },
 		{ "a byte that is none", "zones { zoen a; zone b { interfaces \x80; } }",
-			"t:1:9: found 'zoen'|found the byte 0x80" },
+			"t:1:9: found 'zoen'|t:1:37: found the byte 0x80" },
+		{ "a missing semicolon, and the statement behind it",
+			"system {\n host-name a\n tcp-mss x;\n}\n", "t:2:13: found 'tcp-mss' in line 3|t:3:10: found 'x'" },
+		{ "slashes, and what is behind them", "system {\n // don't; host-name a;\n tcp-mss x;\n}\n",
+			"t:2:2: found '//'|t:3:10: found 'x'" },
+		{ "what is missing", "ike {\n peer a { pre-shared-key k; }\n peer b { remote-address ::1; proposals x; }\n}",
+			"t:2:2: peer 'a' lacks remote-address|t:2:2: peer 'a' lacks proposals|t:3:2: peer 'b' lacks one of" },
+		{ "names and numbers of all kinds, in order of place",
+			"zones { zone a { interfaces e0; host-inbound ssh { from adresses; } } }\n"
+			"address-book { address admins { prefix 10.1.0.1/24; range 10.2.0.9-10.2.0.1; }\n"
+			" address-set s { address [ admin nobody ]; address-set s; } }\n"
+			"policy { from a to b { rule r { match { source admns; destination [ s gone ]; application htpt; }\n"
+			" then { permit; } } } }\n"
+			"ike { peer p { remote-address 1.2.3; local-address 1.2.3.400; pre-shared-key k; proposals q; } }\n"
+			"ipsec { tunnel t { peer o; zone a; proposals x; local 10.0.0.0/8; remote 10.0.0.0/40; } }",
+			"t:1:57: found 'adresses', expected the name of an address that exists|"
+			"t:2:40: found '10.1.0.1/24', expected a prefix whose host bits are zero: 10.1.0.0/24|"
+			"t:2:59: found '10.2.0.9-10.2.0.1', expected the lower address first|"
+			"t:3:28: found 'admin', expected the name of an address that exists; did you mean 'admins'?|"
+			"t:3:34: found 'nobody'|t:3:56: the set 's' holds itself|"
+			"t:4:20: found 'b', expected the name of a zone that exists (a)|"
+			"t:4:48: found 'admns', expected the name of an address that exists; did you mean 'admins'?|"
+			"t:4:71: found 'gone'|t:4:91: found 'htpt', expected the name of an application that exists; did you mean 'http'?|"
+			"t:6:31: found '1.2.3'|t:6:52: found '1.2.3.400'|"
+			"t:6:91: found 'q', expected the name of a proposal that exists|"
+			"t:7:25: found 'o', expected the name of a peer that exists (p)|t:7:46: found 'x'|"
+			"t:7:74: found '10.0.0.0/40'" },
 	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		char says[400], *place = NULL;
-		struct model *m = NULL;
-		struct err e = { 0 };
-		size_t lines = 1, wanted = 0;
+		char says[2000], *place = NULL;
+		struct faults f;
+		unsigned k = 0;
 
-		assert_int_equal(
-			model_load_text(texts[i].text, strlen(texts[i].text), "t", &m, &e), RC_MALFORMED);
+		read_faults(texts[i].text, &f);
 		snprintf(says, sizeof says, "%s", texts[i].says);
-		for (char *one = strtok_r(says, "|", &place); one;
-			one = strtok_r(NULL, "|", &place), wanted++)
-			if (!strstr(e.text, one))
-				fail_msg("%s: it does not say '%s': %s", texts[i].what, one, e.text);
-		for (const char *at = e.text; (at = strchr(at, '\n')); at++)
-			lines++;
-		if (lines != wanted)
-			fail_msg("%s: %zu faults, not %zu: %s", texts[i].what, wanted, lines, e.text);
-		assert_int_equal(
-			model_load_text(texts[i].text, strlen(texts[i].text), "t", &m, NULL), RC_MALFORMED);
+		for (char *one = strtok_r(says, "|", &place); one; one = strtok_r(NULL, "|", &place), k++) {
+			char found[ERR_TEXT_MAX + 40] = "";
+			if (k < f.n)
+				snprintf(found, sizeof found, "t:%u:%u: %s", f.at[k].line, f.at[k].column, f.at[k].text);
+			if (!strstr(found, one))
+				fail_msg("%s: not '%s' but '%s'", texts[i].what, one, found);
+		}
+		if (f.n != k || f.more)
+			fail_msg("%s: %u faults, not %u; the next is '%s'", texts[i].what, f.n, k, f.at[k].text);
 	}
 }
 
@@ -224,12 +292,19 @@ static void endless_mistakes_end(void **state)
 {
 	char *text = calloc(1, 200000);
 	struct model *m = NULL;
+	struct faults f;
 	struct err e = { 0 };
 
 	for (size_t i = 0; i < 10000; i++)
 		memcpy(text + 9 * i, "bad { } \n", 9);
 	assert_int_equal(model_load_text(text, strlen(text), "t", &m, &e), RC_MALFORMED);
 	assert_non_null(strstr(e.text, "t:1:1:"));
+	assert_non_null(strstr(e.text, " more at the least"));
+	read_faults(text, &f);
+	assert_int_equal(f.n, FAULTS_KEPT);
+	assert_int_equal(f.n + f.more, FAULTS_COUNTED);
+	for (unsigned i = 0; i < f.n; i++)
+		assert_int_equal(f.at[i].line, i + 1);
 	free(text);
 }
 

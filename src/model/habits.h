@@ -1,0 +1,13 @@
+/*
+ * Words that people write because another firewall or language has them, and what to write here: a hint for
+ * the error text. Pure.
+ */
+#ifndef MODEL_HABITS_H
+#define MODEL_HABITS_H
+
+#include <stddef.h>
+
+/* NULL: nothing is known of it. */
+const char *habit_hint(const char *word, size_t n);
+
+#endif
