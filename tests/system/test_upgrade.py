@@ -126,7 +126,7 @@ def test_a_program_of_another_version_is_told_so(lab_before):
             assert done.returncode == 1 and "control is of another version" in done.stderr and "restart plaingated" in done.stderr, done.stderr
     finally:
         file.unlink()
-    wait_for(lambda: "a client of uid 0: cli is of another version" in lab.log_end("hq"), 5, "the other side's word of it")
+    wait_for(lambda: "client (uid 0): cli is of another version" in lab.log_end("hq"), 5, "the other side's word of it")
     assert show(lab, "hq", "status")
 
 
