@@ -210,8 +210,9 @@ void fw_room_renew(struct firewall *fw, uint32_t index);
 bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
 void fw_room_evict(
 	struct firewall *fw, uint32_t index, mono_ns now); /* this one makes room, and is counted so */
-/* Zones have other numbers, or the limit is another one: what is held is counted anew, by the shares of now.
- * A new process has taken over what stood in the memory without a limit. */
+void fw_room_zones(struct firewall *fw);		   /* zones have other numbers now */
+/* The limit is another one: what is held is counted anew, by the shares of now. A new process has taken over
+ * what stood in the memory without a limit. */
 void fw_room_count(struct firewall *fw);
 void fw_room_shrink(struct firewall *fw, mono_ns now); /* to the limit */
 

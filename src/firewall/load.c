@@ -16,7 +16,7 @@ static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const ch
 }
 
 /* Moves every session to the next epoch, whose names stand; those whose zone is gone end. The policy is still
- * the one that their numbers are of. What zones hold is to be counted anew behind it. */
+ * the one that their numbers are of. */
 static void zones_move(struct firewall *fw, mono_ns now)
 {
 	struct fw_state *st = fw->state;
@@ -43,6 +43,7 @@ static void zones_move(struct firewall *fw, mono_ns now)
 			fw_zones_store(s, z);
 	}
 	__atomic_store_n(&st->epoch, st->epoch + 1, __ATOMIC_RELEASE);
+	fw_room_zones(fw);
 }
 
 void fw_zones_adopt(struct firewall *fw, mono_ns now)
@@ -50,7 +51,6 @@ void fw_zones_adopt(struct firewall *fw, mono_ns now)
 	for (uint32_t i = 0; i < fw->state->used; i++)
 		if (fw->sessions[i].live && fw->sessions[i].zones.epoch != fw->state->epoch) {
 			zones_move(fw, now);
-			fw_room_count(fw);
 			return;
 		}
 }
@@ -161,13 +161,15 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->half_open_timeout_s = s->half_open_timeout_s;
 	fw->half_closed_timeout_s = s->half_closed_timeout_s;
 	fw->half_open_max = s->half_open_max;
+	bool other_limit = fw->sessions_limit != limit;
 	fw->sessions_limit = limit;
 	fw_log_tell_more(fw, now);
 	zones_load(fw, s, now);
 	fw->policy = next;
 	sessions_decide_anew(fw, old, now);
 	fw_room_shrink(fw, now);
-	fw_room_count(fw);
+	if (other_limit)
+		fw_room_count(fw);
 	fw_log_policy_over(fw, old, now);
 	return RC_OK;
 }

@@ -180,6 +180,14 @@ bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mo
 	return true;
 }
 
+void fw_room_zones(struct firewall *fw)
+{
+	memset(fw->held_by_zone, 0, sizeof fw->held_by_zone);
+	for (uint32_t i = 0; i < fw->state->used; i++)
+		if (fw->sessions[i].live && fw->place[i].order == FW_ORDER_HELD)
+			(*held_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
+}
+
 void fw_room_count(struct firewall *fw)
 {
 	fw->held = 0;
