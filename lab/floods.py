@@ -227,10 +227,10 @@ FLOODS = {
     "IKE and ESP to 4500": Flood("the IKE messages of one source", lambda lab: [("internet", "port_4500", lab.show("hq", "ipsec")[0]["spi_in"])],
                                  lambda lab: lab.counter("ike-limit"), 1000, True),
     "silent administrators": Flood("the places of control's clients", lambda lab: [("hq", "control_clients", "/run/plaingate/control.sock")],
-                                   lambda lab: lab.logged("that asks nothing or does not read"), 20, True),
+                                   lambda lab: lab.logged("control warn: closing client "), 20, True),
     "administrators who read nothing": Flood("the places of control's clients", lambda lab: [
         ("web", "echo_server"), ("host-a", "sessions_of_one_source"), ("hq", "readers")],
-        lambda lab: lab.logged("that asks nothing or does not read"), 20, True),
+        lambda lab: lab.logged("control warn: closing client "), 20, True),
     "silent clients of the witness": Flood("the witness's connections", lambda lab: [("web", "witness_clients", str(WITNESS_PORT))],
                                            lambda lab: lab.witness_connections(), 400, False),
 }
