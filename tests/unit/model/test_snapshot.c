@@ -145,6 +145,48 @@ static void broken_promises(void **state)
 	free(block);
 }
 
+/* The supervisor, the ledger and the courier are given this part by itself: where each witness is asked. */
+static void witnesses(void **state)
+{
+	struct snap_evidence good = { .count = 3, .quorum = 3, .heartbeat_s = 30 }, v;
+	static const char *const no_urls[] = { "w.example", "ftp://w.example", "https://w.example/?a",
+		"https://u@w.example", "https://w.example:0", "https://w..example" };
+
+	for (size_t i = 0; i < good.count; i++) {
+		snprintf(good.witness[i].name, sizeof good.witness[i].name, "w%zu", i);
+		snprintf(good.witness[i].key, sizeof good.witness[i].key, "key");
+	}
+	good.witness[0].at = (struct endpoint){ .addr = addr_v4("\xc0\0\2\1"), .port = 7380 };
+	snprintf(good.witness[1].peer, sizeof good.witness[1].peer, "p");
+	snprintf(good.witness[2].url, sizeof good.witness[2].url, "https://w.example:8443/x");
+	assert_int_equal(snapshot_evidence_check(&good, NULL), RC_OK);
+	good.witness[2].server_key[31] = 1;
+	assert_int_equal(snapshot_evidence_check(&good, NULL), RC_OK);
+#define REFUSED(change)                                                                                      \
+	do {                                                                                                 \
+		v = good;                                                                                    \
+		change;                                                                                      \
+		if (snapshot_evidence_check(&v, NULL) == RC_OK)                                              \
+			fail_msg("taken: " #change);                                                         \
+	} while (0)
+	REFUSED(v.witness[2].url[0] = '\0');
+	REFUSED(memset(v.witness[2].url, 'a', sizeof v.witness[2].url));
+	REFUSED(memcpy(
+		v.witness[2].url, "http://w.example", sizeof "http://w.example")); /* and a key of TLS */
+	REFUSED(v.witness[2].at = good.witness[0].at);
+	REFUSED(memcpy(v.witness[2].peer, "p", 2));
+	REFUSED(memcpy(v.witness[1].url, good.witness[2].url, sizeof v.witness[1].url));
+	REFUSED(v.witness[0].server_key[0] = 1);
+	REFUSED(v.witness[1].server_key[0] = 1);
+	REFUSED(v.witness[1].peer[0] = '\0');
+	REFUSED(v.witness[0].at.port = 0);
+	REFUSED(v.witness[0].at.scope = 1);
+	REFUSED(v.count = 2); /* what stands behind it is none */
+	for (size_t i = 0; i < sizeof no_urls / sizeof no_urls[0]; i++)
+		REFUSED(memset(v.witness[2].url, 0, sizeof v.witness[2].url);
+			snprintf(v.witness[2].url, sizeof v.witness[2].url, "%s", no_urls[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +194,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_fails),
 		cmocka_unit_test(every_changed_word),
 		cmocka_unit_test(broken_promises),
+		cmocka_unit_test(witnesses),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	model_done();
