@@ -336,6 +336,29 @@ static bool same_line(const struct child *a, const struct child *b)
 }
 
 /*
+ * The peer does not know the child that took the place of another one by its own rekey: it gave that up when our answer
+ * was lost, as with an IKE SA that was replaced meanwhile, and still sends on the one of before. That one stands again.
+ * It is rekeyed at once: the answer shows whether the peer has it, and if not, the one before it is tried.
+ */
+void child_back(struct ike *c, const struct child *unknown)
+{
+	const struct tunnel *t = child_tunnel(c, unknown);
+	struct child *last = NULL;
+
+	if (!t)
+		return;
+	LIST_FOR (struct child, ch, &t->children, of_tunnel)
+		if (ch->state == CH_REPLACED && ch->sa->state == ST_UP && same_line(ch, unknown) &&
+			(!last || ch->since > last->since))
+			last = ch;
+	if (!last)
+		return;
+	last->want_rekey = true;
+	last->expire_at = lifetime(c, last, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE) - (c->now - last->since);
+	ike_child_enter(c, last->sa, last, CH_UP);
+}
+
+/*
  * By the nonces the peer was to delete the redundant one. It did not: perhaps it reads 2.8.1 in another way,
  * or has forgotten the one that we send on. A rekey shows whether it has a child: if not, CHILD_SA_NOT_FOUND
  * ends it here as well, and the other one sends. What packets come in on is known to be there.

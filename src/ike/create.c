@@ -225,7 +225,9 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 		}
 	}
 	if (type == NTF_CHILD_SA_NOT_FOUND && old && old->state == CH_UP) {
-		/* 2.25.1: the peer has no such child: neither have we; the tunnel is made anew. */
+		/* 2.25.1: the peer has no such child: neither have we; the tunnel is made anew, unless it still has
+		 * the one of before. */
+		child_back(c, old);
 		child_gone(c, sa, old, "the peer does not know it");
 		own_done(c, sa);
 		return;

@@ -587,6 +587,8 @@ void child_changed(struct ike *c, struct child *ch);
 void child_take_over(struct ike *c, uint32_t tunnel);
 /* Looks for twins of those of the tunnel's children that came up or changed. */
 void child_compare(struct ike *c, uint32_t tunnel);
+/* The peer does not know this one: that of before stands again, if the peer has not deleted it. */
+void child_back(struct ike *c, const struct child *unknown);
 void child_compare_later(struct ike *c, struct child *ch);
 /* Is a packet of these inside the tunnel's configured selectors? Does a child SA that is up hold the tunnel's
  * `packet`? */

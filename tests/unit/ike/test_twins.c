@@ -162,6 +162,57 @@ static void used_ones_are_left_alone(void **state)
 	assert_int_equal(puppet_children(&p), 2);
 }
 
+/* The peer began a rekey and gave it up before it had our answer; then we rekey what that made. */
+static int give_up(bool puppet_is_initiator)
+{
+	uint8_t old[4];
+
+	puppet_init(&p);
+	puppet_start(&p);
+	if (!puppet_up(&p, puppet_is_initiator))
+		return -1;
+	puppet_usage(&p, p.child_in, 100);
+	store_be32(old, p.child_out);
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	ike_out_notify_spi(&p.out, NTF_REKEY_SA, IKE_PROTO_ESP, old, 4, NULL, 0);
+	puppet_offer_esp(&p, THEIRS, DH_NONE);
+	puppet_nonce(&p, 0x10);
+	puppet_selectors(&p, 0);
+	puppet_send(&p);
+	puppet_request(&p, EX_INFORMATIONAL);
+	puppet_send(&p);
+	assert_int_not_equal(in_of(THEIRS), 0);
+	puppet_forget(&p);
+	return ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL) == RC_OK ? 0 : -1;
+}
+
+static int give_up_as_initiator(void **state)
+{
+	return give_up(true);
+}
+
+static int give_up_as_responder(void **state)
+{
+	return give_up(false);
+}
+
+/* It goes on with the one of before, which stands again and is rekeyed, instead of waiting for its delete. */
+static void peer_keeps_the_one_of_before(void **state)
+{
+	assert_int_equal(live(5, p.child_in), 2);
+	assert_int_equal(puppet_children(&p), 1);
+	assert_int_equal(in_of(THEIRS), 0);
+	assert_int_not_equal(in_of(AGAIN + 2), 0);
+}
+
+/* Nor has it that one: nothing stands, and the tunnel is made anew by whoever wants it. */
+static void peer_keeps_none(void **state)
+{
+	assert_int_equal(live(5, 1), 2);
+	assert_int_equal(puppet_children(&p), 0);
+	assert_string_equal(puppet_state(&p, 0), "established");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +220,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(peer_keeps_ours, collide, teardown),
 		cmocka_unit_test_setup_teardown(peer_keeps_both, collide, teardown),
 		cmocka_unit_test_setup_teardown(used_ones_are_left_alone, collide, teardown),
+		cmocka_unit_test_setup_teardown(peer_keeps_the_one_of_before, give_up_as_initiator, teardown),
+		cmocka_unit_test_setup_teardown(peer_keeps_the_one_of_before, give_up_as_responder, teardown),
+		cmocka_unit_test_setup_teardown(peer_keeps_none, give_up_as_initiator, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
