@@ -21,7 +21,7 @@ struct ledger_log {
 	/* entries since the beginning of the last bundle that is not written as a full one, in bundle form */
 	uint8_t *bundle;
 	size_t bundle_n, bundle_room, bundle_count;
-	/* the open batch */
+	/* the open batch: where its record of the journal will have it */
 	uint8_t *batch;
 	size_t batch_n, batch_count;
 	uint8_t *record; /* JOURNAL_RECORD_MAX */

@@ -10,7 +10,10 @@ size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *b
 	wr_u64(w, first);
 	wr_u32(w, count);
 	wr_u32(w, (uint32_t)note_n);
-	wr_bytes(w, bundle, bundle_n);
+	if (bundle == w->at) /* it stands at its place already */
+		wr_room(w, bundle_n);
+	else
+		wr_bytes(w, bundle, bundle_n);
 	wr_bytes(w, note, note_n);
 	if (w->bad)
 		return 0;

@@ -18,7 +18,8 @@
  * that memory, which holds their entries as well, has an end. */
 #define JOURNAL_BYTES_MAX (64u << 20)
 
-/* Returns the record's length; w is bad when it does not fit. */
+/* Returns the record's length; w is bad when it does not fit. The bundle may stand where the record has it,
+ * JOURNAL_HEAD behind the beginning of w. */
 size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n,
 	const char *note, size_t note_n);
 

@@ -283,10 +283,11 @@ enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *stor
 	l->store = *store;
 	l->key = *key;
 	memcpy(l->seed, seed, sizeof l->seed);
-	l->batch = malloc(LEDGER_BATCH_MAX * (LEDGER_ENTRY_MAX + 2));
 	l->record = malloc(JOURNAL_RECORD_MAX);
-	if (l->batch && l->record)
+	if (l->record) {
+		l->batch = l->record + JOURNAL_HEAD;
 		rc = vkey_check(l, e);
+	}
 	rc = rc ? rc : tiles_read(l, e);
 	if (rc == RC_OK && (l->head_n = checkpoint_sign(l, &l->edge, l->head)) == 0)
 		rc = err_add(e, RC_INTERNAL, "sign the published checkpoint again");
@@ -309,7 +310,6 @@ void ledger_close(struct ledger_log *l)
 	for (unsigned i = 0; i < TILE_LEVELS; i++)
 		free(l->level[i].hash);
 	free(l->bundle);
-	free(l->batch);
 	free(l->record);
 	free(l);
 }

@@ -7,7 +7,9 @@
 #include "ledger/counters.h"
 #include "ledger/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The root of 2^level leaves: from memory behind the last full tile, else folded from a tile on the disk. */
 static bool subtree_find(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash)
@@ -98,22 +100,33 @@ static void bundle_open(struct reading *g, uint64_t bundle)
 	g->entries = rd_over(g->bytes ? g->bytes : l->batch, g->bytes ? n : 0);
 }
 
-/* False: there is none in the open bundle, or g->rc. */
-static bool entry_next(struct reading *g)
+/* The next entry's text. False: there is none in the open bundle, or g->rc. */
+static bool text_next(struct reading *g)
 {
 	if (g->rc != RC_OK || !bundle_next(&g->entries, &g->text, &g->text_n)) {
 		if (g->rc == RC_OK && g->entries.bad)
 			g->rc = err_add(g->e, RC_MALFORMED, "the bundle ends within an entry");
 		return false;
 	}
+	g->index++;
+	return true;
+}
+
+/* What it says. False: g->rc. */
+static bool entry_read(struct reading *g)
+{
 	g->rc = ledger_entry_parse(&g->entry, (const char *)g->text, g->text_n, g->e);
 	if (g->rc == RC_UNSUPPORTED) { /* of a newer version: its number, boot and time are all that is needed */
 		g->rc = RC_OK;
 		err_clear(g->e);
 	}
 	g->in_boot = g->rc == RC_OK && memcmp(g->entry.boot, g->boot, LEDGER_BOOT_SIZE) == 0;
-	g->index++;
 	return g->rc == RC_OK;
+}
+
+static bool entry_next(struct reading *g)
+{
+	return text_next(g) && entry_read(g);
 }
 
 /* The first bundle that may hold an entry of the boot: entries of a boot stand together, at the end. */
@@ -137,6 +150,15 @@ static uint64_t boot_find(struct reading *g)
 	return low > 0 ? low - 1 : 0;
 }
 
+/* An entry in canonical form is of that type only when this stands in it; a text may quote it as well. */
+static bool maybe_statement(const struct reading *g)
+{
+	char type[64];
+	int n = snprintf(type, sizeof type, "\"type\":\"%s\"", ledger_type_name(LEDGER_COUNTERS));
+
+	return memmem(g->text, g->text_n, type, (size_t)n) != NULL;
+}
+
 /* Index of the statement of the counters to begin with; UINT64_MAX: there is none, read the whole boot. */
 static uint64_t statement_find(struct reading *g)
 {
@@ -145,7 +167,11 @@ static uint64_t statement_find(struct reading *g)
 
 	for (uint64_t i = 0; i < SEARCH_BUNDLES && i <= last && in_boot && found == UINT64_MAX; i++) {
 		bundle_open(g, last - i);
-		for (bool first = true; entry_next(g); first = false) {
+		for (bool first = true; text_next(g); first = false) {
+			if (!first && !maybe_statement(g)) /* what is wrong with it is found when it is read */
+				continue;
+			if (!entry_read(g))
+				break;
 			in_boot = first ? g->in_boot : in_boot;
 			if (g->entry.type == LEDGER_COUNTERS && g->in_boot &&
 				g->index - 1 + LEDGER_COUNTERS_BEHIND <= g->l->edge.size)

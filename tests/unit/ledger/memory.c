@@ -8,17 +8,22 @@
 #include <string.h>
 
 struct blob {
-	size_t refs, n;
+	size_t refs, n, room;
 	uint8_t bytes[];
 };
 
+/* A large file that grows has room for as much again: a journal is appended to thousands of times. */
+#define LARGE (64u << 10)
+
 static struct blob *blob_new(const void *a, size_t a_n, const void *b, size_t b_n)
 {
-	struct blob *blob = malloc(sizeof *blob + a_n + b_n);
+	size_t n = a_n + b_n, room = b_n > 0 && n > LARGE ? 2 * n : n;
+	struct blob *blob = malloc(sizeof *blob + room);
 
 	assert(blob);
 	blob->refs = 1;
-	blob->n = a_n + b_n;
+	blob->n = n;
+	blob->room = room;
 	if (a_n > 0)
 		memcpy(blob->bytes, a, a_n);
 	if (b_n > 0)
@@ -66,6 +71,19 @@ static void file_set(struct memory *m, const char *path, struct blob *blob)
 	f->blob = blob;
 }
 
+static void file_append(struct memory *m, const char *path, const void *bytes, size_t n)
+{
+	const struct memory_file *f = file_find(m, path);
+	struct blob *b = f ? f->blob : NULL;
+
+	if (b && b->refs == 1 && b->room - b->n >= n) { /* nobody else looks at it */
+		if (n > 0)
+			memcpy(b->bytes + b->n, bytes, n);
+		b->n += n;
+	} else
+		file_set(m, path, blob_new(b ? b->bytes : NULL, b ? b->n : 0, bytes, n));
+}
+
 void memory_put(struct memory *m, const char *path, const void *bytes, size_t n)
 {
 	file_set(m, path, blob_new(bytes, n, NULL, 0));
@@ -111,7 +129,7 @@ void disk_apply(struct memory *files, const struct disk_change *c)
 		memory_put(files, c->path, c->bytes, c->n);
 		break;
 	case DISK_APPEND:
-		file_set(files, c->path, blob_new(old, n, c->bytes, c->n));
+		file_append(files, c->path, c->bytes, c->n);
 		break;
 	case DISK_TRUNCATE:
 		/* As ftruncate() does: a larger size fills up with zeros. */
@@ -162,7 +180,13 @@ static enum rc bytes_read(const struct memory *m, const char *path, uint8_t **re
 
 static enum rc disk_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct err *e)
 {
-	enum rc rc = bytes_read(&((struct disk *)context)->files, path, ret_bytes, ret_n);
+	struct disk *d = context;
+
+	*ret_bytes = NULL;
+	*ret_n = 0;
+	if (++d->reads == d->read_fails)
+		return err_add(e, RC_IO, "'%s' on a disk that cannot be read", path);
+	enum rc rc = bytes_read(&d->files, path, ret_bytes, ret_n);
 
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "no file '%s'", path);
 }

@@ -41,6 +41,7 @@ struct disk {
 	 * the hook's affair. */
 	enum rc (*before)(void *context, struct disk *d, const struct disk_change *c);
 	void *context;
+	unsigned long reads, read_fails; /* the read of that number fails as a bad sector does; 0: none */
 };
 
 struct ledger_store disk_store(struct disk *d);
