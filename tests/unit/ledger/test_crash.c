@@ -506,6 +506,131 @@ static void a_full_disk_refuses_and_recovers(void **state)
 	go_on(l, &disk);
 }
 
+/* ---- a disk that cannot be read, or only read ---- */
+
+static enum rc nothing_changes(void *context, struct disk *d, const struct disk_change *c)
+{
+	return RC_IO;
+}
+
+static void assert_as_it_was(const struct memory *was)
+{
+	size_t n, then_n;
+
+	assert_int_equal(disk.files.n, was->n);
+	for (size_t i = 0; i < was->n; i++) {
+		const uint8_t *then = memory_get(was, was->file[i].path, &then_n);
+		const uint8_t *now = memory_get(&disk.files, was->file[i].path, &n);
+		assert_int_equal(n, then_n);
+		assert_non_null(now);
+		if (n > 0)
+			assert_memory_equal(now, then, n);
+	}
+}
+
+static enum rc start_and_replay(uint64_t *ret_replayed)
+{
+	const uint8_t boot[LEDGER_BOOT_SIZE] = { 0xb0, 0x07 };
+	struct ledger_store store = disk_store(&disk);
+	struct note_key key = fixture_key();
+	struct replay r = { .same = true };
+	struct ledger_opened opened;
+	struct ledger_log *l = NULL;
+	enum rc rc = ledger_open(&l, &store, &key, fixture_seed, &opened, NULL);
+
+	*ret_replayed = 0;
+	if (rc != RC_OK)
+		return rc;
+	assert_int_equal(ledger_size(l), world.acknowledged);
+	rc = ledger_replay(l, boot, replay_check, &r, NULL);
+	assert_true(r.same);
+	*ret_replayed = r.next;
+	ledger_close(l);
+	return rc;
+}
+
+/* Each read of a start fails once: the start fails, says so as what it is, and nothing is changed, forgotten
+ * or begun anew; the next start has everything. */
+static void a_disk_that_cannot_be_read(void **state)
+{
+	struct memory was;
+	uint64_t replayed;
+
+	world_reset(13);
+	struct ledger_log *l = life_begin();
+	batch_add(l, 700, 20);
+	assert_int_equal(ledger_publish(l, NULL), RC_OK);
+	batch_add(l, 40, 20);
+	ledger_close(l);
+	disk.reads = 0;
+	assert_int_equal(start_and_replay(&replayed), RC_OK);
+	assert_int_equal(replayed, world.acknowledged);
+	unsigned long reads = disk.reads;
+	assert_true(reads >= 8);
+	memory_copy(&was, &disk.files);
+	for (unsigned long at = 1; at <= reads; at++) {
+		disk.reads = 0;
+		disk.read_fails = at;
+		enum rc rc = start_and_replay(&replayed);
+		if (rc != RC_IO)
+			fail_msg("read %lu of %lu: %d", at, reads, rc);
+		disk.read_fails = 0;
+		assert_as_it_was(&was);
+		assert_int_equal(start_and_replay(&replayed), RC_OK);
+		assert_int_equal(replayed, world.acknowledged);
+	}
+	memory_done(&was);
+}
+
+/* A start over a log that is whole needs to write nothing; one over a torn batch, or none, does not begin.
+ * Entries are refused, and taken again when the disk is writable. */
+static void a_disk_that_is_read_only(void **state)
+{
+	struct memory was;
+	uint64_t replayed, index;
+	char text[LEDGER_ENTRY_MAX];
+	size_t n;
+
+	world_reset(17);
+	disk.before = nothing_changes;
+	assert_int_equal(start_and_replay(&replayed), RC_IO);
+	disk.before = NULL;
+	struct ledger_log *l = life_begin();
+	batch_add(l, 300, 20);
+	assert_int_equal(ledger_publish(l, NULL), RC_OK);
+	batch_add(l, 10, 20);
+	ledger_close(l);
+	disk.before = nothing_changes;
+	memory_copy(&was, &disk.files);
+	assert_int_equal(start_and_replay(&replayed), RC_OK);
+	assert_int_equal(replayed, world.acknowledged);
+	l = life_begin();
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ledger_add(l, text, fixture_entry(text, 50000, 60), &index), RC_OK);
+		assert_int_equal(ledger_commit(l, NULL), RC_IO);
+		assert_int_equal(ledger_publish(l, NULL), RC_IO);
+		assert_int_equal(ledger_size(l), world.acknowledged);
+	}
+	assert_as_it_was(&was);
+	disk.before = NULL;
+	batch_add(l, 5, 20);
+	go_on(l, &disk);
+	/* torn */
+	memory_done(&disk.files);
+	disk.files = was;
+	const uint8_t *journal = memory_get(&disk.files, LEDGER_PATH_JOURNAL, &n);
+	disk_apply(&disk.files, &(struct disk_change){ DISK_APPEND, LEDGER_PATH_JOURNAL, journal, n / 20 });
+	world.acknowledged = 310;
+	memory_copy(&was, &disk.files);
+	disk.before = nothing_changes;
+	assert_int_equal(start_and_replay(&replayed), RC_IO);
+	assert_as_it_was(&was);
+	disk.before = NULL;
+	assert_int_equal(start_and_replay(&replayed), RC_OK);
+	assert_int_equal(replayed, 310);
+	memory_done(&was);
+}
+
 /* ---- what is not a loss of power ---- */
 
 static void what_was_altered_does_not_open(void **state)
@@ -562,6 +687,8 @@ int main(void)
 		cmocka_unit_test(a_cut_at_the_second_level),
 		cmocka_unit_test(lives_in_bad_weather),
 		cmocka_unit_test(a_full_disk_refuses_and_recovers),
+		cmocka_unit_test(a_disk_that_cannot_be_read),
+		cmocka_unit_test(a_disk_that_is_read_only),
 		cmocka_unit_test(what_was_altered_does_not_open),
 	};
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,10 +19,22 @@
 
 #include <cmocka.h>
 
+#include "cli/directory.h"
+
 static struct ledger_shell shell;
 static struct child child;
 static struct ipc_link supervisor, ike;
 static char dir[] = "/tmp/plaingate-numbers-XXXXXX";
+
+/* UTC as somebody has set it; by link_args --wrap=clock_utc. */
+static int64_t utc_set;
+utc_us __real_clock_utc(void);
+utc_us __wrap_clock_utc(void);
+
+utc_us __wrap_clock_utc(void)
+{
+	return __real_clock_utc() + (uint64_t)utc_set;
+}
 
 static void rounds(void)
 {
@@ -70,7 +84,7 @@ static void ledger_started(uint64_t restarts)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &r, fd), RC_OK);
 	close(fd);
-	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); /* the directory may be read only */
 	assert_int_equal(write(fd, "0123456789abcdef0123456789abcdef", 32), 32);
 	r.kind = RESOURCE_LEDGER_KEY;
 	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &r, fd), RC_OK);
@@ -316,6 +330,89 @@ static void no_start_without_its_keys(void **state)
 	assert_int_equal(shell.own_n, 3); /* ledger_start, seal_epoch, counter_gap */
 }
 
+/* As root, or as root of a namespace of our own. */
+static bool mounts_are_ours(void)
+{
+	char map[32];
+	int n = snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+
+	if (geteuid() != 0) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+			return false;
+		int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+		bool mapped = fd >= 0 && write(fd, map, (size_t)n) == n;
+		if (fd >= 0)
+			close(fd);
+		if (!mapped)
+			return false;
+	} else if (unshare(CLONE_NEWNS) < 0)
+		return false;
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* A file system that has gone read only (as after an error of the disk): the ledger starts over what is there,
+ * refuses, and takes entries again when it is writable, under the numbers that are due. */
+static void a_read_only_disk(void **state)
+{
+	assert_int_equal(enter(0, 1), RC_OK);
+	ledger_ended();
+	assert_true(mounts_are_ours());
+	assert_int_equal(mount(dir, dir, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), 0);
+	ledger_started(1);
+	uint64_t size = ledger_size(shell.log);
+	assert_int_equal(size, 3); /* ledger_start, seal_epoch, the entry */
+	for (uint64_t n = 2; n <= 4; n++)
+		assert_int_not_equal(enter(0, n), RC_OK);
+	assert_int_equal(ledger_size(shell.log), size);
+	assert_int_equal(mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND, NULL), 0);
+	assert_int_equal(enter(0, 5), RC_OK);
+	assert_int_equal(enter(0, 1), RC_EXISTS);
+	ledger_ended();
+	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	ledger_started(2);
+	assert_int_equal(enter(0, 5), RC_EXISTS);
+}
+
+/* UTC goes back by an hour, ahead again, and back by a leap second (the kernel counts the last second twice):
+ * entries are taken as ever, in the order of the monotonic clock, also over a start that lies before what the
+ * last entry says; and verification names each step. */
+static void a_clock_that_goes_back(void **state)
+{
+	static const int64_t steps[] = { -3600, 3600, -1, -86400 * 365ll };
+	static struct verify_report r;
+	struct err e = { 0 };
+	uint64_t n = 0;
+
+	assert_int_equal(enter(0, ++n), RC_OK);
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		utc_set += steps[i] * 1000000;
+		assert_int_equal(enter(0, ++n), RC_OK);
+		assert_int_equal(enter(0, ++n), RC_OK);
+		if (i == 0) { /* a start of the ledger in the same boot */
+			ledger_ended();
+			ledger_started(1);
+			assert_int_equal(enter(0, n), RC_EXISTS);
+			assert_int_equal(enter(0, ++n), RC_OK);
+		}
+	}
+	ledger_ended();
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct verify_source source = directory_source(&fd);
+	const struct verify_options o = { .sealed_starts = true };
+	if (verify_ledger(&source, &o, &r, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	close(fd);
+	utc_set = 0;
+	ledger_started(2);
+	assert_int_equal(r.clock_steps, COUNT_OF(steps));
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		assert_int_equal(r.clock_step[i].back, steps[i] < 0);
+		assert_in_range(r.clock_step[i].us, (uint64_t)llabs(steps[i]) * 1000000 - 500000,
+			(uint64_t)llabs(steps[i]) * 1000000 + 500000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +423,8 @@ int main(void)
 			what_waits_at_the_start_is_bounded, setup_with_a_witness, teardown),
 		cmocka_unit_test_setup_teardown(a_long_boot, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_start_without_its_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_clock_that_goes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_read_only_disk, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
