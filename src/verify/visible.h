@@ -24,10 +24,10 @@
 
 #define VISIBLE_FIELDS(V)	/* id, where, field, what forces it, how */						\
 	V(IKE_SPI_I,       "IKE header",   "initiator's SPI",       VRF,           "octets 32 to 39 of the output that the entry's proof belongs to")	\
-	V(IKE_SPI_R,       "IKE header",   "responder's SPI",       VRF,           "the same; zero in the first request")	\
+	V(IKE_SPI_R,       "IKE header",   "responder's SPI",       VRF,           "the same; zero in the first request and in what refuses it")	\
 	V(IKE_NEXT,        "IKE header",   "next payload",          PROTOCOL,      "each message has one order of payloads; of what is encrypted the first one's type is seen")	\
 	V(IKE_VERSION,     "IKE header",   "version",               PROTOCOL,      "2.0")			\
-	V(IKE_EXCHANGE,    "IKE header",   "exchange type",         PROTOCOL,      "34 to 37")			\
+	V(IKE_EXCHANGE,    "IKE header",   "exchange type",         PROTOCOL,      "34 to 37; a message of another version is refused under its own exchange type, message id and SPIs")			\
 	V(IKE_FLAGS,       "IKE header",   "flags",                 PROTOCOL,      "who began the IKE SA, request or response")	\
 	V(IKE_MESSAGE_ID,  "IKE header",   "message id",            COUNTER,       "from 0 in each direction; a response has its request's")	\
 	V(IKE_LENGTH,      "IKE header",   "length",                COMPUTED,      "of the message")		\
@@ -39,11 +39,13 @@
 	V(KE_RESERVED,     "KE",           "reserved",              PROTOCOL,      "zero")			\
 	V(KE_VALUE,        "KE",           "public value",          LEAF,          "of a batch by cut and choose: some leaves were opened, each of the others serves once")	\
 	V(NONCE,           "Nonce",        "nonce",                 VRF,           "octets 0 to 31 of the same output as the SPI's")	\
-	V(NOTIFY_HEAD,     "N",            "protocol, SPI size, type", PROTOCOL,   "zero, zero, a number of the registry")	\
+	V(NOTIFY_HEAD,     "N",            "protocol, SPI size, type", PROTOCOL,   "zero, zero, a number of the registry; a refusal has one notify alone")	\
 	V(NOTIFY_NAT,      "N",            "NAT detection",         COMPUTED,      "SHA-1 over SPIs, address, port; with forced encapsulation of address and port zero")	\
 	V(NOTIFY_HASHES,   "N",            "signature hashes",      PROTOCOL,      "those that we check, ascending")	\
 	V(NOTIFY_GROUP,    "N",            "group of INVALID_KE_PAYLOAD", CONFIGURATION, "of the chosen proposal")	\
-	V(NOTIFY_COOKIE,   "N",            "cookie, demanded",      MAC,           "with a secret that lives some minutes, in ike alone; nobody can check it later")	\
+	V(NOTIFY_CRITICAL, "N",            "type of UNSUPPORTED_CRITICAL_PAYLOAD", ECHO, "of the payload that is refused")	\
+	V(NOTIFY_SECRET,   "N",            "cookie, demanded: first octet", COUNTER, "which secret: one more with each that ike draws")	\
+	V(NOTIFY_COOKIE,   "N",            "cookie, demanded: the rest", MAC,           "with a secret that lives some minutes, in ike alone; nobody can check it later")	\
 	V(NOTIFY_ECHO,     "N",            "cookie, brought back",  ECHO,          "as the responder made it")	\
 	V(SK_IV,           "SK",           "initialization vector", COUNTER,       "from 1 for each key")		\
 	V(SK_CIPHERTEXT,   "SK",           "encrypted payloads",    CIPHERTEXT,    "no padding; the pad length inside is zero")	\

@@ -2,14 +2,19 @@
 gateways' ledgers at hand. Then each bit is turned, to see that it is noticed."""
 import copy
 import json
+import os
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kit import GATEWAYS, HOST_B, Capture, ledger_entries, own_lab, show, wait_for
 from visible import (AUTH, CREATE_CHILD, HASH_ALGORITHMS, INFORMATIONAL, OFFER, SA_INIT, WAN, X25519, Bad, Forced, Walk, fields_of_the_table,
                      forced_in_the_end, udp_packets)
 
-NOT_MET = {"NOTIFY_COOKIE", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # what a quiet handshake on a path without NAT does not hold
+NOT_MET = {"NOTIFY_SECRET", "NOTIFY_COOKIE", "NOTIFY_CRITICAL", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # what a quiet handshake on a path without NAT does not hold
+
+BUILD = Path(os.environ.get("PLAINGATE_LAB_BUILD", Path(__file__).resolve().parents[2] / "build"))
 
 
 class Wire:
@@ -142,3 +147,34 @@ def test_a_turned_bit_is_noticed(wire, name, wanted, free):
     assert {bit // 8 for bit in unnoticed} <= exempt
     # What is ciphertext nobody can judge from outside: otherwise this test would say nothing of the rest.
     assert bool(unnoticed) == bool(exempt)
+
+
+REFUSALS = {"NO_PROPOSAL_CHOSEN": (14, b"", set()), "INVALID_SYNTAX": (7, b"", set()), "INVALID_KE_PAYLOAD": (17, b"\0\x1f", set()),
+            "UNSUPPORTED_CRITICAL_PAYLOAD": (1, b"\x7b", {36}), "COOKIE": (16390, b"\x05" + bytes(range(32)), set(range(36, 69)))}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals_have_their_fields_too(name):
+    """What answers an IKE_SA_INIT that is not taken: a header and one notify. Forced as well, but for what is the stranger's or a keyed hash."""
+    kind, data, free = REFUSALS[name]
+    spi, peer = b"initiate", (WAN["branch"], 500)
+    notify = bytes(2) + kind.to_bytes(2, "big") + data
+    body = bytes([0, 0]) + (4 + len(notify)).to_bytes(2, "big") + notify
+    message = spi + bytes(8) + bytes([41, 0x20, SA_INIT, 32]) + bytes(4) + (28 + len(body)).to_bytes(4, "big") + body
+    forced = {WAN["hq"]: SimpleNamespace(ike_spis=set()), WAN["branch"]: SimpleNamespace(ike_spis={spi})}
+
+    def judged(octets):
+        walk = Walk(fields_of_the_table(BUILD), forced, OFFER, X25519, HASH_ALGORITHMS)
+        walk.datagram((WAN["hq"], 500), peer, octets)
+        return walk.octets
+
+    assert sum(judged(message).values()) == len(message)
+    for at in range(len(message)):
+        for bit in range(8):
+            turned = bytearray(message)
+            turned[at] ^= 1 << bit
+            if at in free:
+                judged(bytes(turned))
+                continue
+            with pytest.raises(Bad):
+                judged(bytes(turned))

@@ -127,7 +127,8 @@ def forced_in_the_end(lab):
 # --- the walk ---
 
 SA, KE, NONCE, NOTIFY, SK = 33, 34, 40, 41, 46
-NAT_SOURCE, NAT_DESTINATION, COOKIE, HASHES, OTHER_GROUP = 16388, 16389, 16390, 16431, 17
+NAT_SOURCE, NAT_DESTINATION, COOKIE, HASHES, OTHER_GROUP, CRITICAL = 16388, 16389, 16390, 16431, 17, 1
+REFUSALS = {COOKIE, OTHER_GROUP, CRITICAL, 7, 14}  # to IKE_SA_INIT, each alone: INVALID_SYNTAX, NO_PROPOSAL_CHOSEN
 SA_INIT, AUTH, CREATE_CHILD, INFORMATIONAL = 34, 35, 36, 37
 # The types of the first payload that is encrypted, by exchange.
 FIRST_INSIDE = {AUTH: {35, 36, NOTIFY}, CREATE_CHILD: {SA, NOTIFY}, INFORMATIONAL: {0, NOTIFY, 42}}
@@ -168,6 +169,7 @@ class Walk:
         self.counters = {}     # the last value of each counter
         self.seen = set()      # datagrams, so that one that was sent again is known
         self.cookies = set()   # that responders demanded
+        self.secrets = {}      # which secret they were made with last
         self.kinds = set()     # (exchange, response)
         self.leaves = 0        # public values that were compared: what came to nothing names no leaf
         self.requests = set()  # (IKE SA, sender, message id, exchange)
@@ -222,7 +224,7 @@ class Walk:
         response = flags & RESPONSE
         began, other = (source, destination) if flags & INITIATOR else (destination, source)  # of the IKE SA
         self.field("IKE_SPI_I", spi_i, spi_i in self.forced[began[0]].ike_spis)
-        first = exchange == SA_INIT and not response
+        first = exchange == SA_INIT and (not response or (following == NOTIFY and self.notify_type(data[32:]) in REFUSALS and data[28] == 0))
         self.field("IKE_SPI_R", spi_r, spi_r in self.forced[other[0]].ike_spis if not first else spi_r == bytes(8))
         self.field("IKE_VERSION", data[17:18], version == 0x20)
         self.field("IKE_EXCHANGE", data[18:19], exchange in (SA_INIT, *FIRST_INSIDE))
@@ -277,7 +279,7 @@ class Walk:
             raise Bad("PAYLOAD_LENGTH: octets behind the last payload")
         order = [self.notify_type(body) if kind == NOTIFY else kind for kind, body in payloads]
         whole = [SA, KE, NONCE, NAT_SOURCE, NAT_DESTINATION, HASHES]
-        if order not in (whole, [COOKIE, *whole]) and not (response and order in ([COOKIE], [OTHER_GROUP])):
+        if order not in (whole, [COOKIE, *whole]) and not (response and len(order) == 1 and order[0] in REFUSALS):
             raise Bad(f"PAYLOAD_NEXT: payloads in the order {order}")
         for kind, body in payloads:
             self.payload(source, destination, data, kind, body, response)
@@ -310,8 +312,14 @@ class Walk:
             self.field("NOTIFY_HASHES", data, data == self.hashes)
         elif kind == OTHER_GROUP:
             self.field("NOTIFY_GROUP", data, int.from_bytes(data, "big") == self.group)
+        elif kind == CRITICAL:
+            self.field("NOTIFY_CRITICAL", data, len(data) == 1)
+        elif kind in REFUSALS - {COOKIE}:
+            self.field("NOTIFY_HEAD", data, data == b"")
         elif response:
-            self.field("NOTIFY_COOKIE", data, len(data) == 33)
+            self.field("NOTIFY_SECRET", data[:1], self.secrets.get(source[0], data[0]) in (data[0], (data[0] - 1) % 256))
+            self.secrets[source[0]] = data[0]
+            self.field("NOTIFY_COOKIE", data[1:], len(data) == 33)
             self.cookies.add(data)
         else:
             self.field("NOTIFY_ECHO", data, data in self.cookies)
