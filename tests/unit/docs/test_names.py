@@ -52,7 +52,7 @@ def macro_rows(name):
 
 
 COMMANDS = sorted(re.findall(r'C\([A-Z_]+,\s*"([a-z -]+)"', macro_rows("CLI_COMMANDS")), key=len, reverse=True)
-OPTIONS = set(re.findall(r'"(--[a-z-]+)"', macro_rows("CLI_OPTIONS"))) | {"--help", "--version"}
+OPTIONS = set(re.findall(r'"(--?[a-z-]+)"', macro_rows("CLI_OPTIONS"))) | {"--help", "--version"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -87,7 +87,7 @@ def test_commands_and_options(page):
             continue
         if not any(line == words or line.startswith(words + " ") or words.startswith(line + " ") for words in COMMANDS):
             wrong.append(line)
-        wrong += [f"{line}: {option}" for option in re.findall(r"(?<!\S)--[a-z-]+", line) if option not in OPTIONS]
+        wrong += [f"{line}: {option}" for option in re.findall(r"(?<!\S)--?[a-z-]+", line) if option not in OPTIONS]
     assert not wrong, wrong
 
 
