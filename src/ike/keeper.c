@@ -23,8 +23,9 @@ bool peers_fault(uint32_t rc)
 }
 
 /*
- * What a CREATE_CHILD_SA is refused with when the keeper could not do it. That the ledger or the data plane is away
- * passes: NO_ADDITIONAL_SAS would have the peer make another IKE SA, for which it takes more of the same.
+ * What a CREATE_CHILD_SA is refused with when the keeper could not do it. That the ledger or the data plane
+ * is away passes: NO_ADDITIONAL_SAS would have the peer make another IKE SA, for which it takes more of the
+ * same.
  */
 uint16_t refused_with(uint32_t rc)
 {

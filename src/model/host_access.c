@@ -38,13 +38,15 @@ enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, st
 	if (s->interfaces.count > 0 && something_is_open(s))
 		return RC_OK;
 	return err_add(e, RC_DENIED,
-		"%s: %s, so everything would be closed: nothing is forwarded, and no service of the gateway is "
-		"reached; %s, or use --close-all if that is meant",
+		"%s: %s, so everything would be closed: nothing is forwarded, and no service of the gateway "
+		"is reached; %s, or use --close-all if that is meant",
 		name,
-		s->interfaces.count == 0 ? "no zone has an interface"
-					 : "no rule permits anything between zones with interfaces or tunnels, and "
-					   "none of these zones has host-inbound",
-		s->interfaces.count == 0 ? "put interfaces into zones" : "permit something by a rule or by host-inbound");
+		s->interfaces.count == 0
+			? "no zone has an interface"
+			: "no rule permits anything between zones with interfaces or tunnels, and "
+			  "none of these zones has host-inbound",
+		s->interfaces.count == 0 ? "put interfaces into zones"
+					 : "permit something by a rule or by host-inbound");
 }
 
 /* Is a within b, and less than it? */

@@ -94,8 +94,8 @@ void unconfirmed_confirm(struct client *c)
 	}
 	if (unconfirmed_end(c->control, &e)) {
 		enter_given_up(c->control, c, e.text);
-		client_end(c, RC_IO, 0, "generation %llu is not confirmed: %s", (unsigned long long)c->generation,
-			e.text);
+		client_end(c, RC_IO, 0, "generation %llu is not confirmed: %s",
+			(unsigned long long)c->generation, e.text);
 		return;
 	}
 	client_end(c, RC_OK, 0, "generation %llu is confirmed",

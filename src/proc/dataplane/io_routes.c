@@ -190,8 +190,8 @@ static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct 
 		if (a->at[RTA_GATEWAY])
 			addr_read(a->at[RTA_GATEWAY], family, &e->gateway);
 		if (a->at[RTA_VIA])
-			via_read(mnl_attr_get_payload(a->at[RTA_VIA]), mnl_attr_get_payload_len(a->at[RTA_VIA]),
-				&e->gateway);
+			via_read(mnl_attr_get_payload(a->at[RTA_VIA]),
+				mnl_attr_get_payload_len(a->at[RTA_VIA]), &e->gateway);
 		e->link = u32_read(a->at[RTA_OIF], ROUTE_NONE);
 		if (gone)
 			route_gone(t, e);

@@ -100,7 +100,8 @@ static void link_news(struct loop *l, struct watch *w, short revents)
 
 	while ((n = recv(w->fd, news, sizeof news, MSG_DONTWAIT)) > 0) {
 		int left = (int)n;
-		for (const struct nlmsghdr *h = (const void *)news; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		for (const struct nlmsghdr *h = (const void *)news; mnl_nlmsg_ok(h, left);
+			h = mnl_nlmsg_next(h, &left))
 			s->addresses_changed |= h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR;
 	}
 	s->addresses_changed |= n < 0 && errno != EAGAIN; /* some were lost */

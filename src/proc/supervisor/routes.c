@@ -9,8 +9,9 @@
  * traffic does not leave in clear while nobody is there to seal it.
  * What stays on this side (host_routes.h) are "throw" routes there: for these the kernel asks the main table.
  *
- * A route to pg0 names the host's address on the tunnel's own side, which comes later than the configuration at a
- * boot, and may be replaced: pg0 itself has none, and by any other the peer's selectors would not be met.
+ * A route to pg0 names the host's address on the tunnel's own side, which comes later than the configuration
+ * at a boot, and may be replaced: pg0 itself has none, and by any other the peer's selectors would not be
+ * met.
  */
 #include "base/log.h"
 #include "proc/supervisor/host_routes.h"
@@ -31,7 +32,8 @@
 
 /* In force; as the kernel has them as long as pg0 is there. */
 static struct host_routes current;
-/* An address that a route should name was not there yet, as far as the kernel is concerned (RFC 4862 section 5.4). */
+/* An address that a route should name was not there yet, as far as the kernel is concerned (RFC 4862
+ * section 5.4). */
 static bool unsettled;
 
 static enum rc collect(const struct snapshot *snap, struct host_routes *ret_routes, struct err *e)
@@ -202,7 +204,8 @@ enum rc routes_apply(struct supervisor *s, struct err *e)
 	return RC_OK;
 }
 
-/* The kernel forgets a lost address in the routes that name it, so that one which is back at once is set anew. */
+/* The kernel forgets a lost address in the routes that name it, so that one which is back at once is set
+ * anew. */
 static enum rc set_addresses(int fd, const struct host_routes *next, uint32_t tun, struct err *e)
 {
 	char text[PREFIX_TEXT_MAX];
@@ -229,7 +232,8 @@ void routes_follow(struct supervisor *s)
 	enum rc rc = collect(s->snapshot, &next, &e);
 	int fd = rc == RC_OK ? netlink_open() : -1;
 	if (rc == RC_OK)
-		rc = fd >= 0 ? set_addresses(fd, &next, if_nametoindex(TUN_NAME), &e) : err_errno(&e, RC_IO, "rtnetlink");
+		rc = fd >= 0 ? set_addresses(fd, &next, if_nametoindex(TUN_NAME), &e)
+			     : err_errno(&e, RC_IO, "rtnetlink");
 	if (fd >= 0)
 		close(fd);
 	if (rc != RC_OK) {

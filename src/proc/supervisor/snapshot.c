@@ -33,8 +33,8 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 	s->snapshot = next;
 	interfaces_look(s);
 	rc = filter_apply(s, e);
-	/* Kernels before 6.16 refuse a rule set that names a link which is gone by then, as those of PPP and TUN may
-	 * be at any moment: then it is made anew of the links that are there. */
+	/* Kernels before 6.16 refuse a rule set that names a link which is gone by then, as those of PPP and
+	 * TUN may be at any moment: then it is made anew of the links that are there. */
 	for (int tries = 0; rc != RC_OK && tries < LINK_TRIES && interfaces_look(s); tries++) {
 		err_clear(e);
 		rc = filter_apply(s, e);

@@ -27,6 +27,10 @@ static struct snapshot *compiled(const char *text)
 	"policy { from " from " to " to " { rule r { match { source any; destination any; application any; } "     \
 	"then { permit; } } } }"
 
+#define GLOBAL(action)                                                                                       \
+	"policy { global { rule r { match { source any; destination any; application any; } then { " action        \
+	"; } } } }"
+
 static void is_closed(const char *text, const char *why)
 {
 	struct snapshot *s = compiled(text);
@@ -41,21 +45,17 @@ static void what_closes_all(void **state)
 {
 	static const char *const nothing[] = { "", "\n\n", "# nothing but a comment\n", "/* another */",
 		"system { host-name hq; }", "zones;", "zones { zone a; zone b { host-inbound ssh; } }",
-		"zones { zone a; } policy { global { rule r { match { source any; destination any; "
-		"application any; } "
-		"then { deny; } } } }" };
+		"zones { zone a; }" GLOBAL("deny") };
 	/* Texts whose later part is gone, and what only seems to permit something. */
 	static const char *const denied[] = { "zones { zone a { interfaces e0; } }",
 		"zones { zone a { interfaces e0; host-inbound-log; } zone b { interfaces e1; } }",
 		"zones { zone a { interfaces e0; } zone b { host-inbound ssh; } }",
 		"zones { zone a { interfaces e0; } zone b; }" PERMIT("a", "b"),
-		"zones { zone a { interfaces e0; } } policy { global { rule r { match { source any; destination any; "
-		"application any; } then { reject; } } } }" };
+		"zones { zone a { interfaces e0; } }" GLOBAL("reject") };
 	static const char *const something[] = { "zones { zone a { interfaces e0; host-inbound ping; } }",
 		"zones { zone a; zone b { interfaces not-there; host-inbound ping; } }",
 		"zones { zone a { interfaces e0; } zone b { interfaces e1; } }" PERMIT("a", "b"),
-		"zones { zone a { interfaces e0; } } policy { global { rule r { match { source any; destination any; "
-		"application any; } then { permit; } } } }" };
+		"zones { zone a { interfaces e0; } }" GLOBAL("permit") };
 
 	for (size_t i = 0; i < COUNT_OF(nothing); i++)
 		is_closed(nothing[i], "t: no zone has an interface");
