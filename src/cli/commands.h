@@ -50,7 +50,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL) | OPT(JSON),							\
-	  "Says whether the configuration in FILE is right. Needs no running gateway.")			\
+	  "Says whether the configuration in FILE is valid, or what is wrong with it. Needs no running gateway.")			\
 	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(JSON) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF) | OPT(CONFIRM),	\
 	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
 	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps what was committed with --confirm-within.")	\

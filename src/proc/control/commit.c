@@ -280,7 +280,7 @@ void commit_check(struct client *c, int file)
 
 	if (!rc && !(c->request.flags & COMMIT_CLOSE_ALL))
 		rc = snapshot_check_not_closed(r.block, c->request.name, &e);
-	client_end(c, rc, 0, "%s", rc ? e.text : "right");
+	client_end(c, rc, 0, "%s", rc ? e.text : "the configuration is valid");
 	running_done(&r);
 }
 
