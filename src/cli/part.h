@@ -13,6 +13,7 @@
 
 /* Writes them as `path`.part, for its owner alone; the caller gives it the name. RC_IO, and nothing is left;
  * RC_LIMIT: the name is too long. */
-enum rc part_write(char ret_part[PART_PATH_MAX], const char *path, const void *bytes, size_t n, struct err *e);
+enum rc part_write(
+	char ret_part[PART_PATH_MAX], const char *path, const void *bytes, size_t n, struct err *e);
 
 #endif

@@ -120,7 +120,8 @@ static void kept_take(void *context, const void *bytes, size_t n)
 static enum rc kept_write(const struct kept *k, const char *path, struct err *e)
 {
 	if (k->n == 0)
-		return err_add(e, RC_RANGE, "nothing is kept in '%s': nothing of the log is published yet", path);
+		return err_add(
+			e, RC_RANGE, "nothing is kept in '%s': nothing of the log is published yet", path);
 	char part[PART_PATH_MAX];
 	enum rc rc = part_write(part, path, k->bytes, k->n, e);
 	if (rc == RC_OK && rename(part, path) < 0) {

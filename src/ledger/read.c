@@ -116,7 +116,8 @@ static bool text_next(struct reading *g)
 static bool entry_read(struct reading *g)
 {
 	g->rc = ledger_entry_parse(&g->entry, (const char *)g->text, g->text_n, g->e);
-	if (g->rc == RC_UNSUPPORTED) { /* of a newer version: its number, boot and time are all that is needed */
+	if (g->rc ==
+		RC_UNSUPPORTED) { /* of a newer version: its number, boot and time are all that is needed */
 		g->rc = RC_OK;
 		err_clear(g->e);
 	}
@@ -168,7 +169,8 @@ static uint64_t statement_find(struct reading *g)
 	for (uint64_t i = 0; i < SEARCH_BUNDLES && i <= last && in_boot && found == UINT64_MAX; i++) {
 		bundle_open(g, last - i);
 		for (bool first = true; text_next(g); first = false) {
-			if (!first && !maybe_statement(g)) /* what is wrong with it is found when it is read */
+			if (!first &&
+				!maybe_statement(g)) /* what is wrong with it is found when it is read */
 				continue;
 			if (!entry_read(g))
 				break;

@@ -19,7 +19,8 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	enum rc rc = tile_read(w, TILE_LEVEL_ENTRIES, bundle, width, path, &bytes, &n);
 
 	/* What was verified earlier may have been moved since. */
-	bool resumed = known > 0 && bundle == w->report->since / TILE_WIDTH && w->edge.size == w->report->since;
+	bool resumed =
+		known > 0 && bundle == w->report->since / TILE_WIDTH && w->edge.size == w->report->since;
 	if (rc == RC_NOT_FOUND && (known == 0 || resumed) && scope_leaves_out(w, bundle))
 		return rc;
 	if (rc == RC_NOT_FOUND)

@@ -61,9 +61,11 @@ static void say_details(struct tw *t, const struct verify_report *r, enum verify
 		say_uncounted(t, r);
 	}
 	if (c == VERIFY_CHECK_KEPT)
-		tw_say(t, "    up to entry %llu, which that head covers\n", (ull)MAX_OF(r->kept_size, r->since));
+		tw_say(t, "    up to entry %llu, which that head covers\n",
+			(ull)MAX_OF(r->kept_size, r->since));
 	if (r->since > 0 && (c == VERIFY_CHECK_TILES || c == VERIFY_CHECK_COUNTERS || c == VERIFY_CHECK_TIME))
-		tw_say(t, "    from entry %llu on; how it stood there is what your file says\n", (ull)r->since);
+		tw_say(t, "    from entry %llu on; how it stood there is what your file says\n",
+			(ull)r->since);
 	if (c == VERIFY_CHECK_SEALS && r->sealed < r->size)
 		tw_say(t, "    the last seal covers %llu entries; the %llu behind it have none\n",
 			(ull)r->sealed, (ull)(r->size - r->sealed));
@@ -118,7 +120,8 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 		if (r->since == 0)
 			return false;
 		tw_say(&t,
-			"that the first %llu entries, their tiles and seals are still there, and what they say: "
+			"that the first %llu entries, their tiles and seals are still there, and what they "
+			"say: "
 			"none of it was read. That they were good is the word of your file, which nobody has "
 			"signed, as plaingate %s judged: what that version did not find is not found now",
 			(ull)r->since, r->since_version);
@@ -188,7 +191,8 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 			tw_say(&t, "; nor that a witness saw it: that the note is cosigned was not checked "
 				   "by your policy");
 		if (r->ended_read == 0)
-			tw_say(&t, "; and nothing about what was left of it, which is not here, or not all of it, or "
+			tw_say(&t, "; and nothing about what was left of it, which is not here, or not all "
+				   "of it, or "
 				   "was not read");
 	}
 	return tw_done(&t) > 0;

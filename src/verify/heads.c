@@ -229,7 +229,8 @@ enum rc heads_before_since(struct walk *w)
 
 	if (newest->size < w->report->since)
 		return found(&w->head, VERIFY_HEAD,
-			"the head of --since covers %llu entries, and the checkpoint only %llu: it was cut back, or "
+			"the head of --since covers %llu entries, and the checkpoint only %llu: it was cut "
+			"back, or "
 			"this is an older copy",
 			(unsigned long long)w->report->since, (unsigned long long)newest->size);
 	for (int i = HEAD_COSIGNED; i <= HEAD_KEPT; i++) {

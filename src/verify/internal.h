@@ -102,9 +102,9 @@ struct walk {
 	struct finding bundled; /* what an evidence bundle holds beside the log */
 	struct finding cosignature;
 	struct finding recovered; /* a recovery that was none */
-	struct finding file;   /* something that is no file of a ledger, in the place of one */
-	struct finding unread; /* a part that could not be read: of it nothing can be said */
-	struct finding newer;  /* an entry that this program is too old for */
+	struct finding file;	  /* something that is no file of a ledger, in the place of one */
+	struct finding unread;	  /* a part that could not be read: of it nothing can be said */
+	struct finding newer;	  /* an entry that this program is too old for */
 	struct journal journal;
 	struct recovery recovery;
 	struct merkle_edge edge;			  /* of all entries so far */
@@ -151,7 +151,8 @@ enum rc head_of_caller(struct walk *w, int which, const void *bytes, size_t n, s
 enum rc heads_load(struct walk *w, struct err *e);
 /* All are loaded: two of one size must have one root, whatever the entries are. */
 void heads_compare(struct walk *w);
-/* Those that are older than the tree's beginning, where it begins with --since. RC_AUTH: the checkpoint is. */
+/* Those that are older than the tree's beginning, where it begins with --since. RC_AUTH: the checkpoint is.
+ */
 enum rc heads_before_since(struct walk *w);
 void heads_meet(struct walk *w); /* the tree has grown to w->edge.size */
 /* A copy that was made while the ledger was written to may have heads that are newer than its checkpoint: as

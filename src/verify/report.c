@@ -63,7 +63,8 @@ static void say_verdict(struct tw *t, const struct verify_report *r)
 			(ull)r->entries, (ull)(r->size - r->since), (ull)r->unseen);
 	else if (r->since)
 		tw_say(t,
-			"What came since the head that you kept is good: %llu entries, each of them as it was "
+			"What came since the head that you kept is good: %llu entries, each of them as it "
+			"was "
 			"signed. The %llu before were NOT READ; the log still has them.\n",
 			(ull)(r->size - r->since), (ull)r->since);
 	else

@@ -119,7 +119,8 @@ void seals_load(struct walk *w)
 	if (!seal_file_read(w, seal_path_seals(path, &s->root), &s->records, &s->records_n))
 		return;
 	if (s->records_n < met_n) {
-		found(&w->seal, VERIFY_SEAL, "%s holds fewer than the %u seals that were there when it was kept", path,
+		found(&w->seal, VERIFY_SEAL,
+			"%s holds fewer than the %u seals that were there when it was kept", path,
 			(unsigned)s->expected);
 		return;
 	}

@@ -273,7 +273,8 @@ static enum rc digest_check(const char *text, size_t n, struct err *e)
 		return err_add(e, RC_MALFORMED, "it is not a file that --keep has written");
 	if (n <= form_n || memcmp(text, FORM "\n", form_n + 1) != 0)
 		return err_add(e, RC_UNSUPPORTED,
-			"it is of another version of Plaingate than this one: verify all of the log once, and "
+			"it is of another version of Plaingate than this one: verify all of the log once, "
+			"and "
 			"keep it anew");
 	if (n > DIGEST_LINE) {
 		sha256(hash, text, n - DIGEST_LINE);
@@ -293,8 +294,8 @@ static enum rc head_take(struct walk *w, struct lines *l, struct err *e)
 
 	line_begin(l, "version");
 	const char *version = word_take(l, true, &n);
-	snprintf(w->report->since_version, sizeof w->report->since_version, "%.*s", (int)MIN_OF(n, (size_t)64),
-		version);
+	snprintf(w->report->since_version, sizeof w->report->since_version, "%.*s",
+		(int)MIN_OF(n, (size_t)64), version);
 	line_begin(l, "head");
 	if (!base64_take(l, &h->bytes, &h->bytes_n))
 		return err_add(e, RC_MALFORMED, "it has no head");
@@ -311,7 +312,8 @@ enum rc since_load(struct walk *w, struct err *e)
 
 	if (w->report->bundle && (o->since || o->keep))
 		return err_add(e, RC_MALFORMED,
-			"--since and --keep are about a log that goes on: an evidence bundle is verified as a whole");
+			"--since and --keep are about a log that goes on: an evidence bundle is verified as "
+			"a whole");
 	if (!o->since)
 		return RC_OK;
 	enum rc rc = digest_check(o->since, o->since_n, &why);
@@ -327,7 +329,8 @@ enum rc since_load(struct walk *w, struct err *e)
 		order_take(&l, w);
 		recovery_resume(&l, w);
 		if (l.bad || l.at != l.end || !merkle_equal(&root, &h->c.root))
-			rc = err_add(&why, RC_MALFORMED, "what it says is not of the form, or not of its head");
+			rc = err_add(
+				&why, RC_MALFORMED, "what it says is not of the form, or not of its head");
 	}
 	if (rc != RC_OK)
 		return err_add(e, rc, "the file of --since: %s", why.text);
@@ -349,7 +352,8 @@ struct nodes {
 	enum rc rc;
 };
 
-/* As ledger/read.c: from the tiles of the newest checkpoint. Nothing of it is believed: a proof is made of it. */
+/* As ledger/read.c: from the tiles of the newest checkpoint. Nothing of it is believed: a proof is made of
+ * it. */
 static bool node_find(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash)
 {
 	struct nodes *nodes = context;
@@ -389,7 +393,8 @@ bool since_continues(struct walk *w, const struct checkpoint *c, const char *nam
 		return true;
 	if (nodes.rc != RC_IO) /* else it is noted */
 		found(&w->head, VERIFY_HEAD,
-			"the tiles do not show that the %llu entries of the kept head continue the %llu that %s "
+			"the tiles do not show that the %llu entries of the kept head continue the %llu that "
+			"%s "
 			"signs: the tiles were altered, or the log's key has signed two histories",
 			(unsigned long long)kept->size, (unsigned long long)c->size, name);
 	return false;

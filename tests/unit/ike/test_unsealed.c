@@ -16,20 +16,19 @@
 static struct puppet p;
 static unsigned sealed, fail_at; /* messages of the core; which of them fails, 0: none */
 
-enum rc __real_aead_seal(const struct aead_key *k, const uint8_t iv[AEAD_IV_SIZE], const void *aad, size_t aad_n,
-	const void *plain, size_t n, uint8_t *ret_sealed);
-enum rc __wrap_aead_seal(const struct aead_key *k, const uint8_t iv[AEAD_IV_SIZE], const void *aad, size_t aad_n,
-	const void *plain, size_t n, uint8_t *ret_sealed);
+enum rc __real_aead_seal(const struct aead_key *k, const uint8_t iv[AEAD_IV_SIZE], const void *aad,
+	size_t aad_n, const void *plain, size_t n, uint8_t *ret_sealed);
+enum rc __wrap_aead_seal(const struct aead_key *k, const uint8_t iv[AEAD_IV_SIZE], const void *aad,
+	size_t aad_n, const void *plain, size_t n, uint8_t *ret_sealed);
 
-enum rc __wrap_aead_seal(const struct aead_key *k, const uint8_t iv[AEAD_IV_SIZE], const void *aad, size_t aad_n,
-	const void *plain, size_t n, uint8_t *ret_sealed)
+enum rc __wrap_aead_seal(const struct aead_key *k, const uint8_t iv[AEAD_IV_SIZE], const void *aad,
+	size_t aad_n, const void *plain, size_t n, uint8_t *ret_sealed)
 {
 	uintptr_t at = (uintptr_t)ret_sealed, from = (uintptr_t)p.buffer;
 
 	if (at >= from && at < from + sizeof p.buffer)
 		return __real_aead_seal(k, iv, aad, aad_n, plain, n, ret_sealed);
-	return ++sealed == fail_at ? RC_INTERNAL
-				   : __real_aead_seal(k, iv, aad, aad_n, plain, n, ret_sealed);
+	return ++sealed == fail_at ? RC_INTERNAL : __real_aead_seal(k, iv, aad, aad_n, plain, n, ret_sealed);
 }
 
 static void begin(bool initiator, unsigned at)

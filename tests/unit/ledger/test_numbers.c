@@ -350,8 +350,8 @@ static bool mounts_are_ours(void)
 	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
-/* A file system that has gone read only (as after an error of the disk): the ledger starts over what is there,
- * refuses, and takes entries again when it is writable, under the numbers that are due. */
+/* A file system that has gone read only (as after an error of the disk): the ledger starts over what is
+ * there, refuses, and takes entries again when it is writable, under the numbers that are due. */
 static void a_read_only_disk(void **state)
 {
 	assert_int_equal(enter(0, 1), RC_OK);
