@@ -104,7 +104,7 @@ struct verify_options {
 /* Exit statuses of `plaingate verify ledger`: for scripts, which read no sentences. */
 #define VERIFY_STATUSES(S)	/* id, number, text */										\
 	S(GOOD,    0, "nothing is wrong: what the report says is proved holds, for the log of the key that you gave "		\
-	  "(`vkey_given`); without one, of whoever made it. With `--policy` a quorum cosigned the ledger "	\
+	  "(`vkey_given`); without one, of whoever made it. With `--policy` its quorum (none, where it says `quorum none`) cosigned the ledger "	\
 	  "an hour ago at most, but for its last 256 entries at most; of a bundle, all of its range, at any time. "		\
 	  "`--max-age` and `--max-uncosigned` set other limits; `verify randomness` has none. With `--since` all this is of "		\
 	  "what came after that head: what was before was not read again")					\
