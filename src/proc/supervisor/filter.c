@@ -26,6 +26,7 @@
 #define TRACKING	"/proc/sys/net/netfilter/nf_conntrack_max"
 #define NFT_PATH	"/usr/sbin/nft"
 #define NFT_WAIT_MS	10000
+#define NFT_FIRST_MS	60000 /* nobody waits yet, and a machine that boots may be slow: modules are loaded */
 #define FILTER_TEXT_MAX (4 << 20)
 
 static void become_nft(int input, int output)
@@ -44,11 +45,11 @@ static void become_nft(int input, int output)
 }
 
 /* Its first words, for the error. Bounded in time: the children's messages wait meanwhile. */
-static enum rc nft_wait(pid_t pid, int output, struct err *e)
+static enum rc nft_wait(pid_t pid, int output, int left, struct err *e)
 {
 	char said[300], rest[300];
 	size_t n = 0;
-	int status, left = NFT_WAIT_MS;
+	int status;
 
 	while (left > 0) {
 		struct pollfd p = { .fd = output, .events = POLLIN };
@@ -83,7 +84,7 @@ static enum rc nft_wait(pid_t pid, int output, struct err *e)
 	return err_add(e, RC_IO, "nft: %s", said);
 }
 
-static enum rc nft_run(const char *text, size_t n, struct err *e)
+static enum rc nft_run(const char *text, size_t n, int wait_ms, struct err *e)
 {
 	int pipes[2], memory = memfd_create("nft", MFD_CLOEXEC);
 	enum rc rc = RC_IO;
@@ -101,7 +102,7 @@ static enum rc nft_run(const char *text, size_t n, struct err *e)
 	if (pid == 0)
 		become_nft(memory, pipes[1]);
 	close(pipes[1]);
-	rc = pid > 0 ? nft_wait(pid, pipes[0], e) : err_errno(e, RC_IO, "fork");
+	rc = pid > 0 ? nft_wait(pid, pipes[0], wait_ms, e) : err_errno(e, RC_IO, "fork");
 	close(pipes[0]);
 out:
 	if (memory >= 0)
@@ -142,18 +143,23 @@ static uint32_t rules_generation(void)
 	return generation;
 }
 
-enum rc filter_apply(struct supervisor *s, struct err *e)
+static enum rc apply(struct supervisor *s, int wait_ms, struct err *e)
 {
 	char *text = malloc(FILTER_TEXT_MAX);
 
 	if (!text)
 		return err_add(e, RC_LIMIT, "memory for the rule set");
 	size_t n = filter_text(text, FILTER_TEXT_MAX, s->snapshot, s->interfaces, s->interfaces_n);
-	enum rc rc = n > 0 ? nft_run(text, n, e) : err_add(e, RC_LIMIT, "the rule set is too long");
+	enum rc rc = n > 0 ? nft_run(text, n, wait_ms, e) : err_add(e, RC_LIMIT, "the rule set is too long");
 	free(text);
 	if (rc == RC_OK) /* else what stood before stands, and is looked after further on */
 		s->filter_generation = rules_generation();
 	return rc;
+}
+
+enum rc filter_apply(struct supervisor *s, struct err *e)
+{
+	return apply(s, NFT_WAIT_MS, e);
 }
 
 void filter_keep(struct supervisor *s)
@@ -176,8 +182,8 @@ enum rc filter_begin(struct supervisor *s, struct err *e)
 	static const char ask[] = "list chain inet plaingate input\n"; /* the chain that closes the host */
 	struct err none = { 0 };
 
-	if (nft_run(ask, sizeof ask - 1, &none) != RC_OK)
-		return filter_apply(s, e);
+	if (nft_run(ask, sizeof ask - 1, NFT_FIRST_MS, &none) != RC_OK)
+		return apply(s, NFT_FIRST_MS, e);
 	s->filter_generation = rules_generation();
 	return RC_OK;
 }
@@ -187,5 +193,5 @@ enum rc filter_flush(struct err *e)
 	static const char text[] = "add table inet plaingate\ndelete table inet plaingate\n"
 				   "add table netdev plaingate\ndelete table netdev plaingate\n";
 
-	return nft_run(text, sizeof text - 1, e);
+	return nft_run(text, sizeof text - 1, NFT_WAIT_MS, e);
 }

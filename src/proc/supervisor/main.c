@@ -337,6 +337,8 @@ static int run(struct supervisor *s)
 		log_error("%s", e.text);
 		return 1;
 	}
+	s->loop.now =
+		clock_mono(); /* the first rule set may have taken longer than a process may to be ready */
 	loop_arm(&s->loop, &s->tick, NS_PER_S / 4, NS_PER_S / 4);
 	children_start(s);
 	if (loop_run(&s->loop, &e) != RC_OK) {
