@@ -154,10 +154,12 @@ static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const str
 	if (sa->state == ST_DEAD ||
 		sa->state == ST_LARVAL) /* LARVAL: goes the way of the IKE SA whose rekey makes it */
 		return;
-	if (peer != INDEX_NONE && now == INDEX_NONE)
+	if (peer != INDEX_NONE && now == INDEX_NONE) {
+		snprintf(sa->former_peer, sizeof sa->former_peer, "%s", snap_peers(to->old)[peer].name);
 		sa_close(c, sa, "its peer was changed or removed");
-	else if (own_moves || (sa->state < ST_UP && now != peer))
+	} else if (own_moves || (sa->state < ST_UP && now != peer)) {
 		sa_close(c, sa, "the configuration has changed");
+	}
 }
 
 /* What an IKE SA and its children hold in the tables by peer and tunnel, whose numbers change. */

@@ -239,6 +239,7 @@ struct ike_sa {
 	struct endpoint elsewhere; /* from where it came while we are behind a NAT: it is asked there as well */
 	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
 	char reason[IKE_REASON_MAX];
+	char former_peer[NAME_MAX_BYTES]; /* its peer's name, once the configuration has that peer no more */
 
 	struct ask *asks, **asks_end;
 	uint32_t asks_n;

@@ -91,7 +91,7 @@ const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
-	return p ? p->name : "(not known yet)";
+	return p ? p->name : sa->former_peer[0] ? sa->former_peer : "(not known yet)";
 }
 
 /* Both sides have a timer; different windows of chance keep them from rekeying at the same moment. */

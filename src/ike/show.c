@@ -54,9 +54,17 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 						 : "no");
 	jw_bool(&w, "encapsulation", sa->encap);
 	jw_u64(&w, "age_s", (now - sa->since) / NS_PER_S);
-	jw_u64(&w, "rekey_in_s", sa->rekey_at > now ? (sa->rekey_at - now) / NS_PER_S : 0);
-	jw_u64(&w, "heard_s", (now - MIN_OF(now, sa->heard_at)) / NS_PER_S);
-	jw_str(&w, "reason", sa->reason);
+	if (sa->rekey_at != 0)
+		jw_u64(&w, "rekey_in_s", sa->rekey_at > now ? (sa->rekey_at - now) / NS_PER_S : 0);
+	/* Until the peer has proved itself nothing was heard of it: heard_at is the beginning then. */
+	if (sa->state == ST_UP || sa->heard_at > sa->since)
+		jw_u64(&w, "heard_s", (now - MIN_OF(now, sa->heard_at)) / NS_PER_S);
+	if (sa->reason[0] == '\0' && sa->tries > 0 && sa->again_at != 0)
+		jw_strf(&w, "reason", "no answer yet from %s to %s, sent %u times",
+			endpoint_text(endpoint, &sa->remote), ike_exchange_name(sa->request.at[18]),
+			sa->tries + 1);
+	else
+		jw_str(&w, "reason", sa->reason);
 	jw_end(&w);
 	return jw_done(&w);
 }

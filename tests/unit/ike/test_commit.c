@@ -264,9 +264,29 @@ static void every_exchange_cut_everywhere(void **state)
 	assert_in_range(longest, 5, CUTS_MAX - 1);
 }
 
+/* What ends because its peer is another one now is told by the name that the peer had. */
+static void named_to_the_end(void **state)
+{
+	char row[2048];
+	uint32_t cursor = 0;
+
+	for (unsigned by_peer = 0; by_peer < 2; by_peer++, cursor = 0) {
+		puppet_init(&p);
+		puppet_start(&p);
+		assert_true(puppet_up(&p, by_peer));
+		p.hold = true;
+		commit(PEER_CHANGED);
+		assert_true(ike_show(p.core, p.now, &cursor, row, sizeof row) > 0);
+		assert_non_null(strstr(row, "\"peer\":\"puppet\""));
+		assert_non_null(strstr(row, "\"reason\":\"its peer was changed or removed\""));
+		puppet_done(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(named_to_the_end),
 		cmocka_unit_test(every_exchange_cut_everywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

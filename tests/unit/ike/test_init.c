@@ -346,8 +346,9 @@ static void nat_as_initiator(void **state)
 }
 
 /*
- * Behind a NAT the core keeps the mapping alive. One that is behind a NAT itself does not follow a peer because of a
- * message from elsewhere ("SHOULD NOT", 2.23), but answers it there (2.11) and asks there; test_follow.c has the rest.
+ * Behind a NAT the core keeps the mapping alive. One that is behind a NAT itself does not follow a peer
+ * because of a message from elsewhere ("SHOULD NOT", 2.23), but answers it there (2.11) and asks there;
+ * test_follow.c has the rest.
  */
 static void nat_keepalive_and_move(void **state)
 {
@@ -433,7 +434,7 @@ static void retransmission(void **state)
 {
 	static const unsigned at_ms[] = { 0, 500, 1500, 3500, 7500, 15500, 23500, 31500 };
 	unsigned seen = 0, ms = 0;
-	char row[2048];
+	char row[2048], waits[100];
 	uint32_t cursor = 0;
 
 	ike_input_order(p.core, p.now, IKE_ORDER_INITIATE, "t0", NULL);
@@ -444,9 +445,20 @@ static void retransmission(void **state)
 			assert_int_equal(p.sent[seen].n, p.sent[0].n);
 			assert_memory_equal(p.sent[seen].bytes, p.sent[0].bytes, p.sent[0].n);
 			seen++;
+			/* Whoever waits is told for what; the peer, which never spoke, was not heard. */
+			cursor = 0;
+			assert_true(ike_show(p.core, p.now, &cursor, row, sizeof row) > 0);
+			snprintf(waits, sizeof waits,
+				"\"reason\":\"no answer yet from 192.0.2.2:500 to IKE_SA_INIT, sent %u "
+				"times\"",
+				seen);
+			assert_non_null(strstr(row, seen == 1 ? "\"reason\":\"\"" : waits));
+			assert_null(strstr(row, "\"heard_s\""));
+			assert_null(strstr(row, "\"rekey_in_s\""));
 		}
 		puppet_run(&p, 10);
 	}
+	cursor = 0;
 	assert_int_equal(seen, COUNT_OF(at_ms));
 	assert_in_range(ms, 35000, 45000);
 	assert_true(ike_show(p.core, p.now, &cursor, row, sizeof row) > 0);
