@@ -7,6 +7,9 @@
 #include "base/bytes.h"
 #include "model/host_access.h"
 
+#define PROTOCOL_UDP 17
+#define PORT_IKE     500
+
 struct warner {
 	const struct snapshot *s;
 	warning_fn *fn;
@@ -142,6 +145,32 @@ static void peers_of_nothing(const struct warner *w)
 				snap_peers(w->s)[i].name);
 }
 
+static bool takes_ike(const struct snapshot *s, const struct snap_zone *zone)
+{
+	for (uint32_t i = 0; i < zone->host_services.count; i++) {
+		const struct snap_host_service *v = &snap_host_services(s)[zone->host_services.first + i];
+		if (v->proto == PROTOCOL_UDP && v->first <= PORT_IKE && PORT_IKE <= v->last)
+			return true;
+	}
+	return false;
+}
+
+/* Answers are no exception: IKE and ESP come to the gateway by the zone's services alone. */
+static void peers_unheard(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+	uint64_t used = snapshot_zones_in_use(s);
+
+	for (uint32_t zone = 0; zone < s->zones.count; zone++)
+		if (used >> zone & 1 && takes_ike(s, &snap_zones(s)[zone]))
+			return;
+	if (s->peers.count > 0 && s->interfaces.count > 0)
+		warn(w,
+			"no zone has host-inbound ike: nothing of peer '%s' arrives, neither what it begins nor "
+			"its answers (peers: %u)",
+			snap_peers(s)[0].name, s->peers.count);
+}
+
 void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 {
 	const struct warner w = { s, fn, context };
@@ -150,4 +179,5 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	nat_rules_behind(&w);
 	zones_of_nothing(&w);
 	peers_of_nothing(&w);
+	peers_unheard(&w);
 }

@@ -321,6 +321,15 @@ static const struct {
 		"did you mean 'telnet'?" },
 	{ "any beside another", ZONE RULE("source any; destination any; application [ any ssh ];"),
 		"beside it" },
+	{ "a log of nothing",
+		ZONE "policy { from a to a { rule r { match { source any; destination any; application any; } "
+		     "then { deny; log; } } } }",
+		"t:1:120: log says what is logged: session-init, session-close or both" },
+	{ "a log of nothing, global",
+		ZONE "policy { global { rule r { match { source any; destination any; application any; } "
+		     "then { deny; log { } } } } }",
+		"log says what is logged: session-init, session-close or both" },
+	{ "public key of RSA", KEYED("\"ssh-rsa AAAAB3NzaC1yc2EAAA\""), "a public key is an \"ssh-ed25519 AAAA...\"" },
 	{ "host bits", "address-book { address a { prefix 10.0.0.1/8; } }", "host bits" },
 	{ "prefix too long", "address-book { address a { prefix 10.0.0.0/33; } }", "not too long" },
 	{ "no prefix", "address-book { address a { prefix 1.2.3; } }", "a prefix such as" },
@@ -560,6 +569,7 @@ static void without_effect(void **state)
 #define NAT(rules)                                                                                           \
 	"zones { zone a { interfaces e0; } zone b { interfaces e1; } } "                                     \
 	"address-book { address x { prefix 10.0.0.0/8; } } nat { source { " rules "} }"
+#define COSIGNED "evidence { " COSIGN("b", "p") "}"
 	static const struct {
 		const char *text, *warning; /* all of them */
 	} texts[] = {
@@ -584,6 +594,15 @@ static void without_effect(void **state)
 			"zone 'b' has neither an interface nor a tunnel: what names it never matches (policy rules: 2, "
 			"source NAT rules: 1)\nzone 'c' has neither an interface nor a tunnel: no traffic is ever of it\n" },
 		{ TWO("10.9.0.0/24", "10.2.0.0/24"), "" }, /* a zone of tunnels */
+		{ "zones { zone wan { interfaces e0; } zone vpn { host-inbound ike; } } " PEER_P COSIGNED,
+			"zone 'vpn' has neither an interface nor a tunnel: no traffic is ever of it\n"
+			"no zone has host-inbound ike: nothing of peer 'p' arrives, neither what it begins nor its answers "
+			"(peers: 1)\n" },
+		{ "zones { zone wan { interfaces e0; host-inbound [ ping tcp/500 udp/501-600 ]; } } " PEER_P COSIGNED,
+			"no zone has host-inbound ike: nothing of peer 'p' arrives, neither what it begins nor its answers "
+			"(peers: 1)\n" },
+		{ "zones { zone wan { interfaces e0; host-inbound ike; } } " PEER_P COSIGNED, "" },
+		{ "zones { zone wan { interfaces e0; host-inbound udp/400-500; } } " PEER_P COSIGNED, "" },
 		{ PEER_P, "peer 'p' has no tunnel, and neither a witness nor a ledger to cosign names it\n" },
 		{ PEER_P "evidence { " COSIGN("b", "p") "}", "" },
 		{ PEER_P "evidence { witness a { peer p; key \"" KEY_A "\"; } }", "" },
