@@ -128,25 +128,44 @@ void ipc_link_close(struct ipc_link *l)
 	l->dead = true;
 }
 
-/* RC_OK, RC_AGAIN: the socket is full; RC_IO: the other end is gone. */
-static enum rc put(struct ipc_link *l, const struct ipc_head *h, const void *body, int file)
+static ssize_t put_file(int fd, const struct ipc_head *h, const void *body, int file)
 {
 	struct iovec iov[2] = { { .iov_base = (void *)(uintptr_t)h, .iov_len = sizeof *h },
 		{ .iov_base = (void *)(uintptr_t)body, .iov_len = h->body_n } };
 	union control control = { 0 };
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	if (file >= 0) {
-		m.msg_control = control.bytes;
-		m.msg_controllen = CMSG_SPACE(sizeof file);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof file);
-		memcpy(CMSG_DATA(c), &file, sizeof file);
-	}
+	m.msg_control = control.bytes;
+	m.msg_controllen = CMSG_SPACE(sizeof file);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof file);
+	memcpy(CMSG_DATA(c), &file, sizeof file);
+	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* In one piece: most processes may not use sendmsg(), which could name an address (sandbox/table.h). */
+static ssize_t put_alone(int fd, const struct ipc_head *h, const void *body)
+{
+	uint8_t frame[sizeof *h + sizeof(union ipc_body)];
+	size_t n = sizeof *h + h->body_n;
+
+	memcpy(frame, h, sizeof *h);
+	memcpy(frame + sizeof *h, body, h->body_n);
+	ssize_t sent = send(fd, frame, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	int saved = errno;
+	bytes_wipe(frame, n);
+	errno = saved;
+	return sent;
+}
+
+/* RC_OK, RC_AGAIN: the socket is full; RC_IO: the other end is gone. */
+static enum rc put(struct ipc_link *l, const struct ipc_head *h, const void *body, int file)
+{
 	for (;;) {
-		if (sendmsg(l->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		ssize_t n = file >= 0 ? put_file(l->fd, h, body, file) : put_alone(l->fd, h, body);
+		if (n >= 0)
 			return RC_OK;
 		if (errno == EINTR)
 			continue;

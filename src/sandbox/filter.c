@@ -90,6 +90,8 @@ static int add(scmp_filter_ctx f, const struct call *c)
 		return allow_prctl(f, c->number);
 	case CALL_SOCKET_OPTIONS:
 		return allow_setsockopt(f, c->number);
+	case CALL_CONNECTED:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 1, SCMP_CMP64(4, SCMP_CMP_EQ, 0));
 	case CALL_NO_LIMIT:
 		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 2, SCMP_CMP64(0, SCMP_CMP_EQ, 0),
 			SCMP_CMP64(2, SCMP_CMP_EQ, 0));

@@ -42,7 +42,10 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* files that are open already, links */								\
 	S(read, ALL, CALL_ANY) S(readv, ALL, CALL_ANY) S(write, ALL, CALL_ANY) S(writev, ALL, CALL_ANY)		\
 	S(close, ALL, CALL_ANY) S(lseek, ALL, CALL_ANY) S(fstat, ALL, CALL_ANY) S(fcntl, ALL, CALL_FCNTL)	\
-	S(dup, ALL, CALL_ANY) S(recvmsg, ALL, CALL_ANY) S(sendmsg, ALL, CALL_ANY)				\
+	S(dup, ALL, CALL_ANY) S(recvmsg, ALL, CALL_ANY)								\
+	/* sendmsg() can name an address, which nobody sees here: for datagrams, and to hand files over; a	\
+	 * socket that was connected for somebody leads there and nowhere else */				\
+	S(sendmsg, I | D | C, CALL_ANY) S(sendto, ALL & ~(I | D), CALL_CONNECTED)				\
 	S(poll, ALL, CALL_ANY) S(ppoll, ALL, CALL_ANY)								\
 	/* time, chance, ends */										\
 	S(clock_gettime, ALL, CALL_ANY) S(clock_getres, ALL, CALL_ANY) S(clock_nanosleep, ALL, CALL_ANY)	\

@@ -31,6 +31,7 @@ enum call_check {
 	CALL_PRCTL,	     /* names of threads and of memory */
 	CALL_SOCKET_OPTIONS, /* setsockopt that gives a socket a filter or says whether it may cut what it
 				sends, and no other */
+	CALL_CONNECTED,	     /* sendto without an address: what send() is */
 	CALL_NO_LIMIT,	     /* prlimit64 that only reads its own */
 	CALL_REFUSED,	     /* not allowed, but answered with EACCES: libraries try it and can do without */
 	CALL_OPEN_FILE,	     /* newfstatat of a file that is open: what fstat() is since glibc 2.33; by name:

@@ -42,11 +42,9 @@ static void question_send(struct lookup *l, const struct names_question *q)
 {
 	uint8_t bytes[NAMES_QUERY_MAX];
 	size_t n = names_query(bytes, q);
-	struct iovec part = { bytes, n };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
 
 	for (size_t i = 0; i < l->servers_n; i++)
-		if (n > 0 && sendmsg(l->servers[i].fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		if (n > 0 && send(l->servers[i].fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			snprintf(l->why, sizeof l->why, "ask a name server: %m");
 }
 

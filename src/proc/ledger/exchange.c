@@ -55,9 +55,8 @@ static bool request_send(struct exchange *x)
 	char why[128];
 
 	while (x->sent < x->request_n) {
-		struct iovec part = { x->request + x->sent, x->request_n - x->sent };
-		struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-		ssize_t n = sendmsg(x->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(x->watch.fd, x->request + x->sent, x->request_n - x->sent,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

@@ -42,7 +42,7 @@
 typedef int deed_fn(void);
 
 static pid_t outside; /* the test itself */
-static int udp_fd, packet_fd, directory_fd, file_fd, listen_fd, pipe_fds[2];
+static int udp_fd, connected_fd, packet_fd, directory_fd, file_fd, listen_fd, pipe_fds[2];
 
 #define RESULT(expression) ((expression) < 0 ? errno : 0)
 
@@ -383,6 +383,29 @@ static int send_outside(void)
 	return poll(&p, 1, 2000) == 1 && p.revents & POLLIN ? 0 : EIO;
 }
 
+/* Over a socket that is connected to where it may lead: to there, and to another place. */
+static int send_there(void)
+{
+	return send(connected_fd, "y", 1, MSG_DONTWAIT) == 1 ? 0 : errno;
+}
+
+static int send_elsewhere(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002), .sin_port = htons(9) };
+
+	return sendto(connected_fd, "y", 1, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) == 1 ? 0 : errno;
+}
+
+static int message_elsewhere(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002), .sin_port = htons(9) };
+	char y = 'y';
+	struct iovec part = { &y, 1 };
+	struct msghdr m = { .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &part, .msg_iovlen = 1 };
+
+	return sendmsg(connected_fd, &m, MSG_DONTWAIT) == 1 ? 0 : errno;
+}
+
 static int no_interfaces(void)
 {
 	struct ifreq r = { .ifr_ifindex = 1 };
@@ -447,6 +470,9 @@ static const struct {
 	{ "receive a datagram",          receive,             I | D,     0 },
 	{ "receive many datagrams",      receive_many,        I | D,     0 },
 	{ "sockets keep their network",  send_outside,        I | D,     0 },
+	{ "send on a connected socket",  send_there,          ALL,       0 },
+	{ "send it elsewhere",           send_elsewhere,      I | D,     0 },
+	{ "a message elsewhere",         message_elsewhere,   I | D | C, 0 }, /* C has no socket of a network */
 	{ "accept a connection",         do_accept,           C,         0 },
 	{ "make a thread",               make_thread,         D,         0 },
 	{ "open in a directory given",   open_in_directory,   K | L | C, I | D | N | U },
@@ -495,6 +521,9 @@ static void scene_set(void)
 	outside = getpid();
 	udp_fd = socket(AF_INET, SOCK_DGRAM, 0);
 	assert_int_equal(bind(udp_fd, (struct sockaddr *)&self, sizeof self), 0);
+	connected_fd = socket(AF_INET, SOCK_DGRAM, 0);
+	self.sin_port = htons(9);
+	assert_int_equal(connect(connected_fd, (struct sockaddr *)&self, sizeof self), 0);
 	packet_fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 	assert_int_equal(bind(packet_fd, (struct sockaddr *)&lo, sizeof lo), 0);
 	listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
@@ -522,6 +551,7 @@ static void scene_strike(void)
 	close(directory_fd);
 	close(file_fd);
 	close(udp_fd);
+	close(connected_fd);
 	close(packet_fd);
 	close(listen_fd);
 	close(pipe_fds[0]);
