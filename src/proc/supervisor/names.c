@@ -79,7 +79,7 @@ void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag)
 	struct msg_result end = { 0 };
 	struct err e = { 0 };
 
-	if (connects_limit(s, &e) == RC_OK) {
+	if (connects_limit(from, &e) == RC_OK) {
 		size_t n = servers_read(servers);
 		for (size_t i = 0; i < n; i++) {
 			int fd = socket_to(&servers[i]);

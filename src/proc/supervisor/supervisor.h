@@ -74,6 +74,8 @@ struct child_process {
 	unsigned deaths; /* in a row, of the data plane */
 	bool killed;	 /* by us: a broken link, or no READY */
 	char why[200];	 /* it is not ready, for `show status` */
+	mono_ns connects_since; /* connections that were opened for it in this second, and questions for name servers */
+	unsigned connects;
 };
 
 /* Something opened here that a process may hold. */
@@ -121,8 +123,6 @@ struct supervisor {
 	struct snapshot_file file;
 	const struct snapshot *snapshot; /* in file */
 	struct snap_evidence evidence;	 /* of the configuration, or of the last start's until there is one */
-	mono_ns connects_since;		 /* connections to witnesses in this second */
-	unsigned connects;
 	uint32_t filter_generation; /* the kernel's count of rule sets' changes when ours was set; 0: unknown
 				     */
 	mono_ns filter_look_at;
@@ -235,7 +235,7 @@ void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence);
 /* The list; to the courier also the system's authorities. */
 void witnesses_give(struct supervisor *s, struct child_process *to);
 /* Connections and questions about names are few: RC_LIMIT beyond. */
-enum rc connects_limit(struct supervisor *s, struct err *e);
+enum rc connects_limit(struct child_process *from, struct err *e);
 void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
 
 /* names.c */

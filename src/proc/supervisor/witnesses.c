@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -113,17 +114,41 @@ static bool by_address(const struct supervisor *s, const struct endpoint *to)
 	return false;
 }
 
-/* Nobody else's address: this machine's own services, groups and mapped addresses are none that a name of the
- * network may lead to. */
+/* One of an interface of this machine; where they cannot be read, any. */
+static bool is_own(const struct ip_addr *a)
+{
+	struct ifaddrs *all;
+	bool own = false;
+
+	if (getifaddrs(&all) < 0)
+		return true;
+	for (const struct ifaddrs *i = all; i && !own; i = i->ifa_next) {
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && a->family == ADDR_V4) {
+			const struct sockaddr_in *four = (const void *)i->ifa_addr;
+			own = memcmp(&four->sin_addr, a->b, 4) == 0;
+		} else if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET6 && a->family == ADDR_V6) {
+			const struct sockaddr_in6 *six = (const void *)i->ifa_addr;
+			own = memcmp(&six->sin6_addr, a->b, 16) == 0;
+		}
+	}
+	freeifaddrs(all);
+	return own;
+}
+
+/* Nobody else's address: this machine's own services, what is on its links alone (a cloud's service for its
+ * machines is), groups and mapped addresses are none that a name of the network may lead to. */
 static bool is_elsewhere(const struct ip_addr *a)
 {
 	static const uint8_t zeros[12], mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool may;
 
 	if (a->family == ADDR_V4)
-		return a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
-	/* ::, ::1 and IPv4 addresses in IPv6's form all begin so */
-	return a->family == ADDR_V6 && memcmp(a->b, zeros, sizeof zeros) != 0 &&
-	       memcmp(a->b, mapped, sizeof mapped) != 0 && a->b[0] != 0xff;
+		may = a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224 && !(a->b[0] == 169 && a->b[1] == 254);
+	else /* ::, ::1 and IPv4 addresses in IPv6's form all begin so */
+		may = a->family == ADDR_V6 && memcmp(a->b, zeros, sizeof zeros) != 0 &&
+		      memcmp(a->b, mapped, sizeof mapped) != 0 && a->b[0] != 0xff &&
+		      !(a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80);
+	return may && !is_own(a);
 }
 
 static bool by_url(const struct supervisor *s, const struct endpoint *to)
@@ -142,14 +167,17 @@ static bool by_url(const struct supervisor *s, const struct endpoint *to)
 	return false;
 }
 
-/* Somebody else in the ledger or the courier must not keep the supervisor busy. */
-enum rc connects_limit(struct supervisor *s, struct err *e)
+/* Somebody else in the ledger or the courier must not keep the supervisor busy, nor use up what is the other
+ * one's. */
+enum rc connects_limit(struct child_process *from, struct err *e)
 {
-	if (s->loop.now - s->connects_since >= NS_PER_S) {
-		s->connects_since = s->loop.now;
-		s->connects = 0;
+	mono_ns now = from->supervisor->loop.now;
+
+	if (now - from->connects_since >= NS_PER_S) {
+		from->connects_since = now;
+		from->connects = 0;
 	}
-	return ++s->connects <= CONNECTS_EACH_SECOND
+	return ++from->connects <= CONNECTS_EACH_SECOND
 		       ? RC_OK
 		       : err_add(e, RC_LIMIT, "too many connections in a second");
 }
@@ -187,10 +215,13 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 
 	char at[ENDPOINT_TEXT_MAX];
 
-	if (!(from->id == PROC_COURIER ? by_url(s, to) : by_address(s, to)))
-		err_add(&e, RC_DENIED, "%s is no witness of the configuration", endpoint_text(at, to));
-	else if (connects_limit(s, &e) == RC_OK)
-		fd = connect_begin(to, &e);
+	if (connects_limit(from, &e) == RC_OK) {
+		if (from->id == PROC_COURIER ? by_url(s, to) : by_address(s, to))
+			fd = connect_begin(to, &e);
+		else
+			err_add(&e, RC_DENIED, "%s is no witness of the configuration",
+				endpoint_text(at, to));
+	}
 	if (fd >= 0) {
 		ipc_send_WITNESS_SOCKET(&from->port.link, f->head.tag, to, fd);
 		close(fd);
