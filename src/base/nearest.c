@@ -5,8 +5,6 @@
 
 #include "base/bytes.h"
 
-#define NEAREST_WORD_MAX 40
-
 struct nearest nearest_to(const char *word, size_t n)
 {
 	struct nearest near = { .word = word, .word_n = n };

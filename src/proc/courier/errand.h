@@ -20,7 +20,7 @@ struct errand;
 struct errand_ops {
 	bool (*names)(struct errand *x);
 	bool (*connect)(struct errand *x, const struct endpoint *to);
-	/* The end; the errand is over. status 0: there is no answer, why says what happened. */
+	/* The end; the errand is over. a NULL: there is no answer, why says what happened. */
 	void (*done)(struct errand *x, const struct http_answer *a, const char *why);
 };
 

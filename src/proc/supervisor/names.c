@@ -6,9 +6,7 @@
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
 
-#include <fcntl.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,25 +52,6 @@ static size_t servers_read(struct endpoint ret_servers[SERVERS_MAX])
 	return n;
 }
 
-static int socket_to(const struct endpoint *to)
-{
-	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(to->port) };
-	struct sockaddr_in6 a6 = {
-		.sin6_family = AF_INET6, .sin6_port = htons(to->port), .sin6_scope_id = to->scope
-	};
-	bool v4 = to->addr.family == ADDR_V4;
-	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	memcpy(&a4.sin_addr, to->addr.b, sizeof a4.sin_addr);
-	memcpy(&a6.sin6_addr, to->addr.b, sizeof a6.sin6_addr);
-	if (fd >= 0 && (v4 ? connect(fd, (struct sockaddr *)&a4, sizeof a4)
-			   : connect(fd, (struct sockaddr *)&a6, sizeof a6)) < 0) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
 void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag)
 {
 	struct endpoint servers[SERVERS_MAX];
@@ -82,10 +61,10 @@ void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag)
 	if (connects_limit(from, &e) == RC_OK) {
 		size_t n = servers_read(servers);
 		for (size_t i = 0; i < n; i++) {
-			int fd = socket_to(&servers[i]);
+			int fd = connect_begin(&servers[i], SOCK_DGRAM, &e);
 			if (fd < 0) {
 				char at[ENDPOINT_TEXT_MAX];
-				err_errno(&e, RC_IO, "name server %s", endpoint_text(at, &servers[i]));
+				err_add(&e, RC_IO, "name server %s", endpoint_text(at, &servers[i]));
 				continue;
 			}
 			end.count += ipc_send_NAMES_SOCKET(&from->port.link, tag, &servers[i], fd) == RC_OK;

@@ -16,7 +16,8 @@
  *   links.c       sub-interfaces and their parents
  *   kernel.c      sysctls
  *   filter.c      nftables: the ingress filter; filter_text.c makes its text
- *   routes.c      the host's own routes into tunnels; neighbours; netlink.c talks to the kernel
+ *   routes.c      the host's own routes into tunnels; neighbours; host_routes.c says which routes; netlink.c
+ *                 talks to the kernel
  *   snapshot.c    a configuration arrives
  *   witnesses.c   connections to the ledger's witnesses, and their list for the next start
  *   names.c       sockets to the machine's name servers, for the courier
@@ -236,6 +237,8 @@ void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence);
 void witnesses_give(struct supervisor *s, struct child_process *to);
 /* Connections and questions about names are few: RC_LIMIT beyond. */
 enum rc connects_limit(struct child_process *from, struct err *e);
+/* A socket of this type whose connection is under way: whoever gets it finds out whether it comes to be. -1. */
+int connect_begin(const struct endpoint *to, int type, struct err *e);
 void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
 
 /* names.c */

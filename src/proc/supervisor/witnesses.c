@@ -182,13 +182,14 @@ enum rc connects_limit(struct child_process *from, struct err *e)
 		       : err_add(e, RC_LIMIT, "too many connections in a second");
 }
 
-/* The connection is begun here and finds out there whether it comes to be. */
-static int connect_begin(const struct endpoint *to, struct err *e)
+int connect_begin(const struct endpoint *to, int type, struct err *e)
 {
 	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(to->port) };
-	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(to->port) };
+	struct sockaddr_in6 a6 = {
+		.sin6_family = AF_INET6, .sin6_port = htons(to->port), .sin6_scope_id = to->scope
+	};
 	bool v4 = to->addr.family == ADDR_V4;
-	int one = 1, fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1, fd = socket(v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0) {
 		err_errno(e, RC_IO, "make a socket");
@@ -196,7 +197,8 @@ static int connect_begin(const struct endpoint *to, struct err *e)
 	}
 	memcpy(&a4.sin_addr, to->addr.b, sizeof a4.sin_addr);
 	memcpy(&a6.sin6_addr, to->addr.b, sizeof a6.sin6_addr);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (type == SOCK_STREAM)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	int rc = v4 ? connect(fd, (struct sockaddr *)&a4, sizeof a4)
 		    : connect(fd, (struct sockaddr *)&a6, sizeof a6);
 	if (rc == 0 || errno == EINPROGRESS)
@@ -217,7 +219,7 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 
 	if (connects_limit(from, &e) == RC_OK) {
 		if (from->id == PROC_COURIER ? by_url(s, to) : by_address(s, to))
-			fd = connect_begin(to, &e);
+			fd = connect_begin(to, SOCK_STREAM, &e);
 		else
 			err_add(&e, RC_DENIED, "%s is no witness of the configuration",
 				endpoint_text(at, to));
