@@ -34,8 +34,7 @@ enum proc {
 };
 
 #define FROM(p) (1u << PROC_##p)
-#define FROM_ALL_SERVICES (FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(CONTROL) | FROM(ENTROPY) | \
-			   FROM(COURIER))
+#define FROM_ALL_SERVICES (((1u << PROC_COUNT) - 1) & ~(FROM(SUPERVISOR) | FROM(CLI)))
 
 /* clang-format off */
 #define IPC_MESSAGES(M)	/* id, senders, receivers, body, files */									\

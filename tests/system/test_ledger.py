@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from kit import (HOST_B, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, config_of, counter, drops, entries_in, ledger_directory,
+from kit import (HOST_B, LAN_FILTER, PROCESSES, WEB, Capture, TcpStream, UdpStream, config_of, counter, drops, entries_in, ledger_directory,
                  ledger_entries, own_lab, processes, show, verify_ledger, wait_for)
 
 PSK = "hq-branch.psk"
@@ -227,7 +227,7 @@ def test_start_with_a_full_disk(lab):
     up_again(lab)
     entries = entries_in(directory)[before:]
     starts = {entry["body"]["process"] for entry in entries if entry["type"] == "process_start"}
-    assert starts == {"supervisor", "ledger", "entropy", "keeper", "dataplane", "ike", "control", "courier"}, starts
+    assert starts == {"supervisor", *PROCESSES}, starts
     assert any(entry["type"] == "gap" for entry in entries) and any(entry["type"] == "config_load" for entry in entries)
     verify_ledger(lab, "hq")
 
@@ -304,7 +304,7 @@ def packed(state, archive):
     """As the documentation has it, on a machine where the processes' users have other numbers than here."""
     users = archive.with_suffix(".users")
     users.write_text("".join(f"plaingate-{name} plaingate-{name}:{61000 + i}\n"
-                             for i, name in enumerate(("keeper", "ike", "dataplane", "ledger", "control", "entropy"))), encoding="utf-8")
+                             for i, name in enumerate(PROCESSES)), encoding="utf-8")
     subprocess.run(["tar", f"--owner-map={users}", f"--group-map={users}", "-C", str(state), "-czf", str(archive), "lib", "etc"], check=True)
 
 
