@@ -32,8 +32,8 @@
 	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
 	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
 	T(CONFIG_COMMIT,     "config_commit",     "control",        "a configuration is about to be applied")		\
-	T(PEER_SILENT,       "peer_silent",       "ledger",         "a peer's ledger that is cosigned here has not asked for three heartbeats")	\
-	T(PEER_BACK,         "peer_back",         "ledger",         "one that was silent asks again")			\
+	T(PEER_SILENT,       "peer_silent",       "ledger",         "nothing of a peer's ledger that is cosigned here was cosigned for three heartbeats")	\
+	T(PEER_BACK,         "peer_back",         "ledger",         "one that was silent is cosigned again")			\
 	T(PEER_FORKED,       "peer_forked",       "ledger",         "one has signed two histories; the proof is kept")	\
 	T(WITNESSES_CHANGE,  "witnesses_change",  "control",        "the witnesses, or what waits for them, are about to change")	\
 	T(CONFIG_OVERRIDE,   "config_override",   "control",        "a safety check of the commit that follows is overridden")	\

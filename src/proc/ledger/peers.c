@@ -68,7 +68,7 @@ static void asked(struct peers *p, const char *peer, const void *ask, size_t n)
 	if (answer_n == 0)
 		return;
 	if (news == VOUCH_RETURNED) {
-		log_info("the ledger %s of peer %s asks again", name_of(p, log), peer);
+		log_info("the ledger %s of peer %s is cosigned again", name_of(p, log), peer);
 		peer_entry(p, LEDGER_PEER_BACK, log, now_of(p) - heard[log - p->vouch.logs]);
 	} else if (news == VOUCH_FORKED) {
 		log_error("the ledger %s of peer %s has signed two histories", name_of(p, log), peer);
@@ -117,7 +117,7 @@ static void on_look(struct loop *l, struct timer *t)
 	const struct vouch_log *log;
 
 	while (p->shell->log && (log = vouch_silence(&p->vouch, l->now))) {
-		log_error("the ledger %s of peer %s has not asked for %llu s", name_of(p, log), log->peer,
+		log_error("nothing of the ledger %s of peer %s was cosigned for %llu s", name_of(p, log), log->peer,
 			(unsigned long long)((l->now - log->heard_at) / NS_PER_S));
 		peer_entry(p, LEDGER_PEER_SILENT, log, l->now - log->heard_at);
 	}

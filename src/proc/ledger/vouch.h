@@ -61,7 +61,7 @@ enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_
 size_t vouch_answer(struct vouch *v, const char *peer, const void *ask, size_t n, uint64_t now_s, mono_ns now,
 	char *ret, size_t max, enum vouch_news *ret_news, const struct vouch_log **ret_log);
 
-/* A log that has not asked for VOUCH_SILENT_AFTER heartbeats, once each time; NULL: none. */
+/* A log of which nothing was cosigned for VOUCH_SILENT_AFTER heartbeats, once each time; NULL: none. */
 const struct vouch_log *vouch_silence(struct vouch *v, mono_ns now);
 
 /* "vouch/<16 hex>": where the note of an origin stands. */
