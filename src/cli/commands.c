@@ -274,18 +274,41 @@ static int arguments_n(const char *arguments, int *ret_needed)
 	return n;
 }
 
+#define TABLES_TEXT_MAX (ERR_TEXT_MAX / 2)
+
+static const char *tables_text(char ret_text[TABLES_TEXT_MAX])
+{
+	size_t n = (size_t)snprintf(ret_text, TABLES_TEXT_MAX, "configuration");
+
+	for (unsigned i = 0; i < SHOW_COUNT && n < TABLES_TEXT_MAX; i++)
+		n += (size_t)snprintf(
+			ret_text + n, TABLES_TEXT_MAX - n, ", %s", cli_table((enum show_table)i).keyword);
+	return ret_text;
+}
+
 static enum rc lacks_argument(enum cli_command_id id, struct err *e)
 {
 	const struct cli_command_row *row = &cli_commands[id];
-	char tables[ERR_TEXT_MAX / 2] = "";
-	size_t n = 0;
+	char tables[TABLES_TEXT_MAX];
 
 	if (id != COMMAND_SHOW)
 		return err_add(e, RC_MALFORMED, "%s needs %s", row->words, row->arguments);
-	for (unsigned i = 0; i < SHOW_COUNT && n < sizeof tables; i++)
-		n += (size_t)snprintf(
-			tables + n, sizeof tables - n, "%s%s", i ? ", " : "", cli_table((enum show_table)i).keyword);
-	return err_add(e, RC_MALFORMED, "show needs TABLE, one of: configuration, %s", tables);
+	return err_add(e, RC_MALFORMED, "show needs TABLE, one of: %s", tables_text(tables));
+}
+
+static enum rc no_table(const char *word, struct err *e)
+{
+	struct nearest near = nearest_to(word, strlen(word));
+	char hint[NEAREST_HINT_MAX], tables[TABLES_TEXT_MAX];
+
+	for (unsigned i = 0; i < SHOW_COUNT; i++) {
+		const char *table = cli_table((enum show_table)i).keyword;
+		nearest_offer(&near, table, strlen(table));
+	}
+	if (nearest_hint(hint, &near)[0])
+		return err_add(e, RC_NOT_FOUND, "there is no table '%.60s'%s", word, hint);
+	return err_add(
+		e, RC_NOT_FOUND, "there is no table '%.60s', expected one of: %s", word, tables_text(tables));
 }
 
 static enum rc take_command(struct cli_line *line, int n, char *const *words, struct err *e)
@@ -293,11 +316,14 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 	for (unsigned i = 0; i < COMMANDS_N; i++) {
 		const struct cli_command_row *row = &cli_commands[i];
 		int used = words_match(row->words, n, words), needs, wants;
+		enum show_table table;
 		if (used == 0)
 			continue;
 		wants = arguments_n(row->arguments, &needs);
 		if (n - used < needs)
 			return lacks_argument((enum cli_command_id)i, e);
+		if (i == COMMAND_SHOW && !cli_table_named(words[used], &table))
+			return no_table(words[used], e);
 		if (n - used > wants)
 			return err_add(e, RC_MALFORMED, "%s: '%.60s' is one word too many", row->words,
 				words[used + wants]);

@@ -4,7 +4,6 @@
  */
 #include "cli/run.h"
 
-#include "base/nearest.h"
 #include "cli/archive.h"
 #include "cli/client.h"
 #include "cli/connection.h"
@@ -145,25 +144,12 @@ static size_t terminal_width(void)
 	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-static enum rc no_table(const char *word, struct err *e)
-{
-	struct nearest near = nearest_to(word, strlen(word));
-	char hint[NEAREST_HINT_MAX];
-
-	for (unsigned i = 0; i < SHOW_COUNT; i++) {
-		const char *table = cli_table((enum show_table)i).keyword;
-		nearest_offer(&near, table, strlen(table));
-	}
-	return err_add(e, RC_NOT_FOUND, "there is no table '%.60s'%s; see plaingate help", word,
-		nearest_hint(hint, &near));
-}
-
 static enum rc show_request(const struct cli_line *line, struct msg_cli_request *ret_q, struct err *e)
 {
 	enum show_table table;
 
-	if (!cli_table_named(line->argument, &table))
-		return no_table(line->argument, e);
+	if (!cli_table_named(line->argument, &table)) /* the command line was taken, so there is one */
+		return err_add(e, RC_INTERNAL, "table '%s'", line->argument);
 	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS)
 		return err_add(e, RC_MALFORMED, "filters are for 'show sessions'");
 	ret_q->command = CLI_SHOW;
@@ -199,7 +185,10 @@ static int run_show(const struct cli_line *line)
 	if (result.rc)
 		return refused(&result);
 	if (line->name && p.printed == 0) {
-		err_add(&e, RC_NOT_FOUND, "show %s: no row has '%.60s' as a value", columns.keyword, line->name);
+		err_add(&e, RC_NOT_FOUND, "show %s: no row has '%.60s' as a value%s", columns.keyword, line->name,
+			q.show.table == SHOW_SESSIONS
+				? "; addresses and ports are asked for by --src, --dst, --sport and --dport"
+				: "");
 		return failed(&e);
 	}
 	return STATUS_OK;

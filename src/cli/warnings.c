@@ -1,7 +1,7 @@
 /*
- * Rules without effect are a matter of the text alone. Interfaces and key files are looked up on this
- * machine: where none of the interfaces exists, or there is no directory of keys, it is not the gateway, and
- * nothing is said of them. The machine whose gateway took the configuration is.
+ * Rules without effect are a matter of the text alone. Interfaces, addresses and key files are looked up on
+ * this machine: where none of the interfaces exists, or there is no directory of keys, it is not the gateway,
+ * and nothing is said of them. The machine whose gateway took the configuration is.
  */
 #include "cli/warnings.h"
 
@@ -10,7 +10,9 @@
 #include "model/warnings.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,20 +48,62 @@ static const char *like(char ret_hint[NEAREST_HINT_MAX], const struct snapshot *
 	return ret_hint;
 }
 
-static void interfaces(const struct snapshot *s, struct findings *f, bool gateway)
+static bool has_an_interface(const struct snapshot *s)
+{
+	for (uint32_t i = 0; i < s->interfaces.count; i++)
+		if (if_nametoindex(snap_interfaces(s)[i].name) != 0)
+			return true;
+	return false;
+}
+
+static void interfaces(const struct snapshot *s, struct findings *f)
 {
 	const struct snap_interface *in = snap_interfaces(s);
 	char text[300], hint[NEAREST_HINT_MAX];
 
-	for (uint32_t i = 0; i < s->interfaces.count; i++)
-		gateway = gateway || if_nametoindex(in[i].name) != 0;
-	for (uint32_t i = 0; gateway && i < s->interfaces.count; i++) {
+	for (uint32_t i = 0; i < s->interfaces.count; i++) {
 		if (if_nametoindex(in[i].name) != 0)
 			continue;
 		snprintf(text, sizeof text, "interface %s of zone '%s' does not exist on this machine%s",
 			in[i].name, snap_zones(s)[in[i].zone].name, like(hint, s, in[i].name));
 		findings_warning(f, text);
 	}
+}
+
+static bool is_on_a_link(const struct ifaddrs *all, const struct ip_addr *wanted)
+{
+	for (const struct ifaddrs *at = all; at; at = at->ifa_next) {
+		const void *a = at->ifa_addr;
+		struct ip_addr here;
+		if (!a || (at->ifa_addr->sa_family != AF_INET && at->ifa_addr->sa_family != AF_INET6))
+			continue;
+		here = at->ifa_addr->sa_family == AF_INET
+			       ? addr_v4(&((const struct sockaddr_in *)a)->sin_addr)
+			       : addr_v6(&((const struct sockaddr_in6 *)a)->sin6_addr);
+		if (addr_equal(&here, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* A tunnel from an address that the machine does not have waits for it, in silence. */
+static void local_addresses(const struct snapshot *s, struct findings *f)
+{
+	char address[ADDR_TEXT_MAX], text[300];
+	struct ifaddrs *all = NULL;
+
+	if (getifaddrs(&all) != 0)
+		return;
+	for (uint32_t i = 0; i < s->peers.count; i++) {
+		const struct snap_peer *p = &snap_peers(s)[i];
+		if (p->local.family == ADDR_NONE || is_on_a_link(all, &p->local))
+			continue;
+		snprintf(text, sizeof text,
+			"local-address %s of peer '%s' is on no interface of this machine",
+			addr_text(address, &p->local), p->name);
+		findings_warning(f, text);
+	}
+	freeifaddrs(all);
 }
 
 static void keys(const struct snapshot *s, struct findings *f)
@@ -80,7 +124,10 @@ static void keys(const struct snapshot *s, struct findings *f)
 static void warn(const struct snapshot *s, struct findings *f, bool gateway)
 {
 	snapshot_warnings(s, print, f);
-	interfaces(s, f, gateway);
+	if (gateway || has_an_interface(s)) {
+		interfaces(s, f);
+		local_addresses(s, f);
+	}
 	keys(s, f);
 }
 

@@ -207,7 +207,8 @@ def test_every_mistake_of_a_text_is_named(lab):
 
 
 def test_what_is_valid_and_without_effect_is_warned_of(lab):
-    text = config_of("hq", ("interfaces lan0;", "interfaces [ lan0 lan77 ];"), ("pre-shared-key hq-branch;", "pre-shared-key nobody;"))
+    text = config_of("hq", ("interfaces lan0;", "interfaces [ lan0 lan77 ];"), ("pre-shared-key hq-branch;", "pre-shared-key nobody;"),
+                     ("local-address 198.51.100.2;", "local-address 198.51.100.9;"))
     file = lab["hq"].state / "etc/try.conf"
     file.write_text(text, encoding="utf-8")
     try:
@@ -215,6 +216,7 @@ def test_what_is_valid_and_without_effect_is_warned_of(lab):
             done = lab["hq"].run(["plaingate", command, "/etc/plaingate/try.conf"])
             assert "interface lan77 of zone 'trust' does not exist" in done.stderr, done.stderr
             assert "the key of peer 'branch', /etc/plaingate/keys/nobody.psk, does not exist" in done.stderr, done.stderr
+            assert "local-address 198.51.100.9 of peer 'branch' is on no interface of this machine" in done.stderr, done.stderr
     finally:
         lab.commit("hq", config_of("hq"), "as it was")
     assert not lab["hq"].run(["plaingate", "check", "/etc/plaingate/hq.conf"]).stderr

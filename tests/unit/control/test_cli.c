@@ -79,7 +79,21 @@ static void half_a_command(void **state)
 	assert_int_equal(parse(&l, "reboot", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "there is no command 'reboot'");
 	assert_int_equal(parse(&l, "show", &e), RC_MALFORMED);
-	assert_non_null(strstr(e.text, "show needs TABLE, one of: "));
+	assert_non_null(strstr(e.text, "show needs TABLE, one of: configuration, "));
+	for (unsigned i = 0; i < SHOW_COUNT; i++)
+		assert_non_null(strstr(e.text, cli_table((enum show_table)i).keyword));
+}
+
+/* Another firewall's word for a table: the one that is near is offered, else all of them. */
+static void no_such_table(void **state)
+{
+	struct cli_line l;
+	struct err e;
+
+	assert_int_equal(parse(&l, "show session", &e), RC_NOT_FOUND);
+	assert_string_equal(e.text, "there is no table 'session'; did you mean 'sessions'?");
+	assert_int_equal(parse(&l, "show security ipsec", &e), RC_NOT_FOUND);
+	assert_non_null(strstr(e.text, "there is no table 'security', expected one of: configuration, "));
 	for (unsigned i = 0; i < SHOW_COUNT; i++)
 		assert_non_null(strstr(e.text, cli_table((enum show_table)i).keyword));
 }
@@ -343,6 +357,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(half_a_command),
+		cmocka_unit_test(no_such_table),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(two_kinds_of_rows),
 		cmocka_unit_test(terminal_escapes),
