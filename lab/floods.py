@@ -174,8 +174,8 @@ evidence {{
         return self["web"].run(["ss", "-Htn", "state", "established", f"( sport = :{WITNESS_PORT} )"]).stdout.count("\n")
 
     @contextlib.contextmanager
-    def flooded(self, *names, seconds=30):
-        """While these floods go on, each of which has filled what it fills."""
+    def flooded(self, *names, seconds=300):
+        """While these floods go on, each of which has filled what it fills; to the end, or it is an error."""
         floods, running = [FLOODS[name] for name in names], []
         before = [flood.level(self) for flood in floods]
         try:
@@ -186,6 +186,9 @@ evidence {{
                 wait_for(lambda flood=flood, level=level: flood.level(self) >= flood.full + (level if flood.grows else 0), 15,
                          f"{flood.what} to be full; {flood.level(self)}, {level} before")
             yield
+            over = [process.args for process in running if process.poll() is not None]
+            if over:
+                raise LabError(f"ended before the others' acts did: {over}")
         finally:
             for process in running:
                 process.send_signal(signal.SIGKILL)
