@@ -186,8 +186,6 @@ static void numbers_left(void **state)
 	assert_int_equal(enter(0, 6), RC_OK);
 }
 
-/* Whoever is in a process may send without end: the others are heard in their turn, and what waits has a
- * bound. */
 static int setup_with_a_witness(void **state)
 {
 	with_a_witness = true;
@@ -240,6 +238,8 @@ static void what_waits_at_the_start_is_bounded(void **state)
 	assert_int_equal(ledger_counters_due(&shell.counters, "supervisor", 0), OPENING_ENTRIES + 10);
 }
 
+/* Whoever is in a process may send without end: the others are heard in their turn, and what waits has a
+ * bound. */
 static void a_flood_of_one_source(void **state)
 {
 	struct msg_ledger_append m = { .n = 1, .type = LEDGER_PROCESS_EXIT };
