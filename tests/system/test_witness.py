@@ -334,14 +334,14 @@ def test_a_log_that_falls_silent(witness, log):
     """Told once, with its return; also one that was cosigned before this start, and none that never was."""
     witness.start("--silence", "2")
     assert witness.post(log.request(0, 3))[0] == 200
-    told = re.compile(r"warn: 'log\.example/one' has not asked for (\d+) s")
+    told = re.compile(r"warn: nothing of 'log\.example/one' was cosigned for (\d+) s")
     end = time.monotonic() + 10
     while not told.search(witness.log_file.read_text()):
         assert time.monotonic() < end, witness.log_file.read_text()
         time.sleep(0.1)
     assert int(told.search(witness.log_file.read_text())[1]) >= 2
     assert witness.post(log.request(3, 3))[0] == 200
-    assert re.search(r"info: 'log\.example/one' asks again, after [2-9] s", witness.log_file.read_text())
+    assert re.search(r"info: 'log\.example/one' is cosigned again, after [2-9] s", witness.log_file.read_text())
     witness.kill()
     witness.start("--silence", "2")
     while len(told.findall(witness.log_file.read_text())) < 2:

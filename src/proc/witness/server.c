@@ -158,7 +158,7 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 	mono_ns silent;
 	if (ret_answer->status == WITNESS_COSIGNED &&
 		silence_heard(&s->silence, ret_answer->origin, clock_mono(), &silent))
-		log_info("'%s' asks again, after %llu s", ret_answer->origin,
+		log_info("'%s' is cosigned again, after %llu s", ret_answer->origin,
 			(unsigned long long)(silent / NS_PER_S));
 }
 
@@ -340,7 +340,7 @@ static void look(struct server *s)
 		return;
 	s->look_at = now + LOOK_NS;
 	while (s->silence.after > 0 && (origin = silence_next(&s->silence, now, &silent)) != NULL)
-		log_warn("'%s' has not asked for %llu s", origin, (unsigned long long)(silent / NS_PER_S));
+		log_warn("nothing of '%s' was cosigned for %llu s", origin, (unsigned long long)(silent / NS_PER_S));
 	while ((late = conns_late(&s->conns, SERVER_REQUEST_S * NS_PER_S, now)) != NULL)
 		shutdown(late->fd, SHUT_RDWR);
 }

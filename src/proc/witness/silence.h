@@ -1,7 +1,7 @@
 /*
- * Logs that were cosigned and then ask no more: a gateway asks at least every heartbeat, so that its silence
- * is worth a line in the witness's log. By monotonic time; the caller says what it hears and writes the
- * lines. One thread.
+ * Logs that were cosigned and then are no more, because they do not ask or are refused: a gateway asks at
+ * least every heartbeat, so that its silence is worth a line in the witness's log. By monotonic time; the
+ * caller says what it hears and writes the lines. One thread.
  */
 #ifndef PROC_WITNESS_SILENCE_H
 #define PROC_WITNESS_SILENCE_H
