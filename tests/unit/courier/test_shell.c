@@ -442,6 +442,7 @@ static void no_tls_without_trust(void **state)
 static EVP_PKEY *server_pkey;
 static X509 *certificate;
 static uint8_t server_key[SHA256_SIZE];
+static unsigned certificates_more; /* that the server sends behind its own */
 
 /* For this name, valid until so many seconds from now; by itself, so it is its own authority. */
 static void certificate_make(const char *name, long valid_s)
@@ -497,6 +498,8 @@ static SSL *server(int fd, int version)
 
 	assert_int_equal(SSL_CTX_use_certificate(c, certificate), 1);
 	assert_int_equal(SSL_CTX_use_PrivateKey(c, server_pkey), 1);
+	for (unsigned i = 0; i < certificates_more; i++)
+		assert_int_equal(SSL_CTX_add1_chain_cert(c, certificate), 1);
 	assert_int_equal(SSL_CTX_set_min_proto_version(c, TLS1_VERSION), 1);
 	assert_int_equal(SSL_CTX_set_max_proto_version(c, version), 1);
 	SSL_CTX_set_security_level(c, 0);
@@ -569,6 +572,13 @@ static void who_is_trusted(void **state)
 	tls_answer(whole, 200);
 	tls_answer(to_the_end, 200);
 	tls_answer(to_the_end, 0);
+	/* with a chain of 64 KB at the most, which libssl alone would take up to 100 KB */
+	int der_n = i2d_X509(certificate, NULL);
+	certificates_more = 60000 / (unsigned)der_n;
+	tls_answer(whole, 200);
+	certificates_more = 70000 / (unsigned)der_n;
+	tls_refused("TLS: excessive message size", TLS1_3_VERSION);
+	certificates_more = 0;
 	certificate_make("IP:192.0.2.1", 3600); /* another key */
 	tls_refused("is not the server-key", TLS1_3_VERSION);
 	/* by an authority */
