@@ -55,7 +55,8 @@ struct sa_usage {
 enum sa_usage_flags {
 	SA_OUTBOUND_ACTIVE = 1 << 0,
 	SA_SEQUENCE_LOW = 1 << 1, /* rekey soon */
-	SA_LOCAL_GONE = 1 << 2,	  /* the pair's own address is on none of our interfaces */
+	SA_LOCAL_GONE = 1 << 2,	  /* the pair's own address is on none of our interfaces, or on one
+				     that is down while another leads to the peer */
 	SA_MOVED = 1 << 3,	  /* what comes in comes from elsewhere than what goes out goes to */
 };
 

@@ -421,6 +421,19 @@ void route_lookup(struct route_table *t, const struct ip_addr *dst, struct route
 		ret_answer->mtu = r->mtu;
 }
 
+bool route_leads_elsewhere(struct route_table *t, const struct ip_addr *local, const struct ip_addr *to)
+{
+	struct route_answer answer;
+
+	for (uint32_t i = 0; i < t->locals_n; i++) {
+		const struct route_link *link = route_link_find(t, t->locals[i].link);
+		if (addr_equal(&t->locals[i].addr, local) && (!link || link->up))
+			return false;
+	}
+	route_lookup(t, to, &answer); /* by links that are up only */
+	return answer.kind == ROUTE_UNICAST;
+}
+
 /* --- neighbours --- */
 
 static uint32_t neighbour_slot(

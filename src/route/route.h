@@ -113,6 +113,9 @@ struct route_neighbour *route_neighbour_find(
 bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,
 	struct ip_addr *ret_addr);
 
+/* Of an address of ours: every link that it is on is down, and another one, which is up, leads to `to`. */
+bool route_leads_elsewhere(struct route_table *t, const struct ip_addr *local, const struct ip_addr *to);
+
 bool route_is_local_on(const struct route_table *t, uint32_t link, const struct ip_addr *addr);
 
 /* Whole tables, in no particular order, for `show`. i counts from 0 until NULL comes back. */

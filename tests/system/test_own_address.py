@@ -2,6 +2,7 @@
 import time
 
 import pytest
+from nodes import link
 from kit import HOST_B, config_of, own_lab, show, wait_for
 
 ADDRESSES = {  # old, new, the peer's, the router's
@@ -33,6 +34,12 @@ def reaches(lab):
     return lab["host-a"].run(f"ping -c 1 -W 1 {HOST_B}", check=False).returncode == 0
 
 
+def established(lab, gateway):
+    rows = [row for row in show(lab, gateway, "ike") if row["state"] == "established"]
+    assert len(rows) == 1, f"{gateway}: {rows}"
+    return rows[0]
+
+
 def test_the_tunnel_comes_back_from_the_new_address(lab):
     old, new, _, router = lab.addresses
     hq = lab["hq"]
@@ -46,5 +53,22 @@ def test_the_tunnel_comes_back_from_the_new_address(lab):
     assert time.monotonic() - began < BACK_S
     address = new.partition("/")[0]
     for gateway, side in (("hq", "local"), ("branch", "remote")):
-        rows = [row for row in show(lab, gateway, "ike") if row["state"] == "established"]
-        assert len(rows) == 1 and address in rows[0][side], f"{gateway}: {rows}"
+        assert address in established(lab, gateway)[side], gateway
+
+
+def test_the_tunnel_takes_the_other_uplink(lab):
+    """The cable is pulled: the kernel leaves the address where it was, and another default route takes over."""
+    six = ":" in lab.addresses[0]
+    second, far = ("2001:db8:9::2/64", "2001:db8:9::1/64") if six else ("198.51.101.2/24", "198.51.101.1/24")
+    hq, internet, nodad = lab["hq"], lab["internet"], " nodad" if six else ""
+    link(hq, "wan1", internet, "hq1", "off")
+    hq.run(f"ip addr add {second} dev wan1{nodad}")
+    internet.run(f"ip addr add {far} dev hq1{nodad}")
+    lab.commit("hq", configs(lab.addresses[2])["hq"].replace("interfaces wan0;", "interfaces [ wan0 wan1 ];"), "two uplinks")
+    hq.run(f"ip route add default via {far.partition('/')[0]} dev wan1 metric 5000")
+    wait_for(lambda: reaches(lab), 5, "the tunnel")
+    began_from = established(lab, "hq")["local"]
+    internet.run("ip link set hq0 down")  # the peer's end of the pair: no carrier here
+    assert began_from.rpartition(":")[0].strip("[]") in hq.run("ip addr show wan0").stdout, "the address is still there"
+    wait_for(lambda: reaches(lab), BACK_S, f"the tunnel by the other uplink: {lab.log_end('hq', 5)}")
+    assert second.partition("/")[0] in established(lab, "hq")["local"]

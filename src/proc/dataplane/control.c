@@ -195,7 +195,9 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 	pipeline_changed(&d->pipeline);
 }
 
-/* No address at all, or as many as fit: the mirror does not know them all. */
+/* No address at all, or as many as fit: the mirror does not know them all. While its link is down nobody
+ * answers to an address that the kernel leaves in its place, but there is nothing better without another way.
+ */
 static bool local_gone(const struct dataplane *d, uint32_t pair)
 {
 	struct esp_view v;
@@ -203,7 +205,9 @@ static bool local_gone(const struct dataplane *d, uint32_t pair)
 	if (!d->routes || !route_local_at(d->routes, 0) || route_local_at(d->routes, ROUTE_LOCALS_MAX - 1))
 		return false;
 	esp_view(d->esp, pair, &v);
-	return v.local->addr.family != ADDR_NONE && !route_is_local(d->routes, &v.local->addr);
+	return v.local->addr.family != ADDR_NONE &&
+	       (!route_is_local(d->routes, &v.local->addr) ||
+		       route_leads_elsewhere(d->routes, &v.local->addr, &v.remote->addr));
 }
 
 void control_second(struct dataplane *d)

@@ -107,6 +107,9 @@ void kernel_settings(struct supervisor *s)
 	wish("ipv4/conf/all/accept_redirects", "0");
 	wish("ipv4/conf/all/send_redirects", "0");
 	wish("ipv4/route/min_pmtu", PATH_MTU_FLOOR);
+	/* As route/ does: of two uplinks the kernel would send IKE and ESP into the one whose cable is pulled. */
+	wish("ipv4/conf/all/ignore_routes_with_linkdown", "1");
+	wish("ipv6/conf/all/ignore_routes_with_linkdown", "1");
 	if (kernel_tracking(&e) != RC_OK)
 		log_warn("%s", e.text);
 	router_advertisements(snap);

@@ -265,6 +265,49 @@ static void local_address_for_answers(void **state)
 	route_free(t);
 }
 
+static void link_is(struct route_table *t, uint32_t index, bool up)
+{
+	struct route_link l = { .index = index, .up = up, .mtu = 1500 };
+
+	snprintf(l.name, sizeof l.name, "wan%u", index);
+	assert_int_equal(route_link_set(t, &l), RC_OK);
+}
+
+/* Two uplinks with an address and a default route each, of both families. */
+static void another_uplink(void **state)
+{
+	static const char *const families[][4] = { /* addresses, the peer, everything */
+		{ "198.51.100.2", "198.51.101.2", "203.0.113.2", "0.0.0.0/0" },
+		{ "2001:db8:1::2", "2001:db8:2::2", "2001:db8:3::2", "::/0" },
+	};
+
+	for (size_t f = 0; f < COUNT_OF(families); f++) {
+		struct route_table *t = route_new();
+		struct ip_addr first = addr(families[f][0]), second = addr(families[f][1]), peer = addr(families[f][2]);
+
+		for (uint32_t link = 2; link <= 3; link++) {
+			struct route_local l = { .link = link, .addr = link == 2 ? first : second, .bits = 24 };
+			struct route_entry e = { .link = link, .kind = ROUTE_UNICAST, .metric = link };
+			link_is(t, link, true);
+			assert_int_equal(prefix_parse(&e.dst, families[f][3]), RC_OK);
+			assert_int_equal(route_local_set(t, &l), RC_OK);
+			assert_int_equal(route_set(t, &e, true), RC_OK);
+		}
+		assert_false(route_leads_elsewhere(t, &first, &peer));
+		assert_false(route_leads_elsewhere(t, &second, &peer)); /* not the better way, but it works */
+		link_is(t, 2, false);
+		assert_true(route_leads_elsewhere(t, &first, &peer));
+		assert_false(route_leads_elsewhere(t, &second, &peer));
+		link_is(t, 3, false); /* there is no other way: who waits may be lucky */
+		assert_false(route_leads_elsewhere(t, &first, &peer));
+		link_is(t, 3, true);
+		struct route_local also = { .link = 3, .addr = first, .bits = 32 };
+		assert_int_equal(route_local_set(t, &also), RC_OK); /* on both links */
+		assert_false(route_leads_elsewhere(t, &first, &peer));
+		route_free(t);
+	}
+}
+
 /* Against a plain array, with removals, growth and many collisions. */
 static void neighbours_survive_churn(void **state)
 {
@@ -338,6 +381,7 @@ int main(void)
 		cmocka_unit_test(routes_follow_events),
 		cmocka_unit_test(repeated_events_do_not_count),
 		cmocka_unit_test(local_address_for_answers),
+		cmocka_unit_test(another_uplink),
 		cmocka_unit_test(neighbours_survive_churn),
 		cmocka_unit_test(tables_have_limits),
 	};
