@@ -35,6 +35,9 @@ enum rc trust_make(SSL_CTX **ret_trust, const char *pem, size_t n, unsigned *ret
 	SSL_CTX_set_session_cache_mode(t, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(t, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
 	SSL_CTX_set_mode(t, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
+	/* Of what TLS says for itself (new keys, tickets) one message a round: a server that goes on and on
+	 * would keep us from the other witnesses, and from the clock that ends it. */
+	SSL_CTX_clear_mode(t, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_max_cert_list(t, CHAIN_BYTES_MAX);
 	*ret_count = pem ? authorities_read(SSL_CTX_get_cert_store(t), pem, n) : 0;
 	*ret_trust = t;

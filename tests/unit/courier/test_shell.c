@@ -561,6 +561,39 @@ static void tls_refused(const char *why, int version)
 	close(fd);
 }
 
+/* A server that has much to say for TLS itself: in between the loop goes on, to all the others. */
+static void nobody_keeps_the_others_waiting(void **state)
+{
+	static const char says[] = "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n";
+	const int count = 100;
+	int rounds = 0;
+
+	certificate_make("IP:192.0.2.1", 3600);
+	configure_key("https://192.0.2.1", server_key);
+	ask(1, "/add-checkpoint", "x");
+	int fd = connection("192.0.2.1", 443);
+	SSL *ssl = server(fd, TLS1_3_VERSION);
+	assert_non_null(strstr(decrypted(ssl), "POST"));
+	for (int i = 0; i < count; i++) {
+		assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(ssl), 1);
+	}
+	assert_int_equal(SSL_write(ssl, says, (int)strlen(says)), strlen(says));
+	while (!executable && courier.errands[0].state != ERRAND_IDLE && rounds < 10 * count) {
+		turn(fd);
+		rounds++;
+	}
+	if (!executable && (rounds < count || rounds == 10 * count))
+		fail_msg("%d messages in %d rounds", count, rounds);
+	answer(1, 200);
+	SSL_free(ssl);
+	close(fd);
+	X509_free(certificate);
+	EVP_PKEY_free(server_pkey);
+	certificate = NULL;
+	server_pkey = NULL;
+}
+
 static void who_is_trusted(void **state)
 {
 	static const char whole[] = "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n",
@@ -611,6 +644,7 @@ int main(int argc, char **argv)
 		TEST(what_ends_a_question),
 		TEST(no_tls_without_trust),
 		TEST(who_is_trusted),
+		TEST(nobody_keeps_the_others_waiting),
 	};
 
 	signal(SIGPIPE, SIG_IGN); /* the server's end of a connection that was refused */
