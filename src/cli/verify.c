@@ -6,6 +6,7 @@
 #include "verify/randomness.h"
 #include "verify/verify.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,9 @@ static enum rc asked_load(
 	if (rc == RC_OK && line->since) {
 		rc = source_file(line->since, VERIFY_SINCE_MAX, &a->since, &o->since_n, e);
 		o->since = a->since;
+		if (rc && access(line->since, F_OK) != 0 && errno == ENOENT)
+			err_add(e, rc,
+				"nothing was kept there yet: verify once with --keep and without --since");
 	}
 	return rc;
 }

@@ -283,6 +283,13 @@ def test_the_file_is_of_this_log_and_whole(log, tmp_path):
     assert verify(tmp_path / "ledger", "--since", tmp_path / "nowhere")[0] == UNKNOWN
 
 
+def test_the_first_time_there_is_no_file(log, tmp_path):
+    log.write(tmp_path / "ledger")
+    first = program("verify", "ledger", tmp_path / "ledger", "--since", tmp_path / "kept", "--keep", tmp_path / "kept")
+    assert first.returncode == UNKNOWN and "verify once with --keep and without --since" in first.stderr, first.stderr
+    assert not (tmp_path / "kept").exists()
+
+
 def test_what_is_not_good_is_not_kept(log, tmp_path):
     log.write(tmp_path / "ledger", 600)
     file = keep(tmp_path / "ledger", tmp_path / "kept")
