@@ -561,6 +561,27 @@ static void scene_strike(void)
 static const enum proc children[] = { PROC_KEEPER, PROC_IKE, PROC_DATAPLANE, PROC_LEDGER, PROC_CONTROL,
 	PROC_ENTROPY, PROC_COURIER };
 
+/* Whoever sends a message with a file may do it the only way there is. */
+static void test_who_hands_files_over(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t from, files;
+	} rows[] = {
+#define E(id, from, to, body, files) { #id, from, files },
+		IPC_MESSAGES(E)
+#undef E
+	};
+	uint32_t may = 0;
+
+	for (size_t i = 0; i < calls_n; i++)
+		if (strcmp(calls[i].name, "sendmsg") == 0)
+			may |= calls[i].who;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (rows[i].files && rows[i].from & ALL & ~may)
+			fail_msg("%s has a file: its sender needs sendmsg() in sandbox/table.c", rows[i].name);
+}
+
 static void test_deeds(void **state)
 {
 	unsigned wrong = 0;
@@ -790,7 +811,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_deeds_succeed_outside),
-		cmocka_unit_test(test_deeds),
+		cmocka_unit_test(test_who_hands_files_over), cmocka_unit_test(test_deeds),
 		cmocka_unit_test(test_root_is_empty),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_abort_is_not_a_violation),
