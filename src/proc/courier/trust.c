@@ -52,7 +52,8 @@ SSL *trust_begin(SSL_CTX *trust, const struct url *url, const uint8_t key[32], i
 	bool good = s && SSL_set_fd(s, fd) == 1 && SSL_set_alpn_protos(s, http, sizeof http - 1) == 0;
 
 	if (good && name)
-		good = SSL_set_tlsext_host_name(s, url->host) == 1;
+		good = SSL_set_tlsext_host_name(s, (char *)(uintptr_t)url->host) ==
+		       1; /* the macro casts const away */
 	if (good && !key) {
 		SSL_set_hostflags(s, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 		good = name ? SSL_set1_host(s, url->host) == 1
