@@ -27,26 +27,33 @@ def roots():
     return Path(subprocess.run(["sh", "-c", ". tools/roots; echo \"$ROOTS\""], cwd=TREE, check=True, capture_output=True, text=True).stdout.strip())
 
 
-class PeerRoot:
-    """The root of one of PEERS. Raises LabError where it cannot be made."""
+class KeptRoot:
+    """A root of another release, in which a command was run: it installs there what is missing. Raises LabError where that cannot be done."""
 
-    def __init__(self, peer):
-        release, name, group = PEERS[peer]
+    def __init__(self, release, name, *command):
         self.dir = roots() / name
         self.dir.parent.mkdir(parents=True, exist_ok=True)
         with self.alone():
             # timeout(1) ends what it started as a whole: a mirror that does not answer is asked by grandchildren.
-            made = subprocess.run(["timeout", str(MAKE_S), "tools/root", release, str(self.dir), "tools/install-packages", group], cwd=TREE, text=True,
+            made = subprocess.run(["timeout", str(MAKE_S), "tools/root", release, str(self.dir), *command], cwd=TREE, text=True,
                                   stdin=subprocess.DEVNULL, capture_output=True, check=False)
         if made.returncode:
             late = f"not made within {MAKE_S} s: " if made.returncode == 124 else ""
-            raise LabError(f"a root of Debian {release} with the packages of '{group}': {late}{(made.stdout + made.stderr)[-800:]}")
+            raise LabError(f"a root of Debian {release} for '{shlex.join(command)}': {late}{(made.stdout + made.stderr)[-800:]}")
 
     @contextlib.contextmanager
     def alone(self):
         with open(f"{self.dir}.lock", "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+class PeerRoot(KeptRoot):
+    """The root of one of PEERS."""
+
+    def __init__(self, peer):
+        release, name, group = PEERS[peer]
+        super().__init__(release, name, "tools/install-packages", group)
 
     def version(self, package):
         return subprocess.run(["chroot", str(self.dir), "dpkg-query", "-W", "-f", "${Version}", package], check=True, capture_output=True,

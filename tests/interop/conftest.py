@@ -12,6 +12,7 @@ from sites import Sites  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by ./check --quick")
+    config.addinivalue_line("markers", "long: by ./check --long alone")
 
 
 @pytest.fixture

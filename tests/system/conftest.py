@@ -7,6 +7,7 @@ from kit import GATEWAYS, own_lab, verify_ledger
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by ./check --quick")
+    config.addinivalue_line("markers", "long: by ./check --long alone")
 
 
 @pytest.fixture(scope="module")

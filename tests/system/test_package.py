@@ -1,5 +1,5 @@
 """What the package's scripts do to a running gateway: an upgrade leaves the filter, a removal does not leave a machine that nothing can
-open any more, a purge destroys no evidence. And that the packages can be built on this release."""
+open any more, a purge destroys no evidence. And that the packages can be built on this release; test_boot.py installs them."""
 import pytest
 from kit import ROOT, connect, listener, show
 from nodes import run
