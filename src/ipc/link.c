@@ -152,7 +152,8 @@ static ssize_t put_alone(int fd, const struct ipc_head *h, const void *body)
 	size_t n = sizeof *h + h->body_n;
 
 	memcpy(frame, h, sizeof *h);
-	memcpy(frame + sizeof *h, body, h->body_n);
+	if (h->body_n > 0) /* body may be NULL then */
+		memcpy(frame + sizeof *h, body, h->body_n);
 	ssize_t sent = send(fd, frame, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	int saved = errno;
 	bytes_wipe(frame, n);
