@@ -208,7 +208,8 @@ static enum rc enqueue(struct ipc_link *l, const struct ipc_head *h, const void 
 	w->next = NULL;
 	w->head = *h;
 	w->file = -1;
-	memcpy(w->body, body, h->body_n);
+	if (h->body_n > 0)
+		memcpy(w->body, body, h->body_n);
 	if (file >= 0) {
 		w->file = fcntl(file, F_DUPFD_CLOEXEC, 3);
 		if (w->file < 0) {
