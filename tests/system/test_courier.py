@@ -206,7 +206,7 @@ def lab():
     finally:
         for sink in getattr(two_sites, "sinks", ()):
             sink.close()
-        if hasattr(two_sites, "names"):
+        if "names" in vars(two_sites):
             two_sites.names.close()
         two_sites.down()
 
