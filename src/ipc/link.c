@@ -297,13 +297,15 @@ enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
 		.msg_controllen = sizeof control };
 	int files[FILES_SEEN_MAX];
 	ssize_t n;
+	int tries = 0;
 
 	f->file = -1;
 	if (!ipc_link_up(l))
 		return err_add(e, RC_IO, "no link to %s", proc_name(l->peer));
+	/* Who ends with frames unread has the kernel say ECONNRESET once; what it said before lies behind that. */
 	do
 		n = recvmsg(l->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && tries++ == 0)));
 	if (n < 0 && errno == EAGAIN)
 		return RC_AGAIN;
 	if (n <= 0) {

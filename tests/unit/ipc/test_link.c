@@ -354,7 +354,7 @@ static void test_queued_files(void **state)
 	assert_int_equal(open_files(), before);
 }
 
-/* What was said before the end is still heard; then the link is dead. */
+/* What was said before the end is still heard, also by who left something unread; then the link is dead. */
 static void test_peer_dies(void **state)
 {
 	struct ipc_link a, b;
@@ -363,6 +363,7 @@ static void test_peer_dies(void **state)
 
 	links(&a, PROC_IKE, &b, PROC_KEEPER);
 	assert_int_equal(ipc_send_DROP(&a, 5, &(struct keeper_drop){ .handle = 9 }), RC_OK);
+	assert_int_equal(ipc_send_DROPPED(&b, 5, &(struct keeper_dropped){ 0 }), RC_OK);
 	ipc_link_close(&a);
 	assert_int_equal(ipc_recv(&b, &f, NULL), RC_OK);
 	assert_int_equal(f.u.DROP.handle, 9);
