@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH 64
+#define BATCH	    64
 #define PAYLOAD_MAX 65507
 
 static double seconds_now(void)
@@ -25,7 +25,8 @@ static double seconds_now(void)
 
 static int connected_socket(const char *address, const char *port)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV }, *to;
+	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV },
+			*to;
 	int buffer = 4 << 20, fd;
 
 	if (getaddrinfo(address, port, &hints, &to) != 0)
@@ -72,7 +73,8 @@ int main(int argc, char **argv)
 		else
 			refused++; /* the queue is full, or an ICMP error came */
 	}
-	printf("{\"sent\": %llu, \"refused\": %llu, \"seconds\": %.3f}\n", sent, refused, seconds_now() - start);
+	printf("{\"sent\": %llu, \"refused\": %llu, \"seconds\": %.3f}\n", sent, refused,
+		seconds_now() - start);
 	close(fd);
 	return 0;
 }

@@ -173,7 +173,7 @@ static void come_up(uint32_t child)
 	p.hold = held;
 }
 
-static void delete (uint32_t which, unsigned payloads, unsigned each)
+static void delete(uint32_t which, unsigned payloads, unsigned each)
 {
 	static uint32_t spis[NAMED_MAX];
 

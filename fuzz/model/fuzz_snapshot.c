@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	memcpy(block, data, n);
 	if (n >= 8)
-		((struct snapshot *)block)->bytes = (uint32_t)n; /* lengths would hide the rest from the fuzzer */
+		/* lengths would hide the rest from the fuzzer */
+		((struct snapshot *)block)->bytes = (uint32_t)n;
 	if (snapshot_check(block, n, NULL) == RC_OK)
 		snapshot_walk(block);
 	free(block);

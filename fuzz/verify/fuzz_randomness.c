@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	uint64_t failures = 0, index = 0;
 
 	MUST(r);
-	for (const char *line_end; at < end && (line_end = memchr(at, '\n', (size_t)(end - at))); at = line_end + 1) {
+	for (const char *line_end; at < end && (line_end = memchr(at, '\n', (size_t)(end - at)));
+		at = line_end + 1) {
 		struct ledger_entry entry;
 
 		if (ledger_entry_parse(&entry, at, (size_t)(line_end - at), NULL) != RC_OK)

@@ -51,8 +51,7 @@ static void policies_make(void)
 		else
 			policy_rule(&p, "more", TRUST, UNTRUST, "any", "any", "any", RULE_REJECT);
 		policy_rule(&p, "in", UNTRUST, DMZ, "any", "any", "tcp/80", RULE_PERMIT);
-		policy_nat(
-			&p, "nat", TRUST, UNTRUST, "10.0.0.0/30", "any", NAT_INTERFACE, NULL);
+		policy_nat(&p, "nat", TRUST, UNTRUST, "10.0.0.0/30", "any", NAT_INTERFACE, NULL);
 		policy_nat(&p, "nat6", TRUST, UNTRUST, "2001:db8:1::/64", "any", NAT_INTERFACE6, NULL);
 		policies[i] = policy_snapshot(&p);
 		policy_done(&p);

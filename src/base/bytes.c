@@ -66,7 +66,8 @@ size_t base64_from_bytes(char *ret_text, const void *bytes, size_t n)
 
 	for (size_t i = 0; i < n; i += 3) {
 		size_t left = n - i;
-		uint32_t v = (uint32_t)b[i] << 16 | (left > 1 ? (uint32_t)b[i + 1] << 8 : 0) | (left > 2 ? b[i + 2] : 0);
+		uint32_t v = (uint32_t)b[i] << 16 | (left > 1 ? (uint32_t)b[i + 1] << 8 : 0) |
+			     (left > 2 ? b[i + 2] : 0);
 		*out++ = base64_alphabet[v >> 18];
 		*out++ = base64_alphabet[v >> 12 & 63];
 		*out++ = left > 1 ? base64_alphabet[v >> 6 & 63] : '=';

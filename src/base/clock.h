@@ -12,7 +12,7 @@ typedef uint64_t utc_us;  /* microseconds since 1970-01-01 UTC */
 
 #define NS_PER_US 1000ull
 #define NS_PER_MS 1000000ull
-#define NS_PER_S 1000000000ull
+#define NS_PER_S  1000000000ull
 
 mono_ns clock_mono(void);
 utc_us clock_utc(void);

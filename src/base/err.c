@@ -16,8 +16,8 @@ const char *rc_text(enum rc rc)
 	return (unsigned)rc < RC_COUNT ? texts[rc] : "unknown result";
 }
 
-__attribute__((format(printf, 4, 0)))
-static void err_vadd(struct err *e, enum rc rc, const char *suffix, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void err_vadd(
+	struct err *e, enum rc rc, const char *suffix, const char *fmt, va_list ap)
 {
 	size_t used = strnlen(e->text, sizeof e->text - 1);
 

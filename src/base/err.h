@@ -29,9 +29,8 @@
 
 enum rc {
 #define RC_ENUM(id, text) RC_##id,
-	RCS(RC_ENUM)
+	RCS(RC_ENUM) RC_COUNT
 #undef RC_ENUM
-	RC_COUNT
 };
 
 #define ERR_TEXT_MAX 512

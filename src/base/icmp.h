@@ -8,15 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ICMP_QUERIES(Q) /* IPv4, query, answer, name */						\
-	Q(true, 8, 0, "echo")		    /* RFC 792 */					\
-	Q(true, 13, 14, "timestamp")	    /* RFC 792 */					\
-	Q(true, 15, 16, "information")	    /* RFC 792 */					\
-	Q(true, 17, 18, "address mask")	    /* RFC 950 */					\
-	Q(true, 42, 43, "extended echo")    /* RFC 8335 */					\
-	Q(false, 128, 129, "echo")	    /* RFC 4443 */					\
-	Q(false, 144, 145, "home agents")   /* RFC 6275 */					\
-	Q(false, 146, 147, "mobile prefix") /* RFC 6275 */					\
+#define ICMP_QUERIES(Q)			    /* IPv4, query, answer, name */                                  \
+	Q(true, 8, 0, "echo")		    /* RFC 792 */                                                    \
+	Q(true, 13, 14, "timestamp")	    /* RFC 792 */                                                    \
+	Q(true, 15, 16, "information")	    /* RFC 792 */                                                    \
+	Q(true, 17, 18, "address mask")	    /* RFC 950 */                                                    \
+	Q(true, 42, 43, "extended echo")    /* RFC 8335 */                                                   \
+	Q(false, 128, 129, "echo")	    /* RFC 4443 */                                                   \
+	Q(false, 144, 145, "home agents")   /* RFC 6275 */                                                   \
+	Q(false, 146, 147, "mobile prefix") /* RFC 6275 */                                                   \
 	Q(false, 160, 161, "extended echo") /* RFC 8335 */
 
 enum icmp_role {

@@ -32,7 +32,8 @@ void jw_array(struct jw *w, const char *key);
 void jw_end(struct jw *w);
 void jw_str(struct jw *w, const char *key, const char *value);
 void jw_str_n(struct jw *w, const char *key, const char *value, size_t n);
-void jw_u64(struct jw *w, const char *key, uint64_t value); /* up to 2^53-1 as JSON's number; above as a string */
+/* up to 2^53-1 as JSON's number; above as a string */
+void jw_u64(struct jw *w, const char *key, uint64_t value);
 void jw_bool(struct jw *w, const char *key, bool value);
 void jw_hex(struct jw *w, const char *key, const void *bytes, size_t n);
 void jw_strf(struct jw *w, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

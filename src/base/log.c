@@ -44,8 +44,8 @@ static void line_write(enum log_level level, const char *text)
 		return;
 }
 
-static void __attribute__((format(printf, 3, 0)))
-kind_line(enum log_level level, const char *of, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 3, 0))) kind_line(
+	enum log_level level, const char *of, const char *fmt, va_list ap)
 {
 	size_t kind = ((uintptr_t)of >> 3) % KINDS;
 	char text[LOG_TEXT_MAX];

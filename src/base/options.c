@@ -27,8 +27,8 @@ const char *options_usage(char ret_text[OPTIONS_USAGE_MAX], const struct option_
 	ret_text[0] = '\0';
 	for (size_t i = 0; i < n && used < OPTIONS_USAGE_MAX; i++) {
 		int rest = (int)(width - strlen(rows[i].word));
-		used += (size_t)snprintf(ret_text + used, OPTIONS_USAGE_MAX - used, "  --%s %-*s  %s\n", rows[i].word,
-			rest, rows[i].value, rows[i].text);
+		used += (size_t)snprintf(ret_text + used, OPTIONS_USAGE_MAX - used, "  --%s %-*s  %s\n",
+			rows[i].word, rest, rows[i].value, rows[i].text);
 	}
 	return ret_text;
 }

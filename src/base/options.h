@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 struct option_row {
-	char letter; /* what getopt_long() gives back */
+	char letter;			 /* what getopt_long() gives back */
 	const char *word, *value, *text; /* value: "" when it takes none */
 };
 

@@ -213,7 +213,8 @@ void connection_find(struct host_connection *ret_connection)
 
 	*ret_connection = (struct host_connection){ 0 };
 	if (find(&c, connection_of_process))
-		c.accepted = listens("/proc/net/tcp", c.local_port) || listens("/proc/net/tcp6", c.local_port);
+		c.accepted =
+			listens("/proc/net/tcp", c.local_port) || listens("/proc/net/tcp6", c.local_port);
 	else if (find(&c, connection_of_environment))
 		c.accepted = true;
 	else

@@ -230,11 +230,9 @@ static void page_take(void *context, const char *page, size_t n)
 /* As a reader will: the bundle alone. making: before its timeline is there. */
 static enum rc out_verify(struct out *o, const char *vkey, bool making, struct verify_report *ret_report)
 {
-	struct verify_options options = { .vkey = vkey,
-		.sealed_starts = true,
-		.making = making,
-		.timeline = page_take,
-		.context = o };
+	struct verify_options options = {
+		.vkey = vkey, .sealed_starts = true, .making = making, .timeline = page_take, .context = o
+	};
 	struct verify_source source = { .read = bundle_read, .list = bundle_list, .pause = frozen_pause };
 	struct tar t = { 0 };
 	size_t had = o->n;

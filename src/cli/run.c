@@ -155,7 +155,8 @@ static enum rc show_request(const struct cli_line *line, struct msg_cli_request 
 	ret_q->command = CLI_SHOW;
 	ret_q->show.table = table;
 	ret_q->show.filter = line->filter;
-	ret_q->show.limit = line->name ? 0 : line->limit; /* of the rows that are named: the printer counts them */
+	/* of the rows that are named: the printer counts them */
+	ret_q->show.limit = line->name ? 0 : line->limit;
 	return RC_OK;
 }
 
@@ -185,7 +186,8 @@ static int run_show(const struct cli_line *line)
 	if (result.rc)
 		return refused(&result);
 	if (line->name && p.printed == 0) {
-		err_add(&e, RC_NOT_FOUND, "show %s: no row has '%.60s' as a value%s", columns.keyword, line->name,
+		err_add(&e, RC_NOT_FOUND, "show %s: no row has '%.60s' as a value%s", columns.keyword,
+			line->name,
 			q.show.table == SHOW_SESSIONS
 				? "; addresses and ports are asked for by --src, --dst, --sport and --dport"
 				: "");

@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define ADDRESS_MAX	 2048
-#define CONNECT_S	 10L
+#define ADDRESS_MAX  2048
+#define CONNECT_S    10L
 /* An answer takes half a minute at most, and a second more for each kilooctet: who sends slower, or nothing,
  * shall not hold up whoever verifies. */
-#define ANSWER_S	 30
-#define OCTETS_S_MIN	 1024
+#define ANSWER_S     30
+#define OCTETS_S_MIN 1024
 /* So many failed answers of a server, then no more is asked; a network that fails once is not waited for
  * again. */
-#define FAILURES_MAX	 16
-#define PAUSE_MS	 200
+#define FAILURES_MAX 16
+#define PAUSE_MS     200
 
 struct url {
 	CURL *curl;

@@ -11,8 +11,8 @@ void ed25519_public(uint8_t ret_public[ED25519_PUBLIC_SIZE], const uint8_t seed[
 	bytes_wipe(secret, sizeof secret);
 }
 
-void ed25519_sign(uint8_t ret_signature[ED25519_SIGNATURE_SIZE], const uint8_t seed[ED25519_SEED_SIZE], const void *message,
-	size_t n)
+void ed25519_sign(uint8_t ret_signature[ED25519_SIGNATURE_SIZE], const uint8_t seed[ED25519_SEED_SIZE],
+	const void *message, size_t n)
 {
 	uint8_t public_key[ED25519_PUBLIC_SIZE], secret[crypto_sign_ed25519_SECRETKEYBYTES];
 

@@ -101,7 +101,8 @@ struct esp_batch {
 	uint32_t pair;
 	uint8_t traffic_class; /* of the outer header: RFC 6040 normal mode, DSCP copied */
 	bool full;	       /* a shorter packet ended it */
-	bool may_fragment;     /* the shell's: its one packet may be larger than the path and is cut outside */
+	/* the shell's: its one packet may be larger than the path and is cut outside */
+	bool may_fragment;
 };
 
 void esp_batch_begin(struct esp_batch *b);
@@ -130,7 +131,8 @@ struct esp_opened {
 	enum drop_reason drop; /* DROP_NONE: the inner packet stands at dst */
 	uint32_t n;	       /* its length, without padding */
 	uint32_t pair, tunnel; /* ESP_PAIR_NONE when the SPI is unknown */
-	bool newest;	       /* authentic, whatever else is wrong with it, and none with a higher number came before */
+	/* authentic, whatever else is wrong with it, and none with a higher number came before */
+	bool newest;
 };
 
 /*

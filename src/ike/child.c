@@ -434,9 +434,9 @@ static void compare(struct ike *c, struct child *ch)
 {
 	LIST_FOR (struct child, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
 		if (twin == ch || twin->state != CH_UP || ch->state != CH_UP || being_rekeyed(twin) ||
-			twin->sa->moving != ch->sa->moving ||
-			twin->heir_of_peer == ch->spi_in || ch->heir_of_peer == twin->spi_in ||
-			in_doubt(twin) || in_doubt(ch) || !same_selectors(twin, ch))
+			twin->sa->moving != ch->sa->moving || twin->heir_of_peer == ch->spi_in ||
+			ch->heir_of_peer == twin->spi_in || in_doubt(twin) || in_doubt(ch) ||
+			!same_selectors(twin, ch))
 			continue;
 		struct child *goes = twin_before(twin, ch) ? twin : ch, *stays = goes == ch ? twin : ch;
 

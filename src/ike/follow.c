@@ -61,7 +61,8 @@ static void probe(struct ike *c, struct ike_sa *sa, const struct endpoint *at, c
 		return; /* it is asked there, or was lately */
 	sa->elsewhere = *at;
 	own_patience_anew(c, sa);
-	ike_log(c, false, "peer %s: its %s comes from %s and not from %s; asking at both, for we are behind a NAT ourselves",
+	ike_log(c, false,
+		"peer %s: its %s comes from %s and not from %s; asking at both, for we are behind a NAT ourselves",
 		sa_peer_name(c, sa), by, endpoint_text(there, at), endpoint_text(here, &sa->remote));
 }
 

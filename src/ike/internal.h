@@ -101,8 +101,8 @@ struct child {
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	struct nonce lowest; /* the lower of the two nonces of its exchange, for collisions */
 	struct nonce
-		line; /* that of the first of its line: a rekey does not change the verdict about twins */
-	uint32_t refused;      /* rekeys of it, by the peer */
+		line;	  /* that of the first of its line: a rekey does not change the verdict about twins */
+	uint32_t refused; /* rekeys of it, by the peer */
 	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
 				  confirmed */
 	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
@@ -201,9 +201,9 @@ struct ike_sa {
 	uint16_t cookie_n;
 	uint8_t restarts;
 	bool initial_contact;
-	bool moving;  /* its child SAs are being made anew on another IKE SA; move.c */
+	bool moving;	  /* its child SAs are being made anew on another IKE SA; move.c */
 	uint32_t refused; /* rekeys of it, by the peer */
-	bool put_off; /* as responder: IKE_AUTH waits for the keeper to be able to decide; auth.c */
+	bool put_off;	  /* as responder: IKE_AUTH waits for the keeper to be able to decide; auth.c */
 	struct nonce lowest;
 
 	struct step steps[2];
@@ -227,7 +227,7 @@ struct ike_sa {
 	/* words.c */
 	bool speaks_words; /* the peer offered the vendor id */
 	struct blob words[IKE_WORD_COUNT];
-	size_t words_sent[IKE_WORD_COUNT];	/* octets of it, in parts */
+	size_t words_sent[IKE_WORD_COUNT];	 /* octets of it, in parts */
 	struct blob words_begun[IKE_WORD_COUNT]; /* the peer's, whose last part has not come */
 
 	bool want_delete, want_rekey, want_dpd;
@@ -235,8 +235,9 @@ struct ike_sa {
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
 	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
 	mono_ns local_gone_at; /* our address was first missed; 0: it is there */
-	mono_ns seen_at; /* when something last told where the peer is; follow.c */
-	struct endpoint elsewhere; /* from where it came while we are behind a NAT: it is asked there as well */
+	mono_ns seen_at;       /* when something last told where the peer is; follow.c */
+	/* from where it came while we are behind a NAT: it is asked there as well */
+	struct endpoint elsewhere;
 	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
 	char reason[IKE_REASON_MAX];
 	char former_peer[NAME_MAX_BYTES]; /* its peer's name, once the configuration has that peer no more */
@@ -254,9 +255,9 @@ struct tunnel {
 	struct link of_ready; /* wanted, and the time has come: an IKE SA of its peer is to begin it */
 	struct due due;
 	uint32_t next_of_peer;
-	bool want, held; /* held: terminated by an administrator */
+	bool want, held;	   /* held: terminated by an administrator */
 	bool has_packet;	   /* traffic asks for a child SA with `packet` in it */
-	bool alone; /* the peer takes it on an IKE SA of its own only: NO_ADDITIONAL_SAS */
+	bool alone;		   /* the peer takes it on an IKE SA of its own only: NO_ADDITIONAL_SAS */
 	bool one_pair;		   /* the peer takes only the packet's own selectors: SINGLE_PAIR_REQUIRED */
 	struct selector packet[2]; /* our side, the peer's */
 	uint32_t up;		   /* children in state CH_UP */
@@ -454,7 +455,7 @@ void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *
 void own_done(struct ike *c, struct ike_sa *sa); /* our exchange is over, the next may begin */
 void own_retransmit(struct ike *c, struct ike_sa *sa);
 void own_patience_anew(struct ike *c, struct ike_sa *sa); /* what is under way counts its tries from now */
-void own_next(struct ike *c, struct ike_sa *sa); /* begins what is wanted, if nothing is under way */
+void own_next(struct ike *c, struct ike_sa *sa);	  /* begins what is wanted, if nothing is under way */
 static inline bool child_is_made(const struct step *own)
 {
 	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY;
@@ -539,7 +540,8 @@ void words_free(struct ike_sa *sa);
 
 /* ---- init.c, auth.c, child.c, rekey.c, info.c: a file per exchange, both roles ---- */
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel);
-const char *init_impossible(const struct snap_peer *p); /* why only the peer can begin; NULL: we can as well */
+/* why only the peer can begin; NULL: we can as well */
+const char *init_impossible(const struct snap_peer *p);
 void init_request_received(struct ike *c, const struct message *in, const struct ike_row *row);
 ike_handler on_init_response, on_init_refused;
 bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f);

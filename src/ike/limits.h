@@ -45,7 +45,8 @@ enum ike_limit_number {
 #define IKE_RETRANSMIT_MAX_MS	   8000
 #define IKE_RETRANSMITS		   7  /* given up after about 40 seconds */
 #define IKE_ALIVE_S		   40 /* the peer was heard since it was asked, and not longer ago */
-#define IKE_RETRANSMITS_ALIVE	   30 /* or after some four minutes, as long as the peer shows that it lives */
+/* or after some four minutes, as long as the peer shows that it lives */
+#define IKE_RETRANSMITS_ALIVE	   30
 #define IKE_RETRANSMIT_JITTER_FROM 900
 #define IKE_RETRANSMIT_JITTER_TO   1100
 #define IKE_RETRANSMITS_DOUBTED	   3 /* given up after about 7.5 seconds: the peer has made another IKE SA */
@@ -77,14 +78,19 @@ enum ike_limit_number {
 #define IKE_SA_EXPIRE	      1200 /* and of an IKE SA: a proof of the peer is no older, but for rekeys */
 #define IKE_STALE_MS	      100  /* until the keeper is asked again, when it has another configuration */
 #define IKE_DPD_S	      30
-#define IKE_HINT_EVERY_S      10 /* of one IKE SA: messages without protection that make us ask whether the peer lives */
-#define IKE_LOCAL_GONE_MS     400 /* our address is gone for so long: DHCP may take it and give it back at once */
+/* of one IKE SA: messages without protection that make us ask whether the peer lives */
+#define IKE_HINT_EVERY_S      10
+/* our address is gone for so long: DHCP may take it and give it back at once */
+#define IKE_LOCAL_GONE_MS     400
 #define IKE_KEEPALIVE_S	      20 /* RFC 3948 section 4: default */
-#define IKE_CHILDLESS_S	      10 /* a second IKE SA to one peer is closed when it has had no child for so long */
-#define IKE_SHORT_LIVED_S     10    /* a tunnel's last child that lived less counts as a try that failed */
-#define IKE_DOUBT_MS_MIN      15000 /* two children of one line stand, and the peer was to delete one of them */
+/* a second IKE SA to one peer is closed when it has had no child for so long */
+#define IKE_CHILDLESS_S	      10
+#define IKE_SHORT_LIVED_S     10 /* a tunnel's last child that lived less counts as a try that failed */
+/* two children of one line stand, and the peer was to delete one of them */
+#define IKE_DOUBT_MS_MIN      15000
 #define IKE_DOUBT_MS_MAX      30000
-#define IKE_MOVE_REFUSALS     3 /* rekeys refused, and less than one part in so many of the lifetime left: a new IKE SA */
+/* rekeys refused, and less than one part in so many of the lifetime left: a new IKE SA */
+#define IKE_MOVE_REFUSALS     3
 #define IKE_MOVE_PART	      8
 #define IKE_BACKOFF_FIRST_MS  1000
 #define IKE_BACKOFF_MAX_MS    60000
@@ -100,7 +106,7 @@ enum ike_limit_number {
 #define IKE_WORD_PART_MAX 1100
 /* Words of each kind in a second, and so many at once; what comes faster from one peer is dropped. A ledger asks ten
  * times in a second at the most (witness/asking.h), and at once when an act waits. */
-#define IKE_WORD_PER_S 20
+#define IKE_WORD_PER_S	  20
 
 #define IKE_REASON_MAX 256
 

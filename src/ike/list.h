@@ -51,7 +51,7 @@ static inline void link_out(struct link *l)
 	l->next = l->prev = NULL;
 }
 
-#define LINK_OWNER(l, type, member)    ((type *)(void *)((char *)(l)-offsetof(type, member)))
+#define LINK_OWNER(l, type, member)    ((type *)(void *)((char *)(l) - offsetof(type, member)))
 /* The first, and the one behind `at`; NULL: none. */
 #define LIST_FIRST(head, type, member) (list_empty(head) ? NULL : LINK_OWNER((head)->next, type, member))
 #define LIST_NEXT(at, head, type, member)                                                                    \

@@ -115,5 +115,6 @@ void liveness_local_gone(struct ike *c, struct ike_sa *sa)
 	if (sa->local_gone_at == 0)
 		sa->local_gone_at = c->now;
 	else if (c->now >= sa->local_gone_at + IKE_LOCAL_GONE_MS * NS_PER_MS && may_begin_elsewhere(c, sa))
-		sa_kill(c, sa, "our address %s is gone, or its link is down", addr_text(text, &sa->local.addr));
+		sa_kill(c, sa, "our address %s is gone, or its link is down",
+			addr_text(text, &sa->local.addr));
 }

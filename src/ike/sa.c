@@ -110,7 +110,8 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 	sa->since = sa->heard_at = c->now;
 	sa->reason[0] = '\0'; /* of an earlier try with this SA */
 	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
-	sa->expire_at = c->now + (p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S) * NS_PER_S / 1000 * IKE_SA_EXPIRE;
+	sa->expire_at =
+		c->now + (p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S) * NS_PER_S / 1000 * IKE_SA_EXPIRE;
 	if (sa->we_natted && sa->encap)
 		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
 	sa->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);

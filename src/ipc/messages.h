@@ -28,12 +28,11 @@
 
 enum proc {
 #define E(id, name, exe) PROC_##id,
-	PROCS(E)
+	PROCS(E) PROC_COUNT
 #undef E
-	PROC_COUNT
 };
 
-#define FROM(p) (1u << PROC_##p)
+#define FROM(p)		  (1u << PROC_##p)
 #define FROM_ALL_SERVICES (((1u << PROC_COUNT) - 1) & ~(FROM(SUPERVISOR) | FROM(CLI)))
 
 /* clang-format off */
@@ -121,9 +120,8 @@ enum proc {
 
 enum ipc_id {
 #define E(id, from, to, body, files) IPC_##id,
-	IPC_MESSAGES(E)
+	IPC_MESSAGES(E) IPC_ID_COUNT
 #undef E
-	IPC_ID_COUNT
 };
 
 struct msg_empty {
@@ -156,9 +154,8 @@ struct msg_link {
 
 enum resource {
 #define E(id, holder, text) RESOURCE_##id,
-	RESOURCES(E)
+	RESOURCES(E) RESOURCE_COUNT
 #undef E
-	RESOURCE_COUNT
 };
 
 struct msg_resource {
@@ -170,8 +167,8 @@ struct msg_resource {
 };
 
 struct msg_start {
-	uint8_t boot_id[16]; /* of this start of the supervisor */
-	uint64_t restarts;   /* of this process since then */
+	uint8_t boot_id[16];  /* of this start of the supervisor */
+	uint64_t restarts;    /* of this process since then */
 	char state_path[256]; /* where the ledger's directory is, for people and `show ledger` */
 };
 
@@ -251,7 +248,7 @@ struct msg_witness_ask {
 };
 
 struct msg_witness_answer {
-	uint32_t status; /* of HTTP; 0: there is no answer, and why says what happened */
+	uint32_t status;	/* of HTTP; 0: there is no answer, and why says what happened */
 	uint32_t retry_after_s; /* 0: not said */
 	uint32_t body_n, zero;
 	char why[WITNESS_WHY_MAX];
@@ -297,24 +294,23 @@ struct msg_neighbour {
 
 enum show_table {
 #define E(id, word, owner, text) SHOW_##id,
-	SHOW_TABLES(E)
+	SHOW_TABLES(E) SHOW_COUNT
 #undef E
-	SHOW_COUNT
 };
 
 /* What a packet or session must match; unset fields match all. */
 struct msg_filter {
-	uint32_t count; /* TRACE: stop after so many packets */
-	uint32_t proto; /* 0: any */
-	struct ip_range src, dst; /* family ADDR_NONE: any */
+	uint32_t count;		     /* TRACE: stop after so many packets */
+	uint32_t proto;		     /* 0: any */
+	struct ip_range src, dst;    /* family ADDR_NONE: any */
 	uint16_t src_port, dst_port; /* 0: any */
 	uint32_t zero;
 };
 
 struct msg_show {
-	uint32_t table; /* enum show_table */
-	uint32_t limit; /* rows at the most, 0: all */
-	uint64_t from; /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
+	uint32_t table;		  /* enum show_table */
+	uint32_t limit;		  /* rows at the most, 0: all */
+	uint64_t from;		  /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
 	struct msg_filter filter; /* SESSIONS */
 };
 
@@ -344,7 +340,16 @@ struct msg_ike_command {
 	char name[NAME_MAX_BYTES]; /* of a tunnel or peer */
 };
 
-enum cli_command { CLI_SHOW, CLI_CHECK, CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIG, CLI_CONFIRM };
+enum cli_command {
+	CLI_SHOW,
+	CLI_CHECK,
+	CLI_COMMIT,
+	CLI_CLEAR_SESSIONS,
+	CLI_TRACE,
+	CLI_IKE,
+	CLI_CONFIG,
+	CLI_CONFIRM
+};
 
 enum commit_flags {
 	COMMIT_CLOSE_ALL = 1 << 0, /* a configuration that closes everything */
@@ -356,7 +361,7 @@ enum commit_flags {
 struct msg_cli_request {
 	uint32_t command; /* enum cli_command */
 	uint32_t ike_command;
-	uint32_t flags; /* enum commit_flags */
+	uint32_t flags;		  /* enum commit_flags */
 	uint32_t confirm_minutes; /* of a commit; 0: it needs no confirmation */
 	uint32_t zero;
 	struct host_connection from; /* a commit: on which the administrator sits, as the program says */

@@ -1,9 +1,6 @@
 #include "keys/derive.h"
 
-#define PART(o)                                                                                              \
-	{                                                                                                    \
-		(o).b, (o).n                                                                                 \
-	}
+#define PART(o) { (o).b, (o).n }
 
 enum rc derive_skeyseed(
 	uint16_t prf, struct octets ni, struct octets nr, struct octets shared, uint8_t *ret_skeyseed)

@@ -51,10 +51,10 @@ enum keys_limit_number {
 };
 /* clang-format on */
 
-#define KEYS_PSK_MIN	       8    /* octets of a pre-shared key */
-#define KEYS_PSK_ADVISED       20   /* with fewer it is warned: whoever owns ike can try keys off-line */
-#define KEYS_PSK_MAX	       256
-#define KEYS_KE_MAX	       96
+#define KEYS_PSK_MIN	 8  /* octets of a pre-shared key */
+#define KEYS_PSK_ADVISED 20 /* with fewer it is warned: whoever owns ike can try keys off-line */
+#define KEYS_PSK_MAX	 256
+#define KEYS_KE_MAX	 96
 
 /* Fresh random octets for one request: secret and public ones share no source (docs/threat-model.md). */
 struct keys_entropy {

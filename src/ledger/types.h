@@ -15,7 +15,7 @@
 #include "base/json.h"
 #include "ledger/canonical.h"
 
-#define LEDGER_ENTRY_MAX 4096
+#define LEDGER_ENTRY_MAX     4096
 #define LEDGER_BODY_TEXT_MAX 3072 /* LEDGER_BODY_MAX of ipc/messages.h */
 
 /* clang-format off */
@@ -250,9 +250,8 @@
 
 enum ledger_type {
 #define E(id, name, sources, text) LEDGER_##id,
-	LEDGER_TYPES(E)
+	LEDGER_TYPES(E) LEDGER_TYPE_COUNT
 #undef E
-	LEDGER_TYPE_COUNT
 };
 
 /* LEDGER_ADDED: a text that entries of an older version have not; those of this one always have it. */
@@ -292,7 +291,8 @@ struct ledger_body {
 /* The struct must not move until ledger_body_done(). */
 void ledger_body_begin(struct ledger_body *b, enum ledger_type type);
 void ledger_body_str(struct ledger_body *b, const char *key, const char *value);
-void ledger_body_strf(struct ledger_body *b, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void ledger_body_strf(struct ledger_body *b, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void ledger_body_u64(struct ledger_body *b, const char *key, uint64_t value);
 /* Length of b->text, or 0: a field was missing, of the wrong kind or order, or it did not fit. */
 size_t ledger_body_done(struct ledger_body *b);

@@ -17,11 +17,11 @@
 #include "merkle/cosign.h"
 
 /* The specification asks for at least 32 of each. */
-#define POLICY_LOGS_MAX	     64
-#define POLICY_WITNESSES_MAX 64
-#define POLICY_GROUPS_MAX    64
-#define POLICY_URL_MAX	     256
-#define POLICY_BYTES_MAX     (256 * 1024)
+#define POLICY_LOGS_MAX	      64
+#define POLICY_WITNESSES_MAX  64
+#define POLICY_GROUPS_MAX     64
+#define POLICY_URL_MAX	      256
+#define POLICY_BYTES_MAX      (256 * 1024)
 #define POLICY_ML_DSA_44_SIZE 1312
 
 /* A member of a group, or the quorum: a witness, a group, nobody. */

@@ -74,7 +74,8 @@ static uint64_t split(uint64_t n)
 }
 
 /* MTH(D[first : first + n]), where first is a multiple of the next power of two at or above n. */
-static bool subtree_root(merkle_subtree_fn *subtree, void *context, uint64_t first, uint64_t n, struct merkle_hash *ret)
+static bool subtree_root(
+	merkle_subtree_fn *subtree, void *context, uint64_t first, uint64_t n, struct merkle_hash *ret)
 {
 	if ((n & (n - 1)) == 0) {
 		unsigned level = (unsigned)__builtin_ctzll(n);
@@ -82,7 +83,8 @@ static bool subtree_root(merkle_subtree_fn *subtree, void *context, uint64_t fir
 	}
 	uint64_t k = split(n);
 	struct merkle_hash left, right;
-	if (!subtree_root(subtree, context, first, k, &left) || !subtree_root(subtree, context, first + k, n - k, &right))
+	if (!subtree_root(subtree, context, first, k, &left) ||
+		!subtree_root(subtree, context, first + k, n - k, &right))
 		return false;
 	*ret = merkle_node(&left, &right);
 	return true;
@@ -119,7 +121,8 @@ enum rc merkle_prove_inclusion(merkle_subtree_fn *subtree, void *context, uint64
 		uint64_t k = split(n);
 		bool left = index - first < k;
 		struct merkle_hash *h = &ret_proof->hash[ret_proof->n++];
-		if (!(left ? subtree_root(subtree, context, first + k, n - k, h) : subtree_root(subtree, context, first, k, h)))
+		if (!(left ? subtree_root(subtree, context, first + k, n - k, h)
+			   : subtree_root(subtree, context, first, k, h)))
 			return RC_NOT_FOUND;
 		first += left ? 0 : k;
 		n = left ? k : n - k;
@@ -141,7 +144,8 @@ enum rc merkle_prove_consistency(merkle_subtree_fn *subtree, void *context, uint
 		uint64_t k = split(n);
 		bool left = m <= k;
 		struct merkle_hash *h = &ret_proof->hash[ret_proof->n++];
-		if (!(left ? subtree_root(subtree, context, first + k, n - k, h) : subtree_root(subtree, context, first, k, h)))
+		if (!(left ? subtree_root(subtree, context, first + k, n - k, h)
+			   : subtree_root(subtree, context, first, k, h)))
 			return RC_NOT_FOUND;
 		first += left ? 0 : k;
 		m -= left ? 0 : k;
@@ -154,8 +158,8 @@ enum rc merkle_prove_consistency(merkle_subtree_fn *subtree, void *context, uint
 	return RC_OK;
 }
 
-enum rc merkle_check_inclusion(const struct merkle_proof *p, uint64_t index, uint64_t size, const struct merkle_hash *leaf,
-	const struct merkle_hash *root)
+enum rc merkle_check_inclusion(const struct merkle_proof *p, uint64_t index, uint64_t size,
+	const struct merkle_hash *leaf, const struct merkle_hash *root)
 {
 	uint64_t fn = index, sn = size - 1;
 	struct merkle_hash r = *leaf;
@@ -180,8 +184,8 @@ enum rc merkle_check_inclusion(const struct merkle_proof *p, uint64_t index, uin
 	return sn == 0 && merkle_equal(&r, root) ? RC_OK : RC_AUTH;
 }
 
-enum rc merkle_check_consistency(const struct merkle_proof *p, uint64_t old, uint64_t size, const struct merkle_hash *old_root,
-	const struct merkle_hash *root)
+enum rc merkle_check_consistency(const struct merkle_proof *p, uint64_t old, uint64_t size,
+	const struct merkle_hash *old_root, const struct merkle_hash *root)
 {
 	if (old == 0 || old > size)
 		return RC_RANGE;

@@ -53,9 +53,9 @@ enum rc merkle_prove_consistency(merkle_subtree_fn *subtree, void *context, uint
 	struct merkle_proof *ret_proof);
 
 /* RFC 9162 sections 2.1.3.2 and 2.1.4.2. RC_OK, RC_RANGE for impossible sizes, RC_AUTH when it does not prove. */
-enum rc merkle_check_inclusion(const struct merkle_proof *p, uint64_t index, uint64_t size, const struct merkle_hash *leaf,
-	const struct merkle_hash *root);
-enum rc merkle_check_consistency(const struct merkle_proof *p, uint64_t old, uint64_t size, const struct merkle_hash *old_root,
-	const struct merkle_hash *root);
+enum rc merkle_check_inclusion(const struct merkle_proof *p, uint64_t index, uint64_t size,
+	const struct merkle_hash *leaf, const struct merkle_hash *root);
+enum rc merkle_check_consistency(const struct merkle_proof *p, uint64_t old, uint64_t size,
+	const struct merkle_hash *old_root, const struct merkle_hash *root);
 
 #endif

@@ -94,9 +94,9 @@ static inline const char *dh_word(uint16_t number)
 	return "none";
 }
 
-#define AEAD_SALT_SIZE_GCM 4 /* RFC 4106 section 8.1, RFC 7634 section 2 */
-#define AEAD_KEY_MAX 36	     /* 32 of key and 4 of salt */
-#define AEAD_IV_SIZE 8
-#define AEAD_ICV_SIZE 16
+#define AEAD_SALT_SIZE_GCM 4  /* RFC 4106 section 8.1, RFC 7634 section 2 */
+#define AEAD_KEY_MAX	   36 /* 32 of key and 4 of salt */
+#define AEAD_IV_SIZE	   8
+#define AEAD_ICV_SIZE	   16
 
 #endif

@@ -48,9 +48,11 @@ static enum rc system_ports(struct compiler *c, const struct lyd_node *system)
 		(rc = value_ports(c, host, &h->host_port_first, &h->host_port_last)))
 		return rc;
 	if (h->nat_port_first < 1024 || h->host_port_first < 1024)
-		return tree_fault(c->faults, h->nat_port_first < 1024 ? nat : host, "ports below 1024 belong to services");
+		return tree_fault(c->faults, h->nat_port_first < 1024 ? nat : host,
+			"ports below 1024 belong to services");
 	if (h->nat_port_first <= h->host_port_last && h->host_port_first <= h->nat_port_last)
-		return tree_fault(c->faults, host->priv ? host : nat, "nat-ports %s and host-ports %s overlap", lyd_get_value(nat), lyd_get_value(host));
+		return tree_fault(c->faults, host->priv ? host : nat,
+			"nat-ports %s and host-ports %s overlap", lyd_get_value(nat), lyd_get_value(host));
 	return RC_OK;
 }
 
@@ -193,7 +195,8 @@ static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
 static enum rc compile_all(struct compiler *c)
 {
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_zones, compile_objects,
-		compile_host_services, compile_policy, compile_nat, compile_peers, compile_tunnels, compile_evidence };
+		compile_host_services, compile_policy, compile_nat, compile_peers, compile_tunnels,
+		compile_evidence };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && goes_on(c, rc); i++)
@@ -210,8 +213,8 @@ void tree_compile_faults(const struct model *m, struct faults *f)
 	compiler_done(&c);
 }
 
-static enum rc compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256, void **ret_block,
-	size_t *ret_bytes, struct faults *f, struct err *e)
+static enum rc compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
+	void **ret_block, size_t *ret_bytes, struct faults *f, struct err *e)
 {
 	struct compiler c;
 	void *block = NULL;
@@ -258,8 +261,9 @@ enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t 
 	return rc;
 }
 
-enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation, const uint8_t *text_sha256,
-	void **ret_block, size_t *ret_bytes, struct faults *ret_faults, struct err *e)
+enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation,
+	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
+	struct err *e)
 {
 	struct model *m = NULL;
 	enum rc rc;

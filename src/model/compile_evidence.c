@@ -89,7 +89,8 @@ static enum rc cosign(struct compiler *c, const struct lyd_node *node)
 	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
 	for (uint32_t i = 0; i < v->cosign_count; i++)
 		if (strcmp(v->cosign[i].peer, w->peer) == 0)
-			return tree_fault(c->faults, tree_child(c->m, node, "peer"), "the ledger of peer '%s' is '%s' already", w->peer, v->cosign[i].name);
+			return tree_fault(c->faults, tree_child(c->m, node, "peer"),
+				"the ledger of peer '%s' is '%s' already", w->peer, v->cosign[i].name);
 	v->cosign_count++;
 	return RC_OK;
 }
@@ -110,7 +111,8 @@ static enum rc witness(struct compiler *c, const struct lyd_node *node)
 	/* A name is not signed: two names of one key would be one witness that counts twice. */
 	for (uint32_t i = 0; i < v->count; i++)
 		if (strcmp(key_of(v->witness[i].key), key_of(w->key)) == 0)
-			return tree_fault(c->faults, tree_child(c->m, node, "key"), "witness '%s' has this key already", v->witness[i].name);
+			return tree_fault(c->faults, tree_child(c->m, node, "key"),
+				"witness '%s' has this key already", v->witness[i].name);
 	v->count++;
 	return RC_OK;
 }
@@ -147,7 +149,8 @@ enum rc compile_evidence(struct compiler *c)
 	if (required && v->count == 0)
 		return tree_fault(c->faults, required, "something is required, and there are no witnesses");
 	if (required && quick_count(v) < v->quorum)
-		return tree_fault(c->faults, required, "something is required, and a quorum of %u needs witnesses with an interval above %d "
+		return tree_fault(c->faults, required,
+			"something is required, and a quorum of %u needs witnesses with an interval above %d "
 			"s, which are "
 			"not waited for: quorum is at most %u then",
 			v->quorum, WITNESS_SLOW_S, quick_count(v));

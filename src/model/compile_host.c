@@ -21,7 +21,8 @@ static enum rc add(struct compiler *c, const struct lyd_node *at, const struct s
 	struct snap_host_service *v;
 
 	if (c->host_services.n == HOST_SERVICES_MAX)
-		return tree_fault(c->faults, at, "all zones together open more than %d services of the gateway", HOST_SERVICES_MAX);
+		return tree_fault(c->faults, at,
+			"all zones together open more than %d services of the gateway", HOST_SERVICES_MAX);
 	if (!(v = vec_add(&c->host_services)))
 		return memory_short(c);
 	*v = *service;
@@ -41,7 +42,8 @@ static enum rc own_ports(struct compiler *c, const struct lyd_node *name, struct
 	if (v->first == 0)
 		return tree_fault(c->faults, name, "found '%s', expected ports from 1 on", text);
 	if (v->first <= h->nat_port_last && h->nat_port_first <= v->last)
-		return tree_fault(c->faults, name, "'%s' lies in nat-ports (%u-%u), whose packets are source NAT's: no program of the "
+		return tree_fault(c->faults, name,
+			"'%s' lies in nat-ports (%u-%u), whose packets are source NAT's: no program of the "
 			"gateway is "
 			"reached there",
 			text, h->nat_port_first, h->nat_port_last);
@@ -58,7 +60,8 @@ static enum rc service(struct compiler *c, const struct lyd_node *node, uint32_t
 
 	*from_n += v.from.count;
 	if (!rc && *from_n > HOST_FROM_MAX)
-		return tree_fault(c->faults, from, "services of the gateway are open to more than %d ranges of addresses",
+		return tree_fault(c->faults, from,
+			"services of the gateway are open to more than %d ranges of addresses",
 			HOST_FROM_MAX);
 	if (!rc && strchr(word, '/'))
 		return own_ports(c, name, &v);

@@ -251,12 +251,14 @@ static enum rc icmp_type(struct compiler *c, const struct lyd_node *application,
 	case ICMP_ROLE_QUERY:
 		return RC_OK;
 	case ICMP_ROLE_ANSWER:
-		return tree_fault(c->faults, leaf, "ICMP type %u is the answer to type %u: name that, answers pass with its session",
+		return tree_fault(c->faults, leaf,
+			"ICMP type %u is the answer to type %u: name that, answers pass with its session",
 			type, query);
 	case ICMP_ROLE_OTHER:
 		break;
 	}
-	return tree_fault(c->faults, leaf, "ICMP type %u is no query: errors pass with the session that they are about, messages "
+	return tree_fault(c->faults, leaf,
+		"ICMP type %u is no query: errors pass with the session that they are about, messages "
 		"between neighbours "
 		"are not forwarded; queries are %s",
 		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 144, 146 and 160");
@@ -303,8 +305,8 @@ static enum rc expand_member(struct compiler *c, const struct kind *k, struct ob
 	if (!rc)
 		rc = vec_append(c, &set->members, &member->members);
 	if (!rc && set->members.n > k->max)
-		rc = beyond(tree_fault(c->faults, set->node, "the set '%s' holds more than %u members", set->name,
-			k->max));
+		rc = beyond(tree_fault(
+			c->faults, set->node, "the set '%s' holds more than %u members", set->name, k->max));
 	return rc;
 }
 
@@ -331,7 +333,8 @@ static enum rc expand(struct compiler *c, const struct kind *k, struct object *o
 	if (o->state == OBJECT_OPEN)
 		return tree_fault(c->faults, named_at, "the set '%s' holds itself", o->name);
 	if (depth > SET_DEPTH_MAX)
-		return beyond(tree_fault(c->faults, named_at, "sets are nested more than %d deep", SET_DEPTH_MAX));
+		return beyond(
+			tree_fault(c->faults, named_at, "sets are nested more than %d deep", SET_DEPTH_MAX));
 	o->state = OBJECT_OPEN;
 	o->members.record = k->record;
 	rc = o->is_set ? expand_set(c, k, o, depth) : k->expand_one(c, o);
@@ -341,7 +344,8 @@ static enum rc expand(struct compiler *c, const struct kind *k, struct object *o
 	k->merge(&o->members);
 	k->objects->expanded += o->members.n;
 	if (k->objects->expanded > EXPANDED_MAX)
-		return beyond(tree_fault(c->faults, named_at, "sets hold more than %zu members together", EXPANDED_MAX));
+		return beyond(tree_fault(
+			c->faults, named_at, "sets hold more than %zu members together", EXPANDED_MAX));
 	return RC_OK;
 }
 
@@ -366,8 +370,8 @@ static enum rc place_union(
 		struct object *o;
 		enum rc one;
 		if (strcmp(lyd_get_value(name), "any") == 0)
-			one = tree_fault(c->faults, name,
-				"'any' stands for everything: nothing can stand beside it");
+			one = tree_fault(
+				c->faults, name, "'any' stands for everything: nothing can stand beside it");
 		else if (!(o = object_find(k->objects, lyd_get_value(name))))
 			one = no_such_object(c, k->objects, name);
 		else if (!(one = expand(c, k, o, name, 0)))

@@ -69,7 +69,8 @@ enum rc compile_policy(struct compiler *c)
 				      (struct pair){ value_zone(c, tree_value(group, "from")),
 					      value_zone(c, tree_value(group, "to")) }));
 	if (policy && goes_on(c, rc))
-		rc = also(rc, rules_of(c, tree_child(c->m, policy, "global"), (struct pair){ ZONE_ANY, ZONE_ANY }));
+		rc = also(rc,
+			rules_of(c, tree_child(c->m, policy, "global"), (struct pair){ ZONE_ANY, ZONE_ANY }));
 	return rc;
 }
 

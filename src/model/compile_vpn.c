@@ -176,7 +176,8 @@ static enum rc peer_is_unique(struct compiler *c, const struct lyd_node *node, u
 	for (uint32_t i = 0; i < index; i++) {
 		if (addr_equal(&all[i].remote, &p->remote) && addr_equal(&all[i].local, &p->local) &&
 			memcmp(&all[i].remote_id, &p->remote_id, sizeof p->remote_id) == 0)
-			return tree_fault(c->faults, node, "peer '%s' cannot be told apart from peer '%s': same addresses and remote-id",
+			return tree_fault(c->faults, node,
+				"peer '%s' cannot be told apart from peer '%s': same addresses and remote-id",
 				p->name, all[i].name);
 	}
 	return RC_OK;
@@ -254,7 +255,8 @@ static enum rc sides_differ(struct compiler *c, const struct lyd_node *remote, c
 			const struct ip_range *here = &all[t->local.first + l].addrs,
 					      *there = &all[t->remote.first + r].addrs;
 			if (addr_equal(&here->first, &there->first) && addr_equal(&here->last, &there->last))
-				return tree_fault(c->faults, remote, "%s is both local and remote of tunnel '%s': local names the "
+				return tree_fault(c->faults, remote,
+					"%s is both local and remote of tunnel '%s': local names the "
 					"networks on "
 					"this side, and may lie inside remote",
 					range_text(text, here), t->name);
@@ -278,7 +280,8 @@ static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 	if ((rc = also(rc, esp_proposals(c, node, t))))
 		return rc;
 	if (local_families != remote_families)
-		return tree_fault(c->faults, node, "local and remote of tunnel '%s' are not of the same families", t->name);
+		return tree_fault(c->faults, node,
+			"local and remote of tunnel '%s' are not of the same families", t->name);
 	if ((rc = sides_differ(c, tree_child(c->m, node, "remote"), t)))
 		return rc;
 	t->rekey_s = (uint32_t)value_number(node, "lifetime");
@@ -341,7 +344,8 @@ static enum rc tunnels_differ(struct compiler *c)
 		const struct network_pair *a = &pairs[i - 1], *b = &pairs[i];
 		if (a->tunnel != b->tunnel && memcmp(&a->local, &b->local, sizeof a->local) == 0 &&
 			memcmp(&a->remote, &b->remote, sizeof a->remote) == 0)
-			rc = tree_fault(c->faults, tunnel_node(c, tunnels[b->tunnel].name), "tunnel '%s' and tunnel '%s' have the same local and remote networks, %s and "
+			rc = tree_fault(c->faults, tunnel_node(c, tunnels[b->tunnel].name),
+				"tunnel '%s' and tunnel '%s' have the same local and remote networks, %s and "
 				"%s",
 				tunnels[a->tunnel].name, tunnels[b->tunnel].name,
 				range_text(local, &a->local), range_text(remote, &a->remote));

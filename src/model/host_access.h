@@ -17,7 +17,7 @@
 struct host_connection {
 	struct ip_addr local, remote; /* family ADDR_NONE: there is none */
 	uint16_t local_port;
-	uint16_t accepted; /* the other end began it: it is one to a service of the host */
+	uint16_t accepted;		      /* the other end began it: it is one to a service of the host */
 	char interface[INTERFACE_NAME_BYTES]; /* by which answers leave; empty: not known */
 };
 

@@ -15,14 +15,14 @@
 #include "base/addr.h"
 #include "model/algorithms.h"
 
-#define KEEPER_KE_MAX 1600	  /* ML-KEM-1024's 1568 fit */
-#define KEEPER_NONCE_MAX 256	  /* RFC 7296 section 2.10: 16 to 256 */
-#define KEEPER_NONCE_SIZE 32	  /* ours */
-#define KEEPER_MESSAGE_MAX 4096	  /* an IKE_SA_INIT message as signed */
-#define KEEPER_ID_MAX 256	  /* identification payload body: type, 3 reserved octets, data */
-#define KEEPER_AUTH_MAX 512	  /* authentication data behind the method octet and its 3 reserved */
-#define KEEPER_TEXT_MAX 200
-#define SELECTORS_MAX 8
+#define KEEPER_KE_MAX	   1600 /* ML-KEM-1024's 1568 fit */
+#define KEEPER_NONCE_MAX   256	/* RFC 7296 section 2.10: 16 to 256 */
+#define KEEPER_NONCE_SIZE  32	/* ours */
+#define KEEPER_MESSAGE_MAX 4096 /* an IKE_SA_INIT message as signed */
+#define KEEPER_ID_MAX	   256	/* identification payload body: type, 3 reserved octets, data */
+#define KEEPER_AUTH_MAX	   512	/* authentication data behind the method octet and its 3 reserved */
+#define KEEPER_TEXT_MAX	   200
+#define SELECTORS_MAX	   8
 
 /* One traffic selector, RFC 7296 section 3.13.1. proto 0: any; ports 0..65535: any. */
 struct selector {
@@ -66,7 +66,8 @@ struct keeper_exchange_finish {
 struct keeper_exchange_finished {
 	uint32_t rc;
 	uint16_t sk_e_n, zero;
-	uint8_t sk_ei[AEAD_KEY_MAX], sk_er[AEAD_KEY_MAX]; /* key and salt, initiator's and responder's direction */
+	/* key and salt, initiator's and responder's direction */
+	uint8_t sk_ei[AEAD_KEY_MAX], sk_er[AEAD_KEY_MAX];
 	char text[KEEPER_TEXT_MAX];
 };
 
@@ -74,8 +75,9 @@ struct keeper_exchange_finished {
 struct keeper_auth_sign {
 	uint64_t generation; /* of the snapshot that the numbers are of */
 	uint32_t handle;
-	uint32_t peer;	      /* index in the snapshot's peers */
-	uint32_t hashes;      /* bit n: the peer announced signature hash n (RFC 7427 section 4); 0: none announced */
+	uint32_t peer; /* index in the snapshot's peers */
+	/* bit n: the peer announced signature hash n (RFC 7427 section 4); 0: none announced */
+	uint32_t hashes;
 	uint16_t message_n, id_n;
 	uint8_t message[KEEPER_MESSAGE_MAX]; /* our first message, from the IKE header on */
 	uint8_t id[KEEPER_ID_MAX];
@@ -108,10 +110,10 @@ struct keeper_auth_verified {
 /* Values of our side for a child SA: inbound SPI always; nonce and KE for CREATE_CHILD_SA. */
 struct keeper_child_begin {
 	uint64_t generation; /* of the snapshot that the numbers are of */
-	uint32_t handle;   /* IKE SA */
-	uint32_t tunnel;   /* index in the snapshot's tunnels */
-	uint16_t dh_group; /* DH_NONE without PFS and for the child of IKE_AUTH */
-	uint16_t role;	   /* enum keeper_role in this exchange */
+	uint32_t handle;     /* IKE SA */
+	uint32_t tunnel;     /* index in the snapshot's tunnels */
+	uint16_t dh_group;   /* DH_NONE without PFS and for the child of IKE_AUTH */
+	uint16_t role;	     /* enum keeper_role in this exchange */
 	uint32_t zero;
 };
 
@@ -126,10 +128,11 @@ struct keeper_child_begun {
 };
 
 enum child_flags {
-	CHILD_NONCES_OF_IKE = 1 << 0,	 /* child of IKE_AUTH: Ni, Nr of IKE_SA_INIT */
-	CHILD_ESN = 1 << 1,		 /* extended sequence numbers negotiated */
-	CHILD_ENCAP = 1 << 2,		 /* ESP in UDP, RFC 3948 */
-	CHILD_OUTBOUND_LATER = 1 << 3,	 /* send on it only after the first packet arrived on it, or SA_ACTIVATE */
+	CHILD_NONCES_OF_IKE = 1 << 0, /* child of IKE_AUTH: Ni, Nr of IKE_SA_INIT */
+	CHILD_ESN = 1 << 1,	      /* extended sequence numbers negotiated */
+	CHILD_ENCAP = 1 << 2,	      /* ESP in UDP, RFC 3948 */
+	/* send on it only after the first packet arrived on it, or SA_ACTIVATE */
+	CHILD_OUTBOUND_LATER = 1 << 3,
 };
 
 /* Both SPIs and the peer's values are here: check against the tunnel, derive KEYMAT, enter, hand to the data plane. */
@@ -194,9 +197,8 @@ struct keeper_dropped {
 
 enum keeper_op {
 #define E(id, request, reply) KEEPER_##id,
-	KEEPER_OPS(E)
+	KEEPER_OPS(E) KEEPER_OP_COUNT
 #undef E
-	KEEPER_OP_COUNT
 };
 
 /* In a core's action and event queues; these two never travel, so they may be padded (src/ipc/padding.c checks the bodies). */

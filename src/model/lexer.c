@@ -150,7 +150,8 @@ static enum rc bad_byte(struct lexer *l, struct err *e)
 			return fault(l, l->place, e, known[i].says);
 	}
 	l->fault = l->place;
-	return err_add(e, RC_MALFORMED, "found the byte 0x%02x; outside of comments the text is printable ASCII",
+	return err_add(e, RC_MALFORMED,
+		"found the byte 0x%02x; outside of comments the text is printable ASCII",
 		(unsigned char)*l->at);
 }
 

@@ -38,7 +38,7 @@ struct lexer {
 	struct place place;
 	struct place before; /* right behind the token ahead of the current one */
 	struct place fault;  /* of what lexer_next() has refused */
-	struct token token; /* the current one */
+	struct token token;  /* the current one */
 	char value[CONFIG_VALUE_MAX];
 };
 

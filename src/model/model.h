@@ -39,8 +39,9 @@ enum rc model_load_text(
  * reading: those of the grammar, then what is missing, then names and numbers. RC_OK: *ret_block is the
  * caller's. Else *ret_faults has what is wrong with the text; e has it as a text, or what is not about places.
  */
-enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation, const uint8_t *text_sha256,
-	void **ret_block, size_t *ret_bytes, struct faults *ret_faults, struct err *e);
+enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation,
+	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
+	struct err *e);
 
 /* NULL is fine. */
 void model_free(struct model *m);

@@ -24,8 +24,8 @@ struct parser {
 	struct model *m;
 	unsigned depth;
 	unsigned nodes;
-	bool lost;    /* there is no next token, or nobody knows what it belongs to */
-	bool resumes; /* only a mark is missing: what stands there is the next statement */
+	bool lost;	       /* there is no next token, or nobody knows what it belongs to */
+	bool resumes;	       /* only a mark is missing: what stands there is the next statement */
 	struct faults *faults; /* behind which the parse went on */
 	struct place at;       /* of the one in e */
 	struct err *e;	       /* the current one, without its place */
@@ -119,8 +119,8 @@ static void brace_missing(struct parser *p, const struct lyd_node *parent)
 	if (!block || !is_keyword_in(&p->lex.token, lyd_parent(block)))
 		return;
 	p->lost = true;
-	err_add(p->e, RC_MALFORMED, "is the '}' of %s missing, which begins in line %u?", tree_words(words, parent),
-		tree_place(parent).line);
+	err_add(p->e, RC_MALFORMED, "is the '}' of %s missing, which begins in line %u?",
+		tree_words(words, parent), tree_place(parent).line);
 }
 
 /* A word of a group that is closed already. */
@@ -132,7 +132,8 @@ static void brace_too_many(struct parser *p)
 		err_add(p->e, RC_MALFORMED, "there is a '}' too many, here or before it");
 	for (const struct lyd_node *group = p->m->tree; group; group = group->next)
 		if (is_keyword_in(t, group))
-			err_add(p->e, RC_MALFORMED, "it belongs in '%s', which begins in line %u: is a '}' before it too many?",
+			err_add(p->e, RC_MALFORMED,
+				"it belongs in '%s', which begins in line %u: is a '}' before it too many?",
 				group->schema->name, tree_place(group).line);
 }
 
@@ -186,10 +187,10 @@ static void value_copy(char *ret_text, const struct token *t)
 static uint64_t seconds_in(const char *unit)
 {
 	return strcmp(unit, "s") == 0 || strcmp(unit, "sec") == 0 || strcmp(unit, "seconds") == 0 ? 1
-	       : strcmp(unit, "m") == 0 || strcmp(unit, "min") == 0				    ? 60
-	       : strcmp(unit, "h") == 0								    ? 3600
-	       : strcmp(unit, "d") == 0								    ? 86400
-												    : 0;
+	       : strcmp(unit, "m") == 0 || strcmp(unit, "min") == 0				  ? 60
+	       : strcmp(unit, "h") == 0								  ? 3600
+	       : strcmp(unit, "d") == 0								  ? 86400
+												  : 0;
 }
 
 /* An address where only its name may stand, as other firewalls have it. */
@@ -201,7 +202,8 @@ static bool is_address_in_rule(const struct lysc_node *leaf, const struct token 
 
 	if (strcmp(leaf->name, "source") != 0 && strcmp(leaf->name, "destination") != 0)
 		return false;
-	while (n < t->n && t->at[n] != '-' && t->at[n] != '/') /* of a range its first address, of a prefix its address */
+	/* of a range its first address, of a prefix its address */
+	while (n < t->n && t->at[n] != '-' && t->at[n] != '/')
 		n++;
 	if (n >= sizeof text)
 		return false;
@@ -223,9 +225,11 @@ static void better_value(struct parser *p, const struct lysc_node *leaf, const c
 	if (leaf->nodetype == LYS_LEAF && schema->units && strcmp(schema->units, "seconds") == 0) {
 		uint64_t factor = seconds_in(text + digits);
 		if (digits > 0 && digits < 7 && factor)
-			err_add(p->e, RC_MALFORMED, "it is a number of seconds without a unit: did you mean %llu?",
+			err_add(p->e, RC_MALFORMED,
+				"it is a number of seconds without a unit: did you mean %llu?",
 				(unsigned long long)(strtoull(text, NULL, 10) * factor));
-	} else if (strstr(expected, "a range such as") && strchr(text, '/') && prefix_parse(&prefix, text) == RC_OK) {
+	} else if (strstr(expected, "a range such as") && strchr(text, '/') &&
+		   prefix_parse(&prefix, text) == RC_OK) {
 		const struct ip_range all = range_from_prefix(&prefix);
 		err_add(p->e, RC_MALFORMED, "did you mean %s-%s?", addr_text(first, &all.first),
 			addr_text(last, &all.last));
@@ -249,7 +253,8 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 			"address-book, and the name here",
 			token_text(found, t), (int)t->n, t->at);
 	if (is_value(t) && type->basetype == LY_TYPE_STRING)
-		return fault(p, RC_MALFORMED, t->place, "found %s; %s", token_text(found, t), ly_errmsg(schema_ctx()));
+		return fault(p, RC_MALFORMED, t->place, "found %s; %s", token_text(found, t),
+			ly_errmsg(schema_ctx()));
 	schema_type_expected(type, expected, sizeof expected);
 	nearest_offer_type(&near, type);
 	unexpected(p, expected, &near);
@@ -266,7 +271,8 @@ static enum rc count_node(
 	if (!parent)
 		lyd_insert_sibling(p->m->tree, node, &p->m->tree);
 	if (++p->nodes > CONFIG_NODES_MAX)
-		return fault(p, RC_LIMIT, at, "the text has more than %d statements and values", CONFIG_NODES_MAX);
+		return fault(
+			p, RC_LIMIT, at, "the text has more than %d statements and values", CONFIG_NODES_MAX);
 	return RC_OK;
 }
 
@@ -355,8 +361,9 @@ static enum rc block(struct parser *p, struct lyd_node *node)
 	if (rc || p->lex.token.kind == TOKEN_CLOSE)
 		return rc ? rc : advance(p);
 	p->lost = true; /* the blocks around it are open as well, which nobody needs to hear */
-	return fault(p, RC_MALFORMED, p->lex.token.place, "found the end of the text, expected '}': %s begins in line %u",
-		tree_words(words, node), tree_place(node).line);
+	return fault(p, RC_MALFORMED, p->lex.token.place,
+		"found the end of the text, expected '}': %s begins in line %u", tree_words(words, node),
+		tree_place(node).line);
 }
 
 static enum rc container(
@@ -528,7 +535,8 @@ static enum rc recover(struct parser *p)
 		return p->lost ? RC_MALFORMED : RC_OK;
 	}
 	if (is_slashes(&p->lex.token)) {
-		while (p->lex.token.kind != TOKEN_END && p->lex.token.place.line == line && advance(p) == RC_OK)
+		while (p->lex.token.kind != TOKEN_END && p->lex.token.place.line == line &&
+			advance(p) == RC_OK)
 			;
 		return p->lost ? RC_MALFORMED : RC_OK;
 	}

@@ -18,15 +18,15 @@
 
 #include "base/bytes.h"
 
-#define PUBLIC_KEY_SIZE	  32
-#define PUBLIC_PROOF_SIZE 80
-#define PUBLIC_SIZE	  64 /* octets of one output */
-#define PUBLIC_NONCE_AT	  0
-#define PUBLIC_SPI_AT	  32
-#define PUBLIC_LABEL	  "plaingate/public-values/v1"
+#define PUBLIC_KEY_SIZE	    32
+#define PUBLIC_PROOF_SIZE   80
+#define PUBLIC_SIZE	    64 /* octets of one output */
+#define PUBLIC_NONCE_AT	    0
+#define PUBLIC_SPI_AT	    32
+#define PUBLIC_LABEL	    "plaingate/public-values/v1"
 /* An exchange is named before this many more have begun, or it ends: as far as entries may stand out of order. */
 #define PUBLIC_ORDER_WINDOW 4096
-#define PUBLIC_ALPHA_SIZE (sizeof PUBLIC_LABEL - 1 + PUBLIC_KEY_SIZE + 8)
+#define PUBLIC_ALPHA_SIZE   (sizeof PUBLIC_LABEL - 1 + PUBLIC_KEY_SIZE + 8)
 
 /* What a ledger entry says of the public values of an exchange. */
 struct public_proof {

@@ -155,7 +155,8 @@ static void interfaces_once(const struct shape *s)
 		for (; leaf; leaf = tree_next(leaf)) {
 			const struct lyd_node *has = zone_before(s, all, leaf);
 			if (has)
-				tree_fault(s->faults, leaf, "interface '%s' belongs to zone '%s' already, and an interface "
+				tree_fault(s->faults, leaf,
+					"interface '%s' belongs to zone '%s' already, and an interface "
 					"belongs to one zone only",
 					lyd_get_value(leaf), tree_value(has, "name"));
 		}

@@ -107,8 +107,7 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 	else if (s->sessions_max > SESSIONS_MAX)
 		what = "session-limit is out of range";
 	else if (!s->tcp_timeout_s || !s->udp_timeout_s || !s->icmp_timeout_s || !s->half_open_timeout_s ||
-		!s->half_closed_timeout_s ||
-		 !s->other_timeout_s)
+		 !s->half_closed_timeout_s || !s->other_timeout_s)
 		what = "a timeout is 0";
 	else if (s->tcp_mss > UINT16_MAX)
 		what = "the TCP segment size is out of range";
@@ -392,7 +391,8 @@ static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 static bool reached_ok(const struct snap_witness *w)
 {
 	static const struct snap_witness none;
-	bool at = memcmp(&w->at, &none.at, sizeof none.at) != 0, peer = memcmp(w->peer, none.peer, sizeof none.peer) != 0,
+	bool at = memcmp(&w->at, &none.at, sizeof none.at) != 0,
+	     peer = memcmp(w->peer, none.peer, sizeof none.peer) != 0,
 	     url = memcmp(w->url, none.url, sizeof none.url) != 0,
 	     key = memcmp(w->server_key, none.server_key, sizeof none.server_key) != 0;
 	struct url u;
@@ -400,7 +400,8 @@ static bool reached_ok(const struct snap_witness *w)
 	if (at + peer + url != 1)
 		return false;
 	if (url)
-		return name_ok(w->url, sizeof w->url) && url_parse(&u, w->url, NULL) == RC_OK && (u.tls || !key);
+		return name_ok(w->url, sizeof w->url) && url_parse(&u, w->url, NULL) == RC_OK &&
+		       (u.tls || !key);
 	if (key)
 		return false;
 	return peer ? name_ok(w->peer, sizeof w->peer)

@@ -37,7 +37,8 @@ static enum rc host_bits(struct compiler *c, const struct lyd_node *leaf)
 	p.bits = (uint32_t)bits;
 	for (size_t i = 0; i < addr_size(&p.addr); i++)
 		p.addr.b[i] &= (uint8_t)(0xff00u >> MIN_OF(MAX_OF((long)p.bits - (long)(8 * i), 0L), 8L));
-	return tree_fault(c->faults, leaf, "found '%.60s', expected a prefix whose host bits are zero: %s for the network, %s for the "
+	return tree_fault(c->faults, leaf,
+		"found '%.60s', expected a prefix whose host bits are zero: %s for the network, %s for the "
 		"host",
 		text, prefix_text(network, &p), addr);
 }

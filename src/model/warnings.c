@@ -52,7 +52,8 @@ static void rules_behind(const struct warner *w)
 			warn(w,
 				"rule '%s' from %s to %s is never reached: rule '%s' before it matches "
 				"everything",
-				r->name, zone_name(w->s, r->from_zone), zone_name(w->s, r->to_zone), last->name);
+				r->name, zone_name(w->s, r->from_zone), zone_name(w->s, r->to_zone),
+				last->name);
 		else if (matches_everything(r))
 			last = r;
 	}

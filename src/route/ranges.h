@@ -13,7 +13,7 @@
 struct ranges {
 	struct ranges_key {
 		uint64_t high, low;
-	} * start;
+	} *start;
 	uint32_t *value;
 	uint32_t n, room;
 };

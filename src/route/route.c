@@ -109,8 +109,8 @@ enum rc route_link_set(struct route_table *t, const struct route_link *link)
 	struct route_link *have = link_find(t, link->index);
 
 	/* The kernel repeats itself with every counter: only a difference counts. */
-	if (have && have->up == link->up && have->has_mac == link->has_mac && have->bare == link->bare && have->mtu == link->mtu &&
-		memcmp(have->mac, link->mac, sizeof have->mac) == 0 &&
+	if (have && have->up == link->up && have->has_mac == link->has_mac && have->bare == link->bare &&
+		have->mtu == link->mtu && memcmp(have->mac, link->mac, sizeof have->mac) == 0 &&
 		strncmp(have->name, link->name, sizeof have->name) == 0)
 		return RC_OK;
 	if (!have) {

@@ -118,7 +118,7 @@ static void epoch_note(struct gathered *g, const struct ledger_entry *entry)
 static void range_check(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	const struct verify_range *r = &w->report->range;
-	bool early = strcmp(entry->utc, r->from)<0, late = strcmp(entry->utc, r->to)> 0;
+	bool early = strcmp(entry->utc, r->from) < 0, late = strcmp(entry->utc, r->to) > 0;
 	bool within = index >= r->first && index < r->end;
 
 	w->report->made[VERIFY_CHECK_RANGE] += index + 1 == r->first || index == r->end;

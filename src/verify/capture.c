@@ -46,8 +46,8 @@ static uint16_t u16(struct rd *r, struct order o)
 
 static bool same(const struct capture_init *a, const struct capture_init *b)
 {
-	return addr_equal(&a->from, &b->from) && a->response == b->response && a->nonce_n == b->nonce_n && a->group == b->group &&
-	       a->ke_n == b->ke_n && memcmp(a->spi, b->spi, sizeof a->spi) == 0 &&
+	return addr_equal(&a->from, &b->from) && a->response == b->response && a->nonce_n == b->nonce_n &&
+	       a->group == b->group && a->ke_n == b->ke_n && memcmp(a->spi, b->spi, sizeof a->spi) == 0 &&
 	       memcmp(a->nonce, b->nonce, a->nonce_n) == 0 && memcmp(a->ke, b->ke, a->ke_n) == 0;
 }
 

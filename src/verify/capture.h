@@ -18,8 +18,8 @@
 /* A message of IKE_SA_INIT; one that was sent again is the same. */
 struct capture_init {
 	struct ip_addr from;
-	uint64_t frame; /* from 1: of its first copy */
-	uint64_t value; /* randomness.c: epoch << 32 | count that it belongs to; 0: not known */
+	uint64_t frame;		   /* from 1: of its first copy */
+	uint64_t value;		   /* randomness.c: epoch << 32 | count that it belongs to; 0: not known */
 	uint8_t spi[IKE_SPI_SIZE]; /* of who sent it */
 	bool response;
 	bool named; /* an entry of the ledger, or a key that was laid open, knows this SPI */

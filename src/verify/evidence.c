@@ -144,7 +144,7 @@ struct evidence {
 	struct config {
 		uint64_t index;
 		uint8_t hash[SHA256_SIZE];
-	} * config; /* the one in force when the time begins, and all behind it */
+	} *config; /* the one in force when the time begins, and all behind it */
 	size_t config_n, config_room;
 	bool no_memory;
 	/* chosen */
@@ -241,7 +241,7 @@ static bool is_config(const struct ledger_entry *entry)
  */
 static void range_grow(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
 {
-	bool early = strcmp(entry->utc, v->from)<0, late = strcmp(entry->utc, v->to)> 0;
+	bool early = strcmp(entry->utc, v->from) < 0, late = strcmp(entry->utc, v->to) > 0;
 
 	if (!v->any && early) {
 		v->behind = index + 1;

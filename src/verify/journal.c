@@ -12,14 +12,14 @@ static int by_first(const void *a, const void *b)
 {
 	const struct record *const *x = a, *const *y = b;
 
-	return (*x)->j.first < (*y)->j.first ? -1 : (*x)->j.first > (*y)->j.first;
+	return (*x)->j.first<(*y)->j.first ? -1 : (*x)->j.first>(*y)->j.first;
 }
 
 static int by_size(const void *a, const void *b)
 {
 	const struct record *const *x = a, *const *y = b;
 
-	return (*x)->c.size < (*y)->c.size ? -1 : (*x)->c.size > (*y)->c.size;
+	return (*x)->c.size<(*y)->c.size ? -1 : (*x)->c.size>(*y)->c.size;
 }
 
 static struct record **sorted(struct journal *j, int (*order)(const void *, const void *))

@@ -32,13 +32,13 @@ struct leaves_report {
 	 * choose among challenges needs time or entries. */
 	uint64_t wait_s; /* by the witnesses' clocks and the gateway's */
 	uint64_t wait_entries;
-	uint64_t opened;	/* leaves recomputed */
-	uint64_t named;		/* exchanges that named their leaf */
-	uint64_t failed;	/* leaves whose exchanges came to nothing, says the keeper */
-	uint64_t skipped;	/* leaves before one that was used which no exchange names, those included */
+	uint64_t opened;      /* leaves recomputed */
+	uint64_t named;	      /* exchanges that named their leaf */
+	uint64_t failed;      /* leaves whose exchanges came to nothing, says the keeper */
+	uint64_t skipped;     /* leaves before one that was used which no exchange names, those included */
 	uint64_t unaccounted; /* used of batches that have long been over, and neither named nor said to have
 				 failed */
-	uint64_t unnamed;	/* exchanges of no leaf: nothing is proved of their keys */
+	uint64_t unnamed;     /* exchanges of no leaf: nothing is proved of their keys */
 	uint32_t leaves, opens; /* of the opened batch with the lowest share of opened ones; 0: none */
 };
 

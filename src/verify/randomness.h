@@ -28,22 +28,22 @@ struct randomness_report {
 	uint64_t epochs, epochs_open; /* keys announced; of these, laid open */
 	uint64_t values_open;	      /* forced by keys that are laid open: all can be recomputed */
 	uint64_t proofs_checked;
-	uint64_t passed_over;	 /* SPIs that are not the first candidate: those before were taken, says the
+	uint64_t passed_over; /* SPIs that are not the first candidate: those before were taken, says the
 				    keeper */
 	/* Set by randomness_end(): forced by a key, and named by no exchange's entry: */
 	uint64_t values_unnamed;
 	uint64_t values_failed;	     /* of these, said to have come to nothing */
 	uint64_t values_unaccounted; /* and of epochs that have long been over, neither */
 	struct order_report order;
-	uint64_t unproved;	 /* entries without a proof, of a version before */
-	uint64_t captured;	 /* messages of IKE_SA_INIT in the capture */
+	uint64_t unproved;	  /* entries without a proof, of a version before */
+	uint64_t captured;	  /* messages of IKE_SA_INIT in the capture */
 	uint64_t nonces_compared; /* of these, whose SPI the ledger knows: their nonces must be the forced
 				     ones */
 	uint64_t keys_compared; /* of these, whose entry names a leaf: their public values must be the leaf's
 				 */
 	uint64_t ours_unknown;	/* sent by us, and of no value that is known */
 	uint64_t wire_ordered, wire_late; /* sent by us, of a known value; of these, behind a higher one */
-	struct leaves_report leaves; /* set by randomness_end() */
+	struct leaves_report leaves;	  /* set by randomness_end() */
 	uint64_t failures;
 	uint64_t first_failure;	    /* index of its entry */
 	char finding[ERR_TEXT_MAX]; /* the first failure; "" when there is none */

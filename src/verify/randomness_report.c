@@ -157,7 +157,8 @@ size_t randomness_report_text(
 		   "halves was unpredictable, nor that exchanges came to nothing by themselves: "
 		   "docs/threat-model.md.\n");
 	if (!asked.capture)
-		tw_say(&t, "That these values are the ones that were sent is for a capture of the wire to show: "
+		tw_say(&t,
+			"That these values are the ones that were sent is for a capture of the wire to show: "
 			"--capture.\n");
 	return tw_done(&t);
 }

@@ -245,7 +245,7 @@ struct verify_witness {
 	char name[NOTE_NAME_MAX]; /* in the policy */
 	bool counts;		  /* its cosignatures can be verified here: they are not ML-DSA-44 */
 	bool cosigned, future;	  /* future: only at a time that has not come yet, which counts for nothing */
-	uint64_t size, time_s; /* what and when, of the largest head that it cosigned */
+	uint64_t size, time_s;	  /* what and when, of the largest head that it cosigned */
 };
 
 struct verify_report {
@@ -273,11 +273,11 @@ struct verify_report {
 		uint64_t entry, us; /* before which entry, and how far; between boots at least so far */
 		bool back;
 	} clock_step[VERIFY_STEPS_MAX];
-	uint64_t strays;      /* files that are no part of a ledger: not read */
-	uint64_t earlier;     /* logs that ended in a recovery and lie in the folder `before` */
-	uint64_t ended_read;  /* of these, verified as well: this log's own, and the ones before it */
-	uint64_t recoveries;  /* entries that say so */
-	bool recovery_due;    /* so says the log's name */
+	uint64_t strays;	 /* files that are no part of a ledger: not read */
+	uint64_t earlier;	 /* logs that ended in a recovery and lie in the folder `before` */
+	uint64_t ended_read;	 /* of these, verified as well: this log's own, and the ones before it */
+	uint64_t recoveries;	 /* entries that say so */
+	bool recovery_due;	 /* so says the log's name */
 	bool recovery_witnessed; /* its note is cosigned by a witness of the policy */
 	uint64_t recovery_seen;	 /* how many entries the ended log had, says the note */
 	char first_utc[VERIFY_TIME_MAX], last_utc[VERIFY_TIME_MAX]; /* "" when there is no entry */
@@ -306,7 +306,8 @@ struct verify_report {
 	struct verify_witness witness[POLICY_WITNESSES_MAX];
 	uint64_t cosigned_head; /* size of the file `cosigned`; 0: there is none */
 	uint64_t kept_size;	/* of the head that was kept, when one was given */
-	uint64_t since;		/* entries before were not read: they were verified earlier; 0: from the first */
+	/* entries before were not read: they were verified earlier; 0: from the first */
+	uint64_t since;
 	char since_version[65]; /* by that version of the program */
 };
 

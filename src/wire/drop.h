@@ -76,9 +76,8 @@
 
 enum drop_reason {
 #define E(id, name, text) DROP_##id,
-	DROP_REASONS(E)
+	DROP_REASONS(E) DROP_COUNT
 #undef E
-	DROP_COUNT
 };
 
 const char *drop_name(enum drop_reason r);

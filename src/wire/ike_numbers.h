@@ -116,7 +116,7 @@ enum ike_payload_type {
 #define E(id, number, name, many) PL_##id = number,
 	IKE_PAYLOADS(E)
 #undef E
-	PL_SKF = 53, /* RFC 7383; not spoken */
+		PL_SKF = 53, /* RFC 7383; not spoken */
 };
 
 /* One bit per payload type, for the sets of required and optional payloads. */
@@ -126,7 +126,7 @@ enum ike_notify_type {
 #define E(id, number) NTF_##id = number,
 	IKE_NOTIFIES(E)
 #undef E
-	NTF_FIRST_STATUS = 16384,
+		NTF_FIRST_STATUS = 16384,
 };
 
 enum ike_transform_type {

@@ -62,8 +62,8 @@ const char *ike_transform_name(unsigned type, unsigned number)
 }
 
 /* Appends at *at, which moves; what does not fit is cut, and the text stays terminated. */
-static void __attribute__((format(printf, 4, 5)))
-append(char *text, size_t size, size_t *at, const char *fmt, ...)
+static void __attribute__((format(printf, 4, 5))) append(
+	char *text, size_t size, size_t *at, const char *fmt, ...)
 {
 	va_list args;
 	int n;

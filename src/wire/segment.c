@@ -86,7 +86,7 @@ static void l4_header_finish(const struct segment_cutter *c, uint8_t *l4, uint32
 	if (proto == IP_TCP) {
 		uint8_t flags = c->tcp_flags;
 		if (!last)
-			flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+			flags &= (uint8_t)~(TCP_FIN | TCP_PSH);
 		if (c->index > 0)
 			flags &= (uint8_t)~TCP_CWR; /* RFC 3168 6.1.2: once */
 		l4[13] = flags;

@@ -242,7 +242,8 @@ static struct endpoint mapping(const struct world *w, uint16_t port)
 /* From the second gateway to the first: false when the mapping is gone. */
 static bool mapped_back(const struct world *w, struct endpoint *to)
 {
-	if (!addr_equal(&to->addr, &w->nat_address) || (to->port != w->nat_port[0] && to->port != w->nat_port[1]))
+	if (!addr_equal(&to->addr, &w->nat_address) ||
+		(to->port != w->nat_port[0] && to->port != w->nat_port[1]))
 		return false;
 	to->port = to->port == w->nat_port[1] ? 4500 : 500;
 	to->addr = w->nodes[0].side.address;
@@ -440,7 +441,8 @@ static void happen(struct world *w, struct event *e)
 	world_settle(w, n);
 }
 
-static void packet_later(struct world *w, int to, struct sim_sa *sa, const struct endpoint *from, mono_ns delay, bool copied)
+static void packet_later(
+	struct world *w, int to, struct sim_sa *sa, const struct endpoint *from, mono_ns delay, bool copied)
 {
 	struct event *e = event_add(w, EV_PACKET, to, delay);
 
@@ -466,7 +468,8 @@ static void send_packet(struct world *w, int from_node, struct sim_sa *sa)
 		n->packets_misled += w->now > w->nat_followed_at;
 		return;
 	}
-	packet_later(w, !from_node, sa, &from, world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS, false);
+	packet_later(w, !from_node, sa, &from,
+		world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS, false);
 	if (w->net.nat && world_happens(w, w->net.copy))
 		packet_later(w, !from_node, sa, &nobody, longest + NS_PER_MS, true);
 }
@@ -494,8 +497,9 @@ static void report_usage(struct world *w)
 			struct sa_usage u = { .tunnel = n->sas[k].sa.tunnel,
 				.spi_in = n->sas[k].sa.spi_in,
 				.spi_out = n->sas[k].sa.spi_out,
-				.idle_in_ms = n->sas[k].seen ? (uint32_t)((w->now - n->sas[k].last_in) / NS_PER_MS)
-							     : UINT32_MAX,
+				.idle_in_ms = n->sas[k].seen
+						      ? (uint32_t)((w->now - n->sas[k].last_in) / NS_PER_MS)
+						      : UINT32_MAX,
 				.idle_out_ms = UINT32_MAX,
 				.flags = n->sas[k].moved ? SA_MOVED : 0,
 				.seen = n->sas[k].seen_at };

@@ -13,9 +13,9 @@
 #include "crypto/sign.h"
 #include "keys/keys.h"
 
-#define SIM_TUNNELS_MAX 4
-#define SIM_SAS_MAX	64
-#define SIM_EVENTS_MAX	16384
+#define SIM_TUNNELS_MAX	  4
+#define SIM_SAS_MAX	  64
+#define SIM_EVENTS_MAX	  16384
 #define SIM_SECOND_PUBLIC "203.0.113.200"
 
 /* What one gateway is configured with. */
@@ -40,16 +40,16 @@ struct sim_side {
 /* Chances in 1/1000, times in milliseconds. */
 struct sim_network {
 	uint32_t lose, repeat, flip, delay_min, delay_max;
-	bool nat;	/* the first gateway is behind one */
-	bool nat_both;	/* and the second behind one that never changes (SIM_SECOND_PUBLIC) */
-	uint32_t copy;	/* with a NAT: test packets that somebody sends again, later and from elsewhere */
-	bool cut;	/* nothing passes */
+	bool nat;      /* the first gateway is behind one */
+	bool nat_both; /* and the second behind one that never changes (SIM_SECOND_PUBLIC) */
+	uint32_t copy; /* with a NAT: test packets that somebody sends again, later and from elsewhere */
+	bool cut;      /* nothing passes */
 };
 
 struct sim_sa {
 	bool used, active, seen; /* seen: something came in on it */
 	struct sa_install sa;
-	uint64_t order; /* of two active ones the later sends */
+	uint64_t order;	    /* of two active ones the later sends */
 	uint64_t sent, top; /* numbers of packets: the last sent, the highest that came */
 	mono_ns last_in;
 	bool moved; /* as in src/esp: the newest came from there */
@@ -92,7 +92,7 @@ struct world {
 	struct ip_addr nat_address;
 	uint16_t nat_port[2];
 	mono_ns nat_followed_at; /* until then packets may go to the old one */
-	uint64_t digest; /* of every event so far: two runs of one seed must have the same */
+	uint64_t digest;	 /* of every event so far: two runs of one seed must have the same */
 	void (*on_datagram)(
 		struct world *w, int from, const uint8_t *bytes, size_t n); /* a look at what is sent */
 };

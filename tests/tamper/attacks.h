@@ -81,21 +81,21 @@
 #define ATTACKS(A) ATTACKS_FILES(A) ATTACKS_ROLLBACK(A) ATTACKS_STOLEN(A) ATTACKS_COSIGNATURES(A)
 /* clang-format on */
 
-#define BY(check)	 BY_##check
-#define BY_COSIGNATURE	 (1u << VERIFY_COSIGNATURE)
-#define BY_HEAD		 (1u << VERIFY_HEAD)
-#define BY_KEY		 (1u << VERIFY_KEY)
-#define BY_CHECKPOINT	 (1u << VERIFY_CHECKPOINT)
-#define BY_SIGNATURE	 (1u << VERIFY_SIGNATURE)
-#define BY_BUNDLE	 (1u << VERIFY_BUNDLE)
-#define BY_TILE		 (1u << VERIFY_TILE)
-#define BY_ENTRY	 (1u << VERIFY_ENTRY)
-#define BY_ROOT		 (1u << VERIFY_ROOT)
-#define BY_COUNTER	 (1u << VERIFY_COUNTER)
-#define BY_TIME		 (1u << VERIFY_TIME)
-#define BY_JOURNAL	 (1u << VERIFY_JOURNAL)
-#define BY_SEAL		 (1u << VERIFY_SEAL)
-#define BY_ANYTHING	 (((1u << VERIFY_CLASS_COUNT) - 1) & ~1u)
+#define BY(check)      BY_##check
+#define BY_COSIGNATURE (1u << VERIFY_COSIGNATURE)
+#define BY_HEAD	       (1u << VERIFY_HEAD)
+#define BY_KEY	       (1u << VERIFY_KEY)
+#define BY_CHECKPOINT  (1u << VERIFY_CHECKPOINT)
+#define BY_SIGNATURE   (1u << VERIFY_SIGNATURE)
+#define BY_BUNDLE      (1u << VERIFY_BUNDLE)
+#define BY_TILE	       (1u << VERIFY_TILE)
+#define BY_ENTRY       (1u << VERIFY_ENTRY)
+#define BY_ROOT	       (1u << VERIFY_ROOT)
+#define BY_COUNTER     (1u << VERIFY_COUNTER)
+#define BY_TIME	       (1u << VERIFY_TIME)
+#define BY_JOURNAL     (1u << VERIFY_JOURNAL)
+#define BY_SEAL	       (1u << VERIFY_SEAL)
+#define BY_ANYTHING    (((1u << VERIFY_CLASS_COUNT) - 1) & ~1u)
 
 enum material {
 #define E(id, text) id##_AT_HAND,

@@ -83,6 +83,7 @@ size_t cosignatures_at(const char *note, size_t n);
 void cosigned_up_to(struct memory *to, uint64_t size);
 
 /* Verification with this at hand. 0: nothing found; else its class as a bit. *ret_finding: static text. */
-uint32_t audit(struct attempt *a, enum material m, struct verify_report *ret_report, const char **ret_finding);
+uint32_t audit(
+	struct attempt *a, enum material m, struct verify_report *ret_report, const char **ret_finding);
 
 #endif

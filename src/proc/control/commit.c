@@ -23,8 +23,8 @@ void running_done(struct running *r)
 }
 
 /* Text (taken over) to a whole struct running; r->generation is set by the caller. */
-static enum rc running_compile(struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults,
-	struct err *e)
+static enum rc running_compile(
+	struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults, struct err *e)
 {
 	enum rc rc;
 
@@ -147,9 +147,10 @@ void commit_taken(struct control *k)
 	else if (m->client)
 		client_end(m->client, RC_OK, 0, "generation %llu is running (taken by %s)%s", generation,
 			took[0] ? took : "nobody yet",
-			k->unconfirmed.pending ? "; unless 'plaingate confirm' comes in time, what ran before it is "
-						 "committed again"
-					       : "");
+			k->unconfirmed.pending
+				? "; unless 'plaingate confirm' comes in time, what ran before it is "
+				  "committed again"
+				: "");
 	commit_over(k);
 }
 
@@ -183,7 +184,8 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 		return;
 	/* Where one waits already its way back is on the disk: the further one's time follows its text, so that
 	 * a commit that fails lengthens nothing. */
-	bool begins = m->confirm_minutes && !k->unconfirmed.pending, lengthens = m->confirm_minutes && !begins;
+	bool begins = m->confirm_minutes && !k->unconfirmed.pending,
+	     lengthens = m->confirm_minutes && !begins;
 	if ((begins && unconfirmed_begin(k, m->confirm_minutes, &e)) ||
 		store_write(k->config_dir, &m->next, &k->running, &e)) {
 		if (begins)

@@ -118,7 +118,8 @@ void unconfirmed_look(struct loop *l, struct timer *t)
 		return;
 	u->deadline = now + RETRY_US;
 	if (store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e)) {
-		log_error("%s; the configuration from before the unconfirmed commit cannot be restored", e.text);
+		log_error("%s; the configuration from before the unconfirmed commit cannot be restored",
+			e.text);
 		return;
 	}
 	log_warn("generation %llu was not confirmed within %u minutes: back to what ran before",

@@ -20,11 +20,13 @@
 #include "model/model.h"
 
 #define CLIENTS_MAX	  16
-#define CLIENT_WAIT_NS	  (10 * NS_PER_S)  /* for a request, and for the other end to close */
-#define OWNER_WAIT_NS	  (15 * NS_PER_S)  /* for the owner of a table to say something */
-#define IKE_WAIT_NS	  (60 * NS_PER_S)  /* ike answers when the tunnel stands or has failed */
-#define PAUSE_MAX_NS	  (600 * NS_PER_S) /* for a client to take what waits for it: a pager may stand still for long */
-#define PAUSE_BYTES	  (64u << 10)	   /* waiting for one client: the next piece of its table is not asked for */
+#define CLIENT_WAIT_NS	  (10 * NS_PER_S) /* for a request, and for the other end to close */
+#define OWNER_WAIT_NS	  (15 * NS_PER_S) /* for the owner of a table to say something */
+#define IKE_WAIT_NS	  (60 * NS_PER_S) /* ike answers when the tunnel stands or has failed */
+/* for a client to take what waits for it: a pager may stand still for long */
+#define PAUSE_MAX_NS	  (600 * NS_PER_S)
+/* waiting for one client: the next piece of its table is not asked for */
+#define PAUSE_BYTES	  (64u << 10)
 #define TAKEN_WAIT_NS	  (5 * NS_PER_S)   /* for SNAPSHOT_TAKEN of everybody alive */
 #define CLIENT_FULL_BYTES (2u << 20)	   /* waiting for one client: its table's owner is held back */
 #define TICK_NS		  (50 * NS_PER_MS) /* while there is somebody to look after */
@@ -48,14 +50,14 @@ struct client {
 	struct port port;
 	enum client_work work;
 	uint32_t uid, pid;
-	uint64_t tag;	    /* of our request to the owner, or cookie of our entry */
-	uint64_t entry_n;   /* of our entry: its number */
+	uint64_t tag;	     /* of our request to the owner, or cookie of our entry */
+	uint64_t entry_n;    /* of our entry: its number */
 	uint64_t generation; /* that is to be confirmed */
-	enum proc owner;    /* CLIENT_RELAY, CLIENT_TRACE */
-	mono_ns deadline;   /* 0: none */
-	mono_ns full_since; /* its queue has been full since then; 0: it is not */
-	uint64_t next;	    /* CLIENT_RELAY, CLIENT_PAUSED: where the next piece of its table begins */
-	uint32_t rows;	    /* of the pieces before it */
+	enum proc owner;     /* CLIENT_RELAY, CLIENT_TRACE */
+	mono_ns deadline;    /* 0: none */
+	mono_ns full_since;  /* its queue has been full since then; 0: it is not */
+	uint64_t next;	     /* CLIENT_RELAY, CLIENT_PAUSED: where the next piece of its table begins */
+	uint32_t rows;	     /* of the pieces before it */
 	struct msg_cli_request request;
 };
 
@@ -78,8 +80,8 @@ struct commit {
 	struct running next;
 	char comment[256];
 	uint32_t uid;
-	uint32_t confirm_minutes; /* 0: it needs no confirmation */
-	bool back;		  /* of what ran before one that was not confirmed */
+	uint32_t confirm_minutes;      /* 0: it needs no confirmation */
+	bool back;		       /* of what ran before one that was not confirmed */
 	struct err close_all, cut_off; /* what the guards say that was overridden; rc RC_OK: nothing */
 };
 
@@ -163,8 +165,8 @@ enum rc store_write(int dir, const struct running *next, const struct running *o
 /* The text that ran before a commit that is not confirmed, with the time that it has. RC_NOT_FOUND: there is none. */
 enum rc store_unconfirmed_write(
 	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e);
-enum rc store_unconfirmed_read(int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n,
-	struct err *e);
+enum rc store_unconfirmed_read(
+	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e);
 enum rc store_unconfirmed_remove(int dir, struct err *e);
 /* All of a regular file that somebody else gave us. */
 enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
@@ -185,7 +187,8 @@ enum rc enter_act(
 void commit_back(struct control *k, char *text, size_t n);
 
 /* confirm.c */
-enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e); /* the first one: before the text is kept */
+/* the first one: before the text is kept */
+enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e);
 /* It waits for nothing any more. On an error it goes on waiting. */
 enum rc unconfirmed_end(struct control *k, struct err *e);
 void unconfirmed_over(struct control *k); /* the same, where nobody can be told */

@@ -58,8 +58,8 @@ static bool give(struct control *k, enum proc peer)
 		return false;
 	rc = ipc_send_SNAPSHOT(l, k->running.generation, &m, k->running.memory);
 	if (rc)
-		log_error("configuration generation %llu cannot be sent to %s: %s", (unsigned long long)m.generation,
-			proc_name(peer), rc_text(rc));
+		log_error("configuration generation %llu cannot be sent to %s: %s",
+			(unsigned long long)m.generation, proc_name(peer), rc_text(rc));
 	return rc == RC_OK;
 }
 

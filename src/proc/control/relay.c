@@ -278,7 +278,8 @@ void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
 		forward_end(k, peer, f->head.tag, &f->u.IKE_COMMANDED);
 		break;
 	default:
-		log_warn("ignoring message %s from %s: control does not expect it", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+		log_warn("ignoring message %s from %s: control does not expect it",
+			ipc_name((enum ipc_id)f->head.id), proc_name(peer));
 	}
 }
 

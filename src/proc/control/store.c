@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUNNING	    "running.conf"
-#define GENERATION  "generation"
-#define UNCONFIRMED "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
+#define RUNNING		     "running.conf"
+#define GENERATION	     "generation"
+#define UNCONFIRMED	     "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
 #define UNCONFIRMED_HEAD_MAX 64
 
 static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struct err *e)

@@ -146,7 +146,7 @@ struct pipeline {
 
 	struct esp_batch batch;
 	uint32_t leaving_by; /* the pair of the train that is being cut and sealed */
-	uint8_t *scratch; /* fragments and answers until the burst is flushed */
+	uint8_t *scratch;    /* fragments and answers until the burst is flushed */
 	uint32_t scratch_n;
 	struct held held[HELD_MAX];
 	struct asks asks;

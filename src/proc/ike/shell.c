@@ -268,7 +268,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_IKE_DATAGRAM_SHORT:
 		if (one->n <= sizeof one->bytes)
-			ike_input_datagram(s->core, c->loop.now, &one->local, &one->remote, one->bytes, one->n);
+			ike_input_datagram(
+				s->core, c->loop.now, &one->local, &one->remote, one->bytes, one->n);
 		break;
 	case IPC_SA_ACQUIRE:
 		ike_input_acquire(s->core, c->loop.now, f->u.SA_ACQUIRE.tunnel, &f->u.SA_ACQUIRE.src,

@@ -24,7 +24,7 @@ enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *
 
 /* From local (its port chooses the socket; ADDR_NONE: the kernel chooses the address). marker: four zero
  * bytes in front on port 4500. */
-enum rc ike_socket_send(const struct ike_sockets *s, const struct endpoint *local, const struct endpoint *remote,
-	const void *bytes, size_t n, bool marker, struct err *e);
+enum rc ike_socket_send(const struct ike_sockets *s, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n, bool marker, struct err *e);
 
 #endif

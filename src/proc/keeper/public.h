@@ -47,7 +47,7 @@ struct public_source {
 	uint32_t count;			     /* values forced by the key */
 	uint32_t epoch;			     /* from 1; grows with each key that is in force */
 	uint8_t key_before[VRF_PUBLIC_SIZE]; /* public half of the epoch before, for entries about it */
-	bool changing;	/* the entry that is on the way is that of `next`; `key` is in force */
+	bool changing; /* the entry that is on the way is that of `next`; `key` is in force */
 	struct vrf_key next;
 	size_t waiting_n;
 	struct public_waiting waiting[PUBLIC_WAITING_MAX];

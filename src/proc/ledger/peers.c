@@ -117,8 +117,8 @@ static void on_look(struct loop *l, struct timer *t)
 	const struct vouch_log *log;
 
 	while (p->shell->log && (log = vouch_silence(&p->vouch, l->now))) {
-		log_error("nothing of the ledger %s of peer %s was cosigned for %llu s", name_of(p, log), log->peer,
-			(unsigned long long)((l->now - log->heard_at) / NS_PER_S));
+		log_error("nothing of the ledger %s of peer %s was cosigned for %llu s", name_of(p, log),
+			log->peer, (unsigned long long)((l->now - log->heard_at) / NS_PER_S));
 		peer_entry(p, LEDGER_PEER_SILENT, log, l->now - log->heard_at);
 	}
 }

@@ -31,8 +31,8 @@
 
 static void become_nft(int input, int output)
 {
-	char *argv[] = { (char *)(uintptr_t) "nft", (char *)(uintptr_t) "-f", (char *)(uintptr_t) "-", NULL };
-	char *env[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin", (char *)(uintptr_t) "LC_ALL=C", NULL };
+	char *argv[] = { (char *)(uintptr_t)"nft", (char *)(uintptr_t)"-f", (char *)(uintptr_t)"-", NULL };
+	char *env[] = { (char *)(uintptr_t)"PATH=/usr/sbin:/usr/bin", (char *)(uintptr_t)"LC_ALL=C", NULL };
 	sigset_t none;
 
 	if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)

@@ -163,7 +163,7 @@ struct remotes {
 		struct ip_range addrs;
 		struct ip_addr last_below; /* of this one and of those below it in the tree */
 		uint32_t tunnel;
-	} * list;
+	} *list;
 	uint32_t n;
 };
 

@@ -75,7 +75,8 @@ struct child_process {
 	unsigned deaths; /* in a row, of the data plane */
 	bool killed;	 /* by us: a broken link, or no READY */
 	char why[200];	 /* it is not ready, for `show status` */
-	mono_ns connects_since; /* connections that were opened for it in this second, and questions for name servers */
+	/* connections that were opened for it in this second, and questions for name servers */
+	mono_ns connects_since;
 	unsigned connects;
 };
 
@@ -129,7 +130,7 @@ struct supervisor {
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
-	bool addresses_changed; /* since routes_follow() looked */
+	bool addresses_changed;	  /* since routes_follow() looked */
 	bool stopping, stop_told; /* told: the one whose turn it is */
 	size_t stop_step;
 	mono_ns stop_at;

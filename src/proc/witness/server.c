@@ -340,7 +340,8 @@ static void look(struct server *s)
 		return;
 	s->look_at = now + LOOK_NS;
 	while (s->silence.after > 0 && (origin = silence_next(&s->silence, now, &silent)) != NULL)
-		log_warn("nothing of '%s' was cosigned for %llu s", origin, (unsigned long long)(silent / NS_PER_S));
+		log_warn("nothing of '%s' was cosigned for %llu s", origin,
+			(unsigned long long)(silent / NS_PER_S));
 	while ((late = conns_late(&s->conns, SERVER_REQUEST_S * NS_PER_S, now)) != NULL)
 		shutdown(late->fd, SHUT_RDWR);
 }

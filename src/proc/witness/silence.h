@@ -19,7 +19,7 @@ struct silence {
 	struct silence_log {
 		mono_ns heard; /* 0: never cosigned */
 		bool told;
-	} * at; /* by the index of the log's first key */
+	} *at; /* by the index of the log's first key */
 };
 
 /* logs are borrowed. False: no memory. */

@@ -275,7 +275,8 @@ static void a_long_table(void **state)
 
 	printer_begin(&p, out, &table);
 	for (unsigned i = 0; i < 3 * PRINTER_PART + 7; i++) {
-		snprintf(row, sizeof row, i < 600 ? "{\"name\":\"n%u\"}" : "{\"name\":\"n%u\",\"hits\":1}", i);
+		snprintf(
+			row, sizeof row, i < 600 ? "{\"name\":\"n%u\"}" : "{\"name\":\"n%u\",\"hits\":1}", i);
 		assert_int_equal(printer_row(&p, row, strlen(row), &e), RC_OK);
 		assert_true(p.part_n < PRINTER_PART);
 	}
@@ -293,8 +294,8 @@ static void a_long_table(void **state)
 /* Wider than the terminal, or the rows of one name: a line for each value. */
 static void vertically(void **state)
 {
-	static const char *const rows[] = { "{\"name\":\"one two\",\"hits\":7}", "{\"name\":\"three\",\"list\":[\"four\"]}",
-		"{\"name\":\"onetwo\"}" };
+	static const char *const rows[] = { "{\"name\":\"one two\",\"hits\":7}",
+		"{\"name\":\"three\",\"list\":[\"four\"]}", "{\"name\":\"onetwo\"}" };
 	static const struct {
 		size_t width;
 		const char *name, *text;

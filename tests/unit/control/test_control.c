@@ -57,11 +57,13 @@ static void all_faults_are_told(void **state)
 	snprintf(text + n, sizeof text - n, "}\n");
 	for (int again = 0; again < 2; again++) {
 		int fd = memory_of(text);
-		l = again ? commit(text) : ask((struct msg_cli_request){ .command = CLI_CHECK, .name = "site.conf" }, fd);
+		l = again ? commit(text)
+			  : ask((struct msg_cli_request){ .command = CLI_CHECK, .name = "site.conf" }, fd);
 		close(fd);
 		for (int i = 0; i < FAULTS_KEPT; i++) {
 			snprintf(row, sizeof row,
-				"{\"line\":%d,\"column\":12,\"text\":\"found 'none%d', expected the name of a zone", i + 3, i);
+				"{\"line\":%d,\"column\":12,\"text\":\"found 'none%d', expected the name of a zone",
+				i + 3, i);
 			next_row_is(&l, row);
 		}
 		next_row_is(&l, "{\"text\":\"5 more\"}");
@@ -746,14 +748,16 @@ static void the_program(void **state)
 	PROGRAM("commit", path);
 	enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:2:2");
 	program_says(1, "plaingate: site.conf:2:2: found '}'");
-	write_text(path, "zones {\n zone a { interfaces e0; }\n}\npolicy {\n from b to a { }\n from c to a { }\n}\n");
+	write_text(path,
+		"zones {\n zone a { interfaces e0; }\n}\npolicy {\n from b to a { }\n from c to a { }\n}\n");
 	for (int json = 0; json < 2; json++) {
 		PROGRAM("commit", path, json ? "--json" : NULL);
 		enter(LEDGER_CONFIG_REFUSED, RC_OK, "site.conf:5:7");
-		program_says(1, json ? "[\n{\"kind\":\"error\",\"text\":\"found 'b', expected the name of a zone that "
-				       "exists (a)\",\"line\":5,\"column\":7},\n{\"kind\":\"error\",\"text\":\"found 'c'"
-				     : "plaingate: site.conf:5:7: found 'b', expected the name of a zone that exists (a)\n"
-				       "plaingate: site.conf:6:7: found 'c'");
+		program_says(1,
+			json ? "[\n{\"kind\":\"error\",\"text\":\"found 'b', expected the name of a zone that "
+			       "exists (a)\",\"line\":5,\"column\":7},\n{\"kind\":\"error\",\"text\":\"found 'c'"
+			     : "plaingate: site.conf:5:7: found 'b', expected the name of a zone that exists (a)\n"
+			       "plaingate: site.conf:6:7: found 'c'");
 	}
 	for (int json = 0; json < 2; json++) {
 		PROGRAM("show", "ike", json ? "--json" : NULL);

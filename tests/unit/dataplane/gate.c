@@ -8,7 +8,7 @@
 #define MUST(x)                                                                                              \
 	do {                                                                                                 \
 		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                              \
+			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
 			abort();                                                                             \
 		}                                                                                            \
 	} while (0)
@@ -32,11 +32,13 @@ const char gate_text[] =
 	"  application closed { protocol tcp; destination-port 81; }\n"
 	"}\n"
 	"policy {\n"
-	"  from trust to untrust {\n" RULE("no", "closed", "reject") RULE("out", "[ load web ping gre inner4 inner6 ]",
+	"  from trust to untrust {\n" RULE("no", "closed", "reject") RULE("out",
+		"[ load web ping gre inner4 inner6 ]",
 		"permit") "  }\n"
 			  "  from trust to vpn {\n" RULE("there", "[ load web ping gre inner4 inner6 ]",
 				  "permit") "  }\n"
-					    "  from vpn to trust {\n" RULE("back", "[ load web ping gre inner4 inner6 ]",
+					    "  from vpn to trust {\n" RULE("back",
+						    "[ load web ping gre inner4 inner6 ]",
 						    "permit") "  }\n"
 							      "}\n"
 							      "ike {\n"

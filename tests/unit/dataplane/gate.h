@@ -43,8 +43,8 @@ struct gate {
 	struct gate_out *out; /* since gate_clear() */
 	uint32_t out_n, out_room;
 	uint64_t sent_link, sent_tunnel, sent_host;
-	uint32_t asked, acquired, may_fragment; /* the last: batches that may be cut outside */
-	struct sa_acquire acquired_for; /* the last */
+	uint32_t asked, acquired, may_fragment;	     /* the last: batches that may be cut outside */
+	struct sa_acquire acquired_for;		     /* the last */
 	enum drop_reason refuse_host, refuse_tunnel; /* what the outputs answer */
 };
 

@@ -403,7 +403,7 @@ static void train_once(struct packet_spec s, uint32_t size, uint32_t packets)
 	for (uint32_t i = 0; i < packets; i++) {
 		s.payload = payload + i * size;
 		s.payload_n = MIN_OF(size, total - i * size);
-		s.flags = i + 1 < packets ? flags & (uint8_t) ~(TCP_FIN | TCP_PSH) : flags;
+		s.flags = i + 1 < packets ? flags & (uint8_t)~(TCP_FIN | TCP_PSH) : flags;
 		struct train one = packet_make(&rooms[0][0], &s);
 		train_from(&single, GATE_LAN, &one);
 		pipeline_burst(&single.p, &one, 1, single.now);

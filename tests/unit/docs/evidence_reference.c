@@ -73,7 +73,8 @@ static void put_visible(FILE *out)
 
 static void put_free(FILE *out)
 {
-	fputs("| what nothing forces | bits | who could use it | what closes or counts it |\n| --- | --- | --- | --- |\n", out);
+	fputs("| what nothing forces | bits | who could use it | what closes or counts it |\n| --- | --- | --- | --- |\n",
+		out);
 #define E(what, bits, who, how) fprintf(out, "| %s | %s | %s | %s |\n", what, bits, who, how);
 	VISIBLE_FREE(E)
 #undef E

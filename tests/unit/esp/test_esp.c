@@ -732,7 +732,8 @@ static void endpoints_move(void **state)
 }
 
 /* As the shell of the data plane does it with what came in UDP; gives whether it was the newest. */
-static bool came_from(struct fixture *f, const uint8_t *packet, uint32_t n, uint16_t port, enum drop_reason want)
+static bool came_from(
+	struct fixture *f, const uint8_t *packet, uint32_t n, uint16_t port, enum drop_reason want)
 {
 	struct endpoint from = { .port = port };
 	struct esp_opened o;
@@ -762,7 +763,8 @@ static void the_newest_packet_tells_where_the_peer_is(void **state)
 {
 	for (int esn = 0; esn < 2; esn++) {
 		uint32_t flags = CHILD_ENCAP | (esn ? CHILD_ESN : 0), n = 0;
-		struct sa_install sa_a = fixture_sa(0x1000, 0x2000, flags), sa_b = fixture_sa(0x2000, 0x1000, flags);
+		struct sa_install sa_a = fixture_sa(0x1000, 0x2000, flags),
+				  sa_b = fixture_sa(0x2000, 0x1000, flags);
 		struct endpoint to = { .port = 4500 };
 		uint8_t ip[2048], sealed[6][ROOM];
 		struct fixture a, b;

@@ -404,7 +404,8 @@ static void test_without_ports(void **state)
 		expect(DROP_NONE, &e);
 		is(&w.t.dst, "10.0.0.2");
 		assert_memory_equal(w.t.ip + 28 + 12, ((uint8_t[]){ 10, 0, 0, 2 }), 4);
-		assert_memory_equal(w.t.ip + 28 + 20, sent, sizeof sent); /* the sender's own, the checksum too */
+		/* the sender's own, the checksum too */
+		assert_memory_equal(w.t.ip + 28 + 20, sent, sizeof sent);
 		other.dst = "198.51.100.77"; /* another outside host */
 		expect(DROP_NONE, &other);
 		w.now += 61 * NS_PER_S;

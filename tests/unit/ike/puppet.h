@@ -59,8 +59,9 @@ struct puppet {
 	uint32_t refusals;
 	/* the puppet's side of the IKE SA that it speaks on */
 	struct endpoint at, core_at;
-	bool initiator;	    /* the puppet is the original initiator */
-	bool natted, core_natted; /* as its NAT detection says; with one of them port 4500 is used from IKE_AUTH on */
+	bool initiator; /* the puppet is the original initiator */
+	/* as its NAT detection says; with one of them port 4500 is used from IKE_AUTH on */
+	bool natted, core_natted;
 	const char *vendor; /* offered in IKE_AUTH; NULL: none */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */

@@ -346,7 +346,9 @@ static void auth_refused_as_initiator(void **state)
 		answer_empty();
 		assert_int_equal(puppet_ike_sas(&p), 0);
 		assert_int_equal(p.refusals, 1);
-		assert_non_null(strstr(shown_reason(), wrong_id == 2 ? LONG_NAME : wrong_id ? "evil.example" : "authentication failed"));
+		assert_non_null(strstr(shown_reason(), wrong_id == 2 ? LONG_NAME
+						       : wrong_id    ? "evil.example"
+								     : "authentication failed"));
 	}
 }
 

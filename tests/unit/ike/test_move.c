@@ -204,7 +204,8 @@ static uint32_t asked(uint8_t exchange)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < p.sent_n; i++)
-		n += puppet_read(&p, i) && p.header.exchange == exchange && !(p.header.flags & IKE_FLAG_RESPONSE);
+		n += puppet_read(&p, i) && p.header.exchange == exchange &&
+		     !(p.header.flags & IKE_FLAG_RESPONSE);
 	return n;
 }
 

@@ -140,10 +140,7 @@ const struct keys_entry *side_entry(const struct side *s, enum keys_entry_kind k
 	return NULL;
 }
 
-#define SPAN(member, n)                                                                                      \
-	{                                                                                                    \
-		(uint32_t) offsetof(struct pair_config, member), n                                           \
-	}
+#define SPAN(member, n) { (uint32_t)offsetof(struct pair_config, member), n }
 
 static struct selector selector_of(const char *prefix)
 {

@@ -95,6 +95,6 @@ void pair_use_signatures(struct pair *p, enum pair_key key_0, enum pair_key key_
 
 extern bool pair_stale;		   /* requests are of the configuration before */
 extern bool pair_at_other_address; /* peers come from where nobody has configured them */
-extern uint32_t pair_hashes; /* what peers announce (RFC 7427) */
+extern uint32_t pair_hashes;	   /* what peers announce (RFC 7427) */
 
 #endif

@@ -322,14 +322,16 @@ static const struct {
 	{ "any beside another", ZONE RULE("source any; destination any; application [ any ssh ];"),
 		"beside it" },
 	{ "a log of nothing",
-		ZONE "policy { from a to a { rule r { match { source any; destination any; application any; } "
-		     "then { deny; log; } } } }",
+		ZONE
+		"policy { from a to a { rule r { match { source any; destination any; application any; } "
+		"then { deny; log; } } } }",
 		"t:1:120: log says what is logged: session-init, session-close or both" },
 	{ "a log of nothing, global",
 		ZONE "policy { global { rule r { match { source any; destination any; application any; } "
 		     "then { deny; log { } } } } }",
 		"log says what is logged: session-init, session-close or both" },
-	{ "public key of RSA", KEYED("\"ssh-rsa AAAAB3NzaC1yc2EAAA\""), "a public key is an \"ssh-ed25519 AAAA...\"" },
+	{ "public key of RSA", KEYED("\"ssh-rsa AAAAB3NzaC1yc2EAAA\""),
+		"a public key is an \"ssh-ed25519 AAAA...\"" },
 	{ "host bits", "address-book { address a { prefix 10.0.0.1/8; } }", "host bits" },
 	{ "prefix too long", "address-book { address a { prefix 10.0.0.0/33; } }", "not too long" },
 	{ "no prefix", "address-book { address a { prefix 1.2.3; } }", "a prefix such as" },
@@ -435,7 +437,8 @@ static const struct {
 		"evidence { " WITNESS("a", KEY_A) "witness b { address ::1; interval 31; key \"" KEY_B
 						  "\"; } required commit; }",
 		"quorum is at most 1" },
-	{ "no interval", "evidence { witness a { address ::1; interval 0; key \"" KEY_A "\"; } }", "1..86400" },
+	{ "no interval", "evidence { witness a { address ::1; interval 0; key \"" KEY_A "\"; } }",
+		"1..86400" },
 	{ "required of nobody", "evidence { required commit; }", "no witnesses" },
 	{ "one key under two names",
 		"evidence { " WITNESS("a", KEY_A) WITNESS(
@@ -459,10 +462,12 @@ static const struct {
 		"t:1:28: 'ftp://w.example' does not begin with https:// or http://" },
 	{ "URL with a user", "evidence { witness a { url https://u@w.example; key \"" KEY_A "\"; } }",
 		"a user or a password" },
-	{ "URL with a query", "evidence { witness a { url \"https://w.example/?a\"; key \"" KEY_A "\"; } }", "a query" },
+	{ "URL with a query", "evidence { witness a { url \"https://w.example/?a\"; key \"" KEY_A "\"; } }",
+		"a query" },
 	{ "URL without a name", "evidence { witness a { url https://w_w.example; key \"" KEY_A "\"; } }",
 		"neither a name" },
-	{ "URL's port beside it", "evidence { witness a { url https://w.example; port 443; key \"" KEY_A "\"; } }",
+	{ "URL's port beside it",
+		"evidence { witness a { url https://w.example; port 443; key \"" KEY_A "\"; } }",
 		"a url holds its own" },
 	{ "server key of an address",
 		"evidence { witness a { address ::1; server-key " HEX64 "; key \"" KEY_A "\"; } }",
@@ -518,12 +523,14 @@ static void witnesses(void **state)
 	assert_int_equal(s->evidence.witness[0].interval_s, 0);
 	free(s);
 	s = compiled("evidence { witness a { address ::1; interval 30; key \"" KEY_A "\"; } "
-		     "witness b { address ::1; port 1; interval 3600; key \"" KEY_B "\"; } quorum 1; required commit; }");
+		     "witness b { address ::1; port 1; interval 3600; key \"" KEY_B
+		     "\"; } quorum 1; required commit; }");
 	assert_int_equal(s->evidence.witness[0].interval_s, 30);
 	assert_int_equal(s->evidence.witness[1].interval_s, 3600);
 	free(s);
-	s = compiled("evidence { witness a { url https://w.example:8443/x/; server-key " HEX64 "; key \"" KEY_A
-		     "\"; } witness b { url \"http://[2001:db8::1]\"; interval 600; key \"" KEY_B "\"; } }");
+	s = compiled(
+		"evidence { witness a { url https://w.example:8443/x/; server-key " HEX64 "; key \"" KEY_A
+		"\"; } witness b { url \"http://[2001:db8::1]\"; interval 600; key \"" KEY_B "\"; } }");
 	v = &s->evidence;
 	assert_int_equal(v->witness[0].at.addr.family, ADDR_NONE);
 	assert_int_equal(v->witness[0].at.port, 0);
@@ -564,7 +571,8 @@ static void without_effect(void **state)
 	"rule " name " { match { source " source "; destination any; application any; } then { permit; } } "
 #define PAIR_AND_GLOBAL(pair, global)                                                                        \
 	"zones { zone a { interfaces e0; } zone b { interfaces e1; } } "                                     \
-	"address-book { address x { prefix 10.0.0.0/8; } } policy { from a to b { " pair "} global { " global "} }"
+	"address-book { address x { prefix 10.0.0.0/8; } } policy { from a to b { " pair                     \
+	"} global { " global "} }"
 #define NAT_RULE(name, zones, match, nat) "rule " name " { " zones match "then { source-nat " nat "; } } "
 #define NAT(rules)                                                                                           \
 	"zones { zone a { interfaces e0; } zone b { interfaces e1; } } "                                     \
@@ -579,18 +587,21 @@ static void without_effect(void **state)
 		{ PAIR_AND_GLOBAL(ANY_RULE("one", "any"), ANY_RULE("two", "any") ANY_RULE("three", "x")),
 			"rule 'three' from any zone to any zone is never reached: rule 'two' before it matches "
 			"everything\n" },
-		{ NAT(NAT_RULE("one", "to b; ", "match { source x; } ", "off") NAT_RULE("two", "to b; ", "", "interface")
-				NAT_RULE("three", "to b; ", "", "interface-ipv6")
-					NAT_RULE("four", "to a; ", "", "interface") NAT_RULE("five", "", "", "off")),
+		{ NAT(NAT_RULE("one", "to b; ", "match { source x; } ", "off") NAT_RULE("two", "to b; ", "",
+			  "interface") NAT_RULE("three", "to b; ", "", "interface-ipv6") NAT_RULE("four",
+			  "to a; ", "", "interface") NAT_RULE("five", "", "", "off")),
 			"" },
-		{ NAT(NAT_RULE("one", "to b; ", "", "interface") NAT_RULE("two", "from a; to b; ", "", "192.0.2.1")
-				NAT_RULE("three", "from a; to b; ", "", "::1") NAT_RULE("four", "from a; ", "", "off")),
+		{ NAT(NAT_RULE("one", "to b; ", "", "interface") NAT_RULE("two", "from a; to b; ", "",
+			  "192.0.2.1") NAT_RULE("three", "from a; to b; ", "", "::1")
+				  NAT_RULE("four", "from a; ", "", "off")),
 			"source NAT rule 'two' is never reached: rule 'one' before it takes all that it could\n" },
-		{ NAT(NAT_RULE("one", "", "", "off") NAT_RULE("two", "", "match { source x; } ", "interface-ipv6")),
+		{ NAT(NAT_RULE("one", "", "", "off")
+				  NAT_RULE("two", "", "match { source x; } ", "interface-ipv6")),
 			"source NAT rule 'two' is never reached: rule 'one' before it takes all that it could\n" },
-		{ "zones { zone a { interfaces e0; } zone b; zone c; } policy { from b to a { " ANY_RULE("one", "any")
-			"} from a to b { " ANY_RULE("two", "any") "} global { " ANY_RULE("three", "any")
-			"} } nat { source { " NAT_RULE("n", "from b; ", "", "off") "} }",
+		{ "zones { zone a { interfaces e0; } zone b; zone c; } policy { from b to a { " ANY_RULE(
+			  "one", "any") "} from a to b { " ANY_RULE("two",
+			  "any") "} global { " ANY_RULE("three", "any") "} } nat { source { " NAT_RULE("n",
+			  "from b; ", "", "off") "} }",
 			"zone 'b' has neither an interface nor a tunnel: what names it never matches (policy rules: 2, "
 			"source NAT rules: 1)\nzone 'c' has neither an interface nor a tunnel: no traffic is ever of it\n" },
 		{ TWO("10.9.0.0/24", "10.2.0.0/24"), "" }, /* a zone of tunnels */
@@ -598,7 +609,8 @@ static void without_effect(void **state)
 			"zone 'vpn' has neither an interface nor a tunnel: no traffic is ever of it\n"
 			"no zone has host-inbound ike: nothing of peer 'p' arrives, neither what it begins nor its answers "
 			"(peers: 1)\n" },
-		{ "zones { zone wan { interfaces e0; host-inbound [ ping tcp/500 udp/501-600 ]; } } " PEER_P COSIGNED,
+		{ "zones { zone wan { interfaces e0; host-inbound [ ping tcp/500 udp/501-600 ]; } } " PEER_P
+				COSIGNED,
 			"no zone has host-inbound ike: nothing of peer 'p' arrives, neither what it begins nor its answers "
 			"(peers: 1)\n" },
 		{ "zones { zone wan { interfaces e0; host-inbound ike; } } " PEER_P COSIGNED, "" },

@@ -24,11 +24,12 @@ static struct snapshot *compiled(const char *text)
 }
 
 #define PERMIT(from, to)                                                                                     \
-	"policy { from " from " to " to " { rule r { match { source any; destination any; application any; } "     \
+	"policy { from " from " to " to                                                                      \
+	" { rule r { match { source any; destination any; application any; } "                               \
 	"then { permit; } } } }"
 
 #define GLOBAL(action)                                                                                       \
-	"policy { global { rule r { match { source any; destination any; application any; } then { " action        \
+	"policy { global { rule r { match { source any; destination any; application any; } then { " action  \
 	"; } } } }"
 
 static void is_closed(const char *text, const char *why)

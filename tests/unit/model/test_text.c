@@ -92,20 +92,25 @@ static const struct {
 	{ "missing semicolon", "host-name hq;", "host-name hq", 2, 17, "found '}' in line 3, expected ';'" },
 	{ "missing semicolon within a line", "host-name hq;", "host-name hq tcp-mss 1400;", 2, 18,
 		"found 'tcp-mss', expected ';'" },
-	{ "missing semicolon behind a comment", "host-name hq;", "host-name hq # ;", 2, 17, "found '}' in line 3" },
-	{ "missing brace", "    zone trust {", "    zone trust", 0, 15, "found 'interfaces' in line 7, expected '{'" },
-	{ "missing braces, two levels", "                permit;\n                log {", "                permit;\n}\npolicy {", 0, 0,
-		"" },
-	{ "lines of 'set'", "system {", "set system host-name hq\nsystem {", 1, 1, "statements stand in braces here" },
+	{ "missing semicolon behind a comment", "host-name hq;", "host-name hq # ;", 2, 17,
+		"found '}' in line 3" },
+	{ "missing brace", "    zone trust {", "    zone trust", 0, 15,
+		"found 'interfaces' in line 7, expected '{'" },
+	{ "missing braces, two levels", "                permit;\n                log {",
+		"                permit;\n}\npolicy {", 0, 0, "" },
+	{ "lines of 'set'", "system {", "set system host-name hq\nsystem {", 1, 1,
+		"statements stand in braces here" },
 	{ "pair of zones as elsewhere", "from trust to vpn", "from-zone trust to-zone vpn", 0, 5,
 		"write: from ZONE to ZONE" },
-	{ "seconds with their unit", "inactivity-timeout 3600", "inactivity-timeout 3600s", 0, 28, "did you mean 3600?" },
+	{ "seconds with their unit", "inactivity-timeout 3600", "inactivity-timeout 3600s", 0, 28,
+		"did you mean 3600?" },
 	{ "hours", "inactivity-timeout 3600", "inactivity-timeout 8h", 0, 28, "did you mean 28800?" },
 	{ "comment of slashes", "host-name hq;", "// the head office\n    host-name hq;", 2, 5,
 		"a comment begins with #" },
 	{ "comment of slashes behind", "host-name hq;", "host-name hq; // the head office", 2, 19,
 		"a comment begins with #" },
-	{ "switched off", "    zone trust {", "    inactive: zone trust {", 0, 5, "put it between /* and */" },
+	{ "switched off", "    zone trust {", "    inactive: zone trust {", 0, 5,
+		"put it between /* and */" },
 	{ "single quotes", "host-name hq;", "host-name 'hq';", 2, 15, "texts stand in double quotes" },
 	{ "single quotes where all may stand", "remote-id branch.example.net;", "remote-id 'a b';", 0, 0,
 		"texts stand in double quotes" },
@@ -118,8 +123,10 @@ static const struct {
 	{ "name of a peer's address", "remote-address 203.0.113.2;", "remote-address vpn.example.com;", 0, 24,
 		"host names are not looked up" },
 	{ "no-break space", "host-name hq;", "host-name\xc2\xa0hq;", 2, 14, "no-break space" },
-	{ "typographic quotes", "host-name hq;", "host-name \xe2\x80\x9chq\xe2\x80\x9d;", 2, 15, "write '\"'" },
-	{ "a brace too many", "        host-inbound [ ping ssh ];\n    }", "        host-inbound [ ping ssh ];\n    } }", 0, 5,
+	{ "typographic quotes", "host-name hq;", "host-name \xe2\x80\x9chq\xe2\x80\x9d;", 2, 15,
+		"write '\"'" },
+	{ "a brace too many", "        host-inbound [ ping ssh ];\n    }",
+		"        host-inbound [ ping ssh ];\n    } }", 0, 5,
 		"it belongs in 'zones', which begins in line 5: is a '}' before it too many?" },
 	{ "missing value", "host-name hq;", "host-name;", 2, 14, "found ';', expected" },
 	{ "number below its range", "inactivity-timeout 3600", "inactivity-timeout 0", 0, 28, "1..604800" },
@@ -241,10 +248,12 @@ static void all_mistakes_are_said(void **state)
 		{ "a byte that is none", "zones { zoen a; zone b { interfaces \x80; } }",
 			"t:1:9: found 'zoen'|t:1:37: found the byte 0x80" },
 		{ "a missing semicolon, and the statement behind it",
-			"system {\n host-name a\n tcp-mss x;\n}\n", "t:2:13: found 'tcp-mss' in line 3|t:3:10: found 'x'" },
+			"system {\n host-name a\n tcp-mss x;\n}\n",
+			"t:2:13: found 'tcp-mss' in line 3|t:3:10: found 'x'" },
 		{ "slashes, and what is behind them", "system {\n // don't; host-name a;\n tcp-mss x;\n}\n",
 			"t:2:2: found '//'|t:3:10: found 'x'" },
-		{ "what is missing", "ike {\n peer a { pre-shared-key k; }\n peer b { remote-address ::1; proposals x; }\n}",
+		{ "what is missing",
+			"ike {\n peer a { pre-shared-key k; }\n peer b { remote-address ::1; proposals x; }\n}",
 			"t:2:2: peer 'a' lacks remote-address|t:2:2: peer 'a' lacks proposals|t:3:2: peer 'b' lacks one of" },
 		{ "names and numbers of all kinds, in order of place",
 			"zones { zone a { interfaces e0; host-inbound ssh { from adresses; } } }\n"
@@ -278,12 +287,14 @@ static void all_mistakes_are_said(void **state)
 		for (char *one = strtok_r(says, "|", &place); one; one = strtok_r(NULL, "|", &place), k++) {
 			char found[ERR_TEXT_MAX + 40] = "";
 			if (k < f.n)
-				snprintf(found, sizeof found, "t:%u:%u: %s", f.at[k].line, f.at[k].column, f.at[k].text);
+				snprintf(found, sizeof found, "t:%u:%u: %s", f.at[k].line, f.at[k].column,
+					f.at[k].text);
 			if (!strstr(found, one))
 				fail_msg("%s: not '%s' but '%s'", texts[i].what, one, found);
 		}
 		if (f.n != k || f.more)
-			fail_msg("%s: %u faults, not %u; the next is '%s'", texts[i].what, f.n, k, f.at[k].text);
+			fail_msg("%s: %u faults, not %u; the next is '%s'", texts[i].what, f.n, k,
+				f.at[k].text);
 	}
 }
 

@@ -276,17 +276,21 @@ static void link_is(struct route_table *t, uint32_t index, bool up)
 /* Two uplinks with an address and a default route each, of both families. */
 static void another_uplink(void **state)
 {
-	static const char *const families[][4] = { /* addresses, the peer, everything */
+	static const char *const families[][4] = {
+		/* addresses, the peer, everything */
 		{ "198.51.100.2", "198.51.101.2", "203.0.113.2", "0.0.0.0/0" },
 		{ "2001:db8:1::2", "2001:db8:2::2", "2001:db8:3::2", "::/0" },
 	};
 
 	for (size_t f = 0; f < COUNT_OF(families); f++) {
 		struct route_table *t = route_new();
-		struct ip_addr first = addr(families[f][0]), second = addr(families[f][1]), peer = addr(families[f][2]);
+		struct ip_addr first = addr(families[f][0]), second = addr(families[f][1]),
+			       peer = addr(families[f][2]);
 
 		for (uint32_t link = 2; link <= 3; link++) {
-			struct route_local l = { .link = link, .addr = link == 2 ? first : second, .bits = 24 };
+			struct route_local l = {
+				.link = link, .addr = link == 2 ? first : second, .bits = 24
+			};
 			struct route_entry e = { .link = link, .kind = ROUTE_UNICAST, .metric = link };
 			link_is(t, link, true);
 			assert_int_equal(prefix_parse(&e.dst, families[f][3]), RC_OK);

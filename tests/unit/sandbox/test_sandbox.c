@@ -116,14 +116,14 @@ static int do_cut_allowed(void)
 
 static int do_exec(void)
 {
-	char *const argv[] = { (char *)(uintptr_t) "true", NULL };
+	char *const argv[] = { (char *)(uintptr_t)"true", NULL };
 
 	return RESULT(execve("/bin/true", argv, argv + 1));
 }
 
 static int do_exec_fd(void)
 {
-	char *const argv[] = { (char *)(uintptr_t) "true", NULL };
+	char *const argv[] = { (char *)(uintptr_t)"true", NULL };
 
 	return RESULT(fexecve(file_fd, argv, argv + 1));
 }
@@ -391,14 +391,18 @@ static int send_there(void)
 
 static int send_elsewhere(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002), .sin_port = htons(9) };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002), .sin_port = htons(9)
+	};
 
 	return sendto(connected_fd, "y", 1, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) == 1 ? 0 : errno;
 }
 
 static int message_elsewhere(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002), .sin_port = htons(9) };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002), .sin_port = htons(9)
+	};
 	char y = 'y';
 	struct iovec part = { &y, 1 };
 	struct msghdr m = { .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &part, .msg_iovlen = 1 };
@@ -579,7 +583,8 @@ static void test_who_hands_files_over(void **state)
 			may |= calls[i].who;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (rows[i].files && rows[i].from & ALL & ~may)
-			fail_msg("%s has a file: its sender needs sendmsg() in sandbox/table.c", rows[i].name);
+			fail_msg(
+				"%s has a file: its sender needs sendmsg() in sandbox/table.c", rows[i].name);
 }
 
 static void test_deeds(void **state)
@@ -811,7 +816,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_deeds_succeed_outside),
-		cmocka_unit_test(test_who_hands_files_over), cmocka_unit_test(test_deeds),
+		cmocka_unit_test(test_who_hands_files_over),
+		cmocka_unit_test(test_deeds),
 		cmocka_unit_test(test_root_is_empty),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_abort_is_not_a_violation),

@@ -288,12 +288,11 @@ static void test_update(void **state)
 	for (int round = 0; round < 20000; round++) {
 		uint8_t data[40], is[16];
 		for (size_t i = 0; i < sizeof data; i++)
-			data[i] = round % 5 ? (uint8_t)next_random(&seed)
-					    : (uint8_t) - (next_random(&seed) & 1);
+			data[i] =
+				round % 5 ? (uint8_t)next_random(&seed) : (uint8_t)-(next_random(&seed) & 1);
 		size_t n = 2 * (1 + next_random(&seed) % 8), at = 2 + 2 * (next_random(&seed) % 10);
 		for (size_t i = 0; i < n; i++)
-			is[i] = round % 7 ? (uint8_t)next_random(&seed)
-					  : (uint8_t) - (next_random(&seed) & 1);
+			is[i] = round % 7 ? (uint8_t)next_random(&seed) : (uint8_t)-(next_random(&seed) & 1);
 		store_be16(data, 0);
 		store_be16(data, plain_checksum(0, data, sizeof data));
 		csum_update(data, data + at, is, n);

@@ -124,7 +124,7 @@ static void cut_then_join(const struct shape *s)
 			assert_int_equal(load_be32(one.ip + one.l4_offset + 4), s->sequence + at);
 			uint8_t want = s->tcp_flags;
 			if (!last)
-				want &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+				want &= (uint8_t)~(TCP_FIN | TCP_PSH);
 			if (packets > 1)
 				want &= (uint8_t)~TCP_CWR;
 			assert_int_equal(one.tcp_flags, want);

@@ -41,10 +41,7 @@ static void questions(void **state)
 	}
 }
 
-#define ROW(name, text, want, n)                                                                             \
-	{                                                                                                    \
-		name, text, sizeof(text) - 1, want, n                                                        \
-	}
+#define ROW(name, text, want, n) { name, text, sizeof(text) - 1, want, n }
 
 /* clang-format off */
 static const struct {

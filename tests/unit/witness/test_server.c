@@ -88,8 +88,7 @@ static const struct http_answer *ask(const char *at, const void *body, size_t bo
 
 	assert_true(n > 0);
 	if (connection < 0) {
-		struct sockaddr_in in = { .sin_family = AF_INET,
-			.sin_port = htons(url.port) };
+		struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(url.port) };
 		struct timeval wait = { 10, 0 };
 		assert_int_equal(inet_pton(AF_INET, url.host, &in.sin_addr), 1);
 		connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
