@@ -50,22 +50,22 @@ bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups)
 	return false;
 }
 
-void leaf_kernel_half(const uint8_t raw[LEAF_HALF_SIZE], uint8_t ret_a[LEAF_HALF_SIZE])
+void leaf_kernel_share(const uint8_t raw[LEAF_SHARE_SIZE], uint8_t ret_a[LEAF_SHARE_SIZE])
 {
-	static const char label[] = "plaingate/kernel-half/v1";
-	const struct sha256_part parts[] = { { label, sizeof label - 1 }, { raw, LEAF_HALF_SIZE } };
+	static const char label[] = "plaingate/kernel-share/v1";
+	const struct sha256_part parts[] = { { label, sizeof label - 1 }, { raw, LEAF_SHARE_SIZE } };
 
-	_Static_assert(LEAF_HALF_SIZE == SHA256_SIZE, "a half is a hash");
+	_Static_assert(LEAF_SHARE_SIZE == SHA256_SIZE, "a share is a hash");
 	sha256_parts(ret_a, parts, COUNT_OF(parts));
 }
 
 enum rc leaf_seed(
-	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE])
+	const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE])
 {
 	static const char salt[] = "plaingate/leaf/v1";
-	const struct prf_part halves[] = { { a, LEAF_HALF_SIZE }, { b, LEAF_HALF_SIZE } };
+	const struct prf_part shares[] = { { a, LEAF_SHARE_SIZE }, { b, LEAF_SHARE_SIZE } };
 
-	return hkdf_extract(salt, sizeof salt - 1, halves, COUNT_OF(halves), ret_seed);
+	return hkdf_extract(salt, sizeof salt - 1, shares, COUNT_OF(shares), ret_seed);
 }
 
 enum rc leaf_secret(const uint8_t seed[LEAF_SEED_SIZE], uint16_t group, uint8_t ret_secret[DH_SEED_SIZE])
@@ -87,14 +87,14 @@ size_t leaf_data_size(uint32_t groups)
 	return n;
 }
 
-enum rc leaf_data(const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint32_t groups,
+enum rc leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint32_t groups,
 	uint8_t ret_data[LEAF_DATA_MAX])
 {
 	uint8_t seed[LEAF_SEED_SIZE], secret[DH_SEED_SIZE], *at = ret_data + 2 * SHA256_SIZE;
 	enum rc rc = leaf_seed(a, b, seed);
 
-	sha256(ret_data, a, LEAF_HALF_SIZE);
-	sha256(ret_data + SHA256_SIZE, b, LEAF_HALF_SIZE);
+	sha256(ret_data, a, LEAF_SHARE_SIZE);
+	sha256(ret_data + SHA256_SIZE, b, LEAF_SHARE_SIZE);
 	for (size_t i = 0; i < COUNT_OF(groups_table) && rc == RC_OK; i++) {
 		struct dh_secret dh;
 

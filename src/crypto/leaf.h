@@ -1,15 +1,15 @@
 /*
- * Ephemeral keys by cut and choose: how one leaf of a batch is made of its two halves, and which leaves of a
+ * Ephemeral keys by cut and choose: how one leaf of a batch is made of its two shares, and which leaves of a
  * batch are opened. The keeper makes them, src/verify makes them again from what was opened: one fact, here.
  *
- *   a          = SHA-256("plaingate/kernel-half/v1" | what the kernel's generator gave, 32 octets)
- *   b          the half of the second source, which is a hash already (proc/entropy/noise.h)
+ *   a          = SHA-256("plaingate/kernel-share/v1" | what the kernel's generator gave, 32 octets)
+ *   b          the share of the second source, which is a hash already (proc/entropy/noise.h)
  *   seed       = HKDF-Extract(salt "plaingate/leaf/v1", a | b)
  *   secret(g)  = HKDF-Expand(seed, "key exchange" | g as 16 bits), 64 octets, for dh_generate() of group g
  *   data       = SHA-256(a) | SHA-256(b) | public values of the batch's groups, by rising number
  *   leaf hash  = SHA-256(00 | data), and the batch's root by RFC 9162
  *
- * A quarter of the halves is published: no output of a generator stands there as it came, from which somebody
+ * A quarter of the shares is published: no output of a generator stands there as it came, from which somebody
  * who knows that generator could read its state.
  *
  * challenge: n and k are known, `later` is what came after the root was in the ledger (cosignatures of
@@ -25,7 +25,7 @@
 #include "crypto/dh.h"
 #include "crypto/hash.h"
 
-#define LEAF_HALF_SIZE	 32
+#define LEAF_SHARE_SIZE	 32
 #define LEAF_SEED_SIZE	 32
 #define LEAF_COUNT_MAX	 256
 #define LEAF_DATA_MAX	 (2 * SHA256_SIZE + 32 + 64 + 96)
@@ -47,14 +47,14 @@ const char *leaf_groups_text(char *ret_text, uint32_t groups);
 bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups);
 
 /* Half a, of what the kernel's generator gave. */
-void leaf_kernel_half(const uint8_t raw[LEAF_HALF_SIZE], uint8_t ret_a[LEAF_HALF_SIZE]);
+void leaf_kernel_share(const uint8_t raw[LEAF_SHARE_SIZE], uint8_t ret_a[LEAF_SHARE_SIZE]);
 /* RC_INTERNAL when libcrypto fails; what was to come out is wiped then. */
 enum rc leaf_seed(
-	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
+	const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
 enum rc leaf_secret(const uint8_t seed[LEAF_SEED_SIZE], uint16_t group, uint8_t ret_secret[DH_SEED_SIZE]);
 
 size_t leaf_data_size(uint32_t groups);
-enum rc leaf_data(const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint32_t groups,
+enum rc leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint32_t groups,
 	uint8_t ret_data[LEAF_DATA_MAX]);
 /* The public value of a group in the data of a leaf, dh_public_size() octets; NULL: not in it. */
 const uint8_t *leaf_public(const uint8_t *data, uint32_t groups, uint16_t group);

@@ -135,7 +135,7 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 	offer_esp(c, t, st->child->spi_in, false, &offer);
 	ike_out_offer(&o, &offer);
 	child_offer_selectors(c, &o, st->tunnel, NULL);
-	words_offer(&o);
+	peer_messages_offer(&o);
 	step_done(c, sa, st);
 	out_send_request(c, sa, &o);
 }
@@ -180,7 +180,7 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED, text);
 		return;
 	}
-	words_offered(sa, &st->in->p);
+	peer_messages_offered(sa, &st->in->p);
 	unspoken = unspoken_method(&st->in->p);
 	if (unspoken || !ask_verify(c, sa, st, id, auth_verified))
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED,
@@ -211,7 +211,7 @@ static bool refuses_child_alone(uint16_t notify)
 static void auth_child_failed(
 	struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, bool peer_has_it)
 {
-	struct child *ch = st->child;
+	struct child_sa *ch = st->child;
 	uint32_t tunnel = st->tunnel;
 
 	if (peer_has_it) {
@@ -271,7 +271,7 @@ static void auth_child_installed(
 	struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_child_installed *i = &r->u.CHILD_INSTALL;
-	struct child *ch = st->child;
+	struct child_sa *ch = st->child;
 
 	if (i->rc != RC_OK || ch->tunnel == INDEX_NONE) {
 		auth_child_failed(c, sa, st,
@@ -370,7 +370,7 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	sa->initial_contact = ike_notify_find(p, NTF_INITIAL_CONTACT);
-	words_offered(sa, p);
+	peer_messages_offered(sa, p);
 	unspoken = unspoken_method(p);
 	if (unspoken || !ask_verify(c, sa, st, &p->idi, request_verified))
 		request_refused(c, sa, st, unspoken ? unspoken : "the peer's identity is too long");
@@ -530,7 +530,7 @@ static void request_child_installed(
 static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
-	struct child *ch = st->child;
+	struct child_sa *ch = st->child;
 	uint8_t id[KEEPER_ID_MAX];
 	struct ike_offer answer = st->answer;
 	mono_ns asked_at = sa->since;
@@ -549,7 +549,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	} else {
 		ike_out_notify(&o, st->refuse_child, NULL, 0);
 	}
-	words_offer(&o);
+	peer_messages_offer(&o);
 	step_done(c, sa, st);
 	sa_established(c, sa);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));

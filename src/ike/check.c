@@ -10,7 +10,7 @@
 			return #condition;                                                                   \
 	} while (0)
 
-static const char *child_wrong(const struct ike *c, const struct ike_sa *sa, const struct child *ch)
+static const char *child_wrong(const struct ike *c, const struct ike_sa *sa, const struct child_sa *ch)
 {
 	const struct tunnel *t = child_tunnel(c, ch);
 	bool here = ch->state != CH_LARVAL && ch->state != CH_LINGER;
@@ -23,7 +23,7 @@ static const char *child_wrong(const struct ike *c, const struct ike_sa *sa, con
 	MUST(link_used(&ch->unsure) == (here && !ch->confirmed));
 	MUST(ch->state != CH_UP || ch->rekey_at <= c->now || ch->due.place != 0);
 	MUST(ch->state != CH_CLOSING || link_used(&ch->wanting) == !ch->delete_sent);
-	LIST_FOR (struct child, other, &sa->children, of_sa)
+	LIST_FOR (struct child_sa, other, &sa->children, of_sa)
 		MUST(other == ch || !here || ch->spi_out == 0 || other->state == CH_LINGER ||
 			other->spi_out != ch->spi_out);
 	return NULL;
@@ -39,7 +39,7 @@ static const char *sa_wrong(const struct ike *c, const struct ike_sa *sa)
 	MUST(sa->state != ST_UP || link_used(&sa->of_peer));
 	MUST((sa->state == ST_AUTH_WAIT || sa->state == ST_FAILED) == link_used(&sa->of_state));
 	MUST(sa->state == ST_DEAD || sa->state == ST_LARVAL || sa->due.place != 0 || sa->asks_n > 0);
-	LIST_FOR (struct child, ch, &sa->children, of_sa) {
+	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		n++;
 		if (!wrong)
 			wrong = child_wrong(c, sa, ch);
@@ -52,7 +52,7 @@ static const char *tunnel_wrong(const struct ike *c, const struct tunnel *t)
 {
 	uint32_t up = 0, live = 0, linger = 0, all = 0;
 
-	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
 		up += ch->state == CH_UP;
 		live += ch->state == CH_UP || ch->state == CH_LARVAL;
 		linger += ch->state == CH_LINGER;

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours)
+struct child_sa *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours)
 {
-	struct child *ch = ike_alloc(sizeof *ch);
+	struct child_sa *ch = ike_alloc(sizeof *ch);
 
 	ch->sa = sa;
 	ch->tunnel = tunnel;
@@ -26,13 +26,13 @@ struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool 
 	return ch;
 }
 
-void child_set_id(struct ike *c, struct child *ch, const struct keeper_child_begun *b)
+void child_set_id(struct ike *c, struct child_sa *ch, const struct keeper_child_begun *b)
 {
 	ch->handle = b->child;
 	child_set_in(c, ch, b->spi_in);
 }
 
-void child_unlink(struct ike *c, struct ike_sa *sa, struct child *ch)
+void child_unlink(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
 	child_set_state(c, ch, CH_LINGER); /* counted as such for the last time */
 	tunnel_touch(c, ch->tunnel);
@@ -56,7 +56,7 @@ static void link_if(bool wanted, struct link *head, struct link *l)
 		link_last(head, l);
 }
 
-void child_changed(struct ike *c, struct child *ch)
+void child_changed(struct ike *c, struct child_sa *ch)
 {
 	bool up = ch->state == CH_UP, here = ch->state != CH_LARVAL && ch->state != CH_LINGER;
 	mono_ns at = due_sooner(c, due_sooner(c, 0, ch->remove_at), ch->activate_at);
@@ -76,7 +76,7 @@ void child_changed(struct ike *c, struct child *ch)
 	sa_touch(c, ch->sa);
 }
 
-void child_take_choice(struct ike *c, struct child *ch, const struct choice *choice)
+void child_take_choice(struct ike *c, struct child_sa *ch, const struct choice *choice)
 {
 	ch->encr = choice->encr;
 	ch->encr_bits = choice->encr_bits;
@@ -85,7 +85,7 @@ void child_take_choice(struct ike *c, struct child *ch, const struct choice *cho
 	child_set_out(c, ch, load_be32(choice->spi.at));
 }
 
-static mono_ns lifetime(struct ike *c, const struct child *ch, uint64_t lo, uint64_t hi)
+static mono_ns lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, uint64_t hi)
 {
 	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
 	uint32_t s = t && t->rekey_s ? t->rekey_s : IKE_CHILD_LIFETIME_S;
@@ -93,7 +93,7 @@ static mono_ns lifetime(struct ike *c, const struct child *ch, uint64_t lo, uint
 	return c->now + s * NS_PER_S / 1000 * ike_chance(c, lo, hi);
 }
 
-void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state)
+void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state)
 {
 	child_set_state(c, ch, state);
 	if (state == CH_UP)
@@ -108,19 +108,19 @@ void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum ch
  * answered our exchange, or something came in), even one that is replaced and waits for its delete; then the
  * newest.
  */
-static uint64_t rank(const struct child *ch)
+static uint64_t rank(const struct child_sa *ch)
 {
 	return (uint64_t)ch->confirmed << 1 | (ch->state == CH_UP);
 }
 
-static struct child *survivor(const struct ike *c, const struct child *gone)
+static struct child_sa *survivor(const struct ike *c, const struct child_sa *gone)
 {
 	const struct tunnel *t = child_tunnel(c, gone);
-	struct child *best = NULL;
+	struct child_sa *best = NULL;
 
 	if (!t)
 		return NULL;
-	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
 		bool carries = ch->state == CH_UP || ch->state == CH_REPLACED ||
 			       (ch->state == CH_CLOSING && !ch->delete_sent);
 
@@ -136,33 +136,33 @@ static struct child *survivor(const struct ike *c, const struct child *gone)
  * When the event is over: where an IKE SA ends, or all of a peer, the other one goes a moment later, and the data
  * plane would be told to send on what the keeper has just had removed.
  */
-bool child_hand_over(struct ike *c, const struct child *ch)
+bool child_hand_over(struct ike *c, const struct child_sa *ch)
 {
-	struct child *other = survivor(c, ch);
+	struct child_sa *other = survivor(c, ch);
 
 	if (!other || other->activate_at != 0)
 		return other; /* it takes over as soon as the peer surely has it */
-	LIST_FOR (struct child, each, &c->tunnels[other->tunnel].children, of_tunnel)
+	LIST_FOR (struct child_sa, each, &c->tunnels[other->tunnel].children, of_tunnel)
 		each->takes_over = each == other;
 	tunnel_touch(c, other->tunnel);
 	return true;
 }
 
-static void activate(struct ike *c, const struct child *ch)
+static void activate(struct ike *c, const struct child_sa *ch)
 {
 	ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
 }
 
 void child_take_over(struct ike *c, uint32_t tunnel)
 {
-	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel) {
 		if (ch->takes_over && ch->state != CH_LINGER)
 			activate(c, ch);
 		ch->takes_over = false;
 	}
 }
 
-void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
+void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
 	struct tunnel *t = &c->tunnels[ch->tunnel];
 
@@ -181,7 +181,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child *ch)
 	ike_log(c, false, "tunnel %s: child SA %08x up", tunnel_config(c, ch->tunnel)->name, ch->spi_in);
 }
 
-static void ask_remove(struct ike *c, struct ike_sa *sa, struct child *ch)
+static void ask_remove(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
 	struct keeper_child_remove *q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
 
@@ -191,7 +191,7 @@ static void ask_remove(struct ike *c, struct ike_sa *sa, struct child *ch)
 	snprintf(q->reason, sizeof q->reason, "%.190s", ch->reason);
 }
 
-static void forget_handle(struct ike *c, struct ike_sa *sa, struct child *ch)
+static void forget_handle(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
 	struct keeper_drop *d;
 
@@ -205,13 +205,13 @@ static void forget_handle(struct ike *c, struct ike_sa *sa, struct child *ch)
 }
 
 /* What was to yield to a child that is gone now stays after all, unless its delete is on its way. */
-static void revive(struct ike *c, const struct child *gone)
+static void revive(struct ike *c, const struct child_sa *gone)
 {
 	const struct tunnel *t = child_tunnel(c, gone);
 
 	if (!t || gone->spi_in == 0)
 		return;
-	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
 		if (ch->state != CH_CLOSING || ch->delete_sent || ch->yields_to != gone->spi_in ||
 			ch->sa->state != ST_UP)
 			continue;
@@ -222,13 +222,13 @@ static void revive(struct ike *c, const struct child *gone)
 }
 
 /* The tunnel's last child went: what stays inbound for packets on their way must not become its sender. */
-static void end_lingering(struct ike *c, const struct child *last)
+static void end_lingering(struct ike *c, const struct child_sa *last)
 {
 	const struct tunnel *t = child_tunnel(c, last);
 
 	if (!t)
 		return;
-	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
 		if (ch->state != CH_LINGER)
 			continue;
 		ch->remove_at = c->now + 1;
@@ -236,7 +236,7 @@ static void end_lingering(struct ike *c, const struct child *last)
 	}
 }
 
-void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason)
+void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason)
 {
 	if (ch->state == CH_LINGER)
 		return;
@@ -265,7 +265,7 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *
 	tunnel_touch(c, ch->tunnel);
 }
 
-void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason)
+void child_want_delete(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason)
 {
 	if (ch->state == CH_CLOSING || ch->state == CH_LINGER)
 		return;
@@ -278,7 +278,7 @@ void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const
  * would meet CHILD_SA_NOT_FOUND, and the late answer would leave the peer with a child that we have
  * forgotten. With windows of one the peer's next request shows that it has our answer; so do packets.
  */
-void child_confirm(struct ike *c, struct child *ch)
+void child_confirm(struct ike *c, struct child_sa *ch)
 {
 	const struct tunnel *t = child_tunnel(c, ch);
 
@@ -288,12 +288,12 @@ void child_confirm(struct ike *c, struct child *ch)
 	child_changed(c, ch);
 	if (!t)
 		return;
-	LIST_FOR (struct child, twin, &t->children, of_tunnel)
+	LIST_FOR (struct child_sa, twin, &t->children, of_tunnel)
 		if (twin->yields_to == ch->spi_in)
 			sa_touch(c, twin->sa); /* what yields to it may go now */
 }
 
-bool child_confirmed(struct ike *c, struct child *ch)
+bool child_confirmed(struct ike *c, struct child_sa *ch)
 {
 	if (ch->used || c->now >= ch->since + IKE_CONFIRM_S * NS_PER_S)
 		child_confirm(c, ch);
@@ -301,9 +301,9 @@ bool child_confirmed(struct ike *c, struct child *ch)
 }
 
 /* Of twins the one that yields is the sender until the peer surely has the other one. */
-bool child_may_go(struct ike *c, struct child *ch)
+bool child_may_go(struct ike *c, struct child_sa *ch)
 {
-	struct child *stays = child_any_by_in(c, ch->yields_to);
+	struct child_sa *stays = child_any_by_in(c, ch->yields_to);
 
 	if (!child_confirmed(c, ch))
 		return false;
@@ -311,18 +311,18 @@ bool child_may_go(struct ike *c, struct child *ch)
 }
 
 void child_yield(
-	struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason)
+	struct ike *c, struct ike_sa *sa, struct child_sa *ch, const struct child_sa *to, const char *reason)
 {
 	child_want_delete(c, sa, ch, reason);
 	ch->yields_to = to->spi_in;
 }
 
-static bool same_selectors(const struct child *a, const struct child *b)
+static bool same_selectors(const struct child_sa *a, const struct child_sa *b)
 {
 	return child_within(a, b) && child_within(b, a);
 }
 
-static bool twin_before(const struct child *a, const struct child *b)
+static bool twin_before(const struct child_sa *a, const struct child_sa *b)
 {
 	int order = nonce_compare(&a->line, &b->line);
 
@@ -330,7 +330,7 @@ static bool twin_before(const struct child *a, const struct child *b)
 }
 
 /* Both come from one child by rekeys, so one of them is redundant. */
-static bool same_line(const struct child *a, const struct child *b)
+static bool same_line(const struct child_sa *a, const struct child_sa *b)
 {
 	return nonce_compare(&a->line, &b->line) == 0 && same_selectors(a, b);
 }
@@ -340,14 +340,14 @@ static bool same_line(const struct child *a, const struct child *b)
  * was lost, as with an IKE SA that was replaced meanwhile, and still sends on the one of before. That one stands again.
  * It is rekeyed at once: the answer shows whether the peer has it, and if not, the one before it is tried.
  */
-void child_back(struct ike *c, const struct child *unknown)
+void child_back(struct ike *c, const struct child_sa *unknown)
 {
 	const struct tunnel *t = child_tunnel(c, unknown);
-	struct child *last = NULL;
+	struct child_sa *last = NULL;
 
 	if (!t)
 		return;
-	LIST_FOR (struct child, ch, &t->children, of_tunnel)
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
 		if (ch->state == CH_REPLACED && ch->sa->state == ST_UP && same_line(ch, unknown) &&
 			(!last || ch->since > last->since))
 			last = ch;
@@ -363,12 +363,12 @@ void child_back(struct ike *c, const struct child *unknown)
  * or has forgotten the one that we send on. A rekey shows whether it has a child: if not, CHILD_SA_NOT_FOUND
  * ends it here as well, and the other one sends. What packets come in on is known to be there.
  */
-static void verify(struct ike *c, struct child *ch)
+static void verify(struct ike *c, struct child_sa *ch)
 {
 	bool used = ch->used && ch->idle_in_ms < IKE_DOUBT_MS_MIN, alone = true;
 
 	ch->doubt_at = 0;
-	LIST_FOR (struct child, twin, &c->tunnels[ch->tunnel].children, of_tunnel)
+	LIST_FOR (struct child_sa, twin, &c->tunnels[ch->tunnel].children, of_tunnel)
 		alone &= twin == ch || twin->state != CH_UP || !same_line(twin, ch);
 	ch->verifying = !alone && !used;
 	ch->verified = !ch->verifying;
@@ -376,7 +376,7 @@ static void verify(struct ike *c, struct child *ch)
 	child_compare_later(c, ch);
 }
 
-static void doubt(struct ike *c, struct child *ch)
+static void doubt(struct ike *c, struct child_sa *ch)
 {
 	if (ch->verified || ch->verifying || ch->doubt_at != 0)
 		return;
@@ -384,18 +384,18 @@ static void doubt(struct ike *c, struct child *ch)
 	child_changed(c, ch);
 }
 
-static bool in_doubt(const struct child *ch)
+static bool in_doubt(const struct child_sa *ch)
 {
 	return ch->doubt_at != 0 || ch->verifying;
 }
 
-void child_lingered(struct ike *c, struct child *ch)
+void child_lingered(struct ike *c, struct child_sa *ch)
 {
 	ask_remove(c, ch->sa, ch);
 	child_unlink(c, ch->sa, ch);
 }
 
-void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
+void child_tick(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
 	if (ch->remove_at != 0 && c->now >= ch->remove_at) {
 		child_lingered(c, ch);
@@ -422,7 +422,7 @@ void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch)
 }
 
 /* Its own rekey decides between it and its twin when the answer comes. */
-static bool being_rekeyed(const struct child *ch)
+static bool being_rekeyed(const struct child_sa *ch)
 {
 	const struct step *own = &ch->sa->steps[SIDE_OWN];
 
@@ -430,15 +430,15 @@ static bool being_rekeyed(const struct child *ch)
 }
 
 /* If its twin stands too, the one with the lowest nonce goes, by the hand of whoever began it. */
-static void compare(struct ike *c, struct child *ch)
+static void compare(struct ike *c, struct child_sa *ch)
 {
-	LIST_FOR (struct child, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
+	LIST_FOR (struct child_sa, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
 		if (twin == ch || twin->state != CH_UP || ch->state != CH_UP || being_rekeyed(twin) ||
-			twin->sa->moving != ch->sa->moving || twin->heir_of_peer == ch->spi_in ||
-			ch->heir_of_peer == twin->spi_in || in_doubt(twin) || in_doubt(ch) ||
+			twin->sa->moving != ch->sa->moving || twin->successor_of_peer == ch->spi_in ||
+			ch->successor_of_peer == twin->spi_in || in_doubt(twin) || in_doubt(ch) ||
 			!same_selectors(twin, ch))
 			continue;
-		struct child *goes = twin_before(twin, ch) ? twin : ch, *stays = goes == ch ? twin : ch;
+		struct child_sa *goes = twin_before(twin, ch) ? twin : ch, *stays = goes == ch ? twin : ch;
 
 		if (goes->ours) {
 			child_yield(c, goes->sa, goes, stays, "made twice; the other one stays");
@@ -451,14 +451,14 @@ static void compare(struct ike *c, struct child *ch)
 
 void child_compare(struct ike *c, uint32_t tunnel)
 {
-	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel) {
 		if (ch->compare && ch->state == CH_UP)
 			compare(c, ch);
 		ch->compare = false;
 	}
 }
 
-void child_compare_later(struct ike *c, struct child *ch)
+void child_compare_later(struct ike *c, struct child_sa *ch)
 {
 	ch->compare = true;
 	tunnel_touch(c, ch->tunnel);
@@ -489,22 +489,22 @@ bool child_holds_packet(const struct ike *c, uint32_t tunnel)
 {
 	const struct tunnel *t = &c->tunnels[tunnel];
 
-	LIST_FOR (struct child, ch, &t->children, of_tunnel)
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
 		if (ch->state == CH_UP && selectors_within(&t->packet[0], 1, ch->local_ts, ch->local_n) &&
 			selectors_within(&t->packet[1], 1, ch->remote_ts, ch->remote_n))
 			return true;
 	return false;
 }
 
-bool child_within(const struct child *inner, const struct child *outer)
+bool child_within(const struct child_sa *inner, const struct child_sa *outer)
 {
 	return selectors_within(inner->local_ts, inner->local_n, outer->local_ts, outer->local_n) &&
 	       selectors_within(inner->remote_ts, inner->remote_n, outer->remote_ts, outer->remote_n);
 }
 
-bool child_has_stand_in(const struct ike *c, const struct child *ch)
+bool child_has_stand_in(const struct ike *c, const struct child_sa *ch)
 {
-	LIST_FOR (struct child, other, &child_tunnel(c, ch)->children, of_tunnel)
+	LIST_FOR (struct child_sa, other, &child_tunnel(c, ch)->children, of_tunnel)
 		if (other != ch && other->state == CH_UP && child_within(ch, other))
 			return true;
 	return false;
@@ -529,7 +529,8 @@ static void offer_side(
 	ike_out_selectors(o, type, list, own);
 }
 
-void child_offer_selectors(const struct ike *c, struct ike_out *o, uint32_t tunnel, const struct child *old)
+void child_offer_selectors(
+	const struct ike *c, struct ike_out *o, uint32_t tunnel, const struct child_sa *old)
 {
 	const struct snap_tunnel *t = tunnel_config(c, tunnel);
 
@@ -573,7 +574,7 @@ uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_s
 	return best;
 }
 
-bool child_narrow(const struct ike *c, struct child *ch, const struct ike_selectors *remote_ts,
+bool child_narrow(const struct ike *c, struct child_sa *ch, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts)
 {
 	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
@@ -589,7 +590,7 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	bool with_dh, struct err *ret_why)
 {
 	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child *ch = st->child;
+	struct child_sa *ch = st->child;
 	struct choice choice;
 
 	if (!t || !offer_is_single(&p->sa) || !select_esp(c, t, &p->sa, with_dh, &choice)) {
@@ -624,7 +625,7 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then)
 {
-	struct child *ch = st->child;
+	struct child_sa *ch = st->child;
 	struct keeper_child_install *q =
 		&sa_ask(c, sa, st->side, KEEPER_CHILD_INSTALL, then)->u.CHILD_INSTALL;
 	uint32_t orphan = c->tunnels[ch->tunnel].orphan;

@@ -107,7 +107,7 @@ static void action_free(struct action_node *node)
 
 static void sa_free_whole(struct ike *c, struct ike_sa *sa)
 {
-	LIST_FOR_SAFE (struct child, ch, after, &sa->children, of_sa)
+	LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa)
 		child_unlink(c, sa, ch);
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
@@ -121,8 +121,8 @@ void ike_core_free(struct ike *c)
 	if (!c)
 		return;
 	LIST_FOR_SAFE (struct ike_sa, sa, after, &c->sas, of_all) {
-		/* A larval heir stands in the list itself; its maker must not end it a second time. */
-		sa->steps[SIDE_OWN].heir = sa->steps[SIDE_PEER].heir = NULL;
+		/* A larval successor stands in the list itself; its maker must not end it a second time. */
+		sa->steps[SIDE_OWN].successor = sa->steps[SIDE_PEER].successor = NULL;
 		sa->steps[SIDE_OWN].child = sa->steps[SIDE_PEER].child = NULL;
 		sa_free_whole(c, sa);
 	}

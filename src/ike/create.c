@@ -17,7 +17,7 @@
 static ike_then create_begun, create_installed;
 
 /* The tunnel has as many as it may: those that are on their way out make room. */
-static void no_room(struct ike *c, uint32_t tunnel, struct child *old)
+static void no_room(struct ike *c, uint32_t tunnel, struct child_sa *old)
 {
 	if (!old) {
 		tunnel_failed(c, tunnel, "too many child SAs");
@@ -27,7 +27,7 @@ static void no_room(struct ike *c, uint32_t tunnel, struct child *old)
 	child_changed(c, old);
 }
 
-bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh)
+bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child_sa *old, uint16_t dh)
 {
 	const struct snap_tunnel *t = tunnel_config(c, tunnel);
 	struct step *st = &sa->steps[SIDE_OWN];
@@ -55,7 +55,7 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 /* This try is over; the next one comes after ms, give or take. */
 static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, uint64_t ms)
 {
-	struct child *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
 	uint32_t tunnel = st->tunnel;
 	bool rekey = st->task == TASK_CHILD_REKEY;
 
@@ -76,7 +76,7 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 {
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
 	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
 	struct ike_offer offer;
 	struct ike_out o;
 	uint8_t spi[4];
@@ -109,7 +109,7 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 /* The peer holds the child for made, we cannot use it. */
 static void create_unusable(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason)
 {
-	struct child *ch = st->child;
+	struct child_sa *ch = st->child;
 
 	st->child = NULL;
 	child_want_delete(c, sa, ch, reason);
@@ -145,9 +145,9 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 }
 
 /* Which of two simultaneous rekeys of `old` stays; ours is new. */
-static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child *old, struct child *ours)
+static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child_sa *old, struct child_sa *ours)
 {
-	struct child *theirs = child_by_in(c, sa, old->heir_of_peer);
+	struct child_sa *theirs = child_by_in(c, sa, old->successor_of_peer);
 
 	if (theirs && theirs->state == CH_UP && nonce_compare(&ours->lowest, &theirs->lowest) < 0) {
 		/* 2.8.1: the SA with the lowest nonce is closed by whoever created it; the other side deletes
@@ -161,7 +161,7 @@ static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child *old, st
 
 static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
-	struct child *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
 
 	if (r->u.CHILD_INSTALL.rc != RC_OK || ch->tunnel == INDEX_NONE) {
 		create_unusable(c, sa, st,
@@ -190,7 +190,7 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_notify *v)
 {
 	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
 	bool rekey = st->task == TASK_CHILD_REKEY, known = false;
 	uint32_t tunnel = st->tunnel;
 	uint16_t group;
@@ -209,15 +209,15 @@ static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st
 
 static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uint16_t type)
 {
-	struct child *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
 	char text[IKE_REASON_MAX], name[48];
 
 	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
-	if (old && old->heir_of_peer != 0) {
+	if (old && old->successor_of_peer != 0) {
 		/* 2.8.1: the peer had finished its own rekey; that one stands. */
-		if (old->state == CH_UP && child_by_in(c, sa, old->heir_of_peer))
+		if (old->state == CH_UP && child_by_in(c, sa, old->successor_of_peer))
 			ike_child_enter(c, sa, old, CH_REPLACED);
-		old->heir_of_peer = 0;
+		old->successor_of_peer = 0;
 		child_compare_later(c, old);
 		if (old->state != CH_UP) {
 			own_done(c, sa);
@@ -285,7 +285,7 @@ static bool asked(const struct ike_sa *sa)
 }
 
 /* Has our rekey of this child been sent, so that the peer may be carrying it out? */
-static bool rekeying(const struct ike_sa *sa, const struct child *old)
+static bool rekeying(const struct ike_sa *sa, const struct child_sa *old)
 {
 	const struct step *own = &sa->steps[SIDE_OWN];
 
@@ -296,7 +296,7 @@ static bool rekeying(const struct ike_sa *sa, const struct child *old)
 static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_notify *v)
 {
 	struct step *own = &sa->steps[SIDE_OWN];
-	struct child *old;
+	struct child_sa *old;
 
 	/* Protocol 0 or 1 here is CVE-2023-38710. */
 	if (v->protocol != IKE_PROTO_ESP || v->spi.n != 4) {
@@ -317,7 +317,7 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		return false;
 	}
 	/* 2.25.1: being closed, or rekeyed already and waiting for its delete. */
-	if (old->state != CH_UP || child_by_in(c, sa, old->heir_of_peer)) {
+	if (old->state != CH_UP || child_by_in(c, sa, old->successor_of_peer)) {
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
@@ -339,7 +339,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	uint8_t group[2];
 
 	rekey_settle_to(c, sa);
-	if (sa->want_delete || sa->peer_heir != 0 || sa->steps[SIDE_OWN].task == TASK_IKE_REKEY) {
+	if (sa->want_delete || sa->peer_successor != 0 || sa->steps[SIDE_OWN].task == TASK_IKE_REKEY) {
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
@@ -384,7 +384,7 @@ static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uin
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
-	struct child *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
 	struct nonce theirs;
 
 	if (b->rc != RC_OK) {
@@ -409,7 +409,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 
 static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
-	struct child *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
 	struct ike_offer answer = st->answer;
 	struct ike_out o;
 
@@ -431,7 +431,7 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	child_up(c, sa, ch);
 	if (old && old->state == CH_UP) {
 		if (rekeying(sa, old))
-			old->heir_of_peer = ch->spi_in; /* both at once: our answer decides */
+			old->successor_of_peer = ch->spi_in; /* both at once: our answer decides */
 		else
 			ike_child_enter(c, sa, old, CH_REPLACED);
 	}

@@ -123,7 +123,7 @@ static void give_up_answer(struct ike *c, struct ike_sa *sa, bool peer_moves, co
 
 static void renumber_children(struct ike *c, struct ike_sa *sa, const struct renumbering *to)
 {
-	LIST_FOR (struct child, ch, &sa->children, of_sa) {
+	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		ch->tunnel = renumbered(to, ch->tunnel);
 		child_join_tunnel(c, ch);
 		/* The data plane drops what its own snapshot no longer has. One whose exchange is under way
@@ -167,7 +167,7 @@ static void leave_tables(struct ike *c)
 {
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
 		sa_leave_peer(c, sa);
-		LIST_FOR (struct child, ch, &sa->children, of_sa)
+		LIST_FOR (struct child_sa, ch, &sa->children, of_sa)
 			child_leave_tunnel(c, ch);
 	}
 	for (uint32_t i = 0; i < c->tunnels_n; i++)
@@ -232,8 +232,8 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 	peers_new(c, copy->peers.count);
 	for (uint32_t i = 0; i < to.peers_n; i++)
 		if (peers[i] != INDEX_NONE)
-			memcpy(c->peers[peers[i]].words_taken, old_peers[i].words_taken,
-				sizeof old_peers[i].words_taken);
+			memcpy(c->peers[peers[i]].peer_messages_taken, old_peers[i].peer_messages_taken,
+				sizeof old_peers[i].peer_messages_taken);
 	tunnels_new(c, old_tunnels, &to);
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all)
 		renumber_sa(c, sa, joined[sa->slot], &to);
@@ -293,7 +293,7 @@ static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage
 }
 
 static void use_seen(
-	struct ike *c, mono_ns now, struct ike_sa *sa, struct child *ch, const struct sa_usage *usage)
+	struct ike *c, mono_ns now, struct ike_sa *sa, struct child_sa *ch, const struct sa_usage *usage)
 {
 	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
 	mono_ns idle = usage->idle_in_ms * NS_PER_MS;
@@ -326,7 +326,7 @@ static void use_seen(
 
 void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage)
 {
-	struct child *ch = child_any_by_in(c, usage->spi_in);
+	struct child_sa *ch = child_any_by_in(c, usage->spi_in);
 
 	c->now = now;
 	if (usage->tunnel >= c->tunnels_n)
@@ -359,7 +359,7 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 		t->want = snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_ALWAYS;
 		snprintf(t->reason, sizeof t->reason, "terminated by an administrator");
 	}
-	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
 		if (ch->state != CH_UP)
 			continue;
 		if (order == IKE_ORDER_REKEY_CHILD)

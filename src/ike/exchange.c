@@ -167,13 +167,13 @@ void own_patience_anew(struct ike *c, struct ike_sa *sa)
 
 static bool begin_child_task(struct ike *c, struct ike_sa *sa)
 {
-	LIST_FOR (struct child, ch, &sa->wanting, wanting) {
+	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
 		if (ch->state != CH_CLOSING || !child_may_go(c, ch))
 			continue;
 		info_start(c, sa, TASK_CHILD_DELETE, ch);
 		return true;
 	}
-	LIST_FOR (struct child, ch, &sa->wanting, wanting) {
+	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
 		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
 			continue; /* the peer is rekeying it: that is enough */
 		if (ch->state == CH_UP && !sa->moving && child_confirmed(c, ch))
@@ -203,13 +203,13 @@ void own_next(struct ike *c, struct ike_sa *sa)
 		return;
 	}
 	/* Not while the peer rekeys this IKE SA, and not on a new one whose children are still to come. */
-	if (sa->state != ST_UP || theirs->heir || sa->parent != 0 || sa->peer_heir != 0)
+	if (sa->state != ST_UP || theirs->successor || sa->parent != 0 || sa->peer_successor != 0)
 		return;
 	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
 		return;
 	if (sa->want_rekey && !sa->moving && c->now >= sa->retry_at)
 		rekey_start(c, sa, DH_NONE);
-	else if (words_wait(sa))
+	else if (peer_messages_wait(sa))
 		info_start(c, sa, TASK_WORD, NULL);
 	else if (sa->want_dpd)
 		info_start(c, sa, TASK_DPD, NULL);

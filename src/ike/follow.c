@@ -12,14 +12,14 @@
  */
 #include "ike/internal.h"
 
-static void child_tell(struct ike *c, struct child *ch)
+static void child_tell(struct ike *c, struct child_sa *ch)
 {
 	ch->remote = ch->sa->remote;
 	ike_act(c, IKE_ENDPOINT)->endpoint =
 		(struct sa_endpoint){ .tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = ch->remote };
 }
 
-void child_follow(struct ike *c, struct child *ch)
+void child_follow(struct ike *c, struct child_sa *ch)
 {
 	if (!endpoint_same(&ch->remote, &ch->sa->remote))
 		child_tell(c, ch);
@@ -32,7 +32,7 @@ static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to)
 	sa->elsewhere = (struct endpoint){ 0 };
 	own_patience_anew(c, sa); /* what is under way went to where nobody is */
 	sa_touch(c, sa);
-	LIST_FOR (struct child, ch, &sa->children, of_sa)
+	LIST_FOR (struct child_sa, ch, &sa->children, of_sa)
 		if (ch->state != CH_LARVAL) /* that one is told when it is installed */
 			child_follow(c, ch);
 }
@@ -98,7 +98,7 @@ void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in)
 		seen_at(c, sa, &in->remote, c->now, "IKE message");
 }
 
-void child_seen_at(struct ike *c, struct child *ch, const struct endpoint *at, mono_ns when)
+void child_seen_at(struct ike *c, struct child_sa *ch, const struct endpoint *at, mono_ns when)
 {
 	if (endpoint_same(at, &ch->sa->remote))
 		child_tell(c, ch); /* the data plane missed it */

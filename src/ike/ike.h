@@ -68,11 +68,11 @@ enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const 
  * A word from our ledger to a peer's, carried by an INFORMATIONAL exchange of the IKE SA between them. At
  * most one of each kind waits: a newer one takes its place. None is repeated for long or kept over the end of
  * the IKE SA; whoever waits for an answer has a timer. RC_NOT_FOUND: no such peer; RC_AGAIN: no IKE SA now;
- * RC_UNSUPPORTED: the peer does not speak it; RC_RANGE: longer than IKE_WORD_MAX.
+ * RC_UNSUPPORTED: the peer does not speak it; RC_RANGE: longer than IKE_PEER_MESSAGE_MAX.
  */
-enum ike_word { IKE_WORD_ASK, IKE_WORD_ANSWER, IKE_WORD_COUNT };
-enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_word kind, const void *bytes,
-	size_t n, struct err *e);
+enum ike_peer_message { IKE_PEER_MESSAGE_ASK, IKE_PEER_MESSAGE_ANSWER, IKE_PEER_MESSAGE_COUNT };
+enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_peer_message kind,
+	const void *bytes, size_t n, struct err *e);
 
 /* Timers. To be called at ike_deadline() (0: none), or any time before. */
 void ike_tick(struct ike *c, mono_ns now);
@@ -81,14 +81,14 @@ mono_ns ike_deadline(const struct ike *c);
 /* ---- actions ---- */
 
 enum ike_action_kind {
-	IKE_SEND,      /* datagram */
-	IKE_KEEPALIVE, /* one octet 0xff from local to remote, without marker (RFC 3948 section 2.3) */
-	IKE_ASK,       /* keeper */
-	IKE_REFUSED,   /* refusal, for the ledger */
-	IKE_LOG,       /* text */
-	IKE_ACTIVATE,  /* sa: the data plane may send on this child now */
-	IKE_ENDPOINT,  /* endpoint: the peer of this child moved */
-	IKE_WORD,      /* word and bytes: from that peer's ledger to ours */
+	IKE_SEND,	  /* datagram */
+	IKE_KEEPALIVE,	  /* one octet 0xff from local to remote, without marker (RFC 3948 section 2.3) */
+	IKE_ASK,	  /* keeper */
+	IKE_REFUSED,	  /* refusal, for the ledger */
+	IKE_LOG,	  /* text */
+	IKE_ACTIVATE,	  /* sa: the data plane may send on this child now */
+	IKE_ENDPOINT,	  /* endpoint: the peer of this child moved */
+	IKE_PEER_MESSAGE, /* word and bytes: from that peer's ledger to ours */
 };
 
 /* A handshake that was refused, as values; empty texts: does not apply. */
@@ -111,7 +111,7 @@ struct ike_action {
 		struct sa_ref sa;
 		struct sa_endpoint endpoint;
 		struct {
-			enum ike_word kind;
+			enum ike_peer_message kind;
 			char peer[NAME_MAX_BYTES];
 		} word;
 		struct {

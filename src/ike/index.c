@@ -206,68 +206,68 @@ static struct link *out_head(const struct ike *c, uint32_t spi)
 		->by_out[siphash13(c->hash_key, &wide, sizeof wide) % COUNT_OF(c->by_out)];
 }
 
-void child_set_in(struct ike *c, struct child *ch, uint32_t spi)
+void child_set_in(struct ike *c, struct child_sa *ch, uint32_t spi)
 {
 	ch->spi_in = spi;
 	link_out(&ch->of_in);
 	link_last(in_head(c, spi), &ch->of_in);
 }
 
-void child_set_out(struct ike *c, struct child *ch, uint32_t spi)
+void child_set_out(struct ike *c, struct child_sa *ch, uint32_t spi)
 {
 	ch->spi_out = spi;
 	link_out(&ch->of_out);
 	link_last(out_head(c, spi), &ch->of_out);
 }
 
-struct child *child_any_by_in(const struct ike *c, uint32_t spi_in)
+struct child_sa *child_any_by_in(const struct ike *c, uint32_t spi_in)
 {
 	struct link *head = in_head(c, spi_in);
 
-	LIST_FOR (struct child, ch, head, of_in)
+	LIST_FOR (struct child_sa, ch, head, of_in)
 		if (ch->spi_in == spi_in && spi_in != 0)
 			return ch;
 	return NULL;
 }
 
-struct child *child_any_by_out(const struct ike *c, const struct ip_addr *remote, uint32_t spi_out)
+struct child_sa *child_any_by_out(const struct ike *c, const struct ip_addr *remote, uint32_t spi_out)
 {
 	struct link *head = out_head(c, spi_out);
 
-	LIST_FOR (struct child, ch, head, of_out)
+	LIST_FOR (struct child_sa, ch, head, of_out)
 		if (ch->spi_out == spi_out && spi_out != 0 && addr_equal(&ch->sa->remote.addr, remote))
 			return ch;
 	return NULL;
 }
 
-struct child *child_by_in(const struct ike *c, const struct ike_sa *sa, uint32_t spi_in)
+struct child_sa *child_by_in(const struct ike *c, const struct ike_sa *sa, uint32_t spi_in)
 {
-	struct child *ch = child_any_by_in(c, spi_in);
+	struct child_sa *ch = child_any_by_in(c, spi_in);
 
 	return ch && ch->sa == sa && ch->state != CH_LARVAL && ch->state != CH_LINGER ? ch : NULL;
 }
 
 /* Of this IKE SA at most one has it, beside those that linger, which are not here any more. */
-static struct child *by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
+static struct child_sa *by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
 {
 	struct link *head = out_head(c, spi_out);
 
-	LIST_FOR (struct child, ch, head, of_out)
+	LIST_FOR (struct child_sa, ch, head, of_out)
 		if (ch->spi_out == spi_out && spi_out != 0 && ch->sa == sa)
 			return ch;
 	return NULL;
 }
 
-struct child *child_by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
+struct child_sa *child_by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
 {
-	struct child *ch = by_out(c, sa, spi_out);
+	struct child_sa *ch = by_out(c, sa, spi_out);
 
 	return ch && ch->state != CH_LARVAL ? ch : NULL;
 }
 
-struct child *child_being_installed(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
+struct child_sa *child_being_installed(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
 {
-	struct child *ch = by_out(c, sa, spi_out);
+	struct child_sa *ch = by_out(c, sa, spi_out);
 
 	return ch && ch->ours && ch->state == CH_LARVAL && ch->installing ? ch : NULL;
 }
@@ -285,7 +285,7 @@ bool child_spi_taken(const struct ike *c, const struct ike_sa *sa, uint32_t spi_
 /* ---- child SAs by tunnel ---- */
 
 /* NULL: its tunnel was changed or removed. */
-struct tunnel *child_tunnel(const struct ike *c, const struct child *ch)
+struct tunnel *child_tunnel(const struct ike *c, const struct child_sa *ch)
 {
 	return link_used(&ch->of_tunnel) ? &c->tunnels[ch->tunnel] : NULL;
 }
@@ -304,7 +304,7 @@ static void state_count(struct tunnel *t, enum child_state state, int by)
 	t->linger_n += state == CH_LINGER ? (uint32_t)by : 0;
 }
 
-void child_join_tunnel(struct ike *c, struct child *ch)
+void child_join_tunnel(struct ike *c, struct child_sa *ch)
 {
 	struct tunnel *t = ch->tunnel < c->tunnels_n ? &c->tunnels[ch->tunnel] : NULL;
 
@@ -315,7 +315,7 @@ void child_join_tunnel(struct ike *c, struct child *ch)
 	state_count(t, ch->state, 1);
 }
 
-void child_leave_tunnel(struct ike *c, struct child *ch)
+void child_leave_tunnel(struct ike *c, struct child_sa *ch)
 {
 	struct tunnel *t = child_tunnel(c, ch);
 
@@ -326,7 +326,7 @@ void child_leave_tunnel(struct ike *c, struct child *ch)
 	state_count(t, ch->state, -1);
 }
 
-void child_set_state(struct ike *c, struct child *ch, enum child_state state)
+void child_set_state(struct ike *c, struct child_sa *ch, enum child_state state)
 {
 	struct tunnel *t = child_tunnel(c, ch);
 	bool was_up = ch->state == CH_UP;
@@ -365,7 +365,7 @@ void child_linger_limit(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 
-	LIST_FOR_SAFE (struct child, ch, after, &t->children, of_tunnel) {
+	LIST_FOR_SAFE (struct child_sa, ch, after, &t->children, of_tunnel) {
 		if (t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
 			return;
 		if (ch->state == CH_LINGER)

@@ -8,7 +8,7 @@
 
 /* ---- our request ---- */
 
-void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child *ch)
+void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child_sa *ch)
 {
 	struct step *st = &sa->steps[SIDE_OWN];
 	struct ike_out o;
@@ -30,7 +30,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 		child_hand_over(c, ch); /* the peer takes it away while our next packets are on their way */
 		st->old_spi_in = ch->spi_in;
 	} else if (task == TASK_WORD) {
-		words_out(sa, &o);
+		peer_messages_out(sa, &o);
 	}
 	out_send_request(c, sa, &o);
 }
@@ -38,7 +38,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	enum ike_task task = st->task;
-	struct child *ch = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *ch = child_by_in(c, sa, st->old_spi_in);
 	const struct ike_notify *v = ike_notify_error(&st->in->p);
 	uint16_t error = v ? v->type : 0;
 
@@ -68,7 +68,7 @@ static void remember_dead(struct step *own, uint32_t spi)
 /* Writes the SPI of our half of the pair, if the answer is to have it. */
 static void delete_child(struct ike *c, struct ike_sa *sa, uint32_t spi, struct ike_out *o)
 {
-	struct child *ch = child_by_out(c, sa, spi), *early = child_being_installed(c, sa, spi);
+	struct child_sa *ch = child_by_out(c, sa, spi), *early = child_being_installed(c, sa, spi);
 	uint32_t tunnel;
 
 	if (early && !early->deleted_early) {
@@ -133,7 +133,7 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	char text[80], name[48];
 	struct ike_out o;
 
-	/* The peer has our heir already, while its keys are still being made here: that heir is wanted or to
+	/* The peer has our successor already, while its keys are still being made here: that successor is wanted or to
 	 * be deleted, but not to be forgotten. rekey.c comes back. */
 	st->deferred = ends && own->task == TASK_IKE_REKEY && own->in;
 	if (st->deferred)
@@ -147,7 +147,7 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	rekey_settle_to(c, sa);
-	words_in(c, sa, p);
+	peer_messages_in(c, sa, p);
 	o = out_response(c, sa);
 	delete_children(c, sa, p, &o);
 	out_send_response(c, sa, &o);

@@ -267,7 +267,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		blob_free(&sa->request);
 	} else {
 		sa->peer_id++;
-		LIST_FOR_SAFE (struct child, ch, after, &sa->unsure, unsure)
+		LIST_FOR_SAFE (struct child_sa, ch, after, &sa->unsure, unsure)
 			child_confirm(c, ch); /* it went on after our answer */
 		blob_set(&sa->peer_request, bytes, n);
 		blob_free(&sa->response);

@@ -78,7 +78,7 @@ struct due {
 	enum due_kind kind;
 };
 
-struct child {
+struct child_sa {
 	struct ike_sa *sa;
 	struct link of_sa, of_tunnel, of_in, of_out;
 	struct link wanting; /* its IKE SA has to begin an exchange about it */
@@ -103,9 +103,10 @@ struct child {
 	struct nonce
 		line;	  /* that of the first of its line: a rekey does not change the verdict about twins */
 	uint32_t refused; /* rekeys of it, by the peer */
-	uint32_t yields_to;    /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
+	uint32_t yields_to; /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
 				  confirmed */
-	uint32_t heir_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
+	uint32_t
+		successor_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
 	/* A redundant child of the same line that the peer was to delete and did not: whether it has this one
 	 */
 	mono_ns doubt_at; /* is asked then, by a rekey; 0: nothing of that */
@@ -144,8 +145,8 @@ struct step {
 	bool deferred;	    /* SIDE_PEER: the request waits for our own exchange */
 	const struct ike_row *row;
 	struct message *in;
-	struct child *child;		       /* the larval child; in the IKE SA's list */
-	struct ike_sa *heir;		       /* the larval IKE SA of a rekey */
+	struct child_sa *child;		       /* the larval child; in the IKE SA's list */
+	struct ike_sa *successor;	       /* the larval IKE SA of a rekey */
 	uint32_t old_spi_in;		       /* the child that is rekeyed or deleted */
 	struct nonce line;		       /* of that child; n 0: none */
 	uint32_t dead_spis[IKE_DEAD_SPIS_MAX]; /* SIDE_OWN: deleted by the peer before its answer told us of
@@ -220,15 +221,16 @@ struct ike_sa {
 	struct link children, wanting, unsure;
 	uint32_t children_n;
 	/* IKE rekey */
-	uint64_t parent;    /* serial of the IKE SA that this one replaces and whose children it will get; 0:
+	uint64_t parent; /* serial of the IKE SA that this one replaces and whose children it will get; 0:
 			       settled */
-	uint64_t peer_heir; /* serial of the one that the peer's rekey of this one made; 0: none */
+	uint64_t peer_successor; /* serial of the one that the peer's rekey of this one made; 0: none */
 
 	/* words.c */
-	bool speaks_words; /* the peer offered the vendor id */
-	struct blob words[IKE_WORD_COUNT];
-	size_t words_sent[IKE_WORD_COUNT];	 /* octets of it, in parts */
-	struct blob words_begun[IKE_WORD_COUNT]; /* the peer's, whose last part has not come */
+	bool supports_witnessing; /* the peer offered the vendor id */
+	struct blob words[IKE_PEER_MESSAGE_COUNT];
+	size_t peer_messages_sent[IKE_PEER_MESSAGE_COUNT]; /* octets of it, in parts */
+	struct blob
+		peer_messages_begun[IKE_PEER_MESSAGE_COUNT]; /* the peer's, whose last part has not come */
 
 	bool want_delete, want_rekey, want_dpd;
 	bool doubted; /* the peer has made another one: our request has short patience; liveness.c */
@@ -274,7 +276,7 @@ struct ike_peer {
 	struct link sas;	 /* of ours to it, and of its once it is authenticated; the oldest first */
 	struct link ready;	 /* tunnels */
 	uint32_t sas_n, tunnels; /* the first of its tunnels; INDEX_NONE: none */
-	mono_ns words_taken[IKE_WORD_COUNT]; /* base/rate.h */
+	mono_ns peer_messages_taken[IKE_PEER_MESSAGE_COUNT]; /* base/rate.h */
 };
 
 struct action_node {
@@ -360,19 +362,19 @@ bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep);
 /* Of too many that stand with its peer the oldest is closed. */
 void sa_peer_limit(struct ike *c, const struct ike_sa *fresh);
 struct ike_sa *sa_by_serial(const struct ike *c, uint32_t peer, uint64_t serial);
-void child_set_in(struct ike *c, struct child *ch, uint32_t spi);
-void child_set_out(struct ike *c, struct child *ch, uint32_t spi);
-struct child *child_any_by_in(const struct ike *c, uint32_t spi_in);
-struct child *child_by_in(const struct ike *c, const struct ike_sa *sa, uint32_t spi_in);
+void child_set_in(struct ike *c, struct child_sa *ch, uint32_t spi);
+void child_set_out(struct ike *c, struct child_sa *ch, uint32_t spi);
+struct child_sa *child_any_by_in(const struct ike *c, uint32_t spi_in);
+struct child_sa *child_by_in(const struct ike *c, const struct ike_sa *sa, uint32_t spi_in);
 /* With a peer at that address. */
-struct child *child_any_by_out(const struct ike *c, const struct ip_addr *remote, uint32_t spi_out);
-struct child *child_by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
+struct child_sa *child_any_by_out(const struct ike *c, const struct ip_addr *remote, uint32_t spi_out);
+struct child_sa *child_by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
 /* Ours, answered by the peer and not installed yet: the peer may speak of it already. */
-struct child *child_being_installed(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
+struct child_sa *child_being_installed(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
 bool child_spi_taken(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out);
-void child_join_tunnel(struct ike *c, struct child *ch);
-void child_leave_tunnel(struct ike *c, struct child *ch);
-void child_set_state(struct ike *c, struct child *ch, enum child_state state);
+void child_join_tunnel(struct ike *c, struct child_sa *ch);
+void child_leave_tunnel(struct ike *c, struct child_sa *ch);
+void child_set_state(struct ike *c, struct child_sa *ch, enum child_state state);
 /* Whether the tunnel may have one more child; in both roles. */
 enum child_kind {
 	CHILD_ANOTHER, /* by CREATE_CHILD_SA */
@@ -381,8 +383,8 @@ enum child_kind {
 };
 bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind);
 void child_linger_limit(struct ike *c, uint32_t tunnel); /* at the end of an event */
-void child_lingered(struct ike *c, struct child *ch);	 /* out of the data plane, and freed */
-struct tunnel *child_tunnel(const struct ike *c, const struct child *ch);
+void child_lingered(struct ike *c, struct child_sa *ch); /* out of the data plane, and freed */
+struct tunnel *child_tunnel(const struct ike *c, const struct child_sa *ch);
 
 /* ---- sa.c: the life of an IKE SA ---- */
 struct ike_sa *sa_new(struct ike *c, bool initiator);
@@ -514,9 +516,9 @@ uint32_t hashes_read(const struct ike_payloads *p);
 /* An authentic, new message of it has come. */
 void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in);
 /* And ESP, which the data plane sends elsewhere. */
-void child_seen_at(struct ike *c, struct child *ch, const struct endpoint *at, mono_ns when);
+void child_seen_at(struct ike *c, struct child_sa *ch, const struct endpoint *at, mono_ns when);
 /* It has been installed: its IKE SA may have moved meanwhile. */
-void child_follow(struct ike *c, struct child *ch);
+void child_follow(struct ike *c, struct child_sa *ch);
 
 /* ---- liveness.c: whether the peer still has an IKE SA ---- */
 /* There is another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
@@ -530,13 +532,13 @@ void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpo
 	const struct ike_payloads *p);
 
 /* ---- words.c: between the ledgers of the two gateways ---- */
-void words_offer(struct ike_out *o);
-void words_offered(struct ike_sa *sa, const struct ike_payloads *p);
-bool words_wait(const struct ike_sa *sa);
-void words_out(struct ike_sa *sa, struct ike_out *o); /* one of those that wait */
-void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p);
-void words_move(struct ike_sa *from, struct ike_sa *to); /* to the heir */
-void words_free(struct ike_sa *sa);
+void peer_messages_offer(struct ike_out *o);
+void peer_messages_offered(struct ike_sa *sa, const struct ike_payloads *p);
+bool peer_messages_wait(const struct ike_sa *sa);
+void peer_messages_out(struct ike_sa *sa, struct ike_out *o); /* one of those that wait */
+void peer_messages_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p);
+void peer_messages_move(struct ike_sa *from, struct ike_sa *to); /* to the successor */
+void peer_messages_free(struct ike_sa *sa);
 
 /* ---- init.c, auth.c, child.c, rekey.c, info.c: a file per exchange, both roles ---- */
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel);
@@ -555,84 +557,85 @@ void auth_repeated(struct ike *c, struct ike_sa *sa);
 uint16_t child_refusal(
 	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice);
 /* false: there is no room for it now. */
-bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child *old, uint16_t dh);
+bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child_sa *old, uint16_t dh);
 ike_handler on_child_request, on_child_response, on_create_refused, on_temporary_failure;
-struct child *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours);
-void child_set_id(struct ike *c, struct child *ch, const struct keeper_child_begun *b);
-void child_take_choice(struct ike *c, struct child *ch, const struct choice *choice);
+struct child_sa *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours);
+void child_set_id(struct ike *c, struct child_sa *ch, const struct keeper_child_begun *b);
+void child_take_choice(struct ike *c, struct child_sa *ch, const struct choice *choice);
 /* Asks the keeper to install it; `then` goes on. p: with the peer's nonce and KE, or NULL for the child of
  * IKE_AUTH. */
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then);
-void child_up(struct ike *c, struct ike_sa *sa, struct child *ch);
-void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child *ch, enum child_state state);
+void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch);
+void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state);
 /* Deleted on the wire, or never there: out of the data plane, after a moment when something else carries its
  * traffic. */
-void child_gone(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason);
-void child_want_delete(struct ike *c, struct ike_sa *sa, struct child *ch, const char *reason);
-void child_unlink(struct ike *c, struct ike_sa *sa, struct child *ch); /* out of the list, freed */
+void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason);
+void child_want_delete(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason);
+void child_unlink(struct ike *c, struct ike_sa *sa, struct child_sa *ch); /* out of the list, freed */
 /* What the answer says about the child fits what was asked; else why not, in ret_why. */
 bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	bool with_dh, struct err *ret_why);
 /* Another child sends for the tunnel from now on; false: there is none. */
-bool child_hand_over(struct ike *c, const struct child *ch);
+bool child_hand_over(struct ike *c, const struct child_sa *ch);
 /* The peer surely has it. */
-void child_confirm(struct ike *c, struct child *ch);
+void child_confirm(struct ike *c, struct child_sa *ch);
 /* Whether it may be named to the peer, and deleted. */
-bool child_confirmed(struct ike *c, struct child *ch);
-bool child_may_go(struct ike *c, struct child *ch);
+bool child_confirmed(struct ike *c, struct child_sa *ch);
+bool child_may_go(struct ike *c, struct child_sa *ch);
 void child_yield(
-	struct ike *c, struct ike_sa *sa, struct child *ch, const struct child *to, const char *reason);
-void child_tick(struct ike *c, struct ike_sa *sa, struct child *ch);
+	struct ike *c, struct ike_sa *sa, struct child_sa *ch, const struct child_sa *to, const char *reason);
+void child_tick(struct ike *c, struct ike_sa *sa, struct child_sa *ch);
 /* Something about it has changed: when it is due, and what its IKE SA has to do about it. */
-void child_changed(struct ike *c, struct child *ch);
+void child_changed(struct ike *c, struct child_sa *ch);
 /* At the end of an event: has the data plane send on the child that another one handed over to. */
 void child_take_over(struct ike *c, uint32_t tunnel);
 /* Looks for twins of those of the tunnel's children that came up or changed. */
 void child_compare(struct ike *c, uint32_t tunnel);
 /* The peer does not know this one: that of before stands again, if the peer has not deleted it. */
-void child_back(struct ike *c, const struct child *unknown);
-void child_compare_later(struct ike *c, struct child *ch);
+void child_back(struct ike *c, const struct child_sa *unknown);
+void child_compare_later(struct ike *c, struct child_sa *ch);
 /* Is a packet of these inside the tunnel's configured selectors? Does a child SA that is up hold the tunnel's
  * `packet`? */
 bool child_packet_fits(
 	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote);
 bool child_holds_packet(const struct ike *c, uint32_t tunnel);
-bool child_within(const struct child *inner, const struct child *outer); /* by their selectors */
+bool child_within(const struct child_sa *inner, const struct child_sa *outer); /* by their selectors */
 /* Does another child SA that is up carry all that this one will? Then that one sends until the peer surely has the new one. */
-bool child_has_stand_in(const struct ike *c, const struct child *ch);
+bool child_has_stand_in(const struct ike *c, const struct child_sa *ch);
 /*
  * TSi and TSr of our request. The rekey of `old` asks for what that one has; a new child for all that is
  * configured, and in front of it for the packet's own selectors, where one asked for it (RFC 7296
  * section 2.9): a peer that narrows keeps that one.
  */
-void child_offer_selectors(const struct ike *c, struct ike_out *o, uint32_t tunnel, const struct child *old);
+void child_offer_selectors(
+	const struct ike *c, struct ike_out *o, uint32_t tunnel, const struct child_sa *old);
 /* The tunnel of this peer that fits best, or INDEX_NONE. remote_ts: the peer's side. */
 uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts);
-bool child_narrow(const struct ike *c, struct child *ch, const struct ike_selectors *remote_ts,
+bool child_narrow(const struct ike *c, struct child_sa *ch, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts);
 
 void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh);
 ike_handler on_rekey_request, on_rekey_response;
 /* The peer uses the IKE SA that its rekey made: the children of the old one move there. */
-void rekey_settle_to(struct ike *c, struct ike_sa *heir);
+void rekey_settle_to(struct ike *c, struct ike_sa *successor);
 void rekey_refused(struct ike *c, struct ike_sa *sa);
 
 ike_handler on_info_request, on_info_response;
-void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child *ch);
+void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child_sa *ch);
 
 /* ---- tunnel.c ---- */
 /* move.c: a new IKE SA takes the place of this one, and its children come over one by one; sa_move_on() looks how far that is. */
 void sa_move(struct ike *c, struct ike_sa *sa, const char *reason);
 void sa_move_on(struct ike *c, struct ike_sa *sa);
 bool tunnel_moves(const struct ike *c, uint32_t tunnel); /* it still has a child that is to come over */
-bool child_moves_none(const struct ike *c, const struct child *fresh); /* none has come over by it */
+bool child_moves_none(const struct ike *c, const struct child_sa *fresh); /* none has come over by it */
 /* The peer refused to rekey it: perhaps it has to be moved. */
-void child_rekey_refused(struct ike *c, struct child *old, uint16_t notify);
+void child_rekey_refused(struct ike *c, struct child_sa *old, uint16_t notify);
 void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify);
 /* Its tunnel has this child SA more; the peer gave one that we asked for, and not in the place of another one. */
-void tunnel_has(struct ike *c, const struct child *fresh);
+void tunnel_has(struct ike *c, const struct child_sa *fresh);
 void tunnel_given(struct ike *c, uint32_t tunnel);
 /* The peer refused one, which is that of an IKE SA's IKE_AUTH or not: what follows from the kind of error for the next
  * try. */

@@ -251,7 +251,7 @@ void ike_input_keeper_lost(struct ike *c, mono_ns now)
 	c->now = now;
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
 		sa_asks_free(sa);
-		LIST_FOR_SAFE (struct child, ch, after, &sa->children, of_sa) {
+		LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa) {
 			ch->handle = 0;
 			if (ch->state == CH_UP && ch->tunnel < c->tunnels_n) {
 				c->tunnels[ch->tunnel].orphan = ch->spi_in;

@@ -27,7 +27,7 @@
 	L(DEAD_SPIS_MAX,         8,     "one peer",   "is forgotten",                       "deletes that came before the answer that made their SPIs; one is usual")	\
 	L(ACTIONS_MAX,           65536, "one event",  "its datagrams and log lines are lost", "the shell takes them behind each event")				\
 	L(REFUSALS_BURST,        20,    "strangers",  "is counted in the next entry",       "entries of refused handshakes in the ledger; one more in each REFUSAL_EVERY_S")	\
-	L(WORD_MAX,              4096,  "one peer",   "is dropped",                         "octets of one word between the gateways' ledgers")			\
+	L(PEER_MESSAGE_MAX,      4096,  "one peer",   "is dropped",                         "octets of one message between the gateways' ledgers")			\
 	L(EXPECTED_MAX,          16,    "strangers",  "the oldest is forgotten",            "peers that came with the proposal of another one, and are tried first when they come again")	\
 	L(RESTARTS_MAX,          4,     "strangers",  "the handshake ends",                 "times that one IKE_SA_INIT is repeated for a cookie or another group")
 
@@ -103,10 +103,10 @@ enum ike_limit_number {
 #define IKE_REFUSAL_EVERY_S 5 /* see REFUSALS_BURST */
 
 /* Of a word in one message: sealed, in UDP and IPv6 with the non-ESP marker it fits the smallest MTU of IPv6, 1280. */
-#define IKE_WORD_PART_MAX 1100
+#define IKE_PEER_MESSAGE_PART_MAX 1100
 /* Words of each kind in a second, and so many at once; what comes faster from one peer is dropped. A ledger asks ten
- * times in a second at the most (witness/asking.h), and at once when an act waits. */
-#define IKE_WORD_PER_S	  20
+ * times in a second at the most (witness/poll.h), and at once when an act waits. */
+#define IKE_PEER_MESSAGE_PER_S	  20
 
 #define IKE_REASON_MAX 256
 

@@ -61,7 +61,7 @@ bool liveness_ask(struct ike *c, struct ike_sa *sa)
 /* 1.5, of ESP: "a one-way message", whose IKE SPIs mean nothing. The data is the SPI that we sent to. */
 static void hint_of_esp(struct ike *c, const struct endpoint *remote, const struct ike_notify *v)
 {
-	struct child *ch =
+	struct child_sa *ch =
 		v && v->data.n == 4 ? child_any_by_out(c, &remote->addr, load_be32(v->data.at)) : NULL;
 
 	if (ch)

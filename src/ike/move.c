@@ -8,13 +8,13 @@
 #include "ike/internal.h"
 
 /* Not counting `but`. */
-static bool has_another(const struct ike *c, const struct child *ch, const struct child *but)
+static bool has_another(const struct ike *c, const struct child_sa *ch, const struct child_sa *but)
 {
 	const struct tunnel *t = child_tunnel(c, ch);
 
 	if (!t)
 		return true; /* it is configured no more */
-	LIST_FOR (struct child, other, &t->children, of_tunnel)
+	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
 		if (other != but && other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
 			child_within(ch, other))
 			return true;
@@ -37,7 +37,7 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 {
 	bool over = true;
 
-	LIST_FOR (struct child, ch, &sa->children, of_sa) {
+	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		if (ch->state != CH_UP || has_another(c, ch, NULL))
 			continue;
 		over = false;
@@ -49,16 +49,16 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 
 bool tunnel_moves(const struct ike *c, uint32_t tunnel)
 {
-	LIST_FOR (struct child, ch, &c->tunnels[tunnel].children, of_tunnel)
+	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel)
 		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP &&
 			!has_another(c, ch, NULL))
 			return true;
 	return false;
 }
 
-bool child_moves_none(const struct ike *c, const struct child *fresh)
+bool child_moves_none(const struct ike *c, const struct child_sa *fresh)
 {
-	LIST_FOR (struct child, ch, &c->tunnels[fresh->tunnel].children, of_tunnel)
+	LIST_FOR (struct child_sa, ch, &c->tunnels[fresh->tunnel].children, of_tunnel)
 		if (ch->sa->moving && ch->state == CH_UP && has_another(c, ch, NULL) &&
 			!has_another(c, ch, fresh))
 			return false;
@@ -72,7 +72,7 @@ static bool nearly_over(const struct ike *c, uint32_t refused, mono_ns began, mo
 	       c->now + (end - MIN_OF(began, end)) / IKE_MOVE_PART >= end;
 }
 
-void child_rekey_refused(struct ike *c, struct child *old, uint16_t notify)
+void child_rekey_refused(struct ike *c, struct child_sa *old, uint16_t notify)
 {
 	old->refused++;
 	if (notify == NTF_NO_ADDITIONAL_SAS || nearly_over(c, old->refused, old->since, old->expire_at))

@@ -1,78 +1,78 @@
 /*
  * CREATE_CHILD_SA that rekeys the IKE SA, in both roles (RFC 7296 sections 1.3.2, 2.18), and its collisions
- * (2.8.1, 2.25.2). The new IKE SA, the heir, gets the children of the old one.
+ * (2.8.1, 2.25.2). The new IKE SA, the successor, gets the children of the old one.
  *
- * When both sides rekey at once there are two heirs until our answer comes: heir->parent is set, the old one
- * names the peer's heir in peer_heir, and the children stay where they are. Whatever shows that the peer uses
- * its heir settles it.
+ * When both sides rekey at once there are two successors until our answer comes: successor->parent is set, the old one
+ * names the peer's successor in peer_successor, and the children stay where they are. Whatever shows that the peer uses
+ * its successor settles it.
  */
 #include "ike/internal.h"
 
 #include <stdio.h>
 
-static struct ike_sa *heir_new(struct ike *c, const struct ike_sa *sa, bool initiator)
+static struct ike_sa *successor_new(struct ike *c, const struct ike_sa *sa, bool initiator)
 {
-	struct ike_sa *heir = sa_peer_room(c, sa->peer, sa) ? sa_new(c, initiator) : NULL;
+	struct ike_sa *successor = sa_peer_room(c, sa->peer, sa) ? sa_new(c, initiator) : NULL;
 
-	if (!heir)
+	if (!successor)
 		return NULL;
-	sa_enter(c, heir, ST_LARVAL);
-	heir->peer = sa->peer;
-	sa_join_peer(c, heir);
-	heir->first_tunnel = sa->first_tunnel;
-	heir->local = sa->local;
-	heir->remote = sa->remote;
-	heir->hashes = sa->hashes;
-	heir->nat_known = sa->nat_known;
-	heir->peer_natted = sa->peer_natted;
-	heir->we_natted = sa->we_natted;
-	heir->elsewhere = sa->elsewhere;
-	heir->encap = sa->encap;
-	heir->speaks_words = sa->speaks_words;
-	return heir;
+	sa_enter(c, successor, ST_LARVAL);
+	successor->peer = sa->peer;
+	sa_join_peer(c, successor);
+	successor->first_tunnel = sa->first_tunnel;
+	successor->local = sa->local;
+	successor->remote = sa->remote;
+	successor->hashes = sa->hashes;
+	successor->nat_known = sa->nat_known;
+	successor->peer_natted = sa->peer_natted;
+	successor->we_natted = sa->we_natted;
+	successor->elsewhere = sa->elsewhere;
+	successor->encap = sa->encap;
+	successor->supports_witnessing = sa->supports_witnessing;
+	return successor;
 }
 
-static void heir_take_choice(struct ike_sa *heir, const struct choice *choice)
+static void successor_take_choice(struct ike_sa *successor, const struct choice *choice)
 {
-	heir->encr = choice->encr;
-	heir->encr_bits = choice->encr_bits;
-	heir->prf = choice->prf;
-	heir->dh = choice->dh;
+	successor->encr = choice->encr;
+	successor->encr_bits = choice->encr_bits;
+	successor->prf = choice->prf;
+	successor->dh = choice->dh;
 }
 
 static void ask_finish(struct ike *c, struct ike_sa *sa, struct step *st, ike_then *then)
 {
 	const struct ike_payloads *p = &st->in->p;
-	const struct ike_sa *heir = st->heir;
+	const struct ike_sa *successor = st->successor;
 	struct keeper_exchange_finish *q =
 		&sa_ask(c, sa, st->side, KEEPER_EXCHANGE_FINISH, then)->u.EXCHANGE_FINISH;
 
-	q->handle = heir->handle;
-	q->prf = heir->prf;
-	q->encr = heir->encr;
-	q->encr_bits = heir->encr_bits;
-	memcpy(q->spi_i, heir->spi_i, 8);
-	memcpy(q->spi_r, heir->spi_r, 8);
+	q->handle = successor->handle;
+	q->prf = successor->prf;
+	q->encr = successor->encr;
+	q->encr_bits = successor->encr_bits;
+	memcpy(q->spi_i, successor->spi_i, 8);
+	memcpy(q->spi_r, successor->spi_r, 8);
 	q->peer_nonce_n = (uint16_t)p->nonce.n;
 	memcpy(q->peer_nonce, p->nonce.at, p->nonce.n);
 	q->peer_ke_n = (uint16_t)p->ke.n;
 	memcpy(q->peer_ke, p->ke.at, p->ke.n);
 }
 
-static void heir_up(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
+static void successor_up(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 {
-	heir->was_up = true;
-	sa_enter(c, heir, ST_UP);
-	sa_established(c, heir);
+	successor->was_up = true;
+	sa_enter(c, successor, ST_UP);
+	sa_established(c, successor);
 	ike_log(c, false, "peer %s: IKE SA rekeyed", sa_peer_name(c, sa));
 }
 
-/* The old IKE SA gives its children to the heir and waits for its delete. */
-static void replace(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
+/* The old IKE SA gives its children to the successor and waits for its delete. */
+static void replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 {
-	sa_take_children(c, sa, heir);
-	words_move(sa, heir);
-	sa->peer_heir = 0;
+	sa_take_children(c, sa, successor);
+	peer_messages_move(sa, successor);
+	sa->peer_successor = 0;
 	sa->want_rekey = false;
 	if (sa->state == ST_UP)
 		sa_enter(c, sa, ST_REPLACED);
@@ -80,13 +80,13 @@ static void replace(struct ike *c, struct ike_sa *sa, struct ike_sa *heir)
 	snprintf(sa->reason, sizeof sa->reason, "rekeyed");
 }
 
-void rekey_settle_to(struct ike *c, struct ike_sa *heir)
+void rekey_settle_to(struct ike *c, struct ike_sa *successor)
 {
-	struct ike_sa *parent = sa_by_serial(c, heir->peer, heir->parent);
+	struct ike_sa *parent = sa_by_serial(c, successor->peer, successor->parent);
 
-	heir->parent = 0;
-	if (parent && parent->peer_heir == heir->serial)
-		replace(c, parent, heir);
+	successor->parent = 0;
+	if (parent && parent->peer_successor == successor->serial)
+		replace(c, parent, successor);
 }
 
 /* ---- our request ---- */
@@ -99,8 +99,8 @@ void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh)
 	struct step *st = &sa->steps[SIDE_OWN];
 	struct keeper_exchange_begin *q;
 
-	st->heir = heir_new(c, sa, true);
-	if (!st->heir) {
+	st->successor = successor_new(c, sa, true);
+	if (!st->successor) {
 		sa->retry_at = c->now + IKE_REKEY_RETRY_S * NS_PER_S;
 		return;
 	}
@@ -123,7 +123,7 @@ static void rekey_later(struct ike *c, struct ike_sa *sa, const char *reason, ui
 static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_exchange_begun *b = &r->u.EXCHANGE_BEGIN;
-	struct ike_sa *heir = st->heir;
+	struct ike_sa *successor = st->successor;
 	struct ike_offer offer;
 	struct ike_out o;
 
@@ -131,17 +131,17 @@ static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const
 		rekey_later(c, sa, b->text, IKE_REKEY_RETRY_S * 1000);
 		return;
 	}
-	heir->handle = b->handle;
-	sa_set_spi(c, heir, b->ike_spi);
-	nonce_set(&heir->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	successor->handle = b->handle;
+	sa_set_spi(c, successor, b->ike_spi);
+	nonce_set(&successor->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	if (sa->state != ST_UP || !sa_peer(c, sa)) { /* the peer was faster, or is configured no more */
 		own_done(c, sa);
 		return;
 	}
 	o = out_request(c, sa, EX_CREATE_CHILD_SA);
-	offer_ike(c, sa_peer(c, sa), heir->spi_i, &offer);
+	offer_ike(c, sa_peer(c, sa), successor->spi_i, &offer);
 	ike_out_offer(&o, &offer);
-	ike_out_payload(&o, PL_NONCE, heir->nonce_i.bytes, heir->nonce_i.n);
+	ike_out_payload(&o, PL_NONCE, successor->nonce_i.bytes, successor->nonce_i.n);
 	ike_out_ke(&o, st->dh, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
 	out_send_request(c, sa, &o);
 }
@@ -150,7 +150,7 @@ void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	static const uint8_t none[8];
 	const struct ike_payloads *p = &st->in->p;
-	struct ike_sa *heir = st->heir;
+	struct ike_sa *successor = st->successor;
 	struct choice choice;
 
 	if (st->task != TASK_IKE_REKEY || !offer_is_single(&p->sa) || !sa_peer(c, sa) ||
@@ -161,13 +161,13 @@ void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		sa_close(c, sa, "the peer's answer to the rekey does not fit what was offered");
 		return;
 	}
-	memcpy(heir->spi_r, choice.spi.at, 8);
-	nonce_set(&heir->nonce_r, p->nonce.at, p->nonce.n);
-	heir_take_choice(heir, &choice);
+	memcpy(successor->spi_r, choice.spi.at, 8);
+	nonce_set(&successor->nonce_r, p->nonce.at, p->nonce.n);
+	successor_take_choice(successor, &choice);
 	ask_finish(c, sa, st, rekey_finished);
 }
 
-/* The peer deletes its heir, as 2.8.1 has it; should it never, a timer does. */
+/* The peer deletes its successor, as 2.8.1 has it; should it never, a timer does. */
 static void wait_for_delete(struct ike *c, struct ike_sa *theirs)
 {
 	theirs->parent = 0;
@@ -181,27 +181,27 @@ static void wait_for_delete(struct ike *c, struct ike_sa *theirs)
 static void decide(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
-	struct ike_sa *heir = st->heir, *theirs = sa_by_serial(c, sa->peer, sa->peer_heir);
+	struct ike_sa *successor = st->successor, *theirs = sa_by_serial(c, sa->peer, sa->peer_successor);
 
-	if (f->rc != RC_OK || !sa_peer(c, sa) || !sa_take_keys(heir, f)) {
+	if (f->rc != RC_OK || !sa_peer(c, sa) || !sa_take_keys(successor, f)) {
 		own_done(c, sa);
 		sa_close(c, sa, "the rekey's key exchange failed");
 		return;
 	}
-	st->heir = NULL;
-	heir_up(c, sa, heir);
+	st->successor = NULL;
+	successor_up(c, sa, successor);
 	own_done(c, sa);
 	if (sa->state != ST_UP) {
-		sa_close(c, heir, "rekeyed at the same time by the peer; the peer's stays");
-	} else if (theirs && nonce_compare(&heir->lowest, &theirs->lowest) < 0) {
+		sa_close(c, successor, "rekeyed at the same time by the peer; the peer's stays");
+	} else if (theirs && nonce_compare(&successor->lowest, &theirs->lowest) < 0) {
 		/* 2.8.1: the one with the lowest nonce is closed by whoever created it; the old one by the
 		 * other side. */
 		rekey_settle_to(c, theirs);
-		sa_close(c, heir, "rekeyed at the same time by the peer; the peer's stays");
+		sa_close(c, successor, "rekeyed at the same time by the peer; the peer's stays");
 	} else {
 		if (theirs)
 			wait_for_delete(c, theirs);
-		replace(c, sa, heir);
+		replace(c, sa, successor);
 		sa_close(c, sa, "rekeyed");
 	}
 }
@@ -218,7 +218,7 @@ void rekey_refused(struct ike *c, struct ike_sa *sa)
 {
 	const struct step *st = &sa->steps[SIDE_OWN];
 	const struct ike_notify *v = ike_notify_error(&st->in->p);
-	struct ike_sa *theirs = sa_by_serial(c, sa->peer, sa->peer_heir);
+	struct ike_sa *theirs = sa_by_serial(c, sa->peer, sa->peer_successor);
 	const struct snap_peer *p = sa_peer(c, sa);
 	uint16_t group = 0, type = v ? v->type : 0, tried = st->dh;
 	char text[80], name[48];
@@ -253,7 +253,7 @@ static bool not_now(const struct ike_sa *sa)
 {
 	const struct step *own = &sa->steps[SIDE_OWN];
 
-	if (sa->want_delete || sa->peer_heir != 0)
+	if (sa->want_delete || sa->peer_successor != 0)
 		return true;
 	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY ||
 	       own->task == TASK_CHILD_DELETE || own->task == TASK_AUTH;
@@ -306,14 +306,14 @@ void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	if (own->task == TASK_IKE_REKEY && sa->request.n == 0 && !own->in)
 		own_done(c, sa); /* ours has not been sent: the peer's is enough */
-	st->heir = heir_new(c, sa, false);
-	if (!st->heir) {
+	st->successor = successor_new(c, sa, false);
+	if (!st->successor) {
 		answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);
 		return;
 	}
-	memcpy(st->heir->spi_i, choice.spi.at, 8);
-	heir_take_choice(st->heir, &choice);
-	nonce_set(&st->heir->nonce_i, p->nonce.at, p->nonce.n);
+	memcpy(st->successor->spi_i, choice.spi.at, 8);
+	successor_take_choice(st->successor, &choice);
+	nonce_set(&st->successor->nonce_i, p->nonce.at, p->nonce.n);
 	st->answer = choice.answer;
 	st->dh = choice.dh;
 	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_EXCHANGE_BEGIN, answer_begun)->u.EXCHANGE_BEGIN;
@@ -325,15 +325,15 @@ void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_exchange_begun *b = &r->u.EXCHANGE_BEGIN;
-	struct ike_sa *heir = st->heir;
+	struct ike_sa *successor = st->successor;
 
 	if (b->rc != RC_OK) {
 		answer_notify(c, sa, refused_with(b->rc), NULL, 0);
 		return;
 	}
-	heir->handle = b->handle;
-	sa_set_spi(c, heir, b->ike_spi);
-	nonce_set(&heir->nonce_r, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	successor->handle = b->handle;
+	sa_set_spi(c, successor, b->ike_spi);
+	nonce_set(&successor->nonce_r, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
 	memcpy(st->ke, b->ke, st->ke_n);
 	ask_finish(c, sa, st, answer_finished);
@@ -343,7 +343,7 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 {
 	const struct keeper_exchange_finished *f = &r->u.EXCHANGE_FINISH;
 	struct step *own = &sa->steps[SIDE_OWN];
-	struct ike_sa *heir = st->heir;
+	struct ike_sa *successor = st->successor;
 	struct ike_offer answer = st->answer;
 	struct ike_out o;
 
@@ -351,7 +351,7 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
-	if (f->rc != RC_OK || !sa_take_keys(heir, f)) {
+	if (f->rc != RC_OK || !sa_take_keys(successor, f)) {
 		ike_refuse(
 			c, &sa->local, &sa->remote, sa_peer(c, sa), "rekey of the IKE SA: %.200s", f->text);
 		answer_notify(c, sa, refused_with(f->rc), NULL, 0);
@@ -359,17 +359,17 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	}
 	o = out_response(c, sa);
 	answer.proposals[0].spi_n = 8;
-	memcpy(answer.proposals[0].spi, heir->spi_r, 8);
+	memcpy(answer.proposals[0].spi, successor->spi_r, 8);
 	ike_out_offer(&o, &answer);
-	ike_out_payload(&o, PL_NONCE, heir->nonce_r.bytes, heir->nonce_r.n);
+	ike_out_payload(&o, PL_NONCE, successor->nonce_r.bytes, successor->nonce_r.n);
 	ike_out_ke(&o, st->dh, st->ke, st->ke_n);
-	st->heir = NULL;
-	heir_up(c, sa, heir);
+	st->successor = NULL;
+	successor_up(c, sa, successor);
 	if (own->task == TASK_IKE_REKEY) {
-		heir->parent = sa->serial; /* both at once: our answer decides */
-		sa->peer_heir = heir->serial;
+		successor->parent = sa->serial; /* both at once: our answer decides */
+		sa->peer_successor = successor->serial;
 	} else {
-		replace(c, sa, heir);
+		replace(c, sa, successor);
 	}
 	out_send_response(c, sa, &o);
 }

@@ -123,8 +123,8 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 
 void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 {
-	struct child *ch = st->child, *old = NULL;
-	struct ike_sa *heir = st->heir;
+	struct child_sa *ch = st->child, *old = NULL;
+	struct ike_sa *successor = st->successor;
 	struct keeper_drop *d;
 
 	if (st->task == TASK_CHILD_NEW)
@@ -135,8 +135,8 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 		child_compare_later(c, old); /* it had to wait for this exchange */
 	free(st->in);
 	*st = (struct step){ .side = st->side, .epoch = st->epoch + 1 };
-	if (heir && heir->state != ST_DEAD)
-		sa_kill(c, heir, "given up");
+	if (successor && successor->state != ST_DEAD)
+		sa_kill(c, successor, "given up");
 	if (!ch)
 		return;
 	if (ch->installing) {
@@ -156,13 +156,13 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 /* Whoever of two IKE SAs of a rekey ends, the other one goes on with the children. */
 static void end_relations(struct ike *c, struct ike_sa *sa)
 {
-	struct ike_sa *heir = sa_by_serial(c, sa->peer, sa->peer_heir),
+	struct ike_sa *successor = sa_by_serial(c, sa->peer, sa->peer_successor),
 		      *parent = sa_by_serial(c, sa->peer, sa->parent);
 
-	if (heir)
-		rekey_settle_to(c, heir);
-	if (parent && parent->peer_heir == sa->serial)
-		parent->peer_heir = 0;
+	if (successor)
+		rekey_settle_to(c, successor);
+	if (parent && parent->peer_successor == sa->serial)
+		parent->peer_successor = 0;
 	sa->parent = 0;
 }
 
@@ -170,7 +170,7 @@ static void end_all(struct ike *c, struct ike_sa *sa)
 {
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
-	LIST_FOR_SAFE (struct child, ch, after, &sa->children, of_sa)
+	LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa)
 		child_gone(c, sa, ch, sa->reason);
 	sa_drop_handle(c, sa);
 	blob_free(&sa->request);
@@ -274,7 +274,7 @@ void sa_take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to)
 {
 	to->children_n += from->children_n;
 	from->children_n = 0;
-	LIST_FOR_SAFE (struct child, ch, after, &from->children, of_sa) {
+	LIST_FOR_SAFE (struct child_sa, ch, after, &from->children, of_sa) {
 		link_out(&ch->of_sa);
 		link_out(&ch->wanting);
 		link_out(&ch->unsure);
@@ -413,7 +413,7 @@ void sa_memory_free(struct ike_sa *sa)
 	blob_free(&sa->request);
 	blob_free(&sa->peer_request);
 	blob_free(&sa->response);
-	words_free(sa);
+	peer_messages_free(sa);
 	bytes_wipe(sa, sizeof *sa);
 	free(sa);
 }
@@ -477,7 +477,7 @@ void ike_tick(struct ike *c, mono_ns now)
 			sa_tick(c, LINK_OWNER(d, struct ike_sa, due));
 			break;
 		case DUE_CHILD: {
-			struct child *ch = LINK_OWNER(d, struct child, due);
+			struct child_sa *ch = LINK_OWNER(d, struct child_sa, due);
 			child_tick(c, ch->sa, ch);
 			break;
 		}

@@ -13,7 +13,7 @@ static void show_children(const struct ike *c, struct jw *w, const struct ike_sa
 	size_t at = 0;
 	uint32_t more = 0;
 
-	LIST_FOR (struct child, ch, &sa->children, of_sa) {
+	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
 
 		if (ch->state != CH_UP || !t)
@@ -140,7 +140,7 @@ bool ike_view_child(const struct ike *c, uint32_t *cursor, struct ike_child_view
 
 		if (!sa)
 			continue;
-		LIST_FOR (struct child, ch, &sa->children, of_sa) {
+		LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 			if (k++ < (*cursor & 0xffff) || ch->state == CH_LARVAL || ch->state == CH_LINGER)
 				continue;
 			*cursor = (*cursor & 0xffff0000) | k;
@@ -176,8 +176,8 @@ uint32_t ike_view_busy(const struct ike *c)
 		n += sa->steps[SIDE_PEER].busy;
 		n += sa->asks_n;
 		n += sa->state != ST_UP;
-		n += sa->want_delete || sa->parent != 0 || sa->peer_heir != 0;
-		LIST_FOR (struct child, ch, &sa->children, of_sa)
+		n += sa->want_delete || sa->parent != 0 || sa->peer_successor != 0;
+		LIST_FOR (struct child_sa, ch, &sa->children, of_sa)
 			n += ch->state != CH_UP && ch->state != CH_LINGER;
 	}
 	return n;

@@ -90,13 +90,13 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	unwanted(c, tunnel);
 }
 
-void tunnel_has(struct ike *c, const struct child *fresh)
+void tunnel_has(struct ike *c, const struct child_sa *fresh)
 {
 	uint32_t tunnel = fresh->tunnel;
 	struct tunnel *t = &c->tunnels[tunnel];
 
 	t->alone = false;
-	LIST_FOR (struct child, ch, &t->children, of_tunnel)
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
 		if (ch->sa->moving)
 			sa_touch(c, ch->sa);
 	/* What the peer gives is less than what is to come over: else it would be asked again at once. */
@@ -205,7 +205,7 @@ static void orphan_look(struct ike *c, uint32_t tunnel)
 		t->orphan_remove_at = 0;
 	if (t->orphan_remove_at == 0 || c->now < t->orphan_remove_at)
 		return;
-	LIST_FOR (struct child, ch, &t->children, of_tunnel) {
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
 		if (ch->state != CH_UP)
 			continue;
 		q = &sa_ask(c, ch->sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;

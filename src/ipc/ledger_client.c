@@ -107,7 +107,7 @@ enum rc ledger_append(struct ledger_client *c, enum ledger_mode mode, uint16_t t
 	p->fn = fn;
 	p->context = context;
 	p->cookie = cookie;
-	if (mode == LEDGER_LATER && (!up || c->full || send_entry(c, p) != RC_OK)) {
+	if (mode == LEDGER_ASYNC && (!up || c->full || send_entry(c, p) != RC_OK)) {
 		c->late++;
 		p->late = true;
 	}
@@ -128,7 +128,7 @@ static bool state_gap(struct ledger_client *c, mono_ns now)
 	jw_u64(&w, "refused", c->refused);
 	jw_u64(&w, "unknown", c->unknown);
 	jw_end(&w);
-	struct ledger_pending *p = pending_new(c, LEDGER_LATER, c->gap_type, body, jw_done(&w), now);
+	struct ledger_pending *p = pending_new(c, LEDGER_ASYNC, c->gap_type, body, jw_done(&w), now);
 	if (!p || send_entry(c, p) != RC_OK) {
 		free(p);
 		return false; /* the counts stay and are stated with the next link */
@@ -215,7 +215,7 @@ void ledger_client_down(struct ledger_client *c)
 {
 	c->broken = true;
 	for (struct ledger_pending *p = c->first; p; p = p->next)
-		if (p->mode == LEDGER_LATER && p->sent) {
+		if (p->mode == LEDGER_ASYNC && p->sent) {
 			p->sent = false;
 			c->resend = true;
 			c->late += !p->late;
@@ -228,10 +228,10 @@ void ledger_client_down(struct ledger_client *c)
 static void probe(struct ledger_client *c)
 {
 	for (struct ledger_pending *p = c->first; p; p = p->next)
-		if (p->mode == LEDGER_LATER && p->sent)
+		if (p->mode == LEDGER_ASYNC && p->sent)
 			return; /* one is on its way */
 	for (struct ledger_pending *p = c->first; p; p = p->next)
-		if (p->mode == LEDGER_LATER) {
+		if (p->mode == LEDGER_ASYNC) {
 			send_entry(c, p);
 			return;
 		}
@@ -253,7 +253,7 @@ void ledger_client_expire(struct ledger_client *c, mono_ns now)
 /* No room now: the entry waits, and its number is used up. */
 static bool put_off(struct ledger_client *c, struct ledger_pending *p, const struct msg_ledger_receipt *r)
 {
-	if (p->mode != LEDGER_LATER || (r->rc != RC_IO && r->rc != RC_LIMIT && r->rc != RC_AGAIN))
+	if (p->mode != LEDGER_ASYNC || (r->rc != RC_IO && r->rc != RC_LIMIT && r->rc != RC_AGAIN))
 		return false;
 	if (!c->full)
 		snprintf(c->why, sizeof c->why, "%.*s", (int)sizeof c->why - 1, r->text);

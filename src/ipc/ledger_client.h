@@ -3,7 +3,7 @@
  *
  * Two ways to append:
  * LEDGER_GATE   the act waits. Ledger down, full or silent: refused, at once or when the link dies; the act
- * must not happen. LEDGER_LATER  the act does not wait (a rekey of a tunnel already entered, a restart of a
+ * must not happen. LEDGER_ASYNC  the act does not wait (a rekey of a tunnel already entered, a restart of a
  * measured process). Ledger down: the entry waits here, in order, and is sent when the link is back, behind a
  * `gap` entry that states how many were entered late, how many found no room, how many gates were refused and
  * how many answers are unknown.
@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "ipc/link.h"
 
-enum ledger_mode { LEDGER_GATE, LEDGER_LATER };
+enum ledger_mode { LEDGER_GATE, LEDGER_ASYNC };
 
 #define LEDGER_PENDING_MAX  1024
 #define LEDGER_GATE_WAIT_NS (5 * NS_PER_S) /* a gate without an answer is refused after that */

@@ -54,9 +54,9 @@ enum proc {
 	/* who has cosigned what covers an entry: the keeper makes a challenge of it */								\
 	M(COSIGNED_ASK,    FROM(KEEPER), FROM(LEDGER), struct msg_cosigned_ask, 0)							\
 	M(COSIGNED,        FROM(LEDGER), FROM(KEEPER), struct msg_cosigned, 0)	/* the quorum, or who had when the time was over */	\
-	/* gateways that witness each other: what their ledgers say, carried by IKE (ike/ike.h, enum ike_word) */				\
-	M(PEER_WORD,       FROM(LEDGER) | FROM(IKE), FROM(LEDGER) | FROM(IKE), struct msg_peer_word, 0)					\
-	M(PEER_WORD_TAKEN, FROM(IKE), FROM(LEDGER), struct msg_result, 0)								\
+	/* gateways that witness each other: what their ledgers say, carried by IKE (ike/ike.h, enum ike_peer_message) */				\
+	M(PEER_MESSAGE,       FROM(LEDGER) | FROM(IKE), FROM(LEDGER) | FROM(IKE), struct msg_peer_message, 0)					\
+	M(PEER_MESSAGE_TAKEN, FROM(IKE), FROM(LEDGER), struct msg_result, 0)								\
 	/* the ledger's witnesses: the supervisor says who they are and opens connections to them, and to nobody else */			\
 	M(WITNESSES,       FROM(SUPERVISOR), FROM(LEDGER) | FROM(COURIER), struct snap_evidence, 0)					\
 	M(WITNESS_CONNECT, FROM(LEDGER) | FROM(COURIER), FROM(SUPERVISOR), struct endpoint, 0)						\
@@ -86,10 +86,10 @@ enum proc {
 	M(DROP,              FROM(IKE), FROM(KEEPER), struct keeper_drop, 0)								\
 	M(DROPPED,           FROM(KEEPER), FROM(IKE), struct keeper_dropped, 0)								\
 	M(IKE_SA_ENDED,      FROM(KEEPER), FROM(IKE), struct keeper_ended, 0)	/* its peer's key was replaced */			\
-	/* the second source of secrets: halves in advance, one a message */									\
-	M(HALVES_ASK,      FROM(KEEPER), FROM(ENTROPY), struct msg_halves_ask, 0)							\
-	M(HALF,            FROM(ENTROPY), FROM(KEEPER), struct msg_half, 0)								\
-	M(HALVES_END,      FROM(ENTROPY), FROM(KEEPER), struct msg_result, 0)	/* a health test failed: there are no more */	\
+	/* the second source of secrets: shares in advance, one a message */									\
+	M(ENTROPY_ASK,      FROM(KEEPER), FROM(ENTROPY), struct msg_entropy_ask, 0)							\
+	M(ENTROPY_SHARE,            FROM(ENTROPY), FROM(KEEPER), struct msg_entropy_share, 0)								\
+	M(ENTROPY_END,      FROM(ENTROPY), FROM(KEEPER), struct msg_result, 0)	/* a health test failed: there are no more */	\
 	/* SAs: keys go from the keeper straight to the data plane */										\
 	M(SA_INSTALL,      FROM(KEEPER), FROM(DATAPLANE), struct sa_install, 0)								\
 	M(SA_INSTALLED,    FROM(DATAPLANE), FROM(KEEPER), struct sa_result, 0)								\
@@ -184,15 +184,15 @@ struct msg_snapshot {
 	uint64_t generation, bytes;
 };
 
-/* So many halves more than those that were asked for before. */
-struct msg_halves_ask {
+/* So many shares more than those that were asked for before. */
+struct msg_entropy_ask {
 	uint32_t count, zero;
 };
 
-#define HALF_BYTES 32
+#define SHARE_BYTES 32
 
-struct msg_half {
-	uint8_t half[HALF_BYTES];
+struct msg_entropy_share {
+	uint8_t share[SHARE_BYTES];
 };
 
 struct msg_result {
@@ -322,15 +322,15 @@ struct msg_row {
 	char json[ROW_MAX];
 };
 
-#define PEER_WORD_MAX 4096
+#define PEER_MESSAGE_MAX 4096
 
-enum peer_word { PEER_WORD_ASK, PEER_WORD_ANSWER }; /* as enum ike_word */
+enum peer_message { PEER_MESSAGE_ASK, PEER_MESSAGE_ANSWER }; /* as enum ike_peer_message */
 
-struct msg_peer_word {
+struct msg_peer_message {
 	char peer[NAME_MAX_BYTES];
 	uint16_t kind, n;
 	uint32_t zero;
-	uint8_t bytes[PEER_WORD_MAX];
+	uint8_t bytes[PEER_MESSAGE_MAX];
 };
 
 enum ike_command { IKE_INITIATE, IKE_REKEY_IKE, IKE_REKEY_CHILD, IKE_TERMINATE };

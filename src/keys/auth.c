@@ -42,7 +42,8 @@ static void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, co
 		memcpy(ret_proof->own_key, own->digest, sizeof ret_proof->own_key);
 }
 
-enum rc peer_still(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer, struct err *e)
+enum rc peer_still(
+	const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer, struct err *e)
 {
 	struct peer_proof now;
 
@@ -66,7 +67,7 @@ enum rc peer_still(const struct keys *k, const struct ike_sa *sa, const struct s
 }
 
 enum rc peer_allows(
-	const struct keys *k, const struct snap_peer *peer, const struct ike_sa *sa, struct err *e)
+	const struct keys *k, const struct snap_peer *peer, const struct keeper_ike_sa *sa, struct err *e)
 {
 	for (uint32_t i = 0; i < peer->proposals.count; i++) {
 		const struct snap_ike_proposal *p =
@@ -91,7 +92,7 @@ static bool holds(const uint8_t *in, size_t in_n, const uint8_t *what, size_t n)
 
 /* `mine`: the message is ours. It is an IKE_SA_INIT message of this exchange. */
 static enum rc message_check(
-	const struct ike_sa *sa, bool mine, const uint8_t *message, size_t n, struct err *e)
+	const struct keeper_ike_sa *sa, bool mine, const uint8_t *message, size_t n, struct err *e)
 {
 	bool of_initiator = mine == (sa->role == KEEPER_INITIATOR);
 	const uint8_t *nonce = mine ? sa->nonce : sa->peer_nonce, *ke = mine ? sa->ke : sa->peer_ke;
@@ -112,7 +113,7 @@ static enum rc message_check(
  * 2.15: message | nonce of the other side | prf(SK_p, identity), where SK_p is that of the side whose message
  * it is. Returns the length; 0 on failure.
  */
-static size_t octets_make(const struct ike_sa *sa, bool mine, const uint8_t *message, size_t message_n,
+static size_t octets_make(const struct keeper_ike_sa *sa, bool mine, const uint8_t *message, size_t message_n,
 	const uint8_t *id, size_t id_n, uint8_t *ret_octets)
 {
 	bool of_initiator = mine == (sa->role == KEEPER_INITIATOR);
@@ -257,7 +258,7 @@ static enum rc sign_rfc7427(const struct sign_key *key, uint32_t announced, cons
 	return rc;
 }
 
-static enum rc auth_make(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+static enum rc auth_make(const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_sign *q, struct keeper_auth_signed *a, struct err *e)
 {
 	uint8_t octets[OCTETS_MAX];
@@ -288,7 +289,7 @@ static enum rc auth_make(const struct keys *k, const struct ike_sa *sa, const st
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "making AUTH for peer '%s'", peer->name);
 }
 
-static enum rc sign_admit(struct keys *k, struct ike_sa *sa, const struct snap_peer *peer,
+static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_sign *q, struct err *e)
 {
 	enum rc rc;
@@ -308,7 +309,7 @@ static enum rc sign_admit(struct keys *k, struct ike_sa *sa, const struct snap_p
 }
 
 /* An initiator uses its key before it knows the peer: that is entered first. A responder knows it already. */
-static enum rc sign_gate(struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+static enum rc sign_gate(struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_signed *a, uint64_t tag, struct err *e)
 {
 	struct pending *p = pending_new(k, KEEPER_AUTH_SIGN, tag, peer->name, e);
@@ -331,7 +332,7 @@ static enum rc sign_gate(struct keys *k, const struct ike_sa *sa, const struct s
 enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,
 	struct keeper_auth_signed *a, enum outcome *ret_outcome, struct err *e)
 {
-	struct ike_sa *sa = ike_find(k, q->handle);
+	struct keeper_ike_sa *sa = ike_find(k, q->handle);
 	const struct snap_peer *peer = peer_at(k, q->peer);
 	enum rc rc = sign_admit(k, sa, peer, q, e);
 
@@ -362,7 +363,7 @@ void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char
 	keys_emit(k, &action);
 }
 
-static enum rc check_psk(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+static enum rc check_psk(const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_verify *q, const uint8_t *octets, size_t n, struct err *e)
 {
 	const struct keys_identity *key = identity_find(k, peer->key_name, IDENTITY_PSK);
@@ -430,7 +431,7 @@ static enum rc endpoint_check(const struct snap_peer *peer, const char *what,
 		addr_text(got, &at->addr), peer->name, addr_text(want, configured));
 }
 
-static enum rc verify_admit(struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
+static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_verify *q, struct err *e)
 {
 	enum rc rc;
@@ -452,8 +453,8 @@ static enum rc verify_admit(struct keys *k, const struct ike_sa *sa, const struc
 	return id_check("the peer's", false, &peer->remote_id, &peer->remote, q->id, q->id_n, e);
 }
 
-static enum rc verify_proof(const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer,
-	const struct keeper_auth_verify *q, struct err *e)
+static enum rc verify_proof(const struct keys *k, const struct keeper_ike_sa *sa,
+	const struct snap_peer *peer, const struct keeper_auth_verify *q, struct err *e)
 {
 	uint8_t octets[OCTETS_MAX];
 	size_t n = octets_make(sa, false, q->message, q->message_n, q->id, q->id_n, octets);
@@ -468,7 +469,7 @@ static enum rc verify_proof(const struct keys *k, const struct ike_sa *sa, const
 }
 
 /* What the entry says of who proved himself, or did not: as ike says it. */
-static void said_by(struct ike_sa *sa, const struct keeper_auth_verify *q)
+static void said_by(struct keeper_ike_sa *sa, const struct keeper_auth_verify *q)
 {
 	size_t id_n =
 		q->id_n > ID_HEADER_SIZE && q->id_n <= KEEPER_ID_MAX ? q->id_n - (size_t)ID_HEADER_SIZE : 0;
@@ -484,7 +485,7 @@ static void said_by(struct ike_sa *sa, const struct keeper_auth_verify *q)
 enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
-	struct ike_sa *sa = ike_find(k, q->handle);
+	struct keeper_ike_sa *sa = ike_find(k, q->handle);
 	const struct snap_peer *peer = peer_at(k, q->peer);
 	enum rc rc = verify_admit(k, sa, peer, q, e);
 	struct keys_entry entry;
@@ -526,7 +527,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 /* The SA may be gone by now: then the entry is followed by its end. */
 void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
 {
-	struct ike_sa *sa = ike_find(k, p->handle);
+	struct keeper_ike_sa *sa = ike_find(k, p->handle);
 	struct keys_entry entry;
 
 	if (sa) {

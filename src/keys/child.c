@@ -104,7 +104,7 @@ static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 
 /* The tunnel belongs to the peer at the other end of the IKE SA, as far as that is known yet. */
 static enum rc tunnel_of_peer(
-	struct keys *k, const struct ike_sa *sa, const struct snap_tunnel *t, struct err *e)
+	struct keys *k, const struct keeper_ike_sa *sa, const struct snap_tunnel *t, struct err *e)
 {
 	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;
 
@@ -114,7 +114,7 @@ static enum rc tunnel_of_peer(
 }
 
 static enum rc begin_check(
-	struct keys *k, const struct ike_sa *sa, const struct keeper_child_begin *q, struct err *e)
+	struct keys *k, const struct keeper_ike_sa *sa, const struct keeper_child_begin *q, struct err *e)
 {
 	if (!sa || (sa->state != IKE_KEYED && sa->state != IKE_AUTHENTICATED))
 		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x with keys", q->handle);
@@ -134,7 +134,7 @@ static enum rc begin_check(
 enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
 	struct keeper_child_begun *a, struct err *e)
 {
-	struct ike_sa *sa = ike_find(k, q->handle);
+	struct keeper_ike_sa *sa = ike_find(k, q->handle);
 	enum rc rc = begin_check(k, sa, q, e);
 	struct dh_secret dh = { 0 };
 	struct child_sa *c;
@@ -175,8 +175,8 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	return RC_OK;
 }
 
-static enum rc install_values_check(const struct keys *k, const struct ike_sa *sa, const struct child_sa *c,
-	const struct keeper_child_install *q, struct err *e)
+static enum rc install_values_check(const struct keys *k, const struct keeper_ike_sa *sa,
+	const struct child_sa *c, const struct keeper_child_install *q, struct err *e)
 {
 	size_t least = MAX_OF((size_t)16, prf_size(sa->prf) / 2);
 
@@ -206,7 +206,7 @@ static enum rc install_values_check(const struct keys *k, const struct ike_sa *s
 	return RC_OK;
 }
 
-static enum rc install_check(struct keys *k, const struct ike_sa *sa, const struct child_sa *c,
+static enum rc install_check(struct keys *k, const struct keeper_ike_sa *sa, const struct child_sa *c,
 	const struct keeper_child_install *q, struct err *e)
 {
 	const struct snap_tunnel *t = tunnel_at(k, q->tunnel);
@@ -231,7 +231,7 @@ static enum rc install_check(struct keys *k, const struct ike_sa *sa, const stru
 }
 
 /* KEYMAT (RFC 7296 2.17): the initiator of the exchange sends with the first half. */
-static enum rc install_derive(const struct ike_sa *sa, const struct child_sa *c,
+static enum rc install_derive(const struct keeper_ike_sa *sa, const struct child_sa *c,
 	const struct keeper_child_install *q, struct sa_install *ret_install, struct err *e)
 {
 	bool of_ike = q->flags & CHILD_NONCES_OF_IKE;
@@ -311,7 +311,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
-	struct ike_sa *sa = ike_find(k, q->handle);
+	struct keeper_ike_sa *sa = ike_find(k, q->handle);
 	struct child_sa *c = child_find(k, q->child), *old = child_find_spi(k, q->rekeys_spi_in);
 	enum rc rc = install_check(k, sa, c, q, e);
 	struct keys_entry entry;

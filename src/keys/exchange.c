@@ -11,7 +11,7 @@
 _Static_assert(
 	KEYS_IKE_MAX < 1 << PLACE_BITS && KEYS_CHILDREN_MAX < 1 << PLACE_BITS, "handles hold the place");
 
-struct ike_sa *ike_find(struct keys *k, uint32_t handle)
+struct keeper_ike_sa *ike_find(struct keys *k, uint32_t handle)
 {
 	uint32_t place = (handle & ((1u << PLACE_BITS) - 1)) - 1;
 
@@ -20,7 +20,7 @@ struct ike_sa *ike_find(struct keys *k, uint32_t handle)
 	return &k->ike[place];
 }
 
-void ike_free(struct keys *k, struct ike_sa *sa)
+void ike_free(struct keys *k, struct keeper_ike_sa *sa)
 {
 	uint32_t generation = sa->generation;
 
@@ -32,7 +32,7 @@ void ike_free(struct keys *k, struct ike_sa *sa)
 	sa->generation = generation;
 }
 
-static struct ike_sa *ike_new(struct keys *k)
+static struct keeper_ike_sa *ike_new(struct keys *k)
 {
 	uint32_t place = 0;
 
@@ -56,7 +56,7 @@ static bool is_older(const struct public_proof *p, const struct public_proof *no
 void exchanges_expire(struct keys *k, const struct public_proof *now)
 {
 	for (size_t i = 0; i < k->ike_n; i++) {
-		struct ike_sa *sa = &k->ike[i];
+		struct keeper_ike_sa *sa = &k->ike[i];
 		if (sa->state != IKE_FREE && !sa->named && !sa->verifying && is_older(&sa->proof, now))
 			ike_free(k, sa);
 	}
@@ -76,8 +76,8 @@ static size_t half_open(const struct keys *k)
 	return n;
 }
 
-void ike_entry(
-	struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct ike_sa *sa, const char *reason)
+void ike_entry(struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct keeper_ike_sa *sa,
+	const char *reason)
 {
 	memset(ret_entry, 0, sizeof *ret_entry);
 	ret_entry->kind = (uint32_t)kind;
@@ -116,7 +116,7 @@ enum rc peer_share(const struct keys *k, const char *peer, struct err *e)
 
 static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q, struct err *e)
 {
-	struct ike_sa *parent = ike_find(k, q->parent);
+	struct keeper_ike_sa *parent = ike_find(k, q->parent);
 
 	if (q->role != KEEPER_INITIATOR && q->role != KEEPER_RESPONDER)
 		return err_add(e, RC_MALFORMED, "role %u", q->role);
@@ -136,7 +136,7 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 {
 	static const uint8_t no_spi[8];
 	enum rc rc = begin_check(k, q, e);
-	struct ike_sa *sa;
+	struct keeper_ike_sa *sa;
 
 	_Static_assert(sizeof fresh->secret >= DH_SEED_SIZE, "a seed for any group");
 	if (rc != RC_OK)
@@ -194,8 +194,8 @@ bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n)
 	return false;
 }
 
-static enum rc finish_check(
-	const struct keys *k, const struct ike_sa *sa, const struct keeper_exchange_finish *q, struct err *e)
+static enum rc finish_check(const struct keys *k, const struct keeper_ike_sa *sa,
+	const struct keeper_exchange_finish *q, struct err *e)
 {
 	static const uint8_t no_spi[8];
 	size_t least = MAX_OF((size_t)16, prf_size(q->prf) / 2);
@@ -224,7 +224,7 @@ static enum rc finish_check(
 }
 
 /* SKEYSEED and what comes of it; sa's own fields stay as they are until all went well. */
-static enum rc finish_derive(struct ike_sa *sa, const struct ike_sa *parent,
+static enum rc finish_derive(struct keeper_ike_sa *sa, const struct keeper_ike_sa *parent,
 	const struct keeper_exchange_finish *q, struct ike_keys *ret_keys, struct err *e)
 {
 	struct octets ours = { sa->nonce, sa->nonce_n }, theirs = { q->peer_nonce, q->peer_nonce_n };
@@ -250,8 +250,8 @@ static enum rc finish_derive(struct ike_sa *sa, const struct ike_sa *parent,
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of an IKE SA");
 }
 
-static void finish_commit(struct ike_sa *sa, const struct keeper_exchange_finish *q, struct ike_keys *keys,
-	struct keeper_exchange_finished *a)
+static void finish_commit(struct keeper_ike_sa *sa, const struct keeper_exchange_finish *q,
+	struct ike_keys *keys, struct keeper_exchange_finished *a)
 {
 	a->sk_e_n = keys->sk_e_n;
 	memcpy(a->sk_ei, keys->sk_ei, keys->sk_e_n);
@@ -273,7 +273,7 @@ static void finish_commit(struct ike_sa *sa, const struct keeper_exchange_finish
 }
 
 /* The peer of the old SA stands for the new one: only who has SK_d can have come here. */
-static void inherit(struct keys *k, struct ike_sa *sa, const struct ike_sa *parent)
+static void inherit(struct keys *k, struct keeper_ike_sa *sa, const struct keeper_ike_sa *parent)
 {
 	struct keys_entry entry;
 
@@ -297,14 +297,14 @@ static void inherit(struct keys *k, struct ike_sa *sa, const struct ike_sa *pare
 enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 	struct keeper_exchange_finished *a, struct err *e)
 {
-	struct ike_sa *sa = ike_find(k, q->handle), *parent = NULL;
+	struct keeper_ike_sa *sa = ike_find(k, q->handle), *parent = NULL;
 	struct ike_keys keys;
 	enum rc rc = finish_check(k, sa, q, e);
 
 	if (rc != RC_OK)
 		return rc;
 	if (sa->parent != 0) {
-		struct ike_sa as_asked = *sa;
+		struct keeper_ike_sa as_asked = *sa;
 		const struct snap_peer *peer = NULL;
 
 		parent = ike_find(k, sa->parent);
@@ -336,7 +336,7 @@ enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e)
 {
 	struct child_sa *child = child_find(k, q->child);
-	struct ike_sa *sa = ike_find(k, q->handle);
+	struct keeper_ike_sa *sa = ike_find(k, q->handle);
 	struct keys_entry entry;
 
 	if (q->child != 0) {

@@ -37,7 +37,7 @@ enum ike_state {
 	IKE_AUTHENTICATED, /* entered */
 };
 
-struct ike_sa {
+struct keeper_ike_sa {
 	uint32_t state; /* enum ike_state */
 	uint32_t handle;
 	uint32_t generation; /* of this place in the table: old handles do not find the next tenant */
@@ -112,7 +112,7 @@ struct keys {
 	/* Places of each table that were ever used: nothing looks behind them, and nothing has to be wiped
 	 * there. */
 	uint32_t ike_n, children_n, pending_n, identities_n;
-	struct ike_sa ike[KEYS_IKE_MAX];
+	struct keeper_ike_sa ike[KEYS_IKE_MAX];
 	struct child_sa children[KEYS_CHILDREN_MAX];
 	struct pending pending[KEYS_PENDING_MAX];
 	struct keys_identity identities[KEYS_IDENTITIES_MAX];
@@ -138,8 +138,8 @@ void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *
 const struct keys_identity *identity_find(const struct keys *k, const char *name, enum identity_kind kind);
 
 /* exchange.c */
-struct ike_sa *ike_find(struct keys *k, uint32_t handle);
-void ike_free(struct keys *k, struct ike_sa *sa);
+struct keeper_ike_sa *ike_find(struct keys *k, uint32_t handle);
+void ike_free(struct keys *k, struct keeper_ike_sa *sa);
 /* RC_LIMIT: the peer has as many IKE SAs as it may have. */
 enum rc peer_share(const struct keys *k, const char *peer, struct err *e);
 enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
@@ -150,17 +150,17 @@ enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e
 /* A peer's nonce that is one of an exchange or child of ours, or begins or ends like one. */
 bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n);
 /* An entry with what is known of the IKE SA. */
-void ike_entry(
-	struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct ike_sa *sa, const char *reason);
+void ike_entry(struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct keeper_ike_sa *sa,
+	const char *reason);
 
 /* auth.c */
 const struct snap_peer *peer_at(const struct keys *k, uint32_t index);
 const struct snap_peer *peer_named(const struct keys *k, const char *name);
 /* The peer of this name still proves itself the same way, and allows the SA's algorithms. */
 enum rc peer_still(
-	const struct keys *k, const struct ike_sa *sa, const struct snap_peer *peer, struct err *e);
+	const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer, struct err *e);
 enum rc peer_allows(
-	const struct keys *k, const struct snap_peer *peer, const struct ike_sa *sa, struct err *e);
+	const struct keys *k, const struct snap_peer *peer, const struct keeper_ike_sa *sa, struct err *e);
 enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,
 	struct keeper_auth_signed *a, enum outcome *ret_outcome, struct err *e);
 void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
@@ -194,8 +194,9 @@ enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pend
 /* The values and the leaf of an exchange that ended stand in no entry. */
 void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf);
 /* A peer's proof did not hold. */
-void journal_auth_failed(struct keys *k, const struct ike_sa *sa, const char *peer, const char *reason);
+void journal_auth_failed(
+	struct keys *k, const struct keeper_ike_sa *sa, const char *peer, const char *reason);
 /* A request that ike should not have made. */
-void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel, const char *reason);
+void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char *tunnel, const char *reason);
 
 #endif

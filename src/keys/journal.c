@@ -36,7 +36,7 @@ void journal_unused(struct keys *k, const struct public_proof *proof, const stru
 	keys_emit(k, &a);
 }
 
-void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel, const char *reason)
+void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char *tunnel, const char *reason)
 {
 	struct keys_entry entry;
 
@@ -55,7 +55,7 @@ void journal_refused(struct keys *k, const struct ike_sa *sa, const char *tunnel
 	}
 }
 
-void journal_auth_failed(struct keys *k, const struct ike_sa *sa, const char *peer, const char *reason)
+void journal_auth_failed(struct keys *k, const struct keeper_ike_sa *sa, const char *peer, const char *reason)
 {
 	struct keys_entry entry;
 

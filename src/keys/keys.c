@@ -215,7 +215,7 @@ void keys_ike_lost(struct keys *k)
 void keys_recheck(struct keys *k)
 {
 	for (size_t i = 0; i < k->ike_n; i++) {
-		struct ike_sa *sa = &k->ike[i];
+		struct keeper_ike_sa *sa = &k->ike[i];
 		struct keys_action a = { .kind = KEYS_ENDED };
 		struct err e = { 0 };
 

@@ -58,7 +58,7 @@ bool ledger_type_soon(enum ledger_type t)
 {
 	switch (t) {
 #define E(id) case LEDGER_##id:
-		LEDGER_SOON(E)
+		LEDGER_PRIORITY(E)
 #undef E
 		return true;
 	default:

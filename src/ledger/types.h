@@ -39,9 +39,9 @@
 	T(CONFIG_OVERRIDE,   "config_override",   "control",        "a safety check of the commit that follows is overridden")	\
 	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
-	T(ACT_GIVEN_UP,      "act_given_up",      "control",        "an administrator's act was not done, whether or not its admin_act stands here")	\
-	T(NOISE_START,       "noise_start",       "entropy",        "the second source of secrets has passed its start-up tests")	\
-	T(SOURCE_FAILED,     "source_failed",     "entropy keeper", "a source of secrets failed a test: no secret is made from here on")	\
+	T(ADMIN_ACT_ABORTED,      "admin_act_aborted",      "control",        "an action of an administrator was aborted, whether or not its admin_act stands here")	\
+	T(ENTROPY_START,     "entropy_start",       "entropy",        "the second source of secrets has passed its start-up tests")	\
+	T(ENTROPY_FAILED,     "entropy_failed",     "entropy keeper", "a source of secrets failed a test: no secret is made from here on")	\
 	T(KEY_USED,          "key_used",          "keeper",         "our key is about to prove us to a peer that has not proven itself")	\
 	T(IKE_SA_UP,         "ike_sa_up",         "keeper",         "a peer proved its identity")			\
 	T(IKE_SA_REKEYED,    "ike_sa_rekeyed",    "keeper",         "a new IKE SA replaces one, under the same proof")	\
@@ -50,8 +50,8 @@
 	T(SA_REMOVE,         "sa_remove",         "keeper",         "a pair of ESP SAs was removed")			\
 	T(KEYS_DROPPED,      "keys_dropped",      "keeper",         "ike was lost; the secrets of its IKE SAs were wiped")	\
 	T(EXCHANGE_FAILED,   "exchange_failed",   "keeper",         "values and leaves whose exchanges came to nothing")	\
-	T(PUBLIC_EPOCH,      "public_epoch",      "keeper",         "the key that forces nonces and SPIs from here on")	\
-	T(PUBLIC_EPOCH_END,  "public_epoch_end",  "keeper",         "that key is laid open: all it forced can be recomputed")	\
+	T(PUBLIC_EPOCH,      "public_epoch",      "keeper",         "the key (VRF) that nonces and SPIs are derived from, from here on")	\
+	T(PUBLIC_EPOCH_END,  "public_epoch_end",  "keeper",         "that key is disclosed: every value it derived can be recomputed")	\
 	T(LEAF_BATCH,        "leaf_batch",        "keeper",         "commitment to ephemeral keys, before any of them is used")	\
 	T(LEAF_HASHES,       "leaf_hashes",       "keeper",         "hashes of a batch's leaves, which make its root")	\
 	T(LEAF_CHALLENGE,    "leaf_challenge",    "keeper",         "which leaves of a batch are opened follows from this")	\
@@ -61,7 +61,7 @@
 	T(GAP,               "gap",               "supervisor keeper ike dataplane control entropy", "the ledger was away meanwhile")
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
-#define LEDGER_SOON(S)										\
+#define LEDGER_PRIORITY(S)										\
 	S(SEAL_EPOCH) S(RECOVERY_EPOCH) S(PROCESS_START) S(KNOWN_ANSWERS) S(CONFIG_LOAD)		\
 	S(CONFIG_COMMIT) S(WITNESSES_CHANGE) S(ADMIN_ACT) S(PUBLIC_EPOCH) S(PUBLIC_EPOCH_END)	\
 	S(LEAF_BATCH)
@@ -137,14 +137,14 @@
 	F(ADMIN_ACT,         "act",        STRING, "what")							\
 	F(ADMIN_ACT,         "admin",      STRING, "who")							\
 	F(ADMIN_ACT,         "detail",     STRING, "on what")							\
-	F(ACT_GIVEN_UP,      "admin",      STRING, "who")							\
-	F(ACT_GIVEN_UP,      "entry",      NUMBER, "n of the admin_act, in this run of control")			\
-	F(ACT_GIVEN_UP,      "why",        STRING, "why not")							\
-	F(NOISE_START,       "samples",    NUMBER, "tested of each source before the first was used")		\
-	F(NOISE_START,       "sources",    STRING, "what the halves are made of")				\
-	F(SOURCE_FAILED,     "samples",    NUMBER, "tested up to the failure")					\
-	F(SOURCE_FAILED,     "source",     STRING, "which source")						\
-	F(SOURCE_FAILED,     "test",       STRING, "which test of SP 800-90B section 4.4")			\
+	F(ADMIN_ACT_ABORTED,      "admin",      STRING, "who")							\
+	F(ADMIN_ACT_ABORTED,      "entry",      NUMBER, "n of the admin_act, in this run of control")			\
+	F(ADMIN_ACT_ABORTED,      "why",        STRING, "why not")							\
+	F(ENTROPY_START,     "samples",    NUMBER, "tested of each source before the first was used")		\
+	F(ENTROPY_START,     "sources",    STRING, "what the shares are made of")				\
+	F(ENTROPY_FAILED,     "samples",    NUMBER, "tested up to the failure")					\
+	F(ENTROPY_FAILED,     "source",     STRING, "which source")						\
+	F(ENTROPY_FAILED,     "test",       STRING, "which test of SP 800-90B section 4.4")			\
 	F(KEY_USED,          "auth",       STRING, "how we prove our identity")				\
 	F(KEY_USED,          "peer",       STRING, "its name in the configuration")				\
 	F(KEY_USED,          "spi_i",      STRING, "initiator's SPI")						\
@@ -209,7 +209,7 @@
 	F(EXCHANGE_FAILED,   "key",        STRING, "public key of the epoch that the values are of; empty: there are none")	\
 	F(EXCHANGE_FAILED,   "leaves",     STRING, "places in the batch, as numbers and ranges of them")	\
 	F(PUBLIC_EPOCH,      "key",        STRING, "public key of the verifiable random function")		\
-	F(PUBLIC_EPOCH_END,  "count",      NUMBER, "values that the key forced")				\
+	F(PUBLIC_EPOCH_END,  "count",      NUMBER, "values derived from the key")				\
 	F(PUBLIC_EPOCH_END,  "key",        STRING, "public key of the epoch")					\
 	F(PUBLIC_EPOCH_END,  "scalar",     STRING, "its secret half, of no further use to anybody")		\
 	F(LEAF_BATCH,        "groups",     STRING, "whose public values each leaf holds")			\
@@ -227,10 +227,10 @@
 	F(LEAF_CHALLENGE,    "later",      STRING, "size and cosignatures of a checkpoint that covers the batch; empty: from the root alone")	\
 	F(LEAVES_OPENED,     "batch",      STRING, "its root")						\
 	F(LEAVES_OPENED,     "first",      NUMBER, "place of the first of these leaves in the challenge's order")	\
-	F(LEAVES_OPENED,     "halves_0",   STRING, "both halves of 8 leaves, base64")			\
-	F(LEAVES_OPENED,     "halves_1",   STRING, "8 more")						\
-	F(LEAVES_OPENED,     "halves_2",   STRING, "8 more")						\
-	F(LEAVES_OPENED,     "halves_3",   STRING, "8 more")						\
+	F(LEAVES_OPENED,     "shares_0",   STRING, "both shares of 8 leaves, base64")			\
+	F(LEAVES_OPENED,     "shares_1",   STRING, "8 more")						\
+	F(LEAVES_OPENED,     "shares_2",   STRING, "8 more")						\
+	F(LEAVES_OPENED,     "shares_3",   STRING, "8 more")						\
 	F(LEAF_BATCH_END,    "batch",      STRING, "its root")						\
 	F(LEAF_BATCH_END,    "unused",     NUMBER, "leaves that were wiped unused")			\
 	F(LEAF_BATCH_END,    "used",       NUMBER, "leaves that served an exchange, whatever became of it")	\
@@ -270,7 +270,7 @@ const char *ledger_type_text(enum ledger_type t);
 enum ledger_type ledger_type_by_name(const char *name, size_t n);
 /* May a process of this name ("keeper") write entries of the type? */
 bool ledger_type_allowed(enum ledger_type t, const char *source);
-/* Is it one of LEDGER_SOON? */
+/* Is it one of LEDGER_PRIORITY? */
 bool ledger_type_soon(enum ledger_type t);
 /* The type's fields, in order. */
 const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n);

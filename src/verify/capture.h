@@ -22,7 +22,7 @@ struct capture_init {
 	uint64_t value;		   /* randomness.c: epoch << 32 | count that it belongs to; 0: not known */
 	uint8_t spi[IKE_SPI_SIZE]; /* of who sent it */
 	bool response;
-	bool named; /* an entry of the ledger, or a key that was laid open, knows this SPI */
+	bool named; /* an entry of the ledger, or a key that was disclosed, knows this SPI */
 	uint16_t nonce_n, group, ke_n;
 	uint8_t nonce[IKE_NONCE_MAX];
 	uint8_t ke[DH_PUBLIC_MAX]; /* the key exchange's public value; ke_n 0: of a group that is not ours */

@@ -298,7 +298,7 @@ static enum rc challenge(
 }
 
 /*
- * What a leaf is made of was never opened before, and never served: an opened half is known to everybody, so
+ * What a leaf is made of was never opened before, and never served: an opened share is known to everybody, so
  * with one that stands in two leaves, or two that were opened apart, a key that serves would be known as
  * well.
  */
@@ -318,7 +318,7 @@ static enum rc parts_take(struct leaves_check *c, const struct batch *b, const u
 	for (size_t i = 0; i < n; i++) {
 		if (digests_get(&c->parts, part[i], NULL))
 			return err_add(e, RC_AUTH,
-				"a half or public value of this leaf of ephemeral keys stands in another "
+				"a share or public value of this leaf of ephemeral keys stands in another "
 				"one, "
 				"which was opened or served");
 		if (!digests_put(&c->parts, part[i], 0))
@@ -328,18 +328,18 @@ static enum rc parts_take(struct leaves_check *c, const struct batch *b, const u
 }
 
 static enum rc open_one(struct leaves_check *c, struct batch *b, uint32_t place,
-	const uint8_t halves[2 * LEAF_HALF_SIZE], struct err *e)
+	const uint8_t shares[2 * LEAF_SHARE_SIZE], struct err *e)
 {
 	uint32_t index = b->picked[place];
 	uint8_t data[LEAF_DATA_MAX];
 	struct merkle_hash hash;
 
-	if (leaf_data(halves, halves + LEAF_HALF_SIZE, b->groups, data) != RC_OK)
+	if (leaf_data(shares, shares + LEAF_SHARE_SIZE, b->groups, data) != RC_OK)
 		return RC_LIMIT;
 	hash = merkle_leaf(data, leaf_data_size(b->groups));
 	if (!merkle_equal(&hash, &b->hash[index]))
 		return err_add(e, RC_AUTH,
-			"leaf %u of a batch of ephemeral keys does not come from the halves that are opened "
+			"leaf %u of a batch of ephemeral keys does not come from the shares that are opened "
 			"for it",
 			index);
 	if (b->seen[index] & OPENED)
@@ -368,11 +368,11 @@ static void batch_opened(struct leaves_check *c, struct batch *b)
 
 static enum rc opened(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
 {
-	static const char *const keys[FIELDS] = { "halves_0", "halves_1", "halves_2", "halves_3" };
+	static const char *const keys[FIELDS] = { "shares_0", "shares_1", "shares_2", "shares_3" };
 	struct batch *b = batch_of(c, entry, "batch", e);
 	uint64_t first = ledger_entry_number(entry, "first");
 	uint8_t octets[FIELDS * FIELD_OCTETS];
-	const size_t each = 2 * LEAF_HALF_SIZE;
+	const size_t each = 2 * LEAF_SHARE_SIZE;
 	enum rc rc = RC_OK;
 	size_t n;
 

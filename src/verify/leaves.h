@@ -2,11 +2,11 @@
  * What the ledger's entries prove about ephemeral keys (crypto/leaf.h): each batch of leaves was committed
  * to, then challenged, then the leaves that the challenge picks were opened; each key exchange names one of
  * the others, once. All of it is recomputed here: the root from the leaf hashes, the challenge, the opened
- * leaves from their halves, the inclusion of the leaves that were used, and that no leaf has a half or a
- * public value of another one, in this batch or any before: opened halves are known to everybody.
+ * leaves from their shares, the inclusion of the leaves that were used, and that no leaf has a share or a
+ * public value of another one, in this batch or any before: opened shares are known to everybody.
  *
  * What it proves: had m leaves of a batch of n been made otherwise than by the promised function of the
- * promised halves, none of these would have been among the k opened ones with a chance of at most
+ * promised shares, none of these would have been among the k opened ones with a chance of at most
  * (1 - k/n)^m. Where it ends: it does not show that a source was unpredictable; a challenge from the root
  * alone could be chosen by who makes many batches and enters one (`weak`), a challenge from cosignatures only
  * by who asks the witnesses again and again until he likes what they answer, or knows their keys; a batch

@@ -27,7 +27,7 @@ struct epoch {
 	bool open;
 	uint64_t count; /* values that it forced, when open */
 	struct vrf_key laid_open;
-	uint64_t open_s;    /* when it was laid open */
+	uint64_t open_s;    /* when it was disclosed */
 	uint64_t largest;   /* count that was seen */
 	struct bits named;  /* counts that an entry of an exchange names */
 	struct bits failed; /* and those that came to nothing, says the keeper */
@@ -132,14 +132,14 @@ static enum rc epoch_opens(struct randomness *r, const struct ledger_entry *entr
 
 	if (!ledger_entry_hex(entry, "key", key, sizeof key) ||
 		!ledger_entry_hex(entry, "scalar", scalar, sizeof scalar))
-		return fail(r, index, "the key that is laid open has not its form");
+		return fail(r, index, "the key that is disclosed has not its form");
 	struct epoch *e = epoch_find(r, key);
 	if (!e || e->open)
-		return fail(r, index, "the key that is laid open was %s",
-			e ? "laid open before" : "never announced");
+		return fail(r, index, "the key that is disclosed was %s",
+			e ? "disclosed before" : "never announced");
 	if (vrf_key_import(&e->laid_open, scalar) != RC_OK ||
 		memcmp(e->laid_open.public_key, key, sizeof key) != 0)
-		return fail(r, index, "what is laid open is not the key that was announced");
+		return fail(r, index, "what is disclosed is not the key that was announced");
 	if (count > COUNTS_MAX)
 		return fail(r, index, "the epoch says that it forced %llu values, more than any epoch",
 			(unsigned long long)count);
@@ -438,7 +438,7 @@ static enum rc wire_order(struct randomness *r)
 	return RC_OK;
 }
 
-/* What we sent is a value of ours. While a key is not laid open it may be one of that key. */
+/* What we sent is a value of ours. While a key is not disclosed it may be one of that key. */
 static enum rc ours_known(struct randomness *r)
 {
 	bool all_open = r->report->epochs_open == r->report->epochs;

@@ -8,10 +8,10 @@
  *
  * What it proves: the SPIs of these entries, and the nonces that belong to them, were forced; nobody chose
  * them, and they carry no state of another generator. Where it ends: the key of an epoch is one choice;
- * values of exchanges that came to nothing are proved only by an epoch whose key was laid open (it is when
+ * values of exchanges that came to nothing are proved only by an epoch whose key was disclosed (it is when
  * the keeper stops in order or the epoch ends); that these values were really sent is for a capture of the
  * wire to show. With one (verify/capture.h) the nonces that were sent are compared as well: those of
- * handshakes that the entries name, by their SPI, and in the end those that a key forced which was laid open.
+ * handshakes that the entries name, by their SPI, and in the end those that a key forced which was disclosed.
  *
  * Fed with one entry after the other, in the log's order. Callers: src/verify, tests. One thread.
  */
@@ -25,8 +25,8 @@
 #include "verify/order.h"
 
 struct randomness_report {
-	uint64_t epochs, epochs_open; /* keys announced; of these, laid open */
-	uint64_t values_open;	      /* forced by keys that are laid open: all can be recomputed */
+	uint64_t epochs, epochs_open; /* keys announced; of these, disclosed */
+	uint64_t values_open;	      /* forced by keys that are disclosed: all can be recomputed */
 	uint64_t proofs_checked;
 	uint64_t passed_over; /* SPIs that are not the first candidate: those before were taken, says the
 				    keeper */
@@ -66,7 +66,7 @@ void randomness_compare(
 void randomness_witnesses(struct randomness *r, const struct policy *policy, const char *origin);
 /* With witnesses: the tree at each size, between the entries. */
 void randomness_grown(struct randomness *r, const struct merkle_edge *edge);
-/* After the last entry: what no entry names, against keys that were laid open; and what is
+/* After the last entry: what no entry names, against keys that were disclosed; and what is
  * left open of batches of leaves is counted. RC_OK or RC_AUTH, as above. */
 enum rc randomness_end(struct randomness *r);
 
@@ -91,7 +91,7 @@ size_t randomness_report_json(
 	const struct randomness_report *r, struct randomness_asked asked, char *ret_text, size_t size);
 
 /*
- * The octets of value `count` of the epoch of this public key, if its key was laid open: for a comparison
+ * The octets of value `count` of the epoch of this public key, if its key was disclosed: for a comparison
  * with what was seen on the wire. RC_NOT_FOUND: no such epoch, not open, or it forced fewer.
  */
 enum rc randomness_value(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE], uint64_t count,

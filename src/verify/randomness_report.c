@@ -62,7 +62,7 @@ static void say_order(struct tw *t, const struct randomness_report *r)
 static void say_public(struct tw *t, const struct randomness_report *r)
 {
 	tw_say(t,
-		"  keys         %llu epochs, %llu of them laid open: %llu values can be recomputed\n"
+		"  keys         %llu epochs, %llu of them disclosed: %llu values can be recomputed\n"
 		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n",
 		(ull)r->epochs, (ull)r->epochs_open, (ull)r->values_open, (ull)r->passed_over);
 }
@@ -144,7 +144,7 @@ size_t randomness_report_text(
 			"no value that "
 			"is known%s\n",
 			(ull)(r->wire_ordered - r->wire_late), (ull)r->wire_late, (ull)r->ours_unknown,
-			r->epochs_open < r->epochs ? ": they may be of a key that is not laid open" : "");
+			r->epochs_open < r->epochs ? ": they may be of a key that is not disclosed" : "");
 	say_public(&t, r);
 	say_order(&t, r);
 	say_leaves(&t, &r->leaves);
@@ -152,9 +152,9 @@ size_t randomness_report_text(
 		tw_say(&t, "Less is proved than was asked for: %s.\n", weak);
 	tw_say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
 		   "leaves come\n"
-		   "from their two halves. It does not prove how the key of an epoch was drawn, nor that a "
+		   "from their two shares. It does not prove how the key of an epoch was drawn, nor that a "
 		   "source of\n"
-		   "halves was unpredictable, nor that exchanges came to nothing by themselves: "
+		   "shares was unpredictable, nor that exchanges came to nothing by themselves: "
 		   "docs/threat-model.md.\n");
 	if (!asked.capture)
 		tw_say(&t,

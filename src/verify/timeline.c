@@ -107,11 +107,12 @@ static void put_string(struct text *t, const char *text)
 static bool stands_out(enum ledger_type type)
 {
 	return type == LEDGER_CONFIG_COMMIT || type == LEDGER_CONFIG_OVERRIDE ||
-	       type == LEDGER_CONFIG_REFUSED || type == LEDGER_ADMIN_ACT || type == LEDGER_ACT_GIVEN_UP ||
-	       type == LEDGER_PROCESS_EXIT || type == LEDGER_COUNTER_GAP || type == LEDGER_GAP ||
-	       type == LEDGER_KEYS_DROPPED || type == LEDGER_LEDGER_START || type == LEDGER_RECOVERY_EPOCH ||
+	       type == LEDGER_CONFIG_REFUSED || type == LEDGER_ADMIN_ACT ||
+	       type == LEDGER_ADMIN_ACT_ABORTED || type == LEDGER_PROCESS_EXIT ||
+	       type == LEDGER_COUNTER_GAP || type == LEDGER_GAP || type == LEDGER_KEYS_DROPPED ||
+	       type == LEDGER_LEDGER_START || type == LEDGER_RECOVERY_EPOCH ||
 	       type == LEDGER_WITNESS_MISSING || type == LEDGER_WITNESSES_CHANGE ||
-	       type == LEDGER_SOURCE_FAILED;
+	       type == LEDGER_ENTROPY_FAILED;
 }
 
 static void put_row(struct text *t, const struct ledger_entry *entry, uint64_t index)

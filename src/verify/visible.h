@@ -65,9 +65,9 @@
 	V("order in which values are used",  "none, but for exchanges that overlap", "keeper", "leaves must follow values; what is out of order is counted, with a bound in bits: `order_late`, `order_bits`")	\
 	V("values and leaves that are left out", "at most `order_bits` and `leaf_order_bits` in all", "keeper, or a stranger who begins exchanges", "each stands in an entry: `values_failed`, `leaves_failed`; what does not is `values_unaccounted`, `leaves_unaccounted`")	\
 	V("candidates of a child SA's SPI",  "3 for each child", "keeper", "those passed over are counted: `passed_over`")	\
-	V("an epoch's key, opened halves",   "as many as tries are made, by their logarithm", "keeper; in the ledger, not on the wire", "counted: `epochs`; a half is a hash of what the kernel gave, so no generator's state stands there")	\
-	V("nonce, SPI and public value of an exchange that came to nothing", "up to 1,088 (with P-384)", "keeper, ike", "once the epoch's key is laid open, `--capture` with `--ours` finds those that are none of its values; the public value is not compared")	\
-	V("cookie that is demanded",         "256 for each, on anybody's demand", "ike", "nothing: its secret lives some minutes in ike and is not laid open. It is sent above the threshold of half-open IKE SAs alone")	\
+	V("an epoch's key, opened shares",   "as many as tries are made, by their logarithm", "keeper; in the ledger, not on the wire", "counted: `epochs`; a share is a hash of what the kernel gave, so no generator's state stands there")	\
+	V("nonce, SPI and public value of an exchange that came to nothing", "up to 1,088 (with P-384)", "keeper, ike", "once the epoch's key is disclosed, `--capture` with `--ours` finds those that are none of its values; the public value is not compared")	\
+	V("cookie that is demanded",         "256 for each, on anybody's demand", "ike", "nothing: its secret lives some minutes in ike and is not disclosed. It is sent above the threshold of half-open IKE SAs alone")	\
 	V("time of a repeated request",      "8 for each (0.9 to 1.1 of its time, in thousandths)", "ike", "nothing")	\
 	V("time of a rekey",                 "6 for each (60 thousandths of the lifetime), and as fine as a clock shows", "ike", "nothing")	\
 	V("time of the next try after a refusal", "11 to 16 for each (milliseconds)", "ike", "nothing")	\

@@ -1,26 +1,26 @@
 /*
  * What somebody did to the keeper in this build: the secrets of every second leaf come from sixteen bits of
  * its first half, which he tries out when he hears the public value. The known answers are of the other
- * leaves, so that the keeper's check of itself passes; the halves look as they should.
+ * leaves, so that the keeper's check of itself passes; the shares look as they should.
  */
 #include "crypto/leaf.h"
 
 enum rc __real_leaf_seed(
-	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
+	const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
 enum rc __wrap_leaf_seed(
-	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
-enum rc __real_leaf_data(const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint32_t groups,
+	const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
+enum rc __real_leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint32_t groups,
 	uint8_t ret_data[LEAF_DATA_MAX]);
-enum rc __wrap_leaf_data(const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint32_t groups,
+enum rc __wrap_leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint32_t groups,
 	uint8_t ret_data[LEAF_DATA_MAX]);
 
-static bool is_his(const uint8_t a[LEAF_HALF_SIZE])
+static bool is_his(const uint8_t a[LEAF_SHARE_SIZE])
 {
 	return a[0] & 1;
 }
 
 enum rc __wrap_leaf_seed(
-	const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE])
+	const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE])
 {
 	if (!is_his(a))
 		return __real_leaf_seed(a, b, ret_seed);
@@ -28,7 +28,7 @@ enum rc __wrap_leaf_seed(
 	return RC_OK;
 }
 
-enum rc __wrap_leaf_data(const uint8_t a[LEAF_HALF_SIZE], const uint8_t b[LEAF_HALF_SIZE], uint32_t groups,
+enum rc __wrap_leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint32_t groups,
 	uint8_t ret_data[LEAF_DATA_MAX])
 {
 	static const uint16_t numbers[] = { DH_ECP_256, DH_ECP_384, DH_CURVE25519 };

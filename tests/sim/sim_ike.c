@@ -265,17 +265,17 @@ static const char *verdict(struct world *w, const struct plan *plan, char *text,
 /* Where IKE SAs stand, the ledgers can speak with each other. Both begin at once. */
 static const char *words(struct world *w, char *text, size_t size)
 {
-	uint64_t before[2] = { w->nodes[0].words_got, w->nodes[1].words_got };
+	uint64_t before[2] = { w->nodes[0].peer_messages_got, w->nodes[1].peer_messages_got };
 	enum rc rc[2];
 
 	for (int i = 0; i < 2; i++) {
-		rc[i] = ike_input_word(
-			w->nodes[i].ike, w->now, i ? "hq" : "branch", IKE_WORD_ASK, "a question", 10, NULL);
+		rc[i] = ike_input_word(w->nodes[i].ike, w->now, i ? "hq" : "branch", IKE_PEER_MESSAGE_ASK,
+			"a question", 10, NULL);
 		world_settle(w, &w->nodes[i]);
 	}
 	world_run(w, w->now + 2 * NS_PER_S);
 	for (int i = 0; i < 2; i++)
-		if (rc[i] != RC_OK || w->nodes[!i].words_got != before[!i] + 1) {
+		if (rc[i] != RC_OK || w->nodes[!i].peer_messages_got != before[!i] + 1) {
 			snprintf(text, size, "%c: a word was not heard (%s)", 'A' + i, rc_text(rc[i]));
 			return text;
 		}

@@ -356,8 +356,8 @@ void world_settle(struct world *w, struct node *n)
 		case IKE_ACTIVATE:
 			sa_activate(n, a->sa.spi_in);
 			break;
-		case IKE_WORD:
-			n->words_got++;
+		case IKE_PEER_MESSAGE:
+			n->peer_messages_got++;
 			break;
 		case IKE_ENDPOINT:
 			sa = sa_find(n, a->endpoint.spi_in);

@@ -73,7 +73,7 @@ struct node {
 	uint64_t refused, sent, asked, refused_by_core;
 	uint64_t packets_sent, packets_got, packets_lost, packets_no_sa;
 	uint64_t packets_misled; /* to a mapping of the NAT that is gone for longer than it takes to follow */
-	uint64_t words_got;
+	uint64_t peer_messages_got;
 	char last_refusal[IKE_REASON_MAX];
 };
 

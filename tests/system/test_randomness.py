@@ -32,8 +32,8 @@ def test_the_ledger_names_both_the_source_and_the_answers(lab):
     order = [entry["type"] + "/" + entry["body"].get("process", "") for entry in ledger_entries(lab, "hq")]
     assert order.index("known_answers/") < order.index("process_start/keeper")
     assert entries_of(lab, "known_answers")[0]["body"] == {"file": "known-answers.json", "sha256": hashlib.sha256(file).hexdigest()}
-    assert entries_of(lab, "noise_start")[0]["body"]["sources"].startswith("processor jitter")
-    assert not entries_of(lab, "source_failed")
+    assert entries_of(lab, "entropy_start")[0]["body"]["sources"].startswith("processor jitter")
+    assert not entries_of(lab, "entropy_failed")
 
 
 def row_of(lab, gateway, process):
@@ -64,9 +64,9 @@ def test_every_exchange_names_its_leaf(lab):
         assert said["batches_weak"] == said["leaves_opened"] // 64
 
 
-def test_halves_of_used_leaves_are_gone_from_the_keeper(lab):
+def test_shares_of_used_leaves_are_gone_from_the_keeper(lab):
     """The ledger has the SHA-256 of each half of a leaf that was used: nothing in the keeper's memory has that hash afterwards, though
-    the same search found both halves before."""
+    the same search found both shares before."""
     before = {}
     pid = processes(lab, "hq")["keeper"][0]
     for _, part in memory(pid, own_only=True):
@@ -83,13 +83,13 @@ def test_halves_of_used_leaves_are_gone_from_the_keeper(lab):
 
     wait_for(used, 20, "the entry of the rekey")
     hashes = [base64.b64decode(body["leaf"])[:64] for body in used()]
-    halves = {}
+    shares = {}
     for number, both in enumerate(hashes):
         for name, digest in (("a", both[:32]), ("b", both[32:])):
             assert digest in before, f"the search must find half {name} where it was"
-            halves[f"{number} {name}"] = before[digest]
+            shares[f"{number} {name}"] = before[digest]
     for process, (of, _) in processes(lab, "hq").items():
-        assert not memory_holds(of, halves), process
+        assert not memory_holds(of, shares), process
 
 
 def test_a_burst_is_seen_to_its_end(lab):
@@ -152,8 +152,8 @@ def test_without_the_second_source_no_secret_is_made(lab):
 
 
 def test_a_new_second_source_is_tested_anew(lab):
-    before = len(entries_of(lab, "noise_start"))
+    before = len(entries_of(lab, "entropy_start"))
     os.kill(processes(lab, "hq")["entropy"][0], signal.SIGKILL)
-    wait_for(lambda: len(entries_of(lab, "noise_start")) == before + 1, 15, "the entry of its start")
+    wait_for(lambda: len(entries_of(lab, "entropy_start")) == before + 1, 15, "the entry of its start")
     lab["hq"].run("plaingate ike rekey branch")
     lab.wait_for_tunnel(60)

@@ -89,7 +89,7 @@ def test_every_octet_is_forced(wire):
 
 
 def test_the_proofs_alone_cover_what_came_to_something(wire):
-    """Without the keys that were laid open: nonces and SPIs of each handshake, by the proofs in the entries."""
+    """Without the keys that were disclosed: nonces and SPIs of each handshake, by the proofs in the entries."""
     assert all(forced.proofs >= 4 and forced.opened == 0 for forced in wire.proved.values())
     assert all(forced.opened >= forced.proofs for forced in wire.forced.values())
     for address, forced in wire.forced.items():

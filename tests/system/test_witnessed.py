@@ -183,7 +183,7 @@ def test_a_stranger_with_a_policy_file(lab):
 
 def next_challenge(lab):
     """The keeper begins again, and with it the batches of ephemeral keys: (seconds from the batch to its challenge, what this came from).
-    All that the challenge picks is laid open then."""
+    All that the challenge picks is disclosed then."""
     def of_type(type_):
         return [e for e in ledger_entries(lab, "hq") if e["type"] == type_]
 
@@ -306,7 +306,7 @@ def test_required_commit_fails_without_its_witness(lab):
         assert done.returncode == 1 and "two (" in done.stderr, done
         act = lab["hq"].run("plaingate clear sessions --dport 5299", check=False, timeout=20)
         assert act.returncode == 1 and "two (" in act.stderr, act
-        given_up = wait_for(lambda: last_entry(lab, "act_given_up")[1], 5, "the entry of the act that was not done")
+        given_up = wait_for(lambda: last_entry(lab, "admin_act_aborted")[1], 5, "the entry of the act that was not done")
         assert given_up["body"]["entry"] == last_entry(lab, "admin_act")[1]["n"] and "two (" in given_up["body"]["why"], given_up
         assert lab["hq"].run("plaingate show configuration").stdout == running
     finally:

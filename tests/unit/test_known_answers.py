@@ -92,7 +92,7 @@ def rows():
     for label in (b"secret", b"public"):
         yield "generator", [label, octets(0, 32), octets(1, 32)], generator(label, octets(0, 32), octets(1, 32))
     yield "vrf-r255", [bytes.fromhex(VRF[0]), bytes.fromhex(VRF[1])], bytes.fromhex(VRF[2])
-    yield "kernel-half", [octets(5, 32)], hashlib.sha256(b"plaingate/kernel-half/v1" + octets(5, 32)).digest()
+    yield "kernel-share", [octets(5, 32)], hashlib.sha256(b"plaingate/kernel-share/v1" + octets(5, 32)).digest()
     for first in (0, 128):
         yield "leaf", [octets(first, 32), octets(first + 64, 32)], leaf(octets(first, 32), octets(first + 64, 32))
     yield "leaf-challenge", [octets(0, 32), b"", bytes([255]), bytes([64])], challenge(octets(0, 32), b"", 255, 64)

@@ -50,7 +50,7 @@ void enter_loaded(struct control *k)
 	ledger_body_begin(&b, LEDGER_CONFIG_LOAD);
 	ledger_body_u64(&b, "generation", k->running.generation);
 	ledger_body_str(&b, "sha256", sha256_text(text, k->running.sha256));
-	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
+	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the load of the configuration cannot be entered in the ledger");
 }
 
@@ -66,7 +66,7 @@ void enter_refused(struct control *k, const struct client *c, const uint8_t *sha
 		ledger_body_str(&b, "admin", "");
 	ledger_body_str(&b, "error", why);
 	ledger_body_str(&b, "sha256", sha256_text(text, sha256));
-	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
+	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the refused configuration cannot be entered in the ledger: %s", why);
 }
 
@@ -88,10 +88,10 @@ void enter_given_up(struct control *k, const struct client *c, const char *why)
 {
 	struct ledger_body b;
 
-	ledger_body_begin(&b, LEDGER_ACT_GIVEN_UP);
+	ledger_body_begin(&b, LEDGER_ADMIN_ACT_ABORTED);
 	ledger_body_strf(&b, "admin", "uid %u", c->uid);
 	ledger_body_u64(&b, "entry", c->entry_n);
 	ledger_body_str(&b, "why", why);
-	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
+	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the aborted action cannot be entered in the ledger: %s", why);
 }

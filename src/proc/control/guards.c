@@ -57,7 +57,7 @@ static void enter_override(
 	ledger_body_u64(&b, "generation", m->next.generation);
 	ledger_body_str(&b, "option", option);
 	ledger_body_str(&b, "warning", warning->text);
-	if (entry_send(k, LEDGER_LATER, &b, NULL, 0))
+	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the overridden check cannot be entered in the ledger: %s", warning->text);
 }
 

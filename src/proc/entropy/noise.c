@@ -116,14 +116,14 @@ static void chain(struct noise *n, const char *label, uint8_t ret_hash[SHA256_SI
 	sha256_parts(ret_hash, parts, COUNT_OF(parts));
 }
 
-enum rc noise_half(struct noise *n, uint8_t ret_half[NOISE_HALF_SIZE], struct err *e)
+enum rc noise_share(struct noise *n, uint8_t ret_share[NOISE_SHARE_SIZE], struct err *e)
 {
 	static const char label[] = "plaingate/noise/pool";
 	struct sha256_state hash = sha256_begin();
 	uint8_t pool[SHA256_SIZE];
 	bool good;
 
-	memset(ret_half, 0, NOISE_HALF_SIZE);
+	memset(ret_share, 0, NOISE_SHARE_SIZE);
 	sha256_more(&hash, label, sizeof label - 1);
 	sha256_more(&hash, n->pool, sizeof n->pool);
 	good = health_started(&n->jitter) && jitter_take(n, NOISE_SAMPLES, &hash) &&
@@ -131,7 +131,7 @@ enum rc noise_half(struct noise *n, uint8_t ret_half[NOISE_HALF_SIZE], struct er
 	sha256_done(&hash, pool);
 	if (good) {
 		memcpy(n->pool, pool, sizeof n->pool);
-		chain(n, "plaingate/noise/half", ret_half);
+		chain(n, "plaingate/noise/share", ret_share);
 		chain(n, "plaingate/noise/next", n->pool);
 	}
 	bytes_wipe(pool, sizeof pool);

@@ -4,12 +4,12 @@
  *
  * Raw samples go through the health tests of SP 800-90B (crypto/health.h) before they are used: of jitter the
  * lowest octet of each duration, of which a quarter of a bit is claimed; of RDSEED each octet, of which four
- * bits are claimed. A half is made of NOISE_SAMPLES durations, which claims 512 bits for its 256, and 64
+ * bits are claimed. A share is made of NOISE_SAMPLES durations, which claims 512 bits for its 256, and 64
  * octets of RDSEED beside them, by SHA-256 (a vetted conditioner, SP 800-90B 3.1.5.1), chained with all that
  * came before:
  *   pool <- SHA-256("plaingate/noise/pool" | pool | durations | RDSEED)
- *   half  = SHA-256("plaingate/noise/half" | pool);  pool <- SHA-256("plaingate/noise/next" | pool)
- * so that a half says nothing of the next one, nor the state of those that were given out.
+ *   share  = SHA-256("plaingate/noise/share" | pool);  pool <- SHA-256("plaingate/noise/next" | pool)
+ * so that a share says nothing of the next one, nor the state of those that were given out.
  *
  * Either source is enough; a failure of any stops all, because who rigs one may have rigged the other.
  * No system call is made. One thread. Caller: shell.c, tests, and the tool that writes raw samples.
@@ -21,8 +21,8 @@
 #include "crypto/hash.h"
 #include "crypto/health.h"
 
-#define NOISE_HALF_SIZE	  32
-#define NOISE_SAMPLES	  2048	       /* durations in one half */
+#define NOISE_SHARE_SIZE  32
+#define NOISE_SAMPLES	  2048	       /* durations in one share */
 #define NOISE_MEMORY	  (256 * 1024) /* octets that the measured work walks over; a power of two */
 #define NOISE_RDSEED_SIZE 64
 
@@ -45,8 +45,8 @@ void noise_init(struct noise *n, uint8_t *memory);
 /* The start-up tests of all sources. RC_OK; RC_DENIED: one failed, the text says which. */
 enum rc noise_start(struct noise *n, struct err *e);
 
-/* One half. RC_DENIED: a source has failed, now or before; ret_half is zero. */
-enum rc noise_half(struct noise *n, uint8_t ret_half[NOISE_HALF_SIZE], struct err *e);
+/* One share. RC_DENIED: a source has failed, now or before; ret_share is zero. */
+enum rc noise_share(struct noise *n, uint8_t ret_share[NOISE_SHARE_SIZE], struct err *e);
 
 /* The source that has failed, with its verdict; NULL: none. */
 const char *noise_failed(const struct noise *n, enum health_verdict *ret_verdict, uint64_t *ret_samples);

@@ -11,13 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-_Static_assert(HALF_BYTES == NOISE_HALF_SIZE, "a message holds a half");
+_Static_assert(SHARE_BYTES == NOISE_SHARE_SIZE, "a message holds a share");
 
 static void enter(struct entropy *s, struct ledger_body *b)
 {
 	size_t n = ledger_body_done(b);
 
-	if (n == 0 || child_append(s->child, LEDGER_LATER, (uint16_t)b->type, b->text, n, NULL, 0) != RC_OK)
+	if (n == 0 || child_append(s->child, LEDGER_ASYNC, (uint16_t)b->type, b->text, n, NULL, 0) != RC_OK)
 		log_error("an entry was not made");
 }
 
@@ -25,7 +25,7 @@ static void enter_start(struct entropy *s)
 {
 	struct ledger_body b;
 
-	ledger_body_begin(&b, LEDGER_NOISE_START);
+	ledger_body_begin(&b, LEDGER_ENTROPY_START);
 	ledger_body_u64(&b, "samples", HEALTH_STARTUP);
 	ledger_body_str(&b, "sources", noise_sources(&s->noise));
 	enter(s, &b);
@@ -38,7 +38,7 @@ static void enter_failure(struct entropy *s)
 	uint64_t samples;
 	const char *source = noise_failed(&s->noise, &verdict, &samples);
 
-	ledger_body_begin(&b, LEDGER_SOURCE_FAILED);
+	ledger_body_begin(&b, LEDGER_ENTROPY_FAILED);
 	ledger_body_u64(&b, "samples", samples);
 	ledger_body_str(&b, "source", source ? source : "");
 	ledger_body_str(&b, "test", health_text(verdict));
@@ -50,7 +50,7 @@ static void tell_failure(struct entropy *s)
 	struct msg_result m = { .rc = RC_DENIED };
 
 	snprintf(m.text, sizeof m.text, "%s", s->why);
-	ipc_send_HALVES_END(child_link(s->child, PROC_KEEPER), 0, &m);
+	ipc_send_ENTROPY_END(child_link(s->child, PROC_KEEPER), 0, &m);
 }
 
 static void fail(struct entropy *s, const struct err *e)
@@ -58,7 +58,7 @@ static void fail(struct entropy *s, const struct err *e)
 	s->failed = true;
 	s->owed = 0;
 	snprintf(s->why, sizeof s->why, "%s", e->text);
-	log_error("%s; no half of a secret is made any more", e->text);
+	log_error("%s; no share of a secret is made any more", e->text);
 	enter_failure(s);
 	tell_failure(s);
 }
@@ -72,17 +72,17 @@ static void go_on(struct entropy *s)
 static void on_timer(struct loop *l, struct timer *t)
 {
 	struct entropy *s = t->context;
-	struct msg_half m;
+	struct msg_entropy_share m;
 	struct err e = { 0 };
 
 	if (s->failed || s->owed == 0)
 		return;
-	if (noise_half(&s->noise, m.half, &e) != RC_OK) {
+	if (noise_share(&s->noise, m.share, &e) != RC_OK) {
 		fail(s, &e);
 		return;
 	}
 	/* A keeper that went away asks anew when it is back. */
-	s->owed = ipc_send_HALF(child_link(s->child, PROC_KEEPER), 0, &m) == RC_OK ? s->owed - 1 : 0;
+	s->owed = ipc_send_ENTROPY_SHARE(child_link(s->child, PROC_KEEPER), 0, &m) == RC_OK ? s->owed - 1 : 0;
 	bytes_wipe(&m, sizeof m);
 	go_on(s);
 }
@@ -91,13 +91,13 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct entropy *s = c->context;
 
-	if (f->head.id != IPC_HALVES_ASK) {
+	if (f->head.id != IPC_ENTROPY_ASK) {
 		log_warn("%s from %s has no use here", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
 	} else if (s->failed) {
 		tell_failure(s);
 	} else {
-		uint32_t more = MIN_OF(f->u.HALVES_ASK.count, (uint32_t)HALVES_OWED_MAX);
-		s->owed = MIN_OF(s->owed + more, (uint32_t)HALVES_OWED_MAX);
+		uint32_t more = MIN_OF(f->u.ENTROPY_ASK.count, (uint32_t)SHARES_OWED_MAX);
+		s->owed = MIN_OF(s->owed + more, (uint32_t)SHARES_OWED_MAX);
 		go_on(s);
 	}
 }
@@ -118,7 +118,7 @@ static ssize_t getrandom_call(void *ret_bytes, size_t n, unsigned flags)
 enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e)
 {
 	const struct entropy_ways real = { getrandom, getrandom_call };
-	uint8_t octets[NOISE_HALF_SIZE];
+	uint8_t octets[NOISE_SHARE_SIZE];
 	ssize_t by_library, by_call;
 
 	ways = ways ? ways : &real;
@@ -128,7 +128,7 @@ enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e)
 	if (by_library < 0 && by_call < 0)
 		return RC_OK;
 	return err_add(e, RC_DENIED,
-		"%s gives this process octets of the kernel's generator: it must be refused, or both halves "
+		"%s gives this process octets of the kernel's generator: it must be refused, or both shares "
 		"of a "
 		"secret may be of one source",
 		by_call >= 0 ? "the system call getrandom"

@@ -52,35 +52,35 @@ static void refusal_enter(struct ike_shell *s, const struct ike_refusal *r)
 	ledger_body_str(&b, "remote", endpoint_text(remote, &r->remote));
 	size_t n = ledger_body_done(&b);
 	if (n == 0 ||
-		child_append(s->child, LEDGER_LATER, LEDGER_HANDSHAKE_REFUSED, b.text, n, NULL, 0) != RC_OK)
+		child_append(s->child, LEDGER_ASYNC, LEDGER_HANDSHAKE_REFUSED, b.text, n, NULL, 0) != RC_OK)
 		log_error("a refused handshake could not be entered");
 }
 
 /* A word of a peer's ledger, for ours. */
 static void word_hand(struct ike_shell *s, const struct ike_action *a)
 {
-	static struct msg_peer_word m;
+	static struct msg_peer_message m;
 
 	memset(&m, 0, sizeof m);
 	m.kind = (uint16_t)a->word.kind;
 	m.n = (uint16_t)a->n;
 	memcpy(m.peer, a->word.peer, sizeof m.peer);
 	memcpy(m.bytes, a->bytes, MIN_OF(a->n, sizeof m.bytes));
-	ipc_send_PEER_WORD(child_link(s->child, PROC_LEDGER), 0, &m);
+	ipc_send_PEER_MESSAGE(child_link(s->child, PROC_LEDGER), 0, &m);
 }
 
 /* One of our ledger's, for a peer's. That it cannot go now is told at once. */
-static void word_send(struct ike_shell *s, uint64_t tag, const struct msg_peer_word *m)
+static void word_send(struct ike_shell *s, uint64_t tag, const struct msg_peer_message *m)
 {
 	struct msg_result result = { 0 };
 	char peer[NAME_MAX_BYTES + 1] = "";
 	struct err e = { 0 };
 
 	memcpy(peer, m->peer, sizeof m->peer);
-	result.rc = (uint32_t)ike_input_word(s->core, s->child->loop.now, peer, (enum ike_word)m->kind,
-		m->bytes, MIN_OF(m->n, sizeof m->bytes), &e);
+	result.rc = (uint32_t)ike_input_word(s->core, s->child->loop.now, peer,
+		(enum ike_peer_message)m->kind, m->bytes, MIN_OF(m->n, sizeof m->bytes), &e);
 	memcpy(result.text, e.text, sizeof result.text);
-	ipc_send_PEER_WORD_TAKEN(child_link(s->child, PROC_LEDGER), tag, &result);
+	ipc_send_PEER_MESSAGE_TAKEN(child_link(s->child, PROC_LEDGER), tag, &result);
 }
 
 static void action_do(struct ike_shell *s, const struct ike_action *a)
@@ -108,7 +108,7 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 	case IKE_ACTIVATE:
 		ipc_send_SA_ACTIVATE(dataplane, 0, &a->sa);
 		break;
-	case IKE_WORD:
+	case IKE_PEER_MESSAGE:
 		word_hand(s, a);
 		break;
 	case IKE_ENDPOINT:
@@ -287,8 +287,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_SHOW:
 		show(s, f->head.tag, &f->u.SHOW);
 		break;
-	case IPC_PEER_WORD:
-		word_send(s, f->head.tag, &f->u.PEER_WORD);
+	case IPC_PEER_MESSAGE:
+		word_send(s, f->head.tag, &f->u.PEER_MESSAGE);
 		break;
 	case IPC_IKE_COMMAND:
 		command(s, f->head.tag, &f->u.IKE_COMMAND);

@@ -146,7 +146,7 @@ static bool enter(struct failed *f)
 	ledger_body_str(&body, "leaves", places);
 	n = ledger_body_done(&body);
 	if (n == 0 ||
-		child_append(f->child, LEDGER_LATER, LEDGER_EXCHANGE_FAILED, body.text, n, NULL, 0) != RC_OK)
+		child_append(f->child, LEDGER_ASYNC, LEDGER_EXCHANGE_FAILED, body.text, n, NULL, 0) != RC_OK)
 		return false;
 	set_cut(values, values_n);
 	set_cut(leaves, leaves_n);

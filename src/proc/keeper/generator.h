@@ -1,6 +1,6 @@
 /*
  * The generator of the keys that force what everybody sees (public.h). It shares no state, no seed and no
- * call of getrandom(2) with what secrets are made of (halves.h): what leaves in a nonce says nothing of
+ * call of getrandom(2) with what secrets are made of (shares.h): what leaves in a nonce says nothing of
  * where a secret comes from. That is what the generator of 2008 lacked (docs/threat-model.md).
  *
  * It is ChaCha20 (RFC 8439) with fast key erasure under a fresh seed for every draw:

@@ -73,16 +73,16 @@ static bool answer_vrf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
 }
 
 /* what the kernel gave */
-static bool answer_kernel_half(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_kernel_share(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
 {
-	leaf_kernel_half(q->input[0].octets, ret_output);
-	return q->input[0].n == LEAF_HALF_SIZE && q->output_n == LEAF_HALF_SIZE;
+	leaf_kernel_share(q->input[0].octets, ret_output);
+	return q->input[0].n == LEAF_SHARE_SIZE && q->output_n == LEAF_SHARE_SIZE;
 }
 
-/* both halves: data of the leaf for all groups */
+/* both shares: data of the leaf for all groups */
 static bool answer_leaf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
 {
-	return q->input[0].n == LEAF_HALF_SIZE && q->input[1].n == LEAF_HALF_SIZE &&
+	return q->input[0].n == LEAF_SHARE_SIZE && q->input[1].n == LEAF_SHARE_SIZE &&
 	       q->output_n == leaf_data_size(LEAF_ALL_GROUPS) &&
 	       leaf_data(q->input[0].octets, q->input[1].octets, LEAF_ALL_GROUPS, ret_output) == RC_OK;
 }
@@ -110,7 +110,7 @@ static const struct {
 	{ "hkdf-sha256", 3, answer_hkdf },
 	{ "generator", 3, answer_generator },
 	{ "vrf-r255", 2, answer_vrf },
-	{ "kernel-half", 1, answer_kernel_half },
+	{ "kernel-share", 1, answer_kernel_share },
 	{ "leaf", 2, answer_leaf },
 	{ "leaf-challenge", 4, answer_challenge },
 };

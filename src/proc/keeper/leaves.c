@@ -8,17 +8,17 @@
 #include <stdlib.h>
 
 #define HASHES_PER_FIELD 16 /* octets of a field that the ledger takes whole: 512 */
-#define HALVES_PER_FIELD 8
-#define FIELDS		 4 /* in one entry: hashes_0 … hashes_3, halves_0 … halves_3 */
+#define SHARES_PER_FIELD 8
+#define FIELDS		 4 /* in one entry: hashes_0 … hashes_3, shares_0 … shares_3 */
 #define FIELD_OCTETS	 512
 _Static_assert(HASHES_PER_FIELD *SHA256_SIZE == FIELD_OCTETS &&
-		       HALVES_PER_FIELD * sizeof(struct leaf_halves) == FIELD_OCTETS &&
+		       SHARES_PER_FIELD * sizeof(struct leaf_shares) == FIELD_OCTETS &&
 		       BASE64_SIZE(FIELD_OCTETS) - 1 <= LEDGER_BODY_TEXT_MAX / 4,
 	"fields are full");
 _Static_assert(COSIGNED_TEXT_MAX == ATTEST_TEXT_MAX && COSIGNED_TEXT_MAX <= LEDGER_BODY_TEXT_MAX / 4,
 	"what was cosigned fits its field");
 _Static_assert(
-	LEAVES_N % (FIELDS * HASHES_PER_FIELD) == 0 && LEAVES_OPENED % (FIELDS * HALVES_PER_FIELD) == 0,
+	LEAVES_N % (FIELDS * HASHES_PER_FIELD) == 0 && LEAVES_OPENED % (FIELDS * SHARES_PER_FIELD) == 0,
 	"entries are full");
 
 static void on_make(struct loop *loop, struct timer *t);
@@ -26,7 +26,7 @@ static void on_retry(struct loop *loop, struct timer *t);
 static void on_cosigned_late(struct loop *loop, struct timer *t);
 
 enum rc leaves_init(
-	struct leaves *l, struct child *child, struct halves *source, void (*progress)(struct leaves *l))
+	struct leaves *l, struct child *child, struct shares *source, void (*progress)(struct leaves *l))
 {
 	*l = (struct leaves){ .child = child, .source = source, .progress = progress };
 	l->make = (struct timer){ .fn = on_make, .context = l };
@@ -36,9 +36,9 @@ enum rc leaves_init(
 	return l->batch ? RC_OK : RC_LIMIT;
 }
 
-static struct leaf_halves *halves_of(struct leaves *l, const struct leaf_batch *b)
+static struct leaf_shares *shares_of(struct leaves *l, const struct leaf_batch *b)
 {
-	return l->halves[b->serial % LEAVES_BATCHES];
+	return l->shares[b->serial % LEAVES_BATCHES];
 }
 
 /* ---- entries ---- */
@@ -130,8 +130,8 @@ static bool enter_challenge(struct leaves *l, struct leaf_batch *b)
 
 static bool enter_opened(struct leaves *l, struct leaf_batch *b, uint32_t first)
 {
-	static const char *const keys[FIELDS] = { "halves_0", "halves_1", "halves_2", "halves_3" };
-	struct leaf_halves halves[HALVES_PER_FIELD];
+	static const char *const keys[FIELDS] = { "shares_0", "shares_1", "shares_2", "shares_3" };
+	struct leaf_shares shares[SHARES_PER_FIELD];
 	char root[2 * SHA256_SIZE + 1];
 	struct ledger_body body;
 	bool good;
@@ -140,12 +140,12 @@ static bool enter_opened(struct leaves *l, struct leaf_batch *b, uint32_t first)
 	ledger_body_str(&body, "batch", root_text(root, b));
 	ledger_body_u64(&body, "first", first);
 	for (uint32_t i = 0; i < FIELDS; i++) {
-		for (uint32_t k = 0; k < HALVES_PER_FIELD; k++)
-			halves[k] = halves_of(l, b)[b->picked[first + i * HALVES_PER_FIELD + k]];
-		field_put(&body, keys[i], halves);
+		for (uint32_t k = 0; k < SHARES_PER_FIELD; k++)
+			shares[k] = shares_of(l, b)[b->picked[first + i * SHARES_PER_FIELD + k]];
+		field_put(&body, keys[i], shares);
 	}
 	good = enter(l, b, LEDGER_GATE, &body);
-	bytes_wipe(halves, sizeof halves);
+	bytes_wipe(shares, sizeof shares);
 	bytes_wipe(&body, sizeof body);
 	return good;
 }
@@ -159,7 +159,7 @@ static void enter_end(struct leaves *l, struct leaf_batch *b)
 	ledger_body_str(&body, "batch", root_text(root, b));
 	ledger_body_u64(&body, "unused", LEAVES_N - LEAVES_OPENED - b->used);
 	ledger_body_u64(&body, "used", b->used);
-	if (!enter(l, b, LEDGER_LATER, &body))
+	if (!enter(l, b, LEDGER_ASYNC, &body))
 		log_warn("the end of a batch of ephemeral keys was not entered");
 }
 
@@ -191,7 +191,7 @@ static bool stage_enter(struct leaves *l, struct leaf_batch *b)
 	case BATCH_CHALLENGING:
 		return enter_challenge(l, b);
 	case BATCH_OPENING:
-		for (uint32_t first = 0; good && first < LEAVES_OPENED; first += FIELDS * HALVES_PER_FIELD)
+		for (uint32_t first = 0; good && first < LEAVES_OPENED; first += FIELDS * SHARES_PER_FIELD)
 			good = enter_opened(l, b, first);
 		return good;
 	default:
@@ -211,7 +211,7 @@ static void batch_over(struct leaves *l, struct leaf_batch *b)
 {
 	if (b->state == BATCH_READY)
 		enter_end(l, b);
-	bytes_wipe(halves_of(l, b), sizeof l->halves[0]);
+	bytes_wipe(shares_of(l, b), sizeof l->shares[0]);
 	b->state = BATCH_OVER;
 }
 
@@ -220,7 +220,7 @@ static void batch_ready(struct leaves *l, struct leaf_batch *b)
 	b->state = BATCH_READY;
 	b->stuck = false;
 	for (uint32_t i = 0; i < LEAVES_OPENED; i++) /* everybody knows them now */
-		bytes_wipe(&halves_of(l, b)[b->picked[i]], sizeof(struct leaf_halves));
+		bytes_wipe(&shares_of(l, b)[b->picked[i]], sizeof(struct leaf_shares));
 }
 
 /* The leaf that is used next; false: none is left. */
@@ -345,9 +345,9 @@ void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_rece
 
 static bool leaf_make(struct leaves *l, struct leaf_batch *b)
 {
-	struct leaf_halves *h = &halves_of(l, b)[b->made];
+	struct leaf_shares *h = &shares_of(l, b)[b->made];
 
-	if (halves_draw(l->source, h->a, h->b, NULL) != RC_OK)
+	if (shares_draw(l->source, h->a, h->b, NULL) != RC_OK)
 		return false;
 	if (leaf_data(h->a, h->b, b->groups, b->data[b->made]) != RC_OK) {
 		bytes_wipe(h, sizeof *h);
@@ -363,7 +363,7 @@ void leaves_go_on(struct leaves *l)
 {
 	advance(l);
 	if (l->following && l->following->state == BATCH_MAKING && !l->make.armed &&
-		halves_ready(l->source, HALVES_RESERVE + 1, NULL) == RC_OK)
+		shares_ready(l->source, SHARES_RESERVE + 1, NULL) == RC_OK)
 		loop_arm(&l->child->loop, &l->make, 0, 0);
 }
 
@@ -372,7 +372,7 @@ static void on_make(struct loop *loop, struct timer *t)
 	struct leaves *l = t->context;
 	struct leaf_batch *b = l->following;
 
-	if (!b || b->state != BATCH_MAKING || halves_ready(l->source, HALVES_RESERVE + 1, NULL) != RC_OK)
+	if (!b || b->state != BATCH_MAKING || shares_ready(l->source, SHARES_RESERVE + 1, NULL) != RC_OK)
 		return;
 	if (!leaf_make(l, b)) {
 		l->progress(l); /* who waits is told why */
@@ -451,7 +451,7 @@ enum rc leaves_take(
 	if (!leaf_next(b))
 		return RC_INTERNAL;
 	*ret_name = (struct leaf_name){ .batch = b->serial, .index = b->next };
-	struct leaf_halves *h = &halves_of(l, b)[b->next++];
+	struct leaf_shares *h = &shares_of(l, b)[b->next++];
 	rc = leaf_seed(h->a, h->b, seed);
 	if (rc == RC_OK)
 		rc = leaf_secret(seed, group, ret_secret);

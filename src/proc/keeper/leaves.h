@@ -2,13 +2,13 @@
  * Ephemeral keys by cut and choose (crypto/leaf.h): batches of leaves, made ahead of need while the keeper
  * has nothing else to do, one leaf in a round of the loop.
  *
- *   making      leaves are made of pairs of halves as these come
+ *   making      leaves are made of pairs of shares as these come
  *   committing  the root is on its way to the ledger
  *   listing     all leaf hashes are
  *   asking      the ledger is asked which witnesses have cosigned a checkpoint that covers all that
  *   challenging what the challenge comes from is; from here on the batch can be judged
- *   opening     the halves of the leaves that the challenge picks are
- *   ready       the others may be used, each once: its halves are wiped when it is
+ *   opening     the shares of the leaves that the challenge picks are
+ *   ready       the others may be used, each once: its shares are wiped when it is
  *
  * One batch is used while the next one is made. What the ledger does not take is tried again every
  * LEAVES_RETRY_NS, with the same root. The challenge comes from the root and the cosignatures; from the root
@@ -16,7 +16,7 @@
  *
  * An exchange that finds no leaf waits while a batch is on its way. When the ledger does not take one, or
  * leaves are asked for faster than LEAVES_BURST and LEAVES_EVERY_NS allow, it gets a secret of a fresh pair
- * of halves, without a leaf: its entry says so, and the verifier counts it. Otherwise a stranger who begins
+ * of shares, without a leaf: its entry says so, and the verifier counts it. Otherwise a stranger who begins
  * many exchanges, or a full disk, could stop the rekeys of tunnels that stand, or fill the disk with batches:
  * one is some 16 KB of entries.
  *
@@ -28,7 +28,7 @@
 
 #include "keys/keys.h"
 #include "merkle/tree.h"
-#include "proc/keeper/halves.h"
+#include "proc/keeper/shares.h"
 
 #define LEAVES_N	   256
 #define LEAVES_OPENED	   64
@@ -53,7 +53,7 @@ enum batch_state {
 	BATCH_OVER, /* no leaf is left, or none may be used any more; what is public is kept for entries */
 };
 
-/* All of it public; the halves stand beside it, in memory that is locked. */
+/* All of it public; the shares stand beside it, in memory that is locked. */
 struct leaf_batch {
 	enum batch_state state;
 	uint32_t serial; /* from 1 in this process */
@@ -72,13 +72,13 @@ struct leaf_batch {
 		tree[2 * LEAVES_N]; /* [1]: root; [i]: above [2i] and [2i + 1]; leaves from [LEAVES_N] */
 };
 
-struct leaf_halves {
-	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE];
+struct leaf_shares {
+	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE];
 };
 
 struct leaves {
 	struct child *child;
-	struct halves *source;
+	struct shares *source;
 	uint32_t groups; /* that the configuration uses; an exchange of another one waits for the next: ike
 			    may have it a moment earlier */
 	uint32_t last_serial;
@@ -91,7 +91,7 @@ struct leaves {
 	bool any_entered;
 	struct leaf_batch *batch; /* LEAVES_BATCHES of them */
 	/* By batch; zero when used, opened or not made yet. */
-	struct leaf_halves halves[LEAVES_BATCHES][LEAVES_N];
+	struct leaf_shares shares[LEAVES_BATCHES][LEAVES_N];
 };
 
 /* What an entry says of its leaf: all of it public. */
@@ -105,10 +105,10 @@ struct leaf_proof {
 
 /* child and source outlive it; it must not move. RC_LIMIT: no memory. */
 enum rc leaves_init(
-	struct leaves *l, struct child *child, struct halves *source, void (*progress)(struct leaves *l));
+	struct leaves *l, struct child *child, struct shares *source, void (*progress)(struct leaves *l));
 /* Groups of the configuration. A batch without one of them is given up, and made anew. */
 void leaves_configure(struct leaves *l, uint32_t groups);
-/* There may be halves now: goes on making. */
+/* There may be shares now: goes on making. */
 void leaves_go_on(struct leaves *l);
 /* The ledger's link stands again: tries at once. */
 void leaves_retry(struct leaves *l);

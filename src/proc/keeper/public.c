@@ -127,8 +127,8 @@ static void lay_open(struct public_source *p)
 	ledger_body_str(&body, "scalar", hex_from_bytes(scalar, p->key.scalar, sizeof p->key.scalar));
 	n = ledger_body_done(&body);
 	if (n == 0 ||
-		child_append(p->child, LEDGER_LATER, LEDGER_PUBLIC_EPOCH_END, body.text, n, NULL, 0) != RC_OK)
-		log_warn("the key of %u public values was not laid open", p->count);
+		child_append(p->child, LEDGER_ASYNC, LEDGER_PUBLIC_EPOCH_END, body.text, n, NULL, 0) != RC_OK)
+		log_warn("the key of %u public values was not disclosed", p->count);
 }
 
 bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)

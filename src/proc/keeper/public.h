@@ -2,10 +2,10 @@
  * The keeper's source of public values: nonces and SPIs are forced by a verifiable random function, so that
  * none of them can carry the state of another generator or a hidden message (docs/threat-model.md).
  *
- * An epoch has one key. Its public half stands in the ledger, with a receipt, before the first value leaves;
+ * An epoch has one key. Its public key stands in the ledger, with a receipt, before the first value leaves;
  * until then requests wait here. When it has forced PUBLIC_EPOCH_COUNT values the next one is entered; it
  * goes on until that has its receipt, so that a ledger that is down or full does not stop rekeys. Then, or
- * when the keeper stops in order, its secret half is laid open in the ledger: then every value that it forced
+ * when the keeper stops in order, its secret scalar is disclosed in the ledger: then every value that it forced
  * can be recomputed by anyone, also those of exchanges that came to nothing. The one choice that remains, the
  * epoch's key, comes from a generator that shares no state with that of secrets. A keeper that is killed
  * cannot lay its key open; the proofs in its entries stand.
@@ -46,7 +46,7 @@ struct public_source {
 	struct vrf_key key;
 	uint32_t count;			     /* values forced by the key */
 	uint32_t epoch;			     /* from 1; grows with each key that is in force */
-	uint8_t key_before[VRF_PUBLIC_SIZE]; /* public half of the epoch before, for entries about it */
+	uint8_t key_before[VRF_PUBLIC_SIZE]; /* public key of the epoch before, for entries about it */
 	bool changing; /* the entry that is on the way is that of `next`; `key` is in force */
 	struct vrf_key next;
 	size_t waiting_n;

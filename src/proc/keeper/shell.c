@@ -87,7 +87,7 @@ static enum rc entry_append(struct keeper *k, struct keys_action *a)
 		log_error("an entry did not fit its body");
 		return RC_INTERNAL;
 	}
-	return child_append(k->child, a->gate ? LEDGER_GATE : LEDGER_LATER, (uint16_t)body.type, body.text, n,
+	return child_append(k->child, a->gate ? LEDGER_GATE : LEDGER_ASYNC, (uint16_t)body.type, body.text, n,
 		receipt, a->tag);
 }
 
@@ -146,11 +146,11 @@ static uint16_t group_of(const struct keeper_request *q)
 	return leaf_group_bit(group) ? group : (uint16_t)DH_NONE;
 }
 
-/* A secret of no leaf: of both halves, and nothing of them is left. */
+/* A secret of no leaf: of both shares, and nothing of them is left. */
 static enum rc secret_direct(struct keeper *k, uint16_t group, struct keys_entropy *ret_fresh, struct err *e)
 {
-	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], seed[LEAF_SEED_SIZE];
-	enum rc rc = halves_draw(&k->halves, a, b, e);
+	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE], seed[LEAF_SEED_SIZE];
+	enum rc rc = shares_draw(&k->shares, a, b, e);
 
 	ret_fresh->leaf = (struct leaf_name){ 0 };
 	if (rc == RC_OK)
@@ -166,7 +166,7 @@ static enum rc secret_direct(struct keeper *k, uint16_t group, struct keys_entro
 /* RC_OK: secret_draw() will succeed. RC_AGAIN: the exchange waits. RC_DENIED: a source has failed. */
 static enum rc secret_ready(struct keeper *k, uint16_t group, struct err *e)
 {
-	enum rc rc = halves_ready(&k->halves, 0, e);
+	enum rc rc = shares_ready(&k->shares, 0, e);
 
 	if (rc != RC_OK) {
 		leaves_discard(&k->leaves); /* what was made of that source is not used either */
@@ -176,7 +176,7 @@ static enum rc secret_ready(struct keeper *k, uint16_t group, struct err *e)
 	if (rc == RC_OK || (rc == RC_AGAIN && k->public_values.waiting_n < PUBLIC_WAITING_MAX / 2))
 		return rc;
 	/* Nothing to wait for, or too many wait for it: leaves.h says why. */
-	return halves_ready(&k->halves, 1, e);
+	return shares_ready(&k->shares, 1, e);
 }
 
 static enum rc secret_draw(struct keeper *k, uint16_t group, struct keys_entropy *ret_fresh, struct err *e)
@@ -340,14 +340,14 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_COSIGNED:
 		leaves_cosigned(&k->leaves, f->head.tag, &f->u.COSIGNED);
 		break;
-	case IPC_HALF:
-		halves_take(&k->halves, &f->u.HALF);
+	case IPC_ENTROPY_SHARE:
+		shares_take(&k->shares, &f->u.ENTROPY_SHARE);
 		leaves_go_on(&k->leaves);
 		waiting_resume(k, NULL);
 		break;
-	case IPC_HALVES_END:
-		f->u.HALVES_END.text[sizeof f->u.HALVES_END.text - 1] = '\0';
-		halves_end(&k->halves, f->u.HALVES_END.text);
+	case IPC_ENTROPY_END:
+		f->u.ENTROPY_END.text[sizeof f->u.ENTROPY_END.text - 1] = '\0';
+		shares_end(&k->shares, f->u.ENTROPY_END.text);
 		leaves_discard(&k->leaves);
 		waiting_resume(k, NULL); /* to be refused, with the reason */
 		break;
@@ -382,7 +382,7 @@ static void on_link(struct child *c, enum proc peer)
 		leaves_retry(&k->leaves);
 	}
 	if (peer == PROC_ENTROPY && k->started)
-		halves_link(&k->halves);
+		shares_link(&k->shares);
 }
 
 static void on_link_lost(struct child *c, enum proc peer)
@@ -394,7 +394,7 @@ static void on_link_lost(struct child *c, enum proc peer)
 	if (peer == PROC_IKE)
 		keys_ike_lost(k->keys);
 	if (peer == PROC_ENTROPY)
-		halves_link_lost(&k->halves);
+		shares_link_lost(&k->shares);
 }
 
 /* The pages that this process's deepest calls use stay out of swap, once they are there. */
@@ -420,12 +420,12 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 		return err_add(e, RC_NOT_FOUND, "no key directory was handed over");
 	if (mlock(memory, n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
 		return err_errno(e, RC_IO, "lock %zu octets of memory", n);
-	rc = halves_start(&k->halves, e);
+	rc = shares_start(&k->shares, e);
 	if (rc != RC_OK)
 		return rc;
 	keys_reload(k);
 	k->started = true;
-	halves_link(&k->halves);
+	shares_link(&k->shares);
 	public_begin(
 		&k->public_values, NULL); /* when the ledger is away: at its link, or at the first request */
 	return RC_OK;
@@ -440,7 +440,7 @@ static void on_stop(struct child *c)
 	keys_free(k->keys);
 	leaves_done(&k->leaves);
 	leaves_free(&k->leaves);
-	halves_done(&k->halves);
+	shares_done(&k->shares);
 	public_end(&k->public_values);
 	generator_done(&k->public_values.generator);
 	snapshot_file_done(&k->snapshot);
@@ -461,11 +461,11 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || sodium_init() < 0)
 		return err_add(e, RC_INTERNAL, "libcrypto or libsodium do not start");
 	*k = (struct keeper){ .child = child, .key_dir = -1, .answers = -1 };
-	halves_init(&k->halves, child);
+	shares_init(&k->shares, child);
 	public_init(&k->public_values, child);
 	k->keys = keys_new((struct keys_sink){ act, k });
 	if (!k->keys || failed_init(&k->failed, child, &k->public_values, &k->leaves) != RC_OK ||
-		leaves_init(&k->leaves, child, &k->halves, leaves_progress) != RC_OK)
+		leaves_init(&k->leaves, child, &k->shares, leaves_progress) != RC_OK)
 		return err_add(e, RC_INTERNAL, "no memory for the tables of keys");
 	child_init(child, PROC_KEEPER, &keeper_ops, k, ENTRY_GAP_TYPE, supervisor_fd);
 	return RC_OK;

@@ -27,7 +27,7 @@ struct refusals {
 struct keeper {
 	struct child *child;
 	struct keys *keys;
-	struct halves halves;
+	struct shares shares;
 	struct leaves leaves;
 	struct public_source public_values;
 	struct failed failed;

@@ -33,10 +33,10 @@ static uint64_t size_best(const struct witnesses *w, uint64_t index)
 /* May its cosignature still come? Not when it has failed since, and has its pause now. */
 static bool may_come(const struct witness_peer *p, const struct cosigned *c, mono_ns now)
 {
-	const struct asking *a = &p->asking;
+	const struct witness_poll *a = &p->poll;
 
-	return p->line_size <= c->index &&
-	       (a->under_way != ASKING_NONE || a->failures == 0 || a->failed < c->since || a->next <= now);
+	return p->line_size <= c->index && (a->under_way != WITNESS_POLL_NONE || a->failures == 0 ||
+						   a->failed < c->since || a->next <= now);
 }
 
 static void answer(struct witnesses *w, uint64_t size)
@@ -76,13 +76,13 @@ void cosigned_ask(struct witnesses *w, uint64_t tag, uint64_t index)
 		return;
 	}
 	for (size_t i = 0; i < w->n; i++)
-		asking_urge(&w->peer[i].asking);
+		witness_poll_urge(&w->peer[i].poll);
 	witnesses_wake(w);
 }
 
 mono_ns cosigned_at(const struct witnesses *w)
 {
-	return w->cosigned.asked ? w->cosigned.since + COSIGNED_WAIT_NS : ASKING_NEVER;
+	return w->cosigned.asked ? w->cosigned.since + COSIGNED_WAIT_NS : WITNESS_POLL_NEVER;
 }
 
 void cosigned_drop(struct witnesses *w)

@@ -26,7 +26,7 @@ struct cosigned {
 void cosigned_ask(struct witnesses *w, uint64_t tag, uint64_t index);
 /* Something was heard, or the time has gone on. */
 void cosigned_look(struct witnesses *w);
-/* When the time of the question is over; ASKING_NEVER. */
+/* When the time of the question is over; WITNESS_POLL_NEVER. */
 mono_ns cosigned_at(const struct witnesses *w);
 /* The log ends: what it was about will not be cosigned. */
 void cosigned_drop(struct witnesses *w);

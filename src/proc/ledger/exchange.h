@@ -1,6 +1,6 @@
 /*
  * One question to a witness and its answer: HTTP over a connection that the supervisor opened, without
- * blocking, within ASKING_WAIT_NS; or what ike or the courier bring. Called by witnesses.c; one thread.
+ * blocking, within WITNESS_POLL_WAIT_NS; or what ike or the courier bring. Called by witnesses.c; one thread.
  */
 #ifndef PROC_LEDGER_EXCHANGE_H
 #define PROC_LEDGER_EXCHANGE_H

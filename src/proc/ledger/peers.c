@@ -17,7 +17,7 @@ static mono_ns now_of(const struct peers *p)
 
 bool peers_say(struct peers *p, uint64_t tag, const char *peer, uint16_t kind, const void *bytes, size_t n)
 {
-	static struct msg_peer_word m;
+	static struct msg_peer_message m;
 
 	if (n > sizeof m.bytes)
 		return false;
@@ -26,11 +26,11 @@ bool peers_say(struct peers *p, uint64_t tag, const char *peer, uint16_t kind, c
 	m.kind = kind;
 	m.n = (uint16_t)n;
 	memcpy(m.bytes, bytes, n);
-	return ipc_send_PEER_WORD(child_link(p->shell->child, PROC_IKE), tag, &m) == RC_OK;
+	return ipc_send_PEER_MESSAGE(child_link(p->shell->child, PROC_IKE), tag, &m) == RC_OK;
 }
 
 /* The name that entries and `show ledger` give a ledger that is cosigned here. */
-static const char *name_of(const struct peers *p, const struct vouch_log *log)
+static const char *name_of(const struct peers *p, const struct peer_witness_log *log)
 {
 	for (uint32_t i = 0; i < p->config.cosign_count; i++)
 		if (strcmp(p->config.cosign[i].peer, log->peer) == 0)
@@ -38,15 +38,16 @@ static const char *name_of(const struct peers *p, const struct vouch_log *log)
 	return "";
 }
 
-static void peer_entry(struct peers *p, enum ledger_type type, const struct vouch_log *log, mono_ns silent)
+static void peer_entry(
+	struct peers *p, enum ledger_type type, const struct peer_witness_log *log, mono_ns silent)
 {
 	struct ledger_body b;
-	char path[VOUCH_PATH_MAX];
+	char path[PEER_WITNESS_PATH_MAX];
 
 	ledger_body_begin(&b, type);
 	ledger_body_u64(&b, "cosigned", log->size);
 	if (type == LEDGER_PEER_FORKED)
-		ledger_body_strf(&b, "kept", "%s.fork", vouch_path(path, log->key.name));
+		ledger_body_strf(&b, "kept", "%s.fork", peer_witness_path(path, log->key.name));
 	ledger_body_str(&b, "ledger", name_of(p, log));
 	ledger_body_str(&b, "peer", log->peer);
 	if (type != LEDGER_PEER_FORKED)
@@ -56,36 +57,36 @@ static void peer_entry(struct peers *p, enum ledger_type type, const struct vouc
 
 static void asked(struct peers *p, const char *peer, const void *ask, size_t n)
 {
-	static char answer[PEER_WORD_MAX];
-	const struct vouch_log *log;
-	enum vouch_news news;
-	mono_ns heard[VOUCH_LOGS_MAX];
+	static char answer[PEER_MESSAGE_MAX];
+	const struct peer_witness_log *log;
+	enum peer_witness_news news;
+	mono_ns heard[PEER_WITNESS_LOGS_MAX];
 
-	for (size_t i = 0; i < p->vouch.logs_n; i++)
-		heard[i] = p->vouch.logs[i].heard_at;
-	size_t answer_n = vouch_answer(&p->vouch, peer, ask, n, clock_utc() / US_PER_S, now_of(p), answer,
-		sizeof answer, &news, &log);
+	for (size_t i = 0; i < p->peer_witness.logs_n; i++)
+		heard[i] = p->peer_witness.logs[i].heard_at;
+	size_t answer_n = peer_witness_answer(&p->peer_witness, peer, ask, n, clock_utc() / US_PER_S,
+		now_of(p), answer, sizeof answer, &news, &log);
 	if (answer_n == 0)
 		return;
-	if (news == VOUCH_RETURNED) {
+	if (news == PEER_WITNESS_RETURNED) {
 		log_info("the ledger %s of peer %s is cosigned again", name_of(p, log), peer);
-		peer_entry(p, LEDGER_PEER_BACK, log, now_of(p) - heard[log - p->vouch.logs]);
-	} else if (news == VOUCH_FORKED) {
+		peer_entry(p, LEDGER_PEER_BACK, log, now_of(p) - heard[log - p->peer_witness.logs]);
+	} else if (news == PEER_WITNESS_FORKED) {
 		log_error("the ledger %s of peer %s has signed two histories", name_of(p, log), peer);
 		peer_entry(p, LEDGER_PEER_FORKED, log, 0);
 	}
-	peers_say(p, 0, peer, PEER_WORD_ANSWER, answer, answer_n);
+	peers_say(p, 0, peer, PEER_MESSAGE_ANSWER, answer, answer_n);
 }
 
-void peers_word(struct peers *p, const struct msg_peer_word *m)
+void peers_word(struct peers *p, const struct msg_peer_message *m)
 {
 	char peer[NAME_MAX_BYTES + 1] = "";
 	size_t n = MIN_OF((size_t)m->n, sizeof m->bytes);
 
 	memcpy(peer, m->peer, sizeof m->peer);
-	if (m->kind == PEER_WORD_ANSWER)
+	if (m->kind == PEER_MESSAGE_ANSWER)
 		witnesses_word(&p->shell->witnesses, peer, m->bytes, n);
-	else if (m->kind == PEER_WORD_ASK && p->begun)
+	else if (m->kind == PEER_MESSAGE_ASK && p->begun)
 		asked(p, peer, m->bytes, n);
 }
 
@@ -93,11 +94,11 @@ void peers_word(struct peers *p, const struct msg_peer_word *m)
 
 void peers_configure(struct peers *p, const struct snap_evidence *config)
 {
-	struct vouch_log logs[VOUCH_LOGS_MAX] = { 0 };
+	struct peer_witness_log logs[PEER_WITNESS_LOGS_MAX] = { 0 };
 	size_t n = 0;
 
 	p->config = *config;
-	for (uint32_t i = 0; i < config->cosign_count && n < VOUCH_LOGS_MAX; i++) {
+	for (uint32_t i = 0; i < config->cosign_count && n < PEER_WITNESS_LOGS_MAX; i++) {
 		const struct snap_cosign *c = &config->cosign[i];
 		struct err e = { 0 };
 		if (note_key_parse(&logs[n].key, c->key, strlen(c->key), &e) != RC_OK) {
@@ -108,15 +109,15 @@ void peers_configure(struct peers *p, const struct snap_evidence *config)
 		snprintf(logs[n++].peer, sizeof logs[0].peer, "%s", c->peer);
 	}
 	if (p->begun)
-		vouch_set(&p->vouch, logs, n, config->heartbeat_s * NS_PER_S, now_of(p));
+		peer_witness_set(&p->peer_witness, logs, n, config->heartbeat_s * NS_PER_S, now_of(p));
 }
 
 static void on_look(struct loop *l, struct timer *t)
 {
 	struct peers *p = t->context;
-	const struct vouch_log *log;
+	const struct peer_witness_log *log;
 
-	while (p->shell->log && (log = vouch_silence(&p->vouch, l->now))) {
+	while (p->shell->log && (log = peer_witness_silence(&p->peer_witness, l->now))) {
 		log_error("nothing of the ledger %s of peer %s was cosigned for %llu s", name_of(p, log),
 			log->peer, (unsigned long long)((l->now - log->heard_at) / NS_PER_S));
 		peer_entry(p, LEDGER_PEER_SILENT, log, l->now - log->heard_at);
@@ -133,7 +134,7 @@ enum rc peers_begin(struct peers *p)
 {
 	struct ledger_shell *s = p->shell;
 	const struct snap_evidence config = p->config;
-	enum rc rc = vouch_begin(&p->vouch, &s->files, &s->key, s->seed);
+	enum rc rc = peer_witness_begin(&p->peer_witness, &s->files, &s->key, s->seed);
 
 	if (rc != RC_OK)
 		return rc;
@@ -146,7 +147,7 @@ enum rc peers_begin(struct peers *p)
 void peers_done(struct peers *p)
 {
 	if (p->begun)
-		vouch_done(&p->vouch);
+		peer_witness_done(&p->peer_witness);
 	p->begun = false;
 	loop_disarm(&p->shell->child->loop, &p->look);
 }
@@ -155,13 +156,13 @@ void peers_done(struct peers *p)
 
 char *peers_vkey(const struct peers *p, char *ret_vkey)
 {
-	return note_key_text(ret_vkey, &p->vouch.witness.key);
+	return note_key_text(ret_vkey, &p->peer_witness.witness.key);
 }
 
 unsigned peers_show(struct peers *p, uint64_t tag)
 {
-	for (size_t i = 0; i < p->vouch.logs_n; i++) {
-		const struct vouch_log *log = &p->vouch.logs[i];
+	for (size_t i = 0; i < p->peer_witness.logs_n; i++) {
+		const struct peer_witness_log *log = &p->peer_witness.logs[i];
 		struct msg_row row = { 0 };
 		struct jw j = jw_over(row.json, sizeof row.json, false);
 		char vkey[NOTE_VKEY_MAX];
@@ -180,5 +181,5 @@ unsigned peers_show(struct peers *p, uint64_t tag)
 		row.n = (uint32_t)jw_done(&j);
 		ipc_send_SHOW_ROW(child_link(p->shell->child, PROC_CONTROL), tag, &row);
 	}
-	return (unsigned)p->vouch.logs_n;
+	return (unsigned)p->peer_witness.logs_n;
 }

@@ -1,6 +1,6 @@
 /*
  * Gateways that witness each other: what peers' ledgers ask of this one, and how what this one asks of them
- * travels, as words that ike carries (ike/words.c). The deciding is done by vouch.c and witnesses.c. Called
+ * travels, as words that ike carries (ike/peer_message.c). The deciding is done by peer_witness.c and witnesses.c. Called
  * by shell.c; one thread.
  */
 #ifndef PROC_LEDGER_PEERS_H
@@ -8,13 +8,13 @@
 
 #include "ipc/loop.h"
 #include "ipc/messages.h"
-#include "proc/ledger/vouch.h"
+#include "proc/ledger/peer_witness.h"
 
 struct ledger_shell;
 
 struct peers {
 	struct ledger_shell *shell;
-	struct vouch vouch;
+	struct peer_witness peer_witness;
 	bool begun;
 	struct snap_evidence config;
 	struct timer look; /* for silence */
@@ -26,7 +26,7 @@ enum rc peers_begin(struct peers *p);
 void peers_done(struct peers *p);
 void peers_configure(struct peers *p, const struct snap_evidence *config);
 /* From ike: a peer's ledger asks, or answers. */
-void peers_word(struct peers *p, const struct msg_peer_word *m);
+void peers_word(struct peers *p, const struct msg_peer_message *m);
 /* To a peer's ledger. False: it does not fit, or ike is not there. */
 bool peers_say(struct peers *p, uint64_t tag, const char *peer, uint16_t kind, const void *bytes, size_t n);
 /* "cosigns_with" of `show ledger`; ret_vkey holds NOTE_VKEY_MAX. */

@@ -577,10 +577,10 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		cosigned_question(s, f->head.tag, f->u.COSIGNED_ASK.index);
 	else if (f->head.id == IPC_WITNESS_ANSWER)
 		witnesses_answer(&s->witnesses, f->head.tag, &f->u.WITNESS_ANSWER);
-	else if (f->head.id == IPC_PEER_WORD)
-		peers_word(&s->peers, &f->u.PEER_WORD);
-	else if (f->head.id == IPC_PEER_WORD_TAKEN)
-		refused_hear(s, PROC_IKE, f->head.tag, &f->u.PEER_WORD_TAKEN);
+	else if (f->head.id == IPC_PEER_MESSAGE)
+		peers_word(&s->peers, &f->u.PEER_MESSAGE);
+	else if (f->head.id == IPC_PEER_MESSAGE_TAKEN)
+		refused_hear(s, PROC_IKE, f->head.tag, &f->u.PEER_MESSAGE_TAKEN);
 	else if (f->head.id == IPC_SHOW)
 		show(s, f->head.tag);
 }
@@ -756,7 +756,7 @@ static void log_end(struct ledger_shell *s)
 	if (s->waiting_n > 0)
 		batch_lost(s, RC_AGAIN, &e);
 	s->waiting_n = s->waiting_seen = 0;
-	witnesses_let_down(&s->witnesses, e.text);
+	witnesses_fail_pending(&s->witnesses, e.text);
 	loop_disarm(&s->child->loop, &s->commit);
 	loop_disarm(&s->child->loop, &s->publish);
 	ledger_close(s->log);

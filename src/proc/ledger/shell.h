@@ -27,7 +27,7 @@
 #include "proc/ledger/witnesses.h"
 
 #define PUBLISH_EVERY_NS NS_PER_S
-#define PUBLISH_SOON_NS	 (NS_PER_S / 4) /* for entries of LEDGER_SOON, when there are witnesses */
+#define PUBLISH_SOON_NS	 (NS_PER_S / 4) /* for entries of LEDGER_PRIORITY, when there are witnesses */
 #define PUBLISH_ENTRIES	 2048u
 
 #define OPENING_NS	(3 * NS_PER_S) /* for the witnesses' answers at the start */

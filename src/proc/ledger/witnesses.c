@@ -41,21 +41,21 @@ bool witnesses_hold(
 		.source = source, .tag = tag, .receipt = *receipt, .until = now_of(w) + HELD_WAIT_NS
 	};
 	for (size_t i = 0; i < w->n; i++)
-		asking_urge(&w->peer[i].asking);
+		witness_poll_urge(&w->peer[i].poll);
 	witnesses_wake(w);
 	return true;
 }
 
 static unsigned cosigned_count(const struct witnesses *w, uint64_t size)
 {
-	const struct asking *all[WITNESSES_MAX];
+	const struct witness_poll *all[WITNESSES_MAX];
 
 	for (size_t i = 0; i < w->n; i++)
-		all[i] = &w->peer[i].asking;
-	return asking_count(all, w->n, size);
+		all[i] = &w->peer[i].poll;
+	return witness_poll_count(all, w->n, size);
 }
 
-static const char *reason_of(const struct asking *a)
+static const char *reason_of(const struct witness_poll *a)
 {
 	return a->error[0] ? a->error : "no answer";
 }
@@ -69,11 +69,11 @@ static void missing_text(const struct witnesses *w, uint64_t size, char *ret_tex
 	const char *between = " ";
 
 	for (size_t i = 0; i < w->n && n < room; i++) {
-		const struct asking *a = &w->peer[i].asking;
+		const struct witness_poll *a = &w->peer[i].poll;
 		if (told[i] || a->cosigned >= size)
 			continue;
 		for (size_t k = i; k < w->n && n < room; k++) {
-			const struct asking *b = &w->peer[k].asking;
+			const struct witness_poll *b = &w->peer[k].poll;
 			if (b->cosigned >= size || strcmp(reason_of(a), reason_of(b)) != 0)
 				continue;
 			told[k] = true;
@@ -115,7 +115,7 @@ static void held_look(struct witnesses *w)
 	}
 }
 
-void witnesses_let_down(struct witnesses *w, const char *why)
+void witnesses_fail_pending(struct witnesses *w, const char *why)
 {
 	while (w->held_n > 0)
 		held_end(w, w->held_n - 1, RC_AGAIN, why);
@@ -124,13 +124,13 @@ void witnesses_let_down(struct witnesses *w, const char *why)
 
 /* ---- questions ---- */
 
-static void connection_ask(struct witness_peer *p, enum asking_question q, uint64_t size)
+static void connection_ask(struct witness_peer *p, enum witness_poll_question q, uint64_t size)
 {
 	struct witnesses *w = p->all;
 	uint64_t tag = ++w->last_tag;
 
-	asking_put(&p->asking, q, size);
-	exchange_begin(&p->exchange, tag, ASKING_WAIT_NS);
+	witness_poll_put(&p->poll, q, size);
+	exchange_begin(&p->exchange, tag, WITNESS_POLL_WAIT_NS);
 	if (ipc_send_WITNESS_CONNECT(child_link(w->shell->child, PROC_SUPERVISOR), tag, &p->configured->at) !=
 		RC_OK)
 		exchange_fail(&p->exchange, "the supervisor does not listen");
@@ -149,14 +149,14 @@ static bool has_url(const struct witness_peer *p)
 #define COURIER_WAIT_NS (12 * NS_PER_S) /* more than the courier takes (proc/courier/errand.h) */
 
 /* Through the courier. body NULL: a GET. */
-static void courier_ask(struct witness_peer *p, enum asking_question q, uint64_t size, const char *at,
+static void courier_ask(struct witness_peer *p, enum witness_poll_question q, uint64_t size, const char *at,
 	const void *body, size_t body_n)
 {
 	static struct msg_witness_ask m;
 	struct witnesses *w = p->all;
 	uint64_t tag = ++w->last_tag;
 
-	asking_put(&p->asking, q, size);
+	witness_poll_put(&p->poll, q, size);
 	exchange_begin(&p->exchange, tag, COURIER_WAIT_NS);
 	p->exchange.sent = body_n + 1; /* what the deadline's words are of */
 	memset(&m, 0, sizeof m);
@@ -174,17 +174,17 @@ static void courier_ask(struct witness_peer *p, enum asking_question q, uint64_t
 		exchange_fail(&p->exchange, "the courier is not running; the supervisor will restart it");
 }
 
-/* The same through IKE: the body alone, or VOUCH_ASK_SEEN. */
+/* The same through IKE: the body alone, or PEER_WITNESS_ASK_SEEN. */
 static void word_ask(
-	struct witness_peer *p, enum asking_question q, uint64_t size, const void *word, size_t n)
+	struct witness_peer *p, enum witness_poll_question q, uint64_t size, const void *word, size_t n)
 {
 	struct witnesses *w = p->all;
 	uint64_t tag = ++w->last_tag;
 
-	asking_put(&p->asking, q, size);
-	exchange_begin(&p->exchange, tag, ASKING_WAIT_NS);
+	witness_poll_put(&p->poll, q, size);
+	exchange_begin(&p->exchange, tag, WITNESS_POLL_WAIT_NS);
 	p->exchange.sent = n;
-	if (!peers_say(&w->shell->peers, tag, p->configured->peer, PEER_WORD_ASK, word, n))
+	if (!peers_say(&w->shell->peers, tag, p->configured->peer, PEER_MESSAGE_ASK, word, n))
 		exchange_fail(&p->exchange, "the question is too long for IKE, or ike is not there");
 }
 
@@ -209,7 +209,7 @@ static void add_ask(struct witness_peer *p)
 	const char *head = ledger_head(s->log, &head_n);
 	bool at_address = !is_peer(p) && !has_url(p);
 
-	old = p->asking.old_known ? MIN_OF(p->asking.old, size) : size;
+	old = p->poll.old_known ? MIN_OF(p->poll.old, size) : size;
 	if (old > 0 && old < size)
 		rc = ledger_prove(s->log, old, &root, &proof);
 	size_t body_n = rc == RC_OK && head_n <= sizeof p->sent
@@ -220,18 +220,18 @@ static void add_ask(struct witness_peer *p)
 		p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request,
 			&url, "/add-checkpoint", body, body_n);
 	if (body_n == 0 || (at_address && p->exchange.request_n == 0)) {
-		asking_failed(&p->asking, "the proof from what it has seen cannot be made",
+		witness_poll_failed(&p->poll, "the proof from what it has seen cannot be made",
 			heartbeat_of(p->all), now_of(p->all));
 		return;
 	}
 	memcpy(p->sent, head, head_n);
 	p->sent_n = head_n;
 	if (is_peer(p))
-		word_ask(p, ASKING_ADD, size, body, body_n);
+		word_ask(p, WITNESS_POLL_ADD, size, body, body_n);
 	else if (has_url(p))
-		courier_ask(p, ASKING_ADD, size, "/add-checkpoint", body, body_n);
+		courier_ask(p, WITNESS_POLL_ADD, size, "/add-checkpoint", body, body_n);
 	else
-		connection_ask(p, ASKING_ADD, size);
+		connection_ask(p, WITNESS_POLL_ADD, size);
 }
 
 static void seen_ask(struct witness_peer *p)
@@ -241,17 +241,18 @@ static void seen_ask(struct witness_peer *p)
 	struct url url = url_of(p);
 
 	if (is_peer(p)) {
-		word_ask(p, ASKING_SEEN, ledger_published(s->log), VOUCH_ASK_SEEN, sizeof VOUCH_ASK_SEEN - 1);
+		word_ask(p, WITNESS_POLL_SEEN, ledger_published(s->log), PEER_WITNESS_ASK_SEEN,
+			sizeof PEER_WITNESS_ASK_SEEN - 1);
 		return;
 	}
 	if (has_url(p)) {
-		courier_ask(p, ASKING_SEEN, ledger_published(s->log), witness_monitor_path(path, s->key.name),
-			NULL, 0);
+		courier_ask(p, WITNESS_POLL_SEEN, ledger_published(s->log),
+			witness_monitor_path(path, s->key.name), NULL, 0);
 		return;
 	}
 	p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request, &url,
 		witness_monitor_path(path, s->key.name), NULL, 0);
-	connection_ask(p, ASKING_SEEN, ledger_published(s->log));
+	connection_ask(p, WITNESS_POLL_SEEN, ledger_published(s->log));
 }
 
 /* ---- answers ---- */
@@ -281,7 +282,7 @@ static void back_enter(const struct witness_peer *p, mono_ns silent)
 
 	log_info("witness %s cosigns again", p->configured->name);
 	ledger_body_begin(&b, LEDGER_WITNESS_BACK);
-	ledger_body_u64(&b, "cosigned", p->asking.cosigned);
+	ledger_body_u64(&b, "cosigned", p->poll.cosigned);
 	ledger_body_u64(&b, "silent_s", silent / NS_PER_S);
 	ledger_body_str(&b, "witness", p->configured->name);
 	ledger_shell_enter(p->all->shell, &b);
@@ -290,21 +291,22 @@ static void back_enter(const struct witness_peer *p, mono_ns silent)
 static void add_answered(struct witness_peer *p, int status, const void *body, size_t body_n)
 {
 	struct witnesses *w = p->all;
-	mono_ns silent = now_of(w) - p->asking.heard;
+	mono_ns silent = now_of(w) - p->poll.heard;
 	struct witness_reply reply;
 	struct err e = { 0 };
 
 	witness_reply_read(
-		&reply, &p->asking.key, p->sent, p->sent_n, p->asking.asked_old, status, body, body_n, &e);
+		&reply, &p->poll.key, p->sent, p->sent_n, p->poll.asked_old, status, body, body_n, &e);
 	if (reply.outcome == WITNESS_OUTCOME_DISAGREES || reply.outcome == WITNESS_OUTCOME_AHEAD)
 		log_error("witness %s: %s; its note is asked for", p->configured->name, e.text);
-	enum asking_news news = asking_answered(&p->asking, &reply, e.text, heartbeat_of(w), now_of(w));
-	if (news == ASKING_NO_NEWS)
+	enum witness_poll_news news =
+		witness_poll_answered(&p->poll, &reply, e.text, heartbeat_of(w), now_of(w));
+	if (news == WITNESS_POLL_NO_NEWS)
 		return;
 	memcpy(p->line, reply.line, sizeof p->line);
 	p->line_size = reply.size;
 	checkpoint_write(w);
-	if (news == ASKING_RETURNED)
+	if (news == WITNESS_POLL_RETURNED)
 		back_enter(p, silent);
 }
 
@@ -330,8 +332,8 @@ static void seen_answered(struct witness_peer *p, int status, const void *body, 
 	struct seen_note seen = { .note_n = body_n };
 	struct err e = { 0 };
 	enum rc rc = status == 200 && body_n <= sizeof seen.note
-			     ? witness_seen_parse(&seen.checkpoint, &seen.time_s, &s->key, &p->asking.key,
-				       body, body_n, &e)
+			     ? witness_seen_parse(&seen.checkpoint, &seen.time_s, &s->key, &p->poll.key, body,
+				       body_n, &e)
 			     : err_add(&e, RC_NOT_FOUND, "status %d for its note of this log", status);
 
 	rc = rc ? rc : seen_compare(s->log, &seen.checkpoint);
@@ -340,12 +342,12 @@ static void seen_answered(struct witness_peer *p, int status, const void *body, 
 			err_add(&e, rc, "its note cannot be compared with our tiles");
 		log_error("witness %s claims to have seen another log, and does not prove it: %s",
 			p->configured->name, e.text);
-		asking_failed(&p->asking, e.text, heartbeat_of(w), now_of(w));
+		witness_poll_failed(&p->poll, e.text, heartbeat_of(w), now_of(w));
 		return;
 	}
-	if (!asking_seen(&p->asking, seen.checkpoint.size, rc == RC_OK, heartbeat_of(w), now_of(w))) {
+	if (!witness_poll_seen(&p->poll, seen.checkpoint.size, rc == RC_OK, heartbeat_of(w), now_of(w))) {
 		/* It is ahead of what is published, and our disk is not behind it: a start may go on. */
-		p->asking.settled |= seen.checkpoint.size > ledger_published(s->log);
+		p->poll.settled |= seen.checkpoint.size > ledger_published(s->log);
 		return;
 	}
 	if (w->seen.witness[0])
@@ -361,13 +363,13 @@ static void on_answer(struct exchange *x, int status, const void *body, size_t b
 	struct witnesses *w = p->all;
 
 	if (status == 0)
-		asking_failed(&p->asking, why, heartbeat_of(w), now_of(w));
-	else if (p->asking.under_way == ASKING_SEEN)
+		witness_poll_failed(&p->poll, why, heartbeat_of(w), now_of(w));
+	else if (p->poll.under_way == WITNESS_POLL_SEEN)
 		seen_answered(p, status, body, body_n);
 	else
 		add_answered(p, status, body, body_n);
 	if ((status == 429 || status == 503) && x->retry_s > 0)
-		asking_hold(&p->asking, x->retry_s, now_of(w));
+		witness_poll_hold(&p->poll, x->retry_s, now_of(w));
 	witnesses_wake(w);
 }
 
@@ -426,8 +428,8 @@ void witnesses_courier(struct witnesses *w, bool there)
 			continue;
 		if (!there)
 			exchange_fail(&p->exchange, "the courier ended; the supervisor will restart it");
-		else if (p->asking.failures > 0)
-			p->asking.next = MIN_OF(p->asking.next, now_of(w));
+		else if (p->poll.failures > 0)
+			p->poll.next = MIN_OF(p->poll.next, now_of(w));
 	}
 	witnesses_wake(w);
 }
@@ -445,13 +447,13 @@ void witnesses_refused(struct witnesses *w, enum proc by, uint64_t tag, const ch
 static void missing_enter(const struct witness_peer *p)
 {
 	struct ledger_body b;
-	uint64_t silent_s = (now_of(p->all) - p->asking.heard) / NS_PER_S;
+	uint64_t silent_s = (now_of(p->all) - p->poll.heard) / NS_PER_S;
 
 	log_error("witness %s has not cosigned for %llu s: %s", p->configured->name,
-		(unsigned long long)silent_s, p->asking.error);
+		(unsigned long long)silent_s, p->poll.error);
 	ledger_body_begin(&b, LEDGER_WITNESS_MISSING);
-	ledger_body_u64(&b, "cosigned", p->asking.cosigned);
-	ledger_body_str(&b, "error", p->asking.error);
+	ledger_body_u64(&b, "cosigned", p->poll.cosigned);
+	ledger_body_str(&b, "error", p->poll.error);
 	ledger_body_u64(&b, "silent_s", silent_s);
 	ledger_body_str(&b, "witness", p->configured->name);
 	ledger_shell_enter(p->all->shell, &b);
@@ -461,32 +463,32 @@ static void peer_turn(struct witness_peer *p)
 {
 	struct witnesses *w = p->all;
 
-	if (!ledger_shell_opening(w->shell) && asking_silent(&p->asking, heartbeat_of(w), now_of(w)))
+	if (!ledger_shell_opening(w->shell) && witness_poll_silent(&p->poll, heartbeat_of(w), now_of(w)))
 		missing_enter(p);
-	switch (asking_due(&p->asking, ledger_published(w->shell->log), heartbeat_of(w), now_of(w))) {
-	case ASKING_ADD:
+	switch (witness_poll_due(&p->poll, ledger_published(w->shell->log), heartbeat_of(w), now_of(w))) {
+	case WITNESS_POLL_ADD:
 		add_ask(p);
 		break;
-	case ASKING_SEEN:
+	case WITNESS_POLL_SEEN:
 		seen_ask(p);
 		break;
-	case ASKING_NONE:
+	case WITNESS_POLL_NONE:
 		break;
 	}
 }
 
 static void turn_again(struct witnesses *w)
 {
-	mono_ns at = ASKING_NEVER, now = now_of(w);
+	mono_ns at = WITNESS_POLL_NEVER, now = now_of(w);
 
 	for (size_t i = 0; i < w->n; i++)
-		at = MIN_OF(
-			at, asking_at(&w->peer[i].asking, ledger_published(w->shell->log), heartbeat_of(w)));
+		at = MIN_OF(at,
+			witness_poll_at(&w->peer[i].poll, ledger_published(w->shell->log), heartbeat_of(w)));
 	for (size_t i = 0; i < w->held_n; i++)
 		at = MIN_OF(at, w->held[i].until);
 	at = MIN_OF(at, cosigned_at(w));
 	/* Not in this round again, whatever is due: a mistake here must not eat the processor. */
-	if (at != ASKING_NEVER && !w->turn.armed)
+	if (at != WITNESS_POLL_NEVER && !w->turn.armed)
 		loop_arm(&w->shell->child->loop, &w->turn, at > now + NS_PER_MS ? at - now : NS_PER_MS, 0);
 }
 
@@ -514,7 +516,7 @@ static void on_turn(struct loop *l, struct timer *t)
 bool witnesses_settled(const struct witnesses *w)
 {
 	for (size_t i = 0; i < w->n; i++)
-		if (!w->peer[i].asking.settled)
+		if (!w->peer[i].poll.settled)
 			return false;
 	return !w->seen.witness[0];
 }
@@ -524,19 +526,19 @@ bool witnesses_settled(const struct witnesses *w)
 /* What is known of the same witness at the same place, or nothing yet. */
 static void peer_inherit(struct witness_peer *p, const struct witness_peer *before, size_t n)
 {
-	struct note_key key = p->asking.key;
+	struct note_key key = p->poll.key;
 
-	asking_begin(&p->asking, &key, now_of(p->all));
+	witness_poll_begin(&p->poll, &key, now_of(p->all));
 	for (size_t i = 0; i < n; i++) {
-		const struct asking *a = &before[i].asking;
+		const struct witness_poll *a = &before[i].poll;
 		if (a->key.type != key.type ||
 			memcmp(a->key.public_key, key.public_key, sizeof key.public_key) != 0 ||
 			strcmp(a->key.name, key.name) != 0)
 			continue;
-		p->asking = *a;
-		p->asking.under_way = ASKING_NONE;
-		p->asking.next = now_of(p->all); /* perhaps at another address */
-		p->asking.hold = 0;
+		p->poll = *a;
+		p->poll.under_way = WITNESS_POLL_NONE;
+		p->poll.next = now_of(p->all); /* perhaps at another address */
+		p->poll.hold = 0;
 		memcpy(p->line, before[i].line, sizeof p->line);
 		p->line_size = before[i].line_size;
 	}
@@ -575,11 +577,11 @@ void witnesses_configure(struct witnesses *w, const struct snap_evidence *config
 		p->all = w;
 		p->configured = c;
 		p->line_size = 0;
-		p->asking.key = key;
+		p->poll.key = key;
 		exchange_init(&p->exchange, &w->shell->child->loop, on_answer, p);
 		peer_inherit(p, before, before_n);
-		p->asking.interval = c->interval_s * NS_PER_S;
-		p->asking.settled |= comes_later(p);
+		p->poll.interval = c->interval_s * NS_PER_S;
+		p->poll.settled |= comes_later(p);
 		w->n++;
 	}
 	if (w->n + before_n > 0)
@@ -591,11 +593,11 @@ void witnesses_begin(struct witnesses *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		struct witness_peer *p = &w->peer[i];
-		struct note_key key = p->asking.key;
+		struct note_key key = p->poll.key;
 		exchange_stop(&p->exchange);
-		asking_begin(&p->asking, &key, now_of(w));
-		p->asking.interval = p->configured->interval_s * NS_PER_S;
-		p->asking.settled = comes_later(p);
+		witness_poll_begin(&p->poll, &key, now_of(w));
+		p->poll.interval = p->configured->interval_s * NS_PER_S;
+		p->poll.settled = comes_later(p);
 		p->line_size = 0;
 	}
 	w->seen.witness[0] = '\0';
@@ -612,7 +614,7 @@ void witnesses_init(struct witnesses *w, struct ledger_shell *s)
 
 void witnesses_done(struct witnesses *w)
 {
-	witnesses_let_down(w, "the ledger ends");
+	witnesses_fail_pending(w, "the ledger ends");
 	for (size_t i = 0; i < w->n; i++)
 		exchange_stop(&w->peer[i].exchange);
 	loop_disarm(&w->shell->child->loop, &w->turn);
@@ -621,7 +623,7 @@ void witnesses_done(struct witnesses *w)
 
 /* ---- show ---- */
 
-static const char *state_of(const struct witnesses *w, const struct asking *a)
+static const char *state_of(const struct witnesses *w, const struct witness_poll *a)
 {
 	if (a->missing)
 		return "missing";
@@ -643,11 +645,11 @@ unsigned witnesses_show(struct witnesses *w, uint64_t tag)
 			is_peer(p)   ? p->configured->peer
 			: has_url(p) ? p->configured->url
 				     : endpoint_text(at, &p->configured->at));
-		jw_str(&j, "state", state_of(w, &p->asking));
-		jw_u64(&j, "cosigned", p->asking.cosigned);
-		if (p->asking.time_s > 0)
-			jw_u64(&j, "age_s", (now_of(w) - p->asking.heard) / NS_PER_S);
-		jw_str(&j, "error", p->asking.error);
+		jw_str(&j, "state", state_of(w, &p->poll));
+		jw_u64(&j, "cosigned", p->poll.cosigned);
+		if (p->poll.time_s > 0)
+			jw_u64(&j, "age_s", (now_of(w) - p->poll.heard) / NS_PER_S);
+		jw_str(&j, "error", p->poll.error);
 		jw_str(&j, "key", p->configured->key);
 		jw_end(&j);
 		row.n = (uint32_t)jw_done(&j);

@@ -1,5 +1,5 @@
 /*
- * The ledger's witnesses at work: who they are (from the supervisor), when each is asked (witness/asking.h),
+ * The ledger's witnesses at work: who they are (from the supervisor), when each is asked (witness/poll.h),
  * what they have cosigned, and which acts wait for it. Called by shell.c; one thread.
  *
  * All decisions are taken in on_turn(), which runs from the loop alone: whoever changes something
@@ -12,7 +12,7 @@
 #include "ledger/types.h"
 #include "proc/ledger/cosigned.h"
 #include "proc/ledger/exchange.h"
-#include "witness/asking.h"
+#include "witness/poll.h"
 
 #define HELD_MAX	 32
 #define HELD_WAIT_NS	 (4 * NS_PER_S) /* less than LEDGER_GATE_WAIT_NS, so that the reason arrives */
@@ -24,7 +24,7 @@ struct witnesses;
 struct witness_peer {
 	struct witnesses *all;
 	const struct snap_witness *configured;
-	struct asking asking;
+	struct witness_poll poll;
 	struct exchange exchange;
 	char sent[WITNESS_NOTE_MAX]; /* the note in the question under way */
 	size_t sent_n;
@@ -90,7 +90,7 @@ bool witnesses_required(const struct witnesses *w, enum ledger_type type);
 bool witnesses_hold(
 	struct witnesses *w, enum proc source, uint64_t tag, const struct msg_ledger_receipt *receipt);
 /* All acts that wait are refused, and the keeper's question is answered with nothing. */
-void witnesses_let_down(struct witnesses *w, const char *why);
+void witnesses_fail_pending(struct witnesses *w, const char *why);
 
 /* A row for each. Returns how many. */
 unsigned witnesses_show(struct witnesses *w, uint64_t tag);

@@ -62,7 +62,7 @@ static void enter(struct supervisor *s, const uint8_t hash[SHA256_SIZE])
 	ledger_body_str(&b, "file", ANSWERS_FILE);
 	ledger_body_str(&b, "sha256", hex_from_bytes(hex, hash, SHA256_SIZE));
 	/* The start of the keeper is entered behind it: its receipt stands for both. */
-	ledger_append(&s->ledger, LEDGER_LATER, LEDGER_KNOWN_ANSWERS, b.text, ledger_body_done(&b), NULL,
+	ledger_append(&s->ledger, LEDGER_ASYNC, LEDGER_KNOWN_ANSWERS, b.text, ledger_body_done(&b), NULL,
 		NULL, 0, s->loop.now);
 }
 

@@ -58,7 +58,7 @@ static void enter_exit(struct child_process *c, pid_t pid, int status)
 	ledger_body_str(&b, "process", proc_name(c->id));
 	ledger_body_str(&b, "why", why);
 	size_t n = ledger_body_done(&b);
-	ledger_append(&c->supervisor->ledger, LEDGER_LATER, LEDGER_PROCESS_EXIT, b.text, n, NULL, NULL, 0,
+	ledger_append(&c->supervisor->ledger, LEDGER_ASYNC, LEDGER_PROCESS_EXIT, b.text, n, NULL, NULL, 0,
 		c->supervisor->loop.now);
 }
 
@@ -119,7 +119,7 @@ static void not_entered(struct child_process *c, enum rc rc, const char *why)
 	}
 	log_error("%s runs as an earlier start entered it; the ledger does not take its start now: %s",
 		proc_name(c->id), why);
-	enter_start(c, c->starts, LEDGER_LATER, NULL);
+	enter_start(c, c->starts, LEDGER_ASYNC, NULL);
 	c->was_entered = true;
 	start(c);
 }
@@ -148,8 +148,8 @@ static void begin_ledger(struct child_process *c)
 	if (c->life != LIFE_STARTING)
 		return;
 	if (!s->own_entered)
-		s->own_entered = enter_start(child_of(s, PROC_SUPERVISOR), 0, LEDGER_LATER, NULL) == RC_OK;
-	enter_start(c, c->starts - 1, LEDGER_LATER, NULL);
+		s->own_entered = enter_start(child_of(s, PROC_SUPERVISOR), 0, LEDGER_ASYNC, NULL) == RC_OK;
+	enter_start(c, c->starts - 1, LEDGER_ASYNC, NULL);
 }
 
 /* Once: what is at the path later is another version's, perhaps, which the processes that run do not
@@ -183,7 +183,7 @@ static void begin(struct child_process *c)
 	}
 	c->life = LIFE_ENTERING;
 	bool again = c->was_entered;
-	enum rc rc = enter_start(c, c->starts, again ? LEDGER_LATER : LEDGER_GATE, again ? NULL : on_receipt);
+	enum rc rc = enter_start(c, c->starts, again ? LEDGER_ASYNC : LEDGER_GATE, again ? NULL : on_receipt);
 	if (again) {
 		start(c);
 	} else if (rc != RC_OK) {

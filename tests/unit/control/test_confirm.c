@@ -71,7 +71,7 @@ static void confirmed(void **state)
 	is_there(true);
 	l = confirm();
 	enter(LEDGER_ADMIN_ACT, RC_IO, "\"act\":\"confirm\""); /* not without the ledger */
-	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "");
+	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "");
 	ends(&l, RC_DENIED, "so it is not done");
 	is_there(true);
 	l = confirm();
@@ -100,7 +100,7 @@ static void confirmed_too_late(void **state)
 	assert_int_equal(ipc_send_LEDGER_RECEIPT(&peers[PROC_LEDGER], tag, &r), RC_OK);
 	ends(&l, RC_AGAIN, "generation 2 is not confirmed: another commit is under way");
 	enter(LEDGER_CONFIG_COMMIT, RC_OK, "not confirmed");
-	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "another commit is under way");
+	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "another commit is under way");
 	take_all(3);
 	file_is("running.conf", GOOD);
 }
@@ -118,7 +118,7 @@ static void not_confirmed_while_the_disk_says_otherwise(void **state)
 	assert_int_equal(mkdir(path, 0700), 0); /* what unlink() refuses, as on a disk that is read only */
 	l = confirm();
 	enter(LEDGER_ADMIN_ACT, RC_OK, "\"detail\":\"generation 2\"");
-	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "remove 'unconfirmed'");
+	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "remove 'unconfirmed'");
 	ends(&l, RC_IO, "generation 2 is not confirmed: remove 'unconfirmed'");
 	assert_int_equal(rmdir(path), 0);
 	l = confirm();

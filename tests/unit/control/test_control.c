@@ -345,7 +345,7 @@ static void acts_are_entered_first(void **state)
 	q = (struct msg_cli_request){ .command = CLI_IKE, .ike_command = IKE_TERMINATE, .name = "branch" };
 	l = ask(q, null);
 	enter(LEDGER_ADMIN_ACT, RC_IO, "terminate branch");
-	enter(LEDGER_ACT_GIVEN_UP, RC_OK, "\"entry\":3,\"why\":\"the disk is full\"");
+	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "\"entry\":3,\"why\":\"the disk is full\"");
 	ends(&l, RC_DENIED, "not done");
 	expect_nothing(&peers[PROC_IKE]);
 	l = ask(q, null);
@@ -364,7 +364,7 @@ static void acts_are_entered_first(void **state)
 		(unsigned long long)f->u.LEDGER_APPEND.n);
 	ipc_link_close(&l);
 	pump();
-	enter(LEDGER_ACT_GIVEN_UP, RC_OK, text);
+	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, text);
 	assert_int_equal(ipc_send_LEDGER_RECEIPT(
 				 &peers[PROC_LEDGER], tag, &(struct msg_ledger_receipt){ .rc = RC_OK }),
 		RC_OK);

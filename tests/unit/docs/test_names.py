@@ -13,7 +13,7 @@ NOT_OURS = {
     "area_noun_verb",  # how names are made
     "basic-datapath",  # Junos'
     "update-ca-certificates",  # a program of Debian
-    "plaingate words between ledgers 1",  # what a vendor id is the hash of
+    "plaingate ledger messages 1",  # what a vendor id is the hash of
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = ("src", "tests", "yang", "lab", "tools", "debian", "fuzz", "bench", "share", "quickstart")

@@ -1,5 +1,5 @@
 /*
- * The noise: with a clock that has none no half comes, with this machine's they come and differ.
+ * The noise: with a clock that has none no share comes, with this machine's they come and differ.
  */
 #include "proc/entropy/noise.h"
 
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 static uint8_t memory[NOISE_MEMORY];
-static const uint8_t zero[NOISE_HALF_SIZE];
+static const uint8_t zero[NOISE_SHARE_SIZE];
 
 /* A clock that only counts calls, in steps. */
 struct steady {
@@ -40,25 +40,25 @@ static uint64_t lively_now(void *context)
 
 static void this_machine(void **state)
 {
-	uint8_t half[64][NOISE_HALF_SIZE];
+	uint8_t share[64][NOISE_SHARE_SIZE];
 	struct noise n;
 	struct err e = { 0 };
 
 	noise_init(&n, memory);
-	assert_int_equal(noise_half(&n, half[0], NULL), RC_DENIED); /* not before its start-up tests */
+	assert_int_equal(noise_share(&n, share[0], NULL), RC_DENIED); /* not before its start-up tests */
 	if (noise_start(&n, &e) != RC_OK)
 		fail_msg("%s", e.text);
-	for (size_t i = 0; i < COUNT_OF(half); i++) {
-		if (noise_half(&n, half[i], &e) != RC_OK)
+	for (size_t i = 0; i < COUNT_OF(share); i++) {
+		if (noise_share(&n, share[i], &e) != RC_OK)
 			fail_msg("%s", e.text);
-		assert_memory_not_equal(half[i], zero, sizeof zero);
-		assert_memory_not_equal(half[i], n.pool, sizeof n.pool);
+		assert_memory_not_equal(share[i], zero, sizeof zero);
+		assert_memory_not_equal(share[i], n.pool, sizeof n.pool);
 		for (size_t k = 0; k < i; k++)
-			assert_memory_not_equal(half[i], half[k], NOISE_HALF_SIZE);
+			assert_memory_not_equal(share[i], share[k], NOISE_SHARE_SIZE);
 	}
 	noise_done(&n);
 	assert_memory_equal(n.pool, zero, sizeof n.pool);
-	assert_int_equal(noise_half(&n, half[0], NULL), RC_DENIED);
+	assert_int_equal(noise_share(&n, share[0], NULL), RC_DENIED);
 }
 
 static void steady_clock(void **state)
@@ -79,10 +79,10 @@ static void steady_clock(void **state)
 	assert_int_equal(samples, 161);
 }
 
-/* It breaks later, in the middle of a half: none of it comes out, and none after it. */
+/* It breaks later, in the middle of a share: none of it comes out, and none after it. */
 static void clock_that_breaks(void **state)
 {
-	uint8_t half[NOISE_HALF_SIZE];
+	uint8_t share[NOISE_SHARE_SIZE];
 	struct steady clock = { .now = 99 };
 	struct noise n;
 
@@ -91,21 +91,21 @@ static void clock_that_breaks(void **state)
 	n.context = &clock;
 	n.has_rdseed = false;
 	assert_int_equal(noise_start(&n, NULL), RC_OK);
-	assert_int_equal(noise_half(&n, half, NULL), RC_OK);
-	assert_int_equal(noise_half(&n, half, NULL), RC_OK);
+	assert_int_equal(noise_share(&n, share, NULL), RC_OK);
+	assert_int_equal(noise_share(&n, share, NULL), RC_OK);
 	n.clock = steady_now; /* goes on in the steps of the last one */
-	assert_int_equal(noise_half(&n, half, NULL), RC_DENIED);
-	assert_memory_equal(half, zero, sizeof half);
+	assert_int_equal(noise_share(&n, share, NULL), RC_DENIED);
+	assert_memory_equal(share, zero, sizeof share);
 	n.clock = NULL;
-	assert_int_equal(noise_half(&n, half, NULL), RC_DENIED);
+	assert_int_equal(noise_share(&n, share, NULL), RC_DENIED);
 	assert_int_equal(noise_start(&n, NULL), RC_OK); /* a new start is a new judgement */
-	assert_int_equal(noise_half(&n, half, NULL), RC_OK);
+	assert_int_equal(noise_share(&n, share, NULL), RC_OK);
 }
 
-/* A half depends on each of the durations, and on what came before. */
-static void halves_are_chained(void **state)
+/* A share depends on each of the durations, and on what came before. */
+static void shares_are_chained(void **state)
 {
-	uint8_t half[3][NOISE_HALF_SIZE];
+	uint8_t share[3][NOISE_SHARE_SIZE];
 
 	for (int i = 0; i < 3; i++) {
 		struct steady clock = { .now = i == 1 ? 12345 : 0 };
@@ -117,10 +117,10 @@ static void halves_are_chained(void **state)
 		n.has_rdseed = false;
 		assert_int_equal(noise_start(&n, NULL), RC_OK);
 		n.pool[0] = i == 2;
-		assert_int_equal(noise_half(&n, half[i], NULL), RC_OK);
+		assert_int_equal(noise_share(&n, share[i], NULL), RC_OK);
 	}
-	assert_memory_not_equal(half[0], half[1], NOISE_HALF_SIZE);
-	assert_memory_not_equal(half[0], half[2], NOISE_HALF_SIZE);
+	assert_memory_not_equal(share[0], share[1], NOISE_SHARE_SIZE);
+	assert_memory_not_equal(share[0], share[2], NOISE_SHARE_SIZE);
 }
 
 int main(void)
@@ -129,7 +129,7 @@ int main(void)
 		cmocka_unit_test(this_machine),
 		cmocka_unit_test(steady_clock),
 		cmocka_unit_test(clock_that_breaks),
-		cmocka_unit_test(halves_are_chained),
+		cmocka_unit_test(shares_are_chained),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * The second source over real links, with this test as supervisor, keeper and ledger: halves that were asked
+ * The second source over real links, with this test as supervisor, keeper and ledger: shares that were asked
  * for come, each once; a source that fails says so to both and gives nothing any more.
  */
 #include "proc/entropy/shell.h"
@@ -148,24 +148,24 @@ static void entered(enum ledger_type type, const char *text)
 
 static void ask(uint32_t count)
 {
-	struct msg_halves_ask m = { .count = count };
+	struct msg_entropy_ask m = { .count = count };
 
-	assert_int_equal(ipc_send_HALVES_ASK(&others[PROC_KEEPER], 0, &m), RC_OK);
+	assert_int_equal(ipc_send_ENTROPY_ASK(&others[PROC_KEEPER], 0, &m), RC_OK);
 }
 
-static void halves_come_as_asked(void **state)
+static void shares_come_as_asked(void **state)
 {
-	uint8_t half[12][HALF_BYTES];
+	uint8_t share[12][SHARE_BYTES];
 
-	entered(LEDGER_NOISE_START, "processor jitter");
+	entered(LEDGER_ENTROPY_START, "processor jitter");
 	assert_true(silent(PROC_KEEPER)); /* nothing that was not asked for */
 	ask(10);
 	ask(2);
-	for (size_t i = 0; i < COUNT_OF(half); i++) {
-		assert_true(next(PROC_KEEPER, IPC_HALF));
-		memcpy(half[i], frame.u.HALF.half, HALF_BYTES);
+	for (size_t i = 0; i < COUNT_OF(share); i++) {
+		assert_true(next(PROC_KEEPER, IPC_ENTROPY_SHARE));
+		memcpy(share[i], frame.u.ENTROPY_SHARE.share, SHARE_BYTES);
 		for (size_t k = 0; k < i; k++)
-			assert_memory_not_equal(half[i], half[k], HALF_BYTES);
+			assert_memory_not_equal(share[i], share[k], SHARE_BYTES);
 	}
 	assert_true(silent(PROC_KEEPER));
 	ask(0);
@@ -178,11 +178,11 @@ static void what_is_owed_is_bounded(void **state)
 {
 	if (executable)
 		skip();
-	entered(LEDGER_NOISE_START, "samples");
+	entered(LEDGER_ENTROPY_START, "samples");
 	for (uint32_t i = 0; i < 5; i++) {
-		ask(i % 2 ? HALVES_OWED_MAX : UINT32_MAX);
-		assert_true(next(PROC_KEEPER, IPC_HALF));
-		assert_in_range(entropy.owed, 1, HALVES_OWED_MAX);
+		ask(i % 2 ? SHARES_OWED_MAX : UINT32_MAX);
+		assert_true(next(PROC_KEEPER, IPC_ENTROPY_SHARE));
+		assert_in_range(entropy.owed, 1, SHARES_OWED_MAX);
 	}
 	link_to(PROC_KEEPER);
 	assert_true(silent(PROC_KEEPER));
@@ -190,13 +190,13 @@ static void what_is_owed_is_bounded(void **state)
 
 static void a_new_keeper_asks_anew(void **state)
 {
-	entered(LEDGER_NOISE_START, "samples");
-	ask(HALVES_OWED_MAX);
-	assert_true(next(PROC_KEEPER, IPC_HALF));
+	entered(LEDGER_ENTROPY_START, "samples");
+	ask(SHARES_OWED_MAX);
+	assert_true(next(PROC_KEEPER, IPC_ENTROPY_SHARE));
 	link_to(PROC_KEEPER);
 	assert_true(silent(PROC_KEEPER));
 	ask(1);
-	assert_true(next(PROC_KEEPER, IPC_HALF));
+	assert_true(next(PROC_KEEPER, IPC_ENTROPY_SHARE));
 	assert_true(silent(PROC_KEEPER));
 }
 
@@ -216,14 +216,14 @@ static int start_with_stopped_clock(void **state)
 /* At the start: it stays there, and says what is wrong to whoever asks. */
 static void fails_at_the_start(void **state)
 {
-	entered(LEDGER_SOURCE_FAILED, "\"source\":\"processor jitter\",\"test\":\"repetition count\"");
-	assert_true(next(PROC_KEEPER, IPC_HALVES_END));
-	assert_non_null(strstr(frame.u.HALVES_END.text, "repetition count"));
+	entered(LEDGER_ENTROPY_FAILED, "\"source\":\"processor jitter\",\"test\":\"repetition count\"");
+	assert_true(next(PROC_KEEPER, IPC_ENTROPY_END));
+	assert_non_null(strstr(frame.u.ENTROPY_END.text, "repetition count"));
 	ask(3);
-	assert_true(next(PROC_KEEPER, IPC_HALVES_END));
+	assert_true(next(PROC_KEEPER, IPC_ENTROPY_END));
 	link_to(PROC_KEEPER);
 	ask(3);
-	assert_true(next(PROC_KEEPER, IPC_HALVES_END));
+	assert_true(next(PROC_KEEPER, IPC_ENTROPY_END));
 	assert_true(silent(PROC_KEEPER));
 	assert_true(silent(PROC_LEDGER)); /* entered once */
 }
@@ -231,20 +231,20 @@ static void fails_at_the_start(void **state)
 /* In the middle of its work. */
 static void fails_later(void **state)
 {
-	entered(LEDGER_NOISE_START, "samples");
+	entered(LEDGER_ENTROPY_START, "samples");
 	ask(100);
-	assert_true(next(PROC_KEEPER, IPC_HALF));
+	assert_true(next(PROC_KEEPER, IPC_ENTROPY_SHARE));
 	entropy.noise.clock = stopped;
 	do
 		assert_int_equal(loop_once(&child.loop, NS_PER_MS, NULL), RC_OK);
 	while (!entropy.failed);
-	entered(LEDGER_SOURCE_FAILED, "processor jitter");
-	while (ipc_recv(&others[PROC_KEEPER], &frame, NULL) == RC_OK && frame.head.id == IPC_HALF)
+	entered(LEDGER_ENTROPY_FAILED, "processor jitter");
+	while (ipc_recv(&others[PROC_KEEPER], &frame, NULL) == RC_OK && frame.head.id == IPC_ENTROPY_SHARE)
 		;
-	assert_int_equal(frame.head.id, IPC_HALVES_END);
+	assert_int_equal(frame.head.id, IPC_ENTROPY_END);
 	entropy.noise.clock = NULL;
 	ask(1);
-	assert_true(next(PROC_KEEPER, IPC_HALVES_END));
+	assert_true(next(PROC_KEEPER, IPC_ENTROPY_END));
 	assert_true(silent(PROC_KEEPER));
 }
 
@@ -285,7 +285,7 @@ int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
 	const struct CMUnitTest tests[] = {
-		T(halves_come_as_asked),
+		T(shares_come_as_asked),
 		T(what_is_owed_is_bounded),
 		T(a_new_keeper_asks_anew),
 		cmocka_unit_test_setup_teardown(fails_at_the_start, start_with_stopped_clock, stop),
@@ -301,6 +301,6 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	/* Inside the sandbox nobody can stop its clock. */
-	const struct CMUnitTest confined[] = { T(halves_come_as_asked), T(a_new_keeper_asks_anew) };
+	const struct CMUnitTest confined[] = { T(shares_come_as_asked), T(a_new_keeper_asks_anew) };
 	return cmocka_run_group_tests(confined, NULL, NULL);
 }

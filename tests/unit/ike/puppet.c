@@ -201,7 +201,7 @@ void puppet_settle(struct puppet *p)
 			p->moved++;
 			p->last_moved = a->endpoint;
 			break;
-		case IKE_WORD:
+		case IKE_PEER_MESSAGE:
 			p->words++;
 			p->last_word = a->word.kind;
 			p->last_word_n = MIN_OF(a->n, sizeof p->last_word_bytes);

@@ -51,9 +51,9 @@ struct puppet {
 	struct sa_endpoint last_moved;
 	char last_log[512];
 	uint32_t words;
-	enum ike_word last_word;
+	enum ike_peer_message last_word;
 	size_t last_word_n;
-	uint8_t last_word_bytes[IKE_WORD_MAX];
+	uint8_t last_word_bytes[IKE_PEER_MESSAGE_MAX];
 	char last_word_peer[NAME_MAX_BYTES];
 	struct ike_refusal refusal; /* the last */
 	uint32_t refusals;

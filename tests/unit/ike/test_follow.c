@@ -250,7 +250,7 @@ static void a_request_under_way_follows(void **state)
 }
 
 /* The IKE SA that replaces this one is being made while the peer moves. */
-static void the_heir_is_where_the_peer_is(void **state)
+static void the_successor_is_where_the_peer_is(void **state)
 {
 	struct endpoint to;
 	uint8_t spi[8] = { 7 };
@@ -352,7 +352,7 @@ int main(void)
 		T(what_cannot_be_followed_is_not),
 		T(a_child_being_installed_moves_with_the_others),
 		T(a_request_under_way_follows),
-		T(the_heir_is_where_the_peer_is),
+		T(the_successor_is_where_the_peer_is),
 		T(behind_a_nat_ourselves_we_ask_at_both),
 		T(copied_packets_cost_little),
 	};

@@ -427,17 +427,17 @@ static void fill_refusals(void)
 
 static void fill_words(void)
 {
-	static uint8_t word[IKE_WORD_MAX + 1];
+	static uint8_t word[IKE_PEER_MESSAGE_MAX + 1];
 
 	begin(OTHERS, 1);
-	p.vendor = "plaingate words between ledgers 1";
+	p.vendor = "plaingate ledger messages 1";
 	assert_true(comes_up(FLOODER));
-	for (size_t n = IKE_WORD_MAX + 1; n >= IKE_WORD_MAX; n--) {
+	for (size_t n = IKE_PEER_MESSAGE_MAX + 1; n >= IKE_PEER_MESSAGE_MAX; n--) {
 		puppet_request(&p, EX_INFORMATIONAL);
 		ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, word, n);
 		puppet_forget(&p);
 		puppet_send(&p);
-		assert_int_equal(p.words, n <= IKE_WORD_MAX);
+		assert_int_equal(p.words, n <= IKE_PEER_MESSAGE_MAX);
 	}
 	others_go_on();
 }
@@ -505,7 +505,7 @@ static void (*const fills[ROWS])(void) = {
 	[ROW_DEAD_SPIS_MAX] = fill_dead_spis,
 	[ROW_ACTIONS_MAX] = fill_actions,
 	[ROW_REFUSALS_BURST] = fill_refusals,
-	[ROW_WORD_MAX] = fill_words,
+	[ROW_PEER_MESSAGE_MAX] = fill_words,
 	[ROW_EXPECTED_MAX] = fill_expected,
 	[ROW_RESTARTS_MAX] = fill_restarts,
 };

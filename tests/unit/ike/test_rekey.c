@@ -731,7 +731,7 @@ static void ike_by_both(void **state)
 	}
 }
 
-/* The peer had not seen ours when it deleted the old one: its heir gets the children, ours goes. */
+/* The peer had not seen ours when it deleted the old one: its successor gets the children, ours goes. */
 static void ike_by_both_peer_goes_on(void **state)
 {
 	struct line old = line_now(), theirs;
@@ -740,7 +740,7 @@ static void ike_by_both_peer_goes_on(void **state)
 	peer_rekeys_ike(0x60);
 	theirs = line_of_answer();
 	old.own_id = p.own_id;
-	/* A child request on its heir shows that the peer uses it. */
+	/* A child request on its successor shows that the peer uses it. */
 	speak_on(&theirs);
 	puppet_forget(&p);
 	rekey_child_begin(0x9999, IKE_PROTO_ESP, NEW_SPI, 1);
@@ -753,7 +753,7 @@ static void ike_by_both_peer_goes_on(void **state)
 }
 
 /*
- * The peer is faster than our keeper: it has both answers, holds its own heir for the one that stays and
+ * The peer is faster than our keeper: it has both answers, holds its own successor for the one that stays and
  * deletes the old one while the keys of ours are being made. Ours exists at the peer, so it must be deleted.
  */
 static void ike_by_both_peer_is_faster(void **state)

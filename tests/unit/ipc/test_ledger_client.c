@@ -94,7 +94,7 @@ static void test_receipts_by_tag(void **state)
 	no_entry(&d); /* nothing was missed, so no gap is stated */
 
 	assert_int_equal(append(&d, LEDGER_GATE, 11, 1), RC_OK);
-	assert_int_equal(append(&d, LEDGER_LATER, 12, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 12, 1), RC_OK);
 	uint64_t first = next_entry(&d, &m);
 	assert_int_equal(m.n, 1);
 	assert_int_equal(m.type, 7);
@@ -160,14 +160,14 @@ static void test_gap_is_stated_and_late_entries_follow(void **state)
 	begin(&d);
 	d.client.run = 3;
 	connect_both(&d);
-	assert_int_equal(append(&d, LEDGER_LATER, 20, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 20, 1), RC_OK);
 	assert_int_equal(append(&d, LEDGER_GATE, 21, 1), RC_OK);
 	next_entry(&d, &m);
 	next_entry(&d, &m);
 	assert_int_equal(m.n, 2);
 	ledger_client_down(&d.client); /* both without receipt */
 	assert_int_equal(d.cookie, 21);
-	assert_int_equal(append(&d, LEDGER_LATER, 22, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 22, 1), RC_OK);
 	assert_int_equal(append(&d, LEDGER_GATE, 23, 1), RC_DENIED);
 
 	connect_both(&d);
@@ -200,9 +200,9 @@ static void test_waiting_is_bounded_and_loss_is_counted(void **state)
 	struct msg_ledger_append m;
 	begin(&d);
 	for (unsigned i = 0; i < LEDGER_PENDING_MAX; i++)
-		assert_int_equal(append(&d, LEDGER_LATER, i, 1), RC_OK);
-	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_LIMIT);
-	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_LIMIT);
+		assert_int_equal(append(&d, LEDGER_ASYNC, i, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 1, 1), RC_LIMIT);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 1, 1), RC_LIMIT);
 	connect_both(&d);
 	ledger_client_up(&d.client, 2);
 	next_entry(&d, &m);
@@ -240,8 +240,8 @@ static void test_a_full_ledger_gets_late_entries_later(void **state)
 	begin(&d);
 	connect_both(&d);
 	ledger_client_up(&d.client, 1);
-	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_OK);
-	assert_int_equal(append(&d, LEDGER_LATER, 2, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 1, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 2, 1), RC_OK);
 	assert_int_equal(append(&d, LEDGER_GATE, 3, 1), RC_OK);
 	uint64_t tags[3];
 	for (int i = 0; i < 3; i++)
@@ -254,7 +254,7 @@ static void test_a_full_ledger_gets_late_entries_later(void **state)
 	assert_int_equal(d.cookie, 3);
 	assert_int_equal(d.rc, RC_IO);
 	/* Those that come now wait behind; an act is tried at once. */
-	assert_int_equal(append(&d, LEDGER_LATER, 4, 2), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 4, 2), RC_OK);
 	no_entry(&d);
 	assert_int_equal(append(&d, LEDGER_GATE, 5, 2), RC_OK);
 	tags[0] = next_entry(&d, &m);
@@ -292,7 +292,7 @@ static void test_a_full_ledger_gets_late_entries_later(void **state)
 	no_entry(&d);
 	assert_int_equal(d.client.pending_n, 0);
 	/* A refusal that no time heals is one. */
-	assert_int_equal(append(&d, LEDGER_LATER, 6, 9), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 6, 9), RC_OK);
 	assert_true(receipt(&d, next_entry(&d, &m), RC_DENIED));
 	assert_int_equal(d.cookie, 6);
 	assert_int_equal(d.rc, RC_DENIED);
@@ -307,7 +307,7 @@ static void test_what_is_late_is_counted_once(void **state)
 	begin(&d);
 	connect_both(&d);
 	ledger_client_up(&d.client, 1);
-	assert_int_equal(append(&d, LEDGER_LATER, 1, 1), RC_OK);
+	assert_int_equal(append(&d, LEDGER_ASYNC, 1, 1), RC_OK);
 	assert_true(receipt(&d, next_entry(&d, &m), RC_IO));
 	ledger_client_expire(&d.client, NS_PER_S);
 	next_entry(&d, &m);

@@ -555,7 +555,7 @@ static void ike_dies(void **state)
 
 	assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
 	spi = s->spi_in;
-	assert_int_equal(pair_begin(&p, 0, 0), RC_OK); /* another one, half way */
+	assert_int_equal(pair_begin(&p, 0, 0), RC_OK); /* another one, share way */
 	keys_ike_lost(s->keys);
 	assert_int_equal(side_count(s, 0, KEYS_SA_REMOVE, NULL), 0);
 	assert_int_equal(keys_count(s->keys).children_installed, 1);

@@ -22,7 +22,7 @@ static struct child child;
 static struct ipc_link ledger;
 static struct public_source values;
 static struct leaves leaves;
-static struct halves halves;
+static struct shares shares;
 static struct failed failed;
 static bool seen[70000], leaf_seen[LEAVES_N];
 static unsigned entries;
@@ -57,7 +57,7 @@ static int begin(void **state)
 	values.epoch = 2;
 	memset(values.key.public_key, 0xab, sizeof values.key.public_key);
 	memset(values.key_before, 0xcd, sizeof values.key_before);
-	assert_int_equal(leaves_init(&leaves, &child, &halves, no_progress), RC_OK);
+	assert_int_equal(leaves_init(&leaves, &child, &shares, no_progress), RC_OK);
 	leaves.batch[3].serial = 3;
 	memset(leaves.batch[3].tree[1].b, 0xef, SHA256_SIZE);
 	assert_int_equal(failed_init(&failed, &child, &values, &leaves), RC_OK);

@@ -83,7 +83,7 @@ static void left_out(void **state)
 		at += line_n;
 	}
 	assert_true(lines >= 8);
-	assert_int_equal(missed, 3); /* sha-256, vrf-r255 and kernel-half have one each */
+	assert_int_equal(missed, 3); /* sha-256, vrf-r255 and kernel-share have one each */
 }
 
 static void other_forms(void **state)

@@ -1,6 +1,6 @@
 /*
  * Batches of leaves in the keeper: the order of commitment, challenge, opening and use; each leaf once, its
- * halves wiped; a ledger that refuses, a source that fails, a configuration that changes. What stands in the
+ * shares wiped; a ledger that refuses, a source that fails, a configuration that changes. What stands in the
  * entries is judged by src/verify, which knows nothing of the keeper.
  */
 #include "proc/keeper/leaves.h"
@@ -25,11 +25,11 @@
 #define ORIGIN	  "example.com/gateway"
 
 static struct child child;
-static struct halves halves;
+static struct shares shares;
 static struct leaves leaves;
 static struct ipc_link entropy, ledger;
 static struct leaves_check *check;
-static struct leaf_halves kept[LEAVES_BATCHES]
+static struct leaf_shares kept[LEAVES_BATCHES]
 			      [LEAVES_N]; /* what a batch was made of, for the tests to look for */
 static unsigned progress, entered[LEDGER_TYPE_COUNT];
 static enum rc answer;		     /* of the ledger */
@@ -46,8 +46,8 @@ static char verdict_text[ERR_TEXT_MAX];
 
 static void no_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
-	if (f->head.id == IPC_HALF)
-		halves_take(&halves, &f->u.HALF);
+	if (f->head.id == IPC_ENTROPY_SHARE)
+		shares_take(&shares, &f->u.ENTROPY_SHARE);
 	if (f->head.id == IPC_COSIGNED)
 		leaves_cosigned(&leaves, f->head.tag, &f->u.COSIGNED);
 	leaves_go_on(&leaves);
@@ -87,10 +87,10 @@ static int begin(void **state)
 	entropy = join(PROC_ENTROPY);
 	ledger = join(PROC_LEDGER);
 	child.started = true;
-	halves_init(&halves, &child);
-	assert_int_equal(leaves_init(&leaves, &child, &halves, on_progress), RC_OK);
-	assert_int_equal(halves_start(&halves, NULL), RC_OK);
-	halves_link(&halves);
+	shares_init(&shares, &child);
+	assert_int_equal(leaves_init(&leaves, &child, &shares, on_progress), RC_OK);
+	assert_int_equal(shares_start(&shares, NULL), RC_OK);
+	shares_link(&shares);
 	memset(entered, 0, sizeof entered);
 	memset(kept, 0, sizeof kept);
 	progress = 0;
@@ -110,7 +110,7 @@ static int end(void **state)
 {
 	leaves_done(&leaves);
 	leaves_free(&leaves);
-	halves_done(&halves);
+	shares_done(&shares);
 	for (int i = 0; i < PROC_COUNT; i++)
 		port_close(&child.ports[i]);
 	ledger_client_done(&child.ledger);
@@ -125,12 +125,12 @@ static int end(void **state)
 static void give(uint32_t count)
 {
 	static uint64_t drawn;
-	struct msg_half m;
+	struct msg_entropy_share m;
 
 	while (count-- > 0) {
-		sha256(m.half, &drawn, sizeof drawn);
+		sha256(m.share, &drawn, sizeof drawn);
 		drawn++;
-		assert_int_equal(ipc_send_HALF(&entropy, 0, &m), RC_OK);
+		assert_int_equal(ipc_send_ENTROPY_SHARE(&entropy, 0, &m), RC_OK);
 	}
 }
 
@@ -234,11 +234,11 @@ static void speak(void)
 	silent_n = 0;
 }
 
-static void keep_halves(void)
+static void keep_shares(void)
 {
 	for (size_t i = 0; i < LEAVES_BATCHES; i++)
 		if (leaves.batch[i].state >= BATCH_COMMITTING && leaves.batch[i].state <= BATCH_OPENING)
-			memcpy(kept[i], leaves.halves[i], sizeof kept[i]);
+			memcpy(kept[i], leaves.shares[i], sizeof kept[i]);
 }
 
 /* Until nothing moves any more. */
@@ -248,10 +248,10 @@ static void settle(void)
 
 	for (int quiet = 0; quiet < 20; quiet++) {
 		assert_int_equal(loop_once(&child.loop, 0, NULL), RC_OK);
-		keep_halves();
+		keep_shares();
 		ipc_flush(&entropy);
 		while (ipc_recv(&entropy, &f, NULL) == RC_OK) {
-			give(f.u.HALVES_ASK.count);
+			give(f.u.ENTROPY_ASK.count);
 			quiet = 0;
 		}
 		while (ipc_recv(&ledger, &f, NULL) == RC_OK) {
@@ -353,15 +353,15 @@ static void committed_opened_then_used(void **state)
 }
 
 /* Anywhere in the memory of all batches. */
-static bool memory_holds(const uint8_t half[LEAF_HALF_SIZE])
+static bool memory_holds(const uint8_t share[LEAF_SHARE_SIZE])
 {
-	return memmem(&leaves, sizeof leaves, half, LEAF_HALF_SIZE) ||
-	       memmem(leaves.batch, LEAVES_BATCHES * sizeof leaves.batch[0], half, LEAF_HALF_SIZE);
+	return memmem(&leaves, sizeof leaves, share, LEAF_SHARE_SIZE) ||
+	       memmem(leaves.batch, LEAVES_BATCHES * sizeof leaves.batch[0], share, LEAF_SHARE_SIZE);
 }
 
-static void halves_are_wiped(void **state)
+static void shares_are_wiped(void **state)
 {
-	static const uint8_t none[LEAF_HALF_SIZE];
+	static const uint8_t none[LEAF_SHARE_SIZE];
 	uint8_t secret[DH_SEED_SIZE];
 	struct leaf_name name;
 	unsigned gone = 0, there = 0;
@@ -654,7 +654,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {
 		T(committed_opened_then_used),
-		T(halves_are_wiped),
+		T(shares_are_wiped),
 		T(waits_for_the_ledger),
 		T(commitment_refused),
 		T(hashes_refused),

@@ -141,29 +141,29 @@ static void answers_give(bool wrong)
 	close(fd);
 }
 
-/* The second source's halves, as many as the frame asks for; here anything that passes for noise. */
-static void halves_answer(void)
+/* The second source's shares, as many as the frame asks for; here anything that passes for noise. */
+static void shares_answer(void)
 {
 	static uint64_t drawn;
-	struct msg_half m;
+	struct msg_entropy_share m;
 	uint32_t count;
 
-	assert_int_equal(frame.head.id, IPC_HALVES_ASK);
-	count = frame.u.HALVES_ASK.count;
-	assert_true(count > 0 && count <= HALVES_MAX);
+	assert_int_equal(frame.head.id, IPC_ENTROPY_ASK);
+	count = frame.u.ENTROPY_ASK.count;
+	assert_true(count > 0 && count <= SHARES_MAX);
 	while (count-- > 0) {
-		sha256(m.half, &drawn, sizeof drawn);
+		sha256(m.share, &drawn, sizeof drawn);
 		drawn++;
-		assert_int_equal(ipc_send_HALF(&others[PROC_ENTROPY], 0, &m), RC_OK);
+		assert_int_equal(ipc_send_ENTROPY_SHARE(&others[PROC_ENTROPY], 0, &m), RC_OK);
 		if (count % 4 == 0)
 			rounds();
 	}
 }
 
-static void halves_give(void)
+static void shares_give(void)
 {
-	assert_true(next(PROC_ENTROPY, IPC_HALVES_ASK));
-	halves_answer();
+	assert_true(next(PROC_ENTROPY, IPC_ENTROPY_ASK));
+	shares_answer();
 }
 
 static int start(void **state)
@@ -198,7 +198,7 @@ static int start(void **state)
 	close(fd);
 	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
 	assert_true(next(PROC_SUPERVISOR, IPC_READY));
-	halves_give();
+	shares_give();
 	return 0;
 }
 
@@ -287,7 +287,7 @@ static void forced(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count)
 }
 
 /*
- * What keeps a keeper's leaves coming, until nothing more of it comes: halves that are asked for are given,
+ * What keeps a keeper's leaves coming, until nothing more of it comes: shares that are asked for are given,
  * entries about batches are taken. Returns how many batches were opened as a whole.
  */
 static unsigned leaves_pump(int silence_ms)
@@ -305,7 +305,7 @@ static unsigned leaves_pump(int silence_ms)
 		poll(p, 2, executable ? 5 : 0);
 		if (ipc_link_up(&others[PROC_ENTROPY]) &&
 			ipc_recv(&others[PROC_ENTROPY], &frame, NULL) == RC_OK) {
-			halves_answer();
+			shares_answer();
 			any = true;
 		}
 		if (ipc_recv(&others[PROC_LEDGER], &frame, NULL) == RC_OK) {
@@ -668,7 +668,7 @@ static void old_key_until_the_new_one_stands(void **state)
 	assert_int_equal(p->count, 1);
 }
 
-/* At an orderly end the key is laid open: also what exchanges without an entry showed can be recomputed. */
+/* At an orderly end the key is disclosed: also what exchanges without an entry showed can be recomputed. */
 static void key_is_laid_open(void **state)
 {
 	struct keeper_exchange_begin begin = { .role = KEEPER_RESPONDER, .dh_group = DH_CURVE25519 };
@@ -701,7 +701,7 @@ static void key_is_laid_open(void **state)
 	assert_memory_equal(octets + PUBLIC_SPI_AT, begun.ike_spi, 8);
 }
 
-/* One source is not enough: without the other's halves an exchange waits, and is refused when that has
+/* One source is not enough: without the other's shares an exchange waits, and is refused when that has
  * failed. */
 static void both_sources_or_none(void **state)
 {
@@ -717,19 +717,19 @@ static void both_sources_or_none(void **state)
 		if (!receive(PROC_IKE, IPC_EXCHANGE_BEGUN, 200))
 			break;
 		assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
-		assert_true(tag <= 2 * LIVE_LEAVES + HALVES_MAX);
+		assert_true(tag <= 2 * LIVE_LEAVES + SHARES_MAX);
 	}
 	/* The third batch has taken what lies above the reserve, or was on its way to. */
-	assert_in_range(tag, 2 * LIVE_LEAVES + HALVES_RESERVE + 1, 2 * LIVE_LEAVES + HALVES_MAX + 1);
+	assert_in_range(tag, 2 * LIVE_LEAVES + SHARES_RESERVE + 1, 2 * LIVE_LEAVES + SHARES_MAX + 1);
 	link_to(PROC_ENTROPY);
 	assert_int_equal(leaves_pump(60), 2);
 	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
 	assert_int_equal(frame.head.tag, tag);
 	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
 	/* It fails: also what it gave before is not used. */
-	assert_int_equal(ipc_send_HALVES_END(&others[PROC_ENTROPY], 0, &end), RC_OK);
+	assert_int_equal(ipc_send_ENTROPY_END(&others[PROC_ENTROPY], 0, &end), RC_OK);
 	rounds();
-	for (tag = 500; tag < 500 + HALVES_RESERVE;
+	for (tag = 500; tag < 500 + SHARES_RESERVE;
 		tag++) { /* two links: which is read first is nobody's promise */
 		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], tag, &begin), RC_OK);
 		assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
@@ -749,7 +749,7 @@ static void both_sources_or_none(void **state)
 	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
 }
 
-/* The kernel's source breaks: the ledger is told, and nothing is made of the other's halves alone. */
+/* The kernel's source breaks: the ledger is told, and nothing is made of the other's shares alone. */
 static bool broken_random(void *ret_bytes, size_t n)
 {
 	memset(ret_bytes, 0xaa, n);
@@ -763,7 +763,7 @@ static void kernel_source_fails(void **state)
 	if (executable)
 		return; /* nobody can break it in there */
 	configure();
-	keeper.halves.random = broken_random;
+	keeper.shares.random = broken_random;
 	/* Until the next batch is begun nobody asks it for anything. */
 	for (uint64_t tag = 1; tag <= LIVE_LEAVES; tag++) {
 		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], tag, &begin), RC_OK);
@@ -779,7 +779,7 @@ static void kernel_source_fails(void **state)
 		assert_non_null(
 			strstr(frame.u.EXCHANGE_BEGUN.text, "getrandom failed the repetition count test"));
 	}
-	ledger_answers(LEDGER_SOURCE_FAILED, RC_OK);
+	ledger_answers(LEDGER_ENTROPY_FAILED, RC_OK);
 	assert_non_null(strstr(frame.u.LEDGER_APPEND.body, "\"source\":\"getrandom\""));
 	ledger_answers(LEDGER_LEAF_BATCH_END, RC_OK); /* what was made of it is not used */
 	assert_true(silent(PROC_LEDGER));	      /* each said once */

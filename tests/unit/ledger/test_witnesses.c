@@ -29,7 +29,7 @@ static void asked_before_anything_is_entered(void **state)
 	/* A word through IKE, of a peer without a name, is no answer of a witness that has an address. */
 	witnesses_word(&shell.witnesses, "", "500\n", 4);
 	witnesses_refused(&shell.witnesses, PROC_IKE, shell.witnesses.peer[0].exchange.tag, "says ike");
-	assert_int_equal(shell.witnesses.peer[0].asking.under_way, ASKING_ADD);
+	assert_int_equal(shell.witnesses.peer[0].poll.under_way, WITNESS_POLL_ADD);
 	assert_memory_equal(&asked_at, &v.witness[0].at, sizeof asked_at);
 	/* It answers after all, to the next question: three seconds were not over, or they were and it goes
 	 * on without. */
@@ -70,7 +70,7 @@ static void a_required_act_waits(void **state)
 	assert_int_equal(receipt.rc, RC_AGAIN);
 	assert_non_null(strstr(receipt.text, "0 of 1 cosigned it; not: one (connect: Connection refused)"));
 	/* it was away for three heartbeats meanwhile, and is back */
-	assert_true(shell.witnesses.peer[0].asking.missing);
+	assert_true(shell.witnesses.peer[0].poll.missing);
 	mood = WITNESS_WELL;
 	commit_send(3);
 	assert_true(serve(6000));
@@ -147,13 +147,13 @@ static void claims_end_nothing(void **state)
 	assert_true(serve(7000)); /* it is not waited for longer */
 	serve(500);
 	assert_string_equal(shell.key.name, name);
-	assert_true(strstr(shell.witnesses.peer[0].asking.error, "status 404") ||
-		    strstr(shell.witnesses.peer[0].asking.error, "1000000"));
+	assert_true(strstr(shell.witnesses.peer[0].poll.error, "status 404") ||
+		    strstr(shell.witnesses.peer[0].poll.error, "1000000"));
 	mood = WITNESS_GARBLED;
-	for (int i = 0; i < 200 && !strstr(shell.witnesses.peer[0].asking.error, "HTTP"); i++)
+	for (int i = 0; i < 200 && !strstr(shell.witnesses.peer[0].poll.error, "HTTP"); i++)
 		serve(20);
 	assert_string_equal(shell.key.name, name);
-	assert_non_null(strstr(shell.witnesses.peer[0].asking.error, "HTTP"));
+	assert_non_null(strstr(shell.witnesses.peer[0].poll.error, "HTTP"));
 	mood = WITNESS_WELL;
 	wait_seen();
 	stop();
@@ -273,8 +273,8 @@ static void a_head_of_the_journal_ends_nothing(void **state)
 	/* while it is at work */
 	journal_head_shown();
 	shell_command("cp -a $D $D.held", "");
-	shell.witnesses.peer[0].asking.settled = false; /* asks now, and not with the next checkpoint */
-	asking_urge(&shell.witnesses.peer[0].asking);
+	shell.witnesses.peer[0].poll.settled = false; /* asks now, and not with the next checkpoint */
+	witness_poll_urge(&shell.witnesses.peer[0].poll);
 	witnesses_wake(&shell.witnesses);
 	unsigned before = asked;
 	for (int i = 0; i < 50 && asked < before + 2; i++)
@@ -408,7 +408,7 @@ static void a_start_that_fails_writes_nothing(void **state)
 	shell_command("diff -r $D $D.before && rm -r $D.before", "");
 }
 
-#define ONLY (&shell.witnesses.peer[0].asking)
+#define ONLY (&shell.witnesses.peer[0].poll)
 
 /* Another entry, or a pause that is over, brings another question; the courier keeps it. */
 static void question_wait(unsigned before)
@@ -457,7 +457,7 @@ static void by_its_url(void **state)
 	exit_send(3);
 	question_wait(asked);
 	reply_send(question_tag + 1, 404, 0);
-	assert_int_equal(ONLY->under_way, ASKING_ADD);
+	assert_int_equal(ONLY->under_way, WITNESS_POLL_ADD);
 	reply_send(question_tag, 200, sizeof reply.body + 1);
 	assert_non_null(strstr(ONLY->error, "malformed"));
 	question_wait(asked);

@@ -390,5 +390,5 @@ void wait_seen(void)
 		if (shell.log && !shell.opening && seen_size() == ledger_size(shell.log) && seen_size() > 0)
 			return;
 	}
-	fail_msg("not cosigned: %s", shell.witnesses.peer[0].asking.error);
+	fail_msg("not cosigned: %s", shell.witnesses.peer[0].poll.error);
 }

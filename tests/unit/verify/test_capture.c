@@ -449,7 +449,7 @@ static void nonces_are_compared(void **state)
 	assert_int_equal(r.first_failure, 1);
 	assert_non_null(strstr(r.finding, "entry 1: the nonce that went over the wire"));
 	assert_int_equal(compared(1, true).failures, 1);
-	/* That of the exchange that came to nothing: known once the key is laid open. */
+	/* That of the exchange that came to nothing: known once the key is disclosed. */
 	assert_int_equal(compared(2, false).failures, 0);
 	r = compared(2, true);
 	assert_int_equal(r.failures, 1);

@@ -26,7 +26,7 @@ static struct merkle_edge tree; /* for cosignatures */
 /* A batch as a keeper makes it: of n leaves, k opened. */
 static struct {
 	uint32_t n, k;
-	uint8_t halves[LEAF_COUNT_MAX][2 * LEAF_HALF_SIZE];
+	uint8_t shares[LEAF_COUNT_MAX][2 * LEAF_SHARE_SIZE];
 	uint8_t data[LEAF_COUNT_MAX][LEAF_DATA_MAX];
 	struct merkle_hash hash[LEAF_COUNT_MAX], root;
 	uint32_t picked[LEAF_COUNT_MAX];
@@ -74,10 +74,10 @@ static void batch_make(uint32_t n, uint32_t k, uint32_t seed)
 	for (uint32_t i = 0; i < n; i++) {
 		const uint32_t of[2][3] = { { seed, i, 1 }, { seed, i, 2 } };
 
-		sha256(batch.halves[i], of[0], sizeof of[0]);
-		sha256(batch.halves[i] + LEAF_HALF_SIZE, of[1], sizeof of[1]);
+		sha256(batch.shares[i], of[0], sizeof of[0]);
+		sha256(batch.shares[i] + LEAF_SHARE_SIZE, of[1], sizeof of[1]);
 		assert_int_equal(
-			leaf_data(batch.halves[i], batch.halves[i] + LEAF_HALF_SIZE, GROUPS, batch.data[i]),
+			leaf_data(batch.shares[i], batch.shares[i] + LEAF_SHARE_SIZE, GROUPS, batch.data[i]),
 			RC_OK);
 	}
 	batch_finish("");
@@ -163,12 +163,12 @@ static enum rc challenge(const char *later)
 
 static enum rc open_some(uint32_t first, uint32_t count)
 {
-	static uint8_t octets[LEAF_COUNT_MAX * 2 * LEAF_HALF_SIZE];
+	static uint8_t octets[LEAF_COUNT_MAX * 2 * LEAF_SHARE_SIZE];
 
 	for (uint32_t i = 0; i < count; i++)
-		memcpy(octets + i * 2 * LEAF_HALF_SIZE, batch.halves[batch.picked[first + i]],
-			2 * LEAF_HALF_SIZE);
-	return four(LEDGER_LEAVES_OPENED, "halves", first, octets, count * 2 * LEAF_HALF_SIZE);
+		memcpy(octets + i * 2 * LEAF_SHARE_SIZE, batch.shares[batch.picked[first + i]],
+			2 * LEAF_SHARE_SIZE);
+	return four(LEDGER_LEAVES_OPENED, "shares", first, octets, count * 2 * LEAF_SHARE_SIZE);
 }
 
 static enum rc open_all(void)
@@ -470,16 +470,16 @@ static void quorum_of_nobody(void **state)
 	assert_int_equal(report_now().weak, 1);
 }
 
-static void wrong_halves(void **state)
+static void wrong_shares(void **state)
 {
 	batch_make(64, 16, 1);
 	assert_int_equal(commit(64, 16, "x25519"), RC_OK);
 	assert_int_equal(list(), RC_OK);
 	assert_int_equal(challenge(""), RC_OK);
-	for (size_t at = 0; at < 2 * LEAF_HALF_SIZE; at += 9) {
-		batch.halves[batch.picked[5]][at] ^= 1;
+	for (size_t at = 0; at < 2 * LEAF_SHARE_SIZE; at += 9) {
+		batch.shares[batch.picked[5]][at] ^= 1;
 		assert_int_equal(open_some(5, 1), RC_AUTH);
-		batch.halves[batch.picked[5]][at] ^= 1;
+		batch.shares[batch.picked[5]][at] ^= 1;
 	}
 	assert_int_equal(open_some(1, 15), RC_OK);
 	uint32_t other = batch.picked[0];
@@ -514,13 +514,13 @@ static void wrong_uses(void **state)
 	assert_int_equal(report.leaves.named, 3);
 }
 
-/* Leaf `to` is made of the halves of these two. */
-static void halves_again(uint32_t to, uint32_t a, uint32_t b)
+/* Leaf `to` is made of the shares of these two. */
+static void shares_again(uint32_t to, uint32_t a, uint32_t b)
 {
-	memmove(batch.halves[to], batch.halves[a], LEAF_HALF_SIZE);
-	memmove(batch.halves[to] + LEAF_HALF_SIZE, batch.halves[b] + LEAF_HALF_SIZE, LEAF_HALF_SIZE);
+	memmove(batch.shares[to], batch.shares[a], LEAF_SHARE_SIZE);
+	memmove(batch.shares[to] + LEAF_SHARE_SIZE, batch.shares[b] + LEAF_SHARE_SIZE, LEAF_SHARE_SIZE);
 	assert_int_equal(
-		leaf_data(batch.halves[to], batch.halves[to] + LEAF_HALF_SIZE, GROUPS, batch.data[to]),
+		leaf_data(batch.shares[to], batch.shares[to] + LEAF_SHARE_SIZE, GROUPS, batch.data[to]),
 		RC_OK);
 }
 
@@ -529,7 +529,7 @@ static void leaves_that_stand_twice(void **state)
 {
 	batch_make(64, 16, 1);
 	for (uint32_t i = 1; i < batch.n; i++)
-		halves_again(i, 0, 0);
+		shares_again(i, 0, 0);
 	batch_finish("");
 	assert_int_equal(whole(), RC_AUTH); /* one leaf, all over */
 	assert_non_null(strstr(report.finding, "stands in another one"));
@@ -542,7 +542,7 @@ static void twice_in_a_batch(uint32_t apart)
 
 	batch_make(64, 16, 1);
 	for (uint32_t i = 0; i < 32; i++)
-		halves_again(32 + i, i, (i + apart) % 32);
+		shares_again(32 + i, i, (i + apart) % 32);
 	batch_finish("");
 	rc = whole();
 	for (uint32_t i = 0; i < 48 && rc == RC_OK; i++)
@@ -550,7 +550,7 @@ static void twice_in_a_batch(uint32_t apart)
 	assert_int_equal(rc, RC_AUTH);
 }
 
-static void halves_that_stand_twice(void **state)
+static void shares_that_stand_twice(void **state)
 {
 	twice_in_a_batch(0);
 	end(NULL);
@@ -561,7 +561,7 @@ static void halves_that_stand_twice(void **state)
 /* Opened in one batch, served in the next; and the other way. */
 static void leaves_of_another_batch(void **state)
 {
-	uint8_t halves[2 * LEAF_HALF_SIZE];
+	uint8_t shares[2 * LEAF_SHARE_SIZE];
 
 	for (int served_first = 0; served_first < 2; served_first++) {
 		batch_make(64, 16, 1);
@@ -569,11 +569,11 @@ static void leaves_of_another_batch(void **state)
 		uint32_t from = served_first ? live(3) : batch.picked[3];
 		if (served_first)
 			assert_int_equal(use(from, 0), RC_OK);
-		memcpy(halves, batch.halves[from], sizeof halves);
+		memcpy(shares, batch.shares[from], sizeof shares);
 		for (uint32_t seed = 2, to = 0;; seed++) { /* until the challenge has it as we want */
 			batch_make(64, 16, seed);
-			memcpy(batch.halves[to], halves, sizeof halves);
-			halves_again(to, to, to);
+			memcpy(batch.shares[to], shares, sizeof shares);
+			shares_again(to, to, to);
 			batch_finish("");
 			if (batch.opened[to] == served_first)
 				break;
@@ -643,7 +643,7 @@ static void reckoning(void **state)
 
 /*
  * The biased generator of secrets: `bad` leaves of each batch have keys that its maker can compute, though
- * their halves look as they should. Which ones are opened it does not know before.
+ * their shares look as they should. Which ones are opened it does not know before.
  */
 static void biased_generator(void **state)
 {
@@ -670,7 +670,7 @@ static void biased_generator(void **state)
 			if (whole() == RC_OK)
 				escaped++;
 			else
-				assert_non_null(strstr(report.finding, "does not come from the halves"));
+				assert_non_null(strstr(report.finding, "does not come from the shares"));
 		}
 		double chance = leaves_escape(N, K, bad[b]), deviation = sqrt(ROUNDS * chance * (1 - chance));
 		assert_true(fabs(escaped - ROUNDS * chance) < 6 * deviation);
@@ -723,10 +723,10 @@ int main(void)
 		T(cosigned_much_later),
 		T(cosigned_another_history),
 		T(quorum_of_nobody),
-		T(wrong_halves),
+		T(wrong_shares),
 		T(wrong_uses),
 		T(leaves_that_stand_twice),
-		T(halves_that_stand_twice),
+		T(shares_that_stand_twice),
 		T(leaves_of_another_batch),
 		T(exchanges_without_a_leaf),
 		T(public_values_on_the_wire),

@@ -1,50 +1,50 @@
 /*
- * Halves of secrets: a from the kernel's generator, b from the second source (plaingate-entropy), which
+ * Shares of secrets: a from the kernel's generator, b from the second source (plaingate-entropy), which
  * are asked for in advance so that no handshake waits for noise. Both or nothing: when either source has
  * failed its health tests, no secret is made from then on, and the error says which.
  *
  * The kernel's generator is asked by getrandom(3). With glibc 2.41 and a kernel of 6.11 or later that is no
  * system call but code of the vDSO in this process, which the kernel seeds and seeds again. What it gives is
  * tested too (SP 800-90B 4.4, four bits claimed of each octet), at the start and always, before it is hashed
- * (crypto/leaf.h): halves of opened leaves are published. One thread. Caller: shell.c, and the tests.
+ * (crypto/leaf.h): shares of opened leaves are published. One thread. Caller: shell.c, and the tests.
  */
-#ifndef PROC_KEEPER_HALVES_H
-#define PROC_KEEPER_HALVES_H
+#ifndef PROC_KEEPER_SHARES_H
+#define PROC_KEEPER_SHARES_H
 
 #include "crypto/health.h"
 #include "crypto/leaf.h"
 #include "ipc/child.h"
 
-#define HALVES_MAX     128 /* kept here, and on their way */
-#define HALVES_RESERVE 64  /* of these not for batches: for exchanges that find no leaf */
+#define SHARES_MAX     128 /* kept here, and on their way */
+#define SHARES_RESERVE 64  /* of these not for batches: for exchanges that find no leaf */
 
-struct halves {
+struct shares {
 	struct child *child;
 	struct health kernel;
 	bool failed; /* by the kernel's source, or by the other one in its own words */
 	char why[ERR_TEXT_MAX];
 	size_t n, asked; /* kept, and on their way */
-	uint8_t half[HALVES_MAX][LEAF_HALF_SIZE];
+	uint8_t share[SHARES_MAX][LEAF_SHARE_SIZE];
 	/* getrandom(3), or what a test puts in its place: true when n octets came. */
 	bool (*random)(void *ret_bytes, size_t n);
 };
 
 /* child outlives it and must not move. */
-void halves_init(struct halves *h, struct child *child);
+void shares_init(struct shares *h, struct child *child);
 /* The start-up tests of the kernel's source. RC_DENIED, RC_IO. */
-enum rc halves_start(struct halves *h, struct err *e);
+enum rc shares_start(struct shares *h, struct err *e);
 /* The link to the second source stands (again): asks for what is missing. A new process is a new source. */
-void halves_link(struct halves *h);
-void halves_link_lost(struct halves *h);
-void halves_take(struct halves *h, const struct msg_half *m);
+void shares_link(struct shares *h);
+void shares_link_lost(struct shares *h);
+void shares_take(struct shares *h, const struct msg_entropy_share *m);
 /* The second source has failed: what came from it is not used either. */
-void halves_end(struct halves *h, const char *why);
+void shares_end(struct shares *h, const char *why);
 
 /* Whether so many pairs can be drawn now. RC_OK, RC_AGAIN: not yet, RC_DENIED: a source has failed. */
-enum rc halves_ready(const struct halves *h, size_t n, struct err *e);
-/* A pair. As halves_ready(), and RC_IO. Both are zero unless RC_OK. */
-enum rc halves_draw(
-	struct halves *h, uint8_t ret_a[LEAF_HALF_SIZE], uint8_t ret_b[LEAF_HALF_SIZE], struct err *e);
-void halves_done(struct halves *h);
+enum rc shares_ready(const struct shares *h, size_t n, struct err *e);
+/* A pair. As shares_ready(), and RC_IO. Both are zero unless RC_OK. */
+enum rc shares_draw(
+	struct shares *h, uint8_t ret_a[LEAF_SHARE_SIZE], uint8_t ret_b[LEAF_SHARE_SIZE], struct err *e);
+void shares_done(struct shares *h);
 
 #endif

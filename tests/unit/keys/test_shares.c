@@ -1,7 +1,7 @@
 /*
- * The pairs of halves: asked for in advance, used once, wiped, and refused as soon as a source has failed.
+ * The pairs of shares: asked for in advance, used once, wiped, and refused as soon as a source has failed.
  */
-#include "proc/keeper/halves.h"
+#include "proc/keeper/shares.h"
 
 #include "ledger/types.h"
 
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 static struct child child;
-static struct halves halves;
+static struct shares shares;
 static struct ipc_link entropy;
 
 static void no_message(struct child *c, enum proc peer, struct ipc_frame *f)
@@ -35,13 +35,13 @@ static int begin(void **state)
 	port_open(&child.ports[PROC_ENTROPY], &child.loop, link[0], PROC_KEEPER, PROC_ENTROPY);
 	ipc_link_open(&entropy, link[1], PROC_ENTROPY, PROC_KEEPER);
 	*state = (void *)(intptr_t)fds[1];
-	halves_init(&halves, &child);
+	shares_init(&shares, &child);
 	return 0;
 }
 
 static int end(void **state)
 {
-	halves_done(&halves);
+	shares_done(&shares);
 	for (int i = 0; i < PROC_COUNT; i++)
 		port_close(&child.ports[i]);
 	ledger_client_done(&child.ledger);
@@ -58,76 +58,76 @@ static uint32_t asked(void)
 
 	if (ipc_recv(&entropy, &f, NULL) != RC_OK)
 		return 0;
-	assert_int_equal(f.head.id, IPC_HALVES_ASK);
-	return f.u.HALVES_ASK.count;
+	assert_int_equal(f.head.id, IPC_ENTROPY_ASK);
+	return f.u.ENTROPY_ASK.count;
 }
 
 static void give(uint8_t first)
 {
-	struct msg_half m = { .half = { first, 1, 2, 3 } };
+	struct msg_entropy_share m = { .share = { first, 1, 2, 3 } };
 
-	halves_take(&halves, &m);
+	shares_take(&shares, &m);
 }
 
 static void asked_in_advance(void **state)
 {
-	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], none[LEAF_HALF_SIZE] = { 0 };
+	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE], none[LEAF_SHARE_SIZE] = { 0 };
 	struct err e = { 0 };
 
-	assert_int_equal(halves_start(&halves, &e), RC_OK);
-	halves_link(&halves);
-	assert_int_equal(asked(), HALVES_MAX);
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_AGAIN);
+	assert_int_equal(shares_start(&shares, &e), RC_OK);
+	shares_link(&shares);
+	assert_int_equal(asked(), SHARES_MAX);
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_AGAIN);
 	assert_memory_equal(a, none, sizeof none);
-	for (int i = 0; i < HALVES_MAX; i++)
+	for (int i = 0; i < SHARES_MAX; i++)
 		give((uint8_t)i);
 	give(77); /* more than that are not kept */
-	assert_int_equal(halves.n, HALVES_MAX);
+	assert_int_equal(shares.n, SHARES_MAX);
 	assert_int_equal(asked(), 0);
-	for (int i = HALVES_MAX - 1; i >= 0; i--) {
-		assert_int_equal(halves_draw(&halves, a, b, &e), RC_OK);
+	for (int i = SHARES_MAX - 1; i >= 0; i--) {
+		assert_int_equal(shares_draw(&shares, a, b, &e), RC_OK);
 		assert_int_equal(b[0], i);
 		assert_memory_not_equal(a, none, sizeof none);
-		assert_memory_equal(halves.half[i], none, sizeof none);
+		assert_memory_equal(shares.share[i], none, sizeof none);
 		/* By eighths, not one by one. */
-		assert_int_equal(asked(), i % (HALVES_MAX / 8) == 0 ? HALVES_MAX / 8 : 0);
+		assert_int_equal(asked(), i % (SHARES_MAX / 8) == 0 ? SHARES_MAX / 8 : 0);
 	}
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_AGAIN);
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_AGAIN);
 }
 
 /* What is on its way when the link ends does not come: it is asked for again. */
 static void a_new_link(void **state)
 {
-	assert_int_equal(halves_start(&halves, NULL), RC_OK);
-	halves_link(&halves);
-	assert_int_equal(asked(), HALVES_MAX);
+	assert_int_equal(shares_start(&shares, NULL), RC_OK);
+	shares_link(&shares);
+	assert_int_equal(asked(), SHARES_MAX);
 	give(1);
-	halves_link_lost(&halves);
-	halves_link(&halves);
-	assert_int_equal(asked(), HALVES_MAX - 1);
-	assert_int_equal(halves_ready(&halves, 1, NULL), RC_OK);
-	assert_int_equal(halves_ready(&halves, 2, NULL), RC_AGAIN);
+	shares_link_lost(&shares);
+	shares_link(&shares);
+	assert_int_equal(asked(), SHARES_MAX - 1);
+	assert_int_equal(shares_ready(&shares, 1, NULL), RC_OK);
+	assert_int_equal(shares_ready(&shares, 2, NULL), RC_AGAIN);
 }
 
 static void the_second_source_fails(void **state)
 {
-	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], none[sizeof halves.half] = { 0 };
+	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE], none[sizeof shares.share] = { 0 };
 	struct err e = { 0 };
 
-	assert_int_equal(halves_start(&halves, NULL), RC_OK);
-	halves_link(&halves);
+	assert_int_equal(shares_start(&shares, NULL), RC_OK);
+	shares_link(&shares);
 	for (int i = 0; i < 9; i++)
 		give((uint8_t)i);
-	halves_end(&halves, "its words");
-	assert_memory_equal(halves.half, none, sizeof none);
-	assert_int_equal(halves_draw(&halves, a, b, &e), RC_DENIED);
+	shares_end(&shares, "its words");
+	assert_memory_equal(shares.share, none, sizeof none);
+	assert_int_equal(shares_draw(&shares, a, b, &e), RC_DENIED);
 	assert_non_null(strstr(e.text, "its words"));
 	assert_memory_equal(b, none, sizeof b);
 	give(1); /* one that was on its way */
-	assert_int_equal(halves_ready(&halves, 1, NULL), RC_DENIED);
-	halves_link(&halves);
+	assert_int_equal(shares_ready(&shares, 1, NULL), RC_DENIED);
+	shares_link(&shares);
 	give(2);
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_OK);
 }
 
 static size_t good_octets; /* then the source stands still */
@@ -144,63 +144,63 @@ static bool gives_nothing(void *ret_bytes, size_t n)
 	return false;
 }
 
-/* A half may be published: what the kernel gave does not stand in it. */
+/* A share may be published: what the kernel gave does not stand in it. */
 static void a_half_is_no_output_of_the_generator(void **state)
 {
-	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], raw[LEAF_HALF_SIZE], want[LEAF_HALF_SIZE];
+	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE], raw[LEAF_SHARE_SIZE], want[LEAF_SHARE_SIZE];
 
-	halves.random = breaks_later;
-	good_octets = HEALTH_STARTUP + 2 * LEAF_HALF_SIZE;
-	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	shares.random = breaks_later;
+	good_octets = HEALTH_STARTUP + 2 * LEAF_SHARE_SIZE;
+	assert_int_equal(shares_start(&shares, NULL), RC_OK);
 	give(1);
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
-	good_octets += LEAF_HALF_SIZE;
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_OK);
+	good_octets += LEAF_SHARE_SIZE;
 	breaks_later(raw, sizeof raw);
 	assert_memory_not_equal(a, raw, sizeof raw);
-	const struct sha256_part parts[] = { { "plaingate/kernel-half/v1", 24 }, { raw, sizeof raw } };
+	const struct sha256_part parts[] = { { "plaingate/kernel-share/v1", 25 }, { raw, sizeof raw } };
 	sha256_parts(want, parts, COUNT_OF(parts));
 	assert_memory_equal(a, want, sizeof want);
 }
 
 static void the_kernels_source_fails(void **state)
 {
-	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE], none[LEAF_HALF_SIZE] = { 0 };
+	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE], none[LEAF_SHARE_SIZE] = { 0 };
 	struct err e = { 0 };
 
-	good_octets = HEALTH_STARTUP + 2 * LEAF_HALF_SIZE + 3;
-	halves.random = breaks_later;
-	assert_int_equal(halves_start(&halves, NULL), RC_OK);
-	halves_link(&halves);
+	good_octets = HEALTH_STARTUP + 2 * LEAF_SHARE_SIZE + 3;
+	shares.random = breaks_later;
+	assert_int_equal(shares_start(&shares, NULL), RC_OK);
+	shares_link(&shares);
 	for (int i = 0; i < 9; i++)
 		give((uint8_t)i);
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_OK);
-	assert_int_equal(halves_draw(&halves, a, b, &e), RC_DENIED);
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_OK);
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_OK);
+	assert_int_equal(shares_draw(&shares, a, b, &e), RC_DENIED);
 	assert_non_null(strstr(e.text, "getrandom"));
 	assert_memory_equal(a, none, sizeof none);
 	assert_memory_equal(b, none, sizeof none);
 	/* Neither time nor a new second source makes it good. */
-	halves_link(&halves);
+	shares_link(&shares);
 	good_octets = 10000;
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_DENIED);
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_DENIED);
 }
 
 static void the_kernels_source_is_broken_at_the_start(void **state)
 {
-	uint8_t a[LEAF_HALF_SIZE], b[LEAF_HALF_SIZE];
+	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE];
 
 	good_octets = 100;
-	halves.random = breaks_later;
-	assert_int_equal(halves_start(&halves, NULL), RC_DENIED);
-	halves_init(&halves, &child);
-	halves.random = gives_nothing;
-	assert_int_equal(halves_start(&halves, NULL), RC_IO);
-	halves.random = breaks_later;
+	shares.random = breaks_later;
+	assert_int_equal(shares_start(&shares, NULL), RC_DENIED);
+	shares_init(&shares, &child);
+	shares.random = gives_nothing;
+	assert_int_equal(shares_start(&shares, NULL), RC_IO);
+	shares.random = breaks_later;
 	good_octets = 1 << 20;
-	assert_int_equal(halves_start(&halves, NULL), RC_OK);
+	assert_int_equal(shares_start(&shares, NULL), RC_OK);
 	give(1);
-	halves.random = gives_nothing;
-	assert_int_equal(halves_draw(&halves, a, b, NULL), RC_IO);
+	shares.random = gives_nothing;
+	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_IO);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
  */
 #include "../witness/witness_fixture.h"
 #include "memory.h"
-#include "proc/ledger/vouch.h"
+#include "proc/ledger/peer_witness.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,10 +21,10 @@ static struct disk disk;
 static struct ledger_store files;
 static struct note_key ledger;
 static const uint8_t ledger_seed[ED25519_SEED_SIZE] = "the seed of the ledger's own key";
-static struct vouch v;
+static struct peer_witness v;
 static char ask[WITNESS_BODY_MAX], answer[WITNESS_BODY_MAX + 8];
-static enum vouch_news news;
-static const struct vouch_log *about;
+static enum peer_witness_news news;
+static const struct peer_witness_log *about;
 
 static void begin(void)
 {
@@ -33,15 +33,15 @@ static void begin(void)
 	ed25519_public(public_key, ledger_seed);
 	assert_int_equal(
 		note_key_make(&ledger, "plaingate/ledger/0123456789abcdef", NOTE_ED25519, public_key), RC_OK);
-	assert_int_equal(vouch_begin(&v, &files, &ledger, ledger_seed), RC_OK);
+	assert_int_equal(peer_witness_begin(&v, &files, &ledger, ledger_seed), RC_OK);
 }
 
 static void trust(mono_ns now)
 {
-	struct vouch_log logs[2] = { { .peer = "branch", .key = f.log[0] },
+	struct peer_witness_log logs[2] = { { .peer = "branch", .key = f.log[0] },
 		{ .peer = "other", .key = f.log[2] } };
 
-	assert_int_equal(vouch_set(&v, logs, 2, HEARTBEAT, now), RC_OK);
+	assert_int_equal(peer_witness_set(&v, logs, 2, HEARTBEAT, now), RC_OK);
 }
 
 static int setup(void **state)
@@ -58,7 +58,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	vouch_done(&v);
+	peer_witness_done(&v);
 	memory_done(&disk.files);
 	return 0;
 }
@@ -66,7 +66,8 @@ static int teardown(void **state)
 /* The status of the answer; the body stands behind it in `answer`. */
 static unsigned asked(const char *peer, const void *text, size_t n, mono_ns now)
 {
-	size_t length = vouch_answer(&v, peer, text, n, NOW_S, now, answer, sizeof answer - 1, &news, &about);
+	size_t length =
+		peer_witness_answer(&v, peer, text, n, NOW_S, now, answer, sizeof answer - 1, &news, &about);
 
 	answer[length] = '\0';
 	return length ? (unsigned)strtoul(answer, NULL, 10) : 0;
@@ -115,7 +116,7 @@ static void after_a_start(void **state)
 
 	(void)state;
 	assert_int_equal(asked_for(0, 0, 12), 200);
-	vouch_done(&v);
+	peer_witness_done(&v);
 	begin();
 	trust(0);
 	assert_memory_equal(&key, &v.witness.key, sizeof key);
@@ -126,21 +127,21 @@ static void after_a_start(void **state)
 
 static void another_history(void **state)
 {
-	char path[VOUCH_PATH_MAX + 8];
+	char path[PEER_WITNESS_PATH_MAX + 8];
 	size_t n;
 
 	(void)state;
 	assert_int_equal(asked_for(0, 0, 12), 200);
 	assert_int_equal(asked_for(1, 12, 20), 422);
-	assert_int_equal(news, VOUCH_NOTHING); /* not proved: two roots of one size would be */
+	assert_int_equal(news, PEER_WITNESS_NOTHING); /* not proved: two roots of one size would be */
 	assert_int_equal(asked_for(1, 12, 12), 422);
-	assert_int_equal(news, VOUCH_FORKED);
+	assert_int_equal(news, PEER_WITNESS_FORKED);
 	assert_string_equal(about->peer, "branch");
-	vouch_path(path, f.log[0].name);
+	peer_witness_path(path, f.log[0].name);
 	strcat(path, ".fork");
 	assert_non_null(memory_get(&disk.files, path, &n));
 	assert_int_equal(asked_for(1, 12, 12), 422); /* told once */
-	assert_int_equal(news, VOUCH_NOTHING);
+	assert_int_equal(news, PEER_WITNESS_NOTHING);
 	assert_int_equal(asked_for(0, 12, 20), 200); /* the first history goes on */
 }
 
@@ -161,9 +162,9 @@ static void what_was_seen(void **state)
 	uint64_t time_s;
 
 	(void)state;
-	assert_int_equal(asked("branch", VOUCH_ASK_SEEN, 5, 1), 404);
+	assert_int_equal(asked("branch", PEER_WITNESS_ASK_SEEN, 5, 1), 404);
 	assert_int_equal(asked_for(0, 0, 12), 200);
-	assert_int_equal(asked("branch", VOUCH_ASK_SEEN, 5, 1), 200);
+	assert_int_equal(asked("branch", PEER_WITNESS_ASK_SEEN, 5, 1), 200);
 	assert_int_equal(
 		witness_seen_parse(&c, &time_s, &f.log[0], &v.witness.key, body(), strlen(body()), NULL),
 		RC_OK);
@@ -173,14 +174,14 @@ static void what_was_seen(void **state)
 
 static void changed_on_the_disk(void **state)
 {
-	char path[VOUCH_PATH_MAX];
+	char path[PEER_WITNESS_PATH_MAX];
 	const uint8_t *bytes;
 	uint8_t changed[4096];
 	size_t n;
 
 	(void)state;
 	assert_int_equal(asked_for(0, 0, 12), 200);
-	bytes = memory_get(&disk.files, vouch_path(path, f.log[0].name), &n);
+	bytes = memory_get(&disk.files, peer_witness_path(path, f.log[0].name), &n);
 	memcpy(changed, bytes, n);
 	for (size_t i = 0; i < n; i += 7) {
 		changed[i] ^= 1;
@@ -211,22 +212,22 @@ static void full_disk(void **state)
 
 static void silence(void **state)
 {
-	const mono_ns late = VOUCH_SILENT_AFTER * HEARTBEAT;
+	const mono_ns late = PEER_WITNESS_SILENT_AFTER * HEARTBEAT;
 	size_t n = fixture_request(&f, ask, sizeof ask, 0, 0, 5);
 
 	(void)state;
-	assert_null(vouch_silence(&v, late - 1));
+	assert_null(peer_witness_silence(&v, late - 1));
 	assert_int_equal(asked("branch", ask, n, late / 2), 200);
-	about = vouch_silence(&v, late);
+	about = peer_witness_silence(&v, late);
 	assert_non_null(about);
 	assert_string_equal(about->peer, "other");
-	assert_null(vouch_silence(&v, late));
-	about = vouch_silence(&v, late / 2 + late);
+	assert_null(peer_witness_silence(&v, late));
+	about = peer_witness_silence(&v, late / 2 + late);
 	assert_non_null(about);
 	assert_string_equal(about->peer, "branch");
 	n = fixture_request(&f, ask, sizeof ask, 0, 5, 6);
 	assert_int_equal(asked("branch", ask, n, 3 * late), 200);
-	assert_int_equal(news, VOUCH_RETURNED);
+	assert_int_equal(news, PEER_WITNESS_RETURNED);
 	/* The list comes again with each commit: nothing of it is forgotten. */
 	trust(4 * late);
 	assert_int_equal(v.logs[0].size, 6);

@@ -1,4 +1,4 @@
-#include "proc/ledger/vouch.h"
+#include "proc/ledger/peer_witness.h"
 #include "base/bytes.h"
 #include "crypto/hkdf.h"
 #include "crypto/hash.h"
@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-char *vouch_path(char ret_path[VOUCH_PATH_MAX], const char *origin)
+char *peer_witness_path(char ret_path[PEER_WITNESS_PATH_MAX], const char *origin)
 {
 	uint8_t hash[SHA256_SIZE];
 	char hex[17];
 
 	sha256(hash, origin, strlen(origin));
-	snprintf(ret_path, VOUCH_PATH_MAX, "vouch/%s", hex_from_bytes(hex, hash, 8));
+	snprintf(ret_path, PEER_WITNESS_PATH_MAX, "cosigned/%s", hex_from_bytes(hex, hash, 8));
 	return ret_path;
 }
 
-enum rc vouch_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
+enum rc peer_witness_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
 	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE])
 {
 	static const char info[] = "plaingate cosignatures for peers v1";
@@ -41,16 +41,16 @@ enum rc vouch_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
 
 /* The note of an origin; RC_NOT_FOUND. The caller frees it. */
 static enum rc kept_read(
-	const struct vouch *v, const char *origin, uint8_t **ret_bytes, size_t *ret_n, struct err *e)
+	const struct peer_witness *v, const char *origin, uint8_t **ret_bytes, size_t *ret_n, struct err *e)
 {
-	char path[VOUCH_PATH_MAX];
+	char path[PEER_WITNESS_PATH_MAX];
 
-	return v->files->read(v->files->context, vouch_path(path, origin), ret_bytes, ret_n, e);
+	return v->files->read(v->files->context, peer_witness_path(path, origin), ret_bytes, ret_n, e);
 }
 
 static enum rc head_get(void *context, const char *origin, struct witness_head *ret_head, struct err *e)
 {
-	const struct vouch *v = context;
+	const struct peer_witness *v = context;
 	struct checkpoint c;
 	struct note note;
 	uint8_t *bytes;
@@ -77,9 +77,9 @@ static enum rc head_get(void *context, const char *origin, struct witness_head *
 static enum rc head_put(void *context, const char *origin, const struct witness_head *was,
 	const struct witness_head *now, const char *note, size_t note_n, struct err *e)
 {
-	const struct vouch *v = context;
+	const struct peer_witness *v = context;
 	struct witness_head is;
-	char path[VOUCH_PATH_MAX];
+	char path[PEER_WITNESS_PATH_MAX];
 
 	enum rc rc = head_get(context, origin, &is, NULL);
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
@@ -87,34 +87,35 @@ static enum rc head_put(void *context, const char *origin, const struct witness_
 	if ((rc == RC_NOT_FOUND) != !was ||
 		(was && (is.size != was->size || !merkle_equal(&is.root, &was->root))))
 		return RC_AGAIN;
-	return v->files->replace(v->files->context, vouch_path(path, origin), note, note_n, e);
+	return v->files->replace(v->files->context, peer_witness_path(path, origin), note, note_n, e);
 }
 
 /* ---- configuration ---- */
 
-enum rc vouch_begin(struct vouch *v, const struct ledger_store *files, const struct note_key *ledger,
-	const uint8_t seed[ED25519_SEED_SIZE])
+enum rc peer_witness_begin(struct peer_witness *v, const struct ledger_store *files,
+	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE])
 {
-	*v = (struct vouch){ .files = files };
+	*v = (struct peer_witness){ .files = files };
 	v->witness.store = (struct witness_store){ .context = v, .get = head_get, .put = head_put };
-	return vouch_key(&v->witness.key, v->witness.seed, ledger, seed);
+	return peer_witness_key(&v->witness.key, v->witness.seed, ledger, seed);
 }
 
-void vouch_done(struct vouch *v)
+void peer_witness_done(struct peer_witness *v)
 {
 	bytes_wipe(v->witness.seed, sizeof v->witness.seed);
 }
 
-enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_ns heartbeat, mono_ns now)
+enum rc peer_witness_set(
+	struct peer_witness *v, const struct peer_witness_log *logs, size_t n, mono_ns heartbeat, mono_ns now)
 {
-	struct vouch_log old[VOUCH_LOGS_MAX];
+	struct peer_witness_log old[PEER_WITNESS_LOGS_MAX];
 
-	if (n > VOUCH_LOGS_MAX)
+	if (n > PEER_WITNESS_LOGS_MAX)
 		return RC_LIMIT;
 	memcpy(old, v->logs, sizeof old);
 	for (size_t i = 0; i < n; i++) {
-		struct vouch_log *log = &v->logs[i];
-		*log = (struct vouch_log){ .key = logs[i].key, .heard_at = now };
+		struct peer_witness_log *log = &v->logs[i];
+		*log = (struct peer_witness_log){ .key = logs[i].key, .heard_at = now };
 		memcpy(log->peer, logs[i].peer, sizeof log->peer);
 		for (size_t k = 0; k < v->logs_n; k++)
 			if (strcmp(old[k].peer, log->peer) == 0 &&
@@ -128,7 +129,7 @@ enum rc vouch_set(struct vouch *v, const struct vouch_log *logs, size_t n, mono_
 
 /* ---- answers ---- */
 
-static struct vouch_log *log_of(struct vouch *v, const char *peer)
+static struct peer_witness_log *log_of(struct peer_witness *v, const char *peer)
 {
 	for (size_t i = 0; i < v->logs_n; i++)
 		if (strcmp(v->logs[i].peer, peer) == 0)
@@ -146,7 +147,8 @@ static size_t answer_put(char *ret, size_t max, unsigned status, const void *bod
 	return (size_t)head + n;
 }
 
-static size_t seen_answer(const struct vouch *v, const struct vouch_log *log, char *ret, size_t max)
+static size_t seen_answer(
+	const struct peer_witness *v, const struct peer_witness_log *log, char *ret, size_t max)
 {
 	size_t n = 0, length;
 	uint8_t *bytes;
@@ -159,39 +161,40 @@ static size_t seen_answer(const struct vouch *v, const struct vouch_log *log, ch
 }
 
 /* The note that shows another history than the one that was cosigned; the first one is enough. */
-static void fork_keep(const struct vouch *v, struct vouch_log *log, const void *ask, size_t n)
+static void fork_keep(const struct peer_witness *v, struct peer_witness_log *log, const void *ask, size_t n)
 {
-	char path[VOUCH_PATH_MAX], fork[VOUCH_PATH_MAX + 8];
+	char path[PEER_WITNESS_PATH_MAX], fork[PEER_WITNESS_PATH_MAX + 8];
 	struct witness_request request;
 
 	if (witness_request_parse(&request, ask, n, NULL) != RC_OK)
 		return;
-	snprintf(fork, sizeof fork, "%s.fork", vouch_path(path, log->key.name));
+	snprintf(fork, sizeof fork, "%s.fork", peer_witness_path(path, log->key.name));
 	log->forked = v->files->replace(v->files->context, fork, request.note, request.note_n, NULL) == RC_OK;
 }
 
-size_t vouch_answer(struct vouch *v, const char *peer, const void *ask, size_t n, uint64_t now_s, mono_ns now,
-	char *ret, size_t max, enum vouch_news *ret_news, const struct vouch_log **ret_log)
+size_t peer_witness_answer(struct peer_witness *v, const char *peer, const void *ask, size_t n,
+	uint64_t now_s, mono_ns now, char *ret, size_t max, enum peer_witness_news *ret_news,
+	const struct peer_witness_log **ret_log)
 {
-	struct vouch_log *log = log_of(v, peer);
+	struct peer_witness_log *log = log_of(v, peer);
 	struct witness_answer answer;
 
-	*ret_news = VOUCH_NOTHING;
+	*ret_news = PEER_WITNESS_NOTHING;
 	*ret_log = log;
 	if (!log)
 		return 0;
-	if (n == sizeof VOUCH_ASK_SEEN - 1 && memcmp(ask, VOUCH_ASK_SEEN, n) == 0)
+	if (n == sizeof PEER_WITNESS_ASK_SEEN - 1 && memcmp(ask, PEER_WITNESS_ASK_SEEN, n) == 0)
 		return seen_answer(v, log, ret, max);
 	v->witness.log = &log->key;
 	v->witness.logs_n = 1;
 	witness_add_checkpoint(&v->witness, ask, n, now_s, &answer);
 	if (answer.forked && !log->forked) {
 		fork_keep(v, log, ask, n);
-		*ret_news = VOUCH_FORKED;
+		*ret_news = PEER_WITNESS_FORKED;
 	}
 	if (answer.status == WITNESS_COSIGNED) {
 		if (log->silent)
-			*ret_news = VOUCH_RETURNED;
+			*ret_news = PEER_WITNESS_RETURNED;
 		log->silent = false;
 		log->size = answer.size;
 		log->heard_at = now;
@@ -199,11 +202,11 @@ size_t vouch_answer(struct vouch *v, const char *peer, const void *ask, size_t n
 	return answer_put(ret, max, answer.status, answer.body, answer.body_n);
 }
 
-const struct vouch_log *vouch_silence(struct vouch *v, mono_ns now)
+const struct peer_witness_log *peer_witness_silence(struct peer_witness *v, mono_ns now)
 {
 	for (size_t i = 0; i < v->logs_n; i++) {
-		struct vouch_log *log = &v->logs[i];
-		if (log->silent || now < log->heard_at + VOUCH_SILENT_AFTER * v->heartbeat)
+		struct peer_witness_log *log = &v->logs[i];
+		if (log->silent || now < log->heard_at + PEER_WITNESS_SILENT_AFTER * v->heartbeat)
 			continue;
 		log->silent = true;
 		return log;

@@ -11,29 +11,29 @@
 
 #include <stdio.h>
 
-static const char vendor[] = "plaingate words between ledgers 1"; /* without its terminator */
+static const char vendor[] = "plaingate ledger messages 1"; /* without its terminator */
 
-static const uint16_t notify_of[IKE_WORD_COUNT] = {
-	[IKE_WORD_ASK] = NTF_PLAINGATE_WITNESS_ASK,
-	[IKE_WORD_ANSWER] = NTF_PLAINGATE_WITNESS_ANSWER,
+static const uint16_t notify_of[IKE_PEER_MESSAGE_COUNT] = {
+	[IKE_PEER_MESSAGE_ASK] = NTF_PLAINGATE_WITNESS_ASK,
+	[IKE_PEER_MESSAGE_ANSWER] = NTF_PLAINGATE_WITNESS_ANSWER,
 };
 
-void words_offer(struct ike_out *o)
+void peer_messages_offer(struct ike_out *o)
 {
 	ike_out_payload(o, PL_VENDOR, vendor, sizeof vendor - 1);
 }
 
-void words_offered(struct ike_sa *sa, const struct ike_payloads *p)
+void peer_messages_offered(struct ike_sa *sa, const struct ike_payloads *p)
 {
 	for (unsigned i = 0; i < p->vendors_n; i++)
 		if (p->vendors[i].n == sizeof vendor - 1 &&
 			memcmp(p->vendors[i].at, vendor, sizeof vendor - 1) == 0)
-			sa->speaks_words = true;
+			sa->supports_witnessing = true;
 }
 
-bool words_wait(const struct ike_sa *sa)
+bool peer_messages_wait(const struct ike_sa *sa)
 {
-	for (unsigned k = 0; k < IKE_WORD_COUNT; k++)
+	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++)
 		if (sa->words[k].n > 0)
 			return true;
 	return false;
@@ -41,33 +41,34 @@ bool words_wait(const struct ike_sa *sa)
 
 /*
  * A request is repeated until it is answered, and one that never fits the path would end the IKE SA. So what
- * is longer than IKE_WORD_PART_MAX goes in parts, a message each: kind, whether it is the last, how many
+ * is longer than IKE_PEER_MESSAGE_PART_MAX goes in parts, a message each: kind, whether it is the last, how many
  * octets went before, octets. A newer word may take the place of a half-sent one: its parts begin at 0.
  */
 enum { PART_HEADER = 4 };
 
 static void part_out(struct ike_sa *sa, struct ike_out *o, unsigned kind)
 {
-	uint8_t data[PART_HEADER + IKE_WORD_PART_MAX];
+	uint8_t data[PART_HEADER + IKE_PEER_MESSAGE_PART_MAX];
 	const struct blob *word = &sa->words[kind];
-	size_t sent = sa->words_sent[kind], n = MIN_OF(word->n - sent, (size_t)IKE_WORD_PART_MAX);
+	size_t sent = sa->peer_messages_sent[kind],
+	       n = MIN_OF(word->n - sent, (size_t)IKE_PEER_MESSAGE_PART_MAX);
 
 	data[0] = (uint8_t)kind;
 	data[1] = sent + n == word->n;
 	store_be16(data + 2, (uint16_t)sent);
 	memcpy(data + PART_HEADER, word->at + sent, n);
 	ike_out_notify(o, NTF_PLAINGATE_WITNESS_PART, data, PART_HEADER + n);
-	sa->words_sent[kind] = sent + n;
+	sa->peer_messages_sent[kind] = sent + n;
 	if (data[1])
 		blob_free(&sa->words[kind]);
 }
 
-void words_out(struct ike_sa *sa, struct ike_out *o)
+void peer_messages_out(struct ike_sa *sa, struct ike_out *o)
 {
-	for (unsigned k = 0; k < IKE_WORD_COUNT; k++) {
+	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++) {
 		if (sa->words[k].n == 0)
 			continue;
-		if (sa->words[k].n > IKE_WORD_PART_MAX) {
+		if (sa->words[k].n > IKE_PEER_MESSAGE_PART_MAX) {
 			part_out(sa, o, k);
 			return;
 		}
@@ -80,13 +81,14 @@ void words_out(struct ike_sa *sa, struct ike_out *o)
 static void word_in(struct ike *c, struct ike_sa *sa, unsigned kind, const uint8_t *bytes, size_t n)
 {
 	/* By whatever IKE SA of the peer the others came. */
-	mono_ns *taken = &peer_entry(c, sa->peer)->words_taken[kind];
+	mono_ns *taken = &peer_entry(c, sa->peer)->peer_messages_taken[kind];
 	struct ike_action *a;
 
-	if (n == 0 || n > IKE_WORD_MAX || !rate_take(taken, IKE_WORD_PER_S, IKE_WORD_PER_S, c->now))
+	if (n == 0 || n > IKE_PEER_MESSAGE_MAX ||
+		!rate_take(taken, IKE_PEER_MESSAGE_PER_S, IKE_PEER_MESSAGE_PER_S, c->now))
 		return;
-	a = ike_act(c, IKE_WORD);
-	a->word.kind = (enum ike_word)kind;
+	a = ike_act(c, IKE_PEER_MESSAGE);
+	a->word.kind = (enum ike_peer_message)kind;
 	snprintf(a->word.peer, sizeof a->word.peer, "%s", sa_peer_name(c, sa));
 	a->n = n;
 	a->bytes = ike_alloc(n);
@@ -102,12 +104,12 @@ static void part_in(struct ike *c, struct ike_sa *sa, const struct ike_notify *v
 	const uint8_t *octets = rd_take(&r, n);
 	struct blob *word, longer = { 0 };
 
-	if (r.bad || n == 0 || kind >= IKE_WORD_COUNT)
+	if (r.bad || n == 0 || kind >= IKE_PEER_MESSAGE_COUNT)
 		return;
-	word = &sa->words_begun[kind];
+	word = &sa->peer_messages_begun[kind];
 	if (before == 0)
 		blob_free(word);
-	if (before != word->n || before + n > IKE_WORD_MAX) {
+	if (before != word->n || before + n > IKE_PEER_MESSAGE_MAX) {
 		blob_free(word);
 		return;
 	}
@@ -123,22 +125,22 @@ static void part_in(struct ike *c, struct ike_sa *sa, const struct ike_notify *v
 	blob_free(word);
 }
 
-void words_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
+void peer_messages_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 {
 	const struct ike_notify *v;
 
-	if (!sa->speaks_words || !sa_peer(c, sa))
+	if (!sa->supports_witnessing || !sa_peer(c, sa))
 		return;
-	for (unsigned k = 0; k < IKE_WORD_COUNT; k++)
+	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++)
 		if ((v = ike_notify_find(p, notify_of[k])) != NULL)
 			word_in(c, sa, k, v->data.at, v->data.n);
 	if ((v = ike_notify_find(p, NTF_PLAINGATE_WITNESS_PART)) != NULL)
 		part_in(c, sa, v);
 }
 
-void words_move(struct ike_sa *from, struct ike_sa *to)
+void peer_messages_move(struct ike_sa *from, struct ike_sa *to)
 {
-	for (unsigned k = 0; k < IKE_WORD_COUNT; k++) {
+	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++) {
 		if (to->words[k].n > 0)
 			continue;
 		to->words[k] = from->words[k];
@@ -146,23 +148,23 @@ void words_move(struct ike_sa *from, struct ike_sa *to)
 	}
 }
 
-void words_free(struct ike_sa *sa)
+void peer_messages_free(struct ike_sa *sa)
 {
-	for (unsigned k = 0; k < IKE_WORD_COUNT; k++) {
+	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++) {
 		blob_free(&sa->words[k]);
-		blob_free(&sa->words_begun[k]);
+		blob_free(&sa->peer_messages_begun[k]);
 	}
 }
 
-enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_word kind, const void *bytes,
-	size_t n, struct err *e)
+enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_peer_message kind,
+	const void *bytes, size_t n, struct err *e)
 {
 	uint32_t index = 0, peers = c->snap ? c->snap->peers.count : 0;
 	bool up = false;
 
 	c->now = now;
-	if (n == 0 || n > IKE_WORD_MAX || (unsigned)kind >= IKE_WORD_COUNT)
-		return err_add(e, RC_RANGE, "a word of %zu octets; 1 to %d fit", n, IKE_WORD_MAX);
+	if (n == 0 || n > IKE_PEER_MESSAGE_MAX || (unsigned)kind >= IKE_PEER_MESSAGE_COUNT)
+		return err_add(e, RC_RANGE, "a word of %zu octets; 1 to %d fit", n, IKE_PEER_MESSAGE_MAX);
 	while (index < peers && strcmp(snap_peers(c->snap)[index].name, peer) != 0)
 		index++;
 	if (index == peers)
@@ -171,10 +173,10 @@ enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_wo
 		if (sa->state != ST_UP || sa->want_delete)
 			continue;
 		up = true;
-		if (!sa->speaks_words)
+		if (!sa->supports_witnessing)
 			continue;
 		blob_set(&sa->words[kind], bytes, n);
-		sa->words_sent[kind] = 0;
+		sa->peer_messages_sent[kind] = 0;
 		sa_touch(c, sa);
 		sa_settle_all(c);
 		return RC_OK;

@@ -1,4 +1,4 @@
-#include "proc/keeper/halves.h"
+#include "proc/keeper/shares.h"
 
 #include "base/log.h"
 #include "ledger/types.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-_Static_assert(HALF_BYTES == LEAF_HALF_SIZE, "a message holds a half");
+_Static_assert(SHARE_BYTES == LEAF_SHARE_SIZE, "a message holds a share");
 
 static bool kernel_random(void *ret_bytes, size_t n)
 {
@@ -19,19 +19,19 @@ static bool kernel_random(void *ret_bytes, size_t n)
 	return got == (ssize_t)n;
 }
 
-void halves_init(struct halves *h, struct child *child)
+void shares_init(struct shares *h, struct child *child)
 {
-	*h = (struct halves){ .child = child, .random = kernel_random };
+	*h = (struct shares){ .child = child, .random = kernel_random };
 	health_begin(&h->kernel, HEALTH_FOUR_BITS);
 }
 
-static void forget(struct halves *h)
+static void forget(struct shares *h)
 {
-	bytes_wipe(h->half, sizeof h->half);
+	bytes_wipe(h->share, sizeof h->share);
 	h->n = 0;
 }
 
-static void kernel_failed(struct halves *h)
+static void kernel_failed(struct shares *h)
 {
 	struct ledger_body b;
 	size_t n;
@@ -41,17 +41,18 @@ static void kernel_failed(struct halves *h)
 		health_text(h->kernel.verdict), (unsigned long long)h->kernel.samples);
 	log_error("%s; no secret is made any more", h->why);
 	forget(h);
-	ledger_body_begin(&b, LEDGER_SOURCE_FAILED);
+	ledger_body_begin(&b, LEDGER_ENTROPY_FAILED);
 	ledger_body_u64(&b, "samples", h->kernel.samples);
 	ledger_body_str(&b, "source", "getrandom");
 	ledger_body_str(&b, "test", health_text(h->kernel.verdict));
 	n = ledger_body_done(&b);
-	if (n == 0 || child_append(h->child, LEDGER_LATER, LEDGER_SOURCE_FAILED, b.text, n, NULL, 0) != RC_OK)
+	if (n == 0 ||
+		child_append(h->child, LEDGER_ASYNC, LEDGER_ENTROPY_FAILED, b.text, n, NULL, 0) != RC_OK)
 		log_error("an entry was not made");
 }
 
 /* n octets that have passed the tests. */
-static enum rc kernel_draw(struct halves *h, uint8_t *ret_bytes, size_t n, struct err *e)
+static enum rc kernel_draw(struct shares *h, uint8_t *ret_bytes, size_t n, struct err *e)
 {
 	if (!h->random(ret_bytes, n))
 		return err_errno(e, RC_IO, "getrandom");
@@ -61,7 +62,7 @@ static enum rc kernel_draw(struct halves *h, uint8_t *ret_bytes, size_t n, struc
 	return err_add(e, RC_DENIED, "%s", h->why);
 }
 
-enum rc halves_start(struct halves *h, struct err *e)
+enum rc shares_start(struct shares *h, struct err *e)
 {
 	uint8_t samples[256];
 	enum rc rc = RC_OK;
@@ -72,18 +73,18 @@ enum rc halves_start(struct halves *h, struct err *e)
 	return rc;
 }
 
-static void ask(struct halves *h)
+static void ask(struct shares *h)
 {
-	struct msg_halves_ask m = { .count = (uint32_t)(HALVES_MAX - h->n - h->asked) };
+	struct msg_entropy_ask m = { .count = (uint32_t)(SHARES_MAX - h->n - h->asked) };
 
 	/* Not for each single one. */
-	if (h->failed || m.count < HALVES_MAX / 8)
+	if (h->failed || m.count < SHARES_MAX / 8)
 		return;
-	if (ipc_send_HALVES_ASK(child_link(h->child, PROC_ENTROPY), 0, &m) == RC_OK)
+	if (ipc_send_ENTROPY_ASK(child_link(h->child, PROC_ENTROPY), 0, &m) == RC_OK)
 		h->asked += m.count;
 }
 
-void halves_link(struct halves *h)
+void shares_link(struct shares *h)
 {
 	h->asked = 0;
 	if (h->kernel.verdict == HEALTH_GOOD)
@@ -91,20 +92,20 @@ void halves_link(struct halves *h)
 	ask(h);
 }
 
-void halves_link_lost(struct halves *h)
+void shares_link_lost(struct shares *h)
 {
 	h->asked = 0;
 }
 
-void halves_take(struct halves *h, const struct msg_half *m)
+void shares_take(struct shares *h, const struct msg_entropy_share *m)
 {
 	h->asked -= h->asked > 0;
-	if (!h->failed && h->n < HALVES_MAX)
-		memcpy(h->half[h->n++], m->half, LEAF_HALF_SIZE);
+	if (!h->failed && h->n < SHARES_MAX)
+		memcpy(h->share[h->n++], m->share, LEAF_SHARE_SIZE);
 	ask(h);
 }
 
-void halves_end(struct halves *h, const char *why)
+void shares_end(struct shares *h, const char *why)
 {
 	forget(h);
 	h->asked = 0;
@@ -115,36 +116,36 @@ void halves_end(struct halves *h, const char *why)
 	log_error("%s; no secret is made any more", h->why);
 }
 
-enum rc halves_ready(const struct halves *h, size_t n, struct err *e)
+enum rc shares_ready(const struct shares *h, size_t n, struct err *e)
 {
 	if (h->failed)
 		return err_add(e, RC_DENIED, "%s", h->why);
 	return h->n >= n ? RC_OK : RC_AGAIN;
 }
 
-enum rc halves_draw(
-	struct halves *h, uint8_t ret_a[LEAF_HALF_SIZE], uint8_t ret_b[LEAF_HALF_SIZE], struct err *e)
+enum rc shares_draw(
+	struct shares *h, uint8_t ret_a[LEAF_SHARE_SIZE], uint8_t ret_b[LEAF_SHARE_SIZE], struct err *e)
 {
-	enum rc rc = halves_ready(h, 1, e);
-	uint8_t raw[LEAF_HALF_SIZE];
+	enum rc rc = shares_ready(h, 1, e);
+	uint8_t raw[LEAF_SHARE_SIZE];
 
-	memset(ret_b, 0, LEAF_HALF_SIZE);
+	memset(ret_b, 0, LEAF_SHARE_SIZE);
 	if (rc == RC_OK)
 		rc = kernel_draw(h, raw, sizeof raw, e);
 	if (rc == RC_OK)
-		leaf_kernel_half(raw, ret_a);
+		leaf_kernel_share(raw, ret_a);
 	bytes_wipe(raw, sizeof raw);
 	if (rc != RC_OK) {
-		memset(ret_a, 0, LEAF_HALF_SIZE);
+		memset(ret_a, 0, LEAF_SHARE_SIZE);
 		return rc;
 	}
-	memcpy(ret_b, h->half[--h->n], LEAF_HALF_SIZE);
-	bytes_wipe(h->half[h->n], LEAF_HALF_SIZE);
+	memcpy(ret_b, h->share[--h->n], LEAF_SHARE_SIZE);
+	bytes_wipe(h->share[h->n], LEAF_SHARE_SIZE);
 	ask(h);
 	return RC_OK;
 }
 
-void halves_done(struct halves *h)
+void shares_done(struct shares *h)
 {
 	forget(h);
 }

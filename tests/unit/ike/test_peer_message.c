@@ -1,7 +1,7 @@
 /* Words between ledgers: offered, carried, refused, limited, and alive across a rekey. */
 #include "puppet.h"
 
-#include "witness/asking.h"
+#include "witness/poll.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define VENDOR "plaingate words between ledgers 1"
+#define VENDOR "plaingate ledger messages 1"
 
 static struct puppet p;
 
@@ -40,7 +40,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static enum rc say(enum ike_word kind, const char *text)
+static enum rc say(enum ike_peer_message kind, const char *text)
 {
 	enum rc rc = ike_input_word(p.core, p.now, "puppet", kind, text, strlen(text), NULL);
 
@@ -74,11 +74,11 @@ static void offered_in_both_roles(void **state)
 	for (int role = 0; role < 2; role++) {
 		puppet_done(&p);
 		assert_int_equal(up(VENDOR, role), 0);
-		assert_int_equal(say(IKE_WORD_ASK, "question"), RC_OK);
+		assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "question"), RC_OK);
 		said(NTF_PLAINGATE_WITNESS_ASK, "question");
 		answered();
 		assert_int_equal(p.sent_n, 0);
-		assert_int_equal(say(IKE_WORD_ANSWER, "answer"), RC_OK);
+		assert_int_equal(say(IKE_PEER_MESSAGE_ANSWER, "answer"), RC_OK);
 		said(NTF_PLAINGATE_WITNESS_ANSWER, "answer");
 	}
 }
@@ -86,13 +86,13 @@ static void offered_in_both_roles(void **state)
 /* Nothing private goes to who has not offered it, and nothing of theirs is taken. */
 static void not_offered(void **state)
 {
-	static const char *const vendors[] = { NULL, "plaingate words between ledgers 2", "plaingate words" };
+	static const char *const vendors[] = { NULL, "plaingate ledger messages 2", "plaingate words" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(vendors); i++) {
 		puppet_done(&p);
 		assert_int_equal(up(vendors[i], i % 2), 0);
-		assert_int_equal(say(IKE_WORD_ASK, "question"), RC_UNSUPPORTED);
+		assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "question"), RC_UNSUPPORTED);
 		assert_int_equal(p.sent_n, 0);
 		puppet_request(&p, EX_INFORMATIONAL);
 		ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
@@ -109,7 +109,7 @@ static void theirs_comes_in(void **state)
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
 	puppet_send(&p);
 	assert_int_equal(p.words, 1);
-	assert_int_equal(p.last_word, IKE_WORD_ASK);
+	assert_int_equal(p.last_word, IKE_PEER_MESSAGE_ASK);
 	assert_string_equal(p.last_word_peer, "puppet");
 	assert_int_equal(p.last_word_n, 6);
 	assert_memory_equal(p.last_word_bytes, "theirs", 6);
@@ -131,7 +131,7 @@ static void as_fast_as_a_ledger_asks(void **state)
 	(void)state;
 	asked(NTF_PLAINGATE_WITNESS_ASK);
 	for (uint32_t i = 1; i <= 50; i++) {
-		puppet_run(&p, ASKING_REST_NS / NS_PER_MS);
+		puppet_run(&p, WITNESS_POLL_REST_NS / NS_PER_MS);
 		asked(NTF_PLAINGATE_WITNESS_ASK);
 		assert_int_equal(p.words, 1 + i);
 	}
@@ -143,30 +143,32 @@ static void as_fast_as_a_ledger_asks(void **state)
 static void faster_than_that(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 2 * IKE_WORD_PER_S; i++)
+	for (int i = 0; i < 2 * IKE_PEER_MESSAGE_PER_S; i++)
 		asked(NTF_PLAINGATE_WITNESS_ASK);
-	assert_int_equal(p.words, IKE_WORD_PER_S);
+	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S);
 	asked(NTF_PLAINGATE_WITNESS_ANSWER);
-	assert_int_equal(p.words, IKE_WORD_PER_S + 1);
-	assert_int_equal(p.last_word, IKE_WORD_ANSWER);
+	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S + 1);
+	assert_int_equal(p.last_word, IKE_PEER_MESSAGE_ANSWER);
 	assert_true(puppet_up(&p, true));
 	puppet_usage(&p, p.child_in, 100);
 	asked(NTF_PLAINGATE_WITNESS_ASK);
-	assert_int_equal(p.words, IKE_WORD_PER_S + 1);
-	puppet_run(&p, 1000 / IKE_WORD_PER_S);
+	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S + 1);
+	puppet_run(&p, 1000 / IKE_PEER_MESSAGE_PER_S);
 	asked(NTF_PLAINGATE_WITNESS_ASK);
-	assert_int_equal(p.words, IKE_WORD_PER_S + 2);
+	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S + 2);
 }
 
 static void too_long_or_empty(void **state)
 {
-	static uint8_t big[IKE_WORD_MAX + 1];
+	static uint8_t big[IKE_PEER_MESSAGE_MAX + 1];
 
 	(void)state;
+	assert_int_equal(ike_input_word(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, big, sizeof big, NULL),
+		RC_RANGE);
 	assert_int_equal(
-		ike_input_word(p.core, p.now, "puppet", IKE_WORD_ASK, big, sizeof big, NULL), RC_RANGE);
-	assert_int_equal(ike_input_word(p.core, p.now, "puppet", IKE_WORD_ASK, big, 0, NULL), RC_RANGE);
-	assert_int_equal(ike_input_word(p.core, p.now, "nobody", IKE_WORD_ASK, big, 1, NULL), RC_NOT_FOUND);
+		ike_input_word(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, big, 0, NULL), RC_RANGE);
+	assert_int_equal(
+		ike_input_word(p.core, p.now, "nobody", IKE_PEER_MESSAGE_ASK, big, 1, NULL), RC_NOT_FOUND);
 	puppet_request(&p, EX_INFORMATIONAL);
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, big, sizeof big);
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ANSWER, NULL, 0);
@@ -176,20 +178,20 @@ static void too_long_or_empty(void **state)
 
 /* ---- in parts ---- */
 
-static uint8_t word[IKE_WORD_MAX];
+static uint8_t word[IKE_PEER_MESSAGE_MAX];
 
 static void say_long(size_t n, uint8_t seed)
 {
 	for (size_t i = 0; i < n; i++)
 		word[i] = (uint8_t)(i * 7 + i / 256 + seed);
-	assert_int_equal(ike_input_word(p.core, p.now, "puppet", IKE_WORD_ASK, word, n, NULL), RC_OK);
+	assert_int_equal(ike_input_word(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, word, n, NULL), RC_OK);
 	puppet_settle(&p);
 }
 
 /* The peer's hands: what the core sent is said back to it, as another core would take it. */
 static void echoed(const struct ike_notify *v)
 {
-	uint8_t data[IKE_WORD_MAX + 4];
+	uint8_t data[IKE_PEER_MESSAGE_MAX + 4];
 	size_t n = v->data.n;
 	uint16_t type = v->type;
 
@@ -203,8 +205,8 @@ static void echoed(const struct ike_notify *v)
  * marker. */
 static void long_ones_go_in_parts(void **state)
 {
-	static const size_t sizes[] = { 1, IKE_WORD_PART_MAX, IKE_WORD_PART_MAX + 1, 1600,
-		2 * IKE_WORD_PART_MAX, IKE_WORD_MAX };
+	static const size_t sizes[] = { 1, IKE_PEER_MESSAGE_PART_MAX, IKE_PEER_MESSAGE_PART_MAX + 1, 1600,
+		2 * IKE_PEER_MESSAGE_PART_MAX, IKE_PEER_MESSAGE_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
@@ -233,7 +235,8 @@ static void long_ones_go_in_parts(void **state)
 				p.sent_n = 1;
 			}
 		}
-		assert_int_equal(messages, (sizes[i] + IKE_WORD_PART_MAX - 1) / IKE_WORD_PART_MAX);
+		assert_int_equal(
+			messages, (sizes[i] + IKE_PEER_MESSAGE_PART_MAX - 1) / IKE_PEER_MESSAGE_PART_MAX);
 		assert_int_equal(p.words, words + 1);
 		assert_int_equal(p.last_word_n, sizes[i]);
 		assert_memory_equal(p.last_word_bytes, word, sizes[i]);
@@ -247,7 +250,7 @@ static void a_newer_one_takes_its_place(void **state)
 	say_long(3000, 1);
 	assert_true(puppet_read_last(&p));
 	echoed(&p.payloads.notifies[0]);
-	assert_int_equal(say(IKE_WORD_ASK, "short"), RC_OK);
+	assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "short"), RC_OK);
 	assert_true(puppet_read(&p, 0));
 	answered();
 	said(NTF_PLAINGATE_WITNESS_ASK, "short");
@@ -257,7 +260,7 @@ static void a_newer_one_takes_its_place(void **state)
 
 static void part(uint8_t kind, uint8_t last, uint16_t before, size_t n)
 {
-	static uint8_t data[IKE_WORD_MAX + 8];
+	static uint8_t data[IKE_PEER_MESSAGE_MAX + 8];
 
 	data[0] = kind;
 	data[1] = last;
@@ -277,35 +280,35 @@ static void parts_that_do_not_fit(void **state)
 	part(0, 0, 0, 0);   /* nothing in it */
 	part(0, 0, 0, 3);
 	part(0, 1, 0, 4);
-	part(IKE_WORD_COUNT, 1, 0, 14); /* no such kind */
+	part(IKE_PEER_MESSAGE_COUNT, 1, 0, 14); /* no such kind */
 	part(0, 0, 0, 14);
 	part(0, 1, 11, 14); /* a gap */
 	part(0, 1, 10, 14); /* of what was dropped */
-	part(0, 0, 0, 4 + IKE_WORD_MAX);
-	part(0, 1, IKE_WORD_MAX, 4 + 1); /* too long together */
+	part(0, 0, 0, 4 + IKE_PEER_MESSAGE_MAX);
+	part(0, 1, IKE_PEER_MESSAGE_MAX, 4 + 1); /* too long together */
 	assert_int_equal(p.words, 0);
 	part(0, 0, 0, 14);
 	part(1, 0, 0, 14); /* the other kind has its own */
 	part(0, 1, 10, 14);
 	assert_int_equal(p.words, 1);
 	assert_int_equal(p.last_word_n, 20);
-	assert_int_equal(p.last_word, IKE_WORD_ASK);
+	assert_int_equal(p.last_word, IKE_PEER_MESSAGE_ASK);
 	part(1, 1, 10, 5);
 	assert_int_equal(p.words, 2);
 	assert_int_equal(p.last_word_n, 11);
-	for (int i = 1; i < 2 * IKE_WORD_PER_S; i++) /* too fast at last */
+	for (int i = 1; i < 2 * IKE_PEER_MESSAGE_PER_S; i++) /* too fast at last */
 		part(0, 1, 0, 14);
-	assert_int_equal(p.words, 1 + IKE_WORD_PER_S);
+	assert_int_equal(p.words, 1 + IKE_PEER_MESSAGE_PER_S);
 }
 
 /* While one is on its way the newest waits; both kinds go, one after the other. */
 static void the_newest_waits(void **state)
 {
 	(void)state;
-	assert_int_equal(say(IKE_WORD_ASK, "one"), RC_OK);
-	assert_int_equal(say(IKE_WORD_ASK, "two"), RC_OK);
-	assert_int_equal(say(IKE_WORD_ASK, "three"), RC_OK);
-	assert_int_equal(say(IKE_WORD_ANSWER, "four"), RC_OK);
+	assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "one"), RC_OK);
+	assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "two"), RC_OK);
+	assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "three"), RC_OK);
+	assert_int_equal(say(IKE_PEER_MESSAGE_ANSWER, "four"), RC_OK);
 	assert_int_equal(p.sent_n, 1);
 	said(NTF_PLAINGATE_WITNESS_ASK, "one");
 	answered();
@@ -317,14 +320,14 @@ static void the_newest_waits(void **state)
 }
 
 /* What waits while the peer rekeys the IKE SA goes on the new one. */
-static void moves_to_the_heir(void **state)
+static void moves_to_the_successor(void **state)
 {
 	static const uint8_t spi[8] = { 0x77 };
-	uint8_t heir_spi[8];
+	uint8_t successor_spi[8];
 
 	(void)state;
-	assert_int_equal(say(IKE_WORD_ASK, "first"), RC_OK); /* not answered: the window is taken */
-	assert_int_equal(say(IKE_WORD_ASK, "second"), RC_OK);
+	assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "first"), RC_OK); /* not answered: the window is taken */
+	assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "second"), RC_OK);
 	puppet_forget(&p);
 	puppet_request(&p, EX_CREATE_CHILD_SA);
 	puppet_offer_ike(&p, spi);
@@ -333,14 +336,14 @@ static void moves_to_the_heir(void **state)
 	puppet_send(&p);
 	assert_true(puppet_read(&p, 0));
 	assert_int_equal(p.payloads.sa.proposals[0].spi_n, 8);
-	memcpy(heir_spi, p.payloads.sa.proposals[0].spi, 8);
+	memcpy(successor_spi, p.payloads.sa.proposals[0].spi, 8);
 	assert_int_equal(p.sent_n, 2);
 	p.initiator = true;
 	memcpy(p.spi_i, spi, 8);
-	memcpy(p.spi_r, heir_spi, 8);
+	memcpy(p.spi_r, successor_spi, 8);
 	p.own_id = 0;
 	said(NTF_PLAINGATE_WITNESS_ASK, "second");
-	assert_memory_equal(p.header.spi_r, heir_spi, 8);
+	assert_memory_equal(p.header.spi_r, successor_spi, 8);
 }
 
 static void no_ike_sa(void **state)
@@ -349,7 +352,7 @@ static void no_ike_sa(void **state)
 	puppet_request(&p, EX_INFORMATIONAL);
 	ike_out_delete_ike(&p.out);
 	puppet_send(&p);
-	assert_int_equal(say(IKE_WORD_ASK, "question"), RC_AGAIN);
+	assert_int_equal(say(IKE_PEER_MESSAGE_ASK, "question"), RC_AGAIN);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, up_speaking, teardown)
@@ -367,7 +370,7 @@ int main(void)
 		T(a_newer_one_takes_its_place),
 		T(parts_that_do_not_fit),
 		T(the_newest_waits),
-		T(moves_to_the_heir),
+		T(moves_to_the_successor),
 		T(no_ike_sa),
 	};
 
