@@ -12,7 +12,7 @@
 #ifndef MODEL_KEEPER_API_H
 #define MODEL_KEEPER_API_H
 
-#include "base/addr.h"
+#include "base/selector.h"
 #include "model/algorithms.h"
 
 #define KEEPER_KE_MAX	   1600 /* ML-KEM-1024's 1568 fit */
@@ -22,15 +22,6 @@
 #define KEEPER_ID_MAX	   256	/* identification payload body: type, 3 reserved octets, data */
 #define KEEPER_AUTH_MAX	   512	/* authentication data behind the method octet and its 3 reserved */
 #define KEEPER_TEXT_MAX	   200
-#define SELECTORS_MAX	   8
-
-/* One traffic selector, RFC 7296 section 3.13.1. proto 0: any; ports 0..65535: any. */
-struct selector {
-	struct ip_range addrs;
-	uint16_t port_first, port_last;
-	uint8_t proto;
-	uint8_t zero[3];
-};
 
 enum keeper_role { KEEPER_INITIATOR = 1, KEEPER_RESPONDER = 2 };
 

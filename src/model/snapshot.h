@@ -11,7 +11,7 @@
 #ifndef MODEL_SNAPSHOT_H
 #define MODEL_SNAPSHOT_H
 
-#include "base/addr.h"
+#include "base/selector.h"
 #include "model/algorithms.h"
 #include "model/keeper_api.h"
 

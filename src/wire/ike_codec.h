@@ -10,8 +10,9 @@
 #define WIRE_IKE_CODEC_H
 
 #include "base/rd.h"
+#include "base/selector.h"
 #include "base/wr.h"
-#include "model/keeper_api.h"
+#include "model/algorithms.h"
 #include "wire/ike_limits.h"
 #include "wire/ike_numbers.h"
 
