@@ -1,6 +1,6 @@
 /*
  * INFORMATIONAL in both roles (RFC 7296 sections 1.4, 1.4.1, 2.4): deleting IKE and child SAs, asking whether
- * the peer lives, words between the ledgers (words.c). Crossing deletes: 2.25.1, 2.25.2.
+ * the peer lives, words between the ledgers (peer_message.c). Crossing deletes: 2.25.1, 2.25.2.
  */
 #include "ike/internal.h"
 

@@ -225,7 +225,7 @@ struct ike_sa {
 			       settled */
 	uint64_t peer_successor; /* serial of the one that the peer's rekey of this one made; 0: none */
 
-	/* words.c */
+	/* peer_message.c */
 	bool supports_witnessing; /* the peer offered the vendor id */
 	struct blob words[IKE_PEER_MESSAGE_COUNT];
 	size_t peer_messages_sent[IKE_PEER_MESSAGE_COUNT]; /* octets of it, in parts */
@@ -531,7 +531,7 @@ void liveness_local_gone(struct ike *c, struct ike_sa *sa);
 void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpoint *remote,
 	const struct ike_payloads *p);
 
-/* ---- words.c: between the ledgers of the two gateways ---- */
+/* ---- peer_message.c: between the ledgers of the two gateways ---- */
 void peer_messages_offer(struct ike_out *o);
 void peer_messages_offered(struct ike_sa *sa, const struct ike_payloads *p);
 bool peer_messages_wait(const struct ike_sa *sa);

@@ -4,7 +4,7 @@
  *
  * Only two things in an answer prove anything: a cosignature, and the note of witness_seen_parse(), which the
  * log itself signed. A size in a 409 is a claim: a witness that says it saw more than the log has is asked
- * for that note. Pure. Callers: witness/asking.c, src/proc/ledger, tests. Any thread.
+ * for that note. Pure. Callers: witness/poll.c, src/proc/ledger, tests. Any thread.
  */
 #ifndef WITNESS_CLIENT_H
 #define WITNESS_CLIENT_H

@@ -45,6 +45,44 @@ FILE_LINES_MAX = 900
 LINE_COLUMNS_MAX = 150  # tables are wider than code
 
 
+FUNCTION_LINES_MAX = 70
+LONG_FUNCTIONS = {  # (file, function): why it cannot be divided
+    ("'src/cli/commands.c", "option_value"): "to be divided",
+    ("src/cli/commands.c", "option_value"): "to be divided",
+    ("src/verify/checks.c", "open_text"): "to be divided",
+    ("tests/unit/firewall/test_reload.c", "test_unsound_records"): "to be divided",
+    ("tests/unit/keys/test_shell.c", "tunnel_end_to_end"): "to be divided",
+    ("tests/unit/witness/test_witness.c", "status_table"): "to be divided",
+}
+# The name of a limit in time, number or size, with a number for its value.
+LIMIT = re.compile(r"#define\s+(\w+_(?:MAX|MIN|MS|NS|EVERY\w*|PER_SECOND|BYTES|WAIT\w*))\s+\(?\d")
+LIMITS_PENDING = {"base", "cli", "crypto", "esp", "firewall", "ipc", "keys", "ledger", "proc/control", "proc/courier", "proc/dataplane",
+                  "proc/keeper", "proc/ledger", "proc/supervisor", "proc/witness", "route", "verify", "wire", "witness"}
+LISTS_PENDING = {"proc/control/control.h", "proc/dataplane/dataplane.h", "proc/dataplane/pipeline.h", "proc/supervisor/supervisor.h"}
+NAMED_FILE = re.compile(r"(?<![\w/.<*-])[a-z]\w*(?:/\w+)*\.[ch]\b(?!>)")
+LISTED_FILES = re.compile(r"[ /]\*\s+((?:\w+\.c(?:, | and )?)+)\s{2,}|[ /]\*\s+((?:\w+\.c(?:, )?)+)\t")
+
+
+def room_of(path):
+    parts = path.relative_to(SRC).parts
+    return "/".join(parts[:2]) if parts[0] == "proc" else parts[0]
+
+
+def functions(text):
+    """(line, name, lines of the body) of each function of a source that clang-format has set: braces of functions stand alone."""
+    lines, begin = text.split("\n"), None
+    for number, line in enumerate(lines):
+        if line == "{":
+            begin = number
+        elif line == "}" and begin is not None:
+            head = begin
+            while head > 0 and lines[head - 1] and not lines[head - 1].startswith(("}", "#", " ", "/")):
+                head -= 1
+            name = re.search(r"(\w+)\s*\(", " ".join(lines[head:begin]))
+            yield begin, name.group(1) if name else "?", number - begin - 1
+            begin = None
+
+
 def sources(*folders, endings=(".c", ".h")):
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*")):
@@ -187,6 +225,54 @@ class Style(unittest.TestCase):
                 wrong.append(f"{path.relative_to(ROOT)}: does not begin with a comment about its purpose")
             if not re.search(r"^#ifndef (\w+)\n#define \1\b", text, re.M):
                 wrong.append(f"{path.relative_to(ROOT)}: no include guard")
+        self.complain(wrong)
+
+
+    def test_a_function_fits_a_screen(self):
+        wrong = []
+        for path in sources("src", "tests", "fuzz", "bench", endings=(".c",)):
+            for line, name, length in functions(path.read_text(encoding="utf-8")):
+                if length > FUNCTION_LINES_MAX and (str(path.relative_to(ROOT)), name) not in LONG_FUNCTIONS:
+                    wrong.append(f"{path.relative_to(ROOT)}:{line}: {name}() has {length} lines; {FUNCTION_LINES_MAX} fit a screen: divide it")
+        self.complain(wrong)
+
+    def test_limits_stand_in_headers(self):
+        """A limit that only its file knows is found by nobody who asks what can grow, and meets no test."""
+        wrong = []
+        for path in sources("src", endings=(".c",)):
+            if room_of(path) in LIMITS_PENDING:
+                continue
+            for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+                found = LIMIT.match(line)
+                if found:
+                    wrong.append(f"{path.relative_to(ROOT)}:{number}: {found.group(1)}: a limit stands in limits.h of its room, or in the header of its "
+                                 "subject, with its reason")
+        self.complain(wrong)
+
+    def test_files_that_comments_name_exist(self):
+        names = {path.name for path in sources("src", "tests", "fuzz", "bench")} | {path.name for path in (ROOT / "src").rglob("*.py")}
+        wrong = []
+        for path in sources("src", "tests", "fuzz", "bench"):
+            text = path.read_text(encoding="utf-8")
+            for comment in re.finditer(r"/\*.*?\*/", text, re.S):
+                for found in NAMED_FILE.finditer(comment.group(0)):
+                    name, place = found.group(0), comment.start() + found.start()
+                    if not (any((folder / name).is_file() for folder in (path.parent, ROOT, SRC, ROOT / "tests", ROOT / "tests/unit"))
+                            if "/" in name else name in names):
+                        wrong.append(f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, place) + 1}: there is no {name}")
+        self.complain(wrong)
+
+    def test_a_list_of_files_is_complete(self):
+        """Where a header lists the files of its folder, a line each, it lists them all."""
+        wrong = []
+        for path in sources("src", endings=(".h",)):
+            listed = set()
+            for comment in re.finditer(r"/\*.*?\*/", path.read_text(encoding="utf-8"), re.S):
+                listed |= {name for line in comment.group(0).split("\n") for found in [LISTED_FILES.match(line)] if found
+                           for name in re.findall(r"\w+\.c", found.group(1))}
+            there = {one.name for one in path.parent.glob("*.c")}
+            if len(listed & there) >= 4 and str(path.relative_to(SRC)) not in LISTS_PENDING:
+                wrong += [f"{path.relative_to(ROOT)}: {name} is missing in the list of files" for name in sorted(there - listed)]
         self.complain(wrong)
 
 

@@ -18,7 +18,7 @@ struct rule {
 	bool vrf;
 };
 
-/* The kernel's own three, and the one that brings the host's own packets into tunnels (supervisor/routes.c).
+/* The kernel's own three, and the one that brings the host's own packets into tunnels (proc/supervisor/routes.c).
  */
 static bool rule_is_known(const struct fib_rule_hdr *m, const struct rule *r)
 {
