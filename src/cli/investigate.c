@@ -81,7 +81,7 @@ static struct verify_source frozen_source(struct frozen *f)
 
 /* ---- the file that is made ---- */
 
-struct out {
+struct bundle_out {
 	const struct verify_source *from;
 	uint8_t *bytes;
 	size_t n, room;
@@ -93,7 +93,7 @@ struct out {
 	struct err *e;
 };
 
-static uint8_t *out_room(struct out *o, size_t n)
+static uint8_t *out_room(struct bundle_out *o, size_t n)
 {
 	if (o->rc != RC_OK)
 		return NULL;
@@ -112,7 +112,7 @@ static uint8_t *out_room(struct out *o, size_t n)
 	return o->bytes + o->n - n;
 }
 
-static void out_add(struct out *o, const char *name, const void *bytes, size_t n)
+static void out_add(struct bundle_out *o, const char *name, const void *bytes, size_t n)
 {
 	uint8_t *at = out_room(o, TAR_BLOCK + n + tar_padding(n));
 
@@ -127,7 +127,7 @@ static void out_add(struct out *o, const char *name, const void *bytes, size_t n
 	memset(at + TAR_BLOCK + n, 0, tar_padding(n));
 }
 
-static void out_end(struct out *o)
+static void out_end(struct bundle_out *o)
 {
 	uint8_t *at = out_room(o, 2 * TAR_BLOCK);
 
@@ -136,7 +136,7 @@ static void out_end(struct out *o)
 }
 
 /* A file of the ledger; optional: it may be missing. */
-static void out_copy(struct out *o, const char *path, bool optional)
+static void out_copy(struct bundle_out *o, const char *path, bool optional)
 {
 	uint8_t *bytes;
 	size_t n;
@@ -156,7 +156,7 @@ static void out_ledger_file(void *to, const char *path)
 	out_copy(to, path, false);
 }
 
-static void readme_add(struct out *o, const struct verify_range *r)
+static void readme_add(struct bundle_out *o, const struct verify_range *r)
 {
 	char text[EVIDENCE_README_MAX];
 
@@ -164,7 +164,7 @@ static void readme_add(struct out *o, const struct verify_range *r)
 }
 
 /* Texts of configurations that the entries name, from the directory where control keeps them. */
-static void configs_add(struct out *o, const struct evidence *v, const char *folder)
+static void configs_add(struct bundle_out *o, const struct evidence *v, const char *folder)
 {
 	DIR *d = opendir(folder);
 
@@ -219,7 +219,7 @@ static enum rc bundle_list(void *context, void (*each)(void *to, const char *pat
 
 static void page_take(void *context, const char *page, size_t n)
 {
-	struct out *o = context;
+	struct bundle_out *o = context;
 	size_t copy_n;
 
 	free(o->page);
@@ -228,7 +228,8 @@ static void page_take(void *context, const char *page, size_t n)
 }
 
 /* As a reader will: the bundle alone. making: before its timeline is there. */
-static enum rc out_verify(struct out *o, const char *vkey, bool making, struct verify_report *ret_report)
+static enum rc out_verify(
+	struct bundle_out *o, const char *vkey, bool making, struct verify_report *ret_report)
 {
 	struct verify_options options = {
 		.vkey = vkey, .sealed_starts = true, .making = making, .timeline = page_take, .context = o
@@ -254,7 +255,7 @@ static enum rc out_verify(struct out *o, const char *vkey, bool making, struct v
 }
 
 /* Under its name only when it is whole and on the disk; one that is there already stays. */
-static enum rc out_write(const struct out *o, const char *path, struct err *e)
+static enum rc out_write(const struct bundle_out *o, const char *path, struct err *e)
 {
 	char part[PART_PATH_MAX];
 	enum rc rc = part_write(part, path, o->bytes, o->n, e);
@@ -278,7 +279,7 @@ struct inquiry {
 	struct evidence *chosen;
 	struct verify_report report, made; /* of the ledger; of the bundle */
 	struct verify_range range;
-	struct out out;
+	struct bundle_out out;
 };
 
 /* The whole ledger, found good; what belongs to the bundle is chosen on the way. */
@@ -321,7 +322,7 @@ static enum rc bundle_make(struct inquiry *q, const char *configs, struct err *e
 	utc_us now = clock_utc();
 	char range[512];
 
-	q->out = (struct out){ .from = &source, .mtime = now / 1000000, .e = e };
+	q->out = (struct bundle_out){ .from = &source, .mtime = now / 1000000, .e = e };
 	if (evidence_choose(q->chosen, q->report.published, q->report.cosigned_head, &q->range) != RC_OK)
 		return err_add(e, RC_LIMIT, "out of memory");
 	utc_text(q->range.made, now);

@@ -367,14 +367,14 @@ static int run_ike(const struct cli_line *line, enum ike_command command)
 
 /* ---- trace: printed as it comes ---- */
 
-struct trace {
+struct trace_printer {
 	bool json;
 	size_t n;
 };
 
 static enum rc trace_row(void *context, const char *json, size_t n, struct err *e)
 {
-	struct trace *t = context;
+	struct trace_printer *t = context;
 	char *row = strndup(json, n);
 	enum rc rc = row ? RC_OK : err_add(e, RC_INTERNAL, "out of memory");
 
@@ -393,7 +393,7 @@ static enum rc trace_row(void *context, const char *json, size_t n, struct err *
 static int run_trace(const struct cli_line *line)
 {
 	struct msg_cli_request q = { .command = CLI_TRACE, .show.filter = line->filter };
-	struct trace t = { .json = line->given & OPT(JSON) };
+	struct trace_printer t = { .json = line->given & OPT(JSON) };
 	struct msg_result result = { 0 };
 	struct err e = { 0 };
 	enum rc rc;

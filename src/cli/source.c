@@ -14,16 +14,16 @@
 #define BUNDLE_BYTES_MAX (2ull << 30)
 
 /* One place: a directory, a file or an address. */
-struct place {
+struct evidence_place {
 	int dir; /* -1: none */
 	uint8_t *bytes;
 	struct tar tar;
-	struct url *url;
+	struct ledger_url *url;
 	struct verify_source source;
 };
 
 struct source {
-	struct place main, archive;
+	struct evidence_place main, archive;
 	bool archive_any;
 };
 
@@ -95,12 +95,12 @@ static void no_pause(void *context)
 
 /* ---- places ---- */
 
-static enum rc place_open(struct place *p, const char *where, struct err *e)
+static enum rc place_open(struct evidence_place *p, const char *where, struct err *e)
 {
 	struct stat st;
 	size_t n;
 
-	*p = (struct place){ .dir = -1 };
+	*p = (struct evidence_place){ .dir = -1 };
 	if (url_is(where)) {
 		enum rc rc = url_open(&p->url, where, e);
 		if (rc == RC_OK)
@@ -127,7 +127,7 @@ static enum rc place_open(struct place *p, const char *where, struct err *e)
 	return RC_OK;
 }
 
-static void place_close(struct place *p)
+static void place_close(struct evidence_place *p)
 {
 	if (p->dir >= 0)
 		close(p->dir);

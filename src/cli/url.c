@@ -19,7 +19,7 @@
 #define FAILURES_MAX 16
 #define PAUSE_MS     200
 
-struct url {
+struct ledger_url {
 	CURL *curl;
 	char base[ADDRESS_MAX];	   /* ends with '/' */
 	char why[CURL_ERROR_SIZE]; /* the library's own words about the last question */
@@ -40,7 +40,7 @@ bool url_is(const char *text)
 
 static size_t take(char *bytes, size_t size, size_t count, void *context)
 {
-	struct url *u = context;
+	struct ledger_url *u = context;
 	size_t n = size * count;
 
 	if (n > u->max - u->n) {
@@ -63,14 +63,14 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
 /* Called about once a second, also when nothing comes. */
 static int watch(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up)
 {
-	struct url *u = context;
+	struct ledger_url *u = context;
 	uint64_t allowed = (ANSWER_S + (uint64_t)now / OCTETS_S_MIN) * NS_PER_S;
 
 	u->too_slow = clock_mono() - u->asked > allowed;
 	return u->too_slow;
 }
 
-static bool options_set(struct url *u)
+static bool options_set(struct ledger_url *u)
 {
 	const char *authorities = getenv("SSL_CERT_FILE");
 	CURL *c = u->curl;
@@ -90,9 +90,9 @@ static bool options_set(struct url *u)
 	       curl_easy_setopt(c, CURLOPT_WRITEDATA, u) == CURLE_OK;
 }
 
-enum rc url_open(struct url **ret_url, const char *text, struct err *e)
+enum rc url_open(struct ledger_url **ret_url, const char *text, struct err *e)
 {
-	struct url *u = calloc(1, sizeof *u);
+	struct ledger_url *u = calloc(1, sizeof *u);
 	size_t n = strlen(text);
 
 	*ret_url = NULL;
@@ -110,7 +110,7 @@ enum rc url_open(struct url **ret_url, const char *text, struct err *e)
 	return RC_OK;
 }
 
-void url_close(struct url *u)
+void url_close(struct ledger_url *u)
 {
 	if (!u)
 		return;
@@ -121,7 +121,7 @@ void url_close(struct url *u)
 	free(u);
 }
 
-static void trouble_note(struct url *u, const char *address, const char *what, long status)
+static void trouble_note(struct ledger_url *u, const char *address, const char *what, long status)
 {
 	if (u->trouble[0])
 		return;
@@ -137,7 +137,7 @@ static void trouble_note(struct url *u, const char *address, const char *what, l
 
 static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
-	struct url *u = context;
+	struct ledger_url *u = context;
 	char address[ADDRESS_MAX + 128];
 	long status = 0;
 
@@ -183,12 +183,12 @@ static void short_pause(void *context)
 	nanosleep(&t, NULL);
 }
 
-struct verify_source url_source(struct url *u)
+struct verify_source url_source(struct ledger_url *u)
 {
 	return (struct verify_source){ .context = u, .read = answer_read, .pause = short_pause };
 }
 
-const char *url_trouble(const struct url *u)
+const char *url_trouble(const struct ledger_url *u)
 {
 	return u->trouble;
 }

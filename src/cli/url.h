@@ -10,16 +10,16 @@
 
 #include "verify/verify.h"
 
-struct url;
+struct ledger_url;
 
 /* "http://…" or "https://…" */
 bool url_is(const char *text);
 /* RC_INTERNAL: the library. */
-enum rc url_open(struct url **ret_url, const char *text, struct err *e);
+enum rc url_open(struct ledger_url **ret_url, const char *text, struct err *e);
 /* NULL is taken. */
-void url_close(struct url *u);
-struct verify_source url_source(struct url *u);
+void url_close(struct ledger_url *u);
+struct verify_source url_source(struct ledger_url *u);
 /* The first failure of the network or the server, or "". That a file is not there is none. */
-const char *url_trouble(const struct url *u);
+const char *url_trouble(const struct ledger_url *u);
 
 #endif

@@ -104,14 +104,14 @@ static void report_print(const struct verify_report *r, const struct cli_line *l
 }
 
 /* What is to be kept when all is good: of the last reading. */
-struct kept {
+struct kept_state {
 	uint8_t *bytes;
 	size_t n;
 };
 
 static void kept_take(void *context, const void *bytes, size_t n)
 {
-	struct kept *k = context;
+	struct kept_state *k = context;
 
 	free(k->bytes);
 	k->bytes = malloc(n);
@@ -121,7 +121,7 @@ static void kept_take(void *context, const void *bytes, size_t n)
 }
 
 /* In the place of an older one, when it is whole and on the disk. */
-static enum rc kept_write(const struct kept *k, const char *path, struct err *e)
+static enum rc kept_write(const struct kept_state *k, const char *path, struct err *e)
 {
 	if (k->n == 0)
 		return err_add(
@@ -137,7 +137,7 @@ static enum rc kept_write(const struct kept *k, const char *path, struct err *e)
 
 int run_verify_ledger(const struct cli_line *line)
 {
-	struct kept kept = { 0 };
+	struct kept_state kept = { 0 };
 	struct verify_options o = { .vkey = line->key,
 		.now_s = clock_utc() / 1000000,
 		.sealed_starts = true,

@@ -15,14 +15,15 @@ static enum rc archived_load(struct walk *w)
 	const char *at, *line;
 	uint8_t *bytes;
 	size_t n, line_n;
-	enum rc rc = file_read(w, VERIFY_PATH_ARCHIVED, &bytes, &n);
+	enum rc rc = walk_file_read(w, VERIFY_PATH_ARCHIVED, &bytes, &n);
 
 	if (rc != RC_OK)
 		return rc == RC_NOT_FOUND ? RC_OK : rc;
 	at = (const char *)bytes;
 	if (!line_take(&at, (const char *)bytes + n, &line, &line_n) || at != (const char *)bytes + n ||
 		!line_decimal(line, line_n, &w->report->archived))
-		rc = found(&w->stop, VERIFY_FILE, "%s is no number of entries", VERIFY_PATH_ARCHIVED);
+		rc = report_finding(
+			&w->stop, VERIFY_FILE, "%s is no number of entries", VERIFY_PATH_ARCHIVED);
 	free(bytes);
 	return rc;
 }
@@ -32,7 +33,7 @@ enum rc scope_load(struct walk *w)
 	struct err why = { 0 };
 	uint8_t *bytes;
 	size_t n;
-	enum rc rc = file_read(w, EVIDENCE_PATH_RANGE, &bytes, &n);
+	enum rc rc = walk_file_read(w, EVIDENCE_PATH_RANGE, &bytes, &n);
 
 	if (rc == RC_NOT_FOUND)
 		return archived_load(w);
@@ -41,14 +42,14 @@ enum rc scope_load(struct walk *w)
 	rc = evidence_range_parse(&w->report->range, (const char *)bytes, n, &why);
 	free(bytes);
 	if (rc != RC_OK)
-		return found(&w->stop, VERIFY_BUNDLED, "%s: %s", EVIDENCE_PATH_RANGE, why.text);
+		return report_finding(&w->stop, VERIFY_BUNDLED, "%s: %s", EVIDENCE_PATH_RANGE, why.text);
 	w->report->bundle = true;
 	w->gathered.timeline = timeline_new();
 	w->gathered.no_memory = !w->gathered.timeline;
 	return RC_OK;
 }
 
-bool scope_leaves_out(const struct walk *w, uint64_t bundle)
+bool scope_excludes(const struct walk *w, uint64_t bundle)
 {
 	const struct verify_range *r = &w->report->range;
 	uint64_t first = bundle * TILE_WIDTH, end = first + TILE_WIDTH;
@@ -64,7 +65,7 @@ bool scope_leaves_out(const struct walk *w, uint64_t bundle)
 /* ---- entries of a bundle ---- */
 
 /* Room for one more behind n; NULL, and no change: no memory. */
-static void *one_more(void *array, size_t n, size_t *room, size_t size)
+static void *array_grow(void *array, size_t n, size_t *room, size_t size)
 {
 	if (n < *room)
 		return array;
@@ -88,7 +89,7 @@ static void config_note(struct gathered *g, const struct ledger_entry *entry)
 
 	if (!ledger_entry_hex(entry, "sha256", hash, sizeof hash) || config_named(g, hash))
 		return;
-	void *grown = one_more(g->config, g->config_n, &g->config_room, sizeof *g->config);
+	void *grown = array_grow(g->config, g->config_n, &g->config_room, sizeof *g->config);
 	if (grown)
 		g->config = grown;
 	if (!grown || !digests_put(&g->configs, hash, g->config_n)) {
@@ -100,7 +101,7 @@ static void config_note(struct gathered *g, const struct ledger_entry *entry)
 
 static void epoch_note(struct gathered *g, const struct ledger_entry *entry)
 {
-	struct merkle_hash *grown = one_more(g->epoch, g->epochs_n, &g->epochs_room, sizeof *g->epoch);
+	struct merkle_hash *grown = array_grow(g->epoch, g->epochs_n, &g->epochs_room, sizeof *g->epoch);
 
 	if (!grown) {
 		g->no_memory = true;
@@ -123,16 +124,16 @@ static void range_check(struct walk *w, const struct ledger_entry *entry, uint64
 
 	w->report->made[VERIFY_CHECK_RANGE] += index + 1 == r->first || index == r->end;
 	if (!within && !early && !late)
-		found_at(&w->bundled, VERIFY_BUNDLED, index,
+		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
 			"it is of the bundle's time, and the range leaves it out");
 	else if (index + 1 == r->first && !early)
-		found_at(&w->bundled, VERIFY_BUNDLED, index,
+		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
 			"it stands before the bundle's range and is not dated before its time");
 	else if (index == r->end && !late)
-		found_at(&w->bundled, VERIFY_BUNDLED, index,
+		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
 			"it stands behind the bundle's range and is not dated behind its time");
 	else if (within && ((index == r->first && early) || (index + 1 == r->end && late)))
-		found_at(&w->bundled, VERIFY_BUNDLED, index,
+		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
 			"it is where the bundle's range begins or ends, and not of its time");
 }
 
@@ -183,11 +184,12 @@ static void configs_check(struct walk *w)
 		size_t n;
 		snprintf(path, sizeof path, "config/%s.conf",
 			hex_from_bytes(hex, w->gathered.config[i], SHA256_SIZE));
-		if (file_read(w, path, &bytes, &n) != RC_OK)
+		if (walk_file_read(w, path, &bytes, &n) != RC_OK)
 			continue; /* it was not at hand */
 		sha256(hash, bytes, n);
 		if (memcmp(hash, w->gathered.config[i], sizeof hash) != 0)
-			found(&w->bundled, VERIFY_BUNDLED, "%s is not the text that the entry names", path);
+			report_finding(
+				&w->bundled, VERIFY_BUNDLED, "%s is not the text that the entry names", path);
 		w->report->made[VERIFY_CHECK_CONFIGURATIONS]++;
 		free(bytes);
 	}
@@ -198,13 +200,13 @@ static void page_compare(struct walk *w, const char *page, size_t page_n)
 	uint8_t *bytes;
 	size_t n;
 
-	enum rc rc = file_read(w, EVIDENCE_PATH_TIMELINE, &bytes, &n);
+	enum rc rc = walk_file_read(w, EVIDENCE_PATH_TIMELINE, &bytes, &n);
 	if (rc == RC_NOT_FOUND)
-		found(&w->bundled, VERIFY_BUNDLED, "%s is missing", EVIDENCE_PATH_TIMELINE);
+		report_finding(&w->bundled, VERIFY_BUNDLED, "%s is missing", EVIDENCE_PATH_TIMELINE);
 	if (rc != RC_OK)
 		return;
 	if (n != page_n || memcmp(bytes, page, n) != 0)
-		found(&w->bundled, VERIFY_BUNDLED,
+		report_finding(&w->bundled, VERIFY_BUNDLED,
 			"%s is not the page that these entries make: it was altered, or another version of "
 			"Plaingate than this one made it (the bundle names %s)",
 			EVIDENCE_PATH_TIMELINE, w->report->range.version);
@@ -219,9 +221,9 @@ static void readme_check(struct walk *w)
 	size_t text_n = evidence_readme_text(&w->report->range, text, sizeof text), n = 0;
 	uint8_t *bytes;
 
-	enum rc rc = file_read(w, EVIDENCE_PATH_README, &bytes, &n);
+	enum rc rc = walk_file_read(w, EVIDENCE_PATH_README, &bytes, &n);
 	if (rc == RC_NOT_FOUND || (rc == RC_OK && (n != text_n || memcmp(bytes, text, n) != 0)))
-		found(&w->bundled, VERIFY_BUNDLED,
+		report_finding(&w->bundled, VERIFY_BUNDLED,
 			"%s is missing, or is not the text of a bundle of this range: it was altered, or "
 			"another "
 			"version of Plaingate than this one made it (the bundle names %s)",
@@ -255,13 +257,13 @@ enum rc bundled_end(struct walk *w)
 	const struct verify_range *r = &w->report->range;
 
 	if (r->end > w->edge.size)
-		return found(&w->stop, VERIFY_BUNDLED,
+		return report_finding(&w->stop, VERIFY_BUNDLED,
 			"the range ends at entry %llu, the ledger has only %llu", (unsigned long long)r->end,
 			(unsigned long long)w->edge.size);
 	/* Nothing can be before the first entry, nor behind the last. */
 	w->report->made[VERIFY_CHECK_RANGE] += (r->first == 0) + (r->end == w->edge.size);
 	if (w->report->strays > 0)
-		found(&w->bundled, VERIFY_BUNDLED, "%llu files in it do not belong to a bundle",
+		report_finding(&w->bundled, VERIFY_BUNDLED, "%llu files in it do not belong to a bundle",
 			(unsigned long long)w->report->strays);
 	configs_check(w);
 	readme_check(w);

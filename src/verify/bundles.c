@@ -21,10 +21,10 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	/* What was verified earlier may have been moved since. */
 	bool resumed =
 		known > 0 && bundle == w->report->since / TILE_WIDTH && w->edge.size == w->report->since;
-	if (rc == RC_NOT_FOUND && (known == 0 || resumed) && scope_leaves_out(w, bundle))
+	if (rc == RC_NOT_FOUND && (known == 0 || resumed) && scope_excludes(w, bundle))
 		return rc;
 	if (rc == RC_NOT_FOUND)
-		return found_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s is missing", path);
+		return report_finding_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s is missing", path);
 	if (rc != RC_OK)
 		return rc;
 	w->report->bundles++;
@@ -34,17 +34,18 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
 		if (count++ < known) {
 			if (resumed && !merkle_equal(&leaf, &w->open[0][count - 1]))
-				rc = found_at(&w->stop, VERIFY_ENTRY, bundle * TILE_WIDTH + count - 1,
+				rc = report_finding_at(&w->stop, VERIFY_ENTRY,
+					bundle * TILE_WIDTH + count - 1,
 					"it was altered since it was verified");
 			continue;
 		}
 		entry_check(w, entry, entry_n);
-		rc = subtree_add(w, 0, &leaf);
+		rc = tree_subtree_add(w, 0, &leaf);
 		w->report->made[VERIFY_CHECK_ENTRIES]++;
 	}
 	bool more = !r.bad && rd_left(&r) > 0;
 	if (rc == RC_OK && (r.bad || count != width || more))
-		rc = found_at(&w->stop, VERIFY_BUNDLE, bundle_departs(w, width),
+		rc = report_finding_at(&w->stop, VERIFY_BUNDLE, bundle_first_mismatch(w, width),
 			"%s holds %s%u whole entries, expected %u", path, more ? "more than " : "", count,
 			width);
 	free(bytes);
@@ -81,16 +82,16 @@ static enum rc leaves_take(struct walk *w, uint64_t bundle, uint32_t width)
 	enum rc rc = tile_read(w, 0, bundle, width, path, &bytes, &n);
 
 	if (rc == RC_OK && n != width * sizeof(struct merkle_hash))
-		rc = found(&w->stop, VERIFY_TILE, "%s has %zu bytes, expected %zu", path, n,
+		rc = report_finding(&w->stop, VERIFY_TILE, "%s has %zu bytes, expected %zu", path, n,
 			width * sizeof(struct merkle_hash));
 	w->leaves_given = true;
 	for (uint32_t i = 0; rc == RC_OK && i < width; i++) {
 		struct merkle_hash leaf;
 		memcpy(leaf.b, bytes + i * sizeof leaf, sizeof leaf.b);
 		if (i >= known)
-			rc = subtree_add(w, 0, &leaf);
+			rc = tree_subtree_add(w, 0, &leaf);
 		else if (!merkle_equal(&leaf, &w->open[0][i]))
-			rc = found_at(&w->stop, VERIFY_TILE, bundle * TILE_WIDTH + i,
+			rc = report_finding_at(&w->stop, VERIFY_TILE, bundle * TILE_WIDTH + i,
 				"its hash in %s was altered since it was verified", path);
 	}
 	free(bytes);
@@ -114,13 +115,13 @@ static enum rc subtree_take(struct walk *w, unsigned level, uint64_t size)
 		return RC_NOT_FOUND;
 	enum rc rc = tile_read(w, level, tile, width, path, &bytes, &n);
 	if (rc == RC_OK && n != width * sizeof hash)
-		rc = found(&w->stop, VERIFY_TILE, "%s has %zu bytes, expected %zu", path, n,
+		rc = report_finding(&w->stop, VERIFY_TILE, "%s has %zu bytes, expected %zu", path, n,
 			width * sizeof hash);
 	if (rc == RC_OK) {
 		memcpy(hash.b, bytes + at * sizeof hash, sizeof hash.b);
 		for (unsigned below = 0; below < level; below++)
 			w->hashes[below] += 1ull << (8 * (level - below));
-		rc = subtree_add(w, level, &hash);
+		rc = tree_subtree_add(w, level, &hash);
 	}
 	free(bytes);
 	return rc;
@@ -136,7 +137,7 @@ static enum rc hole_pass(struct walk *w, uint64_t bundle, uint32_t width, uint64
 	if (rc == RC_NOT_FOUND && w->unread.class != VERIFY_NONE)
 		return RC_IO; /* they are noted as what could not be read */
 	if (rc == RC_NOT_FOUND)
-		return found_at(&w->stop, VERIFY_TILE, first,
+		return report_finding_at(&w->stop, VERIFY_TILE, first,
 			"neither the entries from here on nor the tiles with their hashes are there");
 	if (rc == RC_OK)
 		hole_note(w, first, w->edge.size);
@@ -177,11 +178,11 @@ enum rc tiles_check(struct walk *w, const struct checkpoint *c)
 	}
 	/* The entries are not those that were signed. The tiles may still know which one it is. */
 	if (w->tile.class != VERIFY_NONE)
-		return found_at(&w->stop, VERIFY_ENTRY, w->tile.entry, "it%s was altered: %s",
+		return report_finding_at(&w->stop, VERIFY_ENTRY, w->tile.entry, "it%s was altered: %s",
 			w->tile_level > 0 ? ", or one behind it," : "", w->tile.text);
 	if (w->entry.class == VERIFY_ENTRY)
 		return RC_AUTH;
-	return found(&w->stop, VERIFY_ROOT,
+	return report_finding(&w->stop, VERIFY_ROOT,
 		"the root of the %llu entries is not the one that the checkpoint signs",
 		(unsigned long long)c->size);
 }

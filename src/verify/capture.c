@@ -26,18 +26,18 @@ enum { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86dd, ETHER_VLAN = 0x8100, ETHER_VLAN
 enum { IP_UDP = 17, PORT_IKE = 500, PORT_NAT = 4500 };
 
 /* Numbers of the file's own headers, in its writer's byte order. */
-struct order {
+struct byte_order {
 	bool swapped;
 };
 
-static uint32_t u32(struct rd *r, struct order o)
+static uint32_t u32(struct rd *r, struct byte_order o)
 {
 	uint32_t v = rd_u32(r);
 
 	return o.swapped ? __builtin_bswap32(v) : v;
 }
 
-static uint16_t u16(struct rd *r, struct order o)
+static uint16_t u16(struct rd *r, struct byte_order o)
 {
 	uint16_t v = rd_u16(r);
 
@@ -205,7 +205,7 @@ static enum rc frame(struct capture *c, uint32_t link, struct rd *r)
 
 /* ---- libpcap's classic format ---- */
 
-static enum rc classic_read(struct capture *c, struct rd r, struct order o, struct err *e)
+static enum rc classic_read(struct capture *c, struct rd r, struct byte_order o, struct err *e)
 {
 	enum link_form form;
 
@@ -241,7 +241,7 @@ enum {
 
 /* One section: its byte order, and the link's type and frame length of each of its interfaces. */
 struct section {
-	struct order order;
+	struct byte_order order;
 	bool any;
 	size_t interfaces_n;
 	struct interface {
@@ -352,7 +352,7 @@ enum rc capture_read(struct capture *ret_capture, const void *bytes, size_t n, s
 {
 	struct rd r = rd_over(bytes, n), ahead = r;
 	struct capture *c = ret_capture;
-	struct order o = { 0 };
+	struct byte_order o = { 0 };
 	uint32_t magic = rd_u32(&ahead);
 
 	*c = (struct capture){ 0 };

@@ -54,7 +54,7 @@ static void boot_begins(struct walk *w, const struct ledger_entry *entry, uint64
 	/* It may have begun where nobody can see. */
 	w->resuming = w->hole;
 	if (entry->type != LEDGER_LEDGER_START && !w->hole)
-		found_at(&w->entry, VERIFY_ENTRY, index, "a new boot begins without ledger_start");
+		report_finding_at(&w->entry, VERIFY_ENTRY, index, "a new boot begins without ledger_start");
 }
 
 /* The counter of a source that was not seen since the hole: it goes on from here. */
@@ -112,17 +112,17 @@ static void order_check(struct walk *w, const struct ledger_entry *entry, uint64
 		counters_resume(w, entry);
 	if (!ledger_counters_follow(&w->counters, entry, &due)) {
 		if (entry->n == due)
-			found_at(&w->entry, VERIFY_COUNTER, index,
+			report_finding_at(&w->entry, VERIFY_COUNTER, index,
 				"the numbers that it states are not those that are due");
 		else
-			found_at(&w->entry, VERIFY_COUNTER, index,
+			report_finding_at(&w->entry, VERIFY_COUNTER, index,
 				"number %llu of %s in its run %u does not follow, %llu is due: entries are "
 				"missing or stand twice",
 				(unsigned long long)entry->n, entry->source, (unsigned)entry->run,
 				(unsigned long long)due);
 	}
 	if (entry->mono_us < w->last_mono)
-		found_at(&w->entry, VERIFY_TIME, index,
+		report_finding_at(&w->entry, VERIFY_TIME, index,
 			"its monotonic time lies before that of the entry before it");
 	clock_check(w, entry, index);
 	w->last_mono = entry->mono_us;
@@ -146,13 +146,13 @@ void entry_check(struct walk *w, const uint8_t *bytes, size_t n)
 		return;
 	enum rc rc = ledger_entry_parse(&entry, (const char *)bytes, n, &e);
 	if (rc == RC_UNSUPPORTED)
-		found_at(&w->newer, VERIFY_ENTRY, index, "%s", e.text);
+		report_finding_at(&w->newer, VERIFY_ENTRY, index, "%s", e.text);
 	else if (rc != RC_OK)
-		found_at(&w->entry, VERIFY_ENTRY, index, "%s", e.text);
+		report_finding_at(&w->entry, VERIFY_ENTRY, index, "%s", e.text);
 	if (w->entry.class != VERIFY_NONE)
 		return;
 	order_check(w, &entry, index);
-	seals_due(w, &entry, index);
+	seals_check_announced(w, &entry, index);
 	/* What an entry of a newer version says is for that version to judge. */
 	if (w->entry.class != VERIFY_NONE || rc == RC_UNSUPPORTED)
 		return;
@@ -160,7 +160,7 @@ void entry_check(struct walk *w, const uint8_t *bytes, size_t n)
 	w->report->entries++;
 	w->report->made[VERIFY_CHECK_FORM]++;
 	if (entry.type == LEDGER_SEAL_EPOCH)
-		seals_begin(w, &entry, index);
+		seals_epoch_begin(w, &entry, index);
 	if (w->report->bundle)
 		bundled_entry(w, &entry, index);
 	if (w->options->entry)

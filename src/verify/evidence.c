@@ -118,7 +118,7 @@ bool evidence_config_path_parse(const char *path, uint8_t ret_sha256[32])
 
 /* ---- choosing ---- */
 
-struct epoch {
+struct announced_epoch {
 	uint64_t begins;
 	struct merkle_hash root;
 };
@@ -139,7 +139,7 @@ struct evidence {
 	uint64_t config_index; /* the configuration in force at `first` */
 	struct mark sealed;    /* the first seal that covers `end` */
 	struct mark last;
-	struct epoch *epoch;
+	struct announced_epoch *epoch;
 	size_t epochs_n, epochs_room;
 	struct config {
 		uint64_t index;
@@ -154,7 +154,7 @@ struct evidence {
 };
 
 /* Room for one more of `size` octets in an array; NULL: no memory. */
-static void *one_more(void *array, size_t *n, size_t *room, size_t size)
+static void *array_grow(void *array, size_t *n, size_t *room, size_t size)
 {
 	if (*n == *room) {
 		size_t more = MAX_OF(2 * *room, (size_t)16);
@@ -204,7 +204,7 @@ void evidence_begin(void *context)
 
 static void epoch_keep(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
 {
-	struct epoch *grown = one_more(v->epoch, &v->epochs_n, &v->epochs_room, sizeof *v->epoch);
+	struct announced_epoch *grown = array_grow(v->epoch, &v->epochs_n, &v->epochs_room, sizeof *v->epoch);
 
 	if (!grown) {
 		v->no_memory = true;
@@ -218,7 +218,7 @@ static void epoch_keep(struct evidence *v, const struct ledger_entry *entry, uin
 
 static void config_keep(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
 {
-	void *grown = one_more(v->config, &v->config_n, &v->config_room, sizeof *v->config);
+	void *grown = array_grow(v->config, &v->config_n, &v->config_room, sizeof *v->config);
 
 	if (!grown) {
 		v->no_memory = true;
@@ -289,7 +289,7 @@ void evidence_sealed(void *context, uint64_t begins, uint64_t size)
 
 static bool number_put(uint64_t **array, size_t *n, size_t *room, uint64_t value)
 {
-	uint64_t *grown = one_more(*array, n, room, sizeof **array);
+	uint64_t *grown = array_grow(*array, n, room, sizeof **array);
 
 	if (!grown)
 		return false;
@@ -425,7 +425,7 @@ enum rc evidence_file_read(
 
 	if (!tile_path_parse(path, &level, &n, &width))
 		return source->read(source->context, path, ret_bytes, ret_n);
-	return tile_take(source, level, n, width, taken, ret_bytes, ret_n);
+	return tile_source_read(source, level, n, width, taken, ret_bytes, ret_n);
 }
 
 bool evidence_config(const struct evidence *v, const void *text, size_t n, char ret_path[EVIDENCE_PATH_MAX])

@@ -39,11 +39,11 @@ static enum rc key_by_policy(struct walk *w)
 			other = k->name;
 	}
 	if (other)
-		return found(&w->stop, VERIFY_KEY,
+		return report_finding(&w->stop, VERIFY_KEY,
 			"%s is of none of the policy's logs: it has the key of '%s' under a name that a "
 			"recovery gives: ask its owner why, and name it in a policy of its own",
 			LEDGER_PATH_VKEY, other);
-	return found(&w->stop, VERIFY_KEY, "%s is of none of the policy's logs", LEDGER_PATH_VKEY);
+	return report_finding(&w->stop, VERIFY_KEY, "%s is of none of the policy's logs", LEDGER_PATH_VKEY);
 }
 
 /* The report names it from the start: who looks at entries asks whose they are. */
@@ -53,7 +53,7 @@ static void key_take(struct walk *w)
 	note_key_text(w->report->vkey, &w->key);
 }
 
-enum rc key_choose(struct walk *w, struct err *e)
+enum rc log_key_choose(struct walk *w, struct err *e)
 {
 	struct note_key there;
 	struct err why = { 0 };
@@ -66,9 +66,9 @@ enum rc key_choose(struct walk *w, struct err *e)
 		return err_add(e, RC_MALFORMED, "the verifier key that was given: %s", why.text);
 	if (w->options->vkey)
 		key_take(w);
-	enum rc rc = file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
+	enum rc rc = walk_file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
 	if (rc == RC_NOT_FOUND)
-		return found(&w->stop, VERIFY_KEY, "%s is missing; is this where the ledger is?",
+		return report_finding(&w->stop, VERIFY_KEY, "%s is missing; is this where the ledger is?",
 			LEDGER_PATH_VKEY);
 	if (rc != RC_OK)
 		return rc;
@@ -76,13 +76,13 @@ enum rc key_choose(struct walk *w, struct err *e)
 					   : err_add(&why, RC_MALFORMED, "it does not end with a line feed");
 	free(bytes);
 	if (rc != RC_OK)
-		return found(&w->stop, VERIFY_KEY, "%s: %s", LEDGER_PATH_VKEY, why.text);
+		return report_finding(&w->stop, VERIFY_KEY, "%s: %s", LEDGER_PATH_VKEY, why.text);
 	if (!w->options->vkey) {
 		w->key = there;
 		key_take(w);
 	} else if (!same_key(&w->key, &there))
-		return found(&w->stop, VERIFY_KEY, "%s names another key than the one that was given",
-			LEDGER_PATH_VKEY);
+		return report_finding(&w->stop, VERIFY_KEY,
+			"%s names another key than the one that was given", LEDGER_PATH_VKEY);
 	if (!w->options->vkey && w->options->policy && w->options->policy->logs_n > 0)
 		rc = key_by_policy(w);
 	w->report->made[VERIFY_CHECK_KEY] += rc == RC_OK && w->report->vkey_given;
@@ -108,19 +108,19 @@ enum rc head_check(struct walk *w, struct finding *f, const char *where, const v
 	struct err e = { 0 };
 
 	if (note_parse_foreign(ret_note, bytes, n, &e) != RC_OK)
-		return found(f, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+		return report_finding(f, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
 	if (note_verify(ret_note, &w->key, &e) != RC_OK)
-		return found(f, VERIFY_SIGNATURE, "%s: %s", where, e.text);
+		return report_finding(f, VERIFY_SIGNATURE, "%s: %s", where, e.text);
 	if (checkpoint_parse(ret, ret_note->text, ret_note->text_n, &e) != RC_OK)
-		return found(f, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
+		return report_finding(f, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
 	/* Lines of witnesses may stand behind the ledger's own in the checkpoint; nowhere else. */
 	size_t own = own_lines(w, ret_note);
 	if (own != 1 || (!others && ret_note->signatures_n != 1))
-		return found(f, VERIFY_SIGNATURE, "%s has %zu signatures, expected the ledger's one", where,
-			others ? own : ret_note->signatures_n);
+		return report_finding(f, VERIFY_SIGNATURE, "%s has %zu signatures, expected the ledger's one",
+			where, others ? own : ret_note->signatures_n);
 	if (strcmp(ret->origin, w->key.name) != 0)
-		return found(f, VERIFY_CHECKPOINT, "%s is of the log '%s', the key is of '%s'", where,
-			ret->origin, w->key.name);
+		return report_finding(f, VERIFY_CHECKPOINT, "%s is of the log '%s', the key is of '%s'",
+			where, ret->origin, w->key.name);
 	w->report->made[VERIFY_CHECK_SIGNATURES]++;
 	return RC_OK;
 }
@@ -138,9 +138,9 @@ static bool of_ended_log(const struct walk *w, const struct note *n)
 }
 
 /* What is wrong with it is no finding about the ledger. */
-enum rc head_of_caller(struct walk *w, int which, const void *bytes, size_t n, struct err *e)
+enum rc head_load_given(struct walk *w, int which, const void *bytes, size_t n, struct err *e)
 {
-	struct head *h = &w->heads[which];
+	struct signed_head *h = &w->heads[which];
 	struct err why = { 0 };
 
 	if (note_parse_foreign(&h->note, bytes, n, &why) != RC_OK)
@@ -163,16 +163,16 @@ static enum rc kept_load(struct walk *w, struct err *e)
 {
 	if (!w->options->kept)
 		return RC_OK;
-	enum rc rc = head_of_caller(w, HEAD_KEPT, w->options->kept, w->options->kept_n, e);
+	enum rc rc = head_load_given(w, HEAD_KEPT, w->options->kept, w->options->kept_n, e);
 	w->report->kept_size = rc == RC_OK ? w->heads[HEAD_KEPT].c.size : 0;
 	return rc;
 }
 
 static enum rc cosigned_load(struct walk *w)
 {
-	struct head *h = &w->heads[HEAD_COSIGNED];
+	struct signed_head *h = &w->heads[HEAD_COSIGNED];
 	size_t n;
-	enum rc rc = file_read(w, VERIFY_PATH_COSIGNED, &h->bytes, &n);
+	enum rc rc = walk_file_read(w, VERIFY_PATH_COSIGNED, &h->bytes, &n);
 
 	if (rc != RC_OK) /* what cannot be read is noted; the rest can be looked at */
 		return RC_OK;
@@ -189,9 +189,9 @@ enum rc heads_load(struct walk *w, struct err *e)
 	return rc == RC_OK ? cosigned_load(w) : rc;
 }
 
-static void fork_found(struct walk *w, const char *a, const char *b, uint64_t size)
+static void report_fork(struct walk *w, const char *a, const char *b, uint64_t size)
 {
-	found(&w->head, VERIFY_HEAD,
+	report_finding(&w->head, VERIFY_HEAD,
 		"%s and %s are signed for %llu entries with different roots: the log's key has signed two "
 		"histories",
 		a, b, (unsigned long long)size);
@@ -202,25 +202,25 @@ void heads_compare(struct walk *w)
 	const struct journal *j = &w->journal;
 
 	for (int a = 0; a < HEADS; a++) {
-		const struct head *h = &w->heads[a];
+		const struct signed_head *h = &w->heads[a];
 		for (int b = a + 1; b < HEADS; b++) {
-			const struct head *other = &w->heads[b];
+			const struct signed_head *other = &w->heads[b];
 			if (b == HEAD_KEPT && w->options->ended) /* it ended the log, because of this */
 				continue;
 			if (h->any && other->any && h->c.size == other->c.size &&
 				!merkle_equal(&h->c.root, &other->c.root))
-				fork_found(w, names[a], names[b], h->c.size);
+				report_fork(w, names[a], names[b], h->c.size);
 		}
 		bool alien = a == HEAD_KEPT && w->options->ended;
 		for (size_t i = 0; h->any && !alien && i < j->records_n; i++)
 			if (j->record[i].c.size == h->c.size &&
 				!merkle_equal(&j->record[i].c.root, &h->c.root))
-				fork_found(w, names[a], "a record of the journal", h->c.size);
+				report_fork(w, names[a], "a record of the journal", h->c.size);
 	}
 	for (size_t i = 1; i < j->records_n; i++)
 		if (j->by_size[i]->c.size == j->by_size[i - 1]->c.size &&
 			!merkle_equal(&j->by_size[i]->c.root, &j->by_size[i - 1]->c.root))
-			fork_found(w, "a record of the journal", "another one", j->by_size[i]->c.size);
+			report_fork(w, "a record of the journal", "another one", j->by_size[i]->c.size);
 }
 
 enum rc heads_before_since(struct walk *w)
@@ -228,42 +228,42 @@ enum rc heads_before_since(struct walk *w)
 	const struct checkpoint *newest = &w->heads[HEAD_CHECKPOINT].c;
 
 	if (newest->size < w->report->since)
-		return found(&w->head, VERIFY_HEAD,
+		return report_finding(&w->head, VERIFY_HEAD,
 			"the head of --since covers %llu entries, and the checkpoint only %llu: it was cut "
 			"back, or "
 			"this is an older copy",
 			(unsigned long long)w->report->since, (unsigned long long)newest->size);
 	for (int i = HEAD_COSIGNED; i <= HEAD_KEPT; i++) {
-		struct head *h = &w->heads[i];
+		struct signed_head *h = &w->heads[i];
 		if (!h->any || h->c.size == 0 || h->c.size >= w->report->since)
 			continue;
-		h->met = since_continues(w, &h->c, names[i]);
-		w->report->made[VERIFY_CHECK_KEPT] += h->met && i == HEAD_KEPT;
+		h->confirmed = since_check_consistency(w, &h->c, names[i]);
+		w->report->made[VERIFY_CHECK_KEPT] += h->confirmed && i == HEAD_KEPT;
 	}
 	return RC_OK;
 }
 
-void heads_meet(struct walk *w)
+void heads_check_at_size(struct walk *w)
 {
 	for (int i = 0; i < HEADS; i++) {
-		struct head *h = &w->heads[i];
-		if (!h->any || h->met || h->c.size != w->edge.size)
+		struct signed_head *h = &w->heads[i];
+		if (!h->any || h->confirmed || h->c.size != w->edge.size)
 			continue;
 		struct merkle_hash root = merkle_edge_root(&w->edge);
-		h->met = merkle_equal(&root, &h->c.root);
-		if (!h->met && !(i == HEAD_KEPT && w->options->ended) &&
+		h->confirmed = merkle_equal(&root, &h->c.root);
+		if (!h->confirmed && !(i == HEAD_KEPT && w->options->ended) &&
 			i != HEAD_CHECKPOINT) /* that one is looked at when all its entries are read */
-			found(&w->head, VERIFY_HEAD,
+			report_finding(&w->head, VERIFY_HEAD,
 				"the first %llu entries are not those that %s covers: history was written "
 				"again",
 				(unsigned long long)h->c.size, names[i]);
-		if (h->met && i == HEAD_KEPT)
+		if (h->confirmed && i == HEAD_KEPT)
 			w->report->made[VERIFY_CHECK_KEPT]++;
 	}
-	journal_meet(w);
+	journal_check_at_size(w);
 }
 
-void heads_grow(struct walk *w)
+void tree_grow_to_heads(struct walk *w)
 {
 	for (int i = HEAD_COSIGNED; i < (w->options->ended ? HEAD_KEPT : HEADS); i++) {
 		struct finding before = w->stop;
@@ -279,18 +279,18 @@ void heads_end(struct walk *w)
 	char text[96];
 
 	for (int i = HEAD_COSIGNED; i < (w->options->ended ? HEAD_KEPT : HEADS); i++) {
-		const struct head *h = &w->heads[i];
-		if (!h->any || h->met || h->c.size <= 0)
+		const struct signed_head *h = &w->heads[i];
+		if (!h->any || h->confirmed || h->c.size <= 0)
 			continue;
 		if (h->c.size > w->edge.size) {
-			found(&w->head, VERIFY_HEAD,
+			report_finding(&w->head, VERIFY_HEAD,
 				"%s covers %llu entries, and the ledger has only %llu: it was cut back",
 				names[i], (unsigned long long)h->c.size, (unsigned long long)w->edge.size);
 		} else if (w->head.class == VERIFY_NONE) {
 			snprintf(text, sizeof text,
 				"what %s covers: %llu entries, within what is not here; it", names[i],
 				(unsigned long long)h->c.size);
-			unread(w, text);
+			report_unread(w, text);
 		}
 	}
 }
@@ -304,7 +304,7 @@ static uint64_t latest_time(const struct walk *w)
 }
 
 /* Notes who cosigned this head. RC_AUTH: a cosignature of a witness of the policy is wrong. */
-static enum rc witnesses_of(struct walk *w, const struct head *h, const char *name)
+static enum rc witnesses_of(struct walk *w, const struct signed_head *h, const char *name)
 {
 	const struct policy *p = w->options->policy;
 
@@ -315,7 +315,7 @@ static enum rc witnesses_of(struct walk *w, const struct head *h, const char *na
 			continue;
 		enum rc rc = cosign_verify(&h->note, &p->witness[i].key, &time_s, NULL);
 		if (rc == RC_AUTH)
-			return found(&w->cosignature, VERIFY_COSIGNATURE,
+			return report_finding(&w->cosignature, VERIFY_COSIGNATURE,
 				"%s: the cosignature of witness '%s' is wrong", name, p->witness[i].name);
 		if (rc != RC_OK)
 			continue;
@@ -353,8 +353,8 @@ static void policy_report(struct verify_report *r, const struct policy *p)
 	}
 }
 
-static void stale(struct verify_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void stale(struct verify_report *r, const char *fmt, ...)
+static void report_stale(struct verify_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void report_stale(struct verify_report *r, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -389,15 +389,16 @@ static void freshness_check(struct walk *w)
 	if (o->policy->quorum.kind == POLICY_NONE)
 		return;
 	if (r->uncosigned > uncosigned_max)
-		stale(r, "no quorum stands behind the last %llu entries, at most %llu may be without",
+		report_stale(r, "no quorum stands behind the last %llu entries, at most %llu may be without",
 			(unsigned long long)r->uncosigned, (unsigned long long)uncosigned_max);
 	else if (o->now_s && o->now_s > r->cosigned_time_s && o->now_s - r->cosigned_time_s > age_max)
-		stale(r, "the quorum is of %s, %llu s ago; at most %llu s are allowed",
+		report_stale(r, "the quorum is of %s, %llu s ago; at most %llu s are allowed",
 			utc_text(time, r->cosigned_time_s * 1000000),
 			(unsigned long long)(o->now_s - r->cosigned_time_s), (unsigned long long)age_max);
 	else if (r->recoveries > 0 && !r->recovery_witnessed)
-		stale(r, "the log began in a recovery, and no witness of the policy is shown to have seen "
-			 "the one before it");
+		report_stale(r,
+			"the log began in a recovery, and no witness of the policy is shown to have seen "
+			"the one before it");
 }
 
 void cosignatures_check(struct walk *w)
@@ -412,8 +413,8 @@ void cosignatures_check(struct walk *w)
 		return;
 	policy_report(r, p);
 	for (int i = 0; i < HEADS; i++) {
-		const struct head *h = &w->heads[i];
-		if (!h->any || !h->met)
+		const struct signed_head *h = &w->heads[i];
+		if (!h->any || !h->confirmed)
 			continue;
 		if (witnesses_of(w, h, names[i]) != RC_OK)
 			return;
@@ -434,10 +435,11 @@ void cosignatures_check(struct walk *w)
 	if (r->quorum)
 		freshness_check(w);
 	else if (future)
-		stale(r, "the quorum is dated in the future: the clock of this machine or of a witness is "
-			 "wrong");
+		report_stale(r,
+			"the quorum is dated in the future: the clock of this machine or of a witness is "
+			"wrong");
 	else
-		found(&w->cosignature, VERIFY_COSIGNATURE, "%s",
+		report_finding(&w->cosignature, VERIFY_COSIGNATURE, "%s",
 			why.text[0] ? why.text
 				    : "nothing is published yet that witnesses could have cosigned");
 }

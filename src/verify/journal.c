@@ -10,21 +10,21 @@
 
 static int by_first(const void *a, const void *b)
 {
-	const struct record *const *x = a, *const *y = b;
+	const struct signed_record *const *x = a, *const *y = b;
 
 	return (*x)->j.first<(*y)->j.first ? -1 : (*x)->j.first>(*y)->j.first;
 }
 
 static int by_size(const void *a, const void *b)
 {
-	const struct record *const *x = a, *const *y = b;
+	const struct signed_record *const *x = a, *const *y = b;
 
 	return (*x)->c.size<(*y)->c.size ? -1 : (*x)->c.size>(*y)->c.size;
 }
 
-static struct record **sorted(struct journal *j, int (*order)(const void *, const void *))
+static struct signed_record **sorted(struct journal *j, int (*order)(const void *, const void *))
 {
-	struct record **to = calloc(j->records_n + 1, sizeof *to);
+	struct signed_record **to = calloc(j->records_n + 1, sizeof *to);
 
 	for (size_t i = 0; to && i < j->records_n; i++)
 		to[i] = &j->record[i];
@@ -37,13 +37,13 @@ static struct record **sorted(struct journal *j, int (*order)(const void *, cons
 static enum rc record_take(struct walk *w, const struct journal_record *record, size_t at)
 {
 	struct journal *j = &w->journal;
-	struct record r = { .at = at, .j = *record };
+	struct signed_record r = { .at = at, .j = *record };
 	struct note note;
 	char where[64];
 
 	if (j->records_n == j->records_room) {
 		size_t room = MAX_OF(2 * j->records_room, (size_t)64);
-		struct record *grown = realloc(j->record, room * sizeof *grown);
+		struct signed_record *grown = realloc(j->record, room * sizeof *grown);
 		if (!grown)
 			return RC_LIMIT;
 		j->record = grown;
@@ -60,11 +60,11 @@ enum rc journal_load(struct walk *w, struct err *e)
 {
 	struct journal *j = &w->journal;
 	struct journal_record record;
-	enum rc rc = file_read(w, LEDGER_PATH_JOURNAL, &j->bytes, &j->n);
+	enum rc rc = walk_file_read(w, LEDGER_PATH_JOURNAL, &j->bytes, &j->n);
 
 	/* An evidence bundle holds it only when its range reaches so far. */
 	if (rc == RC_NOT_FOUND && !w->report->bundle)
-		found(&j->bad, VERIFY_JOURNAL, "the journal is missing");
+		report_finding(&j->bad, VERIFY_JOURNAL, "the journal is missing");
 	j->end = RC_NOT_FOUND;
 	if (rc == RC_OK) {
 		struct rd r = rd_over(j->bytes, j->n);
@@ -89,7 +89,7 @@ void journal_free(struct walk *w)
 }
 
 /* Its entries, on the tree before them, make what its head signs. */
-static bool record_good(const struct walk *w, const struct record *r)
+static bool record_good(const struct walk *w, const struct signed_record *r)
 {
 	struct merkle_edge edge = w->edge;
 	struct journal_record left = r->j;
@@ -108,34 +108,34 @@ static bool record_good(const struct walk *w, const struct record *r)
 }
 
 /* Published while the journal was read; the rest is looked at behind the tiles. */
-static bool record_published(const struct walk *w, const struct record *r)
+static bool record_published(const struct walk *w, const struct signed_record *r)
 {
 	return r->j.count <= w->report->published && r->j.first <= w->report->published - r->j.count;
 }
 
-void journal_meet(struct walk *w)
+void journal_check_at_size(struct walk *w)
 {
 	struct journal *j = &w->journal;
 
-	for (; j->firsts_met < j->records_n && j->by_first[j->firsts_met]->j.first <= w->edge.size;
-		j->firsts_met++) {
-		const struct record *r = j->by_first[j->firsts_met];
+	for (; j->firsts_passed < j->records_n && j->by_first[j->firsts_passed]->j.first <= w->edge.size;
+		j->firsts_passed++) {
+		const struct signed_record *r = j->by_first[j->firsts_passed];
 		if (r->j.first == w->edge.size && record_published(w, r) && !record_good(w, r))
-			found_at(&w->head, VERIFY_JOURNAL, r->j.first,
+			report_finding_at(&w->head, VERIFY_JOURNAL, r->j.first,
 				"journal, the record at byte %zu: its entries are not what its head signs",
 				r->at);
 	}
-	for (; j->sizes_met < j->records_n && j->by_size[j->sizes_met]->c.size <= w->edge.size;
-		j->sizes_met++) {
-		const struct record *r = j->by_size[j->sizes_met];
+	for (; j->sizes_passed < j->records_n && j->by_size[j->sizes_passed]->c.size <= w->edge.size;
+		j->sizes_passed++) {
+		const struct signed_record *r = j->by_size[j->sizes_passed];
 		struct merkle_hash root = merkle_edge_root(&w->edge);
 		if (r->c.size < w->report->since) {
 			if (r->c.size > 0)
-				since_continues(w, &r->c, "a record of the journal");
+				since_check_consistency(w, &r->c, "a record of the journal");
 		} else if (r->c.size < w->edge.size) /* within a hole that was passed in one step */
 			w->report->heads_unseen++;
 		else if (record_published(w, r) && !merkle_equal(&root, &r->c.root))
-			found(&w->head, VERIFY_HEAD,
+			report_finding(&w->head, VERIFY_HEAD,
 				"the first %llu entries are not those that the journal's record at byte %zu "
 				"signs: the "
 				"log's key has signed two histories",
@@ -143,7 +143,7 @@ void journal_meet(struct walk *w)
 	}
 }
 
-static enum rc record_check(struct walk *w, const struct record *r)
+static enum rc record_check(struct walk *w, const struct signed_record *r)
 {
 	struct journal_record left = r->j;
 	const uint8_t *entry;
@@ -160,7 +160,7 @@ static enum rc record_check(struct walk *w, const struct record *r)
 			return rc;
 		if (rc != RC_OK) {
 			w->stop.class = VERIFY_NONE;
-			return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
+			return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
 				"journal, the record at byte %zu begins at entry %llu, the checkpoint covers "
 				"%llu, and "
 				"what lies between is not whole",
@@ -169,7 +169,7 @@ static enum rc record_check(struct walk *w, const struct record *r)
 		}
 	}
 	if (r->j.first != w->edge.size)
-		return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
+		return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
 			"journal, the record at byte %zu begins at entry %llu", r->at,
 			(unsigned long long)r->j.first);
 	bool good = record_good(w, r);
@@ -177,12 +177,12 @@ static enum rc record_check(struct walk *w, const struct record *r)
 		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
 		entry_check(w, entry, entry_n);
 		merkle_edge_add(&w->edge, &leaf);
-		seals_meet(w);
-		heads_meet(w);
+		seals_check_at_size(w);
+		heads_check_at_size(w);
 		count++;
 	}
 	if (!good)
-		return found_at(&w->stop, VERIFY_JOURNAL, r->j.first,
+		return report_finding_at(&w->stop, VERIFY_JOURNAL, r->j.first,
 			"journal, the record at byte %zu: its entries are not what its head signs", r->at);
 	w->report->made[VERIFY_CHECK_JOURNAL]++;
 	w->report->made[VERIFY_CHECK_ENTRIES] += count;
@@ -204,8 +204,9 @@ enum rc journal_check(struct walk *w)
 	}
 	if (j->end == RC_NOT_FOUND)
 		return RC_OK;
-	return found_at(&w->stop, VERIFY_JOURNAL, w->edge.size, "the journal's record at byte %zu %s%s",
-		j->end_at, j->end == RC_TRUNCATED ? "is cut" : "was altered or torn",
+	return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
+		"the journal's record at byte %zu %s%s", j->end_at,
+		j->end == RC_TRUNCATED ? "is cut" : "was altered or torn",
 		journal_goes_on(j->bytes + j->end_at, j->n - j->end_at)
 			? ", and others follow it"
 			: "; after a loss of power the next start of the ledger cuts it off, nobody had a "

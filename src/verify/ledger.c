@@ -10,9 +10,9 @@
 
 #define PASSES_MAX 6 /* over a ledger that is being written to */
 
-static void keep(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
+static void finding_set(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
 	__attribute__((format(printf, 3, 0)));
-static void keep(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
+static void finding_set(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
 {
 	if (f->class != VERIFY_NONE)
 		return;
@@ -20,23 +20,23 @@ static void keep(struct finding *f, enum verify_class class, const char *fmt, va
 	vsnprintf(f->text, sizeof f->text, fmt, ap);
 }
 
-enum rc found(struct finding *f, enum verify_class class, const char *fmt, ...)
+enum rc report_finding(struct finding *f, enum verify_class class, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	keep(f, class, fmt, ap);
+	finding_set(f, class, fmt, ap);
 	va_end(ap);
 	return RC_AUTH;
 }
 
-enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, const char *fmt, ...)
+enum rc report_finding_at(struct finding *f, enum verify_class class, uint64_t entry, const char *fmt, ...)
 {
 	bool first = f->class == VERIFY_NONE;
 	va_list ap;
 
 	va_start(ap, fmt);
-	keep(f, class, fmt, ap);
+	finding_set(f, class, fmt, ap);
 	va_end(ap);
 	if (first) {
 		f->at_entry = true;
@@ -45,27 +45,27 @@ enum rc found_at(struct finding *f, enum verify_class class, uint64_t entry, con
 	return RC_AUTH;
 }
 
-enum rc unread(struct walk *w, const char *path)
+enum rc report_unread(struct walk *w, const char *path)
 {
-	found(&w->unread, VERIFY_FILE, "%s cannot be read", path);
+	report_finding(&w->unread, VERIFY_FILE, "%s cannot be read", path);
 	return RC_IO;
 }
 
-enum rc read_noted(struct walk *w, const char *path, enum rc rc)
+enum rc report_read_result(struct walk *w, const char *path, enum rc rc)
 {
 	if (rc == RC_OK || rc == RC_NOT_FOUND)
 		return rc;
 	if (rc != RC_MALFORMED)
-		return unread(w, path);
-	found(&w->file, VERIFY_FILE, "%s is a link or no plain file: a ledger has none", path);
+		return report_unread(w, path);
+	report_finding(&w->file, VERIFY_FILE, "%s is a link or no plain file: a ledger has none", path);
 	return RC_IO;
 }
 
-enum rc file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
+enum rc walk_file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
 	*ret_bytes = NULL;
 	*ret_n = 0;
-	return read_noted(w, path, w->source->read(w->source->context, path, ret_bytes, ret_n));
+	return report_read_result(w, path, w->source->read(w->source->context, path, ret_bytes, ret_n));
 }
 
 size_t verify_file_max(const char *path)
@@ -112,7 +112,7 @@ static bool tiles_there(struct walk *w)
 	bool there = false;
 
 	for (uint32_t width = 1; width <= TILE_WIDTH && !there; width++) {
-		there = file_read(w, tile_path(path, 0, 0, width), &bytes, &n) == RC_OK;
+		there = walk_file_read(w, tile_path(path, 0, 0, width), &bytes, &n) == RC_OK;
 		free(bytes);
 	}
 	return there;
@@ -122,7 +122,7 @@ static bool tiles_there(struct walk *w)
 static enum rc checkpoint_take(
 	struct walk *w, const uint8_t *bytes, size_t n, enum rc read, struct checkpoint *ret)
 {
-	struct head *h = &w->heads[HEAD_CHECKPOINT];
+	struct signed_head *h = &w->heads[HEAD_CHECKPOINT];
 
 	*ret = (struct checkpoint){ 0 };
 	if (read == RC_OK) {
@@ -132,21 +132,21 @@ static enum rc checkpoint_take(
 		return rc;
 	}
 	if (read == RC_NOT_FOUND && tiles_there(w))
-		return found(&w->stop, VERIFY_CHECKPOINT, "%s is missing", LEDGER_PATH_CHECKPOINT);
+		return report_finding(&w->stop, VERIFY_CHECKPOINT, "%s is missing", LEDGER_PATH_CHECKPOINT);
 	return read == RC_NOT_FOUND ? RC_OK : read;
 }
 
 /* Heads, as they are read before the tree is: in the order in which they are written, the newest last. */
 static enum rc heads_read(struct walk *w, struct checkpoint *ret_checkpoint, struct err *e)
 {
-	struct head *newest = &w->heads[HEAD_CHECKPOINT];
+	struct signed_head *newest = &w->heads[HEAD_CHECKPOINT];
 
 	/* The journal first: what is published meanwhile is then seen in both, never in neither. The head
 	 * with its cosignatures before the checkpoint: it is the older one. */
 	enum rc rc = journal_load(w, e);
 	if (rc == RC_OK)
 		rc = heads_load(w, e);
-	enum rc read_rc = file_read(w, LEDGER_PATH_CHECKPOINT, &newest->bytes, &newest->bytes_n);
+	enum rc read_rc = walk_file_read(w, LEDGER_PATH_CHECKPOINT, &newest->bytes, &newest->bytes_n);
 	if (rc == RC_OK)
 		rc = checkpoint_take(w, newest->bytes, newest->bytes_n, read_rc, ret_checkpoint);
 	w->report->published = ret_checkpoint->size;
@@ -154,14 +154,14 @@ static enum rc heads_read(struct walk *w, struct checkpoint *ret_checkpoint, str
 	if (rc == RC_OK)
 		rc = heads_before_since(w);
 	if (rc == RC_OK)
-		heads_meet(w); /* an empty tree is one as well */
+		heads_check_at_size(w); /* an empty tree is one as well */
 	return rc;
 }
 
 static enum rc walk_all(struct walk *w, struct err *e)
 {
 	struct checkpoint c = { 0 };
-	enum rc rc = key_choose(w, e);
+	enum rc rc = log_key_choose(w, e);
 
 	if (rc == RC_OK)
 		rc = scope_load(w);
@@ -174,9 +174,9 @@ static enum rc walk_all(struct walk *w, struct err *e)
 	if (rc == RC_OK)
 		rc = journal_check(w);
 	if (rc == RC_OK)
-		heads_grow(w);
+		tree_grow_to_heads(w);
 	if (rc == RC_OK && w->edge.size == 0)
-		rc = found(&w->stop, VERIFY_ROOT, "the ledger is empty");
+		rc = report_finding(&w->stop, VERIFY_ROOT, "the ledger is empty");
 	if (rc == RC_OK) {
 		seals_end(w);
 		heads_end(w);

@@ -22,10 +22,10 @@ static void copy_check(
 	char newest_path[TILE_PATH_MAX];
 	uint8_t *copy = NULL, *whole = NULL;
 	size_t copy_n = 0, whole_n = 0;
-	enum rc rc = file_read(w, path, &copy, &copy_n);
+	enum rc rc = walk_file_read(w, path, &copy, &copy_n);
 
 	/* Removed by the ledger since it was listed. */
-	enum rc whole_rc = file_read(w, tile_path(newest_path, level, n, newest), &whole, &whole_n);
+	enum rc whole_rc = walk_file_read(w, tile_path(newest_path, level, n, newest), &whole, &whole_n);
 	if (rc == RC_OK && whole_rc == RC_NOT_FOUND) {
 		w->report->strays++; /* nothing here tells what it should be */
 	} else if (rc == RC_OK && whole_rc == RC_OK) {
@@ -42,7 +42,7 @@ static void copy_check(
 			same = same && !r.bad && count == width;
 		}
 		if (!same)
-			found(&w->copy, level == TILE_LEVEL_ENTRIES ? VERIFY_BUNDLE : VERIFY_TILE,
+			report_finding(&w->copy, level == TILE_LEVEL_ENTRIES ? VERIFY_BUNDLE : VERIFY_TILE,
 				"%s is no beginning of %s", path, newest_path);
 		w->report->old_partials++;
 		w->report->made[VERIFY_CHECK_COPIES]++;
@@ -96,7 +96,7 @@ enum rc partials_check(struct walk *w, uint64_t size)
 	if (!w->source->list || w->report->since > 0) /* that is all of the log */
 		return RC_OK;
 	if (w->source->list(w->source->context, file_check, &l) != RC_OK)
-		return unread(w, "the list of files");
+		return report_unread(w, "the list of files");
 	w->report->made[VERIFY_CHECK_LISTED]++;
 	return w->copy.class == VERIFY_NONE ? RC_OK : RC_AUTH;
 }

@@ -73,7 +73,7 @@ static bool note_field(const struct ledger_entry *entry, uint8_t **ret, size_t *
 static void recovery_take(
 	struct walk *w, const struct ledger_entry *entry, uint64_t index, const uint8_t *text, size_t n)
 {
-	struct recovery *r = &w->recovery;
+	struct verify_recovery *r = &w->recovery;
 	char archive[sizeof r->archive];
 
 	r->any = true;
@@ -85,7 +85,7 @@ static void recovery_take(
 		!ledger_entry_hex(entry, "disk_root", r->disk_root.b, SHA256_SIZE) ||
 		!ledger_entry_hex(entry, "seen_root", r->seen_root.b, SHA256_SIZE) ||
 		!note_field(entry, &r->note, &r->note_n)) {
-		found_at(&w->recovered, VERIFY_RECOVERY, index,
+		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
 			"its recovery is not the one that the log's name '%s' tells of", w->key.name);
 		return;
 	}
@@ -108,12 +108,12 @@ void recovery_entry(
 	if (due && entry->type == LEDGER_RECOVERY_EPOCH)
 		recovery_take(w, entry, index, text, n);
 	else if (due)
-		found_at(&w->recovered, VERIFY_RECOVERY, index,
+		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
 			"recovery_epoch must stand here: the log's name '%s' says that it began in a "
 			"recovery",
 			w->key.name);
 	else if (entry->type == LEDGER_RECOVERY_EPOCH)
-		found_at(&w->recovered, VERIFY_RECOVERY, index,
+		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
 			"a recovery stands here, and only a log named after one begins with it");
 }
 
@@ -129,7 +129,7 @@ static void witness_look(struct walk *w, const struct note *note)
 			continue;
 		enum rc rc = cosign_verify(note, &p->witness[i].key, &time_s, NULL);
 		if (rc == RC_AUTH)
-			found_at(&w->recovered, VERIFY_RECOVERY, w->recovery.index,
+			report_finding_at(&w->recovered, VERIFY_RECOVERY, w->recovery.index,
 				"the cosignature of witness '%s' on the note that it shows is wrong",
 				p->witness[i].name);
 		w->report->recovery_witnessed |= rc == RC_OK && time_s == w->recovery.seen_time_s;
@@ -138,7 +138,7 @@ static void witness_look(struct walk *w, const struct note *note)
 
 static void note_look(struct walk *w)
 {
-	const struct recovery *r = &w->recovery;
+	const struct verify_recovery *r = &w->recovery;
 	struct note_key ended;
 	struct checkpoint c;
 	struct note note;
@@ -148,13 +148,13 @@ static void note_look(struct walk *w)
 		note_parse_foreign(&note, r->note, r->note_n, &e) != RC_OK ||
 		note_verify(&note, &ended, &e) != RC_OK ||
 		checkpoint_parse_foreign(&c, note.text, note.text_n, &e) != RC_OK) {
-		found_at(&w->recovered, VERIFY_RECOVERY, r->index,
+		report_finding_at(&w->recovered, VERIFY_RECOVERY, r->index,
 			"the note that it shows is no head of '%s': %s", r->origin, e.text);
 		return;
 	}
 	if (strcmp(c.origin, r->origin) != 0 || c.size != r->seen_size ||
 		!merkle_equal(&c.root, &r->seen_root)) {
-		found_at(&w->recovered, VERIFY_RECOVERY, r->index,
+		report_finding_at(&w->recovered, VERIFY_RECOVERY, r->index,
 			"the note that it shows is of %llu entries of '%s', and not of what it says",
 			(unsigned long long)c.size, c.origin);
 		return;
@@ -166,20 +166,21 @@ static void note_look(struct walk *w)
 /* The note lies beside the ended log as well; entries of an older version have it only there. */
 static void note_take(struct walk *w)
 {
-	struct recovery *r = &w->recovery;
+	struct verify_recovery *r = &w->recovery;
 	char path[PATH_MAX_N];
 	uint8_t *bytes;
 	size_t n;
 
 	snprintf(path, sizeof path, "%s/%s", r->archive, PATH_SEEN);
-	if (file_read(w, path, &bytes, &n) == RC_OK && r->note_n == 0) {
+	if (walk_file_read(w, path, &bytes, &n) == RC_OK && r->note_n == 0) {
 		free(r->note);
 		r->note = bytes;
 		r->note_n = n;
 		return;
 	}
 	if (bytes && (n != r->note_n || memcmp(bytes, r->note, n) != 0))
-		found_at(&w->recovered, VERIFY_RECOVERY, r->index, "%s is not the note that it shows", path);
+		report_finding_at(
+			&w->recovered, VERIFY_RECOVERY, r->index, "%s is not the note that it shows", path);
 	free(bytes);
 }
 
@@ -208,20 +209,20 @@ static void below_pause(void *context)
 
 static void ended_judge(struct walk *w, enum rc rc, const struct verify_report *ended, const struct err *why)
 {
-	const struct recovery *r = &w->recovery;
+	const struct verify_recovery *r = &w->recovery;
 
 	if (rc == RC_AUTH)
-		found(&w->recovered, VERIFY_RECOVERY, "%s: %s", r->archive, ended->finding);
+		report_finding(&w->recovered, VERIFY_RECOVERY, "%s: %s", r->archive, ended->finding);
 	else if (rc == RC_UNSUPPORTED)
-		found_at(&w->newer, VERIFY_ENTRY, r->index, "%s: %s", r->archive, why->text);
+		report_finding_at(&w->newer, VERIFY_ENTRY, r->index, "%s: %s", r->archive, why->text);
 	else if (rc != RC_OK)
-		unread(w, r->archive);
+		report_unread(w, r->archive);
 	else if (ended->size != r->disk_size || memcmp(ended->root, r->disk_root.b, sizeof ended->root) != 0)
-		found(&w->recovered, VERIFY_RECOVERY,
+		report_finding(&w->recovered, VERIFY_RECOVERY,
 			"%s holds another log than the one that entry %llu names", r->archive,
 			(unsigned long long)r->index);
 	else if (ended->made[VERIFY_CHECK_KEPT])
-		found(&w->recovered, VERIFY_RECOVERY,
+		report_finding(&w->recovered, VERIFY_RECOVERY,
 			"%s holds what the witness's note covers: there was nothing to recover from",
 			r->archive);
 	else /* what is in an archive, or was left out of a bundle, was not read */
@@ -231,7 +232,7 @@ static void ended_judge(struct walk *w, enum rc rc, const struct verify_report *
 /* Its own walk: by its own name, with the witnesses of the policy. */
 static enum rc ended_walk(struct walk *w, struct err *e)
 {
-	const struct recovery *r = &w->recovery;
+	const struct verify_recovery *r = &w->recovery;
 	struct verify_report *ended = calloc(1, sizeof *ended);
 	struct policy *policy = w->options->policy ? malloc(sizeof *policy) : NULL;
 	struct below below = { w->source, r->archive };
@@ -265,7 +266,7 @@ static enum rc ended_walk(struct walk *w, struct err *e)
 
 enum rc recovery_end(struct walk *w, struct err *e)
 {
-	struct recovery *r = &w->recovery;
+	struct verify_recovery *r = &w->recovery;
 	char path[PATH_MAX_N];
 	uint8_t *bytes;
 	size_t n;
@@ -281,7 +282,7 @@ enum rc recovery_end(struct walk *w, struct err *e)
 		w->report->since > 0) /* it was read with what is before */
 		return RC_OK;
 	snprintf(path, sizeof path, "%s/%s", r->archive, LEDGER_PATH_VKEY);
-	enum rc rc = file_read(w, path, &bytes, &n);
+	enum rc rc = walk_file_read(w, path, &bytes, &n);
 	free(bytes);
 	return rc == RC_OK ? ended_walk(w, e) : RC_OK;
 }

@@ -25,16 +25,16 @@ static void seal_load(struct walk *w)
 	if (rd_left(&s->left) < SEAL_RECORD_SIZE || seal_next(&s->left, n) != RC_OK)
 		return;
 	if (n->index != s->expected || n->index >= SEAL_KEYS)
-		found(&w->seal, VERIFY_SEAL,
+		report_finding(&w->seal, VERIFY_SEAL,
 			"the seals that begin at entry %llu: seal %u stands where seal %u is due",
 			(unsigned long long)s->begins, n->index, s->expected);
 	else if (seal_check(n, w->key.name, &s->root, s->keys + n->index * (size_t)ED25519_PUBLIC_SIZE) !=
 		 RC_OK)
-		found(&w->seal, VERIFY_SEAL,
+		report_finding(&w->seal, VERIFY_SEAL,
 			"the seals that begin at entry %llu: seal %u is not signed by its one-time key",
 			(unsigned long long)s->begins, n->index);
 	else if (n->size <= MAX_OF(s->begins, s->sealed))
-		found(&w->seal, VERIFY_SEAL,
+		report_finding(&w->seal, VERIFY_SEAL,
 			"the seals that begin at entry %llu: seal %u goes back to %llu entries",
 			(unsigned long long)s->begins, n->index, (unsigned long long)n->size);
 	else
@@ -52,11 +52,11 @@ bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_r
  * The ledger enters ledger_start, recovery_epoch where there was one, and seal_epoch in one batch, before
  * anything else: who leaves the keys out so that nothing is sealed is found.
  */
-void seals_due(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+void seals_check_announced(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	if (w->start_open && w->options->sealed_starts && entry->type != LEDGER_SEAL_EPOCH &&
 		entry->type != LEDGER_RECOVERY_EPOCH && entry->type != LEDGER_TYPE_COUNT)
-		found_at(&w->seal, VERIFY_SEAL, index,
+		report_finding_at(&w->seal, VERIFY_SEAL, index,
 			"seal_epoch must stand here: the start before it announced no one-time keys");
 	w->start_open =
 		entry->type == LEDGER_LEDGER_START || (w->start_open && entry->type == LEDGER_RECOVERY_EPOCH);
@@ -64,26 +64,26 @@ void seals_due(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 
 static bool seal_file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
-	enum rc rc = file_read(w, path, ret_bytes, ret_n);
+	enum rc rc = walk_file_read(w, path, ret_bytes, ret_n);
 
 	/* Its announcement was verified earlier, and may have been moved since, with these. */
 	bool moved = rc == RC_NOT_FOUND && w->seals.begins < MIN_OF(w->report->since, w->report->archived);
 	if (moved)
-		found(&w->unread, VERIFY_FILE,
+		report_finding(&w->unread, VERIFY_FILE,
 			"%s, which the directory says is in an archive (name it with --archive),", path);
 	else if (rc == RC_NOT_FOUND)
-		found(&w->seal, VERIFY_SEAL, "%s is missing", path);
+		report_finding(&w->seal, VERIFY_SEAL, "%s is missing", path);
 	w->seals.hole |= rc == RC_IO || moved; /* nothing can be said about the seals that are due */
 	return rc == RC_OK;
 }
 
-void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index)
+void seals_epoch_begin(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	struct seals *s = &w->seals;
 
 	/* The epoch before ends here: a seal beyond this entry would be of a log that went another way. */
 	if (s->more)
-		found(&w->seal, VERIFY_SEAL,
+		report_finding(&w->seal, VERIFY_SEAL,
 			"seal %u of the seals that begin at entry %llu covers %llu entries, but the next "
 			"epoch begins at entry "
 			"%llu: the log was cut back",
@@ -91,7 +91,7 @@ void seals_begin(struct walk *w, const struct ledger_entry *entry, uint64_t inde
 			(unsigned long long)index);
 	seals_free(s);
 	if (!seal_epoch_root(entry, &s->root) || ledger_entry_number(entry, "keys") != SEAL_KEYS) {
-		found(&w->seal, VERIFY_SEAL, "entry %llu announces one-time keys of another form",
+		report_finding(&w->seal, VERIFY_SEAL, "entry %llu announces one-time keys of another form",
 			(unsigned long long)index);
 		return;
 	}
@@ -112,14 +112,15 @@ void seals_load(struct walk *w)
 	struct merkle_hash root =
 		keys_n == SEAL_KEYS * ED25519_PUBLIC_SIZE ? seal_keys_root(s->keys) : merkle_empty();
 	if (!merkle_equal(&root, &s->root)) {
-		found(&w->seal, VERIFY_SEAL, "%s does not hold the keys that entry %llu committed to", path,
+		report_finding(&w->seal, VERIFY_SEAL,
+			"%s does not hold the keys that entry %llu committed to", path,
 			(unsigned long long)s->begins);
 		return;
 	}
 	if (!seal_file_read(w, seal_path_seals(path, &s->root), &s->records, &s->records_n))
 		return;
 	if (s->records_n < met_n) {
-		found(&w->seal, VERIFY_SEAL,
+		report_finding(&w->seal, VERIFY_SEAL,
 			"%s holds fewer than the %u seals that were there when it was kept", path,
 			(unsigned)s->expected);
 		return;
@@ -128,7 +129,7 @@ void seals_load(struct walk *w)
 	seal_load(w);
 }
 
-void seals_meet(struct walk *w)
+void seals_check_at_size(struct walk *w)
 {
 	struct seals *s = &w->seals;
 
@@ -142,7 +143,7 @@ void seals_meet(struct walk *w)
 		}
 		root = merkle_edge_root(&w->edge);
 		if (!merkle_equal(&root, &s->next.root)) {
-			found(&w->seal, VERIFY_SEAL,
+			report_finding(&w->seal, VERIFY_SEAL,
 				"the first %llu entries are not those that were sealed: they were changed "
 				"afterwards",
 				(unsigned long long)s->next.size);
@@ -166,7 +167,7 @@ void seals_end(struct walk *w)
 	 * the next. */
 	if (s->any && !s->hole && w->report->published > s->begins && s->sealed < w->report->published &&
 		w->seal.class == VERIFY_NONE)
-		found(&w->seal, VERIFY_SEAL,
+		report_finding(&w->seal, VERIFY_SEAL,
 			"the checkpoint of %llu entries has no seal, the last one covers %llu",
 			(unsigned long long)w->report->published, (unsigned long long)s->sealed);
 }

@@ -83,7 +83,7 @@ static void say_order(struct tw *t, const struct walk *w)
 void since_keep(struct walk *w)
 {
 	const struct verify_options *o = w->options;
-	const struct head *head = &w->heads[HEAD_CHECKPOINT];
+	const struct signed_head *head = &w->heads[HEAD_CHECKPOINT];
 	char *text = o->keep && w->edge.size > 0 ? malloc(VERIFY_SINCE_MAX) : NULL;
 	char hex[2 * SHA256_SIZE + 1];
 	uint8_t hash[SHA256_SIZE];
@@ -245,7 +245,7 @@ static void order_take(struct lines *l, struct walk *w)
 /* How the log began: judged again, by the policy of today. */
 static void recovery_resume(struct lines *l, struct walk *w)
 {
-	struct recovery *r = &w->recovery;
+	struct verify_recovery *r = &w->recovery;
 	struct ledger_entry entry;
 	uint8_t *text = NULL;
 	size_t n = 0;
@@ -288,7 +288,7 @@ static enum rc digest_check(const char *text, size_t n, struct err *e)
 /* Its signed head, which must be one of this log. */
 static enum rc head_take(struct walk *w, struct lines *l, struct err *e)
 {
-	struct head *h = &w->heads[HEAD_SINCE];
+	struct signed_head *h = &w->heads[HEAD_SINCE];
 	struct err why = { 0 };
 	size_t n;
 
@@ -299,7 +299,7 @@ static enum rc head_take(struct walk *w, struct lines *l, struct err *e)
 	line_begin(l, "head");
 	if (!base64_take(l, &h->bytes, &h->bytes_n))
 		return err_add(e, RC_MALFORMED, "it has no head");
-	if (head_of_caller(w, HEAD_SINCE, h->bytes, h->bytes_n, &why) != RC_OK)
+	if (head_load_given(w, HEAD_SINCE, h->bytes, h->bytes_n, &why) != RC_OK)
 		return err_add(e, RC_MALFORMED, "%s", why.text);
 	return h->c.size > 0 ? RC_OK : err_add(e, RC_MALFORMED, "its head is of no entry");
 }
@@ -323,7 +323,7 @@ enum rc since_load(struct walk *w, struct err *e)
 		rc = head_take(w, &l, &why);
 	}
 	if (rc == RC_OK) {
-		struct head *h = &w->heads[HEAD_SINCE];
+		struct signed_head *h = &w->heads[HEAD_SINCE];
 		tiles_take(&l, w, h->c.size);
 		struct merkle_hash root = merkle_edge_root(&w->edge);
 		order_take(&l, w);
@@ -338,7 +338,7 @@ enum rc since_load(struct walk *w, struct err *e)
 	w->report->boots = 1;
 	w->report->sealed = w->seals.sealed;
 	w->report->seal_epochs = w->seals.any;
-	w->heads[HEAD_SINCE].met = true;
+	w->heads[HEAD_SINCE].confirmed = true;
 	w->report->made[VERIFY_CHECK_KEPT]++;
 	if (w->seals.any)
 		seals_load(w);
@@ -380,7 +380,7 @@ static bool node_find(void *context, unsigned level, uint64_t index, struct merk
 	return there;
 }
 
-bool since_continues(struct walk *w, const struct checkpoint *c, const char *name)
+bool since_check_consistency(struct walk *w, const struct checkpoint *c, const char *name)
 {
 	const struct checkpoint *kept = &w->heads[HEAD_SINCE].c;
 	struct nodes nodes = { w, RC_OK };
@@ -392,7 +392,7 @@ bool since_continues(struct walk *w, const struct checkpoint *c, const char *nam
 	if (rc == RC_OK)
 		return true;
 	if (nodes.rc != RC_IO) /* else it is noted */
-		found(&w->head, VERIFY_HEAD,
+		report_finding(&w->head, VERIFY_HEAD,
 			"the tiles do not show that the %llu entries of the kept head continue the %llu that "
 			"%s "
 			"signs: the tiles were altered, or the log's key has signed two histories",

@@ -16,7 +16,7 @@ static size_t bundle_beginning(const uint8_t *bytes, size_t n, uint32_t count)
 	return count > 0 ? n : (size_t)(r.at - bytes);
 }
 
-enum rc tile_take(const struct verify_source *source, uint32_t level, uint64_t tile, uint32_t width,
+enum rc tile_source_read(const struct verify_source *source, uint32_t level, uint64_t tile, uint32_t width,
 	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n)
 {
 	char full[TILE_PATH_MAX];
@@ -39,9 +39,9 @@ enum rc tile_take(const struct verify_source *source, uint32_t level, uint64_t t
 enum rc tile_read(struct walk *w, uint32_t level, uint64_t tile, uint32_t width, char ret_path[TILE_PATH_MAX],
 	uint8_t **ret_bytes, size_t *ret_n)
 {
-	enum rc rc = tile_take(w->source, level, tile, width, ret_path, ret_bytes, ret_n);
+	enum rc rc = tile_source_read(w->source, level, tile, width, ret_path, ret_bytes, ret_n);
 
-	return read_noted(w, ret_path, rc);
+	return report_read_result(w, ret_path, rc);
 }
 
 enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t width)
@@ -55,13 +55,13 @@ enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t wid
 		return RC_OK;
 	enum rc rc = tile_read(w, level, tile, width, path, &bytes, &n);
 	if (rc == RC_NOT_FOUND)
-		return found(&w->stop, VERIFY_TILE, "%s is missing", path);
+		return report_finding(&w->stop, VERIFY_TILE, "%s is missing", path);
 	if (rc != RC_OK) /* noted; the tree is made from the entries */
 		return RC_OK;
 	w->report->tiles++;
 	w->report->made[VERIFY_CHECK_TILES]++;
 	if (n != width * sizeof(struct merkle_hash)) {
-		rc = found(&w->stop, VERIFY_TILE, "%s has %zu bytes, expected %zu", path, n,
+		rc = report_finding(&w->stop, VERIFY_TILE, "%s has %zu bytes, expected %zu", path, n,
 			width * sizeof(struct merkle_hash));
 	} else if (memcmp(bytes, w->open[level], n) != 0) {
 		uint32_t i = 0;
@@ -70,14 +70,14 @@ enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t wid
 		/* Which of the two was altered the checkpoint will tell. */
 		if (w->tile.class == VERIFY_NONE)
 			w->tile_level = level;
-		found_at(&w->tile, VERIFY_TILE, (tile * TILE_WIDTH + i) << (8 * level),
+		report_finding_at(&w->tile, VERIFY_TILE, (tile * TILE_WIDTH + i) << (8 * level),
 			"hash %u of %s is not that of what stands below it", i, path);
 	}
 	free(bytes);
 	return rc;
 }
 
-uint64_t bundle_departs(struct walk *w, uint32_t width)
+uint64_t bundle_first_mismatch(struct walk *w, uint32_t width)
 {
 	uint64_t first = w->edge.size / TILE_WIDTH * TILE_WIDTH;
 	size_t n, count = w->edge.size - first;
@@ -102,7 +102,7 @@ static enum rc hash_emit(struct walk *w, unsigned level, const struct merkle_has
 	return (at + 1) % TILE_WIDTH ? RC_OK : tile_compare(w, level, at / TILE_WIDTH, TILE_WIDTH);
 }
 
-enum rc subtree_add(struct walk *w, unsigned level, const struct merkle_hash *hash)
+enum rc tree_subtree_add(struct walk *w, unsigned level, const struct merkle_hash *hash)
 {
 	struct merkle_hash h = *hash;
 	enum rc rc = hash_emit(w, level, &h);
@@ -118,8 +118,8 @@ enum rc subtree_add(struct walk *w, unsigned level, const struct merkle_hash *ha
 	w->edge.subtree[k] = h;
 	w->edge.size += 1ull << (8 * level);
 	if (rc == RC_OK) {
-		seals_meet(w);
-		heads_meet(w);
+		seals_check_at_size(w);
+		heads_check_at_size(w);
 		if (w->options->grown)
 			w->options->grown(w->options->context, &w->edge);
 	}

@@ -7,18 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct text {
+struct page_text {
 	char *bytes;
 	size_t n, room;
 	bool bad; /* no memory */
 };
 
 struct timeline {
-	struct text rows, context;
+	struct page_text rows, context;
 	uint64_t count[LEDGER_TYPE_COUNT];
 };
 
-static void put(struct text *t, const char *bytes, size_t n)
+static void put(struct page_text *t, const char *bytes, size_t n)
 {
 	if (t->bad)
 		return;
@@ -36,8 +36,8 @@ static void put(struct text *t, const char *bytes, size_t n)
 	t->n += n;
 }
 
-static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct text *t, const char *fmt, ...)
+static void say(struct page_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct page_text *t, const char *fmt, ...)
 {
 	char line[1024];
 	va_list ap;
@@ -76,7 +76,7 @@ static uint32_t code_point(const unsigned char *s, size_t n)
 
 /* A text of a body, as it stands between its quotes: the quote and the backslash lose their escape, the rest
  * is shown as it stands. */
-static void put_escaped(struct text *t, const char *text, size_t n)
+static void put_escaped(struct page_text *t, const char *text, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
@@ -96,7 +96,7 @@ static void put_escaped(struct text *t, const char *text, size_t n)
 	}
 }
 
-static void put_string(struct text *t, const char *text)
+static void put_string(struct page_text *t, const char *text)
 {
 	put_escaped(t, text, strlen(text));
 }
@@ -115,7 +115,7 @@ static bool stands_out(enum ledger_type type)
 	       type == LEDGER_ENTROPY_FAILED;
 }
 
-static void put_row(struct text *t, const struct ledger_entry *entry, uint64_t index)
+static void put_row(struct page_text *t, const struct ledger_entry *entry, uint64_t index)
 {
 	size_t fields_n;
 	const struct ledger_field *f = ledger_type_fields(entry->type, &fields_n);
@@ -167,7 +167,7 @@ static const char style[] =
 	"code,bdi{font-family:monospace;overflow-wrap:anywhere}span{margin-right:.8em}i{color:#666}"
 	"u{color:#a00}";
 
-static void put_head(struct text *t, const struct verify_report *r)
+static void put_head(struct page_text *t, const struct verify_report *r)
 {
 	char hex[2 * SHA256_SIZE + 1];
 
@@ -198,7 +198,7 @@ static void put_head(struct text *t, const struct verify_report *r)
 		(unsigned long long)r->size, hex_from_bytes(hex, r->root, sizeof r->root));
 }
 
-static void put_counts(struct text *t, const struct timeline *from)
+static void put_counts(struct page_text *t, const struct timeline *from)
 {
 	say(t, "<h2>In numbers</h2>\n<table>\n");
 	for (unsigned i = 0; i < LEDGER_TYPE_COUNT; i++)
@@ -208,7 +208,7 @@ static void put_counts(struct text *t, const struct timeline *from)
 	say(t, "</table>\n");
 }
 
-static void put_table(struct text *t, const char *title, const struct text *rows)
+static void put_table(struct page_text *t, const char *title, const struct page_text *rows)
 {
 	if (rows->n == 0)
 		return;
@@ -219,7 +219,7 @@ static void put_table(struct text *t, const char *title, const struct text *rows
 
 char *timeline_page(const struct timeline *t, const struct verify_report *r, size_t *ret_n)
 {
-	struct text page = { .bad = t->rows.bad || t->context.bad };
+	struct page_text page = { .bad = t->rows.bad || t->context.bad };
 
 	put_head(&page, r);
 	put_counts(&page, t);
