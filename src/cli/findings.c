@@ -37,7 +37,7 @@ static void print_line(const char *before, const char *name, uint32_t line, uint
 	fputc('\n', stderr);
 }
 
-void findings_fault(struct findings *f, uint32_t line, uint32_t column, const char *text)
+static void fault_print(struct findings *f, uint32_t line, uint32_t column, const char *text)
 {
 	f->errors++;
 	if (f->json)
@@ -51,7 +51,7 @@ void findings_faults(struct findings *f, const struct faults *faults)
 	char more[FAULTS_MORE_MAX];
 
 	for (unsigned i = 0; i < faults->n; i++)
-		findings_fault(f, faults->at[i].line, faults->at[i].column, faults->at[i].text);
+		fault_print(f, faults->at[i].line, faults->at[i].column, faults->at[i].text);
 	if (faults->more)
 		findings_error(f, faults_more_text(more, faults, faults->more));
 }
@@ -63,7 +63,7 @@ void findings_error(struct findings *f, const char *text)
 	do {
 		size_t n = strcspn(text, "\n");
 		snprintf(line, sizeof line, "%.*s", (int)n, text);
-		findings_fault(f, 0, 0, line);
+		fault_print(f, 0, 0, line);
 		text += n + (text[n] == '\n');
 	} while (*text);
 }
@@ -93,7 +93,7 @@ enum rc findings_row(void *findings, const char *json, size_t n, struct err *e)
 	const char *text = json_string_value(json_object_get(row, "text"));
 
 	if (text)
-		findings_fault(findings, (uint32_t)json_integer_value(json_object_get(row, "line")),
+		fault_print(findings, (uint32_t)json_integer_value(json_object_get(row, "line")),
 			(uint32_t)json_integer_value(json_object_get(row, "column")), text);
 	json_decref(row);
 	free(copy);

@@ -19,7 +19,6 @@ struct findings {
 	size_t printed, errors;
 };
 
-void findings_fault(struct findings *f, uint32_t line, uint32_t column, const char *text);
 void findings_faults(struct findings *f, const struct faults *faults);
 /* Of no place; several lines are several errors. */
 void findings_error(struct findings *f, const char *text);

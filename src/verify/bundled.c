@@ -45,7 +45,7 @@ enum rc scope_load(struct walk *w)
 		return report_finding(&w->stop, VERIFY_BUNDLED, "%s: %s", EVIDENCE_PATH_RANGE, why.text);
 	w->report->bundle = true;
 	w->gathered.timeline = timeline_new();
-	w->gathered.no_memory = !w->gathered.timeline;
+	w->gathered.out_of_memory = !w->gathered.timeline;
 	return RC_OK;
 }
 
@@ -93,7 +93,7 @@ static void config_note(struct gathered *g, const struct ledger_entry *entry)
 	if (grown)
 		g->config = grown;
 	if (!grown || !digests_put(&g->configs, hash, g->config_n)) {
-		g->no_memory = true;
+		g->out_of_memory = true;
 		return;
 	}
 	memcpy(g->config[g->config_n++], hash, sizeof hash);
@@ -104,7 +104,7 @@ static void epoch_note(struct gathered *g, const struct ledger_entry *entry)
 	struct merkle_hash *grown = array_grow(g->epoch, g->epochs_n, &g->epochs_room, sizeof *g->epoch);
 
 	if (!grown) {
-		g->no_memory = true;
+		g->out_of_memory = true;
 		return;
 	}
 	g->epoch = grown;
@@ -179,11 +179,10 @@ bool bundled_path(const struct walk *w, const char *path)
 static void configs_check(struct walk *w)
 {
 	for (size_t i = 0; i < w->gathered.config_n; i++) {
-		char path[EVIDENCE_PATH_MAX], hex[2 * SHA256_SIZE + 1];
+		char path[EVIDENCE_PATH_MAX];
 		uint8_t hash[SHA256_SIZE], *bytes;
 		size_t n;
-		snprintf(path, sizeof path, "config/%s.conf",
-			hex_from_bytes(hex, w->gathered.config[i], SHA256_SIZE));
+		evidence_config_path(path, w->gathered.config[i]);
 		if (walk_file_read(w, path, &bytes, &n) != RC_OK)
 			continue; /* it was not at hand */
 		sha256(hash, bytes, n);
@@ -242,7 +241,7 @@ static void timeline_check(struct walk *w)
 	memcpy(r->root, root.b, sizeof r->root);
 	char *page = timeline_page(w->gathered.timeline, r, &n);
 	if (!page) {
-		w->gathered.no_memory = true;
+		w->gathered.out_of_memory = true;
 		return;
 	}
 	if (w->options->timeline)
@@ -267,9 +266,9 @@ enum rc bundled_end(struct walk *w)
 			(unsigned long long)w->report->strays);
 	configs_check(w);
 	readme_check(w);
-	if (!w->gathered.no_memory)
+	if (!w->gathered.out_of_memory)
 		timeline_check(w);
-	return w->gathered.no_memory ? RC_LIMIT : RC_OK;
+	return w->gathered.out_of_memory ? RC_LIMIT : RC_OK;
 }
 
 void bundled_free(struct walk *w)

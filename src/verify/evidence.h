@@ -42,7 +42,8 @@ size_t evidence_range_text(const struct verify_range *r, char *ret_text, size_t 
 #define EVIDENCE_README_MAX 1024
 size_t evidence_readme_text(const struct verify_range *r, char *ret_text, size_t max);
 
-/* "config/<64 digits>.conf": the hash that it is named after. */
+/* "config/<64 digits>.conf", and the hash that it is named after. */
+void evidence_config_path(char ret_path[EVIDENCE_PATH_MAX], const uint8_t sha256[32]);
 bool evidence_config_path_parse(const char *path, uint8_t ret_sha256[32]);
 
 /*

@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "verify/internal.h"
 
-#include <stdarg.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,6 +16,12 @@ static const char *const names[HEADS] = {
 	[HEAD_KEPT] = "the head that was kept",
 	[HEAD_SINCE] = "the head of --since",
 };
+
+const char *head_name(int which)
+{
+	assert(which >= 0 && which < HEADS);
+	return names[which];
+}
 
 static bool same_key(const struct note_key *a, const struct note_key *b)
 {
@@ -209,38 +215,18 @@ void heads_compare(struct walk *w)
 				continue;
 			if (h->any && other->any && h->c.size == other->c.size &&
 				!merkle_equal(&h->c.root, &other->c.root))
-				report_fork(w, names[a], names[b], h->c.size);
+				report_fork(w, head_name(a), head_name(b), h->c.size);
 		}
 		bool alien = a == HEAD_KEPT && w->options->ended;
 		for (size_t i = 0; h->any && !alien && i < j->records_n; i++)
 			if (j->record[i].c.size == h->c.size &&
 				!merkle_equal(&j->record[i].c.root, &h->c.root))
-				report_fork(w, names[a], "a record of the journal", h->c.size);
+				report_fork(w, head_name(a), "a record of the journal", h->c.size);
 	}
 	for (size_t i = 1; i < j->records_n; i++)
 		if (j->by_size[i]->c.size == j->by_size[i - 1]->c.size &&
 			!merkle_equal(&j->by_size[i]->c.root, &j->by_size[i - 1]->c.root))
 			report_fork(w, "a record of the journal", "another one", j->by_size[i]->c.size);
-}
-
-enum rc heads_before_since(struct walk *w)
-{
-	const struct checkpoint *newest = &w->heads[HEAD_CHECKPOINT].c;
-
-	if (newest->size < w->report->since)
-		return report_finding(&w->head, VERIFY_HEAD,
-			"the head of --since covers %llu entries, and the checkpoint only %llu: it was cut "
-			"back, or "
-			"this is an older copy",
-			(unsigned long long)w->report->since, (unsigned long long)newest->size);
-	for (int i = HEAD_COSIGNED; i <= HEAD_KEPT; i++) {
-		struct signed_head *h = &w->heads[i];
-		if (!h->any || h->c.size == 0 || h->c.size >= w->report->since)
-			continue;
-		h->confirmed = since_check_consistency(w, &h->c, names[i]);
-		w->report->made[VERIFY_CHECK_KEPT] += h->confirmed && i == HEAD_KEPT;
-	}
-	return RC_OK;
 }
 
 void heads_check_at_size(struct walk *w)
@@ -256,21 +242,9 @@ void heads_check_at_size(struct walk *w)
 			report_finding(&w->head, VERIFY_HEAD,
 				"the first %llu entries are not those that %s covers: history was written "
 				"again",
-				(unsigned long long)h->c.size, names[i]);
+				(unsigned long long)h->c.size, head_name(i));
 		if (h->confirmed && i == HEAD_KEPT)
 			w->report->made[VERIFY_CHECK_KEPT]++;
-	}
-	journal_check_at_size(w);
-}
-
-void tree_grow_to_heads(struct walk *w)
-{
-	for (int i = HEAD_COSIGNED; i < (w->options->ended ? HEAD_KEPT : HEADS); i++) {
-		struct finding before = w->stop;
-		/* Where the entries are not there either heads_end() says that it was cut back. */
-		if (w->heads[i].any && w->heads[i].c.size > w->edge.size &&
-			bundles_check(w, w->heads[i].c.size) != RC_OK)
-			w->stop = before;
 	}
 }
 
@@ -285,163 +259,15 @@ void heads_end(struct walk *w)
 		if (h->c.size > w->edge.size) {
 			report_finding(&w->head, VERIFY_HEAD,
 				"%s covers %llu entries, and the ledger has only %llu: it was cut back",
-				names[i], (unsigned long long)h->c.size, (unsigned long long)w->edge.size);
+				head_name(i), (unsigned long long)h->c.size,
+				(unsigned long long)w->edge.size);
 		} else if (w->head.class == VERIFY_NONE) {
 			snprintf(text, sizeof text,
-				"what %s covers: %llu entries, within what is not here; it", names[i],
+				"what %s covers: %llu entries, within what is not here; it", head_name(i),
 				(unsigned long long)h->c.size);
 			report_unread(w, text);
 		}
 	}
-}
-
-/* ---- cosignatures ---- */
-
-/* A cosignature of later is of a clock that is wrong: nobody knows when it was made. */
-static uint64_t latest_time(const struct walk *w)
-{
-	return w->options->now_s ? w->options->now_s + VERIFY_CLOCK_ERROR_S : UINT64_MAX;
-}
-
-/* Notes who cosigned this head. RC_AUTH: a cosignature of a witness of the policy is wrong. */
-static enum rc witnesses_of(struct walk *w, const struct signed_head *h, const char *name)
-{
-	const struct policy *p = w->options->policy;
-
-	for (size_t i = 0; i < p->witnesses_n; i++) {
-		struct verify_witness *seen = &w->report->witness[i];
-		uint64_t time_s;
-		if (!policy_counts(&p->witness[i]))
-			continue;
-		enum rc rc = cosign_verify(&h->note, &p->witness[i].key, &time_s, NULL);
-		if (rc == RC_AUTH)
-			return report_finding(&w->cosignature, VERIFY_COSIGNATURE,
-				"%s: the cosignature of witness '%s' is wrong", name, p->witness[i].name);
-		if (rc != RC_OK)
-			continue;
-		w->report->made[VERIFY_CHECK_COSIGNATURES]++;
-		bool future = time_s > latest_time(w);
-		bool better = !seen->cosigned || h->c.size > seen->size ||
-			      (h->c.size == seen->size && time_s > seen->time_s);
-		if (future ? seen->cosigned && !seen->future : seen->cosigned && !seen->future && !better)
-			continue;
-		*seen = (struct verify_witness){ .counts = true,
-			.cosigned = true,
-			.future = future,
-			.size = h->c.size,
-			.time_s = time_s };
-		snprintf(seen->name, sizeof seen->name, "%s", p->witness[i].name);
-	}
-	return RC_OK;
-}
-
-static const char *quorum_name(const struct policy *p)
-{
-	return p->quorum.kind == POLICY_WITNESS ? p->witness[p->quorum.index].name
-	       : p->quorum.kind == POLICY_GROUP ? p->group[p->quorum.index].name
-						: "none";
-}
-
-static void policy_report(struct verify_report *r, const struct policy *p)
-{
-	r->policy_given = true;
-	snprintf(r->quorum_name, sizeof r->quorum_name, "%s", quorum_name(p));
-	r->witnesses_n = p->witnesses_n;
-	for (size_t i = 0; i < p->witnesses_n; i++) {
-		r->witness[i].counts = policy_counts(&p->witness[i]);
-		snprintf(r->witness[i].name, sizeof r->witness[i].name, "%s", p->witness[i].name);
-	}
-}
-
-static void report_stale(struct verify_report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void report_stale(struct verify_report *r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(r->staleness, sizeof r->staleness, fmt, ap);
-	va_end(ap);
-	r->stale = true;
-}
-
-/*
- * Who has the ledger's key may keep an old head with its cosignatures and write anew what is behind it: how
- * much that can be, and since when, is what the limits say. A bundle is of the past: what counts is that its
- * range was cosigned, and its age only when somebody asks.
- */
-static void freshness_check(struct walk *w)
-{
-	const struct verify_options *o = w->options;
-	struct verify_report *r = w->report;
-	/* Of a bundle with the entry behind its range: where that is another one, so may the range's end be.
-	 */
-	uint64_t end = r->bundle ? MIN_OF(r->range.end + 1, w->edge.size) : w->edge.size;
-	char time[UTC_TEXT_MAX];
-
-	uint64_t age_max = o->max_age_s != VERIFY_USUAL ? o->max_age_s
-			   : r->bundle			? VERIFY_ANY
-							: VERIFY_MAX_AGE_S;
-	uint64_t uncosigned_max = o->max_uncosigned != VERIFY_USUAL ? o->max_uncosigned
-				  : r->bundle			    ? 0
-								    : VERIFY_MAX_UNCOSIGNED;
-
-	r->uncosigned = end > r->cosigned ? end - r->cosigned : 0;
-	if (o->policy->quorum.kind == POLICY_NONE)
-		return;
-	if (r->uncosigned > uncosigned_max)
-		report_stale(r, "no quorum stands behind the last %llu entries, at most %llu may be without",
-			(unsigned long long)r->uncosigned, (unsigned long long)uncosigned_max);
-	else if (o->now_s && o->now_s > r->cosigned_time_s && o->now_s - r->cosigned_time_s > age_max)
-		report_stale(r, "the quorum is of %s, %llu s ago; at most %llu s are allowed",
-			utc_text(time, r->cosigned_time_s * 1000000),
-			(unsigned long long)(o->now_s - r->cosigned_time_s), (unsigned long long)age_max);
-	else if (r->recoveries > 0 && !r->recovery_witnessed)
-		report_stale(r,
-			"the log began in a recovery, and no witness of the policy is shown to have seen "
-			"the one before it");
-}
-
-void cosignatures_check(struct walk *w)
-{
-	const struct policy *p = w->options->policy;
-	struct verify_report *r = w->report;
-	struct policy_verdict verdict;
-	struct err why = { 0 };
-	bool future = false;
-
-	if (!p)
-		return;
-	policy_report(r, p);
-	for (int i = 0; i < HEADS; i++) {
-		const struct signed_head *h = &w->heads[i];
-		if (!h->any || !h->confirmed)
-			continue;
-		if (witnesses_of(w, h, names[i]) != RC_OK)
-			return;
-		enum rc rc =
-			policy_evaluate_at(p, &h->note, latest_time(w), &verdict, why.text[0] ? NULL : &why);
-		if (rc != RC_OK && verdict.future_mask)
-			future = future || policy_evaluate(p, &h->note, &verdict, NULL) == RC_OK;
-		if (rc == RC_OK &&
-			(!r->quorum || h->c.size > r->cosigned ||
-				(h->c.size == r->cosigned && verdict.quorum_time_s > r->cosigned_time_s))) {
-			r->quorum = true;
-			r->cosigned = h->c.size;
-			r->cosigned_time_s = verdict.quorum_time_s;
-		}
-	}
-	if (w->options->ended)
-		return; /* whether it should have had one by then nobody knows */
-	if (r->quorum)
-		freshness_check(w);
-	else if (future)
-		report_stale(r,
-			"the quorum is dated in the future: the clock of this machine or of a witness is "
-			"wrong");
-	else
-		report_finding(&w->cosignature, VERIFY_COSIGNATURE, "%s",
-			why.text[0] ? why.text
-				    : "nothing is published yet that witnesses could have cosigned");
 }
 
 void heads_free(struct walk *w)

@@ -89,7 +89,7 @@ void journal_free(struct walk *w)
 }
 
 /* Its entries, on the tree before them, make what its head signs. */
-static bool record_good(const struct walk *w, const struct signed_record *r)
+bool journal_record_good(const struct walk *w, const struct signed_record *r)
 {
 	struct merkle_edge edge = w->edge;
 	struct journal_record left = r->j;
@@ -108,7 +108,7 @@ static bool record_good(const struct walk *w, const struct signed_record *r)
 }
 
 /* Published while the journal was read; the rest is looked at behind the tiles. */
-static bool record_published(const struct walk *w, const struct signed_record *r)
+bool journal_record_published(const struct walk *w, const struct signed_record *r)
 {
 	return r->j.count <= w->report->published && r->j.first <= w->report->published - r->j.count;
 }
@@ -120,7 +120,8 @@ void journal_check_at_size(struct walk *w)
 	for (; j->firsts_passed < j->records_n && j->by_first[j->firsts_passed]->j.first <= w->edge.size;
 		j->firsts_passed++) {
 		const struct signed_record *r = j->by_first[j->firsts_passed];
-		if (r->j.first == w->edge.size && record_published(w, r) && !record_good(w, r))
+		if (r->j.first == w->edge.size && journal_record_published(w, r) &&
+			!journal_record_good(w, r))
 			report_finding_at(&w->head, VERIFY_JOURNAL, r->j.first,
 				"journal, the record at byte %zu: its entries are not what its head signs",
 				r->at);
@@ -134,81 +135,11 @@ void journal_check_at_size(struct walk *w)
 				since_check_consistency(w, &r->c, "a record of the journal");
 		} else if (r->c.size < w->edge.size) /* within a hole that was passed in one step */
 			w->report->heads_unseen++;
-		else if (record_published(w, r) && !merkle_equal(&root, &r->c.root))
+		else if (journal_record_published(w, r) && !merkle_equal(&root, &r->c.root))
 			report_finding(&w->head, VERIFY_HEAD,
 				"the first %llu entries are not those that the journal's record at byte %zu "
 				"signs: the "
 				"log's key has signed two histories",
 				(unsigned long long)r->c.size, r->at);
 	}
-}
-
-static enum rc record_check(struct walk *w, const struct signed_record *r)
-{
-	struct journal_record left = r->j;
-	const uint8_t *entry;
-	size_t entry_n;
-	uint32_t count = 0;
-
-	if (record_published(w, r))
-		return RC_OK;
-	/* A checkpoint that was read or copied before the journal is older than it: what lies between stands
-	 * in the bundles, and this record's head signs it too. */
-	if (r->j.first > w->edge.size && w->edge.size == w->report->published) {
-		enum rc rc = bundles_check(w, r->j.first);
-		if (rc == RC_IO)
-			return rc;
-		if (rc != RC_OK) {
-			w->stop.class = VERIFY_NONE;
-			return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
-				"journal, the record at byte %zu begins at entry %llu, the checkpoint covers "
-				"%llu, and "
-				"what lies between is not whole",
-				r->at, (unsigned long long)r->j.first,
-				(unsigned long long)w->report->published);
-		}
-	}
-	if (r->j.first != w->edge.size)
-		return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
-			"journal, the record at byte %zu begins at entry %llu", r->at,
-			(unsigned long long)r->j.first);
-	bool good = record_good(w, r);
-	while (bundle_next(&left.entries, &entry, &entry_n)) {
-		struct merkle_hash leaf = merkle_leaf(entry, entry_n);
-		entry_check(w, entry, entry_n);
-		merkle_edge_add(&w->edge, &leaf);
-		seals_check_at_size(w);
-		heads_check_at_size(w);
-		count++;
-	}
-	if (!good)
-		return report_finding_at(&w->stop, VERIFY_JOURNAL, r->j.first,
-			"journal, the record at byte %zu: its entries are not what its head signs", r->at);
-	w->report->made[VERIFY_CHECK_JOURNAL]++;
-	w->report->made[VERIFY_CHECK_ENTRIES] += count;
-	return RC_OK;
-}
-
-enum rc journal_check(struct walk *w)
-{
-	const struct journal *j = &w->journal;
-	enum rc rc = RC_OK;
-
-	for (size_t i = 0; i < j->records_n && rc == RC_OK; i++)
-		rc = record_check(w, &j->record[i]);
-	if (rc != RC_OK)
-		return rc;
-	if (j->bad.class != VERIFY_NONE) {
-		w->stop = j->bad;
-		return RC_AUTH;
-	}
-	if (j->end == RC_NOT_FOUND)
-		return RC_OK;
-	return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
-		"the journal's record at byte %zu %s%s", j->end_at,
-		j->end == RC_TRUNCATED ? "is cut" : "was altered or torn",
-		journal_goes_on(j->bytes + j->end_at, j->n - j->end_at)
-			? ", and others follow it"
-			: "; after a loss of power the next start of the ledger cuts it off, nobody had a "
-			  "receipt for it");
 }

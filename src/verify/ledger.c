@@ -1,107 +1,13 @@
 /* The walk: key, heads, bundles and tiles, journal, seals, cosignatures; see verify.h for what it proves. */
 #include "base/bytes.h"
-#include "ledger/journal.h"
-#include "verify/evidence.h"
 #include "verify/internal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+static verify_pass_fn verify_pass; /* for the log that ended in a recovery as well */
+
 #define PASSES_MAX 6 /* over a ledger that is being written to */
-
-static void finding_set(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
-	__attribute__((format(printf, 3, 0)));
-static void finding_set(struct finding *f, enum verify_class class, const char *fmt, va_list ap)
-{
-	if (f->class != VERIFY_NONE)
-		return;
-	f->class = class;
-	vsnprintf(f->text, sizeof f->text, fmt, ap);
-}
-
-enum rc report_finding(struct finding *f, enum verify_class class, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	finding_set(f, class, fmt, ap);
-	va_end(ap);
-	return RC_AUTH;
-}
-
-enum rc report_finding_at(struct finding *f, enum verify_class class, uint64_t entry, const char *fmt, ...)
-{
-	bool first = f->class == VERIFY_NONE;
-	va_list ap;
-
-	va_start(ap, fmt);
-	finding_set(f, class, fmt, ap);
-	va_end(ap);
-	if (first) {
-		f->at_entry = true;
-		f->entry = entry;
-	}
-	return RC_AUTH;
-}
-
-enum rc report_unread(struct walk *w, const char *path)
-{
-	report_finding(&w->unread, VERIFY_FILE, "%s cannot be read", path);
-	return RC_IO;
-}
-
-enum rc report_read_result(struct walk *w, const char *path, enum rc rc)
-{
-	if (rc == RC_OK || rc == RC_NOT_FOUND)
-		return rc;
-	if (rc != RC_MALFORMED)
-		return report_unread(w, path);
-	report_finding(&w->file, VERIFY_FILE, "%s is a link or no plain file: a ledger has none", path);
-	return RC_IO;
-}
-
-enum rc walk_file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)
-{
-	*ret_bytes = NULL;
-	*ret_n = 0;
-	return report_read_result(w, path, w->source->read(w->source->context, path, ret_bytes, ret_n));
-}
-
-size_t verify_file_max(const char *path)
-{
-	static const struct {
-		const char *path;
-		size_t max;
-	} rows[] = {
-		{ LEDGER_PATH_VKEY, 4096 },
-		{ LEDGER_PATH_CHECKPOINT, NOTE_FOREIGN_BYTES_MAX },
-		{ LEDGER_PATH_COSIGNED, NOTE_FOREIGN_BYTES_MAX },
-		{ LEDGER_PATH_ARCHIVED, 4096 },
-		{ LEDGER_PATH_JOURNAL, JOURNAL_BYTES_MAX + JOURNAL_RECORD_MAX },
-		{ EVIDENCE_PATH_RANGE, 4096 },
-		{ EVIDENCE_PATH_TIMELINE, EVIDENCE_TIMELINE_MAX },
-	};
-	const char *before = LEDGER_PATH_BEFORE "/", *end;
-	uint8_t hash[SHA256_SIZE];
-	uint32_t level, width;
-	uint64_t n;
-
-	/* A log that ended has the files of a log. */
-	if (strncmp(path, before, strlen(before)) == 0 && (end = strchr(path + strlen(before), '/')))
-		path = end + 1;
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (strcmp(path, rows[i].path) == 0)
-			return rows[i].max;
-	if (tile_path_parse(path, &level, &n, &width))
-		return level == TILE_LEVEL_ENTRIES ? TILE_WIDTH * (2 + LEDGER_ENTRY_MAX)
-						   : TILE_WIDTH * sizeof(struct merkle_hash);
-	if (evidence_config_path_parse(path, hash))
-		return EVIDENCE_CONFIG_MAX;
-	return 1u << 20; /* one-time keys, seals, what a bundle tells its reader */
-}
-
-/* ---- all of it ---- */
 
 /* Was anything ever published? */
 static bool tiles_there(struct walk *w)
@@ -152,10 +58,23 @@ static enum rc heads_read(struct walk *w, struct checkpoint *ret_checkpoint, str
 	w->report->published = ret_checkpoint->size;
 	heads_compare(w);
 	if (rc == RC_OK)
-		rc = heads_before_since(w);
-	if (rc == RC_OK)
-		heads_check_at_size(w); /* an empty tree is one as well */
+		rc = since_check_older_heads(w);
+	if (rc == RC_OK) { /* an empty tree is one as well */
+		heads_check_at_size(w);
+		journal_check_at_size(w);
+	}
 	return rc;
+}
+
+static void tree_grow_to_heads(struct walk *w)
+{
+	for (int i = HEAD_COSIGNED; i < (w->options->ended ? HEAD_KEPT : HEADS); i++) {
+		struct finding before = w->stop;
+		/* Where the entries are not there either heads_end() says that it was cut back. */
+		if (w->heads[i].any && w->heads[i].c.size > w->edge.size &&
+			bundles_check(w, w->heads[i].c.size) != RC_OK)
+			w->stop = before;
+	}
 }
 
 static enum rc walk_all(struct walk *w, struct err *e)
@@ -180,7 +99,7 @@ static enum rc walk_all(struct walk *w, struct err *e)
 	if (rc == RC_OK) {
 		seals_end(w);
 		heads_end(w);
-		rc = recovery_end(w, e);
+		rc = recovery_end(w, verify_pass, e);
 	}
 	if (rc == RC_OK) {
 		cosignatures_check(w);
@@ -246,7 +165,7 @@ static enum rc verdict_give(struct walk *w, struct err *e)
 	return RC_OK;
 }
 
-enum rc verify_pass(const struct verify_source *source, const struct verify_options *options,
+static enum rc verify_pass(const struct verify_source *source, const struct verify_options *options,
 	struct verify_report *ret_report, struct err *e)
 {
 	struct walk *w = calloc(1, sizeof *w);

@@ -90,10 +90,8 @@ size_t randomness_report_text(
 size_t randomness_report_json(
 	const struct randomness_report *r, struct randomness_asked asked, char *ret_text, size_t size);
 
-/*
- * The octets of value `count` of the epoch of this public key, if its key was disclosed: for a comparison
- * with what was seen on the wire. RC_NOT_FOUND: no such epoch, not open, or it forced fewer.
- */
+/* for tests: the octets of value `count` of the epoch of this public key, if its key was disclosed.
+ * RC_NOT_FOUND: no such epoch, not disclosed, or fewer values were derived. */
 enum rc randomness_value(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE], uint64_t count,
 	uint8_t ret_octets[PUBLIC_SIZE]);
 

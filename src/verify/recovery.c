@@ -230,7 +230,7 @@ static void ended_judge(struct walk *w, enum rc rc, const struct verify_report *
 }
 
 /* Its own walk: by its own name, with the witnesses of the policy. */
-static enum rc ended_walk(struct walk *w, struct err *e)
+static enum rc ended_walk(struct walk *w, verify_pass_fn *pass, struct err *e)
 {
 	const struct verify_recovery *r = &w->recovery;
 	struct verify_report *ended = calloc(1, sizeof *ended);
@@ -258,13 +258,13 @@ static enum rc ended_walk(struct walk *w, struct err *e)
 		*policy = *w->options->policy;
 		policy->logs_n = 0; /* the key says whose it is */
 	}
-	ended_judge(w, verify_pass(&source, &o, ended, &why), ended, &why);
+	ended_judge(w, pass(&source, &o, ended, &why), ended, &why);
 	free(policy);
 	free(ended);
 	return RC_OK;
 }
 
-enum rc recovery_end(struct walk *w, struct err *e)
+enum rc recovery_end(struct walk *w, verify_pass_fn *pass, struct err *e)
 {
 	struct verify_recovery *r = &w->recovery;
 	char path[PATH_MAX_N];
@@ -284,7 +284,7 @@ enum rc recovery_end(struct walk *w, struct err *e)
 	snprintf(path, sizeof path, "%s/%s", r->archive, LEDGER_PATH_VKEY);
 	enum rc rc = walk_file_read(w, path, &bytes, &n);
 	free(bytes);
-	return rc == RC_OK ? ended_walk(w, e) : RC_OK;
+	return rc == RC_OK ? ended_walk(w, pass, e) : RC_OK;
 }
 
 void recovery_free(struct walk *w)

@@ -9,9 +9,6 @@
 /* "0 to 2560, 4096 to 5120" and how many more. */
 void report_holes(struct tw *t, const struct verify_report *r);
 
-/* "ahead by 3600.000000 s before entry 12" */
-void report_step(struct tw *t, const struct verify_step *s);
-
 /* checks.c: "checks":[…] and "not_proved":[…]; both empty when something is wrong. */
 void report_checks_json(struct jw *w, const struct verify_report *r);
 void report_not_proved_json(struct jw *w, const struct verify_report *r);

@@ -399,3 +399,23 @@ bool since_check_consistency(struct walk *w, const struct checkpoint *c, const c
 			(unsigned long long)kept->size, (unsigned long long)c->size, name);
 	return false;
 }
+
+enum rc since_check_older_heads(struct walk *w)
+{
+	const struct checkpoint *newest = &w->heads[HEAD_CHECKPOINT].c;
+
+	if (newest->size < w->report->since)
+		return report_finding(&w->head, VERIFY_HEAD,
+			"the head of --since covers %llu entries, and the checkpoint only %llu: it was cut "
+			"back, or "
+			"this is an older copy",
+			(unsigned long long)w->report->since, (unsigned long long)newest->size);
+	for (int i = HEAD_COSIGNED; i <= HEAD_KEPT; i++) {
+		struct signed_head *h = &w->heads[i];
+		if (!h->any || h->c.size == 0 || h->c.size >= w->report->since)
+			continue;
+		h->confirmed = since_check_consistency(w, &h->c, head_name(i));
+		w->report->made[VERIFY_CHECK_KEPT] += h->confirmed && i == HEAD_KEPT;
+	}
+	return RC_OK;
+}

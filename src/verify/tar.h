@@ -39,7 +39,7 @@ void tar_done(struct tar *t);
 /* NULL: no such file. */
 const struct tar_file *tar_find(const struct tar *t, const char *name);
 
-/* A name that the reader takes: parts of [A-Za-z0-9._-], neither empty nor "." nor "..". */
+/* for tests: a name that the reader accepts: parts of [A-Za-z0-9._-], neither empty nor "." nor "..". */
 bool tar_name_good(const char *name);
 /* The header of a file of n octets; then come these, and tar_padding(n) zeros. At the end: two blocks of
  * zeros. mtime: seconds since 1970. False: the name, or n is 8 GiB or more. */
