@@ -19,18 +19,6 @@ static const struct row rows[IPC_ID_COUNT] = {
 #undef E
 };
 
-static const char *const process_names[PROC_COUNT] = {
-#define E(id, name, exe) [PROC_##id] = name,
-	PROCS(E)
-#undef E
-};
-
-static const char *const executables[PROC_COUNT] = {
-#define E(id, name, exe) [PROC_##id] = exe,
-	PROCS(E)
-#undef E
-};
-
 static const char *const resource_names[RESOURCE_COUNT] = {
 #define E(id, holder, text) [RESOURCE_##id] = #id,
 	RESOURCES(E)
@@ -54,16 +42,6 @@ union control {
 const char *ipc_name(enum ipc_id id)
 {
 	return (unsigned)id < IPC_ID_COUNT ? rows[id].name : "unknown message";
-}
-
-const char *proc_name(enum proc p)
-{
-	return (unsigned)p < PROC_COUNT ? process_names[p] : "unknown process";
-}
-
-const char *proc_executable(enum proc p)
-{
-	return (unsigned)p < PROC_COUNT ? executables[p] : "";
 }
 
 const char *resource_name(enum resource r)

@@ -58,8 +58,6 @@ struct ipc_link {
 };
 
 const char *ipc_name(enum ipc_id id); /* "SA_INSTALL", or "unknown message" */
-const char *proc_name(enum proc p);   /* "keeper", or "unknown process" */
-const char *proc_executable(enum proc p);
 const char *resource_name(enum resource r);
 
 /*

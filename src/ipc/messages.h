@@ -1,5 +1,5 @@
 /*
- * What processes may say to each other: one table. It makes the enum, the admission rules that both ends check, and one
+ * What processes (base/procs.h) may say to each other: one table. It makes the enum, the admission rules that both ends check, and one
  * typed sender per message, so that a wrong body does not compile. docs/architecture.md draws the processes it connects.
  *
  * The sender's identity is the socket's, never the message's. Bodies hold no pointers and no padding. Frames are
@@ -8,29 +8,11 @@
 #ifndef IPC_MESSAGES_H
 #define IPC_MESSAGES_H
 
+#include "base/procs.h"
 #include "model/host_access.h"
 #include "model/keeper_api.h"
 #include "model/sa.h"
 #include "model/snapshot.h"
-
-/* clang-format off */
-#define PROCS(P)	/* id, name, executable */			\
-	P(SUPERVISOR, "supervisor", "plaingated")			\
-	P(KEEPER,     "keeper",     "plaingate-keeper")			\
-	P(IKE,        "ike",        "plaingate-ike")			\
-	P(DATAPLANE,  "dataplane",  "plaingate-dataplane")		\
-	P(LEDGER,     "ledger",     "plaingate-ledger")			\
-	P(CONTROL,    "control",    "plaingate-control")		\
-	P(ENTROPY,    "entropy",    "plaingate-entropy")		\
-	P(COURIER,    "courier",    "plaingate-courier")		\
-	P(CLI,        "cli",        "plaingate")
-/* clang-format on */
-
-enum proc {
-#define E(id, name, exe) PROC_##id,
-	PROCS(E) PROC_COUNT
-#undef E
-};
 
 #define FROM(p)		  (1u << PROC_##p)
 #define FROM_ALL_SERVICES (((1u << PROC_COUNT) - 1) & ~(FROM(SUPERVISOR) | FROM(CLI)))

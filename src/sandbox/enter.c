@@ -4,7 +4,6 @@
  */
 #include "sandbox/sandbox.h"
 #include "base/bytes.h"
-#include "ipc/link.h"
 #include "sandbox/table.h"
 
 #include <errno.h>
@@ -160,7 +159,7 @@ static void warm_up(void)
 static enum rc enter_child(enum proc self, const struct confinement *c, struct err *e)
 {
 	struct user u = { 0 };
-	enum rc rc = user_find(c->user, &u, e);
+	enum rc rc = user_find(proc_user(self), &u, e);
 
 	if (rc != RC_OK)
 		return rc;
@@ -222,7 +221,7 @@ enum rc sandbox_enter(enum proc self, struct err *e)
 
 	if (self == PROC_SUPERVISOR)
 		rc = enter_supervisor(e);
-	else if ((unsigned)self < PROC_COUNT && confinements[self].user)
+	else if (proc_user(self))
 		rc = enter_child(self, &confinements[self], e);
 	else
 		rc = err_add(e, RC_INTERNAL, "no confinement");

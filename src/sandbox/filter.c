@@ -3,7 +3,7 @@
  * supervisor's filter is inherited by its children, who add their own to it: the stricter verdict wins.
  */
 #include "sandbox/table.h"
-#include "ipc/link.h"
+#include "base/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>

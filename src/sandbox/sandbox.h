@@ -7,7 +7,7 @@
 #define SANDBOX_SANDBOX_H
 
 #include "base/err.h"
-#include "ipc/messages.h"
+#include "base/procs.h"
 
 /*
  * Gives up everything that the table does not grant to `self`: namespaces, root directory, user,

@@ -14,14 +14,14 @@
 
 /* clang-format off */
 const struct confinement confinements[PROC_COUNT] = {
-	/*                  user                    namespaces root   files threads file size      locked memory */
-	[PROC_KEEPER]    = { "plaingate-keeper",    APART,     true,    64,   0,    0,             8 * MB },
-	[PROC_IKE]       = { "plaingate-ike",       APART,     true,    64,   0,    0,             0 },
-	[PROC_DATAPLANE] = { "plaingate-dataplane", APART,     true,   512, 256,    0,             RLIM_INFINITY },
-	[PROC_LEDGER]    = { "plaingate-ledger",    APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
-	[PROC_CONTROL]   = { "plaingate-control",   APART,     true,   256,   0,    256 * MB,      0 },
-	[PROC_ENTROPY]   = { "plaingate-entropy",   APART,     true,    16,   0,    0,             1 * MB },
-	[PROC_COURIER]   = { "plaingate-courier",   APART,     true,    64,   0,    0,             0 },
+	/*                   namespaces root   files threads file size      locked memory */
+	[PROC_KEEPER]    = { APART,     true,    64,   0,    0,             8 * MB },
+	[PROC_IKE]       = { APART,     true,    64,   0,    0,             0 },
+	[PROC_DATAPLANE] = { APART,     true,   512, 256,    0,             RLIM_INFINITY },
+	[PROC_LEDGER]    = { APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
+	[PROC_CONTROL]   = { APART,     true,   256,   0,    256 * MB,      0 },
+	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB },
+	[PROC_COURIER]   = { APART,     true,    64,   0,    0,             0 },
 };
 
 #define K (1u << PROC_KEEPER)
@@ -33,7 +33,7 @@ const struct confinement confinements[PROC_COUNT] = {
 #define U (1u << PROC_COURIER)
 #define ALL (K | I | D | L | C | N | U)
 
-/* Without an own line in here: the process dies of it. */
+/* A call without a row here kills the process (SIGSYS). */
 #define CALLS(S)	/* call, who, check */									\
 	/* memory: nothing writable ever becomes code */							\
 	S(mmap, ALL, CALL_NO_EXEC) S(mprotect, ALL, CALL_NO_EXEC) S(munmap, ALL, CALL_ANY)			\

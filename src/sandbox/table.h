@@ -5,12 +5,15 @@
 #ifndef SANDBOX_TABLE_H
 #define SANDBOX_TABLE_H
 
-#include "ipc/messages.h"
+#include "base/err.h"
+#include "base/procs.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/resource.h>
 
 struct confinement {
-	const char *user;   /* and group of the same name; NULL: stays root (the supervisor) */
 	int unshare;	    /* CLONE_NEW… */
 	bool empty_root;    /* the root directory becomes an empty read-only file system */
 	rlim_t files_max;   /* RLIMIT_NOFILE */

@@ -25,7 +25,7 @@ MAY = {
     # a core of checks over what another core wrote: the table of entry types is the file format, not code
     "verify": {"base", "ledger"} | LIBRARIES,
     "ipc": {"base", "model", "sandbox/sandbox.h"},  # every child enters its sandbox first
-    "sandbox": {"base", "ipc"},
+    "sandbox": {"base"},
     "proc": {"base", "ipc", "sandbox"} | LIBRARIES | CORES,
     "cli": {"base", "model", "ipc", "verify", "witness/configured.h"},  # `check` takes what a commit takes
 }

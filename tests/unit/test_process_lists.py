@@ -1,5 +1,6 @@
-"""Where a list of the processes stands beside the table PROCS of src/ipc/messages.h, each names them all: docs/maintaining.md, "A process"."""
+"""Where a list of the processes stands beside the table PROCS of src/base/procs.h, each names them all: docs/maintaining.md, "A process"."""
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,9 @@ def text_of(path):
     return (ROOT / path).read_text(encoding="utf-8")
 
 
-PROCS = re.findall(r'P\(\w+,\s*"(\w+)",\s*"([\w-]+)"\)', text_of("src/ipc/messages.h"))
-SERVICES = {name for name, _ in PROCS} - {"supervisor", "cli"}
+PROCS = re.findall(r'P\(\w+,\s*"(\w+)",\s*"[\w-]+",\s*(?:"([\w-]+)"|NULL),\s*(\d+), (\d+), (\d+)\)', text_of("src/base/procs.h"))
+SERVICES = {row[0] for row in PROCS} - {"supervisor", "cli"}
 SHELL = r"for name in ([a-z ]+); do"
-ORDER = r"static const enum proc order\[\] = \{([^}]*)\}"
 
 
 def words(path, pattern):
@@ -24,11 +24,7 @@ def words(path, pattern):
 
 
 @pytest.mark.parametrize("path, pattern, beside", [
-    ("tools/make-users", SHELL, set()),
     ("debian/plaingate.postinst", SHELL, set()),
-    ("src/proc/supervisor/children.c", ORDER, set()),
-    ("src/proc/supervisor/main.c", ORDER, set()),
-    ("src/proc/supervisor/show.c", ORDER, {"supervisor"}),
     ("lab/two_sites.py", r"EXECUTABLES = \(([^)]*)\)", {"plaingate", "plaingated"}),
     ("tests/system/kit.py", r"PROCESSES = \(([^)]*)\)", set()),
 ])
@@ -37,8 +33,14 @@ def test_a_list_names_them_all(path, pattern, beside):
     assert sorted(words(path, pattern)) == sorted(SERVICES | beside)
 
 
+@pytest.mark.parametrize("column, beside", [(2, set()), (3, set()), (4, {"supervisor"})], ids=["start", "end", "show"])
+def test_an_order_has_them_all(column, beside):
+    places = {row[0]: int(row[column]) for row in PROCS}
+    assert {name for name, place in places.items() if place} == SERVICES | beside
+    assert sorted(place for place in places.values() if place) == list(range(1, len(SERVICES | beside) + 1))
+
+
 @pytest.mark.parametrize("path, form", [
-    ("src/sandbox/table.c", '"plaingate-{}"'),
     ("src/proc/meson.build", "subdir('{}')"),
     ("docs/architecture.md", "| {} | "),
     ("docs/design.md", "- `{}` "),
@@ -47,6 +49,17 @@ def test_a_list_names_them_all(path, pattern, beside):
 def test_each_has_its_row(path, form):
     text = text_of(path)
     assert not [name for name in SERVICES if form.format(name) not in text]
+
+
+def test_each_has_its_confinement():
+    table = text_of("src/sandbox/table.c")
+    assert not [name for name in SERVICES if f"[PROC_{name.upper()}]" not in table]
+
+
+def test_each_has_its_user():
+    """tools/make-users makes those of the table."""
+    users = subprocess.run([ROOT / "tools/make-users", "--print"], capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(users) == sorted(f"plaingate-{name}" for name in SERVICES)
 
 
 def test_each_has_both_rows_of_the_map():

@@ -305,11 +305,10 @@ void children_init(struct supervisor *s)
 
 void children_start(struct supervisor *s)
 {
-	static const enum proc order[] = { PROC_LEDGER, PROC_ENTROPY, PROC_KEEPER, PROC_DATAPLANE, PROC_IKE,
-		PROC_CONTROL, PROC_COURIER };
+	enum proc p;
 
-	for (size_t i = 0; i < COUNT_OF(order); i++)
-		begin(child_of(s, order[i]));
+	for (unsigned place = 1; (p = proc_at(PROC_ORDER_START, place)) != PROC_COUNT; place++)
+		begin(child_of(s, p));
 }
 
 static void ended(struct child_process *c, int status)

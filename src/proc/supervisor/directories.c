@@ -6,7 +6,6 @@
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
-#include "sandbox/table.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -40,14 +39,14 @@ static enum rc owner_of(enum proc p, struct owner *ret_owner, struct err *e)
 	if (!f)
 		return err_errno(e, RC_IO, "open '/etc/passwd'");
 	for (struct passwd *pw; (pw = fgetpwent(f));)
-		if (strcmp(pw->pw_name, confinements[p].user) == 0) {
+		if (strcmp(pw->pw_name, proc_user(p)) == 0) {
 			*ret_owner = (struct owner){ pw->pw_uid, pw->pw_gid };
 			fclose(f);
 			return RC_OK;
 		}
 	fclose(f);
-	return err_add(e, RC_NOT_FOUND, "user '%s' does not exist (tools/make-users creates it)",
-		confinements[p].user);
+	return err_add(
+		e, RC_NOT_FOUND, "user '%s' does not exist (tools/make-users creates it)", proc_user(p));
 }
 
 static enum rc make_all(const char *path, struct err *e)

@@ -181,17 +181,15 @@ static void tell_ready(struct supervisor *s)
 	}
 }
 
-/*
- * Who asks others ends before them, so that nobody takes an orderly end for a loss; the ledger last, when the
- * others' last entries are in it. Bounded: who does not end in its time is killed.
- */
+/* In the order of base/procs.h; the ledger when the others' last entries are in it. Bounded: a process that does
+ * not end in its time is killed. */
 static void stop_go_on(struct supervisor *s)
 {
-	static const enum proc order[] = { PROC_CONTROL, PROC_IKE, PROC_DATAPLANE, PROC_KEEPER, PROC_ENTROPY,
-		PROC_COURIER, PROC_LEDGER };
+	enum proc p;
 
-	for (; s->stop_step < COUNT_OF(order); s->stop_step++, s->stop_told = false) {
-		struct child_process *c = child_of(s, order[s->stop_step]);
+	for (; (p = proc_at(PROC_ORDER_END, s->stop_step + 1)) != PROC_COUNT;
+		s->stop_step++, s->stop_told = false) {
+		struct child_process *c = child_of(s, p);
 		bool late = s->loop.now >= s->stop_at;
 		bool entered = s->ledger.pending_n == 0 || !ipc_link_up(s->ledger.link);
 		if (c->pid <= 0) {

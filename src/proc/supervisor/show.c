@@ -40,18 +40,18 @@ static void row(struct supervisor *s, const struct child_process *c, struct msg_
 
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m)
 {
-	static const enum proc order[] = { PROC_SUPERVISOR, PROC_LEDGER, PROC_ENTROPY, PROC_KEEPER, PROC_IKE,
-		PROC_DATAPLANE, PROC_CONTROL, PROC_COURIER };
 	struct msg_result end = { 0 };
 	static struct msg_row r;
+	enum proc p;
 
 	if (m->table != SHOW_STATUS) {
 		end.rc = RC_UNSUPPORTED;
 		snprintf(end.text, sizeof end.text, "the supervisor has no such table");
 	}
-	for (size_t i = 0; end.rc == RC_OK && i < COUNT_OF(order); i++) {
+	for (unsigned place = 1; end.rc == RC_OK && (p = proc_at(PROC_ORDER_SHOW, place)) != PROC_COUNT;
+		place++) {
 		memset(&r, 0, sizeof r);
-		row(s, child_of(s, order[i]), &r);
+		row(s, child_of(s, p), &r);
 		if (ipc_send_SHOW_ROW(&to->port.link, tag, &r) == RC_OK)
 			end.count++;
 	}

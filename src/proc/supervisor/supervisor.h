@@ -132,7 +132,7 @@ struct supervisor {
 	size_t interfaces_n;
 	bool addresses_changed;	  /* since routes_follow() looked */
 	bool stopping, stop_told; /* told: the one whose turn it is */
-	size_t stop_step;
+	unsigned stop_step;
 	mono_ns stop_at;
 };
 

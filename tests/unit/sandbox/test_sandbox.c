@@ -686,7 +686,7 @@ static void test_status(void **state)
 		int go[2], told[2];
 		char path[64], line[256];
 		unsigned seen = 0;
-		struct passwd *pw = getpwnam(confinements[children[k]].user);
+		struct passwd *pw = getpwnam(proc_user(children[k]));
 
 		assert_non_null(pw);
 		assert_int_equal(pipe(go) | pipe(told), 0);

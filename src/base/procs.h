@@ -1,0 +1,45 @@
+/*
+ * The processes of a gateway: one table. It makes the enum, the names, and the orders in which the supervisor starts,
+ * ends and shows them. Below messages (src/ipc) and confinement (src/sandbox), which both speak of processes.
+ */
+#ifndef BASE_PROCS_H
+#define BASE_PROCS_H
+
+#include <stddef.h>
+
+/*
+ * user: for a process that enters a sandbox of src/sandbox/table.c; tools/make-users reads them from here.
+ * start, end, show: the place in that order, from 1 without gaps; 0: not in it. Whoever asks others ends before them,
+ * so that nobody takes an orderly end for a loss; the ledger starts first and ends last, because it has the others'
+ * entries.
+ */
+/* clang-format off */
+#define PROCS(P)	/* id, name, executable, user and group, start, end, show */				\
+	P(SUPERVISOR, "supervisor", "plaingated",          NULL,                  0, 0, 1)	\
+	P(KEEPER,     "keeper",     "plaingate-keeper",    "plaingate-keeper",    3, 4, 4)	\
+	P(IKE,        "ike",        "plaingate-ike",       "plaingate-ike",       5, 2, 5)	\
+	P(DATAPLANE,  "dataplane",  "plaingate-dataplane", "plaingate-dataplane", 4, 3, 6)	\
+	P(LEDGER,     "ledger",     "plaingate-ledger",    "plaingate-ledger",    1, 7, 2)	\
+	P(CONTROL,    "control",    "plaingate-control",   "plaingate-control",   6, 1, 7)	\
+	P(ENTROPY,    "entropy",    "plaingate-entropy",   "plaingate-entropy",   2, 5, 3)	\
+	P(COURIER,    "courier",    "plaingate-courier",   "plaingate-courier",   7, 6, 8)	\
+	P(CLI,        "cli",        "plaingate",           NULL,                  0, 0, 0)
+/* clang-format on */
+
+enum proc {
+#define E(id, name, executable, user, start, end, show) PROC_##id,
+	PROCS(E) PROC_COUNT
+#undef E
+};
+
+enum proc_order { PROC_ORDER_START, PROC_ORDER_END, PROC_ORDER_SHOW, PROC_ORDER_COUNT };
+
+const char *proc_name(enum proc p); /* "keeper", or "unknown process" */
+const char *proc_executable(enum proc p);
+const char *proc_user(
+	enum proc p); /* whom it becomes in its sandbox, and the name of its group; NULL: nobody else */
+
+/* The process at that place, from 1; PROC_COUNT: the order has fewer. */
+enum proc proc_at(enum proc_order order, unsigned place);
+
+#endif
