@@ -8,7 +8,8 @@
 
 #include "base/addr.h"
 
-#define SELECTORS_MAX 8 /* of one side of a child SA; a payload on the wire may have more (wire/ike_limits.h) */
+#define SELECTORS_MAX                                                                                        \
+	8 /* of one side of a child SA; a payload on the wire may have more (wire/ike_limits.h) */
 
 /* proto 0: any; ports 0..65535: any. */
 struct selector {
