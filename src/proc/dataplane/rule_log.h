@@ -1,4 +1,4 @@
-/* The lines of rules with `log` and zones with `host-inbound-log`; docs/operating.md, "The log of rules". */
+/* The lines of rules with `log` and zones with `host-inbound-log`; docs/operating.md, "The rule log". */
 #ifndef DATAPLANE_RULE_LOG_H
 #define DATAPLANE_RULE_LOG_H
 
