@@ -1,8 +1,8 @@
 /*
  * What a receipt of the ledger costs on this machine's disk: the ledger's process as it is (loop, links,
- *checks, signatures, journal, tiles, seals), fed by another process over a link; beside it the same entries
- *with a plain fsync each, and in an SQLite table (WAL, synchronous=FULL) with a commit each, which is the
- *same guarantee without any evidence.
+ * checks, signatures, journal, tiles, seals), fed by another process over a link; beside it the same entries
+ * with a plain fsync each, and in an SQLite table (WAL, synchronous=FULL) with a commit each, which is the
+ * same guarantee without any evidence.
  *
  *	bench_ledger DIRECTORY SECONDS    one JSON object a line
  */

@@ -88,9 +88,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 enum cli_option {
 #define E(id, word, value, text) OPTION_##id,
-	CLI_OPTIONS(E)
+	CLI_OPTIONS(E) OPTIONS_N
 #undef E
-		OPTIONS_N
 };
 
 #define OPT(id)	   (1u << OPTION_##id)
@@ -98,9 +97,8 @@ enum cli_option {
 
 enum cli_command_id {
 #define E(id, words, arguments, options, text) COMMAND_##id,
-	CLI_COMMANDS(E)
+	CLI_COMMANDS(E) COMMANDS_N
 #undef E
-		COMMANDS_N
 };
 
 struct cli_command_row {

@@ -25,9 +25,8 @@
 
 enum health_claim {
 #define E(id, bits, repetition, proportion, text) HEALTH_##id,
-	HEALTH_CLAIMS(E)
+	HEALTH_CLAIMS(E) HEALTH_CLAIM_COUNT
 #undef E
-		HEALTH_CLAIM_COUNT
 };
 
 enum health_verdict { HEALTH_GOOD, HEALTH_REPETITION, HEALTH_PROPORTION };

@@ -231,9 +231,8 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 
 enum fw_end {
 #define E(id, name, text) FW_END_##id,
-	FW_ENDS(E)
+	FW_ENDS(E) FW_END_COUNT
 #undef E
-		FW_END_COUNT
 };
 const char *fw_end_name(enum fw_end e);
 

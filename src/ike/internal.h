@@ -38,9 +38,8 @@
 
 enum ike_state {
 #define E(id, text) ST_##id,
-	IKE_STATES(E)
+	IKE_STATES(E) ST_COUNT
 #undef E
-		ST_COUNT
 };
 
 enum ike_task {

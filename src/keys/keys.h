@@ -79,9 +79,8 @@ struct keys_entropy {
 
 enum keys_entry_kind {
 #define E(id, text) KEYS_ENTRY_##id,
-	KEYS_ENTRIES(E)
+	KEYS_ENTRIES(E) KEYS_ENTRY_COUNT
 #undef E
-		KEYS_ENTRY_COUNT
 };
 
 /* What the ledger is to know. Fields that a kind does not use are zero. The shell makes the entry's body of

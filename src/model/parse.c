@@ -1,7 +1,7 @@
 /*
  * Text form to data tree. The grammar is the schema: whatever statement may stand at a place is asked of it,
- *so keywords are the model's names and errors can say what was expected. Recursion is bounded by the schema's
- *depth and checked against CONFIG_DEPTH_MAX. A failed parse frees all it made.
+ * so keywords are the model's names and errors can say what was expected. Recursion is bounded by the schema's
+ * depth and checked against CONFIG_DEPTH_MAX. A failed parse frees all it made.
  *
  *	container:  name { ... }            list:       name KEY { ... }    or  key KEY key KEY { ... }
  *	leaf:       name value;             leaf-list:  name value;  name [ value value ];

@@ -210,16 +210,14 @@ enum verify_status {
 
 enum verify_check {
 #define E(id, name, unit, proves, else_) VERIFY_CHECK_##id,
-	VERIFY_CHECKS(E)
+	VERIFY_CHECKS(E) VERIFY_CHECK_COUNT
 #undef E
-		VERIFY_CHECK_COUNT
 };
 
 enum verify_class {
 #define E(id, name) VERIFY_##id,
-	VERIFY_CLASSES(E)
+	VERIFY_CLASSES(E) VERIFY_CLASS_COUNT
 #undef E
-		VERIFY_CLASS_COUNT
 };
 
 #define VERIFY_NAME_MAX	 256

@@ -1,7 +1,7 @@
 /*
  * plaingate-control: holds the running configuration, carries out commits, and answers the administrator's
- *program. One thread on ipc/loop.h; everything here runs on it. The files of this folder share this header
- *and nothing else.
+ * program. One thread on ipc/loop.h; everything here runs on it. The files of this folder share this header
+ * and nothing else.
  *
  *	clients.c     connections of the command line: who they are, what they may, one request each
  *	relay.c       requests that another process answers: show, clear, ike, trace

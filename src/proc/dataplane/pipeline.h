@@ -1,11 +1,11 @@
 /*
  * The pipeline: a burst of trains from anywhere (links, tunnels, the host) goes through parsing, reassembly,
- *sessions, policy, routes and NAT, and leaves by a link, a tunnel or to the host. It joins the cores
- *(firewall, route, esp); all input and output is behind struct pipeline_io, so that tests and the bench run
- *it without a socket.
+ * sessions, policy, routes and NAT, and leaves by a link, a tunnel or to the host. It joins the cores
+ * (firewall, route, esp); all input and output is behind struct pipeline_io, so that tests and the bench run
+ * it without a socket.
  *
  * One thread. Nothing is allocated per packet. Every train ends in an output or in exactly one counted drop
- *reason.
+ * reason.
  *
  *	offloads.c what kernels leave undone
  *	pipeline.c headers, zone, fragments; the burst

@@ -53,9 +53,8 @@ static const char schema[] = "CREATE TABLE witness (vkey TEXT NOT NULL) STRICT;"
 
 enum statement {
 #define E(id, text) Q_##id,
-	STATEMENTS(E)
+	STATEMENTS(E) Q_COUNT
 #undef E
-		Q_COUNT
 };
 
 static const char *const statement_texts[] = {

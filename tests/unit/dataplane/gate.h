@@ -1,7 +1,7 @@
 /*
  * A whole gateway's data plane in the test's own process: the pipeline with the real cores behind it, a
- *configuration compiled from text, routes and neighbours as the kernel would tell them, and outputs that are
- *kept for the test to look at (or only counted, for the bench). No socket.
+ * configuration compiled from text, routes and neighbours as the kernel would tell them, and outputs that are
+ * kept for the test to look at (or only counted, for the bench). No socket.
  *
  *	host 10.1.0.2 -- lan0 10.1.0.1 [gate] wan0 198.51.100.2 -- 198.51.100.1 -- everything else
  *	                                         tunnel `branch` to 198.51.100.3: 10.1.0.0/24 <-> 10.2.0.0/24

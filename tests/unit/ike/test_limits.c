@@ -13,9 +13,8 @@
 
 enum row {
 #define E(name, number, who, costs, why) ROW_##name,
-	IKE_LIMITS(E)
+	IKE_LIMITS(E) ROWS
 #undef E
-		ROWS
 };
 
 enum { PEERS = 330, TUNNELS = 1100, FLOODER = 0, HONEST, NEWCOMER, OTHERS };
