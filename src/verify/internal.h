@@ -16,6 +16,22 @@
  *   since.c            --since and --keep
  *   partials.c         older partial tiles, files that are no part of a ledger
  *   bundled.c          what an evidence bundle holds beside the log
+ *   timeline.c         its page
+ *   range.c, tar.c     the formats of an evidence bundle
+ *   report.c           the report as text and as JSON
+ *   checks.c           what is proved, and what is not
+ *   verdict.c          class, exit status, what was seen
+ *
+ * Fed by the walk's hooks:
+ *
+ *   evidence.c            chooses what goes into a bundle
+ *   retention.c           chooses what goes into an archive
+ *   randomness.c          public values: proofs, SPIs, nonces
+ *   leaves.c              ephemeral keys
+ *   order.c               the order in which values and leaves were used
+ *   capture.c             packets of the wire
+ *   digests.c             a table by hashes
+ *   randomness_report.c   what they found, as text and as JSON
  */
 #ifndef VERIFY_INTERNAL_H
 #define VERIFY_INTERNAL_H
