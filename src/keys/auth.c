@@ -12,76 +12,6 @@
 #define ID_HEADER_SIZE	4 /* type and three reserved octets of the identification payload's body */
 #define OCTETS_MAX	(KEEPER_MESSAGE_MAX + KEEPER_NONCE_MAX + PRF_SIZE_MAX)
 
-const struct snap_peer *peer_at(const struct keys *k, uint32_t index)
-{
-	return k->snapshot && index < k->snapshot->peers.count ? &snap_peers(k->snapshot)[index] : NULL;
-}
-
-const struct snap_peer *peer_named(const struct keys *k, const char *name)
-{
-	for (uint32_t i = 0; k->snapshot && i < k->snapshot->peers.count; i++)
-		if (strcmp(snap_peers(k->snapshot)[i].name, name) == 0)
-			return &snap_peers(k->snapshot)[i];
-	return NULL;
-}
-
-static void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, const struct snap_peer *peer)
-{
-	const struct keys_identity *own = identity_find(
-		k, peer->key_name, peer->auth == PEER_AUTH_PSK ? IDENTITY_PSK : IDENTITY_PRIVATE);
-
-	const struct sha256_part parts[] = { { &peer->auth, sizeof peer->auth },
-		{ &peer->remote_id, sizeof peer->remote_id }, { &peer->remote, sizeof peer->remote },
-		{ peer->public_key, peer->public_key_n } };
-
-	memset(ret_proof, 0, sizeof *ret_proof);
-	text_copy(ret_proof->name, sizeof ret_proof->name, peer->name);
-	text_copy(ret_proof->key_name, sizeof ret_proof->key_name, peer->key_name);
-	sha256_parts(ret_proof->configured, parts, COUNT_OF(parts));
-	if (own)
-		memcpy(ret_proof->own_key, own->digest, sizeof ret_proof->own_key);
-}
-
-enum rc peer_still(
-	const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer, struct err *e)
-{
-	struct peer_proof now;
-
-	if (!peer)
-		return err_add(e, RC_DENIED, "peer '%s' is no longer configured", sa->peer.name);
-	peer_proof_of(k, &now, peer);
-	if (strcmp(now.name, sa->peer.name) != 0)
-		return err_add(
-			e, RC_DENIED, "the IKE SA is with peer '%s', not with '%s'", sa->peer.name, now.name);
-	if (memcmp(now.own_key, sa->peer.own_key, sizeof now.own_key) != 0)
-		return err_add(e, RC_DENIED,
-			"the key '%s' of peer '%s' was replaced or removed since; it has to authenticate "
-			"anew",
-			sa->peer.key_name, sa->peer.name);
-	if (memcmp(&now, &sa->peer, sizeof now) != 0)
-		return err_add(e, RC_DENIED,
-			"the configuration of peer '%s' has changed since it proved itself; it has to "
-			"authenticate anew",
-			sa->peer.name);
-	return RC_OK;
-}
-
-enum rc peer_allows(
-	const struct keys *k, const struct snap_peer *peer, const struct keeper_ike_sa *sa, struct err *e)
-{
-	for (uint32_t i = 0; i < peer->proposals.count; i++) {
-		const struct snap_ike_proposal *p =
-			&snap_ike_proposals(k->snapshot)[peer->proposals.first + i];
-
-		if (p->encr == sa->encr && p->encr_bits == sa->encr_bits && p->prf == sa->prf &&
-			p->dh == sa->dh_group)
-			return RC_OK;
-	}
-	return err_add(e, RC_DENIED,
-		"no IKE proposal of peer '%s' has encryption %u with %u bits, prf %u, group %u", peer->name,
-		sa->encr, sa->encr_bits, sa->prf, sa->dh_group);
-}
-
 static bool holds(const uint8_t *in, size_t in_n, const uint8_t *what, size_t n)
 {
 	for (size_t at = 0; n > 0 && at + n <= in_n; at++)
@@ -300,9 +230,9 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
 	if (sa->role == KEEPER_RESPONDER && sa->state != IKE_AUTHENTICATED)
 		return err_add(e, RC_DENIED, "the initiator proves itself first");
-	if (sa->state == IKE_AUTHENTICATED && (rc = peer_still(k, sa, peer, e)) != RC_OK)
+	if (sa->state == IKE_AUTHENTICATED && (rc = peer_is_unchanged(k, sa, peer, e)) != RC_OK)
 		return rc;
-	if ((rc = peer_allows(k, peer, sa, e)) != RC_OK ||
+	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = id_check("our", true, &peer->local_id, &peer->local, q->id, q->id_n, e)) != RC_OK)
 		return rc;
 	return message_check(sa, true, q->message, q->message_n, e);
@@ -320,7 +250,7 @@ static enum rc sign_gate(struct keys *k, const struct keeper_ike_sa *sa, const s
 		return RC_AGAIN;
 	p->handle = sa->handle;
 	p->signature = *a;
-	ike_entry(&entry, KEYS_ENTRY_KEY_USED, sa, NULL);
+	entry_from_ike_sa(&entry, KEYS_ENTRY_KEY_USED, sa, NULL);
 	text_copy(entry.peer, sizeof entry.peer, peer->name);
 	entry.method = a->method;
 	rc = journal_gate(k, &entry, p, e);
@@ -332,8 +262,8 @@ static enum rc sign_gate(struct keys *k, const struct keeper_ike_sa *sa, const s
 enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,
 	struct keeper_auth_signed *a, enum outcome *ret_outcome, struct err *e)
 {
-	struct keeper_ike_sa *sa = ike_find(k, q->handle);
-	const struct snap_peer *peer = peer_at(k, q->peer);
+	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
+	const struct snap_peer *peer = peer_by_index(k, q->peer);
 	enum rc rc = sign_admit(k, sa, peer, q, e);
 
 	if (rc == RC_DENIED && sa)
@@ -360,7 +290,7 @@ void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char
 	action.u.reply.op = p->op;
 	action.u.reply.tag = p->tag;
 	action.u.reply.u.AUTH_SIGN = p->signature;
-	keys_emit(k, &action);
+	sink_emit(k, &action);
 }
 
 static enum rc check_psk(const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
@@ -445,7 +375,7 @@ static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, cons
 	if (sa->role == KEEPER_INITIATOR && strcmp(sa->signed_for, peer->name) != 0)
 		return err_add(e, RC_DENIED, "we proved ourselves to '%s', not to '%s'",
 			sa->signed_for[0] ? sa->signed_for : "nobody", peer->name);
-	if ((rc = peer_allows(k, peer, sa, e)) != RC_OK ||
+	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "local", &peer->local, &q->local, e)) != RC_OK)
@@ -485,8 +415,8 @@ static void said_by(struct keeper_ike_sa *sa, const struct keeper_auth_verify *q
 enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
-	struct keeper_ike_sa *sa = ike_find(k, q->handle);
-	const struct snap_peer *peer = peer_at(k, q->peer);
+	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
+	const struct snap_peer *peer = peer_by_index(k, q->peer);
 	enum rc rc = verify_admit(k, sa, peer, q, e);
 	struct keys_entry entry;
 	struct pending *p;
@@ -500,10 +430,10 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	if (rc == RC_AUTH) {
 		said_by(sa, q);
 		journal_auth_failed(k, sa, peer->name, e->text);
-		ike_free(k, sa);
+		ike_sa_free(k, sa);
 	}
 	if (rc == RC_OK)
-		rc = peer_share(k, peer->name, e);
+		rc = peer_has_room(k, peer->name, e);
 	if (rc != RC_OK)
 		return rc;
 	p = pending_new(k, KEEPER_AUTH_VERIFY, tag, peer->name, e);
@@ -513,7 +443,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
 	peer_proof_of(k, &sa->peer, peer);
 	said_by(sa, q);
-	ike_entry(&entry, KEYS_ENTRY_IKE_SA_UP, sa, NULL);
+	entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_UP, sa, NULL);
 	rc = journal_gate(k, &entry, p, e);
 	if (rc != RC_OK) {
 		pending_free(p);
@@ -527,7 +457,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 /* The SA may be gone by now: then the entry is followed by its end. */
 void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
 {
-	struct keeper_ike_sa *sa = ike_find(k, p->handle);
+	struct keeper_ike_sa *sa = ike_sa_find(k, p->handle);
 	struct keys_entry entry;
 
 	if (sa) {
@@ -539,8 +469,8 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 			&p->values.leaf);
 	}
 	if (rc == RC_OK && !sa) {
-		ike_entry(&entry, KEYS_ENTRY_IKE_SA_DOWN, NULL, "ended before its entry was durable");
-		journal_later(k, &entry);
+		entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_DOWN, NULL, "ended before its entry was durable");
+		journal_report(k, &entry);
 		rc = RC_NOT_FOUND;
 		text = "the IKE SA was dropped meanwhile";
 	}

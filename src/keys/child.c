@@ -8,69 +8,6 @@
  */
 #include "keys/internal.h"
 
-#define PLACE_BITS 14
-#define SPI_MIN	   256 /* RFC 4303 2.1: 1 to 255 are reserved */
-
-struct child_sa *child_find(struct keys *k, uint32_t handle)
-{
-	uint32_t place = (handle & ((1u << PLACE_BITS) - 1)) - 1;
-
-	if (place >= k->children_n || k->children[place].state == CHILD_FREE ||
-		k->children[place].handle != handle)
-		return NULL;
-	return &k->children[place];
-}
-
-static struct child_sa *child_find_spi(struct keys *k, uint32_t spi_in)
-{
-	for (size_t i = 0; i < k->children_n; i++)
-		if (k->children[i].state != CHILD_FREE && k->children[i].spi_in == spi_in)
-			return &k->children[i];
-	return NULL;
-}
-
-void child_free(struct keys *k, struct child_sa *c)
-{
-	uint32_t generation = c->generation;
-
-	if (c->state != CHILD_FREE && !c->named)
-		journal_unused(k, &c->proof, &c->leaf);
-	bytes_wipe(c, sizeof *c);
-	c->generation = generation;
-}
-
-void children_begun_free(struct keys *k, uint32_t ike_handle)
-{
-	for (size_t i = 0; i < k->children_n; i++)
-		if (k->children[i].state == CHILD_BEGUN && k->children[i].ike == ike_handle)
-			child_free(k, &k->children[i]);
-}
-
-/* A free place; else that of an installed child whose IKE SA is gone: only its name is kept, the data plane
- * has the rest. */
-static struct child_sa *child_new(struct keys *k)
-{
-	struct child_sa *found = NULL;
-
-	for (uint32_t i = 0; i < k->children_n; i++) {
-		struct child_sa *c = &k->children[i];
-		if (c->state == CHILD_FREE) {
-			found = c;
-			break;
-		}
-		if (!found && c->state == CHILD_INSTALLED && !ike_find(k, c->ike))
-			found = c;
-	}
-	if (k->children_n < KEYS_CHILDREN_MAX && (!found || found->state != CHILD_FREE))
-		found = &k->children[k->children_n++];
-	if (!found)
-		return NULL;
-	child_free(k, found);
-	found->generation++;
-	found->handle = found->generation << PLACE_BITS | (uint32_t)(found - k->children + 1);
-	return found;
-}
-
 static size_t begun_of(const struct keys *k, uint32_t ike_handle)
 {
 	size_t n = 0;
@@ -80,14 +17,14 @@ static size_t begun_of(const struct keys *k, uint32_t ike_handle)
 	return n;
 }
 
-/* Those whose IKE SA is gone give way (child_new()), and do not count. */
+/* Those whose IKE SA is gone give way (child_sa_new()), and do not count. */
 static size_t of_tunnel(struct keys *k, const char *name)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < k->children_n; i++)
 		n += k->children[i].state != CHILD_FREE && strcmp(k->children[i].tunnel, name) == 0 &&
-		     ike_find(k, k->children[i].ike);
+		     ike_sa_find(k, k->children[i].ike);
 	return n;
 }
 
@@ -96,7 +33,7 @@ static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 {
 	for (size_t at = 0; at + 4 <= n; at += 4) {
 		uint32_t spi = load_be32(octets + at);
-		if (spi >= SPI_MIN && !child_find_spi(k, spi))
+		if (spi >= SPI_MIN && !child_sa_find_by_spi(k, spi))
 			return spi;
 	}
 	return 0;
@@ -106,11 +43,11 @@ static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 static enum rc tunnel_of_peer(
 	struct keys *k, const struct keeper_ike_sa *sa, const struct snap_tunnel *t, struct err *e)
 {
-	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;
+	const struct snap_peer *peer = t ? peer_by_index(k, t->peer) : NULL;
 
 	if (!t || !peer)
 		return err_add(e, RC_NOT_FOUND, "no such tunnel in the configuration");
-	return sa->state == IKE_AUTHENTICATED ? peer_still(k, sa, peer, e) : RC_OK;
+	return sa->state == IKE_AUTHENTICATED ? peer_is_unchanged(k, sa, peer, e) : RC_OK;
 }
 
 static enum rc begin_check(
@@ -124,17 +61,17 @@ static enum rc begin_check(
 		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
 	if (begun_of(k, sa->handle) >= KEYS_BEGUN_PER_IKE_MAX)
 		return err_add(e, RC_LIMIT, "%d children of this IKE SA are begun", KEYS_BEGUN_PER_IKE_MAX);
-	enum rc rc = tunnel_of_peer(k, sa, tunnel_at(k, q->tunnel), e);
-	if (rc == RC_OK && of_tunnel(k, tunnel_at(k, q->tunnel)->name) >= KEYS_CHILDREN_PER_TUNNEL_MAX)
-		return err_add(e, RC_LIMIT, "tunnel '%s' has %d child SAs", tunnel_at(k, q->tunnel)->name,
-			KEYS_CHILDREN_PER_TUNNEL_MAX);
+	enum rc rc = tunnel_of_peer(k, sa, tunnel_by_index(k, q->tunnel), e);
+	if (rc == RC_OK && of_tunnel(k, tunnel_by_index(k, q->tunnel)->name) >= KEYS_CHILDREN_PER_TUNNEL_MAX)
+		return err_add(e, RC_LIMIT, "tunnel '%s' has %d child SAs",
+			tunnel_by_index(k, q->tunnel)->name, KEYS_CHILDREN_PER_TUNNEL_MAX);
 	return rc;
 }
 
 enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
 	struct keeper_child_begun *a, struct err *e)
 {
-	struct keeper_ike_sa *sa = ike_find(k, q->handle);
+	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
 	enum rc rc = begin_check(k, sa, q, e);
 	struct dh_secret dh = { 0 };
 	struct child_sa *c;
@@ -142,7 +79,7 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 
 	if (rc != RC_OK) {
 		if (rc == RC_DENIED)
-			journal_refused(k, sa, tunnel_at(k, q->tunnel)->name, e->text);
+			journal_refused(k, sa, tunnel_by_index(k, q->tunnel)->name, e->text);
 		return rc;
 	}
 	spi = spi_choose(k, fresh->public_bytes + PUBLIC_SPI_AT, PUBLIC_SIZE - PUBLIC_SPI_AT);
@@ -150,7 +87,7 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 		return err_add(e, RC_AGAIN, "the generator gave no SPI that is free");
 	if (q->dh_group != DH_NONE && (rc = dh_generate(&dh, a->ke, q->dh_group, fresh->secret)) != RC_OK)
 		return err_add(e, rc, "making a Diffie-Hellman value of group %u", q->dh_group);
-	c = child_new(k);
+	c = child_sa_new(k);
 	if (!c) {
 		dh_done(&dh);
 		return err_add(e, RC_LIMIT, "%d child SAs", KEYS_CHILDREN_MAX);
@@ -162,7 +99,7 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	c->role = q->role;
 	c->dh = dh;
 	dh_done(&dh);
-	text_copy(c->tunnel, sizeof c->tunnel, tunnel_at(k, q->tunnel)->name);
+	text_copy(c->tunnel, sizeof c->tunnel, tunnel_by_index(k, q->tunnel)->name);
 	memcpy(c->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
 	c->proof = fresh->proof;
 	if (q->dh_group != DH_NONE)
@@ -196,7 +133,7 @@ static enum rc install_values_check(const struct keys *k, const struct keeper_ik
 		return err_add(e, RC_RANGE, "the peer's nonce has %u octets; %zu to %d are allowed",
 			q->peer_nonce_n, least, KEEPER_NONCE_MAX);
 	/* Two children of ours with each other's nonces would have the same keys, for opposite directions. */
-	if (keys_own_nonce(k, q->peer_nonce, q->peer_nonce_n))
+	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
 	if (q->dh_group != DH_NONE && q->dh_group != c->dh_group)
 		return err_add(
@@ -209,8 +146,8 @@ static enum rc install_values_check(const struct keys *k, const struct keeper_ik
 static enum rc install_check(struct keys *k, const struct keeper_ike_sa *sa, const struct child_sa *c,
 	const struct keeper_child_install *q, struct err *e)
 {
-	const struct snap_tunnel *t = tunnel_at(k, q->tunnel);
-	const struct child_sa *old = child_find_spi(k, q->rekeys_spi_in);
+	const struct snap_tunnel *t = tunnel_by_index(k, q->tunnel);
+	const struct child_sa *old = child_sa_find_by_spi(k, q->rekeys_spi_in);
 	enum rc rc;
 
 	if (!sa || sa->state != IKE_AUTHENTICATED)
@@ -278,10 +215,10 @@ static void install_fill(struct sa_install *s, const struct child_sa *c, const s
 static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	const struct child_sa *c, const struct sa_install *s, const char *reason)
 {
-	const struct snap_tunnel *t = tunnel_at(k, tunnel_index(k, c->tunnel));
-	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;
+	const struct snap_tunnel *t = tunnel_by_index(k, tunnel_index(k, c->tunnel));
+	const struct snap_peer *peer = t ? peer_by_index(k, t->peer) : NULL;
 
-	ike_entry(ret_entry, kind, ike_find(k, c->ike), reason);
+	entry_from_ike_sa(ret_entry, kind, ike_sa_find(k, c->ike), reason);
 	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
 	/* The IKE SA that it was made in may be gone, replaced by a rekey; the tunnel's peer is the same. */
 	if (!ret_entry->peer[0] && peer)
@@ -295,7 +232,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 		return;
 	/* What ike says of one that we do not know, an orphan of a keeper before, is not entered as our word.
 	 */
-	ret_entry->rekeys_spi_in = child_find_spi(k, s->rekeys_spi_in) ? s->rekeys_spi_in : 0;
+	ret_entry->rekeys_spi_in = child_sa_find_by_spi(k, s->rekeys_spi_in) ? s->rekeys_spi_in : 0;
 	ret_entry->flags = s->flags;
 	ret_entry->encr = s->encr;
 	ret_entry->encr_bits = s->encr_bits;
@@ -311,15 +248,15 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
-	struct keeper_ike_sa *sa = ike_find(k, q->handle);
-	struct child_sa *c = child_find(k, q->child), *old = child_find_spi(k, q->rekeys_spi_in);
+	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
+	struct child_sa *c = child_sa_find(k, q->child), *old = child_sa_find_by_spi(k, q->rekeys_spi_in);
 	enum rc rc = install_check(k, sa, c, q, e);
 	struct keys_entry entry;
 	struct pending *p;
 
 	if (rc == RC_DENIED)
-		journal_refused(
-			k, sa, tunnel_at(k, q->tunnel) ? tunnel_at(k, q->tunnel)->name : NULL, e->text);
+		journal_refused(k, sa,
+			tunnel_by_index(k, q->tunnel) ? tunnel_by_index(k, q->tunnel)->name : NULL, e->text);
 	if (rc != RC_OK)
 		return rc;
 	if (!k->dataplane_is_up)
@@ -346,7 +283,7 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 	child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &p->install, NULL);
 	rc = journal_gate(k, &entry, p, e);
 	if (rc != RC_OK)
-		pending_receipt(k, p, rc, e->text);
+		child_install_receipt(k, p, rc, e->text);
 	return RC_OK;
 }
 
@@ -360,7 +297,7 @@ static void install_hand_over(struct keys *k, struct pending *p, struct child_sa
 	action.u.install = p->install;
 	action.u.install.tunnel =
 		tunnel_index(k, c->tunnel); /* the configuration may have changed meanwhile */
-	handed = action.u.install.tunnel != INDEX_NONE && keys_emit(k, &action) == RC_OK;
+	handed = action.u.install.tunnel != INDEX_NONE && sink_emit(k, &action) == RC_OK;
 	bytes_wipe(&action, sizeof action);
 	bytes_wipe(&p->install, sizeof p->install);
 	p->stage = PENDING_DATAPLANE;
@@ -368,15 +305,15 @@ static void install_hand_over(struct keys *k, struct pending *p, struct child_sa
 		return;
 	child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL,
 		"did not come about: tunnel or data plane are gone");
-	journal_later(k, &entry);
-	child_free(k, c);
+	journal_report(k, &entry);
+	child_sa_free(k, c);
 	pending_reply(k, p, RC_AGAIN, "the tunnel or the data plane is gone");
 	pending_free(p);
 }
 
 void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
 {
-	struct child_sa *c = child_find(k, p->child);
+	struct child_sa *c = child_sa_find(k, p->child);
 	struct keys_entry entry;
 
 	c->named = rc == RC_OK || (p->may_precede && !p->orphan);
@@ -387,32 +324,23 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 	if (p->may_precede && !p->orphan) {
 		child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &p->install, NULL);
 		entry.deferred = true;
-		journal_later(k, &entry);
+		journal_report(k, &entry);
 		install_hand_over(k, p, c);
 		return;
 	}
 	if (rc == RC_OK) {
 		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, "did not come about: ike is gone");
-		journal_later(k, &entry);
+		journal_report(k, &entry);
 	}
-	child_free(k, c);
+	child_sa_free(k, c);
 	pending_reply(k, p, rc, text);
 	pending_free(p);
-}
-
-static struct pending *pending_at_dataplane(struct keys *k, enum keeper_op op, uint32_t spi_in)
-{
-	for (size_t i = 0; i < k->pending_n; i++)
-		if (k->pending[i].stage == PENDING_DATAPLANE && k->pending[i].op == op &&
-			k->pending[i].spi_in == spi_in)
-			return &k->pending[i];
-	return NULL;
 }
 
 void keys_sa_installed(struct keys *k, const struct sa_result *result)
 {
 	struct pending *p = pending_at_dataplane(k, KEEPER_CHILD_INSTALL, result->spi_in);
-	struct child_sa *c = p ? child_find(k, p->child) : NULL;
+	struct child_sa *c = p ? child_sa_find(k, p->child) : NULL;
 	enum rc rc = result->rc < RC_COUNT ? (enum rc)result->rc : RC_INTERNAL;
 	char text[KEEPER_TEXT_MAX], reason[KEEPER_TEXT_MAX];
 	struct keys_entry entry;
@@ -429,8 +357,8 @@ void keys_sa_installed(struct keys *k, const struct sa_result *result)
 			text[0] ? text : rc_text(rc));
 		text_copy(reason, sizeof reason, e.text);
 		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, reason);
-		journal_later(k, &entry);
-		child_free(k, c);
+		journal_report(k, &entry);
+		child_sa_free(k, c);
 	}
 	pending_reply(k, p, rc, text);
 	pending_free(p);
@@ -442,13 +370,13 @@ static enum rc remove_emit(struct keys *k, const char *tunnel, uint32_t index, u
 
 	action.u.remove.tunnel = tunnel ? tunnel_index(k, tunnel) : index;
 	action.u.remove.spi_in = spi_in;
-	return keys_emit(k, &action);
+	return sink_emit(k, &action);
 }
 
 /* Removal takes nothing that a receipt would have to allow: it happens at once and is entered. */
 static void remove_entry(struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
 {
-	const struct snap_tunnel *t = tunnel_at(k, q->tunnel);
+	const struct snap_tunnel *t = tunnel_by_index(k, q->tunnel);
 	struct child_sa unknown = { .spi_in = q->spi_in };
 	struct keys_entry entry;
 	char reason[KEEPER_TEXT_MAX];
@@ -457,14 +385,14 @@ static void remove_entry(struct keys *k, const struct child_sa *c, const struct 
 	if (!c)
 		text_copy(unknown.tunnel, sizeof unknown.tunnel, t ? t->name : "");
 	child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c ? c : &unknown, NULL, reason);
-	journal_later(k, &entry);
+	journal_report(k, &entry);
 }
 
 static const char *peer_of_tunnel(
 	const struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
 {
-	const struct snap_tunnel *t = tunnel_at(k, c ? tunnel_index(k, c->tunnel) : q->tunnel);
-	const struct snap_peer *peer = t ? peer_at(k, t->peer) : NULL;
+	const struct snap_tunnel *t = tunnel_by_index(k, c ? tunnel_index(k, c->tunnel) : q->tunnel);
+	const struct snap_peer *peer = t ? peer_by_index(k, t->peer) : NULL;
 
 	return peer ? peer->name : "";
 }
@@ -472,13 +400,13 @@ static const char *peer_of_tunnel(
 enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
-	struct child_sa *c = q->child ? child_find(k, q->child) : child_find_spi(k, q->spi_in);
+	struct child_sa *c = q->child ? child_sa_find(k, q->child) : child_sa_find_by_spi(k, q->spi_in);
 	struct pending *p;
 
 	if ((q->child && !c) || (c && q->spi_in && c->spi_in != q->spi_in) || (!c && q->spi_in < SPI_MIN))
 		return err_add(e, RC_NOT_FOUND, "no child SA %#x with inbound SPI %08x", q->child, q->spi_in);
 	if (c && c->state == CHILD_BEGUN) {
-		child_free(k, c);
+		child_sa_free(k, c);
 		return RC_OK;
 	}
 	if (c && c->state != CHILD_INSTALLED)
@@ -508,7 +436,7 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 void keys_sa_removed(struct keys *k, const struct sa_result *result)
 {
 	struct pending *p = pending_at_dataplane(k, KEEPER_CHILD_REMOVE, result->spi_in);
-	struct child_sa *c = child_find_spi(k, result->spi_in);
+	struct child_sa *c = child_sa_find_by_spi(k, result->spi_in);
 	enum rc rc = result->rc < RC_COUNT ? (enum rc)result->rc : RC_INTERNAL;
 	char text[KEEPER_TEXT_MAX];
 
@@ -516,7 +444,7 @@ void keys_sa_removed(struct keys *k, const struct sa_result *result)
 		rc = RC_OK; /* it is not there, which is what was asked for */
 	if (c && (c->state == CHILD_REMOVING || c->state == CHILD_INSTALLED)) {
 		if (rc == RC_OK)
-			child_free(k, c);
+			child_sa_free(k, c);
 		else
 			c->state = CHILD_INSTALLED;
 	}
@@ -548,7 +476,7 @@ void keys_dataplane_down(struct keys *k)
 	k->dataplane_is_up = false;
 	for (size_t i = 0; i < k->pending_n; i++) {
 		struct pending *p = &k->pending[i];
-		struct child_sa *c = child_find_spi(k, p->spi_in);
+		struct child_sa *c = child_sa_find_by_spi(k, p->spi_in);
 		struct keys_entry entry;
 
 		if (p->stage != PENDING_DATAPLANE)
@@ -560,7 +488,7 @@ void keys_dataplane_down(struct keys *k)
 		if (p->op == KEEPER_CHILD_INSTALL && c) {
 			child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL,
 				"did not come about: the data plane went away before it answered");
-			journal_later(k, &entry);
+			journal_report(k, &entry);
 		}
 		if (p->op == KEEPER_CHILD_REMOVE && c)
 			pending_reply(k, p, RC_OK, "");

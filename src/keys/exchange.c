@@ -1,71 +1,8 @@
 /*
  * IKE SAs from the first public value to the end: EXCHANGE_BEGIN, EXCHANGE_FINISH, DROP (RFC 7296
- * sections 1.2, 2.14, 2.18), and the table of handles.
- *
- * A handle is generation << 14 | place + 1, so that a stale one finds nothing rather than the next tenant of
- * its place.
+ * sections 1.2, 2.14, 2.18).
  */
 #include "keys/internal.h"
-
-#define PLACE_BITS 14
-_Static_assert(
-	KEYS_IKE_MAX < 1 << PLACE_BITS && KEYS_CHILDREN_MAX < 1 << PLACE_BITS, "handles hold the place");
-
-struct keeper_ike_sa *ike_find(struct keys *k, uint32_t handle)
-{
-	uint32_t place = (handle & ((1u << PLACE_BITS) - 1)) - 1;
-
-	if (place >= k->ike_n || k->ike[place].state == IKE_FREE || k->ike[place].handle != handle)
-		return NULL;
-	return &k->ike[place];
-}
-
-void ike_free(struct keys *k, struct keeper_ike_sa *sa)
-{
-	uint32_t generation = sa->generation;
-
-	children_begun_free(k, sa->handle);
-	/* While its entry is on the way, that is for the receipt to say. */
-	if (sa->state != IKE_FREE && !sa->named && !sa->verifying)
-		journal_unused(k, &sa->proof, &sa->leaf);
-	bytes_wipe(sa, sizeof *sa);
-	sa->generation = generation;
-}
-
-static struct keeper_ike_sa *ike_new(struct keys *k)
-{
-	uint32_t place = 0;
-
-	while (place < k->ike_n && k->ike[place].state != IKE_FREE)
-		place++;
-	if (place == KEYS_IKE_MAX)
-		return NULL;
-	k->ike_n = MAX_OF(k->ike_n, place + 1);
-	k->ike[place].generation++;
-	k->ike[place].handle = k->ike[place].generation << PLACE_BITS | (place + 1);
-	return &k->ike[place];
-}
-
-static bool is_older(const struct public_proof *p, const struct public_proof *now)
-{
-	/* The count begins anew in an epoch: of those before it only what is named at once goes on. */
-	return p->count != 0 && (p->epoch == now->epoch ? p->count + PUBLIC_ORDER_WINDOW <= now->count
-							: now->count >= PUBLIC_ORDER_WINDOW);
-}
-
-void exchanges_expire(struct keys *k, const struct public_proof *now)
-{
-	for (size_t i = 0; i < k->ike_n; i++) {
-		struct keeper_ike_sa *sa = &k->ike[i];
-		if (sa->state != IKE_FREE && !sa->named && !sa->verifying && is_older(&sa->proof, now))
-			ike_free(k, sa);
-	}
-	for (size_t i = 0; i < k->children_n; i++) {
-		struct child_sa *c = &k->children[i];
-		if (c->state == CHILD_BEGUN && is_older(&c->proof, now))
-			child_free(k, c);
-	}
-}
 
 static size_t half_open(const struct keys *k)
 {
@@ -76,47 +13,9 @@ static size_t half_open(const struct keys *k)
 	return n;
 }
 
-void ike_entry(struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct keeper_ike_sa *sa,
-	const char *reason)
-{
-	memset(ret_entry, 0, sizeof *ret_entry);
-	ret_entry->kind = (uint32_t)kind;
-	text_copy(ret_entry->reason, sizeof ret_entry->reason, reason ? reason : "");
-	if (!sa)
-		return;
-	memcpy(ret_entry->peer, sa->peer.name, sizeof ret_entry->peer);
-	memcpy(ret_entry->ike_spi_i, sa->spi_i, 8);
-	memcpy(ret_entry->ike_spi_r, sa->spi_r, 8);
-	ret_entry->role = (uint16_t)sa->role;
-	ret_entry->proof = sa->proof;
-	ret_entry->leaf = sa->leaf;
-	ret_entry->method = sa->method;
-	ret_entry->encr = sa->encr;
-	ret_entry->encr_bits = sa->encr_bits;
-	ret_entry->prf = sa->prf;
-	ret_entry->dh_group = sa->dh_group;
-	ret_entry->local = sa->local;
-	ret_entry->remote = sa->remote;
-	ret_entry->id_type = sa->id_type;
-	ret_entry->id_n = sa->id_n;
-	memcpy(ret_entry->id, sa->id, sizeof ret_entry->id);
-}
-
-enum rc peer_share(const struct keys *k, const char *peer, struct err *e)
-{
-	size_t n = 0;
-
-	/* A rekey that is begun has the name of its parent's peer. */
-	for (size_t i = 0; i < k->ike_n; i++)
-		n += k->ike[i].state != IKE_FREE && strcmp(k->ike[i].peer.name, peer) == 0;
-	return n < KEYS_IKE_PER_PEER_MAX ? RC_OK
-					 : err_add(e, RC_LIMIT, "peer '%s' has %zu IKE SAs; %d are allowed",
-						   peer, n, KEYS_IKE_PER_PEER_MAX);
-}
-
 static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q, struct err *e)
 {
-	struct keeper_ike_sa *parent = ike_find(k, q->parent);
+	struct keeper_ike_sa *parent = ike_sa_find(k, q->parent);
 
 	if (q->role != KEEPER_INITIATOR && q->role != KEEPER_RESPONDER)
 		return err_add(e, RC_MALFORMED, "role %u", q->role);
@@ -125,7 +24,7 @@ static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q
 	if (q->parent != 0 && (!parent || parent->state != IKE_AUTHENTICATED))
 		return err_add(e, RC_NOT_FOUND, "no authenticated IKE SA %#x to rekey", q->parent);
 	if (parent)
-		return peer_share(k, parent->peer.name, e);
+		return peer_has_room(k, parent->peer.name, e);
 	if (half_open(k) >= KEYS_HALF_OPEN_MAX)
 		return err_add(e, RC_LIMIT, "%d IKE SAs are half open", KEYS_HALF_OPEN_MAX);
 	return RC_OK;
@@ -143,7 +42,7 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 		return rc;
 	if (memcmp(fresh->public_bytes + PUBLIC_SPI_AT, no_spi, 8) == 0)
 		return err_add(e, RC_AGAIN, "the generator gave an SPI of zero");
-	sa = ike_new(k);
+	sa = ike_sa_new(k);
 	if (!sa)
 		return err_add(e, RC_LIMIT, "%d IKE SAs", KEYS_IKE_MAX);
 	rc = dh_generate(&sa->dh, sa->ke, q->dh_group, fresh->secret);
@@ -153,7 +52,7 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	sa->role = q->role;
 	sa->parent = q->parent;
 	if (q->parent != 0)
-		memcpy(sa->peer.name, ike_find(k, q->parent)->peer.name, sizeof sa->peer.name);
+		memcpy(sa->peer.name, ike_sa_find(k, q->parent)->peer.name, sizeof sa->peer.name);
 	sa->dh_group = q->dh_group;
 	sa->ke_n = (uint16_t)dh_public_size(q->dh_group);
 	sa->nonce_n = KEEPER_NONCE_SIZE;
@@ -167,31 +66,6 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	memcpy(a->ke, sa->ke, sa->ke_n);
 	memcpy(a->ike_spi, fresh->public_bytes + PUBLIC_SPI_AT, 8);
 	return RC_OK;
-}
-
-/*
- * Keys are made of Ni | Nr with no mark between the two, so nonces that overlap in length can stand for ours
- * as well: Ni of one exchange followed by Nr of another. 16 octets at either end tell, the least that a nonce
- * has.
- */
-static bool nonces_touch(const uint8_t *ours, const uint8_t *theirs, size_t n)
-{
-	enum { END = 16 };
-
-	_Static_assert(KEEPER_NONCE_SIZE >= END, "ours have both ends");
-	return n >= END && (memcmp(ours, theirs, END) == 0 ||
-				   memcmp(ours + KEEPER_NONCE_SIZE - END, theirs + n - END, END) == 0);
-}
-
-bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n)
-{
-	for (size_t i = 0; i < k->ike_n; i++)
-		if (k->ike[i].state != IKE_FREE && nonces_touch(k->ike[i].nonce, nonce, n))
-			return true;
-	for (size_t i = 0; i < k->children_n; i++)
-		if (k->children[i].state != CHILD_FREE && nonces_touch(k->children[i].nonce, nonce, n))
-			return true;
-	return false;
 }
 
 static enum rc finish_check(const struct keys *k, const struct keeper_ike_sa *sa,
@@ -218,7 +92,7 @@ static enum rc finish_check(const struct keys *k, const struct keeper_ike_sa *sa
 	/* Of this exchange or of another: two exchanges of ours that were joined together would let a
 	 * pre-shared key prove us to ourselves in a peer's name. Nonces tell, and alone do: of our public
 	 * value another one with the same secret is easily made. */
-	if (keys_own_nonce(k, q->peer_nonce, q->peer_nonce_n))
+	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
 	return RC_OK;
 }
@@ -288,16 +162,16 @@ static void inherit(struct keys *k, struct keeper_ike_sa *sa, const struct keepe
 	sa->parent = 0;
 	sa->state = IKE_AUTHENTICATED;
 	sa->named = true;
-	ike_entry(&entry, KEYS_ENTRY_IKE_SA_REKEYED, sa, NULL);
+	entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_REKEYED, sa, NULL);
 	memcpy(entry.rekeys_ike_spi_i, parent->spi_i, 8);
 	memcpy(entry.rekeys_ike_spi_r, parent->spi_r, 8);
-	journal_later(k, &entry);
+	journal_report(k, &entry);
 }
 
 enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 	struct keeper_exchange_finished *a, struct err *e)
 {
-	struct keeper_ike_sa *sa = ike_find(k, q->handle), *parent = NULL;
+	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle), *parent = NULL;
 	struct ike_keys keys;
 	enum rc rc = finish_check(k, sa, q, e);
 
@@ -307,16 +181,16 @@ enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 		struct keeper_ike_sa as_asked = *sa;
 		const struct snap_peer *peer = NULL;
 
-		parent = ike_find(k, sa->parent);
+		parent = ike_sa_find(k, sa->parent);
 		if (!parent || parent->state != IKE_AUTHENTICATED)
 			return err_add(e, RC_NOT_FOUND, "the IKE SA that was to be rekeyed is gone");
 		as_asked.prf = q->prf;
 		as_asked.encr = q->encr;
 		as_asked.encr_bits = q->encr_bits;
-		peer = peer_named(k, parent->peer.name);
-		rc = peer_still(k, parent, peer, e);
+		peer = peer_by_name(k, parent->peer.name);
+		rc = peer_is_unchanged(k, parent, peer, e);
 		if (rc == RC_OK)
-			rc = peer_allows(k, peer, &as_asked, e);
+			rc = peer_allows_proposal(k, peer, &as_asked, e);
 		bytes_wipe(&as_asked, sizeof as_asked);
 		if (rc != RC_OK) {
 			journal_refused(k, parent, NULL, e->text);
@@ -335,14 +209,14 @@ enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 
 enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e)
 {
-	struct child_sa *child = child_find(k, q->child);
-	struct keeper_ike_sa *sa = ike_find(k, q->handle);
+	struct child_sa *child = child_sa_find(k, q->child);
+	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
 	struct keys_entry entry;
 
 	if (q->child != 0) {
 		if (!child || child->state != CHILD_BEGUN)
 			return err_add(e, RC_NOT_FOUND, "no begun child %#x", q->child);
-		child_free(k, child);
+		child_sa_free(k, child);
 		return RC_OK;
 	}
 	if (!sa)
@@ -352,9 +226,9 @@ enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e
 		char reason[KEEPER_TEXT_MAX];
 
 		text_copy(reason, MIN_OF(sizeof reason, sizeof q->reason), q->reason);
-		ike_entry(&entry, KEYS_ENTRY_IKE_SA_DOWN, sa, reason);
-		journal_later(k, &entry);
+		entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_DOWN, sa, reason);
+		journal_report(k, &entry);
 	}
-	ike_free(k, sa);
+	ike_sa_free(k, sa);
 	return RC_OK;
 }

@@ -64,6 +64,8 @@ struct keeper_ike_sa {
 	uint8_t id_type, id_n, id[128];
 };
 
+#define SPI_MIN 256 /* RFC 4303 2.1: 1 to 255 are reserved */
+
 enum child_state { CHILD_FREE, CHILD_BEGUN, CHILD_INSTALLING, CHILD_INSTALLED, CHILD_REMOVING };
 
 struct child_sa {
@@ -118,49 +120,92 @@ struct keys {
 	struct keys_identity identities[KEYS_IDENTITIES_MAX];
 };
 
+static inline void text_copy(char *ret_text, size_t size, const char *text)
+{
+	size_t n = strnlen(text, size - 1);
+
+	memcpy(ret_text, text, n);
+	memset(ret_text + n, 0, size - n);
+}
+
 /* What a handler made of a request. */
 enum outcome { ANSWERED, WAITING };
 
-/* keys.c */
-enum rc keys_emit(struct keys *k, struct keys_action *action); /* the sink's answer; wipes the action */
-void text_copy(char *ret_text, size_t size, const char *text);
+/* sink.c */
+enum rc sink_emit(struct keys *k, struct keys_action *action); /* the sink's answer; wipes the action */
+/* A reply with a result and nothing else. */
+void sink_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, const char *text);
+
+/* journal.c */
+/* An entry with what is known of the IKE SA; without one: the kind and the reason alone. */
+void entry_from_ike_sa(struct keys_entry *ret_entry, enum keys_entry_kind kind,
+	const struct keeper_ike_sa *sa, const char *reason);
+void journal_report(struct keys *k, const struct keys_entry *entry);
+/* waiter gets the receipt later; RC_DENIED: it does not, the ledger is down. */
+enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pending *waiter, struct err *e);
+/* The values and the leaf of an exchange that ended stand in no entry. */
+void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf);
+/* A peer's authentication failed. */
+void journal_auth_failed(
+	struct keys *k, const struct keeper_ike_sa *sa, const char *peer, const char *reason);
+/* A request that ike should not have made. */
+void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char *tunnel, const char *reason);
+/* The ledger answered the entry of a refused request, if it was one. */
+void journal_refused_receipt(struct keys *k, uint64_t tag);
+
+/* pending.c */
 /* A place for a request of this peer. NULL, and *e: RC_AGAIN, too many wait already. */
 struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e);
 void pending_free(struct pending *p);
-/* Ends exchanges that began too long ago to be named (PUBLIC_ORDER_WINDOW). */
-void exchanges_expire(struct keys *k, const struct public_proof *now);
 /* The reply that ends a request; none when ike is gone. */
 void pending_reply(struct keys *k, struct pending *p, enum rc rc, const char *text);
-/* The receipt came (RC_OK), or will not come: do what was asked, or refuse. */
-void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
+/* The request that waits for the data plane's answer about this SPI; NULL: none does. */
+struct pending *pending_at_dataplane(struct keys *k, enum keeper_op op, uint32_t spi_in);
+
+/* table.c. NULL: no such handle or SPI; of _new: no place is free. */
+struct keeper_ike_sa *ike_sa_find(struct keys *k, uint32_t handle);
+struct keeper_ike_sa *ike_sa_new(struct keys *k);
+void ike_sa_free(struct keys *k, struct keeper_ike_sa *sa); /* and the child SAs begun in it */
+struct child_sa *child_sa_find(struct keys *k, uint32_t handle);
+struct child_sa *child_sa_find_by_spi(struct keys *k, uint32_t spi_in);
+struct child_sa *child_sa_new(struct keys *k);
+void child_sa_free(struct keys *k, struct child_sa *c);
+/* Ends exchanges that began too long ago to be named (PUBLIC_ORDER_WINDOW). */
+void exchanges_expire(struct keys *k, const struct public_proof *now);
+/* A peer's nonce that is one of an exchange or child of ours, or begins or ends like one. */
+bool nonce_is_ours(const struct keys *k, const uint8_t *nonce, size_t n);
 
 /* identity.c */
 const struct keys_identity *identity_find(const struct keys *k, const char *name, enum identity_kind kind);
 
-/* exchange.c */
-struct keeper_ike_sa *ike_find(struct keys *k, uint32_t handle);
-void ike_free(struct keys *k, struct keeper_ike_sa *sa);
+/* peer.c */
+const struct snap_peer *peer_by_index(const struct keys *k, uint32_t index);
+const struct snap_peer *peer_by_name(const struct keys *k, const char *name);
+/* The peer as it is configured now, and our key for it. */
+void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, const struct snap_peer *peer);
+/* The peer of the IKE SA authenticates the same way as it did; RC_DENIED. peer: NULL when it is gone. */
+enum rc peer_is_unchanged(
+	const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer, struct err *e);
+enum rc peer_allows_proposal(
+	const struct keys *k, const struct snap_peer *peer, const struct keeper_ike_sa *sa, struct err *e);
 /* RC_LIMIT: the peer has as many IKE SAs as it may have. */
-enum rc peer_share(const struct keys *k, const char *peer, struct err *e);
+enum rc peer_has_room(const struct keys *k, const char *peer, struct err *e);
+
+/* tunnel.c */
+const struct snap_tunnel *tunnel_by_index(const struct keys *k, uint32_t index);
+uint32_t tunnel_index(const struct keys *k, const char *name); /* INDEX_NONE: no such tunnel now */
+/* What ike wants to install lies inside what is configured: proposals, selectors. */
+enum rc tunnel_allows(const struct keys *k, const struct snap_tunnel *t, const struct keeper_child_install *q,
+	struct err *e);
+
+/* exchange.c */
 enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	const struct keys_entropy *fresh, struct keeper_exchange_begun *a, struct err *e);
 enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 	struct keeper_exchange_finished *a, struct err *e);
 enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e);
-/* A peer's nonce that is one of an exchange or child of ours, or begins or ends like one. */
-bool keys_own_nonce(const struct keys *k, const uint8_t *nonce, size_t n);
-/* An entry with what is known of the IKE SA. */
-void ike_entry(struct keys_entry *ret_entry, enum keys_entry_kind kind, const struct keeper_ike_sa *sa,
-	const char *reason);
 
-/* auth.c */
-const struct snap_peer *peer_at(const struct keys *k, uint32_t index);
-const struct snap_peer *peer_named(const struct keys *k, const char *name);
-/* The peer of this name still proves itself the same way, and allows the SA's algorithms. */
-enum rc peer_still(
-	const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer, struct err *e);
-enum rc peer_allows(
-	const struct keys *k, const struct snap_peer *peer, const struct keeper_ike_sa *sa, struct err *e);
+/* auth.c. _receipt: the receipt came (RC_OK), or will not come: do what was asked, or refuse. */
 enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag,
 	struct keeper_auth_signed *a, enum outcome *ret_outcome, struct err *e);
 void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
@@ -169,9 +214,6 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
 
 /* child.c */
-struct child_sa *child_find(struct keys *k, uint32_t handle);
-void child_free(struct keys *k, struct child_sa *c);
-void children_begun_free(struct keys *k, uint32_t ike_handle);
 enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
 	struct keeper_child_begun *a, struct err *e);
 enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint64_t tag,
@@ -179,24 +221,5 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);
 enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e);
-
-/* tunnel.c */
-const struct snap_tunnel *tunnel_at(const struct keys *k, uint32_t index);
-uint32_t tunnel_index(const struct keys *k, const char *name); /* INDEX_NONE: no such tunnel now */
-/* What ike wants to install lies inside what is configured: proposals, selectors. */
-enum rc tunnel_allows(const struct keys *k, const struct snap_tunnel *t, const struct keeper_child_install *q,
-	struct err *e);
-
-/* journal.c */
-void journal_later(struct keys *k, const struct keys_entry *entry);
-/* waiter gets pending_receipt() later; RC_DENIED: it does not, the ledger is away. */
-enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pending *waiter, struct err *e);
-/* The values and the leaf of an exchange that ended stand in no entry. */
-void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf);
-/* A peer's proof did not hold. */
-void journal_auth_failed(
-	struct keys *k, const struct keeper_ike_sa *sa, const char *peer, const char *reason);
-/* A request that ike should not have made. */
-void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char *tunnel, const char *reason);
 
 #endif

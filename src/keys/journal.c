@@ -4,15 +4,41 @@
  */
 #include "keys/internal.h"
 
+void entry_from_ike_sa(struct keys_entry *ret_entry, enum keys_entry_kind kind,
+	const struct keeper_ike_sa *sa, const char *reason)
+{
+	memset(ret_entry, 0, sizeof *ret_entry);
+	ret_entry->kind = (uint32_t)kind;
+	text_copy(ret_entry->reason, sizeof ret_entry->reason, reason ? reason : "");
+	if (!sa)
+		return;
+	memcpy(ret_entry->peer, sa->peer.name, sizeof ret_entry->peer);
+	memcpy(ret_entry->ike_spi_i, sa->spi_i, 8);
+	memcpy(ret_entry->ike_spi_r, sa->spi_r, 8);
+	ret_entry->role = (uint16_t)sa->role;
+	ret_entry->proof = sa->proof;
+	ret_entry->leaf = sa->leaf;
+	ret_entry->method = sa->method;
+	ret_entry->encr = sa->encr;
+	ret_entry->encr_bits = sa->encr_bits;
+	ret_entry->prf = sa->prf;
+	ret_entry->dh_group = sa->dh_group;
+	ret_entry->local = sa->local;
+	ret_entry->remote = sa->remote;
+	ret_entry->id_type = sa->id_type;
+	ret_entry->id_n = sa->id_n;
+	memcpy(ret_entry->id, sa->id, sizeof ret_entry->id);
+}
+
 static enum rc append(struct keys *k, const struct keys_entry *entry, bool gate, uint64_t tag)
 {
 	struct keys_action a = { .kind = KEYS_APPEND, .tag = tag, .gate = gate };
 
 	a.u.entry = *entry;
-	return keys_emit(k, &a);
+	return sink_emit(k, &a);
 }
 
-void journal_later(struct keys *k, const struct keys_entry *entry)
+void journal_report(struct keys *k, const struct keys_entry *entry)
 {
 	append(k, entry, false, 0);
 }
@@ -33,7 +59,7 @@ void journal_unused(struct keys *k, const struct public_proof *proof, const stru
 	if (proof->count == 0)
 		return;
 	a.u.unused = (struct keys_unused){ .count = proof->count, .epoch = proof->epoch, .leaf = *leaf };
-	keys_emit(k, &a);
+	sink_emit(k, &a);
 }
 
 void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char *tunnel, const char *reason)
@@ -44,7 +70,7 @@ void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char 
 	for (size_t i = 0; i < COUNT_OF(k->refused_tags); i++) {
 		if (k->refused_tags[i] != 0)
 			continue;
-		ike_entry(&entry, KEYS_ENTRY_REFUSED, sa, reason);
+		entry_from_ike_sa(&entry, KEYS_ENTRY_REFUSED, sa, reason);
 		if (tunnel)
 			text_copy(entry.tunnel, sizeof entry.tunnel, tunnel);
 		k->refused_tags[i] = k->next_entry_tag++;
@@ -55,31 +81,18 @@ void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char 
 	}
 }
 
+void journal_refused_receipt(struct keys *k, uint64_t tag)
+{
+	for (size_t i = 0; i < COUNT_OF(k->refused_tags); i++)
+		if (tag != 0 && k->refused_tags[i] == tag)
+			k->refused_tags[i] = 0;
+}
+
 void journal_auth_failed(struct keys *k, const struct keeper_ike_sa *sa, const char *peer, const char *reason)
 {
 	struct keys_entry entry;
 
-	ike_entry(&entry, KEYS_ENTRY_AUTH_FAILED, sa, reason);
+	entry_from_ike_sa(&entry, KEYS_ENTRY_AUTH_FAILED, sa, reason);
 	text_copy(entry.peer, sizeof entry.peer, peer);
-	journal_later(k, &entry);
-}
-
-void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text)
-{
-	struct err e = { 0 };
-
-	for (size_t i = 0; i < COUNT_OF(k->refused_tags); i++)
-		if (tag != 0 && k->refused_tags[i] == tag)
-			k->refused_tags[i] = 0;
-	for (size_t i = 0; i < k->pending_n; i++) {
-		struct pending *p = &k->pending[i];
-
-		if (p->stage != PENDING_RECEIPT || p->entry_tag != tag)
-			continue;
-		if (rc != RC_OK)
-			err_add(&e, RC_DENIED, "no receipt from the ledger: %s",
-				text && text[0] ? text : rc_text(rc));
-		pending_receipt(k, p, rc == RC_OK ? RC_OK : RC_DENIED, e.text);
-		return;
-	}
+	journal_report(k, &entry);
 }

@@ -40,97 +40,6 @@ void keys_configure(struct keys *k, const struct snapshot *snapshot)
 	k->snapshot = snapshot;
 }
 
-void text_copy(char *ret_text, size_t size, const char *text)
-{
-	size_t n = strnlen(text, size - 1);
-
-	memcpy(ret_text, text, n);
-	memset(ret_text + n, 0, size - n);
-}
-
-enum rc keys_emit(struct keys *k, struct keys_action *action)
-{
-	enum rc rc = k->sink.act(k->sink.context, action);
-
-	bytes_wipe(action, sizeof *action);
-	return rc;
-}
-
-/* A reply with a result and nothing else; every reply begins with rc and ends with text. */
-static void keys_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, const char *text)
-{
-	struct keys_action a = { .kind = KEYS_REPLY };
-
-	a.u.reply.op = op;
-	a.u.reply.tag = tag;
-	switch (op) {
-#define E(id, request, reply_)                                                                               \
-	case KEEPER_##id:                                                                                    \
-		a.u.reply.u.id.rc = (uint32_t)rc;                                                            \
-		text_copy(a.u.reply.u.id.text, sizeof a.u.reply.u.id.text, text ? text : "");                \
-		break;
-		KEEPER_OPS(E)
-#undef E
-	case KEEPER_OP_COUNT:
-		return;
-	}
-	keys_emit(k, &a);
-}
-
-struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e)
-{
-	struct pending *p;
-	uint32_t place = 0, of_peer = 0;
-
-	while (place < k->pending_n && k->pending[place].stage != PENDING_FREE)
-		place++;
-	for (uint32_t i = 0; i < k->pending_n; i++)
-		of_peer += k->pending[i].stage != PENDING_FREE && strcmp(k->pending[i].peer, peer) == 0;
-	if (place == KEYS_PENDING_MAX || of_peer >= KEYS_PENDING_PER_PEER_MAX) {
-		err_add(e, RC_AGAIN, "%u requests%s%s wait already",
-			of_peer < KEYS_PENDING_PER_PEER_MAX ? place : of_peer,
-			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : " of peer ",
-			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : peer);
-		return NULL;
-	}
-	k->pending_n = MAX_OF(k->pending_n, place + 1);
-	p = &k->pending[place];
-	p->stage = PENDING_RECEIPT;
-	p->op = op;
-	p->tag = tag;
-	text_copy(p->peer, sizeof p->peer, peer);
-	return p;
-}
-
-void pending_free(struct pending *p)
-{
-	bytes_wipe(p, sizeof *p);
-}
-
-void pending_reply(struct keys *k, struct pending *p, enum rc rc, const char *text)
-{
-	if (!p->orphan)
-		keys_reply(k, p->op, p->tag, rc, text);
-}
-
-void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
-{
-	switch (p->op) {
-	case KEEPER_AUTH_SIGN:
-		auth_sign_receipt(k, p, rc, text);
-		break;
-	case KEEPER_AUTH_VERIFY:
-		auth_verify_receipt(k, p, rc, text);
-		break;
-	case KEEPER_CHILD_INSTALL:
-		child_install_receipt(k, p, rc, text); /* goes on to the data plane, or frees it */
-		return;
-	default:
-		break;
-	}
-	pending_free(p);
-}
-
 /* Numbers of another configuration name other peers and tunnels: nothing is done, and nothing is held against
  * ike. */
 static enum rc generation_check(const struct keys *k, const struct keeper_request *q, struct err *e)
@@ -186,13 +95,50 @@ void keys_request(struct keys *k, const struct keeper_request *request, struct k
 					    .epoch = fresh->proof.epoch });
 	bytes_wipe(fresh, sizeof *fresh);
 	if (rc != RC_OK) {
-		keys_reply(k, request->op, request->tag, rc, e.text);
+		sink_reply(k, request->op, request->tag, rc, e.text);
 	} else if (outcome == ANSWERED) {
 		a.u.reply.op = request->op;
 		a.u.reply.tag = request->tag; /* rc is RC_OK, which is zero, and text is empty */
-		keys_emit(k, &a);
+		sink_emit(k, &a);
 	}
 	bytes_wipe(&a, sizeof a);
+}
+
+/* The receipt came (RC_OK), or will not come: do what was asked, or refuse. */
+static void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
+{
+	switch (p->op) {
+	case KEEPER_AUTH_SIGN:
+		auth_sign_receipt(k, p, rc, text);
+		break;
+	case KEEPER_AUTH_VERIFY:
+		auth_verify_receipt(k, p, rc, text);
+		break;
+	case KEEPER_CHILD_INSTALL:
+		child_install_receipt(k, p, rc, text); /* goes on to the data plane, or frees it */
+		return;
+	default:
+		break;
+	}
+	pending_free(p);
+}
+
+void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text)
+{
+	struct err e = { 0 };
+
+	journal_refused_receipt(k, tag);
+	for (size_t i = 0; i < k->pending_n; i++) {
+		struct pending *p = &k->pending[i];
+
+		if (p->stage != PENDING_RECEIPT || p->entry_tag != tag)
+			continue;
+		if (rc != RC_OK)
+			err_add(&e, RC_DENIED, "no receipt from the ledger: %s",
+				text && text[0] ? text : rc_text(rc));
+		pending_receipt(k, p, rc == RC_OK ? RC_OK : RC_DENIED, e.text);
+		return;
+	}
 }
 
 void keys_ike_lost(struct keys *k)
@@ -206,10 +152,10 @@ void keys_ike_lost(struct keys *k)
 		any |= k->ike[i].state != IKE_FREE;
 		entry.count += k->ike[i].state == IKE_AUTHENTICATED;
 		if (k->ike[i].state != IKE_FREE)
-			ike_free(k, &k->ike[i]);
+			ike_sa_free(k, &k->ike[i]);
 	}
 	if (any)
-		journal_later(k, &entry);
+		journal_report(k, &entry);
 }
 
 void keys_recheck(struct keys *k)
@@ -220,12 +166,12 @@ void keys_recheck(struct keys *k)
 		struct err e = { 0 };
 
 		if (sa->state != IKE_AUTHENTICATED || sa->ended ||
-			peer_still(k, sa, peer_named(k, sa->peer.name), &e) == RC_OK)
+			peer_is_unchanged(k, sa, peer_by_name(k, sa->peer.name), &e) == RC_OK)
 			continue;
 		sa->ended = true;
 		a.u.ended.handle = sa->handle;
 		text_copy(a.u.ended.text, sizeof a.u.ended.text, e.text);
-		keys_emit(k, &a);
+		sink_emit(k, &a);
 	}
 }
 
@@ -233,22 +179,5 @@ void keys_stop(struct keys *k)
 {
 	for (size_t i = 0; i < k->ike_n; i++)
 		if (k->ike[i].state != IKE_FREE)
-			ike_free(k, &k->ike[i]);
-}
-
-struct keys_counts keys_count(const struct keys *k)
-{
-	struct keys_counts n = { .refused = k->refused };
-
-	for (size_t i = 0; i < k->ike_n; i++) {
-		n.exchanges += k->ike[i].state == IKE_BEGUN || k->ike[i].state == IKE_KEYED;
-		n.ike_sas += k->ike[i].state == IKE_AUTHENTICATED;
-	}
-	for (size_t i = 0; i < k->children_n; i++) {
-		n.children_begun += k->children[i].state == CHILD_BEGUN;
-		n.children_installed += k->children[i].state == CHILD_INSTALLED;
-	}
-	for (size_t i = 0; i < k->pending_n; i++)
-		n.pending += k->pending[i].stage != PENDING_FREE;
-	return n;
+			ike_sa_free(k, &k->ike[i]);
 }

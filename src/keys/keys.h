@@ -198,6 +198,7 @@ void keys_dataplane_down(struct keys *k);
 void keys_sa_installed(struct keys *k, const struct sa_result *result);
 void keys_sa_removed(struct keys *k, const struct sa_result *result);
 
+/* for tests: what stands in the tables. refused: requests that ike should not have made. */
 struct keys_counts {
 	uint32_t exchanges, ike_sas, children_begun, children_installed, pending;
 	uint64_t refused;

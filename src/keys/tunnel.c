@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-const struct snap_tunnel *tunnel_at(const struct keys *k, uint32_t index)
+const struct snap_tunnel *tunnel_by_index(const struct keys *k, uint32_t index)
 {
 	return k->snapshot && index < k->snapshot->tunnels.count ? &snap_tunnels(k->snapshot)[index] : NULL;
 }

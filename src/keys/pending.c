@@ -1,0 +1,49 @@
+/*
+ * Requests that are not answered yet: they wait for a receipt of the ledger, or for the data plane.
+ */
+#include "keys/internal.h"
+
+struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e)
+{
+	struct pending *p;
+	uint32_t place = 0, of_peer = 0;
+
+	while (place < k->pending_n && k->pending[place].stage != PENDING_FREE)
+		place++;
+	for (uint32_t i = 0; i < k->pending_n; i++)
+		of_peer += k->pending[i].stage != PENDING_FREE && strcmp(k->pending[i].peer, peer) == 0;
+	if (place == KEYS_PENDING_MAX || of_peer >= KEYS_PENDING_PER_PEER_MAX) {
+		err_add(e, RC_AGAIN, "%u requests%s%s wait already",
+			of_peer < KEYS_PENDING_PER_PEER_MAX ? place : of_peer,
+			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : " of peer ",
+			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : peer);
+		return NULL;
+	}
+	k->pending_n = MAX_OF(k->pending_n, place + 1);
+	p = &k->pending[place];
+	p->stage = PENDING_RECEIPT;
+	p->op = op;
+	p->tag = tag;
+	text_copy(p->peer, sizeof p->peer, peer);
+	return p;
+}
+
+void pending_free(struct pending *p)
+{
+	bytes_wipe(p, sizeof *p);
+}
+
+void pending_reply(struct keys *k, struct pending *p, enum rc rc, const char *text)
+{
+	if (!p->orphan)
+		sink_reply(k, p->op, p->tag, rc, text);
+}
+
+struct pending *pending_at_dataplane(struct keys *k, enum keeper_op op, uint32_t spi_in)
+{
+	for (size_t i = 0; i < k->pending_n; i++)
+		if (k->pending[i].stage == PENDING_DATAPLANE && k->pending[i].op == op &&
+			k->pending[i].spi_in == spi_in)
+			return &k->pending[i];
+	return NULL;
+}
