@@ -396,58 +396,6 @@ static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, 
 	ask_sign(c, sa, st, request_signed);
 }
 
-static void refuse_selectors(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
-{
-	struct ike_refusal *r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa),
-		"child SA: no tunnel of this peer has these traffic selectors");
-	char a[400], b[400];
-
-	if (r)
-		snprintf(r->offered, sizeof r->offered, "theirs %s, ours %s",
-			selectors_text(a, sizeof a, p->tsi.list, p->tsi.n),
-			selectors_text(b, sizeof b, p->tsr.list, p->tsr.n));
-}
-
-/* Which notify refuses the child that the peer wants, or 0. Fills in st->tunnel and ret_choice. */
-uint16_t child_refusal(
-	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice)
-{
-	const struct ike_payloads *p = &st->in->p;
-	const struct snap_tunnel *t;
-	struct ike_refusal *r;
-	struct ike_offer ours;
-	char why[128];
-
-	if (st->tunnel == INDEX_NONE)
-		st->tunnel = child_tunnel_for(c, sa->peer, &p->tsi, &p->tsr);
-	t = tunnel_config(c, st->tunnel);
-	if (!t) {
-		refuse_selectors(c, sa, p);
-		return NTF_TS_UNACCEPTABLE;
-	}
-	if (!child_room(c, st->tunnel,
-		    st->old_spi_in != 0 ? CHILD_REKEYED
-		    : with_dh		? CHILD_ANOTHER
-					: CHILD_OF_AUTH))
-		return NTF_NO_ADDITIONAL_SAS;
-	offer_esp(c, t, 0, with_dh, &ours);
-	if (select_esp(c, t, &p->sa, with_dh, ret_choice)) {
-		if (!child_spi_taken(c, sa, load_be32(ret_choice->spi.at)))
-			return 0;
-		snprintf(why, sizeof why, "SPI %08x is that of another child SA",
-			load_be32(ret_choice->spi.at));
-	} else {
-		explain_offer(why, sizeof why, &p->sa, &ours);
-	}
-	r = ike_refuse(
-		c, &sa->local, &sa->remote, sa_peer(c, sa), "child SA for tunnel %s: %s", t->name, why);
-	if (r) {
-		ike_offer_text(r->offered, sizeof r->offered, &p->sa);
-		ike_offer_text(r->configured, sizeof r->configured, &ours);
-	}
-	return NTF_NO_PROPOSAL_CHOSEN;
-}
-
 static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st);
 
 static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)

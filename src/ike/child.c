@@ -1,10 +1,9 @@
 /*
- * A child SA's life: made, installed, replaced, deleted. The exchange that makes one stands in create.c.
+ * A child SA's life: made, installed, replaced, deleted. The exchange that makes one: create.c. Which of two
+ * redundant ones stays: redundant.c.
  *
  * Make before break: an old child stays until the new one carries the traffic, and its inbound half a little
- * longer. Of two children of one tunnel with the same selectors, made at the same time by both sides, the one
- * with the lowest nonce is deleted by whoever began it (RFC 7296 section 2.8.1); both sides come to the same
- * verdict alone.
+ * longer.
  */
 #include "ike/internal.h"
 
@@ -32,9 +31,19 @@ void child_set_id(struct ike *c, struct child_sa *ch, const struct keeper_child_
 	child_set_in(c, ch, b->spi_in);
 }
 
+static void set_state(struct ike *c, struct child_sa *ch, enum child_state state)
+{
+	const struct tunnel *t = child_tunnel(c, ch);
+	bool was_up = ch->state == CH_UP;
+
+	child_set_state(c, ch, state);
+	if (t && was_up && t->up == 0)
+		tunnel_down(c, ch->tunnel, c->now - ch->since);
+}
+
 void child_unlink(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
-	child_set_state(c, ch, CH_LINGER); /* counted as such for the last time */
+	set_state(c, ch, CH_LINGER); /* counted as such for the last time */
 	tunnel_touch(c, ch->tunnel);
 	child_leave_tunnel(c, ch);
 	due_set(c, &ch->due, 0);
@@ -85,7 +94,7 @@ void child_take_choice(struct ike *c, struct child_sa *ch, const struct choice *
 	child_set_out(c, ch, load_be32(choice->spi.at));
 }
 
-static mono_ns lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, uint64_t hi)
+mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, uint64_t hi)
 {
 	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
 	uint32_t s = t && t->rekey_s ? t->rekey_s : IKE_CHILD_LIFETIME_S;
@@ -95,7 +104,7 @@ static mono_ns lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, u
 
 void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state)
 {
-	child_set_state(c, ch, state);
+	set_state(c, ch, state);
 	if (state == CH_UP)
 		child_compare_later(c, ch);
 	if (state == CH_REPLACED)
@@ -148,7 +157,7 @@ bool child_hand_over(struct ike *c, const struct child_sa *ch)
 	return true;
 }
 
-static void activate(struct ike *c, const struct child_sa *ch)
+void child_activate(struct ike *c, const struct child_sa *ch)
 {
 	ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
 }
@@ -157,9 +166,22 @@ void child_take_over(struct ike *c, uint32_t tunnel)
 {
 	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel) {
 		if (ch->takes_over && ch->state != CH_LINGER)
-			activate(c, ch);
+			child_activate(c, ch);
 		ch->takes_over = false;
 	}
+}
+
+void child_tell_endpoint(struct ike *c, struct child_sa *ch)
+{
+	ch->remote = ch->sa->remote;
+	ike_act(c, IKE_ENDPOINT)->endpoint =
+		(struct sa_endpoint){ .tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = ch->remote };
+}
+
+void child_follow(struct ike *c, struct child_sa *ch)
+{
+	if (!endpoint_same(&ch->remote, &ch->sa->remote))
+		child_tell_endpoint(c, ch);
 }
 
 void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
@@ -167,9 +189,9 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	struct tunnel *t = &c->tunnels[ch->tunnel];
 
 	ch->since = c->now;
-	ch->rekey_at = ch->ours ? lifetime(c, ch, IKE_REKEY_OURS_FROM, IKE_REKEY_OURS_TO)
-				: lifetime(c, ch, IKE_REKEY_THEIRS_FROM, IKE_REKEY_THEIRS_TO);
-	ch->expire_at = lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
+	ch->rekey_at = ch->ours ? child_lifetime(c, ch, IKE_REKEY_OURS_FROM, IKE_REKEY_OURS_TO)
+				: child_lifetime(c, ch, IKE_REKEY_THEIRS_FROM, IKE_REKEY_THEIRS_TO);
+	ch->expire_at = child_lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
 	ike_child_enter(c, sa, ch, CH_UP);
 	child_follow(c, ch);
 	t->reason[0] = '\0';
@@ -191,17 +213,10 @@ static void ask_remove(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	snprintf(q->reason, sizeof q->reason, "%.190s", ch->reason);
 }
 
-static void forget_handle(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
+void child_drop_handle(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
-	struct keeper_drop *d;
-
-	if (ch->handle == 0 || sa->handle == 0)
-		return;
-	d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
-	d->handle = sa->handle;
-	d->child = ch->handle;
-	d->peer = sa->peer;
-	snprintf(d->reason, sizeof d->reason, "given up");
+	if (ch->handle != 0 && sa->handle != 0)
+		sa_ask_drop(c, sa, sa->handle, ch->handle);
 }
 
 /* What was to yield to a child that is gone now stays after all, unless its delete is on its way. */
@@ -248,7 +263,7 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const cha
 	if (sa->steps[SIDE_PEER].child == ch)
 		sa->steps[SIDE_PEER].child = NULL;
 	if (!ch->installing) {
-		forget_handle(c, sa, ch);
+		child_drop_handle(c, sa, ch);
 		child_unlink(c, sa, ch);
 		return;
 	}
@@ -317,144 +332,22 @@ void child_yield(
 	ch->yields_to = to->spi_in;
 }
 
-static bool same_selectors(const struct child_sa *a, const struct child_sa *b)
-{
-	return child_within(a, b) && child_within(b, a);
-}
-
-static bool twin_before(const struct child_sa *a, const struct child_sa *b)
-{
-	int order = nonce_compare(&a->line, &b->line);
-
-	return (order ? order : nonce_compare(&a->lowest, &b->lowest)) < 0;
-}
-
-/* Both come from one child by rekeys, so one of them is redundant. */
-static bool same_line(const struct child_sa *a, const struct child_sa *b)
-{
-	return nonce_compare(&a->line, &b->line) == 0 && same_selectors(a, b);
-}
-
-/*
- * The peer does not know the child that took the place of another one by its own rekey: it gave that up when our answer
- * was lost, as with an IKE SA that was replaced meanwhile, and still sends on the one of before. That one stands again.
- * It is rekeyed at once: the answer shows whether the peer has it, and if not, the one before it is tried.
- */
-void child_back(struct ike *c, const struct child_sa *unknown)
-{
-	const struct tunnel *t = child_tunnel(c, unknown);
-	struct child_sa *last = NULL;
-
-	if (!t)
-		return;
-	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
-		if (ch->state == CH_REPLACED && ch->sa->state == ST_UP && same_line(ch, unknown) &&
-			(!last || ch->since > last->since))
-			last = ch;
-	if (!last)
-		return;
-	last->want_rekey = true;
-	last->expire_at = lifetime(c, last, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE) - (c->now - last->since);
-	ike_child_enter(c, last->sa, last, CH_UP);
-}
-
-/*
- * By the nonces the peer was to delete the redundant one. It did not: perhaps it reads 2.8.1 in another way,
- * or has forgotten the one that we send on. A rekey shows whether it has a child: if not, CHILD_SA_NOT_FOUND
- * ends it here as well, and the other one sends. What packets come in on is known to be there.
- */
-static void verify(struct ike *c, struct child_sa *ch)
-{
-	bool used = ch->used && ch->idle_in_ms < IKE_DOUBT_MS_MIN, alone = true;
-
-	ch->doubt_at = 0;
-	LIST_FOR (struct child_sa, twin, &c->tunnels[ch->tunnel].children, of_tunnel)
-		alone &= twin == ch || twin->state != CH_UP || !same_line(twin, ch);
-	ch->verifying = !alone && !used;
-	ch->verified = !ch->verifying;
-	ch->want_rekey |= ch->verifying;
-	child_compare_later(c, ch);
-}
-
-static void doubt(struct ike *c, struct child_sa *ch)
-{
-	if (ch->verified || ch->verifying || ch->doubt_at != 0)
-		return;
-	ch->doubt_at = c->now + ike_chance(c, IKE_DOUBT_MS_MIN, IKE_DOUBT_MS_MAX) * NS_PER_MS;
-	child_changed(c, ch);
-}
-
-static bool in_doubt(const struct child_sa *ch)
-{
-	return ch->doubt_at != 0 || ch->verifying;
-}
-
 void child_lingered(struct ike *c, struct child_sa *ch)
 {
 	ask_remove(c, ch->sa, ch);
 	child_unlink(c, ch->sa, ch);
 }
 
-void child_tick(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
+/* Those that linger would be gone in a moment: the oldest make room. */
+void child_linger_limit(struct ike *c, uint32_t tunnel)
 {
-	if (ch->remove_at != 0 && c->now >= ch->remove_at) {
-		child_lingered(c, ch);
-		return;
-	}
-	if (ch->activate_at != 0 && c->now >= ch->activate_at) {
-		ch->activate_at = 0;
-		activate(c, ch);
-	}
-	if (ch->state == CH_UP && ch->rekey_at != 0 && c->now >= ch->rekey_at) {
-		ch->want_rekey = true;
-		ch->rekey_at = 0;
-	}
-	if ((ch->state == CH_UP || ch->state == CH_REPLACED) && ch->expire_at != 0 &&
-		c->now >= ch->expire_at) {
-		ch->expire_at = 0;
-		child_want_delete(c, sa, ch,
-			ch->state == CH_UP ? "its lifetime ended" : "replaced; the peer did not delete it");
-	}
-	if (ch->state == CH_UP && ch->doubt_at != 0 && c->now >= ch->doubt_at)
-		verify(c, ch);
-	child_confirmed(c, ch);
-	child_changed(c, ch);
-}
+	struct tunnel *t = &c->tunnels[tunnel];
 
-/* Its own rekey decides between it and its twin when the answer comes. */
-static bool being_rekeyed(const struct child_sa *ch)
-{
-	const struct step *own = &ch->sa->steps[SIDE_OWN];
-
-	return own->task == TASK_CHILD_REKEY && own->old_spi_in == ch->spi_in;
-}
-
-/* If its twin stands too, the one with the lowest nonce goes, by the hand of whoever began it. */
-static void compare(struct ike *c, struct child_sa *ch)
-{
-	LIST_FOR (struct child_sa, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
-		if (twin == ch || twin->state != CH_UP || ch->state != CH_UP || being_rekeyed(twin) ||
-			twin->sa->moving != ch->sa->moving || twin->successor_of_peer == ch->spi_in ||
-			ch->successor_of_peer == twin->spi_in || in_doubt(twin) || in_doubt(ch) ||
-			!same_selectors(twin, ch))
-			continue;
-		struct child_sa *goes = twin_before(twin, ch) ? twin : ch, *stays = goes == ch ? twin : ch;
-
-		if (goes->ours) {
-			child_yield(c, goes->sa, goes, stays, "made twice; the other one stays");
-		} else if (same_line(goes, stays)) {
-			doubt(c, goes);
-			doubt(c, stays);
-		}
-	}
-}
-
-void child_compare(struct ike *c, uint32_t tunnel)
-{
-	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel) {
-		if (ch->compare && ch->state == CH_UP)
-			compare(c, ch);
-		ch->compare = false;
+	LIST_FOR_SAFE (struct child_sa, ch, after, &t->children, of_tunnel) {
+		if (t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
+			return;
+		if (ch->state == CH_LINGER)
+			child_lingered(c, ch);
 	}
 }
 
@@ -462,164 +355,6 @@ void child_compare_later(struct ike *c, struct child_sa *ch)
 {
 	ch->compare = true;
 	tunnel_touch(c, ch->tunnel);
-}
-
-/* ---- selectors of a child ---- */
-
-static const struct selector *locals(const struct ike *c, const struct snap_tunnel *t)
-{
-	return &snap_selectors(c->snap)[t->local.first];
-}
-
-static const struct selector *remotes(const struct ike *c, const struct snap_tunnel *t)
-{
-	return &snap_selectors(c->snap)[t->remote.first];
-}
-
-bool child_packet_fits(
-	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote)
-{
-	const struct snap_tunnel *t = tunnel_config(c, tunnel);
-
-	return selectors_within(local, 1, locals(c, t), t->local.count) &&
-	       selectors_within(remote, 1, remotes(c, t), t->remote.count);
-}
-
-bool child_holds_packet(const struct ike *c, uint32_t tunnel)
-{
-	const struct tunnel *t = &c->tunnels[tunnel];
-
-	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
-		if (ch->state == CH_UP && selectors_within(&t->packet[0], 1, ch->local_ts, ch->local_n) &&
-			selectors_within(&t->packet[1], 1, ch->remote_ts, ch->remote_n))
-			return true;
-	return false;
-}
-
-bool child_within(const struct child_sa *inner, const struct child_sa *outer)
-{
-	return selectors_within(inner->local_ts, inner->local_n, outer->local_ts, outer->local_n) &&
-	       selectors_within(inner->remote_ts, inner->remote_n, outer->remote_ts, outer->remote_n);
-}
-
-bool child_has_stand_in(const struct ike *c, const struct child_sa *ch)
-{
-	LIST_FOR (struct child_sa, other, &child_tunnel(c, ch)->children, of_tunnel)
-		if (other != ch && other->state == CH_UP && child_within(ch, other))
-			return true;
-	return false;
-}
-
-/*
- * The packet's own selector and behind it all of the side; or, where other child SAs are up, only the network
- * that it is in: a peer with a child SA for each pair of networks takes the first that fits when it is asked
- * for all.
- */
-static void offer_side(
-	struct ike_out *o, uint8_t type, const struct tunnel *t, const struct selector *side, uint32_t n)
-{
-	struct selector list[SELECTORS_MAX + 1];
-	uint32_t own = 0;
-
-	if (t->has_packet)
-		list[own++] = t->packet[type == PL_TSR];
-	for (uint32_t i = 0, all = own; i < n && !(all && t->one_pair); i++)
-		if (!all || t->up == 0 || selectors_within(&list[0], 1, &side[i], 1))
-			list[own++] = side[i];
-	ike_out_selectors(o, type, list, own);
-}
-
-void child_offer_selectors(
-	const struct ike *c, struct ike_out *o, uint32_t tunnel, const struct child_sa *old)
-{
-	const struct snap_tunnel *t = tunnel_config(c, tunnel);
-
-	if (old) {
-		ike_out_selectors(o, PL_TSI, old->local_ts, old->local_n);
-		ike_out_selectors(o, PL_TSR, old->remote_ts, old->remote_n);
-	} else {
-		offer_side(o, PL_TSI, &c->tunnels[tunnel], locals(c, t), t->local.count);
-		offer_side(o, PL_TSR, &c->tunnels[tunnel], remotes(c, t), t->remote.count);
-	}
-}
-
-uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_selectors *remote_ts,
-	const struct ike_selectors *local_ts)
-{
-	uint32_t best = INDEX_NONE, best_score = 0;
-	struct selector l[SELECTORS_MAX], r[SELECTORS_MAX];
-
-	if (remote_ts->n == 0 || local_ts->n == 0)
-		return INDEX_NONE;
-	for (uint32_t i = peer_entry(c, peer)->tunnels; i != INDEX_NONE; i = c->tunnels[i].next_of_peer) {
-		const struct snap_tunnel *t = tunnel_config(c, i);
-		uint32_t score = 1;
-
-		if (selectors_intersect(l, locals(c, t), t->local.count, local_ts->list, local_ts->n) == 0 ||
-			selectors_intersect(
-				r, remotes(c, t), t->remote.count, remote_ts->list, remote_ts->n) == 0)
-			continue;
-		/* 2.9: the first pair may be the packet that asked for it; it must be inside. */
-		if (selectors_within(local_ts->list, 1, locals(c, t), t->local.count) &&
-			selectors_within(remote_ts->list, 1, remotes(c, t), t->remote.count))
-			score += 2;
-		if (selectors_within(locals(c, t), t->local.count, local_ts->list, local_ts->n) &&
-			selectors_within(remotes(c, t), t->remote.count, remote_ts->list, remote_ts->n))
-			score += 1;
-		if (score > best_score) {
-			best_score = score;
-			best = i;
-		}
-	}
-	return best;
-}
-
-bool child_narrow(const struct ike *c, struct child_sa *ch, const struct ike_selectors *remote_ts,
-	const struct ike_selectors *local_ts)
-{
-	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
-
-	ch->local_n =
-		selectors_intersect(ch->local_ts, local_ts->list, local_ts->n, locals(c, t), t->local.count);
-	ch->remote_n = selectors_intersect(
-		ch->remote_ts, remote_ts->list, remote_ts->n, remotes(c, t), t->remote.count);
-	return ch->local_n > 0 && ch->remote_n > 0;
-}
-
-bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
-	bool with_dh, struct err *ret_why)
-{
-	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child_sa *ch = st->child;
-	struct choice choice;
-
-	if (!t || !offer_is_single(&p->sa) || !select_esp(c, t, &p->sa, with_dh, &choice)) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer chose what was not offered");
-		return false;
-	}
-	if (child_spi_taken(c, sa, load_be32(choice.spi.at))) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer has SPI %08x, which another child SA has",
-			load_be32(choice.spi.at));
-		return false;
-	}
-	child_take_choice(c, ch, &choice);
-	/* As initiator we are TSi. */
-	if (p->tsi.n == 0 || p->tsr.n == 0 || p->tsi.n > SELECTORS_MAX + 1 || p->tsr.n > SELECTORS_MAX + 1 ||
-		!selectors_within(p->tsi.list, p->tsi.n, locals(c, t), t->local.count) ||
-		!selectors_within(p->tsr.list, p->tsr.n, remotes(c, t), t->remote.count)) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer has traffic selectors beyond the tunnel's");
-		return false;
-	}
-	if (choice.dh != DH_NONE && (choice.dh != st->dh || !(p->present & IKE_HAS(KE)) ||
-					    p->ke_group != st->dh || p->ke.n > KEEPER_KE_MAX)) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer has no key exchange of the group it chose");
-		return false;
-	}
-	/* Without what repeats a part of another one, as the packet that we asked by. */
-	ch->local_n = selectors_intersect(ch->local_ts, p->tsi.list, p->tsi.n, locals(c, t), t->local.count);
-	ch->remote_n =
-		selectors_intersect(ch->remote_ts, p->tsr.list, p->tsr.n, remotes(c, t), t->remote.count);
-	return ch->local_n > 0 && ch->remote_n > 0;
 }
 
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,

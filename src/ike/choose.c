@@ -226,3 +226,15 @@ const struct snap_peer *peer_choose(
 	}
 	return s.peer;
 }
+
+/* ---- whether we can begin ---- */
+
+const char *init_impossible(const struct snap_peer *p)
+{
+	if ((p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE)
+		return "the peer has no configured address, it has to start";
+	if (p->remote.family == ADDR_V6 && p->remote.b[0] == 0xfe && (p->remote.b[1] & 0xc0) == 0x80)
+		return "the peer's address is link-local and says nothing without its interface; it has to "
+		       "start";
+	return NULL;
+}

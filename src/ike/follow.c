@@ -12,19 +12,6 @@
  */
 #include "ike/internal.h"
 
-static void child_tell(struct ike *c, struct child_sa *ch)
-{
-	ch->remote = ch->sa->remote;
-	ike_act(c, IKE_ENDPOINT)->endpoint =
-		(struct sa_endpoint){ .tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = ch->remote };
-}
-
-void child_follow(struct ike *c, struct child_sa *ch)
-{
-	if (!endpoint_same(&ch->remote, &ch->sa->remote))
-		child_tell(c, ch);
-}
-
 static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to)
 {
 	sa->remote.addr = to->addr;
@@ -101,7 +88,7 @@ void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in)
 void child_seen_at(struct ike *c, struct child_sa *ch, const struct endpoint *at, mono_ns when)
 {
 	if (endpoint_same(at, &ch->sa->remote))
-		child_tell(c, ch); /* the data plane missed it */
+		child_tell_endpoint(c, ch); /* the data plane missed it */
 	else if (at->port != 0)
 		seen_at(c, ch->sa, at, when, "ESP");
 }

@@ -41,6 +41,25 @@ void peers_new(struct ike *c, uint32_t n)
 	}
 }
 
+/* ---- what is configured ---- */
+
+const struct snap_tunnel *tunnel_config(const struct ike *c, uint32_t tunnel)
+{
+	return c->snap && tunnel < c->tunnels_n ? &snap_tunnels(c->snap)[tunnel] : NULL;
+}
+
+const struct snap_peer *sa_peer(const struct ike *c, const struct ike_sa *sa)
+{
+	return c->snap && sa->peer < c->snap->peers.count ? &snap_peers(c->snap)[sa->peer] : NULL;
+}
+
+const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+
+	return p ? p->name : sa->former_peer[0] ? sa->former_peer : "(not known yet)";
+}
+
 /* ---- IKE SAs by SPI ---- */
 
 /* Our own SPIs are the keeper's and cannot be chosen by anybody; the peers' could be made to meet. */
@@ -122,63 +141,6 @@ void sa_leave_peer(struct ike *c, struct ike_sa *sa)
 		return;
 	link_out(&sa->of_peer);
 	live_count(c, sa, -1);
-}
-
-static bool peer_has_room(const struct ike *c, const struct ike_peer *p)
-{
-	return p->sas_n < IKE_SAS_SURE ||
-	       (p->sas_n < IKE_SAS_PER_PEER_MAX && c->sas_extra < IKE_LIVE_MAX - IKE_SAS_SURE * c->peers_n);
-}
-
-/* One that is on its way out first, else the oldest that stands. */
-static struct ike_sa *peer_victim(const struct ike_peer *p, const struct ike_sa *keep)
-{
-	struct ike_sa *oldest = NULL;
-
-	LIST_FOR (struct ike_sa, sa, &p->sas, of_peer) {
-		if (sa == keep)
-			continue;
-		if (sa->state == ST_REPLACED || sa->state == ST_CLOSING)
-			return sa;
-		if (sa->state == ST_UP && (!oldest || sa->since < oldest->since))
-			oldest = sa;
-	}
-	return oldest;
-}
-
-bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep)
-{
-	const struct ike_peer *p = peer_entry(c, peer);
-
-	while (!peer_has_room(c, p)) {
-		struct ike_sa *victim = peer_victim(p, keep);
-
-		if (!victim)
-			return false;
-		sa_kill(c, victim, "too many IKE SAs with this peer; the oldest gives way");
-	}
-	return true;
-}
-
-void sa_peer_limit(struct ike *c, const struct ike_sa *fresh)
-{
-	struct ike_sa *oldest = NULL;
-	uint32_t n = 0;
-
-	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer) {
-		if (sa->state != ST_UP || sa->want_delete)
-			continue;
-		n++;
-		if (sa != fresh && (!oldest || sa->since < oldest->since))
-			oldest = sa;
-	}
-	if (n <= IKE_SAS_UP_PER_PEER_MAX || !oldest)
-		return;
-	/* One that is in doubt has a request under way, and no delete could go before its end. */
-	if (oldest->doubted && oldest->again_at != 0)
-		sa_kill(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
-	else
-		sa_close(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
 }
 
 struct ike_sa *sa_by_serial(const struct ike *c, uint32_t peer, uint64_t serial)
@@ -329,15 +291,12 @@ void child_leave_tunnel(struct ike *c, struct child_sa *ch)
 void child_set_state(struct ike *c, struct child_sa *ch, enum child_state state)
 {
 	struct tunnel *t = child_tunnel(c, ch);
-	bool was_up = ch->state == CH_UP;
 
 	if (t) {
 		state_count(t, ch->state, -1);
 		state_count(t, state, 1);
 	}
 	ch->state = state;
-	if (t && was_up && t->up == 0)
-		tunnel_down(c, ch->tunnel, c->now - ch->since);
 }
 
 /* Beside a child for each pair of its networks, which policy-based peers make, a tunnel may have a few. */
@@ -358,17 +317,4 @@ bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind)
 		return false;
 	/* Those that are replaced or closing leave room for as many again: a rekey passes at the limit. */
 	return kind == CHILD_ANOTHER ? t->live_n < limit : n < 2 * limit;
-}
-
-/* Those that linger would be gone in a moment: the oldest make room. */
-void child_linger_limit(struct ike *c, uint32_t tunnel)
-{
-	struct tunnel *t = &c->tunnels[tunnel];
-
-	LIST_FOR_SAFE (struct child_sa, ch, after, &t->children, of_tunnel) {
-		if (t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
-			return;
-		if (ch->state == CH_LINGER)
-			child_lingered(c, ch);
-	}
 }

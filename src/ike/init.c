@@ -27,16 +27,6 @@ static void init_begin(struct ike *c, struct ike_sa *sa, uint16_t dh)
 	q->dh_group = dh;
 }
 
-const char *init_impossible(const struct snap_peer *p)
-{
-	if ((p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE)
-		return "the peer has no configured address, it has to start";
-	if (p->remote.family == ADDR_V6 && p->remote.b[0] == 0xfe && (p->remote.b[1] & 0xc0) == 0x80)
-		return "the peer's address is link-local and says nothing without its interface; it has to "
-		       "start";
-	return NULL;
-}
-
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 {
 	const struct snap_peer *p = &snap_peers(c->snap)[peer];
@@ -200,15 +190,6 @@ void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	memcpy(q->peer_nonce, in->p.nonce.at, in->p.nonce.n);
 	q->peer_ke_n = (uint16_t)in->p.ke.n;
 	memcpy(q->peer_ke, in->p.ke.at, in->p.ke.n);
-}
-
-bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f)
-{
-	const uint8_t *out = sa->initiator ? f->sk_ei : f->sk_er, *in = sa->initiator ? f->sk_er : f->sk_ei;
-
-	return f->sk_e_n <= AEAD_KEY_MAX &&
-	       aead_key_init(&sa->key_out, sa->encr, sa->encr_bits, out, f->sk_e_n) == RC_OK &&
-	       aead_key_init(&sa->key_in, sa->encr, sa->encr_bits, in, f->sk_e_n) == RC_OK;
 }
 
 static void init_finished(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)

@@ -10,28 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct message *message_new(const struct ike_header *h, const struct endpoint *local,
-	const struct endpoint *remote, const void *bytes, size_t n)
-{
-	struct message *m = ike_alloc(sizeof *m + n);
-
-	m->h = *h;
-	m->local = *local;
-	m->remote = *remote;
-	m->n = n;
-	memcpy(m->bytes, bytes, n);
-	return m;
-}
-
-struct message *message_plain_copy(const struct message *in)
-{
-	struct message *m = message_new(&in->h, &in->local, &in->remote, in->bytes, in->n);
-
-	ike_payloads_read(
-		&m->p, m->h.next_payload, m->bytes + IKE_HEADER_SIZE, m->n - IKE_HEADER_SIZE, false, NULL);
-	return m;
-}
-
 /* ---- IKE_SA_INIT ---- */
 
 /* RFC 7296 2.1: a repeated request gets the answer that it got before. */
@@ -42,18 +20,6 @@ static bool init_repeated(struct ike *c, const struct message *in)
 	if (sa && sa->response.n > 0)
 		ike_send(c, &in->local, &in->remote, sa->response.at, sa->response.n);
 	return sa;
-}
-
-void refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
-{
-	struct ike_header h = in->h;
-	struct ike_out o;
-
-	h.version = 0x20;
-	h.flags = IKE_FLAG_RESPONSE;
-	o = ike_out_begin(c->scratch, sizeof c->scratch, &h);
-	ike_out_notify(&o, type, data, n);
-	ike_send(c, &in->local, &in->remote, c->scratch, ike_out_end(&o));
 }
 
 static void init_request(struct ike *c, struct message *in)
@@ -289,8 +255,8 @@ static void wrong_version(struct ike *c, const struct ike_header *h, const struc
 		refuse_init(c, &in, NTF_INVALID_MAJOR_VERSION, NULL, 0);
 }
 
-void ike_input(struct ike *c, const struct endpoint *local, const struct endpoint *remote, const void *bytes,
-	size_t n)
+static void datagram(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
+	const void *bytes, size_t n)
 {
 	struct ike_header h;
 	struct message *in;
@@ -324,6 +290,6 @@ void ike_input_datagram(struct ike *c, mono_ns now, const struct endpoint *local
 	c->now = now;
 	if (remote->port == 0 || remote->addr.family == ADDR_NONE)
 		return;
-	ike_input(c, local, remote, bytes, n);
+	datagram(c, local, remote, bytes, n);
 	sa_settle_all(c);
 }

@@ -1,126 +1,12 @@
 /*
- * Asking the keeper. Requests of one IKE SA form a queue of which the first is under way. An answer whose
- * step was given up is not lost on the way: the handles it brings are dropped again, so that neither side
- * keeps what the other forgot.
+ * What comes from the keeper: answers to the requests of ask.c, and its end. An answer whose step was
+ * abandoned is not ignored: the handles that it brings are dropped again, so that neither side keeps what the
+ * other forgot.
  */
 #include "ike/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* The numbers that stand in it are of the configuration that we have now. */
-static void stamp(struct ike *c, struct keeper_request *q)
-{
-	uint64_t *generation = keeper_generation(q);
-
-	if (generation)
-		*generation = c->snap->generation;
-}
-
-bool peers_fault(uint32_t rc)
-{
-	return rc == RC_MALFORMED || rc == RC_RANGE;
-}
-
-/*
- * What a CREATE_CHILD_SA is refused with when the keeper could not do it. That the ledger or the data plane
- * is away passes: NO_ADDITIONAL_SAS would have the peer make another IKE SA, for which it takes more of the
- * same.
- */
-uint16_t refused_with(uint32_t rc)
-{
-	return peers_fault(rc)	? NTF_INVALID_SYNTAX
-	       : rc == RC_LIMIT ? NTF_NO_ADDITIONAL_SAS
-				: NTF_TEMPORARY_FAILURE;
-}
-
-struct keeper_request *sa_ask(
-	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then)
-{
-	struct ask *a = ike_alloc(sizeof *a);
-
-	a->side = side;
-	a->epoch = sa->steps[side].epoch;
-	a->then = then;
-	a->request.op = op;
-	stamp(c, &a->request);
-	*sa->asks_end = a;
-	sa->asks_end = &a->next;
-	sa->asks_n++;
-	sa_touch(c, sa);
-	return &a->request;
-}
-
-static void pop(struct ike_sa *sa)
-{
-	struct ask *a = sa->asks;
-
-	sa->asks = a->next;
-	if (!sa->asks)
-		sa->asks_end = &sa->asks;
-	sa->asks_n--;
-	sa->flight = 0;
-	free(a);
-}
-
-/* Sends the first of the queue, if none is under way. */
-void sa_ask_next(struct ike *c, struct ike_sa *sa)
-{
-	struct ask *a;
-	struct ike_action *act;
-
-	/* One that is to be asked again, but for a step that was given up meanwhile. */
-	if (sa->ask_at != 0 && sa->flight == 0 && sa->asks && sa->asks->then &&
-		sa->asks->epoch != sa->steps[sa->asks->side].epoch) {
-		pop(sa);
-		sa->ask_at = 0;
-	}
-	a = sa->asks;
-	if (!a || sa->flight != 0 || c->now < sa->ask_at)
-		return;
-	/* See asks_again(): its numbers are still right. */
-	if (sa->ask_at != 0 && a->then)
-		stamp(c, &a->request);
-	sa->ask_at = 0;
-	a->request.tag = ++c->tags << 16 | sa->slot;
-	sa->flight = a->request.tag;
-	act = ike_act(c, IKE_ASK);
-	act->keeper = ike_alloc(sizeof *act->keeper);
-	*act->keeper = a->request;
-}
-
-void sa_asks_free(struct ike_sa *sa)
-{
-	while (sa->asks)
-		pop(sa);
-}
-
-static void ask_drop(struct ike *c, struct ike_sa *sa, uint32_t handle, uint32_t child)
-{
-	struct keeper_drop *d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
-
-	d->handle = handle;
-	d->child = child;
-	d->peer = sa->peer;
-	snprintf(d->reason, sizeof d->reason, "given up");
-}
-
-void sa_drop_handle(struct ike *c, struct ike_sa *sa)
-{
-	struct keeper_drop *d;
-
-	if (sa->handle == 0)
-		return;
-	d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
-	d->handle = sa->handle;
-	d->was_up = sa->was_up;
-	d->peer = sa->peer;
-	snprintf(d->reason, sizeof d->reason, "%.190s", sa->reason);
-	sa->handle = 0;
-	sa->was_up = false;
-	aead_key_done(&sa->key_in);
-	aead_key_done(&sa->key_out);
-}
 
 /* The step that asked is gone. */
 static void clean_up(
@@ -129,11 +15,11 @@ static void clean_up(
 	switch (q->op) {
 	case KEEPER_EXCHANGE_BEGIN:
 		if (r->u.EXCHANGE_BEGIN.rc == RC_OK)
-			ask_drop(c, sa, r->u.EXCHANGE_BEGIN.handle, 0);
+			sa_ask_drop(c, sa, r->u.EXCHANGE_BEGIN.handle, 0);
 		break;
 	case KEEPER_CHILD_BEGIN:
 		if (r->u.CHILD_BEGIN.rc == RC_OK)
-			ask_drop(c, sa, q->u.CHILD_BEGIN.handle, r->u.CHILD_BEGIN.child);
+			sa_ask_drop(c, sa, q->u.CHILD_BEGIN.handle, r->u.CHILD_BEGIN.child);
 		break;
 	case KEEPER_AUTH_VERIFY:
 		/* The peer is entered as up; the drop that waits in the queue must enter its end. */
@@ -150,7 +36,7 @@ static void clean_up(
 
 /*
  * The commit has reached one of us and not the other. Whatever names peers and tunnels by numbers that the
- * commit changes was given up (events.c); so if the step goes on, the numbers are the same ones.
+ * commit changes was given up (config.c); so if the step goes on, the numbers are the same ones.
  */
 static bool asks_again(struct ike *c, struct ike_sa *sa, const struct ask *a, const struct keeper_reply *r)
 {
@@ -190,17 +76,12 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 	c->now = now;
 	if (!sa || sa->flight != reply->tag || !sa->asks || sa->asks->request.op != reply->op)
 		return; /* an answer from before the keeper was lost */
-	a = sa->asks;
-	st = &sa->steps[a->side];
-	if (asks_again(c, sa, a, reply)) {
+	st = &sa->steps[sa->asks->side];
+	if (asks_again(c, sa, sa->asks, reply)) {
 		sa_settle_all(c);
 		return;
 	}
-	sa->asks = a->next;
-	if (!sa->asks)
-		sa->asks_end = &sa->asks;
-	sa->asks_n--;
-	sa->flight = 0;
+	a = sa_ask_take(sa);
 	sa_touch(c, sa);
 	if (a->then && a->epoch == st->epoch)
 		a->then(c, sa, st, reply);

@@ -7,21 +7,7 @@
  */
 #include "ike/internal.h"
 
-/* Not counting `but`. */
-static bool has_another(const struct ike *c, const struct child_sa *ch, const struct child_sa *but)
-{
-	const struct tunnel *t = child_tunnel(c, ch);
-
-	if (!t)
-		return true; /* it is configured no more */
-	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
-		if (other != but && other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
-			child_within(ch, other))
-			return true;
-	return false;
-}
-
-void sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
+static void sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
@@ -38,31 +24,13 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 	bool over = true;
 
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
-		if (ch->state != CH_UP || has_another(c, ch, NULL))
+		if (ch->state != CH_UP || child_has_another(c, ch, NULL))
 			continue;
 		over = false;
 		tunnel_touch(c, ch->tunnel);
 	}
 	if (over)
 		sa_close(c, sa, "replaced by a new IKE SA");
-}
-
-bool tunnel_moves(const struct ike *c, uint32_t tunnel)
-{
-	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel)
-		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP &&
-			!has_another(c, ch, NULL))
-			return true;
-	return false;
-}
-
-bool child_moves_none(const struct ike *c, const struct child_sa *fresh)
-{
-	LIST_FOR (struct child_sa, ch, &c->tunnels[fresh->tunnel].children, of_tunnel)
-		if (ch->sa->moving && ch->state == CH_UP && has_another(c, ch, NULL) &&
-			!has_another(c, ch, fresh))
-			return false;
-	return true;
 }
 
 /* A rekey that is refused again and again, and the last part of the lifetime has begun. */

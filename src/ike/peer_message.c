@@ -155,32 +155,3 @@ void peer_messages_free(struct ike_sa *sa)
 		blob_free(&sa->peer_messages_begun[k]);
 	}
 }
-
-enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_peer_message kind,
-	const void *bytes, size_t n, struct err *e)
-{
-	uint32_t index = 0, peers = c->snap ? c->snap->peers.count : 0;
-	bool up = false;
-
-	c->now = now;
-	if (n == 0 || n > IKE_PEER_MESSAGE_MAX || (unsigned)kind >= IKE_PEER_MESSAGE_COUNT)
-		return err_add(e, RC_RANGE, "a word of %zu octets; 1 to %d fit", n, IKE_PEER_MESSAGE_MAX);
-	while (index < peers && strcmp(snap_peers(c->snap)[index].name, peer) != 0)
-		index++;
-	if (index == peers)
-		return err_add(e, RC_NOT_FOUND, "no peer is named '%.63s'", peer);
-	LIST_FOR (struct ike_sa, sa, &peer_entry(c, index)->sas, of_peer) {
-		if (sa->state != ST_UP || sa->want_delete)
-			continue;
-		up = true;
-		if (!sa->supports_witnessing)
-			continue;
-		blob_set(&sa->words[kind], bytes, n);
-		sa->peer_messages_sent[kind] = 0;
-		sa_touch(c, sa);
-		sa_settle_all(c);
-		return RC_OK;
-	}
-	return up ? err_add(e, RC_UNSUPPORTED, "the peer '%.63s' does not witness through IKE", peer)
-		  : err_add(e, RC_AGAIN, "there is no IKE SA with '%.63s' now", peer);
-}

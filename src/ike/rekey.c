@@ -67,28 +67,6 @@ static void successor_up(struct ike *c, struct ike_sa *sa, struct ike_sa *succes
 	ike_log(c, false, "peer %s: IKE SA rekeyed", sa_peer_name(c, sa));
 }
 
-/* The old IKE SA gives its children to the successor and waits for its delete. */
-static void replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
-{
-	sa_take_children(c, sa, successor);
-	peer_messages_move(sa, successor);
-	sa->peer_successor = 0;
-	sa->want_rekey = false;
-	if (sa->state == ST_UP)
-		sa_enter(c, sa, ST_REPLACED);
-	sa->timer_at = c->now + IKE_REPLACED_S * NS_PER_S;
-	snprintf(sa->reason, sizeof sa->reason, "rekeyed");
-}
-
-void rekey_settle_to(struct ike *c, struct ike_sa *successor)
-{
-	struct ike_sa *parent = sa_by_serial(c, successor->peer, successor->parent);
-
-	successor->parent = 0;
-	if (parent && parent->peer_successor == successor->serial)
-		replace(c, parent, successor);
-}
-
 /* ---- our request ---- */
 
 static ike_then rekey_begun, rekey_finished;
@@ -201,7 +179,7 @@ static void decide(struct ike *c, struct ike_sa *sa, struct step *st, const stru
 	} else {
 		if (theirs)
 			wait_for_delete(c, theirs);
-		replace(c, sa, successor);
+		sa_replace(c, sa, successor);
 		sa_close(c, sa, "rekeyed");
 	}
 }
@@ -369,7 +347,7 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 		successor->parent = sa->serial; /* both at once: our answer decides */
 		sa->peer_successor = successor->serial;
 	} else {
-		replace(c, sa, successor);
+		sa_replace(c, sa, successor);
 	}
 	out_send_response(c, sa, &o);
 }

@@ -1,7 +1,6 @@
 /*
- * Negotiation: which of the peer's proposals fits the configuration (RFC 7296 sections 2.7, 3.3), which
- * addresses both sides want (2.9), and in words why nothing fits: what was offered, what is configured, and
- * what is missing.
+ * Negotiation: which of the peer's proposals fits the configuration (RFC 7296 sections 2.7, 3.3), and in words
+ * why none does: what was offered, what is configured, and what is missing. Traffic selectors: selectors.c.
  */
 #include "ike/internal.h"
 
@@ -290,92 +289,4 @@ char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, c
 		return ret_text;
 	}
 	return explain_unspoken(ret_text, size, peer);
-}
-
-/* ---- traffic selectors ---- */
-
-static bool intersect(struct selector *ret, const struct selector *a, const struct selector *b)
-{
-	struct selector s = { 0 };
-
-	if (a->addrs.first.family != b->addrs.first.family ||
-		(a->proto && b->proto && a->proto != b->proto) || a->port_first > a->port_last ||
-		b->port_first > b->port_last)
-		return false;
-	s.proto = a->proto ? a->proto : b->proto;
-	s.port_first = MAX_OF(a->port_first, b->port_first);
-	s.port_last = MIN_OF(a->port_last, b->port_last);
-	s.addrs.first = addr_compare(&a->addrs.first, &b->addrs.first) > 0 ? a->addrs.first : b->addrs.first;
-	s.addrs.last = addr_compare(&a->addrs.last, &b->addrs.last) < 0 ? a->addrs.last : b->addrs.last;
-	if (s.port_first > s.port_last || addr_compare(&s.addrs.first, &s.addrs.last) > 0)
-		return false;
-	*ret = s;
-	return true;
-}
-
-static bool within(const struct selector *inner, const struct selector *outer)
-{
-	struct selector s;
-
-	return intersect(&s, inner, outer) && memcmp(&s, inner, sizeof s) == 0;
-}
-
-bool selectors_within(
-	const struct selector *inner, uint32_t inner_n, const struct selector *outer, uint32_t outer_n)
-{
-	for (uint32_t i = 0; i < inner_n; i++) {
-		bool found = false;
-
-		for (uint32_t k = 0; k < outer_n && !found; k++)
-			found = within(&inner[i], &outer[k]);
-		if (!found)
-			return false;
-	}
-	return inner_n > 0;
-}
-
-uint32_t selectors_intersect(
-	struct selector *ret, const struct selector *a, uint32_t a_n, const struct selector *b, uint32_t b_n)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < a_n; i++) {
-		for (uint32_t k = 0; k < b_n && n < SELECTORS_MAX; k++) {
-			if (!intersect(&ret[n], &a[i], &b[k]))
-				continue;
-			/* The first selector may be one packet's own addresses (2.9), inside another one. */
-			if (n > 0 && selectors_within(&ret[n], 1, ret, n))
-				continue;
-			n++;
-		}
-	}
-	/* A later, wider one swallows earlier ones. */
-	for (uint32_t i = 0; i + 1 < n;) {
-		if (!selectors_within(&ret[i], 1, ret + i + 1, n - i - 1)) {
-			i++;
-			continue;
-		}
-		memmove(&ret[i], &ret[i + 1], (n - i - 1) * sizeof *ret);
-		n--;
-	}
-	return n;
-}
-
-char *selectors_text(char *ret_text, size_t size, const struct selector *list, uint32_t n)
-{
-	char range[RANGE_TEXT_MAX];
-	size_t at = 0;
-
-	ret_text[0] = '\0';
-	for (uint32_t i = 0; i < n && at + 1 < size; i++) {
-		int k = snprintf(
-			ret_text + at, size - at, "%s%s", i ? " " : "", range_text(range, &list[i].addrs));
-
-		at += k > 0 ? (size_t)k : 0;
-		if (at + 1 < size && list[i].proto) {
-			k = snprintf(ret_text + at, size - at, "[%u]", list[i].proto);
-			at += k > 0 ? (size_t)k : 0;
-		}
-	}
-	return ret_text;
 }

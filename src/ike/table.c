@@ -68,25 +68,3 @@ const struct ike_row *ike_row_find(enum ike_state state, uint8_t exchange, bool 
 	}
 	return NULL;
 }
-
-const char *ike_state_text(enum ike_state s)
-{
-	static const char *const texts[] = {
-#define E(id, text) text,
-		IKE_STATES(E)
-#undef E
-	};
-
-	return s < ST_COUNT ? texts[s] : "?";
-}
-
-void step_done(struct ike *c, struct ike_sa *sa, struct step *st)
-{
-	const struct ike_row *row = st->row;
-
-	if (!row || row->next == ST_COUNT) /* ST_COUNT: the handler decides, the state stays */
-		return;
-	if (sa->state != row->next)
-		sa_enter(c, sa, row->next);
-	sa->timer_at = row->timer_s ? c->now + row->timer_s * NS_PER_S : 0;
-}

@@ -6,27 +6,54 @@
 
 #include <stdio.h>
 
-const struct snap_tunnel *tunnel_config(const struct ike *c, uint32_t tunnel)
-{
-	return c->snap && tunnel < c->tunnels_n ? &snap_tunnels(c->snap)[tunnel] : NULL;
-}
-
 static const struct snap_peer *peer_of(const struct ike *c, uint32_t tunnel)
 {
 	return &snap_peers(c->snap)[snap_tunnels(c->snap)[tunnel].peer];
 }
 
+/* Not counting `but`. */
+bool child_has_another(const struct ike *c, const struct child_sa *ch, const struct child_sa *but)
+{
+	const struct tunnel *t = child_tunnel(c, ch);
+
+	if (!t)
+		return true; /* it is configured no more */
+	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
+		if (other != but && other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
+			child_within(ch, other))
+			return true;
+	return false;
+}
+
+static bool tunnel_moves(const struct ike *c, uint32_t tunnel)
+{
+	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel)
+		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP &&
+			!child_has_another(c, ch, NULL))
+			return true;
+	return false;
+}
+
+static bool child_moves_none(const struct ike *c, const struct child_sa *fresh)
+{
+	LIST_FOR (struct child_sa, ch, &c->tunnels[fresh->tunnel].children, of_tunnel)
+		if (ch->sa->moving && ch->state == CH_UP && child_has_another(c, ch, NULL) &&
+			!child_has_another(c, ch, fresh))
+			return false;
+	return true;
+}
+
 /* At once or later. While it is up: by traffic that no child SA holds, or to move to another IKE SA. */
-static bool asks(const struct ike *c, uint32_t tunnel)
+bool tunnel_asks(const struct ike *c, uint32_t tunnel)
 {
 	const struct tunnel *t = &c->tunnels[tunnel];
 
 	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_moves(c, tunnel));
 }
 
-bool tunnel_wants(const struct ike *c, uint32_t tunnel)
+static bool tunnel_wants(const struct ike *c, uint32_t tunnel)
 {
-	return asks(c, tunnel) && c->now >= c->tunnels[tunnel].retry_at;
+	return tunnel_asks(c, tunnel) && c->now >= c->tunnels[tunnel].retry_at;
 }
 
 /* An exchange that would bring it up is under way. */
@@ -55,12 +82,6 @@ static void back_off(struct ike *c, struct tunnel *t)
 	t->retry_at = c->now + ike_chance(c, t->backoff_ms / 2, t->backoff_ms) * NS_PER_MS;
 }
 
-void tunnel_touch(struct ike *c, uint32_t tunnel)
-{
-	if (tunnel < c->tunnels_n && !link_used(&c->tunnels[tunnel].of_dirty))
-		link_last(&c->dirty_tunnels, &c->tunnels[tunnel].of_dirty);
-}
-
 /* Traffic asks again when there is any, an administrator when he likes. */
 static void unwanted(struct ike *c, uint32_t tunnel)
 {
@@ -79,7 +100,7 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	if (!t)
 		return;
 	if (t->up > 0) {
-		if (asks(c, tunnel))
+		if (tunnel_asks(c, tunnel))
 			back_off(c, t);
 		t->has_packet = false;
 		tunnel_touch(c, tunnel);
@@ -173,86 +194,6 @@ void tunnels_lost(struct ike *c, uint32_t peer, const char *reason)
 			t->retry_at = c->now + ike_chance(c, IKE_LOST_MS_MIN, IKE_LOST_MS_MAX) * NS_PER_MS;
 		unwanted(c, i);
 	}
-}
-
-/* The established IKE SA of the peer that can carry a new child. */
-static struct ike_sa *carrier(const struct ike *c, uint32_t peer)
-{
-	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
-		if (sa->state == ST_UP && !sa->want_delete && !sa->moving)
-			return sa;
-	return NULL;
-}
-
-/* Our own IKE SA to the peer is being made; its end brings the tunnel on, or fails. */
-static bool being_made(const struct ike *c, uint32_t peer)
-{
-	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
-		if (sa->initiator && sa->state >= ST_KEYS_OWN && sa->state <= ST_AUTH_SENT)
-			return true;
-	return false;
-}
-
-/* What an earlier life left: taken out when another child carries the traffic, by that one's IKE SA. */
-static void orphan_look(struct ike *c, uint32_t tunnel)
-{
-	struct tunnel *t = &c->tunnels[tunnel];
-	struct keeper_child_remove *q;
-
-	if (t->orphan != 0 && c->now >= t->orphan_until)
-		t->orphan = 0; /* the data plane's own limits end it */
-	if (t->orphan == 0 || t->up == 0)
-		t->orphan_remove_at = 0;
-	if (t->orphan_remove_at == 0 || c->now < t->orphan_remove_at)
-		return;
-	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
-		if (ch->state != CH_UP)
-			continue;
-		q = &sa_ask(c, ch->sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
-		q->tunnel = tunnel;
-		q->spi_in = t->orphan;
-		snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
-		t->orphan = 0;
-		t->orphan_remove_at = 0;
-		return;
-	}
-}
-
-/* It is wanted, and the time has come. */
-static void begin(struct ike *c, uint32_t tunnel)
-{
-	struct tunnel *t = &c->tunnels[tunnel];
-	uint32_t peer = tunnel_config(c, tunnel)->peer;
-	struct ike_sa *sa = t->alone ? NULL : carrier(c, peer);
-
-	if (tunnel_in_work(c, tunnel))
-		return;
-	if (!sa && !being_made(c, peer)) {
-		init_start(c, peer, tunnel);
-		return;
-	}
-	if (!link_used(&t->of_ready))
-		link_last(&peer_entry(c, peer)->ready, &t->of_ready);
-	if (sa)
-		sa_touch(c, sa); /* own_next() begins it when the IKE SA is free */
-}
-
-void tunnel_look(struct ike *c, uint32_t tunnel)
-{
-	struct tunnel *t = &c->tunnels[tunnel];
-	mono_ns at;
-
-	child_take_over(c, tunnel);
-	child_compare(c, tunnel);
-	child_linger_limit(c, tunnel);
-	orphan_look(c, tunnel);
-	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
-	if (asks(c, tunnel)) {
-		at = due_sooner(c, at, t->retry_at);
-		if (c->now >= t->retry_at)
-			begin(c, tunnel);
-	}
-	due_set(c, &t->due, at);
 }
 
 void tunnels_retry(struct ike *c, uint32_t peer)

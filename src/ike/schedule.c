@@ -1,7 +1,7 @@
 /*
- * What is due when: a binary heap of all times at which an IKE SA, a child SA or a tunnel has to be looked
- * at. Each of them has one place in it, its soonest; setting one costs the logarithm of their number. So a
- * tick touches what is due and nothing else.
+ * When an IKE SA, a child SA or a tunnel has to be looked at: when the event is over, or at a time. The times
+ * are in a binary heap. Each of them has one place in it, its soonest; setting one costs the logarithm of
+ * their number. So a tick touches what is due and nothing else.
  */
 #include "ike/internal.h"
 
@@ -83,4 +83,31 @@ mono_ns due_sooner(const struct ike *c, mono_ns a, mono_ns b)
 mono_ns ike_deadline(const struct ike *c)
 {
 	return c->dues_n > 0 ? c->dues[1]->at : 0;
+}
+
+/* ---- what has to be looked at when the event is over (settle.c) ---- */
+
+void sa_touch(struct ike *c, struct ike_sa *sa)
+{
+	if (!link_used(&sa->of_dirty))
+		link_last(&c->dirty, &sa->of_dirty);
+}
+
+void tunnel_touch(struct ike *c, uint32_t tunnel)
+{
+	if (tunnel < c->tunnels_n && !link_used(&c->tunnels[tunnel].of_dirty))
+		link_last(&c->dirty_tunnels, &c->tunnels[tunnel].of_dirty);
+}
+
+/* ---- jitter ---- */
+
+/* splitmix64: jitter only; nothing that has to be unpredictable comes from here. */
+uint64_t ike_chance(struct ike *c, uint64_t lo, uint64_t hi)
+{
+	uint64_t z = c->random += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	z ^= z >> 31;
+	return hi <= lo ? lo : lo + z % (hi - lo + 1);
 }

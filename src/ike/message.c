@@ -1,11 +1,33 @@
 /*
- * Exchanges: building, sealing, sending, repeating; what our side begins next. Windows are of one message in
- * each direction (RFC 7296 section 2.3). A request is repeated bit by bit until its answer comes (2.1), an
- * answer whenever its request comes again (input.c).
+ * Messages: copied, built, sealed, sent, repeated. Windows are of one message in each direction (RFC 7296
+ * section 2.3). A request is repeated octet by octet until its answer comes (2.1), an answer whenever its
+ * request comes again (input.c).
  */
 #include "ike/internal.h"
 
 #include <stdlib.h>
+
+struct message *message_new(const struct ike_header *h, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n)
+{
+	struct message *m = ike_alloc(sizeof *m + n);
+
+	m->h = *h;
+	m->local = *local;
+	m->remote = *remote;
+	m->n = n;
+	memcpy(m->bytes, bytes, n);
+	return m;
+}
+
+struct message *message_plain_copy(const struct message *in)
+{
+	struct message *m = message_new(&in->h, &in->local, &in->remote, in->bytes, in->n);
+
+	ike_payloads_read(
+		&m->p, m->h.next_payload, m->bytes + IKE_HEADER_SIZE, m->n - IKE_HEADER_SIZE, false, NULL);
+	return m;
+}
 
 static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, bool response, uint32_t id)
 {
@@ -112,6 +134,18 @@ void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *
 	out_send_response(c, sa, &o);
 }
 
+void refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
+{
+	struct ike_header h = in->h;
+	struct ike_out o;
+
+	h.version = 0x20;
+	h.flags = IKE_FLAG_RESPONSE;
+	o = ike_out_begin(c->scratch, sizeof c->scratch, &h);
+	ike_out_notify(&o, type, data, n);
+	ike_send(c, &in->local, &in->remote, c->scratch, ike_out_end(&o));
+}
+
 void own_done(struct ike *c, struct ike_sa *sa)
 {
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
@@ -161,56 +195,4 @@ void own_patience_anew(struct ike *c, struct ike_sa *sa)
 		return; /* it is not sent yet, or answered */
 	sa->tries = 0;
 	sa->again_at = retransmit_time(c, 0);
-}
-
-/* ---- what we begin next ---- */
-
-static bool begin_child_task(struct ike *c, struct ike_sa *sa)
-{
-	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
-		if (ch->state != CH_CLOSING || !child_may_go(c, ch))
-			continue;
-		info_start(c, sa, TASK_CHILD_DELETE, ch);
-		return true;
-	}
-	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
-		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
-			continue; /* the peer is rekeying it: that is enough */
-		if (ch->state == CH_UP && !sa->moving && child_confirmed(c, ch))
-			return child_start(c, sa, ch->tunnel, ch, DH_NONE);
-	}
-	return false;
-}
-
-static bool begin_tunnel_task(struct ike *c, struct ike_sa *sa)
-{
-	uint32_t tunnel;
-
-	while ((tunnel = tunnel_ready(c, sa->peer)) != INDEX_NONE)
-		if (child_start(c, sa, tunnel, NULL, DH_NONE))
-			return true;
-	return false;
-}
-
-void own_next(struct ike *c, struct ike_sa *sa)
-{
-	const struct step *theirs = &sa->steps[SIDE_PEER];
-
-	if (sa->steps[SIDE_OWN].task != TASK_NONE)
-		return;
-	if ((sa->state == ST_UP || sa->state == ST_REPLACED) && sa->want_delete) {
-		info_start(c, sa, TASK_IKE_DELETE, NULL);
-		return;
-	}
-	/* Not while the peer rekeys this IKE SA, and not on a new one whose children are still to come. */
-	if (sa->state != ST_UP || theirs->successor || sa->parent != 0 || sa->peer_successor != 0)
-		return;
-	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
-		return;
-	if (sa->want_rekey && !sa->moving && c->now >= sa->retry_at)
-		rekey_start(c, sa, DH_NONE);
-	else if (peer_messages_wait(sa))
-		info_start(c, sa, TASK_WORD, NULL);
-	else if (sa->want_dpd)
-		info_start(c, sa, TASK_DPD, NULL);
 }

@@ -1,0 +1,113 @@
+/*
+ * What the core emits: actions, in the order in which they have to be done. The shell takes them after each
+ * event (ike.h).
+ */
+#include "ike/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void action_free(struct action_node *node)
+{
+	if (!node)
+		return;
+	free(node->a.bytes);
+	if (node->a.kind == IKE_ASK)
+		free(node->a.keeper);
+	if (node->a.kind == IKE_REFUSED)
+		free(node->a.refusal);
+	free(node);
+}
+
+struct ike_action *ike_act(struct ike *c, enum ike_action_kind kind)
+{
+	struct action_node *node = ike_alloc(sizeof *node);
+
+	node->a.kind = kind;
+	*c->actions_end = node;
+	c->actions_end = &node->next;
+	c->actions_n++;
+	return &node->a;
+}
+
+const struct ike_action *ike_action_next(struct ike *c)
+{
+	action_free(c->taken);
+	c->taken = c->actions;
+	if (!c->taken)
+		return NULL;
+	c->actions = c->taken->next;
+	c->actions_n--;
+	if (!c->actions)
+		c->actions_end = &c->actions;
+	return &c->taken->a;
+}
+
+void ike_actions_free(struct ike *c)
+{
+	for (struct action_node *node = c->actions, *next; node; node = next) {
+		next = node->next;
+		action_free(node);
+	}
+	action_free(c->taken);
+}
+
+void ike_log(struct ike *c, bool warning, const char *fmt, ...)
+{
+	struct ike_action *a;
+	va_list args;
+
+	if (c->actions_n >= IKE_ACTIONS_MAX)
+		return;
+	a = ike_act(c, IKE_LOG);
+	a->log.warning = warning;
+	a->log.kind = fmt;
+	va_start(args, fmt);
+	vsnprintf(a->log.text, sizeof a->log.text, fmt, args);
+	va_end(args);
+}
+
+void ike_send(struct ike *c, const struct endpoint *local, const struct endpoint *remote, const void *bytes,
+	size_t n)
+{
+	struct ike_action *a;
+
+	if (c->actions_n >= IKE_ACTIONS_MAX || n == 0)
+		return; /* as if the network had lost it */
+	a = ike_act(c, IKE_SEND);
+	a->local = *local;
+	a->remote = *remote;
+	a->bytes = ike_alloc(n);
+	memcpy(a->bytes, bytes, n);
+	a->n = n;
+}
+
+struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
+	const struct snap_peer *peer, const char *fmt, ...)
+{
+	uint64_t earned = (c->now - c->refusal_at) / (IKE_REFUSAL_EVERY_S * NS_PER_S);
+	struct ike_refusal *r;
+	va_list args;
+
+	if (earned > 0) {
+		c->refusal_tokens = (uint32_t)MIN_OF(c->refusal_tokens + earned, IKE_REFUSALS_BURST);
+		c->refusal_at = c->now;
+	}
+	if (c->refusal_tokens == 0 || c->actions_n >= IKE_ACTIONS_MAX) {
+		c->refusals_left_out++;
+		return NULL;
+	}
+	c->refusal_tokens--;
+	r = ike_act(c, IKE_REFUSED)->refusal = ike_alloc(sizeof *r);
+	r->local = *local;
+	r->remote = *remote;
+	if (peer)
+		memcpy(r->peer, peer->name, sizeof r->peer);
+	va_start(args, fmt);
+	vsnprintf(r->reason, sizeof r->reason, fmt, args);
+	va_end(args);
+	r->left_out = c->refusals_left_out;
+	c->refusals_left_out = 0;
+	return r;
+}

@@ -1,0 +1,122 @@
+/*
+ * The queue of an IKE SA's requests to the keeper. They go one after the other, so the first of the queue is
+ * the one under way, and a CHILD_REMOVE never overtakes its install. Answers: keeper.c.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The numbers that stand in it are of the configuration that we have now. */
+static void stamp(struct ike *c, struct keeper_request *q)
+{
+	uint64_t *generation = keeper_generation(q);
+
+	if (generation)
+		*generation = c->snap->generation;
+}
+
+bool peers_fault(uint32_t rc)
+{
+	return rc == RC_MALFORMED || rc == RC_RANGE;
+}
+
+/*
+ * What a CREATE_CHILD_SA is refused with when the keeper could not do it. That the ledger or the data plane
+ * is away passes: NO_ADDITIONAL_SAS would have the peer make another IKE SA, for which it takes more of the
+ * same.
+ */
+uint16_t refused_with(uint32_t rc)
+{
+	return peers_fault(rc)	? NTF_INVALID_SYNTAX
+	       : rc == RC_LIMIT ? NTF_NO_ADDITIONAL_SAS
+				: NTF_TEMPORARY_FAILURE;
+}
+
+struct keeper_request *sa_ask(
+	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then)
+{
+	struct ask *a = ike_alloc(sizeof *a);
+
+	a->side = side;
+	a->epoch = sa->steps[side].epoch;
+	a->then = then;
+	a->request.op = op;
+	stamp(c, &a->request);
+	*sa->asks_end = a;
+	sa->asks_end = &a->next;
+	sa->asks_n++;
+	sa_touch(c, sa);
+	return &a->request;
+}
+
+struct ask *sa_ask_take(struct ike_sa *sa)
+{
+	struct ask *a = sa->asks;
+
+	sa->asks = a->next;
+	if (!sa->asks)
+		sa->asks_end = &sa->asks;
+	sa->asks_n--;
+	sa->flight = 0;
+	return a;
+}
+
+/* Sends the first of the queue, if none is under way. */
+void sa_ask_next(struct ike *c, struct ike_sa *sa)
+{
+	struct ask *a;
+	struct ike_action *act;
+
+	/* One that is to be asked again, but for a step that was given up meanwhile. */
+	if (sa->ask_at != 0 && sa->flight == 0 && sa->asks && sa->asks->then &&
+		sa->asks->epoch != sa->steps[sa->asks->side].epoch) {
+		free(sa_ask_take(sa));
+		sa->ask_at = 0;
+	}
+	a = sa->asks;
+	if (!a || sa->flight != 0 || c->now < sa->ask_at)
+		return;
+	/* See asks_again(): its numbers are still right. */
+	if (sa->ask_at != 0 && a->then)
+		stamp(c, &a->request);
+	sa->ask_at = 0;
+	a->request.tag = ++c->tags << 16 | sa->slot;
+	sa->flight = a->request.tag;
+	act = ike_act(c, IKE_ASK);
+	act->keeper = ike_alloc(sizeof *act->keeper);
+	*act->keeper = a->request;
+}
+
+void sa_asks_free(struct ike_sa *sa)
+{
+	while (sa->asks)
+		free(sa_ask_take(sa));
+}
+
+void sa_ask_drop(struct ike *c, struct ike_sa *sa, uint32_t handle, uint32_t child)
+{
+	struct keeper_drop *d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
+
+	d->handle = handle;
+	d->child = child;
+	d->peer = sa->peer;
+	snprintf(d->reason, sizeof d->reason, "given up");
+}
+
+void sa_drop_handle(struct ike *c, struct ike_sa *sa)
+{
+	struct keeper_drop *d;
+
+	if (sa->handle == 0)
+		return;
+	d = &sa_ask(c, sa, SIDE_OWN, KEEPER_DROP, NULL)->u.DROP;
+	d->handle = sa->handle;
+	d->was_up = sa->was_up;
+	d->peer = sa->peer;
+	snprintf(d->reason, sizeof d->reason, "%.190s", sa->reason);
+	sa->handle = 0;
+	sa->was_up = false;
+	aead_key_done(&sa->key_in);
+	aead_key_done(&sa->key_out);
+}

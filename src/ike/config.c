@@ -1,0 +1,244 @@
+/*
+ * A new configuration: peers and tunnels get new numbers, and what stayed the same goes on under them.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Two spans of records, each in its own snapshot, hold the same values. */
+static bool same_records(const struct snapshot *a, const struct snapshot *b, const void *array_a,
+	const void *array_b, struct span in_a, struct span in_b, size_t size)
+{
+	return in_a.count == in_b.count &&
+	       memcmp((const uint8_t *)array_a + in_a.first * size,
+		       (const uint8_t *)array_b + in_b.first * size, in_a.count * size) == 0;
+}
+
+/* Timers and when to begin are our own business: they change in place, and the SAs stay. */
+static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, const struct snapshot *b,
+	const struct snap_peer *pb)
+{
+	struct snap_peer x = *pa, y = *pb;
+
+	x.proposals = y.proposals = (struct span){ 0 };
+	x.rekey_s = y.rekey_s = x.dpd_s = y.dpd_s = x.start = y.start = 0;
+	return memcmp(&x, &y, sizeof x) == 0 &&
+	       same_records(a, b, snap_ike_proposals(a), snap_ike_proposals(b), pa->proposals, pb->proposals,
+		       sizeof(struct snap_ike_proposal));
+}
+
+static bool same_tunnel(const struct snapshot *a, const struct snap_tunnel *ta, const struct snapshot *b,
+	const struct snap_tunnel *tb)
+{
+	struct snap_tunnel x = *ta, y = *tb;
+
+	x.proposals = y.proposals = x.local = y.local = x.remote = y.remote = (struct span){ 0 };
+	x.peer = y.peer = x.zone = y.zone = 0; /* indices: compared by name */
+	x.rekey_s = y.rekey_s = 0;
+	x.rekey_bytes = y.rekey_bytes = 0;
+	x.mtu = y.mtu = 0; /* the data plane's */
+	return memcmp(&x, &y, sizeof x) == 0 &&
+	       strcmp(snap_peers(a)[ta->peer].name, snap_peers(b)[tb->peer].name) == 0 &&
+	       same_records(a, b, snap_esp_proposals(a), snap_esp_proposals(b), ta->proposals, tb->proposals,
+		       sizeof(struct snap_esp_proposal)) &&
+	       same_records(a, b, snap_selectors(a), snap_selectors(b), ta->local, tb->local,
+		       sizeof(struct selector)) &&
+	       same_records(a, b, snap_selectors(a), snap_selectors(b), ta->remote, tb->remote,
+		       sizeof(struct selector));
+}
+
+static uint32_t new_peer(const struct snapshot *old, const struct snapshot *s, uint32_t index)
+{
+	if (!old || index >= old->peers.count)
+		return INDEX_NONE;
+	for (uint32_t i = 0; i < s->peers.count; i++)
+		if (strcmp(snap_peers(old)[index].name, snap_peers(s)[i].name) == 0 &&
+			same_peer(old, &snap_peers(old)[index], s, &snap_peers(s)[i]))
+			return i;
+	return INDEX_NONE;
+}
+
+static uint32_t new_tunnel(const struct snapshot *old, const struct snapshot *s, uint32_t index)
+{
+	if (!old || index >= old->tunnels.count)
+		return INDEX_NONE;
+	for (uint32_t i = 0; i < s->tunnels.count; i++)
+		if (strcmp(snap_tunnels(old)[index].name, snap_tunnels(s)[i].name) == 0 &&
+			same_tunnel(old, &snap_tunnels(old)[index], s, &snap_tunnels(s)[i]))
+			return i;
+	return INDEX_NONE;
+}
+
+/* Old numbers to new ones; INDEX_NONE: changed or removed. */
+struct renumbering {
+	const struct snapshot *old;
+	const uint32_t *tunnels, *peers;
+	uint32_t tunnels_n, peers_n;
+};
+
+static uint32_t renumbered_peer(const struct renumbering *to, uint32_t peer)
+{
+	return peer < to->peers_n ? to->peers[peer] : INDEX_NONE;
+}
+
+static uint32_t renumbered(const struct renumbering *to, uint32_t tunnel)
+{
+	return tunnel < to->tunnels_n ? to->tunnels[tunnel] : INDEX_NONE;
+}
+
+/* The keeper may be working with the step's tunnel by its old number. */
+static bool own_step_moves(const struct ike_sa *sa, const struct renumbering *to)
+{
+	const struct step *own = &sa->steps[SIDE_OWN];
+
+	switch (own->task) {
+	case TASK_CHILD_NEW:
+	case TASK_CHILD_REKEY:
+		return renumbered(to, own->tunnel) != own->tunnel;
+	case TASK_INIT:
+	case TASK_AUTH:
+		return renumbered(to, sa->first_tunnel) != sa->first_tunnel;
+	default:
+		return false;
+	}
+}
+
+/* What the peer wants of us is given up: it tries again, and we do not answer with old numbers. */
+static void give_up_answer(struct ike *c, struct ike_sa *sa, bool peer_moves, const struct renumbering *to)
+{
+	struct step *st = &sa->steps[SIDE_PEER];
+	bool child_moves = st->child && renumbered(to, st->child->tunnel) != st->child->tunnel;
+
+	if (!st->busy || (!peer_moves && !child_moves))
+		return;
+	if (sa->state < ST_UP)
+		sa_kill(c, sa, "the configuration has changed");
+	else
+		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+}
+
+static void renumber_children(struct ike *c, struct ike_sa *sa, const struct renumbering *to)
+{
+	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
+		ch->tunnel = renumbered(to, ch->tunnel);
+		child_join_tunnel(c, ch);
+		/* The data plane drops what its own snapshot no longer has. One whose exchange is under way
+		 * ends with it. */
+		if (ch->tunnel == INDEX_NONE && ch->state != CH_LARVAL)
+			child_want_delete(c, sa, ch, "its tunnel was changed or removed");
+	}
+}
+
+/*
+ * Steps name tunnels and peers by number and may have asked the keeper with them: those whose numbers change
+ * are given up, all others go on, so that a commit disturbs no rekey.
+ */
+static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const struct renumbering *to)
+{
+	uint32_t peer = sa->peer, now = renumbered_peer(to, peer);
+	bool own_moves = own_step_moves(sa, to);
+
+	if (sa->state != ST_DEAD && sa->state != ST_LARVAL)
+		give_up_answer(c, sa, now != peer, to);
+	sa->peer = now;
+	if (joined)
+		sa_join_peer(c, sa);
+	sa->first_tunnel = renumbered(to, sa->first_tunnel);
+	sa->steps[SIDE_OWN].tunnel = renumbered(to, sa->steps[SIDE_OWN].tunnel);
+	sa->steps[SIDE_PEER].tunnel = renumbered(to, sa->steps[SIDE_PEER].tunnel);
+	renumber_children(c, sa, to);
+	if (sa->state == ST_DEAD ||
+		sa->state == ST_LARVAL) /* LARVAL: goes the way of the IKE SA whose rekey makes it */
+		return;
+	if (peer != INDEX_NONE && now == INDEX_NONE) {
+		snprintf(sa->former_peer, sizeof sa->former_peer, "%s", snap_peers(to->old)[peer].name);
+		sa_close(c, sa, "its peer was changed or removed");
+	} else if (own_moves || (sa->state < ST_UP && now != peer)) {
+		sa_close(c, sa, "the configuration has changed");
+	}
+}
+
+/* What an IKE SA and its children hold in the tables by peer and tunnel, whose numbers change. */
+static void leave_tables(struct ike *c)
+{
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
+		sa_leave_peer(c, sa);
+		LIST_FOR (struct child_sa, ch, &sa->children, of_sa)
+			child_leave_tunnel(c, ch);
+	}
+	for (uint32_t i = 0; i < c->tunnels_n; i++)
+		due_set(c, &c->tunnels[i].due, 0);
+}
+
+/* One more than there are, so that it is never empty. */
+static uint32_t *numbers(uint32_t n)
+{
+	return ike_alloc((n + 1) * sizeof(uint32_t));
+}
+
+static void tunnels_new(struct ike *c, const struct tunnel *old, const struct renumbering *to)
+{
+	c->tunnels_n = c->snap->tunnels.count;
+	c->tunnels = ike_alloc((c->tunnels_n + 1) * sizeof *c->tunnels);
+	for (uint32_t i = 0; i < to->tunnels_n; i++) {
+		struct tunnel *t = to->tunnels[i] == INDEX_NONE ? NULL : &c->tunnels[to->tunnels[i]];
+
+		if (!t)
+			continue;
+		t->want = old[i].want;
+		t->held = old[i].held;
+		t->orphan = old[i].orphan;
+		t->orphan_until = old[i].orphan_until;
+		t->orphan_remove_at = old[i].orphan_remove_at;
+		memcpy(t->reason, old[i].reason, sizeof t->reason);
+	}
+	for (uint32_t i = c->tunnels_n; i-- > 0;) {
+		struct tunnel *t = &c->tunnels[i];
+		uint32_t peer = tunnel_config(c, i)->peer;
+
+		list_init(&t->children);
+		t->due.kind = DUE_TUNNEL;
+		t->next_of_peer = c->peers[peer].tunnels;
+		c->peers[peer].tunnels = i;
+		t->want |= snap_peers(c->snap)[peer].start == PEER_START_ALWAYS;
+		tunnel_touch(c, i);
+	}
+}
+
+void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
+{
+	struct snapshot *old = c->snap, *copy = ike_alloc(s->bytes);
+	struct tunnel *old_tunnels = c->tunnels;
+	struct ike_peer *old_peers = c->peers;
+	uint32_t *tunnels = numbers(c->tunnels_n), *peers = numbers(c->peers_n);
+	struct renumbering to = { old, tunnels, peers, c->tunnels_n, c->peers_n };
+
+	c->now = now;
+	memcpy(copy, s, s->bytes);
+	for (uint32_t i = 0; i < to.tunnels_n; i++)
+		tunnels[i] = new_tunnel(old, copy, i);
+	for (uint32_t i = 0; i < to.peers_n; i++)
+		peers[i] = new_peer(old, copy, i);
+	bool *joined = ike_alloc(IKE_SAS_MAX * sizeof *joined);
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all)
+		joined[sa->slot] = link_used(&sa->of_peer);
+	leave_tables(c);
+	memset(c->expected, 0, sizeof c->expected); /* by their old numbers */
+	c->snap = copy;
+	peers_new(c, copy->peers.count);
+	for (uint32_t i = 0; i < to.peers_n; i++)
+		if (peers[i] != INDEX_NONE)
+			memcpy(c->peers[peers[i]].peer_messages_taken, old_peers[i].peer_messages_taken,
+				sizeof old_peers[i].peer_messages_taken);
+	tunnels_new(c, old_tunnels, &to);
+	LIST_FOR (struct ike_sa, sa, &c->sas, of_all)
+		renumber_sa(c, sa, joined[sa->slot], &to);
+	free(joined);
+	free(peers);
+	free(tunnels);
+	free(old);
+	free(old_tunnels);
+	free(old_peers);
+	sa_settle_all(c);
+}

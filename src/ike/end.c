@@ -1,0 +1,210 @@
+/*
+ * How IKE SAs end: at once, with a delete to the peer, or keeping their last answer for a while; with a step
+ * that is abandoned; and because there are too many.
+ */
+#include "ike/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	struct child_sa *ch = st->child, *old = NULL;
+	struct ike_sa *successor = st->successor;
+
+	if (st->task == TASK_CHILD_NEW)
+		tunnel_touch(c, st->tunnel);
+	if (st->task == TASK_CHILD_REKEY)
+		old = child_by_in(c, sa, st->old_spi_in);
+	if (old)
+		child_compare_later(c, old); /* it had to wait for this exchange */
+	free(st->in);
+	*st = (struct step){ .side = st->side, .epoch = st->epoch + 1 };
+	if (successor && successor->state != ST_DEAD)
+		sa_kill(c, successor, "given up");
+	if (!ch)
+		return;
+	if (ch->installing) {
+		child_gone(c, sa, ch, "given up");
+		return;
+	}
+	child_drop_handle(c, sa, ch);
+	child_unlink(c, sa, ch);
+}
+
+/* Whoever of two IKE SAs of a rekey ends, the other one goes on with the children. */
+static void end_relations(struct ike *c, struct ike_sa *sa)
+{
+	struct ike_sa *successor = sa_by_serial(c, sa->peer, sa->peer_successor),
+		      *parent = sa_by_serial(c, sa->peer, sa->parent);
+
+	if (successor)
+		rekey_settle_to(c, successor);
+	if (parent && parent->peer_successor == sa->serial)
+		parent->peer_successor = 0;
+	sa->parent = 0;
+}
+
+static void end_all(struct ike *c, struct ike_sa *sa)
+{
+	step_reset(c, sa, &sa->steps[SIDE_OWN]);
+	step_reset(c, sa, &sa->steps[SIDE_PEER]);
+	LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa)
+		child_gone(c, sa, ch, sa->reason);
+	sa_drop_handle(c, sa);
+	blob_free(&sa->request);
+	sa->again_at = sa->give_up_at = sa->rekey_at = sa->expire_at = sa->keepalive_at = sa->timer_at = 0;
+	sa->want_delete = sa->want_rekey = sa->want_dpd = false;
+}
+
+/* From any state to DEAD or FAILED. */
+static void end(struct ike *c, struct ike_sa *sa, enum ike_state to)
+{
+	bool was_live, was_starting;
+
+	end_relations(c, sa);
+	was_live = sa->state == ST_UP;
+	was_starting = sa->initiator && sa->state < ST_LARVAL;
+	sa_enter(c, sa, to);
+	end_all(c, sa);
+	tunnels_retry(c, sa->peer);
+	if (!was_live && !was_starting)
+		return;
+	ike_log(c, true, "peer %s: IKE SA %s: %s", sa_peer_name(c, sa),
+		was_live ? "ended" : "not established", sa->reason);
+	if (was_starting)
+		tunnel_failed(c, sa->first_tunnel, sa->reason);
+	else
+		tunnels_lost(c, sa->peer, sa->reason);
+}
+
+void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
+{
+	char text[IKE_REASON_MAX];
+	va_list args;
+
+	if (sa->state == ST_DEAD)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	memcpy(sa->reason, text, sizeof sa->reason);
+	end(c, sa, ST_DEAD);
+}
+
+/*
+ * Of the IKE SAs in a state that strangers can bring about the one that has been there longest. An honest
+ * peer goes on within a round trip, so under a flood it is the least likely to be one. Not while the keeper
+ * works for it.
+ */
+static struct ike_sa *oldest_of(const struct link *list)
+{
+	LIST_FOR (struct ike_sa, sa, list, of_state)
+		if (!sa->steps[SIDE_PEER].busy)
+			return sa;
+	return NULL;
+}
+
+bool sa_half_open_room(struct ike *c)
+{
+	struct ike_sa *oldest;
+
+	if (c->half_open < IKE_HALF_OPEN_MAX)
+		return true;
+	oldest = oldest_of(&c->waiting);
+	if (oldest)
+		sa_kill(c, oldest, "others began meanwhile, and the peer did not send IKE_AUTH");
+	return oldest;
+}
+
+static void failed_limit(struct ike *c)
+{
+	struct ike_sa *oldest = c->failed_n > IKE_FAILED_MAX ? oldest_of(&c->failed) : NULL;
+
+	if (oldest)
+		sa_kill(c, oldest, "%s", oldest->reason);
+}
+
+void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason)
+{
+	if (sa->state == ST_DEAD || sa->state == ST_FAILED)
+		return;
+	if (reason != sa->reason)
+		snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+	end(c, sa, ST_FAILED);
+	sa->timer_at = c->now + IKE_FAILED_S * NS_PER_S;
+	failed_limit(c);
+}
+
+void sa_close(struct ike *c, struct ike_sa *sa, const char *reason)
+{
+	if (sa->state == ST_UP || sa->state == ST_REPLACED) {
+		if (!sa->want_delete)
+			snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+		sa->want_delete = true;
+		tunnels_retry(c, sa->peer);
+		sa_touch(c, sa);
+	} else if (sa->state != ST_CLOSING && sa->state != ST_DEAD && sa->state != ST_FAILED) {
+		sa_kill(c, sa, "%s", reason);
+	}
+}
+
+/* ---- too many with one peer ---- */
+
+static bool peer_has_room(const struct ike *c, const struct ike_peer *p)
+{
+	return p->sas_n < IKE_SAS_SURE ||
+	       (p->sas_n < IKE_SAS_PER_PEER_MAX && c->sas_extra < IKE_LIVE_MAX - IKE_SAS_SURE * c->peers_n);
+}
+
+/* One that is on its way out first, else the oldest that stands. */
+static struct ike_sa *peer_victim(const struct ike_peer *p, const struct ike_sa *keep)
+{
+	struct ike_sa *oldest = NULL;
+
+	LIST_FOR (struct ike_sa, sa, &p->sas, of_peer) {
+		if (sa == keep)
+			continue;
+		if (sa->state == ST_REPLACED || sa->state == ST_CLOSING)
+			return sa;
+		if (sa->state == ST_UP && (!oldest || sa->since < oldest->since))
+			oldest = sa;
+	}
+	return oldest;
+}
+
+bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep)
+{
+	const struct ike_peer *p = peer_entry(c, peer);
+
+	while (!peer_has_room(c, p)) {
+		struct ike_sa *victim = peer_victim(p, keep);
+
+		if (!victim)
+			return false;
+		sa_kill(c, victim, "too many IKE SAs with this peer; the oldest gives way");
+	}
+	return true;
+}
+
+void sa_peer_limit(struct ike *c, const struct ike_sa *fresh)
+{
+	struct ike_sa *oldest = NULL;
+	uint32_t n = 0;
+
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer) {
+		if (sa->state != ST_UP || sa->want_delete)
+			continue;
+		n++;
+		if (sa != fresh && (!oldest || sa->since < oldest->since))
+			oldest = sa;
+	}
+	if (n <= IKE_SAS_UP_PER_PEER_MAX || !oldest)
+		return;
+	/* One that is in doubt has a request under way, and no delete could go before its end. */
+	if (oldest->doubted && oldest->again_at != 0)
+		sa_kill(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
+	else
+		sa_close(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
+}

@@ -1,0 +1,139 @@
+/*
+ * What our side begins next: on an IKE SA whose window is free, and for a tunnel that is wanted and has no
+ * IKE SA to be begun on. Called when an event is over (settle.c).
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+
+static bool begin_child_task(struct ike *c, struct ike_sa *sa)
+{
+	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
+		if (ch->state != CH_CLOSING || !child_may_go(c, ch))
+			continue;
+		info_start(c, sa, TASK_CHILD_DELETE, ch);
+		return true;
+	}
+	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
+		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
+			continue; /* the peer is rekeying it: that is enough */
+		if (ch->state == CH_UP && !sa->moving && child_confirmed(c, ch))
+			return child_start(c, sa, ch->tunnel, ch, DH_NONE);
+	}
+	return false;
+}
+
+static bool begin_tunnel_task(struct ike *c, struct ike_sa *sa)
+{
+	uint32_t tunnel;
+
+	while ((tunnel = tunnel_ready(c, sa->peer)) != INDEX_NONE)
+		if (child_start(c, sa, tunnel, NULL, DH_NONE))
+			return true;
+	return false;
+}
+
+void own_next(struct ike *c, struct ike_sa *sa)
+{
+	const struct step *theirs = &sa->steps[SIDE_PEER];
+
+	if (sa->steps[SIDE_OWN].task != TASK_NONE)
+		return;
+	if ((sa->state == ST_UP || sa->state == ST_REPLACED) && sa->want_delete) {
+		info_start(c, sa, TASK_IKE_DELETE, NULL);
+		return;
+	}
+	/* Not while the peer rekeys this IKE SA, and not on a new one whose children are still to come. */
+	if (sa->state != ST_UP || theirs->successor || sa->parent != 0 || sa->peer_successor != 0)
+		return;
+	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
+		return;
+	if (sa->want_rekey && !sa->moving && c->now >= sa->retry_at)
+		rekey_start(c, sa, DH_NONE);
+	else if (peer_messages_wait(sa))
+		info_start(c, sa, TASK_WORD, NULL);
+	else if (sa->want_dpd)
+		info_start(c, sa, TASK_DPD, NULL);
+}
+
+/* ---- tunnels ---- */
+
+/* The established IKE SA of the peer that can carry a new child. */
+static struct ike_sa *carrier(const struct ike *c, uint32_t peer)
+{
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
+		if (sa->state == ST_UP && !sa->want_delete && !sa->moving)
+			return sa;
+	return NULL;
+}
+
+/* Our own IKE SA to the peer is being made; its end brings the tunnel on, or fails. */
+static bool being_made(const struct ike *c, uint32_t peer)
+{
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
+		if (sa->initiator && sa->state >= ST_KEYS_OWN && sa->state <= ST_AUTH_SENT)
+			return true;
+	return false;
+}
+
+/* What an earlier life left: taken out when another child carries the traffic, by that one's IKE SA. */
+static void orphan_look(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+	struct keeper_child_remove *q;
+
+	if (t->orphan != 0 && c->now >= t->orphan_until)
+		t->orphan = 0; /* the data plane's own limits end it */
+	if (t->orphan == 0 || t->up == 0)
+		t->orphan_remove_at = 0;
+	if (t->orphan_remove_at == 0 || c->now < t->orphan_remove_at)
+		return;
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
+		if (ch->state != CH_UP)
+			continue;
+		q = &sa_ask(c, ch->sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
+		q->tunnel = tunnel;
+		q->spi_in = t->orphan;
+		snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
+		t->orphan = 0;
+		t->orphan_remove_at = 0;
+		return;
+	}
+}
+
+/* It is wanted, and the time has come. */
+static void begin(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+	uint32_t peer = tunnel_config(c, tunnel)->peer;
+	struct ike_sa *sa = t->alone ? NULL : carrier(c, peer);
+
+	if (tunnel_in_work(c, tunnel))
+		return;
+	if (!sa && !being_made(c, peer)) {
+		init_start(c, peer, tunnel);
+		return;
+	}
+	if (!link_used(&t->of_ready))
+		link_last(&peer_entry(c, peer)->ready, &t->of_ready);
+	if (sa)
+		sa_touch(c, sa); /* own_next() begins it when the IKE SA is free */
+}
+
+void tunnel_look(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+	mono_ns at;
+
+	child_take_over(c, tunnel);
+	child_compare(c, tunnel);
+	child_linger_limit(c, tunnel);
+	orphan_look(c, tunnel);
+	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
+	if (tunnel_asks(c, tunnel)) {
+		at = due_sooner(c, at, t->retry_at);
+		if (c->now >= t->retry_at)
+			begin(c, tunnel);
+	}
+	due_set(c, &t->due, at);
+}

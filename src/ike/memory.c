@@ -1,0 +1,53 @@
+/*
+ * Memory of the IKE core, and the two values of variable size that it keeps: octets (struct blob) and nonces.
+ */
+#include "ike/internal.h"
+
+#include <stdlib.h>
+
+void *ike_alloc(size_t n)
+{
+	void *p = calloc(1, n);
+
+	if (!p)
+		abort(); /* limits bound what is asked for; a machine without that is beyond help here */
+	return p;
+}
+
+void blob_set(struct blob *b, const void *bytes, size_t n)
+{
+	uint8_t *copy = ike_alloc(n ? n : 1);
+
+	if (n)
+		memcpy(copy, bytes, n);
+	free(b->at);
+	*b = (struct blob){ copy, n };
+}
+
+void blob_free(struct blob *b)
+{
+	free(b->at);
+	*b = (struct blob){ 0 };
+}
+
+void nonce_set(struct nonce *v, const void *bytes, size_t n)
+{
+	memset(v, 0, sizeof *v);
+	if (n > sizeof v->bytes)
+		n = sizeof v->bytes;
+	memcpy(v->bytes, bytes, n);
+	v->n = (uint16_t)n;
+}
+
+/* RFC 7296 2.8.1: "lowest" as octet strings, a shorter one before a longer one that it begins. */
+int nonce_compare(const struct nonce *a, const struct nonce *b)
+{
+	int order = memcmp(a->bytes, b->bytes, MIN_OF(a->n, b->n));
+
+	return order ? order : (int)a->n - (int)b->n;
+}
+
+const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b)
+{
+	return nonce_compare(a, b) <= 0 ? a : b;
+}

@@ -1,0 +1,96 @@
+/*
+ * What a child SA is agreed to be: whether the peer's answer fits what was asked, and what its request is
+ * refused with. In IKE_AUTH and CREATE_CHILD_SA alike.
+ */
+#include "ike/internal.h"
+
+#include <stdio.h>
+
+bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
+	bool with_dh, struct err *ret_why)
+{
+	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
+	struct child_sa *ch = st->child;
+	struct choice choice;
+
+	if (!t || !offer_is_single(&p->sa) || !select_esp(c, t, &p->sa, with_dh, &choice)) {
+		err_add(ret_why, RC_MALFORMED, "the peer's answer chose what was not offered");
+		return false;
+	}
+	if (child_spi_taken(c, sa, load_be32(choice.spi.at))) {
+		err_add(ret_why, RC_MALFORMED, "the peer's answer has SPI %08x, which another child SA has",
+			load_be32(choice.spi.at));
+		return false;
+	}
+	child_take_choice(c, ch, &choice);
+	/* As initiator we are TSi. */
+	if (p->tsi.n == 0 || p->tsr.n == 0 || p->tsi.n > SELECTORS_MAX + 1 || p->tsr.n > SELECTORS_MAX + 1 ||
+		!selectors_within(p->tsi.list, p->tsi.n, tunnel_locals(c, t), t->local.count) ||
+		!selectors_within(p->tsr.list, p->tsr.n, tunnel_remotes(c, t), t->remote.count)) {
+		err_add(ret_why, RC_MALFORMED, "the peer's answer has traffic selectors beyond the tunnel's");
+		return false;
+	}
+	if (choice.dh != DH_NONE && (choice.dh != st->dh || !(p->present & IKE_HAS(KE)) ||
+					    p->ke_group != st->dh || p->ke.n > KEEPER_KE_MAX)) {
+		err_add(ret_why, RC_MALFORMED, "the peer's answer has no key exchange of the group it chose");
+		return false;
+	}
+	/* Without what repeats a part of another one, as the packet that we asked by. */
+	ch->local_n =
+		selectors_intersect(ch->local_ts, p->tsi.list, p->tsi.n, tunnel_locals(c, t), t->local.count);
+	ch->remote_n = selectors_intersect(
+		ch->remote_ts, p->tsr.list, p->tsr.n, tunnel_remotes(c, t), t->remote.count);
+	return ch->local_n > 0 && ch->remote_n > 0;
+}
+
+static void refuse_selectors(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
+{
+	struct ike_refusal *r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa),
+		"child SA: no tunnel of this peer has these traffic selectors");
+	char a[400], b[400];
+
+	if (r)
+		snprintf(r->offered, sizeof r->offered, "theirs %s, ours %s",
+			selectors_text(a, sizeof a, p->tsi.list, p->tsi.n),
+			selectors_text(b, sizeof b, p->tsr.list, p->tsr.n));
+}
+
+/* Which notify refuses the child that the peer wants, or 0. Fills in st->tunnel and ret_choice. */
+uint16_t child_refusal(
+	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice)
+{
+	const struct ike_payloads *p = &st->in->p;
+	const struct snap_tunnel *t;
+	struct ike_refusal *r;
+	struct ike_offer ours;
+	char why[128];
+
+	if (st->tunnel == INDEX_NONE)
+		st->tunnel = child_tunnel_for(c, sa->peer, &p->tsi, &p->tsr);
+	t = tunnel_config(c, st->tunnel);
+	if (!t) {
+		refuse_selectors(c, sa, p);
+		return NTF_TS_UNACCEPTABLE;
+	}
+	if (!child_room(c, st->tunnel,
+		    st->old_spi_in != 0 ? CHILD_REKEYED
+		    : with_dh		? CHILD_ANOTHER
+					: CHILD_OF_AUTH))
+		return NTF_NO_ADDITIONAL_SAS;
+	offer_esp(c, t, 0, with_dh, &ours);
+	if (select_esp(c, t, &p->sa, with_dh, ret_choice)) {
+		if (!child_spi_taken(c, sa, load_be32(ret_choice->spi.at)))
+			return 0;
+		snprintf(why, sizeof why, "SPI %08x is that of another child SA",
+			load_be32(ret_choice->spi.at));
+	} else {
+		explain_offer(why, sizeof why, &p->sa, &ours);
+	}
+	r = ike_refuse(
+		c, &sa->local, &sa->remote, sa_peer(c, sa), "child SA for tunnel %s: %s", t->name, why);
+	if (r) {
+		ike_offer_text(r->offered, sizeof r->offered, &p->sa);
+		ike_offer_text(r->configured, sizeof r->configured, &ours);
+	}
+	return NTF_NO_PROPOSAL_CHOSEN;
+}
