@@ -9,34 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *vec_add(struct vec *v)
-{
-	void *record;
-
-	if (v->n == v->room) {
-		size_t room = v->room ? v->room * 2 : 16;
-		uint8_t *at = reallocarray(v->at, room, v->record);
-		if (!at)
-			return NULL;
-		v->at = at;
-		v->room = room;
-	}
-	record = v->at + v->n++ * v->record;
-	memset(record, 0, v->record);
-	return record;
-}
-
-void vec_done(struct vec *v)
-{
-	free(v->at);
-	*v = (struct vec){ .record = v->record };
-}
-
-enum rc memory_short(struct compiler *c)
-{
-	return err_add(c->e, RC_INTERNAL, "out of memory; while compiling '%s'", c->m->name);
-}
-
 static enum rc system_ports(struct compiler *c, const struct lyd_node *system)
 {
 	const struct lyd_node *nat = tree_child(c->m, system, "nat-ports");
@@ -204,7 +176,7 @@ static enum rc compile_all(struct compiler *c)
 	return c->faults->n ? RC_MALFORMED : rc;
 }
 
-void tree_compile_faults(const struct model *m, struct faults *f)
+void compile_faults(const struct model *m, struct faults *f)
 {
 	struct compiler c;
 
@@ -213,7 +185,7 @@ void tree_compile_faults(const struct model *m, struct faults *f)
 	compiler_done(&c);
 }
 
-static enum rc compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
+enum rc compile_model(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
 	void **ret_block, size_t *ret_bytes, struct faults *f, struct err *e)
 {
 	struct compiler c;
@@ -239,42 +211,5 @@ static enum rc compile(const struct model *m, uint64_t generation, const uint8_t
 	*ret_bytes = bytes;
 out:
 	compiler_done(&c);
-	return rc;
-}
-
-enum rc model_load_text(const char *text, size_t n, const char *name, struct model **ret_model, struct err *e)
-{
-	struct faults f = { 0 };
-	enum rc rc = tree_load(text, n, name, ret_model, &f, e);
-
-	faults_to_err(&f, name, e);
-	return rc;
-}
-
-enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
-	void **ret_block, size_t *ret_bytes, struct err *e)
-{
-	struct faults f = { 0 };
-	enum rc rc = compile(m, generation, text_sha256, ret_block, ret_bytes, &f, e);
-
-	faults_to_err(&f, m->name, e);
-	return rc;
-}
-
-enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation,
-	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
-	struct err *e)
-{
-	struct model *m = NULL;
-	enum rc rc;
-
-	*ret_block = NULL;
-	*ret_bytes = 0;
-	*ret_faults = (struct faults){ 0 };
-	rc = tree_load(text, n, name, &m, ret_faults, e);
-	if (!rc)
-		rc = compile(m, generation, text_sha256, ret_block, ret_bytes, ret_faults, e);
-	faults_to_err(ret_faults, name, e);
-	model_free(m);
 	return rc;
 }

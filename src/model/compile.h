@@ -8,19 +8,10 @@
 
 #include "model/snapshot.h"
 #include "model/tree.h"
+#include "model/vec.h"
 
 #define SET_DEPTH_MAX 16		       /* sets within sets */
 #define EXPANDED_MAX  ((size_t)RANGES_MAX * 2) /* members of all expanded objects together */
-
-/* A growing array of fixed records. */
-struct vec {
-	uint8_t *at;
-	size_t n, room, record;
-};
-
-/* Room for one more, zeroed; NULL when memory is short. */
-void *vec_add(struct vec *v);
-void vec_done(struct vec *v);
 
 /* An object that rules name: an address, an application, or a set of them. */
 struct object {
@@ -50,6 +41,14 @@ struct compiler {
 	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, ike_proposals,
 		esp_proposals, peers, selectors, tunnels;
 };
+
+/*
+ * compile.c: the whole of it. A checked tree to a block that snapshot_check() accepts, as model_compile() gives it; or
+ * only the faults, of a tree whose shape is right and whose references may lead nowhere.
+ */
+enum rc compile_model(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
+	void **ret_block, size_t *ret_bytes, struct faults *f, struct err *e);
+void compile_faults(const struct model *m, struct faults *f);
 
 /* compile_objects.c */
 enum rc compile_objects(struct compiler *c);
@@ -83,7 +82,10 @@ enum rc value_public_key(struct compiler *c, const struct lyd_node *leaf, struct
 uint64_t value_number(const struct lyd_node *parent, const char *name); /* 0 when it is not there */
 uint32_t value_zone(const struct compiler *c, const char *name);	/* INDEX_NONE: no such zone */
 
-enum rc memory_short(struct compiler *c);
+static inline enum rc memory_short(struct compiler *c)
+{
+	return err_add(c->e, RC_INTERNAL, "out of memory; while compiling '%s'", c->m->name);
+}
 
 /*
  * One thing is at fault: those beside it are looked at as well. RC_MALFORMED stands for faults that are noted;

@@ -4,7 +4,7 @@
  * `struct model` is one parsed and validated text. Parsing, printing and the reference pages all walk the
  * schema that libyang compiles out of yang/plaingate.yang (embedded at build time), so there is one list of
  * keywords. Callers: proc/control (commit), cli (check), the tests and the fuzzer; one thread. The only state
- * outside a model is libyang's context; model_init() makes it ahead of a sandbox, model_done() frees it.
+ * outside a model is libyang's context, which the first load makes and model_done() frees.
  */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -22,14 +22,13 @@
 
 struct model;
 
-/* Makes libyang's context; others do it by themselves when they need it. RC_INTERNAL when libyang refuses. */
-enum rc model_init(struct err *e);
+/* Frees libyang's context, which the first load makes. */
 void model_done(void);
 
 /*
- * Parses and validates. `name` is what error texts call the file: "NAME:LINE:COLUMN: …". On RC_OK *ret_model
- * is the caller's, to be freed by model_free(). RC_MALFORMED, RC_LIMIT (size, depth) and RC_RANGE are about
- * the text.
+ * Parses and validates (for tests: control and `check` use model_read(), which finds more faults). `name` is
+ * what error texts call the file: "NAME:LINE:COLUMN: ...". On RC_OK *ret_model is the caller's, to be freed by
+ * model_free(). RC_MALFORMED, RC_LIMIT (size, depth) and RC_RANGE are about the text.
  */
 enum rc model_load_text(
 	const char *text, size_t n, const char *name, struct model **ret_model, struct err *e);
@@ -43,19 +42,21 @@ enum rc model_read(const char *text, size_t n, const char *name, uint64_t genera
 	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
 	struct err *e);
 
-/* NULL is fine. */
+/* NULL is fine (for tests: what model_load_text() gave). */
 void model_free(struct model *m);
 
 /*
- * The text form of a model: schema order, comments gone, defaults left out. Terminated; the caller frees it
- * with free(). Parsing it again and printing gives the same text. NULL when out of memory.
+ * The text form of a model (for tests: parsing and printing agree): schema order, without comments and
+ * defaults. Terminated; the caller frees it with free(). Parsing it again and printing gives the same text.
+ * NULL when out of memory.
  */
 char *model_print(const struct model *m, size_t *ret_n);
 
 /*
- * Compiles into a snapshot (model/snapshot.h) that snapshot_check() accepts; the caller frees *ret_block with
- * free(). What YANG cannot say is checked here, with the same form of error text. text_sha256: 32 bytes, of
- * the text that the model came from (this room has no hash function of its own), or NULL for zeroes.
+ * Compiles (for tests, as model_load_text()) into a snapshot (model/snapshot.h) that snapshot_check() accepts;
+ * the caller frees *ret_block with free(). What YANG cannot say is checked here, with the same form of error
+ * text. text_sha256: 32 bytes, of the text that the model came from (this room has no hash function of its
+ * own), or NULL for zeroes.
  */
 enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
 	void **ret_block, size_t *ret_bytes, struct err *e);

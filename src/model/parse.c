@@ -568,61 +568,17 @@ static enum rc statements(struct parser *p, const struct lysc_node *schema, stru
 	return rc;
 }
 
-static enum rc parse(struct parser *p)
-{
-	enum rc rc = advance(p);
-
-	if (!rc)
-		rc = statements(p, NULL, NULL);
-	if (p->e->text[0] && rc != RC_INTERNAL)
-		faults_note(p->faults, p->at.line, p->at.column, p->e->text);
-	return rc ? rc : p->faults->n ? RC_MALFORMED : RC_OK;
-}
-
-enum rc tree_load(const char *text, size_t n, const char *name, struct model **ret_model, struct faults *f,
-	struct err *e)
+enum rc parse_text(const char *text, size_t n, struct model *m, struct faults *f, struct err *e)
 {
 	struct err current = { 0 };
-	struct parser p = { .faults = f, .e = &current };
-	enum rc rc = model_init(e);
+	struct parser p = { .m = m, .faults = f, .e = &current, .lex = lexer_over(text, n) };
+	enum rc rc = advance(&p);
 
-	*ret_model = NULL;
-	if (rc)
-		return rc;
-	if (n > CONFIG_TEXT_MAX)
-		return err_add(e, RC_LIMIT, "%s: the text is longer than %u bytes", name, CONFIG_TEXT_MAX);
-	p.m = calloc(1, sizeof *p.m);
-	if (!p.m)
-		return err_add(e, RC_INTERNAL, "out of memory");
-	snprintf(p.m->name, sizeof p.m->name, "%s", name);
-	p.lex = lexer_over(text, n);
-	rc = parse(&p);
-	if (rc == RC_INTERNAL)
-		err_add(e, rc, "%s", current.text);
 	if (!rc)
-		rc = tree_validate(p.m, f, e);
-	if (rc) {
-		model_free(p.m);
-		return rc;
-	}
-	*ret_model = p.m;
-	return RC_OK;
-}
-
-enum rc model_init(struct err *e)
-{
-	return schema_init(e);
-}
-
-void model_done(void)
-{
-	schema_done();
-}
-
-void model_free(struct model *m)
-{
-	if (!m)
-		return;
-	lyd_free_siblings(m->tree);
-	free(m);
+		rc = statements(&p, NULL, NULL);
+	if (rc == RC_INTERNAL)
+		return err_add(e, rc, "%s", current.text);
+	if (current.text[0])
+		faults_note(f, p.at.line, p.at.column, current.text);
+	return rc ? rc : f->n ? RC_MALFORMED : RC_OK;
 }

@@ -46,14 +46,10 @@ struct lyd_node *tree_next(const struct lyd_node *node);
 /* What is missing, and what does not go together (shape.c). */
 void tree_check_shape(const struct model *m, struct faults *f);
 
-/* What the compiler finds, of a tree whose shape is right and whose references may lead nowhere. */
-void tree_compile_faults(const struct model *m, struct faults *f);
-
-/* Shape, references, libyang's checks over the whole tree; faults at the place of the text. Adds defaults. */
+/* Shape, references, libyang's checks over the whole tree; faults at the place of the text. Adds defaults (validate.c). */
 enum rc tree_validate(struct model *m, struct faults *f, struct err *e);
 
-/* model_load_text() with its faults. */
-enum rc tree_load(const char *text, size_t n, const char *name, struct model **ret_model, struct faults *f,
-	struct err *e);
+/* Statements of the text into m->tree, not validated; f: what is wrong with them (parse.c). The schema stands. */
+enum rc parse_text(const char *text, size_t n, struct model *m, struct faults *f, struct err *e);
 
 #endif

@@ -1,0 +1,160 @@
+/*
+ * A parsed tree is checked as a whole: its shape (shape.c), references, then libyang's validation, whose faults are
+ * told at their place in the text.
+ */
+#include "base/nearest.h"
+#include "model/compile.h"
+#include "model/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The path to the data that a fault is about, to be freed. NULL when it is about the schema only. */
+static char *fault_path(const struct ly_err_item *fault)
+{
+#ifdef YANG_ERROR_HAS_DATA_PATH
+	return fault->data_path ? strdup(fault->data_path) : NULL;
+#else /* libyang 2: "Data location \"PATH\"..." */
+	const char *first = fault->path ? strchr(fault->path, '"') : NULL;
+	const char *last = first ? strrchr(first, '"') : NULL;
+
+	if (!first || last == first || strncmp(fault->path, "Data", 4) != 0)
+		return NULL;
+	return strndup(first + 1, (size_t)(last - first - 1));
+#endif
+}
+
+/* The node that libyang's last fault is about, or NULL. */
+static struct lyd_node *faulty_node(const struct model *m, const struct ly_err_item *fault)
+{
+	struct lyd_node *node = NULL;
+	char *path = fault_path(fault);
+
+	if (path)
+		lyd_find_path(m->tree, path, 0, &node);
+	free(path);
+	return node;
+}
+
+/* A leafref's path as libyang's data functions want it: the module's name in place of the prefix. */
+static void target_path(char *ret_path, size_t size, const struct lyd_node *node)
+{
+	const char *at = lyxp_get_expr(((const struct lysc_type_leafref *)schema_type(node->schema))->path);
+	size_t n = 0;
+
+	ret_path[0] = '\0';
+	while (at && (at = strstr(at, "/pg:")) && n < size) {
+		size_t step = strcspn(at + 4, "/");
+		n += (size_t)snprintf(ret_path + n, size - n, "/plaingate:%.*s", (int)step, at + 4);
+		at += 4 + step;
+	}
+}
+
+/* "found 'vnp', expected the name of a zone that exists; did you mean 'vpn'?" */
+static enum rc fault_reference(const struct model *m, const struct lyd_node *node, struct faults *f)
+{
+	const char *value = lyd_get_value(node);
+	struct nearest near = nearest_to(value, strlen(value));
+	char expected[EXPECTED_MAX] = "", names[EXPECTED_MAX] = "", hint[160] = "";
+	char path[256];
+	struct ly_set *set = NULL;
+
+	target_path(path, sizeof path, node);
+	if (path[0] && lyd_find_xpath(m->tree, path, &set) == LY_SUCCESS) {
+		for (uint32_t i = 0; i < set->count; i++) {
+			const char *candidate = lyd_get_value(set->dnodes[i]);
+			nearest_offer(&near, candidate, strlen(candidate));
+		}
+	}
+	nearest_hint(hint, &near);
+	for (uint32_t i = 0; set && !near.best && i < set->count; i++)
+		expected_add(names, sizeof names, lyd_get_value(set->dnodes[i]),
+			strlen(lyd_get_value(set->dnodes[i])));
+	if (names[0])
+		snprintf(hint, sizeof hint, " (%.150s)", names);
+	ly_set_free(set, NULL);
+	schema_type_expected(schema_type(node->schema), expected, sizeof expected);
+	return tree_fault(f, node, "found '%.60s', expected %s that exists%s", value, expected, hint);
+}
+
+static enum rc fault_too_many(const struct lyd_node *node, struct faults *f)
+{
+	uint32_t max = node->schema->nodetype == LYS_LIST
+			       ? ((const struct lysc_node_list *)node->schema)->max
+			       : ((const struct lysc_node_leaflist *)node->schema)->max;
+	return tree_fault(f, node, "more than %u of '%s'", max, node->schema->name);
+}
+
+static bool is_reference(const struct lyd_node *node)
+{
+	const struct lysc_type *type = schema_type(node->schema);
+
+	return type && type->basetype == LY_TYPE_LEAFREF;
+}
+
+/* The one that it names: ".../zone/name" with a value is ".../zone[name='value']". */
+static bool reference_is_good(const struct model *m, const struct lyd_node *node)
+{
+	char path[256 + CONFIG_VALUE_MAX];
+	struct ly_set *set = NULL;
+	bool good;
+	size_t n;
+
+	target_path(path, 256, node);
+	n = (size_t)(strrchr(path, '/') - path);
+	snprintf(path + n, sizeof path - n, "[plaingate:name='%s']", lyd_get_value(node));
+	good = lyd_find_xpath(m->tree, path, &set) == LY_SUCCESS && set->count > 0;
+	ly_set_free(set, NULL);
+	return good;
+}
+
+/* libyang stops at the first one. */
+static void references(const struct model *m, struct faults *f)
+{
+	struct lyd_node *top, *node;
+
+	LY_LIST_FOR(m->tree, top)
+	{
+		LYD_TREE_DFS_BEGIN(top, node)
+		{
+			if (is_reference(node) && !faults_enough(f) && !reference_is_good(m, node))
+				fault_reference(m, node, f);
+			LYD_TREE_DFS_END(top, node);
+		}
+	}
+}
+
+/* What libyang's validation says: its first fault. */
+static enum rc libyang_fault(const struct model *m, struct faults *f, struct err *e)
+{
+	const struct ly_err_item *fault = ly_err_first(schema_ctx());
+	const struct lyd_node *node;
+	const char *tag;
+
+	if (!fault)
+		return err_add(e, RC_INTERNAL, "libyang gave no reason");
+	fault = fault->prev; /* the ring's last */
+	tag = fault->apptag ? fault->apptag : "";
+	node = faulty_node(m, fault);
+	if (!node)
+		return err_add(e, RC_MALFORMED, "%s: %s", m->name, fault->msg);
+	if (strcmp(tag, "too-many-elements") == 0 && (node->schema->nodetype & (LYS_LIST | LYS_LEAFLIST)))
+		return fault_too_many(node, f);
+	return tree_fault(f, node, "%s", fault->msg);
+}
+
+enum rc tree_validate(struct model *m, struct faults *f, struct err *e)
+{
+	tree_check_shape(m, f);
+	if (f->n)
+		return RC_MALFORMED;
+	references(m, f);
+	if (!f->n)
+		return lyd_validate_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS
+			       ? RC_OK
+			       : libyang_fault(m, f, e);
+	if (lyd_new_implicit_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS)
+		compile_faults(m, f);
+	return RC_MALFORMED;
+}
