@@ -70,7 +70,7 @@ static int process_start(const char *path, struct ipc_link *supervisor)
 		close(above[0]);
 		close(ours[0]);
 		ledger_shell_init(&shell, &child);
-		child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_GAP, above[1]);
+		child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_LEDGER_OUTAGE, above[1]);
 		exit(child_run(&child));
 	}
 	close(above[1]);

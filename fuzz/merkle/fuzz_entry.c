@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static void stranger(const uint8_t *data, size_t n)
 {
 	char text[LEDGER_BODY_TEXT_MAX];
-	enum ledger_type type = n ? (enum ledger_type)(data[0] % LEDGER_TYPE_COUNT) : LEDGER_GAP;
+	enum ledger_type type = n ? (enum ledger_type)(data[0] % LEDGER_TYPE_COUNT) : LEDGER_LEDGER_OUTAGE;
 	struct ledger_body b;
 	size_t fields_n, used = n < sizeof text ? n : sizeof text - 1;
 	const struct ledger_field *f = ledger_type_fields(type, &fields_n);

@@ -55,7 +55,7 @@ struct child {
 /* log_init and the sandbox of `self`; nothing else may come before it in main(). */
 enum rc child_enter(enum proc self, struct err *e);
 
-/* Everything. gap_type: the ledger's `gap` entry. Returns main()'s status. */
+/* Everything. gap_type: the ledger's `ledger_outage` entry. Returns main()'s status. */
 int child_main(enum proc self, const struct child_ops *ops, void *context, uint16_t gap_type);
 
 /* The pieces of child_main(), for tests: over any socket, without a sandbox. */

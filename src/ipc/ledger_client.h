@@ -5,12 +5,12 @@
  * LEDGER_GATE   the act waits. Ledger down, full or silent: refused, at once or when the link dies; the act
  * must not happen. LEDGER_ASYNC  the act does not wait (a rekey of a tunnel already entered, a restart of a
  * measured process). Ledger down: the entry waits here, in order, and is sent when the link is back, behind a
- * `gap` entry that states how many were entered late, how many found no room, how many gates were refused and
+ * `ledger_outage` entry that states how many were entered late, how many found no room, how many gates were refused and
  * how many answers are unknown.
  *
  * Ledger full (RC_IO, RC_LIMIT, RC_AGAIN in a receipt): the refused number is used up, and the ledger will
  * say so. A LATER entry waits and one of them is tried again each second, under a new number; when it is
- * taken the others follow, behind a `gap` that counts them.
+ * taken the others follow, behind a `ledger_outage` that counts them.
  *
  * Each entry that is sent gets the next number n of this source, from 1, without gaps. An entry whose receipt
  * was lost with the link is sent again under its old n when it is LATER: the ledger answers RC_EXISTS when it

@@ -19,233 +19,233 @@
 #define LEDGER_BODY_TEXT_MAX 3072 /* LEDGER_BODY_MAX of ipc/messages.h */
 
 /* clang-format off */
-#define LEDGER_TYPES(T)	/* id, name, sources, text */									\
-	T(LEDGER_START,      "ledger_start",      "ledger",         "the ledger was opened; a new boot begins")		\
-	T(SEAL_EPOCH,        "seal_epoch",        "ledger",         "one-time keys that sign the checkpoints from here on")	\
-	T(COUNTER_GAP,       "counter_gap",       "ledger",         "numbers of a source under which no entry stands")	\
-	T(COUNTERS,          "counters",          "ledger",         "how the counters of all sources stand: a start reads from here on")	\
-	T(RECOVERY_EPOCH,    "recovery_epoch",    "ledger",         "a witness has seen a log that this disk does not continue: a new log begins")	\
-	T(WITNESS_MISSING,   "witness_missing",   "ledger",         "a witness has not cosigned for three heartbeats")	\
-	T(WITNESS_BACK,      "witness_back",      "ledger",         "a witness that was missing cosigns again")		\
-	T(PROCESS_START,     "process_start",     "supervisor",     "a measured executable is about to run")		\
-	T(KNOWN_ANSWERS,     "known_answers",     "supervisor",     "the file by which the keeper is about to check its functions")	\
-	T(PROCESS_EXIT,      "process_exit",      "supervisor",     "a process ended")					\
-	T(CONFIG_LOAD,       "config_load",       "control",        "the stored configuration was loaded at start")	\
-	T(CONFIG_COMMIT,     "config_commit",     "control",        "a configuration is about to be applied")		\
-	T(PEER_SILENT,       "peer_silent",       "ledger",         "nothing of a peer's ledger that is cosigned here was cosigned for three heartbeats")	\
-	T(PEER_BACK,         "peer_back",         "ledger",         "one that was silent is cosigned again")			\
-	T(PEER_FORKED,       "peer_forked",       "ledger",         "one has signed two histories; the proof is kept")	\
-	T(WITNESSES_CHANGE,  "witnesses_change",  "control",        "the witnesses, or what waits for them, are about to change")	\
-	T(CONFIG_OVERRIDE,   "config_override",   "control",        "a safety check of the commit that follows is overridden")	\
-	T(CONFIG_REFUSED,    "config_refused",    "control",        "a configuration was refused; nothing changed")	\
-	T(ADMIN_ACT,         "admin_act",         "control",        "an administrator is about to act")			\
-	T(ADMIN_ACT_ABORTED,      "admin_act_aborted",      "control",        "an action of an administrator was aborted, whether or not its admin_act stands here")	\
-	T(ENTROPY_START,     "entropy_start",       "entropy",        "the second source of secrets has passed its start-up tests")	\
-	T(ENTROPY_FAILED,     "entropy_failed",     "entropy keeper", "a source of secrets failed a test: no secret is made from here on")	\
-	T(KEY_USED,          "key_used",          "keeper",         "our key is about to prove us to a peer that has not proven itself")	\
-	T(IKE_SA_UP,         "ike_sa_up",         "keeper",         "a peer proved its identity")			\
-	T(IKE_SA_REKEYED,    "ike_sa_rekeyed",    "keeper",         "a new IKE SA replaces one, under the same proof")	\
-	T(IKE_SA_DOWN,       "ike_sa_down",       "keeper",         "an IKE SA ended")					\
-	T(SA_INSTALL,        "sa_install",        "keeper",         "a pair of ESP SAs is about to be installed")	\
-	T(SA_REMOVE,         "sa_remove",         "keeper",         "a pair of ESP SAs was removed")			\
-	T(KEYS_DROPPED,      "keys_dropped",      "keeper",         "ike was lost; the secrets of its IKE SAs were wiped")	\
-	T(EXCHANGE_FAILED,   "exchange_failed",   "keeper",         "values and leaves whose exchanges came to nothing")	\
-	T(PUBLIC_EPOCH,      "public_epoch",      "keeper",         "the key (VRF) that nonces and SPIs are derived from, from here on")	\
-	T(PUBLIC_EPOCH_END,  "public_epoch_end",  "keeper",         "that key is disclosed: every value it derived can be recomputed")	\
-	T(LEAF_BATCH,        "leaf_batch",        "keeper",         "commitment to ephemeral keys, before any of them is used")	\
-	T(LEAF_HASHES,       "leaf_hashes",       "keeper",         "hashes of a batch's leaves, which make its root")	\
-	T(LEAF_CHALLENGE,    "leaf_challenge",    "keeper",         "which leaves of a batch are opened follows from this")	\
-	T(LEAVES_OPENED,     "leaves_opened",     "keeper",         "opened leaves, never used for a key exchange")	\
-	T(LEAF_BATCH_END,    "leaf_batch_end",    "keeper",         "no leaf of this batch is used any more")		\
-	T(HANDSHAKE_REFUSED, "handshake_refused", "ike keeper",     "a negotiation was refused")			\
-	T(GAP,               "gap",               "supervisor keeper ike dataplane control entropy", "the ledger was away meanwhile")
+#define LEDGER_TYPES(T)	/* id, name, sources, text */	\
+	T(LEDGER_START,          "ledger_start",          "ledger",         "the ledger was opened: the first entry of a start")	\
+	T(SEAL_EPOCH,            "seal_epoch",            "ledger",         "commitment to the one-time keys that sign the checkpoints from here on")	\
+	T(COUNTER_GAP,           "counter_gap",           "ledger",         "numbers of a source that no entry has and none will have")	\
+	T(COUNTERS,              "counters",              "ledger",         "the counters of all sources at this point; a restart reads the log from here on")	\
+	T(LEDGER_RECOVERY,       "ledger_recovery",       "ledger",         "a witness has cosigned a log that this disk does not continue: a new log begins")	\
+	T(WITNESS_MISSING,       "witness_missing",       "ledger",         "a witness has not cosigned for three heartbeats")	\
+	T(WITNESS_RETURNED,      "witness_returned",      "ledger",         "a witness that was missing cosigns again")	\
+	T(PROCESS_START,         "process_start",         "supervisor",     "a measured executable is about to run")	\
+	T(KNOWN_ANSWERS,         "known_answers",         "supervisor",     "the file of known answers that the keeper is about to test its functions with")	\
+	T(PROCESS_EXIT,          "process_exit",          "supervisor",     "a process ended")	\
+	T(CONFIG_LOAD,           "config_load",           "control",        "the stored configuration was loaded at start")	\
+	T(CONFIG_COMMIT,         "config_commit",         "control",        "a configuration is about to be applied")	\
+	T(PEER_LEDGER_SILENT,    "peer_ledger_silent",    "ledger",         "a peer's ledger that this gateway cosigns has had nothing cosigned for three heartbeats")	\
+	T(PEER_LEDGER_RETURNED,  "peer_ledger_returned",  "ledger",         "a peer's ledger that was silent is cosigned again")	\
+	T(PEER_LEDGER_FORKED,    "peer_ledger_forked",    "ledger",         "a peer's ledger has signed two histories; both notes are kept as proof")	\
+	T(WITNESSES_CHANGE,      "witnesses_change",      "control",        "the witnesses, the quorum or the acts that require it are about to change")	\
+	T(CONFIG_OVERRIDE,       "config_override",       "control",        "a safety check of the commit that follows is overridden")	\
+	T(CONFIG_REFUSED,        "config_refused",        "control",        "a configuration was refused; nothing changed")	\
+	T(ADMIN_ACT,             "admin_act",             "control",        "an administrator is about to act")	\
+	T(ADMIN_ACT_ABORTED,     "admin_act_aborted",     "control",        "an action of an administrator was aborted, whether or not its admin_act is in the ledger")	\
+	T(ENTROPY_START,         "entropy_start",         "entropy",        "the second source of secrets has passed its start-up tests")	\
+	T(ENTROPY_FAILED,        "entropy_failed",        "entropy keeper", "a source of secrets failed a health test: no secret is made from here on")	\
+	T(KEY_USED,              "key_used",              "keeper",         "our key is about to authenticate us to a peer that has not authenticated itself yet")	\
+	T(IKE_SA_UP,             "ike_sa_up",             "keeper",         "a peer has authenticated itself: an IKE SA is established")	\
+	T(IKE_SA_REKEYED,        "ike_sa_rekeyed",        "keeper",         "a new IKE SA replaces an old one, under the same authentication")	\
+	T(IKE_SA_DOWN,           "ike_sa_down",           "keeper",         "an IKE SA ended")	\
+	T(SA_INSTALL,            "sa_install",            "keeper",         "a pair of ESP SAs is about to be installed")	\
+	T(SA_REMOVE,             "sa_remove",             "keeper",         "a pair of ESP SAs was removed")	\
+	T(KEYS_WIPED,            "keys_wiped",            "keeper",         "the ike process was lost; the secrets of its IKE SAs were wiped")	\
+	T(EXCHANGE_FAILED,       "exchange_failed",       "keeper",         "public values and leaves of exchanges that failed")	\
+	T(VRF_EPOCH,             "vrf_epoch",             "keeper",         "the key of the verifiable random function that nonces and SPIs are derived from, from here on")	\
+	T(VRF_EPOCH_END,         "vrf_epoch_end",         "keeper",         "that key is disclosed: every value that was derived from it can be recomputed")	\
+	T(LEAF_BATCH,            "leaf_batch",            "keeper",         "commitment to ephemeral keys, before any of them is used")	\
+	T(LEAF_HASHES,           "leaf_hashes",           "keeper",         "hashes of a batch's leaves, from which its root follows")	\
+	T(LEAF_CHALLENGE,        "leaf_challenge",        "keeper",         "determines which leaves of a batch are opened")	\
+	T(LEAVES_OPENED,         "leaves_opened",         "keeper",         "opened leaves, never used for a key exchange")	\
+	T(LEAF_BATCH_END,        "leaf_batch_end",        "keeper",         "no further leaf of this batch will be used")	\
+	T(HANDSHAKE_REFUSED,     "handshake_refused",     "ike keeper",     "a negotiation was refused")	\
+	T(LEDGER_OUTAGE,         "ledger_outage",         "supervisor keeper ike dataplane control entropy", "the ledger could not be reached for some time")
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
 #define LEDGER_PRIORITY(S)										\
-	S(SEAL_EPOCH) S(RECOVERY_EPOCH) S(PROCESS_START) S(KNOWN_ANSWERS) S(CONFIG_LOAD)		\
-	S(CONFIG_COMMIT) S(WITNESSES_CHANGE) S(ADMIN_ACT) S(PUBLIC_EPOCH) S(PUBLIC_EPOCH_END)	\
+	S(SEAL_EPOCH) S(LEDGER_RECOVERY) S(PROCESS_START) S(KNOWN_ANSWERS) S(CONFIG_LOAD)		\
+	S(CONFIG_COMMIT) S(WITNESSES_CHANGE) S(ADMIN_ACT) S(VRF_EPOCH) S(VRF_EPOCH_END)	\
 	S(LEAF_BATCH)
 
-#define LEDGER_FIELDS(F)	/* type, key, kind, text; keys in byte order within a type */			\
-	F(LEDGER_START,      "key",        STRING, "verifier key of this log")					\
-	F(LEDGER_START,      "origin",     STRING, "name of this log")						\
-	F(LEDGER_START,      "recovered",  NUMBER, "entries found whole on the disk")				\
-	F(LEDGER_START,      "torn_bytes", NUMBER, "cut off the journal: a batch that nobody got a receipt for")	\
-	F(SEAL_EPOCH,        "keys",       NUMBER, "how many")						\
-	F(SEAL_EPOCH,        "root",       STRING, "Merkle root of their public halves")			\
-	F(COUNTER_GAP,       "first",      NUMBER, "the first missing number")					\
-	F(COUNTER_GAP,       "last",       NUMBER, "the last one")						\
-	F(COUNTER_GAP,       "run",        NUMBER, "which start of the source counted them")			\
-	F(COUNTER_GAP,       "source",     STRING, "whose")							\
-	F(COUNTER_GAP,       "why",        STRING, "what the ledger knows about it")				\
-	F(COUNTERS,          "last",       STRING, "source, run and last number, before this entry, of each: `control 0 17, keeper 2 65536`")	\
-	F(RECOVERY_EPOCH,    "archive",    STRING, "folder in which the log that was on the disk is kept, if there was one")	\
-	F(RECOVERY_EPOCH,    "disk_root",  STRING, "its root")							\
-	F(RECOVERY_EPOCH,    "disk_size",  NUMBER, "its entries")						\
-	F(RECOVERY_EPOCH,    "origin",     STRING, "name of that log")						\
-	F(RECOVERY_EPOCH,    "seen_note",  ADDED,  "the witness's note: the head, signed by this log's own key and cosigned; empty: too long")	\
-	F(RECOVERY_EPOCH,    "seen_root",  STRING, "root that the witness cosigned, signed by this log's own key")	\
-	F(RECOVERY_EPOCH,    "seen_size",  NUMBER, "entries of it")						\
-	F(RECOVERY_EPOCH,    "seen_time",  NUMBER, "when, in seconds since 1970 by the witness's clock")	\
-	F(RECOVERY_EPOCH,    "witness",    STRING, "its name in the configuration")				\
-	F(WITNESS_MISSING,   "cosigned",   NUMBER, "entries of the last checkpoint that it cosigned")		\
-	F(WITNESS_MISSING,   "error",      STRING, "what came of the last question")				\
-	F(WITNESS_MISSING,   "silent_s",   NUMBER, "seconds since then")					\
-	F(WITNESS_MISSING,   "witness",    STRING, "its name in the configuration")				\
-	F(WITNESS_BACK,      "cosigned",   NUMBER, "entries of the checkpoint that it has cosigned now")	\
-	F(WITNESS_BACK,      "silent_s",   NUMBER, "seconds that it was silent")				\
-	F(WITNESS_BACK,      "witness",    STRING, "its name in the configuration")				\
-	F(PEER_SILENT,       "cosigned",   NUMBER, "entries of the last checkpoint that was cosigned in this run")	\
-	F(PEER_SILENT,       "ledger",     STRING, "its name in the configuration")				\
-	F(PEER_SILENT,       "peer",       STRING, "whose")							\
-	F(PEER_SILENT,       "silent_s",   NUMBER, "seconds since then")					\
-	F(PEER_BACK,         "cosigned",   NUMBER, "entries of the checkpoint that is cosigned now")		\
-	F(PEER_BACK,         "ledger",     STRING, "its name in the configuration")				\
-	F(PEER_BACK,         "peer",       STRING, "whose")							\
-	F(PEER_BACK,         "silent_s",   NUMBER, "seconds that it was silent")				\
-	F(PEER_FORKED,       "cosigned",   NUMBER, "entries of the last checkpoint that was cosigned in this run")	\
-	F(PEER_FORKED,       "kept",       STRING, "the note of the other history, beside the one that was cosigned")	\
-	F(PEER_FORKED,       "ledger",     STRING, "its name in the configuration")				\
-	F(PEER_FORKED,       "peer",       STRING, "whose")							\
-	F(PROCESS_START,     "executable", STRING, "name of the executable")					\
-	F(PROCESS_START,     "process",    STRING, "which process")						\
-	F(PROCESS_START,     "restarts",   NUMBER, "how many times it was started before")			\
-	F(PROCESS_START,     "sha256",     STRING, "of the executable, as copied for running")			\
-	F(KNOWN_ANSWERS,     "file",       STRING, "its name")						\
-	F(KNOWN_ANSWERS,     "sha256",     STRING, "of what the keeper is given")				\
-	F(PROCESS_EXIT,      "pid",        NUMBER, "process id")						\
-	F(PROCESS_EXIT,      "process",    STRING, "which process")						\
-	F(PROCESS_EXIT,      "why",        STRING, "exit status or signal")					\
-	F(CONFIG_LOAD,       "generation", NUMBER, "count of commits")						\
-	F(CONFIG_LOAD,       "sha256",     STRING, "of the configuration's text")				\
-	F(CONFIG_COMMIT,     "admin",      STRING, "who")							\
-	F(CONFIG_COMMIT,     "comment",    STRING, "why, in the administrator's words")				\
-	F(CONFIG_COMMIT,     "generation", NUMBER, "count of commits, this one included")			\
-	F(CONFIG_COMMIT,     "previous",   STRING, "SHA-256 of the text it replaces")				\
-	F(CONFIG_COMMIT,     "sha256",     STRING, "of the configuration's text")				\
-	F(WITNESSES_CHANGE,  "admin",      STRING, "who")							\
-	F(WITNESSES_CHANGE,  "after",      STRING, "quorum, what is required, names and key ids, as committed")	\
-	F(WITNESSES_CHANGE,  "before",     STRING, "the same as it runs")					\
-	F(WITNESSES_CHANGE,  "generation", NUMBER, "of the configuration that brings the change")		\
-	F(CONFIG_OVERRIDE,   "admin",      STRING, "who")							\
-	F(CONFIG_OVERRIDE,   "generation", NUMBER, "of the configuration that is about to be applied")	\
-	F(CONFIG_OVERRIDE,   "option",     STRING, "of commit, by which it was asked for")			\
-	F(CONFIG_OVERRIDE,   "warning",    STRING, "what the check said")					\
-	F(CONFIG_REFUSED,    "admin",      STRING, "who")							\
-	F(CONFIG_REFUSED,    "error",      STRING, "what was wrong")						\
-	F(CONFIG_REFUSED,    "sha256",     STRING, "of the refused text")					\
-	F(ADMIN_ACT,         "act",        STRING, "what")							\
-	F(ADMIN_ACT,         "admin",      STRING, "who")							\
-	F(ADMIN_ACT,         "detail",     STRING, "on what")							\
-	F(ADMIN_ACT_ABORTED,      "admin",      STRING, "who")							\
-	F(ADMIN_ACT_ABORTED,      "entry",      NUMBER, "n of the admin_act, in this run of control")			\
-	F(ADMIN_ACT_ABORTED,      "why",        STRING, "why not")							\
-	F(ENTROPY_START,     "samples",    NUMBER, "tested of each source before the first was used")		\
-	F(ENTROPY_START,     "sources",    STRING, "what the shares are made of")				\
-	F(ENTROPY_FAILED,     "samples",    NUMBER, "tested up to the failure")					\
-	F(ENTROPY_FAILED,     "source",     STRING, "which source")						\
-	F(ENTROPY_FAILED,     "test",       STRING, "which test of SP 800-90B section 4.4")			\
-	F(KEY_USED,          "auth",       STRING, "how we prove our identity")				\
-	F(KEY_USED,          "peer",       STRING, "its name in the configuration")				\
-	F(KEY_USED,          "spi_i",      STRING, "initiator's SPI")						\
-	F(KEY_USED,          "spi_r",      STRING, "responder's SPI")						\
-	F(IKE_SA_UP,         "auth",       STRING, "how the peer proved its identity")				\
-	F(IKE_SA_UP,         "id",         STRING, "the peer's identity")					\
-	F(IKE_SA_UP,         "leaf",       STRING, "leaf of our key exchange, base64; empty: of no batch")	\
-	F(IKE_SA_UP,         "leaf_batch", STRING, "root of its batch")						\
-	F(IKE_SA_UP,         "leaf_index", NUMBER, "its place in the batch")					\
-	F(IKE_SA_UP,         "leaf_path",  STRING, "inclusion proof, base64")					\
-	F(IKE_SA_UP,         "local",      STRING, "our address and port")					\
-	F(IKE_SA_UP,         "peer",       STRING, "its name in the configuration")				\
-	F(IKE_SA_UP,         "proposal",   STRING, "algorithms of the IKE SA")					\
-	F(IKE_SA_UP,         "public_count", NUMBER, "which value of the epoch our nonce and SPI are cut from")	\
-	F(IKE_SA_UP,         "public_proof", STRING, "vrf-r255's proof of it")				\
-	F(IKE_SA_UP,         "remote",     STRING, "its address and port")					\
-	F(IKE_SA_UP,         "role",       STRING, "initiator or responder: which of the SPIs is ours")	\
-	F(IKE_SA_UP,         "spi_i",      STRING, "initiator's SPI")						\
-	F(IKE_SA_UP,         "spi_r",      STRING, "responder's SPI")						\
-	F(IKE_SA_REKEYED,    "leaf",       STRING, "leaf of our key exchange, base64; empty: of no batch")	\
-	F(IKE_SA_REKEYED,    "leaf_batch", STRING, "root of its batch")						\
-	F(IKE_SA_REKEYED,    "leaf_index", NUMBER, "its place in the batch")					\
-	F(IKE_SA_REKEYED,    "leaf_path",  STRING, "inclusion proof, base64")					\
-	F(IKE_SA_REKEYED,    "peer",       STRING, "name in the configuration")					\
-	F(IKE_SA_REKEYED,    "proposal",   STRING, "algorithms of the new IKE SA")				\
-	F(IKE_SA_REKEYED,    "public_count", NUMBER, "which value of the epoch our nonce and SPI are cut from")	\
-	F(IKE_SA_REKEYED,    "public_proof", STRING, "vrf-r255's proof of it")				\
-	F(IKE_SA_REKEYED,    "rekeys_spi_i", STRING, "initiator's SPI of the old one")				\
-	F(IKE_SA_REKEYED,    "rekeys_spi_r", STRING, "responder's SPI of the old one")				\
-	F(IKE_SA_REKEYED,    "role",       STRING, "initiator or responder of the rekey")			\
-	F(IKE_SA_REKEYED,    "spi_i",      STRING, "initiator's SPI")						\
-	F(IKE_SA_REKEYED,    "spi_r",      STRING, "responder's SPI")						\
-	F(IKE_SA_DOWN,       "peer",       STRING, "name in the configuration")					\
-	F(IKE_SA_DOWN,       "reason",     STRING, "why")							\
-	F(IKE_SA_DOWN,       "spi_i",      STRING, "initiator's SPI")						\
-	F(IKE_SA_DOWN,       "spi_r",      STRING, "responder's SPI")						\
-	F(SA_INSTALL,        "deferred",   NUMBER, "1: went ahead of this entry, because the ledger was away")	\
-	F(SA_INSTALL,        "leaf",       STRING, "leaf of our key exchange, base64; empty: of no batch, or there was none")	\
-	F(SA_INSTALL,        "leaf_batch", STRING, "root of its batch")						\
-	F(SA_INSTALL,        "leaf_index", NUMBER, "its place in the batch")					\
-	F(SA_INSTALL,        "leaf_path",  STRING, "inclusion proof, base64")					\
-	F(SA_INSTALL,        "local",      STRING, "our address and port")					\
-	F(SA_INSTALL,        "local_ts",   STRING, "our side's addresses")					\
-	F(SA_INSTALL,        "peer",       STRING, "name in the configuration")					\
-	F(SA_INSTALL,        "proposal",   STRING, "algorithms")						\
-	F(SA_INSTALL,        "public_count", NUMBER, "which value of the epoch the inbound SPI (and nonce) is cut from")	\
-	F(SA_INSTALL,        "public_proof", STRING, "vrf-r255's proof of it")				\
-	F(SA_INSTALL,        "rekeys",     STRING, "inbound SPI of the pair that it replaces")			\
-	F(SA_INSTALL,        "remote",     STRING, "the peer's address and port")				\
-	F(SA_INSTALL,        "remote_ts",  STRING, "the other side's addresses")				\
-	F(SA_INSTALL,        "spi_in",     STRING, "inbound SPI")						\
-	F(SA_INSTALL,        "spi_out",    STRING, "outbound SPI")						\
-	F(SA_INSTALL,        "tunnel",     STRING, "name in the configuration")					\
-	F(SA_REMOVE,         "peer",       STRING, "name in the configuration")					\
-	F(SA_REMOVE,         "reason",     STRING, "why")							\
-	F(SA_REMOVE,         "spi_in",     STRING, "inbound SPI")						\
-	F(SA_REMOVE,         "tunnel",     STRING, "name in the configuration")					\
-	F(KEYS_DROPPED,      "count",      NUMBER, "IKE SAs")							\
-	F(KEYS_DROPPED,      "reason",     STRING, "why")							\
-	F(EXCHANGE_FAILED,   "batch",      STRING, "root of the batch that the leaves are of; empty: there are none")	\
-	F(EXCHANGE_FAILED,   "counts",     STRING, "values, as numbers and ranges of them")			\
-	F(EXCHANGE_FAILED,   "key",        STRING, "public key of the epoch that the values are of; empty: there are none")	\
-	F(EXCHANGE_FAILED,   "leaves",     STRING, "places in the batch, as numbers and ranges of them")	\
-	F(PUBLIC_EPOCH,      "key",        STRING, "public key of the verifiable random function")		\
-	F(PUBLIC_EPOCH_END,  "count",      NUMBER, "values derived from the key")				\
-	F(PUBLIC_EPOCH_END,  "key",        STRING, "public key of the epoch")					\
-	F(PUBLIC_EPOCH_END,  "scalar",     STRING, "its secret half, of no further use to anybody")		\
-	F(LEAF_BATCH,        "groups",     STRING, "whose public values each leaf holds")			\
-	F(LEAF_BATCH,        "leaves",     NUMBER, "how many")						\
-	F(LEAF_BATCH,        "opens",      NUMBER, "how many of them are going to be opened")		\
-	F(LEAF_BATCH,        "previous",   STRING, "root of the batch before; empty: the keeper has begun anew, what was left is lost")	\
-	F(LEAF_BATCH,        "root",       STRING, "Merkle root of the leaves")				\
-	F(LEAF_HASHES,       "batch",      STRING, "its root")						\
-	F(LEAF_HASHES,       "first",      NUMBER, "index of the first of these leaves")			\
-	F(LEAF_HASHES,       "hashes_0",   STRING, "16 leaf hashes, base64")				\
-	F(LEAF_HASHES,       "hashes_1",   STRING, "16 more")						\
-	F(LEAF_HASHES,       "hashes_2",   STRING, "16 more")						\
-	F(LEAF_HASHES,       "hashes_3",   STRING, "16 more")						\
-	F(LEAF_CHALLENGE,    "batch",      STRING, "its root")						\
-	F(LEAF_CHALLENGE,    "later",      STRING, "size and cosignatures of a checkpoint that covers the batch; empty: from the root alone")	\
-	F(LEAVES_OPENED,     "batch",      STRING, "its root")						\
-	F(LEAVES_OPENED,     "first",      NUMBER, "place of the first of these leaves in the challenge's order")	\
-	F(LEAVES_OPENED,     "shares_0",   STRING, "both shares of 8 leaves, base64")			\
-	F(LEAVES_OPENED,     "shares_1",   STRING, "8 more")						\
-	F(LEAVES_OPENED,     "shares_2",   STRING, "8 more")						\
-	F(LEAVES_OPENED,     "shares_3",   STRING, "8 more")						\
-	F(LEAF_BATCH_END,    "batch",      STRING, "its root")						\
-	F(LEAF_BATCH_END,    "unused",     NUMBER, "leaves that were wiped unused")			\
-	F(LEAF_BATCH_END,    "used",       NUMBER, "leaves that served an exchange, whatever became of it")	\
-	F(HANDSHAKE_REFUSED, "configured", STRING, "what our side would have taken")				\
-	F(HANDSHAKE_REFUSED, "id",         STRING, "the identity the other side gave, if it came so far")	\
-	F(HANDSHAKE_REFUSED, "left_out",   NUMBER, "refusals before this one that were too many to enter")	\
-	F(HANDSHAKE_REFUSED, "local",      STRING, "our address and port")					\
-	F(HANDSHAKE_REFUSED, "offered",    STRING, "what the other side offered")				\
-	F(HANDSHAKE_REFUSED, "peer",       STRING, "name in the configuration, if known")			\
-	F(HANDSHAKE_REFUSED, "reason",     STRING, "why")							\
-	F(HANDSHAKE_REFUSED, "remote",     STRING, "the other side's address and port")				\
-	F(GAP,               "late",       NUMBER, "entries that follow late")					\
-	F(GAP,               "lost",       NUMBER, "entries that found no room to wait")			\
-	F(GAP,               "refused",    NUMBER, "acts refused meanwhile")					\
-	F(GAP,               "unknown",    NUMBER, "entries whose receipt was lost: they may stand before this")
+#define LEDGER_FIELDS(F)	/* type, key, kind, text; keys in byte order within a type */	\
+	F(LEDGER_START,          "key",          STRING, "verifier key of this log")	\
+	F(LEDGER_START,          "origin",       STRING, "name of this log")	\
+	F(LEDGER_START,          "recovered",    NUMBER, "intact entries found on the disk")	\
+	F(LEDGER_START,          "torn_bytes",   NUMBER, "octets cut off the end of the journal: an incomplete batch, for which no receipt was given")	\
+	F(SEAL_EPOCH,            "keys",         NUMBER, "number of keys")	\
+	F(SEAL_EPOCH,            "root",         STRING, "Merkle root of their public keys")	\
+	F(COUNTER_GAP,           "first",        NUMBER, "first missing number")	\
+	F(COUNTER_GAP,           "last",         NUMBER, "last missing number")	\
+	F(COUNTER_GAP,           "reason",       STRING, "what the ledger knows about it")	\
+	F(COUNTER_GAP,           "run",          NUMBER, "which start of the source counted them")	\
+	F(COUNTER_GAP,           "source",       STRING, "process whose numbers they are")	\
+	F(COUNTERS,              "last",         STRING, "source, run and last number, before this entry, of each source: `control 0 17, keeper 2 65536`")	\
+	F(LEDGER_RECOVERY,       "archive",      STRING, "folder in which the previous log is kept, if there was one")	\
+	F(LEDGER_RECOVERY,       "disk_root",    STRING, "root of the previous log as the disk had it")	\
+	F(LEDGER_RECOVERY,       "disk_size",    NUMBER, "entries of the previous log as the disk had it")	\
+	F(LEDGER_RECOVERY,       "origin",       STRING, "name of the previous log")	\
+	F(LEDGER_RECOVERY,       "seen_note",    ADDED,  "the witness's note: the checkpoint, signed by this log's key and cosigned; empty if too long for an entry")	\
+	F(LEDGER_RECOVERY,       "seen_root",    STRING, "root that the witness cosigned, signed by this log's key")	\
+	F(LEDGER_RECOVERY,       "seen_size",    NUMBER, "entries that the witness cosigned")	\
+	F(LEDGER_RECOVERY,       "seen_time",    NUMBER, "time of the cosignature, seconds since 1970 by the witness's clock")	\
+	F(LEDGER_RECOVERY,       "witness",      STRING, "its name in the configuration")	\
+	F(WITNESS_MISSING,       "cosigned",     NUMBER, "entries of the last checkpoint that it cosigned")	\
+	F(WITNESS_MISSING,       "error",        STRING, "result of the last request")	\
+	F(WITNESS_MISSING,       "silent_s",     NUMBER, "seconds since its last cosignature")	\
+	F(WITNESS_MISSING,       "witness",      STRING, "its name in the configuration")	\
+	F(WITNESS_RETURNED,      "cosigned",     NUMBER, "entries of the checkpoint that it has cosigned now")	\
+	F(WITNESS_RETURNED,      "silent_s",     NUMBER, "seconds without a cosignature")	\
+	F(WITNESS_RETURNED,      "witness",      STRING, "its name in the configuration")	\
+	F(PEER_LEDGER_SILENT,    "cosigned",     NUMBER, "entries of its last checkpoint that was cosigned since this start")	\
+	F(PEER_LEDGER_SILENT,    "ledger",       STRING, "its name in the configuration")	\
+	F(PEER_LEDGER_SILENT,    "peer",         STRING, "peer whose ledger it is")	\
+	F(PEER_LEDGER_SILENT,    "silent_s",     NUMBER, "seconds since the last cosignature")	\
+	F(PEER_LEDGER_RETURNED,  "cosigned",     NUMBER, "entries of the checkpoint that is cosigned now")	\
+	F(PEER_LEDGER_RETURNED,  "ledger",       STRING, "its name in the configuration")	\
+	F(PEER_LEDGER_RETURNED,  "peer",         STRING, "peer whose ledger it is")	\
+	F(PEER_LEDGER_RETURNED,  "silent_s",     NUMBER, "seconds without a cosignature")	\
+	F(PEER_LEDGER_FORKED,    "cosigned",     NUMBER, "entries of its last checkpoint that was cosigned since this start")	\
+	F(PEER_LEDGER_FORKED,    "file",         STRING, "file with the note of the other history, beside the one that was cosigned")	\
+	F(PEER_LEDGER_FORKED,    "ledger",       STRING, "its name in the configuration")	\
+	F(PEER_LEDGER_FORKED,    "peer",         STRING, "peer whose ledger it is")	\
+	F(PROCESS_START,         "executable",   STRING, "name of the executable")	\
+	F(PROCESS_START,         "process",      STRING, "name of the process")	\
+	F(PROCESS_START,         "restarts",     NUMBER, "number of earlier starts")	\
+	F(PROCESS_START,         "sha256",       STRING, "of the executable, as copied for running")	\
+	F(KNOWN_ANSWERS,         "file",         STRING, "name of the file")	\
+	F(KNOWN_ANSWERS,         "sha256",       STRING, "of the content that the keeper is given")	\
+	F(PROCESS_EXIT,          "pid",          NUMBER, "process id")	\
+	F(PROCESS_EXIT,          "process",      STRING, "name of the process")	\
+	F(PROCESS_EXIT,          "reason",       STRING, "exit status or signal")	\
+	F(CONFIG_LOAD,           "generation",   NUMBER, "number of commits")	\
+	F(CONFIG_LOAD,           "sha256",       STRING, "of the configuration's text")	\
+	F(CONFIG_COMMIT,         "admin",        STRING, "user id of the administrator")	\
+	F(CONFIG_COMMIT,         "comment",      STRING, "the administrator's comment")	\
+	F(CONFIG_COMMIT,         "generation",   NUMBER, "number of commits, this one included")	\
+	F(CONFIG_COMMIT,         "previous",     STRING, "SHA-256 of the text it replaces")	\
+	F(CONFIG_COMMIT,         "sha256",       STRING, "of the configuration's text")	\
+	F(WITNESSES_CHANGE,      "admin",        STRING, "user id of the administrator")	\
+	F(WITNESSES_CHANGE,      "after",        STRING, "quorum, acts that require it, names and key ids, as committed")	\
+	F(WITNESSES_CHANGE,      "before",       STRING, "the same as in force until now")	\
+	F(WITNESSES_CHANGE,      "generation",   NUMBER, "of the configuration that brings the change")	\
+	F(CONFIG_OVERRIDE,       "admin",        STRING, "user id of the administrator")	\
+	F(CONFIG_OVERRIDE,       "generation",   NUMBER, "of the configuration that is about to be applied")	\
+	F(CONFIG_OVERRIDE,       "option",       STRING, "option of `commit` that overrides the check")	\
+	F(CONFIG_OVERRIDE,       "warning",      STRING, "result of the check")	\
+	F(CONFIG_REFUSED,        "admin",        STRING, "user id of the administrator")	\
+	F(CONFIG_REFUSED,        "error",        STRING, "why it was refused")	\
+	F(CONFIG_REFUSED,        "sha256",       STRING, "of the refused text")	\
+	F(ADMIN_ACT,             "act",          STRING, "the action")	\
+	F(ADMIN_ACT,             "admin",        STRING, "user id of the administrator")	\
+	F(ADMIN_ACT,             "detail",       STRING, "object of the action")	\
+	F(ADMIN_ACT_ABORTED,     "admin",        STRING, "user id of the administrator")	\
+	F(ADMIN_ACT_ABORTED,     "entry",        NUMBER, "n of the admin_act, in this run of control")	\
+	F(ADMIN_ACT_ABORTED,     "reason",       STRING, "why it was aborted")	\
+	F(ENTROPY_START,         "samples",      NUMBER, "number of samples of each source that were tested before the first was used")	\
+	F(ENTROPY_START,         "sources",      STRING, "what the shares are made of")	\
+	F(ENTROPY_FAILED,        "samples",      NUMBER, "number of samples tested up to the failure")	\
+	F(ENTROPY_FAILED,        "source",       STRING, "source that failed")	\
+	F(ENTROPY_FAILED,        "test",         STRING, "test of SP 800-90B section 4.4 that it failed")	\
+	F(KEY_USED,              "auth",         STRING, "our authentication method")	\
+	F(KEY_USED,              "peer",         STRING, "its name in the configuration")	\
+	F(KEY_USED,              "spi_i",        STRING, "initiator's SPI")	\
+	F(KEY_USED,              "spi_r",        STRING, "responder's SPI")	\
+	F(IKE_SA_UP,             "auth",         STRING, "the peer's authentication method")	\
+	F(IKE_SA_UP,             "id",           STRING, "the peer's identity")	\
+	F(IKE_SA_UP,             "leaf",         STRING, "leaf of our key exchange, base64; empty: of no batch")	\
+	F(IKE_SA_UP,             "leaf_batch",   STRING, "root of its batch")	\
+	F(IKE_SA_UP,             "leaf_index",   NUMBER, "its index in the batch")	\
+	F(IKE_SA_UP,             "leaf_path",    STRING, "inclusion proof, base64")	\
+	F(IKE_SA_UP,             "local",        STRING, "our address and port")	\
+	F(IKE_SA_UP,             "peer",         STRING, "its name in the configuration")	\
+	F(IKE_SA_UP,             "proposal",     STRING, "algorithms of the IKE SA")	\
+	F(IKE_SA_UP,             "remote",       STRING, "the peer's address and port")	\
+	F(IKE_SA_UP,             "role",         STRING, "ours, initiator or responder: which of the SPIs is ours")	\
+	F(IKE_SA_UP,             "spi_i",        STRING, "initiator's SPI")	\
+	F(IKE_SA_UP,             "spi_r",        STRING, "responder's SPI")	\
+	F(IKE_SA_UP,             "vrf_count",    NUMBER, "number, within its epoch, of the value that our nonce and SPI are cut from")	\
+	F(IKE_SA_UP,             "vrf_proof",    STRING, "its vrf-r255 proof")	\
+	F(IKE_SA_REKEYED,        "leaf",         STRING, "leaf of our key exchange, base64; empty: of no batch")	\
+	F(IKE_SA_REKEYED,        "leaf_batch",   STRING, "root of its batch")	\
+	F(IKE_SA_REKEYED,        "leaf_index",   NUMBER, "its index in the batch")	\
+	F(IKE_SA_REKEYED,        "leaf_path",    STRING, "inclusion proof, base64")	\
+	F(IKE_SA_REKEYED,        "peer",         STRING, "its name in the configuration")	\
+	F(IKE_SA_REKEYED,        "proposal",     STRING, "algorithms of the new IKE SA")	\
+	F(IKE_SA_REKEYED,        "rekeys_spi_i", STRING, "initiator's SPI of the old IKE SA")	\
+	F(IKE_SA_REKEYED,        "rekeys_spi_r", STRING, "responder's SPI of the old IKE SA")	\
+	F(IKE_SA_REKEYED,        "role",         STRING, "ours in the rekey, initiator or responder")	\
+	F(IKE_SA_REKEYED,        "spi_i",        STRING, "initiator's SPI")	\
+	F(IKE_SA_REKEYED,        "spi_r",        STRING, "responder's SPI")	\
+	F(IKE_SA_REKEYED,        "vrf_count",    NUMBER, "number, within its epoch, of the value that our nonce and SPI are cut from")	\
+	F(IKE_SA_REKEYED,        "vrf_proof",    STRING, "its vrf-r255 proof")	\
+	F(IKE_SA_DOWN,           "peer",         STRING, "its name in the configuration")	\
+	F(IKE_SA_DOWN,           "reason",       STRING, "why it ended")	\
+	F(IKE_SA_DOWN,           "spi_i",        STRING, "initiator's SPI")	\
+	F(IKE_SA_DOWN,           "spi_r",        STRING, "responder's SPI")	\
+	F(SA_INSTALL,            "deferred",     NUMBER, "1: the SAs were installed before this entry, because the ledger could not be reached")	\
+	F(SA_INSTALL,            "leaf",         STRING, "leaf of our key exchange, base64; empty: of no batch, or without a key exchange")	\
+	F(SA_INSTALL,            "leaf_batch",   STRING, "root of its batch")	\
+	F(SA_INSTALL,            "leaf_index",   NUMBER, "its index in the batch")	\
+	F(SA_INSTALL,            "leaf_path",    STRING, "inclusion proof, base64")	\
+	F(SA_INSTALL,            "local",        STRING, "our address and port")	\
+	F(SA_INSTALL,            "local_ts",     STRING, "local traffic selectors")	\
+	F(SA_INSTALL,            "peer",         STRING, "its name in the configuration")	\
+	F(SA_INSTALL,            "proposal",     STRING, "algorithms")	\
+	F(SA_INSTALL,            "rekeys",       STRING, "inbound SPI of the pair that it replaces; empty: none")	\
+	F(SA_INSTALL,            "remote",       STRING, "the peer's address and port")	\
+	F(SA_INSTALL,            "remote_ts",    STRING, "remote traffic selectors")	\
+	F(SA_INSTALL,            "spi_in",       STRING, "inbound SPI")	\
+	F(SA_INSTALL,            "spi_out",      STRING, "outbound SPI")	\
+	F(SA_INSTALL,            "tunnel",       STRING, "its name in the configuration")	\
+	F(SA_INSTALL,            "vrf_count",    NUMBER, "number, within its epoch, of the value that the inbound SPI (and nonce) is cut from")	\
+	F(SA_INSTALL,            "vrf_proof",    STRING, "its vrf-r255 proof")	\
+	F(SA_REMOVE,             "peer",         STRING, "its name in the configuration")	\
+	F(SA_REMOVE,             "reason",       STRING, "why it was removed")	\
+	F(SA_REMOVE,             "spi_in",       STRING, "inbound SPI")	\
+	F(SA_REMOVE,             "tunnel",       STRING, "its name in the configuration")	\
+	F(KEYS_WIPED,            "count",        NUMBER, "number of IKE SAs")	\
+	F(KEYS_WIPED,            "reason",       STRING, "why they were wiped")	\
+	F(EXCHANGE_FAILED,       "batch",        STRING, "root of the batch that the leaves belong to; empty: no leaves")	\
+	F(EXCHANGE_FAILED,       "counts",       STRING, "numbers of the public values, single or as ranges")	\
+	F(EXCHANGE_FAILED,       "key",          STRING, "public key of the epoch that the values belong to; empty: no values")	\
+	F(EXCHANGE_FAILED,       "leaves",       STRING, "indices of the leaves in the batch, single or as ranges")	\
+	F(VRF_EPOCH,             "key",          STRING, "public key of the verifiable random function")	\
+	F(VRF_EPOCH_END,         "count",        NUMBER, "number of values derived from the key")	\
+	F(VRF_EPOCH_END,         "key",          STRING, "public key of the epoch")	\
+	F(VRF_EPOCH_END,         "scalar",       STRING, "its private key, which is not used any more")	\
+	F(LEAF_BATCH,            "groups",       STRING, "Diffie-Hellman groups that each leaf has a public value of")	\
+	F(LEAF_BATCH,            "leaves",       NUMBER, "number of leaves")	\
+	F(LEAF_BATCH,            "opens",        NUMBER, "number of leaves that are going to be opened")	\
+	F(LEAF_BATCH,            "previous",     STRING, "root of the previous batch; empty: the first of this start of the keeper, earlier unused leaves are lost")	\
+	F(LEAF_BATCH,            "root",         STRING, "Merkle root of the leaves")	\
+	F(LEAF_HASHES,           "batch",        STRING, "root of the batch")	\
+	F(LEAF_HASHES,           "first",        NUMBER, "index of the first of these leaves")	\
+	F(LEAF_HASHES,           "hashes_0",     STRING, "16 leaf hashes, base64")	\
+	F(LEAF_HASHES,           "hashes_1",     STRING, "16 more")	\
+	F(LEAF_HASHES,           "hashes_2",     STRING, "16 more")	\
+	F(LEAF_HASHES,           "hashes_3",     STRING, "16 more")	\
+	F(LEAF_CHALLENGE,        "attestation",  STRING, "size and cosignatures of a checkpoint that covers the batch; empty: the challenge follows from the root alone")	\
+	F(LEAF_CHALLENGE,        "batch",        STRING, "root of the batch")	\
+	F(LEAVES_OPENED,         "batch",        STRING, "root of the batch")	\
+	F(LEAVES_OPENED,         "first",        NUMBER, "position of the first of these leaves in the challenge's order")	\
+	F(LEAVES_OPENED,         "shares_0",     STRING, "both shares of 8 leaves, base64")	\
+	F(LEAVES_OPENED,         "shares_1",     STRING, "8 more")	\
+	F(LEAVES_OPENED,         "shares_2",     STRING, "8 more")	\
+	F(LEAVES_OPENED,         "shares_3",     STRING, "8 more")	\
+	F(LEAF_BATCH_END,        "batch",        STRING, "root of the batch")	\
+	F(LEAF_BATCH_END,        "unused",       NUMBER, "leaves that were wiped without being used")	\
+	F(LEAF_BATCH_END,        "used",         NUMBER, "leaves that were used by an exchange, successful or not")	\
+	F(HANDSHAKE_REFUSED,     "configured",   STRING, "what our configuration allows")	\
+	F(HANDSHAKE_REFUSED,     "id",           STRING, "the peer's identity, if it was received")	\
+	F(HANDSHAKE_REFUSED,     "left_out",     NUMBER, "earlier refusals that were not entered, because of the rate limit")	\
+	F(HANDSHAKE_REFUSED,     "local",        STRING, "our address and port")	\
+	F(HANDSHAKE_REFUSED,     "offered",      STRING, "what the peer proposed")	\
+	F(HANDSHAKE_REFUSED,     "peer",         STRING, "its name in the configuration, if known")	\
+	F(HANDSHAKE_REFUSED,     "reason",       STRING, "why it was refused")	\
+	F(HANDSHAKE_REFUSED,     "remote",       STRING, "the peer's address and port")	\
+	F(LEDGER_OUTAGE,         "late",         NUMBER, "entries that follow late")	\
+	F(LEDGER_OUTAGE,         "lost",         NUMBER, "entries lost because the queue was full")	\
+	F(LEDGER_OUTAGE,         "refused",      NUMBER, "acts refused meanwhile")	\
+	F(LEDGER_OUTAGE,         "unknown",      NUMBER, "entries whose receipt was lost: they may precede this one")
 /* clang-format on */
 
 enum ledger_type {

@@ -180,11 +180,11 @@ static bool open_text(const struct verify_report *r, enum open o, const char **r
 			return false;
 		tw_say(&t, "what the log before this one held behind the place where its disk was put back");
 		if (r->recoveries == 0)
-			tw_say(&t, "; the entry about it (recovery_epoch) is not here");
+			tw_say(&t, "; the entry about it (ledger_recovery) is not here");
 		else if (r->made[VERIFY_CHECK_RECOVERY] == 0)
 			tw_say(&t,
 				"; nor that a witness saw it: there is no note of one, neither in "
-				"recovery_epoch nor in "
+				"ledger_recovery nor in "
 				"`%s`",
 				LEDGER_PATH_BEFORE);
 		else if (!r->recovery_witnessed)

@@ -126,8 +126,8 @@ static void order_check(struct walk *w, const struct ledger_entry *entry, uint64
 			"its monotonic time lies before that of the entry before it");
 	clock_check(w, entry, index);
 	w->last_mono = entry->mono_us;
-	w->report->recoveries += entry->type == LEDGER_RECOVERY_EPOCH;
-	w->report->gaps += entry->type == LEDGER_COUNTER_GAP || entry->type == LEDGER_GAP;
+	w->report->recoveries += entry->type == LEDGER_LEDGER_RECOVERY;
+	w->report->gaps += entry->type == LEDGER_COUNTER_GAP || entry->type == LEDGER_LEDGER_OUTAGE;
 	if (!w->report->first_utc[0])
 		memcpy(w->report->first_utc, entry->utc, sizeof entry->utc);
 	memcpy(w->report->last_utc, entry->utc, sizeof entry->utc);

@@ -94,7 +94,7 @@ struct journal {
 	size_t end_at;
 };
 
-/* What recovery_epoch says. */
+/* What ledger_recovery says. */
 struct verify_recovery {
 	bool any, whole; /* the entry was read, and is one of this log */
 	uint64_t index;

@@ -277,7 +277,7 @@ static enum rc challenge(
 	struct batch *b = batch_of(c, entry, "batch", e);
 	uint8_t later_hash[SHA256_SIZE];
 	size_t n;
-	const char *later = ledger_entry_field(entry, "later", &n);
+	const char *later = ledger_entry_field(entry, "attestation", &n);
 
 	if (!b)
 		return RC_AUTH;

@@ -21,7 +21,7 @@ struct bits {
 	uint64_t *word;
 };
 
-struct public_epoch {
+struct vrf_epoch {
 	uint8_t key[PUBLIC_KEY_SIZE];
 	uint64_t index; /* of the entry that announced it */
 	bool open;
@@ -36,7 +36,7 @@ struct public_epoch {
 struct randomness {
 	struct randomness_report *report;
 	size_t n, room;
-	struct public_epoch *epoch;
+	struct vrf_epoch *epoch;
 	struct capture *capture; /* NULL: none */
 	const struct ip_addr *ours;
 	size_t ours_n;
@@ -93,7 +93,7 @@ static enum rc fail(struct randomness *r, uint64_t index, const char *fmt, ...)
 	return RC_AUTH;
 }
 
-static struct public_epoch *epoch_find(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE])
+static struct vrf_epoch *epoch_find(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE])
 {
 	for (size_t i = r->n; i > 0; i--)
 		if (memcmp(r->epoch[i - 1].key, key, PUBLIC_KEY_SIZE) == 0)
@@ -111,13 +111,13 @@ static enum rc epoch_begins(struct randomness *r, const struct ledger_entry *ent
 		return fail(r, index, "a key of public values is announced a second time");
 	if (r->n == r->room) {
 		size_t room = r->room ? 2 * r->room : 16;
-		struct public_epoch *more = realloc(r->epoch, room * sizeof *more);
+		struct vrf_epoch *more = realloc(r->epoch, room * sizeof *more);
 		if (!more)
 			return RC_LIMIT;
 		r->epoch = more;
 		r->room = room;
 	}
-	struct public_epoch *e = &r->epoch[r->n++];
+	struct vrf_epoch *e = &r->epoch[r->n++];
 	memset(e, 0, sizeof *e);
 	memcpy(e->key, key, sizeof key);
 	e->index = index;
@@ -133,7 +133,7 @@ static enum rc epoch_opens(struct randomness *r, const struct ledger_entry *entr
 	if (!ledger_entry_hex(entry, "key", key, sizeof key) ||
 		!ledger_entry_hex(entry, "scalar", scalar, sizeof scalar))
 		return fail(r, index, "the key that is disclosed has not its form");
-	struct public_epoch *e = epoch_find(r, key);
+	struct vrf_epoch *e = epoch_find(r, key);
 	if (!e || e->open)
 		return fail(r, index, "the key that is disclosed was %s",
 			e ? "disclosed before" : "never announced");
@@ -183,7 +183,7 @@ static bool bits_set(struct bits *b, uint64_t first, uint64_t last)
 }
 
 /* Each count serves one exchange. RC_EXISTS: it has been named; RC_DENIED: it came to nothing. */
-static enum rc count_take(struct public_epoch *e, uint64_t count)
+static enum rc count_take(struct vrf_epoch *e, uint64_t count)
 {
 	if (bits_has(&e->named, count))
 		return RC_EXISTS;
@@ -232,11 +232,11 @@ static bool child_spi_forced(
 }
 
 /* The epoch in force, or one shortly before, under whose key the proof holds. */
-static struct public_epoch *epoch_of(
+static struct vrf_epoch *epoch_of(
 	struct randomness *r, const struct public_proof *p, uint8_t ret_octets[PUBLIC_SIZE])
 {
 	for (size_t i = r->n; i > 0 && i + EPOCHS_BACK > r->n; i--) {
-		struct public_epoch *e = &r->epoch[i - 1];
+		struct vrf_epoch *e = &r->epoch[i - 1];
 		uint8_t alpha[PUBLIC_ALPHA_SIZE];
 
 		public_alpha(alpha, e->key, p->count);
@@ -291,7 +291,7 @@ static bool nonces_forced(
 
 static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
-	uint64_t passed = 0, count = ledger_entry_number(entry, "public_count");
+	uint64_t passed = 0, count = ledger_entry_number(entry, "vrf_count");
 	struct public_proof p = { .count = (uint32_t)count };
 	uint8_t octets[PUBLIC_SIZE];
 
@@ -302,9 +302,9 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 		return fail(r, index, "its public values have no proof");
 	}
 	r->report->proofs_checked++;
-	if (!ledger_entry_hex(entry, "public_proof", p.proof, sizeof p.proof))
+	if (!ledger_entry_hex(entry, "vrf_proof", p.proof, sizeof p.proof))
 		return fail(r, index, "its proof has not its form");
-	struct public_epoch *e = epoch_of(r, &p, octets);
+	struct vrf_epoch *e = epoch_of(r, &p, octets);
 	if (!e)
 		return fail(r, index, "its proof does not hold under a key that was announced before");
 	if (e->open && p.count > e->count)
@@ -344,7 +344,7 @@ static enum rc came_to_nothing(struct randomness *r, const struct ledger_entry *
 		return fail(r, index, "it has no room for values");
 	if (of.n == 0 && key_n == 0)
 		return RC_OK;
-	struct public_epoch *e = ledger_entry_hex(entry, "key", key, sizeof key) ? epoch_find(r, key) : NULL;
+	struct vrf_epoch *e = ledger_entry_hex(entry, "key", key, sizeof key) ? epoch_find(r, key) : NULL;
 	if (!e)
 		return fail(r, index, "values of a key that was not announced before came to nothing");
 	while (order_range_next(&of)) {
@@ -363,9 +363,9 @@ static enum rc came_to_nothing(struct randomness *r, const struct ledger_entry *
 static enum rc public_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	switch (entry->type) {
-	case LEDGER_PUBLIC_EPOCH:
+	case LEDGER_VRF_EPOCH:
 		return epoch_begins(r, entry, index);
-	case LEDGER_PUBLIC_EPOCH_END:
+	case LEDGER_VRF_EPOCH_END:
 		return epoch_opens(r, entry, index);
 	case LEDGER_EXCHANGE_FAILED:
 		return came_to_nothing(r, entry, index);
@@ -384,7 +384,7 @@ static void left_out_count(struct randomness *r)
 
 	to->values_unnamed = to->values_failed = to->values_unaccounted = 0;
 	for (size_t i = 0; i < r->n; i++) {
-		const struct public_epoch *e = &r->epoch[i];
+		const struct vrf_epoch *e = &r->epoch[i];
 		uint64_t forced = e->open ? e->count : e->largest, named = 0, failed = 0;
 
 		for (uint64_t w = 0; w < e->named.n; w++)
@@ -469,7 +469,7 @@ enum rc randomness_end(struct randomness *r)
 	r->report->order = order_state(r->order);
 	left_out_count(r);
 	for (size_t i = 0; r->capture && i < r->n; i++) {
-		struct public_epoch *e = &r->epoch[i];
+		struct vrf_epoch *e = &r->epoch[i];
 		if (!e->open)
 			continue;
 		for (uint64_t count = 1; count <= e->count && r->report->nonces_compared < r->capture->n;
@@ -533,7 +533,7 @@ enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry,
 enum rc randomness_value(const struct randomness *r, const uint8_t key[PUBLIC_KEY_SIZE], uint64_t count,
 	uint8_t ret_octets[PUBLIC_SIZE])
 {
-	const struct public_epoch *e = epoch_find(r, key);
+	const struct vrf_epoch *e = epoch_find(r, key);
 	uint8_t alpha[PUBLIC_ALPHA_SIZE], proof[PUBLIC_PROOF_SIZE];
 
 	if (!e || !e->open || count == 0 || count > e->count)

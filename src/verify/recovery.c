@@ -1,5 +1,5 @@
 /*
- * A log that began in a recovery (recovery_epoch): its name is "<origin>/<time>", so the entry is due as its
+ * A log that began in a recovery (ledger_recovery): its name is "<origin>/<time>", so the entry is due as its
  * second one. The entry holds the note of the witness: a head that the ended log's key, which is this one's,
  * has signed and that the disk did not continue. That a witness saw it shows its cosignature. The log that
  * ended lies in before/<time>/, where there was one: it is verified as every other, must be the one that the
@@ -105,14 +105,14 @@ void recovery_entry(
 	/* ledger_start, and then this: both in the log's first batch. */
 	bool due = index == 1 && began_at(w->key.name);
 
-	if (due && entry->type == LEDGER_RECOVERY_EPOCH)
+	if (due && entry->type == LEDGER_LEDGER_RECOVERY)
 		recovery_take(w, entry, index, text, n);
 	else if (due)
 		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
-			"recovery_epoch must stand here: the log's name '%s' says that it began in a "
+			"ledger_recovery must stand here: the log's name '%s' says that it began in a "
 			"recovery",
 			w->key.name);
-	else if (entry->type == LEDGER_RECOVERY_EPOCH)
+	else if (entry->type == LEDGER_LEDGER_RECOVERY)
 		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
 			"a recovery stands here, and only a log named after one begins with it");
 }

@@ -49,17 +49,17 @@ bool seal_epoch_root(const struct ledger_entry *entry, struct merkle_hash *ret_r
 }
 
 /*
- * The ledger enters ledger_start, recovery_epoch where there was one, and seal_epoch in one batch, before
+ * The ledger enters ledger_start, ledger_recovery where there was one, and seal_epoch in one batch, before
  * anything else: who leaves the keys out so that nothing is sealed is found.
  */
 void seals_check_announced(struct walk *w, const struct ledger_entry *entry, uint64_t index)
 {
 	if (w->start_open && w->options->sealed_starts && entry->type != LEDGER_SEAL_EPOCH &&
-		entry->type != LEDGER_RECOVERY_EPOCH && entry->type != LEDGER_TYPE_COUNT)
+		entry->type != LEDGER_LEDGER_RECOVERY && entry->type != LEDGER_TYPE_COUNT)
 		report_finding_at(&w->seal, VERIFY_SEAL, index,
 			"seal_epoch must stand here: the start before it announced no one-time keys");
-	w->start_open =
-		entry->type == LEDGER_LEDGER_START || (w->start_open && entry->type == LEDGER_RECOVERY_EPOCH);
+	w->start_open = entry->type == LEDGER_LEDGER_START ||
+			(w->start_open && entry->type == LEDGER_LEDGER_RECOVERY);
 }
 
 static bool seal_file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n)

@@ -254,7 +254,7 @@ static void recovery_resume(struct lines *l, struct walk *w)
 	bool there = base64_take(l, &text, &n);
 	if (there) {
 		l->bad = ledger_entry_parse(&entry, (const char *)text, n, NULL) != RC_OK ||
-			 entry.type != LEDGER_RECOVERY_EPOCH;
+			 entry.type != LEDGER_LEDGER_RECOVERY;
 		if (!l->bad)
 			recovery_entry(w, &entry, 1, text, n);
 		l->bad |= !r->whole;

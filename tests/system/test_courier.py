@@ -420,7 +420,7 @@ def test_an_old_disk_is_found(lab):
     assert (lib / "ledger").exists()
     lab.start_gateway("hq")
     row = wait_for(lambda: show(lab, "hq", "ledger")[0]["origin"] != origin and show(lab, "hq", "ledger")[0], 20, "another log")
-    assert last_entry(lab, "recovery_epoch")[1]["body"]["origin"] == origin
+    assert last_entry(lab, "ledger_recovery")[1]["body"]["origin"] == origin
     lab.one.start(row["vkey"])
     wait_cosigned(lab, ["one"], timeout=30)
 

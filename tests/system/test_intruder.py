@@ -111,7 +111,7 @@ def utc(seconds):
 def test_the_gateway_says_it_at_its_start(case):
     """It does not go on where the disk would have it: another log begins, and its entry says how much is gone."""
     size, _ = seen(case)
-    entry = next(e for e in ledger_entries(case.lab, "hq") if e["type"] == "recovery_epoch")["body"]
+    entry = next(e for e in ledger_entries(case.lab, "hq") if e["type"] == "ledger_recovery")["body"]
     assert entry["origin"] == case.vkey.split("+")[0] and entry["seen_size"] == size > entry["disk_size"], entry
     assert entry["disk_size"] == len(entries_in(case.disk / "ledger"))
 

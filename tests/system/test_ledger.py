@@ -228,7 +228,7 @@ def test_start_with_a_full_disk(lab):
     entries = entries_in(directory)[before:]
     starts = {entry["body"]["process"] for entry in entries if entry["type"] == "process_start"}
     assert starts == {"supervisor", *PROCESSES}, starts
-    assert any(entry["type"] == "gap" for entry in entries) and any(entry["type"] == "config_load" for entry in entries)
+    assert any(entry["type"] == "ledger_outage" for entry in entries) and any(entry["type"] == "config_load" for entry in entries)
     verify_ledger(lab, "hq")
 
 
@@ -282,13 +282,13 @@ def test_numbers_have_no_silent_gaps(lab):
 def test_last_words_are_entered(lab):
     """What the others said before they ended lies in the ledger's sockets when it is told to end itself: it reads that first."""
     directory = ledger_directory(lab, "branch")
-    before = sum(entry["type"] == "public_epoch_end" for entry in entries_in(directory))
+    before = sum(entry["type"] == "vrf_epoch_end" for entry in entries_in(directory))
     with Stopped(lab, "branch", "ledger"):
         lab.daemons["branch"].send_signal(signal.SIGTERM)
         time.sleep(2.3)  # longer than the supervisor waits
     lab.daemons["branch"].wait(15)
     types = [entry["type"] for entry in entries_in(directory)]
-    assert types.count("public_epoch_end") == before + 1 and "leaf_batch_end" in types, types[-12:]
+    assert types.count("vrf_epoch_end") == before + 1 and "leaf_batch_end" in types, types[-12:]
     lab.start_gateway("branch")
     lab["branch"].run("plaingate ike initiate hq", check=False)  # no goodbye was said: hq would wait for its dead peer detection
     lab.wait_for_tunnel()
@@ -373,7 +373,7 @@ def test_the_key_of_the_ledger_is_changed(lab):
     assert since(lab, "branch", 0, "config_commit")[-1]["body"]["comment"] == comment
     kept = lab["branch"].run(["plaingate", "verify", "ledger", "/var/lib/plaingate/ledger.old", "--key", old["vkey"]], check=False)
     assert kept.returncode == 0, kept.stdout + kept.stderr
-    assert entries_in(state / "ledger.old")[-1]["type"] in ("process_exit", "public_epoch_end", "leaf_batch_end")
+    assert entries_in(state / "ledger.old")[-1]["type"] in ("process_exit", "vrf_epoch_end", "leaf_batch_end")
     # The old key with the new log, or the other way round, is refused: nothing is signed with a key that is not the log's.
     stop(lab, "branch")
     (state / "ledger.key").rename(state / "ledger.key.new")

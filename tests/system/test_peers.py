@@ -165,12 +165,12 @@ def test_silence_is_entered_by_the_other(lab):
     held = next(row for row in show(lab, "branch", "status") if row["process"] == "ledger")["pid"]
     lab["branch"].run(f"kill -STOP {held}")
     try:
-        entry = wait_for(lambda: entries_of(lab, "hq", "peer_silent"), 5 * HEARTBEAT + 5, "the entry of a silent ledger")[-1]["body"]
+        entry = wait_for(lambda: entries_of(lab, "hq", "peer_ledger_silent"), 5 * HEARTBEAT + 5, "the entry of a silent ledger")[-1]["body"]
         assert entry["ledger"] == "theirs" and entry["peer"] == "branch" and entry["silent_s"] >= 3 * HEARTBEAT, entry
         assert cosigned_row(lab, "hq")["state"] == "silent"
     finally:
         lab["branch"].run(f"kill -CONT {held}")
-    entry = wait_for(lambda: entries_of(lab, "hq", "peer_back"), 20, "the entry of its return")[-1]["body"]
+    entry = wait_for(lambda: entries_of(lab, "hq", "peer_ledger_returned"), 20, "the entry of its return")[-1]["body"]
     assert entry["ledger"] == "theirs" and entry["silent_s"] >= 3 * HEARTBEAT, entry
     wait_for(lambda: cosigned_row(lab, "hq")["state"] == "cosigned", 5, "its cosignature")
 
@@ -199,7 +199,7 @@ def test_a_restored_disk_is_found_by_the_other(lab):
     lab.start_gateway("hq")
     lab.wait_for_tunnel()
     row = wait_for(lambda: log_row(lab, "hq")["origin"] != before["origin"] and log_row(lab, "hq"), 15, "a new log")
-    entry = wait_for(lambda: entries_of(lab, "hq", "recovery_epoch"), 5, "the recovery's entry")[0]["body"]
+    entry = wait_for(lambda: entries_of(lab, "hq", "ledger_recovery"), 5, "the recovery's entry")[0]["body"]
     assert entry["witness"] == "other" and entry["origin"] == before["origin"] and entry["seen_size"] > entry["disk_size"] - 20, entry
     assert row["cosigns_with"] == before["cosigns_with"]
     # branch cosigns the new log once it is told of it

@@ -194,7 +194,7 @@ def next_challenge(lab):
     root = challenge["body"]["batch"]
     wait_for(lambda: sum(e["body"]["batch"] == root for e in of_type("leaves_opened")) == 2, 10, "64 leaves in two entries")
     batch = next(e for e in of_type("leaf_batch") if e["body"]["root"] == root)
-    return entry_time(challenge) - entry_time(batch), challenge["body"]["later"]
+    return entry_time(challenge) - entry_time(batch), challenge["body"]["attestation"]
 
 
 def judged_by(lab, quorum):
@@ -267,7 +267,7 @@ def test_silence_and_return(lab):
         wait_for(lambda: cosignatures(lab)[1] > index and "one" in cosignatures(lab)[0], 5, "the other's cosignature of that entry")
     finally:
         lab.two.start()
-    _, entry = wait_for(lambda: last_entry(lab, "witness_back")[1] and last_entry(lab, "witness_back"), 20, "the entry of its return")
+    _, entry = wait_for(lambda: last_entry(lab, "witness_returned")[1] and last_entry(lab, "witness_returned"), 20, "the entry of its return")
     assert entry["body"]["witness"] == "two" and entry["body"]["silent_s"] >= 3 * HEARTBEAT, entry
     wait_cosigned(lab, ["one", "two"])
     assert sum(e["type"] == "witness_missing" for e in ledger_entries(lab, "hq")) == 1, "one silence, one entry"
@@ -307,7 +307,7 @@ def test_required_commit_fails_without_its_witness(lab):
         act = lab["hq"].run("plaingate clear sessions --dport 5299", check=False, timeout=20)
         assert act.returncode == 1 and "two (" in act.stderr, act
         given_up = wait_for(lambda: last_entry(lab, "admin_act_aborted")[1], 5, "the entry of the act that was not done")
-        assert given_up["body"]["entry"] == last_entry(lab, "admin_act")[1]["n"] and "two (" in given_up["body"]["why"], given_up
+        assert given_up["body"]["entry"] == last_entry(lab, "admin_act")[1]["n"] and "two (" in given_up["body"]["reason"], given_up
         assert lab["hq"].run("plaingate show configuration").stdout == running
     finally:
         lab.two.start()
@@ -363,7 +363,7 @@ def begin_again(lab, before):
     told = (lab["hq"].state / "plaingated.log").read_text(encoding="utf-8")[said:]
     assert "does not continue" in told and "cut, changed or restored" in told, told
     assert row["origin"].startswith(before["origin"].split("/20")[0] + "/20"), row
-    entry = next(e for e in ledger_entries(lab, "hq")[:4] if e["type"] == "recovery_epoch")["body"]
+    entry = next(e for e in ledger_entries(lab, "hq")[:4] if e["type"] == "ledger_recovery")["body"]
     assert entry["origin"] == before["origin"], entry
     assert (entry["seen_size"], entry["seen_root"]) == before[entry["witness"]] and abs(entry["seen_time"] - time.time()) < 120, entry
     # the witnesses do not know it yet, and say so

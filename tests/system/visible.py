@@ -86,12 +86,12 @@ class Forced:
         keys, roots = [], set()
         for entry in entries:
             body = entry["body"]
-            if entry["type"] == "public_epoch":
+            if entry["type"] == "vrf_epoch":
                 keys.append(bytes.fromhex(body["key"]))
-            elif entry["type"] == "public_epoch_end":
+            elif entry["type"] == "vrf_epoch_end":
                 self.lay_open(bytes.fromhex(body["key"]), bytes.fromhex(body["scalar"]), body["count"])
             elif entry["type"] in ("ike_sa_up", "ike_sa_rekeyed", "sa_install"):
-                values = [v for v in (proved(key, body["public_count"], bytes.fromhex(body["public_proof"])) for key in keys) if v]
+                values = [v for v in (proved(key, body["vrf_count"], bytes.fromhex(body["vrf_proof"])) for key in keys) if v]
                 assert len(values) == 1, f"the proof of {entry['type']} holds under {len(values)} keys"
                 self.take(values[0])
                 self.proofs += 1

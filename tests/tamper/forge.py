@@ -89,7 +89,7 @@ class Log:
         self.add("ledger_start", "ledger", {"key": self.key.vkey, "origin": self.key.name, "recovered": len(self.entries), "torn_bytes": 0},
                  utc, **more)
         if recovery:
-            self.add("recovery_epoch", "ledger", recovery, utc, **more)
+            self.add("ledger_recovery", "ledger", recovery, utc, **more)
         if seals:
             self.epochs.append((len(self.entries), Seals(len(self.epochs))))
             self.add("seal_epoch", "ledger", {"keys": SEAL_KEYS, "root": self.epochs[-1][1].root.hex()}, utc, **more)

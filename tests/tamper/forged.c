@@ -90,9 +90,9 @@ static size_t forge_leave_out(uint64_t entry, size_t n, bool fit)
 			ledger_body_begin(&b, e.type);
 			ledger_body_u64(&b, "first", ledger_entry_number(&e, "first") - 1);
 			ledger_body_u64(&b, "last", ledger_entry_number(&e, "last") - 1);
+			ledger_body_str(&b, "reason", "refused: test");
 			ledger_body_u64(&b, "run", 0);
 			ledger_body_str(&b, "source", gone->source);
-			ledger_body_str(&b, "why", "refused: test");
 			e.body_n = ledger_body_done(&b);
 			e.body = b.text;
 		}
@@ -135,7 +135,7 @@ static size_t forge_go_on(size_t at, size_t more, const struct seal_epoch *epoch
 		ledger_body_begin(&b, e.type);
 		ledger_body_u64(&b, "pid", 4242 + i);
 		ledger_body_str(&b, "process", "ike");
-		ledger_body_str(&b, "why", "as if nothing had been");
+		ledger_body_str(&b, "reason", "as if nothing had been");
 		e.body_n = ledger_body_done(&b);
 		e.body = b.text;
 		e.mono_us++;

@@ -91,7 +91,7 @@ void enter_given_up(struct control *k, const struct client *c, const char *why)
 	ledger_body_begin(&b, LEDGER_ADMIN_ACT_ABORTED);
 	ledger_body_strf(&b, "admin", "uid %u", c->uid);
 	ledger_body_u64(&b, "entry", c->entry_n);
-	ledger_body_str(&b, "why", why);
+	ledger_body_str(&b, "reason", why);
 	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the aborted action cannot be entered in the ledger: %s", why);
 }

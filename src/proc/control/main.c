@@ -20,5 +20,5 @@ int main(void)
 	struct child_ops ops = control_ops;
 
 	ops.on_resource = on_resource_first;
-	return child_main(PROC_CONTROL, &ops, &control, LEDGER_GAP);
+	return child_main(PROC_CONTROL, &ops, &control, LEDGER_LEDGER_OUTAGE);
 }

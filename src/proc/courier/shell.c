@@ -261,7 +261,7 @@ void courier_init(struct courier *s, struct child *child, int supervisor_fd)
 		abort();
 	signal(SIGPIPE, SIG_IGN); /* libssl writes to a connection that may have ended */
 	*s = (struct courier){ .child = child };
-	child_init(child, PROC_COURIER, &courier_ops, s, LEDGER_GAP, supervisor_fd);
+	child_init(child, PROC_COURIER, &courier_ops, s, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	for (size_t i = 0; i < COUNT_OF(s->errands); i++)
 		errand_init(&s->errands[i], &child->loop, &errand_ops, s);
 }

@@ -179,5 +179,5 @@ void entropy_init(struct entropy *s, struct child *child, int supervisor_fd)
 	s->timer.fn = on_timer;
 	s->timer.context = s;
 	noise_init(&s->noise, s->memory);
-	child_init(child, PROC_ENTROPY, &entropy_ops, s, LEDGER_GAP, supervisor_fd);
+	child_init(child, PROC_ENTROPY, &entropy_ops, s, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 }

@@ -14,6 +14,6 @@ int main(void)
 		return 1;
 	}
 	ike_shell_init(&shell, &child);
-	child_init(&child, PROC_IKE, &ike_shell_ops, &shell, LEDGER_GAP, CHILD_SUPERVISOR_FD);
+	child_init(&child, PROC_IKE, &ike_shell_ops, &shell, LEDGER_LEDGER_OUTAGE, CHILD_SUPERVISOR_FD);
 	return child_run(&child);
 }

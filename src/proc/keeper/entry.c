@@ -78,8 +78,8 @@ static void proof_str(struct ledger_body *b, const struct public_proof *p)
 {
 	char hex[2 * PUBLIC_PROOF_SIZE + 1];
 
-	ledger_body_u64(b, "public_count", p->count);
-	ledger_body_str(b, "public_proof", p->count ? hex_from_bytes(hex, p->proof, sizeof p->proof) : "");
+	ledger_body_u64(b, "vrf_count", p->count);
+	ledger_body_str(b, "vrf_proof", p->count ? hex_from_bytes(hex, p->proof, sizeof p->proof) : "");
 }
 
 /* An exchange without a leaf names none; a child without an exchange has none either. */
@@ -115,11 +115,11 @@ static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x, const s
 	endpoint_str(b, "local", &x->local);
 	ledger_body_str(b, "peer", x->peer);
 	ike_proposal_str(b, x);
-	proof_str(b, &x->proof);
 	endpoint_str(b, "remote", &x->remote);
 	ledger_body_str(b, "role", role_text(x->role));
 	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
+	proof_str(b, &x->proof);
 }
 
 static void ike_sa_rekeyed(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
@@ -129,12 +129,12 @@ static void ike_sa_rekeyed(struct ledger_body *b, const struct keys_entry *x, co
 	leaf_str(b, leaf);
 	ledger_body_str(b, "peer", x->peer);
 	ike_proposal_str(b, x);
-	proof_str(b, &x->proof);
 	ledger_body_str(b, "rekeys_spi_i", spi_text(spi, x->rekeys_ike_spi_i));
 	ledger_body_str(b, "rekeys_spi_r", spi_text(spi, x->rekeys_ike_spi_r));
 	ledger_body_str(b, "role", role_text(x->role));
 	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
+	proof_str(b, &x->proof);
 }
 
 static void ike_sa_down(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
@@ -166,7 +166,6 @@ static void sa_install(struct ledger_body *b, const struct keys_entry *x, const 
 	ledger_body_str(b, "peer", x->peer);
 	ledger_body_strf(b, "proposal", "%s-%s%s%s", encr_word(x->encr, x->encr_bits), dh_word(x->dh_group),
 		x->flags & CHILD_ESN ? "-esn" : "", x->flags & CHILD_ENCAP ? " in UDP" : "");
-	proof_str(b, &x->proof);
 	if (x->rekeys_spi_in != 0)
 		ledger_body_strf(b, "rekeys", "%08x", x->rekeys_spi_in);
 	else
@@ -176,6 +175,7 @@ static void sa_install(struct ledger_body *b, const struct keys_entry *x, const 
 	ledger_body_strf(b, "spi_in", "%08x", x->spi_in);
 	ledger_body_strf(b, "spi_out", "%08x", x->spi_out);
 	ledger_body_str(b, "tunnel", x->tunnel);
+	proof_str(b, &x->proof);
 }
 
 static void sa_remove(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
@@ -203,7 +203,7 @@ static void refused(struct ledger_body *b, const struct keys_entry *x, const str
 	endpoint_str(b, "remote", &x->remote);
 }
 
-static void keys_dropped(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
+static void keys_wiped(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	ledger_body_u64(b, "count", x->count);
 	ledger_body_str(b, "reason", "the link to ike ended");
@@ -222,7 +222,7 @@ static const struct {
 	[KEYS_ENTRY_SA_REMOVE] = { LEDGER_SA_REMOVE, sa_remove },
 	[KEYS_ENTRY_REFUSED] = { LEDGER_HANDSHAKE_REFUSED, refused },
 	[KEYS_ENTRY_AUTH_FAILED] = { LEDGER_HANDSHAKE_REFUSED, refused },
-	[KEYS_ENTRY_IKE_LOST] = { LEDGER_KEYS_DROPPED, keys_dropped },
+	[KEYS_ENTRY_IKE_LOST] = { LEDGER_KEYS_WIPED, keys_wiped },
 };
 
 bool entry_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry,

@@ -123,8 +123,8 @@ static bool enter_challenge(struct leaves *l, struct leaf_batch *b)
 
 	pick(b);
 	ledger_body_begin(&body, LEDGER_LEAF_CHALLENGE);
+	ledger_body_str(&body, "attestation", b->later);
 	ledger_body_str(&body, "batch", root_text(root, b));
-	ledger_body_str(&body, "later", b->later);
 	return enter(l, b, LEDGER_GATE, &body);
 }
 

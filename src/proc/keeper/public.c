@@ -26,13 +26,13 @@ static enum rc enter(struct public_source *p, const struct vrf_key *key, struct 
 	struct ledger_body body;
 	size_t n;
 
-	ledger_body_begin(&body, LEDGER_PUBLIC_EPOCH);
+	ledger_body_begin(&body, LEDGER_VRF_EPOCH);
 	ledger_body_str(&body, "key", hex_from_bytes(hex, key->public_key, sizeof key->public_key));
 	n = ledger_body_done(&body);
 	if (n == 0)
 		return err_add(e, RC_INTERNAL, "the entry of the public values' key");
 	p->entry_tag++;
-	if (child_append(p->child, LEDGER_GATE, LEDGER_PUBLIC_EPOCH, body.text, n, public_answer,
+	if (child_append(p->child, LEDGER_GATE, LEDGER_VRF_EPOCH, body.text, n, public_answer,
 		    p->entry_tag) != RC_OK)
 		return err_add(
 			e, RC_DENIED, "the ledger is away: the key of the public values cannot be entered");
@@ -121,13 +121,13 @@ static void lay_open(struct public_source *p)
 	struct ledger_body body;
 	size_t n;
 
-	ledger_body_begin(&body, LEDGER_PUBLIC_EPOCH_END);
+	ledger_body_begin(&body, LEDGER_VRF_EPOCH_END);
 	ledger_body_u64(&body, "count", p->count);
 	ledger_body_str(&body, "key", hex_from_bytes(key, p->key.public_key, sizeof p->key.public_key));
 	ledger_body_str(&body, "scalar", hex_from_bytes(scalar, p->key.scalar, sizeof p->key.scalar));
 	n = ledger_body_done(&body);
 	if (n == 0 ||
-		child_append(p->child, LEDGER_ASYNC, LEDGER_PUBLIC_EPOCH_END, body.text, n, NULL, 0) != RC_OK)
+		child_append(p->child, LEDGER_ASYNC, LEDGER_VRF_EPOCH_END, body.text, n, NULL, 0) != RC_OK)
 		log_warn("the key of %u public values was not disclosed", p->count);
 }
 

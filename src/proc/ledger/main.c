@@ -13,6 +13,6 @@ int main(void)
 		return 1;
 	}
 	ledger_shell_init(&shell, &child);
-	child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_GAP, CHILD_SUPERVISOR_FD);
+	child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_LEDGER_OUTAGE, CHILD_SUPERVISOR_FD);
 	return child_run(&child);
 }

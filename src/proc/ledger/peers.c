@@ -46,11 +46,11 @@ static void peer_entry(
 
 	ledger_body_begin(&b, type);
 	ledger_body_u64(&b, "cosigned", log->size);
-	if (type == LEDGER_PEER_FORKED)
-		ledger_body_strf(&b, "kept", "%s.fork", peer_witness_path(path, log->key.name));
+	if (type == LEDGER_PEER_LEDGER_FORKED)
+		ledger_body_strf(&b, "file", "%s.fork", peer_witness_path(path, log->key.name));
 	ledger_body_str(&b, "ledger", name_of(p, log));
 	ledger_body_str(&b, "peer", log->peer);
-	if (type != LEDGER_PEER_FORKED)
+	if (type != LEDGER_PEER_LEDGER_FORKED)
 		ledger_body_u64(&b, "silent_s", silent / NS_PER_S);
 	ledger_shell_enter(p->shell, &b);
 }
@@ -70,10 +70,11 @@ static void asked(struct peers *p, const char *peer, const void *ask, size_t n)
 		return;
 	if (news == PEER_WITNESS_RETURNED) {
 		log_info("the ledger %s of peer %s is cosigned again", name_of(p, log), peer);
-		peer_entry(p, LEDGER_PEER_BACK, log, now_of(p) - heard[log - p->peer_witness.logs]);
+		peer_entry(
+			p, LEDGER_PEER_LEDGER_RETURNED, log, now_of(p) - heard[log - p->peer_witness.logs]);
 	} else if (news == PEER_WITNESS_FORKED) {
 		log_error("the ledger %s of peer %s has signed two histories", name_of(p, log), peer);
-		peer_entry(p, LEDGER_PEER_FORKED, log, 0);
+		peer_entry(p, LEDGER_PEER_LEDGER_FORKED, log, 0);
 	}
 	peers_say(p, 0, peer, PEER_MESSAGE_ANSWER, answer, answer_n);
 }
@@ -120,7 +121,7 @@ static void on_look(struct loop *l, struct timer *t)
 	while (p->shell->log && (log = peer_witness_silence(&p->peer_witness, l->now))) {
 		log_error("nothing of the ledger %s of peer %s was cosigned for %llu s", name_of(p, log),
 			log->peer, (unsigned long long)((l->now - log->heard_at) / NS_PER_S));
-		peer_entry(p, LEDGER_PEER_SILENT, log, l->now - log->heard_at);
+		peer_entry(p, LEDGER_PEER_LEDGER_SILENT, log, l->now - log->heard_at);
 	}
 }
 

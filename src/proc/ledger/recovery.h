@@ -6,7 +6,7 @@
  * for a tree of the other. Which of them a directory holds says its log.vkey.
  *
  * The files of the log that ended are moved, not changed, to before/<time>/, beside the witness's note that
- * the disk does not continue ("seen") and what recovery_epoch will say ("epoch", this program's own form),
+ * the disk does not continue ("seen") and what ledger_recovery will say ("epoch", this program's own form),
  * which a start that finds the new log empty reads again. Their order is such that a crash at any point
  * leaves a directory in which the next start finds the same as this one did.
  */
@@ -17,7 +17,7 @@
 #include "merkle/note.h"
 #include "proc/ledger/witnesses.h"
 
-/* The log that ended: what recovery_epoch says. */
+/* The log that ended: what ledger_recovery says. */
 struct recovery {
 	bool pending; /* the entry is not durable yet */
 	char origin[NOTE_NAME_MAX], archive[64];

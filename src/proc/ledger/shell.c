@@ -82,9 +82,9 @@ static enum rc gap_add(struct ledger_shell *s, enum proc source, uint32_t run, u
 	ledger_body_begin(&b, LEDGER_COUNTER_GAP);
 	ledger_body_u64(&b, "first", first);
 	ledger_body_u64(&b, "last", last);
+	ledger_body_str(&b, "reason", why);
 	ledger_body_u64(&b, "run", run);
 	ledger_body_str(&b, "source", proc_name(source));
-	ledger_body_str(&b, "why", why);
 	return own_add(s, &b);
 }
 
@@ -113,7 +113,7 @@ static enum rc recovery_add(struct ledger_shell *s)
 	if (r->seen.note_n + lines < sizeof note)
 		snprintf(note, sizeof note, "%.*s", (int)r->seen.note_n, r->seen.note);
 
-	ledger_body_begin(&b, LEDGER_RECOVERY_EPOCH);
+	ledger_body_begin(&b, LEDGER_LEDGER_RECOVERY);
 	ledger_body_str(&b, "archive", r->archive);
 	ledger_body_str(&b, "disk_root", hex_from_bytes(hex, r->root.b, sizeof r->root.b));
 	ledger_body_u64(&b, "disk_size", r->size);

@@ -9,7 +9,7 @@
  * Before anything is entered, the witnesses are asked what they have seen of this log (opening): the answers,
  * or OPENING_NS, are waited for, and meanwhile only the supervisor is heard. When one proves that the log on
  * the disk is not a continuation of what it has seen, a new log begins, with a name of its own, and its
- * recovery_epoch says why (recovery.h).
+ * ledger_recovery says why (recovery.h).
  *
  * The sender is who its socket belongs to. Per boot and source the numbers in the log have no gap that is not
  * stated: what a source left out, and what was refused, is entered as counter_gap before anything later of it

@@ -281,7 +281,7 @@ static void back_enter(const struct witness_peer *p, mono_ns silent)
 	struct ledger_body b;
 
 	log_info("witness %s cosigns again", p->configured->name);
-	ledger_body_begin(&b, LEDGER_WITNESS_BACK);
+	ledger_body_begin(&b, LEDGER_WITNESS_RETURNED);
 	ledger_body_u64(&b, "cosigned", p->poll.cosigned);
 	ledger_body_u64(&b, "silent_s", silent / NS_PER_S);
 	ledger_body_str(&b, "witness", p->configured->name);

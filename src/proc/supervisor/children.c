@@ -56,7 +56,7 @@ static void enter_exit(struct child_process *c, pid_t pid, int status)
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 	ledger_body_u64(&b, "pid", (uint64_t)pid);
 	ledger_body_str(&b, "process", proc_name(c->id));
-	ledger_body_str(&b, "why", why);
+	ledger_body_str(&b, "reason", why);
 	size_t n = ledger_body_done(&b);
 	ledger_append(&c->supervisor->ledger, LEDGER_ASYNC, LEDGER_PROCESS_EXIT, b.text, n, NULL, NULL, 0,
 		c->supervisor->loop.now);
@@ -300,7 +300,7 @@ void children_init(struct supervisor *s)
 		c->timer.fn = on_timer;
 		c->timer.context = c;
 	}
-	ledger_client_init(&s->ledger, &child_of(s, PROC_LEDGER)->port.link, LEDGER_GAP);
+	ledger_client_init(&s->ledger, &child_of(s, PROC_LEDGER)->port.link, LEDGER_LEDGER_OUTAGE);
 }
 
 void children_start(struct supervisor *s)

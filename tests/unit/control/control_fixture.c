@@ -105,7 +105,7 @@ void start(void)
 	if (executable) {
 		run_executable(pair[1]);
 	} else {
-		child_init(&child, PROC_CONTROL, &control_ops, &control, LEDGER_GAP, pair[1]);
+		child_init(&child, PROC_CONTROL, &control_ops, &control, LEDGER_LEDGER_OUTAGE, pair[1]);
 		control_init(&control, &child);
 	}
 	for (size_t i = 0; i < COUNT_OF(all); i++)

@@ -108,7 +108,7 @@ static void no_ledger_no_commit(void **state)
 	expect_nothing(&peers[PROC_DATAPLANE]);
 	/* It comes back: the gap is stated, the refusal follows. */
 	give_link(PROC_LEDGER);
-	enter(LEDGER_GAP, RC_OK, "\"refused\":1");
+	enter(LEDGER_LEDGER_OUTAGE, RC_OK, "\"refused\":1");
 	enter(LEDGER_CONFIG_REFUSED, RC_OK, "the ledger is not running");
 	commit_good(GOOD, 1);
 }
@@ -345,7 +345,7 @@ static void acts_are_entered_first(void **state)
 	q = (struct msg_cli_request){ .command = CLI_IKE, .ike_command = IKE_TERMINATE, .name = "branch" };
 	l = ask(q, null);
 	enter(LEDGER_ADMIN_ACT, RC_IO, "terminate branch");
-	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "\"entry\":3,\"why\":\"the disk is full\"");
+	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "\"entry\":3,\"reason\":\"the disk is full\"");
 	ends(&l, RC_DENIED, "not done");
 	expect_nothing(&peers[PROC_IKE]);
 	l = ask(q, null);
@@ -360,7 +360,7 @@ static void acts_are_entered_first(void **state)
 	l = ask(q, null);
 	f = expect(&peers[PROC_LEDGER], IPC_LEDGER_APPEND);
 	tag = f->head.tag;
-	snprintf(text, sizeof text, "\"entry\":%llu,\"why\":\"the administrator went away\"",
+	snprintf(text, sizeof text, "\"entry\":%llu,\"reason\":\"the administrator went away\"",
 		(unsigned long long)f->u.LEDGER_APPEND.n);
 	ipc_link_close(&l);
 	pump();

@@ -73,8 +73,8 @@ static void every_kind(void **state)
 				BASE64_SIZE(LEAF_DATA_MAX) - 1);
 			assert_int_equal(strcspn(strstr(b.text, "leaf_path\":\"") + 12, "\""),
 				BASE64_SIZE(LEAVES_DEPTH * SHA256_SIZE) - 1);
-			assert_int_equal(strcspn(strstr(b.text, "public_proof\":\"") + 15, "\""),
-				2 * PUBLIC_PROOF_SIZE);
+			assert_int_equal(
+				strcspn(strstr(b.text, "vrf_proof\":\"") + 12, "\""), 2 * PUBLIC_PROOF_SIZE);
 		}
 	}
 	x.kind = KEYS_ENTRY_COUNT;
@@ -114,9 +114,9 @@ static void as_read_by_people(void **state)
 		"\"local\":\"192.0.2.1:4500\",\"local_ts\":\"10.1.0.0/"
 		"16\",\"peer\":\"branch\","
 		"\"proposal\":\"aes256gcm16-x25519 in "
-		"UDP\",\"public_count\":0,\"public_proof\":\"\",\"rekeys\":\"\",\"remote\":\"\","
+		"UDP\",\"rekeys\":\"\",\"remote\":\"\","
 		"\"remote_ts\":\"10.1.0.0/16 protocol 6 ports 443-443, 10.1.0.0/16\","
-		"\"spi_in\":\"0a0b0c0d\",\"spi_out\":\"00000100\",\"tunnel\":\"sites\"}");
+		"\"spi_in\":\"0a0b0c0d\",\"spi_out\":\"00000100\",\"tunnel\":\"sites\",\"vrf_count\":0,\"vrf_proof\":\"\"}");
 }
 
 static void identities(void **state)

@@ -47,7 +47,7 @@ static int begin(void **state)
 
 	log_init("test", LOG_ERROR);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_GAP, fds[0]);
+	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_LEDGER_OUTAGE, fds[0]);
 	*state = (void *)(intptr_t)fds[1];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
 	port_open(&child.ports[PROC_LEDGER], &child.loop, link[0], PROC_KEEPER, PROC_LEDGER);

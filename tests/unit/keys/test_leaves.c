@@ -82,7 +82,7 @@ static int begin(void **state)
 
 	log_init("test", LOG_ERROR);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_GAP, fds[0]);
+	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_LEDGER_OUTAGE, fds[0]);
 	*state = (void *)(intptr_t)fds[1];
 	entropy = join(PROC_ENTROPY);
 	ledger = join(PROC_LEDGER);

@@ -31,7 +31,7 @@ static int begin(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
-	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_GAP, fds[0]);
+	child_init(&child, PROC_KEEPER, &ops, NULL, LEDGER_LEDGER_OUTAGE, fds[0]);
 	port_open(&child.ports[PROC_ENTROPY], &child.loop, link[0], PROC_KEEPER, PROC_ENTROPY);
 	ipc_link_open(&entropy, link[1], PROC_ENTROPY, PROC_KEEPER);
 	*state = (void *)(intptr_t)fds[1];

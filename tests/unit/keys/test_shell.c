@@ -263,7 +263,7 @@ static void epoch_entered(void)
 	const char *body = frame.u.LEDGER_APPEND.body;
 	char hex[2 * VRF_PUBLIC_SIZE + 1];
 
-	ledger_answers(LEDGER_PUBLIC_EPOCH, RC_OK);
+	ledger_answers(LEDGER_VRF_EPOCH, RC_OK);
 	assert_memory_equal(body, head, sizeof head - 1);
 	snprintf(hex, sizeof hex, "%.64s", body + sizeof head - 1);
 	assert_true(hex_to_bytes(epoch_key, sizeof epoch_key, hex));
@@ -275,12 +275,12 @@ static void forced(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count)
 {
 	uint8_t alpha[PUBLIC_ALPHA_SIZE], proof[PUBLIC_PROOF_SIZE];
 	char hex[2 * PUBLIC_PROOF_SIZE + 1], stated[32];
-	const char *at = strstr(frame.u.LEDGER_APPEND.body, "\"public_proof\":\"");
+	const char *at = strstr(frame.u.LEDGER_APPEND.body, "\"vrf_proof\":\"");
 
-	snprintf(stated, sizeof stated, "\"public_count\":%llu,", (unsigned long long)count);
+	snprintf(stated, sizeof stated, "\"vrf_count\":%llu,", (unsigned long long)count);
 	assert_non_null(at);
 	assert_non_null(strstr(frame.u.LEDGER_APPEND.body, stated));
-	snprintf(hex, sizeof hex, "%.160s", at + strlen("\"public_proof\":\""));
+	snprintf(hex, sizeof hex, "%.160s", at + strlen("\"vrf_proof\":\""));
 	assert_true(hex_to_bytes(proof, sizeof proof, hex));
 	public_alpha(alpha, epoch_key, count);
 	assert_int_equal(vrf_verify(epoch_key, alpha, sizeof alpha, proof, ret_octets), RC_OK);
@@ -483,7 +483,7 @@ static void ledger_dies(void **state)
 	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
 	assert_int_equal(frame.u.AUTH_SIGNED.rc, RC_DENIED);
 	link_to(PROC_LEDGER);
-	ledger_answers(LEDGER_GAP, RC_OK);
+	ledger_answers(LEDGER_LEDGER_OUTAGE, RC_OK);
 	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 5, &q), RC_OK);
 	ledger_answers(LEDGER_KEY_USED, RC_OK);
 	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
@@ -500,7 +500,7 @@ static void ike_dies(void **state)
 	ipc_link_close(&others[PROC_IKE]);
 	rounds();
 	assert_true(executable || keys_count(keeper.keys).exchanges == 0);
-	ledger_answers(LEDGER_KEYS_DROPPED, RC_OK);
+	ledger_answers(LEDGER_KEYS_WIPED, RC_OK);
 	link_to(PROC_IKE);
 	assert_int_equal(ipc_send_AUTH_SIGN(&others[PROC_IKE], 3, &q), RC_OK);
 	assert_true(next(PROC_IKE, IPC_AUTH_SIGNED));
@@ -608,7 +608,7 @@ static void values_wait_for_their_key(void **state)
 
 	/* The entry of the key is the first one; its answer is held back. */
 	assert_true(next(PROC_LEDGER, IPC_LEDGER_APPEND));
-	assert_int_equal(frame.u.LEDGER_APPEND.type, LEDGER_PUBLIC_EPOCH);
+	assert_int_equal(frame.u.LEDGER_APPEND.type, LEDGER_VRF_EPOCH);
 	epoch_tag = frame.head.tag;
 	snapshot_give();
 	assert_int_equal(leaves_pump(60), 2);
@@ -649,7 +649,7 @@ static void old_key_until_the_new_one_stands(void **state)
 	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 1, &begin), RC_OK);
 	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
 	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
-	ledger_answers(LEDGER_PUBLIC_EPOCH, RC_LIMIT);
+	ledger_answers(LEDGER_VRF_EPOCH, RC_LIMIT);
 	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 2, &begin), RC_OK);
 	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
 	assert_int_equal(frame.u.EXCHANGE_BEGUN.rc, RC_OK);
@@ -658,8 +658,8 @@ static void old_key_until_the_new_one_stands(void **state)
 	p->count = PUBLIC_EPOCH_COUNT + PUBLIC_CHANGE_EVERY;
 	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 3, &begin), RC_OK);
 	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
-	ledger_answers(LEDGER_PUBLIC_EPOCH, RC_OK);
-	ledger_answers(LEDGER_PUBLIC_EPOCH_END, RC_OK);
+	ledger_answers(LEDGER_VRF_EPOCH, RC_OK);
+	ledger_answers(LEDGER_VRF_EPOCH_END, RC_OK);
 	assert_memory_not_equal(p->key.public_key, epoch_key, sizeof epoch_key);
 	assert_int_equal(p->count, 0);
 	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], 4, &begin), RC_OK);
@@ -686,7 +686,7 @@ static void key_is_laid_open(void **state)
 	assert_true(next(PROC_IKE, IPC_EXCHANGE_BEGUN));
 	begun = frame.u.EXCHANGE_BEGUN;
 	public_end(&keeper.public_values);
-	ledger_answers(LEDGER_PUBLIC_EPOCH_END, RC_OK);
+	ledger_answers(LEDGER_VRF_EPOCH_END, RC_OK);
 	at = strstr(frame.u.LEDGER_APPEND.body, "\"scalar\":\"");
 	assert_non_null(at);
 	assert_non_null(strstr(frame.u.LEDGER_APPEND.body, "{\"count\":1,"));

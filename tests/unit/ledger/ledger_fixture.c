@@ -45,7 +45,7 @@ size_t fixture_entry(char ret_text[LEDGER_ENTRY_MAX], uint64_t index, size_t ext
 		ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 		ledger_body_u64(&b, "pid", index);
 		ledger_body_str(&b, "process", "ike");
-		ledger_body_str(&b, "why", why);
+		ledger_body_str(&b, "reason", why);
 		entry.n = index;
 	}
 	entry.type = b.type;

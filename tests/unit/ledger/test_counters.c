@@ -81,7 +81,7 @@ static void too_many_sources(void **state)
 static bool follow(struct ledger_counters *c, const char *source, uint64_t n, const char *whose, uint64_t run,
 	uint64_t first, uint64_t last)
 {
-	struct ledger_entry entry = { .type = whose ? LEDGER_COUNTER_GAP : LEDGER_GAP, .n = n };
+	struct ledger_entry entry = { .type = whose ? LEDGER_COUNTER_GAP : LEDGER_LEDGER_OUTAGE, .n = n };
 	struct ledger_body b;
 	uint64_t due;
 
@@ -90,9 +90,9 @@ static bool follow(struct ledger_counters *c, const char *source, uint64_t n, co
 	if (whose) {
 		ledger_body_u64(&b, "first", first);
 		ledger_body_u64(&b, "last", last);
+		ledger_body_str(&b, "reason", "test");
 		ledger_body_u64(&b, "run", run);
 		ledger_body_str(&b, "source", whose);
-		ledger_body_str(&b, "why", "test");
 	} else {
 		ledger_body_u64(&b, "late", 0);
 		ledger_body_u64(&b, "lost", 0);
@@ -194,7 +194,7 @@ static void what_came_before_is_known_again(void **state)
 	struct merkle_hash leaf = merkle_leaf("x", 1), there;
 	uint64_t index;
 
-	ledger_said(LEDGER_GAP, "{}", 2, said);
+	ledger_said(LEDGER_LEDGER_OUTAGE, "{}", 2, said);
 	ledger_said(LEDGER_KEY_USED, "{}", 2, other);
 	assert_memory_not_equal(said, other, sizeof said);
 	assert_false(ledger_recent_find(&r, 0, 0, said, &index, &there));

@@ -121,17 +121,17 @@ static void a_body_that_is_not_the_table_s_is_refused(void **state)
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT); /* of another kind */
 	ledger_body_str(&b, "pid", "1");
 	ledger_body_str(&b, "process", "ike");
-	ledger_body_str(&b, "why", "");
+	ledger_body_str(&b, "reason", "");
 	assert_int_equal(ledger_body_done(&b), 0);
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT); /* out of order */
 	ledger_body_str(&b, "process", "ike");
 	ledger_body_u64(&b, "pid", 1);
-	ledger_body_str(&b, "why", "");
+	ledger_body_str(&b, "reason", "");
 	assert_int_equal(ledger_body_done(&b), 0);
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT); /* one too many */
 	ledger_body_u64(&b, "pid", 1);
 	ledger_body_str(&b, "process", "ike");
-	ledger_body_str(&b, "why", "");
+	ledger_body_str(&b, "reason", "");
 	ledger_body_str(&b, "zeal", "");
 	assert_int_equal(ledger_body_done(&b), 0);
 	/* The body of one type under the name of another, and no type at all. */
@@ -222,7 +222,7 @@ static void a_field_of_octets(void **state)
 	struct ledger_entry entry;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		size_t n = line_make(text, LEDGER_PUBLIC_EPOCH, rows[i].value);
+		size_t n = line_make(text, LEDGER_VRF_EPOCH, rows[i].value);
 		assert_int_equal(ledger_entry_parse(&entry, text, n, NULL), RC_OK);
 		assert_int_equal(ledger_entry_hex(&entry, "key", octets, rows[i].n), rows[i].good);
 		assert_false(ledger_entry_hex(&entry, "nobody's", octets, rows[i].n));
@@ -230,7 +230,7 @@ static void a_field_of_octets(void **state)
 	for (size_t digits = 2 * LEDGER_HEX_MAX; digits < sizeof longest; digits += 2) {
 		memset(longest, '7', digits);
 		longest[digits] = '\0';
-		size_t n = line_make(text, LEDGER_PUBLIC_EPOCH, longest);
+		size_t n = line_make(text, LEDGER_VRF_EPOCH, longest);
 		assert_int_equal(ledger_entry_parse(&entry, text, n, NULL), RC_OK);
 		assert_int_equal(
 			ledger_entry_hex(&entry, "key", octets, digits / 2), digits == 2 * LEDGER_HEX_MAX);
@@ -297,7 +297,7 @@ static void not_in_the_one_form(void **state)
 		{ "value", "v\\u0061lue" }, { "value", "v\\/alue" }, { "value", "v\nalue" }, { "value", "v\\u000aalue" }, { "value", "v\\u001Falue" },
 		{ "value", "v\xc0\x80lue" }, { "value", "v\xed\xa0\x80lue" }, { "value", "v\xf4\x90\x80\x80lue" }, { "value", "v\xfflue" },
 		{ "value", "\\u00c3\\u00a4" }, { "value", "\\ud83d\\udd12" }, { "value", "v\\xlue" }, { "value", "v\\u00" },
-		{ "\"why\":\"value\"", "\"why\":5" }, { "\"why\":\"value\"", "\"why\":null" }, { "\"why\":\"value\"", "\"why\":{}" },
+		{ "\"reason\":\"value\"", "\"reason\":5" }, { "\"reason\":\"value\"", "\"reason\":null" }, { "\"reason\":\"value\"", "\"reason\":{}" },
 		{ "\"source\":\"supervisor\"", "\"source\":\"ike\"" }, { "\"source\":\"supervisor\"", "\"source\":\"\"" },
 		{ "\"source\":\"supervisor\"", "\"source\":\"supervisor supervisor supervisor\"" },
 		{ "process_exit", "process_gone" }, { "process_exit", "config_load" },
@@ -330,7 +330,7 @@ static void not_in_the_one_form(void **state)
 		.utc = "2015-12-17T18:00:00.000001Z" };
 	static char body[LEDGER_ENTRY_MAX];
 	big.body_n =
-		(size_t)snprintf(body, sizeof body, "{\"pid\":1,\"process\":\"%04000d\",\"why\":\"\"}", 0);
+		(size_t)snprintf(body, sizeof body, "{\"pid\":1,\"process\":\"%04000d\",\"reason\":\"\"}", 0);
 	big.body = body;
 	assert_int_equal(ledger_entry_text(text, &big), 0);
 	big.body_n = 0;

@@ -80,7 +80,7 @@ static void ledger_started(uint64_t restarts)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	ipc_link_open(&supervisor, fds[0], PROC_SUPERVISOR, PROC_LEDGER);
 	ledger_shell_init(&shell, &child);
-	child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_GAP, fds[1]);
+	child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_LEDGER_OUTAGE, fds[1]);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &r, fd), RC_OK);
 	close(fd);
@@ -222,7 +222,7 @@ static void what_waits_at_the_start_is_bounded(void **state)
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 	ledger_body_u64(&b, "pid", 1);
 	ledger_body_str(&b, "process", "ike");
-	ledger_body_str(&b, "why", "test");
+	ledger_body_str(&b, "reason", "test");
 	m.body_n = (uint16_t)ledger_body_done(&b);
 	memcpy(m.body, b.text, m.body_n);
 	for (m.n = 1; m.n <= OPENING_ENTRIES + 8; m.n++)
@@ -251,7 +251,7 @@ static void a_flood_of_one_source(void **state)
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 	ledger_body_u64(&b, "pid", 1);
 	ledger_body_str(&b, "process", "ike");
-	ledger_body_str(&b, "why", "test");
+	ledger_body_str(&b, "reason", "test");
 	m.body_n = (uint16_t)ledger_body_done(&b);
 	memcpy(m.body, b.text, m.body_n);
 	for (; !answered && rounds_n < 200; rounds_n++) {

@@ -104,12 +104,12 @@ static void entries_put(uint64_t n)
 		if (world.states && ledger_size(world.log) + ledger_batch_n(world.log) - world.stated >=
 					    LEDGER_COUNTERS_EVERY)
 			statement_put();
-		ledger_body_begin(&b, LEDGER_GAP);
+		ledger_body_begin(&b, LEDGER_LEDGER_OUTAGE);
 		ledger_body_u64(&b, "late", 0);
 		ledger_body_u64(&b, "lost", 0);
 		ledger_body_u64(&b, "refused", i);
 		ledger_body_u64(&b, "unknown", 0);
-		entry_put(LEDGER_GAP, source, &b);
+		entry_put(LEDGER_LEDGER_OUTAGE, source, &b);
 	}
 	assert_int_equal(ledger_commit(world.log, NULL), RC_OK);
 }
@@ -269,12 +269,12 @@ static void newer_put(const char *type)
 {
 	struct ledger_body b;
 
-	ledger_body_begin(&b, LEDGER_GAP);
+	ledger_body_begin(&b, LEDGER_LEDGER_OUTAGE);
 	ledger_body_u64(&b, "late", 0);
 	ledger_body_u64(&b, "lost", 0);
 	ledger_body_u64(&b, "refused", 0);
 	ledger_body_u64(&b, "unknown", 0);
-	entry_put_as(LEDGER_GAP, type, "keeper", &b);
+	entry_put_as(LEDGER_LEDGER_OUTAGE, type, "keeper", &b);
 	assert_int_equal(ledger_commit(world.log, NULL), RC_OK);
 }
 
@@ -285,11 +285,11 @@ static void entries_of_a_newer_version_are_counted(void **state)
 	struct resumed r;
 
 	entries_put(300);
-	newer_put("gaz");
+	newer_put("ledger_outagf");
 	assert_int_equal(start(&r), RC_OK);
 	assert_resumed(&r);
 	for (int i = 0; i < 600; i++)
-		newer_put("gaz");
+		newer_put("ledger_outagf");
 	assert_int_equal(ledger_publish(world.log, NULL), RC_OK);
 	assert_int_equal(start(&r), RC_OK);
 	assert_resumed(&r);
@@ -299,7 +299,7 @@ static void entries_of_a_newer_version_are_counted(void **state)
 	assert_int_equal(start(&r), RC_OK);
 	assert_resumed(&r);
 	assert_int_equal(r.first, size);
-	newer_put("Gap");
+	newer_put("Ledger_outage");
 	assert_int_equal(start(&r), RC_MALFORMED);
 }
 
@@ -424,12 +424,12 @@ static void a_statement_that_was_cut_off_is_not_there(void **state)
 				struct ledger_body b;
 				if (i == 500 && batch == 0)
 					statement_put();
-				ledger_body_begin(&b, LEDGER_GAP);
+				ledger_body_begin(&b, LEDGER_LEDGER_OUTAGE);
 				ledger_body_u64(&b, "late", 0);
 				ledger_body_u64(&b, "lost", 0);
 				ledger_body_u64(&b, "refused", (uint64_t)i);
 				ledger_body_u64(&b, "unknown", 0);
-				entry_put(LEDGER_GAP, "keeper", &b);
+				entry_put(LEDGER_LEDGER_OUTAGE, "keeper", &b);
 			}
 			if (ledger_commit(world.log, NULL) != RC_OK) {
 				world.counters = known;
@@ -471,12 +471,12 @@ static void a_journal_that_is_not_published_has_an_end(void **state)
 		struct ledger_body b;
 		assert_true(batches < 1000);
 		for (int i = 0; i < LEDGER_BATCH_MAX; i++) {
-			ledger_body_begin(&b, LEDGER_GAP);
+			ledger_body_begin(&b, LEDGER_LEDGER_OUTAGE);
 			ledger_body_u64(&b, "late", 0);
 			ledger_body_u64(&b, "lost", 0);
 			ledger_body_u64(&b, "refused", (uint64_t)i);
 			ledger_body_u64(&b, "unknown", 0);
-			entry_put(LEDGER_GAP, "keeper", &b);
+			entry_put(LEDGER_LEDGER_OUTAGE, "keeper", &b);
 		}
 		if (ledger_commit(world.log, &e) != RC_OK)
 			world.counters = known;

@@ -76,7 +76,7 @@ static void a_required_act_waits(void **state)
 	assert_true(serve(6000));
 	assert_int_equal(receipt.rc, RC_OK);
 	serve(300);
-	assert_true(entered("witness_missing") && entered("witness_back"));
+	assert_true(entered("witness_missing") && entered("witness_returned"));
 	stop();
 }
 
@@ -295,7 +295,7 @@ static void a_head_of_the_journal_ends_nothing(void **state)
 	assert_true(clock_mono() - begun < 2 * NS_PER_S); /* nor is a start held up by it */
 	assert_string_equal(shell.key.name, name);
 	wait_seen();
-	assert_false(entered("recovery_epoch"));
+	assert_false(entered("ledger_recovery"));
 	stop();
 }
 
@@ -329,18 +329,18 @@ static void a_recovery_that_is_cut_off(void **state)
 			strncmp(shell.key.name, old, strlen(old)) == 0 && shell.key.name[strlen(old)] == '/');
 		snprintf(name, sizeof name, "%s", shell.key.name);
 		stop();
-		assert_true(entered("recovery_epoch"));
+		assert_true(entered("ledger_recovery"));
 	}
 	/* The new name stands, and no entry yet. */
 	shell_command("rm -rf $D/tile $D/seal $D/checkpoint $D/cosigned && : > $D/journal", "");
-	assert_false(entered("recovery_epoch"));
+	assert_false(entered("ledger_recovery"));
 	start(&v);
 	exit_send(1);
 	assert_true(serve(6000));
 	assert_string_equal(shell.key.name, name);
 	assert_string_equal(shell.recovery.origin, old);
 	stop();
-	assert_true(entered("recovery_epoch"));
+	assert_true(entered("ledger_recovery"));
 	shell_command("rm -r $D.held", "");
 }
 

@@ -276,7 +276,7 @@ void start(const struct snap_evidence *v)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	ipc_link_open(&supervisor, fds[0], PROC_SUPERVISOR, PROC_LEDGER);
 	ledger_shell_init(&shell, &child);
-	child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_GAP, fds[1]);
+	child_init(&child, PROC_LEDGER, &ledger_shell_ops, &shell, LEDGER_LEDGER_OUTAGE, fds[1]);
 	give(&supervisor, RESOURCE_LEDGER_DIR, open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	assert_int_equal(write(fd, KEY_SEED, 32), 32);
@@ -348,7 +348,7 @@ void exit_send(uint64_t n)
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 	ledger_body_u64(&b, "pid", n);
 	ledger_body_str(&b, "process", "ike");
-	ledger_body_str(&b, "why", "exit status 0");
+	ledger_body_str(&b, "reason", "exit status 0");
 	m.body_n = (uint16_t)ledger_body_done(&b);
 	memcpy(m.body, b.text, m.body_n);
 	assert_int_equal(ipc_send_LEDGER_APPEND(&supervisor, n, &m), RC_OK);

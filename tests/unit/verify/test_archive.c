@@ -148,7 +148,7 @@ static void third_boot(int dir)
 		ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 		ledger_body_u64(&b, "pid", i);
 		ledger_body_str(&b, "process", "ike");
-		ledger_body_str(&b, "why", "exit status 0");
+		ledger_body_str(&b, "reason", "exit status 0");
 		add(l, "supervisor", i - 1, &b);
 	}
 	assert_int_equal(ledger_commit(l, NULL), RC_OK);
@@ -372,7 +372,7 @@ static uint64_t long_boot(void)
 		ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 		ledger_body_u64(&b, "pid", i);
 		ledger_body_str(&b, "process", "ike");
-		ledger_body_str(&b, "why", "exit status 0");
+		ledger_body_str(&b, "reason", "exit status 0");
 		add(l, "supervisor", ++supervisor, &b);
 		if (i == RESEALED)
 			epoch_announce(&sealer, l, ++own);

@@ -415,14 +415,14 @@ static struct randomness_report compared(int wrong, bool lay_open)
 	hex_from_bytes(public_hex, key.public_key, 32);
 	hex_from_bytes(scalar_hex, key.scalar, 32);
 	hex_from_bytes(spi, octets[0] + PUBLIC_SPI_AT, 8);
-	enter(r, LEDGER_PUBLIC_EPOCH, (const char *const[][2]){ { "key", public_hex }, { NULL, NULL } }, 0);
+	enter(r, LEDGER_VRF_EPOCH, (const char *const[][2]){ { "key", public_hex }, { NULL, NULL } }, 0);
 	enter(r, LEDGER_IKE_SA_UP,
-		(const char *const[][2]){ { "public_count", "1" }, { "public_proof", proof },
+		(const char *const[][2]){ { "vrf_count", "1" }, { "vrf_proof", proof },
 			{ "role", "responder" }, { "spi_r", spi }, { "spi_i", "7468656972732100" },
 			{ NULL, NULL } },
 		1);
 	if (lay_open)
-		enter(r, LEDGER_PUBLIC_EPOCH_END,
+		enter(r, LEDGER_VRF_EPOCH_END,
 			(const char *const[][2]){ { "key", public_hex }, { "scalar", scalar_hex },
 				{ "count", "2" }, { NULL, NULL } },
 			2);

@@ -398,7 +398,7 @@ static size_t entry_with(char text[LEDGER_ENTRY_MAX], const char *why_text)
 	ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 	ledger_body_u64(&b, "pid", 1);
 	ledger_body_str(&b, "process", "ike");
-	ledger_body_str(&b, "why", why_text);
+	ledger_body_str(&b, "reason", why_text);
 	entry.body = b.text;
 	entry.body_n = ledger_body_done(&b);
 	snprintf(entry.source, sizeof entry.source, "supervisor");

@@ -155,7 +155,7 @@ static enum rc list(void)
 
 static enum rc challenge(const char *later)
 {
-	const struct field fields[] = { { "batch", root_text(), 0 }, { "later", later, 0 },
+	const struct field fields[] = { { "attestation", later, 0 }, { "batch", root_text(), 0 },
 		{ NULL, NULL, 0 } };
 
 	return enter(LEDGER_LEAF_CHALLENGE, fields);

@@ -73,7 +73,7 @@ static enum rc epoch(void)
 	const struct field fields[] = { { "key", hex }, { NULL, NULL } };
 
 	hex_from_bytes(hex, key.public_key, sizeof key.public_key);
-	return enter(LEDGER_PUBLIC_EPOCH, fields);
+	return enter(LEDGER_VRF_EPOCH, fields);
 }
 
 static enum rc epoch_end(uint64_t count)
@@ -84,7 +84,7 @@ static enum rc epoch_end(uint64_t count)
 
 	hex_from_bytes(public_hex, key.public_key, sizeof key.public_key);
 	hex_from_bytes(scalar_hex, key.scalar, sizeof key.scalar);
-	return enter(LEDGER_PUBLIC_EPOCH_END, fields);
+	return enter(LEDGER_VRF_EPOCH_END, fields);
 }
 
 /* The value that the key forces, and its proof. */
@@ -102,7 +102,7 @@ static enum rc ike(
 {
 	char hex[2 * PUBLIC_PROOF_SIZE + 1], spi_hex[17], digits[24];
 	bool initiator = strcmp(role, "initiator") == 0;
-	const struct field fields[] = { { "public_count", number(digits, count) }, { "public_proof", hex },
+	const struct field fields[] = { { "vrf_count", number(digits, count) }, { "vrf_proof", hex },
 		{ "role", role }, { initiator ? "spi_i" : "spi_r", spi_hex },
 		{ initiator ? "spi_r" : "spi_i", "1111111111111111" }, { NULL, NULL } };
 
@@ -114,7 +114,7 @@ static enum rc ike(
 static enum rc child(uint64_t count, const uint8_t proof[PUBLIC_PROOF_SIZE], const uint8_t spi[4])
 {
 	char hex[2 * PUBLIC_PROOF_SIZE + 1], spi_hex[9], digits[24];
-	const struct field fields[] = { { "public_count", number(digits, count) }, { "public_proof", hex },
+	const struct field fields[] = { { "vrf_count", number(digits, count) }, { "vrf_proof", hex },
 		{ "spi_in", spi_hex }, { NULL, NULL } };
 
 	hex_from_bytes(hex, proof, PUBLIC_PROOF_SIZE);

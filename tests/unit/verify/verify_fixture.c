@@ -118,9 +118,9 @@ static void entries_write(uint64_t up_to)
 			ledger_body_begin(&b, LEDGER_COUNTER_GAP);
 			ledger_body_u64(&b, "first", missing);
 			ledger_body_u64(&b, "last", missing);
+			ledger_body_str(&b, "reason", "refused: test");
 			ledger_body_u64(&b, "run", 0);
 			ledger_body_str(&b, "source", who ? "keeper" : "supervisor");
-			ledger_body_str(&b, "why", "refused: test");
 			entry_write("ledger", ++maker.own_n, &b);
 		} else if (who) {
 			ledger_body_begin(&b, LEDGER_SA_REMOVE);
@@ -133,7 +133,7 @@ static void entries_write(uint64_t up_to)
 			ledger_body_begin(&b, LEDGER_PROCESS_EXIT);
 			ledger_body_u64(&b, "pid", i);
 			ledger_body_str(&b, "process", "ike");
-			ledger_body_str(&b, "why", "exit status 0");
+			ledger_body_str(&b, "reason", "exit status 0");
 			entry_write("supervisor", ++maker.n[0], &b);
 		}
 	}
