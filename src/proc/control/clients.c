@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,7 +21,7 @@ static void client_forget(struct client *c)
 	c->work = CLIENT_ENDED;
 }
 
-/* Not from inside on_frame of its own port: there client_fail(). */
+/* Not from inside on_frame of its own port: there client_fail() of answer.c. */
 static void client_close(struct client *c)
 {
 	if (c->work == CLIENT_FREE)
@@ -30,46 +29,6 @@ static void client_close(struct client *c)
 	client_forget(c);
 	port_close(&c->port);
 	c->work = CLIENT_FREE;
-}
-
-/* It cannot be answered any more; the next tick closes it. */
-static void client_fail(struct client *c)
-{
-	client_forget(c);
-	c->deadline = c->control->child->loop.now;
-}
-
-struct client *client_by_tag(struct control *k, uint64_t tag, enum client_work work)
-{
-	for (size_t i = 0; i < CLIENTS_MAX; i++) {
-		if (k->clients[i].work == work && k->clients[i].tag == tag)
-			return &k->clients[i];
-	}
-	return NULL;
-}
-
-void client_row(struct client *c, const struct msg_row *row)
-{
-	enum rc rc = ipc_send_CLI_ROW(&c->port.link, 1, row);
-
-	if (rc) {
-		log_warn("closing client (uid %u), which is not reading: %s", c->uid, rc_text(rc));
-		client_fail(c);
-	}
-}
-
-void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
-{
-	struct msg_result r = { .rc = rc, .count = count };
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(r.text, sizeof r.text, fmt, args);
-	va_end(args);
-	c->work = CLIENT_ENDED;
-	c->deadline = c->control->child->loop.now + CLIENT_WAIT_NS;
-	if (ipc_send_CLI_END(&c->port.link, 1, &r))
-		client_fail(c);
 }
 
 /* The text goes into the file that came with the request: a file of memory, so that no write can make us
@@ -233,6 +192,7 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 	c->port.on_drained = client_drained;
 	c->port.on_down = client_down;
 	c->port.context = c;
+	c->forget = client_forget;
 	c->deadline = l->now + CLIENT_WAIT_NS;
 	port_open(&c->port, l, fd, PROC_CONTROL, PROC_CLI);
 	if (!k->tick.armed)

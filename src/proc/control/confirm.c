@@ -10,73 +10,8 @@
 
 #include <stdlib.h>
 
-#define LOOK_NS	  NS_PER_S
 #define RETRY_US  (10 * 1000000ull) /* the ledger or the witnesses may be away */
 #define MINUTE_US (60 * 1000000ull)
-
-static void pending(struct control *k, utc_us deadline, uint32_t minutes)
-{
-	k->unconfirmed = (struct unconfirmed){ .pending = true, .deadline = deadline, .minutes = minutes };
-	loop_arm(&k->child->loop, &k->confirm_timer, LOOK_NS, LOOK_NS);
-}
-
-enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
-{
-	utc_us deadline = clock_utc() + minutes * MINUTE_US;
-	const struct running *before = &k->running;
-	char *text = NULL;
-	size_t n = 0;
-	uint32_t ignored;
-	utc_us old;
-	enum rc rc = RC_OK;
-
-	if (k->unconfirmed.pending)
-		rc = store_unconfirmed_read(k->config_dir, &old, &ignored, &text, &n, e);
-	if (!rc)
-		rc = store_unconfirmed_write(k->config_dir, deadline, minutes, text ? text : before->text,
-			text ? n : before->n, e);
-	free(text);
-	if (!rc)
-		pending(k, deadline, minutes);
-	return rc;
-}
-
-enum rc unconfirmed_end(struct control *k, struct err *e)
-{
-	enum rc rc = store_unconfirmed_remove(k->config_dir, e);
-
-	if (rc)
-		return rc;
-	k->unconfirmed.pending = false;
-	loop_disarm(&k->child->loop, &k->confirm_timer);
-	return RC_OK;
-}
-
-void unconfirmed_over(struct control *k)
-{
-	struct err e = { 0 };
-
-	if (!unconfirmed_end(k, &e))
-		return;
-	log_error("%s; what runs now is committed again in %u minutes", e.text, k->unconfirmed.minutes);
-	k->unconfirmed.deadline = clock_utc() + k->unconfirmed.minutes * MINUTE_US;
-}
-
-void unconfirmed_load(struct control *k)
-{
-	char *text = NULL;
-	struct err e = { 0 };
-	uint32_t minutes;
-	utc_us deadline;
-	size_t n;
-	enum rc rc = store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e);
-
-	if (rc == RC_OK)
-		pending(k, deadline, minutes);
-	else if (rc != RC_NOT_FOUND)
-		log_error("%s; the commit that waits to be confirmed stays", e.text);
-	free(text);
-}
 
 /* Its entry took its time. What it named may be on its way back by now, or another commit may run. */
 void unconfirmed_confirm(struct client *c)

@@ -34,8 +34,12 @@ static void on_link(struct child *c, enum proc peer)
 
 static void on_link_lost(struct child *c, enum proc peer)
 {
-	relay_owner_lost(c->context, peer);
-	distribute_lost(c->context, peer);
+	struct control *k = c->context;
+
+	relay_owner_lost(k, peer);
+	distribute_lost(k, peer);
+	if (distribute_complete(k))
+		commit_taken(k);
 }
 
 static void tick(struct loop *l, struct timer *t)
@@ -68,10 +72,28 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 
 static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
-	if (f->head.id == IPC_SNAPSHOT_TAKEN)
-		distribute_taken(c->context, peer, f);
-	else
-		relay_message(c->context, peer, f);
+	struct control *k = c->context;
+
+	if (f->head.id != IPC_SNAPSHOT_TAKEN) {
+		relay_message(k, peer, f);
+		return;
+	}
+	distribute_taken(k, peer, f);
+	if (distribute_complete(k))
+		commit_taken(k);
+}
+
+static void control_done(struct control *k)
+{
+	clients_done(k);
+	loop_disarm(&k->child->loop, &k->tick);
+	loop_disarm(&k->child->loop, &k->confirm_timer);
+	running_done(&k->running);
+	running_done(&k->commit.next);
+	if (k->config_dir >= 0)
+		close(k->config_dir);
+	k->config_dir = -1;
+	model_done();
 }
 
 static void on_stop(struct child *c)
@@ -94,17 +116,4 @@ void control_init(struct control *k, struct child *c)
 	k->running.memory = k->commit.next.memory = -1;
 	k->tick = (struct timer){ .fn = tick, .context = k };
 	k->confirm_timer = (struct timer){ .fn = unconfirmed_look, .context = k };
-}
-
-void control_done(struct control *k)
-{
-	clients_done(k);
-	loop_disarm(&k->child->loop, &k->tick);
-	loop_disarm(&k->child->loop, &k->confirm_timer);
-	running_done(&k->running);
-	running_done(&k->commit.next);
-	if (k->config_dir >= 0)
-		close(k->config_dir);
-	k->config_dir = -1;
-	model_done();
 }

@@ -3,14 +3,19 @@
  * program. One thread on ipc/loop.h; everything here runs on it. The files of this folder share this header
  * and nothing else.
  *
+ *	main.c        enters the sandbox
+ *	control.c     callbacks: resources, links, messages, the tick
  *	clients.c     connections of the command line: who they are, what they may, one request each
+ *	answer.c      what a client is answered
  *	relay.c       requests that another process answers: show, clear, ike, trace
  *	commit.c      text -> checked -> entered -> kept -> handed out -> taken
+ *	running.c     the running configuration: compiled, loaded at the start
  *	distribute.c  the sealed snapshot, and who has taken it
  *	store.c       running.conf and its history
  *	entries.c     what control says to the ledger
  *	evidence.c    the witnesses that a commit brings
- *	confirm.c     commits that have to be confirmed
+ *	unconfirmed.c what is on the disk of a commit that has to be confirmed
+ *	confirm.c     such a commit is confirmed, or its time is over
  *	guards.c      commits that would close everything or cut their own way off: only if it is meant
  */
 #ifndef PROC_CONTROL_CONTROL_H
@@ -58,6 +63,7 @@ struct client {
 	mono_ns full_since;  /* its queue has been full since then; 0: it is not */
 	uint64_t next;	     /* CLIENT_RELAY, CLIENT_PAUSED: where the next piece of its table begins */
 	uint32_t rows;	     /* of the pieces before it */
+	void (*forget)(struct client *c); /* it goes before its answer: nobody waits for it any more */
 	struct msg_cli_request request;
 };
 
@@ -113,19 +119,20 @@ struct control {
 
 extern const struct child_ops control_ops;
 void control_init(struct control *k, struct child *c);
-void control_done(struct control *k);
 
 /* clients.c */
 enum rc clients_listen(struct control *k, int fd);
 void clients_done(struct control *k);
+void clients_tick(struct control *k);
+bool clients_none(const struct control *k);
+
+/* answer.c */
 struct client *client_by_tag(struct control *k, uint64_t tag, enum client_work work);
 /* One JSON object to the client; a client that cannot take it is closed. */
 void client_row(struct client *c, const struct msg_row *row);
 /* The answer; nothing follows it. */
 void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-void clients_tick(struct control *k);
-bool clients_none(const struct control *k);
 
 /* relay.c */
 void relay_show(struct client *c);
@@ -141,7 +148,14 @@ void commit_begin(struct client *c, int file);
 void commit_check(struct client *c, int file); /* CLI_CHECK: says what a commit would say */
 void commit_forget(struct client *c);
 void commit_tick(struct control *k);
-void commit_taken(struct control *k); /* distribute.c: everybody has answered, or the time is over */
+void commit_taken(struct control *k); /* everybody has answered, or the time is over */
+/* Takes the text over; nobody waits for the answer. */
+void commit_back(struct control *k, char *text, size_t n);
+
+/* running.c */
+/* Text (taken over) to a whole struct running; r->generation is set by the caller. */
+enum rc running_compile(
+	struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults, struct err *e);
 enum rc running_load(struct control *k, struct err *e);
 void running_done(struct running *r);
 
@@ -183,16 +197,15 @@ void enter_given_up(struct control *k, const struct client *c, const char *why);
 enum rc enter_act(
 	struct control *k, struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn);
 
-/* Takes the text over; nobody waits for the answer. */
-void commit_back(struct control *k, char *text, size_t n);
-
-/* confirm.c */
+/* unconfirmed.c */
 /* the first one: before the text is kept */
 enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e);
 /* It waits for nothing any more. On an error it goes on waiting. */
 enum rc unconfirmed_end(struct control *k, struct err *e);
 void unconfirmed_over(struct control *k); /* the same, where nobody can be told */
 void unconfirmed_load(struct control *k);
+
+/* confirm.c */
 void unconfirmed_confirm(struct client *c);
 void unconfirmed_look(struct loop *l, struct timer *t);
 

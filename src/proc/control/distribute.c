@@ -92,16 +92,12 @@ void distribute_taken(struct control *k, enum proc peer, const struct ipc_frame 
 	k->taken |= 1u << peer;
 	if (r->rc != RC_OK && !k->refusal[0])
 		snprintf(k->refusal, sizeof k->refusal, "%s: %.200s", proc_name(peer), r->text);
-	if (distribute_complete(k))
-		commit_taken(k);
 }
 
 void distribute_lost(struct control *k, enum proc peer)
 {
 	/* It gets the snapshot again with its next link. */
 	k->asked &= ~(1u << peer);
-	if (k->commit.under_way && distribute_complete(k))
-		commit_taken(k);
 }
 
 bool distribute_complete(const struct control *k)

@@ -1,0 +1,91 @@
+/*
+ * The running configuration: compiled, and loaded when control starts.
+ */
+#include "base/log.h"
+#include "proc/control/control.h"
+#include "witness/configured.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void running_done(struct running *r)
+{
+	free(r->text);
+	free(r->block);
+	if (r->memory >= 0)
+		close(r->memory);
+	*r = (struct running){ .memory = -1 };
+}
+
+enum rc running_compile(
+	struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults, struct err *e)
+{
+	enum rc rc;
+
+	r->text = text;
+	r->n = n;
+	crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
+	rc = model_read(text, n, name, r->generation, r->sha256, &r->block, &r->bytes, ret_faults, e);
+	if (!rc)
+		rc = configured_keys_check(&((const struct snapshot *)r->block)->evidence, name, e);
+	if (!rc)
+		rc = snapshot_memory(&r->memory, r->block, r->bytes, e);
+	return rc;
+}
+
+/*
+ * Nothing is permitted, to the host as well: a machine whose configuration is gone cannot be told from one
+ * that never had one. lost: there is one, and it cannot be used; the count of generations goes on.
+ */
+static enum rc running_empty(struct control *k, bool lost, struct err *e)
+{
+	static const char
+		fresh[] = "# No configuration has been committed yet: all is denied, to the host as well.\n",
+		closed[] =
+			"# The stored configuration could not be used: all is denied, to the host as well.\n";
+	struct running *r = &k->running;
+	char *text = strdup(lost ? closed : fresh);
+	struct faults none;
+	uint64_t generation = 0;
+
+	running_done(r);
+	if (!text)
+		return err_add(e, RC_INTERNAL, "out of memory");
+	if (lost) {
+		crypto_hash_sha256(r->sha256, (const unsigned char *)text, strlen(text));
+		generation = store_generation(k->config_dir, r->sha256);
+	}
+	r->generation = generation;
+	return running_compile(r, text, strlen(text), "built-in", &none, e);
+}
+
+enum rc running_load(struct control *k, struct err *e)
+{
+	struct err fault = { 0 };
+	struct running *r = &k->running;
+	struct faults faults;
+	char *text = NULL;
+	size_t n = 0;
+	enum rc rc = store_read(k->config_dir, &text, &n, &fault);
+
+	if (!rc) {
+		crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
+		r->generation = store_generation(k->config_dir, r->sha256);
+		rc = running_compile(r, text, n, "running.conf", &faults, &fault);
+		if (!rc) {
+			if (snapshot_check_not_closed(r->block, "running.conf", &fault))
+				log_warn("%s", fault.text);
+			enter_loaded(k);
+			return RC_OK;
+		}
+		enter_refused(k, NULL, r->sha256, fault.text);
+	}
+	log_line(rc == RC_NOT_FOUND ? LOG_WARN : LOG_ERROR,
+		"%s; all is denied, to the host as well, until a configuration is committed",
+		rc == RC_NOT_FOUND ? "there is no stored configuration" : fault.text);
+	rc = running_empty(k, rc != RC_NOT_FOUND, e);
+	if (!rc)
+		enter_loaded(k);
+	return rc;
+}
