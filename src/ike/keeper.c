@@ -110,7 +110,7 @@ void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_re
 		return;
 	}
 	switch (q->op) {
-#define E(id, request, reply)                                                                                \
+#define E(id, request, reply, ike, child)                                                                    \
 	case KEEPER_##id:                                                                                    \
 		r.u.id.rc = (uint32_t)rc;                                                                    \
 		snprintf(r.u.id.text, sizeof r.u.id.text, "the keeper was not asked: %s", rc_text(rc));      \

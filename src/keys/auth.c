@@ -6,6 +6,7 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define IKE_HEADER_SIZE 28
@@ -224,12 +225,9 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 {
 	enum rc rc;
 
-	if (!sa || (sa->state != IKE_KEYED && sa->state != IKE_AUTHENTICATED))
-		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x with keys", q->handle);
 	if (!peer)
 		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
-	if (sa->role == KEEPER_RESPONDER && sa->state != IKE_AUTHENTICATED)
-		return err_add(e, RC_DENIED, "the initiator proves itself first");
+	assert(sa->state == IKE_AUTHENTICATED || (sa->state == IKE_KEYED && sa->role == KEEPER_INITIATOR));
 	if (sa->state == IKE_AUTHENTICATED && (rc = peer_is_unchanged(k, sa, peer, e)) != RC_OK)
 		return rc;
 	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
@@ -266,7 +264,7 @@ enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag
 	const struct snap_peer *peer = peer_by_index(k, q->peer);
 	enum rc rc = sign_admit(k, sa, peer, q, e);
 
-	if (rc == RC_DENIED && sa)
+	if (rc == RC_DENIED)
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
 		rc = auth_make(k, sa, peer, q, a, e);
@@ -366,15 +364,14 @@ static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, cons
 {
 	enum rc rc;
 
-	if (!sa || sa->state != IKE_KEYED || sa->verifying)
-		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x that waits for its peer's proof", q->handle);
+	assert(sa->state == IKE_KEYED && !sa->verifying);
 	if (!peer)
 		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
 	if (q->auth_n == 0 || q->auth_n > KEEPER_AUTH_MAX)
 		return err_add(e, RC_AUTH, "authentication data of %u octets", q->auth_n);
 	if (sa->role == KEEPER_INITIATOR && strcmp(sa->signed_for, peer->name) != 0)
-		return err_add(e, RC_DENIED, "we proved ourselves to '%s', not to '%s'",
-			sa->signed_for[0] ? sa->signed_for : "nobody", peer->name);
+		return err_add(
+			e, RC_DENIED, "we proved ourselves to '%s', not to '%s'", sa->signed_for, peer->name);
 	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK ||
@@ -421,7 +418,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	struct keys_entry entry;
 	struct pending *p;
 
-	if (rc == RC_DENIED && sa)
+	if (rc == RC_DENIED)
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
 		rc = verify_proof(k, sa, peer, q, e);

@@ -8,6 +8,8 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
+
 static size_t begun_of(const struct keys *k, uint32_t ike_handle)
 {
 	size_t n = 0;
@@ -53,8 +55,7 @@ static enum rc tunnel_of_peer(
 static enum rc begin_check(
 	struct keys *k, const struct keeper_ike_sa *sa, const struct keeper_child_begin *q, struct err *e)
 {
-	if (!sa || (sa->state != IKE_KEYED && sa->state != IKE_AUTHENTICATED))
-		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x with keys", q->handle);
+	assert(sa && (sa->state == IKE_KEYED || sa->state == IKE_AUTHENTICATED));
 	if (q->role != KEEPER_INITIATOR && q->role != KEEPER_RESPONDER)
 		return err_add(e, RC_MALFORMED, "role %u", q->role);
 	if (q->dh_group != DH_NONE && dh_public_size(q->dh_group) == 0)
@@ -150,10 +151,8 @@ static enum rc install_check(struct keys *k, const struct keeper_ike_sa *sa, con
 	const struct child_sa *old = child_sa_find_by_spi(k, q->rekeys_spi_in);
 	enum rc rc;
 
-	if (!sa || sa->state != IKE_AUTHENTICATED)
-		return err_add(e, RC_DENIED, "IKE SA %#x is not authenticated", q->handle);
-	if (!c || c->state != CHILD_BEGUN || c->ike != sa->handle)
-		return err_add(e, RC_NOT_FOUND, "no begun child %#x of this IKE SA", q->child);
+	assert(sa && sa->state == IKE_AUTHENTICATED);
+	assert(c && c->state == CHILD_BEGUN && c->ike == sa->handle);
 	if ((rc = tunnel_of_peer(k, sa, t, e)) != RC_OK)
 		return rc;
 	if (strcmp(t->name, c->tunnel) != 0)
@@ -403,15 +402,13 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 	struct child_sa *c = q->child ? child_sa_find(k, q->child) : child_sa_find_by_spi(k, q->spi_in);
 	struct pending *p;
 
-	if ((q->child && !c) || (c && q->spi_in && c->spi_in != q->spi_in) || (!c && q->spi_in < SPI_MIN))
+	assert(!c || c->state == CHILD_BEGUN || c->state == CHILD_INSTALLED);
+	if ((c && q->spi_in && c->spi_in != q->spi_in) || (!c && q->spi_in < SPI_MIN))
 		return err_add(e, RC_NOT_FOUND, "no child SA %#x with inbound SPI %08x", q->child, q->spi_in);
 	if (c && c->state == CHILD_BEGUN) {
 		child_sa_free(k, c);
 		return RC_OK;
 	}
-	if (c && c->state != CHILD_INSTALLED)
-		return err_add(e, RC_AGAIN, "the child SA is being %s",
-			c->state == CHILD_INSTALLING ? "installed" : "removed");
 	if (!k->dataplane_is_up && !c)
 		return err_add(e, RC_AGAIN, "the data plane is down");
 	p = pending_new(k, KEEPER_CHILD_REMOVE, tag, peer_of_tunnel(k, c, q), e);

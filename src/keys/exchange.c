@@ -4,6 +4,8 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
+
 static size_t half_open(const struct keys *k)
 {
 	size_t n = 0;
@@ -21,8 +23,6 @@ static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q
 		return err_add(e, RC_MALFORMED, "role %u", q->role);
 	if (dh_public_size(q->dh_group) == 0)
 		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
-	if (q->parent != 0 && (!parent || parent->state != IKE_AUTHENTICATED))
-		return err_add(e, RC_NOT_FOUND, "no authenticated IKE SA %#x to rekey", q->parent);
 	if (parent)
 		return peer_has_room(k, parent->peer.name, e);
 	if (half_open(k) >= KEYS_HALF_OPEN_MAX)
@@ -68,14 +68,11 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	return RC_OK;
 }
 
-static enum rc finish_check(const struct keys *k, const struct keeper_ike_sa *sa,
-	const struct keeper_exchange_finish *q, struct err *e)
+static enum rc finish_check(const struct keys *k, const struct keeper_exchange_finish *q, struct err *e)
 {
 	static const uint8_t no_spi[8];
 	size_t least = MAX_OF((size_t)16, prf_size(q->prf) / 2);
 
-	if (!sa || sa->state != IKE_BEGUN)
-		return err_add(e, RC_NOT_FOUND, "no begun exchange %#x", q->handle);
 	if (prf_size(q->prf) == 0)
 		return err_add(e, RC_UNSUPPORTED, "pseudorandom function %u", q->prf);
 	if (aead_material_size(q->encr, q->encr_bits) == 0)
@@ -173,8 +170,10 @@ enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 {
 	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle), *parent = NULL;
 	struct ike_keys keys;
-	enum rc rc = finish_check(k, sa, q, e);
+	enum rc rc;
 
+	assert(sa && sa->state == IKE_BEGUN && sa->dh.group == sa->dh_group);
+	rc = finish_check(k, q, e);
 	if (rc != RC_OK)
 		return rc;
 	if (sa->parent != 0) {
@@ -182,8 +181,7 @@ enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 		const struct snap_peer *peer = NULL;
 
 		parent = ike_sa_find(k, sa->parent);
-		if (!parent || parent->state != IKE_AUTHENTICATED)
-			return err_add(e, RC_NOT_FOUND, "the IKE SA that was to be rekeyed is gone");
+		assert(parent && parent->state == IKE_AUTHENTICATED);
 		as_asked.prf = q->prf;
 		as_asked.encr = q->encr;
 		as_asked.encr_bits = q->encr_bits;
@@ -214,13 +212,11 @@ enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e
 	struct keys_entry entry;
 
 	if (q->child != 0) {
-		if (!child || child->state != CHILD_BEGUN)
-			return err_add(e, RC_NOT_FOUND, "no begun child %#x", q->child);
+		assert(child && child->state == CHILD_BEGUN);
 		child_sa_free(k, child);
 		return RC_OK;
 	}
-	if (!sa)
-		return err_add(e, RC_NOT_FOUND, "no IKE SA %#x", q->handle);
+	assert(sa);
 	/* What is entered follows our own state, not what ike says of it. */
 	if (sa->state == IKE_AUTHENTICATED) {
 		char reason[KEEPER_TEXT_MAX];

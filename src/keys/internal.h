@@ -198,6 +198,10 @@ uint32_t tunnel_index(const struct keys *k, const char *name); /* INDEX_NONE: no
 enum rc tunnel_allows(const struct keys *k, const struct snap_tunnel *t, const struct keeper_child_install *q,
 	struct err *e);
 
+/* admit.c */
+/* Whether the request is admissible in the state of what it names (KEEPER_OPS); else its error, and its entry. */
+enum rc request_admit(struct keys *k, const struct keeper_request *q, struct err *e);
+
 /* exchange.c */
 enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	const struct keys_entropy *fresh, struct keeper_exchange_begun *a, struct err *e);

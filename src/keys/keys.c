@@ -40,20 +40,9 @@ void keys_configure(struct keys *k, const struct snapshot *snapshot)
 	k->snapshot = snapshot;
 }
 
-/* Numbers of another configuration name other peers and tunnels: nothing is done, and nothing is held against
- * ike. */
-static enum rc generation_check(const struct keys *k, const struct keeper_request *q, struct err *e)
-{
-	const uint64_t *generation = keeper_generation((struct keeper_request *)(uintptr_t)q);
-
-	if (!generation || !k->snapshot || *generation == k->snapshot->generation)
-		return RC_OK;
-	return err_add(e, RC_STALE, "the request is of configuration %llu, configuration %llu is in force",
-		(unsigned long long)*generation, (unsigned long long)k->snapshot->generation);
-}
-
-static enum rc dispatch(struct keys *k, const struct keeper_request *q, const struct keys_entropy *fresh,
-	struct keeper_reply *a, enum outcome *ret_outcome, struct err *e)
+/* An admissible request to its handler. */
+static enum rc request_dispatch(struct keys *k, const struct keeper_request *q,
+	const struct keys_entropy *fresh, struct keeper_reply *a, enum outcome *ret_outcome, struct err *e)
 {
 	switch (q->op) {
 	case KEEPER_EXCHANGE_BEGIN:
@@ -75,7 +64,7 @@ static enum rc dispatch(struct keys *k, const struct keeper_request *q, const st
 	case KEEPER_OP_COUNT:
 		break;
 	}
-	return err_add(e, RC_UNSUPPORTED, "request %u", (unsigned)q->op);
+	return err_add(e, RC_INTERNAL, "request %u has no handler", (unsigned)q->op);
 }
 
 void keys_request(struct keys *k, const struct keeper_request *request, struct keys_entropy *fresh)
@@ -83,11 +72,10 @@ void keys_request(struct keys *k, const struct keeper_request *request, struct k
 	struct keys_action a = { .kind = KEYS_REPLY };
 	enum outcome outcome = ANSWERED;
 	struct err e = { 0 };
-	enum rc rc = generation_check(k, request, &e);
+	enum rc rc = request_admit(k, request, &e);
 
 	if (rc == RC_OK)
-		rc = dispatch(k, request, fresh, &a.u.reply, &outcome, &e);
-
+		rc = request_dispatch(k, request, fresh, &a.u.reply, &outcome, &e);
 	if (rc != RC_OK)
 		journal_unused(k, &fresh->proof, &fresh->leaf);
 	else if (fresh->proof.count % EXPIRE_EVERY == 0 && fresh->proof.count > 0)

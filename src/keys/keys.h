@@ -7,13 +7,15 @@
  * call back into the core. One thread. Caller: proc/keeper, and the tests and the simulator in its place.
  *
  * Invariants
+ * - Requests come in an order: each is held against the state of what it names before its handler runs, in one
+ *   place (admit.c, by KEEPER_OPS); ike may be compromised, so one out of order is refused and entered.
  * - Receipt before act: an IKE SA counts as authenticated, and a child goes to the data plane, only after the
- * ledger's receipt. With the ledger down new peers and new tunnels are refused; a rekey inside an
- * authenticated IKE SA of a tunnel that has been entered goes ahead and is entered later, marked `deferred`.
+ *   ledger's receipt. With the ledger down new peers and new tunnels are refused; a rekey inside an
+ *   authenticated IKE SA of a tunnel that has been entered goes ahead and is entered later, marked `deferred`.
  * - A child is derived once from a pair of nonces: a begun child is spent by its installation, and the nonces
- * of IKE_SA_INIT serve one child. No keying material comes out twice.
+ *   of IKE_SA_INIT serve one child. No keying material comes out twice.
  * - DH secrets are wiped when the exchange is finished, SK_* when the handle is dropped or ike's link is
- * gone, child keys when they are handed over.
+ *   gone, child keys when they are handed over.
  * - No reply holds a secret, except SK_ei and SK_er in keeper_exchange_finished.
  */
 #ifndef KEYS_KEYS_H

@@ -19,7 +19,7 @@ void sink_reply(struct keys *k, enum keeper_op op, uint64_t tag, enum rc rc, con
 	a.u.reply.op = op;
 	a.u.reply.tag = tag;
 	switch (op) {
-#define E(id, request, reply_)                                                                               \
+#define E(id, request, reply_, ike, child)                                                                   \
 	case KEEPER_##id:                                                                                    \
 		a.u.reply.u.id.rc = (uint32_t)rc;                                                            \
 		text_copy(a.u.reply.u.id.text, sizeof a.u.reply.u.id.text, text ? text : "");                \

@@ -174,20 +174,71 @@ struct keeper_dropped {
 	char text[KEEPER_TEXT_MAX];
 };
 
+/*
+ * Requests come in an order (RFC 7296 sections 1.2, 1.3, 2.18): a row says in which states of the IKE SA and of the
+ * child SA that it names a request is admissible. The keeper checks that in one place before anything else happens
+ * (src/keys/admit.c). What is refused as RC_DENIED is no race of two processes: ike is at fault, or compromised, and the
+ * ledger is told.
+ */
 /* clang-format off */
-#define KEEPER_OPS(K)	/* id, request, reply */						\
-	K(EXCHANGE_BEGIN,  keeper_exchange_begin,  keeper_exchange_begun)			\
-	K(EXCHANGE_FINISH, keeper_exchange_finish, keeper_exchange_finished)			\
-	K(AUTH_SIGN,       keeper_auth_sign,       keeper_auth_signed)				\
-	K(AUTH_VERIFY,     keeper_auth_verify,     keeper_auth_verified)			\
-	K(CHILD_BEGIN,     keeper_child_begin,     keeper_child_begun)				\
-	K(CHILD_INSTALL,   keeper_child_install,   keeper_child_installed)			\
-	K(CHILD_REMOVE,    keeper_child_remove,    keeper_child_removed)			\
-	K(DROP,            keeper_drop,            keeper_dropped)
+#define KEEPER_IKE_STATES(S)	/* id, code of the refusal, "IKE SA 0x4001 is ..." */						\
+	S(NONE,            RC_NOT_FOUND, "not named")										\
+	S(UNKNOWN,         RC_NOT_FOUND, "unknown")			/* no such handle, or no longer */			\
+	S(BEGUN,           RC_DENIED,    "begun")			/* our public value is out */				\
+	S(PARENT_GONE,     RC_NOT_FOUND, "the rekey of one that is gone") /* as BEGUN, and nothing can come of it */		\
+	S(KEYED_INITIATOR, RC_DENIED,    "keyed as initiator")		/* SK_* are derived; our AUTH is not asked for */	\
+	S(SIGNED,          RC_DENIED,    "waiting for the responder's AUTH")							\
+	S(KEYED_RESPONDER, RC_DENIED,    "waiting for the initiator's AUTH")							\
+	S(VERIFYING,       RC_DENIED,    "waiting for its receipt")	/* the peer's AUTH is good, its entry on the way */	\
+	S(AUTHENTICATED,   RC_DENIED,    "authenticated")
+
+#define KEEPER_CHILD_STATES(S)	/* id, code of the refusal, "child SA 0x4001 is ..." */						\
+	S(NONE,       RC_NOT_FOUND, "not named")	/* or by an SPI that the keeper does not know */			\
+	S(UNKNOWN,    RC_NOT_FOUND, "unknown")		/* no such handle, or of another IKE SA */				\
+	S(BEGUN,      RC_DENIED,    "begun")									\
+	S(INSTALLING, RC_AGAIN,     "being installed")	/* waits for its receipt or for the data plane */			\
+	S(INSTALLED,  RC_DENIED,    "installed")								\
+	S(REMOVING,   RC_AGAIN,     "being removed")
+
+#define KEEPER_OPS(K)	/* id, request, reply; when: states of the IKE SA, states of the child SA */		\
+	K(EXCHANGE_BEGIN,  keeper_exchange_begin,  keeper_exchange_begun,				\
+		WHEN_IKE(NONE) | WHEN_IKE(AUTHENTICATED), WHEN_CHILD(NONE)) /* the one that is rekeyed */	\
+	K(EXCHANGE_FINISH, keeper_exchange_finish, keeper_exchange_finished,				\
+		WHEN_IKE(BEGUN), WHEN_CHILD(NONE))							\
+	K(AUTH_SIGN,       keeper_auth_sign,       keeper_auth_signed,					\
+		WHEN_IKE(KEYED_INITIATOR) | WHEN_IKE(SIGNED) | WHEN_IKE(AUTHENTICATED), WHEN_CHILD(NONE)) \
+	K(AUTH_VERIFY,     keeper_auth_verify,     keeper_auth_verified,				\
+		WHEN_IKE(SIGNED) | WHEN_IKE(KEYED_RESPONDER), WHEN_CHILD(NONE))				\
+	K(CHILD_BEGIN,     keeper_child_begin,     keeper_child_begun,					\
+		WHEN_IKE(KEYED_INITIATOR) | WHEN_IKE(SIGNED) | WHEN_IKE(KEYED_RESPONDER) |		\
+			WHEN_IKE(AUTHENTICATED), WHEN_CHILD(NONE))					\
+	K(CHILD_INSTALL,   keeper_child_install,   keeper_child_installed,				\
+		WHEN_IKE(AUTHENTICATED), WHEN_CHILD(BEGUN))						\
+	K(CHILD_REMOVE,    keeper_child_remove,    keeper_child_removed,				\
+		WHEN_IKE(NONE), WHEN_CHILD(NONE) | WHEN_CHILD(BEGUN) | WHEN_CHILD(INSTALLED))		\
+	K(DROP,            keeper_drop,            keeper_dropped, /* of a child SA, or of an IKE SA */	\
+		WHEN_IKE_ANY & ~WHEN_IKE(UNKNOWN), WHEN_CHILD(NONE) | WHEN_CHILD(BEGUN))
 /* clang-format on */
 
+enum keeper_ike_state {
+#define E(id, rc, text) KEEPER_IKE_##id,
+	KEEPER_IKE_STATES(E) KEEPER_IKE_STATE_COUNT
+#undef E
+};
+
+enum keeper_child_state {
+#define E(id, rc, text) KEEPER_CHILD_IS_##id,
+	KEEPER_CHILD_STATES(E) KEEPER_CHILD_STATE_COUNT
+#undef E
+};
+
+/* In the columns of KEEPER_OPS: a bit for each state. */
+#define WHEN_IKE(id)   (1u << KEEPER_IKE_##id)
+#define WHEN_IKE_ANY   ((1u << KEEPER_IKE_STATE_COUNT) - 1)
+#define WHEN_CHILD(id) (1u << KEEPER_CHILD_IS_##id)
+
 enum keeper_op {
-#define E(id, request, reply) KEEPER_##id,
+#define E(id, request, reply, ike, child) KEEPER_##id,
 	KEEPER_OPS(E) KEEPER_OP_COUNT
 #undef E
 };
@@ -199,7 +250,7 @@ struct keeper_request {
 	enum keeper_op op;
 	uint64_t tag;
 	union {
-#define E(id, request, reply) struct request id;
+#define E(id, request, reply, ike, child) struct request id;
 		KEEPER_OPS(E)
 #undef E
 	} u;
@@ -209,7 +260,7 @@ struct keeper_reply {
 	enum keeper_op op;
 	uint64_t tag;
 	union {
-#define E(id, request, reply) struct reply id;
+#define E(id, request, reply, ike, child) struct reply id;
 		KEEPER_OPS(E)
 #undef E
 	} u;

@@ -212,7 +212,7 @@ static enum rc keys_act(void *context, struct keys_action *a)
 static const char *op_name(enum keeper_op op)
 {
 	static const char *const names[] = {
-#define E(id, request, reply) #id,
+#define E(id, request, reply, ike, child) #id,
 		KEEPER_OPS(E)
 #undef E
 	};

@@ -17,7 +17,7 @@ static void keeper_ask(struct ike_shell *s, const struct keeper_request *q)
 	enum rc rc = RC_INTERNAL;
 
 	switch (q->op) {
-#define E(id, request, reply)                                                                                \
+#define E(id, request, reply, ike, child)                                                                    \
 	case KEEPER_##id:                                                                                    \
 		rc = ipc_send_##id(l, q->tag, &q->u.id);                                                     \
 		break;

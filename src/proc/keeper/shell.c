@@ -317,7 +317,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	struct keeper_request q = { .tag = f->head.tag };
 
 	switch (f->head.id) {
-#define E(name, request_, reply_)                                                                            \
+#define E(name, request_, reply_, ike, child)                                                                \
 	case IPC_##name:                                                                                     \
 		q.op = KEEPER_##name;                                                                        \
 		q.u.name = f->u.name;                                                                        \

@@ -432,14 +432,14 @@ static void order_of_proofs(void **state)
 	struct keeper_auth_signed auth = { .method = AUTH_SHARED_KEY, .auth_n = 32 };
 
 	assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
-	assert_int_equal(pair_sign(&p, 0, &auth), RC_NOT_FOUND); /* no keys yet */
-	assert_int_equal(pair_verify(&p, 0, &auth), RC_NOT_FOUND);
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_DENIED); /* no keys yet */
+	assert_int_equal(pair_verify(&p, 0, &auth), RC_DENIED);
 	assert_int_equal(pair_finish(&p), RC_OK);
 	assert_int_equal(pair_sign(&p, 1, &auth), RC_DENIED);	/* the initiator first */
 	assert_int_equal(pair_verify(&p, 0, &auth), RC_DENIED); /* the initiator has not proven itself */
 	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
-	assert_int_equal(pair_verify(&p, 1, &auth), RC_NOT_FOUND); /* once */
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_DENIED); /* once */
 }
 
 /* The algorithms of the IKE SA must be among those of the peer that is now known. */
@@ -500,7 +500,7 @@ static void receipt_before_up(void **state)
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_AGAIN);
 	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
 	assert_int_equal(keys_count(p.side[1].keys).pending, 1);
-	assert_int_equal(pair_verify(&p, 1, &auth), RC_NOT_FOUND); /* one at a time */
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_DENIED); /* one at a time */
 	p.side[1].ledger = PAIR_AT_ONCE;
 	side_pump(&p.side[1]);
 	assert_int_equal(p.side[1].reply.op, KEEPER_AUTH_VERIFY);
