@@ -174,7 +174,7 @@ static struct train raw_read(struct rd *r, struct packet *room)
 	return t;
 }
 
-static void singly(const struct train *trains, uint32_t n)
+static void no_udp_gso(const struct train *trains, uint32_t n)
 {
 	struct gate *one = &gates[1];
 
@@ -243,7 +243,7 @@ static void burst(struct rd *r, uint8_t op)
 		}
 		trains[i] = t;
 	}
-	singly(trains, n);
+	no_udp_gso(trains, n);
 	gate_clear(&g);
 	if (n)
 		pipeline_burst(&g.p, trains, n, g.now);

@@ -43,7 +43,7 @@ static enum drop_reason decide_policy(
 		return fw_host_allows(fw, &tuple) ? DROP_NONE : DROP_HOST_INBOUND;
 	if (from == TRAIN_NONE || to == TRAIN_NONE)
 		return DROP_NO_ZONE;
-	switch (fw_match(fw, &tuple, &t->rule, ret_timeout_s)) {
+	switch (fw_policy_lookup(fw, &tuple, &t->rule, ret_timeout_s)) {
 	case RULE_PERMIT:
 		return DROP_NONE;
 	case RULE_REJECT:
@@ -65,7 +65,7 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 	/* A tunnel's selectors are about the real addresses: what goes into one is not translated. */
 	if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
 		struct fw_tuple tuple = fw_tuple_of_train(t, from, to);
-		uint32_t rule = fw_nat_match(fw, &tuple);
+		uint32_t rule = fw_nat_lookup(fw, &tuple);
 		const struct snap_nat_rule *n =
 			rule == FW_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[rule];
 		if (n && n->action != NAT_OFF) {
@@ -78,8 +78,9 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 			return fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1], now);
 		}
 	}
-	return fw_find(fw, &key[1], fw_hash(fw, &key[1]), &direction) == FW_NONE ? DROP_NONE
-										 : DROP_SESSION_COLLISION;
+	return fw_session_find(fw, &key[1], fw_key_hash(fw, &key[1]), &direction) == FW_NONE
+		       ? DROP_NONE
+		       : DROP_SESSION_COLLISION;
 }
 
 static enum drop_reason session_begin(struct firewall *fw, struct train *t, const struct fw_key key[2],
@@ -87,7 +88,7 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 {
 	bool tcp = t->proto == IP_TCP;
 
-	if (!fw_room_make(fw, &key[0], from, now))
+	if (!fw_evict_for(fw, &key[0], from, now))
 		return DROP_SESSION_LIMIT;
 	uint32_t index = fw_session_new(fw, key, now);
 	if (index == FW_NONE)
@@ -126,9 +127,9 @@ static enum drop_reason ends_here(
 }
 
 /* A connection that is over, and whose port is used again. */
-static void over_end(struct firewall *fw, const struct fw_key *key, mono_ns now)
+static void closed_session_end(struct firewall *fw, const struct fw_key *key, mono_ns now)
 {
-	uint32_t direction, index = fw_find(fw, key, fw_hash(fw, key), &direction);
+	uint32_t direction, index = fw_session_find(fw, key, fw_key_hash(fw, key), &direction);
 
 	if (index != FW_NONE)
 		fw_session_end_by(fw, index, FW_END_REUSED, now);
@@ -143,12 +144,12 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	t->session = t->rule = TRAIN_NONE;
 	if (t->drop)
 		return;
-	bool no_session_by_nature = fw_is_icmp(t->proto) && !fw_is_icmp_query(t);
-	if (no_session_by_nature && to == FW_ZONE_HOST) {
+	bool is_sessionless = fw_is_icmp(t->proto) && !fw_is_icmp_query(t);
+	if (is_sessionless && to == FW_ZONE_HOST) {
 		t->drop = fw_host_inbound(fw, t);
 		return;
 	}
-	if (no_session_by_nature && from == FW_ZONE_HOST)
+	if (is_sessionless && from == FW_ZONE_HOST)
 		return; /* the gateway's own errors and answers */
 	enum drop_reason d = check_beginning(t);
 	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
@@ -162,7 +163,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (!d && (t->drop = ends_here(t, egress, from, to)))
 		return;
 	if (!d && t->proto == IP_TCP)
-		over_end(fw, &key[0], now);
+		closed_session_end(fw, &key[0], now);
 	if (!d)
 		d = decide_nat(fw, t, egress, from, to, now, key, &nat_rule);
 	if (!d)
@@ -190,9 +191,9 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 		return;
 	}
 	struct fw_tuple tuple = fw_tuple_of_key(&s->key[0], s->zones.zone[0], to);
-	enum rule_action action = fw_match(fw, &tuple, &rule, &timeout_s);
+	enum rule_action action = fw_policy_lookup(fw, &tuple, &rule, &timeout_s);
 	/* Another way with another translation would be another connection to the other side. */
-	uint32_t nat_rule = t->tunnel == TRAIN_NONE ? fw_nat_match(fw, &tuple) : FW_NONE;
+	uint32_t nat_rule = t->tunnel == TRAIN_NONE ? fw_nat_lookup(fw, &tuple) : FW_NONE;
 	bool nat_off =
 		nat_rule == FW_NONE || snap_nat_rules(fw->policy->snapshot)[nat_rule].action == NAT_OFF;
 	bool same_nat = s->flags & FW_SESSION_TRANSLATED ? nat_rule == s->nat_rule : nat_off;

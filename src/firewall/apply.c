@@ -22,9 +22,9 @@ static bool key_wanted(const struct train *t, struct fw_key *ret_key)
 
 /* A port that is used again while the old connection lingers: the SYN begins a new one, fw_admit() ends the
  * old. */
-static bool begins_anew(const struct fw_session *s, const struct train *t)
+static bool reopens_closed_session(const struct fw_session *s, const struct train *t)
 {
-	return fw_tcp_over(s) && !(t->flags & TRAIN_ICMP_ERROR) &&
+	return fw_tcp_is_closed(s) && !(t->flags & TRAIN_ICMP_ERROR) &&
 	       (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
@@ -32,7 +32,7 @@ static void found(struct firewall *fw, struct train *t, uint32_t index, uint32_t
 {
 	const struct fw_session *s = &fw->sessions[index];
 
-	if (begins_anew(s, t))
+	if (reopens_closed_session(s, t))
 		return;
 	t->session = index;
 	t->rule = s->rule;
@@ -59,8 +59,9 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
 		t->flags &= ~(uint32_t)TRAIN_REPLY;
 		if (!wanted[i])
 			continue;
-		hash[i] = i > 0 && wanted[i - 1] && fw_key_equal(&key[i], &key[i - 1]) ? hash[i - 1]
-										       : fw_hash(fw, &key[i]);
+		hash[i] = i > 0 && wanted[i - 1] && fw_key_equal(&key[i], &key[i - 1])
+				  ? hash[i - 1]
+				  : fw_key_hash(fw, &key[i]);
 		__builtin_prefetch(&fw->bucket[hash[i] & fw->bucket_mask]);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -76,7 +77,7 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
 		if (!wanted[i])
 			continue;
 		fw->counters.lookups++;
-		uint32_t index = fw_find(fw, &key[i], hash[i], &direction);
+		uint32_t index = fw_session_find(fw, &key[i], hash[i], &direction);
 		if (index != FW_NONE)
 			found(fw, trains[i], index, direction);
 	}
@@ -123,8 +124,8 @@ static void clamp(const struct firewall *fw, const struct fw_session *s, struct 
 	uint32_t mss = fw->policy ? fw->policy->snapshot->tcp_mss : 0;
 
 	for (int d = 0; d < 2; d++)
-		if (s->way[d].mss && (mss == 0 || s->way[d].mss < mss))
-			mss = s->way[d].mss;
+		if (s->forwarding[d].mss && (mss == 0 || s->forwarding[d].mss < mss))
+			mss = s->forwarding[d].mss;
 	if (mss)
 		fw_tcp_clamp(t, mss);
 }
@@ -147,7 +148,7 @@ static void renew(struct firewall *fw, uint32_t index, struct fw_session *s, uin
 	s->last_seen = now;
 	if (d)
 		s->flags |= FW_SESSION_CONFIRMED;
-	fw_room_renew(fw, index);
+	fw_shares_update(fw, index);
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 }
 
@@ -166,16 +167,16 @@ static enum drop_reason apply_error(struct fw_session *s, struct train *t, uint3
 static enum drop_reason apply_tcp(struct firewall *fw, struct fw_session *s, struct train *t, uint32_t d,
 	mono_ns now, enum fw_tcp_step *ret_step)
 {
-	bool was_over = fw_tcp_over(s), control = t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
+	bool was_closed = fw_tcp_is_closed(s), control = t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
 
 	if (control && train_verify_l4(t) != DROP_NONE)
 		return DROP_L4_CHECKSUM;
 	enum drop_reason drop = fw_tcp_track(s, t, d, ret_step);
 	if (drop)
 		return drop;
-	if (*ret_step == FW_TCP_ANEW)
-		fw_session_anew(fw, t->session, now);
-	fw->changes += was_over != fw_tcp_over(s);
+	if (*ret_step == FW_TCP_REOPENS)
+		fw_session_reopen(fw, t->session, now);
+	fw->changes += was_closed != fw_tcp_is_closed(s);
 	if (t->tcp_flags & TCP_SYN)
 		clamp(fw, s, t);
 	return DROP_NONE;

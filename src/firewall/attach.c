@@ -96,10 +96,11 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	struct fw_session *s = &fw->sessions[i];
 	uint32_t d;
 
-	if (!record_sound(fw->state, s) || fw_find(fw, &s->key[0], fw_hash(fw, &s->key[0]), &d) != FW_NONE ||
-		fw_find(fw, &s->key[1], fw_hash(fw, &s->key[1]), &d) != FW_NONE)
+	if (!record_sound(fw->state, s) ||
+		fw_session_find(fw, &s->key[0], fw_key_hash(fw, &s->key[0]), &d) != FW_NONE ||
+		fw_session_find(fw, &s->key[1], fw_key_hash(fw, &s->key[1]), &d) != FW_NONE)
 		return false;
-	s->way[0].generation = s->way[1].generation =
+	s->forwarding[0].generation = s->forwarding[1].generation =
 		0; /* the routes' generation counts anew in this process */
 	/* A renewal is one store, so a time far ahead is not ours; and rules are named by a policy that is
 	 * not loaded yet. */
@@ -112,7 +113,7 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	fw_session_index(fw, i);
 	fw_session_rearm(fw, i);
 	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
-	fw_room_enter(fw, i);
+	fw_shares_add(fw, i);
 	fw->counters.sessions_now++;
 	return true;
 }
@@ -128,7 +129,7 @@ static void table_rebuild(struct firewall *fw, bool fresh, mono_ns now)
 	fw->state->used = used;
 	for (uint32_t i = used; i-- > 0;) {
 		struct fw_session *s = &fw->sessions[i];
-		fw->place[i] = (struct fw_place){ .slot = FW_NONE, .order = FW_ORDER_HELD };
+		fw->place[i] = (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED };
 		if (s->live && record_adopt(fw, i, now))
 			continue;
 		fw->counters.records_discarded += s->live != 0;
@@ -144,13 +145,13 @@ static bool tables_allocate(struct firewall *fw)
 	/* For all records that there may be: what is not used is not touched and costs nothing. */
 	fw->chain = malloc(sizeof *fw->chain * 2 * n);
 	fw->place = malloc(sizeof *fw->place * n);
-	fw->held_by_source = calloc(FW_SOURCES, sizeof *fw->held_by_source);
+	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
-	if (!fw->chain || !fw->place || !fw->held_by_source || !fw->log)
+	if (!fw->chain || !fw->place || !fw->protected_by_source || !fw->log)
 		return false;
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
-	fw_room_init(fw);
+	fw_shares_init(fw);
 	return fw_reassembly_attach(fw);
 }
 
@@ -205,10 +206,10 @@ void fw_detach(struct firewall *fw)
 	if (!fw)
 		return;
 	fw_reassembly_detach(fw);
-	fw_policy_free(fw->before);
+	fw_policy_free(fw->retired);
 	fw_policy_free(fw->policy);
 	free(fw->log);
-	free(fw->held_by_source);
+	free(fw->protected_by_source);
 	free(fw->place);
 	free(fw->chain);
 	free(fw->bucket);

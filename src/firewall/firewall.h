@@ -11,7 +11,7 @@
  *     fw_lookup_again      where trains before it in the burst have changed what a lookup finds
  *     [the shell's route lookup for one without a session: out_interface, out_zone, tunnel, next_hop]
  *     fw_admit             policy, NAT, new session
- *     [the shell's way out: fw_way(), or a route lookup and fw_reroute(); the size against the MTU]
+ *     [the shell's way out: fw_session_forwarding(), or a route lookup and fw_reroute(); the size against the MTU]
  *     fw_apply             TCP state, hop limit, translation, MSS, counters
  *   fw_reassemble_done   after the burst has left
  *
@@ -79,7 +79,7 @@ struct fw_tcp_side {
 };
 
 /* The shell's cached way out, one for each direction; the core only keeps it with the session. */
-struct fw_way {
+struct fw_forwarding {
 	uint64_t generation; /* of the routes it was made from; 0: none. fw_load() and fw_attach() set it to 0
 			      */
 	uint32_t out_interface, tunnel;
@@ -114,7 +114,7 @@ struct fw_session {
 	uint64_t packets[2], bytes[2];
 	struct fw_tcp_side tcp[2];
 	struct fw_tcp_side noted; /* a SYN of the caller within a living connection, until it is answered */
-	struct fw_way way[2];
+	struct fw_forwarding forwarding[2];
 	uint32_t interface[2]; /* last seen; for show */
 };
 
@@ -210,7 +210,7 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 
 /* The session's cached way out for t's direction; t->session is set. */
-struct fw_way *fw_way(struct firewall *fw, const struct train *t);
+struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);
 
 /* Ends sessions and reassemblies whose time is over, at most `budget` of them. Returns when to call again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
@@ -243,14 +243,14 @@ const char *fw_end_name(enum fw_end e);
 enum fw_log_kind {
 	FW_LOG_DENY,
 	FW_LOG_INIT,
-	FW_LOG_MORE, /* `more` records of this rule or zone were left out */
+	FW_LOG_SUPPRESSED, /* `suppressed` records of this rule or zone were left out */
 	FW_LOG_CLOSE
 };
 struct fw_log {
 	enum fw_log_kind kind;
 	enum drop_reason drop; /* FW_LOG_DENY: the rule's action, or what else kept it from passing */
 	enum fw_end end;       /* FW_LOG_CLOSE */
-	uint64_t more;
+	uint64_t suppressed;
 	bool permits;  /* FW_LOG_DENY: the rule does; what dropped it is another reason */
 	uint32_t rule; /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
 	char rule_name[NAME_MAX_BYTES], zone_name[2][NAME_MAX_BYTES]; /* empty: none, or any */
@@ -268,8 +268,8 @@ bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
 struct fw_counters {
 	uint64_t sessions_created, sessions_ended, sessions_now, half_open_now;
 	/* ended early to make room, by what they were */
-	uint64_t half_open_evicted, unanswered_evicted, share_evicted, limit_evicted;
-	uint64_t lookups, hits, logs_lost;
+	uint64_t half_open_evicted, unanswered_evicted, over_share_evicted, limit_evicted;
+	uint64_t lookups, hits, logs_suppressed;
 	uint64_t reassembled;
 	/* Fragments that were kept and then given up: the shell adds them to the drops of these reasons. */
 	uint64_t fragments_timeout, fragments_limit, fragments_overlap;

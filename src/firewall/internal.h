@@ -14,7 +14,7 @@
 #define FW_LOG_BURST		  1024
 #define FW_LOG_ALL_PER_SECOND	  1000
 #define FW_LOG_ALL_BURST	  4096
-#define FW_LOG_MORE_EVERY	  (10 * NS_PER_S)
+#define FW_LOG_SUPPRESSED_EVERY	  (10 * NS_PER_S)
 #define FW_FRAGMENTS_PER_DATAGRAM 64
 #define FW_FRAGMENT_HEADER_MAX                                                                               \
 	128 /* IP header and, for IPv6, what stands in front of the fragment header                          \
@@ -54,22 +54,22 @@ struct fw_state {
  * Whether a session gives way when the table is full (room.c). Each of the first stands in the list of its
  * kind, in the order in which they came there.
  */
-enum fw_order_kind {
-	FW_ORDER_HALF_OPEN,  /* TCP before its handshake is complete */
-	FW_ORDER_UNANSWERED, /* of other protocols; TCP that is over */
-	FW_ORDER_BEYOND,     /* answered, but its source or zone holds its share already; the last of them */
-	FW_ORDER_COUNT,
-	FW_ORDER_HELD = FW_ORDER_COUNT /* gives way to nobody */
+enum fw_evict_class {
+	FW_EVICT_HALF_OPEN,  /* TCP before its handshake is complete */
+	FW_EVICT_UNANSWERED, /* of other protocols; TCP that is over */
+	FW_EVICT_OVER_SHARE, /* answered, but its source or zone holds its share already; the last of them */
+	FW_EVICT_COUNT,
+	FW_EVICT_PROTECTED = FW_EVICT_COUNT /* gives way to nobody */
 };
 
 /* Where a session stands in the timer wheel and in its order; private to the process, rebuilt at attach. The
  * record of a free one is linked by `next`. */
 struct fw_place {
 	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
-	uint32_t order_next, order_prev, order;
+	uint32_t evict_next, evict_prev, evict_class;
 };
 
-struct fw_order {
+struct fw_evict_list {
 	uint32_t first, last, n;
 };
 
@@ -105,7 +105,7 @@ struct fw_tuple {
 /* What a rule, or a zone for its host-inbound drops, may still log. */
 struct fw_log_rate {
 	mono_ns empty_until;
-	uint64_t more; /* not logged since it was told */
+	uint64_t suppressed; /* records not written since the last report */
 };
 
 /* A compiled policy; replaced whole. */
@@ -160,11 +160,11 @@ struct firewall {
 	uint64_t wheel_at_s; /* the next second to look at */
 	uint32_t next_id;
 	/* room.c */
-	struct fw_order order[FW_ORDER_COUNT];
-	uint32_t held, held_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
-	uint32_t *held_by_source;		    /* FW_SOURCES */
+	struct fw_evict_list evict_list[FW_EVICT_COUNT];
+	uint32_t protected_n, protected_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
+	uint32_t *protected_by_source;				/* FW_SOURCES */
 
-	struct fw_policy *policy, *before; /* before: until what it left out of the log is told */
+	struct fw_policy *policy, *retired; /* retired: until what it left out of the log is told */
 	/* of the policy, or the defaults */
 	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, other_timeout_s, half_open_timeout_s,
 		half_closed_timeout_s, half_open_max;
@@ -180,18 +180,19 @@ struct firewall {
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
-	mono_ns log_empty_until, log_more_at; /* of all together; 0: nothing to tell */
+	mono_ns log_empty_until, log_report_at; /* of all together; 0: nothing to tell */
 };
 
 /* session.c */
-uint64_t fw_hash(const struct firewall *fw, const struct fw_key *k);
-uint32_t fw_find(const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
+uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k);
+uint32_t fw_session_find(
+	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
 void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is whole: makes it valid */
 void fw_session_finish(struct firewall *fw, uint32_t index); /* ends a live one without a log record */
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
 /* Another connection begins on the record, with its own number, counters and log records. */
-void fw_session_anew(struct firewall *fw, uint32_t index, mono_ns now);
+void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
 void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
 void fw_session_index(struct firewall *fw, uint32_t index);
@@ -201,20 +202,20 @@ void fw_session_free(struct firewall *fw, uint32_t index); /* a record below sta
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
 
 /* room.c */
-void fw_room_init(struct firewall *fw);
-void fw_room_enter(struct firewall *fw, uint32_t index); /* it has begun, or was taken over */
-void fw_room_leave(struct firewall *fw, uint32_t index); /* it ends */
+void fw_shares_init(struct firewall *fw);
+void fw_shares_add(struct firewall *fw, uint32_t index);    /* it has begun, or was taken over */
+void fw_shares_remove(struct firewall *fw, uint32_t index); /* it ends */
 /* It was answered, perhaps: does it still give way? */
-void fw_room_renew(struct firewall *fw, uint32_t index);
+void fw_shares_update(struct firewall *fw, uint32_t index);
 /* Room for one more session of this key and zone, at the expense of what gives way. False: there is none. */
-bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
-void fw_room_evict(
+bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
+void fw_evict_session(
 	struct firewall *fw, uint32_t index, mono_ns now); /* this one makes room, and is counted so */
-void fw_room_zones(struct firewall *fw);		   /* zones have other numbers now */
+void fw_shares_renumber(struct firewall *fw);		   /* zones have other numbers now */
 /* The limit is another one: what is held is counted anew, by the shares of now. A new process has taken over
  * what stood in the memory without a limit. */
-void fw_room_count(struct firewall *fw);
-void fw_room_shrink(struct firewall *fw, mono_ns now); /* to the limit */
+void fw_shares_recount(struct firewall *fw);
+void fw_evict_over_limit(struct firewall *fw, mono_ns now); /* to the limit */
 
 /* matcher.c */
 struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat);
@@ -228,9 +229,9 @@ bool fw_rule_matches(const struct snapshot *s, const struct snap_rule *r, const 
 bool fw_nat_rule_matches(const struct snapshot *s, const struct snap_nat_rule *r, const struct fw_tuple *t);
 
 /* policy.c */
-enum rule_action fw_match(
+enum rule_action fw_policy_lookup(
 	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s);
-uint32_t fw_nat_match(const struct firewall *fw, const struct fw_tuple *t);
+uint32_t fw_nat_lookup(const struct firewall *fw, const struct fw_tuple *t);
 struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t to);
 struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t to);
 bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t);
@@ -251,8 +252,8 @@ enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
 /* What a segment that passes does to its session. */
 enum fw_tcp_step {
 	FW_TCP_RENEWS,
-	FW_TCP_PASSES, /* nothing: what it asks has not been answered */
-	FW_TCP_ANEW,   /* answers a SYN that was noted: another connection on the same addresses and ports */
+	FW_TCP_PASSES,	/* nothing: what it asks has not been answered */
+	FW_TCP_REOPENS, /* answers a SYN that was noted: another connection on the same addresses and ports */
 };
 enum drop_reason fw_tcp_track(
 	struct fw_session *s, const struct train *t, uint32_t direction, enum fw_tcp_step *ret_step);
@@ -272,10 +273,10 @@ void fw_log_begin(struct firewall *fw, const struct fw_session *s, mono_ns now);
 void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s, enum fw_end why,
 	mono_ns now);
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
-void fw_log_more(struct firewall *fw, mono_ns now); /* tells what was left out, when it is time */
-void fw_log_tell_more(struct firewall *fw, mono_ns now);
+void fw_log_report_due(struct firewall *fw, mono_ns now); /* tells what was left out, when it is time */
+void fw_log_report_suppressed(struct firewall *fw, mono_ns now);
 /* The policy decides no more; it is freed when what it left out has been told. */
-void fw_log_policy_over(struct firewall *fw, struct fw_policy *p, mono_ns now);
+void fw_log_policy_retire(struct firewall *fw, struct fw_policy *p, mono_ns now);
 
 /* reassemble.c */
 bool fw_reassembly_attach(struct firewall *fw);
@@ -350,7 +351,7 @@ static inline uint32_t fw_direction(const struct train *t)
 }
 
 /* A port of such a connection may be used again. */
-static inline bool fw_tcp_over(const struct fw_session *s)
+static inline bool fw_tcp_is_closed(const struct fw_session *s)
 {
 	return s->tcp_state >= FW_TCP_TIME_WAIT;
 }

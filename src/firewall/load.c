@@ -43,7 +43,7 @@ static void zones_move(struct firewall *fw, mono_ns now)
 			fw_zones_store(s, z);
 	}
 	__atomic_store_n(&st->epoch, st->epoch + 1, __ATOMIC_RELEASE);
-	fw_room_zones(fw);
+	fw_shares_renumber(fw);
 }
 
 void fw_zones_adopt(struct firewall *fw, mono_ns now)
@@ -77,10 +77,10 @@ static bool decide(
 		return true;
 	if (t.to == FW_ZONE_HOST)
 		return fw_host_allows(fw, &t);
-	return fw_match(fw, &t, ret_rule, ret_timeout_s) == RULE_PERMIT;
+	return fw_policy_lookup(fw, &t, ret_rule, ret_timeout_s) == RULE_PERMIT;
 }
 
-static void sessions_decide_anew(struct firewall *fw, const struct fw_policy *old, mono_ns now)
+static void sessions_reevaluate(struct firewall *fw, const struct fw_policy *old, mono_ns now)
 {
 	for (uint32_t i = 0; i < fw->state->used; i++) {
 		struct fw_session *s = &fw->sessions[i];
@@ -96,8 +96,8 @@ static void sessions_decide_anew(struct firewall *fw, const struct fw_policy *ol
 		s->timeout_s = timeout_s;
 		/* Its translation stays; which rule would make it today is a name for `show`. */
 		struct fw_tuple t = fw_tuple_of_key(&s->key[0], s->zones.zone[0], s->zones.zone[1]);
-		s->nat_rule = s->flags & FW_SESSION_TRANSLATED ? fw_nat_match(fw, &t) : TRAIN_NONE;
-		s->way[0].generation = s->way[1].generation = 0;
+		s->nat_rule = s->flags & FW_SESSION_TRANSLATED ? fw_nat_lookup(fw, &t) : TRAIN_NONE;
+		s->forwarding[0].generation = s->forwarding[1].generation = 0;
 		s->interface[0] = s->interface[1] = TRAIN_NONE;
 	}
 }
@@ -163,13 +163,13 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->half_open_max = s->half_open_max;
 	bool other_limit = fw->sessions_limit != limit;
 	fw->sessions_limit = limit;
-	fw_log_tell_more(fw, now);
+	fw_log_report_suppressed(fw, now);
 	zones_load(fw, s, now);
 	fw->policy = next;
-	sessions_decide_anew(fw, old, now);
-	fw_room_shrink(fw, now);
+	sessions_reevaluate(fw, old, now);
+	fw_evict_over_limit(fw, now);
 	if (other_limit)
-		fw_room_count(fw);
-	fw_log_policy_over(fw, old, now);
+		fw_shares_recount(fw);
+	fw_log_policy_retire(fw, old, now);
 	return RC_OK;
 }

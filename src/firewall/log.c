@@ -3,7 +3,7 @@
  * drains it; when it does not, records are counted as lost.
  *
  * A stranger's packets make records where a rule says so: each rule and each zone has a token bucket, and all
- * together another one. What does not get a token is counted, and told every FW_LOG_MORE_EVERY.
+ * together another one. What does not get a token is counted, and told every FW_LOG_SUPPRESSED_EVERY.
  */
 #include "base/rate.h"
 #include "firewall/internal.h"
@@ -56,10 +56,10 @@ static struct fw_log *log_room(
 		l = log_place(fw);
 	if (l)
 		return l;
-	r->more++;
-	fw->counters.logs_lost++;
-	if (fw->log_more_at == 0)
-		fw->log_more_at = now + FW_LOG_MORE_EVERY;
+	r->suppressed++;
+	fw->counters.logs_suppressed++;
+	if (fw->log_report_at == 0)
+		fw->log_report_at = now + FW_LOG_SUPPRESSED_EVERY;
 	return NULL;
 }
 
@@ -129,56 +129,57 @@ void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now)
 }
 
 /* One record for each rule and zone of which some were left out. False: not all of them fit the ring. */
-static bool more_put(struct firewall *fw, struct fw_policy *p, mono_ns now)
+static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {
 	const struct snapshot *s = p ? p->snapshot : NULL;
 	bool all = true;
 
 	for (uint32_t i = 0; s && i < s->rules.count + s->zones.count; i++) {
 		struct fw_log_rate *r = &p->log_rate[i];
-		struct fw_log *l = r->more ? log_place(fw) : NULL;
-		all &= l || !r->more;
+		struct fw_log *l = r->suppressed ? log_place(fw) : NULL;
+		all &= l || !r->suppressed;
 		if (!l)
 			continue;
 		const struct snap_rule *rule = i < s->rules.count ? &snap_rules(s)[i] : NULL;
-		*l = (struct fw_log){
-			.kind = FW_LOG_MORE, .rule = rule ? i : TRAIN_NONE, .at = now, .more = r->more
-		};
+		*l = (struct fw_log){ .kind = FW_LOG_SUPPRESSED,
+			.rule = rule ? i : TRAIN_NONE,
+			.at = now,
+			.suppressed = r->suppressed };
 		if (rule)
 			memcpy(l->rule_name, rule->name, NAME_MAX_BYTES);
 		name_put(l->zone_name[0], s, rule ? rule->from_zone : i - s->rules.count);
 		name_put(l->zone_name[1], s, rule ? rule->to_zone : FW_ZONE_HOST);
-		r->more = 0;
+		r->suppressed = 0;
 	}
 	return all;
 }
 
-void fw_log_tell_more(struct firewall *fw, mono_ns now)
+void fw_log_report_suppressed(struct firewall *fw, mono_ns now)
 {
-	bool all = more_put(fw, fw->before, now);
+	bool all = suppressed_put(fw, fw->retired, now);
 
 	if (all) {
-		fw_policy_free(fw->before);
-		fw->before = NULL;
+		fw_policy_free(fw->retired);
+		fw->retired = NULL;
 	}
-	all &= more_put(fw, fw->policy, now);
-	fw->log_more_at = all ? 0 : now + FW_LOG_MORE_EVERY;
+	all &= suppressed_put(fw, fw->policy, now);
+	fw->log_report_at = all ? 0 : now + FW_LOG_SUPPRESSED_EVERY;
 }
 
-void fw_log_policy_over(struct firewall *fw, struct fw_policy *p, mono_ns now)
+void fw_log_policy_retire(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {
-	fw_policy_free(fw->before);
-	fw->before = p;
-	if (fw->log_more_at == 0)
-		fw_log_tell_more(fw, now); /* nothing was left out */
+	fw_policy_free(fw->retired);
+	fw->retired = p;
+	if (fw->log_report_at == 0)
+		fw_log_report_suppressed(fw, now); /* nothing was left out */
 	else
-		fw->log_more_at = now; /* when the ring, full of what has just ended, has been read */
+		fw->log_report_at = now; /* when the ring, full of what has just ended, has been read */
 }
 
-void fw_log_more(struct firewall *fw, mono_ns now)
+void fw_log_report_due(struct firewall *fw, mono_ns now)
 {
-	if (fw->log_more_at != 0 && now >= fw->log_more_at)
-		fw_log_tell_more(fw, now);
+	if (fw->log_report_at != 0 && now >= fw->log_report_at)
+		fw_log_report_suppressed(fw, now);
 }
 
 bool fw_log_next(struct firewall *fw, struct fw_log *ret_log)

@@ -30,7 +30,7 @@ struct taken {
 
 static bool is_free(const struct firewall *fw, const struct fw_key *reply, struct taken *t)
 {
-	uint32_t direction, session = fw_find(fw, reply, fw_hash(fw, reply), &direction);
+	uint32_t direction, session = fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction);
 
 	if (session == FW_NONE)
 		return true;
@@ -82,7 +82,7 @@ static bool port_find(
 		if (is_free(fw, reply, t))
 			return true;
 	}
-	uint64_t hash = fw_hash(fw, forward);
+	uint64_t hash = fw_key_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
 	for (uint32_t k = 0; k < MIN_OF(n, (uint32_t)FW_NAT_TRIES); k++) {
 		port_set(reply, (uint16_t)(first + ((uint64_t)start + (uint64_t)k * step) % n));
@@ -132,7 +132,7 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 		return false;
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct fw_session *s = &fw->sessions[t->place[i].session];
-		bool gives = fw->place[t->place[i].session].order != FW_ORDER_HELD;
+		bool gives = fw->place[t->place[i].session].evict_class != FW_EVICT_PROTECTED;
 		if (most ? !same_source(&s->key[0], most) : !gives || same_source(&s->key[0], forward))
 			continue;
 		if (victim == FW_NONE || gives > gives_way ||
@@ -145,7 +145,7 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 	if (victim == FW_NONE)
 		return false;
 	port_set(reply, t->place[victim].port);
-	fw_room_evict(fw, t->place[victim].session, now);
+	fw_evict_session(fw, t->place[victim].session, now);
 	return true;
 }
 
@@ -163,7 +163,7 @@ static struct ip_addr pool_addr(
 	uint64_t n = wide ? (uint64_t)UINT32_MAX - first + 1 : (uint64_t)last - first + 1;
 
 	memcpy(source.src, forward->src, 16);
-	store_be32(a.b + size - 4, first + (uint32_t)((fw_hash(fw, &source) + step) % n));
+	store_be32(a.b + size - 4, first + (uint32_t)((fw_key_hash(fw, &source) + step) % n));
 	return a;
 }
 

@@ -35,7 +35,7 @@ struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t 
 		.proto = k->proto };
 }
 
-enum rule_action fw_match(
+enum rule_action fw_policy_lookup(
 	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s)
 {
 	const struct fw_policy *p = fw->policy;
@@ -60,10 +60,10 @@ enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, 
 	struct fw_tuple tuple = fw_tuple_of_train(t, from_zone, to_zone);
 	uint32_t timeout_s;
 
-	return fw_match(fw, &tuple, ret_rule, &timeout_s);
+	return fw_policy_lookup(fw, &tuple, ret_rule, &timeout_s);
 }
 
-uint32_t fw_nat_match(const struct firewall *fw, const struct fw_tuple *t)
+uint32_t fw_nat_lookup(const struct firewall *fw, const struct fw_tuple *t)
 {
 	return fw->policy ? fw_matcher_nat(fw->policy->nat, fw->policy->snapshot, t) : FW_NONE;
 }

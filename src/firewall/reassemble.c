@@ -209,7 +209,7 @@ static uint32_t addr_hash(const struct firewall *fw, struct ip_addr a)
 
 static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t origin, mono_ns now)
 {
-	uint64_t tag = fw_hash(fw, &f->key) | 1;
+	uint64_t tag = fw_key_hash(fw, &f->key) | 1;
 	uint32_t i = slot_find(fw, &f->key, origin, tag);
 
 	if (i != FW_NONE || (i = slot_take(fw)) == FW_NONE)

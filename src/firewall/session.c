@@ -12,12 +12,13 @@
 _Static_assert(sizeof(struct fw_key) == 40, "hashed and compared as five words");
 _Static_assert(sizeof(struct fw_zones) == 8, "stored as one word");
 
-uint64_t fw_hash(const struct firewall *fw, const struct fw_key *k)
+uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k)
 {
 	return siphash13(fw->limits.hash_key, k, sizeof *k);
 }
 
-uint32_t fw_find(const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
+uint32_t fw_session_find(
+	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
 {
 	for (uint32_t e = fw->bucket[hash & fw->bucket_mask]; e != FW_NONE; e = fw->chain[e])
 		if (fw_key_equal(&fw->sessions[e >> 1].key[e & 1], k)) {
@@ -30,7 +31,7 @@ uint32_t fw_find(const struct firewall *fw, const struct fw_key *k, uint64_t has
 void fw_session_index(struct firewall *fw, uint32_t index)
 {
 	for (uint32_t d = 0; d < 2; d++) {
-		uint32_t *head = &fw->bucket[fw_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
+		uint32_t *head = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
 		fw->chain[2 * index + d] = *head;
 		*head = 2 * index + d;
 	}
@@ -61,7 +62,7 @@ bool fw_index_resize(struct firewall *fw, uint32_t sessions)
 static void index_remove(struct firewall *fw, uint32_t index)
 {
 	for (uint32_t d = 0; d < 2; d++) {
-		uint32_t *at = &fw->bucket[fw_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
+		uint32_t *at = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
 		while (*at != FW_NONE && *at != 2 * index + d)
 			at = &fw->chain[*at];
 		if (*at != FW_NONE)
@@ -132,7 +133,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 	else
 		return FW_NONE;
 	struct fw_session *s = &fw->sessions[index];
-	fw->place[index] = (struct fw_place){ .slot = FW_NONE, .order = FW_ORDER_HELD };
+	fw->place[index] = (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED };
 	memset(s, 0, sizeof *s);
 	/* Behind the memset: what another layout of the memory left there is never taken for a session. */
 	if (index == fw->state->used)
@@ -149,7 +150,7 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 {
 	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
 	fw_session_index(fw, index);
-	fw_room_enter(fw, index);
+	fw_shares_add(fw, index);
 	fw->changes++;
 	fw->counters.sessions_created++;
 	fw->counters.sessions_now++;
@@ -165,7 +166,7 @@ void fw_session_finish(struct firewall *fw, uint32_t index)
 {
 	struct fw_session *s = &fw->sessions[index];
 
-	fw_room_leave(fw, index);
+	fw_shares_remove(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
 	index_remove(fw, index);
 	wheel_remove(fw, index);
@@ -184,7 +185,7 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 }
 
 /* The record, its index and its translation stay: policy would say the same of the same addresses. */
-void fw_session_anew(struct firewall *fw, uint32_t index, mono_ns now)
+void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 
@@ -225,7 +226,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 	uint64_t now_s = now / NS_PER_S;
 
 	fw_reassembly_expire(fw, now);
-	fw_log_more(fw, now);
+	fw_log_report_due(fw, now);
 	for (; fw->wheel_at_s <= now_s; fw->wheel_at_s++) {
 		uint32_t index = fw->wheel[fw->wheel_at_s % FW_WHEEL_SLOTS];
 		while (index != FW_NONE) {
@@ -276,9 +277,9 @@ struct ip_addr fw_key_dst(const struct fw_key *k)
 	return k->family == ADDR_V4 ? addr_v4(k->dst) : addr_v6(k->dst);
 }
 
-struct fw_way *fw_way(struct firewall *fw, const struct train *t)
+struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t)
 {
-	return &fw->sessions[t->session].way[fw_direction(t)];
+	return &fw->sessions[t->session].forwarding[fw_direction(t)];
 }
 
 const struct fw_counters *fw_counters(const struct firewall *fw)

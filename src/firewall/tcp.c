@@ -192,7 +192,7 @@ static bool on_noted(struct fw_session *s, const struct train *t, const struct s
 	if (d == 1 && g->flags & TCP_SYN && acked) {
 		s->tcp[0] = *noted;
 		s->tcp[1] = s->noted = (struct fw_tcp_side){ 0 };
-		*ret_step = again ? FW_TCP_RENEWS : FW_TCP_ANEW;
+		*ret_step = again ? FW_TCP_RENEWS : FW_TCP_REOPENS;
 		return on_answer(s, t, g) == DROP_NONE;
 	}
 	if (d == 1 && g->flags & TCP_RST && acked) {

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void take_socket(int *at, int fd)
+static void socket_replace(int *at, int fd)
 {
 	if (*at >= 0)
 		close(*at);
@@ -25,18 +25,18 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 
 	switch (r->kind) {
 	case RESOURCE_ESP_UDP_SOCKET:
-		take_socket(r->index == 6 ? &d->udp6 : &d->udp4, fd);
+		socket_replace(r->index == 6 ? &d->udp6 : &d->udp4, fd);
 		return RC_OK;
 	case RESOURCE_ESP_SOCKET:
-		take_socket(r->index == 6 ? &d->esp6 : &d->esp4, fd);
+		socket_replace(r->index == 6 ? &d->esp6 : &d->esp4, fd);
 		return RC_OK;
 	case RESOURCE_TUN:
-		take_socket(&d->tun, fd);
+		socket_replace(&d->tun, fd);
 		return RC_OK;
 	case RESOURCE_ROUTES:
 		return routes_open(d, fd, e);
 	case RESOURCE_STATE:
-		take_socket(&d->state_fd, fd);
+		socket_replace(&d->state_fd, fd);
 		return RC_OK;
 	case RESOURCE_INTERFACE: {
 		enum rc rc = link_add(d, r->name, r->index, fd, e);
@@ -210,7 +210,7 @@ static bool local_gone(const struct dataplane *d, uint32_t pair)
 		       route_leads_elsewhere(d->routes, &v.local->addr, &v.remote->addr));
 }
 
-void control_second(struct dataplane *d)
+void control_report_usage(struct dataplane *d)
 {
 	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
 	mono_ns now = clock_mono();
@@ -270,7 +270,7 @@ static enum rc datagram_send(struct ipc_link *ike, const struct endpoint *local,
 	return ipc_send_IKE_DATAGRAM(ike, 0, &m);
 }
 
-void control_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
+void control_ike_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n)
 {
 	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
@@ -288,7 +288,7 @@ void control_datagram(struct dataplane *d, const struct endpoint *local, const s
 		pipeline_count_drop(&d->pipeline, drop, 1);
 }
 
-void control_neighbour_ask(void *context, uint32_t link, const struct ip_addr *addr)
+void control_solicit(void *context, uint32_t link, const struct ip_addr *addr)
 {
 	struct dataplane *d = context;
 	struct msg_neighbour m = { .interface = link, .addr = *addr };

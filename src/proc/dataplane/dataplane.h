@@ -44,8 +44,8 @@ struct link_io {
 	char name[INTERFACE_NAME_BYTES];
 	uint32_t interface; /* in the snapshot, or TRAIN_NONE */
 	uint32_t queued;
-	bool singly; /* this kernel takes no trains of UDP */
-	bool bare;   /* of what is queued: no link header; the kernel is told the protocol beside it */
+	bool no_udp_gso; /* this kernel takes no trains of UDP */
+	bool bare;	 /* of what is queued: no link header; the kernel is told the protocol beside it */
 	struct sockaddr_ll to[2]; /* for that: IPv4, IPv6 */
 	struct mmsghdr tx[TX_QUEUE];
 	struct iovec tx_at[TX_QUEUE];
@@ -59,7 +59,7 @@ struct nlmsghdr;
 #define RULES_SHOWN_MAX 16
 
 /* A rule of the kernel's routing that the mirror does not follow. */
-struct foreign_rule {
+struct ignored_rule {
 	uint32_t priority;
 	char text[160];
 };
@@ -69,8 +69,8 @@ struct dataplane {
 	struct pipeline pipeline;
 	struct firewall *fw;
 	struct esp *esp;
-	struct foreign_rule rules[RULES_SHOWN_MAX];
-	uint32_t rules_n, rules_said;
+	struct ignored_rule rules[RULES_SHOWN_MAX];
+	uint32_t rules_n, rules_logged;
 	struct route_table *routes;
 
 	/* memory.c */
@@ -159,7 +159,7 @@ void rules_end(struct dataplane *d);
 uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n);
 /* A train of UDP, packet by packet; it is consumed. False: not all could be sent. */
 const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_t *ip);
-bool train_send_singly(const struct link_io *l, uint8_t *frame, uint32_t n);
+bool link_send_segmented(const struct link_io *l, uint8_t *frame, uint32_t n);
 
 /* io_tunnel.c */
 uint32_t tunnel_receive_udp(struct dataplane *d, int fd);
@@ -178,12 +178,12 @@ void routes_second(struct dataplane *d);
 
 /* control.c */
 extern const struct child_ops dataplane_ops;
-void control_neighbour_ask(void *context, uint32_t link, const struct ip_addr *addr);
+void control_solicit(void *context, uint32_t link, const struct ip_addr *addr);
 void control_acquire(void *context, const struct sa_acquire *asked);
 void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text);
-void control_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
+void control_ike_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n);
-void control_second(struct dataplane *d); /* usage of SAs to ike */
+void control_report_usage(struct dataplane *d); /* usage of SAs to ike */
 enum rc dataplane_start(struct dataplane *d, struct err *e);
 
 /* show.c */

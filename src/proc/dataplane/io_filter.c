@@ -128,7 +128,7 @@ void filters_refresh(struct dataplane *d)
 
 	if (!dataplane_ready(d) || !d->pipeline.snapshot || d->routes_next)
 		return;
-	generation = way_generation(&d->pipeline);
+	generation = pipeline_generation(&d->pipeline);
 	if (generation == d->filters_generation)
 		return;
 	d->filters_generation = generation;

@@ -4,7 +4,7 @@
  * it before it came. What crosses the cable is the same, for the kernel or the link cuts trains again.
  *
  * Called by io_link.c with what waits for one link. Kernels before 6.2 know no trains of UDP on these
- * sockets: train_send_singly() is for them, and for what tunnels brought.
+ * sockets: link_send_segmented() is for them, and for what tunnels brought.
  */
 #include "proc/dataplane/dataplane.h"
 #include "wire/csum.h"
@@ -133,7 +133,7 @@ const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_
 	return l->bare ? &l->to[ip[0] >> 4 == 6] : NULL;
 }
 
-bool train_send_singly(const struct link_io *l, uint8_t *frame, uint32_t n)
+bool link_send_segmented(const struct link_io *l, uint8_t *frame, uint32_t n)
 {
 	size_t head = VIRTIO_SIZE + (l->bare ? 0 : ETHERNET_SIZE);
 	uint8_t front[FRONT] = { 0 };

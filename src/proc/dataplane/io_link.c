@@ -164,7 +164,7 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 	uint32_t sent = 0;
 	bool waited = false;
 
-	if (!l->singly && !l->bare)
+	if (!l->no_udp_gso && !l->bare)
 		l->queued = frames_gather(d, l->tx_at, l->queued);
 	while (sent < l->queued) {
 		int n = sendmmsg(l->fd, l->tx + sent, l->queued - sent, MSG_DONTWAIT);
@@ -180,8 +180,8 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 			continue;
 		}
 		if (errno == EINVAL &&
-			train_send_singly(l, l->tx_at[sent].iov_base, (uint32_t)l->tx_at[sent].iov_len)) {
-			l->singly = true;
+			link_send_segmented(l, l->tx_at[sent].iov_base, (uint32_t)l->tx_at[sent].iov_len)) {
+			l->no_udp_gso = true;
 			sent++;
 			continue;
 		}

@@ -121,7 +121,7 @@ void rule_read(struct dataplane *d, const struct nlmsghdr *h)
 	}
 	if (rule_is_known(m, &r) || d->rules_n == RULES_SHOWN_MAX)
 		return;
-	struct foreign_rule *kept = &d->rules[d->rules_n++];
+	struct ignored_rule *kept = &d->rules[d->rules_n++];
 	kept->priority = r.priority;
 	rule_say(kept->text, sizeof kept->text, m, &r);
 }
@@ -129,10 +129,10 @@ void rule_read(struct dataplane *d, const struct nlmsghdr *h)
 /* Said once for each number of them. */
 void rules_end(struct dataplane *d)
 {
-	if (d->rules_n > 0 && d->rules_n != d->rules_said)
+	if (d->rules_n > 0 && d->rules_n != d->rules_logged)
 		log_warn("the kernel has %u routing rules of somebody's own (ip rule), the first: %s. They "
 			 "are not "
 			 "followed: what is forwarded goes by the tables local and main",
 			d->rules_n, d->rules[0].text);
-	d->rules_said = d->rules_n;
+	d->rules_logged = d->rules_n;
 }

@@ -22,15 +22,15 @@ union sender {
 };
 
 /* What came beside a datagram. */
-struct beside {
+struct ancillary {
 	uint32_t segment; /* size of each but the last, 0: one packet */
 	uint8_t traffic_class;
 	struct ip_addr local;
 };
 
-static struct beside beside_read(struct msghdr *m)
+static struct ancillary ancillary_read(struct msghdr *m)
 {
-	struct beside b = { 0 };
+	struct ancillary b = { 0 };
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		const void *data = CMSG_DATA(c);
@@ -109,7 +109,7 @@ static void packet_open(struct dataplane *d, const uint8_t *packet, uint32_t n, 
 }
 
 /* One UDP payload: RFC 3948 section 2: a keepalive, IKE behind its marker, or ESP. */
-static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n, const struct beside *b,
+static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n, const struct ancillary *b,
 	const struct endpoint *from, mono_ns now)
 {
 	static const uint8_t marker[MARKER_SIZE];
@@ -119,7 +119,7 @@ static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n,
 		d->keepalives++;
 	} else if (n > MARKER_SIZE && memcmp(bytes, marker, MARKER_SIZE) == 0) {
 		struct endpoint local = { .addr = b->local, .port = 4500 };
-		control_datagram(d, &local, from, bytes + MARKER_SIZE, n - MARKER_SIZE);
+		control_ike_datagram(d, &local, from, bytes + MARKER_SIZE, n - MARKER_SIZE);
 	} else {
 		packet_open(d, bytes, n, b->traffic_class, from, now);
 	}
@@ -147,7 +147,7 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 	mono_ns now = clock_mono();
 	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
 	for (int i = 0; i < n; i++) {
-		struct beside b = beside_read(&m[i].msg_hdr);
+		struct ancillary b = ancillary_read(&m[i].msg_hdr);
 		struct endpoint remote = endpoint_of(&from[i]);
 		const uint8_t *bytes = at[i].iov_base;
 		uint32_t left = m[i].msg_len, size = b.segment ? b.segment : left;
@@ -186,7 +186,7 @@ uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
 	mono_ns now = clock_mono();
 	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
 	for (int i = 0; i < n; i++) {
-		struct beside b = beside_read(&m[i].msg_hdr);
+		struct ancillary b = ancillary_read(&m[i].msg_hdr);
 		const uint8_t *bytes = at[i].iov_base;
 		uint32_t packet_n = m[i].msg_len, header_n = 0;
 		if (family == ADDR_V4 && packet_n >= 20) {
@@ -220,7 +220,7 @@ static socklen_t remote_put(union sender *to, const struct endpoint *remote, boo
 	return sizeof to->v6;
 }
 
-static void beside_add(struct msghdr *m, int level, int type, const void *data, size_t n)
+static void ancillary_add(struct msghdr *m, int level, int type, const void *data, size_t n)
 {
 	struct cmsghdr *c = (struct cmsghdr *)(void *)((char *)m->msg_control + m->msg_controllen);
 
@@ -232,7 +232,8 @@ static void beside_add(struct msghdr *m, int level, int type, const void *data, 
 }
 
 /* The address to send from, the outer traffic class, and the size to cut at. */
-static void beside_put(struct msghdr *m, const struct esp_view *pair, const struct esp_batch *batch, bool udp)
+static void ancillary_put(
+	struct msghdr *m, const struct esp_view *pair, const struct esp_batch *batch, bool udp)
 {
 	int class = batch->traffic_class;
 	uint16_t size = (uint16_t)batch->packet_size;
@@ -240,16 +241,16 @@ static void beside_put(struct msghdr *m, const struct esp_view *pair, const stru
 	if (pair->local->addr.family == ADDR_V4) {
 		struct in_pktinfo info = { 0 };
 		memcpy(&info.ipi_spec_dst, pair->local->addr.b, 4);
-		beside_add(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
-		beside_add(m, IPPROTO_IP, IP_TOS, &class, sizeof class);
+		ancillary_add(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+		ancillary_add(m, IPPROTO_IP, IP_TOS, &class, sizeof class);
 	} else {
 		struct in6_pktinfo info = { 0 };
 		memcpy(&info.ipi6_addr, pair->local->addr.b, 16);
-		beside_add(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
-		beside_add(m, IPPROTO_IPV6, IPV6_TCLASS, &class, sizeof class);
+		ancillary_add(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+		ancillary_add(m, IPPROTO_IPV6, IPV6_TCLASS, &class, sizeof class);
 	}
 	if (udp && batch->packets > 1)
-		beside_add(m, SOL_UDP, UDP_SEGMENT, &size, sizeof size);
+		ancillary_add(m, SOL_UDP, UDP_SEGMENT, &size, sizeof size);
 }
 
 /* Waits once, briefly, when the socket is full. */
@@ -284,7 +285,7 @@ static enum drop_reason send_udp(
 	bool waited = false;
 
 	m.msg_namelen = remote_put(&to, pair->remote, true);
-	beside_put(&m, pair, batch, true);
+	ancillary_put(&m, pair, batch, true);
 	while (sendmsg(fd, &m, MSG_DONTWAIT) < 0)
 		if (!send_again(fd, &waited))
 			return send_failed(d, pair);
@@ -303,7 +304,7 @@ static enum drop_reason send_esp(
 	bool waited = false;
 
 	each.msg_namelen = remote_put(&to, pair->remote, false);
-	beside_put(&each, pair, batch, false);
+	ancillary_put(&each, pair, batch, false);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t from = i * batch->packet_size;
 		at[i] = (struct iovec){ batch->bytes + from, MIN_OF(batch->packet_size, batch->n - from) };

@@ -30,7 +30,7 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 		.tunnel_send = tunnel_send,
 		.host_send = host_send,
 		.flush = links_flush,
-		.neighbour_ask = control_neighbour_ask,
+		.solicit = control_solicit,
 		.acquire = control_acquire,
 		.trace_line = control_trace_line };
 	uint8_t key[16];
@@ -128,7 +128,7 @@ static int timers(struct dataplane *d)
 		d->next_expiry = fw_expire(d->fw, now, EXPIRE_BUDGET);
 	if (now >= d->next_second) {
 		d->next_second = now + NS_PER_S;
-		control_second(d);
+		control_report_usage(d);
 		overload_second(d);
 		routes_second(d);
 		pipeline_tick(&d->pipeline, now);
@@ -171,7 +171,7 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 }
 
 /* Sleeps for at most wait_ms; marks what has something to read and hears what the other processes say. */
-static void look_around(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
+static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
 {
 	struct pollfd p[POLL_MAX];
 	uint32_t inputs = IN_LINKS + d->links_n, n = 0, control_from;
@@ -214,7 +214,7 @@ int dataplane_run(struct dataplane *d)
 		if (any && round % ROUNDS_PER_POLL != 0)
 			continue;
 		int wait_ms = timers(d);
-		look_around(d, any ? 0 : wait_ms, active);
+		poll_inputs(d, any ? 0 : wait_ms, active);
 		if (links_n != d->links_n) /* places have moved: ask all */
 			memset(active, 1, sizeof active);
 	}

@@ -74,7 +74,7 @@ static bool lay_out(size_t bytes, struct memory_head *h)
  * Memory of another layout: what may be keys is wiped, and all pages go back, which reads as zero. Only pages
  * that were used are touched: the file is sparse and large.
  */
-static void begin_anew(struct dataplane *d, const struct memory_head *want)
+static void state_discard(struct dataplane *d, const struct memory_head *want)
 {
 	off_t at = 0, end;
 
@@ -113,7 +113,7 @@ enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 	d->resumed = memcmp(head, &want, sizeof want) == 0;
 	if (!d->resumed) {
 		if (head->magic != 0) /* a fresh file is zero and has no pages yet */
-			begin_anew(d, &want);
+			state_discard(d, &want);
 		*head = want;
 	}
 	d->pairs_max = want.pairs_max;

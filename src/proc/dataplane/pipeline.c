@@ -38,8 +38,8 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 
 void pipeline_done(struct pipeline *p)
 {
-	for (uint32_t i = 0; i < HELD_MAX; i++)
-		free(p->held[i].bytes);
+	for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
+		free(p->neighbour_queue[i].bytes);
 	selectors_free(p->selectors);
 	free(p->tunnels);
 	free(p->scratch);
@@ -88,7 +88,7 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
 		selectors_free(selectors);
 		return rc;
 	}
-	hold_drop_all(p); /* they name interfaces and zones by the old numbers */
+	neighbour_queue_drop_all(p); /* they name interfaces and zones by the old numbers */
 	selectors_free(p->selectors);
 	p->selectors = selectors;
 	p->snapshot = s;
@@ -180,9 +180,9 @@ void pipeline_train_from_host(struct train *t)
 }
 
 /* Headers, zone, fragments. False: gone (dropped, or kept for reassembly). */
-static bool enter(struct pipeline *p, struct passage *w)
+static bool enter(struct pipeline *p, struct packet_context *ctx)
 {
-	struct train *t = w->t;
+	struct train *t = ctx->t;
 
 	p->trains_in++;
 	if (train_parse(t) != DROP_NONE)
@@ -213,13 +213,13 @@ static bool enter(struct pipeline *p, struct passage *w)
 		return true;
 	if (fw_reassemble(p->fw, t, p->now))
 		return true;
-	w->counted = t->drop == DROP_NONE;
+	ctx->counted = t->drop == DROP_NONE;
 	return false;
 }
 
 void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now)
 {
-	struct passage list[TRAIN_BURST_MAX];
+	struct packet_context list[TRAIN_BURST_MAX];
 	struct train *live[TRAIN_BURST_MAX];
 	uint32_t passed = 0;
 
@@ -227,12 +227,12 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	p->now = now;
 	p->scratch_n = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		struct passage *w = &list[passed];
-		*w = (struct passage){ .t = &trains[i], .in_tunnel = trains[i].tunnel };
+		struct packet_context *ctx = &list[passed];
+		*ctx = (struct packet_context){ .t = &trains[i], .in_tunnel = trains[i].tunnel };
 		trains[i].tunnel = TRAIN_NONE;
-		if (!enter(p, w)) {
-			if (!w->counted)
-				answer_drop(p, w);
+		if (!enter(p, ctx)) {
+			if (!ctx->counted)
+				drop_reply(p, ctx);
 			continue;
 		}
 		live[passed++] = &trains[i];
@@ -242,16 +242,16 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	 */
 	for (uint32_t i = 0; i < passed; i++) {
 		fw_lookup_again(p->fw, live[i]);
-		way_find(p, &list[i]);
+		forward_decide(p, &list[i]);
 		fw_apply(p->fw, live[i], now);
 	}
 	for (uint32_t i = 0; i < passed; i++) {
 		if (list[i].t->drop == DROP_NONE && !list[i].counted)
-			leave(p, &list[i]);
+			egress_send(p, &list[i]);
 		if (list[i].t->drop != DROP_NONE && !list[i].counted)
-			answer_drop(p, &list[i]);
+			drop_reply(p, &list[i]);
 	}
-	leave_flush(p);
+	egress_flush(p);
 	p->io.flush(p->io.context);
 	fw_reassemble_done(p->fw);
 	if (p->trace.on)

@@ -12,7 +12,7 @@
  *	way.c      where to: host, tunnel, route; cached in the session
  *	leave.c    out: sizes and fragments, frames, sealing
  *	answer.c   drops, and what their senders are told
- *	hold.c     packets that wait for a link address
+ *	queue_packet.c     packets that wait for a link address
  *	asks.c     which link addresses are asked for
  *	trace.c    the stages in words
  */
@@ -32,19 +32,19 @@
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* the headers of Debian 12 do not have it */
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
-#define SCRATCH_SIZE	    (512u << 10)
+#define SCRATCH_SIZE		 (512u << 10)
 /* 64 KB in segments of 32 octets: Linux's TCP makes none below 48, options included, whatever its peer asks for. */
-#define TRAIN_PACKETS_MAX   2048
-#define BATCH_ROOM	    65000 /* below what one datagram with UDP_SEGMENT may have */
-#define BATCH_PACKETS	    64	  /* UDP_MAX_SEGMENTS of older kernels */
-#define HELD_MAX	    128
-#define HELD_EACH_MAX	    4
-#define HELD_BYTES	    (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
-#define HELD_TIMEOUT	    (3 * NS_PER_S)
-#define TUNNEL_MTU_UNKNOWN  1400 /* while a tunnel has no SA that tells */
-#define NEIGHBOUR_ASK_EVERY NS_PER_S
-#define ACQUIRE_EVERY	    (2 * NS_PER_S)
-#define ANSWERED_HOSTS	    1024 /* counted by hash */
+#define TRAIN_PACKETS_MAX	 2048
+#define BATCH_ROOM		 65000 /* below what one datagram with UDP_SEGMENT may have */
+#define BATCH_PACKETS		 64    /* UDP_MAX_SEGMENTS of older kernels */
+#define NEIGHBOUR_QUEUE_MAX	 128
+#define NEIGHBOUR_QUEUE_EACH_MAX 4
+#define NEIGHBOUR_QUEUE_BYTES	 (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
+#define NEIGHBOUR_QUEUE_TIMEOUT	 (3 * NS_PER_S)
+#define TUNNEL_MTU_UNKNOWN	 1400 /* while a tunnel has no SA that tells */
+#define SOLICIT_INTERVAL	 NS_PER_S
+#define ACQUIRE_EVERY		 (2 * NS_PER_S)
+#define ANSWERED_HOSTS		 1024 /* counted by hash */
 
 struct pipeline;
 
@@ -61,7 +61,7 @@ struct pipeline_io {
 	/* An IP packet behind its virtio header for the host's TUN device. */
 	enum drop_reason (*host_send)(void *context, uint8_t *packet, uint32_t n);
 	void (*flush)(void *context);
-	void (*neighbour_ask)(void *context, uint32_t link, const struct ip_addr *addr);
+	void (*solicit)(void *context, uint32_t link, const struct ip_addr *addr);
 	void (*acquire)(void *context, const struct sa_acquire *asked);
 	/* One stage of a packet that is followed; text NULL: all that were wanted have been. */
 	void (*trace_line)(void *context, uint32_t packet, const char *stage, const char *text);
@@ -88,7 +88,7 @@ struct pipeline_tunnel {
 	uint64_t drops_down;
 };
 
-struct held {
+struct queued_packet {
 	struct train train; /* its ip stands in `bytes` */
 	uint32_t mtu;
 	mono_ns since; /* 0: free */
@@ -96,19 +96,19 @@ struct held {
 };
 
 /* asks.c */
-#define ASKS_RECENT  1024
-#define ASKS_KNOWN   4096
-#define ASKS_SOURCES 4096
+#define SOLICIT_RECENT_MAX 1024
+#define SOLICIT_KNOWN_MAX  4096
+#define SOLICIT_SOURCES	   4096
 
-struct ask {
+struct solicitation {
 	uint64_t tag; /* a keyed hash of link and address; 0: empty */
 	mono_ns at;
 };
 
-struct asks {
-	struct ask recent[ASKS_RECENT];
-	uint64_t known[ASKS_KNOWN]; /* tags of neighbours that have had a link address */
-	mono_ns source[ASKS_SOURCES], zone[ZONES_MAX + 1], all, all_known;
+struct solicitations {
+	struct solicitation recent[SOLICIT_RECENT_MAX];
+	uint64_t known[SOLICIT_KNOWN_MAX]; /* tags of neighbours that have had a link address */
+	mono_ns source[SOLICIT_SOURCES], zone[ZONES_MAX + 1], all, all_known;
 };
 
 /* Unset fields match all. */
@@ -145,20 +145,20 @@ struct pipeline {
 	bool zone_has_tunnels[ZONES_MAX]; /* if a link is in it too, addresses alone tell tunnel from clear */
 
 	struct esp_batch batch;
-	uint32_t leaving_by; /* the pair of the train that is being cut and sealed */
-	uint8_t *scratch;    /* fragments and answers until the burst is flushed */
+	uint32_t egress_pair; /* the pair of the train that is being cut and sealed */
+	uint8_t *scratch;     /* fragments and answers until the burst is flushed */
 	uint32_t scratch_n;
-	struct held held[HELD_MAX];
-	struct asks asks;
-	mono_ns answers_to[ANSWERED_HOSTS], answers_of_zone[ZONES_MAX + 1]; /* the last zone: the host */
+	struct queued_packet neighbour_queue[NEIGHBOUR_QUEUE_MAX];
+	struct solicitations solicitations;
+	mono_ns error_rate_host[ANSWERED_HOSTS], error_rate_zone[ZONES_MAX + 1]; /* the last zone: the host */
 	uint8_t hash_key[16]; /* of all that is counted by a hash of what strangers choose */
 	uint32_t fragment_id;
 	struct trace trace;
 
 	mono_ns now;
 	uint64_t drops[DROP_COUNT]; /* packets */
-	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, answers_sent, answers_limited,
-		held_now;
+	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, error_replies_sent,
+		error_replies_limited, neighbour_queue_n;
 };
 
 /*

@@ -10,7 +10,7 @@ static const char *kind(const struct fw_log *l)
 		return "session-init";
 	case FW_LOG_CLOSE:
 		return "session-close";
-	case FW_LOG_MORE:
+	case FW_LOG_SUPPRESSED:
 		return "log-more";
 	case FW_LOG_DENY:
 		break;
@@ -62,8 +62,8 @@ char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 
 	tw_say(&w, "%s rule=%s from=%s to=%s", kind(l), l->rule_name[0] ? l->rule_name : "-",
 		l->zone_name[0][0] ? l->zone_name[0] : "any", l->zone_name[1][0] ? l->zone_name[1] : "any");
-	if (l->kind == FW_LOG_MORE) {
-		tw_say(&w, " more=%llu", (unsigned long long)l->more);
+	if (l->kind == FW_LOG_SUPPRESSED) {
+		tw_say(&w, " more=%llu", (unsigned long long)l->suppressed);
 		return ret_text;
 	}
 	if (l->kind == FW_LOG_DENY)

@@ -215,9 +215,10 @@ static void sessions_rows(struct out *o, const struct msg_filter *filter)
 		const struct fw_session *s = fw_session(p->fw, i);
 		if (!s || !session_matches(s, filter))
 			continue;
-		uint32_t tunnel = s->way[0].generation && s->way[0].tunnel != TRAIN_NONE ? s->way[0].tunnel
-				  : s->way[1].generation				 ? s->way[1].tunnel
-											 : TRAIN_NONE;
+		uint32_t tunnel = s->forwarding[0].generation && s->forwarding[0].tunnel != TRAIN_NONE
+					  ? s->forwarding[0].tunnel
+				  : s->forwarding[1].generation ? s->forwarding[1].tunnel
+								: TRAIN_NONE;
 		w = rows_row(&o->piece);
 		jw_u64(w, "id", s->id);
 		proto_put(w, s->key[0].proto);
@@ -395,15 +396,15 @@ static void counters_rows(struct out *o)
 		{ "session-limit",     "sessions that there may be", fw_sessions_limit(p->fw) },
 		{ "half-open-evicted", "half-open sessions ended early to make room", c->half_open_evicted },
 		{ "unanswered-evicted", "other unanswered sessions ended early to make room", c->unanswered_evicted },
-		{ "share-evicted",     "sessions beyond the share of their source or zone, ended to make room", c->share_evicted },
+		{ "share-evicted",     "sessions beyond the share of their source or zone, ended to make room", c->over_share_evicted },
 		{ "limit-evicted",     "sessions ended by a commit that lowered session-limit", c->limit_evicted },
 		{ "lookups",           "trains looked up in the session table", c->lookups },
 		{ "hits",              "of these, found", c->hits },
 		{ "reassembled",       "datagrams put together from fragments", c->reassembled },
-		{ "logs-lost",         "log records left out: of a rule or zone there were too many", c->logs_lost },
-		{ "answers-sent",      "ICMP errors and TCP resets sent", p->answers_sent },
-		{ "answers-limited",   "not sent because there were too many", p->answers_limited },
-		{ "held-now",          "packets that wait for a link address", p->held_now },
+		{ "logs-lost",         "log records left out: of a rule or zone there were too many", c->logs_suppressed },
+		{ "answers-sent",      "ICMP errors and TCP resets sent", p->error_replies_sent },
+		{ "answers-limited",   "not sent because there were too many", p->error_replies_limited },
+		{ "held-now",          "packets that wait for a link address", p->neighbour_queue_n },
 		{ "tunnel-datagrams",  "datagrams that came to port 4500", d->datagrams_in },
 		{ "nat-keepalives",    "of these, keepalives of NAT mappings", d->keepalives },
 		{ "tunnel-too-big",    "sealed packets larger than the path's MTU", d->tunnel_too_big },

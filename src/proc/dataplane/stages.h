@@ -5,7 +5,7 @@
 #include "proc/dataplane/pipeline.h"
 
 /* A train's way through one burst. */
-struct passage {
+struct packet_context {
 	struct train *t;
 	uint32_t in_tunnel; /* or TRAIN_NONE */
 	uint32_t mtu;	    /* of the way out */
@@ -14,39 +14,39 @@ struct passage {
 };
 
 /* way.c: sets the way out of trains without a drop; misses are admitted. */
-void way_find(struct pipeline *p, struct passage *w);
-uint64_t way_generation(const struct pipeline *p);
+void forward_decide(struct pipeline *p, struct packet_context *ctx);
+uint64_t pipeline_generation(const struct pipeline *p);
 
 /* leave.c */
-void leave(struct pipeline *p, struct passage *w);
-void leave_flush(struct pipeline *p);
+void egress_send(struct pipeline *p, struct packet_context *ctx);
+void egress_flush(struct pipeline *p);
 /* The pair of t's tunnel that sends it; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are pairs for other packets only. */
 enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair);
 /* t was lost to one of these two: ike is asked, once in a while, for a pair by the packet's own selectors (RFC 7296 section 2.9). */
 void tunnel_wanted(struct pipeline *p, const struct train *t);
 /* Puts a whole packet of ours on its way without the firewall: t parsed, tunnel or interface and next hop
  * set; mtu: of the link. */
-void leave_own(struct pipeline *p, struct train *t, uint32_t mtu);
+void egress_send_own(struct pipeline *p, struct train *t, uint32_t mtu);
 /*
  * Room for n octets, with head and tail room around, until the flush. When there is not enough left, what lies in the scratch is sent
  * and written over from its beginning: of what is still at work only an answer may lie there, near the end then, where its few pieces
  * do not come.
  */
-uint8_t *scratch_take(struct pipeline *p, uint32_t n);
+uint8_t *egress_scratch_take(struct pipeline *p, uint32_t n);
 
-/* answer.c: counts w->t->drop and tells the sender. */
-void answer_drop(struct pipeline *p, struct passage *w);
+/* answer.c: counts ctx->t->drop and tells the sender. */
+void drop_reply(struct pipeline *p, struct packet_context *ctx);
 
-/* hold.c: the frame's destination; NULL: t is held or dropped (t->drop). */
-const uint8_t *hold_or_mac(struct pipeline *p, struct train *t, uint32_t mtu);
+/* queue_packet.c: the frame's destination; NULL: t is held or dropped (t->drop). */
+const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t mtu);
 
 /* Before other numbers of interfaces: what is held is dropped. */
-void hold_drop_all(struct pipeline *p);
+void neighbour_queue_drop_all(struct pipeline *p);
 
 /* asks.c: asks the kernel for t's next hop on this link, unless it was asked lately or there are too many. */
-enum ask_answer { ASK_MADE, ASK_LATELY, ASK_TOO_MANY };
-enum ask_answer asks_make(struct pipeline *p, uint32_t link, const struct train *t);
-void asks_known(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it is there */
+enum solicit_result { SOLICIT_SENT, SOLICIT_RECENT, SOLICIT_LIMITED };
+enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t);
+void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it is there */
 
 /* trace.c */
 void trace_begin(struct pipeline *p, struct train *t);

@@ -95,7 +95,7 @@ static uint32_t sent_again(uint32_t i, uint32_t first)
 	 * small. */
 	static struct link_io link;
 	link.fd = fd[0];
-	assert_true(train_send_singly(&link, frames[i].iov_base, (uint32_t)frames[i].iov_len));
+	assert_true(link_send_segmented(&link, frames[i].iov_base, (uint32_t)frames[i].iov_len));
 	while ((size = recv(fd[1], got, sizeof got, 0)) > 0) {
 		const uint8_t *ip = before[first + n] + FRONT;
 		size_t ip_n = ip[0] >> 4 == 4 ? load_be16(ip + 2) : 40u + load_be16(ip + 4);

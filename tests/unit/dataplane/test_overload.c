@@ -55,7 +55,7 @@ static size_t datagram(uint32_t source, uint32_t n)
 
 	remote.addr.family = ADDR_V4;
 	store_be32(remote.addr.b, source);
-	control_datagram(&d, &local, &remote, bytes, n);
+	control_ike_datagram(&d, &local, &remote, bytes, n);
 	return got();
 }
 

@@ -530,14 +530,14 @@ static void test_neighbour(void **state)
 	is_drop(DROP_NONE, gate_from_tunnel(&g, packet_make(&packet, &s)));
 	nothing_left();
 	assert_int_equal(g.asked, 1);
-	for (int i = 0; i < HELD_EACH_MAX; i++) {
+	for (int i = 0; i < NEIGHBOUR_QUEUE_EACH_MAX; i++) {
 		enum drop_reason d = gate_from_tunnel(&g, packet_make(&packet, &s));
-		is_drop(i + 1 < HELD_EACH_MAX ? DROP_NONE : DROP_NEIGHBOUR, d);
+		is_drop(i + 1 < NEIGHBOUR_QUEUE_EACH_MAX ? DROP_NONE : DROP_NEIGHBOUR, d);
 	}
 	assert_int_equal(g.asked, 1);
 	assert_int_equal(route_neighbour_set(g.routes, &n), RC_OK);
 	pipeline_neighbour(&g.p, GATE_LAN, &n.addr, g.now);
-	assert_int_equal(g.out_n, HELD_EACH_MAX);
+	assert_int_equal(g.out_n, NEIGHBOUR_QUEUE_EACH_MAX);
 	for (uint32_t i = 0; i < g.out_n; i++) {
 		assert_int_equal(g.out[i].mac[5], 9);
 		assert_true(packet_sound(g.out[i].bytes, g.out[i].n));
@@ -574,8 +574,8 @@ static void test_answers_limited(void **state)
 	s.hops = 1;
 	for (int i = 0; i < 500; i++)
 		from(GATE_LAN, s);
-	assert_in_range(g.p.answers_sent, 18, 22);
-	assert_int_equal(g.p.answers_sent + g.p.answers_limited, 500);
+	assert_in_range(g.p.error_replies_sent, 18, 22);
+	assert_int_equal(g.p.error_replies_sent + g.p.error_replies_limited, 500);
 	assert_int_equal(g.p.drops[DROP_TTL], 500);
 	s.src = "10.1.0.3";
 	from(GATE_LAN, s);
@@ -591,7 +591,7 @@ static void test_answers_limited(void **state)
 		s.src = src;
 		from(GATE_LAN, s);
 	}
-	assert_in_range(g.p.answers_sent, 45, 55);
+	assert_in_range(g.p.error_replies_sent, 45, 55);
 	gate_sa(&g, false);
 	struct packet_spec far = udp(FAR, HOST, 10);
 	far.hops = 1;

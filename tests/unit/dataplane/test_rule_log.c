@@ -83,7 +83,7 @@ static void lines(void **state)
 			"dst=10.2.0.2:9 "
 			"session=8 duration=62.045 packets-out=5 octets-out=500 packets-back=4 "
 			"octets-back=4000" },
-		{ { .kind = FW_LOG_MORE, .rule_name = "rest", .more = 5123 },
+		{ { .kind = FW_LOG_SUPPRESSED, .rule_name = "rest", .suppressed = 5123 },
 			"log-more rule=rest from=any to=any more=5123" },
 	};
 	char text[RULE_LOG_TEXT_MAX];

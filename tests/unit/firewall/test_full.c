@@ -211,7 +211,7 @@ static void one_source(bool at_once)
 	for (const struct fw_session *s; (s = fw_session_next(w.fw, &cursor));)
 		alive += s->key[0].src[3] == 66;
 	assert_true(alive >= 500);
-	assert_true(fw_counters(w.fw)->share_evicted >= 250);
+	assert_true(fw_counters(w.fw)->over_share_evicted >= 250);
 }
 
 static void one_source_leaves_room(void **state)
@@ -398,7 +398,7 @@ static void a_lower_limit_ends_the_silent(void **state)
 	}
 	load(1024);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 1024);
-	assert_int_equal(fw_counters(w.fw)->limit_evicted + fw_counters(w.fw)->share_evicted, 976);
+	assert_int_equal(fw_counters(w.fw)->limit_evicted + fw_counters(w.fw)->over_share_evicted, 976);
 	for (uint32_t i = 0; i < 2000; i++) {
 		snprintf(src, sizeof src, "10.4.%u.%u", i >> 8, i & 255);
 		assert_int_equal(tcp_alive(src, "203.0.113.80", 2000), i < 500 || i >= 1476);

@@ -214,11 +214,11 @@ static void a_commit_leaves_nothing_untold(void **state)
 	for (int again = 0; again < 2; again++) {
 		fw_expire(w.fw, w.now, UINT32_MAX);
 		while (fw_log_next(w.fw, &l)) {
-			assert_int_equal(l.kind, FW_LOG_MORE);
+			assert_int_equal(l.kind, FW_LOG_SUPPRESSED);
 			assert_string_equal(l.rule_name, "out");
 			assert_string_equal(l.zone_name[0], "trust");
 			assert_string_equal(l.zone_name[1], "untrust");
-			more += l.more;
+			more += l.suppressed;
 		}
 	}
 	assert_int_equal(more, 10 + 10); /* beginnings, and ends */
@@ -239,14 +239,14 @@ static uint64_t flood(uint16_t dst_port, const char *src, const char *dst, uint3
 			fw_expire(w.fw, w.now, UINT32_MAX);
 		while (fw_log_next(w.fw, &l)) {
 			records++;
-			*ret_more += l.kind == FW_LOG_MORE ? l.more : 0;
+			*ret_more += l.kind == FW_LOG_SUPPRESSED ? l.suppressed : 0;
 		}
 	}
 	pass(70); /* what is left of them ends */
 	pass(11);
 	while (fw_log_next(w.fw, &l)) {
 		records++;
-		*ret_more += l.kind == FW_LOG_MORE ? l.more : 0;
+		*ret_more += l.kind == FW_LOG_SUPPRESSED ? l.suppressed : 0;
 	}
 	return records;
 }

@@ -128,7 +128,7 @@ static void test_rule_stays(void **state)
 {
 	(void)state;
 	uint16_t nat = connection(1000);
-	fw_way(w.fw, &w.t)->generation = 7;
+	fw_session_forwarding(w.fw, &w.t)->generation = 7;
 	/* the same rules in another order, with another in front: counts go with the names */
 	policy_done(&p);
 	policy_init(&p);
@@ -144,7 +144,7 @@ static void test_rule_stays(void **state)
 	const struct fw_session *s = fw_session_next(w.fw, &cursor);
 	assert_int_equal(s->rule, 2);
 	assert_int_equal(s->nat_rule, 1);
-	assert_int_equal(s->way[0].generation, 0); /* ways are looked up anew */
+	assert_int_equal(s->forwarding[0].generation, 0); /* ways are looked up anew */
 	assert_int_equal(fw_rule_hits(w.fw, 2)->hits, 1);
 	assert_int_equal(fw_rule_hits(w.fw, 2)->packets, 3);
 	assert_int_equal(fw_rule_hits(w.fw, 3)->hits, 0);

@@ -75,7 +75,7 @@ static void test_flags(void **state)
 
 /*
  * Whoever has not seen the called side's number does not complete a handshake: else one with a forged source
- * would hold sessions in somebody else's name (room.c) for one guess in 65,000.
+ * would hold sessions in somebody else's name (evict.c) for one guess in 65,000.
  */
 static void test_guessed_handshake(void **state)
 {
@@ -390,7 +390,7 @@ static void test_mss(void **state)
 		world_load(&w, &p);
 		PASS(C, TCP_SYN, 0, 0, 0, 0, options[odd], 8);
 		assert_int_equal(load_be16(w.t.ip + 42 + odd), 1200);
-		fw_way(w.fw, &w.t)->mss = 1000;
+		fw_session_forwarding(w.fw, &w.t)->mss = 1000;
 		PASS(S, TCP_SYN | TCP_ACK, 0, 1, 0, 0, options[odd], 8);
 		assert_int_equal(load_be16(w.t.ip + 42 + odd), 1000);
 		p.tcp_mss = 9000;

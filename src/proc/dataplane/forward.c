@@ -6,14 +6,14 @@
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
-struct way {
+struct forwarding_decision {
 	bool to_host;
 	uint32_t interface, zone, tunnel;
 	struct ip_addr next_hop;
 	uint32_t mtu;
 };
 
-uint64_t way_generation(const struct pipeline *p)
+uint64_t pipeline_generation(const struct pipeline *p)
 {
 	return p->changes + route_generation(p->routes);
 }
@@ -29,7 +29,7 @@ uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
 {
 	struct pipeline_tunnel *t = &p->tunnels[tunnel];
 	const struct snap_tunnel *configured = &snap_tunnels(p->snapshot)[tunnel];
-	uint64_t generation = way_generation(p);
+	uint64_t generation = pipeline_generation(p);
 	uint32_t pair = esp_outbound(p->esp, tunnel), outer = 0;
 
 	if (t->mtu_generation == generation)
@@ -61,20 +61,22 @@ static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
 }
 
 /* src and dst: as the packet will be outside of NAT's sight (the real hosts). */
-static enum drop_reason way_look(
-	struct pipeline *p, const struct selectors_packet *packet, bool from_host, struct way *w)
+static enum drop_reason forward_lookup(struct pipeline *p, const struct selectors_packet *packet,
+	bool from_host, struct forwarding_decision *ret_decision)
 {
 	struct route_answer r;
 
-	*w = (struct way){ .interface = TRAIN_NONE, .zone = TRAIN_NONE, .tunnel = TRAIN_NONE };
+	*ret_decision = (struct forwarding_decision){
+		.interface = TRAIN_NONE, .zone = TRAIN_NONE, .tunnel = TRAIN_NONE
+	};
 	if (!from_host && route_is_local(p->routes, &packet->dst)) {
-		w->to_host = true;
+		ret_decision->to_host = true;
 		return DROP_NONE;
 	}
-	w->tunnel = selectors_find(p->selectors, packet);
-	if (w->tunnel != TRAIN_NONE) {
-		w->zone = p->tunnels[w->tunnel].zone;
-		w->mtu = pipeline_tunnel_mtu(p, w->tunnel);
+	ret_decision->tunnel = selectors_find(p->selectors, packet);
+	if (ret_decision->tunnel != TRAIN_NONE) {
+		ret_decision->zone = p->tunnels[ret_decision->tunnel].zone;
+		ret_decision->mtu = pipeline_tunnel_mtu(p, ret_decision->tunnel);
 		return DROP_NONE;
 	}
 	if (from_host)
@@ -84,13 +86,13 @@ static enum drop_reason way_look(
 		return DROP_MULTICAST;
 	if (r.kind != ROUTE_UNICAST)
 		return DROP_NO_ROUTE;
-	w->interface = interface_of_link(p, r.link);
-	if (w->interface == TRAIN_NONE)
+	ret_decision->interface = interface_of_link(p, r.link);
+	if (ret_decision->interface == TRAIN_NONE)
 		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device: there is nothing behind it for
 					 strangers */
-	w->zone = p->interfaces[w->interface].zone;
-	w->next_hop = r.next_hop;
-	w->mtu = r.mtu;
+	ret_decision->zone = p->interfaces[ret_decision->interface].zone;
+	ret_decision->next_hop = r.next_hop;
+	ret_decision->mtu = r.mtu;
 	return DROP_NONE;
 }
 
@@ -124,27 +126,28 @@ static uint32_t mss_for(uint8_t family, uint32_t mtu)
 }
 
 /* How large packets from where this one came may be: SYNs towards there carry the smaller of both. */
-static uint32_t mtu_behind(struct pipeline *p, const struct passage *w)
+static uint32_t ingress_mtu(struct pipeline *p, const struct packet_context *ctx)
 {
-	if (w->in_tunnel != TRAIN_NONE)
-		return pipeline_tunnel_mtu(p, w->in_tunnel);
-	return w->t->in_interface != TRAIN_NONE ? p->interfaces[w->t->in_interface].mtu : 65535;
+	if (ctx->in_tunnel != TRAIN_NONE)
+		return pipeline_tunnel_mtu(p, ctx->in_tunnel);
+	return ctx->t->in_interface != TRAIN_NONE ? p->interfaces[ctx->t->in_interface].mtu : 65535;
 }
 
-static void way_keep(struct pipeline *p, struct passage *w, const struct way *way)
+static void forward_cache(
+	struct pipeline *p, struct packet_context *ctx, const struct forwarding_decision *decision)
 {
-	struct train other = *w->t;
-	struct fw_way *kept = fw_way(p->fw, w->t);
+	struct train other = *ctx->t;
+	struct fw_forwarding *cached = fw_session_forwarding(p->fw, ctx->t);
 
-	kept->generation = way_generation(p);
-	kept->out_interface = way->interface;
-	kept->tunnel = way->tunnel;
-	kept->next_hop = way->next_hop;
-	kept->mss = way->to_host ? 0 : mss_for(w->t->src.family, way->mtu);
+	cached->generation = pipeline_generation(p);
+	cached->out_interface = decision->interface;
+	cached->tunnel = decision->tunnel;
+	cached->next_hop = decision->next_hop;
+	cached->mss = decision->to_host ? 0 : mss_for(ctx->t->src.family, decision->mtu);
 	other.flags ^= TRAIN_REPLY;
-	kept = fw_way(p->fw, &other);
-	if (kept->generation == 0)
-		kept->mss = mss_for(w->t->src.family, mtu_behind(p, w));
+	cached = fw_session_forwarding(p->fw, &other);
+	if (cached->generation == 0)
+		cached->mss = mss_for(ctx->t->src.family, ingress_mtu(p, ctx));
 }
 
 /* RFC 8200 section 5: what carries IPv6 carries 1280 octets; sealed, they are cut outside if need be. */
@@ -155,14 +158,14 @@ static uint32_t mtu_for(const struct train *t, uint32_t mtu)
 	return v6 ? MAX_OF(mtu, (uint32_t)IP6_MTU_MIN) : mtu;
 }
 
-static void way_set(struct passage *w, const struct way *way)
+static void decision_set(struct packet_context *ctx, const struct forwarding_decision *decision)
 {
-	w->t->out_interface = way->interface;
-	w->t->out_zone = way->zone;
-	w->t->tunnel = way->tunnel;
-	w->t->next_hop = way->next_hop;
-	w->to_host = way->to_host;
-	w->mtu = way->to_host ? UINT32_MAX : mtu_for(w->t, way->mtu);
+	ctx->t->out_interface = decision->interface;
+	ctx->t->out_zone = decision->zone;
+	ctx->t->tunnel = decision->tunnel;
+	ctx->t->next_hop = decision->next_hop;
+	ctx->to_host = decision->to_host;
+	ctx->mtu = decision->to_host ? UINT32_MAX : mtu_for(ctx->t, decision->mtu);
 }
 
 /*
@@ -170,9 +173,9 @@ static void way_set(struct passage *w, const struct way *way)
  * for a service that the zone does not open, as the ingress filter decides too; answers to the host's own
  * connections pass.
  */
-static void for_the_kernel(struct pipeline *p, struct passage *w)
+static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 {
-	struct train *t = w->t;
+	struct train *t = ctx->t;
 	uint8_t query;
 	bool begins = t->proto == IP_TCP   ? (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
 		      : t->proto == IP_UDP ? t->dst_port < p->snapshot->host_port_first ||
@@ -187,8 +190,8 @@ static void for_the_kernel(struct pipeline *p, struct passage *w)
 	if (traced(t))
 		trace_say(p, t, "host", "%s",
 			t->drop ? "the zone does not open this service; answers pass" : "to the kernel");
-	w->counted = t->drop == DROP_NONE;
-	w->to_host = true;
+	ctx->counted = t->drop == DROP_NONE;
+	ctx->to_host = true;
 }
 
 /*
@@ -210,10 +213,11 @@ static bool source_fits(const struct pipeline *p, const struct train *t)
  * which nobody behind the next router answers to, even where the next hop is one (the default route of most
  * providers).
  */
-static struct ip_addr nat_address(const struct pipeline *p, const struct way *way, uint8_t family)
+static struct ip_addr nat_address(
+	const struct pipeline *p, const struct forwarding_decision *decision, uint8_t family)
 {
-	uint32_t link = p->interfaces[way->interface].link;
-	const struct ip_addr *near = addr_is_link_local(&way->next_hop) ? NULL : &way->next_hop;
+	uint32_t link = p->interfaces[decision->interface].link;
+	const struct ip_addr *near = addr_is_link_local(&decision->next_hop) ? NULL : &decision->next_hop;
 	struct ip_addr addr = { 0 };
 
 	if (!route_local_on(p->routes, link, family, near, &addr) || addr_is_link_local(&addr))
@@ -223,32 +227,33 @@ static struct ip_addr nat_address(const struct pipeline *p, const struct way *wa
 
 /* The interface that the session's packets leave by does not have the address that they were translated to.
  */
-static bool nat_address_gone(const struct pipeline *p, const struct train *t, const struct way *way)
+static bool nat_address_gone(
+	const struct pipeline *p, const struct train *t, const struct forwarding_decision *decision)
 {
 	const struct fw_session *s = fw_session(p->fw, t->session);
 
 	if (!s || t->flags & TRAIN_REPLY || !(s->flags & FW_SESSION_NAT_INTERFACE) ||
-		way->interface == TRAIN_NONE)
+		decision->interface == TRAIN_NONE)
 		return false;
 	struct ip_addr addr = fw_key_dst(&s->key[1]);
-	return !route_is_local_on(p->routes, p->interfaces[way->interface].link, &addr);
+	return !route_is_local_on(p->routes, p->interfaces[decision->interface].link, &addr);
 }
 
 /* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets are as large as its segments. */
-static enum drop_reason size_check(const struct passage *w)
+static enum drop_reason size_check(const struct packet_context *ctx)
 {
-	const struct train *t = w->t;
+	const struct train *t = ctx->t;
 	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
 
 	if (t->flags & TRAIN_REASSEMBLED) /* what leaves is no larger than what came */
 		n = MIN_OF(n, (uint32_t)t->fragment_max);
-	return n > w->mtu && t->dont_fragment ? DROP_TOO_BIG : DROP_NONE;
+	return n > ctx->mtu && t->dont_fragment ? DROP_TOO_BIG : DROP_NONE;
 }
 
 /* What would become of the packet behind policy: nothing begins with one that goes no further. */
-static enum drop_reason leave_check(const struct pipeline *p, const struct passage *w)
+static enum drop_reason egress_check(const struct pipeline *p, const struct packet_context *ctx)
 {
-	const struct train *t = w->t;
+	const struct train *t = ctx->t;
 
 	if (t->tunnel != TRAIN_NONE) {
 		uint32_t pair;
@@ -258,16 +263,16 @@ static enum drop_reason leave_check(const struct pipeline *p, const struct passa
 	} else if (t->out_interface != TRAIN_NONE && !p->interfaces[t->out_interface].up) {
 		return DROP_LINK_SEND;
 	}
-	return size_check(w);
+	return size_check(ctx);
 }
 
-static void way_admit(struct pipeline *p, struct passage *w)
+static void forward_new(struct pipeline *p, struct packet_context *ctx)
 {
-	struct train *t = w->t;
+	struct train *t = ctx->t;
 	struct selectors_packet packet = packet_of(t);
 	bool from_link = !(t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST));
 	struct fw_egress egress = { 0 };
-	struct way way;
+	struct forwarding_decision decision;
 
 	if (from_link && selectors_find_inbound(p->selectors, &packet) != SELECTORS_NONE) {
 		t->drop = DROP_TUNNEL_REQUIRED;
@@ -278,91 +283,92 @@ static void way_admit(struct pipeline *p, struct passage *w)
 		t->drop = DROP_SPOOFED;
 		return;
 	}
-	t->drop = way_look(p, &packet, t->flags & TRAIN_FROM_HOST, &way);
+	t->drop = forward_lookup(p, &packet, t->flags & TRAIN_FROM_HOST, &decision);
 	if (t->drop != DROP_NONE)
 		return;
-	way_set(w, &way);
-	if (way.to_host && from_link) {
-		for_the_kernel(p, w);
+	decision_set(ctx, &decision);
+	if (decision.to_host && from_link) {
+		deliver_to_kernel(p, ctx);
 		return;
 	}
 	if (from_link && !source_fits(p, t)) {
 		t->drop = DROP_SPOOFED;
 		return;
 	}
-	egress.to_host = way.to_host;
-	if (way.interface != TRAIN_NONE)
-		egress.nat_addr = nat_address(p, &way, t->src.family);
-	egress.drop = leave_check(p, w);
+	egress.to_host = decision.to_host;
+	if (decision.interface != TRAIN_NONE)
+		egress.nat_addr = nat_address(p, &decision, t->src.family);
+	egress.drop = egress_check(p, ctx);
 	fw_admit(p->fw, t, &egress, p->now);
 	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR)
 		tunnel_wanted(p, t);
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
-		way_keep(p, w, &way);
+		forward_cache(p, ctx, &decision);
 }
 
 /* A session whose way is not known or from older tables. */
-static void way_renew(struct pipeline *p, struct passage *w, const struct selectors_packet *packet)
+static void forward_renew(
+	struct pipeline *p, struct packet_context *ctx, const struct selectors_packet *packet)
 {
-	struct way way;
+	struct forwarding_decision decision;
 
-	w->t->drop = way_look(p, packet, w->t->flags & TRAIN_FROM_HOST, &way);
-	if (w->t->drop != DROP_NONE)
+	ctx->t->drop = forward_lookup(p, packet, ctx->t->flags & TRAIN_FROM_HOST, &decision);
+	if (ctx->t->drop != DROP_NONE)
 		return;
-	if (nat_address_gone(p, w->t, &way)) {
-		fw_session_end_of(p->fw, w->t, FW_END_ADDRESS, p->now);
-		if (w->t->proto == IP_TCP && !(w->t->tcp_flags & TCP_SYN))
-			w->t->drop = DROP_NAT_ADDRESS; /* its other end knows it by the old address */
+	if (nat_address_gone(p, ctx->t, &decision)) {
+		fw_session_end_of(p->fw, ctx->t, FW_END_ADDRESS, p->now);
+		if (ctx->t->proto == IP_TCP && !(ctx->t->tcp_flags & TCP_SYN))
+			ctx->t->drop = DROP_NAT_ADDRESS; /* its other end knows it by the old address */
 		else
-			way_admit(p, w);
+			forward_new(p, ctx);
 		return;
 	}
-	way_set(w, &way);
-	fw_reroute(p->fw, w->t, way.to_host, p->now);
-	if (w->t->drop == DROP_NONE)
-		way_keep(p, w, &way);
+	decision_set(ctx, &decision);
+	fw_reroute(p->fw, ctx->t, decision.to_host, p->now);
+	if (ctx->t->drop == DROP_NONE)
+		forward_cache(p, ctx, &decision);
 }
 
 /* The same for an ICMP error: the session's way as it is now, or none. Nothing of the session changes by it.
  */
-static void way_of_error(struct pipeline *p, struct passage *w, const struct fw_session *s,
+static void forward_error(struct pipeline *p, struct packet_context *ctx, const struct fw_session *s,
 	const struct selectors_packet *packet)
 {
-	uint16_t zone = s->zones.zone[w->t->flags & TRAIN_REPLY ? 0 : 1];
-	struct way way;
+	uint16_t zone = s->zones.zone[ctx->t->flags & TRAIN_REPLY ? 0 : 1];
+	struct forwarding_decision decision;
 
-	w->t->drop = way_look(p, packet, w->t->flags & TRAIN_FROM_HOST, &way);
-	if (w->t->drop != DROP_NONE)
+	ctx->t->drop = forward_lookup(p, packet, ctx->t->flags & TRAIN_FROM_HOST, &decision);
+	if (ctx->t->drop != DROP_NONE)
 		return;
-	if (nat_address_gone(p, w->t, &way)) {
-		w->t->drop = DROP_NAT_ADDRESS;
+	if (nat_address_gone(p, ctx->t, &decision)) {
+		ctx->t->drop = DROP_NAT_ADDRESS;
 		return;
 	}
-	way_set(w, &way);
-	if (zone != (way.to_host ? FW_ZONE_HOST : way.zone))
-		w->t->drop = DROP_SESSION_ZONE;
+	decision_set(ctx, &decision);
+	if (zone != (decision.to_host ? FW_ZONE_HOST : decision.zone))
+		ctx->t->drop = DROP_SESSION_ZONE;
 }
 
-static void way_cached(struct pipeline *p, struct passage *w, const struct fw_way *kept)
+static void forward_cached(struct pipeline *p, struct packet_context *ctx, const struct fw_forwarding *cached)
 {
-	struct train *t = w->t;
+	struct train *t = ctx->t;
 	uint32_t head = TCP_HEADER_SIZE + (t->src.family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
 
-	t->out_interface = kept->out_interface;
-	t->tunnel = kept->tunnel;
-	t->next_hop = kept->next_hop;
-	w->to_host = kept->tunnel == TRAIN_NONE && kept->out_interface == TRAIN_NONE;
-	if (w->to_host) {
-		w->mtu = UINT32_MAX;
+	t->out_interface = cached->out_interface;
+	t->tunnel = cached->tunnel;
+	t->next_hop = cached->next_hop;
+	ctx->to_host = cached->tunnel == TRAIN_NONE && cached->out_interface == TRAIN_NONE;
+	if (ctx->to_host) {
+		ctx->mtu = UINT32_MAX;
 	} else if (t->tunnel != TRAIN_NONE) {
 		t->out_zone = p->tunnels[t->tunnel].zone;
-		w->mtu = mtu_for(t, pipeline_tunnel_mtu(p, t->tunnel));
+		ctx->mtu = mtu_for(t, pipeline_tunnel_mtu(p, t->tunnel));
 	} else {
 		t->out_zone = p->interfaces[t->out_interface].zone;
-		w->mtu = p->interfaces[t->out_interface].mtu;
+		ctx->mtu = p->interfaces[t->out_interface].mtu;
 		/* A route's own smaller MTU is known by the segment size that was made from it. */
-		if (kept->mss + head < w->mtu)
-			w->mtu = kept->mss + head;
+		if (cached->mss + head < ctx->mtu)
+			ctx->mtu = cached->mss + head;
 	}
 }
 
@@ -372,9 +378,9 @@ static void way_cached(struct pipeline *p, struct passage *w, const struct fw_wa
  * any packet (RFC 4301 section 5.2).
  */
 static enum drop_reason arrival_check(
-	const struct pipeline *p, const struct passage *w, const struct selectors_packet *packet)
+	const struct pipeline *p, const struct packet_context *ctx, const struct selectors_packet *packet)
 {
-	const struct train *t = w->t;
+	const struct train *t = ctx->t;
 	bool error = t->flags & TRAIN_ICMP_ERROR;
 	struct selectors_packet own = { t->src, packet->dst, t->proto, false, 0, 0 };
 
@@ -382,7 +388,7 @@ static enum drop_reason arrival_check(
 		return DROP_NONE;
 	if (t->flags &
 		TRAIN_FROM_TUNNEL) /* the SA's selectors held its packet, but not what an error quotes */
-		return error && selectors_find_inbound(p->selectors, packet) != w->in_tunnel
+		return error && selectors_find_inbound(p->selectors, packet) != ctx->in_tunnel
 			       ? DROP_SESSION_ZONE
 			       : DROP_NONE;
 	if (selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE ||
@@ -392,35 +398,35 @@ static enum drop_reason arrival_check(
 }
 
 /* The way of a train that has a session. */
-static void way_of_session(struct pipeline *p, struct passage *w)
+static void forward_session(struct pipeline *p, struct packet_context *ctx)
 {
-	struct train *t = w->t;
-	const struct fw_way *kept = fw_way(p->fw, t);
-	bool error = t->flags & TRAIN_ICMP_ERROR, fresh = kept->generation == way_generation(p);
-	/* Zones tell sealed from clear once policy has decided about the present way, unless links share a
+	struct train *t = ctx->t;
+	const struct fw_forwarding *cached = fw_session_forwarding(p->fw, t);
+	bool error = t->flags & TRAIN_ICMP_ERROR, fresh = cached->generation == pipeline_generation(p);
+	/* Zones tell sealed from clear once policy has decided about the present decision, unless links share a
 	 * tunnel's zone. */
 	bool told = t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || !p->zone_has_tunnels[t->in_zone];
 
 	if (fresh && told && !error) {
-		way_cached(p, w, kept);
+		forward_cached(p, ctx, cached);
 		return;
 	}
 	const struct fw_session *s = fw_session(p->fw, t->session);
 	struct selectors_packet packet = packet_of_session(s, t);
-	t->drop = arrival_check(p, w, &packet);
+	t->drop = arrival_check(p, ctx, &packet);
 	if (t->drop != DROP_NONE)
 		return;
 	if (fresh)
-		way_cached(p, w, kept);
+		forward_cached(p, ctx, cached);
 	else if (error)
-		way_of_error(p, w, s, &packet);
+		forward_error(p, ctx, s, &packet);
 	else
-		way_renew(p, w, &packet);
+		forward_renew(p, ctx, &packet);
 }
 
-void way_find(struct pipeline *p, struct passage *w)
+void forward_decide(struct pipeline *p, struct packet_context *ctx)
 {
-	struct train *t = w->t;
+	struct train *t = ctx->t;
 
 	if (t->drop != DROP_NONE)
 		return;
@@ -429,12 +435,12 @@ void way_find(struct pipeline *p, struct passage *w)
 		return;
 	}
 	if (t->session == TRAIN_NONE)
-		way_admit(p, w);
+		forward_new(p, ctx);
 	else
-		way_of_session(p, w);
-	if (t->drop == DROP_NONE && !w->counted)
-		t->drop = size_check(w);
-	if (traced(t) && !w->counted) {
+		forward_session(p, ctx);
+	if (t->drop == DROP_NONE && !ctx->counted)
+		t->drop = size_check(ctx);
+	if (traced(t) && !ctx->counted) {
 		char text[FW_EXPLAIN_MAX];
 		trace_say(p, t, "decide", "%s", fw_explain(p->fw, t, text));
 	}

@@ -6,24 +6,24 @@
 
 #include <stdlib.h>
 
-static void held_free(struct pipeline *p, struct held *h)
+static void queued_free(struct pipeline *p, struct queued_packet *h)
 {
 	h->since = 0;
-	p->held_now--;
+	p->neighbour_queue_n--;
 }
 
-static bool held_is_for(
-	const struct pipeline *p, const struct held *h, uint32_t link, const struct ip_addr *addr)
+static bool queued_is_for(
+	const struct pipeline *p, const struct queued_packet *h, uint32_t link, const struct ip_addr *addr)
 {
 	return h->since != 0 && p->interfaces[h->train.out_interface].link == link &&
 	       addr_equal(&h->train.next_hop, addr);
 }
 
 /* Without a word to the sender: nothing is known yet about the neighbour. */
-static void held_drop(struct pipeline *p, struct held *h, enum drop_reason why)
+static void queued_drop(struct pipeline *p, struct queued_packet *h, enum drop_reason why)
 {
 	pipeline_count_drop(p, why, train_packets(&h->train));
-	held_free(p, h);
+	queued_free(p, h);
 }
 
 /*
@@ -31,35 +31,36 @@ static void held_drop(struct pipeline *p, struct held *h, enum drop_reason why)
  * all: a neighbour that is there answers within milliseconds, so it waits for one that most likely is not.
  * Only the first packet behind a question takes its place: questions are bounded, packets are not.
  */
-static void hold(struct pipeline *p, struct train *t, uint32_t mtu, uint32_t link, bool first)
+static void queue_packet(struct pipeline *p, struct train *t, uint32_t mtu, uint32_t link, bool first)
 {
-	struct held *slot = NULL, *oldest = NULL, *oldest_same = NULL;
+	struct queued_packet *slot = NULL, *oldest = NULL, *oldest_same = NULL;
 	uint32_t same = 0;
 
-	for (uint32_t i = 0; i < HELD_MAX; i++) {
-		struct held *h = &p->held[i];
+	for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++) {
+		struct queued_packet *h = &p->neighbour_queue[i];
 		if (h->since == 0) {
 			slot = slot ? slot : h;
 			continue;
 		}
 		oldest = !oldest || h->since < oldest->since ? h : oldest;
-		if (held_is_for(p, h, link, &t->next_hop)) {
+		if (queued_is_for(p, h, link, &t->next_hop)) {
 			same++;
 			oldest_same = !oldest_same || h->since < oldest_same->since ? h : oldest_same;
 		}
 	}
-	if (same >= HELD_EACH_MAX) {
+	if (same >= NEIGHBOUR_QUEUE_EACH_MAX) {
 		slot = oldest_same;
-		held_drop(p, slot, DROP_NEIGHBOUR);
+		queued_drop(p, slot, DROP_NEIGHBOUR);
 	} else if (!slot && !first) {
 		t->drop = DROP_NEIGHBOUR_LIMIT;
 		return;
 	} else if (!slot) {
 		slot = oldest;
-		held_drop(p, slot, DROP_NEIGHBOUR_LIMIT);
+		queued_drop(p, slot, DROP_NEIGHBOUR_LIMIT);
 	}
 	if (!slot->bytes)
-		slot->bytes = malloc(HELD_BYTES); /* at most HELD_MAX times in the life of the process */
+		slot->bytes = malloc(
+			NEIGHBOUR_QUEUE_BYTES); /* at most NEIGHBOUR_QUEUE_MAX times in the life of the process */
 	if (!slot->bytes || t->len > TRAIN_BYTES_MAX) {
 		t->drop = DROP_NEIGHBOUR_LIMIT;
 		return;
@@ -69,10 +70,10 @@ static void hold(struct pipeline *p, struct train *t, uint32_t mtu, uint32_t lin
 	memcpy(slot->train.ip, t->ip, t->len);
 	slot->mtu = mtu;
 	slot->since = p->now;
-	p->held_now++;
+	p->neighbour_queue_n++;
 }
 
-const uint8_t *hold_or_mac(struct pipeline *p, struct train *t, uint32_t mtu)
+const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t mtu)
 {
 	const struct pipeline_interface *f = &p->interfaces[t->out_interface];
 	struct route_neighbour *n;
@@ -89,38 +90,38 @@ const uint8_t *hold_or_mac(struct pipeline *p, struct train *t, uint32_t mtu)
 	if (n && n->state == ROUTE_NEIGHBOUR_STALE) {
 		/* Usable, and the kernel is asked once to confirm it: its answer replaces the entry. */
 		if (!n->asked)
-			p->io.neighbour_ask(p->io.context, f->link, &t->next_hop);
+			p->io.solicit(p->io.context, f->link, &t->next_hop);
 		n->asked = 1;
 		return n->mac;
 	}
-	enum ask_answer asked = asks_make(p, f->link, t);
-	if (asked == ASK_TOO_MANY) {
+	enum solicit_result asked = neighbour_solicit(p, f->link, t);
+	if (asked == SOLICIT_LIMITED) {
 		t->drop = DROP_NEIGHBOUR_LIMIT;
 		return NULL;
 	}
-	hold(p, t, mtu, f->link, asked == ASK_MADE);
+	queue_packet(p, t, mtu, f->link, asked == SOLICIT_SENT);
 	if (traced(t))
 		trace_say(p, t, "out", "waits for the link address of the next hop");
 	return NULL;
 }
 
-static void held_fail(struct pipeline *p, struct held *h)
+static void queued_fail(struct pipeline *p, struct queued_packet *h)
 {
 	struct train t = h->train;
-	struct passage w = { .t = &t, .in_tunnel = TRAIN_NONE };
+	struct packet_context ctx = { .t = &t, .in_tunnel = TRAIN_NONE };
 
-	held_free(p, h);
+	queued_free(p, h);
 	t.drop = DROP_NEIGHBOUR;
-	answer_drop(p, &w);
+	drop_reply(p, &ctx);
 }
 
-static void held_leave(struct pipeline *p, struct held *h)
+static void queued_send(struct pipeline *p, struct queued_packet *h)
 {
-	held_free(p, h); /* its bytes stay until the slot is used again, which is behind the flush */
-	leave_own(p, &h->train, h->mtu);
+	queued_free(p, h); /* its bytes stay until the slot is used again, which is behind the flush */
+	egress_send_own(p, &h->train, h->mtu);
 	if (h->train.drop != DROP_NONE) {
-		struct passage w = { .t = &h->train, .in_tunnel = TRAIN_NONE };
-		answer_drop(p, &w);
+		struct packet_context ctx = { .t = &h->train, .in_tunnel = TRAIN_NONE };
+		drop_reply(p, &ctx);
 	}
 }
 
@@ -131,44 +132,45 @@ void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr 
 	bool usable = state == ROUTE_NEIGHBOUR_VALID || state == ROUTE_NEIGHBOUR_STALE;
 
 	if (usable)
-		asks_known(p, link, addr);
-	if (p->held_now == 0 || (!usable && state != ROUTE_NEIGHBOUR_FAILED))
+		neighbour_remember(p, link, addr);
+	if (p->neighbour_queue_n == 0 || (!usable && state != ROUTE_NEIGHBOUR_FAILED))
 		return;
 	p->now = now;
 	p->scratch_n = 0;
 	for (;;) { /* the oldest first: they are in order */
-		struct held *first = NULL;
-		for (uint32_t i = 0; i < HELD_MAX; i++)
-			if (held_is_for(p, &p->held[i], link, addr) &&
-				(!first || p->held[i].since < first->since))
-				first = &p->held[i];
+		struct queued_packet *first = NULL;
+		for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
+			if (queued_is_for(p, &p->neighbour_queue[i], link, addr) &&
+				(!first || p->neighbour_queue[i].since < first->since))
+				first = &p->neighbour_queue[i];
 		if (!first)
 			break;
 		if (usable)
-			held_leave(p, first);
+			queued_send(p, first);
 		else
-			held_fail(p, first);
+			queued_fail(p, first);
 	}
-	leave_flush(p);
+	egress_flush(p);
 	p->io.flush(p->io.context);
 }
 
-void hold_drop_all(struct pipeline *p)
+void neighbour_queue_drop_all(struct pipeline *p)
 {
-	for (uint32_t i = 0; i < HELD_MAX; i++)
-		if (p->held[i].since != 0)
-			held_drop(p, &p->held[i], DROP_NEIGHBOUR_LIMIT);
+	for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
+		if (p->neighbour_queue[i].since != 0)
+			queued_drop(p, &p->neighbour_queue[i], DROP_NEIGHBOUR_LIMIT);
 }
 
 void pipeline_tick(struct pipeline *p, mono_ns now)
 {
-	if (p->held_now == 0)
+	if (p->neighbour_queue_n == 0)
 		return;
 	p->now = now;
 	p->scratch_n = 0;
-	for (uint32_t i = 0; i < HELD_MAX; i++)
-		if (p->held[i].since != 0 && now - p->held[i].since >= HELD_TIMEOUT)
-			held_fail(p, &p->held[i]);
-	leave_flush(p);
+	for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
+		if (p->neighbour_queue[i].since != 0 &&
+			now - p->neighbour_queue[i].since >= NEIGHBOUR_QUEUE_TIMEOUT)
+			queued_fail(p, &p->neighbour_queue[i]);
+	egress_flush(p);
 	p->io.flush(p->io.context);
 }

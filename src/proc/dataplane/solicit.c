@@ -35,37 +35,37 @@ static mono_ns *source_rate(struct pipeline *p, const struct train *t)
 {
 	struct ip_addr source = addr_source(t->src);
 
-	return &p->asks.source[tag_of(p, t->in_zone, &source) % ASKS_SOURCES];
+	return &p->solicitations.source[tag_of(p, t->in_zone, &source) % SOLICIT_SOURCES];
 }
 
-void asks_known(struct pipeline *p, uint32_t link, const struct ip_addr *addr)
+void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr)
 {
 	uint64_t tag = tag_of(p, link, addr);
 
-	p->asks.known[tag / 2 % ASKS_KNOWN] = tag;
+	p->solicitations.known[tag / 2 % SOLICIT_KNOWN_MAX] = tag;
 }
 
 static bool allowed(struct pipeline *p, const struct train *t, uint64_t tag)
 {
-	mono_ns *zone = &p->asks.zone[t->in_zone < ZONES_MAX ? t->in_zone : ZONES_MAX];
+	mono_ns *zone = &p->solicitations.zone[t->in_zone < ZONES_MAX ? t->in_zone : ZONES_MAX];
 
-	if (p->asks.known[tag / 2 % ASKS_KNOWN] == tag)
-		return rate_take(&p->asks.all_known, KNOWN_PER_SECOND, KNOWN_BURST, p->now);
+	if (p->solicitations.known[tag / 2 % SOLICIT_KNOWN_MAX] == tag)
+		return rate_take(&p->solicitations.all_known, KNOWN_PER_SECOND, KNOWN_BURST, p->now);
 	return rate_take(source_rate(p, t), SOURCE_PER_SECOND, SOURCE_BURST, p->now) &&
 	       rate_take(zone, ZONE_PER_SECOND, ZONE_BURST, p->now) &&
-	       rate_take(&p->asks.all, ALL_PER_SECOND, ALL_BURST, p->now);
+	       rate_take(&p->solicitations.all, ALL_PER_SECOND, ALL_BURST, p->now);
 }
 
-enum ask_answer asks_make(struct pipeline *p, uint32_t link, const struct train *t)
+enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t)
 {
 	uint64_t tag = tag_of(p, link, &t->next_hop);
-	struct ask *a = &p->asks.recent[tag / 2 % ASKS_RECENT];
+	struct solicitation *a = &p->solicitations.recent[tag / 2 % SOLICIT_RECENT_MAX];
 
-	if (a->tag == tag && p->now - a->at < NEIGHBOUR_ASK_EVERY)
-		return ASK_LATELY;
+	if (a->tag == tag && p->now - a->at < SOLICIT_INTERVAL)
+		return SOLICIT_RECENT;
 	if (!allowed(p, t, tag))
-		return ASK_TOO_MANY;
-	*a = (struct ask){ tag, p->now };
-	p->io.neighbour_ask(p->io.context, link, &t->next_hop);
-	return ASK_MADE;
+		return SOLICIT_LIMITED;
+	*a = (struct solicitation){ tag, p->now };
+	p->io.solicit(p->io.context, link, &t->next_hop);
+	return SOLICIT_SENT;
 }

@@ -21,9 +21,10 @@ void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t p
  * An address of ours that the tunnel's local selectors hold: every peer takes that. Else any of the link
  * where the packet would have left: the error goes by what it quotes (RFC 4301 section 6.2).
  */
-static bool address_in_tunnel(const struct pipeline *p, const struct passage *w, struct ip_addr *ret_addr)
+static bool address_in_tunnel(
+	const struct pipeline *p, const struct packet_context *ctx, struct ip_addr *ret_addr)
 {
-	const struct train *t = w->t;
+	const struct train *t = ctx->t;
 	const struct route_local *l;
 
 	for (uint32_t i = 0; (l = route_local_at(p->routes, i)); i++) {
@@ -31,7 +32,7 @@ static bool address_in_tunnel(const struct pipeline *p, const struct passage *w,
 			.src = l->addr, .dst = t->src, .proto = t->src.family == ADDR_V4 ? IP_ICMP : IP_ICMPV6
 		};
 		if (l->addr.family == t->src.family &&
-			selectors_find(p->selectors, &packet) == w->in_tunnel) {
+			selectors_find(p->selectors, &packet) == ctx->in_tunnel) {
 			*ret_addr = l->addr;
 			return true;
 		}
@@ -41,12 +42,13 @@ static bool address_in_tunnel(const struct pipeline *p, const struct passage *w,
 		       p->routes, p->interfaces[t->out_interface].link, t->src.family, &t->dst, ret_addr);
 }
 
-static bool answer_address(const struct pipeline *p, const struct passage *w, struct ip_addr *ret_addr)
+static bool reply_address(
+	const struct pipeline *p, const struct packet_context *ctx, struct ip_addr *ret_addr)
 {
-	const struct train *t = w->t;
+	const struct train *t = ctx->t;
 
-	if (w->in_tunnel != TRAIN_NONE)
-		return address_in_tunnel(p, w, ret_addr);
+	if (ctx->in_tunnel != TRAIN_NONE)
+		return address_in_tunnel(p, ctx, ret_addr);
 	if (t->flags & TRAIN_FROM_HOST) {
 		*ret_addr = t->dst; /* the host knows who it is; the error is about the far end */
 		return true;
@@ -55,8 +57,8 @@ static bool answer_address(const struct pipeline *p, const struct passage *w, st
 							t->src.family, &t->src, ret_addr);
 }
 
-/* Sends n octets at ip, made about w->t, back to where that came from. */
-static void answer_send(struct pipeline *p, const struct passage *w, uint8_t *ip, uint32_t n)
+/* Sends n octets at ip, made about ctx->t, back to where that came from. */
+static void reply_send(struct pipeline *p, const struct packet_context *ctx, uint8_t *ip, uint32_t n)
 {
 	struct train answer = { .ip = ip, .len = n };
 	struct route_answer r;
@@ -66,10 +68,10 @@ static void answer_send(struct pipeline *p, const struct passage *w, uint8_t *ip
 	answer.csum = TRAIN_CSUM_VALID;
 	if (train_parse(&answer) != DROP_NONE)
 		return;
-	if (w->in_tunnel != TRAIN_NONE) {
-		answer.tunnel = w->in_tunnel;
-	} else if (w->t->in_interface != TRAIN_NONE) {
-		answer.out_interface = w->t->in_interface;
+	if (ctx->in_tunnel != TRAIN_NONE) {
+		answer.tunnel = ctx->in_tunnel;
+	} else if (ctx->t->in_interface != TRAIN_NONE) {
+		answer.out_interface = ctx->t->in_interface;
 		answer.next_hop = answer.dst;
 		mtu = p->interfaces[answer.out_interface].mtu;
 		route_lookup(p->routes, &answer.dst, &r);
@@ -78,17 +80,17 @@ static void answer_send(struct pipeline *p, const struct passage *w, uint8_t *ip
 				   stranger */
 		answer.next_hop = r.next_hop;
 	}
-	p->answers_sent++;
-	leave_own(p, &answer, mtu);
+	p->error_replies_sent++;
+	egress_send_own(p, &answer, mtu);
 	if (answer.drop != DROP_NONE)
 		pipeline_count_drop(p, answer.drop, 1);
 }
 
 /* A tunnel that is down gets no answer: it is being asked for, and the sender's next try may pass. */
-static bool answer_kind(
-	const struct pipeline *p, const struct passage *w, enum icmp_answer *ret_kind, bool *ret_reset)
+static bool reply_kind(const struct pipeline *p, const struct packet_context *ctx, enum icmp_answer *ret_kind,
+	bool *ret_reset)
 {
-	const struct train *t = w->t;
+	const struct train *t = ctx->t;
 	bool tcp_rst = t->in_zone != TRAIN_NONE && p->snapshot &&
 		       snap_zones(p->snapshot)[t->in_zone].flags & ZONE_TCP_RST;
 
@@ -126,19 +128,19 @@ static bool answer_kind(
  * One host that asks for errors has its own share of them, one zone of strangers too: so nobody's flood of
  * hop limits keeps an honest host's path MTU from it (RFC 4443 section 2.4 f).
  */
-static bool may_answer_now(struct pipeline *p, const struct train *t)
+static bool reply_allowed(struct pipeline *p, const struct train *t)
 {
 	uint64_t hash = siphash13(p->hash_key, t->src.b, sizeof t->src.b);
-	mono_ns *host = &p->answers_to[hash % ANSWERED_HOSTS];
-	mono_ns *zone = &p->answers_of_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
+	mono_ns *host = &p->error_rate_host[hash % ANSWERED_HOSTS];
+	mono_ns *zone = &p->error_rate_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
 
 	return rate_take(host, HOST_PER_SECOND, HOST_BURST, p->now) &&
 	       rate_take(zone, ZONE_PER_SECOND, ZONE_BURST, p->now);
 }
 
-void answer_drop(struct pipeline *p, struct passage *w)
+void drop_reply(struct pipeline *p, struct packet_context *ctx)
 {
-	struct train *t = w->t;
+	struct train *t = ctx->t;
 	enum icmp_answer kind = ICMP_ANSWER_TTL;
 	struct ip_addr from;
 	bool reset;
@@ -148,18 +150,18 @@ void answer_drop(struct pipeline *p, struct passage *w)
 		p, t->drop, t->payload_offset && t->payload_offset <= t->len ? train_packets(t) : 1);
 	if (traced(t))
 		trace_say(p, t, "drop", "%s: %s", drop_name(t->drop), drop_text(t->drop));
-	if (!answer_kind(p, w, &kind, &reset))
+	if (!reply_kind(p, ctx, &kind, &reset))
 		return;
-	if (!may_answer_now(p, t)) {
-		p->answers_limited++;
+	if (!reply_allowed(p, t)) {
+		p->error_replies_limited++;
 		return;
 	}
-	uint8_t *ip = scratch_take(p, ICMP_MADE_MAX);
+	uint8_t *ip = egress_scratch_take(p, ICMP_MADE_MAX);
 	size_t n = 0;
 	if (reset)
 		n = tcp_reset_make(ip, t);
-	else if (answer_address(p, w, &from))
-		n = icmp_make(ip, t, kind, w->mtu, &from);
+	else if (reply_address(p, ctx, &from))
+		n = icmp_make(ip, t, kind, ctx->mtu, &from);
 	if (n > 0)
-		answer_send(p, w, ip, (uint32_t)n);
+		reply_send(p, ctx, ip, (uint32_t)n);
 }

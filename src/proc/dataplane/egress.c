@@ -8,13 +8,13 @@
 
 #include <assert.h>
 
-uint8_t *scratch_take(struct pipeline *p, uint32_t n)
+uint8_t *egress_scratch_take(struct pipeline *p, uint32_t n)
 {
 	uint32_t whole = (TRAIN_HEAD_ROOM + n + TRAIN_TAIL_ROOM + 63) & ~63u;
 
 	assert(n <= TRAIN_BYTES_MAX);
 	if (whole > SCRATCH_SIZE - p->scratch_n) {
-		leave_flush(p);
+		egress_flush(p);
 		p->io.flush(p->io.context);
 		p->scratch_n = 0;
 	}
@@ -50,7 +50,7 @@ static void virtio_put(const struct train *t, uint8_t *at, uint32_t head_n)
 	memcpy(at, &h, sizeof h);
 }
 
-static void leave_counted(struct pipeline *p, const struct train *t)
+static void sent_count(struct pipeline *p, const struct train *t)
 {
 	uint32_t packets = train_packets(t);
 
@@ -75,12 +75,12 @@ static void frame_out(struct pipeline *p, struct train *t, const uint8_t *mac)
 		store_be16(frame + 12, t->src.family == ADDR_V4 ? 0x0800 : 0x86dd);
 	}
 	virtio_put(t, frame - VIRTIO_SIZE, head);
-	leave_counted(p, t);
+	sent_count(p, t);
 	p->io.link_send(
 		p->io.context, t->out_interface, frame - VIRTIO_SIZE, (uint32_t)VIRTIO_SIZE + head + t->len);
 }
 
-void leave_flush(struct pipeline *p)
+void egress_flush(struct pipeline *p)
 {
 	struct esp_view v;
 
@@ -103,7 +103,7 @@ static void seal_out(struct pipeline *p, uint32_t pair, struct segment_cutter *c
 			t->drop = drop;
 			return;
 		}
-		leave_flush(p);
+		egress_flush(p);
 	}
 }
 
@@ -148,14 +148,14 @@ static void piece_to_tunnel(struct pipeline *p, struct train *piece)
 	struct segment_cutter cutter;
 
 	segment_cut_begin(&cutter, piece, 0);
-	seal_out(p, p->leaving_by, &cutter, piece);
-	leave_counted(p, piece);
+	seal_out(p, p->egress_pair, &cutter, piece);
+	sent_count(p, piece);
 }
 
 /* The cutter writes the next packet's headers over this one: what waits for the flush must be a copy. */
-static void copy_to_link(struct pipeline *p, struct train *piece, const uint8_t *mac)
+static void piece_to_link(struct pipeline *p, struct train *piece, const uint8_t *mac)
 {
-	uint8_t *copy = scratch_take(p, piece->len);
+	uint8_t *copy = egress_scratch_take(p, piece->len);
 
 	memcpy(copy, piece->ip, piece->len);
 	piece->ip = copy;
@@ -169,7 +169,7 @@ static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu, con
 
 	for (uint32_t i = 0;; i++) {
 		struct train piece = *t;
-		piece.ip = scratch_take(p, mtu);
+		piece.ip = egress_scratch_take(p, mtu);
 		piece.len = (uint32_t)fragment_cut(piece.ip, t, mtu, i, id);
 		piece.segment_size = 0;
 		piece.csum = TRAIN_CSUM_UNKNOWN;
@@ -191,12 +191,12 @@ static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu, con
  * is sealed; the outer packet is cut, which nobody inside sees. Alone in its batch, as only its send may be
  * cut.
  */
-static void sealed_to_be_cut(struct pipeline *p, struct train *t)
+static void seal_and_fragment_outside(struct pipeline *p, struct train *t)
 {
-	leave_flush(p);
+	egress_flush(p);
 	piece_to_tunnel(p, t);
 	p->batch.may_fragment = p->batch.packets > 0;
-	leave_flush(p);
+	egress_flush(p);
 }
 
 /*
@@ -204,7 +204,7 @@ static void sealed_to_be_cut(struct pipeline *p, struct train *t)
  * had known; anything else becomes fragments. And a train in a tunnel of others, which no kernel takes as
  * one: its packets, each as it would be had it never been joined.
  */
-static void leave_cut(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
+static void send_cut(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
 {
 	struct segment_cutter cutter;
 	bool tcp = t->proto == IP_TCP && !(t->flags & TRAIN_FRAGMENT) && t->payload_offset + 64u < mtu;
@@ -225,13 +225,13 @@ static void leave_cut(struct pipeline *p, struct train *t, uint32_t mtu, const u
 		one.csum = TRAIN_CSUM_VALID;
 		bool whole6 = one.src.family == ADDR_V6 && !(one.flags & TRAIN_REASSEMBLED);
 		if (n > mtu && !mac && whole6 && n <= IP6_MTU_MIN)
-			sealed_to_be_cut(p, &one);
+			seal_and_fragment_outside(p, &one);
 		else if (n > mtu)
 			fragments_out(p, &one, mtu, mac);
 		else if (!mac)
 			piece_to_tunnel(p, &one);
 		else
-			copy_to_link(p, &one, mac);
+			piece_to_link(p, &one, mac);
 		t->drop = one.drop;
 	}
 }
@@ -248,7 +248,7 @@ static uint32_t size_bound(const struct train *t, uint32_t mtu)
 	return t->flags & TRAIN_REASSEMBLED ? MIN_OF(mtu, (uint32_t)t->fragment_max) : mtu;
 }
 
-static void leave_tunnel(struct pipeline *p, struct train *t)
+static void send_to_tunnel(struct pipeline *p, struct train *t)
 {
 	struct segment_cutter cutter;
 	uint32_t pair, mtu = size_bound(t, pipeline_tunnel_mtu(p, t->tunnel));
@@ -258,14 +258,14 @@ static void leave_tunnel(struct pipeline *p, struct train *t)
 		tunnel_wanted(p, t);
 		return;
 	}
-	p->leaving_by = pair;
+	p->egress_pair = pair;
 	if (traced(t))
 		trace_say(p, t, "out", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
 	if (too_large(t, mtu)) {
-		leave_cut(p, t, mtu, NULL);
+		send_cut(p, t, mtu, NULL);
 		return;
 	}
-	leave_counted(p, t);
+	sent_count(p, t);
 	if (!segment_cut_begin(&cutter, t, 0)) {
 		t->drop = DROP_MALFORMED; /* a train whose headers no offload could have made */
 		return;
@@ -273,9 +273,9 @@ static void leave_tunnel(struct pipeline *p, struct train *t)
 	seal_out(p, pair, &cutter, t);
 }
 
-static void leave_link(struct pipeline *p, struct train *t, uint32_t mtu)
+static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 {
-	const uint8_t *mac = hold_or_mac(p, t, mtu);
+	const uint8_t *mac = neighbour_resolve(p, t, mtu);
 
 	mtu = size_bound(t, mtu);
 	if (!mac)
@@ -283,34 +283,34 @@ static void leave_link(struct pipeline *p, struct train *t, uint32_t mtu)
 	if (traced(t))
 		trace_say(p, t, "out", "interface %s", snap_interfaces(p->snapshot)[t->out_interface].name);
 	if (too_large(t, mtu) || t->inner_l4)
-		leave_cut(p, t, mtu, mac);
+		send_cut(p, t, mtu, mac);
 	else
 		frame_out(p, t, mac);
 }
 
-static void leave_host(struct pipeline *p, struct train *t)
+static void send_to_host(struct pipeline *p, struct train *t)
 {
 	if (traced(t))
 		trace_say(p, t, "out", "the gateway itself");
 	virtio_put(t, t->ip - VIRTIO_SIZE, 0);
-	leave_counted(p, t);
+	sent_count(p, t);
 	t->drop = p->io.host_send(p->io.context, t->ip - VIRTIO_SIZE, (uint32_t)VIRTIO_SIZE + t->len);
 }
 
-void leave_own(struct pipeline *p, struct train *t, uint32_t mtu)
+void egress_send_own(struct pipeline *p, struct train *t, uint32_t mtu)
 {
 	if (t->tunnel != TRAIN_NONE)
-		leave_tunnel(p, t);
+		send_to_tunnel(p, t);
 	else if (t->out_interface != TRAIN_NONE)
-		leave_link(p, t, mtu);
+		send_to_link(p, t, mtu);
 	else
-		leave_host(p, t);
+		send_to_host(p, t);
 }
 
-void leave(struct pipeline *p, struct passage *w)
+void egress_send(struct pipeline *p, struct packet_context *ctx)
 {
-	if (w->to_host)
-		leave_host(p, w->t);
+	if (ctx->to_host)
+		send_to_host(p, ctx->t);
 	else
-		leave_own(p, w->t, w->mtu);
+		egress_send_own(p, ctx->t, ctx->mtu);
 }

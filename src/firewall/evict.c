@@ -23,126 +23,127 @@
 /* One part in so many of the table is for those who wait for a first answer and hold less than a share. */
 #define WAITING_PART 64
 
-void fw_room_init(struct firewall *fw)
+void fw_shares_init(struct firewall *fw)
 {
-	for (uint32_t k = 0; k < FW_ORDER_COUNT; k++)
-		fw->order[k] = (struct fw_order){ .first = FW_NONE, .last = FW_NONE };
+	for (uint32_t k = 0; k < FW_EVICT_COUNT; k++)
+		fw->evict_list[k] = (struct fw_evict_list){ .first = FW_NONE, .last = FW_NONE };
 }
 
-static void order_add(struct firewall *fw, uint32_t index, uint32_t kind)
+static void list_add(struct firewall *fw, uint32_t index, uint32_t kind)
 {
-	struct fw_order *o = &fw->order[kind];
+	struct fw_evict_list *o = &fw->evict_list[kind];
 	struct fw_place *p = &fw->place[index];
 
-	p->order = kind;
-	p->order_next = FW_NONE;
-	p->order_prev = o->last;
-	*(o->last == FW_NONE ? &o->first : &fw->place[o->last].order_next) = index;
+	p->evict_class = kind;
+	p->evict_next = FW_NONE;
+	p->evict_prev = o->last;
+	*(o->last == FW_NONE ? &o->first : &fw->place[o->last].evict_next) = index;
 	o->last = index;
 	o->n++;
 }
 
-static void order_remove(struct firewall *fw, uint32_t index)
+static void list_remove(struct firewall *fw, uint32_t index)
 {
 	struct fw_place *p = &fw->place[index];
-	struct fw_order *o = &fw->order[p->order];
+	struct fw_evict_list *o = &fw->evict_list[p->evict_class];
 
-	*(p->order_prev == FW_NONE ? &o->first : &fw->place[p->order_prev].order_next) = p->order_next;
-	*(p->order_next == FW_NONE ? &o->last : &fw->place[p->order_next].order_prev) = p->order_prev;
+	*(p->evict_prev == FW_NONE ? &o->first : &fw->place[p->evict_prev].evict_next) = p->evict_next;
+	*(p->evict_next == FW_NONE ? &o->last : &fw->place[p->evict_next].evict_prev) = p->evict_prev;
 	o->n--;
 }
 
-static uint32_t *held_by_source(struct firewall *fw, const struct fw_key *k)
+static uint32_t *protected_by_source(struct firewall *fw, const struct fw_key *k)
 {
 	struct ip_addr source = addr_source(fw_key_src(k));
 
-	return &fw->held_by_source[siphash13(fw->limits.hash_key, source.b, sizeof source.b) % FW_SOURCES];
+	return &fw->protected_by_source[siphash13(fw->limits.hash_key, source.b, sizeof source.b) %
+					FW_SOURCES];
 }
 
-static uint32_t *held_by_zone(struct firewall *fw, uint32_t zone)
+static uint32_t *protected_by_zone(struct firewall *fw, uint32_t zone)
 {
-	return &fw->held_by_zone[zone < ZONES_MAX ? zone : ZONES_MAX];
+	return &fw->protected_by_zone[zone < ZONES_MAX ? zone : ZONES_MAX];
 }
 
 /* May who sends by this key, from this zone, hold one more? */
 static bool share_left(struct firewall *fw, const struct fw_key *k, uint32_t zone)
 {
-	uint64_t nobodys = fw->sessions_limit > fw->held ? fw->sessions_limit - fw->held : 0;
+	uint64_t nobodys = fw->sessions_limit > fw->protected_n ? fw->sessions_limit - fw->protected_n : 0;
 
-	return *held_by_source(fw, k) < nobodys && *held_by_zone(fw, zone) < ZONE_SHARE * nobodys;
+	return *protected_by_source(fw, k) < nobodys && *protected_by_zone(fw, zone) < ZONE_SHARE * nobodys;
 }
 
-static void held_count(struct firewall *fw, const struct fw_session *s, int by)
+static void protected_count(struct firewall *fw, const struct fw_session *s, int by)
 {
-	fw->held += (uint32_t)by;
-	*held_by_source(fw, &s->key[0]) += (uint32_t)by;
-	*held_by_zone(fw, s->zones.zone[0]) += (uint32_t)by;
+	fw->protected_n += (uint32_t)by;
+	*protected_by_source(fw, &s->key[0]) += (uint32_t)by;
+	*protected_by_zone(fw, s->zones.zone[0]) += (uint32_t)by;
 }
 
-static uint32_t kind_of(struct firewall *fw, const struct fw_session *s)
+static uint32_t class_of(struct firewall *fw, const struct fw_session *s)
 {
 	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
-		return FW_ORDER_HALF_OPEN;
+		return FW_EVICT_HALF_OPEN;
 	if (s->tcp_state >= FW_TCP_TIME_WAIT ||
 		(s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED)))
-		return FW_ORDER_UNANSWERED;
-	return share_left(fw, &s->key[0], s->zones.zone[0]) ? FW_ORDER_HELD : FW_ORDER_BEYOND;
+		return FW_EVICT_UNANSWERED;
+	return share_left(fw, &s->key[0], s->zones.zone[0]) ? FW_EVICT_PROTECTED : FW_EVICT_OVER_SHARE;
 }
 
-void fw_room_enter(struct firewall *fw, uint32_t index)
+void fw_shares_add(struct firewall *fw, uint32_t index)
 {
 	struct fw_session *s = &fw->sessions[index];
-	uint32_t kind = kind_of(fw, s);
+	uint32_t kind = class_of(fw, s);
 
-	fw->place[index].order = kind;
-	if (kind == FW_ORDER_HELD)
-		held_count(fw, s, 1);
+	fw->place[index].evict_class = kind;
+	if (kind == FW_EVICT_PROTECTED)
+		protected_count(fw, s, 1);
 	else
-		order_add(fw, index, kind);
-	if (kind == FW_ORDER_HALF_OPEN)
+		list_add(fw, index, kind);
+	if (kind == FW_EVICT_HALF_OPEN)
 		s->flags |= FW_SESSION_HALF_OPEN;
-	fw->counters.half_open_now = fw->order[FW_ORDER_HALF_OPEN].n;
+	fw->counters.half_open_now = fw->evict_list[FW_EVICT_HALF_OPEN].n;
 }
 
-void fw_room_leave(struct firewall *fw, uint32_t index)
+void fw_shares_remove(struct firewall *fw, uint32_t index)
 {
 	struct fw_session *s = &fw->sessions[index];
 
-	if (fw->place[index].order == FW_ORDER_HELD)
-		held_count(fw, s, -1);
+	if (fw->place[index].evict_class == FW_EVICT_PROTECTED)
+		protected_count(fw, s, -1);
 	else
-		order_remove(fw, index);
+		list_remove(fw, index);
 	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
-	fw->counters.half_open_now = fw->order[FW_ORDER_HALF_OPEN].n;
+	fw->counters.half_open_now = fw->evict_list[FW_EVICT_HALF_OPEN].n;
 }
 
-void fw_room_renew(struct firewall *fw, uint32_t index)
+void fw_shares_update(struct firewall *fw, uint32_t index)
 {
 	const struct fw_session *s = &fw->sessions[index];
-	uint32_t kind = fw->place[index].order;
+	uint32_t kind = fw->place[index].evict_class;
 
-	if (kind == FW_ORDER_HELD ? s->tcp_state < FW_TCP_TIME_WAIT : kind_of(fw, s) == kind)
+	if (kind == FW_EVICT_PROTECTED ? s->tcp_state < FW_TCP_TIME_WAIT : class_of(fw, s) == kind)
 		return;
-	fw_room_leave(fw, index);
-	fw_room_enter(fw, index);
+	fw_shares_remove(fw, index);
+	fw_shares_add(fw, index);
 }
 
-void fw_room_evict(struct firewall *fw, uint32_t index, mono_ns now)
+void fw_evict_session(struct firewall *fw, uint32_t index, mono_ns now)
 {
-	uint64_t *const counters[] = { [FW_ORDER_HALF_OPEN] = &fw->counters.half_open_evicted,
-		[FW_ORDER_UNANSWERED] = &fw->counters.unanswered_evicted,
-		[FW_ORDER_BEYOND] = &fw->counters.share_evicted,
-		[FW_ORDER_HELD] = &fw->counters.share_evicted };
+	uint64_t *const counters[] = { [FW_EVICT_HALF_OPEN] = &fw->counters.half_open_evicted,
+		[FW_EVICT_UNANSWERED] = &fw->counters.unanswered_evicted,
+		[FW_EVICT_OVER_SHARE] = &fw->counters.over_share_evicted,
+		[FW_EVICT_PROTECTED] = &fw->counters.over_share_evicted };
 
-	(*counters[fw->place[index].order])++;
+	(*counters[fw->place[index].evict_class])++;
 	fw_session_end_by(fw, index, FW_END_EVICTED, now);
 }
 
 static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
 {
-	if (fw->order[kind].n == 0)
+	if (fw->evict_list[kind].n == 0)
 		return false;
-	fw_room_evict(fw, fw->order[kind].first, now);
+	fw_evict_session(fw, fw->evict_list[kind].first, now);
 	return true;
 }
 
@@ -153,7 +154,7 @@ static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
  */
 static bool waits_safely(struct firewall *fw, uint32_t kind)
 {
-	const struct fw_order *o = &fw->order[kind];
+	const struct fw_evict_list *o = &fw->evict_list[kind];
 	const struct fw_session *s = o->n > 0 ? &fw->sessions[o->first] : NULL;
 
 	return s && o->n <= fw->sessions_limit / WAITING_PART && share_left(fw, &s->key[0], s->zones.zone[0]);
@@ -163,16 +164,16 @@ static bool evict_most_numerous(struct firewall *fw, bool entitled, mono_ns now)
 {
 	uint32_t most = 0;
 
-	for (uint32_t k = 1; k < (entitled ? FW_ORDER_COUNT : FW_ORDER_BEYOND); k++)
-		if (fw->order[k].n > fw->order[most].n)
+	for (uint32_t k = 1; k < (entitled ? FW_EVICT_COUNT : FW_EVICT_OVER_SHARE); k++)
+		if (fw->evict_list[k].n > fw->evict_list[most].n)
 			most = k;
 	return (entitled || !waits_safely(fw, most)) && evict(fw, most, now);
 }
 
-bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now)
+bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now)
 {
-	while (k->proto == IP_TCP && fw->order[FW_ORDER_HALF_OPEN].n >= fw->half_open_max)
-		if (!evict(fw, FW_ORDER_HALF_OPEN, now))
+	while (k->proto == IP_TCP && fw->evict_list[FW_EVICT_HALF_OPEN].n >= fw->half_open_max)
+		if (!evict(fw, FW_EVICT_HALF_OPEN, now))
 			return false;
 	while (fw->counters.sessions_now >= fw->sessions_limit)
 		if (!evict_most_numerous(fw, share_left(fw, k, zone), now))
@@ -180,22 +181,22 @@ bool fw_room_make(struct firewall *fw, const struct fw_key *k, uint32_t zone, mo
 	return true;
 }
 
-void fw_room_zones(struct firewall *fw)
+void fw_shares_renumber(struct firewall *fw)
 {
-	memset(fw->held_by_zone, 0, sizeof fw->held_by_zone);
+	memset(fw->protected_by_zone, 0, sizeof fw->protected_by_zone);
 	for (uint32_t i = 0; i < fw->state->used; i++)
-		if (fw->sessions[i].live && fw->place[i].order == FW_ORDER_HELD)
-			(*held_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
+		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED)
+			(*protected_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
 }
 
-void fw_room_count(struct firewall *fw)
+void fw_shares_recount(struct firewall *fw)
 {
-	fw->held = 0;
-	memset(fw->held_by_zone, 0, sizeof fw->held_by_zone);
-	memset(fw->held_by_source, 0, FW_SOURCES * sizeof *fw->held_by_source);
+	fw->protected_n = 0;
+	memset(fw->protected_by_zone, 0, sizeof fw->protected_by_zone);
+	memset(fw->protected_by_source, 0, FW_SOURCES * sizeof *fw->protected_by_source);
 	for (uint32_t i = 0; i < fw->state->used; i++)
-		if (fw->sessions[i].live && fw->place[i].order == FW_ORDER_HELD)
-			fw_room_enter(fw, i);
+		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED)
+			fw_shares_add(fw, i);
 }
 
 /* ---- a smaller limit ---- */
@@ -216,7 +217,7 @@ static int older(const void *a, const void *b)
  * What gives way goes first, then those that were silent longest, and no more than must. Without memory to
  * sort them they stay until they end; nothing new begins meanwhile.
  */
-void fw_room_shrink(struct firewall *fw, mono_ns now)
+void fw_evict_over_limit(struct firewall *fw, mono_ns now)
 {
 	while (fw->counters.sessions_now > fw->sessions_limit && evict_most_numerous(fw, true, now))
 		;
