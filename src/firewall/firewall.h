@@ -301,8 +301,7 @@ void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mo
 struct ip_addr fw_key_src(const struct fw_key *k);
 struct ip_addr fw_key_dst(const struct fw_key *k);
 
-/* Which rule would decide: the same code as fw_admit(), without a session. *ret_rule TRAIN_NONE: the default
- * denies. */
+/* for tests: the rule that would decide, by the code of fw_admit(). *ret_rule TRAIN_NONE: denied by default. */
 enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, uint32_t to_zone,
 	const struct train *t, uint32_t *ret_rule);
 

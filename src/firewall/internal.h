@@ -4,35 +4,10 @@
 
 #include "base/icmp.h"
 #include "firewall/firewall.h"
+#include "firewall/limits.h"
 #include "wire/ip.h"
 
-#define FW_NONE			  UINT32_MAX
-#define FW_WHEEL_SLOTS		  512  /* seconds; longer times go round */
-#define FW_LOG_RING		  1024 /* a power of two */
-/* Log records of each rule and of each zone, and of all together; what is beyond it is counted, and told. */
-#define FW_LOG_PER_SECOND	  100
-#define FW_LOG_BURST		  1024
-#define FW_LOG_ALL_PER_SECOND	  1000
-#define FW_LOG_ALL_BURST	  4096
-#define FW_LOG_SUPPRESSED_EVERY	  (10 * NS_PER_S)
-#define FW_FRAGMENTS_PER_DATAGRAM 64
-#define FW_FRAGMENT_HEADER_MAX                                                                               \
-	128 /* IP header and, for IPv6, what stands in front of the fragment header                          \
-	     */
-#define FW_FRAGMENT_TIMEOUT_S 30
-#define FW_NAT_TRIES	      256
-
-/* Timeouts in seconds where the configuration has no word for the state. */
-#define FW_TCP_TIMEOUT_S	   3600
-#define FW_UDP_TIMEOUT_S	   60
-#define FW_ICMP_TIMEOUT_S	   20
-#define FW_OTHER_TIMEOUT_S	   60
-#define FW_HALF_OPEN_TIMEOUT_S	   240 /* RFC 5382 REQ-5, as FW_HALF_CLOSED_TIMEOUT_S */
-#define FW_HALF_CLOSED_TIMEOUT_S   240
-#define FW_HALF_OPEN_MAX	   100000
-#define FW_INDEX_SESSIONS	   262144 /* the index before a policy names the limit: its default */
-#define FW_TCP_TIME_WAIT_TIMEOUT_S 20
-#define FW_TCP_CLOSED_TIMEOUT_S	   5
+#define FW_NONE UINT32_MAX
 
 /*
  * The beginning of the memory that outlives the process. Zone indices of sessions mean the names in table
@@ -51,19 +26,19 @@ struct fw_state {
 #define FW_STATE_BYTES 16384 /* the records begin here */
 
 /*
- * Whether a session gives way when the table is full (room.c). Each of the first stands in the list of its
- * kind, in the order in which they came there.
+ * May a session be evicted when the table is full (shares.c)? Those of the first three classes stand in the list of their
+ * class, in the order in which they entered it.
  */
 enum fw_evict_class {
 	FW_EVICT_HALF_OPEN,  /* TCP before its handshake is complete */
-	FW_EVICT_UNANSWERED, /* of other protocols; TCP that is over */
-	FW_EVICT_OVER_SHARE, /* answered, but its source or zone holds its share already; the last of them */
+	FW_EVICT_UNANSWERED, /* other protocols before a first answer; TCP that is closed */
+	FW_EVICT_OVER_SHARE, /* answered, but its source or zone holds its share already */
 	FW_EVICT_COUNT,
-	FW_EVICT_PROTECTED = FW_EVICT_COUNT /* gives way to nobody */
+	FW_EVICT_PROTECTED = FW_EVICT_COUNT /* not evicted */
 };
 
-/* Where a session stands in the timer wheel and in its order; private to the process, rebuilt at attach. The
- * record of a free one is linked by `next`. */
+/* Where a session stands in the timer wheel and in the list of its class; private to the process, rebuilt by fw_attach().
+ * A free record is linked by `next`. */
 struct fw_place {
 	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
 	uint32_t evict_next, evict_prev, evict_class;
@@ -72,9 +47,6 @@ struct fw_place {
 struct fw_evict_list {
 	uint32_t first, last, n;
 };
-
-/* Sources whose sessions are counted: hashed, so two may share a count. */
-#define FW_SOURCES 65536
 
 /* Disjoint intervals of one dimension of a rule list, each with the set of rules that may match there. */
 struct fw_dimension {
@@ -159,7 +131,7 @@ struct firewall {
 	uint32_t wheel[FW_WHEEL_SLOTS];
 	uint64_t wheel_at_s; /* the next second to look at */
 	uint32_t next_id;
-	/* room.c */
+	/* shares.c */
 	struct fw_evict_list evict_list[FW_EVICT_COUNT];
 	uint32_t protected_n, protected_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
 	uint32_t *protected_by_source;				/* FW_SOURCES */
@@ -183,39 +155,45 @@ struct firewall {
 	mono_ns log_empty_until, log_report_at; /* of all together; 0: nothing to tell */
 };
 
-/* session.c */
+/* key.c */
 uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k);
+
+/* session.c */
 uint32_t fw_session_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
-void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is whole: makes it valid */
+void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is complete: makes it valid */
 void fw_session_finish(struct firewall *fw, uint32_t index); /* ends a live one without a log record */
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
-/* Another connection begins on the record, with its own number, counters and log records. */
+/* A new connection takes over the record, with its own number, counters and log records. */
 void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
 void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
 void fw_session_index(struct firewall *fw, uint32_t index);
-/* An index of a size for so many sessions, in place of the one that is there. False: out of memory. */
+/* An index for that many sessions, in place of the present one. False: out of memory. */
 bool fw_index_resize(struct firewall *fw, uint32_t sessions);
-void fw_session_free(struct firewall *fw, uint32_t index); /* a record below state->used is not live */
+void fw_session_free(struct firewall *fw, uint32_t index); /* a record below state->used that is not live */
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
 
-/* room.c */
+/* shares.c */
 void fw_shares_init(struct firewall *fw);
-void fw_shares_add(struct firewall *fw, uint32_t index);    /* it has begun, or was taken over */
+void fw_shares_add(struct firewall *fw, uint32_t index);    /* a session has begun, or was taken over */
 void fw_shares_remove(struct firewall *fw, uint32_t index); /* it ends */
-/* It was answered, perhaps: does it still give way? */
-void fw_shares_update(struct firewall *fw, uint32_t index);
-/* Room for one more session of this key and zone, at the expense of what gives way. False: there is none. */
+void fw_shares_update(
+	struct firewall *fw, uint32_t index); /* its state may have changed, and with it its class */
+/* May whoever sends by this key, from this zone, hold one more answered session? */
+bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone);
+void fw_shares_renumber(struct firewall *fw); /* zones have other numbers now */
+/* The limit changed: protected sessions are counted again, by the shares of the new one. A new process has taken over what
+ * stood in the memory without a limit. */
+void fw_shares_recount(struct firewall *fw);
+
+/* evict.c */
+/* Makes room for one more session of this key and zone. False: nobody may be evicted for it. */
 bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
 void fw_evict_session(
-	struct firewall *fw, uint32_t index, mono_ns now); /* this one makes room, and is counted so */
-void fw_shares_renumber(struct firewall *fw);		   /* zones have other numbers now */
-/* The limit is another one: what is held is counted anew, by the shares of now. A new process has taken over
- * what stood in the memory without a limit. */
-void fw_shares_recount(struct firewall *fw);
-void fw_evict_over_limit(struct firewall *fw, mono_ns now); /* to the limit */
+	struct firewall *fw, uint32_t index, mono_ns now);  /* this one, and counts it as evicted */
+void fw_evict_over_limit(struct firewall *fw, mono_ns now); /* until the limit holds */
 
 /* matcher.c */
 struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat);
@@ -223,10 +201,6 @@ void fw_matcher_free(struct fw_matcher *m);
 uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s);
 uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t);
-/* The exact checks: what a rule means. */
-bool fw_rule_matches(const struct snapshot *s, const struct snap_rule *r, const struct fw_tuple *t,
-	uint32_t *ret_timeout_s);
-bool fw_nat_rule_matches(const struct snapshot *s, const struct snap_nat_rule *r, const struct fw_tuple *t);
 
 /* policy.c */
 enum rule_action fw_policy_lookup(

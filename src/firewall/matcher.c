@@ -12,9 +12,6 @@
 
 #include <stdlib.h>
 
-#define LINEAR_MAX 12	      /* shorter lists are walked */
-#define WORDS_MAX  (4u << 20) /* 32 MB of sets for each dimension */
-
 typedef unsigned __int128 point;
 
 /* A rule begins or ends at a point. */
@@ -60,7 +57,7 @@ static bool service_matches(const struct snap_service *v, const struct fw_tuple 
 	return !ports || (t->src_port >= v->src_first && t->src_port <= v->src_last);
 }
 
-bool fw_rule_matches(const struct snapshot *s, const struct snap_rule *r, const struct fw_tuple *t,
+static bool rule_matches(const struct snapshot *s, const struct snap_rule *r, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s)
 {
 	if ((r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
@@ -79,7 +76,8 @@ bool fw_rule_matches(const struct snapshot *s, const struct snap_rule *r, const 
 	return false;
 }
 
-bool fw_nat_rule_matches(const struct snapshot *s, const struct snap_nat_rule *r, const struct fw_tuple *t)
+static bool nat_rule_matches(
+	const struct snapshot *s, const struct snap_nat_rule *r, const struct fw_tuple *t)
 {
 	if ((r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
 		(r->to_zone != ZONE_ANY && r->to_zone != t->to))
@@ -209,7 +207,7 @@ static bool dimension_build(struct fw_dimension *d, struct events *e, uint32_t r
 
 	if (e->n > 0)
 		qsort(e->event, e->n, sizeof *e->event, event_order);
-	uint32_t n = points_n(e), n_max = MAX_OF(WORDS_MAX / words, 1u);
+	uint32_t n = points_n(e), n_max = MAX_OF(FW_MATCHER_WORDS_MAX / words, 1u);
 	uint32_t join = (n + n_max - 1) / n_max;
 	d->start = calloc(n / join + 2, sizeof *d->start);
 	d->words = calloc((size_t)(n / join + 2) * words, sizeof *d->words);
@@ -257,7 +255,7 @@ struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint
 	m->first = first;
 	m->count = count;
 	m->words = (count + 63) / 64;
-	if (count <= LINEAR_MAX)
+	if (count <= FW_MATCHER_LINEAR_MAX)
 		return m;
 	m->dimension = calloc(FW_DIMENSIONS, sizeof *m->dimension);
 	if (!m->dimension || !dimensions_build(m, s, nat)) {
@@ -321,7 +319,7 @@ uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, c
 		return FW_NONE;
 	if (!m->dimension) {
 		for (uint32_t i = 0; i < m->count; i++)
-			if (fw_rule_matches(s, &rules[i], t, ret_timeout_s))
+			if (rule_matches(s, &rules[i], t, ret_timeout_s))
 				return m->first + i;
 		return FW_NONE;
 	}
@@ -329,7 +327,7 @@ uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, c
 	for (uint32_t w = 0; w < m->words; w++)
 		for (uint64_t left = set.src[w] & set.dst[w] & set.service[w]; left; left &= left - 1) {
 			uint32_t i = 64 * w + (uint32_t)__builtin_ctzll(left);
-			if (fw_rule_matches(s, &rules[i], t, ret_timeout_s))
+			if (rule_matches(s, &rules[i], t, ret_timeout_s))
 				return m->first + i;
 		}
 	return FW_NONE;
@@ -343,7 +341,7 @@ uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, co
 		return FW_NONE;
 	if (!m->dimension) {
 		for (uint32_t i = 0; i < m->count; i++)
-			if (fw_nat_rule_matches(s, &rules[i], t))
+			if (nat_rule_matches(s, &rules[i], t))
 				return m->first + i;
 		return FW_NONE;
 	}
@@ -351,7 +349,7 @@ uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, co
 	for (uint32_t w = 0; w < m->words; w++)
 		for (uint64_t left = set.src[w] & set.dst[w]; left; left &= left - 1) {
 			uint32_t i = 64 * w + (uint32_t)__builtin_ctzll(left);
-			if (fw_nat_rule_matches(s, &rules[i], t))
+			if (nat_rule_matches(s, &rules[i], t))
 				return m->first + i;
 		}
 	return FW_NONE;

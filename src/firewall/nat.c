@@ -10,14 +10,12 @@
  *
  * When all that were tried are taken, one of the source that has more than half of them makes room for
  * another source; where there is none, one of another source that waits for its answer or is beyond its share
- * (room.c). So one source does not keep the others from a destination.
+ * (evict.c). So one source does not keep the others from a destination.
  *
  * Protocols without ports (GRE, ESP, SCTP, 6in4) keep all but their address. Nothing in their answers tells
  * inside hosts apart, so one of them has each outside host for each such protocol and translated address.
  */
 #include "firewall/internal.h"
-
-#define POOL_ADDRESSES_TRIED 4
 
 /* Places that were tried and are taken, by sessions that are translated. */
 struct taken {
@@ -176,7 +174,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 
 	if (forward->proto == IP_AH) /* its check value covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
-	for (uint32_t k = 0; k < (rule->action == NAT_POOL ? POOL_ADDRESSES_TRIED : 1u); k++) {
+	for (uint32_t k = 0; k < (rule->action == NAT_POOL ? FW_NAT_POOL_ADDRESSES : 1u); k++) {
 		struct ip_addr a =
 			rule->action == NAT_POOL ? pool_addr(fw, &rule->pool, forward, k) : *interface;
 		if (a.family != forward->family)

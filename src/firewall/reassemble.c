@@ -13,10 +13,8 @@
 
 #include <stdlib.h>
 
-#define SLOT_BYTES	(TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
-#define PAYLOAD_AT	(TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX)
-#define FIRST_TCP_MIN	16 /* RFC 1858 section 3: the flags stand in the first fragment */
-#define FIRST_OTHER_MIN 8
+#define SLOT_BYTES (TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
+#define PAYLOAD_AT (TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX)
 
 /* What a fragment says about itself. */
 struct fragment {
@@ -113,7 +111,7 @@ static bool read6(struct fragment *f, const struct train *t)
 static bool fragment_read(struct fragment *f, const struct train *t)
 {
 	uint32_t n = t->len - t->l4_offset;
-	uint32_t first_min = t->proto == IP_TCP ? FIRST_TCP_MIN : FIRST_OTHER_MIN;
+	uint32_t first_min = t->proto == IP_TCP ? FW_FRAGMENT_FIRST_TCP_MIN : FW_FRAGMENT_FIRST_MIN;
 
 	*f = (struct fragment){ .more = t->flags & TRAIN_MORE_FRAGMENTS, .proto = t->proto };
 	f->key.family = t->src.family;
@@ -150,18 +148,17 @@ static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, u
 	return FW_NONE;
 }
 
-#define SOURCES 256 /* counted by hash: two may share a count */
-
 /* Places that are taken. */
 struct shares {
-	uint16_t origin[2 * ZONES_MAX + 1], source[SOURCES], host[SOURCES];
+	uint16_t origin[2 * ZONES_MAX + 1], source[FW_FRAGMENT_SOURCES], host[FW_FRAGMENT_SOURCES];
 };
 
 /* How many the datagram's zone holds, then its source, then its host: who holds most gives way first. */
 static uint64_t share_of(const struct fw_datagram *d, const struct shares *s)
 {
 	return (uint64_t)s->origin[MIN_OF(d->origin, 2u * ZONES_MAX)] << 32 |
-	       (uint64_t)s->source[d->source % SOURCES] << 16 | s->host[d->host % SOURCES];
+	       (uint64_t)s->source[d->source % FW_FRAGMENT_SOURCES] << 16 |
+	       s->host[d->host % FW_FRAGMENT_SOURCES];
 }
 
 /*
@@ -176,8 +173,8 @@ static uint32_t slot_give_way(struct firewall *fw)
 
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
 		s.origin[MIN_OF(fw->datagram[i].origin, 2u * ZONES_MAX)]++;
-		s.source[fw->datagram[i].source % SOURCES]++;
-		s.host[fw->datagram[i].host % SOURCES]++;
+		s.source[fw->datagram[i].source % FW_FRAGMENT_SOURCES]++;
+		s.host[fw->datagram[i].host % FW_FRAGMENT_SOURCES]++;
 	}
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
 		const struct fw_datagram *d = &fw->datagram[i],

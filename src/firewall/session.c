@@ -1,21 +1,14 @@
 /*
  * The session table: an index by both directions' keys, a list of free records and a timer wheel over the
- * records; room.c says which of them give way. A record becomes valid by its `live` word, written last, and
+ * records; shares.c says which of them may be evicted. A record becomes valid by its `live` word, written last, and
  * invalid by the same word, cleared first: so a kill at any instruction leaves only whole sessions. Called on
  * the worker's thread only.
  */
-#include "base/siphash.h"
 #include "firewall/internal.h"
 
 #include <stdlib.h>
 
-_Static_assert(sizeof(struct fw_key) == 40, "hashed and compared as five words");
 _Static_assert(sizeof(struct fw_zones) == 8, "stored as one word");
-
-uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k)
-{
-	return siphash13(fw->limits.hash_key, k, sizeof *k);
-}
 
 uint32_t fw_session_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
@@ -265,16 +258,6 @@ uint32_t fw_sessions_used(const struct firewall *fw)
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 {
 	return index < fw->state->used && fw->sessions[index].live ? &fw->sessions[index] : NULL;
-}
-
-struct ip_addr fw_key_src(const struct fw_key *k)
-{
-	return k->family == ADDR_V4 ? addr_v4(k->src) : addr_v6(k->src);
-}
-
-struct ip_addr fw_key_dst(const struct fw_key *k)
-{
-	return k->family == ADDR_V4 ? addr_v4(k->dst) : addr_v6(k->dst);
 }
 
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t)

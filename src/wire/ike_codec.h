@@ -180,7 +180,6 @@ enum rc ike_offer_add_transform(struct ike_offer *o, uint8_t type, uint16_t id, 
 
 /* "AES_GCM_16-256/PRF_HMAC_SHA2_384/CURVE25519"; several of one type are joined by '|', proposals by ", ". */
 char *ike_offer_text(char *ret_text, size_t size, const struct ike_offer *o);
-char *ike_transform_text(char *ret_text, size_t size, const struct ike_transform *t);
 /* An identification payload's body: "hq.example", "10.0.0.1", "keyid:0a0b"; unprintable octets escaped. */
 char *ike_id_text(char *ret_text, size_t size, const void *body, size_t n);
 /* "NO_PROPOSAL_CHOSEN" or "notify 12345". */

@@ -77,7 +77,7 @@ static void __attribute__((format(printf, 4, 5))) append(
 		*at = MIN_OF(*at + (size_t)n, size - 1);
 }
 
-char *ike_transform_text(char *ret_text, size_t size, const struct ike_transform *t)
+static char *ike_transform_text(char *ret_text, size_t size, const struct ike_transform *t)
 {
 	bool addke = t->type >= TT_ADDKE_FIRST && t->type <= TT_ADDKE_LAST;
 	const char *name = ike_transform_name(addke ? TT_DH : t->type, t->id);

@@ -18,7 +18,8 @@ struct quoted {
 				 none */
 };
 
-/* False: too short, not IP, or a fragment without ports. ICMP within must be a query or its answer. */
+/* for tests: without the ICMP header. False: too short, not IP, or a fragment without ports. ICMP inside must be a query or
+ * its answer. */
 bool quoted_parse(struct quoted *ret_quoted, const uint8_t *bytes, size_t n);
 
 /*

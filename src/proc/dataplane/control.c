@@ -233,10 +233,6 @@ void control_acquire(void *context, const struct sa_acquire *asked)
 
 /* Anybody can send these: bounded for each source, so that a flood from one place does not keep out others,
  * and for all together, so that it does not cost what is meant for packets. */
-#define IKE_SOURCE_PER_SECOND 500
-#define IKE_SOURCE_BURST      1000
-#define IKE_ALL_PER_SECOND    40000
-#define IKE_ALL_BURST	      4000
 
 static bool datagram_allowed(struct dataplane *d, const struct endpoint *remote)
 {

@@ -7,16 +7,6 @@
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
-#define HOST_PER_SECOND 100
-#define HOST_BURST	20
-#define ZONE_PER_SECOND 1000
-#define ZONE_BURST	50
-
-void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t packets)
-{
-	p->drops[reason] += packets;
-}
-
 /*
  * An address of ours that the tunnel's local selectors hold: every peer takes that. Else any of the link
  * where the packet would have left: the error goes by what it quotes (RFC 4301 section 6.2).
@@ -131,11 +121,11 @@ static bool reply_kind(const struct pipeline *p, const struct packet_context *ct
 static bool reply_allowed(struct pipeline *p, const struct train *t)
 {
 	uint64_t hash = siphash13(p->hash_key, t->src.b, sizeof t->src.b);
-	mono_ns *host = &p->error_rate_host[hash % ANSWERED_HOSTS];
+	mono_ns *host = &p->error_rate_host[hash % ERROR_HOSTS];
 	mono_ns *zone = &p->error_rate_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
 
-	return rate_take(host, HOST_PER_SECOND, HOST_BURST, p->now) &&
-	       rate_take(zone, ZONE_PER_SECOND, ZONE_BURST, p->now);
+	return rate_take(host, ERROR_HOST_PER_SECOND, ERROR_HOST_BURST, p->now) &&
+	       rate_take(zone, ERROR_ZONE_PER_SECOND, ERROR_ZONE_BURST, p->now);
 }
 
 void drop_reply(struct pipeline *p, struct packet_context *ctx)
@@ -148,7 +138,7 @@ void drop_reply(struct pipeline *p, struct packet_context *ctx)
 	/* Headers that could not be read make one packet. */
 	pipeline_count_drop(
 		p, t->drop, t->payload_offset && t->payload_offset <= t->len ? train_packets(t) : 1);
-	if (traced(t))
+	if (train_is_traced(t))
 		trace_say(p, t, "drop", "%s: %s", drop_name(t->drop), drop_text(t->drop));
 	if (!reply_kind(p, ctx, &kind, &reset))
 		return;

@@ -107,41 +107,6 @@ static void seal_out(struct pipeline *p, uint32_t pair, struct segment_cutter *c
 	}
 }
 
-enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair)
-{
-	*ret_pair = esp_outbound_for(p->esp, t->tunnel, t);
-	if (*ret_pair != ESP_PAIR_NONE)
-		return DROP_NONE;
-	return esp_outbound(p->esp, t->tunnel) == ESP_PAIR_NONE ? DROP_TUNNEL_DOWN : DROP_ESP_SELECTOR;
-}
-
-static struct selector one_end(const struct train *t, const struct ip_addr *a, uint16_t port)
-{
-	bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
-
-	return (struct selector){ .addrs = { *a, *a },
-		.proto = t->proto,
-		.port_first = ports ? port : 0,
-		.port_last = ports ? port : UINT16_MAX };
-}
-
-void tunnel_wanted(struct pipeline *p, const struct train *t)
-{
-	struct pipeline_tunnel *tunnel = &p->tunnels[t->tunnel];
-	struct sa_acquire asked = { .tunnel = t->tunnel };
-
-	tunnel->drops_down += t->drop == DROP_TUNNEL_DOWN;
-	if (tunnel->acquired != 0 && p->now - tunnel->acquired < ACQUIRE_EVERY)
-		return;
-	/* An error quotes a packet that came from there: it needs no SA of its own. */
-	if (t->drop == DROP_ESP_SELECTOR && t->flags & TRAIN_ICMP_ERROR)
-		return;
-	asked.src = one_end(t, &t->src, t->src_port);
-	asked.dst = one_end(t, &t->dst, t->dst_port);
-	tunnel->acquired = p->now;
-	p->io.acquire(p->io.context, &asked);
-}
-
 /* Sealed, it is in the batch. */
 static void piece_to_tunnel(struct pipeline *p, struct train *piece)
 {
@@ -255,11 +220,11 @@ static void send_to_tunnel(struct pipeline *p, struct train *t)
 
 	t->drop = tunnel_pair(p, t, &pair);
 	if (t->drop != DROP_NONE) {
-		tunnel_wanted(p, t);
+		tunnel_acquire(p, t);
 		return;
 	}
 	p->egress_pair = pair;
-	if (traced(t))
+	if (train_is_traced(t))
 		trace_say(p, t, "out", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
 	if (too_large(t, mtu)) {
 		send_cut(p, t, mtu, NULL);
@@ -280,7 +245,7 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 	mtu = size_bound(t, mtu);
 	if (!mac)
 		return;
-	if (traced(t))
+	if (train_is_traced(t))
 		trace_say(p, t, "out", "interface %s", snap_interfaces(p->snapshot)[t->out_interface].name);
 	if (too_large(t, mtu) || t->inner_l4)
 		send_cut(p, t, mtu, mac);
@@ -290,7 +255,7 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 
 static void send_to_host(struct pipeline *p, struct train *t)
 {
-	if (traced(t))
+	if (train_is_traced(t))
 		trace_say(p, t, "out", "the gateway itself");
 	virtio_put(t, t->ip - VIRTIO_SIZE, 0);
 	sent_count(p, t);

@@ -13,45 +13,6 @@ struct forwarding_decision {
 	uint32_t mtu;
 };
 
-uint64_t pipeline_generation(const struct pipeline *p)
-{
-	return p->changes + route_generation(p->routes);
-}
-
-/* Octets that an outer packet has around the sealed one. */
-static uint32_t outer_size(const struct esp_view *v)
-{
-	return (v->local->addr.family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE) +
-	       (v->flags & CHILD_ENCAP ? UDP_HEADER_SIZE : 0);
-}
-
-uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
-{
-	struct pipeline_tunnel *t = &p->tunnels[tunnel];
-	const struct snap_tunnel *configured = &snap_tunnels(p->snapshot)[tunnel];
-	uint64_t generation = pipeline_generation(p);
-	uint32_t pair = esp_outbound(p->esp, tunnel), outer = 0;
-
-	if (t->mtu_generation == generation)
-		return t->mtu;
-	t->mtu_generation = generation;
-	t->mtu = TUNNEL_MTU_UNKNOWN;
-	if (pair != ESP_PAIR_NONE) {
-		struct esp_view v;
-		struct route_answer route;
-		esp_view(p->esp, pair, &v);
-		route_lookup(p->routes, &v.remote->addr, &route);
-		outer = route.kind == ROUTE_UNICAST && route.mtu ? route.mtu : 1500;
-		if (t->path_mtu && t->path_mtu < outer)
-			outer = t->path_mtu;
-		t->mtu = esp_inner_max(MAX_OF(outer, 576u) - outer_size(&v));
-	}
-	if (configured->mtu && configured->mtu < t->mtu)
-		t->mtu = configured->mtu;
-	t->mtu = MAX_OF(t->mtu, 576u);
-	return t->mtu;
-}
-
 static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
 {
 	for (uint32_t i = 0; i < p->snapshot->interfaces.count; i++)
@@ -187,7 +148,7 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 	t->drop = begins ? fw_host_inbound(p->fw, t) : DROP_NONE;
 	if (t->drop)
 		fw_host_refused(p->fw, t, p->now);
-	if (traced(t))
+	if (train_is_traced(t))
 		trace_say(p, t, "host", "%s",
 			t->drop ? "the zone does not open this service; answers pass" : "to the kernel");
 	ctx->counted = t->drop == DROP_NONE;
@@ -301,7 +262,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 	egress.drop = egress_check(p, ctx);
 	fw_admit(p->fw, t, &egress, p->now);
 	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR)
-		tunnel_wanted(p, t);
+		tunnel_acquire(p, t);
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
 		forward_cache(p, ctx, &decision);
 }
@@ -440,7 +401,7 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 		forward_session(p, ctx);
 	if (t->drop == DROP_NONE && !ctx->counted)
 		t->drop = size_check(ctx);
-	if (traced(t) && !ctx->counted) {
+	if (train_is_traced(t) && !ctx->counted) {
 		char text[FW_EXPLAIN_MAX];
 		trace_say(p, t, "decide", "%s", fw_explain(p->fw, t, text));
 	}

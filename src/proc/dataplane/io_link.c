@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FRONT	     (VIRTIO_SIZE + ETHERNET_SIZE)
-#define SEND_WAIT_MS 2
+#define FRONT (VIRTIO_SIZE + ETHERNET_SIZE)
 
 enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, struct err *e)
 {

@@ -365,7 +365,7 @@ static void dump_begin(struct dataplane *d)
 	route_free(d->routes_next);
 	d->routes_next = fresh;
 	d->dump_step = 0;
-	rules_begin(d);
+	ip_rules_begin(d);
 	dump_ask(d);
 }
 
@@ -378,7 +378,7 @@ static void dump_next(struct dataplane *d)
 	struct route_table *old = d->routes;
 	d->routes = d->routes_next;
 	d->routes_next = NULL;
-	rules_end(d);
+	ip_rules_end(d);
 	if (d->pipeline.routes)
 		pipeline_routes(&d->pipeline, d->routes);
 	route_free(old);
@@ -402,7 +402,7 @@ static void message(struct dataplane *d, const struct nlmsghdr *h)
 		}
 	} else if (h->nlmsg_type == RTM_NEWRULE || h->nlmsg_type == RTM_DELRULE) {
 		if (of_dump)
-			rule_read(d, h);
+			ip_rule_read(d, h);
 		else
 			d->dump_wanted = true;
 	} else if (of_dump) {

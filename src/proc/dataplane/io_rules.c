@@ -72,12 +72,12 @@ static void rule_say(char *ret_text, size_t size, const struct fib_rule_hdr *m, 
 	tw_done(&t);
 }
 
-void rules_begin(struct dataplane *d)
+void ip_rules_begin(struct dataplane *d)
 {
 	d->rules_n = 0;
 }
 
-void rule_read(struct dataplane *d, const struct nlmsghdr *h)
+void ip_rule_read(struct dataplane *d, const struct nlmsghdr *h)
 {
 	const struct fib_rule_hdr *m = mnl_nlmsg_get_payload(h);
 	struct rule r = { 0 };
@@ -121,13 +121,13 @@ void rule_read(struct dataplane *d, const struct nlmsghdr *h)
 	}
 	if (rule_is_known(m, &r) || d->rules_n == RULES_SHOWN_MAX)
 		return;
-	struct ignored_rule *kept = &d->rules[d->rules_n++];
+	struct ip_rule *kept = &d->rules[d->rules_n++];
 	kept->priority = r.priority;
 	rule_say(kept->text, sizeof kept->text, m, &r);
 }
 
 /* Said once for each number of them. */
-void rules_end(struct dataplane *d)
+void ip_rules_end(struct dataplane *d)
 {
 	if (d->rules_n > 0 && d->rules_n != d->rules_logged)
 		log_warn("the kernel has %u routing rules of somebody's own (ip rule), the first: %s. They "

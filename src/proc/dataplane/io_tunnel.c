@@ -12,8 +12,7 @@
 #include <netinet/udp.h>
 #include <poll.h>
 
-#define MARKER_SIZE  4 /* RFC 3948 section 2.2: four zero octets in front of IKE */
-#define SEND_WAIT_MS 2
+#define MARKER_SIZE 4 /* RFC 3948 section 2.2: four zero octets in front of IKE */
 
 union sender {
 	struct sockaddr sa;

@@ -45,29 +45,6 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 	return pipeline_init(&d->pipeline, &io, NULL, NULL, NULL, key);
 }
 
-enum rc dataplane_start(struct dataplane *d, struct err *e)
-{
-	if (d->state_fd < 0)
-		return err_add(e, RC_NOT_FOUND, "no memory for the state was handed over");
-	if (!d->routes)
-		return err_add(e, RC_NOT_FOUND, "no rtnetlink socket was handed over");
-	enum rc rc = memory_attach(d, d->state_fd, e);
-	if (rc != RC_OK)
-		return rc;
-	d->pipeline.fw = d->fw;
-	d->pipeline.esp = d->esp;
-	d->pipeline.routes = d->routes;
-	/* The mirror should stand before the first packet: a restart is not to lose more than it must. */
-	for (int i = 0; i < 200 && d->routes_next; i++) {
-		struct pollfd p = { .fd = d->route_fd, .events = POLLIN };
-		poll(&p, 1, 5);
-		routes_receive(d);
-	}
-	d->started = true;
-	pipeline_changed(&d->pipeline);
-	return RC_OK;
-}
-
 void dataplane_done(struct dataplane *d)
 {
 	int *fds[] = { &d->udp4, &d->udp6, &d->esp4, &d->esp6, &d->tun, &d->route_fd, &d->pending.fd };

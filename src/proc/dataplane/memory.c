@@ -13,12 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MEMORY_MAGIC	 0x31455441545347ull
-#define MEMORY_VERSION	 1
-#define MEMORY_HEAD	 4096
-#define MEMORY_PAIRS	 8192
-#define MEMORY_PAIRS_MIN 64
-#define REASSEMBLY_MOST	 256
+#define MEMORY_MAGIC   0x31455441545347ull
+#define MEMORY_VERSION 1
+#define MEMORY_HEAD    4096
 
 struct memory_head {
 	uint64_t magic;
@@ -26,7 +23,7 @@ struct memory_head {
 	uint64_t bytes, esp_at, fw_at;
 };
 
-void *memory_anonymous(size_t n)
+static void *memory_anonymous(size_t n)
 {
 	uint8_t *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -59,12 +56,12 @@ static bool lay_out(size_t bytes, struct memory_head *h)
 	*h = (struct memory_head){
 		.magic = MEMORY_MAGIC, .version = MEMORY_VERSION, .bytes = bytes, .esp_at = MEMORY_HEAD
 	};
-	h->pairs_max = MEMORY_PAIRS;
-	while (h->pairs_max > MEMORY_PAIRS_MIN && round_up(esp_state_size(h->pairs_max)) > bytes / 4)
+	h->pairs_max = STATE_PAIRS;
+	while (h->pairs_max > STATE_PAIRS_MIN && round_up(esp_state_size(h->pairs_max)) > bytes / 4)
 		h->pairs_max /= 2;
 	h->fw_at = MEMORY_HEAD + round_up(esp_state_size(h->pairs_max));
 	h->sessions_max = SESSIONS_MAX;
-	while (h->sessions_max > 1024 &&
+	while (h->sessions_max > STATE_SESSIONS_MIN &&
 		(h->fw_at >= bytes || fw_state_bytes(h->sessions_max) > bytes - h->fw_at))
 		h->sessions_max -= h->sessions_max / 16;
 	return h->fw_at < bytes && fw_state_bytes(h->sessions_max) <= bytes - h->fw_at;
@@ -91,7 +88,7 @@ static void state_discard(struct dataplane *d, const struct memory_head *want)
 
 enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 {
-	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MOST };
+	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX };
 	struct memory_head want;
 	struct stat st;
 	bool esp_resumed = false;

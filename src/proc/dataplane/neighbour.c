@@ -6,13 +6,13 @@
 
 #include <stdlib.h>
 
-static void queued_free(struct pipeline *p, struct queued_packet *h)
+void neighbour_queued_free(struct pipeline *p, struct queued_packet *h)
 {
 	h->since = 0;
 	p->neighbour_queue_n--;
 }
 
-static bool queued_is_for(
+bool neighbour_queued_for(
 	const struct pipeline *p, const struct queued_packet *h, uint32_t link, const struct ip_addr *addr)
 {
 	return h->since != 0 && p->interfaces[h->train.out_interface].link == link &&
@@ -23,7 +23,7 @@ static bool queued_is_for(
 static void queued_drop(struct pipeline *p, struct queued_packet *h, enum drop_reason why)
 {
 	pipeline_count_drop(p, why, train_packets(&h->train));
-	queued_free(p, h);
+	neighbour_queued_free(p, h);
 }
 
 /*
@@ -43,7 +43,7 @@ static void queue_packet(struct pipeline *p, struct train *t, uint32_t mtu, uint
 			continue;
 		}
 		oldest = !oldest || h->since < oldest->since ? h : oldest;
-		if (queued_is_for(p, h, link, &t->next_hop)) {
+		if (neighbour_queued_for(p, h, link, &t->next_hop)) {
 			same++;
 			oldest_same = !oldest_same || h->since < oldest_same->since ? h : oldest_same;
 		}
@@ -100,58 +100,9 @@ const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t m
 		return NULL;
 	}
 	queue_packet(p, t, mtu, f->link, asked == SOLICIT_SENT);
-	if (traced(t))
+	if (train_is_traced(t))
 		trace_say(p, t, "out", "waits for the link address of the next hop");
 	return NULL;
-}
-
-static void queued_fail(struct pipeline *p, struct queued_packet *h)
-{
-	struct train t = h->train;
-	struct packet_context ctx = { .t = &t, .in_tunnel = TRAIN_NONE };
-
-	queued_free(p, h);
-	t.drop = DROP_NEIGHBOUR;
-	drop_reply(p, &ctx);
-}
-
-static void queued_send(struct pipeline *p, struct queued_packet *h)
-{
-	queued_free(p, h); /* its bytes stay until the slot is used again, which is behind the flush */
-	egress_send_own(p, &h->train, h->mtu);
-	if (h->train.drop != DROP_NONE) {
-		struct packet_context ctx = { .t = &h->train, .in_tunnel = TRAIN_NONE };
-		drop_reply(p, &ctx);
-	}
-}
-
-void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr *addr, mono_ns now)
-{
-	const struct route_neighbour *n = route_neighbour_find(p->routes, link, addr);
-	uint8_t state = n ? n->state : ROUTE_NEIGHBOUR_NONE;
-	bool usable = state == ROUTE_NEIGHBOUR_VALID || state == ROUTE_NEIGHBOUR_STALE;
-
-	if (usable)
-		neighbour_remember(p, link, addr);
-	if (p->neighbour_queue_n == 0 || (!usable && state != ROUTE_NEIGHBOUR_FAILED))
-		return;
-	p->now = now;
-	p->scratch_n = 0;
-	for (;;) { /* the oldest first: they are in order */
-		struct queued_packet *first = NULL;
-		for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
-			if (queued_is_for(p, &p->neighbour_queue[i], link, addr) &&
-				(!first || p->neighbour_queue[i].since < first->since))
-				first = &p->neighbour_queue[i];
-		if (!first)
-			break;
-		if (usable)
-			queued_send(p, first);
-		else
-			queued_fail(p, first);
-	}
-	egress_flush(p);
-	p->io.flush(p->io.context);
 }
 
 void neighbour_queue_drop_all(struct pipeline *p)
@@ -159,18 +110,4 @@ void neighbour_queue_drop_all(struct pipeline *p)
 	for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
 		if (p->neighbour_queue[i].since != 0)
 			queued_drop(p, &p->neighbour_queue[i], DROP_NEIGHBOUR_LIMIT);
-}
-
-void pipeline_tick(struct pipeline *p, mono_ns now)
-{
-	if (p->neighbour_queue_n == 0)
-		return;
-	p->now = now;
-	p->scratch_n = 0;
-	for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
-		if (p->neighbour_queue[i].since != 0 &&
-			now - p->neighbour_queue[i].since >= NEIGHBOUR_QUEUE_TIMEOUT)
-			queued_fail(p, &p->neighbour_queue[i]);
-	egress_flush(p);
-	p->io.flush(p->io.context);
 }

@@ -11,15 +11,6 @@
 #include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 
-#define SOURCE_PER_SECOND 32
-#define SOURCE_BURST	  64
-#define ZONE_PER_SECOND	  100
-#define ZONE_BURST	  200
-#define ALL_PER_SECOND	  200
-#define ALL_BURST	  300
-#define KNOWN_PER_SECOND  1000
-#define KNOWN_BURST	  1000
-
 static uint64_t tag_of(const struct pipeline *p, uint32_t link, const struct ip_addr *addr)
 {
 	struct {
@@ -50,10 +41,11 @@ static bool allowed(struct pipeline *p, const struct train *t, uint64_t tag)
 	mono_ns *zone = &p->solicitations.zone[t->in_zone < ZONES_MAX ? t->in_zone : ZONES_MAX];
 
 	if (p->solicitations.known[tag / 2 % SOLICIT_KNOWN_MAX] == tag)
-		return rate_take(&p->solicitations.all_known, KNOWN_PER_SECOND, KNOWN_BURST, p->now);
-	return rate_take(source_rate(p, t), SOURCE_PER_SECOND, SOURCE_BURST, p->now) &&
-	       rate_take(zone, ZONE_PER_SECOND, ZONE_BURST, p->now) &&
-	       rate_take(&p->solicitations.all, ALL_PER_SECOND, ALL_BURST, p->now);
+		return rate_take(
+			&p->solicitations.all_known, SOLICIT_KNOWN_PER_SECOND, SOLICIT_KNOWN_BURST, p->now);
+	return rate_take(source_rate(p, t), SOLICIT_SOURCE_PER_SECOND, SOLICIT_SOURCE_BURST, p->now) &&
+	       rate_take(zone, SOLICIT_ZONE_PER_SECOND, SOLICIT_ZONE_BURST, p->now) &&
+	       rate_take(&p->solicitations.all, SOLICIT_ALL_PER_SECOND, SOLICIT_ALL_BURST, p->now);
 }
 
 enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t)

@@ -1,52 +1,68 @@
-/* What the pipeline's files share; see pipeline.h for who does what. */
+/* What the pipeline's files share; pipeline.h lists them. */
 #ifndef DATAPLANE_STAGES_H
 #define DATAPLANE_STAGES_H
 
 #include "proc/dataplane/pipeline.h"
 
-/* A train's way through one burst. */
+/* What the stages of one burst know about a train beside the train itself. */
 struct packet_context {
 	struct train *t;
-	uint32_t in_tunnel; /* or TRAIN_NONE */
-	uint32_t mtu;	    /* of the way out */
+	uint32_t in_tunnel; /* the tunnel that it arrived by, or TRAIN_NONE */
+	uint32_t mtu;	    /* of the path out */
 	bool to_host;
-	bool counted; /* a drop has been counted already */
+	bool counted; /* its fate is counted already, or it is the kernel's: no drop of ours */
 };
 
-/* way.c: sets the way out of trains without a drop; misses are admitted. */
-void forward_decide(struct pipeline *p, struct packet_context *ctx);
-uint64_t pipeline_generation(const struct pipeline *p);
+/* Of all that a forwarding decision is made from: a decision with another generation is made again. */
+static inline uint64_t pipeline_generation(const struct pipeline *p)
+{
+	return p->changes + route_generation(p->routes);
+}
 
-/* leave.c */
-void egress_send(struct pipeline *p, struct packet_context *ctx);
-void egress_flush(struct pipeline *p);
-/* The pair of t's tunnel that sends it; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are pairs for other packets only. */
+/* ingress.c: headers, zone, fragments. False: the train ends here (dropped, or kept for reassembly). */
+bool ingress_accept(struct pipeline *p, struct packet_context *ctx);
+
+/* forward.c: decides where a train without a drop goes; what has no session is admitted. */
+void forward_decide(struct pipeline *p, struct packet_context *ctx);
+
+/* tunnel.c */
+/* The pair of SAs that sends t into its tunnel; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are pairs for other
+ * packets only. */
 enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair);
-/* t was lost to one of these two: ike is asked, once in a while, for a pair by the packet's own selectors (RFC 7296 section 2.9). */
-void tunnel_wanted(struct pipeline *p, const struct train *t);
-/* Puts a whole packet of ours on its way without the firewall: t parsed, tunnel or interface and next hop
- * set; mtu: of the link. */
+/* t was dropped for one of these two: ike is asked, at most every ACQUIRE_INTERVAL, for a pair by the packet's own selectors
+ * (RFC 7296 section 2.9). */
+void tunnel_acquire(struct pipeline *p, const struct train *t);
+
+/* egress.c */
+void egress_send(struct pipeline *p, struct packet_context *ctx);
+/* Sends what is sealed and waits in the batch. */
+void egress_flush(struct pipeline *p);
+/* Sends a whole packet of ours, without the firewall: t is parsed, its tunnel or its interface and next hop are set;
+ * mtu: of the link. */
 void egress_send_own(struct pipeline *p, struct train *t, uint32_t mtu);
 /*
- * Room for n octets, with head and tail room around, until the flush. When there is not enough left, what lies in the scratch is sent
- * and written over from its beginning: of what is still at work only an answer may lie there, near the end then, where its few pieces
- * do not come.
+ * Room for n octets, with head and tail room around, until the flush. When there is not enough left, the frames that lie in
+ * the scratch are sent and overwritten from its beginning: of what is still in use only an ICMP error may lie there, near
+ * the end then, which its few fragments do not reach.
  */
 uint8_t *egress_scratch_take(struct pipeline *p, uint32_t n);
 
-/* answer.c: counts ctx->t->drop and tells the sender. */
+/* drop_reply.c: counts ctx->t->drop and sends the error that the sender is owed. */
 void drop_reply(struct pipeline *p, struct packet_context *ctx);
 
-/* queue_packet.c: the frame's destination; NULL: t is held or dropped (t->drop). */
+/* neighbour.c */
+/* The frame's destination; NULL: t is queued until the neighbour answers, or dropped (t->drop). */
 const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t mtu);
-
-/* Before other numbers of interfaces: what is held is dropped. */
+bool neighbour_queued_for(
+	const struct pipeline *p, const struct queued_packet *q, uint32_t link, const struct ip_addr *addr);
+void neighbour_queued_free(struct pipeline *p, struct queued_packet *q);
+/* Before interfaces are numbered differently: what is queued is dropped. */
 void neighbour_queue_drop_all(struct pipeline *p);
 
-/* asks.c: asks the kernel for t's next hop on this link, unless it was asked lately or there are too many. */
+/* solicit.c: has the kernel resolve t's next hop on this link, unless that was done lately or there are too many. */
 enum solicit_result { SOLICIT_SENT, SOLICIT_RECENT, SOLICIT_LIMITED };
 enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t);
-void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it is there */
+void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it has answered */
 
 /* trace.c */
 void trace_begin(struct pipeline *p, struct train *t);
@@ -54,7 +70,7 @@ void trace_flush(struct pipeline *p); /* the burst is over */
 void trace_say(struct pipeline *p, const struct train *t, const char *stage, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-static inline bool traced(const struct train *t)
+static inline bool train_is_traced(const struct train *t)
 {
 	return t->flags & TRAIN_TRACED;
 }

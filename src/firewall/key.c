@@ -1,0 +1,20 @@
+/* Keys of sessions and fragments: their keyed hash, and their addresses. */
+#include "base/siphash.h"
+#include "firewall/internal.h"
+
+_Static_assert(sizeof(struct fw_key) == 40, "hashed and compared as five words");
+
+uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k)
+{
+	return siphash13(fw->limits.hash_key, k, sizeof *k);
+}
+
+struct ip_addr fw_key_src(const struct fw_key *k)
+{
+	return k->family == ADDR_V4 ? addr_v4(k->src) : addr_v6(k->src);
+}
+
+struct ip_addr fw_key_dst(const struct fw_key *k)
+{
+	return k->family == ADDR_V4 ? addr_v4(k->dst) : addr_v6(k->dst);
+}

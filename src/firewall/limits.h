@@ -1,0 +1,66 @@
+/*
+ * The limits of the firewall core, each with its reason. What somebody outside can make grow is listed with its tests in
+ * docs/architecture.md.
+ */
+#ifndef FIREWALL_LIMITS_H
+#define FIREWALL_LIMITS_H
+
+#include "base/clock.h"
+
+/* ---- sessions ---- */
+
+#define FW_INDEX_SESSIONS                                                                                    \
+	262144 /* size of the index before a policy sets session-limit: that leaf's default */
+#define FW_HALF_OPEN_MAX 100000 /* half-open-limit before a policy sets it: its default */
+#define FW_WHEEL_SLOTS	 512	/* seconds; a longer timeout goes round the wheel more than once */
+
+/* A zone may hold so many times what is still free: at most eight ninths of the table. */
+#define FW_ZONE_SHARE	8
+/* One part in so many of the table is for sessions that wait for a first answer, of sources below their share. */
+#define FW_WAITING_PART 64
+/* Counters of sources, found by hash: two sources may share one. 256 KB. */
+#define FW_SOURCES	65536
+
+/* Timeouts in seconds before a policy sets them, and of states that the configuration does not name. */
+#define FW_TCP_TIMEOUT_S	   3600
+#define FW_UDP_TIMEOUT_S	   60
+#define FW_ICMP_TIMEOUT_S	   20
+#define FW_OTHER_TIMEOUT_S	   60
+#define FW_HALF_OPEN_TIMEOUT_S	   240 /* RFC 5382 REQ-5: a transitory connection, four minutes */
+#define FW_HALF_CLOSED_TIMEOUT_S   240 /* the same */
+#define FW_TCP_TIME_WAIT_TIMEOUT_S 20  /* long enough for a lost last ACK to be repeated */
+#define FW_TCP_CLOSED_TIMEOUT_S	   5   /* long enough for the challenge of RFC 5961 to come back */
+
+/* ---- source NAT ---- */
+
+#define FW_NAT_TRIES                                                                                         \
+	256 /* ports that are tried for one session: with nine of ten in use, one search in 10^11 fails */
+#define FW_NAT_POOL_ADDRESSES 4 /* addresses of a pool that are tried for one session */
+
+/* ---- policy ---- */
+
+#define FW_MATCHER_LINEAR_MAX 12	 /* rules; a shorter list is searched from its beginning */
+#define FW_MATCHER_WORDS_MAX  (4u << 20) /* 32 MB of sets for each dimension */
+
+/* ---- reassembly ---- */
+
+#define FW_FRAGMENTS_PER_DATAGRAM                                                                            \
+	64 /* 64 KB in fragments of 1 KB; more gaps than that no honest path makes */
+#define FW_FRAGMENT_HEADER_MAX                                                                               \
+	128 /* IP header and, for IPv6, the extension headers in front of the fragment header */
+#define FW_FRAGMENT_TIMEOUT_S	  30  /* as Linux; RFC 8200 section 4.5 allows 60 */
+#define FW_FRAGMENT_FIRST_TCP_MIN 16  /* RFC 1858 section 3: the flags stand in the first fragment */
+#define FW_FRAGMENT_FIRST_MIN	  8   /* of other protocols: their ports */
+#define FW_FRAGMENT_SOURCES	  256 /* counters of sources, found by hash: two may share one */
+
+/* ---- log records of rules and zones ---- */
+
+#define FW_LOG_RING		1024 /* records until the shell takes them; a power of two */
+/* Of each rule and each zone, and of all together. What is beyond is counted and reported. */
+#define FW_LOG_PER_SECOND	100
+#define FW_LOG_BURST		1024
+#define FW_LOG_ALL_PER_SECOND	1000
+#define FW_LOG_ALL_BURST	4096
+#define FW_LOG_SUPPRESSED_EVERY (10 * NS_PER_S)
+
+#endif

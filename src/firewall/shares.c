@@ -1,0 +1,140 @@
+/*
+ * How many sessions each source and each zone holds, and by that which sessions may be evicted from a full table.
+ *
+ * A session may be evicted until it is answered: TCP until its handshake is complete, other protocols until a packet came
+ * back; and TCP again once it is closed (else pairs of SYN and RST from forged sources would hold a table for seconds).
+ * Answered sessions are protected as long as their source and their zone hold no more than their share. Those over the
+ * share live like the others while there is room, and are evicted for somebody who holds less when there is none.
+ *
+ * The share is measured by what is still free (as in Choudhury and Hahne's dynamic thresholds for shared buffers): one
+ * source alone comes to half of the table, one zone alone to eight ninths, and something is always left for those who
+ * hold little. A source is what addr_source() makes of an address.
+ *
+ * evict.c chooses among the lists that are kept here; session.c reports each begin, change and end.
+ */
+#include "base/siphash.h"
+#include "firewall/internal.h"
+
+void fw_shares_init(struct firewall *fw)
+{
+	for (uint32_t k = 0; k < FW_EVICT_COUNT; k++)
+		fw->evict_list[k] = (struct fw_evict_list){ .first = FW_NONE, .last = FW_NONE };
+}
+
+static void list_add(struct firewall *fw, uint32_t index, uint32_t kind)
+{
+	struct fw_evict_list *o = &fw->evict_list[kind];
+	struct fw_place *p = &fw->place[index];
+
+	p->evict_class = kind;
+	p->evict_next = FW_NONE;
+	p->evict_prev = o->last;
+	*(o->last == FW_NONE ? &o->first : &fw->place[o->last].evict_next) = index;
+	o->last = index;
+	o->n++;
+}
+
+static void list_remove(struct firewall *fw, uint32_t index)
+{
+	struct fw_place *p = &fw->place[index];
+	struct fw_evict_list *o = &fw->evict_list[p->evict_class];
+
+	*(p->evict_prev == FW_NONE ? &o->first : &fw->place[p->evict_prev].evict_next) = p->evict_next;
+	*(p->evict_next == FW_NONE ? &o->last : &fw->place[p->evict_next].evict_prev) = p->evict_prev;
+	o->n--;
+}
+
+static uint32_t *protected_by_source(struct firewall *fw, const struct fw_key *k)
+{
+	struct ip_addr source = addr_source(fw_key_src(k));
+
+	return &fw->protected_by_source[siphash13(fw->limits.hash_key, source.b, sizeof source.b) %
+					FW_SOURCES];
+}
+
+static uint32_t *protected_by_zone(struct firewall *fw, uint32_t zone)
+{
+	return &fw->protected_by_zone[zone < ZONES_MAX ? zone : ZONES_MAX];
+}
+
+/* May who sends by this key, from this zone, hold one more? */
+bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone)
+{
+	uint64_t nobodys = fw->sessions_limit > fw->protected_n ? fw->sessions_limit - fw->protected_n : 0;
+
+	return *protected_by_source(fw, k) < nobodys &&
+	       *protected_by_zone(fw, zone) < FW_ZONE_SHARE * nobodys;
+}
+
+static void protected_count(struct firewall *fw, const struct fw_session *s, int by)
+{
+	fw->protected_n += (uint32_t)by;
+	*protected_by_source(fw, &s->key[0]) += (uint32_t)by;
+	*protected_by_zone(fw, s->zones.zone[0]) += (uint32_t)by;
+}
+
+static uint32_t class_of(struct firewall *fw, const struct fw_session *s)
+{
+	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
+		return FW_EVICT_HALF_OPEN;
+	if (s->tcp_state >= FW_TCP_TIME_WAIT ||
+		(s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED)))
+		return FW_EVICT_UNANSWERED;
+	return fw_shares_left(fw, &s->key[0], s->zones.zone[0]) ? FW_EVICT_PROTECTED : FW_EVICT_OVER_SHARE;
+}
+
+void fw_shares_add(struct firewall *fw, uint32_t index)
+{
+	struct fw_session *s = &fw->sessions[index];
+	uint32_t kind = class_of(fw, s);
+
+	fw->place[index].evict_class = kind;
+	if (kind == FW_EVICT_PROTECTED)
+		protected_count(fw, s, 1);
+	else
+		list_add(fw, index, kind);
+	if (kind == FW_EVICT_HALF_OPEN)
+		s->flags |= FW_SESSION_HALF_OPEN;
+	fw->counters.half_open_now = fw->evict_list[FW_EVICT_HALF_OPEN].n;
+}
+
+void fw_shares_remove(struct firewall *fw, uint32_t index)
+{
+	struct fw_session *s = &fw->sessions[index];
+
+	if (fw->place[index].evict_class == FW_EVICT_PROTECTED)
+		protected_count(fw, s, -1);
+	else
+		list_remove(fw, index);
+	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
+	fw->counters.half_open_now = fw->evict_list[FW_EVICT_HALF_OPEN].n;
+}
+
+void fw_shares_update(struct firewall *fw, uint32_t index)
+{
+	const struct fw_session *s = &fw->sessions[index];
+	uint32_t kind = fw->place[index].evict_class;
+
+	if (kind == FW_EVICT_PROTECTED ? s->tcp_state < FW_TCP_TIME_WAIT : class_of(fw, s) == kind)
+		return;
+	fw_shares_remove(fw, index);
+	fw_shares_add(fw, index);
+}
+
+void fw_shares_renumber(struct firewall *fw)
+{
+	memset(fw->protected_by_zone, 0, sizeof fw->protected_by_zone);
+	for (uint32_t i = 0; i < fw->state->used; i++)
+		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED)
+			(*protected_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
+}
+
+void fw_shares_recount(struct firewall *fw)
+{
+	fw->protected_n = 0;
+	memset(fw->protected_by_zone, 0, sizeof fw->protected_by_zone);
+	memset(fw->protected_by_source, 0, FW_SOURCES * sizeof *fw->protected_by_source);
+	for (uint32_t i = 0; i < fw->state->used; i++)
+		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED)
+			fw_shares_add(fw, i);
+}

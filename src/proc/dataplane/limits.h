@@ -1,0 +1,92 @@
+/*
+ * The limits of the data plane's process, each with its reason. What somebody outside can make grow is listed with its tests
+ * in docs/architecture.md; the cores have limits of their own (firewall/limits.h, esp/esp.h, route/route.h).
+ */
+#ifndef DATAPLANE_LIMITS_H
+#define DATAPLANE_LIMITS_H
+
+#include "base/clock.h"
+#include "wire/train.h"
+
+/* ---- trains and batches ---- */
+
+/* 64 KB in segments of 32 octets: Linux's TCP makes none below 48, options included, whatever its peer asks for. */
+#define TRAIN_PACKETS_MAX 2048
+#define SCRATCH_SIZE	  (512u << 10) /* fragments and ICMP errors of one burst; more is sent in parts */
+#define BATCH_ROOM	  65000	       /* below what one datagram with UDP_SEGMENT may have */
+#define BATCH_PACKETS	  64	       /* UDP_MAX_SEGMENTS of older kernels */
+#define SEND_WAIT_MS	  2	       /* for a full socket, once: it empties in no time or not soon */
+
+/* ---- what senders are told ---- */
+
+/* RFC 4443 section 2.4 (f): ICMP errors and resets to one host, and to all hosts of a zone. */
+#define ERROR_HOST_PER_SECOND 100
+#define ERROR_HOST_BURST      20
+#define ERROR_ZONE_PER_SECOND 1000
+#define ERROR_ZONE_BURST      50
+#define ERROR_HOSTS	      1024 /* rates by a hash of the host: two may share one */
+
+/* ---- neighbours ---- */
+
+/* RFC 1122 section 2.3.2.2: at least the latest packet for each unresolved address; for as long as the kernel tries. */
+#define NEIGHBOUR_QUEUE_MAX	 128
+#define NEIGHBOUR_QUEUE_EACH_MAX 4
+#define NEIGHBOUR_QUEUE_BYTES	 (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
+#define NEIGHBOUR_QUEUE_TIMEOUT	 (3 * NS_PER_S)
+
+/*
+ * Solicitations, fewer than the kernel gives up on in the time that it takes to (three seconds; gc_thresh3 is 1024): for one
+ * neighbour, of one source, of one zone, all together; and those for neighbours that have answered before.
+ */
+#define SOLICIT_INTERVAL	  NS_PER_S
+#define SOLICIT_SOURCE_PER_SECOND 32
+#define SOLICIT_SOURCE_BURST	  64
+#define SOLICIT_ZONE_PER_SECOND	  100
+#define SOLICIT_ZONE_BURST	  200
+#define SOLICIT_ALL_PER_SECOND	  200
+#define SOLICIT_ALL_BURST	  300
+#define SOLICIT_KNOWN_PER_SECOND  1000
+#define SOLICIT_KNOWN_BURST	  1000
+/* Places found by hash: a newer entry replaces the one in its place. */
+#define SOLICIT_RECENT_MAX	  1024
+#define SOLICIT_KNOWN_MAX	  4096
+#define SOLICIT_SOURCES		  4096
+
+/* ---- tunnels ---- */
+
+#define TUNNEL_MTU_UNKNOWN 1400		  /* inner MTU while a tunnel has no SA to compute it from */
+#define TUNNEL_MTU_MIN	   576		  /* whatever a path claims: RFC 791's least datagram */
+#define ACQUIRE_INTERVAL   (2 * NS_PER_S) /* between two requests to ike for one tunnel */
+#define PATHS_MAX	   PEERS_MAX	  /* remote endpoints with a path MTU below the link's */
+
+/*
+ * IKE messages to port 4500 that are passed on. Anybody can send them: bounded for each source, so that a flood from one
+ * place does not keep out others, and for all together, so that it does not cost what is meant for packets.
+ */
+#define IKE_SOURCE_PER_SECOND 500
+#define IKE_SOURCE_BURST      1000
+#define IKE_ALL_PER_SECOND    40000
+#define IKE_ALL_BURST	      4000
+#define IKE_SOURCES	      4096 /* rates by a hash of the source: two may share one */
+
+/* ---- sockets ---- */
+
+#define RX_BURST	TRAIN_BURST_MAX
+#define RX_BYTES	(TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM) /* a multiple of 64 */
+#define TUNNEL_RX_BURST 16	   /* datagrams of up to 64 KB, each of many packets */
+#define TX_QUEUE	256	   /* frames of one link before they are sent */
+#define JOIN_BYTES	(1u << 20) /* opened packets of one receive */
+#define GATHER_BYTES	(1u << 20) /* frames of one link while they are joined */
+#define LINKS_MAX	INTERFACES_MAX
+#define LINK_FILTER_MAX 512   /* instructions; BPF_MAXINSNS is 4096 */
+#define ROUTES_READ	65536 /* octets of one read of rtnetlink; dumps come in 32 KB at most */
+#define RULES_SHOWN_MAX 16    /* routing rules that `show routes` lists as not followed */
+
+/* ---- the state that outlives the process ---- */
+
+#define STATE_PAIRS	   8192 /* of SAs, in a file that has room for them */
+#define STATE_PAIRS_MIN	   64
+#define STATE_SESSIONS_MIN 1024
+#define REASSEMBLY_MAX	   256 /* datagrams that wait for fragments: 16 MB of buffers */
+
+#endif
