@@ -36,8 +36,7 @@ size_t dh_shared_size(uint16_t group);
 enum rc dh_generate(
 	struct dh_secret *ret_secret, uint8_t *ret_public, uint16_t group, const uint8_t seed[DH_SEED_SIZE]);
 
-/* A given scalar, big-endian for the NIST curves, of the group's size; for known answers. RC_RANGE: 0 or
- * above n. */
+/* for tests: a given scalar, big-endian for the NIST curves, of the group's size. RC_RANGE: 0 or above n. */
 enum rc dh_import(
 	struct dh_secret *ret_secret, uint8_t *ret_public, uint16_t group, const void *scalar, size_t n);
 

@@ -49,7 +49,7 @@ static inline bool health_started(const struct health *h)
 	return h->verdict == HEALTH_GOOD && h->samples >= HEALTH_STARTUP;
 }
 
-/* The cutoff of a test: this many in a row, or in a window, are a failure. */
+/* for tests: the cutoff of a test: this many in a row, or in a window, are a failure. */
 uint32_t health_cutoff(enum health_claim claim, enum health_verdict test);
 /* "repetition count", "adaptive proportion". */
 const char *health_text(enum health_verdict v);

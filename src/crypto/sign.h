@@ -54,15 +54,14 @@ const char *sign_kind_text(uint32_t kind);
 
 /* Strict DER of exactly these three kinds, points uncompressed; RC_UNSUPPORTED or RC_MALFORMED otherwise. */
 enum rc verify_key_from_spki(struct verify_key *ret_key, const void *der, size_t n, struct err *e);
-/* "-----BEGIN PUBLIC KEY-----". */
+/* for tests: "-----BEGIN PUBLIC KEY-----". */
 enum rc verify_key_from_pem(struct verify_key *ret_key, const void *pem, size_t n, struct err *e);
 /* ret_der holds SIGN_SPKI_MAX; returns the length, 0 for no key. */
 size_t verify_key_spki(const struct verify_key *key, uint8_t *ret_der);
 
 /* "-----BEGIN PRIVATE KEY-----" (PKCS#8) or "-----BEGIN EC PRIVATE KEY-----" (SEC 1), not encrypted. */
 enum rc sign_key_from_pem(struct sign_key *ret_key, const void *pem, size_t n, struct err *e);
-/* The raw secret: Ed25519's seed or a scalar; its public part is computed. RC_RANGE: wrong size, 0 or above
- * n. */
+/* for tests: of the raw secret, Ed25519's seed or a scalar; its public part is computed. RC_RANGE: wrong size, 0 or above n. */
 enum rc sign_key_from_secret(struct sign_key *ret_key, enum sign_kind kind, const void *secret, size_t n);
 void sign_key_done(struct sign_key *key);
 

@@ -35,7 +35,9 @@ static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 {
 	for (size_t at = 0; at + 4 <= n; at += 4) {
 		uint32_t spi = load_be32(octets + at);
-		if (spi >= SPI_MIN && !child_sa_find_by_spi(k, spi))
+		/* Nor one that ike has removed by its SPI alone: the data plane's answer names the SPI. */
+		if (spi >= SPI_MIN && !child_sa_find_by_spi(k, spi) &&
+			!pending_at_dataplane(k, KEEPER_CHILD_REMOVE, spi))
 			return spi;
 	}
 	return 0;

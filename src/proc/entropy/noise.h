@@ -53,7 +53,7 @@ const char *noise_failed(const struct noise *n, enum health_verdict *ret_verdict
 /* "processor jitter, RDSEED" */
 const char *noise_sources(const struct noise *n);
 
-/* One raw duration, untested: for who wants to judge the source itself. */
+/* for tests, and for whoever measures the source itself: one raw duration, untested. */
 uint64_t noise_duration(struct noise *n);
 
 void noise_done(struct noise *n);

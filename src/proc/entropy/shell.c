@@ -162,7 +162,7 @@ static void on_stop(struct child *c)
 	noise_done(&s->noise);
 }
 
-const struct child_ops entropy_ops = {
+static const struct child_ops entropy_ops = {
 	.on_resource = on_resource,
 	.on_start = on_start,
 	.on_link_lost = on_link_lost,

@@ -40,8 +40,6 @@ struct entropy_ways {
 };
 enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e);
 
-extern const struct child_ops entropy_ops;
-
 /* Neither may move afterwards. */
 void entropy_init(struct entropy *s, struct child *child, int supervisor_fd);
 

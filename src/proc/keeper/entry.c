@@ -225,7 +225,7 @@ static const struct {
 	[KEYS_ENTRY_IKE_LOST] = { LEDGER_KEYS_WIPED, keys_wiped },
 };
 
-bool entry_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry,
+bool entry_body_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry,
 	const struct leaf_proof *leaf)
 {
 	*ret_n = 0;

@@ -11,7 +11,7 @@
 #define ENTRY_GAP_TYPE LEDGER_LEDGER_OUTAGE
 
 /* false: it does not fit, which the limits of its fields exclude. ret_body->text holds *ret_n octets. */
-bool entry_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry,
+bool entry_body_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry,
 	const struct leaf_proof *leaf);
 
 #endif

@@ -33,7 +33,7 @@ static struct failed_set *set_of(struct failed *f, bool leaves, uint32_t of)
 		if (s->n == 0)
 			free_one = s;
 	}
-	const uint8_t *name = leaves ? leaves_root(f->leaves, of) : public_key_of(f->values, of);
+	const uint8_t *name = leaves ? leaves_root(f->leaves, of) : public_epoch_key(f->values, of);
 	if (!free_one || !name)
 		return NULL;
 	*free_one = (struct failed_set){ .of = of, .leaves = leaves };

@@ -32,7 +32,7 @@ struct keydir {
  */
 enum rc keydir_load(struct keydir *d, int directory_fd, struct keys *keys, struct err *e);
 
-/* One file's octets, for the tests: kind by the name's ending. */
+/* for tests: one file's octets; the kind by the name's ending. */
 enum rc keydir_take(struct keys *keys, const char *file, const char *text, size_t n, struct err *e);
 
 #endif

@@ -178,7 +178,7 @@ static enum rc row_check(struct canonical *c, uint32_t *seen, struct err *e)
 	return RC_OK;
 }
 
-enum rc known_check(const char *text, size_t n, struct err *e)
+enum rc known_answers_check(const char *text, size_t n, struct err *e)
 {
 	struct canonical c = canonical_over(text, n);
 	uint32_t seen = 0;
@@ -206,7 +206,7 @@ enum rc known_check(const char *text, size_t n, struct err *e)
 	return RC_OK;
 }
 
-enum rc known_check_file(int fd, struct err *e)
+enum rc known_answers_check_file(int fd, struct err *e)
 {
 	const int must = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	struct stat st;
@@ -220,7 +220,7 @@ enum rc known_check_file(int fd, struct err *e)
 	void *text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (text == MAP_FAILED)
 		return err_errno(e, RC_IO, "map the known answers");
-	enum rc rc = known_check(text, (size_t)st.st_size, e);
+	enum rc rc = known_answers_check(text, (size_t)st.st_size, e);
 	munmap(text, (size_t)st.st_size);
 	return rc;
 }

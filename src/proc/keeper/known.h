@@ -18,10 +18,9 @@
 
 #include <stddef.h>
 
-/* RC_OK; RC_MALFORMED: not such a text; RC_AUTH: a function gives another answer; RC_NOT_FOUND: one is left
- * out. */
-enum rc known_check(const char *text, size_t n, struct err *e);
-/* The same of a file, which must be sealed. RC_DENIED: it is not. RC_IO. */
-enum rc known_check_file(int fd, struct err *e);
+/* for tests: of a text. RC_MALFORMED: not such a text; RC_AUTH: a function gives another answer; RC_NOT_FOUND: one is missing. */
+enum rc known_answers_check(const char *text, size_t n, struct err *e);
+/* Of a file, which must be sealed. As above; RC_DENIED: it is not sealed; RC_IO. */
+enum rc known_answers_check_file(int fd, struct err *e);
 
 #endif

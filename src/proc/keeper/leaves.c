@@ -25,10 +25,12 @@ static void on_make(struct loop *loop, struct timer *t);
 static void on_retry(struct loop *loop, struct timer *t);
 static void on_cosigned_late(struct loop *loop, struct timer *t);
 
-enum rc leaves_init(
-	struct leaves *l, struct child *child, struct shares *source, void (*progress)(struct leaves *l))
+enum rc leaves_init(struct leaves *l, struct child *child, struct shares *source,
+	ledger_receipt_fn *on_receipt, void (*progress)(struct leaves *l))
 {
-	*l = (struct leaves){ .child = child, .source = source, .progress = progress };
+	*l = (struct leaves){
+		.child = child, .source = source, .on_receipt = on_receipt, .progress = progress
+	};
 	l->make = (struct timer){ .fn = on_make, .context = l };
 	l->retry = (struct timer){ .fn = on_retry, .context = l };
 	l->cosigned = (struct timer){ .fn = on_cosigned_late, .context = l };
@@ -49,7 +51,7 @@ static bool enter(struct leaves *l, struct leaf_batch *b, enum ledger_mode mode,
 	bool gate = mode == LEDGER_GATE;
 
 	if (n == 0 || child_append(l->child, mode, (uint16_t)body->type, body->text, n,
-			      gate ? leaves_answer : NULL, b->serial) != RC_OK)
+			      gate ? l->on_receipt : NULL, b->serial) != RC_OK)
 		return false;
 	b->awaited += gate;
 	return true;
@@ -338,7 +340,7 @@ void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_rece
 	batch_ready(l, b);
 	advance(l);
 	l->progress(l);
-	leaves_go_on(l);
+	leaves_resume(l);
 }
 
 /* ---- making ---- */
@@ -359,7 +361,7 @@ static bool leaf_make(struct leaves *l, struct leaf_batch *b)
 	return true;
 }
 
-void leaves_go_on(struct leaves *l)
+void leaves_resume(struct leaves *l)
 {
 	advance(l);
 	if (l->following && l->following->state == BATCH_MAKING && !l->make.armed &&
@@ -384,7 +386,7 @@ static void on_make(struct loop *loop, struct timer *t)
 		b->state = BATCH_COMMITTING;
 		stage_run(l, b);
 	}
-	leaves_go_on(l);
+	leaves_resume(l);
 }
 
 void leaves_retry(struct leaves *l)
@@ -398,7 +400,7 @@ void leaves_retry(struct leaves *l)
 static void on_retry(struct loop *loop, struct timer *t)
 {
 	leaves_retry(t->context);
-	leaves_go_on(t->context);
+	leaves_resume(t->context);
 }
 
 void leaves_discard(struct leaves *l)
@@ -417,7 +419,7 @@ void leaves_configure(struct leaves *l, uint32_t groups)
 	/* Fewer groups than a batch has are no reason to make another one. */
 	if ((b && groups & ~b->groups) || (l->current && groups & ~l->current->groups))
 		leaves_discard(l);
-	leaves_go_on(l);
+	leaves_resume(l);
 	l->progress(l);
 }
 
@@ -458,7 +460,7 @@ enum rc leaves_take(
 	bytes_wipe(seed, sizeof seed);
 	bytes_wipe(h, sizeof *h);
 	b->used++;
-	leaves_go_on(l);
+	leaves_resume(l);
 	return rc;
 }
 

@@ -86,6 +86,7 @@ struct leaves {
 	mono_ns allowance_at;			/* up to when it was reckoned; 0: not yet */
 	struct leaf_batch *current, *following; /* NULL: none */
 	struct timer make, retry, cosigned;
+	ledger_receipt_fn *on_receipt;
 	void (*progress)(struct leaves *l); /* a batch became ready, or is stuck: who waits may ask again */
 	uint8_t last_root[SHA256_SIZE];	    /* of the batch that was entered last */
 	bool any_entered;
@@ -103,13 +104,16 @@ struct leaf_proof {
 	uint8_t path[LEAVES_DEPTH][SHA256_SIZE]; /* from the sibling up */
 };
 
-/* child and source outlive it; it must not move. RC_LIMIT: no memory. */
-enum rc leaves_init(
-	struct leaves *l, struct child *child, struct shares *source, void (*progress)(struct leaves *l));
+/*
+ * child and source outlive it; it must not move. on_receipt: gets the ledger's receipts, with the struct child as
+ * context, and gives them to leaves_receipt(). RC_LIMIT: out of memory.
+ */
+enum rc leaves_init(struct leaves *l, struct child *child, struct shares *source,
+	ledger_receipt_fn *on_receipt, void (*progress)(struct leaves *l));
 /* Groups of the configuration. A batch without one of them is given up, and made anew. */
 void leaves_configure(struct leaves *l, uint32_t groups);
 /* There may be shares now: goes on making. */
-void leaves_go_on(struct leaves *l);
+void leaves_resume(struct leaves *l);
 /* The ledger's link stands again: tries at once. */
 void leaves_retry(struct leaves *l);
 /* A source has failed: what was made of it is not used. */
@@ -125,8 +129,7 @@ enum rc leaves_take(
 /* ret_proof->groups is 0 when the batch is no longer known. */
 void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct leaf_proof *ret_proof);
 
-/* The ledger's answer, which the shell gives to leaves_receipt(). context: the struct child. */
-void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r);
+/* The ledger's receipt for an entry. */
 void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_receipt *r);
 /* Its answer to COSIGNED_ASK. */
 void leaves_cosigned(struct leaves *l, uint64_t tag, const struct msg_cosigned *m);

@@ -3,9 +3,9 @@
 #include "base/log.h"
 #include "ledger/types.h"
 
-void public_init(struct public_source *p, struct child *child)
+void public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt)
 {
-	*p = (struct public_source){ .child = child };
+	*p = (struct public_source){ .child = child, .on_receipt = on_receipt };
 	generator_init(&p->generator, "public");
 }
 
@@ -32,7 +32,7 @@ static enum rc enter(struct public_source *p, const struct vrf_key *key, struct 
 	if (n == 0)
 		return err_add(e, RC_INTERNAL, "the entry of the public values' key");
 	p->entry_tag++;
-	if (child_append(p->child, LEDGER_GATE, LEDGER_VRF_EPOCH, body.text, n, public_answer,
+	if (child_append(p->child, LEDGER_GATE, LEDGER_VRF_EPOCH, body.text, n, p->on_receipt,
 		    p->entry_tag) != RC_OK)
 		return err_add(
 			e, RC_DENIED, "the ledger is away: the key of the public values cannot be entered");
@@ -155,7 +155,7 @@ bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
 	return true;
 }
 
-const uint8_t *public_key_of(const struct public_source *p, uint32_t epoch)
+const uint8_t *public_epoch_key(const struct public_source *p, uint32_t epoch)
 {
 	if (epoch == 0 || epoch + 1 < p->epoch || epoch > p->epoch)
 		return NULL;

@@ -40,6 +40,7 @@ struct public_waiting {
 
 struct public_source {
 	struct child *child;
+	ledger_receipt_fn *on_receipt;
 	struct generator generator; /* of epochs' keys, and of nothing else */
 	enum public_state state;
 	uint64_t entry_tag; /* of the entry that is on the way; never that of an older one */
@@ -53,8 +54,11 @@ struct public_source {
 	struct public_waiting waiting[PUBLIC_WAITING_MAX];
 };
 
-/* child outlives it and must not move. */
-void public_init(struct public_source *p, struct child *child);
+/*
+ * child outlives it and must not move. on_receipt: gets the ledger's receipts, with the struct child as context, and
+ * gives them to public_receipt().
+ */
+void public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt);
 /* Makes sure that an epoch is begun or on its way. RC_IO: the ledger is away; RC_INTERNAL: no random octets.
  */
 enum rc public_begin(struct public_source *p, struct err *e);
@@ -68,13 +72,11 @@ enum rc public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE], st
 bool public_wait(struct public_source *p, const struct keeper_request *q);
 /* The one that has waited longest; false: none does. */
 bool public_wait_next(struct public_source *p, struct keeper_request *ret_request);
-/* The ledger's answer, which the shell gives to public_receipt(). context: the struct child. */
-void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r);
 /* The ledger's answer to an entry. True: those that wait may be taken up now, with values (RC_OK) or without.
  */
 bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc);
 /* The public key of an epoch; NULL: not this one nor the one before. */
-const uint8_t *public_key_of(const struct public_source *p, uint32_t epoch);
+const uint8_t *public_epoch_key(const struct public_source *p, uint32_t epoch);
 /* Lays the epoch's key open and wipes it. */
 void public_end(struct public_source *p);
 

@@ -83,7 +83,7 @@ static enum rc entry_append(struct keeper *k, struct keys_action *a)
 	if (!refusal_allowed(k, &a->u.entry))
 		return RC_LIMIT;
 	leaves_prove(&k->leaves, &a->u.entry.leaf, &leaf);
-	if (!entry_make(&body, &n, &a->u.entry, &leaf)) {
+	if (!entry_body_make(&body, &n, &a->u.entry, &leaf)) {
 		log_error("an entry did not fit its body");
 		return RC_INTERNAL;
 	}
@@ -244,7 +244,7 @@ static void leaves_progress(struct leaves *l)
 	waiting_resume(l->child->context, NULL);
 }
 
-void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+static void on_leaves_receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 	struct keeper *k = ((struct child *)context)->context;
 
@@ -263,7 +263,7 @@ static uint32_t groups_of(const struct snapshot *s)
 	return groups;
 }
 
-void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+static void on_public_receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 	struct keeper *k = ((struct child *)context)->context;
 
@@ -286,7 +286,7 @@ static void keys_reload(struct keeper *k)
 		log_error(
 			"key file '%s' is not used: %s", k->keydir.errors[i].file, k->keydir.errors[i].text);
 	log_info("%zu keys loaded, %zu files refused", k->keydir.loaded, k->keydir.errors_n);
-	show_short_keys(k->keys);
+	show_warn_short_keys(k->keys);
 }
 
 static void snapshot_take(struct keeper *k, struct ipc_frame *f)
@@ -302,7 +302,7 @@ static void snapshot_take(struct keeper *k, struct ipc_frame *f)
 		k->snapshot = taken;
 		keys_reload(k);
 		keys_recheck(k->keys);
-		show_missing_keys(k->keys, taken.snapshot);
+		show_warn_missing_keys(k->keys, taken.snapshot);
 		leaves_configure(&k->leaves, groups_of(taken.snapshot));
 	} else {
 		log_error("configuration %llu: %s", (unsigned long long)f->u.SNAPSHOT.generation, e.text);
@@ -335,14 +335,14 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		snapshot_take(k, f);
 		break;
 	case IPC_SHOW:
-		show_answer(child_link(c, PROC_CONTROL), f->head.tag, &f->u.SHOW, k->keys, &k->keydir);
+		show_keys_answer(child_link(c, PROC_CONTROL), f->head.tag, &f->u.SHOW, k->keys, &k->keydir);
 		break;
 	case IPC_COSIGNED:
 		leaves_cosigned(&k->leaves, f->head.tag, &f->u.COSIGNED);
 		break;
 	case IPC_ENTROPY_SHARE:
 		shares_take(&k->shares, &f->u.ENTROPY_SHARE);
-		leaves_go_on(&k->leaves);
+		leaves_resume(&k->leaves);
 		waiting_resume(k, NULL);
 		break;
 	case IPC_ENTROPY_END:
@@ -412,7 +412,7 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	struct keeper *k = c->context;
 	size_t n;
 	void *memory = keys_memory(k->keys, &n);
-	enum rc rc = known_check_file(k->answers, e);
+	enum rc rc = known_answers_check_file(k->answers, e);
 
 	if (rc != RC_OK)
 		return rc;
@@ -446,7 +446,7 @@ static void on_stop(struct child *c)
 	snapshot_file_done(&k->snapshot);
 }
 
-const struct child_ops keeper_ops = {
+static const struct child_ops keeper_ops = {
 	.on_resource = on_resource,
 	.on_start = on_start,
 	.on_link = on_link,
@@ -462,10 +462,10 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 		return err_add(e, RC_INTERNAL, "libcrypto or libsodium do not start");
 	*k = (struct keeper){ .child = child, .key_dir = -1, .answers = -1 };
 	shares_init(&k->shares, child);
-	public_init(&k->public_values, child);
+	public_init(&k->public_values, child, on_public_receipt);
 	k->keys = keys_new((struct keys_sink){ act, k });
 	if (!k->keys || failed_init(&k->failed, child, &k->public_values, &k->leaves) != RC_OK ||
-		leaves_init(&k->leaves, child, &k->shares, leaves_progress) != RC_OK)
+		leaves_init(&k->leaves, child, &k->shares, on_leaves_receipt, leaves_progress) != RC_OK)
 		return err_add(e, RC_INTERNAL, "no memory for the tables of keys");
 	child_init(child, PROC_KEEPER, &keeper_ops, k, ENTRY_GAP_TYPE, supervisor_fd);
 	return RC_OK;

@@ -38,8 +38,6 @@ struct keeper {
 	struct snapshot_file snapshot;
 };
 
-extern const struct child_ops keeper_ops;
-
 /* RC_INTERNAL when a library does not start or there is no memory. k and child must not move afterwards. */
 enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, struct err *e);
 

@@ -64,8 +64,8 @@ static size_t more_row(char *ret_text, size_t n)
 	return jw_done(&w);
 }
 
-bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *keys, const struct keydir *d,
-	size_t i)
+bool show_keys_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *keys,
+	const struct keydir *d, size_t i)
 {
 	struct keys_identity_view v;
 	size_t held;
@@ -85,8 +85,8 @@ bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *ke
 	return true;
 }
 
-void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q, const struct keys *keys,
-	const struct keydir *d)
+void show_keys_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q,
+	const struct keys *keys, const struct keydir *d)
 {
 	static struct rows_piece piece;
 	char text[SHOW_ROW_TEXT];
@@ -98,13 +98,13 @@ void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *
 		return;
 	}
 	rows_begin(&piece, control, tag, q);
-	for (uint32_t i = rows_first(&piece, 0); show_row(text, &n, keys, d, i) && rows_look(&piece, 0, i);
-		i++)
+	for (uint32_t i = rows_first(&piece, 0);
+		show_keys_row(text, &n, keys, d, i) && rows_look(&piece, 0, i); i++)
 		rows_add_text(&piece, text, n);
 	rows_end(&piece);
 }
 
-void show_short_keys(const struct keys *keys)
+void show_warn_short_keys(const struct keys *keys)
 {
 	struct keys_identity_view v;
 
@@ -116,7 +116,7 @@ void show_short_keys(const struct keys *keys)
 				v.name, KEYS_PSK_ADVISED, KEYS_PSK_ADVISED);
 }
 
-void show_missing_keys(const struct keys *keys, const struct snapshot *s)
+void show_warn_missing_keys(const struct keys *keys, const struct snapshot *s)
 {
 	for (uint32_t i = 0; i < s->peers.count; i++) {
 		const struct snap_peer *peer = &snap_peers(s)[i];

@@ -10,15 +10,15 @@
 
 #define SHOW_ROW_TEXT 1024
 
-/* One row as JSON; false behind the last key. The refused files follow the keys. */
-bool show_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *keys, const struct keydir *d,
-	size_t i);
+/* for tests: one row as JSON; false after the last. The refused files follow the keys. */
+bool show_keys_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct keys *keys,
+	const struct keydir *d, size_t i);
 
-void show_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q, const struct keys *keys,
-	const struct keydir *d);
+void show_keys_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q,
+	const struct keys *keys, const struct keydir *d);
 
 /* Logs each pre-shared key that is short, and each peer whose key is not there. */
-void show_short_keys(const struct keys *keys);
-void show_missing_keys(const struct keys *keys, const struct snapshot *s);
+void show_warn_short_keys(const struct keys *keys);
+void show_warn_missing_keys(const struct keys *keys, const struct snapshot *s);
 
 #endif

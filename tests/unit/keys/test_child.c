@@ -92,6 +92,25 @@ static void entry_and_hand_over(void **state)
 	assert_true(entry_at < install_at && install_at < reply_at);
 }
 
+/* An SPI that the data plane is still to answer for is nobody else's: its answer names nothing but the SPI. */
+static void spi_of_a_pending_removal(void **state)
+{
+	struct side *s = &p.side[0];
+	struct keys_entropy next = side_drawn(s, s->drawn + 2);
+	struct keeper_request remove = { .op = KEEPER_CHILD_REMOVE };
+	struct keeper_request begin = { .op = KEEPER_CHILD_BEGIN };
+
+	remove.u.CHILD_REMOVE.spi_in = load_be32(next.public_bytes + PUBLIC_SPI_AT);
+	assert_true(remove.u.CHILD_REMOVE.spi_in >= 256);
+	s->dataplane = PAIR_HOLD;
+	assert_int_equal(side_ask(s, &remove), RC_AGAIN); /* waits for the data plane */
+	begin.u.CHILD_BEGIN.handle = s->ike;
+	begin.u.CHILD_BEGIN.role = KEEPER_INITIATOR;
+	assert_int_equal(side_ask(s, &begin), RC_OK);
+	assert_int_equal(s->reply.u.CHILD_BEGIN.spi_in,
+		load_be32(next.public_bytes + PUBLIC_SPI_AT + 4)); /* the second */
+}
+
 /* The child's keys by the formulas of 2.14 and 2.17, computed here from what the generators gave. */
 static void keymat_by_formula(void **state)
 {
@@ -781,6 +800,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(entry_and_hand_over),
+		T(spi_of_a_pending_removal),
 		T(keymat_by_formula),
 		T(outside_of_the_tunnel),
 		T(narrowed),

@@ -57,14 +57,14 @@ static void every_kind(void **state)
 
 		memset(&x, 0, sizeof x);
 		x.kind = kind;
-		assert_true(entry_make(&b, &n, &x, &leaf));
+		assert_true(entry_body_make(&b, &n, &x, &leaf));
 		if (ledger_body_check(b.type, b.text, n, &e) != RC_OK)
 			fail_msg("%s: %s", b.text, e.text);
 		assert_true(ledger_type_allowed(b.type, "keeper"));
 		full(&x, kind);
 		leaf.groups = LEAF_ALL_GROUPS;
 		leaf.index = LEAVES_N - 1;
-		assert_true(entry_make(&b, &n, &x, &leaf));
+		assert_true(entry_body_make(&b, &n, &x, &leaf));
 		if (ledger_body_check(b.type, b.text, n, &e) != RC_OK)
 			fail_msg("%s: %s", b.text, e.text);
 		assert_true(n <= LEDGER_BODY_TEXT_MAX);
@@ -79,7 +79,7 @@ static void every_kind(void **state)
 	}
 	x.kind = KEYS_ENTRY_COUNT;
 	size_t n;
-	assert_false(entry_make(&b, &n, &x, &leaf));
+	assert_false(entry_body_make(&b, &n, &x, &leaf));
 }
 
 static void as_read_by_people(void **state)
@@ -108,7 +108,7 @@ static void as_read_by_people(void **state)
 	x.remote_ts[1] = x.local_ts[0];
 	assert_int_equal(addr_parse(&x.local.addr, "192.0.2.1"), RC_OK);
 	x.local.port = 4500;
-	assert_true(entry_make(&b, &n, &x, &leaf));
+	assert_true(entry_body_make(&b, &n, &x, &leaf));
 	assert_string_equal(b.text,
 		"{\"deferred\":0,\"leaf\":\"\",\"leaf_batch\":\"\",\"leaf_index\":0,\"leaf_path\":\"\","
 		"\"local\":\"192.0.2.1:4500\",\"local_ts\":\"10.1.0.0/"
@@ -143,7 +143,7 @@ static void identities(void **state)
 		size_t n;
 
 		memcpy(x.id, rows[i].octets, rows[i].n);
-		assert_true(entry_make(&b, &n, &x, &leaf));
+		assert_true(entry_body_make(&b, &n, &x, &leaf));
 		assert_int_equal(ledger_body_check(b.type, b.text, n, NULL), RC_OK);
 		if (!strstr(b.text, rows[i].want))
 			fail_msg("%s", b.text);

@@ -33,11 +33,7 @@ static void no_progress(struct leaves *l)
 {
 }
 
-void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
-{
-}
-
-void public_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+static void no_receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 }
 
@@ -53,11 +49,11 @@ static int begin(void **state)
 	port_open(&child.ports[PROC_LEDGER], &child.loop, link[0], PROC_KEEPER, PROC_LEDGER);
 	ipc_link_open(&ledger, link[1], PROC_LEDGER, PROC_KEEPER);
 	child.started = true;
-	public_init(&values, &child);
+	public_init(&values, &child, no_receipt);
 	values.epoch = 2;
 	memset(values.key.public_key, 0xab, sizeof values.key.public_key);
 	memset(values.key_before, 0xcd, sizeof values.key_before);
-	assert_int_equal(leaves_init(&leaves, &child, &shares, no_progress), RC_OK);
+	assert_int_equal(leaves_init(&leaves, &child, &shares, no_receipt, no_progress), RC_OK);
 	leaves.batch[3].serial = 3;
 	memset(leaves.batch[3].tree[1].b, 0xef, SHA256_SIZE);
 	assert_int_equal(failed_init(&failed, &child, &values, &leaves), RC_OK);

@@ -194,16 +194,16 @@ static void rows_shown(void **state)
 	file_put("b.pem", pair_pem[0][PAIR_ED25519], 0600);
 	file_put("c.psk", "short", 0600);
 	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
-	assert_true(show_row(text, &n, keys, &d, 0));
+	assert_true(show_keys_row(text, &n, keys, &d, 0));
 	assert_string_equal(text, "{\"name\":\"a\",\"kind\":\"pre-shared\",\"state\":\"loaded\"}");
 	assert_int_equal(n, strlen(text));
-	assert_true(show_row(text, &n, keys, &d, 1));
+	assert_true(show_keys_row(text, &n, keys, &d, 1));
 	assert_non_null(
 		strstr(text, "\"fingerprint\":\"SHA256:x0o2pajpoAl8Oy/vwockDrD7w7a+UdnWiQwaLhBYv80\""));
-	assert_true(show_row(text, &n, keys, &d, 2));
+	assert_true(show_keys_row(text, &n, keys, &d, 2));
 	assert_non_null(strstr(text, "\"name\":\"c.psk\""));
 	assert_non_null(strstr(text, "8 to 256"));
-	assert_false(show_row(text, &n, keys, &d, 3));
+	assert_false(show_keys_row(text, &n, keys, &d, 3));
 
 	/* However many are refused, and whatever their names are, none is passed over in silence. */
 	for (int i = 0; i < KEYDIR_ERRORS_MAX + 6; i++) {
@@ -214,13 +214,13 @@ static void rows_shown(void **state)
 	}
 	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
 	for (size_t i = 0; i < KEYDIR_ERRORS_MAX; i++) {
-		assert_true(show_row(text, &n, keys, &d, 2 + i));
+		assert_true(show_keys_row(text, &n, keys, &d, 2 + i));
 		assert_int_equal(n, strlen(text));
 		assert_in_range(n, 1, SHOW_ROW_TEXT);
 	}
-	assert_true(show_row(text, &n, keys, &d, 2 + KEYDIR_ERRORS_MAX));
+	assert_true(show_keys_row(text, &n, keys, &d, 2 + KEYDIR_ERRORS_MAX));
 	assert_non_null(strstr(text, "\"error\":\"and 7 more files\""));
-	assert_false(show_row(text, &n, keys, &d, 3 + KEYDIR_ERRORS_MAX));
+	assert_false(show_keys_row(text, &n, keys, &d, 3 + KEYDIR_ERRORS_MAX));
 }
 
 /* By the octets of the key, not by those of the file. */
@@ -247,7 +247,7 @@ static void short_ones_are_named(void **state)
 	}
 	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
 	assert_true(dup2(log, STDERR_FILENO) >= 0);
-	show_short_keys(keys);
+	show_warn_short_keys(keys);
 	assert_true(dup2(err, STDERR_FILENO) >= 0);
 	assert_true(pread(log, said, sizeof said - 1, 0) > 0);
 	close(log);
@@ -256,7 +256,7 @@ static void short_ones_are_named(void **state)
 		snprintf(warning, sizeof warning, "'%s.psk' has fewer than 20 octets", rows[i].file);
 		if (!strstr(said, warning) != !rows[i].is_short)
 			fail_msg("%s: %s", rows[i].file, said);
-		assert_true(show_row(row, &n, keys, &d, i)); /* by name, as the rows above */
+		assert_true(show_keys_row(row, &n, keys, &d, i)); /* by name, as the rows above */
 		assert_non_null(strstr(row, rows[i].file));
 		assert_int_equal(!strstr(row, "loaded; short"), !rows[i].is_short);
 	}

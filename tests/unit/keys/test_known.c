@@ -35,7 +35,7 @@ static void the_release_passes(void **state)
 {
 	struct err e = { 0 };
 
-	if (known_check(text, n, &e) != RC_OK)
+	if (known_answers_check(text, n, &e) != RC_OK)
 		fail_msg("%s", e.text);
 }
 
@@ -54,7 +54,7 @@ static void any_other_answer_fails(void **state)
 
 			memcpy(changed, text, n);
 			changed[i] = text[i] == '0' ? '1' : '0';
-			if (known_check(changed, n, &e) != RC_AUTH)
+			if (known_answers_check(changed, n, &e) != RC_AUTH)
 				fail_msg("digit %zu was changed unseen: %s", i, e.text);
 			assert_non_null(strstr(e.text, "does not give the known answer"));
 			tried++;
@@ -77,7 +77,7 @@ static void left_out(void **state)
 		memcpy(changed + at, text + at + line_n, n - at - line_n);
 		if (last)
 			memmove(changed + at - 2, changed + at - 1, n - line_n - at + 1);
-		enum rc rc = known_check(changed, n - line_n - last, &e);
+		enum rc rc = known_answers_check(changed, n - line_n - last, &e);
 		assert_true(rc == RC_OK || rc == RC_NOT_FOUND);
 		missed += rc == RC_NOT_FOUND;
 		at += line_n;
@@ -95,24 +95,24 @@ static void other_forms(void **state)
 		"{\"answers\":[\n{\"function\":\"md5\",\"input\":\"61\",\"output\":\"00\"}\n]}\n" };
 
 	for (size_t i = 0; i < COUNT_OF(forms); i++)
-		assert_int_not_equal(known_check(forms[i], strlen(forms[i]), NULL), RC_OK);
+		assert_int_not_equal(known_answers_check(forms[i], strlen(forms[i]), NULL), RC_OK);
 	for (size_t cut = 0; cut < n; cut++)
-		if (known_check(text, cut, NULL) == RC_OK)
+		if (known_answers_check(text, cut, NULL) == RC_OK)
 			fail_msg("cut at %zu it still passes", cut);
 	memcpy(changed, text, n);
 	changed[n] = ' ';
-	assert_int_equal(known_check(changed, n + 1, NULL), RC_MALFORMED);
+	assert_int_equal(known_answers_check(changed, n + 1, NULL), RC_MALFORMED);
 }
 
 static void only_sealed(void **state)
 {
 	int fd = memfd_create("known-answers", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	assert_int_equal(known_check_file(-1, NULL), RC_NOT_FOUND);
+	assert_int_equal(known_answers_check_file(-1, NULL), RC_NOT_FOUND);
 	assert_int_equal(write(fd, text, n), (ssize_t)n);
-	assert_int_equal(known_check_file(fd, NULL), RC_DENIED);
+	assert_int_equal(known_answers_check_file(fd, NULL), RC_DENIED);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
-	assert_int_equal(known_check_file(fd, NULL), RC_OK);
+	assert_int_equal(known_answers_check_file(fd, NULL), RC_OK);
 	close(fd);
 }
 

@@ -50,7 +50,7 @@ static void no_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		shares_take(&shares, &f->u.ENTROPY_SHARE);
 	if (f->head.id == IPC_COSIGNED)
 		leaves_cosigned(&leaves, f->head.tag, &f->u.COSIGNED);
-	leaves_go_on(&leaves);
+	leaves_resume(&leaves);
 }
 
 static const struct child_ops ops = { .on_message = no_message };
@@ -60,7 +60,7 @@ static void on_progress(struct leaves *l)
 	progress++;
 }
 
-void leaves_answer(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+static void on_receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 	leaves_receipt(&leaves, tag, r);
 }
@@ -88,7 +88,7 @@ static int begin(void **state)
 	ledger = join(PROC_LEDGER);
 	child.started = true;
 	shares_init(&shares, &child);
-	assert_int_equal(leaves_init(&leaves, &child, &shares, on_progress), RC_OK);
+	assert_int_equal(leaves_init(&leaves, &child, &shares, on_receipt, on_progress), RC_OK);
 	assert_int_equal(shares_start(&shares, NULL), RC_OK);
 	shares_link(&shares);
 	memset(entered, 0, sizeof entered);
@@ -543,7 +543,7 @@ static void not_faster_than_allowed(void **state)
 	assert_int_equal(leaves_ready(&leaves, DH_CURVE25519), RC_NOT_FOUND); /* nobody waits for it */
 	assert_true(leaves.retry.armed);
 	leaves.allowance_at -= LEAVES_EVERY_NS; /* as if the time had gone by */
-	leaves_go_on(&leaves);
+	leaves_resume(&leaves);
 	settle();
 	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
 	assert_int_equal(name.batch, LEAVES_BURST + 1);
