@@ -1,7 +1,7 @@
 /*
  * Connections of the administrator's program. The kernel says who is at the other end (SO_PEERCRED); the
- * socket's mode says who may connect at all. root may do everything, others may look. One connection carries
- * one request.
+ * socket's mode says who may connect at all. root may do everything, others may only read. One connection
+ * carries one request.
  */
 #include "base/log.h"
 #include "proc/control/control.h"
@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What it waited for is forgotten; the slot is free when the port is closed. */
+/* What it waited for is aborted; the slot is free when the port is closed. */
 static void client_forget(struct client *c)
 {
 	relay_forget(c);
@@ -51,7 +51,7 @@ static void answer_config(struct client *c, int file)
 		n += (size_t)part;
 	}
 	if (n < r->n)
-		client_end(c, RC_IO, 0, "the configuration could not be written");
+		client_end(c, RC_IO, 0, "the configuration could not be written to the memfd of the request");
 	else
 		client_end(c, RC_OK, (uint32_t)n, "generation %llu", (unsigned long long)r->generation);
 }
@@ -93,7 +93,7 @@ static void take_request(struct client *c, struct ipc_frame *f)
 			relay_act(c);
 			break;
 		default:
-			client_end(c, RC_UNSUPPORTED, 0, "there is no such request");
+			client_end(c, RC_UNSUPPORTED, 0, "unknown request %u", c->request.command);
 		}
 	}
 	if (file >= 0)
@@ -139,7 +139,7 @@ static unsigned clients_of(const struct control *k, uint32_t uid)
 	return n;
 }
 
-/* Does a make room sooner than b? One of the user who has most places, and of these the one whose turn it has
+/* Whether a is closed before b: one of the user with most connections, and of these the one whose turn it has
  * been for longest. */
 static bool gives_way(const struct control *k, const struct client *a, const struct client *b)
 {
@@ -148,7 +148,7 @@ static bool gives_way(const struct control *k, const struct client *a, const str
 	return n_a != n_b ? n_a > n_b : turn_since(a) < turn_since(b);
 }
 
-/* A free place, or somebody else's. NULL: all are at work. */
+/* A free place, or that of a client that is closed for it. NULL: all wait for an answer. */
 static struct client *place_for_client(struct control *k)
 {
 	struct client *idle = NULL;
@@ -183,7 +183,8 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 		return;
 	c = place_for_client(k);
 	if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) {
-		log_warn("rejecting client: %s", c ? "its user id is unknown" : "too many clients at work");
+		log_warn("rejecting client: %s",
+			c ? "its user id is unknown" : "all connections are in use by requests");
 		close(fd);
 		return;
 	}
@@ -229,7 +230,7 @@ void clients_tick(struct control *k)
 		if (c->work == CLIENT_FREE || c->deadline == 0 || k->child->loop.now < c->deadline)
 			continue;
 		if (c->work == CLIENT_RELAY)
-			client_end(c, RC_AGAIN, 0, "%s does not answer", proc_name(c->owner));
+			client_end(c, RC_AGAIN, 0, "%s did not answer in time", proc_name(c->owner));
 		else
 			client_close(c);
 	}

@@ -1,7 +1,7 @@
 /*
  * A commit: the text is read, parsed and compiled (nothing has changed yet); entered in the ledger, whose
- * receipt is awaited; kept durably; handed to everybody; answered when all that are alive have taken it.
- * Whatever fails before the hand-out leaves the old configuration running and on disk. One at a time.
+ * receipt is awaited; stored durably; given to every process; answered when all that run have taken it.
+ * Whatever fails before the distribution leaves the old configuration running and on disk. One at a time.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -20,7 +20,7 @@ static void commit_refuse(struct control *k, enum rc rc, const char *why)
 {
 	struct commit *m = &k->commit;
 
-	enter_refused(k, m->client, m->next.text ? m->next.sha256 : NULL, why);
+	entry_config_refused(k, m->client, m->next.text ? m->next.sha256 : NULL, why);
 	if (m->client)
 		client_end(m->client, rc, 0, "%s", why);
 	commit_over(k);
@@ -38,7 +38,7 @@ static void names_of(char *ret_text, size_t size, uint32_t procs)
 	}
 }
 
-void commit_taken(struct control *k)
+void commit_finish(struct control *k)
 {
 	struct commit *m = &k->commit;
 	char silent[100], took[100];
@@ -56,17 +56,17 @@ void commit_taken(struct control *k)
 			"generation %llu is committed, but %s did not take it in time", generation, silent);
 	else if (m->client)
 		client_end(m->client, RC_OK, 0, "generation %llu is running (taken by %s)%s", generation,
-			took[0] ? took : "nobody yet",
+			took[0] ? took : "no process yet",
 			k->unconfirmed.pending
-				? "; unless 'plaingate confirm' comes in time, what ran before it is "
-				  "committed again"
+				? "; without 'plaingate confirm' in time the configuration before it "
+				  "is restored"
 				: "");
 	commit_over(k);
 }
 
 /* RC_AGAIN: it stands in the ledger, but the witnesses that the running configuration requires did not cosign
  * it. */
-static bool commit_refused(struct control *k, const struct msg_ledger_receipt *r)
+static bool commit_receipt_refuses(struct control *k, const struct msg_ledger_receipt *r)
 {
 	struct err e = { 0 };
 
@@ -90,16 +90,15 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 
 	if (!m->under_way || m->cookie != cookie)
 		return;
-	if (commit_refused(k, r))
+	if (commit_receipt_refuses(k, r))
 		return;
-	/* Where one waits already its way back is on the disk: the further one's time follows its text, so that
-	 * a commit that fails lengthens nothing. */
-	bool begins = m->confirm_minutes && !k->unconfirmed.pending,
-	     lengthens = m->confirm_minutes && !begins;
+	/* Where one is unconfirmed already, what it restores is on the disk: the deadline of this one is written
+	 * after its text, so that a commit that fails extends nothing. */
+	bool begins = m->confirm_minutes && !k->unconfirmed.pending, extends = m->confirm_minutes && !begins;
 	if ((begins && unconfirmed_begin(k, m->confirm_minutes, &e)) ||
-		store_write(k->config_dir, &m->next, &k->running, &e)) {
+		config_store_write(k->config_dir, &m->next, &k->running, &e)) {
 		if (begins)
-			unconfirmed_over(k);
+			unconfirmed_end_logged(k);
 		err_add(&e, RC_IO, "so nothing is changed");
 		commit_refuse(k, e.rc, e.text);
 		return;
@@ -107,25 +106,25 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	running_done(&k->running);
 	k->running = m->next;
 	m->next = (struct running){ .memory = -1 };
-	if (m->back)
-		unconfirmed_over(k);
-	else if (lengthens && unconfirmed_begin(k, m->confirm_minutes, &e))
-		log_warn("%s; the time of the unconfirmed commit before it stays", e.text);
-	if (m->back)
-		log_info("generation %llu, which is what ran before, is committed by nobody",
+	if (m->restores)
+		unconfirmed_end_logged(k);
+	else if (extends && unconfirmed_begin(k, m->confirm_minutes, &e))
+		log_warn("%s; the deadline of the unconfirmed commit before it is kept", e.text);
+	if (m->restores)
+		log_info("generation %llu restores the configuration from before the unconfirmed commit",
 			(unsigned long long)k->running.generation);
 	else
-		log_info("generation %llu is committed by uid %u", (unsigned long long)k->running.generation,
+		log_info("generation %llu was committed by uid %u", (unsigned long long)k->running.generation,
 			m->uid);
 	distribute_all(k, TAKEN_WAIT_NS);
 	if (distribute_complete(k))
-		commit_taken(k);
+		commit_finish(k);
 }
 
 static void commit_enter(struct control *k)
 {
-	enter_overrides(k, &k->commit);
-	if (enter_commit(k, &k->commit, on_commit_receipt))
+	entry_config_overrides(k, &k->commit);
+	if (entry_config_commit(k, &k->commit, on_commit_receipt))
 		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
 
@@ -135,7 +134,7 @@ static void on_witnesses_receipt(void *context, uint64_t cookie, const struct ms
 	struct child *child = context;
 	struct control *k = child->context;
 
-	if (k->commit.under_way && k->commit.cookie == cookie && !commit_refused(k, r))
+	if (k->commit.under_way && k->commit.cookie == cookie && !commit_receipt_refuses(k, r))
 		commit_enter(k);
 }
 
@@ -156,7 +155,7 @@ static void fault_row(struct client *c, const struct fault *f)
 		client_row(c, &row);
 }
 
-/* What is wrong with the text, all of it: the answer has room for the beginning only. */
+/* All faults of the text: the answer itself has room for the first ones only. */
 static void faults_rows(struct client *c, const struct faults *f)
 {
 	struct fault more = { 0 };
@@ -168,14 +167,14 @@ static void faults_rows(struct client *c, const struct faults *f)
 		fault_row(c, &more);
 }
 
-/* Reads and compiles into r; on an error the text for the person is in e. */
+/* Reads and compiles into r; e says what is wrong, for the person. */
 static enum rc prepare(struct client *c, int file, struct running *r, struct err *e)
 {
 	struct faults faults = { 0 };
 	const char *name = c->request.name[0] ? c->request.name : "configuration";
 	char *text = NULL;
 	size_t n = 0;
-	enum rc rc = store_read_file(file, &text, &n, e);
+	enum rc rc = config_store_read_file(file, &text, &n, e);
 
 	r->generation = c->control->running.generation + 1;
 	if (!rc)
@@ -196,14 +195,14 @@ void commit_check(struct client *c, int file)
 	running_done(&r);
 }
 
-/* It is compiled: the ledger first. */
+/* It is compiled: now the ledger. */
 static void commit_go(struct control *k)
 {
 	struct commit *m = &k->commit;
 
 	if (!evidence_changes(k, &m->next))
 		commit_enter(k);
-	else if (enter_witnesses(k, m, on_witnesses_receipt))
+	else if (entry_witnesses_change(k, m, on_witnesses_receipt))
 		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
 
@@ -215,7 +214,7 @@ void commit_begin(struct client *c, int file)
 	enum rc rc;
 
 	if (m->under_way) {
-		client_end(c, RC_AGAIN, 0, "another commit is under way");
+		client_end(c, RC_AGAIN, 0, "another commit is in progress");
 		return;
 	}
 	*m = (struct commit){
@@ -234,13 +233,15 @@ void commit_begin(struct client *c, int file)
 	commit_go(k);
 }
 
-void commit_back(struct control *k, char *text, size_t n)
+void commit_restore(struct control *k, char *text, size_t n)
 {
 	struct commit *m = &k->commit;
 	struct faults faults;
 	struct err e = { 0 };
 
-	*m = (struct commit){ .under_way = true, .back = true, .cookie = k->next_tag++, .next.memory = -1 };
+	*m = (struct commit){
+		.under_way = true, .restores = true, .cookie = k->next_tag++, .next.memory = -1
+	};
 	snprintf(m->comment, sizeof m->comment, "generation %llu was not confirmed within %u minutes",
 		(unsigned long long)k->running.generation, k->unconfirmed.minutes);
 	m->next.generation = k->running.generation + 1;
@@ -259,5 +260,5 @@ void commit_forget(struct client *c)
 void commit_tick(struct control *k)
 {
 	if (k->commit.under_way && !k->commit.next.text && k->child->loop.now >= k->taken_deadline)
-		commit_taken(k);
+		commit_finish(k);
 }

@@ -21,13 +21,13 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		return clients_listen(k, fd);
 	default:
 		close(fd);
-		return err_add(e, RC_DENIED, "control has no use for it");
+		return err_add(e, RC_DENIED, "control takes no such resource");
 	}
 }
 
 static void on_link(struct child *c, enum proc peer)
 {
-	/* Before the start there is nothing to give; then on_start gives it to all. */
+	/* Before the start there is nothing to give; on_start gives it to all. */
 	if (c->started)
 		distribute_to(c->context, peer);
 }
@@ -39,7 +39,7 @@ static void on_link_lost(struct child *c, enum proc peer)
 	relay_owner_lost(k, peer);
 	distribute_lost(k, peer);
 	if (distribute_complete(k))
-		commit_taken(k);
+		commit_finish(k);
 }
 
 static void tick(struct loop *l, struct timer *t)
@@ -59,12 +59,13 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	enum rc rc;
 
 	if (k->config_dir < 0 || k->listener < 0)
-		return err_add(
-			e, RC_INTERNAL, "the configuration's directory or the socket was not handed over");
+		return err_add(e, RC_INTERNAL,
+			"the configuration directory or the command line's socket was not handed over");
 	rc = running_load(k, e);
 	if (rc)
 		return rc;
-	log_info("generation %llu of the configuration runs", (unsigned long long)k->running.generation);
+	log_info(
+		"generation %llu of the configuration is running", (unsigned long long)k->running.generation);
 	distribute_all(k, TAKEN_WAIT_NS);
 	unconfirmed_load(k);
 	return RC_OK;
@@ -80,7 +81,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	}
 	distribute_taken(k, peer, f);
 	if (distribute_complete(k))
-		commit_taken(k);
+		commit_finish(k);
 }
 
 static void control_done(struct control *k)
@@ -115,5 +116,5 @@ void control_init(struct control *k, struct child *c)
 	*k = (struct control){ .child = c, .config_dir = -1, .listener = -1, .next_tag = 1 };
 	k->running.memory = k->commit.next.memory = -1;
 	k->tick = (struct timer){ .fn = tick, .context = k };
-	k->confirm_timer = (struct timer){ .fn = unconfirmed_look, .context = k };
+	k->confirm_timer = (struct timer){ .fn = confirm_expire, .context = k };
 }

@@ -3,20 +3,20 @@
  * program. One thread on ipc/loop.h; everything here runs on it. The files of this folder share this header
  * and nothing else.
  *
- *	main.c        enters the sandbox
- *	control.c     callbacks: resources, links, messages, the tick
- *	clients.c     connections of the command line: who they are, what they may, one request each
- *	answer.c      what a client is answered
- *	relay.c       requests that another process answers: show, clear, ike, trace
- *	commit.c      text -> checked -> entered -> kept -> handed out -> taken
- *	running.c     the running configuration: compiled, loaded at the start
- *	distribute.c  the sealed snapshot, and who has taken it
- *	store.c       running.conf and its history
- *	entries.c     what control says to the ledger
- *	evidence.c    the witnesses that a commit brings
- *	unconfirmed.c what is on the disk of a commit that has to be confirmed
- *	confirm.c     such a commit is confirmed, or its time is over
- *	guards.c      commits that would close everything or cut their own way off: only if it is meant
+ *	main.c          enters the sandbox
+ *	control.c       callbacks: resources, links, messages, the tick
+ *	clients.c       connections of the command line: who they are, what they may, one request each
+ *	answer.c        what a client is answered
+ *	relay.c         requests that another process answers: show, clear, ike, trace
+ *	commit.c        text -> checked -> entered -> stored -> distributed -> taken
+ *	running.c       the running configuration: compiled, loaded at the start
+ *	distribute.c    the sealed snapshot, and which processes have taken it
+ *	config_store.c  running.conf and its history
+ *	entries.c       what control enters in the ledger
+ *	evidence.c      the witnesses that a commit changes
+ *	unconfirmed.c   a commit that has to be confirmed: its state, and what is stored of it
+ *	confirm.c       such a commit is confirmed, or restored when its time is over
+ *	guards.c        commits that would close everything or cut their own connection off
  */
 #ifndef PROC_CONTROL_CONTROL_H
 #define PROC_CONTROL_CONTROL_H
@@ -44,7 +44,7 @@ enum client_work {
 	CLIENT_RELAY,  /* an owner's answer is awaited */
 	CLIENT_PAUSED, /* between two pieces of a table: it has to take what waits for it first */
 	CLIENT_TRACE,  /* lines come until the count is reached or the client goes */
-	CLIENT_COMMIT, /* the commit of this client is under way */
+	CLIENT_COMMIT, /* the commit of this client is in progress */
 	CLIENT_ENDED,  /* it has its answer; waiting for it to go */
 };
 
@@ -87,7 +87,7 @@ struct commit {
 	char comment[256];
 	uint32_t uid;
 	uint32_t confirm_minutes;      /* 0: it needs no confirmation */
-	bool back;		       /* of what ran before one that was not confirmed */
+	bool restores;		       /* what ran before one that was not confirmed */
 	struct err close_all, cut_off; /* what the guards say that was overridden; rc RC_OK: nothing */
 };
 
@@ -148,9 +148,9 @@ void commit_begin(struct client *c, int file);
 void commit_check(struct client *c, int file); /* CLI_CHECK: says what a commit would say */
 void commit_forget(struct client *c);
 void commit_tick(struct control *k);
-void commit_taken(struct control *k); /* everybody has answered, or the time is over */
-/* Takes the text over; nobody waits for the answer. */
-void commit_back(struct control *k, char *text, size_t n);
+void commit_finish(struct control *k); /* everybody has answered, or the time is over */
+/* A commit of that text, which is taken over; nobody waits for the answer. */
+void commit_restore(struct control *k, char *text, size_t n);
 
 /* running.c */
 /* Text (taken over) to a whole struct running; r->generation is set by the caller. */
@@ -160,64 +160,66 @@ enum rc running_load(struct control *k, struct err *e);
 void running_done(struct running *r);
 
 /* distribute.c */
-enum rc snapshot_memory(int *ret_fd, const void *block, size_t bytes, struct err *e);
+enum rc snapshot_memfd(int *ret_fd, const void *block, size_t bytes, struct err *e);
 void distribute_all(struct control *k, mono_ns wait);
 void distribute_to(struct control *k, enum proc peer); /* it has just been linked */
 void distribute_taken(struct control *k, enum proc peer, const struct ipc_frame *f);
 void distribute_lost(struct control *k, enum proc peer);
 bool distribute_complete(const struct control *k);
 
-/* store.c: inside the directory k->config_dir */
-enum rc store_read(int dir, char **ret_text, size_t *ret_n, struct err *e); /* RC_NOT_FOUND: there is none */
-uint64_t store_generation(
+/* config_store.c: inside the directory k->config_dir */
+enum rc config_store_read(
+	int dir, char **ret_text, size_t *ret_n, struct err *e); /* RC_NOT_FOUND: there is none */
+uint64_t config_store_generation(
 	int dir, const uint8_t sha256[32]); /* of that text; one more than the last if it is another */
 /*
  * RC_OK: the new text is the running one (a directory that cannot be synced is logged). On an error the
  * running text is the old one. old may be NULL.
  */
-enum rc store_write(int dir, const struct running *next, const struct running *old, struct err *e);
+enum rc config_store_write(int dir, const struct running *next, const struct running *old, struct err *e);
 /* The text that ran before a commit that is not confirmed, with the time that it has. RC_NOT_FOUND: there is none. */
-enum rc store_unconfirmed_write(
+enum rc config_store_unconfirmed_write(
 	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e);
-enum rc store_unconfirmed_read(
+enum rc config_store_unconfirmed_read(
 	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e);
-enum rc store_unconfirmed_remove(int dir, struct err *e);
+enum rc config_store_unconfirmed_remove(int dir, struct err *e);
 /* All of a regular file that somebody else gave us. */
-enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
+enum rc config_store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
 
 /* entries.c */
 struct ledger_body;
 enum rc entry_send(struct control *k, enum ledger_mode mode, struct ledger_body *b, ledger_receipt_fn *fn,
 	uint64_t cookie);
-enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
-void enter_loaded(struct control *k);
-void enter_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
-/* The act that was entered last for this client is not done; also when its entry never came to be. */
-void enter_given_up(struct control *k, const struct client *c, const char *why);
-enum rc enter_act(
+enum rc entry_config_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
+void entry_config_load(struct control *k);
+void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
+/* The action that was entered last for this client is not carried out; also when its entry never came to be. */
+void entry_admin_act_aborted(struct control *k, const struct client *c, const char *why);
+enum rc entry_admin_act(
 	struct control *k, struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn);
 
 /* unconfirmed.c */
 /* the first one: before the text is kept */
 enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e);
-/* It waits for nothing any more. On an error it goes on waiting. */
+/* The commit stays, confirmed or replaced. On an error it is still unconfirmed. */
 enum rc unconfirmed_end(struct control *k, struct err *e);
-void unconfirmed_over(struct control *k); /* the same, where nobody can be told */
+void unconfirmed_end_logged(
+	struct control *k); /* the same; an error is logged, and the deadline begins again */
 void unconfirmed_load(struct control *k);
 
 /* confirm.c */
-void unconfirmed_confirm(struct client *c);
-void unconfirmed_look(struct loop *l, struct timer *t);
+void confirm_now(struct client *c);
+void confirm_expire(struct loop *l, struct timer *t);
 
 /* guards.c */
 /* RC_DENIED unless what the guards say is meant; then it is kept in m for the ledger. */
 enum rc guards_check(
 	struct commit *m, const struct running *now, const struct msg_cli_request *q, struct err *e);
 /* What was overridden, ahead of config_commit, whose receipt stands for it as well. */
-void enter_overrides(struct control *k, const struct commit *m);
+void entry_config_overrides(struct control *k, const struct commit *m);
 
 /* evidence.c */
 bool evidence_changes(const struct control *k, const struct running *next);
-enum rc enter_witnesses(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
+enum rc entry_witnesses_change(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
 
 #endif

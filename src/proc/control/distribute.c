@@ -1,6 +1,6 @@
 /*
- * The snapshot in a sealed file of memory: supervisor, keeper, ike and the data plane get the same one and
- * answer SNAPSHOT_TAKEN. One that starts later gets it with its link.
+ * The snapshot in a sealed memfd: supervisor, keeper, ike and data plane get the same one and answer
+ * SNAPSHOT_TAKEN. A process that starts later gets it with its link.
  */
 #include "base/log.h"
 #include "proc/control/control.h"
@@ -13,7 +13,7 @@
 
 static const enum proc receivers[] = { PROC_SUPERVISOR, PROC_KEEPER, PROC_IKE, PROC_DATAPLANE };
 
-enum rc snapshot_memory(int *ret_fd, const void *block, size_t bytes, struct err *e)
+enum rc snapshot_memfd(int *ret_fd, const void *block, size_t bytes, struct err *e)
 {
 	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	size_t written = 0;

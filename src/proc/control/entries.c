@@ -1,7 +1,7 @@
 /*
- * What control says to the ledger: before a commit and before an administrator's act (the act waits for the
- * receipt), and behind a refusal, an act that is given up and a load at start (nothing waits). Bodies come
- * from the ledger's own table of fields.
+ * What control enters in the ledger: before a commit and before an administrator's action (which waits for the
+ * receipt), and after a refusal, an aborted action and a load at start (nothing waits). Bodies come from the
+ * ledger's own table of fields.
  */
 #include "base/log.h"
 #include "ledger/types.h"
@@ -24,13 +24,13 @@ static const char *sha256_text(char ret_text[65], const uint8_t *sha256)
 	return sha256 ? hex_from_bytes(ret_text, sha256, 32) : "";
 }
 
-enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn)
+enum rc entry_config_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn)
 {
 	struct ledger_body b;
 	char text[65];
 
 	ledger_body_begin(&b, LEDGER_CONFIG_COMMIT);
-	if (m->back)
+	if (m->restores)
 		ledger_body_str(&b, "admin", "");
 	else
 		ledger_body_strf(&b, "admin", "uid %u", m->uid);
@@ -41,8 +41,8 @@ enum rc enter_commit(struct control *k, const struct commit *m, ledger_receipt_f
 	return entry_send(k, LEDGER_GATE, &b, fn, m->cookie);
 }
 
-/* The text was entered when it was committed; this says that it runs again. Nothing waits for it. */
-void enter_loaded(struct control *k)
+/* The text was entered when it was committed; this says that it is running again. Nothing waits for it. */
+void entry_config_load(struct control *k)
 {
 	struct ledger_body b;
 	char text[65];
@@ -54,7 +54,7 @@ void enter_loaded(struct control *k)
 		log_error("the load of the configuration cannot be entered in the ledger");
 }
 
-void enter_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why)
+void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why)
 {
 	struct ledger_body b;
 	char text[65];
@@ -70,7 +70,7 @@ void enter_refused(struct control *k, const struct client *c, const uint8_t *sha
 		log_error("the refused configuration cannot be entered in the ledger: %s", why);
 }
 
-enum rc enter_act(
+enum rc entry_admin_act(
 	struct control *k, struct client *c, const char *act, const char *detail, ledger_receipt_fn *fn)
 {
 	struct ledger_body b;
@@ -84,7 +84,7 @@ enum rc enter_act(
 	return rc;
 }
 
-void enter_given_up(struct control *k, const struct client *c, const char *why)
+void entry_admin_act_aborted(struct control *k, const struct client *c, const char *why)
 {
 	struct ledger_body b;
 

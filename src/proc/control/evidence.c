@@ -1,4 +1,4 @@
-/* The ledger's witnesses as a commit brings them: what of it is new. */
+/* The ledger's witnesses as a commit changes them. */
 #include "ledger/types.h"
 #include "proc/control/control.h"
 
@@ -40,7 +40,7 @@ static void evidence_text(char *ret_text, size_t size, const struct snap_evidenc
 	}
 }
 
-enum rc enter_witnesses(struct control *k, const struct commit *m, ledger_receipt_fn *fn)
+enum rc entry_witnesses_change(struct control *k, const struct commit *m, ledger_receipt_fn *fn)
 {
 	char before[LEDGER_BODY_TEXT_MAX / 4], after[LEDGER_BODY_TEXT_MAX / 4];
 	struct ledger_body b;

@@ -1,15 +1,14 @@
 /*
  * Two mistakes that a commit does not make by accident: a configuration that closes everything (an empty text,
- * above all), and one that cuts off the connection on which its own administrator sits. Each
- * is refused with the reason unless the request says by its option that it is meant; then the ledger says so.
- * Where the administrator sits is the program's word (cli/connection.c): a false one harms nobody but who
- * gives it.
+ * above all), and one that cuts off the connection of its own administrator. Each is refused with the reason
+ * unless an option of the request says that it is meant; then the ledger says so. That connection is named by
+ * the administrator's program (cli/connection.c): a false one harms only the administrator who sends it.
  */
 #include "base/log.h"
 #include "ledger/types.h"
 #include "proc/control/control.h"
 
-/* What the guard says is kept when it is overridden, else it is the error. */
+/* What a guard says is kept in `kept` when it is overridden; else it is the error. */
 static enum rc guard(enum rc rc, bool meant, struct err *kept, struct err *e)
 {
 	if (rc && meant)
@@ -45,7 +44,7 @@ enum rc guards_check(
 			    q->flags & COMMIT_CUT_OFF, &m->cut_off, e);
 }
 
-static void enter_override(
+static void config_override(
 	struct control *k, const struct commit *m, const char *option, const struct err *warning)
 {
 	struct ledger_body b;
@@ -61,8 +60,8 @@ static void enter_override(
 		log_error("the overridden check cannot be entered in the ledger: %s", warning->text);
 }
 
-void enter_overrides(struct control *k, const struct commit *m)
+void entry_config_overrides(struct control *k, const struct commit *m)
 {
-	enter_override(k, m, "--close-all", &m->close_all);
-	enter_override(k, m, "--cut-off", &m->cut_off);
+	config_override(k, m, "--close-all", &m->close_all);
+	config_override(k, m, "--cut-off", &m->cut_off);
 }

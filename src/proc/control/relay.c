@@ -1,9 +1,9 @@
 /*
- * Requests that another process answers. `show` goes to the table's owner at once; an act (clear, ike, trace)
- * is entered in the ledger first and goes to its owner when the receipt is there. Rows come back under the
- * tag that control gave the request, and only from the owner that was asked. A table comes in pieces
- * (ipc/rows.h): the next one is asked for when its client has taken the last. An owner that says more than a
- * client takes all the same (a trace) is held back by not reading from it, for a bounded time.
+ * Requests that another process answers. `show` goes to the table's owner at once; an action (clear, ike,
+ * trace) is entered in the ledger first and goes to its owner when the receipt is there. Rows come back under
+ * the tag that control gave the request, and only from the owner that was asked. A table comes in pieces
+ * (ipc/rows.h): the next one is asked for when its client has read the last. An owner that sends more than a
+ * client reads all the same (a trace) is held back by not reading from it, for a bounded time.
  */
 #include "base/log.h"
 #include "proc/control/control.h"
@@ -38,7 +38,7 @@ static enum proc table_owner(uint32_t table)
 	return PROC_COUNT;
 }
 
-/* Asks the owner, or answers that it is not there. */
+/* The owner was asked, or the client is told that it is not running. */
 static void asked(struct client *c, enum client_work work, enum proc owner, enum rc rc, mono_ns wait)
 {
 	if (rc) {
@@ -79,7 +79,7 @@ void relay_resume(struct client *c)
 void relay_show(struct client *c)
 {
 	if (table_owner(c->request.show.table) == PROC_COUNT) {
-		client_end(c, RC_NOT_FOUND, 0, "there is no such table");
+		client_end(c, RC_NOT_FOUND, 0, "unknown table %u: no such table", c->request.show.table);
 		return;
 	}
 	c->next = 0;
@@ -98,7 +98,7 @@ static void act_now(struct client *c)
 	c->tag = k->next_tag++;
 	switch (q->command) {
 	case CLI_CONFIRM:
-		unconfirmed_confirm(c);
+		confirm_now(c);
 		break;
 	case CLI_CLEAR_SESSIONS:
 		asked(c, CLIENT_RELAY, PROC_DATAPLANE,
@@ -123,19 +123,19 @@ static void on_act_receipt(void *context, uint64_t cookie, const struct msg_ledg
 	struct client *c = client_by_tag(child->context, cookie, CLIENT_ENTRY);
 
 	if (!c)
-		return; /* it went away: the act does not happen */
+		return; /* it disconnected: the action is aborted already */
 	if (r->rc == RC_OK) {
 		act_now(c);
 		return;
 	}
-	enter_given_up(c->control, c, r->text);
-	client_end(c, RC_DENIED, 0, "%s, so it is not done: %.*s",
+	entry_admin_act_aborted(c->control, c, r->text);
+	client_end(c, RC_DENIED, 0, "%s, so the action was aborted: %.*s",
 		r->rc == RC_AGAIN ? "the witnesses did not cosign it" : "the ledger did not enter it",
 		(int)sizeof r->text, r->text);
 }
 
-/* "tcp 10.1.0.0/24:any -> any:443" */
-static void filter_words(char *ret_text, size_t size, const struct msg_filter *f)
+/* "protocol 6, 10.1.0.0/24 port 0 to any port 443 (0: any)" */
+static void filter_describe(char *ret_text, size_t size, const struct msg_filter *f)
 {
 	char src[RANGE_TEXT_MAX] = "any", dst[RANGE_TEXT_MAX] = "any";
 
@@ -147,7 +147,7 @@ static void filter_words(char *ret_text, size_t size, const struct msg_filter *f
 		dst, f->dst_port);
 }
 
-static bool trace_under_way(const struct control *k)
+static bool trace_in_progress(const struct control *k)
 {
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		if (k->clients[i].work == CLIENT_TRACE)
@@ -156,7 +156,7 @@ static bool trace_under_way(const struct control *k)
 	return false;
 }
 
-/* What came from the client and is used as text or index here; ranges are checked by whoever uses them. */
+/* What came from the client and is used as text or index here; ranges are checked by their user. */
 static bool request_is_sound(const struct msg_cli_request *q)
 {
 	const struct ip_range *ranges[] = { &q->show.filter.src, &q->show.filter.dst };
@@ -179,16 +179,18 @@ void relay_act(struct client *c)
 	enum rc rc;
 
 	if (!request_is_sound(q)) {
-		client_end(c, RC_MALFORMED, 0, "a malformed request");
+		client_end(c, RC_MALFORMED, 0,
+			"malformed request: expected address ranges of one family and a known IKE command");
 		return;
 	}
-	if (q->command == CLI_TRACE && (trace_under_way(k) || q->show.filter.count == 0)) {
+	if (q->command == CLI_TRACE && (trace_in_progress(k) || q->show.filter.count == 0)) {
 		client_end(c, RC_AGAIN, 0, "%s",
-			trace_under_way(k) ? "another trace is under way" : "no packets are wanted");
+			trace_in_progress(k) ? "another trace is in progress"
+					     : "a trace of 0 packets: expected at least 1");
 		return;
 	}
 	if (q->command == CLI_CONFIRM && !k->unconfirmed.pending) {
-		client_end(c, RC_NOT_FOUND, 0, "no commit waits to be confirmed");
+		client_end(c, RC_NOT_FOUND, 0, "no commit is waiting to be confirmed");
 		return;
 	}
 	c->generation = k->running.generation;
@@ -197,12 +199,12 @@ void relay_act(struct client *c)
 	else if (q->command == CLI_IKE)
 		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
 	else
-		filter_words(detail, sizeof detail, &q->show.filter);
+		filter_describe(detail, sizeof detail, &q->show.filter);
 	c->tag = k->next_tag++;
 	c->work = CLIENT_ENTRY;
-	rc = enter_act(k, c, act_names[q->command], detail, on_act_receipt);
+	rc = entry_admin_act(k, c, act_names[q->command], detail, on_act_receipt);
 	if (rc)
-		client_end(c, RC_DENIED, 0, "the ledger is not running, so it is not done");
+		client_end(c, RC_DENIED, 0, "the ledger is not running, so the action was aborted");
 }
 
 void relay_forget(struct client *c)
@@ -210,7 +212,7 @@ void relay_forget(struct client *c)
 	struct msg_filter stop = { .count = 0 };
 
 	if (c->work == CLIENT_ENTRY)
-		enter_given_up(c->control, c, "the administrator went away");
+		entry_admin_act_aborted(c->control, c, "the client disconnected");
 	if (c->work == CLIENT_TRACE)
 		ipc_send_TRACE(child_link(c->control->child, PROC_DATAPLANE), c->tag, &stop);
 }
@@ -224,7 +226,7 @@ static void forward_row(
 
 	if (!c || c->owner != peer || row->n > ROW_MAX)
 		return;
-	/* A trace ends with an empty line: all packets that were wanted have been followed. */
+	/* A trace ends with an empty line: all packets of the request have been traced. */
 	if (work == CLIENT_TRACE && row->n == 0) {
 		c->work = CLIENT_ENDED;
 		client_end(c, RC_OK, 0, "done");
@@ -247,8 +249,8 @@ static void forward_end(struct control *k, enum proc peer, uint64_t tag, const s
 	if (c->request.command == CLI_SHOW && r->rc == RC_OK && r->next && r->next <= c->next) {
 		/* The same piece again and again, as long as its client listens. */
 		log_warn("aborting 'show': the answer of %s does not advance", proc_name(peer));
-		client_end(
-			c, RC_INTERNAL, c->rows, "%s does not come to the end of the table", proc_name(peer));
+		client_end(c, RC_INTERNAL, c->rows,
+			"the answer of %s does not advance, so the request was aborted", proc_name(peer));
 		return;
 	}
 	c->next = r->next;
@@ -291,7 +293,9 @@ void relay_owner_lost(struct control *k, enum proc peer)
 		if ((c->work == CLIENT_RELAY || c->work == CLIENT_PAUSED || c->work == CLIENT_TRACE) &&
 			c->owner == peer) {
 			c->work = CLIENT_ENDED;
-			client_end(c, RC_AGAIN, 0, "%s went down meanwhile", proc_name(peer));
+			client_end(c, RC_AGAIN, 0,
+				"%s ended before it answered; the supervisor will restart it",
+				proc_name(peer));
 		}
 	}
 }

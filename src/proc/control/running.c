@@ -30,7 +30,7 @@ enum rc running_compile(
 	if (!rc)
 		rc = configured_keys_check(&((const struct snapshot *)r->block)->evidence, name, e);
 	if (!rc)
-		rc = snapshot_memory(&r->memory, r->block, r->bytes, e);
+		rc = snapshot_memfd(&r->memory, r->block, r->bytes, e);
 	return rc;
 }
 
@@ -54,7 +54,7 @@ static enum rc running_empty(struct control *k, bool lost, struct err *e)
 		return err_add(e, RC_INTERNAL, "out of memory");
 	if (lost) {
 		crypto_hash_sha256(r->sha256, (const unsigned char *)text, strlen(text));
-		generation = store_generation(k->config_dir, r->sha256);
+		generation = config_store_generation(k->config_dir, r->sha256);
 	}
 	r->generation = generation;
 	return running_compile(r, text, strlen(text), "built-in", &none, e);
@@ -67,25 +67,25 @@ enum rc running_load(struct control *k, struct err *e)
 	struct faults faults;
 	char *text = NULL;
 	size_t n = 0;
-	enum rc rc = store_read(k->config_dir, &text, &n, &fault);
+	enum rc rc = config_store_read(k->config_dir, &text, &n, &fault);
 
 	if (!rc) {
 		crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
-		r->generation = store_generation(k->config_dir, r->sha256);
+		r->generation = config_store_generation(k->config_dir, r->sha256);
 		rc = running_compile(r, text, n, "running.conf", &faults, &fault);
 		if (!rc) {
 			if (snapshot_check_not_closed(r->block, "running.conf", &fault))
 				log_warn("%s", fault.text);
-			enter_loaded(k);
+			entry_config_load(k);
 			return RC_OK;
 		}
-		enter_refused(k, NULL, r->sha256, fault.text);
+		entry_config_refused(k, NULL, r->sha256, fault.text);
 	}
 	log_line(rc == RC_NOT_FOUND ? LOG_WARN : LOG_ERROR,
-		"%s; all is denied, to the host as well, until a configuration is committed",
+		"%s; all traffic is denied, to the host as well, until a configuration is committed",
 		rc == RC_NOT_FOUND ? "there is no stored configuration" : fault.text);
 	rc = running_empty(k, rc != RC_NOT_FOUND, e);
 	if (!rc)
-		enter_loaded(k);
+		entry_config_load(k);
 	return rc;
 }

@@ -1,5 +1,5 @@
 /*
- * What stands on the disk of a commit that waits to be confirmed: begun, ended, read again at the start.
+ * A commit that waits to be confirmed: its state, and what is stored of it, so that a restart of control finds it.
  */
 #include "base/log.h"
 #include "proc/control/control.h"
@@ -26,10 +26,10 @@ enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
 	enum rc rc = RC_OK;
 
 	if (k->unconfirmed.pending)
-		rc = store_unconfirmed_read(k->config_dir, &old, &ignored, &text, &n, e);
+		rc = config_store_unconfirmed_read(k->config_dir, &old, &ignored, &text, &n, e);
 	if (!rc)
-		rc = store_unconfirmed_write(k->config_dir, deadline, minutes, text ? text : before->text,
-			text ? n : before->n, e);
+		rc = config_store_unconfirmed_write(k->config_dir, deadline, minutes,
+			text ? text : before->text, text ? n : before->n, e);
 	free(text);
 	if (!rc)
 		pending(k, deadline, minutes);
@@ -38,7 +38,7 @@ enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
 
 enum rc unconfirmed_end(struct control *k, struct err *e)
 {
-	enum rc rc = store_unconfirmed_remove(k->config_dir, e);
+	enum rc rc = config_store_unconfirmed_remove(k->config_dir, e);
 
 	if (rc)
 		return rc;
@@ -47,13 +47,14 @@ enum rc unconfirmed_end(struct control *k, struct err *e)
 	return RC_OK;
 }
 
-void unconfirmed_over(struct control *k)
+void unconfirmed_end_logged(struct control *k)
 {
 	struct err e = { 0 };
 
 	if (!unconfirmed_end(k, &e))
 		return;
-	log_error("%s; what runs now is committed again in %u minutes", e.text, k->unconfirmed.minutes);
+	log_error("%s; the running configuration will be committed again in %u minutes", e.text,
+		k->unconfirmed.minutes);
 	k->unconfirmed.deadline = clock_utc() + k->unconfirmed.minutes * MINUTE_US;
 }
 
@@ -64,11 +65,11 @@ void unconfirmed_load(struct control *k)
 	uint32_t minutes;
 	utc_us deadline;
 	size_t n;
-	enum rc rc = store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e);
+	enum rc rc = config_store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e);
 
 	if (rc == RC_OK)
 		pending(k, deadline, minutes);
 	else if (rc != RC_NOT_FOUND)
-		log_error("%s; the commit that waits to be confirmed stays", e.text);
+		log_error("%s; the unconfirmed commit stays in force", e.text);
 	free(text);
 }

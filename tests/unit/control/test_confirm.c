@@ -19,7 +19,7 @@ static void commit_unconfirmed(const char *text, uint64_t generation, uint32_t m
 	close(fd);
 	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
 	take_all(generation);
-	ends(&l, RC_OK, "unless 'plaingate confirm' comes in time");
+	ends(&l, RC_OK, "without 'plaingate confirm' in time");
 }
 
 static struct ipc_link confirm(void)
@@ -65,14 +65,14 @@ static void confirmed(void **state)
 {
 	struct ipc_link l = confirm();
 
-	ends(&l, RC_NOT_FOUND, "no commit waits");
+	ends(&l, RC_NOT_FOUND, "no commit is waiting");
 	commit_good(GOOD, 1);
 	commit_unconfirmed(OTHER, 2, 5);
 	is_there(true);
 	l = confirm();
 	enter(LEDGER_ADMIN_ACT, RC_IO, "\"act\":\"confirm\""); /* not without the ledger */
 	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "");
-	ends(&l, RC_DENIED, "so it is not done");
+	ends(&l, RC_DENIED, "so the action was aborted");
 	is_there(true);
 	l = confirm();
 	enter(LEDGER_ADMIN_ACT, RC_OK, "\"detail\":\"generation 2\"");
@@ -96,11 +96,11 @@ static void confirmed_too_late(void **state)
 	l = confirm();
 	tag = expect(&peers[PROC_LEDGER], IPC_LEDGER_APPEND)->head.tag;
 	control.unconfirmed.deadline = 0;
-	unconfirmed_look(&child.loop, &control.confirm_timer);
+	confirm_expire(&child.loop, &control.confirm_timer);
 	assert_int_equal(ipc_send_LEDGER_RECEIPT(&peers[PROC_LEDGER], tag, &r), RC_OK);
-	ends(&l, RC_AGAIN, "generation 2 is not confirmed: another commit is under way");
+	ends(&l, RC_AGAIN, "generation 2 is not confirmed: another commit is in progress");
 	enter(LEDGER_CONFIG_COMMIT, RC_OK, "not confirmed");
-	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "another commit is under way");
+	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "another commit is in progress");
 	take_all(3);
 	file_is("running.conf", GOOD);
 }
@@ -177,8 +177,8 @@ static void goes_back_to_the_longest_text(void **state)
 	memcpy(text, GOOD, strlen(GOOD));
 	text[CONFIG_TEXT_MAX + 1] = '\0';
 	l = commit(text);
-	enter(LEDGER_CONFIG_REFUSED, RC_OK, "8388609 bytes, at most 8388608 are taken");
-	ends(&l, RC_LIMIT, "the configuration has 8388609 bytes, at most 8388608 are taken");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "8388609 bytes, at most 8388608 are allowed");
+	ends(&l, RC_LIMIT, "the configuration has 8388609 bytes, at most 8388608 are allowed");
 	text[CONFIG_TEXT_MAX] = '\0';
 	commit_good(text, 1);
 	commit_unconfirmed(OTHER, 2, 5);

@@ -315,7 +315,7 @@ static void show_goes_to_its_owner(void **state)
 	l = ask(q, null);
 	expect(&peers[PROC_IKE], IPC_SHOW);
 	ipc_link_close(&peers[PROC_IKE]);
-	ends(&l, RC_AGAIN, "ike went down meanwhile");
+	ends(&l, RC_AGAIN, "ike ended before it answered");
 	l = ask(q, null);
 	ends(&l, RC_AGAIN, "ike is not running");
 	q.show.table = SHOW_COUNT;
@@ -346,7 +346,7 @@ static void acts_are_entered_first(void **state)
 	l = ask(q, null);
 	enter(LEDGER_ADMIN_ACT, RC_IO, "terminate branch");
 	enter(LEDGER_ADMIN_ACT_ABORTED, RC_OK, "\"entry\":3,\"reason\":\"the disk is full\"");
-	ends(&l, RC_DENIED, "not done");
+	ends(&l, RC_DENIED, "the action was aborted");
 	expect_nothing(&peers[PROC_IKE]);
 	l = ask(q, null);
 	enter(LEDGER_ADMIN_ACT, RC_OK, "\"act\":\"ike\"");
@@ -360,7 +360,7 @@ static void acts_are_entered_first(void **state)
 	l = ask(q, null);
 	f = expect(&peers[PROC_LEDGER], IPC_LEDGER_APPEND);
 	tag = f->head.tag;
-	snprintf(text, sizeof text, "\"entry\":%llu,\"reason\":\"the administrator went away\"",
+	snprintf(text, sizeof text, "\"entry\":%llu,\"reason\":\"the client disconnected\"",
 		(unsigned long long)f->u.LEDGER_APPEND.n);
 	ipc_link_close(&l);
 	pump();
@@ -454,7 +454,7 @@ static void configuration_is_told(void **state)
 	l = ask(q, pipes[1]);
 	ends(&l, RC_MALFORMED, "not a memfd");
 	l = ask((struct msg_cli_request){ .command = CLI_COMMIT }, pipes[0]);
-	ends(&l, RC_MALFORMED, "plain file");
+	ends(&l, RC_MALFORMED, "regular file");
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -527,7 +527,7 @@ static void a_table_without_end(void **state)
 		uint64_t tag = expect(&peers[PROC_IKE], IPC_SHOW)->head.tag;
 		assert_int_equal(ipc_send_SHOW_END(&peers[PROC_IKE], tag, &end), RC_OK);
 	}
-	ends(&l, RC_INTERNAL, "ike does not come to the end of the table");
+	ends(&l, RC_INTERNAL, "the answer of ike does not advance");
 	expect_nothing(&peers[PROC_IKE]);
 	close(null);
 }

@@ -25,11 +25,11 @@ static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struc
 	char *text;
 
 	*ret_text = NULL;
-	/* Anything but a plain file could make us wait for its writer. */
+	/* Anything but a regular file could make us wait for its writer. */
 	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return err_add(e, RC_MALFORMED, "the configuration is not in a plain file");
+		return err_add(e, RC_MALFORMED, "the configuration is not in a regular file");
 	if (st.st_size > (off_t)max)
-		return err_add(e, RC_LIMIT, "the configuration has %lld bytes, at most %u are taken",
+		return err_add(e, RC_LIMIT, "the configuration has %lld bytes, at most %u are allowed",
 			(long long)st.st_size, CONFIG_TEXT_MAX);
 	size = (size_t)st.st_size;
 	text = malloc(size + 1);
@@ -52,7 +52,7 @@ static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struc
 	return RC_OK;
 }
 
-enum rc store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
+enum rc config_store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
 {
 	return read_fd(fd, CONFIG_TEXT_MAX, ret_text, ret_n, e);
 }
@@ -70,7 +70,7 @@ static enum rc read_file(int dir, const char *name, size_t max, char **ret_text,
 	return rc;
 }
 
-enum rc store_read(int dir, char **ret_text, size_t *ret_n, struct err *e)
+enum rc config_store_read(int dir, char **ret_text, size_t *ret_n, struct err *e)
 {
 	return read_file(dir, RUNNING, CONFIG_TEXT_MAX, ret_text, ret_n, e);
 }
@@ -122,7 +122,7 @@ static enum rc write_file(int dir, const char *name, const char *text, size_t n,
 	return rc ? rc : exchange_file(dir, name, e);
 }
 
-/* rollback.49 becomes rollback.50 and so on; a missing one is no fault. */
+/* rollback.49 becomes rollback.50 and so on; one that is missing is not an error. */
 static void rotate(int dir)
 {
 	char from[32], to[32];
@@ -150,20 +150,20 @@ static bool generation_read(int dir, uint64_t *ret_generation, uint8_t ret_sha25
 	return hex_to_bytes(ret_sha256, 32, digits);
 }
 
-uint64_t store_generation(int dir, const uint8_t sha256[32])
+uint64_t config_store_generation(int dir, const uint8_t sha256[32])
 {
 	uint64_t generation = 0;
 	uint8_t of[32];
 
 	if (!generation_read(dir, &generation, of))
 		return 1;
-	/* Somebody changed the file behind our back: what runs now is not what that number meant. */
+	/* The file was changed by another program: what runs now is not what that number meant. */
 	return memcmp(of, sha256, sizeof of) == 0 ? generation : generation + 1;
 }
 
 /*
- * Behind the text: when a crash or a full disk keeps it from being written, the next start finds another text
- * than the number's, and counts one on, which is right.
+ * Written after the text: when a crash or a full disk prevents it, the next start finds another text than the
+ * number's, and counts on by one, which is right.
  */
 static void generation_write(int dir, const struct running *r)
 {
@@ -176,15 +176,16 @@ static void generation_write(int dir, const struct running *r)
 		log_warn("%s", e.text);
 }
 
-enum rc store_write(int dir, const struct running *next, const struct running *old, struct err *e)
+enum rc config_store_write(int dir, const struct running *next, const struct running *old, struct err *e)
 {
 	enum rc rc;
 
 	if (dir < 0)
-		return err_add(e, RC_IO, "there is no directory for the configuration");
+		return err_add(e, RC_IO, "the configuration directory was not handed over");
 	if ((rc = prepare_file(dir, RUNNING, next->text, next->n, e)))
 		return rc;
-	/* A commit that has no room changes nothing of the history either: it may be tried again and again. */
+	/* A commit for which the disk has no room changes nothing of the history either: it may be tried again and
+	 * again. */
 	if (old && old->text && (rc = prepare_file(dir, "rollback.1", old->text, old->n, e))) {
 		unlinkat(dir, RUNNING ".new", 0);
 		return rc;
@@ -205,7 +206,7 @@ enum rc store_write(int dir, const struct running *next, const struct running *o
 	return RC_OK;
 }
 
-enum rc store_unconfirmed_write(
+enum rc config_store_unconfirmed_write(
 	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e)
 {
 	char head[UNCONFIRMED_HEAD_MAX];
@@ -225,7 +226,7 @@ enum rc store_unconfirmed_write(
 	return rc;
 }
 
-enum rc store_unconfirmed_read(
+enum rc config_store_unconfirmed_read(
 	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e)
 {
 	enum rc rc = read_file(dir, UNCONFIRMED, UNCONFIRMED_HEAD_MAX + CONFIG_TEXT_MAX, ret_text, ret_n, e);
@@ -248,7 +249,7 @@ enum rc store_unconfirmed_read(
 	return RC_OK;
 }
 
-enum rc store_unconfirmed_remove(int dir, struct err *e)
+enum rc config_store_unconfirmed_remove(int dir, struct err *e)
 {
 	if (unlinkat(dir, UNCONFIRMED, 0) != 0 && errno != ENOENT)
 		return err_errno(e, RC_IO, "remove '%s'", UNCONFIRMED);
