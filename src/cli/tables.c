@@ -35,8 +35,8 @@ static const struct cli_column sessions_columns[] = {
 	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
 	{ "state",   "state",   LEFT },  { "nat_src", "nat source", LEFT }, { "tunnel", "tunnel",     LEFT },
-	{ "packets_out", "packets out", RIGHT }, { "packets_back", "packets back", RIGHT },
-	{ "bytes",   "bytes",   RIGHT }, { "timeout_s", "ends in (s)", RIGHT }, { "id", "id", RIGHT },
+	{ "packets_forward", "packets forward", RIGHT }, { "packets_reply", "packets reply", RIGHT },
+	{ "bytes",   "bytes",   RIGHT }, { "expires_in_s", "expires in (s)", RIGHT }, { "id", "id", RIGHT },
 };
 static const struct cli_column nat_columns[] = {
 	{ "rule",   "rule",   LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT }, { "action", "action", LEFT },

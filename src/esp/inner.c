@@ -153,7 +153,7 @@ static enum drop_reason congestion_move(uint8_t *ip, uint8_t outer_class)
 
 	if (outer == 3) {
 		if (inner == 0)
-			return DROP_ESP_CONGESTION;
+			return DROP_ESP_ECN;
 		result = 3;
 	} else if (outer == 1 && inner == 2) {
 		result = 1;

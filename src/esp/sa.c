@@ -204,17 +204,20 @@ struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, 
 
 	if (state_n < esp_state_size(pairs_max) || tables_n < esp_tables_size(pairs_max) ||
 		pairs_max > ESP_PAIRS_MAX || (uintptr_t)tables % 64 != 0 || (uintptr_t)state % 8 != 0) {
-		err_add(e, RC_RANGE, "the memory for SAs is too small or not aligned");
+		err_add(e, RC_RANGE,
+			"the memory for SAs is too small or not aligned: %u pairs need %zu and %zu octets",
+			pairs_max, esp_state_size(pairs_max), esp_tables_size(pairs_max));
 		return NULL;
 	}
 	esp = calloc(1, sizeof *esp);
 	if (!esp || !(esp->mgr = alloc_mb_mgr(0))) {
-		err_add(e, RC_LIMIT, "no memory for libIPSec_MB");
+		err_add(e, RC_LIMIT, "out of memory for libIPSec_MB");
 		goto fail;
 	}
 	init_mb_mgr_auto(esp->mgr, NULL);
 	if (imb_get_errno(esp->mgr) != 0) {
-		err_add(e, RC_INTERNAL, "libIPSec_MB: %s", imb_get_strerror(imb_get_errno(esp->mgr)));
+		err_add(e, RC_INTERNAL, "libIPSec_MB does not start: %s",
+			imb_get_strerror(imb_get_errno(esp->mgr)));
 		goto fail;
 	}
 	esp->state = state;
@@ -264,19 +267,24 @@ static enum rc install_check(
 	const struct esp *esp, const struct sa_install *sa, uint32_t replay_window, struct err *e)
 {
 	if (sa->tunnel >= TUNNELS_MAX || sa->spi_in < SPI_MIN || sa->spi_out < SPI_MIN)
-		return err_add(e, RC_RANGE, "SPI or tunnel out of range");
+		return err_add(e, RC_RANGE,
+			"SPI %08x or %08x, or tunnel %u, is out of range: SPIs from %d, tunnels below %d",
+			sa->spi_in, sa->spi_out, sa->tunnel, SPI_MIN, TUNNELS_MAX);
 	if (sa->local_n < 1 || sa->local_n > SELECTORS_MAX || sa->remote_n < 1 ||
 		sa->remote_n > SELECTORS_MAX)
-		return err_add(
-			e, RC_RANGE, "between 1 and %d selectors are needed for each side", SELECTORS_MAX);
+		return err_add(e, RC_RANGE,
+			"%u local and %u remote traffic selectors: each side needs between 1 and %d",
+			sa->local_n, sa->remote_n, SELECTORS_MAX);
 	if (sa->key_n > AEAD_KEY_MAX)
-		return err_add(e, RC_RANGE, "%u octets of key", sa->key_n);
+		return err_add(e, RC_RANGE, "the key has %u octets, at most %d are allowed", sa->key_n,
+			AEAD_KEY_MAX);
 	if (sa->local.addr.family != sa->remote.addr.family || sa->local.addr.family == ADDR_NONE)
-		return err_add(e, RC_RANGE, "the endpoints are of different families");
+		return err_add(e, RC_RANGE, "the endpoints must both be IPv4 or both be IPv6");
 	if (replay_window < 32 || replay_window > REPLAY_WINDOW_LIMIT)
-		return err_add(e, RC_RANGE, "a replay window of %u", replay_window);
+		return err_add(e, RC_RANGE, "the replay window of %u packets is out of range: 32 to %d",
+			replay_window, REPLAY_WINDOW_LIMIT);
 	if (esp_pair_find(esp, sa->spi_in) != ESP_PAIR_NONE)
-		return err_add(e, RC_EXISTS, "an SA with SPI %08x is there already", sa->spi_in);
+		return err_add(e, RC_EXISTS, "an SA with the inbound SPI %08x exists already", sa->spi_in);
 	return RC_OK;
 }
 
@@ -297,7 +305,7 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 	if (rc != RC_OK)
 		return rc;
 	if ((i = pair_unused(esp)) == ESP_PAIR_NONE)
-		return err_add(e, RC_LIMIT, "no room for more than %u pairs of SAs", esp->pairs_max);
+		return err_add(e, RC_LIMIT, "all %u pairs of SAs are in use", esp->pairs_max);
 	struct esp_state_pair *s = &esp->state->pair[i];
 	esp->state->used = MAX_OF(esp->state->used, i + 1u);
 	bytes_wipe(s, sizeof *s);
@@ -324,7 +332,8 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 	rc = pair_attach(esp, i);
 	if (rc != RC_OK) {
 		bytes_wipe(s, sizeof *s);
-		return err_add(e, rc, "encryption algorithm %u with %u bits", sa->encr, sa->encr_bits);
+		return err_add(e, rc, "encryption algorithm %u with a key of %u bits is not supported",
+			sa->encr, sa->encr_bits);
 	}
 	esp->order_next++;
 	esp->pair[i].tunnel = sa->tunnel;

@@ -165,7 +165,7 @@ bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uin
 			break;
 		uint64_t sequence = sequence_take(p);
 		if (sequence == 0) {
-			*ret_drop = DROP_ESP_SEQUENCE;
+			*ret_drop = DROP_ESP_SEQUENCE_OVERFLOW;
 			break;
 		}
 		seal_one(esp, p, segment_cut_next(cutter, &n), n, sequence, batch->bytes + batch->n);

@@ -155,7 +155,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
 	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST &&
 		(addr_is_link_local(&t->src) || addr_is_link_local(&t->dst)))
-		d = addr_is_link_local(&t->src) ? DROP_SOURCE_ADDRESS : DROP_DESTINATION_ADDRESS;
+		d = addr_is_link_local(&t->src) ? DROP_MARTIAN_SOURCE : DROP_MARTIAN_DESTINATION;
 	if (!d)
 		d = decide_policy(fw, t, from, to, &timeout_s);
 	/* What policy permits but goes no further begins nothing: errors about it would come in as about a
@@ -183,11 +183,11 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 		return;
 	if (d == 1 || to == FW_ZONE_HOST || to == TRAIN_NONE || s->zones.zone[0] == FW_ZONE_HOST ||
 		s->zones.zone[1] == FW_ZONE_HOST) {
-		t->drop = DROP_SESSION_ZONE;
+		t->drop = DROP_SESSION_ZONE_MISMATCH;
 		return;
 	}
 	if (!fw->policy) {
-		t->drop = DROP_SESSION_ZONE;
+		t->drop = DROP_SESSION_ZONE_MISMATCH;
 		return;
 	}
 	struct fw_tuple tuple = fw_tuple_of_key(&s->key[0], s->zones.zone[0], to);
@@ -207,9 +207,9 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 		return;
 	}
 	t->rule = rule;
-	t->drop = action == RULE_PERMIT	  ? DROP_SESSION_ZONE
+	t->drop = action == RULE_PERMIT	  ? DROP_SESSION_ZONE_MISMATCH
 		  : rule == TRAIN_NONE	  ? DROP_DEFAULT_DENY
 		  : action == RULE_REJECT ? DROP_POLICY_REJECT
 					  : DROP_POLICY_DENY;
-	fw_session_end_by(fw, t->session, FW_END_ROUTE, now);
+	fw_session_end_by(fw, t->session, FW_END_ROUTE_CHANGED, now);
 }

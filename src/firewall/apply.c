@@ -41,7 +41,7 @@ static void found(struct firewall *fw, struct train *t, uint32_t index, uint32_t
 	fw->counters.hits++;
 	/* Errors too: a router on the way stands where the packets come from. */
 	if (s->zones.zone[direction] != fw_zone_in(t))
-		t->drop = DROP_SESSION_ZONE;
+		t->drop = DROP_SESSION_ZONE_MISMATCH;
 }
 
 static void lookup_some(struct firewall *fw, struct train **trains, size_t n)

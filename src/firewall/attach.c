@@ -161,8 +161,8 @@ struct firewall *fw_attach(
 	uint32_t n = limits->sessions_max;
 
 	if (n == 0 || n >= 1u << 29 || bytes < fw_state_bytes(n) || (uintptr_t)memory % 64 != 0) {
-		err_add(e, RC_RANGE, "session memory of %zu bytes: %u sessions need %zu, on 64 bytes", bytes,
-			n, fw_state_bytes(n));
+		err_add(e, RC_RANGE, "the session memory has %zu octets: %u sessions need %zu, aligned to 64",
+			bytes, n, fw_state_bytes(n));
 		return NULL;
 	}
 	struct firewall *fw = calloc(1, sizeof *fw);
@@ -196,7 +196,7 @@ struct firewall *fw_attach(
 	__atomic_store_n(&fw->state->magic, FW_STATE_MAGIC, __ATOMIC_RELEASE);
 	return fw;
 no_memory:
-	err_add(e, RC_LIMIT, "no memory for the index of %u sessions", n);
+	err_add(e, RC_LIMIT, "out of memory for the index of %u sessions", n);
 	fw_detach(fw);
 	return NULL;
 }

@@ -52,7 +52,7 @@ static void add_session(struct text *x, const struct firewall *fw, const struct 
 	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
 	struct ip_addr outside = fw_key_dst(&s->key[1]), inside = fw_key_src(&s->key[0]);
 
-	add(x, "session %u, %s, %s to %s", s->id, reply ? "answer" : "forward",
+	add(x, "session %u, %s, %s to %s", s->id, reply ? "reply" : "forward",
 		zone_name(fw, s->zones.zone[0]), zone_name(fw, s->zones.zone[1]));
 	if (s->tcp_state != FW_TCP_NONE)
 		add(x, ", %s", fw_tcp_state_name(s->tcp_state));

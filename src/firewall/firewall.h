@@ -166,7 +166,7 @@ void fw_reassemble_done(struct firewall *fw);
 
 /*
  * Sets t->session (TRAIN_NONE: a miss) and TRAIN_REPLY. ICMP errors find the session they are about. A train
- * from another zone than its session's gets DROP_SESSION_ZONE. in_zone is set; trains from the host have
+ * from another zone than its session's gets DROP_SESSION_ZONE_MISMATCH. in_zone is set; trains from the host have
  * TRAIN_FROM_HOST.
  */
 void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n);
@@ -198,7 +198,7 @@ void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now);
 /*
  * The way out of t's session was looked up anew: if it now leads to another zone (t->out_zone), policy
  * decides again. Not for ICMP errors: a session changes by its own packets alone. Sets t->drop when it may
- * not go there: policy's reason (the session ends), or DROP_SESSION_ZONE for replies.
+ * not go there: policy's reason (the session ends), or DROP_SESSION_ZONE_MISMATCH for replies.
  */
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now);
 
@@ -217,16 +217,16 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /* Why a session ended. */
 /* clang-format off */
-#define FW_ENDS(E)	/* id, name, text */								\
-	E(FIN,     "tcp-fin",      "both sides have closed the connection")				\
-	E(RESET,   "tcp-reset",    "one side has reset the connection")					\
-	E(TIMEOUT, "timeout",      "silent for longer than its timeout")				\
-	E(EVICTED, "evicted",      "made room in a full table, or under a lower limit")			\
-	E(REUSED,  "reused",       "a new connection uses its addresses and ports")			\
-	E(POLICY,  "policy",       "a new configuration does not permit it, or its zone is gone")	\
-	E(ROUTE,   "route",        "its way now leads where policy or NAT would decide otherwise")	\
-	E(ADDRESS, "nat-address",  "the address that it was translated to is not the gateway's any more, or not on its way out")	\
-	E(CLEARED, "cleared",      "an administrator ended it")
+#define FW_ENDS(E)	/* id, name, text */ \
+	E(FIN,                 "tcp-fin",             "both sides closed the connection") \
+	E(RESET,               "tcp-reset",           "one side reset the connection") \
+	E(TIMEOUT,             "timeout",             "idle for longer than its timeout") \
+	E(EVICTED,             "evicted",             "evicted from a full table, or under a lower session-limit") \
+	E(REUSED,              "reused",              "a new connection uses its addresses and ports") \
+	E(POLICY_CHANGED,      "policy-changed",      "a new configuration does not permit it, or its zone is gone") \
+	E(ROUTE_CHANGED,       "route-changed",       "its route now leads where policy or NAT would decide otherwise") \
+	E(NAT_ADDRESS_CHANGED, "nat-address-changed", "the address that it was translated to is no longer the gateway's, or no longer on its egress interface") \
+	E(CLEARED,             "cleared",             "an administrator ended it")
 /* clang-format on */
 
 enum fw_end {
@@ -269,7 +269,7 @@ struct fw_counters {
 	uint64_t sessions_created, sessions_ended, sessions_now, half_open_now;
 	/* ended early to make room, by what they were */
 	uint64_t half_open_evicted, unanswered_evicted, over_share_evicted, limit_evicted;
-	uint64_t lookups, hits, logs_suppressed;
+	uint64_t lookups, hits, log_records_suppressed;
 	uint64_t reassembled;
 	/* Fragments that were kept and then given up: the shell adds them to the drops of these reasons. */
 	uint64_t fragments_timeout, fragments_limit, fragments_overlap;

@@ -38,7 +38,7 @@ static void zones_move(struct firewall *fw, mono_ns now)
 			}
 		z.epoch = st->epoch + 1;
 		if (gone)
-			fw_session_end_by(fw, i, FW_END_POLICY, now);
+			fw_session_end_by(fw, i, FW_END_POLICY_CHANGED, now);
 		else
 			fw_zones_store(s, z);
 	}
@@ -88,7 +88,7 @@ static void sessions_reevaluate(struct firewall *fw, const struct fw_policy *old
 			continue;
 		uint32_t rule, timeout_s;
 		if (!decide(fw, s, &rule, &timeout_s)) {
-			fw_log_close(fw, old, s, FW_END_POLICY, now);
+			fw_log_close(fw, old, s, FW_END_POLICY_CHANGED, now);
 			fw_session_finish(fw, i);
 			continue;
 		}

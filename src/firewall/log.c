@@ -57,7 +57,7 @@ static struct fw_log *log_room(
 	if (l)
 		return l;
 	r->suppressed++;
-	fw->counters.logs_suppressed++;
+	fw->counters.log_records_suppressed++;
 	if (fw->log_report_at == 0)
 		fw->log_report_at = now + FW_LOG_SUPPRESSED_EVERY;
 	return NULL;

@@ -6,72 +6,72 @@
 #define WIRE_DROP_H
 
 /* clang-format off */
-#define DROP_REASONS(D)	/* id, name as shown and counted, text */									\
-	D(NONE,                 "none",                  "not dropped")									\
-	/* link and header checks */													\
-	D(NOT_FOR_US,           "not-for-us",            "the frame's destination is another station")					\
-	D(ETHERTYPE,            "ethertype",             "neither IPv4 nor IPv6; the kernel handles ARP itself")			\
-	D(TRUNCATED,            "truncated",             "a header or the length it states goes beyond the frame")			\
-	D(RX_OVERFLOW,          "rx-overflow",           "the kernel had to drop it: packets came faster than they were taken, or with a wrong outer checksum")	\
-	D(RX_REFUSED,           "rx-refused",            "the kernel cannot describe this frame's offloads, so it cannot be forwarded whole")	\
-	D(MALFORMED,            "malformed",             "a header field has an impossible value")					\
-	D(SEGMENT_LIMIT,        "segment-limit",         "one frame would be cut into more packets than any honest sender's offload leaves to be cut")	\
-	D(IP_CHECKSUM,          "ip-checksum",           "the IPv4 header checksum is wrong")						\
-	D(L4_CHECKSUM,          "l4-checksum",           "the TCP, UDP or ICMP checksum is wrong")					\
-	D(SOURCE_ADDRESS,       "source-address",        "the source is multicast, broadcast, loopback or unspecified")			\
-	D(DESTINATION_ADDRESS,  "destination-address",   "the destination is loopback, unspecified or reserved")			\
-	D(MULTICAST,            "multicast",             "multicast and broadcast are not forwarded")					\
-	D(LAND,                 "land",                  "source and destination are the same")						\
-	D(SPOOFED,              "spoofed",               "the source does not belong behind the interface it came from")		\
-	D(TCP_FLAGS,            "tcp-flags",             "impossible TCP flags: none, SYN+FIN, SYN+RST, FIN without ACK")		\
-	D(SOURCE_ROUTE,         "source-route",          "loose or strict source routing, or an IPv6 routing header type 0")		\
-	D(IP_OPTIONS,           "ip-options",            "an IPv4 option or IPv6 extension header that is not forwarded")		\
-	/* reassembly */														\
-	D(FRAGMENT_OVERLAP,     "fragment-overlap",      "fragments overlap")								\
-	D(FRAGMENT_INVALID,     "fragment-invalid",      "a fragment with an impossible offset or size, or a tiny first one")		\
-	D(FRAGMENT_TIMEOUT,     "fragment-timeout",      "the other fragments did not come in time")					\
-	D(FRAGMENT_LIMIT,       "fragment-limit",        "too many datagrams are being reassembled")					\
-	/* zones, sessions and policy */												\
-	D(NO_ZONE,              "no-zone",               "the interface belongs to no zone")						\
-	D(POLICY_DENY,          "policy-deny",           "a policy rule denies it")							\
-	D(POLICY_REJECT,        "policy-reject",         "a policy rule rejects it; the sender was told")				\
-	D(DEFAULT_DENY,         "default-deny",          "no rule permits it")								\
-	D(NO_SESSION,           "no-session",            "not the start of a connection, and there is no session")			\
-	D(SESSION_ZONE,         "session-zone",          "belongs to a session, but comes from or goes to another zone than that")	\
-	D(TCP_STATE,            "tcp-state",             "does not fit the TCP session's state or window")				\
-	D(SESSION_LIMIT,        "session-limit",         "the session table is full")							\
-	D(SESSION_COLLISION,    "session-collision",     "another session has the same translated addresses")				\
-	D(ICMP_UNRELATED,       "icmp-unrelated",        "an ICMP error about no session of ours, or nothing that its session sent")	\
-	D(NAT_EXHAUSTED,        "nat-exhausted",         "no free address and port for source NAT")					\
-	D(NAT_NO_ADDRESS,       "nat-no-address",        "nothing to translate to: the interface on its way out has no address of its family, or a link-local one alone")	\
-	D(NAT_PROTOCOL,         "nat-protocol",          "no ports to translate, and another host inside holds this peer (or AH, or own ESP)")\
-	D(NAT_ADDRESS,          "nat-address",           "translated to an address that the gateway no longer has on its way out")	\
-	D(HOST_INBOUND,         "host-inbound",          "the zone does not allow this service to the gateway itself")			\
-	/* routing and output */													\
-	D(TTL,                  "ttl-exceeded",          "the hop limit ended here; the sender was told")				\
-	D(NO_ROUTE,             "no-route",              "no route to the destination; the sender was told")				\
-	D(NEIGHBOUR,            "neighbour-unresolved",  "the next hop's link address is not known; it was asked for")			\
-	D(NEIGHBOUR_LIMIT,      "neighbour-limit",       "too many link addresses were asked for, or too many packets wait for one")	\
-	D(TOO_BIG,              "too-big",               "larger than the path's MTU with don't-fragment; the sender was told")		\
-	D(LINK_SEND,            "link-send",             "the link did not take the frame")						\
-	D(HOST_SEND,            "host-send",             "the host's TUN device did not take the packet")				\
-	D(IKE_LIMIT,            "ike-limit",             "more IKE messages came to port 4500, from one source or all together, than are handed on")	\
-	D(QUEUE_FULL,           "queue-full",            "an internal queue is full")							\
-	/* tunnels */															\
-	D(TUNNEL_DOWN,          "tunnel-down",           "the tunnel for this traffic has no SA; it was asked for")			\
-	D(TUNNEL_REQUIRED,      "tunnel-required",       "came in clear, but its addresses belong to a tunnel")				\
-	D(ESP_TRUNCATED,        "esp-truncated",         "shorter than an ESP packet can be")						\
-	D(ESP_UNKNOWN_SPI,      "esp-unknown-spi",       "no SA has this SPI")								\
-	D(ESP_REPLAY,           "esp-replay",            "sequence number seen already, or left of the window")				\
-	D(ESP_AUTH,             "esp-auth",              "integrity check failed")							\
-	D(ESP_PADDING,          "esp-padding",           "padding is not 1, 2, 3 and so on, or longer than the packet")			\
-	D(ESP_NEXT_HEADER,      "esp-next-header",       "what is inside is neither IPv4 nor IPv6")					\
-	D(ESP_SELECTOR,         "esp-selector",          "no SA of the tunnel has selectors for this packet; one was asked for")				\
-	D(ESP_SEQUENCE,         "esp-sequence-end",      "the SA's sequence numbers are used up")					\
-	D(ESP_LENGTH,           "esp-length",            "the inner length does not fit the decrypted packet")				\
-	D(ESP_DUMMY,            "esp-dummy",             "a dummy packet that hides how much traffic there is (RFC 4303 2.6)")		\
-	D(ESP_CONGESTION,       "esp-congestion",        "marked congested on the way, and the inner packet cannot carry the mark")	\
-	D(TUNNEL_SEND,          "tunnel-send",           "the tunnel's socket did not take the packet")
+#define DROP_REASONS(D)	/* id, name as shown and counted, text */ \
+	D(NONE,                  "none",                  "not dropped") \
+	/* link and header checks */	\
+	D(OTHER_HOST,            "other-host",            "the frame is addressed to another station's MAC address") \
+	D(ETHERTYPE,             "ethertype",             "neither IPv4 nor IPv6; ARP is handled by the kernel") \
+	D(TRUNCATED,             "truncated",             "a header, or the length that it states, exceeds the frame") \
+	D(RX_OVERFLOW,           "rx-overflow",           "dropped by the kernel: the receive queue was full, or the outer checksum was wrong") \
+	D(UNSUPPORTED_OFFLOAD,   "unsupported-offload",   "the kernel could not describe the frame's offloads, so it cannot be forwarded") \
+	D(MALFORMED,             "malformed",             "a header field has an impossible value") \
+	D(SEGMENT_LIMIT,         "segment-limit",         "one frame would be cut into more packets than an honest sender's offload ever leaves to be cut") \
+	D(IP_CHECKSUM,           "ip-checksum",           "the IPv4 header checksum is wrong") \
+	D(L4_CHECKSUM,           "l4-checksum",           "the TCP, UDP or ICMP checksum is wrong") \
+	D(MARTIAN_SOURCE,        "martian-source",        "the source address is multicast, broadcast, loopback, unspecified or link-local") \
+	D(MARTIAN_DESTINATION,   "martian-destination",   "the destination address is loopback, unspecified, reserved or link-local") \
+	D(MULTICAST,             "multicast",             "multicast and broadcast are not forwarded") \
+	D(LAND,                  "land",                  "source and destination address are the same") \
+	D(SPOOFED,               "spoofed",               "the source address is not routed to the zone, or not in the tunnel, that the packet came from") \
+	D(TCP_FLAGS,             "tcp-flags",             "impossible TCP flags: none, SYN+FIN, SYN+RST, FIN without ACK") \
+	D(SOURCE_ROUTE,          "source-route",          "loose or strict source routing, or an IPv6 routing header type 0") \
+	D(IP_OPTIONS,            "ip-options",            "an IPv4 option or IPv6 extension header that is not forwarded") \
+	/* reassembly */	\
+	D(FRAGMENT_OVERLAP,      "fragment-overlap",      "fragments overlap") \
+	D(FRAGMENT_INVALID,      "fragment-invalid",      "a fragment with an impossible offset or size, or a first fragment without the transport header") \
+	D(FRAGMENT_TIMEOUT,      "fragment-timeout",      "the other fragments did not arrive in time") \
+	D(FRAGMENT_LIMIT,        "fragment-limit",        "too many datagrams are being reassembled, or one has too many gaps") \
+	/* zones, sessions and policy */	\
+	D(NO_ZONE,               "no-zone",               "the interface belongs to no zone") \
+	D(POLICY_DENY,           "policy-deny",           "a policy rule denies it") \
+	D(POLICY_REJECT,         "policy-reject",         "a policy rule rejects it; the sender was told") \
+	D(DEFAULT_DENY,          "default-deny",          "no policy rule permits it") \
+	D(NO_SESSION,            "no-session",            "not the start of a connection, and no session exists") \
+	D(SESSION_ZONE_MISMATCH, "session-zone-mismatch", "the packet belongs to a session, but its ingress or egress zone is not the session's") \
+	D(TCP_STATE,             "tcp-state",             "does not fit the TCP session's state or window") \
+	D(SESSION_LIMIT,         "session-limit",         "the session table is full") \
+	D(SESSION_COLLISION,     "session-collision",     "another session already has the same addresses and ports for its replies") \
+	D(ICMP_UNRELATED,        "icmp-unrelated",        "an ICMP error about no known session, or about a packet that its session did not send") \
+	D(NAT_EXHAUSTED,         "nat-exhausted",         "no free address and port for source NAT") \
+	D(NAT_NO_ADDRESS,        "nat-no-address",        "the egress interface has no address to translate to: none of the packet's family, or only a link-local one") \
+	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, while another inside host uses this peer; or of AH; or of ESP that the gateway itself receives") \
+	D(NAT_ADDRESS_CHANGED,   "nat-address-changed",   "the session was translated to an address that the egress interface no longer has") \
+	D(HOST_INBOUND,          "host-inbound",          "the zone does not permit this service of the gateway itself") \
+	/* routing and output */	\
+	D(TTL,                   "ttl-exceeded",          "the hop limit was reached; the sender was told") \
+	D(NO_ROUTE,              "no-route",              "no route to the destination; the sender was told") \
+	D(NEIGHBOUR,             "neighbour-unresolved",  "the next hop's link address did not become known in time, or newer packets for it took the place") \
+	D(NEIGHBOUR_LIMIT,       "neighbour-limit",       "too many link addresses to resolve, or too many packets that wait for one") \
+	D(TOO_BIG,               "too-big",               "larger than the path's MTU and must not be fragmented; the sender was told") \
+	D(LINK_SEND_FAILED,      "link-send-failed",      "the link is down or did not take the frame") \
+	D(HOST_SEND_FAILED,      "host-send-failed",      "the host's TUN device did not take the packet") \
+	D(IKE_LIMIT,             "ike-limit",             "more IKE messages to port 4500 than are passed on, from one source or in total") \
+	D(QUEUE_FULL,            "queue-full",            "the queue of messages to ike is full") \
+	/* tunnels */	\
+	D(TUNNEL_DOWN,           "tunnel-down",           "the tunnel has no SA to send by; one was requested") \
+	D(TUNNEL_REQUIRED,       "tunnel-required",       "received in clear text, but its addresses belong to a tunnel") \
+	D(ESP_TRUNCATED,         "esp-truncated",         "shorter than an ESP packet can be") \
+	D(ESP_UNKNOWN_SPI,       "esp-unknown-spi",       "no SA has this SPI") \
+	D(ESP_REPLAY,            "esp-replay",            "the sequence number was received before, or is left of the replay window") \
+	D(ESP_AUTH,              "esp-auth",              "the integrity check failed") \
+	D(ESP_PADDING,           "esp-padding",           "the padding is not 1, 2, 3 and so on, or is longer than the packet") \
+	D(ESP_NEXT_HEADER,       "esp-next-header",       "the inner packet is neither IPv4 nor IPv6") \
+	D(ESP_SELECTOR,          "esp-selector",          "outside the selectors of the SA that it came by, or of every SA of its tunnel; for the latter one was requested") \
+	D(ESP_SEQUENCE_OVERFLOW, "esp-sequence-overflow", "the SA's sequence numbers are used up") \
+	D(ESP_LENGTH,            "esp-length",            "the inner packet's length does not fit the decrypted octets") \
+	D(ESP_DUMMY,             "esp-dummy",             "a dummy packet, sent to hide the amount of traffic (RFC 4303 section 2.6)") \
+	D(ESP_ECN,               "esp-ecn",               "marked as congested in transit, and the inner packet is not ECN-capable (RFC 6040 section 4.2)") \
+	D(TUNNEL_SEND_FAILED,    "tunnel-send-failed",    "the tunnel's socket did not take the packet")
 /* clang-format on */
 
 enum drop_reason {

@@ -16,9 +16,9 @@ static enum drop_reason check_source(const struct ip_addr *a)
 	static const uint8_t zero[16];
 
 	if (a->family == ADDR_V4)
-		return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 224 ? DROP_SOURCE_ADDRESS : DROP_NONE;
+		return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 224 ? DROP_MARTIAN_SOURCE : DROP_NONE;
 	if (a->b[0] == 0xff || memcmp(a->b, zero, 15) == 0) /* multicast, :: and ::1 */
-		return DROP_SOURCE_ADDRESS;
+		return DROP_MARTIAN_SOURCE;
 	return DROP_NONE;
 }
 
@@ -32,12 +32,12 @@ static enum drop_reason check_destination(const struct ip_addr *a)
 		static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
 		if ((a->b[0] & 0xf0) == 0xe0 || memcmp(a->b, broadcast, 4) == 0)
 			return DROP_MULTICAST;
-		return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 240 ? DROP_DESTINATION_ADDRESS
+		return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 240 ? DROP_MARTIAN_DESTINATION
 									: DROP_NONE;
 	}
 	if (a->b[0] == 0xff)
 		return DROP_MULTICAST;
-	return memcmp(a->b, zero, 15) == 0 ? DROP_DESTINATION_ADDRESS : DROP_NONE;
+	return memcmp(a->b, zero, 15) == 0 ? DROP_MARTIAN_DESTINATION : DROP_NONE;
 }
 
 static enum drop_reason parse_ports(struct train *t, struct rd *r)

@@ -157,7 +157,7 @@ def test_rules_that_are_not_followed_are_said(lab):
         lab["hq"].run("ip -6 rule add priority 100 from fd00:1::/80 table 77")
         assert len(done) >= 3
         wait_for(lambda: rules() == {*done.values(), (100, "IPv6 from fd00:1::/80 table 77")}, 5, f"all of them: {rules()}")
-        assert "routing rules of somebody's own" in lab.log_end("hq", 30)
+        assert "additional routing rules (ip rule), which are not followed" in lab.log_end("hq", 30)
         assert reaches(lab, WEB)
     finally:
         for rule in done:

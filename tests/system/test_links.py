@@ -159,9 +159,9 @@ def test_an_uplink_without_link_address(hq):
             hq["internet"].run("ping -6 -c 1 -W 1 fd00:99::2")
             with listener(hq, "hq", 8080):
                 assert isinstance(connect(hq, "internet", "100.64.0.2", 8080, timeout=0.5), OSError)
-            before = counter(hq, "hq", "link-send")
+            before = counter(hq, "hq", "link-send-failed")
             hq["host-a"].run(f"ping -c 2 -i 0.2 -W 1 {WEB}")
-            assert counter(hq, "hq", "link-send") == before
+            assert counter(hq, "hq", "link-send-failed") == before
         finally:
             hq["hq"].run(f"ip route del {WEB}/32 dev ppp0")
 

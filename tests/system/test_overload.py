@@ -67,10 +67,10 @@ def test_a_stranger_does_not_fill_the_log(lab):
     lab["internet"].run("ip route replace 10.1.0.0/24 via 198.51.100.2")
     before = len(log_lines(lab))
     sent = flood(lab, "web", "10.1.0.2", 4000, 3, "00" * 18)
-    wait_for(lambda: any("log-more rule=rest" in line for line in log_lines(lab)[before:]), 20, "the line that tells how many more there were")
+    wait_for(lambda: any("log-suppressed rule=rest" in line for line in log_lines(lab)[before:]), 20, "the line that tells how many more there were")
     lines = log_lines(lab)[before:]
     denied = [line for line in lines if "session-deny rule=rest from=untrust to=trust reason=policy-deny proto=udp" in line]
-    more = sum(int(m[1]) for line in lines if (m := re.search(r"log-more rule=rest .*more=(\d+)", line)))
+    more = sum(int(m[1]) for line in lines if (m := re.search(r"log-suppressed rule=rest .*count=(\d+)", line)))
     assert 100 <= len(denied) <= 1024 + 100 * 30, f"{len(denied)} of {sent}"
     assert more > 0
     lab["internet"].run("ip route del 10.1.0.0/24 via 198.51.100.2")

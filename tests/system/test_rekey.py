@@ -143,4 +143,4 @@ def test_by_bytes(lab):
     finally:
         lab.commit("branch", config_of("branch"), "as before")
     one_tunnel_again(lab)
-    assert counter(lab, "hq", "esp-sequence-end") == 0
+    assert counter(lab, "hq", "esp-sequence-overflow") == 0

@@ -68,7 +68,7 @@ def test_forged_too_big_does_not_stop_the_tunnel(lab):
     learnt = lab["hq"].run(["ip", "route", "get", BRANCH_WAN]).stdout
     assert "mtu" in learnt, "the forged error was not even looked at, so this proves nothing"
     for size in (560, 1000, 1400):
-        assert pinged(lab, size), f"{size} octets do not pass: {learnt}, {counter(lab, 'hq', 'tunnel-send')} were not sent"
+        assert pinged(lab, size), f"{size} octets do not pass: {learnt}, {counter(lab, 'hq', 'tunnel-send-failed')} were not sent"
 
 
 def test_somebody_else_in_the_dataplane_reaches_no_more_of_the_host_than_tunnels_do(lab):

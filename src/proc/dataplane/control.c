@@ -46,7 +46,7 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 	}
 	default:
 		close(fd);
-		return err_add(e, RC_DENIED, "not a resource of the data plane");
+		return err_add(e, RC_DENIED, "the data plane accepts no resource of kind %d", (int)r->kind);
 	}
 }
 
@@ -85,9 +85,10 @@ static void snapshot_answer(struct dataplane *d)
 		return;
 	result.rc = snapshot_take(d, d->pending.fd, d->pending.bytes, &e);
 	if (result.rc != RC_OK)
-		log_error("snapshot %llu: %s", (unsigned long long)d->pending.generation, e.text);
+		log_error("configuration %llu was not loaded: %s", (unsigned long long)d->pending.generation,
+			e.text);
 	else
-		log_info("snapshot %llu in use", (unsigned long long)d->pending.generation);
+		log_info("configuration %llu is in use", (unsigned long long)d->pending.generation);
 	memcpy(result.text, e.text, sizeof result.text);
 	d->pending.fd = -1;
 	ipc_send_SNAPSHOT_TAKEN(child_link(&d->child, PROC_CONTROL), d->pending.tag, &result);
@@ -150,11 +151,14 @@ static enum rc install(struct dataplane *d, const struct sa_install *sa, struct 
 	if (!dataplane_ready(d) || !s)
 		return err_add(e, RC_AGAIN, "no configuration yet");
 	if (sa->tunnel >= s->tunnels.count || sa->local_n > SELECTORS_MAX || sa->remote_n > SELECTORS_MAX)
-		return err_add(e, RC_RANGE, "no tunnel %u, or too many selectors", sa->tunnel);
+		return err_add(e, RC_RANGE,
+			"tunnel %u is not configured, or an SA for it has more than %d selectors on a side",
+			sa->tunnel, SELECTORS_MAX);
 	const struct snap_tunnel *t = &snap_tunnels(s)[sa->tunnel];
 	if (!selectors_inside(s, sa->local_ts, sa->local_n, t->local) ||
 		!selectors_inside(s, sa->remote_ts, sa->remote_n, t->remote))
-		return err_add(e, RC_DENIED, "the selectors go beyond those of tunnel '%s'", t->name);
+		return err_add(
+			e, RC_DENIED, "the SA's traffic selectors exceed those of tunnel '%s'", t->name);
 	return esp_install(d->esp, sa, t->name, t->replay_window, clock_mono(), e);
 }
 
@@ -166,7 +170,7 @@ static void on_sa_install(struct dataplane *d, struct ipc_frame *f)
 	result.rc = install(d, &f->u.SA_INSTALL, &e);
 	snprintf(result.text, sizeof result.text, "%.*s", (int)sizeof result.text - 1, e.text);
 	if (result.rc != RC_OK)
-		log_warn("SA %08x: %s", result.spi_in, e.text);
+		log_warn("SA %08x was not installed: %s", result.spi_in, e.text);
 	pipeline_changed(&d->pipeline);
 	ipc_send_SA_INSTALLED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
 }
@@ -191,7 +195,8 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 	else if (d->esp)
 		rc = esp_endpoint(d->esp, f->u.SA_ENDPOINT.spi_in, &f->u.SA_ENDPOINT.remote);
 	if (rc != RC_OK)
-		log_warn("%s for SA %08x: %s", ipc_name(f->head.id), f->u.SA_ACTIVATE.spi_in, rc_text(rc));
+		log_warn("%s for SA %08x failed: %s", ipc_name(f->head.id), f->u.SA_ACTIVATE.spi_in,
+			rc_text(rc));
 	pipeline_changed(&d->pipeline);
 }
 
@@ -357,7 +362,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		on_trace(d, f);
 		break;
 	default:
-		log_warn("%s from %s is not for the data plane", ipc_name(f->head.id), proc_name(peer));
+		log_warn("unexpected message %s from %s, ignored", ipc_name(f->head.id), proc_name(peer));
 	}
 }
 

@@ -106,7 +106,7 @@ static bool reply_kind(const struct pipeline *p, const struct packet_context *ct
 	case DROP_DEFAULT_DENY:
 	case DROP_NO_SESSION:
 	case DROP_HOST_INBOUND:
-	case DROP_NAT_ADDRESS:
+	case DROP_NAT_ADDRESS_CHANGED:
 		*ret_reset = t->proto == IP_TCP && tcp_rst;
 		return *ret_reset;
 	default:
@@ -143,7 +143,7 @@ void drop_reply(struct pipeline *p, struct packet_context *ctx)
 	if (!reply_kind(p, ctx, &kind, &reset))
 		return;
 	if (!reply_allowed(p, t)) {
-		p->error_replies_limited++;
+		p->error_replies_suppressed++;
 		return;
 	}
 	uint8_t *ip = egress_scratch_take(p, ICMP_MADE_MAX);

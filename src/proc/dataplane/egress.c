@@ -225,7 +225,7 @@ static void send_to_tunnel(struct pipeline *p, struct train *t)
 	}
 	p->egress_pair = pair;
 	if (train_is_traced(t))
-		trace_say(p, t, "out", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
+		trace_say(p, t, "egress", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
 	if (too_large(t, mtu)) {
 		send_cut(p, t, mtu, NULL);
 		return;
@@ -246,7 +246,8 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 	if (!mac)
 		return;
 	if (train_is_traced(t))
-		trace_say(p, t, "out", "interface %s", snap_interfaces(p->snapshot)[t->out_interface].name);
+		trace_say(
+			p, t, "egress", "interface %s", snap_interfaces(p->snapshot)[t->out_interface].name);
 	if (too_large(t, mtu) || t->inner_l4)
 		send_cut(p, t, mtu, mac);
 	else
@@ -256,7 +257,7 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 static void send_to_host(struct pipeline *p, struct train *t)
 {
 	if (train_is_traced(t))
-		trace_say(p, t, "out", "the gateway itself");
+		trace_say(p, t, "egress", "the gateway itself");
 	virtio_put(t, t->ip - VIRTIO_SIZE, 0);
 	sent_count(p, t);
 	t->drop = p->io.host_send(p->io.context, t->ip - VIRTIO_SIZE, (uint32_t)VIRTIO_SIZE + t->len);

@@ -150,7 +150,7 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 		fw_host_refused(p->fw, t, p->now);
 	if (train_is_traced(t))
 		trace_say(p, t, "host", "%s",
-			t->drop ? "the zone does not open this service; answers pass" : "to the kernel");
+			t->drop ? "the zone does not permit this service" : "delivered to the kernel");
 	ctx->counted = t->drop == DROP_NONE;
 	ctx->to_host = true;
 }
@@ -222,7 +222,7 @@ static enum drop_reason egress_check(const struct pipeline *p, const struct pack
 		if (drop != DROP_NONE)
 			return drop;
 	} else if (t->out_interface != TRAIN_NONE && !p->interfaces[t->out_interface].up) {
-		return DROP_LINK_SEND;
+		return DROP_LINK_SEND_FAILED;
 	}
 	return size_check(ctx);
 }
@@ -277,9 +277,10 @@ static void forward_renew(
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {
-		fw_session_end_of(p->fw, ctx->t, FW_END_ADDRESS, p->now);
+		fw_session_end_of(p->fw, ctx->t, FW_END_NAT_ADDRESS_CHANGED, p->now);
 		if (ctx->t->proto == IP_TCP && !(ctx->t->tcp_flags & TCP_SYN))
-			ctx->t->drop = DROP_NAT_ADDRESS; /* its other end knows it by the old address */
+			ctx->t->drop =
+				DROP_NAT_ADDRESS_CHANGED; /* its other end knows it by the old address */
 		else
 			forward_new(p, ctx);
 		return;
@@ -302,12 +303,12 @@ static void forward_error(struct pipeline *p, struct packet_context *ctx, const 
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {
-		ctx->t->drop = DROP_NAT_ADDRESS;
+		ctx->t->drop = DROP_NAT_ADDRESS_CHANGED;
 		return;
 	}
 	decision_set(ctx, &decision);
 	if (zone != (decision.to_host ? FW_ZONE_HOST : decision.zone))
-		ctx->t->drop = DROP_SESSION_ZONE;
+		ctx->t->drop = DROP_SESSION_ZONE_MISMATCH;
 }
 
 static void forward_cached(struct pipeline *p, struct packet_context *ctx, const struct fw_forwarding *cached)
@@ -350,7 +351,7 @@ static enum drop_reason arrival_check(
 	if (t->flags &
 		TRAIN_FROM_TUNNEL) /* the SA's selectors held its packet, but not what an error quotes */
 		return error && selectors_find_inbound(p->selectors, packet) != ctx->in_tunnel
-			       ? DROP_SESSION_ZONE
+			       ? DROP_SESSION_ZONE_MISMATCH
 			       : DROP_NONE;
 	if (selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE ||
 		(error && selectors_find_inbound(p->selectors, &own) != SELECTORS_NONE))
@@ -403,6 +404,6 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 		t->drop = size_check(ctx);
 	if (train_is_traced(t) && !ctx->counted) {
 		char text[FW_EXPLAIN_MAX];
-		trace_say(p, t, "decide", "%s", fw_explain(p->fw, t, text));
+		trace_say(p, t, "forward", "%s", fw_explain(p->fw, t, text));
 	}
 }

@@ -148,6 +148,6 @@ void filters_refresh(struct dataplane *d)
 		l->filter_n = p.n;
 		struct sock_fprog program = { (unsigned short)p.n, p.code };
 		if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
-			log_error("filter of %s: %m", l->name);
+			log_error("attach the socket filter of interface %s: %m", l->name);
 	}
 }

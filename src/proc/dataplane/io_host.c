@@ -40,5 +40,5 @@ enum drop_reason host_send(void *context, uint8_t *packet, uint32_t n)
 {
 	struct dataplane *d = context;
 
-	return d->tun >= 0 && write(d->tun, packet, n) == (ssize_t)n ? DROP_NONE : DROP_HOST_SEND;
+	return d->tun >= 0 && write(d->tun, packet, n) == (ssize_t)n ? DROP_NONE : DROP_HOST_SEND_FAILED;
 }

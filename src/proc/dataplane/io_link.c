@@ -23,7 +23,8 @@ enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, s
 	struct link_io *l = d->links_n < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
 	if (!l) {
 		close(fd);
-		return err_add(e, RC_LIMIT, "no room for interface %s", name);
+		return err_add(e, RC_LIMIT, "interface %s: out of memory, or more than %d interfaces", name,
+			LINKS_MAX);
 	}
 	l->fd = fd;
 	l->link = link;
@@ -77,7 +78,7 @@ static enum drop_reason ethernet_check(
 	uint16_t type = load_be16(ethernet + 12);
 
 	if (memcmp(ethernet, f->mac, 6) != 0)
-		return ethernet[0] & 1 ? DROP_MULTICAST : DROP_NOT_FOR_US;
+		return ethernet[0] & 1 ? DROP_MULTICAST : DROP_OTHER_HOST;
 	/* The kernel has taken a VLAN tag out of the frame: it belongs to another link than this one. */
 	return tagged || (type != 0x0800 && type != 0x86dd) ? DROP_ETHERTYPE : DROP_NONE;
 }
@@ -138,7 +139,7 @@ uint32_t link_receive(struct dataplane *d, struct link_io *l)
 	if (n < 0) {
 		/* A packet that has no virtio header is refused by the kernel with EINVAL and is gone. */
 		if (errno == EINVAL)
-			pipeline_count_drop(&d->pipeline, DROP_RX_REFUSED, 1);
+			pipeline_count_drop(&d->pipeline, DROP_UNSUPPORTED_OFFLOAD, 1);
 		return errno == EINVAL;
 	}
 	for (int i = 0; i < n; i++) {
@@ -184,7 +185,7 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 			sent++;
 			continue;
 		}
-		pipeline_count_drop(&d->pipeline, DROP_LINK_SEND, 1);
+		pipeline_count_drop(&d->pipeline, DROP_LINK_SEND_FAILED, 1);
 		sent++;
 	}
 	l->queued = 0;
@@ -207,7 +208,7 @@ void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n)
 			link_flush(d, l);
 		return;
 	}
-	pipeline_count_drop(&d->pipeline, DROP_LINK_SEND, 1);
+	pipeline_count_drop(&d->pipeline, DROP_LINK_SEND_FAILED, 1);
 }
 
 void links_flush(void *context)

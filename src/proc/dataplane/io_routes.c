@@ -108,7 +108,7 @@ static void link_read(struct dataplane *d, struct route_table *t, const struct n
 		d->dump_wanted = true;
 	uint64_t generation = route_generation(t);
 	if (route_link_set(t, &link) != RC_OK)
-		log_warn("more than %d links", ROUTE_LINKS_MAX);
+		log_warn("link %s is not mirrored: more than %d links", link.name, ROUTE_LINKS_MAX);
 	if (route_generation(t) != generation && t == d->routes)
 		pipeline_changed(&d->pipeline);
 }
@@ -134,7 +134,7 @@ static void local_read(struct dataplane *d, struct route_table *t, const struct 
 		route_local_gone(t, local.link, &local.addr);
 		d->dump_wanted |= t == d->routes;
 	} else if (route_local_set(t, &local) != RC_OK)
-		log_warn("more than %d addresses", ROUTE_LOCALS_MAX);
+		log_warn("an address of this host is not mirrored: more than %d addresses", ROUTE_LOCALS_MAX);
 }
 
 static uint32_t metrics_mtu(const struct nlattr *metrics)
@@ -196,7 +196,8 @@ static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct 
 		if (gone)
 			route_gone(t, e);
 		else if (route_set(t, e, replace) != RC_OK)
-			log_warn("more than %u routes", ROUTE_ROUTES_MAX);
+			log_warn("a route is not mirrored: out of memory, or more than %u routes",
+				ROUTE_ROUTES_MAX);
 		return;
 	}
 	struct rtnexthop *next = mnl_attr_get_payload(a->at[RTA_MULTIPATH]);
@@ -348,7 +349,7 @@ static void dump_ask(struct dataplane *d)
 	h->nlmsg_seq = ++d->sequence;
 	mnl_nlmsg_put_extra_header(h, sizes[d->dump_step]); /* zero: everything of both families */
 	if (send(d->route_fd, h, h->nlmsg_len, MSG_DONTWAIT) < 0) {
-		log_warn("ask the kernel for its tables: %m");
+		log_warn("request the kernel's tables by rtnetlink: %m");
 		d->dump_wanted = true;
 	}
 }
@@ -359,7 +360,7 @@ static void dump_begin(struct dataplane *d)
 
 	d->dump_wanted = false;
 	if (!fresh) {
-		log_warn("no memory for another mirror of the routes");
+		log_warn("out of memory for a new mirror of the kernel's routes; the old one stays in use");
 		return;
 	}
 	route_free(d->routes_next);
@@ -397,7 +398,8 @@ static void message(struct dataplane *d, const struct nlmsghdr *h)
 	} else if (h->nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *error = mnl_nlmsg_get_payload(h);
 		if (room_for(h, sizeof *error) && d->routes_next && h->nlmsg_seq == d->sequence) {
-			log_warn("the kernel does not give table %u: error %d", d->dump_step, error->error);
+			log_warn("the kernel refused to dump table %u by rtnetlink: error %d", d->dump_step,
+				error->error);
 			dump_next(d);
 		}
 	} else if (h->nlmsg_type == RTM_NEWRULE || h->nlmsg_type == RTM_DELRULE) {
@@ -425,7 +427,7 @@ enum rc routes_open(struct dataplane *d, int fd, struct err *e)
 	if (!d->routes)
 		d->routes = route_new();
 	if (!d->routes)
-		return err_add(e, RC_LIMIT, "no memory for the mirror of the routes");
+		return err_add(e, RC_LIMIT, "out of memory for the mirror of the kernel's routes");
 	dump_begin(d);
 	return RC_OK;
 }

@@ -130,9 +130,9 @@ void ip_rule_read(struct dataplane *d, const struct nlmsghdr *h)
 void ip_rules_end(struct dataplane *d)
 {
 	if (d->rules_n > 0 && d->rules_n != d->rules_logged)
-		log_warn("the kernel has %u routing rules of somebody's own (ip rule), the first: %s. They "
-			 "are not "
-			 "followed: what is forwarded goes by the tables local and main",
+		log_warn(
+			"the kernel has %u additional routing rules (ip rule), which are not followed; the first: %s. "
+			"Packets are forwarded by the tables local and main",
 			d->rules_n, d->rules[0].text);
 	d->rules_logged = d->rules_n;
 }

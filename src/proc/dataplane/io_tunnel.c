@@ -271,7 +271,7 @@ static enum drop_reason send_failed(struct dataplane *d, const struct esp_view *
 		d->tunnel_too_big++;
 		routes_ask_path(d, &pair->remote->addr);
 	}
-	return DROP_TUNNEL_SEND;
+	return DROP_TUNNEL_SEND_FAILED;
 }
 
 static enum drop_reason send_udp(
@@ -340,7 +340,7 @@ enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const s
 	int fd = udp ? (v4 ? d->udp4 : d->udp6) : (v4 ? d->esp4 : d->esp6);
 
 	if (fd < 0)
-		return DROP_TUNNEL_SEND;
+		return DROP_TUNNEL_SEND_FAILED;
 	if (batch->may_fragment)
 		fragments_allow(fd, v4, true);
 	enum drop_reason drop = udp ? send_udp(d, fd, pair, batch) : send_esp(d, fd, pair, batch);

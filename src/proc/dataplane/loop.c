@@ -164,7 +164,7 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 			.events = (short)(POLLIN | (ipc_link_waiting(l) ? POLLOUT : 0)) };
 	}
 	if (poll(p, n, wait_ms) < 0 && errno != EINTR)
-		log_error("poll: %m");
+		log_error("poll the data plane's inputs: %m");
 	for (uint32_t i = 0; i < inputs; i++)
 		active[i] |= p[i].fd >= 0 && p[i].revents != 0;
 	for (uint32_t i = control_from; i < n; i++)

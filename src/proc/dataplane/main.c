@@ -17,7 +17,7 @@ int main(void)
 	}
 	d = calloc(1, sizeof *d);
 	if (!d || !dataplane_init(d, CHILD_SUPERVISOR_FD)) {
-		log_error("no memory");
+		log_error("out of memory at the start of the data plane");
 		return 1;
 	}
 	status = dataplane_run(d);

@@ -94,15 +94,17 @@ enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 	bool esp_resumed = false;
 
 	if (fstat(fd, &st) < 0)
-		return err_errno(e, RC_IO, "size of the state");
+		return err_errno(e, RC_IO, "read the size of the state memory");
 	d->state_fd = fd;
 	d->state_n = (size_t)st.st_size;
 	if (!lay_out(d->state_n, &want))
-		return err_add(e, RC_RANGE, "%zu bytes of state are too few", d->state_n);
+		return err_add(e, RC_RANGE,
+			"the state memory of %zu octets is too small for %d SA pairs and %d sessions",
+			d->state_n, STATE_PAIRS_MIN, STATE_SESSIONS_MIN);
 	d->state = mmap(NULL, d->state_n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (d->state == MAP_FAILED) {
 		d->state = NULL;
-		return err_errno(e, RC_IO, "map %zu bytes of state", d->state_n);
+		return err_errno(e, RC_IO, "map %zu octets of state memory", d->state_n);
 	}
 	madvise(d->state, d->state_n, MADV_DONTDUMP);
 
@@ -118,21 +120,21 @@ enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 	d->esp_tables_n = esp_tables_size(d->pairs_max);
 	d->esp_tables = memory_anonymous(d->esp_tables_n);
 	if (!d->esp_tables)
-		return err_add(e, RC_LIMIT, "no memory for %u pairs of SAs", d->pairs_max);
+		return err_add(e, RC_LIMIT, "out of memory for %u pairs of SAs", d->pairs_max);
 	uint8_t *base = d->state;
 	d->esp = esp_new(base + want.esp_at, want.fw_at - want.esp_at, d->esp_tables, d->esp_tables_n,
 		d->pairs_max, &esp_resumed, e);
 	if (!d->esp)
 		return RC_INTERNAL;
 	if (getrandom(limits.hash_key, sizeof limits.hash_key, 0) != sizeof limits.hash_key)
-		return err_errno(e, RC_IO, "random numbers");
+		return err_errno(e, RC_IO, "read random octets for the hash key");
 	d->fw = fw_attach(base + want.fw_at, d->state_n - want.fw_at, !d->resumed, &limits, clock_mono(), e);
 	bytes_wipe(limits.hash_key, sizeof limits.hash_key);
 	if (!d->fw)
 		return RC_INTERNAL;
-	log_info("state of %zu MB: room for %u pairs of SAs and %u sessions; %s with %u pairs and %llu "
-		 "sessions",
-		d->state_n >> 20, d->pairs_max, d->sessions_max, d->resumed ? "going on" : "fresh",
+	log_info(
+		"the state memory of %zu MB has room for %u pairs of SAs and %u sessions; %s with %u pairs and %llu sessions",
+		d->state_n >> 20, d->pairs_max, d->sessions_max, d->resumed ? "resumed" : "new",
 		esp_pairs(d->esp), (unsigned long long)fw_counters(d->fw)->sessions_now);
 	return RC_OK;
 }

@@ -79,7 +79,7 @@ const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t m
 	struct route_neighbour *n;
 
 	if (!f->up) {
-		t->drop = DROP_LINK_SEND;
+		t->drop = DROP_LINK_SEND_FAILED;
 		return NULL;
 	}
 	if (f->bare)
@@ -101,7 +101,7 @@ const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t m
 	}
 	queue_packet(p, t, mtu, f->link, asked == SOLICIT_SENT);
 	if (train_is_traced(t))
-		trace_say(p, t, "out", "waits for the link address of the next hop");
+		trace_say(p, t, "egress", "queued until the next hop's link address is known");
 	return NULL;
 }
 

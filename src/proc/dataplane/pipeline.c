@@ -82,7 +82,7 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
 	const struct snapshot *old = p->snapshot;
 
 	if (!selectors)
-		return err_add(e, RC_LIMIT, "no memory for the tunnels' selectors");
+		return err_add(e, RC_LIMIT, "out of memory for the tunnels' traffic selectors");
 	enum rc rc = fw_load(p->fw, s, now, e);
 	if (rc != RC_OK) {
 		selectors_free(selectors);

@@ -44,7 +44,7 @@ struct pipeline_io {
 	void *context;
 	/* A frame after its virtio header, n octets together, out of the interface (index in the snapshot). */
 	void (*link_send)(void *context, uint32_t interface, uint8_t *frame, uint32_t n);
-	/* Sealed packets, which are no longer needed when the call returns. DROP_NONE, or DROP_TUNNEL_SEND. */
+	/* Sealed packets, which are no longer needed when the call returns. DROP_NONE, or DROP_TUNNEL_SEND_FAILED. */
 	enum drop_reason (*tunnel_send)(
 		void *context, const struct esp_view *pair, const struct esp_batch *batch);
 	/* An IP packet after its virtio header, for the host's TUN device. */
@@ -146,7 +146,7 @@ struct pipeline {
 	mono_ns now;
 	uint64_t drops[DROP_COUNT]; /* packets */
 	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, error_replies_sent,
-		error_replies_limited, neighbour_queue_n;
+		error_replies_suppressed, neighbour_queue_n;
 };
 
 /*

@@ -11,7 +11,7 @@ static const char *kind(const struct fw_log *l)
 	case FW_LOG_CLOSE:
 		return "session-close";
 	case FW_LOG_SUPPRESSED:
-		return "log-more";
+		return "log-suppressed";
 	case FW_LOG_DENY:
 		break;
 	}
@@ -49,8 +49,8 @@ static void session_say(struct tw *w, const struct fw_log *l)
 	tw_say(w, " session=%u", l->session_id);
 	if (l->kind == FW_LOG_CLOSE)
 		tw_say(w,
-			" duration=%llu.%03llu packets-out=%llu octets-out=%llu packets-back=%llu "
-			"octets-back=%llu",
+			" duration=%llu.%03llu packets-forward=%llu bytes-forward=%llu packets-reply=%llu "
+			"bytes-reply=%llu",
 			(unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
 			(unsigned long long)l->packets[0], (unsigned long long)l->bytes[0],
 			(unsigned long long)l->packets[1], (unsigned long long)l->bytes[1]);
@@ -63,7 +63,7 @@ char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 	tw_say(&w, "%s rule=%s from=%s to=%s", kind(l), l->rule_name[0] ? l->rule_name : "-",
 		l->zone_name[0][0] ? l->zone_name[0] : "any", l->zone_name[1][0] ? l->zone_name[1] : "any");
 	if (l->kind == FW_LOG_SUPPRESSED) {
-		tw_say(&w, " more=%llu", (unsigned long long)l->suppressed);
+		tw_say(&w, " count=%llu", (unsigned long long)l->suppressed);
 		return ret_text;
 	}
 	if (l->kind == FW_LOG_DENY)
@@ -74,7 +74,7 @@ char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 	endpoint_say(&w, "src", fw_key_src(&l->key[0]), l->key[0].src_port);
 	endpoint_say(&w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
 	if (l->kind == FW_LOG_DENY)
-		tw_say(&w, " packets=%llu octets=%llu", (unsigned long long)l->packets[0],
+		tw_say(&w, " packets=%llu bytes=%llu", (unsigned long long)l->packets[0],
 			(unsigned long long)l->bytes[0]);
 	else
 		session_say(&w, l);

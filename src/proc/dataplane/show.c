@@ -82,7 +82,7 @@ static const char *link_name(const struct route_table *t, uint32_t link)
 static void routes_rows(struct out *o)
 {
 	static const char *const kinds[] = { "route", "local", "broadcast", "multicast", "unreachable" };
-	static const char *const states[] = { "none", "waiting", "stale", "valid", "failed" };
+	static const char *const states[] = { "none", "incomplete", "stale", "reachable", "failed" };
 	const struct route_table *t = o->d->routes;
 	char text[PREFIX_TEXT_MAX];
 	struct jw *w;
@@ -200,7 +200,7 @@ static const char *session_state(const struct fw_session *s)
 {
 	if (s->key[0].proto == IP_TCP)
 		return fw_tcp_state_name(s->tcp_state);
-	return s->flags & FW_SESSION_CONFIRMED ? "answered" : "one-way";
+	return s->flags & FW_SESSION_CONFIRMED ? "answered" : "unanswered";
 }
 
 static void sessions_rows(struct out *o, const struct msg_filter *filter)
@@ -233,9 +233,9 @@ static void sessions_rows(struct out *o, const struct msg_filter *filter)
 		if (tunnel < snap->tunnels.count)
 			jw_str(w, "tunnel", snap_tunnels(snap)[tunnel].name);
 		jw_u64(w, "bytes", s->bytes[0] + s->bytes[1]);
-		jw_u64(w, "packets_out", s->packets[0]);
-		jw_u64(w, "packets_back", s->packets[1]);
-		jw_u64(w, "timeout_s", s->expires > now ? (s->expires - now) / NS_PER_S : 0);
+		jw_u64(w, "packets_forward", s->packets[0]);
+		jw_u64(w, "packets_reply", s->packets[1]);
+		jw_u64(w, "expires_in_s", s->expires > now ? (s->expires - now) / NS_PER_S : 0);
 		rows_add(&o->piece);
 	}
 }
@@ -320,7 +320,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 	jw_str(w, "tunnel", v.tunnel_name);
 	jw_str(w, "peer", known ? snap_peers(s)[snap_tunnels(s)[v.tunnel].peer].name : "");
 	jw_str(w, "state",
-		!v.outbound_active	       ? "inbound"
+		!v.outbound_active	       ? "inbound-only"
 		: esp_pair_sends(d->esp, pair) ? "active"
 					       : "replaced");
 	jw_strf(w, "spi_in", "%08x", v.spi_in);
@@ -384,30 +384,30 @@ static void counters_rows(struct out *o)
 		const char *name, *text;
 		uint64_t value;
 	} rows[] = {
-		{ "packets-in",        "packets that came in, from links, tunnels and the host", p->packets_in },
-		{ "bytes-in",          "their octets from the IP header on", p->bytes_in },
-		{ "trains-in",         "the trains they came in", p->trains_in },
-		{ "packets-out",       "packets sent", p->packets_out },
-		{ "bytes-out",         "their octets from the IP header on", p->bytes_out },
-		{ "sessions-now",      "sessions in the table", c->sessions_now },
-		{ "sessions-created",  "sessions begun", c->sessions_created },
-		{ "sessions-ended",    "sessions ended", c->sessions_ended },
-		{ "half-open-now",     "TCP sessions whose handshake is under way", c->half_open_now },
-		{ "session-limit",     "sessions that there may be", fw_sessions_limit(p->fw) },
-		{ "half-open-evicted", "half-open sessions ended early to make room", c->half_open_evicted },
-		{ "unanswered-evicted", "other unanswered sessions ended early to make room", c->unanswered_evicted },
-		{ "share-evicted",     "sessions beyond the share of their source or zone, ended to make room", c->over_share_evicted },
-		{ "limit-evicted",     "sessions ended by a commit that lowered session-limit", c->limit_evicted },
-		{ "lookups",           "trains looked up in the session table", c->lookups },
-		{ "hits",              "of these, found", c->hits },
-		{ "reassembled",       "datagrams put together from fragments", c->reassembled },
-		{ "logs-lost",         "log records left out: of a rule or zone there were too many", c->logs_suppressed },
-		{ "answers-sent",      "ICMP errors and TCP resets sent", p->error_replies_sent },
-		{ "answers-limited",   "not sent because there were too many", p->error_replies_limited },
-		{ "held-now",          "packets that wait for a link address", p->neighbour_queue_n },
-		{ "tunnel-datagrams",  "datagrams that came to port 4500", d->datagrams_in },
-		{ "nat-keepalives",    "of these, keepalives of NAT mappings", d->keepalives },
-		{ "tunnel-too-big",    "sealed packets larger than the path's MTU", d->tunnel_too_big },
+		{ "packets-in",               "packets received from links, tunnels and the host", p->packets_in },
+		{ "bytes-in",                 "their octets, from the IP header on", p->bytes_in },
+		{ "trains-in",                "the trains that they came in", p->trains_in },
+		{ "packets-out",              "packets sent", p->packets_out },
+		{ "bytes-out",                "their octets, from the IP header on", p->bytes_out },
+		{ "sessions-now",             "sessions in the table", c->sessions_now },
+		{ "sessions-created",         "sessions begun", c->sessions_created },
+		{ "sessions-ended",           "sessions ended", c->sessions_ended },
+		{ "half-open-now",            "TCP sessions whose handshake is not complete", c->half_open_now },
+		{ "session-limit",            "sessions that the table may hold", fw_sessions_limit(p->fw) },
+		{ "half-open-evicted",        "half-open sessions evicted to make room", c->half_open_evicted },
+		{ "unanswered-evicted",       "other unanswered sessions evicted to make room", c->unanswered_evicted },
+		{ "over-share-evicted",       "sessions beyond the share of their source or zone, evicted to make room", c->over_share_evicted },
+		{ "limit-evicted",            "sessions evicted by a commit that lowered session-limit", c->limit_evicted },
+		{ "session-lookups",          "trains looked up in the session table", c->lookups },
+		{ "session-hits",             "of these, found", c->hits },
+		{ "datagrams-reassembled",    "datagrams reassembled from fragments", c->reassembled },
+		{ "log-records-suppressed",   "log records of rules and zones beyond their rate", c->log_records_suppressed },
+		{ "error-replies-sent",       "ICMP errors and TCP resets sent", p->error_replies_sent },
+		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", p->error_replies_suppressed },
+		{ "neighbour-queue-now",      "packets that wait for a link address", p->neighbour_queue_n },
+		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", d->datagrams_in },
+		{ "nat-keepalives",           "of these, NAT keepalives", d->keepalives },
+		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", d->tunnel_too_big },
 	};
 	/* clang-format on */
 
@@ -459,7 +459,7 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 		counters_rows(&o);
 		break;
 	default:
-		rows_refuse(control, tag, RC_NOT_FOUND, "not a table of the data plane");
+		rows_refuse(control, tag, RC_NOT_FOUND, "the data plane has no such table");
 		return;
 	}
 	rows_end(&o.piece);

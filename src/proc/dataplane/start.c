@@ -8,9 +8,9 @@
 enum rc dataplane_start(struct dataplane *d, struct err *e)
 {
 	if (d->state_fd < 0)
-		return err_add(e, RC_NOT_FOUND, "no memory for the state was handed over");
+		return err_add(e, RC_NOT_FOUND, "the supervisor has not handed over the state memory");
 	if (!d->routes)
-		return err_add(e, RC_NOT_FOUND, "no rtnetlink socket was handed over");
+		return err_add(e, RC_NOT_FOUND, "the supervisor has not handed over an rtnetlink socket");
 	enum rc rc = memory_attach(d, d->state_fd, e);
 	if (rc != RC_OK)
 		return rc;

@@ -65,7 +65,8 @@ void trace_begin(struct pipeline *p, struct train *t)
 	p->trace.list[p->trace.n].train = t;
 	p->trace.list[p->trace.n++].packet = ++p->trace.begun;
 	t->flags |= TRAIN_TRACED;
-	trace_say(p, t, "in", "from %s (zone %s): %s to %s, %s, %u octets in %u packet%s", where_from(p, t),
+	trace_say(p, t, "ingress", "from %s (zone %s): %s to %s, %s, %u octets in %u packet%s",
+		where_from(p, t),
 		t->in_zone != TRAIN_NONE && p->snapshot ? snap_zones(p->snapshot)[t->in_zone].name : "none",
 		end_words(src, sizeof src, &t->src, t->src_port, t->proto),
 		end_words(dst, sizeof dst, &t->dst, t->dst_port, t->proto),

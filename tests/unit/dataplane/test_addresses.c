@@ -166,7 +166,7 @@ static void tcp_ends_with_the_address(void **state)
 	left(GATE_WAN, "198.51.100.2");
 	address_gone(GATE_WAN, "198.51.100.2");
 	address_add(GATE_WAN, "198.51.100.9", 24);
-	assert_int_equal(send(IP_TCP, TCP_ACK, false), DROP_NAT_ADDRESS);
+	assert_int_equal(send(IP_TCP, TCP_ACK, false), DROP_NAT_ADDRESS_CHANGED);
 	assert_int_equal(g.out_n, 0);
 	assert_int_equal(sessions(), 0);
 	assert_int_equal(send(IP_TCP, TCP_SYN, false), DROP_NONE);

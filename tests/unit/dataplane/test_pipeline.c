@@ -185,7 +185,7 @@ static void test_tunnel(void **state)
 		is_drop(DROP_TUNNEL_REQUIRED, from(GATE_WAN, (back.src_port = 7, back)));
 		nothing_left();
 		back.src_port = 9;
-		is_drop(DROP_SESSION_ZONE, from(GATE_WAN, back));
+		is_drop(DROP_SESSION_ZONE_MISMATCH, from(GATE_WAN, back));
 		nothing_left();
 		is_drop(DROP_TUNNEL_REQUIRED, from(GATE_LAN, udp(v6 ? FAR6 : FAR, v6 ? HOST6 : HOST, 7)));
 		nothing_left();
@@ -390,8 +390,8 @@ static void test_from_tunnel(void **state)
 	s.dst = INTERNET; /* of no tunnel: its SA would not have let it in */
 	is_drop(DROP_SPOOFED, gate_from_tunnel(&g, packet_make(&packet, &s)));
 	nothing_left();
-	g.refuse_tunnel = DROP_TUNNEL_SEND;
-	is_drop(DROP_TUNNEL_SEND, from(GATE_LAN, udp(HOST, FAR, 10)));
+	g.refuse_tunnel = DROP_TUNNEL_SEND_FAILED;
+	is_drop(DROP_TUNNEL_SEND_FAILED, from(GATE_LAN, udp(HOST, FAR, 10)));
 }
 
 /* ---- sizes ---- */
@@ -559,7 +559,7 @@ static void test_link_down(void **state)
 	assert_int_equal(route_link_set(g.routes, &l), RC_OK);
 	pipeline_changed(&g.p);
 	enum drop_reason d = from(GATE_LAN, udp(HOST, INTERNET, 10));
-	assert_true(d == DROP_LINK_SEND || d == DROP_NO_ROUTE);
+	assert_true(d == DROP_LINK_SEND_FAILED || d == DROP_NO_ROUTE);
 }
 
 /*
@@ -575,7 +575,7 @@ static void test_answers_limited(void **state)
 	for (int i = 0; i < 500; i++)
 		from(GATE_LAN, s);
 	assert_in_range(g.p.error_replies_sent, 18, 22);
-	assert_int_equal(g.p.error_replies_sent + g.p.error_replies_limited, 500);
+	assert_int_equal(g.p.error_replies_sent + g.p.error_replies_suppressed, 500);
 	assert_int_equal(g.p.drops[DROP_TTL], 500);
 	s.src = "10.1.0.3";
 	from(GATE_LAN, s);
@@ -634,9 +634,9 @@ static void test_host(void **state)
 	gate_clear(&g);
 	is_drop(DROP_NONE, gate_from_host(&g, packet_make(&packet, &pong)));
 	only(GATE_OUT_TUNNEL, 0);
-	g.refuse_host = DROP_HOST_SEND;
+	g.refuse_host = DROP_HOST_SEND_FAILED;
 	gate_clear(&g);
-	is_drop(DROP_HOST_SEND, gate_from_tunnel(&g, packet_make(&packet, &ping)));
+	is_drop(DROP_HOST_SEND_FAILED, gate_from_tunnel(&g, packet_make(&packet, &ping)));
 	/* the host's other packets have no way here: its kernel sends them itself */
 	struct packet_spec own = udp("10.1.0.1", INTERNET, 10);
 	gate_clear(&g);
@@ -698,7 +698,7 @@ static void test_nothing_begins(void **state)
 	assert_int_equal(route_link_set(g.routes, &l), RC_OK);
 	pipeline_changed(&g.p);
 	enum drop_reason d = from(GATE_LAN, udp(HOST, INTERNET, 10));
-	assert_true(d == DROP_LINK_SEND || d == DROP_NO_ROUTE);
+	assert_true(d == DROP_LINK_SEND_FAILED || d == DROP_NO_ROUTE);
 	assert_int_equal(fw_counters(g.fw)->sessions_created, 0);
 }
 

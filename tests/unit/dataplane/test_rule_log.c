@@ -37,7 +37,7 @@ static void lines(void **state)
 			  .key = { key(17, "198.51.100.7", 4000, "10.1.0.2", 53) } },
 			"session-deny rule=rest from=untrust to=dmz reason=policy-deny proto=udp "
 			"src=198.51.100.7:4000 "
-			"dst=10.1.0.2:53 packets=1 octets=46" },
+			"dst=10.1.0.2:53 packets=1 bytes=46" },
 		{ { .kind = FW_LOG_DENY,
 			  .drop = DROP_NAT_EXHAUSTED,
 			  .permits = true,
@@ -48,7 +48,7 @@ static void lines(void **state)
 			  .key = { key(6, "10.1.0.2", 40000, "192.0.2.80", 80) } },
 			"session-drop rule=out from=trust to=untrust reason=nat-exhausted proto=tcp "
 			"src=10.1.0.2:40000 "
-			"dst=192.0.2.80:80 packets=1 octets=60" },
+			"dst=192.0.2.80:80 packets=1 bytes=60" },
 		{ { .kind = FW_LOG_DENY,
 			  .drop = DROP_HOST_INBOUND,
 			  .rule = UINT32_MAX,
@@ -58,7 +58,7 @@ static void lines(void **state)
 			  .key = { key(6, "2001:db8::7", 4000, "2001:db8:ff::2", 22) } },
 			"session-deny rule=- from=untrust to=host reason=host-inbound proto=tcp "
 			"src=[2001:db8::7]:4000 "
-			"dst=[2001:db8:ff::2]:22 packets=1 octets=60" },
+			"dst=[2001:db8:ff::2]:22 packets=1 bytes=60" },
 		{ { .kind = FW_LOG_INIT,
 			  .rule_name = "out",
 			  .zone_name = { "trust", "untrust" },
@@ -81,10 +81,10 @@ static void lines(void **state)
 			  .key = { key(1, "10.1.0.2", 9, "10.2.0.2", 9) } },
 			"session-close rule=out from=trust to=vpn reason=tcp-fin proto=icmp src=10.1.0.2:9 "
 			"dst=10.2.0.2:9 "
-			"session=8 duration=62.045 packets-out=5 octets-out=500 packets-back=4 "
-			"octets-back=4000" },
+			"session=8 duration=62.045 packets-forward=5 bytes-forward=500 packets-reply=4 "
+			"bytes-reply=4000" },
 		{ { .kind = FW_LOG_SUPPRESSED, .rule_name = "rest", .suppressed = 5123 },
-			"log-more rule=rest from=any to=any more=5123" },
+			"log-suppressed rule=rest from=any to=any count=5123" },
 	};
 	char text[RULE_LOG_TEXT_MAX];
 
@@ -96,7 +96,7 @@ static void lines(void **state)
 static void the_longest_fits(void **state)
 {
 	struct fw_log l = { .kind = FW_LOG_CLOSE,
-		.end = FW_END_ADDRESS,
+		.end = FW_END_NAT_ADDRESS_CHANGED,
 		.translated = true,
 		.at = UINT64_MAX,
 		.session_id = UINT32_MAX,
@@ -112,7 +112,7 @@ static void the_longest_fits(void **state)
 	l.key[1] = key(6, "2001:db8:ffff:ffff:ffff:ffff:ffff:fffe", 65535,
 		"2001:db8:ffff:ffff:ffff:ffff:ffff:fffd", 65535);
 	rule_log_text(text, &l);
-	assert_non_null(strstr(text, "octets-back=18446744073709551615"));
+	assert_non_null(strstr(text, "bytes-reply=18446744073709551615"));
 }
 
 static void each_end_is_documented(void **state)

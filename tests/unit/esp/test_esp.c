@@ -310,7 +310,7 @@ static void congestion_marks_follow_rfc_6040(void **state)
 			n = seal_raw(&f, sequence++, plain, n + 2, packet);
 			enum drop_reason drop = open_one(f.esp, packet, n, (uint8_t)(0x40 | outer), out, &n);
 			if (want[inner][outer] < 0) {
-				assert_int_equal(drop, DROP_ESP_CONGESTION);
+				assert_int_equal(drop, DROP_ESP_ECN);
 				continue;
 			}
 			assert_int_equal(drop, DROP_NONE);
@@ -627,12 +627,12 @@ static void sequence_numbers_end_without_a_wrap(void **state)
 	assert_int_equal(load_be32(out + 4), 0xffffffffu);
 	fixture_packet(&t, ip, 100, false);
 	assert_int_equal(fixture_seal(f.esp, 0, &t, out, &drop), 0);
-	assert_int_equal(drop, DROP_ESP_SEQUENCE);
+	assert_int_equal(drop, DROP_ESP_SEQUENCE_OVERFLOW);
 	/* A restart does not bring them back. */
 	fixture_restart(&f);
 	esp_bind(f.esp, (struct snap_tunnel[]){ { .name = "t" } }, 1);
 	assert_int_equal(fixture_seal(f.esp, 0, &t, out, &drop), 0);
-	assert_int_equal(drop, DROP_ESP_SEQUENCE);
+	assert_int_equal(drop, DROP_ESP_SEQUENCE_OVERFLOW);
 	fixture_end(&f);
 }
 

@@ -322,7 +322,7 @@ static void test_quotations(void **state)
 	quote[6] = 0x20, quote[7] = 0x00; /* the first has them */
 	expect(DROP_NONE, &e);
 	e.src = "192.168.3.3"; /* from another zone than the session's */
-	expect(DROP_SESSION_ZONE, &e);
+	expect(DROP_SESSION_ZONE_MISMATCH, &e);
 }
 
 /* An error about an error, an echo reply's, a wrong sum, no hops left. */
@@ -387,9 +387,9 @@ static void test_hops(void **state)
 static void test_link_local(void **state)
 {
 	(void)state;
-	udp(DROP_DESTINATION_ADDRESS, INSIDE, 5, "169.254.3.3", 5);
-	udp(DROP_DESTINATION_ADDRESS, INSIDE6, 5, "fe80::1", 5);
-	udp(DROP_SOURCE_ADDRESS, "fe80::1", 5, "2001:db8:1::9", 5);
+	udp(DROP_MARTIAN_DESTINATION, INSIDE, 5, "169.254.3.3", 5);
+	udp(DROP_MARTIAN_DESTINATION, INSIDE6, 5, "fe80::1", 5);
+	udp(DROP_MARTIAN_SOURCE, "fe80::1", 5, "2001:db8:1::9", 5);
 }
 
 /* ---- the host ---- */
@@ -526,7 +526,7 @@ static void test_log_overflow(void **state)
 	}
 	while (fw_log_next(w.fw, &l))
 		n++;
-	assert_int_equal(n + fw_counters(w.fw)->logs_suppressed, 6000);
+	assert_int_equal(n + fw_counters(w.fw)->log_records_suppressed, 6000);
 	assert_true(n > 1000);
 }
 
@@ -630,12 +630,13 @@ static void test_reroute(void **state)
 	assert_int_equal(w.t.drop, DROP_NONE);
 	assert_int_equal(session()->zones.zone[1], DMZ);
 	assert_string_equal(snap_rules(fw_policy(w.fw))[session()->rule].name, "dmz");
-	udp(DROP_SESSION_ZONE, OUTSIDE, 53, INSIDE, 1000); /* still comes from where it went before */
+	udp(DROP_SESSION_ZONE_MISMATCH, OUTSIDE, 53, INSIDE,
+		1000); /* still comes from where it went before */
 	w.t.drop = DROP_NONE;
 	w.t.in_zone = DMZ;
 	w.t.out_zone = UNTRUST;
 	fw_reroute(w.fw, &w.t, false, w.now);
-	assert_int_equal(w.t.drop, DROP_SESSION_ZONE);
+	assert_int_equal(w.t.drop, DROP_SESSION_ZONE_MISMATCH);
 	udp(DROP_NONE, INSIDE, 1001, OUTSIDE, 99);
 	w.t.out_zone = DMZ;
 	fw_reroute(w.fw, &w.t, false, w.now);
@@ -643,7 +644,7 @@ static void test_reroute(void **state)
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 1); /* it ended */
 	udp(DROP_NONE, INSIDE, 1002, OUTSIDE, 99);
 	fw_reroute(w.fw, &w.t, true, w.now);
-	assert_int_equal(w.t.drop, DROP_SESSION_ZONE);
+	assert_int_equal(w.t.drop, DROP_SESSION_ZONE_MISMATCH);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

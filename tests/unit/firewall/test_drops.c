@@ -125,7 +125,7 @@ static enum drop_reason last_of_several(enum drop_reason r)
 		for (uint16_t i = 1; !d && i < 1000; i++)
 			d = fragment(1, (uint16_t)(IP4_MF | 12 * i), 'a');
 		return d;
-	case DROP_SESSION_ZONE:
+	case DROP_SESSION_ZONE_MISMATCH:
 		send(s);
 		s = (struct packet_spec){
 			.src = OUTSIDE, .dst = INSIDE, .proto = IP_UDP, .src_port = 53, .dst_port = 1000
@@ -184,9 +184,9 @@ static enum drop_reason give(enum drop_reason r)
 		return changed(8, 64, true);
 	case DROP_L4_CHECKSUM:
 		return changed(30, 99, false);
-	case DROP_SOURCE_ADDRESS:
+	case DROP_MARTIAN_SOURCE:
 		return address("127.0.0.1", OUTSIDE);
-	case DROP_DESTINATION_ADDRESS:
+	case DROP_MARTIAN_DESTINATION:
 		return address(INSIDE, "240.0.0.1");
 	case DROP_MULTICAST:
 		return address(INSIDE, "239.1.1.1");

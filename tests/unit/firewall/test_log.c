@@ -179,7 +179,7 @@ static void a_commit_ends_by_policy(void **state)
 	p.zones_n = p.interfaces_n = 2;
 	policy_rule(&p, "another", 0, 1, "any", "any", "any", RULE_PERMIT)->flags = RULE_LOG_CLOSE;
 	world_load(&w, &p);
-	l = closed(FW_END_POLICY);
+	l = closed(FW_END_POLICY_CHANGED);
 	assert_string_equal(l.zone_name[0], "trust");
 	assert_string_equal(l.zone_name[1], "untrust");
 	assert_false(fw_log_next(w.fw, &l));
@@ -190,7 +190,7 @@ static void a_commit_ends_by_policy(void **state)
 	next(FW_LOG_INIT);
 	p.rules[0].action = RULE_DENY;
 	world_load(&w, &p);
-	closed(FW_END_POLICY);
+	closed(FW_END_POLICY_CHANGED);
 }
 
 /* Of a rule that has said all it may: what a commit ends is counted as well, and told by the old names. */

@@ -184,8 +184,8 @@ static void test_zones(void **state)
 	const struct fw_session *s = fw_session_next(w.fw, &cursor);
 	assert_int_equal(s->zones.zone[0], 1);
 	assert_int_equal(s->zones.zone[1], 0);
-	assert_int_equal(
-		tcp(false, 1000, TCP_ACK, 1, 1, 0), DROP_SESSION_ZONE); /* the test's links have not moved */
+	assert_int_equal(tcp(false, 1000, TCP_ACK, 1, 1, 0),
+		DROP_SESSION_ZONE_MISMATCH); /* the test's links have not moved */
 }
 
 /* Half-open ones that a commit ends are not counted any more; timeouts are the new policy's. */
