@@ -188,10 +188,10 @@ enum rc dh_shared(
 	size_t want = dh_public_size(secret->group);
 
 	if (want == 0)
-		return err_add(e, RC_INTERNAL, "no Diffie-Hellman secret");
+		return err_add(e, RC_INTERNAL, "Diffie-Hellman group %u is not supported", secret->group);
 	if (peer_n != want)
 		return err_add(e, RC_RANGE,
-			"the peer's Diffie-Hellman value has %zu octets; group %u has %zu", peer_n,
+			"the peer's Diffie-Hellman value has %zu octets; group %u needs %zu", peer_n,
 			secret->group, want);
 	if (secret->group != DH_CURVE25519)
 		return curve_shared(secret, peer, ret_shared, e);

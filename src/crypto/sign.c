@@ -98,7 +98,8 @@ enum rc verify_key_from_spki(struct verify_key *ret_key, const void *der, size_t
 		return RC_OK;
 	}
 	return err_add(e, RC_UNSUPPORTED,
-		"not the DER of an Ed25519, ECDSA P-256 or ECDSA P-384 public key (uncompressed point)");
+		"malformed public key: expected DER of Ed25519, ECDSA P-256 or ECDSA P-384 "
+		"(uncompressed point)");
 }
 
 size_t verify_key_spki(const struct verify_key *key, uint8_t *ret_der)
@@ -123,7 +124,8 @@ enum rc verify_key_from_pem(struct verify_key *ret_key, const void *pem, size_t 
 	memset(ret_key, 0, sizeof *ret_key);
 	if (!bio || PEM_read_bio(bio, &name, &header, &der, &der_n) != 1 ||
 		strcmp(name, PEM_STRING_PUBLIC) != 0)
-		rc = err_add(e, RC_MALFORMED, "no '-----BEGIN PUBLIC KEY-----' block");
+		rc = err_add(e, RC_MALFORMED,
+			"malformed public key: expected a '-----BEGIN PUBLIC KEY-----' block");
 	else
 		rc = verify_key_from_spki(ret_key, der, (size_t)der_n, e);
 	OPENSSL_free(name);
@@ -203,8 +205,8 @@ enum rc sign_key_from_pem(struct sign_key *ret_key, const void *pem, size_t n, s
 		rc = secret_take(ret_key, pkey, e);
 	else
 		rc = err_add(e, RC_MALFORMED,
-			"no unencrypted '-----BEGIN PRIVATE KEY-----' (PKCS#8) or "
-			"'-----BEGIN EC PRIVATE KEY-----' block that can be read");
+			"malformed private key: expected an unencrypted '-----BEGIN PRIVATE KEY-----' "
+			"(PKCS#8) or '-----BEGIN EC PRIVATE KEY-----' block");
 	EVP_PKEY_free(pkey);
 	BIO_free(bio);
 	ERR_clear_error();

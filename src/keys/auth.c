@@ -30,12 +30,14 @@ static enum rc message_check(
 	size_t nonce_n = mine ? sa->nonce_n : sa->peer_nonce_n, ke_n = mine ? sa->ke_n : sa->peer_ke_n;
 
 	if (n < IKE_HEADER_SIZE || n > KEEPER_MESSAGE_MAX)
-		return err_add(e, RC_RANGE, "an IKE_SA_INIT message of %zu octets", n);
+		return err_add(e, RC_RANGE, "the IKE_SA_INIT message has %zu octets; %d to %d are allowed", n,
+			IKE_HEADER_SIZE, KEEPER_MESSAGE_MAX);
 	if (memcmp(message, sa->spi_i, 8) != 0 || (!of_initiator && memcmp(message + 8, sa->spi_r, 8) != 0) ||
 		!holds(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, nonce, nonce_n) ||
 		!holds(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, ke, ke_n))
 		return err_add(e, RC_DENIED,
-			"the message to be %s is not the IKE_SA_INIT %s of this exchange",
+			"the message to be %s is not the IKE_SA_INIT %s of this exchange: SPI, nonce or "
+			"public value differ",
 			mine ? "signed" : "checked", of_initiator ? "request" : "response");
 	return RC_OK;
 }
@@ -125,7 +127,9 @@ static enum rc id_check(const char *whose, bool ours, const struct snap_id *conf
 	size_t n;
 
 	if (id_n <= ID_HEADER_SIZE || id_n > KEEPER_ID_MAX)
-		return err_add(e, RC_MALFORMED, "%s identity has %zu octets", whose, id_n);
+		return err_add(e, RC_MALFORMED,
+			"%s identification payload has %zu octets; %d to %d are allowed", whose, id_n,
+			ID_HEADER_SIZE + 1, KEEPER_ID_MAX);
 	n = id_n - ID_HEADER_SIZE;
 	if (want.type == ID_NONE && ours && (id[0] == ID_IPV4 || id[0] == ID_IPV6))
 		return RC_OK;
@@ -160,8 +164,8 @@ static enum rc sign_classic(const struct sign_key *key, const uint8_t *octets, s
 {
 	if (key->kind == SIGN_ED25519)
 		return err_add(e, RC_UNSUPPORTED,
-			"our key is Ed25519, but the peer announced no signature hashes "
-			"(RFC 7427): it cannot check such a signature");
+			"our key is Ed25519, but the peer announced no signature hash algorithms (RFC "
+			"7427) and so cannot verify it; use an ECDSA key");
 	a->method = key->kind == SIGN_ECDSA_P256 ? AUTH_ECDSA_SHA256_P256 : AUTH_ECDSA_SHA384_P384;
 	return sign_message(key, key->kind == SIGN_ECDSA_P256 ? HASH_SHA2_256 : HASH_SHA2_384, SIGN_PLAIN,
 		octets, n, a->auth, ret_n);
@@ -178,8 +182,8 @@ static enum rc sign_rfc7427(const struct sign_key *key, uint32_t announced, cons
 
 	if (!algorithm)
 		return err_add(e, RC_UNSUPPORTED,
-			"our key is %s, but none of the signature hashes that the peer announced "
-			"(bits %#x) fits it",
+			"our key is %s, but the peer announced no signature hash algorithm that fits it "
+			"(bit mask %#x)",
 			sign_kind_text(key->kind), announced);
 	a->method = AUTH_DIGITAL_SIGNATURE;
 	a->auth[0] = (uint8_t)algorithm_n;
@@ -205,7 +209,7 @@ static enum rc auth_make(const struct keys *k, const struct keeper_ike_sa *sa, c
 			peer->key_name, kind == IDENTITY_PSK ? "psk" : "pem");
 	_Static_assert(1 + 12 + SIGN_SIGNATURE_MAX <= KEEPER_AUTH_MAX, "any signature fits");
 	if (n == 0)
-		return err_add(e, RC_INTERNAL, "making the octets to sign");
+		return err_add(e, RC_INTERNAL, "computing the signed octets failed");
 	if (kind == IDENTITY_PSK) {
 		a->method = AUTH_SHARED_KEY;
 		auth_n = prf_size(sa->prf);
@@ -217,7 +221,7 @@ static enum rc auth_make(const struct keys *k, const struct keeper_ike_sa *sa, c
 	}
 	a->auth_n = (uint16_t)auth_n;
 	bytes_wipe(octets, sizeof octets);
-	return rc == RC_OK ? RC_OK : err_add(e, rc, "making AUTH for peer '%s'", peer->name);
+	return rc == RC_OK ? RC_OK : err_add(e, rc, "computing AUTH for peer '%s'", peer->name);
 }
 
 static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct snap_peer *peer,
@@ -226,7 +230,9 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 	enum rc rc;
 
 	if (!peer)
-		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
+		return err_add(e, RC_NOT_FOUND,
+			"peer index %u is not in the configuration, which has %u peers", q->peer,
+			k->snapshot ? k->snapshot->peers.count : 0);
 	assert(sa->state == IKE_AUTHENTICATED || (sa->state == IKE_KEYED && sa->role == KEEPER_INITIATOR));
 	if (sa->state == IKE_AUTHENTICATED && (rc = peer_is_unchanged(k, sa, peer, e)) != RC_OK)
 		return rc;
@@ -300,7 +306,8 @@ static enum rc check_psk(const struct keys *k, const struct keeper_ike_sa *sa, c
 
 	if (q->method != AUTH_SHARED_KEY)
 		return err_add(e, RC_AUTH,
-			"the peer proves itself by method %u; peer '%s' is configured for a pre-shared key",
+			"the peer used authentication method %u; peer '%s' is configured with a "
+			"pre-shared key (method 2)",
 			q->method, peer->name);
 	if (!key)
 		return err_add(e, RC_NOT_FOUND,
@@ -309,8 +316,8 @@ static enum rc check_psk(const struct keys *k, const struct keeper_ike_sa *sa, c
 	rc = psk_auth(sa->prf, key, octets, n, want);
 	if (rc == RC_OK && (q->auth_n != prf_size(sa->prf) || !bytes_equal_secret(want, q->auth, q->auth_n)))
 		rc = err_add(e, RC_AUTH,
-			"the peer's AUTH does not fit the pre-shared key '%s': the two sides have different "
-			"keys, or the messages were changed on the way",
+			"the peer's AUTH does not match the pre-shared key '%s': the two sides have "
+			"different keys, or the messages were changed in transit",
 			peer->key_name);
 	bytes_wipe(want, sizeof want);
 	return rc;
@@ -338,12 +345,13 @@ static enum rc check_signature(const struct snap_peer *peer, const struct keeper
 	}
 	if (hash == 0)
 		return err_add(e, RC_AUTH,
-			"the peer signed by method %u or an algorithm that does not fit the configured %s "
-			"key of peer '%s'",
+			"the peer used authentication method %u or a signature algorithm that does not "
+			"fit the configured %s key of peer '%s'",
 			q->method, sign_kind_text(key.kind), peer->name);
 	if (r.bad || sign_check(&key, hash, format, octets, n, r.at, rd_left(&r)) != RC_OK)
 		return err_add(e, RC_AUTH,
-			"the peer's signature is not by the configured public key of peer '%s'", peer->name);
+			"the peer's signature does not verify with the configured public key of peer '%s'",
+			peer->name);
 	return RC_OK;
 }
 
@@ -366,12 +374,15 @@ static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, cons
 
 	assert(sa->state == IKE_KEYED && !sa->verifying);
 	if (!peer)
-		return err_add(e, RC_NOT_FOUND, "no peer %u in the configuration", q->peer);
+		return err_add(e, RC_NOT_FOUND,
+			"peer index %u is not in the configuration, which has %u peers", q->peer,
+			k->snapshot ? k->snapshot->peers.count : 0);
 	if (q->auth_n == 0 || q->auth_n > KEEPER_AUTH_MAX)
-		return err_add(e, RC_AUTH, "authentication data of %u octets", q->auth_n);
+		return err_add(e, RC_AUTH, "the authentication data has %u octets; 1 to %d are allowed",
+			q->auth_n, KEEPER_AUTH_MAX);
 	if (sa->role == KEEPER_INITIATOR && strcmp(sa->signed_for, peer->name) != 0)
-		return err_add(
-			e, RC_DENIED, "we proved ourselves to '%s', not to '%s'", sa->signed_for, peer->name);
+		return err_add(e, RC_DENIED, "our AUTH was made for peer '%s', not for '%s'", sa->signed_for,
+			peer->name);
 	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK ||
@@ -388,7 +399,7 @@ static enum rc verify_proof(const struct keys *k, const struct keeper_ike_sa *sa
 	enum rc rc;
 
 	if (n == 0)
-		return err_add(e, RC_INTERNAL, "making the octets that the peer signed");
+		return err_add(e, RC_INTERNAL, "computing the octets that the peer signed failed");
 	rc = peer->auth == PEER_AUTH_PSK ? check_psk(k, sa, peer, q, octets, n, e)
 					 : check_signature(peer, q, octets, n, e);
 	bytes_wipe(octets, sizeof octets);
@@ -466,10 +477,10 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 			&p->values.leaf);
 	}
 	if (rc == RC_OK && !sa) {
-		entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_DOWN, NULL, "ended before its entry was durable");
+		entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_DOWN, NULL, "ended before its receipt");
 		journal_report(k, &entry);
 		rc = RC_NOT_FOUND;
-		text = "the IKE SA was dropped meanwhile";
+		text = "the IKE SA was dropped before the receipt came";
 	}
 	if (rc == RC_OK)
 		sa->state = IKE_AUTHENTICATED;

@@ -50,7 +50,7 @@ static enum rc tunnel_of_peer(
 	const struct snap_peer *peer = t ? peer_by_index(k, t->peer) : NULL;
 
 	if (!t || !peer)
-		return err_add(e, RC_NOT_FOUND, "no such tunnel in the configuration");
+		return err_add(e, RC_NOT_FOUND, "the tunnel is not in the configuration");
 	return sa->state == IKE_AUTHENTICATED ? peer_is_unchanged(k, sa, peer, e) : RC_OK;
 }
 
@@ -59,14 +59,18 @@ static enum rc begin_check(
 {
 	assert(sa && (sa->state == IKE_KEYED || sa->state == IKE_AUTHENTICATED));
 	if (q->role != KEEPER_INITIATOR && q->role != KEEPER_RESPONDER)
-		return err_add(e, RC_MALFORMED, "role %u", q->role);
+		return err_add(e, RC_MALFORMED, "the role is %u; initiator (1) or responder (2) is allowed",
+			q->role);
 	if (q->dh_group != DH_NONE && dh_public_size(q->dh_group) == 0)
-		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
+		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u is not supported", q->dh_group);
 	if (begun_of(k, sa->handle) >= KEYS_BEGUN_PER_IKE_MAX)
-		return err_add(e, RC_LIMIT, "%d children of this IKE SA are begun", KEYS_BEGUN_PER_IKE_MAX);
+		return err_add(e, RC_LIMIT,
+			"the IKE SA has %d child SAs that are begun and not installed; no more are "
+			"allowed",
+			KEYS_BEGUN_PER_IKE_MAX);
 	enum rc rc = tunnel_of_peer(k, sa, tunnel_by_index(k, q->tunnel), e);
 	if (rc == RC_OK && of_tunnel(k, tunnel_by_index(k, q->tunnel)->name) >= KEYS_CHILDREN_PER_TUNNEL_MAX)
-		return err_add(e, RC_LIMIT, "tunnel '%s' has %d child SAs",
+		return err_add(e, RC_LIMIT, "tunnel '%s' has %d child SAs; no more are allowed",
 			tunnel_by_index(k, q->tunnel)->name, KEYS_CHILDREN_PER_TUNNEL_MAX);
 	return rc;
 }
@@ -87,13 +91,13 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	}
 	spi = spi_choose(k, fresh->public_bytes + PUBLIC_SPI_AT, PUBLIC_SIZE - PUBLIC_SPI_AT);
 	if (spi == 0)
-		return err_add(e, RC_AGAIN, "the generator gave no SPI that is free");
+		return err_add(e, RC_AGAIN, "no SPI candidate is free; ask again");
 	if (q->dh_group != DH_NONE && (rc = dh_generate(&dh, a->ke, q->dh_group, fresh->secret)) != RC_OK)
-		return err_add(e, rc, "making a Diffie-Hellman value of group %u", q->dh_group);
+		return err_add(e, rc, "computing the Diffie-Hellman value of group %u", q->dh_group);
 	c = child_sa_new(k);
 	if (!c) {
 		dh_done(&dh);
-		return err_add(e, RC_LIMIT, "%d child SAs", KEYS_CHILDREN_MAX);
+		return err_add(e, RC_LIMIT, "the table of child SAs is full (%d)", KEYS_CHILDREN_MAX);
 	}
 	c->state = CHILD_BEGUN;
 	c->ike = sa->handle;
@@ -121,15 +125,18 @@ static enum rc install_values_check(const struct keys *k, const struct keeper_ik
 	size_t least = MAX_OF((size_t)16, prf_size(sa->prf) / 2);
 
 	if (q->role != c->role)
-		return err_add(e, RC_MALFORMED, "role %u, begun as %u", q->role, c->role);
+		return err_add(e, RC_MALFORMED, "the role is %u, but the child SA was begun with role %u",
+			q->role, c->role);
 	if (q->spi_out < SPI_MIN)
-		return err_add(e, RC_RANGE, "the peer's SPI %#x is reserved", q->spi_out);
+		return err_add(
+			e, RC_RANGE, "the peer's SPI %#x is reserved; 256 or more is allowed", q->spi_out);
 	if (q->flags & CHILD_NONCES_OF_IKE) {
 		if (sa->rekeyed || sa->nonces_spent)
-			return err_add(e, RC_DENIED, "the nonces of IKE_SA_INIT have served a child already");
+			return err_add(
+				e, RC_DENIED, "the nonces of IKE_SA_INIT were used for a child SA already");
 		if (q->role != sa->role || q->dh_group != DH_NONE)
 			return err_add(e, RC_MALFORMED,
-				"the child of IKE_AUTH has the IKE SA's role and no exchange of its own");
+				"the child SA of IKE_AUTH must have the IKE SA's role and no key exchange");
 		return RC_OK;
 	}
 	if (q->peer_nonce_n < least || q->peer_nonce_n > KEEPER_NONCE_MAX)
@@ -137,12 +144,15 @@ static enum rc install_values_check(const struct keys *k, const struct keeper_ik
 			q->peer_nonce_n, least, KEEPER_NONCE_MAX);
 	/* Two children of ours with each other's nonces would have the same keys, for opposite directions. */
 	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
-		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
+		return err_add(e, RC_DENIED, "the peer sent a nonce of ours");
 	if (q->dh_group != DH_NONE && q->dh_group != c->dh_group)
-		return err_add(
-			e, RC_MALFORMED, "Diffie-Hellman group %u, begun with %u", q->dh_group, c->dh_group);
+		return err_add(e, RC_MALFORMED,
+			"the Diffie-Hellman group is %u, but the child SA was begun with group %u",
+			q->dh_group, c->dh_group);
 	if (q->peer_ke_n > KEEPER_KE_MAX)
-		return err_add(e, RC_RANGE, "the peer's Diffie-Hellman value has %u octets", q->peer_ke_n);
+		return err_add(e, RC_RANGE,
+			"the peer's Diffie-Hellman value has %u octets; at most %d are allowed", q->peer_ke_n,
+			KEEPER_KE_MAX);
 	return RC_OK;
 }
 
@@ -158,11 +168,11 @@ static enum rc install_check(struct keys *k, const struct keeper_ike_sa *sa, con
 	if ((rc = tunnel_of_peer(k, sa, t, e)) != RC_OK)
 		return rc;
 	if (strcmp(t->name, c->tunnel) != 0)
-		return err_add(e, RC_DENIED, "the child was begun for tunnel '%s', not for '%s'", c->tunnel,
-			t->name);
+		return err_add(e, RC_DENIED, "the child SA was begun for tunnel '%s', not for '%s'",
+			c->tunnel, t->name);
 	if (old && (old->state == CHILD_BEGUN || strcmp(old->tunnel, t->name) != 0))
 		return err_add(
-			e, RC_DENIED, "the child that is to be replaced is none of tunnel '%s'", t->name);
+			e, RC_DENIED, "the child SA to be rekeyed does not belong to tunnel '%s'", t->name);
 	if ((rc = install_values_check(k, sa, c, q, e)) != RC_OK)
 		return rc;
 	return tunnel_allows(k, t, q, e);
@@ -192,7 +202,7 @@ static enum rc install_derive(const struct keeper_ike_sa *sa, const struct child
 		initiator ? ret_install->key_out : ret_install->key_in,
 		initiator ? ret_install->key_in : ret_install->key_out, ret_install->key_n);
 	bytes_wipe(shared, sizeof shared);
-	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of a child");
+	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of a child SA");
 }
 
 static void install_fill(struct sa_install *s, const struct child_sa *c, const struct keeper_child_install *q)
@@ -261,7 +271,7 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 	if (rc != RC_OK)
 		return rc;
 	if (!k->dataplane_is_up)
-		return err_add(e, RC_AGAIN, "the data plane is down");
+		return err_add(e, RC_AGAIN, "the data plane is not running");
 	p = pending_new(k, KEEPER_CHILD_INSTALL, tag, sa->peer.name, e);
 	if (!p)
 		return RC_AGAIN;
@@ -305,10 +315,10 @@ static void install_hand_over(struct keys *k, struct pending *p, struct child_sa
 	if (handed)
 		return;
 	child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL,
-		"did not come about: tunnel or data plane are gone");
+		"not installed: the tunnel was removed or the data plane is not running");
 	journal_report(k, &entry);
 	child_sa_free(k, c);
-	pending_reply(k, p, RC_AGAIN, "the tunnel or the data plane is gone");
+	pending_reply(k, p, RC_AGAIN, "the tunnel was removed or the data plane is not running");
 	pending_free(p);
 }
 
@@ -330,7 +340,7 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 		return;
 	}
 	if (rc == RC_OK) {
-		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, "did not come about: ike is gone");
+		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, "not installed: ike is not running");
 		journal_report(k, &entry);
 	}
 	child_sa_free(k, c);
@@ -354,8 +364,7 @@ void keys_sa_installed(struct keys *k, const struct sa_result *result)
 	} else {
 		struct err e = { 0 };
 
-		err_add(&e, rc, "did not come about: the data plane refused it: %s",
-			text[0] ? text : rc_text(rc));
+		err_add(&e, rc, "not installed: the data plane refused it: %s", text[0] ? text : rc_text(rc));
 		text_copy(reason, sizeof reason, e.text);
 		child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, reason);
 		journal_report(k, &entry);
@@ -406,13 +415,14 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 
 	assert(!c || c->state == CHILD_BEGUN || c->state == CHILD_INSTALLED);
 	if ((c && q->spi_in && c->spi_in != q->spi_in) || (!c && q->spi_in < SPI_MIN))
-		return err_add(e, RC_NOT_FOUND, "no child SA %#x with inbound SPI %08x", q->child, q->spi_in);
+		return err_add(e, RC_NOT_FOUND, "child SA %#x with inbound SPI %08x is unknown", q->child,
+			q->spi_in);
 	if (c && c->state == CHILD_BEGUN) {
 		child_sa_free(k, c);
 		return RC_OK;
 	}
 	if (!k->dataplane_is_up && !c)
-		return err_add(e, RC_AGAIN, "the data plane is down");
+		return err_add(e, RC_AGAIN, "the data plane is not running");
 	p = pending_new(k, KEEPER_CHILD_REMOVE, tag, peer_of_tunnel(k, c, q), e);
 	if (!p)
 		return RC_AGAIN;
@@ -429,7 +439,7 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 	pending_free(p);
 	if (c)
 		c->remove_later = true;
-	return c ? RC_OK : err_add(e, RC_AGAIN, "the data plane is down");
+	return c ? RC_OK : err_add(e, RC_AGAIN, "the data plane is not running");
 }
 
 void keys_sa_removed(struct keys *k, const struct sa_result *result)
@@ -486,13 +496,13 @@ void keys_dataplane_down(struct keys *k)
 		}
 		if (p->op == KEEPER_CHILD_INSTALL && c) {
 			child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL,
-				"did not come about: the data plane went away before it answered");
+				"not installed: the data plane ended before it answered");
 			journal_report(k, &entry);
 		}
 		if (p->op == KEEPER_CHILD_REMOVE && c)
 			pending_reply(k, p, RC_OK, "");
 		else
-			pending_reply(k, p, RC_AGAIN, "the data plane went away");
+			pending_reply(k, p, RC_AGAIN, "the data plane ended");
 		pending_free(p);
 	}
 	/* Removals that were on their way, without anybody waiting. */

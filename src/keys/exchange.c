@@ -20,13 +20,14 @@ static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q
 	struct keeper_ike_sa *parent = ike_sa_find(k, q->parent);
 
 	if (q->role != KEEPER_INITIATOR && q->role != KEEPER_RESPONDER)
-		return err_add(e, RC_MALFORMED, "role %u", q->role);
+		return err_add(e, RC_MALFORMED, "the role is %u; initiator (1) or responder (2) is allowed",
+			q->role);
 	if (dh_public_size(q->dh_group) == 0)
-		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u", q->dh_group);
+		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u is not supported", q->dh_group);
 	if (parent)
 		return peer_has_room(k, parent->peer.name, e);
 	if (half_open(k) >= KEYS_HALF_OPEN_MAX)
-		return err_add(e, RC_LIMIT, "%d IKE SAs are half open", KEYS_HALF_OPEN_MAX);
+		return err_add(e, RC_LIMIT, "too many IKE SAs are half-open (limit %d)", KEYS_HALF_OPEN_MAX);
 	return RC_OK;
 }
 
@@ -41,13 +42,13 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	if (rc != RC_OK)
 		return rc;
 	if (memcmp(fresh->public_bytes + PUBLIC_SPI_AT, no_spi, 8) == 0)
-		return err_add(e, RC_AGAIN, "the generator gave an SPI of zero");
+		return err_add(e, RC_AGAIN, "the SPI candidate is zero; ask again");
 	sa = ike_sa_new(k);
 	if (!sa)
-		return err_add(e, RC_LIMIT, "%d IKE SAs", KEYS_IKE_MAX);
+		return err_add(e, RC_LIMIT, "the table of IKE SAs is full (%d)", KEYS_IKE_MAX);
 	rc = dh_generate(&sa->dh, sa->ke, q->dh_group, fresh->secret);
 	if (rc != RC_OK)
-		return err_add(e, rc, "making a Diffie-Hellman value of group %u", q->dh_group);
+		return err_add(e, rc, "computing the Diffie-Hellman value of group %u", q->dh_group);
 	sa->state = IKE_BEGUN;
 	sa->role = q->role;
 	sa->parent = q->parent;
@@ -74,23 +75,26 @@ static enum rc finish_check(const struct keys *k, const struct keeper_exchange_f
 	size_t least = MAX_OF((size_t)16, prf_size(q->prf) / 2);
 
 	if (prf_size(q->prf) == 0)
-		return err_add(e, RC_UNSUPPORTED, "pseudorandom function %u", q->prf);
+		return err_add(e, RC_UNSUPPORTED, "pseudorandom function %u is not supported", q->prf);
 	if (aead_material_size(q->encr, q->encr_bits) == 0)
-		return err_add(e, RC_UNSUPPORTED, "encryption %u with %u bits", q->encr, q->encr_bits);
+		return err_add(e, RC_UNSUPPORTED, "encryption algorithm %u with %u bits is not supported",
+			q->encr, q->encr_bits);
 	/* RFC 7296 2.10: "MUST be at least 128 bits in size, and MUST be at least half the key size of the
 	 * [PRF]". */
 	if (q->peer_nonce_n < least || q->peer_nonce_n > KEEPER_NONCE_MAX)
 		return err_add(e, RC_RANGE, "the peer's nonce has %u octets; %zu to %d are allowed",
 			q->peer_nonce_n, least, KEEPER_NONCE_MAX);
 	if (q->peer_ke_n > KEEPER_KE_MAX)
-		return err_add(e, RC_RANGE, "the peer's Diffie-Hellman value has %u octets", q->peer_ke_n);
+		return err_add(e, RC_RANGE,
+			"the peer's Diffie-Hellman value has %u octets; at most %d are allowed", q->peer_ke_n,
+			KEEPER_KE_MAX);
 	if (memcmp(q->spi_i, no_spi, 8) == 0 || memcmp(q->spi_r, no_spi, 8) == 0)
-		return err_add(e, RC_RANGE, "an IKE SPI is zero");
+		return err_add(e, RC_RANGE, "an IKE SPI is zero; both must be set");
 	/* Of this exchange or of another: two exchanges of ours that were joined together would let a
 	 * pre-shared key prove us to ourselves in a peer's name. Nonces tell, and alone do: of our public
 	 * value another one with the same secret is easily made. */
 	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
-		return err_add(e, RC_DENIED, "the peer sent our own nonce back to us");
+		return err_add(e, RC_DENIED, "the peer sent a nonce of ours");
 	return RC_OK;
 }
 

@@ -25,12 +25,14 @@ static enum rc place(
 	uint32_t at = 0;
 
 	if (!name_is_valid(name))
-		return err_add(e, RC_RANGE, "a key's name has 1 to %d characters", NAME_MAX_BYTES - 1);
+		return err_add(
+			e, RC_RANGE, "the name of a key must have 1 to %d characters", NAME_MAX_BYTES - 1);
 	while (at < k->identities_n &&
 		(k->identities[at].kind != (uint32_t)kind || strcmp(k->identities[at].name, name) != 0))
 		at++;
 	if (at == KEYS_IDENTITIES_MAX)
-		return err_add(e, RC_LIMIT, "more than %d keys", KEYS_IDENTITIES_MAX);
+		return err_add(
+			e, RC_LIMIT, "there are too many keys; at most %d are allowed", KEYS_IDENTITIES_MAX);
 	k->identities_n = MAX_OF(k->identities_n, at + 1);
 	*ret = &k->identities[at];
 	return RC_OK;
@@ -64,8 +66,8 @@ enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, siz
 	enum rc rc;
 
 	if (n < KEYS_PSK_MIN || n > KEYS_PSK_MAX)
-		return err_add(e, RC_RANGE, "a pre-shared key has %d to %d octets, this one has %zu",
-			KEYS_PSK_MIN, KEYS_PSK_MAX, n);
+		return err_add(e, RC_RANGE, "the pre-shared key has %zu octets; %d to %d are allowed", n,
+			KEYS_PSK_MIN, KEYS_PSK_MAX);
 	rc = place(k, name, IDENTITY_PSK, &id, e);
 	if (rc != RC_OK)
 		return rc;

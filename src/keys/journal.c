@@ -49,7 +49,8 @@ enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pend
 	waiter->stage = PENDING_RECEIPT;
 	if (append(k, entry, true, waiter->entry_tag) == RC_OK)
 		return RC_OK;
-	return err_add(e, RC_DENIED, "the ledger is down: nothing new is admitted without its receipt");
+	return err_add(
+		e, RC_DENIED, "the ledger is not running: nothing new is admitted without its receipt");
 }
 
 void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf)

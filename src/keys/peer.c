@@ -47,13 +47,13 @@ enum rc peer_is_unchanged(
 			e, RC_DENIED, "the IKE SA is with peer '%s', not with '%s'", sa->peer.name, now.name);
 	if (memcmp(now.own_key, sa->peer.own_key, sizeof now.own_key) != 0)
 		return err_add(e, RC_DENIED,
-			"the key '%s' of peer '%s' was replaced or removed since; it has to authenticate "
-			"anew",
+			"the key '%s' of peer '%s' was replaced or removed; the peer must authenticate "
+			"again",
 			sa->peer.key_name, sa->peer.name);
 	if (memcmp(&now, &sa->peer, sizeof now) != 0)
 		return err_add(e, RC_DENIED,
-			"the configuration of peer '%s' has changed since it proved itself; it has to "
-			"authenticate anew",
+			"the configuration of peer '%s' has changed since it authenticated; the peer "
+			"must authenticate again",
 			sa->peer.name);
 	return RC_OK;
 }
@@ -70,8 +70,8 @@ enum rc peer_allows_proposal(
 			return RC_OK;
 	}
 	return err_add(e, RC_DENIED,
-		"no IKE proposal of peer '%s' has encryption %u with %u bits, prf %u, group %u", peer->name,
-		sa->encr, sa->encr_bits, sa->prf, sa->dh_group);
+		"no IKE proposal of peer '%s' allows encryption %u with %u bits, prf %u, group %u",
+		peer->name, sa->encr, sa->encr_bits, sa->prf, sa->dh_group);
 }
 
 enum rc peer_has_room(const struct keys *k, const char *peer, struct err *e)
@@ -81,7 +81,8 @@ enum rc peer_has_room(const struct keys *k, const char *peer, struct err *e)
 	/* A rekey that is begun has the name of its parent's peer. */
 	for (size_t i = 0; i < k->ike_n; i++)
 		n += k->ike[i].state != IKE_FREE && strcmp(k->ike[i].peer.name, peer) == 0;
-	return n < KEYS_IKE_PER_PEER_MAX ? RC_OK
-					 : err_add(e, RC_LIMIT, "peer '%s' has %zu IKE SAs; %d are allowed",
-						   peer, n, KEYS_IKE_PER_PEER_MAX);
+	return n < KEYS_IKE_PER_PEER_MAX
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "peer '%s' has %zu IKE SAs; at most %d are allowed", peer, n,
+				 KEYS_IKE_PER_PEER_MAX);
 }

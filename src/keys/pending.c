@@ -12,11 +12,12 @@ struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, con
 		place++;
 	for (uint32_t i = 0; i < k->pending_n; i++)
 		of_peer += k->pending[i].stage != PENDING_FREE && strcmp(k->pending[i].peer, peer) == 0;
-	if (place == KEYS_PENDING_MAX || of_peer >= KEYS_PENDING_PER_PEER_MAX) {
-		err_add(e, RC_AGAIN, "%u requests%s%s wait already",
-			of_peer < KEYS_PENDING_PER_PEER_MAX ? place : of_peer,
-			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : " of peer ",
-			of_peer < KEYS_PENDING_PER_PEER_MAX ? "" : peer);
+	if (of_peer >= KEYS_PENDING_PER_PEER_MAX) {
+		err_add(e, RC_AGAIN, "%u requests of peer '%s' are waiting; ask again", of_peer, peer);
+		return NULL;
+	}
+	if (place == KEYS_PENDING_MAX) {
+		err_add(e, RC_AGAIN, "%u requests are waiting; ask again", place);
 		return NULL;
 	}
 	k->pending_n = MAX_OF(k->pending_n, place + 1);

@@ -34,8 +34,8 @@ static enum rc proposal_allows(const struct keys *k, const struct snap_tunnel *t
 			return RC_OK;
 	}
 	return err_add(e, RC_DENIED,
-		"no ESP proposal of tunnel '%s' has encryption %u with %u bits, group %u and %s sequence "
-		"numbers",
+		"no ESP proposal of tunnel '%s' allows encryption %u with %u bits, group %u and "
+		"%s sequence numbers",
 		t->name, q->encr, q->encr_bits, q->dh_group, esn ? "extended" : "32-bit");
 }
 
@@ -61,13 +61,16 @@ static enum rc selectors_allow(const struct keys *k, const struct snap_tunnel *t
 	char text[RANGE_TEXT_MAX];
 
 	if (n == 0 || n > SELECTORS_MAX)
-		return err_add(
-			e, RC_RANGE, "%zu %s traffic selectors; 1 to %d are allowed", n, side, SELECTORS_MAX);
+		return err_add(e, RC_RANGE, "there are %zu %s traffic selectors; 1 to %d are allowed", n,
+			side, SELECTORS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		bool inside = false;
 
 		if (!is_ordered(&list[i]))
-			return err_add(e, RC_MALFORMED, "a %s traffic selector ends before it starts", side);
+			return err_add(e, RC_MALFORMED,
+				"a %s traffic selector is malformed: the first address or port is greater than "
+				"the last, or the families differ",
+				side);
 		for (uint32_t c = 0; c < configured.count && !inside; c++)
 			inside = is_inside(&list[i], &snap_selectors(k->snapshot)[configured.first + c]);
 		if (!inside)

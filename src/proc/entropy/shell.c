@@ -18,7 +18,7 @@ static void enter(struct entropy *s, struct ledger_body *b)
 	size_t n = ledger_body_done(b);
 
 	if (n == 0 || child_append(s->child, LEDGER_ASYNC, (uint16_t)b->type, b->text, n, NULL, 0) != RC_OK)
-		log_error("an entry was not made");
+		log_error("could not enter the state of the entropy process");
 }
 
 static void enter_start(struct entropy *s)
@@ -58,7 +58,7 @@ static void fail(struct entropy *s, const struct err *e)
 	s->failed = true;
 	s->owed = 0;
 	snprintf(s->why, sizeof s->why, "%s", e->text);
-	log_error("%s; no share of a secret is made any more", e->text);
+	log_error("%s; entropy output stopped", e->text);
 	enter_failure(s);
 	tell_failure(s);
 }
@@ -92,7 +92,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	struct entropy *s = c->context;
 
 	if (f->head.id != IPC_ENTROPY_ASK) {
-		log_warn("%s from %s has no use here", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+		log_warn("message %s from %s is not for the entropy process",
+			ipc_name((enum ipc_id)f->head.id), proc_name(peer));
 	} else if (s->failed) {
 		tell_failure(s);
 	} else {
@@ -128,9 +129,8 @@ enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e)
 	if (by_library < 0 && by_call < 0)
 		return RC_OK;
 	return err_add(e, RC_DENIED,
-		"%s gives this process octets of the kernel's generator: it must be refused, or both shares "
-		"of a "
-		"secret may be of one source",
+		"%s gives this process random octets of the kernel: it must be refused, or both "
+		"shares of a secret could come from one source",
 		by_call >= 0 ? "the system call getrandom"
 			     : "getrandom() of the C library, without a system call,");
 }
@@ -152,7 +152,8 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
 {
 	close(fd);
-	return err_add(e, RC_DENIED, "the second source of secrets holds nothing");
+	return err_add(e, RC_DENIED, "the entropy process accepts no resource (got %s)",
+		resource_name((enum resource)r->kind));
 }
 
 static void on_stop(struct child *c)

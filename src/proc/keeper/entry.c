@@ -189,8 +189,7 @@ static void sa_remove(struct ledger_body *b, const struct keys_entry *x, const s
 /* A request that ike should not have made: a fault in ike, or somebody in it. */
 static void refused(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
-	ledger_body_strf(
-		b, "configured", "%s", x->tunnel[0] ? "the tunnel's own proposals and selectors" : "");
+	ledger_body_strf(b, "configured", "%s", x->tunnel[0] ? "proposals and selectors of the tunnel" : "");
 	id_str(b, x);
 	ledger_body_u64(b, "left_out", x->count);
 	endpoint_str(b, "local", &x->local);

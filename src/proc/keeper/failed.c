@@ -75,8 +75,9 @@ static void number_add(struct failed *f, bool leaves, uint32_t of, uint32_t numb
 
 	if (!s || !set_add(s, number)) {
 		if (f->lost++ == 0)
-			log_warn("values of exchanges that came to nothing are not all entered: %d ranges of "
-				 "them wait for the ledger already",
+			log_warn(
+				"not all values of failed exchanges are entered: %d ranges of them wait for the "
+				"ledger already",
 				FAILED_RANGES_MAX);
 		return;
 	}

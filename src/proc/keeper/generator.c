@@ -42,7 +42,9 @@ enum rc generator_fresh(struct generator *g, void *ret_bytes, size_t n, struct e
 		return err_errno(e, RC_IO, "getrandom");
 	ok = generator_draw(g, seed, ret_bytes, n);
 	bytes_wipe(seed, sizeof seed);
-	return ok ? RC_OK : err_add(e, RC_INTERNAL, "the generator of %s octets", g->label);
+	return ok ? RC_OK
+		  : err_add(e, RC_INTERNAL,
+			    "the generator '%s' failed: libcrypto or libsodium reported an error", g->label);
 }
 
 void generator_done(struct generator *g)

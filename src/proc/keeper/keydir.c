@@ -34,12 +34,14 @@ static enum rc take_psk(struct keys *keys, const char *name, const char *text, s
 		n--;
 	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		return err_add(e, RC_MALFORMED,
-			"begins with a byte-order mark, which the peer's key has not: save it without");
+			"the file begins with a byte-order mark, which would be part of the key: save it "
+			"without");
 	if (n >= 2 && memcmp(text, "0s", 2) == 0) {
 		rc = base64_to_bytes(octets, sizeof octets, &octets_n, text + 2, n - 2)
 			     ? keys_identity_psk(keys, name, octets, octets_n, e)
 			     : err_add(e, RC_MALFORMED,
-				       "behind '0s' base64 is expected, of at most %d octets", KEYS_PSK_MAX);
+				       "malformed key: expected base64 of at most %d octets after '0s'",
+				       KEYS_PSK_MAX);
 		bytes_wipe(octets, sizeof octets);
 		return rc;
 	}
@@ -48,14 +50,15 @@ static enum rc take_psk(struct keys *keys, const char *name, const char *text, s
 	n -= 2;
 	if (n % 2 != 0 || n >= sizeof digits)
 		return err_add(e, RC_MALFORMED,
-			"behind '0x' an even number of hexadecimal digits is expected, at most %d",
+			"malformed key: expected an even number of hexadecimal digits after '0x', at "
+			"most %d",
 			2 * KEYS_PSK_MAX);
 	memcpy(digits, text + 2, n);
 	digits[n] = '\0';
 	if (hex_to_bytes(octets, n / 2, digits))
 		rc = keys_identity_psk(keys, name, octets, n / 2, e);
 	else
-		rc = err_add(e, RC_MALFORMED, "behind '0x' only hexadecimal digits are expected");
+		rc = err_add(e, RC_MALFORMED, "malformed key: expected only hexadecimal digits after '0x'");
 	bytes_wipe(digits, sizeof digits);
 	bytes_wipe(octets, sizeof octets);
 	return rc;
@@ -69,7 +72,9 @@ enum rc keydir_take(struct keys *keys, const char *file, const char *text, size_
 		return take_psk(keys, name, text, n, e);
 	if (name_of(name, file, ".pem"))
 		return keys_identity_pem(keys, name, text, n, e);
-	return err_add(e, RC_UNSUPPORTED, "NAME.psk or NAME.pem is expected, with 1 to %d characters of name",
+	return err_add(e, RC_UNSUPPORTED,
+		"malformed file name: expected NAME.psk or NAME.pem, with a name of 1 to %d "
+		"characters",
 		NAME_MAX_BYTES - 1);
 }
 
@@ -80,14 +85,14 @@ static enum rc file_check(int fd, size_t *ret_size, struct err *e)
 	if (fstat(fd, &st) < 0)
 		return err_errno(e, RC_IO, "stat");
 	if (!S_ISREG(st.st_mode))
-		return err_add(e, RC_DENIED, "a regular file is expected");
+		return err_add(e, RC_DENIED, "not a regular file");
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return err_add(e, RC_DENIED,
-			"mode %04o lets group or others in; 0600 or 0400 is expected (chmod 600)",
+			"mode %04o gives access to group or others; 0600 or 0400 is allowed (chmod 600)",
 			(unsigned)st.st_mode & 07777);
 	if (st.st_size > KEYDIR_FILE_MAX)
-		return err_add(e, RC_LIMIT, "%lld octets; a key has at most %d", (long long)st.st_size,
-			KEYDIR_FILE_MAX);
+		return err_add(e, RC_LIMIT, "the file has %lld octets; at most %d are allowed",
+			(long long)st.st_size, KEYDIR_FILE_MAX);
 	*ret_size = (size_t)st.st_size;
 	return RC_OK;
 }
@@ -154,7 +159,7 @@ static size_t names_read(struct keydir *d, DIR *dir, char names[][KEYDIR_NAME_MA
 		if (!is_key_name(entry->d_name))
 			continue;
 		if (strlen(entry->d_name) >= KEYDIR_NAME_MAX)
-			note_error(d, entry->d_name, "a shorter name is expected");
+			note_error(d, entry->d_name, "the file name is too long");
 		else if (n == max)
 			note_error(d, entry->d_name, "there are too many keys in the directory");
 		else

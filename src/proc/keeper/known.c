@@ -164,13 +164,14 @@ static enum rc row_check(struct canonical *c, uint32_t *seen, struct err *e)
 	canonical_char(c, '}');
 	if (c->bad || !inputs_of(&q, &input) ||
 		!octets_of(output.text, output.n, q.output, OUTPUT_MAX, &q.output_n))
-		return err_add(e, RC_MALFORMED, "the known answers have not their form");
+		return err_add(e, RC_MALFORMED,
+			"malformed known answers: expected rows of function, input and output");
 	while (i < COUNT_OF(functions) &&
 		(strlen(functions[i].name) != name.n || memcmp(functions[i].name, name.text, name.n) != 0))
 		i++;
 	if (i == COUNT_OF(functions) || q.inputs_n != functions[i].inputs_n)
 		return err_add(e, RC_MALFORMED,
-			"a known answer of '%.*s', which is no function here or has other inputs",
+			"known answer of '%.*s': the function is unknown, or has another number of inputs",
 			(int)MIN_OF(name.n, (size_t)40), name.text);
 	if (q.output_n == 0 || !functions[i].answer(&q, made) || memcmp(made, q.output, q.output_n) != 0)
 		return err_add(e, RC_AUTH, "%s does not give the known answer", functions[i].name);
@@ -199,10 +200,12 @@ enum rc known_answers_check(const char *text, size_t n, struct err *e)
 	canonical_char(&c, '}');
 	canonical_char(&c, '\n');
 	if (!canonical_end(&c))
-		return err_add(e, RC_MALFORMED, "the known answers do not end as they should");
+		return err_add(
+			e, RC_MALFORMED, "malformed known answers: expected ']}' and a line feed at the end");
 	for (size_t i = 0; i < COUNT_OF(functions); i++)
 		if (!(seen >> i & 1))
-			return err_add(e, RC_NOT_FOUND, "there is no known answer of %s", functions[i].name);
+			return err_add(
+				e, RC_NOT_FOUND, "the known answer of %s is missing", functions[i].name);
 	return RC_OK;
 }
 
@@ -212,11 +215,12 @@ enum rc known_answers_check_file(int fd, struct err *e)
 	struct stat st;
 
 	if (fd < 0)
-		return err_add(e, RC_NOT_FOUND, "no known answers were handed over");
+		return err_add(e, RC_NOT_FOUND, "the file of known answers was not handed over");
 	if ((fcntl(fd, F_GET_SEALS) & must) != must)
-		return err_add(e, RC_DENIED, "the known answers are not sealed");
+		return err_add(e, RC_DENIED, "the file of known answers is not sealed");
 	if (fstat(fd, &st) < 0 || st.st_size == 0 || st.st_size > FILE_MAX)
-		return err_add(e, RC_MALFORMED, "the known answers are empty or too long");
+		return err_add(e, RC_MALFORMED,
+			"the file of known answers is empty, or longer than %d octets", FILE_MAX);
 	void *text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (text == MAP_FAILED)
 		return err_errno(e, RC_IO, "map the known answers");

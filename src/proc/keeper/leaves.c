@@ -162,7 +162,7 @@ static void enter_end(struct leaves *l, struct leaf_batch *b)
 	ledger_body_u64(&body, "unused", LEAVES_N - LEAVES_OPENED - b->used);
 	ledger_body_u64(&body, "used", b->used);
 	if (!enter(l, b, LEDGER_ASYNC, &body))
-		log_warn("the end of a batch of ephemeral keys was not entered");
+		log_warn("could not enter the end of a batch of ephemeral keys");
 }
 
 /* ---- life of a batch ---- */
@@ -309,7 +309,8 @@ static void on_cosigned_late(struct loop *loop, struct timer *t)
 
 	if (!l->following || l->following->state != BATCH_ASKING)
 		return;
-	log_warn("the ledger did not say who has cosigned; the challenge comes from the root alone");
+	log_warn("no answer from the ledger about cosignatures; the challenge is derived from the "
+		 "root alone");
 	stage_next(l, l->following);
 }
 
@@ -353,7 +354,7 @@ static bool leaf_make(struct leaves *l, struct leaf_batch *b)
 		return false;
 	if (leaf_data(h->a, h->b, b->groups, b->data[b->made]) != RC_OK) {
 		bytes_wipe(h, sizeof *h);
-		log_error("a leaf could not be made");
+		log_error("could not make a leaf of a batch of ephemeral keys");
 		return false;
 	}
 	b->tree[LEAVES_N + b->made] = merkle_leaf(b->data[b->made], leaf_data_size(b->groups));

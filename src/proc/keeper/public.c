@@ -15,7 +15,7 @@ static enum rc key_new(struct public_source *p, struct vrf_key *ret_key, struct 
 	enum rc rc = generator_fresh(&p->generator, seed, sizeof seed, e);
 
 	if (rc == RC_OK && (rc = vrf_key_make(ret_key, seed)) != RC_OK)
-		err_add(e, rc, "the key of the public values");
+		err_add(e, rc, "making the VRF key");
 	bytes_wipe(seed, sizeof seed);
 	return rc;
 }
@@ -30,12 +30,11 @@ static enum rc enter(struct public_source *p, const struct vrf_key *key, struct 
 	ledger_body_str(&body, "key", hex_from_bytes(hex, key->public_key, sizeof key->public_key));
 	n = ledger_body_done(&body);
 	if (n == 0)
-		return err_add(e, RC_INTERNAL, "the entry of the public values' key");
+		return err_add(e, RC_INTERNAL, "the entry of the VRF key is too long");
 	p->entry_tag++;
 	if (child_append(p->child, LEDGER_GATE, LEDGER_VRF_EPOCH, body.text, n, p->on_receipt,
 		    p->entry_tag) != RC_OK)
-		return err_add(
-			e, RC_DENIED, "the ledger is away: the key of the public values cannot be entered");
+		return err_add(e, RC_DENIED, "the ledger is not running: the VRF key cannot be entered");
 	return RC_OK;
 }
 
@@ -85,7 +84,7 @@ enum rc public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE], st
 	rc = vrf_prove(&p->key, alpha, sizeof alpha, ret_proof->proof);
 	if (rc == RC_OK)
 		rc = vrf_proof_hash(ret_proof->proof, ret_octets);
-	return rc == RC_OK ? RC_OK : err_add(e, RC_INTERNAL, "forcing public values");
+	return rc == RC_OK ? RC_OK : err_add(e, RC_INTERNAL, "deriving public values (VRF) failed");
 }
 
 bool public_wait(struct public_source *p, const struct keeper_request *q)
@@ -128,7 +127,7 @@ static void lay_open(struct public_source *p)
 	n = ledger_body_done(&body);
 	if (n == 0 ||
 		child_append(p->child, LEDGER_ASYNC, LEDGER_VRF_EPOCH_END, body.text, n, NULL, 0) != RC_OK)
-		log_warn("the key of %u public values was not disclosed", p->count);
+		log_warn("could not disclose the VRF key of %u public values", p->count);
 }
 
 bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)

@@ -39,7 +39,7 @@ static void kernel_failed(struct shares *h)
 	h->failed = true;
 	snprintf(h->why, sizeof h->why, "getrandom failed the %s test after %llu samples",
 		health_text(h->kernel.verdict), (unsigned long long)h->kernel.samples);
-	log_error("%s; no secret is made any more", h->why);
+	log_error("%s; no more secrets are made", h->why);
 	forget(h);
 	ledger_body_begin(&b, LEDGER_ENTROPY_FAILED);
 	ledger_body_u64(&b, "samples", h->kernel.samples);
@@ -48,7 +48,7 @@ static void kernel_failed(struct shares *h)
 	n = ledger_body_done(&b);
 	if (n == 0 ||
 		child_append(h->child, LEDGER_ASYNC, LEDGER_ENTROPY_FAILED, b.text, n, NULL, 0) != RC_OK)
-		log_error("an entry was not made");
+		log_error("could not enter the failure of a source of entropy");
 }
 
 /* n octets that have passed the tests. */
@@ -112,8 +112,8 @@ void shares_end(struct shares *h, const char *why)
 	if (h->failed)
 		return;
 	h->failed = true;
-	snprintf(h->why, sizeof h->why, "the second source of secrets is out of order: %s", why);
-	log_error("%s; no secret is made any more", h->why);
+	snprintf(h->why, sizeof h->why, "the entropy process has stopped its output: %s", why);
+	log_error("%s; no more secrets are made", h->why);
 }
 
 enum rc shares_ready(const struct shares *h, size_t n, struct err *e)

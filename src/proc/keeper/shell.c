@@ -84,7 +84,7 @@ static enum rc entry_append(struct keeper *k, struct keys_action *a)
 		return RC_LIMIT;
 	leaves_prove(&k->leaves, &a->u.entry.leaf, &leaf);
 	if (!entry_body_make(&body, &n, &a->u.entry, &leaf)) {
-		log_error("an entry did not fit its body");
+		log_error("an entry is too long for its body");
 		return RC_INTERNAL;
 	}
 	return child_append(k->child, a->gate ? LEDGER_GATE : LEDGER_ASYNC, (uint16_t)body.type, body.text, n,
@@ -110,7 +110,7 @@ static enum rc act(void *context, struct keys_action *a)
 		rc = ipc_send_SA_REMOVE(child_link(k->child, PROC_DATAPLANE), 0, &a->u.remove);
 		break;
 	case KEYS_ENDED:
-		log_warn("an IKE SA is to end: %s", a->u.ended.text);
+		log_warn("ending an IKE SA: %s", a->u.ended.text);
 		rc = ipc_send_IKE_SA_ENDED(child_link(k->child, PROC_IKE), 0, &a->u.ended);
 		break;
 	case KEYS_UNUSED:
@@ -118,7 +118,7 @@ static enum rc act(void *context, struct keys_action *a)
 		return RC_OK;
 	}
 	if (rc != RC_OK && rc != RC_IO)
-		log_error("a message could not be sent: %s", rc_text(rc));
+		log_error("could not send a message: %s", rc_text(rc));
 	return rc;
 }
 
@@ -204,7 +204,8 @@ static bool entropy_take(struct keeper *k, const struct keeper_request *q, struc
 		return false;
 	if (rc == RC_AGAIN || rc == RC_DENIED) {
 		request_refuse(k, q,
-			rc == RC_DENIED ? e.text : "too many exchanges wait for the ledger or for noise");
+			rc == RC_DENIED ? e.text
+					: "too many exchanges wait for the ledger or for entropy shares");
 		return false;
 	}
 	/* Without randomness there are no keys; the supervisor starts us anew. */
@@ -268,8 +269,7 @@ static void on_public_receipt(void *context, uint64_t tag, const struct msg_ledg
 	struct keeper *k = ((struct child *)context)->context;
 
 	if (public_receipt(&k->public_values, tag, (enum rc)r->rc))
-		waiting_resume(
-			k, r->rc == RC_OK ? NULL : "the ledger does not enter the key of the public values");
+		waiting_resume(k, r->rc == RC_OK ? NULL : "the ledger did not enter the VRF key");
 }
 
 static void keys_reload(struct keeper *k)
@@ -279,7 +279,7 @@ static void keys_reload(struct keeper *k)
 	if (k->key_dir < 0)
 		return;
 	if (keydir_load(&k->keydir, k->key_dir, k->keys, &e) != RC_OK) {
-		log_error("%s; the keys that were loaded before stay", e.text);
+		log_error("%s; keeping the keys that are loaded", e.text);
 		return;
 	}
 	for (size_t i = 0; i < MIN_OF(k->keydir.errors_n, (size_t)KEYDIR_ERRORS_MAX); i++)
@@ -352,7 +352,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		waiting_resume(k, NULL); /* to be refused, with the reason */
 		break;
 	default:
-		log_warn("%s from %s has no use here", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+		log_warn("message %s from %s is not for the keeper", ipc_name((enum ipc_id)f->head.id),
+			proc_name(peer));
 	}
 }
 
@@ -363,7 +364,9 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 
 	if (r->kind != RESOURCE_KEY_DIR && r->kind != RESOURCE_KNOWN_ANSWERS) {
 		close(fd);
-		return err_add(e, RC_DENIED, "a resource that is not the keeper's");
+		return err_add(e, RC_DENIED,
+			"the keeper accepts a key directory and known answers only (got %s)",
+			resource_name((enum resource)r->kind));
 	}
 	if (*held >= 0)
 		close(*held);
@@ -417,7 +420,7 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	if (rc != RC_OK)
 		return rc;
 	if (k->key_dir < 0)
-		return err_add(e, RC_NOT_FOUND, "no key directory was handed over");
+		return err_add(e, RC_NOT_FOUND, "the key directory was not handed over");
 	if (mlock(memory, n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
 		return err_errno(e, RC_IO, "lock %zu octets of memory", n);
 	rc = shares_start(&k->shares, e);
@@ -459,14 +462,14 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 {
 	/* No file may change what libcrypto does in here. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || sodium_init() < 0)
-		return err_add(e, RC_INTERNAL, "libcrypto or libsodium do not start");
+		return err_add(e, RC_INTERNAL, "libcrypto or libsodium failed to start");
 	*k = (struct keeper){ .child = child, .key_dir = -1, .answers = -1 };
 	shares_init(&k->shares, child);
 	public_init(&k->public_values, child, on_public_receipt);
 	k->keys = keys_new((struct keys_sink){ act, k });
 	if (!k->keys || failed_init(&k->failed, child, &k->public_values, &k->leaves) != RC_OK ||
 		leaves_init(&k->leaves, child, &k->shares, on_leaves_receipt, leaves_progress) != RC_OK)
-		return err_add(e, RC_INTERNAL, "no memory for the tables of keys");
+		return err_add(e, RC_INTERNAL, "out of memory");
 	child_init(child, PROC_KEEPER, &keeper_ops, k, ENTRY_GAP_TYPE, supervisor_fd);
 	return RC_OK;
 }

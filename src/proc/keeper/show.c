@@ -110,9 +110,9 @@ void show_warn_short_keys(const struct keys *keys)
 
 	for (size_t at = 0; keys_identity_at(keys, at, &v); at++)
 		if (v.is_short)
-			log_warn("key file '%s.psk' has fewer than %d octets: whoever owns the ike process "
-				 "can try such a "
-				 "key off-line; take %d or more, by chance",
+			log_warn(
+				"key file '%s.psk' has fewer than %d octets: a compromised ike process could "
+				"guess it off-line; use %d or more random octets",
 				v.name, KEYS_PSK_ADVISED, KEYS_PSK_ADVISED);
 }
 
@@ -126,8 +126,8 @@ void show_warn_missing_keys(const struct keys *keys, const struct snapshot *s)
 		for (size_t at = 0; !found && keys_identity_at(keys, at, &v); at++)
 			found = strcmp(v.name, peer->key_name) == 0 && psk == (v.spki_n == 0);
 		if (!found)
-			log_warn("peer '%s' cannot be reached: %s.%s is not in the key directory, or was "
-				 "refused",
+			log_warn(
+				"peer '%s' cannot authenticate: %s.%s is not in the key directory, or was refused",
 				peer->name, peer->key_name, psk ? "psk" : "pem");
 	}
 }

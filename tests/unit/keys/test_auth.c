@@ -245,7 +245,7 @@ static void one_proof_for_one_exchange(void **state)
 		&entry->remote.addr, &p.side[1].config.peers[0].remote, sizeof entry->remote.addr);
 	assert_memory_equal(entry->id, "hq.example", entry->id_n);
 	assert_int_equal(entry->id_n, 10);
-	assert_non_null(strstr(entry->reason, "does not fit the pre-shared key"));
+	assert_non_null(strstr(entry->reason, "does not match the pre-shared key"));
 	assert_int_equal(keys_count(p.side[1].keys).exchanges, 0);
 	auth.auth[3] ^= 1;
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_NOT_FOUND);

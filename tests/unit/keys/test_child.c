@@ -658,7 +658,7 @@ static void peer_changes(void **state)
 	s->config.peers[0].remote_id.data[0] = 'x';
 	side_configure(s);
 	REFUSED((void)c, RC_DENIED);
-	assert_non_null(strstr(s->reply.u.CHILD_INSTALL.text, "anew"));
+	assert_non_null(strstr(s->reply.u.CHILD_INSTALL.text, "authenticate again"));
 	s->config.peers[0].remote_id.data[0] = 'b';
 	snprintf(s->config.peers[0].key_name, sizeof s->config.peers[0].key_name, "another");
 	REFUSED((void)c, RC_DENIED);
@@ -758,7 +758,7 @@ static void pending_limit(void **state)
 	}
 	assert_int_equal(rc, RC_AGAIN);
 	assert_int_equal(s->reply.op, KEEPER_CHILD_INSTALL);
-	assert_non_null(strstr(s->reply.u.CHILD_INSTALL.text, "wait already"));
+	assert_non_null(strstr(s->reply.u.CHILD_INSTALL.text, "are waiting"));
 	assert_int_equal(keys_count(s->keys).pending, KEYS_PENDING_PER_PEER_MAX);
 }
 

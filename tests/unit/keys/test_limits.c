@@ -100,7 +100,7 @@ static void requests_of_one_peer_that_wait(void **state)
 	size_t replies = p.side[0].replies;
 	assert_int_equal(pair_sign(&p, 0, &a), RC_AGAIN);
 	assert_int_equal(p.side[0].replies, replies + 1); /* it is refused */
-	assert_non_null(strstr(p.side[0].reply.u.AUTH_SIGN.text, "32 requests of peer branch wait already"));
+	assert_non_null(strstr(p.side[0].reply.u.AUTH_SIGN.text, "32 requests of peer 'branch' are waiting"));
 	another_peer();
 	assert_int_equal(pair_sign(&p, 0, &a), RC_AGAIN);
 	assert_int_equal(p.side[0].replies, replies + 1); /* it waits */
