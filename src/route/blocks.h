@@ -1,0 +1,44 @@
+/*
+ * Memory for the forwarding table (fib.h): blocks of a few sizes that are read by others without a lock. What
+ * is unlinked is retired: it stays as it is until blocks_reclaim() says that nobody reads it any more.
+ *
+ * Blocks are cut from slabs, the first of 4 KB, later ones of up to 256 KB, so a table of a few routes costs
+ * a few KB. A block that was given back is used again for its size alone; slabs are freed with all of them.
+ * All calls take constant time but blocks_done(), which frees the slabs (some hundreds of a full table), not
+ * the blocks.
+ *
+ * A block that is free or retired holds the link of its list in its last 8 octets, which callers do not get:
+ * so readers of a retired block find it unchanged. No call fails but blocks_get().
+ */
+#ifndef ROUTE_BLOCKS_H
+#define ROUTE_BLOCKS_H
+
+#include "base/bytes.h"
+
+#define BLOCKS_GRAIN	     32u   /* sizes are multiples, blocks aligned to it */
+#define BLOCKS_SIZE_MAX	     2560u /* of what callers get: 64 children and 127 values of a node, see fib.c */
+#define BLOCKS_CLASSES	     82u   /* one for each multiple up to BLOCKS_SIZE_MAX and the link */
+#define BLOCKS_SLAB_SIZE_MIN (4u << 10)
+#define BLOCKS_SLAB_SIZE_MAX (256u << 10)
+
+struct blocks {
+	uint8_t *free[BLOCKS_CLASSES];
+	struct {
+		uint8_t *first, *last;
+	} retired[BLOCKS_CLASSES];
+	uint64_t retired_classes[(BLOCKS_CLASSES + 63) / 64]; /* a bit for each that has some */
+	uint8_t *slabs;					      /* all of them, linked */
+	uint8_t *at, *end;				      /* what is left of the last one */
+	size_t bytes, used;				      /* of the slabs; of blocks handed out */
+};
+
+/* A struct of zeros is empty. */
+void *blocks_get(struct blocks *b, size_t size); /* NULL: out of memory */
+/* size: what it was got with. */
+void blocks_put(struct blocks *b, void *block, size_t size);	/* nobody has seen it */
+void blocks_retire(struct blocks *b, void *block, size_t size); /* somebody may still read it */
+/* Every reader has passed a quiet point since the last block was retired. */
+void blocks_reclaim(struct blocks *b);
+void blocks_done(struct blocks *b);
+
+#endif
