@@ -20,7 +20,7 @@ MAY_BE_CYCLIC = {
 }
 # Cycles that are still to be undone.
 PENDING = {"proc/ledger"}
-PENDING_STATIC = {"ike", "ledger", "merkle", "witness", "proc/ledger", "proc/witness",
+PENDING_STATIC = {"route", "ike", "ledger", "merkle", "witness", "proc/ledger", "proc/witness",
                   "proc/courier", "proc/supervisor", "sandbox",
                   "ipc", "base", "proc/ike"}
 
