@@ -18,12 +18,14 @@ void roff_words(FILE *out, const char *text)
 	int bold = 0;
 
 	for (const char *c = text; *c; c++) {
+		size_t between = strspn(c + 1, " \n");
 		if (*c == '\n') {
 			fputc(' ', out);
 			c += strspn(c + 1, " ");
-		} else if (c[0] == '.' && c[1] == ' ' && c[2] >= 'A' && c[2] <= 'Z') {
-			fputs(".\n", out); /* a sentence begins a line, so that the formatter sees where it ends */
-			c++;
+		} else if (c[0] == '.' && between && c[1 + between] >= 'A' && c[1 + between] <= 'Z') {
+			fputs(".\n",
+				out); /* a sentence begins a line, so that the formatter sees where it ends */
+			c += between;
 		} else if (*c == '`') {
 			fputs((bold = !bold) ? "\\fB" : "\\fR", out);
 		} else if (*c == '\\') {
