@@ -54,7 +54,7 @@ bool ledger_type_allowed(enum ledger_type t, const char *source)
 	return false;
 }
 
-bool ledger_type_soon(enum ledger_type t)
+bool ledger_type_priority(enum ledger_type t)
 {
 	switch (t) {
 #define E(id) case LEDGER_##id:

@@ -271,7 +271,7 @@ enum ledger_type ledger_type_by_name(const char *name, size_t n);
 /* May a process of this name ("keeper") write entries of the type? */
 bool ledger_type_allowed(enum ledger_type t, const char *source);
 /* Is it one of LEDGER_PRIORITY? */
-bool ledger_type_soon(enum ledger_type t);
+bool ledger_type_priority(enum ledger_type t);
 /* The type's fields, in order. */
 const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n);
 

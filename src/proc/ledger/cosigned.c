@@ -2,11 +2,6 @@
 #include "merkle/attest.h"
 #include "proc/ledger/shell.h"
 
-static mono_ns now_of(const struct witnesses *w)
-{
-	return w->shell->child->loop.now;
-}
-
 static unsigned lines_of(const struct witnesses *w, uint64_t size)
 {
 	unsigned count = 0;
@@ -16,7 +11,8 @@ static unsigned lines_of(const struct witnesses *w, uint64_t size)
 	return count;
 }
 
-/* The checkpoint behind the entry that most have cosigned last; of several the largest. 0: nobody has. */
+/* Size of the checkpoint, of those that cover the entry, that most witnesses have cosigned last; of several the
+ * largest. 0: none has. */
 static uint64_t size_best(const struct witnesses *w, uint64_t index)
 {
 	uint64_t best = 0;
@@ -30,8 +26,8 @@ static uint64_t size_best(const struct witnesses *w, uint64_t index)
 	return best;
 }
 
-/* May its cosignature still come? Not when it has failed since, and has its pause now. */
-static bool may_come(const struct witness_peer *p, const struct cosigned *c, mono_ns now)
+/* May it still cosign in time? Not if it has failed since and waits before the next try. */
+static bool may_cosign(const struct witness_peer *p, const struct cosigned *c, mono_ns now)
 {
 	const struct witness_poll *a = &p->poll;
 
@@ -39,7 +35,7 @@ static bool may_come(const struct witness_peer *p, const struct cosigned *c, mon
 						   a->failed < c->since || a->next <= now);
 }
 
-static void answer(struct witnesses *w, uint64_t size)
+static void cosigned_answer(struct witnesses *w, uint64_t size)
 {
 	struct msg_cosigned m = { 0 };
 	char text[ATTEST_TEXT_MAX + 1] = "";
@@ -53,7 +49,7 @@ static void answer(struct witnesses *w, uint64_t size)
 	ipc_send_COSIGNED(child_link(w->shell->child, PROC_KEEPER), w->cosigned.tag, &m);
 }
 
-void cosigned_look(struct witnesses *w)
+void cosigned_check(struct witnesses *w)
 {
 	const struct cosigned *c = &w->cosigned;
 	unsigned need = w->config.quorum > 0 ? w->config.quorum : (unsigned)w->n, coming = 0;
@@ -62,17 +58,18 @@ void cosigned_look(struct witnesses *w)
 	if (!c->asked)
 		return;
 	for (size_t i = 0; i < w->n; i++)
-		coming += may_come(&w->peer[i], c, now_of(w));
+		coming += may_cosign(&w->peer[i], c, witnesses_now(w));
 	size = size_best(w, c->index);
-	if ((size > 0 && lines_of(w, size) >= need) || coming == 0 || now_of(w) >= cosigned_at(w))
-		answer(w, size);
+	if ((size > 0 && lines_of(w, size) >= need) || coming == 0 || witnesses_now(w) >= cosigned_at(w))
+		cosigned_answer(w, size);
 }
 
 void cosigned_ask(struct witnesses *w, uint64_t tag, uint64_t index)
 {
-	w->cosigned = (struct cosigned){ .asked = true, .tag = tag, .index = index, .since = now_of(w) };
+	w->cosigned =
+		(struct cosigned){ .asked = true, .tag = tag, .index = index, .since = witnesses_now(w) };
 	if (w->n == 0) {
-		answer(w, 0);
+		cosigned_answer(w, 0);
 		return;
 	}
 	for (size_t i = 0; i < w->n; i++)
@@ -88,5 +85,5 @@ mono_ns cosigned_at(const struct witnesses *w)
 void cosigned_drop(struct witnesses *w)
 {
 	if (w->cosigned.asked)
-		answer(w, 0);
+		cosigned_answer(w, 0);
 }

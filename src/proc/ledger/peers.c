@@ -1,21 +1,23 @@
 #include "proc/ledger/peers.h"
 #include "base/log.h"
 #include "ledger/types.h"
+#include "proc/ledger/batch.h"
 #include "proc/ledger/shell.h"
 
 #include <stdio.h>
 
-#define LOOK_NS	 NS_PER_S
-#define US_PER_S 1000000u
+#define SILENCE_CHECK_NS NS_PER_S
+#define US_PER_S	 1000000u
 
 static mono_ns now_of(const struct peers *p)
 {
 	return p->shell->child->loop.now;
 }
 
-/* ---- words ---- */
+/* ---- messages ---- */
 
-bool peers_say(struct peers *p, uint64_t tag, const char *peer, uint16_t kind, const void *bytes, size_t n)
+bool peers_message_send(
+	struct peers *p, uint64_t tag, const char *peer, uint16_t kind, const void *bytes, size_t n)
 {
 	static struct msg_peer_message m;
 
@@ -52,16 +54,18 @@ static void peer_entry(
 	ledger_body_str(&b, "peer", log->peer);
 	if (type != LEDGER_PEER_LEDGER_FORKED)
 		ledger_body_u64(&b, "silent_s", silent / NS_PER_S);
-	ledger_shell_enter(p->shell, &b);
+	batch_own_entry_add(p->shell, &b);
 }
 
-static void asked(struct peers *p, const char *peer, const void *ask, size_t n)
+void peers_answer(struct peers *p, const char *peer, const void *ask, size_t n)
 {
 	static char answer[PEER_MESSAGE_MAX];
 	const struct peer_witness_log *log;
 	enum peer_witness_news news;
 	mono_ns heard[PEER_WITNESS_LOGS_MAX];
 
+	if (!p->begun)
+		return;
 	for (size_t i = 0; i < p->peer_witness.logs_n; i++)
 		heard[i] = p->peer_witness.logs[i].heard_at;
 	size_t answer_n = peer_witness_answer(&p->peer_witness, peer, ask, n, clock_utc() / US_PER_S,
@@ -73,25 +77,14 @@ static void asked(struct peers *p, const char *peer, const void *ask, size_t n)
 		peer_entry(
 			p, LEDGER_PEER_LEDGER_RETURNED, log, now_of(p) - heard[log - p->peer_witness.logs]);
 	} else if (news == PEER_WITNESS_FORKED) {
-		log_error("the ledger %s of peer %s has signed two histories", name_of(p, log), peer);
+		log_error("the ledger %s of peer %s has signed two histories; the second is kept as proof",
+			name_of(p, log), peer);
 		peer_entry(p, LEDGER_PEER_LEDGER_FORKED, log, 0);
 	}
-	peers_say(p, 0, peer, PEER_MESSAGE_ANSWER, answer, answer_n);
+	peers_message_send(p, 0, peer, PEER_MESSAGE_ANSWER, answer, answer_n);
 }
 
-void peers_word(struct peers *p, const struct msg_peer_message *m)
-{
-	char peer[NAME_MAX_BYTES + 1] = "";
-	size_t n = MIN_OF((size_t)m->n, sizeof m->bytes);
-
-	memcpy(peer, m->peer, sizeof m->peer);
-	if (m->kind == PEER_MESSAGE_ANSWER)
-		witnesses_word(&p->shell->witnesses, peer, m->bytes, n);
-	else if (m->kind == PEER_MESSAGE_ASK && p->begun)
-		asked(p, peer, m->bytes, n);
-}
-
-/* ---- who they are ---- */
+/* ---- configuration ---- */
 
 void peers_configure(struct peers *p, const struct snap_evidence *config)
 {
@@ -104,7 +97,7 @@ void peers_configure(struct peers *p, const struct snap_evidence *config)
 		struct err e = { 0 };
 		if (note_key_parse(&logs[n].key, c->key, strlen(c->key), &e) != RC_OK) {
 			log_error("the ledger %s is not cosigned: %s", c->name,
-				e.text); /* control lets none through */
+				e.text); /* control accepts no such configuration */
 			continue;
 		}
 		snprintf(logs[n++].peer, sizeof logs[0].peer, "%s", c->peer);
@@ -113,7 +106,7 @@ void peers_configure(struct peers *p, const struct snap_evidence *config)
 		peer_witness_set(&p->peer_witness, logs, n, config->heartbeat_s * NS_PER_S, now_of(p));
 }
 
-static void on_look(struct loop *l, struct timer *t)
+static void on_silence_check(struct loop *l, struct timer *t)
 {
 	struct peers *p = t->context;
 	const struct peer_witness_log *log;
@@ -128,7 +121,7 @@ static void on_look(struct loop *l, struct timer *t)
 void peers_init(struct peers *p, struct ledger_shell *s)
 {
 	*p = (struct peers){ .shell = s };
-	p->look = (struct timer){ .fn = on_look, .context = p };
+	p->silence = (struct timer){ .fn = on_silence_check, .context = p };
 }
 
 enum rc peers_begin(struct peers *p)
@@ -141,7 +134,7 @@ enum rc peers_begin(struct peers *p)
 		return rc;
 	p->begun = true;
 	peers_configure(p, &config);
-	loop_arm(&s->child->loop, &p->look, LOOK_NS, LOOK_NS);
+	loop_arm(&s->child->loop, &p->silence, SILENCE_CHECK_NS, SILENCE_CHECK_NS);
 	return RC_OK;
 }
 
@@ -150,7 +143,7 @@ void peers_done(struct peers *p)
 	if (p->begun)
 		peer_witness_done(&p->peer_witness);
 	p->begun = false;
-	loop_disarm(&p->shell->child->loop, &p->look);
+	loop_disarm(&p->shell->child->loop, &p->silence);
 }
 
 /* ---- show ---- */

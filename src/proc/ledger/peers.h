@@ -1,7 +1,7 @@
 /*
- * Gateways that witness each other: what peers' ledgers ask of this one, and how what this one asks of them
- * travels, as words that ike carries (ike/peer_message.c). The deciding is done by peer_witness.c and witnesses.c. Called
- * by shell.c; one thread.
+ * Gateways that witness each other: requests of peers' ledgers are answered here (peer_witness.h decides), and
+ * messages to them are sent, all carried by ike (ike/peer_message.c). Called by shell.c, witness_ask.c and
+ * opening.c; one thread.
  */
 #ifndef PROC_LEDGER_PEERS_H
 #define PROC_LEDGER_PEERS_H
@@ -17,18 +17,19 @@ struct peers {
 	struct peer_witness peer_witness;
 	bool begun;
 	struct snap_evidence config;
-	struct timer look; /* for silence */
+	struct timer silence; /* looks for ledgers that have had nothing cosigned */
 };
 
 void peers_init(struct peers *p, struct ledger_shell *s);
-/* Key and directory are there. RC_INTERNAL. */
+/* Key and directory are known. RC_INTERNAL. */
 enum rc peers_begin(struct peers *p);
 void peers_done(struct peers *p);
 void peers_configure(struct peers *p, const struct snap_evidence *config);
-/* From ike: a peer's ledger asks, or answers. */
-void peers_word(struct peers *p, const struct msg_peer_message *m);
-/* To a peer's ledger. False: it does not fit, or ike is not there. */
-bool peers_say(struct peers *p, uint64_t tag, const char *peer, uint16_t kind, const void *bytes, size_t n);
+/* A peer's ledger asks for a cosignature, or what was cosigned last: answers it. */
+void peers_answer(struct peers *p, const char *peer, const void *ask, size_t n);
+/* To a peer's ledger. False: it does not fit, or ike is not running. */
+bool peers_message_send(
+	struct peers *p, uint64_t tag, const char *peer, uint16_t kind, const void *bytes, size_t n);
 /* "cosigns_with" of `show ledger`; ret_vkey holds NOTE_VKEY_MAX. */
 char *peers_vkey(const struct peers *p, char *ret_vkey);
 /* A row for each ledger that is cosigned here. Returns how many. */

@@ -26,9 +26,9 @@
 #include "proc/ledger/store.h"
 #include "proc/ledger/witnesses.h"
 
-#define PUBLISH_EVERY_NS NS_PER_S
-#define PUBLISH_SOON_NS	 (NS_PER_S / 4) /* for entries of LEDGER_PRIORITY, when there are witnesses */
-#define PUBLISH_ENTRIES	 2048u
+#define PUBLISH_EVERY_NS    NS_PER_S
+#define PUBLISH_PRIORITY_NS (NS_PER_S / 4) /* for entries of LEDGER_PRIORITY, when there are witnesses */
+#define PUBLISH_ENTRIES	    2048u
 
 #define OPENING_NS	(3 * NS_PER_S) /* for the witnesses' answers at the start */
 #define OPENING_ENTRIES 32	       /* of the supervisor, that wait meanwhile */
@@ -81,7 +81,8 @@ struct ledger_shell {
 	mono_ns progress_at;
 	uint64_t last_mono_us;
 	struct timer commit, publish, opening_over;
-	bool opening, soon; /* soon: such an entry is not published yet */
+	bool opening;  /* the witnesses' first answers are awaited */
+	bool priority; /* an entry of LEDGER_PRIORITY is not published yet */
 	struct early early[OPENING_ENTRIES];
 	size_t early_n;
 	struct witnesses witnesses;
@@ -90,23 +91,11 @@ struct ledger_shell {
 	struct waiting waiting[LEDGER_BATCH_MAX];
 	size_t waiting_n, waiting_seen; /* seen: when the commit was due last */
 	uint64_t commits, failures;
-	mono_ns trouble_since, trouble_said; /* entries cannot be taken; 0: they can */
+	mono_ns outage_since, outage_logged; /* entries cannot be taken; 0: they can */
 	utc_us last_checkpoint;
 };
 
 void ledger_shell_init(struct ledger_shell *s, struct child *c);
 extern const struct child_ops ledger_shell_ops;
-
-/* For witnesses.c. */
-void ledger_shell_receipt(
-	struct ledger_shell *s, enum proc to, uint64_t tag, const struct msg_ledger_receipt *r);
-/* An entry of the ledger's own, with the batch that is open or a new one. */
-void ledger_shell_enter(struct ledger_shell *s, struct ledger_body *b);
-/* Are the witnesses' first answers awaited? */
-bool ledger_shell_opening(const struct ledger_shell *s);
-/* Something was heard: perhaps nothing more need be waited for. */
-void ledger_shell_settled(struct ledger_shell *s);
-/* The log on the disk does not continue what was seen: ends it, keeps it, begins another. */
-void ledger_shell_recover(struct ledger_shell *s, const struct seen_note *seen);
 
 #endif

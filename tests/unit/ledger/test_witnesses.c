@@ -27,7 +27,7 @@ static void asked_before_anything_is_entered(void **state)
 	assert_int_equal(ledger_size(shell.log), 0);
 	assert_int_equal(connects, 1);
 	/* A word through IKE, of a peer without a name, is no answer of a witness that has an address. */
-	witnesses_word(&shell.witnesses, "", "500\n", 4);
+	witnesses_peer_answer(&shell.witnesses, "", "500\n", 4);
 	witnesses_refused(&shell.witnesses, PROC_IKE, shell.witnesses.peer[0].exchange.tag, "says ike");
 	assert_int_equal(shell.witnesses.peer[0].poll.under_way, WITNESS_POLL_ADD);
 	assert_memory_equal(&asked_at, &v.witness[0].at, sizeof asked_at);
@@ -66,9 +66,11 @@ static void a_required_act_waits(void **state)
 	assert_true(serve(3000));
 	assert_int_equal(receipt.rc, RC_OK);
 	assert_true(serve(5000));
-	assert_true(clock_mono() - begun >= HELD_WAIT_NS && clock_mono() - begun < LEDGER_GATE_WAIT_NS);
+	assert_true(
+		clock_mono() - begun >= PENDING_ACT_WAIT_NS && clock_mono() - begun < LEDGER_GATE_WAIT_NS);
 	assert_int_equal(receipt.rc, RC_AGAIN);
-	assert_non_null(strstr(receipt.text, "0 of 1 cosigned it; not: one (connect: Connection refused)"));
+	assert_non_null(
+		strstr(receipt.text, "0 of 1 cosigned it; missing: one (connect: Connection refused)"));
 	/* it was away for three heartbeats meanwhile, and is back */
 	assert_true(shell.witnesses.peer[0].poll.missing);
 	mood = WITNESS_WELL;
@@ -91,20 +93,20 @@ static void acts_that_wait_are_bounded(void **state)
 	witness_told();
 	assert_false(serve(300));
 	mood = WITNESS_DEAD;
-	for (uint64_t n = 1; n <= HELD_MAX + 3; n++)
+	for (uint64_t n = 1; n <= PENDING_ACTS_MAX + 3; n++)
 		commit_send(n);
 	receipts = 0;
-	while (receipts < HELD_MAX + 3) {
+	while (receipts < PENDING_ACTS_MAX + 3) {
 		unsigned before = receipts;
 		assert_true(serve(8000));
 		if (receipt.rc == RC_LIMIT)
 			refused += receipts - before;
 		else if (receipt.rc == RC_AGAIN)
 			late += receipts - before;
-		assert_true(shell.witnesses.held_n <= HELD_MAX);
+		assert_true(shell.witnesses.pending_n <= PENDING_ACTS_MAX);
 	}
 	assert_int_equal(refused, 3);
-	assert_int_equal(late, HELD_MAX);
+	assert_int_equal(late, PENDING_ACTS_MAX);
 	stop();
 }
 
@@ -127,7 +129,7 @@ static void who_did_not_is_named(void **state)
 	commit_send(1);
 	assert_true(serve(7000));
 	assert_int_equal(receipt.rc, RC_AGAIN);
-	assert_string_equal(receipt.text, "0 of 1 cosigned it; not: one, a-witness-in-another-town, "
+	assert_string_equal(receipt.text, "0 of 1 cosigned it; missing: one, a-witness-in-another-town, "
 					  "a-witness-of-the-auditors, four (connect: Connection refused)");
 	mood = WITNESS_WELL;
 	stop();
