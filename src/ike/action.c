@@ -20,7 +20,7 @@ static void action_free(struct action_node *node)
 	free(node);
 }
 
-struct ike_action *ike_act(struct ike *c, enum ike_action_kind kind)
+struct ike_action *ike_action_add(struct ike *c, enum ike_action_kind kind)
 {
 	struct action_node *node = ike_alloc(sizeof *node);
 
@@ -60,7 +60,7 @@ void ike_log(struct ike *c, bool warning, const char *fmt, ...)
 
 	if (c->actions_n >= IKE_ACTIONS_MAX)
 		return;
-	a = ike_act(c, IKE_LOG);
+	a = ike_action_add(c, IKE_LOG);
 	a->log.warning = warning;
 	a->log.kind = fmt;
 	va_start(args, fmt);
@@ -75,7 +75,7 @@ void ike_send(struct ike *c, const struct endpoint *local, const struct endpoint
 
 	if (c->actions_n >= IKE_ACTIONS_MAX || n == 0)
 		return; /* as if the network had lost it */
-	a = ike_act(c, IKE_SEND);
+	a = ike_action_add(c, IKE_SEND);
 	a->local = *local;
 	a->remote = *remote;
 	a->bytes = ike_alloc(n);
@@ -99,7 +99,7 @@ struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, cons
 		return NULL;
 	}
 	c->refusal_tokens--;
-	r = ike_act(c, IKE_REFUSED)->refusal = ike_alloc(sizeof *r);
+	r = ike_action_add(c, IKE_REFUSED)->refusal = ike_alloc(sizeof *r);
 	r->local = *local;
 	r->remote = *remote;
 	if (peer)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The numbers that stand in it are of the configuration that we have now. */
+/* Its numbers of peers and tunnels are those of the current configuration. */
 static void stamp(struct ike *c, struct keeper_request *q)
 {
 	uint64_t *generation = keeper_generation(q);
@@ -16,21 +16,21 @@ static void stamp(struct ike *c, struct keeper_request *q)
 		*generation = c->snap->generation;
 }
 
-bool peers_fault(uint32_t rc)
+bool keeper_rc_blames_peer(uint32_t rc)
 {
 	return rc == RC_MALFORMED || rc == RC_RANGE;
 }
 
 /*
  * What a CREATE_CHILD_SA is refused with when the keeper could not do it. That the ledger or the data plane
- * is away passes: NO_ADDITIONAL_SAS would have the peer make another IKE SA, for which it takes more of the
- * same.
+ * does not answer is temporary: NO_ADDITIONAL_SAS would have the peer make another IKE SA, which needs more
+ * of the same.
  */
-uint16_t refused_with(uint32_t rc)
+uint16_t keeper_rc_notify(uint32_t rc)
 {
-	return peers_fault(rc)	? NTF_INVALID_SYNTAX
-	       : rc == RC_LIMIT ? NTF_NO_ADDITIONAL_SAS
-				: NTF_TEMPORARY_FAILURE;
+	return keeper_rc_blames_peer(rc) ? NTF_INVALID_SYNTAX
+	       : rc == RC_LIMIT		 ? NTF_NO_ADDITIONAL_SAS
+					 : NTF_TEMPORARY_FAILURE;
 }
 
 struct keeper_request *sa_ask(
@@ -68,7 +68,7 @@ void sa_ask_next(struct ike *c, struct ike_sa *sa)
 	struct ask *a;
 	struct ike_action *act;
 
-	/* One that is to be asked again, but for a step that was given up meanwhile. */
+	/* One that was to be repeated, of a step that has been abandoned meanwhile. */
 	if (sa->ask_at != 0 && sa->flight == 0 && sa->asks && sa->asks->then &&
 		sa->asks->epoch != sa->steps[sa->asks->side].epoch) {
 		free(sa_ask_take(sa));
@@ -77,13 +77,13 @@ void sa_ask_next(struct ike *c, struct ike_sa *sa)
 	a = sa->asks;
 	if (!a || sa->flight != 0 || c->now < sa->ask_at)
 		return;
-	/* See asks_again(): its numbers are still right. */
+	/* See asks_again() in keeper.c: its numbers are still valid. */
 	if (sa->ask_at != 0 && a->then)
 		stamp(c, &a->request);
 	sa->ask_at = 0;
 	a->request.tag = ++c->tags << 16 | sa->slot;
 	sa->flight = a->request.tag;
-	act = ike_act(c, IKE_ASK);
+	act = ike_action_add(c, IKE_ASK);
 	act->keeper = ike_alloc(sizeof *act->keeper);
 	*act->keeper = a->request;
 }
@@ -101,7 +101,7 @@ void sa_ask_drop(struct ike *c, struct ike_sa *sa, uint32_t handle, uint32_t chi
 	d->handle = handle;
 	d->child = child;
 	d->peer = sa->peer;
-	snprintf(d->reason, sizeof d->reason, "given up");
+	snprintf(d->reason, sizeof d->reason, "abandoned");
 }
 
 void sa_drop_handle(struct ike *c, struct ike_sa *sa)

@@ -1,6 +1,7 @@
 /*
- * IKE_AUTH in both roles (RFC 7296 sections 1.2, 2.15; RFC 7427): who the peer is, proof of it, and the first
- * child SA. The keeper makes and checks AUTH; here stands only which configured peer an identity may be.
+ * IKE_AUTH in both roles (RFC 7296 sections 1.2, 2.15; RFC 7427): identification, authentication and the
+ * first child SA. The keeper makes and verifies AUTH; this file only decides which configured peer an
+ * identity is.
  */
 #include "ike/internal.h"
 
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 
 #define AUTH_FAILED    "authentication failed"
-#define AUTH_UNDECIDED "authentication could not be completed here" /* our own trouble, not the peer's */
+#define AUTH_UNDECIDED "authentication could not be completed here" /* the fault is ours, not the peer's */
 
 static void ask_sign(struct ike *c, struct ike_sa *sa, struct step *st, ike_then *then)
 {
@@ -49,10 +50,10 @@ static bool ask_verify(
 /* ---- initiator ---- */
 
 /*
- * What we never can verify, in words; NULL: the keeper decides. RFC 7427 section 3: behind an octet of length
- * the algorithm's DER, for RSA of the arc 1.2.840.113549.1.1.
+ * Why this authentication method can never be verified here; NULL: the keeper decides. RFC 7427 section 3: an
+ * octet of length, then the algorithm's DER, for RSA of the arc 1.2.840.113549.1.1.
  */
-static const char *unspoken_method(const struct ike_payloads *p)
+static const char *unsupported_method(const struct ike_payloads *p)
 {
 	static const uint8_t rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01 };
 	enum { METHOD_RSA = 1, METHOD_DSS = 3 };
@@ -61,12 +62,14 @@ static const char *unspoken_method(const struct ike_payloads *p)
 	const uint8_t *der = rd_take(&r, der_n);
 
 	if (p->auth_method == METHOD_DSS)
-		return "the peer authenticates itself by DSS, which is not spoken here";
+		return "the peer authenticates itself by DSS, which is not supported";
 	if (p->auth_method == METHOD_RSA ||
 		(p->auth_method == AUTH_DIGITAL_SIGNATURE && der && memmem(der, der_n, rsa, sizeof rsa)))
-		return "the peer authenticates itself by RSA, which is not spoken here: ECDSA, Ed25519 or a "
-		       "pre-shared key is";
-	return p->auth.n > KEEPER_AUTH_MAX ? "the peer's authentication data is too long" : NULL;
+		return "the peer authenticates itself by RSA, which is not supported: use ECDSA, Ed25519 or a "
+		       "pre-shared key";
+	return p->auth.n > KEEPER_AUTH_MAX
+		       ? "the peer's authentication data is longer than that of any supported method"
+		       : NULL;
 }
 
 static ike_then auth_signed, auth_child_begun, auth_verified, auth_child_installed;
@@ -87,7 +90,7 @@ static void auth_signed(struct ike *c, struct ike_sa *sa, struct step *st, const
 	struct keeper_child_begin *q;
 
 	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_MAX) {
-		sa_kill(c, sa, "we cannot authenticate ourselves: %.180s", s->text);
+		sa_kill(c, sa, "we cannot authenticate ourselves to the peer: %.180s", s->text);
 		return;
 	}
 	st->auth_method = s->method;
@@ -121,7 +124,7 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 	struct ike_out o;
 
 	if (b->rc != RC_OK || !t) {
-		sa_kill(c, sa, "the keeper made no child SA: %.180s", b->text);
+		sa_kill(c, sa, "the keeper could not begin a child SA: %.180s", b->text);
 		return;
 	}
 	st->child = child_new(c, sa, st->tunnel, true);
@@ -149,11 +152,11 @@ void on_auth_refused(struct ike *c, struct ike_sa *sa, struct step *st)
 		sa_kill(c, sa, "the peer refused IKE_AUTH with %s",
 			ike_notify_text(name, sizeof name, v->type));
 	else
-		sa_kill(c, sa, "the peer's IKE_AUTH answer has no AUTH");
+		sa_kill(c, sa, "the peer's IKE_AUTH response has no AUTH payload");
 }
 
 /*
- * We do not accept the peer, which holds the IKE SA for established: it is told, in an exchange of its own
+ * We do not accept the peer, for which the IKE SA is established: it is told in an INFORMATIONAL exchange
  * (2.21.2). notify 0: the fault is not the peer's, and the IKE SA is only deleted.
  */
 static void auth_reject(struct ike *c, struct ike_sa *sa, uint16_t notify, const char *reason)
@@ -172,24 +175,25 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	const struct snap_peer *p = sa_peer(c, sa);
 	const struct ike_view *id = &st->in->p.idr;
 	char text[IKE_REASON_MAX], who[128];
-	const char *unspoken;
+	const char *unsupported;
 
 	if (!peer_id_matches(&p->remote_id, &p->remote, id)) {
-		snprintf(text, sizeof text, "the peer says it is '%s', which is not its configured identity",
+		snprintf(text, sizeof text, "the peer's identity is '%s', which is not the configured one",
 			ike_id_text(who, sizeof who, id->at, id->n));
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED, text);
 		return;
 	}
 	peer_messages_offered(sa, &st->in->p);
-	unspoken = unspoken_method(&st->in->p);
-	if (unspoken || !ask_verify(c, sa, st, id, auth_verified))
+	unsupported = unsupported_method(&st->in->p);
+	if (unsupported || !ask_verify(c, sa, st, id, auth_verified))
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED,
-			unspoken ? unspoken : "the peer's identity is too long");
+			unsupported ? unsupported
+				    : "the peer's identity is longer than any that can be configured");
 }
 
 /*
- * Errors that refuse the child SA alone (1.2, 2.21.2); with any other one the peer has ended the IKE SA, or
- * never held it for made, and awaits no Delete.
+ * Errors that refuse only the child SA (1.2, 2.21.2); with any other one the peer has ended the IKE SA, or
+ * never established it, and expects no Delete.
  */
 static bool refuses_child_alone(uint16_t notify)
 {
@@ -207,7 +211,7 @@ static bool refuses_child_alone(uint16_t notify)
 	}
 }
 
-/* The IKE SA stands; the child may still be refused. */
+/* The IKE SA is established, its first child SA is not. */
 static void auth_child_failed(
 	struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, bool peer_has_it)
 {
@@ -263,7 +267,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 		auth_child_failed(c, sa, st, why.text, true);
 		return;
 	}
-	st->child->lowest = st->child->line = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	st->child->lowest = st->child->lineage = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
 	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE, 0, auth_child_installed);
 }
 
@@ -278,13 +282,13 @@ static void auth_child_installed(
 			ch->tunnel == INDEX_NONE ? "its tunnel was changed or removed" : i->text, true);
 		return;
 	}
-	if (ch->deleted_early) { /* own_done() takes it out again */
+	if (ch->deleted_early) { /* own_done() has it removed again */
 		auth_child_failed(c, sa, st, "the peer deleted it at once", false);
 		return;
 	}
 	st->child = NULL;
 	child_up(c, sa, ch);
-	tunnel_given(c, ch->tunnel);
+	tunnel_child_granted(c, ch->tunnel);
 	own_done(c, sa);
 }
 
@@ -303,9 +307,10 @@ static void request_refused(struct ike *c, struct ike_sa *sa, struct step *st, c
 }
 
 /*
- * The keeper can decide nothing now: the ledger is full or away, too many wait, a key file is missing. That
- * is no fault of the peer, and AUTHENTICATION_FAILED is final for many. It hears nothing; each time that it
- * repeats its request the keeper is asked again, and the IKE SA ends when it no longer does.
+ * The keeper cannot decide now: the ledger is full or does not answer, too many requests wait, a key file is
+ * missing. That is not the peer's fault, and many implementations take AUTHENTICATION_FAILED as final. It
+ * gets no response; whenever it retransmits its request the keeper is asked again, and the IKE SA ends when
+ * it stops.
  */
 static void request_put_off(struct ike *c, struct ike_sa *sa, struct step *st, const char *why)
 {
@@ -314,10 +319,10 @@ static void request_put_off(struct ike *c, struct ike_sa *sa, struct step *st, c
 	st->busy = false;
 	sa->timer_at = c->now + IKE_HALF_OPEN_S * NS_PER_S;
 	if (sa->put_off)
-		return; /* entered and logged the first time */
+		return; /* recorded and logged the first time */
 	sa->put_off = true;
 	snprintf(sa->reason, sizeof sa->reason, AUTH_UNDECIDED ": %.180s", why);
-	ike_log(c, true, "peer %s: %s; its request is tried again when it repeats it", sa_peer_name(c, sa),
+	ike_log(c, true, "peer %s: %s; retried when the peer retransmits its request", sa_peer_name(c, sa),
 		sa->reason);
 	r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", sa->reason);
 	if (r)
@@ -332,7 +337,7 @@ void auth_repeated(struct ike *c, struct ike_sa *sa)
 	if (!sa->put_off || st->busy || sa->state != ST_AUTH_WAIT)
 		return;
 	st->busy = true;
-	if (sa->was_up) /* the peer has proved itself; our own proof is missing */
+	if (sa->was_up) /* the peer is authenticated; our own AUTH is missing */
 		ask_sign(c, sa, st, request_signed);
 	else
 		on_auth_request(c, sa, st);
@@ -341,22 +346,21 @@ void auth_repeated(struct ike *c, struct ike_sa *sa)
 
 void on_auth_eap(struct ike *c, struct ike_sa *sa, struct step *st)
 {
-	request_refused(c, sa, st, "the peer wants EAP, which is not configured");
+	request_refused(c, sa, st, "the peer requests EAP authentication, which is not supported");
 }
 
 void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
 	char text[IKE_REASON_MAX], idi[100], idr[100];
-	const char *unspoken;
+	const char *unsupported;
 	uint32_t other;
 
 	sa->peer = c->snap ? peer_identify(c, sa, p, &other) : INDEX_NONE;
 	if (sa->peer == INDEX_NONE && other != INDEX_NONE) {
 		snprintf(text, sizeof text,
-			"peer %s was answered with the IKE proposal of another peer that may be at its "
-			"address; its "
-			"own are tried first when it comes again (equal proposals avoid this)",
+			"peer %s was answered with the IKE proposal of another peer at the same address; its own "
+			"will be preferred at its next attempt (equal proposals for both avoid this)",
 			snap_peers(c->snap)[other].name);
 		request_refused(c, sa, st, text);
 		return;
@@ -364,16 +368,18 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (sa->peer == INDEX_NONE) {
 		snprintf(text, sizeof text, "no peer is configured for identity '%s'%s%s at this address",
 			ike_id_text(idi, sizeof idi, p->idi.at, p->idi.n),
-			p->present & IKE_HAS(IDR) ? " that asks for " : "",
+			p->present & IKE_HAS(IDR) ? " that requests identity " : "",
 			p->present & IKE_HAS(IDR) ? ike_id_text(idr, sizeof idr, p->idr.at, p->idr.n) : "");
 		request_refused(c, sa, st, text);
 		return;
 	}
 	sa->initial_contact = ike_notify_find(p, NTF_INITIAL_CONTACT);
 	peer_messages_offered(sa, p);
-	unspoken = unspoken_method(p);
-	if (unspoken || !ask_verify(c, sa, st, &p->idi, request_verified))
-		request_refused(c, sa, st, unspoken ? unspoken : "the peer's identity is too long");
+	unsupported = unsupported_method(p);
+	if (unsupported || !ask_verify(c, sa, st, &p->idi, request_verified))
+		request_refused(c, sa, st,
+			unsupported ? unsupported
+				    : "the peer's identity is longer than any that can be configured");
 }
 
 static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -447,15 +453,16 @@ static void request_child_begun(
 		return;
 	}
 	child_set_id(c, st->child, b);
-	st->child->lowest = st->child->line = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	st->child->lowest = st->child->lineage = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
 	if (!child_narrow(c, st->child, &st->in->p.tsi, &st->in->p.tsr)) {
-		request_child_dropped(c, sa, st, "the selectors do not meet");
+		request_child_dropped(
+			c, sa, st, "no traffic selector is common to the request and the tunnel");
 		return;
 	}
 	/*
-	 * While an older pair stands, the peer's data plane may have it still, even if its IKE has lost all;
-	 * and it has the new one only some time after our answer. Until a packet comes in on the new one, or
-	 * that time is over, the older one sends.
+	 * While there is an older pair, the peer's data plane may still have it, even if its IKE lost its
+	 * state; and it has the new one only some time after our response. Until a packet comes in on the new
+	 * one, or that time is over, the older one sends.
 	 */
 	others = child_has_stand_in(c, st->child);
 	orphan = c->tunnels[st->tunnel].orphan != 0;
@@ -505,7 +512,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (ch)
 		child_up(c, sa, ch);
 	out_send_response(c, sa, &o);
-	if (sa->state == ST_DEAD) /* it could not be built, and ch is gone */
+	if (sa->state == ST_DEAD) /* the response could not be built, and ch is freed */
 		return;
 	liveness_second(c, sa, sa->initial_contact, asked_at);
 	sa_peer_limit(c, sa);

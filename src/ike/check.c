@@ -1,6 +1,6 @@
 /*
- * Whether what stands in several places of the core agrees: for tests, the simulator and fuzzers, which ask
- * when an event is over.
+ * Whether the core's state is consistent: for tests, the simulator and fuzzers, which check it after each
+ * event.
  */
 #include "ike/internal.h"
 

@@ -43,7 +43,7 @@ static void set_state(struct ike *c, struct child_sa *ch, enum child_state state
 
 void child_unlink(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
-	set_state(c, ch, CH_LINGER); /* counted as such for the last time */
+	set_state(c, ch, CH_LINGER); /* its tunnel counts it as such until child_leave_tunnel() */
 	tunnel_touch(c, ch->tunnel);
 	child_leave_tunnel(c, ch);
 	due_set(c, &ch->due, 0);
@@ -99,29 +99,26 @@ mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, ui
 	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
 	uint32_t s = t && t->rekey_s ? t->rekey_s : IKE_CHILD_LIFETIME_S;
 
-	return c->now + s * NS_PER_S / 1000 * ike_chance(c, lo, hi);
+	return c->now + s * NS_PER_S / 1000 * ike_jitter(c, lo, hi);
 }
 
 void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state)
 {
 	set_state(c, ch, state);
 	if (state == CH_UP)
-		child_compare_later(c, ch);
+		child_redundancy_mark(c, ch);
 	if (state == CH_REPLACED)
 		ch->expire_at = c->now + IKE_REPLACED_S * NS_PER_S;
 	child_changed(c, ch);
 }
 
-/*
- * Another child that can carry the tunnel's traffic, over all IKE SAs: best one that the peer surely has (it
- * answered our exchange, or something came in), even one that is replaced and waits for its delete; then the
- * newest.
- */
+/* Of the child SAs that can carry the tunnel's traffic: a confirmed one first, even if it is replaced. */
 static uint64_t rank(const struct child_sa *ch)
 {
 	return (uint64_t)ch->confirmed << 1 | (ch->state == CH_UP);
 }
 
+/* Another child SA that can carry the tunnel's traffic, over all IKE SAs: by rank, then the newest. */
 static struct child_sa *survivor(const struct ike *c, const struct child_sa *gone)
 {
 	const struct tunnel *t = child_tunnel(c, gone);
@@ -142,15 +139,15 @@ static struct child_sa *survivor(const struct ike *c, const struct child_sa *gon
 }
 
 /*
- * When the event is over: where an IKE SA ends, or all of a peer, the other one goes a moment later, and the data
- * plane would be told to send on what the keeper has just had removed.
+ * The other one is activated only when the event is over: where an IKE SA ends, or all of a peer, it may end
+ * in the same event, and the data plane would be told to send on an SA that the keeper has just had removed.
  */
 bool child_hand_over(struct ike *c, const struct child_sa *ch)
 {
 	struct child_sa *other = survivor(c, ch);
 
 	if (!other || other->activate_at != 0)
-		return other; /* it takes over as soon as the peer surely has it */
+		return other; /* it is activated anyway, as soon as the peer is known to have it */
 	LIST_FOR (struct child_sa, each, &c->tunnels[other->tunnel].children, of_tunnel)
 		each->takes_over = each == other;
 	tunnel_touch(c, other->tunnel);
@@ -159,7 +156,7 @@ bool child_hand_over(struct ike *c, const struct child_sa *ch)
 
 void child_activate(struct ike *c, const struct child_sa *ch)
 {
-	ike_act(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
+	ike_action_add(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
 }
 
 void child_take_over(struct ike *c, uint32_t tunnel)
@@ -174,7 +171,7 @@ void child_take_over(struct ike *c, uint32_t tunnel)
 void child_tell_endpoint(struct ike *c, struct child_sa *ch)
 {
 	ch->remote = ch->sa->remote;
-	ike_act(c, IKE_ENDPOINT)->endpoint =
+	ike_action_add(c, IKE_ENDPOINT)->endpoint =
 		(struct sa_endpoint){ .tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = ch->remote };
 }
 
@@ -195,12 +192,13 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	ike_child_enter(c, sa, ch, CH_UP);
 	child_follow(c, ch);
 	t->reason[0] = '\0';
-	tunnel_has(c, ch);
+	tunnel_child_added(c, ch);
 	sa->childless_at = 0;
 	if (t->orphan != 0)
 		t->orphan_remove_at = c->now + IKE_LINGER_S * NS_PER_S;
 	tunnel_touch(c, ch->tunnel);
-	ike_log(c, false, "tunnel %s: child SA %08x up", tunnel_config(c, ch->tunnel)->name, ch->spi_in);
+	ike_log(c, false, "tunnel %s: child SA %08x established", tunnel_config(c, ch->tunnel)->name,
+		ch->spi_in);
 }
 
 static void ask_remove(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
@@ -219,7 +217,7 @@ void child_drop_handle(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 		sa_ask_drop(c, sa, sa->handle, ch->handle);
 }
 
-/* What was to yield to a child that is gone now stays after all, unless its delete is on its way. */
+/* What was superseded by a child SA that has ended now is kept after all, unless its delete has been sent. */
 static void revive(struct ike *c, const struct child_sa *gone)
 {
 	const struct tunnel *t = child_tunnel(c, gone);
@@ -227,16 +225,17 @@ static void revive(struct ike *c, const struct child_sa *gone)
 	if (!t || gone->spi_in == 0)
 		return;
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
-		if (ch->state != CH_CLOSING || ch->delete_sent || ch->yields_to != gone->spi_in ||
+		if (ch->state != CH_CLOSING || ch->delete_sent || ch->superseded_by != gone->spi_in ||
 			ch->sa->state != ST_UP)
 			continue;
-		ch->yields_to = 0;
+		ch->superseded_by = 0;
 		ch->reason[0] = '\0';
 		ike_child_enter(c, ch->sa, ch, CH_UP);
 	}
 }
 
-/* The tunnel's last child went: what stays inbound for packets on their way must not become its sender. */
+/* The tunnel's last child SA ended: what only stays inbound for packets in flight must not become its
+ * sender. */
 static void end_lingering(struct ike *c, const struct child_sa *last)
 {
 	const struct tunnel *t = child_tunnel(c, last);
@@ -275,7 +274,7 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const cha
 		return;
 	}
 	ch->remove_at = c->now + IKE_LINGER_S * NS_PER_S;
-	link_out(&ch->of_out); /* the peer may use its SPI again */
+	link_out(&ch->of_out); /* the peer may reuse its SPI */
 	ike_child_enter(c, sa, ch, CH_LINGER);
 	tunnel_touch(c, ch->tunnel);
 }
@@ -289,9 +288,10 @@ void child_want_delete(struct ike *c, struct ike_sa *sa, struct child_sa *ch, co
 }
 
 /*
- * A child that we answered for may not have reached the peer, if our answer was lost. Asking about it then
- * would meet CHILD_SA_NOT_FOUND, and the late answer would leave the peer with a child that we have
- * forgotten. With windows of one the peer's next request shows that it has our answer; so do packets.
+ * The peer may not have a child SA that it requested, if our response was lost. A request about it would then
+ * be answered with CHILD_SA_NOT_FOUND, and the late response would leave the peer with a child SA that we
+ * have deleted. With windows of one the peer's next request shows that it has our response; so do ESP
+ * packets.
  */
 void child_confirm(struct ike *c, struct child_sa *ch)
 {
@@ -303,9 +303,9 @@ void child_confirm(struct ike *c, struct child_sa *ch)
 	child_changed(c, ch);
 	if (!t)
 		return;
-	LIST_FOR (struct child_sa, twin, &t->children, of_tunnel)
-		if (twin->yields_to == ch->spi_in)
-			sa_touch(c, twin->sa); /* what yields to it may go now */
+	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
+		if (other->superseded_by == ch->spi_in)
+			sa_touch(c, other->sa); /* what it supersedes may be deleted now */
 }
 
 bool child_confirmed(struct ike *c, struct child_sa *ch)
@@ -315,21 +315,21 @@ bool child_confirmed(struct ike *c, struct child_sa *ch)
 	return ch->confirmed;
 }
 
-/* Of twins the one that yields is the sender until the peer surely has the other one. */
-bool child_may_go(struct ike *c, struct child_sa *ch)
+/* Of redundant ones the superseded one sends until the peer is known to have the other one. */
+bool child_may_be_deleted(struct ike *c, struct child_sa *ch)
 {
-	struct child_sa *stays = child_any_by_in(c, ch->yields_to);
+	struct child_sa *stays = child_any_by_in(c, ch->superseded_by);
 
 	if (!child_confirmed(c, ch))
 		return false;
 	return !stays || stays->state == CH_LARVAL || stays->state == CH_LINGER || child_confirmed(c, stays);
 }
 
-void child_yield(
+void child_supersede(
 	struct ike *c, struct ike_sa *sa, struct child_sa *ch, const struct child_sa *to, const char *reason)
 {
 	child_want_delete(c, sa, ch, reason);
-	ch->yields_to = to->spi_in;
+	ch->superseded_by = to->spi_in;
 }
 
 void child_lingered(struct ike *c, struct child_sa *ch)
@@ -351,7 +351,7 @@ void child_linger_limit(struct ike *c, uint32_t tunnel)
 	}
 }
 
-void child_compare_later(struct ike *c, struct child_sa *ch)
+void child_redundancy_mark(struct ike *c, struct child_sa *ch)
 {
 	ch->compare = true;
 	tunnel_touch(c, ch->tunnel);

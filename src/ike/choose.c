@@ -1,8 +1,8 @@
 /*
- * Which configured peer a message is from. Its proposal has to be chosen at IKE_SA_INIT, where the address is
- * all that is known of it; who it is comes with IKE_AUTH (RFC 7296 section 1.2), and each peer is held to its
- * own proposals then. So where several may be at an address, what is chosen should be in the list of whoever
- * it turns out to be.
+ * Which configured peer a message is from. A proposal has to be chosen at IKE_SA_INIT, when only the address
+ * is known; the identity comes with IKE_AUTH (RFC 7296 section 1.2), and then each peer must have been
+ * answered with one of its own proposals. So where several peers can be at an address, the choice should be
+ * in the list of the one that it turns out to be.
  */
 #include "ike/internal.h"
 
@@ -31,7 +31,7 @@ bool peer_id_matches(const struct snap_id *id, const struct ip_addr *address, co
 	return body->n == n && body->at[0] == want[0] && memcmp(body->at + 4, want + 4, n - 4) == 0;
 }
 
-/* any: among the peers that may be anywhere; else among those named by the remote address. */
+/* any: of the peers without a configured address; else of those that have the remote address. */
 static bool may_be_at(
 	const struct snap_peer *p, const struct endpoint *local, const struct endpoint *remote, bool any)
 {
@@ -91,7 +91,7 @@ uint32_t peer_identify(
 
 /* ---- by its address ---- */
 
-/* Nothing is proved of it: it only says whose proposals are looked at first. */
+/* It is not authenticated: it only decides whose proposals are tried first. */
 static const struct snap_peer *expected_at(struct ike *c, const struct message *in, struct choice *ret)
 {
 	for (uint32_t i = 0; i < IKE_EXPECTED_MAX; i++) {
@@ -110,7 +110,7 @@ static const struct snap_peer *expected_at(struct ike *c, const struct message *
 	return NULL;
 }
 
-/* How far behind it stands in the offer: an initiator names first what it was configured with. */
+/* How late it comes in the offer: an initiator usually puts first what it prefers. */
 static unsigned place_of(const struct ike_offer *o, const struct choice *s)
 {
 	const struct ike_offer *chosen = &s->answer;
@@ -129,7 +129,8 @@ static unsigned place_of(const struct ike_offer *o, const struct choice *s)
 	return place;
 }
 
-/* Of two that are not in all lists: the one whose group it sent a value for, then the one it named first. */
+/* Of two that are not in all lists: the one whose group the KE payload has, then the one that was offered
+ * first. */
 static bool likelier(const struct message *in, const struct choice *a, const struct choice *b)
 {
 	bool ke_a = a->dh == in->p.ke_group, ke_b = b->dh == in->p.ke_group;
@@ -137,10 +138,8 @@ static bool likelier(const struct message *in, const struct choice *a, const str
 	return ke_a != ke_b ? ke_a : place_of(&in->p.sa, a) < place_of(&in->p.sa, b);
 }
 
-/*
- * Strangers cause this: each suite is looked at once, wherever it stands in the lists, and of different ones
- * only so many.
- */
+/* Unauthenticated peers cause this work: each suite is tried once, and only IKE_SUITES_TRIED_MAX different
+ * ones. */
 struct search {
 	struct ike *c;
 	const struct message *in;
@@ -150,7 +149,7 @@ struct search {
 	uint32_t seen_n;
 	struct {
 		uint16_t encr, encr_bits, prf, dh;
-	} seen[8];
+	} seen[IKE_SUITES_TRIED_MAX];
 };
 
 static bool seen_before(struct search *s, const struct choice *suite)
@@ -168,7 +167,7 @@ static bool seen_before(struct search *s, const struct choice *suite)
 	return false;
 }
 
-/* Every peer that may be there and can be talked to at all has it. */
+/* Every peer that can be at this address and has any proposal in common with the offer has this one. */
 static bool in_all_lists(const struct search *s, const struct choice *suite)
 {
 	struct ike *c = s->c;
@@ -184,7 +183,7 @@ static bool in_all_lists(const struct search *s, const struct choice *suite)
 	return true;
 }
 
-/* The best of this peer's proposals, if it is better than what there is; true: it is in all lists. */
+/* Takes the best of this peer's proposals if it is better than the best so far; true: it is in all lists. */
 static bool look_at(struct search *s, const struct snap_peer *p)
 {
 	struct choice fits;
@@ -229,12 +228,11 @@ const struct snap_peer *peer_choose(
 
 /* ---- whether we can begin ---- */
 
-const char *init_impossible(const struct snap_peer *p)
+const char *peer_initiate_obstacle(const struct snap_peer *p)
 {
 	if ((p->flags & PEER_REMOTE_ANY) || p->remote.family == ADDR_NONE)
-		return "the peer has no configured address, it has to start";
+		return "the peer has no configured address: only the peer can initiate";
 	if (p->remote.family == ADDR_V6 && p->remote.b[0] == 0xfe && (p->remote.b[1] & 0xc0) == 0x80)
-		return "the peer's address is link-local and says nothing without its interface; it has to "
-		       "start";
+		return "the peer's address is link-local, which needs an interface: only the peer can initiate";
 	return NULL;
 }

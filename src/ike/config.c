@@ -1,5 +1,5 @@
 /*
- * A new configuration: peers and tunnels get new numbers, and what stayed the same goes on under them.
+ * A new configuration: peers and tunnels get new numbers, and what is unchanged continues under them.
  */
 #include "ike/internal.h"
 
@@ -15,7 +15,7 @@ static bool same_records(const struct snapshot *a, const struct snapshot *b, con
 		       (const uint8_t *)array_b + in_b.first * size, in_a.count * size) == 0;
 }
 
-/* Timers and when to begin are our own business: they change in place, and the SAs stay. */
+/* Timers and who initiates do not concern the peer: they change in place, and the SAs stay. */
 static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, const struct snapshot *b,
 	const struct snap_peer *pb)
 {
@@ -104,8 +104,8 @@ static bool own_step_moves(const struct ike_sa *sa, const struct renumbering *to
 	}
 }
 
-/* What the peer wants of us is given up: it tries again, and we do not answer with old numbers. */
-static void give_up_answer(struct ike *c, struct ike_sa *sa, bool peer_moves, const struct renumbering *to)
+/* The peer's request is abandoned, since it was processed under the old numbers: the peer tries again. */
+static void abandon_request(struct ike *c, struct ike_sa *sa, bool peer_moves, const struct renumbering *to)
 {
 	struct step *st = &sa->steps[SIDE_PEER];
 	bool child_moves = st->child && renumbered(to, st->child->tunnel) != st->child->tunnel;
@@ -123,7 +123,7 @@ static void renumber_children(struct ike *c, struct ike_sa *sa, const struct ren
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		ch->tunnel = renumbered(to, ch->tunnel);
 		child_join_tunnel(c, ch);
-		/* The data plane drops what its own snapshot no longer has. One whose exchange is under way
+		/* The data plane removes what its own snapshot no longer has. One whose exchange is under way
 		 * ends with it. */
 		if (ch->tunnel == INDEX_NONE && ch->state != CH_LARVAL)
 			child_want_delete(c, sa, ch, "its tunnel was changed or removed");
@@ -131,8 +131,8 @@ static void renumber_children(struct ike *c, struct ike_sa *sa, const struct ren
 }
 
 /*
- * Steps name tunnels and peers by number and may have asked the keeper with them: those whose numbers change
- * are given up, all others go on, so that a commit disturbs no rekey.
+ * Steps refer to tunnels and peers by number and may have asked the keeper with them: those whose numbers
+ * change are abandoned, all others continue, so that a commit disturbs no rekey.
  */
 static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const struct renumbering *to)
 {
@@ -140,7 +140,7 @@ static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const str
 	bool own_moves = own_step_moves(sa, to);
 
 	if (sa->state != ST_DEAD && sa->state != ST_LARVAL)
-		give_up_answer(c, sa, now != peer, to);
+		abandon_request(c, sa, now != peer, to);
 	sa->peer = now;
 	if (joined)
 		sa_join_peer(c, sa);
@@ -149,7 +149,7 @@ static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const str
 	sa->steps[SIDE_PEER].tunnel = renumbered(to, sa->steps[SIDE_PEER].tunnel);
 	renumber_children(c, sa, to);
 	if (sa->state == ST_DEAD ||
-		sa->state == ST_LARVAL) /* LARVAL: goes the way of the IKE SA whose rekey makes it */
+		sa->state == ST_LARVAL) /* LARVAL: ends with the IKE SA whose rekey makes it */
 		return;
 	if (peer != INDEX_NONE && now == INDEX_NONE) {
 		snprintf(sa->former_peer, sizeof sa->former_peer, "%s", snap_peers(to->old)[peer].name);
@@ -159,7 +159,7 @@ static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const str
 	}
 }
 
-/* What an IKE SA and its children hold in the tables by peer and tunnel, whose numbers change. */
+/* Takes IKE SAs and child SAs out of the tables by peer and tunnel, whose numbers change. */
 static void leave_tables(struct ike *c)
 {
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {

@@ -1,12 +1,12 @@
 /*
  * CREATE_CHILD_SA for child SAs in both roles: a new child (RFC 7296 section 1.3.1), the rekey of one
  * (1.3.3), with and without a Diffie-Hellman exchange, and the collisions of 2.8.1 and 2.25.1. The rekey of
- * the IKE SA stands in rekey.c.
+ * the IKE SA: rekey.c.
  *
  * When both sides rekey one child at once, both exchanges are carried through, and the nonces decide: the
  * side that began the surviving one deletes the old child, the other side deletes its own new one. When only
- * one side notices (because of a loss), the other one's request meets TEMPORARY_FAILURE or CHILD_SA_NOT_FOUND
- * and ends there.
+ * one side notices (because of a loss), the other one's request is answered with TEMPORARY_FAILURE or
+ * CHILD_SA_NOT_FOUND.
  */
 #include "ike/internal.h"
 
@@ -16,11 +16,11 @@
 
 static ike_then create_begun, create_installed;
 
-/* The tunnel has as many as it may: those that are on their way out make room. */
+/* The tunnel is at its limit, until those that are being deleted make room. */
 static void no_room(struct ike *c, uint32_t tunnel, struct child_sa *old)
 {
 	if (!old) {
-		tunnel_failed(c, tunnel, "too many child SAs");
+		tunnel_failed(c, tunnel, "the tunnel has too many child SAs");
 		return;
 	}
 	old->retry_at = c->now + IKE_REKEY_RETRY_S * NS_PER_S;
@@ -42,7 +42,7 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	st->tunnel = tunnel;
 	st->old_spi_in = old ? old->spi_in : 0;
 	if (old)
-		st->line = old->line;
+		st->lineage = old->lineage;
 	st->dh = dh != DH_NONE ? dh : snap_esp_proposals(c->snap)[t->proposals.first].dh;
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_BEGIN, create_begun)->u.CHILD_BEGIN;
 	q->handle = sa->handle;
@@ -52,7 +52,7 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	return true;
 }
 
-/* This try is over; the next one comes after ms, give or take. */
+/* This attempt failed; the next one is due after ms, more or less. */
 static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, uint64_t ms)
 {
 	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
@@ -62,7 +62,7 @@ static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, con
 	own_done(c, sa);
 	if (old && old->state == CH_UP) {
 		old->want_rekey = true;
-		old->retry_at = c->now + ike_chance(c, ms, 3 * ms) * NS_PER_MS;
+		old->retry_at = c->now + ike_jitter(c, ms, 3 * ms) * NS_PER_MS;
 		child_changed(c, old);
 	}
 	if (!rekey)
@@ -88,7 +88,7 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	st->child = child_new(c, sa, st->tunnel, true);
 	child_set_id(c, st->child, b);
 	if (st->task == TASK_CHILD_REKEY && (!old || old->state != CH_UP)) {
-		own_done(c, sa); /* the peer was faster */
+		own_done(c, sa); /* the peer has rekeyed or deleted it meanwhile */
 		return;
 	}
 	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
@@ -106,7 +106,7 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	out_send_request(c, sa, &o);
 }
 
-/* The peer holds the child for made, we cannot use it. */
+/* The child SA exists for the peer, but we cannot use it. */
 static void create_unusable(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason)
 {
 	struct child_sa *ch = st->child;
@@ -124,7 +124,7 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 
 	if (st->task != TASK_CHILD_NEW && st->task != TASK_CHILD_REKEY) {
 		own_done(c, sa);
-		sa_close(c, sa, "the peer's answer does not fit the request");
+		sa_close(c, sa, "the peer's response does not match our request");
 		return;
 	}
 	if (!child_answer_fits(c, sa, st, p, true, &why)) {
@@ -139,12 +139,11 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	nonce_set(&theirs, p->nonce.at, p->nonce.n);
 	st->child->lowest = *nonce_lower(&st->nonce, &theirs);
-	/* 2.8: "the initiator ... SHOULD... use the new SA" at once: the responder is ready to receive on it.
-	 */
+	/* 2.8: "the initiator ... SHOULD... use the new SA" at once: the responder can receive on it. */
 	child_ask_install(c, sa, st, p, 0, st->old_spi_in, create_installed);
 }
 
-/* Which of two simultaneous rekeys of `old` stays; ours is new. */
+/* Which of two simultaneous rekeys of `old` is kept; `ours` has just been made. */
 static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child_sa *old, struct child_sa *ours)
 {
 	struct child_sa *theirs = child_by_in(c, sa, old->successor_of_peer);
@@ -152,7 +151,8 @@ static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child_sa *old,
 	if (theirs && theirs->state == CH_UP && nonce_compare(&ours->lowest, &theirs->lowest) < 0) {
 		/* 2.8.1: the SA with the lowest nonce is closed by whoever created it; the other side deletes
 		 * the old one. */
-		child_yield(c, sa, ours, theirs, "rekeyed at the same time by the peer; the peer's stays");
+		child_supersede(
+			c, sa, ours, theirs, "simultaneous rekey (RFC 7296 2.8.1): the peer's is kept");
 		ike_child_enter(c, sa, old, CH_REPLACED);
 		return;
 	}
@@ -169,17 +169,17 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 						 : r->u.CHILD_INSTALL.text);
 		return;
 	}
-	if (ch->deleted_early) { /* own_done() takes it out again */
+	if (ch->deleted_early) { /* own_done() has it removed again */
 		create_failed(c, sa, st, "the peer deleted it at once", IKE_TEMPORARY_MS);
 		return;
 	}
 	st->child = NULL;
 	sa->restarts = 0;
-	ch->line = st->line.n ? st->line : ch->lowest;
+	ch->lineage = st->lineage.n ? st->lineage : ch->lowest;
 	ch->verified = old && old->verifying;
 	child_up(c, sa, ch);
 	if (st->task == TASK_CHILD_NEW)
-		tunnel_given(c, ch->tunnel);
+		tunnel_child_granted(c, ch->tunnel);
 	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
 		settle_rekey(c, sa, old, ch);
 	own_done(c, sa);
@@ -214,21 +214,21 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 
 	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
 	if (old && old->successor_of_peer != 0) {
-		/* 2.8.1: the peer had finished its own rekey; that one stands. */
+		/* 2.8.1: the peer had finished its own rekey; that one is kept. */
 		if (old->state == CH_UP && child_by_in(c, sa, old->successor_of_peer))
 			ike_child_enter(c, sa, old, CH_REPLACED);
 		old->successor_of_peer = 0;
-		child_compare_later(c, old);
+		child_redundancy_mark(c, old);
 		if (old->state != CH_UP) {
 			own_done(c, sa);
 			return;
 		}
 	}
 	if (type == NTF_CHILD_SA_NOT_FOUND && old && old->state == CH_UP) {
-		/* 2.25.1: the peer has no such child: neither have we; the tunnel is made anew, unless it still has
-		 * the one of before. */
-		child_back(c, old);
-		child_gone(c, sa, old, "the peer does not know it");
+		/* 2.25.1: the peer does not have this child SA, so it ends here too; a new one is made,
+		 * unless the peer still has its predecessor. */
+		child_predecessor_restore(c, old);
+		child_gone(c, sa, old, "the peer does not have it (CHILD_SA_NOT_FOUND)");
 		own_done(c, sa);
 		return;
 	}
@@ -278,13 +278,13 @@ static void answer_not_found(struct ike *c, struct ike_sa *sa, const struct ike_
 	out_send_response(c, sa, &o);
 }
 
-/* Our request has been sent, and what the peer answered is not done yet, or lost. */
+/* Our request has been sent, and the response is not processed yet, or was lost. */
 static bool asked(const struct ike_sa *sa)
 {
 	return sa->request.n > 0 || sa->steps[SIDE_OWN].in;
 }
 
-/* Has our rekey of this child been sent, so that the peer may be carrying it out? */
+/* Has our rekey of this child SA been sent, so that the peer may have carried it out? */
 static bool rekeying(const struct ike_sa *sa, const struct child_sa *old)
 {
 	const struct step *own = &sa->steps[SIDE_OWN];
@@ -292,7 +292,7 @@ static bool rekeying(const struct ike_sa *sa, const struct child_sa *old)
 	return own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && asked(sa);
 }
 
-/* The child that the peer wants to rekey; false: the request is answered already. */
+/* The child SA that the peer wants to rekey; false: the request has been answered already. */
 static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_notify *v)
 {
 	struct step *own = &sa->steps[SIDE_OWN];
@@ -301,14 +301,15 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	/* Protocol 0 or 1 here is CVE-2023-38710. */
 	if (v->protocol != IKE_PROTO_ESP || v->spi.n != 4) {
 		ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa),
-			"REKEY_SA for protocol %u with an SPI of %zu octets", v->protocol, v->spi.n);
+			"malformed REKEY_SA: protocol %u with an SPI of %zu octets, expected ESP (3) with 4",
+			v->protocol, v->spi.n);
 		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
 		return false;
 	}
 	old = child_by_out(c, sa, load_be32(v->spi.at));
-	if (!old && child_is_made(own) && asked(sa)) {
-		/* Perhaps the one that we ask for: "not found" would make the peer forget a child that we are about to
-		 * send on. */
+	if (!old && own_makes_child(own) && asked(sa)) {
+		/* Perhaps the one that we have requested: CHILD_SA_NOT_FOUND would make the peer delete a
+		 * child SA that we are about to send on. */
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
@@ -316,7 +317,7 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		answer_not_found(c, sa, v);
 		return false;
 	}
-	/* 2.25.1: being closed, or rekeyed already and waiting for its delete. */
+	/* 2.25.1: it is being deleted, or already rekeyed and waiting for its delete. */
 	if (old->state != CH_UP || child_by_in(c, sa, old->successor_of_peer)) {
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
@@ -324,7 +325,7 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	if (own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && !rekeying(sa, old))
 		own_done(c, sa); /* ours has not been sent: the peer's is enough */
 	st->old_spi_in = old->spi_in;
-	st->line = old->line;
+	st->lineage = old->lineage;
 	st->tunnel = old->tunnel;
 	return true;
 }
@@ -378,7 +379,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uint32_t rc, const char *text)
 {
 	ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa), "child SA: %.200s", text);
-	answer_notify(c, sa, refused_with(rc), NULL, 0);
+	answer_notify(c, sa, keeper_rc_notify(rc), NULL, 0);
 }
 
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -393,7 +394,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	}
 	child_set_id(c, st->child, b);
 	if (st->old_spi_in != 0 && (!old || old->state != CH_UP)) {
-		/* Ours finished meanwhile and it is being closed. */
+		/* Our own rekey finished meanwhile, and the old one is being deleted. */
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
@@ -402,7 +403,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	st->child->lowest = *nonce_lower(&st->nonce, &theirs);
 	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
 	memcpy(st->ke, b->ke, st->ke_n);
-	/* The peer sends on it first; until then ours goes out on the old one, which it surely still has. */
+	/* The peer sends on it first; until then we send on the old one, which the peer still has. */
 	child_ask_install(c, sa, st, &st->in->p, child_has_stand_in(c, st->child) ? CHILD_OUTBOUND_LATER : 0,
 		st->old_spi_in, answer_installed);
 }
@@ -427,7 +428,7 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
 	ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
 	st->child = NULL;
-	ch->line = st->line.n ? st->line : ch->lowest;
+	ch->lineage = st->lineage.n ? st->lineage : ch->lowest;
 	child_up(c, sa, ch);
 	if (old && old->state == CH_UP) {
 		if (rekeying(sa, old))

@@ -1,6 +1,6 @@
 /*
- * How IKE SAs end: at once, with a delete to the peer, or keeping their last answer for a while; with a step
- * that is abandoned; and because there are too many.
+ * How IKE SAs end: at once, with a delete to the peer, or keeping their last response for a while; how a step
+ * is abandoned; and which IKE SA ends when there are too many.
  */
 #include "ike/internal.h"
 
@@ -18,22 +18,22 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (st->task == TASK_CHILD_REKEY)
 		old = child_by_in(c, sa, st->old_spi_in);
 	if (old)
-		child_compare_later(c, old); /* it had to wait for this exchange */
+		child_redundancy_mark(c, old); /* that had to wait for this exchange */
 	free(st->in);
 	*st = (struct step){ .side = st->side, .epoch = st->epoch + 1 };
 	if (successor && successor->state != ST_DEAD)
-		sa_kill(c, successor, "given up");
+		sa_kill(c, successor, "abandoned");
 	if (!ch)
 		return;
 	if (ch->installing) {
-		child_gone(c, sa, ch, "given up");
+		child_gone(c, sa, ch, "abandoned");
 		return;
 	}
 	child_drop_handle(c, sa, ch);
 	child_unlink(c, sa, ch);
 }
 
-/* Whoever of two IKE SAs of a rekey ends, the other one goes on with the children. */
+/* Whichever of the two IKE SAs of a rekey ends, the other one keeps the children. */
 static void end_relations(struct ike *c, struct ike_sa *sa)
 {
 	struct ike_sa *successor = sa_by_serial(c, sa->peer, sa->peer_successor),
@@ -94,9 +94,9 @@ void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
 }
 
 /*
- * Of the IKE SAs in a state that strangers can bring about the one that has been there longest. An honest
- * peer goes on within a round trip, so under a flood it is the least likely to be one. Not while the keeper
- * works for it.
+ * Of the IKE SAs in a state that unauthenticated peers can cause the one that has been in it longest. An
+ * honest peer continues within a round trip, so under a flood the oldest is the least likely to be one. Not
+ * while the keeper works for it.
  */
 static struct ike_sa *oldest_of(const struct link *list)
 {
@@ -114,7 +114,7 @@ bool sa_half_open_room(struct ike *c)
 		return true;
 	oldest = oldest_of(&c->waiting);
 	if (oldest)
-		sa_kill(c, oldest, "others began meanwhile, and the peer did not send IKE_AUTH");
+		sa_kill(c, oldest, "evicted: too many half-open IKE SAs and no IKE_AUTH yet");
 	return oldest;
 }
 
@@ -158,7 +158,7 @@ static bool peer_has_room(const struct ike *c, const struct ike_peer *p)
 	       (p->sas_n < IKE_SAS_PER_PEER_MAX && c->sas_extra < IKE_LIVE_MAX - IKE_SAS_SURE * c->peers_n);
 }
 
-/* One that is on its way out first, else the oldest that stands. */
+/* One that is being replaced or closed first, else the oldest established one. */
 static struct ike_sa *peer_victim(const struct ike_peer *p, const struct ike_sa *keep)
 {
 	struct ike_sa *oldest = NULL;
@@ -183,7 +183,7 @@ bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep)
 
 		if (!victim)
 			return false;
-		sa_kill(c, victim, "too many IKE SAs with this peer; the oldest gives way");
+		sa_kill(c, victim, "too many IKE SAs with this peer: the oldest is closed");
 	}
 	return true;
 }
@@ -202,9 +202,9 @@ void sa_peer_limit(struct ike *c, const struct ike_sa *fresh)
 	}
 	if (n <= IKE_SAS_UP_PER_PEER_MAX || !oldest)
 		return;
-	/* One that is in doubt has a request under way, and no delete could go before its end. */
+	/* One that is in doubt has a request under way, and no delete can be sent before that is answered. */
 	if (oldest->doubted && oldest->again_at != 0)
-		sa_kill(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
+		sa_kill(c, oldest, "too many IKE SAs with this peer: the oldest is closed");
 	else
-		sa_close(c, oldest, "too many IKE SAs with this peer; the oldest gives way");
+		sa_close(c, oldest, "too many IKE SAs with this peer: the oldest is closed");
 }

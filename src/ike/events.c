@@ -1,6 +1,6 @@
 /*
- * Events of this gateway: traffic for a tunnel, what the data plane counts, an administrator's order, a
- * message of our ledger for a peer's.
+ * Events of this gateway: traffic for a tunnel, counters of the data plane, an administrator's order, a
+ * message from our ledger to a peer's.
  */
 #include "ike/internal.h"
 
@@ -31,14 +31,14 @@ void ike_input_acquire(
 	sa_settle_all(c);
 }
 
-/* A child in the data plane that no IKE SA here knows: an earlier life of this process, or of the keeper,
- * left it. */
+/* A child SA in the data plane that no IKE SA here has: it is from before a restart of this process or of the
+ * keeper. */
 static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage)
 {
 	struct tunnel *t = &c->tunnels[usage->tunnel];
 
 	if (t->orphan != 0)
-		return; /* one after the other */
+		return; /* one at a time */
 	t->orphan = usage->spi_in;
 	t->orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
 	tunnel_touch(c, usage->tunnel);
@@ -46,7 +46,7 @@ static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage
 		t->orphan_remove_at = now + IKE_LINGER_S * NS_PER_S;
 		return;
 	}
-	/* It carries traffic now and cannot be rekeyed: take the tunnel up again while it lasts. */
+	/* It carries traffic and cannot be rekeyed: the tunnel is negotiated again before it ends. */
 	if (snap_peers(c->snap)[snap_tunnels(c->snap)[usage->tunnel].peer].start != PEER_START_NEVER)
 		t->want = true;
 	snprintf(t->reason, sizeof t->reason, "carried by a child SA from before a restart");
@@ -63,7 +63,7 @@ static void use_seen(
 	ch->idle_out_ms = usage->idle_out_ms;
 	ch->bytes = usage->bytes_in + usage->bytes_out;
 	ch->seq_out = usage->seq_out;
-	/* RFC 7296 2.4: receiving on a child SA shows that the peer lives. */
+	/* RFC 7296 2.4: receiving on a child SA shows that the peer is alive. */
 	if (ch->used && now > idle && now - idle > sa->heard_at)
 		sa->heard_at = now - idle;
 	if (ch->used)
@@ -110,7 +110,7 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 		t->want = true;
 		t->held = false;
 		t->retry_at = 0;
-		if (t->up == 0) /* not the reason of before, while it is under way */
+		if (t->up == 0) /* in place of the reason of the last failure */
 			snprintf(t->reason, sizeof t->reason, "initiated by an administrator");
 		return true;
 	}
@@ -171,13 +171,13 @@ enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const 
 	}
 	sa_settle_all(c);
 	if (!found)
-		return err_add(e, RC_NOT_FOUND, "no tunnel and no peer with tunnels is named '%.63s'", name);
+		return err_add(e, RC_NOT_FOUND, "no tunnel or peer with tunnels is named '%.63s'", name);
 	return done ? RC_OK : err_add(e, RC_AGAIN, "'%.63s' has no established SA", name);
 }
 
 /* ---- the ledgers ---- */
 
-enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_peer_message kind,
+enum rc ike_input_peer_message(struct ike *c, mono_ns now, const char *peer, enum ike_peer_message kind,
 	const void *bytes, size_t n, struct err *e)
 {
 	uint32_t index = 0, peers = c->snap ? c->snap->peers.count : 0;
@@ -185,7 +185,8 @@ enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_pe
 
 	c->now = now;
 	if (n == 0 || n > IKE_PEER_MESSAGE_MAX || (unsigned)kind >= IKE_PEER_MESSAGE_COUNT)
-		return err_add(e, RC_RANGE, "a word of %zu octets; 1 to %d fit", n, IKE_PEER_MESSAGE_MAX);
+		return err_add(e, RC_RANGE, "ledger message of %zu octets: 1 to %d are allowed", n,
+			IKE_PEER_MESSAGE_MAX);
 	while (index < peers && strcmp(snap_peers(c->snap)[index].name, peer) != 0)
 		index++;
 	if (index == peers)
@@ -196,12 +197,12 @@ enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_pe
 		up = true;
 		if (!sa->supports_witnessing)
 			continue;
-		blob_set(&sa->words[kind], bytes, n);
+		blob_set(&sa->peer_messages[kind], bytes, n);
 		sa->peer_messages_sent[kind] = 0;
 		sa_touch(c, sa);
 		sa_settle_all(c);
 		return RC_OK;
 	}
-	return up ? err_add(e, RC_UNSUPPORTED, "the peer '%.63s' does not witness through IKE", peer)
-		  : err_add(e, RC_AGAIN, "there is no IKE SA with '%.63s' now", peer);
+	return up ? err_add(e, RC_UNSUPPORTED, "peer '%.63s' does not support witnessing through IKE", peer)
+		  : err_add(e, RC_AGAIN, "there is no established IKE SA with peer '%.63s'", peer);
 }

@@ -1,14 +1,14 @@
 /*
- * Where a peer behind a NAT is, when the NAT gives it another port, another address or both (it was rebooted,
- * or lost the mapping). RFC 7296 section 2.23: of an authentic packet from elsewhere a host "that is not
- * behind a NAT, SHOULD send all packets (including retransmission packets) to the IP address and port in the
- * validated packet", IKE or ESP, and "only ... in response to a new packet". "A host behind a NAT SHOULD NOT do
- * this type of dynamic address update": it asks there and where the peer was, and goes where the answer comes from,
- * which one copied packet cannot bring about.
+ * The endpoint of a peer behind a NAT, when the NAT gives it another port, another address or both (it was
+ * rebooted, or lost the mapping). RFC 7296 section 2.23: after an authentic packet from another endpoint a
+ * host "that is not behind a NAT, SHOULD send all packets (including retransmission packets) to the IP
+ * address and port in the validated packet", IKE or ESP, and "only ... in response to a new packet". "A host
+ * behind a NAT SHOULD NOT do this type of dynamic address update": it sends its request to the new and to the
+ * old endpoint, and takes the one that the response comes from, which one copied packet cannot cause.
  *
- * New is an IKE message in the window (input.c), and of a child SA the packet with the highest number so far,
- * which the data plane tells with the usage (SA_MOVED), unless something newer has told before. A peer that is
- * not behind a NAT stays where it is.
+ * A packet is new if it is an IKE message in the window (input.c), or the ESP packet of a child SA with the
+ * highest sequence number so far, which the data plane reports with the usage (SA_MOVED), unless something
+ * newer was seen before. A peer that is not behind a NAT is not followed.
  */
 #include "ike/internal.h"
 
@@ -17,14 +17,14 @@ static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to)
 	sa->remote.addr = to->addr;
 	sa->remote.port = to->port;
 	sa->elsewhere = (struct endpoint){ 0 };
-	own_patience_anew(c, sa); /* what is under way went to where nobody is */
+	own_tries_restart(c, sa); /* the request that waits went to the old endpoint */
 	sa_touch(c, sa);
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa)
-		if (ch->state != CH_LARVAL) /* that one is told when it is installed */
+		if (ch->state != CH_LARVAL) /* of that one the data plane is told when it is installed */
 			child_follow(c, ch);
 }
 
-/* With the one that says it all IKE SAs move that had the same mapping: those of a rekey, those being replaced. */
+/* All IKE SAs that had the same mapping move together: those of a rekey, those being replaced. */
 static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, const char *by)
 {
 	struct endpoint from = sa->remote;
@@ -38,22 +38,22 @@ static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, co
 			set(c, other, to);
 }
 
-/* Whether an answer comes from there: what we ask goes there as well, until one has come from somewhere. */
+/* Our requests are sent there as well, until a response has come from either endpoint. */
 static void probe(struct ike *c, struct ike_sa *sa, const struct endpoint *at, const char *by)
 {
 	bool asking = sa->steps[SIDE_OWN].task != TASK_NONE;
 	char there[ENDPOINT_TEXT_MAX], here[ENDPOINT_TEXT_MAX];
 
 	if (asking ? endpoint_same(&sa->elsewhere, at) : !liveness_ask(c, sa))
-		return; /* it is asked there, or was lately */
+		return; /* it is being probed, or was a short time ago */
 	sa->elsewhere = *at;
-	own_patience_anew(c, sa);
+	own_tries_restart(c, sa);
 	ike_log(c, false,
-		"peer %s: its %s comes from %s and not from %s; asking at both, for we are behind a NAT ourselves",
+		"peer %s: its %s comes from %s instead of %s; probing both, since we are behind a NAT too",
 		sa_peer_name(c, sa), by, endpoint_text(there, at), endpoint_text(here, &sa->remote));
 }
 
-/* Something new came from there at that time. */
+/* A new packet came from there at that time. */
 static void seen_at(struct ike *c, struct ike_sa *sa, const struct endpoint *at, mono_ns when, const char *by)
 {
 	if (when < sa->seen_at)
@@ -88,7 +88,7 @@ void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in)
 void child_seen_at(struct ike *c, struct child_sa *ch, const struct endpoint *at, mono_ns when)
 {
 	if (endpoint_same(at, &ch->sa->remote))
-		child_tell_endpoint(c, ch); /* the data plane missed it */
+		child_tell_endpoint(c, ch); /* the data plane has not got it yet */
 	else if (at->port != 0)
 		seen_at(c, ch->sa, at, when, "ESP");
 }

@@ -6,7 +6,7 @@
  * Every call may queue actions; after each, take them with ike_action_next() until it returns NULL, in order.
  * Times are monotonic nanoseconds and never go back. Callers: proc/ike (one thread), tests/sim, fuzz/ike.
  *
- * Not spoken: EAP, certificates, configuration payloads (ignored), fragmentation (RFC 7383), MOBIKE,
+ * Not supported: EAP, certificates, configuration payloads (ignored), fragmentation (RFC 7383), MOBIKE,
  * transport mode.
  */
 #ifndef IKE_IKE_H
@@ -44,19 +44,19 @@ void ike_input_datagram(struct ike *c, mono_ns now, const struct endpoint *local
 	const struct endpoint *remote, const void *bytes, size_t n);
 void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *reply);
 /*
- * The link to the keeper did not take the request with that tag. RC_LIMIT, its queue is full: the core asks again in
- * a moment. Anything else: nobody will answer it, so the core answers itself that it failed.
+ * The link to the keeper did not take this request. RC_LIMIT, its queue is full: the core asks again in a
+ * moment. Anything else: no answer will come, so the core takes it as failed.
  */
 void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_request *q, enum rc rc);
-/* The keeper's own word: the IKE SA of this handle may do nothing more, because its peer's key was replaced. */
+/* The keeper ends the IKE SA of this handle, because its peer's key was replaced. */
 void ike_input_keeper_ended(struct ike *c, mono_ns now, const struct keeper_ended *ended);
 /* The keeper died: answers to open requests will not come, all handles are void. */
 void ike_input_keeper_lost(struct ike *c, mono_ns now);
-/* Traffic that no child SA of the tunnel takes; src and dst: of the packet, NULL when nobody knows. */
+/* Traffic that no child SA of the tunnel carries; src and dst: of the packet, NULL if not known. */
 void ike_input_acquire(
 	struct ike *c, mono_ns now, uint32_t tunnel, const struct selector *src, const struct selector *dst);
 void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage);
-/* The cookie secret is replaced; the one before stays good until the next call. */
+/* Replaces the cookie secret; the previous one is valid until the next call. */
 void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32]);
 
 enum ike_order { IKE_ORDER_INITIATE, IKE_ORDER_REKEY_IKE, IKE_ORDER_REKEY_CHILD, IKE_ORDER_TERMINATE };
@@ -65,13 +65,13 @@ enum ike_order { IKE_ORDER_INITIATE, IKE_ORDER_REKEY_IKE, IKE_ORDER_REKEY_CHILD,
 enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e);
 
 /*
- * A word from our ledger to a peer's, carried by an INFORMATIONAL exchange of the IKE SA between them. At
- * most one of each kind waits: a newer one takes its place. None is repeated for long or kept over the end of
- * the IKE SA; whoever waits for an answer has a timer. RC_NOT_FOUND: no such peer; RC_AGAIN: no IKE SA now;
- * RC_UNSUPPORTED: the peer does not speak it; RC_RANGE: longer than IKE_PEER_MESSAGE_MAX.
+ * A message from our ledger to a peer's, carried by an INFORMATIONAL exchange of the IKE SA between them. At
+ * most one of each kind waits: a newer one replaces it. It is lost when the IKE SA ends; whoever waits for an
+ * answer has a timer. RC_NOT_FOUND: no such peer; RC_AGAIN: no IKE SA now; RC_UNSUPPORTED: the peer does not
+ * support it; RC_RANGE: longer than IKE_PEER_MESSAGE_MAX.
  */
 enum ike_peer_message { IKE_PEER_MESSAGE_ASK, IKE_PEER_MESSAGE_ANSWER, IKE_PEER_MESSAGE_COUNT };
-enum rc ike_input_word(struct ike *c, mono_ns now, const char *peer, enum ike_peer_message kind,
+enum rc ike_input_peer_message(struct ike *c, mono_ns now, const char *peer, enum ike_peer_message kind,
 	const void *bytes, size_t n, struct err *e);
 
 /* Timers. To be called at ike_deadline() (0: none), or any time before. */
@@ -88,7 +88,7 @@ enum ike_action_kind {
 	IKE_LOG,	  /* text */
 	IKE_ACTIVATE,	  /* sa: the data plane may send on this child now */
 	IKE_ENDPOINT,	  /* endpoint: the peer of this child moved */
-	IKE_PEER_MESSAGE, /* word and bytes: from that peer's ledger to ours */
+	IKE_PEER_MESSAGE, /* message and bytes: from that peer's ledger to ours */
 };
 
 /* A handshake that was refused, as values; empty texts: does not apply. */
@@ -98,8 +98,7 @@ struct ike_refusal {
 	char id[128];
 	char reason[IKE_REASON_MAX];
 	char offered[IKE_OFFER_TEXT_MAX], configured[IKE_OFFER_TEXT_MAX];
-	uint64_t left_out; /* refusals since the last entry that were not entered, because there were too many
-			    */
+	uint64_t left_out; /* refusals since the last entry that were not recorded: there were too many */
 };
 
 struct ike_action {
@@ -113,10 +112,10 @@ struct ike_action {
 		struct {
 			enum ike_peer_message kind;
 			char peer[NAME_MAX_BYTES];
-		} word;
+		} message;
 		struct {
 			bool warning;
-			const char *kind; /* a constant: the text that it was made by */
+			const char *kind; /* a constant: its format */
 			char text[2 * IKE_REASON_MAX];
 		} log;
 	};
@@ -124,10 +123,10 @@ struct ike_action {
 	uint8_t *bytes;
 };
 
-/* The next action, good until the next call of any function here; NULL: no more. */
+/* The next action, valid until the next call of any function here; NULL: no more. */
 const struct ike_action *ike_action_next(struct ike *c);
 
-/* ---- looking in ---- */
+/* ---- views ---- */
 
 /*
  * Row *cursor of `show ike` as a JSON object into text; *cursor moves on. Returns its length, 0 after the
@@ -135,7 +134,7 @@ const struct ike_action *ike_action_next(struct ike *c);
  */
 size_t ike_show(const struct ike *c, mono_ns now, uint32_t *cursor, char *text, size_t size);
 
-/* A child SA as the tests see it. */
+/* For tests: what a child SA and an IKE SA are. */
 struct ike_child_view {
 	uint8_t spi_i[8], spi_r[8]; /* of its IKE SA */
 	uint32_t tunnel, spi_in, spi_out;
@@ -153,11 +152,12 @@ struct ike_sa_view {
 	uint32_t children;
 };
 
+/* For tests: each of them, in turn. */
 bool ike_view_sa(const struct ike *c, uint32_t *cursor, struct ike_sa_view *ret);
 bool ike_view_child(const struct ike *c, uint32_t *cursor, struct ike_child_view *ret);
-/* Requests and their answers that are still open, over all IKE SAs; 0 when quiet. */
+/* for tests: requests and exchanges that are still open, over all IKE SAs; 0 when quiet */
 uint32_t ike_view_busy(const struct ike *c);
-/* What does not agree with itself in here; NULL: nothing. Behind each event it must be NULL. */
+/* for tests: which condition of the state does not hold (check.c); after each event NULL */
 const char *ike_view_wrong(const struct ike *c);
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * Who is found by what, and how many there may be: IKE SAs by SPI and by peer, child SAs by SPI and by
- * tunnel. Whatever a message or a timer needs is found here without a walk over what others hold.
+ * tunnel. Whatever a message or a timer needs is found here without a walk over the objects of others.
  *
  * Limits. Each peer has IKE_SAS_SURE places of its own, each tunnel IKE_CHILDREN_SURE; what one takes beyond
- * them comes from what is left of the whole, up to its own limit. So no peer, and no number of peers, takes
- * the last place of another one. An IKE SA too many costs its own peer's oldest, a child SA too many is
- * refused.
+ * them comes from what is left of the whole, up to its own limit. So no peer, and no number of peers, can
+ * take the last place of another one. An IKE SA too many evicts its own peer's oldest (end.c), a child SA too
+ * many is refused.
  */
 #include "ike/internal.h"
 
@@ -62,7 +62,8 @@ const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa)
 
 /* ---- IKE SAs by SPI ---- */
 
-/* Our own SPIs are the keeper's and cannot be chosen by anybody; the peers' could be made to meet. */
+/* Our own SPIs are chosen by the keeper; peers could choose theirs to collide, so those are hashed with a
+ * key. */
 static struct link *spi_head(const struct ike *c, const uint8_t spi[8])
 {
 	return (struct link *)(uintptr_t)&c->by_spi[load_be64(spi) % COUNT_OF(c->by_spi)];
@@ -92,7 +93,7 @@ struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8
 	return NULL;
 }
 
-/* The responder's, which answers to the peer's SPI alone until IKE_AUTH comes. */
+/* As responder it is found by the peer's SPI until IKE_AUTH comes. */
 void sa_expect_init(struct ike *c, struct ike_sa *sa)
 {
 	link_last(peer_spi_head(c, sa->spi_i), &sa->of_peer_spi);
@@ -112,7 +113,7 @@ struct ike_sa *sa_by_init(const struct ike *c, const struct message *in)
 
 /* ---- IKE SAs by peer ---- */
 
-/* The one behind the last: of IKE SAs whose peer is configured no more. */
+/* The one after the last: of IKE SAs whose peer is no longer configured. */
 struct ike_peer *peer_entry(const struct ike *c, uint32_t peer)
 {
 	return &c->peers[MIN_OF(peer, c->peers_n)];
@@ -209,7 +210,7 @@ struct child_sa *child_by_in(const struct ike *c, const struct ike_sa *sa, uint3
 	return ch && ch->sa == sa && ch->state != CH_LARVAL && ch->state != CH_LINGER ? ch : NULL;
 }
 
-/* Of this IKE SA at most one has it, beside those that linger, which are not here any more. */
+/* At most one child SA of this IKE SA has it, beside those that linger, which are not in this table. */
 static struct child_sa *by_out(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
 {
 	struct link *head = out_head(c, spi_out);
@@ -235,9 +236,8 @@ struct child_sa *child_being_installed(const struct ike *c, const struct ike_sa 
 }
 
 /*
- * A pair is named by the SPI on which its sender receives (1.4.1), so one that a child of this IKE SA has
- * already would name two: a delete or a rekey would mean either. Not those that linger: the peer has deleted
- * them.
+ * A pair is named by the SPI on which its sender receives (1.4.1), so one that another child SA of this IKE
+ * SA has already would be ambiguous in a delete or a rekey. Not those that linger: the peer has deleted them.
  */
 bool child_spi_taken(const struct ike *c, const struct ike_sa *sa, uint32_t spi_out)
 {
@@ -299,7 +299,7 @@ void child_set_state(struct ike *c, struct child_sa *ch, enum child_state state)
 	ch->state = state;
 }
 
-/* Beside a child for each pair of its networks, which policy-based peers make, a tunnel may have a few. */
+/* A few more than one child SA for each pair of its networks, which policy-based peers make. */
 static uint32_t tunnel_limit(const struct ike *c, uint32_t tunnel)
 {
 	const struct snap_tunnel *t = tunnel_config(c, tunnel);
@@ -315,6 +315,7 @@ bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind)
 	if (n >= IKE_CHILDREN_SURE &&
 		c->children_extra >= IKE_CHILDREN_MAX - IKE_CHILDREN_SURE * c->tunnels_n)
 		return false;
-	/* Those that are replaced or closing leave room for as many again: a rekey passes at the limit. */
+	/* Those that are replaced or closing do not count against the limit: a rekey is possible at the
+	 * limit. */
 	return kind == CHILD_ANOTHER ? t->live_n < limit : n < 2 * limit;
 }

@@ -1,6 +1,6 @@
 /*
  * INFORMATIONAL in both roles (RFC 7296 sections 1.4, 1.4.1, 2.4): deleting IKE and child SAs, asking whether
- * the peer lives, words between the ledgers (peer_message.c). Crossing deletes: 2.25.1, 2.25.2.
+ * the peer is alive, messages between the ledgers (peer_message.c). Crossing deletes: 2.25.1, 2.25.2.
  */
 #include "ike/internal.h"
 
@@ -27,9 +27,9 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 		ike_out_delete_esp(&o, &ch->spi_in, 1);
 		ch->delete_sent = true;
 		child_changed(c, ch);
-		child_hand_over(c, ch); /* the peer takes it away while our next packets are on their way */
+		child_hand_over(c, ch); /* the peer removes it while our next packets are in flight */
 		st->old_spi_in = ch->spi_in;
-	} else if (task == TASK_WORD) {
+	} else if (task == TASK_PEER_MESSAGE) {
 		peer_messages_out(sa, &o);
 	}
 	out_send_request(c, sa, &o);
@@ -50,22 +50,22 @@ void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (task == TASK_CHILD_DELETE && ch)
 		child_gone(c, sa, ch, "deleted");
 	if (error == NTF_INVALID_SYNTAX) /* 2.21.3: fatal for both */
-		sa_kill(c, sa, "the peer held our request for malformed");
+		sa_kill(c, sa, "the peer answered INVALID_SYNTAX");
 }
 
 /* ---- the peer's request ---- */
 
-/* An SPI of no child here: perhaps of an answer that was lost on its way. */
+/* The SPI of no child SA here: perhaps that of a response that was lost. */
 static void remember_dead(struct step *own, uint32_t spi)
 {
 	for (uint32_t i = 0; i < own->dead_spis_n; i++)
 		if (own->dead_spis[i] == spi)
 			return;
-	if (child_is_made(own) && own->dead_spis_n < IKE_DEAD_SPIS_MAX)
+	if (own_makes_child(own) && own->dead_spis_n < IKE_DEAD_SPIS_MAX)
 		own->dead_spis[own->dead_spis_n++] = spi;
 }
 
-/* Writes the SPI of our half of the pair, if the answer is to have it. */
+/* Writes the SPI of our half of the pair, if the response must have it. */
 static void delete_child(struct ike *c, struct ike_sa *sa, uint32_t spi, struct ike_out *o)
 {
 	struct child_sa *ch = child_by_out(c, sa, spi), *early = child_being_installed(c, sa, spi);
@@ -116,7 +116,7 @@ static bool ends_ike(const struct ike_payloads *p)
 	return false;
 }
 
-/* 2.21.2: an initiator that does not accept the responder says so here. */
+/* 2.21.2: so an initiator reports that it does not accept the responder. */
 static uint16_t fatal_notify(const struct ike_payloads *p)
 {
 	const struct ike_notify *v = ike_notify_error(p);
@@ -133,15 +133,17 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	char text[80], name[48];
 	struct ike_out o;
 
-	/* The peer has our successor already, while its keys are still being made here: that successor is wanted or to
-	 * be deleted, but not to be forgotten. rekey.c comes back. */
+	/* The peer already has the successor that our rekey makes, while its keys are still being derived
+	 * here: we must take it over, or delete it, but not forget it. rekey_finished() continues with
+	 * this request. */
 	st->deferred = ends && own->task == TASK_IKE_REKEY && own->in;
 	if (st->deferred)
 		return;
 	if (ends || fatal) {
 		o = out_response(c, sa);
 		out_send_response(c, sa, &o);
-		snprintf(text, sizeof text, fatal ? "the peer refused us with %s" : "deleted by the peer",
+		snprintf(text, sizeof text,
+			fatal ? "the peer ended the IKE SA with %s" : "deleted by the peer",
 			ike_notify_text(name, sizeof name, fatal));
 		sa_fail(c, sa, text);
 		return;

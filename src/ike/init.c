@@ -1,7 +1,7 @@
 /*
- * IKE_SA_INIT in both roles (RFC 7296 sections 1.2, 2.6, 2.7, 2.23). Nothing here is authenticated: what a
- * refusal says is believed only when no better answer comes, and a stranger's request costs nothing lasting
- * above the cookie threshold.
+ * IKE_SA_INIT in both roles (RFC 7296 sections 1.2, 2.6, 2.7, 2.23). Nothing here is authenticated: a refusal
+ * is believed only when no better response comes, and above the cookie threshold an unverified request uses
+ * no memory.
  */
 #include "ike/internal.h"
 
@@ -30,7 +30,7 @@ static void init_begin(struct ike *c, struct ike_sa *sa, uint16_t dh)
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 {
 	const struct snap_peer *p = &snap_peers(c->snap)[peer];
-	const char *why = init_impossible(p);
+	const char *why = peer_initiate_obstacle(p);
 	struct ike_sa *sa;
 
 	if (why) {
@@ -56,7 +56,7 @@ static void init_send(struct ike *c, struct ike_sa *sa, struct step *st)
 	struct ike_offer offer;
 	struct ike_out o = out_request(c, sa, EX_IKE_SA_INIT);
 
-	/* 2.6: the cookie stands first, all else unchanged. */
+	/* 2.6: the cookie is the first payload, all else is unchanged. */
 	if (sa->cookie_n > 0)
 		ike_out_notify(&o, NTF_COOKIE, sa->cookie, sa->cookie_n);
 	offer_ike(c, p, NULL, &offer);
@@ -79,7 +79,7 @@ static void init_begun(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	const struct keeper_exchange_begun *b = &r->u.EXCHANGE_BEGIN;
 
 	if (b->rc != RC_OK) {
-		sa_kill(c, sa, "the keeper made no key exchange: %.180s", b->text);
+		sa_kill(c, sa, "the keeper could not begin a key exchange: %.180s", b->text);
 		return;
 	}
 	sa->handle = b->handle;
@@ -90,7 +90,7 @@ static void init_begun(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	init_send(c, sa, st);
 }
 
-/* Anybody could have sent it: keep trying for a moment, then end with this reason. */
+/* It is not authenticated: wait a moment for a better response, then end with this reason. */
 static void doubt(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason)
 {
 	snprintf(sa->reason, sizeof sa->reason, "%s", reason);
@@ -108,7 +108,7 @@ static bool group_configured(const struct ike *c, const struct snap_peer *p, uin
 	return false;
 }
 
-/* 1.2: the group that the responder wants; only one that is configured (CVE-2014-9221 took any). */
+/* 1.2: the group that the responder asks for; only a configured one (CVE-2014-9221 accepted any). */
 static bool other_group(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_notify *v = ike_notify_find(&st->in->p, NTF_INVALID_KE_PAYLOAD);
@@ -166,7 +166,7 @@ void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (memcmp(in->h.spi_r, none, 8) == 0 || !offer_is_single(&in->p.sa) ||
 		!select_ike(c, sa_peer(c, sa), &in->p.sa, &choice) || choice.dh != st->dh ||
 		in->p.ke_group != st->dh || in->p.ke.n > KEEPER_KE_MAX || in->n > KEEPER_MESSAGE_MAX) {
-		doubt(c, sa, st, "the peer's IKE_SA_INIT does not answer what was offered");
+		doubt(c, sa, st, "the peer's IKE_SA_INIT response does not match what we offered");
 		return;
 	}
 	memcpy(sa->spi_r, in->h.spi_r, 8);
@@ -202,8 +202,8 @@ static void init_finished(struct ike *c, struct ike_sa *sa, struct step *st, con
 	}
 	if (sa->local.addr.family == ADDR_NONE)
 		sa->local.addr = st->in->local.addr;
-	/* 2.23: with a NAT on the path both sides go on on port 4500. What we pretended the peer saw as a NAT
-	 * too. */
+	/* 2.23: with a NAT on the path both sides continue on port 4500. To the peer our pretended NAT is
+	 * one too. */
 	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || sa->pretended);
 	if (sa->encap) {
 		sa->local.port = PORT_NAT;
@@ -228,7 +228,7 @@ static void refuse_proposal(struct ike *c, const struct message *in, const struc
 		r = ike_refuse(c, &in->local, &in->remote, NULL, "no peer is configured for this address");
 		if (r)
 			ike_offer_text(r->offered, sizeof r->offered, &in->p.sa);
-		refuse_init(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+		init_refuse(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
 		return;
 	}
 	offer_ike(c, first, NULL, &ours);
@@ -238,7 +238,7 @@ static void refuse_proposal(struct ike *c, const struct message *in, const struc
 		ike_offer_text(r->offered, sizeof r->offered, &in->p.sa);
 		ike_offer_text(r->configured, sizeof r->configured, &ours);
 	}
-	refuse_init(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+	init_refuse(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
 }
 
 /* Octets of a group's KE payload. */
@@ -280,7 +280,7 @@ static void answer_start(struct ike *c, const struct message *in, const struct i
 	blob_set(&sa->peer_request, in->bytes, in->n);
 	st->row = row;
 	st->busy = true;
-	st->in = message_plain_copy(in);
+	st->in = message_copy_plain(in);
 	st->answer = choice->answer;
 	st->dh = choice->dh;
 	sa_enter(c, sa, ST_KEYS_PEER);
@@ -299,7 +299,7 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 		return;
 	if (c->half_open >= c->setup.cookie_above && !cookie_good(c, in)) {
 		cookie_make(c, c->cookie_version, in, cookie);
-		refuse_init(c, in, NTF_COOKIE, cookie, sizeof cookie);
+		init_refuse(c, in, NTF_COOKIE, cookie, sizeof cookie);
 		return;
 	}
 	p = peer_choose(c, in, &choice, &first);
@@ -309,13 +309,14 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 	}
 	if (in->p.ke_group != choice.dh) {
 		store_be16(group, choice.dh);
-		refuse_init(c, in, NTF_INVALID_KE_PAYLOAD, group, 2);
+		init_refuse(c, in, NTF_INVALID_KE_PAYLOAD, group, 2);
 		return;
 	}
 	if (in->p.ke.n != ke_size(choice.dh)) {
-		ike_refuse(c, &in->local, &in->remote, p, "KE payload of %zu octets for %s", in->p.ke.n,
-			ike_transform_name(TT_DH, choice.dh));
-		refuse_init(c, in, NTF_INVALID_SYNTAX, NULL, 0);
+		ike_refuse(c, &in->local, &in->remote, p,
+			"malformed KE payload: %zu octets for %s, expected %zu", in->p.ke.n,
+			ike_transform_name(TT_DH, choice.dh), ke_size(choice.dh));
+		init_refuse(c, in, NTF_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
 	answer_start(c, in, row, &choice, p->flags & PEER_FORCE_ENCAP);
@@ -327,7 +328,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	struct keeper_exchange_finish *q;
 
 	if (b->rc != RC_OK) {
-		sa_kill(c, sa, "the keeper made no key exchange: %.180s", b->text);
+		sa_kill(c, sa, "the keeper could not begin a key exchange: %.180s", b->text);
 		return;
 	}
 	sa->handle = b->handle;
@@ -356,11 +357,11 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	struct ike_out o;
 
 	if (f->rc != RC_OK || !sa_take_keys(sa, f)) {
-		/* A value off the curve or of low order (CVE-2023-41913): the keeper says which. Of our own trouble
-		 * the peer hears nothing, and tries again. */
+		/* A value that is not on the curve or of low order (CVE-2023-41913): the keeper says
+		 * which. If the fault is ours the peer gets no response, and retransmits. */
 		ike_refuse(c, &sa->local, &sa->remote, NULL, "key exchange: %.200s", f->text);
-		if (peers_fault(f->rc))
-			refuse_init(c, st->in, NTF_INVALID_SYNTAX, NULL, 0);
+		if (keeper_rc_blames_peer(f->rc))
+			init_refuse(c, st->in, NTF_INVALID_SYNTAX, NULL, 0);
 		sa_kill(c, sa, "the key exchange failed: %.180s", f->text);
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
- * What our side begins next: on an IKE SA whose window is free, and for a tunnel that is wanted and has no
- * IKE SA to be begun on. Called when an event is over (settle.c).
+ * What our side begins next: the next exchange of an IKE SA whose window is free, and an IKE SA or a child SA
+ * for a tunnel that is wanted. Called when an event is over (settle.c).
  */
 #include "ike/internal.h"
 
@@ -9,14 +9,14 @@
 static bool begin_child_task(struct ike *c, struct ike_sa *sa)
 {
 	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
-		if (ch->state != CH_CLOSING || !child_may_go(c, ch))
+		if (ch->state != CH_CLOSING || !child_may_be_deleted(c, ch))
 			continue;
 		info_start(c, sa, TASK_CHILD_DELETE, ch);
 		return true;
 	}
 	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
 		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
-			continue; /* the peer is rekeying it: that is enough */
+			continue; /* the peer is rekeying it already */
 		if (ch->state == CH_UP && !sa->moving && child_confirmed(c, ch))
 			return child_start(c, sa, ch->tunnel, ch, DH_NONE);
 	}
@@ -33,7 +33,7 @@ static bool begin_tunnel_task(struct ike *c, struct ike_sa *sa)
 	return false;
 }
 
-void own_next(struct ike *c, struct ike_sa *sa)
+void own_initiate(struct ike *c, struct ike_sa *sa)
 {
 	const struct step *theirs = &sa->steps[SIDE_PEER];
 
@@ -43,7 +43,7 @@ void own_next(struct ike *c, struct ike_sa *sa)
 		info_start(c, sa, TASK_IKE_DELETE, NULL);
 		return;
 	}
-	/* Not while the peer rekeys this IKE SA, and not on a new one whose children are still to come. */
+	/* Not while the peer rekeys this IKE SA, and not on a new one that has not got its children yet. */
 	if (sa->state != ST_UP || theirs->successor || sa->parent != 0 || sa->peer_successor != 0)
 		return;
 	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
@@ -51,7 +51,7 @@ void own_next(struct ike *c, struct ike_sa *sa)
 	if (sa->want_rekey && !sa->moving && c->now >= sa->retry_at)
 		rekey_start(c, sa, DH_NONE);
 	else if (peer_messages_wait(sa))
-		info_start(c, sa, TASK_WORD, NULL);
+		info_start(c, sa, TASK_PEER_MESSAGE, NULL);
 	else if (sa->want_dpd)
 		info_start(c, sa, TASK_DPD, NULL);
 }
@@ -67,7 +67,7 @@ static struct ike_sa *carrier(const struct ike *c, uint32_t peer)
 	return NULL;
 }
 
-/* Our own IKE SA to the peer is being made; its end brings the tunnel on, or fails. */
+/* Our own IKE SA with the peer is being made; the tunnel continues when that is established or has failed. */
 static bool being_made(const struct ike *c, uint32_t peer)
 {
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
@@ -76,7 +76,8 @@ static bool being_made(const struct ike *c, uint32_t peer)
 	return false;
 }
 
-/* What an earlier life left: taken out when another child carries the traffic, by that one's IKE SA. */
+/* A child SA from before a restart: removed when another one carries the traffic, through that one's IKE
+ * SA. */
 static void orphan_look(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
@@ -94,14 +95,14 @@ static void orphan_look(struct ike *c, uint32_t tunnel)
 		q = &sa_ask(c, ch->sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
 		q->tunnel = tunnel;
 		q->spi_in = t->orphan;
-		snprintf(q->reason, sizeof q->reason, "left from before a restart, replaced");
+		snprintf(q->reason, sizeof q->reason, "left over from before a restart, replaced");
 		t->orphan = 0;
 		t->orphan_remove_at = 0;
 		return;
 	}
 }
 
-/* It is wanted, and the time has come. */
+/* The tunnel is wanted, and its time has come. */
 static void begin(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
@@ -117,20 +118,20 @@ static void begin(struct ike *c, uint32_t tunnel)
 	if (!link_used(&t->of_ready))
 		link_last(&peer_entry(c, peer)->ready, &t->of_ready);
 	if (sa)
-		sa_touch(c, sa); /* own_next() begins it when the IKE SA is free */
+		sa_touch(c, sa); /* own_initiate() begins it when the window of the IKE SA is free */
 }
 
-void tunnel_look(struct ike *c, uint32_t tunnel)
+void tunnel_settle(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 	mono_ns at;
 
 	child_take_over(c, tunnel);
-	child_compare(c, tunnel);
+	tunnel_redundancy_check(c, tunnel);
 	child_linger_limit(c, tunnel);
 	orphan_look(c, tunnel);
 	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
-	if (tunnel_asks(c, tunnel)) {
+	if (tunnel_is_wanted(c, tunnel)) {
 		at = due_sooner(c, at, t->retry_at);
 		if (c->now >= t->retry_at)
 			begin(c, tunnel);

@@ -1,9 +1,9 @@
 /*
  * Datagrams from the network: header, IKE SA, window, decryption, the row of the table. Nothing of the IKE SA
- * changes before the message has proved its integrity, except in IKE_SA_INIT, which has none.
+ * changes before the integrity of the message is verified, except in IKE_SA_INIT, which has no protection.
  *
- * What a stranger can cause here: a look-up, one decryption under a known SPI, an IKE_SA_INIT up to the
- * limits of init.c. RFC 7296 sections 2.1, 2.3, 2.21.
+ * What an unauthenticated sender can cause here: a look-up, one decryption under a known SPI, an IKE_SA_INIT
+ * within the limits of init.c. RFC 7296 sections 2.1, 2.3, 2.21.
  */
 #include "ike/internal.h"
 
@@ -41,11 +41,11 @@ static void init_request(struct ike *c, struct message *in)
 		return;
 	}
 	ike_refuse(c, &in->local, &in->remote, NULL, "IKE_SA_INIT: %.200s",
-		rc != RC_OK ? e.text : "payloads that do not belong there, or missing ones");
+		rc != RC_OK ? e.text : "unexpected or missing payloads");
 	if (rc == RC_UNSUPPORTED)
-		refuse_init(c, in, NTF_UNSUPPORTED_CRITICAL_PAYLOAD, &in->p.critical_unknown, 1);
+		init_refuse(c, in, NTF_UNSUPPORTED_CRITICAL_PAYLOAD, &in->p.critical_unknown, 1);
 	else
-		refuse_init(c, in, NTF_INVALID_SYNTAX, NULL, 0);
+		init_refuse(c, in, NTF_INVALID_SYNTAX, NULL, 0);
 }
 
 static void init_response(struct ike *c, struct message *in)
@@ -54,10 +54,10 @@ static void init_response(struct ike *c, struct message *in)
 	const struct ike_row *row;
 	struct step *st;
 
-	if (!sa || (in->h.flags & IKE_FLAG_INITIATOR) || in->h.message_id != 0 || !own_waits(sa, TASK_INIT) ||
-		!addr_equal(&in->remote.addr, &sa->remote.addr))
+	if (!sa || (in->h.flags & IKE_FLAG_INITIATOR) || in->h.message_id != 0 ||
+		!own_awaits_answer(sa, TASK_INIT) || !addr_equal(&in->remote.addr, &sa->remote.addr))
 		return;
-	/* Unprotected: what does not parse may be a stranger's, and the true answer may still come. */
+	/* Unprotected: what does not parse may be forged, and the true response may still come. */
 	if (ike_payloads_read(&in->p, in->h.next_payload, in->bytes + IKE_HEADER_SIZE,
 		    in->n - IKE_HEADER_SIZE, false, NULL) != RC_OK)
 		return;
@@ -66,7 +66,7 @@ static void init_response(struct ike *c, struct message *in)
 		return;
 	st = &sa->steps[SIDE_OWN];
 	free(st->in);
-	st->in = message_plain_copy(in);
+	st->in = message_copy_plain(in);
 	st->row = row;
 	st->busy = true;
 	sa_touch(c, sa);
@@ -75,7 +75,7 @@ static void init_response(struct ike *c, struct message *in)
 
 /* ---- protected messages ---- */
 
-/* The encrypted payload must be the only one outside. Gives the message with what was inside, or NULL. */
+/* SK must be the only payload of the message. Returns the message with the decrypted payloads, or NULL. */
 static struct message *decrypt(struct ike *c, struct ike_sa *sa, const struct ike_header *h,
 	const struct endpoint *local, const struct endpoint *remote, const uint8_t *bytes, size_t n,
 	uint8_t *ret_first)
@@ -103,7 +103,7 @@ static struct message *decrypt(struct ike *c, struct ike_sa *sa, const struct ik
 		return NULL;
 	}
 	plain_n = sealed_n - AEAD_ICV_SIZE;
-	/* The last octet says how many octets of padding stand before it. */
+	/* The last octet is the number of octets of padding before it. */
 	plain = rd_over(m->bytes, plain_n - 1);
 	rd_take(&plain, rd_left(&plain) - MIN_OF(rd_left(&plain), (size_t)m->bytes[plain_n - 1]));
 	m->n = m->bytes[plain_n - 1] <= plain_n - 1 ? (size_t)(plain.at - m->bytes) : SIZE_MAX;
@@ -111,7 +111,7 @@ static struct message *decrypt(struct ike *c, struct ike_sa *sa, const struct ik
 	return m;
 }
 
-/* A request that is authentic but not legal here: RFC 7296 2.21.3, fatal for both. */
+/* A request that is authentic but not allowed in this state: RFC 7296 2.21.3, fatal for both sides. */
 static void refuse_request(
 	struct ike *c, struct ike_sa *sa, enum rc rc, const struct message *in, const char *why)
 {
@@ -134,8 +134,10 @@ static void handle(struct ike *c, struct ike_sa *sa, struct step *st, uint8_t fi
 	struct message *in = st->in;
 	bool response = in->h.flags & IKE_FLAG_RESPONSE;
 	struct err e = { 0 };
-	enum rc rc = in->n == SIZE_MAX ? err_add(&e, RC_MALFORMED, "padding longer than the message")
-				       : ike_payloads_read(&in->p, first, in->bytes, in->n, true, &e);
+	enum rc rc = in->n == SIZE_MAX
+			     ? err_add(&e, RC_MALFORMED,
+				       "malformed SK payload: the padding is longer than the message")
+			     : ike_payloads_read(&in->p, first, in->bytes, in->n, true, &e);
 
 	st->row = rc == RC_OK ? ike_row_find(sa->state, in->h.exchange, response, in->p.present) : NULL;
 	if (st->row) {
@@ -143,14 +145,14 @@ static void handle(struct ike *c, struct ike_sa *sa, struct step *st, uint8_t fi
 		return;
 	}
 	if (rc == RC_OK)
-		err_add(&e, RC_MALFORMED, "payloads that do not belong there, or missing ones");
+		err_add(&e, RC_MALFORMED, "unexpected or missing payloads");
 	if (!response) {
 		refuse_request(c, sa, rc, in, e.text);
 	} else if (sa->state == ST_UP || sa->state == ST_REPLACED) {
 		own_done(c, sa);
 		sa_close(c, sa, e.text);
 	} else {
-		sa_kill(c, sa, "the peer's answer: %s", e.text);
+		sa_kill(c, sa, "malformed response: %s", e.text);
 	}
 }
 
@@ -200,7 +202,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	}
 	if (!sa || memcmp(h->spi_i, sa->spi_i, 8) != 0 || memcmp(h->spi_r, sa->spi_r, 8) != 0)
 		return;
-	if (sa->state == ST_FAILED) { /* only repeats its last answer */
+	if (sa->state == ST_FAILED) { /* only repeats its last response */
 		request_in_window(c, sa, h, local, remote, bytes, n);
 		return;
 	}
@@ -208,7 +210,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		return;
 	if (h->next_payload == PL_SKF) {
 		ike_refuse(c, local, remote, sa_peer(c, sa),
-			"%s in fragments (RFC 7383), which are not spoken here and were not offered",
+			"%s in fragments (RFC 7383), which are not supported and were not negotiated",
 			ike_exchange_name(h->exchange) ? ike_exchange_name(h->exchange) : "a message");
 		return;
 	}
@@ -234,7 +236,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	} else {
 		sa->peer_id++;
 		LIST_FOR_SAFE (struct child_sa, ch, after, &sa->unsure, unsure)
-			child_confirm(c, ch); /* it went on after our answer */
+			child_confirm(c, ch); /* the peer continued after our response */
 		blob_set(&sa->peer_request, bytes, n);
 		blob_free(&sa->response);
 	}
@@ -247,12 +249,12 @@ static void wrong_version(struct ike *c, const struct ike_header *h, const struc
 {
 	struct message in = { .h = *h, .local = *local, .remote = *remote };
 
-	ike_refuse(c, local, remote, NULL, "IKE version %u.%u; only 2.0 is spoken", h->version >> 4,
+	ike_refuse(c, local, remote, NULL, "IKE version %u.%u: only 2.0 is supported", h->version >> 4,
 		h->version & 15);
-	/* RFC 7296 2.5: "SHOULD drop the message and MAY send a notification" for a higher version; an answer
-	 * to an answer would go on for ever. */
+	/* RFC 7296 2.5: "SHOULD drop the message and MAY send a notification" for a higher version; a
+	 * response to a response would never end. */
 	if (h->version >> 4 > 2 && !(h->flags & IKE_FLAG_RESPONSE))
-		refuse_init(c, &in, NTF_INVALID_MAJOR_VERSION, NULL, 0);
+		init_refuse(c, &in, NTF_INVALID_MAJOR_VERSION, NULL, 0);
 }
 
 static void datagram(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
@@ -268,7 +270,7 @@ static void datagram(struct ike *c, const struct endpoint *local, const struct e
 	if (rc != RC_OK)
 		return;
 	if (n > IKE_MESSAGE_MAX) {
-		ike_refuse(c, local, remote, NULL, "a message of %zu octets; at most %d are read", n,
+		ike_refuse(c, local, remote, NULL, "message of %zu octets: at most %d are allowed", n,
 			IKE_MESSAGE_MAX);
 		return;
 	}

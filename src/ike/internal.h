@@ -1,6 +1,17 @@
 /*
- * The functions between the files of src/ike, from the bottom up: a file uses those that stand above it here,
- * never those below (tests/unit/test_symbols.py).
+ * The functions between the files of src/ike, from the bottom up: a file uses files that are listed above it,
+ * never those below (tests/unit/test_symbols.py). With the types: state.h.
+ *
+ *   values       memory.c
+ *   effects      action.c ask.c schedule.c
+ *   look-up      index.c
+ *   negotiation  select.c selectors.c choose.c negotiate.c nat.c
+ *   states       sa.c tunnel.c child.c redundant.c successor.c end.c
+ *   messages     message.c peer_message.c liveness.c follow.c move.c
+ *   exchanges    info.c rekey.c create.c auth.c init.c
+ *   machine      table.c initiate.c settle.c
+ *   events       input.c keeper.c config.c events.c
+ *   the whole    core.c show.c check.c
  */
 #ifndef IKE_INTERNAL_H
 #define IKE_INTERNAL_H
@@ -8,7 +19,7 @@
 #include "ike/state.h"
 
 /* ---- memory.c: octets and nonces ---- */
-void *ike_alloc(size_t n); /* zeroed; ends the process when there is no memory */
+void *ike_alloc(size_t n); /* zeroed; aborts when out of memory */
 void blob_set(struct blob *b, const void *bytes, size_t n);
 void blob_free(struct blob *b);
 void nonce_set(struct nonce *v, const void *bytes, size_t n);
@@ -16,12 +27,12 @@ const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b);
 int nonce_compare(const struct nonce *a, const struct nonce *b);
 
 /* ---- action.c: what is emitted ---- */
-struct ike_action *ike_act(struct ike *c, enum ike_action_kind kind);
+struct ike_action *ike_action_add(struct ike *c, enum ike_action_kind kind);
 void ike_actions_free(struct ike *c);
 void ike_log(struct ike *c, bool warning, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void ike_send(struct ike *c, const struct endpoint *local, const struct endpoint *remote, const void *bytes,
 	size_t n);
-/* Enters a refusal, unless there are too many; gives the struct to fill in, or NULL. */
+/* Records a refusal, unless there are too many; returns the struct to fill in, or NULL. */
 struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
 	const struct snap_peer *peer, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
@@ -30,10 +41,11 @@ void due_set(struct ike *c, struct due *d, mono_ns at); /* 0: not at all */
 struct due *due_first(const struct ike *c);
 /* The sooner of two times; b counts when it is to come. */
 mono_ns due_sooner(const struct ike *c, mono_ns a, mono_ns b);
+/* To be settled when the event is over. */
 void sa_touch(struct ike *c, struct ike_sa *sa);
-void tunnel_touch(struct ike *c, uint32_t tunnel); /* to be looked at when the event is over */
-/* A number from lo to hi, from the seed. */
-uint64_t ike_chance(struct ike *c, uint64_t lo, uint64_t hi);
+void tunnel_touch(struct ike *c, uint32_t tunnel);
+/* A number from lo to hi, at random by the seed: for jitter only. */
+uint64_t ike_jitter(struct ike *c, uint64_t lo, uint64_t hi);
 
 /* ---- index.c: who is found by what, and how many there may be ---- */
 void index_init(struct ike *c);
@@ -63,32 +75,32 @@ bool child_spi_taken(const struct ike *c, const struct ike_sa *sa, uint32_t spi_
 struct tunnel *child_tunnel(const struct ike *c, const struct child_sa *ch);
 void child_join_tunnel(struct ike *c, struct child_sa *ch);
 void child_leave_tunnel(struct ike *c, struct child_sa *ch);
-/* Counts it in its tunnel. child.c: what else follows. */
+/* Only the state and the counts of its tunnel; child.c does what else has to be done. */
 void child_set_state(struct ike *c, struct child_sa *ch, enum child_state state);
 /* Whether the tunnel may have one more child; in both roles. */
 enum child_kind {
 	CHILD_ANOTHER, /* by CREATE_CHILD_SA */
 	CHILD_OF_AUTH, /* with its IKE SA, whose number is limited */
-	CHILD_REKEYED, /* in the place of one that stands */
+	CHILD_REKEYED, /* replaces an existing one */
 };
 bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind);
 
 /* ---- ask.c: requests to the keeper ---- */
-/* A request to fill in; its answer goes to `then` (NULL: nobody waits) with the step, if that still goes on.
- */
+/* A request to fill in; its answer goes to `then` (NULL: nobody waits) with the step, unless that was
+ * abandoned. */
 struct keeper_request *sa_ask(
 	struct ike *c, struct ike_sa *sa, enum side side, enum keeper_op op, ike_then *then);
-/* The first of the queue, which its answer has come for; the caller frees it. */
+/* Removes the first of the queue, when its answer has come; the caller frees it. */
 struct ask *sa_ask_take(struct ike_sa *sa);
 void sa_ask_next(struct ike *c, struct ike_sa *sa);
 void sa_asks_free(struct ike_sa *sa);
 /* Of an exchange or a child that is abandoned (child 0: of the handle itself). */
 void sa_ask_drop(struct ike *c, struct ike_sa *sa, uint32_t handle, uint32_t child);
 void sa_drop_handle(struct ike *c, struct ike_sa *sa);
-/* The keeper refused because of a value of the peer's: a bad key exchange, a nonce that is too short. All else is
- * our own trouble, and no reason to call what the peer sent malformed. */
-bool peers_fault(uint32_t rc);
-uint16_t refused_with(uint32_t rc); /* the notify for a CREATE_CHILD_SA */
+/* The keeper refused because of a value from the peer: a bad key exchange, a nonce that is too short. All
+ * other faults are ours, and no reason for INVALID_SYNTAX. */
+bool keeper_rc_blames_peer(uint32_t rc);
+uint16_t keeper_rc_notify(uint32_t rc); /* the notify for a CREATE_CHILD_SA */
 
 /* ---- select.c: proposals ---- */
 struct choice {
@@ -105,9 +117,9 @@ bool select_esp(const struct ike *c, const struct snap_tunnel *t, const struct i
 void offer_ike(const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret);
 void offer_esp(
 	const struct ike *c, const struct snap_tunnel *t, uint32_t spi, bool with_dh, struct ike_offer *ret);
-bool offer_is_single(
-	const struct ike_offer *o); /* as an answer must be: one proposal, one transform per type */
-/* "peer offered …; configured …; no common DH group" */
+/* As a response must be: one proposal, one transform per type. */
+bool offer_is_single(const struct ike_offer *o);
+/* "no common DH group": why no proposal of the peer's offer matches ours. */
 char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours);
 
 /* ---- selectors.c: traffic selectors ---- */
@@ -116,7 +128,7 @@ uint32_t selectors_intersect(struct selector *ret, const struct selector *a, uin
 bool selectors_within(
 	const struct selector *inner, uint32_t inner_n, const struct selector *outer, uint32_t outer_n);
 char *selectors_text(char *ret_text, size_t size, const struct selector *list, uint32_t n);
-/* What the configuration has, tunnel_config(…)->local.count and ->remote.count of them. */
+/* What the configuration has, tunnel_config()->local.count and ->remote.count of them. */
 const struct selector *tunnel_locals(const struct ike *c, const struct snap_tunnel *t);
 const struct selector *tunnel_remotes(const struct ike *c, const struct snap_tunnel *t);
 /* Is a packet of these inside the tunnel's configured selectors? Does a child SA that is up hold the tunnel's
@@ -125,7 +137,8 @@ bool child_packet_fits(
 	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote);
 bool child_holds_packet(const struct ike *c, uint32_t tunnel);
 bool child_within(const struct child_sa *inner, const struct child_sa *outer); /* by their selectors */
-/* Does another child SA that is up carry all that this one will? Then that one sends until the peer surely has the new one. */
+/* Does another child SA that is up carry all that this one will? Then that one sends until this one is
+ * confirmed. */
 bool child_has_stand_in(const struct ike *c, const struct child_sa *ch);
 /*
  * TSi and TSr of our request. The rekey of `old` asks for what that one has; a new child for all that is
@@ -141,20 +154,21 @@ bool child_narrow(const struct ike *c, struct child_sa *ch, const struct ike_sel
 	const struct ike_selectors *local_ts);
 
 /* ---- choose.c: which configured peer a message is from ---- */
-/* Chooses a proposal for an IKE_SA_INIT among all that may be at its address; ret_first: the one to explain a refusal with. */
+/* Chooses a proposal for an IKE_SA_INIT among all peers that may be at its address; ret_first: the peer
+ * that a refusal is explained with. */
 const struct snap_peer *peer_choose(
 	struct ike *c, const struct message *in, struct choice *ret, const struct snap_peer **ret_first);
 /*
  * The one that has the identities of this IKE_AUTH, may be at this address and has the proposal that was
- * chosen, or INDEX_NONE; then ret_other is the one that fits but for the proposal.
+ * chosen, or INDEX_NONE; then ret_other is the one that matches except for the proposal.
  */
 uint32_t peer_identify(
 	struct ike *c, const struct ike_sa *sa, const struct ike_payloads *p, uint32_t *ret_other);
 /* The body of an identification payload; without a configured identity the address is it. */
 size_t peer_id_body(const struct snap_id *id, const struct ip_addr *address, uint8_t ret[KEEPER_ID_MAX]);
 bool peer_id_matches(const struct snap_id *id, const struct ip_addr *address, const struct ike_view *body);
-/* why only the peer can begin; NULL: we can as well */
-const char *init_impossible(const struct snap_peer *p);
+/* Why only the peer can initiate; NULL: we can as well. */
+const char *peer_initiate_obstacle(const struct snap_peer *p);
 
 /* ---- nat.c: what IKE_SA_INIT carries beside the key exchange ---- */
 void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
@@ -186,22 +200,24 @@ const char *ike_state_text(enum ike_state s);
 void step_done(struct ike *c, struct ike_sa *sa, struct step *st);
 
 /* ---- tunnel.c: configured tunnels ---- */
-bool tunnel_asks(const struct ike *c, uint32_t tunnel); /* a child SA is to be begun, now or later */
+bool tunnel_is_wanted(const struct ike *c, uint32_t tunnel); /* a child SA has to be begun, now or later */
 bool tunnel_in_work(const struct ike *c, uint32_t tunnel);
-void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* a try failed: back off */
+void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* an attempt failed: back off */
 void tunnels_lost(struct ike *c, uint32_t peer, const char *reason);	/* an IKE SA with children ended */
-/* Its tunnel has this child SA more; the peer gave one that we asked for, and not in the place of another one. */
-void tunnel_has(struct ike *c, const struct child_sa *fresh);
-void tunnel_given(struct ike *c, uint32_t tunnel);
-/* The peer refused one, which is that of an IKE SA's IKE_AUTH or not: what follows from the kind of error for the next
- * try. */
+/* A child SA of the tunnel is up; it is one that we requested, and not by a rekey. */
+void tunnel_child_added(struct ike *c, const struct child_sa *fresh);
+void tunnel_child_granted(struct ike *c, uint32_t tunnel);
+/* The peer refused one, of_auth: that of an IKE_AUTH. What follows from the kind of error for the next
+ * attempt. */
 void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify, bool of_auth);
-/* Its last child went after that time; or was deleted by the peer, who does not want it now. */
+/* Its last child SA ended after that time; or was deleted by the peer, which does not want it now. */
 void tunnel_down(struct ike *c, uint32_t tunnel, mono_ns lived);
 void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason);
-void tunnels_retry(struct ike *c, uint32_t peer);    /* those that waited for an IKE SA need another one */
-uint32_t tunnel_ready(struct ike *c, uint32_t peer); /* takes the next one to be begun; INDEX_NONE: none */
-/* On another IKE SA, that is not to be replaced itself, and not `but`, stands one that carries all of this one. */
+void tunnels_retry(struct ike *c, uint32_t peer); /* those that waited for an IKE SA need another one */
+uint32_t tunnel_ready(
+	struct ike *c, uint32_t peer); /* the next one to be begun, removed from the list; INDEX_NONE: none */
+/* Another IKE SA, which is not being replaced itself, has a child SA other than `but` that carries all of
+ * this one. */
 bool child_has_another(const struct ike *c, const struct child_sa *ch, const struct child_sa *but);
 
 /* ---- child.c: the life of a child SA ---- */
@@ -211,56 +227,58 @@ void child_take_choice(struct ike *c, struct child_sa *ch, const struct choice *
 /* Something about it has changed: when it is due, and what its IKE SA has to do about it. */
 void child_changed(struct ike *c, struct child_sa *ch);
 void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state);
-mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo,
-	uint64_t hi); /* ends then; lo, hi: thousandths */
+/* The time when so much of its lifetime is over: at random from lo to hi, in thousandths. */
+mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, uint64_t hi);
 /* Asks the keeper to install it; `then` goes on. p: with the peer's nonce and KE, or NULL for the child of
  * IKE_AUTH. */
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then);
 void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch);
-void child_tell_endpoint(struct ike *c, struct child_sa *ch); /* the data plane, where its peer is */
+/* Tells the data plane where its peer is. */
+void child_tell_endpoint(struct ike *c, struct child_sa *ch);
 /* It has been installed: its IKE SA may have moved meanwhile. */
 void child_follow(struct ike *c, struct child_sa *ch);
-void child_activate(struct ike *c, const struct child_sa *ch); /* the data plane sends on it */
+/* Has the data plane send on it. */
+void child_activate(struct ike *c, const struct child_sa *ch);
 /* Another child sends for the tunnel from now on; false: there is none. */
 bool child_hand_over(struct ike *c, const struct child_sa *ch);
 /* At the end of an event: has the data plane send on the child that another one handed over to. */
 void child_take_over(struct ike *c, uint32_t tunnel);
-/* Deleted on the wire, or never there: out of the data plane, after a moment when something else carries its
- * traffic. */
+/* It was deleted by an exchange, or never existed for the peer: removed from the data plane, after a
+ * moment if another one carries its traffic. */
 void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason);
 void child_want_delete(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason);
-void child_yield(
+void child_supersede(
 	struct ike *c, struct ike_sa *sa, struct child_sa *ch, const struct child_sa *to, const char *reason);
-void child_drop_handle(
-	struct ike *c, struct ike_sa *sa, struct child_sa *ch); /* the keeper forgets it, if it knows it */
+/* Has the keeper drop its keys, if it has any. */
+void child_drop_handle(struct ike *c, struct ike_sa *sa, struct child_sa *ch);
 void child_unlink(struct ike *c, struct ike_sa *sa, struct child_sa *ch); /* out of the list, freed */
 void child_lingered(struct ike *c, struct child_sa *ch); /* out of the data plane, and freed */
 void child_linger_limit(struct ike *c, uint32_t tunnel); /* at the end of an event */
-/* The peer surely has it. */
+/* The peer is known to have it. */
 void child_confirm(struct ike *c, struct child_sa *ch);
-/* Whether it may be named to the peer, and deleted. */
+/* Whether requests may refer to it; whether it may be deleted. */
 bool child_confirmed(struct ike *c, struct child_sa *ch);
-bool child_may_go(struct ike *c, struct child_sa *ch);
-void child_compare_later(struct ike *c, struct child_sa *ch);
+bool child_may_be_deleted(struct ike *c, struct child_sa *ch);
+void child_redundancy_mark(struct ike *c, struct child_sa *ch);
 
-/* ---- redundant.c: of two alike, one goes ---- */
-/* Looks for twins of those of the tunnel's children that came up or changed. */
-void child_compare(struct ike *c, uint32_t tunnel);
+/* ---- redundant.c: redundant child SAs ---- */
+/* Of those of the tunnel's child SAs that came up or changed. */
+void tunnel_redundancy_check(struct ike *c, uint32_t tunnel);
 void child_verify(struct ike *c, struct child_sa *ch); /* its doubt_at has come */
-/* The peer does not know this one: that of before stands again, if the peer has not deleted it. */
-void child_back(struct ike *c, const struct child_sa *unknown);
+/* The peer does not have this one: its predecessor is used again, if the peer has not deleted it. */
+void child_predecessor_restore(struct ike *c, const struct child_sa *unknown);
 
 /* ---- successor.c: from an IKE SA to the one that takes its place ---- */
 /* The old IKE SA gives its children to the successor and waits for its delete. */
 void sa_replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor);
-/* The peer uses the IKE SA that its rekey made: the children of the old one move there. */
+/* The peer uses the successor that its rekey made, so the children of the old IKE SA move there. */
 void rekey_settle_to(struct ike *c, struct ike_sa *successor);
 
 /* ---- end.c: how IKE SAs end ---- */
-/* Ends it here at once: children and secrets go, nothing is sent. */
+/* Ends it at once: children and keys are removed, nothing is sent. */
 void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* The same, but for a while it repeats its last answer to a peer that did not get it. */
+/* The same, but for a while it repeats its last response to a peer that did not get it. */
 void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason);
 void sa_close(struct ike *c, struct ike_sa *sa, const char *reason); /* with a delete to the peer */
 void step_reset(struct ike *c, struct ike_sa *sa, struct step *st);
@@ -268,11 +286,11 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st);
 bool sa_half_open_room(struct ike *c);
 /* Room for one more IKE SA with this peer, at the expense of its others but keep; false: there is none. */
 bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep);
-/* Of too many that stand with its peer the oldest is closed. */
+/* If its peer has too many established ones the oldest is closed. */
 void sa_peer_limit(struct ike *c, const struct ike_sa *fresh);
 
-/* ---- negotiate.c: what a child SA is agreed to be ---- */
-/* What the answer says about the child fits what was asked; else why not, in ret_why. */
+/* ---- negotiate.c: the negotiation of a child SA ---- */
+/* Whether the response matches our request; else why not, in ret_why. */
 bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	bool with_dh, struct err *ret_why);
 /* Which notify refuses the child that the peer wants, or 0. Fills in st->tunnel (if INDEX_NONE) and
@@ -280,50 +298,52 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 uint16_t child_refusal(
 	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice);
 
-/* ---- message.c: our requests, our answers ---- */
+/* ---- message.c: requests and responses ---- */
 struct message *message_new(const struct ike_header *h, const struct endpoint *local,
 	const struct endpoint *remote, const void *bytes, size_t n);
-/* An unprotected message with its views into its own bytes. */
-struct message *message_plain_copy(const struct message *in);
+/* A copy of an unprotected message, with views into its own bytes. */
+struct message *message_copy_plain(const struct message *in);
 struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange);
 struct ike_out out_response(struct ike *c, struct ike_sa *sa);
-/* Seals (all but IKE_SA_INIT), keeps it for repetition, sends it. */
+/* Encrypts it (except IKE_SA_INIT), keeps it for retransmission, sends it. */
 void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o);
 void out_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o);
-/* The answer to the peer's request is one notify. */
+/* Answers the peer's request by one notify. */
 void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n);
-/* An unprotected answer with one notify, for a request that makes no IKE SA. */
-void refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n);
+/* An unprotected response with one notify, for a request that makes no IKE SA. */
+void init_refuse(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n);
 void own_done(struct ike *c, struct ike_sa *sa); /* our exchange is over, the next may begin */
 void own_retransmit(struct ike *c, struct ike_sa *sa);
-void own_patience_anew(struct ike *c, struct ike_sa *sa); /* what is under way counts its tries from now */
-static inline bool child_is_made(const struct step *own)
+void own_tries_restart(struct ike *c,
+	struct ike_sa *sa); /* the request that waits is retransmitted as if it had been sent now */
+static inline bool own_makes_child(const struct step *own)
 {
 	return own->task == TASK_CHILD_NEW || own->task == TASK_CHILD_REKEY;
 }
-bool own_waits(const struct ike_sa *sa, enum ike_task task); /* sent, and not answered yet */
+bool own_awaits_answer(const struct ike_sa *sa, enum ike_task task); /* sent, and not answered yet */
 
 /* ---- liveness.c: whether the peer still has an IKE SA ---- */
 /* There is another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
 void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, mono_ns asked_at);
-/* Has the peer asked whether it lives, but not again and again; false: it was lately, or something is asked. */
+/* Begins a liveness check, at a limited rate; false: there was one a short time ago, or a request is under
+ * way. */
 bool liveness_ask(struct ike *c, struct ike_sa *sa);
 /* Our address of this IKE SA is on none of our interfaces. */
 void liveness_local_gone(struct ike *c, struct ike_sa *sa);
-/* An unprotected message that says that its sender does not know an SPI. */
+/* An unprotected message whose sender does not know an SPI. */
 void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpoint *remote,
 	const struct ike_payloads *p);
 
 /* ---- follow.c: where a peer behind a NAT is ---- */
-/* An authentic, new message of it has come. */
+/* A new, authentic message has come. */
 void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in);
-/* And ESP, which the data plane sends elsewhere. */
+/* And ESP, not from where the data plane sends to. */
 void child_seen_at(struct ike *c, struct child_sa *ch, const struct endpoint *at, mono_ns when);
 
-/* ---- move.c: a new IKE SA takes the place of one that cannot be rekeyed ---- */
-/* Its children come over one by one; looks how far that is. */
+/* ---- move.c: a new IKE SA replaces one that cannot be rekeyed ---- */
+/* Its children are replaced one by one; closes it when all are. */
 void sa_move_on(struct ike *c, struct ike_sa *sa);
-/* The peer refused to rekey it: perhaps it has to be moved. */
+/* The peer refused to rekey it: perhaps a new IKE SA has to replace it. */
 void child_rekey_refused(struct ike *c, struct child_sa *old, uint16_t notify);
 void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify);
 
@@ -342,7 +362,7 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 
 ike_handler on_auth_request, on_auth_eap, on_auth_response, on_auth_refused;
 void auth_start(struct ike *c, struct ike_sa *sa, struct step *st);
-/* The peer's IKE_AUTH request came again, and has no answer yet. */
+/* The peer has retransmitted its IKE_AUTH request, which has no response yet. */
 void auth_repeated(struct ike *c, struct ike_sa *sa);
 
 ike_handler on_init_response, on_init_refused;
@@ -361,13 +381,13 @@ struct ike_row {
 	uint32_t timer_s; /* armed when `next` is entered; 0: none */
 	const char *text;
 };
-extern const struct ike_row ike_rows[];
-extern const size_t ike_rows_n;
+extern const struct ike_row ike_rows[]; /* for tests */
+extern const size_t ike_rows_n;		/* for tests */
 const struct ike_row *ike_row_find(enum ike_state state, uint8_t exchange, bool response, uint32_t present);
 
 /* ---- initiate.c: what we begin next ---- */
-void own_next(struct ike *c, struct ike_sa *sa); /* begins what is wanted, if nothing is under way */
-void tunnel_look(struct ike *c, uint32_t tunnel);
+void own_initiate(struct ike *c, struct ike_sa *sa); /* begins what is wanted, if no request is under way */
+void tunnel_settle(struct ike *c, uint32_t tunnel);
 
 /* ---- settle.c: timers, and the end of an event ---- */
 void sa_settle_all(struct ike *c);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The step that asked is gone. */
+/* The step that asked has been abandoned. */
 static void clean_up(
 	struct ike *c, struct ike_sa *sa, const struct keeper_request *q, const struct keeper_reply *r)
 {
@@ -22,7 +22,8 @@ static void clean_up(
 			sa_ask_drop(c, sa, q->u.CHILD_BEGIN.handle, r->u.CHILD_BEGIN.child);
 		break;
 	case KEEPER_AUTH_VERIFY:
-		/* The peer is entered as up; the drop that waits in the queue must enter its end. */
+		/* The keeper has recorded the IKE SA as established; the drop in the queue must record its
+		 * end. */
 		if (r->u.AUTH_VERIFY.rc != RC_OK)
 			break;
 		for (struct ask *a = sa->asks; a; a = a->next)
@@ -35,8 +36,9 @@ static void clean_up(
 }
 
 /*
- * The commit has reached one of us and not the other. Whatever names peers and tunnels by numbers that the
- * commit changes was given up (config.c); so if the step goes on, the numbers are the same ones.
+ * A commit has reached one of the two processes and not the other. Whatever refers to peers and tunnels by
+ * numbers that the commit changes was abandoned (config.c); so if the step continues, its numbers are
+ * unchanged.
  */
 static bool asks_again(struct ike *c, struct ike_sa *sa, const struct ask *a, const struct keeper_reply *r)
 {
@@ -92,8 +94,7 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 	sa_settle_all(c);
 }
 
-/* Nothing is lost by a queue that is full: what is to be asked stays where it stands, also what only takes
- * away. */
+/* A full queue loses nothing: the request stays the first of its own queue, whatever it asks. */
 void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_request *q, enum rc rc)
 {
 	struct ike_sa *sa = c->slots[q->tag % IKE_SAS_MAX];
@@ -113,7 +114,8 @@ void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_re
 #define E(id, request, reply, ike, child)                                                                    \
 	case KEEPER_##id:                                                                                    \
 		r.u.id.rc = (uint32_t)rc;                                                                    \
-		snprintf(r.u.id.text, sizeof r.u.id.text, "the keeper was not asked: %s", rc_text(rc));      \
+		snprintf(r.u.id.text, sizeof r.u.id.text, "the keeper did not take the request: %s",         \
+			rc_text(rc));                                                                        \
 		break;
 		KEEPER_OPS(E)
 #undef E
@@ -124,8 +126,8 @@ void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_re
 }
 
 /*
- * All handles are void. Children live on in the data plane without us: they become orphans of their tunnels
- * and are replaced when the tunnel is negotiated anew.
+ * All handles are void. Child SAs continue in the data plane without us: they become orphans of their tunnels
+ * and are replaced when the tunnel is negotiated again.
  */
 void ike_input_keeper_lost(struct ike *c, mono_ns now)
 {

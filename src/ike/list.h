@@ -1,5 +1,5 @@
 /*
- * Lists whose links stand in the objects themselves: nothing is allocated, taking out needs no search. A link
+ * Lists whose links stand in the objects themselves: nothing is allocated, removing needs no search. A link
  * of zeros is in no list; a head is a link of its own and must be made by list_init(), and may not be moved
  * while it has members.
  */
@@ -28,7 +28,7 @@ static inline bool link_used(const struct link *l)
 	return l->next != NULL;
 }
 
-/* Behind `where`, which is a member or the head (then it comes first). */
+/* After `where`, which is a member or the head (then it comes first). */
 static inline void link_behind(struct link *where, struct link *l)
 {
 	l->prev = where;
@@ -52,14 +52,14 @@ static inline void link_out(struct link *l)
 }
 
 #define LINK_OWNER(l, type, member)    ((type *)(void *)((char *)(l) - offsetof(type, member)))
-/* The first, and the one behind `at`; NULL: none. */
+/* The first, and the one after `at`; NULL: none. */
 #define LIST_FIRST(head, type, member) (list_empty(head) ? NULL : LINK_OWNER((head)->next, type, member))
 #define LIST_NEXT(at, head, type, member)                                                                    \
 	((at)->member.next == (head) ? NULL : LINK_OWNER((at)->member.next, type, member))
 
 #define LIST_FOR(type, at, head, member)                                                                     \
 	for (type *at = LIST_FIRST(head, type, member); at; at = LIST_NEXT(at, head, type, member))
-/* The same; `at` may be taken out and freed on the way, others may not. */
+/* The same; `at` may be removed and freed in the body, others may not. */
 #define LIST_FOR_SAFE(type, at, after, head, member)                                                         \
 	for (type *at = LIST_FIRST(head, type, member), *after;                                              \
 		at && ((after = LIST_NEXT(at, head, type, member)), true); at = after)

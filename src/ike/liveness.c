@@ -1,14 +1,14 @@
 /*
- * Whether the peer still has an IKE SA, where something else than its silence makes that doubtful (RFC 7296
- * section 2.4): it says that it lost all, it makes a second IKE SA, or somebody without a key says that it
- * does not know what we send. The first ends the older IKE SAs, the second has them asked with short
- * patience, the third only has them asked. And whether we still have the address that it was made with.
+ * Whether the peer still has an IKE SA, where something other than its silence makes that doubtful (RFC 7296
+ * section 2.4): INITIAL_CONTACT, a second IKE SA, or an unprotected notify about an unknown SPI. The first
+ * ends the older IKE SAs, the second has them checked with few retransmissions, the third only has them
+ * checked. And whether we still have the address that it was made with.
  */
 #include "ike/internal.h"
 
 /*
- * 2.4: the peer has lost what it had. Only what stood before the IKE_SA_INIT is meant: an IKE SA that was
- * made meanwhile is not, since the peer looked at its own list after that.
+ * 2.4: the peer has lost its state. That concerns only what was established before the IKE_SA_INIT: not an
+ * IKE SA that was made meanwhile, since the peer checked its own list after that.
  */
 static struct ike_sa *left_over(const struct ike *c, const struct ike_sa *sa, mono_ns asked_at)
 {
@@ -20,9 +20,9 @@ static struct ike_sa *left_over(const struct ike *c, const struct ike_sa *sa, mo
 }
 
 /*
- * A request that is under way already is the question; its patience begins anew. An answer, or anything else
- * that only the peer can have sealed, ends the doubt (input.c). Its ESP does not: the data plane of a peer
- * outlives its IKE.
+ * A request that is under way already serves as the check; its retransmissions are counted again from zero. A
+ * response, or any other message protected by the peer, ends the doubt (input.c). Its ESP does not: the data
+ * plane of a peer may outlive its IKE.
  */
 static void ask_soon(struct ike *c, struct ike_sa *sa)
 {
@@ -30,7 +30,7 @@ static void ask_soon(struct ike *c, struct ike_sa *sa)
 	if (sa->steps[SIDE_OWN].task == TASK_NONE)
 		sa->want_dpd = true;
 	else
-		own_patience_anew(c, sa);
+		own_tries_restart(c, sa);
 	sa_touch(c, sa);
 }
 
@@ -41,13 +41,13 @@ void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, 
 	while (initial_contact && (other = left_over(c, fresh, asked_at)) != NULL)
 		sa_kill(c, other, "the peer restarted (INITIAL_CONTACT)");
 	if (initial_contact || fresh->initiator)
-		return; /* one that we made ourselves says nothing of the older ones */
+		return; /* one that we began shows nothing about the older ones */
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer)
 		if (sa != fresh && sa->state == ST_UP && !sa->want_delete)
 			ask_soon(c, sa);
 }
 
-/* A request of ours that is under way asks already. */
+/* A request of ours that is under way is a check already. */
 bool liveness_ask(struct ike *c, struct ike_sa *sa)
 {
 	if (sa->state != ST_UP || sa->steps[SIDE_OWN].task != TASK_NONE || c->now < sa->hints_from)
@@ -58,7 +58,8 @@ bool liveness_ask(struct ike *c, struct ike_sa *sa)
 	return true;
 }
 
-/* 1.5, of ESP: "a one-way message", whose IKE SPIs mean nothing. The data is the SPI that we sent to. */
+/* 1.5, about ESP: "a one-way message", whose IKE SPIs have no meaning. The data is the SPI that we sent
+ * to. */
 static void hint_of_esp(struct ike *c, const struct endpoint *remote, const struct ike_notify *v)
 {
 	struct child_sa *ch =
@@ -71,8 +72,8 @@ static void hint_of_esp(struct ike *c, const struct endpoint *remote, const stru
 /*
  * 2.4: "an endpoint MUST NOT conclude that the other endpoint has failed based on ... IKE messages that
  * arrive without cryptographic protection (e.g., Notify messages complaining about unknown SPIs)": whoever
- * sees our packets can write them. 2.21.4: the SPIs are those of the request; which side began is not told
- * reliably.
+ * sees our packets can forge them. 2.21.4: the SPIs are those of the request; the initiator flag is not
+ * reliable.
  */
 void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpoint *remote,
 	const struct ike_payloads *p)
@@ -95,18 +96,19 @@ void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpo
 
 /* ---- our own address ---- */
 
-/* Begun anew it would have another address. With a configured one it can only wait until that is back. */
+/* A new IKE SA would have another local address. A configured one can only be waited for. */
 static bool may_begin_elsewhere(const struct ike *c, const struct ike_sa *sa)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
-	return p && p->local.family == ADDR_NONE && !init_impossible(p) && p->start != PEER_START_NEVER;
+	return p && p->local.family == ADDR_NONE && !peer_initiate_obstacle(p) &&
+	       p->start != PEER_START_NEVER;
 }
 
 /*
- * As the data plane says with the usage of its child SAs, so once a second. Nothing that is sent from it
- * leaves, nothing that is sent to it arrives: the peer cannot even be asked to delete the IKE SA. It learns
- * of the end by INITIAL_CONTACT of the next one.
+ * As the data plane reports with the usage of its child SAs, once a second. Nothing that is sent from this
+ * address leaves, nothing that is sent to it arrives: the peer cannot even be asked to delete the IKE SA. It
+ * learns of the end by INITIAL_CONTACT of the next one.
  */
 void liveness_local_gone(struct ike *c, struct ike_sa *sa)
 {

@@ -10,7 +10,7 @@ void *ike_alloc(size_t n)
 	void *p = calloc(1, n);
 
 	if (!p)
-		abort(); /* limits bound what is asked for; a machine without that is beyond help here */
+		abort(); /* limits bound what is allocated; a machine without so much memory cannot run this */
 	return p;
 }
 

@@ -20,7 +20,7 @@ struct message *message_new(const struct ike_header *h, const struct endpoint *l
 	return m;
 }
 
-struct message *message_plain_copy(const struct message *in)
+struct message *message_copy_plain(const struct message *in)
 {
 	struct message *m = message_new(&in->h, &in->local, &in->remote, in->bytes, in->n);
 
@@ -82,10 +82,10 @@ static mono_ns retransmit_time(struct ike *c, unsigned tries)
 		(uint64_t)IKE_RETRANSMIT_FIRST_MS << MIN_OF(tries, 16u), (uint64_t)IKE_RETRANSMIT_MAX_MS);
 
 	return c->now +
-	       ms * NS_PER_MS / 1000 * ike_chance(c, IKE_RETRANSMIT_JITTER_FROM, IKE_RETRANSMIT_JITTER_TO);
+	       ms * NS_PER_MS / 1000 * ike_jitter(c, IKE_RETRANSMIT_JITTER_FROM, IKE_RETRANSMIT_JITTER_TO);
 }
 
-/* follow.c: perhaps the peer is elsewhere by now. */
+/* To both endpoints while the peer's is being probed (follow.c). */
 static void request_send(struct ike *c, const struct ike_sa *sa)
 {
 	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
@@ -134,7 +134,7 @@ void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *
 	out_send_response(c, sa, &o);
 }
 
-void refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
+void init_refuse(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
 {
 	struct ike_header h = in->h;
 	struct ike_out o;
@@ -154,20 +154,20 @@ void own_done(struct ike *c, struct ike_sa *sa)
 	sa_touch(c, sa);
 }
 
-bool own_waits(const struct ike_sa *sa, enum ike_task task)
+bool own_awaits_answer(const struct ike_sa *sa, enum ike_task task)
 {
 	return sa->steps[SIDE_OWN].task == task && sa->request.n > 0 && !sa->steps[SIDE_OWN].busy;
 }
 
 /*
  * 2.4: "receipt of a fresh cryptographically protected message on an IKE SA or any of its Child SAs ensures
- * liveness": as long as such messages come, a request without an answer shows a bad network, not a dead peer.
+ * liveness": as long as such messages come, a missing response shows a bad network, not a dead peer.
  */
 static unsigned tries_most(const struct ike *c, const struct ike_sa *sa)
 {
 	bool alive = sa->heard_at > sa->asked_at && c->now < sa->heard_at + IKE_ALIVE_S * NS_PER_S;
 
-	if (sa->doubted) /* its ESP proves nothing: the data plane of a peer outlives its IKE */
+	if (sa->doubted) /* its ESP proves nothing: the data plane of a peer may outlive its IKE */
 		return IKE_RETRANSMITS_DOUBTED;
 	return sa->state == ST_UP && alive ? IKE_RETRANSMITS_ALIVE : IKE_RETRANSMITS;
 }
@@ -189,10 +189,10 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 	request_send(c, sa);
 }
 
-void own_patience_anew(struct ike *c, struct ike_sa *sa)
+void own_tries_restart(struct ike *c, struct ike_sa *sa)
 {
 	if (sa->again_at == 0)
-		return; /* it is not sent yet, or answered */
+		return; /* it has not been sent yet, or is answered */
 	sa->tries = 0;
 	sa->again_at = retransmit_time(c, 0);
 }

@@ -1,7 +1,7 @@
 /*
- * Make before break by a new IKE SA: what a peer does not let us replace by CREATE_CHILD_SA is made anew by
- * IKE_SA_INIT and IKE_AUTH, and the old IKE SA is deleted when all of its child SAs have others in their
- * place. RFC 7296 section 4: "If the responder rejects the CREATE_CHILD_SA request with a NO_ADDITIONAL_SAS
+ * Make before break by a new IKE SA: what a peer does not let us replace by CREATE_CHILD_SA is replaced by
+ * IKE_SA_INIT and IKE_AUTH, and the old IKE SA is deleted when all of its child SAs have been replaced. RFC
+ * 7296 section 4: "If the responder rejects the CREATE_CHILD_SA request with a NO_ADDITIONAL_SAS
  * notification, the implementation MUST be capable of instead deleting the old SA and creating a new one."
  * Also where rekeys are refused for other reasons until the lifetime is nearly over.
  */
@@ -11,11 +11,10 @@ static void sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
-	if (sa->moving || sa->state != ST_UP || !p || init_impossible(p))
+	if (sa->moving || sa->state != ST_UP || !p || peer_initiate_obstacle(p))
 		return;
 	sa->moving = true;
-	ike_log(c, true, "peer %s: a new IKE SA takes the place of this one: %s", sa_peer_name(c, sa),
-		reason);
+	ike_log(c, true, "peer %s: a new IKE SA will replace this one: %s", sa_peer_name(c, sa), reason);
 	sa_touch(c, sa);
 }
 
@@ -33,7 +32,7 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 		sa_close(c, sa, "replaced by a new IKE SA");
 }
 
-/* A rekey that is refused again and again, and the last part of the lifetime has begun. */
+/* Rekeys have been refused several times, and the last part of the lifetime has begun. */
 static bool nearly_over(const struct ike *c, uint32_t refused, mono_ns began, mono_ns end)
 {
 	return refused >= IKE_MOVE_REFUSALS && end != 0 &&
@@ -46,7 +45,7 @@ void child_rekey_refused(struct ike *c, struct child_sa *old, uint16_t notify)
 	if (notify == NTF_NO_ADDITIONAL_SAS || nearly_over(c, old->refused, old->since, old->expire_at))
 		sa_move(c, old->sa,
 			notify == NTF_NO_ADDITIONAL_SAS
-				? "the peer takes no CREATE_CHILD_SA (NO_ADDITIONAL_SAS)"
+				? "the peer refuses CREATE_CHILD_SA with NO_ADDITIONAL_SAS"
 				: "the peer refuses to rekey its child SA");
 }
 
@@ -56,6 +55,6 @@ void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify)
 	if (notify == NTF_NO_ADDITIONAL_SAS || nearly_over(c, sa->refused, sa->since, sa->expire_at))
 		sa_move(c, sa,
 			notify == NTF_NO_ADDITIONAL_SAS
-				? "the peer takes no CREATE_CHILD_SA (NO_ADDITIONAL_SAS)"
+				? "the peer refuses CREATE_CHILD_SA with NO_ADDITIONAL_SAS"
 				: "the peer refuses to rekey it");
 }

@@ -18,8 +18,8 @@ static void nat_hash(
 }
 
 /*
- * pretend: encapsulation is forced, so a source is named that the peer will not find. The same happens when
- * our address is not known before the first answer.
+ * pretend: encapsulation is configured, so the hash is that of an address that will not match. The same when
+ * our address is not known before the first response.
  */
 void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
 	const struct endpoint *local, const struct endpoint *remote, bool pretend)
@@ -34,8 +34,8 @@ void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8]
 }
 
 /*
- * 2.23: several source notifies may stand in a message, one per address that may be used; the peer is behind
- * a NAT when none fits. A notify that does not have 20 octets fits nothing and proves nothing.
+ * 2.23: a message may have several source notifies, one per address that may be used; the peer is behind a
+ * NAT if none of them matches. A notify that does not have 20 octets is ignored.
  */
 void nat_read(struct ike_sa *sa, const struct message *in)
 {
@@ -63,8 +63,8 @@ void nat_read(struct ike_sa *sa, const struct message *in)
 }
 
 /*
- * 2.6: Cookie = <version> | hash(Ni | IPi | SPIi | <secret>): here a MAC, so that nothing is kept for a
- * stranger until he has shown that he receives at his address.
+ * 2.6: Cookie = <version> | hash(Ni | IPi | SPIi | <secret>): here a MAC, so that no state is kept for an
+ * initiator that has not shown that it receives at its address.
  */
 void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8_t ret[33])
 {

@@ -1,6 +1,6 @@
 /*
- * What a child SA is agreed to be: whether the peer's answer fits what was asked, and what its request is
- * refused with. In IKE_AUTH and CREATE_CHILD_SA alike.
+ * The negotiation of a child SA, in IKE_AUTH and CREATE_CHILD_SA alike: whether the peer's response matches
+ * our request, and what its request is refused with.
  */
 #include "ike/internal.h"
 
@@ -14,11 +14,12 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	struct choice choice;
 
 	if (!t || !offer_is_single(&p->sa) || !select_esp(c, t, &p->sa, with_dh, &choice)) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer chose what was not offered");
+		err_add(ret_why, RC_MALFORMED, "the peer's response chose a proposal that was not offered");
 		return false;
 	}
 	if (child_spi_taken(c, sa, load_be32(choice.spi.at))) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer has SPI %08x, which another child SA has",
+		err_add(ret_why, RC_MALFORMED,
+			"the peer's response has SPI %08x, which is in use by another child SA",
 			load_be32(choice.spi.at));
 		return false;
 	}
@@ -27,15 +28,17 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	if (p->tsi.n == 0 || p->tsr.n == 0 || p->tsi.n > SELECTORS_MAX + 1 || p->tsr.n > SELECTORS_MAX + 1 ||
 		!selectors_within(p->tsi.list, p->tsi.n, tunnel_locals(c, t), t->local.count) ||
 		!selectors_within(p->tsr.list, p->tsr.n, tunnel_remotes(c, t), t->remote.count)) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer has traffic selectors beyond the tunnel's");
+		err_add(ret_why, RC_MALFORMED,
+			"the peer's response has traffic selectors outside of the tunnel's");
 		return false;
 	}
 	if (choice.dh != DH_NONE && (choice.dh != st->dh || !(p->present & IKE_HAS(KE)) ||
 					    p->ke_group != st->dh || p->ke.n > KEEPER_KE_MAX)) {
-		err_add(ret_why, RC_MALFORMED, "the peer's answer has no key exchange of the group it chose");
+		err_add(ret_why, RC_MALFORMED,
+			"the peer's response has no KE payload of the group that it chose");
 		return false;
 	}
-	/* Without what repeats a part of another one, as the packet that we asked by. */
+	/* Without those that are inside another one, as the packet's own that we offered first. */
 	ch->local_n =
 		selectors_intersect(ch->local_ts, p->tsi.list, p->tsi.n, tunnel_locals(c, t), t->local.count);
 	ch->remote_n = selectors_intersect(
@@ -81,7 +84,7 @@ uint16_t child_refusal(
 	if (select_esp(c, t, &p->sa, with_dh, ret_choice)) {
 		if (!child_spi_taken(c, sa, load_be32(ret_choice->spi.at)))
 			return 0;
-		snprintf(why, sizeof why, "SPI %08x is that of another child SA",
+		snprintf(why, sizeof why, "SPI %08x is in use by another child SA",
 			load_be32(ret_choice->spi.at));
 	} else {
 		explain_offer(why, sizeof why, &p->sa, &ours);

@@ -1,10 +1,10 @@
 /*
- * Words between the ledgers of two gateways, in INFORMATIONAL exchanges of their IKE SA: private notifies
- * (RFC 7296 section 3.10.1) that both offered by a vendor id (3.12) in IKE_AUTH. What they say is not our
- * affair: a request for a cosignature or its answer (witness/witness.h). Each is a request with an empty
- * answer, so no exchange stays open while a ledger thinks.
+ * Messages between the ledgers of two gateways, in INFORMATIONAL exchanges of their IKE SA: private notifies
+ * (RFC 7296 section 3.10.1) that both announced by a vendor id (3.12) in IKE_AUTH. Their content, a request
+ * for a cosignature or its answer (witness/witness.h), is not examined here. Each is a request with an empty
+ * response, so no exchange stays open while a ledger works.
  *
- * A peer that is authenticated may still be taken over: words that come too fast or are too long are dropped.
+ * An authenticated peer may still be compromised: messages that come too fast or are too long are dropped.
  */
 #include "base/rate.h"
 #include "ike/internal.h"
@@ -34,95 +34,102 @@ void peer_messages_offered(struct ike_sa *sa, const struct ike_payloads *p)
 bool peer_messages_wait(const struct ike_sa *sa)
 {
 	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++)
-		if (sa->words[k].n > 0)
+		if (sa->peer_messages[k].n > 0)
 			return true;
 	return false;
 }
 
 /*
- * A request is repeated until it is answered, and one that never fits the path would end the IKE SA. So what
- * is longer than IKE_PEER_MESSAGE_PART_MAX goes in parts, a message each: kind, whether it is the last, how many
- * octets went before, octets. A newer word may take the place of a half-sent one: its parts begin at 0.
+ * A request is retransmitted until it is answered, and one that is too large for the path would end the IKE
+ * SA. So what is longer than IKE_PEER_MESSAGE_PART_MAX is sent in parts, one in each IKE message:
+ *
+ *   octet 0      kind
+ *   octet 1      1: the last part
+ *   octets 2..3  how many octets of the message came before
+ *   octets 4..   octets of the message
+ *
+ * A newer message may replace one that is half sent: its parts begin at 0.
  */
 enum { PART_HEADER = 4 };
 
-static void part_out(struct ike_sa *sa, struct ike_out *o, unsigned kind)
+static void part_write(struct ike_sa *sa, struct ike_out *o, unsigned kind)
 {
 	uint8_t data[PART_HEADER + IKE_PEER_MESSAGE_PART_MAX];
-	const struct blob *word = &sa->words[kind];
+	const struct blob *message = &sa->peer_messages[kind];
 	size_t sent = sa->peer_messages_sent[kind],
-	       n = MIN_OF(word->n - sent, (size_t)IKE_PEER_MESSAGE_PART_MAX);
+	       n = MIN_OF(message->n - sent, (size_t)IKE_PEER_MESSAGE_PART_MAX);
 
 	data[0] = (uint8_t)kind;
-	data[1] = sent + n == word->n;
+	data[1] = sent + n == message->n;
 	store_be16(data + 2, (uint16_t)sent);
-	memcpy(data + PART_HEADER, word->at + sent, n);
+	memcpy(data + PART_HEADER, message->at + sent, n);
 	ike_out_notify(o, NTF_PLAINGATE_WITNESS_PART, data, PART_HEADER + n);
 	sa->peer_messages_sent[kind] = sent + n;
 	if (data[1])
-		blob_free(&sa->words[kind]);
+		blob_free(&sa->peer_messages[kind]);
 }
 
 void peer_messages_out(struct ike_sa *sa, struct ike_out *o)
 {
 	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++) {
-		if (sa->words[k].n == 0)
+		if (sa->peer_messages[k].n == 0)
 			continue;
-		if (sa->words[k].n > IKE_PEER_MESSAGE_PART_MAX) {
-			part_out(sa, o, k);
+		if (sa->peer_messages[k].n > IKE_PEER_MESSAGE_PART_MAX) {
+			part_write(sa, o, k);
 			return;
 		}
-		ike_out_notify(o, notify_of[k], sa->words[k].at, sa->words[k].n);
-		blob_free(&sa->words[k]);
+		ike_out_notify(o, notify_of[k], sa->peer_messages[k].at, sa->peer_messages[k].n);
+		blob_free(&sa->peer_messages[k]);
 		return;
 	}
 }
 
-static void word_in(struct ike *c, struct ike_sa *sa, unsigned kind, const uint8_t *bytes, size_t n)
+static void message_deliver(struct ike *c, struct ike_sa *sa, unsigned kind, const uint8_t *bytes, size_t n)
 {
-	/* By whatever IKE SA of the peer the others came. */
+	/* The rate is that of the peer, over all of its IKE SAs. */
 	mono_ns *taken = &peer_entry(c, sa->peer)->peer_messages_taken[kind];
 	struct ike_action *a;
 
 	if (n == 0 || n > IKE_PEER_MESSAGE_MAX ||
 		!rate_take(taken, IKE_PEER_MESSAGE_PER_S, IKE_PEER_MESSAGE_PER_S, c->now))
 		return;
-	a = ike_act(c, IKE_PEER_MESSAGE);
-	a->word.kind = (enum ike_peer_message)kind;
-	snprintf(a->word.peer, sizeof a->word.peer, "%s", sa_peer_name(c, sa));
+	a = ike_action_add(c, IKE_PEER_MESSAGE);
+	a->message.kind = (enum ike_peer_message)kind;
+	snprintf(a->message.peer, sizeof a->message.peer, "%s", sa_peer_name(c, sa));
 	a->n = n;
 	a->bytes = ike_alloc(n);
 	memcpy(a->bytes, bytes, n);
 }
 
-/* Windows of one keep the parts in order; one that does not follow is of a word whose beginning we have not. */
-static void part_in(struct ike *c, struct ike_sa *sa, const struct ike_notify *v)
+/* Windows of one keep the parts in order; one that does not follow belongs to a message whose first part
+ * is lost. */
+static void part_receive(struct ike *c, struct ike_sa *sa, const struct ike_notify *v)
 {
 	struct rd r = rd_over(v->data.at, v->data.n);
 	unsigned kind = rd_u8(&r), last = rd_u8(&r), before = rd_u16(&r);
 	size_t n = rd_left(&r);
 	const uint8_t *octets = rd_take(&r, n);
-	struct blob *word, longer = { 0 };
+	struct blob *message, longer = { 0 };
 
 	if (r.bad || n == 0 || kind >= IKE_PEER_MESSAGE_COUNT)
 		return;
-	word = &sa->peer_messages_begun[kind];
+	message = &sa->peer_messages_begun[kind];
 	if (before == 0)
-		blob_free(word);
-	if (before != word->n || before + n > IKE_PEER_MESSAGE_MAX) {
-		blob_free(word);
+		blob_free(message);
+	if (before != message->n || before + n > IKE_PEER_MESSAGE_MAX) {
+		blob_free(message);
 		return;
 	}
 	longer = (struct blob){ ike_alloc(before + n), before + n };
 	if (before > 0)
-		memcpy(longer.at, word->at, before);
+		memcpy(longer.at, message->at, before);
 	memcpy(longer.at + before, octets, n);
-	blob_free(word);
-	*word = longer;
+	blob_free(message);
+	*message = longer;
 	if (!last)
 		return;
-	word_in(c, sa, kind, word->at, word->n);
-	blob_free(word);
+	message_deliver(c, sa, kind, message->at, message->n);
+	blob_free(message);
 }
 
 void peer_messages_in(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
@@ -133,25 +140,25 @@ void peer_messages_in(struct ike *c, struct ike_sa *sa, const struct ike_payload
 		return;
 	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++)
 		if ((v = ike_notify_find(p, notify_of[k])) != NULL)
-			word_in(c, sa, k, v->data.at, v->data.n);
+			message_deliver(c, sa, k, v->data.at, v->data.n);
 	if ((v = ike_notify_find(p, NTF_PLAINGATE_WITNESS_PART)) != NULL)
-		part_in(c, sa, v);
+		part_receive(c, sa, v);
 }
 
 void peer_messages_move(struct ike_sa *from, struct ike_sa *to)
 {
 	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++) {
-		if (to->words[k].n > 0)
+		if (to->peer_messages[k].n > 0)
 			continue;
-		to->words[k] = from->words[k];
-		from->words[k] = (struct blob){ 0 };
+		to->peer_messages[k] = from->peer_messages[k];
+		from->peer_messages[k] = (struct blob){ 0 };
 	}
 }
 
 void peer_messages_free(struct ike_sa *sa)
 {
 	for (unsigned k = 0; k < IKE_PEER_MESSAGE_COUNT; k++) {
-		blob_free(&sa->words[k]);
+		blob_free(&sa->peer_messages[k]);
 		blob_free(&sa->peer_messages_begun[k]);
 	}
 }

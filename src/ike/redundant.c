@@ -1,7 +1,7 @@
 /*
- * Redundant child SAs (RFC 7296 section 2.8): two of one tunnel with the same selectors, made at the same time
- * by both sides. The one with the lowest nonce is deleted by whoever began it (2.8.1); both sides come to the
- * same verdict alone.
+ * Redundant child SAs (RFC 7296 section 2.8): two of one tunnel with the same selectors, made at the same
+ * time by both sides. The one with the lowest nonce is deleted by whoever began it (2.8.1); both sides come
+ * to the same verdict alone.
  */
 #include "ike/internal.h"
 
@@ -10,25 +10,26 @@ static bool same_selectors(const struct child_sa *a, const struct child_sa *b)
 	return child_within(a, b) && child_within(b, a);
 }
 
-static bool twin_before(const struct child_sa *a, const struct child_sa *b)
+static bool goes_before(const struct child_sa *a, const struct child_sa *b)
 {
-	int order = nonce_compare(&a->line, &b->line);
+	int order = nonce_compare(&a->lineage, &b->lineage);
 
 	return (order ? order : nonce_compare(&a->lowest, &b->lowest)) < 0;
 }
 
-/* Both come from one child by rekeys, so one of them is redundant. */
-static bool same_line(const struct child_sa *a, const struct child_sa *b)
+/* Both come from one child SA by rekeys, so one of them is redundant. */
+static bool same_lineage(const struct child_sa *a, const struct child_sa *b)
 {
-	return nonce_compare(&a->line, &b->line) == 0 && same_selectors(a, b);
+	return nonce_compare(&a->lineage, &b->lineage) == 0 && same_selectors(a, b);
 }
 
 /*
- * The peer does not know the child that took the place of another one by its own rekey: it gave that up when our answer
- * was lost, as with an IKE SA that was replaced meanwhile, and still sends on the one of before. That one stands again.
- * It is rekeyed at once: the answer shows whether the peer has it, and if not, the one before it is tried.
+ * The peer does not have the child SA that its own rekey made: it abandoned that exchange because our
+ * response was lost, as with an IKE SA that was replaced meanwhile, and still sends on the predecessor. So
+ * that one is used again. It is rekeyed at once: the response shows whether the peer has it; if not, its
+ * predecessor is next.
  */
-void child_back(struct ike *c, const struct child_sa *unknown)
+void child_predecessor_restore(struct ike *c, const struct child_sa *unknown)
 {
 	const struct tunnel *t = child_tunnel(c, unknown);
 	struct child_sa *last = NULL;
@@ -36,7 +37,7 @@ void child_back(struct ike *c, const struct child_sa *unknown)
 	if (!t)
 		return;
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
-		if (ch->state == CH_REPLACED && ch->sa->state == ST_UP && same_line(ch, unknown) &&
+		if (ch->state == CH_REPLACED && ch->sa->state == ST_UP && same_lineage(ch, unknown) &&
 			(!last || ch->since > last->since))
 			last = ch;
 	if (!last)
@@ -48,28 +49,28 @@ void child_back(struct ike *c, const struct child_sa *unknown)
 }
 
 /*
- * By the nonces the peer was to delete the redundant one. It did not: perhaps it reads 2.8.1 in another way,
- * or has forgotten the one that we send on. A rekey shows whether it has a child: if not, CHILD_SA_NOT_FOUND
- * ends it here as well, and the other one sends. What packets come in on is known to be there.
+ * By the nonces the peer should have deleted the redundant one. It did not: perhaps it reads 2.8.1 in another
+ * way, or no longer has the one that we send on. A rekey shows whether it has a child SA: if not,
+ * CHILD_SA_NOT_FOUND ends it here as well, and the other one sends. One with incoming packets needs no rekey.
  */
 void child_verify(struct ike *c, struct child_sa *ch)
 {
 	bool used = ch->used && ch->idle_in_ms < IKE_DOUBT_MS_MIN, alone = true;
 
 	ch->doubt_at = 0;
-	LIST_FOR (struct child_sa, twin, &c->tunnels[ch->tunnel].children, of_tunnel)
-		alone &= twin == ch || twin->state != CH_UP || !same_line(twin, ch);
+	LIST_FOR (struct child_sa, other, &c->tunnels[ch->tunnel].children, of_tunnel)
+		alone &= other == ch || other->state != CH_UP || !same_lineage(other, ch);
 	ch->verifying = !alone && !used;
 	ch->verified = !ch->verifying;
 	ch->want_rekey |= ch->verifying;
-	child_compare_later(c, ch);
+	child_redundancy_mark(c, ch);
 }
 
 static void doubt(struct ike *c, struct child_sa *ch)
 {
 	if (ch->verified || ch->verifying || ch->doubt_at != 0)
 		return;
-	ch->doubt_at = c->now + ike_chance(c, IKE_DOUBT_MS_MIN, IKE_DOUBT_MS_MAX) * NS_PER_MS;
+	ch->doubt_at = c->now + ike_jitter(c, IKE_DOUBT_MS_MIN, IKE_DOUBT_MS_MAX) * NS_PER_MS;
 	child_changed(c, ch);
 }
 
@@ -78,7 +79,7 @@ static bool in_doubt(const struct child_sa *ch)
 	return ch->doubt_at != 0 || ch->verifying;
 }
 
-/* Its own rekey decides between it and its twin when the answer comes. */
+/* Its own rekey decides between it and a redundant one when the response comes. */
 static bool being_rekeyed(const struct child_sa *ch)
 {
 	const struct step *own = &ch->sa->steps[SIDE_OWN];
@@ -86,27 +87,29 @@ static bool being_rekeyed(const struct child_sa *ch)
 	return own->task == TASK_CHILD_REKEY && own->old_spi_in == ch->spi_in;
 }
 
-/* If its twin stands too, the one with the lowest nonce goes, by the hand of whoever began it. */
+/* If another one is up with the same selectors, the one with the lowest nonce is deleted by whoever began
+ * it. */
 static void compare(struct ike *c, struct child_sa *ch)
 {
-	LIST_FOR (struct child_sa, twin, &c->tunnels[ch->tunnel].children, of_tunnel) {
-		if (twin == ch || twin->state != CH_UP || ch->state != CH_UP || being_rekeyed(twin) ||
-			twin->sa->moving != ch->sa->moving || twin->successor_of_peer == ch->spi_in ||
-			ch->successor_of_peer == twin->spi_in || in_doubt(twin) || in_doubt(ch) ||
-			!same_selectors(twin, ch))
+	LIST_FOR (struct child_sa, other, &c->tunnels[ch->tunnel].children, of_tunnel) {
+		if (other == ch || other->state != CH_UP || ch->state != CH_UP || being_rekeyed(other) ||
+			other->sa->moving != ch->sa->moving || other->successor_of_peer == ch->spi_in ||
+			ch->successor_of_peer == other->spi_in || in_doubt(other) || in_doubt(ch) ||
+			!same_selectors(other, ch))
 			continue;
-		struct child_sa *goes = twin_before(twin, ch) ? twin : ch, *stays = goes == ch ? twin : ch;
+		struct child_sa *goes = goes_before(other, ch) ? other : ch, *stays = goes == ch ? other : ch;
 
 		if (goes->ours) {
-			child_yield(c, goes->sa, goes, stays, "made twice; the other one stays");
-		} else if (same_line(goes, stays)) {
+			child_supersede(c, goes->sa, goes, stays,
+				"redundant (RFC 7296 2.8.1): the other one is kept");
+		} else if (same_lineage(goes, stays)) {
 			doubt(c, goes);
 			doubt(c, stays);
 		}
 	}
 }
 
-void child_compare(struct ike *c, uint32_t tunnel)
+void tunnel_redundancy_check(struct ike *c, uint32_t tunnel)
 {
 	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel) {
 		if (ch->compare && ch->state == CH_UP)

@@ -2,9 +2,9 @@
  * CREATE_CHILD_SA that rekeys the IKE SA, in both roles (RFC 7296 sections 1.3.2, 2.18), and its collisions
  * (2.8.1, 2.25.2). The new IKE SA, the successor, gets the children of the old one.
  *
- * When both sides rekey at once there are two successors until our answer comes: successor->parent is set, the old one
- * names the peer's successor in peer_successor, and the children stay where they are. Whatever shows that the peer uses
- * its successor settles it.
+ * When both sides rekey at once there are two successors until our response comes: successor->parent is set,
+ * the old IKE SA has the serial of the peer's successor in peer_successor, and keeps its children. Whatever
+ * shows that the peer uses its successor settles it (rekey_settle_to()).
  */
 #include "ike/internal.h"
 
@@ -94,7 +94,7 @@ void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh)
 static void rekey_later(struct ike *c, struct ike_sa *sa, const char *reason, uint64_t ms)
 {
 	ike_log(c, true, "peer %s: rekey of the IKE SA: %s", sa_peer_name(c, sa), reason);
-	sa->retry_at = c->now + ike_chance(c, ms, 3 * ms) * NS_PER_MS;
+	sa->retry_at = c->now + ike_jitter(c, ms, 3 * ms) * NS_PER_MS;
 	own_done(c, sa);
 }
 
@@ -112,7 +112,7 @@ static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const
 	successor->handle = b->handle;
 	sa_set_spi(c, successor, b->ike_spi);
 	nonce_set(&successor->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
-	if (sa->state != ST_UP || !sa_peer(c, sa)) { /* the peer was faster, or is configured no more */
+	if (sa->state != ST_UP || !sa_peer(c, sa)) { /* the peer was faster, or is no longer configured */
 		own_done(c, sa);
 		return;
 	}
@@ -136,7 +136,7 @@ void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		memcmp(choice.spi.at, none, 8) == 0 || choice.dh != st->dh || p->ke_group != st->dh ||
 		p->ke.n > KEEPER_KE_MAX) {
 		own_done(c, sa);
-		sa_close(c, sa, "the peer's answer to the rekey does not fit what was offered");
+		sa_close(c, sa, "the peer's response to the rekey does not match what we offered");
 		return;
 	}
 	memcpy(successor->spi_r, choice.spi.at, 8);
@@ -145,7 +145,7 @@ void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	ask_finish(c, sa, st, rekey_finished);
 }
 
-/* The peer deletes its successor, as 2.8.1 has it; should it never, a timer does. */
+/* The peer deletes its successor (2.8.1); if it does not, a timer does. */
 static void wait_for_delete(struct ike *c, struct ike_sa *theirs)
 {
 	theirs->parent = 0;
@@ -153,7 +153,7 @@ static void wait_for_delete(struct ike *c, struct ike_sa *theirs)
 		return;
 	sa_enter(c, theirs, ST_REPLACED);
 	theirs->timer_at = c->now + IKE_REPLACED_S * NS_PER_S;
-	snprintf(theirs->reason, sizeof theirs->reason, "rekeyed at the same time by us; ours stays");
+	snprintf(theirs->reason, sizeof theirs->reason, "simultaneous rekey (RFC 7296 2.8.1): ours is kept");
 }
 
 static void decide(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -170,12 +170,12 @@ static void decide(struct ike *c, struct ike_sa *sa, struct step *st, const stru
 	successor_up(c, sa, successor);
 	own_done(c, sa);
 	if (sa->state != ST_UP) {
-		sa_close(c, successor, "rekeyed at the same time by the peer; the peer's stays");
+		sa_close(c, successor, "simultaneous rekey (RFC 7296 2.8.1): the peer's is kept");
 	} else if (theirs && nonce_compare(&successor->lowest, &theirs->lowest) < 0) {
 		/* 2.8.1: the one with the lowest nonce is closed by whoever created it; the old one by the
 		 * other side. */
 		rekey_settle_to(c, theirs);
-		sa_close(c, successor, "rekeyed at the same time by the peer; the peer's stays");
+		sa_close(c, successor, "simultaneous rekey (RFC 7296 2.8.1): the peer's is kept");
 	} else {
 		if (theirs)
 			wait_for_delete(c, theirs);
@@ -191,7 +191,7 @@ static void rekey_finished(struct ike *c, struct ike_sa *sa, struct step *st, co
 		on_info_request(c, sa, &sa->steps[SIDE_PEER]);
 }
 
-/* Called with our request refused, the step still open. */
+/* The peer has refused our request; the step is still open. */
 void rekey_refused(struct ike *c, struct ike_sa *sa)
 {
 	const struct step *st = &sa->steps[SIDE_OWN];
@@ -226,7 +226,7 @@ void rekey_refused(struct ike *c, struct ike_sa *sa)
 
 static ike_then answer_begun, answer_finished;
 
-/* 2.25.2: not while a child is being made, rekeyed or closed by us, or this IKE SA closed. */
+/* 2.25.2: not while we make, rekey or delete a child SA, or delete this IKE SA. */
 static bool not_now(const struct ike_sa *sa)
 {
 	const struct step *own = &sa->steps[SIDE_OWN];
@@ -283,7 +283,7 @@ void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	if (own->task == TASK_IKE_REKEY && sa->request.n == 0 && !own->in)
-		own_done(c, sa); /* ours has not been sent: the peer's is enough */
+		own_done(c, sa); /* ours has not been sent: the peer's suffices */
 	st->successor = successor_new(c, sa, false);
 	if (!st->successor) {
 		answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);
@@ -306,7 +306,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	struct ike_sa *successor = st->successor;
 
 	if (b->rc != RC_OK) {
-		answer_notify(c, sa, refused_with(b->rc), NULL, 0);
+		answer_notify(c, sa, keeper_rc_notify(b->rc), NULL, 0);
 		return;
 	}
 	successor->handle = b->handle;
@@ -325,14 +325,14 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	struct ike_offer answer = st->answer;
 	struct ike_out o;
 
-	if (sa->state != ST_UP || sa->want_delete) { /* ours finished meanwhile */
+	if (sa->state != ST_UP || sa->want_delete) { /* our own rekey finished meanwhile */
 		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
 	if (f->rc != RC_OK || !sa_take_keys(successor, f)) {
 		ike_refuse(
 			c, &sa->local, &sa->remote, sa_peer(c, sa), "rekey of the IKE SA: %.200s", f->text);
-		answer_notify(c, sa, refused_with(f->rc), NULL, 0);
+		answer_notify(c, sa, keeper_rc_notify(f->rc), NULL, 0);
 		return;
 	}
 	o = out_response(c, sa);
@@ -344,7 +344,7 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	st->successor = NULL;
 	successor_up(c, sa, successor);
 	if (own->task == TASK_IKE_REKEY) {
-		successor->parent = sa->serial; /* both at once: our answer decides */
+		successor->parent = sa->serial; /* both at once: the response to our request decides */
 		sa->peer_successor = successor->serial;
 	} else {
 		sa_replace(c, sa, successor);

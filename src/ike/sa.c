@@ -74,13 +74,13 @@ void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state)
 	sa_touch(c, sa);
 }
 
-/* Both sides have a timer; different windows of chance keep them from rekeying at the same moment. */
+/* Both sides have a timer; different random intervals keep them from rekeying at the same moment. */
 static mono_ns rekey_time(struct ike *c, bool ours, uint32_t lifetime_s)
 {
 	uint64_t lo = ours ? IKE_REKEY_OURS_FROM : IKE_REKEY_THEIRS_FROM,
 		 hi = ours ? IKE_REKEY_OURS_TO : IKE_REKEY_THEIRS_TO;
 
-	return c->now + lifetime_s * NS_PER_S / 1000 * ike_chance(c, lo, hi);
+	return c->now + lifetime_s * NS_PER_S / 1000 * ike_jitter(c, lo, hi);
 }
 
 void sa_established(struct ike *c, struct ike_sa *sa)
@@ -88,7 +88,7 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 	const struct snap_peer *p = sa_peer(c, sa);
 
 	sa->since = sa->heard_at = c->now;
-	sa->reason[0] = '\0'; /* of an earlier try with this SA */
+	sa->reason[0] = '\0'; /* of an earlier attempt with this SA */
 	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
 	sa->expire_at =
 		c->now + (p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S) * NS_PER_S / 1000 * IKE_SA_EXPIRE;
@@ -98,7 +98,7 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 	blob_free(&sa->init_ours);
 	blob_free(&sa->init_theirs);
 	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
-		sa_touch(c, other); /* one without children is a second one now */
+		sa_touch(c, other); /* one without children is redundant now (settle.c) */
 }
 
 void sa_memory_free(struct ike_sa *sa)

@@ -72,7 +72,7 @@ struct due *due_first(const struct ike *c)
 	return c->dues_n > 0 ? c->dues[1] : NULL;
 }
 
-/* What is due already and was not done waits for an event, not for the time. */
+/* What is due already and was not done waits for an event, not for a time. */
 mono_ns due_sooner(const struct ike *c, mono_ns a, mono_ns b)
 {
 	if (b <= c->now)
@@ -102,7 +102,7 @@ void tunnel_touch(struct ike *c, uint32_t tunnel)
 /* ---- jitter ---- */
 
 /* splitmix64: jitter only; nothing that has to be unpredictable comes from here. */
-uint64_t ike_chance(struct ike *c, uint64_t lo, uint64_t hi)
+uint64_t ike_jitter(struct ike *c, uint64_t lo, uint64_t hi)
 {
 	uint64_t z = c->random += 0x9e3779b97f4a7c15ull;
 

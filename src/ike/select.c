@@ -1,6 +1,6 @@
 /*
- * Negotiation: which of the peer's proposals fits the configuration (RFC 7296 sections 2.7, 3.3), and in words
- * why none does: what was offered, what is configured, and what is missing. Traffic selectors: selectors.c.
+ * Negotiation: which of the peer's proposals fits the configuration (RFC 7296 sections 2.7, 3.3), and why
+ * none does: what was offered, what is configured, and what is missing. Traffic selectors: selectors.c.
  */
 #include "ike/internal.h"
 
@@ -11,7 +11,7 @@ static bool aead(uint16_t encr)
 	return encr == ENCR_AES_GCM_16 || encr == ENCR_CHACHA20_POLY1305;
 }
 
-/* The key length attribute as it must stand on the wire: ChaCha20 has none (RFC 7634 section 4). */
+/* The key length attribute as sent: ChaCha20 has none (RFC 7634 section 4). */
 static uint16_t wire_bits(uint16_t encr, uint16_t bits)
 {
 	return encr == ENCR_CHACHA20_POLY1305 ? 0 : bits;
@@ -202,7 +202,7 @@ bool offer_is_single(const struct ike_offer *o)
 	return true;
 }
 
-/* ---- in words ---- */
+/* ---- as text ---- */
 
 static bool common(const struct ike_offer *a, const struct ike_offer *b, uint8_t type)
 {
@@ -242,8 +242,8 @@ static char *type_text(char *ret_text, size_t size, unsigned type)
 	return ret_text;
 }
 
-/* What we use has fits; the rest of the peer's proposals may have kinds of algorithms that we do not use. */
-static char *explain_unspoken(char *ret_text, size_t size, const struct ike_offer *peer)
+/* Each type that we use has a common algorithm; the proposals may require types that we do not support. */
+static char *explain_unsupported(char *ret_text, size_t size, const struct ike_offer *peer)
 {
 	char what[64];
 	unsigned type = 0;
@@ -253,13 +253,13 @@ static char *explain_unspoken(char *ret_text, size_t size, const struct ike_offe
 			type = peer->transforms[i].type;
 	if (type == 0)
 		snprintf(ret_text, size,
-			"each algorithm is known to both sides, but no proposal has them together");
+			"each algorithm is supported by both sides, but no proposal combines them");
 	else if (demands(peer, (uint8_t)type))
-		snprintf(ret_text, size, "the peer wants %s, which is not spoken here",
+		snprintf(ret_text, size, "the peer requires %s, which is not supported",
 			type_text(what, sizeof what, type));
 	else
 		snprintf(ret_text, size,
-			"no proposal fits as a whole; some want %s, which is not spoken here",
+			"no proposal matches as a whole; some require %s, which is not supported",
 			type_text(what, sizeof what, type));
 	return ret_text;
 }
@@ -283,10 +283,10 @@ char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, c
 		else if (we && !they && types[i].type != TT_ESN)
 			snprintf(ret_text, size, "the peer offered no %s", types[i].name);
 		else if (they && !we && types[i].type != TT_ESN && demands(peer, types[i].type))
-			snprintf(ret_text, size, "the peer wants %s, we have none", types[i].name);
+			snprintf(ret_text, size, "the peer requires %s, none is configured", types[i].name);
 		else
 			continue;
 		return ret_text;
 	}
-	return explain_unspoken(ret_text, size, peer);
+	return explain_unsupported(ret_text, size, peer);
 }

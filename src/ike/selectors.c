@@ -61,7 +61,7 @@ uint32_t selectors_intersect(
 			n++;
 		}
 	}
-	/* A later, wider one swallows earlier ones. */
+	/* Those that are inside a later, wider one are removed. */
 	for (uint32_t i = 0; i + 1 < n;) {
 		if (!selectors_within(&ret[i], 1, ret + i + 1, n - i - 1)) {
 			i++;
@@ -139,9 +139,9 @@ bool child_has_stand_in(const struct ike *c, const struct child_sa *ch)
 }
 
 /*
- * The packet's own selector and behind it all of the side; or, where other child SAs are up, only the network
- * that it is in: a peer with a child SA for each pair of networks takes the first that fits when it is asked
- * for all.
+ * The packet's own selector and after it all of the side; or, where other child SAs are up, only the network
+ * that it is in: a peer with a child SA for each pair of networks takes the first that matches when it is
+ * offered all.
  */
 static void offer_side(
 	struct ike_out *o, uint8_t type, const struct tunnel *t, const struct selector *side, uint32_t n)

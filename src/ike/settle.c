@@ -1,6 +1,6 @@
 /*
- * Timers, and the end of an event: whatever an event touched is looked at once more, begins what it wants
- * next, and gets its next time.
+ * Timers, and the end of an event: each IKE SA and tunnel that an event touched begins what it wants next,
+ * and gets its next deadline.
  */
 #include "ike/internal.h"
 
@@ -22,7 +22,7 @@ static void tick_timer(struct ike *c, struct ike_sa *sa)
 	sa->timer_at = 0;
 	switch (sa->state) {
 	case ST_AUTH_WAIT:
-		/* While the keeper works on IKE_AUTH the peer has done its part. */
+		/* While the keeper works on IKE_AUTH nothing is missing from the peer. */
 		if (sa->steps[SIDE_PEER].busy)
 			sa->timer_at = c->now + IKE_HALF_OPEN_S * NS_PER_S;
 		else
@@ -40,7 +40,7 @@ static void tick_timer(struct ike *c, struct ike_sa *sa)
 	}
 }
 
-/* A second IKE SA to the same peer that has carried nothing for a while: closed by whoever began it. */
+/* A second IKE SA with the same peer that has had no child SA for a while: closed by whoever began it. */
 static void look_childless(struct ike *c, struct ike_sa *sa)
 {
 	if (!list_empty(&sa->children) || !sa->initiator || sa->want_delete || sa->parent != 0) {
@@ -51,11 +51,11 @@ static void look_childless(struct ike *c, struct ike_sa *sa)
 		if (other == sa || other->state != ST_UP || other->want_delete)
 			continue;
 		if (list_empty(&other->children) && nonce_compare(&other->lowest, &sa->lowest) < 0)
-			continue; /* both are empty: 2.8.1's rule, the one with the lowest nonce goes */
+			continue; /* neither has one: as in 2.8.1, that with the lowest nonce is closed */
 		if (sa->childless_at == 0)
 			sa->childless_at = c->now + IKE_CHILDLESS_S * NS_PER_S;
 		if (reached(c, sa->childless_at))
-			sa_close(c, sa, "a second IKE SA to the same peer");
+			sa_close(c, sa, "a second IKE SA with the same peer");
 		return;
 	}
 	sa->childless_at = 0;
@@ -71,13 +71,13 @@ static void tick_up(struct ike *c, struct ike_sa *sa)
 	}
 	if (reached(c, sa->expire_at)) {
 		sa->expire_at = 0;
-		sa_close(c, sa, "its lifetime is over, and no rekey succeeded");
+		sa_close(c, sa, "its lifetime ended and no rekey succeeded");
 		return;
 	}
 	if (reached(c, dpd_at(c, sa)) && sa->steps[SIDE_OWN].task == TASK_NONE)
 		sa->want_dpd = true;
 	if (reached(c, sa->keepalive_at)) {
-		a = ike_act(c, IKE_KEEPALIVE);
+		a = ike_action_add(c, IKE_KEEPALIVE);
 		a->local = sa->local;
 		a->remote = sa->remote;
 		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
@@ -150,7 +150,7 @@ static void sa_settle(struct ike *c, struct ike_sa *sa)
 		look_childless(c, sa);
 	if (sa->state == ST_UP && sa->moving && !sa->want_delete)
 		sa_move_on(c, sa);
-	own_next(c, sa);
+	own_initiate(c, sa);
 	sa_ask_next(c, sa);
 	set_due(c, sa);
 	if (sa->state == ST_DEAD && !sa->asks && list_empty(&sa->children) && !link_used(&sa->of_dirty))
@@ -158,9 +158,10 @@ static void sa_settle(struct ike *c, struct ike_sa *sa)
 }
 
 /*
- * After an event each IKE SA that it touched sends what it has to ask the keeper, begins what it wants next,
- * and is freed when it is over; each tunnel that it touched is begun if it has to be. Settling one may touch
- * another; the lists run empty because each pass only begins, and windows of one bound what can begin.
+ * After an event each IKE SA that it touched sends its next request to the keeper, begins what it wants next,
+ * and is freed if it is dead; each tunnel that it touched is begun if it is wanted. Settling one may touch
+ * another; the lists become empty because each pass only begins something, and windows of one bound what can
+ * begin.
  */
 void sa_settle_all(struct ike *c)
 {
@@ -172,14 +173,14 @@ void sa_settle_all(struct ike *c)
 			sa_settle(c, sa);
 		} else if (t) {
 			link_out(&t->of_dirty);
-			tunnel_look(c, (uint32_t)(t - c->tunnels));
+			tunnel_settle(c, (uint32_t)(t - c->tunnels));
 		} else {
 			return;
 		}
 	}
 }
 
-/* What is due, and nothing else. Whatever is looked at gets its next time when the event is over. */
+/* Handles what is due, and nothing else. Each gets its next deadline when the event is over. */
 void ike_tick(struct ike *c, mono_ns now)
 {
 	struct due *d;

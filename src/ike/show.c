@@ -1,5 +1,5 @@
 /*
- * What the core knows, for people (`show ike`) and for the tests.
+ * The core's state for `show ike` and for tests.
  */
 #include "ike/internal.h"
 
@@ -56,7 +56,7 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	jw_u64(&w, "age_s", (now - sa->since) / NS_PER_S);
 	if (sa->rekey_at != 0)
 		jw_u64(&w, "rekey_in_s", sa->rekey_at > now ? (sa->rekey_at - now) / NS_PER_S : 0);
-	/* Until the peer has proved itself nothing was heard of it: heard_at is the beginning then. */
+	/* Until the peer is authenticated heard_at is the time of the beginning. */
 	if (sa->state == ST_UP || sa->heard_at > sa->since)
 		jw_u64(&w, "heard_s", (now - MIN_OF(now, sa->heard_at)) / NS_PER_S);
 	if (sa->reason[0] == '\0' && sa->tries > 0 && sa->again_at != 0)
@@ -86,7 +86,7 @@ static size_t show_tunnel(const struct ike *c, mono_ns now, uint32_t i, char *te
 	jw_u64(&w, "retry_in_s",
 		t->want && !t->held && t->retry_at > now ? (t->retry_at - now) / NS_PER_S : 0);
 	jw_bool(&w, "wanted", t->want && !t->held);
-	jw_str(&w, "reason", t->reason[0] ? t->reason : t->want ? "being set up" : "not asked for yet");
+	jw_str(&w, "reason", t->reason[0] ? t->reason : t->want ? "being set up" : "not initiated yet");
 	jw_end(&w);
 	return jw_done(&w);
 }

@@ -4,12 +4,12 @@
  *
  * An IKE SA has two sides: exchanges that we begin (SIDE_OWN) and those the peer begins (SIDE_PEER); each has
  * a window of one (RFC 7296 2.3), so at most one step is under way on each. A step may have to ask the
- * keeper; what follows is a continuation (ike_then). A step that is given up gets a new epoch, and answers to
- * the old one are cleaned up in keeper.c. Requests to the keeper of one IKE SA go one after the other, so a
- * CHILD_REMOVE never overtakes its install.
+ * keeper; what follows is a continuation (ike_then). A step that is abandoned gets a new epoch, and answers
+ * to the old one are cleaned up in keeper.c. Requests to the keeper of one IKE SA go one after the other, so
+ * a CHILD_REMOVE never overtakes its install.
  *
- * Memory: an IKE SA is freed only in sa_settle(), at the end of an event, when it is dead and nothing is
- * asked.
+ * Memory: an IKE SA is freed only when an event is over (settle.c), if it is dead and has no request to the
+ * keeper left. A child SA is freed by child_unlink().
  */
 #ifndef IKE_STATE_H
 #define IKE_STATE_H
@@ -52,7 +52,7 @@ enum ike_task {
 	TASK_CHILD_DELETE,
 	TASK_IKE_DELETE,
 	TASK_DPD,
-	TASK_WORD,
+	TASK_PEER_MESSAGE,
 };
 
 enum child_state {
@@ -60,7 +60,7 @@ enum child_state {
 	CH_UP,
 	CH_REPLACED, /* rekeyed; one side deletes it */
 	CH_CLOSING,  /* our delete is wanted or under way */
-	CH_LINGER,   /* deleted; stays inbound for a moment */
+	CH_LINGER,   /* deleted; its inbound half stays for packets in flight */
 };
 
 struct nonce {
@@ -81,17 +81,17 @@ struct child_sa {
 	struct ike_sa *sa;
 	struct link of_sa, of_tunnel, of_in, of_out;
 	struct link wanting; /* its IKE SA has to begin an exchange about it */
-	struct link unsure;  /* not confirmed yet */
+	struct link unsure;  /* not confirmed yet (below) */
 	struct due due;
 	enum child_state state;
 	uint32_t tunnel, handle, spi_in, spi_out;
 	bool ours;	 /* we began the exchange that made it */
 	bool installing; /* the keeper has been asked to install it */
 	bool want_rekey;
-	bool confirmed; /* the peer surely has it: it answered us, or went on after our answer */
+	bool confirmed; /* the peer is known to have it: it answered us, or continued after our response */
 	bool delete_sent;
-	bool takes_over;    /* another one of its tunnel goes: to be activated when the event is over */
-	bool compare;	    /* came up or changed: look for its twins when the event is over */
+	bool takes_over;    /* another one of its tunnel ends: to be activated when the event is over */
+	bool compare;	    /* came up or changed: look for redundant ones when the event is over */
 	bool deleted_early; /* by the peer, before it was installed here */
 	uint16_t encr, encr_bits, dh;
 	bool esn, encap;
@@ -99,20 +99,23 @@ struct child_sa {
 	uint32_t local_n, remote_n;
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	struct nonce lowest; /* the lower of the two nonces of its exchange, for collisions */
-	struct nonce
-		line;	  /* that of the first of its line: a rekey does not change the verdict about twins */
-	uint32_t refused; /* rekeys of it, by the peer */
-	uint32_t yields_to; /* CLOSING: inbound SPI of the twin that stays; not deleted before that is
-				  confirmed */
-	uint32_t
-		successor_of_peer; /* inbound SPI of the child that the peer's rekey of this one made; 0: none */
-	/* A redundant child of the same line that the peer was to delete and did not: whether it has this one
-	 */
-	mono_ns doubt_at; /* is asked then, by a rekey; 0: nothing of that */
+	/* `lowest` of the first child SA from which this one comes by rekeys: so a rekey does not change
+	 * which of two redundant ones is deleted */
+	struct nonce lineage;
+	uint32_t refused; /* how often the peer refused to rekey it */
+	/* CLOSING: inbound SPI of the redundant child SA that is kept, 0: none; this one is not deleted
+	 * before that one is confirmed */
+	uint32_t superseded_by;
+	/* inbound SPI of the child SA that the peer's rekey of this one made; 0: none */
+	uint32_t successor_of_peer;
+	/* The peer should have deleted one of two redundant child SAs of one lineage and did not: at
+	 * doubt_at a rekey asks whether it has this one; 0: no doubt */
+	mono_ns doubt_at;
 	bool verifying, verified;
 	mono_ns since, rekey_at, expire_at, retry_at, remove_at;
-	mono_ns activate_at; /* send on it from then on, if no packet came in on it before; 0: it sends as it
-				was installed */
+	/* the data plane sends on it from then on, if no packet has come in on it before; 0: as it was
+	 * installed */
+	mono_ns activate_at;
 	char reason[IKE_REASON_MAX]; /* why it is removed */
 	/* from the data plane */
 	bool used;
@@ -139,17 +142,17 @@ enum side { SIDE_OWN, SIDE_PEER };
 struct step {
 	enum side side;
 	uint32_t epoch;
-	bool busy;	    /* a message is being worked on, or a request prepared */
+	bool busy;	    /* a message is being processed, or a request prepared */
 	enum ike_task task; /* SIDE_OWN */
 	bool deferred;	    /* SIDE_PEER: the request waits for our own exchange */
 	const struct ike_row *row;
 	struct message *in;
-	struct child_sa *child;		       /* the larval child; in the IKE SA's list */
-	struct ike_sa *successor;	       /* the larval IKE SA of a rekey */
-	uint32_t old_spi_in;		       /* the child that is rekeyed or deleted */
-	struct nonce line;		       /* of that child; n 0: none */
-	uint32_t dead_spis[IKE_DEAD_SPIS_MAX]; /* SIDE_OWN: deleted by the peer before its answer told us of
-						  them */
+	struct child_sa *child;	  /* the larval child; in the IKE SA's list */
+	struct ike_sa *successor; /* the larval IKE SA of a rekey */
+	uint32_t old_spi_in;	  /* the child that is rekeyed or deleted */
+	struct nonce lineage;	  /* of that child; n 0: none */
+	/* SIDE_OWN: the peer deleted them before its response told us of them */
+	uint32_t dead_spis[IKE_DEAD_SPIS_MAX];
 	uint32_t dead_spis_n;
 	uint32_t tunnel;
 	uint16_t dh;
@@ -178,7 +181,7 @@ struct blob {
 struct ike_sa {
 	struct link of_all, of_dirty, of_spi, of_peer_spi;
 	struct link of_peer;  /* from its authentication, or our beginning it, to its end */
-	struct link of_state; /* AUTH_WAIT, FAILED: by the time that it came there */
+	struct link of_state; /* AUTH_WAIT, FAILED: in the order in which they came there */
 	struct due due;
 	uint64_t serial;
 	uint16_t slot;
@@ -201,13 +204,13 @@ struct ike_sa {
 	uint16_t cookie_n;
 	uint8_t restarts;
 	bool initial_contact;
-	bool moving;	  /* its child SAs are being made anew on another IKE SA; move.c */
-	uint32_t refused; /* rekeys of it, by the peer */
-	bool put_off;	  /* as responder: IKE_AUTH waits for the keeper to be able to decide; auth.c */
+	bool moving;	  /* its child SAs are being replaced on another IKE SA; move.c */
+	uint32_t refused; /* how often the peer refused to rekey it */
+	bool put_off;	  /* as responder: IKE_AUTH waits until the keeper can decide; auth.c */
 	struct nonce lowest;
 
 	struct step steps[2];
-	/* our request on its way */
+	/* our request that is not answered yet */
 	struct blob request;
 	uint32_t own_id;
 	unsigned tries;
@@ -220,24 +223,25 @@ struct ike_sa {
 	struct link children, wanting, unsure;
 	uint32_t children_n;
 	/* IKE rekey */
-	uint64_t parent; /* serial of the IKE SA that this one replaces and whose children it will get; 0:
-			       settled */
+	/* serial of the IKE SA that this one replaces and whose children it will get; 0: settled */
+	uint64_t parent;
 	uint64_t peer_successor; /* serial of the one that the peer's rekey of this one made; 0: none */
 
 	/* peer_message.c */
-	bool supports_witnessing; /* the peer offered the vendor id */
-	struct blob words[IKE_PEER_MESSAGE_COUNT];
+	bool supports_witnessing;			   /* the peer offered the vendor id */
+	struct blob peer_messages[IKE_PEER_MESSAGE_COUNT]; /* ours, that wait */
 	size_t peer_messages_sent[IKE_PEER_MESSAGE_COUNT]; /* octets of it, in parts */
-	struct blob
-		peer_messages_begun[IKE_PEER_MESSAGE_COUNT]; /* the peer's, whose last part has not come */
+	/* the peer's, whose last part has not come */
+	struct blob peer_messages_begun[IKE_PEER_MESSAGE_COUNT];
 
 	bool want_delete, want_rekey, want_dpd;
-	bool doubted; /* the peer has made another one: our request has short patience; liveness.c */
+	bool doubted;		/* the peer has made another one: fewer retransmissions; liveness.c */
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
 	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
-	mono_ns local_gone_at; /* our address was first missed; 0: it is there */
-	mono_ns seen_at;       /* when something last told where the peer is; follow.c */
-	/* from where it came while we are behind a NAT: it is asked there as well */
+	mono_ns local_gone_at; /* when our address was first missing; 0: it is present */
+	mono_ns seen_at;       /* when something last showed the peer's endpoint; follow.c */
+	/* another endpoint that it was seen at while we are behind a NAT ourselves: requests go there as
+	 * well */
 	struct endpoint elsewhere;
 	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
 	char reason[IKE_REASON_MAX];
@@ -246,8 +250,8 @@ struct ike_sa {
 	struct ask *asks, **asks_end;
 	uint32_t asks_n;
 	uint64_t flight; /* tag of the request that the keeper works on; 0: none */
-	mono_ns ask_at;	 /* not before: the keeper's queue was full, or it had another configuration; 0: at
-			    once */
+	/* not before: the keeper's queue was full, or it had another configuration; 0: at once */
+	mono_ns ask_at;
 };
 
 struct tunnel {
@@ -263,18 +267,18 @@ struct tunnel {
 	struct selector packet[2]; /* our side, the peer's */
 	uint32_t up;		   /* children in state CH_UP */
 	uint32_t live_n, linger_n, all_n; /* UP and LARVAL; LINGER; in all states */
-	uint32_t orphan;		  /* inbound SPI of a child left by an earlier life of this process */
-	mono_ns orphan_until, orphan_remove_at; /* remove_at: another child carries the traffic, this one only
-						   what is on its way */
+	uint32_t orphan; /* inbound SPI of a child SA from before a restart of this process */
+	/* remove_at: another child SA carries the traffic, the orphan only packets in flight */
+	mono_ns orphan_until, orphan_remove_at;
 	mono_ns retry_at;
 	uint32_t backoff_ms;
 	char reason[IKE_REASON_MAX];
 };
 
 struct ike_peer {
-	struct link sas;	 /* of ours to it, and of its once it is authenticated; the oldest first */
-	struct link ready;	 /* tunnels */
-	uint32_t sas_n, tunnels; /* the first of its tunnels; INDEX_NONE: none */
+	struct link sas;   /* those that we begin, and the peer's once authenticated; the oldest first */
+	struct link ready; /* tunnels */
+	uint32_t sas_n, tunnels;			     /* the first of its tunnels; INDEX_NONE: none */
 	mono_ns peer_messages_taken[IKE_PEER_MESSAGE_COUNT]; /* base/rate.h */
 };
 
@@ -283,7 +287,8 @@ struct action_node {
 	struct ike_action a;
 };
 
-/* A peer that came with another one's proposal, and is tried first when it comes again; choose.c. */
+/* A peer that was answered with the proposal of another one, and is preferred at its next attempt;
+ * choose.c. */
 struct ike_expected {
 	struct ip_addr remote;
 	uint32_t peer; /* index; the address says whether there is one */
@@ -304,7 +309,8 @@ struct ike {
 	uint32_t free_n, half_open, failed_n;
 	uint32_t sas_extra, children_extra; /* beyond the places that each peer and tunnel has of its own */
 	uint8_t hash_key[16];
-	struct link by_spi[4096], by_peer_spi[4096], by_in[8192], by_out[8192];
+	struct link by_spi[IKE_SA_BUCKETS], by_peer_spi[IKE_SA_BUCKETS];
+	struct link by_in[IKE_CHILD_BUCKETS], by_out[IKE_CHILD_BUCKETS];
 	struct due **dues;
 	uint32_t dues_n, dues_room;
 	uint64_t serials, tags;

@@ -1,6 +1,6 @@
 /*
- * From an IKE SA to the one that a rekey made of it (RFC 7296 section 2.18): the successor gets the child SAs.
- * Which of two successors: rekey.c.
+ * The successor of an IKE SA, made by a rekey (RFC 7296 section 2.18), gets its child SAs. Which of two
+ * successors: rekey.c.
  */
 #include "ike/internal.h"
 

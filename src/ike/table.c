@@ -1,7 +1,7 @@
 /*
- * The IKE machine: a row per legal step. A message that fits no row of its IKE SA's state is refused; what
- * fits runs the row's handler, and when all that the handler began is done, step_done() enters the row's next
- * state. Rows are tried in order. Payloads that are known but not used here (CERT, CERTREQ, CP, V) are
+ * The IKE state machine: a row per legal step. A message that fits no row of its IKE SA's state is refused;
+ * what fits runs the row's handler, and when all that the handler began is done, step_done() enters the row's
+ * next state. Rows are tried in order. Payloads that are known but not used here (CERT, CERTREQ, CP, V) are
  * allowed where RFC 7296 allows them.
  */
 #include "ike/internal.h"
@@ -27,7 +27,7 @@ const struct ike_row ike_rows[] = {
 	{ IN(AUTH_WAIT), EX_IKE_AUTH, REQUEST, PL(IDI) | PL(AUTH) | PL(SA) | PL(TSI) | PL(TSR), IDLE_EXTRAS | PL(IDR),
 	  on_auth_request, ST_UP, 0, "RFC 7296 1.2: check AUTH, answer with ours and the first child" },
 	{ IN(AUTH_WAIT), EX_IKE_AUTH, REQUEST, PL(IDI) | PL(SA) | PL(TSI) | PL(TSR), IDLE_EXTRAS | PL(IDR),
-	  on_auth_eap, ST_FAILED, IKE_FAILED_S, "RFC 7296 2.16: no AUTH means EAP, which is not spoken" },
+	  on_auth_eap, ST_FAILED, IKE_FAILED_S, "RFC 7296 2.16: no AUTH means EAP, which is not supported" },
 	{ IN(AUTH_SENT), EX_IKE_AUTH, RESPONSE, PL(IDR) | PL(AUTH), IDLE_EXTRAS | PL(SA) | PL(TSI) | PL(TSR),
 	  on_auth_response, ST_UP, 0, "RFC 7296 1.2: check AUTH, install the first child" },
 	{ IN(AUTH_SENT), EX_IKE_AUTH, RESPONSE, 0, IDLE_EXTRAS | PL(IDR) | PL(DELETE) | PL(EAP),

@@ -1,6 +1,6 @@
 /*
- * Configured tunnels: which are wanted, when the next try is due, why the last one failed. A tunnel that is
- * to be up is tried for ever, with back-off; one that is down stays visible with its reason.
+ * Configured tunnels: which are wanted, when the next attempt is due, why the last one failed. A tunnel that
+ * is wanted is retried without end, with back-off; one that is down stays visible with its reason.
  */
 #include "ike/internal.h"
 
@@ -17,7 +17,7 @@ bool child_has_another(const struct ike *c, const struct child_sa *ch, const str
 	const struct tunnel *t = child_tunnel(c, ch);
 
 	if (!t)
-		return true; /* it is configured no more */
+		return true; /* it is no longer configured */
 	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
 		if (other != but && other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
 			child_within(ch, other))
@@ -25,7 +25,7 @@ bool child_has_another(const struct ike *c, const struct child_sa *ch, const str
 	return false;
 }
 
-static bool tunnel_moves(const struct ike *c, uint32_t tunnel)
+static bool tunnel_is_moving(const struct ike *c, uint32_t tunnel)
 {
 	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel)
 		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP &&
@@ -34,7 +34,7 @@ static bool tunnel_moves(const struct ike *c, uint32_t tunnel)
 	return false;
 }
 
-static bool child_moves_none(const struct ike *c, const struct child_sa *fresh)
+static bool child_replaces_none(const struct ike *c, const struct child_sa *fresh)
 {
 	LIST_FOR (struct child_sa, ch, &c->tunnels[fresh->tunnel].children, of_tunnel)
 		if (ch->sa->moving && ch->state == CH_UP && child_has_another(c, ch, NULL) &&
@@ -43,17 +43,17 @@ static bool child_moves_none(const struct ike *c, const struct child_sa *fresh)
 	return true;
 }
 
-/* At once or later. While it is up: by traffic that no child SA holds, or to move to another IKE SA. */
-bool tunnel_asks(const struct ike *c, uint32_t tunnel)
+/* At once or later. While it is up: by traffic that no child SA carries, or to move to another IKE SA. */
+bool tunnel_is_wanted(const struct ike *c, uint32_t tunnel)
 {
 	const struct tunnel *t = &c->tunnels[tunnel];
 
-	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_moves(c, tunnel));
+	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_is_moving(c, tunnel));
 }
 
-static bool tunnel_wants(const struct ike *c, uint32_t tunnel)
+static bool tunnel_is_due(const struct ike *c, uint32_t tunnel)
 {
-	return tunnel_asks(c, tunnel) && c->now >= c->tunnels[tunnel].retry_at;
+	return tunnel_is_wanted(c, tunnel) && c->now >= c->tunnels[tunnel].retry_at;
 }
 
 /* An exchange that would bring it up is under way. */
@@ -79,10 +79,10 @@ static void back_off(struct ike *c, struct tunnel *t)
 {
 	t->backoff_ms = t->backoff_ms == 0 ? IKE_BACKOFF_FIRST_MS
 					   : MIN_OF(2 * t->backoff_ms, (uint32_t)IKE_BACKOFF_MAX_MS);
-	t->retry_at = c->now + ike_chance(c, t->backoff_ms / 2, t->backoff_ms) * NS_PER_MS;
+	t->retry_at = c->now + ike_jitter(c, t->backoff_ms / 2, t->backoff_ms) * NS_PER_MS;
 }
 
-/* Traffic asks again when there is any, an administrator when he likes. */
+/* It is wanted again by the next packet or an administrator's order. */
 static void unwanted(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
@@ -100,7 +100,7 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	if (!t)
 		return;
 	if (t->up > 0) {
-		if (tunnel_asks(c, tunnel))
+		if (tunnel_is_wanted(c, tunnel))
 			back_off(c, t);
 		t->has_packet = false;
 		tunnel_touch(c, tunnel);
@@ -111,7 +111,7 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	unwanted(c, tunnel);
 }
 
-void tunnel_has(struct ike *c, const struct child_sa *fresh)
+void tunnel_child_added(struct ike *c, const struct child_sa *fresh)
 {
 	uint32_t tunnel = fresh->tunnel;
 	struct tunnel *t = &c->tunnels[tunnel];
@@ -120,8 +120,9 @@ void tunnel_has(struct ike *c, const struct child_sa *fresh)
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
 		if (ch->sa->moving)
 			sa_touch(c, ch->sa);
-	/* What the peer gives is less than what is to come over: else it would be asked again at once. */
-	if (tunnel_moves(c, tunnel) && child_moves_none(c, fresh))
+	/* The peer grants less than what has to be moved: without back-off it would be asked again at
+	 * once. */
+	if (tunnel_is_moving(c, tunnel) && child_replaces_none(c, fresh))
 		back_off(c, t);
 	if (t->has_packet && child_holds_packet(c, tunnel)) {
 		t->has_packet = false;
@@ -129,16 +130,17 @@ void tunnel_has(struct ike *c, const struct child_sa *fresh)
 	}
 }
 
-void tunnel_given(struct ike *c, uint32_t tunnel)
+void tunnel_child_granted(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 
 	if (!t->has_packet)
 		return;
-	/* Else each packet would ask for one more of the same. */
+	/* Else each packet would request one more of the same. */
 	t->has_packet = false;
 	back_off(c, t);
-	ike_log(c, true, "tunnel %s: the peer narrowed the child SA, and what asked for it is not inside",
+	ike_log(c, true,
+		"tunnel %s: the peer narrowed the child SA, and the packet that requested it is outside of it",
 		tunnel_config(c, tunnel)->name);
 }
 
@@ -147,7 +149,8 @@ void tunnel_refused(struct ike *c, uint32_t tunnel, uint16_t notify, bool of_aut
 	if (tunnel >= c->tunnels_n)
 		return;
 	c->tunnels[tunnel].one_pair |= notify == NTF_SINGLE_PAIR_REQUIRED;
-	/* Where it had an IKE SA of its own, another one is of no use: that one is asked next time. */
+	/* If it was refused on an IKE SA of its own, another one is of no use: the existing one is asked
+	 * next time. */
 	if (notify == NTF_NO_ADDITIONAL_SAS)
 		c->tunnels[tunnel].alone = !of_auth;
 }
@@ -163,8 +166,9 @@ void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason)
 }
 
 /*
- * A child that ended almost at once is a try that failed: else a peer that takes each child and deletes it,
- * or two configurations that fit in the handshake alone, would have one made after the other without end.
+ * A child SA that ended almost at once counts as a failed attempt: else a peer that accepts each child SA and
+ * deletes it, or two configurations that only match in the handshake, would cause one after the other without
+ * end.
  */
 void tunnel_down(struct ike *c, uint32_t tunnel, mono_ns lived)
 {
@@ -191,7 +195,7 @@ void tunnels_lost(struct ike *c, uint32_t peer, const char *reason)
 			continue;
 		snprintf(t->reason, sizeof t->reason, "%s", reason);
 		if (t->backoff_ms == 0)
-			t->retry_at = c->now + ike_chance(c, IKE_LOST_MS_MIN, IKE_LOST_MS_MAX) * NS_PER_MS;
+			t->retry_at = c->now + ike_jitter(c, IKE_LOST_MS_MIN, IKE_LOST_MS_MAX) * NS_PER_MS;
 		unwanted(c, i);
 	}
 }
@@ -210,7 +214,7 @@ uint32_t tunnel_ready(struct ike *c, uint32_t peer)
 		uint32_t tunnel = (uint32_t)(t - c->tunnels);
 
 		link_out(&t->of_ready);
-		if (tunnel_wants(c, tunnel) && !tunnel_in_work(c, tunnel) && !t->alone)
+		if (tunnel_is_due(c, tunnel) && !tunnel_in_work(c, tunnel) && !t->alone)
 			return tunnel;
 		tunnel_touch(c, tunnel);
 	}

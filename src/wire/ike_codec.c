@@ -1,6 +1,6 @@
 /*
- * IKEv2 messages: the header and the chain of payloads (RFC 7296 sections 3.1, 3.2, 2.5). The bodies stand in
- * ike_payload.c, the writer in ike_build.c, the words in ike_text.c.
+ * IKEv2 messages: the header and the chain of payloads (RFC 7296 sections 3.1, 3.2, 2.5). The bodies are read
+ * in ike_payload.c, the writer in ike_build.c, the texts in ike_text.c.
  *
  * Invariant: the chain is walked forward only, and each step takes at least the four octets of a payload
  * header; so it ends, whatever the lengths say.
@@ -23,17 +23,20 @@ enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t
 	h.message_id = rd_u32(&r);
 	h.length = rd_u32(&r);
 	if (r.bad)
-		return err_add(e, RC_TRUNCATED, "IKE header: %zu octets of %d", n, IKE_HEADER_SIZE);
-	/* RFC 7296 1.5: only of INVALID_SPI outside an IKE SA "zero values or random values are both acceptable". */
+		return err_add(e, RC_TRUNCATED, "truncated IKE header: %zu octets, at least %d are required",
+			n, IKE_HEADER_SIZE);
+	/* RFC 7296 1.5: only of INVALID_SPI outside an IKE SA "zero values or random values are both
+	 * acceptable". */
 	if (h.exchange != EX_INFORMATIONAL && memcmp(h.spi_i, none, IKE_SPI_SIZE) == 0)
-		return err_add(e, RC_MALFORMED, "IKE header: the initiator's SPI is zero");
+		return err_add(e, RC_MALFORMED, "malformed IKE header: the initiator's SPI is zero");
 	if (h.version >> 4 != 2) {
 		*ret_header = h;
-		return err_add(
-			e, RC_UNSUPPORTED, "IKE header: version %u.%u", h.version >> 4, h.version & 15);
+		return err_add(e, RC_UNSUPPORTED, "IKE version %u.%u is not supported", h.version >> 4,
+			h.version & 15);
 	}
 	if (h.length != n)
-		return err_add(e, RC_MALFORMED, "IKE header: length %u in %zu octets", h.length, n);
+		return err_add(e, RC_MALFORMED, "malformed IKE header: length %u in a message of %zu octets",
+			h.length, n);
 	*ret_header = h;
 	return RC_OK;
 }
@@ -62,7 +65,7 @@ static enum rc read_ke(struct ike_payloads *p, struct rd body, struct err *e)
 	p->ke.n = rd_left(&body);
 	p->ke.at = rd_take(&body, p->ke.n);
 	if (body.bad || p->ke.n == 0)
-		return err_add(e, RC_TRUNCATED, "KE payload without a value");
+		return err_add(e, RC_TRUNCATED, "malformed KE payload: it has no key exchange data");
 	return RC_OK;
 }
 
@@ -73,14 +76,15 @@ static enum rc read_auth(struct ike_payloads *p, struct rd body, struct err *e)
 	p->auth.n = rd_left(&body);
 	p->auth.at = rd_take(&body, p->auth.n);
 	if (body.bad || p->auth.n == 0)
-		return err_add(e, RC_TRUNCATED, "AUTH payload without data");
+		return err_add(e, RC_TRUNCATED, "malformed AUTH payload: it has no data");
 	return RC_OK;
 }
 
 static enum rc read_nonce(struct ike_payloads *p, const struct ike_view *body, struct err *e)
 {
 	if (body->n < IKE_NONCE_MIN || body->n > IKE_NONCE_MAX)
-		return err_add(e, RC_RANGE, "nonce of %zu octets; 16 to 256 are allowed", body->n);
+		return err_add(e, RC_RANGE, "nonce of %zu octets: %d to %d are allowed", body->n,
+			IKE_NONCE_MIN, IKE_NONCE_MAX);
 	p->nonce = *body;
 	return RC_OK;
 }
@@ -100,7 +104,7 @@ static enum rc read_notify(struct ike_payloads *p, const struct ike_view *body, 
 	enum rc rc = ike_notify_read(&v, body->at, body->n, e);
 	bool error = v.type < NTF_FIRST_STATUS;
 
-	/* However many status notifies came before it, an error is heard. */
+	/* An error is stored however many status notifies came before it. */
 	if (rc == RC_OK && (error || ike_notify_name(v.type)) &&
 		p->notifies_n < IKE_NOTIFIES_MAX - (error ? 0 : 1))
 		p->notifies[p->notifies_n++] = v;
@@ -158,23 +162,23 @@ static enum rc read_payload(struct ike_payloads *p, struct rd *r, uint8_t *type,
 	enum rc rc;
 
 	if (r->bad)
-		return err_add(e, RC_TRUNCATED, "payload of type %u: its length does not fit", this);
+		return err_add(e, RC_TRUNCATED, "payload of type %u: its length exceeds the message", this);
 	*type = next;
 	if (this == PL_SKF ||
 		this < PL_SA) /* the old protocol's types (CVE-2015-3991), fragments not negotiated */
-		return err_add(e, RC_MALFORMED, "payload type %u has no place in an IKEv2 message", this);
+		return err_add(e, RC_MALFORMED, "payload type %u is not allowed in an IKEv2 message", this);
 	if (!payload_is_known(this)) {
 		/* RFC 7296 2.5: "If the critical flag is set and the payload type is unrecognized, the
 		 * message MUST be rejected"; not critical: "MUST be skipped". */
 		if (!(flags & 0x80))
 			return RC_OK;
 		p->critical_unknown = this;
-		return err_add(e, RC_UNSUPPORTED, "critical payload of unknown type %u", this);
+		return err_add(e, RC_UNSUPPORTED, "unsupported critical payload of type %u", this);
 	}
 	if (this == PL_SK && encrypted)
-		return err_add(e, RC_MALFORMED, "SK payload inside an SK payload");
+		return err_add(e, RC_MALFORMED, "malformed SK payload: it contains another SK payload");
 	if ((p->present >> (this - PL_SA) & 1) && !payload_may_repeat(this))
-		return err_add(e, RC_MALFORMED, "payload %s stands twice", name ? name : "?");
+		return err_add(e, RC_MALFORMED, "payload %s occurs more than once", name ? name : "?");
 	p->present |= 1u << (this - PL_SA);
 	rc = read_body(p, this, &body, e);
 	if (rc != RC_OK)
@@ -202,7 +206,7 @@ enum rc ike_payloads_read(
 	while (rc == RC_OK && type != PL_NO_NEXT)
 		rc = read_payload(ret, &r, &type, start, encrypted, e);
 	if (rc == RC_OK && rd_end(&r) != RC_OK)
-		rc = err_add(e, rd_end(&r), "%zu octets behind the last payload", rd_left(&r));
+		rc = err_add(e, rd_end(&r), "%zu octets are left after the last payload", rd_left(&r));
 	if (rc != RC_OK) {
 		critical = ret->critical_unknown;
 		memset(ret, 0, sizeof *ret);

@@ -4,7 +4,7 @@
  * The decoder never reads outside the given range and never writes outside its result; a message that breaks
  * a rule of the RFC's syntax is refused as a whole. Views in the results borrow the input and must not
  * outlive it. Encryption is not done here: the SK payload's body goes through crypto/aead.h in src/ike, and
- * what comes out is read with ike_payloads_read() again. Callers: src/ike, tests, fuzzers. Any thread.
+ * its plaintext is read with ike_payloads_read() again. Callers: src/ike, tests, fuzzers. Any thread.
  */
 #ifndef WIRE_IKE_CODEC_H
 #define WIRE_IKE_CODEC_H
@@ -79,7 +79,7 @@ struct ike_payloads {
 	uint32_t present;
 	uint8_t critical_unknown; /* with RC_UNSUPPORTED: the type that was marked critical */
 	uint8_t sk_first;	  /* type of the first payload inside SK */
-	uint16_t vendors_n;	  /* those beyond the array are left out */
+	uint16_t vendors_n;	  /* those beyond the array are ignored */
 	struct ike_view vendors[IKE_VENDORS_MAX];
 	struct ike_view sk; /* body of SK: IV, ciphertext, ICV */
 	size_t sk_header_n; /* octets from the start of the given range up to sk.at */
@@ -98,16 +98,18 @@ struct ike_payloads {
 };
 
 /*
- * The header of a datagram. RC_TRUNCATED; RC_MALFORMED: length field other than n, initiator's SPI zero (but in INFORMATIONAL);
- * RC_UNSUPPORTED: major version other than 2 (the header is filled in, so that the version can be answered).
+ * The header of a datagram. RC_TRUNCATED; RC_MALFORMED: length field other than n, initiator's SPI zero
+ * (except in INFORMATIONAL); RC_UNSUPPORTED: major version other than 2 (the header is filled in for the
+ * response).
  */
 enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t n, struct err *e);
 
 /*
- * A chain of payloads, all n bytes, beginning with type `first`; encrypted: what came out of SK, in which SK
- * may not stand again. RC_UNSUPPORTED with ret->critical_unknown: RFC 7296 2.5. RC_TRUNCATED, RC_TRAILING,
- * RC_MALFORMED, RC_RANGE otherwise; the result is zeroed then. What goes beyond a limit of ike_limits.h is left out,
- * not refused; an identification may be longer than any that can be configured, and is nobody's then.
+ * A chain of payloads, all n bytes, beginning with type `first`; encrypted: the plaintext of SK, which must
+ * not contain another SK. RC_UNSUPPORTED with ret->critical_unknown: RFC 7296 2.5. RC_TRUNCATED, RC_TRAILING,
+ * RC_MALFORMED, RC_RANGE otherwise; the result is zeroed then. What exceeds a limit of ike_limits.h is
+ * ignored, not refused; an identification may be longer than any that can be configured, and then matches no
+ * peer.
  */
 enum rc ike_payloads_read(
 	struct ike_payloads *ret, uint8_t first, const void *bytes, size_t n, bool encrypted, struct err *e);
@@ -176,7 +178,7 @@ enum rc ike_offer_add(struct ike_offer *o, uint8_t protocol, const void *spi, si
 /* A transform of the last proposal. */
 enum rc ike_offer_add_transform(struct ike_offer *o, uint8_t type, uint16_t id, uint16_t key_bits);
 
-/* ---- words ---- */
+/* ---- texts ---- */
 
 /* "AES_GCM_16-256/PRF_HMAC_SHA2_384/CURVE25519"; several of one type are joined by '|', proposals by ", ". */
 char *ike_offer_text(char *ret_text, size_t size, const struct ike_offer *o);

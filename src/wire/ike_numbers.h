@@ -1,6 +1,6 @@
 /*
- * The numbers of IKEv2 (RFC 7296 section 3, IANA "Internet Key Exchange Version 2 Parameters"): one table per registry
- * makes the enum and the names that people read. Algorithms that Plaingate negotiates stand in model/algorithms.h; the
+ * The numbers of IKEv2 (RFC 7296 section 3, IANA "Internet Key Exchange Version 2 Parameters"): one table per
+ * registry makes the enum and the names. Algorithms that Plaingate negotiates are in model/algorithms.h; the
  * tables here also name those it does not, so that a refusal can say what the peer offered.
  */
 #ifndef WIRE_IKE_NUMBERS_H
@@ -15,7 +15,7 @@
 	X(CREATE_CHILD_SA, 36)				\
 	X(INFORMATIONAL,   37)
 
-#define IKE_PAYLOADS(P)		/* id, number, name; P(…) that may stand more than once: MANY */	\
+#define IKE_PAYLOADS(P)		/* id, number, name; many: 1 if it may occur more than once */	\
 	P(SA,       33, "SA",       0)	\
 	P(KE,       34, "KE",       0)	\
 	P(IDI,      35, "IDi",      0)	\
@@ -80,7 +80,7 @@
 	T(DH,    4, "DH group")		\
 	T(ESN,   5, "sequence numbers")
 
-/* RFC 9370: additional key exchanges 1 to 7, of the DH groups' numbers; not spoken. */
+/* RFC 9370: additional key exchanges 1 to 7, of the DH groups' numbers; not supported. */
 #define TT_ADDKE_FIRST 6
 #define TT_ADDKE_LAST  12
 
@@ -116,7 +116,7 @@ enum ike_payload_type {
 #define E(id, number, name, many) PL_##id = number,
 	IKE_PAYLOADS(E)
 #undef E
-		PL_SKF = 53, /* RFC 7383; not spoken */
+		PL_SKF = 53, /* RFC 7383; not supported */
 };
 
 /* One bit per payload type, for the sets of required and optional payloads. */
@@ -143,7 +143,7 @@ enum ike_flags { IKE_FLAG_INITIATOR = 1 << 3, IKE_FLAG_VERSION = 1 << 4, IKE_FLA
 const char *ike_exchange_name(unsigned number);
 const char *ike_payload_name(unsigned number);
 const char *ike_notify_name(unsigned number);
-/* "CURVE25519", "AES_CBC", …; NULL when unknown. */
+/* "CURVE25519", "AES_CBC", ...; NULL when unknown. */
 const char *ike_transform_name(unsigned type, unsigned number);
 
 #endif

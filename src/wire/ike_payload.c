@@ -1,6 +1,6 @@
 /*
  * Bodies of IKEv2 payloads: SA (RFC 7296 section 3.3), N (3.10), D (3.11), TS (3.13), ID (3.5). Each is
- * decoded into a bounded value, through sub-cursors, with its end demanded.
+ * decoded into a bounded value, through sub-cursors, and must end where its length says.
  */
 #include "wire/ike_codec.h"
 
@@ -22,7 +22,7 @@ static enum rc read_attributes(struct ike_transform *t, bool *ret_unknown, struc
 		if (!short_form)
 			rd_take(&r, value);
 	}
-	return r.bad ? err_add(e, RC_TRUNCATED, "transform attribute cut off") : RC_OK;
+	return r.bad ? err_add(e, RC_TRUNCATED, "truncated transform attribute") : RC_OK;
 }
 
 static enum rc read_transform(
@@ -38,9 +38,10 @@ static enum rc read_transform(
 	rd_u8(&body); /* reserved */
 	t.id = rd_u16(&body);
 	if (r->bad || body.bad)
-		return err_add(e, RC_TRUNCATED, "transform cut off");
+		return err_add(e, RC_TRUNCATED, "truncated transform");
 	if (more != (last ? 0 : MORE_TRANSFORMS))
-		return err_add(e, RC_MALFORMED, "transform: last-substructure field is %u", more);
+		return err_add(
+			e, RC_MALFORMED, "malformed transform: unexpected last-substructure field %u", more);
 	if (read_attributes(&t, &p->unknown, body, e) != RC_OK)
 		return RC_TRUNCATED;
 	if (o->transforms_n == IKE_TRANSFORMS_MAX) {
@@ -74,28 +75,31 @@ static enum rc read_proposal(struct ike_offer *o, int *number, struct rd *r, str
 	p.spi_n = rd_u8(&body);
 	count = rd_u8(&body);
 	if (r->bad || body.bad)
-		return err_add(e, RC_TRUNCATED, "proposal cut off");
+		return err_add(e, RC_TRUNCATED, "truncated proposal");
 	if (!spi_size_fits(p.protocol, p.spi_n))
-		return err_add(e, RC_MALFORMED, "proposal for protocol %u with an SPI of %u octets",
-			p.protocol, p.spi_n);
+		return err_add(e, RC_MALFORMED,
+			"malformed proposal: an SPI of %u octets is not allowed for protocol %u", p.spi_n,
+			p.protocol);
 	if (!rd_copy(&body, p.spi, p.spi_n))
-		return err_add(e, RC_TRUNCATED, "proposal's SPI cut off");
+		return err_add(e, RC_TRUNCATED, "truncated SPI of a proposal");
 	if (more != 0 && more != MORE_PROPOSALS)
-		return err_add(e, RC_MALFORMED, "proposal: last-substructure field is %u", more);
+		return err_add(
+			e, RC_MALFORMED, "malformed proposal: unexpected last-substructure field %u", more);
 	if ((more == 0) != (rd_left(r) == 0))
-		return err_add(e, RC_MALFORMED, "proposal marked as %s one is not",
+		return err_add(e, RC_MALFORMED, "malformed proposal: it is marked as %s, which it is not",
 			more ? "not the last" : "the last");
 	/* 3.3.1: "the first proposal in an SA payload MUST be #1, and subsequent proposals MUST be one more
 	 * than the previous"; the one that an answer repeats keeps the number it had. */
 	if (*number >= 0 && p.number != *number + 1)
-		return err_add(e, RC_MALFORMED, "proposal number %u out of order", p.number);
+		return err_add(e, RC_MALFORMED, "proposal number %u is out of order", p.number);
 	*number = p.number;
 	for (unsigned i = 1; rc == RC_OK && i <= count; i++)
 		rc = read_transform(o, &p, &body, i == count, e);
 	if (rc != RC_OK)
 		return rc;
 	if (count == 0 || rd_left(&body) > 0)
-		return err_add(e, RC_MALFORMED, "proposal: number of transforms does not fit its length");
+		return err_add(e, RC_MALFORMED,
+			"malformed proposal: the number of transforms does not match its length");
 	if (o->proposals_n < IKE_PROPOSALS_MAX)
 		o->proposals[o->proposals_n++] = p;
 	return RC_OK;
@@ -109,7 +113,7 @@ enum rc ike_offer_read(struct ike_offer *ret, const void *bytes, size_t n, struc
 
 	memset(ret, 0, sizeof *ret);
 	if (n == 0)
-		return err_add(e, RC_TRUNCATED, "no proposal");
+		return err_add(e, RC_TRUNCATED, "malformed SA payload: it has no proposal");
 	while (rc == RC_OK && rd_left(&r) > 0)
 		rc = read_proposal(ret, &number, &r, e);
 	if (rc != RC_OK)
@@ -130,7 +134,7 @@ enum rc ike_notify_read(struct ike_notify *ret, const void *bytes, size_t n, str
 	v.data.n = rd_left(&r);
 	v.data.at = rd_take(&r, v.data.n);
 	if (r.bad)
-		return err_add(e, RC_TRUNCATED, "notify cut off");
+		return err_add(e, RC_TRUNCATED, "truncated notify");
 	*ret = v;
 	return RC_OK;
 }
@@ -146,24 +150,25 @@ enum rc ike_delete_read(struct ike_delete *ret, const void *bytes, size_t n, str
 	d.spi_size = rd_u8(&r);
 	d.spis_n = rd_u16(&r);
 	if (r.bad)
-		return err_add(e, RC_TRUNCATED, "delete cut off");
+		return err_add(e, RC_TRUNCATED, "truncated delete");
 	/* 3.11: the SPI size "MUST be zero for IKE (SPI is in message header) or four for AH and ESP". */
 	if (d.protocol == IKE_PROTO_IKE
 			? d.spi_size != 0 || d.spis_n != 0
 			: (d.protocol != IKE_PROTO_AH && d.protocol != IKE_PROTO_ESP) || d.spi_size != 4)
-		return err_add(e, RC_MALFORMED, "delete for protocol %u with SPIs of %u octets", d.protocol,
-			d.spi_size);
+		return err_add(e, RC_MALFORMED,
+			"malformed delete: SPIs of %u octets are not allowed for protocol %u", d.spi_size,
+			d.protocol);
 	d.spis = rd_take(&r, (size_t)d.spis_n * d.spi_size);
 	rc = rd_end(&r);
 	if (rc != RC_OK)
-		return err_add(e, rc, "delete: number of SPIs does not fit its length");
+		return err_add(e, rc, "malformed delete: the number of SPIs does not match its length");
 	if (d.spis_n == 0)
 		d.spis = NULL;
 	*ret = d;
 	return RC_OK;
 }
 
-/* *ret_known is false for a selector type that is not understood, which then counts as matching nothing. */
+/* *ret_known is false for an unknown selector type, which matches nothing. */
 static enum rc read_selector(struct selector *ret, bool *ret_known, struct rd *r, struct err *e)
 {
 	struct selector s = { 0 };
@@ -175,7 +180,7 @@ static enum rc read_selector(struct selector *ret, bool *ret_known, struct rd *r
 	s.proto = rd_u8(r);
 	body = rd_block16(r, 4);
 	if (r->bad)
-		return err_add(e, RC_TRUNCATED, "traffic selector cut off");
+		return err_add(e, RC_TRUNCATED, "truncated traffic selector");
 	*ret_known = type == TS_IPV4 || type == TS_IPV6;
 	if (!*ret_known)
 		return RC_OK;
@@ -185,14 +190,17 @@ static enum rc read_selector(struct selector *ret, bool *ret_known, struct rd *r
 	first = rd_take(&body, address);
 	last = rd_take(&body, address);
 	if (rd_end(&body) != RC_OK)
-		return err_add(e, rd_end(&body), "traffic selector: length does not fit its type");
+		return err_add(
+			e, rd_end(&body), "malformed traffic selector: its length does not match its type");
 	s.addrs.first = type == TS_IPV4 ? addr_v4(first) : addr_v6(first);
 	s.addrs.last = type == TS_IPV4 ? addr_v4(last) : addr_v6(last);
 	if (memcmp(first, last, address) > 0)
-		return err_add(e, RC_MALFORMED, "traffic selector: first address above the last");
+		return err_add(
+			e, RC_MALFORMED, "malformed traffic selector: the first address is above the last");
 	/* 3.13.1: OPAQUE is written as start 65535 and end 0. */
 	if (s.port_first > s.port_last && !(s.port_first == 65535 && s.port_last == 0))
-		return err_add(e, RC_MALFORMED, "traffic selector: first port above the last");
+		return err_add(
+			e, RC_MALFORMED, "malformed traffic selector: the first port is above the last");
 	*ret = s;
 	return RC_OK;
 }
@@ -208,16 +216,17 @@ enum rc ike_selectors_read(struct ike_selectors *ret, const void *bytes, size_t 
 	memset(ret, 0, sizeof *ret);
 	rd_take(&r, 3); /* reserved */
 	if (r.bad)
-		rc = err_add(e, RC_TRUNCATED, "traffic selectors cut off");
+		rc = err_add(e, RC_TRUNCATED, "truncated traffic selectors");
 	else if (count == 0)
-		rc = err_add(e, RC_MALFORMED, "no traffic selector");
+		rc = err_add(e, RC_MALFORMED, "malformed TS payload: it has no traffic selector");
 	for (unsigned i = 0; rc == RC_OK && i < count; i++) {
 		rc = read_selector(&s, &known, &r, e);
 		if (rc == RC_OK && known && ret->n < IKE_SELECTORS_MAX)
 			ret->list[ret->n++] = s;
 	}
 	if (rc == RC_OK && rd_end(&r) != RC_OK)
-		rc = err_add(e, rd_end(&r), "traffic selectors: their number does not fit the length");
+		rc = err_add(e, rd_end(&r),
+			"malformed TS payload: the number of selectors does not match its length");
 	if (rc != RC_OK)
 		memset(ret, 0, sizeof *ret);
 	return rc;
@@ -232,8 +241,8 @@ enum rc ike_id_check(const void *bytes, size_t n, struct err *e)
 	rd_take(&r, 3); /* reserved */
 	data_n = rd_left(&r);
 	if (r.bad || data_n == 0)
-		return err_add(e, RC_TRUNCATED, "identification without data");
+		return err_add(e, RC_TRUNCATED, "malformed ID payload: it has no data");
 	if ((type == 1 && data_n != 4) || (type == 5 && data_n != 16))
-		return err_add(e, RC_MALFORMED, "identification by an address of %zu octets", data_n);
+		return err_add(e, RC_MALFORMED, "malformed ID payload: an address of %zu octets", data_n);
 	return RC_OK;
 }

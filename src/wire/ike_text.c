@@ -1,7 +1,6 @@
 /*
- * IKEv2 in words: names of numbers, and an SA payload as an operator wants to compare it with the
- * configuration. What comes from the network is escaped; nothing here trusts a length or a terminator of the
- * peer's.
+ * IKEv2 as text: names of numbers, and an SA payload in a form that can be compared with the configuration.
+ * What comes from the network is escaped; no length or terminator of the peer is trusted.
  */
 #include "wire/ike_codec.h"
 

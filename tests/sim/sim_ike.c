@@ -269,8 +269,8 @@ static const char *words(struct world *w, char *text, size_t size)
 	enum rc rc[2];
 
 	for (int i = 0; i < 2; i++) {
-		rc[i] = ike_input_word(w->nodes[i].ike, w->now, i ? "hq" : "branch", IKE_PEER_MESSAGE_ASK,
-			"a question", 10, NULL);
+		rc[i] = ike_input_peer_message(w->nodes[i].ike, w->now, i ? "hq" : "branch",
+			IKE_PEER_MESSAGE_ASK, "a question", 10, NULL);
 		world_settle(w, &w->nodes[i]);
 	}
 	world_run(w, w->now + 2 * NS_PER_S);

@@ -9,7 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* ---- what the core wants done ---- */
+/* ---- actions of the core ---- */
 
 static void keeper_ask(struct ike_shell *s, const struct keeper_request *q)
 {
@@ -53,31 +53,31 @@ static void refusal_enter(struct ike_shell *s, const struct ike_refusal *r)
 	size_t n = ledger_body_done(&b);
 	if (n == 0 ||
 		child_append(s->child, LEDGER_ASYNC, LEDGER_HANDSHAKE_REFUSED, b.text, n, NULL, 0) != RC_OK)
-		log_error("a refused handshake could not be entered");
+		log_error("a refused handshake could not be recorded in the ledger");
 }
 
-/* A word of a peer's ledger, for ours. */
-static void word_hand(struct ike_shell *s, const struct ike_action *a)
+/* A message from a peer's ledger, for ours. */
+static void peer_message_deliver(struct ike_shell *s, const struct ike_action *a)
 {
 	static struct msg_peer_message m;
 
 	memset(&m, 0, sizeof m);
-	m.kind = (uint16_t)a->word.kind;
+	m.kind = (uint16_t)a->message.kind;
 	m.n = (uint16_t)a->n;
-	memcpy(m.peer, a->word.peer, sizeof m.peer);
+	memcpy(m.peer, a->message.peer, sizeof m.peer);
 	memcpy(m.bytes, a->bytes, MIN_OF(a->n, sizeof m.bytes));
 	ipc_send_PEER_MESSAGE(child_link(s->child, PROC_LEDGER), 0, &m);
 }
 
-/* One of our ledger's, for a peer's. That it cannot go now is told at once. */
-static void word_send(struct ike_shell *s, uint64_t tag, const struct msg_peer_message *m)
+/* One of our ledger's, for a peer's. If it cannot be sent now, the ledger is told at once. */
+static void peer_message_send(struct ike_shell *s, uint64_t tag, const struct msg_peer_message *m)
 {
 	struct msg_result result = { 0 };
 	char peer[NAME_MAX_BYTES + 1] = "";
 	struct err e = { 0 };
 
 	memcpy(peer, m->peer, sizeof m->peer);
-	result.rc = (uint32_t)ike_input_word(s->core, s->child->loop.now, peer,
+	result.rc = (uint32_t)ike_input_peer_message(s->core, s->child->loop.now, peer,
 		(enum ike_peer_message)m->kind, m->bytes, MIN_OF(m->n, sizeof m->bytes), &e);
 	memcpy(result.text, e.text, sizeof result.text);
 	ipc_send_PEER_MESSAGE_TAKEN(child_link(s->child, PROC_LEDGER), tag, &result);
@@ -109,7 +109,7 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 		ipc_send_SA_ACTIVATE(dataplane, 0, &a->sa);
 		break;
 	case IKE_PEER_MESSAGE:
-		word_hand(s, a);
+		peer_message_deliver(s, a);
 		break;
 	case IKE_ENDPOINT:
 		ipc_send_SA_ENDPOINT(dataplane, 0, &a->endpoint);
@@ -117,7 +117,7 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 	}
 }
 
-/* Behind every event: what it led to, and when the next is due. */
+/* After each event: the actions that it caused, and the timer for the next deadline. */
 static void settle(struct ike_shell *s)
 {
 	const struct ike_action *a;
@@ -131,7 +131,7 @@ static void settle(struct ike_shell *s)
 		loop_arm(&s->child->loop, &s->tick, deadline > now ? deadline - now : 0, 0);
 }
 
-/* ---- what happens ---- */
+/* ---- events ---- */
 
 static void on_tick(struct loop *l, struct timer *t)
 {
@@ -165,8 +165,8 @@ static void on_readable(struct loop *l, struct watch *w, short revents)
 		if (rc == RC_AGAIN)
 			break;
 		if (rc == RC_IO) {
-			log_warn("%s",
-				e.text); /* an ICMP error about something that was sent: nothing to do */
+			/* an ICMP error about something that was sent: nothing to do */
+			log_warn("%s", e.text);
 			break;
 		}
 		if (rc != RC_OK)
@@ -247,7 +247,7 @@ static void command(struct ike_shell *s, uint64_t tag, const struct msg_ike_comm
 
 	memcpy(name, m->name, sizeof m->name);
 	if (m->command >= COUNT_OF(orders))
-		result.rc = (uint32_t)err_add(&e, RC_RANGE, "no such command");
+		result.rc = (uint32_t)err_add(&e, RC_RANGE, "unknown command %u for ike", m->command);
 	else
 		result.rc =
 			(uint32_t)ike_input_order(s->core, s->child->loop.now, orders[m->command], name, &e);
@@ -288,7 +288,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		show(s, f->head.tag, &f->u.SHOW);
 		break;
 	case IPC_PEER_MESSAGE:
-		word_send(s, f->head.tag, &f->u.PEER_MESSAGE);
+		peer_message_send(s, f->head.tag, &f->u.PEER_MESSAGE);
 		break;
 	case IPC_IKE_COMMAND:
 		command(s, f->head.tag, &f->u.IKE_COMMAND);
@@ -314,8 +314,8 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 	}
 	if (r->kind != RESOURCE_IKE_SOCKET) {
 		close(fd);
-		return err_add(
-			e, RC_DENIED, "resource %s is not for ike", resource_name((enum resource)r->kind));
+		return err_add(e, RC_DENIED, "the ike process does not accept the resource %s",
+			resource_name((enum resource)r->kind));
 	}
 	s->sockets.plain[family] = fd;
 	s->watch[family] = (struct watch){ .fd = fd, .events = POLLIN, .fn = on_readable, .context = s };
@@ -335,7 +335,7 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	s->core = ike_core_new(&setup);
 	bytes_wipe(&setup, sizeof setup);
 	if (!s->core)
-		return err_add(e, RC_LIMIT, "no memory for the IKE core");
+		return err_add(e, RC_LIMIT, "out of memory for the IKE core");
 	for (int i = 0; i < 2; i++)
 		if (s->sockets.plain[i] >= 0)
 			loop_add(&c->loop, &s->watch[i]);

@@ -1,6 +1,6 @@
 /*
- * The process that speaks IKEv2: sockets, clock and links around the core in src/ike. It holds handles of
- * keys, never keys, but for those of IKE messages.
+ * The IKEv2 process: sockets, clock and links around the core in src/ike. It has handles of keys, not keys,
+ * except those of IKE messages.
  */
 #ifndef PROC_IKE_SHELL_H
 #define PROC_IKE_SHELL_H

@@ -38,7 +38,7 @@ enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *
 		.msg_control = &control,
 		.msg_controllen = sizeof control };
 	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
-	bool far = false; /* an interface with a number that has no room in an endpoint */
+	bool far = false; /* an interface with an index that does not fit into an endpoint */
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR
@@ -55,7 +55,7 @@ enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *
 		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(const void *)&from;
 		ret_remote->addr = addr_v6(&a->sin6_addr);
 		ret_remote->port = ntohs(a->sin6_port);
-		/* Such an address says nothing without its interface: the answer has to go back there. */
+		/* A link-local address needs its interface: the response has to be sent there. */
 		ret_remote->scope = (uint16_t)a->sin6_scope_id;
 		far = a->sin6_scope_id > UINT16_MAX;
 	}
@@ -64,8 +64,8 @@ enum rc ike_socket_receive(int fd, struct endpoint *ret_local, struct endpoint *
 												   : RC_OK;
 }
 
-/* The source address, as ancillary data: the kernel would choose by its routes, the peer expects the one that
- * it talks to. */
+/* The source address, as ancillary data: the kernel would choose one by its routes, but the peer expects
+ * the one that it sends to. */
 static size_t local_put(union control *control, const struct ip_addr *local)
 {
 	bool v4 = local->family == ADDR_V4;
@@ -109,7 +109,7 @@ enum rc ike_socket_send(const struct ike_sockets *s, const struct endpoint *loca
 	m.msg_controllen = local_put(&control, &local->addr);
 	m.msg_control = m.msg_controllen ? &control : NULL;
 	if (fd < 0)
-		return err_add(e, RC_NOT_FOUND, "no socket for %s", endpoint_text(text, remote));
+		return err_add(e, RC_NOT_FOUND, "there is no socket for %s", endpoint_text(text, remote));
 	if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return err_errno(e, RC_IO, "send to %s", endpoint_text(text, remote));
 	return RC_OK;

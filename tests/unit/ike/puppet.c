@@ -203,10 +203,10 @@ void puppet_settle(struct puppet *p)
 			break;
 		case IKE_PEER_MESSAGE:
 			p->words++;
-			p->last_word = a->word.kind;
+			p->last_word = a->message.kind;
 			p->last_word_n = MIN_OF(a->n, sizeof p->last_word_bytes);
 			memcpy(p->last_word_bytes, a->bytes, p->last_word_n);
-			snprintf(p->last_word_peer, sizeof p->last_word_peer, "%s", a->word.peer);
+			snprintf(p->last_word_peer, sizeof p->last_word_peer, "%s", a->message.peer);
 			break;
 		case IKE_LOG:
 			snprintf(p->last_log, sizeof p->last_log, "%s", a->log.text);

@@ -196,9 +196,10 @@ static void identities(void **state)
 	} cases[] = {
 		{ "initiator says another name", 0, true, "evil.example", 1, "identity 'evil.example'" },
 		{ "initiator asks for another name", 0, false, "other.example", 1,
-			"that asks for other.example" },
+			"that requests identity other.example" },
 		{ "responder expects another name", 1, false, "other.example", 1, "identity 'hq.example'" },
-		{ "responder says another name", 1, true, "evil.example", 1, "that asks for branch.example" },
+		{ "responder says another name", 1, true, "evil.example", 1,
+			"that requests identity branch.example" },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -588,7 +588,7 @@ static void versions(void **state)
 		n = puppet_end(&p);
 		p.buffer[17] = (uint8_t)version;
 		puppet_send_bytes(&p, p.buffer, n);
-		/* 2.5: minor versions are ignored, higher major ones told which is spoken, IKEv1 is not
+		/* 2.5: minor versions are ignored, higher major ones are answered with 2.0, IKEv1 is not
 		 * answered. */
 		assert_int_equal(p.sent_n, version >> 4 >= 2);
 		if (version >> 4 < 2)
@@ -618,7 +618,7 @@ static void malformed_init(void **state)
 	assert_true(puppet_says(&p, NTF_UNSUPPORTED_CRITICAL_PAYLOAD));
 	assert_int_equal(p.payloads.notifies[0].data.n, 1);
 	assert_int_equal(p.payloads.notifies[0].data.at[0], 200);
-	assert_non_null(strstr(p.refusal.reason, "critical payload of unknown type 200"));
+	assert_non_null(strstr(p.refusal.reason, "unsupported critical payload of type 200"));
 	assert_int_equal(puppet_ike_sas(&p), 0);
 	/* Every shorter message with a length that fits: refused, nothing kept, nothing read outside. */
 	puppet_begin(&p, EX_IKE_SA_INIT, false, 0);

@@ -104,17 +104,17 @@ static const struct {
 	{ "E20-256 P5 D14 D2", 14, NULL, "no common DH group",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_256/MODP_2048|MODP_1024" },
 	{ "E20-256 P5", 31, NULL, "the peer offered no DH group", "AES_GCM_16-256/PRF_HMAC_SHA2_256" },
-	{ "E20-256 P5 I12 D31", 31, NULL, "the peer wants integrity, we have none",
+	{ "E20-256 P5 I12 D31", 31, NULL, "the peer requires integrity, none is configured",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_256/HMAC_SHA2_256_128/CURVE25519" },
 	{ "E20-256 P6 D31,E20-128 P5 D31", 31, NULL,
-		"each algorithm is known to both sides, but no proposal has them together",
+		"each algorithm is supported by both sides, but no proposal combines them",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_384/CURVE25519, AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE25519" },
 	{ "E20-256 P5 D31 X36", 31, NULL,
-		"the peer wants an additional key exchange (ADDKE1, RFC 9370), which is not spoken here",
+		"the peer requires an additional key exchange (ADDKE1, RFC 9370), which is not supported",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519/ADDKE1:ML_KEM_768" },
 	{ "E20-256 P5 D31 X36,E20-128 P5 D31", 31, NULL,
-		"no proposal fits as a whole; some want an additional key exchange (ADDKE1, RFC 9370), which is not "
-		"spoken here",
+		"no proposal matches as a whole; some require an additional key exchange (ADDKE1, RFC 9370), which is not "
+		"supported",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519/ADDKE1:ML_KEM_768, AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE25519" },
 };
 
@@ -216,14 +216,14 @@ static const struct {
 	{ 0, "E20-128 S0", 0, 0x4000, NULL, "no common encryption", NTF_NO_PROPOSAL_CHOSEN },
 	{ 0, "E12-256 I12 S0", 0, 0x4000, NULL, "no common encryption", NTF_NO_PROPOSAL_CHOSEN },
 	{ 0, "E20-256 S1", 0, 0x4000, NULL, "no common sequence numbers", NTF_NO_PROPOSAL_CHOSEN },
-	{ 0, "E20-256 D31 S0", 31, 0x4000, NULL, "the peer wants DH group, we have none",
+	{ 0, "E20-256 D31 S0", 31, 0x4000, NULL, "the peer requires DH group, none is configured",
 		NTF_NO_PROPOSAL_CHOSEN },
 	{ 1, "E20-256 S0", 0, 0x4000, NULL, "the peer offered no DH group", NTF_NO_PROPOSAL_CHOSEN },
 	{ 1, "E20-256 D31 S0", 31, 0x4000, NULL, "no common DH group", NTF_NO_PROPOSAL_CHOSEN },
 	/* RFC 4303 2.1: 1 to 255 are reserved, 0 is never on the wire */
-	{ 0, "E20-256 S0", 0, 0, NULL, "each algorithm is known", NTF_NO_PROPOSAL_CHOSEN },
-	{ 0, "E20-256 S0", 0, 255, NULL, "each algorithm is known", NTF_NO_PROPOSAL_CHOSEN },
-	{ 0, "E20-256 P5 S0", 0, 0x4000, NULL, "the peer wants PRF", NTF_NO_PROPOSAL_CHOSEN },
+	{ 0, "E20-256 S0", 0, 0, NULL, "each algorithm is supported", NTF_NO_PROPOSAL_CHOSEN },
+	{ 0, "E20-256 S0", 0, 255, NULL, "each algorithm is supported", NTF_NO_PROPOSAL_CHOSEN },
+	{ 0, "E20-256 P5 S0", 0, 0x4000, NULL, "the peer requires PRF", NTF_NO_PROPOSAL_CHOSEN },
 };
 
 static void esp_offers(void **state)

@@ -42,7 +42,7 @@ static int teardown(void **state)
 
 static enum rc say(enum ike_peer_message kind, const char *text)
 {
-	enum rc rc = ike_input_word(p.core, p.now, "puppet", kind, text, strlen(text), NULL);
+	enum rc rc = ike_input_peer_message(p.core, p.now, "puppet", kind, text, strlen(text), NULL);
 
 	puppet_settle(&p);
 	return rc;
@@ -163,12 +163,13 @@ static void too_long_or_empty(void **state)
 	static uint8_t big[IKE_PEER_MESSAGE_MAX + 1];
 
 	(void)state;
-	assert_int_equal(ike_input_word(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, big, sizeof big, NULL),
+	assert_int_equal(
+		ike_input_peer_message(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, big, sizeof big, NULL),
 		RC_RANGE);
-	assert_int_equal(
-		ike_input_word(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, big, 0, NULL), RC_RANGE);
-	assert_int_equal(
-		ike_input_word(p.core, p.now, "nobody", IKE_PEER_MESSAGE_ASK, big, 1, NULL), RC_NOT_FOUND);
+	assert_int_equal(ike_input_peer_message(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, big, 0, NULL),
+		RC_RANGE);
+	assert_int_equal(ike_input_peer_message(p.core, p.now, "nobody", IKE_PEER_MESSAGE_ASK, big, 1, NULL),
+		RC_NOT_FOUND);
 	puppet_request(&p, EX_INFORMATIONAL);
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, big, sizeof big);
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ANSWER, NULL, 0);
@@ -184,7 +185,8 @@ static void say_long(size_t n, uint8_t seed)
 {
 	for (size_t i = 0; i < n; i++)
 		word[i] = (uint8_t)(i * 7 + i / 256 + seed);
-	assert_int_equal(ike_input_word(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, word, n, NULL), RC_OK);
+	assert_int_equal(
+		ike_input_peer_message(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, word, n, NULL), RC_OK);
 	puppet_settle(&p);
 }
 

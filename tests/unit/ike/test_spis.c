@@ -83,7 +83,7 @@ static void twin_of_a_request(void **state)
 {
 	ask_child(TWIN, 0x80);
 	assert_true(puppet_says(&p, NTF_NO_PROPOSAL_CHOSEN));
-	assert_non_null(strstr(p.refusal.reason, "SPI 00002000 is that of another child SA"));
+	assert_non_null(strstr(p.refusal.reason, "SPI 00002000 is in use by another child SA"));
 	assert_int_equal(puppet_children(&p), 1);
 	assert_string_equal(puppet_state(&p, 0), "established");
 	delete_often(TWIN, 1, 1);

@@ -1,5 +1,5 @@
 /*
- * What a peer does that is not spoken here is said in words, not answered with silence: RSA, fragments of IKE
+ * What is not supported is reported, not dropped in silence: RSA, fragments of IKE
  * messages, messages that are too long. A flood of them is bounded.
  */
 #include "puppet.h"
@@ -52,9 +52,9 @@ static void methods_of_authentication(void **state)
 		{ "RSA", 14, rsa_sha256, sizeof rsa_sha256, 16 + 256 },
 		{ "RSA", 14, rsa_sha256, sizeof rsa_sha256, 16 + 512 },
 		{ "DSS", 3, NULL, 0, 40 },
-		{ "too long", 14, ecdsa_sha256, sizeof ecdsa_sha256, 600 },
+		{ "longer than", 14, ecdsa_sha256, sizeof ecdsa_sha256, 600 },
 		{ NULL, 14, ecdsa_sha256, sizeof ecdsa_sha256, 80 },
-		{ NULL, 14, rsa_sha256, 9, 9 }, /* cut off */
+		{ NULL, 14, rsa_sha256, 9, 9 }, /* truncated */
 		{ NULL, 14, NULL, 0, 1 },
 	};
 
