@@ -1,4 +1,4 @@
-/* What may follow in the shell: arms of a `case`, from the tables of src/cli. */
+/* Completions for the shell: branches of a `case`, from the tables of src/cli. */
 #include "cli/commands.h"
 #include "roff.h"
 
@@ -9,7 +9,7 @@ static size_t first_word(const char *words)
 	return strcspn(words, " ");
 }
 
-/* The command before this one in the table begins with the same word. */
+/* Does the previous command of the table begin with the same word? */
 static int is_said(unsigned command)
 {
 	size_t n = first_word(cli_commands[command].words);
@@ -34,7 +34,7 @@ static void seconds(FILE *out, const char *first, size_t n)
 	fputs("\" ;;\n", out);
 }
 
-/* By what was typed so far: the words that may come next, options among them. */
+/* For each beginning of a command line: the words that may come next, including options. */
 void page_completion(FILE *out)
 {
 	fputs("\t\"\") reply=\"", out);

@@ -17,7 +17,7 @@ static void upper(FILE *out, const char *name)
 		fputc(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name, out);
 }
 
-/* Behind a macro's name: "Ic rule Ar NAME", "Ic from Ar FROM Ic to Ar TO" */
+/* What follows a macro name: "Ic rule Ar NAME", "Ic from Ar FROM Ic to Ar TO" */
 static void statement(FILE *out, const struct lysc_node *node)
 {
 	const struct lysc_node *keys[SCHEMA_KEYS_MAX];
@@ -83,7 +83,7 @@ static void value(FILE *out, const struct lysc_node *node)
 	values(out, type);
 }
 
-/* A section for each group, then for the groups inside. */
+/* A section for each group, then sections for the groups inside it. */
 static void group(FILE *out, const struct lysc_node *node)
 {
 	const struct lysc_node *child = NULL;

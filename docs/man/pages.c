@@ -1,9 +1,9 @@
 /*
- * Makes a manual page, or the shell's completion, of a template and of the tables that the programs themselves read:
+ * Generates a manual page, or the shell completion, from a template and the tables that the programs themselves use:
  *
  *	pages TEMPLATE >PAGE
  *
- * A line "@name@" of the template is replaced by what the table of that name says; all else is copied.
+ * A line "@name@" of the template is replaced by the contents of the table of that name; everything else is copied.
  */
 #include "base/bytes.h"
 #include "base/options.h"
@@ -94,7 +94,7 @@ static const struct part {
 	{ "@completion@\n", page_completion },
 };
 
-/* 0: the line is written. */
+/* Returns 0 if the line was written. */
 static int line_write(FILE *out, const char *line)
 {
 	if (line[0] != '@') {
