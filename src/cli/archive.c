@@ -181,10 +181,10 @@ static enum rc joined_verify(struct mover *m, const struct verify_options *o, ui
 
 	if (rc == RC_OK && report.bundle)
 		return err_add(m->e, RC_RANGE, "this is an evidence bundle, no ledger");
-	if (rc == RC_OK && report.unseen)
+	if (rc == RC_OK && report.entries_unseen)
 		return err_add(m->e, RC_RANGE,
 			"%llu entries are in another archive: move further ones to the same place",
-			(unsigned long long)report.unseen);
+			(unsigned long long)report.entries_unseen);
 	*ret_archived = report.archived;
 	return rc;
 }

@@ -350,8 +350,8 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 
 	*ret_line = (struct cli_line){ .socket = getenv(CLI_SOCKET_ENV),
 		.count = TRACE_COUNT_DEFAULT,
-		.max_age_s = VERIFY_USUAL,
-		.max_uncosigned = VERIFY_USUAL };
+		.max_age_s = VERIFY_DEFAULT,
+		.max_uncosigned = VERIFY_DEFAULT };
 	if (!ret_line->socket || !ret_line->socket[0])
 		ret_line->socket = CLI_SOCKET_DEFAULT;
 	for (int i = 1; i < argc; i++) {

@@ -73,7 +73,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
 	  "DIR may be an evidence bundle (a file) or an address (https://... or http://...).")			\
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(OURS) | OPT(ARCHIVE),	\
-	  "Recomputes the proofs that nonces and SPIs were forced, and the ephemeral keys that were disclosed. "	\
+	  "Recomputes the proofs that nonces and SPIs are derived (VRF), and the ephemeral keys that were disclosed. "	\
 	  "Needs no running gateway.")		\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
 	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
@@ -127,7 +127,7 @@ struct cli_line {
 	struct ip_addr ours[CLI_OURS_MAX];
 	size_t ours_n;
 	uint32_t limit, count, confirm_minutes;
-	uint64_t max_age_s, max_uncosigned; /* VERIFY_USUAL when not given */
+	uint64_t max_age_s, max_uncosigned; /* VERIFY_DEFAULT when not given */
 	struct msg_filter filter;
 };
 

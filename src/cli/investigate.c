@@ -101,8 +101,8 @@ static uint8_t *out_room(struct bundle_out *o, size_t n)
 		size_t room = MAX_OF(o->n + n, MAX_OF(2 * o->room, (size_t)(1u << 20)));
 		uint8_t *more = room > BUNDLE_BYTES_MAX ? NULL : realloc(o->bytes, room);
 		if (!more) {
-			o->rc = err_add(
-				o->e, RC_LIMIT, "the bundle becomes too large: choose a shorter time");
+			o->rc = err_add(o->e, RC_LIMIT,
+				"the bundle exceeds its limit of 2 GiB: choose a shorter time");
 			return NULL;
 		}
 		o->bytes = more;
@@ -310,9 +310,9 @@ static enum rc ledger_walk(struct inquiry *q, const char *vkey, struct err *e)
 	}
 	if (q->report.bundle)
 		return err_add(e, RC_RANGE, "this is an evidence bundle already");
-	if (q->report.unseen)
+	if (q->report.entries_unseen)
 		return err_add(e, RC_RANGE, "%llu entries are in an archive: name it with --archive",
-			(unsigned long long)q->report.unseen);
+			(unsigned long long)q->report.entries_unseen);
 	return RC_OK;
 }
 

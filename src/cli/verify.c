@@ -239,8 +239,7 @@ static enum rc capture_load(struct capture *ret, const struct cli_line *line, st
 	return rc;
 }
 
-/* After the walk, `rc` of which is the result unless memory was short. What was not forced stands in the
- * report. */
+/* After the walk, which returned `rc`. Values that are not derived are in the report. RC_LIMIT: out of memory. */
 static enum rc collect_end(struct collect *c, enum rc rc, struct err *e)
 {
 	if (rc == RC_OK && c->no_memory)
@@ -280,7 +279,7 @@ int run_verify_randomness(const struct cli_line *line)
 	}
 	struct verify_source source = source_of(from);
 	rc = verify_ledger(&source, &o, &ledger, &e);
-	if (rc == RC_OK && (ledger.bundle || ledger.unseen))
+	if (rc == RC_OK && (ledger.bundle || ledger.entries_unseen))
 		rc = err_add(&e, RC_RANGE,
 			"not all entries are there, and proofs may be about those that are not: %s",
 			ledger.bundle ? "give the ledger in the place of the bundle"

@@ -22,8 +22,9 @@ static enum rc archived_load(struct walk *w)
 	at = (const char *)bytes;
 	if (!line_take(&at, (const char *)bytes + n, &line, &line_n) || at != (const char *)bytes + n ||
 		!line_decimal(line, line_n, &w->report->archived))
-		rc = report_finding(
-			&w->stop, VERIFY_FILE, "%s is no number of entries", VERIFY_PATH_ARCHIVED);
+		rc = report_finding(&w->stop, VERIFY_FILE,
+			"%s is malformed: expected a number of entries and a line feed",
+			VERIFY_PATH_ARCHIVED);
 	free(bytes);
 	return rc;
 }
@@ -42,7 +43,8 @@ enum rc scope_load(struct walk *w)
 	rc = evidence_range_parse(&w->report->range, (const char *)bytes, n, &why);
 	free(bytes);
 	if (rc != RC_OK)
-		return report_finding(&w->stop, VERIFY_BUNDLED, "%s: %s", EVIDENCE_PATH_RANGE, why.text);
+		return report_finding(
+			&w->stop, VERIFY_EVIDENCE_BUNDLE, "%s: %s", EVIDENCE_PATH_RANGE, why.text);
 	w->report->bundle = true;
 	w->gathered.timeline = timeline_new();
 	w->gathered.out_of_memory = !w->gathered.timeline;
@@ -124,17 +126,17 @@ static void range_check(struct walk *w, const struct ledger_entry *entry, uint64
 
 	w->report->made[VERIFY_CHECK_RANGE] += index + 1 == r->first || index == r->end;
 	if (!within && !early && !late)
-		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
-			"it is of the bundle's time, and the range leaves it out");
+		report_finding_at(&w->bundled, VERIFY_EVIDENCE_BUNDLE, index,
+			"it is dated within the bundle's time, but lies outside its range");
 	else if (index + 1 == r->first && !early)
-		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
-			"it stands before the bundle's range and is not dated before its time");
+		report_finding_at(&w->bundled, VERIFY_EVIDENCE_BUNDLE, index,
+			"it precedes the bundle's range, but is not dated before its time");
 	else if (index == r->end && !late)
-		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
-			"it stands behind the bundle's range and is not dated behind its time");
+		report_finding_at(&w->bundled, VERIFY_EVIDENCE_BUNDLE, index,
+			"it follows the bundle's range, but is not dated after its time");
 	else if (within && ((index == r->first && early) || (index + 1 == r->end && late)))
-		report_finding_at(&w->bundled, VERIFY_BUNDLED, index,
-			"it is where the bundle's range begins or ends, and not of its time");
+		report_finding_at(&w->bundled, VERIFY_EVIDENCE_BUNDLE, index,
+			"the bundle's range begins or ends with it, but it is not dated within its time");
 }
 
 void bundled_entry(struct walk *w, const struct ledger_entry *entry, uint64_t index)
@@ -187,8 +189,8 @@ static void configs_check(struct walk *w)
 			continue; /* it was not at hand */
 		sha256(hash, bytes, n);
 		if (memcmp(hash, w->gathered.config[i], sizeof hash) != 0)
-			report_finding(
-				&w->bundled, VERIFY_BUNDLED, "%s is not the text that the entry names", path);
+			report_finding(&w->bundled, VERIFY_EVIDENCE_BUNDLE,
+				"%s does not have the SHA-256 that the entry names", path);
 		w->report->made[VERIFY_CHECK_CONFIGURATIONS]++;
 		free(bytes);
 	}
@@ -201,13 +203,13 @@ static void page_compare(struct walk *w, const char *page, size_t page_n)
 
 	enum rc rc = walk_file_read(w, EVIDENCE_PATH_TIMELINE, &bytes, &n);
 	if (rc == RC_NOT_FOUND)
-		report_finding(&w->bundled, VERIFY_BUNDLED, "%s is missing", EVIDENCE_PATH_TIMELINE);
+		report_finding(&w->bundled, VERIFY_EVIDENCE_BUNDLE, "%s is missing", EVIDENCE_PATH_TIMELINE);
 	if (rc != RC_OK)
 		return;
 	if (n != page_n || memcmp(bytes, page, n) != 0)
-		report_finding(&w->bundled, VERIFY_BUNDLED,
-			"%s is not the page that these entries make: it was altered, or another version of "
-			"Plaingate than this one made it (the bundle names %s)",
+		report_finding(&w->bundled, VERIFY_EVIDENCE_BUNDLE,
+			"%s is not the page made from these entries: it was altered, or made by another "
+			"version of Plaingate (the bundle names %s)",
 			EVIDENCE_PATH_TIMELINE, w->report->range.version);
 	w->report->made[VERIFY_CHECK_TIMELINE]++;
 	free(bytes);
@@ -222,10 +224,9 @@ static void readme_check(struct walk *w)
 
 	enum rc rc = walk_file_read(w, EVIDENCE_PATH_README, &bytes, &n);
 	if (rc == RC_NOT_FOUND || (rc == RC_OK && (n != text_n || memcmp(bytes, text, n) != 0)))
-		report_finding(&w->bundled, VERIFY_BUNDLED,
-			"%s is missing, or is not the text of a bundle of this range: it was altered, or "
-			"another "
-			"version of Plaingate than this one made it (the bundle names %s)",
+		report_finding(&w->bundled, VERIFY_EVIDENCE_BUNDLE,
+			"%s is missing or does not match the bundle's range: it was altered, or made by "
+			"another version of Plaingate (the bundle names %s)",
 			EVIDENCE_PATH_README, w->report->range.version);
 	free(bytes);
 }
@@ -256,14 +257,16 @@ enum rc bundled_end(struct walk *w)
 	const struct verify_range *r = &w->report->range;
 
 	if (r->end > w->edge.size)
-		return report_finding(&w->stop, VERIFY_BUNDLED,
-			"the range ends at entry %llu, the ledger has only %llu", (unsigned long long)r->end,
-			(unsigned long long)w->edge.size);
+		return report_finding(&w->stop, VERIFY_EVIDENCE_BUNDLE,
+			"the bundle's range ends at entry %llu, but its ledger has only %llu entries",
+			(unsigned long long)r->end, (unsigned long long)w->edge.size);
 	/* Nothing can be before the first entry, nor behind the last. */
 	w->report->made[VERIFY_CHECK_RANGE] += (r->first == 0) + (r->end == w->edge.size);
-	if (w->report->strays > 0)
-		report_finding(&w->bundled, VERIFY_BUNDLED, "%llu files in it do not belong to a bundle",
-			(unsigned long long)w->report->strays);
+	if (w->report->stray_files > 0)
+		report_finding(&w->bundled, VERIFY_EVIDENCE_BUNDLE,
+			"%llu files do not belong in an evidence "
+			"bundle",
+			(unsigned long long)w->report->stray_files);
 	configs_check(w);
 	readme_check(w);
 	if (!w->gathered.out_of_memory)

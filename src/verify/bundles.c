@@ -24,10 +24,10 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	if (rc == RC_NOT_FOUND && (known == 0 || resumed) && scope_excludes(w, bundle))
 		return rc;
 	if (rc == RC_NOT_FOUND)
-		return report_finding_at(&w->stop, VERIFY_BUNDLE, w->edge.size, "%s is missing", path);
+		return report_finding_at(&w->stop, VERIFY_ENTRY_BUNDLE, w->edge.size, "%s is missing", path);
 	if (rc != RC_OK)
 		return rc;
-	w->report->bundles++;
+	w->report->entry_bundles++;
 	w->leaves_given = false;
 	struct rd r = rd_over(bytes, n);
 	while (rc == RC_OK && count < width && bundle_next(&r, &entry, &entry_n)) {
@@ -36,7 +36,7 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 			if (resumed && !merkle_equal(&leaf, &w->open[0][count - 1]))
 				rc = report_finding_at(&w->stop, VERIFY_ENTRY,
 					bundle * TILE_WIDTH + count - 1,
-					"it was altered since it was verified");
+					"it was altered after it was verified");
 			continue;
 		}
 		entry_check(w, entry, entry_n);
@@ -45,9 +45,9 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	}
 	bool more = !r.bad && rd_left(&r) > 0;
 	if (rc == RC_OK && (r.bad || count != width || more))
-		rc = report_finding_at(&w->stop, VERIFY_BUNDLE, bundle_first_mismatch(w, width),
-			"%s holds %s%u whole entries, expected %u", path, more ? "more than " : "", count,
-			width);
+		rc = report_finding_at(&w->stop, VERIFY_ENTRY_BUNDLE, bundle_first_mismatch(w, width),
+			"%s contains %s%u complete entries, expected %u", path, more ? "more than " : "",
+			count, width);
 	free(bytes);
 	return rc;
 }
@@ -58,7 +58,7 @@ static void hole_note(struct walk *w, uint64_t first, uint64_t end)
 {
 	struct verify_report *r = w->report;
 
-	r->unseen += end - first;
+	r->entries_unseen += end - first;
 	w->hole = true;
 	w->seals.hole = true;
 	if (r->holes_n > 0 && r->holes_n <= VERIFY_HOLES_MAX && r->hole[r->holes_n - 1].end == first) {
@@ -92,7 +92,7 @@ static enum rc leaves_take(struct walk *w, uint64_t bundle, uint32_t width)
 			rc = tree_subtree_add(w, 0, &leaf);
 		else if (!merkle_equal(&leaf, &w->open[0][i]))
 			rc = report_finding_at(&w->stop, VERIFY_TILE, bundle * TILE_WIDTH + i,
-				"its hash in %s was altered since it was verified", path);
+				"its hash in %s was altered after it was verified", path);
 	}
 	free(bytes);
 	return rc;
@@ -138,7 +138,7 @@ static enum rc hole_pass(struct walk *w, uint64_t bundle, uint32_t width, uint64
 		return RC_IO; /* they are noted as what could not be read */
 	if (rc == RC_NOT_FOUND)
 		return report_finding_at(&w->stop, VERIFY_TILE, first,
-			"neither the entries from here on nor the tiles with their hashes are there");
+			"the entries from here on are missing, and so are the tiles with their hashes");
 	if (rc == RC_OK)
 		hole_note(w, first, w->edge.size);
 	return rc;
@@ -179,10 +179,10 @@ enum rc tiles_check(struct walk *w, const struct checkpoint *c)
 	/* The entries are not those that were signed. The tiles may still know which one it is. */
 	if (w->tile.class != VERIFY_NONE)
 		return report_finding_at(&w->stop, VERIFY_ENTRY, w->tile.entry, "it%s was altered: %s",
-			w->tile_level > 0 ? ", or one behind it," : "", w->tile.text);
+			w->tile_level > 0 ? ", or one after it," : "", w->tile.text);
 	if (w->entry.class == VERIFY_ENTRY)
 		return RC_AUTH;
 	return report_finding(&w->stop, VERIFY_ROOT,
-		"the root of the %llu entries is not the one that the checkpoint signs",
+		"the root of the %llu entries differs from the one that the checkpoint signs",
 		(unsigned long long)c->size);
 }

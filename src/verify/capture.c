@@ -212,19 +212,22 @@ static enum rc classic_read(struct capture *c, struct rd r, struct byte_order o,
 	rd_take(&r, 20); /* magic, version, time zone, accuracy, length of frames */
 	uint32_t link = u32(&r, o) & 0xffff;
 	if (r.bad)
-		return err_add(e, RC_MALFORMED, "the capture ends within its first header");
+		return err_add(e, RC_MALFORMED, "the capture is truncated in its file header");
 	if (!link_known(link, &form))
-		return err_add(e, RC_UNSUPPORTED, "a capture of a link of type %u", link);
+		return err_add(e, RC_UNSUPPORTED,
+			"the capture's link type %u is not supported: expected Ethernet, Linux cooked, "
+			"loopback or raw IP",
+			link);
 	while (rd_left(&r) > 0) {
 		rd_take(&r, 8); /* when */
 		uint32_t captured = u32(&r, o);
 		rd_u32(&r); /* its length on the wire: what is cut does not parse */
 		struct rd f = rd_sub(&r, captured);
 		if (r.bad)
-			return err_add(e, RC_MALFORMED, "the capture breaks off in its frame %llu",
+			return err_add(e, RC_MALFORMED, "the capture is truncated in frame %llu",
 				(unsigned long long)c->frames + 1);
 		if (frame(c, link, &f) != RC_OK)
-			return err_add(e, RC_LIMIT, "out of memory for the capture");
+			return err_add(e, RC_LIMIT, "out of memory");
 	}
 	return RC_OK;
 }
@@ -326,12 +329,12 @@ static enum rc blocks_read(struct capture *c, struct section *s, struct rd r, st
 		/* Length, body, length again, in words of four octets. */
 		struct rd body = rd_sub(&r, n >= 12 && n % 4 == 0 ? n - 12 : SIZE_MAX);
 		if (!s->any || r.bad || u32(&r, s->order) != n || r.bad)
-			return err_add(e, RC_MALFORMED, "the capture breaks off in its block %zu", count);
+			return err_add(
+				e, RC_MALFORMED, "the capture is truncated or malformed in block %zu", count);
 		enum rc rc = raw == BLOCK_SECTION ? RC_OK : block_take(c, s, type, &body);
 		if (rc != RC_OK)
 			return err_add(e, rc,
-				rc == RC_LIMIT ? "out of memory for the capture"
-					       : "the capture's block %zu is malformed",
+				rc == RC_LIMIT ? "out of memory" : "the capture's block %zu is malformed",
 				count);
 	}
 	return RC_OK;
@@ -342,7 +345,7 @@ static enum rc pcapng_read(struct capture *c, struct rd r, struct err *e)
 	struct section *s = calloc(1, sizeof *s);
 
 	if (!s)
-		return err_add(e, RC_LIMIT, "out of memory for the capture");
+		return err_add(e, RC_LIMIT, "out of memory");
 	enum rc rc = blocks_read(c, s, r, e);
 	free(s);
 	return rc;
@@ -357,11 +360,12 @@ enum rc capture_read(struct capture *ret_capture, const void *bytes, size_t n, s
 
 	*c = (struct capture){ 0 };
 	o.swapped = magic == 0xd4c3b2a1 || magic == 0x4d3cb2a1; /* microseconds, nanoseconds */
-	enum rc rc = magic == BLOCK_SECTION ? pcapng_read(c, r, e)
-		     : o.swapped || magic == 0xa1b2c3d4 || magic == 0xa1b23c4d
-			     ? classic_read(c, r, o, e)
-			     : err_add(e, RC_MALFORMED,
-				       "this is no capture: neither pcapng nor libpcap's classic format");
+	enum rc rc =
+		magic == BLOCK_SECTION ? pcapng_read(c, r, e)
+		: o.swapped || magic == 0xa1b2c3d4 || magic == 0xa1b23c4d
+			? classic_read(c, r, o, e)
+			: err_add(e, RC_MALFORMED,
+				  "the file is not a capture: expected pcapng or libpcap's classic format");
 	if (c->n > 0)
 		qsort(c->init, c->n, sizeof *c->init, by_spi);
 	return rc;

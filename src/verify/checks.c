@@ -1,9 +1,11 @@
-/* What is proved and what is not, in plain words: each sentence belongs to a check that was made, or was not.
- */
+/* What is proved and what is not, in plain words: each sentence belongs to a check that was made, or was not. */
 #include "base/bytes.h"
 #include "verify/report.h"
 
+#include <assert.h>
 #include <string.h>
+
+typedef unsigned long long ull;
 
 static const struct {
 	const char *name, *unit, *proves, *missing;
@@ -15,12 +17,13 @@ static const struct {
 
 /* What no check of files can prove. */
 static const char *const never[] = {
-	"that what an entry says is true: who has the machine can have it enter lies from then on",
-	"that nothing was kept from being entered since the machine was taken",
-	"that the key of the log was used on that machine only",
+	"that the statements of entries are true: whoever controls the machine can have it enter false ones",
+	"that every event was entered since the machine was compromised",
+	"that the log's key was used on that machine only",
 };
 
-/* Sentences that depend on numbers of this report. */
+/* ---- details of a check that was made ---- */
+
 static void say_cosigned(struct tw *t, const struct verify_report *r)
 {
 	char time[UTC_TEXT_MAX];
@@ -28,17 +31,15 @@ static void say_cosigned(struct tw *t, const struct verify_report *r)
 	if (!r->policy_given || !r->quorum)
 		return;
 	if (strcmp(r->quorum_name, "none") == 0)
-		tw_say(t, "    your policy asks for no witness: this says nothing about others\n");
+		tw_say(t, "    your policy requires no witness: this says nothing about what others saw\n");
 	else if (r->cosigned < r->size)
 		tw_say(t,
-			"    a quorum ('%s') stands behind the first %llu entries, as of %s; the %llu behind "
-			"them "
-			"are signed by the log's key alone\n",
-			r->quorum_name, (unsigned long long)r->cosigned,
-			utc_text(time, r->cosigned_time_s * 1000000),
-			(unsigned long long)(r->size - r->cosigned));
+			"    the quorum '%s' has cosigned the first %llu entries, as of %s; the %llu after "
+			"them are signed by the log's key alone\n",
+			r->quorum_name, (ull)r->cosigned, utc_text(time, r->cosigned_time_s * 1000000),
+			(ull)(r->size - r->cosigned));
 	else
-		tw_say(t, "    a quorum ('%s') stands behind all of it, as of %s\n", r->quorum_name,
+		tw_say(t, "    the quorum '%s' has cosigned all of it, as of %s\n", r->quorum_name,
 			utc_text(time, r->cosigned_time_s * 1000000));
 }
 
@@ -54,8 +55,6 @@ static void say_uncounted(struct tw *t, const struct verify_report *r)
 
 static void say_details(struct tw *t, const struct verify_report *r, enum verify_check c)
 {
-	typedef unsigned long long ull;
-
 	if (c == VERIFY_CHECK_COSIGNATURES) {
 		say_cosigned(t, r);
 		say_uncounted(t, r);
@@ -64,138 +63,158 @@ static void say_details(struct tw *t, const struct verify_report *r, enum verify
 		tw_say(t, "    up to entry %llu, which that head covers\n",
 			(ull)MAX_OF(r->kept_size, r->since));
 	if (r->since > 0 && (c == VERIFY_CHECK_TILES || c == VERIFY_CHECK_COUNTERS || c == VERIFY_CHECK_TIME))
-		tw_say(t, "    from entry %llu on; how it stood there is what your file says\n",
+		tw_say(t, "    from entry %llu on; the state before it is taken from your file\n",
 			(ull)r->since);
 	if (c == VERIFY_CHECK_SEALS && r->sealed < r->size)
-		tw_say(t, "    the last seal covers %llu entries; the %llu behind it have none\n",
+		tw_say(t, "    the last seal covers %llu entries; the %llu after it have none\n",
 			(ull)r->sealed, (ull)(r->size - r->sealed));
 	if (c == VERIFY_CHECK_RANGE)
-		tw_say(t, "    from %s to %s: entries %llu to %llu (not counted in)\n", r->range.from,
-			r->range.to, (ull)r->range.first, (ull)r->range.end);
-	if ((c == VERIFY_CHECK_COUNTERS || c == VERIFY_CHECK_TIME) && r->unseen)
-		tw_say(t, "    within each stretch that was seen; what lies between is not seen\n");
+		tw_say(t, "    from %s to %s: from entry %llu up to, but without, entry %llu\n",
+			r->range.from, r->range.to, (ull)r->range.first, (ull)r->range.end);
+	if ((c == VERIFY_CHECK_COUNTERS || c == VERIFY_CHECK_TIME) && r->entries_unseen)
+		tw_say(t,
+			"    within each range of entries that was read, not across the gaps between them\n");
 	if (c == VERIFY_CHECK_COUNTERS && r->gaps)
-		tw_say(t, "    %llu entries say that others were left out\n", (ull)r->gaps);
+		tw_say(t, "    %llu entries state that others are missing\n", (ull)r->gaps);
 	if (c == VERIFY_CHECK_TIME && r->clock_steps)
 		tw_say(t,
-			"    the clock (UTC) was set %llu times meanwhile: the dates of entries are what the "
-			"machine believed\n",
+			"    the clock (UTC) was set %llu times: the dates of entries are those of the "
+			"machine's clock\n",
 			(ull)r->clock_steps);
 }
 
-/* What this report in particular leaves open. */
-enum open {
-	OPEN_STALE,
-	OPEN_SINCE,
-	OPEN_UNSEEN,
-	OPEN_OUTSIDE,
-	OPEN_BEHIND,
-	OPEN_SEALS,
-	OPEN_HEADS,
-	OPEN_EARLIER,
-	OPEN_RECOVERY,
-	OPENS
-};
-#define OPEN_TEXT_MAX 1536
+/* ---- what this report leaves open ----
+ *
+ * Each writes its sentence; false: it does not apply.
+ */
 
-/* False: there is nothing to say of it. */
-static bool open_text(const struct verify_report *r, enum open o, const char **ret_name, char *ret_text)
+static bool open_stale(const struct verify_report *r, struct tw *t)
 {
-	struct tw t = tw_over(ret_text, OPEN_TEXT_MAX);
-	typedef unsigned long long ull;
+	if (!r->policy_given || (!r->stale && r->uncosigned == 0))
+		return false;
+	if (r->stale)
+		tw_say(t, "that the witnesses have cosigned as much as required: %s", r->staleness);
+	else
+		tw_say(t, "that others saw the last %llu entries: the quorum has not cosigned them yet",
+			(ull)r->uncosigned);
+	return true;
+}
 
-	switch (o) {
-	case OPEN_STALE:
-		*ret_name = "stale";
-		if (!r->policy_given || (!r->stale && r->uncosigned == 0))
-			return false;
-		if (r->stale)
-			tw_say(&t, "that the witnesses stand behind what they should: %s", r->staleness);
-		else
-			tw_say(&t, "that others saw the last %llu entries: no quorum cosigned them yet",
-				(ull)r->uncosigned);
-		break;
-	case OPEN_SINCE:
-		*ret_name = "since";
-		if (r->since == 0)
-			return false;
-		tw_say(&t,
-			"that the first %llu entries, their tiles and seals are still there, and what they "
-			"say: "
-			"none of it was read. That they were good is the word of your file, which nobody has "
-			"signed, as plaingate %s judged: what that version did not find is not found now",
-			(ull)r->since, r->since_version);
-		break;
-	case OPEN_UNSEEN:
-		*ret_name = "unseen";
-		if (r->unseen == 0)
-			return false;
-		tw_say(&t,
-			"what %llu entries say, which are %s; only their hashes are here: ", (ull)r->unseen,
-			r->bundle ? "not in the bundle" : "in an archive, says the directory");
-		report_holes(&t, r);
-		break;
-	case OPEN_OUTSIDE:
-		*ret_name = "outside";
-		if (!r->bundle || r->unseen == 0)
-			return false;
-		tw_say(&t,
-			"that none of these is dated within the bundle's time: the clock may have been set "
-			"where nobody sees it%s",
-			r->clock_steps ? ", and it was set where it is seen" : "");
-		break;
-	case OPEN_BEHIND:
-		*ret_name = "behind";
-		if (!r->bundle || r->range.end < r->size)
-			return false;
-		tw_say(&t,
-			"that nothing of the bundle's time came behind the %llu entries of its head: the "
-			"range "
-			"goes up to its last one",
-			(ull)r->size);
-		break;
-	case OPEN_SEALS:
-		*ret_name = "seals_unseen";
-		if (r->unseen == 0 || r->seals_unseen == 0)
-			return false;
-		tw_say(&t, "%llu seals over sizes within these", (ull)r->seals_unseen);
-		break;
-	case OPEN_HEADS:
-		*ret_name = "heads_unseen";
-		if (r->heads_unseen == 0)
-			return false;
-		tw_say(&t, "that %llu heads of the journal over sizes within these are of this history",
-			(ull)r->heads_unseen);
-		break;
-	case OPEN_EARLIER:
-		*ret_name = "earlier";
-		if (r->earlier <= r->ended_read)
-			return false;
-		tw_say(&t, "anything about %llu more logs in the folder `%s`: verify each by itself",
-			(ull)(r->earlier - r->ended_read), LEDGER_PATH_BEFORE);
-		break;
-	default:
-		*ret_name = "recovery";
-		if (!r->recovery_due)
-			return false;
-		tw_say(&t, "what the log before this one held behind the place where its disk was put back");
-		if (r->recoveries == 0)
-			tw_say(&t, "; the entry about it (ledger_recovery) is not here");
-		else if (r->made[VERIFY_CHECK_RECOVERY] == 0)
-			tw_say(&t,
-				"; nor that a witness saw it: there is no note of one, neither in "
-				"ledger_recovery nor in "
-				"`%s`",
-				LEDGER_PATH_BEFORE);
-		else if (!r->recovery_witnessed)
-			tw_say(&t, "; nor that a witness saw it: that the note is cosigned was not checked "
-				   "by your policy");
-		if (r->ended_read == 0)
-			tw_say(&t, "; and nothing about what was left of it, which is not here, or not all "
-				   "of it, or "
-				   "was not read");
-	}
-	return tw_done(&t) > 0;
+static bool open_since(const struct verify_report *r, struct tw *t)
+{
+	if (r->since == 0)
+		return false;
+	tw_say(t,
+		"that the first %llu entries, their tiles and seals still exist, and what they state: none "
+		"of it was read. That they were good is the statement of your file, which nobody has signed, "
+		"by the checks of plaingate %s: what that version did not find is not found now",
+		(ull)r->since, r->since_version);
+	return true;
+}
+
+static bool open_unseen(const struct verify_report *r, struct tw *t)
+{
+	if (r->entries_unseen == 0)
+		return false;
+	tw_say(t,
+		"what %llu entries state, which are %s; only their hashes are here: ", (ull)r->entries_unseen,
+		r->bundle ? "not in the bundle" : "in an archive, according to the directory");
+	report_holes(t, r);
+	return true;
+}
+
+static bool open_outside(const struct verify_report *r, struct tw *t)
+{
+	if (!r->bundle || r->entries_unseen == 0)
+		return false;
+	tw_say(t,
+		"that none of these is dated within the bundle's time: the clock may have been set among "
+		"entries that were not read%s",
+		r->clock_steps ? ", and it was set among those that were" : "");
+	return true;
+}
+
+static bool open_range_end(const struct verify_report *r, struct tw *t)
+{
+	if (!r->bundle || r->range.end < r->size)
+		return false;
+	tw_say(t,
+		"that no later entry than the %llu of the bundle's head is of the bundle's time: the range "
+		"ends with the last one",
+		(ull)r->size);
+	return true;
+}
+
+static bool open_seals(const struct verify_report *r, struct tw *t)
+{
+	if (r->entries_unseen == 0 || r->seals_unseen == 0)
+		return false;
+	tw_say(t, "%llu seals over sizes within these", (ull)r->seals_unseen);
+	return true;
+}
+
+static bool open_heads(const struct verify_report *r, struct tw *t)
+{
+	if (r->heads_unseen == 0)
+		return false;
+	tw_say(t, "that %llu heads of the journal over sizes within these are of this history",
+		(ull)r->heads_unseen);
+	return true;
+}
+
+static bool open_ended_logs(const struct verify_report *r, struct tw *t)
+{
+	if (r->ended_logs <= r->ended_logs_verified)
+		return false;
+	tw_say(t, "anything about %llu more logs in the directory `%s`: verify each by itself",
+		(ull)(r->ended_logs - r->ended_logs_verified), LEDGER_PATH_BEFORE);
+	return true;
+}
+
+static bool open_recovery(const struct verify_report *r, struct tw *t)
+{
+	if (!r->recovery_expected)
+		return false;
+	tw_say(t, "what the log before this one contained after the point to which its disk was set back");
+	if (r->recoveries == 0)
+		tw_say(t, "; the entry about it (ledger_recovery) is not here");
+	else if (r->made[VERIFY_CHECK_RECOVERY] == 0)
+		tw_say(t,
+			"; nor that a witness saw it: there is no note of a witness, neither in "
+			"ledger_recovery nor in `%s`",
+			LEDGER_PATH_BEFORE);
+	else if (!r->recovery_witnessed)
+		tw_say(t,
+			"; nor that a witness saw it: no policy of yours has checked the note's cosignature");
+	if (r->ended_logs_verified == 0)
+		tw_say(t, "; and nothing about the entries that were left of it, which are not here, are "
+			  "incomplete or were not read");
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*text)(const struct verify_report *r, struct tw *t);
+} opens[] = {
+	{ "stale", open_stale },
+	{ "since", open_since },
+	{ "entries_unseen", open_unseen },
+	{ "range_outside", open_outside },
+	{ "range_end", open_range_end },
+	{ "seals_unseen", open_seals },
+	{ "heads_unseen", open_heads },
+	{ "ended_logs", open_ended_logs },
+	{ "recovery", open_recovery },
+};
+#define OPEN_TEXT_SIZE 1536
+
+/* The sentence that opens[o] has to say of this report; false: none. */
+static bool open_text(const struct verify_report *r, size_t o, char ret_text[OPEN_TEXT_SIZE])
+{
+	struct tw t = tw_over(ret_text, OPEN_TEXT_SIZE);
+
+	assert(o < COUNT_OF(opens));
+	return opens[o].text(r, &t) && tw_done(&t) > 0;
 }
 
 static bool missing_matters(const struct verify_report *r, size_t c)
@@ -207,18 +226,16 @@ static bool missing_matters(const struct verify_report *r, size_t c)
 size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t size)
 {
 	struct tw t = tw_over(ret_text, size);
-	char open[OPEN_TEXT_MAX];
-	const char *name;
+	char open[OPEN_TEXT_SIZE];
 
 	if (!r->good) {
 		tw_say(&t,
-			"Nothing is proved: what was found (%s) makes the rest worth nothing until somebody "
-			"has "
-			"looked at it.\n",
+			"Nothing is proved: while the finding (%s) is not explained, the other checks prove "
+			"nothing.\n",
 			verify_class_name(r->found));
 		return tw_done(&t);
 	}
-	tw_say(&t, "What is proved, if nobody but the log has the private half of its key:\n");
+	tw_say(&t, "What is proved, provided that nobody but the log has its private key:\n");
 	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++) {
 		if (r->made[c] == 0)
 			continue;
@@ -230,8 +247,8 @@ size_t verify_explain_text(const struct verify_report *r, char *ret_text, size_t
 	for (size_t c = 0; c < VERIFY_CHECK_COUNT; c++)
 		if (missing_matters(r, c))
 			tw_say(&t, "  - %s\n", checks[c].missing);
-	for (enum open o = OPEN_STALE; o < OPENS; o++)
-		if (open_text(r, o, &name, open))
+	for (size_t o = 0; o < COUNT_OF(opens); o++)
+		if (open_text(r, o, open))
 			tw_say(&t, "  - %s\n", open);
 	for (size_t i = 0; i < COUNT_OF(never); i++)
 		tw_say(&t, "  - %s\n", never[i]);
@@ -256,8 +273,7 @@ void report_checks_json(struct jw *w, const struct verify_report *r)
 
 void report_not_proved_json(struct jw *w, const struct verify_report *r)
 {
-	char open[OPEN_TEXT_MAX];
-	const char *name;
+	char open[OPEN_TEXT_SIZE];
 
 	jw_array(w, "not_proved");
 	for (size_t c = 0; r->good && c < VERIFY_CHECK_COUNT; c++) {
@@ -268,11 +284,11 @@ void report_not_proved_json(struct jw *w, const struct verify_report *r)
 		jw_str(w, "text", checks[c].missing);
 		jw_end(w);
 	}
-	for (enum open o = OPEN_STALE; r->good && o < OPENS; o++) {
-		if (!open_text(r, o, &name, open))
+	for (size_t o = 0; r->good && o < COUNT_OF(opens); o++) {
+		if (!open_text(r, o, open))
 			continue;
 		jw_object(w, NULL);
-		jw_str(w, "name", name);
+		jw_str(w, "name", opens[o].name);
 		jw_str(w, "text", open);
 		jw_end(w);
 	}

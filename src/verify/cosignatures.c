@@ -24,7 +24,7 @@ static enum rc witnesses_of(struct walk *w, const struct signed_head *h, const c
 		enum rc rc = cosign_verify(&h->note, &p->witness[i].key, &time_s, NULL);
 		if (rc == RC_AUTH)
 			return report_finding(&w->cosignature, VERIFY_COSIGNATURE,
-				"%s: the cosignature of witness '%s' is wrong", name, p->witness[i].name);
+				"%s: invalid cosignature of witness '%s'", name, p->witness[i].name);
 		if (rc != RC_OK)
 			continue;
 		w->report->made[VERIFY_CHECK_COSIGNATURES]++;
@@ -86,27 +86,27 @@ static void freshness_check(struct walk *w)
 	uint64_t end = r->bundle ? MIN_OF(r->range.end + 1, w->edge.size) : w->edge.size;
 	char time[UTC_TEXT_MAX];
 
-	uint64_t age_max = o->max_age_s != VERIFY_USUAL ? o->max_age_s
-			   : r->bundle			? VERIFY_ANY
-							: VERIFY_MAX_AGE_S;
-	uint64_t uncosigned_max = o->max_uncosigned != VERIFY_USUAL ? o->max_uncosigned
-				  : r->bundle			    ? 0
-								    : VERIFY_MAX_UNCOSIGNED;
+	uint64_t age_max = o->max_age_s != VERIFY_DEFAULT ? o->max_age_s
+			   : r->bundle			  ? VERIFY_ANY
+							  : VERIFY_MAX_AGE_S;
+	uint64_t uncosigned_max = o->max_uncosigned != VERIFY_DEFAULT ? o->max_uncosigned
+				  : r->bundle			      ? 0
+								      : VERIFY_MAX_UNCOSIGNED;
 
 	r->uncosigned = end > r->cosigned ? end - r->cosigned : 0;
 	if (o->policy->quorum.kind == POLICY_NONE)
 		return;
 	if (r->uncosigned > uncosigned_max)
-		report_stale(r, "no quorum stands behind the last %llu entries, at most %llu may be without",
+		report_stale(r, "the quorum has not cosigned the last %llu entries, at most %llu are allowed",
 			(unsigned long long)r->uncosigned, (unsigned long long)uncosigned_max);
 	else if (o->now_s && o->now_s > r->cosigned_time_s && o->now_s - r->cosigned_time_s > age_max)
-		report_stale(r, "the quorum is of %s, %llu s ago; at most %llu s are allowed",
+		report_stale(r, "the quorum's cosignatures are of %s, %llu s ago; at most %llu s are allowed",
 			utc_text(time, r->cosigned_time_s * 1000000),
 			(unsigned long long)(o->now_s - r->cosigned_time_s), (unsigned long long)age_max);
 	else if (r->recoveries > 0 && !r->recovery_witnessed)
 		report_stale(r,
-			"the log began in a recovery, and no witness of the policy is shown to have seen "
-			"the one before it");
+			"the log began in a recovery, and no cosignature by a witness of the policy shows "
+			"the log before it");
 }
 
 void cosignatures_check(struct walk *w)
@@ -144,10 +144,10 @@ void cosignatures_check(struct walk *w)
 		freshness_check(w);
 	else if (future)
 		report_stale(r,
-			"the quorum is dated in the future: the clock of this machine or of a witness is "
-			"wrong");
+			"the quorum's cosignatures are dated in the future: the clock of this machine or of "
+			"a witness is wrong");
 	else
 		report_finding(&w->cosignature, VERIFY_COSIGNATURE, "%s",
 			why.text[0] ? why.text
-				    : "nothing is published yet that witnesses could have cosigned");
+				    : "no checkpoint has been published yet for witnesses to cosign");
 }

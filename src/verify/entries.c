@@ -54,7 +54,8 @@ static void boot_begins(struct walk *w, const struct ledger_entry *entry, uint64
 	/* It may have begun where nobody can see. */
 	w->resuming = w->hole;
 	if (entry->type != LEDGER_LEDGER_START && !w->hole)
-		report_finding_at(&w->entry, VERIFY_ENTRY, index, "a new boot begins without ledger_start");
+		report_finding_at(
+			&w->entry, VERIFY_ENTRY, index, "a new boot begins without a ledger_start entry");
 }
 
 /* The counter of a source that was not seen since the hole: it goes on from here. */
@@ -113,17 +114,16 @@ static void order_check(struct walk *w, const struct ledger_entry *entry, uint64
 	if (!ledger_counters_follow(&w->counters, entry, &due)) {
 		if (entry->n == due)
 			report_finding_at(&w->entry, VERIFY_COUNTER, index,
-				"the numbers that it states are not those that are due");
+				"its counters differ from those of the entries before it");
 		else
 			report_finding_at(&w->entry, VERIFY_COUNTER, index,
-				"number %llu of %s in its run %u does not follow, %llu is due: entries are "
-				"missing or stand twice",
+				"counter %llu of %s, run %u: expected %llu: entries are missing or duplicated",
 				(unsigned long long)entry->n, entry->source, (unsigned)entry->run,
 				(unsigned long long)due);
 	}
 	if (entry->mono_us < w->last_mono)
 		report_finding_at(&w->entry, VERIFY_TIME, index,
-			"its monotonic time lies before that of the entry before it");
+			"its monotonic time precedes that of the entry before it");
 	clock_check(w, entry, index);
 	w->last_mono = entry->mono_us;
 	w->report->recoveries += entry->type == LEDGER_LEDGER_RECOVERY;

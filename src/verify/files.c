@@ -10,7 +10,8 @@ enum rc report_read_result(struct walk *w, const char *path, enum rc rc)
 		return rc;
 	if (rc != RC_MALFORMED)
 		return report_unread(w, path);
-	report_finding(&w->file, VERIFY_FILE, "%s is a link or no plain file: a ledger has none", path);
+	report_finding(&w->file, VERIFY_FILE,
+		"%s is a link or not a regular file: a ledger contains regular files only", path);
 	return RC_IO;
 }
 

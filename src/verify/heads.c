@@ -13,7 +13,7 @@
 static const char *const names[HEADS] = {
 	[HEAD_CHECKPOINT] = LEDGER_PATH_CHECKPOINT,
 	[HEAD_COSIGNED] = VERIFY_PATH_COSIGNED,
-	[HEAD_KEPT] = "the head that was kept",
+	[HEAD_KEPT] = "the kept head",
 	[HEAD_SINCE] = "the head of --since",
 };
 
@@ -46,10 +46,10 @@ static enum rc key_by_policy(struct walk *w)
 	}
 	if (other)
 		return report_finding(&w->stop, VERIFY_KEY,
-			"%s is of none of the policy's logs: it has the key of '%s' under a name that a "
-			"recovery gives: ask its owner why, and name it in a policy of its own",
+			"%s is not of a log in the policy: it has the key of '%s' under the name that "
+			"follows a recovery: ask its owner why, and name it in a policy file of its own",
 			LEDGER_PATH_VKEY, other);
-	return report_finding(&w->stop, VERIFY_KEY, "%s is of none of the policy's logs", LEDGER_PATH_VKEY);
+	return report_finding(&w->stop, VERIFY_KEY, "%s is not of a log in the policy", LEDGER_PATH_VKEY);
 }
 
 /* The report names it from the start: who looks at entries asks whose they are. */
@@ -69,17 +69,17 @@ enum rc log_key_choose(struct walk *w, struct err *e)
 	w->report->vkey_given = w->options->vkey != NULL;
 	if (w->options->vkey &&
 		note_key_parse(&w->key, w->options->vkey, strlen(w->options->vkey), &why) != RC_OK)
-		return err_add(e, RC_MALFORMED, "the verifier key that was given: %s", why.text);
+		return err_add(e, RC_MALFORMED, "invalid verifier key: %s", why.text);
 	if (w->options->vkey)
 		key_take(w);
 	enum rc rc = walk_file_read(w, LEDGER_PATH_VKEY, &bytes, &n);
 	if (rc == RC_NOT_FOUND)
-		return report_finding(&w->stop, VERIFY_KEY, "%s is missing; is this where the ledger is?",
+		return report_finding(&w->stop, VERIFY_KEY, "%s is missing: is this a ledger's directory?",
 			LEDGER_PATH_VKEY);
 	if (rc != RC_OK)
 		return rc;
 	rc = n > 0 && bytes[n - 1] == '\n' ? note_key_parse(&there, (const char *)bytes, n - 1, &why)
-					   : err_add(&why, RC_MALFORMED, "it does not end with a line feed");
+					   : err_add(&why, RC_MALFORMED, "expected a line feed at the end");
 	free(bytes);
 	if (rc != RC_OK)
 		return report_finding(&w->stop, VERIFY_KEY, "%s: %s", LEDGER_PATH_VKEY, why.text);
@@ -88,7 +88,7 @@ enum rc log_key_choose(struct walk *w, struct err *e)
 		key_take(w);
 	} else if (!same_key(&w->key, &there))
 		return report_finding(&w->stop, VERIFY_KEY,
-			"%s names another key than the one that was given", LEDGER_PATH_VKEY);
+			"%s contains another verifier key than the given one", LEDGER_PATH_VKEY);
 	if (!w->options->vkey && w->options->policy && w->options->policy->logs_n > 0)
 		rc = key_by_policy(w);
 	w->report->made[VERIFY_CHECK_KEY] += rc == RC_OK && w->report->vkey_given;
@@ -122,10 +122,11 @@ enum rc head_check(struct walk *w, struct finding *f, const char *where, const v
 	/* Lines of witnesses may stand behind the ledger's own in the checkpoint; nowhere else. */
 	size_t own = own_lines(w, ret_note);
 	if (own != 1 || (!others && ret_note->signatures_n != 1))
-		return report_finding(f, VERIFY_SIGNATURE, "%s has %zu signatures, expected the ledger's one",
-			where, others ? own : ret_note->signatures_n);
+		return report_finding(f, VERIFY_SIGNATURE,
+			"%s has %zu signatures, expected one by the ledger's key", where,
+			others ? own : ret_note->signatures_n);
 	if (strcmp(ret->origin, w->key.name) != 0)
-		return report_finding(f, VERIFY_CHECKPOINT, "%s is of the log '%s', the key is of '%s'",
+		return report_finding(f, VERIFY_CHECKPOINT, "%s is of the log '%s', but the key is of '%s'",
 			where, ret->origin, w->key.name);
 	w->report->made[VERIFY_CHECK_SIGNATURES]++;
 	return RC_OK;
@@ -150,16 +151,15 @@ enum rc head_load_given(struct walk *w, int which, const void *bytes, size_t n, 
 	struct err why = { 0 };
 
 	if (note_parse_foreign(&h->note, bytes, n, &why) != RC_OK)
-		return err_add(e, RC_MALFORMED, "the head that was kept is no head: %s", why.text);
+		return err_add(e, RC_MALFORMED, "the kept head is malformed: %s", why.text);
 	if (of_ended_log(w, &h->note))
 		return err_add(e, RC_MALFORMED,
-			"the head that was kept is of the log that ended when this one began in a recovery: "
-			"give it with the folder '%s/...'",
+			"the kept head is of the log that ended when this one began in a recovery: verify it "
+			"with the directory '%s/...'",
 			LEDGER_PATH_BEFORE);
 	if (note_verify(&h->note, &w->key, &why) != RC_OK ||
 		checkpoint_parse(&h->c, h->note.text, h->note.text_n, &why) != RC_OK)
-		return err_add(
-			e, RC_MALFORMED, "the head that was kept is none of this ledger: %s", why.text);
+		return err_add(e, RC_MALFORMED, "the kept head is not of this ledger: %s", why.text);
 	h->any = true;
 	w->report->made[VERIFY_CHECK_SIGNATURES]++;
 	return RC_OK;
@@ -226,7 +226,8 @@ void heads_compare(struct walk *w)
 	for (size_t i = 1; i < j->records_n; i++)
 		if (j->by_size[i]->c.size == j->by_size[i - 1]->c.size &&
 			!merkle_equal(&j->by_size[i]->c.root, &j->by_size[i - 1]->c.root))
-			report_fork(w, "a record of the journal", "another one", j->by_size[i]->c.size);
+			report_fork(w, "a record of the journal", "another record of the journal",
+				j->by_size[i]->c.size);
 }
 
 void heads_check_at_size(struct walk *w)
@@ -240,8 +241,8 @@ void heads_check_at_size(struct walk *w)
 		if (!h->confirmed && !(i == HEAD_KEPT && w->options->ended) &&
 			i != HEAD_CHECKPOINT) /* that one is looked at when all its entries are read */
 			report_finding(&w->head, VERIFY_HEAD,
-				"the first %llu entries are not those that %s covers: history was written "
-				"again",
+				"the first %llu entries differ from those that %s covers: history was "
+				"rewritten",
 				(unsigned long long)h->c.size, head_name(i));
 		if (h->confirmed && i == HEAD_KEPT)
 			w->report->made[VERIFY_CHECK_KEPT]++;
@@ -250,22 +251,20 @@ void heads_check_at_size(struct walk *w)
 
 void heads_end(struct walk *w)
 {
-	char text[96];
-
 	for (int i = HEAD_COSIGNED; i < (w->options->ended ? HEAD_KEPT : HEADS); i++) {
 		const struct signed_head *h = &w->heads[i];
 		if (!h->any || h->confirmed || h->c.size <= 0)
 			continue;
 		if (h->c.size > w->edge.size) {
 			report_finding(&w->head, VERIFY_HEAD,
-				"%s covers %llu entries, and the ledger has only %llu: it was cut back",
+				"%s covers %llu entries, but the ledger has only %llu: it was truncated",
 				head_name(i), (unsigned long long)h->c.size,
 				(unsigned long long)w->edge.size);
 		} else if (w->head.class == VERIFY_NONE) {
-			snprintf(text, sizeof text,
-				"what %s covers: %llu entries, within what is not here; it", head_name(i),
-				(unsigned long long)h->c.size);
-			report_unread(w, text);
+			report_finding(&w->unread, VERIFY_FILE,
+				"%s covers %llu entries and ends within entries that are not here: its root "
+				"cannot be checked",
+				head_name(i), (unsigned long long)h->c.size);
 		}
 	}
 }

@@ -49,7 +49,7 @@ static enum rc record_take(struct walk *w, const struct journal_record *record, 
 		j->record = grown;
 		j->records_room = room;
 	}
-	snprintf(where, sizeof where, "journal, the record at byte %zu", at);
+	snprintf(where, sizeof where, "the journal's record at byte %zu", at);
 	enum rc rc = head_check(w, &j->bad, where, record->note, record->note_n, false, &note, &r.c);
 	if (rc == RC_OK)
 		j->record[j->records_n++] = r;
@@ -123,7 +123,8 @@ void journal_check_at_size(struct walk *w)
 		if (r->j.first == w->edge.size && journal_record_published(w, r) &&
 			!journal_record_good(w, r))
 			report_finding_at(&w->head, VERIFY_JOURNAL, r->j.first,
-				"journal, the record at byte %zu: its entries are not what its head signs",
+				"the journal's record at byte %zu: its entries do not have the root that its "
+				"head signs",
 				r->at);
 	}
 	for (; j->sizes_passed < j->records_n && j->by_size[j->sizes_passed]->c.size <= w->edge.size;
@@ -137,9 +138,8 @@ void journal_check_at_size(struct walk *w)
 			w->report->heads_unseen++;
 		else if (journal_record_published(w, r) && !merkle_equal(&root, &r->c.root))
 			report_finding(&w->head, VERIFY_HEAD,
-				"the first %llu entries are not those that the journal's record at byte %zu "
-				"signs: the "
-				"log's key has signed two histories",
+				"the first %llu entries differ from those that the journal's record at byte "
+				"%zu signs: the log's key has signed two histories",
 				(unsigned long long)r->c.size, r->at);
 	}
 }

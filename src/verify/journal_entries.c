@@ -19,16 +19,15 @@ static enum rc record_check(struct walk *w, const struct signed_record *r)
 		if (rc != RC_OK) {
 			w->stop.class = VERIFY_NONE;
 			return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
-				"journal, the record at byte %zu begins at entry %llu, the checkpoint covers "
-				"%llu, and "
-				"what lies between is not whole",
+				"the journal's record at byte %zu begins at entry %llu, the checkpoint "
+				"covers %llu entries, and those between are incomplete",
 				r->at, (unsigned long long)r->j.first,
 				(unsigned long long)w->report->published);
 		}
 	}
 	if (r->j.first != w->edge.size)
 		return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
-			"journal, the record at byte %zu begins at entry %llu", r->at,
+			"the journal's record at byte %zu begins at entry %llu, expected this entry", r->at,
 			(unsigned long long)r->j.first);
 	bool good = journal_record_good(w, r);
 	while (bundle_next(&left.entries, &entry, &entry_n)) {
@@ -40,7 +39,9 @@ static enum rc record_check(struct walk *w, const struct signed_record *r)
 	}
 	if (!good)
 		return report_finding_at(&w->stop, VERIFY_JOURNAL, r->j.first,
-			"journal, the record at byte %zu: its entries are not what its head signs", r->at);
+			"the journal's record at byte %zu: its entries do not have the root that its head "
+			"signs",
+			r->at);
 	w->report->made[VERIFY_CHECK_JOURNAL]++;
 	w->report->made[VERIFY_CHECK_ENTRIES] += count;
 	return RC_OK;
@@ -63,9 +64,9 @@ enum rc journal_check(struct walk *w)
 		return RC_OK;
 	return report_finding_at(&w->stop, VERIFY_JOURNAL, w->edge.size,
 		"the journal's record at byte %zu %s%s", j->end_at,
-		j->end == RC_TRUNCATED ? "is cut" : "was altered or torn",
+		j->end == RC_TRUNCATED ? "is truncated" : "is altered or incomplete",
 		journal_goes_on(j->bytes + j->end_at, j->n - j->end_at)
-			? ", and others follow it"
-			: "; after a loss of power the next start of the ledger cuts it off, nobody had a "
-			  "receipt for it");
+			? ", and other records follow it"
+			: "; after a power loss the ledger removes it at its next start: it was not "
+			  "acknowledged");
 }

@@ -119,7 +119,7 @@ static struct batch *batch_of(
 	struct batch *b = ledger_entry_hex(entry, name, root, sizeof root) ? batch_find(c, root) : NULL;
 
 	if (!b)
-		err_add(e, RC_AUTH, "it names a batch of ephemeral keys that was not committed to before");
+		err_add(e, RC_AUTH, "it names a batch of ephemeral keys without a commitment before it");
 	return b;
 }
 
@@ -172,7 +172,9 @@ static enum rc commitment(
 	if (!ledger_entry_hex(entry, "root", made.root, sizeof made.root) || leaves == 0 ||
 		leaves > LEAF_COUNT_MAX || opens == 0 || opens >= leaves || !groups ||
 		!leaf_groups_parse(groups, n, &made.groups))
-		return err_add(e, RC_AUTH, "the commitment to ephemeral keys has not its form");
+		return err_add(e, RC_AUTH,
+			"malformed leaf_batch: expected a root, groups, and fewer leaves to open than there "
+			"are");
 	if (c->policy && !c->trees && !(c->trees = calloc(TREES_MAX, sizeof *c->trees)))
 		return RC_LIMIT;
 	c->trees_until = index + TREES_MAX;
@@ -181,8 +183,9 @@ static enum rc commitment(
 		return batch_add(c, &made);
 	/* A keeper that got no receipt says the same again. */
 	if (b->leaves != made.leaves || b->opens != made.opens || b->groups != made.groups || b->challenged)
-		return err_add(
-			e, RC_AUTH, "a batch of ephemeral keys is committed to again, otherwise or too late");
+		return err_add(e, RC_AUTH,
+			"a batch of ephemeral keys is committed to a second time, with other parameters or "
+			"after its challenge");
 	return RC_OK;
 }
 
@@ -209,13 +212,15 @@ static enum rc hashes(struct leaves_check *c, const struct ledger_entry *entry, 
 		return RC_AUTH;
 	if (!fields_read(entry, keys, octets, &n) || n % SHA256_SIZE != 0 || first >= b->leaves ||
 		n / SHA256_SIZE > b->leaves - first)
-		return err_add(e, RC_AUTH, "the hashes of ephemeral keys have not their form");
+		return err_add(e, RC_AUTH,
+			"malformed leaf_hashes: expected whole hashes in base64, within the batch");
 	for (size_t i = 0; i < n / SHA256_SIZE && b->hash; i++) {
 		uint8_t *seen = &b->seen[first + i];
 		uint8_t *hash = b->hash[first + i].b;
 
 		if (*seen & HASH_KNOWN && memcmp(hash, octets + i * SHA256_SIZE, SHA256_SIZE) != 0)
-			return err_add(e, RC_AUTH, "the hash of an ephemeral key was another one before");
+			return err_add(e, RC_AUTH,
+				"the hash of an ephemeral key differs from the one in an earlier entry");
 		memcpy(hash, octets + i * SHA256_SIZE, SHA256_SIZE);
 		b->hashes_n += !(*seen & HASH_KNOWN);
 		*seen |= HASH_KNOWN;
@@ -224,7 +229,7 @@ static enum rc hashes(struct leaves_check *c, const struct ledger_entry *entry, 
 		b->whole = root_is_made(b);
 		if (!b->whole)
 			return err_add(
-				e, RC_AUTH, "the hashes of ephemeral keys do not make the batch's root");
+				e, RC_AUTH, "the hashes of ephemeral keys do not have the batch's root");
 	}
 	return RC_OK;
 }
@@ -252,7 +257,7 @@ static enum rc strength_of(
 		return RC_OK;
 	if (!attest_read(later, n, &of.size, &lines) || of.size <= b->index || of.size > index)
 		return err_add(e, RC_AUTH,
-			"the challenge of ephemeral keys does not come from cosignatures of a checkpoint "
+			"the challenge of ephemeral keys is not derived from cosignatures of a checkpoint "
 			"between the batch and itself");
 	b->strength = UNCHECKED;
 	if (!c->policy)
@@ -283,7 +288,7 @@ static enum rc challenge(
 		return RC_AUTH;
 	if (!later || !b->whole)
 		return err_add(e, RC_AUTH,
-			"a batch of ephemeral keys is challenged that is not committed to as a whole");
+			"a batch of ephemeral keys is challenged before all of its hashes are committed to");
 	sha256(later_hash, later, n);
 	if (b->challenged)
 		return memcmp(later_hash, b->later_hash, sizeof later_hash) == 0
@@ -318,9 +323,8 @@ static enum rc parts_take(struct leaves_check *c, const struct batch *b, const u
 	for (size_t i = 0; i < n; i++) {
 		if (digests_get(&c->parts, part[i], NULL))
 			return err_add(e, RC_AUTH,
-				"a share or public value of this leaf of ephemeral keys stands in another "
-				"one, "
-				"which was opened or served");
+				"a share or public value of this leaf of ephemeral keys occurs in another "
+				"leaf that was opened or used");
 		if (!digests_put(&c->parts, part[i], 0))
 			return RC_LIMIT;
 	}
@@ -339,8 +343,8 @@ static enum rc open_one(struct leaves_check *c, struct batch *b, uint32_t place,
 	hash = merkle_leaf(data, leaf_data_size(b->groups));
 	if (!merkle_equal(&hash, &b->hash[index]))
 		return err_add(e, RC_AUTH,
-			"leaf %u of a batch of ephemeral keys does not come from the shares that are opened "
-			"for it",
+			"leaf %u of a batch of ephemeral keys is not derived from the shares that are "
+			"disclosed for it",
 			index);
 	if (b->seen[index] & OPENED)
 		return RC_OK; /* said again */
@@ -379,10 +383,12 @@ static enum rc opened(struct leaves_check *c, const struct ledger_entry *entry, 
 	if (!b)
 		return RC_AUTH;
 	if (!b->challenged)
-		return err_add(e, RC_AUTH, "leaves are opened before their challenge");
+		return err_add(e, RC_AUTH, "leaves are opened before the batch is challenged");
 	if (!fields_read(entry, keys, octets, &n) || n % each != 0 || first >= b->opens ||
 		n / each > b->opens - first)
-		return err_add(e, RC_AUTH, "opened leaves have not their form");
+		return err_add(e, RC_AUTH,
+			"malformed leaves_opened: expected both shares of each leaf in base64, within the "
+			"challenged leaves");
 	for (size_t i = 0; i < n / each && rc == RC_OK && b->hash; i++)
 		rc = open_one(c, b, (uint32_t)(first + i), octets + i * each, e);
 	if (rc == RC_OK && b->hash && b->opened_n == b->opens)
@@ -399,8 +405,8 @@ static enum rc batch_end(struct leaves_check *c, const struct ledger_entry *entr
 		return RC_AUTH;
 	if (b->over || b->named_n + b->failed_n > used ||
 		used + ledger_entry_number(entry, "unused") != b->leaves - b->opens)
-		return err_add(
-			e, RC_AUTH, "the end of a batch of ephemeral keys does not fit what was used of it");
+		return err_add(e, RC_AUTH,
+			"the end of a batch of ephemeral keys does not match the leaves that were used");
 	b->over = true;
 	b->over_s = seconds_of(entry);
 	b->used = used;
@@ -421,28 +427,28 @@ static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, s
 	if (!base64_field(entry, "leaf", data, sizeof data, &data_n) || data_n != leaf_data_size(b->groups) ||
 		!base64_field(entry, "leaf_path", path, sizeof path, &path_n) || path_n % SHA256_SIZE != 0 ||
 		index >= b->leaves)
-		return err_add(e, RC_AUTH, "the leaf that it names has not its form");
+		return err_add(e, RC_AUTH,
+			"malformed leaf: expected its data, its inclusion path and an index within the batch");
 	proof.n = path_n / SHA256_SIZE;
 	memcpy(proof.hash, path, path_n);
 	leaf = merkle_leaf(data, data_n);
 	memcpy(root.b, b->root, sizeof root.b);
 	if (merkle_check_inclusion(&proof, index, b->leaves, &leaf, &root) != RC_OK)
-		return err_add(e, RC_AUTH, "the leaf that it names is not in its batch");
+		return err_add(e, RC_AUTH, "the leaf is not in the batch: its inclusion proof does not hold");
 	if (b->opened_n < b->opens)
 		return err_add(
-			e, RC_AUTH, "it uses a leaf of a batch before those that were picked were opened");
+			e, RC_AUTH, "it uses a leaf of a batch before the challenged leaves were opened");
 	if (b->seen[index] & PICKED)
-		return err_add(e, RC_AUTH, "it uses leaf %u, which is opened", (unsigned)index);
+		return err_add(e, RC_AUTH, "it uses leaf %u, which is one of the challenged leaves",
+			(unsigned)index);
 	if (b->seen[index] & NAMED)
 		return err_add(
-			e, RC_AUTH, "it uses leaf %u, which served an exchange before", (unsigned)index);
+			e, RC_AUTH, "it uses leaf %u, which an earlier exchange used", (unsigned)index);
 	if (b->seen[index] & FAILED)
-		return err_add(e, RC_AUTH,
-			"it uses leaf %u, whose exchange came to nothing, says an entry before",
+		return err_add(e, RC_AUTH, "it uses leaf %u, whose exchange failed, by an earlier entry",
 			(unsigned)index);
 	if (b->over && b->named_n + b->failed_n >= b->used)
-		return err_add(e, RC_AUTH,
-			"it uses a leaf of a batch that was over, and had served fewer exchanges");
+		return err_add(e, RC_AUTH, "it uses a leaf of a batch that had ended with fewer leaves used");
 	b->seen[index] |= NAMED;
 	b->named_n++;
 	c->report.named++;
@@ -457,20 +463,21 @@ static enum rc failed(struct leaves_check *c, const struct ledger_entry *entry, 
 
 	r.text = ledger_entry_field(entry, "leaves", &r.n);
 	if (!r.text || !ledger_entry_field(entry, "batch", &batch_n))
-		return err_add(e, RC_AUTH, "it has no room for leaves");
+		return err_add(e, RC_AUTH, "the fields batch and leaves are missing");
 	if (r.n == 0 && batch_n == 0)
 		return RC_OK;
 	if (!(b = batch_of(c, entry, "batch", e)))
 		return RC_AUTH;
 	if (b->opened_n < b->opens)
 		return err_add(
-			e, RC_AUTH, "leaves came to nothing before those that were picked were opened");
+			e, RC_AUTH, "leaves are reported as failed before the challenged leaves were opened");
 	r.most = b->leaves - 1;
 	while (order_range_next(&r)) {
 		for (uint32_t i = r.first; i <= r.last; i++) {
 			if (b->seen[i] & PICKED)
 				return err_add(e, RC_AUTH,
-					"leaf %u, which is opened, is said to have served an exchange",
+					"leaf %u is reported as failed in an exchange, but is one of the "
+					"challenged leaves",
 					(unsigned)i);
 			b->failed_n += !(b->seen[i] & (FAILED | NAMED));
 			b->seen[i] |= FAILED;
@@ -478,10 +485,10 @@ static enum rc failed(struct leaves_check *c, const struct ledger_entry *entry, 
 	}
 	if (r.at != r.n)
 		return err_add(e, RC_AUTH,
-			"leaves of exchanges that came to nothing: \"%.*s\" is not ranges of leaves",
+			"malformed leaves \"%.*s\": expected numbers and ranges in rising order",
 			(int)MIN_OF(r.n, (size_t)80), r.text);
 	if (b->over && b->named_n + b->failed_n > b->used)
-		return err_add(e, RC_AUTH, "more leaves came to nothing than the batch had used");
+		return err_add(e, RC_AUTH, "more leaves are reported as failed than the batch had used");
 	return RC_OK;
 }
 
@@ -534,7 +541,7 @@ static enum rc exchange(struct leaves_check *c, const struct ledger_entry *entry
 	if (!ledger_entry_field(entry, "leaf", &leaf_n) ||
 		!ledger_entry_field(entry, "leaf_batch", &batch_n) ||
 		!ledger_entry_field(entry, "leaf_path", &path_n))
-		return err_add(e, RC_AUTH, "it has no room for a leaf");
+		return err_add(e, RC_AUTH, "the fields leaf, leaf_batch and leaf_path are missing");
 	if (leaf_n > 0 || batch_n > 0 || path_n > 0)
 		return named(c, entry, e);
 	c->report.unnamed += has_exchange(entry);

@@ -117,7 +117,8 @@ static const struct finding *verdict(const struct walk *w)
 		&w->copy, &w->recovered, &w->bundled, &w->cosignature };
 
 	/* A bundle or journal that goes wrong somewhere may do so because of an entry before. */
-	if (w->stop.class == VERIFY_NONE || w->stop.class == VERIFY_JOURNAL || w->stop.class == VERIFY_BUNDLE)
+	if (w->stop.class == VERIFY_NONE || w->stop.class == VERIFY_JOURNAL ||
+		w->stop.class == VERIFY_ENTRY_BUNDLE)
 		if (w->entry.class != VERIFY_NONE && (!w->stop.at_entry || w->entry.entry <= w->stop.entry))
 			return &w->entry;
 	for (size_t i = 0; i < COUNT_OF(order); i++)
@@ -160,7 +161,7 @@ static enum rc verdict_give(struct walk *w, struct err *e)
 		return err_add(e, RC_IO, "%s", w->unread.text);
 	if (w->newer.class != VERIFY_NONE)
 		return err_add(e, RC_UNSUPPORTED,
-			"entry %llu: %s: a newer Plaingate wrote it, verify with that version",
+			"entry %llu: %s: written by a newer version of Plaingate, verify with that version",
 			(unsigned long long)w->newer.entry, w->newer.text);
 	return RC_OK;
 }
@@ -172,7 +173,7 @@ static enum rc verify_pass(const struct verify_source *source, const struct veri
 
 	*ret_report = (struct verify_report){ 0 };
 	if (!w)
-		return err_add(e, RC_LIMIT, "no memory");
+		return err_add(e, RC_LIMIT, "out of memory");
 	w->source = source;
 	w->options = options;
 	w->report = ret_report;

@@ -93,14 +93,13 @@ enum rc order_named(
 	insert(o, at, &s);
 	if (!fits)
 		return err_add(e, RC_AUTH,
-			"its leaf of ephemeral keys is not in the order of the values: value %llu took a "
-			"leaf that "
-			"was not the next one",
+			"its leaf of ephemeral keys is out of order: value %llu used a leaf that was not the "
+			"next one",
 			(unsigned long long)p->count);
 	if (is_late &&
 		(highest.epoch == p->epoch ? highest.count - p->count : highest.count) > PUBLIC_ORDER_WINDOW)
 		return err_add(e, RC_AUTH,
-			"value %llu is named behind value %llu: more than %d may not lie between",
+			"value %llu is named after value %llu: at most %d values may lie between",
 			(unsigned long long)p->count, (unsigned long long)highest.count, PUBLIC_ORDER_WINDOW);
 	return RC_OK;
 }

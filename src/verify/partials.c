@@ -27,7 +27,7 @@ static void copy_check(
 	/* Removed by the ledger since it was listed. */
 	enum rc whole_rc = walk_file_read(w, tile_path(newest_path, level, n, newest), &whole, &whole_n);
 	if (rc == RC_OK && whole_rc == RC_NOT_FOUND) {
-		w->report->strays++; /* nothing here tells what it should be */
+		w->report->stray_files++; /* nothing here tells what it should be */
 	} else if (rc == RC_OK && whole_rc == RC_OK) {
 		bool same = copy_n <= whole_n && memcmp(copy, whole, copy_n) == 0;
 		if (level != TILE_LEVEL_ENTRIES) {
@@ -42,9 +42,10 @@ static void copy_check(
 			same = same && !r.bad && count == width;
 		}
 		if (!same)
-			report_finding(&w->copy, level == TILE_LEVEL_ENTRIES ? VERIFY_BUNDLE : VERIFY_TILE,
-				"%s is no beginning of %s", path, newest_path);
-		w->report->old_partials++;
+			report_finding(&w->copy,
+				level == TILE_LEVEL_ENTRIES ? VERIFY_ENTRY_BUNDLE : VERIFY_TILE,
+				"%s is not a prefix of %s", path, newest_path);
+		w->report->old_partial_tiles++;
 		w->report->made[VERIFY_CHECK_COPIES]++;
 	}
 	free(copy);
@@ -68,7 +69,7 @@ static void file_check(void *context, const char *path)
 	if (!l->w->report->bundle &&
 		strncmp(path, LEDGER_PATH_BEFORE "/", strlen(LEDGER_PATH_BEFORE "/")) == 0) {
 		const char *end = strrchr(path, '/');
-		l->w->report->earlier += strcmp(end + 1, LEDGER_PATH_VKEY) == 0;
+		l->w->report->ended_logs += strcmp(end + 1, LEDGER_PATH_VKEY) == 0;
 		return;
 	}
 	if (!tile_path_parse(path, &level, &n, &width)) {
@@ -76,7 +77,7 @@ static void file_check(void *context, const char *path)
 			    strcmp(path, LEDGER_PATH_JOURNAL) == 0 || strcmp(path, LEDGER_PATH_VKEY) == 0 ||
 			    strcmp(path, VERIFY_PATH_COSIGNED) == 0 ||
 			    strcmp(path, VERIFY_PATH_ARCHIVED) == 0;
-		l->w->report->strays += !ours && !bundled_path(l->w, path);
+		l->w->report->stray_files += !ours && !bundled_path(l->w, path);
 		return;
 	}
 	uint32_t newest = newest_width(level, n, l->size);
@@ -84,7 +85,7 @@ static void file_check(void *context, const char *path)
 	 * it.
 	 */
 	if (newest == 0 || width > newest || (width < newest && l->w->report->bundle))
-		l->w->report->strays++;
+		l->w->report->stray_files++;
 	else if (width < newest)
 		copy_check(l->w, path, level, n, width, newest);
 }

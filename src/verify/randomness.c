@@ -10,7 +10,7 @@
 _Static_assert(PUBLIC_PROOF_SIZE <= LEDGER_HEX_MAX, "ledger_entry_hex() takes a proof");
 
 #define SPI_MIN	    256 /* RFC 4303 2.1: those below are reserved */
-#define EPOCHS_BACK 4	/* an entry that went late may belong to an epoch before */
+#define EPOCHS_BACK 4	/* an entry that was late may belong to an earlier epoch */
 /* Far more than an epoch should have: it goes on while the ledger is away, and strangers can begin thousands
  * of exchanges a second meanwhile. */
 #define COUNTS_MAX  (1u << 22)
@@ -24,13 +24,13 @@ struct bits {
 struct vrf_epoch {
 	uint8_t key[PUBLIC_KEY_SIZE];
 	uint64_t index; /* of the entry that announced it */
-	bool open;
-	uint64_t count; /* values that it forced, when open */
-	struct vrf_key laid_open;
-	uint64_t open_s;    /* when it was disclosed */
+	bool disclosed;
+	uint64_t count; /* values derived with it, when disclosed */
+	struct vrf_key disclosed_key;
+	uint64_t disclosed_s;
 	uint64_t largest;   /* count that was seen */
 	struct bits named;  /* counts that an entry of an exchange names */
-	struct bits failed; /* and those that came to nothing, says the keeper */
+	struct bits failed; /* and those of failed exchanges, according to the keeper */
 };
 
 struct randomness {
@@ -75,9 +75,9 @@ void randomness_free(struct randomness *r)
 	free(r);
 }
 
-static enum rc fail(struct randomness *r, uint64_t index, const char *fmt, ...)
+static enum rc report_failure(struct randomness *r, uint64_t index, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-static enum rc fail(struct randomness *r, uint64_t index, const char *fmt, ...)
+static enum rc report_failure(struct randomness *r, uint64_t index, const char *fmt, ...)
 {
 	char why[ERR_TEXT_MAX - 40];
 	va_list ap;
@@ -101,14 +101,14 @@ static struct vrf_epoch *epoch_find(const struct randomness *r, const uint8_t ke
 	return NULL;
 }
 
-static enum rc epoch_begins(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
+static enum rc epoch_announced(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	uint8_t key[PUBLIC_KEY_SIZE];
 
 	if (!ledger_entry_hex(entry, "key", key, sizeof key))
-		return fail(r, index, "the key of public values has not its form");
+		return report_failure(r, index, "malformed key of public values: expected 32 octets in hex");
 	if (epoch_find(r, key))
-		return fail(r, index, "a key of public values is announced a second time");
+		return report_failure(r, index, "a key of public values is announced a second time");
 	if (r->n == r->room) {
 		size_t room = r->room ? 2 * r->room : 16;
 		struct vrf_epoch *more = realloc(r->epoch, room * sizeof *more);
@@ -125,32 +125,35 @@ static enum rc epoch_begins(struct randomness *r, const struct ledger_entry *ent
 	return RC_OK;
 }
 
-static enum rc epoch_opens(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
+static enum rc epoch_disclosed(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	uint8_t key[PUBLIC_KEY_SIZE], scalar[VRF_SCALAR_SIZE];
 	uint64_t count = ledger_entry_number(entry, "count");
 
 	if (!ledger_entry_hex(entry, "key", key, sizeof key) ||
 		!ledger_entry_hex(entry, "scalar", scalar, sizeof scalar))
-		return fail(r, index, "the key that is disclosed has not its form");
+		return report_failure(
+			r, index, "malformed disclosed key: expected key and scalar, 32 octets each in hex");
 	struct vrf_epoch *e = epoch_find(r, key);
-	if (!e || e->open)
-		return fail(r, index, "the key that is disclosed was %s",
-			e ? "disclosed before" : "never announced");
-	if (vrf_key_import(&e->laid_open, scalar) != RC_OK ||
-		memcmp(e->laid_open.public_key, key, sizeof key) != 0)
-		return fail(r, index, "what is disclosed is not the key that was announced");
+	if (!e || e->disclosed)
+		return report_failure(
+			r, index, "the disclosed key was %s", e ? "disclosed before" : "never announced");
+	if (vrf_key_import(&e->disclosed_key, scalar) != RC_OK ||
+		memcmp(e->disclosed_key.public_key, key, sizeof key) != 0)
+		return report_failure(r, index, "the disclosed scalar does not match the announced key");
 	if (count > COUNTS_MAX)
-		return fail(r, index, "the epoch says that it forced %llu values, more than any epoch",
+		return report_failure(r, index,
+			"the epoch claims to have derived %llu values, more than is possible",
 			(unsigned long long)count);
 	if (count < e->largest)
-		return fail(r, index, "the epoch says that it forced %llu values, but value %llu was used",
+		return report_failure(r, index,
+			"the epoch claims to have derived %llu values, but value %llu was used",
 			(unsigned long long)count, (unsigned long long)e->largest);
-	e->open = true;
-	e->open_s = r->last_s;
+	e->disclosed = true;
+	e->disclosed_s = r->last_s;
 	e->count = count;
-	r->report->epochs_open++;
-	r->report->values_open += count;
+	r->report->epochs_disclosed++;
+	r->report->values_disclosed += count;
 	return RC_OK;
 }
 
@@ -182,7 +185,7 @@ static bool bits_set(struct bits *b, uint64_t first, uint64_t last)
 	return true;
 }
 
-/* Each count serves one exchange. RC_EXISTS: it has been named; RC_DENIED: it came to nothing. */
+/* Each count is used by one exchange. RC_EXISTS: it was named; RC_DENIED: its exchange failed. */
 static enum rc count_take(struct vrf_epoch *e, uint64_t count)
 {
 	if (bits_has(&e->named, count))
@@ -203,8 +206,8 @@ static bool is_initiator(const struct ledger_entry *entry)
 	return role && n == strlen("initiator") && memcmp(role, "initiator", n) == 0;
 }
 
-/* Our SPI of an IKE SA stands where the output says. */
-static bool ike_spi_forced(const struct ledger_entry *entry, const uint8_t octets[PUBLIC_SIZE])
+/* Is our SPI of an IKE SA the one in the output? */
+static bool ike_spi_derived(const struct ledger_entry *entry, const uint8_t octets[PUBLIC_SIZE])
 {
 	bool initiator = is_initiator(entry);
 	uint8_t spi[8];
@@ -213,25 +216,24 @@ static bool ike_spi_forced(const struct ledger_entry *entry, const uint8_t octet
 	       memcmp(spi, octets + PUBLIC_SPI_AT, sizeof spi) == 0;
 }
 
-/* The inbound SPI is one of the candidates; *ret_passed: others that could have been taken stood before it.
- */
-static bool child_spi_forced(
-	const struct ledger_entry *entry, const uint8_t octets[PUBLIC_SIZE], uint64_t *ret_passed)
+/* Is the inbound SPI one of the candidates? *ret_skipped: candidates before it that could have been taken. */
+static bool child_spi_derived(
+	const struct ledger_entry *entry, const uint8_t octets[PUBLIC_SIZE], uint64_t *ret_skipped)
 {
 	uint8_t spi[4];
 
-	*ret_passed = 0;
+	*ret_skipped = 0;
 	if (!ledger_entry_hex(entry, "spi_in", spi, sizeof spi))
 		return false;
 	for (size_t at = PUBLIC_SPI_AT; at + 4 <= PUBLIC_SIZE; at += 4) {
 		if (load_be32(octets + at) == load_be32(spi))
 			return load_be32(spi) >= SPI_MIN;
-		*ret_passed += load_be32(octets + at) >= SPI_MIN;
+		*ret_skipped += load_be32(octets + at) >= SPI_MIN;
 	}
 	return false;
 }
 
-/* The epoch in force, or one shortly before, under whose key the proof holds. */
+/* The current epoch, or one shortly before, with whose key the proof verifies. */
 static struct vrf_epoch *epoch_of(
 	struct randomness *r, const struct public_proof *p, uint8_t ret_octets[PUBLIC_SIZE])
 {
@@ -252,7 +254,7 @@ void randomness_compare(
 	r->capture = capture;
 	r->ours = ours;
 	r->ours_n = ours_n;
-	r->report->captured = capture->n;
+	r->report->messages_captured = capture->n;
 	for (size_t i = 0; i < capture->n; i++) {
 		capture->init[i].named = false;
 		capture->init[i].value = 0;
@@ -269,8 +271,8 @@ void randomness_grown(struct randomness *r, const struct merkle_edge *edge)
 	leaves_check_grown(r->leaves, edge);
 }
 
-/* Each message that was captured under the forced SPI, and not compared before, holds the forced nonce. */
-static bool nonces_forced(
+/* Does each message that was captured with the derived SPI, and not compared before, have the derived nonce? */
+static bool nonces_derived(
 	struct randomness *r, bool response, const struct order_place *of, const uint8_t octets[PUBLIC_SIZE])
 {
 	struct capture_init *i;
@@ -291,49 +293,52 @@ static bool nonces_forced(
 
 static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
-	uint64_t passed = 0, count = ledger_entry_number(entry, "vrf_count");
+	uint64_t skipped = 0, count = ledger_entry_number(entry, "vrf_count");
 	struct public_proof p = { .count = (uint32_t)count };
 	uint8_t octets[PUBLIC_SIZE];
 
 	if (count >= COUNTS_MAX)
-		return fail(r, index, "value %llu is beyond any epoch", (unsigned long long)count);
+		return report_failure(r, index, "value %llu is out of range: no epoch has as many",
+			(unsigned long long)count);
 	if (count == 0) {
-		r->report->unproved++;
-		return fail(r, index, "its public values have no proof");
+		r->report->entries_unproved++;
+		return report_failure(r, index, "its public values have no proof");
 	}
 	r->report->proofs_checked++;
 	if (!ledger_entry_hex(entry, "vrf_proof", p.proof, sizeof p.proof))
-		return fail(r, index, "its proof has not its form");
+		return report_failure(r, index, "malformed proof: expected 80 octets in hex");
 	struct vrf_epoch *e = epoch_of(r, &p, octets);
 	if (!e)
-		return fail(r, index, "its proof does not hold under a key that was announced before");
-	if (e->open && p.count > e->count)
-		return fail(r, index, "value %u of an epoch that ended with %llu", p.count,
-			(unsigned long long)e->count);
-	bool forced = entry->type == LEDGER_SA_INSTALL ? child_spi_forced(entry, octets, &passed)
-						       : ike_spi_forced(entry, octets);
-	if (!forced)
-		return fail(r, index, "its SPI is not what the verifiable random function forces");
-	r->report->passed_over += passed;
+		return report_failure(r, index, "its proof does not verify with a recently announced key");
+	if (e->disclosed && p.count > e->count)
+		return report_failure(r, index, "value %u is out of range: its epoch ended with value %llu",
+			p.count, (unsigned long long)e->count);
+	bool derived = entry->type == LEDGER_SA_INSTALL ? child_spi_derived(entry, octets, &skipped)
+							: ike_spi_derived(entry, octets);
+	if (!derived)
+		return report_failure(
+			r, index, "its SPI is not derived from the output of the verifiable random function");
+	r->report->spi_candidates_skipped += skipped;
 	const struct order_place place = { (uint64_t)(e - r->epoch), p.count,
 		leaves_check_place(r->leaves, entry) };
-	if (entry->type == LEDGER_IKE_SA_UP && !nonces_forced(r, !is_initiator(entry), &place, octets))
-		return fail(r, index,
-			"the nonce that went over the wire is not what the verifiable random function "
-			"forces");
+	if (entry->type == LEDGER_IKE_SA_UP && !nonces_derived(r, !is_initiator(entry), &place, octets))
+		return report_failure(r, index,
+			"the nonce in the capture is not derived from the output of the verifiable random "
+			"function");
 	enum rc rc = count_take(e, p.count);
 	if (rc == RC_EXISTS)
-		return fail(r, index, "value %u served an exchange before", p.count);
+		return report_failure(r, index, "value %u was used by an earlier exchange", p.count);
 	if (rc == RC_DENIED)
-		return fail(r, index, "value %u came to nothing, says an entry before", p.count);
+		return report_failure(r, index,
+			"value %u was used by an exchange that failed, by an earlier entry", p.count);
 	if (rc != RC_OK)
 		return rc;
 	struct err why = { 0 };
 	rc = order_named(r->order, &place, entry, &why);
-	return rc == RC_OK ? RC_OK : fail(r, index, "%s", why.text);
+	return rc == RC_OK ? RC_OK : report_failure(r, index, "%s", why.text);
 }
 
-static enum rc came_to_nothing(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
+static enum rc exchange_failed(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	uint8_t key[PUBLIC_KEY_SIZE];
 	struct order_ranges of = { .least = 1, .most = COUNTS_MAX - 1 };
@@ -341,34 +346,38 @@ static enum rc came_to_nothing(struct randomness *r, const struct ledger_entry *
 
 	of.text = ledger_entry_field(entry, "counts", &of.n);
 	if (!of.text || !ledger_entry_field(entry, "key", &key_n))
-		return fail(r, index, "it has no room for values");
+		return report_failure(r, index, "the fields key and counts are missing");
 	if (of.n == 0 && key_n == 0)
 		return RC_OK;
 	struct vrf_epoch *e = ledger_entry_hex(entry, "key", key, sizeof key) ? epoch_find(r, key) : NULL;
 	if (!e)
-		return fail(r, index, "values of a key that was not announced before came to nothing");
+		return report_failure(
+			r, index, "values are reported as failed of a key that was not announced before");
 	while (order_range_next(&of)) {
-		if (e->open && of.last > e->count)
-			return fail(r, index, "value %u of an epoch that ended with %llu", of.last,
+		if (e->disclosed && of.last > e->count)
+			return report_failure(r, index,
+				"value %u is out of range: its epoch ended with value %llu", of.last,
 				(unsigned long long)e->count);
 		if (!bits_set(&e->failed, of.first, of.last))
 			return RC_LIMIT;
 		e->largest = MAX_OF(e->largest, of.last);
 	}
-	return of.at == of.n ? RC_OK
-			     : fail(r, index, "values that came to nothing: \"%.*s\" is not ranges of values",
-				       (int)MIN_OF(of.n, (size_t)80), of.text);
+	return of.at == of.n
+		       ? RC_OK
+		       : report_failure(r, index,
+				 "malformed counts \"%.*s\": expected numbers and ranges in rising order",
+				 (int)MIN_OF(of.n, (size_t)80), of.text);
 }
 
 static enum rc public_entry(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	switch (entry->type) {
 	case LEDGER_VRF_EPOCH:
-		return epoch_begins(r, entry, index);
+		return epoch_announced(r, entry, index);
 	case LEDGER_VRF_EPOCH_END:
-		return epoch_opens(r, entry, index);
+		return epoch_disclosed(r, entry, index);
 	case LEDGER_EXCHANGE_FAILED:
-		return came_to_nothing(r, entry, index);
+		return exchange_failed(r, entry, index);
 	case LEDGER_IKE_SA_UP:
 	case LEDGER_IKE_SA_REKEYED:
 	case LEDGER_SA_INSTALL:
@@ -385,17 +394,17 @@ static void left_out_count(struct randomness *r)
 	to->values_unnamed = to->values_failed = to->values_unaccounted = 0;
 	for (size_t i = 0; i < r->n; i++) {
 		const struct vrf_epoch *e = &r->epoch[i];
-		uint64_t forced = e->open ? e->count : e->largest, named = 0, failed = 0;
+		uint64_t derived = e->disclosed ? e->count : e->largest, named = 0, failed = 0;
 
 		for (uint64_t w = 0; w < e->named.n; w++)
 			named += (uint64_t)__builtin_popcountll(e->named.word[w]);
 		for (uint64_t w = 0; w < e->failed.n; w++)
 			failed += (uint64_t)__builtin_popcountll(
 				e->failed.word[w] & ~(w < e->named.n ? e->named.word[w] : 0));
-		to->values_unnamed += forced - named;
+		to->values_unnamed += derived - named;
 		to->values_failed += failed;
-		if (e->open && r->last_s >= e->open_s + ORDER_SETTLED_S)
-			to->values_unaccounted += forced - named - failed;
+		if (e->disclosed && r->last_s >= e->disclosed_s + ORDER_SETTLED_S)
+			to->values_unaccounted += derived - named - failed;
 	}
 }
 
@@ -415,8 +424,7 @@ static int by_frame(const void *a, const void *b)
 	return x->frame < y->frame ? -1 : x->frame > y->frame;
 }
 
-/* Values leave in the order in which exchanges begin: what stands behind a higher one on the wire was held
- * back. */
+/* Values are sent in the order in which exchanges begin: one that follows a higher one was held back. */
 static enum rc wire_order(struct randomness *r)
 {
 	struct capture_init **sent = calloc(r->capture->n + 1, sizeof(struct capture_init *));
@@ -438,10 +446,10 @@ static enum rc wire_order(struct randomness *r)
 	return RC_OK;
 }
 
-/* What we sent is a value of ours. While a key is not disclosed it may be one of that key. */
+/* What we sent must be a value of ours. While a key is not disclosed it may be one of that key. */
 static enum rc ours_known(struct randomness *r)
 {
-	bool all_open = r->report->epochs_open == r->report->epochs;
+	bool all_disclosed = r->report->epochs_disclosed == r->report->epochs;
 	char spi[2 * IKE_SPI_SIZE + 1];
 	enum rc rc = wire_order(r);
 
@@ -450,11 +458,10 @@ static enum rc ours_known(struct randomness *r)
 		if (x->named || !is_ours(r, x))
 			continue;
 		r->report->ours_unknown++;
-		if (all_open)
-			rc = fail(r, r->n > 0 ? r->epoch[r->n - 1].index : 0,
-				"frame %llu of the capture, with our SPI %s, was sent by this gateway, and "
-				"is none of the "
-				"values that were forced up to here",
+		if (all_disclosed)
+			rc = report_failure(r, r->n > 0 ? r->epoch[r->n - 1].index : 0,
+				"frame %llu of the capture, with SPI %s, was sent by this gateway, but is "
+				"not derived with any key up to here",
 				(unsigned long long)x->frame, hex_from_bytes(spi, x->spi, sizeof x->spi));
 	}
 	return rc;
@@ -470,17 +477,17 @@ enum rc randomness_end(struct randomness *r)
 	left_out_count(r);
 	for (size_t i = 0; r->capture && i < r->n; i++) {
 		struct vrf_epoch *e = &r->epoch[i];
-		if (!e->open)
+		if (!e->disclosed)
 			continue;
 		for (uint64_t count = 1; count <= e->count && r->report->nonces_compared < r->capture->n;
 			count++)
 			if (randomness_value(r, e->key, count, octets) == RC_OK &&
-				!(nonces_forced(r, false, &(struct order_place){ i, count, 0 }, octets) &&
-					nonces_forced(r, true, &(struct order_place){ i, count, 0 }, octets)))
-				rc = fail(r, e->index,
-					"value %llu of the key that begins here: the nonce that went over "
-					"the "
-					"wire is another",
+				!(nonces_derived(r, false, &(struct order_place){ i, count, 0 }, octets) &&
+					nonces_derived(
+						r, true, &(struct order_place){ i, count, 0 }, octets)))
+				rc = report_failure(r, e->index,
+					"value %llu of the key that is announced here: the nonce in the "
+					"capture differs",
 					(unsigned long long)count);
 	}
 	if (r->capture && r->ours_n > 0 && ours_known(r) != RC_OK)
@@ -488,8 +495,7 @@ enum rc randomness_end(struct randomness *r)
 	return rc;
 }
 
-/* What was captured of the exchange that the entry is about has the public value of the leaf that it names.
- */
+/* Does what was captured of the entry's exchange have the public value of the leaf that it names? */
 static enum rc keys_check(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	bool response = !is_initiator(entry);
@@ -506,10 +512,9 @@ static enum rc keys_check(struct randomness *r, const struct ledger_entry *entry
 		r->report->keys_compared++;
 		if (rc != RC_OK || i->ke_n != dh_public_size(i->group) ||
 			memcmp(i->ke, public_value, i->ke_n) != 0)
-			return fail(r, index,
-				"the public value of the key exchange that went over the wire is not that of "
-				"the "
-				"leaf that it names");
+			return report_failure(r, index,
+				"the public value of the key exchange in the capture is not that of the leaf "
+				"that it names");
 	}
 	return RC_OK;
 }
@@ -524,7 +529,7 @@ enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry,
 	enum rc rc = public_entry(r, entry, index), leaf = leaves_check_entry(r->leaves, entry, index, &e);
 
 	if (leaf == RC_AUTH)
-		fail(r, index, "%s", e.text);
+		report_failure(r, index, "%s", e.text);
 	else if (leaf == RC_OK)
 		leaf = keys_check(r, entry, index);
 	return rc != RC_OK ? rc : leaf;
@@ -536,9 +541,9 @@ enum rc randomness_value(const struct randomness *r, const uint8_t key[PUBLIC_KE
 	const struct vrf_epoch *e = epoch_find(r, key);
 	uint8_t alpha[PUBLIC_ALPHA_SIZE], proof[PUBLIC_PROOF_SIZE];
 
-	if (!e || !e->open || count == 0 || count > e->count)
+	if (!e || !e->disclosed || count == 0 || count > e->count)
 		return RC_NOT_FOUND;
 	public_alpha(alpha, key, count);
-	enum rc rc = vrf_prove(&e->laid_open, alpha, sizeof alpha, proof);
+	enum rc rc = vrf_prove(&e->disclosed_key, alpha, sizeof alpha, proof);
 	return rc == RC_OK ? vrf_proof_hash(proof, ret_octets) : rc;
 }

@@ -19,13 +19,13 @@ const char *randomness_weak(const struct randomness_report *r, bool policy)
 	const struct leaves_report *l = &r->leaves;
 
 	if (r->values_unaccounted + l->unaccounted > 0)
-		return "values or leaves were used, and no entry says for what";
+		return "values or leaves were used that no entry accounts for";
 	if (policy && l->weak > 0 && l->cosigned == 0)
-		return "no challenge of ephemeral keys came from cosignatures of the policy's quorum";
+		return "no challenge of ephemeral keys is derived from cosignatures of the policy's quorum";
 	if (many(r->order.late, r->order.named))
-		return "entries name more values out of order than peers account for that connect one by one";
+		return "entries name more values out of order than peers that connect one by one would cause";
 	if (many(r->wire_late, r->wire_ordered))
-		return "handshakes left in another order than their values have";
+		return "handshakes were sent in another order than that of their values";
 	return NULL;
 }
 
@@ -43,15 +43,12 @@ static double leaf_bits(const struct randomness_report *r)
 static void say_order(struct tw *t, const struct randomness_report *r)
 {
 	tw_say(t,
-		"  left out     %llu values: %llu of exchanges that came to nothing, %llu on their way, %llu "
-		"that no "
-		"entry\n"
-		"               accounts for\n"
-		"  order        %llu of %llu exchanges were named behind a later one, at most %llu entries "
-		"and %llu s; "
-		"%llu\n"
-		"               leaves were passed over. A keeper that lies could have put at most %.0f bits "
-		"into the\n"
+		"  not named    %llu values: %llu of failed exchanges, %llu still in progress, %llu "
+		"unaccounted for\n"
+		"  order        %llu of %llu exchanges were named after a later one, at most %llu entries "
+		"and %llu s late;\n"
+		"               %llu leaves were skipped. A keeper that lies could have put at most %.0f "
+		"bits into the\n"
 		"               order of values, and %.0f into that of leaves\n",
 		(ull)r->values_unnamed, (ull)r->values_failed,
 		(ull)(r->values_unnamed - r->values_failed - r->values_unaccounted),
@@ -63,33 +60,33 @@ static void say_public(struct tw *t, const struct randomness_report *r)
 {
 	tw_say(t,
 		"  keys         %llu epochs, %llu of them disclosed: %llu values can be recomputed\n"
-		"  passed over  %llu candidates of SPIs, which the keeper says were in use\n",
-		(ull)r->epochs, (ull)r->epochs_open, (ull)r->values_open, (ull)r->passed_over);
+		"  skipped      %llu SPI candidates, which were in use according to the keeper\n",
+		(ull)r->epochs, (ull)r->epochs_disclosed, (ull)r->values_disclosed,
+		(ull)r->spi_candidates_skipped);
 }
 
 static void say_leaves(struct tw *t, const struct leaves_report *l)
 {
 	tw_say(t,
 		"Ephemeral keys: %llu leaves of %llu batches were opened.\n"
-		"  exchanges    %llu name a leaf of their batch, %llu name none: of those nothing is "
-		"proved\n",
+		"  exchanges    %llu name a leaf of their batch; %llu name none: nothing is proved of "
+		"those\n",
 		(ull)l->opened, (ull)(l->batches - l->unopened - l->abandoned), (ull)l->named,
 		(ull)l->unnamed);
 	if (l->abandoned > 0)
-		tw_say(t, "  batches      %llu were given up before their challenge: a keeper ended\n",
+		tw_say(t, "  batches      %llu were abandoned before their challenge: a keeper ended\n",
 			(ull)l->abandoned);
 	if (l->unopened > 0)
 		tw_say(t,
-			"  batches      %llu were challenged and NOT opened: a keeper ended just then, or "
-			"did not "
-			"want to show them\n",
+			"  batches      %llu were challenged and NOT opened: a keeper ended at that moment, "
+			"or withheld them\n",
 			(ull)l->unopened);
 	if (l->leaves == 0)
 		return;
 	tw_say(t,
-		"  chance       that m leaves of %u, made otherwise than promised, were all missed by the %u "
-		"opened "
-		"ones:\n              ",
+		"  chance       that m leaves of %u, made otherwise than specified, all escaped the %u "
+		"opened ones:\n"
+		"              ",
 		l->leaves, l->opens);
 	for (size_t i = 0; i < COUNT_OF(bad_shown); i++)
 		tw_say(t, "%s m = %u: %.2g", i ? "," : "", bad_shown[i],
@@ -97,22 +94,19 @@ static void say_leaves(struct tw *t, const struct leaves_report *l)
 	tw_say(t, "\n");
 	if (l->cosigned > 0)
 		tw_say(t,
-			"  challenges   %llu came from cosignatures of the policy's quorum, made after the "
-			"batch: the device\n"
-			"               could not know them before; at most %llu s and %llu entries behind "
-			"it\n",
+			"  challenges   %llu from cosignatures of the policy's quorum, made after the batch: "
+			"the device could\n"
+			"               not know them before; at most %llu s and %llu entries after it\n",
 			(ull)l->cosigned, (ull)l->wait_s, (ull)l->wait_entries);
 	if (l->unchecked > 0)
 		tw_say(t,
-			"  challenges   %llu came from cosignatures that nobody checked: give the policy "
-			"that "
+			"  challenges   %llu from cosignatures that were not checked: give the policy that "
 			"names the\n"
-			"               witnesses, with --policy\n",
+			"               witnesses with --policy\n",
 			(ull)l->unchecked);
 	if (l->weak > 0)
 		tw_say(t,
-			"  weaker       %llu challenges came from the root alone, or from fewer witnesses "
-			"than "
+			"  weaker       %llu challenges from the root alone, or from fewer witnesses than "
 			"the quorum: the\n"
 			"               device could have made batches until one hid what it wanted\n",
 			(ull)l->weak);
@@ -126,39 +120,39 @@ size_t randomness_report_text(
 
 	if (r->failures > 0)
 		tw_say(&t,
-			"The public values are NOT all forced, or ephemeral keys not as promised: %s.\n  "
-			"failures     %llu\n",
+			"The public values are NOT all derived (VRF), or ephemeral keys are not as "
+			"specified: %s.\n"
+			"  failures     %llu\n",
 			r->finding, (ull)r->failures);
 	else
-		tw_say(&t, "Every public value that the ledger names was forced: %llu proofs hold.\n",
+		tw_say(&t, "Every public value that the ledger names is derived (VRF): %llu proofs hold.\n",
 			(ull)r->proofs_checked);
 	if (asked.capture)
 		tw_say(&t,
-			"  on the wire  %llu halves of handshakes in the capture, one of each side: %llu "
+			"  on the wire  %llu messages of handshakes in the capture, one of each side: %llu "
 			"nonces and %llu\n"
-			"               public values compared, of the others this ledger knows nothing\n",
-			(ull)r->captured, (ull)r->nonces_compared, (ull)r->keys_compared);
+			"               public values compared, the others are not of this ledger\n",
+			(ull)r->messages_captured, (ull)r->nonces_compared, (ull)r->keys_compared);
 	if (r->wire_ordered > 0 || r->ours_unknown > 0)
 		tw_say(&t,
-			"  sent by us   %llu in the order of their values, %llu behind a later one; %llu of "
-			"no value that "
-			"is known%s\n",
+			"  sent by us   %llu in the order of their values, %llu after a later one; %llu of "
+			"no known value%s\n",
 			(ull)(r->wire_ordered - r->wire_late), (ull)r->wire_late, (ull)r->ours_unknown,
-			r->epochs_open < r->epochs ? ": they may be of a key that is not disclosed" : "");
+			r->epochs_disclosed < r->epochs ? ": possibly of a key that is not disclosed" : "");
 	say_public(&t, r);
 	say_order(&t, r);
 	say_leaves(&t, &r->leaves);
 	if (weak)
 		tw_say(&t, "Less is proved than was asked for: %s.\n", weak);
-	tw_say(&t, "This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
-		   "leaves come\n"
-		   "from their two shares. It does not prove how the key of an epoch was drawn, nor that a "
-		   "source of\n"
-		   "shares was unpredictable, nor that exchanges came to nothing by themselves: "
-		   "docs/threat-model.md.\n");
+	tw_say(&t,
+		"This proves that SPIs and nonces of these exchanges were not chosen, and that the opened "
+		"leaves are\n"
+		"derived from their two shares. It does not prove how the key of an epoch was generated, that a "
+		"source\n"
+		"of shares was unpredictable, or that exchanges failed by themselves: docs/threat-model.md.\n");
 	if (!asked.capture)
 		tw_say(&t,
-			"That these values are the ones that were sent is for a capture of the wire to show: "
+			"Whether these values are the ones that were sent is shown by a capture of the wire: "
 			"--capture.\n");
 	return tw_done(&t);
 }
@@ -177,11 +171,11 @@ size_t randomness_report_json(
 	jw_u64(&w, "batches_unchecked", l->unchecked);
 	jw_u64(&w, "batches_unopened", l->unopened);
 	jw_u64(&w, "batches_weak", l->weak);
-	jw_u64(&w, "captured", r->captured);
 	jw_u64(&w, "challenge_wait_entries", l->wait_entries);
 	jw_u64(&w, "challenge_wait_s", l->wait_s);
+	jw_u64(&w, "entries_unproved", r->entries_unproved);
 	jw_u64(&w, "epochs", r->epochs);
-	jw_u64(&w, "epochs_open", r->epochs_open);
+	jw_u64(&w, "epochs_disclosed", r->epochs_disclosed);
 	jw_array(&w, "escape");
 	for (size_t i = 0; i < COUNT_OF(bad_shown) && l->leaves > 0; i++) {
 		jw_object(&w, NULL);
@@ -202,6 +196,7 @@ size_t randomness_report_json(
 	jw_u64(&w, "leaves_skipped", l->skipped);
 	jw_u64(&w, "leaves_unaccounted", l->unaccounted);
 	jw_u64(&w, "leaves_unnamed", l->unnamed);
+	jw_u64(&w, "messages_captured", r->messages_captured);
 	jw_u64(&w, "nonces_compared", r->nonces_compared);
 	jw_u64(&w, "order_bits", (uint64_t)ceil(value_bits(r)));
 	jw_u64(&w, "order_distance", r->order.distance);
@@ -209,11 +204,10 @@ size_t randomness_report_json(
 	jw_u64(&w, "order_late_s", r->order.late_s);
 	jw_u64(&w, "order_named", r->order.named);
 	jw_u64(&w, "ours_unknown", r->ours_unknown);
-	jw_u64(&w, "passed_over", r->passed_over);
 	jw_u64(&w, "proofs_checked", r->proofs_checked);
-	jw_u64(&w, "unproved", r->unproved);
+	jw_u64(&w, "spi_candidates_skipped", r->spi_candidates_skipped);
+	jw_u64(&w, "values_disclosed", r->values_disclosed);
 	jw_u64(&w, "values_failed", r->values_failed);
-	jw_u64(&w, "values_open", r->values_open);
 	jw_u64(&w, "values_unaccounted", r->values_unaccounted);
 	jw_u64(&w, "values_unnamed", r->values_unnamed);
 	jw_str(&w, "weak", weak ? weak : "");

@@ -45,13 +45,16 @@ enum rc evidence_range_parse(struct verify_range *ret_range, const char *text, s
 	canonical_char(&c, '}');
 	canonical_char(&c, '\n');
 	if (!canonical_end(&c) || version.n >= sizeof r.version)
-		return err_add(e, RC_MALFORMED, "it is not the range of an evidence bundle");
+		return err_add(e, RC_MALFORMED,
+			"malformed range of an evidence bundle: expected canonical JSON with end, first, "
+			"from, made, to and version");
 	for (size_t i = 0; i < version.n; i++)
 		if (version.text[i] < ' ' || version.text[i] > '~' || version.text[i] == '\\')
-			return err_add(e, RC_MALFORMED, "its version is none of a program");
+			return err_add(e, RC_MALFORMED,
+				"malformed version: expected printable ASCII without a backslash");
 	memcpy(r.version, version.text, version.n);
 	if (r.first > r.end || strcmp(r.from, r.to) > 0)
-		return err_add(e, RC_RANGE, "it ends before it begins");
+		return err_add(e, RC_RANGE, "the range ends before it begins");
 	*ret_range = r;
 	return RC_OK;
 }
@@ -79,12 +82,16 @@ size_t evidence_range_text(const struct verify_range *r, char *ret_text, size_t 
 size_t evidence_readme_text(const struct verify_range *r, char *ret_text, size_t max)
 {
 	int n = snprintf(ret_text, max,
-		"Evidence from a Plaingate ledger: every entry from %s\nto %s (UTC, by the machine's "
-		"clock).\n\n"
+		"Evidence from a Plaingate ledger: every entry from %s\n"
+		"to %s (UTC, by the machine's clock).\n"
+		"\n"
 		"  timeline.html    to read, in any browser; it loads nothing\n"
-		"  everything else  the proof\n\n"
-		"Check it, on any machine, without the gateway and without a network:\n\n"
-		"  plaingate verify ledger THIS-FILE --key VKEY --explain\n\n"
+		"  everything else  the proof\n"
+		"\n"
+		"Check it, on any machine, without the gateway and without a network:\n"
+		"\n"
+		"  plaingate verify ledger THIS-FILE --key VKEY --explain\n"
+		"\n"
 		"VKEY is the ledger's verifier key. Take it from where it was noted, not from this file:\n"
 		"log.vkey in here only says which one was used. Do not unpack and pack again: what is\n"
 		"checked is this file as it is.\n",

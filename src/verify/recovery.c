@@ -86,7 +86,7 @@ static void recovery_take(
 		!ledger_entry_hex(entry, "seen_root", r->seen_root.b, SHA256_SIZE) ||
 		!note_field(entry, &r->note, &r->note_n)) {
 		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
-			"its recovery is not the one that the log's name '%s' tells of", w->key.name);
+			"its recovery does not match the log's name '%s'", w->key.name);
 		return;
 	}
 	r->disk_size = ledger_entry_number(entry, "disk_size");
@@ -109,12 +109,11 @@ void recovery_entry(
 		recovery_take(w, entry, index, text, n);
 	else if (due)
 		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
-			"ledger_recovery must stand here: the log's name '%s' says that it began in a "
-			"recovery",
+			"expected ledger_recovery: by its name '%s' the log began in a recovery",
 			w->key.name);
 	else if (entry->type == LEDGER_LEDGER_RECOVERY)
 		report_finding_at(&w->recovered, VERIFY_RECOVERY, index,
-			"a recovery stands here, and only a log named after one begins with it");
+			"unexpected ledger_recovery: only a log that is named after a recovery begins with one");
 }
 
 /* ---- the witness's note ---- */
@@ -130,8 +129,7 @@ static void witness_look(struct walk *w, const struct note *note)
 		enum rc rc = cosign_verify(note, &p->witness[i].key, &time_s, NULL);
 		if (rc == RC_AUTH)
 			report_finding_at(&w->recovered, VERIFY_RECOVERY, w->recovery.index,
-				"the cosignature of witness '%s' on the note that it shows is wrong",
-				p->witness[i].name);
+				"invalid cosignature of witness '%s' on its note", p->witness[i].name);
 		w->report->recovery_witnessed |= rc == RC_OK && time_s == w->recovery.seen_time_s;
 	}
 }
@@ -149,13 +147,13 @@ static void note_look(struct walk *w)
 		note_verify(&note, &ended, &e) != RC_OK ||
 		checkpoint_parse_foreign(&c, note.text, note.text_n, &e) != RC_OK) {
 		report_finding_at(&w->recovered, VERIFY_RECOVERY, r->index,
-			"the note that it shows is no head of '%s': %s", r->origin, e.text);
+			"its note is not a signed head of '%s': %s", r->origin, e.text);
 		return;
 	}
 	if (strcmp(c.origin, r->origin) != 0 || c.size != r->seen_size ||
 		!merkle_equal(&c.root, &r->seen_root)) {
 		report_finding_at(&w->recovered, VERIFY_RECOVERY, r->index,
-			"the note that it shows is of %llu entries of '%s', and not of what it says",
+			"its note is of %llu entries of '%s', which is not what its fields state",
 			(unsigned long long)c.size, c.origin);
 		return;
 	}
@@ -179,8 +177,7 @@ static void note_take(struct walk *w)
 		return;
 	}
 	if (bytes && (n != r->note_n || memcmp(bytes, r->note, n) != 0))
-		report_finding_at(
-			&w->recovered, VERIFY_RECOVERY, r->index, "%s is not the note that it shows", path);
+		report_finding_at(&w->recovered, VERIFY_RECOVERY, r->index, "%s differs from its note", path);
 	free(bytes);
 }
 
@@ -219,14 +216,15 @@ static void ended_judge(struct walk *w, enum rc rc, const struct verify_report *
 		report_unread(w, r->archive);
 	else if (ended->size != r->disk_size || memcmp(ended->root, r->disk_root.b, sizeof ended->root) != 0)
 		report_finding(&w->recovered, VERIFY_RECOVERY,
-			"%s holds another log than the one that entry %llu names", r->archive,
+			"%s contains another log than the one that entry %llu names", r->archive,
 			(unsigned long long)r->index);
 	else if (ended->made[VERIFY_CHECK_KEPT])
 		report_finding(&w->recovered, VERIFY_RECOVERY,
-			"%s holds what the witness's note covers: there was nothing to recover from",
+			"%s contains what the witness's note covers: there was no reason for a recovery",
 			r->archive);
 	else /* what is in an archive, or was left out of a bundle, was not read */
-		w->report->ended_read += (!ended->bundle && ended->unseen == 0) + ended->ended_read;
+		w->report->ended_logs_verified +=
+			(!ended->bundle && ended->entries_unseen == 0) + ended->ended_logs_verified;
 }
 
 /* Its own walk: by its own name, with the witnesses of the policy. */
@@ -271,10 +269,10 @@ enum rc recovery_end(struct walk *w, verify_pass_fn *pass, struct err *e)
 	uint8_t *bytes;
 	size_t n;
 
-	w->report->recovery_due = began_at(w->key.name) != NULL;
+	w->report->recovery_expected = began_at(w->key.name) != NULL;
 	if (!r->whole || w->recovered.class != VERIFY_NONE)
 		return RC_OK;
-	w->report->recovery_seen = r->seen_size;
+	w->report->recovery_seen_size = r->seen_size;
 	note_take(w);
 	if (r->note_n > 0)
 		note_look(w);

@@ -26,16 +26,17 @@ static void seal_load(struct walk *w)
 		return;
 	if (n->index != s->expected || n->index >= SEAL_KEYS)
 		report_finding(&w->seal, VERIFY_SEAL,
-			"the seals that begin at entry %llu: seal %u stands where seal %u is due",
+			"the seals announced by entry %llu: seal %u where seal %u is expected",
 			(unsigned long long)s->begins, n->index, s->expected);
 	else if (seal_check(n, w->key.name, &s->root, s->keys + n->index * (size_t)ED25519_PUBLIC_SIZE) !=
 		 RC_OK)
 		report_finding(&w->seal, VERIFY_SEAL,
-			"the seals that begin at entry %llu: seal %u is not signed by its one-time key",
+			"the seals announced by entry %llu: seal %u is not signed by its one-time key",
 			(unsigned long long)s->begins, n->index);
 	else if (n->size <= MAX_OF(s->begins, s->sealed))
 		report_finding(&w->seal, VERIFY_SEAL,
-			"the seals that begin at entry %llu: seal %u goes back to %llu entries",
+			"the seals announced by entry %llu: seal %u covers only %llu entries, expected more "
+			"than those before it",
 			(unsigned long long)s->begins, n->index, (unsigned long long)n->size);
 	else
 		s->more = true;
@@ -57,7 +58,7 @@ void seals_check_announced(struct walk *w, const struct ledger_entry *entry, uin
 	if (w->start_open && w->options->sealed_starts && entry->type != LEDGER_SEAL_EPOCH &&
 		entry->type != LEDGER_LEDGER_RECOVERY && entry->type != LEDGER_TYPE_COUNT)
 		report_finding_at(&w->seal, VERIFY_SEAL, index,
-			"seal_epoch must stand here: the start before it announced no one-time keys");
+			"expected seal_epoch: the ledger's start before it announced no one-time keys");
 	w->start_open = entry->type == LEDGER_LEDGER_START ||
 			(w->start_open && entry->type == LEDGER_LEDGER_RECOVERY);
 }
@@ -69,8 +70,7 @@ static bool seal_file_read(struct walk *w, const char *path, uint8_t **ret_bytes
 	/* Its announcement was verified earlier, and may have been moved since, with these. */
 	bool moved = rc == RC_NOT_FOUND && w->seals.begins < MIN_OF(w->report->since, w->report->archived);
 	if (moved)
-		report_finding(&w->unread, VERIFY_FILE,
-			"%s, which the directory says is in an archive (name it with --archive),", path);
+		report_finding(&w->unread, VERIFY_FILE, "%s is in an archive: name it with --archive", path);
 	else if (rc == RC_NOT_FOUND)
 		report_finding(&w->seal, VERIFY_SEAL, "%s is missing", path);
 	w->seals.hole |= rc == RC_IO || moved; /* nothing can be said about the seals that are due */
@@ -84,14 +84,15 @@ void seals_epoch_begin(struct walk *w, const struct ledger_entry *entry, uint64_
 	/* The epoch before ends here: a seal beyond this entry would be of a log that went another way. */
 	if (s->more)
 		report_finding(&w->seal, VERIFY_SEAL,
-			"seal %u of the seals that begin at entry %llu covers %llu entries, but the next "
-			"epoch begins at entry "
-			"%llu: the log was cut back",
+			"seal %u of those announced by entry %llu covers %llu entries, but the next epoch "
+			"begins at entry %llu: the log was truncated",
 			s->next.index, (unsigned long long)s->begins, (unsigned long long)s->next.size,
 			(unsigned long long)index);
 	seals_free(s);
 	if (!seal_epoch_root(entry, &s->root) || ledger_entry_number(entry, "keys") != SEAL_KEYS) {
-		report_finding(&w->seal, VERIFY_SEAL, "entry %llu announces one-time keys of another form",
+		report_finding(&w->seal, VERIFY_SEAL,
+			"entry %llu announces one-time keys in an unexpected form: expected a root and 4096 "
+			"keys",
 			(unsigned long long)index);
 		return;
 	}
@@ -113,7 +114,7 @@ void seals_load(struct walk *w)
 		keys_n == SEAL_KEYS * ED25519_PUBLIC_SIZE ? seal_keys_root(s->keys) : merkle_empty();
 	if (!merkle_equal(&root, &s->root)) {
 		report_finding(&w->seal, VERIFY_SEAL,
-			"%s does not hold the keys that entry %llu committed to", path,
+			"%s does not contain the keys that entry %llu committed to", path,
 			(unsigned long long)s->begins);
 		return;
 	}
@@ -121,7 +122,7 @@ void seals_load(struct walk *w)
 		return;
 	if (s->records_n < met_n) {
 		report_finding(&w->seal, VERIFY_SEAL,
-			"%s holds fewer than the %u seals that were there when it was kept", path,
+			"%s contains fewer than the %u seals that it had for --keep", path,
 			(unsigned)s->expected);
 		return;
 	}
@@ -144,8 +145,8 @@ void seals_check_at_size(struct walk *w)
 		root = merkle_edge_root(&w->edge);
 		if (!merkle_equal(&root, &s->next.root)) {
 			report_finding(&w->seal, VERIFY_SEAL,
-				"the first %llu entries are not those that were sealed: they were changed "
-				"afterwards",
+				"the first %llu entries differ from those that were sealed: they were "
+				"changed afterwards",
 				(unsigned long long)s->next.size);
 			s->more = false;
 			return;
@@ -168,6 +169,6 @@ void seals_end(struct walk *w)
 	if (s->any && !s->hole && w->report->published > s->begins && s->sealed < w->report->published &&
 		w->seal.class == VERIFY_NONE)
 		report_finding(&w->seal, VERIFY_SEAL,
-			"the checkpoint of %llu entries has no seal, the last one covers %llu",
+			"the checkpoint of %llu entries has no seal, the last seal covers %llu",
 			(unsigned long long)w->report->published, (unsigned long long)s->sealed);
 }

@@ -270,19 +270,18 @@ static enum rc digest_check(const char *text, size_t n, struct err *e)
 	size_t begins_n = strlen(FORM_BEGINS), form_n = strlen(FORM);
 
 	if (n < begins_n || memcmp(text, FORM_BEGINS, begins_n) != 0)
-		return err_add(e, RC_MALFORMED, "it is not a file that --keep has written");
+		return err_add(e, RC_MALFORMED, "expected a file written by --keep");
 	if (n <= form_n || memcmp(text, FORM "\n", form_n + 1) != 0)
 		return err_add(e, RC_UNSUPPORTED,
-			"it is of another version of Plaingate than this one: verify all of the log once, "
-			"and "
-			"keep it anew");
+			"it was written by another version of Plaingate: verify the whole log once and write "
+			"it again with --keep");
 	if (n > DIGEST_LINE) {
 		sha256(hash, text, n - DIGEST_LINE);
 		snprintf(line, sizeof line, "sha256 %s\n", hex_from_bytes(hex, hash, sizeof hash));
 		if (memcmp(text + n - DIGEST_LINE, line, DIGEST_LINE) == 0)
 			return RC_OK;
 	}
-	return err_add(e, RC_MALFORMED, "it was cut or altered: its last line is not its digest");
+	return err_add(e, RC_MALFORMED, "it was truncated or altered: its last line is not its digest");
 }
 
 /* Its signed head, which must be one of this log. */
@@ -298,10 +297,10 @@ static enum rc head_take(struct walk *w, struct lines *l, struct err *e)
 		(int)MIN_OF(n, (size_t)64), version);
 	line_begin(l, "head");
 	if (!base64_take(l, &h->bytes, &h->bytes_n))
-		return err_add(e, RC_MALFORMED, "it has no head");
+		return err_add(e, RC_MALFORMED, "its head is missing");
 	if (head_load_given(w, HEAD_SINCE, h->bytes, h->bytes_n, &why) != RC_OK)
 		return err_add(e, RC_MALFORMED, "%s", why.text);
-	return h->c.size > 0 ? RC_OK : err_add(e, RC_MALFORMED, "its head is of no entry");
+	return h->c.size > 0 ? RC_OK : err_add(e, RC_MALFORMED, "its head covers no entries");
 }
 
 enum rc since_load(struct walk *w, struct err *e)
@@ -312,8 +311,8 @@ enum rc since_load(struct walk *w, struct err *e)
 
 	if (w->report->bundle && (o->since || o->keep))
 		return err_add(e, RC_MALFORMED,
-			"--since and --keep are about a log that goes on: an evidence bundle is verified as "
-			"a whole");
+			"--since and --keep are for a log that grows: an evidence bundle is verified as a "
+			"whole");
 	if (!o->since)
 		return RC_OK;
 	enum rc rc = digest_check(o->since, o->since_n, &why);
@@ -329,8 +328,8 @@ enum rc since_load(struct walk *w, struct err *e)
 		order_take(&l, w);
 		recovery_resume(&l, w);
 		if (l.bad || l.at != l.end || !merkle_equal(&root, &h->c.root))
-			rc = err_add(
-				&why, RC_MALFORMED, "what it says is not of the form, or not of its head");
+			rc = err_add(&why, RC_MALFORMED,
+				"malformed, or its tree does not have the root of its head");
 	}
 	if (rc != RC_OK)
 		return err_add(e, rc, "the file of --since: %s", why.text);
@@ -393,9 +392,8 @@ bool since_check_consistency(struct walk *w, const struct checkpoint *c, const c
 		return true;
 	if (nodes.rc != RC_IO) /* else it is noted */
 		report_finding(&w->head, VERIFY_HEAD,
-			"the tiles do not show that the %llu entries of the kept head continue the %llu that "
-			"%s "
-			"signs: the tiles were altered, or the log's key has signed two histories",
+			"the tiles do not prove that the kept head of %llu entries extends the %llu entries "
+			"of %s: the tiles were altered, or the log's key has signed two histories",
 			(unsigned long long)kept->size, (unsigned long long)c->size, name);
 	return false;
 }
@@ -406,9 +404,8 @@ enum rc since_check_older_heads(struct walk *w)
 
 	if (newest->size < w->report->since)
 		return report_finding(&w->head, VERIFY_HEAD,
-			"the head of --since covers %llu entries, and the checkpoint only %llu: it was cut "
-			"back, or "
-			"this is an older copy",
+			"the head of --since covers %llu entries, the checkpoint only %llu: the ledger was "
+			"truncated, or this is an older copy",
 			(unsigned long long)w->report->since, (unsigned long long)newest->size);
 	for (int i = HEAD_COSIGNED; i <= HEAD_KEPT; i++) {
 		struct signed_head *h = &w->heads[i];

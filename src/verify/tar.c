@@ -142,23 +142,23 @@ static enum rc files_parse(struct tar *t, struct rd *r, const uint8_t *base, str
 		struct tar_file f;
 		if (!block)
 			return err_add(e, RC_TRUNCATED,
-				"the bundle ends at byte %zu without its two last blocks", at);
+				"the bundle is truncated at byte %zu: its two final blocks are missing", at);
 		if (zeros(block, TAR_BLOCK)) {
 			if (rd_left(r) < TAR_BLOCK || !zeros(r->at, rd_left(r)))
 				return err_add(e, RC_MALFORMED,
-					"behind the bundle's end, from byte %zu on, is more", at);
+					"unexpected data after the bundle's end, from byte %zu", at);
 			return RC_OK;
 		}
 		if (!header_take(block, &f))
 			return err_add(e, RC_MALFORMED,
-				"the header at byte %zu is none of a bundle: altered, or packed again", at);
+				"unexpected header at byte %zu: the bundle was altered or repacked", at);
 		f.bytes = rd_take(r, f.n);
 		const uint8_t *padding = f.bytes ? rd_take(r, tar_padding(f.n)) : NULL;
 		if (!padding)
-			return err_add(e, RC_TRUNCATED, "'%s' at byte %zu is cut", f.name, at);
+			return err_add(e, RC_TRUNCATED, "'%s' at byte %zu is truncated", f.name, at);
 		if (!zeros(padding, tar_padding(f.n)))
-			return err_add(
-				e, RC_MALFORMED, "behind '%s' at byte %zu something is hidden", f.name, at);
+			return err_add(e, RC_MALFORMED,
+				"unexpected data in the padding after '%s' at byte %zu", f.name, at);
 		if (t->n == TAR_FILES_MAX || !file_add(t, &f))
 			return err_add(e, RC_LIMIT, "the bundle has too many files");
 	}
@@ -174,7 +174,7 @@ enum rc tar_parse(struct tar *ret_tar, const void *bytes, size_t n, struct err *
 		qsort(t.file, t.n, sizeof *t.file, by_name);
 	for (size_t i = 1; rc == RC_OK && i < t.n; i++)
 		if (strcmp(t.file[i].name, t.file[i - 1].name) == 0)
-			rc = err_add(e, RC_EXISTS, "'%s' stands in the bundle twice", t.file[i].name);
+			rc = err_add(e, RC_EXISTS, "'%s' occurs twice in the bundle", t.file[i].name);
 	if (rc != RC_OK)
 		tar_done(&t);
 	*ret_tar = t;

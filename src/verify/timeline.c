@@ -223,7 +223,7 @@ char *timeline_page(const struct timeline *t, const struct verify_report *r, siz
 
 	put_head(&page, r);
 	put_counts(&page, t);
-	put_table(&page, "What was in force before", &t->context);
+	put_table(&page, "In force before", &t->context);
 	put_table(&page, "Entries", &t->rows);
 	if (page.bad) {
 		free(page.bytes);

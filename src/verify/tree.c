@@ -30,7 +30,7 @@ enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t wid
 		if (w->tile.class == VERIFY_NONE)
 			w->tile_level = level;
 		report_finding_at(&w->tile, VERIFY_TILE, (tile * TILE_WIDTH + i) << (8 * level),
-			"hash %u of %s is not that of what stands below it", i, path);
+			"hash %u of %s does not match what is below it", i, path);
 	}
 	free(bytes);
 	return rc;

@@ -24,7 +24,7 @@ enum verify_status verify_status(enum rc rc, const struct verify_report *r)
 
 bool verify_complete(const struct verify_report *r)
 {
-	return r->bundle || r->unseen == 0;
+	return r->bundle || r->entries_unseen == 0;
 }
 
 void report_holes(struct tw *t, const struct verify_report *r)

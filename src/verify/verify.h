@@ -2,30 +2,32 @@
  * Offline checks of evidence. verify_ledger() needs a ledger's directory (C2SP tlog-tiles) and nothing else:
  * it recomputes every leaf hash, every tile and the root, checks the checkpoint's signature, and reads every
  * entry strictly: canonical JSON, known type, exactly its fields, counters of each source without gaps, time
- * in order; and that what was sealed with one-time keys is what stands there today. With a policy it checks
- * the witnesses' cosignatures and whether they are a quorum; with a head that was kept elsewhere, that the
- * ledger still holds all that the head covered. It names the first thing that is wrong, and counts what it
+ * in order; and that what was sealed with one-time keys has not changed since. With a policy it checks the
+ * witnesses' cosignatures and whether they are a quorum; with a head that was kept elsewhere, that the
+ * ledger still has all that the head covered. It names the first thing that is wrong, and counts what it
  * checked: verify_explain_text() claims nothing else.
  *
- * Parts of a ledger may be elsewhere, and then it says so: entries that an archive holds (file `archived`),
- * and what an evidence bundle leaves out (file `range`, verify/evidence.h). Their hashes stand in the tiles,
- * so the rest is proved all the same.
+ * Parts of a ledger may be elsewhere, and the report states it: entries in an archive (file `archived`), and
+ * what an evidence bundle leaves out (file `range`, verify/evidence.h). Their hashes are in the tiles, so the
+ * rest is proved without them.
  *
- * What it proves: nothing that the checkpoint covers was altered, taken out or put in by anyone who does not
- * hold the ledger's private key. Where it ends, without a witness who saw a later checkpoint:
- * - a directory cut back as a whole to an older checkpoint that was kept verifies as that older ledger;
- * - who holds the private key can write another history and sign it, from the last seal on that was made
- * before the key was taken: the one-time keys of the seals before are erased. To do so without a gap in the
- * seals the ledger must be cut back to before its current epoch began, or the last seals be taken away;
- * - with the verifier key from the directory itself (log.vkey) a whole forged ledger with its own key is not
- * found: give the key that was noted elsewhere. The report says which one was used;
- * - partial tiles of older checkpoints are copies; that one is missing is not found (C2SP lets them be
- * removed), that one is altered is.
+ * What it proves: nothing that the checkpoint covers was altered, removed or inserted by anyone who does not
+ * have the ledger's private key. Its limits, without a witness who saw a later checkpoint:
  *
- * A ledger that is being written may be checked: what its newest checkpoint covered at the start is. So may a
- * copy that was made meanwhile, if the checkpoint was copied first, then tile/ and seal/, and the journal
- * last: what lies between the two is covered by the heads in the journal. Pure: files come from a struct
- * verify_source. Callers: src/cli, tests. One thread.
+ * - a directory that is set back as a whole to an older checkpoint verifies as that older ledger;
+ * - whoever has the private key can write another history and sign it, from the last seal on that was made
+ *   before the key was stolen: the one-time keys of the seals before are erased. To do so without a gap in
+ *   the seals the ledger must be truncated to before its current epoch began, or the last seals be removed;
+ * - with the verifier key from the directory itself (log.vkey) a ledger that is forged as a whole, with a key
+ *   of its own, is not found: give the key that was noted elsewhere. The report says which one was used;
+ * - partial tiles of older checkpoints are copies: a missing one is not found (C2SP permits their removal), an
+ *   altered one is.
+ *
+ * A ledger that is being written to may be verified: what its newest checkpoint covered at the start is. So
+ * may a copy that was made meanwhile, if the checkpoint was copied first, then tile/ and seal/, and the
+ * journal last: what lies between the two is covered by the heads in the journal.
+ *
+ * Pure: files come from a struct verify_source. Callers: src/cli, tests. One thread.
  */
 #ifndef VERIFY_VERIFY_H
 #define VERIFY_VERIFY_H
@@ -42,13 +44,13 @@
 struct ledger_entry;
 
 /*
- * How much a quorum may lag behind, unless somebody asks otherwise. A gateway asks its witnesses at least
- * every half minute and offers what is new within a second: an hour is a copy that was made just before, or a
- * network that was away. What is not cosigned yet can be rewritten by who has the key: 256 entries are a
- * burst of some seconds.
+ * How far the quorum's cosignatures may lag behind, by default. A gateway asks its witnesses at least every
+ * half minute and offers new entries within a second: an hour allows for a copy that was made a while ago, or
+ * a network outage. What is not cosigned yet can be rewritten by whoever has the key: 256 entries are a burst
+ * of some seconds.
  */
 #define VERIFY_ANY	      UINT64_MAX
-#define VERIFY_USUAL	      (UINT64_MAX - 1) /* what follows; of a bundle: no age, and all of its range */
+#define VERIFY_DEFAULT	      (UINT64_MAX - 1) /* the limits below; of a bundle: any age, and all of its range */
 #define VERIFY_MAX_AGE_S      3600
 #define VERIFY_MAX_UNCOSIGNED 256
 #define VERIFY_CLOCK_ERROR_S  300 /* between a witness and who verifies */
@@ -56,15 +58,15 @@ struct ledger_entry;
 struct verify_options {
 	/* Verifier key "name+id+key" known from elsewhere; NULL: one of the policy's logs, or log.vkey. */
 	const char *vkey;
-	/* Whose cosignatures suffice; NULL: not asked. With log lines the ledger must be one of them. */
+	/* Whose cosignatures suffice; NULL: not checked. With log lines the ledger must be one of them. */
 	const struct policy *policy;
 	/* A signed head that was kept elsewhere, or NULL: the ledger must hold all that it covers. */
 	const void *kept;
 	size_t kept_n;
 	/*
-	 * Where an earlier walk stood (`keep` gave it), or NULL: what is before was verified then, and is not
-	 * read. keep: where this walk stands at the log's checkpoint, for `since` of a later one; called for
-	 * each reading, and only worth something when the whole is good (VERIFY_STATUS_GOOD).
+	 * The state of an earlier walk (`keep` gave it), or NULL: what is before it was verified then, and is not
+	 * read. keep: the state of this walk at the log's checkpoint, for `since` of a later one; called for
+	 * each reading, and valid only when the whole is good (VERIFY_STATUS_GOOD).
 	 */
 	const void *since;
 	size_t since_n;
@@ -72,26 +74,25 @@ struct verify_options {
 	const char *program; /* its version, for keep */
 	/*
 	 * With a policy: what a quorum must have cosigned, and when. now_s: the clock of whoever verifies, in
-	 * seconds since 1970; 0: no time is judged, and what is dated in the future counts.
+	 * seconds since 1970; 0: times are not checked, and cosignatures from the future count.
 	 */
 	uint64_t now_s;
-	uint64_t max_age_s, max_uncosigned; /* VERIFY_ANY: no limit; VERIFY_USUAL */
-	/* Each start must announce one-time keys, as a gateway's does before anything else: false for logs of
-	 * tests that have none. */
+	uint64_t max_age_s, max_uncosigned; /* VERIFY_ANY: no limit; VERIFY_DEFAULT */
+	/* Each start must announce one-time keys, as a gateway's does before anything else. false: for tests, with
+	 * logs that have none. */
 	bool sealed_starts;
-	/* src/verify's own: this is a log that ended in a recovery, so many before the one that was asked
-	 * about. What was kept is the note that ended it. */
+	/* Private to src/verify: this is a log that ended in a recovery, the n-th before the one to be verified.
+	 * The kept head is the note that ended it. */
 	unsigned ended;
-	/* An evidence bundle that is being made: it has no timeline yet. */
+	/* The evidence bundle is being made: it has no timeline yet. */
 	bool making;
 	/*
-	 * For who looks at entries as well: each one that is good by itself, in order. A ledger that was
-	 * written to meanwhile may be read again from its beginning: then `begin` is called first, and before
-	 * the first time too.
+	 * Hooks for callers that process entries: each entry that is valid by itself, in order. A ledger that was
+	 * written to meanwhile may be read again from its beginning: `begin` is called before each reading.
 	 */
 	void (*begin)(void *context);
 	void (*entry)(void *context, const struct ledger_entry *entry, uint64_t index);
-	/* The tree has grown: by one entry, or by what was passed over in one step. */
+	/* The tree has grown: by one entry, or by entries that were skipped in one step. */
 	void (*grown)(void *context, const struct merkle_edge *edge);
 	/* A seal of the epoch that was announced by entry `begins` holds at this size. */
 	void (*sealed)(void *context, uint64_t begins, uint64_t size);
@@ -103,19 +104,19 @@ struct verify_options {
 /* clang-format off */
 /* Exit statuses of `plaingate verify ledger`: for scripts, which read no sentences. */
 #define VERIFY_STATUSES(S)	/* id, number, text */										\
-	S(GOOD,    0, "nothing is wrong: what the report says is proved holds, for the log of the key that you gave "		\
-	  "(`vkey_given`); without one, of whoever made it. With `--policy` its quorum (none, where it says `quorum none`) cosigned the ledger "	\
-	  "an hour ago at most, but for its last 256 entries at most; of a bundle, all of its range, at any time. "		\
-	  "`--max-age` and `--max-uncosigned` set other limits; `verify randomness` has none. With `--since` all this is of "		\
-	  "what came after that head: what was before was not read again")					\
-	S(FOUND,   1, "something is wrong: `finding` says what, `class` of which kind, `entry` where. It stands although "	\
+	S(GOOD,    0, "nothing is wrong: what the report states as proved holds, for the log of the key that you gave "		\
+	  "(`vkey_given`); without one, for the log of whoever made it. With `--policy` its quorum (none, where it says `quorum none`) "	\
+	  "cosigned the ledger within the last hour, except for at most its last 256 entries; for a bundle, all of its range, at any time. "	\
+	  "`--max-age` and `--max-uncosigned` set other limits; `verify randomness` has none. With `--since` all this holds for "	\
+	  "the entries after that head: those before it were not read again")							\
+	S(FOUND,   1, "something is wrong: `finding` says what, `class` of which kind, `entry` where. This stands even if "	\
 	  "something else could not be read")											\
-	S(UNKNOWN, 2, "nothing can be said: a part could not be read, a server failed or was too slow, entries are of a "	\
-	  "newer Plaingate than this program, an option or a file of yours is wrong")						\
+	S(UNKNOWN, 2, "no statement is possible: a part could not be read, a server failed or was too slow, entries are of a "	\
+	  "newer version of Plaingate than this program, an option or a file of yours is invalid")				\
 	S(PART,    3, "what is there is good, but entries are in an archive that was not given: `holes` says which; of "		\
 	  "`verify randomness` this is 2")											\
-	S(STALE,   4, "nothing is wrong, but the quorum of `--policy` is older than the limit, dated in the future, or stands "	\
-	  "behind too little: `staleness` says which. What is not cosigned may have been written anew by who has the key")	\
+	S(STALE,   4, "nothing is wrong, but the cosignatures of the quorum of `--policy` are older than the limit, dated in the future, "	\
+	  "or cover too little: `staleness` says which. What is not cosigned may have been rewritten by whoever has the key")	\
 	S(WEAK,    5, "of `verify randomness`: nothing is wrong, but less is proved than was asked for: `weak` says what")
 /* clang-format on */
 
@@ -132,7 +133,7 @@ enum verify_status {
 	C(KEY,        "key")				\
 	C(CHECKPOINT, "checkpoint")			\
 	C(SIGNATURE,  "signature")			\
-	C(BUNDLE,     "bundle")				\
+	C(ENTRY_BUNDLE, "entry_bundle")			\
 	C(TILE,       "tile")				\
 	C(ENTRY,      "entry")				\
 	C(ROOT,       "root")				\
@@ -144,64 +145,64 @@ enum verify_status {
 	C(HEAD,       "head")				\
 	C(RECOVERY,   "recovery")			\
 	C(COSIGNATURE, "cosignature")			\
-	C(BUNDLED,    "bundled")
+	C(EVIDENCE_BUNDLE, "evidence_bundle")
 
 /*
- * What can be checked. `unit`: what is counted. `proves`: what holds when all of them were right, if any was
+ * What can be checked. `unit`: what is counted. `proves`: what holds when all of them passed, if any was
  * made. `else`: what is therefore not proved when none was made.
  */
 #define VERIFY_CHECKS(C)	/* id, name, unit, proves, else */							\
 	C(KEY, "key", "keys",											\
-	  "the log is the one whose key you gave, and not another that was put in its place",			\
+	  "the log is the one whose key you gave, and not another one in its place",				\
 	  "that this is the log you mean: its key came with it. Give the key that you noted elsewhere")		\
 	C(SIGNATURES, "signatures", "signed heads",								\
 	  "the heads of the log are signed by that key",							\
 	  "that anybody signed this log")									\
 	C(ENTRIES, "entries", "entries",									\
-	  "each entry that was read is, octet for octet, the one that was signed at this place",		\
+	  "each entry that was read is, octet for octet, the one that was signed at this position",		\
 	  "anything about a single entry: none was read")							\
 	C(TILES, "tiles", "tiles",										\
 	  "the hashes that other readers of the log use are those of its entries",				\
 	  "that other readers of the log see the same hashes")							\
-	C(FORM, "form", "entries",										\
-	  "each entry that was read is of a known type with exactly its fields, written by a process that may",	\
-	  "that entries are of the documented form")								\
+	C(FORM, "format", "entries",										\
+	  "each entry that was read is of a known type with exactly its fields, written by a process that may write it",	\
+	  "that entries have the documented format")								\
 	C(COUNTERS, "counters", "entries",									\
-	  "no entry was lost between a process and the log, unless another entry says so",			\
+	  "no entry was lost between a process and the log, unless another entry states it",			\
 	  "that no entry was lost between a process and the log")						\
 	C(TIME, "time", "entries",										\
-	  "within each boot entries stand in the order of the machine's monotonic clock",			\
-	  "that entries stand in the order of time")								\
+	  "within each boot entries are in the order of the machine's monotonic clock",				\
+	  "that entries are in the order of time")								\
 	C(JOURNAL, "journal", "records",									\
-	  "what is behind the checkpoint, in the journal, is signed too",					\
-	  "anything behind the checkpoint: the journal has no record, or was not read")				\
+	  "what follows the checkpoint, in the journal, is signed too",						\
+	  "anything after the checkpoint: the journal has no record, or was not read")				\
 	C(SEALS, "seals", "seals",										\
-	  "what a one-time key sealed was there when it was sealed: whoever took the machine later could not "	\
+	  "what a one-time key sealed existed when it was sealed: whoever compromised the machine later could not "	\
 	  "sign it again",											\
-	  "that the past was not signed again by somebody who took the machine: no seal was checked")	\
+	  "that the past was not signed again by somebody who compromised the machine: no seal was checked")	\
 	C(COSIGNATURES, "cosignatures", "cosignatures",								\
 	  "witnesses that your policy names saw this history; an honest one cosigns no other",			\
-	  "that others saw the same history, and that nothing was cut off its end: no cosignature was checked. "	\
+	  "that others saw the same history, and that nothing was truncated: no cosignature was checked. "	\
 	  "Give a policy that names witnesses")									\
-	C(KEPT, "kept", "heads",										\
+	C(KEPT, "kept_head", "heads",										\
 	  "the log that is signed now has all that it had at the head which you kept",				\
-	  "that it was not cut back or written again since an earlier day: no head was given that you kept")	\
+	  "that it was not truncated or rewritten since an earlier day: no head was given that you kept")		\
 	C(RECOVERY, "recovery", "notes",									\
-	  "this log began in a recovery: a head that its key had signed, and that, says its entry, the disk did not "	\
-	  "continue, is shown",												\
+	  "this log began in a recovery, for which it shows a head that its key had signed and that, according to its entry, "	\
+	  "the disk did not continue",										\
 	  NULL)													\
-	C(COPIES, "copies", "partial tiles",									\
-	  "the older partial tiles are beginnings of those that stand there now",				\
+	C(COPIES, "old_partial_tiles", "partial tiles",								\
+	  "the older partial tiles are prefixes of the present ones",						\
 	  "anything about older partial tiles: there are none, or they were not listed")			\
-	C(LISTED, "listed", "listings",										\
-	  "all files were looked at: what does not belong to the log is counted",				\
-	  "that nothing else lies beside the log: its files were not listed")					\
+	C(LISTED, "stray_files", "listings",									\
+	  "all files were listed: those that do not belong to the log are counted",				\
+	  "that no other files lie beside the log: its files were not listed")					\
 	C(RANGE, "range", "ends",										\
-	  "where the clock was not set, the bundle holds every entry of its time up to its head: the one "	\
-	  "before is dated earlier, the one behind later, and none that lies beside is dated within",		\
+	  "where the clock was not set, the bundle contains every entry of its time up to its head: the entry before "	\
+	  "is dated earlier, the one after it later, and none of the others in the bundle is dated within",	\
 	  NULL)													\
 	C(CONFIGURATIONS, "configurations", "texts",								\
-	  "the configurations in the bundle are those whose hashes the entries name",				\
+	  "the configurations in the bundle have the hashes that the entries name",				\
 	  NULL)													\
 	C(TIMELINE, "timeline", "pages",									\
 	  "the timeline shows these entries and nothing else",							\
@@ -247,9 +248,9 @@ struct verify_witness {
 };
 
 struct verify_report {
-	bool good;
+	bool good;		    /* nothing was found, and all of it could be read */
 	enum verify_class found;    /* VERIFY_NONE when good */
-	char finding[ERR_TEXT_MAX]; /* plain sentence, "" when good */
+	char finding[ERR_TEXT_MAX]; /* a sentence, "" when good */
 	bool at_entry;		    /* `entry` tells which entry it is about */
 	uint64_t entry;
 
@@ -258,32 +259,32 @@ struct verify_report {
 	bool vkey_given;		 /* it came from the options, not from the directory */
 	bool vkey_by_policy;		 /* and there from the policy's log lines */
 	uint64_t size;			 /* of the newest signed head: checkpoint and journal */
-	uint64_t published;		 /* of the checkpoint; the rest stands in the journal */
+	uint64_t published;		 /* of the checkpoint; the rest is in the journal */
 	uint8_t root[32];		 /* of the newest signed head */
 	uint64_t entries;		 /* read and found good, from the first one on */
-	uint64_t bundles, tiles, old_partials;
+	uint64_t entry_bundles, tiles, old_partial_tiles;
 	uint64_t seal_epochs, seals; /* one-time keys (ledger/seal.h): announced epochs, seals checked */
 	uint64_t sealed;	     /* size under the last seal */
 	uint64_t boots;
-	uint64_t gaps;	      /* entries that state a gap: recorded, so not wrong by themselves */
+	uint64_t gaps;	      /* entries that state a gap: recorded, so no finding by themselves */
 	uint64_t clock_steps; /* the clock (UTC) was set: how often; the first VERIFY_STEPS_MAX of them: */
 	struct verify_step {
 		uint64_t entry, us; /* before which entry, and how far; between boots at least so far */
 		bool back;
 	} clock_step[VERIFY_STEPS_MAX];
-	uint64_t strays;	 /* files that are no part of a ledger: not read */
-	uint64_t earlier;	 /* logs that ended in a recovery and lie in the folder `before` */
-	uint64_t ended_read;	 /* of these, verified as well: this log's own, and the ones before it */
-	uint64_t recoveries;	 /* entries that say so */
-	bool recovery_due;	 /* so says the log's name */
-	bool recovery_witnessed; /* its note is cosigned by a witness of the policy */
-	uint64_t recovery_seen;	 /* how many entries the ended log had, says the note */
+	uint64_t stray_files;	      /* files that are not part of a ledger: not read */
+	uint64_t ended_logs;	      /* logs that ended in a recovery and lie in the folder `before` */
+	uint64_t ended_logs_verified; /* of these, verified as well: this log's own, and the ones before it */
+	uint64_t recoveries;	      /* entries that say so */
+	bool recovery_expected;	      /* by the log's name */
+	bool recovery_witnessed;      /* its note is cosigned by a witness of the policy */
+	uint64_t recovery_seen_size;  /* how many entries the ended log had, says the note */
 	char first_utc[VERIFY_TIME_MAX], last_utc[VERIFY_TIME_MAX]; /* "" when there is no entry */
 
 	uint64_t made[VERIFY_CHECK_COUNT]; /* how many of each check were made */
 
-	uint64_t unseen; /* entries that are elsewhere: only their hashes were there */
-	size_t holes_n;	 /* where: the first VERIFY_HOLES_MAX of them */
+	uint64_t entries_unseen; /* entries that are elsewhere: only their hashes were there */
+	size_t holes_n;		 /* where: the first VERIFY_HOLES_MAX of them */
 	struct {
 		uint64_t first, end;
 	} hole[VERIFY_HOLES_MAX];

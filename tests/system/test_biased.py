@@ -53,4 +53,4 @@ def test_the_opened_leaves_give_it_away(lab):
         done = lab[gateway].run(["plaingate", "verify", "randomness", directory, "--json"], check=False)
         said = json.loads(done.stdout)[0]
         assert done.returncode == 1 and said["failures"] > 0, said
-        assert "does not come from the shares that are opened for it" in said["finding"], said
+        assert "is not derived from the shares that are disclosed for it" in said["finding"], said

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kit import GATEWAYS, HOST_B, Capture, own_lab, show, wait_for
-from visible import HASH_ALGORITHMS, OFFER, SA_INIT, WAN, X25519, Bad, Walk, fields_of_the_table, forced_in_the_end, udp_packets
+from visible import HASH_ALGORITHMS, OFFER, SA_INIT, WAN, X25519, Bad, Walk, fields_of_the_table, derived_in_the_end, udp_packets
 
 DRAWS = 24  # that the listener looks ahead: those of children and rekeys are not seen, and lie between two handshakes
 
@@ -31,7 +31,7 @@ class Rigged:
         self.datagrams = list(udp_packets(frame for _, frame in capture.frames()))
         self.verified = {gateway: self.verify_randomness(gateway) for gateway in GATEWAYS}
         self.compared = {gateway: self.verify_randomness(gateway, "--capture", capture.file) for gateway in GATEWAYS}
-        self.forced = forced_in_the_end(lab)
+        self.derived = derived_in_the_end(lab)
 
     def handshakes(self, address):
         """(SPI, KE value, nonce) of each IKE_SA_INIT that this side sent, in order."""
@@ -56,7 +56,7 @@ class Rigged:
         return self.lab[gateway].run(["plaingate", "verify", "randomness", directory, *options], check=False)
 
     def walk(self):
-        walk = Walk(fields_of_the_table(self.build), self.forced, OFFER, X25519, HASH_ALGORITHMS, frozenset(self.before))
+        walk = Walk(fields_of_the_table(self.build), self.derived, OFFER, X25519, HASH_ALGORITHMS, frozenset(self.before))
         for datagram in self.datagrams:
             walk.datagram(*datagram)
 
@@ -86,14 +86,14 @@ def test_the_listener_knows_what_comes_and_no_key(rigged):
 
 
 def test_the_ledger_shows_it(rigged):
-    """From the ledger alone, when an SPI is not what was forced. Who leaves the SPIs honest is not found by it: a nonce is not in an entry."""
+    """From the ledger alone, when an SPI is not derived. Who leaves the SPIs honest is not found by it: a nonce is not in an entry."""
     world, nonce_only = rigged
     for gateway in GATEWAYS:
         done = world.verified[gateway]
         if nonce_only:
             assert done.returncode == 0, done.stdout + done.stderr
         else:
-            assert done.returncode == 1 and "NOT all forced" in done.stdout and "its SPI is not" in done.stdout, done.stdout + done.stderr
+            assert done.returncode == 1 and "NOT all derived (VRF)" in done.stdout and "its SPI is not" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_ledger_and_a_capture_show_it(rigged):
@@ -101,7 +101,7 @@ def test_the_ledger_and_a_capture_show_it(rigged):
     world, nonce_only = rigged
     for gateway in GATEWAYS:
         done = world.compared[gateway]
-        assert done.returncode == 1 and "NOT all forced" in done.stdout, done.stdout + done.stderr
-        assert ("the nonce that went over the wire is not" if nonce_only else "its SPI is not") in done.stdout
+        assert done.returncode == 1 and "NOT all derived (VRF)" in done.stdout, done.stdout + done.stderr
+        assert ("the nonce in the capture is not" if nonce_only else "its SPI is not") in done.stdout
     with pytest.raises(Bad, match="NONCE" if nonce_only else "IKE_SPI_I"):
         world.walk()

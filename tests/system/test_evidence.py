@@ -96,7 +96,7 @@ def bundle(lab, case):
 
 def test_a_bundle_is_checked_without_the_gateway(lab, case, bundle):
     report = verify(lab, bundle, "--key", case["vkey"])
-    assert report["bundle"] and report["complete"] and report["vkey_given"]
+    assert report["evidence_bundle"] and report["complete"] and report["vkey_given"]
     assert report["range"]["from"] == case["from"] and report["range"]["to"] == case["to"]
     made = {check["name"]: check["count"] for check in report["checks"]}
     assert made["range"] == 2 and made["timeline"] == 1 and made["configurations"] >= 1 and made["seals"] >= 1, made
@@ -153,7 +153,7 @@ def test_a_configuration_that_is_not_the_one_entered(lab, case, bundle):
     assert text != good[data:data + size] and len(text) == size
     file.write_bytes(good[:data] + text + good[data + size:])
     report = verify(lab, file, status=1)
-    assert report["class"] == "bundled" and name in report["finding"] and report["checks"] == []
+    assert report["class"] == "evidence_bundle" and name in report["finding"] and report["checks"] == []
 
 
 # --- an address ---
@@ -196,7 +196,7 @@ def test_a_ledger_at_an_address_while_it_is_written_to(lab, case):
 
     def grown():
         report = verify(lab, address, "--key", case["vkey"])
-        assert "listed" not in {check["name"] for check in report["checks"]}
+        assert "stray_files" not in {check["name"] for check in report["checks"]}
         sizes.append(report["size"])
         return len(sizes) >= 5 and len(set(sizes)) >= 3
 
@@ -212,7 +212,7 @@ def test_a_ledger_at_an_address_while_it_is_written_to(lab, case):
         shutil.copy(case["ledger"] / "checkpoint", kept)
         lab["hq"].run("plaingate clear sessions --dport 9")
         report = verify(lab, address + "/", "--key", case["vkey"], "--checkpoint", str(kept))
-        assert "kept" in {check["name"] for check in report["checks"]}
+        assert "kept_head" in {check["name"] for check in report["checks"]}
 
 
 def test_what_an_address_may_answer(lab, case):
@@ -225,7 +225,7 @@ def test_what_an_address_may_answer(lab, case):
         bundle.write_bytes(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:])
         assert verify(lab, address, status=1)["class"] == "entry"
         bundle.unlink()
-        assert verify(lab, address, status=1)["class"] == "bundle"
+        assert verify(lab, address, status=1)["class"] == "entry_bundle"
         bundle.write_bytes(data)
 
     def fails(handler):
@@ -321,12 +321,12 @@ def test_old_entries_in_an_archive(lab, case, bundle):
     assert not [path for path in moved if path.name != "log.vkey" and (case["ledger"] / path).exists()]
     # With the archive all is seen, without it it is said what is not.
     report = verify(lab, case["ledger"], "--key", case["vkey"], "--archive", str(archive))
-    assert report["complete"] and report["unseen"] == 0 and report["entries"] == report["size"]
+    assert report["complete"] and report["entries_unseen"] == 0 and report["entries"] == report["size"]
     part = verify(lab, case["ledger"], "--key", case["vkey"], status=3)
-    assert not part["complete"] and part["good"] and part["holes"] == [{"first": 0, "end": part["unseen"]}]
-    assert part["unseen"] == part["archived"] >= 512 and part["unseen"] % 256 == 0
+    assert not part["complete"] and part["good"] and part["holes"] == [{"first": 0, "end": part["entries_unseen"]}]
+    assert part["entries_unseen"] == part["archived"] >= 512 and part["entries_unseen"] % 256 == 0
     done = program(lab, "verify", "ledger", case["ledger"])
-    assert done.returncode == 3 and "NOT SEEN" in done.stdout
+    assert done.returncode == 3 and "NOT READ" in done.stdout
     with Served(archive) as address:
         assert verify(lab, case["ledger"], "--archive", address)["complete"]
     # The gateway goes on, also when its ledger is started anew, and after a start of the whole.

@@ -130,7 +130,7 @@ def test_a_stranger_finds_that_the_disk_was_put_back(case):
 def test_with_a_copy_he_finds_what_when_and_by_whom(case):
     report = verified(case, case.copy / "ledger", "--checkpoint", case.note)
     size, time_s = seen(case)
-    assert report["good"] and report["quorum"] and report["cosigned"] == size
+    assert report["good"] and report["quorum"] and report["cosigned_size"] == size
     # What is told is within what the witness saw, and not later than it saw it.
     told = [(i, e) for i, e in enumerate(entries_in(case.copy / "ledger")) if case.begin <= e["utc"] <= case.end]
     assert told and all(i < size and e["utc"][:19] <= utc(time_s) for i, e in told)
@@ -145,7 +145,7 @@ def test_with_a_copy_he_finds_what_when_and_by_whom(case):
     done = case.plaingate("investigate", case.copy / "ledger", "--from", case.begin, "--to", case.end, "-o", bundle, "--key", case.vkey)
     assert done.returncode == 0, done.stdout + done.stderr
     checked = verified(case, bundle, "--checkpoint", case.note)
-    assert checked["good"] and checked["bundle"], checked
+    assert checked["good"] and checked["evidence_bundle"], checked
     with tarfile.open(bundle) as tar:
         assert tar.extractfile(f"config/{commit[0]['sha256']}.conf").read().decode() == case.opened
 

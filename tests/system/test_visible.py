@@ -1,4 +1,4 @@
-"""No free bits on the wire: a handshake, rekeys and traffic are captured, and every octet of them is judged by what forces it, with the
+"""No free bits on the wire: a handshake, rekeys and traffic are captured, and every octet of them is compared with what determines it, with the
 gateways' ledgers at hand. Then each bit is turned, to see that it is noticed."""
 import copy
 import json
@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 from kit import GATEWAYS, HOST_B, Capture, ledger_entries, own_lab, show, wait_for
-from visible import (AUTH, CREATE_CHILD, HASH_ALGORITHMS, INFORMATIONAL, OFFER, SA_INIT, WAN, X25519, Bad, Forced, Walk, fields_of_the_table,
-                     forced_in_the_end, udp_packets)
+from visible import (AUTH, CREATE_CHILD, HASH_ALGORITHMS, INFORMATIONAL, OFFER, SA_INIT, WAN, X25519, Bad, Derived, Walk, fields_of_the_table,
+                     derived_in_the_end, udp_packets)
 
 NOT_MET = {"NOTIFY_SECRET", "NOTIFY_COOKIE", "NOTIFY_CRITICAL", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # what a quiet handshake on a path without NAT does not hold
 
@@ -30,9 +30,9 @@ class Wire:
             self.exchange(lab)
         assert capture.lost == 0
         self.datagrams = list(udp_packets(frame for _, frame in capture.frames()))
-        self.proved = {WAN[gateway]: Forced(ledger_entries(lab, gateway)) for gateway in GATEWAYS}
+        self.proved = {WAN[gateway]: Derived(ledger_entries(lab, gateway)) for gateway in GATEWAYS}
         directories = {gateway: show(lab, gateway, "ledger")[0]["directory"] for gateway in GATEWAYS}
-        self.forced = forced_in_the_end(lab)
+        self.derived = derived_in_the_end(lab)
         # By the command, with the ledgers as they are in the end.
         self.verified = {gateway: lab[gateway].run(["plaingate", "verify", "randomness", directories[gateway], "--json", "--capture",
                                                     capture.file]) for gateway in GATEWAYS}
@@ -59,8 +59,8 @@ class Wire:
                 ping()
         time.sleep(0.5)
 
-    def walk(self, forced=None):
-        return Walk(self.table, forced or self.forced, OFFER, X25519, HASH_ALGORITHMS, frozenset(self.before))
+    def walk(self, derived=None):
+        return Walk(self.table, derived or self.derived, OFFER, X25519, HASH_ALGORITHMS, frozenset(self.before))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def wire():
         two_sites.down()
 
 
-def test_every_octet_is_forced(wire):
+def test_every_octet_is_determined(wire):
     walk = wire.walk()
     for source, destination, data in wire.datagrams:
         walk.datagram(source, destination, data)
@@ -90,11 +90,11 @@ def test_every_octet_is_forced(wire):
 
 def test_the_proofs_alone_cover_what_came_to_something(wire):
     """Without the keys that were disclosed: nonces and SPIs of each handshake, by the proofs in the entries."""
-    assert all(forced.proofs >= 4 and forced.opened == 0 for forced in wire.proved.values())
-    assert all(forced.opened >= forced.proofs for forced in wire.forced.values())
-    for address, forced in wire.forced.items():
-        assert wire.proved[address].nonces <= forced.nonces and wire.proved[address].ike_spis <= forced.ike_spis
-    nonces = set().union(*(forced.nonces for forced in wire.proved.values()))
+    assert all(derived.proofs >= 4 and derived.opened == 0 for derived in wire.proved.values())
+    assert all(derived.opened >= derived.proofs for derived in wire.derived.values())
+    for address, derived in wire.derived.items():
+        assert wire.proved[address].nonces <= derived.nonces and wire.proved[address].ike_spis <= derived.ike_spis
+    nonces = set().union(*(derived.nonces for derived in wire.proved.values()))
     sent = [data for _, _, data in wire.datagrams if len(data) > 28 and data[18] == SA_INIT and data[24:28] == len(data).to_bytes(4, "big")]
     assert sum(any(nonce in data for nonce in nonces) for data in sent) >= 2
 
@@ -102,8 +102,8 @@ def test_the_proofs_alone_cover_what_came_to_something(wire):
 def test_the_command_compares_nonces(wire):
     """Each gateway's ledger knows its own, which together are all."""
     reports = [json.loads(done.stdout)[0] for done in wire.verified.values()]
-    assert all(report["failures"] == 0 and report["captured"] >= 2 and report["keys_compared"] >= 1 for report in reports), reports
-    assert sum(report["nonces_compared"] for report in reports) == reports[0]["captured"], reports
+    assert all(report["failures"] == 0 and report["messages_captured"] >= 2 and report["keys_compared"] >= 1 for report in reports), reports
+    assert sum(report["nonces_compared"] for report in reports) == reports[0]["messages_captured"], reports
 
 
 def first_of(wire, wanted):
@@ -136,7 +136,7 @@ def test_a_turned_bit_is_noticed(wire, name, wanted, free):
     for bit in range(8 * len(data)):
         turned = bytearray(data)
         turned[bit // 8] ^= 1 << bit % 8
-        again = copy.deepcopy(walk, {id(walk.forced): walk.forced, id(walk.table): walk.table})
+        again = copy.deepcopy(walk, {id(walk.derived): walk.derived, id(walk.table): walk.table})
         try:
             again.datagram(source, destination, bytes(turned))
             for datagram in wire.datagrams[number + 1:number + 4]:
@@ -155,16 +155,16 @@ REFUSALS = {"NO_PROPOSAL_CHOSEN": (14, b"", set()), "INVALID_SYNTAX": (7, b"", s
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals_have_their_fields_too(name):
-    """What answers an IKE_SA_INIT that is not taken: a header and one notify. Forced as well, but for what is the stranger's or a keyed hash."""
+    """What answers an IKE_SA_INIT that is not taken: a header and one notify. Derived as well, but for what is the stranger's or a keyed hash."""
     kind, data, free = REFUSALS[name]
     spi, peer = b"initiate", (WAN["branch"], 500)
     notify = bytes(2) + kind.to_bytes(2, "big") + data
     body = bytes([0, 0]) + (4 + len(notify)).to_bytes(2, "big") + notify
     message = spi + bytes(8) + bytes([41, 0x20, SA_INIT, 32]) + bytes(4) + (28 + len(body)).to_bytes(4, "big") + body
-    forced = {WAN["hq"]: SimpleNamespace(ike_spis=set()), WAN["branch"]: SimpleNamespace(ike_spis={spi})}
+    derived = {WAN["hq"]: SimpleNamespace(ike_spis=set()), WAN["branch"]: SimpleNamespace(ike_spis={spi})}
 
     def judged(octets):
-        walk = Walk(fields_of_the_table(BUILD), forced, OFFER, X25519, HASH_ALGORITHMS)
+        walk = Walk(fields_of_the_table(BUILD), derived, OFFER, X25519, HASH_ALGORITHMS)
         walk.datagram((WAN["hq"], 500), peer, octets)
         return walk.octets
 

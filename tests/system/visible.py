@@ -77,8 +77,8 @@ def proved(key, count, proof):
     return output(gamma) if again == proof[32:48] else None
 
 
-class Forced:
-    """The values that a gateway's ledger says were forced, each recomputed."""
+class Derived:
+    """The values of a gateway's ledger, each recomputed."""
 
     def __init__(self, entries):
         self.nonces, self.ike_spis, self.esp_spis, self.proofs, self.opened = set(), set(), set(), 0, 0
@@ -101,7 +101,7 @@ class Forced:
                 roots.add(body["root"])
 
     def lay_open(self, key, secret, count):
-        """All that the key forced, also for exchanges that came to nothing."""
+        """All values derived with the key, also of failed exchanges."""
         k = int.from_bytes(secret, "little")
         assert group("crypto_scalarmult_ristretto255_base", scalar(k)) == key
         for number in range(1, count + 1):
@@ -114,14 +114,14 @@ class Forced:
         self.esp_spis |= {octets[at:at + 4] for at in range(32, 64, 4) if octets[at:at + 3] != b"\0\0\0"}
 
 
-def forced_in_the_end(lab):
-    """{address: Forced} of gateways that are stopped here. An orderly end lays the keys of public values open: then those of exchanges
+def derived_in_the_end(lab):
+    """{address: Derived} of gateways that are stopped here. An orderly end discloses the keys of public values: then those of exchanges
     that came to nothing are known as well."""
     directories = {gateway: ledger_directory(lab, gateway) for gateway in GATEWAYS}
     for gateway in GATEWAYS:
         lab.daemons[gateway].send_signal(signal.SIGTERM)
         lab.daemons[gateway].wait(15)
-    return {WAN[gateway]: Forced(entries_in(directories[gateway])) for gateway in GATEWAYS}
+    return {WAN[gateway]: Derived(entries_in(directories[gateway])) for gateway in GATEWAYS}
 
 
 # --- the walk ---
@@ -136,7 +136,7 @@ INITIATOR, RESPONSE = 8, 32
 
 
 def fields_of_the_table(build):
-    """{field: what forces it}"""
+    """{field: what determines it}"""
     said = subprocess.run([str(build / REFERENCE), "--fields"], capture_output=True, text=True, check=True).stdout
     return dict(line.split() for line in said.splitlines())
 
@@ -154,16 +154,16 @@ def udp_packets(frames):
 
 
 class Bad(Exception):
-    """A field that is not what forces it."""
+    """A field that differs from what determines it."""
 
 
 class Walk:
-    """Judges datagrams in the order in which they were sent. forced: {address in four octets: Forced}; offer: the proposals of the SA
+    """Judges datagrams in the order in which they were sent. derived: {address in four octets: Derived}; offer: the proposals of the SA
     payload as the configuration has them; hashes: what SIGNATURE_HASH_ALGORITHMS holds."""
 
-    def __init__(self, table, forced, offer, group_number, hashes, begun_before=frozenset()):
+    def __init__(self, table, derived, offer, group_number, hashes, begun_before=frozenset()):
         """begun_before: SPIs of SAs, of IKE both together, whose first packets were sent before the capture."""
-        self.table, self.forced, self.offer, self.group, self.hashes = table, forced, offer, group_number, hashes
+        self.table, self.derived, self.offer, self.group, self.hashes = table, derived, offer, group_number, hashes
         self.begun_before = begun_before
         self.octets = dict.fromkeys(table, 0)
         self.counters = {}     # the last value of each counter
@@ -208,7 +208,7 @@ class Walk:
         if len(data) < 16 + 4 + 16:
             raise Bad("ESP: too short")
         spi, sequence, iv, inner, tag = data[:4], data[4:8], data[8:16], data[16:-16], data[-16:]
-        self.field("ESP_SPI", spi, spi in self.forced[destination[0]].esp_spis)
+        self.field("ESP_SPI", spi, spi in self.derived[destination[0]].esp_spis)
         self.counter("ESP_SEQUENCE", sequence, spi, None if spi in self.begun_before else 1)
         self.field("ESP_IV", iv, iv == b"\0\0\0\0" + sequence)
         self.field("ESP_CIPHERTEXT", inner, len(inner) % 4 == 0)
@@ -223,9 +223,9 @@ class Walk:
         message_id, length = data[20:24], data[24:28]
         response = flags & RESPONSE
         began, other = (source, destination) if flags & INITIATOR else (destination, source)  # of the IKE SA
-        self.field("IKE_SPI_I", spi_i, spi_i in self.forced[began[0]].ike_spis)
+        self.field("IKE_SPI_I", spi_i, spi_i in self.derived[began[0]].ike_spis)
         first = exchange == SA_INIT and (not response or (following == NOTIFY and self.notify_type(data[32:]) in REFUSALS and data[28] == 0))
-        self.field("IKE_SPI_R", spi_r, spi_r in self.forced[other[0]].ike_spis if not first else spi_r == bytes(8))
+        self.field("IKE_SPI_R", spi_r, spi_r in self.derived[other[0]].ike_spis if not first else spi_r == bytes(8))
         self.field("IKE_VERSION", data[17:18], version == 0x20)
         self.field("IKE_EXCHANGE", data[18:19], exchange in (SA_INIT, *FIRST_INSIDE))
         self.field("IKE_FLAGS", data[19:20], flags & ~(INITIATOR | RESPONSE) == 0)
@@ -247,7 +247,7 @@ class Walk:
         """A request's goes on by one; a response's is that of a request of the other side, in the same exchange."""
         number = int.from_bytes(octets, "big")
         if response:
-            self.field("IKE_MESSAGE_ID", octets, any((sa, other, number, exchange) in self.requests for other in self.forced if other != source[0]))
+            self.field("IKE_MESSAGE_ID", octets, any((sa, other, number, exchange) in self.requests for other in self.derived if other != source[0]))
             return
         first = 1 if self.initiators.get(sa) == source[0] else 0  # the number 0 was that of his IKE_SA_INIT
         self.counter("IKE_MESSAGE_ID", octets, (sa, source[0]), None if sa in self.begun_before else first)
@@ -294,11 +294,11 @@ class Walk:
         elif kind == KE:
             self.field("KE_GROUP", body[:2], int.from_bytes(body[:2], "big") == self.group)
             self.field("KE_RESERVED", body[2:4], body[2:4] == b"\0\0")
-            publics, spi = self.forced[source[0]].publics, data[8:16] if response else data[:8]
+            publics, spi = self.derived[source[0]].publics, data[8:16] if response else data[:8]
             self.field("KE_VALUE", body[4:], len(body) == 4 + 32 and publics.get(spi, body[4:]) == body[4:])
             self.leaves += spi in publics
         elif kind == NONCE:
-            self.field("NONCE", body, body in self.forced[source[0]].nonces)
+            self.field("NONCE", body, body in self.derived[source[0]].nonces)
         else:
             self.notify(source, destination, data[:16], body, response)
 

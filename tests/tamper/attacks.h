@@ -25,9 +25,9 @@
 	A(KEY_BITS,         600, DISK, BY(KEY), "any bit of `log.vkey`")						\
 	A(HEAD_BITS,       1000, DISK, BY(CHECKPOINT) | BY(SIGNATURE), "any bit of the checkpoint and the ledger's signature")	\
 	A(ENTRY_BITS,      1800, DISK, BY(ENTRY), "a bit of an entry; the entry is named")				\
-	A(LENGTH_BITS,      600, DISK, BY(ENTRY) | BY(BUNDLE), "a bit of an entry's length")				\
+	A(LENGTH_BITS,      600, DISK, BY(ENTRY) | BY(ENTRY_BUNDLE), "a bit of an entry's length")				\
 	A(TILE_BITS,        900, DISK, BY(TILE), "a bit of a tile; the place is named")					\
-	A(COPY_BITS,        200, DISK, BY(TILE) | BY(BUNDLE), "a bit of an older partial tile or bundle")		\
+	A(COPY_BITS,        200, DISK, BY(TILE) | BY(ENTRY_BUNDLE), "a bit of an older partial tile or bundle")		\
 	A(JOURNAL_BITS,     700, DISK, BY(JOURNAL), "a bit of the journal")						\
 	A(JOURNAL_SUMMED,   300, DISK, BY(JOURNAL) | BY(ENTRY) | BY(COUNTER) | BY(TIME) | BY(CHECKPOINT) | BY(SIGNATURE), \
 	  "a bit of the journal, its sum made anew")									\
@@ -37,11 +37,11 @@
 	A(FILE_LONGER,       50, DISK, BY(ANYTHING), "any file with an octet more, other than seals")			\
 	A(FILE_GONE,         12, DISK, BY(ANYTHING), "a file that is missing")						\
 	A(ENTRY_SWAPPED,    190, DISK, BY(ENTRY), "an entry and the next one, swapped")					\
-	A(ENTRY_TWICE,      190, DISK, BY(ENTRY) | BY(COUNTER) | BY(BUNDLE), "an entry that stands twice")		\
+	A(ENTRY_TWICE,      190, DISK, BY(ENTRY) | BY(COUNTER) | BY(ENTRY_BUNDLE), "an entry that stands twice")		\
 	A(ENTRY_REPLACED,   190, DISK, BY(ENTRY), "an entry in the place of another")					\
-	A(ENTRY_REMOVED,    190, DISK, BY(ENTRY) | BY(COUNTER) | BY(BUNDLE), "an entry taken out")			\
-	A(ENTRY_HIDDEN,     190, DISK, BY(ENTRY) | BY(BUNDLE), "an entry swallowed by the length of the one before")	\
-	A(TILE_SWAPPED,       4, DISK, BY(TILE) | BY(ENTRY) | BY(BUNDLE), "tiles and bundles in each other's place")	\
+	A(ENTRY_REMOVED,    190, DISK, BY(ENTRY) | BY(COUNTER) | BY(ENTRY_BUNDLE), "an entry taken out")			\
+	A(ENTRY_HIDDEN,     190, DISK, BY(ENTRY) | BY(ENTRY_BUNDLE), "an entry swallowed by the length of the one before")	\
+	A(TILE_SWAPPED,       4, DISK, BY(TILE) | BY(ENTRY) | BY(ENTRY_BUNDLE), "tiles and bundles in each other's place")	\
 	A(RECORD_REMOVED,     2, DISK, BY(JOURNAL), "a record of the journal taken out from between others")		\
 	A(FOREIGN_HISTORY,   40, DISK, BY(ROOT), "another history in entries and tiles, under the signed checkpoint")
 
@@ -81,21 +81,21 @@
 #define ATTACKS(A) ATTACKS_FILES(A) ATTACKS_ROLLBACK(A) ATTACKS_STOLEN(A) ATTACKS_COSIGNATURES(A)
 /* clang-format on */
 
-#define BY(check)      BY_##check
-#define BY_COSIGNATURE (1u << VERIFY_COSIGNATURE)
-#define BY_HEAD	       (1u << VERIFY_HEAD)
-#define BY_KEY	       (1u << VERIFY_KEY)
-#define BY_CHECKPOINT  (1u << VERIFY_CHECKPOINT)
-#define BY_SIGNATURE   (1u << VERIFY_SIGNATURE)
-#define BY_BUNDLE      (1u << VERIFY_BUNDLE)
-#define BY_TILE	       (1u << VERIFY_TILE)
-#define BY_ENTRY       (1u << VERIFY_ENTRY)
-#define BY_ROOT	       (1u << VERIFY_ROOT)
-#define BY_COUNTER     (1u << VERIFY_COUNTER)
-#define BY_TIME	       (1u << VERIFY_TIME)
-#define BY_JOURNAL     (1u << VERIFY_JOURNAL)
-#define BY_SEAL	       (1u << VERIFY_SEAL)
-#define BY_ANYTHING    (((1u << VERIFY_CLASS_COUNT) - 1) & ~1u)
+#define BY(check)	BY_##check
+#define BY_COSIGNATURE	(1u << VERIFY_COSIGNATURE)
+#define BY_HEAD		(1u << VERIFY_HEAD)
+#define BY_KEY		(1u << VERIFY_KEY)
+#define BY_CHECKPOINT	(1u << VERIFY_CHECKPOINT)
+#define BY_SIGNATURE	(1u << VERIFY_SIGNATURE)
+#define BY_ENTRY_BUNDLE (1u << VERIFY_ENTRY_BUNDLE)
+#define BY_TILE		(1u << VERIFY_TILE)
+#define BY_ENTRY	(1u << VERIFY_ENTRY)
+#define BY_ROOT		(1u << VERIFY_ROOT)
+#define BY_COUNTER	(1u << VERIFY_COUNTER)
+#define BY_TIME		(1u << VERIFY_TIME)
+#define BY_JOURNAL	(1u << VERIFY_JOURNAL)
+#define BY_SEAL		(1u << VERIFY_SEAL)
+#define BY_ANYTHING	(((1u << VERIFY_CLASS_COUNT) - 1) & ~1u)
 
 enum material {
 #define E(id, text) id##_AT_HAND,

@@ -51,7 +51,7 @@ def test_where_a_walk_stands_does_not_depend_on_where_it_began(log, tmp_path):
         assert status == GOOD and report["size"] == size and not report["complete"] == bool(file), report
         file = tmp_path / f"{size}.kept"
         status, report = verify(tmp_path / "whole", "--since", file, "--keep", tmp_path / "again.kept")
-        assert status == GOOD and report["since"] == size and report["entries"] == last - size, report
+        assert status == GOOD and report["since_size"] == size and report["entries"] == last - size, report
         assert (tmp_path / "again.kept").read_bytes() == whole
 
 
@@ -64,11 +64,11 @@ def test_what_is_said_is_what_was_read(log, tmp_path):
         (tmp_path / f"ledger/tile/0/00{n}").write_bytes(b"")
     assert verify(tmp_path / "ledger")[0] == FOUND
     status, report = verify(tmp_path / "ledger", "--since", file)
-    assert status == GOOD and report["since"] == 600 and not report["complete"]
+    assert status == GOOD and report["since_size"] == 600 and not report["complete"]
     assert {row["name"]: row["count"] for row in report["checks"]}["entries"] == len(log.entries) - 600
     proved, not_proved = explained(tmp_path / "ledger", "--since", file)
-    assert "The 600 before were NOT READ" in proved and "from entry 600 on" in proved
-    assert "that the first 600 entries, their tiles and seals are still there" in not_proved and "no head was given" not in not_proved
+    assert "The 600 before them were NOT READ" in proved and "from entry 600 on" in proved
+    assert "that the first 600 entries, their tiles and seals still exist" in not_proved and "no head was given" not in not_proved
     assert "files were not listed" in not_proved
 
 
@@ -120,7 +120,7 @@ def test_a_shortened_log_is_found(log, tmp_path, size):
     file = keep(tmp_path / "ledger", tmp_path / "kept")
     log.write(tmp_path / "ledger", size, sealed=SIZES)
     status, report = verify(tmp_path / "ledger", "--since", file)
-    assert status == FOUND and report["class"] == "head" and "cut back" in report["finding"], report
+    assert status == FOUND and report["class"] == "head" and "truncated" in report["finding"], report
     # also with nothing left but a head, and with nothing published at all
     (tmp_path / "ledger/checkpoint").unlink()
     assert verify(tmp_path / "ledger", "--since", file)[0] == FOUND
@@ -151,7 +151,7 @@ def test_an_older_head_is_proved_from_the_tiles(tmp_path, asks):
     for size in (900, 1000):
         log.write(tmp_path / "ledger", size, cosigned=log.cosigned(WITNESS_KEY, NOW, 850), sealed=[900])
         status, report = verify(tmp_path / "ledger", *options, key=None)
-        assert status == GOOD and report["cosigned"] == 850, report
+        assert status == GOOD and report["cosigned_size"] == 850, report
         (tmp_path / "head").write_text(log.note(300))
         status, report = verify(tmp_path / "ledger", *options, "--checkpoint", tmp_path / "head", key=None)
         assert status == GOOD and report["kept_size"] == 300, report
@@ -226,9 +226,9 @@ def test_how_the_log_began_is_judged_again(tmp_path, asks_later):
         whole = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
         since = verify(tmp_path / "ledger", "--policy", asks_later, "--since", file, key=None)
         assert whole[0] == since[0] == status, since
-        for field in ("recoveries", "recovery_due", "recovery_seen", "recovery_witnessed", "staleness"):
+        for field in ("recoveries", "recovery_expected", "recovery_seen_size", "recovery_witnessed", "staleness"):
             assert whole[1][field] == since[1][field], field
-        assert since[1]["ended_read"] == 0
+        assert since[1]["ended_logs_verified"] == 0
 
 
 def test_a_log_that_was_recovered_since_is_another(tmp_path):

@@ -74,7 +74,7 @@ def test_an_empty_bundle_is_of_no_other_time(honest, tmp_path, day):
     assert verify(bundle)[0] == GOOD
     edit(bundle, (f"{day}T00:00:00.000000Z", "2026-11-23T08:00:00.000000Z"), (f"{day}T23:59:59.999999Z", "2026-11-23T08:59:59.999999Z"))
     status, report = verify(bundle)
-    assert status == FOUND and report["class"] == "bundled", report
+    assert status == FOUND and report["class"] == "evidence_bundle", report
 
 
 def test_a_bundle_is_of_a_time_that_exists(honest, tmp_path):
@@ -114,7 +114,7 @@ def test_a_step_of_the_clock_cuts_no_bundle_short(tmp_path):
     # Who ends it at the step leaves 59 entries out that lie in the same bundle of entries.
     edit(bundle, ('{"end":72,', '{"end":12,'))
     status, report = verify(bundle)
-    assert status == FOUND and report["class"] == "bundled" and "leaves it out" in report["finding"]
+    assert status == FOUND and report["class"] == "evidence_bundle" and "outside its range" in report["finding"]
 
 
 @pytest.mark.parametrize("first, second", [("2029", "2026"), ("2026", "2020")])
@@ -171,7 +171,7 @@ def test_a_bundle_says_what_is_not_in_it(tmp_path):
     assert "where the clock was not set" in proved and "none of these is dated within" in not_proved
     investigate(tmp_path / "ledger", "2026-11-23T09:00", "2026-11-23T09:00", tmp_path / "last")
     _, not_proved = explained(tmp_path / "last")
-    assert "came behind the 961 entries of its head" in not_proved
+    assert "later entry than the 961 of the bundle's head" in not_proved
 
 
 # --- how much a quorum stands behind, and since when ---
@@ -240,10 +240,10 @@ def test_what_is_dated_in_the_future_stands_in_nobodys_way(tmp_path):
     head = log.head()
     log.write(tmp_path / "ledger", lines=OTHER_KEY.cosign(head, NOW), cosigned=log.cosigned(WITNESS_KEY, 32503680000, 10))
     status, report = verify(tmp_path / "ledger", "--policy", asks, key=None)
-    assert status == GOOD and report["cosigned"] == 300, report
+    assert status == GOOD and report["cosigned_size"] == 300, report
     log.write(tmp_path / "ledger", lines=OTHER_KEY.cosign(head, NOW) + WITNESS_KEY.cosign(head, 32503680000))
     status, report = verify(tmp_path / "ledger", "--policy", asks, key=None)
-    assert status == GOOD and abs(report["cosigned_time"] - NOW) < 2, report
+    assert status == GOOD and abs(report["cosigned_time_s"] - NOW) < 2, report
 
 
 def test_the_range_of_a_bundle_is_cosigned_at_any_time(tmp_path, asks):
@@ -280,7 +280,7 @@ def test_a_witness_of_another_kind_is_named_and_not_counted(tmp_path):
     both = f"witness w {WITNESS_KEY.vkey}\nwitness pq {vkey}\ngroup g %s w pq\nquorum g\n"
     status, report = verify(tmp_path / "ledger", "--policy", policy(tmp_path, both % "any"), key=None)
     assert status == GOOD, report
-    assert [(w["name"], w["counts"], w["cosigned"]) for w in report["witnesses"]] == [("w", True, True), ("pq", False, False)]
+    assert [(w["name"], w["counted"], w["cosigned"]) for w in report["witnesses"]] == [("w", True, True), ("pq", False, False)]
     proved, _ = explained(tmp_path / "ledger", "--policy", tmp_path / "policy", key=None)
     assert "'pq' signs with ML-DSA-44" in proved
     status, report = verify(tmp_path / "ledger", "--policy", policy(tmp_path, both % "all"), key=None)
@@ -345,7 +345,7 @@ def test_a_newer_version_is_no_tampering(tmp_path):
         log.act("2026-11-23T08:10:00.000000Z")
         log.write(tmp_path / "ledger")
         status, said = verify(tmp_path / "ledger")
-        assert status == UNKNOWN and "newer Plaingate" in said, said
+        assert status == UNKNOWN and "newer version of Plaingate" in said, said
         # What is wrong is wrong all the same.
         log.write(tmp_path / "ledger", cosigned=fork(log, 4).cosigned(WITNESS_KEY, NOW))
         assert verify(tmp_path / "ledger")[0] == FOUND
@@ -385,7 +385,7 @@ def test_a_copy_may_have_newer_heads_than_its_checkpoint(tmp_path):
     shutil.rmtree(tmp_path / "ledger/tile/entries/001.p")
     shutil.copytree(tmp_path / "then/tile/entries/001.p", tmp_path / "ledger/tile/entries/001.p")
     status, report = verify(tmp_path / "ledger", "--checkpoint", tmp_path / "kept")
-    assert status == FOUND and report["class"] == "head" and "cut back" in report["finding"]
+    assert status == FOUND and report["class"] == "head" and "truncated" in report["finding"]
 
 
 # --- what keeps it from being read ---
@@ -493,7 +493,7 @@ def test_what_is_long_by_right_is_taken(tmp_path):
     assert (tmp_path / f"recovered/before/{BEGAN}/journal").stat().st_size > 1 << 20
     with web(tmp_path / "recovered") as address:
         status, report = verify(address, key=LATER)
-        assert status == GOOD and report["ended_read"] == 1, report
+        assert status == GOOD and report["ended_logs_verified"] == 1, report
 
 
 @pytest.mark.parametrize("path", ["tile", "tile/0", "tile/entries/000", "seal", "journal", "log.vkey"])
@@ -547,12 +547,12 @@ def asks_later(tmp_path):
 def test_a_recovery_is_shown_by_the_note_of_a_witness(tmp_path, asks_later, options):
     recovered(tmp_path / "ledger", **options)
     status, report = verify(tmp_path / "ledger", key=LATER)
-    assert status == GOOD and report["recoveries"] == 1 and report["recovery_seen"] == 40, report
-    assert not report["recovery_witnessed"] and report["ended_read"] == (options.get("before", True))
+    assert status == GOOD and report["recoveries"] == 1 and report["recovery_seen_size"] == 40, report
+    assert not report["recovery_witnessed"] and report["ended_logs_verified"] == (options.get("before", True))
     status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
     assert status == GOOD and report["recovery_witnessed"], report
     proved, not_proved = explained(tmp_path / "ledger", "--policy", asks_later, key=None)
-    assert "says its entry, the disk did not continue, is shown" in proved and "what the log before this one held" in not_proved
+    assert "according to its entry, the disk did not continue" in proved and "what the log before this one contained" in not_proved
 
 
 def test_a_disk_with_another_history_is_recovered_from(tmp_path, asks_later):
@@ -563,7 +563,7 @@ def test_a_disk_with_another_history_is_recovered_from(tmp_path, asks_later):
     for seen_size in (8, 10, 40):
         recovered(tmp_path / "ledger", history=elsewhere, seen_size=seen_size)
         status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
-        assert status == GOOD and report["recovery_witnessed"] and report["ended_read"] == 1, report
+        assert status == GOOD and report["recovery_witnessed"] and report["ended_logs_verified"] == 1, report
 
 
 def test_a_recovery_without_a_note_proves_nothing(tmp_path, asks_later):
@@ -571,7 +571,7 @@ def test_a_recovery_without_a_note_proves_nothing(tmp_path, asks_later):
     status, report = verify(tmp_path / "ledger", key=LATER)
     assert status == GOOD and not report["recovery_witnessed"]
     proved, not_proved = explained(tmp_path / "ledger", key=LATER)
-    assert "is shown" not in proved and "there is no note of one" in not_proved
+    assert "is shown" not in proved and "there is no note of a witness" in not_proved
     status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
     assert status == STALE and "recovery" in report["staleness"]
 
@@ -587,16 +587,16 @@ def test_a_recovery_that_was_none_is_found(tmp_path, asks_later):
     stranger = Log(other)
     stranger.entries = ours.entries
     wrong_time = ours.note(40, WITNESS_KEY.cosign(ours.head(39), SEEN_AT))
-    cases = [({"note": stranger.cosigned(WITNESS_KEY, SEEN_AT, 40)}, "no head of"),  # not signed by this key
-             ({"note": ours.cosigned(WITNESS_KEY, SEEN_AT, 39)}, "not of what it says"),
-             ({"change": {"seen_size": 100000}}, "not of what it says"),
-             ({"change": {"seen_note": "nothing\n"}}, "is not the note"),
-             ({"change": {"seen_note": "nothing\n"}, "before": False}, "no head of"),
-             ({"change": {"archive": "before/20261123T090001Z"}}, "not the one that the log's name"),
-             ({"change": {"origin": "plaingate/ledger/other"}}, "not the one that the log's name"),
+    cases = [({"note": stranger.cosigned(WITNESS_KEY, SEEN_AT, 40)}, "not a signed head of"),  # not signed by this key
+             ({"note": ours.cosigned(WITNESS_KEY, SEEN_AT, 39)}, "not what its fields state"),
+             ({"change": {"seen_size": 100000}}, "not what its fields state"),
+             ({"change": {"seen_note": "nothing\n"}}, "differs from its note"),
+             ({"change": {"seen_note": "nothing\n"}, "before": False}, "not a signed head of"),
+             ({"change": {"archive": "before/20261123T090001Z"}}, "does not match the log's name"),
+             ({"change": {"origin": "plaingate/ledger/other"}}, "does not match the log's name"),
              ({"change": {"disk_size": 11}}, "another log"),
-             ({"seen_size": 8}, "nothing to recover from"),
-             ({"seen_size": 10}, "nothing to recover from")]
+             ({"seen_size": 8}, "no reason for a recovery"),
+             ({"seen_size": 10}, "no reason for a recovery")]
     for options, says in cases:
         recovered(tmp_path / "ledger", **options)
         status, report = verify(tmp_path / "ledger", key=LATER)
@@ -632,7 +632,7 @@ def test_a_log_that_ended_is_read_as_a_whole_or_not_said_to_be(tmp_path, asks_la
     """Entries of it are in an archive, says its mark; or somebody put a bundle in its place."""
     recovered(tmp_path / "ledger", seen_size=880, disk_size=800, count=900)
     ended = tmp_path / "ledger/before" / BEGAN
-    assert verify(tmp_path / "ledger", "--policy", asks_later, key=None)[1]["ended_read"] == 1
+    assert verify(tmp_path / "ledger", "--policy", asks_later, key=None)[1]["ended_logs_verified"] == 1
     investigate(ended, "2026-11-23T08:00:10", "2026-11-23T08:00:20", tmp_path / "bundle")
     for how in ("archived", "bundle"):
         if how == "archived":
@@ -644,9 +644,9 @@ def test_a_log_that_ended_is_read_as_a_whole_or_not_said_to_be(tmp_path, asks_la
             ended.mkdir()
             subprocess.run(["tar", "-xf", tmp_path / "bundle", "-C", ended], check=True)
         status, report = verify(tmp_path / "ledger", "--policy", asks_later, key=None)
-        assert status == GOOD and report["ended_read"] == 0 and report["earlier"] == 1, (how, report)
+        assert status == GOOD and report["ended_logs_verified"] == 0 and report["ended_logs"] == 1, (how, report)
         _, not_proved = explained(tmp_path / "ledger", "--policy", asks_later, key=None)
-        assert "or not all of it" in not_proved and "1 more logs in the folder" in not_proved
+        assert "are incomplete" in not_proved and "1 more logs in the directory" in not_proved
 
 
 # --- one-time keys ---

@@ -35,4 +35,4 @@ def test_captures_of_others_are_read(ledger, kind):
     if not files:
         pytest.skip(f"no captures in {CAPTURES / kind}")
     for file in files:
-        assert read(ledger, file)["captured"] == 0
+        assert read(ledger, file)["messages_captured"] == 0

@@ -3,7 +3,7 @@
  *
  *	evidence_reference --check FILE    fails when a part differs from what is made now (this is the test)
  *	evidence_reference --update FILE   writes them
- *	evidence_reference --fields        the visible fields for a test: a line "ID FORCE" each
+ *	evidence_reference --fields        the visible fields for a test: a line "ID SOURCE" each
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +19,17 @@
 #define BEGIN_FREE    "<!-- free bits: made by evidence_reference, do not edit -->\n"
 #define BEGIN_VISIBLE "<!-- visible fields: made by evidence_reference, do not edit -->\n"
 
-static const char *const forces[] = {
+static const char *const determined_by[] = {
 #define E(id, text) [VISIBLE_##id] = text,
-	VISIBLE_FORCES(E)
+	VISIBLE_SOURCES(E)
 #undef E
 };
 
 static const struct visible {
-	const char *id, *force_id, *where, *field, *how;
-	enum visible_force force;
+	const char *id, *source_id, *where, *field, *how;
+	enum visible_source source;
 } fields[] = {
-#define E(id, where, field, force, how) { #id, #force, where, field, how, VISIBLE_##force },
+#define E(id, where, field, source, how) { #id, #source, where, field, how, VISIBLE_##source },
 	VISIBLE_FIELDS(E)
 #undef E
 };
@@ -64,16 +64,16 @@ static void put_types(FILE *out)
 
 static void put_visible(FILE *out)
 {
-	fputs("| where | field | forced by | how |\n| --- | --- | --- | --- |\n", out);
+	fputs("| where | field | determined by | how |\n| --- | --- | --- | --- |\n", out);
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
 		fprintf(out, "| %s | %s | %s | %s |\n", fields[i].where, fields[i].field,
-			forces[fields[i].force], fields[i].how);
+			determined_by[fields[i].source], fields[i].how);
 	fputc('\n', out);
 }
 
 static void put_free(FILE *out)
 {
-	fputs("| what nothing forces | bits | who could use it | what closes or counts it |\n| --- | --- | --- | --- |\n",
+	fputs("| what nothing determines | bits | who could use it | what prevents or counts it |\n| --- | --- | --- | --- |\n",
 		out);
 #define E(what, bits, who, how) fprintf(out, "| %s | %s | %s | %s |\n", what, bits, who, how);
 	VISIBLE_FREE(E)
@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--fields") == 0) {
 		for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-			printf("%s %s\n", fields[i].id, fields[i].force_id);
+			printf("%s %s\n", fields[i].id, fields[i].source_id);
 		return 0;
 	}
 	int status = part(argc, argv, BEGIN_STATUS, put_statuses);

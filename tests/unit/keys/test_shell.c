@@ -256,7 +256,7 @@ static void ledger_answers(enum ledger_type type, enum rc rc)
 	rounds();
 }
 
-/* The key that forces public values stands in the ledger before the first of them leaves. */
+/* The key of public values is in the ledger before the first of them leaves. */
 static void epoch_entered(void)
 {
 	static const char head[] = "{\"key\":\"";
@@ -271,7 +271,7 @@ static void epoch_entered(void)
 }
 
 /* The entry that came last proves what left: nonce and SPI are cuts of the one output of the epoch's key. */
-static void forced(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count)
+static void derived_value(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count)
 {
 	uint8_t alpha[PUBLIC_ALPHA_SIZE], proof[PUBLIC_PROOF_SIZE];
 	char hex[2 * PUBLIC_PROOF_SIZE + 1], stated[32];
@@ -559,7 +559,7 @@ static void tunnel_end_to_end(void **state)
 	assert_int_equal(ipc_send_AUTH_VERIFY(&others[PROC_IKE], 4, &verify), RC_OK);
 	assert_true(silent(PROC_IKE));
 	ledger_answers(LEDGER_IKE_SA_UP, RC_OK);
-	forced(octets, 1);
+	derived_value(octets, 1);
 	assert_memory_equal(octets + PUBLIC_NONCE_AT, s->begun.nonce, KEEPER_NONCE_SIZE);
 	assert_memory_equal(octets + PUBLIC_SPI_AT, s->begun.ike_spi, 8);
 	assert_true(next(PROC_IKE, IPC_AUTH_VERIFIED));
@@ -578,7 +578,7 @@ static void tunnel_end_to_end(void **state)
 	assert_int_equal(ipc_send_CHILD_INSTALL(&others[PROC_IKE], 6, &c), RC_OK);
 	assert_true(silent(PROC_DATAPLANE)); /* not before its entry is durable */
 	ledger_answers(LEDGER_SA_INSTALL, RC_OK);
-	forced(octets, 2);
+	derived_value(octets, 2);
 	assert_int_equal(load_be32(octets + PUBLIC_SPI_AT), s->spi_in);
 	assert_true(next(PROC_DATAPLANE, IPC_SA_INSTALL));
 	assert_int_equal(frame.u.SA_INSTALL.spi_in, s->spi_in);
@@ -816,7 +816,7 @@ static void bad_configuration(void **state)
 	assert_int_not_equal(frame.u.SNAPSHOT_TAKEN.rc, RC_OK);
 	assert_true(frame.u.SNAPSHOT_TAKEN.text[0] != 0);
 	close(fd);
-	/* The one of before is still in force. */
+	/* The previous one is still in use. */
 	assert_true(executable || keeper.snapshot.snapshot);
 	exchange();
 }

@@ -272,7 +272,7 @@ static void moved(void)
 	assert_true(there(ledger, "tile/0/000"));
 	/* With the archive: all. */
 	assert_int_equal(verify(true), RC_OK);
-	assert_int_equal(report.unseen, 0);
+	assert_int_equal(report.entries_unseen, 0);
 	assert_int_equal(report.entries, THIRD + ADDED);
 	assert_int_equal(report.seal_epochs, 3);
 	assert_true(verify_complete(&report));
@@ -280,14 +280,14 @@ static void moved(void)
 	assert_int_equal(verify(false), RC_OK);
 	assert_false(verify_complete(&report));
 	assert_int_equal(report.archived, TILE_WIDTH);
-	assert_int_equal(report.unseen, TILE_WIDTH);
+	assert_int_equal(report.entries_unseen, TILE_WIDTH);
 	assert_int_equal(report.holes_n, 1);
 	assert_int_equal(report.hole[0].first, 0);
 	assert_int_equal(report.hole[0].end, TILE_WIDTH);
 	assert_int_equal(report.entries, THIRD + ADDED - TILE_WIDTH);
 	assert_int_equal(report.seal_epochs, 2);
 	assert_int_equal(report.sealed, THIRD + ADDED);
-	assert_int_equal(report.strays, 0);
+	assert_int_equal(report.stray_files, 0);
 	opens_again();
 }
 
@@ -306,7 +306,7 @@ static void time_and_boot_are_minded(void **state)
 	assert_int_equal(run("2015-12-17", 0), 0);
 	assert_true(there(ledger, "tile/entries/000") && !there(archive, "tile/entries/000"));
 	assert_int_equal(verify(false), RC_OK);
-	assert_int_equal(report.unseen, 0);
+	assert_int_equal(report.entries_unseen, 0);
 	assert_int_equal(run("2015-12-17T18:00:01.000200", 0), 0);
 	assert_true(there(ledger, "tile/entries/000"));
 	/* Two whole bundles are old enough; the ledger still looks into the second for the beginning of its
@@ -441,13 +441,13 @@ static void a_long_boot_can_be_archived(void **state)
 	assert_true(there(ledger, tile_path(path, TILE_LEVEL_ENTRIES, end / TILE_WIDTH, TILE_WIDTH)));
 	assert_int_equal(verify(true), RC_OK);
 	assert_int_equal(report.entries, size);
-	assert_int_equal(report.unseen, 0);
+	assert_int_equal(report.entries_unseen, 0);
 	assert_true(verify_complete(&report));
 	assert_int_equal(verify(false), RC_OK);
-	assert_int_equal(report.unseen, end);
+	assert_int_equal(report.entries_unseen, end);
 	assert_int_equal(report.entries, size - end);
 	assert_int_equal(report.sealed, size);
-	assert_int_equal(report.strays, 0);
+	assert_int_equal(report.stray_files, 0);
 	assert_int_equal(start_reads(), size - statement);
 	assert_int_equal(first_read, statement);
 	assert_int_equal(run(LATE, 0), 0); /* nothing more */
@@ -548,7 +548,7 @@ static void the_archive_is_checked(void **state)
 	assert_int_equal(verify(true), RC_AUTH);
 	assert_int_equal(report.found, VERIFY_ENTRY);
 	assert_int_equal(verify(false), RC_OK);
-	assert_int_equal(report.unseen, TILE_WIDTH);
+	assert_int_equal(report.entries_unseen, TILE_WIDTH);
 	flip(archive, "tile/entries/000", 4321);
 	assert_int_equal(verify(true), RC_OK);
 	/* What the directory keeps of it is checked all the same. */
@@ -560,7 +560,7 @@ static void the_archive_is_checked(void **state)
 	snprintf(name, sizeof name, "%s/tile/entries/001", ledger);
 	assert_int_equal(unlink(name), 0);
 	assert_int_equal(verify(false), RC_AUTH);
-	assert_int_equal(report.found, VERIFY_BUNDLE);
+	assert_int_equal(report.found, VERIFY_ENTRY_BUNDLE);
 	assert_int_equal(verify(true), RC_AUTH);
 }
 

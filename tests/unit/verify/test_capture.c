@@ -1,6 +1,6 @@
 /*
  * Captures: handshakes are found behind each kind of link, in either byte order, and nothing else is; every
- * truncation and every altered octet is survived. What was found is compared with what was forced.
+ * truncation and every altered octet is survived. What was found is compared with the derived values.
  */
 #include "base/bytes.h"
 #include "crypto/vrf.h"
@@ -342,7 +342,7 @@ static void what_is_no_capture(void **state)
 		}
 }
 
-/* ---- against what was forced ---- */
+/* ---- against the derived values ---- */
 
 static struct vrf_key key;
 
@@ -438,7 +438,7 @@ static void nonces_are_compared(void **state)
 	struct randomness_report r = compared(0, false);
 
 	assert_int_equal(r.failures, 0);
-	assert_int_equal(r.captured, 3);
+	assert_int_equal(r.messages_captured, 3);
 	assert_int_equal(r.nonces_compared, 1);
 	r = compared(0, true);
 	assert_int_equal(r.failures, 0);
@@ -447,13 +447,13 @@ static void nonces_are_compared(void **state)
 	r = compared(1, false);
 	assert_int_equal(r.failures, 1);
 	assert_int_equal(r.first_failure, 1);
-	assert_non_null(strstr(r.finding, "entry 1: the nonce that went over the wire"));
+	assert_non_null(strstr(r.finding, "entry 1: the nonce in the capture"));
 	assert_int_equal(compared(1, true).failures, 1);
 	/* That of the exchange that came to nothing: known once the key is disclosed. */
 	assert_int_equal(compared(2, false).failures, 0);
 	r = compared(2, true);
 	assert_int_equal(r.failures, 1);
-	assert_non_null(strstr(r.finding, "value 2 of the key that begins here"));
+	assert_non_null(strstr(r.finding, "value 2 of the key that is announced here"));
 }
 
 /* A handshake of ours that nobody entered fits a value, once all are known; else it was hidden. */
@@ -472,7 +472,7 @@ static void what_we_sent_is_known(void **state)
 	assert_int_equal(r.failures, 1);
 	assert_int_equal(r.ours_unknown, 1);
 	assert_non_null(
-		strstr(r.finding, "frame 3 of the capture, with our SPI 7468656972732100, was sent by this"));
+		strstr(r.finding, "frame 3 of the capture, with SPI 7468656972732100, was sent by this"));
 	hidden = false;
 	swapped = true;
 	assert_int_equal(compared(0, true).wire_late, 1);

@@ -124,7 +124,7 @@ static void is_about(uint64_t first, uint64_t end, const struct verify_range *r)
 	assert_int_equal(report.made[VERIFY_CHECK_TIMELINE], 1);
 	assert_true(report.made[VERIFY_CHECK_SEALS] > 0);
 	assert_true(report.entries >= end - first);
-	assert_int_equal(report.entries + report.unseen, report.size);
+	assert_int_equal(report.entries + report.entries_unseen, report.size);
 }
 
 static void every_time_can_be_shown(void **state)
@@ -192,7 +192,7 @@ static void what_is_far_away_is_left_out(void **state)
 		struct memory m = bundle_of(&d.files, from, to, &r);
 		assert_true(r.end - r.first >= 1);
 		assert_true(m.n < 16);
-		assert_true(report.unseen >= 695 * TILE_WIDTH);
+		assert_true(report.entries_unseen >= 695 * TILE_WIDTH);
 		memory_done(&m);
 	}
 	memory_done(&d.files);
@@ -282,7 +282,7 @@ static void an_entry_of_the_time_cannot_be_left_out(void **state)
 		memory_copy(&lie, &m);
 		memory_put(&lie, EVIDENCE_PATH_RANGE, text, evidence_range_text(&other, text, sizeof text));
 		assert_int_equal(verify_bundle(&lie, true), RC_AUTH); /* with a page that would fit */
-		assert_int_equal(report.found, VERIFY_BUNDLED);
+		assert_int_equal(report.found, VERIFY_EVIDENCE_BUNDLE);
 		memory_done(&lie);
 	}
 	/* Far beyond what is there. */
@@ -360,7 +360,7 @@ static void cosignatures_go_along(void **state)
 	memory_put(&m, VERIFY_PATH_COSIGNED, cosigned, n);
 	assert_int_equal(verify_by_policy(&m), RC_OK);
 	assert_int_equal(report.cosigned, 500);
-	assert_true(report.unseen > 0);
+	assert_true(report.entries_unseen > 0);
 	memory_done(&m);
 	memory_done(&ledger);
 }

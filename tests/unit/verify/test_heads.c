@@ -189,7 +189,7 @@ static void the_last_cosigned_head_counts(void **state)
 	assert_int_equal(report.witness[0].size, PUBLISHED);
 	assert_int_equal(report.witness[1].size, 500);
 	memory_done(&m);
-	/* It was cosigned, and the ledger does not reach so far: it was cut back. */
+	/* It was cosigned, and the ledger does not reach so far: it was truncated. */
 	memory_copy(&m, &before);
 	cosign(&m, VERIFY_PATH_COSIGNED, &good, 6, T);
 	assert_int_equal(verify_with(&m, NULL, NULL, NULL), RC_AUTH);
@@ -224,7 +224,7 @@ static void a_policy_names_the_log(void **state)
 	policy_make("any", &other);
 	assert_int_equal(verify_with(&m, &policy, NULL, NULL), RC_AUTH);
 	assert_int_equal(report.found, VERIFY_KEY);
-	assert_non_null(strstr(report.finding, "'the.log.before' under a name that a recovery gives"));
+	assert_non_null(strstr(report.finding, "'the.log.before' under the name that follows a recovery"));
 	/* The key is given, and the policy does not know it. */
 	assert_int_equal(verify_with(&m, &policy, vkey, NULL), RC_AUTH);
 	assert_int_equal(report.found, VERIFY_COSIGNATURE);
@@ -242,7 +242,7 @@ static void a_kept_head_finds_what_was_cut_back(void **state)
 	assert_int_equal(verify_with(&good, NULL, NULL, &good), RC_OK);
 	assert_int_equal(verify_with(&before, NULL, NULL, &good), RC_AUTH);
 	assert_int_equal(report.found, VERIFY_HEAD);
-	assert_non_null(strstr(report.finding, "cut back"));
+	assert_non_null(strstr(report.finding, "truncated"));
 	assert_int_equal(verify_ledger(&source, &o, &report, NULL), RC_MALFORMED);
 }
 
@@ -287,7 +287,7 @@ static void a_kept_head_finds_another_history(void **state)
 	assert_int_equal(verify_with(&d.files, NULL, NULL, NULL), RC_OK);
 	assert_int_equal(verify_with(&d.files, NULL, NULL, &before), RC_AUTH);
 	assert_int_equal(report.found, VERIFY_HEAD);
-	assert_non_null(strstr(report.finding, "written again"));
+	assert_non_null(strstr(report.finding, "rewritten"));
 	memory_done(&d.files);
 }
 
@@ -360,7 +360,7 @@ static void nothing_is_claimed_that_was_not_checked(void **state)
 	memory_put(&bare, LEDGER_PATH_JOURNAL, "", 0);
 	assert_int_equal(verify_with(&bare, NULL, NULL, NULL), RC_OK);
 	explained_is_what_was_checked(&bare, NULL, NULL, NULL,
-		(ALWAYS & ~MADE(JOURNAL) & ~MADE(COPIES)) | (report.old_partials ? MADE(COPIES) : 0));
+		(ALWAYS & ~MADE(JOURNAL) & ~MADE(COPIES)) | (report.old_partial_tiles ? MADE(COPIES) : 0));
 	memory_done(&bare);
 	/* Of what is not good nothing is claimed. */
 	memory_put(&m, LEDGER_PATH_JOURNAL, "x", 1);
@@ -381,12 +381,12 @@ static void the_json_leaves_as_much_open_as_the_text(void **state)
 	char *at;
 
 	assert_int_equal(verify_with(&good, NULL, NULL, NULL), RC_OK);
-	report.unseen = 300;
+	report.entries_unseen = 300;
 	report.holes_n = 2;
 	report.hole[0].end = 256;
 	report.hole[1].first = 512;
 	report.hole[1].end = 556;
-	report.seals_unseen = report.earlier = report.recoveries = 3;
+	report.seals_unseen = report.ended_logs = report.recoveries = 3;
 	assert_true(verify_explain_text(&report, text, sizeof text) > 0);
 	assert_true(verify_ledger_json(&report, json, sizeof json) > 0);
 	assert_non_null(at = strstr(json, "\"not_proved\":["));

@@ -1,5 +1,5 @@
 /*
- * Public values recomputed from entries: what was forced is found good; every other SPI, proof, count, key
+ * Public values recomputed from entries: derived values are good; every other SPI, proof, count, key
  * and order is found, and the first failure is named.
  */
 #include "base/bytes.h"
@@ -122,7 +122,7 @@ static enum rc child(uint64_t count, const uint8_t proof[PUBLIC_PROOF_SIZE], con
 	return enter(LEDGER_SA_INSTALL, fields);
 }
 
-static void forced_values_are_good(void **state)
+static void derived_values_are_good(void **state)
 {
 	uint8_t octets[PUBLIC_SIZE], proof[PUBLIC_PROOF_SIZE], again[PUBLIC_SIZE];
 
@@ -133,16 +133,16 @@ static void forced_values_are_good(void **state)
 	assert_int_equal(ike(3, "responder", proof, octets + PUBLIC_SPI_AT), RC_OK);
 	value(2, octets, proof); /* entered late */
 	assert_int_equal(child(2, proof, octets + PUBLIC_SPI_AT), RC_OK);
-	assert_int_equal(report.passed_over, 0);
+	assert_int_equal(report.spi_candidates_skipped, 0);
 	value(4, octets, proof);
 	assert_int_equal(child(4, proof, octets + PUBLIC_SPI_AT + 8), RC_OK); /* the third candidate */
-	assert_int_equal(report.passed_over, 2);
+	assert_int_equal(report.spi_candidates_skipped, 2);
 	assert_int_equal(randomness_value(checker, key.public_key, 5, again), RC_NOT_FOUND);
 	assert_int_equal(epoch_end(5), RC_OK);
 	assert_int_equal(report.proofs_checked, 4);
 	assert_int_equal(report.failures, 0);
-	assert_int_equal(report.epochs_open, 1);
-	assert_int_equal(report.values_open, 5);
+	assert_int_equal(report.epochs_disclosed, 1);
+	assert_int_equal(report.values_disclosed, 5);
 	value(5, octets, proof); /* no entry names it: it can be recomputed all the same */
 	assert_int_equal(randomness_value(checker, key.public_key, 5, again), RC_OK);
 	assert_memory_equal(again, octets, sizeof octets);
@@ -167,7 +167,7 @@ static void another_spi_is_found(void **state)
 	assert_int_equal(child(1, proof, octets + PUBLIC_NONCE_AT), RC_AUTH);
 	assert_int_equal(report.failures, 66);
 	assert_int_equal(report.first_failure, 1);
-	assert_non_null(strstr(report.finding, "entry 1: its SPI is not what"));
+	assert_non_null(strstr(report.finding, "entry 1: its SPI is not derived"));
 }
 
 static void every_bit_of_a_proof_counts(void **state)
@@ -185,7 +185,7 @@ static void every_bit_of_a_proof_counts(void **state)
 	assert_int_equal(ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_OK);
 	assert_int_equal(ike(1, "initiator", proof, octets + PUBLIC_SPI_AT), RC_AUTH); /* a second time */
 	assert_int_equal(enter(LEDGER_IKE_SA_UP, &(struct field){ NULL, NULL }), RC_AUTH);
-	assert_int_equal(report.unproved, 1);
+	assert_int_equal(report.entries_unproved, 1);
 }
 
 static void keys_are_held_to_their_word(void **state)
@@ -202,7 +202,7 @@ static void keys_are_held_to_their_word(void **state)
 	assert_int_equal(epoch(), RC_AUTH);
 	value(9, octets, proof);
 	assert_int_equal(child(9, proof, octets + PUBLIC_SPI_AT), RC_OK);
-	assert_int_equal(epoch_end(8), RC_AUTH);	  /* it says it forced fewer than were used */
+	assert_int_equal(epoch_end(8), RC_AUTH);	  /* it claims fewer than were used */
 	assert_int_equal(epoch_end(1ull << 50), RC_AUTH); /* nobody makes so many, nor recomputes them */
 	assert_int_equal(vrf_key_make(&other, other_seed), RC_OK);
 	mixed = key;
@@ -252,7 +252,8 @@ static void what_came_to_nothing_is_said(void **state)
 	assert_int_equal(ike_of(1), RC_OK);
 	assert_int_equal(failed("2 4-7"), RC_OK);
 	assert_int_equal(ike_of(5), RC_AUTH);
-	assert_non_null(strstr(report.finding, "value 5 came to nothing, says an entry before"));
+	assert_non_null(
+		strstr(report.finding, "value 5 was used by an exchange that failed, by an earlier entry"));
 	assert_int_equal(ike_of(3), RC_OK);
 	assert_int_equal(failed("3"), RC_OK); /* its receipt was lost: the entry stands all the same */
 	assert_int_equal(epoch_end(6), RC_AUTH);
@@ -268,7 +269,7 @@ static void what_came_to_nothing_is_said(void **state)
 	assert_int_equal(enter(LEDGER_EXCHANGE_FAILED, &(struct field){ NULL, NULL }), RC_OK);
 	randomness_end(checker);
 	assert_int_equal(report.values_unaccounted, 1);
-	assert_non_null(strstr(randomness_weak(&report, false), "no entry says for what"));
+	assert_non_null(strstr(randomness_weak(&report, false), "no entry accounts for"));
 }
 
 /* A keeper that names its values in blocks of sixteen, each in an order of its own: four bits a value. */
@@ -288,7 +289,7 @@ static void order_that_says_something(void **state)
 	assert_int_equal(report.order.distance, 15);
 	assert_non_null(strstr(randomness_weak(&report, false), "out of order"));
 	assert_true(randomness_report_text(&report, (struct randomness_asked){ 0 }, text, sizeof text) > 0);
-	assert_non_null(strstr(text, "52 of 64 exchanges were named behind a later one, at most 15 entries"));
+	assert_non_null(strstr(text, "52 of 64 exchanges were named after a later one, at most 15 entries"));
 	assert_non_null(strstr(text, "Less is proved than was asked for"));
 	/* 4 * log2(16!) bits were in it: the bound holds, and is not far off. */
 	double bits = order_bits(64, report.order.late, report.order.distance, 0);
@@ -301,8 +302,8 @@ static void a_policy_that_nobody_met(void **state)
 {
 	report.leaves = (struct leaves_report){ .batches = 3, .weak = 3 };
 	assert_null(randomness_weak(&report, false));
-	assert_non_null(strstr(
-		randomness_weak(&report, true), "no challenge of ephemeral keys came from cosignatures"));
+	assert_non_null(strstr(randomness_weak(&report, true),
+		"no challenge of ephemeral keys is derived from cosignatures"));
 	report.leaves.cosigned = 1;
 	assert_null(randomness_weak(&report, true));
 	report.leaves = (struct leaves_report){ 0 }; /* nothing was opened yet */
@@ -333,7 +334,7 @@ static void no_exchange_lasts_so_long(void **state)
 	assert_int_equal(ike_of(2), RC_OK);
 	assert_int_equal(ike_of(1), RC_AUTH);
 	assert_non_null(strstr(
-		report.finding, "value 1 is named behind value 4098: more than 4096 may not lie between"));
+		report.finding, "value 1 is named after value 4098: at most 4096 values may lie between"));
 }
 
 /* A keeper may choose among values by leaving some out: how many it left out is said. */
@@ -360,7 +361,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {
-		T(forced_values_are_good),
+		T(derived_values_are_good),
 		T(another_spi_is_found),
 		T(every_bit_of_a_proof_counts),
 		T(keys_are_held_to_their_word),

@@ -103,8 +103,8 @@ static void as_written_it_is_good(void **state)
 	assert_int_equal(r.seal_epochs, 2);
 	assert_int_equal(r.sealed, PUBLISHED);
 	assert_true(r.gaps >= 5);
-	assert_true(r.old_partials > 0);
-	assert_int_equal(r.strays, 0);
+	assert_true(r.old_partial_tiles > 0);
+	assert_int_equal(r.stray_files, 0);
 	assert_true(r.vkey_given);
 	assert_string_equal(r.vkey, vkey);
 }
@@ -300,13 +300,13 @@ static void files_beside_are_counted(void **state)
 	memory_put(&m, "notes.txt", "mine", 4);
 	memory_put(&m, "tile/0/900", "mine", 4);
 	assert_int_equal(verify(&m, NULL, &r), RC_OK);
-	assert_int_equal(r.strays, 2);
+	assert_int_equal(r.stray_files, 2);
 	/* A log that ended in a recovery lies there by right, and is another one. */
 	memory_put(&m, "before/20151217T180000/log.vkey", "its", 3);
 	memory_put(&m, "before/20151217T180000/tile/0/000", "its", 3);
 	assert_int_equal(verify(&m, NULL, &r), RC_OK);
-	assert_int_equal(r.strays, 2);
-	assert_int_equal(r.earlier, 1);
+	assert_int_equal(r.stray_files, 2);
+	assert_int_equal(r.ended_logs, 1);
 	memory_done(&m);
 }
 
