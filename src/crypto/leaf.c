@@ -2,6 +2,7 @@
 
 #include "crypto/hkdf.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static const struct {
@@ -93,6 +94,7 @@ enum rc leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_S
 	uint8_t seed[LEAF_SEED_SIZE], secret[DH_SEED_SIZE], *at = ret_data + 2 * SHA256_SIZE;
 	enum rc rc = leaf_seed(a, b, seed);
 
+	assert((groups & ~LEAF_ALL_GROUPS) == 0 && leaf_data_size(groups) <= LEAF_DATA_MAX);
 	sha256(ret_data, a, LEAF_SHARE_SIZE);
 	sha256(ret_data + SHA256_SIZE, b, LEAF_SHARE_SIZE);
 	for (size_t i = 0; i < COUNT_OF(groups_table) && rc == RC_OK; i++) {
@@ -171,6 +173,7 @@ void leaf_challenge(const uint8_t root[SHA256_SIZE], const void *later, size_t l
 	struct stream s = { .root = root, .later = later, .later_n = later_n, .used = SHA256_SIZE };
 	uint32_t places[LEAF_COUNT_MAX];
 
+	assert(k > 0 && k <= n && n <= LEAF_COUNT_MAX);
 	for (uint32_t i = 0; i < n; i++)
 		places[i] = i;
 	for (uint32_t i = 0; i < k; i++) {

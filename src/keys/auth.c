@@ -54,6 +54,8 @@ static size_t octets_make(const struct keeper_ike_sa *sa, bool mine, const uint8
 	size_t nonce_n = mine ? sa->peer_nonce_n : sa->nonce_n;
 	const struct prf_part part = { id, id_n };
 
+	/* message_check(), id_check() */
+	assert(message_n <= KEEPER_MESSAGE_MAX && nonce_n <= KEEPER_NONCE_MAX && id_n <= KEEPER_ID_MAX);
 	memcpy(ret_octets, message, message_n);
 	memcpy(ret_octets + message_n, nonce, nonce_n);
 	if (prf_run(sa->prf, of_initiator ? sa->sk.sk_pi : sa->sk.sk_pr, sa->sk.prf_n, &part, 1,
@@ -287,6 +289,7 @@ void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char
 {
 	struct keys_action action = { .kind = KEYS_REPLY };
 
+	assert(p->op == KEEPER_AUTH_SIGN && p->stage == PENDING_RECEIPT);
 	if (rc != RC_OK || p->orphan) {
 		pending_reply(k, p, rc, text);
 		return;
@@ -457,7 +460,7 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		pending_free(p);
 		return rc;
 	}
-	sa->verifying = true;
+	sa->verifying = p->entry_tag;
 	*ret_outcome = WAITING;
 	return RC_OK;
 }
@@ -468,8 +471,12 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 	struct keeper_ike_sa *sa = ike_sa_find(k, p->handle);
 	struct keys_entry entry;
 
+	/* Handles come round: only the IKE SA that waits for this very entry is meant. */
+	if (sa && sa->verifying != p->entry_tag)
+		sa = NULL;
 	if (sa) {
-		sa->verifying = false;
+		assert(sa->state == IKE_KEYED && !sa->named);
+		sa->verifying = 0;
 		sa->named = rc == RC_OK;
 	} else if (rc != RC_OK) {
 		journal_unused(k,

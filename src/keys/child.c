@@ -272,6 +272,7 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 		return rc;
 	if (!k->dataplane_is_up)
 		return err_add(e, RC_AGAIN, "the data plane is not running");
+	assert(!c->named && c->spi_in >= SPI_MIN);
 	p = pending_new(k, KEEPER_CHILD_INSTALL, tag, sa->peer.name, e);
 	if (!p)
 		return RC_AGAIN;
@@ -305,6 +306,8 @@ static void install_hand_over(struct keys *k, struct pending *p, struct child_sa
 	struct keys_entry entry;
 	bool handed;
 
+	/* Receipt before act, or an act that may precede its entry. */
+	assert(c->named && c->state == CHILD_INSTALLING && p->stage == PENDING_RECEIPT);
 	action.u.install = p->install;
 	action.u.install.tunnel =
 		tunnel_index(k, c->tunnel); /* the configuration may have changed meanwhile */
@@ -327,6 +330,7 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 	struct child_sa *c = child_sa_find(k, p->child);
 	struct keys_entry entry;
 
+	assert(c && c->state == CHILD_INSTALLING && c->spi_in == p->spi_in);
 	c->named = rc == RC_OK || (p->may_precede && !p->orphan);
 	if (rc == RC_OK && !p->orphan) {
 		install_hand_over(k, p, c);
@@ -356,8 +360,9 @@ void keys_sa_installed(struct keys *k, const struct sa_result *result)
 	char text[KEEPER_TEXT_MAX], reason[KEEPER_TEXT_MAX];
 	struct keys_entry entry;
 
-	if (!p || !c)
-		return; /* given up already */
+	if (!p)
+		return; /* no one waits for it */
+	assert(c && c->state == CHILD_INSTALLING && c->named);
 	text_copy(text, sizeof text, result->text);
 	if (rc == RC_OK) {
 		c->state = CHILD_INSTALLED;

@@ -39,6 +39,11 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 	struct keeper_ike_sa *sa;
 
 	_Static_assert(sizeof fresh->secret >= DH_SEED_SIZE, "a seed for any group");
+	_Static_assert(
+		DH_PUBLIC_MAX <= KEYS_KE_MAX && KEYS_KE_MAX <= KEEPER_KE_MAX, "a public value of any group");
+	_Static_assert(
+		PUBLIC_NONCE_AT + KEEPER_NONCE_SIZE <= PUBLIC_SPI_AT && PUBLIC_SPI_AT + 8 <= PUBLIC_SIZE,
+		"nonce and SPI share no octet");
 	if (rc != RC_OK)
 		return rc;
 	if (memcmp(fresh->public_bytes + PUBLIC_SPI_AT, no_spi, 8) == 0)
@@ -128,6 +133,9 @@ static enum rc finish_derive(struct keeper_ike_sa *sa, const struct keeper_ike_s
 static void finish_commit(struct keeper_ike_sa *sa, const struct keeper_exchange_finish *q,
 	struct ike_keys *keys, struct keeper_exchange_finished *a)
 {
+	assert(keys->sk_e_n <= sizeof a->sk_ei && keys->prf_n == prf_size(q->prf));
+	assert(q->peer_ke_n == sa->ke_n &&
+		sa->ke_n <= sizeof sa->peer_ke); /* dh_shared() takes no other size */
 	a->sk_e_n = keys->sk_e_n;
 	memcpy(a->sk_ei, keys->sk_ei, keys->sk_e_n);
 	memcpy(a->sk_er, keys->sk_er, keys->sk_e_n);
@@ -152,6 +160,7 @@ static void inherit(struct keys *k, struct keeper_ike_sa *sa, const struct keepe
 {
 	struct keys_entry entry;
 
+	assert(sa->state == IKE_KEYED && parent->state == IKE_AUTHENTICATED && !sa->named);
 	sa->peer = parent->peer;
 	sa->method = parent->method;
 	sa->local = parent->local;

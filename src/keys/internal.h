@@ -46,10 +46,10 @@ struct keeper_ike_sa {
 	uint16_t dh_group, prf, encr, encr_bits;
 	uint16_t nonce_n, ke_n, peer_nonce_n, peer_ke_n; /* ours, theirs */
 	bool rekeyed;					 /* made by a rekey: the nonces belong to no child */
-	bool nonces_spent; /* a child was derived from the nonces of IKE_SA_INIT */
-	bool verifying;	   /* an AUTH_VERIFY waits for its receipt */
-	bool named;	   /* an entry holds its values */
-	bool ended;	   /* ike was told to end it */
+	bool nonces_spent;  /* a child was derived from the nonces of IKE_SA_INIT */
+	uint64_t verifying; /* tag of the entry of an AUTH_VERIFY that waits for its receipt; 0: none */
+	bool named;	    /* an entry holds its values */
+	bool ended;	    /* ike was told to end it */
 	uint8_t spi_i[8], spi_r[8];
 	uint8_t nonce[KEEPER_NONCE_SIZE], ke[KEYS_KE_MAX];
 	uint8_t peer_nonce[KEEPER_NONCE_MAX], peer_ke[KEYS_KE_MAX];
@@ -106,6 +106,7 @@ struct pending {
 
 struct keys {
 	struct keys_sink sink;
+	bool emitting; /* the sink is being called */
 	const struct snapshot *snapshot;
 	bool dataplane_is_up;
 	uint64_t next_entry_tag;

@@ -4,6 +4,8 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
+
 void entry_from_ike_sa(struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	const struct keeper_ike_sa *sa, const char *reason)
 {
@@ -45,6 +47,7 @@ void journal_report(struct keys *k, const struct keys_entry *entry)
 
 enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pending *waiter, struct err *e)
 {
+	assert(waiter->stage == PENDING_RECEIPT && waiter->entry_tag == 0); /* one entry for a request */
 	waiter->entry_tag = k->next_entry_tag++;
 	waiter->stage = PENDING_RECEIPT;
 	if (append(k, entry, true, waiter->entry_tag) == RC_OK)

@@ -3,6 +3,7 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define EXPIRE_EVERY 256 /* values, between two looks for exchanges that are too old */
@@ -82,6 +83,7 @@ void keys_request(struct keys *k, const struct keeper_request *request, struct k
 		exchanges_expire(k, &(struct public_proof){ .count = fresh->proof.count + EXPIRE_EVERY,
 					    .epoch = fresh->proof.epoch });
 	bytes_wipe(fresh, sizeof *fresh);
+	assert(rc == RC_OK || outcome == ANSWERED);
 	if (rc != RC_OK) {
 		sink_reply(k, request->op, request->tag, rc, e.text);
 	} else if (outcome == ANSWERED) {
@@ -119,6 +121,7 @@ void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text)
 	for (size_t i = 0; i < k->pending_n; i++) {
 		struct pending *p = &k->pending[i];
 
+		assert(p->stage != PENDING_RECEIPT || p->entry_tag != 0);
 		if (p->stage != PENDING_RECEIPT || p->entry_tag != tag)
 			continue;
 		if (rc != RC_OK)

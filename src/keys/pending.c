@@ -3,6 +3,8 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
+
 struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e)
 {
 	struct pending *p;
@@ -22,6 +24,7 @@ struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, con
 	}
 	k->pending_n = MAX_OF(k->pending_n, place + 1);
 	p = &k->pending[place];
+	assert(p->stage == PENDING_FREE && p->entry_tag == 0);
 	p->stage = PENDING_RECEIPT;
 	p->op = op;
 	p->tag = tag;
@@ -31,6 +34,7 @@ struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, con
 
 void pending_free(struct pending *p)
 {
+	assert(p->stage != PENDING_FREE);
 	bytes_wipe(p, sizeof *p);
 }
 

@@ -3,10 +3,16 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
+
 enum rc sink_emit(struct keys *k, struct keys_action *action)
 {
-	enum rc rc = k->sink.act(k->sink.context, action);
+	enum rc rc;
 
+	assert(!k->emitting); /* a sink does not call back */
+	k->emitting = true;
+	rc = k->sink.act(k->sink.context, action);
+	k->emitting = false;
 	bytes_wipe(action, sizeof *action);
 	return rc;
 }

@@ -6,6 +6,8 @@
  */
 #include "keys/internal.h"
 
+#include <assert.h>
+
 #define PLACE_BITS 14
 _Static_assert(
 	KEYS_IKE_MAX < 1 << PLACE_BITS && KEYS_CHILDREN_MAX < 1 << PLACE_BITS, "handles hold the place");
@@ -58,9 +60,10 @@ void ike_sa_free(struct keys *k, struct keeper_ike_sa *sa)
 {
 	uint32_t generation = sa->generation;
 
+	assert(sa->state != IKE_FREE);
 	child_sas_begun_free(k, sa->handle);
 	/* While its entry is on the way, that is for the receipt to say. */
-	if (sa->state != IKE_FREE && !sa->named && !sa->verifying)
+	if (!sa->named && !sa->verifying)
 		journal_unused(k, &sa->proof, &sa->leaf);
 	bytes_wipe(sa, sizeof *sa);
 	sa->generation = generation;
@@ -75,6 +78,7 @@ struct keeper_ike_sa *ike_sa_new(struct keys *k)
 	if (place == KEYS_IKE_MAX)
 		return NULL;
 	k->ike_n = MAX_OF(k->ike_n, place + 1);
+	assert(k->ike_n <= KEYS_IKE_MAX && k->ike[place].state == IKE_FREE);
 	k->ike[place].generation++;
 	k->ike[place].handle = k->ike[place].generation << PLACE_BITS | (place + 1);
 	return &k->ike[place];
@@ -99,6 +103,7 @@ struct child_sa *child_sa_new(struct keys *k)
 		found = &k->children[k->children_n++];
 	if (!found)
 		return NULL;
+	assert(found->state == CHILD_FREE || found->state == CHILD_INSTALLED);
 	child_sa_free(k, found);
 	found->generation++;
 	found->handle = found->generation << PLACE_BITS | (uint32_t)(found - k->children + 1);
@@ -116,6 +121,8 @@ void exchanges_expire(struct keys *k, const struct public_proof *now)
 {
 	for (size_t i = 0; i < k->ike_n; i++) {
 		struct keeper_ike_sa *sa = &k->ike[i];
+		assert(sa->state != IKE_AUTHENTICATED || sa->named);
+		assert(!sa->verifying || sa->state == IKE_KEYED);
 		if (sa->state != IKE_FREE && !sa->named && !sa->verifying && is_older(&sa->proof, now))
 			ike_sa_free(k, sa);
 	}

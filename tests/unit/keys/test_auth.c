@@ -5,7 +5,7 @@
 #include "pair.h"
 
 #include "crypto/dh.h"
-#include "keys/derive.h"
+#include "keys/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -553,6 +553,35 @@ static void dropped_meanwhile(void **state)
 	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
 }
 
+/* The same, and by then the handle has come round: a place is used 2^18 times while the ledger does not answer. */
+static void a_receipt_is_of_its_own_ike_sa(void **state)
+{
+	struct keeper_request q = { .op = KEEPER_DROP };
+	struct side *s = &p.side[1];
+	struct keeper_auth_signed auth;
+	uint32_t handle;
+
+	start();
+	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
+	s->ledger = PAIR_HOLD;
+	assert_int_equal(pair_verify(&p, 1, &auth), RC_AGAIN);
+	handle = q.u.DROP.handle = s->ike;
+	side_ask(s, &q);
+	s->keys->ike[0].generation--; /* as after all the others */
+	q = (struct keeper_request){ .op = KEEPER_EXCHANGE_BEGIN };
+	q.u.EXCHANGE_BEGIN.role = KEEPER_RESPONDER;
+	q.u.EXCHANGE_BEGIN.dh_group = DH_CURVE25519;
+	side_ask(s, &q);
+	assert_int_equal(s->reply.op, KEEPER_EXCHANGE_BEGIN);
+	assert_int_equal(s->reply.u.EXCHANGE_BEGIN.handle, handle);
+	s->ledger = PAIR_AT_ONCE;
+	side_pump(s);
+	assert_int_equal(s->reply.op, KEEPER_AUTH_VERIFY);
+	assert_int_equal(s->reply.u.AUTH_VERIFY.rc, RC_NOT_FOUND);
+	assert_int_equal(keys_count(s->keys).ike_sas, 0);
+	assert_int_equal(keys_count(s->keys).exchanges, 1);
+}
+
 /*
  * Somebody else in ike joins two exchanges of one keeper: as initiator it proves itself by the peer's own
  * address, which is our identity where none is configured; as responder it takes that for the peer.
@@ -770,6 +799,7 @@ int main(void)
 		T(receipt_before_up),
 		T(no_receipt),
 		T(dropped_meanwhile),
+		T(a_receipt_is_of_its_own_ike_sa),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
