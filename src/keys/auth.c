@@ -1,8 +1,8 @@
 /*
- * Who is at the other end: AUTH_SIGN and AUTH_VERIFY (RFC 7296 section 2.15, RFC 7427, RFC 4754, RFC 8420).
+ * Authentication: AUTH_SIGN and AUTH_VERIFY (RFC 7296 section 2.15, RFC 7427, RFC 4754, RFC 8420).
  *
- * Beyond the RFC the keeper checks that the signed message is the one of this exchange: it holds our own (or
- * the peer's) SPI, nonce and public value. So ike cannot have foreign octets signed.
+ * Beyond the RFC the keeper checks that the signed message is the one of this exchange: it contains our own (or
+ * the peer's) SPI, nonce and public value. So a compromised ike cannot have other octets signed.
  */
 #include "keys/internal.h"
 
@@ -21,7 +21,7 @@ static bool holds(const uint8_t *in, size_t in_n, const uint8_t *what, size_t n)
 	return false;
 }
 
-/* `mine`: the message is ours. It is an IKE_SA_INIT message of this exchange. */
+/* The message is an IKE_SA_INIT message of this exchange; `mine`: ours. */
 static enum rc message_check(
 	const struct keeper_ike_sa *sa, bool mine, const uint8_t *message, size_t n, struct err *e)
 {
@@ -43,8 +43,8 @@ static enum rc message_check(
 }
 
 /*
- * 2.15: message | nonce of the other side | prf(SK_p, identity), where SK_p is that of the side whose message
- * it is. Returns the length; 0 on failure.
+ * 2.15: message | nonce of the other side | prf(SK_p, identity), with the SK_p of the side that sent the message.
+ * Returns the length; 0 on failure.
  */
 static size_t octets_make(const struct keeper_ike_sa *sa, bool mine, const uint8_t *message, size_t message_n,
 	const uint8_t *id, size_t id_n, uint8_t *ret_octets)
@@ -79,7 +79,7 @@ static enum rc psk_auth(
 	return rc;
 }
 
-/* "fqdn 'b.example'", "address 192.0.2.1"; octets that are not text become dots. */
+/* "fqdn 'b.example'", "address 192.0.2.1"; octets that are not printable become dots. */
 #define ID_TEXT_MAX 160
 static const char *id_text(char *ret_text, uint8_t type, const uint8_t *data, size_t n)
 {
@@ -104,7 +104,7 @@ static const char *id_text(char *ret_text, uint8_t type, const uint8_t *data, si
 	return ret_text;
 }
 
-/* Without a configured identity it is the configured address. */
+/* Without a configured identity: the configured address. */
 static struct snap_id id_wanted(const struct snap_id *id, const struct ip_addr *addr)
 {
 	struct snap_id wanted = *id;
@@ -118,8 +118,8 @@ static struct snap_id id_wanted(const struct snap_id *id, const struct ip_addr *
 }
 
 /*
- * `whose`: "our" or "the peer's". Where nothing is configured, not even an address, ours may be any address;
- * the peer's has to be configured (the model demands it of peers at any address).
+ * `whose`: "our" or "the peer's". When neither an identity nor an address is configured, ours may be any address;
+ * the peer's must be configured (the model requires it for peers at any address).
  */
 static enum rc id_check(const char *whose, bool ours, const struct snap_id *configured,
 	const struct ip_addr *addr, const uint8_t *id, size_t id_n, struct err *e)
@@ -143,7 +143,7 @@ static enum rc id_check(const char *whose, bool ours, const struct snap_id *conf
 		want.type == ID_NONE ? "none" : id_text(wanted, want.type, want.data, want.len));
 }
 
-/* The hash for our ECDSA key among what the peer announced: the one of the curve's size first. 0: none. */
+/* The hash algorithm for our key among those that the peer announced: that of the curve's size first. 0: none. */
 static uint16_t hash_choose(uint32_t kind, uint32_t announced)
 {
 	static const uint16_t order[2][3] = {
@@ -244,7 +244,7 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 	return message_check(sa, true, q->message, q->message_n, e);
 }
 
-/* An initiator uses its key before it knows the peer: that is entered first. A responder knows it already. */
+/* An initiator uses its key before the peer is authenticated: that is entered first. A responder has authenticated it. */
 static enum rc sign_gate(struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_signed *a, uint64_t tag, struct err *e)
 {
@@ -358,7 +358,7 @@ static enum rc check_signature(const struct snap_peer *peer, const struct keeper
 	return RC_OK;
 }
 
-/* Where it comes from is ike's word; a peer with an address of its own comes from there, and to ours. */
+/* The addresses are as ike states them; those that are configured for the peer must match. */
 static enum rc endpoint_check(const struct snap_peer *peer, const char *what,
 	const struct ip_addr *configured, const struct endpoint *at, struct err *e)
 {
@@ -409,7 +409,7 @@ static enum rc verify_proof(const struct keys *k, const struct keeper_ike_sa *sa
 	return rc;
 }
 
-/* What the entry says of who proved himself, or did not: as ike says it. */
+/* Method, identity and addresses for the entry, as ike states them. */
 static void said_by(struct keeper_ike_sa *sa, const struct keeper_auth_verify *q)
 {
 	size_t id_n =
@@ -436,8 +436,8 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
 		rc = verify_proof(k, sa, peer, q, e);
-	/* One proof for one exchange: who guesses a pre-shared key needs a key exchange for each guess, and
-	 * each is entered. */
+	/* One attempt for each exchange: guessing a pre-shared key takes a key exchange for each guess, and each
+	 * is entered. */
 	if (rc == RC_AUTH) {
 		said_by(sa, q);
 		journal_auth_failed(k, sa, peer->name, e->text);
@@ -465,13 +465,13 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	return RC_OK;
 }
 
-/* The SA may be gone by now: then the entry is followed by its end. */
+/* The IKE SA may have been dropped: then the entry is followed by its end. */
 void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text)
 {
 	struct keeper_ike_sa *sa = ike_sa_find(k, p->handle);
 	struct keys_entry entry;
 
-	/* Handles come round: only the IKE SA that waits for this very entry is meant. */
+	/* Handles are used again after 2^18 others: only the IKE SA that waits for this entry is meant. */
 	if (sa && sa->verifying != p->entry_tag)
 		sa = NULL;
 	if (sa) {

@@ -3,8 +3,7 @@
  * to the data plane (CHILD_INSTALL), removal (CHILD_REMOVE). RFC 7296 sections 1.3, 2.17; RFC 4303
  * section 2.1 for SPIs.
  *
- * A child is derived once. Its keys exist here between the derivation and the moment the data plane's link
- * has taken them.
+ * A child SA is derived once. Its keys exist here from the derivation until the data plane's link has taken them.
  */
 #include "keys/internal.h"
 
@@ -19,7 +18,7 @@ static size_t begun_of(const struct keys *k, uint32_t ike_handle)
 	return n;
 }
 
-/* Those whose IKE SA is gone give way (child_sa_new()), and do not count. */
+/* Those whose IKE SA has ended do not count: they give way (child_sa_new()). */
 static size_t of_tunnel(struct keys *k, const char *name)
 {
 	size_t n = 0;
@@ -30,12 +29,12 @@ static size_t of_tunnel(struct keys *k, const char *name)
 	return n;
 }
 
-/* The first SPI among the octets that may be used and is not; 0: none. */
+/* The first SPI among the octets that is allowed and free; 0: none. */
 static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 {
 	for (size_t at = 0; at + 4 <= n; at += 4) {
 		uint32_t spi = load_be32(octets + at);
-		/* Nor one that ike has removed by its SPI alone: the data plane's answer names the SPI. */
+		/* Nor one that is being removed by its SPI alone: the data plane's answer names only the SPI. */
 		if (spi >= SPI_MIN && !child_sa_find_by_spi(k, spi) &&
 			!pending_at_dataplane(k, KEEPER_CHILD_REMOVE, spi))
 			return spi;
@@ -43,7 +42,7 @@ static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 	return 0;
 }
 
-/* The tunnel belongs to the peer at the other end of the IKE SA, as far as that is known yet. */
+/* The tunnel belongs to the peer of the IKE SA, once that is authenticated. */
 static enum rc tunnel_of_peer(
 	struct keys *k, const struct keeper_ike_sa *sa, const struct snap_tunnel *t, struct err *e)
 {
@@ -142,7 +141,7 @@ static enum rc install_values_check(const struct keys *k, const struct keeper_ik
 	if (q->peer_nonce_n < least || q->peer_nonce_n > KEEPER_NONCE_MAX)
 		return err_add(e, RC_RANGE, "the peer's nonce has %u octets; %zu to %d are allowed",
 			q->peer_nonce_n, least, KEEPER_NONCE_MAX);
-	/* Two children of ours with each other's nonces would have the same keys, for opposite directions. */
+	/* Two child SAs of ours with each other's nonces would have the same keys, in opposite directions. */
 	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent a nonce of ours");
 	if (q->dh_group != DH_NONE && q->dh_group != c->dh_group)
@@ -222,7 +221,7 @@ static void install_fill(struct sa_install *s, const struct child_sa *c, const s
 	memcpy(s->remote_ts, q->remote_ts, q->remote_n * sizeof q->remote_ts[0]);
 }
 
-/* The entry of an installation, or of its end. No key in it. */
+/* The entry of an installation, or of its end. It contains no key. */
 static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	const struct child_sa *c, const struct sa_install *s, const char *reason)
 {
@@ -231,7 +230,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 
 	entry_from_ike_sa(ret_entry, kind, ike_sa_find(k, c->ike), reason);
 	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
-	/* The IKE SA that it was made in may be gone, replaced by a rekey; the tunnel's peer is the same. */
+	/* The IKE SA that it was made in may have been rekeyed; the tunnel's peer is the same. */
 	if (!ret_entry->peer[0] && peer)
 		text_copy(ret_entry->peer, sizeof ret_entry->peer, peer->name);
 	memcpy(ret_entry->tunnel, c->tunnel, sizeof ret_entry->tunnel);
@@ -241,8 +240,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 	ret_entry->spi_out = c->spi_out;
 	if (!s)
 		return;
-	/* What ike says of one that we do not know, an orphan of a keeper before, is not entered as our word.
-	 */
+	/* An SPI that only ike states, of a child SA of a previous keeper process, is not entered. */
 	ret_entry->rekeys_spi_in = child_sa_find_by_spi(k, s->rekeys_spi_in) ? s->rekeys_spi_in : 0;
 	ret_entry->flags = s->flags;
 	ret_entry->encr = s->encr;
@@ -281,7 +279,7 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 		pending_free(p);
 		return rc;
 	}
-	/* From here on the nonces are spent, whatever becomes of the child. */
+	/* From here on the nonces are spent, also when the child SA is not installed. */
 	dh_done(&c->dh);
 	c->state = CHILD_INSTALLING;
 	c->spi_out = q->spi_out;
@@ -299,7 +297,7 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 	return RC_OK;
 }
 
-/* The child is in the ledger, or may go ahead of it. */
+/* The entry is durable, or may follow. */
 static void install_hand_over(struct keys *k, struct pending *p, struct child_sa *c)
 {
 	struct keys_action action = { .kind = KEYS_SA_INSTALL };
@@ -361,7 +359,7 @@ void keys_sa_installed(struct keys *k, const struct sa_result *result)
 	struct keys_entry entry;
 
 	if (!p)
-		return; /* no one waits for it */
+		return; /* no request waits for it */
 	assert(c && c->state == CHILD_INSTALLING && c->named);
 	text_copy(text, sizeof text, result->text);
 	if (rc == RC_OK) {
@@ -388,7 +386,7 @@ static enum rc remove_emit(struct keys *k, const char *tunnel, uint32_t index, u
 	return sink_emit(k, &action);
 }
 
-/* Removal takes nothing that a receipt would have to allow: it happens at once and is entered. */
+/* A removal needs no receipt: it is done at once and entered. */
 static void remove_entry(struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
 {
 	const struct snap_tunnel *t = tunnel_by_index(k, q->tunnel);
@@ -440,7 +438,7 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 		*ret_outcome = WAITING;
 		return RC_OK;
 	}
-	/* It is taken out as soon as the data plane is back. */
+	/* It is removed when the data plane is back. */
 	pending_free(p);
 	if (c)
 		c->remove_later = true;
@@ -455,7 +453,7 @@ void keys_sa_removed(struct keys *k, const struct sa_result *result)
 	char text[KEEPER_TEXT_MAX];
 
 	if (rc == RC_NOT_FOUND)
-		rc = RC_OK; /* it is not there, which is what was asked for */
+		rc = RC_OK; /* already removed */
 	if (c && (c->state == CHILD_REMOVING || c->state == CHILD_INSTALLED)) {
 		if (rc == RC_OK)
 			child_sa_free(k, c);
@@ -482,8 +480,8 @@ void keys_dataplane_up(struct keys *k)
 }
 
 /*
- * What waited for its answer gets none. Its SAs outlive the data plane's process, so a child that may have
- * been installed is taken out when it is back.
+ * What waited for its answer gets none. SAs outlive the data plane's process, so a child SA that may have been
+ * installed is removed when it is back.
  */
 void keys_dataplane_down(struct keys *k)
 {
@@ -510,7 +508,7 @@ void keys_dataplane_down(struct keys *k)
 			pending_reply(k, p, RC_AGAIN, "the data plane ended");
 		pending_free(p);
 	}
-	/* Removals that were on their way, without anybody waiting. */
+	/* Removals under way for which no request waits. */
 	for (size_t i = 0; i < k->children_n; i++)
 		if (k->children[i].state == CHILD_REMOVING)
 			k->children[i].remove_later = true;

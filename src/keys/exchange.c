@@ -95,15 +95,15 @@ static enum rc finish_check(const struct keys *k, const struct keeper_exchange_f
 			KEEPER_KE_MAX);
 	if (memcmp(q->spi_i, no_spi, 8) == 0 || memcmp(q->spi_r, no_spi, 8) == 0)
 		return err_add(e, RC_RANGE, "an IKE SPI is zero; both must be set");
-	/* Of this exchange or of another: two exchanges of ours that were joined together would let a
-	 * pre-shared key prove us to ourselves in a peer's name. Nonces tell, and alone do: of our public
-	 * value another one with the same secret is easily made. */
+	/* Of this exchange or of another: if two exchanges of ours were joined together, a pre-shared key would
+	 * authenticate us to ourselves as the peer. Nonces are compared and not public values, because another
+	 * public value with the same shared secret is easily made. */
 	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent a nonce of ours");
 	return RC_OK;
 }
 
-/* SKEYSEED and what comes of it; sa's own fields stay as they are until all went well. */
+/* SKEYSEED and SK_*; sa is not changed. */
 static enum rc finish_derive(struct keeper_ike_sa *sa, const struct keeper_ike_sa *parent,
 	const struct keeper_exchange_finish *q, struct ike_keys *ret_keys, struct err *e)
 {
@@ -155,7 +155,7 @@ static void finish_commit(struct keeper_ike_sa *sa, const struct keeper_exchange
 	sa->state = IKE_KEYED;
 }
 
-/* The peer of the old SA stands for the new one: only who has SK_d can have come here. */
+/* The new IKE SA has the peer of the old one: deriving its keys took the old SK_d. */
 static void inherit(struct keys *k, struct keeper_ike_sa *sa, const struct keeper_ike_sa *parent)
 {
 	struct keys_entry entry;
@@ -230,7 +230,7 @@ enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e
 		return RC_OK;
 	}
 	assert(sa);
-	/* What is entered follows our own state, not what ike says of it. */
+	/* What is entered follows our own state, not what ike states. */
 	if (sa->state == IKE_AUTHENTICATED) {
 		char reason[KEEPER_TEXT_MAX];
 

@@ -18,8 +18,8 @@ const struct keys_identity *identity_find(const struct keys *k, const char *name
 	return NULL;
 }
 
-/* The place of a key: its own when it is there already, else the next one. */
-static enum rc place(
+/* The place of a key: its own if it is loaded already, else the next one. */
+static enum rc identity_place(
 	struct keys *k, const char *name, enum identity_kind kind, struct keys_identity **ret, struct err *e)
 {
 	uint32_t at = 0;
@@ -38,7 +38,7 @@ static enum rc place(
 	return RC_OK;
 }
 
-/* PRF keyed by the secret itself: it tells nothing to who has not the secret, and stays in here anyhow. */
+/* A PRF keyed by the secret: it reveals nothing without the secret, and does not leave this process. */
 static enum rc psk_digest(const void *psk, size_t n, uint8_t ret_digest[SHA256_SIZE])
 {
 	static const char label[] = "plaingate/identity/v1";
@@ -47,7 +47,7 @@ static enum rc psk_digest(const void *psk, size_t n, uint8_t ret_digest[SHA256_S
 	return prf_run(PRF_HMAC_SHA2_256, psk, n, &part, 1, ret_digest);
 }
 
-static void put(struct keys_identity *id, const char *name, enum identity_kind kind)
+static void identity_set(struct keys_identity *id, const char *name, enum identity_kind kind)
 {
 	bytes_wipe(id, sizeof *id);
 	id->kind = (uint32_t)kind;
@@ -68,10 +68,10 @@ enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, siz
 	if (n < KEYS_PSK_MIN || n > KEYS_PSK_MAX)
 		return err_add(e, RC_RANGE, "the pre-shared key has %zu octets; %d to %d are allowed", n,
 			KEYS_PSK_MIN, KEYS_PSK_MAX);
-	rc = place(k, name, IDENTITY_PSK, &id, e);
+	rc = identity_place(k, name, IDENTITY_PSK, &id, e);
 	if (rc != RC_OK)
 		return rc;
-	put(id, name, IDENTITY_PSK);
+	identity_set(id, name, IDENTITY_PSK);
 	id->psk_n = (uint32_t)n;
 	memcpy(id->u.psk, psk, n);
 	return psk_digest(psk, n, id->digest);
@@ -84,9 +84,9 @@ enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, siz
 	enum rc rc = sign_key_from_pem(&key, pem, n, e);
 
 	if (rc == RC_OK)
-		rc = place(k, name, IDENTITY_PRIVATE, &id, e);
+		rc = identity_place(k, name, IDENTITY_PRIVATE, &id, e);
 	if (rc == RC_OK) {
-		put(id, name, IDENTITY_PRIVATE);
+		identity_set(id, name, IDENTITY_PRIVATE);
 		id->u.sign = key;
 		uint8_t spki[128];
 		sha256(id->digest, spki, verify_key_spki(&key.public_part, spki));

@@ -1,5 +1,13 @@
 /*
- * The core's tables and what its files share. Private to src/keys.
+ * The core's tables and what its files share. Private to src/keys. Each file uses only those above it:
+ *
+ * sink.c, derive.c, identity.c    actions out; key derivation; our keys
+ * journal.c, pending.c            entries; requests that are not answered yet
+ * table.c                         IKE SAs and child SAs: places, handles, lookups
+ * peer.c, tunnel.c                what the configuration allows
+ * admit.c                         which request is admissible when
+ * exchange.c, auth.c, child.c     the handlers of requests
+ * keys.c                          requests, receipts and losses of links
  */
 #ifndef KEYS_INTERNAL_H
 #define KEYS_INTERNAL_H
@@ -15,7 +23,8 @@ enum identity_kind { IDENTITY_NONE, IDENTITY_PSK, IDENTITY_PRIVATE };
 struct keys_identity {
 	uint32_t kind; /* enum identity_kind */
 	uint32_t psk_n;
-	uint8_t digest[SHA256_SIZE]; /* of the secret, or of our public key: to know it again; never leaves */
+	uint8_t digest
+		[SHA256_SIZE]; /* of the secret, or of our public key, to recognize a replaced key; never leaves */
 	char name[NAME_MAX_BYTES];
 	union {
 		uint8_t psk[KEYS_PSK_MAX];
@@ -23,30 +32,30 @@ struct keys_identity {
 	} u;
 };
 
-/* What makes a configured peer that peer: as it was when it proved itself. Compared across configurations. */
+/* How a peer was configured when it authenticated. Compared with each later configuration. */
 struct peer_proof {
 	char name[NAME_MAX_BYTES], key_name[NAME_MAX_BYTES];
-	uint8_t own_key[SHA256_SIZE]; /* digest of the key that we prove ourselves with; of a PSK: both do */
-	uint8_t configured[SHA256_SIZE]; /* of what the configuration says of it beside */
+	uint8_t own_key[SHA256_SIZE];	 /* digest of our key; a pre-shared key is both sides' */
+	uint8_t configured[SHA256_SIZE]; /* digest of the rest of its configuration */
 };
 
 enum ike_state {
 	IKE_FREE,
 	IKE_BEGUN,	   /* our public value is out */
-	IKE_KEYED,	   /* SK_* derived; the peer has not proven itself, or its entry has no receipt yet */
-	IKE_AUTHENTICATED, /* entered */
+	IKE_KEYED,	   /* SK_* derived; the peer is not authenticated, or its entry has no receipt yet */
+	IKE_AUTHENTICATED, /* and its entry has its receipt */
 };
 
 struct keeper_ike_sa {
 	uint32_t state; /* enum ike_state */
 	uint32_t handle;
-	uint32_t generation; /* of this place in the table: old handles do not find the next tenant */
+	uint32_t generation; /* of this place in the table: a stale handle does not find the next one here */
 	uint32_t role;
-	uint32_t parent; /* handle while a rekey is begun */
+	uint32_t parent; /* of a begun rekey: handle of the IKE SA that it rekeys */
 	uint16_t dh_group, prf, encr, encr_bits;
 	uint16_t nonce_n, ke_n, peer_nonce_n, peer_ke_n; /* ours, theirs */
-	bool rekeyed;					 /* made by a rekey: the nonces belong to no child */
-	bool nonces_spent;  /* a child was derived from the nonces of IKE_SA_INIT */
+	bool rekeyed;					 /* made by a rekey: its nonces are for no child SA */
+	bool nonces_spent;  /* a child SA was derived from the nonces of IKE_SA_INIT */
 	uint64_t verifying; /* tag of the entry of an AUTH_VERIFY that waits for its receipt; 0: none */
 	bool named;	    /* an entry holds its values */
 	bool ended;	    /* ike was told to end it */
@@ -71,10 +80,10 @@ enum child_state { CHILD_FREE, CHILD_BEGUN, CHILD_INSTALLING, CHILD_INSTALLED, C
 struct child_sa {
 	uint32_t state; /* enum child_state */
 	uint32_t handle, generation;
-	uint32_t ike; /* handle of the IKE SA it was made in; may be gone */
+	uint32_t ike; /* handle of the IKE SA it was made in, which may have ended */
 	uint32_t spi_in, spi_out;
 	uint16_t dh_group, role;
-	bool remove_later; /* the data plane is to forget it when it is back */
+	bool remove_later; /* to be removed when the data plane is back */
 	bool named;	   /* an entry holds its values */
 	char tunnel[NAME_MAX_BYTES];
 	uint8_t nonce[KEEPER_NONCE_SIZE];
@@ -86,17 +95,17 @@ struct child_sa {
 enum pending_stage { PENDING_FREE, PENDING_RECEIPT, PENDING_DATAPLANE };
 
 /*
- * A request of ike that is not answered yet. install holds keys between derivation and hand-over, signature
+ * A request of ike that is not answered yet. install holds keys between derivation and hand-over; signature holds
  * our AUTH until its entry is durable.
  */
 struct pending {
 	uint32_t stage; /* enum pending_stage */
 	enum keeper_op op;
 	uint64_t tag;
-	char peer[NAME_MAX_BYTES]; /* whose share of the places it is */
+	char peer[NAME_MAX_BYTES]; /* whose share of the places it takes */
 	uint32_t handle, child;
-	bool orphan;	  /* ike is gone: no reply, no act */
-	bool may_precede; /* may go ahead of its entry: a rekey of a tunnel that is entered */
+	bool orphan;	  /* the link to ike ended: no reply, no act */
+	bool may_precede; /* may precede its entry: a rekey of a tunnel whose installation was entered */
 	uint64_t entry_tag;
 	uint32_t spi_in;
 	struct keys_unused values; /* AUTH_VERIFY: what its entry names */
@@ -112,8 +121,7 @@ struct keys {
 	uint64_t next_entry_tag;
 	uint64_t refused;
 	uint64_t refused_tags[KEYS_REFUSED_MAX];
-	/* Places of each table that were ever used: nothing looks behind them, and nothing has to be wiped
-	 * there. */
+	/* Places of each table that were ever used; those after them were never written. */
 	uint32_t ike_n, children_n, pending_n, identities_n;
 	struct keeper_ike_sa ike[KEYS_IKE_MAX];
 	struct child_sa children[KEYS_CHILDREN_MAX];
@@ -129,7 +137,7 @@ static inline void text_copy(char *ret_text, size_t size, const char *text)
 	memset(ret_text + n, 0, size - n);
 }
 
-/* What a handler made of a request. */
+/* Whether a handler has answered a request, or its reply comes later. */
 enum outcome { ANSWERED, WAITING };
 
 /* sink.c */
@@ -144,7 +152,7 @@ void entry_from_ike_sa(struct keys_entry *ret_entry, enum keys_entry_kind kind,
 void journal_report(struct keys *k, const struct keys_entry *entry);
 /* waiter gets the receipt later; RC_DENIED: it does not, the ledger is down. */
 enum rc journal_gate(struct keys *k, const struct keys_entry *entry, struct pending *waiter, struct err *e);
-/* The values and the leaf of an exchange that ended stand in no entry. */
+/* The public values and the leaf of an exchange that ended are in no entry. */
 void journal_unused(struct keys *k, const struct public_proof *proof, const struct leaf_name *leaf);
 /* A peer's authentication failed. */
 void journal_auth_failed(
@@ -158,7 +166,7 @@ void journal_refused_receipt(struct keys *k, uint64_t tag);
 /* A place for a request of this peer. NULL, and *e: RC_AGAIN, too many wait already. */
 struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e);
 void pending_free(struct pending *p);
-/* The reply that ends a request; none when ike is gone. */
+/* The reply that ends a request; none when the link to ike has ended. */
 void pending_reply(struct keys *k, struct pending *p, enum rc rc, const char *text);
 /* The request that waits for the data plane's answer about this SPI; NULL: none does. */
 struct pending *pending_at_dataplane(struct keys *k, enum keeper_op op, uint32_t spi_in);

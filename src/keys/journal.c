@@ -1,6 +1,6 @@
 /*
- * What the ledger is to know. A gate is an act's permission: a request waits for its receipt. The others are
- * reports; the shell's ledger client keeps them while the ledger is away and states the gap.
+ * Entries for the ledger. A gate permits an act: a request waits for its receipt. The others are reports; the
+ * shell's ledger client keeps them while the ledger is down and enters the gap.
  */
 #include "keys/internal.h"
 
@@ -78,7 +78,7 @@ void journal_refused(struct keys *k, const struct keeper_ike_sa *sa, const char 
 		if (tunnel)
 			text_copy(entry.tunnel, sizeof entry.tunnel, tunnel);
 		k->refused_tags[i] = k->next_entry_tag++;
-		/* One that found no room has no receipt to come: its place is free again. */
+		/* No receipt comes for an entry that was not sent: its place is free again. */
 		if (append(k, &entry, false, k->refused_tags[i]) != RC_OK)
 			k->refused_tags[i] = 0;
 		return;

@@ -1,12 +1,12 @@
 /*
- * The core's door: requests in, replies out, what waits, and the end of a neighbour.
+ * The core's entry points: requests and their replies, receipts, and the loss of a link.
  */
 #include "keys/internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define EXPIRE_EVERY 256 /* values, between two looks for exchanges that are too old */
+#define EXPIRE_EVERY 256 /* values between two searches for exchanges that are too old */
 
 struct keys *keys_new(struct keys_sink sink)
 {

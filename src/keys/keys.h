@@ -2,9 +2,9 @@
  * The keeper's core: it holds private keys, pre-shared keys, Diffie-Hellman secrets and SK_d, answers ike's
  * requests (model/keeper_api.h) by handle, and hands child keys straight to the data plane.
  *
- * Pure: no I/O, no clock, no randomness. Events come in as calls; what has to happen goes out through one
- * sink, during the call: replies to ike, entries for the ledger, SA pairs for the data plane. A sink must not
- * call back into the core. One thread. Caller: proc/keeper, and the tests and the simulator in its place.
+ * Pure: no I/O, no clock, no randomness. Events come in as calls; actions go out through one sink, during the
+ * call: replies to ike, entries for the ledger, SA pairs for the data plane. A sink must not call back into the
+ * core. One thread. Callers: proc/keeper; tests and the simulator.
  *
  * Invariants
  * - Requests come in an order: each is held against the state of what it names before its handler runs, in one
@@ -28,22 +28,22 @@
 #include "model/snapshot.h"
 
 /*
- * What grows in the keeper, who fills it, and what one more costs. tests/unit/keys/test_limits.c fills each
- * and looks whether the others go on. All of it is locked memory, of which the keeper may have 8 MB
- * (sandbox/table.c). ike has smaller ones of its own for peers and tunnels (ike/limits.h); these hold when
- * somebody owns ike.
+ * What grows in the keeper, who fills it, and what happens beyond the limit. tests/unit/keys/test_limits.c fills
+ * each and checks that the others are still served. All of it is locked memory, of which the keeper may have 8 MB
+ * (sandbox/table.c). ike has smaller limits for peers and tunnels (ike/limits.h); these hold also when ike is
+ * compromised.
  */
 /* clang-format off */
 #define KEYS_LIMITS(L)	/* name, number, who fills it, what one more costs, why so many */						\
 	L(IKE_MAX,             3072, "everybody",    "a refusal",           "those below; fewer than 2^14, which a handle holds")		\
-	L(HALF_OPEN_MAX,       1536, "strangers",    "a refusal",           "half of all: rekeys and peers that stand have the rest")		\
-	L(IKE_PER_PEER_MAX,    32,   "one peer",     "a refusal",           "twice what ike lets a peer have, rekeys that are begun included")	\
+	L(HALF_OPEN_MAX,       1536, "strangers",    "a refusal",           "half of all: rekeys and established peers have the rest")		\
+	L(IKE_PER_PEER_MAX,    32,   "one peer",     "a refusal",           "twice what ike allows a peer, begun rekeys included")	\
 	L(CHILDREN_MAX,        8192, "all tunnels",  "one whose IKE SA is gone, else a refusal", "two for each tunnel; fewer than 2^14")	\
-	L(CHILDREN_PER_TUNNEL_MAX, 128, "one tunnel", "a refusal",          "more than ike lets a tunnel have with every pair of networks")	\
+	L(CHILDREN_PER_TUNNEL_MAX, 128, "one tunnel", "a refusal",          "more than ike allows a tunnel with every pair of networks")	\
 	L(BEGUN_PER_IKE_MAX,   16,   "one IKE SA",   "a refusal",           "children that are begun and not installed; ike has two at a time")	\
-	L(PENDING_MAX,         512,  "all peers",    "not now, ask again",  "requests that wait for a receipt or for the data plane")	\
-	L(PENDING_PER_PEER_MAX, 32,  "one peer",     "not now, ask again",  "ike asks one at a time for each IKE SA")			\
-	L(REFUSED_MAX,         64,   "ike",          "is not entered",      "entries of refused requests on their way; their rate: proc/keeper/shell.h")	\
+	L(PENDING_MAX,         512,  "all peers",    "RC_AGAIN",            "requests that wait for a receipt or for the data plane")	\
+	L(PENDING_PER_PEER_MAX, 32,  "one peer",     "RC_AGAIN",            "ike asks one at a time for each IKE SA")			\
+	L(REFUSED_MAX,         64,   "ike",          "is not entered",      "entries of refused requests without a receipt; their rate: proc/keeper/shell.h")	\
 	L(IDENTITIES_MAX,      1024, "the administrator", "the file is refused", "files in the key directory: one for each peer")
 
 enum keys_limit_number {
@@ -54,7 +54,7 @@ enum keys_limit_number {
 /* clang-format on */
 
 #define KEYS_PSK_MIN	 8  /* octets of a pre-shared key */
-#define KEYS_PSK_ADVISED 20 /* with fewer it is warned: whoever owns ike can try keys off-line */
+#define KEYS_PSK_ADVISED 20 /* fewer give a warning: a compromised ike could guess the key off-line */
 #define KEYS_PSK_MAX	 256
 #define KEYS_KE_MAX	 96
 
@@ -62,21 +62,21 @@ enum keys_limit_number {
 struct keys_entropy {
 	uint8_t secret[DH_SEED_SIZE]; /* for a Diffie-Hellman secret of the group asked for; never leaves */
 	uint8_t public_bytes[PUBLIC_SIZE]; /* for nonces and SPIs, which everybody sees */
-	struct public_proof proof;	   /* that these were forced; for the exchange's entry */
-	struct leaf_name leaf;		   /* that `secret` comes from; for the same */
+	struct public_proof proof;	   /* that these were derived (VRF); for the exchange's entry */
+	struct leaf_name leaf;		   /* that `secret` was made of; for the same entry */
 };
 
 /* clang-format off */
 #define KEYS_ENTRIES(E)	/* id, text */									\
-	E(KEY_USED,        "our key proves us to a peer that has not proven itself yet")		\
+	E(KEY_USED,        "our key is used towards a peer that is not authenticated yet")		\
 	E(IKE_SA_UP,       "a peer is authenticated")						\
 	E(IKE_SA_REKEYED,  "an IKE SA was replaced by a new one, under the same authentication")	\
 	E(IKE_SA_DOWN,     "an IKE SA ended")							\
 	E(SA_INSTALL,      "a child SA goes to the data plane")					\
-	E(SA_REMOVE,       "a child SA is taken out of the data plane, or did not come about")	\
+	E(SA_REMOVE,       "a child SA is removed from the data plane, or was not installed")	\
 	E(REFUSED,         "a request of ike that the keeper refused")				\
-	E(AUTH_FAILED,     "a peer's proof does not hold; its exchange has ended")			\
-	E(IKE_LOST,        "ike is gone; the secrets of its IKE SAs are wiped")
+	E(AUTH_FAILED,     "authentication of a peer failed; its exchange has ended")			\
+	E(IKE_LOST,        "the link to ike ended; the secrets of its IKE SAs are wiped")
 /* clang-format on */
 
 enum keys_entry_kind {
@@ -85,11 +85,10 @@ enum keys_entry_kind {
 #undef E
 };
 
-/* What the ledger is to know. Fields that a kind does not use are zero. The shell makes the entry's body of
- * it. */
+/* An entry for the ledger. Fields that a kind does not use are zero. The shell makes its body (proc/keeper/entry.c). */
 struct keys_entry {
 	uint32_t kind; /* enum keys_entry_kind */
-	bool deferred; /* the act went ahead of its entry, because the ledger was away */
+	bool deferred; /* the act preceded its entry, because the ledger was down */
 	char peer[NAME_MAX_BYTES], tunnel[NAME_MAX_BYTES];
 	uint8_t ike_spi_i[8], ike_spi_r[8];
 	uint8_t rekeys_ike_spi_i[8], rekeys_ike_spi_r[8]; /* IKE_SA_REKEYED: of the old one */
@@ -100,7 +99,7 @@ struct keys_entry {
 	struct leaf_name leaf;	   /* of our key exchange */
 	uint8_t id_type;
 	uint8_t id_n;
-	uint8_t id[128]; /* the peer's identity as proven */
+	uint8_t id[128]; /* the authenticated identity of the peer */
 	struct endpoint local, remote;
 	uint32_t spi_in, spi_out, rekeys_spi_in;
 	uint32_t flags;		    /* enum child_flags */
@@ -112,8 +111,8 @@ struct keys_entry {
 };
 
 /*
- * KEYS_UNUSED: an exchange ended, and no entry names the values and the leaf that it took. Each value that a
- * request brought is named by an entry or told of so, once.
+ * KEYS_UNUSED: an exchange ended, and no entry names the public values and the leaf that it took. Each value that a
+ * request brought is named by one entry or by one of these.
  */
 enum keys_action_kind { KEYS_REPLY, KEYS_APPEND, KEYS_SA_INSTALL, KEYS_SA_REMOVE, KEYS_UNUSED, KEYS_ENDED };
 
@@ -124,8 +123,9 @@ struct keys_unused {
 
 struct keys_action {
 	enum keys_action_kind kind;
-	bool gate;    /* APPEND: an act waits for the receipt. Else it is kept until the ledger has it */
-	uint64_t tag; /* APPEND: returns with keys_receipt(); 0: nobody waits. SA_*: the inbound SPI tells */
+	bool gate; /* APPEND: an act waits for the receipt; otherwise a report, kept until the ledger has it */
+	uint64_t
+		tag; /* APPEND: returned with keys_receipt(); 0: nothing waits. SA_*: the inbound SPI identifies it */
 	union {
 		struct keeper_reply reply;
 		struct keys_entry entry;
@@ -137,8 +137,8 @@ struct keys_action {
 };
 
 /*
- * Does what the core decided; the action is wiped when it returns. RC_OK, or RC_IO when the other end is
- * gone: of a gate it means that no receipt will come, of an SA that no result will.
+ * Performs an action, which is wiped when it returns. RC_OK; RC_IO: the other end is down. For a gate an error means
+ * that no receipt will come, for an SA that no result will.
  */
 struct keys_sink {
 	enum rc (*act)(void *context, struct keys_action *action);
@@ -147,33 +147,31 @@ struct keys_sink {
 
 struct keys;
 
-/* NULL when there is no memory. */
+/* NULL: out of memory. */
 struct keys *keys_new(struct keys_sink sink);
 void keys_free(struct keys *k);
 /* All memory that holds secrets between calls, for the shell to lock. */
 void *keys_memory(struct keys *k, size_t *ret_n);
 
 /*
- * The configuration. The snapshot is borrowed until the next call. IKE SAs and children are kept and found
- * again by the names of their peers and tunnels; an IKE SA whose peer is gone or proves itself in another way
- * now gets no more children.
+ * The configuration. The snapshot is borrowed until the next call. IKE SAs and child SAs are kept and matched by
+ * the names of their peers and tunnels; an IKE SA whose peer was removed or now authenticates in another way gets
+ * no more child SAs.
  */
 void keys_configure(struct keys *k, const struct snapshot *snapshot);
 
 /*
- * Behind keys_configure() and the keys' own loading: IKE SAs whose peer is gone, or whose key is another one
- * now, ours included, do nothing more, and ike is told to end them (KEYS_ENDED).
+ * To be called after keys_configure() and after the keys were loaded: IKE SAs whose peer was removed, or whose key
+ * or ours was replaced, do nothing more, and ike is told to end them (KEYS_ENDED).
  */
 void keys_recheck(struct keys *k);
 
-/* Private and pre-shared keys. _clear wipes all; a name with both kinds is two keys. RC_LIMIT, RC_RANGE,
- * RC_MALFORMED. */
+/* Private and pre-shared keys. _clear wipes all; one name may have a key of each kind. RC_LIMIT, RC_RANGE, RC_MALFORMED. */
 void keys_identities_clear(struct keys *k);
 enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e);
 enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, size_t n, struct err *e);
 
-/* For `show keys`: the i-th key; false behind the last. A public key's SubjectPublicKeyInfo, none of a
- * pre-shared key. */
+/* For `show keys`: the i-th key; false after the last. spki: SubjectPublicKeyInfo; empty for a pre-shared key. */
 struct keys_identity_view {
 	char name[NAME_MAX_BYTES];
 	bool is_short;	  /* a pre-shared key below KEYS_PSK_ADVISED */
@@ -183,18 +181,17 @@ struct keys_identity_view {
 };
 bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view *ret_view);
 
-/* A request of ike; each gets one reply with its tag, now or after other events. fresh is used up, whatever
- * comes. */
+/* A request of ike; each gets one reply with its tag, now or after other events. fresh is wiped in any case. */
 void keys_request(struct keys *k, const struct keeper_request *request, struct keys_entropy *fresh);
-/* ike's link is gone: exchanges and IKE SAs are wiped, children stay. */
+/* The link to ike ended: exchanges and IKE SAs are wiped, child SAs stay. */
 void keys_ike_lost(struct keys *k);
-/* Before the end: exchanges that are under way end, without an entry of their own. */
+/* Before the process ends: exchanges that are under way end; their values are reported as unused. */
 void keys_stop(struct keys *k);
 
-/* The ledger's answer to an entry with a tag. Other than RC_OK: it is not durable, or nobody knows. */
+/* The ledger's answer to an entry with a tag. Not RC_OK: it is not durable, or unknown. */
 void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text);
 
-/* The data plane's link came or went; what it answers. */
+/* The link to the data plane came up or went down; the data plane's results. */
 void keys_dataplane_up(struct keys *k);
 void keys_dataplane_down(struct keys *k);
 void keys_sa_installed(struct keys *k, const struct sa_result *result);

@@ -1,8 +1,8 @@
 /*
  * The tables of IKE SAs and child SAs: places, handles, and what is looked up over all of them.
  *
- * A handle is generation << 14 | place + 1, so that a stale one finds nothing rather than the next tenant of
- * its place.
+ * A handle is generation << 14 | place + 1, so that a stale handle finds nothing rather than the next one in its
+ * place.
  */
 #include "keys/internal.h"
 
@@ -62,7 +62,7 @@ void ike_sa_free(struct keys *k, struct keeper_ike_sa *sa)
 
 	assert(sa->state != IKE_FREE);
 	child_sas_begun_free(k, sa->handle);
-	/* While its entry is on the way, that is for the receipt to say. */
+	/* While its entry waits for its receipt, auth_verify_receipt() does that. */
 	if (!sa->named && !sa->verifying)
 		journal_unused(k, &sa->proof, &sa->leaf);
 	bytes_wipe(sa, sizeof *sa);
@@ -84,8 +84,8 @@ struct keeper_ike_sa *ike_sa_new(struct keys *k)
 	return &k->ike[place];
 }
 
-/* A free place; else that of an installed child whose IKE SA is gone: only its name is kept, the data plane
- * has the rest. */
+/* A free place; else that of an installed child SA whose IKE SA has ended: of it only the name is kept here, the data
+ * plane has the rest. */
 struct child_sa *child_sa_new(struct keys *k)
 {
 	struct child_sa *found = NULL;
@@ -112,7 +112,7 @@ struct child_sa *child_sa_new(struct keys *k)
 
 static bool is_older(const struct public_proof *p, const struct public_proof *now)
 {
-	/* The count begins anew in an epoch: of those before it only what is named at once goes on. */
+	/* The count starts at 1 in each epoch: those of an earlier one may still be named for a while. */
 	return p->count != 0 && (p->epoch == now->epoch ? p->count + PUBLIC_ORDER_WINDOW <= now->count
 							: now->count >= PUBLIC_ORDER_WINDOW);
 }
@@ -134,9 +134,8 @@ void exchanges_expire(struct keys *k, const struct public_proof *now)
 }
 
 /*
- * Keys are made of Ni | Nr with no mark between the two, so nonces that overlap in length can stand for ours
- * as well: Ni of one exchange followed by Nr of another. 16 octets at either end tell, the least that a nonce
- * has.
+ * Keys are derived from Ni | Nr without a separator, so a nonce of another length may share octets with ours: Ni of
+ * one exchange followed by Nr of another. 16 octets at either end decide, the least that a nonce has.
  */
 static bool nonces_touch(const uint8_t *ours, const uint8_t *theirs, size_t n)
 {

@@ -1,6 +1,6 @@
 /*
- * What ike may install for a tunnel: what the configuration says, and nothing beside it. This is the wall
- * that code execution in ike runs into.
+ * What ike may install for a tunnel: only what the configuration allows. This is the boundary that holds when ike is
+ * compromised.
  */
 #include "keys/internal.h"
 
