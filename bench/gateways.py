@@ -1,8 +1,8 @@
-"""Rows of nodes whose gateways run Plaingate: as plain firewall, with source NAT at hq, or with a tunnel."""
+"""Rows of nodes whose gateways run Plaingate: as a plain firewall, with source NAT at hq, or with a tunnel."""
 from measure import LabError, Row, run, wait_for
 
 GATEWAYS = ("hq", "branch")
-PEERS = {  # of each: the other, local and remote address, both LANs
+PEERS = {  # for each: the other gateway, local and remote address, both LANs
          "hq": ("branch", "198.51.100.2", "198.51.100.3", "10.1.0.0/24", "10.2.0.0/24"),
          "branch": ("hq", "198.51.100.3", "198.51.100.2", "10.2.0.0/24", "10.1.0.0/24")}
 
@@ -107,7 +107,7 @@ ipsec {{
 
 
 class Gateways:
-    """A row whose gateways run Plaingate; afterwards it must be Plaingate that carried the traffic."""
+    """A row whose gateways run Plaingate; afterwards it is checked that Plaingate carried the traffic."""
 
     def __init__(self, kind, offloads):
         self.kind, self.lab = kind, Row(f"pgb-{kind}-")
@@ -125,7 +125,7 @@ class Gateways:
         return {gateway: sorted((row["process"], row["pid"]) for row in self.lab.show(gateway, "status")) for gateway in GATEWAYS}
 
     def assert_carried(self):
-        """The processes are those of the beginning, and the kernel could not have forwarded in their place."""
+        """Checks that the processes are still the same ones, and that the kernel could not have forwarded in their place."""
         if self.processes() != self.pids:
             raise LabError(f"a process of the gateways {self.kind} died during the measurement: {self.pids} {self.processes()}")
         for gateway in GATEWAYS:

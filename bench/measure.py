@@ -1,7 +1,7 @@
-"""What the benchmarks measure, on a row of nodes host-a, hq, branch, host-b: one number at a time, every run bounded.
+"""The measurements of the benchmarks, on a row of nodes host-a, hq, branch, host-b: one number at a time, every run bounded.
 
-Runs of the things to compare alternate, and each figure is set against the reference of the same runs: on a shared machine the
-ratio holds better than the figure. CPU seconds are those of the whole machine (/proc/stat), so nobody's work is left out.
+Runs of the candidates alternate, and each figure is related to the reference of the same runs: on a shared machine the ratio is
+more stable than the figure. CPU seconds are those of the whole machine (/proc/stat), so that no work is omitted.
 """
 import contextlib
 import json
@@ -20,12 +20,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 TESTS = (("tcp1", "Gbit/s", "CPU s/GB"), ("tcp4", "Gbit/s", "CPU s/GB"), ("udp64", "kpps", "CPU us/packet"))
 SHARES = Path("/sys/fs/cgroup/cpu/plaingate-bench")
 UDP_PORT = 9
-UDP_PAYLOAD = 18  # a frame of 64 bytes with its check sequence
+UDP_PAYLOAD = 18  # a frame of 64 octets including its check sequence
 HEADERS = 28  # IPv4 and UDP, as netfilter counts them
 
 
 class Row(TwoSites):
-    """Both sites with one cable between the gateways: as little as possible beside what is measured."""
+    """Both sites with one cable between the gateways: as little as possible besides what is measured."""
     links = (
         ("host-a", "eth0", ("10.1.0.2/24",), "hq", "lan0", ("10.1.0.1/24",)),
         ("hq", "wan0", ("198.51.100.2/24",), "branch", "wan0", ("198.51.100.3/24",)),
@@ -39,7 +39,7 @@ class Row(TwoSites):
     def up(self, *args, **kwargs):
         super().up(*args, **kwargs)
         try:
-            # The receiver counts in netfilter and goes no further: what the host does with a datagram is not measured.
+            # The receiver counts in netfilter and drops: what the host does with a datagram is not measured.
             self["host-b"].run(["nft", "-f", self._sink()])
         except BaseException:
             self.down(keep_state=True)
@@ -52,7 +52,7 @@ class Row(TwoSites):
         return str(file)
 
     def datagrams(self):
-        """Datagrams that reached host-b. One packet may be a train of several: headers once, then all payloads."""
+        """Number of datagrams that reached host-b. One packet may be a train of several: headers once, then all payloads."""
         for item in json.loads(self["host-b"].run("nft -j list table ip sink").stdout)["nftables"]:
             for part in item.get("rule", {}).get("expr", ()):
                 if "counter" in part:
@@ -62,7 +62,7 @@ class Row(TwoSites):
 
 @contextlib.contextmanager
 def claimed(wanted):
-    """On a machine where others work too: the benchmark and all it starts get by far the most of the processors meanwhile."""
+    """For a shared machine: the benchmark and everything it starts get by far the largest share of the processors."""
     if not wanted:
         yield
         return
@@ -120,7 +120,7 @@ def udp(lab, seconds, udpgen, address="10.2.0.2"):
 
 
 def wait_for_quiet(lab):
-    """Until nothing arrives any more; then the queues are empty."""
+    """Waits until nothing arrives any more; then the queues are empty."""
     last = [-1]
 
     def quiet():
@@ -132,7 +132,7 @@ def wait_for_quiet(lab):
 
 
 def udpgen():
-    """The load generator, built when it is missing or older than its source."""
+    """The load generator, built if it is missing or older than its source."""
     source, program = HERE / "udpgen.c", ROOT / "build" / "udpgen"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(exist_ok=True)
@@ -141,7 +141,7 @@ def udpgen():
 
 
 class Results:
-    """Values by name, and what is printed of them."""
+    """Values by name, and how they are printed."""
 
     def __init__(self, as_json):
         self.values, self.as_json = {}, as_json
@@ -155,7 +155,7 @@ class Results:
         return statistics.median(self.values[name]) if self.values.get(name) else None
 
     def ratio(self, name, reference):
-        """The median of the ratios run by run, for both of a run stand close together in time."""
+        """The median of the ratios of each run, because the two measurements of a run are close in time."""
         ours, theirs = self.values.get(name, []), self.values.get(reference, [])
         return statistics.median(a / b for a, b in zip(ours, theirs)) if ours and theirs else None
 
@@ -174,7 +174,7 @@ class Results:
 
 
 def measure(results, rows, options, suffix, generator):
-    """rows: (name, lab, what asserts afterwards that it was the lab's gateways that carried the traffic, or None)."""
+    """rows: (name, lab, a check afterwards that the lab's gateways carried the traffic, or None)."""
     for _ in range(options.runs):
         for name, lab, gateways in rows:
             for test, got in (("tcp1", tcp(lab, options.seconds)), ("tcp4", tcp(lab, options.seconds, streams=4)),

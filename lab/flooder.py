@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""flooder KIND RATE SECONDS [ARGUMENT…]: what lab/floods.py runs on a machine of the lab, for its network alone: sends packets, connects, or is
-a peer with a key that asks for more and more. Prints one line when it begins, ends by itself after SECONDS."""
+"""flooder KIND RATE SECONDS [ARGUMENT…]: runs on a machine of the lab, started by lab/floods.py, for the lab's network only: sends packets,
+connects, or acts as a peer with a valid key that requests more and more. Prints one line when it begins, and ends by itself after SECONDS."""
 import hashlib
 import hmac
 import itertools
@@ -15,7 +15,7 @@ import time
 HQ, HQ_LAN, HQ_LAN6 = "198.51.100.2", "10.1.0.", "fd00:1::"
 HOST_A, WEB = "10.1.0.2", "192.0.2.80"
 PORTS = range(5201, 5211)  # what the lab's policies call iperf-udp
-SPOOFED = [f"198.18.{i >> 8}.{i & 255}" for i in range(1, 4000)]  # RFC 2544: nobody's; nobody answers from there
+SPOOFED = [f"198.18.{i >> 8}.{i & 255}" for i in range(1, 4000)]  # RFC 2544: unassigned; nobody answers from there
 
 
 # --- packets ---
@@ -126,7 +126,7 @@ def ike_sa_init(spi, public, nonce, cookie=None):
 
 
 class Peer:
-    """The initiator of an IKE SA with a pre-shared key, who answers nothing."""
+    """The initiator of an IKE SA with a pre-shared key, which never answers."""
 
     def __init__(self, psk, identity):
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -161,7 +161,7 @@ class Peer:
         self.auth = prf(prf(self.psk, b"Key Pad for IKEv2"), signed)
 
     def request(self, exchange, *parts):
-        """Sends; True when an answer to it came in time."""
+        """Sends; returns True if an answer came in time."""
         self.number += 1
         first, plain = payloads(*parts)
         plain += b"\0"
@@ -209,7 +209,7 @@ def send_packets(packets, rate, seconds):
     for to, octets in itertools.cycle(packets):
         try:
             out[6 if ":" in to else 4].sendto(octets, (to, 0))
-        except OSError:  # no room, or no way just now
+        except OSError:  # no buffer space, or no route at the moment
             pass
         sent += 1
         if sent % 64 == 0:
@@ -267,7 +267,7 @@ def port_4500(spi):
 
 
 def one_peer(key_file, identity, seconds):
-    """IKE SAs without end, each with more children than it may have."""
+    """IKE SAs without end, each with more child SAs than it may have."""
     with open(key_file, encoding="ascii") as file:
         psk = file.read().strip().encode()
     end = time.monotonic() + seconds
@@ -282,7 +282,7 @@ def one_peer(key_file, identity, seconds):
 
 
 def hold_connections(addresses, count, seconds, sources=(None,)):
-    """So many connections, each to the next address from the next source, that say nothing; what is closed begins again."""
+    """That many connections, each to the next address from the next source, which send nothing; a connection that is closed is opened again."""
     end, held = time.monotonic() + seconds, [None] * count
     while time.monotonic() < end:
         for i, s in enumerate(held):
@@ -307,7 +307,7 @@ def hold_connections(addresses, count, seconds, sources=(None,)):
 
 
 def readers(count, seconds):
-    """Programs that ask for a large table and whose output nobody takes; the oldest makes room for another one."""
+    """Programs that request a large table and whose output nobody reads; the oldest makes room for the next."""
     end, running = time.monotonic() + seconds, []
     while time.monotonic() < end:
         # pylint: disable=consider-using-with

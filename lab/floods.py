@@ -1,7 +1,7 @@
-"""Floods of the lab two-sites: what somebody outside can fill of the gateway hq, by what it is seen that it is full, and what the others do
-meanwhile. tests/system/test_limits.py asks whether the others go on, bench/floods how fast.
+"""Floods in the lab two-sites: what an outsider can fill on the gateway hq, how it is detected that it is full, and what other users do
+meanwhile. tests/system/test_limits.py tests whether the others can continue, bench/floods how fast.
 
-Senders run on machines of the lab (flooder.py). Whose flood it is stands in the table, one row each.
+Senders run on machines of the lab (flooder.py). The table has one row for each flood.
 """
 import contextlib
 import re
@@ -15,7 +15,7 @@ from nodes import LAB_DIR, LabError, wait_for
 from two_sites import CONFIGS, TwoSites
 
 RATE = 20000  # packets a second of one sender
-BOUND = 10    # seconds in which each of the others' acts must have ended
+BOUND = 10    # seconds within which each action of the other users must be complete
 WEB, HOST_A, WITNESS_PORT = "192.0.2.80", "10.1.0.2", 7381
 CONNECTIONS = ("trust", "host-a", WEB, 80, "10.1.0.250"), ("vpn", "host-b", HOST_A, 5201)
 
@@ -62,7 +62,7 @@ CHANGES = (
 
 
 class Floods(TwoSites):
-    """The lab with small tables, one more peer, and a witness without which nothing is committed."""
+    """The lab with small tables, one more peer, and a witness that every commit requires."""
 
     def begin(self):
         self.commits = 0
@@ -71,7 +71,7 @@ class Floods(TwoSites):
         self["internet"].run(["ip", "-6", "route", "replace", "fd00:1::/64", "via", "2001:db8:1::2"])
         (self.state / "addresses").write_text("".join(f"addr add 10.1.0.{i}/24 dev eth0\n" for i in (*range(10, 200), 250)), encoding="ascii")
         self["host-a"].run(["ip", "-batch", self.state / "addresses"])
-        # As for the group plaingate-view: they may look.
+        # Like members of the group plaingate-view: they may use `show`.
         self["hq"].run("chown root:nogroup /run/plaingate/control.sock")
         self["hq"].run("chmod 0660 /run/plaingate/control.sock")
         self.listeners = [self.listen("host-a", port) for port in (80, 5201)]
@@ -101,10 +101,10 @@ class Floods(TwoSites):
                             "--log", log], directory / "log")
         wait_for(lambda: b"listening on" in (directory / "log").read_bytes(), 10, "the witness to listen")
 
-    # --- what the others do; each returns how many seconds it took, or raises ---
+    # --- what the other users do; each returns how many seconds it took, or raises ---
 
     def handshake(self):
-        """Branch has no IKE SA, and makes one."""
+        """Branch has no IKE SA, and establishes one."""
         branch = self["branch"]
         branch.run(["plaingate", "ike", "terminate", "hq"], timeout=BOUND)
         wait_for(lambda: not self.tunnel_up(["branch"]), BOUND, "the old tunnel to end")
@@ -114,7 +114,7 @@ class Floods(TwoSites):
         return time.monotonic() - began
 
     def connection(self, filled=()):
-        """From another source to the Internet, and from another zone through the tunnel; the longer of both. Not from zones that are filled."""
+        """From another source to the Internet, and from another zone through the tunnel; the longer of both. Not from zones that are flooded."""
         return max(self.connect(*row) for zone, *row in CONNECTIONS if zone not in filled)
 
     def connect(self, node, address, port, source=""):
@@ -126,12 +126,12 @@ class Floods(TwoSites):
         return time.monotonic() - began
 
     def commit_again(self):
-        """With the witness's signature, or it is refused."""
+        """Requires the witness's signature; otherwise it is refused."""
         self.commits += 1
         text = (CONFIGS / "hq.conf").read_text(encoding="utf-8")
         for old, new in CHANGES:
             if old not in text:
-                raise LabError(f"hq.conf holds no {old!r}")
+                raise LabError(f"hq.conf does not contain {old!r}")
             text = text.replace(old, new, 1)
         text += f"""
 evidence {{
@@ -155,7 +155,7 @@ evidence {{
         return time.monotonic() - began
 
     def others(self, *names):
-        """{act: seconds} while these floods go on. Each act has BOUND seconds."""
+        """{action: seconds} during these floods. Each action has BOUND seconds."""
         return {"handshake": self.handshake(), "connection": self.connection([FLOODS[name].zone for name in names]),
                 "commit": self.commit_again(), "show": self.show_tables()}
 
@@ -176,7 +176,7 @@ evidence {{
 
     @contextlib.contextmanager
     def flooded(self, *names, seconds=300):
-        """While these floods go on, each of which has filled what it fills; to the end, or it is an error."""
+        """During these floods, once each has filled what it fills; a flood that ends before is an error."""
         floods, running = [FLOODS[name] for name in names], []
         before = [flood.level(self) for flood in floods]
         try:
@@ -189,7 +189,7 @@ evidence {{
             yield
             over = [process.args for process in running if process.poll() is not None]
             if over:
-                raise LabError(f"ended before the others' acts did: {over}")
+                raise LabError(f"floods ended before the other users' actions: {over}")
         finally:
             for process in running:
                 process.send_signal(signal.SIGKILL)
@@ -204,8 +204,8 @@ evidence {{
         return process
 
 
-# what it fills; who sends; by what it is seen that it is full: a level, and how much of it, beyond that of before if it grows; a zone of
-# which nobody new is let in meanwhile, as threat-model.md says
+# what it fills; who sends; how it is detected that it is full: a level, and its value, in addition to the value before if it grows; a zone of
+# which no new host is admitted meanwhile, as threat-model.md says
 Flood = namedtuple("Flood", "what senders level full grows zone", defaults=[None])
 
 
@@ -214,7 +214,7 @@ def counted(what, name, full, *senders, zone=None):
 
 
 def sessions(*senders, zone=None):
-    """Not seen by what is dropped: beside SYNs there is always one that nobody answered, and gives way."""
+    """Drops do not show it: among SYNs there is always an unanswered one, which is evicted."""
     return Flood("the session table", lambda lab: senders, lambda lab: lab.counter("sessions-now"), SESSIONS - 8, False, zone)
 
 

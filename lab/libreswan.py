@@ -1,5 +1,5 @@
-"""libreswan on a lab's gateway, of Debian 13 in a root of its own (peer_root.py): it conflicts with strongSwan's packages. Its ESP is the
-kernel's, and not every kernel of a test machine has that: then each child SA ends at once, and only IKE is there to be tested.
+"""libreswan on a lab's gateway, from Debian 13 in a root directory of its own (peer_root.py), because it conflicts with strongSwan's packages. Its
+ESP is the kernel's, which not every test machine's kernel has: then each child SA ends at once, and only IKE can be tested.
 """
 import subprocess
 
@@ -58,7 +58,7 @@ class Libreswan:
         return self.node.run(self.root.words(command, self.state), check=check, timeout=timeout)
 
     def whack(self, words, check=True):
-        """What pluto is told; --asynchronous where its answer would wait for the child SA."""
+        """Sends a command to pluto; --asynchronous where its answer would wait for the child SA."""
         return self.inside(f"{LIBEXEC}/whack --rundir {self.state}/run {words}", check=check)
 
     def log(self):

@@ -1,8 +1,8 @@
-"""Machines of a lab: each one is a holder process, first in a PID namespace of its own, with its own network, mount and host
-name. What runs on a machine runs inside the holder's namespaces and dies with it, so that taking a lab down is to end the
-holders. Two-sites (two_sites.py) is built of these; tests and benchmarks use both.
+"""Machines of a lab: each is a holder process, the first of a PID namespace of its own, with its own network, mount and UTS
+namespaces. What runs on a machine runs inside the holder's namespaces and dies with it, so taking a lab down means ending the
+holders. Two-sites (two_sites.py) is built from these; tests and benchmarks use both.
 
-Files of a machine stand in lab/.state/LAB/NODE/. A gateway sees its own part of them as /etc/plaingate, /var/lib/plaingate and
+The files of a machine are in lab/.state/LAB/NODE/. A gateway sees its own part of them as /etc/plaingate, /var/lib/plaingate and
 /run/plaingate, the lab's executables as /usr/libexec/plaingate and its known answers as /usr/share/plaingate, so that commands look as on a real machine.
 """
 import ctypes
@@ -22,7 +22,7 @@ GATEWAY_DIRS = (("etc", "/etc/plaingate"), ("lib", "/var/lib/plaingate"), ("run"
                 ("../share", "/usr/share/plaingate"))
 OFFLOADS = {  # of each link, as ethtool names them
     "on": "",  # veth's own defaults: segments of up to 64 KB and unfinished checksums cross the links
-    "wire": "tso off gso off tx off gro on",  # frames of the MTU's size as on a cable, gathered on receipt
+    "wire": "tso off gso off tx off gro on",  # MTU-sized frames as on a cable, joined on receipt
     "off": "tso off gso off tx off gro off",
 }
 CLONE_NEWNET = 0x40000000
@@ -30,7 +30,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class LabError(Exception):
-    """What went wrong, as a plain sentence."""
+    """What went wrong, as one sentence."""
 
 
 def run(command, check=True, timeout=60, **kwargs):
@@ -44,22 +44,22 @@ def run(command, check=True, timeout=60, **kwargs):
 
 
 def wait_for(condition, timeout, what, pause=0.05):
-    """Asks until the answer is true, and returns it; LabError after the time is over."""
+    """Asks until the answer is true, and returns it; LabError after the timeout."""
     end = time.monotonic() + timeout
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > end:
-            raise LabError(f"waited {timeout} s in vain for {what}")
+            raise LabError(f"timed out after {timeout} s waiting for {what}")
         time.sleep(pause)
 
 
 class Process(subprocess.Popen):
-    """A command inside a node. What was started is nsenter, which waits for the command: signals are for the command."""
+    """A command inside a node. The child process is nsenter, which waits for the command; signals are sent to the command."""
 
     def inner_pid(self):
-        """The command's pid as this machine numbers it, None when it has ended."""
+        """The command's pid as seen on this machine, None if it has ended."""
         def child():
             try:
                 with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="utf-8") as children:
@@ -83,10 +83,10 @@ class Node:
         self.name, self.netns, self.state = name, prefix + name, state / name
         self.pid_file = self.state / "holder.pid"
 
-    # --- life ---
+    # --- start and end ---
 
     def start(self, gateway):
-        """Makes the namespaces and the holder; returns when commands can run there."""
+        """Creates the namespaces and the holder; returns when commands can run there."""
         self.state.mkdir(parents=True, exist_ok=True)
         run(["ip", "netns", "add", self.netns])
         self.pid_file.unlink(missing_ok=True)
@@ -94,9 +94,9 @@ class Node:
         for here, there in GATEWAY_DIRS if gateway else ():
             source = (self.state / here).resolve()
             source.mkdir(parents=True, exist_ok=True)
-            os.makedirs(there, exist_ok=True)  # an empty mount point; the machine's own content of it is not touched
+            os.makedirs(there, exist_ok=True)  # an empty mount point; the host's own contents of it are not touched
             mounts.append(shlex.join(["mount", "--bind", str(source), there]))
-        # /proc is still the machine's own when its pid is read. An ignored SIGCHLD makes the holder reap whatever is left to it.
+        # /proc is still the host's own when the pid is read. An ignored SIGCHLD makes the holder reap orphans.
         script = "\n".join([
             "set -e", "read -r me _ </proc/self/stat", f"hostname {shlex.quote(self.name)}", *mounts, "trap '' CHLD",
             f'echo "$me" >{shlex.quote(str(self.pid_file))}.new',
@@ -111,7 +111,7 @@ class Node:
         finally:
             if not self.holder():
                 said = (self.state / "holder.log").read_text(encoding="utf-8").strip()
-                raise LabError(f"the namespaces of {self.name} could not be made: {said or 'no reason given'}")
+                raise LabError(f"the namespaces of {self.name} could not be created: {said or 'no reason given'}")
         self.run("ip link set lo up")
         self.sysctl({"net.ipv4.conf.all.rp_filter": 0, "net.ipv4.conf.default.rp_filter": 0, "net.ipv4.ip_forward": 0,
                      "net.ipv6.conf.all.forwarding": 0, "net.ipv6.conf.all.accept_dad": 0, "net.ipv6.conf.default.accept_dad": 0,
@@ -119,7 +119,7 @@ class Node:
                      "net.ipv6.conf.default.disable_ipv6": 0, "net.ipv4.ping_group_range": "0 2147483647"})
 
     def holder(self):
-        """The holder's pid, or None: the file may be an old one, and its number somebody else's by now."""
+        """The holder's pid, or None: the file may be stale, and the number may belong to another process by now."""
         try:
             pid = int(self.pid_file.read_text(encoding="utf-8"))
             same = os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat(f"/run/netns/{self.netns}").st_ino
@@ -141,7 +141,7 @@ class Node:
     # --- commands ---
 
     def words(self, command):
-        """What enters the node and runs the command there, in the directory that the caller is in."""
+        """The command line that enters the node and runs the command there, in the caller's working directory."""
         pid = self.holder()
         if not pid:
             raise LabError(f"the machine {self.name} is not up; start it with lab/up two-sites")
@@ -169,7 +169,7 @@ class Node:
         return Process(self.words(command), **kwargs)
 
     def daemon(self, command, log):
-        """Starts something that goes on when the caller ends; its output goes to the file. It dies with the node."""
+        """Starts something that continues when the caller ends; its output goes to the file. It dies with the node."""
         with open(log, "ab") as out:
             return Process(self.words(command), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
 
@@ -177,7 +177,7 @@ class Node:
         self.run(["sysctl", "-qw", *[f"{key}={value}" for key, value in values.items()]])
 
     def socket(self, family, kind, protocol=0):
-        """A socket of this node's network for the caller's own process: made by a thread that enters the network for a moment."""
+        """A socket in this node's network for the caller's process: opened by a thread that enters the network namespace for a moment."""
         made = []
 
         def enter():

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """A program of another Debian release as a peer in the lab: it runs in a root directory of that release (tools/root), in the network of one
-of the lab's nodes. Such roots are kept for the next time; the first one takes a minute or two, so ./check makes them ahead:
+of the lab's nodes. Such root directories are kept for the next time; making one takes a minute or two, so ./check makes them in advance:
 
-    lab/peer_root.py PEER…      makes their roots; without a name those of all
+    lab/peer_root.py PEER…      makes the root directories of these peers; without a name, of all
 """
 import contextlib
 import fcntl
@@ -23,23 +23,23 @@ MAKE_S = 900
 
 
 def roots():
-    """The directory of all roots, as tools/roots says."""
+    """The directory of all root directories, from tools/roots."""
     return Path(subprocess.run(["sh", "-c", ". tools/roots; echo \"$ROOTS\""], cwd=TREE, check=True, capture_output=True, text=True).stdout.strip())
 
 
 class KeptRoot:
-    """A root of another release, in which a command was run: it installs there what is missing. Raises LabError where that cannot be done."""
+    """A root directory of another release in which the command, which installs what is missing, has run. Raises LabError if that is not possible."""
 
     def __init__(self, release, name, *command):
         self.dir = roots() / name
         self.dir.parent.mkdir(parents=True, exist_ok=True)
         with self.alone():
-            # timeout(1) ends what it started as a whole: a mirror that does not answer is asked by grandchildren.
+            # timeout(1) ends the whole process group: a mirror that does not answer keeps grandchildren waiting.
             made = subprocess.run(["timeout", str(MAKE_S), "tools/root", release, str(self.dir), *command], cwd=TREE, text=True,
                                   stdin=subprocess.DEVNULL, capture_output=True, check=False)
         if made.returncode:
             late = f"not made within {MAKE_S} s: " if made.returncode == 124 else ""
-            raise LabError(f"a root of Debian {release} for '{shlex.join(command)}': {late}{(made.stdout + made.stderr)[-800:]}")
+            raise LabError(f"root directory of Debian {release} for '{shlex.join(command)}': {late}{(made.stdout + made.stderr)[-800:]}")
 
     @contextlib.contextmanager
     def alone(self):
@@ -49,7 +49,7 @@ class KeptRoot:
 
 
 class PeerRoot(KeptRoot):
-    """The root of one of PEERS."""
+    """The root directory of one of PEERS."""
 
     def __init__(self, peer):
         release, name, group = PEERS[peer]
@@ -60,8 +60,8 @@ class PeerRoot(KeptRoot):
                               text=True).stdout
 
     def words(self, command, state):
-        """What runs the command in this root, for Node.run() and Node.daemon(). `state`, a directory of the machine, is there under its
-        own name too."""
+        """The command line that runs the command in this root directory, for Node.run() and Node.daemon(). `state`, a directory of the
+        machine, has the same path there."""
         inside, state = str(self.dir), str(state)
         os.makedirs(inside + state, exist_ok=True)
         script = "\n".join(["set -e",

@@ -1,7 +1,7 @@
-"""strongSwan on a lab's gateway, without systemd, of this machine's Debian or of a root of another release (peer_root.py): IKE by charon, ESP in user space by its kernel-libipsec, so that no kernel
-ESP is needed.
+"""strongSwan on a lab's gateway, without systemd, from this machine's Debian or from a root directory of another release
+(peer_root.py): IKE by charon, ESP in user space by its kernel-libipsec, so that no kernel ESP is needed.
 
-What kernel-libipsec cannot do: it sends and takes ESP only in UDP on port 4500 (it claims a NAT so that the peer does the same), it
+Limits of kernel-libipsec: it sends and accepts ESP only in UDP on port 4500 (it claims a NAT so that the peer does the same), and it
 has no extended sequence numbers, no transport mode, no update of addresses, and a replay window of 128.
 """
 import re
@@ -10,7 +10,7 @@ import subprocess
 
 from nodes import LabError, run, wait_for
 
-# openssl first: whoever comes first does the work, and charon's own AES is slow without its instructions.
+# openssl first: the first plugin does the work, and charon's own AES is slow without the processor's AES instructions.
 PLUGINS = ("random nonce openssl aes sha1 sha2 hmac kdf gcm chapoly curve25519 pem pkcs1 pkcs8 x509 pubkey constraints "
            "kernel-libipsec kernel-netlink socket-default vici updown")
 CONF = """charon-systemd {{
@@ -74,7 +74,7 @@ class StrongSwan:
         return self.root.words(command, self.node.state.parent) if self.root else command
 
     def private_key(self, file):
-        """A copy where swanctl looks for private keys; the next load takes it in."""
+        """A copy where swanctl looks for private keys; the next load reads it."""
         directory = self.config.parent / "private"
         directory.mkdir(exist_ok=True)
         shutil.copy(file, directory)

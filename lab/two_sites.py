@@ -8,8 +8,8 @@
 `internet` only routes between 198.51.100.0/24, 203.0.113.0/24 and 192.0.2.0/24: it has no route to either LAN, so what reaches
 it in clear from a LAN goes nowhere and is seen there. web and host-b have real web servers.
 
-The gateways hq and branch run Plaingate, or the kernel's own forwarding without any policy ("kernel": to compare with and to
-prove the lab itself), or nothing ("none": whoever uses the lab starts something of his own there).
+The gateways hq and branch run Plaingate, or the kernel's own forwarding without any policy ("kernel": for comparison and to
+test the lab itself), or nothing ("none": the user of the lab starts something else there).
 """
 import json
 import os
@@ -31,7 +31,7 @@ DEFAULT_ROUTES = (
     ("host-a", "10.1.0.1", "fd00:1::1"), ("host-b", "10.2.0.1", "fd00:2::1"), ("hq", "198.51.100.1", "2001:db8:1::1"),
     ("branch", "203.0.113.1", "2001:db8:2::1"), ("web", "192.0.2.1", "2001:db8:80::1"),
 )
-KERNEL_ROUTES = (  # only where the gateways are the kernel's: who knows which LAN
+KERNEL_ROUTES = (  # only if the gateways forward by the kernel: routes to the LANs
     ("internet", "10.1.0.0/24", "198.51.100.2"), ("internet", "10.2.0.0/24", "203.0.113.2"),
     ("internet", "fd00:1::/64", "2001:db8:1::2"), ("internet", "fd00:2::/64", "2001:db8:2::2"),
 )
@@ -44,7 +44,7 @@ CONFIGS = LAB_DIR / "two-sites"
 
 class TwoSites:
     links, default_routes, kernel_routes, web_servers = LINKS, DEFAULT_ROUTES, KERNEL_ROUTES, WEB_SERVERS
-    router = "internet"  # forwards always; it is no gateway
+    router = "internet"  # always forwards; it is not a gateway
 
     def __init__(self, prefix=None, build=None):
         self.prefix = prefix if prefix is not None else os.environ.get("PLAINGATE_LAB_PREFIX", "pg-")
@@ -59,11 +59,11 @@ class TwoSites:
 
     def __getitem__(self, name):
         if name not in self.nodes:
-            raise LabError(f"there is no machine {name}; there are {', '.join(self.nodes)}")
+            raise LabError(f"no machine is named {name}; the lab has {', '.join(self.nodes)}")
         return self.nodes[name]
 
     def up(self, offloads="on", gateways="plaingate", configs=None, prepare=None):
-        """gateways: one of plaingate, kernel, none for both, or a dict by node. configs: texts by node in place of lab/two-sites.
+        """gateways: one of plaingate, kernel, none for both, or a dict by node. configs: texts by node, instead of lab/two-sites.
         prepare: called with the lab before the gateways are started."""
         kinds = gateways if isinstance(gateways, dict) else {name: gateways for name in GATEWAYS}
         self.down()
@@ -97,7 +97,7 @@ class TwoSites:
             raise
 
     def down(self, keep_state=False):
-        """Ends everything of this lab, also of one that another process started. The state stays when it tells why something failed."""
+        """Ends everything in this lab, also if another process started it. keep_state: keeps the logs, which tell why something failed."""
         for node in self.nodes.values():
             node.stop()
         for daemon in self.daemons.values():
@@ -109,13 +109,13 @@ class TwoSites:
     # --- parts ---
 
     def copy_executables(self):
-        """Copies, so that a build that goes on does not change what the lab runs."""
+        """Copies, so that another build does not change what the lab runs."""
         target = self.state / "bin"
         target.mkdir(parents=True, exist_ok=True)
         for name in EXECUTABLES:
             found = [p for p in self.build.glob(f"src/**/{name}") if p.is_file() and os.access(p, os.X_OK)]
             if len(found) != 1:
-                raise LabError(f"{self.build} holds no executable {name}; build it with: meson setup build && ninja -C build")
+                raise LabError(f"{self.build} contains no executable {name}; build it with: meson setup build && ninja -C build")
             shutil.copy2(found[0], target / name)
         share = self.state / "share"
         share.mkdir(exist_ok=True)
@@ -195,7 +195,7 @@ http {{
         self.wait_gateway(name)
 
     def wait_gateway(self, name, timeout=15):
-        """Until the gateway answers to its administrator."""
+        """Waits until the gateway answers its administrator."""
         node = self.nodes[name]
 
         def answers():
@@ -220,7 +220,7 @@ http {{
         return json.loads(self.nodes[gateway].run(["plaingate", "show", table, "--json", *options]).stdout)
 
     def tunnel_up(self, gateways=GATEWAYS):
-        """Whether each of these has SAs that it sends by."""
+        """Whether each of these has an outbound SA in use."""
         return all(any(row["state"] == "active" for row in self.show(gateway, "ipsec")) for gateway in gateways)
 
     def wait_for_tunnel(self, timeout=30, gateways=GATEWAYS):

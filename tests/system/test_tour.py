@@ -34,7 +34,7 @@ def test_exec(lab):
     assert command(lab, "lab/exec", "hq", "hostname").stdout == "hq\n"
     assert command(lab, "lab/exec", "host-a", "sh", "-c", "exit 7").returncode == 7
     done = command(lab, "lab/exec", "nowhere", "true")
-    assert done.returncode == 1 and "there is no machine nowhere; there are" in done.stderr
+    assert done.returncode == 1 and "no machine is named nowhere; the lab has" in done.stderr
 
 
 def test_tour_misses_the_rule(lab):
@@ -43,7 +43,7 @@ def test_tour_misses_the_rule(lab):
     lab.commit("hq", text, "telnet is permitted by mistake")
     try:
         done = command(lab, "lab/tour")
-        assert done.returncode == 1 and "Not as it should be: telnet should have been denied" in done.stderr, done.stdout + done.stderr
+        assert done.returncode == 1 and "Not as expected: telnet should have been denied" in done.stderr, done.stdout + done.stderr
     finally:
         lab.commit("hq", config_of("hq"), "as before")
 
@@ -68,7 +68,7 @@ def test_tour_misses_an_entry(lab):
     file.write_bytes(data)
     file.chmod(mode)
     done = command(lab, "lab/tour")
-    assert done.returncode == 1 and "Not as it should be: the ledger of branch does not verify" in done.stderr, done.stdout + done.stderr
+    assert done.returncode == 1 and "Not as expected: the ledger of branch does not verify" in done.stderr, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("words", [("./quickstart", "--once"), ("lab/up", "two-sites"), ("lab/down",)])
