@@ -49,7 +49,7 @@ const char *rc_text(enum rc rc);
  */
 enum rc err_add(struct err *e, enum rc rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same with ": strerror(errno)" behind the text. */
+/* The same with ": strerror(errno)" after the text. */
 enum rc err_errno(struct err *e, enum rc rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 void err_clear(struct err *e);

@@ -12,8 +12,8 @@ void log_init(const char *process, enum log_level lowest);
 
 /*
  * Lines of one kind (one format text) are bounded: LOG_KIND_BURST at once, LOG_KIND_PER_SECOND on end. How
- * many were left out stands behind the next that is not: whatever a stranger makes a process say, it does not
- * fill a disk.
+ * many were left out is said after the next one that is not: whatever a stranger makes a process log, it does
+ * not fill a disk.
  */
 #define LOG_KIND_PER_SECOND 10
 #define LOG_KIND_BURST	    1000

@@ -1,6 +1,6 @@
 /*
- * The processes of a gateway: one table. It makes the enum, the names, and the orders in which the supervisor starts,
- * ends and shows them. Below messages (src/ipc) and confinement (src/sandbox), which both speak of processes.
+ * The processes of a gateway: one table. It makes the enum, the names, and the orders in which the supervisor
+ * starts, ends and shows them. Below messages (src/ipc) and confinement (src/sandbox), which both name processes.
  */
 #ifndef BASE_PROCS_H
 #define BASE_PROCS_H
@@ -8,10 +8,10 @@
 #include <stddef.h>
 
 /*
- * user: for a process that enters a sandbox of src/sandbox/table.c; tools/make-users reads them from here.
- * start, end, show: the place in that order, from 1 without gaps; 0: not in it. Whoever asks others ends before them,
- * so that nobody takes an orderly end for a loss; the ledger starts first and ends last, because it has the others'
- * entries.
+ * user: of a process that enters a sandbox of src/sandbox/table.c; tools/make-users reads them from here.
+ * start, end, show: the place in that order, from 1 without gaps; 0: not in it. A process that asks others ends
+ * before them, so that no orderly end is taken for a loss; the ledger starts first and ends last, because it
+ * takes the others' entries.
  */
 /* clang-format off */
 #define PROCS(P)	/* id, name, executable, user and group, start, end, show */				\
@@ -36,8 +36,8 @@ enum proc_order { PROC_ORDER_START, PROC_ORDER_END, PROC_ORDER_SHOW, PROC_ORDER_
 
 const char *proc_name(enum proc p); /* "keeper", or "unknown process" */
 const char *proc_executable(enum proc p);
-const char *proc_user(
-	enum proc p); /* whom it becomes in its sandbox, and the name of its group; NULL: nobody else */
+/* The user that it becomes in its sandbox, and the name of that user's group; NULL: it stays as it was started. */
+const char *proc_user(enum proc p);
 
 /* The process at that place, from 1; PROC_COUNT: the order has fewer. */
 enum proc proc_at(enum proc_order order, unsigned place);

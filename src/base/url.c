@@ -47,7 +47,7 @@ static enum rc name_check(const char *name, struct err *e)
 	return letter ? RC_OK
 		      : err_add(e, RC_MALFORMED,
 				"the host '%.100s' of a URL is not an IPv4 address, and no name ends in "
-				"digits alone",
+				"a part of digits alone",
 				name);
 }
 
@@ -56,7 +56,7 @@ static enum rc host_read(struct url *u, const char *text, size_t n, bool bracket
 	if (n == 0)
 		return err_add(e, RC_MALFORMED, "a URL without a host: expected https://HOST[:PORT][/PATH]");
 	if (n >= sizeof u->host)
-		return err_add(e, RC_LIMIT, "a URL's host of %zu bytes: at most %zu are allowed", n,
+		return err_add(e, RC_LIMIT, "the host of a URL has %zu bytes, at most %zu are allowed", n,
 			sizeof u->host - 1);
 	memcpy(u->host, text, n);
 	u->host[n] = '\0';
@@ -97,11 +97,11 @@ static enum rc authority_read(struct url *u, const char *text, size_t n, struct 
 	const char *end = text + n, *host = text + brackets, *host_end, *after;
 
 	if (memchr(text, '@', n))
-		return err_add(e, RC_MALFORMED, "a URL with a user or a password: they are not sent here");
+		return err_add(e, RC_MALFORMED, "a URL may not contain a user or a password");
 	if (brackets) {
 		host_end = memchr(host, ']', (size_t)(end - host));
 		if (!host_end)
-			return err_add(e, RC_MALFORMED, "a URL whose bracket '[' is not closed");
+			return err_add(e, RC_MALFORMED, "the bracket '[' of a URL is not closed");
 		after = host_end + 1;
 	} else {
 		/* The last colon: an IPv6 address without brackets is told as such. */
@@ -115,7 +115,7 @@ static enum rc authority_read(struct url *u, const char *text, size_t n, struct 
 		return rc;
 	if (*after != ':')
 		return err_add(e, RC_MALFORMED,
-			"a URL with '%.20s' behind its host: expected :PORT or a path", after);
+			"found '%.20s' after the host of a URL, expected :PORT or a path", after);
 	return port_read(u, after + 1, (size_t)(end - after - 1), e);
 }
 
@@ -126,17 +126,17 @@ static enum rc prefix_read(struct url *u, const char *text, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] == '?' || text[i] == '#')
 			return err_add(e, RC_MALFORMED,
-				"a URL with a %s: expected https://HOST[:PORT][/PATH]",
+				"a URL may not contain a %s: expected https://HOST[:PORT][/PATH]",
 				text[i] == '?' ? "query ('?')" : "fragment ('#')");
 		if (!in_path(text[i]))
 			return err_add(e, RC_MALFORMED,
-				"a URL's path with the octet %02x: it would have to be written as %%%02X",
+				"the path of a URL contains the octet %02x, which must be written as %%%02X",
 				(unsigned char)text[i], (unsigned char)text[i]);
 	}
 	while (n > 0 && text[n - 1] == '/')
 		n--;
 	if (n >= sizeof u->prefix)
-		return err_add(e, RC_LIMIT, "a URL's path of %zu bytes: at most %zu are allowed", n,
+		return err_add(e, RC_LIMIT, "the path of a URL has %zu bytes, at most %zu are allowed", n,
 			sizeof u->prefix - 1);
 	memcpy(u->prefix, text, n);
 	return RC_OK;

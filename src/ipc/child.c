@@ -35,7 +35,7 @@ static void port_down(struct port *p, const struct err *why)
 	enum proc peer = p->link.peer;
 
 	if (peer == PROC_SUPERVISOR) {
-		log_line(why->rc == RC_IO ? LOG_INFO : LOG_ERROR, "%s; ending with it", why->text);
+		log_line(why->rc == RC_IO ? LOG_INFO : LOG_ERROR, "%s; ending as well", why->text);
 		child_stop(c, why->rc == RC_IO ? 0 : 1);
 		return;
 	}
@@ -49,16 +49,16 @@ static void port_down(struct port *p, const struct err *why)
 
 static void port_frame(struct port *p, struct ipc_frame *f);
 
-#define LAST_WORDS_MAX 4096 /* frames; a socket holds fewer, a live peer may go on for ever */
+#define LAST_FRAMES_MAX 4096 /* a socket holds fewer; a peer that still runs may send on for ever */
 
-/* What a peer said before it was replaced stands, entries for the ledger above all. */
-static void last_words(struct child *c, struct port *p)
+/* What a peer sent before it was replaced counts, entries for the ledger above all. */
+static void last_frames(struct child *c, struct port *p)
 {
 	static struct ipc_frame f;
 	int fd = p->link.fd;
 
 	p->link.dead = false; /* a failed send is not the end of what may be read */
-	for (int i = 0; i < LAST_WORDS_MAX && c->started && p->link.fd == fd; i++) {
+	for (int i = 0; i < LAST_FRAMES_MAX && c->started && p->link.fd == fd; i++) {
 		if (ipc_recv(&p->link, &f, NULL) != RC_OK)
 			break;
 		port_frame(p, &f);
@@ -71,20 +71,22 @@ static void take_link(struct child *c, struct ipc_frame *f)
 	uint32_t peer = f->u.LINK.peer;
 
 	if (peer >= PROC_COUNT || peer == PROC_SUPERVISOR || peer == (uint32_t)c->self) {
-		log_error("LINK to %s refused", proc_name((enum proc)peer));
+		log_error("the supervisor sent a link to %s, which this process cannot have; ignoring it",
+			proc_name((enum proc)peer));
 		return;
 	}
-	/* The old one may be dead without our having read so: its loss is told first. */
+	/* The old one may be dead before we have read that: its loss is told first. */
 	if (ipc_link_up(&c->ports[peer].link)) {
 		struct err e = { 0 };
-		last_words(c, &c->ports[peer]);
+		last_frames(c, &c->ports[peer]);
 		port_close(&c->ports[peer]);
 		err_add(&e, RC_IO, "replaced by a new link");
 		port_down(&c->ports[peer], &e);
 	}
 	c->runs[peer] = f->u.LINK.run;
 	port_open(&c->ports[peer], &c->loop, ipc_frame_take(f), c->self, (enum proc)peer);
-	if (!c->started || c->deaf) /* nobody is heard before START; child_hear() adds it again */
+	if (!c->started ||
+		c->paused) /* no peer is read from before START; child_resume_input() adds it again */
 		loop_remove(&c->loop, &c->ports[peer].watch);
 	if (peer == PROC_LEDGER)
 		ledger_client_up(&c->ledger, c->loop.now);
@@ -106,9 +108,9 @@ static void take_resource(struct child *c, struct ipc_frame *f)
 	}
 }
 
-void child_hear(struct child *c)
+void child_resume_input(struct child *c)
 {
-	c->deaf = false;
+	c->paused = false;
 	for (int i = 0; i < PROC_COUNT; i++)
 		if (ipc_link_up(&c->ports[i].link))
 			loop_add(&c->loop, &c->ports[i].watch);
@@ -128,8 +130,8 @@ static void take_start(struct child *c, const struct msg_start *s)
 		fail(c, &e);
 		return;
 	}
-	if (!c->deaf)
-		child_hear(c);
+	if (!c->paused)
+		child_resume_input(c);
 	ipc_send_READY(child_link(c, PROC_SUPERVISOR), 0, &ready);
 }
 

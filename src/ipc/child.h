@@ -1,13 +1,13 @@
 /*
- * What every process but the supervisor does in the same way: enter the sandbox before the first message,
- * take links, resources and the start from the supervisor on file 3, answer READY, run the loop, end in
- * order.
+ * What the supervisor's processes do in the same way: enter the sandbox before the first message, take links,
+ * resources and the start from the supervisor on file 3, answer READY, run the loop, end in order.
  *
  * A process fills a struct child_ops and calls child_main() as the first thing of main(). Callbacks run on
  * the loop's thread. A link that dies is not an error: on_link_lost, and later on_link when the supervisor
  * sends a new one. When the supervisor itself is gone the process ends.
  *
- * The data plane has a loop of its own: it calls child_enter() and works with ipc/link.h directly.
+ * Two do not call child_main(). The data plane has a loop of its own: it calls child_enter() and works with
+ * ipc/link.h directly. The command line is no process of the supervisor's, and enters no sandbox.
  */
 #ifndef IPC_CHILD_H
 #define IPC_CHILD_H
@@ -24,15 +24,13 @@ struct child_ops {
 	/* A resource was handed over; fd is the callee's from now on. An error ends the process. */
 	enum rc (*on_resource)(struct child *c, const struct msg_resource *r, int fd, struct err *e);
 	void (*on_resource_gone)(struct child *c, const struct msg_resource *r);
-	/* All links and resources are there; no peer was heard before. READY is sent when it returns RC_OK;
-	 * an error ends the process.
-	 */
+	/* All links and resources are there; nothing was read from a peer before. READY is sent when it returns
+	 * RC_OK; an error ends the process. */
 	enum rc (*on_start)(struct child *c, const struct msg_start *s, struct err *e);
 	void (*on_link)(struct child *c, enum proc peer); /* also the first one, before on_start */
-	void (*on_link_lost)(
-		struct child *c, enum proc peer); /* what waited for its answers will not get them */
-	/* Any message that is not the supervisor's LINK, RESOURCE, START, STOP or a receipt of child->ledger.
-	 */
+	/* What waited for its answers will not get them. */
+	void (*on_link_lost)(struct child *c, enum proc peer);
+	/* Any message that is not the supervisor's LINK, RESOURCE, START, STOP or a receipt of child->ledger. */
 	void (*on_message)(struct child *c, enum proc peer, struct ipc_frame *f);
 	void (*on_stop)(struct child *c); /* the last call: flush, wipe */
 };
@@ -48,8 +46,8 @@ struct child {
 	struct timer expire;	       /* of the ledger's gates */
 	struct msg_start start;
 	bool started;
-	bool deaf;  /* set by on_start: only the supervisor is heard until child_hear() */
-	int status; /* of the process */
+	bool paused; /* set by on_start: only the supervisor is read from until child_resume_input() */
+	int status;  /* of the process */
 };
 
 /* log_init and the sandbox of `self`; nothing else may come before it in main(). */
@@ -58,16 +56,16 @@ enum rc child_enter(enum proc self, struct err *e);
 /* Everything. gap_type: the ledger's `ledger_outage` entry. Returns main()'s status. */
 int child_main(enum proc self, const struct child_ops *ops, void *context, uint16_t gap_type);
 
-/* The pieces of child_main(), for tests: over any socket, without a sandbox. */
+/* The pieces of child_main(); tests call them over any socket, without a sandbox. */
 void child_init(struct child *c, enum proc self, const struct child_ops *ops, void *context,
 	uint16_t gap_type, int supervisor_fd);
 int child_run(struct child *c);
 
-/* Ends the loop behind the present callback; on_stop is still called. */
+/* Ends the loop after the present callback; on_stop is still called. */
 void child_stop(struct child *c, int status);
 
-/* Hears the others again; what they said meanwhile waits in their links. */
-void child_hear(struct child *c);
+/* Reads from the others again; what they sent meanwhile waits in their links. */
+void child_resume_input(struct child *c);
 
 static inline struct ipc_link *child_link(struct child *c, enum proc peer)
 {

@@ -116,7 +116,7 @@ enum rc ledger_append(struct ledger_client *c, enum ledger_mode mode, uint16_t t
 }
 
 /* The entry that tells auditors what is not where it should be. Sent like any other, when the
- * link is back, behind what is sent again. */
+ * link is back, after what is sent again. */
 static bool state_gap(struct ledger_client *c, mono_ns now)
 {
 	char body[256];
@@ -179,7 +179,7 @@ void ledger_client_up(struct ledger_client *c, mono_ns now)
 	send_unsent(c, now);
 }
 
-static void answer(struct ledger_pending *p, const struct msg_ledger_receipt *r)
+static void pending_finish(struct ledger_pending *p, const struct msg_ledger_receipt *r)
 {
 	if (p->fn)
 		p->fn(p->context, p->cookie, r);
@@ -207,7 +207,7 @@ static void refuse_gates(struct ledger_client *c, mono_ns sent_before, const cha
 	while (out) {
 		struct ledger_pending *p = out;
 		out = p->next;
-		answer(p, &r);
+		pending_finish(p, &r);
 	}
 }
 
@@ -250,7 +250,7 @@ void ledger_client_expire(struct ledger_client *c, mono_ns now)
 		refuse_gates(c, now - LEDGER_GATE_WAIT_NS, "the ledger does not answer");
 }
 
-/* No room now: the entry waits, and its number is used up. */
+/* The ledger has no room now: the entry waits, and its number is used up. */
 static bool put_off(struct ledger_client *c, struct ledger_pending *p, const struct msg_ledger_receipt *r)
 {
 	if (p->mode != LEDGER_ASYNC || (r->rc != RC_IO && r->rc != RC_LIMIT && r->rc != RC_AGAIN))
@@ -265,7 +265,7 @@ static bool put_off(struct ledger_client *c, struct ledger_pending *p, const str
 	return true;
 }
 
-/* The first that was taken again: what waits follows, behind the number of entries that are late. */
+/* The first that was taken again: what waits follows, after the number of entries that are late. */
 static void room_again(struct ledger_client *c, const struct ledger_pending *taken)
 {
 	c->full = false;
@@ -289,7 +289,7 @@ bool ledger_client_receipt(struct ledger_client *c, uint64_t tag, const struct m
 		struct ledger_pending *p = unlink_at(c, at);
 		if (copy.rc == RC_OK && c->full)
 			room_again(c, p);
-		answer(p, &copy);
+		pending_finish(p, &copy);
 		return true;
 	}
 	return false;

@@ -2,19 +2,20 @@
  * A process's side of "receipt before act": appends entries to the ledger and says when they are durable.
  *
  * Two ways to append:
- * LEDGER_GATE   the act waits. Ledger down, full or silent: refused, at once or when the link dies; the act
- * must not happen. LEDGER_ASYNC  the act does not wait (a rekey of a tunnel already entered, a restart of a
- * measured process). Ledger down: the entry waits here, in order, and is sent when the link is back, behind a
- * `ledger_outage` entry that states how many were entered late, how many found no room, how many gates were refused and
- * how many answers are unknown.
+ *   LEDGER_GATE   the action waits for the receipt. Ledger down, full or silent: refused, at once or when the
+ *                 link dies; the action must not happen.
+ *   LEDGER_ASYNC  the action does not wait (a rekey of a tunnel already entered, a restart of a measured
+ *                 process). Ledger down: the entry waits here, in order, and is sent when the link is back,
+ *                 after a `ledger_outage` entry that states how many were entered late, how many found no
+ *                 room, how many gates were refused and how many answers are unknown.
  *
- * Ledger full (RC_IO, RC_LIMIT, RC_AGAIN in a receipt): the refused number is used up, and the ledger will
- * say so. A LATER entry waits and one of them is tried again each second, under a new number; when it is
- * taken the others follow, behind a `ledger_outage` that counts them.
+ * Ledger full (RC_IO, RC_LIMIT, RC_AGAIN in a receipt): the refused number is used up, and the ledger enters
+ * that. A LEDGER_ASYNC entry waits, and one of them is tried again each second, under a new number; when it is
+ * taken the others follow, after a `ledger_outage` that counts them.
  *
- * Each entry that is sent gets the next number n of this source, from 1, without gaps. An entry whose receipt
- * was lost with the link is sent again under its old n when it is LATER: the ledger answers RC_EXISTS when it
- * has it already, which counts as entered. A GATE is not sent again: its act did not happen.
+ * Each entry that is sent gets the next number n of this source, from 1, without gaps. A LEDGER_ASYNC entry
+ * whose receipt was lost with the link is sent again under its old n: the ledger answers RC_EXISTS when it has
+ * it already, which counts as entered. A LEDGER_GATE is not sent again: its action did not happen.
  */
 #ifndef IPC_LEDGER_CLIENT_H
 #define IPC_LEDGER_CLIENT_H
@@ -42,9 +43,9 @@ struct ledger_client {
 	uint64_t late, lost, refused, unknown; /* since the link went down */
 	bool broken;			       /* the link went down and the gap is not stated yet */
 	bool resend;			       /* some wait that were sent over an older link */
-	bool full;			       /* the ledger had no room for a LATER one */
-	mono_ns probe_at;		       /* when it is asked again */
-	char why[128];			       /* as it said */
+	bool full;			       /* the ledger had no room for a LEDGER_ASYNC one */
+	mono_ns probe_at;		       /* when the next one is tried */
+	char why[128];			       /* the ledger's reason */
 	uint32_t run;			       /* starts of this process before this one, in this boot */
 };
 
@@ -52,14 +53,14 @@ void ledger_client_init(struct ledger_client *c, struct ipc_link *link, uint16_t
 void ledger_client_done(struct ledger_client *c); /* forgets what is pending, without calls */
 
 /*
- * body: the canonical JSON object of the type's fields. fn may be NULL for LATER. now: clock_mono().
- * RC_OK: fn will be called once, later. RC_DENIED: refused at once (GATE), fn will not be called. RC_LIMIT:
- * too long, or no room to wait (LATER; counted in the gap).
+ * body: the canonical JSON object of the type's fields. fn may be NULL for LEDGER_ASYNC. now: clock_mono().
+ * RC_OK: fn will be called once, later. RC_DENIED: refused at once (LEDGER_GATE), fn will not be called.
+ * RC_LIMIT: too long, or no room to wait (LEDGER_ASYNC; counted in the gap).
  */
 enum rc ledger_append(struct ledger_client *c, enum ledger_mode mode, uint16_t type, const char *body,
 	size_t body_n, ledger_receipt_fn *fn, void *context, uint64_t cookie, mono_ns now);
 
-/* The link stands again: states the gap, sends what waited. */
+/* The link is up again: states the gap, sends what waited. */
 void ledger_client_up(struct ledger_client *c, mono_ns now);
 /* The link is gone: gates are refused now, the others wait. */
 void ledger_client_down(struct ledger_client *c);

@@ -258,8 +258,7 @@ static enum rc refuse_table(struct ipc_link *l, uint64_t table, struct err *e)
 	put(l, &ours, NULL, -1);
 	return err_add(e, RC_UNSUPPORTED,
 		"%s is of another version (message table %016llx, ours is %016llx): restart plaingated, so "
-		"that all "
-		"processes are of the installed one",
+		"that all processes are of the installed one",
 		proc_name(l->peer), (unsigned long long)table, (unsigned long long)IPC_TABLE);
 }
 
@@ -280,7 +279,8 @@ enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
 	f->file = -1;
 	if (!ipc_link_up(l))
 		return err_add(e, RC_IO, "no link to %s", proc_name(l->peer));
-	/* Who ends with frames unread has the kernel say ECONNRESET once; what it said before lies behind that. */
+	/* For a peer that ended with frames unread the kernel reports ECONNRESET once; what it sent before comes
+	 * after that. */
 	do
 		n = recvmsg(l->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && tries++ == 0)));

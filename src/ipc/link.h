@@ -28,7 +28,7 @@ struct ipc_head {
 	uint64_t table; /* ipc_table() of the sender; its place is the same in every version */
 };
 
-/* The digest of the message table that this program was built with. */
+/* The digest of the message table that this program was built with (for tests). */
 uint64_t ipc_table(void);
 
 /* One member per message, named by its id: frame.u.SA_INSTALL.spi_in. */
@@ -62,7 +62,8 @@ const char *resource_name(enum resource r);
 
 /*
  * Whether the frame may pass from sender to receiver: known id, the row's sender and receiver, size and
- * files. RC_DENIED: not allowed for these two. RC_MALFORMED: wrong size, count of files, or no such message.
+ * files (for tests: senders and receivers call it in link.c). RC_DENIED: not allowed for these two.
+ * RC_MALFORMED: wrong size, count of files, or no such message.
  */
 enum rc ipc_admit(enum proc sender, enum proc receiver, const struct ipc_head *h, size_t body_n, size_t files,
 	struct err *e);

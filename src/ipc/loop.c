@@ -153,7 +153,7 @@ enum rc loop_once(struct loop *l, mono_ns max_wait, struct err *e)
 	mono_ns now = clock_mono(), wait = max_wait;
 
 	if (collect(l) != RC_OK)
-		return err_add(e, RC_LIMIT, "event loop: no memory for the list of files");
+		return err_add(e, RC_LIMIT, "event loop: out of memory for the list of files");
 	if (l->timers)
 		wait = l->timers->at <= now ? 0 : MIN_OF(l->timers->at - now, wait);
 	struct timespec ts = { .tv_sec = (time_t)(wait / NS_PER_S), .tv_nsec = (long)(wait % NS_PER_S) };

@@ -39,7 +39,7 @@
 	/* gateways that witness each other: what their ledgers say, carried by IKE (ike/ike.h, enum ike_peer_message) */				\
 	M(PEER_MESSAGE,       FROM(LEDGER) | FROM(IKE), FROM(LEDGER) | FROM(IKE), struct msg_peer_message, 0)					\
 	M(PEER_MESSAGE_TAKEN, FROM(IKE), FROM(LEDGER), struct msg_result, 0)								\
-	/* the ledger's witnesses: the supervisor says who they are and opens connections to them, and to nobody else */			\
+	/* the ledger's witnesses: the supervisor says who they are and opens connections to them and to no other host */			\
 	M(WITNESSES,       FROM(SUPERVISOR), FROM(LEDGER) | FROM(COURIER), struct snap_evidence, 0)					\
 	M(WITNESS_CONNECT, FROM(LEDGER) | FROM(COURIER), FROM(SUPERVISOR), struct endpoint, 0)						\
 	M(WITNESS_SOCKET,  FROM(SUPERVISOR), FROM(LEDGER) | FROM(COURIER), struct endpoint, 1)	/* its connection is under way */	\
@@ -188,7 +188,7 @@ struct msg_result {
 
 /* The tag of the frame returns with the receipt. body: canonical JSON object of the type's own fields. */
 struct msg_ledger_append {
-	uint64_t n;    /* gap-free counter of this source since its start, from 1 */
+	uint64_t n;    /* counter of this source since its start, from 1, without gaps */
 	uint16_t type; /* enum ledger_type */
 	uint16_t body_n;
 	uint32_t run; /* starts of this source before this one, in this boot */
@@ -216,7 +216,7 @@ struct msg_cosigned {
 
 #define WITNESS_QUESTION_MAX 8192 /* a note and the hashes of a proof have less than 6,000 octets */
 #define WITNESS_ANSWER_MAX   8192 /* a witness's note or its signature lines have less than 2,000 */
-#define WITNESS_AT_MAX	     96	  /* the path behind the URL's, with its terminator */
+#define WITNESS_AT_MAX	     96	  /* the path after the URL's, with its terminator */
 #define WITNESS_WHY_MAX	     160
 
 /* The tag of the frame returns with the answer. A question to a witness that is asked already takes the place of
@@ -242,7 +242,7 @@ struct msg_witness_answer {
 struct msg_datagram {
 	struct endpoint local, remote;
 	uint32_t n, zero;
-	uint8_t bytes[DATAGRAM_MAX]; /* behind the non-ESP marker */
+	uint8_t bytes[DATAGRAM_MAX]; /* after the non-ESP marker */
 };
 
 #define DATAGRAM_SHORT_MAX 1480
@@ -298,7 +298,7 @@ struct msg_show {
 
 #define ROW_MAX 3968
 
-/* Whole JSON objects, a line feed between two of them and none behind the last. */
+/* Whole JSON objects, a line feed between two of them and none after the last. */
 struct msg_row {
 	uint32_t n, zero;
 	char json[ROW_MAX];

@@ -39,7 +39,7 @@ static void port_ready(struct loop *l, struct watch *w, short revents)
 		int fd = p->link.fd;
 		p->on_frame(p, &f);
 		ipc_frame_done(&f);
-		if (p->link.fd != fd) /* opened anew: the rest of the old one is of no interest */
+		if (p->link.fd != fd) /* opened again: the rest of the old one does not matter */
 			return;
 		if (p->link.dead) {
 			err_add(&e, RC_IO, "link to %s ended", proc_name(p->link.peer));

@@ -12,10 +12,10 @@ struct port {
 	struct ipc_link link;
 	struct watch watch;
 	struct loop *loop;
-	/* The frame is wiped and its file closed behind the call, unless taken. May call port_end(), not
+	/* The frame is wiped and its file closed after the call, unless taken. May call port_end(), not
 	 * port_close(). */
 	void (*on_frame)(struct port *p, struct ipc_frame *f);
-	/* What waited has gone out. NULL: nobody cares. May not close the port. */
+	/* What waited has gone out. May be NULL. May not close the port. */
 	void (*on_drained)(struct port *p);
 	/* The port is closed already; last use of p, which may be freed or opened again here. */
 	void (*on_down)(struct port *p, const struct err *why);

@@ -79,7 +79,7 @@ void rows_end(struct rows_piece *p)
 	end.count = p->count;
 	end.next = p->next;
 	if (p->rc)
-		snprintf(end.text, sizeof end.text, "the link to control took no more rows: %s",
+		snprintf(end.text, sizeof end.text, "the rows could not be sent to control: %s",
 			rc_text(p->rc));
 	ipc_send_SHOW_END(p->link, p->tag, &end);
 }

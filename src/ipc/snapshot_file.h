@@ -1,6 +1,6 @@
 /*
- * A configuration as control gives it: a sealed memfd with one struct snapshot. Mapped read-only, believed
- * only after snapshot_check().
+ * A configuration as control gives it: a sealed memfd with one struct snapshot. Mapped read-only, trusted only
+ * after snapshot_check().
  */
 #ifndef IPC_SNAPSHOT_FILE_H
 #define IPC_SNAPSHOT_FILE_H

@@ -144,7 +144,7 @@ static enum rc user_become(const struct user *u, struct err *e)
 		setresuid(u->uid, u->uid, u->uid) < 0)
 		return err_errno(e, RC_IO, "become user %u", (unsigned)u->uid);
 	rc = capabilities_drop(e);
-	/* Trust the kernel, but look: this is the one step whose silent failure would be worst. */
+	/* Checked again: this is the step whose silent failure would be worst. */
 	if (rc == RC_OK && (setresuid(0, 0, 0) == 0 || getuid() != u->uid || geteuid() != u->uid))
 		rc = err_add(e, RC_INTERNAL, "user %u could become root again", (unsigned)u->uid);
 	return rc;
@@ -184,7 +184,7 @@ static enum rc enter_child(enum proc self, const struct confinement *c, struct e
 	return filter_load(self, e);
 }
 
-/* Root it must stay, to start the others; but not all of root's powers. */
+/* It stays root, to start the others, without most of root's capabilities. */
 static enum rc enter_supervisor(struct err *e)
 {
 	static const unsigned keep[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL,
@@ -209,7 +209,7 @@ static enum rc enter_supervisor(struct err *e)
 	}
 	if (syscall(SYS_capset, &header, caps) < 0)
 		return err_errno(e, RC_IO, "drop capabilities");
-	/* Nobody below gains anything by executing a file: children only ever lose. */
+	/* No process below gains anything by executing a file. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(e, RC_IO, "set no_new_privs");
 	return filter_load(PROC_SUPERVISOR, e);
@@ -224,6 +224,6 @@ enum rc sandbox_enter(enum proc self, struct err *e)
 	else if (proc_user(self))
 		rc = enter_child(self, &confinements[self], e);
 	else
-		rc = err_add(e, RC_INTERNAL, "no confinement");
+		rc = err_add(e, RC_INTERNAL, "the table has no confinement for it");
 	return rc == RC_OK ? rc : err_add(e, rc, "while confining %s", proc_name(self));
 }

@@ -142,8 +142,8 @@ enum rc filter_load(enum proc self, struct err *e)
 	int r;
 
 	if (!f)
-		return err_add(e, RC_INTERNAL, "seccomp: no memory");
-	/* Another architecture's system calls on this machine are nobody's business. */
+		return err_add(e, RC_INTERNAL, "seccomp: out of memory");
+	/* No process here has use for system calls of another architecture. */
 	r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (r == 0)
 		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: some sixty calls */

@@ -43,15 +43,15 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(read, ALL, CALL_ANY) S(readv, ALL, CALL_ANY) S(write, ALL, CALL_ANY) S(writev, ALL, CALL_ANY)		\
 	S(close, ALL, CALL_ANY) S(lseek, ALL, CALL_ANY) S(fstat, ALL, CALL_ANY) S(fcntl, ALL, CALL_FCNTL)	\
 	S(dup, ALL, CALL_ANY) S(recvmsg, ALL, CALL_ANY)								\
-	/* sendmsg() can name an address, which nobody sees here: for datagrams, and to hand files over; a	\
-	 * socket that was connected for somebody leads there and nowhere else */				\
+	/* sendmsg() can name an address, which the filter does not see: for datagrams, and to hand files	\
+	 * over; without an address a connected socket leads to its peer alone */				\
 	S(sendmsg, I | D | C, CALL_ANY) S(sendto, ALL & ~(I | D), CALL_CONNECTED)				\
 	S(poll, ALL, CALL_ANY) S(ppoll, ALL, CALL_ANY)								\
 	/* time, chance, ends */										\
 	S(clock_gettime, ALL, CALL_ANY) S(clock_getres, ALL, CALL_ANY) S(clock_nanosleep, ALL, CALL_ANY)	\
 	S(nanosleep, ALL, CALL_ANY) S(gettimeofday, ALL, CALL_ANY) S(time, ALL, CALL_ANY)			\
-	/* the second source of secrets has none of the first one's; that no code of the vDSO gives it any	\
-	 * either, it shows at its start (proc/entropy/shell.h) */						\
+	/* the entropy process has no use of the kernel's generator; at its start it shows that no code of	\
+	 * the vDSO gives it any either (proc/entropy/shell.h) */						\
 	S(getrandom, ALL & ~N, CALL_ANY) S(getrandom, N, CALL_REFUSED)						\
 	S(futex, ALL, CALL_ANY) S(restart_syscall, ALL, CALL_ANY)						\
 	S(getpid, ALL, CALL_ANY) S(gettid, ALL, CALL_ANY) S(getuid, ALL, CALL_ANY) S(geteuid, ALL, CALL_ANY)	\

@@ -298,7 +298,7 @@ def test_each_address_is_tried(lab):
         wait_for(lambda: witness_row(lab, "one")["cosigned"] > index, 20, "a cosignature")
         lab.names.records[HOST] = ["127.0.0.1"]
         committed(lab, one_by(lab, url()), why="our own")
-        wait_error(lab, "127.0.0.1", "is no witness of the configuration")
+        wait_error(lab, "127.0.0.1", "is not a witness of the configuration")
     finally:
         lab.names.records[HOST] = [ADDRESS]
 

@@ -249,7 +249,7 @@ def test_another_executable_waits_for_its_receipt(lab):
         time.sleep(2)
         entropy = states()["entropy"]
         assert entropy["state"] != "ready" and not entropy["pid"], entropy
-        assert "did not take its start" in entropy["reason"] and "No space left" in entropy["reason"], entropy
+        assert "did not enter its start" in entropy["reason"] and "No space left" in entropy["reason"], entropy
     finally:
         lab["hq"].run(f"truncate -s -1 {path}")
         lab["hq"].run("rm -f /var/lib/plaingate/ledger/fill")

@@ -91,8 +91,8 @@ static void opening_end(struct ledger_shell *s)
 	s->early_n = 0;
 	if (later.last > 0)
 		*r = later;
-	if (s->child->deaf)
-		child_hear(s->child);
+	if (s->child->paused)
+		child_resume_input(s->child);
 }
 
 void opening_check(struct ledger_shell *s)
@@ -150,7 +150,7 @@ enum rc opening_begin(struct ledger_shell *s, const uint8_t boot_id[LEDGER_BOOT_
 		opening_end(s);
 		return RC_OK;
 	}
-	s->opening = s->child->deaf = true;
+	s->opening = s->child->paused = true;
 	loop_arm(&s->child->loop, &s->opening_over, OPENING_NS, 0);
 	witnesses_begin(&s->witnesses);
 	return RC_OK;

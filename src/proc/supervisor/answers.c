@@ -1,9 +1,8 @@
 /*
- * Known answers: values that the keeper's functions must give, in a file outside of its executable. Who
- * changed a constant of the generator in 2012 changed the test for it in the same binary; here the file is
- * measured and entered beside the executable, and what the keeper checks itself by is a sealed copy of
- * exactly that. Read once, as the executables
- * are (launch.c); entered at each start of the keeper.
+ * Known answers: values that the keeper's functions must give, in a file outside of its executable. In 2012 a
+ * constant of a generator was changed together with the test for it, in the same binary; here the file is
+ * measured and entered beside the executable, and the keeper checks itself by a sealed copy of exactly that.
+ * Read once, as the executables are (launch.c); entered at each start of the keeper.
  */
 #include "ledger/types.h"
 #include "proc/supervisor/supervisor.h"
@@ -28,8 +27,8 @@ static enum rc read_all(const char *path, char *ret_text, size_t *ret_n, struct 
 		return err_errno(e, RC_IO, "open '%s'", path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > ANSWERS_MAX) {
 		close(fd);
-		return err_add(
-			e, RC_MALFORMED, "'%s' is no regular file of at most %d octets", path, ANSWERS_MAX);
+		return err_add(e, RC_MALFORMED, "'%s' is not a regular file of at most %d octets", path,
+			ANSWERS_MAX);
 	}
 	*ret_n = 0;
 	while ((n = read(fd, ret_text + *ret_n, ANSWERS_MAX - *ret_n)) > 0)
@@ -53,7 +52,7 @@ static int sealed(const char *text, size_t n, struct err *e)
 	return -1;
 }
 
-static void enter(struct supervisor *s, const uint8_t hash[SHA256_SIZE])
+static void enter_answers(struct supervisor *s, const uint8_t hash[SHA256_SIZE])
 {
 	static struct ledger_body b;
 	char hex[2 * SHA256_SIZE + 1];
@@ -61,7 +60,7 @@ static void enter(struct supervisor *s, const uint8_t hash[SHA256_SIZE])
 	ledger_body_begin(&b, LEDGER_KNOWN_ANSWERS);
 	ledger_body_str(&b, "file", ANSWERS_FILE);
 	ledger_body_str(&b, "sha256", hex_from_bytes(hex, hash, SHA256_SIZE));
-	/* The start of the keeper is entered behind it: its receipt stands for both. */
+	/* The start of the keeper is entered after it: its receipt stands for both. */
 	ledger_append(&s->ledger, LEDGER_ASYNC, LEDGER_KNOWN_ANSWERS, b.text, ledger_body_done(&b), NULL,
 		NULL, 0, s->loop.now);
 }
@@ -90,6 +89,6 @@ enum rc answers_give(struct supervisor *s, struct err *e)
 	enum rc rc = resource_find(s, RESOURCE_KNOWN_ANSWERS, 0) ? RC_OK : read_once(s, e);
 
 	if (rc == RC_OK)
-		enter(s, s->answers_sha256);
+		enter_answers(s, s->answers_sha256);
 	return rc;
 }

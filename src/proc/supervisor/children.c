@@ -87,7 +87,7 @@ static void start(struct child_process *c)
 {
 	struct supervisor *s = c->supervisor;
 	struct err e = { 0 };
-	enum rc rc = launch(c, &e);
+	enum rc rc = child_launch(c, &e);
 
 	if (rc != RC_OK) {
 		failed(c, &e);
@@ -98,26 +98,26 @@ static void start(struct child_process *c)
 	c->since = s->loop.now;
 	c->killed = false;
 	loop_arm(&s->loop, &c->timer, READY_WAIT_NS, 0);
-	hand_over(c);
-	if (c->id == PROC_LEDGER) /* behind START: nobody talks to a process that has not begun */
+	child_give_all(c);
+	if (c->id == PROC_LEDGER) /* after START, which comes before all other messages */
 		ledger_client_up(&s->ledger, s->loop.now);
 }
 
 /*
- * A ledger that is full, broken or away. What an earlier start of this machine entered, octet for octet, runs
- * all the same, and is entered when there is room; but for RC_AGAIN: witnesses that are required did not
- * cosign.
+ * The ledger is full, broken or not running. An executable that an earlier start of this machine entered, octet
+ * for octet, is started all the same, and entered when there is room; but not with RC_AGAIN: required witnesses
+ * did not cosign.
  */
 static void not_entered(struct child_process *c, enum rc rc, const char *why)
 {
 	struct err e = { 0 };
 
 	if (rc == RC_AGAIN || !entered_before(c)) {
-		err_add(&e, rc, "the ledger did not take its start: %s", why);
+		err_add(&e, rc, "the ledger did not enter its start: %s", why);
 		failed(c, &e);
 		return;
 	}
-	log_error("%s runs as an earlier start entered it; the ledger does not take its start now: %s",
+	log_error("%s is started as it was entered before; the ledger does not enter its start now: %s",
 		proc_name(c->id), why);
 	enter_start(c, c->starts, LEDGER_ASYNC, NULL);
 	c->was_entered = true;
@@ -152,8 +152,7 @@ static void begin_ledger(struct child_process *c)
 	enter_start(c, c->starts - 1, LEDGER_ASYNC, NULL);
 }
 
-/* Once: what is at the path later is another version's, perhaps, which the processes that run do not
- * understand. */
+/* Once: what is at the path later may be of another version, whose messages the running processes refuse. */
 static enum rc measure_once(struct child_process *c, struct err *e)
 {
 	char path[PATH_MAX];
@@ -161,7 +160,7 @@ static enum rc measure_once(struct child_process *c, struct err *e)
 	if (c->measured.fd >= 0)
 		return RC_OK;
 	snprintf(path, sizeof path, "%s/%s", c->supervisor->options.libexec, proc_executable(c->id));
-	return measure(path, &c->measured, e);
+	return measured_read(path, &c->measured, e);
 }
 
 static void begin(struct child_process *c)
@@ -187,7 +186,7 @@ static void begin(struct child_process *c)
 	if (again) {
 		start(c);
 	} else if (rc != RC_OK) {
-		not_entered(c, rc, "it is down");
+		not_entered(c, rc, "it is not running");
 	}
 }
 
@@ -265,11 +264,12 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 		neighbour_ask(s, &f->u.NEIGHBOUR);
 		break;
 	default: /* admission lets nothing else through */
-		log_warn("%s from %s has no meaning here", ipc_name(f->head.id), proc_name(c->id));
+		log_warn("ignoring message %s from %s: the supervisor does not expect it",
+			ipc_name(f->head.id), proc_name(c->id));
 	}
 }
 
-/* A process without a link is of no use, whether it has noticed or not. */
+/* A process without a link to the supervisor is killed, whether it has noticed or not. */
 static void on_down(struct port *p, const struct err *why)
 {
 	struct child_process *c = (struct child_process *)p->context;
@@ -280,7 +280,7 @@ static void on_down(struct port *p, const struct err *why)
 		return;
 	if (why->rc != RC_IO) {
 		child_kill(c, why->text);
-	} else if (c->pid > 0) { /* mostly it is ending already, and waitpid() will say of what */
+	} else if (c->pid > 0) { /* mostly it is ending already, and waitpid() will say why */
 		c->killed = true;
 		kill(c->pid, SIGKILL);
 	}

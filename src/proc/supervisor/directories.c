@@ -67,7 +67,7 @@ static enum rc make_all(const char *path, struct err *e)
 	}
 }
 
-/* The directory as its own small world: nothing above it, no set-user-id files, no devices, nothing to
+/* The directory as a mount of its own: nothing above it, no set-user-id files, no devices, nothing to
  * execute. */
 static int detach(struct supervisor *s, const char *path, bool read_only, struct err *e)
 {
@@ -132,7 +132,7 @@ static void own_files(int directory_fd, const struct owner *o, const char *const
 			continue;
 		if (fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == 0 &&
 			(fchmod(file, mode) < 0 || fchown(file, o->uid, o->gid) < 0))
-			log_warn("key file '%s': %m", f->d_name);
+			log_warn("give key file '%s' to its process: %m", f->d_name);
 		close(file);
 	}
 	closedir(d);
@@ -157,8 +157,8 @@ static void keys_changed(struct loop *l, struct watch *w, short revents)
 	keys_own((struct supervisor *)w->context);
 }
 
-/* root writes a key file; the keeper, who is not root, reads it: so it is given to the keeper as soon as it
- * is there. */
+/* root writes a key file, and the keeper, which is not root, reads it: it is given to the keeper as soon as it
+ * exists. */
 static enum rc keys_open(struct supervisor *s, struct err *e)
 {
 	char path[PATH_MAX];
@@ -182,7 +182,7 @@ static enum rc keys_open(struct supervisor *s, struct err *e)
 	return RC_OK;
 }
 
-/* A configuration that root put there before the first start is read by control, who is not root. */
+/* A configuration that root put there before the first start is read by control, which is not root. */
 static enum rc config_open(struct supervisor *s, struct err *e)
 {
 	static const char *const endings[2] = { ".conf", ".conf" };
@@ -245,7 +245,7 @@ static enum rc state_memory(struct supervisor *s, struct err *e)
 
 	if (fd < 0)
 		return err_errno(e, RC_IO, "make the data plane's memory");
-	/* Of one size for good, so that no one who maps it can be made to fault. */
+	/* Of a fixed size, so that no process that maps it can be made to fault. */
 	if (ftruncate(fd, (off_t)STATE_BYTES) < 0 ||
 		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		err_errno(e, RC_IO, "size the data plane's memory");
@@ -257,7 +257,7 @@ static enum rc state_memory(struct supervisor *s, struct err *e)
 		       : err_add(e, RC_LIMIT, "too many resources");
 }
 
-/* Members of the group may connect, if there is one; control lets whoever is not root only look. */
+/* Members of the group may connect, if it exists; control lets users other than root only read. */
 static void viewers_admit(const char *path)
 {
 	FILE *f = fopen("/etc/group", "re");
@@ -265,7 +265,7 @@ static void viewers_admit(const char *path)
 	for (struct group *g; f && (g = fgetgrent(f));)
 		if (strcmp(g->gr_name, VIEW_GROUP) == 0 &&
 			(chown(path, 0, g->gr_gid) < 0 || chmod(path, 0660) < 0))
-			log_warn("'%s' is not given to the group " VIEW_GROUP ": %m", path);
+			log_warn("give '%s' to the group " VIEW_GROUP ": %m", path);
 	if (f)
 		fclose(f);
 }
@@ -276,7 +276,7 @@ static enum rc cli_socket(struct supervisor *s, struct err *e)
 	int n = snprintf(a.sun_path, sizeof a.sun_path, "%s/control.sock", s->options.run);
 
 	if (n < 0 || (size_t)n >= sizeof a.sun_path)
-		return err_add(e, RC_LIMIT, "'%s' is too long for a socket's directory", s->options.run);
+		return err_add(e, RC_LIMIT, "'%s' is too long for the directory of a socket", s->options.run);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_errno(e, RC_IO, "make the command line's socket");

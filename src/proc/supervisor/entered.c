@@ -1,8 +1,8 @@
 /*
- * Which executables the ledger has the start of, kept for the next start of the machine. A ledger that is
- * full or broken then must not keep the traffic from flowing: what runs again is what was entered before,
- * octet for octet, and its start is entered when there is room. Another executable waits for its receipt.
- * Root can change the file; root can change this program.
+ * Executables whose start is in the ledger, kept for the next start of the machine. A ledger that is full or
+ * broken then must not stop the traffic: what was entered before, octet for octet, is started, and its start is
+ * entered when there is room. Another executable waits for its receipt. Root can change the file; root can
+ * change this program.
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"

@@ -1,9 +1,9 @@
 /*
  * The rule set into the kernel, by nft(8): whole and in one transaction, so that there is no moment without a
  * filter. It stands before anything else is opened, closed until the first configuration comes, and stays
- * when the supervisor ends or dies. Only `plaingated --flush` takes it away. While the supervisor runs it is
- * set again when anybody has changed rule sets: a "flush ruleset" of some other program opens the host for a
- * second at the most.
+ * when the supervisor ends. Only `plaingated --flush` removes it. While the supervisor runs it is
+ * set again when another program has changed rule sets: its "flush ruleset" opens the host for a second at the
+ * most.
  */
 #include "base/log.h"
 #include "proc/supervisor/netlink.h"
@@ -26,7 +26,7 @@
 #define TRACKING	"/proc/sys/net/netfilter/nf_conntrack_max"
 #define NFT_PATH	"/usr/sbin/nft"
 #define NFT_WAIT_MS	10000
-#define NFT_FIRST_MS	60000 /* nobody waits yet, and a machine that boots may be slow: modules are loaded */
+#define NFT_FIRST_MS	60000 /* no process waits yet, and a booting machine may be slow: modules are loaded */
 #define FILTER_TEXT_MAX (4 << 20)
 
 static void become_nft(int input, int output)
@@ -91,7 +91,7 @@ static enum rc nft_run(const char *text, size_t n, int wait_ms, struct err *e)
 
 	/* A file, not a pipe: however long, writing it never blocks. */
 	if (memory < 0 || write(memory, text, n) != (ssize_t)n || lseek(memory, 0, SEEK_SET) < 0) {
-		err_errno(e, RC_IO, "memory for the rule set");
+		err_errno(e, RC_IO, "out of memory for the rule set");
 		goto out;
 	}
 	if (pipe2(pipes, O_CLOEXEC) < 0) {
@@ -148,11 +148,11 @@ static enum rc apply(struct supervisor *s, int wait_ms, struct err *e)
 	char *text = malloc(FILTER_TEXT_MAX);
 
 	if (!text)
-		return err_add(e, RC_LIMIT, "memory for the rule set");
+		return err_add(e, RC_LIMIT, "out of memory for the rule set");
 	size_t n = filter_text(text, FILTER_TEXT_MAX, s->snapshot, s->interfaces, s->interfaces_n);
 	enum rc rc = n > 0 ? nft_run(text, n, wait_ms, e) : err_add(e, RC_LIMIT, "the rule set is too long");
 	free(text);
-	if (rc == RC_OK) /* else what stood before stands, and is looked after further on */
+	if (rc == RC_OK) /* else the previous rule set stands, and is still checked */
 		s->filter_generation = rules_generation();
 	return rc;
 }

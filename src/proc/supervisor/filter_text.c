@@ -2,7 +2,7 @@
  * The rule set of the ingress filter as nft's text. Made only of typed fields of the snapshot and of
  * interface names that interface_name_ok() accepts. Pure.
  *
- * Two parts. `netdev`, on each zone interface, behind the AF_PACKET tap: only what is for this host goes on
+ * Two parts. `netdev`, on each zone interface, after the AF_PACKET tap: only what is for this host goes on
  * into the kernel (ARP; packets to local, broadcast and multicast addresses), and of that nothing to a port
  * of source NAT. No state is needed: the host's own ports and source NAT's are disjoint. Fragments without
  * ports pass here.
@@ -11,12 +11,11 @@
  * fragments together (connection tracking makes it do so before any chain sees them, in both families): the
  * services that the zone names, and answers to connections that the host has begun. ICMP errors pass, the
  * kernel drops those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
- * From the loopback device only the host itself is heard: a packet socket of one link sends on any other as
- * well, so somebody else in the data plane could speak there in anybody's name.
+ * From the loopback device only the host itself is accepted: a packet socket of one link sends on any other as
+ * well, so a compromised data plane could send there with any source address.
  *
  * An interface without a zone has no services: default deny. Without a configuration, or with one that puts
- * no interface into a zone, no service is reached from anywhere; the host's own connections have their
- * answers.
+ * no interface into a zone, no service is reachable; the host's own connections get their answers.
  */
 #include "base/tw.h"
 #include "proc/supervisor/supervisor.h"
@@ -132,9 +131,9 @@ static void zone_chain(struct tw *t, const struct snapshot *snap, uint32_t zone,
 	tw_say(t, "\t}\n");
 }
 
-/* To the chain of each interface's zone. What tunnels bring has been judged by its own zone in the data
- * plane; somebody else in the data plane gets no further than any of them. */
-static void by_zone(struct tw *t, const struct snapshot *snap, const char *match, const struct use *u)
+/* To the chain of each interface's zone. What tunnels bring was checked by its own zone in the data plane; a
+ * compromised data plane reaches no more than all of them together. */
+static void zone_jumps(struct tw *t, const struct snapshot *snap, const char *match, const struct use *u)
 {
 	const struct snap_interface *in = snap_interfaces(snap);
 	uint64_t tunnels = 0;
@@ -211,7 +210,7 @@ static void input(struct tw *t, const struct snapshot *snap)
 		  "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n"
 		  "\t\ticmpv6 type mld-listener-query accept\n");
 	if (snap)
-		by_zone(t, snap, "iifname", &ACCEPT);
+		zone_jumps(t, snap, "iifname", &ACCEPT);
 	tw_say(t, "\t}\n");
 }
 
@@ -226,7 +225,7 @@ static void tracking(struct tw *t, const struct snapshot *snap)
 		  "\t\ttype filter hook prerouting priority raw; policy accept;\n"
 		  "\t\tiifname \"lo\" notrack\n");
 	if (snap)
-		by_zone(t, snap, "iifname", &UNTRACKED_IN);
+		zone_jumps(t, snap, "iifname", &UNTRACKED_IN);
 	tw_say(t,
 		"\t}\n\tchain before_tracking_out {\n"
 		"\t\ttype filter hook output priority raw; policy accept;\n"
@@ -234,7 +233,7 @@ static void tracking(struct tw *t, const struct snapshot *snap)
 		"\t\tmeta mark %u notrack\n",
 		OWN_MARK);
 	if (snap)
-		by_zone(t, snap, "oifname", &UNTRACKED_OUT);
+		zone_jumps(t, snap, "oifname", &UNTRACKED_OUT);
 	tw_say(t, "\t}\n");
 }
 
@@ -256,8 +255,8 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	}
 	tracking(&t, snap);
 	input(&t, snap);
-	/* Somebody else in ike has two UDP sockets that reach any address; the host's own services trust
-	 * their like. */
+	/* A compromised ike process has two UDP sockets that reach any address; the host's own services trust
+	 * local senders. */
 	tw_say(&t,
 		"\tchain output {\n\t\ttype filter hook output priority 0; policy accept;\n"
 		"\t\tmeta mark %u oifname \"lo\" drop\n\t}\n",

@@ -1,4 +1,4 @@
-/* What processes hold: sockets to each other, made anew whenever one of them starts, and what was opened for
+/* What processes are given: links to each other, made whenever one of them starts, and what was opened for
  * them. */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
@@ -44,7 +44,7 @@ static void widen(const int fds[2])
 {
 	for (int i = 0, bytes = LEDGER_LINK_BYTES; i < 2; i++)
 		if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
-			log_warn("a wider link to the ledger: %m");
+			log_warn("raise SO_SNDBUF of the ledger link: %m");
 }
 
 static void join(struct child_process *a, struct child_process *b)
@@ -61,12 +61,13 @@ static void join(struct child_process *a, struct child_process *b)
 			      to_a = { .peer = a->id, .run = run_of(a) };
 	if (ipc_send_LINK(&a->port.link, 0, &to_b, fds[0]) != RC_OK ||
 		ipc_send_LINK(&b->port.link, 0, &to_a, fds[1]) != RC_OK)
-		log_warn("link between %s and %s not handed over", proc_name(a->id), proc_name(b->id));
+		log_warn(
+			"the link between %s and %s was not handed over", proc_name(a->id), proc_name(b->id));
 	close(fds[0]);
 	close(fds[1]);
 }
 
-void hand_over(struct child_process *c)
+void child_give_all(struct child_process *c)
 {
 	struct supervisor *s = c->supervisor;
 	struct msg_start start = { .restarts = run_of(c) };
@@ -88,10 +89,12 @@ int resource_add(
 	struct supervisor *s, enum proc holder, enum resource kind, uint32_t index, const char *name, int fd)
 {
 	for (size_t i = 0; i < RESOURCES_MAX; i++) {
-		struct held *r = &s->resources[i];
+		struct open_resource *r = &s->resources[i];
 		if (r->fd >= 0)
 			continue;
-		*r = (struct held){ .holder = holder, .fd = fd, .m = { .kind = kind, .index = index } };
+		*r = (struct open_resource){
+			.holder = holder, .fd = fd, .m = { .kind = kind, .index = index }
+		};
 		snprintf(r->m.name, sizeof r->m.name, "%s", name);
 		return (int)i;
 	}
@@ -99,7 +102,7 @@ int resource_add(
 	return -1;
 }
 
-struct held *resource_find(struct supervisor *s, enum resource kind, uint32_t index)
+struct open_resource *resource_find(struct supervisor *s, enum resource kind, uint32_t index)
 {
 	for (size_t i = 0; i < RESOURCES_MAX; i++)
 		if (s->resources[i].fd >= 0 && s->resources[i].m.kind == (uint32_t)kind &&
@@ -108,15 +111,15 @@ struct held *resource_find(struct supervisor *s, enum resource kind, uint32_t in
 	return NULL;
 }
 
-void resource_give(struct supervisor *s, struct held *r)
+void resource_give(struct supervisor *s, struct open_resource *r)
 {
 	struct child_process *c = child_of(s, r->holder);
 
 	if (runs(c) && ipc_send_RESOURCE(&c->port.link, 0, &r->m, r->fd) != RC_OK)
-		log_warn("%s not handed to %s", r->m.name, proc_name(c->id));
+		log_warn("%s was not handed over to %s", r->m.name, proc_name(c->id));
 }
 
-void resource_remove(struct supervisor *s, struct held *r)
+void resource_remove(struct supervisor *s, struct open_resource *r)
 {
 	struct child_process *c = child_of(s, r->holder);
 

@@ -222,7 +222,7 @@ static bool each_keeps(const struct remotes *r, uint32_t from, uint32_t to, cons
 	if (!each_keeps(r, from, middle, snap, local, ret_held))
 		return false;
 	if (addr_compare(&m->addrs.first, &local->first) > 0)
-		return true; /* and so do all behind it */
+		return true; /* and so do all after it */
 	if (range_holds(&m->addrs, &local->first) && range_holds(&m->addrs, &local->last)) {
 		if (!snap_tunnel_keeps(snap, &snap_tunnels(snap)[m->tunnel], &m->addrs, local))
 			return false;
@@ -264,7 +264,7 @@ enum rc host_routes_collect(struct host_routes *ret_routes, const struct snapsho
 	enum rc rc = RC_OK;
 
 	if (!r.list || !r.places || !remotes_collect(&remotes, snap)) {
-		rc = err_add(e, RC_LIMIT, "memory for routes into tunnels");
+		rc = err_add(e, RC_LIMIT, "out of memory for routes into tunnels");
 		goto out;
 	}
 	for (uint32_t t = 0; t < snap->tunnels.count && fits; t++)

@@ -1,5 +1,5 @@
-/* The zones' interfaces as they come and go. Before a new one is opened for the data plane the filter stands
- * on it. */
+/* The zones' interfaces as they appear and go. The filter is set on a new one before it is opened for the data
+ * plane. */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
 
@@ -32,7 +32,7 @@ bool interfaces_look(struct supervisor *s)
 	return changed;
 }
 
-static bool wanted(const struct supervisor *s, const struct held *r)
+static bool wanted(const struct supervisor *s, const struct open_resource *r)
 {
 	for (size_t i = 0; i < s->interfaces_n; i++)
 		if (s->interfaces[i].index == r->m.index && strcmp(s->interfaces[i].name, r->m.name) == 0)
@@ -48,24 +48,24 @@ static void open_one(struct supervisor *s, const struct zone_interface *z)
 	int fd;
 
 	if (packet_socket(z->name, z->index, &fd, mac, &mtu, &e) != RC_OK) {
-		log_warn("interface %s: %s", z->name, e.text);
+		log_warn("interface %s is not used: %s", z->name, e.text);
 		return;
 	}
 	int i = resource_add(s, PROC_DATAPLANE, RESOURCE_INTERFACE, z->index, z->name, fd);
 	if (i < 0) {
-		log_error("interface %s: too many resources", z->name);
+		log_error("interface %s is not used: too many resources", z->name);
 		return;
 	}
 	memcpy(s->resources[i].m.mac, mac, sizeof mac);
 	s->resources[i].m.mtu = mtu;
-	log_info("interface %s: index %u, MTU %u", z->name, z->index, mtu);
+	log_info("interface %s is opened: index %u, MTU %u", z->name, z->index, mtu);
 	resource_give(s, &s->resources[i]);
 }
 
 void interfaces_open(struct supervisor *s)
 {
 	for (size_t i = 0; i < RESOURCES_MAX; i++) {
-		struct held *r = &s->resources[i];
+		struct open_resource *r = &s->resources[i];
 		if (r->fd >= 0 && r->m.kind == RESOURCE_INTERFACE && !wanted(s, r)) {
 			log_info("interface %s is gone", r->m.name);
 			resource_remove(s, r);
@@ -84,14 +84,14 @@ void interfaces_follow(struct supervisor *s)
 		return;
 	if (filter_apply(s, &e) != RC_OK) {
 		log_error("%s", e.text);
-		s->interfaces_n = 0; /* looked at again in a second */
+		s->interfaces_n = 0; /* again in a second */
 		return;
 	}
 	kernel_settings(s);
 	interfaces_open(s);
 }
 
-/* What the news of links are does not matter: all interfaces are looked at. */
+/* The news itself does not matter: all interfaces are looked up again. */
 static void link_news(struct loop *l, struct watch *w, short revents)
 {
 	struct supervisor *s = (struct supervisor *)w->context;

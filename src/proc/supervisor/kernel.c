@@ -1,4 +1,4 @@
-/* The kernel's own settings in this network namespace: it is the host, never the router. */
+/* The kernel's settings in this network namespace: it acts as a host, never as a router. */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
 
@@ -31,15 +31,16 @@ enum rc kernel_no_forwarding(struct err *e)
 
 /*
  * A connection of the host begins with its SYN. What the host sends in the midst of one may be a service's
- * answer to somebody for whom the service is closed now, or who came before the filter: it makes no entry,
- * and so no way back. The kernel has this setting once a rule set asks for connections.
+ * answer to a client for which the service is closed now, or which came before the filter: it makes no entry
+ * in the table of connections, so that nothing comes back. The kernel has this setting once a rule set uses
+ * connection tracking.
  */
 enum rc kernel_tracking(struct err *e)
 {
 	return sysctl("netfilter/nf_conntrack_tcp_loose", "0", e);
 }
 
-static void wish(const char *name, const char *value)
+static void sysctl_try(const char *name, const char *value)
 {
 	struct err e = { 0 };
 
@@ -88,7 +89,7 @@ static void router_advertisements(const struct snapshot *snap)
 		if (takes_advertisements(snap, l->if_name))
 			continue;
 		snprintf(name, sizeof name, "ipv6/conf/%s/accept_ra", l->if_name);
-		wish(name, "0");
+		sysctl_try(name, "0");
 	}
 	if (links)
 		if_freenameindex(links);
@@ -101,15 +102,15 @@ void kernel_settings(struct supervisor *s)
 	struct err e = { 0 };
 
 	snprintf(range, sizeof range, "%u %u", snap->host_port_first, snap->host_port_last);
-	wish("ipv4/ip_local_port_range", range);
-	wish("ipv4/conf/all/rp_filter", "0");
-	wish("ipv4/conf/" TUN_NAME "/rp_filter", "0");
-	wish("ipv4/conf/all/accept_redirects", "0");
-	wish("ipv4/conf/all/send_redirects", "0");
-	wish("ipv4/route/min_pmtu", PATH_MTU_FLOOR);
+	sysctl_try("ipv4/ip_local_port_range", range);
+	sysctl_try("ipv4/conf/all/rp_filter", "0");
+	sysctl_try("ipv4/conf/" TUN_NAME "/rp_filter", "0");
+	sysctl_try("ipv4/conf/all/accept_redirects", "0");
+	sysctl_try("ipv4/conf/all/send_redirects", "0");
+	sysctl_try("ipv4/route/min_pmtu", PATH_MTU_FLOOR);
 	/* As route/ does: of two uplinks the kernel would send IKE and ESP into the one whose cable is pulled. */
-	wish("ipv4/conf/all/ignore_routes_with_linkdown", "1");
-	wish("ipv6/conf/all/ignore_routes_with_linkdown", "1");
+	sysctl_try("ipv4/conf/all/ignore_routes_with_linkdown", "1");
+	sysctl_try("ipv6/conf/all/ignore_routes_with_linkdown", "1");
 	if (kernel_tracking(&e) != RC_OK)
 		log_warn("%s", e.text);
 	router_advertisements(snap);
@@ -117,10 +118,10 @@ void kernel_settings(struct supervisor *s)
 		if (!s->interfaces[i].index)
 			continue;
 		snprintf(name, sizeof name, "ipv4/conf/%s/rp_filter", s->interfaces[i].name);
-		wish(name, "0");
+		sysctl_try(name, "0");
 		snprintf(name, sizeof name, "ipv4/conf/%s/accept_redirects", s->interfaces[i].name);
-		wish(name, "0");
+		sysctl_try(name, "0");
 		snprintf(name, sizeof name, "ipv6/conf/%s/accept_redirects", s->interfaces[i].name);
-		wish(name, "0");
+		sysctl_try(name, "0");
 	}
 }

@@ -61,7 +61,7 @@ static int seal(int fd)
 		       : open(path, O_RDONLY | O_CLOEXEC);
 }
 
-enum rc measure(const char *path, struct measured *ret_measured, struct err *e)
+enum rc measured_read(const char *path, struct measured *ret_measured, struct err *e)
 {
 	const char *name = strrchr(path, '/');
 	struct stat st;
@@ -124,8 +124,7 @@ static void become(const struct child_process *c, int link, int log)
 	if (dup2(null, 0) < 0 || dup2(high_log, 1) < 0 || dup2(high_log, 2) < 0 || dup2(high_link, 3) < 0)
 		_exit(126);
 	close_range(4, ~0u, CLOSE_RANGE_CLOEXEC);
-	setsid(); /* a signal to the starter's whole group, Control-C, is the supervisor's to carry out in
-		     order */
+	setsid(); /* a signal to the terminal's whole group, Control-C, goes to the supervisor alone */
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
@@ -134,7 +133,7 @@ static void become(const struct child_process *c, int link, int log)
 	_exit(127);
 }
 
-/* Its words go on to the log as they are, a piece at a time. */
+/* Its standard error goes to the log as it is, a piece at a time. */
 static void log_ready(struct loop *l, struct watch *w, short revents)
 {
 	struct child_process *c = (struct child_process *)w->context;
@@ -143,7 +142,7 @@ static void log_ready(struct loop *l, struct watch *w, short revents)
 
 	if (n > 0) {
 		if (write(c->supervisor->log_fd, text, (size_t)n) < 0)
-			return; /* a full disk or a gone terminal: the words are lost, the process is not */
+			return; /* a full disk or a closed terminal: the lines are lost */
 		return;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -157,7 +156,7 @@ static void log_follow(struct child_process *c, int fd)
 {
 	struct loop *l = &c->supervisor->loop;
 
-	if (c->log.added) { /* the last words of the one before */
+	if (c->log.added) { /* the last lines of the previous process */
 		log_ready(l, &c->log, POLLIN);
 		if (c->log.added) {
 			loop_remove(l, &c->log);
@@ -168,7 +167,7 @@ static void log_follow(struct child_process *c, int fd)
 	loop_add(l, &c->log);
 }
 
-enum rc launch(struct child_process *c, struct err *e)
+enum rc child_launch(struct child_process *c, struct err *e)
 {
 	int links[2], logs[2];
 

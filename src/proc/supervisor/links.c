@@ -84,5 +84,6 @@ void links_describe(struct supervisor *s, struct zone_interface *list, size_t n)
 	m->ifi_family = AF_UNSPEC;
 	errno = netlink_dump(s->neighbour_fd, h, described_link, &d);
 	if (errno)
-		log_warn("the kernel's links: %m; sub-interfaces beside their parents may not be reached");
+		log_warn(
+			"read the kernel's links: %m; sub-interfaces whose parents are in zones may not be reachable");
 }

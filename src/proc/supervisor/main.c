@@ -2,7 +2,7 @@
  * plaingated: options, one instance per run directory, signals, the orderly end. What it does beside that
  * stands in supervisor.h.
  *
- * Order at the start: the lock, no forwarding, the filter (behind it the network may come up), resources, own
+ * Order at the start: the lock, no forwarding, the filter (after it the network may come up), resources, own
  * sandbox, then the processes. At the end: all but the ledger, the ledger when the last entries have their
  * receipts. The ingress filter stays: closed.
  */
@@ -98,11 +98,11 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 		}
 	}
 	if (rc == RC_OK && optind < argc)
-		rc = err_add(e, RC_MALFORMED, "'%s' is not an option", argv[optind]);
+		rc = err_add(e, RC_MALFORMED, "unexpected argument '%s'", argv[optind]);
 	return rc;
 }
 
-/* The lock is the PID file itself; the kernel gives it up however this process ends. */
+/* The lock is the PID file itself; the kernel releases it however this process ends. */
 static enum rc instance_lock(struct supervisor *s, struct err *e)
 {
 	char path[PATH_MAX], text[16];
@@ -114,9 +114,9 @@ static enum rc instance_lock(struct supervisor *s, struct err *e)
 	if (s->lock_fd < 0)
 		return err_errno(e, RC_IO, "open '%s'", path);
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			       ? err_add(e, RC_EXISTS, "plaingated runs already for '%s'", s->options.run)
-			       : err_errno(e, RC_IO, "lock '%s'", path);
+		return errno == EWOULDBLOCK ? err_add(e, RC_EXISTS, "plaingated is already running with '%s'",
+						      s->options.run)
+					    : err_errno(e, RC_IO, "lock '%s'", path);
 	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
 	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, (size_t)n, 0) != n)
 		return err_errno(e, RC_IO, "write '%s'", path);
@@ -139,7 +139,7 @@ static enum rc files_open(struct supervisor *s, struct err *e)
 	return dup2(fd, STDERR_FILENO) < 0 ? err_errno(e, RC_IO, "open '%s'", s->options.log) : RC_OK;
 }
 
-/* The starter waits for one byte: all is ready. It prints what went wrong otherwise. */
+/* The starter waits for one byte, which says that all processes are ready; without it, it fails. */
 static enum rc go_background(struct supervisor *s, struct err *e)
 {
 	int pipes[2], status;
@@ -164,13 +164,13 @@ static enum rc go_background(struct supervisor *s, struct err *e)
 	return chdir("/") == 0 ? RC_OK : err_errno(e, RC_IO, "chdir /");
 }
 
-/* The starter is let go; without a log file there is no place left to complain to. */
+/* The starter may end; without a log file nothing is logged from now on. */
 static void tell_ready(struct supervisor *s)
 {
 	if (s->parent_pipe < 0)
 		return;
 	if (write(s->parent_pipe, "r", 1) < 0)
-		log_warn("the starter is gone");
+		log_warn("the process that started plaingated has ended");
 	close(s->parent_pipe);
 	s->parent_pipe = -1;
 	dup2(s->null_fd, 0);
@@ -183,7 +183,7 @@ static void tell_ready(struct supervisor *s)
 
 /* In the order of base/procs.h; the ledger when the others' last entries are in it. Bounded: a process that does
  * not end in its time is killed. */
-static void stop_go_on(struct supervisor *s)
+static void stop_next(struct supervisor *s)
 {
 	enum proc p;
 
@@ -233,7 +233,7 @@ static void on_signal(struct loop *l, struct watch *w, short revents)
 		}
 	children_reap(s);
 	if (s->stopping)
-		stop_go_on(s);
+		stop_next(s);
 }
 
 static void on_tick(struct loop *l, struct timer *t)
@@ -242,7 +242,7 @@ static void on_tick(struct loop *l, struct timer *t)
 
 	ledger_client_expire(&s->ledger, l->now);
 	if (s->stopping) {
-		stop_go_on(s);
+		stop_next(s);
 		return;
 	}
 	interfaces_follow(s);
@@ -274,7 +274,7 @@ static enum rc signals_open(struct supervisor *s, struct err *e)
 static enum rc measure_own(struct supervisor *s, struct err *e)
 {
 	struct measured m = { .fd = -1 };
-	enum rc rc = measure("/proc/self/exe", &m, e);
+	enum rc rc = measured_read("/proc/self/exe", &m, e);
 
 	memcpy(s->own_sha256, m.sha256, sizeof s->own_sha256);
 	measured_done(&m);
@@ -343,7 +343,7 @@ static int run(struct supervisor *s)
 		log_error("%s", e.text);
 		return 1;
 	}
-	log_info("ended; the ingress filter stays (plaingated --flush takes it away)");
+	log_info("ended; the ingress filter stays (plaingated --flush removes it)");
 	return 0;
 }
 

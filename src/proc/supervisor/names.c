@@ -15,7 +15,7 @@
 #define SERVERS_MAX 3 /* as the C library's resolver: MAXNS */
 #define NAMES_PORT  53
 
-/* "nameserver ADDRESS", the address perhaps with "%link" behind it. False: another line. */
+/* "nameserver ADDRESS", the address perhaps with "%link" after it. False: another line. */
 static bool server_read(char *line, struct endpoint *ret_server)
 {
 	static const char word[] = "nameserver";
@@ -73,7 +73,8 @@ void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag)
 	}
 	if (end.count == 0) {
 		end.rc = e.rc ? e.rc : RC_IO;
-		snprintf(end.text, sizeof end.text, "%s", e.text[0] ? e.text : "no name server");
+		snprintf(end.text, sizeof end.text, "%s",
+			e.text[0] ? e.text : "no name server could be handed over");
 	}
 	ipc_send_NAMES_END(&from->port.link, tag, &end);
 }

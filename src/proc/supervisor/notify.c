@@ -1,7 +1,7 @@
 /*
  * The service manager's protocol, sd_notify(3): one datagram with lines of NAME=value to the socket that the
  * environment names. Ready means that the filter stands, not that every process runs: the network comes up
- * behind this moment, and the ledger may wait for witnesses that only the network reaches.
+ * after this moment, and the ledger may wait for witnesses that only the network reaches.
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
@@ -22,7 +22,7 @@ void service_ready(void)
 	if (n == 0)
 		return;
 	if (n >= sizeof to.sun_path || (path[0] != '/' && path[0] != '@')) {
-		log_warn("NOTIFY_SOCKET '%s' is not a path: the service manager is not told", path);
+		log_warn("NOTIFY_SOCKET '%s' is not a path: the service manager is not notified", path);
 		return;
 	}
 	memcpy(to.sun_path, path, n);
@@ -34,5 +34,5 @@ void service_ready(void)
 		log_warn("tell the service manager at '%s': %m", path);
 	if (fd >= 0)
 		close(fd);
-	unsetenv("NOTIFY_SOCKET"); /* the children have nothing to tell it */
+	unsetenv("NOTIFY_SOCKET"); /* not for the other processes */
 }

@@ -1,4 +1,4 @@
-/* What plaingated can be told. main.c and docs/man read the table. */
+/* The options of plaingated. main.c and docs/man read the table. */
 #ifndef PROC_SUPERVISOR_OPTIONS_H
 #define PROC_SUPERVISOR_OPTIONS_H
 
@@ -10,9 +10,9 @@
 	O('x', "libexec",    "DIR",  "the executables of the processes (/usr/libexec/plaingate)")			\
 	O('d', "share",      "DIR",  "the known answers by which the keeper checks itself (/usr/share/plaingate)")	\
 	O('l', "log",        "FILE", "operational log, appended to (standard error)")					\
-	O('f', "foreground", "",     "stay there (the default)")							\
+	O('f', "foreground", "",     "stay in the foreground (the default)")							\
 	O('b', "background", "",     "return when all processes are ready")						\
-	O('F', "flush",      "",     "take the ingress filter and the rules for tunnels away, and end")		\
+	O('F', "flush",      "",     "remove the ingress filter and the rules for tunnels, and end")		\
 	O('h', "help",       "",     "print this")
 /* clang-format on */
 

@@ -5,8 +5,8 @@
  * main table for everything but packets of IKE and ESP themselves (they carry OWN_MARK). So a tunnel's
  * network never leaves in clear by a more specific route of the main table, a tunnel to everywhere does not
  * swallow its own outside, and the data plane's mirror of the main table stays free of them. When pg0 goes,
- * the kernel takes the routes away; behind each stands an unreachable one that stays, so that the host's own
- * traffic does not leave in clear while nobody is there to seal it.
+ * the kernel removes the routes; each has an unreachable one of lower preference that stays, so that the host's
+ * own traffic does not leave in clear while no data plane is there to encrypt it.
  * What stays on this side (host_routes.h) are "throw" routes there: for these the kernel asks the main table.
  *
  * A route to pg0 names the host's address on the tunnel's own side, which comes later than the configuration
@@ -28,7 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define UNREACHABLE_METRIC 0x7fffffffu /* behind any route to pg0 */
+#define UNREACHABLE_METRIC 0x7fffffffu /* less preferred than any route to pg0 */
 
 /* In force; as the kernel has them as long as pg0 is there. */
 static struct host_routes current;
@@ -41,13 +41,13 @@ static enum rc collect(const struct snapshot *snap, struct host_routes *ret_rout
 	struct ifaddrs *addresses = NULL;
 
 	if (getifaddrs(&addresses) < 0)
-		return err_errno(e, RC_IO, "the host's addresses");
+		return err_errno(e, RC_IO, "read the host's addresses");
 	enum rc rc = host_routes_collect(ret_routes, snap, addresses, e);
 	freeifaddrs(addresses);
 	return rc;
 }
 
-/* tun 0: the unreachable route behind it; what stays is a route that sends on to the main table. */
+/* tun 0: the unreachable route of lower preference; what stays is a throw route. */
 static int change_route(int fd, const struct host_route *r, bool add, uint32_t tun)
 {
 	char room[512];
@@ -144,10 +144,10 @@ static enum rc unreachable_prune(int fd, const struct host_routes *wanted, struc
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
 
 	if (!k.stale)
-		return err_errno(e, RC_LIMIT, "memory for routes");
+		return err_errno(e, RC_LIMIT, "out of memory for routes");
 	m->rtm_family = AF_UNSPEC;
 	errno = netlink_dump(fd, h, kept_route, &k);
-	enum rc rc = errno ? err_errno(e, RC_IO, "routes into tunnels") : RC_OK;
+	enum rc rc = errno ? err_errno(e, RC_IO, "read the routes into tunnels") : RC_OK;
 	for (size_t i = 0; i < k.stale_n; i++)
 		change_route(fd, &k.stale[i], false, 0);
 	free(k.stale);
@@ -169,7 +169,7 @@ static enum rc install(int fd, const struct host_routes *next, uint32_t tun, str
 		errno = change_rule(fd, family == 4 ? AF_INET : AF_INET6, true);
 		/* Without IPv6 there is no table for it either. */
 		if (errno && errno != EEXIST && !(family == 6 && errno == EAFNOSUPPORT))
-			return err_errno(e, RC_IO, "rule for routes into tunnels");
+			return err_errno(e, RC_IO, "add the rule for routes into tunnels");
 	}
 	drop_stale(fd, next, true, tun); /* first: what takes its place may look like it to the kernel */
 	for (size_t i = 0; i < next->n; i++) {
@@ -178,7 +178,7 @@ static enum rc install(int fd, const struct host_routes *next, uint32_t tun, str
 			errno = set_route(fd, &next->list[i], tun);
 		if (errno)
 			return err_errno(
-				e, RC_IO, "route %s to " TUN_NAME, prefix_text(text, &next->list[i].to));
+				e, RC_IO, "add route %s to " TUN_NAME, prefix_text(text, &next->list[i].to));
 	}
 	drop_stale(fd, next, false, tun);
 	return unreachable_prune(fd, next, e);
@@ -192,7 +192,8 @@ enum rc routes_apply(struct supervisor *s, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	int fd = netlink_open();
-	rc = fd >= 0 ? install(fd, &next, if_nametoindex(TUN_NAME), e) : err_errno(e, RC_IO, "rtnetlink");
+	rc = fd >= 0 ? install(fd, &next, if_nametoindex(TUN_NAME), e)
+		     : err_errno(e, RC_IO, "open an rtnetlink socket");
 	if (fd >= 0)
 		close(fd);
 	if (rc != RC_OK) {
@@ -204,8 +205,7 @@ enum rc routes_apply(struct supervisor *s, struct err *e)
 	return RC_OK;
 }
 
-/* The kernel forgets a lost address in the routes that name it, so that one which is back at once is set
- * anew. */
+/* The kernel removes a lost address from the routes that name it, so one that is back at once is set again. */
 static enum rc set_addresses(int fd, const struct host_routes *next, uint32_t tun, struct err *e)
 {
 	char text[PREFIX_TEXT_MAX];
@@ -216,7 +216,7 @@ static enum rc set_addresses(int fd, const struct host_routes *next, uint32_t tu
 			continue;
 		errno = set_route(fd, r, tun);
 		if (errno)
-			return err_errno(e, RC_IO, "route %s to " TUN_NAME, prefix_text(text, &r->to));
+			return err_errno(e, RC_IO, "add route %s to " TUN_NAME, prefix_text(text, &r->to));
 	}
 	return RC_OK;
 }
@@ -233,7 +233,7 @@ void routes_follow(struct supervisor *s)
 	int fd = rc == RC_OK ? netlink_open() : -1;
 	if (rc == RC_OK)
 		rc = fd >= 0 ? set_addresses(fd, &next, if_nametoindex(TUN_NAME), &e)
-			     : err_errno(&e, RC_IO, "rtnetlink");
+			     : err_errno(&e, RC_IO, "open an rtnetlink socket");
 	if (fd >= 0)
 		close(fd);
 	if (rc != RC_OK) {
@@ -251,7 +251,7 @@ enum rc routes_flush(struct err *e)
 	int fd = netlink_open();
 
 	if (fd < 0)
-		return err_errno(e, RC_IO, "rtnetlink");
+		return err_errno(e, RC_IO, "open an rtnetlink socket");
 	change_rule(fd, AF_INET, false); /* the routes to pg0 went with it */
 	change_rule(fd, AF_INET6, false);
 	enum rc rc = unreachable_prune(fd, NULL, e);
@@ -262,7 +262,7 @@ enum rc routes_flush(struct err *e)
 enum rc neighbour_open(struct supervisor *s, struct err *e)
 {
 	s->neighbour_fd = netlink_open();
-	return s->neighbour_fd >= 0 ? RC_OK : err_errno(e, RC_IO, "rtnetlink");
+	return s->neighbour_fd >= 0 ? RC_OK : err_errno(e, RC_IO, "open an rtnetlink socket");
 }
 
 /* NTF_USE: the kernel behaves as if it had to send there itself: it resolves or confirms, by ARP or ND. */
@@ -285,6 +285,6 @@ void neighbour_ask(struct supervisor *s, const struct msg_neighbour *m)
 	if (error && error != ENETDOWN && error != ENODEV) {
 		char text[ADDR_TEXT_MAX];
 		errno = error;
-		log_warn("neighbour %s: %m", addr_text(text, &m->addr));
+		log_warn("resolve neighbour %s: %m", addr_text(text, &m->addr));
 	}
 }

@@ -16,7 +16,7 @@ static const char *const lives[] = {
 static const char *reason(const struct supervisor *s, const struct child_process *c)
 {
 	if (c->id == PROC_LEDGER && s->ledger.full)
-		return s->ledger.why[0] ? s->ledger.why : "the ledger takes no entries";
+		return s->ledger.why[0] ? s->ledger.why : "the ledger accepts no entries";
 	return c->id == PROC_SUPERVISOR ? "" : c->why;
 }
 
@@ -46,7 +46,7 @@ void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, c
 
 	if (m->table != SHOW_STATUS) {
 		end.rc = RC_UNSUPPORTED;
-		snprintf(end.text, sizeof end.text, "the supervisor has no such table");
+		snprintf(end.text, sizeof end.text, "the supervisor has no table of this number");
 	}
 	for (unsigned place = 1; end.rc == RC_OK && (p = proc_at(PROC_ORDER_SHOW, place)) != PROC_COUNT;
 		place++) {

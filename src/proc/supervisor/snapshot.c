@@ -1,6 +1,6 @@
 /*
- * A configuration arrives: checked before a byte of it is believed, then the filter first, then what it
- * closes off. When the filter cannot be set the old configuration stays and control is told.
+ * A configuration arrives: checked before anything in it is used, then the filter is set, then interfaces and
+ * routes follow. When the filter cannot be set the old configuration stays and control is told.
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
@@ -13,7 +13,7 @@ static enum rc names_check(const struct snapshot *snap, struct err *e)
 {
 	for (uint32_t i = 0; i < snap->interfaces.count; i++)
 		if (!interface_name_ok(snap_interfaces(snap)[i].name))
-			return err_add(e, RC_MALFORMED, "'%s' is no interface's name",
+			return err_add(e, RC_MALFORMED, "'%s' is not the name of an interface",
 				snap_interfaces(snap)[i].name);
 	if (snap->nat_port_first > snap->nat_port_last || snap->host_port_first > snap->host_port_last ||
 		(snap->nat_port_first <= snap->host_port_last &&
@@ -34,7 +34,7 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 	interfaces_look(s);
 	rc = filter_apply(s, e);
 	/* Kernels before 6.16 refuse a rule set that names a link which is gone by then, as those of PPP and
-	 * TUN may be at any moment: then it is made anew of the links that are there. */
+	 * TUN may be at any moment: then it is made again of the links that exist. */
 	for (int tries = 0; rc != RC_OK && tries < LINK_TRIES && interfaces_look(s); tries++) {
 		err_clear(e);
 		rc = filter_apply(s, e);
@@ -64,12 +64,13 @@ void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_
 		snapshot_file_done(&s->file);
 		s->file = next;
 		witnesses_take(s, &s->snapshot->evidence);
-		log_info("configuration %llu applied", (unsigned long long)s->snapshot->generation);
+		log_info("configuration %llu is applied", (unsigned long long)s->snapshot->generation);
 	} else {
 		snapshot_file_done(&next);
 	}
 	if (rc != RC_OK)
-		log_error("configuration %llu: %s", (unsigned long long)f->u.SNAPSHOT.generation, e.text);
+		log_error("configuration %llu is not applied: %s",
+			(unsigned long long)f->u.SNAPSHOT.generation, e.text);
 	result.rc = rc;
 	snprintf(result.text, sizeof result.text, "%s", e.text);
 	ipc_send_SNAPSHOT_TAKEN(&from->port.link, f->head.tag, &result);

@@ -43,7 +43,7 @@ static bool set(int fd, int level, int option, int value)
 
 static void buffers(int fd, int bytes)
 {
-	/* Without the privilege for more the machine's limit holds; then it is smaller, not wrong. */
+	/* Without the privilege for more the machine's limit holds, and the buffer is smaller. */
 	if (!set(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes))
 		set(fd, SOL_SOCKET, SO_RCVBUF, bytes);
 	if (!set(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes))
@@ -104,8 +104,8 @@ static int udp_new(int family, bool esp, struct err *e)
 }
 
 /*
- * A port that is taken for good is another IKE daemon's. For a moment it may be that of children of a
- * supervisor that was killed just now: they end with it, but not in no time.
+ * A port that stays in use belongs to another IKE daemon. For a moment it may be that of children of a
+ * supervisor that was just killed: they end with it, but not at once.
  */
 static enum rc port_wait(int family, uint16_t port, struct err *e)
 {
@@ -120,7 +120,7 @@ static enum rc port_wait(int family, uint16_t port, struct err *e)
 		if (free)
 			return RC_OK;
 		if (errno != EADDRINUSE || tries == 30)
-			return err_errno(e, RC_IO, "UDP port %u", port);
+			return err_errno(e, RC_IO, "bind UDP port %u", port);
 		usleep(100000);
 	}
 }
@@ -135,7 +135,7 @@ static enum rc open_ike(struct supervisor *s, int family, struct err *e)
 		return RC_IO;
 	buffers(fd, BUFFER_IKE);
 	if (!bind_port(fd, family, IKE_PORT)) {
-		err_errno(e, RC_IO, "UDP port %u", IKE_PORT);
+		err_errno(e, RC_IO, "bind UDP port %u", IKE_PORT);
 		close(fd);
 		return RC_IO;
 	}
@@ -166,7 +166,7 @@ static enum rc open_nat(struct supervisor *s, int family, struct err *e)
 		!bind_port(esp, family, NAT_PORT) ||
 		setsockopt(esp, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) < 0 ||
 		!bind_port(ike, family, NAT_PORT)) {
-		err_errno(e, RC_IO, "UDP port %u", NAT_PORT);
+		err_errno(e, RC_IO, "bind UDP port %u", NAT_PORT);
 		goto failed;
 	}
 	rc = keep(s, PROC_DATAPLANE, RESOURCE_ESP_UDP_SOCKET, (uint32_t)family, "udp-4500", esp, e);
@@ -212,7 +212,7 @@ static enum rc tun_attach(int fd, struct err *e)
 	}
 	if (ioctl(fd, TUNSETOFFLOAD, base | TUN_F_USO4 | TUN_F_USO6) < 0 &&
 		ioctl(fd, TUNSETOFFLOAD, base) < 0)
-		return err_errno(e, RC_IO, "offloads of %s", TUN_NAME);
+		return err_errno(e, RC_IO, "set the offloads of %s", TUN_NAME);
 	return RC_OK;
 }
 
@@ -223,18 +223,18 @@ static enum rc tun_up(struct err *e)
 	enum rc rc = RC_OK;
 
 	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", TUN_NAME);
-	/* No link-local address, no router solicitations: nobody lives on the other side. */
+	/* No link-local address, no router solicitations: there is no link on the other side. */
 	int gen = open("/proc/sys/net/ipv6/conf/" TUN_NAME "/addr_gen_mode", O_WRONLY | O_CLOEXEC);
 	if (gen >= 0) {
 		if (write(gen, "1", 1) < 0)
-			log_warn("addr_gen_mode of %s: %m", TUN_NAME);
+			log_warn("set addr_gen_mode of %s: %m", TUN_NAME);
 		close(gen);
 	}
 	if (fd < 0 || ioctl(fd, SIOCSIFMTU, &r) < 0)
-		rc = err_errno(e, RC_IO, "MTU of %s", TUN_NAME);
+		rc = err_errno(e, RC_IO, "set the MTU of %s", TUN_NAME);
 	r.ifr_flags = IFF_UP;
 	if (rc == RC_OK && ioctl(fd, SIOCSIFFLAGS, &r) < 0)
-		rc = err_errno(e, RC_IO, "take %s up", TUN_NAME);
+		rc = err_errno(e, RC_IO, "bring %s up", TUN_NAME);
 	if (fd >= 0)
 		close(fd);
 	return rc;
@@ -278,7 +278,7 @@ static enum rc open_routes(struct supervisor *s, struct err *e)
 
 enum rc sockets_open(struct supervisor *s, struct err *e)
 {
-	/* A machine without IPv6 has no such sockets; that is its choice. */
+	/* A machine without IPv6 has no such sockets. */
 	bool v6 = access("/proc/net/if_inet6", F_OK) == 0;
 	enum rc rc = RC_OK;
 
@@ -300,10 +300,10 @@ static enum rc describe(int fd, const char *name, uint8_t ret_mac[6], uint16_t *
 
 	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
 	if (ioctl(fd, SIOCGIFHWADDR, &r) < 0)
-		return err_errno(e, RC_IO, "link address of %s", name);
+		return err_errno(e, RC_IO, "read the link address of %s", name);
 	memcpy(ret_mac, r.ifr_hwaddr.sa_data, 6);
 	if (ioctl(fd, SIOCGIFMTU, &r) < 0)
-		return err_errno(e, RC_IO, "MTU of %s", name);
+		return err_errno(e, RC_IO, "read the MTU of %s", name);
 	*ret_mtu = (uint16_t)MIN_OF(r.ifr_mtu, UINT16_MAX);
 	return RC_OK;
 }
@@ -328,7 +328,7 @@ enum rc packet_socket(
 				   !set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) ||
 				   /* the only place where a VLAN tag is seen */
 				   !set(fd, SOL_PACKET, PACKET_AUXDATA, 1)))
-		rc = err_errno(e, RC_IO, "options of the socket for %s", name);
+		rc = err_errno(e, RC_IO, "set the options of the socket for %s", name);
 	if (rc == RC_OK && bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
 		rc = err_errno(e, RC_IO, "bind to %s", name);
 	if (rc != RC_OK) {

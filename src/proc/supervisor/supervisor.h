@@ -1,12 +1,13 @@
 /*
- * plaingated: opens what needs privilege, measures executables, starts them, hands things out, restarts what
- * dies, and keeps the kernel from forwarding behind the data plane's back. It parses nothing that a stranger
- * sent. One thread, ipc/loop.h.
+ * plaingated: opens what needs privilege, measures executables, starts them, hands resources over, restarts
+ * processes that end, and keeps the kernel from forwarding past the data plane. It parses nothing that comes
+ * from a network. One thread, ipc/loop.h.
  *
+ *   options.h     the options of its command line
  *   main.c        options, the lock, signals, the end
  *   notify.c      tells the service manager that the filter stands
  *   answers.c     the file of known answers, measured and sealed for the keeper
- *   children.c    lives: measured, entered, started, ready, dead, started again
+ *   children.c    the life of each process: measured, entered, started, ready, ended, restarted
  *   entered.c     executables whose start the ledger has, kept for the next start
  *   launch.c      executables measured once; one start: fork, execute
  *   handover.c    links between processes and resources for them
@@ -15,9 +16,11 @@
  *   interfaces.c  the zones' interfaces as they come and go
  *   links.c       sub-interfaces and their parents
  *   kernel.c      sysctls
- *   filter.c      nftables: the ingress filter; filter_text.c makes its text
- *   routes.c      the host's own routes into tunnels; neighbours; host_routes.c says which routes; netlink.c
- *                 talks to the kernel
+ *   filter.c      nftables: the ingress filter
+ *   filter_text.c its text
+ *   routes.c      the host's own routes into tunnels; neighbours
+ *   host_routes.c which routes these are
+ *   netlink.c     requests to the kernel
  *   snapshot.c    a configuration arrives
  *   witnesses.c   connections to the ledger's witnesses, and their list for the next start
  *   names.c       sockets to the machine's name servers, for the courier
@@ -49,7 +52,7 @@ enum life {
 	LIFE_ENTERING, /* measured; the ledger's receipt for its start is awaited */
 	LIFE_STARTING, /* executed; READY is awaited */
 	LIFE_READY,
-	LIFE_BACKOFF, /* died; the timer starts it again */
+	LIFE_BACKOFF, /* it ended; the timer restarts it */
 };
 
 struct measured {
@@ -65,23 +68,23 @@ struct child_process {
 	enum life life;
 	pid_t pid; /* 0: none */
 	struct port port;
-	struct watch log;   /* what it says on its standard error */
+	struct watch log;   /* its standard error */
 	struct timer timer; /* back-off, or the wait for READY */
 	struct measured measured;
-	bool was_entered; /* the ledger has its start, or will: a restart need not wait */
+	bool was_entered; /* the ledger has its start, or will have it: a restart need not wait */
 	uint64_t starts;
 	mono_ns since;	 /* start, or death */
 	mono_ns delay;	 /* the last back-off */
 	unsigned deaths; /* in a row, of the data plane */
 	bool killed;	 /* by us: a broken link, or no READY */
-	char why[200];	 /* it is not ready, for `show status` */
+	char why[200];	 /* why it is not ready, for `show status` */
 	/* connections that were opened for it in this second, and questions for name servers */
 	mono_ns connects_since;
 	unsigned connects;
 };
 
 /* Something opened here that a process may hold. */
-struct held {
+struct open_resource {
 	enum proc holder;
 	int fd; /* -1: free */
 	struct msg_resource m;
@@ -108,7 +111,7 @@ struct supervisor {
 	struct options options;
 	struct loop loop;
 	struct child_process children[PROC_COUNT]; /* by enum proc; services only */
-	struct held resources[RESOURCES_MAX];
+	struct open_resource resources[RESOURCES_MAX];
 	struct ledger_client ledger;
 	struct timer tick;
 	struct watch signals, links, keys;
@@ -147,7 +150,7 @@ static inline bool proc_is_service(enum proc id)
 }
 
 /* notify.c */
-/* To systemd: what is ordered behind this service may begin. Nothing where nobody waits for it. */
+/* Tells systemd that what is ordered after this service may begin; nothing without a service manager. */
 void service_ready(void);
 
 /* answers.c */
@@ -169,19 +172,19 @@ void entered_keep(struct child_process *c);
 
 /* launch.c */
 /* Copies and hashes the file; ret_measured->fd stays -1 on an error. */
-enum rc measure(const char *path, struct measured *ret_measured, struct err *e);
+enum rc measured_read(const char *path, struct measured *ret_measured, struct err *e);
 void measured_done(struct measured *m);
 /* Forks and executes; on RC_OK c->pid stands and its port is open. */
-enum rc launch(struct child_process *c, struct err *e);
+enum rc child_launch(struct child_process *c, struct err *e);
 
 /* handover.c */
-void hand_over(struct child_process *c);
+void child_give_all(struct child_process *c);
 /* Takes fd over, also on failure (-1). Gives it to its holder when that runs. */
 int resource_add(
 	struct supervisor *s, enum proc holder, enum resource kind, uint32_t index, const char *name, int fd);
-struct held *resource_find(struct supervisor *s, enum resource kind, uint32_t index);
-void resource_give(struct supervisor *s, struct held *r);
-void resource_remove(struct supervisor *s, struct held *r);
+struct open_resource *resource_find(struct supervisor *s, enum resource kind, uint32_t index);
+void resource_give(struct supervisor *s, struct open_resource *r);
+void resource_remove(struct supervisor *s, struct open_resource *r);
 
 /* directories.c */
 enum rc directories_open(struct supervisor *s, struct err *e);
@@ -205,7 +208,7 @@ void links_describe(struct supervisor *s, struct zone_interface *list, size_t n)
 
 /* kernel.c */
 enum rc kernel_no_forwarding(struct err *e);
-enum rc kernel_tracking(struct err *e); /* behind filter_begin() */
+enum rc kernel_tracking(struct err *e); /* after filter_begin() */
 void kernel_settings(struct supervisor *s);
 
 /* filter.c, filter_text.c */
@@ -215,9 +218,9 @@ bool interface_name_ok(const char *name);
 size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	const struct zone_interface *interfaces, size_t n);
 enum rc filter_apply(struct supervisor *s, struct err *e);
-/* Sets it again when somebody else changed rule sets; looked at once a second. */
+/* Sets it again when another program changed rule sets; checked once a second. */
 void filter_keep(struct supervisor *s);
-/* Before the first configuration: closed. A rule set of a supervisor before stays until it comes. */
+/* Before the first configuration: closed. The rule set of a previous supervisor stays until then. */
 enum rc filter_begin(struct supervisor *s, struct err *e);
 enum rc filter_flush(struct err *e);
 
@@ -238,7 +241,7 @@ void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence);
 void witnesses_give(struct supervisor *s, struct child_process *to);
 /* Connections and questions about names are few: RC_LIMIT beyond. */
 enum rc connects_limit(struct child_process *from, struct err *e);
-/* A socket of this type whose connection is under way: whoever gets it finds out whether it comes to be. -1. */
+/* A socket of this type whose connection is in progress: its holder finds out how that ends. -1: error. */
 int connect_begin(const struct endpoint *to, int type, struct err *e);
 void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
 

@@ -1,8 +1,8 @@
 /*
  * The ledger's witnesses: the ledger has no network and the courier has none, so connections to them are
- * opened here, to those of the configuration and to nobody else. Where a witness has a name, its address is
- * what the courier says that the name servers said; its port is the configuration's. Their list is kept in a
- * file, because the ledger must ask them before the first configuration of a start is there.
+ * opened here, to those of the configuration and to no other host. Where a witness has a name, its address is
+ * the one that the courier got from the name servers; its port is the configuration's. Their list is kept in a
+ * file, because the ledger must ask them before the first configuration of a start arrives.
  */
 #include "base/log.h"
 #include "base/url.h"
@@ -66,7 +66,7 @@ static enum rc keep(const struct supervisor *s, struct err *e)
 	return RC_OK;
 }
 
-/* Opened anew each time: an update of the list puts another file in its place. */
+/* Opened each time: an update of the list puts another file in its place. */
 static void authorities_give(struct child_process *courier)
 {
 	const struct msg_resource m = { .kind = RESOURCE_AUTHORITIES, .name = AUTHORITIES };
@@ -78,7 +78,7 @@ static void authorities_give(struct child_process *courier)
 		return;
 	}
 	if (ipc_send_RESOURCE(&courier->port.link, 0, &m, fd) != RC_OK)
-		log_warn("the list of authorities was not handed to the courier");
+		log_warn("the list of authorities was not handed over to the courier");
 	close(fd);
 }
 
@@ -89,7 +89,7 @@ void witnesses_give(struct supervisor *s, struct child_process *to)
 	if (to->id == PROC_COURIER)
 		authorities_give(to);
 	if (ipc_send_WITNESSES(&to->port.link, 0, &s->evidence) != RC_OK)
-		log_warn("the list of witnesses was not handed to the %s", proc_name(to->id));
+		log_warn("the list of witnesses was not handed over to the %s", proc_name(to->id));
 }
 
 void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence)
@@ -100,7 +100,7 @@ void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence)
 		return;
 	s->evidence = *evidence;
 	if (keep(s, &e) != RC_OK)
-		log_error("%s: the next start asks the witnesses of before", e.text);
+		log_error("%s; the next start asks the previous witnesses", e.text);
 	witnesses_give(s, child_of(s, PROC_LEDGER));
 	witnesses_give(s, child_of(s, PROC_COURIER));
 }
@@ -135,8 +135,8 @@ static bool is_own(const struct ip_addr *a)
 	return own;
 }
 
-/* Nobody else's address: this machine's own services, what is on its links alone (a cloud's service for its
- * machines is), groups and mapped addresses are none that a name of the network may lead to. */
+/* A name may not lead to this machine's own services, to its links alone (where a cloud has a service for its
+ * machines), to groups or to mapped addresses. */
 static bool is_elsewhere(const struct ip_addr *a)
 {
 	static const uint8_t zeros[12], mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -167,8 +167,7 @@ static bool by_url(const struct supervisor *s, const struct endpoint *to)
 	return false;
 }
 
-/* Somebody else in the ledger or the courier must not keep the supervisor busy, nor use up what is the other
- * one's. */
+/* A compromised ledger or courier must not keep the supervisor busy, nor use up the other one's share. */
 enum rc connects_limit(struct child_process *from, struct err *e)
 {
 	mono_ns now = from->supervisor->loop.now;
@@ -179,7 +178,7 @@ enum rc connects_limit(struct child_process *from, struct err *e)
 	}
 	return ++from->connects <= CONNECTS_EACH_SECOND
 		       ? RC_OK
-		       : err_add(e, RC_LIMIT, "too many connections in a second");
+		       : err_add(e, RC_LIMIT, "more than %d connections in a second", CONNECTS_EACH_SECOND);
 }
 
 int connect_begin(const struct endpoint *to, int type, struct err *e)
@@ -221,7 +220,7 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 		if (from->id == PROC_COURIER ? by_url(s, to) : by_address(s, to))
 			fd = connect_begin(to, SOCK_STREAM, &e);
 		else
-			err_add(&e, RC_DENIED, "%s is no witness of the configuration",
+			err_add(&e, RC_DENIED, "%s is not a witness of the configuration",
 				endpoint_text(at, to));
 	}
 	if (fd >= 0) {
