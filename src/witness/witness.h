@@ -19,13 +19,13 @@
  */
 /* clang-format off */
 #define WITNESS_STATUSES(S)	/* id, HTTP status, when */								\
-	S(COSIGNED,       200, "the body holds the cosignature")							\
+	S(COSIGNED,       200, "the body contains the cosignature")							\
 	S(MALFORMED,      400, "the old size is larger than the checkpoint's, or the body is malformed")		\
-	S(WRONG_KEY,      403, "no signature by a key that is trusted for the origin, or a wrong one")			\
+	S(WRONG_KEY,      403, "no signature, or an invalid one, by a key that is trusted for the origin")			\
 	S(UNKNOWN_LOG,    404, "the origin is unknown")									\
-	S(CONFLICT,       409, "the old size is not the one that was cosigned last; the body holds that one")		\
-	S(INCONSISTENT,   422, "the proof does not prove, or roots differ that must be equal")				\
-	S(STORE_FAILED,   500, "the checkpoint could not be kept, so it is not cosigned")				\
+	S(CONFLICT,       409, "the old size is not the one that was cosigned last; the body contains that one")		\
+	S(INCONSISTENT,   422, "the proof does not prove, or roots that must be equal differ")				\
+	S(STORE_FAILED,   500, "the checkpoint could not be stored, so it is not cosigned")				\
 	S(CLOCK_BEHIND,   503, "the clock is far behind what was signed before")
 /* clang-format on */
 
