@@ -97,7 +97,7 @@ class Sites:
         return self.lab["hq"].run(f"plaingate {words}")
 
     def child_spis(self):
-        """What strongSwan has installed: the two must agree crosswise."""
+        """What strongSwan has installed: the two must match crosswise."""
         return {(child["spi_in"], child["spi_out"]) for _, children in self.swan.sas() for child in children if child["state"] == "INSTALLED"}
 
     def our_spis(self):

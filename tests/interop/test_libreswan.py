@@ -75,7 +75,7 @@ def test_established(sites, initiator):
     both = sites()
     both.start_from(initiator)
     assert len(both.entries("ike_sa_up")) == 1 and not both.entries("handshake_refused")
-    # Where its kernel takes no child SA, libreswan refuses ours, and asks for one and deletes it again and again: the IKE SA outlives that.
+    # If its kernel accepts no child SA, libreswan refuses ours, and repeatedly asks for one and deletes it: the IKE SA survives that.
     before = both.established()[0]["spi_i"]
     if initiator == "libreswan":
         wait_for(lambda: both.entries("sa_install"), 10, "a child SA")

@@ -1,4 +1,4 @@
-"""Plaingate's one tunnel of two networks on each side, against a peer that has a child SA for each pair of networks, as policy-based
+"""Plaingate's single tunnel with two networks on each side, against a peer that has a child SA for each pair of networks, as policy-based
 gateways do (strongSwan with four children): each pair carries its own traffic, whoever begins.
 """
 import itertools
@@ -56,7 +56,7 @@ def test_each_pair_has_its_own(pairs):
     for _ in range(2):
         for here, there in PAIRS:
             assert answered(both, here, there), f"{here} to {there}: {show(both.lab, 'hq', 'ipsec')}"
-    # A rekey keeps each pair what it is.
+    # A rekey keeps each pair as it is.
     both.lab["hq"].run("plaingate ike rekey-child branch")
     time.sleep(1)
     wait_for(lambda: len([row for row in show(both.lab, "hq", "ipsec") if row["state"] == "active"]) >= 4, 10, "the rekeyed children", pause=0.2)

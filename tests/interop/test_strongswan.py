@@ -27,7 +27,7 @@ def test_established_and_carries_data(sites, auth, cipher, initiator):
     assert both.settled(), (both.child_spis(), both.our_spis())
     kinds = {entry["type"] for entry in ledger_entries(both.lab, "hq")}
     assert {"ike_sa_up", "sa_install"} <= kinds
-    # Our key proves us to somebody who has not proven himself only when we begin; else the peer's proof comes first.
+    # We authenticate to a peer that has not authenticated itself only if we begin; otherwise the peer's authentication comes first.
     assert ("key_used" in kinds) == (initiator == "plaingate")
 
 
@@ -74,7 +74,7 @@ def test_rekeys_one_after_the_other(sites):
 
 @pytest.mark.parametrize("what", ["child", "ike"])
 def test_both_rekey_at_once(sites, what):
-    """Both sides are told to rekey at the same moment, again and again: they come to the same verdict, and nothing is lost."""
+    """Both sides are told to rekey at the same moment, repeatedly: they come to the same result, and nothing is lost."""
     both = sites()
     both.start_from("plaingate")
     theirs, ours = ("--rekey --child lan", "ike rekey-child branch") if what == "child" else ("--rekey --ike hq", "ike rekey branch")
@@ -145,7 +145,7 @@ def test_delete(sites, by):
 
 
 def test_our_dead_peer_detection(sites):
-    """strongSwan vanishes without a word; hq notices, and the tunnel comes back with it."""
+    """strongSwan disappears silently; hq notices, and the tunnel comes back with it."""
     both = sites(hq_dpd=2)
     both.start_from("plaingate")
     with flowing(both) as udp:
@@ -169,7 +169,7 @@ def test_their_dead_peer_detection_is_answered(sites):
 
 
 def test_refusals_say_why(sites):
-    """strongSwan offers what hq does not take; hq's ledger says what was offered and what would have been taken."""
+    """strongSwan proposes what hq does not accept; hq's ledger says what was proposed and what would have been accepted."""
     both = sites()
     text = both.swan.config.read_text()
     both.swan.load(text.replace("aes256gcm16-prfsha384-x25519", "aes128gcm16-prfsha256-ecp256"))

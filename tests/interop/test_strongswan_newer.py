@@ -1,5 +1,5 @@
-"""Plaingate at hq against strongSwan of the next Debian release at the branch, which runs in a root of its own: it offers hybrid key
-exchange with ML-KEM (RFC 9370), which this gateway does not have, and children for each processor (RFC 9611).
+"""Plaingate at hq against strongSwan of the next Debian release at the branch, which runs in a root directory of its own: it offers hybrid
+key exchange with ML-KEM (RFC 9370), which this gateway does not have, and child SAs per processor (RFC 9611).
 """
 import time
 
@@ -82,7 +82,7 @@ def test_a_peer_that_offers_a_hybrid_first_and_a_plain_exchange_second(sites, ro
 
 
 def test_a_peer_that_demands_a_hybrid_exchange_is_refused_in_plain_words(sites, root):
-    """With ML-KEM demanded there is no tunnel, and the ledger names what was offered."""
+    """If ML-KEM is required there is no tunnel, and the ledger names what was proposed."""
     both = sites(root=root)
     offering(both, HYBRID)
     with pytest.raises(LabError):
@@ -93,7 +93,7 @@ def test_a_peer_that_demands_a_hybrid_exchange_is_refused_in_plain_words(sites, 
 
 
 def test_a_peer_with_a_child_for_each_processor(sites, root):
-    """RFC 9611: the peer asks for more children with the same selectors; what the gateway does with them loses nothing."""
+    """RFC 9611: the peer requests more child SAs with the same selectors; whatever the gateway does with them, nothing is lost."""
     both = sites(root=root)
     text = both.swan.config.read_text()
     both.swan.load(text.replace("dpd_action = clear", "dpd_action = clear\n\t\t\t\tper_cpu_sas = yes"))

@@ -12,7 +12,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module")
 def lab():
-    """The lab two-sites of its own for each file of tests, with its tunnel up. Its ledgers must verify in the end."""
+    """A lab two-sites for each test file, with its tunnel up. Its ledgers must verify at the end."""
     assert os.geteuid() == 0, "the lab needs root"
     two_sites = own_lab("pgt")
     two_sites.up("on")

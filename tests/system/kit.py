@@ -1,4 +1,4 @@
-"""What the system tests look at a running lab with: tables, captures, streams of numbered packets, memory of processes."""
+"""How the system tests observe a running lab: tables, captures, streams of numbered packets, memory of processes."""
 import json
 import os
 import re
@@ -22,14 +22,14 @@ PROCESSES = ("keeper", "ike", "dataplane", "ledger", "control", "entropy", "cour
 
 
 def own_lab(name, kind=TwoSites):
-    """A lab of this run alone, so that another run beside it does not meet it. What a run left that was killed is taken down first."""
+    """A lab for this run only, so that parallel runs do not collide. What a killed run left behind is taken down first."""
     for left in (ROOT / "lab/.state").glob(f"{name}-[0-9]*"):
         if not os.path.exists(f"/proc/{left.name.rsplit('-', 1)[1]}"):
             kind(f"{left.name}-").down()
     return kind(f"{name}-{os.getpid()}-")
 
 
-# --- the gateway's own words ---
+# --- what the gateway reports ---
 
 def show(lab, gateway, table, *options):
     return lab.show(gateway, table, *options)
@@ -58,7 +58,7 @@ def processes(lab, gateway):
 
 
 def host_pid(node, pid):
-    """This machine's number of a process that the node knows as `pid`."""
+    """The pid on this machine of the process that has this pid on the node."""
     ours = os.stat(f"/proc/{node.holder()}/ns/pid").st_ino
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -67,7 +67,7 @@ def host_pid(node, pid):
                     numbers = re.search(r"^NSpid:\s+(.*)$", Path(f"/proc/{entry}/status").read_text(), re.M)[1].split()
                     if int(numbers[-1]) == pid:
                         return int(entry)
-            except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended meanwhile, or nobody's we know
+            except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended meanwhile, or unknown
                 continue
     raise LabError(f"{node.name} has no process {pid}")
 
@@ -79,7 +79,7 @@ def verify_ledger(lab, gateway):
 
 
 def config_of(gateway, *changes):
-    """The lab's own configuration with (old, new) replaced; each must be there."""
+    """The lab's configuration with each (old, new) replaced; each old text must occur."""
     text = (CONFIGS / f"{gateway}.conf").read_text(encoding="utf-8")
     for old, new in changes:
         assert old in text, f"{gateway}.conf holds no {old!r}"
@@ -87,14 +87,14 @@ def config_of(gateway, *changes):
     return text
 
 
-# --- what passes on a link ---
+# --- captures ---
 
 class Capture:
-    """tcpdump on a node's interface while the block runs; afterwards frames, lines and a search."""
+    """tcpdump on a node's interface during the block; afterwards frames, lines and a search."""
     made = 0
 
     def __init__(self, lab, node, interface, filter_="", octets=0):
-        """octets: of each packet at the most, 0 for all; many small packets fit the kernel's buffer only so."""
+        """octets: maximum captured of each packet, 0 for all; many small packets fit the kernel's buffer only with a limit."""
         Capture.made += 1
         self.octets = octets
         self.node, self.interface, self.filter = lab[node], interface, filter_
@@ -156,7 +156,7 @@ SO_RCVBUFFORCE = 33  # not in Python's socket
 
 
 class UdpStream:
-    """Numbered datagrams from one node to another at a steady rate, each answered: what is lost, and for how long nothing came."""
+    """Numbered datagrams from one node to another at a steady rate, each answered: what is lost, and the longest pause between answers."""
 
     def __init__(self, lab, source, sink, address, port=5201, rate=500, size=200):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -181,13 +181,13 @@ class UdpStream:
         self.stop()
 
     def stop(self, drain=0.5):
-        """Sends no more, waits for what is on its way; for several streams at once, when each has been told to send no more before."""
+        """Stops sending and waits for what is in flight; for several streams, stop each before waiting."""
         if self.running:
             self.sending = False
             self.threads[0].join()
             self.stopped = self.stopped or time.monotonic()
             time.sleep(max(self.stopped + drain - time.monotonic(), 0))
-            # On a busy machine what is not lost may come later still.
+            # On a busy machine, packets that are not lost may arrive even later.
             while self.lost() and time.monotonic() < self.stopped + drain + 3:
                 time.sleep(0.05)
             self.running = False
@@ -199,7 +199,7 @@ class UdpStream:
     sending, stopped = True, None
 
     def hush(self):
-        """Sends no more."""
+        """Stops sending."""
         self.sending = False
         self.threads[0].join()
         self.stopped = time.monotonic()
@@ -240,14 +240,14 @@ class UdpStream:
         wait_for(lambda: len(self.answered) >= before + 20, timeout, "answers of the UDP stream", pause=0.02)
 
     def lost(self):
-        """Numbers that got no answer."""
+        """Numbers without an answer."""
         return [n for n in range(len(self.sent)) if n not in self.answered]
 
     def twice(self):
         return [n for n, times in list(self.arrived.items()) if len(times) > 1]
 
     def longest_silence(self):
-        """Seconds between two answers at the most."""
+        """The longest time between two answers, in seconds."""
         times = sorted(at for all_ in self.answered.values() for at in all_)
         return max((b - a for a, b in zip(times, times[1:])), default=float("inf"))
 
@@ -315,7 +315,7 @@ class TcpStream:
         self.listener.close()
 
     def abandon(self):
-        """Ends both threads at once, of a connection that cannot move any more."""
+        """Ends both threads at once, for a connection that is stuck."""
         self.running = False
         for s in (self.out, self.server):
             try:
@@ -335,7 +335,7 @@ class TcpStream:
 # --- single connections and frames ---
 
 def connect(lab, node, address, port, timeout=3, bind=None):
-    """A connected socket of the node, or the exception that came instead."""
+    """A connected socket of the node, or the exception raised instead."""
     s = lab[node].socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     s.settimeout(timeout)
     try:
@@ -372,15 +372,15 @@ def send_frames(lab, node, frames, interface="eth0"):
 # --- memory of a process ---
 
 def holes_left_out(pid, span, offset, size):
-    """Where a mapped file of memory has contents, as (first, last) from the mapping's start. Its holes were never written; reading them
-    through the process would fill them."""
+    """The ranges of a memory-mapped file that have contents, as (first, last) from the start of the mapping. Holes were never written;
+    reading them through the process would fill them."""
     file = os.open(f"/proc/{pid}/map_files/{span}", os.O_RDONLY)
     try:
         at = offset
         while at < offset + size:
             try:
                 first = os.lseek(file, at, os.SEEK_DATA)
-            except OSError:  # nothing behind it
+            except OSError:  # nothing after it
                 return
             if first >= offset + size:
                 return
@@ -391,8 +391,8 @@ def holes_left_out(pid, span, offset, size):
 
 
 def memory(pid, own_only=False, shared_only=False):
-    """Every readable part of a process's memory, as (start, octets); own_only: what it can write and what is no file's; shared_only:
-    files of memory that other processes may have as well."""
+    """Every readable part of a process's memory, as (start, octets); own_only: writable and not backed by a file; shared_only: memory
+    files that other processes may share."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             span, rights, offset, _, _, *name = line.split()
@@ -418,7 +418,7 @@ def memory(pid, own_only=False, shared_only=False):
 
 
 def memory_holds(pid, secrets):
-    """Which of {name: octets} stand in the process's memory. Parts are searched with an overlap, so none is missed at an edge."""
+    """Which of {name: octets} occur in the process's memory. Parts are searched with an overlap, so that none is missed at a boundary."""
     longest = max(len(s) for s in secrets.values())
     found, tail, expected = set(), b"", None
     for start, part in memory(pid):
@@ -431,7 +431,7 @@ def memory_holds(pid, secrets):
 # --- the ledger's files ---
 
 def bundle_entries(data):
-    """The entries of a bundle: each behind its length in two octets."""
+    """The entries of an entry bundle: each preceded by its length in two octets."""
     at = 0
     while at + 2 <= len(data):
         n = struct.unpack_from("!H", data, at)[0]
@@ -454,7 +454,7 @@ def journal_records(data):
 
 
 def ledger_directory(lab, gateway):
-    """Where this machine sees the gateway's ledger; it stays there when the gateway is stopped."""
+    """The path of the gateway's ledger on this machine; it remains when the gateway is stopped."""
     return Path(f"/proc/{lab[gateway].holder()}/root") / show(lab, gateway, "ledger")[0]["directory"].lstrip("/")
 
 
@@ -463,8 +463,8 @@ def ledger_entries(lab, gateway):
 
 
 def entries_in(directory):
-    """The entries as objects: those laid out as tiles, and behind them those of the journal. The journal is read first: what is
-    taken out of it meanwhile is in the tiles then."""
+    """The entries as objects: first those in the tiles, then those in the journal. The journal is read first: what is removed from it
+    meanwhile is then in the tiles."""
     entries, bundles = [], {}
     journal = (directory / "journal").read_bytes() if (directory / "journal").exists() else b""
     for file in (p for p in (directory / "tile/entries").rglob("*") if p.is_file() and not p.name.endswith((".new", ".tmp"))):

@@ -1,5 +1,5 @@
-"""Somebody on the Internet between the gateways: packets repeated, altered, made up. Nothing of it arrives, each has its counter, no
-process dies of it, and traffic flows."""
+"""An attacker on the Internet between the gateways: replayed, altered and forged packets. None of them arrives, each is counted, no
+process dies, and traffic flows."""
 import os
 import random
 import struct
@@ -25,7 +25,7 @@ def lab():
 
 @pytest.fixture(scope="module")
 def sealed(lab):
-    """Whole frames of branch's sealed packets on their way to hq, as they left the router, of three echo answers."""
+    """Whole frames of branch's ESP packets to hq, as they left the router, of three echo answers."""
     with Capture(lab, "internet", "hq0", f"dst host {HQ_WAN} and udp port 4500") as seen:
         lab["host-a"].run(f"ping -c 3 -i 0.1 -W 2 {HOST_B}")
     frames = [frame for _, frame in seen.frames() if frame[42:46] != bytes(4)]
@@ -34,7 +34,7 @@ def sealed(lab):
 
 
 def attack(lab, frames, reason, least):
-    """Sends them to hq from the router; they must be counted under the reason, and nothing may reach the LAN."""
+    """Sends them to hq from the router; they must be counted under the drop reason, and nothing may reach the LAN."""
     before = counter(lab, "hq", reason)
     with Capture(lab, "host-a", "eth0", f"icmp and src {HOST_B}") as seen:
         send_frames(lab, "internet", frames, "hq0")
@@ -43,7 +43,7 @@ def attack(lab, frames, reason, least):
 
 
 def changed(frame, at, octets):
-    """The frame with octets in place of others of its ESP packet, and without a UDP checksum."""
+    """The frame with octets of its ESP packet replaced, and without a UDP checksum."""
     data = bytearray(frame)
     data[42 + at:42 + at + len(octets)] = octets
     data[40:42] = bytes(2)
@@ -55,7 +55,7 @@ def test_repeated(lab, sealed):
 
 
 def test_altered(lab, sealed):
-    """One bit of each part, under numbers that were not used yet."""
+    """One bit of each part, with sequence numbers that were not used yet."""
     frames = []
     for n, at in enumerate((8, 16, 40, len(sealed[0]) - 42 - 1)):  # the IV, the first and a middle octet, the tag
         frame = changed(sealed[0], 4, struct.pack("!I", 100000 + n))
@@ -68,7 +68,7 @@ def test_unknown(lab, sealed):
 
 
 def test_far_ahead_numbers_do_not_move_the_window(lab, sealed):
-    """A forged high number must not make true packets look old."""
+    """A forged high sequence number must not make genuine packets look old."""
     with UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
         udp.wait_flowing()
         attack(lab, [changed(frame, 4, b"\x7f\xff\xff\xf0") for frame in sealed], "esp-auth", 3)
@@ -86,7 +86,7 @@ def test_truncated(lab, sealed):
 
 
 def test_clear_packets_inside_of_the_marker_and_garbage(lab):
-    """Noise to both ports of IKE, with and without the marker: no process dies, the tunnel stays, the peer is not talked out of it."""
+    """Random datagrams to both IKE ports, with and without the marker: no process dies, the tunnel stays up, and the peer is unaffected."""
     from scapy.all import IP, UDP, Ether, Raw
     noise = random.Random(7)
     before, spis = {g: processes(lab, g) for g in GATEWAYS}, {row["spi_in"] for row in show(lab, "hq", "ipsec")}
@@ -135,7 +135,7 @@ def test_unprotected_delete_ends_nothing(lab):
 
 
 def test_many_that_begin_a_handshake(lab):
-    """Strangers by the thousand send IKE_SA_INIT; ike answers with cookies or not at all, and a rekey of the true peer goes through."""
+    """Thousands of strangers send IKE_SA_INIT; ike answers with cookies or not at all, and a rekey with the real peer succeeds."""
     ke = struct.pack("!BBHHH", 40, 0, 40, 31, 0) + os.urandom(32)
     nonce = struct.pack("!BBH", 0, 0, 36) + os.urandom(32)
     # AES-GCM-16 with 256 bits, PRF HMAC-SHA-384, group 31: what hq's proposal says (RFC 7296 section 3.3)

@@ -1,6 +1,6 @@
-"""A biased generator of secrets on a whole gateway: its keeper was built anew (tests/biased), so that half of its ephemeral keys come from
-sixteen bits. Tunnels come up and everything looks as ever; somebody who listens has the keys of every second handshake after a moment of
-trying; and the leaves that the keeper has to open give it away to whoever has the ledger."""
+"""A biased generator of secrets on a whole gateway: its keeper was modified (tests/biased), so that half of its ephemeral keys come from
+sixteen bits. Tunnels come up and everything looks normal; a listener finds the keys of every second handshake by a short search; and the
+leaves that the keeper has to disclose expose it to anybody who has the ledger."""
 import base64
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kit import GATEWAYS, ledger_entries, own_lab, show, wait_for
 
-REKEYS = 12  # on either side a key of his with a chance of one half
+REKEYS = 12  # on either side a biased key with a probability of one half
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def lab():
 
 
 def exchanges(lab, gateway):
-    """The public values of IKE's key exchanges, as their leaves name them: of X25519, which stands last in a leaf."""
+    """The public values of IKE's key exchanges as given by their leaves: of X25519, which is last in a leaf."""
     return [base64.b64decode(entry["body"]["leaf"])[-32:] for entry in ledger_entries(lab, gateway)
             if entry["type"] in ("ike_sa_up", "ike_sa_rekeyed")]
 

@@ -1,5 +1,6 @@
-"""A machine of Debian 13 under its own kernel and systemd, Plaingate from its packages: installed by apt, booted closed and booted with a
-configuration, killed, taken away. The tests are one story, in this order. What an observer on the wire sees counts, not what the machine says."""
+"""A Debian 13 machine with its own kernel and systemd, and Plaingate from packages: installed by apt, booted closed and booted with a
+configuration, killed, removed. The tests form one sequence, in this order. What counts is what an observer on the wire sees, not what the
+machine reports."""
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from kit import PROCESSES, LabError, connect, listener, wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
-PORT = 2222  # nobody listens there: from its first address on the kernel answers by a reset, where nothing keeps the call from it
+PORT = 2222  # nothing listens there: once it has an address the kernel answers with a reset, unless the call is filtered
 LAN, WAN = CARDS
 SITE = f"""
 zones {{
@@ -58,8 +59,8 @@ def machine():
 
 
 class Wire:
-    """Calls the machine's port from a neighbour, again and again, and looks on the wire at what the machine sends: `seen`, when it sent
-    anything, `answers`, when it answered from that port."""
+    """Calls the machine's port from a neighbour repeatedly, and observes on the wire what the machine sends: `seen`, times when it sent
+    anything; `answers`, times when it answered from that port."""
 
     def __init__(self, machine, node, card):
         self.machine, self.node, self.address = machine, node, f"10.9.{card}.1"
@@ -143,7 +144,7 @@ def test_it_boots_closed_without_a_configuration(machine):
         wait_for(lambda: lan.answers and wan.answers, 60, "answers before")
         went = time.monotonic()
         machine.reboot()
-        for node, card in CARDS:  # the addresses are there, and what the machine begins itself has its answers
+        for node, card in CARDS:  # the addresses are configured, and connections that the machine begins are answered
             assert f"10.9.{card}.1/24" in machine.run(f"ip -br address show eth{card - 1}")
             with listener(machine, node, PORT):
                 machine.run(f"timeout 60 bash -c 'until : </dev/tcp/10.9.{card}.2/{PORT}; do sleep 1; done'")

@@ -1,4 +1,4 @@
-"""Commits: a good one acts and stands in the ledger before; a bad one changes nothing."""
+"""Commits: a valid one takes effect and is in the ledger before; an invalid one changes nothing."""
 import hashlib
 import os
 import signal
@@ -6,7 +6,7 @@ import signal
 import pytest
 from kit import HOST_B, WEB, TcpStream, config_of, connect, hits, ledger_entries, listener, processes, show, verify_ledger, wait_for
 
-BAD = {  # what stands there, what is put in its place, the word in it that is wrong, what is said about it
+BAD = {  # the original text, its replacement, the word in it that is wrong, the error message
     "syntax": ("zones {", "zones {{", "{", "found '{', expected one of: zone, }"),
     "unknown keyword": ("host-inbound [ ike ping ];", "host-inbounds [ ike ping ];", "host-inbounds",
                         "expected one of: interfaces, host-inbound, host-inbound-log, tcp-rst, }; did you mean 'host-inbound'?"),
@@ -21,7 +21,7 @@ BAD = {  # what stands there, what is put in its place, the word in it that is w
 
 
 def place_of(text, changed, word):
-    """Line and column of the word, the last one of its kind in what was changed."""
+    """Line and column of the word, at its last occurrence in the changed text."""
     at = text.index(changed) + changed.rindex(word) if word in changed else text.index(word, text.index(changed) + len(changed))
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
@@ -78,7 +78,7 @@ NOT_ONE_INTERFACE = {"empty": "", "comments": "# cut by a full disk\n/* and more
 
 
 def piped(lab, text, *command):
-    """As from a generator of configurations."""
+    """As a configuration generator would produce it."""
     return lab["hq"].run(["sh", "-c", 'printf %s "$1" | { shift; "$@"; }', "sh", text, "plaingate", *command, "-"], check=False)
 
 
@@ -111,7 +111,7 @@ def test_all_is_closed_when_it_is_meant(lab):
     lab.wait_for_tunnel()
 
 
-# One connection, as sshd holds it, and below it the commit, with nothing left of the environment.
+# One connection, held as sshd does, and the commit as its descendant, with an empty environment.
 SSHD = """import os, socket, subprocess, sys
 server = socket.create_server(("::", int(sys.argv[2])), family=socket.AF_INET6, dualstack_ipv6=True)
 print("listening", flush=True)
@@ -155,7 +155,7 @@ def test_who_commits_is_not_cut_off_by_accident(lab, address, change, why):
 
 
 def test_sshd_on_a_port_that_own_connections_begin_from(lab):
-    """Who began the connection tells it from one of those, not its port."""
+    """It is distinguished from those by who began the connection, not by its port."""
     lab.commit("hq", config_of("hq", ("host-inbound [ ping ssh ];", "host-inbound [ ping tcp/33022 ];")), "ssh elsewhere")
     try:
         said = commit_by_connection(lab, config_of("hq"), "10.1.0.1", port=33022)
@@ -184,7 +184,7 @@ def test_ssh_connection_says_it_where_the_socket_is_not_found(lab):
 
 
 def test_what_is_not_confirmed_is_taken_back(lab):
-    """Locked out by the first commit, and by a second one that was to mend it."""
+    """Locked out by the first commit, and by a second one that was meant to repair it."""
     hq = lab["hq"]
     first, second = config_of("hq", NO_SSH), config_of("hq", NO_SSH, ("dpd 10;", "dpd 12;"))
     (hq.state / "etc/try.conf").write_text(first, encoding="utf-8")
@@ -237,7 +237,7 @@ def test_sessions_and_tunnels_outlive_a_commit(lab):
 
 
 def test_commit_is_for_root(lab):
-    """nobody may not even look."""
+    """The user nobody may not even use show."""
     file = lab["hq"].state / "etc/try.conf"
     file.write_text(config_of("hq"), encoding="utf-8")
     before = running(lab)
@@ -252,7 +252,7 @@ def test_ledger_tells_the_story(lab):
         kinds = [entry["type"] for entry in entries]
         assert kinds.index("config_commit") < kinds.index("sa_install"), "the configuration came before the tunnel"
         assert {"ledger_start", "process_start", "ike_sa_up", "sa_install"} <= set(kinds)
-        if gateway == "hq":  # the initiator proves itself first, to a peer that has not proven itself
+        if gateway == "hq":  # the initiator authenticates first, to a peer that has not authenticated itself yet
             assert kinds.index("key_used") < kinds.index("ike_sa_up")
         starts = {entry["body"]["process"]: entry["body"]["sha256"] for entry in entries if entry["type"] == "process_start"}
         assert set(starts) >= {"keeper", "ike", "dataplane", "control"} and all(len(sha) == 64 for sha in starts.values())

@@ -1,8 +1,8 @@
-"""A witness by its URL: names, TLS and HTTP through the courier, with a real front before plaingate-witness and a name server of the
-test's own. What goes wrong is said in `show ledger`, and costs cosignatures and nothing else.
+"""A witness by URL: names, TLS and HTTP through the courier, with a real front end for plaingate-witness and the test's own name server.
+Failures are reported in `show ledger`, and cost cosignatures and nothing else.
 
-On the machine `web`: plaingate-witness on a port of its own, and before it nginx under a path prefix, with certificates of an
-authority that only the gateway's list knows."""
+On the machine `web`: plaingate-witness on a port of its own, behind nginx under a path prefix, with certificates of an authority that only
+the gateway's list contains."""
 import datetime
 import hashlib
 import ipaddress
@@ -105,13 +105,13 @@ class NameServer:
         rows = b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 60, len(alias)) + alias if of_kind else b""
         rows += b"".join(b"\x05alias\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(a)) + a for a in of_kind)
         code = found if isinstance(found, int) else 0
-        # what somebody else guessed comes before it
+        # an answer forged by somebody else arrives before it
         yield struct.pack("!HHHHHH", struct.unpack_from("!H", query)[0] ^ 1, 0x8180, 1, 0, 0, 0) + question
         yield query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(of_kind) + bool(of_kind), 0, 0) + question + rows
 
 
 class Sink:
-    """Takes connections on the machine `web`; says something, or nothing, and holds them."""
+    """Accepts connections on the machine `web`, sends something or nothing, and holds them."""
 
     def __init__(self, lab, port, says=b""):
         self.listening, self.taken, self.says = lab["web"].socket(socket.AF_INET, socket.SOCK_STREAM), [], says
@@ -286,7 +286,7 @@ def test_other_ways_to_it(lab, what):
 
 
 def test_each_address_is_tried(lab):
-    """Of a name with four addresses the last one works: nobody is there, nobody listens, and our own are not asked."""
+    """Of a name with four addresses the last one works: one has no host, one no listener, and our own addresses are not contacted."""
     lab.names.records[HOST] = ["127.0.0.1", "::1", "192.0.2.1", ADDRESS]
     try:
         committed(lab, one_by(lab, url()), why="addresses")
@@ -317,7 +317,7 @@ def test_what_goes_wrong_is_said(lab, port, words):
     taken = len(front_log(lab))
     committed(lab, one_by(lab, url(port)), why=f"port {port}")
     wait_error(lab, *words)
-    # and nothing was said to a server that is not the one that was meant
+    # and nothing was sent to a server other than the intended one
     assert port == MOVED or not [line for line in front_log(lab)[taken:] if "add-checkpoint" in line and line.startswith(f"{port} ")]
 
 
@@ -354,7 +354,7 @@ def test_it_is_left_alone_for_as_long_as_it_wants(lab):
 
 
 def test_what_is_required_waits_for_the_quick_ones_alone(lab):
-    """The one by URL stalls, and is slow by its interval; the other one answers."""
+    """The witness by URL stalls, and counts as slow because of its interval; the other one answers."""
     parts = (one_by(lab, url(STALL), "interval 60"), lab.two.text(), "    quorum 1;\n    required commit;\n")
     committed(lab, *parts, why="mixed")
     begun = time.monotonic()
@@ -388,7 +388,7 @@ def connections(pid):
 
 
 def test_killed_and_back(lab):
-    """The supervisor starts it again; the ledger goes on, and what was missed is cosigned."""
+    """The supervisor restarts it; the ledger continues, and what was missed is cosigned."""
     committed(lab, one_by(lab, url()), why="before it is killed")
     wait_cosigned(lab, ["one"])
     before = processes(lab, "hq")
@@ -404,7 +404,7 @@ def test_killed_and_back(lab):
 
 
 def test_an_old_disk_is_found(lab):
-    """The start does not wait for a witness by its URL; but what it has seen ends the log all the same."""
+    """The start does not wait for a witness by URL, but what that witness has seen ends the log all the same."""
     committed(lab, one_by(lab, url()), why="before the copy")
     wait_cosigned(lab, ["one"])
     origin = show(lab, "hq", "ledger")[0]["origin"]

@@ -1,6 +1,6 @@
-"""The attack of 2015 on a whole gateway: its keeper was built anew with somebody's generator behind the nonces (tests/dual_ec). The
-listener reads the generator's state off one handshake and knows every later nonce. He gets no key, for keys come from a generator that
-shares nothing with it; and whoever looks at the ledger, or at the wire with the ledger at hand, finds it."""
+"""The attack of 2015 on a whole gateway: its keeper was rebuilt with an attacker's generator for the nonces (tests/dual_ec). The listener
+recovers the generator's state from one handshake and knows every later nonce. He gets no key, because keys come from a generator that
+shares nothing with it; and anybody who examines the ledger, or the wire together with the ledger, detects it."""
 import shutil
 import subprocess
 
@@ -14,7 +14,7 @@ DRAWS = 24  # that the listener looks ahead: those of children and rekeys are no
 
 
 class Rigged:
-    """A lab in which both gateways run the keeper that was built anew, two handshakes on the wire, and what the ledgers say."""
+    """A lab in which both gateways run the modified keeper, with two captured handshakes and the ledgers."""
 
     def __init__(self, lab, keeper):
         self.lab, self.build = lab, lab.build
@@ -46,7 +46,7 @@ class Rigged:
         return found
 
     def listen(self, seen):
-        """What he expects behind it, one text for each state that it may have been."""
+        """What he expects after it, one text for each possible state."""
         done = subprocess.run([str(self.build / "tests/dual_ec/dual_ec_listener"), seen.hex(), str(DRAWS)], capture_output=True, text=True,
                               timeout=120, check=False)
         return [bytes.fromhex(line) for line in done.stdout.split()]
@@ -78,7 +78,7 @@ def test_the_listener_knows_what_comes_and_no_key(rigged):
     assert all(value in known[0] for _, _, value in later)
     if not nonce_only:
         assert all(value in known[0] for value, _, _ in later)
-    # Had the key come from the same generator, it would stand among what he expects.
+    # If the key had come from the same generator, it would be among what he expects.
     publics = {key for _, key, _ in world.handshakes(WAN["hq"])}
     for at in range(len(known[0]) - 32):
         made = X25519PrivateKey.from_private_bytes(known[0][at:at + 32]).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -86,7 +86,8 @@ def test_the_listener_knows_what_comes_and_no_key(rigged):
 
 
 def test_the_ledger_shows_it(rigged):
-    """From the ledger alone, when an SPI is not derived. Who leaves the SPIs honest is not found by it: a nonce is not in an entry."""
+    """From the ledger alone, if an SPI is not derived. A device that leaves the SPIs honest is not detected in this way: a nonce is not in
+    an entry."""
     world, nonce_only = rigged
     for gateway in GATEWAYS:
         done = world.verified[gateway]
@@ -97,7 +98,7 @@ def test_the_ledger_shows_it(rigged):
 
 
 def test_the_ledger_and_a_capture_show_it(rigged):
-    """With what went over the wire it is found either way, by the command and by the table of visible fields."""
+    """With a capture of the wire it is detected in either case, by the command and by the table of visible fields."""
     world, nonce_only = rigged
     for gateway in GATEWAYS:
         done = world.compared[gateway]

@@ -1,5 +1,5 @@
-"""Evidence of a real gateway for somebody else: a bundle about some time, a ledger that a web server offers while it is written to, and old
-entries in an archive. What is checked here is checked outside of the gateway, by the program alone."""
+"""Evidence of a real gateway for a third party: a bundle about a period, a ledger that a web server offers while it is written to, and old
+entries in an archive. Everything is verified outside the gateway, by the program alone."""
 import hashlib
 import html
 import http.server
@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from kit import config_of, ledger_entries, own_lab, processes, show, wait_for
 
 ACTS = 820  # entries of administrators: three bundles of 256 and more, of which one is kept
-CUT_SHORT = "bytes remaining|unexpected eof"  # what OpenSSL before and from 3.2 on says of a connection that ends in the middle
+CUT_SHORT = "bytes remaining|unexpected eof"  # what OpenSSL reports, before and since 3.2, for a connection that ends in the middle
 COMMENT = "<script>alert(1)</script> \"open\" & 'Übergang'"
 
 
@@ -51,7 +51,7 @@ def lab():
 
 @pytest.fixture(scope="module")
 def case(lab, tmp_path_factory):
-    """What happened: many acts, a commit, more acts, a new start. The time of the middle part, and a place for files."""
+    """What happened: many actions, a commit, more actions, a restart. Returns the time of the middle part, and a directory."""
     lab["hq"].run(["sh", "-c", f"for i in $(seq {ACTS}); do plaingate clear sessions --dport 9 >/dev/null; done"], timeout=120)
     time.sleep(0.01)
     begin = now()
@@ -69,7 +69,7 @@ def case(lab, tmp_path_factory):
 
 
 def program(lab, *words):
-    """On this machine, outside of all gateways."""
+    """On this machine, outside all gateways."""
     return subprocess.run([str(lab.build / "src/cli/plaingate"), *map(str, words)], capture_output=True, text=True, timeout=60)
 
 
@@ -103,7 +103,7 @@ def test_a_bundle_is_checked_without_the_gateway(lab, case, bundle):
     inside = [entry for entry in ledger_entries(lab, "hq") if case["from"] <= entry["utc"] <= case["to"]]
     assert report["range"]["end"] - report["range"]["first"] == len(inside) >= 2
     assert {"config_commit", "admin_act"} <= {entry["type"] for entry in inside}
-    # Of another key it is not; and what is explained names the time.
+    # With another key it does not verify; and the explanation names the time.
     done = program(lab, "verify", "ledger", bundle, "--key", "example.com/log+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx")
     assert done.returncode in (1, 2) and "good:" not in done.stdout
     done = program(lab, "verify", "ledger", bundle, "--key", case["vkey"], "--explain")
@@ -127,7 +127,7 @@ def test_a_bundle_can_be_read_by_people(lab, case, bundle):
 
 def test_an_altered_bundle_is_found(lab, case, bundle):
     good = bundle.read_bytes()
-    readme = good.index(b"Evidence from a Plaingate ledger")  # says nothing that is proved
+    readme = good.index(b"Evidence from a Plaingate ledger")  # reports nothing as proved
     places = random.Random(7)
     file = case["path"] / "altered.bundle"
     for _ in range(60):
@@ -143,7 +143,7 @@ def test_an_altered_bundle_is_found(lab, case, bundle):
 
 
 def test_a_configuration_that_is_not_the_one_entered(lab, case, bundle):
-    """Another text, packed under the hash of the one that ran."""
+    """Another text, packed under the hash of the one that was running."""
     with tarfile.open(bundle) as tar:
         name = next(member for member in tar.getnames() if member.startswith("config/"))
         data, size = tar.getmember(name).offset_data, tar.getmember(name).size
@@ -246,7 +246,7 @@ def test_what_an_address_may_answer(lab, case):
 
 
 class Authority:
-    """Certificates for web servers, and the file that vouches for them."""
+    """Certificates for web servers, and the file of the authority that signed them."""
 
     def __init__(self, path):
         self.path, self.key, self.name = path, ec.generate_private_key(ec.SECP256R1()), "an authority of this test"
@@ -276,7 +276,7 @@ def test_an_address_with_tls(lab, case, monkeypatch):
     authority = Authority(case["path"])
 
     def cut(handler):
-        """A whole bundle is promised, and half of it comes."""
+        """A whole bundle is announced, and half of it arrives."""
         if not handler.path.startswith("/tile/entries"):
             return False
         handler.send_response(200)
@@ -308,7 +308,7 @@ def test_an_address_with_tls(lab, case, monkeypatch):
             assert re.search(said, text.replace(address, ""))
 
 
-# --- an archive; last, because the ledger is another afterwards ---
+# --- an archive; last, because it changes the ledger ---
 
 def test_old_entries_in_an_archive(lab, case, bundle):
     archive = case["path"] / "archive"
@@ -319,7 +319,7 @@ def test_old_entries_in_an_archive(lab, case, bundle):
     assert {"000", "001"} <= {path.name for path in moved if "entries" in path.parts} and len(moved) >= 4
     assert all(path in before for path in moved)
     assert not [path for path in moved if path.name != "log.vkey" and (case["ledger"] / path).exists()]
-    # With the archive all is seen, without it it is said what is not.
+    # With the archive everything is seen; without it, the report names what is not.
     report = verify(lab, case["ledger"], "--key", case["vkey"], "--archive", str(archive))
     assert report["complete"] and report["entries_unseen"] == 0 and report["entries"] == report["size"]
     part = verify(lab, case["ledger"], "--key", case["vkey"], status=3)
@@ -329,7 +329,7 @@ def test_old_entries_in_an_archive(lab, case, bundle):
     assert done.returncode == 3 and "NOT READ" in done.stdout
     with Served(archive) as address:
         assert verify(lab, case["ledger"], "--archive", address)["complete"]
-    # The gateway goes on, also when its ledger is started anew, and after a start of the whole.
+    # The gateway continues, also when its ledger is restarted, and after a restart of everything.
     ledger, starts = processes(lab, "hq")["ledger"]
     os.kill(ledger, signal.SIGKILL)
     wait_for(lambda: {row["process"]: int(row["restarts"]) for row in show(lab, "hq", "status")}["ledger"] > starts, 15,

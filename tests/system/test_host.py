@@ -1,5 +1,5 @@
-"""The gateway as a host: the kernel forwards nothing, and nothing reaches its ports that no zone opens. Every port is tried; what
-answers at all, with a reset or an ICMP error too, was reached."""
+"""The gateway as a host: the kernel forwards nothing, and nothing reaches a port that no zone opens. Every port is tried; any answer,
+including a reset or an ICMP error, means that the port was reached."""
 import errno
 import ipaddress
 import random
@@ -19,7 +19,7 @@ SCANS = (("host-a", HOST_A, "10.1.0.1", "hq", "lan0"), ("web", WEB, HQ_WAN, "int
 
 @pytest.fixture(scope="module")
 def open_handed(lab):
-    """hq's kernel answers every probe that reaches it, at any rate."""
+    """hq's kernel answers every probe that reaches it, without rate limit."""
     lab["hq"].sysctl({"net.ipv4.icmp_ratelimit": 0, "net.ipv4.icmp_msgs_per_sec": 1000000, "net.ipv4.icmp_msgs_burst": 1000000})
     return lab
 
@@ -61,7 +61,7 @@ def scan(lab, scanner, protocol):
         for n, frame in enumerate(probes(source, target, protocol, next_hop_mac(lab, node, gateway, interface), sport)):
             s.send(frame)
             if n % 256 == 0:
-                time.sleep(0.004)  # queues on the way hold a thousand frames
+                time.sleep(0.004)  # queues on the path hold a thousand frames
         time.sleep(0.5)
     assert seen.lost == 0
     for _, frame in seen.frames():
@@ -88,8 +88,8 @@ def test_every_tcp_port(open_handed, scanner, open_):
 
 @pytest.mark.parametrize("scanner", SCANS, ids=["trust", "untrust"])
 def test_every_udp_port(open_handed, scanner):
-    """Nothing is reached but what the zone opens: the kernel's answers from these ports show that the scan sees what it reaches. IKE
-    does not answer an empty datagram. A port with a connection of the host's own is nobody else's."""
+    """Only what the zone opens is reached: the kernel's answers from these ports show that the scan detects what it reaches. IKE does not
+    answer an empty datagram. A port with a connection of the host's own is not open to others."""
     lab = open_handed
     change = ("host-inbound [ ping ssh ];", "host-inbound [ ping ssh traceroute ];") if scanner is SCANS[0] else \
         ("host-inbound [ ike ping ];", "host-inbound [ ike ping traceroute ];")
@@ -122,7 +122,7 @@ def test_kernel_does_not_forward(lab):
 
 
 def test_filter_holds_though_somebody_switches_forwarding_on(lab):
-    """A careless sysctl opens nothing: transit traffic never reaches the kernel."""
+    """A careless sysctl opens nothing: transit traffic never reaches the kernel's forwarding."""
     with Capture(lab, "internet", "hq0", f"host {WEB} and icmp") as seen:
         lab["hq"].sysctl({"net.ipv4.ip_forward": 1})
         try:
@@ -136,7 +136,7 @@ def test_filter_holds_though_somebody_switches_forwarding_on(lab):
 
 
 def test_filter_is_kept_though_a_configuration_could_not_be_applied(lab):
-    """The rule set of the one before stands then, and comes back like any other."""
+    """The rule set of the previous one remains then, and is restored like any other."""
     hq = lab["hq"]
     (hq.state / "etc/try.conf").write_text(config_of("hq", ("host-inbound [ ping ssh ];", "host-inbound ping;")), encoding="utf-8")
     hq.run("mount --bind /bin/false /usr/sbin/nft")
@@ -176,7 +176,7 @@ def test_answers_to_own_connections_pass(lab):
 @pytest.mark.parametrize("server, client, port", [("192.0.2.80", HQ_WAN, None), ("2001:db8:80::80", HQ6, None), (WEB, HQ_WAN, 5353),
                                                   (WEB, HQ_WAN, 68), (HOST_B, "10.1.0.1", None)])
 def test_answers_come_from_whom_was_asked(lab, server, client, port):
-    """From any port of the host, by any way; and nobody else speaks to that port."""
+    """From any port of the host, by any route; and nobody else can send to that port."""
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     node = "host-b" if server == HOST_B else "web"
     with listener(lab, node, 5203, socket.SOCK_DGRAM, family) as asked, lab["hq"].socket(family, socket.SOCK_DGRAM) as s:
@@ -283,7 +283,7 @@ def flow(line):
 
 
 def test_only_the_hosts_own_connections_are_tracked(lab):
-    """Neither what is forwarded, nor IKE and ESP, nor what strangers ask of a service: they cannot fill the kernel's table."""
+    """Neither forwarded traffic, nor IKE and ESP, nor strangers' calls to a service: they cannot fill the kernel's table."""
     before = {flow(line) for line in tracked(lab)}  # of an address, perhaps, that the host had in another test
     lab.commit("hq", config_of("hq", ("host-inbound [ ike ping ];", "host-inbound [ ike ping dns ];")), "a service for strangers")
     try:
@@ -315,7 +315,7 @@ def test_only_the_hosts_own_connections_are_tracked(lab):
 
 
 def test_a_service_that_is_closed_is_closed_at_once(lab):
-    """For a connection that stands as well."""
+    """For an established connection as well."""
     with listener(lab, "hq", 22) as server:
         client = connect(lab, "host-a", "10.1.0.1", 22)
         served = server.accept()[0]
@@ -325,7 +325,7 @@ def test_a_service_that_is_closed_is_closed_at_once(lab):
         lab.commit("hq", config_of("hq", ("host-inbound [ ping ssh ];", "host-inbound ping;")), "no ssh")
         try:
             served.settimeout(2)
-            served.sendall(b"more")  # what the host sends makes no way back
+            served.sendall(b"more")  # what the host sends opens no return path
             assert client.recv(10) == b"more"
             client.sendall(b"anybody?")
             with pytest.raises(TimeoutError):
@@ -350,7 +350,7 @@ def test_own_multicast_and_broadcast_are_not_forwarded(lab):
 # --- fragments ---
 
 def received(lab, node, family):
-    """Datagrams that the node's UDP sockets have taken in."""
+    """Datagrams that the node's UDP sockets have received."""
     lines = lab[node].run("cat /proc/net/snmp6" if family == socket.AF_INET6 else "cat /proc/net/snmp").stdout.splitlines()
     if family == socket.AF_INET6:
         return next(int(line.split()[1]) for line in lines if line.startswith("Udp6InDatagrams"))
@@ -371,7 +371,7 @@ def send_datagrams(lab, node, address, port, sizes):
 
 @pytest.mark.parametrize("address", [HQ_WAN, HQ6], ids=["IPv4", "IPv6"])
 def test_fragmented_datagrams_reach_the_gateway_whole(lab, address):
-    """IKE with certificates is longer than a packet. Whatever the octets of a fragment are, none is taken for a port."""
+    """IKE with certificates is longer than a packet. Whatever the octets of a fragment are, none is mistaken for a port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for size in (2500, 5500, 9000):
         before = received(lab, "hq", family)
@@ -383,7 +383,7 @@ def test_fragmented_datagrams_reach_the_gateway_whole(lab, address):
 
 @pytest.mark.parametrize("address", [HQ_WAN, HQ6], ids=["IPv4", "IPv6"])
 def test_fragments_open_nothing(lab, address):
-    """Neither a port that no zone opens nor one of source NAT, however the datagram is cut; a part alone least of all."""
+    """Neither a port that no zone opens nor one of source NAT, however the datagram is fragmented; a single fragment least of all."""
     from scapy.all import IP, UDP, Ether, IPv6, IPv6ExtHdrFragment, Raw, fragment, fragment6
     family, v6 = (socket.AF_INET6, True) if ":" in address else (socket.AF_INET, False)
     macs = {"dst": own_mac(lab, "internet", "web0"), "src": own_mac(lab, "web")}

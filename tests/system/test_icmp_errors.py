@@ -1,5 +1,5 @@
-"""ICMP errors that anybody may send, about a session in the tunnel: they end nothing, move nothing into the clear, and those of routers on the
-way reach the end host whatever their own address is."""
+"""ICMP errors that anybody may send about a session in the tunnel: they end nothing, move nothing into the clear, and those of routers on
+the path reach the end host whatever their own address is."""
 import socket
 import time
 
@@ -22,7 +22,7 @@ def from_lan(lab, node, gateway, packet):
 
 
 def routes_change(lab, gateway):
-    """Any change of the tables: what is known of the ways is looked up again."""
+    """Any change of the tables: forwarding decisions are looked up again."""
     for verb in ("replace", "del"):
         lab[gateway].run(f"ip route {verb} 192.0.2.210/32 via 198.51.100.1")
     time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""What `host-inbound` opens: each service by its own packets, over both families, to those it is for, and to nobody else."""
+"""What `host-inbound` opens: each service by its own packets, in both families, to those it is meant for, and to nobody else."""
 import re
 import socket
 import struct
@@ -11,7 +11,7 @@ LAN, LAN6 = "10.1.0.1", "fd00:1::1"
 
 
 def opens(lab, *inbound, book="", zone="trust"):
-    """hq with these statements in the place of the zone's own."""
+    """hq with these statements in place of the zone's own."""
     own = {"trust": "        host-inbound [ ping ssh ];", "untrust": "        host-inbound [ ike ping ];"}[zone]
     lab.commit("hq", config_of("hq", (own, "\n".join(f"        host-inbound {one}" for one in inbound)),
                                ("address-book {", f"address-book {{\n{book}")), "services")
@@ -99,7 +99,7 @@ def test_services_for_some(hq):
         before = counter(hq, "hq", "host-inbound")
         assert not by(HOST_A, 22)
         assert counter(hq, "hq", "host-inbound") > before
-        # A host's own connection from the port of a service that is for others: its answers pass.
+        # A connection that the host itself begins from the port of a service for others: its answers pass.
         with listener(hq, "host-a", 5203) as server, hq["hq"].socket(socket.AF_INET, socket.SOCK_STREAM) as s:
             s.settimeout(2)
             s.bind((LAN, 22))
@@ -181,7 +181,7 @@ def comes(lab, s, frame):
 
 
 def test_what_the_link_speaks(hq):
-    """Multicast of routers, hosts and DHCP: each comes by its own word, and by no other."""
+    """Multicast of routers, hosts and DHCP: each passes by its own service, and by no other."""
     frames = multicast(hq)
     for word in [None, *frames]:
         opens(hq, f"{word};" if word else "ssh;")
@@ -220,7 +220,7 @@ def advertise(lab, node, interface, prefix):
 
 @pytest.mark.parametrize("accept_ra", [1, 2])
 def test_router_advertisements(hq, accept_ra):
-    """Whoever stands on a link gives the gateway no routes, whether a zone has the link or none; the administrator says from where."""
+    """A host on a link cannot give the gateway routes, whether the link is in a zone or not; the administrator decides from where."""
     node = hq["hq"]
     node.run("ip link add dum0 type veth peer name dum1")  # a link of no zone
     try:

@@ -1,7 +1,7 @@
-"""Somebody with root on a gateway: he reads a key file, opens a rule, clears what was there, and puts the disk back as it was, the ledger
-with it. Then a stranger, who has a policy file, what the witness at another site says, and a copy of the ledger that somebody made
-meanwhile: he finds out that it happened, when, what it was and by whom. Without the copy he finds that it happened, when, and how much
-is missing. What nothing shows is asserted as well."""
+"""An intruder with root on a gateway: he reads a key file, opens a rule, clears sessions, and restores the disk as it was, including the
+ledger. Then a stranger, who has a policy file, the answers of the witness at another site, and a copy of the ledger that somebody made
+meanwhile: he finds out that it happened, when, what was done and by whom. Without the copy he finds that it happened, when, and how much is
+missing. What nothing shows is asserted as well."""
 import base64
 import hashlib
 import json
@@ -63,7 +63,7 @@ class Case:
         hq.run("plaingate clear sessions --dport 23")
         self.end = now()
         self.wait_cosigned()
-        # He ends the gateway at once, so that it enters nothing more. What the site's own backup has by then is the copy.
+        # He kills the gateway, so that it enters nothing more. The copy is what the site's own backup has by then.
         pids = [pid for pid, _ in processes(self.lab, "hq").values()]
         self.lab.daemons["hq"].send_signal(signal.SIGKILL)
         self.lab.daemons["hq"].wait(10)
@@ -109,7 +109,7 @@ def utc(seconds):
 
 
 def test_the_gateway_says_it_at_its_start(case):
-    """It does not go on where the disk would have it: another log begins, and its entry says how much is gone."""
+    """It does not continue from the state of the disk: another log begins, and its entry says how much is gone."""
     size, _ = seen(case)
     entry = next(e for e in ledger_entries(case.lab, "hq") if e["type"] == "ledger_recovery")["body"]
     assert entry["origin"] == case.vkey.split("+")[0] and entry["seen_size"] == size > entry["disk_size"], entry
@@ -118,7 +118,7 @@ def test_the_gateway_says_it_at_its_start(case):
 
 def test_a_stranger_finds_that_the_disk_was_put_back(case):
     size, time_s = seen(case)
-    # By itself what was put back is whole: nothing in it is wrong.
+    # By itself the restored ledger is whole: nothing in it is wrong.
     report = verified(case, case.disk / "ledger")
     assert report["good"] and report["quorum"]
     # The witness knows better: how much is missing, and in which time it happened.
@@ -131,7 +131,7 @@ def test_with_a_copy_he_finds_what_when_and_by_whom(case):
     report = verified(case, case.copy / "ledger", "--checkpoint", case.note)
     size, time_s = seen(case)
     assert report["good"] and report["quorum"] and report["cosigned_size"] == size
-    # What is told is within what the witness saw, and not later than it saw it.
+    # What is reported is within what the witness saw, and not later than it saw it.
     told = [(i, e) for i, e in enumerate(entries_in(case.copy / "ledger")) if case.begin <= e["utc"] <= case.end]
     assert told and all(i < size and e["utc"][:19] <= utc(time_s) for i, e in told)
     commit = [e["body"] for _, e in told if e["type"] == "config_commit"]
@@ -140,7 +140,7 @@ def test_with_a_copy_he_finds_what_when_and_by_whom(case):
     assert commit[0]["previous"] == hashlib.sha256(case.honest.encode()).hexdigest()
     acts = [e["body"] for _, e in told if e["type"] == "admin_act" and e["body"]["act"] == "clear sessions"]
     assert len(acts) == 1 and acts[0]["admin"] == "uid 0" and "23" in acts[0]["detail"], told
-    # As a file for a third person, with the text that was committed.
+    # As a bundle for a third party, with the text that was committed.
     bundle = case.stranger / "case.bundle"
     done = case.plaingate("investigate", case.copy / "ledger", "--from", case.begin, "--to", case.end, "-o", bundle, "--key", case.vkey)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -151,6 +151,6 @@ def test_with_a_copy_he_finds_what_when_and_by_whom(case):
 
 
 def test_what_nothing_shows(case):
-    """That root read a file is entered by nobody."""
+    """That root read a file is entered by nobody, and is not detected."""
     told = [e for e in entries_in(case.copy / "ledger") if case.begin <= e["utc"] <= case.end]
     assert not any("hq-branch.psk" in json.dumps(e) for e in told), told

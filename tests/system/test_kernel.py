@@ -1,4 +1,4 @@
-"""The kernel stays the host: addresses, routes, neighbours and links are Linux's, and the data plane follows what it says, at once and
+"""The kernel remains the host: addresses, routes, neighbours and links are Linux's, and the data plane follows their changes, at once and
 while traffic flows."""
 import re
 import time
@@ -11,7 +11,7 @@ from nodes import link
 
 @pytest.fixture(scope="module")
 def lab():
-    """Links of it come and go, so it is nobody else's."""
+    """Its links come and go, so no other test shares this lab."""
     two_sites = own_lab("pgn")
     two_sites.up("on")
     try:
@@ -33,7 +33,7 @@ def wait_reaches(lab, address, timeout=5):
 
 
 def test_a_host_gets_another_card(lab):
-    """Another link address behind the same IP address, told by an unasked ARP reply or found by the kernel's own check."""
+    """Another link address for the same IP address, announced by an unsolicited ARP reply or found by the kernel's own probe."""
     wait_reaches(lab, WEB)
     old = own_mac(lab, "host-a")
     with UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
@@ -124,7 +124,7 @@ def test_a_second_network_behind_a_router_on_the_lan(lab):
 
 @pytest.mark.parametrize("ways", [1, 2])
 def test_ipv4_by_an_ipv6_router(lab, ways):
-    """RFC 8950, as routing daemons set it on links that have no IPv4 address; of several ways the first that is up counts."""
+    """RFC 8950, as routing daemons set it on links that have no IPv4 address; of several next hops the first that is up is used."""
     router = re.search(r"inet6 (fe80::\S+)/", lab["internet"].run("ip -6 addr show dev hq0 scope link").stdout)[1]
     way = f"via inet6 {router} dev wan0"
     route = f"{WEB}/32 {way}" if ways == 1 else f"{WEB}/32 nexthop {way} nexthop via inet6 {router} dev lan0"
@@ -140,7 +140,7 @@ def test_ipv4_by_an_ipv6_router(lab, ways):
 
 
 def test_rules_that_are_not_followed_are_said(lab):
-    """ip rule, fwmark, a VRF's rule: the mirror has the main table alone. What the gateway itself needs is none of them."""
+    """ip rule, fwmark, a VRF's rule: the mirror has the main table only. The gateway's own rules are not reported."""
     def rules():
         return {(int(row["metric"]), row["prefix"]) for row in show(lab, "hq", "routes") if row["kind"] == "rule"}
 
@@ -168,7 +168,7 @@ def test_rules_that_are_not_followed_are_said(lab):
 
 
 def test_an_interface_goes_and_comes(lab):
-    """lan0 is taken out and a new one of the same name is put in: it is guarded and used as the old one was."""
+    """lan0 is removed and a new link of the same name is added: it is filtered and used as the old one was."""
     lab["hq"].run("ip link del lan0")
     wait_for(lambda: [row for row in show(lab, "hq", "interfaces") if row["interface"] == "lan0"][0]["state"] == "absent", 5, "lan0 to be absent")
     link(lab["host-a"], "eth0", lab["hq"], "lan0", "on")

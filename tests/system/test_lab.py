@@ -1,5 +1,5 @@
-"""The lab and the tests' own instruments, with the kernel forwarding where the gateways stand later: what they are to find must be
-found here, else their finding nothing there would prove nothing."""
+"""The lab and the tests' own instruments, with the kernel forwarding in place of the gateways: what the instruments have to detect must be
+detected here; otherwise their detecting nothing there would prove nothing."""
 import os
 import socket
 import struct

@@ -1,5 +1,5 @@
-"""Receipt before act: what is privileged stands in the ledger before it is done, and is not done when the ledger cannot take it. hq's
-ledger lies on a small disk of its own that can be filled."""
+"""Receipt before action: privileged actions are in the ledger before they are done, and are not done if the ledger cannot enter them. hq's
+ledger is on a small disk of its own that can be filled."""
 import os
 import shutil
 import signal
@@ -32,7 +32,7 @@ def lab():
 
 
 class Stopped:
-    """A process that does not answer meanwhile, and is not started anew either."""
+    """A process that is stopped, so that it neither answers nor is restarted."""
 
     def __init__(self, lab, gateway, name):
         self.pid = processes(lab, gateway)[name][0]
@@ -127,7 +127,7 @@ def test_a_wrong_key_is_refused_entered_and_told(lab):
 
 
 def test_nothing_privileged_without_the_ledger(lab):
-    """The ledger does not answer: acts are refused and do not happen; what flows, flows."""
+    """The ledger does not answer: actions are refused and do not happen; traffic continues."""
     with TcpStream(lab, "host-a", "host-b", HOST_B, port=5208) as tcp, UdpStream(lab, "host-a", "web", WEB, port=5208) as udp:
         tcp.wait_flowing()
         generation = act(lab, "show configuration").stdout
@@ -146,7 +146,7 @@ def test_nothing_privileged_without_the_ledger(lab):
 
 
 def test_no_new_tunnel_without_the_ledger(lab):
-    """The responder's ledger does not answer: the peer proves itself, but nothing is installed before that is entered."""
+    """The responder's ledger does not answer: the peer authenticates, but nothing is installed before that is entered."""
     act(lab, "ike terminate branch")
     wait_for(lambda: not lab.tunnel_up(["hq"]) and not lab.tunnel_up(["branch"]), 10, "the end of the tunnel")
     with Stopped(lab, "branch", "ledger"), Capture(lab, "internet", "hq0", "udp port 4500 and udp[8:4] != 0") as esp:
@@ -166,7 +166,7 @@ def test_disk_full(lab):
         lab["hq"].run("dd if=/dev/zero of=/var/lib/plaingate/ledger/fill bs=4k", check=False)
         try:
             done = lab["hq"].run(["plaingate", "commit", "/etc/plaingate/hq.conf", "--comment", "x" * 200], check=False, timeout=20)
-            for _ in range(20):  # what is left of the last page takes some entries yet
+            for _ in range(20):  # the rest of the last page still takes some entries
                 if done.returncode:
                     break
                 done = lab["hq"].run(["plaingate", "commit", "/etc/plaingate/hq.conf", "--comment", "x" * 200], check=False, timeout=20)
@@ -186,7 +186,7 @@ def test_disk_full(lab):
 
 
 def stop(lab, gateway):
-    """An orderly stop, which has nothing to warn about. Returns what the log said meanwhile."""
+    """An orderly stop, without any warning. Returns the log lines written meanwhile."""
     log = lab[gateway].state / "plaingated.log"
     before = log.stat().st_size
     lab.daemons[gateway].send_signal(signal.SIGTERM)
@@ -233,7 +233,7 @@ def test_start_with_a_full_disk(lab):
 
 
 def test_another_executable_waits_for_its_receipt(lab):
-    """With a full ledger only what an earlier start entered runs: one octet more, and it waits."""
+    """With a full ledger only executables that an earlier start entered run: one octet more, and the executable waits."""
     directory = ledger_directory(lab, "hq")
     stop(lab, "hq")
     before = len(entries_in(directory))
@@ -280,7 +280,7 @@ def test_numbers_have_no_silent_gaps(lab):
 
 
 def test_last_words_are_entered(lab):
-    """What the others said before they ended lies in the ledger's sockets when it is told to end itself: it reads that first."""
+    """What the others sent before they ended is in the ledger's sockets when the ledger is told to stop: it reads that first."""
     directory = ledger_directory(lab, "branch")
     before = sum(entry["type"] == "vrf_epoch_end" for entry in entries_in(directory))
     with Stopped(lab, "branch", "ledger"):
@@ -301,7 +301,7 @@ def state_of(lab, gateway):
 
 
 def packed(state, archive):
-    """As the documentation has it, on a machine where the processes' users have other numbers than here."""
+    """As documented, on a machine where the processes' users have other numbers than here."""
     users = archive.with_suffix(".users")
     users.write_text("".join(f"plaingate-{name} plaingate-{name}:{61000 + i}\n"
                              for i, name in enumerate(PROCESSES)), encoding="utf-8")
@@ -353,7 +353,7 @@ def test_a_restored_backup_is_told_by_a_newer_checkpoint(lab, tmp_path):
 
 
 def test_the_key_of_the_ledger_is_changed(lab):
-    """The log of the old key ends with an entry that says so, a log of the new key begins with one that names it, and both verify."""
+    """The log of the old key ends with an entry that says so, the log of the new key begins with one that names the old log, and both verify."""
     state, old = state_of(lab, "branch"), show(lab, "branch", "ledger")[0]
     assert act(lab, "commit /etc/plaingate/branch.conf --comment ledger-key-changes", "branch").returncode == 0
     wait_for(lambda: show(lab, "branch", "ledger")[0]["published"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
@@ -374,7 +374,7 @@ def test_the_key_of_the_ledger_is_changed(lab):
     kept = lab["branch"].run(["plaingate", "verify", "ledger", "/var/lib/plaingate/ledger.old", "--key", old["vkey"]], check=False)
     assert kept.returncode == 0, kept.stdout + kept.stderr
     assert entries_in(state / "ledger.old")[-1]["type"] in ("process_exit", "vrf_epoch_end", "leaf_batch_end")
-    # The old key with the new log, or the other way round, is refused: nothing is signed with a key that is not the log's.
+    # The old key with the new log, or vice versa, is refused: nothing is signed with a key that does not belong to the log.
     stop(lab, "branch")
     (state / "ledger.key").rename(state / "ledger.key.new")
     shutil.copy(state / "ledger.key.old", state / "ledger.key")

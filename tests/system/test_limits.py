@@ -1,5 +1,5 @@
-"""One peer, one source, one zone, one administrator fills what it can; the others go on: a second peer's handshake ends, a connection from
-elsewhere is made, a commit ends, `show` answers. How fast is bench/floods's to say; here each has ten seconds."""
+"""One peer, one source, one zone, one administrator fills what it can; the others can continue: a second peer's handshake completes, a
+connection from elsewhere is made, a commit completes, `show` answers. bench/floods measures how fast; here each has ten seconds."""
 import os
 import signal
 import time
@@ -43,7 +43,7 @@ def test_two_at_once(lab, names):
 
 
 def test_the_data_plane_comes_back_in_a_flood(lab):
-    """It finds a full table, and more than it can read at its sockets."""
+    """It starts with a full table, and with more than it can read at its sockets."""
     names = "sessions of one source", "SYNs"
     with lab.flooded(*names):
         with UdpStream(lab, "host-b", "host-a", HOST_A, port=5202) as stream:

@@ -1,4 +1,4 @@
-"""Links of every kind that a machine has: sub-interfaces beside their parent, priority tags, and links without a link address."""
+"""Links of every kind that a machine has: subinterfaces beside their parent, priority tags, and links without a link address."""
 import fcntl
 import os
 import select
@@ -27,7 +27,7 @@ def interface(lab, name):
 
 
 def test_a_sub_interface_beside_its_parent(hq):
-    """A macvlan on lan0 with a network of its own: both serve their hosts, in one zone and in two, and what is in no zone is not reached."""
+    """A macvlan on lan0 with a network of its own: both work, in one zone and in two, and what is in no zone is not reached."""
     for node, parent, address in (("hq", "lan0", "10.5.0.1/24"), ("host-a", "eth0", "10.5.0.2/24")):
         hq[node].run(f"ip link add link {parent} name {parent}m type macvlan mode bridge")
         hq[node].run(f"ip addr add {address} dev {parent}m")
@@ -106,7 +106,7 @@ def open_tun(node, name, flags):
 
 
 class Cable:
-    """Two TUN devices of one name, joined: what one machine sends there the other gets, as over PPP."""
+    """Two TUN devices of one name, joined: what one machine sends the other receives, as over PPP."""
 
     def __init__(self, lab, name, ends):
         self.fds, self.running = [], True
@@ -136,7 +136,7 @@ class Cable:
 
 
 def test_an_uplink_without_link_address(hq):
-    """As PPPoE gives one: forwarded and translated, in both directions, large and small, IPv6 too, and guarded like any other."""
+    """A link as PPPoE provides it: forwarded and translated, in both directions, large and small, IPv6 too, and filtered like any other."""
     text = config_of("hq", ("interfaces wan0;", "interfaces [ wan0 ppp0 ];"))
     with Cable(hq, "ppp0", (("hq", "100.64.0.2", "100.64.0.1"), ("internet", "100.64.0.1", "100.64.0.2"))):
         hq.commit("hq", text, "an uplink by PPP")
@@ -168,7 +168,7 @@ def test_an_uplink_without_link_address(hq):
 
 @pytest.mark.parametrize("sink, address", [("web", WEB), ("host-b", HOST_B), ("host-b", HOST_B6)])
 def test_lists_of_datagrams(hq, sink, address):
-    """A link that is told to gather UDP in lists (rx-gro-list) hands over trains without a sum of the whole: forwarded like any others."""
+    """A link that gathers UDP in lists (rx-gro-list) delivers trains without a checksum of the whole: forwarded like any others."""
     if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 2):
         pytest.skip("this kernel describes no trains of UDP")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -183,7 +183,7 @@ def test_lists_of_datagrams(hq, sink, address):
         assert server.recv(2000) == b"first"
         try:
             hq["hq"].run("ethtool -K lan0 gro on rx-gro-list on")
-            hq["host-a"].run("ethtool -K eth0 tx off")  # packets with sums on the cable, one directly behind the other
+            hq["host-a"].run("ethtool -K eth0 tx off")  # packets with checksums on the cable, one directly after the other
             s.setsockopt(17, 103, 1000)  # SOL_UDP, UDP_SEGMENT
             for n in range(0, len(sent), 20):
                 s.send(b"".join(sent[n:n + 20]))
@@ -212,7 +212,7 @@ UNTRANSLATED = (("source-nat interface;", "source-nat off;"), ("source-nat inter
 
 
 def send_all(lab, source, sink, address, octets):
-    """Sends so much by TCP and has the sink answer with what it got: the same."""
+    """Sends that much by TCP and checks that the sink received the same."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sent, got = os.urandom(octets), []
     with listener(lab, sink, 5301, family=family) as server:
@@ -239,7 +239,7 @@ def send_all(lab, source, sink, address, octets):
 
 @pytest.fixture()
 def open_sites(lab):
-    """Everything is permitted, nothing translated, and the Internet knows the way to the LAN of hq."""
+    """Everything is permitted, nothing is translated, and the Internet has a route to the LAN of hq."""
     lab.commit("hq", config_of("hq", *OPEN_HQ, *UNTRANSLATED), "open, untranslated")
     lab.commit("branch", config_of("branch", *OPEN), "open")
     routes = (("", "10.1.0.0/24", "198.51.100.2"), ("-6", "fd00:1::/64", "2001:db8:1::2"))
@@ -257,7 +257,7 @@ def open_sites(lab):
 @pytest.mark.parametrize("far", ["host-b", "web"])
 @pytest.mark.parametrize("kind", CARRIERS)
 def test_tcp_in_a_tunnel_of_others(open_sites, kind, far):
-    """A tunnel between hosts behind us, sealed in ours and in clear: TCP in it comes in trains and arrives whole, both ways."""
+    """A tunnel between hosts behind us, inside ours and in clear: TCP in it comes in trains and arrives whole, both ways."""
     lab, (how, family, ipv6) = open_sites, CARRIERS[kind]
     ends = {4: {"host-a": HOST_A, "host-b": HOST_B, "web": WEB}, 6: {"host-a": "fd00:1::2", "host-b": "fd00:2::2", "web": "2001:db8:80::80"}}[family]
     before = {gateway: (counter(lab, gateway, "malformed"), counter(lab, gateway, "packets-in"), counter(lab, gateway, "trains-in"))
@@ -278,7 +278,7 @@ def test_tcp_in_a_tunnel_of_others(open_sites, kind, far):
         malformed, packets, trains = before["hq"]
         assert counter(lab, "hq", "malformed") == malformed, drops(lab, "hq")
         assert counter(lab, "branch", "malformed") == before["branch"][0], drops(lab, "branch")
-        # They did come in trains: else nothing of this was tried.
+        # They did come in trains: otherwise this test would test nothing.
         assert counter(lab, "hq", "packets-in") - packets > 2 * (counter(lab, "hq", "trains-in") - trains)
     finally:
         for node in ("host-a", far):
@@ -295,7 +295,7 @@ def partial_sum(src, dst, proto, n):
 
 @pytest.fixture()
 def guest(hq):
-    """A virtual machine's link at hq, in zone trust: what it sends comes with the header that says what is left to do."""
+    """A virtual machine's link at hq, in zone trust: what it sends comes with the header that says what is left to compute."""
     fd = open_tun(hq["hq"], "vm0", IFF_TAP | IFF_VNET_HDR)
     hq["hq"].run("ip addr add 10.6.0.1/24 dev vm0")
     hq["hq"].run("ip link set vm0 up")
@@ -325,7 +325,7 @@ def guest_sends(guest, ip, left, size):
 
 @pytest.mark.parametrize("front", ["gre", "gre with a key and a sum", "ip"])
 def test_a_train_in_a_tunnel_as_a_kernel_leaves_it(guest, front):
-    """Whatever links this kernel has: the train of a guest's GRE or IP in IP comes out as packets, translated and with right sums."""
+    """On every kernel: the train of a guest's GRE or IP in IP comes out as packets, translated and with correct checksums."""
     from scapy.all import GRE, IP, TCP, raw
     payload = os.urandom(20000)
     ip = IP(src=GUEST, dst=WEB)
@@ -348,7 +348,7 @@ def test_a_train_in_a_tunnel_as_a_kernel_leaves_it(guest, front):
 
 
 def test_a_guest_cannot_hold_up_the_others(guest):
-    """60,000 octets in segments of one are not work for us: dropped, and named."""
+    """60,000 octets in segments of one octet are not processed: dropped, with a named reason."""
     from scapy.all import IP, TCP
     hq = guest[0]
     before = counter(hq, "hq", "segment-limit")

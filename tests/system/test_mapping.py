@@ -1,5 +1,5 @@
-"""The NAT in front of the branch loses its mapping (rebooted, another port; another address; both) while ESP flows to head office. Nobody is
-asked anything before DPD would, a minute later: what comes in tells where the answers have to go (RFC 7296 section 2.23)."""
+"""The NAT in front of the branch loses its mapping (rebooted, another port; another address; both) while ESP flows to head office. DPD
+would ask only a minute later: the packets received tell where the answers have to go (RFC 7296 section 2.23)."""
 import re
 import subprocess
 import time
@@ -27,7 +27,7 @@ def port_of(endpoint):
 
 
 def nat(lab, address, port):
-    """The mapping of the branch's UDP; what was mapped before is forgotten. Head office reaches the branch's ports at the first address."""
+    """The mapping of the branch's UDP; previous mappings are forgotten. Head office reaches the branch's ports at the first address."""
     _, branch, first, _, family, _ = lab.addresses
     to = f"[{address}]" if ":" in address else address
     (lab["internet"].state / "nat.nft").write_text(f"""flush ruleset

@@ -1,6 +1,6 @@
-"""Order as a covert channel: keepers that make every key and value as promised, and choose which of them they use next
-(tests/biased/ordered.c). A stranger reads the message from public values alone; whoever has the ledger finds that leaves and values
-were not used in their turn. That an honest gateway has none of it is in test_randomness.py."""
+"""Order as a covert channel: keepers that make every key and value as promised, but choose which of them they use next
+(tests/biased/ordered.c). A stranger reads the message from public values alone; anybody with the ledger detects that leaves and values were
+not used in order. test_randomness.py checks that an honest gateway shows nothing of this."""
 import base64
 import hashlib
 import json
@@ -45,6 +45,6 @@ def test_the_order_gives_it_away(lab):
         done = lab[gateway].run(["plaingate", "verify", "randomness", directory, "--json"], check=False)
         said = json.loads(done.stdout)[0]
         assert done.returncode == 1 and "its leaf of ephemeral keys is out of order" in said["finding"], said
-        # Nor would it do to leave the leaves alone.
+        # Leaving the leaves in order would not help either.
         assert said["order_late"] > said["order_named"] / 2 and said["order_bits"] > 2 * said["order_named"], said
         assert said["leaves_skipped"] > said["leaves_named"], said

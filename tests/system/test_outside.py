@@ -1,5 +1,5 @@
-"""Tunnels in every dress: IPv4 and IPv6 outside, ESP plain and in UDP, other algorithms, a translating router between the gateways. Each
-time both families pass inside, small, large and in bulk, and none of it is seen in clear."""
+"""Tunnels in every form: IPv4 and IPv6 outside, ESP plain and in UDP, other algorithms, a NAT between the gateways. In each case both
+families pass inside, small, large and in bulk, and nothing is seen in clear."""
 import re
 
 import pytest
@@ -30,7 +30,7 @@ def lab():
 
 
 def commit(lab, *changes, v6=False, texts=None):
-    """Both gateways' configurations with the changes; the tunnel is negotiated anew by them."""
+    """Both gateways' configurations with the changes, by which the tunnel is negotiated again."""
     before = {gateway: {row["spi_in"] for row in show(lab, gateway, "ipsec")} for gateway in GATEWAYS}
     for gateway in GATEWAYS[::-1]:
         text = (texts or {}).get(gateway) or config_of(gateway, *changes)
@@ -55,7 +55,7 @@ def assert_carries(lab, outside):
             for stream in (*streams, tcp):
                 stream.wait_flowing()
             for address in (HOST_B, HOST_B6):
-                # In IPv6 each end is told once what its way takes: no router cuts.
+                # In IPv6 each end is told once the MTU of its path: no router fragments.
                 lab["host-a"].run(f"ping -c 4 -i 0.1 -W 2 -s 4000 {address}")
                 lab["host-a"].run(["curl", "-sS", "-g", "--max-time", "10", "-o", str(lab.state / "got.bin"),
                                    f"http://{f'[{address}]' if ':' in address else address}/1m.bin"])
@@ -70,7 +70,7 @@ def assert_carries(lab, outside):
 
 
 def assert_size_is_told(lab):
-    """The largest packet that the tunnel says it takes passes whole, and the next larger one does not."""
+    """The largest packet that the tunnel reports passes whole, and the next larger one does not."""
     mtu = int(show(lab, "hq", "ipsec")[0]["mtu"])
     lab["host-a"].run("ip route flush cache")
     said = lab["host-a"].run(f"ping -c 1 -W 2 -M do -s {mtu - 27} {HOST_B}", check=False).stdout
@@ -143,7 +143,8 @@ BY_HEAD_OFFICE = {
 
 
 def test_everything_through_head_office(lab):
-    """The branch's other side is everything: its hosts and itself reach the internet by the tunnel only, and one another as ever."""
+    """The branch's remote side is everything: its hosts and the gateway itself reach the Internet only through the tunnel, and one another
+    as before."""
     def thrown():
         return [lab["branch"].run(f"ip {family} route show table 20551").stdout.count("throw") for family in ("-4", "-6")]
 
@@ -158,7 +159,7 @@ def test_everything_through_head_office(lab):
         lab["branch"].run(f"ping -c 1 -W 2 {WEB}")  # from its LAN's address
         for address in (HOST_A, HOST_A6):
             lab["host-b"].run(f"ping -c 1 -W 2 {address}")
-        # the documented limit: what it would answer at its outside address has no way
+        # the documented limit: answers from its outside address have no route
         assert lab["internet"].run("ping -c 1 -W 1 203.0.113.2", check=False).returncode == 1
     assert outside.count(f"host {WEB}") == 0 and outside.count(LAN_FILTER) == 0, "nothing of it in clear"
     assert outside.count(OUTSIDE["v4-udp"]) > 10 and at_hq.count(f"host {WEB} and host 198.51.100.2") > 5
@@ -168,7 +169,7 @@ def test_everything_through_head_office(lab):
 
 
 def test_behind_a_translating_router(lab):
-    """hq stands behind a router that translates; branch does not know its address. No encapsulation is forced: both sides find out."""
+    """hq is behind a NAT; branch does not know its address. Encapsulation is not forced: both sides detect the NAT."""
     texts = {"hq": config_of("hq", PLAIN),
              "branch": config_of("branch", PLAIN, ("remote-address 198.51.100.2;", "remote-address any;\n        start never;"))}
     # In one step: whatever the router sees first of a flow decides whether it translates it.

@@ -1,4 +1,4 @@
-"""What a flood costs is seen in the counters, and who is honest gets through meanwhile; addresses and paths that change; the log of rules."""
+"""The cost of a flood is visible in the counters, and honest traffic gets through meanwhile; changing addresses and paths; the rule log."""
 import os
 import re
 import signal
@@ -24,7 +24,7 @@ print(n)
 
 @pytest.fixture(scope="module")
 def lab():
-    """Addresses of it change, so it is nobody else's."""
+    """Its addresses change, so no other test shares this lab."""
     two_sites = own_lab("ovl")
     two_sites.up("on")
     try:
@@ -43,7 +43,7 @@ def log_lines(lab):
 
 
 def test_ike_messages_to_4500_are_bounded(lab):
-    """Behind the non-ESP marker, from one place: few are handed on, all others are counted, and the tunnel stays."""
+    """After the non-ESP marker, from one source: few are passed on, all others are counted, and the tunnel stays up."""
     before = counter(lab, "hq", "ike-limit")
     sent = flood(lab, "web", HQ_WAN, 4500, 2, "00000000" + "11" * 60)
     wait_for(lambda: counter(lab, "hq", "ike-limit") - before > sent // 2, 5, f"the counter of {sent}; {drops(lab, 'hq')}")
@@ -51,7 +51,7 @@ def test_ike_messages_to_4500_are_bounded(lab):
 
 
 def test_what_the_kernel_drops_is_counted(lab):
-    """The data plane stands still for a second, and packets come."""
+    """The data plane is stopped for a second while packets arrive."""
     before = counter(lab, "hq", "rx-overflow")
     pid = processes(lab, "hq")["dataplane"][0]
     os.kill(pid, signal.SIGSTOP)
@@ -103,7 +103,7 @@ def test_ipv6_fragments_leave_no_larger_than_they_came(lab):
 
 
 def test_a_default_route_by_a_link_local_address(lab):
-    """As router advertisements make it: what is translated still leaves by a global address."""
+    """As configured by router advertisements: translated packets still leave with a global address."""
     gateway = re.search(r"inet6 (fe80\S+)/", lab["internet"].run("ip -6 addr show dev hq0").stdout)[1]
     lab["hq"].run(f"ip -6 route replace default via {gateway} dev wan0")
     try:
@@ -113,7 +113,7 @@ def test_a_default_route_by_a_link_local_address(lab):
 
 
 def test_a_new_wan_address_moves_a_flow(lab):
-    """A ping that never pauses, by source NAT: it goes on by the new address, in a new session."""
+    """A continuous ping through source NAT: it continues with the new address, in a new session."""
     ping = lab["host-a"].popen(f"ping -i 0.2 -c 40 -W 1 {WEB}", stdout=-1, text=True)
     time.sleep(1)
     hq = lab["hq"]

@@ -1,4 +1,4 @@
-"""The gateway's own address is replaced (DHCP, PPP), and its tunnel comes back from the new one, long before DPD would have missed the peer."""
+"""The gateway's own address is replaced (DHCP, PPP), and its tunnel comes back from the new one, long before DPD would have noticed."""
 import time
 
 import pytest

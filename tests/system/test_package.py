@@ -1,5 +1,5 @@
-"""What the package's scripts do to a running gateway: an upgrade leaves the filter, a removal does not leave a machine that nothing can
-open any more, a purge destroys no evidence. And that the packages can be built on this release; test_boot.py installs them."""
+"""The package's scripts on a running gateway: an upgrade keeps the filter, a removal does not leave a machine that nothing can open any
+more, a purge destroys no evidence. The packages can be built on this release; test_boot.py installs them."""
 import pytest
 from kit import ROOT, connect, listener, show
 from nodes import run
@@ -36,7 +36,7 @@ def test_upgrade_remove_purge(lab):
 
 
 def test_remove_of_a_machine_that_does_not_run(lab):
-    """Stopped, as by systemd before: the filter stands and nobody keeps it."""
+    """Stopped, as systemd did before: the filter is in place and no process maintains it."""
     lab.daemons["hq"].terminate()
     lab.daemons["hq"].wait(15)
     assert "plaingate" in lab["hq"].run("nft list ruleset").stdout

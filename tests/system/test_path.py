@@ -1,4 +1,4 @@
-"""What an honest router owes: hop limits, path MTU, MSS, fragments, and errors that reach the right one."""
+"""What a correct router does: hop limits, path MTU, MSS, fragments, and errors that reach the right host."""
 import re
 import socket
 import struct
@@ -19,7 +19,7 @@ def test_hop_limit(lab, ttl, who, target):
 
 
 def test_hop_limit_ends_behind_the_tunnel(lab):
-    """Two gateways see the packet, the tunnel is no hop of its own."""
+    """Two gateways process the packet; the tunnel is not a hop of its own."""
     said = icmp_answer(lab, f"ping -c 1 -W 2 -t 2 {HOST_B}")
     assert "Time to live" in said and "From 10.2.0.1" in said, said
     assert " 0% packet loss" in icmp_answer(lab, f"ping -c 1 -W 2 -t 3 {HOST_B}")
@@ -82,7 +82,7 @@ def test_too_big_in_ipv6(lab):
 
 @pytest.mark.parametrize("url, head", [(HOST_B, 40), (f"[{HOST_B6}]", 60)])
 def test_mss_fits_the_tunnel(lab, url, head):
-    """Changed in both directions: the SYN as host-b gets it, the answer as host-a gets it."""
+    """Changed in both directions: the SYN as host-b receives it, the answer as host-a receives it."""
     mtu = int(show(lab, "hq", "ipsec")[0]["mtu"])
     for host in ("host-a", "host-b"):  # what they were told of this path before
         lab[host].run("ip route flush cache")
@@ -98,8 +98,8 @@ def test_mss_fits_the_tunnel(lab, url, head):
 
 @pytest.mark.parametrize("interface, gateway", [("branch0", "203.0.113.2"), ("hq0", "198.51.100.2")])
 def test_a_narrow_link_on_the_way(lab, interface, gateway):
-    """The router between the gateways says that sealed packets are too big: the hosts are told a smaller size, and nothing hangs.
-    By the route's MTU: a veth with a small one would also swallow what comes in to it, without a word."""
+    """The router between the gateways reports that ESP packets are too big: the hosts are told a smaller size, and nothing stalls. By the
+    route's MTU, because a veth with a small MTU would also silently drop what it receives."""
     before = int(show(lab, "hq", "ipsec")[0]["mtu"])
     lab["internet"].run(f"ip route add {gateway}/32 dev {interface} mtu lock 1300")
     try:
@@ -118,7 +118,7 @@ def test_a_narrow_link_on_the_way(lab, interface, gateway):
 
 @pytest.mark.parametrize("target", [HOST_B, WEB, HOST_B6])
 def test_fragments_pass_whole(lab, target):
-    if ":" in target:  # no router cuts IPv6: each end is told once what its way takes (RFC 8200 section 4.5)
+    if ":" in target:  # routers do not fragment IPv6: each end is told once the MTU of its path (RFC 8200 section 4.5)
         for host in ("host-a", "host-b"):
             lab[host].run("ip -6 route flush cache")
         mtu = max(int(show(lab, "hq", "ipsec")[0]["mtu"]), 1280)
@@ -158,7 +158,7 @@ def test_overlapping_fragments_are_dropped(lab):
 
 
 def test_the_inner_fragment_of_a_tunnel_is_checked_by_policy(lab):
-    """A denied port cannot hide in a second fragment: the whole is put together before the policy looks."""
+    """A denied port cannot hide in a second fragment: the datagram is reassembled before the policy is applied."""
     from scapy.all import IP, UDP, Raw
     frames = frames_of(lab, IP(src=HOST_A, dst=HOST_B, id=4244) / UDP(sport=4002, dport=9999) / Raw(bytes(3000)), 800)
     with Capture(lab, "host-b", "eth0", f"host {HOST_A}") as seen:
@@ -168,7 +168,7 @@ def test_the_inner_fragment_of_a_tunnel_is_checked_by_policy(lab):
 
 
 def test_unreachable_network_is_told(lab):
-    """192.0.3.0/24 has a route to the Internet; there nobody knows it. The error comes back through source NAT."""
+    """192.0.3.0/24 has a route to the Internet, where it is unreachable. The error comes back through source NAT."""
     said = icmp_answer(lab, "ping -c 1 -W 2 192.0.3.1")
     assert "Unreachable" in said or "unreachable" in said, said
 

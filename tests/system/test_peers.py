@@ -1,5 +1,5 @@
-"""Two gateways that witness each other through IKE: cosignatures within a second of an entry, over rekeys of the IKE SA; acts that wait
-for the other gateway; silence that is entered; a restored disk that the other gateway finds.
+"""Two gateways that witness each other through IKE: cosignatures within a second of an entry, across rekeys of the IKE SA; actions that
+wait for the other gateway; silence that is entered; a restored disk that the other gateway detects.
 
 What they sign is checked by python3-cryptography and by `verify ledger --policy`."""
 import base64
@@ -66,7 +66,7 @@ def checkpoint(lab, gateway):
 
 
 def cosigned(lab, gateway):
-    """The size of the published checkpoint when the other gateway's line in it is right; None: there is no line yet."""
+    """The size of the published checkpoint if the other gateway's line in it is valid; None if there is no line yet."""
     text, size, lines = checkpoint(lab, gateway)
     if len(lines) < 2:
         return None
@@ -107,7 +107,7 @@ def test_within_a_second(lab):
 
 
 def test_they_do_not_keep_each_other_awake(lab):
-    """A cosignature is no entry, so nothing comes of it but the next heartbeat's."""
+    """A cosignature is not an entry, so it causes nothing until the next heartbeat."""
     for gateway in GATEWAYS:
         wait_cosigned(lab, gateway)
     before = {gateway: len(ledger_entries(lab, gateway)) for gateway in GATEWAYS}
@@ -160,7 +160,7 @@ def test_keys_that_are_none_are_refused(lab):
 
 
 def test_silence_is_entered_by_the_other(lab):
-    """branch's ledger is stopped where it stands: hq misses its questions, and its own cosignatures."""
+    """branch's ledger is suspended: hq misses its questions, and its own cosignatures."""
     wait_cosigned(lab, "hq")
     held = next(row for row in show(lab, "branch", "status") if row["process"] == "ledger")["pid"]
     lab["branch"].run(f"kill -STOP {held}")
@@ -181,7 +181,7 @@ def stop_gateway(lab, gateway):
 
 
 def test_a_restored_disk_is_found_by_the_other(lab):
-    """Root restores yesterday's ledger, key and all. As soon as the tunnel is up branch shows what it has seen."""
+    """Root restores yesterday's ledger, including the key. As soon as the tunnel is up, branch shows what it has seen."""
     ledger, kept = lab["hq"].state / "lib/ledger", lab["hq"].state / "lib/kept"
     stop_gateway(lab, "hq")
     shutil.copytree(ledger, kept)

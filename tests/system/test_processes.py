@@ -1,4 +1,4 @@
-"""The running processes are confined as the design says, by the kernel's own account of them and not by theirs."""
+"""The running processes are confined as designed, according to the kernel and not to the processes themselves."""
 import ctypes
 import hashlib
 import os

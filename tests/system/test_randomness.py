@@ -1,4 +1,4 @@
-"""The sources of secrets in running gateways: what the ledger says of them, and that nothing is made when one is missing."""
+"""The sources of randomness in running gateways: what the ledger says about them, and that no secret is made if one is missing."""
 import base64
 import hashlib
 import json
@@ -56,7 +56,7 @@ def test_every_exchange_names_its_leaf(lab):
     for gateway in ("hq", "branch"):
         said = verified(lab, gateway)
         assert said["failures"] == 0 and said["leaves_unnamed"] == 0, said
-        # An honest gateway uses what it has in its turn, and says what came to nothing.
+        # An honest gateway uses its values in order, and enters which exchanges failed.
         assert said["weak"] == "" and said["order_late"] <= 1 and said["order_named"] >= said["leaves_named"], said
         assert said["values_unaccounted"] == 0 and said["leaves_unaccounted"] == 0, said
         assert said["leaves_named"] >= 6 and said["leaves_opened"] >= 128 and said["leaves_opened"] % 64 == 0, said
@@ -65,7 +65,7 @@ def test_every_exchange_names_its_leaf(lab):
 
 
 def test_shares_of_used_leaves_are_gone_from_the_keeper(lab):
-    """The ledger has the SHA-256 of each half of a leaf that was used: nothing in the keeper's memory has that hash afterwards, though
+    """The ledger has the SHA-256 of each share of a leaf that was used: nothing in the keeper's memory has that hash afterwards, although
     the same search found both shares before."""
     before = {}
     pid = processes(lab, "hq")["keeper"][0]
@@ -93,7 +93,7 @@ def test_shares_of_used_leaves_are_gone_from_the_keeper(lab):
 
 
 def test_a_burst_is_seen_to_its_end(lab):
-    """More exchanges than two batches hold: each has its leaf, and the next batch is there in time."""
+    """More exchanges than two batches can serve: each has its leaf, and the next batch is ready in time."""
     before = verified(lab, "hq")
     for _ in range(450):
         lab["hq"].run("plaingate ike rekey branch", check=False)
@@ -104,7 +104,7 @@ def test_a_burst_is_seen_to_its_end(lab):
 
 
 def test_a_keeper_with_other_answers_does_not_run(lab):
-    """The file was replaced before the start: no secrets until it is what it should be. On a running machine it is not read again."""
+    """The file was replaced before the start: no secrets until it is correct. On a running machine it is not read again."""
     def start_again():
         lab["branch"].run(["sh", "-c", "kill $(cat /run/plaingate/plaingated.pid)"])
         lab.daemons["branch"].wait(20)
@@ -136,7 +136,7 @@ def established(lab, gateway):
 
 
 def test_without_the_second_source_no_secret_is_made(lab):
-    """Its process stands still, and the keeper begins anew without anything from it: no handshake until it goes on."""
+    """Its process is suspended, and the keeper restarts without any share from it: no handshake until it continues."""
     pid = processes(lab, "hq")["entropy"][0]
     os.kill(pid, signal.SIGSTOP)
     try:

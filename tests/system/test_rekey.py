@@ -1,5 +1,5 @@
-"""Rekeys while traffic flows: by the clock, by bytes, by an administrator, of children and of IKE SAs, started by either side or by
-both. Not one packet is lost or comes twice, and none leaves in clear."""
+"""Rekeys while traffic flows: by time, by volume, by an administrator, of child SAs and of IKE SAs, started by either side or by both. No
+packet is lost or duplicated, and none leaves in clear."""
 import time
 
 import pytest
@@ -76,7 +76,7 @@ def spis(lab, gateway="hq"):
 
 
 def one_tunnel_again(lab):
-    """What was replaced is gone on both sides, and the pairs that are left fit each other."""
+    """What was replaced is gone on both sides, and the remaining pairs match each other."""
     wait_for(lambda: all(len(spis(lab, gateway)) == 1 for gateway in GATEWAYS), 15, "the old pairs to go")
     ours, theirs = (show(lab, gateway, "ipsec")[0] for gateway in GATEWAYS)
     assert (ours["spi_in"], ours["spi_out"]) == (theirs["spi_out"], theirs["spi_in"])

@@ -1,5 +1,5 @@
-"""A key that is replaced because it leaked: with the next configuration the IKE SA that was made with it ends, and nobody comes in with it
-again; with the new key on both sides the tunnel comes back."""
+"""A key that is replaced because it leaked: with the next configuration the IKE SA that was made with it ends, and nobody can connect with
+it again; with the new key on both sides the tunnel comes back."""
 import pytest
 from kit import HOST_B, config_of, ledger_entries, own_lab, show, wait_for
 
@@ -30,7 +30,7 @@ def spis(lab, gateway):
 
 @pytest.mark.parametrize("gateway, other, key", [("hq", "branch", "drawn by chance: 5c1f0b77aa"), ("branch", "hq", "drawn by chance: 90ee12d4b1")])
 def test_it_ends_what_it_made(lab, gateway, other, key):
-    """At one side alone: whoever holds the old key stays out, the honest peer included until it has the new one. hq begins, branch answers."""
+    """On one side only: whoever has the old key stays out, including the honest peer until it has the new one. hq initiates, branch responds."""
     before = spis(lab, gateway)
     assert before
     replace(lab, gateway, key)

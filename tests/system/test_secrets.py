@@ -1,5 +1,5 @@
-"""No private key and no child key is ever in the memory of plaingate-ike. The same search finds them where they belong, and a key that is
-taken for one is proved one: it opens a packet that was captured on the wire."""
+"""No private key and no child SA key is ever in the memory of plaingate-ike. The same search finds them where they belong, and that a
+candidate is a key is proved: it decrypts a packet that was captured on the wire."""
 import base64
 import hmac
 import re
@@ -104,7 +104,7 @@ def nonces_of_init(capture):
 
 
 def find_sk_d(pid, ni, nr, child_key):
-    """SK_d is what makes the first child's keys out of both nonces (RFC 7296 section 2.17): each place of the keeper's memory is tried."""
+    """SK_d and both nonces give the first child SA's keys (RFC 7296 section 2.17): each position of the keeper's memory is tried."""
     seed = ni + nr + b"\x01"
     for _, part in memory(pid, own_only=True):
         for run in re.finditer(rb"(?:(?!\0{16})[\s\S]){40,}", part):
@@ -135,7 +135,7 @@ def test_sk_d_is_with_the_keeper_alone(lab):
 
 
 def test_the_search_sees_all_of_ike(lab):
-    """What ike does know is found in it: the peer's identity and both SPIs of the tunnel."""
+    """What ike does know is found in its memory: the peer's identity and both SPIs of the tunnel."""
     packets, pid = traffic_of_one_second(lab), processes(lab, "hq")["ike"][0]
     known = {f"SPI {spi:08x}": struct.pack("<I", spi) for spi in packets} | {"identity": b"branch.example.net"}
     swapped = {name: octets[::-1] for name, octets in known.items() if name.startswith("SPI")}

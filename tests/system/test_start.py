@@ -1,5 +1,5 @@
-"""From the moment that the service is ready, which is before the network comes up, nothing reaches the machine that a configuration does
-not open: not while the first configuration is still on its way, not without one, not with an empty one."""
+"""From the moment when the service is ready, which is before the network comes up, nothing reaches the machine that a configuration does
+not open: not before the first configuration is loaded, not without one, not with an empty one."""
 import socket
 import threading
 import time
@@ -21,7 +21,7 @@ evidence {
 
 
 class Caller:
-    """Calls a port again and again; remembers when it was answered, which is by a reset, too."""
+    """Calls a port repeatedly; records when it was answered, including by a reset."""
 
     def __init__(self, lab, node, address, port):
         self.lab, self.node, self.to, self.port, self.reached, self.running = lab, node, address, port, [], True
@@ -71,7 +71,7 @@ def stored(lab):
 
 @pytest.fixture()
 def away(lab):
-    """hq is off, and as it was behind the test."""
+    """hq is off, and restored after the test."""
     text = stored(lab).read_text(encoding="utf-8")
     yield lab
     lab.wait_gateway("hq")
@@ -86,7 +86,7 @@ def test_closed_from_the_moment_of_readiness(away):
     with Caller(lab, "web", HQ_WAN, 22222) as stranger, Caller(lab, "host-a", LAN, 22) as neighbour:
         wait_for(lambda: stranger.reached and neighbour.reached, 5, "answers without a filter")
         ready = start(lab)
-        lab["hq"].run("ping -c 1 -W 1 198.51.100.1")  # its own connections have their answers
+        lab["hq"].run("ping -c 1 -W 1 198.51.100.1")  # its own connections are answered
         time.sleep(1)
         assert "zone_" not in lab["hq"].run("nft list table inet plaingate").stdout, "no configuration yet: the ledger asks its witness"
         early = time.monotonic()
@@ -96,7 +96,7 @@ def test_closed_from_the_moment_of_readiness(away):
 
 
 def test_a_connection_from_before_the_start_ends(away):
-    """What the machine sends on it makes no way back, neither before the first configuration nor behind it."""
+    """What the machine sends on it opens no return path, neither before the first configuration nor after it."""
     lab = away
     lab.commit("hq", config_of("hq") + SILENT, "a witness that nobody reaches")
     stop(lab)
@@ -137,13 +137,13 @@ def test_a_rule_set_that_closes_nothing_does_not_stay(away):
 
 @pytest.mark.slow
 def test_a_machine_that_is_slow_at_its_boot(away):
-    """nft takes longer than it may while others wait for the supervisor: a start that failed would let the network come up without a filter."""
+    """nft takes longer than the limit while others wait for the supervisor: a failed start would let the network come up without a filter."""
     lab = away
     stop(lab)
     slow = lab["hq"].state / "nft"
     real = slow.with_name("nft-real")
     lab["hq"].run(f"cp /usr/sbin/nft {real}")
-    # Twice: it is asked what stands, and told what shall.
+    # Twice: once to list the rule set, once to set it.
     slow.write_text(f"#!/bin/sh\nif mkdir {slow}-1 || mkdir {slow}-2; then sleep 11; fi 2>/dev/null\nexec {real} \"$@\"\n", encoding="ascii")
     slow.chmod(0o755)
     lab["hq"].run(f"mount --bind {slow} /usr/sbin/nft")

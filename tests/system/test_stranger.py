@@ -1,5 +1,5 @@
-"""What a stranger's single packets do to the gateway's own kernel, which keeps addresses, routes and path MTUs for the data plane; and
-what the host itself sends when nobody is there to seal it."""
+"""The effect of a stranger's single packets on the gateway's own kernel, which keeps addresses, routes and path MTUs for the data plane;
+and what the host itself sends when no process is there to encrypt it."""
 import time
 
 import pytest
@@ -47,7 +47,7 @@ while True:
 
 @pytest.fixture(scope="module")
 def lab():
-    """Its supervisors are killed, so it is nobody else's."""
+    """Its supervisors are killed, so no other test shares this lab."""
     two_sites = own_lab("pgx")
     two_sites.up("on")
     try:
@@ -134,7 +134,7 @@ def test_the_filter_is_set_again_when_somebody_flushes_it(lab):
     assert "interface_1" in before
     hq.run(["nft", "flush", "ruleset"])
     wait_for(lambda: hq.run(["nft", "list", "ruleset"]).stdout == before, 5, "the filter")
-    # It does not take its own work for somebody else's.
+    # It does not mistake its own changes for another program's.
     log = hq.state / "plaingated.log"
     said = log.read_text().count("nftables ruleset was changed by another program")
     time.sleep(3)

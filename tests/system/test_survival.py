@@ -1,5 +1,5 @@
-"""kill -9 of each process under traffic. Nothing is in clear or reused meanwhile: the links carry one packet a frame here, and what
-passes between the gateways is captured and taken apart."""
+"""kill -9 of each process under traffic. Nothing leaves in clear and no sequence number is reused meanwhile: the links carry one packet
+per frame here, and what passes between the gateways is captured and examined."""
 import os
 import signal
 import time
@@ -25,7 +25,7 @@ def lab():
 
 
 def kill(lab, gateway, name):
-    """kill -9, and waits until another has taken its place."""
+    """kill -9, and waits until another process has taken its place."""
     before = processes(lab, gateway)
     os.kill(before[name][0], signal.SIGKILL)
 
@@ -96,7 +96,7 @@ def test_flows_survive(lab, gateway, name):
     with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
         kill(lab, gateway, name)
         traffic.wait_flowing()
-        time.sleep(1)  # what follows: SAs negotiated anew, entries that waited
+        time.sleep(1)  # the aftermath: SAs negotiated again, entries that waited
         traffic.wait_flowing()
     assert not traffic.tcp.failure and not traffic.nat_tcp.failure
     lost = {s: len(getattr(traffic, s).lost()) for s in ("udp", "udp6", "nat")}
@@ -110,7 +110,7 @@ def test_flows_survive(lab, gateway, name):
 
 
 class Forbidden:
-    """What the policy denies, sent all the time: out of the LAN, into the LAN from the Internet, and in the tunnel's name."""
+    """What the policy denies, sent continuously: out of the LAN, into the LAN from the Internet, and with spoofed addresses of the tunnel."""
 
     def __init__(self, lab):
         self.lab = lab
@@ -157,7 +157,7 @@ def test_data_plane_is_back_in_a_second(lab, gateway):
 
 
 def test_memory_that_outlives_the_process_is_sparse(lab):
-    """It has room for a million sessions; neither a start nor a commit looks at what was never written."""
+    """It has room for a million sessions; neither a start nor a commit reads what was never written."""
     lab.commit("hq", config_of("hq"), "the same again")
     kill(lab, "hq", "dataplane")
     lab.wait_for_tunnel()
@@ -167,7 +167,7 @@ def test_memory_that_outlives_the_process_is_sparse(lab):
 
 
 def test_data_plane_killed_again_and_again(lab):
-    """Each new one begins above every number that the ones before can have used."""
+    """Each new process begins above every sequence number that the ones before can have used."""
     lab.wait_for_tunnel()
     with Capture(lab, "internet", "hq0") as seen, UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
         for _ in range(3):
@@ -179,7 +179,7 @@ def test_data_plane_killed_again_and_again(lab):
 
 
 def test_a_rekey_while_the_data_plane_is_dead(lab):
-    """Whoever asks it meanwhile asks again; in the end both sides have the same pairs."""
+    """Requests made meanwhile are repeated; in the end both sides have the same pairs."""
     lab.wait_for_tunnel()
     with Capture(lab, "internet", "hq0") as seen, UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
         udp.wait_flowing()
@@ -201,7 +201,7 @@ def test_a_rekey_while_the_data_plane_is_dead(lab):
 
 
 def test_all_at_once(lab):
-    """Every process of hq but the supervisor dies in the same moment."""
+    """Every process of hq except the supervisor dies at the same moment."""
     lab.wait_for_tunnel()
     with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:
         before = processes(lab, "hq")
@@ -219,7 +219,7 @@ def test_all_at_once(lab):
 
 
 def test_nothing_passes_without_the_data_plane(lab):
-    """The data plane is stopped, not killed, so that nobody starts another: for that long nothing may pass, in clear or else."""
+    """The data plane is suspended, not killed, so that no other one is started: meanwhile nothing may pass, in clear or otherwise."""
     lab.wait_for_tunnel()
     pid = processes(lab, "hq")["dataplane"][0]
     lab["host-a"].run(f"ping -c 1 -W 2 {WEB}")
@@ -253,8 +253,8 @@ def test_restarts_are_entered(lab):
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
 def test_supervisor_takes_everything_with_it_and_comes_back(lab, sent):
-    """Without the supervisor its children end and the filter stays closed, also when somebody lets the kernel forward; a new start
-    begins afresh, by its own stored configuration."""
+    """Without the supervisor its children end and the filter stays closed, even if somebody enables forwarding in the kernel; a new start
+    begins from nothing, with its own stored configuration."""
     daemon = lab.daemons["hq"]
     pids = [pid for pid, _ in processes(lab, "hq").values()]
     with Capture(lab, "internet", "hq0") as seen, Traffic(lab) as traffic:

@@ -1,4 +1,4 @@
-"""Tables of any length: printed in pieces, with every row whole, while packets flow and others look too."""
+"""Tables of any length: printed in pieces, with every row whole, while packets flow and other clients read too."""
 import json
 import select
 import subprocess
@@ -32,7 +32,7 @@ def lab():
 
 @pytest.fixture
 def busy(lab):
-    """Sessions that nobody answers last half a minute: each test makes them anew."""
+    """Unanswered sessions last half a minute: each test creates them again."""
     lab["hq"].run("plaingate clear sessions")
     lab["host-a"].run(["python3", "-c", FILL])
     return lab
@@ -59,7 +59,7 @@ def test_a_limit_is_exact(busy):
 
 
 def test_a_reader_may_pause(busy):
-    """As a pager does: the table goes on where it stood, and others are served meanwhile."""
+    """As a pager does: the table continues where it stopped, and others are served meanwhile."""
     lab = busy
     with lab["hq"].popen("plaingate show sessions --dst 192.0.2.100-192.0.2.110", stdout=subprocess.PIPE, text=True) as reader:
         select.select([reader.stdout], [], [], 10)
@@ -70,7 +70,7 @@ def test_a_reader_may_pause(busy):
 
 
 def test_one_name(lab):
-    """A line for each value, where one is asked for by name."""
+    """A line for each value, if a row is requested by name."""
     shown = lab["hq"].run("plaingate show ike branch").stdout
     assert "\npeer" in "\n" + shown and "established" in shown and all(len(line) < 80 for line in shown.splitlines())
     missing = lab["hq"].run("plaingate show ike nobody", check=False)

@@ -1,4 +1,4 @@
-"""TCP connections of which both ends were lost without a word: the same port calls again, through the tunnel and through source NAT."""
+"""TCP connections both ends of which were lost silently: the same port connects again, through the tunnel and through source NAT."""
 import socket
 import time
 

@@ -1,5 +1,5 @@
-"""What a new user does: the tour of quickstart says what it sees, and ends with a plain sentence and a status when it is not as it should
-be; lab/exec and lab/down do what they say."""
+"""What a new user does: the tour of quickstart shows what it sees, and ends with one sentence and a status if something is not as
+expected; lab/exec and lab/down work."""
 import os
 import subprocess
 
@@ -58,7 +58,7 @@ def test_tour_misses_a_page(lab):
 
 
 def test_tour_misses_an_entry(lab):
-    """One octet of the branch's ledger is another."""
+    """One octet of the branch's ledger is changed."""
     directory = lab["branch"].state / "lib/ledger"
     file = max((p for p in (directory / "tile/entries").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
     data = bytearray(file.read_bytes())

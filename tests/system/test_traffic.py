@@ -1,4 +1,4 @@
-"""What passes and what does not: policy, tunnel, source NAT, the gateway's own services, seen from the hosts and on the links."""
+"""What passes and what does not: policy, tunnel, source NAT, the gateway's own services, observed at the hosts and on the links."""
 import hashlib
 import os
 import re
@@ -44,7 +44,7 @@ def test_much_data_arrives_unchanged(lab):
 
 @pytest.mark.parametrize("sink, address", [("host-b", HOST_B), ("web", WEB)])
 def test_data_plane_dies_while_trains_pass(lab, sink, address):
-    """kill -9 in the midst of a bulk transfer with the links' offloads on: the connection goes on, each octet arrives once."""
+    """kill -9 in the middle of a bulk transfer with the links' offloads on: the connection continues, each octet arrives once."""
     total, chunk, sent, got = 300 << 20, bytes(range(256)) * 1024, hashlib.sha256(), hashlib.sha256()
     with listener(lab, sink, 5201) as server:
         server.settimeout(10)
@@ -142,7 +142,7 @@ def test_nothing_starts_from_the_internet(lab):
 
 
 def test_an_answer_without_a_question_is_dropped(lab):
-    """A TCP segment that begins nothing: no session, so nothing passes, though the policy would permit the connection."""
+    """A TCP segment that does not begin a connection: no session, so nothing passes, although the policy would permit the connection."""
     from scapy.all import IP, TCP, Ether
     before = counter(lab, "hq", "no-session")
     mac = lab["hq"].run("cat /sys/class/net/lan0/address").stdout.strip()
@@ -214,7 +214,7 @@ def test_nat_ping_of_two_hosts_with_one_identifier(lab):
 
 
 def test_error_about_translated_traffic_comes_back(lab):
-    """The web server has nothing at UDP port 5209, and says so; the host hears of it."""
+    """The web server has no service at UDP port 5209 and reports that; the host receives the error."""
     with lab["host-a"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(3)
         s.connect((WEB, 5209))

@@ -1,5 +1,5 @@
-"""A package is upgraded while the gateway runs: other executables lie at their paths, with another message table. What runs goes on with
-what was measured at its start, restarted processes included; a program of the other version is refused with the reason."""
+"""A package is upgraded while the gateway runs: other executables are at their paths, with another message table. What runs continues with
+what was measured at its start, including restarted processes; a program of the other version is refused with the reason."""
 import hashlib
 import os
 import re
@@ -15,7 +15,7 @@ SERVICES = ("plaingated", *(f"plaingate-{name}" for name in PROCESSES))
 
 
 def of_another_version(lab, name):
-    """As from a build whose message table has a row more."""
+    """As from a build whose message table has one more row."""
     text = (lab.build / "src/ipc/ipc_table.h").read_text(encoding="ascii")
     ours = int(re.search(r"0x([0-9a-f]{16})ull", text).group(1), 16).to_bytes(8, "little")
     data = (lab.state / "before" / name).read_bytes()
@@ -32,13 +32,13 @@ def install(lab, name, data):
 
 
 def write_in_place(lab, name, data):
-    """As somebody does it who is in a hurry."""
+    """As somebody in a hurry does it."""
     (lab.state / "bin" / name).write_bytes(data)
 
 
 @pytest.fixture()
 def lab_before(lab):
-    """What is installed and what runs is behind the test as it was."""
+    """Restores after the test what is installed and what runs."""
     shutil.copytree(lab.state / "bin", lab.state / "before")
     shutil.copytree(lab.state / "share", lab.state / "share-before")
     yield lab
@@ -109,7 +109,7 @@ def test_a_restart_takes_what_is_installed(lab_before):
         install(lab, name, of_another_version(lab, name))
     stop(lab)
     lab.start_gateway("hq")
-    lab.wait_for_tunnel(gateways=("hq",))  # branch runs on with what it measured, and the program here is of another version
+    lab.wait_for_tunnel(gateways=("hq",))  # branch continues with what it measured, and the program here is of another version
     for process in PROCESSES:
         assert row_of(lab, process)["sha256"] == hashlib.sha256(of_another_version(lab, f"plaingate-{process}")).hexdigest()
     verify_ledger(lab, "hq")
@@ -132,7 +132,7 @@ def test_a_program_of_another_version_is_told_so(lab_before):
 
 @pytest.mark.parametrize("process", ["dataplane", "keeper"])
 def test_two_versions_do_not_start_together(lab_before, process):
-    """A package that is half installed. Nothing runs that does not understand the supervisor, and both say why."""
+    """A half-installed package. Nothing that does not understand the supervisor runs, and both sides say why."""
     lab, name = lab_before, f"plaingate-{process}"
     stop(lab)
     install(lab, name, of_another_version(lab, name))

@@ -1,5 +1,5 @@
-"""No free bits on the wire: a handshake, rekeys and traffic are captured, and every octet of them is compared with what determines it, with the
-gateways' ledgers at hand. Then each bit is turned, to see that it is noticed."""
+"""No free bits on the wire: a handshake, rekeys and traffic are captured, and every octet is compared with what determines it, using the
+gateways' ledgers. Then each bit is flipped, to check that this is detected."""
 import copy
 import json
 import os
@@ -145,7 +145,7 @@ def test_a_turned_bit_is_noticed(wire, name, wanted, free):
             continue
         unnoticed.append(bit)
     assert {bit // 8 for bit in unnoticed} <= exempt
-    # What is ciphertext nobody can judge from outside: otherwise this test would say nothing of the rest.
+    # Ciphertext cannot be judged from outside; without this check the test would say nothing about the rest.
     assert bool(unnoticed) == bool(exempt)
 
 
@@ -155,7 +155,8 @@ REFUSALS = {"NO_PROPOSAL_CHOSEN": (14, b"", set()), "INVALID_SYNTAX": (7, b"", s
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals_have_their_fields_too(name):
-    """What answers an IKE_SA_INIT that is not taken: a header and one notify. Derived as well, but for what is the stranger's or a keyed hash."""
+    """The answer to an IKE_SA_INIT that is not accepted: a header and one notify. Determined as well, except for what is the stranger's or
+    a keyed hash."""
     kind, data, free = REFUSALS[name]
     spi, peer = b"initiate", (WAN["branch"], 500)
     notify = bytes(2) + kind.to_bytes(2, "big") + data

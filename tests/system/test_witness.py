@@ -1,4 +1,4 @@
-"""plaingate-witness as a stranger meets it: over HTTP, in a network namespace of its own, killed at any moment.
+"""plaingate-witness as a client sees it: over HTTP, in a network namespace of its own, killed at any moment.
 
 The log here is a second implementation: trees, proofs and signatures by the recursion of RFC 9162 and python3-cryptography, so
 that nothing is checked by the code that made it.
@@ -93,7 +93,7 @@ class Log:
 
 
 def cosigned_at(vkey, note, line):
-    """The time of a cosignature over the note's text; InvalidSignature or AssertionError when it is none."""
+    """The time of a cosignature over the note's text; InvalidSignature or AssertionError if it is not valid."""
     name, key_id, key = vkey.split("+", 2)
     public = base64.b64decode(key)
     assert public[0] == 4 and sha256(name.encode(), b"\n", public)[:4].hex() == key_id
@@ -194,7 +194,7 @@ class Witness:
         return status, text
 
     def seen(self, log):
-        """The size in the note that monitors get, None when there is none; both signatures in it are checked."""
+        """The size in the note that monitors receive, None if there is none; both signatures in it are checked."""
         status, note, _ = self.ask("GET", log.path)
         if status == 404:
             return None
@@ -294,9 +294,9 @@ def test_every_answer(witness, log):
     answers(log.request(20, 25, proof=subproof(20, log.leaves(25), True)[:-1]), 422)
     answers(log.request(20, 25, proof=subproof(20, log.leaves(25), True) + [bytes(32)]), 422)
     answers(log.request(20, 20, proof=[bytes(32)]), 422)
-    # what the log's own key signed against itself is kept and told; what strangers send is neither
+    # a contradiction signed by the log's own key is kept and reported; what strangers send is neither
     assert answers(log.request(5, 20, history=2), 409) == "20\n"  # it grew again, to other entries
-    # and once for each checkpoint: the proofs that come with it anybody can make up
+    # and once for each checkpoint: anybody can invent the proofs that come with it
     said = witness.log_file.read_text()
     assert len(re.findall(r"warn: .* of 'log\.example/one' are not cosigned: .*; the request is kept", said)) == 2
     assert len(re.findall(r"warn: the key of 'log\.example/one' has signed two roots for 20 entries; the request is kept", said)) == 2
@@ -314,7 +314,7 @@ def test_every_answer(witness, log):
 
 
 def test_a_stranger_does_not_take_the_room_for_evidence(witness, log):
-    """The cosigned note, as anybody gets it, with proofs that are none, more often than requests are kept; and then what counts."""
+    """The cosigned note, as anybody can get it, with invalid proofs, more often than requests are kept; and then a genuine fork."""
     witness.start("--rate", "0")
     assert witness.post(log.request(0, 20))[0] == 200
     for i in range(120):
@@ -331,7 +331,7 @@ def test_a_stranger_does_not_take_the_room_for_evidence(witness, log):
 
 
 def test_a_log_that_falls_silent(witness, log):
-    """Told once, with its return; also one that was cosigned before this start, and none that never was."""
+    """Reported once, with its return; also for a log that was cosigned before this start, but not for one that never was."""
     witness.start("--silence", "2")
     assert witness.post(log.request(0, 3))[0] == 200
     told = re.compile(r"warn: nothing of 'log\.example/one' was cosigned for (\d+) s")
@@ -377,7 +377,7 @@ def test_other_requests(witness, log):
     for octets in (b"\0" * 100, b"GET\r\n\r\n", b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: -5\r\n\r\n", b"\xff" * 40000,
                    b"POST /add-checkpoint HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n"):
         s = witness.network.socket()
-        s.settimeout(1)  # what is no whole request gets no answer; its connection ends with SERVER_IDLE_S
+        s.settimeout(1)  # an incomplete request gets no answer; its connection ends after SERVER_IDLE_S
         s.connect(("127.0.0.1", PORT))
         try:
             s.sendall(octets)
@@ -405,7 +405,7 @@ def test_killed_between_answers(witness, log):
 
 
 def test_killed_at_any_moment(witness, log):
-    """Killed while requests are under way: what it knows afterwards is what it answered last, or the one behind it."""
+    """Killed while requests are in progress: what it knows afterwards is what it answered last, or the one after it."""
     rng, answered = random.Random(7380), 0
     for _ in range(15):
         witness.start("--rate", "0")
@@ -502,7 +502,7 @@ def test_a_disk_that_fails(witness, log, tmp_path):
 
 
 def taken_connection(witness):
-    """An open one. A closed one may count still as long as the server has not looked, and this one be refused in its place."""
+    """An open one. A closed one may still be counted until the server notices, and this one refused in its place."""
     for _ in range(20):
         connection = witness.connection()
         connection.connect()
@@ -540,7 +540,7 @@ def test_limits_of_a_client(witness, log):
 
 @pytest.mark.slow
 def test_clients_that_drip(witness, log):
-    """A client that says nothing is gone after 20 s, one that says a little at a time after some 30 s; others are served meanwhile."""
+    """A client that sends nothing is disconnected after 20 s, one that sends a little at a time after some 30 s; others are served meanwhile."""
     witness.start()
     silent, slow, headless = (witness.network.socket() for _ in range(3))
     began = time.monotonic()
@@ -601,7 +601,7 @@ def test_what_it_refuses_to_start_with(witness, log):
 
 
 def test_a_log_whose_origin_is_not_the_name_of_its_key(witness):
-    """As the largest public logs have it: a first line with blanks, under a key of another name. Nobody else speaks for it."""
+    """As in the largest public logs: a first line with spaces, under a key of another name. No other key is accepted for it."""
     log, stranger = Log("go.sum database + tree", name="sum.example.org"), Log("go.sum database + tree", seed=2, name="sum.example.org")
     witness.logs = []
     witness.start("--log", f"{log.vkey} {log.origin}")
@@ -616,7 +616,7 @@ def test_a_log_whose_origin_is_not_the_name_of_its_key(witness):
 
 
 def test_a_log_that_began_anew(witness, log):
-    """As docs/witness.md says it: the same key under a new name stands in a second policy file, and what was cosigned stays."""
+    """As described in docs/witness.md: the same key under a new name is in a second policy file, and what was cosigned remains."""
     anew = Log(log.origin + "/20151217T180000Z")
     assert anew.vkey.rsplit("+", 1)[1] == log.vkey.rsplit("+", 1)[1]
     witness.logs = []

@@ -1,5 +1,5 @@
-"""A gateway and its witnesses: the ledger's checkpoints are cosigned as entries come, acts wait for it where they are told to, silence
-is entered, and a disk that was restored or wiped is found before anything is signed over it.
+"""A gateway and its witnesses: the ledger's checkpoints are cosigned as entries come, actions wait for that where required, silence is
+entered, and a disk that was restored or wiped is detected before anything is signed over it.
 
 The witnesses are plaingate-witness on the machine `web`; what they sign is checked by python3-cryptography."""
 import base64
@@ -29,7 +29,7 @@ class Witness:
         self.logs = []
 
     def start(self, *logs):
-        """Knows these logs from now on, beside those it knew."""
+        """Knows these logs from now on, in addition to those it knew."""
         self.stop()
         self.logs += [log for log in logs if log not in self.logs]
         log_file = self.directory / "log"
@@ -97,7 +97,7 @@ def checkpoint(lab, gateway="hq", file="checkpoint"):
 
 
 def cosigned_at(witness, text, line):
-    """The time of a cosignature, which must be right."""
+    """The time of a cosignature, which must be valid."""
     name, key_id, key = witness.vkey.split("+", 2)
     assert line.startswith(f"{DASH}{name} ")
     blob, public = base64.b64decode(line.split(" ")[2]), base64.b64decode(key)
@@ -168,7 +168,8 @@ def test_each_witness_knows_both_gateways(lab):
 
 
 def test_a_stranger_with_a_policy_file(lab):
-    """Whoever has the directory and the keys sees how far the witnesses have seen it; one more witness that nobody asked is missed."""
+    """With the directory and the keys, anyone can see how far the witnesses have cosigned; an additional witness that was never asked is
+    reported as missing."""
     policy = f"log {vkey(lab, 'hq')}\nwitness one {lab.one.vkey}\nwitness two {lab.two.vkey}\n"
     stranger = Witness(lab, "stranger", 7383)
     wait_cosigned(lab, ["one", "two"])
@@ -182,8 +183,8 @@ def test_a_stranger_with_a_policy_file(lab):
 
 
 def next_challenge(lab):
-    """The keeper begins again, and with it the batches of ephemeral keys: (seconds from the batch to its challenge, what this came from).
-    All that the challenge picks is disclosed then."""
+    """The keeper restarts, and with it the batches of ephemeral keys: (seconds from the batch to its challenge, what the challenge came
+    from). Everything that the challenge picks is disclosed then."""
     def of_type(type_):
         return [e for e in ledger_entries(lab, "hq") if e["type"] == type_]
 
@@ -242,7 +243,7 @@ def test_a_witness_that_is_away_holds_up_no_batch(lab):
 
 
 def test_heartbeat(lab):
-    """Nothing is entered, and the witnesses sign again and again: with a later time, over the same tree."""
+    """Nothing is entered, and the witnesses sign repeatedly: with a later time, over the same tree."""
     wait_cosigned(lab, ["one", "two"])
     for _ in range(10):  # something may be entered by itself meanwhile, such as a rekey
         first, size = cosignatures(lab)
@@ -301,7 +302,7 @@ def test_required_commit_fails_without_its_witness(lab):
         assert lab["hq"].run("plaingate show configuration").stdout == running
         _, refused = last_entry(lab, "config_refused")
         assert "two (" in refused["body"]["error"], refused
-        # nor is the witness that is away simply left out by a commit, nor an act done
+        # neither can a commit remove the unreachable witness, nor is an action done
         done = commit(lab, with_witnesses("hq", (lab.one,)), "without it")
         assert done.returncode == 1 and "two (" in done.stderr, done
         act = lab["hq"].run("plaingate clear sessions --dport 5299", check=False, timeout=20)
@@ -317,7 +318,7 @@ def test_required_commit_fails_without_its_witness(lab):
 
 
 def test_one_of_two_suffices(lab):
-    """quorum 1: an act that is required waits for one of them."""
+    """quorum 1: an action that requires the quorum waits for one of them."""
     done = commit(lab, with_witnesses("hq", (lab.one, lab.two), "quorum 1;", "required commit;"), "one is enough")
     assert done.returncode == 0, done.stderr
     lab.two.stop()
@@ -376,7 +377,7 @@ def begin_again(lab, before):
 
 
 def ended(lab):
-    """Commits something, ends the gateway in order, and gives what the witnesses have seen last."""
+    """Commits something, stops the gateway in an orderly way, and returns what the witnesses have seen last."""
     assert commit(lab, with_witnesses("hq", (lab.one, lab.two)), "to be lost").returncode == 0
     lab.wait_for_tunnel()
     wait_cosigned(lab, ["one", "two"])
@@ -432,7 +433,7 @@ def test_a_restored_disk_is_found_at_the_start(lab):
 
 
 def test_a_start_without_witnesses_is_not_held_up(lab):
-    """None of them answers: the gateway is up all the same, and says that it has not asked."""
+    """None of them answers: the gateway starts all the same, and reports that."""
     stop_gateway(lab)
     for witness in (lab.one, lab.two):
         witness.stop()

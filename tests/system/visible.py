@@ -1,5 +1,5 @@
-"""What an observer sees of IKE and ESP, octet by octet, against the table of src/verify/visible.h, and public values recomputed from a
-ledger by other code than ours: libsodium's group and Python, nothing of src/.
+"""What an observer sees of IKE and ESP, octet by octet, compared with the table of src/verify/visible.h, and public values recomputed from
+a ledger by independent code: libsodium's group and Python, nothing from src/.
 """
 import base64
 import ctypes
@@ -78,7 +78,7 @@ def proved(key, count, proof):
 
 
 class Derived:
-    """The values of a gateway's ledger, each recomputed."""
+    """The public values of a gateway's ledger, each recomputed."""
 
     def __init__(self, entries):
         self.nonces, self.ike_spis, self.esp_spis, self.proofs, self.opened = set(), set(), set(), 0, 0
@@ -124,7 +124,7 @@ def derived_in_the_end(lab):
     return {WAN[gateway]: Derived(entries_in(directories[gateway])) for gateway in GATEWAYS}
 
 
-# --- the walk ---
+# --- examining captures ---
 
 SA, KE, NONCE, NOTIFY, SK = 33, 34, 40, 41, 46
 NAT_SOURCE, NAT_DESTINATION, COOKIE, HASHES, OTHER_GROUP, CRITICAL = 16388, 16389, 16390, 16431, 17, 1
