@@ -28,10 +28,10 @@ struct esp_key {
 enum rc esp_key_set(IMB_MGR *mgr, struct esp_key *key, uint16_t encr, uint16_t encr_bits,
 	const uint8_t *keymat, size_t keymat_n);
 
-/* n octets of src to dst (the same place is allowed), the ICV behind them in dst. */
+/* n octets of src to dst (in place is allowed), followed by the ICV in dst. */
 void esp_key_seal(IMB_MGR *mgr, const struct esp_key *key, const uint8_t iv[AEAD_IV_SIZE], const uint8_t *aad,
 	size_t aad_n, const uint8_t *src, size_t n, uint8_t *dst);
-/* n octets of src, the ICV behind them, to n octets of dst. False: not authentic, and dst holds rubbish. */
+/* n octets of src, followed by the ICV, to n octets of dst. False: not authentic, and dst is undefined. */
 bool esp_key_open(IMB_MGR *mgr, const struct esp_key *key, const uint8_t iv[AEAD_IV_SIZE], const uint8_t *aad,
 	size_t aad_n, const uint8_t *src, size_t n, uint8_t *dst);
 

@@ -1,22 +1,31 @@
 /*
- * The ESP core: security associations and what they do to packets. RFC 4303 in tunnel mode, IPv4 and IPv6
- * inside and outside, AES-GCM-16 and ChaCha20-Poly1305, extended sequence numbers, anti-replay.
+ * The ESP core: security associations and what they do to packets. RFC 4303 in tunnel mode, IPv4 and IPv6 inside and
+ * outside, AES-GCM-16 and ChaCha20-Poly1305, extended sequence numbers, anti-replay.
  *
  * Pure: no sockets, no clock; times come as arguments. One thread. The caller hands in two pieces of memory:
- *   state    outlives the process (a memfd that the supervisor keeps): SAs, keys, sequence numbers, replay
- * windows tables   this process's own: expanded keys and indices, made again from the state so that a process
- * that was killed goes on with its SAs. What makes that safe:
- *   - a sequence number (and with it a nonce) is never used twice: a ceiling in the state is raised before
- * any number below it is used, and a new process starts at the ceiling;
- *   - the replay window lies in the state itself and is written before a packet is let through
- * (esp/replay.h);
- *   - an SA counts only while its state word says so; that is written last at installation and first at
- * removal.
  *
- * Several pairs of SAs may serve one tunnel: a pair and its successor, or a pair for each two networks, as
- * policy-based peers make them. Inbound all of them work until removed; outbound the newest active one does
- * whose selectors hold the packet. A pair installed with CHILD_OUTBOUND_LATER becomes active with its first
- * authentic inbound packet or by esp_activate(), so no packet is sent that the peer cannot read yet.
+ *	state   outlives the process (a memfd that the supervisor keeps): SAs, keys, sequence numbers, replay windows
+ *	tables  this process's own: expanded keys and indices, made again from the state
+ *
+ * so a process that replaces a killed one continues with its SAs. What makes that safe:
+ *
+ *   - a sequence number (and with it a nonce) is never used twice: a ceiling in the state is raised before any number below
+ *     it is used, and a new process starts at the ceiling;
+ *   - the replay window lies in the state itself and is written before a packet is let through (esp/replay.h);
+ *   - an SA counts only while its `live` word says so, which is written last at installation and first at removal.
+ *
+ * Several pairs of SAs may serve one tunnel: a pair and its successor, or a pair for each two networks, as policy-based
+ * peers make them. Inbound all of them are accepted until removed; outbound the newest active one whose selectors hold the
+ * packet is used. A pair installed with CHILD_OUTBOUND_LATER becomes active with its first authentic inbound packet or by
+ * esp_activate(), so that no packet is sent that the peer cannot decrypt yet.
+ *
+ *	crypt.c   the AEADs, by libIPSec_MB
+ *	sa.c      installation, removal, lookup, resumption
+ *	seal.c    outbound packets
+ *	open.c    inbound packets
+ *	inner.c   checks of the inner packet: form, selectors, ECN
+ *	replay.c  the anti-replay window
+ *	state.h   what is kept where
  */
 #ifndef ESP_ESP_H
 #define ESP_ESP_H
@@ -41,9 +50,8 @@ size_t esp_state_size(uint32_t pairs_max);
 size_t esp_tables_size(uint32_t pairs_max); /* the tables must be aligned to 64 and all zero */
 
 /*
- * Attaches. State that is not ours, of another version or size, is begun afresh (*ret_resumed false); else
- * its SAs go on, bound to no tunnel until esp_bind(). NULL with an error when the library or memory is
- * missing.
+ * Attaches. State of another version or size is cleared (*ret_resumed false); otherwise its SAs are resumed, bound to no
+ * tunnel until esp_bind(). NULL with an error when the library does not start or memory is short.
  */
 struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, uint32_t pairs_max,
 	bool *ret_resumed, struct err *e);
@@ -51,9 +59,8 @@ struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, 
 void esp_free(struct esp *esp);
 
 /*
- * tunnel_name finds the tunnel again in another generation of the configuration or after a restart.
- * RC_EXISTS: an SA has this SPI already. RC_LIMIT: all pairs are used. RC_UNSUPPORTED, RC_RANGE: a value of
- * *sa.
+ * tunnel_name identifies the tunnel in other generations of the configuration and after a restart. RC_EXISTS: an SA has this
+ * SPI already. RC_LIMIT: all pairs are in use. RC_UNSUPPORTED, RC_RANGE: a value of *sa.
  */
 enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tunnel_name,
 	uint32_t replay_window, mono_ns now, struct err *e);
@@ -65,10 +72,10 @@ void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunne
 
 /* The newest pair that sends for the tunnel, or ESP_PAIR_NONE. */
 uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel);
-/* Does the pair send something that no newer one of its tunnel takes? By their selectors. */
+/* Does the pair send something that no newer pair of its tunnel would? By their selectors. */
 bool esp_pair_sends(const struct esp *esp, uint32_t pair);
 
-/* What a pair says about itself; no keys. Pointers are good until the next call that changes SAs. */
+/* A pair without its keys. Pointers are valid until the next call that changes SAs. */
 struct esp_view {
 	uint32_t tunnel, spi_in, spi_out, flags; /* flags: enum child_flags */
 	uint32_t replay_window;
@@ -89,9 +96,10 @@ void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usag
 /* --- outbound --- */
 
 /*
- * Packets sealed one behind another, all of packet_size but the last, which may be shorter: what one send
- * with UDP_SEGMENT takes. The owner sets bytes and room; esp_seal() fills; the owner sends and calls
- * esp_batch_begin().
+ * Sealed packets in a row, all of packet_size except the last, which may be shorter: what one send with UDP_SEGMENT takes.
+ * The owner sets bytes and room; esp_seal() fills; the owner sends and calls esp_batch_begin().
+ *
+ * Always: n <= room, packets <= packets_max, and packets * packet_size >= n; a batch without packets has no octets.
  */
 struct esp_batch {
 	uint8_t *bytes;
@@ -101,7 +109,7 @@ struct esp_batch {
 	uint32_t pair;
 	uint8_t traffic_class; /* of the outer header: RFC 6040 normal mode, DSCP copied */
 	bool full;	       /* a shorter packet ended it */
-	/* the shell's: its one packet may be larger than the path and is cut outside */
+	/* the shell's: its one packet may exceed the path MTU and is fragmented outside */
 	bool may_fragment;
 };
 
@@ -115,9 +123,9 @@ void esp_batch_begin(struct esp_batch *b);
 uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t);
 
 /*
- * Seals what the cutter gives into the batch. True: the cutter is through. False: the batch must be sent
- * first, then call again; with *ret_drop set, the rest of the train is lost instead (sequence numbers used
- * up). The cutter's packets are changed in passing: the trailer is written behind each, and taken away again.
+ * Seals the cutter's packets into the batch. True: all of them. False: send the batch first, then call again; with
+ * *ret_drop set, the rest of the train is lost instead (sequence numbers used up). The trailer is written after each packet
+ * of the cutter and removed again.
  */
 bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uint8_t traffic_class,
 	struct esp_batch *batch, mono_ns now, enum drop_reason *ret_drop);
@@ -128,24 +136,24 @@ uint32_t esp_inner_max(uint32_t esp_max);
 /* --- inbound --- */
 
 struct esp_opened {
-	enum drop_reason drop; /* DROP_NONE: the inner packet stands at dst */
+	enum drop_reason drop; /* DROP_NONE: the inner packet is at dst */
 	uint32_t n;	       /* its length, without padding */
 	uint32_t pair, tunnel; /* ESP_PAIR_NONE when the SPI is unknown */
-	/* authentic, whatever else is wrong with it, and none with a higher number came before */
+	/* authentic, whatever else is wrong with it, and no higher sequence number came before */
 	bool newest;
 };
 
 /*
- * Opens one packet, from its SPI on, into dst, which has room for n octets and may be the packet's own place
- * (then the inner packet stands at dst, not behind the header). outer_class: of the outer header, for ECN.
- * The octets of dst are undefined after a drop. Opening activates a pair that waited for its first packet.
+ * Opens one packet, from its SPI on, into dst, which has room for n octets and may be the packet's own place (the inner
+ * packet is then at dst, not after the header). outer_class: traffic class of the outer header, for ECN. The octets of dst
+ * are undefined after a drop. Opening activates a pair that waits for its first packet.
  */
 void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_class, uint8_t *dst,
 	mono_ns now, struct esp_opened *ret_opened);
 
 /*
- * The sender's endpoint of a newest packet that came in UDP: told with the pair's usage when it is not where the pair
- * sends to (SA_MOVED). Nothing follows it here.
+ * The sender's endpoint of a newest packet that came in UDP. Where it is not the endpoint that the pair sends to, the pair's
+ * usage says so (SA_MOVED). The pair's endpoint does not change by it.
  */
 void esp_came_from(struct esp *esp, uint32_t pair, const struct endpoint *from);
 

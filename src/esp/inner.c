@@ -1,6 +1,6 @@
 /*
- * What came out of an SA: is it an IP packet, do its addresses belong to the SA, and what becomes of the
- * outer header's congestion mark.
+ * Checks of a decrypted inner packet: is it an IP packet, do its addresses belong to the SA, and what becomes of the outer
+ * header's congestion mark.
  */
 #include "esp/state.h"
 
@@ -15,7 +15,7 @@ struct inner {
 	uint8_t proto;
 	bool has_ports;
 	uint16_t src_port, dst_port;
-	struct rd upper; /* what is behind the IP headers; nothing of a fragment */
+	struct rd upper; /* what follows the IP headers; empty for a fragment */
 };
 
 static enum drop_reason ipv4_read(struct inner *in, const uint8_t *ip, uint32_t n)
@@ -192,6 +192,6 @@ enum drop_reason esp_inner_check(const struct esp_pair *pair, uint8_t *ip, uint3
 	}
 	if (drop == DROP_ESP_SELECTOR && error_selected(s, &in))
 		drop = DROP_NONE;
-	*ret_n = in.n; /* what is behind it is traffic flow confidentiality padding (RFC 4303 section 2.7) */
+	*ret_n = in.n; /* what follows is traffic flow confidentiality padding (RFC 4303 section 2.7) */
 	return drop == DROP_NONE && (outer_class & 3) != 0 ? congestion_move(ip, outer_class) : drop;
 }

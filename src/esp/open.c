@@ -16,11 +16,11 @@ static void opened_count(struct esp *esp, uint32_t pair, uint32_t n, mono_ns now
 	s->last_in = now;
 	if (s->outbound_active)
 		return;
-	/* The peer sends on it, so it can read on it. */
+	/* The peer sends on it, so it can receive on it. */
 	esp_pair_send(esp, pair);
 }
 
-/* Behind decryption: padding is 1, 2, 3, … before its length and the next header (RFC 4303 section 2.4). */
+/* After decryption: padding of 1, 2, 3, ..., its length and the next header end the packet (RFC 4303 section 2.4). */
 static enum drop_reason trailer_check(const uint8_t *plain, uint32_t n, uint32_t *ret_n, uint8_t *ret_next)
 {
 	uint32_t pad = plain[n - 2];

@@ -1,5 +1,5 @@
 /*
- * Outbound: packets of a train into ESP packets, RFC 4303 section 3.3, one behind another in one buffer.
+ * Outbound: packets of a train into ESP packets, RFC 4303 section 3.3, in a row in one buffer.
  */
 #include "esp/state.h"
 
@@ -125,7 +125,7 @@ static size_t aad_make(uint8_t *aad, uint32_t spi, uint64_t sequence, bool esn)
 	return 12;
 }
 
-/* One packet; the octets behind it are kept and put back, for the next packet's payload stands there. */
+/* One packet; the octets that follow it are saved and restored: they are the next packet's payload. */
 static void seal_one(
 	struct esp *esp, struct esp_pair *p, uint8_t *ip, uint32_t n, uint64_t sequence, uint8_t *out)
 {

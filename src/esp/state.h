@@ -1,9 +1,9 @@
 /*
  * What the ESP core keeps where; for the sources of this room only.
  *
- * struct esp_state lies in memory that outlives the process and is read by the next one: fixed sizes, no
- * pointers. Its words that matter after a kill (live, sequence_ceiling, the replay window) are written in the
- * order that esp/esp.h promises. All else there is written before `live`.
+ * struct esp_state lies in memory that outlives the process and is read by its successor: fixed sizes, no pointers. The
+ * words that matter after a kill (live, sequence_ceiling, the replay window) are written in the order that esp/esp.h
+ * states. Everything else in it is written before `live`.
  */
 #ifndef ESP_STATE_H
 #define ESP_STATE_H
@@ -15,7 +15,7 @@
 #define ESP_STATE_MAGIC	  0x31505345474e4c50ull
 #define ESP_STATE_VERSION 1
 
-/* Numbers taken from the shared counter at once: what a kill can skip at the most. */
+/* By how much the ceiling is raised: the most sequence numbers that a kill can skip. */
 #define ESP_SEQUENCE_STEP 4096
 
 struct esp_state_pair {
@@ -40,7 +40,7 @@ struct esp_state {
 	uint64_t magic;
 	uint32_t version, pairs_max;
 	uint64_t bytes, pair_bytes;
-	uint64_t used; /* pairs from here on were never written: a reader need not touch their pages */
+	uint64_t used; /* pairs from this index on were never written: a reader need not touch their pages */
 	struct esp_state_pair pair[];
 };
 
@@ -54,7 +54,7 @@ struct esp_pair {
 	uint32_t next_active;	/* of the same tunnel, the next older one that sends; ESP_PAIR_NONE */
 	bool moved;		/* the newest packet came from `seen`, which is not where we send to */
 	struct endpoint seen;
-	/* The usual selectors, one range each side for any protocol and port of IPv4, as plain numbers. */
+	/* The usual selectors (one IPv4 range on each side, any protocol and port) as plain numbers. */
 	bool plain_v4;
 	uint32_t local_first, local_last, remote_first, remote_last;
 } __attribute__((aligned(64)));
@@ -71,12 +71,12 @@ struct esp {
 	struct esp_pair *pair;
 };
 
-/* The pair sends from now on, as the newest of its tunnel; it may have sent before. */
+/* The pair is active for sending from now on, at its place in the order of installation; it may have been before. */
 void esp_pair_send(struct esp *esp, uint32_t pair);
 
 /*
  * The inner packet of an opened one: RFC 4301 section 5.2 step 4 (selectors) and RFC 6040 (ECN, changed in
- * place). n: octets behind which padding begins; *ret_n: the packet's own length.
+ * place). n: octets in front of the padding; *ret_n: the packet's own length.
  */
 enum drop_reason esp_inner_check(const struct esp_pair *pair, uint8_t *ip, uint32_t n, uint8_t next_header,
 	uint8_t outer_class, uint32_t *ret_n);

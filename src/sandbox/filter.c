@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -57,16 +56,6 @@ static int allow_prctl(scmp_filter_ctx f, int call)
 	return allow_each(f, call, 0, values, COUNT_OF(values));
 }
 
-static int allow_thread(scmp_filter_ctx f, int call)
-{
-	const uint64_t must = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
-	const uint64_t never = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-			       CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE;
-
-	return seccomp_rule_add(
-		f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, must | never, must));
-}
-
 static int add(scmp_filter_ctx f, const struct call *c)
 {
 	const uint64_t self[] = { (uint64_t)getpid(), 0 };
@@ -84,8 +73,6 @@ static int add(scmp_filter_ctx f, const struct call *c)
 		return allow_each(f, c->number, 0, self, 2);
 	case CALL_FCNTL:
 		return allow_fcntl(f, c->number);
-	case CALL_THREAD:
-		return allow_thread(f, c->number);
 	case CALL_PRCTL:
 		return allow_prctl(f, c->number);
 	case CALL_SOCKET_OPTIONS:
@@ -103,8 +90,6 @@ static int add(scmp_filter_ctx f, const struct call *c)
 		return r < 0 ? r
 			     : seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), c->number, 1,
 				       SCMP_CMP64(3, SCMP_CMP_NE, AT_EMPTY_PATH));
-	case CALL_ABSENT:
-		return seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), c->number, 0);
 	}
 	return -EINVAL;
 }

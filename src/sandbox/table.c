@@ -17,7 +17,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	/*                   namespaces root   files threads file size      locked memory */
 	[PROC_KEEPER]    = { APART,     true,    64,   0,    0,             8 * MB },
 	[PROC_IKE]       = { APART,     true,    64,   0,    0,             0 },
-	[PROC_DATAPLANE] = { APART,     true,   512, 256,    0,             RLIM_INFINITY },
+	[PROC_DATAPLANE] = { APART,     true,   512,   0,    0,             0 },
 	[PROC_LEDGER]    = { APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
 	[PROC_CONTROL]   = { APART,     true,   256,   0,    256 * MB,      0 },
 	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB },
@@ -38,26 +38,26 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* memory: nothing writable ever becomes code */							\
 	S(mmap, ALL, CALL_NO_EXEC) S(mprotect, ALL, CALL_NO_EXEC) S(munmap, ALL, CALL_ANY)			\
 	S(mremap, ALL, CALL_ANY) S(madvise, ALL, CALL_ANY) S(brk, ALL, CALL_ANY)				\
-	S(mlock, K | D | L | N, CALL_ANY) S(mlock2, K | D | L | N, CALL_ANY) S(munlock, K | D | L | N, CALL_ANY)	\
+	S(mlock, K | L | N, CALL_ANY) S(mlock2, K | L | N, CALL_ANY) S(munlock, K | L | N, CALL_ANY)		\
 	/* files that are open already, links */								\
-	S(read, ALL, CALL_ANY) S(readv, ALL, CALL_ANY) S(write, ALL, CALL_ANY) S(writev, ALL, CALL_ANY)		\
+	S(read, ALL, CALL_ANY) S(readv, ALL & ~D, CALL_ANY) S(write, ALL, CALL_ANY) S(writev, ALL, CALL_ANY)	\
 	S(close, ALL, CALL_ANY) S(lseek, ALL, CALL_ANY) S(fstat, ALL, CALL_ANY) S(fcntl, ALL, CALL_FCNTL)	\
-	S(dup, ALL, CALL_ANY) S(recvmsg, ALL, CALL_ANY)								\
+	S(dup, ALL & ~D, CALL_ANY) S(recvmsg, ALL, CALL_ANY)							\
 	/* sendmsg() can name an address, which the filter does not see: for datagrams, and to hand files	\
 	 * over; without an address a connected socket leads to its peer alone */				\
 	S(sendmsg, I | D | C, CALL_ANY) S(sendto, ALL & ~(I | D), CALL_CONNECTED)				\
 	S(poll, ALL, CALL_ANY) S(ppoll, ALL, CALL_ANY)								\
 	/* time, chance, ends */										\
-	S(clock_gettime, ALL, CALL_ANY) S(clock_getres, ALL, CALL_ANY) S(clock_nanosleep, ALL, CALL_ANY)	\
-	S(nanosleep, ALL, CALL_ANY) S(gettimeofday, ALL, CALL_ANY) S(time, ALL, CALL_ANY)			\
+	S(clock_gettime, ALL, CALL_ANY) S(clock_getres, ALL & ~D, CALL_ANY) S(clock_nanosleep, ALL & ~D, CALL_ANY) \
+	S(nanosleep, ALL & ~D, CALL_ANY) S(gettimeofday, ALL & ~D, CALL_ANY) S(time, ALL & ~D, CALL_ANY)	\
 	/* the entropy process has no use of the kernel's generator; at its start it shows that no code of	\
 	 * the vDSO gives it any either (proc/entropy/shell.h) */						\
 	S(getrandom, ALL & ~N, CALL_ANY) S(getrandom, N, CALL_REFUSED)						\
 	S(futex, ALL, CALL_ANY) S(restart_syscall, ALL, CALL_ANY)						\
 	S(getpid, ALL, CALL_ANY) S(gettid, ALL, CALL_ANY) S(getuid, ALL, CALL_ANY) S(geteuid, ALL, CALL_ANY)	\
-	S(getgid, ALL, CALL_ANY) S(getegid, ALL, CALL_ANY) S(getppid, ALL, CALL_ANY)				\
-	S(getrusage, ALL, CALL_ANY) S(sysinfo, ALL, CALL_ANY) S(uname, ALL, CALL_ANY)				\
-	S(sched_yield, ALL, CALL_ANY) S(sched_getaffinity, ALL, CALL_ANY) S(getcpu, ALL, CALL_ANY)		\
+	S(getgid, ALL, CALL_ANY) S(getegid, ALL, CALL_ANY) S(getppid, ALL & ~D, CALL_ANY)			\
+	S(getrusage, ALL & ~D, CALL_ANY) S(sysinfo, ALL, CALL_ANY) S(uname, ALL & ~D, CALL_ANY)			\
+	S(sched_yield, ALL, CALL_ANY) S(sched_getaffinity, ALL & ~D, CALL_ANY) S(getcpu, ALL & ~D, CALL_ANY)	\
 	S(prlimit64, ALL, CALL_NO_LIMIT) S(prctl, ALL, CALL_PRCTL)						\
 	S(rt_sigaction, ALL, CALL_ANY) S(rt_sigprocmask, ALL, CALL_ANY) S(rt_sigreturn, ALL, CALL_ANY)		\
 	S(sigaltstack, ALL, CALL_ANY) S(tgkill, ALL, CALL_SELF)	/* abort() */					\
@@ -65,19 +65,13 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* datagrams of strangers: only through sockets that were handed over */				\
 	S(sendto, I | D, CALL_ANY) S(recvfrom, I | D, CALL_ANY)							\
 	S(sendmmsg, I | D, CALL_ANY) S(recvmmsg, I | D, CALL_ANY)						\
-	S(setsockopt, D, CALL_SOCKET_OPTIONS)	/* what its links need not bring; IPv6 of 1280 octets in narrow tunnels */	\
-	S(getsockname, I | D | C, CALL_ANY) S(getsockopt, I | D | C, CALL_ANY)					\
-	/* the data plane's workers */										\
-	S(clone, D, CALL_THREAD) S(clone3, D, CALL_ABSENT) S(set_robust_list, D, CALL_ANY)			\
-	S(rseq, D, CALL_ANY) S(membarrier, D, CALL_ANY) S(sched_setaffinity, D, CALL_ANY)			\
-	S(epoll_create1, D, CALL_ANY) S(epoll_ctl, D, CALL_ANY) S(epoll_wait, D, CALL_ANY)			\
-	S(epoll_pwait, D, CALL_ANY) S(eventfd2, D, CALL_ANY)							\
-	S(timerfd_create, D, CALL_ANY) S(timerfd_settime, D, CALL_ANY)						\
+	S(setsockopt, D, CALL_SOCKET_OPTIONS)	/* filters of its links; IPv6 of 1280 octets in narrow tunnels */	\
+	S(getsockname, I | C, CALL_ANY) S(getsockopt, I | D | C, CALL_ANY)	/* D: drops of its sockets */	\
 	/* the command line's listening socket */								\
 	S(accept4, C, CALL_ANY) S(accept, C, CALL_ANY) S(shutdown, C, CALL_ANY)					\
 	/* directories that were handed over: they are mounts of their own, so `..` does not leave them */	\
 	S(openat, K | L | C, CALL_ANY) S(newfstatat, K | L | C, CALL_ANY) S(statx, K | L | C, CALL_ANY)		\
-	S(getdents64, K | L | C, CALL_ANY) S(pread64, ALL, CALL_ANY)						\
+	S(getdents64, K | L | C, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\
 	S(pwrite64, L | C, CALL_ANY) S(fsync, L | C, CALL_ANY) S(fdatasync, L | C, CALL_ANY)			\
 	S(ftruncate, L | C, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\
 	S(mkdirat, L | C, CALL_ANY) S(renameat, L | C, CALL_ANY) S(renameat2, L | C, CALL_ANY)			\

@@ -30,7 +30,6 @@ enum call_check {
 	CALL_SELF,	     /* first argument is this process's id */
 	CALL_SELF_OR_ZERO,   /* the same or 0 */
 	CALL_FCNTL,	     /* flags, duplicates and seals; no signals, leases, locks */
-	CALL_THREAD,	     /* clone only makes threads of this process */
 	CALL_PRCTL,	     /* names of threads and of memory */
 	CALL_SOCKET_OPTIONS, /* setsockopt that gives a socket a filter or says whether it may cut what it
 				sends, and no other */
@@ -39,7 +38,6 @@ enum call_check {
 	CALL_REFUSED,	     /* not allowed, but answered with EACCES: libraries try it and can do without */
 	CALL_OPEN_FILE,	     /* newfstatat of a file that is open: what fstat() is since glibc 2.33; by name:
 				refused */
-	CALL_ABSENT,	     /* the same with ENOSYS: the C library falls back to an older call */
 };
 
 struct call {
