@@ -5,6 +5,8 @@
 
 #include "base/rd.h"
 
+#include <assert.h>
+
 #define NEXT_HEADER_DUMMY 59 /* RFC 4303 section 2.6 */
 
 static void opened_count(struct esp *esp, uint32_t pair, uint32_t n, mono_ns now)
@@ -74,6 +76,7 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		ret_opened->drop = DROP_ESP_AUTH;
 		return;
 	}
+	assert(s->live && sequence != 0);
 	ret_opened->newest = sequence > s->replay.top;
 	replay_take(&s->replay, s->replay_window, sequence);
 	opened_count(esp, pair, body_n, now);
@@ -88,6 +91,7 @@ void esp_came_from(struct esp *esp, uint32_t pair, const struct endpoint *from)
 {
 	struct esp_pair *p = &esp->pair[pair];
 
+	assert(pair < esp->pairs_max && p->state);
 	p->moved = (p->state->flags & CHILD_ENCAP) && !endpoint_same(from, &p->state->remote);
 	if (p->moved)
 		p->seen = *from;

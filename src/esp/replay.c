@@ -1,5 +1,7 @@
 #include "esp/replay.h"
 
+#include <assert.h>
+
 uint64_t replay_extend(const struct replay *r, uint32_t window, bool esn, uint32_t low)
 {
 	uint32_t top_low = (uint32_t)r->top, bottom = top_low - window + 1;
@@ -33,6 +35,7 @@ bool replay_allows(const struct replay *r, uint32_t window, uint64_t sequence)
 
 bool replay_take(struct replay *r, uint32_t window, uint64_t sequence)
 {
+	assert(window >= 1 && window <= REPLAY_WINDOW_LIMIT);
 	if (!replay_allows(r, window, sequence))
 		return false;
 	if (sequence > r->top) {

@@ -17,6 +17,8 @@
 /* One block more than the window: the block that is being filled never holds numbers that still count. */
 #define REPLAY_BLOCKS	    (REPLAY_WINDOW_LIMIT / REPLAY_BLOCK_BITS + 1)
 
+_Static_assert(REPLAY_WINDOW_LIMIT % REPLAY_BLOCK_BITS == 0, "a window is whole blocks");
+
 struct replay {
 	uint64_t top; /* the highest number that was authenticated; 0: none yet */
 	uint64_t block[REPLAY_BLOCKS];

@@ -79,6 +79,7 @@ static void active_in(struct esp *esp, uint32_t pair)
 	struct esp_pair *p = &esp->pair[pair];
 	uint32_t *at = p->tunnel < TUNNELS_MAX ? &esp->outbound[p->tunnel] : NULL;
 
+	assert(p->next_active == ESP_PAIR_NONE);
 	if (!at || !p->state->outbound_active)
 		return;
 	while (*at != ESP_PAIR_NONE && esp->pair[*at].state->order > p->state->order)
@@ -158,6 +159,7 @@ static enum rc pair_attach(struct esp *esp, uint32_t i)
 		rc = esp_key_set(esp->mgr, &p->out, s->encr, s->encr_bits, s->key_out, s->key_n);
 	if (rc != RC_OK)
 		return rc;
+	assert(esp->live_n < esp->pairs_max);
 	p->state = s;
 	p->sequence_next = s->sequence_ceiling;
 	p->tunnel = INDEX_NONE;
@@ -347,6 +349,7 @@ static void pair_remove(struct esp *esp, uint32_t i)
 	struct esp_pair *p = &esp->pair[i];
 	uint32_t last = esp->live[esp->live_n - 1];
 
+	assert(esp->live_n > 0 && esp->live[p->live_at] == i);
 	active_out(esp, i);
 	__atomic_store_n(&p->state->live, 0, __ATOMIC_RELEASE);
 	bytes_wipe(p->state, sizeof *p->state);
@@ -426,6 +429,7 @@ uint32_t esp_pairs(const struct esp *esp)
 
 uint32_t esp_pair_at(const struct esp *esp, uint32_t i)
 {
+	assert(i < esp->live_n);
 	return esp->live[i];
 }
 
@@ -434,6 +438,7 @@ void esp_view(const struct esp *esp, uint32_t pair, struct esp_view *ret_view)
 	const struct esp_pair *p = &esp->pair[pair];
 	const struct esp_state_pair *s = p->state;
 
+	assert(pair < esp->pairs_max && s);
 	*ret_view = (struct esp_view){
 		.tunnel = p->tunnel,
 		.spi_in = s->spi_in,
@@ -469,6 +474,7 @@ void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usag
 	/* Without ESN the last sixteenth of the numbers is the time to rekey in. */
 	uint64_t low_from = s->flags & CHILD_ESN ? UINT64_MAX - (1ull << 60) : 0xf0000000u;
 
+	assert(s->live && p->sequence_next <= s->sequence_ceiling);
 	*ret_usage = (struct sa_usage){
 		.tunnel = p->tunnel,
 		.spi_in = s->spi_in,

@@ -5,6 +5,8 @@
 
 #include "wire/quoted.h"
 
+#include <assert.h>
+
 void esp_batch_begin(struct esp_batch *b)
 {
 	b->n = b->packets = b->packet_size = 0;
@@ -27,6 +29,7 @@ uint32_t esp_inner_max(uint32_t esp_max)
 {
 	if (esp_max < ESP_SIZE_MIN)
 		return 0;
+	_Static_assert(ESP_SIZE_MIN >= ESP_HEAD_SIZE + AEAD_ICV_SIZE + 2, "room for the trailer");
 	return ((esp_max - ESP_HEAD_SIZE - AEAD_ICV_SIZE) & ~3u) - 2;
 }
 
@@ -110,6 +113,7 @@ static uint64_t sequence_take(struct esp_pair *p)
 			&s->sequence_ceiling, p->sequence_next + ESP_SEQUENCE_STEP, __ATOMIC_RELEASE);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	}
+	assert(p->sequence_next < s->sequence_ceiling);
 	return p->sequence_next++;
 }
 
@@ -153,6 +157,8 @@ bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uin
 	uint32_t n;
 	bool through = false;
 
+	assert(batch->n <= batch->room && batch->packets <= batch->packets_max &&
+		(batch->packets == 0) == (batch->n == 0));
 	*ret_drop = DROP_NONE;
 	if (batch->packets > 0 && (batch->pair != pair || batch->traffic_class != traffic_class))
 		return false;
@@ -176,6 +182,7 @@ bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uin
 		packets++;
 		bytes += n;
 	}
+	assert(batch->n <= batch->room && batch->n <= (uint64_t)batch->packets * batch->packet_size);
 	if (packets > 0) {
 		p->state->packets_out += packets;
 		p->state->bytes_out += bytes;

@@ -4,6 +4,8 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
+
 static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, mono_ns now)
 {
 	t->drop = why;
@@ -94,6 +96,7 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	if (index == FW_NONE)
 		return DROP_SESSION_LIMIT;
 	struct fw_session *s = &fw->sessions[index];
+	assert(from <= UINT16_MAX && to <= UINT16_MAX);
 	s->zones = (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch };
 	s->rule = t->rule;
 	s->nat_rule = nat_rule;

@@ -6,6 +6,8 @@
 #include "firewall/internal.h"
 #include "wire/csum.h"
 
+#include <assert.h>
+
 /* Not looked at: dropped, or a fragment that nobody put together. */
 static bool skipped(const struct train *t)
 {
@@ -188,7 +190,8 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	uint32_t d = fw_direction(t);
 	enum fw_tcp_step step = FW_TCP_RENEWS;
 
-	if (t->flags & TRAIN_ICMP_ERROR) /* neither renews nor counts: anybody may send one */
+	assert(s->live == FW_SESSION_LIVE); /* looked up just now */
+	if (t->flags & TRAIN_ICMP_ERROR)    /* neither renews nor counts: anybody may send one */
 		return apply_error(s, t, d);
 	bool counted = hop_is_counted(s);
 	if (counted && t->hop_limit <= 1)

@@ -4,6 +4,7 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 _Static_assert(sizeof(struct fw_state) <= FW_STATE_BYTES, "the records begin behind the header");
@@ -189,6 +190,7 @@ struct firewall *fw_attach(
 		!fw_index_resize(fw, MIN_OF(n, MAX_OF(fresh ? 0 : fw->state->used, FW_INDEX_SESSIONS))))
 		goto no_memory;
 	table_rebuild(fw, fresh, now);
+	assert(fw->counters.sessions_now <= fw->state->used && fw->state->used <= n);
 	if (!fresh)
 		fw_zones_adopt(fw, now);
 	fw->state->record_bytes = RECORD_BYTES;

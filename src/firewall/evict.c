@@ -7,6 +7,7 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void fw_evict_session(struct firewall *fw, uint32_t index, mono_ns now)
@@ -16,6 +17,7 @@ void fw_evict_session(struct firewall *fw, uint32_t index, mono_ns now)
 		[FW_EVICT_OVER_SHARE] = &fw->counters.over_share_evicted,
 		[FW_EVICT_PROTECTED] = &fw->counters.over_share_evicted };
 
+	assert(fw->sessions[index].live && fw->place[index].evict_class <= FW_EVICT_PROTECTED);
 	(*counters[fw->place[index].evict_class])++;
 	fw_session_end_by(fw, index, FW_END_EVICTED, now);
 }
@@ -24,6 +26,7 @@ static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
 {
 	if (fw->evict_list[kind].n == 0)
 		return false;
+	assert(fw->evict_list[kind].first != FW_NONE);
 	fw_evict_session(fw, fw->evict_list[kind].first, now);
 	return true;
 }

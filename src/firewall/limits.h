@@ -55,7 +55,8 @@
 
 /* ---- log records of rules and zones ---- */
 
-#define FW_LOG_RING		1024 /* records until the shell takes them; a power of two */
+#define FW_LOG_RING 1024 /* records until the shell takes them; a power of two */
+_Static_assert((FW_LOG_RING & (FW_LOG_RING - 1)) == 0, "head and tail may wrap");
 /* Of each rule and each zone, and of all together. What is beyond is counted and reported. */
 #define FW_LOG_PER_SECOND	100
 #define FW_LOG_BURST		1024

@@ -7,6 +7,8 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
+
 static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const char *name)
 {
 	for (uint32_t i = 0; i < st->zones_n[table]; i++)
@@ -60,6 +62,7 @@ static void zones_load(struct firewall *fw, const struct snapshot *s, mono_ns no
 	struct fw_state *st = fw->state;
 	uint32_t to = 1 - st->epoch % 2;
 
+	assert(s->zones.count <= ZONES_MAX);
 	st->zones_n[to] = s->zones.count;
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		memcpy(st->zone_names[to][i], snap_zones(s)[i].name, NAME_MAX_BYTES);

@@ -8,6 +8,8 @@
 #include "base/rate.h"
 #include "firewall/internal.h"
 
+#include <assert.h>
+
 const char *fw_end_name(enum fw_end e)
 {
 	static const char *const names[] = {
@@ -40,6 +42,7 @@ static void names_put(struct fw_log *l, const struct fw_policy *p)
 
 static struct fw_log *log_place(struct firewall *fw)
 {
+	assert(fw->log_head - fw->log_tail <= FW_LOG_RING);
 	return fw->log_head - fw->log_tail == FW_LOG_RING ? NULL : &fw->log[fw->log_head++ % FW_LOG_RING];
 }
 
@@ -51,6 +54,7 @@ static struct fw_log *log_room(
 	struct fw_log_rate *r = &p->log_rate[rule < s->rules.count ? rule : s->rules.count + zone];
 	struct fw_log *l = NULL;
 
+	assert(rule < s->rules.count || zone < s->zones.count);
 	if (rate_take(&r->empty_until, FW_LOG_PER_SECOND, FW_LOG_BURST, now) &&
 		rate_take(&fw->log_empty_until, FW_LOG_ALL_PER_SECOND, FW_LOG_ALL_BURST, now))
 		l = log_place(fw);

@@ -10,6 +10,7 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 typedef unsigned __int128 point;
@@ -283,6 +284,7 @@ static const uint64_t *set_at(const struct fw_dimension *d, point at, uint32_t w
 {
 	uint32_t low = 0, n = d->n;
 
+	assert(n > 0);
 	/* The last interval that begins at or before the point: start[low] <= at always holds. */
 	while (n > 1) {
 		uint32_t half = n / 2;

@@ -17,6 +17,8 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
+
 /* Places that were tried and are taken, by sessions that are translated. */
 struct taken {
 	uint32_t n;
@@ -80,6 +82,7 @@ static bool port_find(
 		if (is_free(fw, reply, t))
 			return true;
 	}
+	assert(n > 0 && first + n - 1 <= UINT16_MAX);
 	uint64_t hash = fw_key_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
 	for (uint32_t k = 0; k < MIN_OF(n, (uint32_t)FW_NAT_TRIES); k++) {

@@ -11,6 +11,7 @@
 #include "firewall/internal.h"
 #include "wire/csum.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define SLOT_BYTES (TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
@@ -50,6 +51,7 @@ void fw_reassembly_detach(struct firewall *fw)
 
 static void slot_free(struct firewall *fw, uint32_t i)
 {
+	assert(fw->datagram[i].state != FW_DATAGRAM_FREE && fw->datagrams_used > 0);
 	fw->datagram[i].state = FW_DATAGRAM_FREE;
 	fw->datagram_tag[i] = 0;
 	fw->datagrams_used--;
@@ -221,6 +223,7 @@ static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t
 		.bytes = bytes };
 	fw->datagram_tag[i] = tag;
 	fw->datagrams_used++;
+	assert(fw->datagrams_used <= fw->limits.reassembly_max);
 	return i;
 }
 
@@ -354,6 +357,7 @@ bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now)
 	}
 	if (!is_whole(d))
 		return false;
+	assert(d->header_n <= FW_FRAGMENT_HEADER_MAX && d->header_n + d->total <= UINT16_MAX);
 	t->ip = d->bytes + PAYLOAD_AT - d->header_n;
 	t->len = d->header_n + d->total;
 	t->csum = TRAIN_CSUM_UNKNOWN;

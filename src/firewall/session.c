@@ -6,6 +6,7 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 _Static_assert(sizeof(struct fw_zones) == 8, "stored as one word");
@@ -58,8 +59,8 @@ static void index_remove(struct firewall *fw, uint32_t index)
 		uint32_t *at = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
 		while (*at != FW_NONE && *at != 2 * index + d)
 			at = &fw->chain[*at];
-		if (*at != FW_NONE)
-			*at = fw->chain[2 * index + d];
+		assert(*at != FW_NONE);
+		*at = fw->chain[2 * index + d];
 	}
 }
 
@@ -69,6 +70,7 @@ static void wheel_remove(struct firewall *fw, uint32_t index)
 
 	if (t->slot == FW_NONE)
 		return;
+	assert(t->slot < FW_WHEEL_SLOTS);
 	if (t->prev != FW_NONE)
 		fw->place[t->prev].next = t->next;
 	else
@@ -126,6 +128,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 	else
 		return FW_NONE;
 	struct fw_session *s = &fw->sessions[index];
+	assert(index < fw->state->used ? !s->live : index == fw->state->used);
 	fw->place[index] = (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED };
 	memset(s, 0, sizeof *s);
 	/* Behind the memset: what another layout of the memory left there is never taken for a session. */
@@ -141,6 +144,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 
 void fw_session_begin(struct firewall *fw, uint32_t index)
 {
+	assert(!fw->sessions[index].live && fw->counters.sessions_now < fw->limits.sessions_max);
 	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
 	fw_session_index(fw, index);
 	fw_shares_add(fw, index);
@@ -159,6 +163,7 @@ void fw_session_finish(struct firewall *fw, uint32_t index)
 {
 	struct fw_session *s = &fw->sessions[index];
 
+	assert(s->live == FW_SESSION_LIVE && fw->counters.sessions_now > 0);
 	fw_shares_remove(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
 	index_remove(fw, index);
@@ -182,6 +187,7 @@ void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 
+	assert(s->live == FW_SESSION_LIVE && s->tcp_state != FW_TCP_NONE);
 	fw_log_close(fw, fw->policy, s, FW_END_REUSED, now);
 	s->id = ++fw->next_id;
 	s->created = now;
@@ -262,6 +268,7 @@ const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t)
 {
+	assert(t->session != TRAIN_NONE);
 	return &fw->sessions[t->session].forwarding[fw_direction(t)];
 }
 

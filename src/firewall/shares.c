@@ -15,6 +15,8 @@
 #include "base/siphash.h"
 #include "firewall/internal.h"
 
+#include <assert.h>
+
 void fw_shares_init(struct firewall *fw)
 {
 	for (uint32_t k = 0; k < FW_EVICT_COUNT; k++)
@@ -39,6 +41,7 @@ static void list_remove(struct firewall *fw, uint32_t index)
 	struct fw_place *p = &fw->place[index];
 	struct fw_evict_list *o = &fw->evict_list[p->evict_class];
 
+	assert(p->evict_class < FW_EVICT_COUNT && o->n > 0);
 	*(p->evict_prev == FW_NONE ? &o->first : &fw->place[p->evict_prev].evict_next) = p->evict_next;
 	*(p->evict_next == FW_NONE ? &o->last : &fw->place[p->evict_next].evict_prev) = p->evict_prev;
 	o->n--;
@@ -68,6 +71,8 @@ bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone)
 
 static void protected_count(struct firewall *fw, const struct fw_session *s, int by)
 {
+	assert(by > 0 || (fw->protected_n > 0 && *protected_by_source(fw, &s->key[0]) > 0 &&
+				 *protected_by_zone(fw, s->zones.zone[0]) > 0));
 	fw->protected_n += (uint32_t)by;
 	*protected_by_source(fw, &s->key[0]) += (uint32_t)by;
 	*protected_by_zone(fw, s->zones.zone[0]) += (uint32_t)by;

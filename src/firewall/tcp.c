@@ -11,6 +11,8 @@
 #include "firewall/internal.h"
 #include "wire/csum.h"
 
+#include <assert.h>
+
 enum side_flags {
 	SIDE_SEEN = 1 << 0,
 	SIDE_SCALES = 1 << 1, /* its SYN carried a window scale */
@@ -259,6 +261,7 @@ enum drop_reason fw_tcp_track(
 	struct segment g = segment_of(t);
 	bool syn = (g.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
+	assert(d < 2 && s->tcp_state > FW_TCP_NONE && s->tcp_state < FW_TCP_STATE_COUNT);
 	*ret_step = FW_TCP_RENEWS;
 	if (s->tcp_state == FW_TCP_SYN_SENT)
 		return on_syn_sent(s, t, &g, d, ret_step);

@@ -1,5 +1,6 @@
 #include "route/ranges.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static struct ranges_key key_of(const struct ip_addr *a)
@@ -53,6 +54,7 @@ static void append(struct ranges *r, struct ranges_key start, uint32_t value)
 	}
 	if (r->n > 0 && r->value[r->n - 1] == value)
 		return;
+	assert(r->n < r->room);
 	r->start[r->n] = start;
 	r->value[r->n++] = value;
 }
@@ -102,6 +104,7 @@ enum rc ranges_build(struct ranges *r, struct ranges_prefix *prefixes, uint32_t 
 		}
 		if (!p || (depth > 0 && open[depth - 1].bits == p->prefix.bits))
 			continue; /* the same prefix again: the first wins */
+		assert(depth < COUNT_OF(open));
 		open[depth].last = key_of(&whole.last);
 		open[depth].value = p->value;
 		open[depth++].bits = p->prefix.bits;

@@ -1,5 +1,6 @@
 #include "route/selectors.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,7 @@ static bool lists_fill(struct selectors *s, const struct item *all, uint32_t all
 	if (n > ITEMS_MAX || !(s->items = calloc(n + 1, sizeof *s->items)))
 		return false;
 	for (uint32_t f = 0; f < s->flat_n; f++) {
+		assert(s->items_n + s->flat[f].n <= n);
 		s->flat[f].first = s->items_n;
 		s->items_n += s->flat[f].n;
 		s->flat[f].n = 0;

@@ -2,6 +2,8 @@
 #include "wire/csum.h"
 #include "wire/ip.h"
 
+#include <assert.h>
+
 static size_t cut4(uint8_t *out, const struct train *t, uint32_t mtu, uint32_t index)
 {
 	uint32_t header = 4u * (t->ip[0] & 15), data = t->len - header;
@@ -64,6 +66,7 @@ static size_t cut6(uint8_t *out, const struct train *t, uint32_t mtu, uint32_t i
 
 size_t fragment_cut(uint8_t *ret_packet, const struct train *t, uint32_t mtu, uint32_t index, uint32_t id)
 {
+	assert(t->segment_size == 0 && t->csum != TRAIN_CSUM_PARTIAL);
 	return t->src.family == ADDR_V4 ? cut4(ret_packet, t, mtu, index)
 					: cut6(ret_packet, t, mtu, index, id);
 }

@@ -4,6 +4,8 @@
 #include "wire/csum.h"
 #include "wire/ip.h"
 
+#include <assert.h>
+
 static bool layers_of(struct segment_layers *l, const struct train *t)
 {
 	if (t->flags & TRAIN_FRAGMENT)
@@ -46,6 +48,7 @@ bool segment_cut_begin(struct segment_cutter *c, struct train *t, uint16_t size)
 	if (!layers_of(&c->layers, t))
 		return false;
 	const struct segment_layers *l = &c->layers;
+	assert(l->n > 0 && l->head_n <= SEGMENT_HEAD_MAX && l->head_n == t->payload_offset);
 	const uint8_t *l4 = t->ip + l->l4_offset;
 	c->address_sum = pseudo_sum(t->ip + l->layer[l->n - 1].at, l->proto, 0);
 	c->sequence = l->proto == IP_TCP ? load_be32(l4 + 4) : 0;

@@ -5,6 +5,8 @@
 #include "wire/csum.h"
 #include "wire/ip.h"
 
+#include <assert.h>
+
 #define TRAIN_ALIGN 64u
 
 /* False: not a packet that can be part of a train (other protocol, options, fragment, lengths that do not
@@ -153,6 +155,7 @@ void segment_join_end(struct segment_joiner *j)
 
 	if (!j->open)
 		return;
+	assert(j->n > 0 && j->packets > 0 && j->packets <= SEGMENT_PACKETS_MAX);
 	struct segment_joined *t = &j->list[j->n - 1];
 	j->open = false;
 	if (j->packets == 1) {
@@ -184,6 +187,7 @@ void segment_join_end(struct segment_joiner *j)
 
 static void train_begin(struct segment_joiner *j, uint8_t *ip, uint32_t n, uint32_t key)
 {
+	assert(j->n < SEGMENT_TRAINS_MAX);
 	struct segment_joined *t = &j->list[j->n++];
 
 	*t = (struct segment_joined){ .ip = ip, .len = n, .csum = TRAIN_CSUM_UNKNOWN, .key = key };

@@ -187,7 +187,7 @@ def test_no_configuration_closes_the_machine(away, text, filter_stands):
         assert lab["host-a"].run(f"ping -c 1 -W 0.5 {LAN}", check=False).returncode != 0
     lab["hq"].run(f"ping -c 1 -W 1 {HOST_A}")
     if text is None or "{{" in text:
-        assert "all is denied, to the host as well" in lab.log_end("hq", 40)
+        assert "all traffic is denied, to the host as well" in lab.log_end("hq", 40)
     assert show(lab, "hq", "status")
 
 

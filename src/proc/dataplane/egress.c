@@ -20,6 +20,7 @@ uint8_t *egress_scratch_take(struct pipeline *p, uint32_t n)
 	}
 	uint8_t *at = p->scratch + p->scratch_n + TRAIN_HEAD_ROOM;
 	p->scratch_n += whole;
+	assert(p->scratch_n <= SCRATCH_SIZE);
 	return at;
 }
 
@@ -69,6 +70,7 @@ static void frame_out(struct pipeline *p, struct train *t, const uint8_t *mac)
 	uint32_t head = f->bare ? 0 : ETHERNET_SIZE;
 	uint8_t *frame = t->ip - head;
 
+	assert(t->out_interface < INTERFACES_MAX);
 	if (!f->bare) {
 		memcpy(frame, mac, 6);
 		memcpy(frame + 6, f->mac, 6);
@@ -86,6 +88,7 @@ void egress_flush(struct pipeline *p)
 
 	if (p->batch.packets == 0)
 		return;
+	assert(p->batch.pair != ESP_PAIR_NONE && p->batch.n <= p->batch.room);
 	esp_view(p->esp, p->batch.pair, &v);
 	enum drop_reason drop = p->io.tunnel_send(p->io.context, &v, &p->batch);
 	if (drop != DROP_NONE)

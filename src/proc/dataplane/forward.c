@@ -6,6 +6,8 @@
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
+#include <assert.h>
+
 struct forwarding_decision {
 	bool to_host;
 	uint32_t interface, zone, tunnel;
@@ -121,6 +123,9 @@ static uint32_t mtu_for(const struct train *t, uint32_t mtu)
 
 static void decision_set(struct packet_context *ctx, const struct forwarding_decision *decision)
 {
+	/* one way out and no more */
+	assert(decision->to_host + (decision->tunnel != TRAIN_NONE) + (decision->interface != TRAIN_NONE) ==
+		1);
 	ctx->t->out_interface = decision->interface;
 	ctx->t->out_zone = decision->zone;
 	ctx->t->tunnel = decision->tunnel;

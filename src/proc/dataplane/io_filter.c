@@ -11,6 +11,7 @@
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
+#include <assert.h>
 #include <linux/filter.h>
 
 #define IPSEC_PORT 4500
@@ -26,6 +27,7 @@ struct program {
 
 static void put(struct program *p, uint16_t code, uint8_t yes, uint8_t no, uint32_t k)
 {
+	assert(p->n < LINK_FILTER_MAX);
 	p->code[p->n++] = (struct sock_filter){ code, yes, no, k };
 }
 

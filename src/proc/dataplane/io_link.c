@@ -7,6 +7,7 @@
 #include "proc/dataplane/dataplane.h"
 #include "wire/ip.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -199,6 +200,7 @@ void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n)
 		struct link_io *l = d->links[i];
 		if (l->interface != interface)
 			continue;
+		assert(l->queued < TX_QUEUE);
 		l->bare = d->pipeline.interfaces[interface].bare;
 		const struct sockaddr_ll *to = link_destination(l, frame + VIRTIO_SIZE);
 		l->tx[l->queued].msg_hdr.msg_name = (void *)(uintptr_t)to;

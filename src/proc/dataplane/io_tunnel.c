@@ -6,13 +6,16 @@
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 
-#define MARKER_SIZE 4 /* RFC 3948 section 2.2: four zero octets in front of IKE */
+/* Of ancillary data: an address, a traffic class and a segment size. */
+#define CONTROL_BYTES 128
+#define MARKER_SIZE   4 /* RFC 3948 section 2.2: four zero octets in front of IKE */
 
 union sender {
 	struct sockaddr sa;
@@ -129,7 +132,7 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 	struct mmsghdr m[TUNNEL_RX_BURST];
 	struct iovec at[TUNNEL_RX_BURST];
 	union sender from[TUNNEL_RX_BURST];
-	_Alignas(struct cmsghdr) char control[TUNNEL_RX_BURST][128];
+	_Alignas(struct cmsghdr) char control[TUNNEL_RX_BURST][CONTROL_BYTES];
 
 	for (uint32_t i = 0; i < TUNNEL_RX_BURST; i++) {
 		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
@@ -170,7 +173,7 @@ uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
 {
 	struct mmsghdr m[RX_BURST];
 	struct iovec at[RX_BURST];
-	_Alignas(struct cmsghdr) char control[RX_BURST][128];
+	_Alignas(struct cmsghdr) char control[RX_BURST][CONTROL_BYTES];
 
 	for (uint32_t i = 0; i < RX_BURST; i++) {
 		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
@@ -223,6 +226,7 @@ static void ancillary_add(struct msghdr *m, int level, int type, const void *dat
 {
 	struct cmsghdr *c = (struct cmsghdr *)(void *)((char *)m->msg_control + m->msg_controllen);
 
+	assert(m->msg_controllen + CMSG_SPACE(n) <= CONTROL_BYTES);
 	c->cmsg_level = level;
 	c->cmsg_type = type;
 	c->cmsg_len = CMSG_LEN(n);
@@ -277,7 +281,7 @@ static enum drop_reason send_failed(struct dataplane *d, const struct esp_view *
 static enum drop_reason send_udp(
 	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
 {
-	_Alignas(struct cmsghdr) char control[128] = { 0 };
+	_Alignas(struct cmsghdr) char control[CONTROL_BYTES] = { 0 };
 	union sender to;
 	struct iovec at = { batch->bytes, batch->n };
 	struct msghdr m = { .msg_iov = &at, .msg_iovlen = 1, .msg_name = &to, .msg_control = control };
@@ -294,7 +298,7 @@ static enum drop_reason send_udp(
 static enum drop_reason send_esp(
 	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
 {
-	_Alignas(struct cmsghdr) char control[128] = { 0 };
+	_Alignas(struct cmsghdr) char control[CONTROL_BYTES] = { 0 };
 	struct mmsghdr m[BATCH_PACKETS];
 	struct iovec at[BATCH_PACKETS];
 	union sender to;
@@ -302,6 +306,7 @@ static enum drop_reason send_esp(
 	uint32_t n = batch->packets, sent = 0;
 	bool waited = false;
 
+	assert(n <= BATCH_PACKETS);
 	each.msg_namelen = remote_put(&to, pair->remote, false);
 	ancillary_put(&each, pair, batch, false);
 	for (uint32_t i = 0; i < n; i++) {

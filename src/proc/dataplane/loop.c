@@ -7,6 +7,7 @@
 #include "proc/dataplane/dataplane.h"
 #include "proc/dataplane/rule_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <poll.h>
@@ -163,6 +164,7 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 		p[n++] = (struct pollfd){ .fd = l->fd,
 			.events = (short)(POLLIN | (ipc_link_waiting(l) ? POLLOUT : 0)) };
 	}
+	assert(n <= POLL_MAX);
 	if (poll(p, n, wait_ms) < 0 && errno != EINTR)
 		log_error("poll the data plane's inputs: %m");
 	for (uint32_t i = 0; i < inputs; i++)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 
+#include <assert.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -64,6 +65,7 @@ static bool lay_out(size_t bytes, struct memory_head *h)
 	while (h->sessions_max > STATE_SESSIONS_MIN &&
 		(h->fw_at >= bytes || fw_state_bytes(h->sessions_max) > bytes - h->fw_at))
 		h->sessions_max -= h->sessions_max / 16;
+	assert(h->esp_at % 64 == 0 && h->fw_at % 64 == 0);
 	return h->fw_at < bytes && fw_state_bytes(h->sessions_max) <= bytes - h->fw_at;
 }
 

@@ -4,11 +4,13 @@
  */
 #include "proc/dataplane/stages.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void neighbour_queued_free(struct pipeline *p, struct queued_packet *h)
 {
 	h->since = 0;
+	assert(p->neighbour_queue_n > 0);
 	p->neighbour_queue_n--;
 }
 
@@ -71,6 +73,7 @@ static void queue_packet(struct pipeline *p, struct train *t, uint32_t mtu, uint
 	slot->mtu = mtu;
 	slot->since = p->now;
 	p->neighbour_queue_n++;
+	assert(p->neighbour_queue_n <= NEIGHBOUR_QUEUE_MAX && p->now != 0); /* since 0: a free place */
 }
 
 const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t mtu)

@@ -175,6 +175,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 			drop_reply(p, &list[i]);
 	}
 	egress_flush(p);
+	assert(p->batch.packets == 0 && p->batch.n == 0);
 	p->io.flush(p->io.context);
 	fw_reassemble_done(p->fw);
 	if (p->trace.on)

@@ -29,6 +29,7 @@
 #include "route/selectors.h"
 #include "wire/icmp_make.h"
 
+#include <assert.h>
 #include <linux/virtio_net.h>
 
 #define VIRTIO_SIZE   sizeof(struct virtio_net_hdr) /* 10 */
@@ -189,6 +190,7 @@ void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu);
 /* For what never became a train; drop_reply() counts trains. */
 static inline void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t packets)
 {
+	assert(reason > DROP_NONE && reason < DROP_COUNT);
 	p->drops[reason] += packets;
 }
 

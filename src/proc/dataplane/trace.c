@@ -5,6 +5,7 @@
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -61,6 +62,7 @@ void trace_begin(struct pipeline *p, struct train *t)
 
 	if (p->trace.left == 0 || !filter_holds(&p->trace.filter, t))
 		return;
+	assert(p->trace.n < TRAIN_BURST_MAX);
 	p->trace.left--;
 	p->trace.list[p->trace.n].train = t;
 	p->trace.list[p->trace.n++].packet = ++p->trace.begun;
