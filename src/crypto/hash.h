@@ -19,7 +19,7 @@ struct sha256_part {
 };
 void sha256_parts(uint8_t ret_hash[SHA256_SIZE], const struct sha256_part *parts, size_t parts_n);
 
-/* For input that comes piece by piece. The state belongs to the caller, who ends it with sha256_done(). */
+/* For input in pieces. The state belongs to the caller, who ends it with sha256_done(). */
 struct sha256_state {
 	void *context;
 };

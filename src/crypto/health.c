@@ -1,5 +1,13 @@
 #include "crypto/health.h"
 
+#include <assert.h>
+
+#define E(id, bits, repetition, proportion, text)                                                            \
+	_Static_assert(repetition <= HEALTH_STARTUP && proportion <= HEALTH_WINDOW,                          \
+		"the start-up samples can fail: " #id);
+HEALTH_CLAIMS(E)
+#undef E
+
 static const struct {
 	uint32_t repetition, proportion;
 } cutoffs[HEALTH_CLAIM_COUNT] = {
@@ -10,6 +18,7 @@ static const struct {
 
 void health_begin(struct health *h, enum health_claim claim)
 {
+	assert(claim < HEALTH_CLAIM_COUNT);
 	*h = (struct health){ .claim = claim };
 }
 

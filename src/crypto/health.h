@@ -3,8 +3,8 @@
  * repetition count test and the adaptive proportion test. They find a source that has broken (stuck, or far
  * from what it claims); they do not measure how good it is.
  *
- * A failure stays: who has one begins anew with health_begin(), with the start-up samples before anything is
- * used. Limits hold for a false alarm in 2^40 samples (repetition) or windows (proportion). Pure.
+ * A failure is final: the caller may start again with health_begin(), and has to test the start-up samples before
+ * anything is used. The cutoffs give one false alarm in 2^40 samples (repetition) or windows (proportion). Pure.
  * Callers: proc/entropy on raw noise, proc/keeper on what the kernel gives. One thread.
  */
 #ifndef CRYPTO_HEALTH_H
@@ -33,7 +33,7 @@ enum health_verdict { HEALTH_GOOD, HEALTH_REPETITION, HEALTH_PROPORTION };
 
 struct health {
 	enum health_claim claim;
-	enum health_verdict verdict; /* other than HEALTH_GOOD it stays */
+	enum health_verdict verdict; /* once not HEALTH_GOOD it stays */
 	uint64_t samples;	     /* tested so far */
 	uint32_t repeated;	     /* times that `last` came in a row */
 	uint32_t in_window, same;    /* samples of this window; as many as its first one */

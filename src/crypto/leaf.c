@@ -40,7 +40,7 @@ bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups)
 {
 	char made[LEAF_GROUPS_TEXT];
 
-	/* One set has one text: the one that this set would have. */
+	/* Each set has exactly one text. */
 	for (uint32_t groups = 1; groups <= LEAF_ALL_GROUPS; groups++) {
 		leaf_groups_text(made, groups);
 		if (strlen(made) == n && memcmp(made, text, n) == 0) {
@@ -128,7 +128,7 @@ const uint8_t *leaf_public(const uint8_t *data, uint32_t groups, uint16_t group)
 	return NULL;
 }
 
-/* The stream of numbers that the challenge is made of. */
+/* The stream of numbers that the challenge is derived from. */
 struct stream {
 	const uint8_t *root;
 	const void *later;
@@ -155,7 +155,7 @@ static uint32_t stream_next(struct stream *s)
 	return load_be32(s->octets + s->used - 4);
 }
 
-/* Below `limit`, each with the same chance. */
+/* A number below `limit`, each with the same probability. */
 static uint32_t stream_below(struct stream *s, uint32_t limit)
 {
 	uint64_t even = (1ull << 32) / limit * limit;

@@ -1,21 +1,21 @@
 /*
- * Ephemeral keys by cut and choose: how one leaf of a batch is made of its two shares, and which leaves of a
- * batch are opened. The keeper makes them, src/verify makes them again from what was opened: one fact, here.
+ * Ephemeral keys by cut and choose: how a leaf of a batch is made of its two shares, and which leaves of a batch are
+ * opened. The keeper makes them, src/verify makes those that were opened again: one fact, here.
  *
  *   a          = SHA-256("plaingate/kernel-share/v1" | what the kernel's generator gave, 32 octets)
- *   b          the share of the second source, which is a hash already (proc/entropy/noise.h)
+ *   b          the share of the entropy process, which is a hash already (proc/entropy/noise.h)
  *   seed       = HKDF-Extract(salt "plaingate/leaf/v1", a | b)
  *   secret(g)  = HKDF-Expand(seed, "key exchange" | g as 16 bits), 64 octets, for dh_generate() of group g
  *   data       = SHA-256(a) | SHA-256(b) | public values of the batch's groups, by rising number
  *   leaf hash  = SHA-256(00 | data), and the batch's root by RFC 9162
  *
- * A quarter of the shares is published: no output of a generator stands there as it came, from which somebody
- * who knows that generator could read its state.
+ * A quarter of the shares is published. They are hashes: nobody can read the state of a generator from its output
+ * there.
  *
  * challenge: n and k are known, `later` is what came after the root was in the ledger (cosignatures of
  * witnesses; empty without one). Block i = SHA-256("plaingate/leaf-challenge/v1" | root | length of later in
  * 32 bits | later | i in 32 bits), read as numbers of 32 bits; the first k steps of a Fisher-Yates shuffle of
- * 0 … n-1 with them, each taken modulo the numbers left, those that would make it uneven passed over.
+ * 0 … n-1 with them, each taken modulo the numbers left, those that would make it uneven skipped.
  *
  * Pure. Any thread.
  */
@@ -43,12 +43,12 @@ struct leaf_name {
 uint32_t leaf_group_bit(uint16_t group);
 /* "ecp256 x25519"; ret_text holds LEAF_GROUPS_TEXT. */
 const char *leaf_groups_text(char *ret_text, uint32_t groups);
-/* False: not such a text, or none at all. */
+/* False: not the text of a set, which is not empty. */
 bool leaf_groups_parse(const char *text, size_t n, uint32_t *ret_groups);
 
-/* Half a, of what the kernel's generator gave. */
+/* Share a, of what the kernel's generator gave. */
 void leaf_kernel_share(const uint8_t raw[LEAF_SHARE_SIZE], uint8_t ret_a[LEAF_SHARE_SIZE]);
-/* RC_INTERNAL when libcrypto fails; what was to come out is wiped then. */
+/* RC_INTERNAL: libcrypto failed; the output is wiped. */
 enum rc leaf_seed(
 	const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint8_t ret_seed[LEAF_SEED_SIZE]);
 enum rc leaf_secret(const uint8_t seed[LEAF_SEED_SIZE], uint16_t group, uint8_t ret_secret[DH_SEED_SIZE]);
@@ -56,7 +56,7 @@ enum rc leaf_secret(const uint8_t seed[LEAF_SEED_SIZE], uint16_t group, uint8_t 
 size_t leaf_data_size(uint32_t groups);
 enum rc leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint32_t groups,
 	uint8_t ret_data[LEAF_DATA_MAX]);
-/* The public value of a group in the data of a leaf, dh_public_size() octets; NULL: not in it. */
+/* The public value of a group in the data of a leaf, dh_public_size() octets; NULL: the batch lacks the group. */
 const uint8_t *leaf_public(const uint8_t *data, uint32_t groups, uint16_t group);
 
 /* k different numbers below n, in the order in which they are opened. 0 < k <= n <= LEAF_COUNT_MAX. */

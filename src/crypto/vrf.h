@@ -1,12 +1,11 @@
 /*
  * C2SP vrf-r255: a verifiable random function, which is ECVRF (RFC 9381) over ristretto255 with SHA-512. Who
- * holds the key maps any input `alpha` to 64 octets that look random, and to nothing else; the proof shows to
- * anyone with the public key that these octets were forced. This is where the public values on the wire come
- * from: nonces, SPIs, salts.
+ * holds the key maps any input `alpha` to 64 octets that look random, and to no others; the proof shows to anyone
+ * with the public key that the octets were derived from alpha. Nonces and SPIs on the wire are made this way.
  *
  * A struct vrf_key is a plain value without pointers; it holds a secret and ends with vrf_key_done(). Equal
  * inputs give equal proofs: the nonce is derived (section 5.4.2), no randomness is drawn here. Work on
- * secrets takes the same time for all of them. Callers: src/keys, src/verify. Any thread.
+ * secrets takes the same time for all of them. Callers: proc/keeper, src/verify. Any thread.
  */
 #ifndef CRYPTO_VRF_H
 #define CRYPTO_VRF_H
@@ -31,7 +30,7 @@ enum rc vrf_key_make(struct vrf_key *ret_key, const uint8_t seed[VRF_SEED_SIZE])
 enum rc vrf_key_import(struct vrf_key *ret_key, const uint8_t scalar[VRF_SCALAR_SIZE]);
 void vrf_key_done(struct vrf_key *key);
 
-/* RC_INTERNAL when libsodium refuses what it cannot refuse; ret_proof is then zero. */
+/* RC_INTERNAL: libsodium failed, which valid keys rule out; ret_proof is zero. */
 enum rc vrf_prove(
 	const struct vrf_key *key, const void *alpha, size_t alpha_n, uint8_t ret_proof[VRF_PROOF_SIZE]);
 

@@ -1,13 +1,13 @@
 /*
- * What ike may ask the keeper, and what it gets back: the whole interface between the process that parses strangers'
- * messages and the process that holds secrets. Names of keys go in; public values, authentication data and the keys of
- * IKE messages come out. DH secrets, SK_d, SK_p, private keys, pre-shared keys and child keys have no field here.
+ * What ike may ask the keeper, and what it gets back: the whole interface between the process that parses messages of
+ * strangers and the process that holds secrets. Names of keys go in; public values, authentication data and the keys of
+ * IKE messages come out. There is no field for DH secrets, SK_d, SK_p, private keys, pre-shared keys or child keys.
  *
- * What names a peer or tunnel by its number says in which configuration it has that number. When the keeper has another
- * one it answers RC_STALE, without any other effect: ike asks again (src/ike/keeper.c).
+ * A request that names a peer or tunnel by its index states the configuration of that index. If the keeper has another
+ * configuration it answers RC_STALE, without any other effect: ike asks again (src/ike/keeper.c).
  *
- * Requests are asynchronous; a reply carries its request's tag. Bodies have no pointers and no padding, so that they
- * can travel between processes as they are. Used by src/ike (asks), src/keys (answers) and ipc/messages.h.
+ * Requests are asynchronous; a reply has the tag of its request. Bodies have no pointers and no padding, so that they
+ * can be sent between processes as they are. Used by src/ike (asks), src/keys (answers) and ipc/messages.h.
  */
 #ifndef MODEL_KEEPER_API_H
 #define MODEL_KEEPER_API_H
@@ -20,7 +20,7 @@
 #define KEEPER_NONCE_SIZE  32	/* ours */
 #define KEEPER_MESSAGE_MAX 4096 /* an IKE_SA_INIT message as signed */
 #define KEEPER_ID_MAX	   256	/* identification payload body: type, 3 reserved octets, data */
-#define KEEPER_AUTH_MAX	   512	/* authentication data behind the method octet and its 3 reserved */
+#define KEEPER_AUTH_MAX	   512	/* authentication data after the method octet and its 3 reserved */
 #define KEEPER_TEXT_MAX	   200
 
 enum keeper_role { KEEPER_INITIATOR = 1, KEEPER_RESPONDER = 2 };
@@ -43,7 +43,7 @@ struct keeper_exchange_begun {
 	char text[KEEPER_TEXT_MAX];
 };
 
-/* The peer's values are here: derive SKEYSEED and all SK_* (RFC 7296 sections 2.14, 2.18). */
+/* The peer's values have arrived: derive SKEYSEED and all SK_* (RFC 7296 sections 2.14, 2.18). */
 struct keeper_exchange_finish {
 	uint32_t handle;
 	uint16_t prf;
@@ -64,7 +64,7 @@ struct keeper_exchange_finished {
 
 /* AUTH of our own side over message || peer's nonce || prf(SK_p, id), RFC 7296 section 2.15. */
 struct keeper_auth_sign {
-	uint64_t generation; /* of the snapshot that the numbers are of */
+	uint64_t generation; /* of the snapshot that the indices are of */
 	uint32_t handle;
 	uint32_t peer; /* index in the snapshot's peers */
 	/* bit n: the peer announced signature hash n (RFC 7427 section 4); 0: none announced */
@@ -83,7 +83,7 @@ struct keeper_auth_signed {
 
 /* Check the peer's AUTH. On success the keeper has the ledger's receipt for ike_sa_up before it answers. */
 struct keeper_auth_verify {
-	uint64_t generation; /* of the snapshot that the numbers are of */
+	uint64_t generation; /* of the snapshot that the indices are of */
 	uint32_t handle;
 	uint32_t peer;
 	uint16_t method, auth_n, message_n, id_n;
@@ -100,7 +100,7 @@ struct keeper_auth_verified {
 
 /* Values of our side for a child SA: inbound SPI always; nonce and KE for CREATE_CHILD_SA. */
 struct keeper_child_begin {
-	uint64_t generation; /* of the snapshot that the numbers are of */
+	uint64_t generation; /* of the snapshot that the indices are of */
 	uint32_t handle;     /* IKE SA */
 	uint32_t tunnel;     /* index in the snapshot's tunnels */
 	uint16_t dh_group;   /* DH_NONE without PFS and for the child of IKE_AUTH */
@@ -126,9 +126,9 @@ enum child_flags {
 	CHILD_OUTBOUND_LATER = 1 << 3,
 };
 
-/* Both SPIs and the peer's values are here: check against the tunnel, derive KEYMAT, enter, hand to the data plane. */
+/* Both SPIs and the peer's values are known: check against the tunnel, derive KEYMAT, enter, hand to the data plane. */
 struct keeper_child_install {
-	uint64_t generation; /* of the snapshot that the numbers are of */
+	uint64_t generation; /* of the snapshot that the indices are of */
 	uint32_t handle, child, tunnel;
 	uint32_t spi_out;
 	uint32_t rekeys_spi_in; /* inbound SPI of the child that is replaced, or 0 */
@@ -148,7 +148,7 @@ struct keeper_child_installed {
 	char text[KEEPER_TEXT_MAX];
 };
 
-/* Take a child SA out of the data plane: the pair is named by its inbound SPI. child: forget the handle as well. */
+/* Remove a child SA from the data plane: the pair is named by its inbound SPI. child: forget the handle as well. */
 struct keeper_child_remove {
 	uint32_t child, tunnel;
 	uint32_t spi_in;
@@ -161,10 +161,10 @@ struct keeper_child_removed {
 	char text[KEEPER_TEXT_MAX];
 };
 
-/* Forget an IKE SA's secrets (or a begun exchange, or a begun child when child is not 0). Its children stay. */
+/* Wipe the secrets of an IKE SA (or a begun exchange, or a begun child SA if child is not 0). Its child SAs stay. */
 struct keeper_drop {
 	uint32_t handle, child;
-	uint32_t was_up; /* 1: an established IKE SA ended; entered as ike_sa_down */
+	uint32_t was_up; /* 1: it was established, as ike sees it; the keeper enters by its own state */
 	uint32_t peer;
 	char reason[KEEPER_TEXT_MAX];
 };
@@ -267,7 +267,7 @@ struct keeper_reply {
 };
 #pragma GCC diagnostic pop
 
-/* Where a request says of which snapshot its numbers are; NULL: it has none. */
+/* The generation of the snapshot that the indices of a request are of; NULL: it has none. */
 static inline uint64_t *keeper_generation(struct keeper_request *q)
 {
 	switch (q->op) {
@@ -284,7 +284,7 @@ static inline uint64_t *keeper_generation(struct keeper_request *q)
 	}
 }
 
-/* The keeper's own word, without a request: the IKE SA may do nothing more, and is to be ended. */
+/* Sent by the keeper without a request: the IKE SA may not be used any more, and has to be ended. */
 struct keeper_ended {
 	uint32_t handle, zero;
 	char text[KEEPER_TEXT_MAX];

@@ -1,15 +1,13 @@
 /*
- * How the values that everybody sees come out of the verifiable random function (crypto/vrf.h): nonces and
- * SPIs of one exchange are a cut of its 64 octets of output. The keeper makes them, src/verify recomputes
- * them: one fact, here.
+ * How public values are derived by the verifiable random function (crypto/vrf.h): nonce and SPI of an exchange are
+ * parts of its 64 octets of output. The keeper makes them, src/verify computes them again: one fact, here.
  *
- * alpha = label || the epoch's public key || counter, big-endian. The counter begins at 1 in each epoch (each
- * key) and has no gaps: an exchange takes the next count when it begins, so no other order is the keeper's to
- * choose. Whether it comes to an end or not, its count stands in an entry: of what it came to, or of what came
- * to nothing (exchange_failed).
+ * alpha = label || public key of the epoch || counter, big-endian. The counter starts at 1 in each epoch (each key)
+ * and has no gaps: an exchange takes the next count when it begins, so the keeper cannot choose another order.
+ * Each count is in an entry: that of the exchange's success, or exchange_failed.
  *
  * octets  0..31   the nonce that is sent
- * octets 32..39   IKE SA: our SPI; all zero is passed over with its count
+ * octets 32..39   IKE SA: our SPI; if it is all zero, the exchange is refused and the count is used up
  * octets 32..63   child SA: eight candidates for the inbound SPI; the first that is neither reserved (below
  *                 256) nor in use
  */
@@ -24,14 +22,14 @@
 #define PUBLIC_NONCE_AT	    0
 #define PUBLIC_SPI_AT	    32
 #define PUBLIC_LABEL	    "plaingate/public-values/v1"
-/* An exchange is named before this many more have begun, or it ends: as far as entries may stand out of order. */
+/* An exchange is named in an entry before this many more have begun, or it is ended: so far may entries be out of order. */
 #define PUBLIC_ORDER_WINDOW 4096
 #define PUBLIC_ALPHA_SIZE   (sizeof PUBLIC_LABEL - 1 + PUBLIC_KEY_SIZE + 8)
 
-/* What a ledger entry says of the public values of an exchange. */
+/* What an entry states about the public values of an exchange. */
 struct public_proof {
 	uint32_t count; /* 0: none */
-	uint32_t epoch; /* which of this keeper's epochs, from 1; in no entry */
+	uint32_t epoch; /* which epoch of this keeper process, from 1; not in entries */
 	uint8_t proof[PUBLIC_PROOF_SIZE];
 };
 

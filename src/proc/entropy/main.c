@@ -1,5 +1,5 @@
 /*
- * plaingate-entropy: the second source of secrets. Confined first, then everything else.
+ * plaingate-entropy: the second source of entropy. Confined first, then everything else.
  */
 #include "base/log.h"
 #include "proc/entropy/shell.h"

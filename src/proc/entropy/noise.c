@@ -2,13 +2,14 @@
 
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <cpuid.h>
 #include <x86intrin.h>
 
-#define RDSEED_TRIES 10000 /* it may be empty for a while when other processors draw from it */
-#define STEPS_LEAST  16	   /* pieces of work between two looks at the clock, and up to 15 more */
+#define RDSEED_TRIES 10000 /* it can be empty for a while when other processors draw from it */
+#define STEPS_LEAST  16	   /* pieces of work between two readings of the clock, and up to 15 more */
 
-static bool rdseed_there(void)
+static bool has_rdseed(void)
 {
 	unsigned a, b, c, d;
 
@@ -30,7 +31,7 @@ static bool rdseed_word(uint64_t *ret_word)
 
 void noise_init(struct noise *n, uint8_t *memory)
 {
-	*n = (struct noise){ .memory = memory, .has_rdseed = rdseed_there() };
+	*n = (struct noise){ .memory = memory, .has_rdseed = has_rdseed() };
 	memset(memory, 0, NOISE_MEMORY);
 }
 
@@ -41,6 +42,7 @@ static uint64_t now(struct noise *n)
 
 uint64_t noise_duration(struct noise *n)
 {
+	_Static_assert((NOISE_MEMORY & (NOISE_MEMORY - 1)) == 0, "positions are cut by a mask");
 	uint32_t steps = STEPS_LEAST + (n->turn & 15), at = n->at;
 	volatile uint8_t *memory = n->memory;
 
@@ -70,7 +72,7 @@ static bool jitter_take(struct noise *n, uint32_t count, struct sha256_state *ha
 	return true;
 }
 
-/* A source that gives nothing any more counts as one that repeats itself. */
+/* A source that gives no more output counts as one that repeats itself. */
 static bool rdseed_take(struct noise *n, uint32_t octets, struct sha256_state *hash)
 {
 	for (uint32_t at = 0; n->has_rdseed && at < octets; at += sizeof(uint64_t)) {
@@ -88,7 +90,7 @@ static bool rdseed_take(struct noise *n, uint32_t octets, struct sha256_state *h
 	return true;
 }
 
-static enum rc failure(const struct noise *n, struct err *e)
+static enum rc failure_error(const struct noise *n, struct err *e)
 {
 	enum health_verdict verdict = HEALTH_GOOD;
 	uint64_t samples = 0;
@@ -102,10 +104,10 @@ enum rc noise_start(struct noise *n, struct err *e)
 {
 	health_begin(&n->jitter, HEALTH_QUARTER_BIT);
 	health_begin(&n->rdseed, HEALTH_FOUR_BITS);
-	noise_duration(n); /* the first one began at no known time */
-	/* SP 800-90B 4.3: what the start-up tests saw is thrown away. */
+	noise_duration(n); /* the first duration has no known start */
+	/* SP 800-90B 4.3: the samples of the start-up tests are discarded. */
 	if (!jitter_take(n, HEALTH_STARTUP, NULL) || !rdseed_take(n, HEALTH_STARTUP, NULL))
-		return failure(n, e);
+		return failure_error(n, e);
 	return RC_OK;
 }
 
@@ -123,6 +125,9 @@ enum rc noise_share(struct noise *n, uint8_t ret_share[NOISE_SHARE_SIZE], struct
 	uint8_t pool[SHA256_SIZE];
 	bool good;
 
+	_Static_assert(NOISE_SHARE_SIZE == SHA256_SIZE, "a share is a hash");
+	_Static_assert(NOISE_SAMPLES / 4 >= 2 * 8 * NOISE_SHARE_SIZE,
+		"a quarter of a bit each: twice the share's bits");
 	memset(ret_share, 0, NOISE_SHARE_SIZE);
 	sha256_more(&hash, label, sizeof label - 1);
 	sha256_more(&hash, n->pool, sizeof n->pool);
@@ -135,7 +140,7 @@ enum rc noise_share(struct noise *n, uint8_t ret_share[NOISE_SHARE_SIZE], struct
 		chain(n, "plaingate/noise/next", n->pool);
 	}
 	bytes_wipe(pool, sizeof pool);
-	return good ? RC_OK : failure(n, e);
+	return good ? RC_OK : failure_error(n, e);
 }
 
 const char *noise_failed(const struct noise *n, enum health_verdict *ret_verdict, uint64_t *ret_samples)
@@ -156,5 +161,5 @@ void noise_done(struct noise *n)
 {
 	bytes_wipe(n->pool, sizeof n->pool);
 	bytes_wipe(&n->turn, sizeof n->turn);
-	n->jitter.samples = 0; /* nothing more comes of it */
+	n->jitter.samples = 0; /* no more shares come of it */
 }

@@ -13,7 +13,7 @@
 
 _Static_assert(SHARE_BYTES == NOISE_SHARE_SIZE, "a message holds a share");
 
-static void enter(struct entropy *s, struct ledger_body *b)
+static void entry_append(struct entropy *s, struct ledger_body *b)
 {
 	size_t n = ledger_body_done(b);
 
@@ -28,7 +28,7 @@ static void enter_start(struct entropy *s)
 	ledger_body_begin(&b, LEDGER_ENTROPY_START);
 	ledger_body_u64(&b, "samples", HEALTH_STARTUP);
 	ledger_body_str(&b, "sources", noise_sources(&s->noise));
-	enter(s, &b);
+	entry_append(s, &b);
 }
 
 static void enter_failure(struct entropy *s)
@@ -42,10 +42,10 @@ static void enter_failure(struct entropy *s)
 	ledger_body_u64(&b, "samples", samples);
 	ledger_body_str(&b, "source", source ? source : "");
 	ledger_body_str(&b, "test", health_text(verdict));
-	enter(s, &b);
+	entry_append(s, &b);
 }
 
-static void tell_failure(struct entropy *s)
+static void send_failure(struct entropy *s)
 {
 	struct msg_result m = { .rc = RC_DENIED };
 
@@ -53,17 +53,17 @@ static void tell_failure(struct entropy *s)
 	ipc_send_ENTROPY_END(child_link(s->child, PROC_KEEPER), 0, &m);
 }
 
-static void fail(struct entropy *s, const struct err *e)
+static void output_stop(struct entropy *s, const struct err *e)
 {
 	s->failed = true;
 	s->owed = 0;
 	snprintf(s->why, sizeof s->why, "%s", e->text);
 	log_error("%s; entropy output stopped", e->text);
 	enter_failure(s);
-	tell_failure(s);
+	send_failure(s);
 }
 
-static void go_on(struct entropy *s)
+static void output_continue(struct entropy *s)
 {
 	if (s->owed > 0 && !s->timer.armed)
 		loop_arm(&s->child->loop, &s->timer, 0, 0);
@@ -78,13 +78,13 @@ static void on_timer(struct loop *l, struct timer *t)
 	if (s->failed || s->owed == 0)
 		return;
 	if (noise_share(&s->noise, m.share, &e) != RC_OK) {
-		fail(s, &e);
+		output_stop(s, &e);
 		return;
 	}
-	/* A keeper that went away asks anew when it is back. */
+	/* A keeper that was restarted asks again. */
 	s->owed = ipc_send_ENTROPY_SHARE(child_link(s->child, PROC_KEEPER), 0, &m) == RC_OK ? s->owed - 1 : 0;
 	bytes_wipe(&m, sizeof m);
-	go_on(s);
+	output_continue(s);
 }
 
 static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
@@ -95,11 +95,11 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		log_warn("message %s from %s is not for the entropy process",
 			ipc_name((enum ipc_id)f->head.id), proc_name(peer));
 	} else if (s->failed) {
-		tell_failure(s);
+		send_failure(s);
 	} else {
 		uint32_t more = MIN_OF(f->u.ENTROPY_ASK.count, (uint32_t)SHARES_OWED_MAX);
 		s->owed = MIN_OF(s->owed + more, (uint32_t)SHARES_OWED_MAX);
-		go_on(s);
+		output_continue(s);
 	}
 }
 
@@ -116,15 +116,15 @@ static ssize_t getrandom_call(void *ret_bytes, size_t n, unsigned flags)
 	return syscall(SYS_getrandom, ret_bytes, n, flags);
 }
 
-enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e)
+enum rc entropy_is_apart(const struct entropy_calls *calls, struct err *e)
 {
-	const struct entropy_ways real = { getrandom, getrandom_call };
+	const struct entropy_calls real = { getrandom, getrandom_call };
 	uint8_t octets[NOISE_SHARE_SIZE];
 	ssize_t by_library, by_call;
 
-	ways = ways ? ways : &real;
-	by_library = ways->library(octets, sizeof octets, GRND_NONBLOCK);
-	by_call = ways->call(octets, sizeof octets, GRND_NONBLOCK);
+	calls = calls ? calls : &real;
+	by_library = calls->library(octets, sizeof octets, GRND_NONBLOCK);
+	by_call = calls->call(octets, sizeof octets, GRND_NONBLOCK);
 	bytes_wipe(octets, sizeof octets);
 	if (by_library < 0 && by_call < 0)
 		return RC_OK;
@@ -145,7 +145,7 @@ static enum rc on_start(struct child *c, const struct msg_start *m, struct err *
 	if (noise_start(&s->noise, &why) == RC_OK)
 		enter_start(s);
 	else
-		fail(s, &why);
+		output_stop(s, &why);
 	return RC_OK;
 }
 

@@ -1,11 +1,11 @@
 /*
- * The shell of the second source of secrets (noise.h): it gives shares to the keeper, who asks for them in
- * advance, one in a round of the loop so that it stays answerable. It has links to the keeper, the ledger and
+ * The shell of the second source of entropy (noise.h): it gives shares to the keeper, which asks for them in advance,
+ * one in a round of the loop so that messages are answered in between. It has links to the keeper, the ledger and
  * the supervisor, and nothing else: no file, no network, not even the kernel's generator (sandbox/table.c).
  *
- * A failed health test ends it: the ledger is told, the keeper is told, and no share is made until the process
- * is started again and passes its start-up tests. It does not end itself, so that it does not fail in a
- * circle. Single thread. Callers: main.c, and the tests over sockets of their own.
+ * A failed health test stops its output: it is entered, the keeper is told, and no share is made until the process
+ * is restarted and passes its start-up tests. The process does not exit, so that it is not restarted in a loop.
+ * Single thread. Callers: main.c, and tests over sockets of their own.
  */
 #ifndef PROC_ENTROPY_SHELL_H
 #define PROC_ENTROPY_SHELL_H
@@ -15,7 +15,7 @@
 
 #include <sys/types.h>
 
-#define SHARES_OWED_MAX 1024
+#define SHARES_OWED_MAX 1024 /* far more than the keeper asks for: SHARES_MAX in proc/keeper/shares.h */
 
 struct entropy {
 	struct child *child;
@@ -28,17 +28,17 @@ struct entropy {
 };
 
 /*
- * Whether the first source of secrets is out of this process's reach, as its sandbox promises: RC_OK when all
- * ways to the kernel's generator refuse; RC_DENIED: one of them gives octets, and this is no second source.
- * To be asked once the filter of system calls is in force. That alone does not show it: where getrandom(3) is
- * code of the vDSO (Linux 6.11, glibc 2.41) it goes on without any system call when it was used before.
- * ways: NULL, or for tests what stands in the place of getrandom(3) and of the system call.
+ * Whether the kernel's generator is out of reach of this process, as its sandbox promises: RC_OK if getrandom(3)
+ * and the system call both refuse; RC_DENIED: one of them gives octets, and this is not a second source. To be
+ * called when the filter of system calls is in force. The filter alone is not enough: where getrandom(3) is code of
+ * the vDSO (Linux 6.11, glibc 2.41) it continues without a system call if it was used before. calls: NULL, or for
+ * tests what replaces getrandom(3) and the system call.
  */
-struct entropy_ways {
+struct entropy_calls {
 	ssize_t (*library)(void *ret_bytes, size_t n, unsigned flags);
 	ssize_t (*call)(void *ret_bytes, size_t n, unsigned flags);
 };
-enum rc entropy_is_apart(const struct entropy_ways *ways, struct err *e);
+enum rc entropy_is_apart(const struct entropy_calls *calls, struct err *e);
 
 /* Neither may move afterwards. */
 void entropy_init(struct entropy *s, struct child *child, int supervisor_fd);

@@ -21,7 +21,7 @@ static const char *method_text(uint16_t method)
 	return "none";
 }
 
-/* Addresses as text, all else as it is; the writer escapes what is not text. */
+/* Addresses as text, all else unchanged; the writer escapes what is not text. */
 static void id_str(struct ledger_body *b, const struct keys_entry *x)
 {
 	char text[MAX_OF(ADDR_TEXT_MAX, sizeof x->id + 1)];
@@ -186,7 +186,7 @@ static void sa_remove(struct ledger_body *b, const struct keys_entry *x, const s
 	ledger_body_str(b, "tunnel", x->tunnel);
 }
 
-/* A request that ike should not have made: a fault in ike, or somebody in it. */
+/* A request that ike should not have made (a defect, or a compromised ike), or failed authentication. */
 static void refused(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
 	ledger_body_strf(b, "configured", "%s", x->tunnel[0] ? "proposals and selectors of the tunnel" : "");

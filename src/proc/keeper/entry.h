@@ -1,5 +1,5 @@
 /*
- * The core's entries as bodies of the ledger's types (ledger/types.h). Names and numbers only, never a key.
+ * Bodies of the core's entries by the ledger's types (ledger/types.h): names and numbers, never a key.
  */
 #ifndef PROC_KEEPER_ENTRY_H
 #define PROC_KEEPER_ENTRY_H
@@ -10,7 +10,7 @@
 
 #define ENTRY_GAP_TYPE LEDGER_LEDGER_OUTAGE
 
-/* false: it does not fit, which the limits of its fields exclude. ret_body->text holds *ret_n octets. */
+/* False: it does not fit, which the limits of its fields rule out. ret_body->text holds *ret_n octets. */
 bool entry_body_make(struct ledger_body *ret_body, size_t *ret_n, const struct keys_entry *entry,
 	const struct leaf_proof *leaf);
 

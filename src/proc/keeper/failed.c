@@ -3,13 +3,14 @@
 #include "base/log.h"
 #include "ledger/types.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert(
 	FAILED_TEXT_MAX < LEDGER_BODY_TEXT_MAX / 4 && VRF_PUBLIC_SIZE == SHA256_SIZE, "no text is cut");
 
-#define RANGE_TEXT 24 /* of one, with its space */
+#define RANGE_TEXT 24 /* of one range, with its space */
 
 static void on_timer(struct loop *loop, struct timer *t);
 
@@ -41,7 +42,7 @@ static struct failed_set *set_of(struct failed *f, bool leaves, uint32_t of)
 	return free_one;
 }
 
-/* False: no room for one more range. */
+/* False: there is no room for another range. */
 static bool set_add(struct failed_set *s, uint32_t number)
 {
 	size_t at = s->n;
@@ -49,17 +50,17 @@ static bool set_add(struct failed_set *s, uint32_t number)
 	while (at > 0 && s->range[at - 1].first > number)
 		at--;
 	struct failed_range *before = at > 0 ? &s->range[at - 1] : NULL;
-	struct failed_range *behind = at < s->n ? &s->range[at] : NULL;
+	struct failed_range *after = at < s->n ? &s->range[at] : NULL;
 	if (before && number <= before->last)
 		return true;
-	bool joins = before && before->last + 1 == number, leads = behind && number + 1 == behind->first;
+	bool joins = before && before->last + 1 == number, leads = after && number + 1 == after->first;
 	if (joins && leads) {
-		before->last = behind->last;
-		memmove(behind, behind + 1, (--s->n - at) * sizeof *behind);
+		before->last = after->last;
+		memmove(after, after + 1, (--s->n - at) * sizeof *after);
 	} else if (joins) {
 		before->last = number;
 	} else if (leads) {
-		behind->first = number;
+		after->first = number;
 	} else {
 		if (s->n == FAILED_RANGES_MAX)
 			return false;
@@ -93,7 +94,7 @@ void failed_add(struct failed *f, const struct keys_unused *unused)
 		number_add(f, true, unused->leaf.batch, unused->leaf.index);
 }
 
-/* As many of the first ranges as an entry holds; returns how many. */
+/* As many of the first ranges as fit into an entry; returns how many. */
 static size_t ranges_text(char ret_text[FAILED_TEXT_MAX], const struct failed_set *s)
 {
 	size_t used = 0, n = 0;
@@ -112,6 +113,7 @@ static void set_cut(struct failed_set *s, size_t n)
 {
 	if (!s)
 		return;
+	assert(n <= s->n && s->n <= FAILED_RANGES_MAX);
 	memmove(&s->range[0], &s->range[n], (s->n - n) * sizeof s->range[0]);
 	s->n -= n;
 }
@@ -129,8 +131,8 @@ static struct failed_set *set_next(struct failed *f, bool leaves, char ret_name[
 	return NULL;
 }
 
-/* One entry. False: nothing is left to say, or the ledger has no room. */
-static bool enter(struct failed *f)
+/* One entry. False: no range waits, or the ledger client is full. */
+static bool ranges_enter(struct failed *f)
 {
 	char key[2 * SHA256_SIZE + 1], root[2 * SHA256_SIZE + 1];
 	char counts[FAILED_TEXT_MAX], places[FAILED_TEXT_MAX];
@@ -154,7 +156,7 @@ static bool enter(struct failed *f)
 	return true;
 }
 
-static bool any(const struct failed *f)
+static bool is_pending(const struct failed *f)
 {
 	for (size_t i = 0; i < FAILED_SETS; i++)
 		if (f->set[i].n > 0)
@@ -165,16 +167,16 @@ static bool any(const struct failed *f)
 static void on_timer(struct loop *loop, struct timer *t)
 {
 	struct failed *f = t->context;
-	bool good = enter(f);
+	bool good = ranges_enter(f);
 
-	if (any(f))
+	if (is_pending(f))
 		loop_arm(loop, t, good ? FAILED_EVERY_NS : FAILED_DELAY_NS, 0);
 }
 
 void failed_done(struct failed *f)
 {
 	loop_disarm(&f->child->loop, &f->timer);
-	while (f->set && enter(f))
+	while (f->set && ranges_enter(f))
 		;
 	free(f->set);
 	f->set = NULL;

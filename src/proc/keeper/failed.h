@@ -1,14 +1,14 @@
 /*
- * Values and leaves whose exchanges came to nothing, on their way into the ledger (exchange_failed). What an
- * exchange took in its turn is named by the entry of what it came to, or here: so that leaving one out is
- * never silent (docs/evidence.md, "Order").
+ * Public values and leaves of exchanges that failed, to be entered as exchange_failed. What an exchange took is
+ * named by the entry of its success or by one of these, so that none can be left out unnoticed (docs/evidence.md,
+ * "Order").
  *
- * A stranger can bring such exchanges about as fast as he likes. So they are entered as ranges: an entry at
- * most every FAILED_EVERY_NS, the first FAILED_DELAY_NS after the exchange ended, each of at most
- * FAILED_TEXT_MAX octets of ranges. What ends one after the other is one range, however much it is. When
- * more than FAILED_RANGES_MAX wait, the rest is not entered: the verifier counts it as unaccounted for.
+ * Strangers can cause any number of such exchanges. So they are entered as ranges: the first entry FAILED_DELAY_NS
+ * after the exchange ended, then one in FAILED_EVERY_NS, each with at most FAILED_TEXT_MAX octets of ranges.
+ * Exchanges that follow each other are one range, however many they are. If more than FAILED_RANGES_MAX wait, the
+ * rest is not entered: the verifier counts it as unaccounted for.
  *
- * One thread. Caller: shell.c, tests.
+ * One thread. Callers: shell.c, tests.
  */
 #ifndef PROC_KEEPER_FAILED_H
 #define PROC_KEEPER_FAILED_H
@@ -20,11 +20,11 @@
 #define FAILED_EVERY_NS NS_PER_S
 #define FAILED_RANGES_MAX                                                                                    \
 	1024 /* of one epoch or batch; begun exchanges lie between them, at most KEYS_IKE_MAX */
-#define FAILED_RANGES_FULL 32 /* are entered without delay */
+#define FAILED_RANGES_FULL 32 /* with so many the next entry is not delayed */
 #define FAILED_TEXT_MAX	   640
-#define FAILED_SETS	   16 /* epochs and batches with something to say: of batches LEAVES_BURST at once */
+#define FAILED_SETS	   16 /* epochs and batches with ranges that wait; up to LEAVES_BURST batches at once */
 
-/* Numbers of one epoch or batch, rising and apart. */
+/* Numbers of one epoch or batch as ranges: rising, with gaps between them. */
 struct failed_set {
 	uint32_t of; /* epoch, or serial of the batch */
 	bool leaves;
@@ -40,15 +40,15 @@ struct failed {
 	const struct public_source *values;
 	const struct leaves *leaves;
 	struct timer timer;
-	uint64_t lost;		/* found no room */
-	struct failed_set *set; /* FAILED_SETS of them: public, so not in memory that is locked */
+	uint64_t lost;		/* numbers that found no room */
+	struct failed_set *set; /* FAILED_SETS of them; public, so not in locked memory */
 };
 
-/* All three outlive it; it must not move. RC_LIMIT: no memory. */
+/* All three outlive it; it must not move. RC_LIMIT: out of memory. */
 enum rc failed_init(struct failed *f, struct child *child, const struct public_source *values,
 	const struct leaves *leaves);
 void failed_add(struct failed *f, const struct keys_unused *unused);
-/* The end of the keeper: all of it, now. Frees what failed_init() took. */
+/* The keeper ends: enters all that waits. Frees what failed_init() allocated. */
 void failed_done(struct failed *f);
 
 #endif

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* "NAME.psk": the name without its ending into ret_name; false when it has another one or is too long. */
-static bool name_of(char ret_name[NAME_MAX_BYTES], const char *file, const char *ending)
+/* "NAME.psk": the name without its ending. False: another ending, or too long. */
+static bool name_from_file(char ret_name[NAME_MAX_BYTES], const char *file, const char *ending)
 {
 	size_t n = strlen(file), ending_n = strlen(ending);
 
@@ -21,7 +21,7 @@ static bool name_of(char ret_name[NAME_MAX_BYTES], const char *file, const char 
 	return true;
 }
 
-static enum rc take_psk(struct keys *keys, const char *name, const char *text, size_t n, struct err *e)
+static enum rc psk_take(struct keys *keys, const char *name, const char *text, size_t n, struct err *e)
 {
 	const char *line_end = memchr(text, '\n', n);
 	char digits[2 * KEYS_PSK_MAX + 1];
@@ -68,9 +68,9 @@ enum rc keydir_take(struct keys *keys, const char *file, const char *text, size_
 {
 	char name[NAME_MAX_BYTES];
 
-	if (name_of(name, file, ".psk"))
-		return take_psk(keys, name, text, n, e);
-	if (name_of(name, file, ".pem"))
+	if (name_from_file(name, file, ".psk"))
+		return psk_take(keys, name, text, n, e);
+	if (name_from_file(name, file, ".pem"))
 		return keys_identity_pem(keys, name, text, n, e);
 	return err_add(e, RC_UNSUPPORTED,
 		"malformed file name: expected NAME.psk or NAME.pem, with a name of 1 to %d "
@@ -99,7 +99,7 @@ static enum rc file_check(int fd, size_t *ret_size, struct err *e)
 
 static enum rc file_load(int directory_fd, const char *file, struct keys *keys, struct err *e)
 {
-	/* No symbolic link, and no waiting for the other end of a pipe. */
+	/* Not through a symbolic link, and without waiting for the other end of a pipe. */
 	int fd = openat(directory_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	char text[KEYDIR_FILE_MAX];
 	size_t n = 0, size = 0;
@@ -144,7 +144,7 @@ static bool is_key_name(const char *file)
 	return file[0] != '.' && dot && (strcmp(dot, ".psk") == 0 || strcmp(dot, ".pem") == 0);
 }
 
-/* In the order of their names, so that `show keys` reads the same each time. */
+/* Ordered by name, so that `show keys` has the same order each time. */
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(a, b);
@@ -171,8 +171,7 @@ static size_t names_read(struct keydir *d, DIR *dir, char names[][KEYDIR_NAME_MA
 
 enum rc keydir_load(struct keydir *d, int directory_fd, struct keys *keys, struct err *e)
 {
-	/* A new description of the same directory: the position of the old one is shared with whoever gave
-	 * it. */
+	/* Opened again: the position of directory_fd is shared with the supervisor. */
 	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	static char names[KEYS_IDENTITIES_MAX][KEYDIR_NAME_MAX];
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;

@@ -4,8 +4,8 @@
  * NAME.psk   a pre-shared key: the text up to the first line feed, "0x" and hexadecimal digits, "0s" and base64
  * NAME.pem   a private key: PKCS#8 or SEC 1 in PEM, Ed25519 or ECDSA on P-256 or P-384, not encrypted
  *
- * A file that group or others may read, that is no regular file or that cannot be used is refused, with an
- * error that names it and says what is expected; the others are loaded. Other names are not looked at.
+ * A file that group or others may access, that is not a regular file or that holds no valid key is refused, with an
+ * error that names it and says what is expected; the others are loaded. Files with other endings are ignored.
  */
 #ifndef PROC_KEEPER_KEYDIR_H
 #define PROC_KEEPER_KEYDIR_H
@@ -24,12 +24,11 @@ struct keydir_error {
 
 struct keydir {
 	struct keydir_error errors[KEYDIR_ERRORS_MAX];
-	size_t errors_n; /* of all refused files; those above the maximum have no text */
+	size_t errors_n; /* of all refused files; those beyond the maximum have no text */
 	size_t loaded;
 };
 
-/* Forgets the keys that were loaded before and reads the directory anew. RC_IO: the directory cannot be read.
- */
+/* Wipes the loaded keys and loads those of the directory. RC_IO: the directory cannot be read; the keys stay. */
 enum rc keydir_load(struct keydir *d, int directory_fd, struct keys *keys, struct err *e);
 
 /* for tests: one file's octets; the kind by the name's ending. */

@@ -24,7 +24,7 @@ struct question {
 	uint8_t output[OUTPUT_MAX]; /* expected */
 };
 
-/* Each gives output_n octets, or false when the question is none for it. */
+/* Each computes output_n octets. False: the inputs do not fit the function. */
 typedef bool answer_fn(const struct question *q, uint8_t ret_output[OUTPUT_MAX]);
 
 static bool answer_sha256(const struct question *q, uint8_t ret_output[OUTPUT_MAX])

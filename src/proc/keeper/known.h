@@ -1,14 +1,13 @@
 /*
- * Known answers: the keeper computes what stands in a file outside of its executable and refuses to start
- * when anything differs. The supervisor measured that file and entered its SHA-256 (known_answers), and hands
- * over a sealed copy.
+ * Known answers: the keeper computes those of a file outside of its executable, and refuses to start if one differs.
+ * The supervisor has measured the file, entered its SHA-256 (known_answers), and hands over a sealed copy.
  *
  *   {"answers":[
  *   {"function":"…","input":"<hex> <hex> …","output":"<hex>"},
  *   …
  *   ]}
  *
- * An empty input is a "-". Functions and their inputs stand in known.c; each of them has to be in the file at
+ * An empty input is "-". The functions and their inputs are listed in known.c; each of them must be in the file at
  * least once, so that an emptied file does not pass. Callers: shell.c, tests. One thread.
  */
 #ifndef PROC_KEEPER_KNOWN_H

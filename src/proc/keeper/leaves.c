@@ -4,10 +4,11 @@
 #include "ledger/types.h"
 #include "merkle/attest.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HASHES_PER_FIELD 16 /* octets of a field that the ledger takes whole: 512 */
+#define HASHES_PER_FIELD 16 /* fields of 512 octets, which the ledger takes as a whole */
 #define SHARES_PER_FIELD 8
 #define FIELDS		 4 /* in one entry: hashes_0 … hashes_3, shares_0 … shares_3 */
 #define FIELD_OCTETS	 512
@@ -45,7 +46,8 @@ static struct leaf_shares *shares_of(struct leaves *l, const struct leaf_batch *
 
 /* ---- entries ---- */
 
-static bool enter(struct leaves *l, struct leaf_batch *b, enum ledger_mode mode, struct ledger_body *body)
+static bool entry_append(
+	struct leaves *l, struct leaf_batch *b, enum ledger_mode mode, struct ledger_body *body)
 {
 	size_t n = ledger_body_done(body);
 	bool gate = mode == LEDGER_GATE;
@@ -54,6 +56,7 @@ static bool enter(struct leaves *l, struct leaf_batch *b, enum ledger_mode mode,
 			      gate ? l->on_receipt : NULL, b->serial) != RC_OK)
 		return false;
 	b->awaited += gate;
+	assert(b->awaited <= LEAVES_N / (FIELDS * HASHES_PER_FIELD)); /* those of one state */
 	return true;
 }
 
@@ -82,7 +85,7 @@ static bool enter_hashes(struct leaves *l, struct leaf_batch *b, uint32_t first)
 	ledger_body_u64(&body, "first", first);
 	for (uint32_t i = 0; i < FIELDS; i++)
 		field_put(&body, keys[i], b->tree[LEAVES_N + first + i * HASHES_PER_FIELD].b);
-	return enter(l, b, LEDGER_GATE, &body);
+	return entry_append(l, b, LEDGER_GATE, &body);
 }
 
 static bool enter_batch(struct leaves *l, struct leaf_batch *b)
@@ -98,7 +101,7 @@ static bool enter_batch(struct leaves *l, struct leaf_batch *b)
 	ledger_body_u64(&body, "opens", LEAVES_OPENED);
 	ledger_body_str(&body, "previous", previous);
 	ledger_body_str(&body, "root", root_text(root, b));
-	return enter(l, b, LEDGER_GATE, &body);
+	return entry_append(l, b, LEDGER_GATE, &body);
 }
 
 static bool cosigned_ask(struct leaves *l, struct leaf_batch *b)
@@ -111,7 +114,7 @@ static bool cosigned_ask(struct leaves *l, struct leaf_batch *b)
 	return true;
 }
 
-static void pick(struct leaf_batch *b)
+static void challenge_pick(struct leaf_batch *b)
 {
 	leaf_challenge(b->tree[1].b, b->later, strlen(b->later), LEAVES_N, LEAVES_OPENED, b->picked);
 	for (uint32_t i = 0; i < LEAVES_OPENED; i++)
@@ -123,11 +126,11 @@ static bool enter_challenge(struct leaves *l, struct leaf_batch *b)
 	char root[2 * SHA256_SIZE + 1];
 	struct ledger_body body;
 
-	pick(b);
+	challenge_pick(b);
 	ledger_body_begin(&body, LEDGER_LEAF_CHALLENGE);
 	ledger_body_str(&body, "attestation", b->later);
 	ledger_body_str(&body, "batch", root_text(root, b));
-	return enter(l, b, LEDGER_GATE, &body);
+	return entry_append(l, b, LEDGER_GATE, &body);
 }
 
 static bool enter_opened(struct leaves *l, struct leaf_batch *b, uint32_t first)
@@ -146,7 +149,7 @@ static bool enter_opened(struct leaves *l, struct leaf_batch *b, uint32_t first)
 			shares[k] = shares_of(l, b)[b->picked[first + i * SHARES_PER_FIELD + k]];
 		field_put(&body, keys[i], shares);
 	}
-	good = enter(l, b, LEDGER_GATE, &body);
+	good = entry_append(l, b, LEDGER_GATE, &body);
 	bytes_wipe(shares, sizeof shares);
 	bytes_wipe(&body, sizeof body);
 	return good;
@@ -161,13 +164,13 @@ static void enter_end(struct leaves *l, struct leaf_batch *b)
 	ledger_body_str(&body, "batch", root_text(root, b));
 	ledger_body_u64(&body, "unused", LEAVES_N - LEAVES_OPENED - b->used);
 	ledger_body_u64(&body, "used", b->used);
-	if (!enter(l, b, LEDGER_ASYNC, &body))
+	if (!entry_append(l, b, LEDGER_ASYNC, &body))
 		log_warn("could not enter the end of a batch of ephemeral keys");
 }
 
 /* ---- life of a batch ---- */
 
-static void stuck(struct leaves *l, struct leaf_batch *b)
+static void batch_stuck(struct leaves *l, struct leaf_batch *b)
 {
 	b->stuck = true;
 	if (!l->retry.armed)
@@ -176,7 +179,7 @@ static void stuck(struct leaves *l, struct leaf_batch *b)
 		l->progress(l);
 }
 
-/* What this state has to say. False: the ledger is away. */
+/* The entries of this state. False: the ledger refused one, or is down. */
 static bool stage_enter(struct leaves *l, struct leaf_batch *b)
 {
 	bool good = true;
@@ -206,7 +209,7 @@ static void stage_run(struct leaves *l, struct leaf_batch *b)
 	b->stuck = false;
 	b->refused = !stage_enter(l, b);
 	if (b->refused)
-		stuck(l, b);
+		batch_stuck(l, b);
 }
 
 static void batch_over(struct leaves *l, struct leaf_batch *b)
@@ -219,9 +222,10 @@ static void batch_over(struct leaves *l, struct leaf_batch *b)
 
 static void batch_ready(struct leaves *l, struct leaf_batch *b)
 {
+	assert(b->state == BATCH_OPENING && b->awaited == 0);
 	b->state = BATCH_READY;
 	b->stuck = false;
-	for (uint32_t i = 0; i < LEAVES_OPENED; i++) /* everybody knows them now */
+	for (uint32_t i = 0; i < LEAVES_OPENED; i++) /* published now */
 		bytes_wipe(&shares_of(l, b)[b->picked[i]], sizeof(struct leaf_shares));
 }
 
@@ -233,7 +237,7 @@ static bool leaf_next(struct leaf_batch *b)
 	return b->next < LEAVES_N;
 }
 
-/* One batch more? Else the timer asks again. */
+/* Whether one more batch may be begun; if not, the timer asks again. */
 static bool batch_allowed(struct leaves *l)
 {
 	mono_ns now = l->child->loop.now, earned;
@@ -254,11 +258,12 @@ static bool batch_allowed(struct leaves *l)
 	return false;
 }
 
-/* A batch for `following`: the place that has been over for longest. */
+/* A batch for `following`, in the place of the oldest one, which is over. */
 static void batch_begin(struct leaves *l)
 {
 	struct leaf_batch *b = &l->batch[++l->last_serial % LEAVES_BATCHES];
 
+	assert(b != l->current && (b->state == BATCH_NONE || b->state == BATCH_OVER));
 	*b = (struct leaf_batch){ .state = BATCH_NONE };
 	b->serial = l->last_serial;
 	b->groups = l->groups;
@@ -266,8 +271,8 @@ static void batch_begin(struct leaves *l)
 	l->following = b;
 }
 
-/* The next batch takes over; another one is begun behind it. */
-static void advance(struct leaves *l)
+/* The next batch comes into use, and another one is begun. */
+static void batches_advance(struct leaves *l)
 {
 	if (l->current && l->current->state == BATCH_READY && !leaf_next(l->current))
 		batch_over(l, l->current);
@@ -281,9 +286,10 @@ static void advance(struct leaves *l)
 		batch_begin(l);
 }
 
-/* Behind the last receipt of a state, or the answer. */
+/* After the last receipt of a state, or the ledger's answer. */
 static void stage_next(struct leaves *l, struct leaf_batch *b)
 {
+	assert(b->state >= BATCH_COMMITTING && b->state < BATCH_OPENING);
 	b->state++;
 	stage_run(l, b);
 }
@@ -295,9 +301,9 @@ void leaves_cosigned(struct leaves *l, uint64_t tag, const struct msg_cosigned *
 	size_t n;
 
 	if (b->serial != tag || b->state != BATCH_ASKING)
-		return; /* it came too late */
+		return; /* too late */
 	loop_disarm(&l->child->loop, &l->cosigned);
-	/* What it says is for the verifier to judge; here, that it is something to judge. */
+	/* The verifier checks the cosignatures; here only that it is a checkpoint that covers the batch. */
 	if (m->n <= sizeof m->text && attest_read(m->text, m->n, &size, &n) && size > b->entered)
 		memcpy(b->later, m->text, m->n);
 	stage_next(l, b);
@@ -327,7 +333,7 @@ void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_rece
 	if (b->awaited > 0 || b->state < BATCH_COMMITTING || b->state > BATCH_OPENING)
 		return;
 	if (b->refused) {
-		stuck(l, b);
+		batch_stuck(l, b);
 		return;
 	}
 	if (b->state == BATCH_COMMITTING) {
@@ -339,7 +345,7 @@ void leaves_receipt(struct leaves *l, uint64_t tag, const struct msg_ledger_rece
 		return;
 	}
 	batch_ready(l, b);
-	advance(l);
+	batches_advance(l);
 	l->progress(l);
 	leaves_resume(l);
 }
@@ -350,6 +356,7 @@ static bool leaf_make(struct leaves *l, struct leaf_batch *b)
 {
 	struct leaf_shares *h = &shares_of(l, b)[b->made];
 
+	assert(b->state == BATCH_MAKING && b->made < LEAVES_N);
 	if (shares_draw(l->source, h->a, h->b, NULL) != RC_OK)
 		return false;
 	if (leaf_data(h->a, h->b, b->groups, b->data[b->made]) != RC_OK) {
@@ -364,7 +371,7 @@ static bool leaf_make(struct leaves *l, struct leaf_batch *b)
 
 void leaves_resume(struct leaves *l)
 {
-	advance(l);
+	batches_advance(l);
 	if (l->following && l->following->state == BATCH_MAKING && !l->make.armed &&
 		shares_ready(l->source, SHARES_RESERVE + 1, NULL) == RC_OK)
 		loop_arm(&l->child->loop, &l->make, 0, 0);
@@ -378,7 +385,7 @@ static void on_make(struct loop *loop, struct timer *t)
 	if (!b || b->state != BATCH_MAKING || shares_ready(l->source, SHARES_RESERVE + 1, NULL) != RC_OK)
 		return;
 	if (!leaf_make(l, b)) {
-		l->progress(l); /* who waits is told why */
+		l->progress(l); /* exchanges that wait are refused with the reason */
 		return;
 	}
 	if (b->made == LEAVES_N) {
@@ -417,7 +424,7 @@ void leaves_configure(struct leaves *l, uint32_t groups)
 	const struct leaf_batch *b = l->following;
 
 	l->groups = groups;
-	/* Fewer groups than a batch has are no reason to make another one. */
+	/* A batch with more groups than needed is kept. */
 	if ((b && groups & ~b->groups) || (l->current && groups & ~l->current->groups))
 		leaves_discard(l);
 	leaves_resume(l);
@@ -450,9 +457,10 @@ enum rc leaves_take(
 
 	if (rc != RC_OK)
 		return rc;
-	/* advance() leaves no batch in use that has none */
+	/* batches_advance() leaves no batch in use that has none */
 	if (!leaf_next(b))
 		return RC_INTERNAL;
+	assert(b->state == BATCH_READY && !b->opened[b->next]);
 	*ret_name = (struct leaf_name){ .batch = b->serial, .index = b->next };
 	struct leaf_shares *h = &shares_of(l, b)[b->next++];
 	rc = leaf_seed(h->a, h->b, seed);
@@ -461,6 +469,7 @@ enum rc leaves_take(
 	bytes_wipe(seed, sizeof seed);
 	bytes_wipe(h, sizeof *h);
 	b->used++;
+	assert(b->used <= LEAVES_N - LEAVES_OPENED);
 	leaves_resume(l);
 	return rc;
 }

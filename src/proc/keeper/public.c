@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "ledger/types.h"
 
+#include <assert.h>
+
 void public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt)
 {
 	*p = (struct public_source){ .child = child, .on_receipt = on_receipt };
@@ -20,7 +22,7 @@ static enum rc key_new(struct public_source *p, struct vrf_key *ret_key, struct 
 	return rc;
 }
 
-static enum rc enter(struct public_source *p, const struct vrf_key *key, struct err *e)
+static enum rc key_enter(struct public_source *p, const struct vrf_key *key, struct err *e)
 {
 	char hex[2 * VRF_PUBLIC_SIZE + 1];
 	struct ledger_body body;
@@ -38,14 +40,13 @@ static enum rc enter(struct public_source *p, const struct vrf_key *key, struct 
 	return RC_OK;
 }
 
-/* Whether the ledger takes it or not, the key in force goes on; what fails is tried again some values later.
- */
+/* The present key stays in use until the receipt; what fails is tried again some values later. */
 static void change_begin(struct public_source *p)
 {
 	if (p->changing || (p->count - PUBLIC_EPOCH_COUNT) % PUBLIC_CHANGE_EVERY != 0 ||
 		key_new(p, &p->next, NULL) != RC_OK)
 		return;
-	p->changing = enter(p, &p->next, NULL) == RC_OK;
+	p->changing = key_enter(p, &p->next, NULL) == RC_OK;
 	if (!p->changing)
 		vrf_key_done(&p->next);
 }
@@ -58,11 +59,10 @@ enum rc public_begin(struct public_source *p, struct err *e)
 		change_begin(p);
 	if (p->state != PUBLIC_NONE)
 		return RC_OK;
-	/* Whether an entry whose receipt did not come stands nobody knows: its key is not used, it made
-	 * nothing. */
+	/* Whether an entry without a receipt is in the ledger is unknown: its key is not used. */
 	p->count = 0;
 	rc = key_new(p, &p->key, e);
-	rc = rc == RC_OK ? enter(p, &p->key, e) : rc;
+	rc = rc == RC_OK ? key_enter(p, &p->key, e) : rc;
 	if (rc == RC_OK)
 		p->state = PUBLIC_ASKED;
 	return rc;
@@ -78,6 +78,7 @@ enum rc public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE], st
 		return rc;
 	if (p->state != PUBLIC_ENTERED)
 		return RC_AGAIN;
+	assert(p->epoch > 0);
 	ret_proof->count = ++p->count;
 	ret_proof->epoch = p->epoch;
 	public_alpha(alpha, p->key.public_key, p->count);
@@ -91,6 +92,7 @@ bool public_wait(struct public_source *p, const struct keeper_request *q)
 {
 	if (p->waiting_n == PUBLIC_WAITING_MAX)
 		return false;
+	assert(q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_CHILD_BEGIN);
 	struct public_waiting *w = &p->waiting[p->waiting_n++];
 	*w = (struct public_waiting){ .op = q->op, .tag = q->tag };
 	if (q->op == KEEPER_EXCHANGE_BEGIN)
@@ -114,7 +116,7 @@ bool public_wait_next(struct public_source *p, struct keeper_request *ret_reques
 	return true;
 }
 
-static void lay_open(struct public_source *p)
+static void key_disclose(struct public_source *p)
 {
 	char key[2 * VRF_PUBLIC_SIZE + 1], scalar[2 * VRF_SCALAR_SIZE + 1];
 	struct ledger_body body;
@@ -137,7 +139,7 @@ bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
 	if (p->changing) {
 		p->changing = false;
 		if (rc == RC_OK) {
-			lay_open(p);
+			key_disclose(p);
 			memcpy(p->key_before, p->key.public_key, sizeof p->key_before);
 			vrf_key_done(&p->key);
 			p->key = p->next;
@@ -145,7 +147,7 @@ bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc)
 			p->epoch++;
 		}
 		vrf_key_done(&p->next);
-		return false; /* nobody waited */
+		return false; /* no request waited */
 	}
 	if (p->state != PUBLIC_ASKED)
 		return false;
@@ -164,7 +166,7 @@ const uint8_t *public_epoch_key(const struct public_source *p, uint32_t epoch)
 void public_end(struct public_source *p)
 {
 	if (p->state == PUBLIC_ENTERED)
-		lay_open(p);
+		key_disclose(p);
 	vrf_key_done(&p->key);
 	vrf_key_done(&p->next);
 	p->changing = false;

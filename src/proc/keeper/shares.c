@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "ledger/types.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -25,7 +26,7 @@ void shares_init(struct shares *h, struct child *child)
 	health_begin(&h->kernel, HEALTH_FOUR_BITS);
 }
 
-static void forget(struct shares *h)
+static void shares_wipe(struct shares *h)
 {
 	bytes_wipe(h->share, sizeof h->share);
 	h->n = 0;
@@ -40,7 +41,7 @@ static void kernel_failed(struct shares *h)
 	snprintf(h->why, sizeof h->why, "getrandom failed the %s test after %llu samples",
 		health_text(h->kernel.verdict), (unsigned long long)h->kernel.samples);
 	log_error("%s; no more secrets are made", h->why);
-	forget(h);
+	shares_wipe(h);
 	ledger_body_begin(&b, LEDGER_ENTROPY_FAILED);
 	ledger_body_u64(&b, "samples", h->kernel.samples);
 	ledger_body_str(&b, "source", "getrandom");
@@ -73,11 +74,12 @@ enum rc shares_start(struct shares *h, struct err *e)
 	return rc;
 }
 
-static void ask(struct shares *h)
+static void shares_ask(struct shares *h)
 {
 	struct msg_entropy_ask m = { .count = (uint32_t)(SHARES_MAX - h->n - h->asked) };
 
-	/* Not for each single one. */
+	assert(h->n + h->asked <= SHARES_MAX);
+	/* Not for each single share. */
 	if (h->failed || m.count < SHARES_MAX / 8)
 		return;
 	if (ipc_send_ENTROPY_ASK(child_link(h->child, PROC_ENTROPY), 0, &m) == RC_OK)
@@ -88,8 +90,8 @@ void shares_link(struct shares *h)
 {
 	h->asked = 0;
 	if (h->kernel.verdict == HEALTH_GOOD)
-		h->failed = false; /* it says so again when it fails its start-up tests too */
-	ask(h);
+		h->failed = false; /* if its start-up tests fail too, it sends another ENTROPY_END */
+	shares_ask(h);
 }
 
 void shares_link_lost(struct shares *h)
@@ -102,12 +104,12 @@ void shares_take(struct shares *h, const struct msg_entropy_share *m)
 	h->asked -= h->asked > 0;
 	if (!h->failed && h->n < SHARES_MAX)
 		memcpy(h->share[h->n++], m->share, LEAF_SHARE_SIZE);
-	ask(h);
+	shares_ask(h);
 }
 
 void shares_end(struct shares *h, const char *why)
 {
-	forget(h);
+	shares_wipe(h);
 	h->asked = 0;
 	if (h->failed)
 		return;
@@ -141,11 +143,11 @@ enum rc shares_draw(
 	}
 	memcpy(ret_b, h->share[--h->n], LEAF_SHARE_SIZE);
 	bytes_wipe(h->share[h->n], LEAF_SHARE_SIZE);
-	ask(h);
+	shares_ask(h);
 	return RC_OK;
 }
 
 void shares_done(struct shares *h)
 {
-	forget(h);
+	shares_wipe(h);
 }

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define STACK_LOCKED (256 * 1024) /* deep enough for every call with secrets on the stack */
+#define STACK_LOCKED (256 * 1024) /* more than any call with secrets on the stack uses */
 
 static enum rc reply_send(struct ipc_link *l, const struct keeper_reply *r)
 {
@@ -38,7 +38,7 @@ static enum rc reply_send(struct ipc_link *l, const struct keeper_reply *r)
 	return RC_INTERNAL;
 }
 
-static void receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
+static void on_receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
 {
 	struct keeper *k = ((struct child *)context)->context;
 
@@ -47,8 +47,8 @@ static void receipt(void *context, uint64_t tag, const struct msg_ledger_receipt
 }
 
 /*
- * Refused requests and proofs that did not hold: strangers and a compromised ike bring them about as fast as
- * they like. False: this one is left out, and counted in the next that is not.
+ * Refused requests and failed authentication: strangers and a compromised ike can cause any number of them. False:
+ * this one is left out, and counted in the next one that is entered.
  */
 static bool refusal_allowed(struct keeper *k, struct keys_entry *entry)
 {
@@ -88,11 +88,11 @@ static enum rc entry_append(struct keeper *k, struct keys_action *a)
 		return RC_INTERNAL;
 	}
 	return child_append(k->child, a->gate ? LEDGER_GATE : LEDGER_ASYNC, (uint16_t)body.type, body.text, n,
-		receipt, a->tag);
+		on_receipt, a->tag);
 }
 
-/* What the core decided. */
-static enum rc act(void *context, struct keys_action *a)
+/* Actions of the core. */
+static enum rc action_run(void *context, struct keys_action *a)
 {
 	struct keeper *k = context;
 	enum rc rc = RC_INTERNAL;
@@ -122,7 +122,7 @@ static enum rc act(void *context, struct keys_action *a)
 	return rc;
 }
 
-/* Without values for it a new exchange is refused; ike tries again. */
+/* A new exchange without public values or a secret is refused; ike tries again. */
 static void request_refuse(struct keeper *k, const struct keeper_request *q, const char *text)
 {
 	struct keeper_reply a = { .op = q->op, .tag = q->tag };
@@ -137,7 +137,7 @@ static void request_refuse(struct keeper *k, const struct keeper_request *q, con
 	reply_send(child_link(k->child, PROC_IKE), &a);
 }
 
-/* The group of a new exchange; DH_NONE: it has none, or one that the core will refuse. */
+/* The group of a new exchange; DH_NONE: none, or one that the core will refuse. */
 static uint16_t group_of(const struct keeper_request *q)
 {
 	uint16_t group =
@@ -146,7 +146,7 @@ static uint16_t group_of(const struct keeper_request *q)
 	return leaf_group_bit(group) ? group : (uint16_t)DH_NONE;
 }
 
-/* A secret of no leaf: of both shares, and nothing of them is left. */
+/* A secret without a leaf: of a pair of shares, which is wiped. */
 static enum rc secret_direct(struct keeper *k, uint16_t group, struct keys_entropy *ret_fresh, struct err *e)
 {
 	uint8_t a[LEAF_SHARE_SIZE], b[LEAF_SHARE_SIZE], seed[LEAF_SEED_SIZE];
@@ -169,13 +169,13 @@ static enum rc secret_ready(struct keeper *k, uint16_t group, struct err *e)
 	enum rc rc = shares_ready(&k->shares, 0, e);
 
 	if (rc != RC_OK) {
-		leaves_discard(&k->leaves); /* what was made of that source is not used either */
+		leaves_discard(&k->leaves); /* nor is what was made of that source */
 		return rc;
 	}
 	rc = leaves_ready(&k->leaves, group);
 	if (rc == RC_OK || (rc == RC_AGAIN && k->public_values.waiting_n < PUBLIC_WAITING_MAX / 2))
 		return rc;
-	/* Nothing to wait for, or too many wait for it: leaves.h says why. */
+	/* No batch to wait for, or too many wait: see leaves.h. */
 	return shares_ready(&k->shares, 1, e);
 }
 
@@ -186,7 +186,7 @@ static enum rc secret_draw(struct keeper *k, uint16_t group, struct keys_entropy
 	return rc == RC_AGAIN || rc == RC_NOT_FOUND ? secret_direct(k, group, ret_fresh, e) : rc;
 }
 
-/* Fresh octets for a new exchange. False: it waits, is refused, or this process ends. */
+/* Public values and a secret for a new exchange. False: it waits, is refused, or this process ends. */
 static bool entropy_take(struct keeper *k, const struct keeper_request *q, struct keys_entropy *ret_fresh)
 {
 	struct err e = { 0 };
@@ -208,13 +208,13 @@ static bool entropy_take(struct keeper *k, const struct keeper_request *q, struc
 					: "too many exchanges wait for the ledger or for entropy shares");
 		return false;
 	}
-	/* Without randomness there are no keys; the supervisor starts us anew. */
+	/* Without randomness there are no keys; the supervisor restarts us. */
 	log_error("%s", e.text);
 	child_stop(k->child, 1);
 	return false;
 }
 
-static void request(struct keeper *k, struct keeper_request *q)
+static void request_take(struct keeper *k, struct keeper_request *q)
 {
 	struct keys_entropy fresh = { 0 };
 	bool begins = q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_CHILD_BEGIN;
@@ -225,7 +225,7 @@ static void request(struct keeper *k, struct keeper_request *q)
 	bytes_wipe(q, sizeof *q);
 }
 
-/* Taken up again they may wait again, at the end of an epoch: no more of them than there are now. */
+/* A request that is taken up may wait again, at the end of an epoch: each that waits now is taken up once. */
 static void waiting_resume(struct keeper *k, const char *refusal)
 {
 	struct public_source *p = &k->public_values;
@@ -233,13 +233,13 @@ static void waiting_resume(struct keeper *k, const char *refusal)
 
 	for (size_t n = p->waiting_n; n > 0 && public_wait_next(p, &q); n--) {
 		if (!refusal)
-			request(k, &q);
+			request_take(k, &q);
 		else
 			request_refuse(k, &q, refusal);
 	}
 }
 
-/* A batch is ready, or will not be soon. */
+/* A batch is ready, or stuck. */
 static void leaves_progress(struct leaves *l)
 {
 	waiting_resume(l->child->context, NULL);
@@ -252,7 +252,7 @@ static void on_leaves_receipt(void *context, uint64_t tag, const struct msg_ledg
 	leaves_receipt(&k->leaves, tag, r);
 }
 
-/* What key exchanges of this configuration there can be. */
+/* The groups of all proposals of a configuration. */
 static uint32_t groups_of(const struct snapshot *s)
 {
 	uint32_t groups = 0;
@@ -321,7 +321,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_##name:                                                                                     \
 		q.op = KEEPER_##name;                                                                        \
 		q.u.name = f->u.name;                                                                        \
-		request(k, &q);                                                                              \
+		request_take(k, &q);                                                                         \
 		break;
 		KEEPER_OPS(E)
 #undef E
@@ -349,7 +349,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		f->u.ENTROPY_END.text[sizeof f->u.ENTROPY_END.text - 1] = '\0';
 		shares_end(&k->shares, f->u.ENTROPY_END.text);
 		leaves_discard(&k->leaves);
-		waiting_resume(k, NULL); /* to be refused, with the reason */
+		waiting_resume(k, NULL); /* they are refused, with the reason */
 		break;
 	default:
 		log_warn("message %s from %s is not for the keeper", ipc_name((enum ipc_id)f->head.id),
@@ -360,7 +360,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
 {
 	struct keeper *k = c->context;
-	int *held = r->kind == RESOURCE_KEY_DIR ? &k->key_dir : &k->answers;
+	int *into = r->kind == RESOURCE_KEY_DIR ? &k->key_dir : &k->answers;
 
 	if (r->kind != RESOURCE_KEY_DIR && r->kind != RESOURCE_KNOWN_ANSWERS) {
 		close(fd);
@@ -368,9 +368,9 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 			"the keeper accepts a key directory and known answers only (got %s)",
 			resource_name((enum resource)r->kind));
 	}
-	if (*held >= 0)
-		close(*held);
-	*held = fd;
+	if (*into >= 0)
+		close(*into);
+	*into = fd;
 	return RC_OK;
 }
 
@@ -400,7 +400,7 @@ static void on_link_lost(struct child *c, enum proc peer)
 		shares_link_lost(&k->shares);
 }
 
-/* The pages that this process's deepest calls use stay out of swap, once they are there. */
+/* Keeps the stack pages that the deepest calls use out of swap. */
 static __attribute__((noinline)) bool stack_lock(void)
 {
 	volatile uint8_t pages[STACK_LOCKED];
@@ -429,8 +429,8 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	keys_reload(k);
 	k->started = true;
 	shares_link(&k->shares);
-	public_begin(
-		&k->public_values, NULL); /* when the ledger is away: at its link, or at the first request */
+	public_begin(&k->public_values,
+		NULL); /* if the ledger is down: when its link comes up, or with the first request */
 	return RC_OK;
 }
 
@@ -439,7 +439,7 @@ static void on_stop(struct child *c)
 	struct keeper *k = c->context;
 
 	keys_stop(k->keys);
-	failed_done(&k->failed); /* before the ends of its batch and epoch */
+	failed_done(&k->failed); /* before its batch and epoch end */
 	keys_free(k->keys);
 	leaves_done(&k->leaves);
 	leaves_free(&k->leaves);
@@ -466,7 +466,7 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 	*k = (struct keeper){ .child = child, .key_dir = -1, .answers = -1 };
 	shares_init(&k->shares, child);
 	public_init(&k->public_values, child, on_public_receipt);
-	k->keys = keys_new((struct keys_sink){ act, k });
+	k->keys = keys_new((struct keys_sink){ action_run, k });
 	if (!k->keys || failed_init(&k->failed, child, &k->public_values, &k->leaves) != RC_OK ||
 		leaves_init(&k->leaves, child, &k->shares, on_leaves_receipt, leaves_progress) != RC_OK)
 		return err_add(e, RC_INTERNAL, "out of memory");

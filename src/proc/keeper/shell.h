@@ -1,8 +1,8 @@
 /*
- * The shell of src/keys: files, the sources of secrets and of public values, locked memory, the ledger's
- * receipts, messages. Single thread, poll loop of ipc/child.h. The keeper has links to ike, dataplane,
- * ledger, control, entropy and the supervisor, the key directory, known answers of its functions, and the
- * kernel's random octets; no socket of a network. Callers: main.c, and the tests over sockets of their own.
+ * The shell of src/keys: files, the sources of secrets and of public values, locked memory, receipts, messages.
+ * Single thread, poll loop of ipc/child.h. The keeper has links to ike, dataplane, ledger, control, entropy and the
+ * supervisor; it has the key directory, the known answers and getrandom(3), and no network socket. Callers: main.c,
+ * and tests over sockets of their own.
  */
 #ifndef PROC_KEEPER_SHELL_H
 #define PROC_KEEPER_SHELL_H
@@ -14,13 +14,13 @@
 #include "proc/keeper/public.h"
 #include "ipc/snapshot_file.h"
 
-/* Entries of refused requests and failed proofs: a burst, then one in this time. */
+/* Entries of refused requests and of failed authentication: a burst, then one in this time. */
 #define REFUSALS_BURST	  20
 #define REFUSALS_EVERY_NS (5 * NS_PER_S)
 
 struct refusals {
 	uint32_t left; /* that may be entered now */
-	mono_ns at;    /* up to when it was reckoned; 0: not yet */
+	mono_ns at;    /* when `left` was last computed; 0: never */
 	uint64_t left_out;
 };
 
@@ -38,7 +38,7 @@ struct keeper {
 	struct snapshot_file snapshot;
 };
 
-/* RC_INTERNAL when a library does not start or there is no memory. k and child must not move afterwards. */
+/* RC_INTERNAL: a library failed to start, or out of memory. k and child must not move afterwards. */
 enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, struct err *e);
 
 #endif

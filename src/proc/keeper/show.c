@@ -40,7 +40,7 @@ static size_t error_row(char *ret_text, const struct keydir_error *x)
 	return jw_done(&w);
 }
 
-static size_t keys_held(const struct keys *keys)
+static size_t keys_loaded(const struct keys *keys)
 {
 	struct keys_identity_view v;
 	size_t n = 0;
@@ -50,7 +50,7 @@ static size_t keys_held(const struct keys *keys)
 	return n;
 }
 
-/* What was refused beyond those that are kept. */
+/* Refused files beyond those that are kept. */
 static size_t more_row(char *ret_text, size_t n)
 {
 	struct jw w = jw_over(ret_text, SHOW_ROW_TEXT, false);
@@ -68,18 +68,18 @@ bool show_keys_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct key
 	const struct keydir *d, size_t i)
 {
 	struct keys_identity_view v;
-	size_t held;
+	size_t loaded;
 
 	if (keys_identity_at(keys, i, &v)) {
 		*ret_n = key_row(ret_text, &v);
 		return true;
 	}
-	held = keys_held(keys);
-	if (i - held < MIN_OF(d->errors_n, (size_t)KEYDIR_ERRORS_MAX)) {
-		*ret_n = error_row(ret_text, &d->errors[i - held]);
+	loaded = keys_loaded(keys);
+	if (i - loaded < MIN_OF(d->errors_n, (size_t)KEYDIR_ERRORS_MAX)) {
+		*ret_n = error_row(ret_text, &d->errors[i - loaded]);
 		return true;
 	}
-	if (i - held > KEYDIR_ERRORS_MAX || d->errors_n <= KEYDIR_ERRORS_MAX)
+	if (i - loaded > KEYDIR_ERRORS_MAX || d->errors_n <= KEYDIR_ERRORS_MAX)
 		return false;
 	*ret_n = more_row(ret_text, d->errors_n - KEYDIR_ERRORS_MAX);
 	return true;

@@ -1,6 +1,6 @@
 /*
- * `show keys`: names, kinds and the fingerprint of the public part. A pre-shared key has no public part, so
- * it shows none: a hash of it would let anyone try passwords against it.
+ * `show keys`: names, kinds and the fingerprint of the public part. A pre-shared key has none, and no fingerprint is
+ * shown: with a hash of it anyone could guess passwords.
  */
 #ifndef PROC_KEEPER_SHOW_H
 #define PROC_KEEPER_SHOW_H
@@ -17,7 +17,7 @@ bool show_keys_row(char ret_text[SHOW_ROW_TEXT], size_t *ret_n, const struct key
 void show_keys_answer(struct ipc_link *control, uint64_t tag, const struct msg_show *q,
 	const struct keys *keys, const struct keydir *d);
 
-/* Logs each pre-shared key that is short, and each peer whose key is not there. */
+/* Log each pre-shared key that is short, and each peer whose key is missing. */
 void show_warn_short_keys(const struct keys *keys);
 void show_warn_missing_keys(const struct keys *keys, const struct snapshot *s);
 

@@ -263,7 +263,7 @@ static ssize_t refuses(void *ret_bytes, size_t n, unsigned flags)
 static void not_without_its_sandbox(void **state)
 {
 	const struct {
-		struct entropy_ways ways;
+		struct entropy_calls ways;
 		const char *text;
 	} cases[] = {
 		{ { gives, refuses }, "getrandom() of the C library" },
@@ -277,7 +277,7 @@ static void not_without_its_sandbox(void **state)
 		assert_int_equal(entropy_is_apart(&cases[i].ways, &e), RC_DENIED);
 		assert_non_null(strstr(e.text, cases[i].text));
 	}
-	assert_int_equal(entropy_is_apart(&(struct entropy_ways){ refuses, refuses }, &e), RC_OK);
+	assert_int_equal(entropy_is_apart(&(struct entropy_calls){ refuses, refuses }, &e), RC_OK);
 	assert_int_equal(entropy_is_apart(NULL, &e), RC_DENIED);
 }
 

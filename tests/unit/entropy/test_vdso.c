@@ -83,7 +83,7 @@ enum { APART, NOT_APART, NO_SANDBOX, CALL_GIVES };
 /* What a process of the second source finds behind its filter. */
 static int confined(bool drew_before)
 {
-	const struct entropy_ways ways = { draw, call };
+	const struct entropy_calls ways = { draw, call };
 	uint8_t octets[32];
 	int status;
 
