@@ -1,4 +1,4 @@
-"""Plaingate at hq against libreswan of Debian 13 at the branch, IKE alone: what happens to the child SAs depends on the kernel of the
+"""Plaingate at hq against libreswan of Debian 13 at the branch, IKE only: what happens to the child SAs depends on the kernel of the
 test machine (lab/libreswan.py), so nothing here looks at traffic.
 """
 import time

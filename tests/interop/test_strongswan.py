@@ -83,7 +83,7 @@ def test_both_rekey_at_once(sites, what):
         our_ike = processes(both.lab, "hq")["ike"][0]
         for turn in range(8):
             before = both.child_spis() if what == "child" else both.ike_spis()
-            # one of the two is held for a moment: the other's request waits in its socket while it is told to make its own
+            # one of the two is suspended for a moment: the other's request waits in its socket while it is told to send its own
             held = our_ike if turn % 2 else both.swan.process.inner_pid()
             os.kill(held, signal.SIGSTOP)
             threads = [threading.Thread(target=run_it, args=[words]) for run_it, words in ((both.swan.swanctl, theirs), (both.plaingate, ours))]

@@ -363,13 +363,13 @@ def test_what_is_required_waits_for_the_quick_ones_alone(lab):
     assert time.monotonic() - begun < 8
     index, _ = last_entry(lab, "config_commit")
     assert witness_row(lab, "two")["cosigned"] > index >= witness_row(lab, "one")["cosigned"]
-    # and what depends on it is not accepted at all
+    # and a configuration that depends on it is refused
     text = config_of("hq") + "\nevidence {\n" + "".join(parts).replace("quorum 1", "quorum 2") + "}\n"
     done = commit(lab, text, "both")
     assert done.returncode != 0 and "quorum is at most 1" in done.stderr, done.stderr
     # while it is asked, the courier holds that one connection and no other socket of the network
     pid = processes(lab, "hq")["courier"][0]
-    os.kill(pid, signal.SIGKILL)  # a courier that comes back is asked again at once
+    os.kill(pid, signal.SIGKILL)  # a courier that was restarted gets requests again at once
     wait_for(lambda: processes(lab, "hq").get("courier", (pid,))[0] != pid, 10, "another courier")
     pid = processes(lab, "hq")["courier"][0]
     assert wait_for(lambda: connections(pid), 10, "the connection") == [(ADDRESS, STALL)]

@@ -207,7 +207,7 @@ def test_a_ledger_at_an_address_while_it_is_written_to(lab, case):
             enough.touch()
             assert acts.wait(60) == 0
         assert sizes == sorted(sizes), sizes
-        # The head that was kept, and what is at the address now.
+        # The kept head, and the ledger at the address now.
         kept = case["path"] / "kept"
         shutil.copy(case["ledger"] / "checkpoint", kept)
         lab["hq"].run("plaingate clear sessions --dport 9")
@@ -288,7 +288,7 @@ def test_an_address_with_tls(lab, case, monkeypatch):
     def elsewhere(handler):
         handler.send_response(301)
         handler.send_header("Location", "https://127.0.0.1:1/")
-        handler.send_header("Content-Length", "0")  # else its end is that of the connection, which newer OpenSSL takes for a cut
+        handler.send_header("Content-Length", "0")  # otherwise its end is the end of the connection, which newer OpenSSL takes for a truncation
         handler.end_headers()
         return True
 

@@ -201,8 +201,8 @@ WAYS = {  # the tunnel's own side at hq, another address of it, the far gateway'
 
 @pytest.mark.parametrize("own, other, far", WAYS.values(), ids=WAYS)
 def test_the_hosts_own_way_into_a_tunnel_follows_its_address(lab, own, other, far):
-    """At a boot the address comes after the configuration, and it may be replaced, or go and be back at once. By any other the peer's
-    selectors are not met: pg0 has none, and what the kernel takes then is the uplink's."""
+    """At a boot the address is configured after the configuration is loaded, and it may be replaced, or be removed and added again at
+    once. No other address matches the peer's selectors: pg0 has none, and the kernel would use the uplink's."""
     hq = lab["hq"]
     v6 = ":" in own
 
@@ -238,7 +238,7 @@ def test_the_hosts_own_way_into_a_tunnel_follows_its_address(lab, own, other, fa
 
 
 def test_a_port_of_source_nat_is_closed_to_its_own_answers(lab):
-    """The kernel sees a copy of what comes back to a translated session."""
+    """The kernel sees a copy of the answers to a translated session."""
     with listener(lab, "web", 5203, socket.SOCK_DGRAM) as asked, lab["hq"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(0.5)
         s.bind((HQ_WAN, 50002))

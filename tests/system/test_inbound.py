@@ -69,7 +69,7 @@ def test_ports_of_ones_own(hq):
 
 
 def test_services_for_some(hq):
-    """By source: one address, a set of both families; and what stands beside is for all."""
+    """By source: one address, a set of both families; services without `from` are open to all."""
     book = """    address admin {
         prefix 10.1.0.77;
     }
@@ -95,7 +95,7 @@ def test_services_for_some(hq):
         for port in (2222, 53):
             assert by("10.1.0.77", port) and by(HOST_A, port) and by(HOST_A6, port) and not by("fd00:1::77", port)
         hq["host-a"].run(f"ping -c 1 -W 1 {LAN}")
-        # The data plane counts what the filter turns away, and says so.
+        # The data plane counts what the filter drops, and logs it.
         before = counter(hq, "hq", "host-inbound")
         assert not by(HOST_A, 22)
         assert counter(hq, "hq", "host-inbound") > before
@@ -159,14 +159,14 @@ def datagrams(lab, port, group=None):
 
 
 def comes(lab, s, frame):
-    """The frame's octets behind its IP header; a raw socket brings others of its protocol, too."""
+    """The frame's octets after its IP header; a raw socket receives others of its protocol, too."""
     s.setblocking(False)
     try:
         while True:
             s.recv(2000)
     except BlockingIOError:
         pass
-    octets = bytes(frame)  # once: scapy draws identifiers anew each time
+    octets = bytes(frame)  # once: scapy draws new identifiers each time
     send_frames(lab, "host-a", [octets])
     end = time.monotonic() + 0.6
     while (left := end - time.monotonic()) > 0:

@@ -106,7 +106,7 @@ def test_a_smaller_mtu_of_a_link(lab):
 
 
 def test_a_second_network_behind_a_router_on_the_lan(lab):
-    """host-a is the router of 10.1.9.0/24; the kernel is told the route, and addresses from there are no longer spoofed ones."""
+    """host-a is the router of 10.1.9.0/24; the kernel gets the route, and source addresses from there no longer count as spoofed."""
     lab["host-a"].run("ip addr add 10.1.9.1/24 dev lo")
     text = config_of("hq", ("prefix [ 10.1.0.0/24 fd00:1::/64 ];", "prefix [ 10.1.0.0/24 10.1.9.0/24 fd00:1::/64 ];"))
     lab.commit("hq", text, "a second network")

@@ -260,7 +260,7 @@ def test_another_executable_waits_for_its_receipt(lab):
 
 
 def test_numbers_have_no_silent_gaps(lab):
-    """The entries of each source are numbered; what was refused is named by a gap entry, and nothing else is missing."""
+    """The entries of each source are numbered; refused ones are named by an entry, and nothing else is missing."""
     for gateway in ("hq", "branch"):
         due, gaps = {}, {}
         entries = ledger_entries(lab, gateway)

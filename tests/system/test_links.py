@@ -198,7 +198,7 @@ def test_lists_of_datagrams(hq, sink, address):
 
 # --- tunnels of others, whose packets come in trains ---
 
-# What `ip link add` is told, the family of its outer addresses, and whether IPv6 goes through.
+# The arguments of `ip link add`, the family of the outer addresses, and whether IPv6 passes through.
 CARRIERS = {
     "gre": ("gre", 4, True), "gretap": ("gretap", 4, True), "ipip": ("ipip", 4, False), "sit": ("sit mode any", 4, True),
     "ip6gre": ("ip6gre", 6, True), "ip6tnl": ("ip6tnl mode any", 6, True),

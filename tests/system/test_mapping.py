@@ -9,7 +9,7 @@ from kit import HOST_A, HOST_A6, config_of, own_lab, show, wait_for
 
 BACK_S = 3  # a second until the data plane tells; the rest is for a busy machine
 PORT, OTHER_PORT = 41000, 43000
-FAMILIES = {  # of the outer packets: hq, branch, what the NAT maps to first, and later; a family of nftables; who is pinged
+FAMILIES = {  # of the outer packets: hq, branch, the NAT's first and later mapping; a family of nftables; the address that is pinged
     "IPv4": ("198.51.100.2", "203.0.113.2", "198.51.100.1", "198.51.100.77", "ip", HOST_A),
     "IPv6": ("2001:db8:1::2", "2001:db8:2::2", "2001:db8:1::1", "2001:db8:1::77", "ip6", HOST_A6),
 }

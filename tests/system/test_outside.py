@@ -8,7 +8,7 @@ from kit import (GATEWAYS, HOST_A, HOST_A6, HOST_B, HOST_B6, LAN_FILTER, WEB, Ca
 
 V6 = {"198.51.100.2": "2001:db8:1::2", "203.0.113.2": "2001:db8:2::2"}
 PLAIN = ("        force-encapsulation;\n", "")
-OUTSIDE = {  # what tcpdump sees of sealed packets
+OUTSIDE = {  # what tcpdump shows for ESP packets
     "v4-udp": "udp port 4500 and udp[8:4] != 0",
     "v4-esp": "ip proto 50",
     "v6-udp": "ip6 and udp port 4500",

@@ -90,7 +90,7 @@ def test_1280_octets_of_ipv6_through_a_narrow_path(lab):
 
 
 def test_ipv6_fragments_leave_no_larger_than_they_came(lab):
-    """A narrower link behind the gateway: its router tells the host, whose smaller fragments then pass, by source NAT."""
+    """A narrower link behind the gateway: its router informs the host, whose smaller fragments then pass, through source NAT."""
     links = [("internet", "web0"), ("web", "eth0")]
     for node, link in links:
         lab[node].run(f"ip link set {link} mtu 1280")

@@ -84,7 +84,7 @@ def test_too_big_in_ipv6(lab):
 def test_mss_fits_the_tunnel(lab, url, head):
     """Changed in both directions: the SYN as host-b receives it, the answer as host-a receives it."""
     mtu = int(show(lab, "hq", "ipsec")[0]["mtu"])
-    for host in ("host-a", "host-b"):  # what they were told of this path before
+    for host in ("host-a", "host-b"):  # what they had learned about this path before
         lab[host].run("ip route flush cache")
         lab[host].run("ip -6 route flush cache")
     with Capture(lab, "host-b", "eth0", "port 80") as there, Capture(lab, "host-a", "eth0", "port 80") as here:

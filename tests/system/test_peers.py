@@ -202,7 +202,7 @@ def test_a_restored_disk_is_found_by_the_other(lab):
     entry = wait_for(lambda: entries_of(lab, "hq", "ledger_recovery"), 5, "the recovery's entry")[0]["body"]
     assert entry["witness"] == "other" and entry["origin"] == before["origin"] and entry["seen_size"] > entry["disk_size"] - 20, entry
     assert row["cosigns_with"] == before["cosigns_with"]
-    # branch cosigns the new log once it is told of it
+    # branch cosigns the new log once it is configured
     done = commit(lab, "branch", with_other(lab, "branch"), "the other gateway's new log")
     assert done.returncode == 0, done.stderr
     wait_cosigned(lab, "hq", 20)

@@ -30,7 +30,7 @@ def status(pid, task=None):
 
 
 def files(pid):
-    """{descriptor: what the kernel calls it}"""
+    """{descriptor: the kernel's name for it}"""
     found = {}
     for fd in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -41,7 +41,7 @@ def files(pid):
 
 
 def sockets(pid):
-    """A copy of each socket of the process, to be asked what it is."""
+    """A copy of each socket of the process, to query its type."""
     pidfd = libc.syscall(SYS_PIDFD_OPEN, pid, 0)
     assert pidfd >= 0
     try:

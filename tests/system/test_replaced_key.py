@@ -19,7 +19,7 @@ def lab():
 
 def replace(lab, gateway, key):
     lab.write_key(gateway, PSK, key + "\n")
-    # The same configuration again: a commit is what has the keys read.
+    # The same configuration again: a commit causes the keys to be read.
     (lab[gateway].state / "etc/again.conf").write_text(config_of(gateway))
     lab[gateway].run("plaingate commit /etc/plaingate/again.conf --comment another-key", timeout=20)
 

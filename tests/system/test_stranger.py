@@ -81,8 +81,8 @@ def test_somebody_else_in_the_dataplane_reaches_no_more_of_the_host_than_tunnels
 
 
 def test_somebody_else_in_the_dataplane_does_not_get_in_by_loopback(lab):
-    """A packet socket that is bound to a link sends on lo as well, with the address of somebody behind the tunnel: the host's answer would
-    come back through pg0."""
+    """A packet socket that is bound to a link can send on lo as well, with the address of a host behind the tunnel: the gateway's answer
+    would come back through pg0."""
     hq = lab["hq"]
     with hq.popen([PYTHON, "-c", SERVER]) as server:
         try:

@@ -89,7 +89,7 @@ def test_restarted_processes_are_what_was_measured(lab_before, how):
         for name in PROCESSES:
             restart(lab, name)
             stream.wait_flowing()
-    assert len(stream.lost()) <= 5, f"{len(stream.lost())} of {len(stream.sent)} lost"  # what the data plane had in its hands
+    assert len(stream.lost()) <= 5, f"{len(stream.lost())} of {len(stream.sent)} lost"  # packets that were in the data plane
     for name, (pid, _) in processes(lab, "hq").items():
         assert row_of(lab, name)["sha256"] == sums[name]
         assert hashlib.sha256(Path(f"/proc/{pid}/exe").read_bytes()).hexdigest() == sums[name], name

@@ -12,13 +12,13 @@ from kit import GATEWAYS, HOST_B, Capture, ledger_entries, own_lab, show, wait_f
 from visible import (AUTH, CREATE_CHILD, HASH_ALGORITHMS, INFORMATIONAL, OFFER, SA_INIT, WAN, X25519, Bad, Derived, Walk, fields_of_the_table,
                      derived_in_the_end, udp_packets)
 
-NOT_MET = {"NOTIFY_SECRET", "NOTIFY_COOKIE", "NOTIFY_CRITICAL", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # what a quiet handshake on a path without NAT does not hold
+NOT_MET = {"NOTIFY_SECRET", "NOTIFY_COOKIE", "NOTIFY_CRITICAL", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # fields that a normal handshake on a path without NAT does not contain
 
 BUILD = Path(os.environ.get("PLAINGATE_LAB_BUILD", Path(__file__).resolve().parents[2] / "build"))
 
 
 class Wire:
-    """What was captured, and what the ledgers say."""
+    """The capture, and the contents of the ledgers."""
 
     def __init__(self, lab):
         self.table = fields_of_the_table(lab.build)
@@ -107,7 +107,7 @@ def test_the_command_compares_nonces(wire):
 
 
 def first_of(wire, wanted):
-    """Where the first datagram stands for which wanted(octets from the IKE header or SPI on) holds, and where those begin."""
+    """Index of the first datagram for which wanted(octets from the IKE header or SPI on) is true, and the offset of those octets."""
     for number, (source, destination, data) in enumerate(wire.datagrams):
         marker = 4 if 4500 in (source[1], destination[1]) and data[:4] == b"\0\0\0\0" else 0
         if wanted(data[marker:], marker == 4 or 4500 not in (source[1], destination[1])):

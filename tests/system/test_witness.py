@@ -309,7 +309,7 @@ def test_every_answer(witness, log):
     assert "remembers 1 logs, and 4 refused requests" in witness.log_file.read_text()
     assert witness.post(log.request(20, 25))[0] == 200
     witness.kill(signal.SIGTERM)
-    witness.start("--rate", "0")  # what is cosigned after all was no evidence
+    witness.start("--rate", "0")  # what is cosigned later is not evidence
     assert "remembers 1 logs, and 3 refused requests" in witness.log_file.read_text()
 
 
@@ -441,7 +441,7 @@ def test_two_at_once(witness, log):
     assert witness.post(log.request(0, size))[0] == 200
     history = None
     for _ in range(40):
-        # behind the fork each client asks for a history of its own until one is taken
+        # after the fork each client asks for a history of its own until one is cosigned
         bodies = [log.request(size, size + 1 + i % 3, history=i if history is None else history) for i in range(len(clients))]
         answers, barrier = [None] * len(clients), threading.Barrier(len(clients))
 
@@ -463,7 +463,7 @@ def test_two_at_once(witness, log):
         size = grown
         assert witness.seen(log) == size
     assert both == 1
-    # nobody can go on with a history that lost
+    # nobody can continue a history that lost
     assert witness.post(log.request(size, size + 1, history=history + 1))[0] == 422
 
 

@@ -72,7 +72,7 @@ def lab():
         two_sites.down()
 
 
-# --- what is looked at ---
+# --- what is observed ---
 
 def log_row(lab, gateway="hq"):
     return show(lab, gateway, "ledger")[0]
@@ -153,7 +153,7 @@ def test_cosigned_within_a_second(lab):
         assert entry["body"]["comment"] == f"again {i}"
         wait_for(lambda: cosignatures(lab)[1] > index and len(cosignatures(lab)[0]) == 2, 5, "both cosignatures", pause=0.01)
         took.append(time.time() - entry_time(entry))
-    # the entry's own time to our having read the file; 5 s is how long the wait above would go on
+    # from the entry's own time until we have read the file; the wait above would last 5 s
     print(f"from the entry to the cosignatures: {took}")
     assert sorted(took)[2] < 1, f"from the entry to the cosignatures: {took}"
     row = witness_row(lab, "two")
@@ -344,7 +344,7 @@ def stop_gateway(lab, gateway="hq"):
 
 
 def all_entries(path):
-    """Of a ledger that nobody writes to, journal included."""
+    """A copy of a ledger that is not being written to, including the journal."""
     entries, bundles = [], {}
     for file in (p for p in (path / "tile/entries").rglob("*") if p.is_file()):
         whole, _, width = str(file.relative_to(path / "tile/entries")).partition(".p/")
@@ -421,7 +421,7 @@ def test_a_restored_disk_is_found_at_the_start(lab):
     lab["hq"].run("rm -rf /var/lib/plaingate/ledger/tile /var/lib/plaingate/ledger/seal")
     lab["hq"].run(["cp", "-a", f"{snapshot}/.", "/var/lib/plaingate/ledger/"])
     entry = begin_again(lab, before)
-    # what was on the disk is kept as it was: nothing was signed over it
+    # what was on the disk is kept unchanged: nothing was signed over it
     archive = directory(lab) / entry["archive"]
     assert entry["disk_size"] == len(held) and all_entries(archive) == held
     assert checkpoint(lab, file=entry["archive"] + "/checkpoint")[1] == len(held)

@@ -136,7 +136,7 @@ INITIATOR, RESPONSE = 8, 32
 
 
 def fields_of_the_table(build):
-    """{field: what determines it}"""
+    """{field: the value that determines it}"""
     said = subprocess.run([str(build / REFERENCE), "--fields"], capture_output=True, text=True, check=True).stdout
     return dict(line.split() for line in said.splitlines())
 
@@ -169,11 +169,11 @@ class Walk:
         self.counters = {}     # the last value of each counter
         self.seen = set()      # datagrams, so that one that was sent again is known
         self.cookies = set()   # that responders demanded
-        self.secrets = {}      # which secret they were made with last
+        self.secrets = {}      # the secret that they were last made with
         self.kinds = set()     # (exchange, response)
-        self.leaves = 0        # public values that were compared: what came to nothing names no leaf
+        self.leaves = 0        # public values that were compared: failed exchanges name no leaf
         self.requests = set()  # (IKE SA, sender, message id, exchange)
-        self.initiators = {}   # IKE SA by its SPIs: the address of who sent its IKE_SA_INIT, so that his first id here is 1
+        self.initiators = {}   # IKE SA by its SPIs: the address of the sender of its IKE_SA_INIT, whose first message id here is 1
 
     def field(self, name, octets, good):
         if name not in self.table:
@@ -183,7 +183,7 @@ class Walk:
         self.octets[name] += len(octets)
 
     def counter(self, name, octets, of, first=1):
-        """Goes on by one; what had begun before the capture goes on from where it is met."""
+        """Increases by one; an SA that began before the capture continues from where it is first seen."""
         number, last = int.from_bytes(octets, "big"), self.counters.get((name, of))
         self.field(name, octets, number == last + 1 if last is not None else first is None or number == first)
         self.counters[name, of] = number
@@ -244,12 +244,12 @@ class Walk:
         self.kinds.add((exchange, bool(response)))
 
     def message_id(self, sa, source, octets, response, exchange):
-        """A request's goes on by one; a response's is that of a request of the other side, in the same exchange."""
+        """A request's id increases by one; a response's is that of a request of the other side, in the same exchange."""
         number = int.from_bytes(octets, "big")
         if response:
             self.field("IKE_MESSAGE_ID", octets, any((sa, other, number, exchange) in self.requests for other in self.derived if other != source[0]))
             return
-        first = 1 if self.initiators.get(sa) == source[0] else 0  # the number 0 was that of his IKE_SA_INIT
+        first = 1 if self.initiators.get(sa) == source[0] else 0  # the number 0 was that of its IKE_SA_INIT
         self.counter("IKE_MESSAGE_ID", octets, (sa, source[0]), None if sa in self.begun_before else first)
         self.requests.add((sa, source[0], number, exchange))
 
