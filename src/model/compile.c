@@ -1,7 +1,7 @@
 /*
  * The compiler: a checked tree becomes one flat snapshot. Steps fill vectors (compile_*.c); then the block is
- * laid out, arrays one behind the other on 8 bytes. The result goes through snapshot_check() before anybody
- * gets it.
+ * laid out, arrays one after the other on 8 bytes. The result passes snapshot_check() before the caller gets
+ * it.
  */
 #include "model/compile.h"
 
@@ -21,7 +21,7 @@ static enum rc system_ports(struct compiler *c, const struct lyd_node *system)
 		return rc;
 	if (h->nat_port_first < 1024 || h->host_port_first < 1024)
 		return tree_fault(c->faults, h->nat_port_first < 1024 ? nat : host,
-			"ports below 1024 belong to services");
+			"ports below 1024 are reserved for services: expected ports from 1024 to 65535");
 	if (h->nat_port_first <= h->host_port_last && h->host_port_first <= h->nat_port_last)
 		return tree_fault(c->faults, host->priv ? host : nat,
 			"nat-ports %s and host-ports %s overlap", lyd_get_value(nat), lyd_get_value(host));
@@ -55,9 +55,10 @@ static enum rc zone_interfaces(struct compiler *c, const struct lyd_node *zone)
 	for (; leaf; leaf = tree_next(leaf)) {
 		struct snap_interface *i;
 		if (c->interfaces.n == INTERFACES_MAX)
-			return beyond(tree_fault(c->faults, leaf, "more than %d interfaces", INTERFACES_MAX));
+			return fault_is_limit(tree_fault(c->faults, leaf,
+				"all zones together have more than %d interfaces", INTERFACES_MAX));
 		if (!(i = vec_add(&c->interfaces)))
-			return memory_short(c);
+			return compile_no_memory(c);
 		snprintf(i->name, sizeof i->name, "%s", lyd_get_value(leaf));
 		i->zone = (uint32_t)c->zones.n - 1;
 	}
@@ -69,7 +70,7 @@ static enum rc zone(struct compiler *c, const struct lyd_node *node)
 	struct snap_zone *z = vec_add(&c->zones);
 
 	if (!z)
-		return memory_short(c);
+		return compile_no_memory(c);
 	snprintf(z->name, sizeof z->name, "%s", tree_value(node, "name"));
 	if (tree_value(node, "tcp-rst"))
 		z->flags |= ZONE_TCP_RST;
@@ -84,8 +85,8 @@ static enum rc compile_zones(struct compiler *c)
 	const struct lyd_node *node = zones ? tree_child(c->m, zones, "zone") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && goes_on(c, rc); node = tree_next(node))
-		rc = also(rc, zone(c, node));
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, zone(c, node));
 	return rc;
 }
 
@@ -122,7 +123,7 @@ static void compiler_done(struct compiler *c)
 	objects_done(&c->applications);
 }
 
-/* The array's place behind what stands already. */
+/* The array's place after what is placed already. */
 static size_t place_array(struct span *ret_span, const struct vec *v, size_t used)
 {
 	size_t at = (used + 7) / 8 * 8;
@@ -153,7 +154,7 @@ static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
 	c->head.bytes = (uint32_t)bytes;
 	block = calloc(1, bytes);
 	if (!block)
-		return memory_short(c);
+		return compile_no_memory(c);
 	memcpy(block, &c->head, sizeof c->head);
 #define E(field, type) copy_array(block, &c->head.field, &c->field);
 	VECTORS(E)
@@ -171,8 +172,8 @@ static enum rc compile_all(struct compiler *c)
 		compile_evidence };
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < COUNT_OF(steps) && goes_on(c, rc); i++)
-		rc = also(rc, steps[i](c));
+	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)
+		rc = faults_join(rc, steps[i](c));
 	return c->faults->n ? RC_MALFORMED : rc;
 }
 

@@ -58,7 +58,7 @@ enum rc compile_addresses(struct compiler *c, const struct lyd_node *first_name,
 enum rc compile_applications(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
 
 /* compile_host.c */
-enum rc compile_host_services(struct compiler *c); /* behind zones and objects */
+enum rc compile_host_services(struct compiler *c); /* after zones and objects */
 
 /* compile_policy.c */
 enum rc compile_policy(struct compiler *c);
@@ -75,34 +75,34 @@ enum rc compile_evidence(struct compiler *c);
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
 enum rc value_range(
 	struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range); /* or prefix */
-/* "443", "8000-8010", also behind a protocol: "tcp/443" */
+/* "443", "8000-8010", also after a protocol: "tcp/443" */
 enum rc value_ports(struct compiler *c, const struct lyd_node *leaf, uint16_t *ret_first, uint16_t *ret_last);
 enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id);
 enum rc value_public_key(struct compiler *c, const struct lyd_node *leaf, struct snap_peer *ret_peer);
-uint64_t value_number(const struct lyd_node *parent, const char *name); /* 0 when it is not there */
+uint64_t value_number(const struct lyd_node *parent, const char *name); /* 0 when it is not given */
 uint32_t value_zone(const struct compiler *c, const char *name);	/* INDEX_NONE: no such zone */
 
-static inline enum rc memory_short(struct compiler *c)
+static inline enum rc compile_no_memory(struct compiler *c)
 {
 	return err_add(c->e, RC_INTERNAL, "out of memory; while compiling '%s'", c->m->name);
 }
 
 /*
- * One thing is at fault: those beside it are looked at as well. RC_MALFORMED stands for faults that are noted;
+ * After a fault of one statement the others are checked as well. RC_MALFORMED stands for faults that are noted;
  * all else ends the compiler at once.
  */
-static inline enum rc also(enum rc before, enum rc now)
+static inline enum rc faults_join(enum rc before, enum rc now)
 {
 	return now && now != RC_MALFORMED ? now : before ? before : now;
 }
 
-static inline bool goes_on(const struct compiler *c, enum rc rc)
+static inline bool compile_continues(const struct compiler *c, enum rc rc)
 {
 	return (rc == RC_OK || rc == RC_MALFORMED) && !faults_enough(c->faults);
 }
 
-/* Of a fault that is noted: so much is given that nothing can be made of it. */
-static inline enum rc beyond(enum rc rc)
+/* Of a fault that is noted: a limit is exceeded, so the compiler ends. */
+static inline enum rc fault_is_limit(enum rc rc)
 {
 	return rc == RC_MALFORMED ? RC_LIMIT : rc;
 }

@@ -16,7 +16,7 @@ static uint32_t required_bit(const char *word)
 	return strcmp(word, "witnesses") == 0 ? REQUIRED_WITNESSES : REQUIRED_ACT;
 }
 
-/* What stands behind the second '+': the key, which no '+' of a name can move. */
+/* What follows the second '+': the key. A name has no '+'. */
 static const char *key_of(const char *vkey)
 {
 	const char *id = strchr(vkey, '+');
@@ -31,7 +31,7 @@ static enum rc server_key(
 	const char *hex = lyd_get_value(leaf);
 
 	if (!u->tls)
-		return tree_fault(c->faults, leaf, "a server-key, and the URL is http: only https has one");
+		return tree_fault(c->faults, leaf, "server-key requires an https url, and this one is http");
 	for (size_t i = 0; i < sizeof ret->server_key; i++) {
 		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
 		ret->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
@@ -62,13 +62,13 @@ static enum rc reached(struct compiler *c, const struct lyd_node *node, struct s
 	const struct lyd_node *key = tree_child(c->m, node, "server-key");
 
 	if (!!address + !!peer + !!url != 1)
-		return tree_fault(c->faults, node, "expected one of its address, its peer and its url");
+		return tree_fault(c->faults, node, "a witness has exactly one of: address, peer, url");
 	if (!address && port && !(port->flags & LYD_DEFAULT))
-		return tree_fault(c->faults, port, "a port, and there is no address: a url holds its own");
+		return tree_fault(c->faults, port, "port requires address: the port of a url is part of it");
 	if (url)
 		return by_url(c, node, url, ret);
 	if (key)
-		return tree_fault(c->faults, key, "a server-key, and there is no url");
+		return tree_fault(c->faults, key, "server-key requires url");
 	if (peer) {
 		snprintf(ret->peer, sizeof ret->peer, "%s", lyd_get_value(peer));
 		return RC_OK;
@@ -83,14 +83,16 @@ static enum rc cosign(struct compiler *c, const struct lyd_node *node)
 	struct snap_cosign *w = &v->cosign[v->cosign_count];
 
 	if (v->cosign_count == WITNESSES_MAX)
-		return tree_fault(c->faults, node, "more than %d ledgers to cosign", WITNESSES_MAX);
+		return tree_fault(c->faults, node,
+			"more than %d ledgers to cosign: at most that many are supported", WITNESSES_MAX);
 	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
 	snprintf(w->peer, sizeof w->peer, "%s", tree_value(node, "peer"));
 	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
 	for (uint32_t i = 0; i < v->cosign_count; i++)
 		if (strcmp(v->cosign[i].peer, w->peer) == 0)
 			return tree_fault(c->faults, tree_child(c->m, node, "peer"),
-				"the ledger of peer '%s' is '%s' already", w->peer, v->cosign[i].name);
+				"the ledger of peer '%s' is cosigned already, as '%s'", w->peer,
+				v->cosign[i].name);
 	v->cosign_count++;
 	return RC_OK;
 }
@@ -102,7 +104,8 @@ static enum rc witness(struct compiler *c, const struct lyd_node *node)
 	enum rc rc;
 
 	if (v->count == WITNESSES_MAX)
-		return tree_fault(c->faults, node, "more than %d witnesses", WITNESSES_MAX);
+		return tree_fault(c->faults, node, "more than %d witnesses: at most that many are supported",
+			WITNESSES_MAX);
 	snprintf(w->name, sizeof w->name, "%s", tree_value(node, "name"));
 	snprintf(w->key, sizeof w->key, "%s", tree_value(node, "key"));
 	w->interval_s = (uint32_t)value_number(node, "interval");
@@ -135,24 +138,24 @@ enum rc compile_evidence(struct compiler *c)
 	struct snap_evidence *v = &c->head.evidence;
 	enum rc rc = RC_OK;
 
-	for (; node && goes_on(c, rc); node = tree_next(node))
-		rc = also(rc, witness(c, node));
-	for (node = tree_child(c->m, evidence, "cosign"); node && goes_on(c, rc); node = tree_next(node))
-		rc = also(rc, cosign(c, node));
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, witness(c, node));
+	for (node = tree_child(c->m, evidence, "cosign"); node && compile_continues(c, rc);
+		node = tree_next(node))
+		rc = faults_join(rc, cosign(c, node));
 	if (rc)
 		return rc;
 	v->heartbeat_s = (uint32_t)value_number(evidence, "heartbeat");
 	v->quorum = quorum ? (uint32_t)value_number(evidence, "quorum") : v->count;
 	if (v->quorum > v->count)
-		return tree_fault(c->faults, quorum, "a quorum of %u, and there %s %u witness%s", v->quorum,
-			v->count == 1 ? "is" : "are", v->count, v->count == 1 ? "" : "es");
+		return tree_fault(c->faults, quorum, "quorum is %u, but the number of witnesses is %u",
+			v->quorum, v->count);
 	if (required && v->count == 0)
-		return tree_fault(c->faults, required, "something is required, and there are no witnesses");
+		return tree_fault(c->faults, required, "required needs at least one witness");
 	if (required && quick_count(v) < v->quorum)
 		return tree_fault(c->faults, required,
-			"something is required, and a quorum of %u needs witnesses with an interval above %d "
-			"s, which are "
-			"not waited for: quorum is at most %u then",
+			"required with a quorum of %u depends on witnesses with an interval above %d s, which "
+			"are not waited for: set quorum to %u at most",
 			v->quorum, WITNESS_SLOW_S, quick_count(v));
 	for (; required; required = tree_next(required))
 		v->required |= required_bit(lyd_get_value(required));

@@ -24,7 +24,7 @@ static enum rc add(struct compiler *c, const struct lyd_node *at, const struct s
 		return tree_fault(c->faults, at,
 			"all zones together open more than %d services of the gateway", HOST_SERVICES_MAX);
 	if (!(v = vec_add(&c->host_services)))
-		return memory_short(c);
+		return compile_no_memory(c);
 	*v = *service;
 	return RC_OK;
 }
@@ -43,9 +43,8 @@ static enum rc own_ports(struct compiler *c, const struct lyd_node *name, struct
 		return tree_fault(c->faults, name, "found '%s', expected ports from 1 on", text);
 	if (v->first <= h->nat_port_last && h->nat_port_first <= v->last)
 		return tree_fault(c->faults, name,
-			"'%s' lies in nat-ports (%u-%u), whose packets are source NAT's: no program of the "
-			"gateway is "
-			"reached there",
+			"'%s' overlaps nat-ports (%u-%u), which source NAT uses: no program of the gateway can "
+			"be reached there",
 			text, h->nat_port_first, h->nat_port_last);
 	return add(c, name, v);
 }
@@ -61,7 +60,7 @@ static enum rc service(struct compiler *c, const struct lyd_node *node, uint32_t
 	*from_n += v.from.count;
 	if (!rc && *from_n > HOST_FROM_MAX)
 		return tree_fault(c->faults, from,
-			"services of the gateway are open to more than %d ranges of addresses",
+			"services of the gateway are open to more than %d address ranges together",
 			HOST_FROM_MAX);
 	if (!rc && strchr(word, '/'))
 		return own_ports(c, name, &v);
@@ -83,12 +82,12 @@ enum rc compile_host_services(struct compiler *c)
 	uint32_t from_n = 0;
 	enum rc rc = RC_OK;
 
-	for (uint32_t i = 0; zone && goes_on(c, rc); zone = tree_next(zone), i++) {
+	for (uint32_t i = 0; zone && compile_continues(c, rc); zone = tree_next(zone), i++) {
 		struct span *of = &((struct snap_zone *)(void *)c->zones.at)[i].host_services;
 		const struct lyd_node *one = tree_child(c->m, zone, "host-inbound");
 		of->first = (uint32_t)c->host_services.n;
-		for (; one && goes_on(c, rc); one = tree_next(one))
-			rc = also(rc, service(c, one, &from_n));
+		for (; one && compile_continues(c, rc); one = tree_next(one))
+			rc = faults_join(rc, service(c, one, &from_n));
 		of->count = (uint32_t)c->host_services.n - of->first;
 	}
 	return rc;

@@ -105,7 +105,7 @@ static enum rc index_of(
 	o->kind = kind;
 	o->at = calloc(siblings(one) + siblings(sets) + COUNT_OF(built_ins), sizeof *o->at);
 	if (!o->at)
-		return memory_short(c);
+		return compile_no_memory(c);
 	objects_from(o, one, false);
 	objects_from(o, sets, true);
 	return objects_sort(o, c);
@@ -121,7 +121,7 @@ static int range_order(const void *a, const void *b)
 	return order ? order : addr_compare(&x->last, &y->last);
 }
 
-/* The address behind; false behind the last one of the family. */
+/* The next address; false after the last one of the family. */
 static bool addr_next(struct ip_addr *a)
 {
 	for (size_t i = addr_size(a); i-- > 0;) {
@@ -141,10 +141,10 @@ static void ranges_merge(struct vec *v)
 		return;
 	qsort(r, v->n, sizeof *r, range_order);
 	for (size_t i = 1; i < v->n; i++) {
-		struct ip_addr behind = r[n].last;
-		bool more = addr_next(&behind);
+		struct ip_addr next = r[n].last;
+		bool more = addr_next(&next);
 		bool touches = r[i].first.family == r[n].last.family &&
-			       (!more || addr_compare(&r[i].first, &behind) <= 0);
+			       (!more || addr_compare(&r[i].first, &next) <= 0);
 		if (!touches)
 			r[++n] = r[i];
 		else if (addr_compare(&r[i].last, &r[n].last) > 0)
@@ -190,7 +190,7 @@ static enum rc vec_append(struct compiler *c, struct vec *to, const struct vec *
 	for (size_t i = 0; i < from->n; i++) {
 		void *record = vec_add(to);
 		if (!record)
-			return memory_short(c);
+			return compile_no_memory(c);
 		memcpy(record, from->at + i * from->record, from->record);
 	}
 	return RC_OK;
@@ -203,9 +203,9 @@ static enum rc expand_address(struct compiler *c, struct object *o)
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		const struct lyd_node *leaf = tree_child(c->m, o->node, names[i]);
-		for (; leaf && goes_on(c, rc); leaf = tree_next(leaf)) {
+		for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf)) {
 			struct ip_range *range = vec_add(&o->members);
-			rc = also(rc, range ? value_range(c, leaf, range) : memory_short(c));
+			rc = faults_join(rc, range ? value_range(c, leaf, range) : compile_no_memory(c));
 		}
 	}
 	return rc;
@@ -231,7 +231,7 @@ static enum rc expand_built_in(struct compiler *c, struct object *o)
 		if (strcmp(built_ins[i].name, o->name) != 0)
 			continue;
 		if (!(s = vec_add(&o->members)))
-			return memory_short(c);
+			return compile_no_memory(c);
 		*s = (struct snap_service){ .proto = built_ins[i].proto,
 			.src_last = UINT16_MAX,
 			.dst_first = built_ins[i].first,
@@ -252,15 +252,14 @@ static enum rc icmp_type(struct compiler *c, const struct lyd_node *application,
 		return RC_OK;
 	case ICMP_ROLE_ANSWER:
 		return tree_fault(c->faults, leaf,
-			"ICMP type %u is the answer to type %u: name that, answers pass with its session",
-			type, query);
+			"ICMP type %u is the reply to type %u: use %u, replies pass with its session", type,
+			query, query);
 	case ICMP_ROLE_OTHER:
 		break;
 	}
 	return tree_fault(c->faults, leaf,
-		"ICMP type %u is no query: errors pass with the session that they are about, messages "
-		"between neighbours "
-		"are not forwarded; queries are %s",
+		"ICMP type %u is not a query: errors pass with the session that they are about, messages "
+		"between neighbours are not forwarded; queries are %s",
 		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 144, 146 and 160");
 }
 
@@ -273,7 +272,7 @@ static enum rc expand_application(struct compiler *c, struct object *o)
 	if (!o->node)
 		return expand_built_in(c, o);
 	if (!(s = vec_add(&o->members)))
-		return memory_short(c);
+		return compile_no_memory(c);
 	*s = (struct snap_service){ .proto = protocol_number(tree_value(o->node, "protocol")),
 		.src_last = UINT16_MAX,
 		.dst_last = UINT16_MAX,
@@ -299,14 +298,14 @@ static enum rc expand_member(struct compiler *c, const struct kind *k, struct ob
 	if (!member)
 		return no_such_object(c, k->objects, name);
 	if (member->is_set != is_set)
-		return tree_fault(c->faults, name, "'%s' is no %s; it belongs in '%s'", member->name,
+		return tree_fault(c->faults, name, "'%s' is not an %s; it belongs in '%s'", member->name,
 			k->names[is_set], k->names[!is_set]);
 	rc = expand(c, k, member, name, depth + 1);
 	if (!rc)
 		rc = vec_append(c, &set->members, &member->members);
 	if (!rc && set->members.n > k->max)
-		rc = beyond(tree_fault(
-			c->faults, set->node, "the set '%s' holds more than %u members", set->name, k->max));
+		rc = fault_is_limit(tree_fault(
+			c->faults, set->node, "the set '%s' has more than %u members", set->name, k->max));
 	return rc;
 }
 
@@ -316,8 +315,8 @@ static enum rc expand_set(struct compiler *c, const struct kind *k, struct objec
 
 	for (size_t i = 0; i < COUNT_OF(k->names); i++) {
 		const struct lyd_node *name = tree_child(c->m, set->node, k->names[i]);
-		for (; name && goes_on(c, rc); name = tree_next(name))
-			rc = also(rc, expand_member(c, k, set, name, i == 1, depth));
+		for (; name && compile_continues(c, rc); name = tree_next(name))
+			rc = faults_join(rc, expand_member(c, k, set, name, i == 1, depth));
 	}
 	return rc;
 }
@@ -331,21 +330,21 @@ static enum rc expand(struct compiler *c, const struct kind *k, struct object *o
 	if (o->state == OBJECT_DONE)
 		return RC_OK;
 	if (o->state == OBJECT_OPEN)
-		return tree_fault(c->faults, named_at, "the set '%s' holds itself", o->name);
+		return tree_fault(c->faults, named_at, "the set '%s' contains itself", o->name);
 	if (depth > SET_DEPTH_MAX)
-		return beyond(
+		return fault_is_limit(
 			tree_fault(c->faults, named_at, "sets are nested more than %d deep", SET_DEPTH_MAX));
 	o->state = OBJECT_OPEN;
 	o->members.record = k->record;
 	rc = o->is_set ? expand_set(c, k, o, depth) : k->expand_one(c, o);
-	o->state = OBJECT_DONE; /* what is at fault in it is said once */
+	o->state = OBJECT_DONE; /* its faults are noted once */
 	if (rc)
 		return rc;
 	k->merge(&o->members);
 	k->objects->expanded += o->members.n;
 	if (k->objects->expanded > EXPANDED_MAX)
-		return beyond(tree_fault(
-			c->faults, named_at, "sets hold more than %zu members together", EXPANDED_MAX));
+		return fault_is_limit(tree_fault(
+			c->faults, named_at, "all sets together have more than %zu members", EXPANDED_MAX));
 	return RC_OK;
 }
 
@@ -353,8 +352,9 @@ static enum rc place_members(struct compiler *c, const struct kind *k, const str
 	const struct lyd_node *at, struct span *ret_span)
 {
 	if (k->array->n + members->n > k->max)
-		return beyond(tree_fault(c->faults, at, "all rules together name more than %u members of %ss",
-			k->max, k->objects->kind));
+		return fault_is_limit(
+			tree_fault(c->faults, at, "all rules together name more than %u members of kind '%s'",
+				k->max, k->objects->kind));
 	*ret_span = (struct span){ (uint32_t)k->array->n, (uint32_t)members->n };
 	return vec_append(c, k->array, members);
 }
@@ -366,17 +366,17 @@ static enum rc place_union(
 	struct vec all = { .record = k->record };
 	enum rc rc = RC_OK;
 
-	for (const struct lyd_node *name = first; name && goes_on(c, rc); name = tree_next(name)) {
+	for (const struct lyd_node *name = first; name && compile_continues(c, rc); name = tree_next(name)) {
 		struct object *o;
 		enum rc one;
 		if (strcmp(lyd_get_value(name), "any") == 0)
-			one = tree_fault(
-				c->faults, name, "'any' stands for everything: nothing can stand beside it");
+			one = tree_fault(c->faults, name,
+				"'any' stands for everything and cannot be combined with other names");
 		else if (!(o = object_find(k->objects, lyd_get_value(name))))
 			one = no_such_object(c, k->objects, name);
 		else if (!(one = expand(c, k, o, name, 0)))
 			one = vec_append(c, &all, &o->members);
-		rc = also(rc, one);
+		rc = faults_join(rc, one);
 	}
 	if (!rc) {
 		k->merge(&all);
@@ -438,8 +438,8 @@ static enum rc expand_all(struct compiler *c, const struct kind *k)
 {
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < k->objects->n && goes_on(c, rc); i++)
-		rc = also(rc, expand(c, k, &k->objects->at[i], k->objects->at[i].node, 0));
+	for (size_t i = 0; i < k->objects->n && compile_continues(c, rc); i++)
+		rc = faults_join(rc, expand(c, k, &k->objects->at[i], k->objects->at[i].node, 0));
 	return rc;
 }
 
@@ -453,5 +453,5 @@ enum rc compile_objects(struct compiler *c)
 		return rc;
 	add_built_ins(&c->applications, c->applications.n);
 	rc = expand_all(c, &addresses);
-	return goes_on(c, rc) ? also(rc, expand_all(c, &applications)) : rc;
+	return compile_continues(c, rc) ? faults_join(rc, expand_all(c, &applications)) : rc;
 }

@@ -35,17 +35,17 @@ static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair
 	enum rc rc;
 
 	if (c->rules.n == RULES_MAX)
-		return beyond(tree_fault(c->faults, node, "more than %d rules", RULES_MAX));
+		return fault_is_limit(tree_fault(c->faults, node, "more than %d rules", RULES_MAX));
 	if (!(r = vec_add(&c->rules)))
-		return memory_short(c);
+		return compile_no_memory(c);
 	snprintf(r->name, sizeof r->name, "%s", tree_value(node, "name"));
 	r->from_zone = pair.from;
 	r->to_zone = pair.to;
 	r->action = rule_action(then);
 	r->flags = rule_flags(c, then);
 	rc = compile_addresses(c, tree_child(c->m, match, "source"), &r->src);
-	rc = also(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
-	return also(rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));
+	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
+	return faults_join(rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));
 }
 
 static enum rc rules_of(struct compiler *c, const struct lyd_node *group, struct pair pair)
@@ -53,8 +53,8 @@ static enum rc rules_of(struct compiler *c, const struct lyd_node *group, struct
 	const struct lyd_node *node = group ? tree_child(c->m, group, "rule") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && goes_on(c, rc); node = tree_next(node))
-		rc = also(rc, rule(c, node, pair));
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, rule(c, node, pair));
 	return rc;
 }
 
@@ -64,12 +64,12 @@ enum rc compile_policy(struct compiler *c)
 	const struct lyd_node *group = policy ? tree_child(c->m, policy, "zone-pair") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; group && goes_on(c, rc); group = tree_next(group))
-		rc = also(rc, rules_of(c, group,
-				      (struct pair){ value_zone(c, tree_value(group, "from")),
-					      value_zone(c, tree_value(group, "to")) }));
-	if (policy && goes_on(c, rc))
-		rc = also(rc,
+	for (; group && compile_continues(c, rc); group = tree_next(group))
+		rc = faults_join(rc, rules_of(c, group,
+					     (struct pair){ value_zone(c, tree_value(group, "from")),
+						     value_zone(c, tree_value(group, "to")) }));
+	if (policy && compile_continues(c, rc))
+		rc = faults_join(rc,
 			rules_of(c, tree_child(c->m, policy, "global"), (struct pair){ ZONE_ANY, ZONE_ANY }));
 	return rc;
 }
@@ -108,15 +108,15 @@ static enum rc nat_rule(struct compiler *c, const struct lyd_node *node)
 	enum rc rc;
 
 	if (!r)
-		return memory_short(c);
+		return compile_no_memory(c);
 	snprintf(r->name, sizeof r->name, "%s", tree_value(node, "name"));
 	r->from_zone = nat_zone(c, tree_value(node, "from"));
 	r->to_zone = nat_zone(c, tree_value(node, "to"));
 	rc = nat_action(c, tree_child(c->m, then, "source-nat"), r);
 	if (!match)
 		return rc;
-	rc = also(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));
-	return also(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
+	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));
+	return faults_join(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
 }
 
 enum rc compile_nat(struct compiler *c)
@@ -126,7 +126,7 @@ enum rc compile_nat(struct compiler *c)
 	const struct lyd_node *node = source ? tree_child(c->m, source, "rule") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && goes_on(c, rc); node = tree_next(node))
-		rc = also(rc, nat_rule(c, node));
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, nat_rule(c, node));
 	return rc;
 }

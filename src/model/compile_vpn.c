@@ -45,8 +45,8 @@ static void encr_numbers(const char *word, uint16_t *ret_encr, uint16_t *ret_bit
 	}
 }
 
-/* The proposal of that name in the group `ike` or `ipsec`; the model's leafrefs have seen to it that it is
- * there. */
+/* The proposal of that name in the group `ike` or `ipsec`; NULL only where a reference leads nowhere, which is
+ * noted already. */
 static const struct lyd_node *proposal_named(struct compiler *c, const char *group, const char *name)
 {
 	const struct lyd_node *at = tree_child(c->m, NULL, group);
@@ -67,9 +67,9 @@ static enum rc ike_proposals(struct compiler *c, const struct lyd_node *peer, st
 		const struct lyd_node *node = proposal_named(c, "ike", lyd_get_value(name));
 		struct snap_ike_proposal *p = node ? vec_add(&c->ike_proposals) : NULL;
 		if (!node)
-			continue; /* a reference that leads nowhere is noted already */
+			continue;
 		if (!p)
-			return memory_short(c);
+			return compile_no_memory(c);
 		snprintf(p->name, sizeof p->name, "%s", lyd_get_value(name));
 		encr_numbers(tree_value(node, "encryption"), &p->encr, &p->encr_bits);
 		p->prf = prf_number(tree_value(node, "prf"));
@@ -91,7 +91,7 @@ static enum rc esp_proposals(struct compiler *c, const struct lyd_node *tunnel, 
 		if (!node)
 			continue;
 		if (!p)
-			return memory_short(c);
+			return compile_no_memory(c);
 		snprintf(p->name, sizeof p->name, "%s", lyd_get_value(name));
 		encr_numbers(tree_value(node, "encryption"), &p->encr, &p->encr_bits);
 		p->dh = dh_number(tree_value(node, "pfs"));
@@ -124,11 +124,12 @@ static enum rc peer_addresses(struct compiler *c, const struct lyd_node *node, s
 	if (strcmp(lyd_get_value(remote), "any") == 0)
 		p->flags |= PEER_REMOTE_ANY;
 	else
-		rc = also(rc, value_address(c, remote, &p->remote));
+		rc = faults_join(rc, value_address(c, remote, &p->remote));
 	if (rc)
 		return rc;
 	if (p->local.family && p->remote.family && p->local.family != p->remote.family)
-		return tree_fault(c->faults, remote, "local-address and remote-address are of two families");
+		return tree_fault(
+			c->faults, remote, "local-address and remote-address are of different families");
 	return RC_OK;
 }
 
@@ -189,12 +190,12 @@ static enum rc peer(struct compiler *c, const struct lyd_node *node)
 	enum rc rc;
 
 	if (!p)
-		return memory_short(c);
+		return compile_no_memory(c);
 	snprintf(p->name, sizeof p->name, "%s", tree_value(node, "name"));
 	rc = peer_addresses(c, node, p);
-	rc = also(rc, peer_identities(c, node, p));
-	rc = also(rc, peer_authentication(c, node, p));
-	if ((rc = also(rc, ike_proposals(c, node, &p->proposals))))
+	rc = faults_join(rc, peer_identities(c, node, p));
+	rc = faults_join(rc, peer_authentication(c, node, p));
+	if ((rc = faults_join(rc, ike_proposals(c, node, &p->proposals))))
 		return rc;
 	p->start = peer_start(p, tree_value(node, "start"));
 	if (tree_value(node, "force-encapsulation"))
@@ -210,8 +211,8 @@ enum rc compile_peers(struct compiler *c)
 	const struct lyd_node *node = ike ? tree_child(c->m, ike, "peer") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && goes_on(c, rc); node = tree_next(node))
-		rc = also(rc, peer(c, node));
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, peer(c, node));
 	return rc;
 }
 
@@ -232,11 +233,11 @@ static enum rc selectors(
 	enum rc rc = RC_OK;
 
 	ret_span->first = (uint32_t)c->selectors.n;
-	for (; leaf && goes_on(c, rc); leaf = tree_next(leaf)) {
+	for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf)) {
 		struct selector *s = vec_add(&c->selectors);
 		if (!s)
-			return memory_short(c);
-		rc = also(rc, value_range(c, leaf, &s->addrs));
+			return compile_no_memory(c);
+		rc = faults_join(rc, value_range(c, leaf, &s->addrs));
 		s->port_last = UINT16_MAX;
 		*ret_families |= 1u << s->addrs.first.family;
 		ret_span->count++;
@@ -244,7 +245,7 @@ static enum rc selectors(
 	return rc;
 }
 
-/* What is on both sides would have to leave by the tunnel and stay here. */
+/* Packets to what is on both sides would have to enter the tunnel and stay here. */
 static enum rc sides_differ(struct compiler *c, const struct lyd_node *remote, const struct snap_tunnel *t)
 {
 	const struct selector *all = (const void *)c->selectors.at;
@@ -256,9 +257,8 @@ static enum rc sides_differ(struct compiler *c, const struct lyd_node *remote, c
 					      *there = &all[t->remote.first + r].addrs;
 			if (addr_equal(&here->first, &there->first) && addr_equal(&here->last, &there->last))
 				return tree_fault(c->faults, remote,
-					"%s is both local and remote of tunnel '%s': local names the "
-					"networks on "
-					"this side, and may lie inside remote",
+					"%s is both local and remote of tunnel '%s': local is the networks on "
+					"this side, which may lie inside remote",
 					range_text(text, here), t->name);
 		}
 	return RC_OK;
@@ -271,13 +271,13 @@ static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 	enum rc rc;
 
 	if (!t)
-		return memory_short(c);
+		return compile_no_memory(c);
 	snprintf(t->name, sizeof t->name, "%s", tree_value(node, "name"));
 	t->peer = peer_index(c, tree_value(node, "peer"));
 	t->zone = value_zone(c, tree_value(node, "zone"));
 	rc = selectors(c, tree_child(c->m, node, "local"), &t->local, &local_families);
-	rc = also(rc, selectors(c, tree_child(c->m, node, "remote"), &t->remote, &remote_families));
-	if ((rc = also(rc, esp_proposals(c, node, t))))
+	rc = faults_join(rc, selectors(c, tree_child(c->m, node, "remote"), &t->remote, &remote_families));
+	if ((rc = faults_join(rc, esp_proposals(c, node, t))))
 		return rc;
 	if (local_families != remote_families)
 		return tree_fault(c->faults, node,
@@ -360,7 +360,7 @@ enum rc compile_tunnels(struct compiler *c)
 	const struct lyd_node *node = ipsec ? tree_child(c->m, ipsec, "tunnel") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && goes_on(c, rc); node = tree_next(node))
-		rc = also(rc, tunnel(c, node));
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, tunnel(c, node));
 	return rc || c->faults->n ? rc : tunnels_differ(c);
 }

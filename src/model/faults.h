@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 #define FAULTS_KEPT    20  /* those that come first in the text */
-#define FAULTS_COUNTED 200 /* then nobody looks any further */
+#define FAULTS_COUNTED 200 /* then parser and checks end */
 
 struct fault {
 	uint32_t line, column;

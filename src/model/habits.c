@@ -4,18 +4,18 @@
 
 #include "base/bytes.h"
 
-#define BRACES "statements stand in braces here, as in: system { host-name hq; }"
+#define BRACES "statements are written in braces, as in: system { host-name hq; }"
 
 static const struct {
 	const char *word, *hint;
 } habits[] = {
 	{ "set", BRACES },
 	{ "edit", BRACES },
-	{ "delete", "what is not wanted is taken out of the text" },
-	{ "inactive:", "nothing is switched off in its place: put it between /* and */" },
-	{ "deactivate", "nothing is switched off in its place: put it between /* and */" },
-	{ "description", "what is worth saying stands in a comment: # to the end of the line, or /* */" },
-	{ "security", "its parts stand at the top: zones, policy, nat, ike, ipsec" },
+	{ "delete", "remove the statement from the text instead" },
+	{ "inactive:", "statements cannot be deactivated: put them between /* and */" },
+	{ "deactivate", "statements cannot be deactivated: put them between /* and */" },
+	{ "description", "descriptions are written as comments: # to the end of the line, or /* */" },
+	{ "security", "its parts are statements at the top: zones, policy, nat, ike, ipsec" },
 	{ "security-zone", "write: zones { zone NAME { ... } }" },
 	{ "policies", "write: policy { ... }" },
 	{ "from-zone", "write: from ZONE to ZONE { rule NAME { ... } }" },
@@ -28,11 +28,11 @@ static const struct {
 const char *habit_hint(const char *word, size_t n)
 {
 	if (n >= 2 && memcmp(word, "//", 2) == 0)
-		return "a comment begins with #, or stands between /* and */";
+		return "comments begin with #, or are written between /* and */";
 	if (word[0] == '\'')
-		return "texts stand in double quotes, and need them only for white space and { } [ ] ; \" #";
+		return "strings are written in double quotes, and need them only for white space and { } [ ] ; \" #";
 	if (memchr(word, ',', n))
-		return "values are separated by white space alone";
+		return "values are separated by white space, without commas";
 	for (size_t i = 0; i < COUNT_OF(habits); i++)
 		if (strlen(habits[i].word) == n && memcmp(habits[i].word, word, n) == 0)
 			return habits[i].hint;

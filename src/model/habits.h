@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* NULL: nothing is known of it. */
+/* NULL: the word is not known. */
 const char *habit_hint(const char *word, size_t n);
 
 #endif

@@ -38,8 +38,8 @@ enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, st
 	if (s->interfaces.count > 0 && something_is_open(s))
 		return RC_OK;
 	return err_add(e, RC_DENIED,
-		"%s: %s, so everything would be closed: nothing is forwarded, and no service of the gateway "
-		"is reached; %s, or use --close-all if that is meant",
+		"%s: %s, so everything would be closed: nothing would be forwarded, and no service of the gateway "
+		"reachable; %s, or use --close-all if that is intended",
 		name,
 		s->interfaces.count == 0
 			? "no zone has an interface"
@@ -85,7 +85,7 @@ static uint32_t zone_of_interface(const struct snapshot *s, const char *name)
 	return INDEX_NONE;
 }
 
-/* By which way it comes is not known: any zone will do. */
+/* The interface is not known: any zone will do. */
 static enum rc some_zone_opens(const struct snapshot *s, const struct host_connection *c, struct err *e)
 {
 	for (uint32_t i = 0; i < s->zones.count; i++)
@@ -131,8 +131,7 @@ enum rc snapshot_keeps_connection(const struct snapshot *now, const struct snaps
 	if (c->remote.family == ADDR_NONE || (!first && admits(now, c, NULL)) || !admits(next, c, e))
 		return RC_OK;
 	return err_add(e, RC_DENIED,
-		"the connection from %s by which this commit comes would not be admitted any more; change "
-		"that, or use "
-		"--cut-off if it is meant",
+		"the connection from %s by which this commit comes would no longer be admitted; change that, "
+		"or use --cut-off if it is intended",
 		addr_text(remote, &c->remote));
 }

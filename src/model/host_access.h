@@ -15,7 +15,7 @@
 
 /* A TCP connection to the gateway as its kernel sees it. It travels in a message: no padding. */
 struct host_connection {
-	struct ip_addr local, remote; /* family ADDR_NONE: there is none */
+	struct ip_addr local, remote; /* family ADDR_NONE: no connection */
 	uint16_t local_port;
 	uint16_t accepted;		      /* the other end began it: it is one to a service of the host */
 	char interface[INTERFACE_NAME_BYTES]; /* by which answers leave; empty: not known */
@@ -32,9 +32,9 @@ uint64_t snapshot_zones_in_use(const struct snapshot *s);
 enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, struct err *e);
 
 /*
- * RC_DENIED: `next` would not admit the connection to the host. That `now` does not either, and the
- * connection is there all the same, shows that its way was not understood: nothing is said of it then, but
- * for the first configuration.
+ * RC_DENIED: `next` would not admit the connection to the host. When `now` does not admit it either, and the
+ * connection exists all the same, its path was not understood: then the answer is RC_OK, except with the first
+ * configuration.
  */
 enum rc snapshot_keeps_connection(const struct snapshot *now, const struct snapshot *next,
 	const struct host_connection *c, struct err *e);

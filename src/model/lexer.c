@@ -63,7 +63,7 @@ static enum rc skip_comment(struct lexer *l, struct err *e)
 	while (l->at < l->end && !starts(l, "*/"))
 		step(l);
 	if (l->at == l->end)
-		return fault(l, begin, e, "the comment that begins here does not end, expected '*/'");
+		return fault(l, begin, e, "the comment that begins here is not closed, expected '*/'");
 	step(l);
 	step(l);
 	return RC_OK;
@@ -101,16 +101,16 @@ static enum rc take_quoted(struct lexer *l, struct err *e)
 			step(l);
 		}
 		if (*l->at < ' ' || *l->at > '~')
-			return fault(
-				l, l->place, e, "a quoted text holds printable ASCII and ends on its line");
+			return fault(l, l->place, e,
+				"a quoted string may contain printable ASCII only and must end on its line");
 		if (n == sizeof l->value)
-			return fault(l, l->token.place, e, "the quoted text is longer than 512 characters");
+			return fault(l, l->token.place, e, "the quoted string is longer than 512 characters");
 		l->value[n++] = *l->at;
 		step(l);
 	}
 	if (l->at == l->end)
-		return fault(
-			l, l->token.place, e, "the quoted text that begins here does not end, expected '\"'");
+		return fault(l, l->token.place, e,
+			"the quoted string that begins here is not closed, expected '\"'");
 	step(l);
 	l->token.at = l->value;
 	l->token.n = n;
@@ -151,7 +151,7 @@ static enum rc bad_byte(struct lexer *l, struct err *e)
 	}
 	l->fault = l->place;
 	return err_add(e, RC_MALFORMED,
-		"found the byte 0x%02x; outside of comments the text is printable ASCII",
+		"found the byte 0x%02x; only printable ASCII is allowed outside of comments",
 		(unsigned char)*l->at);
 }
 
@@ -216,5 +216,5 @@ bool word_is_plain(const char *value, size_t n)
 		if (!is_word(value[i]) || (value[i] == '*' && i > 0 && value[i - 1] == '/'))
 			return false;
 	}
-	return n > 0 && value[0] != '\''; /* which stands for a mistake, see parse.c */
+	return n > 0 && value[0] != '\''; /* parse.c takes it for a mistake */
 }

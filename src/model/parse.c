@@ -1,7 +1,8 @@
 /*
- * Text form to data tree. The grammar is the schema: whatever statement may stand at a place is asked of it,
- * so keywords are the model's names and errors can say what was expected. Recursion is bounded by the schema's
- * depth and checked against CONFIG_DEPTH_MAX. A failed parse frees all it made.
+ * Text form to data tree. The grammar is the schema: it is asked which statements are allowed at a place, so
+ * keywords are the model's names and errors can say what was expected. Recursion is bounded by the schema's
+ * depth and checked against CONFIG_DEPTH_MAX. After a fault the parse goes on with the next statement, so that
+ * one reading finds them all; the tree of a failed parse is freed by the caller.
  *
  *	container:  name { ... }            list:       name KEY { ... }    or  key KEY key KEY { ... }
  *	leaf:       name value;             leaf-list:  name value;  name [ value value ];
@@ -24,9 +25,9 @@ struct parser {
 	struct model *m;
 	unsigned depth;
 	unsigned nodes;
-	bool lost;	       /* there is no next token, or nobody knows what it belongs to */
+	bool lost;	       /* there is no next token, or it is unknown where it belongs */
 	bool resumes;	       /* only a mark is missing: what stands there is the next statement */
-	struct faults *faults; /* behind which the parse went on */
+	struct faults *faults; /* all so far: the parse goes on after each */
 	struct place at;       /* of the one in e */
 	struct err *e;	       /* the current one, without its place */
 };
@@ -97,7 +98,7 @@ static enum rc take(struct parser *p, enum token_kind kind, const char *expected
 	return found_at(p, true, expected, NULL);
 }
 
-/* A word that begins with a single quote is no value: it was meant to be in quotes. */
+/* A word that begins with a single quote is not a value: it was meant to be in quotes. */
 static bool is_value(const struct token *t)
 {
 	return (t->kind == TOKEN_WORD && t->at[0] != '\'') || t->kind == TOKEN_QUOTED;
@@ -108,7 +109,7 @@ static bool is_keyword_in(const struct token *t, const struct lyd_node *block)
 	return t->kind == TOKEN_WORD && schema_child(block ? block->schema : NULL, t->at, t->n);
 }
 
-/* A word of a block further out: a brace is missing before it, and what is behind it is not where it seems. */
+/* A word of a block further out: a brace is missing before it, and what follows is not where it seems. */
 static void brace_missing(struct parser *p, const struct lyd_node *parent)
 {
 	const struct lyd_node *block = parent;
@@ -119,7 +120,7 @@ static void brace_missing(struct parser *p, const struct lyd_node *parent)
 	if (!block || !is_keyword_in(&p->lex.token, lyd_parent(block)))
 		return;
 	p->lost = true;
-	err_add(p->e, RC_MALFORMED, "is the '}' of %s missing, which begins in line %u?",
+	err_add(p->e, RC_MALFORMED, "is the '}' of %s, which begins in line %u, missing?",
 		tree_words(words, parent), tree_place(parent).line);
 }
 
@@ -129,11 +130,11 @@ static void brace_too_many(struct parser *p)
 	const struct token *t = &p->lex.token;
 
 	if (t->kind == TOKEN_CLOSE)
-		err_add(p->e, RC_MALFORMED, "there is a '}' too many, here or before it");
+		err_add(p->e, RC_MALFORMED, "there is a '}' too many, here or before");
 	for (const struct lyd_node *group = p->m->tree; group; group = group->next)
 		if (is_keyword_in(t, group))
 			err_add(p->e, RC_MALFORMED,
-				"it belongs in '%s', which begins in line %u: is a '}' before it too many?",
+				"it belongs in '%s', which begins in line %u: is there a '}' too many before it?",
 				group->schema->name, tree_place(group).line);
 }
 
@@ -161,7 +162,7 @@ static enum rc no_such_statement(
 		expected_add(expected, sizeof expected, "the end of the text", 19);
 	unexpected(p, expected, &near);
 	if (parent && strcmp(parent->schema->name, "nat") == 0 && t->kind == TOKEN_WORD)
-		err_add(p->e, RC_MALFORMED, "there is source NAT only");
+		err_add(p->e, RC_MALFORMED, "only source NAT is supported");
 	brace_missing(p, parent);
 	if (!parent)
 		brace_too_many(p);
@@ -183,7 +184,7 @@ static void value_copy(char *ret_text, const struct token *t)
 	ret_text[t->n] = '\0';
 }
 
-/* What a unit behind a number of seconds stands for; 0: it is none. */
+/* The seconds of one unit, where a number has one; 0: not a unit. */
 static uint64_t seconds_in(const char *unit)
 {
 	return strcmp(unit, "s") == 0 || strcmp(unit, "sec") == 0 || strcmp(unit, "seconds") == 0 ? 1
@@ -193,7 +194,7 @@ static uint64_t seconds_in(const char *unit)
 												  : 0;
 }
 
-/* An address where only its name may stand, as other firewalls have it. */
+/* An address where only a name is allowed, as other firewalls have it. */
 static bool is_address_in_rule(const struct lysc_node *leaf, const struct token *t)
 {
 	char text[ADDR_TEXT_MAX + 4];
@@ -225,8 +226,7 @@ static void better_value(struct parser *p, const struct lysc_node *leaf, const c
 	if (leaf->nodetype == LYS_LEAF && schema->units && strcmp(schema->units, "seconds") == 0) {
 		uint64_t factor = seconds_in(text + digits);
 		if (digits > 0 && digits < 7 && factor)
-			err_add(p->e, RC_MALFORMED,
-				"it is a number of seconds without a unit: did you mean %llu?",
+			err_add(p->e, RC_MALFORMED, "seconds are written without a unit: did you mean %llu?",
 				(unsigned long long)(strtoull(text, NULL, 10) * factor));
 	} else if (strstr(expected, "a range such as") && strchr(text, '/') &&
 		   prefix_parse(&prefix, text) == RC_OK) {
@@ -249,8 +249,8 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 
 	if (is_value(t) && is_address_in_rule(leaf, t))
 		return fault(p, RC_MALFORMED, t->place,
-			"found %s; rules name addresses: write 'address NAME { prefix %.*s; }' into "
-			"address-book, and the name here",
+			"found %s; rules name addresses: define 'address NAME { prefix %.*s; }' in "
+			"address-book, and use NAME here",
 			token_text(found, t), (int)t->n, t->at);
 	if (is_value(t) && type->basetype == LY_TYPE_STRING)
 		return fault(p, RC_MALFORMED, t->place, "found %s; %s", token_text(found, t),
@@ -271,8 +271,8 @@ static enum rc count_node(
 	if (!parent)
 		lyd_insert_sibling(p->m->tree, node, &p->m->tree);
 	if (++p->nodes > CONFIG_NODES_MAX)
-		return fault(
-			p, RC_LIMIT, at, "the text has more than %d statements and values", CONFIG_NODES_MAX);
+		return fault(p, RC_LIMIT, at, "the configuration has more than %d statements and values",
+			CONFIG_NODES_MAX);
 	return RC_OK;
 }
 
@@ -295,14 +295,14 @@ static enum rc value(struct parser *p, const struct lysc_node *leaf, struct lyd_
 	return rc ? rc : advance(p);
 }
 
-/* Behind one value stands another one. */
+/* One value is followed by another one. */
 static void brackets_missing(struct parser *p, const char *keyword, const struct lyd_node *block)
 {
 	const struct token *t = &p->lex.token;
 
 	if (!p->lost && is_value(t) && !begins_in_its_line(p) && !is_keyword_in(t, block))
-		err_add(p->e, RC_MALFORMED, "several values stand in brackets: %s [ ... %.*s ];", keyword,
-			(int)MIN_OF(t->n, (size_t)40), t->at);
+		err_add(p->e, RC_MALFORMED, "several values are written in brackets: %s [ ... %.*s ];",
+			keyword, (int)MIN_OF(t->n, (size_t)40), t->at);
 }
 
 static enum rc leaf_list(struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent)
@@ -355,12 +355,13 @@ static enum rc block(struct parser *p, struct lyd_node *node)
 		return rc;
 	}
 	if (++p->depth > CONFIG_DEPTH_MAX)
-		return fault(p, RC_LIMIT, p->lex.token.place, "more than %d nested braces", CONFIG_DEPTH_MAX);
+		return fault(p, RC_LIMIT, p->lex.token.place, "braces are nested more than %d deep",
+			CONFIG_DEPTH_MAX);
 	rc = statements(p, node->schema, node);
 	p->depth--;
 	if (rc || p->lex.token.kind == TOKEN_CLOSE)
 		return rc ? rc : advance(p);
-	p->lost = true; /* the blocks around it are open as well, which nobody needs to hear */
+	p->lost = true; /* the blocks around it are open as well: one fault says it */
 	return fault(p, RC_MALFORMED, p->lex.token.place,
 		"found the end of the text, expected '}': %s begins in line %u", tree_words(words, node),
 		tree_place(node).line);
@@ -515,13 +516,13 @@ static enum rc statement(struct parser *p, const struct lysc_node *schema, struc
 	}
 }
 
-/* A comment of another language: the rest of its line is none of ours. */
+/* A comment of another language: the rest of its line is skipped. */
 static bool is_slashes(const struct token *t)
 {
 	return t->kind == TOKEN_WORD && t->n >= 2 && t->at[0] == '/' && t->at[1] == '/';
 }
 
-/* The fault is noted; what is left of the statement is passed over: up to its ';', or behind its block. */
+/* The fault is noted; the rest of the statement is skipped: to its ';', or to the end of its block. */
 static enum rc recover(struct parser *p)
 {
 	uint32_t line = p->lex.token.place.line;

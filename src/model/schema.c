@@ -20,7 +20,7 @@ enum rc schema_init(struct err *e)
 
 	if (ctx)
 		return RC_OK;
-	/* Faults come back as values; nothing goes to standard error behind our back. */
+	/* Faults come back as values; libyang writes nothing to standard error. */
 	ly_log_options(LY_LOSTORE_LAST);
 	if (ly_ctx_new(NULL, LY_CTX_NO_YANGLIBRARY | LY_CTX_DISABLE_SEARCHDIRS, &ctx) != LY_SUCCESS) {
 		ctx = NULL;
@@ -163,7 +163,7 @@ static void number_expected(const struct lysc_type_num *type, char *text, size_t
 
 static void string_expected(const struct lysc_type_str *type, char *text, size_t size)
 {
-	const char *what = "a text";
+	const char *what = "a string";
 	LY_ARRAY_COUNT_TYPE i;
 
 	if (type->length && type->length->emsg)

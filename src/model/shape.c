@@ -59,7 +59,7 @@ static void choice_of(const struct shape *s, const struct spot *at, const struct
 		const struct lyd_node *node = case_instance(at, one);
 		const char *word = one->child ? one->child->name : one->name;
 		if (node && first) {
-			tree_fault(s->faults, node, "%s cannot stand beside %s", node->schema->name,
+			tree_fault(s->faults, node, "%s cannot be combined with %s", node->schema->name,
 				first->schema->name);
 			return;
 		}
@@ -167,7 +167,7 @@ void tree_check_shape(const struct model *m, struct faults *f)
 {
 	const struct shape s = { .m = m, .faults = f };
 
-	/* Only groups stand at the top, and none is demanded. */
+	/* The top has only groups, and none is mandatory. */
 	for (const struct lyd_node *node = m->tree; node; node = node->next) {
 		struct spot at = { .node = node };
 		children_of(&s, &at, node->schema);

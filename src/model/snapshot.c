@@ -1,7 +1,7 @@
 /*
- * snapshot_check(): the gate between a block of foreign bytes and a struct snapshot that may be believed.
- * Every process calls it on the memory that control handed over. Two passes: first that each array lies in
- * the block, then record by record. It reads only what the first pass has found inside.
+ * snapshot_check(): what makes a trusted struct snapshot of a block of bytes from another process. Every process
+ * calls it on the memory that control handed over. Two passes: first that each array lies in the block, then
+ * record by record. It reads only what the first pass has found inside.
  */
 #include "model/snapshot.h"
 #include "base/url.h"
@@ -29,8 +29,7 @@ static enum rc bad(struct err *e, const char *array, uint32_t index, const char 
 	return err_add(e, RC_MALFORMED, "snapshot: %s[%u]: %s", array, index, what);
 }
 
-/* A count of 0 needs no place; else the array starts behind the header, on 8 bytes, and ends inside the
- * block. */
+/* A count of 0 needs no place; else the array starts after the header, on 8 bytes, and ends inside the block. */
 static bool array_fits(const struct snapshot *s, const struct span *a, size_t record, uint32_t max)
 {
 	if (a->count > max)
@@ -45,7 +44,7 @@ static enum rc check_arrays(const struct snapshot *s, struct err *e)
 {
 #define E(field, record, max)                                                                                \
 	if (!array_fits(s, &s->field, sizeof(record), max))                                                  \
-		return err_add(e, RC_MALFORMED, "snapshot: the array %s is not in the block", #field);
+		return err_add(e, RC_MALFORMED, "snapshot: the array %s lies outside of the block", #field);
 	ARRAYS(E)
 #undef E
 	return RC_OK;
@@ -97,9 +96,9 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 	if (!name_ok(s->host_name, sizeof s->host_name))
 		what = "the host name is empty or not terminated";
 	else if (s->nat_port_first == 0 || s->nat_port_first > s->nat_port_last)
-		what = "source NAT's ports are no range";
+		what = "source NAT's ports are not a range";
 	else if (s->host_port_first == 0 || s->host_port_first > s->host_port_last)
-		what = "the host's ports are no range";
+		what = "the host's ports are not a range";
 	else if (s->nat_port_first <= s->host_port_last && s->host_port_first <= s->nat_port_last)
 		what = "source NAT's ports overlap the host's";
 	else if (s->sessions_max == 0 || s->half_open_max == 0)
@@ -146,7 +145,7 @@ static enum rc check_host_services(const struct snapshot *s, struct err *e)
 		if (v[i].proto == 0 || v[i].zero || v[i].zero2)
 			return bad(e, "host_services", i, "no protocol, or stray bytes");
 		if (v[i].first > v[i].last || ((v[i].proto == 6 || v[i].proto == 17) && v[i].first == 0))
-			return bad(e, "host_services", i, "ports are no range");
+			return bad(e, "host_services", i, "its ports are not a range");
 		if (!span_in(&v[i].from, s->ranges.count))
 			return bad(e, "host_services", i, "its addresses are not in the array");
 	}
@@ -160,11 +159,11 @@ static enum rc check_objects(const struct snapshot *s, struct err *e)
 
 	for (uint32_t i = 0; i < s->ranges.count; i++) {
 		if (!range_ok(&r[i]))
-			return bad(e, "ranges", i, "no range of one family");
+			return bad(e, "ranges", i, "not a range of one family");
 	}
 	for (uint32_t i = 0; i < s->services.count; i++) {
 		if (v[i].src_first > v[i].src_last || v[i].dst_first > v[i].dst_last)
-			return bad(e, "services", i, "ports are no range");
+			return bad(e, "services", i, "its ports are not a range");
 		if (!bytes_zero(v[i].zero, sizeof v[i].zero))
 			return bad(e, "services", i, "stray bytes");
 	}
@@ -184,15 +183,15 @@ static enum rc check_rule_order(const struct snapshot *s, struct err *e)
 
 	for (uint32_t i = 0; i < s->rules.count; i++) {
 		if ((r[i].from_zone == ZONE_ANY) != (r[i].to_zone == ZONE_ANY))
-			return bad(e, "rules", i, "a zone on one side only");
+			return bad(e, "rules", i, "it has a zone on one side only");
 		if (i > 0 && r[i].from_zone == r[i - 1].from_zone && r[i].to_zone == r[i - 1].to_zone)
 			continue;
 		if (i > 0 && r[i - 1].from_zone == ZONE_ANY)
-			return bad(e, "rules", i, "it stands behind the global rules");
+			return bad(e, "rules", i, "it comes after the global rules");
 		if (r[i].from_zone == ZONE_ANY)
 			continue;
 		if (seen[r[i].from_zone] >> r[i].to_zone & 1)
-			return bad(e, "rules", i, "its pair of zones stands in two places");
+			return bad(e, "rules", i, "the rules of its pair of zones are not together");
 		seen[r[i].from_zone] |= 1ull << r[i].to_zone;
 	}
 	return RC_OK;
@@ -377,7 +376,7 @@ static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 	for (uint32_t i = 0; i < s->selectors.count; i++) {
 		if (!range_ok(&x[i].addrs) || x[i].port_first > x[i].port_last ||
 			!bytes_zero(x[i].zero, sizeof x[i].zero))
-			return bad(e, "selectors", i, "no range of one family, or of ports");
+			return bad(e, "selectors", i, "not a range of one family, or not a range of ports");
 	}
 	for (uint32_t i = 0; i < s->tunnels.count; i++) {
 		const char *what = tunnel_fault(s, &snap_tunnels(s)[i]);
@@ -413,7 +412,7 @@ static enum rc check_cosigns(const struct snap_evidence *v, struct err *e)
 	static const struct snap_cosign none;
 
 	if (v->cosign_count > WITNESSES_MAX || v->zero)
-		return err_add(e, RC_MALFORMED, "snapshot: the number of cosigned ledgers");
+		return err_add(e, RC_MALFORMED, "snapshot: the number of cosigned ledgers is out of range");
 	for (uint32_t i = 0; i < WITNESSES_MAX; i++) {
 		const struct snap_cosign *w = &v->cosign[i];
 		if (i >= v->cosign_count && memcmp(w, &none, sizeof none) != 0)
@@ -432,7 +431,8 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 
 	if (v->count > WITNESSES_MAX || v->quorum > v->count || (v->quorum == 0) != (v->count == 0) ||
 		(v->count > 0 && v->heartbeat_s == 0))
-		return err_add(e, RC_MALFORMED, "snapshot: witnesses, their quorum or the heartbeat");
+		return err_add(e, RC_MALFORMED,
+			"snapshot: the number of witnesses, the quorum or the heartbeat is out of range");
 	if (v->required & ~(uint32_t)(REQUIRED_COMMIT | REQUIRED_WITNESSES | REQUIRED_ACT))
 		return err_add(e, RC_MALFORMED, "snapshot: an unknown act is required to be witnessed");
 	for (uint32_t i = 0; i < WITNESSES_MAX; i++) {
@@ -456,11 +456,14 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 	enum rc rc;
 
 	if (n < sizeof *s || n > SNAPSHOT_BYTES_MAX || (uintptr_t)block % 8 != 0)
-		return err_add(e, RC_MALFORMED, "snapshot: %zu bytes cannot be one", n);
+		return err_add(e, RC_MALFORMED,
+			"snapshot: its size is %zu bytes, expected %zu to %u, aligned to 8", n, sizeof *s,
+			SNAPSHOT_BYTES_MAX);
 	if (s->magic != SNAPSHOT_MAGIC)
-		return err_add(e, RC_MALFORMED, "snapshot: it begins with something else");
+		return err_add(e, RC_MALFORMED, "snapshot: wrong magic number");
 	if (s->bytes != n)
-		return err_add(e, RC_MALFORMED, "snapshot: it says %u bytes, and there are %zu", s->bytes, n);
+		return err_add(e, RC_MALFORMED, "snapshot: its header states %u bytes, its size is %zu",
+			s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
 		(rc = check_nat_rules(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||

@@ -4,7 +4,7 @@
  *
  * One flat block of memory without pointers: a header, then arrays of fixed records; spans name parts of
  * arrays by first index and count. It travels in a sealed memfd; the receiver maps it read-only and calls
- * snapshot_check() before it believes a byte. It holds no secrets: keys are named, and only the keeper has
+ * snapshot_check() before it uses a byte. It holds no secrets: keys are named, and only the keeper has
  * them. Indices into its arrays (peer 3, tunnel 0, …) are how processes name things to each other within one
  * generation.
  */
@@ -206,8 +206,8 @@ struct snap_witness {
 	uint32_t interval_s;	     /* between questions, at least; 0: none */
 };
 
-/* One that wants longer intervals than these is not waited for: an act does not hurry it, no heartbeat
- * either. */
+/* A witness with a longer interval than this is not waited for: neither an action nor a heartbeat asks it
+ * early. */
 #define WITNESS_SLOW_S 30
 
 /* A peer's ledger that is cosigned here. */
@@ -226,7 +226,7 @@ struct snap_evidence {
 	uint32_t heartbeat_s;
 	uint32_t cosign_count;
 	uint32_t zero;
-	struct snap_witness witness[WITNESSES_MAX]; /* behind count: zeros */
+	struct snap_witness witness[WITNESSES_MAX]; /* after count: zeros */
 	struct snap_cosign cosign[WITNESSES_MAX];   /* likewise */
 };
 
@@ -271,8 +271,8 @@ struct snapshot {
  */
 enum rc snapshot_check(const void *block, size_t n, struct err *e);
 
-/* The same for this part alone, which travels by itself as well. Keys are texts here; their form is the
- * affair of whoever uses them. */
+/* The same for this part alone, which travels by itself as well. Keys are texts here; their form is
+ * checked by whoever uses them. */
 enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e);
 
 /*

@@ -83,7 +83,8 @@ static enum rc fault_too_many(const struct lyd_node *node, struct faults *f)
 	uint32_t max = node->schema->nodetype == LYS_LIST
 			       ? ((const struct lysc_node_list *)node->schema)->max
 			       : ((const struct lysc_node_leaflist *)node->schema)->max;
-	return tree_fault(f, node, "more than %u of '%s'", max, node->schema->name);
+	return tree_fault(
+		f, node, "more than %u times '%s': at most %u are allowed", max, node->schema->name, max);
 }
 
 static bool is_reference(const struct lyd_node *node)

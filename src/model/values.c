@@ -33,7 +33,7 @@ static enum rc host_bits(struct compiler *c, const struct lyd_node *leaf)
 
 	snprintf(addr, sizeof addr, "%.*s", (int)MIN_OF(strcspn(text, "/"), sizeof addr - 1), text);
 	if (addr_parse(&p.addr, addr) || bits > 8 * addr_size(&p.addr))
-		return fault(c, leaf, "a prefix that is not too long and whose host bits are zero");
+		return fault(c, leaf, "a prefix of at most 32 bits (IPv6: 128) whose host bits are zero");
 	p.bits = (uint32_t)bits;
 	for (size_t i = 0; i < addr_size(&p.addr); i++)
 		p.addr.b[i] &= (uint8_t)(0xff00u >> MIN_OF(MAX_OF((long)p.bits - (long)(8 * i), 0L), 8L));
@@ -111,10 +111,10 @@ enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct s
 	}
 	if (n > sizeof ret_id->data)
 		return fault(c, leaf, "at most 128 characters");
-	if (strchr(text, '*')) /* no part of a name, and not of an address of mail here */
+	if (strchr(text, '*')) /* not part of a host name, and not allowed in a mail address here */
 		return fault(c, leaf,
-			"an identity without '*': the peer's is compared character by character, no wildcard "
-			"is known");
+			"an identity without '*': identities are compared character by character, there are "
+			"no wildcards");
 	ret_id->type = strchr(text, '@') ? ID_RFC822 : ID_FQDN;
 	ret_id->len = (uint8_t)n;
 	memcpy(ret_id->data, text, n);
@@ -208,8 +208,8 @@ enum rc value_public_key(struct compiler *c, const struct lyd_node *leaf, struct
 		return RC_OK;
 	}
 	return fault(c, leaf,
-		"an Ed25519, ECDSA P-256 or ECDSA P-384 key as base64 SubjectPublicKeyInfo or as a line of "
-		"OpenSSH");
+		"an Ed25519, ECDSA P-256 or ECDSA P-384 key as base64 SubjectPublicKeyInfo or as an "
+		"OpenSSH public key line");
 }
 
 uint64_t value_number(const struct lyd_node *parent, const char *name)

@@ -86,7 +86,7 @@ static void nat_rules_behind(const struct warner *w)
 		for (k = 0; k < n && !nat_covers(wide[k], &rules[i]); k++)
 			;
 		if (k < n)
-			warn(w, "source NAT rule '%s' is never reached: rule '%s' before it takes all that it could",
+			warn(w, "source NAT rule '%s' is never reached: rule '%s' before it matches all that it could",
 				rules[i].name, wide[k]->name);
 		else if (n < COUNT_OF(wide) && rules[i].src.count == 0 && rules[i].dst.count == 0)
 			wide[n++] = &rules[i];
@@ -111,11 +111,11 @@ static void zones_of_nothing(const struct warner *w)
 			nat_rules += snap_nat_rules(s)[i].from_zone == zone ||
 				     snap_nat_rules(s)[i].to_zone == zone;
 		if (rules + nat_rules == 0)
-			warn(w, "zone '%s' has neither an interface nor a tunnel: no traffic is ever of it",
+			warn(w, "zone '%s' has neither an interface nor a tunnel: it has no traffic",
 				zone_name(s, zone));
 		else
 			warn(w,
-				"zone '%s' has neither an interface nor a tunnel: what names it never matches "
+				"zone '%s' has neither an interface nor a tunnel: rules that name it never match "
 				"(policy rules: %u, source NAT rules: %u)",
 				zone_name(s, zone), rules, nat_rules);
 	}
@@ -167,8 +167,8 @@ static void peers_unheard(const struct warner *w)
 			return;
 	if (s->peers.count > 0 && s->interfaces.count > 0)
 		warn(w,
-			"no zone has host-inbound ike: nothing of peer '%s' arrives, neither what it begins nor "
-			"its answers (peers: %u)",
+			"no zone has host-inbound ike: IKE messages of peer '%s' are dropped, requests and "
+			"responses (peers: %u)",
 			snap_peers(s)[0].name, s->peers.count);
 }
 

@@ -13,7 +13,7 @@ BAD = {  # the original text, its replacement, the word in it that is wrong, the
     "unknown zone": ("from trust to vpn {", "from trust to nowhere {", "nowhere", "expected the name of a zone that exists"),
     "unknown application": ("application telnet;", "application telnets;", "telnets", "did you mean 'telnet'?"),
     "unknown address": ("source hq-lan;", "source hq-lam;", "hq-lam", "expected the name of an address that exists; did you mean 'hq-lan'?"),
-    "bad prefix": ("prefix [ 10.1.0.0/24", "prefix [ 10.1.0.0/33", "10.1.0.0/33", "expected a prefix that is not too long"),
+    "bad prefix": ("prefix [ 10.1.0.0/24", "prefix [ 10.1.0.0/33", "10.1.0.0/33", "expected a prefix of at most 32 bits"),
     "given twice": ("host-name hq;", "host-name hq; host-name hq;", "host-name", "host-name is given twice, first in line 4"),
     "no proposal": ("proposals modern;", "proposals ancient;", "ancient", "expected the name of a proposal that exists"),
     "unfinished": ("zones {", "zones ", " ", "expected '{'"),
