@@ -31,7 +31,7 @@ static enum rc server_key(
 	const char *hex = lyd_get_value(leaf);
 
 	if (!u->tls)
-		return tree_fault(c->faults, leaf, "server-key requires an https url, and this one is http");
+		return tree_fault(c->faults, leaf, "server-key needs an https url, and this one is http");
 	for (size_t i = 0; i < sizeof ret->server_key; i++) {
 		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
 		ret->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
@@ -64,11 +64,11 @@ static enum rc reached(struct compiler *c, const struct lyd_node *node, struct s
 	if (!!address + !!peer + !!url != 1)
 		return tree_fault(c->faults, node, "a witness has exactly one of: address, peer, url");
 	if (!address && port && !(port->flags & LYD_DEFAULT))
-		return tree_fault(c->faults, port, "port requires address: the port of a url is part of it");
+		return tree_fault(c->faults, port, "port needs an address: the port of a url is part of it");
 	if (url)
 		return by_url(c, node, url, ret);
 	if (key)
-		return tree_fault(c->faults, key, "server-key requires url");
+		return tree_fault(c->faults, key, "server-key needs a url");
 	if (peer) {
 		snprintf(ret->peer, sizeof ret->peer, "%s", lyd_get_value(peer));
 		return RC_OK;

@@ -114,8 +114,7 @@ static void who_commits_is_not_cut_off_by_accident(void **state)
 
 	is_taken(l, 1);
 	is_refused(SHUT,
-		"the connection from 192.0.2.7 by which this commit comes would no longer be admitted",
-		SSH);
+		"the connection from 192.0.2.7 by which this commit comes would no longer be admitted", SSH);
 	is_refused(
 		"zones { zone b { interfaces e1; host-inbound ssh; } }", "interface e0 is in no zone", SSH);
 	l = commit_as(SHUT, COMMIT_CLOSE_ALL, "e0"); /* the other option says nothing of this */

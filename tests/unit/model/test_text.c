@@ -111,7 +111,8 @@ static const struct {
 		"comments begin with #" },
 	{ "switched off", "    zone trust {", "    inactive: zone trust {", 0, 5,
 		"put them between /* and */" },
-	{ "single quotes", "host-name hq;", "host-name 'hq';", 2, 15, "strings are written in double quotes" },
+	{ "single quotes", "host-name hq;", "host-name 'hq';", 2, 15,
+		"strings are written in double quotes" },
 	{ "single quotes where all may stand", "remote-id branch.example.net;", "remote-id 'a b';", 0, 0,
 		"strings are written in double quotes" },
 	{ "brackets missing", "interfaces lan0;", "interfaces lan0 lan1;", 7, 25,
@@ -138,7 +139,8 @@ static const struct {
 	{ "no source", "                source hq-lan;\n", "", 0, 13, "match lacks source" },
 	{ "no match at all", "            match {\n                source any;",
 		"            /*match {\n */ then { /*", 0, 0, "" },
-	{ "two actions", "                permit;", "                permit; deny;", 0, 25, "combined with permit" },
+	{ "two actions", "                permit;", "                permit; deny;", 0, 25,
+		"combined with permit" },
 	{ "interface in two zones", "interfaces wan0", "interfaces lan0", 0, 20,
 		"interface 'lan0' belongs to zone 'trust' already" },
 	{ "reserved name", "address hq-lan {", "address any {", 0, 13, "'any' stands for everything" },
@@ -182,7 +184,8 @@ static const struct {
 	{ "zone that is not like any", "zone vpn;", "zone elsewhere;", 0, 14,
 		"that exists (trust, untrust, vpn)" },
 	{ "brace that is missing inside", "        host-inbound [ ping ssh ];\n    }",
-		"        host-inbound [ ping ssh ];\n", 0, 5, "is the '}' of zone 'trust', which begins in line" },
+		"        host-inbound [ ping ssh ];\n", 0, 5,
+		"is the '}' of zone 'trust', which begins in line" },
 };
 
 static void mistakes_are_placed(void **state)
