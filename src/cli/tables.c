@@ -1,7 +1,7 @@
 /*
- * The columns of each table that `show` prints: the key in the row object, what stands above it, and the
- * side. A key that stands here and in no row is left out; a key of a row that does not stand here gets a
- * column of its own at the end, so that nothing an owner says is hidden.
+ * The columns of each table that `show` prints: the key in the row object, the header, and the alignment. A
+ * column whose key no row has is left out; a key that is not listed here gets a column of its own at the end,
+ * so that nothing an owner sends is hidden.
  */
 #include <string.h>
 
@@ -18,13 +18,13 @@ static const struct cli_column status_columns[] = {
 };
 static const struct cli_column interfaces_columns[] = {
 	{ "interface",  "interface",  LEFT },  { "zone",       "zone",       LEFT },  { "state",     "state",     LEFT },
-	{ "mtu",        "MTU",        RIGHT }, { "mac",        "mac",        LEFT },  { "addresses", "addresses", LEFT },
+	{ "mtu",        "MTU",        RIGHT }, { "mac",        "MAC",        LEFT },  { "addresses", "addresses", LEFT },
 	{ "rx_packets", "rx packets", RIGHT }, { "rx_bytes",   "rx bytes",   RIGHT },
 	{ "tx_packets", "tx packets", RIGHT }, { "tx_bytes",   "tx bytes",   RIGHT },
 };
 static const struct cli_column routes_columns[] = {
 	{ "kind",   "kind",   LEFT }, { "prefix",    "prefix",    LEFT }, { "gateway", "gateway", LEFT },
-	{ "interface", "interface", LEFT }, { "mac", "mac", LEFT }, { "state", "state", LEFT }, { "metric", "metric", RIGHT },
+	{ "interface", "interface", LEFT }, { "mac", "MAC", LEFT }, { "state", "state", LEFT }, { "metric", "metric", RIGHT },
 };
 static const struct cli_column policy_columns[] = {
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT },
@@ -34,7 +34,7 @@ static const struct cli_column policy_columns[] = {
 static const struct cli_column sessions_columns[] = {
 	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
-	{ "state",   "state",   LEFT },  { "nat_src", "nat source", LEFT }, { "tunnel", "tunnel",     LEFT },
+	{ "state",   "state",   LEFT },  { "nat_src", "NAT source", LEFT }, { "tunnel", "tunnel",     LEFT },
 	{ "packets_forward", "packets forward", RIGHT }, { "packets_reply", "packets reply", RIGHT },
 	{ "bytes",   "bytes",   RIGHT }, { "expires_in_s", "expires in (s)", RIGHT }, { "id", "id", RIGHT },
 };
@@ -46,14 +46,14 @@ static const struct cli_column ike_columns[] = {
 	{ "peer",     "peer",     LEFT }, { "tunnels",  "tunnels",  LEFT }, { "state",    "state",  LEFT },
 	{ "role",     "role",     LEFT }, { "local",    "local",    LEFT }, { "remote",   "remote", LEFT },
 	{ "algorithms", "algorithms", LEFT }, { "age_s", "age (s)", RIGHT }, { "rekey_in_s", "rekey in (s)", RIGHT },
-	{ "heard_s",  "heard (s ago)", RIGHT }, { "nat", "NAT",     LEFT }, { "encapsulation", "in UDP", LEFT },
-	{ "spi_i",    "spi i",    LEFT }, { "spi_r",    "spi r",    LEFT }, { "wanted",   "wanted", LEFT },
+	{ "last_received_s", "last received (s ago)", RIGHT }, { "nat", "NAT",     LEFT }, { "udp_encapsulation", "UDP encapsulation", LEFT },
+	{ "spi_i",    "SPI i",    LEFT }, { "spi_r",    "SPI r",    LEFT }, { "wanted",   "wanted", LEFT },
 	{ "retry_in_s", "retry in (s)", RIGHT }, { "reason", "reason", LEFT },
 };
 static const struct cli_column ipsec_columns[] = {
 	{ "tunnel",   "tunnel",   LEFT },  { "peer",      "peer",      LEFT },  { "state",   "state",   LEFT },
-	{ "spi_in",   "spi in",   LEFT },  { "spi_out",   "spi out",   LEFT },  { "algorithm", "algorithm", LEFT },
-	{ "encap",    "encap",    LEFT },  { "local_ts",  "our side",  LEFT },  { "remote_ts", "their side", LEFT },
+	{ "spi_in",   "SPI in",   LEFT },  { "spi_out",   "SPI out",   LEFT },  { "algorithm", "algorithm", LEFT },
+	{ "encapsulation", "encapsulation", LEFT }, { "local_ts", "local selectors", LEFT }, { "remote_ts", "remote selectors", LEFT },
 	{ "local",    "local",    LEFT },  { "remote",    "remote",    LEFT },
 	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT },
 	{ "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
@@ -64,13 +64,14 @@ static const struct cli_column counters_columns[] = {
 	{ "counter", "counter", LEFT }, { "value", "value", RIGHT }, { "text", "what it counts", LEFT },
 };
 static const struct cli_column ledger_columns[] = {
-	{ "origin", "origin", LEFT }, { "size", "entries", RIGHT }, { "published", "published", RIGHT },
-	{ "last_checkpoint", "last checkpoint", LEFT }, { "commits", "disk writes", RIGHT },
-	{ "failures", "failed writes", RIGHT }, { "directory", "directory", LEFT }, { "root", "root", LEFT },
+	{ "origin", "origin", LEFT }, { "size", "entries", RIGHT }, { "published_size", "published", RIGHT },
+	{ "last_checkpoint", "last checkpoint", LEFT }, { "disk_writes", "disk writes", RIGHT },
+	{ "disk_write_failures", "failed writes", RIGHT }, { "directory", "directory", LEFT }, { "root", "root", LEFT },
 	{ "vkey", "verifier key", LEFT },
-	{ "cosigns_with", "cosigns with", LEFT },
-	{ "witness", "witness", LEFT }, { "cosigns", "cosigns", LEFT }, { "at", "at", LEFT }, { "state", "state", LEFT }, { "cosigned", "cosigned", RIGHT },
-	{ "age_s", "age (s)", RIGHT }, { "error", "error", LEFT }, { "key", "its key", LEFT },
+	{ "cosigner_vkey", "cosigner key", LEFT },
+	{ "witness", "witness", LEFT }, { "cosigned_ledger", "cosigned ledger", LEFT }, { "via", "via", LEFT }, { "state", "state", LEFT },
+	{ "cosigned_size", "cosigned", RIGHT }, { "last_contact_s", "last contact (s ago)", RIGHT }, { "error", "error", LEFT },
+	{ "key", "verifier key", LEFT },
 };
 static const struct cli_column keys_columns[] = {
 	{ "name", "name", LEFT }, { "kind", "kind", LEFT }, { "state", "state", LEFT },

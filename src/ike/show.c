@@ -50,15 +50,15 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	jw_str(&w, "nat",
 		sa->peer_natted && sa->we_natted ? "both"
 		: sa->peer_natted		 ? "peer"
-		: sa->we_natted			 ? "we"
+		: sa->we_natted			 ? "local"
 						 : "no");
-	jw_bool(&w, "encapsulation", sa->encap);
+	jw_bool(&w, "udp_encapsulation", sa->encap);
 	jw_u64(&w, "age_s", (now - sa->since) / NS_PER_S);
 	if (sa->rekey_at != 0)
 		jw_u64(&w, "rekey_in_s", sa->rekey_at > now ? (sa->rekey_at - now) / NS_PER_S : 0);
 	/* Until the peer is authenticated heard_at is the time of the beginning. */
 	if (sa->state == ST_UP || sa->heard_at > sa->since)
-		jw_u64(&w, "heard_s", (now - MIN_OF(now, sa->heard_at)) / NS_PER_S);
+		jw_u64(&w, "last_received_s", (now - MIN_OF(now, sa->heard_at)) / NS_PER_S);
 	if (sa->reason[0] == '\0' && sa->tries > 0 && sa->again_at != 0)
 		jw_strf(&w, "reason", "no answer yet from %s to %s, sent %u times",
 			endpoint_text(endpoint, &sa->remote), ike_exchange_name(sa->request.at[18]),

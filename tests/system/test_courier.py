@@ -249,7 +249,7 @@ def test_by_name_over_tls_under_a_prefix(lab):
     committed(lab, one_by(lab, url() + "/"))
     wait_cosigned(lab, ["one"])
     row = witness_row(lab, "one")
-    assert row["at"] == url() + "/" and row["state"] == "cosigned" and row["error"] == "", row
+    assert row["via"] == url() + "/" and row["state"] == "cosigned" and row["error"] == "", row
     assert {kind for name, kind in lab.names.asked if name == HOST} == {1, 28}
     lines = [line for line in front_log(lab) if "POST /log/v0/add-checkpoint HTTP/1.1" in line]
     assert lines and all(line.startswith("443 TLSv1.3") for line in lines), front_log(lab)
@@ -279,7 +279,7 @@ def test_other_ways_to_it(lab, what):
     else:
         committed(lab, one_by(lab, url()), why=what)
     index, _ = last_entry(lab, "config_commit")
-    wait_for(lambda: witness_row(lab, "one")["cosigned"] > index and not witness_row(lab, "one")["error"], 10, f"a cosignature: {what}")
+    wait_for(lambda: witness_row(lab, "one")["cosigned_size"] > index and not witness_row(lab, "one")["error"], 10, f"a cosignature: {what}")
     wait_cosigned(lab, ["one"])
     if what == "TLS 1.2":
         assert asked(lab, GOOD) > before and front_log(lab)[-1].startswith("443 TLSv1.2"), front_log(lab)[-1]
@@ -291,11 +291,11 @@ def test_each_address_is_tried(lab):
     try:
         committed(lab, one_by(lab, url()), why="addresses")
         index, _ = last_entry(lab, "config_commit")
-        wait_for(lambda: witness_row(lab, "one")["cosigned"] > index, 20, "a cosignature")
+        wait_for(lambda: witness_row(lab, "one")["cosigned_size"] > index, 20, "a cosignature")
         lab.names.records[HOST] = [ADDRESS6]
         committed(lab, one_by(lab, url(), "interval 1"), why="IPv6 alone")
         index, _ = last_entry(lab, "config_commit")
-        wait_for(lambda: witness_row(lab, "one")["cosigned"] > index, 20, "a cosignature")
+        wait_for(lambda: witness_row(lab, "one")["cosigned_size"] > index, 20, "a cosignature")
         lab.names.records[HOST] = ["127.0.0.1"]
         committed(lab, one_by(lab, url()), why="our own")
         wait_error(lab, "127.0.0.1", "is not a witness of the configuration")
@@ -362,7 +362,7 @@ def test_what_is_required_waits_for_the_quick_ones_alone(lab):
         committed(lab, *parts, why=f"mixed {i}")
     assert time.monotonic() - begun < 8
     index, _ = last_entry(lab, "config_commit")
-    assert witness_row(lab, "two")["cosigned"] > index >= witness_row(lab, "one")["cosigned"]
+    assert witness_row(lab, "two")["cosigned_size"] > index >= witness_row(lab, "one")["cosigned_size"]
     # and a configuration that depends on it is refused
     text = config_of("hq") + "\nevidence {\n" + "".join(parts).replace("quorum 1", "quorum 2") + "}\n"
     done = commit(lab, text, "both")
@@ -396,7 +396,7 @@ def test_killed_and_back(lab):
         os.kill(processes(lab, "hq")["courier"][0], signal.SIGKILL)
         committed(lab, one_by(lab, url()), why="without a courier")
         index, _ = last_entry(lab, "config_commit")
-        wait_for(lambda: witness_row(lab, "one")["cosigned"] > index, 20, "a cosignature")
+        wait_for(lambda: witness_row(lab, "one")["cosigned_size"] > index, 20, "a cosignature")
     after = processes(lab, "hq")
     assert {n: p for n, p in before.items() if n != "courier"} == {n: p for n, p in after.items() if n != "courier"}
     assert after["courier"][1] >= before["courier"][1] + 3

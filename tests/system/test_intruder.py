@@ -48,7 +48,7 @@ class Case:
                              encoding="utf-8")
 
     def wait_cosigned(self):
-        wait_for(lambda: (row := show(self.lab, "hq", "ledger"))[1]["cosigned"] == row[0]["size"], 15, "the witness's cosignature")
+        wait_for(lambda: (row := show(self.lab, "hq", "ledger"))[1]["cosigned_size"] == row[0]["size"], 15, "the witness's cosignature")
 
     def intrude(self):
         hq, lib = self.lab["hq"], self.lab["hq"].state / "lib"

@@ -337,7 +337,7 @@ def test_a_restored_backup_is_told_by_a_newer_checkpoint(lab, tmp_path):
     packed(state.parent, tmp_path / "backup.tar.gz")
     lab.start_gateway("branch")
     assert act(lab, "commit /etc/plaingate/branch.conf --comment lost", "branch").returncode == 0
-    wait_for(lambda: show(lab, "branch", "ledger")[0]["published"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
+    wait_for(lambda: show(lab, "branch", "ledger")[0]["published_size"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
     stop(lab, "branch")
     shutil.copy(state / "ledger/checkpoint", newer)
     replaced_by(state.parent, tmp_path / "backup.tar.gz")
@@ -356,7 +356,7 @@ def test_the_key_of_the_ledger_is_changed(lab):
     """The log of the old key ends with an entry that says so, the log of the new key begins with one that names the old log, and both verify."""
     state, old = state_of(lab, "branch"), show(lab, "branch", "ledger")[0]
     assert act(lab, "commit /etc/plaingate/branch.conf --comment ledger-key-changes", "branch").returncode == 0
-    wait_for(lambda: show(lab, "branch", "ledger")[0]["published"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
+    wait_for(lambda: show(lab, "branch", "ledger")[0]["published_size"] == show(lab, "branch", "ledger")[0]["size"], 5, "the checkpoint")
     stop(lab, "branch")
     (state / "ledger").rename(state / "ledger.old")
     (state / "ledger.key").rename(state / "ledger.key.old")

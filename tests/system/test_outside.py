@@ -85,7 +85,7 @@ def test_outside(lab, dress):
     v6, plain = dress.startswith("v6"), dress.endswith("esp")
     commit(lab, *([PLAIN] if plain else []), ("encryption aes256gcm16;\n        prf", "encryption aes128gcm16;\n        prf"), v6=v6)
     row = [row for row in show(lab, "hq", "ipsec") if row["state"] == "active"][0]
-    assert (row["encap"] == "udp") != plain and (":" in row["remote"].rsplit(":", 1)[0]) == v6, row
+    assert (row["encapsulation"] == "udp") != plain and (":" in row["remote"].rsplit(":", 1)[0]) == v6, row
     assert_carries(lab, OUTSIDE[dress])
     assert_size_is_told(lab)
 
@@ -183,10 +183,10 @@ def test_behind_a_translating_router(lab):
         commit(lab, texts=texts)
         def found():
             return {gateway: [row["nat"] for row in show(lab, gateway, "ike") if row["state"] == "established"] for gateway in GATEWAYS}
-        wait_for(lambda: found() == {"hq": ["we"], "branch": ["peer"]}, 5, f"both to see the translation; there is {found()}")
+        wait_for(lambda: found() == {"hq": ["local"], "branch": ["peer"]}, 5, f"both to see the translation; there is {found()}")
         there = [row for row in show(lab, "branch", "ipsec") if row["state"] == "active"][0]
         address, port = there["remote"].rsplit(":", 1)
-        assert there["encap"] == "udp" and address == "203.0.113.1" and int(port) in range(20000, 30001), there
+        assert there["encapsulation"] == "udp" and address == "203.0.113.1" and int(port) in range(20000, 30001), there
         assert_carries(lab, "udp port 4500")
     finally:
         lab["internet"].run(["nft", "delete table ip translate"])

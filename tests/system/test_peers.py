@@ -25,12 +25,12 @@ def witness_row(lab, gateway):
 
 
 def cosigned_row(lab, gateway):
-    return next(row for row in show(lab, gateway, "ledger") if row.get("cosigns") == "theirs")
+    return next(row for row in show(lab, gateway, "ledger") if row.get("cosigned_ledger") == "theirs")
 
 
 def with_other(lab, gateway, *more):
     other = log_row(lab, OTHER[gateway])
-    lines = [f'witness other {{ peer {OTHER[gateway]}; key "{other["cosigns_with"]}"; }}',
+    lines = [f'witness other {{ peer {OTHER[gateway]}; key "{other["cosigner_vkey"]}"; }}',
              f'cosign theirs {{ peer {OTHER[gateway]}; key "{other["vkey"]}"; }}', f"heartbeat {HEARTBEAT};", *more]
     return config_of(gateway) + "\nevidence {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
@@ -70,7 +70,7 @@ def cosigned(lab, gateway):
     text, size, lines = checkpoint(lab, gateway)
     if len(lines) < 2:
         return None
-    name, key_id, key = log_row(lab, OTHER[gateway])["cosigns_with"].split("+", 2)
+    name, key_id, key = log_row(lab, OTHER[gateway])["cosigner_vkey"].split("+", 2)
     assert lines[1].startswith(f"\u2014 {name} ") and len(lines) == 2
     blob, public = base64.b64decode(lines[1].split(" ")[2]), base64.b64decode(key)
     assert public[0] == 4 and blob[:4].hex() == key_id
@@ -91,8 +91,8 @@ def entries_of(lab, gateway, type_):
 def test_each_cosigns_the_other(lab):
     for gateway in GATEWAYS:
         wait_cosigned(lab, gateway)
-        assert witness_row(lab, gateway)["state"] == "cosigned" and witness_row(lab, gateway)["at"] == OTHER[gateway]
-        assert cosigned_row(lab, OTHER[gateway])["cosigned"] >= 1
+        assert witness_row(lab, gateway)["state"] == "cosigned" and witness_row(lab, gateway)["via"] == OTHER[gateway]
+        assert cosigned_row(lab, OTHER[gateway])["cosigned_size"] >= 1
 
 
 def test_within_a_second(lab):
@@ -119,7 +119,7 @@ def test_they_do_not_keep_each_other_awake(lab):
 def test_a_stranger_with_a_policy_file(lab):
     wait_cosigned(lab, "hq")
     (lab["hq"].state / "etc/policy").write_text(
-        f"log {log_row(lab, 'hq')['vkey']}\nwitness branch {log_row(lab, 'branch')['cosigns_with']}\nquorum branch\n", encoding="utf-8")
+        f"log {log_row(lab, 'hq')['vkey']}\nwitness branch {log_row(lab, 'branch')['cosigner_vkey']}\nquorum branch\n", encoding="utf-8")
     done = lab["hq"].run("plaingate verify ledger /var/lib/plaingate/ledger --policy /etc/plaingate/policy", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -141,7 +141,7 @@ def test_required_waits_for_the_other_gateway(lab):
     lab["hq"].run("plaingate ike terminate branch")
     try:
         done = commit(lab, "hq", text.replace("host-name hq;", "host-name elsewhere;"), "alone")
-        assert done.returncode == 1 and "other (" in done.stderr and "no IKE SA" in done.stderr, done
+        assert done.returncode == 1 and "other (" in done.stderr and "no established IKE SA" in done.stderr, done
     finally:
         lab["hq"].run("plaingate ike initiate branch")
         lab.wait_for_tunnel()
@@ -153,8 +153,8 @@ def test_required_waits_for_the_other_gateway(lab):
 def test_keys_that_are_none_are_refused(lab):
     own, other = log_row(lab, "hq"), log_row(lab, "branch")
     text = with_other(lab, "hq")
-    for wrong in (text.replace(f'peer branch; key "{other["vkey"]}"', f'peer branch; key "{other["cosigns_with"]}"'),
-                  text.replace(other["cosigns_with"], own["vkey"])):
+    for wrong in (text.replace(f'peer branch; key "{other["vkey"]}"', f'peer branch; key "{other["cosigner_vkey"]}"'),
+                  text.replace(other["cosigner_vkey"], own["vkey"])):
         done = commit(lab, "hq", wrong, "broken")
         assert done.returncode == 1 and "key" in done.stderr, done
 
@@ -201,7 +201,7 @@ def test_a_restored_disk_is_found_by_the_other(lab):
     row = wait_for(lambda: log_row(lab, "hq")["origin"] != before["origin"] and log_row(lab, "hq"), 15, "a new log")
     entry = wait_for(lambda: entries_of(lab, "hq", "ledger_recovery"), 5, "the recovery's entry")[0]["body"]
     assert entry["witness"] == "other" and entry["origin"] == before["origin"] and entry["seen_size"] > entry["disk_size"] - 20, entry
-    assert row["cosigns_with"] == before["cosigns_with"]
+    assert row["cosigner_vkey"] == before["cosigner_vkey"]
     # branch cosigns the new log once it is configured
     done = commit(lab, "branch", with_other(lab, "branch"), "the other gateway's new log")
     assert done.returncode == 0, done.stderr

@@ -327,7 +327,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 	jw_strf(w, "spi_out", "%08x", v.spi_out);
 	jw_str(w, "algorithm", encr_word(v.encr, v.encr_bits));
 	jw_bool(w, "esn", v.flags & CHILD_ESN);
-	jw_str(w, "encap", v.flags & CHILD_ENCAP ? "udp" : "esp");
+	jw_str(w, "encapsulation", v.flags & CHILD_ENCAP ? "udp" : "none");
 	jw_str(w, "local", endpoint_text(text, v.local));
 	jw_str(w, "remote", endpoint_text(text, v.remote));
 	selectors_put(w, "local_ts", v.local_ts, v.local_n);

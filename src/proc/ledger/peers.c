@@ -161,15 +161,15 @@ unsigned peers_show(struct peers *p, uint64_t tag)
 		struct jw j = jw_over(row.json, sizeof row.json, false);
 		char vkey[NOTE_VKEY_MAX];
 		jw_object(&j, NULL);
-		jw_str(&j, "cosigns", name_of(p, log));
-		jw_str(&j, "at", log->peer);
+		jw_str(&j, "cosigned_ledger", name_of(p, log));
+		jw_str(&j, "via", log->peer);
 		jw_str(&j, "state",
 			log->forked   ? "forked"
 			: log->silent ? "silent"
 			: log->size   ? "cosigned"
 				      : "awaited");
-		jw_u64(&j, "cosigned", log->size);
-		jw_u64(&j, "age_s", (now_of(p) - log->heard_at) / NS_PER_S);
+		jw_u64(&j, "cosigned_size", log->size);
+		jw_u64(&j, "last_contact_s", (now_of(p) - log->heard_at) / NS_PER_S);
 		jw_str(&j, "key", note_key_text(vkey, &log->key));
 		jw_end(&j);
 		row.n = (uint32_t)jw_done(&j);

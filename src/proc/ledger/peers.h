@@ -30,7 +30,7 @@ void peers_answer(struct peers *p, const char *peer, const void *ask, size_t n);
 /* To a peer's ledger. False: it does not fit, or ike is not running. */
 bool peers_message_send(
 	struct peers *p, uint64_t tag, const char *peer, uint16_t kind, const void *bytes, size_t n);
-/* "cosigns_with" of `show ledger`; ret_vkey holds NOTE_VKEY_MAX. */
+/* "cosigner_vkey" of `show ledger`; ret_vkey holds NOTE_VKEY_MAX. */
 char *peers_vkey(const struct peers *p, char *ret_vkey);
 /* A row for each ledger that is cosigned here. Returns how many. */
 unsigned peers_show(struct peers *p, uint64_t tag);

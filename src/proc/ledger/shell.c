@@ -48,17 +48,17 @@ static void show(struct ledger_shell *s, uint64_t tag)
 	struct msg_row row = { 0 };
 	struct msg_result end = { 0 };
 	struct merkle_hash root = ledger_root(s->log);
-	char when[UTC_TEXT_MAX], vkey[NOTE_VKEY_MAX], cosigns_with[NOTE_VKEY_MAX];
+	char when[UTC_TEXT_MAX], vkey[NOTE_VKEY_MAX], cosigner_vkey[NOTE_VKEY_MAX];
 	struct jw w = jw_over(row.json, sizeof row.json, true);
 
 	jw_object(&w, NULL);
-	jw_u64(&w, "commits", s->commits);
-	jw_str(&w, "cosigns_with", peers_vkey(&s->peers, cosigns_with));
+	jw_str(&w, "cosigner_vkey", peers_vkey(&s->peers, cosigner_vkey));
 	jw_str(&w, "directory", s->directory);
-	jw_u64(&w, "failures", s->failures);
+	jw_u64(&w, "disk_write_failures", s->failures);
+	jw_u64(&w, "disk_writes", s->commits);
 	jw_str(&w, "last_checkpoint", s->last_checkpoint ? utc_text(when, s->last_checkpoint) : "");
 	jw_str(&w, "origin", s->key.name);
-	jw_u64(&w, "published", ledger_published(s->log));
+	jw_u64(&w, "published_size", ledger_published(s->log));
 	jw_hex(&w, "root", root.b, sizeof root.b);
 	jw_u64(&w, "size", ledger_size(s->log));
 	jw_str(&w, "vkey", note_key_text(vkey, &s->key));

@@ -393,14 +393,14 @@ unsigned witnesses_show(struct witnesses *w, uint64_t tag)
 		char at[ENDPOINT_TEXT_MAX];
 		jw_object(&j, NULL);
 		jw_str(&j, "witness", p->configured->name);
-		jw_str(&j, "at",
+		jw_str(&j, "via",
 			witness_is_peer(p)   ? p->configured->peer
 			: witness_has_url(p) ? p->configured->url
 					     : endpoint_text(at, &p->configured->at));
 		jw_str(&j, "state", state_of(w, &p->poll));
-		jw_u64(&j, "cosigned", p->poll.cosigned);
+		jw_u64(&j, "cosigned_size", p->poll.cosigned);
 		if (p->poll.time_s > 0)
-			jw_u64(&j, "age_s", (witnesses_now(w) - p->poll.heard) / NS_PER_S);
+			jw_u64(&j, "last_contact_s", (witnesses_now(w) - p->poll.heard) / NS_PER_S);
 		jw_str(&j, "error", p->poll.error);
 		jw_str(&j, "key", p->configured->key);
 		jw_end(&j);

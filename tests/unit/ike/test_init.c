@@ -453,7 +453,7 @@ static void retransmission(void **state)
 				"times\"",
 				seen);
 			assert_non_null(strstr(row, seen == 1 ? "\"reason\":\"\"" : waits));
-			assert_null(strstr(row, "\"heard_s\""));
+			assert_null(strstr(row, "\"last_received_s\""));
 			assert_null(strstr(row, "\"rekey_in_s\""));
 		}
 		puppet_run(&p, 10);
