@@ -29,6 +29,7 @@
 #define LEDGER_PATH_JOURNAL    "journal"
 #define LEDGER_PATH_CHECKPOINT "checkpoint"
 #define LEDGER_PATH_COSIGNED   "cosigned"
+#define LEDGER_PATH_PEERS      "peers"	  /* directory: notes of peers' ledgers that this gateway cosigns */
 #define LEDGER_PATH_ARCHIVED   "archived" /* decimal, LF: entries below were moved to an archive */
 #define LEDGER_PATH_BEFORE     "before"	  /* folders of logs that ended in a recovery */
 

@@ -64,7 +64,8 @@ static void file_check(void *context, const char *path)
 	uint64_t n;
 
 	if (l->w->copy.class != VERIFY_NONE || (!l->w->report->bundle && strncmp(path, "seal/", 5) == 0) ||
-		strncmp(path, "cosigned/", 6) == 0) /* notes of peers' ledgers: not of this log */
+		strncmp(path, LEDGER_PATH_PEERS "/", strlen(LEDGER_PATH_PEERS "/")) ==
+			0) /* not of this log */
 		return;
 	if (!l->w->report->bundle &&
 		strncmp(path, LEDGER_PATH_BEFORE "/", strlen(LEDGER_PATH_BEFORE "/")) == 0) {

@@ -12,7 +12,7 @@ char *peer_witness_path(char ret_path[PEER_WITNESS_PATH_MAX], const char *origin
 	char hex[17];
 
 	sha256(hash, origin, strlen(origin));
-	snprintf(ret_path, PEER_WITNESS_PATH_MAX, "cosigned/%s", hex_from_bytes(hex, hash, 8));
+	snprintf(ret_path, PEER_WITNESS_PATH_MAX, LEDGER_PATH_PEERS "/%s", hex_from_bytes(hex, hash, 8));
 	return ret_path;
 }
 

@@ -1,7 +1,7 @@
 /*
  * This gateway as a witness of its peers' ledgers: what a peer's ledger asks over IKE (ike/peer_message.c) is
  * decided by the same core as in plaingate-witness (witness/witness.h), and what was cosigned last stands
- * durably in the ledger's directory, as cosigned/<16 hex>: the cosigned note.
+ * durably in the ledger's directory, as peers/<16 hex>: the cosigned note.
  *
  * The key follows from the ledger's by HKDF, so there is no other file to keep; it signs nothing but
  * cosignatures. A peer's log is trusted only from that peer. What was cosigned is not entered in our own
@@ -21,7 +21,7 @@
 #define PEER_WITNESS_PEER_BYTES	  64
 #define PEER_WITNESS_ASK_SEEN	  "seen\n"
 #define PEER_WITNESS_SILENT_AFTER 3 /* heartbeats */
-/* "cosigned/", hex, ".fork" */
+/* "peers/", hex, ".fork" */
 #define PEER_WITNESS_PATH_MAX	  32
 
 struct peer_witness_log {
@@ -66,7 +66,7 @@ size_t peer_witness_answer(struct peer_witness *v, const char *peer, const void 
 /* A log of which nothing was cosigned for PEER_WITNESS_SILENT_AFTER heartbeats, once each time; NULL: none. */
 const struct peer_witness_log *peer_witness_silence(struct peer_witness *v, mono_ns now);
 
-/* "cosigned/<16 hex>": where the note of an origin stands. */
+/* "peers/<16 hex>": where the note of an origin stands. */
 char *peer_witness_path(char ret_path[PEER_WITNESS_PATH_MAX], const char *origin);
 
 #endif
