@@ -63,29 +63,33 @@ enum rc ledger_entry_parse(struct ledger_entry *ret_entry, const char *text, siz
 	canonical_char(&c, '}');
 	if (!canonical_end(&c))
 		return err_add(e, RC_MALFORMED,
-			"not an entry in canonical form; it departs from it at byte %zu",
+			"malformed entry: it is not in canonical form from octet %zu on",
 			(size_t)(c.at - text));
 	if (n > LEDGER_ENTRY_MAX || run > UINT32_MAX || entry.n == 0 || (entry.mono_us | entry.n) >> 53)
-		return err_add(e, RC_RANGE, "its length, mono, n or run is out of range");
+		return err_add(e, RC_RANGE,
+			"malformed entry: expected at most %d octets, n from 1 to 2^53 - 1, mono below 2^53, run below 2^32",
+			LEDGER_ENTRY_MAX);
 	entry.run = (uint32_t)run;
 	if (!text_copy(boot_text, sizeof boot_text, &boot) ||
 		!hex_to_bytes(entry.boot, sizeof entry.boot, boot_text) ||
 		!text_copy(entry.source, sizeof entry.source, &source) ||
 		!text_copy(entry.utc, sizeof entry.utc, &utc) || !utc_read(&entry.utc_us, entry.utc))
-		return err_add(e, RC_MALFORMED, "boot, source or utc has not its form");
+		return err_add(e, RC_MALFORMED,
+			"malformed boot, source or utc: expected 32 hex digits, the name of a process, a time like "
+			"2015-12-17T18:00:00.000000Z");
 	for (const char *h = boot_text; *h; h++)
 		if (*h >= 'A' && *h <= 'F')
-			return err_add(e, RC_MALFORMED, "boot is not in lower case");
+			return err_add(e, RC_MALFORMED, "malformed boot: expected hex digits in lower case");
 	entry.body = body.text;
 	entry.body_n = body.n;
 	entry.type = ledger_type_by_name(type.text, type.n);
 	if (entry.type == LEDGER_TYPE_COUNT && ledger_word_good(type.text, type.n)) {
 		*ret_entry = entry;
-		return err_add(e, RC_UNSUPPORTED, "its type '%.*s' is not one that this version knows",
+		return err_add(e, RC_UNSUPPORTED, "the entry's type '%.*s' is unknown to this version",
 			(int)type.n, type.text);
 	}
 	if (entry.type == LEDGER_TYPE_COUNT)
-		return err_add(e, RC_MALFORMED, "no entry type is called '%.*s'",
+		return err_add(e, RC_MALFORMED, "malformed entry: type '%.*s' is unknown",
 			(int)MIN_OF(type.n, (size_t)40), type.text);
 	if (!ledger_type_allowed(entry.type, entry.source))
 		return err_add(e, RC_DENIED, "%s may not write entries of type %s", entry.source,

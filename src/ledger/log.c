@@ -72,8 +72,11 @@ static enum rc note_check(
 	rc = rc ? rc : note_verify(&note, &l->key, e);
 	rc = rc ? rc : checkpoint_parse(ret, note.text, note.text_n, e);
 	if (rc == RC_OK && strcmp(ret->origin, l->key.name) != 0)
-		rc = err_add(e, RC_AUTH, "the checkpoint is of '%s', not of '%s'", ret->origin, l->key.name);
-	return rc == RC_OK ? RC_OK : err_add(e, RC_AUTH, "the checkpoint on the disk is not ours");
+		rc = err_add(e, RC_AUTH, "the checkpoint has the origin '%s', expected '%s'", ret->origin,
+			l->key.name);
+	return rc == RC_OK
+		       ? RC_OK
+		       : err_add(e, RC_AUTH, "the checkpoint on the disk is not signed by this log's key");
 }
 
 /* Ed25519 is deterministic: what was signed before is signed in the same way. */
@@ -102,7 +105,7 @@ static enum rc level_read(struct ledger_log *l, unsigned level, uint64_t size, s
 		return RC_OK;
 	enum rc rc = l->store.read(l->store.context, tile_path(path, level, tile, width), &bytes, &n, e);
 	if (rc == RC_OK && n != width * sizeof(struct merkle_hash))
-		rc = err_add(e, RC_MALFORMED, "%s has %zu bytes, expected %zu", path, n,
+		rc = err_add(e, RC_MALFORMED, "%s has %zu octets, expected %zu", path, n,
 			width * sizeof(struct merkle_hash));
 	void *p = NULL;
 	if (rc == RC_OK && !room_for(&p, &l->level[level].room, TILE_WIDTH, sizeof(struct merkle_hash)))
@@ -139,7 +142,7 @@ static enum rc bundle_read(struct ledger_log *l, uint64_t size, struct err *e)
 		l->bundle_count++;
 	}
 	if (r.bad || l->bundle_count != width)
-		return err_add(e, RC_MALFORMED, "%s holds %zu whole entries, expected %u", path,
+		return err_add(e, RC_MALFORMED, "%s has %zu complete entries, expected %u", path,
 			l->bundle_count, width);
 	return RC_OK;
 }
@@ -153,7 +156,7 @@ static enum rc tiles_read(struct ledger_log *l, struct err *e)
 
 	if (rc == RC_NOT_FOUND)
 		return RC_OK;
-	rc = rc ? err_add(e, rc, "read the checkpoint") : note_check(l, bytes, n, &c, e);
+	rc = rc ? err_add(e, rc, "the checkpoint could not be read") : note_check(l, bytes, n, &c, e);
 	free(bytes);
 	for (unsigned level = 0; rc == RC_OK && level < TILE_LEVELS; level++)
 		rc = level_read(l, level, c.size, e);
@@ -180,8 +183,7 @@ static enum rc tiles_read(struct ledger_log *l, struct err *e)
 	l->published = c.size;
 	struct merkle_hash root = merkle_edge_root(&l->edge);
 	if (l->edge.size != c.size || !merkle_equal(&root, &c.root))
-		return err_add(e, RC_AUTH,
-			"the tiles do not have the root that the checkpoint of size %llu states",
+		return err_add(e, RC_AUTH, "the tiles do not have the root of the checkpoint of size %llu",
 			(unsigned long long)c.size);
 	return RC_OK;
 }
@@ -195,18 +197,19 @@ static enum rc record_apply(struct ledger_log *l, struct journal_record *j, stru
 	if (j->first + j->count <= l->edge.size && j->first < l->published)
 		return RC_OK; /* the tiles have it: the crash came before the journal was emptied */
 	if (j->first != l->edge.size)
-		return err_add(e, RC_AUTH, "the journal goes on at entry %llu, but the log has %llu",
+		return err_add(e, RC_AUTH, "the journal continues at entry %llu, expected %llu",
 			(unsigned long long)j->first, (unsigned long long)l->edge.size);
 	while (bundle_next(&j->entries, &entry, &n)) {
 		if (!entry_commit(l, entry, n))
-			return err_add(e, RC_LIMIT, "no memory");
+			return err_add(e, RC_LIMIT, "out of memory");
 		count++;
 	}
 	enum rc rc = note_check(l, j->note, j->note_n, &c, e);
 	struct merkle_hash root = merkle_edge_root(&l->edge);
 	if (rc == RC_OK && (j->entries.bad || count != j->count || c.size != l->edge.size ||
 				   !merkle_equal(&root, &c.root)))
-		rc = err_add(e, RC_AUTH, "the journal's entries up to %llu are not what its checkpoint signs",
+		rc = err_add(e, RC_AUTH,
+			"the journal's entries up to %llu are not those that its checkpoint signs",
 			(unsigned long long)l->edge.size);
 	memcpy(l->note, j->note, MIN_OF(j->note_n, sizeof l->note));
 	l->note_n = MIN_OF(j->note_n, sizeof l->note);
@@ -223,7 +226,7 @@ static enum rc journal_read(struct ledger_log *l, struct ledger_opened *o, struc
 	if (rc == RC_NOT_FOUND)
 		return l->store.replace(l->store.context, LEDGER_PATH_JOURNAL, "", 0, e);
 	if (rc != RC_OK)
-		return err_add(e, rc, "read the journal");
+		return err_add(e, rc, "the journal could not be read");
 	struct rd r = rd_over(bytes, n);
 	const uint8_t *good = r.at;
 	while ((rc = journal_next(&r, &j)) == RC_OK) {
@@ -240,7 +243,7 @@ static enum rc journal_read(struct ledger_log *l, struct ledger_opened *o, struc
 	 * receipts were given for it. */
 	if (rc != RC_NOT_FOUND && rc != RC_AUTH && rc != RC_LIMIT && journal_goes_on(good, o->torn_bytes))
 		rc = err_add(e, RC_AUTH,
-			"the journal's record at byte %zu is damaged, and whole ones stand behind it",
+			"the journal was altered: the record at octet %zu is damaged, and intact ones follow",
 			l->journal_n);
 	free(bytes);
 	if (rc == RC_AUTH || rc == RC_LIMIT)
@@ -263,10 +266,10 @@ static enum rc vkey_check(struct ledger_log *l, struct err *e)
 	if (rc == RC_NOT_FOUND)
 		rc = l->store.replace(l->store.context, LEDGER_PATH_VKEY, text, text_n, e);
 	else if (rc == RC_OK && (n != text_n || memcmp(bytes, text, n) != 0))
-		rc = err_add(e, RC_AUTH, "%s names another key than the one that was handed over",
-			LEDGER_PATH_VKEY);
+		rc = err_add(
+			e, RC_AUTH, "%s has another key than the one that was handed over", LEDGER_PATH_VKEY);
 	else if (rc != RC_OK)
-		err_add(e, rc, "read '%s'", LEDGER_PATH_VKEY);
+		err_add(e, rc, "'%s' could not be read", LEDGER_PATH_VKEY);
 	free(bytes);
 	return rc;
 }
@@ -279,7 +282,7 @@ enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *stor
 
 	*ret_opened = (struct ledger_opened){ 0 };
 	if (!l)
-		return err_add(e, rc, "no memory for the ledger");
+		return err_add(e, rc, "out of memory");
 	l->store = *store;
 	l->key = *key;
 	memcpy(l->seed, seed, sizeof l->seed);
@@ -290,11 +293,11 @@ enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *stor
 	}
 	rc = rc ? rc : tiles_read(l, e);
 	if (rc == RC_OK && (l->head_n = checkpoint_sign(l, &l->edge, l->head)) == 0)
-		rc = err_add(e, RC_INTERNAL, "sign the published checkpoint again");
+		rc = err_add(e, RC_INTERNAL, "the published checkpoint cannot be signed again");
 	rc = rc ? rc : journal_read(l, ret_opened, e);
 	if (rc != RC_OK) {
 		ledger_close(l);
-		return err_add(e, rc, "open the ledger");
+		return err_add(e, rc, "while opening the ledger");
 	}
 	ret_opened->published = l->published;
 	ret_opened->journaled = l->edge.size - l->published;
@@ -343,7 +346,7 @@ static enum rc head_sign(struct ledger_log *l, char note[NOTE_BYTES_MAX], size_t
 	}
 	*ret_n = checkpoint_sign(l, &edge, note);
 	return *ret_n ? RC_OK
-		      : err_add(e, RC_INTERNAL, "sign the checkpoint of size %llu",
+		      : err_add(e, RC_INTERNAL, "the checkpoint of size %llu cannot be signed",
 				(unsigned long long)edge.size);
 }
 
@@ -376,7 +379,7 @@ static enum rc batch_write(struct ledger_log *l, struct err *e)
 	}
 	if (l->journal_n > JOURNAL_BYTES_MAX)
 		return err_add(e, RC_LIMIT,
-			"the journal has %zu bytes, and its entries cannot be laid out as tiles",
+			"the journal is full (%zu octets), because its entries could not be published as tiles",
 			l->journal_n);
 	enum rc rc = head_sign(l, note, &note_n, e);
 	if (rc != RC_OK)
@@ -385,7 +388,8 @@ static enum rc batch_write(struct ledger_log *l, struct err *e)
 	size_t n =
 		journal_write(&w, l->edge.size, (uint32_t)l->batch_count, l->batch, l->batch_n, note, note_n);
 	if (n == 0)
-		return err_add(e, RC_INTERNAL, "a batch of %zu bytes does not fit a record", l->batch_n);
+		return err_add(e, RC_INTERNAL, "a batch of %zu octets does not fit a record of the journal",
+			l->batch_n);
 	rc = l->store.append(l->store.context, LEDGER_PATH_JOURNAL, l->record, n, e);
 	l->journal_torn = rc != RC_OK;
 	if (rc != RC_OK)
@@ -410,7 +414,7 @@ enum rc ledger_commit(struct ledger_log *l, struct err *e)
 	room = room && room_for(&hashes, &l->level[0].room, l->level[0].n + l->batch_count,
 			       sizeof(struct merkle_hash));
 	l->level[0].hash = hashes;
-	enum rc rc = room ? batch_write(l, e) : err_add(e, RC_LIMIT, "no memory for a batch");
+	enum rc rc = room ? batch_write(l, e) : err_add(e, RC_LIMIT, "out of memory for a batch");
 	if (rc == RC_OK) {
 		struct rd r = rd_over(l->batch, l->batch_n);
 		while (bundle_next(&r, &entry, &n))
@@ -523,7 +527,7 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 			rc = level_write(l, level, e);
 	rc = rc ? rc : l->store.replace(l->store.context, LEDGER_PATH_CHECKPOINT, l->note, l->note_n, e);
 	if (rc != RC_OK)
-		return err_add(e, rc, "publish the ledger's tiles");
+		return err_add(e, rc, "while publishing the ledger's tiles");
 	l->published = l->edge.size;
 	memcpy(l->head, l->note, l->note_n);
 	l->head_n = l->note_n;
@@ -577,7 +581,7 @@ enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, bool 
 	char note[NOTE_BYTES_MAX];
 
 	if (l->published == 0)
-		return err_add(e, RC_RANGE, "no checkpoint is published");
+		return err_add(e, RC_RANGE, "no checkpoint is published yet");
 	if (n > sizeof note - l->head_n)
 		return err_add(e, RC_LIMIT, "the cosignatures do not fit a note");
 	memcpy(note, l->head, l->head_n);

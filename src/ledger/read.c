@@ -105,7 +105,7 @@ static bool text_next(struct reading *g)
 {
 	if (g->rc != RC_OK || !bundle_next(&g->entries, &g->text, &g->text_n)) {
 		if (g->rc == RC_OK && g->entries.bad)
-			g->rc = err_add(g->e, RC_MALFORMED, "the bundle ends within an entry");
+			g->rc = err_add(g->e, RC_MALFORMED, "malformed bundle: it ends within an entry");
 		return false;
 	}
 	g->index++;
@@ -232,7 +232,7 @@ static void bundle_check(struct reading *g)
 		if (tree_holds(g->l, 1, g->bundle, &root))
 			return;
 	}
-	g->rc = err_add(g->e, RC_AUTH, "its entries are not those that the checkpoint signs");
+	g->rc = err_add(g->e, RC_AUTH, "the bundle's entries are not those that the checkpoint signs");
 }
 
 enum rc ledger_replay(const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT_SIZE],
@@ -258,7 +258,7 @@ enum rc ledger_replay(const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT
 		}
 	}
 	if (g.rc != RC_OK)
-		err_add(e, g.rc, "read bundle %llu of this boot again", (unsigned long long)g.bundle);
+		err_add(e, g.rc, "while reading bundle %llu of this boot", (unsigned long long)g.bundle);
 	free(g.bytes);
 	return g.rc;
 }

@@ -235,7 +235,8 @@ enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, str
 	size_t count, i = 0;
 
 	if ((unsigned)type >= LEDGER_TYPE_COUNT)
-		return err_add(e, RC_MALFORMED, "no entry type has number %u", (unsigned)type);
+		return err_add(e, RC_MALFORMED, "entry type %u is unknown, expected less than %u",
+			(unsigned)type, (unsigned)LEDGER_TYPE_COUNT);
 	const struct ledger_field *f = ledger_type_fields(type, &count);
 	canonical_char(&c, '{');
 	while (ledger_body_next(&c, &v)) {
@@ -255,11 +256,10 @@ enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, str
 		return field_missing(type, &f[i], e);
 	canonical_char(&c, '}');
 	if (!canonical_end(&c))
-		return err_add(e, RC_MALFORMED, "entry of type %s: something stands behind its last field",
+		return err_add(e, RC_MALFORMED, "entry of type %s: unexpected data after its last field",
 			ledger_type_name(type));
 	if (newer.text)
-		return err_add(e, RC_UNSUPPORTED,
-			"entry of type %s: it has a field '%.*s', which this version does not know",
+		return err_add(e, RC_UNSUPPORTED, "entry of type %s: field '%.*s' is unknown to this version",
 			ledger_type_name(type), (int)newer.n, newer.text);
 	return RC_OK;
 }

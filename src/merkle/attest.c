@@ -117,10 +117,12 @@ enum rc attest_judge(const char *text, size_t n, const struct checkpoint *of, co
 
 	*ret_verdict = (struct policy_verdict){ 0 };
 	if (!parse(&a, text, n) || a.size != of->size)
-		return err_add(e, RC_MALFORMED, "the cosignatures have not their form");
+		return err_add(e, RC_MALFORMED,
+			"malformed attestation: expected the checkpoint's size and cosignatures by rising key id");
 	size_t note_n = note_write(bytes, sizeof bytes, &a, of, policy);
 	if (note_n == 0)
-		return err_add(e, RC_NOT_FOUND, "not all who cosigned are witnesses of the policy");
+		return err_add(e, RC_NOT_FOUND,
+			"the attestation has a cosignature that is not of a witness of the policy");
 	enum rc rc = note_parse(&note, bytes, note_n, e);
 	rc = rc ? rc : policy_witnesses(policy, &note, ret_verdict, e);
 	if (rc != RC_OK)

@@ -50,17 +50,19 @@ enum rc cosign_verify(const struct note *n, const struct note_key *key, uint64_t
 			memcmp(s->id, key->id, 4) != 0)
 			continue;
 		if (key->type != NOTE_COSIGNATURE_ED25519 || s->bytes_n != TIME_SIZE + ED25519_SIGNATURE_SIZE)
-			return err_add(e, RC_AUTH, "the cosignature of '%s' is none", key->name);
+			return err_add(e, RC_AUTH,
+				"malformed cosignature of '%s': expected a time and an Ed25519 signature",
+				key->name);
 		uint64_t time_s = load_be64(s->bytes);
 		size_t message_n = message_make(message, n->text, n->text_n, time_s);
 		if (message_n == 0 ||
 			!ed25519_verify(key->public_key, message, message_n, s->bytes + TIME_SIZE))
-			return err_add(e, RC_AUTH, "the cosignature of '%s' is wrong", key->name);
+			return err_add(e, RC_AUTH, "the cosignature of '%s' does not verify", key->name);
 		latest = MAX_OF(latest, time_s);
 		found = true;
 	}
 	if (!found)
-		return err_add(e, RC_NOT_FOUND, "no cosignature of '%s'", key->name);
+		return err_add(e, RC_NOT_FOUND, "the note has no cosignature of '%s'", key->name);
 	if (ret_time_s)
 		*ret_time_s = latest;
 	return RC_OK;
@@ -87,12 +89,12 @@ enum rc cosign_secret_parse(struct note_key *ret_key, uint8_t ret_seed[ED25519_S
 	if (n > 0 && text[n - 1] == '\n')
 		n--;
 	if (n < prefix_n || memcmp(text, SECRET_PREFIX, prefix_n) != 0)
-		return err_add(e, RC_MALFORMED, "a witness's key: %s", form);
+		return err_add(e, RC_MALFORMED, "malformed witness key: %s", form);
 	const char *at = text + prefix_n, *end = text + n;
 	const char *first = memchr(at, '+', (size_t)(end - at));
 	const char *second = first ? memchr(first + 1, '+', (size_t)(end - first - 1)) : NULL;
 	if (!second || second - first != 9 || (size_t)(first - at) >= sizeof name)
-		return err_add(e, RC_MALFORMED, "a witness's key: %s", form);
+		return err_add(e, RC_MALFORMED, "malformed witness key: %s", form);
 	memcpy(name, at, (size_t)(first - at));
 	name[first - at] = '\0';
 	memcpy(id, first + 1, 8);
@@ -100,11 +102,12 @@ enum rc cosign_secret_parse(struct note_key *ret_key, uint8_t ret_seed[ED25519_S
 	if (strlen(name) != (size_t)(first - at) ||
 		!base64_to_bytes(blob, sizeof blob, &blob_n, second + 1, (size_t)(end - second - 1)) ||
 		blob_n != sizeof blob || blob[0] != NOTE_COSIGNATURE_ED25519)
-		rc = err_add(e, RC_MALFORMED, "a witness's key: %s", form);
+		rc = err_add(e, RC_MALFORMED, "malformed witness key: %s", form);
 	else if ((rc = key_of_seed(&k, name, blob + 1)) != RC_OK)
-		err_add(e, rc, "a witness's key: its name holds white space or is no name");
+		err_add(e, rc, "malformed witness key: expected a name without white space and '+'");
 	else if (strcmp(hex_from_bytes(canonical_id, k.id, 4), id) != 0)
-		rc = err_add(e, RC_MALFORMED, "the key of '%s': its key id does not belong to its key", name);
+		rc = err_add(e, RC_MALFORMED,
+			"malformed witness key of '%s': the key id does not belong to the key", name);
 	if (rc == RC_OK) {
 		*ret_key = k;
 		memcpy(ret_seed, blob + 1, ED25519_SEED_SIZE);

@@ -43,7 +43,7 @@ enum rc note_key_parse(struct note_key *ret_key, const char *text, size_t n, str
 	size_t blob_n;
 
 	if (!second || !name_good(text, (size_t)(first - text)) || second - first != 9)
-		return err_add(e, RC_MALFORMED, "a verifier key reads name+8 hex digits+base64");
+		return err_add(e, RC_MALFORMED, "malformed verifier key: expected name+8 hex digits+base64");
 	memcpy(name, text, (size_t)(first - text));
 	name[first - text] = '\0';
 	memcpy(id, first + 1, 8);
@@ -51,15 +51,15 @@ enum rc note_key_parse(struct note_key *ret_key, const char *text, size_t n, str
 	if (!hex_to_bytes(id_bytes, 4, id) ||
 		!base64_to_bytes(blob, sizeof blob, &blob_n, second + 1, n - (size_t)(second + 1 - text)) ||
 		blob_n != sizeof blob || (blob[0] != NOTE_ED25519 && blob[0] != NOTE_COSIGNATURE_ED25519))
-		return err_add(
-			e, RC_MALFORMED, "verifier key of '%s': not 33 bytes of base64 of type 1 or 4", name);
+		return err_add(e, RC_MALFORMED,
+			"malformed verifier key of '%s': expected base64 of 33 octets, type 1 or 4", name);
 	struct note_key k;
 	char canonical_id[9];
 	enum rc rc = note_key_make(&k, name, (enum note_key_type)blob[0], blob + 1);
 	if (rc != RC_OK || memcmp(k.id, id_bytes, 4) != 0 ||
 		strcmp(hex_from_bytes(canonical_id, k.id, 4), id) != 0)
-		return err_add(
-			e, RC_MALFORMED, "verifier key of '%s': its key id does not belong to its key", name);
+		return err_add(e, RC_MALFORMED,
+			"malformed verifier key of '%s': the key id does not belong to the key", name);
 	*ret_key = k;
 	return RC_OK;
 }
@@ -79,16 +79,18 @@ char *note_key_text(char *ret_text, const struct note_key *k)
 static enum rc signature_parse(struct note_signature *s, const char *line, size_t n, struct err *e)
 {
 	if (n < sizeof NOTE_DASH - 1 || memcmp(line, NOTE_DASH, sizeof NOTE_DASH - 1) != 0)
-		return err_add(e, RC_MALFORMED, "a signature line must begin with U+2014 and a space");
+		return err_add(
+			e, RC_MALFORMED, "malformed signature line: expected U+2014 and a space first");
 	const char *name = line + (sizeof NOTE_DASH - 1), *end = line + n;
 	const char *space = memchr(name, ' ', (size_t)(end - name));
 	uint8_t blob[NOTE_BYTES_MAX / 4 * 3];
 	size_t blob_n;
 
 	if (!space || !name_good(name, (size_t)(space - name)))
-		return err_add(e, RC_MALFORMED, "a signature line must read name, space, base64");
+		return err_add(e, RC_MALFORMED, "malformed signature line: expected name, space, base64");
 	if (!base64_to_bytes(blob, sizeof blob, &blob_n, space + 1, (size_t)(end - space - 1)) || blob_n < 5)
-		return err_add(e, RC_MALFORMED, "a signature is not base64 of a key id and a signature");
+		return err_add(e, RC_MALFORMED,
+			"malformed signature line: expected base64 of a key id and a signature");
 	s->name = name;
 	s->name_n = (size_t)(space - name);
 	memcpy(s->id, blob, 4);
@@ -103,27 +105,29 @@ static enum rc parse_up_to(size_t max, struct note *ret_note, const void *bytes,
 	struct note note = { .text = b };
 
 	if (n > max)
-		return err_add(e, RC_LIMIT, "the note has %zu bytes, at most %zu are read", n, max);
+		return err_add(e, RC_LIMIT, "the note is too long: %zu octets, at most %zu are read", n, max);
 	for (size_t i = 0, len; i < n; i += len) {
 		len = utf8_length((const unsigned char *)b + i, n - i);
 		if (len == 0)
-			return err_add(e, RC_MALFORMED, "the note is no UTF-8 at byte %zu", i);
+			return err_add(e, RC_MALFORMED, "malformed note: it is not UTF-8 at octet %zu", i);
 		if ((unsigned char)b[i] < 0x20 && b[i] != '\n')
-			return err_add(e, RC_MALFORMED, "the note has a control byte at %zu", i);
+			return err_add(e, RC_MALFORMED,
+				"malformed note: it has a control character at octet %zu", i);
 		if (b[i] == '\n' && i + 1 < n && b[i + 1] == '\n')
 			split = b + i + 1; /* the last empty line */
 	}
 	if (!split || split + 1 >= b + n || b[n - 1] != '\n')
-		return err_add(e, RC_MALFORMED, "the note has no empty line with signature lines behind it");
+		return err_add(e, RC_MALFORMED,
+			"malformed note: expected an empty line, followed by signature lines");
 	note.text_n = (size_t)(split - b);
 	if (note.text_n > NOTE_BYTES_MAX)
-		return err_add(e, RC_LIMIT, "the note's text has %zu bytes, at most %d are read", note.text_n,
-			NOTE_BYTES_MAX);
+		return err_add(e, RC_LIMIT, "the note's text is too long: %zu octets, at most %d are read",
+			note.text_n, NOTE_BYTES_MAX);
 	for (const char *line = split + 1; line < b + n;) {
 		const char *lf = memchr(line, '\n', (size_t)(b + n - line));
 		if (note.signatures_n == NOTE_SIGNATURES_MAX)
-			return err_add(
-				e, RC_LIMIT, "the note has more than %d signatures", NOTE_SIGNATURES_MAX);
+			return err_add(e, RC_LIMIT, "the note has too many signatures, at most %d are read",
+				NOTE_SIGNATURES_MAX);
 		enum rc rc =
 			signature_parse(&note.signature[note.signatures_n++], line, (size_t)(lf - line), e);
 		if (rc != RC_OK)
@@ -156,10 +160,10 @@ enum rc note_verify(const struct note *n, const struct note_key *key, struct err
 		/* A cosignature signs a time as well as the text: its bytes are no signature of the note. */
 		if (key->type != NOTE_ED25519 || s->bytes_n != ED25519_SIGNATURE_SIZE ||
 			!ed25519_verify(key->public_key, n->text, n->text_n, s->bytes))
-			return err_add(e, RC_AUTH, "the signature of '%s' is wrong", key->name);
+			return err_add(e, RC_AUTH, "the signature of '%s' does not verify", key->name);
 		found = true;
 	}
-	return found ? RC_OK : err_add(e, RC_NOT_FOUND, "no signature of '%s'", key->name);
+	return found ? RC_OK : err_add(e, RC_NOT_FOUND, "the note has no signature of '%s'", key->name);
 }
 
 size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, const struct note_key *key,
@@ -188,15 +192,17 @@ static enum rc checkpoint_head(
 	size_t line_n;
 
 	if (!line_take(&at, end, &line, &line_n) || line_n == 0)
-		return err_add(e, RC_MALFORMED, "checkpoint, line 1: expected the log's origin");
+		return err_add(e, RC_MALFORMED, "malformed checkpoint: line 1: expected the log's origin");
 	if (line_n >= NOTE_NAME_MAX || memchr(line, '\0', line_n))
-		return err_add(e, RC_LIMIT, "checkpoint, line 1: an origin of %zu bytes, at most %d are read",
+		return err_add(e, RC_LIMIT,
+			"malformed checkpoint: line 1: the origin has %zu octets, at most %d are read",
 			line_n, NOTE_NAME_MAX - 1);
 	memcpy(c.origin, line, line_n);
 	if (!line_take(&at, end, &line, &line_n) || !line_decimal(line, line_n, &c.size))
-		return err_add(e, RC_MALFORMED, "checkpoint, line 2: expected the size in decimal");
+		return err_add(e, RC_MALFORMED, "malformed checkpoint: line 2: expected the size in decimal");
 	if (!line_take(&at, end, &line, &line_n) || !line_hash(line, line_n, &c.root))
-		return err_add(e, RC_MALFORMED, "checkpoint, line 3: expected the root, 32 bytes in base64");
+		return err_add(e, RC_MALFORMED,
+			"malformed checkpoint: line 3: expected the root, 32 octets in base64");
 	*ret_checkpoint = c;
 	*ret_rest = at;
 	return RC_OK;
@@ -211,8 +217,8 @@ enum rc checkpoint_parse(struct checkpoint *ret_checkpoint, const char *text, si
 	if (rc != RC_OK)
 		return rc;
 	if (rest != text + n)
-		return err_add(
-			e, RC_MALFORMED, "checkpoint: extension lines are not accepted from our own ledgers");
+		return err_add(e, RC_MALFORMED,
+			"malformed checkpoint: extension lines are not accepted in a ledger of Plaingate");
 	*ret_checkpoint = c;
 	return RC_OK;
 }
@@ -229,8 +235,7 @@ enum rc checkpoint_parse_foreign(struct checkpoint *ret_checkpoint, const char *
 	while (at != text + n)
 		if (!line_take(&at, text + n, &line, &line_n) || line_n == 0)
 			return err_add(e, RC_MALFORMED,
-				"checkpoint: expected extension lines that are not empty and end in a line "
-				"feed");
+				"malformed checkpoint: expected extension lines that are not empty and end in a line feed");
 	*ret_checkpoint = c;
 	return RC_OK;
 }

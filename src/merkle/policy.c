@@ -138,7 +138,7 @@ static enum rc read_url(struct reader *r, char ret_url[POLICY_URL_MAX])
 	struct word url = next(r), more = next(r);
 
 	if (!keep(ret_url, POLICY_URL_MAX, url))
-		return wrong(r, RC_LIMIT, url, "a URL of less than 256 bytes");
+		return wrong(r, RC_LIMIT, url, "a URL of less than 256 octets");
 	return more.n == 0 ? RC_OK : wrong(r, RC_MALFORMED, more, "the end of the line");
 }
 
@@ -150,9 +150,9 @@ static enum rc read_new_name(struct reader *r, char ret_name[NOTE_NAME_MAX])
 	if (w.n == 0 || is(w, "none"))
 		return wrong(r, RC_MALFORMED, w, "a name other than 'none'");
 	if (!keep(ret_name, NOTE_NAME_MAX, w))
-		return wrong(r, RC_LIMIT, w, "a name of less than 128 bytes");
+		return wrong(r, RC_LIMIT, w, "a name of less than 128 octets");
 	if (find(r->p, w).kind != POLICY_NONE)
-		return wrong(r, RC_EXISTS, w, "a name that no line before defines");
+		return wrong(r, RC_EXISTS, w, "a name that is not defined yet");
 	return RC_OK;
 }
 
@@ -162,15 +162,16 @@ static enum rc read_log(struct reader *r)
 	struct policy_log *l = &p->log[p->logs_n];
 
 	if (p->logs_n == POLICY_LOGS_MAX)
-		return err_add(r->e, RC_LIMIT, "line %zu: more than %d logs", r->line, POLICY_LOGS_MAX);
+		return err_add(
+			r->e, RC_LIMIT, "line %zu: too many logs, at most %d", r->line, POLICY_LOGS_MAX);
 	enum rc rc = read_key(r, &l->key, NOTE_ED25519);
 	if (rc == RC_OK)
 		rc = read_url(r, l->url);
 	for (size_t i = 0; rc == RC_OK && i < p->logs_n; i++)
 		if (memcmp(p->log[i].key.public_key, l->key.public_key, sizeof l->key.public_key) == 0)
 			rc = err_add(r->e, RC_EXISTS,
-				"line %zu: found the public key of log '%s' again, expected another; another "
-				"name of this key belongs in a file of its own",
+				"line %zu: the public key is already used by log '%s'; put another name of "
+				"this key into another file",
 				r->line, p->log[i].key.name);
 	if (rc == RC_OK)
 		p->logs_n++;
@@ -183,8 +184,8 @@ static enum rc read_witness(struct reader *r)
 	struct policy_witness *w = &p->witness[p->witnesses_n];
 
 	if (p->witnesses_n == POLICY_WITNESSES_MAX)
-		return err_add(
-			r->e, RC_LIMIT, "line %zu: more than %d witnesses", r->line, POLICY_WITNESSES_MAX);
+		return err_add(r->e, RC_LIMIT, "line %zu: too many witnesses, at most %d", r->line,
+			POLICY_WITNESSES_MAX);
 	enum rc rc = read_new_name(r, w->name);
 	if (rc == RC_OK)
 		rc = read_witness_key(r, w);
@@ -193,8 +194,8 @@ static enum rc read_witness(struct reader *r)
 	for (size_t i = 0; rc == RC_OK && i < p->witnesses_n; i++)
 		if (memcmp(p->witness[i].key.public_key, w->key.public_key, sizeof w->key.public_key) == 0)
 			rc = err_add(r->e, RC_EXISTS,
-				"line %zu: found the public key of witness '%s' again, expected another",
-				r->line, p->witness[i].name);
+				"line %zu: the public key is already used by witness '%s'", r->line,
+				p->witness[i].name);
 	if (rc == RC_OK)
 		p->witnesses_n++;
 	return rc;
@@ -218,11 +219,11 @@ static enum rc read_member(struct reader *r, struct policy_group *g, struct word
 	struct policy_ref ref = find(r->p, w);
 
 	if (ref.kind == POLICY_NONE)
-		return wrong(r, RC_NOT_FOUND, w, "a witness or a group that a line before defines");
+		return wrong(r, RC_NOT_FOUND, w, "a witness or a group that is defined before this line");
 	bool *listed =
 		ref.kind == POLICY_WITNESS ? &r->witness_listed[ref.index] : &r->group_listed[ref.index];
 	if (*listed)
-		return wrong(r, RC_EXISTS, w, "a name that is in no group yet");
+		return wrong(r, RC_EXISTS, w, "a name that is not in a group yet");
 	*listed = true;
 	g->member[g->members_n++] = ref; /* each name once, so there is room for all */
 	return RC_OK;
@@ -235,7 +236,8 @@ static enum rc read_group(struct reader *r)
 	size_t k = 0;
 
 	if (p->groups_n == POLICY_GROUPS_MAX)
-		return err_add(r->e, RC_LIMIT, "line %zu: more than %d groups", r->line, POLICY_GROUPS_MAX);
+		return err_add(
+			r->e, RC_LIMIT, "line %zu: too many groups, at most %d", r->line, POLICY_GROUPS_MAX);
 	enum rc rc = read_new_name(r, g->name);
 	if (rc != RC_OK)
 		return rc;
@@ -249,7 +251,7 @@ static enum rc read_group(struct reader *r)
 	if (g->members_n == 0)
 		return wrong(r, RC_MALFORMED, member, "at least one member");
 	if (k > g->members_n)
-		return wrong(r, RC_RANGE, rule, "a number up to that of the members");
+		return wrong(r, RC_RANGE, rule, "at most the number of members");
 	g->threshold = is(rule, "all") ? g->members_n : is(rule, "any") ? 1 : (uint8_t)k;
 	p->groups_n++; /* only now: a group is no member of itself */
 	return RC_OK;
@@ -268,8 +270,8 @@ static enum rc read_quorum(struct reader *r)
 		return wrong(r, RC_MALFORMED, more, "the end of the line");
 	r->p->quorum = find(r->p, w);
 	if (r->p->quorum.kind == POLICY_NONE && !is(w, "none"))
-		return wrong(
-			r, RC_NOT_FOUND, w, "'none', or a witness or a group that a line before defines");
+		return wrong(r, RC_NOT_FOUND, w,
+			"'none', or a witness or a group that is defined before this line");
 	r->quorum_seen = true;
 	return RC_OK;
 }
@@ -302,8 +304,8 @@ enum rc policy_parse(struct policy *ret_policy, const char *text, size_t n, stru
 
 	memset(ret_policy, 0, sizeof *ret_policy);
 	if (n > POLICY_BYTES_MAX)
-		return err_add(
-			e, RC_LIMIT, "the policy has %zu bytes, at most %d are read", n, POLICY_BYTES_MAX);
+		return err_add(e, RC_LIMIT, "the policy is too long: %zu octets, at most %d are read", n,
+			POLICY_BYTES_MAX);
 	while (at < end) {
 		const char *lf = memchr(at, '\n', (size_t)(end - at));
 		r.line++;
@@ -314,7 +316,7 @@ enum rc policy_parse(struct policy *ret_policy, const char *text, size_t n, stru
 		for (const char *c = at; c < lf; c++)
 			if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
 				return err_add(e, RC_MALFORMED,
-					"line %zu: found the control octet %02x, expected text", r.line,
+					"line %zu: found the control character %02x, expected text", r.line,
 					(unsigned char)*c);
 		r.rest = (struct word){ at, (size_t)(lf - at) };
 		enum rc rc = read_line(&r);
@@ -414,7 +416,8 @@ static enum rc judge_logs(
 			continue;
 		enum rc rc = note_verify(note, &p->log[i].key, NULL);
 		if (rc == RC_AUTH)
-			return err_add(e, RC_AUTH, "the signature of log '%s' is wrong", p->log[i].key.name);
+			return err_add(
+				e, RC_AUTH, "the signature of log '%s' does not verify", p->log[i].key.name);
 		if (rc == RC_OK && !v->log_signed) {
 			v->log_signed = true;
 			v->log = i;
@@ -431,8 +434,8 @@ static enum rc judge_witnesses(const struct policy *p, const struct note *note, 
 			continue;
 		enum rc rc = cosign_verify(note, &p->witness[i].key, &v->time_s[i], NULL);
 		if (rc == RC_AUTH)
-			return err_add(
-				e, RC_AUTH, "the cosignature of witness '%s' is wrong", p->witness[i].name);
+			return err_add(e, RC_AUTH, "the cosignature of witness '%s' does not verify",
+				p->witness[i].name);
 		if (rc == RC_OK)
 			*(v->time_s[i] > now_s ? &v->future_mask : &v->signed_mask) |= 1ull << i;
 	}
@@ -514,11 +517,11 @@ enum rc policy_evaluate_at(const struct policy *p, const struct note *note, uint
 	if (rc != RC_OK)
 		return rc;
 	if (p->logs_n > 0 && !ret_verdict->log_signed)
-		return err_add(e, RC_AUTH, "no log of the policy signed the checkpoint");
+		return err_add(e, RC_AUTH, "the checkpoint is not signed by a log of the policy");
 	if (!ret_verdict->quorum)
 		return err_add(e, RC_AUTH,
-			"%d of the policy's %zu witnesses cosigned, which is no quorum ('%s')",
-			__builtin_popcountll(ret_verdict->signed_mask), p->witnesses_n,
-			name_of(p, p->quorum));
+			"the quorum '%s' is not reached: %d of the policy's %zu witnesses cosigned",
+			name_of(p, p->quorum), __builtin_popcountll(ret_verdict->signed_mask),
+			p->witnesses_n);
 	return RC_OK;
 }

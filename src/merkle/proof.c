@@ -25,7 +25,7 @@ enum rc tlog_proof_parse(struct tlog_proof *ret_proof, const void *bytes, size_t
 
 	memset(ret_proof, 0, sizeof *ret_proof);
 	if (n > TLOG_PROOF_BYTES_MAX)
-		return err_add(e, RC_LIMIT, "the proof has %zu bytes, at most %zu are read", n,
+		return err_add(e, RC_LIMIT, "the proof is too long: %zu octets, at most %zu are read", n,
 			(size_t)TLOG_PROOF_BYTES_MAX);
 	if (!line_take(&at, end, &line, &line_n) || line_n != strlen(HEADER) || !begins(line, line_n, HEADER))
 		return wrong(e, number, line, line_n, "'" HEADER "'");
@@ -36,7 +36,7 @@ enum rc tlog_proof_parse(struct tlog_proof *ret_proof, const void *bytes, size_t
 		if (!base64_to_bytes(ret_proof->extra, sizeof ret_proof->extra, &ret_proof->extra_n,
 			    line + strlen(extra), line_n - strlen(extra)) ||
 			ret_proof->extra_n == 0)
-			return wrong(e, number, line, line_n, "'extra' and 1 to 4096 bytes in base64");
+			return wrong(e, number, line, line_n, "'extra' and 1 to 4096 octets in base64");
 		number++;
 		if (!line_take(&at, end, &line, &line_n))
 			return wrong(e, number, at, 0, "an index line");
@@ -51,12 +51,13 @@ enum rc tlog_proof_parse(struct tlog_proof *ret_proof, const void *bytes, size_t
 			return RC_OK;
 		}
 		if (ret_proof->path.n == MERKLE_PROOF_MAX)
-			return err_add(
-				e, RC_LIMIT, "line %zu: more than %d hashes", number, MERKLE_PROOF_MAX);
+			return err_add(e, RC_LIMIT, "line %zu: too many hashes, at most %d", number,
+				MERKLE_PROOF_MAX);
 		if (!line_hash(line, line_n, &ret_proof->path.hash[ret_proof->path.n++]))
-			return wrong(e, number, line, line_n, "a hash, 32 bytes in base64, or an empty line");
+			return wrong(
+				e, number, line, line_n, "a hash, 32 octets in base64, or an empty line");
 	}
-	return wrong(e, number, at, (size_t)(end - at), "an empty line and the checkpoint behind it");
+	return wrong(e, number, at, (size_t)(end - at), "an empty line, followed by the checkpoint");
 }
 
 size_t tlog_proof_text(const struct tlog_proof *p, char *ret_text, size_t max)
@@ -99,15 +100,16 @@ enum rc tlog_proof_check(const struct tlog_proof *p, const struct merkle_hash *l
 	if (rc != RC_OK)
 		return rc;
 	if (!ret_verdict->policy.log_signed)
-		return err_add(e, RC_AUTH, "the policy names no log, so nobody answers for this checkpoint");
+		return err_add(e, RC_AUTH,
+			"the policy has no log, so the checkpoint's signature cannot be verified");
 	rc = merkle_check_inclusion(
 		&p->path, p->index, ret_verdict->checkpoint.size, leaf, &ret_verdict->checkpoint.root);
 	if (rc == RC_RANGE)
-		return err_add(e, rc, "index %llu is not below the checkpoint's size, %llu",
+		return err_add(e, rc, "index %llu is out of range: the checkpoint has %llu entries",
 			(unsigned long long)p->index, (unsigned long long)ret_verdict->checkpoint.size);
 	if (rc != RC_OK)
 		return err_add(e, rc,
-			"the hashes do not lead from this entry at index %llu to the checkpoint's root",
+			"the inclusion proof of index %llu does not lead to the checkpoint's root",
 			(unsigned long long)p->index);
 	return RC_OK;
 }

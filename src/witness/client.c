@@ -45,7 +45,7 @@ static enum rc cosignature_read(struct witness_reply *r, const struct note_key *
 	enum rc rc = note_parse(&note, bytes, sent->text_n + 1 + body_n, e);
 	/* An empty line in the answer would move the end of the text: then it is another note. */
 	if (rc == RC_OK && note.text_n != sent->text_n)
-		rc = err_add(e, RC_MALFORMED, "the witness's answer is not made of signature lines");
+		rc = err_add(e, RC_MALFORMED, "malformed answer of the witness: expected signature lines");
 	if (rc == RC_OK)
 		rc = cosign_verify(&note, witness, &r->time_s, e);
 	if (rc != RC_OK)
@@ -76,25 +76,25 @@ static enum witness_outcome conflict_read(struct witness_reply *r, const struct 
 			err_add(e, RC_DENIED, "the witness has cosigned another root for this size");
 			return WITNESS_OUTCOME_DISAGREES;
 		}
-		err_add(e, RC_MALFORMED, "the witness answered 409 without the size that it has");
+		err_add(e, RC_MALFORMED, "malformed answer of the witness: 409 without the size that it has");
 		return WITNESS_OUTCOME_BROKEN;
 	}
 	if (r->size > sent->size) {
 		err_add(e, RC_DENIED,
-			"the witness says that it has cosigned %llu entries of this log, which has %llu",
+			"the witness claims to have cosigned %llu entries of this log, which has %llu",
 			(unsigned long long)r->size, (unsigned long long)sent->size);
 		return WITNESS_OUTCOME_AHEAD;
 	}
 	if (r->size != old) {
-		err_add(e, RC_AGAIN, "the witness has %llu entries, not %llu", (unsigned long long)r->size,
-			(unsigned long long)old);
+		err_add(e, RC_AGAIN, "the witness has %llu entries of this log, the request assumed %llu",
+			(unsigned long long)r->size, (unsigned long long)old);
 		return WITNESS_OUTCOME_RETRY;
 	}
 	if (same_size) {
 		err_add(e, RC_DENIED, "the witness has cosigned another root for this size");
 		return WITNESS_OUTCOME_DISAGREES;
 	}
-	err_add(e, RC_MALFORMED, "the witness answered 409 with the size that was asked for");
+	err_add(e, RC_MALFORMED, "malformed answer of the witness: 409 with the old size of the request");
 	return WITNESS_OUTCOME_BROKEN;
 }
 
@@ -108,18 +108,17 @@ static enum witness_outcome refusal_read(int status, struct err *e)
 		err_add(e, RC_AUTH, "the witness does not accept the log's signature");
 		return WITNESS_OUTCOME_REFUSED;
 	case WITNESS_INCONSISTENT:
-		err_add(e, RC_DENIED, "the witness has seen a tree that this one does not continue");
+		err_add(e, RC_DENIED, "the witness has cosigned a tree that this log does not continue");
 		return WITNESS_OUTCOME_DISAGREES;
 	default:
 		break;
 	}
 	if (status == 429 || (status >= 500 && status <= 599)) {
-		err_add(e, RC_AGAIN, "the witness answered %d", status);
+		err_add(e, RC_AGAIN, "the witness is busy (status %d)", status);
 		return WITNESS_OUTCOME_BUSY;
 	}
-	err_add(e, RC_MALFORMED, "the witness answered %d%s", status,
-		status >= 300 && status <= 399 ? ", a redirect: that is not followed, its URL has changed"
-					       : "");
+	err_add(e, RC_MALFORMED, "the witness refused the request (status %d)%s", status,
+		status >= 300 && status <= 399 ? ": redirects are not followed; correct its URL" : "");
 	return WITNESS_OUTCOME_BROKEN;
 }
 
@@ -135,7 +134,7 @@ void witness_reply_read(struct witness_reply *ret_reply, const struct note_key *
 		rc = checkpoint_parse_foreign(&checkpoint, sent.text, sent.text_n, NULL);
 	ret_reply->outcome = WITNESS_OUTCOME_BROKEN;
 	if (rc != RC_OK) {
-		err_add(e, rc, "what was sent to the witness is no checkpoint");
+		err_add(e, rc, "the request to the witness had no valid checkpoint");
 		return;
 	}
 	if (status == WITNESS_CONFLICT) {
@@ -165,7 +164,7 @@ enum rc witness_seen_parse(struct checkpoint *ret_checkpoint, uint64_t *ret_time
 	if (rc == RC_OK)
 		rc = checkpoint_parse_foreign(&c, n.text, n.text_n, e);
 	if (rc == RC_OK && strcmp(c.origin, log->name) != 0)
-		rc = err_add(e, RC_AUTH, "the note is of '%s', not of '%s'", c.origin, log->name);
+		rc = err_add(e, RC_AUTH, "the note has the origin '%s', expected '%s'", c.origin, log->name);
 	if (rc == RC_OK)
 		rc = note_verify(&n, log, e);
 	if (rc == RC_OK)

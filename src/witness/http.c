@@ -53,7 +53,7 @@ static enum rc status_read(struct http_answer *a, struct err *e)
 	for (int i = 9; form && i < 12; i++)
 		form = l[i] >= '0' && l[i] <= '9';
 	if (!form || l[9] == '0' || (l[12] != ' ' && l[12] != '\0'))
-		return err_add(e, RC_MALFORMED, "an answer that does not begin as HTTP/1.1 does");
+		return err_add(e, RC_MALFORMED, "malformed HTTP answer: expected a status line of HTTP/1.1");
 	a->status = (l[9] - '0') * 100 + (l[10] - '0') * 10 + (l[11] - '0');
 	a->keeps_open = l[7] == '1';
 	a->state = HEADERS;
@@ -81,12 +81,13 @@ static enum rc length_read(struct http_answer *a, const char *value, struct err 
 
 	for (size_t i = 0; i < n; i++) {
 		if (value[i] < '0' || value[i] > '9' || n > 15)
-			return err_add(e, RC_MALFORMED, "an answer whose length is no number");
+			return err_add(e, RC_MALFORMED,
+				"malformed HTTP answer: expected one decimal Content-Length");
 		v = v * 10 + (uint64_t)(value[i] - '0');
 	}
 	/* Two lengths, or none: where the answer ends would be a matter of taste. */
 	if (n == 0 || (a->has_length && v != a->left))
-		return err_add(e, RC_MALFORMED, "an answer whose length is no number");
+		return err_add(e, RC_MALFORMED, "malformed HTTP answer: expected one decimal Content-Length");
 	a->has_length = true;
 	a->left = v;
 	return RC_OK;
@@ -159,17 +160,20 @@ static enum rc header_read(struct http_answer *a, struct err *e)
 	char *value;
 
 	if (a->line[0] == ' ' || a->line[0] == '\t' || a->line[0] == ':' || !strchr(a->line, ':'))
-		return err_add(e, RC_MALFORMED, "an answer with a line that is no header");
+		return err_add(e, RC_MALFORMED, "malformed HTTP answer: expected a header line");
 	if ((value = header_value(a->line, "Content-Length")))
 		return length_read(a, value, e);
 	if ((value = header_value(a->line, "Transfer-Encoding"))) {
 		if (a->chunked || strcasecmp(value, "chunked") != 0)
-			return err_add(
-				e, RC_UNSUPPORTED, "an answer in the transfer encoding '%.60s'", value);
+			return err_add(e, RC_UNSUPPORTED,
+				"the HTTP answer has the unsupported transfer encoding '%.60s', expected chunked",
+				value);
 		a->chunked = true;
 	} else if ((value = header_value(a->line, "Content-Encoding"))) {
 		if (strcasecmp(value, "identity") != 0)
-			return err_add(e, RC_UNSUPPORTED, "an answer in the content encoding '%.60s'", value);
+			return err_add(e, RC_UNSUPPORTED,
+				"the HTTP answer has the unsupported content encoding '%.60s', expected identity",
+				value);
 	} else if ((value = header_value(a->line, "Connection"))) {
 		if (strcasestr(value, "close")) /* one of a list, perhaps */
 			a->keeps_open = false;
@@ -186,7 +190,8 @@ static enum rc headers_end(struct http_answer *a, struct err *e)
 {
 	if (a->status < 200) { /* interim: the answer is still to come */
 		if (a->status == 101)
-			return err_add(e, RC_UNSUPPORTED, "an answer that changes the protocol");
+			return err_add(e, RC_UNSUPPORTED,
+				"the HTTP answer switches protocols, which is not supported");
 		size_t head_n = a->head_n; /* the limit is one for all of them */
 		http_answer_begin(a);
 		a->head_n = head_n;
@@ -194,9 +199,9 @@ static enum rc headers_end(struct http_answer *a, struct err *e)
 	}
 	retry_reckon(a);
 	if (a->chunked && a->has_length)
-		return err_add(e, RC_MALFORMED, "an answer with both a length and chunks");
+		return err_add(e, RC_MALFORMED, "malformed HTTP answer: both Content-Length and chunks");
 	if (a->has_length && a->left > HTTP_BODY_MAX)
-		return err_add(e, RC_LIMIT, "an answer of more than %d bytes", HTTP_BODY_MAX);
+		return err_add(e, RC_LIMIT, "the HTTP answer is too long, at most %d octets", HTTP_BODY_MAX);
 	if (a->status == 204 || a->status == 304)
 		a->state = WHOLE;
 	else if (a->chunked)
@@ -220,13 +225,14 @@ static enum rc chunk_size_read(struct http_answer *a, struct err *e)
 				 : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
 							: 16;
 		if (digit == 16 || n > 8)
-			return err_add(e, RC_MALFORMED, "an answer with a chunk of no size");
+			return err_add(
+				e, RC_MALFORMED, "malformed HTTP answer: expected the size of a chunk");
 		v = v << 4 | digit;
 	}
 	if (n == 0)
-		return err_add(e, RC_MALFORMED, "an answer with a chunk of no size");
+		return err_add(e, RC_MALFORMED, "malformed HTTP answer: expected the size of a chunk");
 	if (v > HTTP_BODY_MAX - a->body_n)
-		return err_add(e, RC_LIMIT, "an answer of more than %d bytes", HTTP_BODY_MAX);
+		return err_add(e, RC_LIMIT, "the HTTP answer is too long, at most %d octets", HTTP_BODY_MAX);
 	a->left = v;
 	a->state = v > 0 ? CHUNK_DATA : TRAILERS;
 	return RC_OK;
@@ -244,7 +250,9 @@ static enum rc line_read(struct http_answer *a, struct err *e)
 		return chunk_size_read(a, e);
 	case CHUNK_END:
 		a->state = CHUNK_SIZE;
-		return a->line_n == 0 ? RC_OK : err_add(e, RC_MALFORMED, "an answer with a chunk too long");
+		return a->line_n == 0 ? RC_OK
+				      : err_add(e, RC_MALFORMED,
+						"malformed HTTP answer: a chunk is longer than its size");
 	default: /* trailers: passed over */
 		if (a->line_n == 0)
 			a->state = WHOLE;
@@ -265,13 +273,15 @@ static enum rc line_octet(struct http_answer *a, char c, struct err *e)
 	bool cr = a->line_n > 0 && a->line[a->line_n - 1] == '\r';
 
 	if (++a->head_n > HTTP_HEAD_MAX + (a->chunked ? HTTP_BODY_MAX : 0))
-		return err_add(e, RC_LIMIT, "an answer with headers of more than %d bytes", HTTP_HEAD_MAX);
+		return err_add(e, RC_LIMIT, "the HTTP answer's headers are too long, at most %d octets",
+			HTTP_HEAD_MAX);
 	if (c == '\0' || (cr && c != '\n') || (c == '\n' && !cr))
 		return err_add(
-			e, RC_MALFORMED, "an answer with an octet in its headers that cannot be there");
+			e, RC_MALFORMED, "malformed HTTP answer: invalid control character in a header");
 	if (c != '\n') {
 		if (a->line_n == sizeof a->line - 1)
-			return err_add(e, RC_LIMIT, "an answer with a header of more than %zu bytes",
+			return err_add(e, RC_LIMIT,
+				"a header of the HTTP answer is too long, at most %zu octets",
 				sizeof a->line);
 		a->line[a->line_n++] = c;
 		return RC_OK;
@@ -297,7 +307,8 @@ enum rc http_answer_feed(struct http_answer *a, const void *bytes, size_t n, siz
 		if (a->state != BODY_TO_END)
 			part = MIN_OF(part, a->left);
 		if (part == 0) {
-			rc = err_add(e, RC_LIMIT, "an answer of more than %d bytes", HTTP_BODY_MAX);
+			rc = err_add(
+				e, RC_LIMIT, "the HTTP answer is too long, at most %d octets", HTTP_BODY_MAX);
 			break;
 		}
 		memcpy(a->body + a->body_n, b + at, part);
@@ -317,5 +328,5 @@ enum rc http_answer_end(struct http_answer *a, struct err *e)
 		a->keeps_open = false;
 		return RC_OK;
 	}
-	return err_add(e, RC_TRUNCATED, "the connection ended before the answer did");
+	return err_add(e, RC_TRUNCATED, "the connection ended before the answer was complete");
 }

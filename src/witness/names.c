@@ -52,16 +52,16 @@ enum rc names_answer(struct ip_addr ret_addrs[NAMES_EACH_MAX], size_t *ret_n, co
 
 	*ret_n = 0;
 	if (n > NAMES_ANSWER_MAX || ns_initparse(bytes, (int)n, &m) != 0)
-		return err_add(e, RC_MALFORMED, "a name server's answer that is not DNS");
+		return err_add(e, RC_MALFORMED, "malformed DNS answer of a name server");
 	if (!is_answer_to(&m, q))
-		return err_add(e, RC_DENIED, "a name server's answer to another question");
+		return err_add(e, RC_DENIED, "the DNS answer is not to this question");
 	switch (ns_msg_getflag(m, ns_f_rcode)) {
 	case ns_r_noerror:
 		break;
 	case ns_r_nxdomain:
 		return err_add(e, RC_NOT_FOUND, "the name '%.100s' does not exist", q->host);
 	case ns_r_servfail:
-		return err_add(e, RC_AGAIN, "the name server could not find out (SERVFAIL)");
+		return err_add(e, RC_AGAIN, "the name server could not resolve it (SERVFAIL)");
 	case ns_r_refused:
 		return err_add(e, RC_AGAIN, "the name server refuses to answer (REFUSED)");
 	default:

@@ -79,8 +79,8 @@ void witness_poll_hold(struct witness_poll *a, uint64_t seconds, mono_ns now)
 		seconds < WITNESS_POLL_HOLD_MAX_NS / NS_PER_S ? seconds * NS_PER_S : WITNESS_POLL_HOLD_MAX_NS;
 
 	a->hold = now + wait;
-	snprintf(a->error + n, sizeof a->error - n, "%sit wants to be asked in %llu s", n > 0 ? "; " : "",
-		(unsigned long long)seconds);
+	snprintf(a->error + n, sizeof a->error - n, "%sit asked to be left alone for %llu s (Retry-After)",
+		n > 0 ? "; " : "", (unsigned long long)seconds);
 }
 
 enum witness_poll_news witness_poll_answered(struct witness_poll *a, const struct witness_reply *r,
@@ -145,7 +145,7 @@ bool witness_poll_seen(struct witness_poll *a, uint64_t seen, bool ours, mono_ns
 	a->old_known = true;
 	a->old = seen;
 	witness_poll_failed(
-		a, "what it says it has seen of this log, its own note does not show", heartbeat, now);
+		a, "its own note does not show what it claims to have seen of this log", heartbeat, now);
 	return false;
 }
 

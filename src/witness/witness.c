@@ -14,8 +14,8 @@ enum rc witness_request_parse(struct witness_request *ret_request, const void *b
 	size_t line_n, number = 2;
 
 	if (n > WITNESS_BODY_MAX)
-		return err_add(
-			e, RC_LIMIT, "the body has %zu bytes, at most %d are read", n, WITNESS_BODY_MAX);
+		return err_add(e, RC_LIMIT, "the body is too long: %zu octets, at most %d are read", n,
+			WITNESS_BODY_MAX);
 	if (!line_take(&at, end, &line, &line_n) || line_n < strlen(old) ||
 		memcmp(line, old, strlen(old)) != 0 ||
 		!line_decimal(line + strlen(old), line_n - strlen(old), &r.old))
@@ -28,14 +28,14 @@ enum rc witness_request_parse(struct witness_request *ret_request, const void *b
 			return RC_OK;
 		}
 		if (r.proof.n == WITNESS_PROOF_MAX)
-			return err_add(
-				e, RC_LIMIT, "line %zu: more than %d hashes", number, WITNESS_PROOF_MAX);
+			return err_add(e, RC_LIMIT, "line %zu: too many hashes, at most %d", number,
+				WITNESS_PROOF_MAX);
 		if (!line_hash(line, line_n, &r.proof.hash[r.proof.n++]))
 			return err_add(
-				e, RC_MALFORMED, "line %zu: expected a hash, 32 bytes in base64", number);
+				e, RC_MALFORMED, "line %zu: expected a hash, 32 octets in base64", number);
 	}
 	return err_add(
-		e, RC_MALFORMED, "line %zu: expected an empty line and the checkpoint behind it", number);
+		e, RC_MALFORMED, "line %zu: expected an empty line, followed by the checkpoint", number);
 }
 
 char *witness_monitor_path(char *ret_path, const char *origin)
@@ -120,7 +120,7 @@ static bool check_signature(struct decision *d)
 		known = true;
 		enum rc rc = note_verify(&d->note, key, NULL);
 		if (rc == RC_AUTH)
-			return refuse_why(d, WITNESS_WRONG_KEY, "the log's signature is wrong");
+			return refuse_why(d, WITNESS_WRONG_KEY, "the log's signature does not verify");
 		good |= rc == RC_OK;
 	}
 	if (!known)
@@ -168,14 +168,14 @@ static bool check_growth(struct decision *d)
 	if (r->old == 0) {
 		if (r->proof.n > 0)
 			return refuse_why(
-				d, WITNESS_INCONSISTENT, "the old size is 0, so there is nothing to prove");
+				d, WITNESS_INCONSISTENT, "the old size is 0, so no proof is expected");
 		return true;
 	}
 	if (r->old == c->size && !merkle_equal(&c->root, &d->last.root))
 		return refuse_why(d, WITNESS_INCONSISTENT, "another root was cosigned for this size");
 	if (merkle_check_consistency(&r->proof, r->old, c->size, &d->last.root, &c->root) != RC_OK)
 		return refuse_why(d, WITNESS_INCONSISTENT,
-			"the proof does not show that this tree holds the one that was cosigned last");
+			"the proof does not show that this tree continues the one that was cosigned last");
 	return true;
 }
 
@@ -231,7 +231,7 @@ static bool choose_time(struct decision *d, uint64_t now_s, uint64_t *ret_time_s
 		return true;
 	if (d->last.time_s - now_s > WITNESS_CLOCK_BACK_S_MAX)
 		return refuse_why(d, WITNESS_CLOCK_BEHIND,
-			"the clock of this witness is far behind what it signed before");
+			"the clock of this witness is far behind its last cosignature");
 	*ret_time_s = d->last.time_s;
 	return true;
 }

@@ -334,14 +334,14 @@ def test_a_log_that_falls_silent(witness, log):
     """Reported once, with its return; also for a log that was cosigned before this start, but not for one that never was."""
     witness.start("--silence", "2")
     assert witness.post(log.request(0, 3))[0] == 200
-    told = re.compile(r"warn: nothing of 'log\.example/one' was cosigned for (\d+) s")
+    told = re.compile(r"warn: log 'log\.example/one' has had nothing cosigned for (\d+) s")
     end = time.monotonic() + 10
     while not told.search(witness.log_file.read_text()):
         assert time.monotonic() < end, witness.log_file.read_text()
         time.sleep(0.1)
     assert int(told.search(witness.log_file.read_text())[1]) >= 2
     assert witness.post(log.request(3, 3))[0] == 200
-    assert re.search(r"info: 'log\.example/one' is cosigned again, after [2-9] s", witness.log_file.read_text())
+    assert re.search(r"info: log 'log\.example/one' is cosigned again, after [2-9] s", witness.log_file.read_text())
     witness.kill()
     witness.start("--silence", "2")
     while len(told.findall(witness.log_file.read_text())) < 2:
@@ -575,7 +575,7 @@ def test_what_it_refuses_to_start_with(witness, log):
 
     witness.start()
     # its own file, held by the first
-    refused(says="another process has the file", listen="127.0.0.1:0")
+    refused(says="in use by another process", listen="127.0.0.1:0")
     refused(says="Address already in use", db=witness.directory / "db2")
     witness.kill(signal.SIGTERM)
     # a key that others may read, no key, somebody else's file, no log, a policy with a mistake
@@ -593,7 +593,7 @@ def test_what_it_refuses_to_start_with(witness, log):
     refused("--policy", policy, says="line 1: found 'all'")
     witness.logs = []
     policy.write_text("quorum none\n")
-    refused("--policy", policy, says="no policy names a log")
+    refused("--policy", policy, says="no log is configured")
     refused("--log", log.vkey[:-1], says="verifier key")
     policy.write_text(f"log {log.vkey}\nquorum none\n")
     witness.start("--policy", policy)

@@ -362,7 +362,7 @@ def begin_again(lab, before):
     lab.start_gateway("hq")
     row = wait_for(lambda: log_row(lab)["origin"] != before["origin"] and log_row(lab), 10, "a new log")
     told = (lab["hq"].state / "plaingated.log").read_text(encoding="utf-8")[said:]
-    assert "does not continue" in told and "cut, changed or restored" in told, told
+    assert "does not continue" in told and "truncated, changed or restored" in told, told
     assert row["origin"].startswith(before["origin"].split("/20")[0] + "/20"), row
     entry = next(e for e in ledger_entries(lab, "hq")[:4] if e["type"] == "ledger_recovery")["body"]
     assert entry["origin"] == before["origin"], entry

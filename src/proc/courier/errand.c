@@ -62,7 +62,7 @@ static void address_next(struct errand *x)
 	x->state = ERRAND_CONNECT;
 	loop_arm(x->loop, &x->attempt, ERRAND_CONNECT_NS, 0);
 	if (!x->ops->connect(x, &to))
-		fail(x, "the supervisor does not listen");
+		fail(x, "the request could not be sent to the supervisor");
 }
 
 static void on_lookup(struct lookup *l, const struct ip_addr *addrs, size_t n, const char *why)
@@ -93,7 +93,7 @@ static void on_attempt(struct loop *l, struct timer *t)
 	struct errand *x = t->context;
 
 	(void)l;
-	address_failed(x, x->ssl ? "no connection in time, or no TLS on it" : "no connection in time");
+	address_failed(x, x->ssl ? "no connection, or no TLS handshake, in time" : "no connection in time");
 }
 
 /* ---- the connection ---- */
@@ -278,17 +278,17 @@ void errand_begin(struct errand *x, SSL_CTX *trust, const char *at, const void *
 	loop_arm(x->loop, &x->deadline, ERRAND_WAIT_NS, 0);
 	x->request_n = http_request_text(x->request, sizeof x->request, &x->url, at, body, body_n);
 	if (x->request_n == 0) {
-		fail(x, "the question is too long");
+		fail(x, "the request is too long");
 	} else if (x->url.address.family != ADDR_NONE) {
 		x->addrs[x->addrs_n++] = x->url.address;
 		address_next(x);
 	} else if (getrandom(ids, sizeof ids, GRND_NONBLOCK) != sizeof ids) {
-		fail(x, "the kernel gives no random numbers yet");
+		fail(x, "the kernel has no random numbers yet");
 	} else {
 		x->state = ERRAND_NAMES;
 		lookup_begin(&x->lookup, x->url.host, ids);
 		if (!x->ops->names(x))
-			fail(x, "the supervisor does not listen");
+			fail(x, "the request could not be sent to the supervisor");
 	}
 }
 

@@ -17,8 +17,8 @@ static void answer_send(struct courier *s, uint64_t tag, const struct http_answe
 
 	memset(&m, 0, sizeof m);
 	if (a && a->body_n > sizeof m.body) {
-		snprintf(m.why, sizeof m.why, "an answer of %zu octets: a witness's has at most %zu",
-			a->body_n, sizeof m.body);
+		snprintf(m.why, sizeof m.why, "the answer is too long: %zu octets, at most %zu", a->body_n,
+			sizeof m.body);
 	} else if (a) {
 		m.status = (uint32_t)a->status;
 		m.retry_after_s = a->retry_after_s;
@@ -67,7 +67,7 @@ static void ask(struct courier *s, uint64_t tag, struct msg_witness_ask *m)
 	struct errand *x = errand_of(s, m->witness, &w);
 	if (!x || !is_path(m->at, sizeof m->at) || m->body_n > sizeof m->body ||
 		(!m->post && m->body_n > 0)) {
-		answer_send(s, tag, NULL, x ? "malformed question" : "the configuration has just changed");
+		answer_send(s, tag, NULL, x ? "malformed request" : "the configuration has just changed");
 		return;
 	}
 	errand_stop(x);
@@ -80,7 +80,7 @@ static void ask(struct courier *s, uint64_t tag, struct msg_witness_ask *m)
 	memcpy(x->key, w->server_key, sizeof x->key);
 	if (x->url.tls && !x->has_key && s->authorities == 0)
 		answer_send(s, tag, NULL,
-			"TLS: the system has no list of authorities; install ca-certificates or set "
+			"TLS: the system has no list of certificate authorities; install ca-certificates or set "
 			"server-key");
 	else
 		errand_begin(x, s->trust, m->at, m->post ? m->body : NULL, m->body_n);
@@ -120,7 +120,7 @@ static void configure(struct courier *s, const struct snap_evidence *config)
 	struct err e = { 0 };
 
 	if (snapshot_evidence_check(config, &e) != RC_OK) {
-		log_error("%s", e.text);
+		log_error("the supervisor's list of witnesses is invalid: %s", e.text);
 		return;
 	}
 	for (size_t i = 0; i < COUNT_OF(s->errands); i++) {
@@ -160,7 +160,7 @@ static void supervisor_says(struct courier *s, struct ipc_frame *f)
 			errand_refused(x, f->u.WITNESS_REFUSED.text);
 		break;
 	default:
-		log_warn("%s from supervisor has no use here", ipc_name((enum ipc_id)f->head.id));
+		log_warn("ignored an unexpected message %s of supervisor", ipc_name((enum ipc_id)f->head.id));
 	}
 }
 
@@ -173,7 +173,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	else if (peer == PROC_LEDGER && f->head.id == IPC_WITNESS_ASK)
 		ask(s, f->head.tag, &f->u.WITNESS_ASK);
 	else
-		log_warn("%s from %s has no use here", ipc_name((enum ipc_id)f->head.id), proc_name(peer));
+		log_warn("ignored an unexpected message %s of %s", ipc_name((enum ipc_id)f->head.id),
+			proc_name(peer));
 }
 
 /* Nobody waits for the answers any more. */
@@ -206,11 +207,12 @@ static enum rc authorities_read(struct courier *s, int fd, struct err *e)
 	enum rc rc = RC_OK;
 
 	if (fstat(fd, &st) < 0 || st.st_size < 0 || st.st_size > AUTHORITIES_MAX)
-		return err_add(
-			e, RC_LIMIT, "the list of authorities has more than %u octets", AUTHORITIES_MAX);
+		return err_add(e, RC_LIMIT,
+			"the list of certificate authorities is too long, at most %u octets",
+			AUTHORITIES_MAX);
 	char *pem = malloc((size_t)st.st_size + 1);
 	ssize_t n = pem ? pread(fd, pem, (size_t)st.st_size, 0) : -1;
-	rc = n < 0 ? err_errno(e, RC_IO, "read the list of authorities")
+	rc = n < 0 ? err_errno(e, RC_IO, "read the list of certificate authorities")
 		   : trust_replace(s, pem, (size_t)n, e);
 	free(pem);
 	return rc;

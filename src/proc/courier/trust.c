@@ -29,8 +29,8 @@ enum rc trust_make(SSL_CTX **ret_trust, const char *pem, size_t n, unsigned *ret
 
 	if (!t || SSL_CTX_set_min_proto_version(t, TLS1_2_VERSION) != 1) {
 		SSL_CTX_free(t);
-		return err_add(
-			e, RC_INTERNAL, "begin TLS: %s", ERR_reason_error_string(ERR_peek_last_error()));
+		return err_add(e, RC_INTERNAL, "TLS could not be set up: %s",
+			ERR_reason_error_string(ERR_peek_last_error()));
 	}
 	SSL_CTX_set_session_cache_mode(t, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(t, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
@@ -75,13 +75,13 @@ enum rc trust_check(SSL *ssl, const uint8_t key[32], struct err *e)
 	enum rc rc = RC_OK;
 
 	if (!c)
-		return err_add(e, RC_AUTH, "TLS: the server has shown no certificate");
+		return err_add(e, RC_AUTH, "TLS: the server sent no certificate");
 	if (key) {
 		int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(c), &der);
 		if (n > 0)
 			sha256(digest, der, (size_t)n);
 		if (n <= 0 || memcmp(digest, key, sizeof digest) != 0)
-			rc = err_add(e, RC_AUTH, "TLS: the server's public key is not the server-key");
+			rc = err_add(e, RC_AUTH, "TLS: the server's public key does not match server-key");
 		OPENSSL_free(der);
 	} else if (SSL_get_verify_result(ssl) != X509_V_OK) {
 		rc = err_add(e, RC_AUTH, "TLS: the certificate was not verified");
@@ -100,7 +100,7 @@ enum rc trust_error(SSL *ssl, int result, struct err *e)
 	ERR_clear_error();
 	errno = saved;
 	if (before && verdict != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
-		return err_add(e, RC_AUTH, "TLS: the server's certificate is refused: %s",
+		return err_add(e, RC_AUTH, "TLS: the server's certificate is not trusted: %s",
 			X509_verify_cert_error_string(verdict));
 	if (what == SSL_ERROR_SYSCALL && saved != 0)
 		return err_errno(e, RC_IO, before ? "connect" : "TLS");
@@ -109,7 +109,7 @@ enum rc trust_error(SSL *ssl, int result, struct err *e)
 		return err_add(e, RC_TRUNCATED, "TLS: the server ended the connection%s",
 			before ? " in the handshake" : "");
 	if (before && ERR_GET_REASON(reason) == SSL_R_WRONG_VERSION_NUMBER)
-		return err_add(e, RC_MALFORMED, "TLS: the server does not speak it, or not on this port");
+		return err_add(e, RC_MALFORMED, "TLS: the server does not speak TLS on this port");
 	const char *text = ERR_reason_error_string(reason);
 	return err_add(e, RC_IO, "TLS: %s", text ? text : "the connection ended");
 }

@@ -64,7 +64,7 @@ static enum rc head_get(void *context, const char *origin, struct witness_head *
 	rc = rc ? rc : checkpoint_parse_foreign(&c, note.text, note.text_n, e);
 	rc = rc ? rc : cosign_verify(&note, &v->witness.key, &ret_head->time_s, e);
 	if (rc == RC_OK && strcmp(c.origin, origin) != 0)
-		rc = err_add(e, RC_MALFORMED, "the note kept for '%s' is of '%s'", origin, c.origin);
+		rc = err_add(e, RC_MALFORMED, "the note kept for '%s' has the origin '%s'", origin, c.origin);
 	if (rc == RC_OK) {
 		ret_head->size = c.size;
 		ret_head->root = c.root;
@@ -83,7 +83,7 @@ static enum rc head_put(void *context, const char *origin, const struct witness_
 
 	enum rc rc = head_get(context, origin, &is, NULL);
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
-		return err_add(e, rc, "what was cosigned last of '%s' cannot be read", origin);
+		return err_add(e, rc, "the note that was cosigned last of '%s' cannot be read", origin);
 	if ((rc == RC_NOT_FOUND) != !was ||
 		(was && (is.size != was->size || !merkle_equal(&is.root, &was->root))))
 		return RC_AGAIN;

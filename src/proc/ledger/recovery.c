@@ -75,7 +75,7 @@ static enum rc files_move(int dir, int to, struct err *e)
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		if (renameat(dir, names[i], to, names[i]) != 0 && errno != ENOENT)
-			return err_errno(e, RC_IO, "move '%s' away", names[i]);
+			return err_errno(e, RC_IO, "move '%s' to the archive", names[i]);
 		if (fsync(to) != 0 || fsync(dir) != 0)
 			return err_errno(e, RC_IO, "sync the ledger's directory");
 	}

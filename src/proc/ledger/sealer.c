@@ -42,7 +42,7 @@ static enum rc epoch_make(struct sealer *s, struct err *e)
 		mmap(NULL, sizeof *s->coming, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (room == MAP_FAILED)
-		return err_errno(e, RC_LIMIT, "memory for one-time keys");
+		return err_errno(e, RC_LIMIT, "allocate memory for one-time keys");
 	s->coming = room;
 	enum rc rc = mlock(room, sizeof *s->coming) == 0 && getrandom(seed, sizeof seed, 0) == sizeof seed
 			     ? seal_epoch_begin(s->coming, seed)
@@ -107,7 +107,7 @@ enum rc sealer_seal(struct sealer *s, const struct checkpoint *c, struct err *e)
 		return RC_OK;
 	enum rc rc = seal_sign(s->epoch, c, s->record);
 	if (rc != RC_OK)
-		return err_add(e, rc, "no one-time key is left");
+		return err_add(e, rc, "the checkpoint cannot be sealed: no one-time key is left");
 	s->sealed = *c;
 	return record_write(s, e);
 }

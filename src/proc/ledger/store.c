@@ -38,9 +38,10 @@ static enum rc store_read(void *context, const char *path, uint8_t **ret_bytes, 
 							   : err_errno(e, RC_IO, "open '%s'", path);
 	enum rc rc = RC_OK;
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_BYTES_MAX)
-		rc = err_add(e, RC_IO, "'%s' is no file of a size that the ledger writes", path);
+		rc = err_add(
+			e, RC_IO, "'%s' is not a regular file of at most %u octets", path, FILE_BYTES_MAX);
 	else if (!(*ret_bytes = malloc((size_t)st.st_size + 1)))
-		rc = err_add(e, RC_LIMIT, "no memory for '%s'", path);
+		rc = err_add(e, RC_LIMIT, "out of memory for '%s'", path);
 	while (rc == RC_OK && at < (size_t)st.st_size) {
 		ssize_t n = read(fd, *ret_bytes + at, (size_t)st.st_size - at);
 		if (n < 0 && errno == EINTR)
@@ -137,7 +138,7 @@ static enum rc store_truncate(void *context, const char *path, size_t n, struct 
 	enum rc rc = journal_open(s, e);
 
 	if (rc == RC_OK && (ftruncate(s->journal, (off_t)n) != 0 || fdatasync(s->journal) != 0))
-		rc = err_errno(e, RC_IO, "cut '%s' to %zu bytes", path, n);
+		rc = err_errno(e, RC_IO, "truncate '%s' to %zu octets", path, n);
 	return rc;
 }
 

@@ -63,13 +63,13 @@ static enum rc capabilities_drop(struct err *e)
 	struct __user_cap_data_struct none[2] = { 0 };
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return err_errno(e, RC_INTERNAL, "no new privileges");
+		return err_errno(e, RC_INTERNAL, "set no_new_privs");
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
 		syscall(SYS_capset, &head, none) < 0)
-		return err_errno(e, RC_INTERNAL, "give up capabilities");
+		return err_errno(e, RC_INTERNAL, "drop capabilities");
 	/* No core with a key in it. */
 	if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0)
-		return err_errno(e, RC_INTERNAL, "limits");
+		return err_errno(e, RC_INTERNAL, "set resource limits");
 	return RC_OK;
 }
 
@@ -88,9 +88,11 @@ static enum rc files_confine(const char *database, bool *ret_landlock, struct er
 	int set = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
 	*ret_landlock = set >= 0;
 	if (set < 0)
-		return errno == ENOSYS || errno == EOPNOTSUPP ? RC_OK : err_errno(e, RC_INTERNAL, "landlock");
+		return errno == ENOSYS || errno == EOPNOTSUPP
+			       ? RC_OK
+			       : err_errno(e, RC_INTERNAL, "create a Landlock ruleset");
 	if ((size_t)snprintf(copy, sizeof copy, "%s", database) >= sizeof copy)
-		rc = err_add(e, RC_LIMIT, "'%s' is too long", database);
+		rc = err_add(e, RC_LIMIT, "the path '%s' is too long", database);
 	rule.parent_fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (rc == RC_OK &&
 		(rule.parent_fd < 0 ||
@@ -139,7 +141,7 @@ static enum rc calls_confine(struct err *e)
 	enum rc rc = RC_OK;
 
 	if (!f)
-		return err_add(e, RC_INTERNAL, "seccomp: no memory");
+		return err_add(e, RC_INTERNAL, "out of memory for the seccomp filter");
 	int r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (r == 0)
 		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);

@@ -59,7 +59,7 @@ static enum rc number_read(unsigned *ret, const char *text, struct err *e)
 	errno = 0;
 	unsigned long v = strtoul(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || errno || v > 1000000)
-		return err_add(e, RC_MALFORMED, "'%s' is no number from 0 to 1000000", text);
+		return err_add(e, RC_MALFORMED, "'%s' is not a number from 0 to 1000000", text);
 	*ret = (unsigned)v;
 	return RC_OK;
 }
@@ -67,7 +67,7 @@ static enum rc number_read(unsigned *ret, const char *text, struct err *e)
 static enum rc list_add(const char **list, size_t *n, size_t max, const char *value, struct err *e)
 {
 	if (*n == max)
-		return err_add(e, RC_LIMIT, "more than %zu of '%s'", max, value);
+		return err_add(e, RC_LIMIT, "too many options like '%s', at most %zu", value, max);
 	list[(*n)++] = value;
 	return RC_OK;
 }
@@ -121,7 +121,7 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 			usage(stdout);
 			exit(0);
 		default:
-			return err_add(e, RC_MALFORMED, "see --help");
+			return err_add(e, RC_MALFORMED, "unknown or incomplete option; see --help");
 		}
 	}
 	if (rc == RC_OK && optind < argc)
@@ -151,8 +151,9 @@ static enum rc file_read(
 	}
 	if (secret && (st.st_mode & 077) != 0) {
 		close(fd);
-		return err_add(e, RC_DENIED, "'%s' is open to others than its owner (mode %03o): chmod 600",
-			path, (unsigned)st.st_mode & 0777);
+		return err_add(e, RC_DENIED,
+			"'%s' is accessible to others than its owner (mode %03o); chmod 600", path,
+			(unsigned)st.st_mode & 0777);
 	}
 	while (n <= max && (got = read(fd, ret_bytes + n, max + 1 - n)) > 0)
 		n += (size_t)got;
@@ -162,7 +163,7 @@ static enum rc file_read(
 	if (got < 0)
 		return RC_IO;
 	*ret_n = n;
-	return n <= max ? RC_OK : err_add(e, RC_LIMIT, "'%s' has more than %zu bytes", path, max);
+	return n <= max ? RC_OK : err_add(e, RC_LIMIT, "'%s' is too long, at most %zu octets", path, max);
 }
 
 static enum rc key_load(struct witness *w, const char *path, struct err *e)
@@ -189,7 +190,8 @@ static enum rc key_make(const char *path, const char *name, struct err *e)
 	if (cosign_secret_text(text, name, seed) != RC_OK) {
 		bytes_wipe(seed, sizeof seed);
 		return err_add(e, RC_MALFORMED,
-			"'%s' is no name: no white space, no '+', less than 128 bytes", name);
+			"'%s' is not a valid name: expected less than 128 octets without white space and '+'",
+			name);
 	}
 	size_t n = strlen(text);
 	text[n++] = '\n';
@@ -222,7 +224,7 @@ static enum rc log_add(struct witness *w, const struct note_key *key, const char
 			strcmp(logs.key[i].name, key->name) == 0 && strcmp(witness_log_origin(w, i), is) == 0)
 			return RC_OK;
 	if (w->logs_n == LOGS_MAX)
-		return err_add(e, RC_LIMIT, "more than %d logs", LOGS_MAX);
+		return err_add(e, RC_LIMIT, "too many logs, at most %d", LOGS_MAX);
 	logs.key[w->logs_n] = *key;
 	logs.origin[w->logs_n++] = origin;
 	return RC_OK;
@@ -237,9 +239,10 @@ static enum rc log_read(struct witness *w, const char *text, struct err *e)
 	enum rc rc = note_key_parse(&key, text, n, e);
 
 	if (rc == RC_OK && key.type != NOTE_ED25519)
-		rc = err_add(e, RC_MALFORMED, "'%s' is no log's key (type 01)", text);
+		rc = err_add(e, RC_MALFORMED, "'%s' is not a log's key: expected type 01", text);
 	if (rc == RC_OK && origin && (!origin[0] || strlen(origin) >= NOTE_NAME_MAX || strchr(origin, '\n')))
-		rc = err_add(e, RC_MALFORMED, "'%s': an origin is one line of 1 to %d bytes", text,
+		rc = err_add(e, RC_MALFORMED,
+			"'%s' has an invalid origin: expected one line of 1 to %d octets", text,
 			NOTE_NAME_MAX - 1);
 	return rc == RC_OK ? log_add(w, &key, origin, e) : rc;
 }
@@ -263,7 +266,7 @@ static enum rc logs_load(struct witness *w, const struct options *o, struct err 
 			rc = log_add(w, &policy.log[k].key, NULL, e);
 	}
 	if (rc == RC_OK && w->logs_n == 0)
-		rc = err_add(e, RC_NOT_FOUND, "no policy names a log");
+		rc = err_add(e, RC_NOT_FOUND, "no log is configured: none of the policies has one");
 	return rc;
 }
 
@@ -280,11 +283,11 @@ static enum rc listen_open(int *ret_fd, const char *text, struct err *e)
 
 	*ret_fd = -1;
 	if (!colon || n == 0 || n >= sizeof host)
-		return err_add(e, RC_MALFORMED, "'%s' is no ADDR:PORT", text);
+		return err_add(e, RC_MALFORMED, "'%s' is not an ADDR:PORT", text);
 	memcpy(host, text + brackets, n);
 	host[n] = '\0';
 	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
-		return err_add(e, RC_MALFORMED, "'%s' is no ADDR:PORT in numbers", text);
+		return err_add(e, RC_MALFORMED, "'%s' is not a numeric ADDR:PORT", text);
 	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 	bool good = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
 		    (found->ai_family != AF_INET6 ||
@@ -346,15 +349,14 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 	if (rc == RC_OK)
 		rc = store_open(&store, o->db, &w->key, &begun, e);
 	if (rc == RC_OK && begun)
-		log_warn("'%s' is new: this witness remembers nothing and takes each log as it comes first",
-			o->db);
+		log_warn("'%s' is new: this witness has no memory and accepts each log as first seen", o->db);
 	if (rc == RC_OK)
 		rc = store_counts(store, &logs_n, &refused_n, e);
 	if (rc == RC_OK)
 		rc = listen_open(&listen_fd, o->listen, e);
 	if (rc == RC_OK) {
 		w->store = store_interface(store);
-		log_info("remembers %llu logs, and %llu refused requests of their keys",
+		log_info("%llu logs were cosigned before; %llu refused requests by their keys are kept",
 			(unsigned long long)logs_n, (unsigned long long)refused_n);
 		rc = server_start(&server, listen_fd, w, store, &o->server, e);
 	}
@@ -363,7 +365,7 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 	if (rc == RC_OK) {
 		if (!landlock)
 			log_warn(
-				"this kernel has no Landlock: files are open to this process as to its user");
+				"this kernel has no Landlock: this process can access files as its user can");
 		say_where(listen_fd, w);
 		rc = serve(server, signals, e);
 	}

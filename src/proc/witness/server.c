@@ -82,7 +82,8 @@ static const struct sockaddr *client_of(struct MHD_Connection *c)
  * log signed, and is repeated only for another checkpoint; without room to keep it, once a minute. */
 static void note_refused(struct server *s, const struct witness_answer *a, enum rc kept)
 {
-	const char *what = kept == RC_OK ? "the request is kept" : "there is no room to keep the request";
+	const char *what =
+		kept == RC_OK ? "the request is kept" : "the request is not kept: there is no room";
 
 	if (kept == RC_EXISTS || (kept != RC_OK && clock_mono() < s->no_room_at))
 		return;
@@ -125,7 +126,7 @@ static void refused_keep(
 	enum rc rc = store_refused_add(s->store, &of, a->forked, now_s, q->body, q->n, &e);
 
 	if (rc != RC_OK && rc != RC_EXISTS && rc != RC_LIMIT)
-		log_error("%s", e.text);
+		log_error("a refused request could not be kept: %s", e.text);
 	note_refused(s, a, rc);
 }
 
@@ -140,16 +141,16 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 		witness_add_checkpoint(s->witness, q->body, q->n, now_s, ret_answer);
 		const struct checkpoint of = checkpoint_of(ret_answer);
 		if (ret_answer->status == WITNESS_COSIGNED && store_refused_clear(s->store, &of, &e) != RC_OK)
-			log_error("%s", e.text);
+			log_error("kept requests of this checkpoint could not be removed: %s", e.text);
 		rc = store_end(s->store, ret_answer->status == WITNESS_COSIGNED, &e);
 	}
 	if (rc != RC_OK) {
-		log_error("%s", e.text);
+		log_error("the request could not be decided: %s", e.text);
 		memset(ret_answer, 0, sizeof *ret_answer);
 		ret_answer->status = WITNESS_STORE_FAILED;
 		ret_answer->content_type = TEXT_TYPE;
 		ret_answer->body_n = (size_t)snprintf(
-			ret_answer->body, sizeof ret_answer->body, "the checkpoint could not be kept\n");
+			ret_answer->body, sizeof ret_answer->body, "the checkpoint could not be stored\n");
 		return;
 	}
 	note_answer(ret_answer);
@@ -158,7 +159,7 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 	mono_ns silent;
 	if (ret_answer->status == WITNESS_COSIGNED &&
 		silence_heard(&s->silence, ret_answer->origin, clock_mono(), &silent))
-		log_info("'%s' is cosigned again, after %llu s", ret_answer->origin,
+		log_info("log '%s' is cosigned again, after %llu s", ret_answer->origin,
 			(unsigned long long)(silent / NS_PER_S));
 }
 
@@ -200,8 +201,9 @@ static enum MHD_Result get_kept(struct server *s, struct MHD_Connection *c, cons
 	if (rc == RC_NOT_FOUND)
 		return answer_line(c, MHD_HTTP_NOT_FOUND, "nothing is kept for this origin\n", NULL, NULL);
 	if (rc != RC_OK) {
-		log_error("%s", e.text);
-		return answer_line(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "it cannot be read\n", NULL, NULL);
+		log_error("the store could not be read: %s", e.text);
+		return answer_line(
+			c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the store could not be read\n", NULL, NULL);
 	}
 	return answer(c, MHD_HTTP_OK, TEXT_TYPE, bytes, n, NULL, NULL);
 }
@@ -340,7 +342,7 @@ static void look(struct server *s)
 		return;
 	s->look_at = now + LOOK_NS;
 	while (s->silence.after > 0 && (origin = silence_next(&s->silence, now, &silent)) != NULL)
-		log_warn("nothing of '%s' was cosigned for %llu s", origin,
+		log_warn("log '%s' has had nothing cosigned for %llu s", origin,
 			(unsigned long long)(silent / NS_PER_S));
 	while ((late = conns_late(&s->conns, SERVER_REQUEST_S * NS_PER_S, now)) != NULL)
 		shutdown(late->fd, SHUT_RDWR);
@@ -355,7 +357,7 @@ enum rc server_start(struct server **ret_server, int listen_fd, const struct wit
 	if (!s || getrandom(key, sizeof key, 0) != (ssize_t)sizeof key) {
 		free(s);
 		close(listen_fd);
-		return err_add(e, RC_LIMIT, "no memory, or no randomness, for the server");
+		return err_add(e, RC_LIMIT, "out of memory, or no random numbers, for the server");
 	}
 	s->witness = witness;
 	s->store = store;
@@ -363,7 +365,7 @@ enum rc server_start(struct server **ret_server, int listen_fd, const struct wit
 	if (!silence_init(&s->silence, witness->log, witness->logs_n, options->silence_s)) {
 		free(s);
 		close(listen_fd);
-		return err_add(e, RC_LIMIT, "no memory for the server");
+		return err_add(e, RC_LIMIT, "out of memory for the server");
 	}
 	if (options->silence_s > 0)
 		silence_recall(s);
@@ -378,7 +380,7 @@ enum rc server_start(struct server **ret_server, int listen_fd, const struct wit
 		silence_done(&s->silence);
 		free(s);
 		close(listen_fd);
-		return err_add(e, RC_INTERNAL, "libmicrohttpd does not start");
+		return err_add(e, RC_INTERNAL, "libmicrohttpd could not be started");
 	}
 	*ret_server = s;
 	return RC_OK;

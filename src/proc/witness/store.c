@@ -128,11 +128,12 @@ static enum rc configure(struct store *s, struct err *e)
 	/* What SQLite could not do it says in the value, not in an error. */
 	enum rc rc = ask(s, "PRAGMA journal_mode", NULL, text, sizeof text, e);
 	if (rc == RC_OK && strcmp(text, "wal") != 0)
-		rc = err_add(e, RC_UNSUPPORTED, "the journal is '%s', expected 'wal'", text);
+		rc = err_add(
+			e, RC_UNSUPPORTED, "the database has the journal mode '%s', expected 'wal'", text);
 	if (rc == RC_OK)
 		rc = ask(s, "PRAGMA synchronous", &number, NULL, 0, e);
 	if (rc == RC_OK && number != 2)
-		rc = err_add(e, RC_UNSUPPORTED, "commits are not synced");
+		rc = err_add(e, RC_UNSUPPORTED, "the database does not sync commits");
 	return rc;
 }
 
@@ -150,7 +151,7 @@ static enum rc begin_file(struct store *s, const struct note_key *key, struct er
 	if (sqlite3_prepare_v2(s->db, "INSERT INTO witness (vkey) VALUES (?1)", -1, &q, NULL) != SQLITE_OK ||
 		sqlite3_bind_text(q, 1, text, -1, SQLITE_STATIC) != SQLITE_OK ||
 		sqlite3_step(q) != SQLITE_DONE)
-		rc = failed(s, e, "keep the witness's key");
+		rc = failed(s, e, "the witness's key could not be stored");
 	sqlite3_finalize(q);
 	snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
 		APPLICATION_ID, VERSION);
@@ -167,11 +168,11 @@ static enum rc check_file(struct store *s, const struct note_key *key, struct er
 	if (rc == RC_OK)
 		rc = ask(s, "PRAGMA user_version", &version, NULL, 0, e);
 	if (rc == RC_OK && (application != APPLICATION_ID || version != VERSION))
-		return err_add(e, RC_UNSUPPORTED, "no witness's file, or one of another version");
+		return err_add(e, RC_UNSUPPORTED, "the file is not a witness's database of this version");
 	if (rc == RC_OK)
 		rc = ask(s, "PRAGMA quick_check(1)", NULL, text, sizeof text, e);
 	if (rc == RC_OK && strcmp(text, "ok") != 0)
-		return err_add(e, RC_IO, "the file is damaged: %s", text);
+		return err_add(e, RC_IO, "the database is damaged: %s", text);
 	if (rc == RC_OK)
 		rc = ask(s, "SELECT vkey FROM witness", NULL, text, sizeof text, e);
 	if (rc == RC_OK && strcmp(text, note_key_text(own, key)) != 0)
@@ -201,20 +202,20 @@ enum rc store_open(
 	enum rc rc = RC_OK;
 
 	if (!s)
-		return err_add(e, RC_LIMIT, "no memory");
+		return err_add(e, RC_LIMIT, "out of memory");
 	mode_t mask = umask(0077);
 	int opened = sqlite3_open_v2(
 		path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	/* SQLite opens the file when it first needs it; the lock is taken with it and stays. */
 	if (opened != SQLITE_OK)
-		rc = failed(s, e, "open");
+		rc = failed(s, e, "open the database");
 	if (rc == RC_OK)
 		rc = configure(s, e);
 	if (rc == RC_OK)
 		rc = run(s, "BEGIN EXCLUSIVE; COMMIT", e);
 	if (rc != RC_OK && (sqlite3_errcode(s->db) & 0xff) == SQLITE_BUSY) {
 		err_clear(e);
-		rc = err_add(e, RC_EXISTS, "another process has the file");
+		rc = err_add(e, RC_EXISTS, "the database is in use by another process");
 	}
 	if (rc == RC_OK)
 		rc = ask(s, "SELECT count(*) FROM sqlite_schema", &version, NULL, 0, e);
@@ -415,7 +416,7 @@ enum rc store_counts(struct store *s, uint64_t *ret_logs, uint64_t *ret_refused,
 		*ret_logs = (uint64_t)sqlite3_column_int64(q, 0);
 		*ret_refused = (uint64_t)sqlite3_column_int64(q, 1);
 	} else {
-		rc = failed(s, e, "count");
+		rc = failed(s, e, "count logs and requests");
 	}
 	sqlite3_reset(q);
 	return rc;

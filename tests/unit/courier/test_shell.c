@@ -255,10 +255,10 @@ static void answers_that_are_none(void **state)
 	static const struct {
 		const char *says, *why;
 	} rows[] = {
-		{ "SSH-2.0-x\r\n", "does not begin as HTTP/1.1 does" },
-		{ "HTTP/1.1 200 x\r\nContent-Length: 5\r\n\r\nabc", "ended before the answer did" },
+		{ "SSH-2.0-x\r\n", "expected a status line of HTTP/1.1" },
+		{ "HTTP/1.1 200 x\r\nContent-Length: 5\r\n\r\nabc", "ended before the answer was complete" },
 		{ "HTTP/1.1 200 x\r\nContent-Length: 40000\r\n\r\n", "more than 32768" },
-		{ "", "ended before the answer did" },
+		{ "", "ended before the answer was complete" },
 	};
 
 	configure("http://192.0.2.1");
@@ -365,17 +365,17 @@ static void questions_that_are_none(void **state)
 	static const char *const paths[] = { "", "x", "/a b", "/\r\nX: y", "/A", "/%0a" };
 	for (size_t i = 0; i < COUNT_OF(paths); i++) {
 		ask(i, paths[i], "x");
-		failed(i, "malformed question");
+		failed(i, "malformed request");
 	}
 	m = question("one", "/", "x");
 	memset(m.at, 'a', sizeof m.at); /* not terminated */
 	m.at[0] = '/';
 	assert_int_equal(ipc_send_WITNESS_ASK(&ledger, 10, &m), RC_OK);
-	failed(10, "malformed question");
+	failed(10, "malformed request");
 	m = question("one", "/", "x");
 	m.body_n = sizeof m.body + 1;
 	assert_int_equal(ipc_send_WITNESS_ASK(&ledger, 11, &m), RC_OK);
-	failed(11, "malformed question");
+	failed(11, "malformed request");
 	m = question("another", "/", "x");
 	assert_int_equal(ipc_send_WITNESS_ASK(&ledger, 12, &m), RC_OK);
 	failed(12, "configuration");
@@ -421,14 +421,14 @@ static void no_tls_without_trust(void **state)
 {
 	configure("https://192.0.2.1");
 	ask(1, "/", "x");
-	failed(1, "no list of authorities");
+	failed(1, "no list of certificate authorities");
 	configure_key("https://192.0.2.1", (const uint8_t[32]){ 1 });
 	ask(2, "/", "x");
 	int fd = connection("192.0.2.1", 443);
 	const char *hello = heard(fd);
 	assert_true(hello[0] == 22 && hello[1] == 3); /* a handshake's record, and nothing of the question */
 	say(fd, "HTTP/1.1 400 no\r\n\r\n");
-	failed(2, "TLS: the server does not speak it");
+	failed(2, "TLS: the server does not speak TLS");
 	close(fd);
 	ask(3, "/", "x");
 	fd = connection("192.0.2.1", 443);
@@ -613,20 +613,20 @@ static void who_is_trusted(void **state)
 	tls_refused("TLS: excessive message size", TLS1_3_VERSION);
 	certificates_more = 0;
 	certificate_make("IP:192.0.2.1", 3600); /* another key */
-	tls_refused("is not the server-key", TLS1_3_VERSION);
+	tls_refused("does not match server-key", TLS1_3_VERSION);
 	/* by an authority */
 	authorities_give();
 	configure("https://192.0.2.1");
 	tls_answer(whole, 200);
 	tls_refused("TLS:", TLS1_1_VERSION);
 	certificate_make("IP:192.0.2.1", 3600); /* of the same name, and nobody stands for it */
-	tls_refused("certificate is refused: self-signed certificate", TLS1_3_VERSION);
+	tls_refused("certificate is not trusted: self-signed certificate", TLS1_3_VERSION);
 	certificate_make("IP:192.0.2.1", -3600);
 	authorities_give();
-	tls_refused("certificate is refused: certificate has expired", TLS1_3_VERSION);
+	tls_refused("certificate is not trusted: certificate has expired", TLS1_3_VERSION);
 	certificate_make("IP:192.0.2.2,DNS:192.0.2.1", 3600);
 	authorities_give();
-	tls_refused("certificate is refused: IP address mismatch", TLS1_2_VERSION);
+	tls_refused("certificate is not trusted: IP address mismatch", TLS1_2_VERSION);
 	X509_free(certificate);
 	EVP_PKEY_free(server_pkey);
 	certificate = NULL;

@@ -476,7 +476,8 @@ static void by_its_url(void **state)
 		exit_send(n);
 	serve(600);
 	assert_int_equal(asked, before);
-	assert_string_equal(ONLY->error, "the witness answered 429; it wants to be asked in 3 s");
+	assert_string_equal(ONLY->error,
+		"the witness is busy (status 429); it asked to be left alone for 3 s (Retry-After)");
 	courier_mute = false;
 	wait_seen();
 	assert_true(clock_mono() - begun > 29 * NS_PER_S / 10 && connects == 0);

@@ -461,7 +461,7 @@ static void cosigned_much_later(void **state)
 static void cosigned_another_history(void **state)
 {
 	assert_int_equal(cosigned_batch("w", 0, true), RC_AUTH);
-	assert_non_null(strstr(report.finding, "cosignature of witness 'w' is wrong"));
+	assert_non_null(strstr(report.finding, "cosignature of witness 'w' does not verify"));
 }
 
 static void quorum_of_nobody(void **state)

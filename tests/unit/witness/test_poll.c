@@ -133,7 +133,7 @@ static void it_says_when(void **state)
 	ask(7, 7, START);
 	assert_int_equal(answer(WITNESS_OUTCOME_BUSY, 0, START), WITNESS_POLL_NO_NEWS);
 	witness_poll_hold(&a, 600, START);
-	assert_string_equal(a.error, "said so; it wants to be asked in 600 s");
+	assert_string_equal(a.error, "said so; it asked to be left alone for 600 s (Retry-After)");
 	mono_ns then = START + 600 * NS_PER_S;
 	/* not because the pause is over, nor for an act that waits, nor when it grows, nor for the heartbeat
 	 */
