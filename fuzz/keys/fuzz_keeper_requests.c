@@ -1,7 +1,7 @@
 /*
- * Somebody else executes in ike: any sequence of requests with any octets, with a ledger and a data plane
+ * A compromised ike: any sequence of requests with any octets, with a ledger and a data plane
  * that say yes, no, later or nothing. Beside the sanitizers these hold after each step:
- * - a child goes to the data plane only inside the configured tunnel, and only behind its entry;
+ * - a child goes to the data plane only inside the configured tunnel, and only after its entry;
  * - no two hand-overs ever share a key;
  * - a request gets one reply at the most.
  *
@@ -60,7 +60,7 @@ static void check_install(const struct pair_config *c, const struct sa_install *
 	for (size_t i = 0; i < seen.entered_n; i++)
 		entered |= seen.entered[i] == s->spi_in;
 	MUST(entered || seen.entered_n == INSTALLS_MAX);
-	MUST(s->tunnel == 0); /* tunnel 1 is of a peer that never proved itself */
+	MUST(s->tunnel == 0); /* tunnel 1 is of a peer that was never authenticated */
 	MUST(s->local_n >= 1 && s->local_n <= SELECTORS_MAX && s->remote_n >= 1 &&
 		s->remote_n <= SELECTORS_MAX);
 	for (size_t i = 0; i < s->local_n; i++)
@@ -232,7 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	memset(&seen, 0, sizeof seen);
 	pair_init(&p);
-	/* An authenticated IKE SA and a begun child, so that what lies behind is within reach. */
+	/* An authenticated IKE SA and a begun child, so that later states are within reach. */
 	MUST(pair_ike(&p) == RC_OK && pair_child_begin(&p, DH_NONE) == RC_OK);
 	for (int i = 0; i < STEPS_MAX && rd_left(&r) > 0; i++) {
 		s->actions_n = s->answered = 0;

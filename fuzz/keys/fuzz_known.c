@@ -1,4 +1,4 @@
-/* A file of known answers that somebody made up: it is refused, or every function of it gave what it says. */
+/* A file of known answers with any octets: it is refused, or every function gives its answer. */
 #include "proc/keeper/known.h"
 
 #include <stdint.h>

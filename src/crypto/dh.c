@@ -69,7 +69,7 @@ static bool point_write(struct curve *c, uint8_t *ret_bytes, size_t n, bool both
 	       (!both || BN_bn2binpad(c->y, ret_bytes + n, (int)n) == (int)n);
 }
 
-/* The scalar that stands in c: its octets and its public value. */
+/* The scalar in c: its octets and its public value. */
 static bool curve_finish(struct curve *c, struct dh_secret *s, uint8_t *ret_public)
 {
 	return BN_bn2binpad(c->scalar, s->scalar, s->n) == s->n &&

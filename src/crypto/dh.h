@@ -41,7 +41,7 @@ enum rc dh_import(
 	struct dh_secret *ret_secret, uint8_t *ret_public, uint16_t group, const void *scalar, size_t n);
 
 /*
- * g^ir with the peer's value as it stands in the KE payload; ret_shared gets dh_shared_size() octets.
+ * g^ir with the peer's value as the KE payload has it; ret_shared gets dh_shared_size() octets.
  * RC_RANGE: wrong size; RC_MALFORMED: not a point of the curve, or one of low order, the result would be
  * zero. RC_INTERNAL, RC_UNSUPPORTED: not the peer's fault.
  */

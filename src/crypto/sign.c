@@ -188,7 +188,7 @@ static enum rc secret_take(struct sign_key *ret_key, EVP_PKEY *pkey, struct err 
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "not an Ed25519, ECDSA P-256 or ECDSA P-384 private key");
 }
 
-/* Keys with a passphrase are refused: nobody is there to type it. */
+/* Keys with a passphrase are refused: it cannot be entered. */
 static int no_passphrase(char *buffer, int size, int writing, void *user)
 {
 	return -1;

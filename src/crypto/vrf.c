@@ -24,7 +24,7 @@ struct part {
 	size_t n;
 };
 
-/* SHA-512(suite || domain || parts…), and 00 behind them where the RFC has it */
+/* SHA-512(suite || domain || parts…), followed by 00 where the RFC has it */
 static void digest(
 	enum domain d, const struct part *parts, size_t parts_n, uint8_t ret[crypto_hash_sha512_BYTES])
 {

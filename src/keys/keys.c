@@ -105,7 +105,7 @@ static void pending_receipt(struct keys *k, struct pending *p, enum rc rc, const
 		auth_verify_receipt(k, p, rc, text);
 		break;
 	case KEEPER_CHILD_INSTALL:
-		child_install_receipt(k, p, rc, text); /* goes on to the data plane, or frees it */
+		child_install_receipt(k, p, rc, text); /* hands it to the data plane, or frees it */
 		return;
 	default:
 		break;

@@ -124,8 +124,7 @@ struct keys_unused {
 struct keys_action {
 	enum keys_action_kind kind;
 	bool gate; /* APPEND: an act waits for the receipt; otherwise a report, kept until the ledger has it */
-	uint64_t
-		tag; /* APPEND: returned with keys_receipt(); 0: nothing waits. SA_*: the inbound SPI identifies it */
+	uint64_t tag; /* APPEND: returned with keys_receipt(), 0: nothing waits; SA_*: see the inbound SPI */
 	union {
 		struct keeper_reply reply;
 		struct keys_entry entry;
@@ -197,7 +196,7 @@ void keys_dataplane_down(struct keys *k);
 void keys_sa_installed(struct keys *k, const struct sa_result *result);
 void keys_sa_removed(struct keys *k, const struct sa_result *result);
 
-/* for tests: what stands in the tables. refused: requests that ike should not have made. */
+/* for tests: how full the tables are. refused: requests that ike should not have made. */
 struct keys_counts {
 	uint32_t exchanges, ike_sas, children_begun, children_installed, pending;
 	uint64_t refused;

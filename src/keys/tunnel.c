@@ -27,8 +27,7 @@ static enum rc proposal_allows(const struct keys *k, const struct snap_tunnel *t
 	for (uint32_t i = 0; i < t->proposals.count; i++) {
 		const struct snap_esp_proposal *p = &snap_esp_proposals(k->snapshot)[t->proposals.first + i];
 
-		/* The child of IKE_AUTH has no exchange of its own: its secrecy is the IKE SA's (RFC
-		 * 7296 1.2). */
+		/* The child SA of IKE_AUTH has no key exchange: its secrecy is the IKE SA's (RFC 7296 1.2). */
 		if (p->encr == q->encr && p->encr_bits == q->encr_bits && (p->esn == 2 || p->esn == esn) &&
 			(p->dh == q->dh_group || q->flags & CHILD_NONCES_OF_IKE))
 			return RC_OK;

@@ -16,11 +16,10 @@
 #include "proc/keeper/leaves.h"
 #include "proc/keeper/public.h"
 
-#define FAILED_DELAY_NS (10 * NS_PER_S)
-#define FAILED_EVERY_NS NS_PER_S
-#define FAILED_RANGES_MAX                                                                                    \
-	1024 /* of one epoch or batch; begun exchanges lie between them, at most KEYS_IKE_MAX */
-#define FAILED_RANGES_FULL 32 /* with so many the next entry is not delayed */
+#define FAILED_DELAY_NS	   (10 * NS_PER_S)
+#define FAILED_EVERY_NS	   NS_PER_S
+#define FAILED_RANGES_MAX  1024 /* of one epoch or batch; between them lie begun exchanges */
+#define FAILED_RANGES_FULL 32	/* with so many the next entry is not delayed */
 #define FAILED_TEXT_MAX	   640
 #define FAILED_SETS	   16 /* epochs and batches with ranges that wait; up to LEAVES_BURST batches at once */
 

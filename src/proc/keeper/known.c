@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define FILE_MAX   (64 * 1024)
 #define INPUTS_MAX 4
 #define INPUT_MAX  128
 #define OUTPUT_MAX 512
@@ -218,9 +217,10 @@ enum rc known_answers_check_file(int fd, struct err *e)
 		return err_add(e, RC_NOT_FOUND, "the file of known answers was not handed over");
 	if ((fcntl(fd, F_GET_SEALS) & must) != must)
 		return err_add(e, RC_DENIED, "the file of known answers is not sealed");
-	if (fstat(fd, &st) < 0 || st.st_size == 0 || st.st_size > FILE_MAX)
+	if (fstat(fd, &st) < 0 || st.st_size == 0 || st.st_size > KNOWN_ANSWERS_FILE_MAX)
 		return err_add(e, RC_MALFORMED,
-			"the file of known answers is empty, or longer than %d octets", FILE_MAX);
+			"the file of known answers is empty, or longer than %d octets",
+			KNOWN_ANSWERS_FILE_MAX);
 	void *text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (text == MAP_FAILED)
 		return err_errno(e, RC_IO, "map the known answers");

@@ -17,6 +17,8 @@
 
 #include <stddef.h>
 
+#define KNOWN_ANSWERS_FILE_MAX (64 * 1024) /* octets; the file has 5 KB */
+
 /* for tests: of a text. RC_MALFORMED: not such a text; RC_AUTH: a function gives another answer; RC_NOT_FOUND: one is missing. */
 enum rc known_answers_check(const char *text, size_t n, struct err *e);
 /* Of a file, which must be sealed. As above; RC_DENIED: it is not sealed; RC_IO. */

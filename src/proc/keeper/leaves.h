@@ -30,15 +30,14 @@
 #include "merkle/tree.h"
 #include "proc/keeper/shares.h"
 
-#define LEAVES_N	256
-#define LEAVES_OPENED	64
-#define LEAVES_DEPTH	8 /* of the tree: 2^8 leaves */
-#define LEAVES_BATCHES	4 /* the one in use, the next, and two whose last exchanges may still be entered */
-#define LEAVES_RETRY_NS (5 * NS_PER_S)
-#define LEAVES_COSIGNED_NS                                                                                   \
-	(3 * NS_PER_S)		       /* longer than the ledger takes to answer (proc/ledger/cosigned.h) */
-#define LEAVES_BURST	8	       /* batches that may be begun at once */
-#define LEAVES_EVERY_NS (2 * NS_PER_S) /* then one in this time */
+#define LEAVES_N	   256
+#define LEAVES_OPENED	   64
+#define LEAVES_DEPTH	   8 /* of the tree: 2^8 leaves */
+#define LEAVES_BATCHES	   4 /* the one in use, the next, and two whose last exchanges may still be entered */
+#define LEAVES_RETRY_NS	   (5 * NS_PER_S)
+#define LEAVES_COSIGNED_NS (3 * NS_PER_S) /* longer than proc/ledger/cosigned.h takes */
+#define LEAVES_BURST	   8		  /* batches that may be begun at once */
+#define LEAVES_EVERY_NS	   (2 * NS_PER_S) /* then one in this time */
 
 _Static_assert(LEAVES_N == 1 << LEAVES_DEPTH && LEAVES_N <= LEAF_COUNT_MAX, "a full tree");
 
@@ -69,8 +68,8 @@ struct leaf_batch {
 	uint32_t picked[LEAVES_OPENED];
 	char later[COSIGNED_TEXT_MAX + 1]; /* what the challenge is derived from, with the root */
 	uint8_t data[LEAVES_N][LEAF_DATA_MAX];
-	struct merkle_hash
-		tree[2 * LEAVES_N]; /* [1]: root; [i]: above [2i] and [2i + 1]; leaves from [LEAVES_N] */
+	/* [1]: root; [i]: above [2i] and [2i + 1]; leaves from [LEAVES_N] */
+	struct merkle_hash tree[2 * LEAVES_N];
 };
 
 struct leaf_shares {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* key: with its salt behind it, as KEYMAT delivers them; the nonce of the source is salt || iv. */
+/* key: followed by its salt, as KEYMAT delivers them; the nonce of the source is salt || iv. */
 static const struct aead_row {
 	const char *source;
 	uint16_t encr, bits;
@@ -122,7 +122,7 @@ static void in_place(void **state)
 	}
 }
 
-/* Whatever is changed or cut off, it does not open, and no plaintext stays behind. */
+/* Whatever is changed or cut off, it does not open, and no plaintext is left. */
 static void tampering(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {

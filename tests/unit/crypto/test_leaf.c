@@ -57,7 +57,7 @@ static void groups(void **state)
 	assert_int_equal(leaf_group_bit(DH_NONE), 0);
 }
 
-/* Each group's value is that of its own secret; another half, another order: nothing is the same. */
+/* Each group's value is that of its own secret; with another share or another order nothing is the same. */
 static void leaf_parts(void **state)
 {
 	static const uint16_t numbers[] = { DH_ECP_256, DH_ECP_384, DH_CURVE25519 };

@@ -15,7 +15,7 @@ static const struct {
 	const char *source;
 	enum sign_kind kind;
 	uint16_t hash;
-	const char *secret, *public_part, *message, *signature; /* message: text, or hexadecimal behind "0x" */
+	const char *secret, *public_part, *message, *signature; /* message: text, or hexadecimal after "0x" */
 } rows[] = {
 	{ "RFC 8032 section 7.1, test 1", SIGN_ED25519, HASH_IDENTITY,
 		"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
@@ -114,7 +114,7 @@ static void printed_vectors(void **state)
 	}
 }
 
-/* Both formats; any flipped bit, any shorter prefix, any octet behind is refused. */
+/* Both formats; any flipped bit, any shorter prefix, any octet too many is refused. */
 static void tampering(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {

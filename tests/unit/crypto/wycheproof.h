@@ -30,7 +30,7 @@ struct wyche_count {
 	int valid, invalid, acceptable_accepted, acceptable_refused, not_ours;
 };
 
-/* The folder is there. */
+/* The folder exists. */
 bool wyche_present(void);
 
 /*

@@ -93,7 +93,7 @@ static void clock_that_breaks(void **state)
 	assert_int_equal(noise_start(&n, NULL), RC_OK);
 	assert_int_equal(noise_share(&n, share, NULL), RC_OK);
 	assert_int_equal(noise_share(&n, share, NULL), RC_OK);
-	n.clock = steady_now; /* goes on in the steps of the last one */
+	n.clock = steady_now; /* continues with the last step */
 	assert_int_equal(noise_share(&n, share, NULL), RC_DENIED);
 	assert_memory_equal(share, zero, sizeof share);
 	n.clock = NULL;

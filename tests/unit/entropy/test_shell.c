@@ -1,5 +1,5 @@
 /*
- * The second source over real links, with this test as supervisor, keeper and ledger: shares that were asked
+ * The entropy process over real links, with this test as supervisor, keeper and ledger: shares that were asked
  * for come, each once; a source that fails says so to both and gives nothing any more.
  */
 #include "proc/entropy/shell.h"
@@ -213,7 +213,7 @@ static int start_with_stopped_clock(void **state)
 	return r;
 }
 
-/* At the start: it stays there, and says what is wrong to whoever asks. */
+/* At the start: the process stays, and tells whoever asks what is wrong. */
 static void fails_at_the_start(void **state)
 {
 	entered(LEDGER_ENTROPY_FAILED, "\"source\":\"processor jitter\",\"test\":\"repetition count\"");

@@ -1,6 +1,6 @@
 /*
  * getrandom as code of the vDSO, without a system call (Linux 6.11): what a filter of system calls cannot
- * refuse. Shown in the real sandbox of the second source: a process that drew before the filter goes on
+ * refuse. Shown in the real sandbox of the entropy process: a process that drew before the filter goes on
  * drawing behind it, and finds that out; one that did not cannot begin to. The C library of glibc 2.41 does
  * as this test does by hand. Needs root, the users of tools/make-users and such a kernel.
  */
@@ -80,7 +80,7 @@ static ssize_t call(void *ret_bytes, size_t n, unsigned flags)
 
 enum { APART, NOT_APART, NO_SANDBOX, CALL_GIVES };
 
-/* What a process of the second source finds behind its filter. */
+/* What an entropy process finds once its filter is in force. */
 static int confined(bool drew_before)
 {
 	const struct entropy_calls ways = { draw, call };

@@ -17,7 +17,7 @@
  * 0, 1 with 1. */
 struct pair_config {
 	struct snapshot head;
-	_Alignas(8) struct snap_zone zones[1]; /* each array stands on 8 octets */
+	_Alignas(8) struct snap_zone zones[1]; /* each array is aligned to 8 octets */
 	_Alignas(8) struct snap_ike_proposal ike[PAIR_IKE_PROPOSALS];
 	_Alignas(8) struct snap_esp_proposal esp[PAIR_ESP_PROPOSALS];
 	_Alignas(8) struct snap_peer peers[2];

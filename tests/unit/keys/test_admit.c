@@ -298,7 +298,7 @@ static void children_of_another_ike_sa(void **state)
 	pair_done(&p);
 }
 
-/* No handle but one that was given out is known: of a table that is empty, of no place, of a place behind the last. */
+/* Only handles that were given out are known: with an empty table, of no place, of a place after the last. */
 static void handles_that_are_none(void **state)
 {
 	static const uint32_t handles[] = { 0, 1, 1u << 14, 1u << 14 | 1, 1u << 14 | 2, 0x3fff, 0xffffffff };

@@ -229,7 +229,7 @@ static void afresh(struct keeper_auth_signed *ret_auth)
 	assert_int_equal(pair_sign(&p, 0, ret_auth), RC_OK);
 }
 
-/* What does not hold ends the exchange, and is entered: the right proof comes too late behind it. */
+/* A failed AUTH ends the exchange, and is entered: the right one comes too late. */
 static void one_proof_for_one_exchange(void **state)
 {
 	struct keeper_auth_signed auth;
@@ -270,7 +270,7 @@ static void from_where_it_is_configured(void **state)
 	pair_at_other_address = false;
 }
 
-/* Whatever bit of AUTH, message, nonce or identity is changed, the peer is not who it says. */
+/* With any changed bit of AUTH, message, nonce or identity authentication fails. */
 static void tampering(void **state)
 {
 	for (size_t k = 0; k < 4; k++) {
@@ -300,7 +300,7 @@ static void tampering(void **state)
 			pair_use_signatures(&p, keys[k], keys[k]);
 		start();
 		assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
-		p.side[0].message[p.side[0].message_n - 1] ^= 1; /* behind what the keeper looks for */
+		p.side[0].message[p.side[0].message_n - 1] ^= 1; /* after what the keeper looks for */
 		assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
 		p.side[0].message[p.side[0].message_n - 1] ^= 1;
 		afresh(&auth);
@@ -436,7 +436,7 @@ static void order_of_proofs(void **state)
 	assert_int_equal(pair_verify(&p, 0, &auth), RC_DENIED);
 	assert_int_equal(pair_finish(&p), RC_OK);
 	assert_int_equal(pair_sign(&p, 1, &auth), RC_DENIED);	/* the initiator first */
-	assert_int_equal(pair_verify(&p, 0, &auth), RC_DENIED); /* the initiator has not proven itself */
+	assert_int_equal(pair_verify(&p, 0, &auth), RC_DENIED); /* the initiator has not sent its AUTH */
 	assert_int_equal(pair_sign(&p, 0, &auth), RC_OK);
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_DENIED); /* once */
@@ -465,7 +465,7 @@ static void unknown_peer(void **state)
 	assert_int_equal(pair_sign(&p, 0, &auth), RC_NOT_FOUND);
 }
 
-/* A peer that we proved ourselves to cannot come back as another one. */
+/* The peer that our AUTH was made for cannot answer as another one. */
 static void another_peer(void **state)
 {
 	struct keeper_auth_signed auth;
@@ -583,7 +583,7 @@ static void a_receipt_is_of_its_own_ike_sa(void **state)
 }
 
 /*
- * Somebody else in ike joins two exchanges of one keeper: as initiator it proves itself by the peer's own
+ * A compromised ike joins two exchanges of one keeper: as initiator it authenticates by the peer's own
  * address, which is our identity where none is configured; as responder it takes that for the peer.
  *
  * stretched: what comes back is not octet by octet what was sent, and makes the same keys. X25519 ignores a
@@ -672,7 +672,7 @@ static void joined_to_itself_stretched(void **state)
 	join(true);
 }
 
-/* ---- what was proved by a key that is another one now ---- */
+/* ---- authentication with a key that was replaced ---- */
 
 /* The IKE SA that side `at` was told to end; 0: none. */
 static uint32_t told_to_end(int at, size_t from, const char **ret_text)
@@ -704,7 +704,7 @@ static void ends_with_its_key(int at, const char *why)
 	assert_int_equal(side_ask(&p.side[at], &q), RC_OK);
 }
 
-/* Either side, whoever began: what was made with the key that leaked ends with it. */
+/* On either side, in either role: what was authenticated with a replaced key ends. */
 static void a_replaced_psk_ends_what_it_made(void **state)
 {
 	for (int initiator = 0; initiator < 2; initiator++) {
@@ -757,7 +757,7 @@ static void another_generation(void **state)
 
 	assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
 	assert_int_equal(pair_finish(&p), RC_OK);
-	p.side[0].config.head.generation++; /* behind the back of who asks */
+	p.side[0].config.head.generation++; /* unknown to the one who asks */
 	pair_stale = true;
 	assert_int_equal(pair_sign(&p, 0, &auth), RC_STALE);
 	assert_int_equal(pair_child_begin(&p, DH_NONE), RC_STALE);

@@ -92,7 +92,7 @@ static void entry_and_hand_over(void **state)
 	assert_true(entry_at < install_at && install_at < reply_at);
 }
 
-/* An SPI that the data plane is still to answer for is nobody else's: its answer names nothing but the SPI. */
+/* An SPI that waits for its removal is not given out: the data plane's answer names only the SPI. */
 static void spi_of_a_pending_removal(void **state)
 {
 	struct side *s = &p.side[0];
@@ -385,7 +385,7 @@ static void new_child_without_ledger(void **state)
 	assert_int_equal(install(0, &c), RC_DENIED);
 	assert_int_equal(side_count(s, 0, KEYS_SA_INSTALL, NULL), 0);
 	assert_int_equal(keys_count(s->keys).pending, 0);
-	assert_int_equal(install(0, &c), RC_NOT_FOUND); /* its nonces are spent: begin anew */
+	assert_int_equal(install(0, &c), RC_NOT_FOUND); /* its nonces are spent: begin again */
 	s->ledger = PAIR_AT_ONCE;
 	s->receipt_rc = RC_LIMIT;
 	assert_int_equal(pair_child(&p, DH_CURVE25519, 0), RC_DENIED);
@@ -615,7 +615,7 @@ static void ike_dies_waiting(void **state)
 	assert_int_equal(keys_count(s->keys).children_begun, 0);
 }
 
-/* A new configuration: tunnels and peers are found by name, a peer that proves itself otherwise is not the
+/* A new configuration: tunnels and peers are found by name, a peer that authenticates otherwise is not the
  * same. */
 static void configuration_changes(void **state)
 {
@@ -762,7 +762,7 @@ static void pending_limit(void **state)
 	assert_int_equal(keys_count(s->keys).pending, KEYS_PENDING_PER_PEER_MAX);
 }
 
-/* Somebody else in ike gives two begun children each other's nonces, in opposite roles: what goes out
+/* A compromised ike gives two begun children each other's nonces, in opposite roles: what goes out
  * on the one would come in on the other. */
 static void twins_of_ones_own(void **state)
 {

@@ -1,5 +1,5 @@
 /*
- * What came to nothing, on its way into the ledger: ranges in any order of coming, entries that the verifier
+ * Values of failed exchanges, to be entered: ranges in any order of coming, entries that the verifier
  * reads, few of them however many exchanges a stranger begins, all of them before the keeper ends.
  */
 #include "proc/keeper/failed.h"

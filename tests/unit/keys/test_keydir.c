@@ -90,7 +90,7 @@ static void taken(void **state)
 		assert_int_equal(v.spki_n == 0, strcmp(v.kind, "pre-shared") == 0);
 	}
 	assert_false(keys_identity_at(keys, 5, &v));
-	/* Read anew: what is gone is gone. */
+	/* Read again: removed keys are gone. */
 	assert_int_equal(unlinkat(dir, "a.psk", 0), 0);
 	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
 	assert_int_equal(d.loaded, 4);

@@ -494,7 +494,7 @@ static void other_groups(void **state)
 	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_OK);
 	assert_int_equal(name.batch, 3);
 	assert_int_equal(named(&name, NULL), RC_OK);
-	/* One less: they go on. */
+	/* One less: they continue. */
 	leaves_configure(&leaves, leaf_group_bit(DH_ECP_256));
 	settle();
 	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_OK);
@@ -606,7 +606,7 @@ static void nobody_checks(void **state)
 	assert_int_equal(started_with(WITNESSES, false).unchecked, 2);
 }
 
-/* The ledger takes entries, and does not answer this question: it goes on alone. */
+/* The ledger takes entries and does not answer this question: the batch continues without. */
 static void no_answer(void **state)
 {
 	struct leaves_report report;

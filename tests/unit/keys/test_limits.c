@@ -1,6 +1,6 @@
 /*
- * One test for each row of KEYS_LIMITS that somebody outside fills: one peer or tunnel has its share and no
- * more, and the others go on beside it.
+ * One test for each row of KEYS_LIMITS that is filled from outside: one peer or tunnel has its share and no
+ * more, and the others are still served.
  */
 #include "pair.h"
 

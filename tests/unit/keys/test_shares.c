@@ -130,7 +130,7 @@ static void the_second_source_fails(void **state)
 	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_OK);
 }
 
-static size_t good_octets; /* then the source stands still */
+static size_t good_octets; /* then the source is stuck */
 
 static bool breaks_later(void *ret_bytes, size_t n)
 {
@@ -179,7 +179,7 @@ static void the_kernels_source_fails(void **state)
 	assert_non_null(strstr(e.text, "getrandom"));
 	assert_memory_equal(a, none, sizeof none);
 	assert_memory_equal(b, none, sizeof none);
-	/* Neither time nor a new second source makes it good. */
+	/* Neither time nor a new entropy process repairs it. */
 	shares_link(&shares);
 	good_octets = 10000;
 	assert_int_equal(shares_draw(&shares, a, b, NULL), RC_DENIED);

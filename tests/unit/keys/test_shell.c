@@ -141,7 +141,7 @@ static void answers_give(bool wrong)
 	close(fd);
 }
 
-/* The second source's shares, as many as the frame asks for; here anything that passes for noise. */
+/* Shares of the entropy process, as many as the frame asks for; here anything that is not constant. */
 static void shares_answer(void)
 {
 	static uint64_t drawn;
@@ -635,7 +635,7 @@ static void values_wait_for_their_key(void **state)
 	}
 }
 
-/* At the end of an epoch the key goes on until the next one's entry stands: a full ledger does not stop
+/* At the end of an epoch the key stays in use until the next one's entry is durable: a full ledger does not stop
  * rekeys. */
 static void old_key_until_the_new_one_stands(void **state)
 {
@@ -711,7 +711,7 @@ static void both_sources_or_none(void **state)
 
 	configure();
 	ipc_link_close(&others[PROC_ENTROPY]);
-	/* What was delivered is used up; then nothing goes on. */
+	/* What was delivered is used up; then exchanges wait. */
 	for (;; tag++) {
 		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&others[PROC_IKE], tag, &begin), RC_OK);
 		if (!receive(PROC_IKE, IPC_EXCHANGE_BEGUN, 200))
@@ -821,7 +821,7 @@ static void bad_configuration(void **state)
 	exchange();
 }
 
-/* Keys are read anew with each configuration. */
+/* Keys are loaded again with each configuration. */
 static void keys_shown(void **state)
 {
 	static const char *const shown[] = { "\"late\"", "\"shared\"", "bad.psk" };

@@ -1,5 +1,5 @@
 /*
- * Each value that an exchange took is named by one entry, or told to have come to nothing, once: whatever the
+ * Each value that an exchange took is named by one entry, or reported as unused, once: whatever the
  * exchange meets, and however it ends. None is left out in silence.
  */
 #include "pair.h"
@@ -111,7 +111,7 @@ static void what_is_refused_is_told(void **state)
 	assert_int_equal(unused[value + 1], 1);
 }
 
-/* The ledger says no, or nobody is there any more when it says so. */
+/* The ledger refuses, or the IKE SA has ended when it does. */
 static void without_a_receipt_it_is_told(void **state)
 {
 	struct keeper_auth_signed a;
