@@ -1,6 +1,5 @@
 /*
- * The first packet of a session: policy, source NAT, the record. And a session whose way out now leads
- * elsewhere.
+ * The first packet of a session: policy, source NAT, the record. And a session whose forwarding decision has changed.
  */
 #include "firewall/internal.h"
 
@@ -19,11 +18,11 @@ static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, m
 	}
 }
 
-/* What may begin a session: a SYN, an ICMP query, any packet of a protocol without such a beginning. */
+/* What may begin a session: a SYN, an ICMP query, any packet of a protocol that has no handshake. */
 static enum drop_reason check_beginning(struct train *t)
 {
 	if (t->flags & TRAIN_FRAGMENT)
-		return DROP_FRAGMENT_INVALID; /* fw_reassemble() was left out */
+		return DROP_FRAGMENT_INVALID; /* not reassembled */
 	if (t->flags & TRAIN_ICMP_ERROR)
 		return DROP_ICMP_UNRELATED;
 	if (fw_is_icmp(t->proto) && !fw_is_icmp_query(t))
@@ -56,7 +55,7 @@ static enum drop_reason decide_policy(
 	return t->rule == TRAIN_NONE ? DROP_DEFAULT_DENY : DROP_POLICY_DENY;
 }
 
-/* The reply key, translated where a NAT rule says so. */
+/* The key of replies, translated where a NAT rule says so. */
 static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
 	uint32_t from, uint32_t to, mono_ns now, struct fw_key key[2], uint32_t *ret_nat_rule)
 {
@@ -64,15 +63,15 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 
 	key[1] = fw_key_reverse(&key[0]);
 	*ret_nat_rule = TRAIN_NONE;
-	/* A tunnel's selectors are about the real addresses: what goes into one is not translated. */
+	/* A tunnel's selectors hold the real addresses: what is sent into one is not translated. */
 	if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
 		struct fw_tuple tuple = fw_tuple_of_train(t, from, to);
 		uint32_t rule = fw_nat_lookup(fw, &tuple);
 		const struct snap_nat_rule *n =
 			rule == FW_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[rule];
 		if (n && n->action != NAT_OFF) {
-			/* The links do not bring what is the gateway's own (io_filter.c), and it would not be
-			 * told apart from that. */
+			/* Replies could not be told apart from ESP for the gateway itself, which the links do not
+			 * deliver (io_filter.c). */
 			if (t->proto == IP_ESP &&
 				snap_zone_opens(fw->policy->snapshot, to, IP_ESP, 0, &t->dst))
 				return DROP_NAT_PROTOCOL;
@@ -129,7 +128,7 @@ static enum drop_reason ends_here(
 	return from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->hop_limit <= 1 ? DROP_TTL : egress->drop;
 }
 
-/* A connection that is over, and whose port is used again. */
+/* A closed connection whose ports are used again. */
 static void closed_session_end(struct firewall *fw, const struct fw_key *key, mono_ns now)
 {
 	uint32_t direction, index = fw_session_find(fw, key, fw_key_hash(fw, key), &direction);
@@ -153,7 +152,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		return;
 	}
 	if (is_sessionless && from == FW_ZONE_HOST)
-		return; /* the gateway's own errors and answers */
+		return; /* the gateway's own ICMP errors and replies */
 	enum drop_reason d = check_beginning(t);
 	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
 	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST &&
@@ -161,8 +160,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		d = addr_is_link_local(&t->src) ? DROP_MARTIAN_SOURCE : DROP_MARTIAN_DESTINATION;
 	if (!d)
 		d = decide_policy(fw, t, from, to, &timeout_s);
-	/* What policy permits but goes no further begins nothing: errors about it would come in as about a
-	 * session. */
+	/* What policy permits but cannot be sent begins no session: ICMP errors about it would match that session. */
 	if (!d && (t->drop = ends_here(t, egress, from, to)))
 		return;
 	if (!d && t->proto == IP_TCP)
@@ -195,7 +193,7 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 	}
 	struct fw_tuple tuple = fw_tuple_of_key(&s->key[0], s->zones.zone[0], to);
 	enum rule_action action = fw_policy_lookup(fw, &tuple, &rule, &timeout_s);
-	/* Another way with another translation would be another connection to the other side. */
+	/* With another translation it would be another connection to the other side. */
 	uint32_t nat_rule = t->tunnel == TRAIN_NONE ? fw_nat_lookup(fw, &tuple) : FW_NONE;
 	bool nat_off =
 		nat_rule == FW_NONE || snap_nat_rules(fw->policy->snapshot)[nat_rule].action == NAT_OFF;

@@ -1,14 +1,13 @@
 /*
- * The fast path: finding the sessions of a burst, and applying them. Everything an established session costs
- * is here: one keyed hash, one record, the header's changed octets. Records are fetched ahead for the whole
- * burst.
+ * The fast path: finding the sessions of a burst, and applying them. Everything that an established session costs is here: one
+ * keyed hash, one record, the header's changed octets. Records are prefetched for the whole burst.
  */
 #include "firewall/internal.h"
 #include "wire/csum.h"
 
 #include <assert.h>
 
-/* Not looked at: dropped, or a fragment that nobody put together. */
+/* Skipped: dropped, or a fragment that was not reassembled. */
 static bool skipped(const struct train *t)
 {
 	return t->drop != DROP_NONE || t->flags & TRAIN_FRAGMENT;
@@ -22,15 +21,14 @@ static bool key_wanted(const struct train *t, struct fw_key *ret_key)
 	return !fw_is_icmp(t->proto) || ret_key->kind != FW_KEY_PLAIN;
 }
 
-/* A port that is used again while the old connection lingers: the SYN begins a new one, fw_admit() ends the
- * old. */
+/* The ports of a closed connection are used again: the SYN begins a new one, and fw_admit() ends the old one. */
 static bool reopens_closed_session(const struct fw_session *s, const struct train *t)
 {
 	return fw_tcp_is_closed(s) && !(t->flags & TRAIN_ICMP_ERROR) &&
 	       (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static void found(struct firewall *fw, struct train *t, uint32_t index, uint32_t direction)
+static void session_found(struct firewall *fw, struct train *t, uint32_t index, uint32_t direction)
 {
 	const struct fw_session *s = &fw->sessions[index];
 
@@ -41,7 +39,7 @@ static void found(struct firewall *fw, struct train *t, uint32_t index, uint32_t
 	if (direction)
 		t->flags |= TRAIN_REPLY;
 	fw->counters.hits++;
-	/* Errors too: a router on the way stands where the packets come from. */
+	/* ICMP errors too: a router on the path is where the packets come from. */
 	if (s->zones.zone[direction] != fw_zone_in(t))
 		t->drop = DROP_SESSION_ZONE_MISMATCH;
 }
@@ -81,7 +79,7 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
 		fw->counters.lookups++;
 		uint32_t index = fw_session_find(fw, &key[i], hash[i], &direction);
 		if (index != FW_NONE)
-			found(fw, trains[i], index, direction);
+			session_found(fw, trains[i], index, direction);
 	}
 }
 
@@ -96,11 +94,11 @@ void fw_lookup_again(struct firewall *fw, struct train *t)
 {
 	if (fw->looked_up == fw->changes)
 		return;
-	t->drop = DROP_NONE; /* a drop is the last lookup's */
+	t->drop = DROP_NONE; /* a drop is that of the previous lookup */
 	lookup_some(fw, &t, 1);
 }
 
-/* ---- applying ---- */
+/* ---- application ---- */
 
 /* RFC 1812 section 5.3.1, RFC 8200 section 3: not to the host itself, and not what it sends. */
 static bool hop_is_counted(const struct fw_session *s)

@@ -1,13 +1,13 @@
 /*
- * Taking over the memory that outlives the process: what is in it was written by a process that may have been
- * killed at any instruction, so nothing is believed that is not checked here. Called once at start.
+ * Taking over the memory that outlives the process: its contents were written by a process that may have been killed at any
+ * instruction, so nothing is used that is not checked here. Called once at start.
  */
 #include "firewall/internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-_Static_assert(sizeof(struct fw_state) <= FW_STATE_BYTES, "the records begin behind the header");
+_Static_assert(sizeof(struct fw_state) <= FW_STATE_BYTES, "the records follow the header");
 
 #define RECORD_BYTES sizeof(struct fw_session)
 _Static_assert(RECORD_BYTES % 64 == 0 && FW_STATE_BYTES % 64 == 0, "no two sessions share a cache line");
@@ -53,15 +53,14 @@ static bool key_sound(const struct fw_key *k)
 		(query ? fw_icmp_kind(k->proto, (uint8_t)k->kind) != (FW_KEY_QUERY | (k->kind & 0xff))
 		       : k->kind != 0))
 		return false;
-	/* Stray octets behind an IPv4 address would make a key that no packet has. */
+	/* Stray octets after an IPv4 address would make a key that no packet has. */
 	for (size_t i = 4; k->family == ADDR_V4 && i < 16; i++)
 		if (k->src[i] || k->dst[i])
 			return false;
 	return true;
 }
 
-/* The answers' key is the reverse of the first; only source NAT makes a difference, and then the flag says
- * so. */
+/* The key of replies is the reverse of the first one; only source NAT makes a difference, and then the flag says so. */
 static bool keys_sound(const struct fw_session *s)
 {
 	struct fw_key plain = fw_key_reverse(&s->key[0]), source = s->key[1];
@@ -102,9 +101,9 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 		fw_session_find(fw, &s->key[1], fw_key_hash(fw, &s->key[1]), &d) != FW_NONE)
 		return false;
 	s->forwarding[0].generation = s->forwarding[1].generation =
-		0; /* the routes' generation counts anew in this process */
-	/* A renewal is one store, so a time far ahead is not ours; and rules are named by a policy that is
-	 * not loaded yet. */
+		0; /* generations of routes are counted from the start of this process */
+	/* A renewal is one store, so a time far ahead cannot be valid; and rules are numbered by a policy that is not
+	 * loaded yet. */
 	mono_ns far = now + (uint64_t)UINT32_MAX * NS_PER_S;
 	if (s->expires > far)
 		s->expires = now;
@@ -119,7 +118,7 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	return true;
 }
 
-/* The memory is sparse: to look at a record that was never written would give it a page. */
+/* The memory is sparse: reading a record that was never written would allocate its page. */
 static void table_rebuild(struct firewall *fw, bool fresh, mono_ns now)
 {
 	uint32_t written = fresh ? 0 : MIN_OF(fw->state->used, fw->limits.sessions_max), used = 0;
@@ -143,7 +142,7 @@ static bool tables_allocate(struct firewall *fw)
 {
 	size_t n = fw->limits.sessions_max;
 
-	/* For all records that there may be: what is not used is not touched and costs nothing. */
+	/* For all records that fit the memory: what is not used is not touched and costs nothing. */
 	fw->chain = malloc(sizeof *fw->chain * 2 * n);
 	fw->place = malloc(sizeof *fw->place * n);
 	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
@@ -182,8 +181,7 @@ struct firewall *fw_attach(
 	fw->half_open_max = FW_HALF_OPEN_MAX;
 	fw->sessions_limit = n; /* until a policy says it */
 	if (!fresh && !state_sound(fw->state)) {
-		memset(fw->state, 0,
-			sizeof *fw->state); /* the records behind it were never used, so to say */
+		memset(fw->state, 0, sizeof *fw->state); /* used is 0: the records count as never written */
 		fresh = true;
 	}
 	if (!tables_allocate(fw) ||

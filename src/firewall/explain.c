@@ -1,4 +1,4 @@
-/* One line for `trace`: what the stages have decided about a train, read from where they left it. */
+/* One line for `trace`: what the stages have decided about a train, read from the train and its session. */
 #include "firewall/internal.h"
 
 #include <stdarg.h>

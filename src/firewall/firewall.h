@@ -1,37 +1,53 @@
 /*
- * The firewall core: sessions, zone policy, source NAT, TCP state, reassembly. Pure: trains and the time come
- * in, changed headers and drop reasons go out. Works on bursts; allocates nothing and takes no lock per
- * packet.
+ * The firewall core: sessions, zone policy, source NAT, TCP state, reassembly. Pure: trains and the time come in, changed
+ * headers and drop reasons go out. It works on bursts; it allocates nothing and takes no lock per packet.
  *
  * The stages, in the order in which the data plane calls them on a burst:
- *   train_parse          headers (wire/train.h)
- *   fw_reassemble        fragments only: policy sees whole datagrams
- *   fw_lookup_burst      t->session, and TRAIN_REPLY for the direction
- *   then for each train in its turn
- *     fw_lookup_again      where trains before it in the burst have changed what a lookup finds
- *     [the shell's route lookup for one without a session: out_interface, out_zone, tunnel, next_hop]
- *     fw_admit             policy, NAT, new session
- *     [the shell's way out: fw_session_forwarding(), or a route lookup and fw_reroute(); the size against the MTU]
- *     fw_apply             TCP state, hop limit, translation, MSS, counters
- *   fw_reassemble_done   after the burst has left
  *
- * So a burst has the same verdicts and leaves the same sessions as its trains one by one.
+ *	train_parse         headers (wire/train.h)
+ *	fw_reassemble       fragments only: policy sees whole datagrams
+ *	fw_lookup_burst     t->session, and TRAIN_REPLY for the direction
+ *	then for each train in turn
+ *	  fw_lookup_again   where earlier trains of the burst have changed what a lookup finds
+ *	  [the shell's forwarding decision for one without a session: out_interface, out_zone, tunnel, next_hop]
+ *	  fw_admit          policy, NAT, new session
+ *	  [the shell's cached decision, fw_session_forwarding(), or a new one and fw_reroute(); the size against the MTU]
+ *	  fw_apply          TCP state, hop limit, translation, MSS, counters
+ *	fw_reassemble_done  after the burst has been sent
  *
- * A train with a drop reason is skipped by every stage and is as it came in: an ICMP error may quote it. What
- * the shell refuses for its size it must refuse before fw_apply(), else the error quotes and goes to
- * translated addresses.
+ * So a burst gets the same verdicts and leaves the same sessions as its trains one by one.
  *
- * Checksums: the IPv4 header's is always checked. An L4 checksum that nobody has checked (TRAIN_CSUM_UNKNOWN)
- * is checked where the packet changes state here: the first of a session, TCP with SYN, FIN or RST, ICMP
- * errors, reassembled datagrams. Other packets are only updated by the difference, so a wrong checksum stays
- * wrong for the receiver to see.
+ * A train with a drop reason is skipped by every stage and stays as it arrived: an ICMP error may quote it. What the shell
+ * refuses for its size it must refuse before fw_apply(); otherwise the error would quote translated addresses.
  *
- * Sessions live in memory that the caller hands in and that may outlive the process: a header, then records
- * of a fixed size, each valid or not by one word that is written last. Index, timers and NAT bindings are
- * derived at fw_attach(). A process killed at any instruction leaves whole sessions or none.
+ * Checksums: the IPv4 header's is always verified. An L4 checksum that is not yet verified (TRAIN_CSUM_UNKNOWN) is verified
+ * where the packet changes state here: the first of a session, TCP with SYN, FIN or RST, ICMP errors, reassembled
+ * datagrams. For other packets the field is only updated by the difference, so a wrong checksum stays wrong for the
+ * receiver to see.
  *
- * One struct firewall belongs to one worker thread: nothing here is shared. More workers have one each, over
- * memory of their own, and the shell sends both directions of a flow to the same one.
+ * Sessions live in memory that the caller hands in and that may outlive the process: a header, then records of a fixed size,
+ * each of them valid or not by one word that is written last. Index, timers and NAT bindings are derived by fw_attach(). A
+ * process killed at any instruction leaves complete sessions or none.
+ *
+ * One struct firewall belongs to one worker thread: nothing here is shared.
+ *
+ *	admit.c       the first packet of a session
+ *	apply.c       lookup, and every later packet
+ *	session.c     the session table: index, records, timers
+ *	key.c         keys of sessions and fragments
+ *	shares.c      how many sessions each source and zone holds
+ *	evict.c       who is evicted from a full table
+ *	tcp.c         TCP state
+ *	nat.c         choice of a translated address and port
+ *	translate.c   rewriting of headers and of quoted packets
+ *	policy.c      rules and host-inbound services
+ *	matcher.c     the search in long lists of rules
+ *	reassemble.c  fragments
+ *	log.c         log records of rules and zones
+ *	load.c        a new configuration
+ *	attach.c      memory that a former process left
+ *	explain.c     decisions in plain text, for `trace`
+ *	internal.h    what these share; limits.h: their limits
  */
 #ifndef FIREWALL_FIREWALL_H
 #define FIREWALL_FIREWALL_H
@@ -42,11 +58,11 @@
 #include "model/snapshot.h"
 #include "wire/train.h"
 
-/* Of a key of ICMP: which side asks, with the query's type in the low octet. Two hosts may ask each other
- * with one identifier. */
+/* Of an ICMP key: which side sends the queries, with the query's type in the low octet. Two hosts may ping each other with
+ * the same identifier. */
 enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_QUERY = 0x100, FW_KEY_ANSWER = 0x200 };
 
-/* One direction's addresses as they arrive. No padding: hashed and compared as bytes. */
+/* The addresses of one direction as its packets arrive. No padding: hashed and compared as bytes. */
 struct fw_key {
 	uint8_t src[16], dst[16];
 	uint16_t src_port, dst_port; /* ICMP queries: the identifier in both; 0 without ports */
@@ -65,7 +81,7 @@ enum fw_tcp_state {
 	FW_TCP_STATE_COUNT
 };
 
-/* "established"; for show. */
+/* "established"; for `show`. */
 const char *fw_tcp_state_name(uint8_t state);
 
 struct fw_tcp_side {
@@ -78,7 +94,7 @@ struct fw_tcp_side {
 	uint16_t zero;
 };
 
-/* The shell's cached way out, one for each direction; the core only keeps it with the session. */
+/* The shell's cached forwarding decision, one for each direction; the core only stores it with the session. */
 struct fw_forwarding {
 	uint64_t generation; /* of the routes it was made from; 0: none. fw_load() and fw_attach() set it to 0
 			      */
@@ -88,7 +104,7 @@ struct fw_forwarding {
 			 of both ways */
 };
 
-/* The gateway itself as a "zone" of a session. */
+/* The gateway itself, in the place of a session's zone. */
 #define FW_ZONE_HOST 0xffffu
 
 /* Where packets of each direction come in: indices in the snapshot, as they were in that epoch. One atomic
@@ -133,86 +149,84 @@ struct fw_limits {
 	uint8_t hash_key[16];	 /* random, fresh at each start */
 };
 
-/* Bytes of memory for so many sessions. */
+/* Octets of memory that so many sessions need. */
 size_t fw_state_bytes(uint32_t sessions_max);
 
 struct firewall;
 
 /*
- * Takes the memory over (64-byte aligned). fresh: it is zero. Else its valid records become the session table
- * again, others are cleared; memory that is not this version's is cleared whole. NULL and e: no memory, or it
- * does not fit the limits.
+ * Takes over the memory (64-byte aligned). fresh: it is zero. Otherwise its valid records become the session table again and
+ * others are cleared; memory of another version is cleared as a whole. NULL and e: out of memory, or the memory does not fit
+ * the limits.
  */
 struct firewall *fw_attach(
 	void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now, struct err *e);
-/* Frees what is the process's own; the sessions stay in the memory. */
+/* Frees what belongs to this process; the sessions stay in the memory. */
 void fw_detach(struct firewall *fw);
 
 /*
- * A new policy (snapshot_check() has passed; copied). Sessions follow their zones by name and are decided
- * anew: what the new policy does not permit ends here. Their translation stays as it is. Hit counts follow
- * rules by zones and name.
+ * A new policy (which has passed snapshot_check(); copied). Sessions follow their zones by name and are evaluated again: what
+ * the new policy does not permit ends here. Their translation does not change. Hit counts follow rules by zones and name.
  */
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e);
 
 /*
- * t is a fragment (TRAIN_FRAGMENT). True: t is the whole datagram now, parsed, TRAIN_REASSEMBLED; its buffer
- * is the firewall's and good until fw_reassemble_done(). False: it was kept (DROP_NONE), or t->drop says why
- * not. in_zone is set.
+ * t is a fragment (TRAIN_FRAGMENT) whose in_zone is set. True: t is now the whole datagram, parsed, TRAIN_REASSEMBLED; its
+ * buffer is the firewall's and valid until fw_reassemble_done(). False: the fragment was kept (DROP_NONE), or t->drop says
+ * why not.
  */
 bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now);
-/* The burst has left: buffers of its whole datagrams are used again. Cheap when there are none. */
+/* The burst has been sent: buffers of its whole datagrams are free again. Cheap when there are none. */
 void fw_reassemble_done(struct firewall *fw);
 
 /*
- * Sets t->session (TRAIN_NONE: a miss) and TRAIN_REPLY. ICMP errors find the session they are about. A train
- * from another zone than its session's gets DROP_SESSION_ZONE_MISMATCH. in_zone is set; trains from the host have
+ * Sets t->session (TRAIN_NONE: no session) and TRAIN_REPLY. ICMP errors find the session that they are about. A train from
+ * another zone than its session's gets DROP_SESSION_ZONE_MISMATCH. in_zone is set; trains from the host have
  * TRAIN_FROM_HOST.
  */
 void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n);
-/* One train of that burst again, where sessions have begun, ended or moved since. */
+/* One train of that burst again, if sessions have begun, ended or changed zones since. */
 void fw_lookup_again(struct firewall *fw, struct train *t);
 
-/* What the shell knows about the way out when a session begins. */
+/* What the shell knows about the egress when a session begins. */
 struct fw_egress {
 	struct ip_addr
 		nat_addr; /* the outgoing interface's own address of t's family; ADDR_NONE: there is none */
 	bool to_host;	  /* t->dst is the gateway itself: host-inbound services decide, not policy */
-	enum drop_reason drop; /* what the shell has against the packet itself: what policy permits is
-				  dropped for it, and begins no session */
+	enum drop_reason
+		drop; /* why the shell cannot send the packet: if policy permits it, it is dropped for this
+				  reason and begins no session */
 };
 
 /*
- * Decides a train without a session: policy by in_zone and out_zone, source NAT, session. t->session is set,
- * or t->drop and t->rule. Trains from the host itself need no policy. To the host, what has no session by
- * nature (ICMPv6 neighbour discovery, errors) passes with t->session TRAIN_NONE. What ends here by its hop
- * limit begins no session either.
+ * Decides about a train without a session: policy by in_zone and out_zone, source NAT, session. t->session is set, or t->drop
+ * and t->rule. Trains from the host itself need no policy. Sessionless packets to the host (ICMPv6 neighbour discovery, ICMP
+ * errors) pass with t->session TRAIN_NONE. A packet whose hop limit is reached begins no session either.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
 
-/* May the zone's hosts reach this service of the gateway itself? DROP_NONE or DROP_HOST_INBOUND. */
+/* May the zone's hosts reach this service of the gateway itself? DROP_NONE, or DROP_HOST_INBOUND. */
 enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *t);
-/* They may not, and the kernel's filter dropped it: logged where the zone asks for it. */
+/* They may not, and the kernel's filter has dropped the packet: logged where the zone asks for it. */
 void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now);
 
 /*
- * The way out of t's session was looked up anew: if it now leads to another zone (t->out_zone), policy
- * decides again. Not for ICMP errors: a session changes by its own packets alone. Sets t->drop when it may
- * not go there: policy's reason (the session ends), or DROP_SESSION_ZONE_MISMATCH for replies.
+ * A new forwarding decision was made for t's session: if it leads to another zone (t->out_zone), policy is evaluated again.
+ * Not for ICMP errors: only its own packets change a session. Sets t->drop when the packet may not go there: policy's reason
+ * (the session ends), or DROP_SESSION_ZONE_MISMATCH for replies.
  */
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now);
 
 /*
- * TCP state, hop limit, translation, MSS clamp, counters for a train with a session, which was looked up
- * (again) just now; t->src, dst and ports become the new ones. Drops: DROP_TCP_STATE, DROP_TTL,
- * DROP_L4_CHECKSUM, DROP_ICMP_UNRELATED.
+ * TCP state, hop limit, translation, MSS clamp and counters for a train with a session that was looked up just now; t->src,
+ * dst and ports become the translated ones. Drops: DROP_TCP_STATE, DROP_TTL, DROP_L4_CHECKSUM, DROP_ICMP_UNRELATED.
  */
 void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 
-/* The session's cached way out for t's direction; t->session is set. */
+/* The cached forwarding decision of the session for t's direction; t->session is set. */
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);
 
-/* Ends sessions and reassemblies whose time is over, at most `budget` of them. Returns when to call again. */
+/* Ends sessions and reassemblies that have timed out, at most `budget` of them. Returns when to call again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /* Why a session ended. */
@@ -237,7 +251,7 @@ enum fw_end {
 const char *fw_end_name(enum fw_end e);
 
 /*
- * Log records of rules with `log` and zones with `host-inbound-log`, in a ring: the shell drains it. Bounded:
+ * Log records of rules with `log` and zones with `host-inbound-log`, in a ring that the shell drains. At most
  * FW_LOG_PER_SECOND of each rule and zone.
  */
 enum fw_log_kind {
@@ -248,10 +262,10 @@ enum fw_log_kind {
 };
 struct fw_log {
 	enum fw_log_kind kind;
-	enum drop_reason drop; /* FW_LOG_DENY: the rule's action, or what else kept it from passing */
+	enum drop_reason drop; /* FW_LOG_DENY: the rule's action, or why else the packet did not pass */
 	enum fw_end end;       /* FW_LOG_CLOSE */
 	uint64_t suppressed;
-	bool permits;  /* FW_LOG_DENY: the rule does; what dropped it is another reason */
+	bool permits;  /* FW_LOG_DENY: the rule permits it; it was dropped for another reason */
 	uint32_t rule; /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
 	char rule_name[NAME_MAX_BYTES], zone_name[2][NAME_MAX_BYTES]; /* empty: none, or any */
 	uint32_t session_id;
@@ -263,20 +277,20 @@ struct fw_log {
 };
 bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
 
-/* ---- looking in ---- */
+/* ---- inspection ---- */
 
 struct fw_counters {
 	uint64_t sessions_created, sessions_ended, sessions_now, half_open_now;
-	/* ended early to make room, by what they were */
+	/* evicted to make room, by their class */
 	uint64_t half_open_evicted, unanswered_evicted, over_share_evicted, limit_evicted;
 	uint64_t lookups, hits, log_records_suppressed;
 	uint64_t reassembled;
-	/* Fragments that were kept and then given up: the shell adds them to the drops of these reasons. */
+	/* Fragments that were kept and later discarded: the shell adds them to the drops of these reasons. */
 	uint64_t fragments_timeout, fragments_limit, fragments_overlap;
-	uint64_t records_discarded; /* by fw_attach(): half written or unsound */
+	uint64_t records_discarded; /* by fw_attach(): incomplete or inconsistent */
 };
 const struct fw_counters *fw_counters(const struct firewall *fw);
-uint32_t fw_sessions_limit(const struct firewall *fw); /* as configured, or what the memory has room for */
+uint32_t fw_sessions_limit(const struct firewall *fw); /* as configured, or what fits the memory */
 
 struct fw_rule_hits {
 	uint64_t hits;		 /* sessions admitted or packets refused by the rule */
@@ -287,15 +301,15 @@ const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule
 const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t nat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 
-/* The next live session at or after *cursor, which moves behind it; NULL: no more. NAT bindings:
+/* The next live session at or after *cursor, which is advanced past it; NULL: no more. NAT bindings:
  * FW_SESSION_TRANSLATED. */
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor);
-/* By index, NULL where none is: all live ones lie below fw_sessions_used(). */
+/* By index; NULL where there is none. All live ones have indices below fw_sessions_used(). */
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index);
 uint32_t fw_sessions_used(const struct firewall *fw);
-/* Ends a session (clear sessions: FW_END_CLEARED); with its log record. */
+/* Ends a session as FW_END_CLEARED (`clear sessions`), with its log record. */
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
-/* The shell found its NAT's address gone; t->session becomes TRAIN_NONE. */
+/* The shell ends t's session, with its log record; t->session becomes TRAIN_NONE. */
 void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mono_ns now);
 
 struct ip_addr fw_key_src(const struct fw_key *k);
@@ -305,8 +319,7 @@ struct ip_addr fw_key_dst(const struct fw_key *k);
 enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, uint32_t to_zone,
 	const struct train *t, uint32_t *ret_rule);
 
-/* One line of what the stages before have decided about t, for trace: session, rule, translation, drop.
- * Returns ret_text. */
+/* One line about what has been decided about t, for `trace`: session, rule, translation, drop. Returns ret_text. */
 #define FW_EXPLAIN_MAX 512
 char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text[FW_EXPLAIN_MAX]);
 

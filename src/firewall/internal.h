@@ -19,7 +19,7 @@ struct fw_state {
 	uint32_t epoch;
 	uint32_t zones_n[2];
 	char zone_names[2][ZONES_MAX][NAME_MAX_BYTES];
-	uint32_t used; /* records from here on were never written: nobody need touch their pages */
+	uint32_t used; /* records from this index on were never written: their pages need not be touched */
 };
 
 #define FW_STATE_MAGIC 0x3430574647504c50ull
@@ -57,7 +57,7 @@ struct fw_dimension {
 	uint32_t sets_n;
 };
 
-/* Finds the first matching rule of a list quickly: a superset by intervals, then the exact check. */
+/* Finds the first matching rule of a list: candidates by intervals, then the exact check. */
 struct fw_matcher {
 	uint32_t first, count; /* the rules; count below the threshold: no dimensions, one after the other */
 	uint32_t words;	       /* of each set */
@@ -66,7 +66,7 @@ struct fw_matcher {
 
 enum { FW_SRC4, FW_SRC6, FW_DST4, FW_DST6, FW_SERVICE, FW_DIMENSIONS };
 
-/* What rules look at. */
+/* What rules are matched against. */
 struct fw_tuple {
 	struct ip_addr src, dst;
 	uint32_t from, to;		 /* zones */
@@ -121,7 +121,7 @@ struct fw_datagram {
 
 struct firewall {
 	struct fw_limits limits;
-	/* the memory that outlives us */
+	/* the memory that outlives the process */
 	struct fw_state *state;
 	struct fw_session *sessions;
 	/* index: entry 2 * session + direction */
@@ -136,7 +136,7 @@ struct firewall {
 	uint32_t protected_n, protected_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
 	uint32_t *protected_by_source;				/* FW_SOURCES */
 
-	struct fw_policy *policy, *retired; /* retired: until what it left out of the log is told */
+	struct fw_policy *policy, *retired; /* retired: until its suppressed log records are reported */
 	/* of the policy, or the defaults */
 	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, other_timeout_s, half_open_timeout_s,
 		half_closed_timeout_s, half_open_max;
@@ -152,7 +152,7 @@ struct firewall {
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
-	mono_ns log_empty_until, log_report_at; /* of all together; 0: nothing to tell */
+	mono_ns log_empty_until, log_report_at; /* of all together; 0: nothing to report */
 };
 
 /* key.c */
@@ -231,25 +231,25 @@ enum fw_tcp_step {
 };
 enum drop_reason fw_tcp_track(
 	struct fw_session *s, const struct train *t, uint32_t direction, enum fw_tcp_step *ret_step);
-/* Can side d have a segment with this number on its way? What an ICMP error quotes is held against it. */
+/* Can side d have a segment with this number in flight? What an ICMP error quotes is checked by it. */
 bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq);
 void fw_tcp_clamp(struct train *t, uint32_t mss);
 
 /* translate.c */
 void fw_translate(const struct fw_session *s, struct train *t, uint32_t direction);
 enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t, uint32_t direction);
-/* The key under which the session stands whose packet the error quotes; false: it is about none of ours. */
+/* The key of the session whose packet the error quotes; false: it quotes no packet of ours. */
 bool fw_error_key(const struct train *t, struct fw_key *ret_key);
 
 /* log.c */
-/* Where the flags of the rule ask for it, in the policy that decided. */
+/* Records where the rule's flags ask for them, in the policy that decided. */
 void fw_log_begin(struct firewall *fw, const struct fw_session *s, mono_ns now);
 void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s, enum fw_end why,
 	mono_ns now);
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
-void fw_log_report_due(struct firewall *fw, mono_ns now); /* tells what was left out, when it is time */
+void fw_log_report_due(struct firewall *fw, mono_ns now); /* reports suppressed records when that is due */
 void fw_log_report_suppressed(struct firewall *fw, mono_ns now);
-/* The policy decides no more; it is freed when what it left out has been told. */
+/* The policy is replaced; it is freed when its suppressed records are reported. */
 void fw_log_policy_retire(struct firewall *fw, struct fw_policy *p, mono_ns now);
 
 /* reassemble.c */
@@ -324,7 +324,7 @@ static inline uint32_t fw_direction(const struct train *t)
 	return t->flags & TRAIN_REPLY ? 1 : 0;
 }
 
-/* A port of such a connection may be used again. */
+/* The ports of such a connection may be used again. */
 static inline bool fw_tcp_is_closed(const struct fw_session *s)
 {
 	return s->tcp_state >= FW_TCP_TIME_WAIT;
@@ -335,7 +335,7 @@ static inline uint32_t fw_zone_in(const struct train *t)
 	return t->flags & TRAIN_FROM_HOST ? FW_ZONE_HOST : t->in_zone;
 }
 
-/* One word, so that a kill between two stores leaves no mixture. */
+/* One store of one word, so that a kill leaves no mixture. */
 static inline void fw_zones_store(struct fw_session *s, struct fw_zones z)
 {
 	uint64_t word;

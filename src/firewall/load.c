@@ -1,9 +1,9 @@
 /*
- * A new policy under living sessions. Sessions name zones by index in memory that outlives the process, so
- * the names of an epoch's zones stand in the same memory: a session is moved to the next epoch by one store,
- * and whoever finds the move half done (a process that took over) can finish it.
+ * A new policy while sessions exist. Sessions name zones by index in memory that outlives the process, so the names of an
+ * epoch's zones are stored in the same memory: a session is moved to the next epoch by one store, and a process that takes
+ * over in the middle of the move can finish it.
  *
- * Then every session is decided anew: a rule that was taken away or a new deny acts on what is already open.
+ * Then every session is evaluated again: a removed rule or a new deny takes effect on established sessions.
  */
 #include "firewall/internal.h"
 
@@ -17,8 +17,8 @@ static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const ch
 	return UINT16_MAX - 1; /* gone */
 }
 
-/* Moves every session to the next epoch, whose names stand; those whose zone is gone end. The policy is still
- * the one that their numbers are of. */
+/* Moves every session to the next epoch, whose names are stored already; those whose zone is gone end. The loaded policy is
+ * still the one that their old numbers refer to. */
 static void zones_move(struct firewall *fw, mono_ns now)
 {
 	struct fw_state *st = fw->state;
@@ -66,7 +66,7 @@ static void zones_load(struct firewall *fw, const struct snapshot *s, mono_ns no
 	st->zones_n[to] = s->zones.count;
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		memcpy(st->zone_names[to][i], snap_zones(s)[i].name, NAME_MAX_BYTES);
-	zones_move(fw, now); /* stores with release: whoever dies between has the names */
+	zones_move(fw, now); /* stores with release: after a kill in between the names are there */
 }
 
 static bool decide(
@@ -97,7 +97,7 @@ static void sessions_reevaluate(struct firewall *fw, const struct fw_policy *old
 		}
 		s->rule = rule;
 		s->timeout_s = timeout_s;
-		/* Its translation stays; which rule would make it today is a name for `show`. */
+		/* Its translation does not change; the rule that would make it now is for `show` only. */
 		struct fw_tuple t = fw_tuple_of_key(&s->key[0], s->zones.zone[0], s->zones.zone[1]);
 		s->nat_rule = s->flags & FW_SESSION_TRANSLATED ? fw_nat_lookup(fw, &t) : TRAIN_NONE;
 		s->forwarding[0].generation = s->forwarding[1].generation = 0;
@@ -105,8 +105,7 @@ static void sessions_reevaluate(struct firewall *fw, const struct fw_policy *old
 	}
 }
 
-/* Hit counts follow a rule by its zones' and its own name, so that a commit elsewhere does not set them to
- * zero. */
+/* Hit counts follow a rule by its own name and its zones' names, so that a commit of something else does not reset them. */
 static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const struct snapshot *b,
 	const struct snap_rule *y)
 {
@@ -119,7 +118,7 @@ static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const
 		       strcmp(snap_zones(a)[x->to_zone].name, snap_zones(b)[y->to_zone].name) == 0);
 }
 
-/* Rules mostly keep their order, so the search goes on where the last one was found. */
+/* Rules mostly keep their order, so the search continues after the last one found. */
 static void hits_carry(struct fw_policy *to, const struct fw_policy *from)
 {
 	const struct snapshot *a = to->snapshot, *b = from->snapshot;

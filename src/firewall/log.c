@@ -1,9 +1,9 @@
 /*
- * The ring of log records: what rules with `log` and zones with `host-inbound-log` want told. The shell
- * drains it; when it does not, records are counted as lost.
+ * The ring of log records, of rules with `log` and zones with `host-inbound-log`. The shell drains it; records that do not
+ * fit are counted as suppressed.
  *
- * A stranger's packets make records where a rule says so: each rule and each zone has a token bucket, and all
- * together another one. What does not get a token is counted, and told every FW_LOG_SUPPRESSED_EVERY.
+ * Strangers' packets cause records where a rule asks for them: each rule and each zone has a token bucket, and there is one
+ * for all together. Records without a token are counted, and reported every FW_LOG_SUPPRESSED_EVERY.
  */
 #include "base/rate.h"
 #include "firewall/internal.h"
@@ -29,7 +29,7 @@ static void name_put(char ret_name[NAME_MAX_BYTES], const struct snapshot *s, ui
 		memcpy(ret_name, snap_zones(s)[zone].name, NAME_MAX_BYTES);
 }
 
-/* Names as they are in the policy that decided: the record outlives it. */
+/* Names from the policy that decided: the record outlives it. */
 static void names_put(struct fw_log *l, const struct fw_policy *p)
 {
 	if (!p)
@@ -46,7 +46,7 @@ static struct fw_log *log_place(struct firewall *fw)
 	return fw->log_head - fw->log_tail == FW_LOG_RING ? NULL : &fw->log[fw->log_head++ % FW_LOG_RING];
 }
 
-/* For the log of a rule, or of a zone when rule is TRAIN_NONE. NULL: left out. */
+/* A place for a record of a rule, or of a zone when rule is TRAIN_NONE. NULL: suppressed. */
 static struct fw_log *log_room(
 	struct firewall *fw, const struct fw_policy *p, uint32_t rule, uint32_t zone, mono_ns now)
 {
@@ -132,7 +132,7 @@ void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now)
 		deny_put(fw, t, TRAIN_NONE, FW_ZONE_HOST, now);
 }
 
-/* One record for each rule and zone of which some were left out. False: not all of them fit the ring. */
+/* One record for each rule and zone with suppressed records. False: not all of them fit the ring. */
 static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {
 	const struct snapshot *s = p ? p->snapshot : NULL;
@@ -175,9 +175,10 @@ void fw_log_policy_retire(struct firewall *fw, struct fw_policy *p, mono_ns now)
 	fw_policy_free(fw->retired);
 	fw->retired = p;
 	if (fw->log_report_at == 0)
-		fw_log_report_suppressed(fw, now); /* nothing was left out */
+		fw_log_report_suppressed(fw, now); /* nothing was suppressed */
 	else
-		fw->log_report_at = now; /* when the ring, full of what has just ended, has been read */
+		fw->log_report_at =
+			now; /* once the ring, full of the sessions that just ended, has been drained */
 }
 
 void fw_log_report_due(struct firewall *fw, mono_ns now)

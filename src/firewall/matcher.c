@@ -1,12 +1,11 @@
 /*
  * First match over an ordered list of rules, in a time that hardly grows with the list.
  *
- * Each dimension (source and destination of either family, protocol with port) is cut into intervals at the
- * rules' edges; each interval has the set of rules that may match there, as bits. A lookup finds one interval
- * in each dimension, ands the three sets word by word, and asks the exact check about each bit that is left,
- * in order. The sets may be too large, never too small: where a list is so long that its sets would take too
- * much memory, neighbouring intervals are joined. The exact check alone decides; the test holds the result
- * against walking the list.
+ * Each dimension (source and destination of either family, protocol with port) is divided into intervals at the rules'
+ * edges; each interval has the set of rules that may match there, as bits. A lookup finds one interval in each dimension,
+ * intersects the three sets word by word, and applies the exact check to each remaining bit in order. The sets may be too
+ * large, never too small: where a list is so long that its sets would take too much memory, neighbouring intervals are
+ * joined. Only the exact check decides; the test compares the result with a linear search.
  */
 #include "firewall/internal.h"
 
@@ -83,7 +82,7 @@ static bool nat_rule_matches(
 	if ((r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
 		(r->to_zone != ZONE_ANY && r->to_zone != t->to))
 		return false;
-	/* Of the other family: not for this rule. */
+	/* A rule translates to one family only. */
 	uint8_t family = r->action == NAT_POOL	       ? r->pool.first.family
 			 : r->action == NAT_INTERFACE  ? ADDR_V4
 			 : r->action == NAT_INTERFACE6 ? ADDR_V6
@@ -106,7 +105,7 @@ static bool event_add(struct events *e, point first, point last, point end_of_al
 		e->room = room;
 	}
 	e->event[e->n++] = (struct event){ first, rule, 1 };
-	if (last != end_of_all) /* else it never ends */
+	if (last != end_of_all) /* otherwise it has no end */
 		e->event[e->n++] = (struct event){ last + 1, rule, -1 };
 	return true;
 }
@@ -124,7 +123,7 @@ static bool addr_events(
 	return span.count > 0 || event_add(e, 0, end, end, rule);
 }
 
-/* Protocol and port as one number; source ports are left to the exact check. */
+/* Protocol and port as one number; source ports are for the exact check only. */
 static bool service_events(struct events *e, const struct snapshot *s, struct span span, uint32_t rule)
 {
 	const point end = 0xffffff;

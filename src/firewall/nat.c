@@ -1,25 +1,24 @@
 /*
- * Source NAT: the choice of an address and a port. No table of bindings: a translated address and port is
- * taken when the session table has the key that replies would come under, so one port serves many
- * destinations, and what is bound is what `show sessions` says.
+ * Source NAT: the choice of an address and a port. There is no table of bindings: a translated address and port is in use
+ * when the session table has the key of its replies, so one port serves many destinations, and the bindings are what `show
+ * sessions` lists.
  *
- * The port stays as it is where it can; else the search begins at a place that a keyed hash of the flow
- * gives, which nobody outside can foresee (RFC 6056 section 3.3.3), and tries FW_NAT_TRIES places: with nine
- * ports of ten taken for one destination, one search in 10^11 fails. ICMP queries: the identifier is the
- * port.
+ * The port is kept where possible; otherwise the search starts at a port given by a keyed hash of the flow, which nobody
+ * outside can predict (RFC 6056 section 3.3.3), and tries FW_NAT_TRIES ports: with nine of ten in use for one destination,
+ * one search in 10^11 fails. ICMP queries: the identifier is the port.
  *
- * When all that were tried are taken, one of the source that has more than half of them makes room for
- * another source; where there is none, one of another source that waits for its answer or is beyond its share
- * (evict.c). So one source does not keep the others from a destination.
+ * When all ports that were tried are in use, a session of the source that uses more than half of them is evicted for another
+ * source; where there is no such source, one of another source that is unanswered or over its share (shares.c). So one
+ * source cannot keep the others from a destination.
  *
- * Protocols without ports (GRE, ESP, SCTP, 6in4) keep all but their address. Nothing in their answers tells
- * inside hosts apart, so one of them has each outside host for each such protocol and translated address.
+ * Protocols without ports (GRE, ESP, SCTP, 6in4) keep everything but their address. Nothing in their replies tells inside
+ * hosts apart, so for each such protocol and translated address only one of them can use an outside host.
  */
 #include "firewall/internal.h"
 
 #include <assert.h>
 
-/* Places that were tried and are taken, by sessions that are translated. */
+/* Ports that were tried and are in use, with the translated sessions that use them. */
 struct taken {
 	uint32_t n;
 	struct {
@@ -59,8 +58,8 @@ static uint32_t common_divisor(uint32_t a, uint32_t b)
 }
 
 /*
- * From place to place by a step of the flow's own: with neighbouring places, what is taken would grow
- * together into runs longer than the search. Without a common divisor with n it comes to every place.
+ * The step from port to port, by the flow: with neighbouring ports, those in use would form runs longer than the search. It
+ * has no common divisor with n, so the search reaches every port.
  */
 static uint32_t stride(uint64_t hash, uint32_t n)
 {
@@ -105,10 +104,10 @@ static const struct fw_key *key_of(const struct firewall *fw, const struct taken
 	return &fw->sessions[t->place[i].session].key[0];
 }
 
-/* A key of the source that has more than half of the places; NULL: none has. */
+/* A key of the source that uses more than half of the ports; NULL: none does. */
 static const struct fw_key *hoarder(const struct firewall *fw, const struct taken *t)
 {
-	const struct fw_key *most = NULL; /* if one has more than half, it is this one (Boyer and Moore) */
+	const struct fw_key *most = NULL; /* if one uses more than half, it is this one (Boyer and Moore) */
 	uint32_t lead = 0, n = 0;
 
 	for (uint32_t i = 0; i < t->n; i++) {
@@ -121,7 +120,7 @@ static const struct fw_key *hoarder(const struct firewall *fw, const struct take
 	return n > t->n / 2 ? most : NULL;
 }
 
-/* Ends one of the sessions in the places, not of this source, and takes its port. */
+/* Ends one of the sessions that use these ports, of another source, and takes its port. */
 static bool port_take(struct firewall *fw, const struct fw_key *forward, struct fw_key *reply,
 	const struct taken *t, mono_ns now)
 {
@@ -175,7 +174,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 	struct taken first = { .n = 0 }, later;
 	struct ip_addr own = { 0 };
 
-	if (forward->proto == IP_AH) /* its check value covers the addresses: RFC 4302 section 3.3.3.1 */
+	if (forward->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
 	for (uint32_t k = 0; k < (rule->action == NAT_POOL ? FW_NAT_POOL_ADDRESSES : 1u); k++) {
 		struct ip_addr a =
@@ -183,7 +182,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		if (a.family != forward->family)
 			return DROP_NAT_NO_ADDRESS;
 		if (k > 0 && addr_equal(&a, &own))
-			break; /* round: a pool of few addresses */
+			break; /* wrapped: a pool of few addresses */
 		own = k == 0 ? a : own;
 		later.n = 0;
 		memcpy(reply->dst, a.b, 16);

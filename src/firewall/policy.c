@@ -1,6 +1,6 @@
 /*
- * Zone policy, the choice of a NAT rule and host-inbound services: ordered, first match, default deny. The
- * same functions decide packets, answer "which rule would match" and decide sessions anew after a commit.
+ * Zone policy, the choice of a NAT rule and host-inbound services: ordered, first match, default deny. The same functions
+ * decide about packets and, after a commit, about established sessions.
  */
 #include "firewall/internal.h"
 
@@ -74,8 +74,8 @@ bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t)
 {
 	if (!fw->policy || t->from >= fw->policy->snapshot->zones.count)
 		return false;
-	/* Of ICMP the data plane judges queries. Answers, errors, and what IPv6 needs to live on a link
-	 * (RFC 4890 section 4.4) are the kernel's to judge. */
+	/* Of ICMP the data plane decides about queries only. Replies, errors, and what IPv6 needs on a link (RFC 4890
+	 * section 4.4) are left to the kernel. */
 	if (fw_is_icmp(t->proto) && !(fw_icmp_kind(t->proto, (uint8_t)t->service_port) & FW_KEY_QUERY))
 		return true;
 	return snap_zone_opens(fw->policy->snapshot, t->from, t->proto, t->service_port, &t->src);
@@ -95,7 +95,7 @@ uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule)
 	return p && rule < p->snapshot->rules.count ? snap_rules(p->snapshot)[rule].flags : 0;
 }
 
-/* Rules of a pair stand together, global ones last: snapshot_check() holds it. */
+/* Rules of a pair of zones are adjacent, global ones last: snapshot_check() enforces it. */
 static bool pairs_build(struct fw_policy *p)
 {
 	const struct snapshot *s = p->snapshot;

@@ -1,11 +1,10 @@
 /*
- * Fragments become whole datagrams before policy sees them: RFC 791 section 3.2, RFC 8200 section 4.5, RFC
- * 5722, RFC 8900.
+ * Fragments are reassembled before policy sees them: RFC 791 section 3.2, RFC 8200 section 4.5, RFC 5722, RFC 8900.
  *
- * Memory is bounded: so many datagrams, each with a buffer of its own; when all are in use one of whoever
- * holds most gives way, see slot_give_way(), and of those the one that has waited longest, since an honest
- * datagram is whole within milliseconds. Fragments that overlap end
- * their datagram; an exact repetition is ignored. Nothing is told to the sender about what is given up here.
+ * Memory is bounded: a fixed number of datagrams, each with a buffer of its own. When all are in use, one of whoever holds
+ * most is discarded, see slot_evict(), and of those the one that has waited longest, since an honest datagram is complete
+ * within milliseconds. Overlapping fragments end their datagram; an exact repetition is ignored. The sender is told nothing
+ * about what is discarded here.
  */
 #include "base/siphash.h"
 #include "firewall/internal.h"
@@ -17,7 +16,7 @@
 #define SLOT_BYTES (TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
 #define PAYLOAD_AT (TRAIN_HEAD_ROOM + FW_FRAGMENT_HEADER_MAX)
 
-/* What a fragment says about itself. */
+/* The header fields of a fragment. */
 struct fragment {
 	struct fw_key key;
 	struct fw_range range;
@@ -76,7 +75,7 @@ void fw_reassembly_expire(struct firewall *fw, mono_ns now)
 		}
 }
 
-/* ---- reading ---- */
+/* ---- parsing ---- */
 
 static bool read4(struct fragment *f, const struct train *t)
 {
@@ -89,8 +88,7 @@ static bool read4(struct fragment *f, const struct train *t)
 	return true;
 }
 
-/* train_parse() left l4_offset right behind the fragment header; in front of it stand whole extension
- * headers. */
+/* train_parse() has set l4_offset to the end of the fragment header; in front of that are complete extension headers. */
 static bool read6(struct fragment *f, const struct train *t)
 {
 	uint32_t n = IP6_HEADER_SIZE;
@@ -99,7 +97,7 @@ static bool read6(struct fragment *f, const struct train *t)
 	f->next_at = 6;
 	while (n < f->header_n) {
 		if (t->ip[f->next_at] == IP6_FRAGMENT)
-			return false; /* one behind the other */
+			return false; /* two fragment headers */
 		f->next_at = n;
 		n += 8u + 8u * t->ip[n + 1];
 	}
@@ -130,11 +128,11 @@ static bool fragment_read(struct fragment *f, const struct train *t)
 	return f->header_n + f->range.end <= UINT16_MAX; /* the ping of death */
 }
 
-/* ---- keeping ---- */
+/* ---- storing ---- */
 
 /*
- * What came sealed is not put together with what came in clear, also where a tunnel and links share a zone:
- * the whole would pass for what its last fragment was.
+ * Fragments from a tunnel are not reassembled with fragments in clear text, even where a tunnel and links share a zone: the
+ * datagram would count as what its last fragment was.
  */
 static uint32_t origin_of(const struct train *t)
 {
@@ -150,12 +148,12 @@ static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, u
 	return FW_NONE;
 }
 
-/* Places that are taken. */
+/* Places in use. */
 struct shares {
 	uint16_t origin[2 * ZONES_MAX + 1], source[FW_FRAGMENT_SOURCES], host[FW_FRAGMENT_SOURCES];
 };
 
-/* How many the datagram's zone holds, then its source, then its host: who holds most gives way first. */
+/* How many places the datagram's zone holds, then its source, then its host: whoever holds most is evicted first. */
 static uint64_t share_of(const struct fw_datagram *d, const struct shares *s)
 {
 	return (uint64_t)s->origin[MIN_OF(d->origin, 2u * ZONES_MAX)] << 32 |
@@ -164,11 +162,11 @@ static uint64_t share_of(const struct fw_datagram *d, const struct shares *s)
 }
 
 /*
- * When all places are taken the oldest datagram of the host that holds most, of the source that holds most,
- * in the zone that holds most, is given up: so one zone cannot take another's places, one source not others',
- * and of an IPv6 LAN, which is one source, one host not its neighbours'.
+ * When all places are in use, the oldest datagram of the host that holds most, of the source that holds most, in the zone
+ * that holds most, is discarded: so a zone cannot take another zone's places, nor a source another source's, nor, on an IPv6
+ * LAN, which is one source, a host its neighbours'.
  */
-static uint32_t slot_give_way(struct firewall *fw)
+static uint32_t slot_evict(struct firewall *fw)
 {
 	struct shares s = { 0 };
 	uint32_t best = FW_NONE;
@@ -198,7 +196,7 @@ static uint32_t slot_take(struct firewall *fw)
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++)
 		if (fw->datagram[i].state == FW_DATAGRAM_FREE)
 			return i;
-	return slot_give_way(fw);
+	return slot_evict(fw);
 }
 
 static uint32_t addr_hash(const struct firewall *fw, struct ip_addr a)
@@ -227,14 +225,14 @@ static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t
 	return i;
 }
 
-/* Fits the range into the list, joining what it touches. */
+/* Inserts the range into the list and joins it with adjacent ones. */
 static enum drop_reason range_add(struct fw_datagram *d, struct fw_range r)
 {
 	uint32_t at = 0;
 
 	while (at < d->ranges_n && d->ranges[at].end < r.first)
 		at++;
-	/* at: the first that ends at r or behind its beginning */
+	/* at: the first range that ends at the start of r or after it */
 	struct fw_range *next = &d->ranges[at];
 	bool joins = at < d->ranges_n && next->end == r.first;
 	uint32_t behind = joins ? at + 1 : at;
@@ -269,7 +267,7 @@ static bool repeats(const struct fw_datagram *d, const struct fragment *f)
 	return false;
 }
 
-/* The end of the datagram is told by its last fragment, once, and nothing lies behind it. */
+/* The last fragment states the end of the datagram, once, and nothing may follow it. */
 static enum drop_reason total_check(struct fw_datagram *d, const struct fragment *f)
 {
 	if (f->more)
@@ -302,11 +300,11 @@ static enum drop_reason fragment_keep(struct fw_datagram *d, const struct fragme
 		if (t->src.family == ADDR_V6)
 			d->header[f->next_at] = f->proto;
 	}
-	/* The first fragment's header may be longer than that of the fragment which fitted so far. */
+	/* The first fragment's header may be longer than those of the fragments before it. */
 	return d->header_n + d->total > UINT16_MAX ? DROP_FRAGMENT_INVALID : DROP_NONE;
 }
 
-/* ---- giving ---- */
+/* ---- completion ---- */
 
 static bool is_whole(const struct fw_datagram *d)
 {
@@ -322,8 +320,8 @@ static void header_finish(struct fw_datagram *d, uint8_t *ip, bool v4)
 		ip[1] |= v4 ? 3 : 3 << 4;
 	if (v4) {
 		store_be16(ip + 2, (uint16_t)(d->header_n + d->total));
-		/* Whoever forbade to cut the largest of them is told when it does not fit (RFC 1191 section
-		 * 3). */
+		/* If the largest fragment had don't-fragment set, its sender is told when it does not fit (RFC 1191
+		 * section 3). */
 		store_be16(ip + 6, d->largest_df == d->largest ? IP4_DF : 0);
 		memset(ip + IP4_CSUM, 0, 2);
 		uint16_t c = (uint16_t)~csum_fold(csum_add(0, ip, d->header_n));

@@ -80,7 +80,7 @@ static void wheel_remove(struct firewall *fw, uint32_t index)
 	t->slot = FW_NONE;
 }
 
-/* Not before second `earliest`; farther than a turn: looked at when it comes by, and moved on. */
+/* Not before second `earliest`. Beyond one turn of the wheel: examined when its slot comes up, and moved on. */
 static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t earliest)
 {
 	struct fw_place *t = &fw->place[index];
@@ -96,8 +96,8 @@ static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t 
 }
 
 /*
- * The time is renewed with each packet; the wheel is touched only when the end comes nearer, else the slot
- * that comes by sees that it is not over and moves the session on.
+ * The timeout is renewed by each packet; the wheel is touched only when the end comes nearer. Otherwise the session is found
+ * not to be over when its slot comes up, and is moved on.
  */
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds)
 {
@@ -131,7 +131,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 	assert(index < fw->state->used ? !s->live : index == fw->state->used);
 	fw->place[index] = (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED };
 	memset(s, 0, sizeof *s);
-	/* Behind the memset: what another layout of the memory left there is never taken for a session. */
+	/* After the memset: what another layout of the memory left there is never taken for a session. */
 	if (index == fw->state->used)
 		__atomic_store_n(&fw->state->used, index + 1, __ATOMIC_RELEASE);
 	s->key[0] = key[0];
@@ -182,7 +182,7 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 	fw_session_finish(fw, index);
 }
 
-/* The record, its index and its translation stay: policy would say the same of the same addresses. */
+/* The record, its index and its translation stay: policy would decide the same about the same addresses. */
 void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
@@ -212,7 +212,7 @@ void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mo
 	t->session = t->rule = TRAIN_NONE;
 }
 
-/* A closed connection lingers until its time is over. */
+/* A closed connection is kept until its timeout. */
 static enum fw_end expired_by(const struct fw_session *s)
 {
 	return s->tcp_state == FW_TCP_TIME_WAIT ? FW_END_FIN
@@ -234,7 +234,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 				return now;
 			if (fw->sessions[index].expires <= now) {
 				fw_session_end_by(fw, index, expired_by(&fw->sessions[index]), now);
-			} else { /* alive: to a later slot */
+			} else { /* not over: to a later slot */
 				wheel_remove(fw, index);
 				wheel_add(fw, index, fw->sessions[index].expires, fw->wheel_at_s + 1);
 			}
@@ -244,7 +244,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 	return fw->wheel_at_s * NS_PER_S;
 }
 
-/* ---- looking in ---- */
+/* ---- inspection ---- */
 
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor)
 {

@@ -3,9 +3,9 @@
  * sides have announced, the end by FINs or by a reset with the exact sequence number. RFC 9293, RFC 7323
  * (scaling), RFC 5961.
  *
- * A train counts as one segment with its whole range of sequence numbers. Packets may be lost behind us, come
- * twice or out of order, so the limits are those of "Real Stateful TCP Packet Filtering in IP Filter" (van
- * Rooij, 2001): wide enough for every honest sender, too narrow to guess.
+ * A train counts as one segment with its whole range of sequence numbers. Packets may be lost after they passed here, be
+ * duplicated or reordered, so the limits are those of "Real Stateful TCP Packet Filtering in IP Filter" (van Rooij, 2001):
+ * wide enough for every honest sender, too narrow to guess.
  */
 #include "base/rd.h"
 #include "firewall/internal.h"
@@ -16,7 +16,7 @@
 enum side_flags {
 	SIDE_SEEN = 1 << 0,
 	SIDE_SCALES = 1 << 1, /* its SYN carried a window scale */
-	SIDE_FIN = 1 << 2,    /* `end` is behind its FIN */
+	SIDE_FIN = 1 << 2,    /* `end` is after its FIN */
 	SIDE_RESET = 1 << 3,  /* its reset may not have been exact: the other side may challenge it */
 };
 
@@ -48,8 +48,7 @@ static struct segment segment_of(const struct train *t)
 	return g;
 }
 
-/* The body of option `kind` with exactly n octets, or NULL. Its place is in t's buffer: the caller may write
- * there. */
+/* The body of option `kind` with exactly n octets, in t's buffer, where the caller may write; or NULL. */
 static uint8_t *option_find(const struct train *t, uint8_t kind, size_t n)
 {
 	struct rd r = rd_over(
@@ -96,8 +95,7 @@ enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t)
 	return DROP_NONE;
 }
 
-/* Some stacks send a FIN though the window is full: what follows it, and may overtake it, stands one octet
- * beyond. */
+/* Some stacks send a FIN although the window is full: what follows it, and may overtake it, is one octet beyond. */
 static uint32_t right_edge(const struct fw_tcp_side *from, const struct segment *g)
 {
 	return from->max_end + (g->payload == 0);
@@ -149,7 +147,7 @@ static enum drop_reason on_answer(struct fw_session *s, const struct train *t, c
 		caller->scale = called->scale = 0;
 	if (g->flags & TCP_ACK) {
 		called->ack = g->ack;
-		caller->end = g->ack; /* data in the SYN that was not taken comes again */
+		caller->end = g->ack; /* data in the SYN that was not accepted is sent again */
 		caller->max_end = g->ack + MAX_OF(g->window, 1u);
 	}
 	s->tcp_state = FW_TCP_SYN_RECEIVED;
@@ -166,7 +164,7 @@ static enum drop_reason on_syn_sent(struct fw_session *s, const struct train *t,
 			s->tcp_state = FW_TCP_CLOSED;
 		else
 			*ret_step = FW_TCP_PASSES;
-		/* The caller's other reset answers a challenge: it has to reach the other side. */
+		/* Another reset of the caller answers a challenge: it must reach the other side. */
 		return exact || d == 0 ? DROP_NONE : DROP_TCP_STATE;
 	}
 	if (!(d == 1 && g->flags & TCP_SYN))
@@ -245,7 +243,7 @@ static void state_advance(struct fw_session *s, const struct segment *g, uint32_
 		s->tcp_state = FW_TCP_TIME_WAIT;
 }
 
-/* A reset that was not taken: the connection goes on. */
+/* A reset that was not accepted: the connection continues. */
 static void revive(struct fw_session *s)
 {
 	if (s->tcp_state != FW_TCP_CLOSED)
@@ -284,7 +282,7 @@ enum drop_reason fw_tcp_track(
 	if (s->tcp_state == FW_TCP_SYN_RECEIVED && d == 0 && after(s->tcp[0].ack, g.ack))
 		return DROP_TCP_STATE;
 	if (d == 0)
-		s->noted.flags = 0; /* it has not forgotten */
+		s->noted.flags = 0; /* the caller still has the connection */
 	revive(s);
 	windows_advance(&s->tcp[d], &s->tcp[1 - d], &g);
 	state_advance(s, &g, d);

@@ -1,6 +1,6 @@
 /*
- * What the other processes say to the data plane, and what it says to them. Nothing here waits: what a link
- * does not take waits in the link's queue or is not said.
+ * Messages between the data plane and the other processes. Nothing here blocks: what a link does not accept waits in the
+ * link's queue, or is dropped.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -40,7 +40,7 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		return RC_OK;
 	case RESOURCE_INTERFACE: {
 		enum rc rc = link_add(d, r->name, r->index, fd, e);
-		if (rc != RC_OK) /* one link less is not the end */
+		if (rc != RC_OK) /* the others stay usable */
 			log_error("%s", e->text);
 		return RC_OK;
 	}
@@ -58,7 +58,7 @@ static void on_resource_gone(struct child *c, const struct msg_resource *r)
 
 /* --- the configuration --- */
 
-/* fd is used up. Sealed, or control could change what has been checked while packets are judged by it. */
+/* Takes fd. It is sealed: otherwise control could change what was checked while it is in use. */
 static enum rc snapshot_take(struct dataplane *d, int fd, uint64_t bytes, struct err *e)
 {
 	struct snapshot_file taken;
@@ -102,7 +102,7 @@ static void on_snapshot(struct dataplane *d, struct ipc_frame *f)
 	d->pending.bytes = f->u.SNAPSHOT.bytes;
 	d->pending.generation = f->u.SNAPSHOT.generation;
 	d->pending.tag = f->head.tag;
-	/* Before the start there is nothing yet to load it into. */
+	/* Before the start there is nothing to load it into. */
 	if (dataplane_ready(d))
 		snapshot_answer(d);
 }
@@ -129,8 +129,7 @@ static bool selector_inside(const struct selector *inner, const struct selector 
 	       inner->port_first >= outer->port_first && inner->port_last <= outer->port_last;
 }
 
-/* The keeper has checked this too; whoever takes the keeper must still not route a network by an SA at will.
- */
+/* The keeper has checked this too; but a compromised keeper must not be able to route any network through an SA. */
 static bool selectors_inside(
 	const struct snapshot *s, const struct selector *ts, uint16_t n, struct span configured)
 {
@@ -200,9 +199,8 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 	pipeline_changed(&d->pipeline);
 }
 
-/* No address at all, or as many as fit: the mirror does not know them all. While its link is down nobody
- * answers to an address that the kernel leaves in its place, but there is nothing better without another way.
- */
+/* With no address at all, or as many as fit, the mirror does not know them all. While a link is down nobody answers to an
+ * address that the kernel leaves on it, but without another route there is nothing better. */
 static bool local_gone(const struct dataplane *d, uint32_t pair)
 {
 	struct esp_view v;
@@ -225,7 +223,7 @@ void control_report_usage(struct dataplane *d)
 		esp_usage(d->esp, esp_pair_at(d->esp, i), now, &usage);
 		usage.flags |= local_gone(d, esp_pair_at(d->esp, i)) ? SA_LOCAL_GONE : 0u;
 		if (usage.tunnel != INDEX_NONE && ipc_send_SA_USAGE(ike, 0, &usage) != RC_OK)
-			break; /* it does not listen: the next second tells it again */
+			break; /* ike does not read: it is repeated in the next second */
 	}
 }
 
@@ -235,9 +233,6 @@ void control_acquire(void *context, const struct sa_acquire *asked)
 
 	ipc_send_SA_ACQUIRE(child_link(&d->child, PROC_IKE), 0, asked);
 }
-
-/* Anybody can send these: bounded for each source, so that a flood from one place does not keep out others,
- * and for all together, so that it does not cost what is meant for packets. */
 
 static bool datagram_allowed(struct dataplane *d, const struct endpoint *remote)
 {
@@ -253,7 +248,7 @@ static bool datagram_allowed(struct dataplane *d, const struct endpoint *remote)
 static enum rc datagram_send(struct ipc_link *ike, const struct endpoint *local,
 	const struct endpoint *remote, const uint8_t *bytes, uint32_t n)
 {
-	/* The parts behind n go along, they are zero or another datagram's. */
+	/* The octets after n are sent too: they are zero or another datagram's. */
 	static struct msg_datagram m;
 	static struct msg_datagram_short one;
 
@@ -281,7 +276,7 @@ void control_ike_datagram(struct dataplane *d, const struct endpoint *local, con
 		drop = DROP_TOO_BIG;
 	else if (!datagram_allowed(d, remote))
 		drop = DROP_IKE_LIMIT;
-	/* Half of the queue is kept for what ike needs to know of its SAs. */
+	/* Half of the queue is reserved for what ike must know about its SAs. */
 	else if (ike->waiting_bytes > IPC_QUEUE_BYTES_MAX / 2 ||
 		 datagram_send(ike, local, remote, bytes, n) != RC_OK)
 		drop = DROP_QUEUE_FULL;
@@ -297,7 +292,7 @@ void control_solicit(void *context, uint32_t link, const struct ip_addr *addr)
 	ipc_send_NEIGHBOUR(child_link(&d->child, PROC_SUPERVISOR), 0, &m);
 }
 
-/* --- questions --- */
+/* --- requests of control --- */
 
 void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text)
 {

@@ -1,6 +1,6 @@
 /*
- * Drops: one counter each, and the ICMP error or TCP reset that the sender is owed. Answers go back by where
- * the packet came from, with an address of ours that belongs there, and their rate is limited.
+ * Drops: one counter each, and the ICMP error or TCP reset that the sender is owed. It is sent back to where the packet came
+ * from, with an address of ours that belongs there, at a limited rate.
  */
 #include "base/rate.h"
 #include "base/siphash.h"
@@ -8,8 +8,8 @@
 #include "wire/ip.h"
 
 /*
- * An address of ours that the tunnel's local selectors hold: every peer takes that. Else any of the link
- * where the packet would have left: the error goes by what it quotes (RFC 4301 section 6.2).
+ * An address of ours within the tunnel's local selectors, which every peer accepts. Otherwise any address of the egress link:
+ * the error is then sent by the packet that it quotes (RFC 4301 section 6.2).
  */
 static bool address_in_tunnel(
 	const struct pipeline *p, const struct packet_context *ctx, struct ip_addr *ret_addr)
@@ -40,7 +40,7 @@ static bool reply_address(
 	if (ctx->in_tunnel != TRAIN_NONE)
 		return address_in_tunnel(p, ctx, ret_addr);
 	if (t->flags & TRAIN_FROM_HOST) {
-		*ret_addr = t->dst; /* the host knows who it is; the error is about the far end */
+		*ret_addr = t->dst; /* to the host itself, about the far end */
 		return true;
 	}
 	return t->in_interface != TRAIN_NONE && route_local_on(p->routes, p->interfaces[t->in_interface].link,
@@ -66,8 +66,7 @@ static void reply_send(struct pipeline *p, const struct packet_context *ctx, uin
 		mtu = p->interfaces[answer.out_interface].mtu;
 		route_lookup(p->routes, &answer.dst, &r);
 		if (r.kind != ROUTE_UNICAST || r.link != p->interfaces[answer.out_interface].link)
-			return; /* the sender is not where the packet came from: an answer would go to a
-				   stranger */
+			return; /* the source is not where the packet came from: a reply would go to somebody else */
 		answer.next_hop = r.next_hop;
 	}
 	p->error_replies_sent++;
@@ -76,7 +75,7 @@ static void reply_send(struct pipeline *p, const struct packet_context *ctx, uin
 		pipeline_count_drop(p, answer.drop, 1);
 }
 
-/* A tunnel that is down gets no answer: it is being asked for, and the sender's next try may pass. */
+/* A tunnel that is down causes no error: an SA is requested, and the sender's next attempt may pass. */
 static bool reply_kind(const struct pipeline *p, const struct packet_context *ctx, enum icmp_answer *ret_kind,
 	bool *ret_reset)
 {
@@ -115,8 +114,8 @@ static bool reply_kind(const struct pipeline *p, const struct packet_context *ct
 }
 
 /*
- * One host that asks for errors has its own share of them, one zone of strangers too: so nobody's flood of
- * hop limits keeps an honest host's path MTU from it (RFC 4443 section 2.4 f).
+ * Each host has its own rate of errors, and each zone: so a flood of packets with low hop limits cannot keep the path MTU from
+ * an honest host (RFC 4443 section 2.4 f).
  */
 static bool reply_allowed(struct pipeline *p, const struct train *t)
 {
@@ -135,7 +134,7 @@ void drop_reply(struct pipeline *p, struct packet_context *ctx)
 	struct ip_addr from;
 	bool reset;
 
-	/* Headers that could not be read make one packet. */
+	/* What could not be parsed counts as one packet. */
 	pipeline_count_drop(
 		p, t->drop, t->payload_offset && t->payload_offset <= t->len ? train_packets(t) : 1);
 	if (train_is_traced(t))

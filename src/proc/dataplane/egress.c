@@ -1,5 +1,5 @@
 /*
- * Out: fragments where a packet is larger than the way's MTU, link headers, sealing, the host's device.
+ * Egress: fragments where a packet exceeds the path's MTU, link headers, sealing, the host's TUN device.
  */
 #include "proc/dataplane/stages.h"
 #include "wire/csum.h"
@@ -29,7 +29,7 @@ static uint32_t csum_field(uint8_t proto)
 	return proto == IP_TCP ? TCP_CSUM : proto == IP_UDP ? UDP_CSUM : ICMP_CSUM;
 }
 
-/* What the kernel's offloads need to know, in front of the link header (head_n octets) or the packet. */
+/* The description of the packet for the kernel's offloads, in front of the link header (head_n octets) or the packet. */
 static void virtio_put(const struct train *t, uint8_t *at, uint32_t head_n)
 {
 	struct virtio_net_hdr h = { .flags = t->csum == TRAIN_CSUM_VALID ? VIRTIO_NET_HDR_F_DATA_VALID : 0 };
@@ -63,7 +63,7 @@ static void sent_count(struct pipeline *p, const struct train *t)
 	}
 }
 
-/* One frame; t is whole and fits. */
+/* One frame; t is not to be fragmented any more. */
 static void frame_out(struct pipeline *p, struct train *t, const uint8_t *mac)
 {
 	const struct pipeline_interface *f = &p->interfaces[t->out_interface];
@@ -96,7 +96,7 @@ void egress_flush(struct pipeline *p)
 	esp_batch_begin(&p->batch);
 }
 
-/* Seals all that the cutter gives; full batches leave on the way. */
+/* Seals all packets of the cutter; full batches are sent in between. */
 static void seal_out(struct pipeline *p, uint32_t pair, struct segment_cutter *cutter, struct train *t)
 {
 	enum drop_reason drop = DROP_NONE;
@@ -110,7 +110,7 @@ static void seal_out(struct pipeline *p, uint32_t pair, struct segment_cutter *c
 	}
 }
 
-/* Sealed, it is in the batch. */
+/* Seals the packet into the batch. */
 static void piece_to_tunnel(struct pipeline *p, struct train *piece)
 {
 	struct segment_cutter cutter;
@@ -120,7 +120,7 @@ static void piece_to_tunnel(struct pipeline *p, struct train *piece)
 	sent_count(p, piece);
 }
 
-/* The cutter writes the next packet's headers over this one: what waits for the flush must be a copy. */
+/* The cutter overwrites this packet with the next one's headers: what waits for the flush must be a copy. */
 static void piece_to_link(struct pipeline *p, struct train *piece, const uint8_t *mac)
 {
 	uint8_t *copy = egress_scratch_take(p, piece->len);
@@ -130,7 +130,7 @@ static void piece_to_link(struct pipeline *p, struct train *piece, const uint8_t
 	frame_out(p, piece, mac);
 }
 
-/* One packet in pieces of at most mtu octets; mac NULL: into the tunnel. */
+/* One packet in fragments of at most mtu octets; mac NULL: into the tunnel. */
 static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
 {
 	uint32_t id = ++p->fragment_id;
@@ -155,9 +155,8 @@ static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu, con
 }
 
 /*
- * RFC 2473 section 7.1: an IPv6 packet of up to 1280 octets goes into a tunnel whose path takes less when it
- * is sealed; the outer packet is cut, which nobody inside sees. Alone in its batch, as only its send may be
- * cut.
+ * RFC 2473 section 7.1: an IPv6 packet of up to 1280 octets is sent into a tunnel whose path MTU is smaller; the outer packet
+ * is fragmented, which is invisible inside. It is alone in its batch, as only its send may be fragmented.
  */
 static void seal_and_fragment_outside(struct pipeline *p, struct train *t)
 {
@@ -168,9 +167,9 @@ static void seal_and_fragment_outside(struct pipeline *p, struct train *t)
 }
 
 /*
- * A packet or train larger than the way takes, which may be cut: TCP gets smaller segments, as if its sender
- * had known; anything else becomes fragments. And a train in a tunnel of others, which no kernel takes as
- * one: its packets, each as it would be had it never been joined.
+ * A packet or train that exceeds the MTU and may be divided: TCP gets smaller segments, as if its sender had known the MTU;
+ * anything else becomes fragments. Also a train inside a foreign tunnel, which no kernel accepts as a train: its packets are
+ * sent as if they had never been joined.
  */
 static void send_cut(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
 {
@@ -180,7 +179,7 @@ static void send_cut(struct pipeline *p, struct train *t, uint32_t mtu, const ui
 	uint8_t *ip;
 
 	if (tcp && train_verify_l4(t) != DROP_NONE)
-		return; /* cutting makes new checksums: they must not cover up a wrong one */
+		return; /* segments get new checksums, which must not hide a wrong one */
 	if (!segment_cut_begin(&cutter, t, tcp ? (uint16_t)(mtu - t->payload_offset) : 0)) {
 		t->drop = DROP_TOO_BIG;
 		return;
@@ -209,8 +208,7 @@ static bool too_large(const struct train *t, uint32_t mtu)
 	return (t->segment_size ? t->payload_offset + t->segment_size : t->len) > mtu;
 }
 
-/* What came in fragments leaves in fragments that are no larger: its sender knows of a path that takes no
- * more. */
+/* What was received in fragments is sent in fragments that are no larger: its sender knows of a smaller path MTU. */
 static uint32_t size_bound(const struct train *t, uint32_t mtu)
 {
 	return t->flags & TRAIN_REASSEMBLED ? MIN_OF(mtu, (uint32_t)t->fragment_max) : mtu;
@@ -235,7 +233,7 @@ static void send_to_tunnel(struct pipeline *p, struct train *t)
 	}
 	sent_count(p, t);
 	if (!segment_cut_begin(&cutter, t, 0)) {
-		t->drop = DROP_MALFORMED; /* a train whose headers no offload could have made */
+		t->drop = DROP_MALFORMED; /* headers that no offload can have produced */
 		return;
 	}
 	seal_out(p, pair, &cutter, t);

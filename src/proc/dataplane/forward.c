@@ -1,6 +1,6 @@
 /*
- * Where a train goes: to the host, into a tunnel, out of a link. Sessions keep the answer with the generation
- * of the tables it came from; only their first trains and the first after a change look it up.
+ * The forwarding decision: to the host, into a tunnel, or out of a link. Sessions cache it with the generation of the tables
+ * that it was made from; only their first trains, and the first after a change of the tables, need a lookup.
  */
 #include "base/icmp.h"
 #include "proc/dataplane/stages.h"
@@ -23,7 +23,7 @@ static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
 	return TRAIN_NONE;
 }
 
-/* src and dst: as the packet will be outside of NAT's sight (the real hosts). */
+/* packet: with the addresses of the real hosts, before source NAT and after its reversal. */
 static enum drop_reason forward_lookup(struct pipeline *p, const struct selectors_packet *packet,
 	bool from_host, struct forwarding_decision *ret_decision)
 {
@@ -43,7 +43,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct selector
 		return DROP_NONE;
 	}
 	if (from_host)
-		return DROP_NO_ROUTE; /* the host's own way to links is the kernel's */
+		return DROP_NO_ROUTE; /* the kernel itself sends the host's packets to links */
 	route_lookup(p->routes, &packet->dst, &r);
 	if (r.kind == ROUTE_BROADCAST || r.kind == ROUTE_MULTICAST)
 		return DROP_MULTICAST;
@@ -51,8 +51,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct selector
 		return DROP_NO_ROUTE;
 	ret_decision->interface = interface_of_link(p, r.link);
 	if (ret_decision->interface == TRAIN_NONE)
-		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device: there is nothing behind it for
-					 strangers */
+		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device, through which nothing of strangers is forwarded */
 	ret_decision->zone = p->interfaces[ret_decision->interface].zone;
 	ret_decision->next_hop = r.next_hop;
 	ret_decision->mtu = r.mtu;
@@ -68,8 +67,8 @@ static struct selectors_packet packet_of(const struct train *t)
 }
 
 /*
- * The session's packets of t's direction, as they are between its real ends: what selectors and routes are
- * asked about. An ICMP error is none of them, but goes where they go: its own source may be any router's.
+ * The session's packets of t's direction with the addresses of its real ends, for the lookup in selectors and routes. An ICMP
+ * error is not one of them but is forwarded like them: its own source may be any router.
  */
 static struct selectors_packet packet_of_session(const struct fw_session *s, const struct train *t)
 {
@@ -81,14 +80,14 @@ static struct selectors_packet packet_of_session(const struct fw_session *s, con
 		ports ? near->src_port : 0, ports ? far->src_port : 0 };
 }
 
-/* Of the way alone: what is configured is heeded where a SYN is clamped. */
+/* By the path's MTU; the configured tcp-mss is applied where a SYN is clamped. */
 static uint32_t mss_for(uint8_t family, uint32_t mtu)
 {
 	uint32_t head = TCP_HEADER_SIZE + (family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
 	return mtu > head + 100 ? mtu - head : 100;
 }
 
-/* How large packets from where this one came may be: SYNs towards there carry the smaller of both. */
+/* The MTU towards where this packet came from: SYNs of both directions get the smaller of both. */
 static uint32_t ingress_mtu(struct pipeline *p, const struct packet_context *ctx)
 {
 	if (ctx->in_tunnel != TRAIN_NONE)
@@ -113,7 +112,7 @@ static void forward_cache(
 		cached->mss = mss_for(ctx->t->src.family, ingress_mtu(p, ctx));
 }
 
-/* RFC 8200 section 5: what carries IPv6 carries 1280 octets; sealed, they are cut outside if need be. */
+/* RFC 8200 section 5: every link carries 1280 octets of IPv6; once sealed, they are fragmented outside if necessary. */
 static uint32_t mtu_for(const struct train *t, uint32_t mtu)
 {
 	bool v6 = t->src.family == ADDR_V6 && t->tunnel != TRAIN_NONE;
@@ -135,9 +134,8 @@ static void decision_set(struct packet_context *ctx, const struct forwarding_dec
 }
 
 /*
- * What is for the host from a link: the kernel has a copy and answers. It is only counted here when it asks
- * for a service that the zone does not open, as the ingress filter decides too; answers to the host's own
- * connections pass.
+ * A packet for the host from a link: the kernel has a copy and answers it. It counts as dropped here only when it asks for a
+ * service that the zone does not permit, as the ingress filter decides too; replies to the host's own connections pass.
  */
 static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 {
@@ -161,8 +159,8 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 }
 
 /*
- * RFC 3704: what begins a session on a link must have its source in the zone that the link belongs to, by our
- * own routes. By zone and not by link, so that two uplinks of one zone may be used unevenly.
+ * RFC 3704: a packet that begins a session must have a source that our own routes place in its ingress zone. By zone and not
+ * by link, so that two uplinks of one zone may be used asymmetrically.
  */
 static bool source_fits(const struct pipeline *p, const struct train *t)
 {
@@ -175,8 +173,8 @@ static bool source_fits(const struct pipeline *p, const struct train *t)
 }
 
 /*
- * What source NAT takes on this way out: an address beside the next hop, else any; never a link-local one,
- * which nobody behind the next router answers to, even where the next hop is one (the default route of most
+ * The address for source NAT on this egress interface: one in the next hop's prefix, otherwise any; never a link-local one,
+ * to which nobody beyond the next router can reply, even where the next hop is link-local (the default route of most
  * providers).
  */
 static struct ip_addr nat_address(
@@ -191,8 +189,7 @@ static struct ip_addr nat_address(
 	return addr;
 }
 
-/* The interface that the session's packets leave by does not have the address that they were translated to.
- */
+/* The session's egress interface no longer has the address that its packets are translated to. */
 static bool nat_address_gone(
 	const struct pipeline *p, const struct train *t, const struct forwarding_decision *decision)
 {
@@ -205,18 +202,18 @@ static bool nat_address_gone(
 	return !route_is_local_on(p->routes, p->interfaces[decision->interface].link, &addr);
 }
 
-/* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets are as large as its segments. */
+/* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets have the size of its segments. */
 static enum drop_reason size_check(const struct packet_context *ctx)
 {
 	const struct train *t = ctx->t;
 	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
 
-	if (t->flags & TRAIN_REASSEMBLED) /* what leaves is no larger than what came */
+	if (t->flags & TRAIN_REASSEMBLED) /* sent in fragments no larger than those received */
 		n = MIN_OF(n, (uint32_t)t->fragment_max);
 	return n > ctx->mtu && t->dont_fragment ? DROP_TOO_BIG : DROP_NONE;
 }
 
-/* What would become of the packet behind policy: nothing begins with one that goes no further. */
+/* Why the packet could not be sent if policy permitted it: such a packet begins no session. */
 static enum drop_reason egress_check(const struct pipeline *p, const struct packet_context *ctx)
 {
 	const struct train *t = ctx->t;
@@ -244,7 +241,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		t->drop = DROP_TUNNEL_REQUIRED;
 		return;
 	}
-	/* The peer speaks in the name of a network that stands on this side. */
+	/* The peer uses the address of a network on this side. */
 	if (t->flags & TRAIN_FROM_TUNNEL && selectors_find_inbound(p->selectors, &packet) == SELECTORS_NONE) {
 		t->drop = DROP_SPOOFED;
 		return;
@@ -272,7 +269,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		forward_cache(p, ctx, &decision);
 }
 
-/* A session whose way is not known or from older tables. */
+/* A session without a decision, or with one from older tables. */
 static void forward_renew(
 	struct pipeline *p, struct packet_context *ctx, const struct selectors_packet *packet)
 {
@@ -285,7 +282,7 @@ static void forward_renew(
 		fw_session_end_of(p->fw, ctx->t, FW_END_NAT_ADDRESS_CHANGED, p->now);
 		if (ctx->t->proto == IP_TCP && !(ctx->t->tcp_flags & TCP_SYN))
 			ctx->t->drop =
-				DROP_NAT_ADDRESS_CHANGED; /* its other end knows it by the old address */
+				DROP_NAT_ADDRESS_CHANGED; /* the other end knows the connection by the old address */
 		else
 			forward_new(p, ctx);
 		return;
@@ -296,8 +293,7 @@ static void forward_renew(
 		forward_cache(p, ctx, &decision);
 }
 
-/* The same for an ICMP error: the session's way as it is now, or none. Nothing of the session changes by it.
- */
+/* The same for an ICMP error: by the present decision about its session. It changes nothing of the session. */
 static void forward_error(struct pipeline *p, struct packet_context *ctx, const struct fw_session *s,
 	const struct selectors_packet *packet)
 {
@@ -333,16 +329,16 @@ static void forward_cached(struct pipeline *p, struct packet_context *ctx, const
 	} else {
 		t->out_zone = p->interfaces[t->out_interface].zone;
 		ctx->mtu = p->interfaces[t->out_interface].mtu;
-		/* A route's own smaller MTU is known by the segment size that was made from it. */
+		/* A route's own, smaller MTU follows from the segment size that was computed from it. */
 		if (cached->mss + head < ctx->mtu)
 			ctx->mtu = cached->mss + head;
 	}
 }
 
 /*
- * Whether what came in did so as the session's packets of its direction do: out of their tunnel, or in clear
- * when they are in none. An ICMP error is one of them here, but what it says of itself counts as well, as for
- * any packet (RFC 4301 section 5.2).
+ * Did the packet arrive as the session's packets of its direction do: from their tunnel, or in clear text when they belong to
+ * none? An ICMP error counts as one of them here, but its own addresses count as well, as for any packet (RFC 4301 section
+ * 5.2).
  */
 static enum drop_reason arrival_check(
 	const struct pipeline *p, const struct packet_context *ctx, const struct selectors_packet *packet)
@@ -354,7 +350,7 @@ static enum drop_reason arrival_check(
 	if (t->flags & TRAIN_FROM_HOST)
 		return DROP_NONE;
 	if (t->flags &
-		TRAIN_FROM_TUNNEL) /* the SA's selectors held its packet, but not what an error quotes */
+		TRAIN_FROM_TUNNEL) /* the SA's selectors were checked for the packet, not for what an error quotes */
 		return error && selectors_find_inbound(p->selectors, packet) != ctx->in_tunnel
 			       ? DROP_SESSION_ZONE_MISMATCH
 			       : DROP_NONE;
@@ -364,14 +360,14 @@ static enum drop_reason arrival_check(
 	return DROP_NONE;
 }
 
-/* The way of a train that has a session. */
+/* The decision about a train that has a session. */
 static void forward_session(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
 	const struct fw_forwarding *cached = fw_session_forwarding(p->fw, t);
 	bool error = t->flags & TRAIN_ICMP_ERROR, fresh = cached->generation == pipeline_generation(p);
-	/* Zones tell sealed from clear once policy has decided about the present decision, unless links share a
-	 * tunnel's zone. */
+	/* Once policy has decided about the present decision, the zone tells tunnelled from clear text, unless links share
+	 * a tunnel's zone. */
 	bool told = t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || !p->zone_has_tunnels[t->in_zone];
 
 	if (fresh && told && !error) {

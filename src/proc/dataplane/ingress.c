@@ -59,7 +59,7 @@ bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 	}
 	if (p->trace.on)
 		trace_begin(p, t);
-	/* Of a virtual machine, perhaps: one frame must not hold up all the others. */
+	/* From a virtual machine, perhaps: one frame must not delay all others. */
 	if (packets > TRAIN_PACKETS_MAX) {
 		t->drop = DROP_SEGMENT_LIMIT;
 		return false;

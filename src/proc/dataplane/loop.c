@@ -1,7 +1,7 @@
 /*
- * The loop: bursts from whatever has some, and between them, cheaply, what the other processes say. An input
- * that gave something is asked again without a poll; one that gave nothing is left alone until poll() names
- * it. With nothing to do the process sleeps.
+ * The loop: bursts from every input that has packets, and between them the messages of other processes. An input that
+ * delivered something is read again without a poll; one that delivered nothing waits until poll() reports it. With nothing
+ * to do the process sleeps.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -70,7 +70,7 @@ static void log_rules(struct dataplane *d)
 		log_record(rule_log_text(text, &l));
 }
 
-/* What the kernel dropped at a socket since the last look. */
+/* What the kernel dropped at a socket since the last call. */
 static void kernel_drops_count(struct dataplane *d, int fd, uint32_t *seen)
 {
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };
@@ -93,7 +93,7 @@ static void overload_second(struct dataplane *d)
 		kernel_drops_count(d, d->links[i]->fd, &d->links[i]->kernel_drops);
 }
 
-/* Returns how long nothing is due, in ms. */
+/* Returns the time until something is due, in ms. */
 static int timers(struct dataplane *d)
 {
 	mono_ns now = clock_mono();
@@ -141,14 +141,14 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 {
 	const int fds[] = { d->udp4, d->udp6, d->esp4, d->esp6, d->tun, d->route_fd };
 
-	/* Without a configuration there is nothing to decide by: packets wait in their sockets, which drop
-	 * what is over. */
+	/* Without a configuration nothing can be decided: packets wait in their sockets, which drop what exceeds their
+	 * buffers. */
 	if (input != IN_ROUTES && (!dataplane_ready(d) || !d->pipeline.snapshot))
 		return -1;
 	return input < IN_LINKS ? fds[input] : d->links[input - IN_LINKS]->fd;
 }
 
-/* Sleeps for at most wait_ms; marks what has something to read and hears what the other processes say. */
+/* Sleeps for at most wait_ms; marks inputs that have something to read and handles messages of the other processes. */
 static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
 {
 	struct pollfd p[POLL_MAX];
@@ -171,7 +171,7 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 		active[i] |= p[i].fd >= 0 && p[i].revents != 0;
 	for (uint32_t i = control_from; i < n; i++)
 		control |= p[i].revents != 0;
-	/* The child's own timers are slow ones: it is enough to look at them when the loop turns idle. */
+	/* The child's own timers are slow: it is enough to run them when the loop is idle. */
 	if (control || wait_ms > 0)
 		if (loop_once(&d->child.loop, 0, &e) != RC_OK)
 			log_error("%s", e.text);
@@ -194,7 +194,7 @@ int dataplane_run(struct dataplane *d)
 			continue;
 		int wait_ms = timers(d);
 		poll_inputs(d, any ? 0 : wait_ms, active);
-		if (links_n != d->links_n) /* places have moved: ask all */
+		if (links_n != d->links_n) /* inputs have other numbers now: try all */
 			memset(active, 1, sizeof active);
 	}
 	if (d->started)

@@ -1,9 +1,9 @@
 /*
- * The state that outlives the process: a memfd that the supervisor keeps and hands to each new data plane. It
- * holds SAs with their keys, sequence numbers and replay windows, and the sessions; each core looks after its
- * own part and knows how to go on with what a killed process left (esp/esp.h, firewall/firewall.h).
+ * The state that outlives the process: a memfd that the supervisor keeps and hands to each new data plane. It holds SAs with
+ * their keys, sequence numbers and replay windows, and the sessions; each core is responsible for its own part and can resume
+ * with what a killed process left (esp/esp.h, firewall/firewall.h).
  *
- * The head is written once, its magic last. A file of another version, or a fresh one, is begun anew.
+ * The head is written once, its magic last. A file of another version is cleared.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -51,7 +51,7 @@ static uint64_t round_up(uint64_t n)
 	return (n + 4095) & ~4095ull;
 }
 
-/* How the file is divided: SAs first, what is left for sessions. False: too small for anything. */
+/* How the file is divided: SAs first, the rest for sessions. False: too small. */
 static bool lay_out(size_t bytes, struct memory_head *h)
 {
 	*h = (struct memory_head){
@@ -70,7 +70,7 @@ static bool lay_out(size_t bytes, struct memory_head *h)
 }
 
 /*
- * Memory of another layout: what may be keys is wiped, and all pages go back, which reads as zero. Only pages
+ * Memory of another layout: what may be keys is wiped, and all pages are released, after which they read as zero. Only pages
  * that were used are touched: the file is sparse and large.
  */
 static void state_discard(struct dataplane *d, const struct memory_head *want)
@@ -141,7 +141,7 @@ enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 	return RC_OK;
 }
 
-/* The file keeps the SAs and sessions for the next process; what this one made of the keys is wiped. */
+/* The file keeps the SAs and sessions for the next process; the keys that this one expanded are wiped. */
 void memory_detach(struct dataplane *d)
 {
 	fw_detach(d->fw);

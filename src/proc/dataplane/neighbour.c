@@ -1,6 +1,6 @@
 /*
- * Link addresses of next hops. The kernel resolves them (the supervisor asks it to); packets wait here
- * meanwhile, few and not for long, as RFC 1122 section 2.3.2.2 wants it.
+ * Link addresses of next hops. The kernel resolves them (on request of the supervisor); meanwhile packets are queued here,
+ * few and not for long, as RFC 1122 section 2.3.2.2 demands.
  */
 #include "proc/dataplane/stages.h"
 
@@ -21,7 +21,7 @@ bool neighbour_queued_for(
 	       addr_equal(&h->train.next_hop, addr);
 }
 
-/* Without a word to the sender: nothing is known yet about the neighbour. */
+/* The sender is told nothing: nothing is known yet about the neighbour. */
 static void queued_drop(struct pipeline *p, struct queued_packet *h, enum drop_reason why)
 {
 	pipeline_count_drop(p, why, train_packets(&h->train));
@@ -29,9 +29,9 @@ static void queued_drop(struct pipeline *p, struct queued_packet *h, enum drop_r
 }
 
 /*
- * Keeps a copy. The oldest of the same neighbour makes room; when there is no place at all, the oldest of
- * all: a neighbour that is there answers within milliseconds, so it waits for one that most likely is not.
- * Only the first packet behind a question takes its place: questions are bounded, packets are not.
+ * Queues a copy. The oldest packet for the same neighbour is dropped for it; when the queue is full, the oldest of all: a
+ * neighbour that exists answers within milliseconds, so that one most likely waits for one that does not. Only the first
+ * packet after a solicitation displaces another neighbour's: solicitations are bounded, packets are not.
  */
 static void queue_packet(struct pipeline *p, struct train *t, uint32_t mtu, uint32_t link, bool first)
 {
@@ -86,12 +86,12 @@ const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t m
 		return NULL;
 	}
 	if (f->bare)
-		return f->mac; /* whoever is at the other end gets it */
+		return f->mac; /* not used: the other end of the link receives it */
 	n = route_neighbour_find(p->routes, f->link, &t->next_hop);
 	if (n && n->state == ROUTE_NEIGHBOUR_VALID)
 		return n->mac;
 	if (n && n->state == ROUTE_NEIGHBOUR_STALE) {
-		/* Usable, and the kernel is asked once to confirm it: its answer replaces the entry. */
+		/* Usable; the kernel is asked once to confirm it, and its answer replaces the entry. */
 		if (!n->asked)
 			p->io.solicit(p->io.context, f->link, &t->next_hop);
 		n->asked = 1;

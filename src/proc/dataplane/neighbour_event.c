@@ -17,7 +17,7 @@ static void queued_fail(struct pipeline *p, struct queued_packet *h)
 static void queued_send(struct pipeline *p, struct queued_packet *h)
 {
 	neighbour_queued_free(
-		p, h); /* its bytes stay until the slot is used again, which is behind the flush */
+		p, h); /* its bytes stay valid until the place is used again, which is after the flush */
 	egress_send_own(p, &h->train, h->mtu);
 	if (h->train.drop != DROP_NONE) {
 		struct packet_context ctx = { .t = &h->train, .in_tunnel = TRAIN_NONE };
@@ -37,7 +37,7 @@ void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr 
 		return;
 	p->now = now;
 	p->scratch_n = 0;
-	for (;;) { /* the oldest first: they are in order */
+	for (;;) { /* the oldest first, to keep their order */
 		struct queued_packet *first = NULL;
 		for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
 			if (neighbour_queued_for(p, &p->neighbour_queue[i], link, addr) &&

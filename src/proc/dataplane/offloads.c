@@ -1,7 +1,7 @@
 /*
- * What a kernel leaves undone on a packet that it hands over (struct virtio_net_hdr), and what it has joined:
- * turned into what a train knows. Checksums that wait for a NIC wait on in TCP and UDP of the outer header;
- * all others are finished here, or by whoever cuts the train.
+ * What a kernel has left to a NIC on a packet that it delivers (struct virtio_net_hdr), and what it has joined, turned into
+ * the fields of a train. Partial checksums of TCP and UDP in the outer header stay partial; all others are completed here,
+ * or by whoever cuts the train.
  */
 #include "proc/dataplane/pipeline.h"
 #include "wire/crc32c.h"
@@ -11,7 +11,7 @@
 
 #define SCTP_CSUM 8 /* RFC 9260 section 3.1: the only checksum at that place, and no Internet checksum */
 
-/* The protocol behind the outer IP header, where nothing stands between. */
+/* The protocol after the outer IP header, if there are no extension headers. */
 static uint8_t outer_proto(const struct train *t, uint32_t *ret_l4)
 {
 	bool v4 = t->len >= IP4_HEADER_SIZE && t->ip[0] >> 4 == 4;
@@ -20,7 +20,7 @@ static uint8_t outer_proto(const struct train *t, uint32_t *ret_l4)
 	return t->len <= *ret_l4 ? IP6_NO_NEXT : t->ip[v4 ? 9 : 6];
 }
 
-/* Both of them at t->ip + at: the sum over the whole of what begins at `start`. */
+/* Completes the checksum at `start` + `offset`, over everything from `start` on. */
 static void csum_finish(struct train *t, uint32_t start, uint32_t offset)
 {
 	uint8_t *field = t->ip + start + offset;
@@ -38,10 +38,10 @@ static void csum_finish(struct train *t, uint32_t start, uint32_t offset)
 }
 
 /*
- * A train whose headers must be looked for; l4: where the cut one begins, 0: not told. In a tunnel of others
- * (the kernel says TCP or UDP there too, for what it joined itself and for what a tunnel's device left to the
- * NIC) each packet's sums are made when it is cut. Else a NIC (LRO) or the kernel (its lists of fragments)
- * has joined what it had checked, without a sum of the whole: it becomes what any other train is.
+ * A train whose headers must be searched; l4: where its innermost TCP or UDP header begins, 0: not stated. Inside a foreign
+ * tunnel (the kernel reports TCP or UDP there too, for what it joined itself and for what a tunnel device left to the NIC)
+ * each packet's checksums are computed when it is cut. Otherwise a NIC (LRO) or the kernel (its fragment lists) has joined
+ * verified packets without a checksum over the whole: it becomes an ordinary train.
  */
 static bool train_find(struct train *t, uint8_t kind, uint32_t l4)
 {

@@ -18,7 +18,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
 	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);
-	/* One large page, where the machine has some: all sealed bytes go through it. */
+	/* One large page where the machine has some: all sealed octets pass through it. */
 	p->scratch = aligned_alloc(LARGE_PAGE, LARGE_PAGE);
 	if (p->scratch) {
 		madvise(p->scratch, LARGE_PAGE, MADV_HUGEPAGE);
@@ -28,7 +28,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	p->batch.packets_max = BATCH_PACKETS;
 	esp_batch_begin(&p->batch);
 	memcpy(p->hash_key, hash_key, sizeof p->hash_key);
-	p->fragment_id = (uint32_t)siphash13(hash_key, NULL, 0); /* fragments show it, but not the key */
+	p->fragment_id = (uint32_t)siphash13(hash_key, NULL, 0); /* fragments disclose it, but not the key */
 	if (!p->tunnels || !p->scratch) {
 		pipeline_done(p);
 		return false;
@@ -46,7 +46,7 @@ void pipeline_done(struct pipeline *p)
 	*p = (struct pipeline){ 0 };
 }
 
-/* Copies what the kernel says about the links into the table that each train looks at. */
+/* Copies what the kernel reports about the links into the table that the stages use. */
 static void interfaces_refresh(struct pipeline *p)
 {
 	for (uint32_t i = 0; p->routes && i < INTERFACES_MAX; i++) {
@@ -88,7 +88,7 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
 		selectors_free(selectors);
 		return rc;
 	}
-	neighbour_queue_drop_all(p); /* they name interfaces and zones by the old numbers */
+	neighbour_queue_drop_all(p); /* they refer to interfaces and zones by the old numbers */
 	selectors_free(p->selectors);
 	p->selectors = selectors;
 	p->snapshot = s;
@@ -99,7 +99,7 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
 		p->tunnels[i].zone = snap_tunnels(s)[i].zone;
 		p->zone_has_tunnels[p->tunnels[i].zone] = true;
 	}
-	/* Links that were handed over keep their counters and are found again by name. */
+	/* Links that were handed over keep their counters; they are matched by name. */
 	memcpy(before, p->interfaces, sizeof before);
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++) {
 		p->interfaces[i] = (struct pipeline_interface){ .link = ROUTE_NONE };
@@ -161,8 +161,8 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 		live[passed++] = &trains[i];
 	}
 	fw_lookup_burst(p->fw, live, passed);
-	/* Each sees the sessions as those before it have left them: a burst is the same packets, only faster.
-	 */
+	/* Each train sees the sessions as the trains before it have left them: a burst has the same effect as its trains
+	 * one by one. */
 	for (uint32_t i = 0; i < passed; i++) {
 		fw_lookup_again(p->fw, live[i]);
 		forward_decide(p, &list[i]);

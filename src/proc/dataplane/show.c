@@ -1,5 +1,5 @@
 /*
- * The data plane's tables for `show`: one JSON object for each row, straight from what decides.
+ * The data plane's tables for `show`: one JSON object for each row, from the data that decisions are made from.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -24,7 +24,7 @@ static const char *zone_name(const struct dataplane *d, uint32_t zone)
 	return s && zone < s->zones.count ? snap_zones(s)[zone].name : "any";
 }
 
-/* Links of another kind than Ethernet and IP alone, as InfiniBand, are handed over and not used. */
+/* Links that are neither Ethernet nor plain IP, such as InfiniBand, are handed over but not used. */
 static const char *link_state(const struct pipeline *p, const struct pipeline_interface *f)
 {
 	const struct route_link *link = f->link == ROUTE_NONE ? NULL : route_link_find(p->routes, f->link);

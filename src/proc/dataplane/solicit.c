@@ -1,11 +1,10 @@
 /*
- * Which link addresses the kernel is asked for. A stranger may name any address behind a link, a whole /64 of
- * them: each question costs the supervisor a call and the kernel an entry of its neighbour table, which all
- * links share (RFC 6583 section 4). So questions are bounded: by neighbour, by source, by zone, and all
- * together, to fewer than the kernel gives up on in the time it takes to (three seconds; gc_thresh3 is 1024).
+ * Which link addresses the kernel is asked to resolve. A stranger may name any address behind a link, a whole /64 of them:
+ * each request costs the supervisor a call and the kernel an entry of its neighbour table, which all links share (RFC 6583
+ * section 4). So requests are bounded: by neighbour, by source, by zone, and all together (limits.h).
  *
- * A neighbour that was there before is asked for whatever the sources and zones have used up (RFC 6583
- * section 7.1): a scan does not keep anybody from those who are there.
+ * A neighbour that has answered before is resolved whatever sources and zones have used up (RFC 6583 section 7.1): a scan
+ * does not cut anybody off from existing neighbours.
  */
 #include "base/rate.h"
 #include "base/siphash.h"
@@ -19,7 +18,7 @@ static uint64_t tag_of(const struct pipeline *p, uint32_t link, const struct ip_
 	} key = { .link = link, .family = addr->family };
 
 	memcpy(key.addr, addr->b, sizeof key.addr);
-	return siphash13(p->hash_key, &key, sizeof key) | 1; /* 0: an empty place */
+	return siphash13(p->hash_key, &key, sizeof key) | 1; /* 0 marks an empty place */
 }
 
 static mono_ns *source_rate(struct pipeline *p, const struct train *t)

@@ -1,6 +1,5 @@
 /*
- * Following packets through the stages: the lines come from the places that decide, not from a second
- * opinion.
+ * Tracing packets through the stages: the lines come from the code that decides, not from a second evaluation.
  */
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
@@ -21,7 +20,7 @@ static bool filter_holds(const struct trace_filter *f, const struct train *t)
 	       (f->dst_port == 0 || f->dst_port == t->dst_port);
 }
 
-/* "10.1.0.2 port 443": what stands in the ports' place of ICMP is the id of a query, and no port. */
+/* "10.1.0.2 port 443". For ICMP the field holds the identifier of a query, which is not a port. */
 static const char *end_words(
 	char *ret_text, size_t size, const struct ip_addr *a, uint16_t port, uint8_t proto)
 {
