@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct ike_action *ike_action_add(struct ike *c, enum ike_action_kind kind)
 {
 	struct action_node *node = ike_alloc(sizeof *node);
 
+	assert(!*c->actions_end);
 	node->a.kind = kind;
 	*c->actions_end = node;
 	c->actions_end = &node->next;
@@ -41,6 +43,7 @@ const struct ike_action *ike_action_next(struct ike *c)
 	c->actions_n--;
 	if (!c->actions)
 		c->actions_end = &c->actions;
+	assert((c->actions_n == 0) == !c->actions);
 	return &c->taken->a;
 }
 
@@ -73,6 +76,7 @@ void ike_send(struct ike *c, const struct endpoint *local, const struct endpoint
 {
 	struct ike_action *a;
 
+	assert(n <= IKE_MESSAGE_MAX);
 	if (c->actions_n >= IKE_ACTIONS_MAX || n == 0)
 		return; /* as if the network had lost it */
 	a = ike_action_add(c, IKE_SEND);
@@ -90,6 +94,7 @@ struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, cons
 	struct ike_refusal *r;
 	va_list args;
 
+	assert(c->refusal_tokens <= IKE_REFUSALS_BURST);
 	if (earned > 0) {
 		c->refusal_tokens = (uint32_t)MIN_OF(c->refusal_tokens + earned, IKE_REFUSALS_BURST);
 		c->refusal_at = c->now;

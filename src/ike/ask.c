@@ -4,14 +4,19 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* ike_input_keeper() finds the IKE SA by the slot in the tag. */
+_Static_assert(IKE_SAS_MAX <= 65536 && 65536 % IKE_SAS_MAX == 0, "the slot is the tag modulo IKE_SAS_MAX");
 
 /* Its numbers of peers and tunnels are those of the current configuration. */
 static void stamp(struct ike *c, struct keeper_request *q)
 {
 	uint64_t *generation = keeper_generation(q);
 
+	assert(!generation || c->snap);
 	if (generation)
 		*generation = c->snap->generation;
 }
@@ -38,6 +43,8 @@ struct keeper_request *sa_ask(
 {
 	struct ask *a = ike_alloc(sizeof *a);
 
+	/* a step that waits for the keeper accepts no message meanwhile */
+	assert(op < KEEPER_OP_COUNT && (!then || sa->steps[side].busy));
 	a->side = side;
 	a->epoch = sa->steps[side].epoch;
 	a->then = then;
@@ -54,6 +61,7 @@ struct ask *sa_ask_take(struct ike_sa *sa)
 {
 	struct ask *a = sa->asks;
 
+	assert(a && sa->asks_n > 0);
 	sa->asks = a->next;
 	if (!sa->asks)
 		sa->asks_end = &sa->asks;
@@ -68,6 +76,7 @@ void sa_ask_next(struct ike *c, struct ike_sa *sa)
 	struct ask *a;
 	struct ike_action *act;
 
+	assert(sa->flight == 0 || sa->asks); /* the first of the queue is the one under way */
 	/* One that was to be repeated, of a step that has been abandoned meanwhile. */
 	if (sa->ask_at != 0 && sa->flight == 0 && sa->asks && sa->asks->then &&
 		sa->asks->epoch != sa->steps[sa->asks->side].epoch) {

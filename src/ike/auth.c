@@ -5,6 +5,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -80,6 +81,7 @@ void auth_start(struct ike *c, struct ike_sa *sa, struct step *st)
 		sa_kill(c, sa, "the configuration has changed");
 		return;
 	}
+	assert(sa->initiator && sa->own_id == 1);
 	st->task = TASK_AUTH;
 	ask_sign(c, sa, st, auth_signed);
 }
@@ -492,6 +494,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	struct ike_out o = out_response(c, sa);
 	uint8_t spi[4];
 
+	assert(ch ? ch->installing : st->refuse_child != 0);
 	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->local_id, &sa->local.addr, id));
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
 	if (ch) {

@@ -7,13 +7,27 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define TO(s) (1u << CH_##s)
+
+/* Which state may follow which. CLOSING to UP: what superseded it ended before its delete was sent. REPLACED to UP:
+ * the peer does not have its successor. */
+static const uint32_t legal[] = {
+	[CH_LARVAL] = TO(UP) | TO(CLOSING),
+	[CH_UP] = TO(REPLACED) | TO(CLOSING) | TO(LINGER),
+	[CH_REPLACED] = TO(UP) | TO(REPLACED) | TO(CLOSING) | TO(LINGER),
+	[CH_CLOSING] = TO(UP) | TO(LINGER),
+	[CH_LINGER] = 0,
+};
 
 struct child_sa *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours)
 {
 	struct child_sa *ch = ike_alloc(sizeof *ch);
 
+	assert(tunnel < c->tunnels_n);
 	ch->sa = sa;
 	ch->tunnel = tunnel;
 	ch->ours = ch->confirmed = ours;
@@ -43,6 +57,7 @@ static void set_state(struct ike *c, struct child_sa *ch, enum child_state state
 
 void child_unlink(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
+	assert(ch->sa == sa && sa->children_n > 0);
 	set_state(c, ch, CH_LINGER); /* its tunnel counts it as such until child_leave_tunnel() */
 	tunnel_touch(c, ch->tunnel);
 	child_leave_tunnel(c, ch);
@@ -104,6 +119,7 @@ mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, ui
 
 void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state)
 {
+	assert(ch->sa == sa && (legal[ch->state] >> state & 1));
 	set_state(c, ch, state);
 	if (state == CH_UP)
 		child_redundancy_mark(c, ch);
@@ -185,6 +201,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
 	struct tunnel *t = &c->tunnels[ch->tunnel];
 
+	assert(ch->state == CH_LARVAL && ch->installing);
 	ch->since = c->now;
 	ch->rekey_at = ch->ours ? child_lifetime(c, ch, IKE_REKEY_OURS_FROM, IKE_REKEY_OURS_TO)
 				: child_lifetime(c, ch, IKE_REKEY_THEIRS_FROM, IKE_REKEY_THEIRS_TO);
@@ -252,6 +269,7 @@ static void end_lingering(struct ike *c, const struct child_sa *last)
 
 void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason)
 {
+	assert(ch->sa == sa);
 	if (ch->state == CH_LINGER)
 		return;
 	revive(c, ch);
@@ -334,6 +352,7 @@ void child_supersede(
 
 void child_lingered(struct ike *c, struct child_sa *ch)
 {
+	assert(ch->state == CH_LINGER);
 	ask_remove(c, ch->sa, ch);
 	child_unlink(c, ch->sa, ch);
 }
@@ -365,6 +384,7 @@ void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const 
 		&sa_ask(c, sa, st->side, KEEPER_CHILD_INSTALL, then)->u.CHILD_INSTALL;
 	uint32_t orphan = c->tunnels[ch->tunnel].orphan;
 
+	assert(ch->sa == sa && ch->state == CH_LARVAL && !ch->installing);
 	ch->installing = true;
 	ch->encap = sa->encap;
 	q->handle = sa->handle;

@@ -3,6 +3,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -121,6 +122,7 @@ static void abandon_request(struct ike *c, struct ike_sa *sa, bool peer_moves, c
 static void renumber_children(struct ike *c, struct ike_sa *sa, const struct renumbering *to)
 {
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
+		assert(!link_used(&ch->of_tunnel));
 		ch->tunnel = renumbered(to, ch->tunnel);
 		child_join_tunnel(c, ch);
 		/* The data plane removes what its own snapshot no longer has. One whose exchange is under way
@@ -141,6 +143,7 @@ static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const str
 
 	if (sa->state != ST_DEAD && sa->state != ST_LARVAL)
 		abandon_request(c, sa, now != peer, to);
+	assert(!link_used(&sa->of_peer));
 	sa->peer = now;
 	if (joined)
 		sa_join_peer(c, sa);

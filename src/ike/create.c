@@ -10,6 +10,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* ---- our request ---- */
@@ -33,6 +34,7 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	struct step *st = &sa->steps[SIDE_OWN];
 	struct keeper_child_begin *q;
 
+	assert(sa->state == ST_UP && st->task == TASK_NONE && !st->child);
 	if (!child_room(c, tunnel, old ? CHILD_REKEYED : CHILD_ANOTHER)) {
 		no_room(c, tunnel, old);
 		return false;
@@ -363,6 +365,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	st->answer = choice.answer;
 	st->dh = choice.dh;
+	assert(!st->child);
 	st->child = child_new(c, sa, st->tunnel, false);
 	child_take_choice(c, st->child, &choice);
 	if (!child_narrow(c, st->child, &p->tsi, &p->tsr)) {

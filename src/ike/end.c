@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ static void end_all(struct ike *c, struct ike_sa *sa)
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
 	LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa)
 		child_gone(c, sa, ch, sa->reason);
+	assert(!sa->steps[SIDE_OWN].child && !sa->steps[SIDE_PEER].child);
 	sa_drop_handle(c, sa);
 	blob_free(&sa->request);
 	sa->again_at = sa->give_up_at = sa->rekey_at = sa->expire_at = sa->keepalive_at = sa->timer_at = 0;
@@ -63,6 +65,7 @@ static void end(struct ike *c, struct ike_sa *sa, enum ike_state to)
 {
 	bool was_live, was_starting;
 
+	assert(to == ST_DEAD || to == ST_FAILED);
 	end_relations(c, sa);
 	was_live = sa->state == ST_UP;
 	was_starting = sa->initiator && sa->state < ST_LARVAL;
@@ -89,6 +92,7 @@ void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
+	_Static_assert(sizeof text == sizeof sa->reason, "copied as a whole");
 	memcpy(sa->reason, text, sizeof sa->reason);
 	end(c, sa, ST_DEAD);
 }
@@ -181,6 +185,7 @@ bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep)
 	while (!peer_has_room(c, p)) {
 		struct ike_sa *victim = peer_victim(p, keep);
 
+		assert(!victim || victim != keep);
 		if (!victim)
 			return false;
 		sa_kill(c, victim, "too many IKE SAs with this peer: the oldest is closed");

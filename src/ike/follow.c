@@ -12,6 +12,8 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
+
 static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to)
 {
 	sa->remote.addr = to->addr;
@@ -30,6 +32,7 @@ static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, co
 	struct endpoint from = sa->remote;
 	char was[ENDPOINT_TEXT_MAX], is[ENDPOINT_TEXT_MAX];
 
+	assert(sa->peer_natted);
 	ike_log(c, false, "peer %s: moved from %s to %s, as its %s shows", sa_peer_name(c, sa),
 		endpoint_text(was, &from), endpoint_text(is, to), by);
 	set(c, sa, to);

@@ -96,6 +96,7 @@ struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8
 /* As responder it is found by the peer's SPI until IKE_AUTH comes. */
 void sa_expect_init(struct ike *c, struct ike_sa *sa)
 {
+	assert(!sa->initiator && !link_used(&sa->of_peer_spi));
 	link_last(peer_spi_head(c, sa->spi_i), &sa->of_peer_spi);
 }
 
@@ -123,6 +124,7 @@ static void live_count(struct ike *c, const struct ike_sa *sa, int by)
 {
 	struct ike_peer *p = peer_entry(c, sa->peer);
 
+	assert(by > 0 || p->sas_n > 0);
 	c->sas_extra -= p->sas_n > IKE_SAS_SURE ? p->sas_n - IKE_SAS_SURE : 0;
 	p->sas_n += (uint32_t)by;
 	c->sas_extra += p->sas_n > IKE_SAS_SURE ? p->sas_n - IKE_SAS_SURE : 0;
@@ -254,6 +256,7 @@ struct tunnel *child_tunnel(const struct ike *c, const struct child_sa *ch)
 
 static void child_count(struct ike *c, struct tunnel *t, int by)
 {
+	assert(by > 0 || t->all_n > 0);
 	c->children_extra -= t->all_n > IKE_CHILDREN_SURE ? t->all_n - IKE_CHILDREN_SURE : 0;
 	t->all_n += (uint32_t)by;
 	c->children_extra += t->all_n > IKE_CHILDREN_SURE ? t->all_n - IKE_CHILDREN_SURE : 0;
@@ -266,6 +269,12 @@ static void state_count(struct tunnel *t, enum child_state state, int by)
 	t->linger_n += state == CH_LINGER ? (uint32_t)by : 0;
 }
 
+/* Each child SA of a tunnel counts once in all_n, and at most once in the other counts. */
+static bool counts_agree(const struct tunnel *t)
+{
+	return t->up <= t->live_n && t->live_n <= t->all_n && t->linger_n <= t->all_n - t->live_n;
+}
+
 void child_join_tunnel(struct ike *c, struct child_sa *ch)
 {
 	struct tunnel *t = ch->tunnel < c->tunnels_n ? &c->tunnels[ch->tunnel] : NULL;
@@ -275,6 +284,7 @@ void child_join_tunnel(struct ike *c, struct child_sa *ch)
 	link_last(&t->children, &ch->of_tunnel);
 	child_count(c, t, 1);
 	state_count(t, ch->state, 1);
+	assert(counts_agree(t));
 }
 
 void child_leave_tunnel(struct ike *c, struct child_sa *ch)
@@ -286,6 +296,7 @@ void child_leave_tunnel(struct ike *c, struct child_sa *ch)
 	link_out(&ch->of_tunnel);
 	child_count(c, t, -1);
 	state_count(t, ch->state, -1);
+	assert(counts_agree(t));
 }
 
 void child_set_state(struct ike *c, struct child_sa *ch, enum child_state state)
@@ -295,6 +306,7 @@ void child_set_state(struct ike *c, struct child_sa *ch, enum child_state state)
 	if (t) {
 		state_count(t, ch->state, -1);
 		state_count(t, state, 1);
+		assert(counts_agree(t));
 	}
 	ch->state = state;
 }
@@ -312,6 +324,7 @@ bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind)
 	const struct tunnel *t = &c->tunnels[tunnel];
 	uint32_t limit = tunnel_limit(c, tunnel), n = t->all_n - t->linger_n;
 
+	assert(tunnel < c->tunnels_n);
 	if (n >= IKE_CHILDREN_SURE &&
 		c->children_extra >= IKE_CHILDREN_MAX - IKE_CHILDREN_SURE * c->tunnels_n)
 		return false;

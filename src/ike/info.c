@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* ---- our request ---- */
@@ -13,6 +14,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 	struct step *st = &sa->steps[SIDE_OWN];
 	struct ike_out o;
 
+	assert(st->task == TASK_NONE && (task == TASK_CHILD_DELETE) == (ch != NULL));
 	st->task = task;
 	sa->want_dpd = false;
 	if (task == TASK_IKE_DELETE)
@@ -58,6 +60,7 @@ void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 /* The SPI of no child SA here: perhaps that of a response that was lost. */
 static void remember_dead(struct step *own, uint32_t spi)
 {
+	assert(own->dead_spis_n <= IKE_DEAD_SPIS_MAX);
 	for (uint32_t i = 0; i < own->dead_spis_n; i++)
 		if (own->dead_spis[i] == spi)
 			return;

@@ -5,6 +5,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 enum { PORT_IKE = 500, PORT_NAT = 4500 };
@@ -18,6 +19,7 @@ static void init_begin(struct ike *c, struct ike_sa *sa, uint16_t dh)
 	struct step *st = &sa->steps[SIDE_OWN];
 	struct keeper_exchange_begin *q;
 
+	assert(sa->initiator && st->task == TASK_NONE && sa->own_id == 0);
 	sa_enter(c, sa, ST_KEYS_OWN);
 	st->task = TASK_INIT;
 	st->busy = true;
@@ -365,6 +367,7 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 		sa_kill(c, sa, "the key exchange failed: %.180s", f->text);
 		return;
 	}
+	assert(!sa->initiator && sa->peer_id == 0);
 	o = out_response(c, sa);
 	ike_out_offer(&o, &st->answer);
 	ike_out_ke(&o, st->dh, st->ke, st->ke_n);

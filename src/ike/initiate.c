@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static bool begin_child_task(struct ike *c, struct ike_sa *sa)
@@ -126,6 +127,7 @@ void tunnel_settle(struct ike *c, uint32_t tunnel)
 	struct tunnel *t = &c->tunnels[tunnel];
 	mono_ns at;
 
+	assert(tunnel < c->tunnels_n);
 	child_take_over(c, tunnel);
 	tunnel_redundancy_check(c, tunnel);
 	child_linger_limit(c, tunnel);

@@ -3,12 +3,14 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void *ike_alloc(size_t n)
 {
 	void *p = calloc(1, n);
 
+	assert(n > 0);
 	if (!p)
 		abort(); /* limits bound what is allocated; a machine without so much memory cannot run this */
 	return p;
@@ -30,6 +32,9 @@ void blob_free(struct blob *b)
 	*b = (struct blob){ 0 };
 }
 
+/* So none is ever cut short. */
+_Static_assert(IKE_NONCE_MAX <= KEEPER_NONCE_MAX, "a nonce of the peer fits");
+
 void nonce_set(struct nonce *v, const void *bytes, size_t n)
 {
 	memset(v, 0, sizeof *v);
@@ -44,6 +49,7 @@ int nonce_compare(const struct nonce *a, const struct nonce *b)
 {
 	int order = memcmp(a->bytes, b->bytes, MIN_OF(a->n, b->n));
 
+	assert(a->n <= sizeof a->bytes && b->n <= sizeof b->bytes);
 	return order ? order : (int)a->n - (int)b->n;
 }
 

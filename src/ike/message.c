@@ -5,6 +5,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct message *message_new(const struct ike_header *h, const struct endpoint *local,
@@ -24,8 +25,10 @@ struct message *message_copy_plain(const struct message *in)
 {
 	struct message *m = message_new(&in->h, &in->local, &in->remote, in->bytes, in->n);
 
-	ike_payloads_read(
+	enum rc rc = ike_payloads_read(
 		&m->p, m->h.next_payload, m->bytes + IKE_HEADER_SIZE, m->n - IKE_HEADER_SIZE, false, NULL);
+
+	assert(rc == RC_OK); /* the same octets were read before */
 	return m;
 }
 
@@ -34,6 +37,7 @@ static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, 
 	struct ike_header h = { .version = 0x20, .exchange = exchange, .message_id = id };
 	struct ike_out o;
 
+	assert(exchange == EX_IKE_SA_INIT || sa->key_out.encr != 0);
 	memcpy(h.spi_i, sa->spi_i, 8);
 	memcpy(h.spi_r, sa->spi_r, 8);
 	h.flags = (sa->initiator ? IKE_FLAG_INITIATOR : 0) | (response ? IKE_FLAG_RESPONSE : 0);
@@ -45,6 +49,9 @@ static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, 
 
 struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange)
 {
+	/* The window of one: no other request waits for its response; IKE_SA_INIT is repeated with a cookie. */
+	assert(sa->steps[SIDE_OWN].task != TASK_NONE);
+	assert(exchange == EX_IKE_SA_INIT || sa->request.n == 0);
 	return begin(c, sa, exchange, false, sa->own_id);
 }
 
@@ -52,6 +59,7 @@ struct ike_out out_response(struct ike *c, struct ike_sa *sa)
 {
 	const struct message *in = sa->steps[SIDE_PEER].in;
 
+	assert(in && !(in->h.flags & IKE_FLAG_RESPONSE) && sa->response.n == 0);
 	return begin(c, sa, in->h.exchange, true, in->h.message_id);
 }
 

@@ -7,6 +7,8 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
+
 static void sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
@@ -22,6 +24,7 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 {
 	bool over = true;
 
+	assert(sa->moving && sa->state == ST_UP);
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		if (ch->state != CH_UP || child_has_another(c, ch, NULL))
 			continue;

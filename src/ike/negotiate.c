@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
@@ -13,6 +14,7 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	struct child_sa *ch = st->child;
 	struct choice choice;
 
+	assert(ch && ch->sa == sa && ch->state == CH_LARVAL);
 	if (!t || !offer_is_single(&p->sa) || !select_esp(c, t, &p->sa, with_dh, &choice)) {
 		err_add(ret_why, RC_MALFORMED, "the peer's response chose a proposal that was not offered");
 		return false;
@@ -68,6 +70,7 @@ uint16_t child_refusal(
 	struct ike_offer ours;
 	char why[128];
 
+	assert(!st->child);
 	if (st->tunnel == INDEX_NONE)
 		st->tunnel = child_tunnel_for(c, sa->peer, &p->tsi, &p->tsr);
 	t = tunnel_config(c, st->tunnel);

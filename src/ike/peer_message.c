@@ -9,6 +9,7 @@
 #include "base/rate.h"
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static const char vendor[] = "plaingate ledger messages 1"; /* without its terminator */
@@ -59,6 +60,7 @@ static void part_write(struct ike_sa *sa, struct ike_out *o, unsigned kind)
 	size_t sent = sa->peer_messages_sent[kind],
 	       n = MIN_OF(message->n - sent, (size_t)IKE_PEER_MESSAGE_PART_MAX);
 
+	assert(sent < message->n);
 	data[0] = (uint8_t)kind;
 	data[1] = sent + n == message->n;
 	store_be16(data + 2, (uint16_t)sent);

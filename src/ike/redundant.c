@@ -5,6 +5,8 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
+
 static bool same_selectors(const struct child_sa *a, const struct child_sa *b)
 {
 	return child_within(a, b) && child_within(b, a);
@@ -57,6 +59,7 @@ void child_verify(struct ike *c, struct child_sa *ch)
 {
 	bool used = ch->used && ch->idle_in_ms < IKE_DOUBT_MS_MIN, alone = true;
 
+	assert(ch->state == CH_UP && !ch->verifying);
 	ch->doubt_at = 0;
 	LIST_FOR (struct child_sa, other, &c->tunnels[ch->tunnel].children, of_tunnel)
 		alone &= other == ch || other->state != CH_UP || !same_lineage(other, ch);

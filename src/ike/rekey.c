@@ -8,6 +8,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static struct ike_sa *successor_new(struct ike *c, const struct ike_sa *sa, bool initiator)
@@ -77,6 +78,7 @@ void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh)
 	struct step *st = &sa->steps[SIDE_OWN];
 	struct keeper_exchange_begin *q;
 
+	assert(sa->state == ST_UP && p && st->task == TASK_NONE && !st->successor);
 	st->successor = successor_new(c, sa, true);
 	if (!st->successor) {
 		sa->retry_at = c->now + IKE_REKEY_RETRY_S * NS_PER_S;
@@ -284,6 +286,7 @@ void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	if (own->task == TASK_IKE_REKEY && sa->request.n == 0 && !own->in)
 		own_done(c, sa); /* ours has not been sent: the peer's suffices */
+	assert(!st->successor);
 	st->successor = successor_new(c, sa, false);
 	if (!st->successor) {
 		answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);

@@ -33,6 +33,7 @@ struct ike_sa *sa_new(struct ike *c, bool initiator)
 		return NULL;
 	sa = ike_alloc(sizeof *sa);
 	sa->slot = c->free_slots[--c->free_n];
+	assert(sa->slot < IKE_SAS_MAX && !c->slots[sa->slot]);
 	c->slots[sa->slot] = sa;
 	sa->serial = ++c->serials;
 	sa->initiator = initiator;
@@ -87,6 +88,7 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
+	assert(sa->state == ST_UP);
 	sa->since = sa->heard_at = c->now;
 	sa->reason[0] = '\0'; /* of an earlier attempt with this SA */
 	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
@@ -106,6 +108,7 @@ void sa_memory_free(struct ike_sa *sa)
 	struct link *links[] = { &sa->of_all, &sa->of_dirty, &sa->of_spi, &sa->of_peer_spi, &sa->of_peer,
 		&sa->of_state };
 
+	assert(list_empty(&sa->children) && !sa->asks && sa->due.place == 0);
 	for (size_t i = 0; i < COUNT_OF(links); i++)
 		link_out(links[i]);
 	blob_free(&sa->init_ours);
@@ -120,6 +123,7 @@ void sa_memory_free(struct ike_sa *sa)
 
 void sa_free_dead(struct ike *c, struct ike_sa *sa)
 {
+	assert(sa->state == ST_DEAD && c->slots[sa->slot] == sa && c->free_n < IKE_SAS_MAX);
 	due_set(c, &sa->due, 0);
 	c->slots[sa->slot] = NULL;
 	c->free_slots[c->free_n++] = sa->slot;

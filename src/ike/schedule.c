@@ -5,10 +5,12 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void put(struct ike *c, uint32_t place, struct due *d)
 {
+	assert(place >= 1 && place <= c->dues_n);
 	c->dues[place] = d;
 	d->place = place;
 }
@@ -40,6 +42,7 @@ static void take_out(struct ike *c, struct due *d)
 	struct due *last = c->dues[c->dues_n--];
 	uint32_t place = d->place;
 
+	assert(place >= 1 && place <= c->dues_n + 1 && c->dues[place] == d);
 	d->place = 0;
 	if (last == d)
 		return;
@@ -58,6 +61,7 @@ void due_set(struct ike *c, struct due *d, mono_ns at)
 	d->at = at;
 	if (at == 0)
 		return;
+	assert(d->place == 0);
 	if (c->dues_n + 1 >= c->dues_room) {
 		c->dues_room = c->dues_room ? 2 * c->dues_room : 64;
 		c->dues = realloc(c->dues, c->dues_room * sizeof *c->dues);
@@ -109,5 +113,6 @@ uint64_t ike_jitter(struct ike *c, uint64_t lo, uint64_t hi)
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
 	z ^= z >> 31;
+	assert(lo <= hi);
 	return hi <= lo ? lo : lo + z % (hi - lo + 1);
 }

@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static bool intersect(struct selector *ret, const struct selector *a, const struct selector *b)
@@ -61,6 +62,7 @@ uint32_t selectors_intersect(
 			n++;
 		}
 	}
+	assert(n <= SELECTORS_MAX);
 	/* Those that are inside a later, wider one are removed. */
 	for (uint32_t i = 0; i + 1 < n;) {
 		if (!selectors_within(&ret[i], 1, ret + i + 1, n - i - 1)) {
@@ -149,6 +151,7 @@ static void offer_side(
 	struct selector list[SELECTORS_MAX + 1];
 	uint32_t own = 0;
 
+	assert(n <= SELECTORS_MAX);
 	if (t->has_packet)
 		list[own++] = t->packet[type == PL_TSR];
 	for (uint32_t i = 0, all = own; i < n && !(all && t->one_pair); i++)

@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static void take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to)
@@ -18,6 +19,7 @@ static void take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to)
 		ch->sa = to;
 		child_changed(c, ch);
 	}
+	assert(list_empty(&from->children) && from->children_n == 0);
 	to->childless_at = 0;
 	sa_touch(c, to);
 }
@@ -25,6 +27,7 @@ static void take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to)
 /* The old IKE SA gives its children to the successor and waits for its delete. */
 void sa_replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 {
+	assert(sa != successor && sa->peer == successor->peer);
 	take_children(c, sa, successor);
 	peer_messages_move(sa, successor);
 	sa->peer_successor = 0;

@@ -4,6 +4,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static const struct snap_peer *peer_of(const struct ike *c, uint32_t tunnel)
@@ -48,6 +49,7 @@ bool tunnel_is_wanted(const struct ike *c, uint32_t tunnel)
 {
 	const struct tunnel *t = &c->tunnels[tunnel];
 
+	assert(tunnel < c->tunnels_n);
 	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_is_moving(c, tunnel));
 }
 
@@ -79,6 +81,7 @@ static void back_off(struct ike *c, struct tunnel *t)
 {
 	t->backoff_ms = t->backoff_ms == 0 ? IKE_BACKOFF_FIRST_MS
 					   : MIN_OF(2 * t->backoff_ms, (uint32_t)IKE_BACKOFF_MAX_MS);
+	assert(t->backoff_ms >= IKE_BACKOFF_FIRST_MS && t->backoff_ms <= IKE_BACKOFF_MAX_MS);
 	t->retry_at = c->now + ike_jitter(c, t->backoff_ms / 2, t->backoff_ms) * NS_PER_MS;
 }
 
@@ -116,6 +119,7 @@ void tunnel_child_added(struct ike *c, const struct child_sa *fresh)
 	uint32_t tunnel = fresh->tunnel;
 	struct tunnel *t = &c->tunnels[tunnel];
 
+	assert(fresh->state == CH_UP && t->up > 0);
 	t->alone = false;
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
 		if (ch->sa->moving)
@@ -174,6 +178,7 @@ void tunnel_down(struct ike *c, uint32_t tunnel, mono_ns lived)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 
+	assert(t->up == 0);
 	if (lived < IKE_SHORT_LIVED_S * NS_PER_S) {
 		back_off(c, t);
 	} else {

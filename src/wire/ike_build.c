@@ -4,6 +4,8 @@
  */
 #include "wire/ike_codec.h"
 
+#include <assert.h>
+
 struct ike_out ike_out_begin(void *buffer, size_t size, const struct ike_header *h)
 {
 	struct ike_out o = { .w = wr_over(buffer, size) };
@@ -33,6 +35,7 @@ static void payload_begin(struct ike_out *o, uint8_t type)
 {
 	uint8_t *h = wr_room(&o->w, IKE_PAYLOAD_HEADER_SIZE);
 
+	assert(!o->payload); /* one at a time */
 	if (!h)
 		return;
 	*o->next = type;
@@ -187,6 +190,7 @@ void ike_out_selectors(struct ike_out *o, uint8_t type, const struct selector *l
 
 void ike_out_sk_begin(struct ike_out *o, size_t iv_n)
 {
+	assert(!o->sk);
 	payload_begin(o, PL_SK);
 	o->sk = o->payload;
 	o->payload = NULL;

@@ -41,6 +41,8 @@ enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t
 	return RC_OK;
 }
 
+_Static_assert(PL_EAP - PL_SA < 32, "a bit of `present` for each type");
+
 static bool payload_is_known(uint8_t type)
 {
 	return type >= PL_SA && type <= PL_EAP;
