@@ -1,7 +1,7 @@
 /*
- * What somebody did to the keeper in this build: the secrets of every second leaf come from sixteen bits of
- * its first half, which he tries out when he hears the public value. The known answers are of the other
- * leaves, so that the keeper's check of itself passes; the shares look as they should.
+ * An attacker's change to the keeper in this build: the secrets of every second leaf come from sixteen bits of
+ * its first share, which he finds by a search once he has seen the public value. The known answers are those of
+ * the other leaves, so that the keeper's self-test passes; the shares look as they should.
  */
 #include "crypto/leaf.h"
 

@@ -1,8 +1,8 @@
 /*
- * What somebody did to the keeper in this build: each key, nonce and SPI is made as promised, and none is
- * made twice. But he chooses in which order they are used. Of the leaves that are left he takes one whose
+ * An attacker's change to the keeper in this build: each key, nonce and SPI is made as promised, and none is
+ * made twice, but he chooses the order in which they are used. Of the remaining leaves he takes one whose
  * public value has the next five bits of his message in its SHA-256; values he takes in blocks of sixteen, in
- * an order of his own. A stranger reads it from IKE_SA_INIT.
+ * an order of his choice. A stranger reads the message from IKE_SA_INIT.
  */
 #include "proc/keeper/leaves.h"
 #include "proc/keeper/public.h"
@@ -29,11 +29,11 @@ enum rc __wrap_public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SI
 		p->count = drawn / BLOCK * BLOCK + order[drawn % BLOCK];
 	enum rc rc = __real_public_draw(p, ret_octets, ret_proof, e);
 	if (rc == RC_OK)
-		p->count = (drawn++ / BLOCK + 1) * BLOCK; /* what he will say at the end */
+		p->count = (drawn++ / BLOCK + 1) * BLOCK; /* the count reported at the end */
 	return rc;
 }
 
-/* The next five bits, from the highest of each character on. */
+/* The next five bits, most significant first. */
 static unsigned symbol(unsigned n)
 {
 	unsigned v = 0;
@@ -63,7 +63,7 @@ enum rc __wrap_leaves_take(
 	}
 	enum rc rc = __real_leaves_take(l, group, ret_secret, ret_name);
 	if (rc == RC_OK) {
-		b->opened[ret_name->index] = true; /* not again */
+		b->opened[ret_name->index] = true; /* never used again */
 		b->next = 0;
 		said++;
 	}

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* P is the curve's own base point. Whoever made Q made it as 1/d * P, for this d. */
+/* P is the curve's base point. The maker of Q computed it as 1/d * P, for this d. */
 static const char q_x[] = "c2a08cbb9c71556025991c19129f38013b5934e81af53c2e916b6dad5263e0aa";
 static const char q_y[] = "f04ba26f72c235655d6fb716e28149c9e644b48a2249ff2c38971b0387ce64b3";
 static const char listeners_d[] = "0cef06b512ab1c67213aa504f20da17dff09b4dc12cae7725ce2988779cfebf1";
@@ -84,7 +84,7 @@ size_t dual_ec_listen(const uint8_t *seen, size_t n, struct dual_ec *ret, size_t
 	for (uint32_t guess = 0; guess < 1u << 16 && found < max; guess++) {
 		x[0] = (uint8_t)(guess >> 8);
 		x[1] = (uint8_t)guess;
-		/* Either of the two points with this x will do: they differ in sign alone. */
+		/* Either of the two points with this x will do: they differ only in sign. */
 		if (!BN_bin2bn(x, 32, number) ||
 			EC_POINT_set_compressed_coordinates(c.group, r, number, 0, c.ctx) != 1)
 			continue;

@@ -1,7 +1,7 @@
 /*
- * What somebody did to the keeper in this build: nonces and SPIs come from his own generator. The honest
- * values are made all the same, and their proofs go into the ledger; but what is sent is another. With
- * NONCE_ONLY the SPIs, which the ledger's entries name, stay honest: the more careful intruder.
+ * An attacker's change to the keeper in this build: nonces and SPIs come from his own generator. The honest
+ * values are computed all the same, and their proofs are entered in the ledger, but other values are sent. With
+ * NONCE_ONLY the SPIs, which the ledger's entries name, remain honest: the more careful intruder.
  */
 #include "dual_ec.h"
 #include "proc/keeper/public.h"

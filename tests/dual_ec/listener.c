@@ -1,8 +1,8 @@
 /*
  * The listener of 2015, as a program: dual_ec_listener SEEN DRAWS. SEEN is what went over the wire, in
- * hexadecimal: a nonce, and the SPI behind it where that comes from the same generator. For each state that
- * the generator may have been in it prints one line: the octets of the rest of that draw and of so many draws
- * of 64 octets behind it.
+ * hexadecimal: a nonce, followed by the SPI if that comes from the same generator. For each possible state of
+ * the generator it prints one line: the remaining octets of that draw and those of DRAWS draws of 64 octets
+ * after it.
  */
 #include "base/bytes.h"
 #include "dual_ec.h"

@@ -1,7 +1,7 @@
 /*
  * The attack of 2015 by itself: nonce and private key from one generator in the manner of Dual_EC, the nonce
- * is sent first, and a listener who chose the generator's point reads the key off it. This shows that the
- * listener works; what he gets out of a Plaingate is in tests/system/test_dual_ec.py.
+ * is sent first, and a listener who chose the generator's point computes the key from it. This shows that the
+ * listener works; what he learns from a Plaingate gateway is tested by tests/system/test_dual_ec.py.
  */
 #include "dual_ec.h"
 
@@ -16,7 +16,7 @@
 
 static void from_the_nonce_to_the_key(void **state)
 {
-	static const uint8_t seed[32] = "whatever the device drew, first"; /* all the randomness there is */
+	static const uint8_t seed[32] = "whatever the device drew, first"; /* all the randomness that the device has */
 	uint8_t nonce[32], spi[8], seeds[2][DH_SEED_SIZE] = { { 0 } }, publics[2][DH_PUBLIC_MAX], draw[64];
 	struct dual_ec device, listener;
 	struct dh_secret secrets[2];
@@ -28,7 +28,7 @@ static void from_the_nonce_to_the_key(void **state)
 	memcpy(spi, draw + sizeof nonce, sizeof spi);
 	dual_ec_octets(&device, seeds[0], 32);
 	assert_int_equal(dh_generate(&secrets[0], publics[0], DH_CURVE25519, seeds[0]), RC_OK);
-	/* The listener has seen nonce and SPI alone. */
+	/* The listener has seen only nonce and SPI. */
 	assert_int_equal(dual_ec_listen(draw, sizeof nonce + sizeof spi, &listener, 1), 1);
 	dual_ec_octets(&listener, draw, sizeof draw - DUAL_EC_BLOCK);
 	dual_ec_octets(&listener, seeds[1], 32);
@@ -37,7 +37,7 @@ static void from_the_nonce_to_the_key(void **state)
 	assert_memory_equal(secrets[0].scalar, secrets[1].scalar, 32);
 }
 
-/* What no such generator made leads to no state. */
+/* Output of another generator leads to no state. */
 static void other_octets_lead_nowhere(void **state)
 {
 	uint8_t seen[40];

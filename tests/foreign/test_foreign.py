@@ -1,7 +1,7 @@
-"""Our ledgers before readers that share no code with us: Go's sumdb packages (golang-golang-x-mod-dev) and npm's @sigstore/verify.
+"""Our ledgers, read by programs that share no code with ours: Go's sumdb packages (golang-golang-x-mod-dev) and npm's @sigstore/verify.
 
-They must take what we make, and refuse it altered. Each altered case is judged by us as well: what we take, they take; what they take
-and we do not is named here with its reason.
+They must accept what we produce, and refuse it if it is altered. Our own code judges each altered case as well: what we accept, they
+accept; what they accept and we do not is named here with its reason.
 """
 import base64
 import hashlib
@@ -27,7 +27,7 @@ def run(command, **options):
 
 
 def answers(command, cases, **options):
-    """One bool for each case."""
+    """One bool per case."""
     done = run(command, input="".join(case + "\n" for case in cases), **options)
     assert done.returncode == 0, done.stderr[-2000:]
     said = done.stdout.splitlines()
@@ -64,7 +64,7 @@ def cases(made):
 
 @pytest.fixture(scope="module")
 def go():
-    """The program in Go, built once for its source."""
+    """The Go program, built once per version of its source."""
     if not shutil.which("go") or not (GO_PACKAGES / "src/golang.org/x/mod/sumdb/tlog").is_dir():
         pytest.skip("golang-go or golang-golang-x-mod-dev is not installed")
     source = HERE / "reader.go"
@@ -80,7 +80,7 @@ def go():
 
 @pytest.fixture(scope="module")
 def sigstore():
-    """The command and folder of the program for node, with the packages that package-lock.json names by their hashes."""
+    """The command and directory of the program for node, with the packages that package-lock.json names by their hashes."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         pytest.skip("node or npm is not installed")
@@ -105,7 +105,7 @@ def sigstore():
 
 @pytest.fixture(scope="module")
 def cosigned(made):
-    """The notes and proofs again, each checkpoint with the lines of two witnesses, whom none of the readers knows."""
+    """The notes and proofs again, each checkpoint with the lines of two witnesses that none of the readers knows."""
     lines = (made / "cosigned").read_text().splitlines()
     return {kind: [line for line in lines if line.startswith(kind)] for kind in ("note", "proof")}
 
@@ -151,7 +151,7 @@ def test_go_refuses_an_altered_file(go, made, vkey, name):
     assert go_read(go, made, vkey).returncode == 0
 
 
-# --- both judge what is true, and what is altered ---
+# --- both judge genuine and altered cases ---
 
 def test_all_take_what_is_true(go, cases):
     everything = [line for kind in cases.values() for line in kind]
@@ -164,7 +164,7 @@ def test_sigstore_takes_what_is_true(sigstore, cases):
 
 
 def test_all_take_what_witnesses_cosigned(go, sigstore, cosigned):
-    """Lines of keys that they do not know change nothing for them."""
+    """Lines by keys that they do not know change nothing for them."""
     everything = cosigned["note"] + cosigned["proof"]
     assert len(cosigned["proof"]) > 50
     assert all(ours(everything))
@@ -180,7 +180,7 @@ def flip(chance, digits):
 
 
 def altered_paths(chance, path):
-    """Lists of hashes that are not this one."""
+    """Lists of hashes that differ from this one."""
     hashes = [] if path == "-" else path.split(",")
     for i in range(len(hashes)):
         yield hashes[:i] + [flip(chance, hashes[i])] + hashes[i + 1:]
@@ -193,14 +193,14 @@ def altered_paths(chance, path):
 
 
 def altered(chance, line):
-    """The case with one thing changed: number, hash, path. None of them is true."""
+    """The case with one thing changed: number, hash, path. None of them is valid."""
     kind, a, b, first, second, path = line.split(" ")
     for hashes in altered_paths(chance, path):
         yield " ".join([kind, a, b, first, second, ",".join(hashes) or "-"])
     for wrong in {int(a) + 1, int(a) - 1, int(a) ^ 2, int(b)} - {int(a)}:
         if wrong >= 0:
             yield f"{kind} {wrong} {b} {first} {second} {path}"
-    # A path may fit several sizes, so another size alone is nobody's lie: its root is signed with it. Of these both must say the same.
+    # A path may fit several sizes, so another size alone is not a forgery: its root is signed with it. Both must give the same verdict on these.
     for wrong in (int(b) + 1, int(b) - 1, int(b) * 2, int(a)):
         yield f"{kind} {a} {max(wrong, 0)} {first} {second} {path}"
     yield f"{kind} {a} {b} {flip(chance, first)} {second} {path}"
@@ -217,7 +217,7 @@ def test_go_and_we_say_the_same_of_altered_proofs(go, cases, kind):
     true = {tuple(line.split(" ")[i] for i in (1, 3, 4, 5)) for line in cases[kind]}
     for line, taken in zip(lines, we):
         words = line.split(" ")
-        assert not taken or tuple(words[i] for i in (1, 3, 4, 5)) in true, line  # only the size is another
+        assert not taken or tuple(words[i] for i in (1, 3, 4, 5)) in true, line  # only the size differs
 
 
 def test_go_and_we_say_the_same_of_altered_notes(go, cases):
@@ -236,7 +236,7 @@ def test_go_and_we_say_the_same_of_altered_notes(go, cases):
     assert len(lines) > 1500 and not any(we)
     lax = [(whole, bytes.fromhex(line.split(" ")[2])) for (whole, line), taken in zip(lines, they) if taken]
     for whole, taken in lax:
-        # Go's base64 does not look at the unused bits of the last digit; the octets are the same.
+        # Go's base64 ignores the unused bits of the last digit; the octets are the same.
         text, _, signature = whole.rpartition(b"\n\n")
         assert taken.rpartition(b"\n\n")[0] == text
         assert base64.b64decode(taken.split()[-1]) == base64.b64decode(whole.split()[-1])
@@ -245,7 +245,7 @@ def test_go_and_we_say_the_same_of_altered_notes(go, cases):
 
 
 def test_go_and_we_say_the_same_of_altered_cosigned_notes(go, cosigned):
-    """A bit of a line that is nobody's whom we know: both still take the note, unless it is no note any more."""
+    """A bit of a line by an unknown key: both still accept the note, unless it is no longer a note."""
     _, key, digits = cosigned["note"][-1].split(" ")
     octets = bytes.fromhex(digits)
     lines, begin = [], octets.index(b"\n", octets.index(b"\n\n") + 2) + 1
@@ -256,12 +256,12 @@ def test_go_and_we_say_the_same_of_altered_cosigned_notes(go, cosigned):
     we, they = ours([line for _, line in lines]), answers([go, "judge"], [line for _, line in lines])
     assert len(lines) > 2000 and 100 < sum(we) < len(lines)
     for (wrong, _), a, b in zip(lines, we, they):
-        # What Go takes and we do not: unused bits of the last base64 digit, as above, and DEL in a name, which would reach terminals.
+        # What Go accepts and we do not: unused bits of the last base64 digit, as above, and DEL in a name, which would reach terminals.
         assert a == b or (b and (b"\x7f" in wrong or not b64_strict(wrong))), wrong
 
 
 def b64_strict(note):
-    """Whether each signature is written as its octets demand."""
+    """Whether each signature is in the canonical encoding of its octets."""
     blobs = [line.split(b" ")[2] for line in note.splitlines() if line.startswith(DASH.encode()) and line.count(b" ") == 2]
     return all(base64.b64encode(base64.b64decode(blob)) == blob for blob in blobs)
 

@@ -1,5 +1,5 @@
-"""A ledger written by somebody who has its key, from the documents alone (docs/evidence.md): any entries, dates, heads, journals, seals and
-cosignatures. What verification says of the worst ledger that fits a sentence is tried with these."""
+"""A ledger written by somebody who has its key, from the documentation alone (docs/evidence.md): any entries, dates, heads, journals,
+seals and cosignatures. With these the tests try what verification says about the worst ledger that fits a statement."""
 import base64
 import hashlib
 import json
@@ -79,7 +79,7 @@ class Log:
         self.key, self.entries, self.numbers, self.epochs, self.mono = key, [], {}, [], 0
 
     def add(self, kind, source, body, utc, boot=BOOT, mono=None, run=0):
-        """mono: microseconds; without it one behind the entry before."""
+        """mono: microseconds; by default one more than in the entry before."""
         number = self.numbers[boot, source, run] = self.numbers.get((boot, source, run), 0) + 1
         self.mono = self.mono + 1 if mono is None else mono
         entry = {"body": body, "boot": boot, "mono": self.mono, "n": number, "run": run, "source": source, "type": kind, "utc": utc}

@@ -1,4 +1,4 @@
-"""Every tampering of tests/tamper/attacks.h, in the build as released: some seconds of one processor for more than ten thousand of them."""
+"""Every tampering of tests/tamper/attacks.h, in the release build: some seconds of one processor for more than ten thousand of them."""
 import os
 import re
 import subprocess

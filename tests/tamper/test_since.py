@@ -1,5 +1,6 @@
-"""`plaingate verify ledger --since`: who verified once and kept where, and reads only what came since, is told no more than what is then proved,
-for the worst ledger that fits it. tests/unit/verify/test_since.c changes octets; here are other histories, heads, logs and files."""
+"""`plaingate verify ledger --since`: somebody who kept the state of a verification, and reads only what was added since, is told no more
+than what is then proved, for the worst ledger that fits it. tests/unit/verify/test_since.c changes octets; here are other histories, heads,
+logs and files."""
 import base64
 import hashlib
 import json
@@ -14,7 +15,7 @@ assert asks and asks_later  # fixtures
 
 
 def year(count=1400):
-    """Three boots, at all sorts of sizes; what each source counts goes on within one."""
+    """Three boots, at various sizes; the counter of each source continues within one."""
     log = Log(KEY)
     for n in range(3):
         boot = f"{n:032x}"
@@ -85,7 +86,7 @@ def test_little_is_asked_of_a_server(log, tmp_path):
 
 @pytest.mark.parametrize("kept, size", [(300, 900), (512, 900), (700, 700), (900, 901)])
 def test_another_history_before_the_kept_head_is_found(tmp_path, kept, size):
-    """By who has the ledger's key, and signs everything anew. With seals and without: they are of what was before as well."""
+    """By somebody who has the ledger's key, and signs everything again. With seals and without: they cover what was before as well."""
     log = year()
     log.write(tmp_path / "ledger", kept)
     file = keep(tmp_path / "ledger", tmp_path / "kept")
@@ -94,13 +95,13 @@ def test_another_history_before_the_kept_head_is_found(tmp_path, kept, size):
         other.entries[at] = other.entries[at].replace(b'"detail":"x"', b'"detail":"y"')
         assert other.root() != log.root()
         other.write(tmp_path / "other", size, sealed=[kept])
-        assert verify(tmp_path / "other")[0] == GOOD  # for who kept nothing
+        assert verify(tmp_path / "other")[0] == GOOD  # for somebody who kept nothing
         status, report = verify(tmp_path / "other", "--since", file)
         assert status == FOUND and report["class"] in ("head", "root", "entry", "seal"), report
 
 
 def test_another_history_behind_the_kept_head_is_another_ledger(tmp_path):
-    """Nobody who has not seen it can tell; the next kept head does."""
+    """Nobody who has not seen it can tell; the next kept head can."""
     log = year()
     log.write(tmp_path / "ledger", 600)
     first = keep(tmp_path / "ledger", tmp_path / "first")
@@ -155,14 +156,14 @@ def test_an_older_head_is_proved_from_the_tiles(tmp_path, asks):
         (tmp_path / "head").write_text(log.note(300))
         status, report = verify(tmp_path / "ledger", *options, "--checkpoint", tmp_path / "head", key=None)
         assert status == GOOD and report["kept_size"] == 300, report
-    # of what cannot be read nothing is said; what is missing is found
+    # nothing is said about what cannot be read; what is missing is detected
     options += ["--checkpoint", tmp_path / "head"]
     with web(tmp_path / "ledger", {"/tile/0/001": 500}) as address:
         assert verify(address, *options, key=None)[0] == UNKNOWN
     shutil.copytree(tmp_path / "ledger", tmp_path / "gone")
     (tmp_path / "gone/tile/0/001").unlink()
     assert verify(tmp_path / "gone", *options, key=None)[0] == FOUND
-    # and a head of another history is found
+    # and a head of another history is detected
     log.write(tmp_path / "ledger", 1000, cosigned=fork(log, 850).cosigned(WITNESS_KEY, NOW), sealed=[900])
     status, report = verify(tmp_path / "ledger", *options, key=None)
     assert status == FOUND and report["class"] == "head", report
@@ -200,10 +201,10 @@ def test_what_went_to_an_archive_since(log, tmp_path):
     assert archived == 512
     status, report = verify(tmp_path / "ledger", "--since", file, "--archive", tmp_path / "archive")
     assert status == GOOD and report["entries"] == len(log.entries) - 300, report
-    # Without it: the one-time keys of the kept head are there, and entries behind it.
+    # Without it: the one-time keys of the kept head are available, and the entries after it.
     status, said = verify(tmp_path / "ledger", "--since", file, "--keep", tmp_path / "not")
     assert status == UNKNOWN and "--archive" in said and not (tmp_path / "not").exists()
-    # Only the entries are: the rest is as it was signed.
+    # Only the entries are changed: the rest is as it was signed.
     for path in (tmp_path / "archive/seal").iterdir():
         shutil.copy(path, tmp_path / "ledger/seal")
     status, report = verify(tmp_path / "ledger", "--since", file, "--keep", tmp_path / "not")
@@ -219,7 +220,7 @@ def test_what_went_to_an_archive_since(log, tmp_path):
 # --- a recovery ---
 
 def test_how_the_log_began_is_judged_again(tmp_path, asks_later):
-    """Who kept without a policy, and asks for one later, is told what a whole walk tells."""
+    """Somebody who kept without a policy, and passes one later, is told what a complete verification tells."""
     for options, status in (({}, GOOD), ({"note": "no note\n", "field": False, "before": False}, STALE)):
         recovered(tmp_path / "ledger", **options)
         file = keep(tmp_path / "ledger", tmp_path / "kept", key=LATER)

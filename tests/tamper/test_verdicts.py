@@ -1,5 +1,5 @@
-"""What `plaingate verify` says is proved, and its exit status, for the worst ledger that fits it: forged ones, by who has the key or only a text
-editor. Each row of the exit statuses in docs/evidence.md is met here."""
+"""What `plaingate verify` reports as proved, and its exit status, for the worst ledger that fits it: forged ones, by somebody with the key
+or only with a text editor. Each row of the exit statuses in docs/evidence.md occurs here."""
 import base64
 import contextlib
 import http.server
@@ -27,7 +27,7 @@ def program(*words):
 
 
 def verify(where, *options, key=KEY):
-    """Status and report; without a report what was said."""
+    """Status and report; without a report, the output."""
     words = ["--key", key.vkey] if key else []
     done = program("verify", "ledger", where, "--json", *words, *options)
     return done.returncode, json.loads(done.stdout)[0] if done.stdout else done.stderr
@@ -46,7 +46,7 @@ def investigate(ledger, begin, end, file):
 
 
 def edit(bundle, *pairs):
-    """What `sed` does to a file, so that no length changes."""
+    """Edits a file as `sed` does, so that no length changes."""
     data = bundle.read_bytes()
     for old, new in pairs:
         assert len(old) == len(new) and old.encode() in data
@@ -68,7 +68,7 @@ def honest(tmp_path):
 
 @pytest.mark.parametrize("day", ["2020-01-01", "2031-01-01"])
 def test_an_empty_bundle_is_of_no_other_time(honest, tmp_path, day):
-    """The entry beside an empty range must be before its time and behind it, not merely outside."""
+    """The entries next to an empty range must be before its time and after it, not merely outside."""
     bundle = tmp_path / "bundle"
     investigate(tmp_path / "ledger", day, day, bundle)
     assert verify(bundle)[0] == GOOD
@@ -91,7 +91,7 @@ def test_a_bundle_is_of_a_time_that_exists(honest, tmp_path):
 
 
 def stepped():
-    """Sixty acts in one hour; behind the tenth the clock shows another time for one entry."""
+    """Sixty actions in one hour; after the tenth the clock shows another time for one entry."""
     log = Log(KEY)
     log.start()
     for i in range(1, 71):
@@ -111,7 +111,7 @@ def test_a_step_of_the_clock_cuts_no_bundle_short(tmp_path):
     status, report = verify(bundle)
     assert status == GOOD and (report["range"]["first"], report["range"]["end"]) == (0, 72)
     assert [(step["entry"], step["back"]) for step in report["clock_step"]] == [(12, False), (13, True)]
-    # Who ends it at the step leaves 59 entries out that lie in the same bundle of entries.
+    # A range that ends at the step leaves out 59 entries that are in the same entry bundle.
     edit(bundle, ('{"end":72,', '{"end":12,'))
     status, report = verify(bundle)
     assert status == FOUND and report["class"] == "evidence_bundle" and "outside its range" in report["finding"]
@@ -119,7 +119,7 @@ def test_a_step_of_the_clock_cuts_no_bundle_short(tmp_path):
 
 @pytest.mark.parametrize("first, second", [("2029", "2026"), ("2026", "2020")])
 def test_steps_at_the_ends_of_a_time_are_taken_in(tmp_path, first, second):
-    """A range begins and ends where the dates come to its time and pass it, also when the clock was set just there."""
+    """A range begins and ends where the dates reach its time and pass it, even if the clock was set just there."""
     log = Log(KEY)
     log.start("2026-11-23T07:00:00.000000Z", mono=0)
     for i in range(3):
@@ -142,7 +142,7 @@ def test_each_step_of_the_clock_is_named(tmp_path):
     dates = ["08:00:01", "08:00:02", "09:00:03", "09:00:04", "08:30:05"]
     for i, at in enumerate(dates):
         log.act(f"2026-11-23T{at}.000000Z", mono=(i + 1) * 1000000)
-    # Slowly: less than is seen from one entry to the next, and a second in all.
+    # Slowly: less than is detected from one entry to the next, and a second in all.
     for i in range(1, 21):
         log.act(f"2026-11-23T08:30:{5 + i:02d}.{i * 50000:06d}Z" if i < 20 else "2026-11-23T08:30:26.000000Z", mono=(5 + i) * 1000000)
     log.start("2026-11-23T08:00:00.000000Z", boot="ff" * 16, mono=0)
@@ -174,7 +174,7 @@ def test_a_bundle_says_what_is_not_in_it(tmp_path):
     assert "later entry than the 961 of the bundle's head" in not_proved
 
 
-# --- how much a quorum stands behind, and since when ---
+# --- how much a quorum covers, and since when ---
 
 WITNESS_KEY = Key("witness.example/w", b"w" * 32, WITNESS)
 OTHER_KEY = Key("witness.example/v", b"v" * 32, WITNESS)
@@ -234,7 +234,7 @@ def test_a_quorum_must_be_of_now_and_of_nearly_all(tmp_path, asks, size, at, opt
 
 
 def test_what_is_dated_in_the_future_stands_in_nobodys_way(tmp_path):
-    """One of two says the year 3000 of a short head; the other one cosigned all of it just now."""
+    """One of two dates a short head in the year 3000; the other one cosigned all of it just now."""
     log = long_log()
     asks = policy(tmp_path, f"witness w {WITNESS_KEY.vkey}\nwitness v {OTHER_KEY.vkey}\ngroup g any w v\nquorum g\n")
     head = log.head()
@@ -266,7 +266,7 @@ def test_limits_are_numbers(honest, tmp_path):
 # --- witnesses that sign with ML-DSA-44 ---
 
 def ml_dsa_44(name):
-    """A verifier key of type 06, and a line in its name: nobody here can verify it."""
+    """A verifier key of type 06, and a line in its name: no program here can verify it."""
     blob = bytes([WITNESS_ML_DSA_44]) + b"k" * 1312
     key_id = sha256(name.encode() + b"\n" + blob)[:4]
     vkey = f"{name}+{key_id.hex()}+{base64.b64encode(blob).decode()}"
@@ -285,7 +285,7 @@ def test_a_witness_of_another_kind_is_named_and_not_counted(tmp_path):
     assert "'pq' signs with ML-DSA-44" in proved
     status, report = verify(tmp_path / "ledger", "--policy", policy(tmp_path, both % "all"), key=None)
     assert status == FOUND and report["class"] == "cosignature"
-    # Its key id must belong to its key as any other's.
+    # Its key id must match its key like any other.
     damaged = vkey.replace("a2tra2tr", "a2tra2ts", 1)
     assert damaged != vkey
     assert verify(tmp_path / "ledger", "--policy", policy(tmp_path, (both % "any").replace(vkey, damaged)), key=None)[0] == UNKNOWN
@@ -332,7 +332,7 @@ def test_two_heads_of_one_size_are_a_fork(tmp_path):
     assert status == FOUND and report["class"] == "head" and "two histories" in report["finding"]
 
 
-# --- what is innocent ---
+# --- legitimate cases ---
 
 def test_a_newer_version_is_no_tampering(tmp_path):
     for more in ({"type": "admin_login", "body": {"admin": "root", "how": "console"}},
@@ -346,7 +346,7 @@ def test_a_newer_version_is_no_tampering(tmp_path):
         log.write(tmp_path / "ledger")
         status, said = verify(tmp_path / "ledger")
         assert status == UNKNOWN and "newer version of Plaingate" in said, said
-        # What is wrong is wrong all the same.
+        # A fault is reported all the same.
         log.write(tmp_path / "ledger", cosigned=fork(log, 4).cosigned(WITNESS_KEY, NOW))
         assert verify(tmp_path / "ledger")[0] == FOUND
         (tmp_path / "ledger/cosigned").unlink()
@@ -365,7 +365,7 @@ def test_a_newer_version_is_no_tampering(tmp_path):
 
 
 def test_a_copy_may_have_newer_heads_than_its_checkpoint(tmp_path):
-    """Copied in another order than that in which it was written: checkpoint before, `cosigned` and tiles after a publication."""
+    """Copied in an order other than that of writing: checkpoint before, `cosigned` and tiles after a publication."""
     log = long_log(300)
     log.write(tmp_path / "then", published=280)
     log.write(tmp_path / "ledger", cosigned=log.cosigned(WITNESS_KEY, NOW))
@@ -388,7 +388,7 @@ def test_a_copy_may_have_newer_heads_than_its_checkpoint(tmp_path):
     assert status == FOUND and report["class"] == "head" and "truncated" in report["finding"]
 
 
-# --- what keeps it from being read ---
+# --- what prevents reading ---
 
 @contextlib.contextmanager
 def web(folder, answers=None):
@@ -556,7 +556,7 @@ def test_a_recovery_is_shown_by_the_note_of_a_witness(tmp_path, asks_later, opti
 
 
 def test_a_disk_with_another_history_is_recovered_from(tmp_path, asks_later):
-    """Not behind what the witness saw, but not its continuation."""
+    """No older than what the witness saw, but not its continuation."""
     elsewhere = Log(KEY)
     elsewhere.start()
     elsewhere.acts(30, "2026-11-23T07:%02d:%02d.000000Z")
@@ -629,7 +629,7 @@ def test_what_is_wrong_with_a_log_that_ended_is_found(tmp_path):
 
 
 def test_a_log_that_ended_is_read_as_a_whole_or_not_said_to_be(tmp_path, asks_later):
-    """Entries of it are in an archive, says its mark; or somebody put a bundle in its place."""
+    """Its mark says that entries are in an archive; or somebody replaced it by a bundle."""
     recovered(tmp_path / "ledger", seen_size=880, disk_size=800, count=900)
     ended = tmp_path / "ledger/before" / BEGAN
     assert verify(tmp_path / "ledger", "--policy", asks_later, key=None)[1]["ended_logs_verified"] == 1
@@ -658,13 +658,13 @@ def test_each_start_announces_its_one_time_keys(tmp_path):
     log.write(tmp_path / "ledger")
     status, report = verify(tmp_path / "ledger")
     assert status == FOUND and report["class"] == "seal" and report["entry"] == 1, report
-    # Nothing is made of such a ledger either.
+    # Nothing is generated from such a ledger either.
     for words in (["verify", "randomness", tmp_path / "ledger"],
                   ["investigate", tmp_path / "ledger", "--from", "2026-11-23", "--to", "2026-11-23", "-o", tmp_path / "bundle"],
                   ["archive", tmp_path / "ledger", "--before", "2030-01-01", "--to", tmp_path / "archive"]):
         done = program(*words)
         assert done.returncode == FOUND and "announced no one-time keys" in done.stderr, (words, done.stdout)
-    # Also those behind the first.
+    # Also those after the first.
     log = Log(KEY)
     log.start()
     log.acts(5)

@@ -1,5 +1,5 @@
-"""Public captures of others, read by `plaingate verify randomness --capture`: pcapng of every kind of block in either byte order, and classic files
-with tunnels, fragments and frames that are cut. They are not part of the project: skipped where they are not beside it."""
+"""Public captures, read by `plaingate verify randomness --capture`: pcapng with every kind of block in either byte order, and classic
+files with tunnels, fragments and truncated frames. They are not part of the project: skipped if they are not available beside it."""
 import json
 import os
 import subprocess

@@ -1,8 +1,8 @@
-"""share/known-answers.json against another implementation: Python's hashes, OpenSSL's ciphers and curves through `cryptography`, and the
-constructions written down a second time from their descriptions (src/crypto/leaf.h, src/proc/keeper/generator.h). The answer of vrf-r255 is
-the one of its specification (C2SP), which is not computed here.
+"""share/known-answers.json compared with another implementation: Python's hashes, OpenSSL's ciphers and curves through `cryptography`, and
+the constructions implemented a second time from their descriptions (src/crypto/leaf.h, src/proc/keeper/generator.h). The answer of vrf-r255
+is the one of its specification (C2SP), which is not computed here.
 
-	test_known_answers.py --print     writes the file's text; the release has it, the ledger its SHA-256
+	test_known_answers.py --print     prints the file's contents; a release contains the file, and the ledger its SHA-256
 """
 import hashlib
 import hmac

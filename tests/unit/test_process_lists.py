@@ -1,4 +1,4 @@
-"""Where a list of the processes stands beside the table PROCS of src/base/procs.h, each names them all: docs/maintaining.md, "A process"."""
+"""Each list of the processes that exists in addition to the table PROCS of src/base/procs.h names them all: docs/maintaining.md, "A process"."""
 import re
 import subprocess
 from pathlib import Path
@@ -18,7 +18,7 @@ SHELL = r"for name in ([a-z ]+); do"
 
 
 def words(path, pattern):
-    """The words of the one list of that form in the file."""
+    """The words of the only list of that form in the file."""
     (found,) = re.findall(pattern, text_of(path))
     return [word.lower() for word in re.findall(r"[\w-]+", found.replace("PROC_", "").replace("plaingate-", ""))]
 

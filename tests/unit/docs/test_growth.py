@@ -1,4 +1,4 @@
-"""The tables of docs/architecture.md, "What can grow": each row names a test, which is there and is run; each limit's name stands in the source."""
+"""The tables of docs/architecture.md, "What can grow": each row names a test that exists and is run; each limit's name exists in the source."""
 import re
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def named_in(row):
 
 
 def is_run(file, name):
-    """A function of Python's tests; in C one that stands in the list of tests as well."""
+    """A Python test function; in C a function that is also in the list of tests."""
     path = ROOT / "tests" / (file if file.startswith("system/") else f"unit/{file}")
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":

@@ -1,7 +1,7 @@
-"""Names in the documentation are names of something: files, functions, constants, counters, entries and their fields, keywords, commands, options.
+"""Names in the documentation refer to something: files, functions, constants, counters, entries and their fields, keywords, commands, options.
 
-A name that stands in `code` of a page and looks like one of the project's must stand somewhere in what the project is made of; what is said
-about it, people have to read.
+A name in `code` of a page that looks like one of the project's must occur in the project's sources; what the text says about it must be
+reviewed by people.
 """
 import re
 from pathlib import Path
@@ -10,10 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 NOT_OURS = {
-    "area_noun_verb",  # how names are made
+    "area_noun_verb",  # the pattern of names
     "basic-datapath",  # Junos'
     "update-ca-certificates",  # a program of Debian
-    "plaingate ledger messages 1",  # what a vendor id is the hash of
+    "plaingate ledger messages 1",  # the contents of a vendor ID payload
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = ("src", "tests", "yang", "lab", "tools", "debian", "fuzz", "bench", "share", "quickstart")
@@ -37,7 +37,7 @@ def spans(page):
 
 
 def commands(page):
-    """Lines of blocks and spans that call the program, each to its comment, pipe or end."""
+    """Lines of blocks and spans that call the program, each up to its comment, pipe or end."""
     text = page.read_text(encoding="utf-8")
     lines = [line for block in re.findall(r"^```\n(.*?)^```", text, re.M | re.S) for line in block.split("\n")] + spans(page)
     for line in lines:
@@ -51,7 +51,7 @@ def macro_rows(name):
     return re.search(rf"#define {name}\(.*?(?=\n\n|\n/\*|\n#)", text, re.S)[0]
 
 
-MADE = {line.strip("/") for line in text_of(".gitignore").split("\n")}  # by what is run, so not there in a new clone
+MADE = {line.strip("/") for line in text_of(".gitignore").split("\n")}  # created by programs, so absent from a new clone
 COMMANDS = sorted(re.findall(r'C\([A-Z_]+,\s*"([a-z -]+)"', macro_rows("CLI_COMMANDS")), key=len, reverse=True)
 OPTIONS = set(re.findall(r'"(--?[a-z-]+)"', macro_rows("CLI_OPTIONS"))) | {"--help", "--version"}
 
