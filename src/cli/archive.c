@@ -25,8 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX (256u << 20)
-#define PATH_ROOM      128
+#define PATH_ROOM 128
 
 struct mover {
 	int ledger, archive; /* directories */
@@ -61,7 +60,7 @@ static enum rc folders_make(int dir, const char *path, struct err *e)
 		int in = folder_open(dir, part, &last);
 		bool made = in >= 0 && (mkdirat(in, last, 0700) == 0 || errno == EEXIST);
 		if (!made)
-			err_errno(e, RC_IO, "make the folder '%s' in the archive", part);
+			err_errno(e, RC_IO, "create the directory '%s' in the archive", part);
 		if (in >= 0)
 			close(in);
 		if (!made)
@@ -133,8 +132,8 @@ static void file_copy(void *context, const char *path)
 	else if (there_rc != RC_OK)
 		m->rc = err_add(m->e, there_rc, "read '%s' of the archive", path);
 	else if (here_n != there_n || memcmp(here, there, here_n) != 0)
-		m->rc = err_add(
-			m->e, RC_EXISTS, "the archive has another '%s': it is of another ledger", path);
+		m->rc = err_add(m->e, RC_EXISTS,
+			"the archive has a different '%s': it belongs to another ledger", path);
 	if (m->rc == RC_OK) {
 		m->moved++;
 		m->bytes += here_n;
@@ -180,10 +179,10 @@ static enum rc joined_verify(struct mover *m, const struct verify_options *o, ui
 	enum rc rc = verify_ledger(&source, o, &report, m->e);
 
 	if (rc == RC_OK && report.bundle)
-		return err_add(m->e, RC_RANGE, "this is an evidence bundle, no ledger");
+		return err_add(m->e, RC_RANGE, "this is an evidence bundle: expected a ledger's directory");
 	if (rc == RC_OK && report.entries_unseen)
 		return err_add(m->e, RC_RANGE,
-			"%llu entries are in another archive: move further ones to the same place",
+			"%llu entries are in another archive: move further entries to the same archive",
 			(unsigned long long)report.entries_unseen);
 	*ret_archived = report.archived;
 	return rc;
@@ -272,7 +271,10 @@ static enum rc apart(const char *ledger, const char *archive, struct err *e)
 
 	free(a);
 	free(b);
-	return within ? err_add(e, RC_MALFORMED, "the archive lies within the ledger's directory") : RC_OK;
+	return within ? err_add(e, RC_MALFORMED,
+				"the archive is inside the ledger's directory: choose a "
+				"directory outside of it")
+		      : RC_OK;
 }
 
 static enum rc directories_open(struct mover *m, const char *ledger, const char *archive, struct err *e)
@@ -281,12 +283,12 @@ static enum rc directories_open(struct mover *m, const char *ledger, const char 
 	if (m->ledger < 0)
 		return err_errno(e, RC_IO, "open the ledger's directory '%s'", ledger);
 	if (mkdir(archive, 0700) < 0 && errno != EEXIST)
-		return err_errno(e, RC_IO, "make the archive '%s'", archive);
+		return err_errno(e, RC_IO, "create the archive '%s'", archive);
 	m->archive = open(archive, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->archive < 0)
 		return err_errno(e, RC_IO, "open the archive '%s'", archive);
 	if (flock(m->archive, LOCK_EX | LOCK_NB) < 0)
-		return err_errno(e, RC_IO, "somebody else is at the archive '%s'", archive);
+		return err_errno(e, RC_IO, "another process is using the archive '%s'", archive);
 	return apart(ledger, archive, e);
 }
 
@@ -309,8 +311,8 @@ int run_archive(const struct cli_line *line)
 	if (rc == RC_OK)
 		rc = move_all(&m, line->key);
 	if (rc == RC_OK && m.moved == 0)
-		puts("nothing to move: whole bundles of 256 entries go, from before that time; the last "
-		     "start's first entries, or the last 8,192 to 26,000 of a long run, always stay");
+		puts("nothing to move: only whole bundles of 256 entries from before that time are moved; "
+		     "the entries since the last start, or the last 8,192 to 26,000 of a long run, always stay");
 	else if (rc == RC_OK)
 		printf("moved %llu files (%llu bytes); entries below %llu are in the archive\n",
 			(unsigned long long)m.moved, (unsigned long long)m.bytes,

@@ -80,7 +80,7 @@ static enum rc exchange(struct ipc_link *l, client_row_fn *fn, void *context, st
 		if (rc)
 			return rc;
 	}
-	return rc == RC_UNSUPPORTED ? rc : err_add(e, rc, "the gateway ended the conversation");
+	return rc == RC_UNSUPPORTED ? rc : err_add(e, rc, "the gateway closed the connection");
 }
 
 enum rc client_request(const char *path, const struct msg_cli_request *request, int file, client_row_fn *fn,

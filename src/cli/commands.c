@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 
 #include "base/nearest.h"
+#include "cli/limits.h"
 #include "verify/verify.h"
 
 #include <stdio.h>
@@ -22,7 +23,7 @@ const struct cli_option_row cli_options[OPTIONS_N] = {
 #undef E
 };
 
-/* How many of the line's words the command's words take, 0 when they are not its. */
+/* How many of the line's words are the command's; 0: the line is another command. */
 static int words_match(const char *words, int n, char *const *line)
 {
 	int i = 0;
@@ -49,7 +50,7 @@ static enum rc number(
 	return RC_OK;
 }
 
-/* 0 stands for any protocol in a filter, as for any port: it is refused, so that it does not match all. */
+/* 0 means any protocol in a filter, as it does for ports: it is refused, so that it does not match all. */
 static enum rc protocol(uint32_t *ret_proto, const char *text, struct err *e)
 {
 	static const struct {
@@ -88,8 +89,8 @@ static enum rc address(struct ip_range *ret_range, const char *text, const char 
 			addr_compare(&ret_range->first, &ret_range->last) <= 0)
 			return RC_OK;
 	}
-	return err_add(
-		e, RC_MALFORMED, "%s: '%.60s' is no address, prefix (host bits zero) or range", what, text);
+	return err_add(e, RC_MALFORMED, "%s: '%.60s' is not an address, a prefix (host bits zero) or a range",
+		what, text);
 }
 
 /* Digits and a unit, or "any". */
@@ -110,7 +111,7 @@ static enum rc limit_value(uint64_t *ret, const char *text, bool time, const cha
 			factor = units[i].s;
 	if (n == 0 || n > 12 || factor == 0)
 		return err_add(e, RC_MALFORMED, "%s: '%.60s' is not a number%s or 'any'", what, text,
-			time ? " of seconds, one with s, m, h or d behind it," : "");
+			time ? " of seconds, a number followed by s, m, h or d," : "");
 	*ret = strtoull(text, NULL, 10) * factor;
 	return RC_OK;
 }
@@ -129,66 +130,73 @@ static enum rc addresses(struct cli_line *line, const char *text, const char *wh
 		if (*text == '\0')
 			return RC_OK;
 	}
-	return err_add(e, RC_MALFORMED, "%s: more than %d addresses", what, CLI_OURS_MAX);
+	return err_add(e, RC_MALFORMED, "%s: at most %d addresses are allowed", what, CLI_OURS_MAX);
+}
+
+/* Where the value of an option is kept as it stands on the line; NULL: it is parsed. */
+static const char **option_text(struct cli_line *line, enum cli_option option)
+{
+	switch (option) {
+	case OPTION_SOCKET:
+		return &line->socket;
+	case OPTION_KEY:
+		return &line->key;
+	case OPTION_POLICY:
+		return &line->policy;
+	case OPTION_CHECKPOINT:
+		return &line->checkpoint;
+	case OPTION_SINCE:
+		return &line->since;
+	case OPTION_KEEP:
+		return &line->keep;
+	case OPTION_CAPTURE:
+		return &line->capture;
+	case OPTION_ARCHIVE:
+		return &line->archive;
+	case OPTION_FROM:
+		return &line->from;
+	case OPTION_TO:
+		return &line->to;
+	case OPTION_BEFORE:
+		return &line->before;
+	case OPTION_OUTPUT:
+		return &line->output;
+	case OPTION_CONFIG:
+		return &line->config;
+	case OPTION_COMMENT:
+		return &line->comment;
+	default:
+		return NULL;
+	}
+}
+
+static enum rc port_value(uint16_t *ret_port, const char *text, const char *what, struct err *e)
+{
+	uint32_t port = 0;
+	enum rc rc = number(&port, text, 1, UINT16_MAX, what, e);
+
+	*ret_port = (uint16_t)port;
+	return rc;
 }
 
 static enum rc option_value(struct cli_line *line, enum cli_option option, const char *value, struct err *e)
 {
 	const char *word = cli_options[option].word;
-	uint32_t port = 0;
-	enum rc rc = RC_OK;
+	const char **text = option_text(line, option);
 
+	if (text)
+		*text = value;
 	switch (option) {
-	case OPTION_SOCKET:
-		line->socket = value;
-		break;
-	case OPTION_KEY:
-		line->key = value;
-		return RC_OK;
-	case OPTION_POLICY:
-		line->policy = value;
-		return RC_OK;
-	case OPTION_CHECKPOINT:
-		line->checkpoint = value;
-		return RC_OK;
-	case OPTION_SINCE:
-		line->since = value;
-		return RC_OK;
-	case OPTION_KEEP:
-		line->keep = value;
-		return RC_OK;
 	case OPTION_MAX_AGE:
 		return limit_value(&line->max_age_s, value, true, word, e);
 	case OPTION_MAX_UNCOSIGNED:
 		return limit_value(&line->max_uncosigned, value, false, word, e);
-	case OPTION_CAPTURE:
-		line->capture = value;
-		return RC_OK;
 	case OPTION_OURS:
 		return addresses(line, value, word, e);
-	case OPTION_ARCHIVE:
-		line->archive = value;
-		return RC_OK;
-	case OPTION_FROM:
-		line->from = value;
-		return RC_OK;
-	case OPTION_TO:
-		line->to = value;
-		return RC_OK;
-	case OPTION_BEFORE:
-		line->before = value;
-		return RC_OK;
-	case OPTION_OUTPUT:
-		line->output = value;
-		return RC_OK;
-	case OPTION_CONFIG:
-		line->config = value;
-		return RC_OK;
 	case OPTION_COMMENT:
-		line->comment = value;
 		if (strlen(value) >= sizeof((struct msg_cli_request *)0)->comment)
-			rc = err_add(e, RC_MALFORMED, "%s: more than 255 characters", word);
-		break;
+			return err_add(e, RC_MALFORMED, "%s: at most 255 characters are allowed", word);
+		return RC_OK;
 	case OPTION_LIMIT:
 		return number(&line->limit, value, 1, INT32_MAX, word, e);
 	case OPTION_CONFIRM:
@@ -202,24 +210,15 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	case OPTION_PROTO:
 		return protocol(&line->filter.proto, value, e);
 	case OPTION_SPORT:
-		rc = number(&port, value, 1, UINT16_MAX, word, e);
-		line->filter.src_port = (uint16_t)port;
-		break;
+		return port_value(&line->filter.src_port, value, word, e);
 	case OPTION_DPORT:
-		rc = number(&port, value, 1, UINT16_MAX, word, e);
-		line->filter.dst_port = (uint16_t)port;
-		break;
-	case OPTION_JSON:
-	case OPTION_EXPLAIN:
-	case OPTION_CLOSE_ALL:
-	case OPTION_CUT_OFF:
-	case OPTIONS_N:
-		break;
+		return port_value(&line->filter.dst_port, value, word, e);
+	default:
+		return RC_OK;
 	}
-	return rc;
 }
 
-/* Takes an option and its value out of the line; the rest are words. */
+/* Takes an option and its value from the line; the rest are words. */
 static enum rc take_option(struct cli_line *line, int argc, char *const *argv, int *at, struct err *e)
 {
 	const char *word = argv[*at];
@@ -242,7 +241,7 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 	return err_add(e, RC_MALFORMED, "there is no option '%.60s'", word);
 }
 
-/* What is wrong with a line of which no row's words are the beginning. */
+/* The fault of a line that does not begin with the words of any command. */
 static enum rc no_command(int n, char *const *words, struct err *e)
 {
 	size_t len = n ? strlen(words[0]) : 0;
@@ -260,7 +259,7 @@ static enum rc no_command(int n, char *const *words, struct err *e)
 	return err_add(e, RC_MALFORMED, "there is no command '%.60s'%s", words[0], nearest_hint(hint, &near));
 }
 
-/* How many words a command takes behind its own: those in brackets may be left out. */
+/* How many arguments a command takes after its own words; those in brackets are optional. */
 static int arguments_n(const char *arguments, int *ret_needed)
 {
 	int n = 0;
@@ -325,7 +324,7 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 		if (i == COMMAND_SHOW && !cli_table_named(words[used], &table))
 			return no_table(words[used], e);
 		if (n - used > wants)
-			return err_add(e, RC_MALFORMED, "%s: '%.60s' is one word too many", row->words,
+			return err_add(e, RC_MALFORMED, "%s: unexpected argument '%.60s'", row->words,
 				words[used + wants]);
 		for (unsigned o = 0; o < OPTIONS_N; o++) {
 			if ((line->given & 1u << o) && !(row->options & 1u << o))
@@ -340,11 +339,9 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 	return no_command(n, words, e);
 }
 
-#define WORDS_MAX 8
-
 enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, struct err *e)
 {
-	char *words[WORDS_MAX];
+	char *words[CLI_WORDS_MAX];
 	int n = 0;
 	enum rc rc;
 
@@ -366,8 +363,9 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 		if (argv[i][0] == '-' && argv[i][1]) {
 			if ((rc = take_option(ret_line, argc, argv, &i, e)))
 				return rc;
-		} else if (n == WORDS_MAX) {
-			return err_add(e, RC_MALFORMED, "too many words");
+		} else if (n == CLI_WORDS_MAX) {
+			return err_add(
+				e, RC_MALFORMED, "too many arguments: at most %d are allowed", CLI_WORDS_MAX);
 		} else {
 			words[n++] = argv[i];
 		}

@@ -1,6 +1,6 @@
 /*
- * What the program `plaingate` can be told: commands, options, and the columns that `show` prints. Each
- * stands in one table; parsing, help and docs/cli.md are made of them.
+ * The command line of `plaingate`: commands, options, and the columns that `show` prints. Each is one table, from
+ * which parsing, help and docs/cli.md are made.
  */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
@@ -13,47 +13,47 @@
 #define CLI_SOCKET_ENV	    "PLAINGATE_SOCKET"
 #define TRACE_COUNT_DEFAULT 10
 
-/* Those of `verify`, finer ones: VERIFY_STATUSES of verify/verify.h. */
+/* `verify` has more: VERIFY_STATUSES of verify/verify.h. */
 enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 /* clang-format off */
 #define CLI_OPTIONS(O)	/* id, word, value ("" for none), text */							\
-	O(SOCKET,  "--socket",  "PATH",   "where the gateway listens; else $PLAINGATE_SOCKET, else " CLI_SOCKET_DEFAULT)	\
-	O(JSON,    "--json",    "",       "print one JSON array of objects in place of a table")		\
+	O(SOCKET,  "--socket",  "PATH",   "the gateway's socket; default: $PLAINGATE_SOCKET, or " CLI_SOCKET_DEFAULT)	\
+	O(JSON,    "--json",    "",       "print one JSON array of objects instead of a table")		\
 	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
 	O(SRC,     "--src",     "ADDRESS", "only this source: an address, a prefix, or first-last")		\
 	O(DST,     "--dst",     "ADDRESS", "only this destination: an address, a prefix, or first-last")	\
 	O(PROTO,   "--proto",   "NAME",   "only this protocol: tcp, udp, icmp, icmp6, or a number")		\
 	O(SPORT,   "--sport",   "N",      "only this source port")						\
 	O(DPORT,   "--dport",   "N",      "only this destination port")						\
-	O(COUNT,   "--count",   "N",      "stop after N packets; without it after 10")			\
-	O(COMMENT, "--comment", "TEXT",   "why; it stands in the ledger's entry")		\
-	O(CLOSE_ALL, "--close-all", "",   "take a configuration that closes everything, as an empty one does")	\
-	O(CONFIRM, "--confirm-within", "MINUTES", "go back to what ran before unless `plaingate confirm` comes in that time")	\
-	O(CUT_OFF, "--cut-off", "",       "take one that does not admit the connection by which this commit comes")	\
+	O(COUNT,   "--count",   "N",      "stop after N packets; default: 10")			\
+	O(COMMENT, "--comment", "TEXT",   "the reason, for the ledger's entry")		\
+	O(CLOSE_ALL, "--close-all", "",   "accept a configuration that permits nothing, such as an empty one")	\
+	O(CONFIRM, "--confirm-within", "MINUTES", "restore the previous configuration unless `plaingate confirm` is run within that time")	\
+	O(CUT_OFF, "--cut-off", "",       "accept a configuration that does not permit the connection over which this commit is made")	\
 	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
-	O(POLICY,  "--policy",  "FILE",   "whose cosignatures must stand on the head (C2SP tlog-policy); its log lines say which keys are good") \
-	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum of --policy may be: seconds, or 90m, 12h, 7d, any; else 1h, of a bundle any") \
-	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries may be without it: a number or any; else 256, of a bundle's range 0") \
-	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still hold all that it covers")	\
-	O(SINCE,   "--since",   "FILE",   "begin behind the head that --keep wrote there when you verified last")	\
-	O(KEEP,    "--keep",    "FILE",   "when nothing is wrong (status 0), write there how far you have verified, for --since")	\
-	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump or Wireshark write them (pcap, pcapng): handshakes in them are compared")	\
-	O(OURS,    "--ours",    "ADDRESSES", "addresses of this gateway, with commas between: what they sent in the capture must be known")	\
+	O(POLICY,  "--policy",  "FILE",   "whose cosignatures the head must have (C2SP tlog-policy); its log lines say which keys are valid") \
+	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum's cosignatures may be: seconds, or 90m, 12h, 7d, any; default: 1h, of a bundle any") \
+	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries the quorum need not have cosigned: a number or any; default: 256, of a bundle's range 0") \
+	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still have all that it covers")	\
+	O(SINCE,   "--since",   "FILE",   "begin after the head that --keep wrote there when you last verified")	\
+	O(KEEP,    "--keep",    "FILE",   "if nothing is wrong (status 0), write there how far you have verified, for --since")	\
+	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump or Wireshark write them (pcap, pcapng): their handshakes are compared")	\
+	O(OURS,    "--ours",    "ADDRESSES", "addresses of this gateway, separated by commas: the ledger must know what they sent in the capture")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
-	O(EXPLAIN, "--explain", "",       "say in plain words what is proved and what is not")		\
+	O(EXPLAIN, "--explain", "",       "state what is proved and what is not")		\
 	O(FROM,    "--from",    "TIME",   "the first moment: 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00, all UTC")	\
-	O(TO,      "--to",      "TIME-OR-DIR", "the last moment, counted in (a day: up to its end); of `archive`: where to") \
+	O(TO,      "--to",      "TIME-OR-DIR", "the last moment, included (a day: up to its end); for `archive`: the directory") \
 	O(BEFORE,  "--before",  "TIME",   "entries from before this moment")					\
-	O(OUTPUT,  "-o",        "FILE",   "where to write it; a file that is there stays")			\
-	O(CONFIG,  "--config",  "DIR",    "where the texts of configurations are; else the folder `config` beside the ledger")
+	O(OUTPUT,  "-o",        "FILE",   "the file to write; an existing file is kept")			\
+	O(CONFIG,  "--config",  "DIR",    "the directory of the configurations' texts; default: `config` beside the ledger")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL) | OPT(JSON),							\
-	  "Says whether the configuration in FILE is valid, or what is wrong with it. Needs no running gateway.")			\
+	  "Checks whether the configuration in FILE is valid. Needs no running gateway.")			\
 	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(JSON) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF) | OPT(CONFIRM),	\
 	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
-	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps what was committed with --confirm-within.")	\
+	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps a configuration that was committed with --confirm-within.")	\
 	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\
 	  "Prints the running configuration as it was committed.")						\
 	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT_FILTER,	\
@@ -70,14 +70,14 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(VERIFY_LEDGER, "verify ledger",  "DIR",							\
 	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(CHECKPOINT) | OPT(SINCE) | OPT(KEEP) | OPT(ARCHIVE) | \
 	  OPT(EXPLAIN),										\
-	  "Says whether the ledger in DIR is what was signed; names the first bad entry. Needs no running gateway. "	\
+	  "Checks whether the ledger in DIR is what was signed; names the first invalid entry. Needs no running gateway. "	\
 	  "DIR may be an evidence bundle (a file) or an address (https://... or http://...).")			\
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(OURS) | OPT(ARCHIVE),	\
 	  "Recomputes the proofs that nonces and SPIs are derived (VRF), and the ephemeral keys that were disclosed. "	\
 	  "Needs no running gateway.")		\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
 	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
-	  "Writes all that the ledger in DIR says of some time into one file, with the proof: an evidence bundle for "	\
+	  "Writes all entries of a time in the ledger in DIR into one file, with the proof: an evidence bundle for "	\
 	  "`verify ledger`.")										\
 	C(ARCHIVE,       "archive",        "DIR",   OPT(BEFORE) | OPT(TO) | OPT(KEY),			\
 	  "Moves old entries of the ledger in DIR to an archive. With the archive the ledger stays verifiable as a "	\
@@ -116,11 +116,11 @@ extern const struct cli_option_row cli_options[OPTIONS_N];
 
 #define CLI_OURS_MAX 16
 
-/* One command line, taken apart. */
+/* A parsed command line. */
 struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
-	const char *name;     /* what may stand behind it, or NULL */
+	const char *name;     /* the second argument, or NULL */
 	uint32_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture;
 	const char *from, *to, *before, *output, *config;
@@ -131,10 +131,10 @@ struct cli_line {
 	struct msg_filter filter;
 };
 
-/* RC_MALFORMED with a text for the person when the line is not one of the table's. */
+/* RC_MALFORMED, with a text for the user: the line is not one of the tables'. */
 enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, struct err *e);
 
-/* A column of a table: the row object's key, what stands above it, and on which side the values stand. */
+/* A column of a table: the row object's key, its header, and whether values are aligned right. */
 struct cli_column {
 	const char *key, *header;
 	bool right;
@@ -148,7 +148,7 @@ struct cli_table {
 
 struct cli_table cli_table(enum show_table table);
 
-/* false when there is no such table. */
+/* false: there is no such table. */
 bool cli_table_named(const char *keyword, enum show_table *ret_table);
 
 #endif

@@ -5,6 +5,7 @@
  * administrator's own protection, so what cannot be found out is left out.
  */
 #include "cli/connection.h"
+#include "cli/limits.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -16,7 +17,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ANCESTORS_MAX	      64
 #define TCP_STATE_ESTABLISHED 1u
 #define TCP_STATE_LISTEN      10u
 
@@ -166,7 +166,7 @@ static bool find(struct host_connection *ret, bool (*of)(struct host_connection 
 {
 	int pid = (int)getpid();
 
-	for (int i = 0; i < ANCESTORS_MAX && pid > 0; i++, pid = parent_of(pid))
+	for (int i = 0; i < CLI_ANCESTORS_MAX && pid > 0; i++, pid = parent_of(pid))
 		if (of(ret, pid))
 			return true;
 	return false;

@@ -1,5 +1,6 @@
 #include "cli/directory.h"
 #include "base/bytes.h"
+#include "cli/limits.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,11 +12,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#define FILE_BYTES_MAX (256u << 20)
-#define PATH_BYTES_MAX 128
-#define DEPTH_MAX      12 /* folders: a tile's path has at most ten */
-#define PAUSE_MS       50
 
 int directory_open(int dir, const char *path, int flags)
 {
@@ -41,7 +37,7 @@ static enum rc file_read(void *context, const char *path, uint8_t **ret_bytes, s
 									    : RC_IO;
 	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
 		rc = RC_MALFORMED;
-	else if (S_ISREG(st.st_mode) && st.st_size <= (off_t)FILE_BYTES_MAX &&
+	else if (S_ISREG(st.st_mode) && st.st_size <= (off_t)CLI_FILE_BYTES_MAX &&
 		 (*ret_bytes = malloc((size_t)st.st_size + 1))) {
 		ssize_t n = 1;
 		while (at < (size_t)st.st_size && n > 0) {
@@ -71,7 +67,7 @@ static enum rc folder_list(
 		return RC_IO;
 	}
 	for (struct dirent *f; rc == RC_OK && (f = readdir(d)) != NULL;) {
-		char name[PATH_BYTES_MAX];
+		char name[CLI_PATH_BYTES_MAX];
 		int n = snprintf(name, sizeof name, "%s%s%s", path, path[0] ? "/" : "", f->d_name);
 		int below;
 
@@ -84,7 +80,7 @@ static enum rc folder_list(
 		below = openat(dirfd(d), f->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (below < 0)
 			each(to, name);
-		else if (depth == DEPTH_MAX)
+		else if (depth == CLI_DEPTH_MAX)
 			close(below);
 		else
 			rc = folder_list(below, name, depth + 1, each, to);
@@ -102,7 +98,7 @@ static enum rc files_list(void *context, void (*each)(void *to, const char *path
 
 static void short_pause(void *context)
 {
-	const struct timespec t = { .tv_nsec = PAUSE_MS * 1000000L };
+	const struct timespec t = { .tv_nsec = CLI_PAUSE_MS * 1000000L };
 
 	nanosleep(&t, NULL);
 }

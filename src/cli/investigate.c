@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "cli/limits.h"
 #include "cli/part.h"
 #include "cli/render.h"
 #include "cli/source.h"
@@ -15,9 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define TRIES_MAX	 6 /* over a ledger that is being written to */
-#define BUNDLE_BYTES_MAX (2ull << 30)
 
 /* ---- heads that stay as they were read, over a ledger that goes on ---- */
 
@@ -99,7 +97,7 @@ static uint8_t *out_room(struct bundle_out *o, size_t n)
 		return NULL;
 	if (o->room - o->n < n) {
 		size_t room = MAX_OF(o->n + n, MAX_OF(2 * o->room, (size_t)(1u << 20)));
-		uint8_t *more = room > BUNDLE_BYTES_MAX ? NULL : realloc(o->bytes, room);
+		uint8_t *more = room > CLI_BUNDLE_BYTES_MAX ? NULL : realloc(o->bytes, room);
 		if (!more) {
 			o->rc = err_add(o->e, RC_LIMIT,
 				"the bundle exceeds its limit of 2 GiB: choose a shorter time");
@@ -119,7 +117,7 @@ static void out_add(struct bundle_out *o, const char *name, const void *bytes, s
 	if (!at)
 		return;
 	if (!tar_header(at, name, n, o->mtime)) {
-		o->rc = err_add(o->e, RC_INTERNAL, "'%s' is no name for a bundle", name);
+		o->rc = err_add(o->e, RC_INTERNAL, "'%s' is not a valid file name in a bundle", name);
 		return;
 	}
 	if (n > 0)
@@ -295,7 +293,7 @@ static enum rc ledger_walk(struct inquiry *q, const char *vkey, struct err *e)
 	enum rc rc = RC_AGAIN;
 
 	q->frozen.under = under;
-	for (int i = 0; i < TRIES_MAX && rc != RC_OK; i++) {
+	for (int i = 0; i < CLI_TRIES_MAX && rc != RC_OK; i++) {
 		struct err why = { 0 };
 		if (i > 0)
 			under.pause(under.context);
@@ -303,13 +301,12 @@ static enum rc ledger_walk(struct inquiry *q, const char *vkey, struct err *e)
 		rc = verify_ledger(&source, &o, &q->report, &why);
 		if (source_trouble(q->from)[0])
 			return err_add(e, RC_IO, "%s", source_trouble(q->from));
-		if (rc == RC_MALFORMED || (rc != RC_OK && i + 1 == TRIES_MAX))
+		if (rc == RC_MALFORMED || (rc != RC_OK && i + 1 == CLI_TRIES_MAX))
 			return err_add(e, rc, "%s%s",
-				rc == RC_AUTH ? "the ledger is not good, keep it as a whole: " : "",
-				why.text);
+				rc == RC_AUTH ? "the ledger is not good, keep all of it: " : "", why.text);
 	}
 	if (q->report.bundle)
-		return err_add(e, RC_RANGE, "this is an evidence bundle already");
+		return err_add(e, RC_RANGE, "this is already an evidence bundle: expected a ledger");
 	if (q->report.entries_unseen)
 		return err_add(e, RC_RANGE, "%llu entries are in an archive: name it with --archive",
 			(unsigned long long)q->report.entries_unseen);
@@ -358,14 +355,13 @@ static void steps_print(const struct verify_report *r)
 {
 	for (size_t i = 0; i < MIN_OF(r->clock_steps, (uint64_t)VERIFY_STEPS_MAX); i++) {
 		const struct verify_step *s = &r->clock_step[i];
-		printf("the clock was set %s by %llu s before entry %llu: entries of that time may be dated "
-		       "otherwise\n",
+		printf("the clock was set %s by %llu s before entry %llu: entries of that time may have "
+		       "other dates\n",
 			s->back ? "back" : "ahead", (unsigned long long)(s->us / 1000000),
 			(unsigned long long)s->entry);
 	}
 	if (r->clock_steps > VERIFY_STEPS_MAX)
-		printf("and it was set %llu times more\n",
-			(unsigned long long)r->clock_steps - VERIFY_STEPS_MAX);
+		printf("and %llu more times\n", (unsigned long long)r->clock_steps - VERIFY_STEPS_MAX);
 }
 
 static int complain(const struct err *e, int status)
@@ -389,7 +385,7 @@ int run_investigate(const struct cli_line *line)
 	if (time_parse(from, line->from, false, &e) != RC_OK || time_parse(to, line->to, true, &e) != RC_OK)
 		return complain(&e, STATUS_USAGE);
 	if (strcmp(from, to) > 0) {
-		err_add(&e, RC_RANGE, "the time ends before it begins");
+		err_add(&e, RC_RANGE, "--to is before --from");
 		return complain(&e, STATUS_USAGE);
 	}
 	snprintf(beside, sizeof beside, "%s/../config", line->argument);
@@ -405,12 +401,13 @@ int run_investigate(const struct cli_line *line)
 		rc = out_write(&q.out, line->output, &e);
 	if (rc == RC_OK) {
 		if (q.range.end > q.range.first)
-			printf("entries %llu to %llu, %llu in all, with %llu configurations, are in ",
+			printf("entries %llu to %llu, %llu in total, with %llu configurations, were written "
+			       "to ",
 				(unsigned long long)q.range.first, (unsigned long long)q.range.end - 1,
 				(unsigned long long)(q.range.end - q.range.first),
 				(unsigned long long)q.out.configs);
 		else
-			printf("the ledger has no entry of that time; what proves it is in ");
+			printf("the ledger has no entry of that time; the proof of that was written to ");
 		render_safe(stdout, line->output, strlen(line->output), false);
 		printf(" (%zu bytes)\n", q.out.n);
 		steps_print(&q.report);

@@ -10,7 +10,8 @@ enum rc part_write(char ret_part[PART_PATH_MAX], const char *path, const void *b
 	size_t at = 0;
 
 	if (snprintf(ret_part, PART_PATH_MAX, "%s.part", path) >= PART_PATH_MAX)
-		return err_add(e, RC_LIMIT, "the name is too long");
+		return err_add(e, RC_LIMIT, "the file name is too long: at most %d characters are allowed",
+			PART_PATH_MAX - (int)sizeof ".part");
 	int fd = open(ret_part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(e, RC_IO, "write '%s'", ret_part);

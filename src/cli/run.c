@@ -1,6 +1,5 @@
 /*
- * What each command does. Exit status: 0 done, 1 refused or failed (with a text on standard error), 2 wrong
- * use.
+ * What each command does. Exit status: 0 done, 1 refused or failed (with a text on standard error), 2 usage error.
  */
 #include "cli/run.h"
 
@@ -68,11 +67,11 @@ static enum rc read_text(const char *path, char **ret_text, size_t *ret_n, struc
 		return rc;
 	}
 	*ret_text = text;
-	*ret_n = n; /* one byte too many is refused by whoever parses it */
+	*ret_n = n; /* a text that is one byte too long is refused by its parser */
 	return RC_OK;
 }
 
-/* The text in a file of memory, which control may read but nobody can change meanwhile. -1 and an error. */
+/* The text in a sealed memfd, which control can read and nobody can change. -1 and an error. */
 static int text_in_memory(const char *text, size_t n, struct err *e)
 {
 	int fd = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -136,7 +135,7 @@ static enum rc ignore_row(void *context, const char *json, size_t n, struct err 
 	return RC_OK;
 }
 
-/* Columns of the terminal that is written to; 0: it is none. */
+/* Columns of the terminal on standard output; 0: it is not a terminal. */
 static size_t terminal_width(void)
 {
 	struct winsize size;
@@ -148,14 +147,14 @@ static enum rc show_request(const struct cli_line *line, struct msg_cli_request 
 {
 	enum show_table table;
 
-	if (!cli_table_named(line->argument, &table)) /* the command line was taken, so there is one */
-		return err_add(e, RC_INTERNAL, "table '%s'", line->argument);
+	if (!cli_table_named(line->argument, &table)) /* cli_line_parse() has looked it up */
+		return err_add(e, RC_INTERNAL, "there is no table '%s'", line->argument);
 	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS)
-		return err_add(e, RC_MALFORMED, "filters are for 'show sessions'");
+		return err_add(e, RC_MALFORMED, "filters are for 'show sessions' only");
 	ret_q->command = CLI_SHOW;
 	ret_q->show.table = table;
 	ret_q->show.filter = line->filter;
-	/* of the rows that are named: the printer counts them */
+	/* with a NAME the limit counts its rows: the printer counts them */
 	ret_q->show.limit = line->name ? 0 : line->limit;
 	return RC_OK;
 }
@@ -186,17 +185,17 @@ static int run_show(const struct cli_line *line)
 	if (result.rc)
 		return refused(&result);
 	if (line->name && p.printed == 0) {
-		err_add(&e, RC_NOT_FOUND, "show %s: no row has '%.60s' as a value%s", columns.keyword,
+		err_add(&e, RC_NOT_FOUND, "show %s: no row has the value '%.60s'%s", columns.keyword,
 			line->name,
 			q.show.table == SHOW_SESSIONS
-				? "; addresses and ports are asked for by --src, --dst, --sport and --dport"
+				? "; filter addresses and ports with --src, --dst, --sport and --dport"
 				: "");
 		return failed(&e);
 	}
 	return STATUS_OK;
 }
 
-/* {"line":N,"text":"…"}; bytes that are no ASCII become '?', so that the row is JSON. The caller frees it. */
+/* {"line":N,"text":"…"}; bytes that are not ASCII become '?', so that the row is JSON. The caller frees it. */
 static char *json_line(json_int_t number, const char *text, size_t n)
 {
 	char *copy = strndup(text, n), *made = NULL;
@@ -249,7 +248,7 @@ static int run_show_config(const struct cli_line *line)
 	char *text = calloc(1, CONFIG_TEXT_MAX);
 
 	if (file < 0 || !text)
-		err_errno(&e, RC_IO, "make room for the configuration");
+		err_errno(&e, RC_IO, "allocate memory for the configuration");
 	else if (client_request(line->socket, &q, file, ignore_row, NULL, &result, &e) == RC_OK &&
 		 result.rc == RC_OK &&
 		 (result.count > CONFIG_TEXT_MAX ||
@@ -286,7 +285,7 @@ static int ask(const struct cli_line *line, const struct msg_cli_request *q, int
 	return STATUS_OK;
 }
 
-/* What control says of the text comes in rows, ahead of its answer. */
+/* Control sends its findings about the text as rows, before its answer. */
 static void commit_request(
 	const struct cli_line *line, const struct msg_cli_request *q, int file, struct findings *f)
 {
@@ -361,7 +360,7 @@ static int run_ike(const struct cli_line *line, enum ike_command command)
 	status = ask(line, &q, -1, &n);
 	/* The peer has not answered yet. */
 	if (status == STATUS_OK)
-		puts("begun; show ike and show ipsec say what comes of it");
+		puts("started; see show ike and show ipsec for the result");
 	return status;
 }
 
@@ -427,7 +426,7 @@ static int run_help(void)
 		int used = printf("  %s %s", cli_options[i].word, cli_options[i].value);
 		printf("%*s%s\n", used < 28 ? 28 - used : 2, "", cli_options[i].text);
 	}
-	fputs("\nexit status: 0 done, 1 refused or failed, 2 wrong use\n", stdout);
+	fputs("\nexit status: 0 done, 1 refused or failed, 2 usage error\n", stdout);
 	return STATUS_OK;
 }
 

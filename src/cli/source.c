@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "cli/directory.h"
+#include "cli/limits.h"
 #include "cli/url.h"
 #include "verify/tar.h"
 
@@ -10,8 +11,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define BUNDLE_BYTES_MAX (2ull << 30)
 
 /* One place: a directory, a file or an address. */
 struct evidence_place {
@@ -39,9 +38,9 @@ enum rc source_file(const char *path, size_t max, uint8_t **ret_bytes, size_t *r
 	if (fd < 0)
 		return err_errno(e, RC_IO, "open '%s'", path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		rc = err_add(e, RC_IO, "'%s' is no file", path);
+		rc = err_add(e, RC_IO, "'%s' is not a regular file", path);
 	else if ((uint64_t)st.st_size > max)
-		rc = err_add(e, RC_LIMIT, "'%s' has %lld bytes, at most %zu are read", path,
+		rc = err_add(e, RC_LIMIT, "'%s' has %lld bytes, at most %zu are allowed", path,
 			(long long)st.st_size, max);
 	else if (!(*ret_bytes = malloc((size_t)st.st_size + 1)))
 		rc = err_add(e, RC_LIMIT, "out of memory");
@@ -116,7 +115,7 @@ static enum rc place_open(struct evidence_place *p, const char *where, struct er
 		p->source = directory_source(&p->dir);
 		return RC_OK;
 	}
-	enum rc rc = source_file(where, BUNDLE_BYTES_MAX, &p->bytes, &n, e);
+	enum rc rc = source_file(where, CLI_BUNDLE_BYTES_MAX, &p->bytes, &n, e);
 	if (rc == RC_OK)
 		rc = tar_parse(&p->tar, p->bytes, n, e);
 	if (rc != RC_OK)

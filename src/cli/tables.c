@@ -46,14 +46,16 @@ static const struct cli_column ike_columns[] = {
 	{ "peer",     "peer",     LEFT }, { "tunnels",  "tunnels",  LEFT }, { "state",    "state",  LEFT },
 	{ "role",     "role",     LEFT }, { "local",    "local",    LEFT }, { "remote",   "remote", LEFT },
 	{ "algorithms", "algorithms", LEFT }, { "age_s", "age (s)", RIGHT }, { "rekey_in_s", "rekey in (s)", RIGHT },
-	{ "last_received_s", "last received (s ago)", RIGHT }, { "nat", "NAT",     LEFT }, { "udp_encapsulation", "UDP encapsulation", LEFT },
+	{ "last_received_s", "last received (s ago)", RIGHT }, { "nat", "NAT",     LEFT }, { "udp_encapsulation", "UDP "
+	"encapsulation", LEFT },
 	{ "spi_i",    "SPI i",    LEFT }, { "spi_r",    "SPI r",    LEFT }, { "wanted",   "wanted", LEFT },
 	{ "retry_in_s", "retry in (s)", RIGHT }, { "reason", "reason", LEFT },
 };
 static const struct cli_column ipsec_columns[] = {
 	{ "tunnel",   "tunnel",   LEFT },  { "peer",      "peer",      LEFT },  { "state",   "state",   LEFT },
 	{ "spi_in",   "SPI in",   LEFT },  { "spi_out",   "SPI out",   LEFT },  { "algorithm", "algorithm", LEFT },
-	{ "encapsulation", "encapsulation", LEFT }, { "local_ts", "local selectors", LEFT }, { "remote_ts", "remote selectors", LEFT },
+	{ "encapsulation", "encapsulation", LEFT }, { "local_ts", "local selectors", LEFT }, { "remote_ts", "remote "
+	"selectors", LEFT },
 	{ "local",    "local",    LEFT },  { "remote",    "remote",    LEFT },
 	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT },
 	{ "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },

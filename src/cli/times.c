@@ -23,7 +23,7 @@ enum rc time_parse(char ret_text[UTC_TEXT_MAX], const char *text, bool end, stru
 	snprintf(ret_text, UTC_TEXT_MAX, "%sZ", made);
 	if (!whole || !utc_read(&time, ret_text))
 		return err_add(e, RC_MALFORMED,
-			"'%.40s' is no time: expected 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00 "
+			"'%.40s' is not a time: expected 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00 "
 			"(UTC)",
 			text);
 	return RC_OK;

@@ -2,29 +2,19 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "cli/limits.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define ADDRESS_MAX  2048
-#define CONNECT_S    10L
-/* An answer takes half a minute at most, and a second more for each kilooctet: who sends slower, or nothing,
- * shall not hold up whoever verifies. */
-#define ANSWER_S     30
-#define OCTETS_S_MIN 1024
-/* So many failed answers of a server, then no more is asked; a network that fails once is not waited for
- * again. */
-#define FAILURES_MAX 16
-#define PAUSE_MS     200
-
 struct ledger_url {
 	CURL *curl;
-	char base[ADDRESS_MAX];	   /* ends with '/' */
-	char why[CURL_ERROR_SIZE]; /* the library's own words about the last question */
+	char base[CLI_URL_BYTES_MAX]; /* ends with '/' */
+	char why[CURL_ERROR_SIZE];    /* the library's text about the last request */
 	char trouble[640];
-	/* the answer that comes in */
+	/* the answer being received */
 	uint8_t *bytes;
 	size_t n, room;
 	size_t max; /* octets */
@@ -60,11 +50,11 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
 	return n;
 }
 
-/* Called about once a second, also when nothing comes. */
+/* Called about once a second, even if nothing is received. */
 static int watch(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up)
 {
 	struct ledger_url *u = context;
-	uint64_t allowed = (ANSWER_S + (uint64_t)now / OCTETS_S_MIN) * NS_PER_S;
+	uint64_t allowed = (CLI_ANSWER_S + (uint64_t)now / CLI_OCTETS_S_MIN) * NS_PER_S;
 
 	u->too_slow = clock_mono() - u->asked > allowed;
 	return u->too_slow;
@@ -81,7 +71,7 @@ static bool options_set(struct ledger_url *u)
 	       curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_ERRORBUFFER, u->why) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CLI_CONNECT_S) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, watch) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_XFERINFODATA, u) == CURLE_OK &&
@@ -98,13 +88,14 @@ enum rc url_open(struct ledger_url **ret_url, const char *text, struct err *e)
 	*ret_url = NULL;
 	if (!u || n + 2 > sizeof u->base || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		free(u);
-		return err_add(e, RC_INTERNAL, "the address '%.60s' cannot be used", text);
+		return err_add(
+			e, RC_INTERNAL, "the address '%.60s' is too long, or libcurl failed to start", text);
 	}
 	snprintf(u->base, sizeof u->base, "%s%s", text, text[n - 1] == '/' ? "" : "/");
 	u->curl = curl_easy_init();
 	if (!u->curl || !options_set(u)) {
 		url_close(u);
-		return err_add(e, RC_INTERNAL, "libcurl cannot be set up");
+		return err_add(e, RC_INTERNAL, "libcurl failed to start");
 	}
 	*ret_url = u;
 	return RC_OK;
@@ -126,10 +117,10 @@ static void trouble_note(struct ledger_url *u, const char *address, const char *
 	if (u->trouble[0])
 		return;
 	if (status)
-		snprintf(u->trouble, sizeof u->trouble, "%.300s: the server answers %ld", address, status);
+		snprintf(u->trouble, sizeof u->trouble, "%.300s: the server answered %ld", address, status);
 	else
 		snprintf(u->trouble, sizeof u->trouble, "%.300s: %s", address, what);
-	/* The words may hold names of a certificate: nothing of them commands a terminal. */
+	/* The text may contain names of a certificate: it must not control a terminal. */
 	for (char *c = u->trouble; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -138,7 +129,7 @@ static void trouble_note(struct ledger_url *u, const char *address, const char *
 static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
 	struct ledger_url *u = context;
-	char address[ADDRESS_MAX + 128];
+	char address[CLI_URL_BYTES_MAX + 128];
 	long status = 0;
 
 	*ret_bytes = NULL;
@@ -146,8 +137,8 @@ static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes,
 	u->too_long = u->too_slow = false;
 	u->max = verify_file_max(path);
 	u->asked = clock_mono();
-	if (u->failures >= FAILURES_MAX)
-		return RC_IO; /* each further question may wait as long */
+	if (u->failures >= CLI_FAILURES_MAX)
+		return RC_IO; /* each further request could take as long */
 	snprintf(address, sizeof address, "%s%s", u->base, path);
 	CURLcode code = curl_easy_setopt(u->curl, CURLOPT_URL, address);
 	u->why[0] = '\0';
@@ -158,10 +149,10 @@ static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes,
 	if (code == CURLE_OK && (status == 404 || status == 410))
 		return RC_NOT_FOUND;
 	if (code != CURLE_OK || status != 200) {
-		u->failures += code == CURLE_OK || u->too_long ? 1 : FAILURES_MAX;
+		u->failures += code == CURLE_OK || u->too_long ? 1 : CLI_FAILURES_MAX;
 		trouble_note(u, address,
 			u->too_long   ? "the answer is too long"
-			: u->too_slow ? "the answer is too slow: less than a kilooctet a second"
+			: u->too_slow ? "the answer is too slow: less than 1,024 octets a second"
 			: u->why[0]   ? u->why
 				      : curl_easy_strerror(code),
 			code == CURLE_OK ? status : 0);
@@ -178,7 +169,7 @@ static enum rc answer_read(void *context, const char *path, uint8_t **ret_bytes,
 
 static void short_pause(void *context)
 {
-	const struct timespec t = { .tv_nsec = PAUSE_MS * 1000000L };
+	const struct timespec t = { .tv_nsec = CLI_URL_PAUSE_MS * 1000000L };
 
 	nanosleep(&t, NULL);
 }

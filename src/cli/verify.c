@@ -1,5 +1,6 @@
 #include "cli/verify.h"
 
+#include "cli/limits.h"
 #include "cli/part.h"
 #include "cli/render.h"
 #include "cli/source.h"
@@ -12,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CAPTURE_BYTES_MAX (1u << 30)
-
 static int complain(const struct err *e, int status)
 {
 	fputs("plaingate: ", stderr);
@@ -22,14 +21,13 @@ static int complain(const struct err *e, int status)
 	return status;
 }
 
-/* What verify_ledger() says, as an exit status: 1 is for what was found wrong, 2 for what could not be read.
- */
+/* The exit status for a result of verify_ledger(): 1 for a finding, 2 for what could not be read. */
 static int status_of(enum rc rc)
 {
 	return rc == RC_OK ? STATUS_OK : rc == RC_AUTH ? STATUS_FAILED : STATUS_USAGE;
 }
 
-/* A finding may quote what somebody put into a file: nothing of it reaches the terminal as it is. */
+/* A finding may quote octets of an untrusted file: they are escaped for the terminal. */
 static void print_lines(const char *text)
 {
 	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
@@ -38,7 +36,7 @@ static void print_lines(const char *text)
 	}
 }
 
-/* In ASCII: what steers a terminal may be written with other characters as well. */
+/* In ASCII: other characters can control a terminal as well. */
 static void print_json(const char *object)
 {
 	puts("[");
@@ -46,7 +44,7 @@ static void print_json(const char *object)
 	puts("\n]");
 }
 
-/* What the line asks for beside the ledger itself. */
+/* What the command line names beside the ledger itself. */
 struct asked {
 	struct policy policy;
 	uint8_t *kept, *since;
@@ -67,8 +65,8 @@ static enum rc asked_load(
 
 	if (line->policy) {
 		rc = source_file(line->policy, POLICY_BYTES_MAX, &text, &n, e);
-		if (rc == RC_OK && policy_parse(&a->policy, (const char *)text, n, e) != RC_OK)
-			rc = err_add(e, RC_MALFORMED, "in the policy '%s'", line->policy);
+		if (rc == RC_OK && (rc = policy_parse(&a->policy, (const char *)text, n, e)) != RC_OK)
+			err_add(e, rc, "in the policy '%s'", line->policy);
 		free(text);
 		o->policy = &a->policy;
 	}
@@ -81,7 +79,7 @@ static enum rc asked_load(
 		o->since = a->since;
 		if (rc && access(line->since, F_OK) != 0 && errno == ENOENT)
 			err_add(e, rc,
-				"nothing was kept there yet: verify once with --keep and without --since");
+				"the file does not exist yet: verify once with --keep and without --since");
 	}
 	return rc;
 }
@@ -103,7 +101,7 @@ static void report_print(const struct verify_report *r, const struct cli_line *l
 	}
 }
 
-/* What is to be kept when all is good: of the last reading. */
+/* What --keep writes when all is good: the state of the last reading. */
 struct kept_state {
 	uint8_t *bytes;
 	size_t n;
@@ -120,12 +118,12 @@ static void kept_take(void *context, const void *bytes, size_t n)
 		memcpy(k->bytes, bytes, n);
 }
 
-/* In the place of an older one, when it is whole and on the disk. */
+/* Replaces an older file only when the new one is complete and on the disk. */
 static enum rc kept_write(const struct kept_state *k, const char *path, struct err *e)
 {
 	if (k->n == 0)
 		return err_add(
-			e, RC_RANGE, "nothing is kept in '%s': nothing of the log is published yet", path);
+			e, RC_RANGE, "'%s' was not written: the log has no published checkpoint yet", path);
 	char part[PART_PATH_MAX];
 	enum rc rc = part_write(part, path, k->bytes, k->n, e);
 	if (rc == RC_OK && rename(part, path) < 0) {
@@ -231,7 +229,7 @@ static enum rc capture_load(struct capture *ret, const struct cli_line *line, st
 {
 	uint8_t *bytes = NULL;
 	size_t n;
-	enum rc rc = source_file(line->capture, CAPTURE_BYTES_MAX, &bytes, &n, e);
+	enum rc rc = source_file(line->capture, CLI_CAPTURE_BYTES_MAX, &bytes, &n, e);
 
 	if (rc == RC_OK && (rc = capture_read(ret, bytes, n, e)) != RC_OK)
 		err_add(e, rc, "in the capture '%s'", line->capture);
@@ -266,7 +264,8 @@ int run_verify_randomness(const struct cli_line *line)
 
 	enum rc rc = asked_load(&asked, line, &o, &e);
 	if (rc == RC_OK && line->ours_n > 0 && !line->capture)
-		rc = err_add(&e, RC_MALFORMED, "--ours is about packets: give them with --capture");
+		rc = err_add(
+			&e, RC_MALFORMED, "--ours needs the packets to compare: give them with --capture");
 	c.policy = o.policy;
 	if (c.policy)
 		o.grown = collect_grown;
@@ -281,15 +280,15 @@ int run_verify_randomness(const struct cli_line *line)
 	rc = verify_ledger(&source, &o, &ledger, &e);
 	if (rc == RC_OK && (ledger.bundle || ledger.entries_unseen))
 		rc = err_add(&e, RC_RANGE,
-			"not all entries are there, and proofs may be about those that are not: %s",
-			ledger.bundle ? "give the ledger in the place of the bundle"
-				      : "name the archive with --archive");
+			"not all entries are there, and proofs may need the missing ones: %s",
+			ledger.bundle ? "give the ledger instead of the bundle"
+				      : "give the archive with --archive");
 	else if (rc == RC_IO && source_trouble(from)[0])
 		err_add(&e, rc, "%s", source_trouble(from));
 	source_close(from);
 	rc = collect_end(&c, rc, &e);
 	capture_done(&capture);
-	/* Of a ledger that does not verify nothing is proved. */
+	/* If the ledger does not verify, nothing is proved. */
 	if (rc != RC_OK)
 		return complain(&e, status_of(rc));
 	const struct randomness_asked what = { .capture = line->capture, .policy = line->policy };

@@ -1,6 +1,7 @@
 #include "verify/capture.h"
 
 #include "base/bytes.h"
+#include "verify/limits.h"
 
 #include <stdlib.h>
 
@@ -21,7 +22,6 @@ static const struct {
 	{ 229, FORM_IP },      /* IPV6 */
 	{ 276, FORM_COOKED_2 } /* LINUX_SLL2 */
 };
-#define INTERFACES_MAX 4096 /* of one section of a file */
 enum { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86dd, ETHER_VLAN = 0x8100, ETHER_VLAN_OUTER = 0x88a8 };
 enum { IP_UDP = 17, PORT_IKE = 500, PORT_NAT = 4500 };
 
@@ -249,7 +249,7 @@ struct section {
 	size_t interfaces_n;
 	struct interface {
 		uint32_t link, snap;
-	} interface[INTERFACES_MAX];
+	} interface[VERIFY_INTERFACES_MAX];
 };
 
 /* The section's own octets tell their order: taken before the block's length is read by it. */
@@ -269,7 +269,7 @@ static bool interface_take(struct section *s, struct rd *body)
 	rd_u16(body); /* of no meaning */
 	uint32_t snap = u32(body, s->order);
 
-	if (body->bad || s->interfaces_n == INTERFACES_MAX)
+	if (body->bad || s->interfaces_n == VERIFY_INTERFACES_MAX)
 		return false;
 	s->interface[s->interfaces_n++] = (struct interface){ link, snap };
 	return true;

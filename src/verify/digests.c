@@ -1,12 +1,9 @@
 #include "verify/digests.h"
 
 #include "base/bytes.h"
+#include "verify/limits.h"
 
 #include <stdlib.h>
-
-#define ROOM_MIN   64
-/* What looks like chance needs far fewer, also where the table is as full as it gets. */
-#define PROBES_MAX 4096
 
 struct digest_slot {
 	uint8_t key[DIGEST_KEY_SIZE];
@@ -19,7 +16,7 @@ static struct digest_slot *place_of(struct digest_slot *slot, size_t room, const
 {
 	size_t at = load_be64(key) & (room - 1);
 
-	for (unsigned probes = 0; probes < PROBES_MAX; probes++, at = (at + 1) & (room - 1))
+	for (unsigned probes = 0; probes < VERIFY_DIGEST_PROBES_MAX; probes++, at = (at + 1) & (room - 1))
 		if (!slot[at].taken || memcmp(slot[at].key, key, DIGEST_KEY_SIZE) == 0)
 			return &slot[at];
 	return NULL;
@@ -27,7 +24,7 @@ static struct digest_slot *place_of(struct digest_slot *slot, size_t room, const
 
 static bool grow(struct digests *d)
 {
-	size_t room = d->room ? 2 * d->room : ROOM_MIN;
+	size_t room = d->room ? 2 * d->room : VERIFY_DIGEST_SLOTS_MIN;
 	struct digest_slot *more = calloc(room, sizeof *more);
 
 	if (!more)

@@ -4,11 +4,9 @@
  */
 #include "base/bytes.h"
 #include "verify/internal.h"
+#include "verify/limits.h"
 
 #include <stdio.h>
-
-/* Both clocks are read one behind the other; what lies between them by chance is less than this. */
-#define CLOCK_STEP_US_MIN 100000
 
 static void step_note(struct walk *w, uint64_t index, uint64_t us, bool back)
 {
@@ -34,7 +32,7 @@ static void clock_check(struct walk *w, const struct ledger_entry *entry, uint64
 	int64_t offset = clock_offset(entry), by = offset - w->clock_offset;
 	uint64_t far = by < 0 ? (uint64_t)-by : (uint64_t)by;
 
-	if (far >= CLOCK_STEP_US_MIN) {
+	if (far >= VERIFY_CLOCK_STEP_US_MIN) {
 		step_note(w, index, far, by < 0);
 		w->clock_offset = offset;
 	}

@@ -5,6 +5,7 @@
 #include "merkle/attest.h"
 #include "merkle/tree.h"
 #include "verify/digests.h"
+#include "verify/limits.h"
 #include "verify/order.h"
 
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #define FIELD_OCTETS 512
 #define FIELDS	     4
 #define PATH_MAX_N   8
-#define TREES_MAX    4096 /* entries between a commitment and the checkpoint that its challenge comes from */
 
 struct batch {
 	uint8_t root[SHA256_SIZE];
@@ -37,7 +37,7 @@ struct leaves_check {
 	const char *origin;
 	uint64_t last_s;	   /* of the entries so far */
 	uint64_t trees_until;	   /* sizes up to here are kept: a commitment waits for its challenge */
-	struct merkle_edge *trees; /* by size modulo TREES_MAX; NULL without a policy */
+	struct merkle_edge *trees; /* by size modulo VERIFY_TREES_MAX; NULL without a policy */
 	size_t n, room;
 	struct batch **batch;
 	struct digests roots_seen; /* places in `batch` */
@@ -74,7 +74,7 @@ void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge)
 {
 	if (!c->trees || edge->size > c->trees_until)
 		return;
-	c->trees[edge->size % TREES_MAX] = *edge;
+	c->trees[edge->size % VERIFY_TREES_MAX] = *edge;
 }
 
 static bool base64_field(
@@ -175,9 +175,9 @@ static enum rc commitment(
 		return err_add(e, RC_AUTH,
 			"malformed leaf_batch: expected a root, groups, and fewer leaves to open than there "
 			"are");
-	if (c->policy && !c->trees && !(c->trees = calloc(TREES_MAX, sizeof *c->trees)))
+	if (c->policy && !c->trees && !(c->trees = calloc(VERIFY_TREES_MAX, sizeof *c->trees)))
 		return RC_LIMIT;
-	c->trees_until = index + TREES_MAX;
+	c->trees_until = index + VERIFY_TREES_MAX;
 	const struct batch *b = batch_find(c, made.root);
 	if (!b)
 		return batch_add(c, &made);
@@ -263,7 +263,7 @@ static enum rc strength_of(
 	if (!c->policy)
 		return RC_OK;
 	b->strength = WEAK;
-	at = &c->trees[of.size % TREES_MAX];
+	at = &c->trees[of.size % VERIFY_TREES_MAX];
 	if (at->size != of.size || strlen(c->origin) >= sizeof of.origin)
 		return RC_OK; /* the challenge came too long after the batch */
 	of.root = merkle_edge_root(at);

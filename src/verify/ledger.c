@@ -1,13 +1,12 @@
 /* The walk: key, heads, bundles and tiles, journal, seals, cosignatures; see verify.h for what it proves. */
 #include "base/bytes.h"
 #include "verify/internal.h"
+#include "verify/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static verify_pass_fn verify_pass; /* for the log that ended in a recovery as well */
-
-#define PASSES_MAX 6 /* over a ledger that is being written to */
 
 /* Was anything ever published? */
 static bool tiles_there(struct walk *w)
@@ -225,7 +224,7 @@ enum rc verify_ledger(const struct verify_source *source, const struct verify_op
 		struct err why = { 0 };
 		struct moment before = moment_now(source);
 		enum rc rc = verify_pass(source, options ? options : &none, ret_report, &why);
-		if (rc == RC_AUTH && i < PASSES_MAX) {
+		if (rc == RC_AUTH && i < VERIFY_PASSES_MAX) {
 			source->pause(source->context);
 			struct moment after = moment_now(source);
 			if (memcmp(&before, &after, sizeof before) != 0)

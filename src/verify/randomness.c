@@ -1,6 +1,7 @@
 #include "verify/randomness.h"
 #include "base/bytes.h"
 #include "crypto/vrf.h"
+#include "verify/limits.h"
 #include "verify/order.h"
 
 #include <stdarg.h>
@@ -8,12 +9,6 @@
 #include <stdlib.h>
 
 _Static_assert(PUBLIC_PROOF_SIZE <= LEDGER_HEX_MAX, "ledger_entry_hex() takes a proof");
-
-#define SPI_MIN	    256 /* RFC 4303 2.1: those below are reserved */
-#define EPOCHS_BACK 4	/* an entry that was late may belong to an earlier epoch */
-/* Far more than an epoch should have: it goes on while the ledger is away, and strangers can begin thousands
- * of exchanges a second meanwhile. */
-#define COUNTS_MAX  (1u << 22)
 
 /* A set of counts. */
 struct bits {
@@ -141,7 +136,7 @@ static enum rc epoch_disclosed(struct randomness *r, const struct ledger_entry *
 	if (vrf_key_import(&e->disclosed_key, scalar) != RC_OK ||
 		memcmp(e->disclosed_key.public_key, key, sizeof key) != 0)
 		return report_failure(r, index, "the disclosed scalar does not match the announced key");
-	if (count > COUNTS_MAX)
+	if (count > VERIFY_COUNTS_MAX)
 		return report_failure(r, index,
 			"the epoch claims to have derived %llu values, more than is possible",
 			(unsigned long long)count);
@@ -162,7 +157,7 @@ static bool bits_has(const struct bits *b, uint64_t count)
 	return count / 64 < b->n && b->word[count / 64] >> count % 64 & 1;
 }
 
-/* All of first … last, below COUNTS_MAX. */
+/* All of first … last, below VERIFY_COUNTS_MAX. */
 static bool bits_set(struct bits *b, uint64_t first, uint64_t last)
 {
 	if (last / 64 >= b->n) {
@@ -227,8 +222,8 @@ static bool child_spi_derived(
 		return false;
 	for (size_t at = PUBLIC_SPI_AT; at + 4 <= PUBLIC_SIZE; at += 4) {
 		if (load_be32(octets + at) == load_be32(spi))
-			return load_be32(spi) >= SPI_MIN;
-		*ret_skipped += load_be32(octets + at) >= SPI_MIN;
+			return load_be32(spi) >= VERIFY_SPI_MIN;
+		*ret_skipped += load_be32(octets + at) >= VERIFY_SPI_MIN;
 	}
 	return false;
 }
@@ -237,7 +232,7 @@ static bool child_spi_derived(
 static struct vrf_epoch *epoch_of(
 	struct randomness *r, const struct public_proof *p, uint8_t ret_octets[PUBLIC_SIZE])
 {
-	for (size_t i = r->n; i > 0 && i + EPOCHS_BACK > r->n; i--) {
+	for (size_t i = r->n; i > 0 && i + VERIFY_EPOCHS_BACK > r->n; i--) {
 		struct vrf_epoch *e = &r->epoch[i - 1];
 		uint8_t alpha[PUBLIC_ALPHA_SIZE];
 
@@ -297,7 +292,7 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 	struct public_proof p = { .count = (uint32_t)count };
 	uint8_t octets[PUBLIC_SIZE];
 
-	if (count >= COUNTS_MAX)
+	if (count >= VERIFY_COUNTS_MAX)
 		return report_failure(r, index, "value %llu is out of range: no epoch has as many",
 			(unsigned long long)count);
 	if (count == 0) {
@@ -341,7 +336,7 @@ static enum rc exchange(struct randomness *r, const struct ledger_entry *entry, 
 static enum rc exchange_failed(struct randomness *r, const struct ledger_entry *entry, uint64_t index)
 {
 	uint8_t key[PUBLIC_KEY_SIZE];
-	struct order_ranges of = { .least = 1, .most = COUNTS_MAX - 1 };
+	struct order_ranges of = { .least = 1, .most = VERIFY_COUNTS_MAX - 1 };
 	size_t key_n;
 
 	of.text = ledger_entry_field(entry, "counts", &of.n);

@@ -8,12 +8,12 @@
 #include "base/bytes.h"
 #include "ledger/canonical.h"
 #include "verify/internal.h"
+#include "verify/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define PATH_SEEN  "seen"
-#define ENDED_MAX  16 /* logs that ended one behind the other */
 #define PATH_MAX_N 192
 
 /* "20151217T180000Z" behind the last slash: when the log of this name began. NULL: it is the first of its
@@ -276,7 +276,7 @@ enum rc recovery_end(struct walk *w, verify_pass_fn *pass, struct err *e)
 	note_take(w);
 	if (r->note_n > 0)
 		note_look(w);
-	if (r->disk_size == 0 || w->recovered.class != VERIFY_NONE || w->options->ended >= ENDED_MAX ||
+	if (r->disk_size == 0 || w->recovered.class != VERIFY_NONE || w->options->ended >= VERIFY_ENDED_MAX ||
 		w->report->since > 0) /* it was read with what is before */
 		return RC_OK;
 	snprintf(path, sizeof path, "%s/%s", r->archive, LEDGER_PATH_VKEY);

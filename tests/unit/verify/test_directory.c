@@ -382,7 +382,7 @@ static void files_that_take_time(void **state)
 	assert_int_equal(mkfifo(name, 0600), 0);
 	snprintf(option, sizeof option, "--policy %s", name);
 	assert_int_equal(run_on_path(option), 2);
-	assert_non_null(strstr(printed, "is no file"));
+	assert_non_null(strstr(printed, "is not a regular file"));
 	assert_int_equal(unlink(name), 0);
 
 	snprintf(configs, sizeof configs, "%s.configs", path);

@@ -1,0 +1,40 @@
+/* Limits of the program, each with its reason. Private to src/cli; those of commands are in commands.h. */
+#ifndef CLI_LIMITS_H
+#define CLI_LIMITS_H
+
+/* ---- files ---- */
+
+/* One file of a ledger or an archive; the largest is a journal that could not be published for long. */
+#define CLI_FILE_BYTES_MAX    (256u << 20)
+/* An evidence bundle: it is made and read in memory. */
+#define CLI_BUNDLE_BYTES_MAX  (2ull << 30)
+/* A capture: it is read in memory. */
+#define CLI_CAPTURE_BYTES_MAX (1u << 30)
+/* A path within a ledger's directory; directories below it, of which a tile's path has at most ten. */
+#define CLI_PATH_BYTES_MAX    128
+#define CLI_DEPTH_MAX	      12
+/* Before a ledger that is written to is read again: a publication is over by then. */
+#define CLI_PAUSE_MS	      50
+/* Attempts to make a bundle of a ledger that is written to meanwhile. */
+#define CLI_TRIES_MAX	      6
+
+/* ---- web servers ---- */
+
+#define CLI_URL_BYTES_MAX 2048
+#define CLI_CONNECT_S	  10L
+/* An answer may take half a minute, and a second more for each 1,024 octets: a server that sends more slowly, or
+ * nothing, must not hold up the verification. */
+#define CLI_ANSWER_S	  30
+#define CLI_OCTETS_S_MIN  1024
+/* Failed answers of a server after which no more requests are sent; a failure of the network counts for all. */
+#define CLI_FAILURES_MAX  16
+#define CLI_URL_PAUSE_MS  200
+
+/* ---- the command line and who gave it ---- */
+
+/* Words beside options: the longest command has two, and two arguments. */
+#define CLI_WORDS_MAX	  8
+/* Processes between this one and the sshd that holds the administrator's connection. */
+#define CLI_ANCESTORS_MAX 64
+
+#endif
