@@ -16,7 +16,7 @@
 
 static void from_the_nonce_to_the_key(void **state)
 {
-	static const uint8_t seed[32] = "whatever the device drew, first"; /* all the randomness that the device has */
+	static const uint8_t seed[32] = "whatever the device drew, first"; /* all the randomness it has */
 	uint8_t nonce[32], spi[8], seeds[2][DH_SEED_SIZE] = { { 0 } }, publics[2][DH_PUBLIC_MAX], draw[64];
 	struct dual_ec device, listener;
 	struct dh_secret secrets[2];
