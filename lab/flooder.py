@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""flooder KIND RATE SECONDS [ARGUMENT…]: runs on a machine of the lab, started by lab/floods.py, for the lab's network only: sends packets,
+"""flooder KIND RATE SECONDS [ARGUMENT...]: runs on a machine of the lab, started by lab/floods.py, for the lab's network only: sends packets,
 connects, or acts as a peer with a valid key that requests more and more. Prints one line when it begins, and ends by itself after SECONDS."""
 import hashlib
 import hmac

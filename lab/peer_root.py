@@ -2,7 +2,7 @@
 """A program of another Debian release as a peer in the lab: it runs in a root directory of that release (tools/root), in the network of one
 of the lab's nodes. Such root directories are kept for the next time; making one takes a minute or two, so ./check makes them in advance:
 
-    lab/peer_root.py PEER…      makes the root directories of these peers; without a name, of all
+    lab/peer_root.py PEER...      makes the root directories of these peers; without a name, of all
 """
 import contextlib
 import fcntl

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Counts test results: tally.py FILE…
+"""Counts test results: tally.py FILE...
 
 Meson's testlog.json: cmocka programs count by case, other programs as one each. JUnit XML of pytest: by case.
-A .fuzz file: one line "passed NAME" or "failed NAME …" for each fuzzer. Prints the failed ones with the end of their output, then
+A .fuzz file: one line "passed NAME" or "failed NAME ..." for each fuzzer. Prints the failed ones with the end of their output, then
 the line `N passed, N failed, N skipped`. Status 1 when anything failed or nothing passed.
 """
 import json

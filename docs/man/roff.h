@@ -12,7 +12,7 @@ void roff_text(FILE *out, const char *text);
 /* The same within a line that the caller has begun. */
 void roff_words(FILE *out, const char *text);
 
-/* What replaces one line of a template: "@commands@" … */
+/* What replaces one line of a template: "@commands@" ... */
 void page_commands(FILE *out);
 void page_options(FILE *out);
 void page_tables(FILE *out);
