@@ -1,7 +1,13 @@
 #include "crypto/aead.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <openssl/evp.h>
+
+#define E(id, number, key_bits, word)                                                                        \
+	_Static_assert((key_bits) / 8 + AEAD_SALT_SIZE_GCM <= AEAD_KEY_MAX, word);
+ENCR_ALGORITHMS(E)
+#undef E
 
 size_t aead_material_size(uint16_t encr, uint16_t bits)
 {
@@ -22,6 +28,7 @@ enum rc aead_key_init(struct aead_key *ret_key, uint16_t encr, uint16_t bits, co
 		return RC_UNSUPPORTED;
 	if (n != want)
 		return RC_RANGE;
+	assert(n - AEAD_SALT_SIZE_GCM <= sizeof ret_key->key);
 	ret_key->encr = encr;
 	ret_key->key_n = (uint16_t)(n - AEAD_SALT_SIZE_GCM);
 	memcpy(ret_key->key, material, ret_key->key_n);

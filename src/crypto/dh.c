@@ -5,6 +5,10 @@
 #include <openssl/obj_mac.h>
 #include <sodium/crypto_scalarmult_curve25519.h>
 
+#define E(id, number, bytes, word) _Static_assert((bytes) <= DH_PUBLIC_MAX, word);
+DH_GROUPS(E)
+#undef E
+
 size_t dh_public_size(uint16_t group)
 {
 	switch (group) {
@@ -29,8 +33,7 @@ size_t dh_shared_size(uint16_t group)
 	return curve_of(group) == NID_undef ? n : n / 2;
 }
 
-/* A NIST curve with what one operation on it needs. The numbers of the secret are wiped when they are freed.
- */
+/* A NIST curve with what one operation on it needs. Secret numbers are wiped when they are freed. */
 struct curve {
 	EC_GROUP *group;
 	BN_CTX *ctx;

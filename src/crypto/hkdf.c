@@ -3,6 +3,7 @@
 enum rc hkdf_extract(const void *salt, size_t salt_n, const struct prf_part *material, size_t material_n,
 	uint8_t ret_key[HKDF_KEY_SIZE])
 {
+	_Static_assert(HKDF_KEY_SIZE == 32, "the output of HMAC-SHA-256");
 	return prf_run(PRF_HMAC_SHA2_256, salt, salt_n, material, material_n, ret_key);
 }
 

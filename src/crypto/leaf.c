@@ -14,6 +14,9 @@ static const struct {
 	DH_GROUPS(E)
 #undef E
 };
+#define E(id, number, bytes, word) +(bytes)
+_Static_assert(LEAF_DATA_MAX == 2 * SHA256_SIZE DH_GROUPS(E), "data with all groups");
+#undef E
 _Static_assert(LEAF_ALL_GROUPS == (1u << COUNT_OF(groups_table)) - 1, "a bit for each group");
 
 uint32_t leaf_group_bit(uint16_t group)

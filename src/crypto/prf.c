@@ -2,6 +2,12 @@
 
 #include "crypto/hmac.h"
 
+#include <assert.h>
+
+#define E(id, number, bytes, word) _Static_assert((bytes) <= PRF_SIZE_MAX, word);
+PRF_ALGORITHMS(E)
+#undef E
+
 static const char *digest_name(uint16_t prf)
 {
 	switch (prf) {
@@ -47,6 +53,7 @@ enum rc prf_plus(uint16_t prf, const void *key, size_t key_n, const struct prf_p
 		return RC_UNSUPPORTED;
 	if (n > PRF_PLUS_BLOCKS_MAX * size)
 		return RC_LIMIT;
+	assert(size > 0 && size <= sizeof block);
 	keyed = hmac_start(digest, key, key_n);
 	ok = keyed != NULL;
 	for (uint8_t i = 1; ok && done < n; i++) {

@@ -3,6 +3,7 @@
 #include "crypto/ecdsa.h"
 #include "crypto/ed25519.h"
 
+#include <assert.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -43,6 +44,11 @@ static const struct algorithm_row {
 	{ SIGN_ECDSA_P256, HASH_SHA2_512, 12, { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04 } },
 };
 /* clang-format on */
+
+#define E(id, secret_octets, public_octets, signature_octets, word)                                          \
+	_Static_assert((public_octets) <= SIGN_PUBLIC_MAX && (signature_octets) <= SIGN_SIGNATURE_MAX, word);
+SIGN_KINDS(E)
+#undef E
 
 static const struct kind_row *kind_row(uint32_t kind)
 {
@@ -108,6 +114,7 @@ size_t verify_key_spki(const struct verify_key *key, uint8_t *ret_der)
 
 	if (!row)
 		return 0;
+	assert(key->n == row->public_n && row->spki_n + row->public_n <= SIGN_SPKI_MAX);
 	memcpy(ret_der, row->spki, row->spki_n);
 	memcpy(ret_der + row->spki_n, key->bytes, row->public_n);
 	return row->spki_n + row->public_n;
@@ -146,6 +153,7 @@ enum rc sign_key_from_secret(struct sign_key *ret_key, enum sign_kind kind, cons
 		return RC_UNSUPPORTED;
 	if (n != row->secret_n)
 		return RC_RANGE;
+	assert(n <= sizeof ret_key->secret);
 	ret_key->kind = ret_key->public_part.kind = kind;
 	ret_key->n = row->secret_n;
 	ret_key->public_part.n = row->public_n;
@@ -236,6 +244,7 @@ enum rc sign_message(const struct sign_key *key, uint16_t hash, enum sign_format
 	*ret_n = 0;
 	if (!kind_row(key->kind) || !sign_algorithm(key->kind, hash, &algorithm_n))
 		return RC_UNSUPPORTED;
+	assert(key->n == kinds[key->kind].secret_n && key->public_part.kind == key->kind);
 	if (key->kind != SIGN_ED25519)
 		return ecdsa_sign(key, hash, format, message, n, ret_signature, ret_n);
 	*ret_n = ED25519_SIGNATURE_SIZE;
