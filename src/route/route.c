@@ -1,6 +1,6 @@
 #include "route/route.h"
 
-#include "route/ranges.h"
+#include "route/routes.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,7 +10,6 @@
 
 struct route_table {
 	uint64_t generation;
-	bool stale; /* the ranges do not show the last events */
 
 	struct route_link links[ROUTE_LINKS_MAX];
 	uint32_t links_n;
@@ -19,12 +18,7 @@ struct route_table {
 	uint32_t locals_n;
 	uint16_t local_slot[LOCAL_SLOTS]; /* index + 1 by address; 0: empty */
 
-	struct route_entry *routes;
-	uint32_t *route_chain; /* next index with the same hash */
-	uint32_t *route_head;  /* route_room buckets, ROUTE_NONE: empty */
-	uint32_t routes_n, route_room;
-
-	struct ranges v4, v6;
+	struct routes routes;
 
 	struct route_neighbour *neighbours; /* linear probing; state NONE: empty */
 	uint32_t neighbours_n, neighbour_slots;
@@ -50,7 +44,8 @@ struct route_table *route_new(void)
 	t->generation = 1;
 	t->neighbour_slots = NEIGHBOUR_SLOTS_MIN;
 	t->neighbours = calloc(t->neighbour_slots, sizeof *t->neighbours);
-	if (!t->neighbours) {
+	if (!t->neighbours || !routes_init(&t->routes)) {
+		free(t->neighbours);
 		free(t);
 		return NULL;
 	}
@@ -61,11 +56,7 @@ void route_free(struct route_table *t)
 {
 	if (!t)
 		return;
-	ranges_done(&t->v4);
-	ranges_done(&t->v6);
-	free(t->routes);
-	free(t->route_chain);
-	free(t->route_head);
+	routes_done(&t->routes);
 	free(t->neighbours);
 	free(t);
 }
@@ -83,7 +74,6 @@ void route_generation_continue(struct route_table *t, const struct route_table *
 static void changed(struct route_table *t)
 {
 	t->generation++;
-	t->stale = true;
 }
 
 /* --- links --- */
@@ -113,18 +103,18 @@ enum rc route_link_set(struct route_table *t, const struct route_link *link)
 		have->mtu == link->mtu && memcmp(have->mac, link->mac, sizeof have->mac) == 0 &&
 		strncmp(have->name, link->name, sizeof have->name) == 0)
 		return RC_OK;
-	if (!have) {
-		if (t->links_n == ROUTE_LINKS_MAX)
-			return RC_LIMIT;
+	if (!have && t->links_n == ROUTE_LINKS_MAX)
+		return RC_LIMIT;
+	if (routes_link_set(&t->routes, link->index, link->up, link->mtu) != RC_OK)
+		return RC_LIMIT;
+	if (!have)
 		have = &t->links[t->links_n++];
-	}
 	*have = *link;
 	changed(t);
 	return RC_OK;
 }
 
 static void local_slots_build(struct route_table *t);
-static void route_remove_at(struct route_table *t, uint32_t i);
 static void neighbour_remove_at(struct route_table *t, uint32_t i);
 
 void route_link_gone(struct route_table *t, uint32_t index)
@@ -138,9 +128,7 @@ void route_link_gone(struct route_table *t, uint32_t index)
 		if (t->locals[i].link == index)
 			t->locals[i] = t->locals[--t->locals_n];
 	local_slots_build(t);
-	for (uint32_t i = t->routes_n; i-- > 0;)
-		if (t->routes[i].link == index)
-			route_remove_at(t, i);
+	routes_link_gone(&t->routes, index);
 	for (uint32_t i = 0; i < t->neighbour_slots;) {
 		struct route_neighbour *n = &t->neighbours[i];
 		if (n->state == ROUTE_NEIGHBOUR_NONE || n->link != index)
@@ -246,159 +234,41 @@ bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, 
 
 /* --- routes --- */
 
-static uint32_t route_bucket(const struct route_table *t, const struct ip_prefix *dst)
-{
-	return hash_addr(&dst->addr, dst->bits) & (t->route_room - 1);
-}
-
-static void route_link_in(struct route_table *t, uint32_t i)
-{
-	uint32_t bucket = route_bucket(t, &t->routes[i].dst);
-
-	t->route_chain[i] = t->route_head[bucket];
-	t->route_head[bucket] = i;
-}
-
-static void route_link_out(struct route_table *t, uint32_t i)
-{
-	uint32_t *at = &t->route_head[route_bucket(t, &t->routes[i].dst)];
-
-	while (*at != i)
-		at = &t->route_chain[*at];
-	*at = t->route_chain[i];
-}
-
-static void route_remove_at(struct route_table *t, uint32_t i)
-{
-	uint32_t last = t->routes_n - 1;
-
-	route_link_out(t, i);
-	if (i != last) {
-		route_link_out(t, last);
-		t->routes[i] = t->routes[last];
-		route_link_in(t, i);
-	}
-	t->routes_n--;
-}
-
-static enum rc routes_grow(struct route_table *t)
-{
-	uint32_t room = t->route_room ? 2 * t->route_room : 64;
-
-	if (room > ROUTE_ROUTES_MAX)
-		return RC_LIMIT;
-	struct route_entry *routes = realloc(t->routes, room * sizeof *routes);
-	if (routes)
-		t->routes = routes;
-	uint32_t *chain = realloc(t->route_chain, room * sizeof *chain);
-	if (chain)
-		t->route_chain = chain;
-	uint32_t *head = realloc(t->route_head, room * sizeof *head);
-	if (head)
-		t->route_head = head;
-	if (!routes || !chain || !head)
-		return RC_LIMIT;
-	t->route_room = room;
-	for (uint32_t i = 0; i < room; i++)
-		head[i] = ROUTE_NONE;
-	for (uint32_t i = 0; i < t->routes_n; i++)
-		route_link_in(t, i);
-	return RC_OK;
-}
-
-/* The entry of the same destination, metric and way; gateway and link do not matter when any_way. */
-static uint32_t route_find(const struct route_table *t, const struct route_entry *e, bool any_way)
-{
-	if (t->route_room == 0)
-		return ROUTE_NONE;
-	uint32_t i = t->route_head[route_bucket(t, &e->dst)];
-	for (; i != ROUTE_NONE; i = t->route_chain[i]) {
-		const struct route_entry *r = &t->routes[i];
-		if (r->dst.bits == e->dst.bits && addr_equal(&r->dst.addr, &e->dst.addr) &&
-			r->metric == e->metric &&
-			(any_way || (r->link == e->link && addr_equal(&r->gateway, &e->gateway))))
-			return i;
-	}
-	return ROUTE_NONE;
-}
-
-/* Of two with the same destination, metric and way. */
-static bool route_same(const struct route_entry *a, const struct route_entry *b)
-{
-	return a->mtu == b->mtu && a->kind == b->kind;
-}
-
 enum rc route_set(struct route_table *t, const struct route_entry *entry, bool replace)
 {
-	uint32_t i;
+	bool differs = false;
+	enum rc rc = routes_set(&t->routes, entry, replace, &differs);
 
-	while (replace && (i = route_find(t, entry, true)) != ROUTE_NONE) {
-		const struct route_entry *r = &t->routes[i];
-		if (r->link == entry->link && addr_equal(&r->gateway, &entry->gateway))
-			replace = false; /* the same way: overwritten below */
-		else {
-			route_remove_at(t, i);
-			changed(t);
-		}
-	}
-	i = route_find(t, entry, false);
-	if (i == ROUTE_NONE) {
-		if (t->routes_n == t->route_room && routes_grow(t) != RC_OK)
-			return RC_LIMIT;
-		i = t->routes_n++;
-		t->routes[i] = *entry;
-		route_link_in(t, i);
-	} else if (route_same(&t->routes[i], entry)) {
-		return RC_OK; /* the kernel repeats itself: only a difference counts */
-	} else {
-		t->routes[i] = *entry;
-	}
-	changed(t);
-	return RC_OK;
+	if (differs)
+		changed(t);
+	return rc;
 }
 
 void route_gone(struct route_table *t, const struct route_entry *entry)
 {
-	uint32_t i = route_find(t, entry, false);
+	bool differs = false;
 
-	if (i == ROUTE_NONE)
-		return;
-	route_remove_at(t, i);
-	changed(t);
+	routes_gone(&t->routes, entry, &differs);
+	if (differs)
+		changed(t);
 }
 
-/* A route counts while its link is up; the kernel does not announce the routes that a link takes down with
- * it. */
-static bool route_usable(const struct route_table *t, const struct route_entry *r)
+/* The way by a hop to dst. */
+static struct route_answer answer_by(const struct nexthop *hop, const struct ip_addr *dst)
 {
-	if (r->kind == ROUTE_UNREACHABLE)
-		return true;
-	const struct route_link *link = route_link_find(t, r->link);
-	return link && link->up;
+	struct route_answer a = { .kind = hop->kind, .link = ROUTE_NONE };
+
+	if (hop->port) {
+		a.link = hop->port->index;
+		a.mtu = __atomic_load_n(&hop->port->mtu, __ATOMIC_RELAXED);
+	}
+	a.next_hop = hop->gateway.family == ADDR_NONE ? *dst : hop->gateway;
+	if (hop->mtu != 0 && (a.mtu == 0 || hop->mtu < a.mtu))
+		a.mtu = hop->mtu;
+	return a;
 }
 
-static void ranges_rebuild(struct route_table *t)
-{
-	struct ranges_prefix *list = calloc(t->routes_n + 1, sizeof *list);
-
-	t->stale = false;
-	for (int family = ADDR_V4; list && family <= ADDR_V6; family += ADDR_V6 - ADDR_V4) {
-		uint32_t n = 0;
-		for (uint32_t i = 0; i < t->routes_n; i++) {
-			const struct route_entry *r = &t->routes[i];
-			if (r->dst.addr.family == family && route_usable(t, r))
-				list[n++] = (struct ranges_prefix){ r->dst, r->metric, i };
-		}
-		ranges_build(family == ADDR_V4 ? &t->v4 : &t->v6, list, n); /* empty on failure: no route */
-	}
-	if (!list) {
-		t->v4.n = t->v6.n = 0;
-		t->stale = true;
-	}
-	free(list);
-}
-
-void route_lookup(struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer)
+void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer)
 {
 	*ret_answer = (struct route_answer){ .kind = ROUTE_UNREACHABLE, .link = ROUTE_NONE };
 	if (route_is_local(t, dst)) {
@@ -406,19 +276,21 @@ void route_lookup(struct route_table *t, const struct ip_addr *dst, struct route
 		ret_answer->next_hop = *dst;
 		return;
 	}
-	if (t->stale)
-		ranges_rebuild(t);
-	uint32_t i = ranges_find(dst->family == ADDR_V4 ? &t->v4 : &t->v6, dst);
-	if (i == RANGES_NONE)
-		return;
-	const struct route_entry *r = &t->routes[i];
-	const struct route_link *link = r->link == ROUTE_NONE ? NULL : route_link_find(t, r->link);
-	ret_answer->kind = r->kind;
-	ret_answer->link = r->link;
-	ret_answer->next_hop = r->gateway.family == ADDR_NONE ? *dst : r->gateway;
-	ret_answer->mtu = link ? link->mtu : 0;
-	if (r->mtu != 0 && (ret_answer->mtu == 0 || r->mtu < ret_answer->mtu))
-		ret_answer->mtu = r->mtu;
+	uint32_t hop;
+	const struct nexthop_set *set = routes_lookup(&t->routes, dst, &hop);
+	if (set)
+		*ret_answer = answer_by(&set->hop[hop], dst);
+}
+
+uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,
+	struct route_answer *ret_answers, uint32_t room)
+{
+	uint32_t hop, n = 0;
+	const struct nexthop_set *set = route_is_local(t, dst) ? NULL : routes_lookup(&t->routes, dst, &hop);
+
+	for (; set && hop < set->n && n < room; hop = routes_hop_next(set, hop))
+		ret_answers[n++] = answer_by(&set->hop[hop], dst);
+	return n;
 }
 
 bool route_leads_elsewhere(struct route_table *t, const struct ip_addr *local, const struct ip_addr *to)
@@ -530,7 +402,7 @@ const struct route_local *route_local_at(const struct route_table *t, uint32_t i
 
 const struct route_entry *route_at(const struct route_table *t, uint32_t i)
 {
-	return i < t->routes_n ? &t->routes[i] : NULL;
+	return routes_at(&t->routes, i);
 }
 
 const struct route_neighbour *route_neighbour_at(const struct route_table *t, uint32_t i)

@@ -4,13 +4,21 @@
  * only repeats them.
  *
  * Pure: parsed events in (the shell reads rtnetlink), answers out. One thread. Lookups do not allocate;
- * events may. Longest prefix match works on disjoint ranges that are built when the first lookup after a
- * change needs them, so a lookup is a binary search and a burst of route events costs one rebuild. Only the
- * main and local tables are mirrored; policy routing rules are not.
+ * events may. Each event changes the forwarding table in place and takes microseconds in a table of a million
+ * routes, that of a link as well; nothing is left for the next lookup to build. Only the main and local tables
+ * are mirrored; policy routing rules are not.
  *
- * Invariant: route_generation() grows with every change that could alter the answer of route_lookup() or
- * route_is_local(), so a session may keep an answer together with the generation it is from. Neighbours are
- * looked up per train and do not count.
+ *   blocks.c     memory of the forwarding table: blocks of a few sizes, free again after a quiet point
+ *   fib.c        prefixes to numbers by longest prefix match: a tree bitmap for each family
+ *   nexthops.c   what the numbers mean: next-hop sets, equal ones once, and the links' states that they point to
+ *   route.c      links, addresses, neighbours; events and answers
+ *   routes.c     the routes to all destinations: which of them counts, what goes with a link
+ *   selectors.c  tunnels' traffic selectors, which are asked before the routes
+ *
+ * Invariant: route_generation() grows with every change that alters the answer of route_lookup(),
+ * route_next_hops() or route_is_local() for any address, so a session may keep an answer together with the
+ * generation it is from. Routes that change nothing for any address (one that another of a lower metric hides, a
+ * more specific one by the same next hop) do not count. Neighbours are looked up per train and do not count.
  */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
@@ -20,7 +28,7 @@
 #define ROUTE_LINK_NAME_BYTES 16
 #define ROUTE_LINKS_MAX	      256
 #define ROUTE_LOCALS_MAX      1024
-#define ROUTE_ROUTES_MAX      (1u << 20)
+#define ROUTE_ROUTES_MAX      (1u << 21) /* of both families: 1,000,000 and 250,000, and as many more */
 #define ROUTE_NEIGHBOURS_MAX  65536
 #define ROUTE_NONE	      UINT32_MAX
 
@@ -95,14 +103,21 @@ enum rc route_link_set(struct route_table *t, const struct route_link *link);
 void route_link_gone(struct route_table *t, uint32_t index);
 enum rc route_local_set(struct route_table *t, const struct route_local *local);
 void route_local_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
-/* replace: instead of every other way to the destination with this metric; else beside them. */
+/* replace: instead of every other way to the destination with this metric; else beside them. RC_RANGE: no prefix. */
 enum rc route_set(struct route_table *t, const struct route_entry *entry, bool replace);
 void route_gone(struct route_table *t, const struct route_entry *entry);
 enum rc route_neighbour_set(struct route_table *t, const struct route_neighbour *n);
 void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
 
 /* Answers. */
-void route_lookup(struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
+void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
+/*
+ * Every next hop that route_lookup() could give, by the longest prefix and the lowest metric: the first one is what it
+ * gives. Returns how many, at most room; 0 when nothing matches or the address is one of this host. (for tests until
+ * flows are spread over next hops)
+ */
+uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,
+	struct route_answer *ret_answers, uint32_t room);
 bool route_is_local(const struct route_table *t, const struct ip_addr *addr);
 const struct route_link *route_link_find(const struct route_table *t, uint32_t index);
 /* NULL: never heard of. The pointer is good until the next event. */

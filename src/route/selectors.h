@@ -6,8 +6,8 @@
  * Where a tunnel's local side lies inside its remote side, as with a tunnel to everywhere, an address that is
  * in both stands on this side: the gateway and its LANs reach each other as without the tunnel.
  *
- * Built from a snapshot that stays mapped while the lookup is used. The remote ranges are laid out flat (as
- * in route/ranges.h), each flat range with the list of the pairs of parts that cover it, the most
+ * Built from a snapshot that stays mapped while the lookup is used. The remote ranges are laid out flat, one after
+ * the other without overlaps, each flat range with the list of the pairs of parts that cover it, the most
  * specific first.
  */
 #ifndef ROUTE_SELECTORS_H

@@ -1,9 +1,8 @@
 /*
- * The routing core: longest prefix match against a plain search over random prefixes, what events do,
- * neighbours under many insertions and removals.
+ * The routing core: what events do, neighbours under many insertions and removals, limits. Routes against a plain
+ * model: test_events.c; longest prefix match: test_fib.c.
  */
 #include "route/route.h"
-#include "route/ranges.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,52 +58,6 @@ static struct route_answer look(struct route_table *t, const char *dst)
 	struct route_answer r;
 	route_lookup(t, &a, &r);
 	return r;
-}
-
-static struct ip_addr random_addr(uint8_t family)
-{
-	/* Few distinct values per byte, so that prefixes nest and repeat. */
-	static const uint8_t values[] = { 0, 1, 127, 128, 254, 255 };
-	struct ip_addr a = { .family = family };
-	for (size_t i = 0; i < addr_size(&a); i++)
-		a.b[i] = values[draw(sizeof values)];
-	return a;
-}
-
-static void ranges_equal_plain_search(void **state)
-{
-	for (uint32_t round = 0; round < 400; round++) {
-		seed = round + 1;
-		uint8_t family = round & 1 ? ADDR_V6 : ADDR_V4;
-		uint32_t max = family == ADDR_V4 ? 32 : 128, n = draw(60);
-		struct ranges_prefix list[64], sorted[64];
-		for (uint32_t i = 0; i < n; i++) {
-			struct ip_prefix p = { random_addr(family), draw(max + 1) };
-			p.addr = range_from_prefix(&p).first;
-			list[i] = (struct ranges_prefix){ p, draw(3), i };
-		}
-		memcpy(sorted, list, sizeof list);
-		struct ranges r = { 0 };
-		assert_int_equal(ranges_build(&r, sorted, n), RC_OK);
-		for (uint32_t k = 0; k < 300; k++) {
-			struct ip_addr a = random_addr(family);
-			if (n > 0 && k % 3 == 0) { /* the edges of a prefix */
-				struct ip_range whole = range_from_prefix(&list[draw(n)].prefix);
-				a = k & 1 ? whole.first : whole.last;
-			}
-			const struct ranges_prefix *best = NULL;
-			for (uint32_t i = 0; i < n; i++) {
-				if (!prefix_holds(&list[i].prefix, &a))
-					continue;
-				if (!best || list[i].prefix.bits > best->prefix.bits ||
-					(list[i].prefix.bits == best->prefix.bits &&
-						list[i].rank < best->rank))
-					best = &list[i];
-			}
-			assert_int_equal(ranges_find(&r, &a), best ? best->value : RANGES_NONE);
-		}
-		ranges_done(&r);
-	}
 }
 
 static void routes_follow_events(void **state)
@@ -381,7 +334,6 @@ static void tables_have_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ranges_equal_plain_search),
 		cmocka_unit_test(routes_follow_events),
 		cmocka_unit_test(repeated_events_do_not_count),
 		cmocka_unit_test(local_address_for_answers),

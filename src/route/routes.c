@@ -1,0 +1,356 @@
+#include "route/routes.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+_Static_assert(FIB_NONE == NEXTHOPS_NONE, "no set");
+_Static_assert(NEXTHOPS_CHUNK *NEXTHOPS_CHUNKS_MAX > ROUTE_ROUTES_MAX, "a number for each set");
+
+bool routes_init(struct routes *r)
+{
+	*r = (struct routes){ 0 };
+	fib_init(&r->fib[0], ADDR_V4);
+	fib_init(&r->fib[1], ADDR_V6);
+	struct nexthop_set *none = nexthops_init(&r->nexthops) ? nexthop_set_new(0) : NULL;
+	r->none = none ? nexthops_intern(&r->nexthops, none) : NULL;
+	r->walks = calloc(ROUTES_WALKS, sizeof *r->walks);
+	if (r->none && r->walks)
+		return true;
+	routes_done(r);
+	return false;
+}
+
+void routes_done(struct routes *r)
+{
+	fib_done(&r->fib[0]);
+	fib_done(&r->fib[1]);
+	nexthops_done(&r->nexthops);
+	free(r->walks);
+	*r = (struct routes){ 0 };
+}
+
+static struct fib *fib_of(struct routes *r, const struct ip_addr *a)
+{
+	return &r->fib[a->family == ADDR_V6];
+}
+
+static bool prefix_valid(const struct ip_prefix *p)
+{
+	return (p->addr.family == ADDR_V4 && p->bits <= 32) || (p->addr.family == ADDR_V6 && p->bits <= 128);
+}
+
+/* --- which route counts --- */
+
+static bool hop_usable(const struct nexthop *hop)
+{
+	if (!hop->port)
+		return hop->kind == ROUTE_UNREACHABLE;
+	return hop->kind == ROUTE_UNREACHABLE ? !__atomic_load_n(&hop->port->gone, __ATOMIC_RELAXED)
+					      : __atomic_load_n(&hop->port->up, __ATOMIC_RELAXED);
+}
+
+/* The first usable hop from this one on; the set's n: there is none. */
+static uint32_t hop_from(const struct nexthop_set *set, uint32_t hop)
+{
+	while (hop < set->n && !hop_usable(&set->hop[hop]))
+		hop++;
+	return hop;
+}
+
+uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop)
+{
+	uint32_t next = hop_from(set, hop + 1);
+
+	return next < set->n && set->hop[next].metric == set->hop[hop].metric ? next : set->n;
+}
+
+/* Of the prefixes of at most `bits` bits that hold the address. */
+static const struct nexthop_set *usable_within(
+	const struct routes *r, const struct ip_addr *addr, uint32_t bits, uint32_t *ret_hop)
+{
+	for (;;) {
+		const struct nexthop_set *set = nexthops_at(
+			&r->nexthops, fib_lookup_within(&r->fib[addr->family == ADDR_V6], addr, bits, &bits));
+		if (!set)
+			return NULL;
+		*ret_hop = hop_from(set, 0);
+		if (*ret_hop < set->n)
+			return set;
+		if (bits-- == 0)
+			return NULL;
+	}
+}
+
+const struct nexthop_set *routes_lookup(const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop)
+{
+	const struct nexthop_set *set =
+		nexthops_at(&r->nexthops, fib_lookup(&r->fib[addr->family == ADDR_V6], addr));
+
+	if (!set)
+		return NULL;
+	*ret_hop = hop_from(set, 0);
+	if (*ret_hop < set->n)
+		return set;
+	return usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, ret_hop);
+}
+
+/* The hops that a destination's addresses go by when it has this set, or none (NULL). */
+static const struct nexthop_set *effective(
+	const struct routes *r, const struct ip_prefix *dst, const struct nexthop_set *set, uint32_t *ret_hop)
+{
+	*ret_hop = set ? hop_from(set, 0) : 0;
+	if (set && *ret_hop < set->n)
+		return set;
+	return dst->bits > 0 ? usable_within(r, &dst->addr, dst->bits - 1, ret_hop) : NULL;
+}
+
+/* Whether its addresses go another way, or could by the choice among equal ones, with one set in place of another. */
+static bool answer_differs(const struct routes *r, const struct ip_prefix *dst, const struct nexthop_set *old,
+	const struct nexthop_set *new)
+{
+	uint32_t i, k;
+	const struct nexthop_set *a = effective(r, dst, old, &i), *b = effective(r, dst, new, &k);
+
+	if (!a || !b)
+		return a != b;
+	for (; i < a->n && k < b->n; i = routes_hop_next(a, i), k = routes_hop_next(b, k)) {
+		const struct nexthop *x = &a->hop[i], *y = &b->hop[k];
+		if (x->port != y->port || x->mtu != y->mtu || x->kind != y->kind ||
+			!addr_equal(&x->gateway, &y->gateway))
+			return true;
+	}
+	return (i < a->n) != (k < b->n);
+}
+
+/* --- changes --- */
+
+/* What readers may still have read is theirs up to here: there is one thread, and it is here. */
+static void reclaim(struct routes *r, const struct ip_addr *a)
+{
+	fib_reclaim(fib_of(r, a));
+	nexthops_reclaim(&r->nexthops);
+}
+
+/*
+ * Gives the destination `fresh` in place of its set `old` (NULL: it has none). Without routes in it the destination
+ * goes. fresh NULL: there was no memory for it. RC_LIMIT: no memory, nothing is changed.
+ */
+static enum rc set_exchange(struct routes *r, const struct ip_prefix *dst, struct nexthop_set *old,
+	struct nexthop_set *fresh, bool *ret_changed)
+{
+	struct fib *f = fib_of(r, &dst->addr);
+	struct nexthop_set *new = fresh ? nexthops_intern(&r->nexthops, fresh) : NULL;
+
+	if (!new)
+		return RC_LIMIT;
+	bool changed = answer_differs(r, dst, old, new);
+	/* A prefix that cannot be taken out for want of memory stays, and leads nowhere. */
+	if ((new->n > 0 || fib_clear(f, dst) != RC_OK) && fib_set(f, dst, new->number) != RC_OK) {
+		nexthops_unref(&r->nexthops, new);
+		reclaim(r, &dst->addr);
+		return RC_LIMIT;
+	}
+	if (fib_find(f, dst) != new->number)
+		nexthops_unref(&r->nexthops, new);
+	r->n += new->n - (old ? old->n : 0);
+	if (old)
+		nexthops_unref(&r->nexthops, old);
+	*ret_changed |= changed;
+	reclaim(r, &dst->addr);
+	return RC_OK;
+}
+
+/* The same for routes that go: they do so with all of their destination's if it cannot be otherwise. */
+static void set_reduce(struct routes *r, const struct ip_prefix *dst, struct nexthop_set *old,
+	struct nexthop_set *fresh, bool *ret_changed)
+{
+	if (set_exchange(r, dst, old, fresh, ret_changed) == RC_OK)
+		return;
+	*ret_changed |= answer_differs(r, dst, old, r->none);
+	r->none->refs++;
+	fib_set(fib_of(r, &dst->addr), dst, r->none->number); /* the prefix is there: this takes no memory */
+	r->n -= old->n;
+	nexthops_unref(&r->nexthops, old);
+	reclaim(r, &dst->addr);
+}
+
+static struct nexthop_set *set_find(const struct routes *r, const struct ip_prefix *dst)
+{
+	return nexthops_at(&r->nexthops, fib_find(&r->fib[dst->addr.family == ADDR_V6], dst));
+}
+
+static bool same_way(const struct nexthop *a, const struct nexthop *b)
+{
+	return a->metric == b->metric && a->port == b->port && addr_equal(&a->gateway, &b->gateway);
+}
+
+/* old with hop: in the place of the same way, or behind those of its metric; instead of these when replace. */
+static struct nexthop_set *set_with(const struct nexthop_set *old, const struct nexthop *hop, bool replace)
+{
+	struct nexthop_set *s = nexthop_set_new((old ? old->n : 0) + 1);
+	bool placed = false;
+
+	if (!s)
+		return NULL;
+	for (uint32_t i = 0; old && i < old->n; i++) {
+		const struct nexthop *one = &old->hop[i];
+		if (!placed && (one->metric > hop->metric || same_way(one, hop))) {
+			s->hop[s->n++] = *hop;
+			placed = true;
+		}
+		if (same_way(one, hop) || (replace && one->metric == hop->metric))
+			continue;
+		s->hop[s->n++] = *one;
+	}
+	if (!placed)
+		s->hop[s->n++] = *hop;
+	return s;
+}
+
+static void sweep(struct routes *r);
+
+enum rc routes_set(struct routes *r, const struct route_entry *entry, bool replace, bool *ret_changed)
+{
+	if (!prefix_valid(&entry->dst))
+		return RC_RANGE;
+	sweep(r);
+	struct nexthops_port *port =
+		entry->link == ROUTE_NONE ? NULL : nexthops_port_get(&r->nexthops, entry->link);
+	if (!port && entry->link != ROUTE_NONE)
+		return RC_LIMIT;
+	struct nexthop hop = { port, entry->gateway, entry->metric, entry->mtu, entry->kind };
+	struct nexthop_set *old = set_find(r, &entry->dst), *fresh = set_with(old, &hop, replace);
+	enum rc rc = RC_LIMIT;
+	if (fresh && r->n - (old ? old->n : 0) + fresh->n > ROUTE_ROUTES_MAX)
+		free(fresh);
+	else if (fresh)
+		rc = set_exchange(r, &entry->dst, old, fresh, ret_changed);
+	if (rc != RC_OK)
+		nexthops_port_trim(&r->nexthops, port);
+	return rc;
+}
+
+void routes_gone(struct routes *r, const struct route_entry *entry, bool *ret_changed)
+{
+	if (!prefix_valid(&entry->dst))
+		return;
+	sweep(r);
+	struct nexthops_port *port =
+		entry->link == ROUTE_NONE ? NULL : nexthops_port_find(&r->nexthops, entry->link);
+	struct nexthop hop = { port, entry->gateway, entry->metric, 0, 0 };
+	struct nexthop_set *old = set_find(r, &entry->dst);
+	uint32_t at = 0;
+	while (old && at < old->n && !same_way(&old->hop[at], &hop))
+		at++;
+	if (!old || at == old->n || (!port && entry->link != ROUTE_NONE))
+		return;
+	struct nexthop_set *fresh = nexthop_set_new(old->n - 1);
+	for (uint32_t i = 0; fresh && i < old->n; i++)
+		if (i != at)
+			fresh->hop[fresh->n++] = old->hop[i];
+	set_reduce(r, &entry->dst, old, fresh, ret_changed);
+}
+
+/* --- links --- */
+
+enum rc routes_link_set(struct routes *r, uint32_t index, bool up, uint32_t mtu)
+{
+	struct nexthops_port *port = nexthops_port_get(&r->nexthops, index);
+
+	if (!port)
+		return RC_LIMIT;
+	port->known = true;
+	__atomic_store_n(&port->mtu, mtu, __ATOMIC_RELAXED);
+	__atomic_store_n(&port->up, up, __ATOMIC_RELEASE);
+	sweep(r);
+	return RC_OK;
+}
+
+void routes_link_gone(struct routes *r, uint32_t index)
+{
+	struct nexthops_port *port = nexthops_port_find(&r->nexthops, index);
+
+	if (!port)
+		return;
+	nexthops_port_gone(&r->nexthops, port);
+	r->sweep = (struct routes_walk){ 0 };
+	r->sweeping = true;
+	sweep(r);
+}
+
+/* --- whole tables --- */
+
+/* The set of the next destination of a walk, IPv4 first; NULL: that was the last one. */
+static struct nexthop_set *walk_prefix(const struct routes *r, struct routes_walk *w)
+{
+	uint32_t number;
+
+	for (; w->family < 2; w->family++, w->begun = false)
+		if (fib_next(&r->fib[w->family], w->begun ? &w->prefix : NULL, &w->prefix, &number)) {
+			w->begun = true;
+			return nexthops_at(&r->nexthops, number);
+		}
+	return NULL;
+}
+
+/* Takes routes by deleted links out of some more destinations. */
+static void sweep(struct routes *r)
+{
+	for (uint32_t n = 0; r->sweeping && n < ROUTES_SWEEP; n++) {
+		struct nexthop_set *old = walk_prefix(r, &r->sweep);
+		uint32_t kept = 0;
+		bool changed = false; /* it is not: nobody went by these */
+		if (!old) {
+			r->sweeping = false;
+			break;
+		}
+		for (uint32_t i = 0; i < old->n; i++)
+			kept += !old->hop[i].port || !old->hop[i].port->gone;
+		if (kept == old->n && old->n > 0)
+			continue;
+		struct nexthop_set *fresh = nexthop_set_new(kept);
+		for (uint32_t i = 0; fresh && i < old->n; i++)
+			if (!old->hop[i].port || !old->hop[i].port->gone)
+				fresh->hop[fresh->n++] = old->hop[i];
+		set_reduce(r, &r->sweep.prefix, old, fresh, &changed);
+	}
+}
+
+/* On to the next route; false: that was the last one. */
+static bool walk_route(const struct routes *r, struct routes_walk *w)
+{
+	const struct nexthop_set *set = w->begun && w->family < 2 ? set_find(r, &w->prefix) : NULL;
+
+	for (;; w->hop++) {
+		while (!set || w->hop >= set->n) {
+			if (!(set = walk_prefix(r, w)))
+				return false;
+			w->hop = 0;
+		}
+		const struct nexthop *hop = &set->hop[w->hop];
+		if (hop->port && hop->port->gone)
+			continue;
+		w->entry = (struct route_entry){ w->prefix, hop->metric,
+			hop->port ? hop->port->index : ROUTE_NONE, hop->gateway, hop->mtu, hop->kind };
+		w->hop++;
+		w->next++;
+		return true;
+	}
+}
+
+const struct route_entry *routes_at(const struct routes *r, uint32_t i)
+{
+	uint32_t k = 0;
+
+	/* Who goes on from where somebody was, or asks for the same again; the first index begins a walk. */
+	while (k < ROUTES_WALKS && (i == 0 || (r->walks[k].next != i && r->walks[k].next != i + 1)))
+		k++;
+	struct routes_walk w = k < ROUTES_WALKS ? r->walks[k] : (struct routes_walk){ 0 };
+	/* The one that was used last stands first; the last one makes room. */
+	memmove(&r->walks[1], &r->walks[0], MIN_OF(k, ROUTES_WALKS - 1) * sizeof w);
+	r->walks[0] = w;
+	while (r->walks[0].next <= i)
+		if (!walk_route(r, &r->walks[0]))
+			return NULL;
+	return &r->walks[0].entry;
+}
