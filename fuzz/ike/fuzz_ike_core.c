@@ -22,7 +22,7 @@
 enum step {
 	S_DATAGRAM,	    /* the octets, as they are */
 	S_DATAGRAM_KNOWN,   /* with the SPIs of the IKE SA in front of them */
-	S_SEALED_REQUEST,   /* exchange, first payload, then what stands inside SK; the next id */
+	S_SEALED_REQUEST,   /* exchange, first payload, then the content of SK; the next id */
 	S_SEALED_RESPONSE,  /* the same, as an answer to our last request */
 	S_SEALED_ANY_ID,    /* id, flags, exchange, first payload, inside */
 	S_LAST_CHANGED,	    /* the last good message again with octets changed: place, value, … */

@@ -2,10 +2,10 @@
  * A peer with valid keys, several IKE SAs and a handful of SPIs that it uses for whatever it likes, against a
  * core whose keeper takes its time: each question waits until the input has it answered, in any order, well
  * or badly. What takes a ledger's receipt or a Diffie-Hellman computation in reality is a moment here in
- * which the peer goes on speaking.
+ * on which the peer continues.
  *
- * The input is a list of steps, each an octet and its own octets behind it. Beside the sanitizers: the core's
- * tables must agree with each other behind each step; and in the end, when all is answered and terminated, it
+ * The input is a list of steps, each an octet and then its own octets. Beside the sanitizers: the core's
+ * tables must be consistent after each step; and in the end, when all is answered and terminated, it
  * is quiet and empty, and takes a fresh handshake.
  */
 #include "puppet.h"
@@ -22,7 +22,7 @@ enum { STEPS_MAX = 64, LINES_MAX = 8, SPIS = 4, SPI_FIRST = 0x2000, NAMED_MAX = 
 
 /* clang-format off */
 enum step {
-	S_LINE,		/* go on with another IKE SA: which */
+	S_LINE,		/* continue with another IKE SA: which */
 	S_COME_UP,	/* one more, by the peer; the SPI of its child */
 	S_CHILD,	/* the peer asks for a child: tunnel, SPI */
 	S_REKEY,	/* or for a rekey: of which, SPI */

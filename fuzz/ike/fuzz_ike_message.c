@@ -2,7 +2,7 @@
  * Bytes into the decoders of IKE messages. The first octet chooses: 0 a whole datagram; 1 what came out of an
  * SK payload, its first type in the second octet; from 2 on the bodies of single payloads.
  *
- * Beside the sanitizers: a failed parse leaves nothing behind, what is taken stays within its limits and its
+ * Beside the sanitizers: a failed parse leaves an empty result, what is accepted is within its limits and its
  * views within the input, and an offer or selectors that were taken mean the same when written and read
  * again.
  */

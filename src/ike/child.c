@@ -13,8 +13,8 @@
 
 #define TO(s) (1u << CH_##s)
 
-/* Which state may follow which. CLOSING to UP: what superseded it ended before its delete was sent. REPLACED to UP:
- * the peer does not have its successor. */
+/* Which state may follow which. CLOSING to UP: what superseded it ended before its delete was sent.
+ * REPLACED to UP: the peer does not have its successor. */
 static const uint32_t legal[] = {
 	[CH_LARVAL] = TO(UP) | TO(CLOSING),
 	[CH_UP] = TO(REPLACED) | TO(CLOSING) | TO(LINGER),

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* For tables whose keys strangers choose: from the secret of the first cookies, which nobody else knows. */
+/* For tables whose keys are chosen by peers: from the first cookie secret, which only we have. */
 static void hash_key_make(struct ike *c, const struct ike_setup *setup)
 {
 	static const char label[] = "plaingate/ike/tables/v1";
@@ -61,7 +61,7 @@ void ike_core_free(struct ike *c)
 	if (!c)
 		return;
 	LIST_FOR_SAFE (struct ike_sa, sa, after, &c->sas, of_all) {
-		/* A larval successor stands in the list itself; its maker must not end it a second time. */
+		/* A larval successor is in the list itself; its step must not end it a second time. */
 		sa->steps[SIDE_OWN].successor = sa->steps[SIDE_PEER].successor = NULL;
 		sa->steps[SIDE_OWN].child = sa->steps[SIDE_PEER].child = NULL;
 		sa_free_whole(c, sa);

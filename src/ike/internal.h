@@ -229,7 +229,7 @@ void child_changed(struct ike *c, struct child_sa *ch);
 void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state);
 /* The time when so much of its lifetime is over: at random from lo to hi, in thousandths. */
 mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, uint64_t hi);
-/* Asks the keeper to install it; `then` goes on. p: with the peer's nonce and KE, or NULL for the child of
+/* Asks the keeper to install it; `then` continues. p: with the peer's nonce and KE, or NULL for the child of
  * IKE_AUTH. */
 void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then);

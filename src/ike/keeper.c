@@ -44,7 +44,7 @@ static bool asks_again(struct ike *c, struct ike_sa *sa, const struct ask *a, co
 {
 	uint32_t rc;
 
-	memcpy(&rc, &r->u, sizeof rc); /* which stands first in each reply */
+	memcpy(&rc, &r->u, sizeof rc); /* the first member of each reply */
 	if (rc != RC_STALE || !a->then || a->epoch != sa->steps[a->side].epoch)
 		return false;
 	sa->flight = 0;

@@ -18,7 +18,7 @@
 	L(FAILED_MAX,            256,   "strangers",  "the oldest",                         "they only repeat their last answer")					\
 	L(LIVE_MAX,              2048,  "all peers",  "its own peer's oldest, or a refusal", "two for each of PEERS_MAX; the keeper has a place for each")		\
 	L(SAS_SURE,              2,     "one peer",   "what is left of LIVE_MAX",           "one, and the one that a rekey makes of it")				\
-	L(SAS_PER_PEER_MAX,      16,    "one peer",   "its own oldest",                     "those that stand, and as many that are being made, replaced or closed")	\
+	L(SAS_PER_PEER_MAX,      16,    "one peer",   "its own oldest",                     "those that are established, and as many that are being made, replaced or closed")	\
 	L(SAS_UP_PER_PEER_MAX,   8,     "one peer",   "its own oldest is closed",           "both begin at once, restarts without INITIAL_CONTACT")			\
 	L(CHILDREN_MAX,          8192,  "all tunnels", "NO_ADDITIONAL_SAS",                 "two for each of TUNNELS_MAX; the keeper has a place for each")		\
 	L(CHILDREN_SURE,         2,     "one tunnel", "what is left of CHILDREN_MAX",       "one, and the one that a rekey makes of it")				\

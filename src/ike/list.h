@@ -1,5 +1,5 @@
 /*
- * Lists whose links stand in the objects themselves: nothing is allocated, removing needs no search. A link
+ * Lists whose links are members of the objects: nothing is allocated, removing needs no search. A link
  * of zeros is in no list; a head is a link of its own and must be made by list_init(), and may not be moved
  * while it has members.
  */

@@ -49,7 +49,8 @@ static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, 
 
 struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange)
 {
-	/* The window of one: no other request waits for its response; IKE_SA_INIT is repeated with a cookie. */
+	/* The window of one: no other request waits for its response; IKE_SA_INIT is repeated with a
+	 * cookie. */
 	assert(sa->steps[SIDE_OWN].task != TASK_NONE);
 	assert(exchange == EX_IKE_SA_INIT || sa->request.n == 0);
 	return begin(c, sa, exchange, false, sa->own_id);

@@ -255,15 +255,16 @@ static const char *verdict(struct world *w, const struct plan *plan, char *text,
 		return text;
 	}
 	if (plan->flavour == GENTLE && w->nodes[1].packets_misled > 0) {
-		snprintf(text, size, "%lu test packets went to a mapping that the NAT had given up long ago",
+		snprintf(text, size,
+			"%lu test packets went to a mapping that the NAT had dropped long before",
 			(unsigned long)w->nodes[1].packets_misled);
 		return text;
 	}
 	return NULL;
 }
 
-/* Where IKE SAs stand, the ledgers can speak with each other. Both begin at once. */
-static const char *words(struct world *w, char *text, size_t size)
+/* Where IKE SAs are established, the ledgers can exchange messages. Both begin at once. */
+static const char *ledger_messages(struct world *w, char *text, size_t size)
 {
 	uint64_t before[2] = { w->nodes[0].peer_messages_got, w->nodes[1].peer_messages_got };
 	enum rc rc[2];
@@ -276,7 +277,8 @@ static const char *words(struct world *w, char *text, size_t size)
 	world_run(w, w->now + 2 * NS_PER_S);
 	for (int i = 0; i < 2; i++)
 		if (rc[i] != RC_OK || w->nodes[!i].peer_messages_got != before[!i] + 1) {
-			snprintf(text, size, "%c: a word was not heard (%s)", 'A' + i, rc_text(rc[i]));
+			snprintf(text, size, "%c: a ledger message was not delivered (%s)", 'A' + i,
+				rc_text(rc[i]));
 			return text;
 		}
 	return NULL;
@@ -335,7 +337,7 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 		w.packets = true; /* for the verdict */
 		w.packets_at = UINT64_MAX;
 	}
-	if (plan.flavour == REFUSED) { /* it would be tried for ever */
+	if (plan.flavour == REFUSED) { /* it would be retried without end */
 		world_run(&w, w.now + 60 * NS_PER_S);
 		world_order(&w, 0, IKE_ORDER_TERMINATE, "branch");
 		world_order(&w, 1, IKE_ORDER_TERMINATE, "hq");
@@ -343,7 +345,7 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	world_run(&w, w.now + 120 * NS_PER_S);
 	wrong = settle(&w, &plan, text, size);
 	if (!wrong && plan.flavour != REFUSED)
-		wrong = words(&w, text, size);
+		wrong = ledger_messages(&w, text, size);
 	for (int i = 0; i < 2; i++) {
 		totals->datagrams += w.nodes[i].sent;
 		totals->asked += w.nodes[i].asked;

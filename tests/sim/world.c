@@ -250,7 +250,8 @@ static bool mapped_back(const struct world *w, struct endpoint *to)
 	return true;
 }
 
-/* The longest way to follow: the usage is told every five seconds; who is behind a NAT as well has to ask first. */
+/* The longest time until a peer is followed: the usage comes every five seconds; a side behind a NAT
+ * probes first. */
 static mono_ns following(const struct world *w)
 {
 	return (w->net.nat_both ? 18 : 6) * NS_PER_S;
@@ -706,7 +707,7 @@ void world_restart_ike(struct world *w, int node)
 	world_settle(w, n);
 }
 
-/* As seen from ike: all handles are void. The keeper's core itself is emptied instead of being made anew. */
+/* As seen from ike: all handles are void. The keeper's core is emptied instead of made again. */
 void world_restart_keeper(struct world *w, int node)
 {
 	struct node *n = &w->nodes[node];

@@ -42,7 +42,7 @@ struct sim_network {
 	uint32_t lose, repeat, flip, delay_min, delay_max;
 	bool nat;      /* the first gateway is behind one */
 	bool nat_both; /* and the second behind one that never changes (SIM_SECOND_PUBLIC) */
-	uint32_t copy; /* with a NAT: test packets that somebody sends again, later and from elsewhere */
+	uint32_t copy; /* with a NAT: test packets that are sent again, later and from another endpoint */
 	bool cut;      /* nothing passes */
 };
 

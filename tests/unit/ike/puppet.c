@@ -119,7 +119,7 @@ static void keeper(struct puppet *p, const struct keeper_request *q)
 	uint32_t rc = p->fail[q->op];
 
 	p->count[q->op]++;
-	/* `rc` stands first in every reply. */
+	/* `rc` is the first member of every reply. */
 	memcpy(&r.u, &rc, sizeof rc);
 	if (rc == RC_OK && q->op == KEEPER_EXCHANGE_BEGIN)
 		begin_exchange(p, q, &r.u.EXCHANGE_BEGIN);
@@ -202,10 +202,10 @@ void puppet_settle(struct puppet *p)
 			p->last_moved = a->endpoint;
 			break;
 		case IKE_PEER_MESSAGE:
-			p->words++;
-			p->last_word = a->message.kind;
-			p->last_word_n = MIN_OF(a->n, sizeof p->last_word_bytes);
-			memcpy(p->last_word_bytes, a->bytes, p->last_word_n);
+			p->messages++;
+			p->last_message = a->message.kind;
+			p->last_word_n = MIN_OF(a->n, sizeof p->last_message_bytes);
+			memcpy(p->last_message_bytes, a->bytes, p->last_word_n);
 			snprintf(p->last_word_peer, sizeof p->last_word_peer, "%s", a->message.peer);
 			break;
 		case IKE_LOG:

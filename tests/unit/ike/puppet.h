@@ -50,10 +50,10 @@ struct puppet {
 	struct sa_ref last_activated;
 	struct sa_endpoint last_moved;
 	char last_log[512];
-	uint32_t words;
-	enum ike_peer_message last_word;
+	uint32_t messages;
+	enum ike_peer_message last_message;
 	size_t last_word_n;
-	uint8_t last_word_bytes[IKE_PEER_MESSAGE_MAX];
+	uint8_t last_message_bytes[IKE_PEER_MESSAGE_MAX];
 	char last_word_peer[NAME_MAX_BYTES];
 	struct ike_refusal refusal; /* the last */
 	uint32_t refusals;

@@ -22,7 +22,7 @@ static size_t from_hex(uint8_t *ret, const char *hex)
 	return n;
 }
 
-/* A copy that ends where the allocation ends, so that the sanitizer sees a read behind it. */
+/* A copy that ends where the allocation ends, so that the sanitizer sees a read beyond it. */
 static uint8_t *exact(const uint8_t *bytes, size_t n)
 {
 	uint8_t *copy = malloc(n + !n);
@@ -195,7 +195,7 @@ static const struct chain {
 	{ "nonce of 16", PL_NONCE, false, "00000014" N16, RC_OK },
 	{ "nonce of 15", PL_NONCE, false, "00000013112233445566778899aabbccddeeff", RC_RANGE },
 	{ "two payloads", PL_VENDOR, false, "2800000501" "00000014" N16, RC_OK },
-	{ "octets behind the last", PL_NONCE, false, "00000014" N16 "00", RC_TRAILING },
+	{ "octets after the last", PL_NONCE, false, "00000014" N16 "00", RC_TRAILING },
 	{ "length 0", PL_VENDOR, false, "00000000", RC_TRUNCATED },
 	{ "length 3", PL_VENDOR, false, "00000003", RC_TRUNCATED },
 	{ "length 4", PL_VENDOR, false, "00000004", RC_OK },
@@ -350,7 +350,7 @@ static void odd_attributes(void **state)
 	}
 }
 
-/* ---- limits: what goes beyond is left out, and the message stands ---- */
+/* ---- limits: what exceeds them is ignored, and the message is valid ---- */
 
 static size_t repeat(uint8_t *ret, const char *hex, unsigned times, bool chain)
 {
@@ -387,7 +387,7 @@ static void limits(void **state)
 		{ "vendor ids", PL_VENDOR, "2b000004", 500, IKE_VENDORS_MAX, 0, 0 },
 		{ "unknown payloads (CVE-2026-12413)", 200, "c8000004", 2000, 0, 0, 0 },
 		{ "status notifies", PL_NOTIFY, "2900000800004000", 900, 0, IKE_NOTIFIES_MAX - 1, 0 },
-		{ "status notifies that nobody knows", PL_NOTIFY, "290000080000bfff", 900, 0, 0, 0 },
+		{ "unknown status notifies", PL_NOTIFY, "290000080000bfff", 900, 0, 0, 0 },
 		{ "error notifies", PL_NOTIFY, "290000080000000e", 900, 0, IKE_NOTIFIES_MAX, 0 },
 		{ "deletes", PL_DELETE, "2a00000803040000", 900, 0, 0, 900 },
 	};
@@ -448,7 +448,7 @@ static void limits_inside_payloads(void **state)
 		bytes[20 * (n - 1)] = 0;
 		assert_int_equal(ike_offer_read(&o, bytes, at, NULL), RC_OK);
 		assert_int_equal(o.proposals_n, IKE_PROPOSALS_MAX);
-		/* Their order is held to the RFC behind the limit as well. */
+		/* Their order is checked beyond the limit as well. */
 		bytes[20 * (n - 1) + 4]++;
 		assert_int_equal(ike_offer_read(&o, bytes, at, NULL), RC_MALFORMED);
 	}
@@ -620,9 +620,9 @@ static void every_flipped_bit(void **state)
 	assert_true(taken > 100);
 }
 
-/* ---- words ---- */
+/* ---- texts ---- */
 
-static void words(void **state)
+static void texts(void **state)
 {
 	struct ike_offer o = sample_offer(IKE_PROTO_IKE, NULL, 0), none = { 0 };
 	char text[256], small[16];
@@ -675,7 +675,7 @@ int main(void)
 		cmocka_unit_test(limits_inside_payloads),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(every_flipped_bit),
-		cmocka_unit_test(words),
+		cmocka_unit_test(texts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

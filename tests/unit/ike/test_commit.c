@@ -1,7 +1,7 @@
 /*
  * A commit in the middle of an exchange: each exchange is cut at each of its points, and there each kind of
- * configuration comes. What does not change goes on undisturbed; what does ends cleanly on our side, whatever
- * was under way: nothing stays in the keeper or the data plane that nobody answers for.
+ * configuration comes. What does not change continues undisturbed; what does ends cleanly on our side,
+ * whatever was under way: nothing is left over in the keeper or the data plane.
  */
 #include "puppet.h"
 
@@ -217,7 +217,7 @@ static bool play(enum exchange what, unsigned cut, enum commit config)
 				: what == DELETE_BY_US			     ? 0
 									     : 1;
 
-		if (what == CHILD_BY_PEER) /* of the same tunnel: a twin, and one of the two goes */
+		if (what == CHILD_BY_PEER) /* of the same tunnel: redundant, one of the two is deleted */
 			want = puppet_children(&p) == 1 ? 1 : 2;
 		if (puppet_children(&p) != want || p.refusals != 0)
 			fail_msg("%s, cut at %u by %s: %u children", exchange_names[what], cut,

@@ -1,6 +1,6 @@
 /*
  * Exchanges on an established IKE SA, with a peer that says what it likes when it likes: delete, liveness,
- * repetition, windows, malformed messages (RFC 7296 1.4, 2.1 to 2.4, 2.21). Rekeys stand in test_rekey.c.
+ * repetition, windows, malformed messages (RFC 7296 1.4, 2.1 to 2.4, 2.21). Rekeys: test_rekey.c.
  */
 #include "puppet.h"
 
@@ -166,7 +166,7 @@ static const struct auth_case {
 } auth_cases[] = {
 	{ "AUTH is wrong", KEEPER_AUTH_VERIFY, RC_AUTH, PUPPET_ID, NTF_AUTHENTICATION_FAILED,
 		"authentication failed" },
-	{ "an identity of nobody", KEEPER_OP_COUNT, RC_OK, "evil.example", NTF_AUTHENTICATION_FAILED,
+	{ "an unknown identity", KEEPER_OP_COUNT, RC_OK, "evil.example", NTF_AUTHENTICATION_FAILED,
 		"no peer is configured for identity 'evil.example'" },
 	{ "an identity that begins like ours", KEEPER_OP_COUNT, RC_OK, "peer.example.org",
 		NTF_AUTHENTICATION_FAILED, "no peer is configured for identity 'peer.example.org'" },
@@ -202,7 +202,7 @@ static void auth_refused_by_us(void **state)
 		assert_true(said(EX_IKE_AUTH, true));
 		if (!puppet_says(&p, k->notify))
 			fail_msg("%s: not notify %u", k->name, k->notify);
-		/* 2.21.2: without AUTHENTICATION_FAILED the IKE SA stands, and has our AUTH. */
+		/* 2.21.2: without AUTHENTICATION_FAILED the IKE SA is established, with our AUTH. */
 		assert_int_equal(!!(p.payloads.present & IKE_HAS(AUTH)), k->notify == NTF_NO_ADDITIONAL_SAS);
 		assert_string_equal(
 			puppet_state(&p, 0), k->notify == NTF_NO_ADDITIONAL_SAS ? "established" : "ended");
@@ -509,7 +509,7 @@ static void death_is_noticed(void **state)
 }
 
 /*
- * Our request is lost on its way again and again, but the peer goes on asking: it is no dead one, and its
+ * Our request is lost again and again, but the peer continues to send requests: it is not dead, and its
  * children stay. When it falls silent as well, or never answers this request, it ends after all.
  */
 static void no_answer_but_life(void **state)
@@ -573,7 +573,7 @@ static void windows(void **state)
 	}
 	assert_int_equal(puppet_children(&p), 2);
 	assert_int_equal(p.count[KEEPER_CHILD_INSTALL], 2);
-	/* The same id with other content (2.1: not a repetition), an id ahead, one behind: silence. */
+	/* The same id with other content (2.1: not a repetition), an id ahead, an old id: no response. */
 	puppet_forget(&p);
 	for (int ahead = -2; ahead <= 2; ahead++) {
 		if (ahead == 0)
@@ -671,14 +671,14 @@ static const struct inside {
 	uint8_t exchange, first;
 	const char *plain; /* with the pad length octet */
 	uint16_t notify;   /* what is said */
-	bool stands;
+	bool survives;
 } insides[] = {
 	{ "padding longer than the message", EX_INFORMATIONAL, 0, "ff", NTF_INVALID_SYNTAX, false },
 	{ "padding that is all", EX_INFORMATIONAL, 0, "000002", 0, true },
 	{ "payload length 0", EX_INFORMATIONAL, PL_DELETE, "0000000000", NTF_INVALID_SYNTAX, false },
 	{ "payload beyond the end", EX_INFORMATIONAL, PL_DELETE, "000000090100000000", NTF_INVALID_SYNTAX,
 		false },
-	{ "octets behind the last payload", EX_INFORMATIONAL, PL_DELETE, "0000000801000000ff00",
+	{ "octets after the last payload", EX_INFORMATIONAL, PL_DELETE, "0000000801000000ff00",
 		NTF_INVALID_SYNTAX, false },
 	{ "SK inside SK", EX_INFORMATIONAL, PL_SK, "0000000400", NTF_INVALID_SYNTAX, false },
 	{ "IKEv1's payload", EX_INFORMATIONAL, 1, "0000000400", NTF_INVALID_SYNTAX, false },
@@ -716,13 +716,13 @@ static void malformed_inside(void **state)
 		if ((k->notify == 0) != (p.payloads.notifies_n == 0) ||
 			(k->notify && !puppet_says(&p, k->notify)))
 			fail_msg("%s: the answer has %u notifies", k->name, p.payloads.notifies_n);
-		if ((puppet_ike_sas(&p) == 1) != k->stands)
+		if ((puppet_ike_sas(&p) == 1) != k->survives)
 			fail_msg("%s: state '%s'", k->name, puppet_state(&p, 0));
-		assert_int_equal(puppet_children(&p), k->stands);
+		assert_int_equal(puppet_children(&p), k->survives);
 	}
 }
 
-/* A whole child request, shortened by each number of octets behind a valid seal. */
+/* A whole child SA request, shortened by each number of octets and validly encrypted. */
 static void every_truncation_inside(void **state)
 {
 	uint8_t plain[512];

@@ -1,7 +1,7 @@
 /*
  * Strangers who really receive at their address, so that cookies do not stop them: half-open IKE SAs and
  * refused ones, as many as they like. Somebody honest still gets his answer, and there is room for the rekeys
- * of those who stand. The keeper is played here: it gives what it is asked for, and finds every AUTH wrong.
+ * of established peers. The keeper is simulated: it answers every request, and finds every AUTH wrong.
  */
 #include "crypto/aead.h"
 #include "ike/ike.h"
@@ -225,7 +225,7 @@ static void honest_is_answered(void)
 	uint8_t spi_r[8];
 
 	assert_true(begin(&honest, 77, spi_r));
-	/* The flood goes on while his IKE_AUTH is on its way, 100 ms. */
+	/* The flood continues while the IKE_AUTH is in flight, 100 ms. */
 	flood(50, false);
 	fail_auth(&honest, 77, spi_r);
 	assert_int_equal(verified, before + 1);
@@ -243,7 +243,7 @@ static void refused(void **state)
 	flood(8000, true);
 	assert_true(verified >= 7000); /* else it was no flood */
 	honest_is_answered();
-	assert_true(sas_most < 2048); /* of 4096: half of the table is for those who stand */
+	assert_true(sas_most < 2048); /* of 4096: half of the table is for established ones */
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /*
- * A peer behind a NAT that gives it another port or address: who is followed, by what, and who is not. RFC 7296
- * section 2.23. In both roles.
+ * A peer behind a NAT that gives it another port or address: who is followed, by what, and who is not. RFC
+ * 7296 section 2.23. In both roles.
  */
 #include "puppet.h"
 
@@ -227,7 +227,7 @@ static void a_child_being_installed_moves_with_the_others(void **state)
 	}
 }
 
-/* Our request that was sent to the old place is repeated to the new one, with all its patience. */
+/* Our request that was sent to the old endpoint is repeated to the new one, with all its retransmissions. */
 static void a_request_under_way_follows(void **state)
 {
 	struct endpoint to;

@@ -127,7 +127,7 @@ static void cookie_as_initiator(void **state)
 	puppet_response(&p);
 	ike_out_notify(&p.out, NTF_COOKIE, cookie, sizeof cookie);
 	puppet_send(&p);
-	/* 2.6: the cookie stands first, "all other payloads unchanged". */
+	/* 2.6: the cookie is first, "all other payloads unchanged". */
 	assert_int_equal(p.sent_n, 1);
 	assert_int_equal(p.sent[0].n, first_n + 8 + sizeof cookie);
 	assert_memory_equal(p.sent[0].bytes + 28 + 8 + sizeof cookie, first + 28, first_n - 28);
@@ -141,7 +141,7 @@ static void cookie_as_initiator(void **state)
 		puppet_send(&p);
 	}
 	assert_in_range(p.sent_n, 1, 6);
-	/* And the handshake goes on. */
+	/* And the handshake continues. */
 	assert_true(puppet_read_last(&p));
 	assert_true(puppet_init_as_responder(&p));
 }
@@ -278,7 +278,7 @@ static void expect_our_nat(const struct nat_case *k)
 	uint8_t hash[20];
 
 	if (!source && !destination && p.initiator && !(k->source && k->destination && k->n == 20))
-		return; /* asked by nobody */
+		return; /* not asked */
 	assert_non_null(source);
 	assert_non_null(destination);
 	hash_of(hash, p.header.spi_i, p.header.spi_r, &p.core_at);
@@ -338,7 +338,7 @@ static void nat_as_initiator(void **state)
 		puppet_nonce(&p, 0x50);
 		write_nat(k);
 		puppet_send(&p);
-		/* 2.23: with a NAT on the path all goes on on port 4500, both ports. */
+		/* 2.23: with a NAT on the path all continues on port 4500, both ports. */
 		assert_int_equal(p.sent_n, 1);
 		assert_int_equal(p.sent[0].local.port, k->encap ? 4500 : 500);
 		assert_int_equal(p.sent[0].remote.port, k->encap ? 4500 : 500);
@@ -463,7 +463,7 @@ static void retransmission(void **state)
 	assert_in_range(ms, 35000, 45000);
 	assert_true(ike_show(p.core, p.now, &cursor, row, sizeof row) > 0);
 	assert_non_null(strstr(row, "no answer from 192.0.2.2:500 to IKE_SA_INIT"));
-	/* Started by order, not by configuration: it is not tried for ever. */
+	/* Started by order, not by configuration: it is not retried without end. */
 	puppet_forget(&p);
 	puppet_run(&p, 120000);
 	assert_int_equal(p.sent_n, 0);

@@ -1,7 +1,6 @@
 /*
- * Every row of IKE_LIMITS filled to the brim and beyond, by whoever may fill it; then the others go on: a
- * peer that stands is answered and rekeys its child, one that never was here comes up, and `show ike` is
- * short.
+ * Every row of IKE_LIMITS filled completely and beyond, by whoever may fill it; then the others are served:
+ * an established peer is answered and rekeys its child SA, a new one comes up, and `show ike` is short.
  */
 #include "puppet.h"
 
@@ -34,7 +33,7 @@ static struct {
 	uint8_t spi_i[8], spi_r[8];
 	uint64_t iv;
 	uint32_t id, spi;
-} stands; /* the honest peer's IKE SA */
+} honest; /* the honest peer's IKE SA */
 
 static uint32_t spis, handshakes;
 
@@ -152,11 +151,11 @@ static void begin(uint32_t peers, uint32_t tunnels_of_flooder)
 	ike_config(p.core, p.now, &big.head);
 	puppet_settle(&p);
 	assert_true(comes_up(HONEST));
-	memcpy(stands.spi_i, p.spi_i, 8);
-	memcpy(stands.spi_r, p.spi_r, 8);
-	stands.iv = p.iv;
-	stands.id = p.own_id;
-	stands.spi = spis;
+	memcpy(honest.spi_i, p.spi_i, 8);
+	memcpy(honest.spi_r, p.spi_r, 8);
+	honest.iv = p.iv;
+	honest.id = p.own_id;
+	honest.spi = spis;
 }
 
 static uint32_t shown(const char *text)
@@ -181,18 +180,18 @@ static void others_go_on(void)
 {
 	memset(p.fail, 0, sizeof p.fail);
 	assert_null(ike_view_wrong(p.core));
-	/* who stands: liveness, and a rekey */
+	/* the established peer: liveness, and a rekey */
 	p.initiator = true;
 	p.at.addr = big.peers[HONEST].remote;
-	memcpy(p.spi_i, stands.spi_i, 8);
-	memcpy(p.spi_r, stands.spi_r, 8);
-	p.iv = stands.iv;
-	p.own_id = stands.id;
+	memcpy(p.spi_i, honest.spi_i, 8);
+	memcpy(p.spi_r, honest.spi_r, 8);
+	p.iv = honest.iv;
+	p.own_id = honest.id;
 	puppet_request(&p, EX_INFORMATIONAL);
 	puppet_forget(&p);
 	puppet_send(&p);
 	assert_true(answered(EX_INFORMATIONAL));
-	assert_true(asks_child(0, stands.spi));
+	assert_true(asks_child(0, honest.spi));
 	/* who never was here */
 	assert_true(comes_up(NEWCOMER));
 	assert_true(p.payloads.present & IKE_HAS(SA));
@@ -321,7 +320,7 @@ static void fill_one_tunnel(void)
 	assert_int_equal(n, IKE_CHILDREN_PER_TUNNEL_MAX);
 	assert_true(puppet_says(&p, NTF_NO_ADDITIONAL_SAS));
 	assert_true(asks_child(1, 0)); /* its other tunnel has places of its own */
-	/* A rekey passes, and one in a row without deletes does not for ever. */
+	/* A rekey is possible, but not any number of them without deletes. */
 	for (n = 0; n < 100 && asks_child(0, first); n++)
 		first = spis;
 	assert_int_equal(n, IKE_CHILDREN_PER_TUNNEL_MAX);
@@ -426,17 +425,17 @@ static void fill_refusals(void)
 
 static void fill_words(void)
 {
-	static uint8_t word[IKE_PEER_MESSAGE_MAX + 1];
+	static uint8_t message[IKE_PEER_MESSAGE_MAX + 1];
 
 	begin(OTHERS, 1);
 	p.vendor = "plaingate ledger messages 1";
 	assert_true(comes_up(FLOODER));
 	for (size_t n = IKE_PEER_MESSAGE_MAX + 1; n >= IKE_PEER_MESSAGE_MAX; n--) {
 		puppet_request(&p, EX_INFORMATIONAL);
-		ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, word, n);
+		ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, message, n);
 		puppet_forget(&p);
 		puppet_send(&p);
-		assert_int_equal(p.words, n <= IKE_PEER_MESSAGE_MAX);
+		assert_int_equal(p.messages, n <= IKE_PEER_MESSAGE_MAX);
 	}
 	others_go_on();
 }
@@ -577,7 +576,7 @@ static void taken_and_deleted(void **state)
 	puppet_done(&p);
 }
 
-/* One that lived is made anew at once. */
+/* One that lived longer is replaced at once. */
 static void deleted_after_a_while(void **state)
 {
 	up_by_us(PEER_START_ALWAYS);
@@ -628,7 +627,7 @@ static void keeper_queue_is_full(void **state)
 	puppet_done(&p);
 }
 
-/* A question that the link will never take is answered by ourselves: nobody waits for it. */
+/* A request that the link will never take is answered by the core itself as failed. */
 static void keeper_link_refuses(void **state)
 {
 	up_by_us(PEER_START_ALWAYS);

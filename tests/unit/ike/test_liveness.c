@@ -1,6 +1,6 @@
 /*
- * A peer that may have lost its IKE SA: it makes a second one, it says INITIAL_CONTACT, or somebody without a
- * key says that an SPI is not known.
+ * A peer that may have lost its IKE SA: it makes a second one, it sends INITIAL_CONTACT, or a sender without
+ * a key says that an SPI is not known.
  */
 #include "puppet.h"
 
@@ -78,7 +78,7 @@ static uint32_t asked_on_old(uint32_t *ret_at)
 	return n;
 }
 
-/* The peer rebooted: it begins anew, and says nothing of INITIAL_CONTACT. */
+/* The peer rebooted: it makes a new IKE SA without INITIAL_CONTACT. */
 static void second_ike_sa(void)
 {
 	remember();
@@ -104,8 +104,8 @@ static void a_second_ike_sa_puts_the_first_in_doubt(void **state)
 	assert_int_equal(p.last_activated.spi_in, p.spis);
 }
 
-/* A request that the peer did not answer before is the question, and gets no more patience than another one.
- */
+/* A request that the peer has not answered yet is the check, and gets no more retransmissions than another
+ * one. */
 static void what_is_under_way_asks(void **state)
 {
 	(void)state;
@@ -119,7 +119,7 @@ static void what_is_under_way_asks(void **state)
 	assert_int_equal(puppet_ike_sas(&p), 1);
 }
 
-/* A peer that has both answers, and both stay: there is no short patience any more. */
+/* A peer that has both answers, and both stay, with the usual number of retransmissions. */
 static void an_answer_ends_the_doubt(void **state)
 {
 	uint32_t at = 0;
@@ -191,7 +191,7 @@ static void answer(void)
 	puppet_send(&p);
 }
 
-/* 2.4, 1.5: they are hints. The peer is asked, once in a while, and with the usual patience. */
+/* 2.4, 1.5: they are hints. The peer is checked, at a limited rate and with the usual retransmissions. */
 static void unprotected_words_only_ask(void **state)
 {
 	(void)state;
@@ -262,7 +262,8 @@ static void up_from(bool configured, uint32_t start)
 	assert_true(puppet_up(&p, start != PEER_START_ALWAYS));
 }
 
-/* It comes and goes within a second, as DHCP does it, and nothing happens; gone for good it is begun anew. */
+/* It is removed and added again within a second, as DHCP does, and nothing happens; else a new IKE SA is
+ * made. */
 static void an_address_that_is_gone(void **state)
 {
 	(void)state;

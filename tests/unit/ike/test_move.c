@@ -1,5 +1,5 @@
 /*
- * Make before break by a new IKE SA: peers that refuse to rekey what stands.
+ * Make before break by a new IKE SA: peers that refuse to rekey.
  */
 #include "puppet.h"
 
@@ -14,7 +14,7 @@ static struct puppet p;
 static uint32_t spi, refused, inits;
 
 /* Datagram i, and the puppet speaks on its IKE SA from here on. */
-static bool hears(uint32_t i)
+static bool is_listening(uint32_t i)
 {
 	if (!puppet_read(&p, i))
 		return false;
@@ -29,7 +29,7 @@ static void answers(uint16_t notify)
 	static const uint8_t auth[32];
 
 	for (uint32_t i = 0; i < p.sent_n; i++) {
-		if (!hears(i))
+		if (!is_listening(i))
 			continue;
 		if (p.header.exchange == EX_IKE_SA_INIT) {
 			inits++;
@@ -66,7 +66,7 @@ static uint32_t answers_less(void)
 	uint32_t made = 0;
 
 	for (uint32_t i = 0; i < p.sent_n; i++) {
-		if (!hears(i))
+		if (!is_listening(i))
 			continue;
 		bool init = p.header.exchange == EX_IKE_SA_INIT;
 		if (!init && p.header.flags & IKE_FLAG_RESPONSE)
@@ -209,7 +209,7 @@ static uint32_t asked(uint8_t exchange)
 	return n;
 }
 
-/* What moves ends: it is not rekeyed as well, be it that the time for that has come or that somebody wants it. */
+/* What moves ends: it is not rekeyed as well, neither when its time has come nor by order. */
 static void what_moves_is_not_rekeyed(void **state)
 {
 	start();

@@ -3,7 +3,7 @@
  * row per case, each sent to a live core.
  *
  * An offer in these tables: proposals by ',', transforms by ' '; E encryption, P PRF, I integrity, D group, S
- * sequence numbers, X type 6; a key length behind '-'.
+ * sequence numbers, X type 6; a key length after '-'.
  */
 #include "puppet.h"
 
@@ -85,7 +85,7 @@ static const struct {
 	const char *offer;
 	uint16_t ke;
 	const char *answer;	/* NULL: refused */
-	const char *why, *text; /* the refusal's reason, and the offer in words */
+	const char *why, *text; /* the refusal's reason, and the offer as text */
 } ike_cases[] = {
 	{ "E20-256 P5 D31", 31, "1: E20-256 P5 D31" },
 	{ "E20-256 P5 D19", 19, "1: E20-256 P5 D19" },
@@ -339,8 +339,7 @@ static const struct ts_case {
 	{ "TCP only", { { "10.2.0.0", "10.2.0.255", 6, 0, 65535 } },
 		{ { "10.1.0.0", "10.1.0.255", 6, 80, 80 } }, 0, "10.2.0.0-10.2.0.255", "10.1.0.0-10.1.0.255",
 		1, 1 },
-	{ "somebody else's net", { { "10.9.0.0", "10.9.0.255" } }, { { "10.1.0.0", "10.1.0.255" } },
-		INDEX_NONE },
+	{ "another network", { { "10.9.0.0", "10.9.0.255" } }, { { "10.1.0.0", "10.1.0.255" } }, INDEX_NONE },
 	{ "crosswise", { { "10.1.0.0", "10.1.0.255" } }, { { "10.2.0.0", "10.2.0.255" } }, INDEX_NONE },
 	{ "mixed tunnels", { { "10.2.0.0", "10.2.0.255" } }, { { "10.1.1.0", "10.1.1.255" } }, INDEX_NONE },
 	{ "IPv6", { { "fd00::", "fd00::ffff" } }, { { "fd00:1::", "fd00:1::ffff" } }, INDEX_NONE },

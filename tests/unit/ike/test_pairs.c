@@ -251,7 +251,8 @@ static void errors_in_the_answer_to_ike_auth(void **state)
 	}
 }
 
-/* NO_ADDITIONAL_SAS may be a moment's trouble: the child SA that needed an IKE SA of its own is the only one. */
+/* NO_ADDITIONAL_SAS may be a moment's trouble: the child SA that needed an IKE SA of its own is the only
+ * one. */
 static void one_refusal_is_not_for_ever(void **state)
 {
 	static const uint8_t auth[32];
@@ -307,8 +308,8 @@ static void refused_on_an_ike_sa_of_its_own(void **state)
 	puppet_done(&p);
 }
 
-/* Our exchange is busy when the packet asks, and meanwhile the peer rekeys another child SA: that is none for the
- * packet, which is still asked for. */
+/* Our exchange is busy when the packet asks, and meanwhile the peer rekeys another child SA: that is none
+ * for the packet, which is still asked for. */
 static void a_rekey_of_another_takes_nothing_away(void **state)
 {
 	struct selector there = net(2, 0), here = net(1, 0);
@@ -341,7 +342,7 @@ static void a_rekey_of_another_takes_nothing_away(void **state)
 	puppet_done(&p);
 }
 
-/* A packet asked beside what stood, and nobody answered. What is made anew is the whole tunnel. */
+/* A packet asked for one more, without an answer. Then the whole tunnel is negotiated again. */
 static void made_anew_it_is_the_whole_tunnel(void **state)
 {
 	struct selector all[] = { net(1, 0), net(1, 1) };

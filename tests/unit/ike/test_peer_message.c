@@ -98,7 +98,7 @@ static void not_offered(void **state)
 		ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
 		puppet_send(&p);
 		assert_int_equal(p.sent_n, 1); /* answered all the same, as any unknown status notify is */
-		assert_int_equal(p.words, 0);
+		assert_int_equal(p.messages, 0);
 	}
 }
 
@@ -108,11 +108,11 @@ static void theirs_comes_in(void **state)
 	puppet_request(&p, EX_INFORMATIONAL);
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, "theirs", 6);
 	puppet_send(&p);
-	assert_int_equal(p.words, 1);
-	assert_int_equal(p.last_word, IKE_PEER_MESSAGE_ASK);
+	assert_int_equal(p.messages, 1);
+	assert_int_equal(p.last_message, IKE_PEER_MESSAGE_ASK);
 	assert_string_equal(p.last_word_peer, "puppet");
 	assert_int_equal(p.last_word_n, 6);
-	assert_memory_equal(p.last_word_bytes, "theirs", 6);
+	assert_memory_equal(p.last_message_bytes, "theirs", 6);
 	assert_true(puppet_read_last(&p));
 	assert_true(p.header.flags & IKE_FLAG_RESPONSE);
 	assert_int_equal(p.payloads.present, 0);
@@ -133,10 +133,10 @@ static void as_fast_as_a_ledger_asks(void **state)
 	for (uint32_t i = 1; i <= 50; i++) {
 		puppet_run(&p, WITNESS_POLL_REST_NS / NS_PER_MS);
 		asked(NTF_PLAINGATE_WITNESS_ASK);
-		assert_int_equal(p.words, 1 + i);
+		assert_int_equal(p.messages, 1 + i);
 	}
 	asked(NTF_PLAINGATE_WITNESS_ASK);
-	assert_int_equal(p.words, 52);
+	assert_int_equal(p.messages, 52);
 }
 
 /* What comes faster is dropped; another kind has its own pace, another IKE SA of the same peer has not. */
@@ -145,17 +145,17 @@ static void faster_than_that(void **state)
 	(void)state;
 	for (int i = 0; i < 2 * IKE_PEER_MESSAGE_PER_S; i++)
 		asked(NTF_PLAINGATE_WITNESS_ASK);
-	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S);
+	assert_int_equal(p.messages, IKE_PEER_MESSAGE_PER_S);
 	asked(NTF_PLAINGATE_WITNESS_ANSWER);
-	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S + 1);
-	assert_int_equal(p.last_word, IKE_PEER_MESSAGE_ANSWER);
+	assert_int_equal(p.messages, IKE_PEER_MESSAGE_PER_S + 1);
+	assert_int_equal(p.last_message, IKE_PEER_MESSAGE_ANSWER);
 	assert_true(puppet_up(&p, true));
 	puppet_usage(&p, p.child_in, 100);
 	asked(NTF_PLAINGATE_WITNESS_ASK);
-	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S + 1);
+	assert_int_equal(p.messages, IKE_PEER_MESSAGE_PER_S + 1);
 	puppet_run(&p, 1000 / IKE_PEER_MESSAGE_PER_S);
 	asked(NTF_PLAINGATE_WITNESS_ASK);
-	assert_int_equal(p.words, IKE_PEER_MESSAGE_PER_S + 2);
+	assert_int_equal(p.messages, IKE_PEER_MESSAGE_PER_S + 2);
 }
 
 static void too_long_or_empty(void **state)
@@ -174,19 +174,20 @@ static void too_long_or_empty(void **state)
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ASK, big, sizeof big);
 	ike_out_notify(&p.out, NTF_PLAINGATE_WITNESS_ANSWER, NULL, 0);
 	puppet_send(&p);
-	assert_int_equal(p.words, 0);
+	assert_int_equal(p.messages, 0);
 }
 
 /* ---- in parts ---- */
 
-static uint8_t word[IKE_PEER_MESSAGE_MAX];
+static uint8_t message[IKE_PEER_MESSAGE_MAX];
 
 static void say_long(size_t n, uint8_t seed)
 {
 	for (size_t i = 0; i < n; i++)
-		word[i] = (uint8_t)(i * 7 + i / 256 + seed);
+		message[i] = (uint8_t)(i * 7 + i / 256 + seed);
 	assert_int_equal(
-		ike_input_peer_message(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, word, n, NULL), RC_OK);
+		ike_input_peer_message(p.core, p.now, "puppet", IKE_PEER_MESSAGE_ASK, message, n, NULL),
+		RC_OK);
 	puppet_settle(&p);
 }
 
@@ -212,7 +213,7 @@ static void long_ones_go_in_parts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-		uint32_t words = p.words, messages = 0;
+		uint32_t before = p.messages, messages = 0;
 
 		puppet_forget(&p);
 		say_long(sizes[i], (uint8_t)i);
@@ -239,9 +240,9 @@ static void long_ones_go_in_parts(void **state)
 		}
 		assert_int_equal(
 			messages, (sizes[i] + IKE_PEER_MESSAGE_PART_MAX - 1) / IKE_PEER_MESSAGE_PART_MAX);
-		assert_int_equal(p.words, words + 1);
+		assert_int_equal(p.messages, before + 1);
 		assert_int_equal(p.last_word_n, sizes[i]);
-		assert_memory_equal(p.last_word_bytes, word, sizes[i]);
+		assert_memory_equal(p.last_message_bytes, message, sizes[i]);
 	}
 }
 
@@ -288,19 +289,19 @@ static void parts_that_do_not_fit(void **state)
 	part(0, 1, 10, 14); /* of what was dropped */
 	part(0, 0, 0, 4 + IKE_PEER_MESSAGE_MAX);
 	part(0, 1, IKE_PEER_MESSAGE_MAX, 4 + 1); /* too long together */
-	assert_int_equal(p.words, 0);
+	assert_int_equal(p.messages, 0);
 	part(0, 0, 0, 14);
 	part(1, 0, 0, 14); /* the other kind has its own */
 	part(0, 1, 10, 14);
-	assert_int_equal(p.words, 1);
+	assert_int_equal(p.messages, 1);
 	assert_int_equal(p.last_word_n, 20);
-	assert_int_equal(p.last_word, IKE_PEER_MESSAGE_ASK);
+	assert_int_equal(p.last_message, IKE_PEER_MESSAGE_ASK);
 	part(1, 1, 10, 5);
-	assert_int_equal(p.words, 2);
+	assert_int_equal(p.messages, 2);
 	assert_int_equal(p.last_word_n, 11);
 	for (int i = 1; i < 2 * IKE_PEER_MESSAGE_PER_S; i++) /* too fast at last */
 		part(0, 1, 0, 14);
-	assert_int_equal(p.words, 1 + IKE_PEER_MESSAGE_PER_S);
+	assert_int_equal(p.messages, 1 + IKE_PEER_MESSAGE_PER_S);
 }
 
 /* While one is on its way the newest waits; both kinds go, one after the other. */
@@ -321,7 +322,7 @@ static void the_newest_waits(void **state)
 	assert_int_equal(p.sent_n, 0);
 }
 
-/* What waits while the peer rekeys the IKE SA goes on the new one. */
+/* What waits while the peer rekeys the IKE SA is sent on the new one. */
 static void moves_to_the_successor(void **state)
 {
 	static const uint8_t spi[8] = { 0x77 };

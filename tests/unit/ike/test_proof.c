@@ -1,7 +1,7 @@
 /*
- * How long a proof of the peer stands, and what comes between asking the keeper and its answer: a key that is
- * replaced ends the IKE SA, its lifetime does even when no rekey succeeds, and a question that a commit
- * overtakes is asked again.
+ * How long an authentication is valid, and what comes between a request to the keeper and its answer: a key
+ * that is replaced ends the IKE SA, its lifetime does even when no rekey succeeds, and a question that a
+ * commit overtakes is asked again.
  */
 #include "puppet.h"
 
@@ -38,7 +38,7 @@ static unsigned shown(const char *what)
 	return n;
 }
 
-/* A delete of the IKE SA is the last thing that the peer hears on it. */
+/* A delete of the IKE SA is the last message that the peer gets on it. */
 static void told_by_the_keeper(void **state)
 {
 	struct keeper_ended ended = { .text = "the key 'shared' of peer 'b' was replaced" };
@@ -61,7 +61,7 @@ static void told_by_the_keeper(void **state)
 	}
 }
 
-/* A peer that refuses each rekey is not taken at its word of so long ago. */
+/* A peer that refuses each rekey has to authenticate again. */
 static void no_rekey_succeeds(void **state)
 {
 	uint32_t lifetime_s = 4000;
@@ -99,14 +99,14 @@ static void overtaken_by_a_commit(void **state)
 	uint32_t asked = p.count[KEEPER_AUTH_VERIFY];
 	assert_true(asked > 0);
 	puppet_run(&p, 5 * IKE_STALE_MS);
-	assert_in_range(p.count[KEEPER_AUTH_VERIFY], asked + 4, asked + 6); /* with patience */
+	assert_in_range(p.count[KEEPER_AUTH_VERIFY], asked + 4, asked + 6); /* at a limited rate */
 	p.fail[KEEPER_AUTH_VERIFY] = RC_OK;
 	puppet_run(&p, 2 * IKE_STALE_MS);
 	assert_int_equal(shown("established"), 1);
 	assert_int_equal(p.refusals, 0);
 }
 
-/* What the commit changes is given up, and not asked again. */
+/* What the commit changes is abandoned, and not asked again. */
 static void changed_by_a_commit(void **state)
 {
 	puppet_init(&p);

@@ -130,11 +130,11 @@ static void peer_keeps_its_own(void **state)
 	assert_int_equal(puppet_children(&p), 1);
 	assert_int_equal(in_of(OURS), 0);
 	assert_string_equal(puppet_state(&p, 0), "established");
-	if (in_of(THEIRS) != 0) /* it stands, and sends */
+	if (in_of(THEIRS) != 0) /* it is up, and sends */
 		assert_int_equal(p.last_activated.spi_in, theirs_in);
 }
 
-/* The other way round: ours is asked about in vain, and in the end one stands. */
+/* The other way round: the peer does not have ours, and in the end one is up. */
 static void peer_keeps_ours(void **state)
 {
 	live(75, ours_in);
@@ -196,7 +196,7 @@ static int give_up_as_responder(void **state)
 	return give_up(false);
 }
 
-/* It goes on with the one of before, which stands again and is rekeyed, instead of waiting for its delete. */
+/* The predecessor is used again and rekeyed, instead of waiting for its delete. */
 static void peer_keeps_the_one_of_before(void **state)
 {
 	assert_int_equal(live(5, p.child_in), 2);
@@ -205,7 +205,7 @@ static void peer_keeps_the_one_of_before(void **state)
 	assert_int_not_equal(in_of(AGAIN + 2), 0);
 }
 
-/* Nor has it that one: nothing stands, and the tunnel is made anew by whoever wants it. */
+/* It does not have that one either: none is up, and the tunnel is negotiated again by whoever wants it. */
 static void peer_keeps_none(void **state)
 {
 	assert_int_equal(live(5, 1), 2);

@@ -1,6 +1,6 @@
 /*
  * Rekeys of child and IKE SAs and their collisions (RFC 7296 1.3.2, 1.3.3, 2.8, 2.8.1, 2.25), in every order
- * that matters: the puppet decides when each message arrives and which nonces stand in it.
+ * that matters: the puppet decides when each message arrives and which nonces it has.
  */
 #include "puppet.h"
 
@@ -21,7 +21,7 @@ static int up_as(bool puppet_is_initiator)
 	puppet_start(&p);
 	if (!puppet_up(&p, puppet_is_initiator))
 		return -1;
-	puppet_usage(&p, p.child_in, 100); /* the first child surely stands on both sides */
+	puppet_usage(&p, p.child_in, 100); /* the first child SA is up on both sides */
 	return 0;
 }
 
@@ -41,7 +41,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- short words ---- */
+/* ---- short forms ---- */
 
 static bool said(uint8_t exchange, bool response)
 {
@@ -166,7 +166,8 @@ static void child_by_the_peer(void **state)
 	assert_true(said(EX_CREATE_CHILD_SA, true));
 	assert_true(p.payloads.present & IKE_HAS(SA));
 	assert_int_equal(p.last_install.rekeys_spi_in, p.child_in);
-	/* 2.8: the responder goes on sending on the old one until the peer shows that it has the new one. */
+	/* 2.8: the responder continues to send on the old one until the peer shows that it has the new
+	 * one. */
 	assert_true(p.last_install.flags & CHILD_OUTBOUND_LATER);
 	assert_int_equal(puppet_children(&p), 1);
 	peer_deletes(p.child_out);
@@ -313,7 +314,7 @@ static void child_by_both_late(void **state)
 	only_child_is(ANSWER_SPI);
 }
 
-/* The peer has finished its own rekey already and refuses ours: its child stands. */
+/* The peer has finished its own rekey already and refuses ours: its child SA is kept. */
 static void child_by_both_refused(void **state)
 {
 	static const uint16_t answers[] = { NTF_TEMPORARY_FAILURE, NTF_CHILD_SA_NOT_FOUND,
@@ -430,13 +431,14 @@ static void our_rekey_meets_nothing(void **state)
 {
 	order(IKE_ORDER_REKEY_CHILD);
 	answer_notify(EX_CREATE_CHILD_SA, NTF_CHILD_SA_NOT_FOUND);
-	/* 2.25.1: "the initiator of the rekey ... deletes" its own: nobody could send to it. */
+	/* 2.25.1: "the initiator of the rekey ... deletes" its own: the peer could not send to it. */
 	assert_false(has_child(p.child_out));
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
 	assert_string_equal(puppet_state(&p, 0), "established");
 }
 
-/* The peer's answer is lost, and it rekeys what that made: this child SA is not "not found", we only do not know it yet. */
+/* The peer's answer is lost, and it rekeys what that made: this child SA is not "not found", we only do
+ * not know it yet. */
 static void their_answer_is_lost(void **state)
 {
 	order(IKE_ORDER_REKEY_CHILD);
@@ -502,7 +504,7 @@ static void peer_speaks_of_what_we_install(void **state)
 		p.hold = false;
 		while (p.asked_n > 0)
 			puppet_answer_keeper(&p);
-		if (deletes) { /* the old one stands, and is rekeyed again later */
+		if (deletes) { /* the old one stays up, and is rekeyed again later */
 			assert_true(has_child(p.child_out) && !has_child(ANSWER_SPI));
 			assert_int_equal(p.count[KEEPER_CHILD_INSTALL] - p.count[KEEPER_CHILD_REMOVE], 1);
 			continue;
@@ -818,7 +820,7 @@ static void ike_answers_that_do_not_fit(void **state)
 		puppet_nonce(&p, 2);
 		puppet_ke(&p, i == 2 ? DH_ECP_256 : DH_CURVE25519);
 		puppet_send(&p);
-		/* Which IKE SA the peer now holds for made is unclear: the old one is closed, and made anew.
+		/* Which IKE SA the peer now has is unclear: the old one is closed, and a new one made.
 		 */
 		assert_true(said(EX_INFORMATIONAL, false));
 		assert_int_equal(puppet_delete(&p).protocol, IKE_PROTO_IKE);

@@ -169,7 +169,7 @@ static void all_deleted_often(void **state)
 	assert_string_equal(puppet_state(&p, 0), "established");
 }
 
-/* SPIs of nobody fill what is remembered of them, and more than that is forgotten; one said twice counts
+/* Unknown SPIs fill what is remembered of them, and more than that is forgotten; one said twice counts
  * once. */
 static void many_of_nobody_while_an_answer_is_awaited(void **state)
 {

@@ -2,7 +2,7 @@
  * The transition table against a grid that was written down on its own: in each state each kind of message is
  * either one certain step or none. Then the same grid is played to a live core that was brought into the
  * state: what has no step must change nothing (or end the IKE SA with INVALID_SYNTAX where RFC 7296 2.21.3
- * says so), and the core must stand and be usable behind it.
+ * says so), and the core must be usable after it.
  */
 #include "ike/internal.h"
 #include "puppet.h"
@@ -277,8 +277,8 @@ static bool bring_to(struct puppet *p, enum ike_state s)
 	}
 }
 
-/* An IKE SA with that state stands, whatever else. */
-static bool stands(const struct puppet *p, enum ike_state s)
+/* There is an IKE SA in that state. */
+static bool exists(const struct puppet *p, enum ike_state s)
 {
 	for (uint32_t i = 0; i < 4; i++)
 		if (strcmp(puppet_state(p, i), ike_state_text(s)) == 0)
@@ -286,7 +286,7 @@ static bool stands(const struct puppet *p, enum ike_state s)
 	return false;
 }
 
-/* The puppet's next id, also for answers that nobody waits for. */
+/* The puppet's next id, also for responses without a request. */
 static uint32_t id_for(const struct puppet *p, const struct kind *k)
 {
 	return k->exchange == EX_IKE_SA_INIT ? 0 : k->response ? p->header.message_id : p->own_id;
@@ -301,7 +301,7 @@ static void play(enum ike_state s, const struct kind *k, char expected)
 	puppet_start(&p);
 	if (!bring_to(&p, s))
 		fail_msg("the puppet could not bring the core into state '%s'", ike_state_text(s));
-	if (s != ST_NONE && !stands(&p, s))
+	if (s != ST_NONE && !exists(&p, s))
 		fail_msg("state '%s' was to be reached, there is '%s' and '%s'", ike_state_text(s),
 			puppet_state(&p, 0), puppet_state(&p, 1));
 	puppet_forget(&p);
@@ -313,12 +313,12 @@ static void play(enum ike_state s, const struct kind *k, char expected)
 		/* 2.21.3: what is authentic and malformed is answered, and fatal for both. */
 		if ((live && !k->response && k->exchange != EX_IKE_SA_INIT) ||
 			(s == ST_AUTH_SENT && k->exchange == EX_IKE_AUTH && !k->response))
-			assert_true(answered && puppet_says(&p, NTF_INVALID_SYNTAX) && !stands(&p, s));
+			assert_true(answered && puppet_says(&p, NTF_INVALID_SYNTAX) && !exists(&p, s));
 		else if (s == ST_AUTH_WAIT && k->exchange == EX_IKE_AUTH && !k->response)
-			assert_true(answered && puppet_says(&p, NTF_INVALID_SYNTAX) && stands(&p, ST_FAILED));
+			assert_true(answered && puppet_says(&p, NTF_INVALID_SYNTAX) && exists(&p, ST_FAILED));
 		else if (s == ST_AUTH_SENT && k->exchange == EX_IKE_AUTH && k->response)
-			assert_true(!stands(&p, s));
-		else if (k->exchange != EX_IKE_SA_INIT && !stands(&p, s))
+			assert_true(!exists(&p, s));
+		else if (k->exchange != EX_IKE_SA_INIT && !exists(&p, s))
 			fail_msg("'%s' in state '%s' has no step, but the state is '%s' now", k->name,
 				ike_state_text(s), puppet_state(&p, 0));
 	}

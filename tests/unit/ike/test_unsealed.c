@@ -1,7 +1,7 @@
 /*
  * A message of ours that cannot be sealed ends its IKE SA, at each step where one is due: what the step had
- * made goes with it, in the keeper too, and nothing is looked at behind that. The sealing fails by
- * link_args --wrap=aead_seal; that of the puppet goes on.
+ * made goes with it, in the keeper too, and nothing of it is accessed after that. The sealing fails by
+ * link_args --wrap=aead_seal; that of the puppet works.
  */
 #include "puppet.h"
 

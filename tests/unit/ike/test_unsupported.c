@@ -15,7 +15,7 @@
 
 static struct puppet p;
 
-/* RFC 7427: SHA2-256 with RSA, then what stands for the signature. */
+/* RFC 7427: SHA2-256 with RSA, then octets in place of the signature. */
 static const uint8_t rsa_sha256[] = { 15, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,
 	0x01, 0x0b, 0x05, 0x00 };
 /* ecdsa-with-SHA256 */
