@@ -1,6 +1,7 @@
 #include "ledger/canonical.h"
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct canonical canonical_over(const char *text, size_t n)
@@ -73,6 +74,7 @@ static bool high_escapes_needed(const char *text, size_t n)
 			bytes[count] = 'x'; /* which of the short ones does not matter here */
 			i += 2;
 		} else {
+			assert(i + 5 < n); /* escape() has read all of it */
 			char digits[3] = { text[i + 4], text[i + 5], '\0' };
 			hex_to_bytes(&bytes[count], 1, digits);
 			escaped[count] = bytes[count] >= 0x80;

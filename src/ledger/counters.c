@@ -1,5 +1,6 @@
 #include "ledger/counters.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 /* NULL: no room for one more. */
 static struct ledger_source *source_find(struct ledger_counters *c, const char *name)
 {
+	assert(c->n <= LEDGER_SOURCES_MAX && strlen(name) < LEDGER_SOURCE_MAX);
 	for (size_t i = 0; i < c->n; i++)
 		if (strcmp(c->source[i].name, name) == 0)
 			return &c->source[i];
@@ -60,6 +62,7 @@ void ledger_counters_text(const struct ledger_counters *c, char ret_text[LEDGER_
 			n += (size_t)snprintf(ret_text + n, LEDGER_COUNTERS_TEXT_MAX - n, "%s%s %u %llu",
 				n > 0 ? ", " : "", c->source[i].name, (unsigned)c->source[i].run,
 				(unsigned long long)c->source[i].last);
+	assert(n < LEDGER_COUNTERS_TEXT_MAX);
 }
 
 bool ledger_counters_stated(const struct ledger_entry *entry, struct ledger_counters *ret_c)

@@ -48,8 +48,8 @@ uint64_t ledger_counters_due(struct ledger_counters *c, const char *source, uint
 /* An entry stands under n. False, and no change: n is not the number that is due. */
 bool ledger_counters_take(struct ledger_counters *c, const char *source, uint32_t run, uint64_t n);
 
-/* Nothing stands under first to last. False, and no change: `first` is not the number that is due, or last <
- * first. */
+/* No entry has the numbers first to last. False, and no change: `first` is not the number that is due, or last <
+ * first. Only for tests: others use ledger_counters_follow(). */
 bool ledger_counters_gap(
 	struct ledger_counters *c, const char *source, uint32_t run, uint64_t first, uint64_t last);
 

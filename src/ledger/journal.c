@@ -1,5 +1,7 @@
 #include "ledger/journal.h"
 
+#include <assert.h>
+
 size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n,
 	const char *note, size_t note_n)
 {
@@ -42,6 +44,7 @@ enum rc journal_next(struct rd *r, struct journal_record *ret_record)
 	size_t bundle_n = rd_left(&body) - SHA256_SIZE - j.note_n;
 	j.entries = rd_sub(&body, bundle_n);
 	j.note = (const char *)rd_take(&body, j.note_n);
+	assert(!body.bad && rd_left(&body) == SHA256_SIZE);
 	const uint8_t *sum = rd_take(&body, SHA256_SIZE);
 	sha256(hash, begin, (size_t)(sum - begin));
 	if (memcmp(hash, sum, sizeof hash) != 0)

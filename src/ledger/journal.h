@@ -1,7 +1,8 @@
 /*
  * The journal's records:
- *   "PGJ1" | u32 bytes behind this field | u64 first | u32 count | u32 note_n | entries as a bundle | note |
- * SHA-256 of all before The sum tells a torn write from a whole one; it proves nothing, the note does.
+ *   "PGJ1" | u32 octets after this field | u64 first | u32 count | u32 note_n | entries as a bundle | note |
+ *   SHA-256 of all octets before it
+ * The hash tells a torn write from a complete one. It proves nothing; the note does.
  */
 #ifndef LEDGER_JOURNAL_H
 #define LEDGER_JOURNAL_H

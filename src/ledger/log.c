@@ -1,6 +1,7 @@
 #include "ledger/internal.h"
 #include "ledger/journal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,6 +33,7 @@ static bool level_add(struct ledger_log *l, unsigned level, const struct merkle_
 	struct level *v = &l->level[level];
 	void *p = v->hash;
 
+	assert(level < TILE_LEVELS);
 	if (!room_for(&p, &v->room, v->n + 1, sizeof *v->hash))
 		return false;
 	v->hash = p;
@@ -325,6 +327,7 @@ enum rc ledger_add(struct ledger_log *l, const void *entry, size_t n, uint64_t *
 		return RC_RANGE;
 	if (l->batch_count == LEDGER_BATCH_MAX)
 		return RC_LIMIT;
+	assert(l->batch_n <= l->batch_count * (LEDGER_ENTRY_MAX + 2));
 	store_be16(l->batch + l->batch_n, (uint16_t)n);
 	memcpy(l->batch + l->batch_n + 2, entry, n);
 	l->batch_n += n + 2;
@@ -368,6 +371,7 @@ static enum rc batch_write(struct ledger_log *l, struct err *e)
 	char note[NOTE_BYTES_MAX];
 	size_t note_n;
 
+	assert(l->batch_count > 0 && l->batch_count <= LEDGER_BATCH_MAX);
 	/* Its length is not known: what is cut to a length later must not be filled up with zeros. */
 	if (l->journal_stale && journal_empty(l, e) != RC_OK)
 		return err_add(e, RC_IO, "the journal could not be emptied");
@@ -494,6 +498,7 @@ static void forget_full(struct ledger_log *l, size_t full_bytes)
 {
 	size_t bundles = l->bundle_count / TILE_WIDTH;
 
+	assert(full_bytes <= l->bundle_n);
 	for (size_t i = 0; i < bundles; i++)
 		partials_remove(l, TILE_LEVEL_ENTRIES, l->level[0].first_tile + i);
 	memmove(l->bundle, l->bundle + full_bytes, l->bundle_n - full_bytes);
@@ -517,6 +522,7 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 	size_t full_bytes;
 	enum rc rc;
 
+	assert(l->published <= l->edge.size);
 	if (l->edge.size == l->published)
 		return RC_OK;
 	/* l->note is of the last commit that succeeded: a failed one may have signed a head that never came
@@ -532,6 +538,7 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 	memcpy(l->head, l->note, l->note_n);
 	l->head_n = l->note_n;
 	forget_full(l, full_bytes);
+	assert(l->bundle_count == l->edge.size % TILE_WIDTH && l->level[0].n == l->bundle_count);
 	/* The journal's records are in the tiles now. Should this fail, they are skipped at the next start,
 	 * and the next batch tries it first. */
 	journal_empty(l, NULL);

@@ -3,10 +3,14 @@
  *
  * On the disk, in one directory:
  *   log.vkey        the verifier key
- *   journal         batches that are not in the tiles yet: entries, and the signed checkpoint that covers
- * them tile/…          entry bundles and hash tiles (merkle/tile.h) checkpoint      the signed head of the
- * tiles
- *   cosigned        the last of them that a quorum of witnesses has cosigned
+ *   journal         batches that are not in the tiles yet: entries, and the signed checkpoint that covers them
+ *   tile/...        entry bundles and hash tiles (merkle/tile.h)
+ *   checkpoint      the signed head of the tiles, with the witnesses' cosignatures
+ *   cosigned        the last checkpoint that a quorum of witnesses has cosigned
+ *   peers/          notes of peers' ledgers that this gateway has cosigned (proc/ledger/peer_witness.h)
+ *   archived        how many entries were moved to an archive (plaingate archive)
+ *   before/         logs that ended in a recovery (proc/ledger/recovery.h)
+ *   seal/           one-time keys and seals of checkpoints (ledger/seal.h)
  *
  * ledger_commit() appends one record to the journal and syncs it: then every entry of the batch is durable
  * and covered by a signature, and receipts may be given. ledger_publish() writes tiles, then the checkpoint,

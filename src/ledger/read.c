@@ -7,6 +7,7 @@
 #include "ledger/counters.h"
 #include "ledger/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,7 @@ static bool tree_holds(
 	uint8_t *bytes = NULL;
 	size_t n = 0;
 
+	assert(level < TILE_LEVELS);
 	if (index >= in_memory)
 		return index - in_memory < v->n && merkle_equal(&v->hash[index - in_memory], h);
 	if (level + 1 == TILE_LEVELS ||

@@ -6,6 +6,9 @@
 
 #define SEALED_TEXT_MAX 512
 
+_Static_assert(
+	SEAL_RECORD_SIZE == 4 + 8 + SHA256_SIZE + ED25519_SIGNATURE_SIZE, "index, size, root, signature");
+
 /* Length of the text, or 0: the origin is too long. */
 static size_t sealed_text(char ret_text[SEALED_TEXT_MAX], const struct merkle_hash *epoch_root,
 	uint32_t index, const struct checkpoint *c)

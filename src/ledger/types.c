@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "ledger/canonical.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +81,7 @@ const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n)
 
 void ledger_body_begin(struct ledger_body *b, enum ledger_type type)
 {
+	assert((unsigned)type < LEDGER_TYPE_COUNT);
 	b->type = type;
 	b->next = 0;
 	b->bad = false;

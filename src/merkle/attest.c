@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert(ATTEST_TEXT_MAX <= 768, "it fits a field of an entry (LEDGER_BODY_TEXT_MAX / 4)");
+
 #define KEY_ID_SIZE 4
 #define BLOB_SIZE   (KEY_ID_SIZE + 8 + ED25519_SIGNATURE_SIZE) /* key id, time, signature */
 #define DIGITS_N    ((int)BASE64_SIZE(BLOB_SIZE) - 1)

@@ -9,6 +9,8 @@
 
 /* The signed message; ret_message holds MESSAGE_MAX. Returns its length, 0: does not fit. */
 #define MESSAGE_MAX (NOTE_BYTES_MAX + 64)
+_Static_assert(sizeof "cosignature/v1\ntime 9223372036854775807\n" <= 64, "the head of the message fits");
+
 static size_t message_make(char *ret_message, const char *text, size_t text_n, uint64_t time_s)
 {
 	if (text_n > NOTE_BYTES_MAX || time_s > COSIGN_TIME_MAX)

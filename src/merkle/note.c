@@ -64,6 +64,9 @@ enum rc note_key_parse(struct note_key *ret_key, const char *text, size_t n, str
 	return RC_OK;
 }
 
+_Static_assert(
+	NOTE_VKEY_MAX >= NOTE_NAME_MAX + 1 + 8 + 1 + BASE64_SIZE(1 + ED25519_PUBLIC_SIZE), "a key fits");
+
 char *note_key_text(char *ret_text, const struct note_key *k)
 {
 	uint8_t blob[1 + ED25519_PUBLIC_SIZE];

@@ -16,7 +16,7 @@
 #define NOTE_FOREIGN_BYTES_MAX (256 * 1024) /* with lines of 64 witnesses, 3.4 KB each with ML-DSA-44 */
 #define NOTE_SIGNATURES_MAX    80
 #define NOTE_NAME_MAX	       128
-#define NOTE_VKEY_MAX	       (NOTE_NAME_MAX + 64)
+#define NOTE_VKEY_MAX	       (NOTE_NAME_MAX + 64) /* name, two +, 8 hex digits, 44 digits of base64 */
 
 /* NOTE_COSIGNATURE_ML_DSA_44: its lines are read and not verified (C2SP tlog-cosignature). */
 enum note_key_type { NOTE_ED25519 = 1, NOTE_COSIGNATURE_ED25519 = 4, NOTE_COSIGNATURE_ML_DSA_44 = 6 };

@@ -1,6 +1,7 @@
 #include "merkle/policy.h"
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -225,7 +226,8 @@ static enum rc read_member(struct reader *r, struct policy_group *g, struct word
 	if (*listed)
 		return wrong(r, RC_EXISTS, w, "a name that is not in a group yet");
 	*listed = true;
-	g->member[g->members_n++] = ref; /* each name once, so there is room for all */
+	assert(g->members_n < COUNT_OF(g->member)); /* each name once, so there is room for all */
+	g->member[g->members_n++] = ref;
 	return RC_OK;
 }
 
@@ -465,6 +467,7 @@ static struct witnessed group_witnessed(
 	uint64_t latest[POLICY_WITNESSES_MAX + POLICY_GROUPS_MAX];
 	size_t n = 0;
 
+	assert(g->threshold >= 1 && g->threshold <= g->members_n);
 	for (size_t m = 0; m < g->members_n; m++) {
 		struct witnessed w = witnessed_by(v, groups, g->member[m]);
 		if (!w.yes)

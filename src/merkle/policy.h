@@ -73,8 +73,8 @@ struct policy {
  */
 enum rc policy_parse(struct policy *ret_policy, const char *text, size_t n, struct err *e);
 
-/* The policy as a file again: its lines in the order log, witness, group, quorum. Returns the length, 0: does
- * not fit. */
+/* Only for tests: the policy as a file again, its lines in the order log, witness, group, quorum. Returns the length,
+ * 0: does not fit. */
 size_t policy_text(const struct policy *p, char *ret_text, size_t max);
 
 struct policy_verdict {

@@ -32,11 +32,11 @@ struct tlog_proof {
 	size_t note_n;
 };
 
-/* Strict. RC_OK; RC_MALFORMED or RC_LIMIT with the line, found and expected. The note is not looked at yet.
- */
+/* Only for tests. Strict. RC_OK; RC_MALFORMED or RC_LIMIT with the line, found and expected. The note is not looked at
+ * yet. */
 enum rc tlog_proof_parse(struct tlog_proof *ret_proof, const void *bytes, size_t n, struct err *e);
 
-/* Returns the length of the file, 0: does not fit. */
+/* Only for tests. Returns the length of the file, 0: does not fit. */
 size_t tlog_proof_text(const struct tlog_proof *p, char *ret_text, size_t max);
 
 struct tlog_proof_verdict {
@@ -45,14 +45,15 @@ struct tlog_proof_verdict {
 };
 
 /*
- * Is the entry with this leaf hash in the log, as the policy wants it? RC_OK: the note is signed by a log of
+ * Only for tests: is the entry with this leaf hash in the log, as the policy requires? RC_OK: the note is signed by a log of
  * the policy, which must have one, a quorum cosigned it, and the path leads from the leaf to its root.
  * RC_RANGE: the index is not below the size. RC_AUTH, RC_MALFORMED: the text says what is wrong.
  */
 enum rc tlog_proof_check(const struct tlog_proof *p, const struct merkle_hash *leaf,
 	const struct policy *policy, struct tlog_proof_verdict *ret_verdict, struct err *e);
 
-/* A source of subtrees over a list of leaf hashes: merkle_leaves_subtree is a merkle_subtree_fn of this. */
+/* Only for tests: a source of subtrees over a list of leaf hashes; merkle_leaves_subtree is a merkle_subtree_fn of
+ * this. */
 struct merkle_leaves {
 	const struct merkle_hash *leaf;
 	uint64_t n;
@@ -60,7 +61,7 @@ struct merkle_leaves {
 bool merkle_leaves_subtree(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash);
 
 /*
- * A source of subtrees over tiles: tile_source_subtree is a merkle_subtree_fn of this. `size` is the size of
+ * Only for tests: a source of subtrees over tiles: tile_source_subtree is a merkle_subtree_fn of this. `size` is the size of
  * the log whose tiles are asked for: full ones, and the partial ones of exactly this size. `read` gets the
  * hashes of tile n of a level, `width` of them; false: not there, and the proof ends with RC_NOT_FOUND. The
  * last tile is kept, because neighbouring hashes of a proof often share one. Begin with { size, read, context

@@ -9,7 +9,8 @@
 #include "base/rd.h"
 #include "merkle/tree.h"
 
-#define TILE_WIDTH	   256u
+#define TILE_WIDTH 256u
+_Static_assert(TILE_WIDTH == 1u << 8, "a tile has eight levels of the tree");
 #define TILE_LEVEL_ENTRIES UINT32_MAX /* entry bundles in the place of a level */
 #define TILE_LEVELS	   8	      /* 256^8 leaves are all that 64 bits can count */
 #define TILE_PATH_MAX	   64

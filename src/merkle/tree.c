@@ -70,6 +70,7 @@ struct merkle_hash merkle_edge_root(const struct merkle_edge *e)
 /* The largest power of two below n, n > 1. */
 static uint64_t split(uint64_t n)
 {
+	assert(n > 1);
 	return 1ull << (63 - __builtin_clzll(n - 1));
 }
 
@@ -77,7 +78,9 @@ static uint64_t split(uint64_t n)
 static bool subtree_root(
 	merkle_subtree_fn *subtree, void *context, uint64_t first, uint64_t n, struct merkle_hash *ret)
 {
+	assert(n > 0);
 	if ((n & (n - 1)) == 0) {
+		assert((first & (n - 1)) == 0);
 		unsigned level = (unsigned)__builtin_ctzll(n);
 		return subtree(context, level, first >> level, ret);
 	}
@@ -120,6 +123,7 @@ enum rc merkle_prove_inclusion(merkle_subtree_fn *subtree, void *context, uint64
 	while (n > 1) {
 		uint64_t k = split(n);
 		bool left = index - first < k;
+		assert(ret_proof->n < MERKLE_PROOF_MAX);
 		struct merkle_hash *h = &ret_proof->hash[ret_proof->n++];
 		if (!(left ? subtree_root(subtree, context, first + k, n - k, h)
 			   : subtree_root(subtree, context, first, k, h)))
@@ -143,6 +147,7 @@ enum rc merkle_prove_consistency(merkle_subtree_fn *subtree, void *context, uint
 	while (m != n) {
 		uint64_t k = split(n);
 		bool left = m <= k;
+		assert(ret_proof->n < MERKLE_PROOF_MAX);
 		struct merkle_hash *h = &ret_proof->hash[ret_proof->n++];
 		if (!(left ? subtree_root(subtree, context, first + k, n - k, h)
 			   : subtree_root(subtree, context, first, k, h)))
@@ -164,6 +169,7 @@ enum rc merkle_check_inclusion(const struct merkle_proof *p, uint64_t index, uin
 	uint64_t fn = index, sn = size - 1;
 	struct merkle_hash r = *leaf;
 
+	assert(p->n <= MERKLE_PROOF_MAX);
 	if (index >= size)
 		return RC_RANGE;
 	for (size_t i = 0; i < p->n; i++) {
@@ -187,6 +193,7 @@ enum rc merkle_check_inclusion(const struct merkle_proof *p, uint64_t index, uin
 enum rc merkle_check_consistency(const struct merkle_proof *p, uint64_t old, uint64_t size,
 	const struct merkle_hash *old_root, const struct merkle_hash *root)
 {
+	assert(p->n <= MERKLE_PROOF_MAX);
 	if (old == 0 || old > size)
 		return RC_RANGE;
 	if (old == size)

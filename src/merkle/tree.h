@@ -15,6 +15,7 @@
 struct merkle_hash {
 	uint8_t b[SHA256_SIZE];
 };
+_Static_assert(sizeof(struct merkle_hash) == SHA256_SIZE, "tiles in files are arrays of hashes");
 
 /* SHA-256(00 || entry), SHA-256(01 || left || right), SHA-256(""). */
 struct merkle_hash merkle_leaf(const void *entry, size_t n);
@@ -45,7 +46,7 @@ struct merkle_proof {
 
 /* Root of the first `size` leaves. */
 enum rc merkle_root(merkle_subtree_fn *subtree, void *context, uint64_t size, struct merkle_hash *ret_root);
-/* index < size. RC_RANGE, or RC_NOT_FOUND when a subtree is missing. */
+/* Only for tests: index < size. RC_RANGE, or RC_NOT_FOUND when a subtree is missing. */
 enum rc merkle_prove_inclusion(merkle_subtree_fn *subtree, void *context, uint64_t index, uint64_t size,
 	struct merkle_proof *ret_proof);
 /* 0 < old <= size. */

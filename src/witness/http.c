@@ -1,5 +1,6 @@
 #include "witness/http.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -298,6 +299,7 @@ enum rc http_answer_feed(struct http_answer *a, const void *bytes, size_t n, siz
 	enum rc rc = RC_OK;
 	size_t at = 0;
 
+	assert(a->body_n <= sizeof a->body && a->line_n < sizeof a->line);
 	while (rc == RC_OK && at < n && a->state != WHOLE) {
 		if (in_lines(a)) {
 			rc = line_octet(a, b[at++], e);

@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "model/snapshot.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ mono_ns witness_poll_at(const struct witness_poll *a, uint64_t size, mono_ns hea
 
 void witness_poll_put(struct witness_poll *a, enum witness_poll_question q, uint64_t size)
 {
+	assert(a->under_way == WITNESS_POLL_NONE && q != WITNESS_POLL_NONE);
 	a->under_way = q;
 	a->asked = size;
 	/* A size that it said once may be behind what it claimed since, never ahead of what we have. */

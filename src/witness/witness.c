@@ -1,6 +1,7 @@
 #include "witness/witness.h"
 #include "merkle/lines.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -244,6 +245,7 @@ static bool cosign_and_keep(struct decision *d, uint64_t now_s)
 
 	if (!choose_time(d, now_s, &now.time_s))
 		return true;
+	assert(!d->known || (now.time_s >= d->last.time_s && now.size >= d->last.size));
 	size_t line_n = cosign_line(
 		line, sizeof line, d->note.text, d->note.text_n, &d->w->key, d->w->seed, now.time_s);
 	size_t keep_n = line_n ? note_to_keep(d, keep, sizeof keep, line) : 0;

@@ -20,7 +20,7 @@ MAY_BE_CYCLIC = {
 }
 # Cycles that are still to be undone.
 PENDING = set()
-PENDING_STATIC = {"ledger", "merkle", "witness", "proc/ledger", "proc/witness", "proc/courier"}
+PENDING_STATIC = set()
 
 DEFINED, USED = set("TDBRVWGS"), "U"
 FOR_TESTS = "for tests"

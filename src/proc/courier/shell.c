@@ -248,7 +248,7 @@ static void on_stop(struct child *c)
 	s->trust = NULL;
 }
 
-const struct child_ops courier_ops = {
+static const struct child_ops courier_ops = {
 	.on_resource = on_resource,
 	.on_start = on_start,
 	.on_link_lost = on_link_lost,

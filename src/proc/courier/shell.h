@@ -24,8 +24,6 @@ struct courier {
 	unsigned authorities;
 };
 
-extern const struct child_ops courier_ops;
-
 /* Neither may move afterwards. */
 void courier_init(struct courier *s, struct child *child, int supervisor_fd);
 

@@ -16,7 +16,8 @@ char *peer_witness_path(char ret_path[PEER_WITNESS_PATH_MAX], const char *origin
 	return ret_path;
 }
 
-enum rc peer_witness_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
+/* The cosignature key of the ledger whose key and seed these are. RC_INTERNAL. */
+static enum rc peer_witness_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
 	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE])
 {
 	static const char info[] = "plaingate cosignatures for peers v1";

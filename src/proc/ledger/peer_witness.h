@@ -43,10 +43,6 @@ struct peer_witness {
 
 enum peer_witness_news { PEER_WITNESS_NOTHING, PEER_WITNESS_RETURNED, PEER_WITNESS_FORKED };
 
-/* The cosignature key of the ledger whose key and seed these are. RC_INTERNAL. */
-enum rc peer_witness_key(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE],
-	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE]);
-
 enum rc peer_witness_begin(struct peer_witness *v, const struct ledger_store *files,
 	const struct note_key *ledger, const uint8_t seed[ED25519_SEED_SIZE]);
 void peer_witness_done(struct peer_witness *v);

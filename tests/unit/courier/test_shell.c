@@ -257,7 +257,7 @@ static void answers_that_are_none(void **state)
 	} rows[] = {
 		{ "SSH-2.0-x\r\n", "expected a status line of HTTP/1.1" },
 		{ "HTTP/1.1 200 x\r\nContent-Length: 5\r\n\r\nabc", "ended before the answer was complete" },
-		{ "HTTP/1.1 200 x\r\nContent-Length: 40000\r\n\r\n", "more than 32768" },
+		{ "HTTP/1.1 200 x\r\nContent-Length: 40000\r\n\r\n", "at most 32768" },
 		{ "", "ended before the answer was complete" },
 	};
 
