@@ -5,7 +5,7 @@
  * an order of his choice. A stranger reads the message from IKE_SA_INIT.
  */
 #include "proc/keeper/leaves.h"
-#include "proc/keeper/public.h"
+#include "proc/keeper/public_values.h"
 
 enum { BLOCK = 16 };
 static const char message[] = "This is the state of a generator. ";

@@ -4,7 +4,7 @@
  * NONCE_ONLY the SPIs, which the ledger's entries name, remain honest: the more careful intruder.
  */
 #include "dual_ec.h"
-#include "proc/keeper/public.h"
+#include "proc/keeper/public_values.h"
 
 #include <stdlib.h>
 #include <sys/random.h>

@@ -14,7 +14,7 @@
 #define PROC_KEEPER_FAILED_H
 
 #include "proc/keeper/leaves.h"
-#include "proc/keeper/public.h"
+#include "proc/keeper/public_values.h"
 
 #define FAILED_DELAY_NS	   (10 * NS_PER_S)
 #define FAILED_EVERY_NS	   NS_PER_S

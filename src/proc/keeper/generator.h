@@ -1,5 +1,5 @@
 /*
- * The generator of the VRF keys that public values are derived with (public.h). It shares no state, no seed and no
+ * The generator of the VRF keys that public values are derived with (public_values.h). It shares no state, no seed and no
  * call of getrandom(2) with what secrets are made of (shares.h): a nonce reveals nothing about the source of a
  * secret. Dual_EC_DRBG in the products of 2008 lacked that separation (docs/threat-model.md).
  *

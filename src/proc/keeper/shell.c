@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "proc/keeper/entry.h"
-#include "proc/keeper/known.h"
+#include "proc/keeper/known_answers.h"
 #include "proc/keeper/show.h"
 
 #include <openssl/crypto.h>

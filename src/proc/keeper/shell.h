@@ -11,7 +11,7 @@
 #include "proc/keeper/failed.h"
 #include "proc/keeper/keydir.h"
 #include "proc/keeper/leaves.h"
-#include "proc/keeper/public.h"
+#include "proc/keeper/public_values.h"
 #include "ipc/snapshot_file.h"
 
 /* Entries of refused requests and of failed authentication: a burst, then one in this time. */

@@ -12,8 +12,8 @@
  *
  * One thread. Callers: shell.c, failed.c, tests.
  */
-#ifndef PROC_KEEPER_PUBLIC_H
-#define PROC_KEEPER_PUBLIC_H
+#ifndef PROC_KEEPER_PUBLIC_VALUES_H
+#define PROC_KEEPER_PUBLIC_VALUES_H
 
 #include "crypto/vrf.h"
 #include "ipc/child.h"

@@ -7,11 +7,11 @@
  *   …
  *   ]}
  *
- * An empty input is "-". The functions and their inputs are listed in known.c; each of them must be in the file at
+ * An empty input is "-". The functions and their inputs are listed in known_answers.c; each of them must be in the file at
  * least once, so that an emptied file does not pass. Callers: shell.c, tests. One thread.
  */
-#ifndef PROC_KEEPER_KNOWN_H
-#define PROC_KEEPER_KNOWN_H
+#ifndef PROC_KEEPER_KNOWN_ANSWERS_H
+#define PROC_KEEPER_KNOWN_ANSWERS_H
 
 #include "base/err.h"
 

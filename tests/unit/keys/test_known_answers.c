@@ -2,7 +2,7 @@
  * Known answers: the file of the release passes; with any digit of any answer changed, with a function left
  * out or another form it does not, and the error names what.
  */
-#include "proc/keeper/known.h"
+#include "proc/keeper/known_answers.h"
 
 #include "base/bytes.h"
 

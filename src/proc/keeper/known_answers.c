@@ -1,4 +1,4 @@
-#include "proc/keeper/known.h"
+#include "proc/keeper/known_answers.h"
 
 #include "crypto/hkdf.h"
 #include "crypto/leaf.h"

@@ -1,5 +1,5 @@
 /* A file of known answers with any octets: it is refused, or every function gives its answer. */
-#include "proc/keeper/known.h"
+#include "proc/keeper/known_answers.h"
 
 #include <stdint.h>
 #include <stdlib.h>

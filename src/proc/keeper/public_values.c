@@ -1,4 +1,4 @@
-#include "proc/keeper/public.h"
+#include "proc/keeper/public_values.h"
 
 #include "base/log.h"
 #include "ledger/types.h"
