@@ -179,7 +179,7 @@ def test_ssh_connection_says_it_where_the_socket_is_not_found(lab):
     (lab["hq"].state / "etc/try.conf").write_text(config_of("hq", NO_SSH), encoding="utf-8")
     for connection, refused in (("10.1.0.2 40000 10.1.0.1 22", True), ("192.0.2.9 40000 192.0.2.200 22", False)):  # the other one is not this host's
         done = lab["hq"].run(["env", f"SSH_CONNECTION={connection}", "plaingate", "commit", "/etc/plaingate/try.conf"], check=False)
-        assert (done.returncode != 0) == refused and ("not be admitted" in done.stderr) == refused, done.stderr
+        assert (done.returncode != 0) == refused and ("no longer be admitted" in done.stderr) == refused, done.stderr
     lab.commit("hq", config_of("hq"), "as it was")
 
 
