@@ -17,6 +17,8 @@ struct ip_addr {
 	uint8_t zero[3];
 };
 
+_Static_assert(sizeof(struct ip_addr) == 20, "compared by memcmp(): no padding");
+
 struct ip_prefix {
 	struct ip_addr addr; /* host bits are zero */
 	uint32_t bits;	     /* 0..32 or 0..128 */

@@ -1,5 +1,6 @@
 #include "base/nearest.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static unsigned edit_distance(const char *a, size_t an, const char *b, size_t bn
 {
 	unsigned rows[3][NEAREST_WORD_MAX + 1], *before = rows[0], *above = rows[1], *row = rows[2], *spare;
 
+	assert(an <= NEAREST_WORD_MAX && bn <= NEAREST_WORD_MAX);
 	for (size_t j = 0; j <= bn; j++)
 		above[j] = (unsigned)j;
 	memset(rows[0], 0, sizeof rows[0]);

@@ -32,6 +32,8 @@ enum proc {
 #undef E
 };
 
+_Static_assert(PROC_COUNT <= 32, "a set of processes is one uint32_t");
+
 enum proc_order { PROC_ORDER_START, PROC_ORDER_END, PROC_ORDER_SHOW, PROC_ORDER_COUNT };
 
 const char *proc_name(enum proc p); /* "keeper", or "unknown process" */

@@ -7,12 +7,14 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Takes one; false: there is none now. Zero at the beginning is a full bucket. */
 static inline bool rate_take(mono_ns *empty_until, uint32_t per_second, uint32_t burst, mono_ns now)
 {
+	assert(per_second > 0 && burst > 0);
 	uint64_t room_ns = (uint64_t)burst * NS_PER_S / per_second, cost_ns = NS_PER_S / per_second;
 
 	if (*empty_until + room_ns < now)

@@ -3,6 +3,7 @@
 #ifndef BASE_SIPHASH_H
 #define BASE_SIPHASH_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static inline uint64_t siphash13(const uint8_t key[16], const void *bytes, size_
 	uint64_t k[2], v[4], m;
 	const uint8_t *b = (const uint8_t *)bytes;
 
+	assert(n % 8 == 0);
 	memcpy(k, key, 16);
 	v[0] = k[0] ^ 0x736f6d6570736575ull;
 	v[1] = k[1] ^ 0x646f72616e646f6dull;

@@ -1,5 +1,6 @@
 #include "base/tw.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,6 +15,7 @@ void tw_say(struct tw *w, const char *fmt, ...)
 
 	if (w->bad)
 		return;
+	assert(w->at < w->end);
 	va_start(ap, fmt);
 	int n = vsnprintf(w->at, (size_t)(w->end - w->at), fmt, ap);
 	va_end(ap);

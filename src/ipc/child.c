@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "sandbox/sandbox.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -183,6 +184,7 @@ static void expire(struct loop *l, struct timer *t)
 void child_init(struct child *c, enum proc self, const struct child_ops *ops, void *context,
 	uint16_t gap_type, int supervisor_fd)
 {
+	assert(proc_user(self));
 	*c = (struct child){ .self = self, .ops = ops, .context = context };
 	loop_init(&c->loop);
 	for (int i = 0; i < PROC_COUNT; i++) {

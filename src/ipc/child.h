@@ -2,12 +2,13 @@
  * What the supervisor's processes do in the same way: enter the sandbox before the first message, take links,
  * resources and the start from the supervisor on file 3, answer READY, run the loop, end in order.
  *
- * A process fills a struct child_ops and calls child_main() as the first thing of main(). Callbacks run on
- * the loop's thread. A link that dies is not an error: on_link_lost, and later on_link when the supervisor
- * sends a new one. When the supervisor itself is gone the process ends.
+ * A process fills a struct child_ops. The first thing of main() is child_enter(); then comes what the process
+ * has to make or check before the first message, child_init() and child_run(). child_main() is the three of
+ * them, for a process that needs nothing in between. Callbacks run on the loop's thread. A link that dies is
+ * not an error: on_link_lost, and later on_link when the supervisor sends a new one. When the supervisor itself
+ * is gone the process ends.
  *
- * Two do not call child_main(). The data plane has a loop of its own: it calls child_enter() and works with
- * ipc/link.h directly. The command line is no process of the supervisor's, and enters no sandbox.
+ * The data plane has a loop of its own: it does not call child_run(), but rounds of the child's loop.
  */
 #ifndef IPC_CHILD_H
 #define IPC_CHILD_H
@@ -56,7 +57,7 @@ enum rc child_enter(enum proc self, struct err *e);
 /* Everything. gap_type: the ledger's `ledger_outage` entry. Returns main()'s status. */
 int child_main(enum proc self, const struct child_ops *ops, void *context, uint16_t gap_type);
 
-/* The pieces of child_main(); tests call them over any socket, without a sandbox. */
+/* The other pieces of child_main(); tests call them over any socket, without a sandbox. */
 void child_init(struct child *c, enum proc self, const struct child_ops *ops, void *context,
 	uint16_t gap_type, int supervisor_fd);
 int child_run(struct child *c);

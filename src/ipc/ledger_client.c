@@ -1,6 +1,7 @@
 #include "ipc/ledger_client.h"
 #include "base/json.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,6 +29,7 @@ static struct ledger_pending *unlink_at(struct ledger_client *c, struct ledger_p
 {
 	struct ledger_pending *p = *at;
 
+	assert(p && c->pending_n > 0);
 	*at = p->next;
 	if (c->last == p) {
 		c->last = NULL;
@@ -48,6 +50,7 @@ static enum rc send_entry(struct ledger_client *c, struct ledger_pending *p)
 {
 	struct msg_ledger_append m = { .type = p->type, .body_n = p->body_n, .run = c->run };
 
+	assert(p->n < c->next_n && p->body_n <= sizeof m.body);
 	m.n = p->n ? p->n : c->next_n;
 	memcpy(m.body, p->body, p->body_n);
 	enum rc rc = ipc_send_LEDGER_APPEND(c->link, p->tag, &m);

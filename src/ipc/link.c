@@ -1,6 +1,7 @@
 #include "ipc/link.h"
 #include "ipc_table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -129,6 +130,8 @@ static ssize_t put_alone(int fd, const struct ipc_head *h, const void *body)
 	uint8_t frame[sizeof *h + sizeof(union ipc_body)];
 	size_t n = sizeof *h + h->body_n;
 
+	assert(h->body_n <= sizeof(union ipc_body)); /* of ours, and admitted */
+
 	memcpy(frame, h, sizeof *h);
 	if (h->body_n > 0) /* body may be NULL then */
 		memcpy(frame + sizeof *h, body, h->body_n);
@@ -168,6 +171,7 @@ enum rc ipc_flush(struct ipc_link *l)
 		l->first = w->next;
 		if (!l->first)
 			l->last = NULL;
+		assert(l->waiting_bytes >= sizeof *w + w->head.body_n);
 		l->waiting_bytes -= sizeof *w + w->head.body_n;
 		waiting_free(w);
 	}
@@ -195,6 +199,7 @@ static enum rc enqueue(struct ipc_link *l, const struct ipc_head *h, const void 
 			return RC_LIMIT;
 		}
 	}
+	assert(!l->first == !l->last);
 	if (l->last)
 		l->last->next = w;
 	else

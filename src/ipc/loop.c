@@ -1,6 +1,7 @@
 #include "ipc/loop.h"
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ void loop_done(struct loop *l)
 
 void loop_add(struct loop *l, struct watch *w)
 {
+	assert(w->fn);
 	if (w->added)
 		return;
 	w->added = true;
@@ -68,6 +70,7 @@ static void timer_insert(struct loop *l, struct timer *t)
 
 void loop_arm(struct loop *l, struct timer *t, mono_ns after, mono_ns period)
 {
+	assert(t->fn);
 	loop_disarm(l, t);
 	t->at = l->now + after;
 	t->period = period;

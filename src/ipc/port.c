@@ -1,5 +1,6 @@
 #include "ipc/port.h"
 
+#include <assert.h>
 #include <poll.h>
 
 /* So that one busy peer does not keep the loop from the others. */
@@ -51,6 +52,7 @@ static void port_ready(struct loop *l, struct watch *w, short revents)
 
 void port_open(struct port *p, struct loop *l, int fd, enum proc self, enum proc peer)
 {
+	assert(p->on_frame && p->on_down);
 	port_close(p);
 	ipc_link_open(&p->link, fd, self, peer);
 	p->loop = l;

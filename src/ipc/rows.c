@@ -1,5 +1,6 @@
 #include "ipc/rows.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static uint64_t position(uint32_t section, uint32_t index)
@@ -46,6 +47,7 @@ struct jw *rows_row(struct rows_piece *p)
 
 static void frame_send(struct rows_piece *p)
 {
+	assert(p->frame.n <= ROW_MAX);
 	if (p->frame.n > 0 && p->rc == RC_OK)
 		p->rc = ipc_send_SHOW_ROW(p->link, p->tag, &p->frame);
 	p->frame.n = 0;

@@ -5,6 +5,7 @@
  */
 #include "model/compile.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,7 @@ static enum rc zone_interfaces(struct compiler *c, const struct lyd_node *zone)
 				"all zones together have more than %d interfaces", INTERFACES_MAX));
 		if (!(i = vec_add(&c->interfaces)))
 			return compile_no_memory(c);
+		assert(c->zones.n > 0); /* the caller has just added it */
 		snprintf(i->name, sizeof i->name, "%s", lyd_get_value(leaf));
 		i->zone = (uint32_t)c->zones.n - 1;
 	}
@@ -134,6 +136,7 @@ static size_t place_array(struct span *ret_span, const struct vec *v, size_t use
 
 static void copy_array(uint8_t *block, const struct span *span, const struct vec *v)
 {
+	assert(span->count == v->n && span->first % 8 == 0);
 	if (v->n)
 		memcpy(block + span->first, v->at, v->n * v->record);
 }
@@ -150,6 +153,7 @@ static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
 	if (bytes > SNAPSHOT_BYTES_MAX)
 		return err_add(c->e, RC_LIMIT, "%s: the configuration is larger than %u bytes when compiled",
 			c->m->name, SNAPSHOT_BYTES_MAX);
+	assert(bytes % 8 == 0);
 	c->head.magic = SNAPSHOT_MAGIC;
 	c->head.bytes = (uint32_t)bytes;
 	block = calloc(1, bytes);

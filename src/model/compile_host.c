@@ -2,6 +2,7 @@
  * What zones open on the gateway itself: words of HOST_SERVICES and ports of the administrator's own, each to
  * anybody in the zone or to addresses of the book. Part of the compiler.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "model/compile.h"
@@ -85,6 +86,7 @@ enum rc compile_host_services(struct compiler *c)
 	for (uint32_t i = 0; zone && compile_continues(c, rc); zone = tree_next(zone), i++) {
 		struct span *of = &((struct snap_zone *)(void *)c->zones.at)[i].host_services;
 		const struct lyd_node *one = tree_child(c->m, zone, "host-inbound");
+		assert(i < c->zones.n); /* compile_zones() added one for each */
 		of->first = (uint32_t)c->host_services.n;
 		for (; one && compile_continues(c, rc); one = tree_next(one))
 			rc = faults_join(rc, service(c, one, &from_n));

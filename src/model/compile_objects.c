@@ -3,6 +3,7 @@
  * rules that name a single object. Ranges of one span are sorted (IPv4 first), disjoint and not adjacent.
  * Part of the compiler.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,7 @@ static void ranges_merge(struct vec *v)
 		else if (addr_compare(&r[i].last, &r[n].last) > 0)
 			r[n].last = r[i].last;
 	}
+	assert(n < v->n);
 	v->n = n + 1;
 }
 
@@ -237,6 +239,7 @@ static enum rc expand_built_in(struct compiler *c, struct object *o)
 			.dst_first = built_ins[i].first,
 			.dst_last = built_ins[i].last };
 	}
+	assert(o->members.n > 0);
 	return RC_OK;
 }
 
@@ -334,6 +337,7 @@ static enum rc expand(struct compiler *c, const struct kind *k, struct object *o
 	if (depth > SET_DEPTH_MAX)
 		return fault_is_limit(
 			tree_fault(c->faults, named_at, "sets are nested more than %d deep", SET_DEPTH_MAX));
+	assert(o->members.n == 0);
 	o->state = OBJECT_OPEN;
 	o->members.record = k->record;
 	rc = o->is_set ? expand_set(c, k, o, depth) : k->expand_one(c, o);
@@ -400,6 +404,7 @@ static enum rc place_names(
 	if (!(o = object_find(k->objects, lyd_get_value(first))))
 		return no_such_object(c, k->objects, first);
 	rc = expand(c, k, o, first, 0);
+	assert(!o->placed || o->span.count == o->members.n);
 	if (!rc && !o->placed) {
 		rc = place_members(c, k, &o->members, first, &o->span);
 		o->placed = !rc;

@@ -1,6 +1,7 @@
 /*
  * IKE peers, their proposals and the tunnels to records. Part of the compiler.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -174,6 +175,8 @@ static enum rc peer_is_unique(struct compiler *c, const struct lyd_node *node, u
 {
 	const struct snap_peer *all = (const void *)c->peers.at, *p = &all[index];
 
+	assert(index < c->peers.n);
+
 	for (uint32_t i = 0; i < index; i++) {
 		if (addr_equal(&all[i].remote, &p->remote) && addr_equal(&all[i].local, &p->local) &&
 			memcmp(&all[i].remote_id, &p->remote_id, sizeof p->remote_id) == 0)
@@ -275,6 +278,8 @@ static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 	snprintf(t->name, sizeof t->name, "%s", tree_value(node, "name"));
 	t->peer = peer_index(c, tree_value(node, "peer"));
 	t->zone = value_zone(c, tree_value(node, "zone"));
+	/* References were checked; with a fault noted they may lead nowhere. */
+	assert(c->faults->n > 0 || (t->peer < c->peers.n && t->zone < c->zones.n));
 	rc = selectors(c, tree_child(c->m, node, "local"), &t->local, &local_families);
 	rc = faults_join(rc, selectors(c, tree_child(c->m, node, "remote"), &t->remote, &remote_families));
 	if ((rc = faults_join(rc, esp_proposals(c, node, t))))

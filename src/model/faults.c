@@ -1,5 +1,6 @@
 #include "model/faults.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@ static int order(const struct fault *a, uint32_t line, uint32_t column)
 void faults_note(struct faults *f, uint32_t line, uint32_t column, const char *text)
 {
 	unsigned i = f->n;
+
+	assert(f->n <= FAULTS_KEPT);
 
 	while (i > 0 && order(&f->at[i - 1], line, column) > 0)
 		i--;

@@ -4,6 +4,7 @@
  */
 #include "model/lexer.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -169,6 +170,7 @@ enum rc lexer_next(struct lexer *l, struct err *e)
 	};
 	enum rc rc;
 
+	assert(l->at <= l->end);
 	l->before = l->place;
 	if ((rc = skip_space(l, e)))
 		return rc;

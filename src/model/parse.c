@@ -9,6 +9,7 @@
  *	empty leaf: name;                   a group without content may end with ';'
  *	lists of one key also take several entries without content:  name [ KEY KEY KEY ];
  */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,7 @@ static enum rc given_twice(struct parser *p, const struct place *at, const struc
 
 static void value_copy(char *ret_text, const struct token *t)
 {
+	assert(t->n <= CONFIG_VALUE_MAX); /* the lexer refuses longer ones */
 	memcpy(ret_text, t->at, t->n);
 	ret_text[t->n] = '\0';
 }
@@ -358,6 +360,7 @@ static enum rc block(struct parser *p, struct lyd_node *node)
 		return fault(p, RC_LIMIT, p->lex.token.place, "braces are nested more than %d deep",
 			CONFIG_DEPTH_MAX);
 	rc = statements(p, node->schema, node);
+	assert(p->depth > 0);
 	p->depth--;
 	if (rc || p->lex.token.kind == TOKEN_CLOSE)
 		return rc ? rc : advance(p);
@@ -406,6 +409,7 @@ static enum rc key_values(struct parser *p, const struct lysc_node *list, struct
 	enum rc rc = RC_OK;
 
 	k->n = schema_keys(list, k->schema);
+	assert(k->n > 0); /* YANG: a list of a configuration has keys */
 	for (unsigned i = 0; i < k->n && !rc; i++) {
 		const struct token *t = &p->lex.token;
 		if (by_keys && i > 0) {

@@ -2,6 +2,7 @@
  * Data tree to text form: the mirror of parse.c. Walks the data, which libyang keeps in schema order; what
  * was not given (defaults) is left out. Parsing what comes out and printing again gives the same text.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ static void put(struct printer *p, const char *bytes, size_t n)
 		p->text = text;
 		p->size = size;
 	}
+	assert(p->size - p->n > n);
 	memcpy(p->text + p->n, bytes, n);
 	p->n += n;
 	p->text[p->n] = '\0';

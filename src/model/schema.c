@@ -5,6 +5,7 @@
  */
 #include "model/schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ static bool is_key(const struct lysc_node *node)
 
 const struct lysc_node *schema_next(const struct lysc_node *parent, const struct lysc_node *last)
 {
+	assert(module); /* schema_init() was called */
 	do
 		last = lys_getnext(last, parent, module->compiled, 0);
 	while (last && is_key(last));
@@ -134,6 +136,7 @@ void expected_add(char *text, size_t size, const char *word, size_t n)
 {
 	size_t used = strlen(text);
 
+	assert(used < size);
 	snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", (int)n, word);
 }
 

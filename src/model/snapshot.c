@@ -24,6 +24,12 @@
 	A(tunnels,       struct snap_tunnel,       TUNNELS_MAX)
 /* clang-format on */
 
+/* Arrays begin on 8 bytes, and their records have no padding at their end. */
+#define E(field, record, max) _Static_assert(sizeof(record) % 4 == 0, #field);
+ARRAYS(E)
+#undef E
+_Static_assert(sizeof(struct snapshot) % 8 == 0, "the first array follows the header");
+
 static enum rc bad(struct err *e, const char *array, uint32_t index, const char *what)
 {
 	return err_add(e, RC_MALFORMED, "snapshot: %s[%u]: %s", array, index, what);

@@ -41,6 +41,8 @@
 #define ZONE_ANY   0xffffffffu /* in global rules */
 #define INDEX_NONE 0xffffffffu
 
+_Static_assert(ZONES_MAX <= 64, "a set of zones is one uint64_t");
+
 struct span {
 	uint32_t first, count;
 };

@@ -6,6 +6,7 @@
 #include "model/compile.h"
 #include "model/schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,11 +100,14 @@ static bool reference_is_good(const struct model *m, const struct lyd_node *node
 {
 	char path[256 + CONFIG_VALUE_MAX];
 	struct ly_set *set = NULL;
+	const char *last;
 	bool good;
 	size_t n;
 
 	target_path(path, 256, node);
-	n = (size_t)(strrchr(path, '/') - path);
+	last = strrchr(path, '/');
+	assert(last); /* every leafref of our module has an absolute path */
+	n = (size_t)(last - path);
 	snprintf(path + n, sizeof path - n, "[plaingate:name='%s']", lyd_get_value(node));
 	good = lyd_find_xpath(m->tree, path, &set) == LY_SUCCESS && set->count > 0;
 	ly_set_free(set, NULL);

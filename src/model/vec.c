@@ -1,11 +1,14 @@
 #include "model/vec.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 void *vec_add(struct vec *v)
 {
 	void *record;
+
+	assert(v->record > 0 && v->n <= v->room);
 
 	if (v->n == v->room) {
 		size_t room = v->room ? v->room * 2 : 16;

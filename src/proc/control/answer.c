@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "proc/control/control.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -39,6 +40,7 @@ void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, .
 	va_start(args, fmt);
 	vsnprintf(r.text, sizeof r.text, fmt, args);
 	va_end(args);
+	assert(c->work != CLIENT_FREE);
 	c->work = CLIENT_ENDED;
 	c->deadline = c->control->child->loop.now + CLIENT_WAIT_NS;
 	if (ipc_send_CLI_END(&c->port.link, 1, &r))

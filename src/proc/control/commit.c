@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proc/control/control.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static void commit_over(struct control *k)
@@ -20,6 +21,7 @@ static void commit_refuse(struct control *k, enum rc rc, const char *why)
 {
 	struct commit *m = &k->commit;
 
+	assert(m->under_way);
 	entry_config_refused(k, m->client, m->next.text ? m->next.sha256 : NULL, why);
 	if (m->client)
 		client_end(m->client, rc, 0, "%s", why);
@@ -239,6 +241,7 @@ void commit_restore(struct control *k, char *text, size_t n)
 	struct faults faults;
 	struct err e = { 0 };
 
+	assert(!m->under_way);
 	*m = (struct commit){
 		.under_way = true, .restores = true, .cookie = k->next_tag++, .next.memory = -1
 	};

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proc/control/control.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define HELD_MAX_NS (5 * NS_PER_S)
@@ -64,6 +65,7 @@ static void ask_piece(struct client *c)
 		c->work = CLIENT_PAUSED;
 		return;
 	}
+	assert(owner != PROC_COUNT);
 	q.from = c->next;
 	q.limit = q.limit ? q.limit - c->rows : 0;
 	c->tag = k->next_tag++;

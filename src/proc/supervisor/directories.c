@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -84,6 +85,7 @@ static int detach(struct supervisor *s, const char *path, bool read_only, struct
 		err_errno(e, RC_IO, "mount_setattr '%s'", path);
 	else if ((fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		err_errno(e, RC_IO, "open '%s'", path);
+	assert(s->trees_n < COUNT_OF(s->trees)); /* keys, ledger, configuration */
 	if (fd < 0)
 		close(tree);
 	else

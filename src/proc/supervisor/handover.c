@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -123,6 +124,7 @@ void resource_remove(struct supervisor *s, struct open_resource *r)
 {
 	struct child_process *c = child_of(s, r->holder);
 
+	assert(r->fd >= 0);
 	if (runs(c))
 		ipc_send_RESOURCE_GONE(&c->port.link, 0, &r->m);
 	close(r->fd);

@@ -2,6 +2,7 @@
 
 #include "base/siphash.h"
 
+#include <assert.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -44,6 +45,7 @@ static bool range_next_prefix(struct ip_range *r, struct ip_prefix *ret_prefix)
 	if (r->first.family == ADDR_NONE || addr_compare(&r->first, &r->last) > 0)
 		return false;
 	unsigned width = 8 * (unsigned)addr_size(&r->first), bits = width - trailing_zeros(&r->first);
+	assert(bits <= width);
 	struct ip_addr last = prefix_last(&r->first, bits);
 	while (addr_compare(&last, &r->last) > 0)
 		last = prefix_last(&r->first, ++bits);
