@@ -268,7 +268,6 @@ const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t)
 {
-	assert(t->session != TRAIN_NONE);
 	return &fw->sessions[t->session].forwarding[fw_direction(t)];
 }
 

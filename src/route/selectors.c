@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEMS_MAX (1u << 20) /* overlapping selectors beyond this are searched one by one */
+#define ITEMS_MAX (1u << 20) /* 12 MB; overlapping selectors beyond this are searched linearly */
 
 /* A part of a tunnel's remote side and one of its local side: indices in the snapshot's selectors. */
 struct item {
@@ -29,7 +29,7 @@ static int addr_order(const void *a, const void *b)
 	return addr_compare(a, b);
 }
 
-/* One address on; false behind the last of the family. */
+/* The next address; false after the last of the family. */
 static bool addr_next(struct ip_addr *a)
 {
 	for (size_t i = addr_size(a); i-- > 0;)
@@ -119,7 +119,7 @@ static uint32_t flat_of(const struct selectors *s, const struct ip_addr *a)
 
 /*
  * The list of each flat range: an item is in all of them from that of its first address to that of its last.
- * False: too many, or no memory.
+ * False: too many, or out of memory.
  */
 static bool lists_fill(struct selectors *s, const struct item *all, uint32_t all_n)
 {
@@ -177,7 +177,7 @@ struct selectors *selectors_new(const struct snapshot *snapshot)
 		free(all);
 		return s;
 	}
-	/* One range over everything, searched one by one. */
+	/* One range over everything, searched linearly. */
 	free(s->items);
 	s->items = all;
 	s->items_n = all_n;

@@ -1,8 +1,7 @@
 /*
- * In: the fields of a train that has just arrived, its headers and its zone, and fragments that are reassembled
- * before anything else looks at them.
+ * In: the fields of a train that has just arrived, by where it came from. What is in its headers comes later (pipeline.c).
  */
-#include "proc/dataplane/stages.h"
+#include "proc/dataplane/pipeline.h"
 
 static void train_reset(struct train *t)
 {
@@ -41,41 +40,4 @@ void pipeline_train_from_host(struct train *t)
 {
 	train_reset(t);
 	t->flags = TRAIN_FROM_HOST;
-}
-
-bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
-{
-	struct train *t = ctx->t;
-
-	p->trains_in++;
-	if (train_parse(t) != DROP_NONE)
-		return false;
-	uint32_t packets = train_packets(t);
-	p->packets_in += packets;
-	p->bytes_in += train_bytes(t);
-	if (t->in_interface != TRAIN_NONE) {
-		p->interfaces[t->in_interface].packets_in += packets;
-		p->interfaces[t->in_interface].bytes_in += train_bytes(t);
-	}
-	if (p->trace.on)
-		trace_begin(p, t);
-	/* From a virtual machine, perhaps: one frame must not delay all others. */
-	if (packets > TRAIN_PACKETS_MAX) {
-		t->drop = DROP_SEGMENT_LIMIT;
-		return false;
-	}
-	if (t->dst.b[0] == 0xff || (t->dst.family == ADDR_V4 && t->dst.b[0] >= 224)) {
-		t->drop = DROP_MULTICAST;
-		return false;
-	}
-	if (t->in_zone == TRAIN_NONE && !(t->flags & TRAIN_FROM_HOST)) {
-		t->drop = DROP_NO_ZONE;
-		return false;
-	}
-	if (!(t->flags & TRAIN_FRAGMENT))
-		return true;
-	if (fw_reassemble(p->fw, t, p->now))
-		return true;
-	ctx->counted = t->drop == DROP_NONE;
-	return false;
 }

@@ -1,10 +1,10 @@
 /*
- * What the links' sockets need not bring: sealed packets for the host itself. The kernel hands those to the
- * tunnels' sockets; without a filter every sealed byte would be copied a second time, only to be put away.
+ * Socket filters of the links: sealed packets for the host itself are not delivered. The kernel delivers those to the tunnels'
+ * sockets; without a filter every sealed octet would be copied a second time, only to be discarded.
  *
- * A filter names the host's own addresses exactly, for what others send to port 4500 of others is to be
- * forwarded. It leaves out only what the zone opens to the host: what it does not open is still seen, and
- * counted. Fragments and packets with extension headers are seen as well; there are few of them.
+ * A filter names the host's own addresses exactly, because what others send to port 4500 of others is forwarded. It excludes
+ * only what the zone permits to the host: what it does not permit is still delivered, and counted. Fragments and packets with
+ * extension headers are delivered as well; there are few of them.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -18,7 +18,7 @@
 #define AT_TYPE	   12 /* octets from the frame's first */
 #define AT_IP	   ETHERNET_SIZE
 #define KEEP_ALL   UINT32_MAX
-#define LOCALS_MAX 32 /* of each family; further addresses are only not spared the copy */
+#define LOCALS_MAX 32 /* of each family; packets to further addresses are copied twice, no more */
 
 struct program {
 	struct sock_filter code[LINK_FILTER_MAX];
@@ -41,14 +41,14 @@ static void load(struct program *p, uint16_t size, uint32_t at)
 	put(p, BPF_LD | size | BPF_ABS, 0, 0, at);
 }
 
-/* Anything else than k is kept. */
+/* Anything else than k is delivered. */
 static void must_be(struct program *p, uint32_t k)
 {
 	put(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, k);
 	verdict(p, KEEP_ALL);
 }
 
-/* Goes on with ESP, and with UDP of whose header the destination port is 4500; the protocol is loaded. */
+/* Continues with ESP, and with UDP to port 4500; the protocol is loaded. */
 static void must_be_sealed(struct program *p, bool v4)
 {
 	put(p, BPF_JMP | BPF_JEQ | BPF_K, v4 ? 6 : 5, 0, IP_ESP); /* past the ports */
@@ -66,7 +66,7 @@ static void leave_out(struct program *p, const struct ip_addr *a)
 	for (uint32_t i = 0; i < words; i++) {
 		if (words > 1)
 			load(p, BPF_W, at + 4 * i);
-		/* To behind the verdict when it differs. */
+		/* If it differs, past the verdict. */
 		put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(words > 1 ? 2 * (words - 1 - i) + 1 : 1),
 			load_be32(a->b + 4 * i));
 	}
@@ -92,7 +92,7 @@ static void build(struct program *p, const struct route_table *routes)
 	p->n = 0;
 	load(p, BPF_H, AT_TYPE);
 	put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x0800);
-	put(p, BPF_JMP | BPF_JA, 0, 0, 0); /* to IPv4: the distance is filled in below */
+	put(p, BPF_JMP | BPF_JA, 0, 0, 0); /* to IPv4: the offset is filled in below */
 	uint32_t jump = p->n - 1;
 	must_be(p, 0x86dd);
 	load(p, BPF_B, AT_IP + 6);
@@ -108,7 +108,7 @@ static void build(struct program *p, const struct route_table *routes)
 	leave_out_locals(p, routes, ADDR_V4);
 }
 
-/* Does the zone open both forms of sealed packets to the host? */
+/* Does the zone permit both forms of sealed packets to the host? */
 static bool zone_opens(const struct dataplane *d, const struct link_io *l)
 {
 	struct train udp = { .in_zone = d->pipeline.interfaces[l->interface].zone,

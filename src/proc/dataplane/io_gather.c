@@ -1,10 +1,10 @@
 /*
- * Single UDP packets of one flow leave a link as a train: the kernel takes each send through all of its
- * transmit path, which costs far more than copying a packet. TCP needs none of this: the kernel has gathered
- * it before it came. What crosses the cable is the same, for the kernel or the link cuts trains again.
+ * Single UDP packets of one flow are sent to a link as a train: each send takes the kernel through its whole transmit path,
+ * which costs far more than copying a packet. TCP does not need this: the kernel has joined it before it was received. What
+ * is sent on the wire is the same, as the kernel or the NIC cuts trains again.
  *
- * Called by io_link.c with what waits for one link. Kernels before 6.2 know no trains of UDP on these
- * sockets: link_send_segmented() is for them, and for what tunnels brought.
+ * Called by io_link.c with the frames that wait for one link. Kernels before 6.2 accept no UDP trains on these sockets:
+ * link_send_segmented() is for them.
  */
 #include "proc/dataplane/dataplane.h"
 #include "wire/csum.h"
@@ -14,7 +14,7 @@
 #define RUN_MIN	     4
 #define ROOM_FOR_ONE (TRAIN_HEAD_ROOM + TRAIN_TAIL_ROOM + 64)
 
-/* The offset of a UDP header that nothing stands in the way of, or 0. */
+/* The offset of the UDP header, if no options, extension headers or fragmentation are in the way; else 0. */
 static uint32_t udp_at(const uint8_t *ip, uint32_t n)
 {
 	if (n >= IP4_HEADER_SIZE + UDP_HEADER_SIZE && ip[0] == 0x45 && ip[9] == IP_UDP &&
@@ -33,7 +33,7 @@ static bool is_train(const uint8_t *frame)
 	return h.gso_type != VIRTIO_NET_HDR_GSO_NONE;
 }
 
-/* How many frames from the first on may become one train, by what is quickly seen; at least 1. */
+/* How many frames from the first on may become one train, by a quick check; at least 1. */
 static uint32_t run_length(const struct iovec *frame, uint32_t n)
 {
 	const uint8_t *first = frame[0].iov_base, *ip = first + FRONT;
@@ -55,7 +55,7 @@ static uint32_t run_length(const struct iovec *frame, uint32_t n)
 	return run;
 }
 
-/* A checksum that was left to the link is made here, as the joiner wants to see it right. */
+/* Completes a checksum that was left to the link: the joiner verifies it. */
 static void checksum_make(uint8_t *frame, uint32_t n)
 {
 	struct virtio_net_hdr h;
@@ -88,7 +88,7 @@ static struct iovec joined_frame(const struct segment_joined *t, const uint8_t *
 	return (struct iovec){ frame, FRONT + t->len };
 }
 
-/* Joins a run; writes the frames to out and returns how many there are now. `at` moves through the buffer. */
+/* Joins a run; writes the resulting frames to out and returns their number. `at` advances through the buffer. */
 static uint32_t run_join(struct segment_joiner *j, const struct iovec *frame, uint32_t n, uint8_t **at,
 	uint8_t *end, struct iovec *out)
 {
@@ -127,7 +127,6 @@ uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n)
 	return out;
 }
 
-/* Where the kernel is told a packet's protocol that has no link header to say it. */
 const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_t *ip)
 {
 	return l->bare ? &l->to[ip[0] >> 4 == 6] : NULL;
@@ -152,7 +151,7 @@ bool link_send_segmented(const struct link_io *l, uint8_t *frame, uint32_t n)
 		!segment_cut_begin(&cutter, &t, 0))
 		return false;
 	while ((ip = segment_cut_next(&cutter, &one))) {
-		/* Over the packet before it, which is gone. */
+		/* Over the packet before it, which has been sent. */
 		memcpy(ip - head, front, head);
 		sent &= sendto(l->fd, ip - head, head + one, MSG_DONTWAIT, (const struct sockaddr *)to,
 				to ? sizeof *to : 0) > 0;

@@ -1,7 +1,7 @@
 /*
- * The links: AF_PACKET sockets with virtio-net headers, bound to ETH_P_ALL by the supervisor. One recvmmsg()
- * brings a burst of trains, one sendmmsg() for each link takes the burst's frames out. The receive buffers
- * are shared by all links: a burst has left before the next is read.
+ * The links: AF_PACKET sockets with virtio-net headers, bound to ETH_P_ALL by the supervisor. One recvmmsg() receives a burst
+ * of trains, one sendmmsg() for each link sends its frames. The receive buffers are shared by all links: a burst has been sent
+ * before the next one is read.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -63,7 +63,7 @@ void links_bind(struct dataplane *d)
 		d->links[i]->interface = pipeline_bind(&d->pipeline, d->links[i]->name, d->links[i]->link);
 }
 
-/* Of a link without link addresses: who sends there sends to us. */
+/* On a link without link addresses everything is addressed to us. */
 static enum drop_reason bare_check(const uint8_t *ip, uint32_t n)
 {
 	if (n == 0)
@@ -80,11 +80,11 @@ static enum drop_reason ethernet_check(
 
 	if (memcmp(ethernet, f->mac, 6) != 0)
 		return ethernet[0] & 1 ? DROP_MULTICAST : DROP_OTHER_HOST;
-	/* The kernel has taken a VLAN tag out of the frame: it belongs to another link than this one. */
+	/* The kernel has removed a VLAN tag from the frame: it belongs to another link than this one. */
 	return tagged || (type != 0x0800 && type != 0x86dd) ? DROP_ETHERTYPE : DROP_NONE;
 }
 
-/* A frame for us that holds IP: the train begins behind the link header. */
+/* A frame for us that contains IP: the train begins after the link header. */
 static enum drop_reason frame_read(const struct dataplane *d, const struct link_io *l, uint8_t *at,
 	uint32_t n, bool tagged, struct train *t)
 {
@@ -108,7 +108,7 @@ static enum drop_reason frame_read(const struct dataplane *d, const struct link_
 	return pipeline_train_offloads(t, &h, head) ? DROP_NONE : DROP_MALFORMED;
 }
 
-/* Number 0 is no VLAN: such a tag only has a priority (IEEE 802.1Q section 6.9). */
+/* VLAN 0 is not a VLAN: such a tag only carries a priority (IEEE 802.1Q section 6.9). */
 static bool vlan_tagged(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -138,7 +138,7 @@ uint32_t link_receive(struct dataplane *d, struct link_io *l)
 	}
 	int n = recvmmsg(l->fd, m, RX_BURST, MSG_DONTWAIT, NULL);
 	if (n < 0) {
-		/* A packet that has no virtio header is refused by the kernel with EINVAL and is gone. */
+		/* A packet that no virtio header can describe is dropped by the kernel, with EINVAL. */
 		if (errno == EINVAL)
 			pipeline_count_drop(&d->pipeline, DROP_UNSUPPORTED_OFFLOAD, 1);
 		return errno == EINVAL;
@@ -173,7 +173,7 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 			sent += (uint32_t)n;
 			continue;
 		}
-		/* A full queue empties in no time or not soon: wait once, briefly. */
+		/* A full queue empties at once or not soon: wait once, briefly. */
 		if ((errno == EAGAIN || errno == ENOBUFS) && !waited) {
 			struct pollfd p = { .fd = l->fd, .events = POLLOUT };
 			waited = true;

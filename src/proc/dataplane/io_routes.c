@@ -1,10 +1,9 @@
 /*
- * The mirror of the kernel's tables: rtnetlink parsed into the events of the routing core. A mirror is filled
- * by dumps (links, addresses, routes, neighbours), then kept by events. When events are lost (ENOBUFS), or a
- * link went down or an address went, which take routes away without a word, a second table is filled by new
- * dumps and takes over when it is complete.
+ * The mirror of the kernel's tables: rtnetlink parsed into the events of the routing core. A mirror is filled by dumps (links,
+ * addresses, routes, neighbours) and then updated by events. When events are lost (ENOBUFS), or a link goes down or an address
+ * is removed, which removes routes without an event, a second table is filled by new dumps and takes over when it is complete.
  *
- * Also asks the kernel for the MTU of paths to tunnel peers, where it learned a smaller one than the link's.
+ * Also asks the kernel for the MTU of paths to tunnel peers, where it has learned a smaller one than the link's.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -67,7 +66,7 @@ static bool room_for(const struct nlmsghdr *h, size_t n)
 	return mnl_nlmsg_get_payload_len(h) >= n;
 }
 
-/* Links of two ends, or of IP alone, whose packets have no link header and need no link address. */
+/* Point-to-point and plain IP links, whose packets have no link header and need no link address. */
 static bool link_is_bare(uint16_t type)
 {
 	static const uint16_t bare[] = { ARPHRD_PPP, ARPHRD_NONE, ARPHRD_RAWIP, ARPHRD_TUNNEL, ARPHRD_TUNNEL6,
@@ -147,7 +146,7 @@ static uint32_t metrics_mtu(const struct nlattr *metrics)
 	return 0;
 }
 
-/* The answer to a question about the path to a tunnel's peer: mtu 0 when it is the link's again. */
+/* The answer to a request for the path to a tunnel's peer: mtu 0 when it is the link's again. */
 static void path_read(struct dataplane *d, const struct nlmsghdr *h, uint32_t mtu)
 {
 	struct path *path = NULL;
@@ -165,7 +164,7 @@ static void path_read(struct dataplane *d, const struct nlmsghdr *h, uint32_t mt
 			pipeline_path_mtu(&d->pipeline, v.tunnel, mtu);
 	}
 	if (mtu == 0)
-		*path = (struct path){ 0 }; /* nothing special any more: the slot is free */
+		*path = (struct path){ 0 }; /* no smaller than the link's: the place is free */
 }
 
 /* RTA_VIA: IPv4 by an IPv6 gateway (RFC 8950), as routing daemons set it on links without IPv4 addresses. */
@@ -180,7 +179,7 @@ static void via_read(const uint8_t *via, size_t n, struct ip_addr *ret_gateway)
 		*ret_gateway = addr_v6(via + sizeof family);
 }
 
-/* The ways of a route: one, or several of which the first usable counts. */
+/* The next hops of a route: one, or several of which the first usable one counts. */
 static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct route_entry *e,
 	const struct attributes *a, uint8_t family)
 {
@@ -234,8 +233,7 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 		return;
 	struct attributes a = attributes_read(h, sizeof *m, RTA_MAX);
 	e.mtu = metrics_mtu(a.at[RTA_METRICS]);
-	if (m->rtm_flags &
-		RTM_F_CLONED) { /* an answer to a question about a path, or a cache entry: not a route */
+	if (m->rtm_flags & RTM_F_CLONED) { /* the answer to a path request, or a cache entry: not a route */
 		path_read(d, h, e.mtu);
 		return;
 	}
@@ -276,7 +274,7 @@ static uint8_t neighbour_state(uint16_t state)
 {
 	if (state & (NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP))
 		return ROUTE_NEIGHBOUR_VALID;
-	if (state & (NUD_DELAY | NUD_PROBE)) /* usable, and the kernel is at it */
+	if (state & (NUD_DELAY | NUD_PROBE)) /* usable, and the kernel is confirming it */
 		return ROUTE_NEIGHBOUR_VALID;
 	if (state & NUD_STALE)
 		return ROUTE_NEIGHBOUR_STALE;
@@ -306,7 +304,7 @@ static void neighbour_read(struct dataplane *d, struct route_table *t, const str
 		return;
 	}
 	if (route_neighbour_set(t, &n) != RC_OK)
-		return; /* full: what is there stays, others wait for the kernel to forget some */
+		return; /* full: no new ones until the kernel has deleted some */
 	if (t == d->routes)
 		pipeline_neighbour(&d->pipeline, n.link, &n.addr, clock_mono());
 }
@@ -347,7 +345,7 @@ static void dump_ask(struct dataplane *d)
 	h->nlmsg_type = dumps[d->dump_step];
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	h->nlmsg_seq = ++d->sequence;
-	mnl_nlmsg_put_extra_header(h, sizes[d->dump_step]); /* zero: everything of both families */
+	mnl_nlmsg_put_extra_header(h, sizes[d->dump_step]); /* zero: all entries of both families */
 	if (send(d->route_fd, h, h->nlmsg_len, MSG_DONTWAIT) < 0) {
 		log_warn("request the kernel's tables by rtnetlink: %m");
 		d->dump_wanted = true;
@@ -391,7 +389,7 @@ static void message(struct dataplane *d, const struct nlmsghdr *h)
 	bool of_dump = d->routes_next && h->nlmsg_seq == d->sequence && h->nlmsg_flags & NLM_F_MULTI;
 
 	if (of_dump && h->nlmsg_flags & NLM_F_DUMP_INTR) {
-		d->dump_wanted = true; /* the table changed meanwhile: once more */
+		d->dump_wanted = true; /* the table changed during the dump: repeat it */
 	}
 	if (h->nlmsg_type == NLMSG_DONE && of_dump) {
 		dump_next(d);
@@ -422,8 +420,7 @@ enum rc routes_open(struct dataplane *d, int fd, struct err *e)
 	if (d->route_fd >= 0)
 		close(d->route_fd);
 	d->route_fd = fd;
-	/* A table to work with from the first moment; it is empty and nothing is routed until the dumps are
-	 * in. */
+	/* An empty table to begin with: nothing is routed until the dumps are complete. */
 	if (!d->routes)
 		d->routes = route_new();
 	if (!d->routes)
@@ -466,7 +463,7 @@ static void path_ask(struct dataplane *d, struct path *path, mono_ns now)
 	_Alignas(struct nlmsghdr) char buffer[128];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
 
-	/* A dump's answers are told by the sequence number: a question of its own waits until it is over. */
+	/* A dump's answers are recognised by its sequence number: path requests wait until it is complete. */
 	if (d->routes_next)
 		return;
 	h->nlmsg_type = RTM_GETROUTE;
@@ -482,7 +479,7 @@ static void path_ask(struct dataplane *d, struct path *path, mono_ns now)
 		path->sequence = 0;
 }
 
-/* A free place, else that of the one that was asked for longest ago: peers come and go, and move. */
+/* A free place, or else that of the path requested longest ago: peers come, go and move. */
 void routes_ask_path(struct dataplane *d, const struct ip_addr *remote)
 {
 	struct path *slot = &d->paths[0];
@@ -518,7 +515,7 @@ void routes_second(struct dataplane *d)
 {
 	mono_ns now = clock_mono();
 
-	/* The kernel forgets a learned MTU after some minutes (mtu_expires): ask whether it still stands. */
+	/* The kernel forgets a learned MTU after some minutes (mtu_expires): ask again. */
 	for (uint32_t i = 0; i < PATHS_MAX; i++) {
 		struct path *path = &d->paths[i];
 		if (path->remote.family == ADDR_NONE || now - path->asked <= PATH_AGAIN)

@@ -1,7 +1,7 @@
 /*
- * Rules by which the kernel chooses a routing table (`ip rule`). The mirror has the tables local and main
- * alone, so a rule of somebody's own, or a VRF, means that the kernel and the gateway would go different
- * ways: it is said in the log and in `show routes`, and nothing else comes of it.
+ * Rules by which the kernel chooses a routing table (`ip rule`). The mirror has only the tables local and main, so with an
+ * additional rule, or a VRF, the kernel and the gateway would route differently: the log and `show routes` report it, and
+ * nothing else follows from it.
  */
 #include "base/log.h"
 #include "base/tw.h"
@@ -126,7 +126,7 @@ void ip_rule_read(struct dataplane *d, const struct nlmsghdr *h)
 	rule_say(kept->text, sizeof kept->text, m, &r);
 }
 
-/* Said once for each number of them. */
+/* Logged when their number changes. */
 void ip_rules_end(struct dataplane *d)
 {
 	if (d->rules_n > 0 && d->rules_n != d->rules_logged)

@@ -1,7 +1,7 @@
 /*
- * Tunnels: ESP in UDP (RFC 3948) through port 4500 with receive and segmentation offload, and ESP itself
- * through raw sockets. What one receive brought is opened packet by packet, straight into the place where it
- * continues a train (wire/segment.h); a sealed batch leaves with one send.
+ * Tunnels: ESP in UDP (RFC 3948) on port 4500 with receive and segmentation offload, and plain ESP on raw sockets. What one
+ * call received is opened packet by packet, directly into the place where it continues a train (wire/segment.h); a sealed
+ * batch is sent with one call.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -23,7 +23,7 @@ union sender {
 	struct sockaddr_in6 v6;
 };
 
-/* What came beside a datagram. */
+/* The ancillary data of a datagram. */
 struct ancillary {
 	uint32_t segment; /* size of each but the last, 0: one packet */
 	uint8_t traffic_class;
@@ -101,7 +101,7 @@ static void packet_open(struct dataplane *d, const uint8_t *packet, uint32_t n, 
 	if (o.newest && from)
 		esp_came_from(d->esp, o.pair, from);
 	if (o.drop == DROP_NONE && o.tunnel == TRAIN_NONE)
-		o.drop = DROP_NO_ZONE; /* an SA whose tunnel is not known yet: no configuration has come */
+		o.drop = DROP_NO_ZONE; /* an SA whose tunnel is not known yet: no configuration is loaded */
 	if (o.drop == DROP_NONE) {
 		segment_join_take(&d->joiner, spot, o.n, o.tunnel);
 		return;
@@ -110,7 +110,7 @@ static void packet_open(struct dataplane *d, const uint8_t *packet, uint32_t n, 
 	pipeline_count_drop(&d->pipeline, o.drop, 1);
 }
 
-/* One UDP payload: RFC 3948 section 2: a keepalive, IKE behind its marker, or ESP. */
+/* One UDP payload (RFC 3948 section 2): a keepalive, IKE after its non-ESP marker, or ESP. */
 static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n, const struct ancillary *b,
 	const struct endpoint *from, mono_ns now)
 {
@@ -168,7 +168,7 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 	return (uint32_t)n;
 }
 
-/* IPv4 raw sockets give the IP header as well, IPv6 ones do not. */
+/* IPv4 raw sockets deliver the IP header as well, IPv6 ones do not. */
 uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
 {
 	struct mmsghdr m[RX_BURST];
@@ -234,7 +234,7 @@ static void ancillary_add(struct msghdr *m, int level, int type, const void *dat
 	m->msg_controllen += CMSG_SPACE(n);
 }
 
-/* The address to send from, the outer traffic class, and the size to cut at. */
+/* The address to send from, the outer traffic class, and the segment size. */
 static void ancillary_put(
 	struct msghdr *m, const struct esp_view *pair, const struct esp_batch *batch, bool udp)
 {
@@ -271,7 +271,7 @@ static bool send_again(int fd, bool *waited)
 static enum drop_reason send_failed(struct dataplane *d, const struct esp_view *pair)
 {
 	if (errno == EMSGSIZE) {
-		/* The kernel knows of a smaller path MTU towards this peer. */
+		/* The kernel knows a smaller path MTU towards this peer. */
 		d->tunnel_too_big++;
 		routes_ask_path(d, &pair->remote->addr);
 	}
@@ -328,7 +328,7 @@ static enum drop_reason send_esp(
 	return DROP_NONE;
 }
 
-/* Its sockets send with don't-fragment, so that the kernel tells of a path's MTU; but for this one packet. */
+/* The sockets send with don't-fragment, so that the kernel learns the path MTU; except for this one packet. */
 static void fragments_allow(int fd, bool v4, bool allowed)
 {
 	int discover = v4 ? (allowed ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO)

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* The sandbox comes first; only then does anything arrive. */
+/* The sandbox is entered before anything is received. */
 int main(void)
 {
 	struct err e = { 0 };

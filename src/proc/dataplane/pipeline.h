@@ -6,8 +6,8 @@
  * One thread. Nothing is allocated per packet. Every train ends in an output or in exactly one counted drop reason.
  *
  *	offloads.c         checksums and segments that a kernel left to a NIC
- *	ingress.c          headers, zone, fragments
- *	pipeline.c         the stages of a burst; configuration and interfaces
+ *	ingress.c          trains that have just arrived
+ *	pipeline.c         headers, zone, fragments; the stages of a burst; configuration and interfaces
  *	forward.c          where to: host, tunnel, link; cached in the session
  *	tunnel.c           MTU and SAs of tunnels, requests for SAs
  *	egress.c           out: sizes and fragments, frames, sealing

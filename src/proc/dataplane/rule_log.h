@@ -6,7 +6,7 @@
 
 #define RULE_LOG_TEXT_MAX 768
 
-/* One record as a line: a word for its kind, then KEY=VALUE with single spaces. Returns ret_text. */
+/* One record as a line: its kind, then KEY=VALUE pairs, separated by single spaces. Returns ret_text. */
 char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l);
 
 #endif

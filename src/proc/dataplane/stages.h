@@ -19,9 +19,6 @@ static inline uint64_t pipeline_generation(const struct pipeline *p)
 	return p->changes + route_generation(p->routes);
 }
 
-/* ingress.c: headers, zone, fragments. False: the train ends here (dropped, or kept for reassembly). */
-bool ingress_accept(struct pipeline *p, struct packet_context *ctx);
-
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 

@@ -17,7 +17,7 @@ enum rc dataplane_start(struct dataplane *d, struct err *e)
 	d->pipeline.fw = d->fw;
 	d->pipeline.esp = d->esp;
 	d->pipeline.routes = d->routes;
-	/* The mirror should stand before the first packet: a restart is not to lose more than it must. */
+	/* The mirror should be complete before the first packet, so that a restart loses as little as possible. */
 	for (int i = 0; i < 200 && d->routes_next; i++) {
 		struct pollfd p = { .fd = d->route_fd, .events = POLLIN };
 		poll(&p, 1, 5);
