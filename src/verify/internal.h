@@ -27,7 +27,8 @@
  *   evidence.c            chooses what goes into a bundle
  *   retention.c           chooses what goes into an archive
  *   randomness.c          public values: proofs, SPIs, nonces
- *   leaves.c              ephemeral keys
+ *   leaf_batches.c        ephemeral keys: batches up to their challenge
+ *   leaves.c              ephemeral keys: what was opened and used
  *   order.c               the order in which values and leaves were used
  *   capture.c             packets of the wire
  *   digests.c             a table by hashes

@@ -1,48 +1,10 @@
-#include "verify/leaves.h"
+#include "verify/leaves_internal.h"
 
 #include "base/bytes.h"
-#include "base/clock.h"
-#include "merkle/attest.h"
-#include "merkle/tree.h"
-#include "verify/digests.h"
 #include "verify/limits.h"
 #include "verify/order.h"
 
 #include <stdlib.h>
-
-#define FIELD_OCTETS 512
-#define FIELDS	     4
-#define PATH_MAX_N   8
-
-struct batch {
-	uint8_t root[SHA256_SIZE];
-	uint32_t groups, leaves, opens;
-	uint32_t hashes_n, opened_n, named_n, failed_n;
-	uint64_t used, over_s;			     /* at its end, and when that was */
-	bool whole;				     /* the hashes are all there and make the root */
-	uint64_t index, time_s;			     /* of the commitment's entry */
-	enum { WEAK, COSIGNED, UNCHECKED } strength; /* of the challenge */
-	bool challenged, over;
-	uint8_t later_hash[SHA256_SIZE]; /* of what the challenge came from, to know it again */
-	uint32_t picked[LEAF_COUNT_MAX]; /* in the challenge's order */
-	uint8_t seen[LEAF_COUNT_MAX];	 /* bits, as below */
-	struct merkle_hash *hash;	 /* by leaf; NULL when all that are picked are opened */
-};
-
-enum { HASH_KNOWN = 1, PICKED = 2, OPENED = 4, NAMED = 8, FAILED = 16 };
-
-struct leaves_check {
-	struct leaves_report report;
-	const struct policy *policy; /* NULL: none was given */
-	const char *origin;
-	uint64_t last_s;	   /* of the entries so far */
-	uint64_t trees_until;	   /* sizes up to here are kept: a commitment waits for its challenge */
-	struct merkle_edge *trees; /* by size modulo VERIFY_TREES_MAX; NULL without a policy */
-	size_t n, room;
-	struct batch **batch;
-	struct digests roots_seen; /* places in `batch` */
-	struct digests parts;	   /* of leaves that were opened or served: each stands there once */
-};
 
 struct leaves_check *leaves_check_new(void)
 {
@@ -75,231 +37,6 @@ void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge)
 	if (!c->trees || edge->size > c->trees_until)
 		return;
 	c->trees[edge->size % VERIFY_TREES_MAX] = *edge;
-}
-
-static bool base64_field(
-	const struct ledger_entry *entry, const char *name, uint8_t *ret_octets, size_t max, size_t *ret_n)
-{
-	size_t n;
-	const char *text = ledger_entry_field(entry, name, &n);
-
-	*ret_n = 0;
-	return text && base64_to_bytes(ret_octets, max, ret_n, text, n);
-}
-
-/* All four fields one after the other; those behind the last octet are empty. */
-static bool fields_read(const struct ledger_entry *entry, const char *const keys[FIELDS],
-	uint8_t ret_octets[FIELDS * FIELD_OCTETS], size_t *ret_n)
-{
-	*ret_n = 0;
-	for (size_t i = 0; i < FIELDS; i++) {
-		size_t n;
-
-		if (!base64_field(entry, keys[i], ret_octets + *ret_n, FIELD_OCTETS, &n) ||
-			(n > 0 && *ret_n != i * FIELD_OCTETS))
-			return false;
-		*ret_n += n;
-	}
-	return *ret_n > 0;
-}
-
-static struct batch *batch_find(const struct leaves_check *c, const uint8_t root[SHA256_SIZE])
-{
-	uint64_t at;
-
-	if (!digests_get(&c->roots_seen, root, &at) || memcmp(c->batch[at]->root, root, SHA256_SIZE) != 0)
-		return NULL;
-	return c->batch[at];
-}
-
-static struct batch *batch_of(
-	const struct leaves_check *c, const struct ledger_entry *entry, const char *name, struct err *e)
-{
-	uint8_t root[SHA256_SIZE];
-	struct batch *b = ledger_entry_hex(entry, name, root, sizeof root) ? batch_find(c, root) : NULL;
-
-	if (!b)
-		err_add(e, RC_AUTH, "it names a batch of ephemeral keys without a commitment before it");
-	return b;
-}
-
-static enum rc batch_add(struct leaves_check *c, const struct batch *made)
-{
-	struct batch *b = malloc(sizeof *b);
-
-	if (b && c->n == c->room) {
-		size_t room = c->room ? 2 * c->room : 16;
-		struct batch **more = realloc(c->batch, room * sizeof *more);
-		if (more) {
-			c->batch = more;
-			c->room = room;
-		}
-	}
-	if (!b || c->n == c->room || !digests_put(&c->roots_seen, made->root, c->n)) {
-		free(b);
-		return RC_LIMIT;
-	}
-	*b = *made;
-	b->hash = calloc(b->leaves, sizeof *b->hash);
-	if (!b->hash) {
-		free(b);
-		return RC_LIMIT;
-	}
-	c->batch[c->n++] = b;
-	c->report.batches++;
-	return RC_OK;
-}
-
-/* When the entry was made, in seconds since 1970; its form was checked when it was read. */
-static uint64_t seconds_of(const struct ledger_entry *entry)
-{
-	utc_us t;
-
-	return utc_read(&t, entry->utc) ? t / 1000000 : 0;
-}
-
-static enum rc commitment(
-	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
-{
-	uint64_t leaves = ledger_entry_number(entry, "leaves"), opens = ledger_entry_number(entry, "opens");
-	struct batch made = { .leaves = (uint32_t)leaves,
-		.opens = (uint32_t)opens,
-		.index = index,
-		.time_s = seconds_of(entry) };
-	size_t n;
-	const char *groups = ledger_entry_field(entry, "groups", &n);
-
-	if (!ledger_entry_hex(entry, "root", made.root, sizeof made.root) || leaves == 0 ||
-		leaves > LEAF_COUNT_MAX || opens == 0 || opens >= leaves || !groups ||
-		!leaf_groups_parse(groups, n, &made.groups))
-		return err_add(e, RC_AUTH,
-			"malformed leaf_batch: expected a root, groups, and fewer leaves to open than there "
-			"are");
-	if (c->policy && !c->trees && !(c->trees = calloc(VERIFY_TREES_MAX, sizeof *c->trees)))
-		return RC_LIMIT;
-	c->trees_until = index + VERIFY_TREES_MAX;
-	const struct batch *b = batch_find(c, made.root);
-	if (!b)
-		return batch_add(c, &made);
-	/* A keeper that got no receipt says the same again. */
-	if (b->leaves != made.leaves || b->opens != made.opens || b->groups != made.groups || b->challenged)
-		return err_add(e, RC_AUTH,
-			"a batch of ephemeral keys is committed to a second time, with other parameters or "
-			"after its challenge");
-	return RC_OK;
-}
-
-static bool root_is_made(const struct batch *b)
-{
-	struct merkle_edge edge = { 0 };
-	struct merkle_hash root;
-
-	for (uint32_t i = 0; i < b->leaves; i++)
-		merkle_edge_add(&edge, &b->hash[i]);
-	root = merkle_edge_root(&edge);
-	return memcmp(root.b, b->root, sizeof root.b) == 0;
-}
-
-static enum rc hashes(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
-{
-	static const char *const keys[FIELDS] = { "hashes_0", "hashes_1", "hashes_2", "hashes_3" };
-	struct batch *b = batch_of(c, entry, "batch", e);
-	uint64_t first = ledger_entry_number(entry, "first");
-	uint8_t octets[FIELDS * FIELD_OCTETS];
-	size_t n;
-
-	if (!b)
-		return RC_AUTH;
-	if (!fields_read(entry, keys, octets, &n) || n % SHA256_SIZE != 0 || first >= b->leaves ||
-		n / SHA256_SIZE > b->leaves - first)
-		return err_add(e, RC_AUTH,
-			"malformed leaf_hashes: expected whole hashes in base64, within the batch");
-	for (size_t i = 0; i < n / SHA256_SIZE && b->hash; i++) {
-		uint8_t *seen = &b->seen[first + i];
-		uint8_t *hash = b->hash[first + i].b;
-
-		if (*seen & HASH_KNOWN && memcmp(hash, octets + i * SHA256_SIZE, SHA256_SIZE) != 0)
-			return err_add(e, RC_AUTH,
-				"the hash of an ephemeral key differs from the one in an earlier entry");
-		memcpy(hash, octets + i * SHA256_SIZE, SHA256_SIZE);
-		b->hashes_n += !(*seen & HASH_KNOWN);
-		*seen |= HASH_KNOWN;
-	}
-	if (!b->whole && b->hashes_n == b->leaves) {
-		b->whole = root_is_made(b);
-		if (!b->whole)
-			return err_add(
-				e, RC_AUTH, "the hashes of ephemeral keys do not have the batch's root");
-	}
-	return RC_OK;
-}
-
-static void wait_note(struct leaves_report *r, const struct batch *b, uint64_t size, const struct policy *p,
-	const struct policy_verdict *v)
-{
-	r->wait_entries = MAX_OF(r->wait_entries, size - b->index - 1);
-	for (size_t i = 0; i < p->witnesses_n; i++)
-		if (v->signed_mask >> i & 1 && v->time_s[i] > b->time_s)
-			r->wait_s = MAX_OF(r->wait_s, v->time_s[i] - b->time_s);
-}
-
-/* What the challenge comes from: cosignatures of a checkpoint between the commitment and the challenge? */
-static enum rc strength_of(
-	struct leaves_check *c, struct batch *b, const char *later, size_t n, uint64_t index, struct err *e)
-{
-	struct checkpoint of = { 0 };
-	const struct merkle_edge *at;
-	struct policy_verdict verdict;
-	size_t lines;
-
-	b->strength = WEAK;
-	if (n == 0)
-		return RC_OK;
-	if (!attest_read(later, n, &of.size, &lines) || of.size <= b->index || of.size > index)
-		return err_add(e, RC_AUTH,
-			"the challenge of ephemeral keys is not derived from cosignatures of a checkpoint "
-			"between the batch and itself");
-	b->strength = UNCHECKED;
-	if (!c->policy)
-		return RC_OK;
-	b->strength = WEAK;
-	at = &c->trees[of.size % VERIFY_TREES_MAX];
-	if (at->size != of.size || strlen(c->origin) >= sizeof of.origin)
-		return RC_OK; /* the challenge came too long after the batch */
-	of.root = merkle_edge_root(at);
-	memcpy(of.origin, c->origin, strlen(c->origin));
-	enum rc rc = attest_judge(later, n, &of, c->policy, &verdict, e);
-	if (rc == RC_OK) {
-		b->strength = COSIGNED;
-		wait_note(&c->report, b, of.size, c->policy, &verdict);
-	}
-	return rc == RC_NOT_FOUND ? RC_OK : rc;
-}
-
-static enum rc challenge(
-	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
-{
-	struct batch *b = batch_of(c, entry, "batch", e);
-	uint8_t later_hash[SHA256_SIZE];
-	size_t n;
-	const char *later = ledger_entry_field(entry, "attestation", &n);
-
-	if (!b)
-		return RC_AUTH;
-	if (!later || !b->whole)
-		return err_add(e, RC_AUTH,
-			"a batch of ephemeral keys is challenged before all of its hashes are committed to");
-	sha256(later_hash, later, n);
-	if (b->challenged)
-		return memcmp(later_hash, b->later_hash, sizeof later_hash) == 0
-			       ? RC_OK
-			       : err_add(e, RC_AUTH, "a batch of ephemeral keys has a second challenge");
-	memcpy(b->later_hash, later_hash, sizeof later_hash);
-	leaf_challenge(b->root, later, n, b->leaves, b->opens, b->picked);
-	for (uint32_t i = 0; i < b->opens; i++)
-		b->seen[b->picked[i]] |= PICKED;
-	b->challenged = true;
-	return strength_of(c, b, later, n, index, e);
 }
 
 /*
@@ -373,7 +110,7 @@ static void batch_opened(struct leaves_check *c, struct batch *b)
 static enum rc opened(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
 {
 	static const char *const keys[FIELDS] = { "shares_0", "shares_1", "shares_2", "shares_3" };
-	struct batch *b = batch_of(c, entry, "batch", e);
+	struct batch *b = leaf_batch_of(c, entry, "batch", e);
 	uint64_t first = ledger_entry_number(entry, "first");
 	uint8_t octets[FIELDS * FIELD_OCTETS];
 	const size_t each = 2 * LEAF_SHARE_SIZE;
@@ -384,7 +121,7 @@ static enum rc opened(struct leaves_check *c, const struct ledger_entry *entry, 
 		return RC_AUTH;
 	if (!b->challenged)
 		return err_add(e, RC_AUTH, "leaves are opened before the batch is challenged");
-	if (!fields_read(entry, keys, octets, &n) || n % each != 0 || first >= b->opens ||
+	if (!leaf_entry_fields(entry, keys, octets, &n) || n % each != 0 || first >= b->opens ||
 		n / each > b->opens - first)
 		return err_add(e, RC_AUTH,
 			"malformed leaves_opened: expected both shares of each leaf in base64, within the "
@@ -398,7 +135,7 @@ static enum rc opened(struct leaves_check *c, const struct ledger_entry *entry, 
 
 static enum rc batch_end(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
 {
-	struct batch *b = batch_of(c, entry, "batch", e);
+	struct batch *b = leaf_batch_of(c, entry, "batch", e);
 	uint64_t used = ledger_entry_number(entry, "used");
 
 	if (!b)
@@ -408,14 +145,14 @@ static enum rc batch_end(struct leaves_check *c, const struct ledger_entry *entr
 		return err_add(e, RC_AUTH,
 			"the end of a batch of ephemeral keys does not match the leaves that were used");
 	b->over = true;
-	b->over_s = seconds_of(entry);
+	b->over_s = leaf_entry_seconds(entry);
 	b->used = used;
 	return RC_OK;
 }
 
 static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, struct err *e)
 {
-	struct batch *b = batch_of(c, entry, "leaf_batch", e);
+	struct batch *b = leaf_batch_of(c, entry, "leaf_batch", e);
 	uint8_t data[LEAF_DATA_MAX], path[PATH_MAX_N * SHA256_SIZE];
 	uint64_t index = ledger_entry_number(entry, "leaf_index");
 	struct merkle_proof proof = { 0 };
@@ -424,9 +161,10 @@ static enum rc named(struct leaves_check *c, const struct ledger_entry *entry, s
 
 	if (!b)
 		return RC_AUTH;
-	if (!base64_field(entry, "leaf", data, sizeof data, &data_n) || data_n != leaf_data_size(b->groups) ||
-		!base64_field(entry, "leaf_path", path, sizeof path, &path_n) || path_n % SHA256_SIZE != 0 ||
-		index >= b->leaves)
+	if (!leaf_entry_base64(entry, "leaf", data, sizeof data, &data_n) ||
+		data_n != leaf_data_size(b->groups) ||
+		!leaf_entry_base64(entry, "leaf_path", path, sizeof path, &path_n) ||
+		path_n % SHA256_SIZE != 0 || index >= b->leaves)
 		return err_add(e, RC_AUTH,
 			"malformed leaf: expected its data, its inclusion path and an index within the batch");
 	proof.n = path_n / SHA256_SIZE;
@@ -466,7 +204,7 @@ static enum rc failed(struct leaves_check *c, const struct ledger_entry *entry, 
 		return err_add(e, RC_AUTH, "the fields batch and leaves are missing");
 	if (r.n == 0 && batch_n == 0)
 		return RC_OK;
-	if (!(b = batch_of(c, entry, "batch", e)))
+	if (!(b = leaf_batch_of(c, entry, "batch", e)))
 		return RC_AUTH;
 	if (b->opened_n < b->opens)
 		return err_add(
@@ -507,11 +245,11 @@ enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_en
 	uint8_t ret_public[DH_PUBLIC_MAX])
 {
 	struct err e = { 0 };
-	const struct batch *b = batch_of(c, entry, "leaf_batch", &e);
+	const struct batch *b = leaf_batch_of(c, entry, "leaf_batch", &e);
 	uint8_t data[LEAF_DATA_MAX];
 	size_t data_n;
 
-	if (!b || !base64_field(entry, "leaf", data, sizeof data, &data_n) ||
+	if (!b || !leaf_entry_base64(entry, "leaf", data, sizeof data, &data_n) ||
 		data_n != leaf_data_size(b->groups))
 		return RC_NOT_FOUND;
 	const uint8_t *there = leaf_public(data, b->groups, group);
@@ -551,14 +289,14 @@ static enum rc exchange(struct leaves_check *c, const struct ledger_entry *entry
 enum rc leaves_check_entry(
 	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e)
 {
-	c->last_s = MAX_OF(c->last_s, seconds_of(entry));
+	c->last_s = MAX_OF(c->last_s, leaf_entry_seconds(entry));
 	switch (entry->type) {
 	case LEDGER_LEAF_BATCH:
-		return commitment(c, entry, index, e);
+		return leaf_batch_commitment(c, entry, index, e);
 	case LEDGER_LEAF_HASHES:
-		return hashes(c, entry, e);
+		return leaf_batch_hashes(c, entry, e);
 	case LEDGER_LEAF_CHALLENGE:
-		return challenge(c, entry, index, e);
+		return leaf_batch_challenge(c, entry, index, e);
 	case LEDGER_LEAVES_OPENED:
 		return opened(c, entry, e);
 	case LEDGER_LEAF_BATCH_END:
