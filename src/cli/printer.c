@@ -6,6 +6,7 @@
  */
 #include "cli/printer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -256,6 +257,7 @@ enum rc printer_row(void *context, const char *json, size_t n, struct err *e)
 	} else if (p->json) {
 		object_print(p, row);
 	} else {
+		assert(p->part_n < PRINTER_PART);
 		p->part[p->part_n++] = row;
 		if (p->part_n == PRINTER_PART)
 			part_print(p);

@@ -3,6 +3,7 @@
  * column whose key no row has is left out; a key that is not listed here gets a column of its own at the end,
  * so that nothing an owner sends is hidden.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "cli/commands.h"
@@ -104,6 +105,7 @@ static const char *const texts[SHOW_COUNT] = {
 
 struct cli_table cli_table(enum show_table table)
 {
+	assert(table < SHOW_COUNT && columns_of[table].n > 0);
 	return (struct cli_table){ keywords[table], texts[table], columns_of[table].columns,
 		columns_of[table].n };
 }

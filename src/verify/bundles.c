@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "verify/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* The entries of a bundle that are not in the tree yet. RC_NOT_FOUND: it is elsewhere; RC_IO: it could not be
@@ -19,6 +20,7 @@ static enum rc bundle_check(struct walk *w, uint64_t bundle, uint32_t width)
 	enum rc rc = tile_read(w, TILE_LEVEL_ENTRIES, bundle, width, path, &bytes, &n);
 
 	/* What was verified earlier may have been moved since. */
+	assert(known < width);
 	bool resumed =
 		known > 0 && bundle == w->report->since / TILE_WIDTH && w->edge.size == w->report->since;
 	if (rc == RC_NOT_FOUND && (known == 0 || resumed) && scope_excludes(w, bundle))
@@ -58,6 +60,7 @@ static void hole_note(struct walk *w, uint64_t first, uint64_t end)
 {
 	struct verify_report *r = w->report;
 
+	assert(first < end);
 	r->entries_unseen += end - first;
 	w->hole = true;
 	w->seals.hole = true;
@@ -166,6 +169,7 @@ enum rc tiles_check(struct walk *w, const struct checkpoint *c)
 
 	if (rc != RC_OK)
 		return rc;
+	assert(w->edge.size == c->size);
 	for (unsigned level = 0; level < TILE_LEVELS; level++) {
 		uint32_t width = tile_partial(level, c->size);
 		if (width && (rc = tile_compare(w, level, tile_full(level, c->size), width)) != RC_OK)

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "verify/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* How a packet lies in a frame, by the number of the link's type (tcpdump.org, LINKTYPE_…). */
@@ -68,6 +69,7 @@ static enum rc init_add(struct capture *c, const struct ip_addr *from, const str
 		.nonce_n = (uint16_t)p->nonce.n,
 		.group = p->ke_group };
 
+	assert(p->nonce.n > 0 && p->nonce.n <= sizeof i.nonce);
 	memcpy(i.spi, i.response ? h->spi_r : h->spi_i, sizeof i.spi);
 	memcpy(i.nonce, p->nonce.at, p->nonce.n);
 	i.ke_n = p->ke.n <= sizeof i.ke ? (uint16_t)p->ke.n : 0;

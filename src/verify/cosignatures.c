@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "verify/internal.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -52,6 +53,7 @@ static const char *quorum_name(const struct policy *p)
 
 static void policy_report(struct verify_report *r, const struct policy *p)
 {
+	assert(p->witnesses_n <= POLICY_WITNESSES_MAX);
 	r->policy_given = true;
 	snprintf(r->quorum_name, sizeof r->quorum_name, "%s", quorum_name(p));
 	r->witnesses_n = p->witnesses_n;

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "verify/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct digest_slot {
@@ -16,6 +17,7 @@ static struct digest_slot *place_of(struct digest_slot *slot, size_t room, const
 {
 	size_t at = load_be64(key) & (room - 1);
 
+	assert(room > 0 && (room & (room - 1)) == 0);
 	for (unsigned probes = 0; probes < VERIFY_DIGEST_PROBES_MAX; probes++, at = (at + 1) & (room - 1))
 		if (!slot[at].taken || memcmp(slot[at].key, key, DIGEST_KEY_SIZE) == 0)
 			return &slot[at];
@@ -38,6 +40,7 @@ static bool grow(struct digests *d)
 			return false;
 		}
 	}
+	assert(room > d->n);
 	free(d->slot);
 	d->slot = more;
 	d->room = room;

@@ -6,12 +6,14 @@
 #include "verify/internal.h"
 #include "verify/limits.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static void step_note(struct walk *w, uint64_t index, uint64_t us, bool back)
 {
 	struct verify_report *r = w->report;
 
+	assert(index > 0); /* the first entry has nothing before it to differ from */
 	if (r->clock_steps < VERIFY_STEPS_MAX)
 		r->clock_step[r->clock_steps] = (struct verify_step){ index, us, back };
 	r->clock_steps++;

@@ -5,6 +5,7 @@
 #include "ledger/seal.h"
 #include "verify/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -229,6 +230,7 @@ enum rc evidence_choose(struct evidence *v, uint64_t size, uint64_t cosigned, st
 	v->published = size;
 	if (!v->any)
 		v->first = v->end = v->behind;
+	assert(v->first <= v->end && v->end <= v->size);
 	uint64_t from = v->first > 0 ? v->first - 1 : 0, to = MIN_OF(v->end, size > 0 ? size - 1 : 0);
 	for (uint64_t b = from / TILE_WIDTH; good && from < size && b <= to / TILE_WIDTH; b++)
 		good = number_put(&v->entries, &v->entries_n, &entries_room, b);

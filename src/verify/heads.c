@@ -150,6 +150,8 @@ enum rc head_load_given(struct walk *w, int which, const void *bytes, size_t n, 
 	struct signed_head *h = &w->heads[which];
 	struct err why = { 0 };
 
+	assert(which == HEAD_KEPT || which == HEAD_SINCE);
+	assert(!h->any);
 	if (note_parse_foreign(&h->note, bytes, n, &why) != RC_OK)
 		return err_add(e, RC_MALFORMED, "the kept head is malformed: %s", why.text);
 	if (of_ended_log(w, &h->note))

@@ -58,6 +58,7 @@ static enum rc batch_add(struct leaves_check *c, const struct batch *made)
 {
 	struct batch *b = malloc(sizeof *b);
 
+	assert(made->leaves > 0 && made->leaves <= LEAF_COUNT_MAX && made->opens < made->leaves);
 	if (b && c->n == c->room) {
 		size_t room = c->room ? 2 * c->room : 16;
 		struct batch **more = realloc(c->batch, room * sizeof *more);
@@ -194,6 +195,7 @@ static enum rc strength_of(
 	if (!c->policy)
 		return RC_OK;
 	b->strength = WEAK;
+	assert(c->trees); /* since the commitment */
 	at = &c->trees[of.size % VERIFY_TREES_MAX];
 	if (at->size != of.size || strlen(c->origin) >= sizeof of.origin)
 		return RC_OK; /* the challenge came too long after the batch */
@@ -227,8 +229,10 @@ enum rc leaf_batch_challenge(
 			       : err_add(e, RC_AUTH, "a batch of ephemeral keys has a second challenge");
 	memcpy(b->later_hash, later_hash, sizeof later_hash);
 	leaf_challenge(b->root, later, n, b->leaves, b->opens, b->picked);
-	for (uint32_t i = 0; i < b->opens; i++)
+	for (uint32_t i = 0; i < b->opens; i++) {
+		assert(b->picked[i] < b->leaves);
 		b->seen[b->picked[i]] |= PICKED;
+	}
 	b->challenged = true;
 	return strength_of(c, b, later, n, index, e);
 }

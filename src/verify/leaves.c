@@ -4,6 +4,7 @@
 #include "verify/limits.h"
 #include "verify/order.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct leaves_check *leaves_check_new(void)
@@ -96,6 +97,7 @@ static void batch_opened(struct leaves_check *c, struct batch *b)
 {
 	struct leaves_report *r = &c->report;
 
+	assert(b->challenged && b->opened_n == b->opens);
 	free(b->hash);
 	b->hash = NULL;
 	r->weak += b->strength == WEAK;

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -53,6 +54,7 @@ static void late_note(struct order *o, size_t at, const struct seen *s)
 	struct order_report *r = &o->report;
 	const struct seen *first = &o->seen[at];
 
+	assert(at < o->n);
 	for (size_t i = at; i < o->n; i++)
 		if (o->seen[i].ordinal < first->ordinal)
 			first = &o->seen[i];
@@ -64,6 +66,7 @@ static void late_note(struct order *o, size_t at, const struct seen *s)
 
 static void insert(struct order *o, size_t at, const struct seen *s)
 {
+	assert(at <= o->n && o->n <= KEPT);
 	if (o->n == KEPT) {
 		size_t drop = MIN_OF((size_t)PUBLIC_ORDER_WINDOW, at);
 		memmove(o->seen, o->seen + drop, (o->n - drop) * sizeof *o->seen);

@@ -4,11 +4,14 @@
 #include "verify/limits.h"
 #include "verify/order.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert(PUBLIC_PROOF_SIZE <= LEDGER_HEX_MAX, "ledger_entry_hex() takes a proof");
+_Static_assert(
+	PUBLIC_SPI_AT - PUBLIC_NONCE_AT <= IKE_NONCE_MAX, "a captured nonce has room for a derived one");
 
 /* A set of counts. */
 struct bits {
@@ -160,6 +163,7 @@ static bool bits_has(const struct bits *b, uint64_t count)
 /* All of first … last, below VERIFY_COUNTS_MAX. */
 static bool bits_set(struct bits *b, uint64_t first, uint64_t last)
 {
+	assert(first <= last && last < VERIFY_COUNTS_MAX);
 	if (last / 64 >= b->n) {
 		uint64_t n = MAX_OF(2 * b->n, last / 64 + 1);
 		uint64_t *more = realloc(b->word, n * sizeof *more);

@@ -10,6 +10,7 @@
 #include "verify/internal.h"
 #include "verify/limits.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,7 +33,10 @@ static const char *began_at(const char *name)
 /* May the log of this name have ended where ours began: the first of the key, or a later one? */
 static bool before_ours(const struct walk *w, const char *origin)
 {
-	size_t base = (size_t)(began_at(w->key.name) - 1 - w->key.name);
+	const char *began = began_at(w->key.name);
+
+	assert(began); /* only a log of such a name has a recovery */
+	size_t base = (size_t)(began - 1 - w->key.name);
 
 	return strncmp(origin, w->key.name, base) == 0 &&
 	       (origin[base] == '\0' || (origin[base] == '/' && began_at(origin) == origin + base + 1)) &&

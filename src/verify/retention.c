@@ -6,6 +6,7 @@
 #include "merkle/tile.h"
 #include "verify/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -106,6 +107,7 @@ bool retention_choose(struct retention *p, uint64_t archived)
 	/* Never less than before: somebody may have died between the mark and the end of removing. */
 	limit = MAX_OF(limit, MIN_OF(archived, stays));
 	p->end = p->no_memory ? 0 : limit / TILE_WIDTH * TILE_WIDTH;
+	assert(p->end <= p->size && p->end % TILE_WIDTH == 0);
 	return p->end > 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "verify/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void seals_free(struct seals *s)
@@ -108,6 +109,7 @@ void seals_load(struct walk *w)
 	char path[SEAL_PATH_MAX];
 	size_t keys_n = 0, met_n = s->expected * (size_t)SEAL_RECORD_SIZE;
 
+	assert(s->any && s->expected <= SEAL_KEYS);
 	if (!seal_file_read(w, seal_path_keys(path, &s->root), &s->keys, &keys_n))
 		return;
 	struct merkle_hash root =
@@ -136,6 +138,7 @@ void seals_check_at_size(struct walk *w)
 
 	while (s->more && s->next.size <= w->edge.size) {
 		struct merkle_hash root;
+		assert(s->next.size > s->sealed);
 		if (s->next.size < w->edge.size) { /* within a hole that was passed in one step */
 			s->sealed = s->next.size;
 			w->report->seals_unseen++;

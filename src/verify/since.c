@@ -23,6 +23,7 @@
 #include "merkle/lines.h"
 #include "verify/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -90,6 +91,7 @@ void since_keep(struct walk *w)
 
 	if (!text)
 		return;
+	assert(head->any && head->c.size == w->edge.size);
 	struct tw t = tw_over(text, VERIFY_SINCE_MAX);
 	tw_say(&t, "%s\nversion %s\nhead ", FORM, o->program);
 	say_base64(&t, head->bytes, head->bytes_n);

@@ -22,6 +22,8 @@ enum {
 
 static const char magic[8] = { 'u', 's', 't', 'a', 'r', '\0', '0', '0' };
 
+_Static_assert(AT_SUM + 8 == AT_TYPE && AT_MAGIC + sizeof magic <= AT_DEVICES, "the fields do not overlap");
+
 bool tar_name_good(const char *name)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";

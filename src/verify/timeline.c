@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/wr.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,7 @@ void timeline_free(struct timeline *t)
 
 void timeline_entry(struct timeline *t, const struct ledger_entry *entry, uint64_t index, bool context)
 {
+	assert(entry->type < LEDGER_TYPE_COUNT);
 	put_row(context ? &t->context : &t->rows, entry, index);
 	if (!context)
 		t->count[entry->type]++;

@@ -1,6 +1,7 @@
 /* The tree over the entries, as it grows, against the tiles that keep its hashes and what is signed of it. */
 #include "verify/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t width)
@@ -9,6 +10,7 @@ enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t wid
 	uint8_t *bytes;
 	size_t n = 0;
 
+	assert(level < TILE_LEVELS && width > 0 && width <= TILE_WIDTH);
 	/* What came from the tile itself says nothing about it. */
 	if (level == 0 && w->leaves_given)
 		return RC_OK;
@@ -74,6 +76,8 @@ enum rc tree_subtree_add(struct walk *w, unsigned level, const struct merkle_has
 	enum rc rc = hash_emit(w, level, &h);
 	unsigned k = 8 * level;
 
+	/* Only whole subtrees stand on the left of one of 256^level leaves. */
+	assert(level < TILE_LEVELS && w->edge.size % (1ull << k) == 0);
 	/* As merkle_edge_add_subtree(), with an eye on the subtrees that the tiles keep: those of 256^level
 	 * leaves. */
 	for (; w->edge.size >> k & 1 && rc == RC_OK; k++) {
