@@ -199,7 +199,7 @@ static void answer_child(uint32_t tunnel, uint32_t spi_in)
 	puppet_send(&p);
 }
 
-static void answer_notify(uint8_t which)
+static void message_answer_notify(uint8_t which)
 {
 	static const uint16_t errors[] = { NTF_NO_PROPOSAL_CHOSEN, NTF_TEMPORARY_FAILURE,
 		NTF_CHILD_SA_NOT_FOUND, NTF_NO_ADDITIONAL_SAS, NTF_TS_UNACCEPTABLE, NTF_INVALID_SYNTAX };
@@ -289,7 +289,7 @@ static void step_peer(enum step what, struct rd *r)
 		ike_values(true);
 		break;
 	case S_ANSWER_NOTIFY:
-		answer_notify(octet(r));
+		message_answer_notify(octet(r));
 		break;
 	default:
 		if (speak(what == S_ANSWER_EMPTY, EX_INFORMATIONAL))

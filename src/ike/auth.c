@@ -131,18 +131,18 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 	}
 	st->child = child_new(c, sa, st->tunnel, true);
 	child_set_id(c, st->child, b);
-	o = out_request(c, sa, EX_IKE_AUTH);
+	o = message_begin_request(c, sa, EX_IKE_AUTH);
 	ike_out_payload(&o, PL_IDI, id, peer_id_body(&p->local_id, &sa->local.addr, id));
 	if (is_initial_contact(c, sa))
 		ike_out_notify(&o, NTF_INITIAL_CONTACT, NULL, 0);
 	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->remote_id, &p->remote, id));
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
-	offer_esp(c, t, st->child->spi_in, false, &offer);
+	offer_make_esp(c, t, st->child->spi_in, false, &offer);
 	ike_out_offer(&o, &offer);
 	child_offer_selectors(c, &o, st->tunnel, NULL);
 	peer_messages_offer(&o);
 	step_done(c, sa, st);
-	out_send_request(c, sa, &o);
+	message_send_request(c, sa, &o);
 }
 
 void on_auth_refused(struct ike *c, struct ike_sa *sa, struct step *st)
@@ -167,7 +167,7 @@ static void auth_reject(struct ike *c, struct ike_sa *sa, uint16_t notify, const
 	tunnel_failed(c, sa->first_tunnel, reason);
 	ike_log(c, true, "peer %s: %s", sa_peer_name(c, sa), reason);
 	snprintf(sa->reason, sizeof sa->reason, "%s", reason);
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 	sa->delete_notify = notify;
 	info_start(c, sa, TASK_IKE_DELETE, NULL);
 }
@@ -226,7 +226,7 @@ static void auth_child_failed(
 	}
 	ike_log(c, true, "peer %s: child SA: %s", sa_peer_name(c, sa), reason);
 	tunnel_failed(c, tunnel, reason);
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 }
 
 static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -284,14 +284,14 @@ static void auth_child_installed(
 			ch->tunnel == INDEX_NONE ? "its tunnel was changed or removed" : i->text, true);
 		return;
 	}
-	if (ch->deleted_early) { /* own_done() has it removed again */
+	if (ch->deleted_early) { /* own_exchange_done() has it removed again */
 		auth_child_failed(c, sa, st, "the peer deleted it at once", false);
 		return;
 	}
 	st->child = NULL;
 	child_up(c, sa, ch);
 	tunnel_child_granted(c, ch->tunnel);
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 }
 
 /* ---- responder ---- */
@@ -304,7 +304,7 @@ static void request_refused(struct ike *c, struct ike_sa *sa, struct step *st, c
 
 	if (r)
 		ike_id_text(r->id, sizeof r->id, st->in->p.idi.at, st->in->p.idi.n);
-	answer_notify(c, sa, NTF_AUTHENTICATION_FAILED, NULL, 0);
+	message_answer_notify(c, sa, NTF_AUTHENTICATION_FAILED, NULL, 0);
 	sa_fail(c, sa, reason);
 }
 
@@ -491,7 +491,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	uint8_t id[KEEPER_ID_MAX];
 	struct ike_offer answer = st->answer;
 	mono_ns asked_at = sa->since;
-	struct ike_out o = out_response(c, sa);
+	struct ike_out o = message_begin_response(c, sa);
 	uint8_t spi[4];
 
 	assert(ch ? ch->installing : st->refuse_child != 0);
@@ -514,7 +514,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	st->child = NULL;
 	if (ch)
 		child_up(c, sa, ch);
-	out_send_response(c, sa, &o);
+	message_send_response(c, sa, &o);
 	if (sa->state == ST_DEAD) /* the response could not be built, and ch is freed */
 		return;
 	liveness_second(c, sa, sa->initial_contact, asked_at);

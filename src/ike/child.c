@@ -117,7 +117,7 @@ mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, ui
 	return c->now + s * NS_PER_S / 1000 * ike_jitter(c, lo, hi);
 }
 
-void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state)
+void child_enter_state(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state)
 {
 	assert(ch->sa == sa && (legal[ch->state] >> state & 1));
 	set_state(c, ch, state);
@@ -206,7 +206,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	ch->rekey_at = ch->ours ? child_lifetime(c, ch, IKE_REKEY_OURS_FROM, IKE_REKEY_OURS_TO)
 				: child_lifetime(c, ch, IKE_REKEY_THEIRS_FROM, IKE_REKEY_THEIRS_TO);
 	ch->expire_at = child_lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
-	ike_child_enter(c, sa, ch, CH_UP);
+	child_enter_state(c, sa, ch, CH_UP);
 	child_follow(c, ch);
 	t->reason[0] = '\0';
 	tunnel_child_added(c, ch);
@@ -247,7 +247,7 @@ static void revive(struct ike *c, const struct child_sa *gone)
 			continue;
 		ch->superseded_by = 0;
 		ch->reason[0] = '\0';
-		ike_child_enter(c, ch->sa, ch, CH_UP);
+		child_enter_state(c, ch->sa, ch, CH_UP);
 	}
 }
 
@@ -293,7 +293,7 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const cha
 	}
 	ch->remove_at = c->now + IKE_LINGER_S * NS_PER_S;
 	link_out(&ch->of_out); /* the peer may reuse its SPI */
-	ike_child_enter(c, sa, ch, CH_LINGER);
+	child_enter_state(c, sa, ch, CH_LINGER);
 	tunnel_touch(c, ch->tunnel);
 }
 
@@ -302,7 +302,7 @@ void child_want_delete(struct ike *c, struct ike_sa *sa, struct child_sa *ch, co
 	if (ch->state == CH_CLOSING || ch->state == CH_LINGER)
 		return;
 	snprintf(ch->reason, sizeof ch->reason, "%s", reason);
-	ike_child_enter(c, sa, ch, CH_CLOSING);
+	child_enter_state(c, sa, ch, CH_CLOSING);
 }
 
 /*

@@ -103,7 +103,7 @@ static const struct snap_peer *expected_at(struct ike *c, const struct message *
 		p = &snap_peers(c->snap)[e->peer];
 		return (may_be_at(p, &in->local, &in->remote, false) ||
 			       may_be_at(p, &in->local, &in->remote, true)) &&
-				       select_ike(c, p, &in->p.sa, ret)
+				       proposals_choose_ike(c, p, &in->p.sa, ret)
 			       ? p
 			       : NULL;
 	}
@@ -177,7 +177,7 @@ static bool in_all_lists(const struct search *s, const struct choice *suite)
 		const struct snap_peer *p = &snap_peers(c->snap)[i];
 
 		if (may_be_at(p, &s->in->local, &s->in->remote, s->any) && !has_suite(c, p, suite) &&
-			select_ike(c, p, &s->in->p.sa, &fits))
+			proposals_choose_ike(c, p, &s->in->p.sa, &fits))
 			return false;
 	}
 	return true;
@@ -189,7 +189,8 @@ static bool look_at(struct search *s, const struct snap_peer *p)
 	struct choice fits;
 
 	for (uint32_t i = 0; i < p->proposals.count; i++) {
-		if (!select_ike_one(&proposals_of(s->c, p)[i], &s->in->p.sa, &fits) || seen_before(s, &fits))
+		if (!proposal_match_ike(&proposals_of(s->c, p)[i], &s->in->p.sa, &fits) ||
+			seen_before(s, &fits))
 			continue;
 		bool shared = in_all_lists(s, &fits);
 

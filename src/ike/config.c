@@ -116,7 +116,7 @@ static void abandon_request(struct ike *c, struct ike_sa *sa, bool peer_moves, c
 	if (sa->state < ST_UP)
 		sa_kill(c, sa, "the configuration has changed");
 	else
-		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 }
 
 static void renumber_children(struct ike *c, struct ike_sa *sa, const struct renumbering *to)

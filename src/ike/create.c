@@ -61,7 +61,7 @@ static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, con
 	uint32_t tunnel = st->tunnel;
 	bool rekey = st->task == TASK_CHILD_REKEY;
 
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 	if (old && old->state == CH_UP) {
 		old->want_rekey = true;
 		old->retry_at = c->now + ike_jitter(c, ms, 3 * ms) * NS_PER_MS;
@@ -90,22 +90,22 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	st->child = child_new(c, sa, st->tunnel, true);
 	child_set_id(c, st->child, b);
 	if (st->task == TASK_CHILD_REKEY && (!old || old->state != CH_UP)) {
-		own_done(c, sa); /* the peer has rekeyed or deleted it meanwhile */
+		own_exchange_done(c, sa); /* the peer has rekeyed or deleted it meanwhile */
 		return;
 	}
 	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
-	o = out_request(c, sa, EX_CREATE_CHILD_SA);
+	o = message_begin_request(c, sa, EX_CREATE_CHILD_SA);
 	if (old) {
 		store_be32(spi, old->spi_in);
 		ike_out_notify_spi(&o, NTF_REKEY_SA, IKE_PROTO_ESP, spi, 4, NULL, 0);
 	}
-	offer_esp(c, t, b->spi_in, true, &offer);
+	offer_make_esp(c, t, b->spi_in, true, &offer);
 	ike_out_offer(&o, &offer);
 	ike_out_payload(&o, PL_NONCE, st->nonce.bytes, st->nonce.n);
 	if (st->dh != DH_NONE)
 		ike_out_ke(&o, st->dh, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
 	child_offer_selectors(c, &o, st->tunnel, old);
-	out_send_request(c, sa, &o);
+	message_send_request(c, sa, &o);
 }
 
 /* The child SA exists for the peer, but we cannot use it. */
@@ -125,7 +125,7 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	struct err why = { 0 };
 
 	if (st->task != TASK_CHILD_NEW && st->task != TASK_CHILD_REKEY) {
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		sa_close(c, sa, "the peer's response does not match our request");
 		return;
 	}
@@ -155,7 +155,7 @@ static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child_sa *old,
 		 * the old one. */
 		child_supersede(
 			c, sa, ours, theirs, "simultaneous rekey (RFC 7296 2.8.1): the peer's is kept");
-		ike_child_enter(c, sa, old, CH_REPLACED);
+		child_enter_state(c, sa, old, CH_REPLACED);
 		return;
 	}
 	child_want_delete(c, sa, old, "rekeyed");
@@ -171,7 +171,7 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 						 : r->u.CHILD_INSTALL.text);
 		return;
 	}
-	if (ch->deleted_early) { /* own_done() has it removed again */
+	if (ch->deleted_early) { /* own_exchange_done() has it removed again */
 		create_failed(c, sa, st, "the peer deleted it at once", IKE_TEMPORARY_MS);
 		return;
 	}
@@ -184,7 +184,7 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 		tunnel_child_granted(c, ch->tunnel);
 	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
 		settle_rekey(c, sa, old, ch);
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 }
 
 /* ---- our request refused ---- */
@@ -204,7 +204,7 @@ static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st
 		known |= snap_esp_proposals(c->snap)[t->proposals.first + i].dh == group && group != st->dh;
 	if (!known || (rekey && (!old || old->state != CH_UP)))
 		return false;
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 	child_start(c, sa, tunnel, old, group);
 	return true;
 }
@@ -218,11 +218,11 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 	if (old && old->successor_of_peer != 0) {
 		/* 2.8.1: the peer had finished its own rekey; that one is kept. */
 		if (old->state == CH_UP && child_by_in(c, sa, old->successor_of_peer))
-			ike_child_enter(c, sa, old, CH_REPLACED);
+			child_enter_state(c, sa, old, CH_REPLACED);
 		old->successor_of_peer = 0;
 		child_redundancy_mark(c, old);
 		if (old->state != CH_UP) {
-			own_done(c, sa);
+			own_exchange_done(c, sa);
 			return;
 		}
 	}
@@ -231,7 +231,7 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 		 * unless the peer still has its predecessor. */
 		child_predecessor_restore(c, old);
 		child_gone(c, sa, old, "the peer does not have it (CHILD_SA_NOT_FOUND)");
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		return;
 	}
 	if (old && old->state == CH_UP)
@@ -258,7 +258,7 @@ void on_create_refused(struct ike *c, struct ike_sa *sa, struct step *st)
 		rekey_refused(c, sa);
 		break;
 	default:
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		break;
 	}
 }
@@ -269,15 +269,15 @@ static ike_then answer_begun, answer_installed;
 
 void on_temporary_failure(struct ike *c, struct ike_sa *sa, struct step *st)
 {
-	answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+	message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 }
 
 static void answer_not_found(struct ike *c, struct ike_sa *sa, const struct ike_notify *v)
 {
-	struct ike_out o = out_response(c, sa);
+	struct ike_out o = message_begin_response(c, sa);
 
 	ike_out_notify_spi(&o, NTF_CHILD_SA_NOT_FOUND, v->protocol, v->spi.at, v->spi.n, NULL, 0);
-	out_send_response(c, sa, &o);
+	message_send_response(c, sa, &o);
 }
 
 /* Our request has been sent, and the response is not processed yet, or was lost. */
@@ -305,14 +305,14 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa),
 			"malformed REKEY_SA: protocol %u with an SPI of %zu octets, expected ESP (3) with 4",
 			v->protocol, v->spi.n);
-		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		message_answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
 		return false;
 	}
 	old = child_by_out(c, sa, load_be32(v->spi.at));
 	if (!old && own_makes_child(own) && asked(sa)) {
 		/* Perhaps the one that we have requested: CHILD_SA_NOT_FOUND would make the peer delete a
 		 * child SA that we are about to send on. */
-		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
 	if (!old) {
@@ -321,11 +321,11 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	}
 	/* 2.25.1: it is being deleted, or already rekeyed and waiting for its delete. */
 	if (old->state != CH_UP || child_by_in(c, sa, old->successor_of_peer)) {
-		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
 	if (own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && !rekeying(sa, old))
-		own_done(c, sa); /* ours has not been sent: the peer's is enough */
+		own_exchange_done(c, sa); /* ours has not been sent: the peer's is enough */
 	st->old_spi_in = old->spi_in;
 	st->lineage = old->lineage;
 	st->tunnel = old->tunnel;
@@ -343,7 +343,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 
 	rekey_settle_to(c, sa);
 	if (sa->want_delete || sa->peer_successor != 0 || sa->steps[SIDE_OWN].task == TASK_IKE_REKEY) {
-		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
 	st->tunnel = INDEX_NONE;
@@ -351,16 +351,16 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	refusal = child_refusal(c, sa, st, true, &choice);
 	if (refusal) {
-		answer_notify(c, sa, refusal, NULL, 0);
+		message_answer_notify(c, sa, refusal, NULL, 0);
 		return;
 	}
 	if (choice.dh != DH_NONE && (!(p->present & IKE_HAS(KE)) || p->ke_group != choice.dh)) {
 		store_be16(group, choice.dh);
-		answer_notify(c, sa, NTF_INVALID_KE_PAYLOAD, group, 2);
+		message_answer_notify(c, sa, NTF_INVALID_KE_PAYLOAD, group, 2);
 		return;
 	}
 	if (p->ke.n > KEEPER_KE_MAX) {
-		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		message_answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
 	st->answer = choice.answer;
@@ -369,7 +369,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	st->child = child_new(c, sa, st->tunnel, false);
 	child_take_choice(c, st->child, &choice);
 	if (!child_narrow(c, st->child, &p->tsi, &p->tsr)) {
-		answer_notify(c, sa, NTF_TS_UNACCEPTABLE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TS_UNACCEPTABLE, NULL, 0);
 		return;
 	}
 	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_CHILD_BEGIN, answer_begun)->u.CHILD_BEGIN;
@@ -382,7 +382,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uint32_t rc, const char *text)
 {
 	ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa), "child SA: %.200s", text);
-	answer_notify(c, sa, keeper_rc_notify(rc), NULL, 0);
+	message_answer_notify(c, sa, keeper_rc_notify(rc), NULL, 0);
 }
 
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -398,7 +398,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	child_set_id(c, st->child, b);
 	if (st->old_spi_in != 0 && (!old || old->state != CH_UP)) {
 		/* Our own rekey finished meanwhile, and the old one is being deleted. */
-		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
 	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
@@ -421,7 +421,7 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 		answer_failed(c, sa, st, r->u.CHILD_INSTALL.rc, r->u.CHILD_INSTALL.text);
 		return;
 	}
-	o = out_response(c, sa);
+	o = message_begin_response(c, sa);
 	answer.proposals[0].spi_n = 4;
 	store_be32(answer.proposals[0].spi, ch->spi_in);
 	ike_out_offer(&o, &answer);
@@ -437,7 +437,7 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 		if (rekeying(sa, old))
 			old->successor_of_peer = ch->spi_in; /* both at once: our answer decides */
 		else
-			ike_child_enter(c, sa, old, CH_REPLACED);
+			child_enter_state(c, sa, old, CH_REPLACED);
 	}
-	out_send_response(c, sa, &o);
+	message_send_response(c, sa, &o);
 }

@@ -19,7 +19,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 	sa->want_dpd = false;
 	if (task == TASK_IKE_DELETE)
 		sa_enter(c, sa, ST_CLOSING);
-	o = out_request(c, sa, EX_INFORMATIONAL);
+	o = message_begin_request(c, sa, EX_INFORMATIONAL);
 	if (task == TASK_IKE_DELETE) {
 		if (sa->delete_notify)
 			ike_out_notify(&o, sa->delete_notify, NULL, 0);
@@ -34,7 +34,7 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 	} else if (task == TASK_PEER_MESSAGE) {
 		peer_messages_out(sa, &o);
 	}
-	out_send_request(c, sa, &o);
+	message_send_request(c, sa, &o);
 }
 
 void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
@@ -48,7 +48,7 @@ void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		sa_kill(c, sa, "%s", sa->reason);
 		return;
 	}
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 	if (task == TASK_CHILD_DELETE && ch)
 		child_gone(c, sa, ch, "deleted");
 	if (error == NTF_INVALID_SYNTAX) /* 2.21.3: fatal for both */
@@ -143,8 +143,8 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (st->deferred)
 		return;
 	if (ends || fatal) {
-		o = out_response(c, sa);
-		out_send_response(c, sa, &o);
+		o = message_begin_response(c, sa);
+		message_send_response(c, sa, &o);
 		snprintf(text, sizeof text,
 			fatal ? "the peer ended the IKE SA with %s" : "deleted by the peer",
 			ike_notify_text(name, sizeof name, fatal));
@@ -153,7 +153,7 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	rekey_settle_to(c, sa);
 	peer_messages_in(c, sa, p);
-	o = out_response(c, sa);
+	o = message_begin_response(c, sa);
 	delete_children(c, sa, p, &o);
-	out_send_response(c, sa, &o);
+	message_send_response(c, sa, &o);
 }

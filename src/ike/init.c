@@ -56,19 +56,19 @@ static void init_send(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 	struct ike_offer offer;
-	struct ike_out o = out_request(c, sa, EX_IKE_SA_INIT);
+	struct ike_out o = message_begin_request(c, sa, EX_IKE_SA_INIT);
 
 	/* 2.6: the cookie is the first payload, all else is unchanged. */
 	if (sa->cookie_n > 0)
 		ike_out_notify(&o, NTF_COOKIE, sa->cookie, sa->cookie_n);
-	offer_ike(c, p, NULL, &offer);
+	offer_make_ike(c, p, NULL, &offer);
 	ike_out_offer(&o, &offer);
 	ike_out_ke(&o, st->dh, st->ke, st->ke_n);
 	ike_out_payload(&o, PL_NONCE, sa->nonce_i.bytes, sa->nonce_i.n);
 	sa->pretended = (p->flags & PEER_FORCE_ENCAP) || sa->local.addr.family == ADDR_NONE;
-	nat_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote, sa->pretended);
-	hashes_write(&o);
-	out_send_request(c, sa, &o);
+	nat_detection_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote, sa->pretended);
+	signature_hashes_write(&o);
+	message_send_request(c, sa, &o);
 	if (sa->state == ST_DEAD)
 		return;
 	blob_set(&sa->init_ours, sa->request.at, sa->request.n);
@@ -152,7 +152,7 @@ void on_init_refused(struct ike *c, struct ike_sa *sa, struct step *st)
 		st->busy = false;
 		return;
 	}
-	offer_ike(c, sa_peer(c, sa), NULL, &ours);
+	offer_make_ike(c, sa_peer(c, sa), NULL, &ours);
 	snprintf(text, sizeof text, "the peer refused with %s; we offered %s",
 		ike_notify_text(name, sizeof name, v->type), ike_offer_text(offer, sizeof offer, &ours));
 	doubt(c, sa, st, text);
@@ -166,7 +166,7 @@ void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	static const uint8_t none[8];
 
 	if (memcmp(in->h.spi_r, none, 8) == 0 || !offer_is_single(&in->p.sa) ||
-		!select_ike(c, sa_peer(c, sa), &in->p.sa, &choice) || choice.dh != st->dh ||
+		!proposals_choose_ike(c, sa_peer(c, sa), &in->p.sa, &choice) || choice.dh != st->dh ||
 		in->p.ke_group != st->dh || in->p.ke.n > KEEPER_KE_MAX || in->n > KEEPER_MESSAGE_MAX) {
 		doubt(c, sa, st, "the peer's IKE_SA_INIT response does not match what we offered");
 		return;
@@ -178,8 +178,8 @@ void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	sa->encr_bits = choice.encr_bits;
 	sa->prf = choice.prf;
 	sa->dh = choice.dh;
-	sa->hashes = hashes_read(&in->p);
-	nat_read(sa, in);
+	sa->hashes = signature_hashes_read(&in->p);
+	nat_detection_read(sa, in);
 	sa->again_at = sa->give_up_at = 0;
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_EXCHANGE_FINISH, init_finished)->u.EXCHANGE_FINISH;
 	q->handle = sa->handle;
@@ -230,17 +230,17 @@ static void refuse_proposal(struct ike *c, const struct message *in, const struc
 		r = ike_refuse(c, &in->local, &in->remote, NULL, "no peer is configured for this address");
 		if (r)
 			ike_offer_text(r->offered, sizeof r->offered, &in->p.sa);
-		init_refuse(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+		message_refuse_init(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
 		return;
 	}
-	offer_ike(c, first, NULL, &ours);
+	offer_make_ike(c, first, NULL, &ours);
 	r = ike_refuse(c, &in->local, &in->remote, first, "IKE proposal: %s",
-		explain_offer(why, sizeof why, &in->p.sa, &ours));
+		offer_explain(why, sizeof why, &in->p.sa, &ours));
 	if (r) {
 		ike_offer_text(r->offered, sizeof r->offered, &in->p.sa);
 		ike_offer_text(r->configured, sizeof r->configured, &ours);
 	}
-	init_refuse(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+	message_refuse_init(c, in, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
 }
 
 /* Octets of a group's KE payload. */
@@ -274,8 +274,8 @@ static void answer_start(struct ike *c, const struct message *in, const struct i
 	sa->encr_bits = choice->encr_bits;
 	sa->prf = choice->prf;
 	sa->dh = choice->dh;
-	sa->hashes = hashes_read(&in->p);
-	nat_read(sa, in);
+	sa->hashes = signature_hashes_read(&in->p);
+	nat_detection_read(sa, in);
 	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || force);
 	nonce_set(&sa->nonce_i, in->p.nonce.at, in->p.nonce.n);
 	blob_set(&sa->init_theirs, in->bytes, in->n);
@@ -299,9 +299,9 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 
 	if (!c->snap || in->n > KEEPER_MESSAGE_MAX)
 		return;
-	if (c->half_open >= c->setup.cookie_above && !cookie_good(c, in)) {
+	if (c->half_open >= c->setup.cookie_above && !cookie_is_valid(c, in)) {
 		cookie_make(c, c->cookie_version, in, cookie);
-		init_refuse(c, in, NTF_COOKIE, cookie, sizeof cookie);
+		message_refuse_init(c, in, NTF_COOKIE, cookie, sizeof cookie);
 		return;
 	}
 	p = peer_choose(c, in, &choice, &first);
@@ -311,14 +311,14 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 	}
 	if (in->p.ke_group != choice.dh) {
 		store_be16(group, choice.dh);
-		init_refuse(c, in, NTF_INVALID_KE_PAYLOAD, group, 2);
+		message_refuse_init(c, in, NTF_INVALID_KE_PAYLOAD, group, 2);
 		return;
 	}
 	if (in->p.ke.n != ke_size(choice.dh)) {
 		ike_refuse(c, &in->local, &in->remote, p,
 			"malformed KE payload: %zu octets for %s, expected %zu", in->p.ke.n,
 			ike_transform_name(TT_DH, choice.dh), ke_size(choice.dh));
-		init_refuse(c, in, NTF_INVALID_SYNTAX, NULL, 0);
+		message_refuse_init(c, in, NTF_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
 	answer_start(c, in, row, &choice, p->flags & PEER_FORCE_ENCAP);
@@ -363,22 +363,22 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 		 * which. If the fault is ours the peer gets no response, and retransmits. */
 		ike_refuse(c, &sa->local, &sa->remote, NULL, "key exchange: %.200s", f->text);
 		if (keeper_rc_blames_peer(f->rc))
-			init_refuse(c, st->in, NTF_INVALID_SYNTAX, NULL, 0);
+			message_refuse_init(c, st->in, NTF_INVALID_SYNTAX, NULL, 0);
 		sa_kill(c, sa, "the key exchange failed: %.180s", f->text);
 		return;
 	}
 	assert(!sa->initiator && sa->peer_id == 0);
-	o = out_response(c, sa);
+	o = message_begin_response(c, sa);
 	ike_out_offer(&o, &st->answer);
 	ike_out_ke(&o, st->dh, st->ke, st->ke_n);
 	ike_out_payload(&o, PL_NONCE, sa->nonce_r.bytes, sa->nonce_r.n);
 	if (nat_asked)
-		nat_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote,
+		nat_detection_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote,
 			sa->encap && !sa->peer_natted && !sa->we_natted);
 	if (hashes_asked)
-		hashes_write(&o);
+		signature_hashes_write(&o);
 	sa->peer_id = 1;
 	step_done(c, sa, st);
-	out_send_response(c, sa, &o);
+	message_send_response(c, sa, &o);
 	blob_set(&sa->init_ours, sa->response.at, sa->response.n);
 }

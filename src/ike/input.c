@@ -43,9 +43,9 @@ static void init_request(struct ike *c, struct message *in)
 	ike_refuse(c, &in->local, &in->remote, NULL, "IKE_SA_INIT: %.200s",
 		rc != RC_OK ? e.text : "unexpected or missing payloads");
 	if (rc == RC_UNSUPPORTED)
-		init_refuse(c, in, NTF_UNSUPPORTED_CRITICAL_PAYLOAD, &in->p.critical_unknown, 1);
+		message_refuse_init(c, in, NTF_UNSUPPORTED_CRITICAL_PAYLOAD, &in->p.critical_unknown, 1);
 	else
-		init_refuse(c, in, NTF_INVALID_SYNTAX, NULL, 0);
+		message_refuse_init(c, in, NTF_INVALID_SYNTAX, NULL, 0);
 }
 
 static void init_response(struct ike *c, struct message *in)
@@ -121,7 +121,7 @@ static void refuse_request(
 	ike_refuse(c, &in->local, &in->remote, sa_peer(c, sa), "%s in state '%s': %.200s",
 		ike_exchange_name(in->h.exchange) ? ike_exchange_name(in->h.exchange) : "unknown exchange",
 		ike_state_text(sa->state), why);
-	answer_notify(
+	message_answer_notify(
 		c, sa, critical ? NTF_UNSUPPORTED_CRITICAL_PAYLOAD : NTF_INVALID_SYNTAX, &type, critical);
 	if (sa->state == ST_AUTH_WAIT)
 		sa_fail(c, sa, why);
@@ -149,7 +149,7 @@ static void handle(struct ike *c, struct ike_sa *sa, struct step *st, uint8_t fi
 	if (!response) {
 		refuse_request(c, sa, rc, in, e.text);
 	} else if (sa->state == ST_UP || sa->state == ST_REPLACED) {
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		sa_close(c, sa, e.text);
 	} else {
 		sa_kill(c, sa, "malformed response: %s", e.text);
@@ -254,7 +254,7 @@ static void wrong_version(struct ike *c, const struct ike_header *h, const struc
 	/* RFC 7296 2.5: "SHOULD drop the message and MAY send a notification" for a higher version; a
 	 * response to a response would never end. */
 	if (h->version >> 4 > 2 && !(h->flags & IKE_FLAG_RESPONSE))
-		init_refuse(c, &in, NTF_INVALID_MAJOR_VERSION, NULL, 0);
+		message_refuse_init(c, &in, NTF_INVALID_MAJOR_VERSION, NULL, 0);
 }
 
 static void datagram(struct ike *c, const struct endpoint *local, const struct endpoint *remote,

@@ -3,12 +3,12 @@
  * never those below (tests/unit/test_symbols.py). With the types: state.h.
  *
  *   values       memory.c
- *   effects      action.c ask.c schedule.c
+ *   effects      schedule.c action.c ask.c
  *   look-up      index.c
- *   negotiation  select.c selectors.c choose.c negotiate.c nat.c
- *   states       sa.c tunnel.c child.c redundant.c successor.c end.c
- *   messages     message.c peer_message.c liveness.c follow.c move.c
- *   exchanges    info.c rekey.c create.c auth.c init.c
+ *   negotiation  proposals.c selectors.c choose.c nat.c
+ *   states       peer_message.c sa.c tunnel.c child.c redundant.c successor.c end.c
+ *   messages     message.c liveness.c follow.c move.c
+ *   exchanges    negotiate.c info.c rekey.c create.c auth.c init.c
  *   machine      table.c initiate.c settle.c
  *   events       input.c keeper.c config.c events.c
  *   the whole    core.c show.c check.c
@@ -102,25 +102,27 @@ void sa_drop_handle(struct ike *c, struct ike_sa *sa);
 bool keeper_rc_blames_peer(uint32_t rc);
 uint16_t keeper_rc_notify(uint32_t rc); /* the notify for a CREATE_CHILD_SA */
 
-/* ---- select.c: proposals ---- */
+/* ---- proposals.c: proposals ---- */
 struct choice {
 	uint16_t encr, encr_bits, prf, dh;
 	bool esn;
 	struct ike_offer answer; /* one proposal with the peer's number, without SPI */
 	struct ike_view spi;	 /* the peer's, borrowed from the offer */
 };
-bool select_ike(
+bool proposals_choose_ike(
 	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret);
-bool select_ike_one(const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret);
-bool select_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer, bool with_dh,
-	struct choice *ret);
-void offer_ike(const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret);
-void offer_esp(
+bool proposal_match_ike(
+	const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret);
+bool proposals_choose_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer,
+	bool with_dh, struct choice *ret);
+void offer_make_ike(
+	const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret);
+void offer_make_esp(
 	const struct ike *c, const struct snap_tunnel *t, uint32_t spi, bool with_dh, struct ike_offer *ret);
 /* As a response must be: one proposal, one transform per type. */
 bool offer_is_single(const struct ike_offer *o);
 /* "no common DH group": why no proposal of the peer's offer matches ours. */
-char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours);
+char *offer_explain(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours);
 
 /* ---- selectors.c: traffic selectors ---- */
 uint32_t selectors_intersect(struct selector *ret, const struct selector *a, uint32_t a_n,
@@ -171,13 +173,13 @@ bool peer_id_matches(const struct snap_id *id, const struct ip_addr *address, co
 const char *peer_initiate_obstacle(const struct snap_peer *p);
 
 /* ---- nat.c: what IKE_SA_INIT carries beside the key exchange ---- */
-void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
+void nat_detection_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
 	const struct endpoint *local, const struct endpoint *remote, bool pretend);
-void nat_read(struct ike_sa *sa, const struct message *in);
+void nat_detection_read(struct ike_sa *sa, const struct message *in);
 void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8_t ret[33]);
-bool cookie_good(struct ike *c, const struct message *in);
-void hashes_write(struct ike_out *o);
-uint32_t hashes_read(const struct ike_payloads *p);
+bool cookie_is_valid(struct ike *c, const struct message *in);
+void signature_hashes_write(struct ike_out *o);
+uint32_t signature_hashes_read(const struct ike_payloads *p);
 
 /* ---- peer_message.c: between the ledgers of the two gateways ---- */
 void peer_messages_offer(struct ike_out *o);
@@ -226,7 +228,7 @@ void child_set_id(struct ike *c, struct child_sa *ch, const struct keeper_child_
 void child_take_choice(struct ike *c, struct child_sa *ch, const struct choice *choice);
 /* Something about it has changed: when it is due, and what its IKE SA has to do about it. */
 void child_changed(struct ike *c, struct child_sa *ch);
-void ike_child_enter(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state);
+void child_enter_state(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state);
 /* The time when so much of its lifetime is over: at random from lo to hi, in thousandths. */
 mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, uint64_t hi);
 /* Asks the keeper to install it; `then` continues. p: with the peer's nonce and KE, or NULL for the child of
@@ -303,16 +305,16 @@ struct message *message_new(const struct ike_header *h, const struct endpoint *l
 	const struct endpoint *remote, const void *bytes, size_t n);
 /* A copy of an unprotected message, with views into its own bytes. */
 struct message *message_copy_plain(const struct message *in);
-struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange);
-struct ike_out out_response(struct ike *c, struct ike_sa *sa);
+struct ike_out message_begin_request(struct ike *c, struct ike_sa *sa, uint8_t exchange);
+struct ike_out message_begin_response(struct ike *c, struct ike_sa *sa);
 /* Encrypts it (except IKE_SA_INIT), keeps it for retransmission, sends it. */
-void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o);
-void out_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o);
+void message_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o);
+void message_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o);
 /* Answers the peer's request by one notify. */
-void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n);
+void message_answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n);
 /* An unprotected response with one notify, for a request that makes no IKE SA. */
-void init_refuse(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n);
-void own_done(struct ike *c, struct ike_sa *sa); /* our exchange is over, the next may begin */
+void message_refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n);
+void own_exchange_done(struct ike *c, struct ike_sa *sa); /* our exchange is over, the next may begin */
 void own_retransmit(struct ike *c, struct ike_sa *sa);
 void own_tries_restart(struct ike *c,
 	struct ike_sa *sa); /* the request that waits is retransmitted as if it had been sent now */

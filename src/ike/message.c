@@ -47,7 +47,7 @@ static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, 
 	return o;
 }
 
-struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange)
+struct ike_out message_begin_request(struct ike *c, struct ike_sa *sa, uint8_t exchange)
 {
 	/* The window of one: no other request waits for its response; IKE_SA_INIT is repeated with a
 	 * cookie. */
@@ -56,7 +56,7 @@ struct ike_out out_request(struct ike *c, struct ike_sa *sa, uint8_t exchange)
 	return begin(c, sa, exchange, false, sa->own_id);
 }
 
-struct ike_out out_response(struct ike *c, struct ike_sa *sa)
+struct ike_out message_begin_response(struct ike *c, struct ike_sa *sa)
 {
 	const struct message *in = sa->steps[SIDE_PEER].in;
 
@@ -102,7 +102,7 @@ static void request_send(struct ike *c, const struct ike_sa *sa)
 		ike_send(c, &sa->local, &sa->elsewhere, sa->request.at, sa->request.n);
 }
 
-void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
+void message_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 {
 	size_t n = finish(c, sa, o);
 
@@ -119,7 +119,7 @@ void out_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 	sa_touch(c, sa);
 }
 
-void out_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o)
+void message_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 {
 	struct step *st = &sa->steps[SIDE_PEER];
 	size_t n = finish(c, sa, o);
@@ -135,15 +135,15 @@ void out_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 	sa_touch(c, sa);
 }
 
-void answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n)
+void message_answer_notify(struct ike *c, struct ike_sa *sa, uint16_t type, const void *data, size_t n)
 {
-	struct ike_out o = out_response(c, sa);
+	struct ike_out o = message_begin_response(c, sa);
 
 	ike_out_notify(&o, type, data, n);
-	out_send_response(c, sa, &o);
+	message_send_response(c, sa, &o);
 }
 
-void init_refuse(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
+void message_refuse_init(struct ike *c, const struct message *in, uint16_t type, const void *data, size_t n)
 {
 	struct ike_header h = in->h;
 	struct ike_out o;
@@ -155,7 +155,7 @@ void init_refuse(struct ike *c, const struct message *in, uint16_t type, const v
 	ike_send(c, &in->local, &in->remote, c->scratch, ike_out_end(&o));
 }
 
-void own_done(struct ike *c, struct ike_sa *sa)
+void own_exchange_done(struct ike *c, struct ike_sa *sa)
 {
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	blob_free(&sa->request);

@@ -21,7 +21,7 @@ static void nat_hash(
  * pretend: encapsulation is configured, so the hash is that of an address that will not match. The same when
  * our address is not known before the first response.
  */
-void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
+void nat_detection_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
 	const struct endpoint *local, const struct endpoint *remote, bool pretend)
 {
 	struct endpoint nowhere = { .addr = { .family = ADDR_V4 } };
@@ -37,7 +37,7 @@ void nat_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8]
  * 2.23: a message may have several source notifies, one per address that may be used; the peer is behind a
  * NAT if none of them matches. A notify that does not have 20 octets is ignored.
  */
-void nat_read(struct ike_sa *sa, const struct message *in)
+void nat_detection_read(struct ike_sa *sa, const struct message *in)
 {
 	uint8_t source[20], destination[20];
 	bool sources = false, destinations = false, source_fits = false, destination_fits = false;
@@ -83,7 +83,7 @@ void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8
 		memset(ret + 1, 0, 32);
 }
 
-bool cookie_good(struct ike *c, const struct message *in)
+bool cookie_is_valid(struct ike *c, const struct message *in)
 {
 	const struct ike_notify *v = ike_notify_find(&in->p, NTF_COOKIE);
 	uint8_t want[33];
@@ -102,7 +102,7 @@ void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32])
 	memcpy(c->cookie_secrets[c->cookie_version & 1], secret, 32);
 }
 
-void hashes_write(struct ike_out *o)
+void signature_hashes_write(struct ike_out *o)
 {
 	static const uint16_t known[] = {
 #define E(id, number, text) number,
@@ -116,7 +116,7 @@ void hashes_write(struct ike_out *o)
 	ike_out_notify(o, NTF_SIGNATURE_HASH_ALGORITHMS, data, sizeof data);
 }
 
-uint32_t hashes_read(const struct ike_payloads *p)
+uint32_t signature_hashes_read(const struct ike_payloads *p)
 {
 	const struct ike_notify *v = ike_notify_find(p, NTF_SIGNATURE_HASH_ALGORITHMS);
 	struct rd r;

@@ -15,7 +15,7 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	struct choice choice;
 
 	assert(ch && ch->sa == sa && ch->state == CH_LARVAL);
-	if (!t || !offer_is_single(&p->sa) || !select_esp(c, t, &p->sa, with_dh, &choice)) {
+	if (!t || !offer_is_single(&p->sa) || !proposals_choose_esp(c, t, &p->sa, with_dh, &choice)) {
 		err_add(ret_why, RC_MALFORMED, "the peer's response chose a proposal that was not offered");
 		return false;
 	}
@@ -83,14 +83,14 @@ uint16_t child_refusal(
 		    : with_dh		? CHILD_ANOTHER
 					: CHILD_OF_AUTH))
 		return NTF_NO_ADDITIONAL_SAS;
-	offer_esp(c, t, 0, with_dh, &ours);
-	if (select_esp(c, t, &p->sa, with_dh, ret_choice)) {
+	offer_make_esp(c, t, 0, with_dh, &ours);
+	if (proposals_choose_esp(c, t, &p->sa, with_dh, ret_choice)) {
 		if (!child_spi_taken(c, sa, load_be32(ret_choice->spi.at)))
 			return 0;
 		snprintf(why, sizeof why, "SPI %08x is in use by another child SA",
 			load_be32(ret_choice->spi.at));
 	} else {
-		explain_offer(why, sizeof why, &p->sa, &ours);
+		offer_explain(why, sizeof why, &p->sa, &ours);
 	}
 	r = ike_refuse(
 		c, &sa->local, &sa->remote, sa_peer(c, sa), "child SA for tunnel %s: %s", t->name, why);

@@ -47,7 +47,7 @@ void child_predecessor_restore(struct ike *c, const struct child_sa *unknown)
 	last->want_rekey = true;
 	last->expire_at =
 		child_lifetime(c, last, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE) - (c->now - last->since);
-	ike_child_enter(c, last->sa, last, CH_UP);
+	child_enter_state(c, last->sa, last, CH_UP);
 }
 
 /*

@@ -97,7 +97,7 @@ static void rekey_later(struct ike *c, struct ike_sa *sa, const char *reason, ui
 {
 	ike_log(c, true, "peer %s: rekey of the IKE SA: %s", sa_peer_name(c, sa), reason);
 	sa->retry_at = c->now + ike_jitter(c, ms, 3 * ms) * NS_PER_MS;
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 }
 
 static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -115,15 +115,15 @@ static void rekey_begun(struct ike *c, struct ike_sa *sa, struct step *st, const
 	sa_set_spi(c, successor, b->ike_spi);
 	nonce_set(&successor->nonce_i, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	if (sa->state != ST_UP || !sa_peer(c, sa)) { /* the peer was faster, or is no longer configured */
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		return;
 	}
-	o = out_request(c, sa, EX_CREATE_CHILD_SA);
-	offer_ike(c, sa_peer(c, sa), successor->spi_i, &offer);
+	o = message_begin_request(c, sa, EX_CREATE_CHILD_SA);
+	offer_make_ike(c, sa_peer(c, sa), successor->spi_i, &offer);
 	ike_out_offer(&o, &offer);
 	ike_out_payload(&o, PL_NONCE, successor->nonce_i.bytes, successor->nonce_i.n);
 	ike_out_ke(&o, st->dh, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
-	out_send_request(c, sa, &o);
+	message_send_request(c, sa, &o);
 }
 
 void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
@@ -134,10 +134,10 @@ void on_rekey_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	struct choice choice;
 
 	if (st->task != TASK_IKE_REKEY || !offer_is_single(&p->sa) || !sa_peer(c, sa) ||
-		!select_ike(c, sa_peer(c, sa), &p->sa, &choice) || choice.spi.n != 8 ||
+		!proposals_choose_ike(c, sa_peer(c, sa), &p->sa, &choice) || choice.spi.n != 8 ||
 		memcmp(choice.spi.at, none, 8) == 0 || choice.dh != st->dh || p->ke_group != st->dh ||
 		p->ke.n > KEEPER_KE_MAX) {
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		sa_close(c, sa, "the peer's response to the rekey does not match what we offered");
 		return;
 	}
@@ -164,13 +164,13 @@ static void decide(struct ike *c, struct ike_sa *sa, struct step *st, const stru
 	struct ike_sa *successor = st->successor, *theirs = sa_by_serial(c, sa->peer, sa->peer_successor);
 
 	if (f->rc != RC_OK || !sa_peer(c, sa) || !sa_take_keys(successor, f)) {
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		sa_close(c, sa, "the rekey's key exchange failed");
 		return;
 	}
 	st->successor = NULL;
 	successor_up(c, sa, successor);
-	own_done(c, sa);
+	own_exchange_done(c, sa);
 	if (sa->state != ST_UP) {
 		sa_close(c, successor, "simultaneous rekey (RFC 7296 2.8.1): the peer's is kept");
 	} else if (theirs && nonce_compare(&successor->lowest, &theirs->lowest) < 0) {
@@ -206,7 +206,7 @@ void rekey_refused(struct ike *c, struct ike_sa *sa)
 	if (type == NTF_INVALID_KE_PAYLOAD && v->data.n == 2)
 		group = load_be16(v->data.at);
 	if (theirs) {
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		rekey_settle_to(c, theirs);
 		return;
 	}
@@ -214,7 +214,7 @@ void rekey_refused(struct ike *c, struct ike_sa *sa)
 		if (snap_ike_proposals(c->snap)[p->proposals.first + i].dh != group || sa->state != ST_UP ||
 			sa->restarts++ >= IKE_RESTARTS_MAX)
 			continue;
-		own_done(c, sa);
+		own_exchange_done(c, sa);
 		rekey_start(c, sa, group);
 		return;
 	}
@@ -247,14 +247,14 @@ static void refuse_rekey(struct ike *c, struct ike_sa *sa, const struct ike_payl
 	char why[128];
 
 	if (peer)
-		offer_ike(c, peer, NULL, &ours);
+		offer_make_ike(c, peer, NULL, &ours);
 	r = ike_refuse(c, &sa->local, &sa->remote, peer, "rekey of the IKE SA: %s",
-		explain_offer(why, sizeof why, &p->sa, &ours));
+		offer_explain(why, sizeof why, &p->sa, &ours));
 	if (r) {
 		ike_offer_text(r->offered, sizeof r->offered, &p->sa);
 		ike_offer_text(r->configured, sizeof r->configured, &ours);
 	}
-	answer_notify(c, sa, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
+	message_answer_notify(c, sa, NTF_NO_PROPOSAL_CHOSEN, NULL, 0);
 }
 
 void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
@@ -268,28 +268,28 @@ void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
 
 	rekey_settle_to(c, sa);
 	if (not_now(sa)) {
-		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
-	if (!sa_peer(c, sa) || !select_ike(c, sa_peer(c, sa), &p->sa, &choice)) {
+	if (!sa_peer(c, sa) || !proposals_choose_ike(c, sa_peer(c, sa), &p->sa, &choice)) {
 		refuse_rekey(c, sa, p);
 		return;
 	}
 	if (choice.spi.n != 8 || memcmp(choice.spi.at, none, 8) == 0 || p->ke.n > KEEPER_KE_MAX) {
-		answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
+		message_answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
 	if (p->ke_group != choice.dh) {
 		store_be16(group, choice.dh);
-		answer_notify(c, sa, NTF_INVALID_KE_PAYLOAD, group, 2);
+		message_answer_notify(c, sa, NTF_INVALID_KE_PAYLOAD, group, 2);
 		return;
 	}
 	if (own->task == TASK_IKE_REKEY && sa->request.n == 0 && !own->in)
-		own_done(c, sa); /* ours has not been sent: the peer's suffices */
+		own_exchange_done(c, sa); /* ours has not been sent: the peer's suffices */
 	assert(!st->successor);
 	st->successor = successor_new(c, sa, false);
 	if (!st->successor) {
-		answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+		message_answer_notify(c, sa, NTF_NO_ADDITIONAL_SAS, NULL, 0);
 		return;
 	}
 	memcpy(st->successor->spi_i, choice.spi.at, 8);
@@ -309,7 +309,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	struct ike_sa *successor = st->successor;
 
 	if (b->rc != RC_OK) {
-		answer_notify(c, sa, keeper_rc_notify(b->rc), NULL, 0);
+		message_answer_notify(c, sa, keeper_rc_notify(b->rc), NULL, 0);
 		return;
 	}
 	successor->handle = b->handle;
@@ -329,16 +329,16 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	struct ike_out o;
 
 	if (sa->state != ST_UP || sa->want_delete) { /* our own rekey finished meanwhile */
-		answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
 	if (f->rc != RC_OK || !sa_take_keys(successor, f)) {
 		ike_refuse(
 			c, &sa->local, &sa->remote, sa_peer(c, sa), "rekey of the IKE SA: %.200s", f->text);
-		answer_notify(c, sa, keeper_rc_notify(f->rc), NULL, 0);
+		message_answer_notify(c, sa, keeper_rc_notify(f->rc), NULL, 0);
 		return;
 	}
-	o = out_response(c, sa);
+	o = message_begin_response(c, sa);
 	answer.proposals[0].spi_n = 8;
 	memcpy(answer.proposals[0].spi, successor->spi_r, 8);
 	ike_out_offer(&o, &answer);
@@ -352,5 +352,5 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 	} else {
 		sa_replace(c, sa, successor);
 	}
-	out_send_response(c, sa, &o);
+	message_send_response(c, sa, &o);
 }

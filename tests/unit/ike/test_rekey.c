@@ -87,7 +87,7 @@ static void answer_child(uint32_t spi, uint8_t nonce)
 	puppet_send(&p);
 }
 
-static void answer_notify(uint8_t exchange, uint16_t type)
+static void message_answer_notify(uint8_t exchange, uint16_t type)
 {
 	assert_true(said(exchange, false));
 	puppet_response(&p);
@@ -325,7 +325,7 @@ static void child_by_both_refused(void **state)
 		assert_int_equal(up_as(true), 0);
 		order(IKE_ORDER_REKEY_CHILD);
 		peer_rekeys_child(p.child_out, 0x10);
-		answer_notify(EX_CREATE_CHILD_SA, answers[i]);
+		message_answer_notify(EX_CREATE_CHILD_SA, answers[i]);
 		assert_int_equal(puppet_children(&p), 1);
 		peer_deletes(p.child_out);
 		only_child_is(NEW_SPI);
@@ -415,7 +415,7 @@ static void our_rekey_is_refused(void **state)
 		for (int ms = 0; ms < 4000 && !said(EX_CREATE_CHILD_SA, false); ms += 100)
 			puppet_run(&p, 100);
 		tries += said(EX_CREATE_CHILD_SA, false);
-		answer_notify(EX_CREATE_CHILD_SA, NTF_TEMPORARY_FAILURE);
+		message_answer_notify(EX_CREATE_CHILD_SA, NTF_TEMPORARY_FAILURE);
 		assert_int_equal(puppet_children(&p), 1);
 	}
 	assert_int_equal(tries, 3);
@@ -430,7 +430,7 @@ static void our_rekey_is_refused(void **state)
 static void our_rekey_meets_nothing(void **state)
 {
 	order(IKE_ORDER_REKEY_CHILD);
-	answer_notify(EX_CREATE_CHILD_SA, NTF_CHILD_SA_NOT_FOUND);
+	message_answer_notify(EX_CREATE_CHILD_SA, NTF_CHILD_SA_NOT_FOUND);
 	/* 2.25.1: "the initiator of the rekey ... deletes" its own: the peer could not send to it. */
 	assert_false(has_child(p.child_out));
 	assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);

@@ -19,7 +19,8 @@ static uint16_t wire_bits(uint16_t encr, uint16_t bits)
 
 /* ---- our offers ---- */
 
-void offer_ike(const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret)
+void offer_make_ike(
+	const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	for (uint32_t i = 0; i < peer->proposals.count; i++) {
@@ -49,7 +50,7 @@ static void offer_esp_add(struct ike_offer *o, const struct snap_esp_proposal *p
 		ike_offer_add_transform(o, TT_ESN, 0, 0);
 }
 
-void offer_esp(
+void offer_make_esp(
 	const struct ike *c, const struct snap_tunnel *t, uint32_t spi, bool with_dh, struct ike_offer *ret)
 {
 	memset(ret, 0, sizeof *ret);
@@ -130,7 +131,8 @@ static bool fit_ike(const struct snap_ike_proposal *ours, const struct ike_offer
 	return true;
 }
 
-bool select_ike_one(const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret)
+bool proposal_match_ike(
+	const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret)
 {
 	for (unsigned k = 0; k < offer->proposals_n; k++)
 		if (fit_ike(ours, offer, &offer->proposals[k], ret))
@@ -138,11 +140,11 @@ bool select_ike_one(const struct snap_ike_proposal *ours, const struct ike_offer
 	return false;
 }
 
-bool select_ike(
+bool proposals_choose_ike(
 	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret)
 {
 	for (uint32_t i = 0; i < peer->proposals.count; i++)
-		if (select_ike_one(&snap_ike_proposals(c->snap)[peer->proposals.first + i], offer, ret))
+		if (proposal_match_ike(&snap_ike_proposals(c->snap)[peer->proposals.first + i], offer, ret))
 			return true;
 	return false;
 }
@@ -177,8 +179,8 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 	return true;
 }
 
-bool select_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer, bool with_dh,
-	struct choice *ret)
+bool proposals_choose_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer,
+	bool with_dh, struct choice *ret)
 {
 	for (uint32_t i = 0; i < t->proposals.count; i++)
 		for (unsigned k = 0; k < offer->proposals_n; k++)
@@ -264,7 +266,7 @@ static char *explain_unsupported(char *ret_text, size_t size, const struct ike_o
 	return ret_text;
 }
 
-char *explain_offer(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours)
+char *offer_explain(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours)
 {
 	static const struct {
 		uint8_t type;
