@@ -9,8 +9,7 @@
 static const char *process_name = "plaingate";
 static enum log_level lowest_level = LOG_INFO;
 
-#define KINDS	     1024
-#define LOG_TEXT_MAX 1024
+#define KINDS 1024
 /* By format text. Two that meet in one place share what they may say. */
 static struct {
 	mono_ns empty_until;

@@ -5,6 +5,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#define LOG_TEXT_MAX 1024 /* of one line; what is longer is cut */
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Names the process in front of every line and sets the lowest level shown. */

@@ -1,7 +1,5 @@
 #include "base/url.h"
 
-#define LABEL_MAX 63
-
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -35,11 +33,11 @@ static enum rc name_check(const char *name, struct err *e)
 					name);
 			letter |= !is_digit(label[i]);
 		}
-		if (n == 0 || n > LABEL_MAX || label[0] == '-' || label[n - 1] == '-')
+		if (n == 0 || n > URL_LABEL_MAX || label[0] == '-' || label[n - 1] == '-')
 			return err_add(e, RC_MALFORMED,
 				"the host name '%.100s' of a URL has a part that is empty, longer than %d or "
 				"begins or ends with a hyphen",
-				name, LABEL_MAX);
+				name, URL_LABEL_MAX);
 		label += n;
 		if (*label == '\0')
 			break;

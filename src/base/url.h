@@ -8,6 +8,8 @@
 
 #include "base/addr.h"
 
+#define URL_LABEL_MAX 63 /* RFC 1035 section 2.3.4: octets of a label */
+
 #define URL_HOST_MAX   254 /* 253 octets of a name (RFC 1035 section 2.3.4), and a terminator */
 #define URL_PREFIX_MAX 192
 

@@ -16,6 +16,7 @@
 #include "cli/source.h"
 #include "cli/times.h"
 #include "verify/retention.h"
+#include "cli/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>

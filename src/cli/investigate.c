@@ -9,6 +9,7 @@
 #include "cli/times.h"
 #include "verify/evidence.h"
 #include "verify/tar.h"
+#include "cli/limits.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include "cli/limits.h"
 #include "cli/url.h"
 #include "verify/tar.h"
+#include "cli/limits.h"
 
 #include <fcntl.h>
 #include <stdio.h>

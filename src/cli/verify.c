@@ -6,6 +6,7 @@
 #include "cli/source.h"
 #include "verify/randomness.h"
 #include "verify/verify.h"
+#include "cli/limits.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -12,8 +12,6 @@
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
 
-#define DIGEST_MAX 64
-
 static const struct digest_row {
 	uint16_t hash; /* enum signature_hash */
 	const char *name;
@@ -100,7 +98,7 @@ out:
 /* RFC 6979 section 3.2: the state K, V and its two steps. */
 struct nonce_maker {
 	const struct digest_row *digest;
-	uint8_t k[DIGEST_MAX], v[DIGEST_MAX];
+	uint8_t k[ECDSA_DIGEST_MAX], v[ECDSA_DIGEST_MAX];
 };
 
 static bool nonce_step(struct nonce_maker *m, int separator, const struct prf_part *seed)
@@ -123,7 +121,7 @@ static bool nonce_make(const struct sign_key *key, const struct digest_row *dige
 {
 	struct nonce_maker m = { .digest = digest };
 	size_t n = field_size(key->kind), got;
-	uint8_t hash_octets[48], t[48 + DIGEST_MAX];
+	uint8_t hash_octets[48], t[48 + ECDSA_DIGEST_MAX];
 	BIGNUM *z = BN_bin2bn(h1, (int)MIN_OF(digest->size, n), NULL); /* bits2int: the leftmost bits */
 	const struct prf_part seed[2] = { { key->secret, n }, { hash_octets, n } };
 	bool ok = z && (BN_cmp(z, order) < 0 || BN_sub(z, z, order) == 1) && /* bits2octets: z1 mod q */
@@ -199,7 +197,7 @@ enum rc ecdsa_sign(const struct sign_key *key, uint16_t hash, enum sign_format f
 {
 	const struct digest_row *d = digest_find(hash);
 	BIGNUM *secret = NULL, *k = BN_new(), *inverse = BN_new(), *r = BN_new();
-	uint8_t h1[DIGEST_MAX];
+	uint8_t h1[ECDSA_DIGEST_MAX];
 	ECDSA_SIG *s = NULL;
 	EC_KEY *pair = NULL;
 	enum rc rc = RC_INTERNAL;
@@ -264,7 +262,7 @@ enum rc ecdsa_check(const struct verify_key *key, uint16_t hash, enum sign_forma
 	size_t n, const void *signature, size_t signature_n)
 {
 	const struct digest_row *d = digest_find(hash);
-	uint8_t h1[DIGEST_MAX];
+	uint8_t h1[ECDSA_DIGEST_MAX];
 	ECDSA_SIG *s;
 	EC_KEY *pub;
 	enum rc rc = RC_AUTH;

@@ -8,6 +8,8 @@
 
 #include "crypto/sign.h"
 
+#define ECDSA_DIGEST_MAX 64 /* octets: SHA-512 */
+
 /* x || y of a scalar; RC_RANGE when it is 0 or not below the order. */
 enum rc ecdsa_public(uint32_t kind, const uint8_t *scalar, uint8_t *ret_public);
 /* RC_MALFORMED when x || y is not a point of the curve. */

@@ -37,6 +37,8 @@
 #include "wire/segment.h"
 #include "wire/train.h"
 
+#define ESP_INNER_EXTENSIONS_MAX 8 /* IPv6 extension headers of an inner packet that are walked */
+
 #define ESP_PAIRS_MAX	   16384
 #define ESP_PAIR_NONE	   UINT32_MAX
 #define ESP_REPLAY_DEFAULT 1024

@@ -6,8 +6,7 @@
 
 #include "base/rd.h"
 #include "wire/quoted.h"
-
-#define EXTENSIONS_MAX 8
+#include "esp/esp.h"
 
 struct inner {
 	struct ip_addr src, dst;
@@ -49,7 +48,7 @@ static enum drop_reason ipv4_read(struct inner *in, const uint8_t *ip, uint32_t 
  * none. */
 static void ipv6_upper(struct inner *in, struct rd *r)
 {
-	for (int i = 0; i < EXTENSIONS_MAX && !r->bad; i++) {
+	for (int i = 0; i < ESP_INNER_EXTENSIONS_MAX && !r->bad; i++) {
 		if (in->proto == 44) {
 			uint8_t next = rd_u8(r);
 			rd_u8(r);

@@ -2,11 +2,10 @@
  * Security associations: installing, removing, finding, resuming.
  */
 #include "esp/state.h"
+#include "model/sa.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-#define SPI_MIN 256 /* RFC 4303 section 2.1: 1 to 255 are reserved */
 
 _Static_assert(
 	sizeof(struct esp_state) % 8 == 0 && sizeof(struct esp_state_pair) % 8 == 0, "no padding at the end");

@@ -7,6 +7,10 @@
 
 #include "base/clock.h"
 
+#define FW_TCP_SCALE_MAX       14 /* RFC 7323 section 2.3 */
+/* octets that an acknowledgement may be behind, whatever the window */
+#define FW_TCP_ACK_BACKLOG_MIN 66000u
+
 /* ---- sessions ---- */
 
 #define FW_INDEX_SESSIONS                                                                                    \

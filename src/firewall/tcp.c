@@ -10,6 +10,7 @@
 #include "base/rd.h"
 #include "firewall/internal.h"
 #include "wire/csum.h"
+#include "firewall/limits.h"
 
 #include <assert.h>
 
@@ -19,9 +20,6 @@ enum side_flags {
 	SIDE_FIN = 1 << 2,    /* `end` is after its FIN */
 	SIDE_RESET = 1 << 3,  /* its reset may not have been exact: the other side may challenge it */
 };
-
-#define SCALE_MAX	14     /* RFC 7323 section 2.3 */
-#define ACK_BACKLOG_MIN 66000u /* how far behind an acknowledgement may be, whatever the window */
 
 struct segment {
 	uint32_t seq, end, ack, window;
@@ -78,7 +76,7 @@ static void side_begin(struct fw_tcp_side *side, const struct segment *g, const 
 		.end = g->end,
 		.max_end = g->seq + 1, /* nothing is allowed yet; data in a SYN may not be taken (RFC 7413) */
 		.max_window = MAX_OF(g->window, 1u),
-		.scale = scale ? MIN_OF(scale[0], (uint8_t)SCALE_MAX) : 0,
+		.scale = scale ? MIN_OF(scale[0], (uint8_t)FW_TCP_SCALE_MAX) : 0,
 		.flags = scale ? SIDE_SEEN | SIDE_SCALES : SIDE_SEEN,
 	};
 }
@@ -109,7 +107,8 @@ static bool in_window(const struct fw_tcp_side *from, const struct fw_tcp_side *
 	if (!(g->flags & TCP_ACK) || !(to->flags & SIDE_SEEN))
 		return true;
 	/* It acknowledges what was sent, and not long ago. */
-	return !after(g->ack, to->end) && !after(to->end - MAX_OF(from->max_window, ACK_BACKLOG_MIN), g->ack);
+	return !after(g->ack, to->end) &&
+	       !after(to->end - MAX_OF(from->max_window, FW_TCP_ACK_BACKLOG_MIN), g->ack);
 }
 
 static void windows_advance(struct fw_tcp_side *from, struct fw_tcp_side *to, const struct segment *g)

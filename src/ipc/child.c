@@ -50,8 +50,6 @@ static void port_down(struct port *p, const struct err *why)
 
 static void port_frame(struct port *p, struct ipc_frame *f);
 
-#define LAST_FRAMES_MAX 4096 /* a socket holds fewer; a peer that still runs may send on for ever */
-
 /* What a peer sent before it was replaced counts, entries for the ledger above all. */
 static void last_frames(struct child *c, struct port *p)
 {
@@ -59,7 +57,7 @@ static void last_frames(struct child *c, struct port *p)
 	int fd = p->link.fd;
 
 	p->link.dead = false; /* a failed send is not the end of what may be read */
-	for (int i = 0; i < LAST_FRAMES_MAX && c->started && p->link.fd == fd; i++) {
+	for (int i = 0; i < CHILD_LAST_FRAMES_MAX && c->started && p->link.fd == fd; i++) {
 		if (ipc_recv(&p->link, &f, NULL) != RC_OK)
 			break;
 		port_frame(p, &f);

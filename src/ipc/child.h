@@ -16,6 +16,9 @@
 #include "ipc/ledger_client.h"
 #include "ipc/port.h"
 
+/* a socket holds fewer; a peer that still runs may send on for ever */
+#define CHILD_LAST_FRAMES_MAX 4096
+
 #define CHILD_SUPERVISOR_FD 3
 
 struct child;

@@ -34,9 +34,8 @@ struct ipc_waiting {
 };
 
 /* A control buffer with room for more files than any row allows, so that too many are seen, not cut off. */
-#define FILES_SEEN_MAX 8
 union control {
-	char bytes[CMSG_SPACE(sizeof(int) * FILES_SEEN_MAX)];
+	char bytes[CMSG_SPACE(sizeof(int) * IPC_FILES_SEEN_MAX)];
 	struct cmsghdr align;
 };
 
@@ -241,7 +240,7 @@ IPC_MESSAGES(E)
 #undef E
 
 /* Files beside the message, into ret_files; all of them, also those of a message that will be refused. */
-static size_t files_of(struct msghdr *m, int ret_files[FILES_SEEN_MAX])
+static size_t files_of(struct msghdr *m, int ret_files[IPC_FILES_SEEN_MAX])
 {
 	size_t n = 0;
 
@@ -249,7 +248,7 @@ static size_t files_of(struct msghdr *m, int ret_files[FILES_SEEN_MAX])
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < count && n < FILES_SEEN_MAX; i++)
+		for (size_t i = 0; i < count && n < IPC_FILES_SEEN_MAX; i++)
 			memcpy(&ret_files[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 	}
 	return n;
@@ -277,7 +276,7 @@ enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
 		.msg_iovlen = 2,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof control };
-	int files[FILES_SEEN_MAX];
+	int files[IPC_FILES_SEEN_MAX];
 	ssize_t n;
 	int tries = 0;
 

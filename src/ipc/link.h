@@ -20,6 +20,9 @@
 #include "base/bytes.h"
 #include "ipc/messages.h"
 
+/* room for more files than any row allows, so that too many are seen, not cut off */
+#define IPC_FILES_SEEN_MAX 8
+
 struct ipc_head {
 	uint16_t id;	/* enum ipc_id */
 	uint16_t files; /* beside the frame, 0 or 1 */

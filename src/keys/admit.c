@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-#define ADMISSIBLE_TEXT_MAX 160
-
 /* What a request is about. */
 struct subject {
 	bool ike_named, child_named;
@@ -136,15 +134,15 @@ static struct subject subject_of(struct keys *k, const struct keeper_request *q)
 }
 
 /* "begun or installed": what the states are in which a request is admissible. */
-static const char *admissible_text(
-	char ret_text[ADMISSIBLE_TEXT_MAX], const struct state_row *states, size_t states_n, uint32_t bits)
+static const char *admissible_text(char ret_text[KEYS_ADMISSIBLE_TEXT_MAX], const struct state_row *states,
+	size_t states_n, uint32_t bits)
 {
 	size_t used = 0;
 
 	ret_text[0] = '\0';
-	for (size_t i = 0; i < states_n && used < ADMISSIBLE_TEXT_MAX; i++)
+	for (size_t i = 0; i < states_n && used < KEYS_ADMISSIBLE_TEXT_MAX; i++)
 		if (bits >> i & 1)
-			used += (size_t)snprintf(ret_text + used, ADMISSIBLE_TEXT_MAX - used, "%s%s",
+			used += (size_t)snprintf(ret_text + used, KEYS_ADMISSIBLE_TEXT_MAX - used, "%s%s",
 				used > 0 ? " or " : "", states[i].text);
 	return ret_text;
 }
@@ -152,7 +150,7 @@ static const char *admissible_text(
 static enum rc refuse(struct err *e, enum keeper_op op, const char *what, uint32_t handle,
 	const struct state_row *states, size_t states_n, uint32_t state, uint32_t bits)
 {
-	char text[ADMISSIBLE_TEXT_MAX];
+	char text[KEYS_ADMISSIBLE_TEXT_MAX];
 	const struct state_row *is = &states[state];
 
 	if (is->rc == RC_NOT_FOUND)

@@ -80,7 +80,6 @@ static enum rc psk_auth(
 }
 
 /* "fqdn 'b.example'", "address 192.0.2.1"; octets that are not printable become dots. */
-#define ID_TEXT_MAX 160
 static const char *id_text(char *ret_text, uint8_t type, const uint8_t *data, size_t n)
 {
 	char address[ADDR_TEXT_MAX], plain[129];
@@ -88,14 +87,14 @@ static const char *id_text(char *ret_text, uint8_t type, const uint8_t *data, si
 
 	if ((type == ID_IPV4 && n == 4) || (type == ID_IPV6 && n == 16)) {
 		a = type == ID_IPV4 ? addr_v4(data) : addr_v6(data);
-		snprintf(ret_text, ID_TEXT_MAX, "address %s", addr_text(address, &a));
+		snprintf(ret_text, KEYS_ID_TEXT_MAX, "address %s", addr_text(address, &a));
 		return ret_text;
 	}
 	n = MIN_OF(n, sizeof plain - 1);
 	for (size_t i = 0; i < n; i++)
 		plain[i] = data[i] >= ' ' && data[i] < 127 ? (char)data[i] : '.';
 	plain[n] = '\0';
-	snprintf(ret_text, ID_TEXT_MAX, "%s '%s'",
+	snprintf(ret_text, KEYS_ID_TEXT_MAX, "%s '%s'",
 		type == ID_FQDN	    ? "fqdn"
 		: type == ID_RFC822 ? "email"
 		: type == ID_KEY_ID ? "key-id"
@@ -125,7 +124,7 @@ static enum rc id_check(const char *whose, bool ours, const struct snap_id *conf
 	const struct ip_addr *addr, const uint8_t *id, size_t id_n, struct err *e)
 {
 	struct snap_id want = id_wanted(configured, addr);
-	char got[ID_TEXT_MAX], wanted[ID_TEXT_MAX];
+	char got[KEYS_ID_TEXT_MAX], wanted[KEYS_ID_TEXT_MAX];
 	size_t n;
 
 	if (id_n <= ID_HEADER_SIZE || id_n > KEEPER_ID_MAX)

@@ -18,6 +18,10 @@
 #include "keys/derive.h"
 #include "keys/keys.h"
 
+#define KEYS_ADMISSIBLE_TEXT_MAX 160 /* of the states in which a request is admissible */
+#define KEYS_ID_TEXT_MAX	 160 /* of an identity in words */
+#define KEYS_EXPIRE_EVERY	 256 /* values between two searches for exchanges that are too old */
+
 enum identity_kind { IDENTITY_NONE, IDENTITY_PSK, IDENTITY_PRIVATE };
 
 struct keys_identity {

@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define EXPIRE_EVERY 256 /* values between two searches for exchanges that are too old */
-
 struct keys *keys_new(struct keys_sink sink)
 {
 	struct keys *k = calloc(1, sizeof *k);
@@ -79,8 +77,8 @@ void keys_request(struct keys *k, const struct keeper_request *request, struct k
 		rc = request_dispatch(k, request, fresh, &a.u.reply, &outcome, &e);
 	if (rc != RC_OK)
 		journal_unused(k, &fresh->proof, &fresh->leaf);
-	else if (fresh->proof.count % EXPIRE_EVERY == 0 && fresh->proof.count > 0)
-		exchanges_expire(k, &(struct public_proof){ .count = fresh->proof.count + EXPIRE_EVERY,
+	else if (fresh->proof.count % KEYS_EXPIRE_EVERY == 0 && fresh->proof.count > 0)
+		exchanges_expire(k, &(struct public_proof){ .count = fresh->proof.count + KEYS_EXPIRE_EVERY,
 					    .epoch = fresh->proof.epoch });
 	bytes_wipe(fresh, sizeof *fresh);
 	assert(rc == RC_OK || outcome == ANSWERED);

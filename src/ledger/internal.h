@@ -4,6 +4,9 @@
 
 #include "ledger/log.h"
 
+#define LEDGER_PROGRESS_EVERY  64  /* bundles between two reports of progress */
+#define LEDGER_SEALED_TEXT_MAX 512 /* octets of what a one-time key signs */
+
 /* Hashes of one level from the beginning of its last tile that is not written as a full one. */
 struct level {
 	uint64_t first_tile;

@@ -64,7 +64,6 @@ enum rc ledger_prove(const struct ledger_log *l, uint64_t size, struct merkle_ha
  * young, or a Plaingate that made none has written it. */
 #define SEARCH_BUNDLES                                                                                       \
 	((LEDGER_COUNTERS_EVERY + LEDGER_COUNTERS_BEHIND + 2 * LEDGER_BATCH_MAX) / TILE_WIDTH + 2)
-#define PROGRESS_EVERY 64 /* bundles */
 
 struct reading {
 	const struct ledger_log *l;
@@ -249,7 +248,7 @@ enum rc ledger_replay(const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT
 		from = 0;
 	}
 	for (uint64_t bundle = begin; g.rc == RC_OK && bundle <= last; bundle++) {
-		if ((bundle - begin) % PROGRESS_EVERY == 0 && l->store.progress)
+		if ((bundle - begin) % LEDGER_PROGRESS_EVERY == 0 && l->store.progress)
 			l->store.progress(l->store.context, bundle - begin, last - begin);
 		bundle_open(&g, bundle);
 		bundle_check(&g);

@@ -1,22 +1,21 @@
 #include "ledger/seal.h"
 #include "base/bytes.h"
 #include "crypto/prf.h"
+#include "ledger/internal.h"
 
 #include <stdio.h>
-
-#define SEALED_TEXT_MAX 512
 
 _Static_assert(
 	SEAL_RECORD_SIZE == 4 + 8 + SHA256_SIZE + ED25519_SIGNATURE_SIZE, "index, size, root, signature");
 
 /* Length of the text, or 0: the origin is too long. */
-static size_t sealed_text(char ret_text[SEALED_TEXT_MAX], const struct merkle_hash *epoch_root,
+static size_t sealed_text(char ret_text[LEDGER_SEALED_TEXT_MAX], const struct merkle_hash *epoch_root,
 	uint32_t index, const struct checkpoint *c)
 {
 	char hex[2 * SHA256_SIZE + 1];
-	int head = snprintf(ret_text, SEALED_TEXT_MAX, "plaingate/seal/v1\n%s\n%u\n",
+	int head = snprintf(ret_text, LEDGER_SEALED_TEXT_MAX, "plaingate/seal/v1\n%s\n%u\n",
 		hex_from_bytes(hex, epoch_root->b, sizeof epoch_root->b), index);
-	size_t n = head > 0 ? checkpoint_text(ret_text + head, SEALED_TEXT_MAX - (size_t)head, c) : 0;
+	size_t n = head > 0 ? checkpoint_text(ret_text + head, LEDGER_SEALED_TEXT_MAX - (size_t)head, c) : 0;
 
 	return n == 0 ? 0 : (size_t)head + n;
 }
@@ -55,7 +54,7 @@ enum rc seal_epoch_begin(struct seal_epoch *ret_epoch, const uint8_t seed[SEAL_S
 enum rc seal_sign(struct seal_epoch *epoch, const struct checkpoint *c, uint8_t ret_record[SEAL_RECORD_SIZE])
 {
 	uint8_t signature[ED25519_SIGNATURE_SIZE];
-	char text[SEALED_TEXT_MAX];
+	char text[LEDGER_SEALED_TEXT_MAX];
 	uint32_t index = epoch->next;
 
 	if (index >= SEAL_KEYS)
@@ -112,7 +111,7 @@ enum rc seal_check(const struct seal *seal, const char *origin, const struct mer
 	const uint8_t public_key[ED25519_PUBLIC_SIZE])
 {
 	struct checkpoint c = { .size = seal->size, .root = seal->root };
-	char text[SEALED_TEXT_MAX];
+	char text[LEDGER_SEALED_TEXT_MAX];
 
 	snprintf(c.origin, sizeof c.origin, "%s", origin);
 	size_t n = sealed_text(text, epoch_root, seal->index, &c);

@@ -7,6 +7,8 @@
 
 #include "model/keeper_api.h"
 
+#define SPI_MIN 256 /* RFC 4303 section 2.1: 1 to 255 are reserved */
+
 struct sa_install {
 	uint32_t tunnel; /* index in the snapshot's tunnels */
 	uint32_t spi_in, spi_out;

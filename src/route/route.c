@@ -5,8 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LOCAL_SLOTS	    (4 * ROUTE_LOCALS_MAX)
-#define NEIGHBOUR_SLOTS_MIN 256u
+#define LOCAL_SLOTS (4 * ROUTE_LOCALS_MAX)
 
 struct route_table {
 	uint64_t generation;
@@ -42,7 +41,7 @@ struct route_table *route_new(void)
 	if (!t)
 		return NULL;
 	t->generation = 1;
-	t->neighbour_slots = NEIGHBOUR_SLOTS_MIN;
+	t->neighbour_slots = ROUTE_NEIGHBOUR_SLOTS_MIN;
 	t->neighbours = calloc(t->neighbour_slots, sizeof *t->neighbours);
 	if (!t->neighbours || !routes_init(&t->routes)) {
 		free(t->neighbours);

@@ -25,6 +25,8 @@
 
 #include "base/addr.h"
 
+#define ROUTE_NEIGHBOUR_SLOTS_MIN 256u /* of the table of neighbours, which grows */
+
 #define ROUTE_LINK_NAME_BYTES 16
 #define ROUTE_LINKS_MAX	      256
 #define ROUTE_LOCALS_MAX      1024

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEMS_MAX (1u << 20) /* 12 MB; overlapping selectors beyond this are searched linearly */
 
 /* A part of a tunnel's remote side and one of its local side: indices in the snapshot's selectors. */
 struct item {
@@ -126,13 +125,13 @@ static bool lists_fill(struct selectors *s, const struct item *all, uint32_t all
 	const struct selector *selectors = snap_selectors(s->snapshot);
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < all_n && n <= ITEMS_MAX; i++) {
+	for (uint32_t i = 0; i < all_n && n <= SELECTORS_ITEMS_MAX; i++) {
 		const struct ip_range *r = &selectors[all[i].remote].addrs;
 		for (uint32_t f = flat_of(s, &r->first), end = flat_of(s, &r->last);
-			f <= end && n <= ITEMS_MAX; f++, n++)
+			f <= end && n <= SELECTORS_ITEMS_MAX; f++, n++)
 			s->flat[f].n++;
 	}
-	if (n > ITEMS_MAX || !(s->items = calloc(n + 1, sizeof *s->items)))
+	if (n > SELECTORS_ITEMS_MAX || !(s->items = calloc(n + 1, sizeof *s->items)))
 		return false;
 	for (uint32_t f = 0; f < s->flat_n; f++) {
 		assert(s->items_n + s->flat[f].n <= n);

@@ -15,6 +15,8 @@
 
 #include "model/snapshot.h"
 
+#define SELECTORS_ITEMS_MAX (1u << 20) /* overlapping selectors beyond this are searched one by one */
+
 #define SELECTORS_NONE UINT32_MAX
 
 struct selectors;

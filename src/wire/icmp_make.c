@@ -3,8 +3,7 @@
 #include "wire/csum.h"
 #include "wire/ip.h"
 
-#define ICMP4_PACKET_MAX 576
-#define ANSWER_HOPS	 64
+#define ANSWER_HOPS 64
 
 static void put_ip(
 	struct wr *w, const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto, size_t l4_n)

@@ -8,6 +8,8 @@
 
 #include "wire/train.h"
 
+#define ICMP4_PACKET_MAX 576 /* RFC 1812 section 4.3.2.3: octets of an error */
+
 enum icmp_answer {
 	ICMP_ANSWER_TTL,	/* time exceeded in transit */
 	ICMP_ANSWER_TOO_BIG,	/* fragmentation needed, packet too big: with the next hop's MTU */

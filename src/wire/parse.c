@@ -8,8 +8,7 @@
 #include "base/icmp.h"
 #include "wire/ip.h"
 #include "wire/segment.h"
-
-#define EXTENSION_HEADERS_MAX 8 /* more than any honest packet has */
+#include "wire/train.h"
 
 static enum drop_reason check_source(const struct ip_addr *a)
 {
@@ -225,7 +224,7 @@ static enum drop_reason parse_ip6(struct train *t)
 		t->len = IP6_HEADER_SIZE + (uint32_t)payload;
 		r = rd_over(t->ip + IP6_HEADER_SIZE, payload);
 	}
-	for (int n = 0; n < EXTENSION_HEADERS_MAX; n++) {
+	for (int n = 0; n < IP6_EXTENSION_HEADERS_MAX; n++) {
 		if (next == IP6_FRAGMENT) {
 			next = rd_u8(&r);
 			rd_u8(&r);

@@ -3,8 +3,6 @@
 #include "base/rd.h"
 #include "wire/ip.h"
 
-#define QUOTED_EXTENSIONS_MAX 8
-
 static bool quoted_l4(struct quoted *q, struct rd r, const uint8_t *bytes, size_t n)
 {
 	uint32_t csum = 0;

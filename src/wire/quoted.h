@@ -8,6 +8,8 @@
 
 #include "base/addr.h"
 
+#define QUOTED_EXTENSIONS_MAX 8 /* extension headers of a quoted packet that are walked */
+
 struct quoted {
 	struct ip_addr src, dst;
 	uint16_t src_port, dst_port; /* TCP, UDP; ICMP queries: identifier in both; else 0 */

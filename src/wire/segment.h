@@ -18,6 +18,8 @@
 
 #include "wire/train.h"
 
+#define SEGMENT_HEADERS_MAX 12 /* of tunnels and their payload, one in another */
+
 #define SEGMENT_HEAD_MAX   200 /* the longest TCP header in IPv6 in Ethernet in GRE or UDP over IPv6 */
 #define SEGMENT_LAYERS_MAX 6
 

@@ -9,7 +9,6 @@
 #include "wire/csum.h"
 #include "wire/ip.h"
 
-#define HEADERS_MAX   12
 #define GRE_CHECKSUM  0x8000
 #define GRE_KEY	      0x2000
 #define TYPE_IP4      0x0800
@@ -76,7 +75,7 @@ static uint32_t read_ip6(struct reader *x)
 	rd_take(&x->r, 33);
 	if (x->r.bad || first >> 4 != 6 || !length_fits(payload, rd_left(&x->r)) || !layer_add(x, SEGMENT_IP))
 		return NOTHING;
-	for (int n = 0; n < HEADERS_MAX && (next == IP6_HOP_BY_HOP || next == IP6_DESTINATION); n++) {
+	for (int n = 0; n < SEGMENT_HEADERS_MAX && (next == IP6_HOP_BY_HOP || next == IP6_DESTINATION); n++) {
 		next = rd_u8(&x->r);
 		rd_take(&x->r, 6 + 8u * rd_u8(&x->r));
 	}
@@ -160,7 +159,7 @@ bool segment_layers_read(struct segment_layers *ret_layers, const uint8_t *ip, u
 	uint32_t next = n > 0 && ip[0] >> 4 == 6 ? TYPE_IP6 : TYPE_IP4;
 
 	ret_layers->n = 0;
-	for (int i = 0; i < HEADERS_MAX; i++) {
+	for (int i = 0; i < SEGMENT_HEADERS_MAX; i++) {
 		x.at = (uint32_t)(x.r.at - ip);
 		if ((next == IP_TCP || next == IP_UDP) && (l4 == 0 || l4 == x.at))
 			return read_end(&x, (uint8_t)next);

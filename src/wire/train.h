@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "wire/drop.h"
 
+#define IP6_EXTENSION_HEADERS_MAX 8 /* more than any honest packet has */
+
 #define TRAIN_BURST_MAX 64
 #define TRAIN_BYTES_MAX 65536 /* IP header to the end of the payload */
 #define TRAIN_HEAD_ROOM 128   /* in front of the IP header: link header, virtio header, outer IP, UDP, ESP */

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRIES_MAX 8 /* of others that come between deciding and keeping */
-
 enum rc witness_request_parse(struct witness_request *ret_request, const void *body, size_t n, struct err *e)
 {
 	static const char old[] = "old ";
@@ -279,7 +277,7 @@ void witness_add_checkpoint(const struct witness *w, const void *body, size_t n,
 	memset(ret_answer, 0, sizeof *ret_answer);
 	if (!read_request(&d, body, n) || !check_signature(&d))
 		return;
-	for (int tries = 0; tries < TRIES_MAX; tries++) {
+	for (int tries = 0; tries < WITNESS_TRIES_MAX; tries++) {
 		err_clear(&d.e);
 		if (!check_growth(&d) || cosign_and_keep(&d, now_s))
 			return;

@@ -15,6 +15,8 @@
 
 #include "merkle/cosign.h"
 
+#define WITNESS_TRIES_MAX 8 /* of others that come between deciding and keeping */
+
 /* What `add-checkpoint` answers: the table of the specification, and what no table of a protocol can prevent.
  */
 /* clang-format off */

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "proc/control/control.h"
+#include "proc/control/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUNNING		     "running.conf"
-#define GENERATION	     "generation"
-#define UNCONFIRMED	     "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
-#define UNCONFIRMED_HEAD_MAX 64
+#define RUNNING	    "running.conf"
+#define GENERATION  "generation"
+#define UNCONFIRMED "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
 
 static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struct err *e)
 {

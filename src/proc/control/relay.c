@@ -7,11 +7,10 @@
  */
 #include "base/log.h"
 #include "proc/control/control.h"
+#include "proc/control/limits.h"
 
 #include <assert.h>
 #include <stdio.h>
-
-#define HELD_MAX_NS (5 * NS_PER_S)
 
 static const char *const act_names[] = {
 	[CLI_CLEAR_SESSIONS] = "clear sessions",
@@ -336,7 +335,7 @@ void relay_tick(struct control *k)
 		}
 		if (c->full_since == 0)
 			c->full_since = now;
-		if (now - c->full_since < HELD_MAX_NS) {
+		if (now - c->full_since < RELAY_HELD_MAX_NS) {
 			full[c->owner] = true;
 		} else {
 			log_warn("closing client (uid %u), which is not reading", c->uid);

@@ -1,13 +1,12 @@
 #include "proc/courier/trust.h"
 #include "crypto/hash.h"
+#include "proc/courier/errand.h"
 
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
-
-#define CHAIN_BYTES_MAX (64 << 10) /* of the certificates that a server sends */
 
 static unsigned authorities_read(X509_STORE *store, const char *pem, size_t n)
 {
@@ -38,7 +37,7 @@ enum rc trust_make(SSL_CTX **ret_trust, const char *pem, size_t n, unsigned *ret
 	/* Of what TLS says for itself (new keys, tickets) one message a round: a server that goes on and on
 	 * would keep us from the other witnesses, and from the clock that ends it. */
 	SSL_CTX_clear_mode(t, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_max_cert_list(t, CHAIN_BYTES_MAX);
+	SSL_CTX_set_max_cert_list(t, COURIER_CHAIN_BYTES_MAX);
 	*ret_count = pem ? authorities_read(SSL_CTX_get_cert_store(t), pem, n) : 0;
 	*ret_trust = t;
 	return RC_OK;

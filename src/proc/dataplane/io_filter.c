@@ -10,6 +10,7 @@
 #include "proc/dataplane/dataplane.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
+#include "proc/dataplane/limits.h"
 
 #include <assert.h>
 #include <linux/filter.h>
@@ -18,7 +19,6 @@
 #define AT_TYPE	   12 /* octets from the frame's first */
 #define AT_IP	   ETHERNET_SIZE
 #define KEEP_ALL   UINT32_MAX
-#define LOCALS_MAX 32 /* of each family; packets to further addresses are copied twice, no more */
 
 struct program {
 	struct sock_filter code[LINK_FILTER_MAX];
@@ -78,7 +78,7 @@ static void leave_out_locals(struct program *p, const struct route_table *routes
 	const struct route_local *l;
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; (l = route_local_at(routes, i)) && n < LOCALS_MAX; i++) {
+	for (uint32_t i = 0; (l = route_local_at(routes, i)) && n < FILTER_LOCALS_MAX; i++) {
 		if (l->addr.family != family)
 			continue;
 		leave_out(p, &l->addr);

@@ -9,9 +9,9 @@
 #include "proc/dataplane/dataplane.h"
 #include "wire/csum.h"
 #include "wire/ip.h"
+#include "proc/dataplane/limits.h"
 
 #define FRONT	     (VIRTIO_SIZE + ETHERNET_SIZE)
-#define RUN_MIN	     4
 #define ROOM_FOR_ONE (TRAIN_HEAD_ROOM + TRAIN_TAIL_ROOM + 64)
 
 /* The offset of the UDP header, if no options, extension headers or fragmentation are in the way; else 0. */
@@ -117,7 +117,7 @@ uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n)
 
 	for (uint32_t i = 0, run; i < n; i += run) {
 		run = run_length(frame + i, n - i);
-		if (run >= RUN_MIN && (size_t)(end - at) >= run * (frame[i].iov_len + ROOM_FOR_ONE)) {
+		if (run >= GATHER_RUN_MIN && (size_t)(end - at) >= run * (frame[i].iov_len + ROOM_FOR_ONE)) {
 			out += run_join(&d->gatherer, frame + i, run, &at, end, frame + out);
 			continue;
 		}

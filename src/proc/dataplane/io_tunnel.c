@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
+#include "proc/dataplane/limits.h"
 
 #include <assert.h>
 #include <arpa/inet.h>
@@ -13,9 +14,7 @@
 #include <netinet/udp.h>
 #include <poll.h>
 
-/* Of ancillary data: an address, a traffic class and a segment size. */
-#define CONTROL_BYTES 128
-#define MARKER_SIZE   4 /* RFC 3948 section 2.2: four zero octets in front of IKE */
+#define MARKER_SIZE 4 /* RFC 3948 section 2.2: four zero octets in front of IKE */
 
 union sender {
 	struct sockaddr sa;
@@ -132,7 +131,7 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 	struct mmsghdr m[TUNNEL_RX_BURST];
 	struct iovec at[TUNNEL_RX_BURST];
 	union sender from[TUNNEL_RX_BURST];
-	_Alignas(struct cmsghdr) char control[TUNNEL_RX_BURST][CONTROL_BYTES];
+	_Alignas(struct cmsghdr) char control[TUNNEL_RX_BURST][TUNNEL_CONTROL_BYTES];
 
 	for (uint32_t i = 0; i < TUNNEL_RX_BURST; i++) {
 		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
@@ -173,7 +172,7 @@ uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
 {
 	struct mmsghdr m[RX_BURST];
 	struct iovec at[RX_BURST];
-	_Alignas(struct cmsghdr) char control[RX_BURST][CONTROL_BYTES];
+	_Alignas(struct cmsghdr) char control[RX_BURST][TUNNEL_CONTROL_BYTES];
 
 	for (uint32_t i = 0; i < RX_BURST; i++) {
 		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
@@ -226,7 +225,7 @@ static void ancillary_add(struct msghdr *m, int level, int type, const void *dat
 {
 	struct cmsghdr *c = (struct cmsghdr *)(void *)((char *)m->msg_control + m->msg_controllen);
 
-	assert(m->msg_controllen + CMSG_SPACE(n) <= CONTROL_BYTES);
+	assert(m->msg_controllen + CMSG_SPACE(n) <= TUNNEL_CONTROL_BYTES);
 	c->cmsg_level = level;
 	c->cmsg_type = type;
 	c->cmsg_len = CMSG_LEN(n);
@@ -281,7 +280,7 @@ static enum drop_reason send_failed(struct dataplane *d, const struct esp_view *
 static enum drop_reason send_udp(
 	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
 {
-	_Alignas(struct cmsghdr) char control[CONTROL_BYTES] = { 0 };
+	_Alignas(struct cmsghdr) char control[TUNNEL_CONTROL_BYTES] = { 0 };
 	union sender to;
 	struct iovec at = { batch->bytes, batch->n };
 	struct msghdr m = { .msg_iov = &at, .msg_iovlen = 1, .msg_name = &to, .msg_control = control };
@@ -298,7 +297,7 @@ static enum drop_reason send_udp(
 static enum drop_reason send_esp(
 	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
 {
-	_Alignas(struct cmsghdr) char control[CONTROL_BYTES] = { 0 };
+	_Alignas(struct cmsghdr) char control[TUNNEL_CONTROL_BYTES] = { 0 };
 	struct mmsghdr m[BATCH_PACKETS];
 	struct iovec at[BATCH_PACKETS];
 	union sender to;

@@ -8,6 +8,13 @@
 #include "base/clock.h"
 #include "wire/train.h"
 
+/* addresses of each family; further ones are only not spared the copy */
+#define FILTER_LOCALS_MAX    32
+#define GATHER_RUN_MIN	     4 /* packets; shorter runs are not worth the joining */
+/* of ancillary data: an address, a traffic class and a segment size */
+#define TUNNEL_CONTROL_BYTES 128
+#define LOOP_WAIT_MS_MAX     200 /* of a sleep, when no timer is due */
+
 /* ---- trains and batches ---- */
 
 /* 64 KB in segments of 32 octets: Linux's TCP makes none below 48, options included, whatever its peer asks for. */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 #include "proc/dataplane/rule_log.h"
+#include "proc/dataplane/limits.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <unistd.h>
 
 #define ROUNDS_PER_POLL 8
-#define WAIT_MS_MAX	200
 #define EXPIRE_BUDGET	4096
 #define POLL_MAX	(LINKS_MAX + 8 + PROC_COUNT)
 
@@ -99,7 +99,7 @@ static int timers(struct dataplane *d)
 	mono_ns now = clock_mono();
 
 	if (!dataplane_ready(d))
-		return WAIT_MS_MAX;
+		return LOOP_WAIT_MS_MAX;
 	log_rules(d);
 	filters_refresh(d);
 	if (now >= d->next_expiry)
@@ -114,7 +114,7 @@ static int timers(struct dataplane *d)
 	mono_ns next = MIN_OF(d->next_second, d->next_expiry);
 	if (next <= now)
 		return 0;
-	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)WAIT_MS_MAX);
+	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
 }
 
 static uint32_t input_run(struct dataplane *d, uint32_t input)

@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-#define LIST_TEXT_MAX 700 /* of eight selectors */
-
 static const char *spi_text(char ret_text[17], const uint8_t spi[8])
 {
 	return hex_from_bytes(ret_text, spi, 8);
@@ -51,7 +49,7 @@ static void endpoint_str(struct ledger_body *b, const char *key, const struct en
 /* "10.1.0.0/16, 10.1.7.7 protocol 6 ports 443-443" */
 static void selectors_str(struct ledger_body *b, const char *key, const struct selector *list, size_t n)
 {
-	char text[LIST_TEXT_MAX], range[RANGE_TEXT_MAX];
+	char text[ENTRY_LIST_TEXT_MAX], range[RANGE_TEXT_MAX];
 	size_t used = 0;
 
 	text[0] = '\0';

@@ -8,6 +8,8 @@
 #include "ledger/types.h"
 #include "proc/keeper/leaves.h"
 
+#define ENTRY_LIST_TEXT_MAX 700 /* of eight selectors */
+
 #define ENTRY_GAP_TYPE LEDGER_LEDGER_OUTAGE
 
 /* False: it does not fit, which the limits of its fields rule out. ret_body->text holds *ret_n octets. */

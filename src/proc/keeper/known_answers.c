@@ -10,30 +10,26 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define INPUTS_MAX 4
-#define INPUT_MAX  128
-#define OUTPUT_MAX 512
-
 struct question {
 	size_t inputs_n, output_n;
 	struct {
 		size_t n;
-		uint8_t octets[INPUT_MAX];
-	} input[INPUTS_MAX];
-	uint8_t output[OUTPUT_MAX]; /* expected */
+		uint8_t octets[KNOWN_INPUT_MAX];
+	} input[KNOWN_INPUTS_MAX];
+	uint8_t output[KNOWN_OUTPUT_MAX]; /* expected */
 };
 
 /* Each computes output_n octets. False: the inputs do not fit the function. */
-typedef bool answer_fn(const struct question *q, uint8_t ret_output[OUTPUT_MAX]);
+typedef bool answer_fn(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX]);
 
-static bool answer_sha256(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_sha256(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
 	sha256(ret_output, q->input[0].octets, q->input[0].n);
 	return q->output_n == SHA256_SIZE;
 }
 
 /* salt, material, info */
-static bool answer_hkdf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_hkdf(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
 	const struct prf_part material = { q->input[1].octets, q->input[1].n };
 	uint8_t key[HKDF_KEY_SIZE];
@@ -43,9 +39,9 @@ static bool answer_hkdf(const struct question *q, uint8_t ret_output[OUTPUT_MAX]
 }
 
 /* label, two seeds: 96 octets for each */
-static bool answer_generator(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_generator(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
-	char label[INPUT_MAX + 1];
+	char label[KNOWN_INPUT_MAX + 1];
 	struct generator g;
 
 	memcpy(label, q->input[0].octets, q->input[0].n);
@@ -57,7 +53,7 @@ static bool answer_generator(const struct question *q, uint8_t ret_output[OUTPUT
 }
 
 /* scalar, alpha: public key, proof, output */
-static bool answer_vrf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_vrf(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
 	uint8_t *proof = ret_output + VRF_PUBLIC_SIZE;
 	struct vrf_key key;
@@ -72,14 +68,14 @@ static bool answer_vrf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
 }
 
 /* what the kernel gave */
-static bool answer_kernel_share(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_kernel_share(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
 	leaf_kernel_share(q->input[0].octets, ret_output);
 	return q->input[0].n == LEAF_SHARE_SIZE && q->output_n == LEAF_SHARE_SIZE;
 }
 
 /* both shares: data of the leaf for all groups */
-static bool answer_leaf(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_leaf(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
 	return q->input[0].n == LEAF_SHARE_SIZE && q->input[1].n == LEAF_SHARE_SIZE &&
 	       q->output_n == leaf_data_size(LEAF_ALL_GROUPS) &&
@@ -87,7 +83,7 @@ static bool answer_leaf(const struct question *q, uint8_t ret_output[OUTPUT_MAX]
 }
 
 /* root, what came later, n, k: k octets */
-static bool answer_challenge(const struct question *q, uint8_t ret_output[OUTPUT_MAX])
+static bool answer_challenge(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
 	uint32_t indices[LEAF_COUNT_MAX], n = q->input[2].octets[0], k = q->input[3].octets[0];
 
@@ -116,7 +112,7 @@ static const struct {
 
 static bool octets_of(const char *text, size_t text_n, uint8_t *ret_octets, size_t max, size_t *ret_n)
 {
-	char digits[2 * OUTPUT_MAX + 1];
+	char digits[2 * KNOWN_OUTPUT_MAX + 1];
 
 	*ret_n = text_n / 2;
 	if (text_n % 2 != 0 || *ret_n > max || text_n >= sizeof digits)
@@ -131,12 +127,12 @@ static bool inputs_of(struct question *q, const struct canonical_text *text)
 {
 	size_t at = 0;
 
-	for (q->inputs_n = 0; q->inputs_n < INPUTS_MAX && at < text->n; q->inputs_n++) {
+	for (q->inputs_n = 0; q->inputs_n < KNOWN_INPUTS_MAX && at < text->n; q->inputs_n++) {
 		const char *word = text->text + at, *end = memchr(word, ' ', text->n - at);
 		size_t n = end ? (size_t)(end - word) : text->n - at;
 		bool empty = n == 1 && word[0] == '-';
 
-		if (!octets_of(word, empty ? 0 : n, q->input[q->inputs_n].octets, INPUT_MAX,
+		if (!octets_of(word, empty ? 0 : n, q->input[q->inputs_n].octets, KNOWN_INPUT_MAX,
 			    &q->input[q->inputs_n].n))
 			return false;
 		at += n + (end ? 1 : 0);
@@ -147,7 +143,7 @@ static bool inputs_of(struct question *q, const struct canonical_text *text)
 static enum rc row_check(struct canonical *c, uint32_t *seen, struct err *e)
 {
 	struct canonical_text name, input, output;
-	uint8_t made[OUTPUT_MAX] = { 0 };
+	uint8_t made[KNOWN_OUTPUT_MAX] = { 0 };
 	struct question q = { 0 };
 	size_t i = 0;
 
@@ -162,7 +158,7 @@ static enum rc row_check(struct canonical *c, uint32_t *seen, struct err *e)
 	canonical_string(c, &output);
 	canonical_char(c, '}');
 	if (c->bad || !inputs_of(&q, &input) ||
-		!octets_of(output.text, output.n, q.output, OUTPUT_MAX, &q.output_n))
+		!octets_of(output.text, output.n, q.output, KNOWN_OUTPUT_MAX, &q.output_n))
 		return err_add(e, RC_MALFORMED,
 			"malformed known answers: expected rows of function, input and output");
 	while (i < COUNT_OF(functions) &&

@@ -17,6 +17,9 @@
 
 #include <stddef.h>
 
+#define KNOWN_OUTPUT_MAX       512	   /* octets of an output */
+#define KNOWN_INPUT_MAX	       128	   /* octets of an input */
+#define KNOWN_INPUTS_MAX       4	   /* of a function */
 #define KNOWN_ANSWERS_FILE_MAX (64 * 1024) /* octets; the file has 5 KB */
 
 /* for tests: of a text. RC_MALFORMED: not such a text; RC_AUTH: a function gives another answer; RC_NOT_FOUND: one is missing. */

@@ -1,8 +1,7 @@
 #include "proc/ledger/outage.h"
 #include "base/log.h"
 #include "proc/ledger/shell.h"
-
-#define OUTAGE_LOG_EVERY_NS (60 * NS_PER_S) /* a failure may repeat each second */
+#include "proc/ledger/limits.h"
 
 void outage_report(struct ledger_shell *s, const char *text)
 {

@@ -1,5 +1,6 @@
 #include "proc/ledger/sealer.h"
 #include "base/bytes.h"
+#include "proc/ledger/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,8 +8,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-#define KEYS_LEFT_MIN 8 /* a new epoch begins before the last keys are needed */
 
 void sealer_init(struct sealer *s, int dir, const struct ledger_store *store)
 {
@@ -32,7 +31,7 @@ void sealer_done(struct sealer *s)
 
 bool sealer_due(const struct sealer *s)
 {
-	return !s->epoch || s->epoch->next >= SEAL_KEYS - KEYS_LEFT_MIN;
+	return !s->epoch || s->epoch->next >= SEAL_KEYS - SEALER_KEYS_LEFT_MIN;
 }
 
 static enum rc epoch_make(struct sealer *s, struct err *e)

@@ -6,6 +6,7 @@
  */
 #include "ledger/types.h"
 #include "proc/supervisor/supervisor.h"
+#include "proc/supervisor/limits.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #define ANSWERS_FILE "known-answers.json"
-#define ANSWERS_MAX  (64 * 1024)
 
 static enum rc read_all(const char *path, char *ret_text, size_t *ret_n, struct err *e)
 {
@@ -25,13 +25,13 @@ static enum rc read_all(const char *path, char *ret_text, size_t *ret_n, struct 
 
 	if (fd < 0)
 		return err_errno(e, RC_IO, "open '%s'", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > ANSWERS_MAX) {
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > ANSWERS_BYTES_MAX) {
 		close(fd);
 		return err_add(e, RC_MALFORMED, "'%s' is not a regular file of at most %d octets", path,
-			ANSWERS_MAX);
+			ANSWERS_BYTES_MAX);
 	}
 	*ret_n = 0;
-	while ((n = read(fd, ret_text + *ret_n, ANSWERS_MAX - *ret_n)) > 0)
+	while ((n = read(fd, ret_text + *ret_n, ANSWERS_BYTES_MAX - *ret_n)) > 0)
 		*ret_n += (size_t)n;
 	if (n < 0)
 		rc = err_errno(e, RC_IO, "read '%s'", path);
@@ -67,7 +67,7 @@ static void enter_answers(struct supervisor *s, const uint8_t hash[SHA256_SIZE])
 
 static enum rc read_once(struct supervisor *s, struct err *e)
 {
-	static char text[ANSWERS_MAX];
+	static char text[ANSWERS_BYTES_MAX];
 	char path[PATH_MAX];
 	size_t n = 0;
 

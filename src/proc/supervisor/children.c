@@ -6,17 +6,14 @@
 #include "base/log.h"
 #include "ledger/types.h"
 #include "proc/supervisor/supervisor.h"
+#include "proc/supervisor/limits.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-#define BACKOFF_MIN_NS		 (100 * NS_PER_MS)
-#define BACKOFF_MAX_NS		 (5 * NS_PER_S)
-#define BACKOFF_FORGET_NS	 (10 * NS_PER_S)
-#define BACKOFF_DATAPLANE_MAX_NS (500 * NS_PER_MS) /* traffic waits for it */
-#define BACKOFF_DATAPLANE_FREE	 3		   /* deaths in a row that are made good at once */
+#define BACKOFF_DATAPLANE_FREE 3 /* deaths in a row that are made good at once */
 
 static void begin(struct child_process *c);
 

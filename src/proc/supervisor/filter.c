@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "proc/supervisor/netlink.h"
 #include "proc/supervisor/supervisor.h"
+#include "proc/supervisor/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,11 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TRACKING	"/proc/sys/net/netfilter/nf_conntrack_max"
-#define NFT_PATH	"/usr/sbin/nft"
-#define NFT_WAIT_MS	10000
-#define NFT_FIRST_MS	60000 /* no process waits yet, and a booting machine may be slow: modules are loaded */
-#define FILTER_TEXT_MAX (4 << 20)
+#define TRACKING "/proc/sys/net/netfilter/nf_conntrack_max"
+#define NFT_PATH "/usr/sbin/nft"
 
 static void become_nft(int input, int output)
 {

@@ -2,6 +2,7 @@
  * them. */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
+#include "proc/supervisor/limits.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -37,9 +38,6 @@ static uint32_t run_of(const struct child_process *c)
 {
 	return (uint32_t)(c->starts > 0 ? c->starts - 1 : 0);
 }
-
-/* A burst of entries waits in the link while the ledger's disk works, and then shares one fsync. */
-#define LEDGER_LINK_BYTES (1 << 20)
 
 static void widen(const int fds[2])
 {

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
+#include "proc/supervisor/limits.h"
 
 #include <net/if.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
-#define SERVERS_MAX 3 /* as the C library's resolver: MAXNS */
 #define NAMES_PORT  53
 
 /* "nameserver ADDRESS", the address perhaps with "%link" after it. False: another line. */
@@ -37,13 +37,13 @@ static bool server_read(char *line, struct endpoint *ret_server)
 	return addr_parse(&ret_server->addr, address) == RC_OK;
 }
 
-static size_t servers_read(struct endpoint ret_servers[SERVERS_MAX])
+static size_t servers_read(struct endpoint ret_servers[NAME_SERVERS_MAX])
 {
 	FILE *f = fopen(RESOLV_CONF, "re");
 	char line[512];
 	size_t n = 0;
 
-	while (f && n < SERVERS_MAX && fgets(line, sizeof line, f))
+	while (f && n < NAME_SERVERS_MAX && fgets(line, sizeof line, f))
 		n += server_read(line, &ret_servers[n]);
 	if (f)
 		fclose(f);
@@ -54,7 +54,7 @@ static size_t servers_read(struct endpoint ret_servers[SERVERS_MAX])
 
 void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag)
 {
-	struct endpoint servers[SERVERS_MAX];
+	struct endpoint servers[NAME_SERVERS_MAX];
 	struct msg_result end = { 0 };
 	struct err e = { 0 };
 

@@ -10,6 +10,7 @@
 #include "proc/witness/confine.h"
 #include "proc/witness/options.h"
 #include "proc/witness/server.h"
+#include "proc/witness/limits.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,9 +24,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LOGS_MAX  4096
-#define FILES_MAX 64
 
 static const struct option_row rows[] = {
 #define E(letter, word, value, text) { letter, word, value, text },
@@ -46,7 +44,7 @@ static void usage(FILE *out)
 
 struct options {
 	const char *key, *db, *listen, *new_key;
-	const char *log[LOGS_MAX], *policy[FILES_MAX];
+	const char *log[WITNESS_LOGS_MAX], *policy[WITNESS_FILES_MAX];
 	size_t logs_n, policies_n;
 	struct server_options server;
 	bool show_key, verbose;
@@ -91,10 +89,10 @@ static enum rc options_read(struct options *o, int argc, char **argv, struct err
 			o->listen = optarg;
 			break;
 		case 'o':
-			rc = list_add(o->log, &o->logs_n, LOGS_MAX, optarg, e);
+			rc = list_add(o->log, &o->logs_n, WITNESS_LOGS_MAX, optarg, e);
 			break;
 		case 'p':
-			rc = list_add(o->policy, &o->policies_n, FILES_MAX, optarg, e);
+			rc = list_add(o->policy, &o->policies_n, WITNESS_FILES_MAX, optarg, e);
 			break;
 		case 'r':
 			rc = number_read(&o->server.per_s, optarg, e);
@@ -211,8 +209,8 @@ static enum rc key_make(const char *path, const char *name, struct err *e)
 
 /* The logs that are known: what struct witness refers to. */
 static struct {
-	struct note_key key[LOGS_MAX];
-	const char *origin[LOGS_MAX]; /* NULL: the key's name */
+	struct note_key key[WITNESS_LOGS_MAX];
+	const char *origin[WITNESS_LOGS_MAX]; /* NULL: the key's name */
 } logs;
 
 static enum rc log_add(struct witness *w, const struct note_key *key, const char *origin, struct err *e)
@@ -223,8 +221,8 @@ static enum rc log_add(struct witness *w, const struct note_key *key, const char
 		if (memcmp(logs.key[i].public_key, key->public_key, sizeof key->public_key) == 0 &&
 			strcmp(logs.key[i].name, key->name) == 0 && strcmp(witness_log_origin(w, i), is) == 0)
 			return RC_OK;
-	if (w->logs_n == LOGS_MAX)
-		return err_add(e, RC_LIMIT, "too many logs, at most %d", LOGS_MAX);
+	if (w->logs_n == WITNESS_LOGS_MAX)
+		return err_add(e, RC_LIMIT, "too many logs, at most %d", WITNESS_LOGS_MAX);
 	logs.key[w->logs_n] = *key;
 	logs.origin[w->logs_n++] = origin;
 	return RC_OK;

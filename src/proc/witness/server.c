@@ -1,6 +1,7 @@
 #include "proc/witness/server.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "proc/witness/limits.h"
 
 #include <limits.h>
 #include <microhttpd.h>
@@ -11,9 +12,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define TEXT_TYPE	 "text/plain; charset=utf-8"
-#define LOOK_NS		 NS_PER_S	 /* between looks at who is silent, and at who is late */
-#define NO_ROOM_EVERY_NS (60 * NS_PER_S) /* warnings of what is refused and not kept */
+#define TEXT_TYPE "text/plain; charset=utf-8"
+#define LOOK_NS	  NS_PER_S /* between looks at who is silent, and at who is late */
 
 struct server {
 	struct MHD_Daemon *daemon;
@@ -88,7 +88,7 @@ static void note_refused(struct server *s, const struct witness_answer *a, enum 
 	if (kept == RC_EXISTS || (kept != RC_OK && clock_mono() < s->no_room_at))
 		return;
 	if (kept != RC_OK)
-		s->no_room_at = clock_mono() + NO_ROOM_EVERY_NS;
+		s->no_room_at = clock_mono() + SERVER_NO_ROOM_EVERY_NS;
 	if (a->forked)
 		log_warn("the key of '%s' has signed two roots for %llu entries; %s", a->origin,
 			(unsigned long long)a->size, what);

@@ -1,5 +1,6 @@
 #include "proc/witness/store.h"
 #include "base/bytes.h"
+#include "proc/witness/limits.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -352,14 +353,14 @@ enum rc store_refused(
 
 /* What stands in each request with this checkpoint, and nowhere else in one: the empty line before the note,
  * and the note's first three lines. */
-#define MARK_MAX (2 + NOTE_NAME_MAX + 24 + BASE64_SIZE(SHA256_SIZE) + 2)
-static size_t mark_make(char ret_mark[MARK_MAX], const struct checkpoint *of)
+static size_t mark_make(char ret_mark[STORE_MARK_MAX], const struct checkpoint *of)
 {
 	memcpy(ret_mark, "\n\n", 2);
-	return 2 + checkpoint_text(ret_mark + 2, MARK_MAX - 2, of);
+	return 2 + checkpoint_text(ret_mark + 2, STORE_MARK_MAX - 2, of);
 }
 
-static void bind_mark(sqlite3_stmt *q, const struct checkpoint *of, const char mark[MARK_MAX], size_t mark_n)
+static void bind_mark(
+	sqlite3_stmt *q, const struct checkpoint *of, const char mark[STORE_MARK_MAX], size_t mark_n)
 {
 	sqlite3_bind_text(q, 1, of->origin, -1, SQLITE_STATIC);
 	sqlite3_bind_blob(q, 2, mark, (int)mark_n, SQLITE_STATIC);
@@ -368,7 +369,7 @@ static void bind_mark(sqlite3_stmt *q, const struct checkpoint *of, const char m
 static enum rc refused_known(struct store *s, const struct checkpoint *of, bool *ret_known, struct err *e)
 {
 	sqlite3_stmt *q = s->query[Q_KNOWN];
-	char mark[MARK_MAX];
+	char mark[STORE_MARK_MAX];
 	enum rc rc = RC_OK;
 
 	bind_mark(q, of, mark, mark_make(mark, of));
@@ -401,7 +402,7 @@ enum rc store_refused_add(struct store *s, const struct checkpoint *of, bool for
 
 enum rc store_refused_clear(struct store *s, const struct checkpoint *of, struct err *e)
 {
-	char mark[MARK_MAX];
+	char mark[STORE_MARK_MAX];
 
 	bind_mark(s->query[Q_CLEAR], of, mark, mark_make(mark, of));
 	return step(s, Q_CLEAR, e);

@@ -1,0 +1,20 @@
+/* The supervisor's limits: waiting, starting again, what it reads. */
+#ifndef PROC_SUPERVISOR_LIMITS_H
+#define PROC_SUPERVISOR_LIMITS_H
+
+#include "base/clock.h"
+
+#define ANSWERS_BYTES_MAX	 (64 * 1024)	   /* octets of the file of known answers */
+#define BACKOFF_MIN_NS		 (100 * NS_PER_MS) /* before a process that ended is started again, at first */
+#define BACKOFF_MAX_NS		 (5 * NS_PER_S)	   /* and at most */
+#define BACKOFF_FORGET_NS	 (10 * NS_PER_S)   /* of running, after which earlier ends no longer count */
+#define BACKOFF_DATAPLANE_MAX_NS (500 * NS_PER_MS) /* traffic waits for it */
+#define NFT_WAIT_MS		 10000		   /* for nft to load a ruleset */
+/* no process waits yet, and a booting machine may be slow: modules are loaded */
+#define NFT_FIRST_MS		 60000
+#define FILTER_TEXT_MAX		 (4 << 20) /* octets of a ruleset */
+/* a burst of entries waits in the link while the ledger's disk works, and then shares one fsync */
+#define LEDGER_LINK_BYTES	 (1 << 20)
+#define NAME_SERVERS_MAX	 3 /* as the C library's resolver: MAXNS */
+
+#endif
