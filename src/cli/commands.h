@@ -1,6 +1,6 @@
 /*
- * The command line of `plaingate`: commands, options, and the columns that `show` prints. Each is one table, from
- * which parsing, help and docs/cli.md are made.
+ * The command line of `plaingate`: commands, options, and the columns that `show` prints. Each is one table,
+ * from which parsing, help and docs/cli.md are made.
  */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H

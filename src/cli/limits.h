@@ -22,11 +22,12 @@
 
 #define CLI_URL_BYTES_MAX 2048
 #define CLI_CONNECT_S	  10L
-/* An answer may take half a minute, and a second more for each 1,024 octets: a server that sends more slowly, or
- * nothing, must not hold up the verification. */
+/* An answer may take half a minute, and a second more for each 1,024 octets: a server that sends more
+ * slowly, or nothing, must not hold up the verification. */
 #define CLI_ANSWER_S	  30
 #define CLI_OCTETS_S_MIN  1024
-/* Failed answers of a server after which no more requests are sent; a failure of the network counts for all. */
+/* Failed answers of a server after which no more requests are sent; a failure of the network counts for
+ * all. */
 #define CLI_FAILURES_MAX  16
 #define CLI_URL_PAUSE_MS  200
 

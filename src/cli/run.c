@@ -1,5 +1,6 @@
 /*
- * What each command does. Exit status: 0 done, 1 refused or failed (with a text on standard error), 2 usage error.
+ * What each command does. Exit status: 0 done, 1 refused or failed (with a text on standard error), 2 usage
+ * error.
  */
 #include "cli/run.h"
 
@@ -195,7 +196,8 @@ static int run_show(const struct cli_line *line)
 	return STATUS_OK;
 }
 
-/* {"line":N,"text":"…"}; bytes that are not ASCII become '?', so that the row is JSON. The caller frees it. */
+/* {"line":N,"text":"…"}; bytes that are not ASCII become '?', so that the row is JSON. The caller frees
+ * it. */
 static char *json_line(json_int_t number, const char *text, size_t n)
 {
 	char *copy = strndup(text, n), *made = NULL;

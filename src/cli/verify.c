@@ -238,7 +238,8 @@ static enum rc capture_load(struct capture *ret, const struct cli_line *line, st
 	return rc;
 }
 
-/* After the walk, which returned `rc`. Values that are not derived are in the report. RC_LIMIT: out of memory. */
+/* After the walk, which returned `rc`. Values that are not derived are in the report. RC_LIMIT: out of
+ * memory. */
 static enum rc collect_end(struct collect *c, enum rc rc, struct err *e)
 {
 	if (rc == RC_OK && c->no_memory)

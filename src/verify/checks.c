@@ -1,4 +1,5 @@
-/* What is proved and what is not, in plain words: each sentence belongs to a check that was made, or was not. */
+/* What is proved and what is not, in plain words: each sentence belongs to a check that was made, or was
+ * not. */
 #include "base/bytes.h"
 #include "verify/report.h"
 

@@ -77,7 +77,8 @@ struct signed_head {
 	size_t bytes_n;
 };
 
-/* The journal's records, each with its signed head: read before the tree grows, checked as it reaches them. */
+/* The journal's records, each with its signed head: read before the tree grows, checked as it reaches
+ * them. */
 struct signed_record {
 	size_t at; /* in the file */
 	struct journal_record j;
@@ -171,7 +172,8 @@ enum rc report_read_result(struct walk *w, const char *path, enum rc rc);
 enum rc walk_file_read(struct walk *w, const char *path, uint8_t **ret_bytes, size_t *ret_n);
 
 /* tiles.c */
-/* A tile or bundle, or the beginning of the full one when it has replaced the partial one. *ret_path: which. */
+/* A tile or bundle, or the beginning of the full one when it has replaced the partial one. *ret_path:
+ * which. */
 enum rc tile_source_read(const struct verify_source *source, uint32_t level, uint64_t tile, uint32_t width,
 	char ret_path[TILE_PATH_MAX], uint8_t **ret_bytes, size_t *ret_n);
 /* The same in a walk: what could not be read is reported. */
@@ -228,11 +230,12 @@ void journal_free(struct walk *w);
 /* tree.c */
 /* The tree has grown to w->edge.size: seals, heads and records of that size. */
 void tree_check_at_size(struct walk *w);
-/* Grows the tree by one leaf, or by the root of 256^level leaves that were not read. Tiles that are filled are
- * compared with those on the disk. RC_AUTH: see w->stop. */
+/* Grows the tree by one leaf, or by the root of 256^level leaves that were not read. Tiles that are filled
+ * are compared with those on the disk. RC_AUTH: see w->stop. */
 enum rc tree_subtree_add(struct walk *w, unsigned level, const struct merkle_hash *hash);
 enum rc tile_compare(struct walk *w, unsigned level, uint64_t tile, uint32_t width);
-/* The bundle of the last leaves does not have the expected entries: the first whose hash is not in the tile. */
+/* The bundle of the last leaves does not have the expected entries: the first whose hash is not in the
+ * tile. */
 uint64_t bundle_first_mismatch(struct walk *w, uint32_t width);
 
 /* bundles.c */

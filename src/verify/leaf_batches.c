@@ -1,4 +1,5 @@
-/* Batches of ephemeral keys up to their challenge: the commitment, the hashes of all leaves, which are picked. */
+/* Batches of ephemeral keys up to their challenge: the commitment, the hashes of all leaves, which are
+ * picked. */
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "merkle/attest.h"

@@ -1,4 +1,5 @@
-/* Batches of ephemeral keys, shared by leaf_batches.c (up to the challenge) and leaves.c (what was opened and used). */
+/* Batches of ephemeral keys, shared by leaf_batches.c (up to the challenge) and leaves.c (what was opened
+ * and used). */
 #ifndef VERIFY_LEAVES_INTERNAL_H
 #define VERIFY_LEAVES_INTERNAL_H
 

@@ -1,4 +1,5 @@
-/* Limits of verification, each with its reason. Private to src/verify; those of its interfaces are in verify.h. */
+/* Limits of verification, each with its reason. Private to src/verify; those of its interfaces are in
+ * verify.h. */
 #ifndef VERIFY_LIMITS_H
 #define VERIFY_LIMITS_H
 
@@ -8,7 +9,8 @@
 #define VERIFY_PASSES_MAX	 6
 /* Logs that ended in a recovery, one before the other: each is a walk within the walk of the next. */
 #define VERIFY_ENDED_MAX	 16
-/* The two clocks of an entry are read one after the other: the time between the two readings is less than this. */
+/* The two clocks of an entry are read one after the other: the time between the two readings is less than
+ * this. */
 #define VERIFY_CLOCK_STEP_US_MIN 100000
 
 /* ---- randomness ---- */
@@ -20,15 +22,16 @@
 #define VERIFY_EPOCHS_BACK 4
 /* RFC 4303 section 2.1: SPIs below are reserved. */
 #define VERIFY_SPI_MIN	   256
-/* Entries between a commitment and the checkpoint that its challenge is derived from: so many trees are kept. */
+/* Entries between a commitment and the checkpoint that its challenge is derived from: so many trees are
+ * kept. */
 #define VERIFY_TREES_MAX   4096
 
 /* ---- captures, tables ---- */
 
 /* Interfaces of one section of a pcapng file. */
 #define VERIFY_INTERFACES_MAX	 4096
-/* Slots of the smallest table of digests, and how many are probed for one key: random keys need far fewer, even in
- * the fullest table. */
+/* Slots of the smallest table of digests, and how many are probed for one key: random keys need far fewer,
+ * even in the fullest table. */
 #define VERIFY_DIGEST_SLOTS_MIN	 64
 #define VERIFY_DIGEST_PROBES_MAX 4096
 

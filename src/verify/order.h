@@ -1,16 +1,15 @@
 /*
- * In which order a ledger's exchanges took their values and leaves, and how much that order could say.
+ * The order in which a ledger's exchanges used their values and leaves, and how much that order could encode.
  *
  * An exchange takes the next count, and the next leaf, when it begins (model/public_values.h); its entry
- * comes when it is through. So entries name counts in rising order, but for exchanges that ran at the same
- * time: one that is named behind a higher count is `late`. What is certain even then, and a finding when it
- * is not so:
+ * follows when it is complete. So entries name counts in rising order, except for exchanges that overlapped:
+ * one that is named after a higher count is `late`. What holds even then, and is a finding otherwise:
  *
- * - leaves stand in the same order as counts: the one follows from the other;
+ * - leaves are in the same order as counts: each follows from the other;
  * - a count is named before PUBLIC_ORDER_WINDOW later ones have begun, or its exchange has ended.
  *
- * A keeper that lies about who was late hides as much as there are ways to have n entries in order but for k
- * of them, each at most d entries late, with m counts left out between:
+ * A keeper that lies about which were late can hide as much as there are ways to have n entries in order
+ * except for k of them, each at most d entries late, with m counts skipped in between:
  *   log2( C(n + m, m) * C(n, k) * d^k )  bits, order_bits().
  *
  * Pure. Private to src/verify. One thread.
@@ -21,12 +20,13 @@
 #include "ledger/entry.h"
 #include "model/public_values.h"
 
-/* An exchange is long through, and its entry there, so many seconds behind the end of its batch or epoch. */
+/* So many seconds after the end of its batch or epoch an exchange has long been complete, and its entry
+ * made. */
 #define ORDER_SETTLED_S 300
 
 struct order_report {
 	uint64_t named;	   /* exchanges in order or late */
-	uint64_t late;	   /* named behind a higher count */
+	uint64_t late;	   /* named after a higher count */
 	uint64_t distance; /* most entries between the first higher count and a late one, itself counted */
 	uint64_t late_s;   /* most seconds between the two, in one boot */
 };
@@ -39,10 +39,10 @@ struct order_place {
 
 struct order;
 
-/* NULL: no memory. */
+/* NULL: out of memory. */
 struct order *order_new(void);
 void order_free(struct order *o);
-/* The next exchange that an entry names. RC_OK; RC_AUTH: out of any order, *e says how. */
+/* The next exchange that an entry names. RC_OK; RC_AUTH: out of order, *e says how. */
 enum rc order_named(
 	struct order *o, const struct order_place *p, const struct ledger_entry *entry, struct err *e);
 struct order_report order_state(const struct order *o);

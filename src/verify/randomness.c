@@ -270,7 +270,8 @@ void randomness_grown(struct randomness *r, const struct merkle_edge *edge)
 	leaves_check_grown(r->leaves, edge);
 }
 
-/* Does each message that was captured with the derived SPI, and not compared before, have the derived nonce? */
+/* Does each message that was captured with the derived SPI, and not compared before, have the derived
+ * nonce? */
 static bool nonces_derived(
 	struct randomness *r, bool response, const struct order_place *of, const uint8_t octets[PUBLIC_SIZE])
 {

@@ -1,9 +1,9 @@
 /*
  * What the ledger's entries prove about randomness: public values here, ephemeral keys in leaves.h.
  *
- * Public values (model/public_values.h): each entry of an IKE SA or a child SA has the count and the proof from
- * which our nonce and SPI are derived. Recomputed here: the proof against the epoch's public key, which was in
- * the log before, and the SPI of the entry against the proof's output.
+ * Public values (model/public_values.h): each entry of an IKE SA or a child SA has the count and the proof
+ * from which our nonce and SPI are derived. Recomputed here: the proof against the epoch's public key, which
+ * was in the log before, and the SPI of the entry against the proof's output.
  *
  * What it proves: the SPIs of these entries, and the nonces that belong to them, are derived (VRF); nobody
  * chose them, and they carry no state of another generator. Its limits: the key of an epoch is one choice;
@@ -59,8 +59,8 @@ enum rc randomness_entry(struct randomness *r, const struct ledger_entry *entry,
  * are known. Both outlive the checker; which of the messages are known is marked in the capture. */
 void randomness_compare(
 	struct randomness *r, struct capture *capture, const struct ip_addr *ours, size_t ours_n);
-/* Before the first entry: whose cosignatures are valid for a challenge, and the log's name, which is read from
- * the first entry on. Both outlive the checker. */
+/* Before the first entry: whose cosignatures are valid for a challenge, and the log's name, which is read
+ * from the first entry on. Both outlive the checker. */
 void randomness_witnesses(struct randomness *r, const struct policy *policy, const char *origin);
 /* With witnesses: the tree at each size, between the entries. */
 void randomness_grown(struct randomness *r, const struct merkle_edge *edge);
@@ -69,17 +69,17 @@ void randomness_grown(struct randomness *r, const struct merkle_edge *edge);
 enum rc randomness_end(struct randomness *r);
 
 /*
- * Why less is proved than was asked for, although nothing is wrong; NULL: all is. `policy`: one was given. Late
- * exchanges count when there are RANDOMNESS_LATE_LEAST of them, and more than one in RANDOMNESS_LATE_SHARE: a
- * gateway whose peers all connect at once has that many, a quiet one has none.
+ * Why less is proved than was asked for, although nothing is wrong; NULL: all is. `policy`: one was given.
+ * Late exchanges count when there are RANDOMNESS_LATE_LEAST of them, and more than one in
+ * RANDOMNESS_LATE_SHARE: a gateway whose peers all connect at once has that many, a quiet one has none.
  */
 #define RANDOMNESS_LATE_SHARE 8
 #define RANDOMNESS_LATE_LEAST 8
 const char *randomness_weak(const struct randomness_report *r, bool policy);
 
 #define RANDOMNESS_TEXT_MAX 6144
-/* The report for people, and as a JSON object; asked: what the command line gave. Returns the length, 0: it does
- * not fit. A finding may quote a stranger's octets. */
+/* The report for people, and as a JSON object; asked: what the command line gave. Returns the length, 0:
+ * it does not fit. A finding may quote a stranger's octets. */
 struct randomness_asked {
 	bool capture, policy;
 };

@@ -1,4 +1,5 @@
-/* What an evidence bundle holds beside the log's files: the file `range`, README.txt, names of configurations. */
+/* What an evidence bundle holds beside the log's files: the file `range`, README.txt, names of
+ * configurations. */
 #include "base/bytes.h"
 #include "base/json.h"
 #include "ledger/canonical.h"

@@ -1,11 +1,12 @@
 /*
- * Files in one file: the plain part of the tar format (POSIX.1-1988 "ustar") that any `tar` reads. Written
- * and read here: regular files with names of up to 99 octets, without links, folders, owners or extensions.
+ * An archive in the plain part of the tar format (POSIX.1-1988 "ustar") that any `tar` reads. Written and
+ * read here: regular files with names of up to 99 octets; no links, directories, owners or extensions.
  *
- * The reader is strict, so that what it sees is what every other reader sees: header sums, octal digits, zero
- * padding, no name twice, no name that leads out of the folder, two blocks of zeros and nothing but zeros
- * behind them. Pure.
- * Callers: src/cli, tests, a fuzzer. One thread.
+ * The reader is strict, so that it sees what every other reader sees: header sums, octal digits, zero
+ * padding, no name twice, no name that leads out of the directory, two blocks of zeros and nothing but zeros
+ * after them.
+ *
+ * Pure. Callers: src/cli, tests, a fuzzer. One thread.
  */
 #ifndef VERIFY_TAR_H
 #define VERIFY_TAR_H

@@ -20,7 +20,8 @@
  *   the seals the ledger must be truncated to before its current epoch began, or the last seals be removed;
  * - with the verifier key from the directory itself (log.vkey) a ledger that is forged as a whole, with a key
  *   of its own, is not found: give the key that was noted elsewhere. The report says which one was used;
- * - partial tiles of older checkpoints are copies: a missing one is not found (C2SP permits their removal), an
+ * - partial tiles of older checkpoints are copies: a missing one is not found (C2SP permits their removal),
+ *   an
  *   altered one is.
  *
  * A ledger that is being written to may be verified: what its newest checkpoint covered at the start is. So
@@ -64,9 +65,9 @@ struct verify_options {
 	const void *kept;
 	size_t kept_n;
 	/*
-	 * The state of an earlier walk (`keep` gave it), or NULL: what is before it was verified then, and is not
-	 * read. keep: the state of this walk at the log's checkpoint, for `since` of a later one; called for
-	 * each reading, and valid only when the whole is good (VERIFY_STATUS_GOOD).
+	 * The state of an earlier walk (`keep` gave it), or NULL: what is before it was verified then, and is
+	 * not read. keep: the state of this walk at the log's checkpoint, for `since` of a later one; called
+	 * for each reading, and valid only when the whole is good (VERIFY_STATUS_GOOD).
 	 */
 	const void *since;
 	size_t since_n;
@@ -78,17 +79,18 @@ struct verify_options {
 	 */
 	uint64_t now_s;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_ANY: no limit; VERIFY_DEFAULT */
-	/* Each start must announce one-time keys, as a gateway's does before anything else. false: for tests, with
-	 * logs that have none. */
+	/* Each start must announce one-time keys, as a gateway's does before anything else. false: for
+	 * tests, with logs that have none. */
 	bool sealed_starts;
-	/* Private to src/verify: this is a log that ended in a recovery, the n-th before the one to be verified.
-	 * The kept head is the note that ended it. */
+	/* Private to src/verify: this is a log that ended in a recovery, the n-th before the one to be
+	 * verified. The kept head is the note that ended it. */
 	unsigned ended;
 	/* The evidence bundle is being made: it has no timeline yet. */
 	bool making;
 	/*
-	 * Hooks for callers that process entries: each entry that is valid by itself, in order. A ledger that was
-	 * written to meanwhile may be read again from its beginning: `begin` is called before each reading.
+	 * Hooks for callers that process entries: each entry that is valid by itself, in order. A ledger that
+	 * was written to meanwhile may be read again from its beginning: `begin` is called before each
+	 * reading.
 	 */
 	void (*begin)(void *context);
 	void (*entry)(void *context, const struct ledger_entry *entry, uint64_t index);
