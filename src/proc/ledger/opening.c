@@ -56,7 +56,7 @@ static void on_progress(void *context, uint64_t done, uint64_t all)
 
 static enum rc log_open(struct ledger_shell *s, struct err *e)
 {
-	s->files = store_over(&s->store, s->dir);
+	s->files = ledger_files_over(&s->store, s->dir);
 	s->store.progress = on_progress;
 	s->store.progress_context = s;
 	s->stated = 0;
@@ -191,7 +191,7 @@ static void log_end(struct ledger_shell *s)
 	ledger_close(s->log);
 	s->log = NULL;
 	sealer_done(&s->sealer);
-	store_done(&s->store);
+	ledger_files_done(&s->store);
 }
 
 void opening_recover(struct ledger_shell *s, const struct seen_note *seen)

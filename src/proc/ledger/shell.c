@@ -204,7 +204,7 @@ static void on_stop(struct child *c)
 	peers_done(&s->peers);
 	ledger_close(s->log);
 	sealer_done(&s->sealer);
-	store_done(&s->store);
+	ledger_files_done(&s->store);
 	bytes_wipe(s->seed, sizeof s->seed);
 }
 

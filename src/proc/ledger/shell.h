@@ -23,7 +23,7 @@
 #include "proc/ledger/peers.h"
 #include "proc/ledger/recovery.h"
 #include "proc/ledger/sealer.h"
-#include "proc/ledger/store.h"
+#include "proc/ledger/files.h"
 #include "proc/ledger/witnesses.h"
 
 #define PUBLISH_EVERY_NS    NS_PER_S
@@ -60,7 +60,7 @@ struct refused {
 
 struct ledger_shell {
 	struct child *child;
-	struct store store;
+	struct ledger_files store;
 	struct ledger_store files; /* over store */
 	struct sealer sealer;
 	struct ledger_log *log;

@@ -157,7 +157,7 @@ static enum rc calls_confine(struct err *e)
 	return rc;
 }
 
-enum rc confine(const char *database, bool *ret_landlock, struct err *e)
+enum rc witness_confine(const char *database, bool *ret_landlock, struct err *e)
 {
 	enum rc rc = capabilities_drop(e);
 

@@ -11,6 +11,6 @@
 #include <stdbool.h>
 
 /* database: its path. *ret_landlock: false when this kernel has no Landlock; the rest holds all the same. */
-enum rc confine(const char *database, bool *ret_landlock, struct err *e);
+enum rc witness_confine(const char *database, bool *ret_landlock, struct err *e);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * plaingate-witness: a witness for anyone's log. Options, key, the logs it knows, signals; the decision is
- * src/witness, what it remembers store.h, what it says server.h. Stands by itself: no other process of
+ * src/witness, what it remembers database.h, what it says server.h. Stands by itself: no other process of
  * Plaingate is needed. One thread.
  */
 #include "base/bytes.h"
@@ -331,7 +331,7 @@ static enum rc serve(struct server *s, int signals, struct err *e)
 static enum rc run(const struct options *o, struct witness *w, struct err *e)
 {
 	struct server *server = NULL;
-	struct store *store = NULL;
+	struct database *store = NULL;
 	int listen_fd = -1, signals;
 	uint64_t logs_n = 0, refused_n = 0;
 	bool begun = false, landlock = false;
@@ -345,21 +345,21 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 	signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
 	enum rc rc = signals >= 0 ? logs_load(w, o, e) : err_errno(e, RC_IO, "signalfd");
 	if (rc == RC_OK)
-		rc = store_open(&store, o->db, &w->key, &begun, e);
+		rc = database_open(&store, o->db, &w->key, &begun, e);
 	if (rc == RC_OK && begun)
 		log_warn("'%s' is new: this witness has no memory and accepts each log as first seen", o->db);
 	if (rc == RC_OK)
-		rc = store_counts(store, &logs_n, &refused_n, e);
+		rc = database_counts(store, &logs_n, &refused_n, e);
 	if (rc == RC_OK)
 		rc = listen_open(&listen_fd, o->listen, e);
 	if (rc == RC_OK) {
-		w->store = store_interface(store);
+		w->store = database_interface(store);
 		log_info("%llu logs were cosigned before; %llu refused requests by their keys are kept",
 			(unsigned long long)logs_n, (unsigned long long)refused_n);
 		rc = server_start(&server, listen_fd, w, store, &o->server, e);
 	}
 	if (rc == RC_OK)
-		rc = confine(o->db, &landlock, e);
+		rc = witness_confine(o->db, &landlock, e);
 	if (rc == RC_OK) {
 		if (!landlock)
 			log_warn(
@@ -368,7 +368,7 @@ static enum rc run(const struct options *o, struct witness *w, struct err *e)
 		rc = serve(server, signals, e);
 	}
 	server_stop(server);
-	store_close(store);
+	database_close(store);
 	if (signals >= 0)
 		close(signals);
 	return rc;

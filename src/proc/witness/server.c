@@ -18,7 +18,7 @@
 struct server {
 	struct MHD_Daemon *daemon;
 	const struct witness *witness;
-	struct store *store;
+	struct database *store;
 	struct limit limit;
 	struct silence silence;
 	struct conns conns;
@@ -123,7 +123,7 @@ static void refused_keep(
 {
 	const struct checkpoint of = checkpoint_of(a);
 	struct err e = { 0 };
-	enum rc rc = store_refused_add(s->store, &of, a->forked, now_s, q->body, q->n, &e);
+	enum rc rc = database_refused_add(s->store, &of, a->forked, now_s, q->body, q->n, &e);
 
 	if (rc != RC_OK && rc != RC_EXISTS && rc != RC_LIMIT)
 		log_error("a refused request could not be kept: %s", e.text);
@@ -135,14 +135,15 @@ static void decide(struct server *s, const struct request *q, struct witness_ans
 {
 	uint64_t now_s = clock_utc() / 1000000;
 	struct err e = { 0 };
-	enum rc rc = store_begin(s->store, &e);
+	enum rc rc = database_begin(s->store, &e);
 
 	if (rc == RC_OK) {
 		witness_add_checkpoint(s->witness, q->body, q->n, now_s, ret_answer);
 		const struct checkpoint of = checkpoint_of(ret_answer);
-		if (ret_answer->status == WITNESS_COSIGNED && store_refused_clear(s->store, &of, &e) != RC_OK)
+		if (ret_answer->status == WITNESS_COSIGNED &&
+			database_refused_clear(s->store, &of, &e) != RC_OK)
 			log_error("kept requests of this checkpoint could not be removed: %s", e.text);
-		rc = store_end(s->store, ret_answer->status == WITNESS_COSIGNED, &e);
+		rc = database_end(s->store, ret_answer->status == WITNESS_COSIGNED, &e);
 	}
 	if (rc != RC_OK) {
 		log_error("the request could not be decided: %s", e.text);
@@ -195,8 +196,8 @@ static enum MHD_Result get_kept(struct server *s, struct MHD_Connection *c, cons
 	char bytes[WITNESS_BODY_MAX];
 	struct err e = { 0 };
 	size_t n;
-	enum rc rc = q->what == GET_CHECKPOINT ? store_note(s->store, q->origin_hash, bytes, &n, &e)
-					       : store_refused(s->store, q->origin_hash, bytes, &n, &e);
+	enum rc rc = q->what == GET_CHECKPOINT ? database_note(s->store, q->origin_hash, bytes, &n, &e)
+					       : database_refused(s->store, q->origin_hash, bytes, &n, &e);
 
 	if (rc == RC_NOT_FOUND)
 		return answer_line(c, MHD_HTTP_NOT_FOUND, "nothing is kept for this origin\n", NULL, NULL);
@@ -322,14 +323,14 @@ static void silence_recall(struct server *s)
 	struct witness_head head;
 	mono_ns silent;
 
-	if (store_begin(s->store, NULL) != RC_OK)
+	if (database_begin(s->store, NULL) != RC_OK)
 		return;
 	for (size_t i = 0; i < s->witness->logs_n; i++) {
 		const char *origin = witness_log_origin(s->witness, i);
 		if (s->witness->store.get(s->witness->store.context, origin, &head, NULL) == RC_OK)
 			silence_heard(&s->silence, origin, clock_mono(), &silent);
 	}
-	store_end(s->store, false, NULL);
+	database_end(s->store, false, NULL);
 }
 
 static void look(struct server *s)
@@ -349,7 +350,7 @@ static void look(struct server *s)
 }
 
 enum rc server_start(struct server **ret_server, int listen_fd, const struct witness *witness,
-	struct store *store, const struct server_options *options, struct err *e)
+	struct database *store, const struct server_options *options, struct err *e)
 {
 	struct server *s = calloc(1, sizeof *s);
 	uint8_t key[16];

@@ -10,7 +10,7 @@
 #include "proc/witness/conns.h"
 #include "proc/witness/limit.h"
 #include "proc/witness/silence.h"
-#include "proc/witness/store.h"
+#include "proc/witness/database.h"
 
 #include <sys/socket.h>
 
@@ -25,10 +25,10 @@ struct server_options {
 
 struct server;
 
-/* listen_fd: bound and listening; the server owns it from here on. witness->store is store_interface(store).
+/* listen_fd: bound and listening; the server owns it from here on. witness->store is database_interface(store).
  */
 enum rc server_start(struct server **ret_server, int listen_fd, const struct witness *witness,
-	struct store *store, const struct server_options *options, struct err *e);
+	struct database *store, const struct server_options *options, struct err *e);
 int server_fd(const struct server *s);
 /* Milliseconds until server_run() has something to do by itself; -1: nothing. */
 int server_timeout_ms(const struct server *s);

@@ -10,7 +10,7 @@
 #include "ledger/counters.h"
 #include "ledger/seal.h"
 #include "proc/ledger/sealer.h"
-#include "proc/ledger/store.h"
+#include "proc/ledger/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,8 +122,8 @@ static void add(struct ledger_log *l, const char *source, uint64_t n, struct led
 static void third_boot(int dir)
 {
 	static struct sealer sealer;
-	struct store files;
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_files files;
+	struct ledger_store store = ledger_files_over(&files, dir);
 	char vkey[NOTE_VKEY_MAX], hex[2 * SHA256_SIZE + 1];
 	struct ledger_opened opened;
 	struct merkle_hash root;
@@ -159,7 +159,7 @@ static void third_boot(int dir)
 	assert_int_equal(ledger_publish(l, NULL), RC_OK);
 	ledger_close(l);
 	sealer_done(&sealer);
-	store_done(&files);
+	ledger_files_done(&files);
 }
 
 /* What the ledger reads when it is started again within its boot. */
@@ -172,9 +172,9 @@ static void none(
 static void opens_again(void)
 {
 	static const uint8_t boots[][LEDGER_BOOT_SIZE] = { { 3 }, { 4 } };
-	struct store files;
+	struct ledger_files files;
 	int dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct ledger_opened opened;
 	struct ledger_log *l;
 
@@ -187,7 +187,7 @@ static void opens_again(void)
 		assert_int_equal(count, i == 0 ? ADDED : 0);
 	}
 	ledger_close(l);
-	store_done(&files);
+	ledger_files_done(&files);
 	close(dir);
 }
 
@@ -346,9 +346,9 @@ static void seal_and_publish(struct sealer *sealer, struct ledger_log *l)
 static uint64_t long_boot(void)
 {
 	static struct sealer sealer;
-	struct store files;
+	struct ledger_files files;
 	int dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct ledger_opened opened;
 	struct ledger_log *l;
 	struct ledger_body b;
@@ -384,7 +384,7 @@ static uint64_t long_boot(void)
 	}
 	ledger_close(l);
 	sealer_done(&sealer);
-	store_done(&files);
+	ledger_files_done(&files);
 	close(dir);
 	return first;
 }
@@ -405,9 +405,9 @@ static void read_again(
 static uint64_t start_reads(void)
 {
 	static const uint8_t boot[LEDGER_BOOT_SIZE] = { 3 };
-	struct store files;
+	struct ledger_files files;
 	int dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct ledger_opened opened;
 	struct ledger_log *l;
 	uint64_t count = 0;
@@ -417,7 +417,7 @@ static uint64_t start_reads(void)
 	if (ledger_replay(l, boot, read_again, &count, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	ledger_close(l);
-	store_done(&files);
+	ledger_files_done(&files);
 	close(dir);
 	return count;
 }

@@ -9,7 +9,7 @@
 #include "cli/times.h"
 #include "ledger/journal.h"
 #include "proc/ledger/sealer.h"
-#include "proc/ledger/store.h"
+#include "proc/ledger/files.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -80,8 +80,8 @@ static size_t line_of(char text[LEDGER_ENTRY_MAX], uint64_t i, const struct merk
 /* Entries from `from` on, committed by sevens; published where asked for. */
 static void write_entries(uint64_t from, uint64_t to, bool publish)
 {
-	struct store files;
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_files files;
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct note_key key = fixture_key();
 	struct ledger_opened opened;
 	struct merkle_hash epoch;
@@ -107,7 +107,7 @@ static void write_entries(uint64_t from, uint64_t to, bool publish)
 	if (publish)
 		published(l);
 	ledger_close(l);
-	store_done(&files);
+	ledger_files_done(&files);
 }
 
 /* The program's exit status; what it printed is in `printed`. */
@@ -337,8 +337,8 @@ static void write_loads(uint64_t from, uint64_t to, const char *sha256_hex)
 	struct ledger_entry entry = {
 		.type = LEDGER_CONFIG_LOAD, .boot = { 0xb0, 0x07 }, .source = "control"
 	};
-	struct store files;
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_files files;
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct note_key key = fixture_key();
 	struct ledger_opened opened;
 	struct ledger_body b;
@@ -363,7 +363,7 @@ static void write_loads(uint64_t from, uint64_t to, const char *sha256_hex)
 	sealer.store = &store;
 	published(l);
 	ledger_close(l);
-	store_done(&files);
+	ledger_files_done(&files);
 }
 
 /* Files that are made to take time: a pipe, a configuration that is named again and again, records of a
@@ -473,8 +473,8 @@ static void nothing_steers_the_terminal(void **state)
 /* Writes until it is killed: batches, and a publication after every few. */
 static void writer(void)
 {
-	struct store files;
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_files files;
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct note_key key = fixture_key();
 	struct ledger_opened opened;
 	struct ledger_log *l;
@@ -495,8 +495,8 @@ static void writer(void)
 /* Without one-time keys: the library does not ask for them, the program does. */
 static void write_plain(uint64_t n)
 {
-	struct store files;
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_files files;
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct note_key key = fixture_key();
 	struct ledger_opened opened;
 	struct ledger_log *l;
@@ -509,7 +509,7 @@ static void write_plain(uint64_t n)
 	assert_int_equal(ledger_commit(l, NULL), RC_OK);
 	assert_int_equal(ledger_publish(l, NULL), RC_OK);
 	ledger_close(l);
-	store_done(&files);
+	ledger_files_done(&files);
 }
 
 static void verified_while_it_is_written(void **state)
@@ -543,15 +543,15 @@ static void verified_while_it_is_written(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	struct verify_report r;
 	struct err e = { 0 };
-	struct store files;
-	struct ledger_store store = store_over(&files, dir);
+	struct ledger_files files;
+	struct ledger_store store = ledger_files_over(&files, dir);
 	struct note_key key = fixture_key();
 	struct ledger_opened opened;
 	struct ledger_log *l;
 	if (ledger_open(&l, &store, &key, fixture_seed, &opened, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	ledger_close(l);
-	store_done(&files);
+	ledger_files_done(&files);
 	assert_int_equal(verify_ledger(&source, NULL, &r, &e), RC_OK);
 	printf("%llu passes over a ledger that grew to %llu entries\n", (unsigned long long)passes,
 		(unsigned long long)r.size);

@@ -4,7 +4,7 @@
 #include "cli/directory.h"
 #include "ledger/counters.h"
 #include "proc/ledger/sealer.h"
-#include "proc/ledger/store.h"
+#include "proc/ledger/files.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -22,7 +22,7 @@ size_t entry_at[PUBLISHED];
 
 static struct {
 	int dir;
-	struct store store;
+	struct ledger_files store;
 	struct ledger_store files;
 	struct ledger_log *log;
 	struct sealer sealer;
@@ -81,7 +81,7 @@ static void boot_begins(uint8_t boot)
 	maker.boot = boot;
 	maker.mono = maker.own_n = maker.n[0] = maker.n[1] = 0;
 	memset(&maker.counters, 0, sizeof maker.counters);
-	maker.files = store_over(&maker.store, maker.dir);
+	maker.files = ledger_files_over(&maker.store, maker.dir);
 	sealer_init(&maker.sealer, maker.dir, &maker.files);
 	if (ledger_open(&maker.log, &maker.files, &key, fixture_seed, &opened, &e) != RC_OK)
 		fail_msg("%s", e.text);
@@ -103,7 +103,7 @@ static void boot_ends(void)
 {
 	ledger_close(maker.log);
 	sealer_done(&maker.sealer);
-	store_done(&maker.store);
+	ledger_files_done(&maker.store);
 }
 
 static void entries_write(uint64_t up_to)

@@ -166,7 +166,7 @@ static void each(void **state)
 		if (child == 0) {
 			bool landlock;
 			setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-			if (confine(database, &landlock, NULL) != RC_OK)
+			if (witness_confine(database, &landlock, NULL) != RC_OK)
 				_exit(99);
 			_exit(rows[i].landlock && !landlock ? landlock_missing : rows[i].act());
 		}
@@ -193,7 +193,7 @@ static void capabilities(void **state)
 		char text[4096];
 		bool landlock;
 		int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || confine(database, &landlock, NULL) != RC_OK)
+		if (fd < 0 || witness_confine(database, &landlock, NULL) != RC_OK)
 			_exit(99);
 		ssize_t n = read(fd, text, sizeof text - 1);
 		if (n <= 0)

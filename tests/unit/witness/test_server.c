@@ -29,12 +29,12 @@ static void serve(int listen_fd)
 {
 	struct server_options options = { .per_s = 0, .connections_max = 10 };
 	struct server *server;
-	struct store *store;
+	struct database *store;
 	bool begun;
 
-	if (store_open(&store, path, &f.witness.key, &begun, NULL) != RC_OK)
+	if (database_open(&store, path, &f.witness.key, &begun, NULL) != RC_OK)
 		_exit(1);
-	f.witness.store = store_interface(store);
+	f.witness.store = database_interface(store);
 	if (server_start(&server, listen_fd, &f.witness, store, &options, NULL) != RC_OK)
 		_exit(1);
 	for (;;) {

@@ -1,4 +1,4 @@
-#include "proc/witness/store.h"
+#include "proc/witness/database.h"
 #include "base/bytes.h"
 #include "proc/witness/limits.h"
 
@@ -64,24 +64,24 @@ static const char *const statement_texts[] = {
 #undef E
 };
 
-struct store {
+struct database {
 	sqlite3 *db;
 	sqlite3_stmt *query[Q_COUNT];
 };
 
-static enum rc failed(struct store *s, struct err *e, const char *what)
+static enum rc failed(struct database *s, struct err *e, const char *what)
 {
 	return err_add(e, RC_IO, "%s: %s", what, sqlite3_errmsg(s->db));
 }
 
-static enum rc run(struct store *s, const char *sql, struct err *e)
+static enum rc run(struct database *s, const char *sql, struct err *e)
 {
 	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? RC_OK : failed(s, e, sql);
 }
 
 /* The first column of the only row of a pragma or query, as an integer or a text. */
 static enum rc ask(
-	struct store *s, const char *sql, int64_t *ret_number, char *ret_text, size_t max, struct err *e)
+	struct database *s, const char *sql, int64_t *ret_number, char *ret_text, size_t max, struct err *e)
 {
 	sqlite3_stmt *q = NULL;
 	enum rc rc = RC_IO;
@@ -101,7 +101,7 @@ static enum rc ask(
 }
 
 /* One step of a prepared statement that gives no rows; afterwards it is ready for the next time. */
-static enum rc step(struct store *s, enum statement id, struct err *e)
+static enum rc step(struct database *s, enum statement id, struct err *e)
 {
 	int r = sqlite3_step(s->query[id]);
 
@@ -110,7 +110,7 @@ static enum rc step(struct store *s, enum statement id, struct err *e)
 	return r == SQLITE_DONE ? RC_OK : failed(s, e, statement_texts[id]);
 }
 
-static enum rc configure(struct store *s, struct err *e)
+static enum rc configure(struct database *s, struct err *e)
 {
 	static const char *const pragmas[] = {
 		"PRAGMA trusted_schema = OFF",
@@ -138,7 +138,7 @@ static enum rc configure(struct store *s, struct err *e)
 	return rc;
 }
 
-static enum rc begin_file(struct store *s, const struct note_key *key, struct err *e)
+static enum rc begin_file(struct database *s, const struct note_key *key, struct err *e)
 {
 	char text[NOTE_VKEY_MAX], sql[128];
 	sqlite3_stmt *q = NULL;
@@ -160,7 +160,7 @@ static enum rc begin_file(struct store *s, const struct note_key *key, struct er
 }
 
 /* Is it ours, whole, and of this key? */
-static enum rc check_file(struct store *s, const struct note_key *key, struct err *e)
+static enum rc check_file(struct database *s, const struct note_key *key, struct err *e)
 {
 	char text[NOTE_VKEY_MAX], own[NOTE_VKEY_MAX];
 	int64_t application = 0, version = 0;
@@ -195,10 +195,10 @@ static enum rc sync_directory(const char *path, struct err *e)
 	return rc;
 }
 
-enum rc store_open(
-	struct store **ret_store, const char *path, const struct note_key *key, bool *ret_new, struct err *e)
+enum rc database_open(struct database **ret_store, const char *path, const struct note_key *key,
+	bool *ret_new, struct err *e)
 {
-	struct store *s = calloc(1, sizeof *s);
+	struct database *s = calloc(1, sizeof *s);
 	int64_t version = 0;
 	enum rc rc = RC_OK;
 
@@ -233,14 +233,14 @@ enum rc store_open(
 			    NULL) != SQLITE_OK)
 			rc = failed(s, e, statement_texts[i]);
 	if (rc != RC_OK) {
-		store_close(s);
+		database_close(s);
 		return err_add(e, rc, "while opening '%s'", path);
 	}
 	*ret_store = s;
 	return RC_OK;
 }
 
-void store_close(struct store *s)
+void database_close(struct database *s)
 {
 	if (!s)
 		return;
@@ -250,12 +250,12 @@ void store_close(struct store *s)
 	free(s);
 }
 
-enum rc store_begin(struct store *s, struct err *e)
+enum rc database_begin(struct database *s, struct err *e)
 {
 	return step(s, Q_BEGIN, e);
 }
 
-enum rc store_end(struct store *s, bool keep, struct err *e)
+enum rc database_end(struct database *s, bool keep, struct err *e)
 {
 	enum rc rc = step(s, keep ? Q_COMMIT : Q_ROLLBACK, e);
 
@@ -266,7 +266,7 @@ enum rc store_end(struct store *s, bool keep, struct err *e)
 
 static enum rc head_get(void *context, const char *origin, struct witness_head *ret_head, struct err *e)
 {
-	struct store *s = context;
+	struct database *s = context;
 	sqlite3_stmt *q = s->query[Q_GET];
 	enum rc rc = RC_OK;
 
@@ -289,7 +289,7 @@ static enum rc head_get(void *context, const char *origin, struct witness_head *
 static enum rc head_put(void *context, const char *origin, const struct witness_head *was,
 	const struct witness_head *now, const char *note, size_t note_n, struct err *e)
 {
-	struct store *s = context;
+	struct database *s = context;
 	enum statement id = was ? Q_UPDATE : Q_INSERT;
 	sqlite3_stmt *q = s->query[id];
 	uint8_t hash[SHA256_SIZE];
@@ -312,13 +312,13 @@ static enum rc head_put(void *context, const char *origin, const struct witness_
 	return rc;
 }
 
-struct witness_store store_interface(struct store *s)
+struct witness_store database_interface(struct database *s)
 {
 	return (struct witness_store){ s, head_get, head_put };
 }
 
 /* The one blob that a query by the hash of an origin gives. */
-static enum rc blob_by_hash(struct store *s, enum statement id, const uint8_t origin_hash[SHA256_SIZE],
+static enum rc blob_by_hash(struct database *s, enum statement id, const uint8_t origin_hash[SHA256_SIZE],
 	char *ret_bytes, size_t max, size_t *ret_n, struct err *e)
 {
 	sqlite3_stmt *q = s->query[id];
@@ -339,14 +339,14 @@ static enum rc blob_by_hash(struct store *s, enum statement id, const uint8_t or
 	return rc;
 }
 
-enum rc store_note(
-	struct store *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_note, size_t *ret_n, struct err *e)
+enum rc database_note(struct database *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_note,
+	size_t *ret_n, struct err *e)
 {
 	return blob_by_hash(s, Q_NOTE, origin_hash, ret_note, NOTE_BYTES_MAX, ret_n, e);
 }
 
-enum rc store_refused(
-	struct store *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_body, size_t *ret_n, struct err *e)
+enum rc database_refused(struct database *s, const uint8_t origin_hash[SHA256_SIZE], char *ret_body,
+	size_t *ret_n, struct err *e)
 {
 	return blob_by_hash(s, Q_AGAINST, origin_hash, ret_body, WITNESS_BODY_MAX, ret_n, e);
 }
@@ -366,7 +366,7 @@ static void bind_mark(
 	sqlite3_bind_blob(q, 2, mark, (int)mark_n, SQLITE_STATIC);
 }
 
-static enum rc refused_known(struct store *s, const struct checkpoint *of, bool *ret_known, struct err *e)
+static enum rc refused_known(struct database *s, const struct checkpoint *of, bool *ret_known, struct err *e)
 {
 	sqlite3_stmt *q = s->query[Q_KNOWN];
 	char mark[STORE_MARK_MAX];
@@ -382,7 +382,7 @@ static enum rc refused_known(struct store *s, const struct checkpoint *of, bool 
 	return rc;
 }
 
-enum rc store_refused_add(struct store *s, const struct checkpoint *of, bool forked, uint64_t time_s,
+enum rc database_refused_add(struct database *s, const struct checkpoint *of, bool forked, uint64_t time_s,
 	const void *body, size_t n, struct err *e)
 {
 	sqlite3_stmt *q = s->query[Q_REFUSED];
@@ -395,12 +395,12 @@ enum rc store_refused_add(struct store *s, const struct checkpoint *of, bool for
 	sqlite3_bind_int(q, 2, forked);
 	sqlite3_bind_int64(q, 3, (int64_t)time_s);
 	sqlite3_bind_blob(q, 4, body, (int)n, SQLITE_STATIC);
-	sqlite3_bind_int(q, 5, STORE_REFUSED_MAX);
+	sqlite3_bind_int(q, 5, DATABASE_REFUSED_MAX);
 	rc = step(s, Q_REFUSED, e);
 	return rc == RC_OK && sqlite3_changes(s->db) != 1 ? RC_LIMIT : rc;
 }
 
-enum rc store_refused_clear(struct store *s, const struct checkpoint *of, struct err *e)
+enum rc database_refused_clear(struct database *s, const struct checkpoint *of, struct err *e)
 {
 	char mark[STORE_MARK_MAX];
 
@@ -408,7 +408,7 @@ enum rc store_refused_clear(struct store *s, const struct checkpoint *of, struct
 	return step(s, Q_CLEAR, e);
 }
 
-enum rc store_counts(struct store *s, uint64_t *ret_logs, uint64_t *ret_refused, struct err *e)
+enum rc database_counts(struct database *s, uint64_t *ret_logs, uint64_t *ret_refused, struct err *e)
 {
 	sqlite3_stmt *q = s->query[Q_COUNTS];
 	enum rc rc = RC_OK;

@@ -1,4 +1,4 @@
-#include "proc/ledger/store.h"
+#include "proc/ledger/files.h"
 #include "proc/ledger/limits.h"
 
 #include <dirent.h>
@@ -25,9 +25,9 @@ static enum rc all_write(int fd, const uint8_t *bytes, size_t n)
 	return RC_OK;
 }
 
-static enum rc store_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct err *e)
+static enum rc files_read(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct err *e)
 {
-	struct store *s = context;
+	struct ledger_files *s = context;
 	struct stat st;
 	int fd = openat(s->dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	size_t at = 0;
@@ -90,9 +90,9 @@ static int folder_open(int dir, const char *path, const char **ret_name)
 	return at;
 }
 
-static enum rc store_replace(void *context, const char *path, const void *bytes, size_t n, struct err *e)
+static enum rc files_replace(void *context, const char *path, const void *bytes, size_t n, struct err *e)
 {
-	struct store *s = context;
+	struct ledger_files *s = context;
 	const char *name;
 	int folder = folder_open(s->dir, path, &name);
 	int fd = folder < 0 ? -1
@@ -114,7 +114,7 @@ static enum rc store_replace(void *context, const char *path, const void *bytes,
 	return rc;
 }
 
-static enum rc journal_open(struct store *s, struct err *e)
+static enum rc journal_open(struct ledger_files *s, struct err *e)
 {
 	if (s->journal < 0)
 		s->journal =
@@ -122,9 +122,9 @@ static enum rc journal_open(struct store *s, struct err *e)
 	return s->journal >= 0 ? RC_OK : err_errno(e, RC_IO, "open '%s'", LEDGER_PATH_JOURNAL);
 }
 
-static enum rc store_append(void *context, const char *path, const void *bytes, size_t n, struct err *e)
+static enum rc files_append(void *context, const char *path, const void *bytes, size_t n, struct err *e)
 {
-	struct store *s = context;
+	struct ledger_files *s = context;
 	enum rc rc = journal_open(s, e);
 
 	if (rc == RC_OK && (all_write(s->journal, bytes, n) != RC_OK || fdatasync(s->journal) != 0))
@@ -132,9 +132,9 @@ static enum rc store_append(void *context, const char *path, const void *bytes, 
 	return rc;
 }
 
-static enum rc store_truncate(void *context, const char *path, size_t n, struct err *e)
+static enum rc files_truncate(void *context, const char *path, size_t n, struct err *e)
 {
-	struct store *s = context;
+	struct ledger_files *s = context;
 	enum rc rc = journal_open(s, e);
 
 	if (rc == RC_OK && (ftruncate(s->journal, (off_t)n) != 0 || fdatasync(s->journal) != 0))
@@ -142,9 +142,9 @@ static enum rc store_truncate(void *context, const char *path, size_t n, struct 
 	return rc;
 }
 
-static void store_remove_partials(void *context, const char *path)
+static void files_remove_partials(void *context, const char *path)
 {
-	struct store *s = context;
+	struct ledger_files *s = context;
 	int fd = openat(s->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 
@@ -160,27 +160,27 @@ static void store_remove_partials(void *context, const char *path)
 	unlinkat(s->dir, path, AT_REMOVEDIR);
 }
 
-static void store_progress(void *context, uint64_t done, uint64_t all)
+static void files_progress(void *context, uint64_t done, uint64_t all)
 {
-	const struct store *s = context;
+	const struct ledger_files *s = context;
 
 	if (s->progress)
 		s->progress(s->progress_context, done, all);
 }
 
-struct ledger_store store_over(struct store *s, int dir)
+struct ledger_store ledger_files_over(struct ledger_files *s, int dir)
 {
-	*s = (struct store){ .dir = dir, .journal = -1 };
+	*s = (struct ledger_files){ .dir = dir, .journal = -1 };
 	return (struct ledger_store){ .context = s,
-		.read = store_read,
-		.replace = store_replace,
-		.append = store_append,
-		.truncate = store_truncate,
-		.remove_partials = store_remove_partials,
-		.progress = store_progress };
+		.read = files_read,
+		.replace = files_replace,
+		.append = files_append,
+		.truncate = files_truncate,
+		.remove_partials = files_remove_partials,
+		.progress = files_progress };
 }
 
-void store_done(struct store *s)
+void ledger_files_done(struct ledger_files *s)
 {
 	if (s->journal >= 0)
 		close(s->journal);

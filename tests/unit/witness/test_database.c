@@ -2,7 +2,7 @@
  * not take.
  */
 #include "witness_fixture.h"
-#include "proc/witness/store.h"
+#include "proc/witness/database.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -38,13 +38,13 @@ static int end(void **state)
 	return system(command);
 }
 
-static struct store *open_store(bool want_new)
+static struct database *open_store(bool want_new)
 {
-	struct store *s;
+	struct database *s;
 	struct err e = { 0 };
 	bool begun;
 
-	if (store_open(&s, path, &f.witness.key, &begun, &e) != RC_OK)
+	if (database_open(&s, path, &f.witness.key, &begun, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	assert_int_equal(begun, want_new);
 	return s;
@@ -52,10 +52,10 @@ static struct store *open_store(bool want_new)
 
 static enum rc open_fails(const struct note_key *key)
 {
-	struct store *s;
+	struct database *s;
 	struct err e = { 0 };
 	bool begun;
-	enum rc rc = store_open(&s, path, key, &begun, &e);
+	enum rc rc = database_open(&s, path, key, &begun, &e);
 
 	assert_int_not_equal(rc, RC_OK);
 	assert_int_equal(rc, e.rc);
@@ -66,20 +66,20 @@ static enum rc open_fails(const struct note_key *key)
 static void heads(void **state)
 {
 	struct witness_head a = { 5, merkle_leaf("a", 1), NOW }, b = { 9, merkle_leaf("b", 1), NOW + 1 }, got;
-	struct store *s = open_store(true);
-	struct witness_store w = store_interface(s);
+	struct database *s = open_store(true);
+	struct witness_store w = database_interface(s);
 	uint8_t hash[SHA256_SIZE];
 	char note[NOTE_BYTES_MAX];
 	size_t n;
 
 	sha256(hash, "log", 3);
 	assert_int_equal(w.get(s, "log", &got, NULL), RC_NOT_FOUND);
-	assert_int_equal(store_note(s, hash, note, &n, NULL), RC_NOT_FOUND);
-	assert_int_equal(store_begin(s, NULL), RC_OK);
+	assert_int_equal(database_note(s, hash, note, &n, NULL), RC_NOT_FOUND);
+	assert_int_equal(database_begin(s, NULL), RC_OK);
 	assert_int_equal(w.put(s, "log", &a, &b, "note b", 6, NULL), RC_AGAIN); /* there is nothing yet */
 	assert_int_equal(w.put(s, "log", NULL, &a, "note a", 6, NULL), RC_OK);
 	assert_int_equal(w.put(s, "log", NULL, &b, "note b", 6, NULL), RC_AGAIN); /* there is something */
-	assert_int_equal(store_end(s, true, NULL), RC_OK);
+	assert_int_equal(database_end(s, true, NULL), RC_OK);
 	/* Each of the three must be as it was. */
 	for (int i = 0; i < 3; i++) {
 		struct witness_head was = a;
@@ -91,17 +91,17 @@ static void heads(void **state)
 	assert_int_equal(w.get(s, "log", &got, NULL), RC_OK);
 	assert_memory_equal(&got, &a, sizeof a);
 	/* What is not kept is gone, what is kept stays when the file is opened again. */
-	assert_int_equal(store_begin(s, NULL), RC_OK);
+	assert_int_equal(database_begin(s, NULL), RC_OK);
 	assert_int_equal(w.put(s, "log", &a, &b, "note b", 6, NULL), RC_OK);
-	assert_int_equal(store_end(s, false, NULL), RC_OK);
-	assert_int_equal(store_note(s, hash, note, &n, NULL), RC_OK);
+	assert_int_equal(database_end(s, false, NULL), RC_OK);
+	assert_int_equal(database_note(s, hash, note, &n, NULL), RC_OK);
 	assert_memory_equal(note, "note a", n);
-	assert_int_equal(store_begin(s, NULL), RC_OK);
+	assert_int_equal(database_begin(s, NULL), RC_OK);
 	assert_int_equal(w.put(s, "log", &a, &b, "note b", 6, NULL), RC_OK);
-	assert_int_equal(store_end(s, true, NULL), RC_OK);
-	store_close(s);
+	assert_int_equal(database_end(s, true, NULL), RC_OK);
+	database_close(s);
 	s = open_store(false);
-	w = store_interface(s);
+	w = database_interface(s);
 	assert_int_equal(w.get(s, "log", &got, NULL), RC_OK);
 	assert_memory_equal(&got, &b, sizeof b);
 	/* The largest tree, another origin. */
@@ -109,7 +109,7 @@ static void heads(void **state)
 	assert_int_equal(w.put(s, "log2", NULL, &large, "note c", 6, NULL), RC_OK);
 	assert_int_equal(w.get(s, "log2", &got, NULL), RC_OK);
 	assert_memory_equal(&got, &large, sizeof large);
-	store_close(s);
+	database_close(s);
 }
 
 /* The whole way: requests decided over SQLite, the file closed and opened between them. */
@@ -132,19 +132,19 @@ static void decisions(void **state)
 	uint64_t logs = 0, refused = 0;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct store *s = open_store(i == 0);
+		struct database *s = open_store(i == 0);
 		struct witness_answer a;
-		f.witness.store = store_interface(s);
+		f.witness.store = database_interface(s);
 		size_t n = fixture_request(&f, body, sizeof body, rows[i].history, rows[i].old, rows[i].size);
-		assert_int_equal(store_begin(s, NULL), RC_OK);
+		assert_int_equal(database_begin(s, NULL), RC_OK);
 		witness_add_checkpoint(&f.witness, body, n, NOW + i, &a);
-		assert_int_equal(store_end(s, a.status == WITNESS_COSIGNED, NULL), RC_OK);
+		assert_int_equal(database_end(s, a.status == WITNESS_COSIGNED, NULL), RC_OK);
 		assert_int_equal(a.status, rows[i].want);
 		struct checkpoint of = { .origin = FIXTURE_ORIGIN, .size = a.size, .root = a.root };
 		if (a.status == WITNESS_INCONSISTENT)
-			assert_int_equal(store_refused_add(s, &of, a.forked, NOW, body, n, NULL), RC_OK);
-		assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
-		store_close(s);
+			assert_int_equal(database_refused_add(s, &of, a.forked, NOW, body, n, NULL), RC_OK);
+		assert_int_equal(database_counts(s, &logs, &refused, NULL), RC_OK);
+		database_close(s);
 	}
 	assert_int_equal(logs, 1);
 	assert_int_equal(refused, 2);
@@ -152,22 +152,22 @@ static void decisions(void **state)
 	static char kept[WITNESS_BODY_MAX];
 	uint8_t hash[SHA256_SIZE];
 	size_t n = fixture_request(&f, body, sizeof body, 1, 12, 12), kept_n;
-	struct store *s = open_store(false);
+	struct database *s = open_store(false);
 	sha256(hash, FIXTURE_ORIGIN, strlen(FIXTURE_ORIGIN));
-	assert_int_equal(store_refused(s, hash, kept, &kept_n, NULL), RC_OK);
+	assert_int_equal(database_refused(s, hash, kept, &kept_n, NULL), RC_OK);
 	assert_int_equal(kept_n, n);
 	assert_memory_equal(kept, body, n);
 	hash[0] ^= 1;
-	assert_int_equal(store_refused(s, hash, kept, &kept_n, NULL), RC_NOT_FOUND);
-	store_close(s);
+	assert_int_equal(database_refused(s, hash, kept, &kept_n, NULL), RC_NOT_FOUND);
+	database_close(s);
 }
 
 /* The first ones stay, forks apart from the others. */
 static void refused_is_bounded(void **state)
 {
-	struct store *s = open_store(true);
+	struct database *s = open_store(true);
 	struct witness_head head = { 5, merkle_leaf("a", 1), NOW };
-	struct witness_store w = store_interface(s);
+	struct witness_store w = database_interface(s);
 	uint8_t hash[SHA256_SIZE];
 	char body[WITNESS_BODY_MAX];
 	uint64_t logs, refused;
@@ -177,22 +177,23 @@ static void refused_is_bounded(void **state)
 	sha256(hash, "log", 3);
 	assert_int_equal(w.put(s, "log", NULL, &head, "note", 4, NULL), RC_OK);
 	for (unsigned forked = 0; forked < 2; forked++) {
-		for (unsigned i = 0; i < STORE_REFUSED_MAX + 30; i++) {
+		for (unsigned i = 0; i < DATABASE_REFUSED_MAX + 30; i++) {
 			unsigned number = i + 1000 * forked;
 			struct checkpoint of = { .origin = "log", .size = number };
-			assert_int_equal(store_refused_add(s, &of, forked, i, &number, sizeof number, NULL),
-				i < STORE_REFUSED_MAX ? RC_OK : RC_LIMIT);
+			assert_int_equal(
+				database_refused_add(s, &of, forked, i, &number, sizeof number, NULL),
+				i < DATABASE_REFUSED_MAX ? RC_OK : RC_LIMIT);
 		}
-		assert_int_equal(store_refused(s, hash, body, &n, NULL), RC_OK);
+		assert_int_equal(database_refused(s, hash, body, &n, NULL), RC_OK);
 		memcpy(&first, body, sizeof first);
 		assert_int_equal(first, 1000 * forked);
 	}
 	struct checkpoint other = { .origin = "other" };
-	assert_int_equal(store_refused_add(s, &other, false, 1, "x", 1, NULL), RC_OK);
-	assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
-	assert_int_equal(refused, 2 * STORE_REFUSED_MAX + 1);
+	assert_int_equal(database_refused_add(s, &other, false, 1, "x", 1, NULL), RC_OK);
+	assert_int_equal(database_counts(s, &logs, &refused, NULL), RC_OK);
+	assert_int_equal(refused, 2 * DATABASE_REFUSED_MAX + 1);
 	assert_int_equal(logs, 1);
-	store_close(s);
+	database_close(s);
 }
 
 /* A checkpoint that everybody can have, with proofs that are none: it takes one place at the most, so that
@@ -200,14 +201,14 @@ static void refused_is_bounded(void **state)
 static void refused_again(void **state)
 {
 	static char body[WITNESS_BODY_MAX], longer[WITNESS_BODY_MAX];
-	struct store *s = open_store(true);
+	struct database *s = open_store(true);
 	struct witness_answer a;
 	uint64_t logs, refused;
 
-	f.witness.store = store_interface(s);
-	for (unsigned i = 0; i < 3 * STORE_REFUSED_MAX; i++) {
+	f.witness.store = database_interface(s);
+	for (unsigned i = 0; i < 3 * DATABASE_REFUSED_MAX; i++) {
 		/* 12 are cosigned; then 12 again, 20 and, at last, 20 of another history */
-		bool last = i == 3 * STORE_REFUSED_MAX - 1;
+		bool last = i == 3 * DATABASE_REFUSED_MAX - 1;
 		size_t n =
 			fixture_request(&f, body, sizeof body, last, i > 0 ? 12 : 0, i % 2 || last ? 20 : 12);
 		if (i > 0 && !last) { /* a hash more behind "old 12" */
@@ -216,34 +217,34 @@ static void refused_again(void **state)
 				body + 7);
 			memcpy(body, longer, n + 1);
 		}
-		assert_int_equal(store_begin(s, NULL), RC_OK);
+		assert_int_equal(database_begin(s, NULL), RC_OK);
 		witness_add_checkpoint(&f.witness, body, n, NOW + i, &a);
-		assert_int_equal(store_end(s, a.status == WITNESS_COSIGNED, NULL), RC_OK);
+		assert_int_equal(database_end(s, a.status == WITNESS_COSIGNED, NULL), RC_OK);
 		assert_int_equal(a.status, i == 0 ? WITNESS_COSIGNED : WITNESS_INCONSISTENT);
 		struct checkpoint of = { .origin = FIXTURE_ORIGIN, .size = a.size, .root = a.root };
 		if (i > 0)
-			assert_int_equal(store_refused_add(s, &of, a.forked, NOW, body, n, NULL),
+			assert_int_equal(database_refused_add(s, &of, a.forked, NOW, body, n, NULL),
 				i == 1 || last ? RC_OK : RC_EXISTS);
 	}
-	assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
+	assert_int_equal(database_counts(s, &logs, &refused, NULL), RC_OK);
 	assert_int_equal(refused, 2);
 	size_t n = fixture_request(&f, body, sizeof body, 0, 12, 20);
-	assert_int_equal(store_begin(s, NULL), RC_OK);
+	assert_int_equal(database_begin(s, NULL), RC_OK);
 	witness_add_checkpoint(&f.witness, body, n, NOW + 1000, &a);
 	assert_int_equal(a.status, WITNESS_COSIGNED);
 	struct checkpoint of = { .origin = FIXTURE_ORIGIN, .size = a.size, .root = a.root };
-	assert_int_equal(store_refused_clear(s, &of, NULL), RC_OK);
-	assert_int_equal(store_end(s, true, NULL), RC_OK);
-	assert_int_equal(store_counts(s, &logs, &refused, NULL), RC_OK);
+	assert_int_equal(database_refused_clear(s, &of, NULL), RC_OK);
+	assert_int_equal(database_end(s, true, NULL), RC_OK);
+	assert_int_equal(database_counts(s, &logs, &refused, NULL), RC_OK);
 	assert_int_equal(refused, 1);
-	store_close(s);
+	database_close(s);
 }
 
 static void files_refused(void **state)
 {
 	struct note_key other;
 	struct stat st;
-	struct store *s = open_store(true);
+	struct database *s = open_store(true);
 	int status;
 
 	/* for its owner alone */
@@ -252,19 +253,19 @@ static void files_refused(void **state)
 	/* Another process has it: not both may sign. */
 	pid_t child = fork();
 	if (child == 0) {
-		struct store *second;
+		struct database *second;
 		bool begun;
-		_exit(store_open(&second, path, &f.witness.key, &begun, NULL) == RC_EXISTS ? 7 : 1);
+		_exit(database_open(&second, path, &f.witness.key, &begun, NULL) == RC_EXISTS ? 7 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-	store_close(s);
+	database_close(s);
 	/* of another key */
 	assert_int_equal(
 		note_key_make(&other, "other.example", NOTE_COSIGNATURE_ED25519, f.witness.key.public_key),
 		RC_OK);
 	assert_int_equal(open_fails(&other), RC_DENIED);
-	store_close(open_store(false));
+	database_close(open_store(false));
 	/* damaged, and no database at all */
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 4096);
@@ -274,7 +275,7 @@ static void files_refused(void **state)
 	assert_int_equal(pwrite(fd, "damage!!", 8, st.st_size - 4096), 8);
 	assert_int_equal(open_fails(&f.witness.key), RC_IO);
 	assert_int_equal(pwrite(fd, page, sizeof page, st.st_size - 4096), sizeof page);
-	store_close(open_store(false));
+	database_close(open_store(false));
 	for (off_t at = 4096; at < st.st_size; at += 512)
 		assert_int_equal(pwrite(fd, "damage!!", 8, at), 8);
 	open_fails(&f.witness.key);
