@@ -149,7 +149,7 @@ static void claims_end_nothing(void **state)
 	assert_true(serve(7000)); /* it is not waited for longer */
 	serve(500);
 	assert_string_equal(shell.key.name, name);
-	assert_true(strstr(shell.witnesses.peer[0].poll.error, "status 404") ||
+	assert_true(strstr(shell.witnesses.peer[0].poll.error, "answered 404") ||
 		    strstr(shell.witnesses.peer[0].poll.error, "1000000"));
 	mood = WITNESS_GARBLED;
 	for (int i = 0; i < 200 && !strstr(shell.witnesses.peer[0].poll.error, "HTTP"); i++)
