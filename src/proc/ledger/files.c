@@ -37,9 +37,9 @@ static enum rc files_read(void *context, const char *path, uint8_t **ret_bytes, 
 		return errno == ENOENT || errno == ENOTDIR ? err_errno(e, RC_NOT_FOUND, "open '%s'", path)
 							   : err_errno(e, RC_IO, "open '%s'", path);
 	enum rc rc = RC_OK;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)STORE_FILE_BYTES_MAX)
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)LEDGER_FILE_BYTES_MAX)
 		rc = err_add(e, RC_IO, "'%s' is not a regular file of at most %u octets", path,
-			STORE_FILE_BYTES_MAX);
+			LEDGER_FILE_BYTES_MAX);
 	else if (!(*ret_bytes = malloc((size_t)st.st_size + 1)))
 		rc = err_add(e, RC_LIMIT, "out of memory for '%s'", path);
 	while (rc == RC_OK && at < (size_t)st.st_size) {
