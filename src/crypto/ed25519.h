@@ -1,4 +1,7 @@
-/* Ed25519 (RFC 8032) over libsodium, from and to bytes: for the ledger's notes. IKE's signatures are in crypto/sign.h. */
+/*
+ * Ed25519 (RFC 8032) over libsodium, from and to bytes: for the ledger's notes. IKE's signatures are in
+ * crypto/sign.h.
+ */
 #ifndef CRYPTO_ED25519_H
 #define CRYPTO_ED25519_H
 

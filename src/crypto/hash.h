@@ -1,6 +1,6 @@
 /*
- * SHA-256 over libcrypto, which uses the processor's instructions where it has them. Used by merkle, ledger, verify and the
- * supervisor.
+ * SHA-256 over libcrypto, which uses the processor's instructions where it has them. Used by merkle, ledger,
+ * verify and the supervisor.
  */
 #ifndef CRYPTO_HASH_H
 #define CRYPTO_HASH_H

@@ -3,9 +3,9 @@
  * repetition count test and the adaptive proportion test. They find a source that has broken (stuck, or far
  * from what it claims); they do not measure how good it is.
  *
- * A failure is final: the caller may start again with health_begin(), and has to test the start-up samples before
- * anything is used. The cutoffs give one false alarm in 2^40 samples (repetition) or windows (proportion). Pure.
- * Callers: proc/entropy on raw noise, proc/keeper on what the kernel gives. One thread.
+ * A failure is final: the caller may start again with health_begin(), and has to test the start-up samples
+ * before anything is used. The cutoffs give one false alarm in 2^40 samples (repetition) or windows
+ * (proportion). Pure. Callers: proc/entropy on raw noise, proc/keeper on what the kernel gives. One thread.
  */
 #ifndef CRYPTO_HEALTH_H
 #define CRYPTO_HEALTH_H

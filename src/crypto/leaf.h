@@ -1,6 +1,6 @@
 /*
- * Ephemeral keys by cut and choose: how a leaf of a batch is made of its two shares, and which leaves of a batch are
- * opened. The keeper makes them, src/verify makes those that were opened again: one fact, here.
+ * Ephemeral keys by cut and choose: how a leaf of a batch is made of its two shares, and which leaves of a
+ * batch are opened. The keeper makes them, src/verify makes those that were opened again: one fact, here.
  *
  *   a          = SHA-256("plaingate/kernel-share/v1" | what the kernel's generator gave, 32 octets)
  *   b          the share of the entropy process, which is a hash already (proc/entropy/noise.h)
@@ -9,8 +9,8 @@
  *   data       = SHA-256(a) | SHA-256(b) | public values of the batch's groups, by rising number
  *   leaf hash  = SHA-256(00 | data), and the batch's root by RFC 9162
  *
- * A quarter of the shares is published. They are hashes: nobody can read the state of a generator from its output
- * there.
+ * A quarter of the shares is published. They are hashes: nobody can read the state of a generator from its
+ * output there.
  *
  * challenge: n and k are known, `later` is what came after the root was in the ledger (cosignatures of
  * witnesses; empty without one). Block i = SHA-256("plaingate/leaf-challenge/v1" | root | length of later in
@@ -56,7 +56,10 @@ enum rc leaf_secret(const uint8_t seed[LEAF_SEED_SIZE], uint16_t group, uint8_t 
 size_t leaf_data_size(uint32_t groups);
 enum rc leaf_data(const uint8_t a[LEAF_SHARE_SIZE], const uint8_t b[LEAF_SHARE_SIZE], uint32_t groups,
 	uint8_t ret_data[LEAF_DATA_MAX]);
-/* The public value of a group in the data of a leaf, dh_public_size() octets; NULL: the batch lacks the group. */
+/*
+ * The public value of a group in the data of a leaf, dh_public_size() octets; NULL: the batch lacks the
+ * group.
+ */
 const uint8_t *leaf_public(const uint8_t *data, uint32_t groups, uint16_t group);
 
 /* k different numbers below n, in the order in which they are opened. 0 < k <= n <= LEAF_COUNT_MAX. */

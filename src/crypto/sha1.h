@@ -1,6 +1,6 @@
 /*
- * SHA-1, for the one place where IKEv2 fixes it: the NAT detection notifies (RFC 7296 section 2.23), where it hides an
- * address and protects nothing. Nothing else may use it. Caller: src/ike. Any thread.
+ * SHA-1, for the one place where IKEv2 fixes it: the NAT detection notifies (RFC 7296 section 2.23), where it
+ * hides an address and protects nothing. Nothing else may use it. Caller: src/ike. Any thread.
  */
 #ifndef CRYPTO_SHA1_H
 #define CRYPTO_SHA1_H

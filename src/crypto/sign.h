@@ -61,7 +61,10 @@ size_t verify_key_spki(const struct verify_key *key, uint8_t *ret_der);
 
 /* "-----BEGIN PRIVATE KEY-----" (PKCS#8) or "-----BEGIN EC PRIVATE KEY-----" (SEC 1), not encrypted. */
 enum rc sign_key_from_pem(struct sign_key *ret_key, const void *pem, size_t n, struct err *e);
-/* for tests: of the raw secret, Ed25519's seed or a scalar; its public part is computed. RC_RANGE: wrong size, 0 or above n. */
+/*
+ * for tests: of the raw secret, Ed25519's seed or a scalar; its public part is computed. RC_RANGE: wrong
+ * size, 0 or above n.
+ */
 enum rc sign_key_from_secret(struct sign_key *ret_key, enum sign_kind kind, const void *secret, size_t n);
 void sign_key_done(struct sign_key *key);
 

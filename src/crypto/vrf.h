@@ -1,7 +1,8 @@
 /*
  * C2SP vrf-r255: a verifiable random function, which is ECVRF (RFC 9381) over ristretto255 with SHA-512. Who
- * holds the key maps any input `alpha` to 64 octets that look random, and to no others; the proof shows to anyone
- * with the public key that the octets were derived from alpha. Nonces and SPIs on the wire are made this way.
+ * holds the key maps any input `alpha` to 64 octets that look random, and to no others; the proof shows to
+ * anyone with the public key that the octets were derived from alpha. Nonces and SPIs on the wire are made
+ * this way.
  *
  * A struct vrf_key is a plain value without pointers; it holds a secret and ends with vrf_key_done(). Equal
  * inputs give equal proofs: the nonce is derived (section 5.4.2), no randomness is drawn here. Work on

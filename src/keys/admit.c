@@ -1,7 +1,7 @@
 /*
- * Which request is admissible when: the one place that holds a request of ike against the columns of KEEPER_OPS
- * (model/keeper_api.h), before its handler runs. ike is not trusted: a request out of order is refused with an
- * error, whatever it asks, and the handlers may rely on the states that their rows name.
+ * Which request is admissible when: the one place that holds a request of ike against the columns of
+ * KEEPER_OPS (model/keeper_api.h), before its handler runs. ike is not trusted: a request out of order is
+ * refused with an error, whatever it asks, and the handlers may rely on the states that their rows name.
  */
 #include "keys/internal.h"
 

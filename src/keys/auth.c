@@ -1,8 +1,8 @@
 /*
  * Authentication: AUTH_SIGN and AUTH_VERIFY (RFC 7296 section 2.15, RFC 7427, RFC 4754, RFC 8420).
  *
- * Beyond the RFC the keeper checks that the signed message is the one of this exchange: it contains our own (or
- * the peer's) SPI, nonce and public value. So a compromised ike cannot have other octets signed.
+ * Beyond the RFC the keeper checks that the signed message is the one of this exchange: it contains our own
+ * (or the peer's) SPI, nonce and public value. So a compromised ike cannot have other octets signed.
  */
 #include "keys/internal.h"
 
@@ -43,8 +43,8 @@ static enum rc message_check(
 }
 
 /*
- * 2.15: message | nonce of the other side | prf(SK_p, identity), with the SK_p of the side that sent the message.
- * Returns the length; 0 on failure.
+ * 2.15: message | nonce of the other side | prf(SK_p, identity), with the SK_p of the side that sent the
+ * message. Returns the length; 0 on failure.
  */
 static size_t octets_make(const struct keeper_ike_sa *sa, bool mine, const uint8_t *message, size_t message_n,
 	const uint8_t *id, size_t id_n, uint8_t *ret_octets)
@@ -117,8 +117,8 @@ static struct snap_id id_wanted(const struct snap_id *id, const struct ip_addr *
 }
 
 /*
- * `whose`: "our" or "the peer's". When neither an identity nor an address is configured, ours may be any address;
- * the peer's must be configured (the model requires it for peers at any address).
+ * `whose`: "our" or "the peer's". When neither an identity nor an address is configured, ours may be any
+ * address; the peer's must be configured (the model requires it for peers at any address).
  */
 static enum rc id_check(const char *whose, bool ours, const struct snap_id *configured,
 	const struct ip_addr *addr, const uint8_t *id, size_t id_n, struct err *e)
@@ -142,7 +142,10 @@ static enum rc id_check(const char *whose, bool ours, const struct snap_id *conf
 		want.type == ID_NONE ? "none" : id_text(wanted, want.type, want.data, want.len));
 }
 
-/* The hash algorithm for our key among those that the peer announced: that of the curve's size first. 0: none. */
+/*
+ * The hash algorithm for our key among those that the peer announced: that of the curve's size first. 0:
+ * none.
+ */
 static uint16_t hash_choose(uint32_t kind, uint32_t announced)
 {
 	static const uint16_t order[2][3] = {
@@ -243,7 +246,10 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 	return message_check(sa, true, q->message, q->message_n, e);
 }
 
-/* An initiator uses its key before the peer is authenticated: that is entered first. A responder has authenticated it. */
+/*
+ * An initiator uses its key before the peer is authenticated: that is entered first. A responder has
+ * authenticated it.
+ */
 static enum rc sign_gate(struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_signed *a, uint64_t tag, struct err *e)
 {
@@ -435,8 +441,8 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
 		rc = verify_proof(k, sa, peer, q, e);
-	/* One attempt for each exchange: guessing a pre-shared key takes a key exchange for each guess, and each
-	 * is entered. */
+	/* One attempt for each exchange: guessing a pre-shared key takes a key exchange for each guess, and
+	 * each is entered. */
 	if (rc == RC_AUTH) {
 		said_by(sa, q);
 		journal_auth_failed(k, sa, peer->name, e->text);

@@ -3,7 +3,8 @@
  * to the data plane (CHILD_INSTALL), removal (CHILD_REMOVE). RFC 7296 sections 1.3, 2.17; RFC 4303
  * section 2.1 for SPIs.
  *
- * A child SA is derived once. Its keys exist here from the derivation until the data plane's link has taken them.
+ * A child SA is derived once. Its keys exist here from the derivation until the data plane's link has taken
+ * them.
  */
 #include "keys/internal.h"
 
@@ -34,7 +35,9 @@ static uint32_t spi_choose(struct keys *k, const uint8_t *octets, size_t n)
 {
 	for (size_t at = 0; at + 4 <= n; at += 4) {
 		uint32_t spi = load_be32(octets + at);
-		/* Nor one that is being removed by its SPI alone: the data plane's answer names only the SPI. */
+		/*
+		 * Nor one that is being removed by its SPI alone: the data plane's answer names only the SPI.
+		 */
 		if (spi >= SPI_MIN && !child_sa_find_by_spi(k, spi) &&
 			!pending_at_dataplane(k, KEEPER_CHILD_REMOVE, spi))
 			return spi;
@@ -480,8 +483,8 @@ void keys_dataplane_up(struct keys *k)
 }
 
 /*
- * What waited for its answer gets none. SAs outlive the data plane's process, so a child SA that may have been
- * installed is removed when it is back.
+ * What waited for its answer gets none. SAs outlive the data plane's process, so a child SA that may have
+ * been installed is removed when it is back.
  */
 void keys_dataplane_down(struct keys *k)
 {

@@ -34,8 +34,8 @@ enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, 
 	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys *ret_keys);
 
 /*
- * 2.17: KEYMAT = prf+(SK_d, Ni | Nr), or prf+(SK_d, g^ir (new) | Ni | Nr) when shared.n is not 0. The first key_n
- * of its 2 * key_n octets protect what the initiator of this exchange sends.
+ * 2.17: KEYMAT = prf+(SK_d, Ni | Nr), or prf+(SK_d, g^ir (new) | Ni | Nr) when shared.n is not 0. The first
+ * key_n of its 2 * key_n octets protect what the initiator of this exchange sends.
  */
 enum rc derive_keymat(uint16_t prf, struct octets sk_d, struct octets ni, struct octets nr,
 	struct octets shared, uint8_t *ret_initiator, uint8_t *ret_responder, size_t key_n);

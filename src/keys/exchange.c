@@ -95,9 +95,11 @@ static enum rc finish_check(const struct keys *k, const struct keeper_exchange_f
 			KEEPER_KE_MAX);
 	if (memcmp(q->spi_i, no_spi, 8) == 0 || memcmp(q->spi_r, no_spi, 8) == 0)
 		return err_add(e, RC_RANGE, "an IKE SPI is zero; both must be set");
-	/* Of this exchange or of another: if two exchanges of ours were joined together, a pre-shared key would
-	 * authenticate us to ourselves as the peer. Nonces are compared and not public values, because another
-	 * public value with the same shared secret is easily made. */
+	/*
+	 * Of this exchange or of another: if two exchanges of ours were joined together, a pre-shared key
+	 * would authenticate us to ourselves as the peer. Nonces are compared and not public values, because
+	 * another public value with the same shared secret is easily made.
+	 */
 	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent a nonce of ours");
 	return RC_OK;

@@ -27,8 +27,7 @@ enum identity_kind { IDENTITY_NONE, IDENTITY_PSK, IDENTITY_PRIVATE };
 struct keys_identity {
 	uint32_t kind; /* enum identity_kind */
 	uint32_t psk_n;
-	uint8_t digest
-		[SHA256_SIZE]; /* of the secret, or of our public key, to recognize a replaced key; never leaves */
+	uint8_t digest[SHA256_SIZE]; /* of the secret or our public key, to recognize another; never leaves */
 	char name[NAME_MAX_BYTES];
 	union {
 		uint8_t psk[KEYS_PSK_MAX];
@@ -99,8 +98,8 @@ struct child_sa {
 enum pending_stage { PENDING_FREE, PENDING_RECEIPT, PENDING_DATAPLANE };
 
 /*
- * A request of ike that is not answered yet. install holds keys between derivation and hand-over; signature holds
- * our AUTH until its entry is durable.
+ * A request of ike that is not answered yet. install holds keys between derivation and hand-over; signature
+ * holds our AUTH until its entry is durable.
  */
 struct pending {
 	uint32_t stage; /* enum pending_stage */
@@ -212,7 +211,10 @@ enum rc tunnel_allows(const struct keys *k, const struct snap_tunnel *t, const s
 	struct err *e);
 
 /* admit.c */
-/* Whether the request is admissible in the state of what it names (KEEPER_OPS); else its error, and its entry. */
+/*
+ * Whether the request is admissible in the state of what it names (KEEPER_OPS); else its error, and its
+ * entry.
+ */
 enum rc request_admit(struct keys *k, const struct keeper_request *q, struct err *e);
 
 /* exchange.c */

@@ -3,15 +3,15 @@
  * requests (model/keeper_api.h) by handle, and hands child keys straight to the data plane.
  *
  * Pure: no I/O, no clock, no randomness. Events come in as calls; actions go out through one sink, during the
- * call: replies to ike, entries for the ledger, SA pairs for the data plane. A sink must not call back into the
- * core. One thread. Callers: proc/keeper; tests and the simulator.
+ * call: replies to ike, entries for the ledger, SA pairs for the data plane. A sink must not call back into
+ * the core. One thread. Callers: proc/keeper; tests and the simulator.
  *
  * Invariants
- * - Requests come in an order: each is held against the state of what it names before its handler runs, in one
- *   place (admit.c, by KEEPER_OPS); ike may be compromised, so one out of order is refused and entered.
+ * - Requests come in an order: each is held against the state of what it names before its handler runs, in
+ *   one place (admit.c, by KEEPER_OPS); ike may be compromised, so one out of order is refused and entered.
  * - Receipt before act: an IKE SA counts as authenticated, and a child goes to the data plane, only after the
  *   ledger's receipt. With the ledger down new peers and new tunnels are refused; a rekey inside an
- *   authenticated IKE SA of a tunnel that has been entered goes ahead and is entered later, marked `deferred`.
+ *   authenticated IKE SA of a tunnel that has been entered is done and entered later, marked `deferred`.
  * - A child is derived once from a pair of nonces: a begun child is spent by its installation, and the nonces
  *   of IKE_SA_INIT serve one child. No keying material comes out twice.
  * - DH secrets are wiped when the exchange is finished, SK_* when the handle is dropped or ike's link is
@@ -28,10 +28,10 @@
 #include "model/snapshot.h"
 
 /*
- * What grows in the keeper, who fills it, and what happens beyond the limit. tests/unit/keys/test_limits.c fills
- * each and checks that the others are still served. All of it is locked memory, of which the keeper may have 8 MB
- * (sandbox/table.c). ike has smaller limits for peers and tunnels (ike/limits.h); these hold also when ike is
- * compromised.
+ * What grows in the keeper, who fills it, and what happens beyond the limit. tests/unit/keys/test_limits.c
+ * fills each and checks that the others are still served. All of it is locked memory, of which the keeper may
+ * have 8 MB (sandbox/table.c). ike has smaller limits for peers and tunnels (ike/limits.h); these hold also
+ * when ike is compromised.
  */
 /* clang-format off */
 #define KEYS_LIMITS(L)	/* name, number, who fills it, what one more costs, why so many */						\
@@ -85,7 +85,10 @@ enum keys_entry_kind {
 #undef E
 };
 
-/* An entry for the ledger. Fields that a kind does not use are zero. The shell makes its body (proc/keeper/entry.c). */
+/*
+ * An entry for the ledger. Fields that a kind does not use are zero. The shell makes its body
+ * (proc/keeper/entry.c).
+ */
 struct keys_entry {
 	uint32_t kind; /* enum keys_entry_kind */
 	bool deferred; /* the act preceded its entry, because the ledger was down */
@@ -111,8 +114,8 @@ struct keys_entry {
 };
 
 /*
- * KEYS_UNUSED: an exchange ended, and no entry names the public values and the leaf that it took. Each value that a
- * request brought is named by one entry or by one of these.
+ * KEYS_UNUSED: an exchange ended, and no entry names the public values and the leaf that it took. Each value
+ * that a request brought is named by one entry or by one of these.
  */
 enum keys_action_kind { KEYS_REPLY, KEYS_APPEND, KEYS_SA_INSTALL, KEYS_SA_REMOVE, KEYS_UNUSED, KEYS_ENDED };
 
@@ -123,7 +126,7 @@ struct keys_unused {
 
 struct keys_action {
 	enum keys_action_kind kind;
-	bool gate; /* APPEND: an act waits for the receipt; otherwise a report, kept until the ledger has it */
+	bool gate;    /* APPEND: an act waits for the receipt; otherwise it is a report */
 	uint64_t tag; /* APPEND: returned with keys_receipt(), 0: nothing waits; SA_*: see the inbound SPI */
 	union {
 		struct keeper_reply reply;
@@ -136,8 +139,8 @@ struct keys_action {
 };
 
 /*
- * Performs an action, which is wiped when it returns. RC_OK; RC_IO: the other end is down. For a gate an error means
- * that no receipt will come, for an SA that no result will.
+ * Performs an action, which is wiped when it returns. RC_OK; RC_IO: the other end is down. For a gate an
+ * error means that no receipt will come, for an SA that no result will.
  */
 struct keys_sink {
 	enum rc (*act)(void *context, struct keys_action *action);
@@ -153,24 +156,30 @@ void keys_free(struct keys *k);
 void *keys_memory(struct keys *k, size_t *ret_n);
 
 /*
- * The configuration. The snapshot is borrowed until the next call. IKE SAs and child SAs are kept and matched by
- * the names of their peers and tunnels; an IKE SA whose peer was removed or now authenticates in another way gets
- * no more child SAs.
+ * The configuration. The snapshot is borrowed until the next call. IKE SAs and child SAs are kept and matched
+ * by the names of their peers and tunnels; an IKE SA whose peer was removed or now authenticates in another
+ * way gets no more child SAs.
  */
 void keys_configure(struct keys *k, const struct snapshot *snapshot);
 
 /*
- * To be called after keys_configure() and after the keys were loaded: IKE SAs whose peer was removed, or whose key
- * or ours was replaced, do nothing more, and ike is told to end them (KEYS_ENDED).
+ * To be called after keys_configure() and after the keys were loaded: IKE SAs whose peer was removed, or
+ * whose key or ours was replaced, do nothing more, and ike is told to end them (KEYS_ENDED).
  */
 void keys_recheck(struct keys *k);
 
-/* Private and pre-shared keys. _clear wipes all; one name may have a key of each kind. RC_LIMIT, RC_RANGE, RC_MALFORMED. */
+/*
+ * Private and pre-shared keys. _clear wipes all; one name may have a key of each kind. RC_LIMIT, RC_RANGE,
+ * RC_MALFORMED.
+ */
 void keys_identities_clear(struct keys *k);
 enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e);
 enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, size_t n, struct err *e);
 
-/* For `show keys`: the i-th key; false after the last. spki: SubjectPublicKeyInfo; empty for a pre-shared key. */
+/*
+ * For `show keys`: the i-th key; false after the last. spki: SubjectPublicKeyInfo; empty for a pre-shared
+ * key.
+ */
 struct keys_identity_view {
 	char name[NAME_MAX_BYTES];
 	bool is_short;	  /* a pre-shared key below KEYS_PSK_ADVISED */
@@ -180,7 +189,9 @@ struct keys_identity_view {
 };
 bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view *ret_view);
 
-/* A request of ike; each gets one reply with its tag, now or after other events. fresh is wiped in any case. */
+/*
+ * A request of ike; each gets one reply with its tag, now or after other events. fresh is wiped in any case.
+ */
 void keys_request(struct keys *k, const struct keeper_request *request, struct keys_entropy *fresh);
 /* The link to ike ended: exchanges and IKE SAs are wiped, child SAs stay. */
 void keys_ike_lost(struct keys *k);

@@ -1,6 +1,6 @@
 /*
- * The configured peers: which IKE SAs one may have, and whether its configuration and keys are still those that it
- * authenticated with.
+ * The configured peers: which IKE SAs one may have, and whether its configuration and keys are still those
+ * that it authenticated with.
  */
 #include "keys/internal.h"
 

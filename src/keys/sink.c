@@ -1,5 +1,6 @@
 /*
- * The one way out of the core: actions through the sink, and the short replies of requests that end in nothing else.
+ * The one way out of the core: actions through the sink, and the short replies of requests that end in
+ * nothing else.
  */
 #include "keys/internal.h"
 

@@ -1,8 +1,8 @@
 /*
  * The tables of IKE SAs and child SAs: places, handles, and what is looked up over all of them.
  *
- * A handle is generation << 14 | place + 1, so that a stale handle finds nothing rather than the next one in its
- * place.
+ * A handle is generation << 14 | place + 1, so that a stale handle finds nothing rather than the next one in
+ * its place.
  */
 #include "keys/internal.h"
 
@@ -84,8 +84,10 @@ struct keeper_ike_sa *ike_sa_new(struct keys *k)
 	return &k->ike[place];
 }
 
-/* A free place; else that of an installed child SA whose IKE SA has ended: of it only the name is kept here, the data
- * plane has the rest. */
+/*
+ * A free place; else that of an installed child SA whose IKE SA has ended: of it only the name is kept here,
+ * the data plane has the rest.
+ */
 struct child_sa *child_sa_new(struct keys *k)
 {
 	struct child_sa *found = NULL;
@@ -134,8 +136,8 @@ void exchanges_expire(struct keys *k, const struct public_proof *now)
 }
 
 /*
- * Keys are derived from Ni | Nr without a separator, so a nonce of another length may share octets with ours: Ni of
- * one exchange followed by Nr of another. 16 octets at either end decide, the least that a nonce has.
+ * Keys are derived from Ni | Nr without a separator, so a nonce of another length may share octets with ours:
+ * Ni of one exchange followed by Nr of another. 16 octets at either end decide, the least that a nonce has.
  */
 static bool nonces_touch(const uint8_t *ours, const uint8_t *theirs, size_t n)
 {

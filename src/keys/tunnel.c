@@ -1,6 +1,6 @@
 /*
- * What ike may install for a tunnel: only what the configuration allows. This is the boundary that holds when ike is
- * compromised.
+ * What ike may install for a tunnel: only what the configuration allows. This is the boundary that holds when
+ * ike is compromised.
  */
 #include "keys/internal.h"
 
@@ -27,7 +27,9 @@ static enum rc proposal_allows(const struct keys *k, const struct snap_tunnel *t
 	for (uint32_t i = 0; i < t->proposals.count; i++) {
 		const struct snap_esp_proposal *p = &snap_esp_proposals(k->snapshot)[t->proposals.first + i];
 
-		/* The child SA of IKE_AUTH has no key exchange: its secrecy is the IKE SA's (RFC 7296 1.2). */
+		/*
+		 * The child SA of IKE_AUTH has no key exchange: its secrecy is the IKE SA's (RFC 7296 1.2).
+		 */
 		if (p->encr == q->encr && p->encr_bits == q->encr_bits && (p->esn == 2 || p->esn == esn) &&
 			(p->dh == q->dh_group || q->flags & CHILD_NONCES_OF_IKE))
 			return RC_OK;

@@ -1,13 +1,15 @@
 /*
- * What ike may ask the keeper, and what it gets back: the whole interface between the process that parses messages of
- * strangers and the process that holds secrets. Names of keys go in; public values, authentication data and the keys of
- * IKE messages come out. There is no field for DH secrets, SK_d, SK_p, private keys, pre-shared keys or child keys.
+ * What ike may ask the keeper, and what it gets back: the whole interface between the process that parses
+ * messages of strangers and the process that holds secrets. Names of keys go in; public values,
+ * authentication data and the keys of IKE messages come out. There is no field for DH secrets, SK_d, SK_p,
+ * private keys, pre-shared keys or child keys.
  *
- * A request that names a peer or tunnel by its index states the configuration of that index. If the keeper has another
- * configuration it answers RC_STALE, without any other effect: ike asks again (src/ike/keeper.c).
+ * A request that names a peer or tunnel by its index states the configuration of that index. If the keeper
+ * has another configuration it answers RC_STALE, without any other effect: ike asks again (src/ike/keeper.c).
  *
- * Requests are asynchronous; a reply has the tag of its request. Bodies have no pointers and no padding, so that they
- * can be sent between processes as they are. Used by src/ike (asks), src/keys (answers) and ipc/messages.h.
+ * Requests are asynchronous; a reply has the tag of its request. Bodies have no pointers and no padding, so
+ * that they can be sent between processes as they are. Used by src/ike (asks), src/keys (answers) and
+ * ipc/messages.h.
  */
 #ifndef MODEL_KEEPER_API_H
 #define MODEL_KEEPER_API_H
@@ -126,7 +128,10 @@ enum child_flags {
 	CHILD_OUTBOUND_LATER = 1 << 3,
 };
 
-/* Both SPIs and the peer's values are known: check against the tunnel, derive KEYMAT, enter, hand to the data plane. */
+/*
+ * Both SPIs and the peer's values are known: check against the tunnel, derive KEYMAT, enter, hand to the data
+ * plane.
+ */
 struct keeper_child_install {
 	uint64_t generation; /* of the snapshot that the indices are of */
 	uint32_t handle, child, tunnel;
@@ -148,7 +153,10 @@ struct keeper_child_installed {
 	char text[KEEPER_TEXT_MAX];
 };
 
-/* Remove a child SA from the data plane: the pair is named by its inbound SPI. child: forget the handle as well. */
+/*
+ * Remove a child SA from the data plane: the pair is named by its inbound SPI. child: forget the handle as
+ * well.
+ */
 struct keeper_child_remove {
 	uint32_t child, tunnel;
 	uint32_t spi_in;
@@ -161,7 +169,10 @@ struct keeper_child_removed {
 	char text[KEEPER_TEXT_MAX];
 };
 
-/* Wipe the secrets of an IKE SA (or a begun exchange, or a begun child SA if child is not 0). Its child SAs stay. */
+/*
+ * Wipe the secrets of an IKE SA (or a begun exchange, or a begun child SA if child is not 0). Its child SAs
+ * stay.
+ */
 struct keeper_drop {
 	uint32_t handle, child;
 	uint32_t was_up; /* 1: it was established, as ike sees it; the keeper enters by its own state */
@@ -175,10 +186,10 @@ struct keeper_dropped {
 };
 
 /*
- * Requests come in an order (RFC 7296 sections 1.2, 1.3, 2.18): a row says in which states of the IKE SA and of the
- * child SA that it names a request is admissible. The keeper checks that in one place before anything else happens
- * (src/keys/admit.c). What is refused as RC_DENIED is no race of two processes: ike is at fault, or compromised, and the
- * ledger is told.
+ * Requests come in an order (RFC 7296 sections 1.2, 1.3, 2.18): a row says in which states of the IKE SA and
+ * of the child SA that it names a request is admissible. The keeper checks that in one place before anything
+ * else happens (src/keys/admit.c). What is refused as RC_DENIED is no race of two processes: ike is at fault,
+ * or compromised, and the ledger is told.
  */
 /* clang-format off */
 #define KEEPER_IKE_STATES(S)	/* id, code of the refusal, "IKE SA 0x4001 is ..." */						\
@@ -243,7 +254,10 @@ enum keeper_op {
 #undef E
 };
 
-/* In a core's action and event queues; these two never travel, so they may be padded (src/ipc/padding.c checks the bodies). */
+/*
+ * In a core's action and event queues; these two never travel, so they may be padded (src/ipc/padding.c
+ * checks the bodies).
+ */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpadded"
 struct keeper_request {

@@ -1,10 +1,11 @@
 /*
- * How public values are derived by the verifiable random function (crypto/vrf.h): nonce and SPI of an exchange are
- * parts of its 64 octets of output. The keeper makes them, src/verify computes them again: one fact, here.
+ * How public values are derived by the verifiable random function (crypto/vrf.h): nonce and SPI of an
+ * exchange are parts of its 64 octets of output. The keeper makes them, src/verify computes them again: one
+ * fact, here.
  *
- * alpha = label || public key of the epoch || counter, big-endian. The counter starts at 1 in each epoch (each key)
- * and has no gaps: an exchange takes the next count when it begins, so the keeper cannot choose another order.
- * Each count is in an entry: that of the exchange's success, or exchange_failed.
+ * alpha = label || public key of the epoch || counter, big-endian. The counter starts at 1 in each epoch
+ * (each key) and has no gaps: an exchange takes the next count when it begins, so the keeper cannot choose
+ * another order. Each count is in an entry: that of the exchange's success, or exchange_failed.
  *
  * octets  0..31   the nonce that is sent
  * octets 32..39   IKE SA: our SPI; if it is all zero, the exchange is refused and the count is used up
@@ -22,7 +23,10 @@
 #define PUBLIC_NONCE_AT	    0
 #define PUBLIC_SPI_AT	    32
 #define PUBLIC_LABEL	    "plaingate/public-values/v1"
-/* An exchange is named in an entry before this many more have begun, or it is ended: so far may entries be out of order. */
+/*
+ * An exchange is named in an entry before this many more have begun, or it is ended: so far may entries be
+ * out of order.
+ */
 #define PUBLIC_ORDER_WINDOW 4096
 #define PUBLIC_ALPHA_SIZE   (sizeof PUBLIC_LABEL - 1 + PUBLIC_KEY_SIZE + 8)
 

@@ -2,16 +2,17 @@
  * Noise of this machine, gathered without the kernel's generator: how long the processor takes for work over
  * memory that does not fit its nearest caches (jitter), and RDSEED where the processor has it.
  *
- * Raw samples go through the health tests of SP 800-90B (crypto/health.h) before they are used: the lowest octet of
- * each duration of jitter, with a claim of a quarter of a bit; each octet of RDSEED, with a claim of four bits. A
- * share is made of NOISE_SAMPLES durations, which claim 512 bits for its 256, and of 64 octets of RDSEED, by SHA-256
- * (a vetted conditioner, SP 800-90B 3.1.5.1), chained with all earlier ones:
+ * Raw samples go through the health tests of SP 800-90B (crypto/health.h) before they are used: the lowest
+ * octet of each duration of jitter, with a claim of a quarter of a bit; each octet of RDSEED, with a claim of
+ * four bits. A share is made of NOISE_SAMPLES durations, which claim 512 bits for its 256, and of 64 octets
+ * of RDSEED, by SHA-256 (a vetted conditioner, SP 800-90B 3.1.5.1), chained with all earlier ones:
  *   pool <- SHA-256("plaingate/noise/pool" | pool | durations | RDSEED)
  *   share  = SHA-256("plaingate/noise/share" | pool);  pool <- SHA-256("plaingate/noise/next" | pool)
  * so that a share reveals nothing about the next one, nor the state about earlier ones.
  *
- * Either source is enough; a failure of one stops the output, because whoever manipulated one may have manipulated
- * the other. No system call is made. One thread. Callers: shell.c, tests, and the tool that writes raw samples.
+ * Either source is enough; a failure of one stops the output, because whoever manipulated one may have
+ * manipulated the other. No system call is made. One thread. Callers: shell.c, tests, and the tool that
+ * writes raw samples.
  */
 #ifndef PROC_ENTROPY_NOISE_H
 #define PROC_ENTROPY_NOISE_H

@@ -1,12 +1,12 @@
 /*
- * Public values and leaves of exchanges that failed, to be entered as exchange_failed. What an exchange took is
- * named by the entry of its success or by one of these, so that none can be left out unnoticed (docs/evidence.md,
- * "Order").
+ * Public values and leaves of exchanges that failed, to be entered as exchange_failed. What an exchange took
+ * is named by the entry of its success or by one of these, so that none can be left out unnoticed
+ * (docs/evidence.md, "Order").
  *
- * Strangers can cause any number of such exchanges. So they are entered as ranges: the first entry FAILED_DELAY_NS
- * after the exchange ended, then one in FAILED_EVERY_NS, each with at most FAILED_TEXT_MAX octets of ranges.
- * Exchanges that follow each other are one range, however many they are. If more than FAILED_RANGES_MAX wait, the
- * rest is not entered: the verifier counts it as unaccounted for.
+ * Strangers can cause any number of such exchanges. So they are entered as ranges: the first entry
+ * FAILED_DELAY_NS after the exchange ended, then one in FAILED_EVERY_NS, each with at most FAILED_TEXT_MAX
+ * octets of ranges. Exchanges that follow each other are one range, however many they are. If more than
+ * FAILED_RANGES_MAX wait, the rest is not entered: the verifier counts it as unaccounted for.
  *
  * One thread. Callers: shell.c, tests.
  */
@@ -21,7 +21,7 @@
 #define FAILED_RANGES_MAX  1024 /* of one epoch or batch; between them lie begun exchanges */
 #define FAILED_RANGES_FULL 32	/* with so many the next entry is not delayed */
 #define FAILED_TEXT_MAX	   640
-#define FAILED_SETS	   16 /* epochs and batches with ranges that wait; up to LEAVES_BURST batches at once */
+#define FAILED_SETS	   16 /* epochs and batches with ranges that wait: twice LEAVES_BURST */
 
 /* Numbers of one epoch or batch as ranges: rising, with gaps between them. */
 struct failed_set {

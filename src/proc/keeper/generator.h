@@ -1,13 +1,13 @@
 /*
- * The generator of the VRF keys that public values are derived with (public_values.h). It shares no state, no seed and no
- * call of getrandom(2) with what secrets are made of (shares.h): a nonce reveals nothing about the source of a
- * secret. Dual_EC_DRBG in the products of 2008 lacked that separation (docs/threat-model.md).
+ * The generator of the VRF keys that public values are derived with (public_values.h). It shares no state, no
+ * seed and no call of getrandom(2) with what secrets are made of (shares.h): a nonce reveals nothing about
+ * the source of a secret. The firewalls of 2008 with Dual_EC_DRBG lacked that separation (tests/dual_ec).
  *
  * It is ChaCha20 (RFC 8439) with fast key erasure under a fresh seed for every draw:
  *   key <- HMAC-SHA-256(key, label | seed);  key | output <- ChaCha20(key, nonce 0, block counter 0 and up).
  * The key that made an output is overwritten before the output leaves, so reading the memory later does not
- * reveal it; the seed of 32 octets from the kernel is new for each draw, so reading the memory now does not reveal
- * the next output.
+ * reveal it; the seed of 32 octets from the kernel is new for each draw, so reading the memory now does not
+ * reveal the next output.
  *
  * Pure except for generator_fresh(), which asks the kernel. One thread.
  */

@@ -1,11 +1,12 @@
 /*
  * The key directory: NAME.psk and NAME.pem into the core.
  *
- * NAME.psk   a pre-shared key: the text up to the first line feed, "0x" and hexadecimal digits, "0s" and base64
- * NAME.pem   a private key: PKCS#8 or SEC 1 in PEM, Ed25519 or ECDSA on P-256 or P-384, not encrypted
+ *   NAME.psk   a pre-shared key: the first line as text, or "0x" and hexadecimal digits, or "0s" and base64
+ *   NAME.pem   a private key: PKCS#8 or SEC 1 in PEM, Ed25519 or ECDSA on P-256 or P-384, not encrypted
  *
- * A file that group or others may access, that is not a regular file or that holds no valid key is refused, with an
- * error that names it and says what is expected; the others are loaded. Files with other endings are ignored.
+ * A file that group or others may access, that is not a regular file or that holds no valid key is refused,
+ * with an error that names it and says what is expected; the others are loaded. Files with other endings are
+ * ignored.
  */
 #ifndef PROC_KEEPER_KEYDIR_H
 #define PROC_KEEPER_KEYDIR_H
@@ -28,7 +29,9 @@ struct keydir {
 	size_t loaded;
 };
 
-/* Wipes the loaded keys and loads those of the directory. RC_IO: the directory cannot be read; the keys stay. */
+/*
+ * Wipes the loaded keys and loads those of the directory. RC_IO: the directory cannot be read; the keys stay.
+ */
 enum rc keydir_load(struct keydir *d, int directory_fd, struct keys *keys, struct err *e);
 
 /* for tests: one file's octets; the kind by the name's ending. */

@@ -11,14 +11,14 @@
  *   ready       the other leaves may be used, each once; its shares are wiped with its use
  *
  * One batch is in use while the next one is made. An entry that the ledger refuses is tried again every
- * LEAVES_RETRY_NS, with the same root. The challenge is derived from the root and the cosignatures; from the root
- * alone if there are no witnesses, or none answers within LEAVES_COSIGNED_NS.
+ * LEAVES_RETRY_NS, with the same root. The challenge is derived from the root and the cosignatures; from the
+ * root alone if there are no witnesses, or none answers within LEAVES_COSIGNED_NS.
  *
- * An exchange that finds no leaf waits while a batch is under way. If the ledger refuses entries, or if leaves
- * are asked for faster than LEAVES_BURST and LEAVES_EVERY_NS allow, it gets a secret of a fresh pair of shares,
- * without a leaf: its entry says so, and the verifier counts it. Otherwise anybody who begins many exchanges, or a
- * full disk, could stop the rekeys of established tunnels, or fill the disk with batches: one is some 16 KB of
- * entries.
+ * An exchange that finds no leaf waits while a batch is under way. If the ledger refuses entries, or if
+ * leaves are asked for faster than LEAVES_BURST and LEAVES_EVERY_NS allow, it gets a secret of a fresh pair
+ * of shares, without a leaf: its entry says so, and the verifier counts it. Otherwise anybody who begins many
+ * exchanges, or a full disk, could stop the rekeys of established tunnels, or fill the disk with batches: one
+ * is some 16 KB of entries.
  *
  * A batch ends with the process: the first one of a keeper states that it follows none ("previous"). One
  * thread. Callers: shell.c, failed.c, entry.c, tests.
@@ -106,8 +106,8 @@ struct leaf_proof {
 };
 
 /*
- * child and source outlive it; it must not move. on_receipt: gets the ledger's receipts, with the struct child as
- * context, and gives them to leaves_receipt(). RC_LIMIT: out of memory.
+ * child and source outlive it; it must not move. on_receipt: gets the ledger's receipts, with the struct
+ * child as context, and gives them to leaves_receipt(). RC_LIMIT: out of memory.
  */
 enum rc leaves_init(struct leaves *l, struct child *child, struct shares *source,
 	ledger_receipt_fn *on_receipt, void (*progress)(struct leaves *l));
@@ -121,8 +121,8 @@ void leaves_retry(struct leaves *l);
 void leaves_discard(struct leaves *l);
 
 /*
- * The secret of a leaf for an exchange of the group. RC_OK; RC_AGAIN: a batch is under way, the exchange may wait;
- * RC_NOT_FOUND: there is none to wait for; RC_INTERNAL.
+ * The secret of a leaf for an exchange of the group. RC_OK; RC_AGAIN: a batch is under way, the exchange may
+ * wait; RC_NOT_FOUND: there is none to wait for; RC_INTERNAL.
  */
 enum rc leaves_ready(const struct leaves *l, uint16_t group);
 enum rc leaves_take(

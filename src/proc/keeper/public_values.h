@@ -1,14 +1,14 @@
 /*
- * The keeper's source of public values: nonces and SPIs are derived by a verifiable random function (VRF), so that
- * none of them can carry the state of another generator or a hidden message (docs/threat-model.md).
+ * The keeper's source of public values: nonces and SPIs are derived by a verifiable random function (VRF), so
+ * that none of them can carry the state of another generator or a hidden message (docs/threat-model.md).
  *
- * An epoch has one key. Its public key is in the ledger, with a receipt, before the first value leaves; until then
- * requests wait here. After PUBLIC_EPOCH_COUNT values the key of the next epoch is entered; the present key stays
- * in use until that entry has its receipt, so that a ledger that is down or full does not stop rekeys. Then, or
- * when the keeper is stopped, its secret scalar is disclosed in the ledger: everybody can compute every value that
- * it gave, those of failed exchanges included. The one choice that is left, the key of the epoch, comes from a
- * generator that shares no state with that of secrets. A keeper that is killed cannot disclose its key; the proofs
- * in its entries remain valid.
+ * An epoch has one key. Its public key is in the ledger, with a receipt, before the first value leaves; until
+ * then requests wait here. After PUBLIC_EPOCH_COUNT values the key of the next epoch is entered; the present
+ * key stays in use until that entry has its receipt, so that a ledger that is down or full does not stop
+ * rekeys. Then, or when the keeper is stopped, its secret scalar is disclosed in the ledger: everybody can
+ * compute every value that it gave, those of failed exchanges included. The one choice that is left, the key
+ * of the epoch, comes from a generator that shares no state with that of secrets. A keeper that is killed
+ * cannot disclose its key; the proofs in its entries remain valid.
  *
  * One thread. Callers: shell.c, failed.c, tests.
  */
@@ -55,8 +55,8 @@ struct public_source {
 };
 
 /*
- * child outlives it and must not move. on_receipt: gets the ledger's receipts, with the struct child as context, and
- * gives them to public_receipt().
+ * child outlives it and must not move. on_receipt: gets the ledger's receipts, with the struct child as
+ * context, and gives them to public_receipt().
  */
 void public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt);
 /* Begins an epoch if there is none. RC_DENIED: the ledger is down; RC_IO: no random octets; RC_INTERNAL. */
@@ -71,7 +71,9 @@ enum rc public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE], st
 bool public_wait(struct public_source *p, const struct keeper_request *q);
 /* The request that has waited for longest. False: none does. */
 bool public_wait_next(struct public_source *p, struct keeper_request *ret_request);
-/* The ledger's receipt. True: requests that wait may be taken up now, with values (RC_OK) or to be refused. */
+/*
+ * The ledger's receipt. True: requests that wait may be taken up now, with values (RC_OK) or to be refused.
+ */
 bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc);
 /* The public key of an epoch. NULL: neither the present nor the previous one. */
 const uint8_t *public_epoch_key(const struct public_source *p, uint32_t epoch);

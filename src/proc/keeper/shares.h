@@ -1,12 +1,13 @@
 /*
- * Entropy shares: a from the kernel's generator, b from the second source (plaingate-entropy), which is asked in
- * advance so that no handshake waits for noise. A secret needs both: when either source has failed its health
- * tests, no more secrets are made, and the error says which source failed.
+ * Entropy shares: a from the kernel's generator, b from the second source (plaingate-entropy), which is asked
+ * in advance so that no handshake waits for noise. A secret needs both: when either source has failed its
+ * health tests, no more secrets are made, and the error says which source failed.
  *
- * The kernel's generator is asked by getrandom(3). With glibc 2.41 and a kernel of 6.11 or later that is not a
- * system call but code of the vDSO in this process, which the kernel seeds and reseeds. Its output is tested too
- * (SP 800-90B 4.4, with a claim of four bits for each octet), at the start and always, before it is hashed
- * (crypto/leaf.h): shares of opened leaves are published. One thread. Callers: shell.c, leaves.c, tests.
+ * The kernel's generator is asked by getrandom(3). With glibc 2.41 and a kernel of 6.11 or later that is not
+ * a system call but code of the vDSO in this process, which the kernel seeds and reseeds. Its output is
+ * tested too (SP 800-90B 4.4, with a claim of four bits for each octet), at the start and always, before it
+ * is hashed (crypto/leaf.h): shares of opened leaves are published. One thread. Callers: shell.c, leaves.c,
+ * tests.
  */
 #ifndef PROC_KEEPER_SHARES_H
 #define PROC_KEEPER_SHARES_H

@@ -47,8 +47,8 @@ static void on_receipt(void *context, uint64_t tag, const struct msg_ledger_rece
 }
 
 /*
- * Refused requests and failed authentication: strangers and a compromised ike can cause any number of them. False:
- * this one is left out, and counted in the next one that is entered.
+ * Refused requests and failed authentication: strangers and a compromised ike can cause any number of them.
+ * False: this one is left out, and counted in the next one that is entered.
  */
 static bool refusal_allowed(struct keeper *k, struct keys_entry *entry)
 {

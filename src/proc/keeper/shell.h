@@ -1,8 +1,8 @@
 /*
- * The shell of src/keys: files, the sources of secrets and of public values, locked memory, receipts, messages.
- * Single thread, poll loop of ipc/child.h. The keeper has links to ike, dataplane, ledger, control, entropy and the
- * supervisor; it has the key directory, the known answers and getrandom(3), and no network socket. Callers: main.c,
- * and tests over sockets of their own.
+ * The shell of src/keys: files, the sources of secrets and of public values, locked memory, receipts,
+ * messages. Single thread, poll loop of ipc/child.h. The keeper has links to ike, dataplane, ledger, control,
+ * entropy and the supervisor; it has the key directory, the known answers and getrandom(3), and no network
+ * socket. Callers: main.c, and tests over sockets of their own.
  */
 #ifndef PROC_KEEPER_SHELL_H
 #define PROC_KEEPER_SHELL_H

@@ -1,6 +1,6 @@
 /*
- * `show keys`: names, kinds and the fingerprint of the public part. A pre-shared key has none, and no fingerprint is
- * shown: with a hash of it anyone could guess passwords.
+ * `show keys`: names, kinds and the fingerprint of the public part. A pre-shared key has none, and no
+ * fingerprint is shown: with a hash of it anyone could guess passwords.
  */
 #ifndef PROC_KEEPER_SHOW_H
 #define PROC_KEEPER_SHOW_H

@@ -1,6 +1,6 @@
 /*
- * The entropy process over real links, with this test as supervisor, keeper and ledger: shares that were asked
- * for come, each once; a source that fails says so to both and gives nothing any more.
+ * The entropy process over real links, with this test as supervisor, keeper and ledger: shares that were
+ * asked for come, each once; a source that fails says so to both and gives nothing any more.
  */
 #include "proc/entropy/shell.h"
 

@@ -1,6 +1,6 @@
 /*
- * The keeper's shell over real links, with the test as supervisor, ike, ledger, data plane, control and entropy
- * process: the shell in this process, or its executable in its sandbox.
+ * The keeper's shell over real links, with the test as supervisor, ike, ledger, data plane, control and
+ * entropy process: the shell in this process, or its executable in its sandbox.
  */
 #ifndef TESTS_KEYS_RIG_H
 #define TESTS_KEYS_RIG_H

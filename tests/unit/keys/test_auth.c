@@ -553,7 +553,10 @@ static void dropped_meanwhile(void **state)
 	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 0);
 }
 
-/* The same, and by then the handle has come round: a place is used 2^18 times while the ledger does not answer. */
+/*
+ * The same, and by then the handle has come round: a place is used 2^18 times while the ledger does not
+ * answer.
+ */
 static void a_receipt_is_of_its_own_ike_sa(void **state)
 {
 	struct keeper_request q = { .op = KEEPER_DROP };

@@ -438,8 +438,8 @@ static void rekey_without_ledger(void **state)
 }
 
 /*
- * A child SA of a keeper before, whose name ike gives so that the data plane takes the new one in its place. It is
- * installed, but no entry says in the keeper's name what only ike says.
+ * A child SA of a keeper before, whose name ike gives so that the data plane takes the new one in its place.
+ * It is installed, but no entry says in the keeper's name what only ike says.
  */
 static void rekey_of_an_unknown_child(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * The keeper's shell: start, configuration, a request through the core and out again, receipts, a neighbour that dies.
- * The forbidden calls are in tests/unit/sandbox.
+ * The keeper's shell: start, configuration, a request through the core and out again, receipts, a neighbour
+ * that dies. The forbidden calls are in tests/unit/sandbox.
  */
 #include "rig.h"
 

@@ -1,6 +1,6 @@
 /*
- * Where the keeper's values come from, through its shell: public values after the key of their epoch, secrets of both
- * sources of entropy or none.
+ * Where the keeper's values come from, through its shell: public values after the key of their epoch, secrets
+ * of both sources of entropy or none.
  */
 #include "rig.h"
 
@@ -48,7 +48,7 @@ static void values_wait_for_their_key(void **state)
 	}
 }
 
-/* At the end of an epoch the key stays in use until the next one's entry is durable: a full ledger does not stop
+/* At the end of an epoch the key stays in use until the next one is entered: a full ledger does not stop
  * rekeys. */
 static void old_key_until_the_new_one_is_entered(void **state)
 {
