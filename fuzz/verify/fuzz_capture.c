@@ -1,4 +1,4 @@
-/* A capture that somebody made up: it is read or refused, and what is found can be found again. */
+/* An arbitrary capture: it is read or refused, and what was found can be looked up. */
 #include "verify/capture.h"
 
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /*
- * What is moved never changes again: full bundles of entries, and the seals of epochs that have ended. So the
- * ledger may go on writing meanwhile. The order makes it safe to die at any point: copies, each under its
- * name only when it is whole; then all of them on the disk; then the ledger verified with the copies in the
- * place of what is about to go; then the mark that says what is elsewhere; only then is anything removed.
- * Whoever runs it again takes up where it ended.
+ * What is moved never changes again: full entry bundles, and the seals of epochs that have ended. So the
+ * ledger may be written to meanwhile. The order makes it safe to be killed at any point: copies, each named
+ * only when complete; then all of them flushed to the disk; then the ledger verified with the copies in place
+ * of what is about to be removed; then the mark that states what is elsewhere; only then is anything removed.
+ * Running it again continues where it ended.
  *
- * The last entries of the boot that is running stay: the ledger reads them again when it is started anew
+ * The last entries of the running boot stay: the ledger reads them again when it is restarted
  * (verify/retention.h).
  */
 #include "cli/archive.h"
@@ -39,7 +39,7 @@ struct mover {
 
 /* ---- files below a directory ---- */
 
-/* The folder that the path lies in, and its name there. -1: errno. */
+/* The directory of the path, and its name there. -1: errno. */
 static int folder_open(int dir, const char *path, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');
@@ -172,7 +172,7 @@ static void short_pause(void *context)
 	usleep(50000);
 }
 
-/* Entries that are neither here nor there: where somebody else moved them. */
+/* Entries that are in neither place: they were moved to another archive. */
 static enum rc joined_verify(struct mover *m, const struct verify_options *o, uint64_t *ret_archived)
 {
 	struct verify_source source = { .context = m, .read = joined_read, .pause = short_pause };

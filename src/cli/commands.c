@@ -133,7 +133,7 @@ static enum rc addresses(struct cli_line *line, const char *text, const char *wh
 	return err_add(e, RC_MALFORMED, "%s: at most %d addresses are allowed", what, CLI_OURS_MAX);
 }
 
-/* Where the value of an option is kept as it stands on the line; NULL: it is parsed. */
+/* Where the value of an option is kept as given; NULL: it is parsed. */
 static const char **option_text(struct cli_line *line, enum cli_option option)
 {
 	switch (option) {

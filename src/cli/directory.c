@@ -44,7 +44,7 @@ static enum rc file_read(void *context, const char *path, uint8_t **ret_bytes, s
 			n = read(fd, *ret_bytes + at, (size_t)st.st_size - at);
 			at += n > 0 ? (size_t)n : 0;
 		}
-		rc = n < 0 ? RC_IO : RC_OK; /* shorter than it was: cut meanwhile */
+		rc = n < 0 ? RC_IO : RC_OK; /* shorter than it was: truncated meanwhile */
 	}
 	if (rc != RC_OK) {
 		free(*ret_bytes);

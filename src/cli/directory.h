@@ -1,6 +1,6 @@
 /*
  * A ledger's files below an open directory, for src/verify. Nothing above it is reached, links are not
- * followed, and only plain files are read: it may have been prepared by somebody who means harm.
+ * followed, and only regular files are read: it may have been prepared by an attacker.
  */
 #ifndef CLI_DIRECTORY_H
 #define CLI_DIRECTORY_H

@@ -1,6 +1,6 @@
 /*
- * What `check` and `commit` say of a configuration: faults with their places and warnings, for people a line
- * each on standard error, with --json one array of objects on standard output:
+ * What `check` and `commit` report about a configuration: faults with their places, and warnings. One line
+ * each on standard error, or with --json one array of objects on standard output:
  *	{"kind":"error"|"warning"|"result", "line":N, "column":N, "text":"…"}	line and column of errors that have a place
  */
 #ifndef CLI_FINDINGS_H

@@ -74,7 +74,7 @@ static void frozen_pause(void *context)
 
 static struct verify_source frozen_source(struct frozen *f)
 {
-	/* Not listed: what lies beside changes, and does not go into the bundle. */
+	/* Not listed: other files change, and do not go into the bundle. */
 	return (struct verify_source){ .context = f, .read = frozen_read, .pause = frozen_pause };
 }
 

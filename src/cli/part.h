@@ -1,6 +1,5 @@
 /*
- * Files that stand under their name only when they are whole and on the disk: written under the name with
- * .part behind it first.
+ * Files that get their name only when they are complete and on the disk: written as NAME.part first.
  */
 #ifndef CLI_PART_H
 #define CLI_PART_H

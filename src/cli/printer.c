@@ -1,8 +1,8 @@
 /*
  * A block is a run of rows that belong together: each shares a key with the block's first. Its columns are
- * those of the table in their order, and behind them what the rows have besides, so that nothing an owner
- * says is hidden; a column that nobody has is left out. When a later part of a block brings a column that was
- * left out, the headers are printed again.
+ * those of the table in their order, followed by other keys of the rows, so that nothing an owner sends is
+ * hidden; a column without values is left out. When a later part of a block has a column that was left out,
+ * the headers are printed again.
  */
 #include "cli/printer.h"
 

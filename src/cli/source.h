@@ -1,6 +1,6 @@
 /*
  * Where evidence is read from: a ledger's directory, an evidence bundle (one file), or an address under which
- * a web server offers the directory; and an archive behind it, of the same kinds. Nothing of it is trusted.
+ * a web server offers the directory; and an archive in addition, of the same kinds. Nothing of it is trusted.
  */
 #ifndef CLI_SOURCE_H
 #define CLI_SOURCE_H

@@ -13,7 +13,7 @@ enum rc time_parse(char ret_text[UTC_TEXT_MAX], const char *text, bool end, stru
 
 	if (n > 0 && text[n - 1] == 'Z')
 		n--;
-	/* Where it may end: behind the day, the minute, the second, any digit of the fraction. */
+	/* Where it may end: after the day, the minute, the second, or any digit of the fraction. */
 	bool whole = n == 10 || n == 16 || n == 19 || (n > 20 && n < sizeof shape);
 	for (size_t i = 0; whole && i < n; i++)
 		whole = shape[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == shape[i];

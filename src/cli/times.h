@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /*
- * As it stands in entries, "2026-11-23T08:00:00.000000Z". What was left out is taken as its beginning, or
+ * As in entries, "2026-11-23T08:00:00.000000Z". What was left out is taken as its beginning, or
  * with `end` as its end: the day's last microsecond. RC_MALFORMED.
  */
 enum rc time_parse(char ret_text[UTC_TEXT_MAX], const char *text, bool end, struct err *e);

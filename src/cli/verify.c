@@ -184,7 +184,7 @@ struct collect {
 	struct capture *capture;     /* NULL: none was given */
 	const struct policy *policy; /* likewise */
 	const struct verify_report *ledger;
-	bool no_memory;
+	bool out_of_memory;
 };
 
 static void collect_begin(void *context)
@@ -193,7 +193,7 @@ static void collect_begin(void *context)
 
 	randomness_free(c->checker);
 	c->checker = randomness_new(&c->report);
-	c->no_memory = !c->checker;
+	c->out_of_memory = !c->checker;
 	if (c->checker && c->capture)
 		randomness_compare(c->checker, c->capture, c->line->ours, c->line->ours_n);
 	if (c->checker && c->policy)
@@ -213,7 +213,7 @@ static void collect_entry(void *context, const struct ledger_entry *entry, uint6
 	struct collect *c = context;
 
 	if (c->checker && randomness_entry(c->checker, entry, index) == RC_LIMIT)
-		c->no_memory = true;
+		c->out_of_memory = true;
 }
 
 static void randomness_print(const struct randomness_report *r, struct randomness_asked asked, bool json)
@@ -242,7 +242,7 @@ static enum rc capture_load(struct capture *ret, const struct cli_line *line, st
  * memory. */
 static enum rc collect_end(struct collect *c, enum rc rc, struct err *e)
 {
-	if (rc == RC_OK && c->no_memory)
+	if (rc == RC_OK && c->out_of_memory)
 		rc = err_add(e, RC_LIMIT, "out of memory");
 	if (rc == RC_OK)
 		randomness_end(c->checker);

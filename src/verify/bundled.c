@@ -1,6 +1,6 @@
 /*
- * Which parts of a ledger are elsewhere, as its source says, and what an evidence bundle holds beside the
- * log: the range that it is about, configurations, the timeline.
+ * Which parts of a ledger are elsewhere, by the files of its source, and what an evidence bundle has beside
+ * the log: the range that it is about, configurations, the timeline.
  */
 #include "base/bytes.h"
 #include "merkle/lines.h"
@@ -58,15 +58,15 @@ bool scope_excludes(const struct walk *w, uint64_t bundle)
 
 	if (!w->report->bundle)
 		return end <= w->report->archived;
-	/* The last one may be partial; what is behind it stands in the journal. */
+	/* The last one may be partial; what follows it is in the journal. */
 	end = first < w->report->published ? MIN_OF(end, w->report->published) : end;
-	/* The entries before and behind the range show where it ends. */
+	/* The entries before and after the range show where it ends. */
 	return end < r->first || first > r->end;
 }
 
 /* ---- entries of a bundle ---- */
 
-/* Room for one more behind n; NULL, and no change: no memory. */
+/* Makes room for one more after n. NULL, and no change: out of memory. */
 static void *array_grow(void *array, size_t n, size_t *room, size_t size)
 {
 	if (n < *room)
@@ -154,7 +154,7 @@ void bundled_entry(struct walk *w, const struct ledger_entry *entry, uint64_t in
 		timeline_entry(g->timeline, entry, index, index < r->first);
 }
 
-/* ---- what lies beside ---- */
+/* ---- files beside the log ---- */
 
 static bool seals_named(const struct walk *w, const char *path)
 {
@@ -260,7 +260,7 @@ enum rc bundled_end(struct walk *w)
 		return report_finding(&w->stop, VERIFY_EVIDENCE_BUNDLE,
 			"the bundle's range ends at entry %llu, but its ledger has only %llu entries",
 			(unsigned long long)r->end, (unsigned long long)w->edge.size);
-	/* Nothing can be before the first entry, nor behind the last. */
+	/* Nothing can precede the first entry or follow the last. */
 	w->report->made[VERIFY_CHECK_RANGE] += (r->first == 0) + (r->end == w->edge.size);
 	if (w->report->stray_files > 0)
 		report_finding(&w->bundled, VERIFY_EVIDENCE_BUNDLE,

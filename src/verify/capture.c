@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* How a packet lies in a frame, by the number of the link's type (tcpdump.org, LINKTYPE_…). */
+/* Where the packet is in a frame, by the link's type (tcpdump.org, LINKTYPE_…). */
 enum link_form { FORM_ETHERNET, FORM_COOKED, FORM_COOKED_2, FORM_FAMILY, FORM_IP };
 static const struct {
 	uint32_t type;
@@ -75,7 +75,7 @@ static enum rc init_add(struct capture *c, const struct ip_addr *from, const str
 	i.ke_n = p->ke.n <= sizeof i.ke ? (uint16_t)p->ke.n : 0;
 	if (i.ke_n > 0)
 		memcpy(i.ke, p->ke.at, i.ke_n);
-	/* Repeated soon, or not at all: the last ones are looked at. */
+	/* A retransmission comes soon or not at all: only the last ones are compared. */
 	for (size_t k = c->n; k > 0 && c->n - k < 64; k--)
 		if (same(&c->init[k - 1], &i))
 			return RC_OK;
@@ -140,7 +140,7 @@ static enum rc ip(struct capture *c, struct rd *r)
 	size_t length = load_be16(h + 4);
 	if (h[0] >> 4 != 6 || h[6] != IP_UDP)
 		return RC_NOT_FOUND;
-	source = h + 8; /* and behind it, which lies in one piece */
+	source = h + 8; /* and what follows: the header is contiguous */
 	rd_take(r, 20);
 	struct rd body = rd_sub(r, length);
 	if (r->bad)
@@ -165,7 +165,7 @@ static bool family_known(uint32_t family)
 	return family == 2 || family == 10 || family == 24 || family == 28 || family == 30;
 }
 
-/* Takes the link's header. False: behind it is no IP. */
+/* Takes the link's header. False: no IP packet follows it. */
 static bool link_take(enum link_form form, struct rd *r)
 {
 	uint32_t family;
@@ -194,7 +194,7 @@ static bool link_take(enum link_form form, struct rd *r)
 	return !r->bad && (type == ETHER_IPV4 || type == ETHER_IPV6);
 }
 
-/* One frame of a link of this type. RC_LIMIT: no memory. */
+/* One frame of a link of this type. RC_LIMIT: out of memory. */
 static enum rc frame(struct capture *c, uint32_t link, struct rd *r)
 {
 	enum link_form form;
@@ -277,7 +277,7 @@ static bool interface_take(struct section *s, struct rd *body)
 	return true;
 }
 
-/* RC_OK, RC_MALFORMED; RC_LIMIT: no memory. */
+/* RC_OK, RC_MALFORMED; RC_LIMIT: out of memory. */
 static enum rc packet_take(struct capture *c, const struct section *s, uint32_t type, struct rd *body)
 {
 	uint32_t interface = 0, captured = 0, wire;

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* A cosignature of later is of a clock that is wrong: nobody knows when it was made. */
+/* A cosignature from later was made by a wrong clock: its time is unknown. */
 static uint64_t latest_time(const struct walk *w)
 {
 	return w->options->now_s ? w->options->now_s + VERIFY_CLOCK_ERROR_S : UINT64_MAX;
@@ -75,7 +75,7 @@ static void report_stale(struct verify_report *r, const char *fmt, ...)
 }
 
 /*
- * Who has the ledger's key may keep an old head with its cosignatures and write anew what is behind it: how
+ * Whoever has the ledger's key may keep an old head with its cosignatures and rewrite what follows it: how
  * much that can be, and since when, is what the limits say. A bundle is of the past: what counts is that its
  * range was cosigned, and its age only when somebody asks.
  */
@@ -83,8 +83,7 @@ static void freshness_check(struct walk *w)
 {
 	const struct verify_options *o = w->options;
 	struct verify_report *r = w->report;
-	/* Of a bundle with the entry behind its range: where that is another one, so may the range's end be.
-	 */
+	/* Of a bundle with the entry after its range: if that is another one, the range may end elsewhere. */
 	uint64_t end = r->bundle ? MIN_OF(r->range.end + 1, w->edge.size) : w->edge.size;
 	char time[UTC_TEXT_MAX];
 
@@ -141,7 +140,7 @@ void cosignatures_check(struct walk *w)
 		}
 	}
 	if (w->options->ended)
-		return; /* whether it should have had one by then nobody knows */
+		return; /* it may have ended before it had one */
 	if (r->quorum)
 		freshness_check(w);
 	else if (future)

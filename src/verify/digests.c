@@ -12,7 +12,7 @@ struct digest_slot {
 	bool taken;
 };
 
-/* Where the key stands, or where it would. NULL: too many stand before it. */
+/* The slot of the key, or the free one for it. NULL: too many collide with it. */
 static struct digest_slot *place_of(struct digest_slot *slot, size_t room, const uint8_t *key)
 {
 	size_t at = load_be64(key) & (room - 1);

@@ -45,13 +45,13 @@ static void boot_begins(struct walk *w, const struct ledger_entry *entry, uint64
 {
 	memset(&w->counters, 0, sizeof w->counters);
 	memcpy(w->boot, entry->boot, sizeof w->boot);
-	/* How long the machine was off nobody can see: only that its clock went back. */
+	/* How long the machine was off is unknown: only that its clock went back can be seen. */
 	if (index > 0 && entry->utc_us < w->last_utc)
 		step_note(w, index, w->last_utc - entry->utc_us, true);
 	w->clock_offset = clock_offset(entry);
 	w->last_mono = 0;
 	w->report->boots++;
-	/* It may have begun where nobody can see. */
+	/* It may have begun within a hole. */
 	w->resuming = w->hole;
 	if (entry->type != LEDGER_LEDGER_START && !w->hole)
 		report_finding_at(

@@ -29,7 +29,7 @@ struct evidence {
 	bool passed;	     /* since `end` */
 	uint64_t behind;     /* entries up to the last one that is before the time, when none is of it */
 	bool config_before;
-	uint64_t config_index; /* the configuration in force at `first` */
+	uint64_t config_index; /* the configuration in use at `first` */
 	struct mark sealed;    /* the first seal that covers `end` */
 	struct mark last;
 	struct announced_epoch *epoch;
@@ -37,16 +37,16 @@ struct evidence {
 	struct config {
 		uint64_t index;
 		uint8_t hash[SHA256_SIZE];
-	} *config; /* the one in force when the time begins, and all behind it */
+	} *config; /* the one in use when the time begins, and all after it */
 	size_t config_n, config_room;
-	bool no_memory;
+	bool out_of_memory;
 	/* chosen */
 	uint64_t published;
 	uint64_t *entries, *leaves; /* bundles whose entries, and whose hashes, are needed; ascending */
 	size_t entries_n, leaves_n;
 };
 
-/* Room for one more of `size` octets in an array; NULL: no memory. */
+/* Makes room for one more of `size` octets in an array. NULL: out of memory. */
 static void *array_grow(void *array, size_t *n, size_t *room, size_t size)
 {
 	if (*n == *room) {
@@ -100,7 +100,7 @@ static void epoch_keep(struct evidence *v, const struct ledger_entry *entry, uin
 	struct announced_epoch *grown = array_grow(v->epoch, &v->epochs_n, &v->epochs_room, sizeof *v->epoch);
 
 	if (!grown) {
-		v->no_memory = true;
+		v->out_of_memory = true;
 		return;
 	}
 	v->epoch = grown;
@@ -114,7 +114,7 @@ static void config_keep(struct evidence *v, const struct ledger_entry *entry, ui
 	void *grown = array_grow(v->config, &v->config_n, &v->config_room, sizeof *v->config);
 
 	if (!grown) {
-		v->no_memory = true;
+		v->out_of_memory = true;
 		return;
 	}
 	v->config = grown;
@@ -129,8 +129,8 @@ static bool is_config(const struct ledger_entry *entry)
 }
 
 /*
- * The range goes from the entry behind the last one that is dated before the time to the first one that is
- * dated behind it: where the clock was set meanwhile, entries of other dates are between them.
+ * The range goes from the entry after the last one that is dated before the time to the first one that is
+ * dated after it: if the clock was set in between, it has entries of other dates.
  */
 static void range_grow(struct evidence *v, const struct ledger_entry *entry, uint64_t index)
 {
@@ -221,7 +221,7 @@ static bool entry_want(struct evidence *v, size_t *room, uint64_t index)
 enum rc evidence_choose(struct evidence *v, uint64_t size, uint64_t cosigned, struct verify_range *ret_range)
 {
 	size_t entries_room = 0, leaves_room = 0;
-	bool good = !v->no_memory;
+	bool good = !v->out_of_memory;
 
 	free(v->entries);
 	free(v->leaves);
@@ -241,7 +241,7 @@ enum rc evidence_choose(struct evidence *v, uint64_t size, uint64_t cosigned, st
 	if (v->last.any)
 		good = good && entry_want(v, &entries_room, v->last.begins);
 	for (size_t i = v->epochs_n; good && i-- > 0;)
-		if (v->epoch[i].begins <= v->first) { /* in force when the range begins */
+		if (v->epoch[i].begins <= v->first) { /* in use when the range begins */
 			good = entry_want(v, &entries_room, v->epoch[i].begins);
 			break;
 		}

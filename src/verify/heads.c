@@ -1,6 +1,6 @@
 /*
  * The ledger's key, its signed heads, and who cosigned them. There may be three heads: the checkpoint, the
- * last one that has its cosignatures, and one that somebody kept elsewhere. The tree must have the root of
+ * last one that has its cosignatures, and one that was kept elsewhere. The tree must have the root of
  * each at its size.
  */
 #include "base/bytes.h"
@@ -33,7 +33,7 @@ static bool same_key(const struct note_key *a, const struct note_key *b)
 static enum rc key_by_policy(struct walk *w)
 {
 	const struct policy *p = w->options->policy;
-	const char *other = NULL; /* name: behind a recovery the same key's log has a new one */
+	const char *other = NULL; /* its name: after a recovery the log of a key has a new one */
 
 	for (size_t i = 0; i < p->logs_n; i++) {
 		const struct note_key *k = &p->log[i].key;
@@ -119,7 +119,7 @@ enum rc head_check(struct walk *w, struct finding *f, const char *where, const v
 		return report_finding(f, VERIFY_SIGNATURE, "%s: %s", where, e.text);
 	if (checkpoint_parse(ret, ret_note->text, ret_note->text_n, &e) != RC_OK)
 		return report_finding(f, VERIFY_CHECKPOINT, "%s: %s", where, e.text);
-	/* Lines of witnesses may stand behind the ledger's own in the checkpoint; nowhere else. */
+	/* In the checkpoint lines of witnesses may follow the ledger's own; nowhere else. */
 	size_t own = own_lines(w, ret_note);
 	if (own != 1 || (!others && ret_note->signatures_n != 1))
 		return report_finding(f, VERIFY_SIGNATURE,
@@ -182,7 +182,7 @@ static enum rc cosigned_load(struct walk *w)
 	size_t n;
 	enum rc rc = walk_file_read(w, VERIFY_PATH_COSIGNED, &h->bytes, &n);
 
-	if (rc != RC_OK) /* what cannot be read is noted; the rest can be looked at */
+	if (rc != RC_OK) /* what could not be read is reported; the rest can be checked */
 		return RC_OK;
 	rc = head_check(w, &w->stop, VERIFY_PATH_COSIGNED, h->bytes, n, true, &h->note, &h->c);
 	h->any = rc == RC_OK;
@@ -241,7 +241,7 @@ void heads_check_at_size(struct walk *w)
 		struct merkle_hash root = merkle_edge_root(&w->edge);
 		h->confirmed = merkle_equal(&root, &h->c.root);
 		if (!h->confirmed && !(i == HEAD_KEPT && w->options->ended) &&
-			i != HEAD_CHECKPOINT) /* that one is looked at when all its entries are read */
+			i != HEAD_CHECKPOINT) /* that one is checked when all its entries are read */
 			report_finding(&w->head, VERIFY_HEAD,
 				"the first %llu entries differ from those that %s covers: history was "
 				"rewritten",

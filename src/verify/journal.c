@@ -62,7 +62,7 @@ enum rc journal_load(struct walk *w, struct err *e)
 	struct journal_record record;
 	enum rc rc = walk_file_read(w, LEDGER_PATH_JOURNAL, &j->bytes, &j->n);
 
-	/* An evidence bundle holds it only when its range reaches so far. */
+	/* An evidence bundle has it only if its range extends into it. */
 	if (rc == RC_NOT_FOUND && !w->report->bundle)
 		report_finding(&j->bad, VERIFY_JOURNAL, "the journal is missing");
 	j->end = RC_NOT_FOUND;

@@ -19,7 +19,7 @@ bool leaf_entry_base64(
 	return text && base64_to_bytes(ret_octets, max, ret_n, text, n);
 }
 
-/* All four fields one after the other; those behind the last octet are empty. */
+/* All four fields one after the other; those after the last octet are empty. */
 bool leaf_entry_fields(const struct ledger_entry *entry, const char *const keys[FIELDS],
 	uint8_t ret_octets[FIELDS * FIELD_OCTETS], size_t *ret_n)
 {

@@ -42,7 +42,7 @@ void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge)
 
 /*
  * What a leaf is made of was never opened before, and never served: an opened share is known to everybody, so
- * with one that stands in two leaves, or two that were opened apart, a key that serves would be known as
+ * with one that is in two leaves, or two that were opened separately, a key in use would be known as
  * well.
  */
 static enum rc parts_take(struct leaves_check *c, const struct batch *b, const uint8_t *data, struct err *e)
@@ -92,7 +92,7 @@ static enum rc open_one(struct leaves_check *c, struct batch *b, uint32_t place,
 	return parts_take(c, b, data, e);
 }
 
-/* The lowest share of opened ones is what holds for all. */
+/* The lowest proportion of opened leaves holds for all. */
 static void batch_opened(struct leaves_check *c, struct batch *b)
 {
 	struct leaves_report *r = &c->report;

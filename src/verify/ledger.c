@@ -147,7 +147,7 @@ static void report_fill(struct walk *w)
 	memcpy(r->root, root.b, sizeof r->root);
 }
 
-/* What is wrong stands, whatever could not be read; without it what was not read or understood decides. */
+/* A finding stands, whatever could not be read; without one, what was not read or understood decides. */
 static enum rc verdict_give(struct walk *w, struct err *e)
 {
 	struct verify_report *r = w->report;

@@ -48,7 +48,7 @@ static bool leaf_fits(const struct order *o, size_t at, uint64_t leaf)
 				    (behind == o->n || leaf < o->seen[behind].place.leaf));
 }
 
-/* Of those with a higher count the one that was named first: so far the late one came behind. */
+/* The distance is from the first-named one with a higher count. */
 static void late_note(struct order *o, size_t at, const struct seen *s)
 {
 	struct order_report *r = &o->report;

@@ -1,7 +1,6 @@
 /*
- * Partial tiles of older checkpoints are copies of the beginnings of what stands beside them, and may be
- * removed (C2SP tlog-tiles); one that is there and says something else is a finding. What is no part of a
- * ledger is counted.
+ * Partial tiles of older checkpoints are copies of prefixes of the present ones, and may be removed (C2SP
+ * tlog-tiles); one that differs is a finding. Files that are not part of a ledger are counted.
  */
 #include "base/bytes.h"
 #include "verify/internal.h"
@@ -82,9 +81,8 @@ static void file_check(void *context, const char *path)
 		return;
 	}
 	uint32_t newest = newest_width(level, n, l->size);
-	/* What stands beyond the size is of a checkpoint that is about to come, or never did: nothing signs
-	 * it.
-	 */
+	/* What is beyond the size belongs to a checkpoint that is not published yet, or never was: nothing
+	 * signs it. */
 	if (newest == 0 || width > newest || (width < newest && l->w->report->bundle))
 		l->w->report->stray_files++;
 	else if (width < newest)

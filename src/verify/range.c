@@ -1,4 +1,4 @@
-/* What an evidence bundle holds beside the log's files: the file `range`, README.txt, names of
+/* What an evidence bundle has beside the log's files: the file `range`, README.txt, names of
  * configurations. */
 #include "base/bytes.h"
 #include "base/json.h"

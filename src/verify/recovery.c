@@ -165,7 +165,7 @@ static void note_look(struct walk *w)
 	witness_look(w, &note);
 }
 
-/* The note lies beside the ended log as well; entries of an older version have it only there. */
+/* The note is beside the ended log as well; if it was too long for the entry, only there. */
 static void note_take(struct walk *w)
 {
 	struct verify_recovery *r = &w->recovery;
@@ -187,7 +187,7 @@ static void note_take(struct walk *w)
 
 /* ---- the log that ended ---- */
 
-/* Below before/<time>/; what it says of a log before it lies beside it. */
+/* A source for the files in before/<time>/; paths of logs before that one lead beside it. */
 struct below {
 	const struct verify_source *top;
 	const char *folder;

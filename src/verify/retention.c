@@ -24,7 +24,7 @@ struct retention {
 	uint64_t statement[2]; /* the last LEDGER_COUNTERS of the boot, and the one before; 0: none */
 	struct announced *epoch;
 	size_t epochs_n, epochs_room;
-	bool no_memory;
+	bool out_of_memory;
 	uint64_t end; /* chosen */
 };
 
@@ -78,7 +78,7 @@ void retention_entry(void *context, const struct ledger_entry *entry, uint64_t i
 		size_t room = MAX_OF(2 * p->epochs_room, (size_t)16);
 		struct announced *grown = realloc(p->epoch, room * sizeof *grown);
 		if (!grown) {
-			p->no_memory = true;
+			p->out_of_memory = true;
 			return;
 		}
 		p->epoch = grown;
@@ -88,7 +88,7 @@ void retention_entry(void *context, const struct ledger_entry *entry, uint64_t i
 	p->epochs_n += seal_epoch_root(entry, &p->epoch[p->epochs_n].root);
 }
 
-/* From here on the ledger may read again when it is started anew in its boot (ledger_replay()). */
+/* From here on the ledger may read again when it is restarted within its boot (ledger_replay()). */
 static uint64_t still_read(const struct retention *p)
 {
 	for (size_t i = 0; i < COUNT_OF(p->statement); i++)
@@ -104,9 +104,9 @@ bool retention_choose(struct retention *p, uint64_t archived)
 	if (p->epochs_n > 0) /* its seals are still being written */
 		stays = MIN_OF(stays, p->epoch[p->epochs_n - 1].index);
 	uint64_t limit = p->late ? MIN_OF(stays, p->first_late) : stays;
-	/* Never less than before: somebody may have died between the mark and the end of removing. */
+	/* Never less than before: an archive run may have been killed between the mark and the removal. */
 	limit = MAX_OF(limit, MIN_OF(archived, stays));
-	p->end = p->no_memory ? 0 : limit / TILE_WIDTH * TILE_WIDTH;
+	p->end = p->out_of_memory ? 0 : limit / TILE_WIDTH * TILE_WIDTH;
 	assert(p->end <= p->size && p->end % TILE_WIDTH == 0);
 	return p->end > 0;
 }

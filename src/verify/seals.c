@@ -1,6 +1,6 @@
 /*
- * One-time keys of checkpoints (ledger/seal.h): none is missing from the first on, each signed, and what was
- * sealed is what stands there today.
+ * One-time keys of checkpoints (ledger/seal.h): none is missing from the first on, each is signed, and what
+ * was sealed has not changed.
  */
 #include "base/bytes.h"
 #include "verify/internal.h"

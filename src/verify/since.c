@@ -74,7 +74,7 @@ static void say_order(struct tw *t, const struct walk *w)
 	tw_say(t, "boot %s %llu %llu %016llx\ncounters %s\nstart %s\n",
 		hex_from_bytes(boot, w->boot, sizeof w->boot), (ull)w->last_mono, (ull)w->last_utc,
 		(ull)w->clock_offset, text, w->start_open ? "open" : "closed");
-	if (s->any) /* one that was read and not met stands behind this head */
+	if (s->any) /* one that was read and not checked is after this head */
 		tw_say(t, "seals %s %llu %u %llu\n", hex_from_bytes(root, s->root.b, SHA256_SIZE),
 			(ull)s->begins, (unsigned)(s->expected - s->more), (ull)s->sealed);
 	else

@@ -11,7 +11,7 @@
 struct page_text {
 	char *bytes;
 	size_t n, room;
-	bool bad; /* no memory */
+	bool bad; /* out of memory */
 };
 
 struct timeline {
@@ -75,8 +75,8 @@ static uint32_t code_point(const unsigned char *s, size_t n)
 	return c;
 }
 
-/* A text of a body, as it stands between its quotes: the quote and the backslash lose their escape, the rest
- * is shown as it stands. */
+/* A text of a body as in canonical JSON: the quote and the backslash are unescaped, the rest is shown as
+ * it is. */
 static void put_escaped(struct page_text *t, const char *text, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -104,7 +104,7 @@ static void put_string(struct page_text *t, const char *text)
 
 /* ---- rows ---- */
 
-/* What an administrator did, and what should not have happened: it stands out. */
+/* Actions of administrators, and what should not have happened: they are highlighted. */
 static bool stands_out(enum ledger_type type)
 {
 	return type == LEDGER_CONFIG_COMMIT || type == LEDGER_CONFIG_OVERRIDE ||
