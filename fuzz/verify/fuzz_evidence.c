@@ -1,7 +1,7 @@
 /*
- * Evidence bundles that somebody prepared: the input is one file. The reader takes only what the writer would
- * have made, octet for octet, and verification with the known key finds good only heads that this key signed:
- * the ledger of the seeds, of 300 entries, or with its journal of 305.
+ * Arbitrary evidence bundles: the input is one file. The reader accepts only what the writer would have made,
+ * octet for octet, and verification with the known key accepts only heads that this key signed: the ledger of
+ * the seeds, of 300 entries, or with its journal of 305.
  */
 #include "verify/evidence.h"
 #include "verify/tar.h"

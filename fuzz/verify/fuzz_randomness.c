@@ -1,6 +1,6 @@
 /*
- * Entries that somebody made up, a line each, before the checker of randomness: what it counts holds together,
- * whatever stands in them, and its reports fit.
+ * Arbitrary entries, a line each, for the checker of randomness: its counts are consistent, whatever is in
+ * the entries, and its reports fit their buffers.
  */
 #include "verify/randomness.h"
 

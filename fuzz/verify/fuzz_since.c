@@ -1,6 +1,6 @@
 /*
- * The file of --since that somebody prepared, its digest made anew behind the input: it is refused, or its
- * tree is that of a head which the log's key has signed. The log is not there, so nothing is good.
+ * An arbitrary file of --since, with a valid digest added to the input: it is refused, or its tree is that of
+ * a head which the log's key has signed. There is no log, so nothing is good.
  */
 #include "base/bytes.h"
 #include "verify/verify.h"
