@@ -1,7 +1,7 @@
 /*
- * A table of `show` as it comes: rows are printed in parts, so that a table of any length needs little memory
- * and begins at once. As a table with aligned columns, as one JSON array, or vertically, a line for each
- * value: where the table is wider than the terminal, or where one NAME's rows are asked for.
+ * A table of `show` as it is received: rows are printed in parts, so that a table of any length needs little
+ * memory and starts at once. As a table with aligned columns, as one JSON array, or vertically, a line for
+ * each value: if the table is wider than the terminal, or if one NAME's rows are asked for.
  *
  *	printer_begin(&p, stdout, &table);  p.name = …;		then printer_row() for each row, printer_end()
  */

@@ -1,4 +1,4 @@
-/* Batches of ephemeral keys up to their challenge: the commitment, the hashes of all leaves, which are
+/* Batches of ephemeral keys up to their challenge: the commitment, the hashes of all leaves, which ones are
  * picked. */
 #include "base/bytes.h"
 #include "base/clock.h"
