@@ -26,8 +26,8 @@ void canonical_key(struct canonical *c, const char *key)
 	canonical_char(c, ':');
 }
 
-/* One escape behind the backslash: the short ones, and \u00NN for what has none. False: not what the writer
- * makes. */
+/* One escape after its backslash: a short one, or \u00NN where there is none. False: the writer would not write
+ * it. */
 static bool escape(struct canonical *c)
 {
 	static const char short_ones[] = "\"\\bfnrt", has_short[] = "\b\f\n\r\t\"\\";
@@ -46,7 +46,7 @@ static bool escape(struct canonical *c)
 			return false;
 		value = value << 4 | (unsigned)(d <= '9' ? d - '0' : d - 'a' + 10);
 	}
-	/* Control bytes without a short form, and bytes that are no UTF-8. */
+	/* Only control characters without a short form, and octets that are not UTF-8. */
 	if ((value >= 0x20 && value < 0x80) || (value < 0x20 && value && strchr(has_short, (int)value)))
 		return false;
 	c->at += 5;
@@ -54,9 +54,8 @@ static bool escape(struct canonical *c)
 }
 
 /*
- * Bytes that are no UTF-8 are escaped one by one. Where such bytes, taken together with their neighbours,
- * would be UTF-8 the writer would have left them as they are: so decode, and look whether each escaped byte
- * is one that cannot begin or go on a character there.
+ * Octets that are not UTF-8 are escaped one by one. Where such octets and their neighbours are UTF-8 the writer
+ * would not have escaped them: so decode, and check that no escaped octet can begin or continue a character there.
  */
 static bool high_escapes_needed(const char *text, size_t n)
 {
@@ -71,7 +70,7 @@ static bool high_escapes_needed(const char *text, size_t n)
 		if (text[i] != '\\') {
 			bytes[count] = (unsigned char)text[i++];
 		} else if (text[i + 1] != 'u') {
-			bytes[count] = 'x'; /* which of the short ones does not matter here */
+			bytes[count] = 'x'; /* any short escape: an ASCII character */
 			i += 2;
 		} else {
 			assert(i + 5 < n); /* escape() has read all of it */

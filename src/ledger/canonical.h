@@ -1,7 +1,7 @@
 /*
  * Reader of the canonical JSON that base/json.h writes: strict, so that one fact has one text. A cursor with
  * a sticky error; values are borrowed views. Used by the ledger on what processes send, and by verification
- * on what stands in the log.
+ * on what is in the log.
  */
 #ifndef LEDGER_CANONICAL_H
 #define LEDGER_CANONICAL_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CANONICAL_STRING_MAX 4096 /* bytes of one string that has escaped bytes above 7f */
+#define CANONICAL_STRING_MAX 4096 /* octets of one string that has escaped octets above 7f */
 
 struct canonical {
 	const char *at, *end;
@@ -27,7 +27,7 @@ struct canonical canonical_over(const char *text, size_t n);
 void canonical_char(struct canonical *c, char expected);
 /* "key": */
 void canonical_key(struct canonical *c, const char *key);
-/* A string with exactly the escapes that the writer makes; well-formed UTF-8. */
+/* A string with exactly the writer's escapes; well-formed UTF-8. */
 void canonical_string(struct canonical *c, struct canonical_text *ret_value);
 /* A number without sign or leading zero; from 2^53 on the writer puts it in quotes. ret_value may be NULL. */
 void canonical_number(struct canonical *c, uint64_t *ret_value);

@@ -74,7 +74,7 @@ bool ledger_counters_stated(const struct ledger_entry *entry, struct ledger_coun
 	return field && ledger_counters_read(field, n, ret_c);
 }
 
-/* Read freely and written again: what then differs was not in the one form that there is. */
+/* Read leniently, then written again: if that differs, the text was not in its one form. */
 bool ledger_counters_read(const char *field, size_t n, struct ledger_counters *ret_c)
 {
 	char text[LEDGER_COUNTERS_TEXT_MAX], again[LEDGER_COUNTERS_TEXT_MAX], *rest = NULL;
@@ -100,7 +100,7 @@ bool ledger_counters_read(const char *field, size_t n, struct ledger_counters *r
 	return strlen(again) == n && memcmp(again, field, n) == 0;
 }
 
-/* Is the statement how they stand? */
+/* Does the entry state the counters as they are? */
 static bool statement_holds(const struct ledger_counters *c, const struct ledger_entry *entry)
 {
 	struct ledger_counters stated;

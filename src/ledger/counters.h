@@ -1,8 +1,8 @@
 /*
- * The counters that show when an entry is missing. Each source numbers its entries from 1 in each run (start
- * of the process), and a number under which no entry stands is stated by a counter_gap of the ledger before
- * anything later of that source. The ledger uses this to accept, verification to check: the same rules on
- * both sides. All of it belongs to one boot. Pure.
+ * The counters that show when an entry is missing. Each source numbers its entries from 1 in each run
+ * (start of the process), and a number that no entry has is stated by a counter_gap of the ledger before
+ * anything later of that source. The ledger uses this to accept entries, verification to check them: the
+ * same rules on both sides. All of it belongs to one boot. Pure.
  */
 #ifndef LEDGER_COUNTERS_H
 #define LEDGER_COUNTERS_H
@@ -14,7 +14,7 @@
 
 struct ledger_source {
 	char name[LEDGER_SOURCE_MAX];
-	bool any; /* an entry of it stands, or a gap */
+	bool any; /* it has an entry, or a gap */
 	uint32_t run;
 	uint64_t last; /* number of the last entry, or of the last missing one that was stated */
 };
@@ -25,27 +25,27 @@ struct ledger_counters {
 };
 
 /*
- * The ledger states how all counters stand in an entry of its own (LEDGER_COUNTERS) whenever so many entries
- * have followed the last one in this boot. A start begins at one that lies LEDGER_COUNTERS_BEHIND back, so
- * that the last entries of each source are known by their content as well; verification holds each statement
- * to what it counted; an archive may take what stands before.
+ * The ledger states all counters in an entry (LEDGER_COUNTERS) when LEDGER_COUNTERS_EVERY entries have
+ * followed the last one in this boot. A start reads from one that is at least LEDGER_COUNTERS_BEHIND
+ * entries before the end, so that the content of each source's last entries is known as well; verification
+ * compares each statement with what it counted; an archive may take what is before.
  */
 #define LEDGER_COUNTERS_EVERY	 16384
 #define LEDGER_COUNTERS_BEHIND	 8192
 #define LEDGER_COUNTERS_TEXT_MAX (LEDGER_SOURCES_MAX * (LEDGER_SOURCE_MAX + 34))
 
-/* "control 0 17, keeper 2 65536": source, run, last number; without sources of which nothing stands. */
+/* "control 0 17, keeper 2 65536": source, run, last number; without sources that have no entry. */
 void ledger_counters_text(const struct ledger_counters *c, char ret_text[LEDGER_COUNTERS_TEXT_MAX]);
-/* The other way. False: it is not of that form. */
+/* The reverse. False: malformed. */
 bool ledger_counters_read(const char *text, size_t n, struct ledger_counters *ret_c);
-/* What a LEDGER_COUNTERS entry states, which holds before itself. False: it is not of that form. */
+/* What a LEDGER_COUNTERS entry states, of the moment before itself. False: malformed. */
 bool ledger_counters_stated(const struct ledger_entry *entry, struct ledger_counters *ret_c);
 
 /* The number that must come next in that run; 0: the run is over, a later one has begun, or there are too
  * many sources. */
 uint64_t ledger_counters_due(struct ledger_counters *c, const char *source, uint32_t run);
 
-/* An entry stands under n. False, and no change: n is not the number that is due. */
+/* An entry has the number n. False, and no change: n is not the number that is due. */
 bool ledger_counters_take(struct ledger_counters *c, const char *source, uint32_t run, uint64_t n);
 
 /* No entry has the numbers first to last. False, and no change: `first` is not the number that is due, or last <
@@ -58,7 +58,7 @@ bool ledger_counters_gap(
 bool ledger_counters_follow(struct ledger_counters *c, const struct ledger_entry *entry, uint64_t *ret_due);
 
 /*
- * The last entries of one source, to know one again that comes a second time because its receipt was lost.
+ * The last entries of one source, to recognize one that is sent again because its receipt was lost.
  */
 #define LEDGER_RECENT_MAX 1024 /* as many as a source keeps waiting */
 
@@ -76,7 +76,7 @@ void ledger_said(enum ledger_type type, const char *body, size_t body_n, uint8_t
 
 void ledger_recent_put(struct ledger_recent *r, uint32_t run, uint64_t n, const uint8_t said[SHA256_SIZE],
 	uint64_t index, const struct merkle_hash *leaf);
-/* False: not known, or another entry stands under that number. */
+/* False: unknown, or another entry has that number. */
 bool ledger_recent_find(const struct ledger_recent *r, uint32_t run, uint64_t n,
 	const uint8_t said[SHA256_SIZE], uint64_t *ret_index, struct merkle_hash *ret_leaf);
 

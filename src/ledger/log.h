@@ -13,10 +13,10 @@
  *   seal/           one-time keys and seals of checkpoints (ledger/seal.h)
  *
  * ledger_commit() appends one record to the journal and syncs it: then every entry of the batch is durable
- * and covered by a signature, and receipts may be given. ledger_publish() writes tiles, then the checkpoint,
- * then empties the journal, each durable before the next. So a crash at any point leaves a prefix that
- * ledger_open() finds whole: the checkpoint with its tiles, and behind it the records of the journal that are
- * whole; a torn last record was never answered.
+ * and covered by a signature, and receipts may be given. ledger_publish() writes tiles, then the
+ * checkpoint, then empties the journal, each durable before the next. So a crash at any point leaves a
+ * prefix that ledger_open() finds intact: the checkpoint with its tiles, then the complete records of the
+ * journal; a torn last record was never answered.
  *
  * Pure: the files are reached by a struct ledger_store that the shell or a test supplies. There is no
  * function that changes or removes an entry.
@@ -42,8 +42,7 @@ struct ledger_store {
 	void *context;
 	/* The whole file, allocated with malloc(); RC_NOT_FOUND. */
 	enum rc (*read)(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct err *e);
-	/* A file of this name has these bytes from now on, or still has its old ones: never something
-	 * between. */
+	/* A file of this name has these octets from now on, or still its old ones: never anything in between. */
 	enum rc (*replace)(void *context, const char *path, const void *bytes, size_t n, struct err *e);
 	/* Appends to the journal. After a failure the file may end in some of the bytes. */
 	enum rc (*append)(void *context, const char *path, const void *bytes, size_t n, struct err *e);
@@ -58,7 +57,7 @@ struct ledger_log;
 
 struct ledger_opened {
 	uint64_t published; /* entries under the checkpoint */
-	uint64_t journaled; /* and behind it in the journal */
+	uint64_t journaled; /* after these, in the journal */
 	size_t torn_bytes;  /* cut off the journal's end: a batch that nobody got a receipt for */
 };
 
@@ -73,7 +72,7 @@ void ledger_close(struct ledger_log *l);
 /* Adds to the open batch. RC_LIMIT: the batch is full, commit first; RC_RANGE: larger than LEDGER_ENTRY_MAX
  * or empty. */
 enum rc ledger_add(struct ledger_log *l, const void *entry, size_t n, uint64_t *ret_index);
-/* Makes the batch durable. On failure none of it is in the log, and the next commit tries afresh. */
+/* Makes the batch durable. On failure none of it is in the log, and the next commit starts from there. */
 enum rc ledger_commit(struct ledger_log *l, struct err *e);
 /* Lays out what is committed as tiles. On failure everything is still in the journal. */
 enum rc ledger_publish(struct ledger_log *l, struct err *e);
@@ -91,9 +90,9 @@ struct merkle_hash ledger_leaf(
  */
 const char *ledger_head(const struct ledger_log *l, size_t *ret_n);
 /*
- * The published checkpoint gets these signature lines of witnesses behind its own, in the place of those it
- * had; the caller has verified them. quorum: they suffice, so that it is kept as LEDGER_PATH_COSIGNED until
- * another one has them. Durable. RC_LIMIT: too many; RC_RANGE: nothing is published.
+ * The published checkpoint gets these signature lines of witnesses after its own, in place of those it
+ * had; the caller has verified them. quorum: they suffice, so that it is kept as LEDGER_PATH_COSIGNED
+ * until another one has them. Durable. RC_LIMIT: too many; RC_RANGE: nothing is published.
  */
 enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, bool quorum, struct err *e);
 /* Root of the first `size` entries, and the proof that the published tree continues it; 0 < size <=
@@ -129,7 +128,7 @@ struct journal_record {
 /* Takes the record at r. RC_OK; RC_NOT_FOUND: the end; RC_TRUNCATED, RC_MALFORMED: torn or altered from here
  * on. */
 enum rc journal_next(struct rd *r, struct journal_record *ret_record);
-/* Behind a record that journal_next() did not take: does a whole one stand somewhere in these bytes? Then the
+/* After a record that journal_next() did not take: is there a complete one somewhere in these octets? Then the
  * first was altered, not torn. */
 bool journal_goes_on(const uint8_t *bytes, size_t n);
 

@@ -1,8 +1,8 @@
 /*
  * Reading the log again: roots and proofs for witnesses, and the entries of the running boot after a start.
  * What a start reads is bounded: the counters are stated in the log now and then (LEDGER_COUNTERS), so it
- * goes back to such an entry and not to the begin of the boot. Every bundle that is read is held to the tree
- * that the checkpoint signs, the statement among them.
+ * goes back to such an entry and not to the beginning of the boot. Every bundle that is read is checked against the
+ * tree that the checkpoint signs, the one with the statement included.
  */
 #include "ledger/counters.h"
 #include "ledger/internal.h"

@@ -1,9 +1,9 @@
 /*
- * Forward-secure checkpoints: each published checkpoint is signed a second time with a one-time key that is
- * erased at once. The public halves of an epoch's keys were committed before their first use: their Merkle
- * root stands in an entry (seal_epoch). Who takes the machine later has the ledger's key and the one-time
- * keys that are left, but none of those that signed what was before: it cannot be signed again, and anyone
- * sees that without a secret.
+ * Forward-secure checkpoints: each published checkpoint is signed a second time with a one-time key that
+ * is erased at once. The public halves of an epoch's keys were committed before their first use: their
+ * Merkle root stands in an entry (seal_epoch). An intruder who takes the machine later has the ledger's
+ * key and the remaining one-time keys, but none of those that signed earlier checkpoints: these cannot be
+ * signed again, and anyone can check that without a secret.
  *
  * An epoch lasts from a start of the ledger to its end, or for SEAL_KEYS checkpoints; its secrets are in
  * memory only. Below the ledger's directory:
@@ -15,8 +15,8 @@
  * The signed text: "plaingate/seal/v1" LF, the epoch's root in hex LF, index LF, the text of the checkpoint.
  *
  * What it proves: from seal 0 on no seal is missing, and the log has at each sealed size the root that was
- * sealed then. Where it ends: the last seals can be cut off together with the entries behind them; only a
- * witness who saw a later checkpoint knows.
+ * sealed then. Where it ends: the last seals can be cut off together with the entries after them; only a
+ * witness that saw a later checkpoint knows.
  *
  * Pure. Callers: proc/ledger (makes), src/verify (checks).
  */

@@ -1,12 +1,13 @@
 /*
- * The types of ledger entries: one table of types, one of their fields. Bodies are built, checked and documented from it.
+ * The types of ledger entries: one table of types, one of their fields. Bodies are built, checked and
+ * documented from it.
  *
  * An entry is one line of canonical JSON (base/json.h), keys in byte order:
  *   {"body":{…},"boot":"<hex>","mono":<us>,"n":<count>,"run":<count>,"source":"<process>","type":"<name>",
  *    "utc":"<time>"}
- * The source sends type and body; the ledger adds who it was (known from the socket), its gap-free counter as checked and the
- * run that it counts, the boot's identity and both clocks. Every field of a type is always there; what does not apply is an
- * empty text or 0.
+ * The source sends type and body; the ledger adds the source (known from the socket), its checked gap-free
+ * counter and run, the boot's id and both clocks. Every field of a type is always present; what does not
+ * apply is an empty text or 0.
  */
 #ifndef LEDGER_TYPES_H
 #define LEDGER_TYPES_H
@@ -254,7 +255,7 @@ enum ledger_type {
 #undef E
 };
 
-/* LEDGER_ADDED: a text that entries of an older version have not; those of this one always have it. */
+/* LEDGER_ADDED: a text that entries of an older version lack; those of this one always have it. */
 enum ledger_kind { LEDGER_STRING, LEDGER_NUMBER, LEDGER_ADDED };
 
 struct ledger_field {
@@ -276,9 +277,9 @@ bool ledger_type_priority(enum ledger_type t);
 const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n);
 
 /*
- * Builder of a body: fields in the table's order, each of them, or ledger_body_done() returns 0. A text is cut where, as it is
- * written, it takes a quarter of the room or what the fields behind it need: so no text from a stranger, however long or odd,
- * can keep an entry from being written.
+ * Builder of a body: fields in the table's order, each of them, or ledger_body_done() returns 0. A text is
+ * cut where, as it is written, it would take more than a quarter of the room, or the room that later
+ * fields need: so no text from outside, however long or odd, can keep an entry from being written.
  */
 struct ledger_body {
 	enum ledger_type type;
@@ -297,18 +298,18 @@ void ledger_body_u64(struct ledger_body *b, const char *key, uint64_t value);
 /* Length of b->text, or 0: a field was missing, of the wrong kind or order, or it did not fit. */
 size_t ledger_body_done(struct ledger_body *b);
 
-/* A field of a body as it stands there. */
+/* A field of a body, as it is written there. */
 struct ledger_value {
 	struct canonical_text key, value,
 		whole; /* value: between the quotes, or digits; whole: with quotes */
 	bool string;   /* in quotes: a text, or a number from 2^53 on */
 };
-/* The next field of the body, behind its '{'; *ret is the one before, zero at first. False: the end, or
+/* The next field of the body, after its '{'; *ret is the previous one, zero at first. False: the end, or
  * c->bad. */
 bool ledger_body_next(struct canonical *c, struct ledger_value *ret);
 bool ledger_value_named(const struct ledger_value *v, const char *key);
 
-/* A word for a type or a field, as this or another version may have it. */
+/* A valid name of a type or a field, in this version or another. */
 #define LEDGER_WORD_MAX 40
 bool ledger_word_good(const char *text, size_t n);
 

@@ -1,9 +1,9 @@
 /*
- * HTTP/1.1 as a log needs it towards a witness (RFC 9110, RFC 9112): one request with a body, one answer. The
- * answer is read as it arrives, in pieces of any size, strictly and within limits: the witness may be anyone,
- * and whoever stands between may be too. What a witness says is signed; TLS, where a URL asks for it, is the
- * caller's. Pure: the sockets belong to the caller. Callers: src/proc/ledger, src/proc/courier, tests. Any
- * thread.
+ * HTTP/1.1 as a log needs it towards a witness (RFC 9110, RFC 9112): one request with a body, one answer.
+ * The answer is read as it arrives, in pieces of any size, strictly and within limits: neither the witness
+ * nor the network in between is trusted. What a witness says is signed; TLS, where a URL requires it, is
+ * the caller's. Pure: the sockets belong to the caller. Callers: src/proc/ledger, src/proc/courier, tests.
+ * Any thread.
  */
 #ifndef WITNESS_HTTP_H
 #define WITNESS_HTTP_H
@@ -16,7 +16,7 @@
 #define HTTP_RETRY_MAX 99999999 /* seconds; more is this */
 
 /*
- * A request; path stands behind the URL's prefix. body NULL: a GET. The connection may stay open afterwards.
+ * A request; path follows the URL's prefix. body NULL: a GET. The connection may stay open afterwards.
  * Returns the length, 0: does not fit.
  */
 size_t http_request_text(char *ret_bytes, size_t max, const struct url *url, const char *path,
@@ -41,9 +41,9 @@ struct http_answer {
 void http_answer_begin(struct http_answer *a);
 
 /*
- * Takes bytes as they came. RC_AGAIN: more is needed. RC_OK: the answer is whole; *ret_used of the bytes
- * belong to it. RC_MALFORMED, RC_LIMIT, RC_UNSUPPORTED: close the connection. Interim answers (1xx) are
- * passed over.
+ * Takes octets as they arrive. RC_AGAIN: more is needed. RC_OK: the answer is complete; *ret_used of the
+ * bytes belong to it. RC_MALFORMED, RC_LIMIT, RC_UNSUPPORTED: close the connection. Interim answers (1xx)
+ * are passed over.
  */
 enum rc http_answer_feed(struct http_answer *a, const void *bytes, size_t n, size_t *ret_used, struct err *e);
 

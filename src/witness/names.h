@@ -1,8 +1,8 @@
 /*
- * Names to addresses (RFC 1035, RFC 3596): one question of one kind, and what an answer to it says. Read by
- * the C library's parser of DNS messages. What it says is believed by nobody: whoever is at the address has
- * to prove that it is the one that was meant. So the chain of aliases from the name to the addresses is not
- * followed, only that the answer is one to this question is asked.
+ * Names to addresses (RFC 1035, RFC 3596): one question of one kind, and what an answer to it says. Read
+ * by the C library's parser of DNS messages. The answer is not trusted: the server at the address has to
+ * prove that it is the intended one. So the chain of aliases from the name to the addresses is not
+ * followed; only that the answer belongs to this question is checked.
  *
  * Pure: the sockets belong to the caller. Callers: src/proc/courier, tests. Any thread.
  */
@@ -21,7 +21,7 @@ struct names_question {
 	bool v6;
 };
 
-/* Returns the length, 0: the host is too long or no name. */
+/* Returns the length, 0: the host is too long or not a name. */
 size_t names_query(uint8_t ret_bytes[NAMES_QUERY_MAX], const struct names_question *q);
 
 /*

@@ -3,14 +3,13 @@
  * witness; the caller holds the connections, tells the time (monotonic) and keeps what was cosigned.
  *
  * - A witness is asked as soon as there is a checkpoint that it has not cosigned, and once in a heartbeat
- * otherwise: the same checkpoint again, with a new time. One question at a time; behind a failure there is a
- * growing pause. Between two questions there is the interval that the witness wants, if any: what came
- * meanwhile goes into one. An act that waits hurries it, unless the interval is so long that nobody may wait
- * for it.
+ * otherwise: the same checkpoint again, with a new time. One request at a time; after a failure there is a
+ * growing pause. Between two requests there is the configured interval, if any: what came meanwhile goes
+ * into one. An act that waits hurries it, unless the interval is so long that no act may wait for it.
  * - What it has seen before is not assumed: the first question offers our own checkpoint as one that it
  * knows, and its answer says where to prove from.
  * - A witness that says it has seen more than we have, or something else, is asked for the note that proves
- * it. Only a note that the log itself has signed proves anything: then the caller must not go on with this
+ * it. Only a note that the log itself has signed proves anything: then the caller must not continue this
  * log.
  *
  * Pure. Caller: proc/ledger. One thread.
@@ -21,9 +20,8 @@
 #include "base/clock.h"
 #include "witness/client.h"
 
-#define WITNESS_POLL_WAIT_NS (3 * NS_PER_S) /* for one answer, from the connection's beginning */
-#define WITNESS_POLL_PAUSE_MIN_NS                                                                            \
-	(250 * NS_PER_MS) /* behind the first failure; doubled by each further one */
+#define WITNESS_POLL_WAIT_NS	       (3 * NS_PER_S) /* for one answer, from the connection's beginning */
+#define WITNESS_POLL_PAUSE_MIN_NS      (250 * NS_PER_MS) /* after the first failure; doubled by each further one */
 #define WITNESS_POLL_PAUSE_MAX_NS      (15 * NS_PER_S)	 /* or the heartbeat, whichever is less */
 #define WITNESS_POLL_REST_NS	       (100 * NS_PER_MS) /* between questions of a log that grows fast */
 #define WITNESS_POLL_URGENT_NS	       (500 * NS_PER_MS) /* the pause while an act waits for the answer */
@@ -87,16 +85,16 @@ enum witness_poll_news witness_poll_answered(struct witness_poll *a, const struc
 	const char *why, mono_ns heartbeat, mono_ns now);
 
 /*
- * The answer to WITNESS_POLL_SEEN, a note that is the log's own and that the witness cosigned. ours: the log that
- * we have is a continuation of it. True: it is not, this witness has proved that the log had another history:
- * do not sign over it.
+ * The answer to WITNESS_POLL_SEEN, a note that is the log's own and that the witness cosigned. ours: the
+ * log that we have is a continuation of it. True: it is not, this witness has proved that the log had
+ * another history: do not sign over it.
  */
 bool witness_poll_seen(struct witness_poll *a, uint64_t seen, bool ours, mono_ns heartbeat, mono_ns now);
 
 /* There was no answer, or none that could be used. */
 void witness_poll_failed(struct witness_poll *a, const char *why, mono_ns heartbeat, mono_ns now);
 
-/* Behind one of these: the witness wants to be left alone for so long. Holds up to WITNESS_POLL_HOLD_MAX_NS. */
+/* After one of these: the witness asks for no request for this time. At most WITNESS_POLL_HOLD_MAX_NS. */
 void witness_poll_hold(struct witness_poll *a, uint64_t seconds, mono_ns now);
 
 /* True once when it has not cosigned for WITNESS_POLL_HEARTBEATS_SILENT heartbeats. */

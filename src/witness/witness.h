@@ -1,11 +1,10 @@
 /*
- * A witness for anyone's log (C2SP tlog-witness 1.0): what it decides when a log asks for a cosignature.
+ * A witness for anyone's log (C2SP tlog-witness 1.0): what it decides when a log requests a cosignature.
  *
- * For each origin it knows the last tree that it cosigned, and cosigns another one only when that one is
- * proved to hold everything the last one held. Deciding and keeping are one step: the answer 200 exists only
- * behind a successful put(), which the store makes durable and refuses when the tree has changed in between.
- * So two cosignatures of one witness are never about trees that contradict each other, whatever dies and
- * when.
+ * For each origin it knows the last tree that it cosigned, and cosigns another one only with a proof that
+ * it continues that one. Deciding and storing are one step: 200 is answered only after a successful put(),
+ * which is durable, and fails if the tree has changed in between. So two cosignatures of one witness are
+ * never about trees that contradict each other, whatever crashes and when.
  *
  * Pure: request in, answer out; store and time come from the caller. Callers: src/proc/witness,
  * src/proc/ledger (gateways that witness each other), tests. One thread for each store.

@@ -22,7 +22,7 @@ struct errand;
 struct errand_ops {
 	bool (*names)(struct errand *x);
 	bool (*connect)(struct errand *x, const struct endpoint *to);
-	/* The end; the errand is over. a NULL: there is no answer, why says what happened. */
+	/* The end; the errand is over. a NULL: no answer, and why. */
 	void (*done)(struct errand *x, const struct http_answer *a, const char *why);
 };
 
@@ -66,7 +66,7 @@ void errand_names_socket(struct errand *x, int fd);
 void errand_names_end(struct errand *x, bool any, const char *why);
 void errand_connected(struct errand *x, int fd);
 void errand_refused(struct errand *x, const char *why);
-/* Ends it without a word. */
+/* Ends it without calling `done`. */
 void errand_stop(struct errand *x);
 
 #endif

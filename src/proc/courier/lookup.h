@@ -43,7 +43,7 @@ void lookup_begin(struct lookup *l, const char *host, const uint16_t ids[2]);
 void lookup_server(struct lookup *l, int fd);
 /* All are there: asks. */
 void lookup_ask(struct lookup *l);
-/* Ends it without a word. */
+/* Ends it without calling `done`. */
 void lookup_stop(struct lookup *l);
 
 #endif

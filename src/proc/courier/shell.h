@@ -1,10 +1,10 @@
 /*
- * plaingate-courier: takes the ledger's questions to witnesses that have a URL, and brings the answers back.
- * It has no key, no ledger, no file and no network: what it asks goes over sockets that the supervisor
- * opened, to the machine's name servers and to the ports of configured witnesses. It is apart from the ledger
- * because names, TLS and certificates are much code that reads what strangers say. What a witness says proves
- * itself to the ledger by its signature, so whoever has taken this process can do what the network between
- * can: keep answers back.
+ * plaingate-courier: takes the ledger's questions to witnesses that have a URL, and brings the answers
+ * back. It has no key, no ledger, no file and no network: what it asks goes over sockets that the
+ * supervisor opened, to the machine's name servers and to the ports of configured witnesses. It is apart
+ * from the ledger because names, TLS and certificates are much code that reads what strangers say. The
+ * ledger verifies a witness's signature itself, so an intruder in this process can do no more than the
+ * network in between: suppress answers.
  *
  * One errand for each witness, all at once. Where there is no witness with a URL it is idle. Single thread.
  * Callers: main.c, and the tests over sockets of their own.

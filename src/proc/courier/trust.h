@@ -20,10 +20,10 @@ enum rc trust_make(SSL_CTX **ret_trust, const char *pem, size_t n, unsigned *ret
  * NULL: its certificate has to stand for the URL's host. NULL: out of memory. */
 SSL *trust_begin(SSL_CTX *trust, const struct url *url, const uint8_t key[32], int fd);
 
-/* Behind the handshake: is it the server that was meant? */
+/* After the handshake: is it the intended server? */
 enum rc trust_check(SSL *ssl, const uint8_t key[32], struct err *e);
 
-/* What ended the connection, in words. result: of the call to libssl; errno is that of the call. */
+/* The reason why the connection ended. result: of the call to libssl; errno is that of the call. */
 enum rc trust_error(SSL *ssl, int result, struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * One question to a witness and its answer: HTTP over a connection that the supervisor opened, without
+ * One request to a witness and its answer: HTTP over a connection that the supervisor opened, without
  * blocking, within WITNESS_POLL_WAIT_NS; or what ike or the courier bring. Called by witnesses.c; one thread.
  */
 #ifndef PROC_LEDGER_EXCHANGE_H
@@ -13,8 +13,8 @@
 
 struct exchange;
 
-/* The end. status 0: there is no answer, why says what happened. The exchange is over when it is called, and
- * may begin anew behind the last use of the body. */
+/* The end. status 0: no answer, and why. The exchange is over when it is called; the next may begin after the last
+ * use of the body. */
 typedef void exchange_fn(struct exchange *x, int status, const void *body, size_t body_n, const char *why);
 
 struct exchange {
@@ -36,9 +36,9 @@ void exchange_begin(struct exchange *x, uint64_t tag, mono_ns wait);
 /* The connection, which may still be under way. Takes fd over. */
 void exchange_connected(struct exchange *x, int fd);
 void exchange_fail(struct exchange *x, const char *why);
-/* An answer that came on another way than a connection. */
+/* An answer that did not come over a connection of ours. */
 void exchange_answered(struct exchange *x, int status, uint32_t retry_s, const void *body, size_t body_n);
-/* Ends it without a word. */
+/* Ends it without calling `done`. */
 void exchange_stop(struct exchange *x);
 
 #endif

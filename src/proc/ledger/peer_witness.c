@@ -25,8 +25,7 @@ static enum rc peer_witness_key(struct note_key *ret_key, uint8_t ret_seed[ED255
 	uint8_t key[HKDF_KEY_SIZE], public_key[ED25519_PUBLIC_SIZE], hash[SHA256_SIZE];
 	char name[NOTE_NAME_MAX], hex[17];
 
-	/* Not of the origin: that changes when the log begins anew, and the peers' configurations name this
-	 * key. */
+	/* Not of the origin: that changes with a recovery, and the peers' configurations have this key. */
 	sha256(hash, ledger->public_key, sizeof ledger->public_key);
 	snprintf(name, sizeof name, "plaingate/witness/%s", hex_from_bytes(hex, hash, 8));
 	enum rc rc = hkdf_extract(NULL, 0, &material, 1, key);
@@ -60,7 +59,7 @@ static enum rc head_get(void *context, const char *origin, struct witness_head *
 	enum rc rc = kept_read(v, origin, &bytes, &n, e);
 	if (rc != RC_OK)
 		return rc;
-	/* Ours, or somebody has changed it: then nothing is cosigned over it. */
+	/* If it was changed by another program nothing is cosigned after it. */
 	rc = note_parse(&note, bytes, n, e);
 	rc = rc ? rc : checkpoint_parse_foreign(&c, note.text, note.text_n, e);
 	rc = rc ? rc : cosign_verify(&note, &v->witness.key, &ret_head->time_s, e);

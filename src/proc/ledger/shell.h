@@ -2,18 +2,18 @@
  * The ledger's process: appends what the others send, signs, and answers when it is durable.
  *
  * All appends that are waiting when a round of the loop ends go to the disk together: one write, one sync,
- * then the receipts. Tiles and the checkpoint follow within a second (or when many entries wait). A full or
- * failing disk is answered with a refusal, and the next append tries again; which numbers of which source
- * were refused is entered first.
+ * then the receipts. Tiles and the checkpoint follow within a second (or when many entries wait). With a
+ * full or failing disk entries are refused, and the next append tries again; the refused numbers of each
+ * source are entered first.
  *
- * Before anything is entered, the witnesses are asked what they have seen of this log (opening): the answers,
- * or OPENING_NS, are waited for, and meanwhile only the supervisor is heard. When one proves that the log on
- * the disk is not a continuation of what it has seen, a new log begins, with a name of its own, and its
- * ledger_recovery says why (recovery.h).
+ * Before anything is entered, the witnesses are asked what they have seen of this log (opening): the
+ * answers, or OPENING_NS, are waited for, and meanwhile only the supervisor's messages are read. When one
+ * proves that the log on the disk is not a continuation of what it has seen, a new log begins, with a name
+ * of its own, and its ledger_recovery says why (recovery.h).
  *
- * The sender is who its socket belongs to. Per boot and source the numbers in the log have no gap that is not
- * stated: what a source left out, and what was refused, is entered as counter_gap before anything later of it
- * (ledger/counters.h). One thread.
+ * The sender is who its socket belongs to. Per boot and source the numbers in the log have no gap that is
+ * not stated: numbers that a source left out or that were refused are entered as counter_gap before
+ * anything later of it (ledger/counters.h). One thread.
  */
 #ifndef PROC_LEDGER_SHELL_H
 #define PROC_LEDGER_SHELL_H

@@ -1,5 +1,5 @@
 /*
- * What the witness gives up before it hears the first stranger: every capability, every file but those beside
+ * What the witness drops before it reads the first request: every capability, every file but those beside
  * its database (Landlock), new sockets, new processes, executable memory (seccomp; anything else ends the
  * process). The key is in memory by then, the listening socket and the database are open.
  */

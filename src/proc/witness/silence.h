@@ -22,7 +22,7 @@ struct silence {
 	} *at; /* by the index of the log's first key */
 };
 
-/* logs are borrowed. False: no memory. */
+/* logs are borrowed. False: out of memory. */
 bool silence_init(struct silence *s, const struct note_key *logs, size_t n, unsigned after_s);
 void silence_done(struct silence *s);
 /* The log of this name was cosigned. True, with the time since it was last: it had been told as silent. */
