@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* A part of a tunnel's remote side and one of its local side: indices in the snapshot's selectors. */
 struct item {
 	uint32_t tunnel, remote, local;
