@@ -126,8 +126,8 @@ uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct t
 
 /*
  * Seals the cutter's packets into the batch. True: all of them. False: send the batch first, then call again; with
- * *ret_drop set, the rest of the train is lost instead (sequence numbers used up). The trailer is written after each packet
- * of the cutter and removed again.
+ * *ret_drop set, the rest of the train is lost instead: sequence numbers are used up, or a packet is too large for any batch.
+ * The trailer is written after each packet of the cutter and removed again.
  */
 bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uint8_t traffic_class,
 	struct esp_batch *batch, mono_ns now, enum drop_reason *ret_drop);

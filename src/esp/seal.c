@@ -166,6 +166,10 @@ bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uin
 	batch->traffic_class = traffic_class;
 	while (!(through = (n = segment_cut_peek(cutter)) == 0)) {
 		uint32_t size = sealed_size(n);
+		if (size > batch->room) { /* not even alone: to be called again would not help */
+			*ret_drop = DROP_TOO_BIG;
+			break;
+		}
 		if (batch->full || batch->packets == batch->packets_max || size > batch->room - batch->n ||
 			(batch->packets > 0 && size > batch->packet_size))
 			break;

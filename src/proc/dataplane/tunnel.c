@@ -31,7 +31,9 @@ uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
 		outer = route.kind == ROUTE_UNICAST && route.mtu ? route.mtu : 1500;
 		if (t->path_mtu && t->path_mtu < outer)
 			outer = t->path_mtu;
-		t->mtu = esp_inner_max(MAX_OF(outer, (uint32_t)TUNNEL_MTU_MIN) - outer_size(&v));
+		outer = MAX_OF(outer, (uint32_t)TUNNEL_MTU_MIN) - outer_size(&v);
+		t->mtu = esp_inner_max(
+			MIN_OF(outer, (uint32_t)BATCH_ROOM)); /* links of 64 KB are wider than a batch */
 	}
 	if (configured->mtu && configured->mtu < t->mtu)
 		t->mtu = configured->mtu;

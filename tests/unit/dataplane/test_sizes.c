@@ -297,6 +297,21 @@ static void a_train_of_them(void **state)
 	assert_int_equal(g.may_fragment, 5);
 }
 
+/*
+ * A link of 65,520 octets (IPoIB; a virtual link): what fits it may still not fit a batch. It is cut, or its sender is told,
+ * as for any other link.
+ */
+static void a_link_wider_than_a_batch(void **state)
+{
+	wan_mtu(65520);
+	uint32_t mtu = pipeline_tunnel_mtu(&g.p, 0);
+	for (uint32_t n = 64900; n <= UINT16_MAX; n++) {
+		assert_int_equal(through(HOST, FAR, n, false), n > mtu ? DROP_TOO_BIG : DROP_NONE);
+		assert_int_equal(g.out_n, 1);
+		g.now += NS_PER_S;
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -310,6 +325,7 @@ int main(void)
 		T(a_routes_mtu_holds),
 		T(ipv6_of_1280_passes),
 		T(a_train_of_them),
+		T(a_link_wider_than_a_batch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -374,6 +374,31 @@ static void a_train_is_sealed_into_equal_packets(void **state)
 	fixture_end(&far);
 }
 
+/* To send the batch and call again would go on for ever. */
+static void what_fits_no_batch_is_dropped(void **state)
+{
+	struct fixture f;
+	struct sa_install sa = fixture_sa(0x1000, 0x2000, 0);
+	uint8_t ip[2048], out[ROOM];
+	struct train t;
+	struct segment_cutter c;
+	enum drop_reason drop;
+	struct esp_batch b = { .bytes = out, .packets_max = 64 };
+
+	fixture_begin(&f);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+	for (int less = 1; less >= 0; less--) {
+		fixture_packet(&t, ip, 106, false); /* 134 octets: sealed 168 */
+		b.room = 168 - (uint32_t)less;
+		esp_batch_begin(&b);
+		segment_cut_begin(&c, &t, 0);
+		assert_int_equal(esp_seal(f.esp, 0, &c, 0, &b, 1, &drop), !less);
+		assert_int_equal(drop, less ? DROP_TOO_BIG : DROP_NONE);
+		assert_int_equal(b.packets, !less);
+	}
+	fixture_end(&f);
+}
+
 static void packets_of_one_size_share_a_batch(void **state)
 {
 	struct fixture f;
@@ -839,6 +864,7 @@ int main(void)
 		cmocka_unit_test(selectors_are_held_inside_and_outside),
 		cmocka_unit_test(congestion_marks_follow_rfc_6040),
 		cmocka_unit_test(a_train_is_sealed_into_equal_packets),
+		cmocka_unit_test(what_fits_no_batch_is_dropped),
 		cmocka_unit_test(packets_of_one_size_share_a_batch),
 		cmocka_unit_test(the_inner_size_fits_the_outer),
 		cmocka_unit_test(bad_sas_are_refused),
