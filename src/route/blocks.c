@@ -30,11 +30,16 @@ static void link_set(uint8_t *block, uint32_t class, uint8_t *next)
 
 static bool slab_add(struct blocks *b)
 {
-	size_t size = MIN_OF(MAX_OF(b->bytes, (size_t)BLOCKS_SLAB_SIZE_MIN), (size_t)BLOCKS_SLAB_SIZE_MAX);
-	uint8_t *slab = aligned_alloc(SLAB_HEAD, size);
+	size_t quarter = b->bytes / 4 / BLOCKS_SLAB_SIZE_MIN * BLOCKS_SLAB_SIZE_MIN;
+	size_t size = b->bytes >= BLOCKS_SLAB_SIZE_MAX ? BLOCKS_SLAB_SIZE_MAX
+						       : MAX_OF(quarter, (size_t)BLOCKS_SLAB_SIZE_MIN);
+	bool large = size == BLOCKS_SLAB_SIZE_MAX;
+	uint8_t *slab = aligned_alloc(large ? BLOCKS_SLAB_SIZE_MAX : SLAB_HEAD, size);
 
 	if (!slab)
 		return false;
+	if (large && b->advise)
+		b->advise(slab, size);
 	memcpy(slab, &b->slabs, sizeof b->slabs);
 	b->slabs = slab;
 	b->at = slab + SLAB_HEAD;
@@ -101,5 +106,5 @@ void blocks_done(struct blocks *b)
 		free(b->slabs);
 		b->slabs = next;
 	}
-	*b = (struct blocks){ 0 };
+	*b = (struct blocks){ .advise = b->advise };
 }

@@ -1,14 +1,15 @@
 /*
- * Memory for the forwarding table (fib.h): blocks of a few sizes that are read by others without a lock. What
- * is unlinked is retired: it stays as it is until blocks_reclaim() says that nobody reads it any more.
+ * Memory for the forwarding table (fib.h): blocks of a few sizes that are read by others without a lock.
+ * What is unlinked is retired: it stays as it is until blocks_reclaim() says that nobody reads it any more.
  *
- * Blocks are cut from slabs, the first of 4 KB, later ones of up to 256 KB, so a table of a few routes costs
- * a few KB. A block that was given back is used again for its size alone; slabs are freed with all of them.
- * All calls take constant time but blocks_done(), which frees the slabs (some hundreds of a full table), not
- * the blocks.
+ * Blocks are cut from slabs: the first of 4 KB, each a quarter of all before it, and of 2 MB where these have
+ * as much; so a table of a few routes costs a few KB. The owner may tell the kernel about large ones: a lookup
+ * that waits for memory takes about two thirds of the time in large pages. A block that was given back is used
+ * again for its size alone; slabs are freed with all of them. All calls take constant time but blocks_done(),
+ * which frees the slabs (some tens of a full table), not the blocks.
  *
- * A block that is free or retired holds the link of its list in its last 8 octets, which callers do not get:
- * so readers of a retired block find it unchanged. No call fails but blocks_get().
+ * A block that is free or retired holds the link of its list in its last 8 octets, which callers do not
+ * get: so readers of a retired block find it unchanged. No call fails but blocks_get().
  */
 #ifndef ROUTE_BLOCKS_H
 #define ROUTE_BLOCKS_H
@@ -19,7 +20,7 @@
 #define BLOCKS_SIZE_MAX	     2560u /* of what callers get: 64 children and 127 values of a node, see fib.c */
 #define BLOCKS_CLASSES	     82u   /* one for each multiple up to BLOCKS_SIZE_MAX and the link */
 #define BLOCKS_SLAB_SIZE_MIN (4u << 10)
-#define BLOCKS_SLAB_SIZE_MAX (256u << 10)
+#define BLOCKS_SLAB_SIZE_MAX (2u << 20) /* a large page, aligned as one */
 
 struct blocks {
 	uint8_t *free[BLOCKS_CLASSES];
@@ -29,7 +30,8 @@ struct blocks {
 	uint64_t retired_classes[(BLOCKS_CLASSES + 63) / 64]; /* a bit for each that has some */
 	uint8_t *slabs;					      /* all of them, linked */
 	uint8_t *at, *end;				      /* what is left of the last one */
-	size_t bytes, used;				      /* of the slabs; of blocks handed out */
+	void (*advise)(void *slab, size_t size); /* NULL, or called with each slab of BLOCKS_SLAB_SIZE_MAX */
+	size_t bytes, used;			 /* of the slabs; of blocks handed out */
 };
 
 /* A struct of zeros is empty. */

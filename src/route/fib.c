@@ -11,7 +11,8 @@ _Static_assert(SLOTS * sizeof(struct fib_node) + (SLOTS - 1 + SLOTS) * sizeof(ui
 _Static_assert(sizeof(struct fib_node) == BLOCKS_GRAIN, "no node crosses a cache line");
 _Static_assert(FIB_STRIDE *FIB_LEVELS >= 128 && FIB_STRIDE == 6, "words of 64 bits");
 
-/* The inner prefixes that hold a slot, by its upper five bits: heap numbers 1, 2..3, 4..7, 8..15, 16..31, 32..63. */
+/* The inner prefixes that hold a slot, by its upper five bits: heap numbers 1, 2..3, 4..7, 8..15, 16..31,
+ * 32..63. */
 #define HOLD(s)                                                                                              \
 	(1ull << 1 | 1ull << (2 | (s) >> 4) | 1ull << (4 | (s) >> 3) | 1ull << (8 | (s) >> 2) |              \
 		1ull << (16 | (s) >> 1) | 1ull << (32 | (s)))
@@ -360,7 +361,8 @@ enum rc fib_set(struct fib *f, const struct ip_prefix *prefix, uint32_t value)
 		if (!node_with_value(f, &made, n, s.place, true, value, &new))
 			return made_undo(f, &made);
 	} else {
-		/* The nodes that are missing, from the prefix's upwards, each the only child of the one above it. */
+		/* The nodes that are missing, from the prefix's upwards, each the only child of the one
+		 * above it. */
 		if (!node_with_value(f, &made, &(struct fib_node){ 0 }, s.place, true, value, &new))
 			return made_undo(f, &made);
 		for (uint32_t level = s.level - 1; level > last; level--, new = above) {

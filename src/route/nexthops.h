@@ -1,14 +1,14 @@
 /*
- * What the forwarding table's values mean: next-hop sets. A set is all routes to one destination, by rising metric
- * and, within a metric, in the order in which they came. Equal sets are one (interned), however many destinations
- * have them: a table of a million routes by ten neighbours has a few tens of sets, which stay in the caches, and a
- * route costs nothing beside its place in fib.c.
+ * What the forwarding table's values mean: next-hop sets. A set is all routes to one destination, by rising
+ * metric and, within a metric, in the order in which they came. Equal sets are one (interned), however many
+ * destinations have them: a table of a million routes by ten neighbours has a few tens of sets, which stay
+ * in the caches, and a route costs nothing beside its place in fib.c.
  *
- * A set does not say whether its links are up: each route points to its port, the one place where a link's state
- * stands. So a link that goes up or down is one store, whatever leads over it.
+ * A set does not say whether its links are up: each route points to its port, the one place where a link's
+ * state stands. So a link that goes up or down is one store, whatever leads over it.
  *
- * Sets are never changed: another set takes their place. One writer, readers without a lock, as in fib.h: what
- * nobody refers to any more stays readable until nexthops_reclaim().
+ * Sets are never changed: another set takes their place. One writer, readers without a lock, as in fib.h:
+ * what nobody refers to any more stays readable until nexthops_reclaim().
  */
 #ifndef ROUTE_NEXTHOPS_H
 #define ROUTE_NEXTHOPS_H
@@ -49,7 +49,8 @@ struct nexthops {
 		uint32_t free; /* the next free number */
 	} *chunk[NEXTHOPS_CHUNKS_MAX];
 	uint32_t places_n, free; /* numbers given out ever; the first that is free again */
-	/* Linear hashing (Litwin 1980): grows by a bucket for each set, so that no set pays for all of them. */
+	/* Linear hashing (Litwin 1980): grows by a bucket for each set, so that no set pays for all of
+	 * them. */
 	struct nexthop_set **segment[NEXTHOPS_SEGMENTS_MAX];
 	uint32_t buckets_n, sets_n;
 	struct nexthop_set *retired;
@@ -69,7 +70,8 @@ void nexthops_port_gone(struct nexthops *h, struct nexthops_port *port);
 
 /* A set to be filled, with room for n; NULL: out of memory. Given to nexthops_intern(), or to free(). */
 struct nexthop_set *nexthop_set_new(uint32_t n);
-/* The one set with these routes, referred to once more; fresh belongs to it. NULL: out of memory, fresh is freed. */
+/* The one set with these routes, referred to once more; fresh belongs to it. NULL: out of memory, fresh is
+ * freed. */
 struct nexthop_set *nexthops_intern(struct nexthops *h, struct nexthop_set *fresh);
 void nexthops_unref(struct nexthops *h, struct nexthop_set *set);
 void nexthops_reclaim(struct nexthops *h); /* every reader has passed a quiet point */

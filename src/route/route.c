@@ -60,6 +60,11 @@ void route_free(struct route_table *t)
 	free(t);
 }
 
+void route_advise(struct route_table *t, void (*advise)(void *bytes, size_t n))
+{
+	t->routes.fib[0].blocks.advise = t->routes.fib[1].blocks.advise = advise;
+}
+
 uint64_t route_generation(const struct route_table *t)
 {
 	return t->generation;

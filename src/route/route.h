@@ -4,9 +4,9 @@
  * only repeats them.
  *
  * Pure: parsed events in (the shell reads rtnetlink), answers out. One thread. Lookups do not allocate;
- * events may. Each event changes the forwarding table in place and takes microseconds in a table of a million
- * routes, that of a link as well; nothing is left for the next lookup to build. Only the main and local tables
- * are mirrored; policy routing rules are not.
+ * events may. Each event changes the forwarding table in place and takes microseconds in a table of a
+ * million routes, that of a link as well; nothing is left for the next lookup to build. Only the main and
+ * local tables are mirrored; policy routing rules are not.
  *
  *   blocks.c     memory of the forwarding table: blocks of a few sizes, free again after a quiet point
  *   fib.c        prefixes to numbers by longest prefix match: a tree bitmap for each family
@@ -17,8 +17,9 @@
  *
  * Invariant: route_generation() grows with every change that alters the answer of route_lookup(),
  * route_next_hops() or route_is_local() for any address, so a session may keep an answer together with the
- * generation it is from. Routes that change nothing for any address (one that another of a lower metric hides, a
- * more specific one by the same next hop) do not count. Neighbours are looked up per train and do not count.
+ * generation it is from. Routes that change nothing for any address (one that another of a lower metric
+ * hides, a more specific one by the same next hop) do not count. Neighbours are looked up per train and do
+ * not count.
  */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
@@ -95,6 +96,8 @@ struct route_table;
 
 struct route_table *route_new(void); /* NULL: no memory */
 void route_free(struct route_table *t);
+/* Called with memory of 2 MB, aligned, that lookups in a large table read everywhere: for large pages. */
+void route_advise(struct route_table *t, void (*advise)(void *bytes, size_t n));
 
 uint64_t route_generation(const struct route_table *t);
 /* A fresh table that takes over from an older one continues its count. */
@@ -105,7 +108,8 @@ enum rc route_link_set(struct route_table *t, const struct route_link *link);
 void route_link_gone(struct route_table *t, uint32_t index);
 enum rc route_local_set(struct route_table *t, const struct route_local *local);
 void route_local_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
-/* replace: instead of every other way to the destination with this metric; else beside them. RC_RANGE: no prefix. */
+/* replace: instead of every other way to the destination with this metric; else beside them. RC_RANGE: no
+ * prefix. */
 enum rc route_set(struct route_table *t, const struct route_entry *entry, bool replace);
 void route_gone(struct route_table *t, const struct route_entry *entry);
 enum rc route_neighbour_set(struct route_table *t, const struct route_neighbour *n);
@@ -114,9 +118,9 @@ void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_
 /* Answers. */
 void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
 /*
- * Every next hop that route_lookup() could give, by the longest prefix and the lowest metric: the first one is what it
- * gives. Returns how many, at most room; 0 when nothing matches or the address is one of this host. (for tests until
- * flows are spread over next hops)
+ * Every next hop that route_lookup() could give, by the longest prefix and the lowest metric: the first one
+ * is what it gives. Returns how many, at most room; 0 when nothing matches or the address is one of this
+ * host. (for tests until flows are spread over next hops)
  */
 uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,
 	struct route_answer *ret_answers, uint32_t room);

@@ -104,7 +104,8 @@ static const struct nexthop_set *effective(
 	return dst->bits > 0 ? usable_within(r, &dst->addr, dst->bits - 1, ret_hop) : NULL;
 }
 
-/* Whether its addresses go another way, or could by the choice among equal ones, with one set in place of another. */
+/* Whether its addresses go another way, or could by the choice among equal ones, with one set in place of
+ * another. */
 static bool answer_differs(const struct routes *r, const struct ip_prefix *dst, const struct nexthop_set *old,
 	const struct nexthop_set *new)
 {
@@ -132,8 +133,8 @@ static void reclaim(struct routes *r, const struct ip_addr *a)
 }
 
 /*
- * Gives the destination `fresh` in place of its set `old` (NULL: it has none). Without routes in it the destination
- * goes. fresh NULL: there was no memory for it. RC_LIMIT: no memory, nothing is changed.
+ * Gives the destination `fresh` in place of its set `old` (NULL: it has none). Without routes in it the
+ * destination goes. fresh NULL: there was no memory for it. RC_LIMIT: no memory, nothing is changed.
  */
 static enum rc set_exchange(struct routes *r, const struct ip_prefix *dst, struct nexthop_set *old,
 	struct nexthop_set *fresh, bool *ret_changed)

@@ -1,19 +1,22 @@
 /*
- * The routes of the routing core (route.h), of both families: which are known, and which of them an address goes by.
- * A destination's routes are one next-hop set (nexthops.h), the set's number is the value of the destination in the
- * forwarding table (fib.h). A change of a route makes another set and stores its number: microseconds, whatever
- * else is in the table. Nothing is built later, so a lookup finds what the last event left.
+ * The routes of the routing core (route.h), of both families: which are known, and which of them an address
+ * goes by. A destination's routes are one next-hop set (nexthops.h), the set's number is the value of the
+ * destination in the forwarding table (fib.h). A change of a route makes another set and stores its number:
+ * microseconds, whatever else is in the table. Nothing is built later, so a lookup finds what the last
+ * event left.
  *
- * Which route counts: of the longest prefix that has a usable one, the usable route with the lowest metric, of
- * equal ones the one that came first. A route is usable while its link is known and up, or if it is unreachable.
- * A destination without a usable route is as if it were not there.
+ * Which route counts: of the longest prefix that has a usable one, the usable route with the lowest metric,
+ * of equal ones the one that came first. A route is usable while its link is known and up, or if it is
+ * unreachable. A destination without a usable route is as if it were not there.
  *
- * A link that is deleted takes its routes with it. They are not usable from then on; their memory comes back by and
- * by, ROUTES_SWEEP destinations with each later event, so that no event works through a full table.
+ * A link that is deleted takes its routes with it. They are not usable from then on; their memory comes
+ * back by and by, ROUTES_SWEEP destinations with each later event, so that no event works through a full
+ * table.
  *
- * Memory: what fib.h says for each destination, some tens of octets for each set. When it ends, a route that comes is
- * not taken (RC_LIMIT, nothing changed). A route that goes never stays: where a smaller set cannot be made, the
- * destination loses all of its routes until the next mirror of the kernel's table brings them back.
+ * Memory: what fib.h says for each destination, some tens of octets for each set. When it ends, a route
+ * that comes is not taken (RC_LIMIT, nothing changed). A route that goes never stays: where a smaller set
+ * cannot be made, the destination loses all of its routes until the next mirror of the kernel's table
+ * brings them back.
  */
 #ifndef ROUTE_ROUTES_H
 #define ROUTE_ROUTES_H

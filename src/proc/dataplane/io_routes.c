@@ -16,6 +16,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <linux/if_arp.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define PATH_AGAIN (60 * NS_PER_S)
@@ -352,6 +353,12 @@ static void dump_ask(struct dataplane *d)
 	}
 }
 
+/* A full table is some tens of MB that lookups read everywhere. */
+static void large_pages(void *bytes, size_t n)
+{
+	madvise(bytes, n, MADV_HUGEPAGE);
+}
+
 static void dump_begin(struct dataplane *d)
 {
 	struct route_table *fresh = route_new();
@@ -361,6 +368,7 @@ static void dump_begin(struct dataplane *d)
 		log_warn("out of memory for a new mirror of the kernel's routes; the old one stays in use");
 		return;
 	}
+	route_advise(fresh, large_pages);
 	route_free(d->routes_next);
 	d->routes_next = fresh;
 	d->dump_step = 0;

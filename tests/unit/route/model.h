@@ -1,6 +1,6 @@
 /*
- * A plain model of the routing core's routes: a list in the order in which they came, searched as the words of route.h
- * say. The unit tests and the fuzzer hold the core to it, event by event.
+ * A plain model of the routing core's routes: a list in the order in which they came, searched as the words
+ * of route.h say. The unit tests and the fuzzer hold the core to it, event by event.
  */
 #ifndef TESTS_ROUTE_MODEL_H
 #define TESTS_ROUTE_MODEL_H

@@ -1,6 +1,6 @@
 /*
- * The routes of the routing core against a plain model: random events of routes and links, from a seed that stands
- * here; what counts as a change; memory that ends anywhere; a link that takes a full table with it.
+ * The routes of the routing core against a plain model: random events of routes and links, from a seed that
+ * stands here; what counts as a change; memory that ends anywhere; a link that takes a full table with it.
  */
 #include "model.h"
 #include "route/blocks.h"
@@ -106,7 +106,8 @@ static void look_around(const struct model *m, const struct route_table *t, cons
 	assert_true(model_answers(m, t, &any));
 }
 
-/* A route comes or goes, by both; the generation grows just when addresses of that very prefix go another way. */
+/* A route comes or goes, by both; the generation grows just when addresses of that very prefix go another
+ * way. */
 static void route_event(struct model *m, struct route_table *t)
 {
 	struct route_entry e = random_entry(m);
@@ -237,7 +238,8 @@ static struct route_entry numbered(uint32_t i, uint32_t link)
 	return e;
 }
 
-/* A link with 100,000 routes is deleted, and another one with its number comes: none of them is the new one's. */
+/* A link with 100,000 routes is deleted, and another one with its number comes: none of them is the new
+ * one's. */
 static void a_link_goes_with_many_routes(void **state)
 {
 	enum { MANY = 100000 };
