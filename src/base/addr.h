@@ -1,6 +1,6 @@
 /*
  * IP addresses, prefixes and ranges of both families in one shape without padding, so that they can travel
- * between processes and be compared with memcmp. An IPv4 address stands in the first four bytes, the rest is
+ * between processes and be compared with memcmp. An IPv4 address has the first four bytes, the rest is
  * zero.
  */
 #ifndef BASE_ADDR_H

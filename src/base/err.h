@@ -3,7 +3,7 @@
  *
  * The first call states the fault, each later one adds what was being done:
  *   open '/etc/plaingate/keys/b.psk': Permission denied; while loading peer 'b'
- * A struct err belongs to the caller; NULL is allowed where nobody will read the text.
+ * A struct err belongs to the caller; NULL is allowed where the text is not needed.
  */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H

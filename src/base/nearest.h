@@ -1,6 +1,6 @@
 /*
- * The candidate nearest to a misspelt word: what an error asks "did you mean" about. Pure; for whoever knows
- * the words that would have been right.
+ * The candidate nearest to a misspelt word: what an error asks "did you mean" about. Pure; for callers that
+ * know the words that would have been right.
  */
 #ifndef BASE_NEAREST_H
 #define BASE_NEAREST_H

@@ -61,7 +61,7 @@ static inline uint64_t rd_u64(struct rd *r)
 	return b ? load_be64(b) : 0;
 }
 
-/* Copies n bytes out; zeroes them when they are not there. */
+/* Copies n bytes out; zeroes them when fewer are left. */
 static inline bool rd_copy(struct rd *r, void *ret_bytes, size_t n)
 {
 	const uint8_t *b = rd_take(r, n);
@@ -72,7 +72,7 @@ static inline bool rd_copy(struct rd *r, void *ret_bytes, size_t n)
 	return b != NULL;
 }
 
-/* A sub-reader over the next n bytes; bad when they are not there. */
+/* A sub-reader over the next n bytes; bad when fewer are left. */
 static inline struct rd rd_sub(struct rd *r, size_t n)
 {
 	const uint8_t *b = rd_take(r, n);

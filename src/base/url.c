@@ -10,7 +10,7 @@ static bool in_name(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-';
 }
 
-/* What may stand in a path as it is; no query and no fragment. */
+/* Allowed in a path unencoded; no query and no fragment. */
 static bool in_path(char c)
 {
 	return c != '\0' && (in_name(c) || strchr("./_~!$&'()*+,;=:@%", c));
@@ -65,7 +65,8 @@ static enum rc host_read(struct url *u, const char *text, size_t n, bool bracket
 			       : err_add(e, RC_MALFORMED,
 					 "'%.100s' in a URL's brackets is not an IPv6 address", u->host);
 	if (address && u->address.family == ADDR_V6)
-		return err_add(e, RC_MALFORMED, "an IPv6 address in a URL stands in brackets: [%s]", u->host);
+		return err_add(
+			e, RC_MALFORMED, "an IPv6 address in a URL is written in brackets: [%s]", u->host);
 	if (address)
 		return RC_OK;
 	u->address = (struct ip_addr){ 0 };

@@ -1,7 +1,7 @@
 /*
  * URLs of services that are asked over HTTP (RFC 3986, RFC 9110 section 4.2): scheme, host, port and the path
  * in front of what is asked for. Strict: what another reader might take for another place is refused.
- * Callers: the compiler of configurations, whoever asks a witness.
+ * Callers: the compiler of configurations, the processes that ask witnesses.
  */
 #ifndef BASE_URL_H
 #define BASE_URL_H

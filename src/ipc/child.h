@@ -20,7 +20,6 @@
 #define CHILD_LAST_FRAMES_MAX 4096
 
 #define CHILD_SUPERVISOR_FD 3
-
 struct child;
 
 /* All may be NULL but on_message. */

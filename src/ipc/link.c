@@ -60,7 +60,7 @@ enum rc ipc_admit(enum proc sender, enum proc receiver, const struct ipc_head *h
 	const char *from = proc_name(sender), *to = proc_name(receiver);
 
 	if (h->id >= IPC_ID_COUNT)
-		return err_add(e, RC_MALFORMED, "message %u from %s to %s: no such message", h->id, from, to);
+		return err_add(e, RC_MALFORMED, "message %u from %s to %s does not exist", h->id, from, to);
 	const struct row *r = &rows[h->id];
 	if ((unsigned)sender >= PROC_COUNT || !(r->from & 1u << sender))
 		return err_add(e, RC_DENIED, "%s from %s to %s: %s may not send it", r->name, from, to, from);
@@ -254,7 +254,7 @@ static size_t files_of(struct msghdr *m, int ret_files[IPC_FILES_SEEN_MAX])
 	return n;
 }
 
-/* The other end learns it from our table, which stands in any frame. */
+/* The other end learns it from our table's digest, which is in any frame. */
 static enum rc refuse_table(struct ipc_link *l, uint64_t table, struct err *e)
 {
 	const struct ipc_head ours = { .id = IPC_ID_COUNT, .table = IPC_TABLE };

@@ -1,5 +1,5 @@
 /*
- * Compile-time proof that no body of the message table has padding: bytes that nobody writes would carry old
+ * Compile-time proof that no body of the message table has padding: bytes that are never written would carry old
  * stack or heap content, keys among it, from one process to another. GCC's -Wpadded looks at every struct in
  * the headers below; here it is an error. The headers above it are not messages and may be padded.
  */

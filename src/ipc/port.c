@@ -3,9 +3,6 @@
 #include <assert.h>
 #include <poll.h>
 
-/* So that one busy peer does not keep the loop from the others. */
-#define FRAMES_PER_ROUND 32
-
 static short port_want(struct watch *w)
 {
 	struct port *p = (struct port *)w->context;
@@ -29,7 +26,7 @@ static void port_ready(struct loop *l, struct watch *w, short revents)
 	if (revents & POLLOUT && ipc_flush(&p->link) == RC_OK && p->on_drained)
 		p->on_drained(p);
 	p->link.dead = false;
-	for (int i = 0; i < FRAMES_PER_ROUND; i++) {
+	for (int i = 0; i < PORT_FRAMES_PER_ROUND; i++) {
 		enum rc rc = ipc_recv(&p->link, &f, &e);
 		if (rc == RC_AGAIN)
 			return;

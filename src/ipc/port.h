@@ -8,6 +8,9 @@
 #include "ipc/link.h"
 #include "ipc/loop.h"
 
+/* Read at once, so that one busy peer does not keep the loop from the others. */
+#define PORT_FRAMES_PER_ROUND 32
+
 struct port {
 	struct ipc_link link;
 	struct watch watch;

@@ -62,7 +62,7 @@ enum signature_hash {
 #undef E
 };
 
-/* The configuration's words, which also stand in entries and in what is shown. "none" for what is no number of
+/* The configuration's words, which entries and `show` use as well. "none" for what is not a number of
  * the table. */
 static inline const char *encr_word(uint16_t number, uint16_t bits)
 {

@@ -1,6 +1,6 @@
 /*
  * What zones open on the gateway itself: words of HOST_SERVICES and ports of the administrator's own, each to
- * anybody in the zone or to addresses of the book. Part of the compiler.
+ * everyone in the zone or to addresses of the book. Part of the compiler.
  */
 #include <assert.h>
 #include <string.h>

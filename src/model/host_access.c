@@ -101,7 +101,7 @@ static enum rc admits(const struct snapshot *s, const struct host_connection *c,
 	uint32_t tunnel = tunnel_to(s, &c->remote), zone;
 	char remote[ADDR_TEXT_MAX];
 
-	/* From the host to itself, or its own connection to somebody: answers pass. */
+	/* From the host to itself, or a connection that the host began: answers pass. */
 	if (strcmp(c->interface, "lo") == 0 ||
 		(!c->accepted && c->local_port >= s->host_port_first && c->local_port <= s->host_port_last))
 		return RC_OK;

@@ -1,7 +1,7 @@
 /*
  * Words of the configuration's text with their places. Private to the room.
  *
- * A token borrows the text, except that the value of a quoted string with escapes stands in the lexer's own
+ * A token borrows the text, except that the value of a quoted string with escapes is in the lexer's own
  * buffer until the next token. Everything is bounded: a word by CONFIG_VALUE_MAX, the text by its caller.
  */
 #ifndef MODEL_LEXER_H
@@ -53,7 +53,7 @@ enum rc lexer_next(struct lexer *l, struct err *e);
 #define TOKEN_TEXT_MAX 200
 char *token_text(char *ret_text, const struct token *t);
 
-/* May a value stand in the text without quotes? */
+/* Whether a value needs no quotes in the text. */
 bool word_is_plain(const char *value, size_t n);
 
 #endif

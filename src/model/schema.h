@@ -20,7 +20,7 @@ const struct ly_ctx *schema_ctx(void); /* NULL before schema_init() */
 const struct lys_module *schema_module(void);
 
 /*
- * The next statement that may stand inside `parent` (NULL: at the top), choices flattened, keys left out;
+ * The next statement that is allowed inside `parent` (NULL: at the top), choices flattened, keys left out;
  * `last` is the one before, NULL to begin. NULL at the end.
  */
 const struct lysc_node *schema_next(const struct lysc_node *parent, const struct lysc_node *last);

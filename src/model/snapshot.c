@@ -136,7 +136,7 @@ static enum rc check_zones(const struct snapshot *s, struct err *e)
 		if (!name_ok(f[i].name, sizeof f[i].name))
 			return bad(e, "interfaces", i, "its name is empty or not terminated");
 		if (f[i].zone >= s->zones.count)
-			return bad(e, "interfaces", i, "no such zone");
+			return bad(e, "interfaces", i, "its zone does not exist");
 		if (f[i].flags & ~(uint32_t)INTERFACE_ANTI_SPOOF)
 			return bad(e, "interfaces", i, "an unknown flag");
 	}
@@ -211,7 +211,7 @@ static enum rc check_rules(const struct snapshot *s, struct err *e)
 		if (!name_ok(r[i].name, sizeof r[i].name))
 			return bad(e, "rules", i, "its name is empty or not terminated");
 		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
-			return bad(e, "rules", i, "no such zone");
+			return bad(e, "rules", i, "its zone does not exist");
 		if (r[i].action > RULE_REJECT)
 			return bad(e, "rules", i, "an unknown action");
 		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT))
@@ -231,7 +231,7 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 		if (!name_ok(r[i].name, sizeof r[i].name))
 			return bad(e, "nat_rules", i, "its name is empty or not terminated");
 		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
-			return bad(e, "nat_rules", i, "no such zone");
+			return bad(e, "nat_rules", i, "its zone does not exist");
 		if (r[i].action > NAT_INTERFACE6)
 			return bad(e, "nat_rules", i, "an unknown action");
 		if (r[i].action == NAT_POOL ? !range_ok(&r[i].pool) : !range_none(&r[i].pool))
@@ -362,7 +362,7 @@ static const char *tunnel_fault(const struct snapshot *s, const struct snap_tunn
 	if (!name_ok(t->name, sizeof t->name))
 		return "its name is empty or not terminated";
 	if (t->peer >= s->peers.count || t->zone >= s->zones.count)
-		return "no such peer or zone";
+		return "its peer or zone does not exist";
 	if (!span_in(&t->proposals, s->esp_proposals.count) || t->proposals.count == 0 ||
 		t->proposals.count > PROPOSALS_EACH_MAX)
 		return "its proposals are not in the array";

@@ -78,7 +78,7 @@ struct span {
 struct snap_host_service {
 	uint8_t proto, zero;
 	uint16_t first, last, zero2;
-	struct span from; /* into ranges; count 0: anybody in the zone */
+	struct span from; /* into ranges; count 0: everyone in the zone */
 };
 
 struct snap_zone {
@@ -100,7 +100,7 @@ struct snap_interface {
 
 enum interface_flags { INTERFACE_ANTI_SPOOF = 1 << 0 };
 
-/* What a rule matches: IP protocol, port ranges; for ICMP the type stands in dst_first..dst_last. proto 0:
+/* What a rule matches: IP protocol, port ranges; for ICMP the type is in dst_first..dst_last. proto 0:
  * any. */
 struct snap_service {
 	uint8_t proto;
@@ -125,7 +125,7 @@ enum nat_action {
 	NAT_OFF,
 	NAT_INTERFACE, /* the outgoing interface's address, for IPv4 */
 	NAT_POOL,
-	NAT_INTERFACE6 /* the same for IPv6, where somebody asks for it */
+	NAT_INTERFACE6 /* the same for IPv6, where a rule asks for it */
 };
 
 /* Ordered source NAT rules; the first match decides. */

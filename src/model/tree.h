@@ -24,7 +24,7 @@ static inline void tree_set_place(struct lyd_node *node, struct place p)
 	node->priv = (void *)((uintptr_t)p.line << 32 | p.column);
 }
 
-/* Of the node, or of the nearest ancestor that stands in the text (defaults do not); 1:1 for none. */
+/* Of the node, or of the nearest ancestor that is in the text (defaults are not); 1:1 for none. */
 struct place tree_place(const struct lyd_node *node);
 
 /* Notes a fault at the node's place. RC_MALFORMED. */
@@ -38,7 +38,7 @@ char *tree_words(char *ret_text, const struct lyd_node *node);
 
 /* The child of that name, or NULL; parent NULL: at the top. */
 struct lyd_node *tree_child(const struct model *m, const struct lyd_node *parent, const char *name);
-/* Value of a leaf child, or NULL when it is not there (defaults are). */
+/* Value of a leaf child, or NULL when it is not given (defaults are). */
 const char *tree_value(const struct lyd_node *parent, const char *name);
 /* Children of that name in order: first one, then next. */
 struct lyd_node *tree_next(const struct lyd_node *node);

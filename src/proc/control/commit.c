@@ -66,7 +66,7 @@ void commit_finish(struct control *k)
 	commit_over(k);
 }
 
-/* RC_AGAIN: it stands in the ledger, but the witnesses that the running configuration requires did not cosign
+/* RC_AGAIN: it is in the ledger, but the witnesses that the running configuration requires did not cosign
  * it. */
 static bool commit_receipt_refuses(struct control *k, const struct msg_ledger_receipt *r)
 {
@@ -82,7 +82,7 @@ static bool commit_receipt_refuses(struct control *k, const struct msg_ledger_re
 	return true;
 }
 
-/* The entry is durable: from here on the new text is what counts. */
+/* The entry is durable: from here on the new text applies. */
 static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_ledger_receipt *r)
 {
 	struct child *child = context;

@@ -7,11 +7,9 @@
  */
 #include "base/log.h"
 #include "proc/control/control.h"
+#include "proc/control/limits.h"
 
 #include <stdlib.h>
-
-#define RETRY_US  (10 * 1000000ull) /* the ledger or the witnesses may be away */
-#define MINUTE_US (60 * 1000000ull)
 
 /* Its entry took its time: meanwhile the deadline may have passed, or another commit have begun. */
 void confirm_now(struct client *c)
@@ -51,7 +49,7 @@ void confirm_expire(struct loop *l, struct timer *t)
 		u->deadline = now + u->minutes * MINUTE_US;
 	if (now < u->deadline || k->commit.under_way)
 		return;
-	u->deadline = now + RETRY_US;
+	u->deadline = now + CONFIRM_RETRY_US;
 	if (config_store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e)) {
 		log_error("%s; the configuration from before the unconfirmed commit cannot be restored",
 			e.text);

@@ -4,6 +4,7 @@
  * and nothing else.
  *
  *	main.c          enters the sandbox
+ *	limits.h        limits
  *	control.c       callbacks: resources, links, messages, the tick
  *	clients.c       connections of the command line: who they are, what they may, one request each
  *	answer.c        what a client is answered
@@ -26,15 +27,13 @@
 
 #define CLIENTS_MAX	  16
 #define CLIENT_WAIT_NS	  (10 * NS_PER_S) /* for a request, and for the other end to close */
-#define OWNER_WAIT_NS	  (15 * NS_PER_S) /* for the owner of a table to say something */
-#define IKE_WAIT_NS	  (60 * NS_PER_S) /* ike answers when the tunnel stands or has failed */
-/* for a client to take what waits for it: a pager may stand still for long */
-#define PAUSE_MAX_NS	  (600 * NS_PER_S)
-/* waiting for one client: the next piece of its table is not asked for */
-#define PAUSE_BYTES	  (64u << 10)
-#define TAKEN_WAIT_NS	  (5 * NS_PER_S)   /* for SNAPSHOT_TAKEN of everybody alive */
-#define CLIENT_FULL_BYTES (2u << 20)	   /* waiting for one client: its table's owner is held back */
-#define TICK_NS		  (50 * NS_PER_MS) /* while there is somebody to look after */
+#define OWNER_WAIT_NS	  (15 * NS_PER_S) /* for any answer of a table's owner */
+#define IKE_WAIT_NS	  (60 * NS_PER_S) /* ike answers when the tunnel is up or has failed */
+#define PAUSE_MAX_NS	  (600 * NS_PER_S) /* for a client to read what waits for it: a pager may stand still */
+#define PAUSE_BYTES	  (64u << 10)	 /* waiting for one client: its table's next piece is not asked for */
+#define TAKEN_WAIT_NS	  (5 * NS_PER_S) /* for SNAPSHOT_TAKEN of every process that runs */
+#define CLIENT_FULL_BYTES (2u << 20)	 /* waiting for one client: its table's owner is held back */
+#define TICK_NS		  (50 * NS_PER_MS) /* while there are clients or a commit */
 #define ROLLBACKS_MAX	  50
 
 enum client_work {
@@ -63,7 +62,7 @@ struct client {
 	mono_ns full_since;  /* its queue has been full since then; 0: it is not */
 	uint64_t next;	     /* CLIENT_RELAY, CLIENT_PAUSED: where the next piece of its table begins */
 	uint32_t rows;	     /* of the pieces before it */
-	void (*forget)(struct client *c); /* it goes before its answer: nobody waits for it any more */
+	void (*forget)(struct client *c); /* it goes before its answer, which is aborted */
 	struct msg_cli_request request;
 };
 
@@ -75,7 +74,7 @@ struct running {
 	uint64_t generation;
 	void *block; /* struct snapshot */
 	size_t bytes;
-	int memory; /* the sealed file that everybody gets */
+	int memory; /* the sealed memfd that the processes get */
 };
 
 /* A commit on its way; one at a time. `next` becomes the running one when the receipt is there. */
@@ -148,8 +147,8 @@ void commit_begin(struct client *c, int file);
 void commit_check(struct client *c, int file); /* CLI_CHECK: says what a commit would say */
 void commit_forget(struct client *c);
 void commit_tick(struct control *k);
-void commit_finish(struct control *k); /* everybody has answered, or the time is over */
-/* A commit of that text, which is taken over; nobody waits for the answer. */
+void commit_finish(struct control *k); /* all have answered, or the time is over */
+/* A commit of that text, which is taken over; no client waits for the answer. */
 void commit_restore(struct control *k, char *text, size_t n);
 
 /* running.c */
@@ -183,7 +182,7 @@ enum rc config_store_unconfirmed_write(
 enum rc config_store_unconfirmed_read(
 	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e);
 enum rc config_store_unconfirmed_remove(int dir, struct err *e);
-/* All of a regular file that somebody else gave us. */
+/* All of a regular file that a client sent. */
 enum rc config_store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
 
 /* entries.c */

@@ -1,4 +1,4 @@
-/* Control's limits. */
+/* Limits of plaingate-control that one of its files uses; the others are in control.h. */
 #ifndef PROC_CONTROL_LIMITS_H
 #define PROC_CONTROL_LIMITS_H
 
@@ -7,5 +7,7 @@
 /* octets of the first line of the file of an unconfirmed commit */
 #define UNCONFIRMED_HEAD_MAX 64
 #define RELAY_HELD_MAX_NS    (5 * NS_PER_S) /* that an owner is held back for a client that does not read */
+#define CONFIRM_RETRY_US     (10 * 1000000ull) /* the ledger or the witnesses may refuse a restoring commit */
+#define MINUTE_US	     (60 * 1000000ull)
 
 #endif

@@ -80,7 +80,7 @@ void relay_resume(struct client *c)
 void relay_show(struct client *c)
 {
 	if (table_owner(c->request.show.table) == PROC_COUNT) {
-		client_end(c, RC_NOT_FOUND, 0, "unknown table %u: no such table", c->request.show.table);
+		client_end(c, RC_NOT_FOUND, 0, "no such table: %u", c->request.show.table);
 		return;
 	}
 	c->next = 0;

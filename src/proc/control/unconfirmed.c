@@ -3,16 +3,14 @@
  */
 #include "base/log.h"
 #include "proc/control/control.h"
+#include "proc/control/limits.h"
 
 #include <stdlib.h>
-
-#define LOOK_NS	  NS_PER_S
-#define MINUTE_US (60 * 1000000ull)
 
 static void pending(struct control *k, utc_us deadline, uint32_t minutes)
 {
 	k->unconfirmed = (struct unconfirmed){ .pending = true, .deadline = deadline, .minutes = minutes };
-	loop_arm(&k->child->loop, &k->confirm_timer, LOOK_NS, LOOK_NS);
+	loop_arm(&k->child->loop, &k->confirm_timer, NS_PER_S, NS_PER_S);
 }
 
 enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)

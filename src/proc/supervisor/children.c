@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#define BACKOFF_DATAPLANE_FREE 3 /* deaths in a row that are made good at once */
-
 static void begin(struct child_process *c);
 
 /* restarts: how many times it was started before. */

@@ -2,7 +2,7 @@
  * Directories, keys and the memory that outlives the data plane.
  *
  * A directory is handed over as a mount of its own (open_tree(2)), so that a process that holds it cannot
- * reach what stands above: `..` ends at it, without a check in anybody's code.
+ * reach what stands above: `..` ends at it, without a check in its code.
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"

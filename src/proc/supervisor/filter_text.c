@@ -39,7 +39,7 @@ bool interface_name_ok(const char *name)
 }
 
 /*
- * Who may reach a service, where that is not anybody: a set for each family. Services of one statement, and
+ * Who may reach a service, where that is not everyone: a set for each family. Services of one statement, and
  * those that name the same address of the book, share it.
  */
 static void from_sets(struct tw *t, const struct snapshot *snap, uint32_t service)
@@ -81,7 +81,7 @@ static bool from_family(const struct snapshot *snap, const struct span *from, ui
 }
 
 /*
- * What a zone opens stands in three chains. What comes to a service, and what the service answers, has no
+ * What a zone opens makes three chains. What comes to a service, and what the service answers, has no
  * entry in the kernel's table of connections: strangers cannot fill it, and a service that is closed is
  * closed at once, for those who used it, too.
  */

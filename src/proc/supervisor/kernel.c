@@ -15,7 +15,7 @@ static enum rc sysctl(const char *name, const char *value, struct err *e)
 	snprintf(path, sizeof path, "/proc/sys/net/%s", name);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return RC_OK; /* this kernel or machine has no such thing (IPv6 switched off) */
+		return RC_OK; /* this kernel does not have it (IPv6 is switched off) */
 	bool done = fd >= 0 && write(fd, value, strlen(value)) >= 0;
 	if (fd >= 0)
 		close(fd);
@@ -53,7 +53,7 @@ static void sysctl_try(const char *name, const char *value)
  * point; the data plane checks sources itself. Redirects neither sent nor taken: routes come from the
  * administrator and his daemons.
  *
- * An ICMP error that says "too big" may come from anybody and cannot be told from a true one. Down to the
+ * An ICMP error that says "too big" may come from anyone and cannot be told from a true one. Down to the
  * kernel's own floor of 552 octets it would stop every tunnel whose inner packets have 576, so the floor is
  * what every path carries that carries IPv6.
  */
@@ -76,7 +76,7 @@ static bool takes_advertisements(const struct snapshot *snap, const char *interf
 }
 
 /*
- * Router advertisements are taken by default where forwarding is off, so whoever stands on a link, of a zone
+ * Router advertisements are taken by default where forwarding is off, so a host on a link, of a zone
  * or of none, could give the gateway a default route, and all zones' traffic with it. Zones that name the
  * service keep what the administrator has set; for links to come there is the filter.
  */

@@ -9,12 +9,17 @@
 #define BACKOFF_MAX_NS		 (5 * NS_PER_S)	   /* and at most */
 #define BACKOFF_FORGET_NS	 (10 * NS_PER_S)   /* of running, after which earlier ends no longer count */
 #define BACKOFF_DATAPLANE_MAX_NS (500 * NS_PER_MS) /* traffic waits for it */
+#define BACKOFF_DATAPLANE_FREE	 3		   /* times in a row it is restarted at once */
 #define NFT_WAIT_MS		 10000		   /* for nft to load a ruleset */
 /* no process waits yet, and a booting machine may be slow: modules are loaded */
 #define NFT_FIRST_MS		 60000
 #define FILTER_TEXT_MAX		 (4 << 20) /* octets of a ruleset */
 /* a burst of entries waits in the link while the ledger's disk works, and then shares one fsync */
 #define LEDGER_LINK_BYTES	 (1 << 20)
+/* sets of a rule set that names a link which is gone by then, each time of the links that exist */
+#define FILTER_TRIES_MAX	 5
+/* each of ledger and courier needs a few; a compromised one may ask for more */
+#define CONNECTS_EACH_SECOND	 64
 #define NAME_SERVERS_MAX	 3 /* as the C library's resolver: MAXNS */
 
 #endif

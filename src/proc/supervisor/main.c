@@ -1,6 +1,6 @@
 /*
- * plaingated: options, one instance per run directory, signals, the orderly end. What it does beside that
- * stands in supervisor.h.
+ * plaingated: options, one instance per run directory, signals, the orderly end. The rest is listed in
+ * supervisor.h.
  *
  * Order at the start: the lock, no forwarding, the filter (after it the network may come up), resources, own
  * sandbox, then the processes. At the end: all but the ledger, the ledger when the last entries have their

@@ -32,7 +32,7 @@
 
 /* In force; as the kernel has them as long as pg0 is there. */
 static struct host_routes current;
-/* An address that a route should name was not there yet, as far as the kernel is concerned (RFC 4862
+/* An address that a route should name could not be used yet, as the kernel sees it (RFC 4862
  * section 5.4). */
 static bool unsettled;
 

@@ -3,11 +3,10 @@
  * routes follow. When the filter cannot be set the old configuration stays and control is told.
  */
 #include "base/log.h"
+#include "proc/supervisor/limits.h"
 #include "proc/supervisor/supervisor.h"
 
 #include <stdio.h>
-
-#define LINK_TRIES 5
 
 static enum rc names_check(const struct snapshot *snap, struct err *e)
 {
@@ -35,7 +34,7 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 	rc = filter_apply(s, e);
 	/* Kernels before 6.16 refuse a rule set that names a link which is gone by then, as those of PPP and
 	 * TUN may be at any moment: then it is made again of the links that exist. */
-	for (int tries = 0; rc != RC_OK && tries < LINK_TRIES && interfaces_look(s); tries++) {
+	for (int tries = 0; rc != RC_OK && tries < FILTER_TRIES_MAX && interfaces_look(s); tries++) {
 		err_clear(e);
 		rc = filter_apply(s, e);
 	}

@@ -4,6 +4,7 @@
  * from a network. One thread, ipc/loop.h.
  *
  *   options.h     the options of its command line
+ *   limits.h      limits: waiting, restarts, what it reads
  *   main.c        options, the lock, signals, the end
  *   notify.c      tells the service manager that the filter stands
  *   answers.c     the file of known answers, measured and sealed for the keeper
@@ -93,7 +94,7 @@ struct open_resource {
 /* An interface of the configuration, present or not. */
 struct zone_interface {
 	char name[INTERFACE_NAME_BYTES];
-	uint32_t index;	 /* the kernel's; 0: not there */
+	uint32_t index;	 /* the kernel's; 0: it does not exist */
 	uint32_t parent; /* the link under this one, 0: none that frames come by first */
 	uint16_t vlan;	 /* its number there; 0: a macvlan, told by mac */
 	uint8_t mac[6];

@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "base/url.h"
+#include "proc/supervisor/limits.h"
 #include "proc/supervisor/supervisor.h"
 
 #include <errno.h>
@@ -17,9 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FILE_MAGIC	     0x33574750u /* "PGW3" */
-#define CONNECTS_EACH_SECOND 64
-#define AUTHORITIES	     "/etc/ssl/certs/ca-certificates.crt" /* ca-certificates keeps it */
+#define FILE_MAGIC  0x33574750u				 /* "PGW3" */
+#define AUTHORITIES "/etc/ssl/certs/ca-certificates.crt" /* ca-certificates keeps it */
 
 struct file {
 	uint32_t magic, zero;

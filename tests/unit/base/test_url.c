@@ -53,7 +53,7 @@ static const struct {
 	{ "https://[::1]80", "after the host of a URL" },
 	{ "https://[192.0.2.1]", "is not an IPv6 address" },
 	{ "https://[::g]", "is not an IPv6 address" },
-	{ "https://2001:db8::1", "stands in brackets: [2001:db8::1]" },
+	{ "https://2001:db8::1", "is written in brackets: [2001:db8::1]" },
 	{ "https://a:b:443", "neither a name" },
 	{ "https://a b", "neither a name" },
 	{ "https://a_b.example", "neither a name" },
