@@ -1,23 +1,26 @@
 /*
- * The ESP core: security associations and what they do to packets. RFC 4303 in tunnel mode, IPv4 and IPv6 inside and
- * outside, AES-GCM-16 and ChaCha20-Poly1305, extended sequence numbers, anti-replay.
+ * The ESP core: security associations and what they do to packets. RFC 4303 in tunnel mode, IPv4 and IPv6
+ * inside and outside, AES-GCM-16 and ChaCha20-Poly1305, extended sequence numbers, anti-replay.
  *
  * Pure: no sockets, no clock; times come as arguments. One thread. The caller hands in two pieces of memory:
  *
- *	state   outlives the process (a memfd that the supervisor keeps): SAs, keys, sequence numbers, replay windows
+ *	state   outlives the process (a memfd of the supervisor): SAs, keys, sequence numbers, replay windows
  *	tables  this process's own: expanded keys and indices, made again from the state
  *
  * so a process that replaces a killed one continues with its SAs. What makes that safe:
  *
- *   - a sequence number (and with it a nonce) is never used twice: a ceiling in the state is raised before any number below
- *     it is used, and a new process starts at the ceiling;
- *   - the replay window lies in the state itself and is written before a packet is let through (esp/replay.h);
- *   - an SA counts only while its `live` word says so, which is written last at installation and first at removal.
+ *   - a sequence number (and with it a nonce) is never used twice: a ceiling in the state is raised before
+ *     any number below it is used, and a new process starts at the ceiling;
+ *   - the replay window lies in the state itself and is written before a packet is let through
+ *     (esp/replay.h);
+ *   - an SA counts only while its `live` word says so, which is written last at installation and first at
+ *     removal.
  *
- * Several pairs of SAs may serve one tunnel: a pair and its successor, or a pair for each two networks, as policy-based
- * peers make them. Inbound all of them are accepted until removed; outbound the newest active one whose selectors hold the
- * packet is used. A pair installed with CHILD_OUTBOUND_LATER becomes active with its first authentic inbound packet or by
- * esp_activate(), so that no packet is sent that the peer cannot decrypt yet.
+ * Several pairs of SAs may serve one tunnel: a pair and its successor, or a pair for each two networks, as
+ * policy-based peers make them. Inbound all of them are accepted until removed; outbound the newest active
+ * one whose selectors hold the packet is used. A pair installed with CHILD_OUTBOUND_LATER becomes active with
+ * its first authentic inbound packet or by esp_activate(), so that no packet is sent that the peer cannot
+ * decrypt yet.
  *
  *	crypt.c   the AEADs, by libIPSec_MB
  *	sa.c      installation, removal, lookup, resumption
@@ -52,8 +55,8 @@ size_t esp_state_size(uint32_t pairs_max);
 size_t esp_tables_size(uint32_t pairs_max); /* the tables must be aligned to 64 and all zero */
 
 /*
- * Attaches. State of another version or size is cleared (*ret_resumed false); otherwise its SAs are resumed, bound to no
- * tunnel until esp_bind(). NULL with an error when the library does not start or memory is short.
+ * Attaches. State of another version or size is cleared (*ret_resumed false); otherwise its SAs are resumed,
+ * bound to no tunnel until esp_bind(). NULL with an error when the library does not start or memory is short.
  */
 struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, uint32_t pairs_max,
 	bool *ret_resumed, struct err *e);
@@ -61,8 +64,8 @@ struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, 
 void esp_free(struct esp *esp);
 
 /*
- * tunnel_name identifies the tunnel in other generations of the configuration and after a restart. RC_EXISTS: an SA has this
- * SPI already. RC_LIMIT: all pairs are in use. RC_UNSUPPORTED, RC_RANGE: a value of *sa.
+ * tunnel_name identifies the tunnel in other generations of the configuration and after a restart. RC_EXISTS:
+ * an SA has this SPI already. RC_LIMIT: all pairs are in use. RC_UNSUPPORTED, RC_RANGE: a value of *sa.
  */
 enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tunnel_name,
 	uint32_t replay_window, mono_ns now, struct err *e);
@@ -98,10 +101,12 @@ void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usag
 /* --- outbound --- */
 
 /*
- * Sealed packets in a row, all of packet_size except the last, which may be shorter: what one send with UDP_SEGMENT takes.
- * The owner sets bytes and room; esp_seal() fills; the owner sends and calls esp_batch_begin().
+ * Sealed packets in a row, all of packet_size except the last, which may be shorter: what one send with
+ * UDP_SEGMENT takes. The owner sets bytes and room; esp_seal() fills; the owner sends and calls
+ * esp_batch_begin().
  *
- * Always: n <= room, packets <= packets_max, and packets * packet_size >= n; a batch without packets has no octets.
+ * Always: n <= room, packets <= packets_max, and packets * packet_size >= n; a batch without packets has no
+ * octets.
  */
 struct esp_batch {
 	uint8_t *bytes;
@@ -125,9 +130,9 @@ void esp_batch_begin(struct esp_batch *b);
 uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t);
 
 /*
- * Seals the cutter's packets into the batch. True: all of them. False: send the batch first, then call again; with
- * *ret_drop set, the rest of the train is lost instead: sequence numbers are used up, or a packet is too large for any batch.
- * The trailer is written after each packet of the cutter and removed again.
+ * Seals the cutter's packets into the batch. True: all of them. False: send the batch first, then call again;
+ * with *ret_drop set, the rest of the train is lost instead: sequence numbers are used up, or a packet is too
+ * large for any batch. The trailer is written after each packet of the cutter and removed again.
  */
 bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uint8_t traffic_class,
 	struct esp_batch *batch, mono_ns now, enum drop_reason *ret_drop);
@@ -146,16 +151,17 @@ struct esp_opened {
 };
 
 /*
- * Opens one packet, from its SPI on, into dst, which has room for n octets and may be the packet's own place (the inner
- * packet is then at dst, not after the header). outer_class: traffic class of the outer header, for ECN. The octets of dst
- * are undefined after a drop. Opening activates a pair that waits for its first packet.
+ * Opens one packet, from its SPI on, into dst, which has room for n octets and may be the packet's own place
+ * (the inner packet is then at dst, not after the header). outer_class: traffic class of the outer header,
+ * for ECN. The octets of dst are undefined after a drop. Opening activates a pair that waits for its first
+ * packet.
  */
 void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_class, uint8_t *dst,
 	mono_ns now, struct esp_opened *ret_opened);
 
 /*
- * The sender's endpoint of a newest packet that came in UDP. Where it is not the endpoint that the pair sends to, the pair's
- * usage says so (SA_MOVED). The pair's endpoint does not change by it.
+ * The sender's endpoint of a newest packet that came in UDP. Where it is not the endpoint that the pair sends
+ * to, the pair's usage says so (SA_MOVED). The pair's endpoint does not change by it.
  */
 void esp_came_from(struct esp *esp, uint32_t pair, const struct endpoint *from);
 

@@ -1,6 +1,6 @@
 /*
- * Checks of a decrypted inner packet: is it an IP packet, do its addresses belong to the SA, and what becomes of the outer
- * header's congestion mark.
+ * Checks of a decrypted inner packet: is it an IP packet, do its addresses belong to the SA, and what becomes
+ * of the outer header's congestion mark.
  */
 #include "esp/state.h"
 

@@ -22,7 +22,8 @@ static void opened_count(struct esp *esp, uint32_t pair, uint32_t n, mono_ns now
 	esp_pair_send(esp, pair);
 }
 
-/* After decryption: padding of 1, 2, 3, ..., its length and the next header end the packet (RFC 4303 section 2.4). */
+/* After decryption: padding of 1, 2, 3, ..., its length and the next header end the packet (RFC 4303
+ * section 2.4). */
 static enum drop_reason trailer_check(const uint8_t *plain, uint32_t n, uint32_t *ret_n, uint8_t *ret_next)
 {
 	uint32_t pad = plain[n - 2];

@@ -1,9 +1,9 @@
 /*
  * What the ESP core keeps where; for the sources of this room only.
  *
- * struct esp_state lies in memory that outlives the process and is read by its successor: fixed sizes, no pointers. The
- * words that matter after a kill (live, sequence_ceiling, the replay window) are written in the order that esp/esp.h
- * states. Everything else in it is written before `live`.
+ * struct esp_state lies in memory that outlives the process and is read by its successor: fixed sizes, no
+ * pointers. The words that matter after a kill (live, sequence_ceiling, the replay window) are written in the
+ * order that esp/esp.h states. Everything else in it is written before `live`.
  */
 #ifndef ESP_STATE_H
 #define ESP_STATE_H
@@ -71,7 +71,8 @@ struct esp {
 	struct esp_pair *pair;
 };
 
-/* The pair is active for sending from now on, at its place in the order of installation; it may have been before. */
+/* The pair is active for sending from now on, at its place in the order of installation; it may have been
+ * before. */
 void esp_pair_send(struct esp *esp, uint32_t pair);
 
 /*

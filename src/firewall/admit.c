@@ -1,5 +1,6 @@
 /*
- * The first packet of a session: policy, source NAT, the record. And a session whose forwarding decision has changed.
+ * The first packet of a session: policy, source NAT, the record. And a session whose forwarding decision has
+ * changed.
  */
 #include "firewall/internal.h"
 
@@ -70,8 +71,8 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 		const struct snap_nat_rule *n =
 			rule == FW_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[rule];
 		if (n && n->action != NAT_OFF) {
-			/* Replies could not be told apart from ESP for the gateway itself, which the links do not
-			 * deliver (io_filter.c). */
+			/* Replies could not be told apart from ESP for the gateway itself, which the links
+			 * do not deliver (io_filter.c). */
 			if (t->proto == IP_ESP &&
 				snap_zone_opens(fw->policy->snapshot, to, IP_ESP, 0, &t->dst))
 				return DROP_NAT_PROTOCOL;
@@ -160,7 +161,8 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		d = addr_is_link_local(&t->src) ? DROP_MARTIAN_SOURCE : DROP_MARTIAN_DESTINATION;
 	if (!d)
 		d = decide_policy(fw, t, from, to, &timeout_s);
-	/* What policy permits but cannot be sent begins no session: ICMP errors about it would match that session. */
+	/* What policy permits but cannot be sent begins no session: ICMP errors about it would match that
+	 * session. */
 	if (!d && (t->drop = ends_here(t, egress, from, to)))
 		return;
 	if (!d && t->proto == IP_TCP)

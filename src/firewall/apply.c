@@ -1,6 +1,7 @@
 /*
- * The fast path: finding the sessions of a burst, and applying them. Everything that an established session costs is here: one
- * keyed hash, one record, the header's changed octets. Records are prefetched for the whole burst.
+ * The fast path: finding the sessions of a burst, and applying them. Everything that an established session
+ * costs is here: one keyed hash, one record, the header's changed octets. Records are prefetched for the
+ * whole burst.
  */
 #include "firewall/internal.h"
 #include "wire/csum.h"
@@ -21,7 +22,8 @@ static bool key_wanted(const struct train *t, struct fw_key *ret_key)
 	return !fw_is_icmp(t->proto) || ret_key->kind != FW_KEY_PLAIN;
 }
 
-/* The ports of a closed connection are used again: the SYN begins a new one, and fw_admit() ends the old one. */
+/* The ports of a closed connection are used again: the SYN begins a new one, and fw_admit() ends the old
+ * one. */
 static bool reopens_closed_session(const struct fw_session *s, const struct train *t)
 {
 	return fw_tcp_is_closed(s) && !(t->flags & TRAIN_ICMP_ERROR) &&

@@ -1,6 +1,6 @@
 /*
- * Taking over the memory that outlives the process: its contents were written by a process that may have been killed at any
- * instruction, so nothing is used that is not checked here. Called once at start.
+ * Taking over the memory that outlives the process: its contents were written by a process that may have been
+ * killed at any instruction, so nothing is used that is not checked here. Called once at start.
  */
 #include "firewall/internal.h"
 
@@ -60,7 +60,8 @@ static bool key_sound(const struct fw_key *k)
 	return true;
 }
 
-/* The key of replies is the reverse of the first one; only source NAT makes a difference, and then the flag says so. */
+/* The key of replies is the reverse of the first one; only source NAT makes a difference, and then the
+ * flag says so. */
 static bool keys_sound(const struct fw_session *s)
 {
 	struct fw_key plain = fw_key_reverse(&s->key[0]), source = s->key[1];
@@ -102,8 +103,8 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 		return false;
 	s->forwarding[0].generation = s->forwarding[1].generation =
 		0; /* generations of routes are counted from the start of this process */
-	/* A renewal is one store, so a time far ahead cannot be valid; and rules are numbered by a policy that is not
-	 * loaded yet. */
+	/* A renewal is one store, so a time far ahead cannot be valid; and rules are numbered by a policy
+	 * that is not loaded yet. */
 	mono_ns far = now + (uint64_t)UINT32_MAX * NS_PER_S;
 	if (s->expires > far)
 		s->expires = now;

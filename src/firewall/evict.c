@@ -1,9 +1,9 @@
 /*
  * Who is evicted from a full session table, in constant time whatever else stands in it.
  *
- * Of the classes that may be evicted (shares.c) the most numerous is, its oldest session first: whoever fills the table
- * pays, and an honest answer comes within a round trip, so the session that has waited longest is the least likely to be
- * honest.
+ * Of the classes that may be evicted (shares.c) the most numerous is, its oldest session first: whoever fills
+ * the table pays, and an honest answer comes within a round trip, so the session that has waited longest is
+ * the least likely to be honest.
  */
 #include "firewall/internal.h"
 
@@ -32,9 +32,9 @@ static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
 }
 
 /*
- * Few wait, and the next to be evicted belongs to somebody below their share: it is not evicted for somebody above theirs.
- * Otherwise, in a table that one source fills with answered sessions, its next session would end the only handshakes that
- * are under way.
+ * Few wait, and the next to be evicted belongs to somebody below their share: it is not evicted for somebody
+ * above theirs. Otherwise, in a table that one source fills with answered sessions, its next session would
+ * end the only handshakes that are under way.
  */
 static bool is_entitled_to_wait(struct firewall *fw, uint32_t kind)
 {
@@ -81,8 +81,8 @@ static int older(const void *a, const void *b)
 }
 
 /*
- * First what may be evicted, then the sessions that were idle longest, and no more than necessary. Without memory to sort
- * them they stay until they end, and no new one begins until then.
+ * First what may be evicted, then the sessions that were idle longest, and no more than necessary. Without
+ * memory to sort them they stay until they end, and no new one begins until then.
  */
 void fw_evict_over_limit(struct firewall *fw, mono_ns now)
 {

@@ -1,6 +1,7 @@
 /*
- * The firewall core: sessions, zone policy, source NAT, TCP state, reassembly. Pure: trains and the time come in, changed
- * headers and drop reasons go out. It works on bursts; it allocates nothing and takes no lock per packet.
+ * The firewall core: sessions, zone policy, source NAT, TCP state, reassembly. Pure: trains and the time come
+ * in, changed headers and drop reasons go out. It works on bursts; it allocates nothing and takes no lock per
+ * packet.
  *
  * The stages, in the order in which the data plane calls them on a burst:
  *
@@ -9,25 +10,26 @@
  *	fw_lookup_burst     t->session, and TRAIN_REPLY for the direction
  *	then for each train in turn
  *	  fw_lookup_again   where earlier trains of the burst have changed what a lookup finds
- *	  [the shell's forwarding decision for one without a session: out_interface, out_zone, tunnel, next_hop]
+ *	  [the shell's forwarding decision for one without a session]
  *	  fw_admit          policy, NAT, new session
- *	  [the shell's cached decision, fw_session_forwarding(), or a new one and fw_reroute(); the size against the MTU]
+ *	  [the shell's cached decision, or a new one and fw_reroute(); the size against the MTU]
  *	  fw_apply          TCP state, hop limit, translation, MSS, counters
  *	fw_reassemble_done  after the burst has been sent
  *
  * So a burst gets the same verdicts and leaves the same sessions as its trains one by one.
  *
- * A train with a drop reason is skipped by every stage and stays as it arrived: an ICMP error may quote it. What the shell
- * refuses for its size it must refuse before fw_apply(); otherwise the error would quote translated addresses.
+ * A train with a drop reason is skipped by every stage and stays as it arrived: an ICMP error may quote it.
+ * What the shell refuses for its size it must refuse before fw_apply(); otherwise the error would quote
+ * translated addresses.
  *
- * Checksums: the IPv4 header's is always verified. An L4 checksum that is not yet verified (TRAIN_CSUM_UNKNOWN) is verified
- * where the packet changes state here: the first of a session, TCP with SYN, FIN or RST, ICMP errors, reassembled
- * datagrams. For other packets the field is only updated by the difference, so a wrong checksum stays wrong for the
- * receiver to see.
+ * Checksums: the IPv4 header's is always verified. An L4 checksum that is not yet verified
+ * (TRAIN_CSUM_UNKNOWN) is verified where the packet changes state here: the first of a session, TCP with SYN,
+ * FIN or RST, ICMP errors, reassembled datagrams. For other packets the field is only updated by the
+ * difference, so a wrong checksum stays wrong for the receiver to see.
  *
- * Sessions live in memory that the caller hands in and that may outlive the process: a header, then records of a fixed size,
- * each of them valid or not by one word that is written last. Index, timers and NAT bindings are derived by fw_attach(). A
- * process killed at any instruction leaves complete sessions or none.
+ * Sessions live in memory that the caller hands in and that may outlive the process: a header, then records
+ * of a fixed size, each of them valid or not by one word that is written last. Index, timers and NAT bindings
+ * are derived by fw_attach(). A process killed at any instruction leaves complete sessions or none.
  *
  * One struct firewall belongs to one worker thread: nothing here is shared.
  *
@@ -58,8 +60,8 @@
 #include "model/snapshot.h"
 #include "wire/train.h"
 
-/* Of an ICMP key: which side sends the queries, with the query's type in the low octet. Two hosts may ping each other with
- * the same identifier. */
+/* Of an ICMP key: which side sends the queries, with the query's type in the low octet. Two hosts may ping
+ * each other with the same identifier. */
 enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_QUERY = 0x100, FW_KEY_ANSWER = 0x200 };
 
 /* The addresses of one direction as its packets arrive. No padding: hashed and compared as bytes. */
@@ -94,14 +96,15 @@ struct fw_tcp_side {
 	uint16_t zero;
 };
 
-/* The shell's cached forwarding decision, one for each direction; the core only stores it with the session. */
+/* The shell's cached forwarding decision, one for each direction; the core only stores it with the
+ * session. */
 struct fw_forwarding {
 	uint64_t generation; /* of the routes it was made from; 0: none. fw_load() and fw_attach() set it to 0
 			      */
 	uint32_t out_interface, tunnel;
 	struct ip_addr next_hop;
-	uint32_t mss; /* largest TCP segment on this way, 0: no clamp. SYNs of both directions get the smaller
-			 of both ways */
+	/* largest TCP segment on this path, 0: no clamp; SYNs get the smaller one of both directions */
+	uint32_t mss;
 };
 
 /* The gateway itself, in the place of a session's zone. */
@@ -155,9 +158,9 @@ size_t fw_state_bytes(uint32_t sessions_max);
 struct firewall;
 
 /*
- * Takes over the memory (64-byte aligned). fresh: it is zero. Otherwise its valid records become the session table again and
- * others are cleared; memory of another version is cleared as a whole. NULL and e: out of memory, or the memory does not fit
- * the limits.
+ * Takes over the memory (64-byte aligned). fresh: it is zero. Otherwise its valid records become the session
+ * table again and others are cleared; memory of another version is cleared as a whole. NULL and e: out of
+ * memory, or the memory does not fit the limits.
  */
 struct firewall *fw_attach(
 	void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now, struct err *e);
@@ -165,24 +168,25 @@ struct firewall *fw_attach(
 void fw_detach(struct firewall *fw);
 
 /*
- * A new policy (which has passed snapshot_check(); copied). Sessions follow their zones by name and are evaluated again: what
- * the new policy does not permit ends here. Their translation does not change. Hit counts follow rules by zones and name.
+ * A new policy (which has passed snapshot_check(); copied). Sessions follow their zones by name and are
+ * evaluated again: what the new policy does not permit ends here. Their translation does not change. Hit
+ * counts follow rules by zones and name.
  */
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e);
 
 /*
- * t is a fragment (TRAIN_FRAGMENT) whose in_zone is set. True: t is now the whole datagram, parsed, TRAIN_REASSEMBLED; its
- * buffer is the firewall's and valid until fw_reassemble_done(). False: the fragment was kept (DROP_NONE), or t->drop says
- * why not.
+ * t is a fragment (TRAIN_FRAGMENT) whose in_zone is set. True: t is now the whole datagram, parsed,
+ * TRAIN_REASSEMBLED; its buffer is the firewall's and valid until fw_reassemble_done(). False: the fragment
+ * was kept (DROP_NONE), or t->drop says why not.
  */
 bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now);
 /* The burst has been sent: buffers of its whole datagrams are free again. Cheap when there are none. */
 void fw_reassemble_done(struct firewall *fw);
 
 /*
- * Sets t->session (TRAIN_NONE: no session) and TRAIN_REPLY. ICMP errors find the session that they are about. A train from
- * another zone than its session's gets DROP_SESSION_ZONE_MISMATCH. in_zone is set; trains from the host have
- * TRAIN_FROM_HOST.
+ * Sets t->session (TRAIN_NONE: no session) and TRAIN_REPLY. ICMP errors find the session that they are about.
+ * A train from another zone than its session's gets DROP_SESSION_ZONE_MISMATCH. in_zone is set; trains from
+ * the host have TRAIN_FROM_HOST.
  */
 void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n);
 /* One train of that burst again, if sessions have begun, ended or changed zones since. */
@@ -199,9 +203,10 @@ struct fw_egress {
 };
 
 /*
- * Decides about a train without a session: policy by in_zone and out_zone, source NAT, session. t->session is set, or t->drop
- * and t->rule. Trains from the host itself need no policy. Sessionless packets to the host (ICMPv6 neighbour discovery, ICMP
- * errors) pass with t->session TRAIN_NONE. A packet whose hop limit is reached begins no session either.
+ * Decides about a train without a session: policy by in_zone and out_zone, source NAT, session. t->session is
+ * set, or t->drop and t->rule. Trains from the host itself need no policy. Sessionless packets to the host
+ * (ICMPv6 neighbour discovery, ICMP errors) pass with t->session TRAIN_NONE. A packet whose hop limit is
+ * reached begins no session either.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
 
@@ -211,22 +216,24 @@ enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *
 void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now);
 
 /*
- * A new forwarding decision was made for t's session: if it leads to another zone (t->out_zone), policy is evaluated again.
- * Not for ICMP errors: only its own packets change a session. Sets t->drop when the packet may not go there: policy's reason
- * (the session ends), or DROP_SESSION_ZONE_MISMATCH for replies.
+ * A new forwarding decision was made for t's session: if it leads to another zone (t->out_zone), policy is
+ * evaluated again. Not for ICMP errors: only its own packets change a session. Sets t->drop when the packet
+ * may not go there: policy's reason (the session ends), or DROP_SESSION_ZONE_MISMATCH for replies.
  */
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now);
 
 /*
- * TCP state, hop limit, translation, MSS clamp and counters for a train with a session that was looked up just now; t->src,
- * dst and ports become the translated ones. Drops: DROP_TCP_STATE, DROP_TTL, DROP_L4_CHECKSUM, DROP_ICMP_UNRELATED.
+ * TCP state, hop limit, translation, MSS clamp and counters for a train with a session that was looked up
+ * just now; t->src, dst and ports become the translated ones. Drops: DROP_TCP_STATE, DROP_TTL,
+ * DROP_L4_CHECKSUM, DROP_ICMP_UNRELATED.
  */
 void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 
 /* The cached forwarding decision of the session for t's direction; t->session is set. */
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);
 
-/* Ends sessions and reassemblies that have timed out, at most `budget` of them. Returns when to call again. */
+/* Ends sessions and reassemblies that have timed out, at most `budget` of them. Returns when to call
+ * again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /* Why a session ended. */
@@ -315,11 +322,13 @@ void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mo
 struct ip_addr fw_key_src(const struct fw_key *k);
 struct ip_addr fw_key_dst(const struct fw_key *k);
 
-/* for tests: the rule that would decide, by the code of fw_admit(). *ret_rule TRAIN_NONE: denied by default. */
+/* for tests: the rule that would decide, by the code of fw_admit(). *ret_rule TRAIN_NONE: denied by
+ * default. */
 enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, uint32_t to_zone,
 	const struct train *t, uint32_t *ret_rule);
 
-/* One line about what has been decided about t, for `trace`: session, rule, translation, drop. Returns ret_text. */
+/* One line about what has been decided about t, for `trace`: session, rule, translation, drop. Returns
+ * ret_text. */
 #define FW_EXPLAIN_MAX 512
 char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text[FW_EXPLAIN_MAX]);
 

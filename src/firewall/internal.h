@@ -26,8 +26,8 @@ struct fw_state {
 #define FW_STATE_BYTES 16384 /* the records begin here */
 
 /*
- * May a session be evicted when the table is full (shares.c)? Those of the first three classes stand in the list of their
- * class, in the order in which they entered it.
+ * May a session be evicted when the table is full (shares.c)? Those of the first three classes stand in the
+ * list of their class, in the order in which they entered it.
  */
 enum fw_evict_class {
 	FW_EVICT_HALF_OPEN,  /* TCP before its handshake is complete */
@@ -37,8 +37,8 @@ enum fw_evict_class {
 	FW_EVICT_PROTECTED = FW_EVICT_COUNT /* not evicted */
 };
 
-/* Where a session stands in the timer wheel and in the list of its class; private to the process, rebuilt by fw_attach().
- * A free record is linked by `next`. */
+/* Where a session stands in the timer wheel and in the list of its class; private to the process, rebuilt
+ * by fw_attach(). A free record is linked by `next`. */
 struct fw_place {
 	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
 	uint32_t evict_next, evict_prev, evict_class;
@@ -110,8 +110,7 @@ struct fw_datagram {
 	uint32_t total;		      /* payload bytes, 0: the last fragment is not here */
 	uint32_t header_n;	      /* 0: the first fragment is not here */
 	uint16_t largest, largest_df; /* packets, from the IP header on; of those with don't-fragment */
-	uint32_t next_at; /* IPv6: where in the header the next-header octet stands that names the fragment
-			     header */
+	uint32_t next_at; /* IPv6: offset of the next-header octet that announces the fragment header */
 	uint32_t ranges_n;
 	struct fw_range ranges[FW_FRAGMENTS_PER_DATAGRAM]; /* sorted, disjoint, not adjacent */
 	bool congested; /* a fragment carried the mark (RFC 3168 section 5.3) */
@@ -184,8 +183,8 @@ void fw_shares_update(
 /* May whoever sends by this key, from this zone, hold one more answered session? */
 bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone);
 void fw_shares_renumber(struct firewall *fw); /* zones have other numbers now */
-/* The limit changed: protected sessions are counted again, by the shares of the new one. A new process has taken over what
- * stood in the memory without a limit. */
+/* The limit changed: protected sessions are counted again, by the shares of the new one. A new process has
+ * taken over what stood in the memory without a limit. */
 void fw_shares_recount(struct firewall *fw);
 
 /* evict.c */

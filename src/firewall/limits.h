@@ -1,6 +1,6 @@
 /*
- * The limits of the firewall core, each with its reason. What somebody outside can make grow is listed with its tests in
- * docs/architecture.md.
+ * The limits of the firewall core, each with its reason. What somebody outside can make grow is listed with
+ * its tests in docs/architecture.md.
  */
 #ifndef FIREWALL_LIMITS_H
 #define FIREWALL_LIMITS_H
@@ -20,7 +20,8 @@
 
 /* A zone may hold so many times what is still free: at most eight ninths of the table. */
 #define FW_ZONE_SHARE	8
-/* One part in so many of the table is for sessions that wait for a first answer, of sources below their share. */
+/* One part in so many of the table is for sessions that wait for a first answer, of sources below their
+ * share. */
 #define FW_WAITING_PART 64
 /* Counters of sources, found by hash: two sources may share one. 256 KB. */
 #define FW_SOURCES	65536

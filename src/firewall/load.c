@@ -1,7 +1,7 @@
 /*
- * A new policy while sessions exist. Sessions name zones by index in memory that outlives the process, so the names of an
- * epoch's zones are stored in the same memory: a session is moved to the next epoch by one store, and a process that takes
- * over in the middle of the move can finish it.
+ * A new policy while sessions exist. Sessions name zones by index in memory that outlives the process, so the
+ * names of an epoch's zones are stored in the same memory: a session is moved to the next epoch by one store,
+ * and a process that takes over in the middle of the move can finish it.
  *
  * Then every session is evaluated again: a removed rule or a new deny takes effect on established sessions.
  */
@@ -17,8 +17,8 @@ static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const ch
 	return UINT16_MAX - 1; /* gone */
 }
 
-/* Moves every session to the next epoch, whose names are stored already; those whose zone is gone end. The loaded policy is
- * still the one that their old numbers refer to. */
+/* Moves every session to the next epoch, whose names are stored already; those whose zone is gone end. The
+ * loaded policy is still the one that their old numbers refer to. */
 static void zones_move(struct firewall *fw, mono_ns now)
 {
 	struct fw_state *st = fw->state;
@@ -105,7 +105,8 @@ static void sessions_reevaluate(struct firewall *fw, const struct fw_policy *old
 	}
 }
 
-/* Hit counts follow a rule by its own name and its zones' names, so that a commit of something else does not reset them. */
+/* Hit counts follow a rule by its own name and its zones' names, so that a commit of something else does
+ * not reset them. */
 static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const struct snapshot *b,
 	const struct snap_rule *y)
 {

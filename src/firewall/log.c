@@ -1,9 +1,10 @@
 /*
- * The ring of log records, of rules with `log` and zones with `host-inbound-log`. The shell drains it; records that do not
- * fit are counted as suppressed.
+ * The ring of log records, of rules with `log` and zones with `host-inbound-log`. The shell drains it;
+ * records that do not fit are counted as suppressed.
  *
- * Strangers' packets cause records where a rule asks for them: each rule and each zone has a token bucket, and there is one
- * for all together. Records without a token are counted, and reported every FW_LOG_SUPPRESSED_EVERY.
+ * Strangers' packets cause records where a rule asks for them: each rule and each zone has a token bucket,
+ * and there is one for all together. Records without a token are counted, and reported every
+ * FW_LOG_SUPPRESSED_EVERY.
  */
 #include "base/rate.h"
 #include "firewall/internal.h"

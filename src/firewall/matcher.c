@@ -1,11 +1,12 @@
 /*
  * First match over an ordered list of rules, in a time that hardly grows with the list.
  *
- * Each dimension (source and destination of either family, protocol with port) is divided into intervals at the rules'
- * edges; each interval has the set of rules that may match there, as bits. A lookup finds one interval in each dimension,
- * intersects the three sets word by word, and applies the exact check to each remaining bit in order. The sets may be too
- * large, never too small: where a list is so long that its sets would take too much memory, neighbouring intervals are
- * joined. Only the exact check decides; the test compares the result with a linear search.
+ * Each dimension (source and destination of either family, protocol with port) is divided into intervals at
+ * the rules' edges; each interval has the set of rules that may match there, as bits. A lookup finds one
+ * interval in each dimension, intersects the three sets word by word, and applies the exact check to each
+ * remaining bit in order. The sets may be too large, never too small: where a list is so long that its sets
+ * would take too much memory, neighbouring intervals are joined. Only the exact check decides; the test
+ * compares the result with a linear search.
  */
 #include "firewall/internal.h"
 

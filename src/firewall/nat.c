@@ -1,18 +1,19 @@
 /*
- * Source NAT: the choice of an address and a port. There is no table of bindings: a translated address and port is in use
- * when the session table has the key of its replies, so one port serves many destinations, and the bindings are what `show
- * sessions` lists.
+ * Source NAT: the choice of an address and a port. There is no table of bindings: a translated address and
+ * port is in use when the session table has the key of its replies, so one port serves many destinations, and
+ * the bindings are what `show sessions` lists.
  *
- * The port is kept where possible; otherwise the search starts at a port given by a keyed hash of the flow, which nobody
- * outside can predict (RFC 6056 section 3.3.3), and tries FW_NAT_TRIES ports: with nine of ten in use for one destination,
- * one search in 10^11 fails. ICMP queries: the identifier is the port.
+ * The port is kept where possible; otherwise the search starts at a port given by a keyed hash of the flow,
+ * which nobody outside can predict (RFC 6056 section 3.3.3), and tries FW_NAT_TRIES ports: with nine of ten
+ * in use for one destination, one search in 10^11 fails. ICMP queries: the identifier is the port.
  *
- * When all ports that were tried are in use, a session of the source that uses more than half of them is evicted for another
- * source; where there is no such source, one of another source that is unanswered or over its share (shares.c). So one
- * source cannot keep the others from a destination.
+ * When all ports that were tried are in use, a session of the source that uses more than half of them is
+ * evicted for another source; where there is no such source, one of another source that is unanswered or over
+ * its share (shares.c). So one source cannot keep the others from a destination.
  *
- * Protocols without ports (GRE, ESP, SCTP, 6in4) keep everything but their address. Nothing in their replies tells inside
- * hosts apart, so for each such protocol and translated address only one of them can use an outside host.
+ * Protocols without ports (GRE, ESP, SCTP, 6in4) keep everything but their address. Nothing in their replies
+ * tells inside hosts apart, so for each such protocol and translated address only one of them can use an
+ * outside host.
  */
 #include "firewall/internal.h"
 
@@ -58,8 +59,8 @@ static uint32_t common_divisor(uint32_t a, uint32_t b)
 }
 
 /*
- * The step from port to port, by the flow: with neighbouring ports, those in use would form runs longer than the search. It
- * has no common divisor with n, so the search reaches every port.
+ * The step from port to port, by the flow: with neighbouring ports, those in use would form runs longer than
+ * the search. It has no common divisor with n, so the search reaches every port.
  */
 static uint32_t stride(uint64_t hash, uint32_t n)
 {
@@ -149,8 +150,8 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 	return true;
 }
 
-/* The address `step` behind the first, round within the range. One source keeps one address (RFC 4787
- * section 4.1). */
+/* The address `step` after the source's own, wrapping within the range. A source keeps its address (RFC
+ * 4787 section 4.1). */
 static struct ip_addr pool_addr(
 	const struct firewall *fw, const struct ip_range *pool, const struct fw_key *forward, uint32_t step)
 {

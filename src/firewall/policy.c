@@ -1,6 +1,6 @@
 /*
- * Zone policy, the choice of a NAT rule and host-inbound services: ordered, first match, default deny. The same functions
- * decide about packets and, after a commit, about established sessions.
+ * Zone policy, the choice of a NAT rule and host-inbound services: ordered, first match, default deny. The
+ * same functions decide about packets and, after a commit, about established sessions.
  */
 #include "firewall/internal.h"
 
@@ -74,8 +74,8 @@ bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t)
 {
 	if (!fw->policy || t->from >= fw->policy->snapshot->zones.count)
 		return false;
-	/* Of ICMP the data plane decides about queries only. Replies, errors, and what IPv6 needs on a link (RFC 4890
-	 * section 4.4) are left to the kernel. */
+	/* Of ICMP the data plane decides about queries only. Replies, errors, and what IPv6 needs on a
+	 * link (RFC 4890 section 4.4) are left to the kernel. */
 	if (fw_is_icmp(t->proto) && !(fw_icmp_kind(t->proto, (uint8_t)t->service_port) & FW_KEY_QUERY))
 		return true;
 	return snap_zone_opens(fw->policy->snapshot, t->from, t->proto, t->service_port, &t->src);

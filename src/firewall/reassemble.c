@@ -1,10 +1,11 @@
 /*
- * Fragments are reassembled before policy sees them: RFC 791 section 3.2, RFC 8200 section 4.5, RFC 5722, RFC 8900.
+ * Fragments are reassembled before policy sees them: RFC 791 section 3.2, RFC 8200 section 4.5, RFC 5722, RFC
+ * 8900.
  *
- * Memory is bounded: a fixed number of datagrams, each with a buffer of its own. When all are in use, one of whoever holds
- * most is discarded, see slot_evict(), and of those the one that has waited longest, since an honest datagram is complete
- * within milliseconds. Overlapping fragments end their datagram; an exact repetition is ignored. The sender is told nothing
- * about what is discarded here.
+ * Memory is bounded: a fixed number of datagrams, each with a buffer of its own. When all are in use, one of
+ * whoever holds most is discarded, see slot_evict(), and of those the one that has waited longest, since an
+ * honest datagram is complete within milliseconds. Overlapping fragments end their datagram; an exact
+ * repetition is ignored. The sender is told nothing about what is discarded here.
  */
 #include "base/siphash.h"
 #include "firewall/internal.h"
@@ -88,7 +89,8 @@ static bool read4(struct fragment *f, const struct train *t)
 	return true;
 }
 
-/* train_parse() has set l4_offset to the end of the fragment header; in front of that are complete extension headers. */
+/* train_parse() has set l4_offset to the end of the fragment header; in front of that are complete
+ * extension headers. */
 static bool read6(struct fragment *f, const struct train *t)
 {
 	uint32_t n = IP6_HEADER_SIZE;
@@ -131,8 +133,8 @@ static bool fragment_read(struct fragment *f, const struct train *t)
 /* ---- storing ---- */
 
 /*
- * Fragments from a tunnel are not reassembled with fragments in clear text, even where a tunnel and links share a zone: the
- * datagram would count as what its last fragment was.
+ * Fragments from a tunnel are not reassembled with fragments in clear text, even where a tunnel and links
+ * share a zone: the datagram would count as what its last fragment was.
  */
 static uint32_t origin_of(const struct train *t)
 {
@@ -153,7 +155,8 @@ struct shares {
 	uint16_t origin[2 * ZONES_MAX + 1], source[FW_FRAGMENT_SOURCES], host[FW_FRAGMENT_SOURCES];
 };
 
-/* How many places the datagram's zone holds, then its source, then its host: whoever holds most is evicted first. */
+/* How many places the datagram's zone holds, then its source, then its host: whoever holds most is evicted
+ * first. */
 static uint64_t share_of(const struct fw_datagram *d, const struct shares *s)
 {
 	return (uint64_t)s->origin[MIN_OF(d->origin, 2u * ZONES_MAX)] << 32 |
@@ -162,9 +165,9 @@ static uint64_t share_of(const struct fw_datagram *d, const struct shares *s)
 }
 
 /*
- * When all places are in use, the oldest datagram of the host that holds most, of the source that holds most, in the zone
- * that holds most, is discarded: so a zone cannot take another zone's places, nor a source another source's, nor, on an IPv6
- * LAN, which is one source, a host its neighbours'.
+ * When all places are in use, the oldest datagram of the host that holds most, of the source that holds most,
+ * in the zone that holds most, is discarded: so a zone cannot take another zone's places, nor a source
+ * another source's, nor, on an IPv6 LAN, which is one source, a host its neighbours'.
  */
 static uint32_t slot_evict(struct firewall *fw)
 {
@@ -235,18 +238,18 @@ static enum drop_reason range_add(struct fw_datagram *d, struct fw_range r)
 	/* at: the first range that ends at the start of r or after it */
 	struct fw_range *next = &d->ranges[at];
 	bool joins = at < d->ranges_n && next->end == r.first;
-	uint32_t behind = joins ? at + 1 : at;
+	uint32_t after = joins ? at + 1 : at;
 	if ((!joins && at < d->ranges_n && next->first < r.end) ||
-		(behind < d->ranges_n && d->ranges[behind].first < r.end))
+		(after < d->ranges_n && d->ranges[after].first < r.end))
 		return DROP_FRAGMENT_OVERLAP;
-	bool joins_behind = behind < d->ranges_n && d->ranges[behind].first == r.end;
-	if (joins && joins_behind) {
-		next->end = d->ranges[behind].end;
-		memmove(&d->ranges[behind], &d->ranges[behind + 1], sizeof r * (d->ranges_n - behind - 1));
+	bool joins_next = after < d->ranges_n && d->ranges[after].first == r.end;
+	if (joins && joins_next) {
+		next->end = d->ranges[after].end;
+		memmove(&d->ranges[after], &d->ranges[after + 1], sizeof r * (d->ranges_n - after - 1));
 		d->ranges_n--;
 	} else if (joins) {
 		next->end = r.end;
-	} else if (joins_behind) {
+	} else if (joins_next) {
 		next->first = r.first;
 	} else {
 		if (d->ranges_n == FW_FRAGMENTS_PER_DATAGRAM)
@@ -320,8 +323,8 @@ static void header_finish(struct fw_datagram *d, uint8_t *ip, bool v4)
 		ip[1] |= v4 ? 3 : 3 << 4;
 	if (v4) {
 		store_be16(ip + 2, (uint16_t)(d->header_n + d->total));
-		/* If the largest fragment had don't-fragment set, its sender is told when it does not fit (RFC 1191
-		 * section 3). */
+		/* If the largest fragment had don't-fragment set, its sender is told when it does not fit
+		 * (RFC 1191 section 3). */
 		store_be16(ip + 6, d->largest_df == d->largest ? IP4_DF : 0);
 		memset(ip + IP4_CSUM, 0, 2);
 		uint16_t c = (uint16_t)~csum_fold(csum_add(0, ip, d->header_n));

@@ -1,8 +1,8 @@
 /*
  * The session table: an index by both directions' keys, a list of free records and a timer wheel over the
- * records; shares.c says which of them may be evicted. A record becomes valid by its `live` word, written last, and
- * invalid by the same word, cleared first: so a kill at any instruction leaves only whole sessions. Called on
- * the worker's thread only.
+ * records; shares.c says which of them may be evicted. A record becomes valid by its `live` word, written
+ * last, and invalid by the same word, cleared first: so a kill at any instruction leaves only whole sessions.
+ * Called on the worker's thread only.
  */
 #include "firewall/internal.h"
 
@@ -80,7 +80,8 @@ static void wheel_remove(struct firewall *fw, uint32_t index)
 	t->slot = FW_NONE;
 }
 
-/* Not before second `earliest`. Beyond one turn of the wheel: examined when its slot comes up, and moved on. */
+/* Not before second `earliest`. Beyond one turn of the wheel: examined when its slot comes up, and moved
+ * on. */
 static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t earliest)
 {
 	struct fw_place *t = &fw->place[index];
@@ -96,8 +97,8 @@ static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t 
 }
 
 /*
- * The timeout is renewed by each packet; the wheel is touched only when the end comes nearer. Otherwise the session is found
- * not to be over when its slot comes up, and is moved on.
+ * The timeout is renewed by each packet; the wheel is touched only when the end comes nearer. Otherwise the
+ * session is found not to be over when its slot comes up, and is moved on.
  */
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds)
 {

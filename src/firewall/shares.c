@@ -1,14 +1,16 @@
 /*
- * How many sessions each source and each zone holds, and by that which sessions may be evicted from a full table.
+ * How many sessions each source and each zone holds, and by that which sessions may be evicted from a full
+ * table.
  *
- * A session may be evicted until it is answered: TCP until its handshake is complete, other protocols until a packet came
- * back; and TCP again once it is closed (else pairs of SYN and RST from forged sources would hold a table for seconds).
- * Answered sessions are protected as long as their source and their zone hold no more than their share. Those over the
- * share live like the others while there is room, and are evicted for somebody who holds less when there is none.
+ * A session may be evicted until it is answered: TCP until its handshake is complete, other protocols until a
+ * packet came back; and TCP again once it is closed (else pairs of SYN and RST from forged sources would hold
+ * a table for seconds). Answered sessions are protected as long as their source and their zone hold no more
+ * than their share. Those over the share live like the others while there is room, and are evicted for
+ * somebody who holds less when there is none.
  *
- * The share is measured by what is still free (as in Choudhury and Hahne's dynamic thresholds for shared buffers): one
- * source alone comes to half of the table, one zone alone to eight ninths, and something is always left for those who
- * hold little. A source is what addr_source() makes of an address.
+ * The share is measured by what is still free (as in Choudhury and Hahne's dynamic thresholds for shared
+ * buffers): one source alone comes to half of the table, one zone alone to eight ninths, and something is
+ * always left for those who hold little. A source is what addr_source() makes of an address.
  *
  * evict.c chooses among the lists that are kept here; session.c reports each begin, change and end.
  */
@@ -63,10 +65,10 @@ static uint32_t *protected_by_zone(struct firewall *fw, uint32_t zone)
 /* May who sends by this key, from this zone, hold one more? */
 bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone)
 {
-	uint64_t nobodys = fw->sessions_limit > fw->protected_n ? fw->sessions_limit - fw->protected_n : 0;
+	uint64_t unclaimed = fw->sessions_limit > fw->protected_n ? fw->sessions_limit - fw->protected_n : 0;
 
-	return *protected_by_source(fw, k) < nobodys &&
-	       *protected_by_zone(fw, zone) < FW_ZONE_SHARE * nobodys;
+	return *protected_by_source(fw, k) < unclaimed &&
+	       *protected_by_zone(fw, zone) < FW_ZONE_SHARE * unclaimed;
 }
 
 static void protected_count(struct firewall *fw, const struct fw_session *s, int by)

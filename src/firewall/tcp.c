@@ -3,9 +3,9 @@
  * sides have announced, the end by FINs or by a reset with the exact sequence number. RFC 9293, RFC 7323
  * (scaling), RFC 5961.
  *
- * A train counts as one segment with its whole range of sequence numbers. Packets may be lost after they passed here, be
- * duplicated or reordered, so the limits are those of "Real Stateful TCP Packet Filtering in IP Filter" (van Rooij, 2001):
- * wide enough for every honest sender, too narrow to guess.
+ * A train counts as one segment with its whole range of sequence numbers. Packets may be lost after they
+ * passed here, be duplicated or reordered, so the limits are those of "Real Stateful TCP Packet Filtering in
+ * IP Filter" (van Rooij, 2001): wide enough for every honest sender, too narrow to guess.
  */
 #include "base/rd.h"
 #include "firewall/internal.h"
@@ -93,7 +93,8 @@ enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t)
 	return DROP_NONE;
 }
 
-/* Some stacks send a FIN although the window is full: what follows it, and may overtake it, is one octet beyond. */
+/* Some stacks send a FIN although the window is full: what follows it, and may overtake it, is one octet
+ * beyond. */
 static uint32_t right_edge(const struct fw_tcp_side *from, const struct segment *g)
 {
 	return from->max_end + (g->payload == 0);
@@ -174,10 +175,10 @@ static enum drop_reason on_syn_sent(struct fw_session *s, const struct train *t,
 }
 
 /*
- * A caller that has forgotten the connection, or that somebody speaks for. What answers its SYN tells: a
- * called side that remembers challenges it, and the caller's reset with that number ends the connection (RFC
- * 5961 section 4.2); one that has forgotten too takes it or refuses it, as RFC 9293 section 3.10.7.1
- * and 3.10.7.2 say. True: g is of that, and passes.
+ * A SYN of the caller within a connection: the caller has lost its state, or somebody forges its address. The
+ * reply decides: a called side that still has the connection challenges it, and the caller's reset with that
+ * number ends the connection (RFC 5961 section 4.2); one that has lost it too accepts or refuses the SYN (RFC
+ * 9293 sections 3.10.7.1 and 3.10.7.2). True: g belongs to this exchange, and passes.
  */
 static bool on_noted(struct fw_session *s, const struct train *t, const struct segment *g, uint32_t d,
 	enum fw_tcp_step *ret_step)
@@ -291,8 +292,8 @@ enum drop_reason fw_tcp_track(
 /*
  * RFC 5927 section 4.1: an error quotes a segment that is on its way, so a number that its sender cannot have
  * in flight is a stranger's guess. Wider than that section's SND.UNA <= SEQ by what the other side's window
- * may hold, for an acknowledgement that passed us may be lost behind us; and by one, for probes of the octet
- * before.
+ * may hold, for an acknowledgement that passed here may be lost later; and by one, for probes of the
+ * octet before.
  */
 bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq)
 {

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-/* A 16-bit number in the order in which it stands in a packet. */
+/* A 16-bit number in network byte order. */
 static inline uint32_t csum_number(uint16_t v)
 {
 	return __builtin_bswap16(v);

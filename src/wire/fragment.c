@@ -28,7 +28,7 @@ static size_t cut4(uint8_t *out, const struct train *t, uint32_t mtu, uint32_t i
 
 /*
  * RFC 8200 section 4.5: the headers up to and including hop-by-hop options stand in every fragment; routing
- * headers are not forwarded, and what comes behind belongs to the fragmentable part.
+ * headers are not forwarded, and what follows belongs to the fragmentable part.
  */
 static uint32_t unfragmentable6(const struct train *t, uint32_t *ret_next_at)
 {

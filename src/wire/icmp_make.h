@@ -1,7 +1,7 @@
 /*
- * Answers that a gateway owes the sender of a packet it does not forward: ICMP and ICMPv6 errors (RFC 1812
- * section 4.3, RFC 4443 section 2.4) and TCP resets for rejected connections (RFC 9293 section 3.5.2). Pure.
- * Their rate is to be limited (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f): that is the caller's.
+ * Replies that a gateway owes the sender of a packet that it does not forward: ICMP and ICMPv6 errors (RFC
+ * 1812 section 4.3, RFC 4443 section 2.4) and TCP resets for rejected connections (RFC 9293 section 3.5.2).
+ * Pure. The caller limits their rate (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).
  */
 #ifndef WIRE_ICMP_MAKE_H
 #define WIRE_ICMP_MAKE_H
@@ -24,8 +24,8 @@ enum icmp_answer {
 
 /*
  * Writes the error about t, from `from` (one of our addresses, of t's family) to t's source, into packet.
- * Returns its length, or 0 where none may be sent: about ICMP errors, fragments but the first, or a source
- * that is no single host.
+ * Returns its length, or 0 where none may be sent: about ICMP errors, fragments other than the first, or
+ * destinations that are not a single host.
  */
 size_t icmp_make(uint8_t packet[ICMP_MADE_MAX], const struct train *t, enum icmp_answer what, uint32_t mtu,
 	const struct ip_addr *from);

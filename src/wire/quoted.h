@@ -1,6 +1,6 @@
 /*
- * The packet that an ICMP error quotes: as much of it as is there. RFC 792 promises eight octets behind the
- * IP header, RFC 4443 as much as fits. Used to find the session or the SA that an error is about and to
+ * The packet that an ICMP error quotes, as far as it is quoted: RFC 792 promises eight octets after the IP
+ * header, RFC 4443 as much as fits. Used to find the session or the SA that an error is about, and to
  * translate the quotation.
  */
 #ifndef WIRE_QUOTED_H
@@ -20,12 +20,12 @@ struct quoted {
 				 none */
 };
 
-/* for tests: without the ICMP header. False: too short, not IP, or a fragment without ports. ICMP inside must be a query or
- * its answer. */
+/* for tests: without the ICMP header. False: too short, not IP, or a fragment without ports. ICMP inside
+ * must be a query or its answer. */
 bool quoted_parse(struct quoted *ret_quoted, const uint8_t *bytes, size_t n);
 
 /*
- * The packet that the n octets of an ICMP message, from its own header on, say something of to its sender.
+ * The packet that an ICMP error quotes: n octets, from the ICMP header on.
  * False also for messages that are no such errors, and for redirects and source quenches, which are not
  * forwarded (RFC 1812 section 5.2.7.2, RFC 6633).
  */

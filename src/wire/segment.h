@@ -1,15 +1,15 @@
 /*
  * Trains into packets and packets into trains, as a NIC's segmentation and receive offload do it: TCP, and
- * UDP datagrams of one size, over IPv4 and IPv6 without options or extension headers in the way. What is cut
- * may stand in tunnels of others; what is joined does not.
+ * UDP datagrams of one size, over IPv4 and IPv6 without options or extension headers. Cutting also works
+ * inside foreign tunnels (GRE, IP in IP, VXLAN); joining does not.
  *
  * Cutting happens in place: a packet's headers are written over the end of the packet before it, which the
  * caller has used by then (encrypted, sent, copied). So cutting copies headers only. It consumes the train.
  *
- * Joining happens at the end of one buffer: the next packet is put down so that its payload lies directly
- * behind the train's, its headers over the train's last octets (which are kept aside); when it continues the
- * train nothing has to move. Runs of packets of one flow become trains; that is what the far end's
- * segmentation makes.
+ * Joining happens at the end of one buffer: the next packet is placed so that its payload directly follows
+ * the train's, with its headers over the train's last octets (which are saved); when it continues the train
+ * nothing has to be moved. Runs of packets of one flow become trains; that is what the far end's segmentation
+ * makes.
  *
  * Law, held by the tests: joining what was cut gives the train again.
  */
@@ -23,7 +23,7 @@
 #define SEGMENT_HEAD_MAX   200 /* the longest TCP header in IPv6 in Ethernet in GRE or UDP over IPv6 */
 #define SEGMENT_LAYERS_MAX 6
 
-/* A header that says how long all behind it is, or has a checksum over it. */
+/* A header that states the length of what follows it, or has a checksum over it. */
 enum segment_layer_kind { SEGMENT_IP, SEGMENT_UDP, SEGMENT_GRE };
 
 struct segment_layer {
@@ -41,9 +41,9 @@ struct segment_layers {
 };
 
 /*
- * Reads the headers of ip[0..n), through tunnels that stand in it, as far as the TCP or UDP header at l4; 0:
- * not told, the first there is. False: other headers than these, fragments, lengths that do not agree, a
- * wrong IPv4 checksum.
+ * Reads the headers of ip[0..n), through tunnels inside it, as far as the TCP or UDP header at l4; 0: not
+ * stated, the first one. False: other headers than these, fragments, lengths that do not agree, a wrong IPv4
+ * checksum.
  */
 bool segment_layers_read(struct segment_layers *ret_layers, const uint8_t *ip, uint32_t n, uint32_t l4);
 
@@ -67,9 +67,9 @@ struct segment_cutter {
  * too long); the train is untouched.
  */
 bool segment_cut_begin(struct segment_cutter *c, struct train *t, uint16_t size);
-/* The length of the next packet; 0 behind the last. */
+/* The length of the next packet; 0 after the last one. */
 uint32_t segment_cut_peek(const struct segment_cutter *c);
-/* The next packet and its length; NULL behind the last. It is good until the next call. */
+/* The next packet and its length; NULL after the last one. It is valid until the next call. */
 uint8_t *segment_cut_next(struct segment_cutter *c, uint32_t *ret_n);
 
 #define SEGMENT_TRAINS_MAX  TRAIN_BURST_MAX
@@ -114,11 +114,11 @@ void segment_join_begin(struct segment_joiner *j, uint8_t *buffer, size_t n);
  * and begin again. Each spot is followed by segment_join_take() or segment_join_leave().
  */
 uint8_t *segment_join_spot(struct segment_joiner *j, uint32_t n);
-/* A packet of n octets stands at the spot. key: packets of different keys do not join. */
+/* A packet of n octets is at the spot. key: packets of different keys are not joined. */
 void segment_join_take(struct segment_joiner *j, uint8_t *spot, uint32_t n, uint32_t key);
-/* Nothing came (the octets at the spot may have been written over). */
+/* There is no packet (the octets at the spot may have been overwritten). */
 void segment_join_leave(struct segment_joiner *j, uint8_t *spot);
-/* Ends the open train: headers, lengths, checksums. Call before the list is read. */
+/* Completes the open train: headers, lengths, checksums. To be called before the list is read. */
 void segment_join_end(struct segment_joiner *j);
 
 #endif

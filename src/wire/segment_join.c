@@ -120,7 +120,7 @@ void segment_join_begin(struct segment_joiner *j, uint8_t *buffer, size_t n)
 	j->open = false;
 }
 
-/* Where a train of its own would begin behind `from`. */
+/* Where a new train would begin after `from`. */
 static uint8_t *fresh_spot(uint8_t *from)
 {
 	uintptr_t a = (uintptr_t)from + TRAIN_HEAD_ROOM;

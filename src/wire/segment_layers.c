@@ -1,7 +1,7 @@
 /*
- * The headers of a train that goes through a tunnel of others: GRE (RFC 2784, 2890), IP in IP (RFC 2003,
- * 4213, 2473), Ethernet in GRE, and what stands in UDP (VXLAN, Geneve, and others), where only the kernel's
- * word tells how long it is. Called for what a kernel or a NIC has joined, and again by whoever cuts it.
+ * The headers of a train inside a foreign tunnel: GRE (RFC 2784, 2890), IP in IP (RFC 2003, 4213, 2473),
+ * Ethernet in GRE, and what UDP carries (VXLAN, Geneve, and others), whose header length only the kernel
+ * states. Called for what a kernel or a NIC has joined, and again by whoever cuts it.
  */
 #include "wire/segment.h"
 
@@ -18,7 +18,7 @@
 #define TYPE_QINQ     0x88a8
 #define NOTHING	      UINT32_MAX
 
-/* Headers are read one behind the other; each reader says what comes next: a type above 0x600, a protocol, or
+/* Headers are read in sequence; each reader returns what comes next: a type above 0x600, a protocol, or
  * NOTHING to be cut. */
 struct reader {
 	struct segment_layers *l;
@@ -36,8 +36,8 @@ static bool layer_add(struct reader *x, enum segment_layer_kind kind)
 	return true;
 }
 
-/* 0 is left open, for more than 16 bits can say; any other length must be that of all that follows: what is
- * behind it would become payload. */
+/* 0 stands for more than 16 bits can express; any other length must cover all that follows, or what comes
+ * after it would become payload. */
 static bool length_fits(uint32_t length, size_t left)
 {
 	return length == left || length == 0;

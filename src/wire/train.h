@@ -3,8 +3,8 @@
  * Every stage of the data plane works on bursts of trains, so that a lookup, a check or a rewrite costs once
  * for up to 64 KB. A single packet is a train with segment_size 0.
  *
- * The buffer belongs to the shell that read it, for one burst. Stages change headers in place; `head` room in
- * front of `ip` and tail room behind let the link layer and ESP put theirs around it without copying.
+ * The buffer belongs to the shell that read it, for one burst. Stages change headers in place; Head room in
+ * front of `ip` and tail room after the payload let the link layer and ESP add their octets without copying.
  * train_parse() fills the parsed fields; a stage that moves bytes keeps them true.
  */
 #ifndef WIRE_TRAIN_H
@@ -19,7 +19,7 @@
 #define TRAIN_BURST_MAX 64
 #define TRAIN_BYTES_MAX 65536 /* IP header to the end of the payload */
 #define TRAIN_HEAD_ROOM 128   /* in front of the IP header: link header, virtio header, outer IP, UDP, ESP */
-#define TRAIN_TAIL_ROOM 64    /* behind the payload: ESP trailer and ICV */
+#define TRAIN_TAIL_ROOM 64    /* after the payload: ESP trailer and ICV */
 
 enum train_csum {
 	TRAIN_CSUM_UNKNOWN, /* must be checked before it is believed */
@@ -34,7 +34,7 @@ enum train_flags {
 	TRAIN_ICMP_ERROR = 1 << 2,     /* carries a quoted packet */
 	TRAIN_FROM_TUNNEL = 1 << 3,    /* came out of ESP: tunnel says which */
 	TRAIN_FROM_HOST = 1 << 4,      /* came from the TUN device */
-	TRAIN_TRACED = 1 << 5,	       /* a trace filter matched: stages explain themselves */
+	TRAIN_TRACED = 1 << 5,	       /* a trace filter matched: stages report what they decide */
 	TRAIN_TCP_CWR = 1 << 6,	       /* virtio ECN bit: only the first segment carries CWR */
 	TRAIN_TRANSLATED = 1 << 7,     /* NAT changed it */
 	TRAIN_REPLY = 1 << 8,	       /* goes against the direction in which its session began */
@@ -50,20 +50,20 @@ struct train {
 	uint8_t *ip;	       /* first byte of the IP header */
 	uint32_t len;	       /* from there to the end of the payload */
 	uint16_t segment_size; /* payload bytes of each packet but the last; 0: one packet */
-	uint16_t inner_l4; /* of a train that stands in a tunnel of others (GRE, IP in IP, VXLAN): where its
-			      TCP or UDP header begins, from ip; 0: l4_offset. It must be cut before it
-			      leaves. */
-	uint8_t csum;	   /* enum train_csum */
+	/* of a train inside a foreign tunnel (GRE, IP in IP, VXLAN): offset of its TCP or UDP header from ip;
+	 * 0: it is l4_offset. It must be cut before it is sent. */
+	uint16_t inner_l4;
+	uint8_t csum; /* enum train_csum */
 	uint8_t zero;
 	uint32_t flags; /* enum train_flags */
 
 	/* parsed by train_parse() */
 	struct ip_addr src, dst;
 	uint16_t src_port, dst_port; /* TCP, UDP; ICMP queries: identifier in both; else 0 */
-	uint16_t l4_offset;	     /* from ip; behind all extension headers */
-	uint16_t payload_offset; /* from ip; behind the L4 header (behind IP when there is none), the inner
-				    one of inner_l4 */
-	uint8_t proto;		 /* 6, 17, 1, 58, … */
+	uint16_t l4_offset;	     /* from ip; after all extension headers */
+	/* from ip; after the L4 header (after IP when there is none), the inner one with inner_l4 */
+	uint16_t payload_offset;
+	uint8_t proto; /* 6, 17, 1, 58, … */
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
 	uint8_t hop_limit, traffic_class;
@@ -74,7 +74,8 @@ struct train {
 	/* where it is from and where it goes */
 	uint32_t in_interface, out_interface; /* index in the snapshot's interfaces, or TRAIN_NONE */
 	uint32_t in_zone, out_zone;
-	uint32_t tunnel;  /* index in the snapshot's tunnels: out of which it came or into which it goes */
+	uint32_t
+		tunnel; /* index in the snapshot's tunnels: by which it arrived, then into which it is sent */
 	uint32_t session; /* index in the session table */
 	struct ip_addr next_hop;
 	enum drop_reason drop; /* DROP_NONE while it lives */

@@ -1,6 +1,6 @@
 /*
- * Messages between the data plane and the other processes. Nothing here blocks: what a link does not accept waits in the
- * link's queue, or is dropped.
+ * Messages between the data plane and the other processes. Nothing here blocks: what a link does not accept
+ * waits in the link's queue, or is dropped.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -129,7 +129,8 @@ static bool selector_inside(const struct selector *inner, const struct selector 
 	       inner->port_first >= outer->port_first && inner->port_last <= outer->port_last;
 }
 
-/* The keeper has checked this too; but a compromised keeper must not be able to route any network through an SA. */
+/* The keeper has checked this too; but a compromised keeper must not be able to route any network through
+ * an SA. */
 static bool selectors_inside(
 	const struct snapshot *s, const struct selector *ts, uint16_t n, struct span configured)
 {
@@ -199,8 +200,9 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 	pipeline_changed(&d->pipeline);
 }
 
-/* With no address at all, or as many as fit, the mirror does not know them all. While a link is down nobody answers to an
- * address that the kernel leaves on it, but without another route there is nothing better. */
+/* With no address at all, or as many as fit, the mirror does not know them all. While a link is down
+ * nobody answers to an address that the kernel leaves on it, but without another route there is nothing
+ * better. */
 static bool local_gone(const struct dataplane *d, uint32_t pair)
 {
 	struct esp_view v;

@@ -132,8 +132,8 @@ enum rc dataplane_start(struct dataplane *d, struct err *e);
 /* memory.c */
 enum rc memory_attach(struct dataplane *d, int fd, struct err *e);
 void memory_detach(struct dataplane *d);
-/* n zeroed octets in large pages where the machine has some: trains are copied through them. Not in core dumps, never
- * freed. NULL: out of memory. */
+/* n zeroed octets in large pages where the machine has some: trains are copied through them. Not in core
+ * dumps, never freed. NULL: out of memory. */
 void *memory_buffers(size_t n);
 
 /* io_link.c: each *_receive() runs one burst and returns how many trains or datagrams there were */
@@ -150,7 +150,8 @@ void filters_refresh(struct dataplane *d);
 /* io_gather.c */
 /* Joins n frames into fewer, in place; returns how many there are then. */
 uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n);
-/* Where the kernel is told the protocol of a packet that has no link header to say it; NULL where there is one. */
+/* The address that states the protocol of a packet without a link header; NULL where there is a link
+ * header. */
 const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_t *ip);
 /* Sends a UDP train packet by packet, which consumes it. False: not all could be sent. */
 bool link_send_segmented(const struct link_io *l, uint8_t *frame, uint32_t n);

@@ -1,6 +1,6 @@
 /*
- * Drops: one counter each, and the ICMP error or TCP reset that the sender is owed. It is sent back to where the packet came
- * from, with an address of ours that belongs there, at a limited rate.
+ * Drops: one counter each, and the ICMP error or TCP reset that the sender is owed. It is sent back to where
+ * the packet came from, with an address of ours that belongs there, at a limited rate.
  */
 #include "base/rate.h"
 #include "base/siphash.h"
@@ -8,8 +8,8 @@
 #include "wire/ip.h"
 
 /*
- * An address of ours within the tunnel's local selectors, which every peer accepts. Otherwise any address of the egress link:
- * the error is then sent by the packet that it quotes (RFC 4301 section 6.2).
+ * An address of ours within the tunnel's local selectors, which every peer accepts. Otherwise any address of
+ * the egress link: the error is then sent by the packet that it quotes (RFC 4301 section 6.2).
  */
 static bool address_in_tunnel(
 	const struct pipeline *p, const struct packet_context *ctx, struct ip_addr *ret_addr)
@@ -66,7 +66,7 @@ static void reply_send(struct pipeline *p, const struct packet_context *ctx, uin
 		mtu = p->interfaces[answer.out_interface].mtu;
 		route_lookup(p->routes, &answer.dst, &r);
 		if (r.kind != ROUTE_UNICAST || r.link != p->interfaces[answer.out_interface].link)
-			return; /* the source is not where the packet came from: a reply would go to somebody else */
+			return; /* the source is elsewhere: the reply would go to another host */
 		answer.next_hop = r.next_hop;
 	}
 	p->error_replies_sent++;
@@ -114,8 +114,8 @@ static bool reply_kind(const struct pipeline *p, const struct packet_context *ct
 }
 
 /*
- * Each host has its own rate of errors, and each zone: so a flood of packets with low hop limits cannot keep the path MTU from
- * an honest host (RFC 4443 section 2.4 f).
+ * Each host has its own rate of errors, and each zone: so a flood of packets with low hop limits cannot keep
+ * the path MTU from an honest host (RFC 4443 section 2.4 f).
  */
 static bool reply_allowed(struct pipeline *p, const struct train *t)
 {

@@ -29,7 +29,8 @@ static uint32_t csum_field(uint8_t proto)
 	return proto == IP_TCP ? TCP_CSUM : proto == IP_UDP ? UDP_CSUM : ICMP_CSUM;
 }
 
-/* The description of the packet for the kernel's offloads, in front of the link header (head_n octets) or the packet. */
+/* The description of the packet for the kernel's offloads, in front of the link header (head_n octets) or
+ * the packet. */
 static void virtio_put(const struct train *t, uint8_t *at, uint32_t head_n)
 {
 	struct virtio_net_hdr h = { .flags = t->csum == TRAIN_CSUM_VALID ? VIRTIO_NET_HDR_F_DATA_VALID : 0 };
@@ -154,8 +155,9 @@ static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu, con
 }
 
 /*
- * RFC 2473 section 7.1: an IPv6 packet of up to 1280 octets is sent into a tunnel whose path MTU is smaller; the outer packet
- * is fragmented, which is invisible inside. It is alone in its batch, as only its send may be fragmented.
+ * RFC 2473 section 7.1: an IPv6 packet of up to 1280 octets is sent into a tunnel whose path MTU is smaller;
+ * the outer packet is fragmented, which is invisible inside. It is alone in its batch, as only its send may
+ * be fragmented.
  */
 static void seal_and_fragment_outside(struct pipeline *p, struct train *t)
 {
@@ -166,9 +168,9 @@ static void seal_and_fragment_outside(struct pipeline *p, struct train *t)
 }
 
 /*
- * A packet or train that exceeds the MTU and may be divided: TCP gets smaller segments, as if its sender had known the MTU;
- * anything else becomes fragments. Also a train inside a foreign tunnel, which no kernel accepts as a train: its packets are
- * sent as if they had never been joined.
+ * A packet or train that exceeds the MTU and may be divided: TCP gets smaller segments, as if its sender had
+ * known the MTU; anything else becomes fragments. Also a train inside a foreign tunnel, which no kernel
+ * accepts as a train: its packets are sent as if they had never been joined.
  */
 static void send_cut(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
 {
@@ -207,7 +209,8 @@ static bool too_large(const struct train *t, uint32_t mtu)
 	return (t->segment_size ? t->payload_offset + t->segment_size : t->len) > mtu;
 }
 
-/* What was received in fragments is sent in fragments that are no larger: its sender knows of a smaller path MTU. */
+/* What was received in fragments is sent in fragments that are no larger: its sender knows of a smaller
+ * path MTU. */
 static uint32_t size_bound(const struct train *t, uint32_t mtu)
 {
 	return t->flags & TRAIN_REASSEMBLED ? MIN_OF(mtu, (uint32_t)t->fragment_max) : mtu;

@@ -1,6 +1,7 @@
 /*
- * The forwarding decision: to the host, into a tunnel, or out of a link. Sessions cache it with the generation of the tables
- * that it was made from; only their first trains, and the first after a change of the tables, need a lookup.
+ * The forwarding decision: to the host, into a tunnel, or out of a link. Sessions cache it with the
+ * generation of the tables that it was made from; only their first trains, and the first after a change of
+ * the tables, need a lookup.
  */
 #include "base/icmp.h"
 #include "proc/dataplane/stages.h"
@@ -51,7 +52,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct selector
 		return DROP_NO_ROUTE;
 	ret_decision->interface = interface_of_link(p, r.link);
 	if (ret_decision->interface == TRAIN_NONE)
-		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device, through which nothing of strangers is forwarded */
+		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device */
 	ret_decision->zone = p->interfaces[ret_decision->interface].zone;
 	ret_decision->next_hop = r.next_hop;
 	ret_decision->mtu = r.mtu;
@@ -67,8 +68,8 @@ static struct selectors_packet packet_of(const struct train *t)
 }
 
 /*
- * The session's packets of t's direction with the addresses of its real ends, for the lookup in selectors and routes. An ICMP
- * error is not one of them but is forwarded like them: its own source may be any router.
+ * The session's packets of t's direction with the addresses of its real ends, for the lookup in selectors and
+ * routes. An ICMP error is not one of them but is forwarded like them: its own source may be any router.
  */
 static struct selectors_packet packet_of_session(const struct fw_session *s, const struct train *t)
 {
@@ -112,7 +113,8 @@ static void forward_cache(
 		cached->mss = mss_for(ctx->t->src.family, ingress_mtu(p, ctx));
 }
 
-/* RFC 8200 section 5: every link carries 1280 octets of IPv6; once sealed, they are fragmented outside if necessary. */
+/* RFC 8200 section 5: every link carries 1280 octets of IPv6; once sealed, they are fragmented outside if
+ * necessary. */
 static uint32_t mtu_for(const struct train *t, uint32_t mtu)
 {
 	bool v6 = t->src.family == ADDR_V6 && t->tunnel != TRAIN_NONE;
@@ -134,8 +136,9 @@ static void decision_set(struct packet_context *ctx, const struct forwarding_dec
 }
 
 /*
- * A packet for the host from a link: the kernel has a copy and answers it. It counts as dropped here only when it asks for a
- * service that the zone does not permit, as the ingress filter decides too; replies to the host's own connections pass.
+ * A packet for the host from a link: the kernel has a copy and answers it. It counts as dropped here only
+ * when it asks for a service that the zone does not permit, as the ingress filter decides too; replies to the
+ * host's own connections pass.
  */
 static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 {
@@ -159,8 +162,8 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 }
 
 /*
- * RFC 3704: a packet that begins a session must have a source that our own routes place in its ingress zone. By zone and not
- * by link, so that two uplinks of one zone may be used asymmetrically.
+ * RFC 3704: a packet that begins a session must have a source that our own routes place in its ingress zone.
+ * By zone and not by link, so that two uplinks of one zone may be used asymmetrically.
  */
 static bool source_fits(const struct pipeline *p, const struct train *t)
 {
@@ -173,9 +176,9 @@ static bool source_fits(const struct pipeline *p, const struct train *t)
 }
 
 /*
- * The address for source NAT on this egress interface: one in the next hop's prefix, otherwise any; never a link-local one,
- * to which nobody beyond the next router can reply, even where the next hop is link-local (the default route of most
- * providers).
+ * The address for source NAT on this egress interface: one in the next hop's prefix, otherwise any; never a
+ * link-local one, to which nobody beyond the next router can reply, even where the next hop is link-local
+ * (the default route of most providers).
  */
 static struct ip_addr nat_address(
 	const struct pipeline *p, const struct forwarding_decision *decision, uint8_t family)
@@ -281,8 +284,7 @@ static void forward_renew(
 	if (nat_address_gone(p, ctx->t, &decision)) {
 		fw_session_end_of(p->fw, ctx->t, FW_END_NAT_ADDRESS_CHANGED, p->now);
 		if (ctx->t->proto == IP_TCP && !(ctx->t->tcp_flags & TCP_SYN))
-			ctx->t->drop =
-				DROP_NAT_ADDRESS_CHANGED; /* the other end knows the connection by the old address */
+			ctx->t->drop = DROP_NAT_ADDRESS_CHANGED; /* the peer knows the old address */
 		else
 			forward_new(p, ctx);
 		return;
@@ -293,7 +295,8 @@ static void forward_renew(
 		forward_cache(p, ctx, &decision);
 }
 
-/* The same for an ICMP error: by the present decision about its session. It changes nothing of the session. */
+/* The same for an ICMP error: by the present decision about its session. It changes nothing of the
+ * session. */
 static void forward_error(struct pipeline *p, struct packet_context *ctx, const struct fw_session *s,
 	const struct selectors_packet *packet)
 {
@@ -336,9 +339,9 @@ static void forward_cached(struct pipeline *p, struct packet_context *ctx, const
 }
 
 /*
- * Did the packet arrive as the session's packets of its direction do: from their tunnel, or in clear text when they belong to
- * none? An ICMP error counts as one of them here, but its own addresses count as well, as for any packet (RFC 4301 section
- * 5.2).
+ * Did the packet arrive as the session's packets of its direction do: from their tunnel, or in clear text
+ * when they belong to none? An ICMP error counts as one of them here, but its own addresses count as well, as
+ * for any packet (RFC 4301 section 5.2).
  */
 static enum drop_reason arrival_check(
 	const struct pipeline *p, const struct packet_context *ctx, const struct selectors_packet *packet)
@@ -349,8 +352,7 @@ static enum drop_reason arrival_check(
 
 	if (t->flags & TRAIN_FROM_HOST)
 		return DROP_NONE;
-	if (t->flags &
-		TRAIN_FROM_TUNNEL) /* the SA's selectors were checked for the packet, not for what an error quotes */
+	if (t->flags & TRAIN_FROM_TUNNEL) /* its SA's selectors say nothing of a quoted packet */
 		return error && selectors_find_inbound(p->selectors, packet) != ctx->in_tunnel
 			       ? DROP_SESSION_ZONE_MISMATCH
 			       : DROP_NONE;
@@ -366,11 +368,12 @@ static void forward_session(struct pipeline *p, struct packet_context *ctx)
 	struct train *t = ctx->t;
 	const struct fw_forwarding *cached = fw_session_forwarding(p->fw, t);
 	bool error = t->flags & TRAIN_ICMP_ERROR, fresh = cached->generation == pipeline_generation(p);
-	/* Once policy has decided about the present decision, the zone tells tunnelled from clear text, unless links share
-	 * a tunnel's zone. */
-	bool told = t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || !p->zone_has_tunnels[t->in_zone];
+	/* Once policy has decided about the present decision, the zone tells tunnelled from clear text,
+	 * unless links share a tunnel's zone. */
+	bool zone_is_enough =
+		t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || !p->zone_has_tunnels[t->in_zone];
 
-	if (fresh && told && !error) {
+	if (fresh && zone_is_enough && !error) {
 		forward_cached(p, ctx, cached);
 		return;
 	}

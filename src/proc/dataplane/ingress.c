@@ -1,5 +1,6 @@
 /*
- * In: the fields of a train that has just arrived, by where it came from. What is in its headers comes later (pipeline.c).
+ * In: the fields of a train that has just arrived, by where it came from. What is in its headers comes later
+ * (pipeline.c).
  */
 #include "proc/dataplane/pipeline.h"
 

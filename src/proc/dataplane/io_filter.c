@@ -1,10 +1,11 @@
 /*
- * Socket filters of the links: sealed packets for the host itself are not delivered. The kernel delivers those to the tunnels'
- * sockets; without a filter every sealed octet would be copied a second time, only to be discarded.
+ * Socket filters of the links: sealed packets for the host itself are not delivered. The kernel delivers
+ * those to the tunnels' sockets; without a filter every sealed octet would be copied a second time, only to
+ * be discarded.
  *
- * A filter names the host's own addresses exactly, because what others send to port 4500 of others is forwarded. It excludes
- * only what the zone permits to the host: what it does not permit is still delivered, and counted. Fragments and packets with
- * extension headers are delivered as well; there are few of them.
+ * A filter names the host's own addresses exactly, because what others send to port 4500 of others is
+ * forwarded. It excludes only what the zone permits to the host: what it does not permit is still delivered,
+ * and counted. Fragments and packets with extension headers are delivered as well; there are few of them.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"

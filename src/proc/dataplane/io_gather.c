@@ -1,10 +1,10 @@
 /*
- * Single UDP packets of one flow are sent to a link as a train: each send takes the kernel through its whole transmit path,
- * which costs far more than copying a packet. TCP does not need this: the kernel has joined it before it was received. What
- * is sent on the wire is the same, as the kernel or the NIC cuts trains again.
+ * Single UDP packets of one flow are sent to a link as a train: each send takes the kernel through its whole
+ * transmit path, which costs far more than copying a packet. TCP does not need this: the kernel has joined it
+ * before it was received. What is sent on the wire is the same, as the kernel or the NIC cuts trains again.
  *
- * Called by io_link.c with the frames that wait for one link. Kernels before 6.2 accept no UDP trains on these sockets:
- * link_send_segmented() is for them.
+ * Called by io_link.c with the frames that wait for one link. Kernels before 6.2 accept no UDP trains on
+ * these sockets: link_send_segmented() is for them.
  */
 #include "proc/dataplane/dataplane.h"
 #include "wire/csum.h"
@@ -88,7 +88,8 @@ static struct iovec joined_frame(const struct segment_joined *t, const uint8_t *
 	return (struct iovec){ frame, FRONT + t->len };
 }
 
-/* Joins a run; writes the resulting frames to out and returns their number. `at` advances through the buffer. */
+/* Joins a run; writes the resulting frames to out and returns their number. `at` advances through the
+ * buffer. */
 static uint32_t run_join(struct segment_joiner *j, const struct iovec *frame, uint32_t n, uint8_t **at,
 	uint8_t *end, struct iovec *out)
 {

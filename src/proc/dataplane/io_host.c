@@ -1,6 +1,6 @@
 /*
- * The host: a TUN device with virtio-net headers. What the host sends into tunnels arrives here by the kernel's routes; what
- * tunnels bring for the host is written to it.
+ * The host: a TUN device with virtio-net headers. What the host sends into tunnels arrives here by the
+ * kernel's routes; what tunnels bring for the host is written to it.
  */
 #include "proc/dataplane/dataplane.h"
 

@@ -1,7 +1,7 @@
 /*
- * The links: AF_PACKET sockets with virtio-net headers, bound to ETH_P_ALL by the supervisor. One recvmmsg() receives a burst
- * of trains, one sendmmsg() for each link sends its frames. The receive buffers are shared by all links: a burst has been sent
- * before the next one is read.
+ * The links: AF_PACKET sockets with virtio-net headers, bound to ETH_P_ALL by the supervisor. One recvmmsg()
+ * receives a burst of trains, one sendmmsg() for each link sends its frames. The receive buffers are shared
+ * by all links: a burst has been sent before the next one is read.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"

@@ -1,7 +1,7 @@
 /*
- * Rules by which the kernel chooses a routing table (`ip rule`). The mirror has only the tables local and main, so with an
- * additional rule, or a VRF, the kernel and the gateway would route differently: the log and `show routes` report it, and
- * nothing else follows from it.
+ * Rules by which the kernel chooses a routing table (`ip rule`). The mirror has only the tables local and
+ * main, so with an additional rule, or a VRF, the kernel and the gateway would route differently: the log and
+ * `show routes` report it, and nothing else follows from it.
  */
 #include "base/log.h"
 #include "base/tw.h"
@@ -18,8 +18,8 @@ struct rule {
 	bool vrf;
 };
 
-/* The kernel's own three, and the one that brings the host's own packets into tunnels (proc/supervisor/routes.c).
- */
+/* The kernel's own three, and the one that brings the host's own packets into tunnels
+ * (proc/supervisor/routes.c). */
 static bool rule_is_known(const struct fib_rule_hdr *m, const struct rule *r)
 {
 	static const struct {

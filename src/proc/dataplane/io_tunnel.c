@@ -1,7 +1,7 @@
 /*
- * Tunnels: ESP in UDP (RFC 3948) on port 4500 with receive and segmentation offload, and plain ESP on raw sockets. What one
- * call received is opened packet by packet, directly into the place where it continues a train (wire/segment.h); a sealed
- * batch is sent with one call.
+ * Tunnels: ESP in UDP (RFC 3948) on port 4500 with receive and segmentation offload, and plain ESP on raw
+ * sockets. What one call received is opened packet by packet, directly into the place where it continues a
+ * train (wire/segment.h); a sealed batch is sent with one call.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -327,7 +327,8 @@ static enum drop_reason send_esp(
 	return DROP_NONE;
 }
 
-/* The sockets send with don't-fragment, so that the kernel learns the path MTU; except for this one packet. */
+/* The sockets send with don't-fragment, so that the kernel learns the path MTU; except for this one
+ * packet. */
 static void fragments_allow(int fd, bool v4, bool allowed)
 {
 	int discover = v4 ? (allowed ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO)

@@ -1,6 +1,7 @@
 /*
- * The limits of the data plane's process, each with its reason. What somebody outside can make grow is listed with its tests
- * in docs/architecture.md; the cores have limits of their own (firewall/limits.h, esp/esp.h, route/route.h).
+ * The limits of the data plane's process, each with its reason. What somebody outside can make grow is listed
+ * with its tests in docs/architecture.md; the cores have limits of their own (firewall/limits.h, esp/esp.h,
+ * route/route.h).
  */
 #ifndef DATAPLANE_LIMITS_H
 #define DATAPLANE_LIMITS_H
@@ -17,7 +18,8 @@
 
 /* ---- trains and batches ---- */
 
-/* 64 KB in segments of 32 octets: Linux's TCP makes none below 48, options included, whatever its peer asks for. */
+/* 64 KB in segments of 32 octets: Linux's TCP makes none below 48, options included, whatever its peer
+ * asks for. */
 #define TRAIN_PACKETS_MAX 2048
 #define SCRATCH_SIZE	  (512u << 10) /* fragments and ICMP errors of one burst; more is sent in parts */
 #define BATCH_ROOM	  65000	       /* below what one datagram with UDP_SEGMENT may have */
@@ -35,15 +37,17 @@
 
 /* ---- neighbours ---- */
 
-/* RFC 1122 section 2.3.2.2: at least the latest packet for each unresolved address; for as long as the kernel tries. */
+/* RFC 1122 section 2.3.2.2: at least the latest packet for each unresolved address; for as long as the
+ * kernel tries. */
 #define NEIGHBOUR_QUEUE_MAX	 128
 #define NEIGHBOUR_QUEUE_EACH_MAX 4
 #define NEIGHBOUR_QUEUE_BYTES	 (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
 #define NEIGHBOUR_QUEUE_TIMEOUT	 (3 * NS_PER_S)
 
 /*
- * Solicitations, fewer than the kernel gives up on in the time that it takes to (three seconds; gc_thresh3 is 1024): for one
- * neighbour, of one source, of one zone, all together; and those for neighbours that have answered before.
+ * Solicitations, fewer than the kernel gives up on in the time that it takes to (three seconds; gc_thresh3 is
+ * 1024): for one neighbour, of one source, of one zone, all together; and those for neighbours that have
+ * answered before.
  */
 #define SOLICIT_INTERVAL	  NS_PER_S
 #define SOLICIT_SOURCE_PER_SECOND 32
@@ -67,8 +71,9 @@
 #define PATHS_MAX	   PEERS_MAX	  /* remote endpoints with a path MTU below the link's */
 
 /*
- * IKE messages to port 4500 that are passed on. Anybody can send them: bounded for each source, so that a flood from one
- * place does not keep out others, and for all together, so that it does not cost what is meant for packets.
+ * IKE messages to port 4500 that are passed on. Anybody can send them: bounded for each source, so that a
+ * flood from one place does not keep out others, and for all together, so that it does not cost what is meant
+ * for packets.
  */
 #define IKE_SOURCE_PER_SECOND 500
 #define IKE_SOURCE_BURST      1000

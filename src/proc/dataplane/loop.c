@@ -1,7 +1,7 @@
 /*
- * The loop: bursts from every input that has packets, and between them the messages of other processes. An input that
- * delivered something is read again without a poll; one that delivered nothing waits until poll() reports it. With nothing
- * to do the process sleeps.
+ * The loop: bursts from every input that has packets, and between them the messages of other processes. An
+ * input that delivered something is read again without a poll; one that delivered nothing waits until poll()
+ * reports it. With nothing to do the process sleeps.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -141,14 +141,15 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 {
 	const int fds[] = { d->udp4, d->udp6, d->esp4, d->esp6, d->tun, d->route_fd };
 
-	/* Without a configuration nothing can be decided: packets wait in their sockets, which drop what exceeds their
-	 * buffers. */
+	/* Without a configuration nothing can be decided: packets wait in their sockets, which drop what
+	 * exceeds their buffers. */
 	if (input != IN_ROUTES && (!dataplane_ready(d) || !d->pipeline.snapshot))
 		return -1;
 	return input < IN_LINKS ? fds[input] : d->links[input - IN_LINKS]->fd;
 }
 
-/* Sleeps for at most wait_ms; marks inputs that have something to read and handles messages of the other processes. */
+/* Sleeps for at most wait_ms; marks inputs that have something to read and handles messages of the other
+ * processes. */
 static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
 {
 	struct pollfd p[POLL_MAX];

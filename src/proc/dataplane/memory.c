@@ -1,7 +1,7 @@
 /*
- * The state that outlives the process: a memfd that the supervisor keeps and hands to each new data plane. It holds SAs with
- * their keys, sequence numbers and replay windows, and the sessions; each core is responsible for its own part and can resume
- * with what a killed process left (esp/esp.h, firewall/firewall.h).
+ * The state that outlives the process: a memfd that the supervisor keeps and hands to each new data plane. It
+ * holds SAs with their keys, sequence numbers and replay windows, and the sessions; each core is responsible
+ * for its own part and can resume with what a killed process left (esp/esp.h, firewall/firewall.h).
  *
  * The head is written once, its magic last. A file of another version is cleared.
  */
@@ -70,8 +70,8 @@ static bool lay_out(size_t bytes, struct memory_head *h)
 }
 
 /*
- * Memory of another layout: what may be keys is wiped, and all pages are released, after which they read as zero. Only pages
- * that were used are touched: the file is sparse and large.
+ * Memory of another layout: what may be keys is wiped, and all pages are released, after which they read as
+ * zero. Only pages that were used are touched: the file is sparse and large.
  */
 static void state_discard(struct dataplane *d, const struct memory_head *want)
 {

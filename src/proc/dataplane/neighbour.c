@@ -1,6 +1,6 @@
 /*
- * Link addresses of next hops. The kernel resolves them (on request of the supervisor); meanwhile packets are queued here,
- * few and not for long, as RFC 1122 section 2.3.2.2 demands.
+ * Link addresses of next hops. The kernel resolves them (on request of the supervisor); meanwhile packets are
+ * queued here, few and not for long, as RFC 1122 section 2.3.2.2 demands.
  */
 #include "proc/dataplane/stages.h"
 
@@ -29,9 +29,10 @@ static void queued_drop(struct pipeline *p, struct queued_packet *h, enum drop_r
 }
 
 /*
- * Queues a copy. The oldest packet for the same neighbour is dropped for it; when the queue is full, the oldest of all: a
- * neighbour that exists answers within milliseconds, so that one most likely waits for one that does not. Only the first
- * packet after a solicitation displaces another neighbour's: solicitations are bounded, packets are not.
+ * Queues a copy. The oldest packet for the same neighbour is dropped for it; when the queue is full, the
+ * oldest of all: a neighbour that exists answers within milliseconds, so that one most likely waits for one
+ * that does not. Only the first packet after a solicitation displaces another neighbour's: solicitations are
+ * bounded, packets are not.
  */
 static void queue_packet(struct pipeline *p, struct train *t, uint32_t mtu, uint32_t link, bool first)
 {
@@ -61,8 +62,7 @@ static void queue_packet(struct pipeline *p, struct train *t, uint32_t mtu, uint
 		queued_drop(p, slot, DROP_NEIGHBOUR_LIMIT);
 	}
 	if (!slot->bytes)
-		slot->bytes = malloc(
-			NEIGHBOUR_QUEUE_BYTES); /* at most NEIGHBOUR_QUEUE_MAX times in the life of the process */
+		slot->bytes = malloc(NEIGHBOUR_QUEUE_BYTES); /* once for each place */
 	if (!slot->bytes || t->len > TRAIN_BYTES_MAX) {
 		t->drop = DROP_NEIGHBOUR_LIMIT;
 		return;

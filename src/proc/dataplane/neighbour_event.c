@@ -1,6 +1,6 @@
 /*
- * What becomes of packets that wait for a neighbour's link address: they are sent when it is known, and dropped with an
- * answer to the sender when it is unreachable or took too long.
+ * What becomes of packets that wait for a neighbour's link address: they are sent when it is known, and
+ * dropped with an answer to the sender when it is unreachable or took too long.
  */
 #include "proc/dataplane/stages.h"
 

@@ -1,7 +1,7 @@
 /*
- * What a kernel has left to a NIC on a packet that it delivers (struct virtio_net_hdr), and what it has joined, turned into
- * the fields of a train. Partial checksums of TCP and UDP in the outer header stay partial; all others are completed here,
- * or by whoever cuts the train.
+ * What a kernel has left to a NIC on a packet that it delivers (struct virtio_net_hdr), and what it has
+ * joined, turned into the fields of a train. Partial checksums of TCP and UDP in the outer header stay
+ * partial; all others are completed here, or by whoever cuts the train.
  */
 #include "proc/dataplane/pipeline.h"
 #include "wire/crc32c.h"
@@ -38,10 +38,11 @@ static void csum_finish(struct train *t, uint32_t start, uint32_t offset)
 }
 
 /*
- * A train whose headers must be searched; l4: where its innermost TCP or UDP header begins, 0: not stated. Inside a foreign
- * tunnel (the kernel reports TCP or UDP there too, for what it joined itself and for what a tunnel device left to the NIC)
- * each packet's checksums are computed when it is cut. Otherwise a NIC (LRO) or the kernel (its fragment lists) has joined
- * verified packets without a checksum over the whole: it becomes an ordinary train.
+ * A train whose headers must be searched; l4: where its innermost TCP or UDP header begins, 0: not stated.
+ * Inside a foreign tunnel (the kernel reports TCP or UDP there too, for what it joined itself and for what a
+ * tunnel device left to the NIC) each packet's checksums are computed when it is cut. Otherwise a NIC (LRO)
+ * or the kernel (its fragment lists) has joined verified packets without a checksum over the whole: it
+ * becomes an ordinary train.
  */
 static bool train_find(struct train *t, uint8_t kind, uint32_t l4)
 {

@@ -1,9 +1,11 @@
 /*
- * The pipeline: a burst of trains from anywhere (links, tunnels, the host) goes through parsing, reassembly, sessions,
- * policy, routes and NAT, and leaves by a link, by a tunnel or to the host. It joins the cores (firewall, route, esp); all
- * input and output is behind struct pipeline_io, so that tests and the bench run it without a socket.
+ * The pipeline: a burst of trains from anywhere (links, tunnels, the host) goes through parsing, reassembly,
+ * sessions, policy, routes and NAT, and leaves by a link, by a tunnel or to the host. It joins the cores
+ * (firewall, route, esp); all input and output is behind struct pipeline_io, so that tests and the bench run
+ * it without a socket.
  *
- * One thread. Nothing is allocated per packet. Every train ends in an output or in exactly one counted drop reason.
+ * One thread. Nothing is allocated per packet. Every train ends in an output or in exactly one counted drop
+ * reason.
  *
  *	offloads.c         checksums and segments that a kernel left to a NIC
  *	ingress.c          trains that have just arrived
@@ -43,9 +45,11 @@ struct pipeline;
 /* Output. Frames and packets are valid until the call of `flush` at the end of the burst. */
 struct pipeline_io {
 	void *context;
-	/* A frame after its virtio header, n octets together, out of the interface (index in the snapshot). */
+	/* A frame after its virtio header, n octets together, out of the interface (index in the
+	 * snapshot). */
 	void (*link_send)(void *context, uint32_t interface, uint8_t *frame, uint32_t n);
-	/* Sealed packets, which are no longer needed when the call returns. DROP_NONE, or DROP_TUNNEL_SEND_FAILED. */
+	/* Sealed packets, which are no longer needed when the call returns. DROP_NONE, or
+	 * DROP_TUNNEL_SEND_FAILED. */
 	enum drop_reason (*tunnel_send)(
 		void *context, const struct esp_view *pair, const struct esp_batch *batch);
 	/* An IP packet after its virtio header, for the host's TUN device. */
@@ -125,8 +129,7 @@ struct pipeline {
 	struct route_table *routes;
 	const struct snapshot *snapshot; /* the caller's mapping; NULL before the first */
 	struct selectors *selectors;
-	uint64_t
-		changes; /* of snapshot, interfaces, SAs; with the routes' generation it dates cached decisions */
+	uint64_t changes; /* of snapshot, interfaces, SAs; see pipeline_generation() */
 
 	struct pipeline_interface interfaces[INTERFACES_MAX];
 	struct pipeline_tunnel *tunnels; /* TUNNELS_MAX */
@@ -151,17 +154,19 @@ struct pipeline {
 };
 
 /*
- * fw, esp and routes stay the caller's; the key is random. False: out of memory. The pipeline forwards nothing until
- * pipeline_load().
+ * fw, esp and routes stay the caller's; the key is random. False: out of memory. The pipeline forwards
+ * nothing until pipeline_load().
  */
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
 	struct route_table *routes, const uint8_t hash_key[16]);
 void pipeline_done(struct pipeline *p);
 
-/* A checked snapshot, which stays mapped until the next one. Loads the firewall, binds SAs, interfaces and selectors. */
+/* A checked snapshot, which stays mapped until the next one. Loads the firewall, binds SAs, interfaces and
+ * selectors. */
 enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now, struct err *e);
 
-/* A link was handed over (by its name in the snapshot), or taken away. Returns the interface's index, or TRAIN_NONE. */
+/* A link was handed over (by its name in the snapshot), or taken away. Returns the interface's index, or
+ * TRAIN_NONE. */
 uint32_t pipeline_bind(struct pipeline *p, const char *name, uint32_t link);
 void pipeline_unbind(struct pipeline *p, uint32_t link);
 /* A new mirror of the kernel's tables replaces the old one, which the caller frees. */
@@ -173,8 +178,8 @@ void pipeline_changed(struct pipeline *p);
 void pipeline_train_from_link(const struct pipeline *p, struct train *t, uint32_t interface);
 void pipeline_train_from_tunnel(const struct pipeline *p, struct train *t, uint32_t tunnel);
 void pipeline_train_from_host(struct train *t);
-/* Fills the offload fields from a virtio header; false: it describes nothing that is forwarded. The bytes are set; head_n:
- * octets of the link header. */
+/* Fills the offload fields from a virtio header; false: it describes nothing that is forwarded. The bytes
+ * are set; head_n: octets of the link header. */
 bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, uint32_t head_n);
 
 /* n is at most TRAIN_BURST_MAX. The bytes are no longer needed when it returns. */

@@ -1,5 +1,6 @@
 /*
- * The data plane's tables for `show`: one JSON object for each row, from the data that decisions are made from.
+ * The data plane's tables for `show`: one JSON object for each row, from the data that decisions are made
+ * from.
  */
 #include "base/json.h"
 #include "base/log.h"

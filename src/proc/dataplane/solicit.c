@@ -1,10 +1,11 @@
 /*
- * Which link addresses the kernel is asked to resolve. A stranger may name any address behind a link, a whole /64 of them:
- * each request costs the supervisor a call and the kernel an entry of its neighbour table, which all links share (RFC 6583
- * section 4). So requests are bounded: by neighbour, by source, by zone, and all together (limits.h).
+ * Which link addresses the kernel is asked to resolve. A stranger may name any address behind a link, a whole
+ * /64 of them: each request costs the supervisor a call and the kernel an entry of its neighbour table, which
+ * all links share (RFC 6583 section 4). So requests are bounded: by neighbour, by source, by zone, and all
+ * together (limits.h).
  *
- * A neighbour that has answered before is resolved whatever sources and zones have used up (RFC 6583 section 7.1): a scan
- * does not cut anybody off from existing neighbours.
+ * A neighbour that has answered before is resolved whatever sources and zones have used up (RFC 6583 section
+ * 7.1): a scan does not cut anybody off from existing neighbours.
  */
 #include "base/rate.h"
 #include "base/siphash.h"

@@ -23,24 +23,24 @@ static inline uint64_t pipeline_generation(const struct pipeline *p)
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 
 /* tunnel.c */
-/* The pair of SAs that sends t into its tunnel; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are pairs for other
- * packets only. */
+/* The pair of SAs that sends t into its tunnel; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are
+ * pairs for other packets only. */
 enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair);
-/* t was dropped for one of these two: ike is asked, at most every ACQUIRE_INTERVAL, for a pair by the packet's own selectors
- * (RFC 7296 section 2.9). */
+/* t was dropped for one of these two: ike is asked, at most every ACQUIRE_INTERVAL, for a pair by the
+ * packet's own selectors (RFC 7296 section 2.9). */
 void tunnel_acquire(struct pipeline *p, const struct train *t);
 
 /* egress.c */
 void egress_send(struct pipeline *p, struct packet_context *ctx);
 /* Sends what is sealed and waits in the batch. */
 void egress_flush(struct pipeline *p);
-/* Sends a whole packet of ours, without the firewall: t is parsed, its tunnel or its interface and next hop are set;
- * mtu: of the link. */
+/* Sends a whole packet of ours, without the firewall: t is parsed, its tunnel or its interface and next
+ * hop are set; mtu: of the link. */
 void egress_send_own(struct pipeline *p, struct train *t, uint32_t mtu);
 /*
- * Room for n octets, with head and tail room around, until the flush. When there is not enough left, the frames that lie in
- * the scratch are sent and overwritten from its beginning: of what is still in use only an ICMP error may lie there, near
- * the end then, which its few fragments do not reach.
+ * Room for n octets, with head and tail room around, until the flush. When there is not enough left, the
+ * frames that lie in the scratch are sent and overwritten from its beginning: of what is still in use only an
+ * ICMP error may lie there, near the end then, which its few fragments do not reach.
  */
 uint8_t *egress_scratch_take(struct pipeline *p, uint32_t n);
 
@@ -56,7 +56,8 @@ void neighbour_queued_free(struct pipeline *p, struct queued_packet *q);
 /* Before interfaces are numbered differently: what is queued is dropped. */
 void neighbour_queue_drop_all(struct pipeline *p);
 
-/* solicit.c: has the kernel resolve t's next hop on this link, unless that was done lately or there are too many. */
+/* solicit.c: has the kernel resolve t's next hop on this link, unless that was done lately or there are
+ * too many. */
 enum solicit_result { SOLICIT_SENT, SOLICIT_RECENT, SOLICIT_LIMITED };
 enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t);
 void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it has answered */

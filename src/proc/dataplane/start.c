@@ -1,5 +1,6 @@
 /*
- * The start: once the supervisor has handed over everything, the state is attached and the mirror of the routes filled.
+ * The start: once the supervisor has handed over everything, the state is attached and the mirror of the
+ * routes filled.
  */
 #include "proc/dataplane/dataplane.h"
 
@@ -17,7 +18,8 @@ enum rc dataplane_start(struct dataplane *d, struct err *e)
 	d->pipeline.fw = d->fw;
 	d->pipeline.esp = d->esp;
 	d->pipeline.routes = d->routes;
-	/* The mirror should be complete before the first packet, so that a restart loses as little as possible. */
+	/* The mirror should be complete before the first packet, so that a restart loses as little as
+	 * possible. */
 	for (int i = 0; i < 200 && d->routes_next; i++) {
 		struct pollfd p = { .fd = d->route_fd, .events = POLLIN };
 		poll(&p, 1, 5);

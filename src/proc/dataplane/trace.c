@@ -1,5 +1,6 @@
 /*
- * Tracing packets through the stages: the lines come from the code that decides, not from a second evaluation.
+ * Tracing packets through the stages: the lines come from the code that decides, not from a second
+ * evaluation.
  */
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
