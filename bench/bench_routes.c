@@ -4,9 +4,9 @@
  * what to measure, of "v4", "v6" (the table of a family) and "core" (the routing core with both families
  * full); all without.
  *
- * The prefixes are made: lengths as in the Internet's tables at the end of 2024 (shares rounded, after the
- * tables and yearly reports of https://bgp.potaroo.net), with some longer ones of a network's own; drawn in
- * parts of the address space, so that they lie together and nest: of IPv4 half of the /16s, of IPv6
+ * The prefixes are made up: their lengths are shared out roughly as in the Internet's tables of these years (a
+ * /24 or a /48 more often than all others together; estimates, from no snapshot of a real table), with some
+ * longer ones of a network's own; drawn in parts of the address space, so that they lie together and nest: of IPv4 half of the /16s, of IPv6
  * allocations in the registries' blocks.
  *
  * Lookups: the median of rounds of 4,096. "random" are of addresses in random prefixes of the table;
