@@ -358,6 +358,7 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	const char *unsupported;
 	uint32_t other;
 
+	assert(!link_used(&sa->of_peer)); /* no peer was named before: see last_is_answered() */
 	sa->peer = c->snap ? peer_identify(c, sa, p, &other) : INDEX_NONE;
 	if (sa->peer == INDEX_NONE && other != INDEX_NONE) {
 		snprintf(text, sizeof text,

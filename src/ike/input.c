@@ -156,6 +156,16 @@ static void handle(struct ike *c, struct ike_sa *sa, struct step *st, uint8_t fi
 	}
 }
 
+/*
+ * RFC 7296 2.3: the next request comes after our response to the last one, even where that has to wait for the keeper and
+ * its step is free (auth_repeated()). Else a second IKE_AUTH could name another peer than the first, which the IKE SA
+ * counts for already.
+ */
+static bool last_is_answered(const struct ike_sa *sa)
+{
+	return sa->peer_request.n == 0 || sa->response.n > 0;
+}
+
 static bool request_in_window(struct ike *c, struct ike_sa *sa, const struct ike_header *h,
 	const struct endpoint *local, const struct endpoint *remote, const void *bytes, size_t n)
 {
@@ -167,7 +177,7 @@ static bool request_in_window(struct ike *c, struct ike_sa *sa, const struct ike
 			auth_repeated(c, sa);
 		return false;
 	}
-	return h->message_id == sa->peer_id && !sa->steps[SIDE_PEER].busy;
+	return h->message_id == sa->peer_id && !sa->steps[SIDE_PEER].busy && last_is_answered(sa);
 }
 
 static bool exchange_fits(const struct ike_sa *sa, const struct ike_header *h)

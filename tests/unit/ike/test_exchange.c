@@ -277,6 +277,42 @@ static void own_trouble_is_not_the_peers(void **state)
 	}
 }
 
+/*
+ * Until its IKE_AUTH is answered, a peer may only repeat it (RFC 7296 section 2.3). Another one could name somebody else
+ * for an IKE SA that counts as the first one's already.
+ */
+static void another_auth_while_one_waits(void **state)
+{
+	static const enum keeper_op ops[] = { KEEPER_AUTH_VERIFY, KEEPER_AUTH_SIGN };
+	static const uint8_t auth[32];
+	uint8_t first[IKE_MESSAGE_MAX];
+
+	for (size_t i = 0; i < COUNT_OF(ops); i++) {
+		puppet_done(&p);
+		puppet_init(&p);
+		puppet_start(&p);
+		p.fail[ops[i]] = RC_UNSUPPORTED;
+		assert_true(puppet_init_as_initiator(&p, false));
+		auth_request_made();
+		puppet_forget(&p);
+		puppet_send(&p);
+		const size_t n = load_be32(p.buffer + 24);
+		memcpy(first, p.buffer, n);
+		puppet_request(&p, EX_IKE_AUTH);
+		puppet_id(&p, PL_IDI, "stranger.example");
+		ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, 32);
+		puppet_offer_esp(&p, 0x2000, DH_NONE);
+		puppet_selectors(&p, 0);
+		puppet_send(&p);
+		assert_int_equal(p.sent_n, 0);
+		assert_int_equal(p.count[KEEPER_AUTH_VERIFY], 1);
+		p.fail[ops[i]] = RC_OK;
+		puppet_send_bytes(&p, first, n);
+		assert_true(said(EX_IKE_AUTH, true));
+		assert_string_equal(puppet_state(&p, 0), "established");
+	}
+}
+
 static void own_trouble_ends_with_the_peers_patience(void **state)
 {
 	puppet_done(&p);
@@ -777,6 +813,7 @@ int main(void)
 		R(a_rekey_while_we_have_trouble),
 		R(auth_refused_by_us),
 		R(own_trouble_is_not_the_peers),
+		R(another_auth_while_one_waits),
 		R(own_trouble_ends_with_the_peers_patience),
 		R(own_trouble_as_initiator),
 		R(auth_refused_as_initiator),
