@@ -29,7 +29,7 @@ struct ledger_log {
 	size_t batch_n, batch_count;
 	uint8_t *record; /* JOURNAL_RECORD_MAX */
 	size_t journal_n;
-	bool journal_torn;  /* a failed append may have left bytes behind journal_n */
+	bool journal_torn;  /* a failed append may have left bytes after journal_n */
 	bool journal_stale; /* emptying it failed: all of it is in the tiles, but it may be empty or not */
 	char note[NOTE_BYTES_MAX];
 	size_t note_n; /* of the last commit */

@@ -20,7 +20,7 @@
 #define JOURNAL_BYTES_MAX (64u << 20)
 
 /* Returns the record's length; w is bad when it does not fit. The bundle may stand where the record has it,
- * JOURNAL_HEAD behind the beginning of w. */
+ * JOURNAL_HEAD after the beginning of w. */
 size_t journal_write(struct wr *w, uint64_t first, uint32_t count, const void *bundle, size_t bundle_n,
 	const char *note, size_t note_n);
 

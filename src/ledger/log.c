@@ -241,7 +241,7 @@ static enum rc journal_read(struct ledger_log *l, struct ledger_opened *o, struc
 	}
 	l->journal_n = (size_t)(good - bytes);
 	o->torn_bytes = n - l->journal_n;
-	/* One append can be torn, the last. A record that is damaged with whole ones behind it was altered:
+	/* One append can be torn, the last. A record that is damaged with whole ones after it was altered:
 	 * receipts were given for it. */
 	if (rc != RC_NOT_FOUND && rc != RC_AUTH && rc != RC_LIMIT && journal_goes_on(good, o->torn_bytes))
 		rc = err_add(e, RC_AUTH,
@@ -411,7 +411,7 @@ enum rc ledger_commit(struct ledger_log *l, struct err *e)
 
 	if (l->batch_count == 0)
 		return RC_OK;
-	/* Room first: behind the write nothing may fail. */
+	/* Room first: after the write nothing may fail. */
 	void *bundle = l->bundle, *hashes = l->level[0].hash;
 	bool room = room_for(&bundle, &l->bundle_room, l->bundle_n + l->batch_n, 1);
 	l->bundle = bundle;
@@ -493,7 +493,7 @@ static void partials_remove(struct ledger_log *l, uint32_t level, uint64_t tile)
 	l->store.remove_partials(l->store.context, folder);
 }
 
-/* Full tiles stand: their partials go, and memory keeps what is behind them. */
+/* Full tiles are written: their partials go, and memory keeps what comes after them. */
 static void forget_full(struct ledger_log *l, size_t full_bytes)
 {
 	size_t bundles = l->bundle_count / TILE_WIDTH;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The root of 2^level leaves: from memory behind the last full tile, else folded from a tile on the disk. */
+/* The root of 2^level leaves: from memory after the last full tile, else folded from a tile on the disk. */
 static bool subtree_find(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash)
 {
 	const struct ledger_log *l = context;
@@ -80,7 +80,7 @@ struct reading {
 	bool in_boot;
 };
 
-/* A bundle by its number: the last, open one from memory (and what is behind it), the others from the disk.
+/* A bundle by its number: the last, open one from memory (and what follows it), the others from the disk.
  */
 static void bundle_open(struct reading *g, uint64_t bundle)
 {

@@ -113,7 +113,7 @@ static size_t written_n(const char *value, size_t n)
 	return (size_t)(w.at - w.base);
 }
 
-/* What the fields behind the next one need at least, and the end of the object. */
+/* What the fields after the next one need at least, and the end of the object. */
 static size_t reserve(const struct ledger_body *b)
 {
 	size_t n, need = sizeof "}";

@@ -36,7 +36,7 @@ enum rc cosign_verify(const struct note *n, const struct note_key *key, uint64_t
 
 /*
  * A witness's private key as one line: "PRIVATE+KEY+name+hex8(key id)+base64(04 || seed)", the form that
- * signed-note tools use. The id must belong to the key. A final LF is taken; nothing else behind.
+ * signed-note tools use. The id must belong to the key. A final LF is taken; nothing may follow it.
  */
 enum rc cosign_secret_parse(struct note_key *ret_key, uint8_t ret_seed[ED25519_SEED_SIZE], const char *text,
 	size_t n, struct err *e);

@@ -183,7 +183,7 @@ size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, c
 }
 
 /*
- * The first three lines; *ret_rest is what stands behind them. tlog-checkpoint: "The origin MUST be
+ * The first three lines; *ret_rest is what follows them. tlog-checkpoint: "The origin MUST be
  * non-empty, and it SHOULD be a schema-less URL containing neither Unicode spaces nor plus (U+002B) [...] and
  * clients MUST NOT assume that the origin is following this format".
  */

@@ -41,7 +41,7 @@ struct note_signature {
 	const char *name;
 	size_t name_n;
 	uint8_t id[4];
-	uint8_t bytes[72]; /* behind the id: 64 of Ed25519; 8 of time and 64 for a cosignature */
+	uint8_t bytes[72]; /* after the id: 64 of Ed25519; 8 of time and 64 for a cosignature */
 	size_t bytes_n;	   /* 0: of another size, so by a type that we do not know */
 };
 

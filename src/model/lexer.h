@@ -36,7 +36,7 @@ struct token {
 struct lexer {
 	const char *at, *end;
 	struct place place;
-	struct place before; /* right behind the token ahead of the current one */
+	struct place before; /* right after the token before the current one */
 	struct place fault;  /* of what lexer_next() has refused */
 	struct token token;  /* the current one */
 	char value[CONFIG_VALUE_MAX];

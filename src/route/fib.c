@@ -29,7 +29,7 @@ struct key {
 
 static inline struct key key_of(const struct ip_addr *a)
 {
-	/* What stands behind an IPv4 address is zero. */
+	/* What follows an IPv4 address is zero. */
 	return (struct key){ load_be64(a->b), load_be64(a->b + 8) };
 }
 

@@ -360,7 +360,7 @@ enum rc route_neighbour_set(struct route_table *t, const struct route_neighbour 
 	return RC_OK;
 }
 
-/* Closes the gap at slot i: entries behind it that only probing brought there move up (Knuth 6.4, algorithm
+/* Closes the gap at slot i: entries after it that only probing brought there move up (Knuth 6.4, algorithm
  * R). */
 static void neighbour_remove_at(struct route_table *t, uint32_t i)
 {

@@ -185,7 +185,7 @@ static bool same_way(const struct nexthop *a, const struct nexthop *b)
 	return a->metric == b->metric && a->port == b->port && addr_equal(&a->gateway, &b->gateway);
 }
 
-/* old with hop: in the place of the same way, or behind those of its metric; instead of these when replace. */
+/* old with hop: in the place of the same way, or after those of its metric; instead of these when replace. */
 static struct nexthop_set *set_with(const struct nexthop_set *old, const struct nexthop *hop, bool replace)
 {
 	struct nexthop_set *s = nexthop_set_new((old ? old->n : 0) + 1);

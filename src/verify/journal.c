@@ -107,7 +107,7 @@ bool journal_record_good(const struct walk *w, const struct signed_record *r)
 	       merkle_equal(&root, &r->c.root);
 }
 
-/* Published while the journal was read; the rest is looked at behind the tiles. */
+/* Published while the journal was read; the rest is looked at after the tiles. */
 bool journal_record_published(const struct walk *w, const struct signed_record *r)
 {
 	return r->j.count <= w->report->published && r->j.first <= w->report->published - r->j.count;

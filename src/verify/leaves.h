@@ -30,7 +30,7 @@ struct leaves_report {
 	uint64_t cosigned;  /* opened, and challenged by what the policy's quorum cosigned after the root */
 	uint64_t
 		unchecked; /* opened, and challenged by cosignatures that were not checked: there was no policy */
-	/* Of the cosigned ones: how far at most the cosignatures came behind the commitment. Who wants to
+	/* Of the cosigned ones: how long at most the cosignatures came after the commitment. Who wants to
 	 * choose among challenges needs time or entries. */
 	uint64_t wait_s; /* by the witnesses' clocks and the gateway's */
 	uint64_t wait_entries;

@@ -17,7 +17,7 @@
 #define PATH_SEEN  "seen"
 #define PATH_MAX_N 192
 
-/* "20151217T180000Z" behind the last slash: when the log of this name began. NULL: it is the first of its
+/* "20151217T180000Z" after the last slash: when the log of this name began. NULL: it is the first of its
  * key. */
 static const char *began_at(const char *name)
 {

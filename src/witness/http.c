@@ -45,7 +45,7 @@ void http_answer_begin(struct http_answer *a)
 	a->keeps_open = true;
 }
 
-/* "HTTP/1.1 200 OK"; the words behind the number are nobody's business. */
+/* "HTTP/1.1 200 OK"; the words after the number are ignored. */
 static enum rc status_read(struct http_answer *a, struct err *e)
 {
 	const char *l = a->line;

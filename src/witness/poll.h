@@ -49,7 +49,7 @@ struct witness_poll {
 	uint64_t asked_old; /* and the old size in it */
 	uint64_t cosigned;  /* the largest size that it has cosigned */
 	uint64_t time_s;    /* of its last cosignature, by its own clock */
-	mono_ns interval;   /* between questions, at least; set by the caller behind witness_poll_begin() */
+	mono_ns interval;   /* between questions, at least; set by the caller after witness_poll_begin() */
 	mono_ns heard;	    /* when that came; at first: the beginning */
 	mono_ns next;	    /* not before */
 	mono_ns hold;	    /* nor before this, which nothing hurries: its own Retry-After */

@@ -1,5 +1,5 @@
 /*
- * Which link addresses the kernel is asked to resolve. A stranger may name any address behind a link, a whole
+ * Which link addresses the kernel is asked to resolve. A stranger may name any address of a link, a whole
  * /64 of them: each request costs the supervisor a call and the kernel an entry of its neighbour table, which
  * all links share (RFC 6583 section 4). So requests are bounded: by neighbour, by source, by zone, and all
  * together (limits.h).

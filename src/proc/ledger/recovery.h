@@ -1,8 +1,8 @@
 /*
  * What a log is called, and how one ends that witnesses have seen further than the disk has it.
  *
- * A log has the name plaingate/ledger/<first 16 digits of SHA-256 of its key>. A log that begins behind a
- * recovery has the same key and the name with "/<time>" behind it, so that no tree of the one can be taken
+ * A log has the name plaingate/ledger/<first 16 digits of SHA-256 of its key>. A log that begins after a
+ * recovery has the same key and the name with "/<time>" after it, so that no tree of the one can be taken
  * for a tree of the other. Which of them a directory holds says its log.vkey.
  *
  * The files of the log that ended are moved, not changed, to before/<time>/, beside the witness's note that

@@ -288,7 +288,7 @@ static void peer_inherit(struct witness_peer *p, const struct witness_peer *befo
 	}
 }
 
-/* IKE and the courier start after the ledger: its start does not wait for witnesses behind them. */
+/* IKE and the courier start after the ledger: its start does not wait for witnesses reached through them. */
 static bool answers_later(const struct witness_peer *p)
 {
 	return witness_is_peer(p) || witness_has_url(p);

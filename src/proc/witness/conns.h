@@ -34,9 +34,9 @@ void conns_remove(struct conns *c, struct conn *which);
 /* The head of a request is whole; the request is answered, and the next one may come. */
 void conn_asked(struct conn *c);
 void conn_answered(struct conn *c, mono_ns now);
-/* Those to be closed, each given once; NULL: none. One that has owed its request for so long; and while fewer
- * than CONNS_SPARE are free, the one that was not answered for longest: whoever connects and says nothing,
- * from however many addresses, keeps nobody out who asks at once. */
+/* Those to be closed, each given once; NULL: none. One whose request has been due for longer than allowed; and
+ * while fewer than CONNS_SPARE are free, the one that was not answered for longest: whoever connects and says
+ * nothing, from however many addresses, keeps nobody out who asks at once. */
 struct conn *conns_late(struct conns *c, mono_ns longest, mono_ns now);
 struct conn *conns_crowded(struct conns *c);
 

@@ -12,7 +12,7 @@
 	O('r', "rate",        "N",         "requests a second that one client may make in the long run (20); 0: any number")	\
 	O('b', "burst",       "N",         "and at once after a silence (60)")						\
 	O('c', "connections", "N",         "that one client may have open (32)")					\
-	O('w', "silence",     "SECONDS",   "warns when nothing of a log that was cosigned before was for so long (0: never)")	\
+	O('w', "silence",     "SECONDS",   "warns when a log that was cosigned before has not been for this long (0: never)")	\
 	O('v', "verbose",     "",          "every answer is a line of the log")					\
 	O('n', "new-key",     "NAME",      "makes FILE with a new key, and prints the verifier key")			\
 	O('s', "show-key",    "",          "prints the verifier key")							\
