@@ -18,9 +18,6 @@ pytestmark = pytest.mark.skipif(not (BUILD / "build.ninja").is_file(), reason=f"
 # Rooms with files that use each other, and why that is natural.
 MAY_BE_CYCLIC = {
 }
-# Cycles that are still to be undone.
-PENDING = set()
-PENDING_STATIC = set()
 
 DEFINED, USED = set("TDBRVWGS"), "U"
 FOR_TESTS = "for tests"
@@ -96,8 +93,6 @@ def files_of_rooms(objects):
 def test_files_of_a_room_have_no_cycle(objects):
     wrong = []
     for room, uses in files_of_rooms(objects).items():
-        if room in PENDING:
-            continue
         for cycle in cycles(uses):
             if set(cycle) <= set(MAY_BE_CYCLIC.get(room, ((), ""))[0]):
                 continue
@@ -110,7 +105,7 @@ def test_an_exception_is_needed(objects):
     """A cycle that is gone takes its exception with it."""
     rooms = files_of_rooms(objects)
     found = {room for room, uses in rooms.items() if cycles(uses)}
-    assert set(MAY_BE_CYCLIC) | PENDING == found
+    assert set(MAY_BE_CYCLIC) == found
 
 
 def declared_for_tests(symbol):
@@ -140,8 +135,6 @@ def test_what_one_file_uses_is_static(objects):
     wrong = []
     for o in sources:
         room = o.folder.removeprefix("src/")
-        if room in PENDING_STATIC:
-            continue
         for symbol in sorted(o.defines - {"main"}):
             if by_room[symbol]:
                 continue

@@ -84,7 +84,7 @@ static void opening_end(struct ledger_shell *s)
 	}
 	batch_commit(s);
 	publish_checkpoint(s);
-	log_info("%s: %llu entries, %llu of them from the journal", s->key.name,
+	log_info("log %s opened: %llu entries, %llu of them from the journal", s->key.name,
 		(unsigned long long)ledger_size(s->log), (unsigned long long)s->opened.journaled);
 	for (size_t i = 0; i < s->early_n; i++)
 		append_entry(s, PROC_SUPERVISOR, s->early[i].tag, &s->early[i].m);
