@@ -513,6 +513,8 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	sa_established(c, sa);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
 	st->child = NULL;
+	if (ch && ch->activate_at != 0) /* from now on, however long the keeper took for the install */
+		ch->activate_at = c->now + IKE_ACTIVATE_MS * NS_PER_MS;
 	if (ch)
 		child_up(c, sa, ch);
 	message_send_response(c, sa, &o);

@@ -10,6 +10,15 @@
 			return #condition;                                                                   \
 	} while (0)
 
+/*
+ * What has a time to come is looked at by then. A later place in the heap would be worse than late: an event
+ * between the two times gives the next place, and a time that has passed is left out of it (due_sooner()).
+ */
+static bool scheduled(const struct ike *c, const struct due *d, mono_ns at)
+{
+	return at <= c->now || (d->place != 0 && d->at <= at);
+}
+
 static const char *child_wrong(const struct ike *c, const struct ike_sa *sa, const struct child_sa *ch)
 {
 	const struct tunnel *t = child_tunnel(c, ch);
@@ -21,7 +30,12 @@ static const char *child_wrong(const struct ike *c, const struct ike_sa *sa, con
 	MUST(ch->spi_in == 0 || link_used(&ch->of_in));
 	MUST(ch->state != CH_LINGER || ch->due.place != 0);
 	MUST(link_used(&ch->unsure) == (here && !ch->confirmed));
-	MUST(ch->state != CH_UP || ch->rekey_at <= c->now || ch->due.place != 0);
+	MUST(ch->state != CH_LINGER || scheduled(c, &ch->due, ch->remove_at));
+	MUST(ch->state == CH_LARVAL || scheduled(c, &ch->due, ch->activate_at));
+	MUST(ch->state != CH_UP || scheduled(c, &ch->due, ch->rekey_at));
+	MUST(ch->state != CH_UP || scheduled(c, &ch->due, ch->doubt_at));
+	MUST((ch->state != CH_UP && ch->state != CH_REPLACED) || scheduled(c, &ch->due, ch->expire_at));
+	MUST(ch->state != CH_UP || !ch->want_rekey || scheduled(c, &ch->due, ch->retry_at));
 	MUST(ch->state != CH_CLOSING || link_used(&ch->wanting) == !ch->delete_sent);
 	LIST_FOR (struct child_sa, other, &sa->children, of_sa)
 		MUST(other == ch || !here || ch->spi_out == 0 || other->state == CH_LINGER ||
@@ -38,6 +52,11 @@ static const char *sa_wrong(const struct ike *c, const struct ike_sa *sa)
 	MUST(!link_used(&sa->of_dirty));
 	MUST(sa->state != ST_UP || link_used(&sa->of_peer));
 	MUST((sa->state == ST_AUTH_WAIT || sa->state == ST_FAILED) == link_used(&sa->of_state));
+	MUST(scheduled(c, &sa->due, sa->again_at) && scheduled(c, &sa->due, sa->give_up_at));
+	MUST(scheduled(c, &sa->due, sa->timer_at) && scheduled(c, &sa->due, sa->ask_at));
+	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->rekey_at));
+	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->expire_at));
+	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->keepalive_at));
 	MUST(sa->state == ST_DEAD || sa->state == ST_LARVAL || sa->due.place != 0 || sa->asks_n > 0);
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		n++;
@@ -60,7 +79,7 @@ static const char *tunnel_wrong(const struct ike *c, const struct tunnel *t)
 	}
 	MUST(up == t->up && live == t->live_n && linger == t->linger_n && all == t->all_n);
 	MUST(!link_used(&t->of_dirty));
-	MUST(t->up > 0 || !t->want || t->held || c->now >= t->retry_at || t->due.place != 0);
+	MUST(t->up > 0 || !t->want || t->held || scheduled(c, &t->due, t->retry_at));
 	return NULL;
 }
 

@@ -204,4 +204,5 @@ void own_tries_restart(struct ike *c, struct ike_sa *sa)
 		return; /* it has not been sent yet, or is answered */
 	sa->tries = 0;
 	sa->again_at = retransmit_time(c, 0);
+	sa_touch(c, sa); /* it is sooner than what was scheduled */
 }

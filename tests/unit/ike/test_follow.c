@@ -35,10 +35,16 @@ static struct endpoint changed(size_t i)
 	return e;
 }
 
-static void begin(bool puppet_is_initiator, bool natted, bool core_natted)
+static void begin_over(bool v6, bool puppet_is_initiator, bool natted, bool core_natted)
 {
 	puppet_done(&p);
 	puppet_init(&p);
+	if (v6) {
+		assert_int_equal(addr_parse(&p.at.addr, "2001:db8::2"), RC_OK);
+		assert_int_equal(addr_parse(&p.core_at.addr, "2001:db8::1"), RC_OK);
+		p.config.peers[0].remote = p.at.addr;
+		p.config.peers[0].local = p.core_at.addr;
+	}
 	p.natted = natted;
 	p.core_natted = core_natted;
 	puppet_start(&p);
@@ -49,6 +55,11 @@ static void begin(bool puppet_is_initiator, bool natted, bool core_natted)
 	puppet_forget(&p);
 	p.moved = 0;
 	p.last_log[0] = '\0';
+}
+
+static void begin(bool puppet_is_initiator, bool natted, bool core_natted)
+{
+	begin_over(false, puppet_is_initiator, natted, core_natted);
 }
 
 static int teardown(void **state)
@@ -318,6 +329,38 @@ static void behind_a_nat_ourselves_we_ask_at_both(void **state)
 	}
 }
 
+/*
+ * The next retransmission of our request is seconds away when ESP comes from elsewhere: the request is sent to
+ * both after the first interval, not after the one that had been scheduled.
+ */
+static void a_request_under_way_probes_in_a_moment(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		struct endpoint was, to;
+
+		begin_over(i & 4, i & 1, true, true);
+		was = to = p.at;
+		to.port = 31000;
+		assert_int_equal(
+			ike_input_order(p.core, p.now, i & 2 ? IKE_ORDER_REKEY_IKE : IKE_ORDER_REKEY_CHILD,
+				i & 2 ? "puppet" : "t0", NULL),
+			RC_OK);
+		puppet_settle(&p);
+		assert_int_equal(p.sent_n, 1);
+		puppet_run(&p, 4500);
+		assert_int_equal(p.sent_n, 4);
+		puppet_forget(&p);
+		puppet_usage_from(&p, p.child_in, 10, &to);
+		assert_null(ike_view_wrong(p.core));
+		assert_int_equal(p.sent_n, 0);
+		puppet_run(&p, IKE_RETRANSMIT_FIRST_MS * IKE_RETRANSMIT_JITTER_TO / 1000);
+		assert_int_equal(p.sent_n, 2);
+		assert_true(sent_to(&was));
+		assert_true(sent_to(&to));
+	}
+}
+
 /* Who copies packets has us ask now and then, and each time the peer's own answer keeps us with it. */
 static void copied_packets_cost_little(void **state)
 {
@@ -354,6 +397,7 @@ int main(void)
 		T(a_request_under_way_follows),
 		T(the_successor_is_where_the_peer_is),
 		T(behind_a_nat_ourselves_we_ask_at_both),
+		T(a_request_under_way_probes_in_a_moment),
 		T(copied_packets_cost_little),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,6 +159,35 @@ static void initial_contact_in_an_answer(void **state)
 	assert_string_equal(puppet_state(&p, 0), "established");
 }
 
+/*
+ * The old pair sends for a moment after our response, until the peer's data plane has the new one; also when the
+ * keeper took longer than that for the install.
+ */
+static void initial_contact_with_a_slow_keeper(void **state)
+{
+	(void)state;
+	assert_true(puppet_init_as_initiator(&p, false));
+	puppet_request(&p, EX_IKE_AUTH);
+	puppet_auth_payloads(&p, 0x7000);
+	ike_out_notify(&p.out, NTF_INITIAL_CONTACT, NULL, 0);
+	p.hold = true;
+	puppet_send(&p);
+	while (p.asked_n == 1 && p.asked[0].op != KEEPER_CHILD_INSTALL)
+		puppet_answer_keeper(&p);
+	assert_int_equal(p.asked_n, 1);
+	puppet_run(&p, 2 * IKE_ACTIVATE_MS);
+	p.hold = false;
+	while (p.asked_n > 0)
+		puppet_answer_keeper(&p);
+	assert_int_equal(puppet_ike_sas(&p), 1);
+	p.activated = 0;
+	puppet_run(&p, IKE_ACTIVATE_MS - 10);
+	assert_int_equal(p.activated, 0);
+	puppet_run(&p, 20);
+	assert_int_equal(p.activated, 1);
+	assert_int_equal(p.last_activated.spi_in, p.spis);
+}
+
 /* ---- what anybody can say ---- */
 
 static void say_unprotected(
@@ -311,7 +340,9 @@ int main(void)
 		I(an_answer_ends_the_doubt),
 		R(an_answer_ends_the_doubt),
 		I(initial_contact_in_an_answer),
+		I(initial_contact_with_a_slow_keeper),
 		R(initial_contact_in_an_answer),
+		R(initial_contact_with_a_slow_keeper),
 		I(unprotected_words_only_ask),
 		R(unprotected_words_only_ask),
 		I(from_elsewhere_they_are_nothing),
