@@ -8,14 +8,16 @@
  *
  * A packet is new if it is an IKE message in the window (input.c), or the ESP packet of a child SA with the
  * highest sequence number so far, which the data plane reports with the usage (SA_MOVED), unless something
- * newer was seen before. A peer that is not behind a NAT is not followed.
+ * newer was seen before, on this IKE SA, on the one that it replaced, or on another one with the same mapping.
+ * A peer that is not behind a NAT is not followed.
  */
 #include "ike/internal.h"
 
 #include <assert.h>
 
-static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to)
+static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to, mono_ns when)
 {
+	sa->seen_at = MAX_OF(sa->seen_at, when);
 	sa->remote.addr = to->addr;
 	sa->remote.port = to->port;
 	sa->elsewhere = (struct endpoint){ 0 };
@@ -27,7 +29,7 @@ static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to)
 }
 
 /* All IKE SAs that had the same mapping move together: those of a rekey, those being replaced. */
-static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, const char *by)
+static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, mono_ns when, const char *by)
 {
 	struct endpoint from = sa->remote;
 	char was[ENDPOINT_TEXT_MAX], is[ENDPOINT_TEXT_MAX];
@@ -35,10 +37,10 @@ static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, co
 	assert(sa->peer_natted);
 	ike_log(c, false, "peer %s: moved from %s to %s, as its %s shows", sa_peer_name(c, sa),
 		endpoint_text(was, &from), endpoint_text(is, to), by);
-	set(c, sa, to);
+	set(c, sa, to, when);
 	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
 		if (other->peer_natted && endpoint_same(&other->remote, &from))
-			set(c, other, to);
+			set(c, other, to, when);
 }
 
 /* Our requests are sent there as well, until a response has come from either endpoint. */
@@ -56,18 +58,28 @@ static void probe(struct ike *c, struct ike_sa *sa, const struct endpoint *at, c
 		sa_peer_name(c, sa), by, endpoint_text(there, at), endpoint_text(here, &sa->remote));
 }
 
+/* Something newer came from the present mapping, on another IKE SA that has it. */
+static bool seen_since(const struct ike *c, const struct ike_sa *sa, mono_ns when)
+{
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
+		if (other->peer_natted && endpoint_same(&other->remote, &sa->remote) && other->seen_at > when)
+			return true;
+	return false;
+}
+
 /* A new packet came from there at that time. */
 static void seen_at(struct ike *c, struct ike_sa *sa, const struct endpoint *at, mono_ns when, const char *by)
 {
 	if (when < sa->seen_at)
 		return;
 	sa->seen_at = when;
-	if (!sa->peer_natted || endpoint_same(at, &sa->remote) || at->addr.family != sa->remote.addr.family)
+	if (!sa->peer_natted || endpoint_same(at, &sa->remote) || at->addr.family != sa->remote.addr.family ||
+		seen_since(c, sa, when))
 		return;
 	if (sa->we_natted)
 		probe(c, sa, at, by);
 	else
-		move(c, sa, at, by);
+		move(c, sa, at, when, by);
 }
 
 void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in)
@@ -83,15 +95,16 @@ void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in)
 	if (in->h.flags & IKE_FLAG_RESPONSE)
 		sa->elsewhere = (struct endpoint){ 0 };
 	if ((in->h.flags & IKE_FLAG_RESPONSE) && endpoint_same(&in->remote, &asked_at))
-		move(c, sa, &in->remote, "answer");
+		move(c, sa, &in->remote, c->now, "answer");
 	else
 		seen_at(c, sa, &in->remote, c->now, "IKE message");
 }
 
+/* On a child SA that was deleted only that comes in which was on its way: it shows where the peer was. */
 void child_seen_at(struct ike *c, struct child_sa *ch, const struct endpoint *at, mono_ns when)
 {
 	if (endpoint_same(at, &ch->sa->remote))
 		child_tell_endpoint(c, ch); /* the data plane has not got it yet */
-	else if (at->port != 0)
+	else if (at->port != 0 && ch->state != CH_LINGER)
 		seen_at(c, ch->sa, at, when, "ESP");
 }

@@ -28,6 +28,7 @@ static struct ike_sa *successor_new(struct ike *c, const struct ike_sa *sa, bool
 	successor->peer_natted = sa->peer_natted;
 	successor->we_natted = sa->we_natted;
 	successor->elsewhere = sa->elsewhere;
+	successor->seen_at = sa->seen_at;
 	successor->encap = sa->encap;
 	successor->supports_witnessing = sa->supports_witnessing;
 	return successor;

@@ -284,6 +284,71 @@ static void the_successor_is_where_the_peer_is(void **state)
 	expect_asked_at(&to);
 }
 
+/*
+ * What the peer sent before its NAT changed was on its way when an IKE message came from the new mapping, and
+ * it was the last on its child SA. Told after a rekey of the IKE SA, it moves nothing back.
+ */
+static void the_successor_knows_what_its_children_cannot(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct endpoint was, to;
+		uint8_t spi[8] = { 7 };
+		uint32_t moved;
+
+		begin_over(i & 2, i & 1, true, false);
+		was = to = p.at;
+		to.port = 31000;
+		p.at = to;
+		puppet_request(&p, EX_INFORMATIONAL);
+		puppet_send(&p);
+		assert_int_equal(p.moved, 1);
+		puppet_run(&p, 2000);
+		puppet_request(&p, EX_CREATE_CHILD_SA);
+		puppet_offer_ike(&p, spi);
+		puppet_nonce(&p, 0x60);
+		puppet_ke(&p, DH_CURVE25519);
+		puppet_send(&p);
+		puppet_run(&p, 100);
+		assert_int_equal(puppet_ike_sas(&p), 2);
+		moved = p.moved;
+		puppet_usage_from(&p, p.child_in, 2000, &was);
+		assert_int_equal(p.moved, moved);
+		expect_asked_at(&to);
+	}
+}
+
+/* The peer has deleted it and sends nothing on it: what came in was sent before. */
+static void a_deleted_child_moves_nothing(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct endpoint to;
+		uint8_t spi[4];
+
+		begin_over(i & 2, i & 1, true, false);
+		to = p.at;
+		to.port = 31000;
+		puppet_request(&p, EX_CREATE_CHILD_SA);
+		store_be32(spi, p.child_out);
+		ike_out_notify_spi(&p.out, NTF_REKEY_SA, IKE_PROTO_ESP, spi, 4, NULL, 0);
+		puppet_offer_esp(&p, 0x3000, DH_NONE);
+		puppet_nonce(&p, 0x60);
+		puppet_selectors(&p, 0);
+		puppet_send(&p);
+		puppet_request(&p, EX_INFORMATIONAL);
+		ike_out_delete_esp(&p.out, &p.child_out, 1);
+		puppet_send(&p);
+		assert_int_equal(puppet_children(&p), 1);
+		puppet_run(&p, 1000);
+		puppet_usage_from(&p, p.child_in, 900, &to);
+		assert_int_equal(p.moved, 0);
+		puppet_usage_from(&p, p.spis, 100, &to);
+		assert_true(p.moved > 0);
+		expect_shown_at(&to);
+	}
+}
+
 /* ---- while we are behind a NAT ourselves ---- */
 
 static bool sent_to(const struct endpoint *e)
@@ -396,6 +461,8 @@ int main(void)
 		T(a_child_being_installed_moves_with_the_others),
 		T(a_request_under_way_follows),
 		T(the_successor_is_where_the_peer_is),
+		T(the_successor_knows_what_its_children_cannot),
+		T(a_deleted_child_moves_nothing),
 		T(behind_a_nat_ourselves_we_ask_at_both),
 		T(a_request_under_way_probes_in_a_moment),
 		T(copied_packets_cost_little),
