@@ -465,6 +465,8 @@ static void send_packet(struct world *w, int from_node, struct sim_sa *sa)
 	sa->sent++;
 	if (w->net.nat && from_node == 0)
 		from = mapping(w, 4500);
+	if (w->net.nat_both && from_node == 1)
+		from.addr = sim_address(SIM_SECOND_PUBLIC);
 	if (w->net.nat && from_node == 1 && !mapped_back(w, &to)) {
 		n->packets_misled += w->now > w->nat_followed_at;
 		return;
