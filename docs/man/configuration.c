@@ -69,7 +69,7 @@ static void value(FILE *out, const struct lysc_node *node)
 
 	if (!type || type->basetype == LY_TYPE_EMPTY)
 		return;
-	schema_type_expected(type, expected, sizeof expected);
+	schema_value_expected(node, expected, sizeof expected);
 	fputs(".br\nValue: ", out);
 	roff_words(out, expected);
 	fputs(node->nodetype == LYS_LEAFLIST ? "; several.\n" : ".\n", out);

@@ -151,8 +151,11 @@ void on_auth_refused(struct ike *c, struct ike_sa *sa, struct step *st)
 	char name[48];
 
 	if (v)
-		sa_kill(c, sa, "the peer refused IKE_AUTH with %s",
-			ike_notify_text(name, sizeof name, v->type));
+		sa_kill(c, sa, "the peer refused IKE_AUTH with %s%s",
+			ike_notify_text(name, sizeof name, v->type),
+			v->type == NTF_AUTHENTICATION_FAILED
+				? ": key, identity or method of authentication differ; the peer's log says which"
+				: "");
 	else
 		sa_kill(c, sa, "the peer's IKE_AUTH response has no AUTH payload");
 }

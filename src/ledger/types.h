@@ -36,7 +36,7 @@
 	T(PEER_LEDGER_SILENT,    "peer_ledger_silent",    "ledger",         "a peer's ledger that this gateway cosigns has had nothing cosigned for three heartbeats")	\
 	T(PEER_LEDGER_RETURNED,  "peer_ledger_returned",  "ledger",         "a peer's ledger that was silent is cosigned again")	\
 	T(PEER_LEDGER_FORKED,    "peer_ledger_forked",    "ledger",         "a peer's ledger has signed two histories; both notes are kept as proof")	\
-	T(WITNESSES_CHANGE,      "witnesses_change",      "control",        "the witnesses, the quorum or the acts that require it are about to change")	\
+	T(WITNESSES_CHANGE,      "witnesses_change",      "control",        "the witnesses, the quorum or the actions that require it are about to change")	\
 	T(CONFIG_OVERRIDE,       "config_override",       "control",        "a safety check of the commit that follows is overridden")	\
 	T(CONFIG_REFUSED,        "config_refused",        "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,             "admin_act",             "control",        "an administrator is about to act")	\
@@ -125,7 +125,7 @@
 	F(CONFIG_COMMIT,         "previous",     STRING, "SHA-256 of the text it replaces")	\
 	F(CONFIG_COMMIT,         "sha256",       STRING, "of the configuration's text")	\
 	F(WITNESSES_CHANGE,      "admin",        STRING, "user id of the administrator")	\
-	F(WITNESSES_CHANGE,      "after",        STRING, "quorum, acts that require it, names and key ids, as committed")	\
+	F(WITNESSES_CHANGE,      "after",        STRING, "quorum, actions that require it, names and key ids, as committed")	\
 	F(WITNESSES_CHANGE,      "before",       STRING, "the same as in force until now")	\
 	F(WITNESSES_CHANGE,      "generation",   NUMBER, "of the configuration that brings the change")	\
 	F(CONFIG_OVERRIDE,       "admin",        STRING, "user id of the administrator")	\
@@ -245,7 +245,7 @@
 	F(HANDSHAKE_REFUSED,     "remote",       STRING, "the peer's address and port")	\
 	F(LEDGER_OUTAGE,         "late",         NUMBER, "entries that follow late")	\
 	F(LEDGER_OUTAGE,         "lost",         NUMBER, "entries lost because the queue was full")	\
-	F(LEDGER_OUTAGE,         "refused",      NUMBER, "acts refused meanwhile")	\
+	F(LEDGER_OUTAGE,         "refused",      NUMBER, "actions refused meanwhile")	\
 	F(LEDGER_OUTAGE,         "unknown",      NUMBER, "entries whose receipt was lost: they may precede this one")
 /* clang-format on */
 

@@ -257,7 +257,10 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 	if (is_value(t) && type->basetype == LY_TYPE_STRING)
 		return fault(p, RC_MALFORMED, t->place, "found %s; %s", token_text(found, t),
 			ly_errmsg(schema_ctx()));
-	schema_type_expected(type, expected, sizeof expected);
+	schema_value_expected(leaf, expected, sizeof expected);
+	if (t->kind != TOKEN_WORD && !is_value(t) && type->basetype == LY_TYPE_STRING)
+		return fault(p, RC_MALFORMED, t->place, "found %s, expected a value: %s",
+			token_text(found, t), expected);
 	nearest_offer_type(&near, type);
 	unexpected(p, expected, &near);
 	if (t->kind == TOKEN_WORD && t->n <= CONFIG_VALUE_MAX)

@@ -35,8 +35,11 @@ unsigned schema_keys(const struct lysc_node *node, const struct lysc_node *ret_k
 bool schema_is_empty_leaf(const struct lysc_node *node);
 const struct lysc_type *schema_type(const struct lysc_node *node); /* of a leaf or leaf-list, else NULL */
 
-/* What a value of the type looks like, "a | b | 1..5" or a sentence, appended to text as "x, y, z". */
-void schema_type_expected(const struct lysc_type *type, char *text, size_t size);
+/*
+ * What a value of the leaf or leaf-list looks like, "a, b, a number 1..5 (seconds)" or a sentence, appended to
+ * text as "x, y, z".
+ */
+void schema_value_expected(const struct lysc_node *leaf, char *text, size_t size);
 
 /* Appends `word` to a list "a, b"; cut silently when full. */
 void expected_add(char *text, size_t size, const char *word, size_t n);

@@ -75,7 +75,7 @@ static enum rc fault_reference(const struct model *m, const struct lyd_node *nod
 	if (names[0])
 		snprintf(hint, sizeof hint, " (%.150s)", names);
 	ly_set_free(set, NULL);
-	schema_type_expected(schema_type(node->schema), expected, sizeof expected);
+	schema_value_expected(node->schema, expected, sizeof expected);
 	return tree_fault(f, node, "found '%.60s', expected %s that exists%s", value, expected, hint);
 }
 

@@ -43,13 +43,18 @@ static void names_of(char *ret_text, size_t size, uint32_t procs)
 void commit_finish(struct control *k)
 {
 	struct commit *m = &k->commit;
-	char silent[100], took[100];
+	char silent[100], took[100], until[UTC_TEXT_MAX], restores[UTC_TEXT_MAX + 120] = "";
 	unsigned long long generation = k->running.generation;
 
 	if (!m->under_way || m->next.text)
 		return; /* the receipt is still awaited */
 	names_of(silent, sizeof silent, k->asked & ~k->taken);
 	names_of(took, sizeof took, k->taken);
+	if (k->unconfirmed.pending)
+		snprintf(restores, sizeof restores,
+			"; unless 'plaingate confirm' is run by %.19sZ, the configuration from before the "
+			"unconfirmed commit is restored",
+			utc_text(until, k->unconfirmed.deadline));
 	if (m->client && k->refusal[0])
 		client_end(m->client, RC_INTERNAL, 0, "generation %llu is committed, but refused by %s",
 			generation, k->refusal);
@@ -57,12 +62,8 @@ void commit_finish(struct control *k)
 		client_end(m->client, RC_AGAIN, 0,
 			"generation %llu is committed, but %s did not take it in time", generation, silent);
 	else if (m->client)
-		client_end(m->client, RC_OK, 0, "generation %llu is running (taken by %s)%s", generation,
-			took[0] ? took : "no process yet",
-			k->unconfirmed.pending
-				? "; without 'plaingate confirm' in time the configuration before it "
-				  "is restored"
-				: "");
+		client_end(m->client, RC_OK, 0, "generation %llu is running (loaded by %s)%s", generation,
+			took[0] ? took : "no process yet", restores);
 	commit_over(k);
 }
 

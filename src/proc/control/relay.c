@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const act_names[] = {
 	[CLI_CLEAR_SESSIONS] = "clear sessions",
@@ -135,17 +136,35 @@ static void on_act_receipt(void *context, uint64_t cookie, const struct msg_ledg
 		(int)sizeof r->text, r->text);
 }
 
-/* "protocol 6, 10.1.0.0/24 port 0 to any port 443 (0: any)" */
+/* Appends " NAME VALUE"; nothing for 0, which a filter has for any. */
+static void filter_number(char *text, size_t size, const char *name, uint32_t value)
+{
+	size_t used = strlen(text);
+
+	if (value)
+		snprintf(text + used, size - used, " %s %u", name, value);
+}
+
+static void filter_addresses(char *text, size_t size, const char *name, const struct ip_range *range)
+{
+	char words[RANGE_TEXT_MAX];
+	size_t used = strlen(text);
+
+	if (range->first.family)
+		snprintf(text + used, size - used, " %s %s", name, range_text(words, range));
+}
+
+/* The options of the command, "--src 10.1.0.0/24 --proto 6 --dport 443", or "all". */
 static void filter_describe(char *ret_text, size_t size, const struct msg_filter *f)
 {
-	char src[RANGE_TEXT_MAX] = "any", dst[RANGE_TEXT_MAX] = "any";
+	char text[4 * RANGE_TEXT_MAX] = "";
 
-	if (f->src.first.family)
-		range_text(src, &f->src);
-	if (f->dst.first.family)
-		range_text(dst, &f->dst);
-	snprintf(ret_text, size, "protocol %u, %s port %u to %s port %u (0: any)", f->proto, src, f->src_port,
-		dst, f->dst_port);
+	filter_addresses(text, sizeof text, "--src", &f->src);
+	filter_addresses(text, sizeof text, "--dst", &f->dst);
+	filter_number(text, sizeof text, "--proto", f->proto);
+	filter_number(text, sizeof text, "--sport", f->src_port);
+	filter_number(text, sizeof text, "--dport", f->dst_port);
+	snprintf(ret_text, size, "%s", text[0] ? text + 1 : "all");
 }
 
 static bool trace_in_progress(const struct control *k)

@@ -38,9 +38,9 @@ static void refusal_enter(struct ike_shell *s, const struct ike_refusal *r)
 	char local[ENDPOINT_TEXT_MAX], remote[ENDPOINT_TEXT_MAX];
 	struct ledger_body b;
 
-	log_warn("refused %s (%s): %s; offered %s; configured %s", endpoint_text(remote, &r->remote),
-		r->peer[0] ? r->peer : "no peer", r->reason, r->offered[0] ? r->offered : "-",
-		r->configured[0] ? r->configured : "-");
+	log_warn("refused %s (%s): %s%s%s%s%s", endpoint_text(remote, &r->remote),
+		r->peer[0] ? r->peer : "no peer", r->reason, r->offered[0] ? "; offered " : "", r->offered,
+		r->configured[0] ? "; configured " : "", r->configured);
 	ledger_body_begin(&b, LEDGER_HANDSHAKE_REFUSED);
 	ledger_body_str(&b, "configured", r->configured);
 	ledger_body_str(&b, "id", r->id);

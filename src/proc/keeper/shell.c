@@ -285,7 +285,7 @@ static void keys_reload(struct keeper *k)
 	for (size_t i = 0; i < MIN_OF(k->keydir.errors_n, (size_t)KEYDIR_ERRORS_MAX); i++)
 		log_error(
 			"key file '%s' is not used: %s", k->keydir.errors[i].file, k->keydir.errors[i].text);
-	log_info("%zu keys loaded, %zu files refused", k->keydir.loaded, k->keydir.errors_n);
+	log_info("keys loaded: %zu, files refused: %zu", k->keydir.loaded, k->keydir.errors_n);
 	show_warn_short_keys(k->keys);
 }
 

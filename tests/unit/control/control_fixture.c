@@ -326,5 +326,5 @@ void commit_good(const char *text, uint64_t generation)
 
 	enter(LEDGER_CONFIG_COMMIT, RC_OK, "\"comment\":\"because\"");
 	take_all(generation);
-	ends(&l, RC_OK, "is running (taken by supervisor, keeper, ike, dataplane)");
+	ends(&l, RC_OK, "is running (loaded by supervisor, keeper, ike, dataplane)");
 }

@@ -19,7 +19,7 @@ static void commit_unconfirmed(const char *text, uint64_t generation, uint32_t m
 	close(fd);
 	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
 	take_all(generation);
-	ends(&l, RC_OK, "without 'plaingate confirm' in time");
+	ends(&l, RC_OK, "unless 'plaingate confirm' is run by 20");
 }
 
 static struct ipc_link confirm(void)

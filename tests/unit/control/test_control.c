@@ -284,7 +284,7 @@ static void taker_dies_and_comes_back(void **state)
 	take_snapshot(PROC_KEEPER, 1, true, RC_OK);
 	take_snapshot(PROC_IKE, 1, true, RC_OK);
 	ipc_link_close(&peers[PROC_DATAPLANE]);
-	ends(&l, RC_OK, "taken by supervisor, keeper, ike)");
+	ends(&l, RC_OK, "loaded by supervisor, keeper, ike)");
 	give_link(PROC_DATAPLANE);
 	take_snapshot(PROC_DATAPLANE, 1, true, RC_OK);
 }

@@ -79,7 +79,7 @@ static void put_value(FILE *out, const struct lysc_node *node)
 
 	if (!type || type->basetype == LY_TYPE_EMPTY)
 		return;
-	schema_type_expected(type, expected, sizeof expected);
+	schema_value_expected(node, expected, sizeof expected);
 	put_filled(out, expected);
 	if (node->nodetype == LYS_LEAFLIST)
 		fputs("; several", out);
