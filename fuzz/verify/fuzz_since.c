@@ -2,6 +2,8 @@
  * An arbitrary file of --since, with a valid digest added to the input: it is refused, or its tree is that of
  * a head which the log's key has signed. There is no log, so nothing is good.
  */
+#include "../../tests/unit/verify/seeds.h"
+
 #include "base/bytes.h"
 #include "verify/verify.h"
 
@@ -12,19 +14,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Of the seed: 300 entries. */
-#define KNOWN_VKEY "plaingate/ledger/test+c7c17317+AeKAR67K4rybcxv/MYzCB2K8HnqG8SsOg1keUZVvCjVw"
-#define KNOWN_SIZE 300
-
 static enum rc read_none(void *context, const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
 	*ret_bytes = NULL;
 	*ret_n = 0;
 	if (strcmp(path, LEDGER_PATH_VKEY) != 0)
 		return RC_NOT_FOUND;
-	*ret_bytes = (uint8_t *)strdup(KNOWN_VKEY "\n");
+	*ret_bytes = (uint8_t *)strdup(SEED_VKEY "\n");
 	assert(*ret_bytes);
-	*ret_n = strlen(KNOWN_VKEY "\n");
+	*ret_n = strlen(SEED_VKEY "\n");
 	return RC_OK;
 }
 
@@ -43,9 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	memcpy(text, data, n);
 	sha256(hash, data, n);
 	n += (size_t)sprintf(text + n, "sha256 %s\n", hex_from_bytes(hex, hash, sizeof hash));
-	const struct verify_options o = { .vkey = KNOWN_VKEY, .since = text, .since_n = n };
+	const struct verify_options o = { .vkey = SEED_VKEY, .since = text, .since_n = n };
 	enum rc rc = verify_ledger(&source, &o, &report, NULL);
-	assert(rc != RC_OK && (report.since == 0 || report.since == KNOWN_SIZE));
+	assert(rc != RC_OK && (report.since == 0 || report.since == SEED_PUBLISHED));
 	free(text);
 	return 0;
 }

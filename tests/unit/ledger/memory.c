@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include "base/bytes.h"
+#include "base/wr.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -117,6 +118,42 @@ void memory_done(struct memory *m)
 		blob_unref(m->file[i].blob);
 	free(m->file);
 	*m = (struct memory){ 0 };
+}
+
+size_t memory_pack(const struct memory *m, uint8_t *ret_bytes, size_t max)
+{
+	struct wr w = wr_over(ret_bytes, max);
+
+	for (size_t i = 0; i < m->n; i++) {
+		const char *path = m->file[i].path;
+		size_t n;
+		const uint8_t *bytes = memory_get(m, path, &n);
+
+		assert(strlen(path) <= UINT8_MAX && n <= UINT16_MAX);
+		wr_u8(&w, (uint8_t)strlen(path));
+		wr_bytes(&w, path, strlen(path));
+		wr_u16(&w, (uint16_t)n);
+		wr_bytes(&w, bytes, n);
+	}
+	assert(!w.bad);
+	return wr_len(&w);
+}
+
+struct memory memory_unpack(const uint8_t *bytes, size_t n)
+{
+	struct rd r = rd_over(bytes, n);
+	struct memory m = { 0 };
+
+	while (rd_left(&r) > 0 && m.n < MEMORY_UNPACK_MAX) {
+		char path[TILE_PATH_MAX] = "";
+		size_t path_n = rd_u8(&r);
+		struct rd name = rd_sub(&r, path_n), file = rd_sub(&r, rd_u16(&r));
+		if (r.bad || path_n >= sizeof path)
+			break;
+		memcpy(path, name.at, path_n);
+		memory_put(&m, path, file.at, rd_left(&file));
+	}
+	return m;
 }
 
 void disk_apply(struct memory *files, const struct disk_change *c)

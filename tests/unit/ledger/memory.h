@@ -28,6 +28,13 @@ void memory_remove(struct memory *m, const char *path);
 void memory_copy(struct memory *ret_to, const struct memory *from);
 void memory_done(struct memory *m);
 
+/* All files in one input of a fuzzer, each as length of path (8 bits), path, length (16 bits), octets.
+ * Returns the length. */
+size_t memory_pack(const struct memory *m, uint8_t *ret_bytes, size_t max);
+/* Up to the first file that is not whole, and MEMORY_UNPACK_MAX files. */
+#define MEMORY_UNPACK_MAX 64
+struct memory memory_unpack(const uint8_t *bytes, size_t n);
+
 struct disk_change {
 	enum { DISK_REPLACE, DISK_APPEND, DISK_TRUNCATE, DISK_REMOVE } what;
 	const char *path;
