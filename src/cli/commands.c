@@ -241,10 +241,19 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 	return err_add(e, RC_MALFORMED, "there is no option '%.60s'", word);
 }
 
+/* "initiate, rekey, terminate" */
+static void second_add(char *text, size_t size, const char *word)
+{
+	size_t used = strlen(text);
+
+	snprintf(text + used, size - used, "%s%s", used ? ", " : "", word);
+}
+
 /* The fault of a line that does not begin with the words of any command. */
 static enum rc no_command(int n, char *const *words, struct err *e)
 {
 	size_t len = n ? strlen(words[0]) : 0;
+	char second[ERR_TEXT_MAX] = "";
 	struct nearest near = nearest_to(n ? words[0] : "", len);
 	char hint[NEAREST_HINT_MAX];
 
@@ -254,8 +263,10 @@ static enum rc no_command(int n, char *const *words, struct err *e)
 		const char *row = cli_commands[i].words;
 		nearest_offer(&near, row, strcspn(row, " "));
 		if (strncmp(row, words[0], len) == 0 && row[len] == ' ')
-			return err_add(e, RC_MALFORMED, "%s needs another word, as in '%s'", words[0], row);
+			second_add(second, sizeof second, row + len + 1);
 	}
+	if (second[0])
+		return err_add(e, RC_MALFORMED, "%s needs another word: %s", words[0], second);
 	return err_add(e, RC_MALFORMED, "there is no command '%.60s'%s", words[0], nearest_hint(hint, &near));
 }
 

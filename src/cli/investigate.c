@@ -264,7 +264,8 @@ static enum rc out_write(const struct bundle_out *o, const char *path, struct er
 	/* Some file systems (NFS) cannot rename without replacing, others (FAT) have no links. */
 	bool named = renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0;
 	if (!named && (errno != EINVAL || link(part, path) < 0))
-		rc = err_errno(e, RC_IO, "name the bundle '%s'", path);
+		rc = errno == EEXIST ? err_add(e, RC_IO, "'%s' exists and is kept: name another file", path)
+				     : err_errno(e, RC_IO, "rename the bundle to '%s'", path);
 	if (!named)
 		unlink(part);
 	return rc;

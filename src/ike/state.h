@@ -28,7 +28,7 @@
 	S(AUTH_SENT,  "IKE_AUTH sent")								\
 	S(KEYS_PEER,  "answering")		/* the peer starts; the keeper makes our values */ \
 	S(AUTH_WAIT,  "waiting for IKE_AUTH")							\
-	S(LARVAL,     "being made by a rekey")							\
+	S(LARVAL,     "rekeying")							\
 	S(UP,         "established")								\
 	S(REPLACED,   "replaced")		/* rekeyed; one side deletes it */		\
 	S(CLOSING,    "closing")		/* our delete is under way */			\

@@ -59,7 +59,7 @@ static void say_order(struct tw *t, const struct randomness_report *r)
 static void say_public(struct tw *t, const struct randomness_report *r)
 {
 	tw_say(t,
-		"  keys         %llu epochs, %llu of them disclosed: %llu values can be recomputed\n"
+		"  epochs       %llu, keys disclosed: %llu; values that can be recomputed: %llu\n"
 		"  skipped      %llu SPI candidates, which were in use according to the keeper\n",
 		(ull)r->epochs, (ull)r->epochs_disclosed, (ull)r->values_disclosed,
 		(ull)r->spi_candidates_skipped);

@@ -195,7 +195,7 @@ def test_what_is_not_confirmed_is_taken_back(lab):
     wait_for(lambda: lan_reaches_ssh(lab), 80, "what ran before", pause=1)
     assert running(lab).strip() == config_of("hq").strip()
     back = [entry["body"] for entry in ledger_entries(lab, "hq") if entry["type"] == "config_commit"][-1]
-    assert back["admin"] == "" and "was not confirmed within 1 minutes" in back["comment"]
+    assert back["admin"] == "" and "was not confirmed within 1 min" in back["comment"]
     assert hq.run("plaingate confirm", check=False).returncode == 1
 
 

@@ -246,7 +246,7 @@ void commit_restore(struct control *k, char *text, size_t n)
 	*m = (struct commit){
 		.under_way = true, .restores = true, .cookie = k->next_tag++, .next.memory = -1
 	};
-	snprintf(m->comment, sizeof m->comment, "generation %llu was not confirmed within %u minutes",
+	snprintf(m->comment, sizeof m->comment, "generation %llu was not confirmed within %u min",
 		(unsigned long long)k->running.generation, k->unconfirmed.minutes);
 	m->next.generation = k->running.generation + 1;
 	if (running_compile(&m->next, text, n, "unconfirmed", &faults, &e))

@@ -55,7 +55,9 @@ void confirm_expire(struct loop *l, struct timer *t)
 			e.text);
 		return;
 	}
-	log_warn("generation %llu was not confirmed within %u minutes: restoring the configuration before it",
+	log_warn(
+		"generation %llu was not confirmed within %u min: restoring the configuration from before the "
+		"unconfirmed commit",
 		(unsigned long long)k->running.generation, u->minutes);
 	commit_restore(k, text, n);
 }

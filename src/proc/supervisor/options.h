@@ -4,7 +4,7 @@
 
 /* clang-format off */
 #define SUPERVISOR_OPTIONS(O)	/* letter, word, value, text */								\
-	O('c', "config",     "DIR",  "keys/ in it (/etc/plaingate)")							\
+	O('c', "config",     "DIR",  "the directory of keys/ (/etc/plaingate)")							\
 	O('s', "state",      "DIR",  "the ledger and the running configuration (/var/lib/plaingate)")			\
 	O('r', "run",        "DIR",  "the command line's socket and the PID file (/run/plaingate)")			\
 	O('x', "libexec",    "DIR",  "the executables of the processes (/usr/libexec/plaingate)")			\

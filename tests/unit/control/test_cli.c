@@ -69,9 +69,9 @@ static void half_a_command(void **state)
 	struct err e;
 
 	assert_int_equal(parse(&l, "verify", &e), RC_MALFORMED);
-	assert_string_equal(e.text, "verify needs another word, as in 'verify ledger'");
+	assert_string_equal(e.text, "verify needs another word: ledger, randomness");
 	assert_int_equal(parse(&l, "clear session", &e), RC_MALFORMED);
-	assert_string_equal(e.text, "clear needs another word, as in 'clear sessions'");
+	assert_string_equal(e.text, "clear needs another word: sessions");
 	assert_int_equal(parse(&l, "verif", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "there is no command 'verif'; did you mean 'verify'?");
 	assert_int_equal(parse(&l, "comit x", &e), RC_MALFORMED);

@@ -139,7 +139,7 @@ static void goes_back(void **state)
 	started(4);
 	file_is("running.conf", OTHER);
 	enter(LEDGER_CONFIG_COMMIT, RC_OK,
-		"\"admin\":\"\",\"comment\":\"generation 4 was not confirmed within 5 minutes\"");
+		"\"admin\":\"\",\"comment\":\"generation 4 was not confirmed within 5 min\"");
 	take_all(5);
 	file_is("running.conf", GOOD);
 	is_there(false);
