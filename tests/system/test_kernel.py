@@ -62,6 +62,30 @@ def test_a_route_changes_under_traffic(lab):
     assert counter(lab, "hq", "no-route") > 50
 
 
+def test_a_route_of_another_table(lab):
+    """`throw` in main leads to a next table, and there is none: the default route does not count."""
+    wait_reaches(lab, WEB)
+    lab["hq"].run(f"ip route add throw {WEB}/32")
+    try:
+        wait_for(lambda: not reaches(lab, WEB), 3, "the route in the mirror")
+        assert "unreachable" in lab["hq"].run(f"ip route get {WEB}", check=False).stderr
+    finally:
+        lab["hq"].run(f"ip route del throw {WEB}/32")
+    wait_reaches(lab, WEB)
+
+
+def test_a_route_for_one_tos(lab):
+    """It leads nowhere, and packets of no TOS do not go by it, as in the kernel."""
+    wait_reaches(lab, WEB)
+    lab["hq"].run(f"ip route add {WEB}/32 tos 0x10 via {HOST_A}")
+    try:
+        time.sleep(0.5)
+        assert "dev wan0" in lab["hq"].run(f"ip route get {WEB}").stdout
+        assert reaches(lab, WEB)
+    finally:
+        lab["hq"].run(f"ip route del {WEB}/32 tos 0x10")
+
+
 def test_a_link_goes_down_and_up(lab):
     with UdpStream(lab, "host-a", "host-b", HOST_B) as udp:
         udp.wait_flowing()

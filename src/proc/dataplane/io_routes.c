@@ -241,6 +241,9 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 	uint32_t table = u32_read(a.at[RTA_TABLE], m->rtm_table);
 	if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL)
 		return;
+	/* One for packets of this TOS only; the kernel sends the others by the route beside it. */
+	if (m->rtm_tos != 0)
+		return;
 	e.dst.addr.family = m->rtm_family == AF_INET ? ADDR_V4 : ADDR_V6;
 	e.dst.bits = m->rtm_dst_len;
 	if (a.at[RTA_DST] && !addr_read(a.at[RTA_DST], m->rtm_family, &e.dst.addr))
@@ -263,6 +266,11 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 	case RTN_UNREACHABLE:
 	case RTN_BLACKHOLE:
 	case RTN_PROHIBIT:
+		e.kind = ROUTE_UNREACHABLE;
+		break;
+	case RTN_THROW: /* go on in the next table: after local that is main, after main there is none */
+		if (table == RT_TABLE_LOCAL)
+			return;
 		e.kind = ROUTE_UNREACHABLE;
 		break;
 	default:
