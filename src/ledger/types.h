@@ -119,7 +119,7 @@
 	F(PROCESS_EXIT,          "reason",       STRING, "exit status or signal")	\
 	F(CONFIG_LOAD,           "generation",   NUMBER, "number of commits")	\
 	F(CONFIG_LOAD,           "sha256",       STRING, "of the configuration's text")	\
-	F(CONFIG_COMMIT,         "admin",        STRING, "user id of the administrator")	\
+	F(CONFIG_COMMIT,         "admin",        STRING, "user id of the administrator, such as uid 0; empty: an unconfirmed commit is rolled back")	\
 	F(CONFIG_COMMIT,         "comment",      STRING, "the administrator's comment")	\
 	F(CONFIG_COMMIT,         "generation",   NUMBER, "number of commits, this one included")	\
 	F(CONFIG_COMMIT,         "previous",     STRING, "SHA-256 of the text it replaces")	\
