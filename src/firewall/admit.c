@@ -77,7 +77,10 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 				snap_zone_opens(fw->policy->snapshot, to, IP_ESP, 0, &t->dst))
 				return DROP_NAT_PROTOCOL;
 			*ret_nat_rule = rule;
-			return fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1], now);
+			enum drop_reason d = fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1], now);
+			/* The source alone is translated. */
+			assert(memcmp(key[1].src, key[0].dst, sizeof key[1].src) == 0);
+			return d;
 		}
 	}
 	return fw_session_find(fw, &key[1], fw_key_hash(fw, &key[1]), &direction) == FW_NONE

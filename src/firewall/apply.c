@@ -34,6 +34,7 @@ static void session_found(struct firewall *fw, struct train *t, uint32_t index, 
 {
 	const struct fw_session *s = &fw->sessions[index];
 
+	assert(s->live == FW_SESSION_LIVE); /* only live sessions are indexed */
 	if (reopens_closed_session(s, t))
 		return;
 	t->session = index;
@@ -52,6 +53,7 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
 	uint64_t hash[TRAIN_BURST_MAX];
 	bool wanted[TRAIN_BURST_MAX];
 
+	assert(n <= TRAIN_BURST_MAX);
 	for (size_t i = 0; i < n; i++) {
 		struct train *t = trains[i];
 		wanted[i] = !skipped(t) && key_wanted(t, &key[i]);
@@ -110,6 +112,7 @@ static bool hop_is_counted(const struct fw_session *s)
 
 static void hop_count(struct train *t)
 {
+	assert(t->hop_limit > 1);
 	if (t->src.family == ADDR_V4) {
 		uint8_t was[2] = { t->ip[IP4_TTL], t->ip[IP4_TTL + 1] },
 			is[2] = { (uint8_t)(was[0] - 1), was[1] };

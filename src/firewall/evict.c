@@ -41,6 +41,7 @@ static bool is_entitled_to_wait(struct firewall *fw, uint32_t kind)
 	const struct fw_evict_list *o = &fw->evict_list[kind];
 	const struct fw_session *s = o->n > 0 ? &fw->sessions[o->first] : NULL;
 
+	assert(!s || s->live == FW_SESSION_LIVE);
 	return s && o->n <= fw->sessions_limit / FW_WAITING_PART &&
 	       fw_shares_left(fw, &s->key[0], s->zones.zone[0]);
 }
@@ -93,8 +94,10 @@ void fw_evict_over_limit(struct firewall *fw, mono_ns now)
 	size_t n = 0, over = fw->counters.sessions_now - fw->sessions_limit;
 	struct aged *list = malloc(fw->counters.sessions_now * sizeof *list);
 	for (uint32_t i = 0; list && i < fw->state->used; i++)
-		if (fw->sessions[i].live)
+		if (fw->sessions[i].live) {
+			assert(n < fw->counters.sessions_now);
 			list[n++] = (struct aged){ fw->sessions[i].last_seen, i };
+		}
 	if (list)
 		qsort(list, n, sizeof *list, older);
 	for (size_t i = 0; i < MIN_OF(n, over); i++) {

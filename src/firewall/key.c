@@ -3,6 +3,7 @@
 #include "firewall/internal.h"
 
 _Static_assert(sizeof(struct fw_key) == 40, "hashed and compared as five words");
+_Static_assert(offsetof(struct fw_key, kind) + sizeof(uint16_t) == sizeof(struct fw_key), "no padding");
 
 uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k)
 {

@@ -9,6 +9,9 @@
 
 #include <assert.h>
 
+_Static_assert(
+	ZONES_MAX < UINT16_MAX - 1, "no zone has the number of the gateway, or of a zone that is gone");
+
 static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const char *name)
 {
 	for (uint32_t i = 0; i < st->zones_n[table]; i++)
@@ -89,6 +92,7 @@ static void sessions_reevaluate(struct firewall *fw, const struct fw_policy *old
 		struct fw_session *s = &fw->sessions[i];
 		if (!s->live)
 			continue;
+		assert(s->zones.epoch == fw->state->epoch);
 		uint32_t rule, timeout_s;
 		if (!decide(fw, s, &rule, &timeout_s)) {
 			fw_log_close(fw, old, s, FW_END_POLICY_CHANGED, now);

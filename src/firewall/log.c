@@ -19,6 +19,7 @@ const char *fw_end_name(enum fw_end e)
 #undef E
 	};
 
+	assert(e < FW_END_COUNT);
 	return names[e];
 }
 
@@ -73,6 +74,7 @@ static void session_put(struct firewall *fw, const struct fw_policy *p, const st
 {
 	struct fw_log *l = log_room(fw, p, s->rule, s->zones.zone[0], about->at);
 
+	assert(s->live == FW_SESSION_LIVE);
 	if (!l)
 		return;
 	*l = *about;
@@ -173,6 +175,7 @@ void fw_log_report_suppressed(struct firewall *fw, mono_ns now)
 
 void fw_log_policy_retire(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {
+	assert(!p || (p != fw->policy && p != fw->retired));
 	fw_policy_free(fw->retired);
 	fw->retired = p;
 	if (fw->log_report_at == 0)
@@ -190,6 +193,7 @@ void fw_log_report_due(struct firewall *fw, mono_ns now)
 
 bool fw_log_next(struct firewall *fw, struct fw_log *ret_log)
 {
+	assert(fw->log_head - fw->log_tail <= FW_LOG_RING);
 	if (fw->log_tail == fw->log_head)
 		return false;
 	*ret_log = fw->log[fw->log_tail++ % FW_LOG_RING];

@@ -105,6 +105,7 @@ static bool event_add(struct events *e, point first, point last, point end_of_al
 		e->event = more;
 		e->room = room;
 	}
+	assert(e->n + 2 <= e->room);
 	e->event[e->n++] = (struct event){ first, rule, 1 };
 	if (last != end_of_all) /* otherwise it has no end */
 		e->event[e->n++] = (struct event){ last + 1, rule, -1 };
@@ -178,6 +179,7 @@ static bool dimension_fill(
 		point at = e->event[i].at;
 		if (at != 0 && ++inside == join) {
 			inside = 0;
+			assert(at > d->start[interval]); /* sorted, for the binary search */
 			d->start[++interval] = at;
 			memcpy(d->words + (size_t)interval * words, now, sizeof *now * words);
 		}
@@ -214,6 +216,7 @@ static bool dimension_build(struct fw_dimension *d, struct events *e, uint32_t r
 	d->words = calloc((size_t)(n / join + 2) * words, sizeof *d->words);
 	if (open && d->start && d->words)
 		good = dimension_fill(d, e, words, join, open);
+	assert(!good || d->n <= n / join + 1);
 	free(open);
 	return good;
 }
@@ -251,6 +254,7 @@ struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint
 {
 	struct fw_matcher *m = calloc(1, sizeof *m);
 
+	assert(count > 0);
 	if (!m)
 		return NULL;
 	m->first = first;
@@ -329,6 +333,7 @@ uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, c
 	for (uint32_t w = 0; w < m->words; w++)
 		for (uint64_t left = set.src[w] & set.dst[w] & set.service[w]; left; left &= left - 1) {
 			uint32_t i = 64 * w + (uint32_t)__builtin_ctzll(left);
+			assert(i < m->count);
 			if (rule_matches(s, &rules[i], t, ret_timeout_s))
 				return m->first + i;
 		}
@@ -351,6 +356,7 @@ uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, co
 	for (uint32_t w = 0; w < m->words; w++)
 		for (uint64_t left = set.src[w] & set.dst[w]; left; left &= left - 1) {
 			uint32_t i = 64 * w + (uint32_t)__builtin_ctzll(left);
+			assert(i < m->count);
 			if (nat_rule_matches(s, &rules[i], t))
 				return m->first + i;
 		}

@@ -68,6 +68,7 @@ static uint32_t stride(uint64_t hash, uint32_t n)
 
 	while (common_divisor(step, n) != 1)
 		step++;
+	assert(step <= n); /* at the latest n - 1 has none */
 	return step;
 }
 

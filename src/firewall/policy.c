@@ -4,6 +4,7 @@
  */
 #include "firewall/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static uint16_t service_port(const struct train *t)
@@ -50,6 +51,7 @@ enum rule_action fw_policy_lookup(
 		rule = fw_matcher_rule(p->global, s, t, ret_timeout_s);
 	if (rule == FW_NONE)
 		return RULE_DENY;
+	assert(rule < s->rules.count);
 	*ret_rule = rule;
 	return (enum rule_action)snap_rules(s)[rule].action;
 }

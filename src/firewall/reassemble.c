@@ -174,6 +174,7 @@ static uint32_t slot_evict(struct firewall *fw)
 	struct shares s = { 0 };
 	uint32_t best = FW_NONE;
 
+	assert(fw->datagrams_used == fw->limits.reassembly_max);
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
 		s.origin[MIN_OF(fw->datagram[i].origin, 2u * ZONES_MAX)]++;
 		s.source[fw->datagram[i].source % FW_FRAGMENT_SOURCES]++;
@@ -258,6 +259,9 @@ static enum drop_reason range_add(struct fw_datagram *d, struct fw_range r)
 		*next = r;
 		d->ranges_n++;
 	}
+	assert(next->first < next->end && d->ranges_n <= FW_FRAGMENTS_PER_DATAGRAM);
+	assert(at == 0 || next[-1].end < next->first);
+	assert(at + 1 == d->ranges_n || next->end < next[1].first);
 	return DROP_NONE;
 }
 
@@ -283,6 +287,7 @@ static enum drop_reason total_check(struct fw_datagram *d, const struct fragment
 
 static enum drop_reason fragment_keep(struct fw_datagram *d, const struct fragment *f, const struct train *t)
 {
+	assert(f->header_n + f->range.end <= TRAIN_BYTES_MAX && f->header_n <= FW_FRAGMENT_HEADER_MAX);
 	if (repeats(d, f))
 		return DROP_NONE;
 	enum drop_reason drop = range_add(d, f->range);
@@ -317,6 +322,7 @@ static bool is_whole(const struct fw_datagram *d)
 
 static void header_finish(struct fw_datagram *d, uint8_t *ip, bool v4)
 {
+	assert(d->header_n >= (v4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE));
 	memcpy(ip, d->header, d->header_n);
 	bool mark = d->congested && (v4 ? ip[1] & 3 : ip[1] >> 4 & 3);
 	if (mark)

@@ -9,7 +9,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-_Static_assert(sizeof(struct fw_zones) == 8, "stored as one word");
+_Static_assert(
+	sizeof(struct fw_zones) == 8 && offsetof(struct fw_session, zones) % 8 == 0, "stored as one word");
 
 uint32_t fw_session_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
@@ -24,6 +25,7 @@ uint32_t fw_session_find(
 
 void fw_session_index(struct firewall *fw, uint32_t index)
 {
+	assert(index < fw->state->used && fw->sessions[index].live == FW_SESSION_LIVE);
 	for (uint32_t d = 0; d < 2; d++) {
 		uint32_t *head = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
 		fw->chain[2 * index + d] = *head;
@@ -35,6 +37,7 @@ bool fw_index_resize(struct firewall *fw, uint32_t sessions)
 {
 	uint32_t buckets = 1024;
 
+	assert(sessions <= fw->limits.sessions_max); /* below 2^29: fw_attach() */
 	while (buckets < 2 * sessions)
 		buckets *= 2;
 	if (fw->bucket && buckets == fw->bucket_mask + 1)
@@ -71,6 +74,7 @@ static void wheel_remove(struct firewall *fw, uint32_t index)
 	if (t->slot == FW_NONE)
 		return;
 	assert(t->slot < FW_WHEEL_SLOTS);
+	assert((t->prev != FW_NONE ? fw->place[t->prev].next : fw->wheel[t->slot]) == index);
 	if (t->prev != FW_NONE)
 		fw->place[t->prev].next = t->next;
 	else
@@ -87,6 +91,7 @@ static void wheel_add(struct firewall *fw, uint32_t index, mono_ns at, uint64_t 
 	struct fw_place *t = &fw->place[index];
 	uint64_t second = MAX_OF(at / NS_PER_S + 1, earliest);
 
+	assert(t->slot == FW_NONE && earliest >= fw->wheel_at_s);
 	second = MIN_OF(second, fw->wheel_at_s + FW_WHEEL_SLOTS - 1);
 	t->slot = (uint32_t)(second % FW_WHEEL_SLOTS);
 	t->prev = FW_NONE;
@@ -156,6 +161,7 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 
 void fw_session_free(struct firewall *fw, uint32_t index)
 {
+	assert(index < fw->state->used && !fw->sessions[index].live);
 	fw->place[index] = (struct fw_place){ .next = fw->free_first, .slot = FW_NONE };
 	fw->free_first = index;
 }
@@ -233,6 +239,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 			uint32_t next = fw->place[index].next;
 			if (budget-- == 0)
 				return now;
+			assert(fw->place[index].slot == fw->wheel_at_s % FW_WHEEL_SLOTS);
 			if (fw->sessions[index].expires <= now) {
 				fw_session_end_by(fw, index, expired_by(&fw->sessions[index]), now);
 			} else { /* not over: to a later slot */
@@ -259,6 +266,7 @@ const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cu
 
 uint32_t fw_sessions_used(const struct firewall *fw)
 {
+	assert(fw->state->used <= fw->limits.sessions_max);
 	return fw->state->used;
 }
 
@@ -269,6 +277,7 @@ const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t)
 {
+	assert(t->session != TRAIN_NONE);
 	return &fw->sessions[t->session].forwarding[fw_direction(t)];
 }
 

@@ -30,6 +30,7 @@ static void list_add(struct firewall *fw, uint32_t index, uint32_t kind)
 	struct fw_evict_list *o = &fw->evict_list[kind];
 	struct fw_place *p = &fw->place[index];
 
+	assert(kind < FW_EVICT_COUNT && (o->n == 0) == (o->last == FW_NONE));
 	p->evict_class = kind;
 	p->evict_next = FW_NONE;
 	p->evict_prev = o->last;
@@ -44,6 +45,7 @@ static void list_remove(struct firewall *fw, uint32_t index)
 	struct fw_evict_list *o = &fw->evict_list[p->evict_class];
 
 	assert(p->evict_class < FW_EVICT_COUNT && o->n > 0);
+	assert((p->evict_prev == FW_NONE ? o->first : fw->place[p->evict_prev].evict_next) == index);
 	*(p->evict_prev == FW_NONE ? &o->first : &fw->place[p->evict_prev].evict_next) = p->evict_next;
 	*(p->evict_next == FW_NONE ? &o->last : &fw->place[p->evict_next].evict_prev) = p->evict_prev;
 	o->n--;
@@ -67,6 +69,7 @@ bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone)
 {
 	uint64_t unclaimed = fw->sessions_limit > fw->protected_n ? fw->sessions_limit - fw->protected_n : 0;
 
+	assert(fw->protected_n <= fw->counters.sessions_now);
 	return *protected_by_source(fw, k) < unclaimed &&
 	       *protected_by_zone(fw, zone) < FW_ZONE_SHARE * unclaimed;
 }
@@ -95,6 +98,7 @@ void fw_shares_add(struct firewall *fw, uint32_t index)
 	struct fw_session *s = &fw->sessions[index];
 	uint32_t kind = class_of(fw, s);
 
+	assert(s->live == FW_SESSION_LIVE && !(s->flags & FW_SESSION_HALF_OPEN));
 	fw->place[index].evict_class = kind;
 	if (kind == FW_EVICT_PROTECTED)
 		protected_count(fw, s, 1);
@@ -109,6 +113,7 @@ void fw_shares_remove(struct firewall *fw, uint32_t index)
 {
 	struct fw_session *s = &fw->sessions[index];
 
+	assert(!!(s->flags & FW_SESSION_HALF_OPEN) == (fw->place[index].evict_class == FW_EVICT_HALF_OPEN));
 	if (fw->place[index].evict_class == FW_EVICT_PROTECTED)
 		protected_count(fw, s, -1);
 	else
@@ -130,10 +135,15 @@ void fw_shares_update(struct firewall *fw, uint32_t index)
 
 void fw_shares_renumber(struct firewall *fw)
 {
+	uint32_t n = 0;
+
 	memset(fw->protected_by_zone, 0, sizeof fw->protected_by_zone);
 	for (uint32_t i = 0; i < fw->state->used; i++)
-		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED)
+		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED) {
 			(*protected_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
+			n++;
+		}
+	assert(n == fw->protected_n);
 }
 
 void fw_shares_recount(struct firewall *fw)

@@ -85,6 +85,7 @@ enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t)
 {
 	struct segment g = segment_of(t);
 
+	assert(s->tcp_state <= FW_TCP_SYN_SENT);
 	if ((g.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return DROP_NO_SESSION;
 	side_begin(&s->tcp[0], &g, t);
@@ -233,6 +234,7 @@ static void state_advance(struct fw_session *s, const struct segment *g, uint32_
 {
 	struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
 
+	assert(s->tcp_state > FW_TCP_SYN_SENT && s->tcp_state < FW_TCP_CLOSED);
 	if (g->flags & TCP_FIN && g->end == from->end)
 		from->flags |= SIDE_FIN;
 	if (s->tcp_state == FW_TCP_SYN_RECEIVED && d == 0)

@@ -9,6 +9,8 @@
 #include "wire/csum.h"
 #include "wire/quoted.h"
 
+#include <assert.h>
+
 /* 0: none that counts addresses. Those of UDP-Lite (RFC 3828) and DCCP (RFC 4340) stand where that of UDP
  * does. */
 static uint32_t l4_csum_at(const struct train *t)
@@ -96,6 +98,7 @@ void fw_translate(const struct fw_session *s, struct train *t, uint32_t d)
 	struct new_head h = { reply->dst, reply->src, reply->dst_port, reply->src_port };
 	uint32_t at = l4_csum_at(t);
 
+	assert(d < 2 && s->flags & FW_SESSION_TRANSLATED);
 	packet_put(t->ip, t->src.family == ADDR_V4, t->proto, t->l4_offset, at ? t->l4_offset + at : 0,
 		t->csum == TRAIN_CSUM_PARTIAL, &h);
 	memcpy(t->src.b, reply->dst, 16);
@@ -152,6 +155,7 @@ enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t,
 {
 	struct quoted q;
 
+	assert(d < 2 && t->flags & TRAIN_ICMP_ERROR);
 	train_complete_l4(t);
 	if (train_verify_l4(t) != DROP_NONE)
 		return DROP_L4_CHECKSUM;

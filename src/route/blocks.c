@@ -8,6 +8,9 @@
 _Static_assert((BLOCKS_SIZE_MAX + sizeof(void *) + BLOCKS_GRAIN - 1) / BLOCKS_GRAIN < BLOCKS_CLASSES,
 	"a class for every size");
 
+_Static_assert(SLAB_HEAD + BLOCKS_CLASSES * BLOCKS_GRAIN <= BLOCKS_SLAB_SIZE_MIN,
+	"a new slab has room for any block");
+
 static uint32_t class_of(size_t size)
 {
 	assert(size > 0 && size <= BLOCKS_SIZE_MAX);
@@ -36,6 +39,7 @@ static bool slab_add(struct blocks *b)
 	bool large = size == BLOCKS_SLAB_SIZE_MAX;
 	uint8_t *slab = aligned_alloc(large ? BLOCKS_SLAB_SIZE_MAX : SLAB_HEAD, size);
 
+	assert(size <= BLOCKS_SLAB_SIZE_MAX && size % BLOCKS_SLAB_SIZE_MIN == 0);
 	if (!slab)
 		return false;
 	if (large && b->advise)
@@ -61,6 +65,7 @@ void *blocks_get(struct blocks *b, size_t size)
 		block = b->at;
 		b->at += (size_t)class * BLOCKS_GRAIN;
 	}
+	assert((uintptr_t)block % BLOCKS_GRAIN == 0);
 	b->used += (size_t)class * BLOCKS_GRAIN;
 	return block;
 }
@@ -69,6 +74,7 @@ void blocks_put(struct blocks *b, void *block, size_t size)
 {
 	uint32_t class = class_of(size);
 
+	assert(b->used >= (size_t)class * BLOCKS_GRAIN);
 	link_set(block, class, b->free[class]);
 	b->free[class] = block;
 	b->used -= (size_t)class * BLOCKS_GRAIN;
@@ -78,6 +84,8 @@ void blocks_retire(struct blocks *b, void *block, size_t size)
 {
 	uint32_t class = class_of(size);
 
+	assert(b->used >= (size_t)class * BLOCKS_GRAIN);
+	assert(!b->retired[class].first == !(b->retired_classes[class / 64] >> class % 64 & 1));
 	link_set(block, class, b->retired[class].first);
 	if (!b->retired[class].first)
 		b->retired[class].last = block;
@@ -92,6 +100,7 @@ void blocks_reclaim(struct blocks *b)
 		for (; b->retired_classes[word] != 0;
 			b->retired_classes[word] &= b->retired_classes[word] - 1) {
 			uint32_t class = word * 64 + (uint32_t)__builtin_ctzll(b->retired_classes[word]);
+			assert(b->retired[class].first && b->retired[class].last);
 			link_set(b->retired[class].last, class, b->free[class]);
 			b->free[class] = b->retired[class].first;
 			b->retired[class].first = b->retired[class].last = NULL;

@@ -56,6 +56,7 @@ static void slot_put(struct ip_addr *a, uint32_t level, uint32_t slot)
 	uint32_t bit = level * FIB_STRIDE, two = slot << (16 - FIB_STRIDE - bit % 8);
 	uint32_t gone = (SLOTS - 1) << (16 - FIB_STRIDE - bit % 8);
 
+	assert(level < FIB_LEVELS && slot < SLOTS);
 	a->b[bit / 8] = (uint8_t)((a->b[bit / 8] & ~(gone >> 8)) | two >> 8);
 	if (bit / 8 + 1 < sizeof a->b)
 		a->b[bit / 8 + 1] = (uint8_t)((a->b[bit / 8 + 1] & ~gone) | two);
@@ -78,6 +79,7 @@ static struct spot spot_of(const struct ip_prefix *p)
 /* The prefix at a place of the node whose address is in *p up to its level. */
 static void prefix_from(struct ip_prefix *p, uint32_t level, uint32_t place)
 {
+	assert(place > 0 && place < 2 * SLOTS);
 	uint32_t n = 31 - (uint32_t)__builtin_clz(place);
 
 	slot_put(&p->addr, level, (place ^ 1u << n) << (FIB_STRIDE - n));
@@ -274,6 +276,7 @@ static void path_follow(
 		ret_path->node[ret_path->n] = n;
 		ret_path->slot[ret_path->n] = slot_at(addr, ret_path->n);
 	}
+	assert(ret_path->n > 0); /* there is always a root */
 }
 
 /*
@@ -286,6 +289,7 @@ static bool node_replace(struct fib *f, struct made *made, const struct path *pa
 	struct fib_node *old = path->node[level], *parent = level > 0 ? path->node[level - 1] : &f->top;
 	struct fib_node copy = *parent;
 
+	assert(old >= parent->block && old < parent->block + count(parent->child));
 	if (!block_make(f, made, &copy))
 		return false;
 	memcpy(copy.block, parent->block, block_size(parent));
@@ -302,6 +306,7 @@ static bool node_with_child(struct fib *f, struct made *made, const struct fib_n
 {
 	uint32_t index = rank(old->child, slot), was = count(old->child);
 
+	assert((old->child >> slot & 1) != there);
 	*ret_node = *old;
 	ret_node->child = there ? old->child | 1ull << slot : old->child & ~(1ull << slot);
 	if (!block_make(f, made, ret_node))
@@ -324,6 +329,7 @@ static bool node_with_value(struct fib *f, struct made *made, const struct fib_n
 	uint32_t index = value_index(old, place), was = values_count(old);
 	uint64_t *word = place < SLOTS ? &ret_node->inner : &ret_node->exact, bit = 1ull << place % SLOTS;
 
+	assert(place_used(old, place) != there);
 	*ret_node = *old;
 	*word = there ? *word | bit : *word & ~bit;
 	if (!block_make(f, made, ret_node))
@@ -406,6 +412,7 @@ enum rc fib_clear(struct fib *f, const struct ip_prefix *prefix)
 		return made_undo(f, &made);
 	for (uint32_t l = level + 1; l <= s.level; l++)
 		block_retire(f, path.node[l]);
+	assert(f->n > 0);
 	f->n--;
 	return RC_OK;
 }
@@ -477,6 +484,7 @@ bool fib_next(const struct fib *f, const struct ip_prefix *prefix, struct ip_pre
 				return false;
 			slot = path.slot[level] + 1;
 		}
+		assert(level + 1 < FIB_LEVELS);
 		path.slot[level] = slot;
 		slot_put(&at.addr, level, slot);
 		path.node[level + 1] = child_at(path.node[level], slot);

@@ -37,8 +37,10 @@ static void port_unlink(struct nexthops *h, struct nexthops_port *port)
 {
 	struct nexthops_port **at = &h->port[port->index % NEXTHOPS_PORT_BUCKETS];
 
-	while (*at != port)
+	while (*at != port) {
+		assert(*at);
 		at = &(*at)->next;
+	}
 	*at = port->next;
 }
 
@@ -65,6 +67,7 @@ void nexthops_port_gone(struct nexthops *h, struct nexthops_port *port)
 
 static struct nexthop_set **bucket_at(const struct nexthops *h, uint32_t bucket)
 {
+	assert(bucket < h->buckets_n);
 	if (bucket < NEXTHOPS_BUCKETS_MIN)
 		return &h->segment[0][bucket];
 	uint32_t of = 31 - (uint32_t)__builtin_clz(bucket / NEXTHOPS_BUCKETS_MIN);
@@ -74,6 +77,7 @@ static struct nexthop_set **bucket_at(const struct nexthops *h, uint32_t bucket)
 /* Half of the next power of two: buckets below it, counted from there, are those that were divided. */
 static uint32_t buckets_half(const struct nexthops *h)
 {
+	assert(h->buckets_n >= NEXTHOPS_BUCKETS_MIN);
 	return 1u << (31 - (uint32_t)__builtin_clz(h->buckets_n));
 }
 
@@ -164,6 +168,7 @@ static bool number_give(struct nexthops *h, struct nexthop_set *set)
 			return false;
 		h->places_n++;
 	}
+	assert(number < h->places_n);
 	set->number = number;
 	h->chunk[number / NEXTHOPS_CHUNK][number % NEXTHOPS_CHUNK].set = set;
 	return true;
@@ -174,6 +179,7 @@ struct nexthop_set *nexthops_intern(struct nexthops *h, struct nexthop_set *fres
 	fresh->hash = set_hash(fresh);
 	for (struct nexthop_set *s = *bucket_of(h, fresh->hash); s; s = s->next)
 		if (set_equal(s, fresh)) {
+			assert(s->refs > 0);
 			free(fresh);
 			s->refs++;
 			return s;
@@ -189,9 +195,11 @@ struct nexthop_set *nexthops_intern(struct nexthops *h, struct nexthop_set *fres
 	*bucket = fresh;
 	fresh->refs = 1;
 	h->sets_n++;
-	for (uint32_t i = 0; i < fresh->n; i++)
+	for (uint32_t i = 0; i < fresh->n; i++) {
+		assert(i == 0 || fresh->hop[i - 1].metric <= fresh->hop[i].metric);
 		if (fresh->hop[i].port)
 			fresh->hop[i].port->users++;
+	}
 	return fresh;
 }
 
@@ -213,9 +221,11 @@ void nexthops_reclaim(struct nexthops *h)
 {
 	while (h->retired) {
 		struct nexthop_set *set = h->retired;
+		assert(set->refs == 0);
 		h->retired = set->next;
 		for (uint32_t i = 0; i < set->n; i++)
 			if (set->hop[i].port) {
+				assert(set->hop[i].port->users > 0);
 				set->hop[i].port->users--;
 				nexthops_port_trim(h, set->hop[i].port);
 			}

@@ -7,6 +7,11 @@
 
 #define LOCAL_SLOTS (4 * ROUTE_LOCALS_MAX)
 
+_Static_assert(
+	ROUTE_LOCALS_MAX < LOCAL_SLOTS && ROUTE_LOCALS_MAX < UINT16_MAX, "probing ends at an empty slot");
+_Static_assert(
+	(ROUTE_NEIGHBOUR_SLOTS_MIN & (ROUTE_NEIGHBOUR_SLOTS_MIN - 1)) == 0, "slots are found by a mask");
+
 struct route_table {
 	uint64_t generation;
 
@@ -73,10 +78,12 @@ uint64_t route_generation(const struct route_table *t)
 void route_generation_continue(struct route_table *t, const struct route_table *older)
 {
 	t->generation = MAX_OF(t->generation, older->generation + 1);
+	assert(t->generation > older->generation);
 }
 
 static void changed(struct route_table *t)
 {
+	assert(t->generation > 0); /* 0: no cached answer */
 	t->generation++;
 }
 
@@ -147,6 +154,7 @@ void route_link_gone(struct route_table *t, uint32_t index)
 
 static void local_slots_build(struct route_table *t)
 {
+	assert(t->locals_n <= ROUTE_LOCALS_MAX);
 	memset(t->local_slot, 0, sizeof t->local_slot);
 	for (uint32_t i = 0; i < t->locals_n; i++) {
 		uint32_t slot = hash_addr(&t->locals[i].addr, 0) % LOCAL_SLOTS;
@@ -328,6 +336,7 @@ static enum rc neighbours_grow(struct route_table *t)
 	uint32_t slots_n = 2 * t->neighbour_slots;
 	struct route_neighbour *slots = calloc(slots_n, sizeof *slots);
 
+	assert((slots_n & (slots_n - 1)) == 0 && t->neighbours_n < slots_n);
 	if (!slots)
 		return RC_LIMIT;
 	for (uint32_t i = 0; i < t->neighbour_slots; i++) {
@@ -366,6 +375,7 @@ static void neighbour_remove_at(struct route_table *t, uint32_t i)
 {
 	uint32_t mask = t->neighbour_slots - 1, gap = i;
 
+	assert(t->neighbours_n > 0 && t->neighbours[i].state != ROUTE_NEIGHBOUR_NONE);
 	t->neighbours_n--;
 	for (;;) {
 		t->neighbours[gap] = (struct route_neighbour){ 0 };

@@ -153,6 +153,7 @@ static enum rc set_exchange(struct routes *r, const struct ip_prefix *dst, struc
 	}
 	if (fib_find(f, dst) != new->number)
 		nexthops_unref(&r->nexthops, new);
+	assert(!old || (old->refs > 0 && r->n >= old->n));
 	r->n += new->n - (old ? old->n : 0);
 	if (old)
 		nexthops_unref(&r->nexthops, old);
@@ -169,7 +170,9 @@ static void set_reduce(struct routes *r, const struct ip_prefix *dst, struct nex
 		return;
 	*ret_changed |= answer_differs(r, dst, old, r->none);
 	r->none->refs++;
-	fib_set(fib_of(r, &dst->addr), dst, r->none->number); /* the prefix is there: this takes no memory */
+	enum rc rc = fib_set(fib_of(r, &dst->addr), dst, r->none->number);
+	assert(rc == RC_OK); /* the prefix is there: this takes no memory */
+	assert(r->n >= old->n);
 	r->n -= old->n;
 	nexthops_unref(&r->nexthops, old);
 	reclaim(r, &dst->addr);
@@ -205,6 +208,7 @@ static struct nexthop_set *set_with(const struct nexthop_set *old, const struct 
 	}
 	if (!placed)
 		s->hop[s->n++] = *hop;
+	assert(s->n <= (old ? old->n : 0) + 1);
 	return s;
 }
 
@@ -249,6 +253,7 @@ void routes_gone(struct routes *r, const struct route_entry *entry, bool *ret_ch
 	for (uint32_t i = 0; fresh && i < old->n; i++)
 		if (i != at)
 			fresh->hop[fresh->n++] = old->hop[i];
+	assert(!fresh || fresh->n == old->n - 1);
 	set_reduce(r, &entry->dst, old, fresh, ret_changed);
 }
 
@@ -313,6 +318,7 @@ static void sweep(struct routes *r)
 		for (uint32_t i = 0; fresh && i < old->n; i++)
 			if (!old->hop[i].port || !old->hop[i].port->gone)
 				fresh->hop[fresh->n++] = old->hop[i];
+		assert(!fresh || fresh->n == kept);
 		set_reduce(r, &r->sweep.prefix, old, fresh, &changed);
 	}
 }
