@@ -268,8 +268,9 @@ static enum rc vkey_check(struct ledger_log *l, struct err *e)
 	if (rc == RC_NOT_FOUND)
 		rc = l->store.replace(l->store.context, LEDGER_PATH_VKEY, text, text_n, e);
 	else if (rc == RC_OK && (n != text_n || memcmp(bytes, text, n) != 0))
-		rc = err_add(
-			e, RC_AUTH, "%s has another key than the one that was handed over", LEDGER_PATH_VKEY);
+		rc = err_add(e, RC_AUTH,
+			"%s does not match the ledger's key: restore the key of this log, or move the log away",
+			LEDGER_PATH_VKEY);
 	else if (rc != RC_OK)
 		err_add(e, rc, "'%s' could not be read", LEDGER_PATH_VKEY);
 	free(bytes);

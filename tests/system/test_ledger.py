@@ -379,7 +379,7 @@ def test_the_key_of_the_ledger_is_changed(lab):
     (state / "ledger.key").rename(state / "ledger.key.new")
     shutil.copy(state / "ledger.key.old", state / "ledger.key")
     lab.daemons["branch"] = lab["branch"].daemon(["plaingated"], lab["branch"].state / "plaingated.log")
-    wait_for(lambda: "another verifier key" in (lab["branch"].state / "plaingated.log").read_text(errors="replace"), 10, "the refusal")
+    wait_for(lambda: "does not match the ledger's key" in (lab["branch"].state / "plaingated.log").read_text(errors="replace"), 10, "the refusal")
     lab.daemons["branch"].send_signal(signal.SIGTERM)
     lab.daemons["branch"].wait(15)
     (state / "ledger.key.new").rename(state / "ledger.key")

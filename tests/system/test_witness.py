@@ -306,11 +306,11 @@ def test_every_answer(witness, log):
     assert witness.ask("GET", witness.logs[1].path.replace("checkpoint", "refused"))[0] == 404
     witness.kill(signal.SIGTERM)
     witness.start("--rate", "0")
-    assert "remembers 1 logs, and 4 refused requests" in witness.log_file.read_text()
+    assert "1 logs were cosigned before; 4 refused requests" in witness.log_file.read_text()
     assert witness.post(log.request(20, 25))[0] == 200
     witness.kill(signal.SIGTERM)
     witness.start("--rate", "0")  # what is cosigned later is not evidence
-    assert "remembers 1 logs, and 3 refused requests" in witness.log_file.read_text()
+    assert "1 logs were cosigned before; 3 refused requests" in witness.log_file.read_text()
 
 
 def test_a_stranger_does_not_take_the_room_for_evidence(witness, log):
@@ -628,7 +628,7 @@ def test_a_log_that_began_anew(witness, log):
     witness.kill(signal.SIGTERM)
     second.write_text(f"log {log.vkey}\nlog {anew.vkey}\nquorum none\n")
     done = subprocess.run([str(w) for w in witness.command("--policy", second)], capture_output=True, text=True, timeout=10)
-    assert done.returncode == 1 and "another name of this key belongs in a file of its own" in done.stderr, done.stderr
+    assert done.returncode == 1 and "put another name of this key into another file" in done.stderr, done.stderr
     second.write_text(f"log {anew.vkey}\nquorum none\n")
     witness.start("--policy", first, "--policy", second)
     assert witness.post(anew.request(0, 3))[0] == 200
