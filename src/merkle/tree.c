@@ -105,6 +105,7 @@ enum rc merkle_root(merkle_subtree_fn *subtree, void *context, uint64_t size, st
 /* PATH and SUBPROOF of RFC 9162 walk down; the hashes come out from the leaf up. So: collect downwards, then turn round. */
 static void turn_round(struct merkle_proof *p)
 {
+	assert(p->n <= MERKLE_PROOF_MAX);
 	for (size_t i = 0; i < p->n / 2; i++) {
 		struct merkle_hash h = p->hash[i];
 		p->hash[i] = p->hash[p->n - 1 - i];
@@ -142,7 +143,7 @@ enum rc merkle_prove_consistency(merkle_subtree_fn *subtree, void *context, uint
 	bool whole = true; /* the old tree itself: its root is known to the checker */
 
 	ret_proof->n = 0;
-	if (old == 0 || old > size)
+	if (old == 0 || old > size || size > MERKLE_PROVEN_MAX)
 		return RC_RANGE;
 	while (m != n) {
 		uint64_t k = split(n);
@@ -157,6 +158,7 @@ enum rc merkle_prove_consistency(merkle_subtree_fn *subtree, void *context, uint
 		n = left ? k : n - k;
 		whole &= left;
 	}
+	assert(ret_proof->n < MERKLE_PROOF_MAX); /* a hash for each level below 2^63 leaves, and this one */
 	if (!whole && !subtree_root(subtree, context, first, m, &ret_proof->hash[ret_proof->n++]))
 		return RC_NOT_FOUND;
 	turn_round(ret_proof);

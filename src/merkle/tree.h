@@ -12,6 +12,9 @@
 
 #define MERKLE_PROOF_MAX 64 /* hashes: one for each level of a 64-bit tree */
 
+/* Leaves of a tree whose growth can be proven: such a proof has a hash for each level and one more. */
+#define MERKLE_PROVEN_MAX (1ull << (MERKLE_PROOF_MAX - 1))
+
 struct merkle_hash {
 	uint8_t b[SHA256_SIZE];
 };
@@ -49,7 +52,7 @@ enum rc merkle_root(merkle_subtree_fn *subtree, void *context, uint64_t size, st
 /* Only for tests: index < size. RC_RANGE, or RC_NOT_FOUND when a subtree is missing. */
 enum rc merkle_prove_inclusion(merkle_subtree_fn *subtree, void *context, uint64_t index, uint64_t size,
 	struct merkle_proof *ret_proof);
-/* 0 < old <= size. */
+/* 0 < old <= size <= MERKLE_PROVEN_MAX, else RC_RANGE. */
 enum rc merkle_prove_consistency(merkle_subtree_fn *subtree, void *context, uint64_t old, uint64_t size,
 	struct merkle_proof *ret_proof);
 

@@ -128,6 +128,27 @@ static void consistency(void **state)
 	assert_int_equal(merkle_check_consistency(&none, 0, 0, &h, &h), RC_RANGE);
 }
 
+static bool any_subtree(void *context, unsigned level, uint64_t index, struct merkle_hash *ret_hash)
+{
+	(void)context;
+	(void)level;
+	(void)index;
+	*ret_hash = merkle_empty();
+	return true;
+}
+
+/* The longest proof of growth fills its place; a tree that is larger would need one hash more. */
+static void consistency_of_the_largest(void **state)
+{
+	struct merkle_proof p;
+
+	assert_int_equal(merkle_prove_consistency(any_subtree, NULL, 3, MERKLE_PROVEN_MAX, &p), RC_OK);
+	assert_int_equal(p.n, MERKLE_PROOF_MAX);
+	assert_int_equal(merkle_prove_consistency(any_subtree, NULL, 3, MERKLE_PROVEN_MAX + 1, &p), RC_RANGE);
+	assert_int_equal(merkle_prove_consistency(any_subtree, NULL, 3, UINT64_MAX, &p), RC_RANGE);
+	assert_int_equal(p.n, 0);
+}
+
 /* The proof by the draft's recursion, from the leaf up. b: the range's root is known to the checker. */
 static void naive_subtree_proof(
 	uint64_t first, uint64_t start, uint64_t end, uint64_t n, bool b, struct merkle_proof *p)
@@ -196,6 +217,7 @@ int main(void)
 		cmocka_unit_test(edge_takes_subtrees),
 		cmocka_unit_test(inclusion),
 		cmocka_unit_test(consistency),
+		cmocka_unit_test(consistency_of_the_largest),
 		cmocka_unit_test(subtrees),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
