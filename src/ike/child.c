@@ -85,6 +85,7 @@ void child_changed(struct ike *c, struct child_sa *ch)
 	bool up = ch->state == CH_UP, here = ch->state != CH_LARVAL && ch->state != CH_LINGER;
 	mono_ns at = due_sooner(c, due_sooner(c, 0, ch->remove_at), ch->activate_at);
 
+	assert((ch->state == CH_LINGER) == (ch->remove_at != 0)); /* one that lingers has an end */
 	if (up)
 		at = due_sooner(c, due_sooner(c, at, ch->rekey_at), ch->doubt_at);
 	if (up || ch->state == CH_REPLACED)
@@ -177,6 +178,7 @@ void child_activate(struct ike *c, const struct child_sa *ch)
 
 void child_take_over(struct ike *c, uint32_t tunnel)
 {
+	assert(tunnel < c->tunnels_n);
 	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel) {
 		if (ch->takes_over && ch->state != CH_LINGER)
 			child_activate(c, ch);
@@ -220,6 +222,7 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 
 static void ask_remove(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 {
+	assert(ch->installing);
 	struct keeper_child_remove *q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_REMOVE, NULL)->u.CHILD_REMOVE;
 
 	q->child = ch->handle;
@@ -362,6 +365,7 @@ void child_linger_limit(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 
+	assert(tunnel < c->tunnels_n);
 	LIST_FOR_SAFE (struct child_sa, ch, after, &t->children, of_tunnel) {
 		if (t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
 			return;

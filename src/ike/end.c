@@ -114,6 +114,7 @@ bool sa_half_open_room(struct ike *c)
 {
 	struct ike_sa *oldest;
 
+	assert(c->half_open <= IKE_HALF_OPEN_MAX);
 	if (c->half_open < IKE_HALF_OPEN_MAX)
 		return true;
 	oldest = oldest_of(&c->waiting);

@@ -74,6 +74,7 @@ static void delete_child(struct ike *c, struct ike_sa *sa, uint32_t spi, struct 
 	struct child_sa *ch = child_by_out(c, sa, spi), *early = child_being_installed(c, sa, spi);
 	uint32_t tunnel;
 
+	assert(!ch || !early);
 	if (early && !early->deleted_early) {
 		early->deleted_early = true;
 		ike_out_delete_esp_add(o, early->spi_in);

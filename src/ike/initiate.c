@@ -40,6 +40,7 @@ void own_initiate(struct ike *c, struct ike_sa *sa)
 
 	if (sa->steps[SIDE_OWN].task != TASK_NONE)
 		return;
+	assert(sa->request.n == 0 && sa->again_at == 0); /* the window is free */
 	if ((sa->state == ST_UP || sa->state == ST_REPLACED) && sa->want_delete) {
 		info_start(c, sa, TASK_IKE_DELETE, NULL);
 		return;
@@ -84,6 +85,7 @@ static void orphan_look(struct ike *c, uint32_t tunnel)
 	struct tunnel *t = &c->tunnels[tunnel];
 	struct keeper_child_remove *q;
 
+	assert(tunnel < c->tunnels_n);
 	if (t->orphan != 0 && c->now >= t->orphan_until)
 		t->orphan = 0; /* the data plane's own limits end it */
 	if (t->orphan == 0 || t->up == 0)
@@ -110,6 +112,7 @@ static void begin(struct ike *c, uint32_t tunnel)
 	uint32_t peer = tunnel_config(c, tunnel)->peer;
 	struct ike_sa *sa = t->alone ? NULL : carrier(c, peer);
 
+	assert(c->now >= t->retry_at && !t->held);
 	if (tunnel_in_work(c, tunnel))
 		return;
 	if (!sa && !being_made(c, peer)) {

@@ -7,6 +7,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -134,6 +135,8 @@ static void handle(struct ike *c, struct ike_sa *sa, struct step *st, uint8_t fi
 	struct message *in = st->in;
 	bool response = in->h.flags & IKE_FLAG_RESPONSE;
 	struct err e = { 0 };
+
+	assert(st->busy && st->side == (response ? SIDE_OWN : SIDE_PEER));
 	enum rc rc = in->n == SIZE_MAX
 			     ? err_add(&e, RC_MALFORMED,
 				       "malformed SK payload: the padding is longer than the message")
@@ -239,6 +242,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	free(st->in);
 	st->in = in;
 	st->busy = true;
+	assert(h->message_id == (response ? sa->own_id : sa->peer_id)); /* windows of one */
 	if (response) {
 		sa->own_id++;
 		sa->again_at = 0;

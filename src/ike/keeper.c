@@ -5,6 +5,7 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,6 +79,7 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 	c->now = now;
 	if (!sa || sa->flight != reply->tag || !sa->asks || sa->asks->request.op != reply->op)
 		return; /* an answer from before the keeper was lost */
+	assert(sa->slot == reply->tag % IKE_SAS_MAX && sa->asks_n > 0);
 	st = &sa->steps[sa->asks->side];
 	if (asks_again(c, sa, sa->asks, reply)) {
 		sa_settle_all(c);

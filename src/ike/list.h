@@ -6,6 +6,7 @@
 #ifndef IKE_LIST_H
 #define IKE_LIST_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,6 +32,7 @@ static inline bool link_used(const struct link *l)
 /* After `where`, which is a member or the head (then it comes first). */
 static inline void link_behind(struct link *where, struct link *l)
 {
+	assert(!l->next); /* in one list at most */
 	l->prev = where;
 	l->next = where->next;
 	where->next->prev = l;
@@ -46,6 +48,7 @@ static inline void link_out(struct link *l)
 {
 	if (!l->next)
 		return;
+	assert(l->prev->next == l && l->next->prev == l);
 	l->prev->next = l->next;
 	l->next->prev = l->prev;
 	l->next = l->prev = NULL;

@@ -20,6 +20,7 @@ void blob_set(struct blob *b, const void *bytes, size_t n)
 {
 	uint8_t *copy = ike_alloc(n ? n : 1);
 
+	assert(bytes || n == 0);
 	if (n)
 		memcpy(copy, bytes, n);
 	free(b->at);

@@ -97,6 +97,7 @@ static mono_ns retransmit_time(struct ike *c, unsigned tries)
 /* To both endpoints while the peer's is being probed (follow.c). */
 static void request_send(struct ike *c, const struct ike_sa *sa)
 {
+	assert(sa->request.n > 0);
 	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
 	if (sa->elsewhere.port != 0)
 		ike_send(c, &sa->local, &sa->elsewhere, sa->request.at, sa->request.n);
@@ -128,6 +129,7 @@ void message_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 		sa_kill(c, sa, "a message could not be built");
 		return;
 	}
+	assert(st->in && sa->response.n == 0); /* one response to each request */
 	blob_set(&sa->response, c->scratch, n);
 	/* RFC 7296 2.11: to where the request came from. */
 	ike_send(c, &st->in->local, &st->in->remote, sa->response.at, sa->response.n);
@@ -188,6 +190,7 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 	sa->again_at = 0;
 	if (sa->request.n == 0 || sa->state == ST_DEAD)
 		return;
+	assert(sa->steps[SIDE_OWN].task != TASK_NONE);
 	if (++sa->tries > tries_most(c, sa)) {
 		sa_kill(c, sa, "no answer from %s to %s%s", endpoint_text(to, &sa->remote),
 			ike_exchange_name(sa->request.at[18]),
@@ -202,6 +205,7 @@ void own_tries_restart(struct ike *c, struct ike_sa *sa)
 {
 	if (sa->again_at == 0)
 		return; /* it has not been sent yet, or is answered */
+	assert(sa->request.n > 0);
 	sa->tries = 0;
 	sa->again_at = retransmit_time(c, 0);
 	sa_touch(c, sa); /* it is sooner than what was scheduled */

@@ -73,6 +73,7 @@ void due_set(struct ike *c, struct due *d, mono_ns at)
 
 struct due *due_first(const struct ike *c)
 {
+	assert(c->dues_n == 0 || (c->dues[1]->place == 1 && c->dues[1]->at != 0));
 	return c->dues_n > 0 ? c->dues[1] : NULL;
 }
 

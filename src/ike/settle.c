@@ -4,6 +4,8 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
+
 static mono_ns dpd_at(const struct ike *c, const struct ike_sa *sa)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
@@ -43,6 +45,7 @@ static void tick_timer(struct ike *c, struct ike_sa *sa)
 /* A second IKE SA with the same peer that has had no child SA for a while: closed by whoever began it. */
 static void look_childless(struct ike *c, struct ike_sa *sa)
 {
+	assert(sa->state == ST_UP);
 	if (!list_empty(&sa->children) || !sa->initiator || sa->want_delete || sa->parent != 0) {
 		sa->childless_at = 0;
 		return;
@@ -65,6 +68,7 @@ static void tick_up(struct ike *c, struct ike_sa *sa)
 {
 	struct ike_action *a;
 
+	assert(sa->state == ST_UP);
 	if (reached(c, sa->rekey_at)) {
 		sa->want_rekey = true;
 		sa->rekey_at = 0;
@@ -99,6 +103,7 @@ static void set_due(struct ike *c, struct ike_sa *sa)
 		at = due_sooner(c, at, dpd_at(c, sa));
 		at = due_sooner(c, at, sa->want_rekey ? sa->retry_at : 0);
 	}
+	assert(at == 0 || at > c->now); /* what is due already has been done, or waits for an event */
 	due_set(c, &sa->due, at);
 }
 

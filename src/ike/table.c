@@ -6,6 +6,10 @@
  */
 #include "ike/internal.h"
 
+#include <assert.h>
+
+_Static_assert(ST_COUNT <= 32, "a row has a bit for each state");
+
 #define IN(s)	    (1u << ST_##s)
 #define PL(x)	    IKE_HAS(x)
 #define EXTRAS	    (PL(NOTIFY) | PL(VENDOR))
@@ -58,6 +62,7 @@ const size_t ike_rows_n = COUNT_OF(ike_rows);
 
 const struct ike_row *ike_row_find(enum ike_state state, uint8_t exchange, bool response, uint32_t present)
 {
+	assert(state < ST_COUNT);
 	for (size_t i = 0; i < ike_rows_n; i++) {
 		const struct ike_row *row = &ike_rows[i];
 

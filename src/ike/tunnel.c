@@ -90,6 +90,7 @@ static void unwanted(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
 
+	assert(tunnel < c->tunnels_n);
 	if (peer_of(c, tunnel)->start != PEER_START_ALWAYS && t->orphan == 0)
 		t->want = false;
 	t->has_packet = false;

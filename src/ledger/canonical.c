@@ -110,6 +110,7 @@ void canonical_string(struct canonical *c, struct canonical_text *ret_value)
 			c->bad = true;
 		c->at += c->bad ? 0 : n;
 	}
+	assert(c->at <= c->end);
 	ret_value->n = (size_t)(c->at - ret_value->text);
 	canonical_char(c, '"');
 	if (high && !c->bad && !high_escapes_needed(ret_value->text, ret_value->n))
@@ -165,5 +166,6 @@ void canonical_object(struct canonical *c, struct canonical_text *ret_value)
 
 bool canonical_end(const struct canonical *c)
 {
+	assert(c->at <= c->end);
 	return !c->bad && c->at == c->end;
 }

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(LEDGER_COUNTERS_TEXT_MAX >
+		       LEDGER_SOURCES_MAX *
+			       (LEDGER_SOURCE_MAX - 1 + sizeof ",  4294967295 18446744073709551615" - 1),
+	"the text of all sources fits");
+
 /* NULL: no room for one more. */
 static struct ledger_source *source_find(struct ledger_counters *c, const char *name)
 {
@@ -44,6 +49,7 @@ bool ledger_counters_gap(
 	s->any = true;
 	s->run = run;
 	s->last = last;
+	assert(due_in(s, run) == last + 1); /* the next one follows without a gap */
 	return true;
 }
 
@@ -153,6 +159,7 @@ void ledger_recent_put(struct ledger_recent *r, uint32_t run, uint64_t n, const 
 {
 	size_t at = n % LEDGER_RECENT_MAX;
 
+	assert(n > 0); /* 0: a place that is empty */
 	r->entry[at].n = n;
 	r->entry[at].run = run;
 	r->entry[at].index = index;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+_Static_assert(LEDGER_ENTRY_MAX <= UINT16_MAX, "the length of an entry in a bundle has 16 bits");
+
 static bool room_for(void **p, size_t *room, size_t need, size_t unit)
 {
 	if (need <= *room)
@@ -42,6 +44,16 @@ static bool level_add(struct ledger_log *l, unsigned level, const struct merkle_
 		return true;
 	struct merkle_hash up = ledger_tile_root(&v->hash[v->n - TILE_WIDTH]);
 	return level_add(l, level + 1, &up);
+}
+
+/* Between two calls: every level and the open bundle end where the committed tree ends. */
+static bool levels_agree(const struct ledger_log *l)
+{
+	for (unsigned level = 0; level < TILE_LEVELS; level++)
+		if (l->level[level].first_tile * TILE_WIDTH + l->level[level].n !=
+			l->edge.size >> (8 * level))
+			return false;
+	return l->bundle_count == l->level[0].n && l->published <= l->edge.size;
 }
 
 /* An entry becomes part of the committed log in memory. */
@@ -302,6 +314,7 @@ enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *stor
 		ledger_close(l);
 		return err_add(e, rc, "while opening the ledger");
 	}
+	assert(levels_agree(l) && l->batch_count == 0);
 	ret_opened->published = l->published;
 	ret_opened->journaled = l->edge.size - l->published;
 	*ret_log = l;
@@ -348,6 +361,7 @@ static enum rc head_sign(struct ledger_log *l, char note[NOTE_BYTES_MAX], size_t
 		struct merkle_hash leaf = merkle_leaf(entry, n);
 		merkle_edge_add(&edge, &leaf);
 	}
+	assert(!r.bad && edge.size == l->edge.size + l->batch_count); /* ledger_add() has made the batch */
 	*ret_n = checkpoint_sign(l, &edge, note);
 	return *ret_n ? RC_OK
 		      : err_add(e, RC_INTERNAL, "the checkpoint of size %llu cannot be signed",
@@ -357,6 +371,7 @@ static enum rc head_sign(struct ledger_log *l, char note[NOTE_BYTES_MAX], size_t
 /* Only when all of its records are in the tiles. */
 static enum rc journal_empty(struct ledger_log *l, struct err *e)
 {
+	assert(l->published == l->edge.size);
 	enum rc rc = l->store.replace(l->store.context, LEDGER_PATH_JOURNAL, "", 0, e);
 
 	l->journal_stale = rc != RC_OK;
@@ -426,6 +441,7 @@ enum rc ledger_commit(struct ledger_log *l, struct err *e)
 			if (!entry_commit(l, entry, n))
 				abort(); /* memory for one hash of an upper level: start again from the disk,
 					    which is right */
+		assert(levels_agree(l) && l->journal_n >= JOURNAL_HEAD);
 	}
 	l->batch_n = l->batch_count = 0;
 	return rc;
@@ -441,6 +457,7 @@ static enum rc level_write(struct ledger_log *l, unsigned level, struct err *e)
 	uint64_t was_full = tile_full(level, l->published);
 	enum rc rc = RC_OK;
 
+	assert(v->first_tile == was_full); /* what was full at the last publication was forgotten then */
 	for (size_t i = 0; i < full && rc == RC_OK; i++)
 		rc = l->store.replace(l->store.context, tile_path(path, level, v->first_tile + i, TILE_WIDTH),
 			&v->hash[i * TILE_WIDTH], TILE_WIDTH * sizeof *v->hash, e);
@@ -482,6 +499,7 @@ static enum rc bundles_write(struct ledger_log *l, size_t *ret_full_bytes, struc
 		if (count == TILE_WIDTH)
 			*ret_full_bytes = at;
 	}
+	assert(rc != RC_OK || at == l->bundle_n);
 	return rc;
 }
 
@@ -526,6 +544,7 @@ enum rc ledger_publish(struct ledger_log *l, struct err *e)
 	assert(l->published <= l->edge.size);
 	if (l->edge.size == l->published)
 		return RC_OK;
+	assert(l->note_n > 0 && l->journal_n > 0);
 	/* l->note is of the last commit that succeeded: a failed one may have signed a head that never came
 	 * to be. */
 	rc = bundles_write(l, &full_bytes, e);
@@ -590,6 +609,7 @@ enum rc ledger_cosigned(struct ledger_log *l, const char *lines, size_t n, bool 
 
 	if (l->published == 0)
 		return err_add(e, RC_RANGE, "no checkpoint is published yet");
+	assert(l->head_n > 0 && l->head_n <= sizeof note);
 	if (n > sizeof note - l->head_n)
 		return err_add(e, RC_LIMIT, "the cosignatures do not fit a note");
 	memcpy(note, l->head, l->head_n);

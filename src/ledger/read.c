@@ -26,6 +26,7 @@ static bool subtree_find(void *context, unsigned level, uint64_t index, struct m
 		return false;
 	const struct level *v = &l->level[tiles];
 	uint64_t first = index << rest, in_memory = v->first_tile * TILE_WIDTH;
+	assert(first % TILE_WIDTH + count <= TILE_WIDTH); /* a subtree of up to 2^7 hashes lies in one tile */
 	if (first >= in_memory) {
 		if (first - in_memory + count > v->n)
 			return false;
@@ -88,6 +89,7 @@ static void bundle_open(struct reading *g, uint64_t bundle)
 	char path[TILE_PATH_MAX];
 	size_t n = 0;
 
+	assert(bundle <= l->level[0].first_tile);
 	free(g->bytes);
 	g->bytes = NULL;
 	g->bundle = bundle;
@@ -247,6 +249,7 @@ enum rc ledger_replay(const struct ledger_log *l, const uint8_t boot[LEDGER_BOOT
 		begin = boot_find(&g);
 		from = 0;
 	}
+	assert(begin <= last);
 	for (uint64_t bundle = begin; g.rc == RC_OK && bundle <= last; bundle++) {
 		if ((bundle - begin) % LEDGER_PROGRESS_EVERY == 0 && l->store.progress)
 			l->store.progress(l->store.context, bundle - begin, last - begin);

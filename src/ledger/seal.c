@@ -3,10 +3,17 @@
 #include "crypto/prf.h"
 #include "ledger/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 _Static_assert(
 	SEAL_RECORD_SIZE == 4 + 8 + SHA256_SIZE + ED25519_SIGNATURE_SIZE, "index, size, root, signature");
+
+_Static_assert(sizeof "plaingate/seal/v1\n\n4294967295\n" + 2 * SHA256_SIZE + NOTE_NAME_MAX +
+			       sizeof "18446744073709551615\n\n" + BASE64_SIZE(SHA256_SIZE) <=
+		       LEDGER_SEALED_TEXT_MAX,
+	"every text that is sealed fits");
+_Static_assert(sizeof "seal/0123456789abcdef.seals" <= SEAL_PATH_MAX, "the longer of the two paths fits");
 
 /* Length of the text, or 0: the origin is too long. */
 static size_t sealed_text(char ret_text[LEDGER_SEALED_TEXT_MAX], const struct merkle_hash *epoch_root,
@@ -57,6 +64,7 @@ enum rc seal_sign(struct seal_epoch *epoch, const struct checkpoint *c, uint8_t 
 	char text[LEDGER_SEALED_TEXT_MAX];
 	uint32_t index = epoch->next;
 
+	assert(index <= SEAL_KEYS);
 	if (index >= SEAL_KEYS)
 		return RC_LIMIT;
 	size_t n = sealed_text(text, &epoch->root, index, c);

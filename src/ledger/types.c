@@ -76,6 +76,7 @@ const struct ledger_field *ledger_type_fields(enum ledger_type t, size_t *ret_n)
 	*ret_n = 0;
 	while (first + *ret_n < FIELDS_N && fields[first + *ret_n].type == t)
 		++*ret_n;
+	assert(first + *ret_n <= FIELDS_N);
 	return &fields[first];
 }
 
@@ -109,6 +110,7 @@ static size_t written_n(const char *value, size_t n)
 	char text[LEDGER_BODY_TEXT_MAX / 4 * 6 + 3]; /* each byte as \u00NN */
 	struct jw w = jw_over(text, sizeof text, false);
 
+	assert(n <= LEDGER_BODY_TEXT_MAX / 4);
 	jw_str_n(&w, NULL, value, n);
 	return (size_t)(w.at - w.base);
 }
@@ -166,6 +168,7 @@ size_t ledger_body_done(struct ledger_body *b)
 	size_t n;
 
 	ledger_type_fields(b->type, &n);
+	assert(b->next <= n);
 	jw_end(&b->w);
 	return b->bad || b->next != n ? 0 : jw_done(&b->w);
 }
@@ -254,6 +257,7 @@ enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, str
 			c.bad = true;
 		}
 	}
+	assert(i <= count);
 	if (i < count && f[i].kind != LEDGER_ADDED)
 		return field_missing(type, &f[i], e);
 	canonical_char(&c, '}');

@@ -2,6 +2,7 @@
 #include "base/rd.h"
 #include "merkle/lines.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@ _Static_assert(ATTEST_TEXT_MAX <= 768, "it fits a field of an entry (LEDGER_BODY
 #define BLOB_SIZE   (KEY_ID_SIZE + 8 + ED25519_SIGNATURE_SIZE) /* key id, time, signature */
 #define DIGITS_N    ((int)BASE64_SIZE(BLOB_SIZE) - 1)
 #define BLOBS_MAX   (ATTEST_TEXT_MAX / (1 + DIGITS_N))
+_Static_assert(
+	sizeof NOTE_DASH + NOTE_NAME_MAX + 1 + DIGITS_N + 1 <= COSIGN_LINE_MAX, "a line with a blob fits");
 
 struct attest {
 	uint64_t size;
@@ -64,6 +67,7 @@ bool attest_add(char text[ATTEST_TEXT_MAX + 1], uint64_t size, const char *line)
 		at++;
 	if (at < a.n && memcmp(a.blob[at], blob, KEY_ID_SIZE) == 0)
 		return false;
+	assert(at <= a.n && a.n <= BLOBS_MAX);
 	n = (size_t)snprintf(whole, sizeof whole, "%llu", (unsigned long long)size);
 	for (size_t i = 0; i <= a.n && n < sizeof whole; i++) {
 		const char *next = i < at ? a.text[i] : i == at ? digits + 1 : a.text[i - 1];

@@ -1,6 +1,7 @@
 #include "merkle/cosign.h"
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ static size_t message_make(char *ret_message, const char *text, size_t text_n, u
 	if (text_n > NOTE_BYTES_MAX || time_s > COSIGN_TIME_MAX)
 		return 0;
 	int n = snprintf(ret_message, MESSAGE_MAX, "cosignature/v1\ntime %llu\n", (unsigned long long)time_s);
+	assert(n > 0 && (size_t)n + text_n <= MESSAGE_MAX);
 	memcpy(ret_message + n, text, text_n);
 	return (size_t)n + text_n;
 }
@@ -69,6 +71,11 @@ enum rc cosign_verify(const struct note *n, const struct note_key *key, uint64_t
 		*ret_time_s = latest;
 	return RC_OK;
 }
+
+_Static_assert(
+	sizeof SECRET_PREFIX - 1 + NOTE_NAME_MAX - 1 + 1 + 8 + 1 + BASE64_SIZE(1 + ED25519_SEED_SIZE) <=
+		COSIGN_SECRET_SIZE,
+	"a private key fits");
 
 static enum rc key_of_seed(struct note_key *ret_key, const char *name, const uint8_t seed[ED25519_SEED_SIZE])
 {

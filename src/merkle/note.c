@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "merkle/lines.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ static enum rc signature_parse(struct note_signature *s, const char *line, size_
 	s->name = name;
 	s->name_n = (size_t)(space - name);
 	memcpy(s->id, blob, 4);
+	_Static_assert(sizeof s->bytes == 8 + ED25519_SIGNATURE_SIZE, "a cosignature fits");
 	s->bytes_n = blob_n - 4 <= sizeof s->bytes ? blob_n - 4 : 0;
 	memcpy(s->bytes, blob + 4, s->bytes_n);
 	return RC_OK;
@@ -128,6 +130,7 @@ static enum rc parse_up_to(size_t max, struct note *ret_note, const void *bytes,
 			note.text_n, NOTE_BYTES_MAX);
 	for (const char *line = split + 1; line < b + n;) {
 		const char *lf = memchr(line, '\n', (size_t)(b + n - line));
+		assert(lf); /* the last octet is one */
 		if (note.signatures_n == NOTE_SIGNATURES_MAX)
 			return err_add(e, RC_LIMIT, "the note has too many signatures, at most %d are read",
 				NOTE_SIGNATURES_MAX);

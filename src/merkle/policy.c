@@ -255,6 +255,7 @@ static enum rc read_group(struct reader *r)
 	if (k > g->members_n)
 		return wrong(r, RC_RANGE, rule, "at most the number of members");
 	g->threshold = is(rule, "all") ? g->members_n : is(rule, "any") ? 1 : (uint8_t)k;
+	assert(g->threshold >= 1 && g->threshold <= g->members_n);
 	p->groups_n++; /* only now: a group is no member of itself */
 	return RC_OK;
 }
@@ -334,6 +335,8 @@ enum rc policy_parse(struct policy *ret_policy, const char *text, size_t n, stru
 
 static const char *name_of(const struct policy *p, struct policy_ref ref)
 {
+	assert(ref.kind != POLICY_WITNESS || ref.index < p->witnesses_n);
+	assert(ref.kind != POLICY_GROUP || ref.index < p->groups_n);
 	return ref.kind == POLICY_WITNESS ? p->witness[ref.index].name
 	       : ref.kind == POLICY_GROUP ? p->group[ref.index].name
 					  : "none";
@@ -431,6 +434,7 @@ static enum rc judge_logs(
 static enum rc judge_witnesses(const struct policy *p, const struct note *note, uint64_t now_s,
 	struct policy_verdict *v, struct err *e)
 {
+	assert(p->witnesses_n <= POLICY_WITNESSES_MAX);
 	for (size_t i = 0; i < p->witnesses_n; i++) {
 		if (!policy_counts(&p->witness[i]))
 			continue;
@@ -491,6 +495,7 @@ static enum rc witnesses_at(const struct policy *p, const struct note *note, uin
 	enum rc rc = judge_witnesses(p, note, now_s, ret_verdict, e);
 	if (rc != RC_OK)
 		return rc;
+	assert((ret_verdict->signed_mask & ret_verdict->future_mask) == 0);
 	for (size_t i = 0; i < p->groups_n; i++)
 		groups[i] = group_witnessed(&p->group[i], ret_verdict, groups);
 	struct witnessed q = witnessed_by(ret_verdict, groups, p->quorum);

@@ -1,6 +1,7 @@
 #include "merkle/proof.h"
 #include "merkle/lines.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -146,6 +147,8 @@ bool tile_source_subtree(void *context, unsigned level, uint64_t index, struct m
 	uint64_t first = index << above, n = first / TILE_WIDTH;
 	uint32_t offset = (uint32_t)(first % TILE_WIDTH), count = 1u << above;
 	uint32_t width = n < tile_full(tile_level, s->size) ? TILE_WIDTH : tile_partial(tile_level, s->size);
+
+	assert(tile_level < TILE_LEVELS && offset + count <= TILE_WIDTH);
 
 	if (s->width != width || s->level != tile_level || s->n != n) {
 		s->width = 0;

@@ -1,5 +1,7 @@
 #include "merkle/subtree.h"
 
+#include <assert.h>
+
 bool merkle_subtree_aligned(uint64_t start, uint64_t end)
 {
 	uint64_t n = end - start;
@@ -43,6 +45,7 @@ enum rc merkle_check_subtree(const struct merkle_proof *p, uint64_t start, uint6
 	 * leaves a left child. */
 	while (at.fn != at.sn && (at.sn == at.tn || at.sn & 1))
 		up(&at);
+	assert(at.fn <= at.sn && at.sn <= at.tn && p->n <= MERKLE_PROOF_MAX);
 	if (at.fn == at.sn) {
 		fr = *subtree_root;
 	} else {

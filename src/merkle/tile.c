@@ -1,7 +1,11 @@
 #include "merkle/tile.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+_Static_assert(
+	sizeof "tile/entries/x018/x446/x744/x073/x709/x551/615.p/255" <= TILE_PATH_MAX, "every path fits");
 
 char *tile_path(char *ret_path, uint32_t level, uint64_t n, uint32_t width)
 {
@@ -14,6 +18,7 @@ char *tile_path(char *ret_path, uint32_t level, uint64_t n, uint32_t width)
 		groups[count++] = (unsigned)(n % 1000);
 		n /= 1000;
 	} while (n > 0);
+	assert(count <= COUNT_OF(groups));
 	for (unsigned i = count; i-- > 0;)
 		at += (size_t)snprintf(number + at, sizeof number - at, i > 0 ? "x%03u/" : "%03u", groups[i]);
 	if (level == TILE_LEVEL_ENTRIES)
