@@ -86,9 +86,9 @@ static bool record_sound(const struct fw_state *st, const struct fw_session *s)
 		return false;
 	if ((s->tcp_state == FW_TCP_NONE) != (s->key[0].proto != IP_TCP))
 		return false;
-	for (size_t i = 0; i < 2; i++)
-		if (s->tcp[i].scale > 14)
-			return false;
+	if (s->tcp[0].scale > FW_TCP_SCALE_MAX || s->tcp[1].scale > FW_TCP_SCALE_MAX ||
+		s->noted.scale > FW_TCP_SCALE_MAX)
+		return false;
 	return keys_sound(s);
 }
 

@@ -52,9 +52,7 @@ struct fw_evict_list {
 struct fw_dimension {
 	uint32_t n;
 	unsigned __int128 *start; /* start[0] is 0 */
-	uint32_t *set;		  /* index of the set, in words * set */
 	uint64_t *words;
-	uint32_t sets_n;
 };
 
 /* Finds the first matching rule of a list: candidates by intervals, then the exact check. */

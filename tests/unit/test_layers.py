@@ -46,11 +46,6 @@ LINE_COLUMNS_MAX = 150  # tables are wider than code
 
 
 FUNCTION_LINES_MAX = 70
-LONG_FUNCTIONS = {  # (file, function): why it cannot be divided
-    ("tests/unit/firewall/test_reload.c", "test_unsound_records"): "to be divided",
-    ("tests/unit/keys/test_shell.c", "tunnel_end_to_end"): "to be divided",
-    ("tests/unit/witness/test_witness.c", "status_table"): "to be divided",
-}
 # The name of a limit in time, number or size, with a number for its value.
 LIMIT = re.compile(r"#define\s+(\w+_(?:MAX|MIN|MS|NS|EVERY\w*|PER_SECOND|BYTES|WAIT\w*))\s+\(?\d")
 NAMED_FILE = re.compile(r"(?<![\w/.<*-])[a-z]\w*(?:/\w+)*\.[ch]\b(?!>)")
@@ -221,7 +216,7 @@ class Style(unittest.TestCase):
         wrong = []
         for path in sources("src", "tests", "fuzz", "bench", endings=(".c",)):
             for line, name, length in functions(path.read_text(encoding="utf-8")):
-                if length > FUNCTION_LINES_MAX and (str(path.relative_to(ROOT)), name) not in LONG_FUNCTIONS:
+                if length > FUNCTION_LINES_MAX:
                     wrong.append(f"{path.relative_to(ROOT)}:{line}: {name}() has {length} lines; {FUNCTION_LINES_MAX} fit a screen: divide it")
         self.complain(wrong)
 

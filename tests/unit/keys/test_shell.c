@@ -99,17 +99,13 @@ static void ike_dies(void **state)
 }
 
 /* A whole tunnel through the shell: proofs, entry, hand-over, answer; and its end. */
-static void tunnel_end_to_end(void **state)
+/* Both sides prove who they are: the keeper under test is the initiator. */
+static void both_prove_themselves(struct side *s, struct side *r)
 {
-	struct side *s = &rig.pair.side[0], *r = &rig.pair.side[1];
 	struct keeper_auth_verify verify = { .message_n = 28 + 64 };
 	struct keeper_request q = { .op = KEEPER_AUTH_VERIFY };
-	struct keeper_child_begin begin = { .role = KEEPER_INITIATOR };
 	struct keeper_auth_sign sign;
 	struct keeper_auth_signed auth;
-	struct keeper_child_install c;
-	struct keeper_child_remove gone = { .reason = "test ends" };
-	struct sa_result result = { .rc = RC_OK };
 	uint8_t octets[PUBLIC_SIZE];
 
 	rig_configure();
@@ -156,7 +152,18 @@ static void tunnel_end_to_end(void **state)
 	assert_true(rig_next(PROC_IKE, IPC_AUTH_VERIFIED));
 	if (rig.frame.u.AUTH_VERIFIED.rc != RC_OK)
 		fail_msg("%s", rig.frame.u.AUTH_VERIFIED.text);
-	/* The child. */
+}
+
+static void tunnel_end_to_end(void **state)
+{
+	struct side *s = &rig.pair.side[0], *r = &rig.pair.side[1];
+	struct keeper_child_begin begin = { .role = KEEPER_INITIATOR };
+	struct keeper_child_install c;
+	struct keeper_child_remove gone = { .reason = "test ends" };
+	struct sa_result result = { .rc = RC_OK };
+	uint8_t octets[PUBLIC_SIZE];
+
+	both_prove_themselves(s, r);
 	begin.handle = s->ike;
 	assert_int_equal(ipc_send_CHILD_BEGIN(&rig.others[PROC_IKE], 5, &begin), RC_OK);
 	assert_true(rig_next(PROC_IKE, IPC_CHILD_BEGUN));

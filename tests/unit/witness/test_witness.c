@@ -91,51 +91,51 @@ static void grows(void **state)
 		}
 }
 
-/* Each row of the table. The witness has cosigned `has` entries (-1: never anything) of history 0. */
+/* A row of the table: the witness has cosigned `has` entries (-1: never anything) of history 0. */
+struct status_row {
+	const char *name;
+	int has;
+	unsigned history;
+	uint64_t old, size;
+	int wrong_root, hashes; /* root of zeros; hashes to send beyond the proof's, or -1: one less */
+	enum witness_status want;
+};
+
+/* clang-format off */
+static const struct status_row rows[] = {
+	{ "first, empty tree", -1, 0, 0, 0, 0, 0, WITNESS_COSIGNED },
+	{ "first, some entries", -1, 0, 0, 7, 0, 0, WITNESS_COSIGNED },
+	{ "first, but from another size", -1, 0, 3, 7, 0, 0, WITNESS_CONFLICT },
+	{ "old above size", 7, 0, 7, 6, 0, 0, WITNESS_MALFORMED },
+	{ "old above size, nothing known", -1, 0, 1, 0, 0, 0, WITNESS_MALFORMED },
+	{ "old above size and not the one kept", 3, 0, 9, 5, 0, 0, WITNESS_MALFORMED },
+	{ "old below the one kept", 7, 0, 6, 9, 0, 0, WITNESS_CONFLICT },
+	{ "old 0 to learn the size", 7, 0, 0, 9, 0, 0, WITNESS_CONFLICT },
+	{ "old 0 with a proof, not the one kept", 7, 0, 0, 9, 0, 1, WITNESS_CONFLICT },
+	{ "old above the one kept", 7, 0, 8, 9, 0, 0, WITNESS_CONFLICT },
+	{ "the size went back", 7, 0, 5, 6, 0, 0, WITNESS_CONFLICT },
+	{ "grown again to the same size, another history", 12, 1, 5, 12, 0, 0, WITNESS_CONFLICT },
+	{ "old 0 with a proof", -1, 0, 0, 7, 0, 1, WITNESS_INCONSISTENT },
+	{ "old 0 and size 0 with a proof", -1, 0, 0, 0, 0, 1, WITNESS_INCONSISTENT },
+	{ "size 0 with another root", -1, 0, 0, 0, 1, 0, WITNESS_INCONSISTENT },
+	{ "size 0 with another root, again", 0, 0, 0, 0, 1, 0, WITNESS_INCONSISTENT },
+	{ "from a cosigned empty tree", 0, 0, 0, 5, 0, 0, WITNESS_COSIGNED },
+	{ "same size, same root", 7, 0, 7, 7, 0, 0, WITNESS_COSIGNED },
+	{ "same size with a proof", 7, 0, 7, 7, 0, 1, WITNESS_INCONSISTENT },
+	{ "same size, other root", 7, 0, 7, 7, 1, 0, WITNESS_INCONSISTENT },
+	{ "same size behind the fork", 12, 1, 12, 12, 0, 0, WITNESS_INCONSISTENT },
+	{ "grows before the fork", 5, 1, 5, 20, 0, 0, WITNESS_COSIGNED },
+	{ "grows up to the fork's size", FIXTURE_FORK, 1, FIXTURE_FORK, 20, 0, 0, WITNESS_COSIGNED },
+	{ "grows in another history", FIXTURE_FORK + 1, 1, FIXTURE_FORK + 1, 20, 0, 0, WITNESS_INCONSISTENT },
+	{ "grows with another root", 7, 0, 7, 9, 1, 0, WITNESS_INCONSISTENT },
+	{ "a hash too few", 7, 0, 7, 9, 0, -1, WITNESS_INCONSISTENT },
+	{ "a hash too many", 7, 0, 7, 9, 0, 1, WITNESS_INCONSISTENT },
+	{ "no proof at all", 8, 0, 8, 9, 0, -1, WITNESS_INCONSISTENT },
+};
+/* clang-format on */
+
 static void status_table(void **state)
 {
-	static const struct {
-		const char *name;
-		int has;
-		unsigned history;
-		uint64_t old, size;
-		int wrong_root,
-			hashes; /* root of zeros; hashes to send beyond the proof's, or -1: one less */
-		enum witness_status want;
-	}
-	/* clang-format off */
-	rows[] = {
-		{ "first, empty tree", -1, 0, 0, 0, 0, 0, WITNESS_COSIGNED },
-		{ "first, some entries", -1, 0, 0, 7, 0, 0, WITNESS_COSIGNED },
-		{ "first, but from another size", -1, 0, 3, 7, 0, 0, WITNESS_CONFLICT },
-		{ "old above size", 7, 0, 7, 6, 0, 0, WITNESS_MALFORMED },
-		{ "old above size, nothing known", -1, 0, 1, 0, 0, 0, WITNESS_MALFORMED },
-		{ "old above size and not the one kept", 3, 0, 9, 5, 0, 0, WITNESS_MALFORMED },
-		{ "old below the one kept", 7, 0, 6, 9, 0, 0, WITNESS_CONFLICT },
-		{ "old 0 to learn the size", 7, 0, 0, 9, 0, 0, WITNESS_CONFLICT },
-		{ "old 0 with a proof, not the one kept", 7, 0, 0, 9, 0, 1, WITNESS_CONFLICT },
-		{ "old above the one kept", 7, 0, 8, 9, 0, 0, WITNESS_CONFLICT },
-		{ "the size went back", 7, 0, 5, 6, 0, 0, WITNESS_CONFLICT },
-		{ "grown again to the same size, another history", 12, 1, 5, 12, 0, 0, WITNESS_CONFLICT },
-		{ "old 0 with a proof", -1, 0, 0, 7, 0, 1, WITNESS_INCONSISTENT },
-		{ "old 0 and size 0 with a proof", -1, 0, 0, 0, 0, 1, WITNESS_INCONSISTENT },
-		{ "size 0 with another root", -1, 0, 0, 0, 1, 0, WITNESS_INCONSISTENT },
-		{ "size 0 with another root, again", 0, 0, 0, 0, 1, 0, WITNESS_INCONSISTENT },
-		{ "from a cosigned empty tree", 0, 0, 0, 5, 0, 0, WITNESS_COSIGNED },
-		{ "same size, same root", 7, 0, 7, 7, 0, 0, WITNESS_COSIGNED },
-		{ "same size with a proof", 7, 0, 7, 7, 0, 1, WITNESS_INCONSISTENT },
-		{ "same size, other root", 7, 0, 7, 7, 1, 0, WITNESS_INCONSISTENT },
-		{ "same size behind the fork", 12, 1, 12, 12, 0, 0, WITNESS_INCONSISTENT },
-		{ "grows before the fork", 5, 1, 5, 20, 0, 0, WITNESS_COSIGNED },
-		{ "grows up to the fork's size", FIXTURE_FORK, 1, FIXTURE_FORK, 20, 0, 0, WITNESS_COSIGNED },
-		{ "grows in another history", FIXTURE_FORK + 1, 1, FIXTURE_FORK + 1, 20, 0, 0, WITNESS_INCONSISTENT },
-		{ "grows with another root", 7, 0, 7, 9, 1, 0, WITNESS_INCONSISTENT },
-		{ "a hash too few", 7, 0, 7, 9, 0, -1, WITNESS_INCONSISTENT },
-		{ "a hash too many", 7, 0, 7, 9, 0, 1, WITNESS_INCONSISTENT },
-		{ "no proof at all", 8, 0, 8, 9, 0, -1, WITNESS_INCONSISTENT },
-	};
-	/* clang-format on */
-
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		fixture_init(&f);
 		if (rows[i].has >= 0) {
