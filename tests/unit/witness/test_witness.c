@@ -102,7 +102,7 @@ struct status_row {
 };
 
 /* clang-format off */
-static const struct status_row rows[] = {
+static const struct status_row status_rows[] = {
 	{ "first, empty tree", -1, 0, 0, 0, 0, 0, WITNESS_COSIGNED },
 	{ "first, some entries", -1, 0, 0, 7, 0, 0, WITNESS_COSIGNED },
 	{ "first, but from another size", -1, 0, 3, 7, 0, 0, WITNESS_CONFLICT },
@@ -136,32 +136,35 @@ static const struct status_row rows[] = {
 
 static void status_table(void **state)
 {
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+	for (size_t i = 0; i < COUNT_OF(status_rows); i++) {
 		fixture_init(&f);
-		if (rows[i].has >= 0) {
-			struct witness_answer first = ask_honest(0, 0, (uint64_t)rows[i].has, NOW);
+		if (status_rows[i].has >= 0) {
+			struct witness_answer first = ask_honest(0, 0, (uint64_t)status_rows[i].has, NOW);
 			assert_int_equal(first.status, WITNESS_COSIGNED);
 		}
 		struct kept before = f.kept[0];
 		unsigned puts = f.puts;
 		struct merkle_hash root = { 0 };
-		if (!rows[i].wrong_root)
-			root = fixture_root(&f, rows[i].history, rows[i].size);
-		struct merkle_proof p = fixture_proof(&f, rows[i].history, rows[i].old, rows[i].size);
-		for (int h = 0; h < rows[i].hashes; h++)
+		if (!status_rows[i].wrong_root)
+			root = fixture_root(&f, status_rows[i].history, status_rows[i].size);
+		struct merkle_proof p =
+			fixture_proof(&f, status_rows[i].history, status_rows[i].old, status_rows[i].size);
+		for (int h = 0; h < status_rows[i].hashes; h++)
 			p.hash[p.n++] = merkle_leaf("x", 1);
-		if (rows[i].hashes < 0)
+		if (status_rows[i].hashes < 0)
 			p.n--;
-		size_t note_n = fixture_note(&f, note, sizeof note, 0, NULL, rows[i].size, &root);
+		size_t note_n = fixture_note(&f, note, sizeof note, 0, NULL, status_rows[i].size, &root);
 		struct witness_answer a =
-			ask(witness_request_text(body, sizeof body, rows[i].old, &p, note, note_n), NOW + 1);
-		if (a.status != rows[i].want)
-			fail_msg("%s: %d %s", rows[i].name, a.status, a.body);
-		assert_int_equal(a.forked, rows[i].has >= 0 && rows[i].size == (uint64_t)rows[i].has &&
+			ask(witness_request_text(body, sizeof body, status_rows[i].old, &p, note, note_n),
+				NOW + 1);
+		if (a.status != status_rows[i].want)
+			fail_msg("%s: %d %s", status_rows[i].name, a.status, a.body);
+		assert_int_equal(a.forked, status_rows[i].has >= 0 &&
+						   status_rows[i].size == (uint64_t)status_rows[i].has &&
 						   !merkle_equal(&root, &before.head.root));
 		if (a.status == WITNESS_CONFLICT) {
 			char size[24];
-			snprintf(size, sizeof size, "%d\n", rows[i].has < 0 ? 0 : rows[i].has);
+			snprintf(size, sizeof size, "%d\n", status_rows[i].has < 0 ? 0 : status_rows[i].has);
 			assert_string_equal(a.body, size);
 		}
 		/* What is not cosigned leaves no trace. */
