@@ -63,6 +63,8 @@ void ike_input_keeper_ended(struct ike *c, mono_ns now, const struct keeper_ende
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
 		if (sa->handle == 0 || sa->handle != ended->handle || sa->state == ST_DEAD)
 			continue;
+		if (sa->state == ST_LARVAL)
+			break; /* its rekey has a step that holds it, and hears by its next request */
 		ike_log(c, true, "peer %s: %s", sa_peer_name(c, sa), text);
 		sa_close(c, sa, text);
 		break;
@@ -77,7 +79,8 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 	struct ask *a;
 
 	c->now = now;
-	if (!sa || sa->flight != reply->tag || !sa->asks || sa->asks->request.op != reply->op)
+	if (reply->tag == 0 || !sa || sa->flight != reply->tag || !sa->asks ||
+		sa->asks->request.op != reply->op)
 		return; /* an answer from before the keeper was lost */
 	assert(sa->slot == reply->tag % IKE_SAS_MAX && sa->asks_n > 0);
 	st = &sa->steps[sa->asks->side];
