@@ -3,6 +3,7 @@
 #define FIREWALL_INTERNAL_H
 
 #include "base/icmp.h"
+#include "base/siphash.h"
 #include "firewall/firewall.h"
 #include "firewall/limits.h"
 #include "wire/ip.h"
@@ -151,9 +152,6 @@ struct firewall {
 	uint32_t log_head, log_tail;
 	mono_ns log_empty_until, log_report_at; /* of all together; 0: nothing to report */
 };
-
-/* key.c */
-uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k);
 
 /* session.c */
 uint32_t fw_session_find(
@@ -304,6 +302,12 @@ static inline struct fw_key fw_key_reverse(const struct fw_key *k)
 	r.dst_port = k->src_port;
 	r.kind = k->kind ? k->kind ^ (FW_KEY_QUERY | FW_KEY_ANSWER) : FW_KEY_PLAIN;
 	return r;
+}
+
+/* In each session's beginning, end and lookup: inline, it is worth some nanoseconds. */
+static inline uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k)
+{
+	return siphash13(fw->limits.hash_key, k, sizeof *k);
 }
 
 static inline bool fw_key_equal(const struct fw_key *a, const struct fw_key *b)

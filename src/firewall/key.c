@@ -1,14 +1,8 @@
-/* Keys of sessions and fragments: their keyed hash, and their addresses. */
-#include "base/siphash.h"
+/* Addresses of the keys of sessions and fragments. */
 #include "firewall/internal.h"
 
 _Static_assert(sizeof(struct fw_key) == 40, "hashed and compared as five words");
 _Static_assert(offsetof(struct fw_key, kind) + sizeof(uint16_t) == sizeof(struct fw_key), "no padding");
-
-uint64_t fw_key_hash(const struct firewall *fw, const struct fw_key *k)
-{
-	return siphash13(fw->limits.hash_key, k, sizeof *k);
-}
 
 struct ip_addr fw_key_src(const struct fw_key *k)
 {
