@@ -22,16 +22,17 @@ static void socket_replace(int *at, int fd)
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
 {
 	struct dataplane *d = c->context;
+	struct worker *w = d->workers[0];
 
 	switch (r->kind) {
 	case RESOURCE_ESP_UDP_SOCKET:
-		socket_replace(r->index == 6 ? &d->udp6 : &d->udp4, fd);
+		socket_replace(r->index == 6 ? &w->udp6 : &w->udp4, fd);
 		return RC_OK;
 	case RESOURCE_ESP_SOCKET:
-		socket_replace(r->index == 6 ? &d->esp6 : &d->esp4, fd);
+		socket_replace(r->index == 6 ? &w->esp6 : &w->esp4, fd);
 		return RC_OK;
 	case RESOURCE_TUN:
-		socket_replace(&d->tun, fd);
+		socket_replace(&w->tun, fd);
 		return RC_OK;
 	case RESOURCE_ROUTES:
 		return routes_open(d, fd, e);
@@ -39,7 +40,7 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		socket_replace(&d->state_fd, fd);
 		return RC_OK;
 	case RESOURCE_INTERFACE: {
-		enum rc rc = link_add(d, r->name, r->index, fd, e);
+		enum rc rc = link_add(w, r->name, r->index, fd, e);
 		if (rc != RC_OK) /* the others stay usable */
 			log_error("%s", e->text);
 		return RC_OK;
@@ -52,8 +53,10 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 
 static void on_resource_gone(struct child *c, const struct msg_resource *r)
 {
+	struct dataplane *d = c->context;
+
 	if (r->kind == RESOURCE_INTERFACE)
-		link_remove(c->context, r->index);
+		link_remove(d->workers[0], r->index);
 }
 
 /* --- the configuration --- */
@@ -61,18 +64,19 @@ static void on_resource_gone(struct child *c, const struct msg_resource *r)
 /* Takes fd. It is sealed: otherwise control could change what was checked while it is in use. */
 static enum rc snapshot_take(struct dataplane *d, int fd, uint64_t bytes, struct err *e)
 {
+	struct worker *w = d->workers[0];
 	struct snapshot_file taken;
 	enum rc rc = snapshot_file_take(&taken, fd, bytes, e);
 
 	if (rc == RC_OK)
-		rc = pipeline_load(&d->pipeline, taken.snapshot, clock_mono(), e);
+		rc = pipeline_load(&w->pipeline, taken.snapshot, clock_mono(), e);
 	if (rc != RC_OK) {
 		snapshot_file_done(&taken);
 		return rc;
 	}
 	snapshot_file_done(&d->snapshot);
 	d->snapshot = taken;
-	links_bind(d);
+	links_bind(w);
 	return RC_OK;
 }
 
@@ -146,7 +150,7 @@ static bool selectors_inside(
 
 static enum rc install(struct dataplane *d, const struct sa_install *sa, struct err *e)
 {
-	const struct snapshot *s = d->pipeline.snapshot;
+	const struct snapshot *s = d->workers[0]->pipeline.snapshot;
 
 	if (!dataplane_ready(d) || !s)
 		return err_add(e, RC_AGAIN, "no configuration yet");
@@ -171,7 +175,7 @@ static void on_sa_install(struct dataplane *d, struct ipc_frame *f)
 	snprintf(result.text, sizeof result.text, "%.*s", (int)sizeof result.text - 1, e.text);
 	if (result.rc != RC_OK)
 		log_warn("SA %08x was not installed: %s", result.spi_in, e.text);
-	pipeline_changed(&d->pipeline);
+	pipeline_changed(&d->workers[0]->pipeline);
 	ipc_send_SA_INSTALLED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
 }
 
@@ -182,7 +186,7 @@ static void on_sa_remove(struct dataplane *d, const struct ipc_frame *f)
 	result.rc = d->esp ? esp_remove(d->esp, result.spi_in) : RC_AGAIN;
 	if (result.rc != RC_OK)
 		snprintf(result.text, sizeof result.text, "%s", rc_text(result.rc));
-	pipeline_changed(&d->pipeline);
+	pipeline_changed(&d->workers[0]->pipeline);
 	ipc_send_SA_REMOVED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
 }
 
@@ -197,7 +201,7 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 	if (rc != RC_OK)
 		log_warn("%s for SA %08x failed: %s", ipc_name(f->head.id), f->u.SA_ACTIVATE.spi_in,
 			rc_text(rc));
-	pipeline_changed(&d->pipeline);
+	pipeline_changed(&d->workers[0]->pipeline);
 }
 
 /* With no address at all, or as many as fit, the mirror does not know them all. While a link is down
@@ -231,15 +235,16 @@ void control_report_usage(struct dataplane *d)
 
 void control_acquire(void *context, const struct sa_acquire *asked)
 {
-	struct dataplane *d = context;
+	struct worker *w = context;
 
-	ipc_send_SA_ACQUIRE(child_link(&d->child, PROC_IKE), 0, asked);
+	ipc_send_SA_ACQUIRE(child_link(&w->dataplane->child, PROC_IKE), 0, asked);
 }
 
-static bool datagram_allowed(struct dataplane *d, const struct endpoint *remote)
+static bool datagram_allowed(struct worker *w, const struct endpoint *remote)
 {
+	struct dataplane *d = w->dataplane;
 	struct ip_addr from = addr_source(remote->addr);
-	uint64_t source = siphash13(d->pipeline.hash_key, from.b, sizeof from.b);
+	uint64_t source = siphash13(w->pipeline.hash_key, from.b, sizeof from.b);
 	mono_ns now = clock_mono();
 
 	return rate_take(
@@ -268,37 +273,37 @@ static enum rc datagram_send(struct ipc_link *ike, const struct endpoint *local,
 	return ipc_send_IKE_DATAGRAM(ike, 0, &m);
 }
 
-void control_ike_datagram(struct dataplane *d, const struct endpoint *local, const struct endpoint *remote,
+void control_ike_datagram(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n)
 {
-	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
+	struct ipc_link *ike = child_link(&w->dataplane->child, PROC_IKE);
 	enum drop_reason drop = DROP_NONE;
 
 	if (n > DATAGRAM_MAX)
 		drop = DROP_TOO_BIG;
-	else if (!datagram_allowed(d, remote))
+	else if (!datagram_allowed(w, remote))
 		drop = DROP_IKE_LIMIT;
 	/* Half of the queue is reserved for what ike must know about its SAs. */
 	else if (ike->waiting_bytes > IPC_QUEUE_BYTES_MAX / 2 ||
 		 datagram_send(ike, local, remote, bytes, n) != RC_OK)
 		drop = DROP_QUEUE_FULL;
 	if (drop != DROP_NONE)
-		pipeline_count_drop(&d->pipeline, drop, 1);
+		pipeline_count_drop(&w->pipeline, drop, 1);
 }
 
 void control_solicit(void *context, uint32_t link, const struct ip_addr *addr)
 {
-	struct dataplane *d = context;
+	struct worker *w = context;
 	struct msg_neighbour m = { .interface = link, .addr = *addr };
 
-	ipc_send_NEIGHBOUR(child_link(&d->child, PROC_SUPERVISOR), 0, &m);
+	ipc_send_NEIGHBOUR(child_link(&w->dataplane->child, PROC_SUPERVISOR), 0, &m);
 }
 
 /* --- requests of control --- */
 
 void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text)
 {
-	struct dataplane *d = context;
+	struct dataplane *d = ((struct worker *)context)->dataplane;
 	struct msg_row row = { 0 };
 
 	if (text) {
@@ -319,14 +324,14 @@ static void on_trace(struct dataplane *d, const struct ipc_frame *f)
 	struct trace_filter filter = { m->proto, m->src, m->dst, m->src_port, m->dst_port };
 
 	d->trace_tag = f->head.tag;
-	pipeline_trace(&d->pipeline, &filter, m->count);
+	pipeline_trace(&d->workers[0]->pipeline, &filter, m->count);
 }
 
 static void on_clear(struct dataplane *d, const struct ipc_frame *f)
 {
 	struct msg_result result = { 0 };
 
-	if (d->fw)
+	if (d->workers[0]->fw)
 		result.count = show_clear_sessions(d, &f->u.CLEAR_SESSIONS);
 	ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), f->head.tag, &result);
 }

@@ -110,9 +110,9 @@ static void build(struct program *p, const struct route_table *routes)
 }
 
 /* Does the zone permit both forms of sealed packets to the host? */
-static bool zone_opens(const struct dataplane *d, const struct link_io *l)
+static bool zone_opens(const struct worker *w, const struct link_io *l)
 {
-	struct train udp = { .in_zone = d->pipeline.interfaces[l->interface].zone,
+	struct train udp = { .in_zone = w->pipeline.interfaces[l->interface].zone,
 		.proto = IP_UDP,
 		.src = { .family = ADDR_V4 },
 		.dst = { .family = ADDR_V4 },
@@ -121,25 +121,25 @@ static bool zone_opens(const struct dataplane *d, const struct link_io *l)
 
 	esp.proto = IP_ESP;
 	esp.dst_port = 0;
-	return fw_host_inbound(d->fw, &udp) == DROP_NONE && fw_host_inbound(d->fw, &esp) == DROP_NONE;
+	return fw_host_inbound(w->fw, &udp) == DROP_NONE && fw_host_inbound(w->fw, &esp) == DROP_NONE;
 }
 
-void filters_refresh(struct dataplane *d)
+void filters_refresh(struct worker *w)
 {
 	static struct program p;
 	uint64_t generation;
 
-	if (!dataplane_ready(d) || !d->pipeline.snapshot || d->routes_next)
+	if (!dataplane_ready(w->dataplane) || !w->pipeline.snapshot || w->dataplane->routes_next)
 		return;
-	generation = pipeline_generation(&d->pipeline);
-	if (generation == d->filters_generation)
+	generation = pipeline_generation(&w->pipeline);
+	if (generation == w->filters_generation)
 		return;
-	d->filters_generation = generation;
-	for (uint32_t i = 0; i < d->links_n; i++) {
-		struct link_io *l = d->links[i];
-		if (l->interface != TRAIN_NONE && !d->pipeline.interfaces[l->interface].bare &&
-			zone_opens(d, l)) {
-			build(&p, d->routes);
+	w->filters_generation = generation;
+	for (uint32_t i = 0; i < w->links_n; i++) {
+		struct link_io *l = w->links[i];
+		if (l->interface != TRAIN_NONE && !w->pipeline.interfaces[l->interface].bare &&
+			zone_opens(w, l)) {
+			build(&p, w->pipeline.routes);
 		} else {
 			p.n = 0;
 			verdict(&p, KEEP_ALL);

@@ -111,15 +111,15 @@ static uint32_t run_join(struct segment_joiner *j, const struct iovec *frame, ui
 	return j->n;
 }
 
-uint32_t frames_gather(struct dataplane *d, struct iovec *frame, uint32_t n)
+uint32_t frames_gather(struct worker *w, struct iovec *frame, uint32_t n)
 {
-	uint8_t *at = d->gather, *end = at + GATHER_BYTES;
+	uint8_t *at = w->gather, *end = at + GATHER_BYTES;
 	uint32_t out = 0;
 
 	for (uint32_t i = 0, run; i < n; i += run) {
 		run = run_length(frame + i, n - i);
 		if (run >= GATHER_RUN_MIN && (size_t)(end - at) >= run * (frame[i].iov_len + ROOM_FOR_ONE)) {
-			out += run_join(&d->gatherer, frame + i, run, &at, end, frame + out);
+			out += run_join(&w->gatherer, frame + i, run, &at, end, frame + out);
 			continue;
 		}
 		memmove(frame + out, frame + i, run * sizeof *frame);

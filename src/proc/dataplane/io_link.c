@@ -18,10 +18,10 @@
 
 #define FRONT (VIRTIO_SIZE + ETHERNET_SIZE)
 
-enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, struct err *e)
+enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, struct err *e)
 {
-	link_remove(d, link); /* a new socket for a link replaces the old one */
-	struct link_io *l = d->links_n < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
+	link_remove(w, link); /* a new socket for a link replaces the old one */
+	struct link_io *l = w->links_n < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
 	if (!l) {
 		close(fd);
 		return err_add(e, RC_LIMIT, "interface %s: out of memory, or more than %d interfaces", name,
@@ -38,29 +38,29 @@ enum rc link_add(struct dataplane *d, const char *name, uint32_t link, int fd, s
 		l->tx[i].msg_hdr.msg_iov = &l->tx_at[i];
 		l->tx[i].msg_hdr.msg_iovlen = 1;
 	}
-	l->interface = pipeline_bind(&d->pipeline, l->name, link);
-	d->links[d->links_n++] = l;
+	l->interface = pipeline_bind(&w->pipeline, l->name, link);
+	w->links[w->links_n++] = l;
 	return RC_OK;
 }
 
-void link_remove(struct dataplane *d, uint32_t link)
+void link_remove(struct worker *w, uint32_t link)
 {
-	for (uint32_t i = 0; i < d->links_n; i++) {
-		struct link_io *l = d->links[i];
+	for (uint32_t i = 0; i < w->links_n; i++) {
+		struct link_io *l = w->links[i];
 		if (l->link != link)
 			continue;
-		pipeline_unbind(&d->pipeline, link);
+		pipeline_unbind(&w->pipeline, link);
 		close(l->fd);
 		free(l);
-		d->links[i] = d->links[--d->links_n];
+		w->links[i] = w->links[--w->links_n];
 		return;
 	}
 }
 
-void links_bind(struct dataplane *d)
+void links_bind(struct worker *w)
 {
-	for (uint32_t i = 0; i < d->links_n; i++)
-		d->links[i]->interface = pipeline_bind(&d->pipeline, d->links[i]->name, d->links[i]->link);
+	for (uint32_t i = 0; i < w->links_n; i++)
+		w->links[i]->interface = pipeline_bind(&w->pipeline, w->links[i]->name, w->links[i]->link);
 }
 
 /* On a link without link addresses everything is addressed to us. */
@@ -85,10 +85,10 @@ static enum drop_reason ethernet_check(
 }
 
 /* A frame for us that contains IP: the train begins after the link header. */
-static enum drop_reason frame_read(const struct dataplane *d, const struct link_io *l, uint8_t *at,
-	uint32_t n, bool tagged, struct train *t)
+static enum drop_reason frame_read(const struct worker *w, const struct link_io *l, uint8_t *at, uint32_t n,
+	bool tagged, struct train *t)
 {
-	const struct pipeline_interface *f = &d->pipeline.interfaces[l->interface];
+	const struct pipeline_interface *f = &w->pipeline.interfaces[l->interface];
 	uint32_t head = f->bare ? 0 : ETHERNET_SIZE;
 	struct virtio_net_hdr h;
 
@@ -102,7 +102,7 @@ static enum drop_reason frame_read(const struct dataplane *d, const struct link_
 	memcpy(&h, at, sizeof h);
 	t->ip = frame + head;
 	t->len = n - (uint32_t)VIRTIO_SIZE - head;
-	pipeline_train_from_link(&d->pipeline, t, l->interface);
+	pipeline_train_from_link(&w->pipeline, t, l->interface);
 	if (t->len == 0)
 		return DROP_TRUNCATED;
 	return pipeline_train_offloads(t, &h, head) ? DROP_NONE : DROP_MALFORMED;
@@ -121,7 +121,7 @@ static bool vlan_tagged(struct msghdr *m)
 	return false;
 }
 
-uint32_t link_receive(struct dataplane *d, struct link_io *l)
+uint32_t link_receive(struct worker *w, struct link_io *l)
 {
 	struct mmsghdr m[RX_BURST];
 	struct iovec at[RX_BURST];
@@ -129,7 +129,7 @@ uint32_t link_receive(struct dataplane *d, struct link_io *l)
 	uint32_t trains = 0;
 
 	for (uint32_t i = 0; i < RX_BURST; i++) {
-		at[i] = (struct iovec){ d->rx + i * RX_BYTES + TRAIN_HEAD_ROOM - FRONT,
+		at[i] = (struct iovec){ w->rx + i * RX_BYTES + TRAIN_HEAD_ROOM - FRONT,
 			FRONT + TRAIN_BYTES_MAX };
 		m[i].msg_hdr = (struct msghdr){ .msg_iov = &at[i],
 			.msg_iovlen = 1,
@@ -140,7 +140,7 @@ uint32_t link_receive(struct dataplane *d, struct link_io *l)
 	if (n < 0) {
 		/* A packet that no virtio header can describe is dropped by the kernel, with EINVAL. */
 		if (errno == EINVAL)
-			pipeline_count_drop(&d->pipeline, DROP_UNSUPPORTED_OFFLOAD, 1);
+			pipeline_count_drop(&w->pipeline, DROP_UNSUPPORTED_OFFLOAD, 1);
 		return errno == EINVAL;
 	}
 	for (int i = 0; i < n; i++) {
@@ -148,25 +148,25 @@ uint32_t link_receive(struct dataplane *d, struct link_io *l)
 		if (l->interface != TRAIN_NONE)
 			drop = m[i].msg_hdr.msg_flags & MSG_TRUNC
 				       ? DROP_TRUNCATED
-				       : frame_read(d, l, at[i].iov_base, m[i].msg_len,
-						 vlan_tagged(&m[i].msg_hdr), &d->trains[trains]);
+				       : frame_read(w, l, at[i].iov_base, m[i].msg_len,
+						 vlan_tagged(&m[i].msg_hdr), &w->trains[trains]);
 		if (drop == DROP_NONE)
 			trains++;
 		else
-			pipeline_count_drop(&d->pipeline, drop, 1);
+			pipeline_count_drop(&w->pipeline, drop, 1);
 	}
 	if (trains > 0)
-		pipeline_burst(&d->pipeline, d->trains, trains, clock_mono());
+		pipeline_burst(&w->pipeline, w->trains, trains, clock_mono());
 	return (uint32_t)n;
 }
 
-static void link_flush(struct dataplane *d, struct link_io *l)
+static void link_flush(struct worker *w, struct link_io *l)
 {
 	uint32_t sent = 0;
 	bool waited = false;
 
 	if (!l->no_udp_gso && !l->bare)
-		l->queued = frames_gather(d, l->tx_at, l->queued);
+		l->queued = frames_gather(w, l->tx_at, l->queued);
 	while (sent < l->queued) {
 		int n = sendmmsg(l->fd, l->tx + sent, l->queued - sent, MSG_DONTWAIT);
 		if (n > 0) {
@@ -186,7 +186,7 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 			sent++;
 			continue;
 		}
-		pipeline_count_drop(&d->pipeline, DROP_LINK_SEND_FAILED, 1);
+		pipeline_count_drop(&w->pipeline, DROP_LINK_SEND_FAILED, 1);
 		sent++;
 	}
 	l->queued = 0;
@@ -194,30 +194,30 @@ static void link_flush(struct dataplane *d, struct link_io *l)
 
 void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n)
 {
-	struct dataplane *d = context;
+	struct worker *w = context;
 
-	for (uint32_t i = 0; i < d->links_n; i++) {
-		struct link_io *l = d->links[i];
+	for (uint32_t i = 0; i < w->links_n; i++) {
+		struct link_io *l = w->links[i];
 		if (l->interface != interface)
 			continue;
 		assert(l->queued < TX_QUEUE);
-		l->bare = d->pipeline.interfaces[interface].bare;
+		l->bare = w->pipeline.interfaces[interface].bare;
 		const struct sockaddr_ll *to = link_destination(l, frame + VIRTIO_SIZE);
 		l->tx[l->queued].msg_hdr.msg_name = (void *)(uintptr_t)to;
 		l->tx[l->queued].msg_hdr.msg_namelen = to ? sizeof *to : 0;
 		l->tx_at[l->queued++] = (struct iovec){ frame, n };
 		if (l->queued == TX_QUEUE)
-			link_flush(d, l);
+			link_flush(w, l);
 		return;
 	}
-	pipeline_count_drop(&d->pipeline, DROP_LINK_SEND_FAILED, 1);
+	pipeline_count_drop(&w->pipeline, DROP_LINK_SEND_FAILED, 1);
 }
 
 void links_flush(void *context)
 {
-	struct dataplane *d = context;
+	struct worker *w = context;
 
-	for (uint32_t i = 0; i < d->links_n; i++)
-		if (d->links[i]->queued > 0)
-			link_flush(d, d->links[i]);
+	for (uint32_t i = 0; i < w->links_n; i++)
+		if (w->links[i]->queued > 0)
+			link_flush(w, w->links[i]);
 }

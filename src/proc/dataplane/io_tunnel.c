@@ -64,69 +64,69 @@ static struct endpoint endpoint_of(const union sender *s)
 	return (struct endpoint){ addr_v6(&s->v6.sin6_addr), ntohs(s->v6.sin6_port), 0 };
 }
 
-static void join_run(struct dataplane *d)
+static void join_run(struct worker *w)
 {
 	uint32_t n = 0;
 
-	segment_join_end(&d->joiner);
-	for (uint32_t i = 0; i < d->joiner.n; i++) {
-		const struct segment_joined *j = &d->joiner.list[i];
-		struct train *t = &d->trains[n];
+	segment_join_end(&w->joiner);
+	for (uint32_t i = 0; i < w->joiner.n; i++) {
+		const struct segment_joined *j = &w->joiner.list[i];
+		struct train *t = &w->trains[n];
 		t->ip = j->ip;
 		t->len = j->len;
-		pipeline_train_from_tunnel(&d->pipeline, t, j->key);
+		pipeline_train_from_tunnel(&w->pipeline, t, j->key);
 		t->segment_size = j->segment_size;
 		t->csum = j->csum;
 		t->flags |= j->flags;
 		n++;
 	}
 	if (n > 0)
-		pipeline_burst(&d->pipeline, d->trains, n, clock_mono());
-	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
+		pipeline_burst(&w->pipeline, w->trains, n, clock_mono());
+	segment_join_begin(&w->joiner, w->join, JOIN_BYTES);
 }
 
 /* from: of one that came in UDP, else NULL. */
-static void packet_open(struct dataplane *d, const uint8_t *packet, uint32_t n, uint8_t traffic_class,
+static void packet_open(struct worker *w, const uint8_t *packet, uint32_t n, uint8_t traffic_class,
 	const struct endpoint *from, mono_ns now)
 {
-	uint8_t *spot = segment_join_spot(&d->joiner, n);
+	uint8_t *spot = segment_join_spot(&w->joiner, n);
 	struct esp_opened o;
 
 	if (!spot) {
-		join_run(d);
-		spot = segment_join_spot(&d->joiner, n);
+		join_run(w);
+		spot = segment_join_spot(&w->joiner, n);
 	}
-	esp_open(d->esp, packet, n, traffic_class, spot, now, &o);
+	esp_open(w->pipeline.esp, packet, n, traffic_class, spot, now, &o);
 	if (o.newest && from)
-		esp_came_from(d->esp, o.pair, from);
+		esp_came_from(w->pipeline.esp, o.pair, from);
 	if (o.drop == DROP_NONE && o.tunnel == TRAIN_NONE)
 		o.drop = DROP_NO_ZONE; /* an SA whose tunnel is not known yet: no configuration is loaded */
 	if (o.drop == DROP_NONE) {
-		segment_join_take(&d->joiner, spot, o.n, o.tunnel);
+		segment_join_take(&w->joiner, spot, o.n, o.tunnel);
 		return;
 	}
-	segment_join_leave(&d->joiner, spot);
-	pipeline_count_drop(&d->pipeline, o.drop, 1);
+	segment_join_leave(&w->joiner, spot);
+	pipeline_count_drop(&w->pipeline, o.drop, 1);
 }
 
 /* One UDP payload (RFC 3948 section 2): a keepalive, IKE after its non-ESP marker, or ESP. */
-static void datagram_take(struct dataplane *d, const uint8_t *bytes, uint32_t n, const struct ancillary *b,
+static void datagram_take(struct worker *w, const uint8_t *bytes, uint32_t n, const struct ancillary *b,
 	const struct endpoint *from, mono_ns now)
 {
 	static const uint8_t marker[MARKER_SIZE];
 
-	d->datagrams_in++;
+	w->datagrams_in++;
 	if (n == 1 && bytes[0] == 0xff) {
-		d->keepalives++;
+		w->keepalives++;
 	} else if (n > MARKER_SIZE && memcmp(bytes, marker, MARKER_SIZE) == 0) {
 		struct endpoint local = { .addr = b->local, .port = 4500 };
-		control_ike_datagram(d, &local, from, bytes + MARKER_SIZE, n - MARKER_SIZE);
+		control_ike_datagram(w, &local, from, bytes + MARKER_SIZE, n - MARKER_SIZE);
 	} else {
-		packet_open(d, bytes, n, b->traffic_class, from, now);
+		packet_open(w, bytes, n, b->traffic_class, from, now);
 	}
 }
 
-uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
+uint32_t tunnel_receive_udp(struct worker *w, int fd)
 {
 	struct mmsghdr m[TUNNEL_RX_BURST];
 	struct iovec at[TUNNEL_RX_BURST];
@@ -134,7 +134,7 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 	_Alignas(struct cmsghdr) char control[TUNNEL_RX_BURST][TUNNEL_CONTROL_BYTES];
 
 	for (uint32_t i = 0; i < TUNNEL_RX_BURST; i++) {
-		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
+		at[i] = (struct iovec){ w->rx + i * RX_BYTES, RX_BYTES };
 		m[i].msg_hdr = (struct msghdr){ .msg_iov = &at[i],
 			.msg_iovlen = 1,
 			.msg_name = &from[i],
@@ -146,36 +146,36 @@ uint32_t tunnel_receive_udp(struct dataplane *d, int fd)
 	if (n <= 0)
 		return 0;
 	mono_ns now = clock_mono();
-	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
+	segment_join_begin(&w->joiner, w->join, JOIN_BYTES);
 	for (int i = 0; i < n; i++) {
 		struct ancillary b = ancillary_read(&m[i].msg_hdr);
 		struct endpoint remote = endpoint_of(&from[i]);
 		const uint8_t *bytes = at[i].iov_base;
 		uint32_t left = m[i].msg_len, size = b.segment ? b.segment : left;
 		if (m[i].msg_hdr.msg_flags & MSG_TRUNC) {
-			pipeline_count_drop(&d->pipeline, DROP_ESP_TRUNCATED, 1);
+			pipeline_count_drop(&w->pipeline, DROP_ESP_TRUNCATED, 1);
 			continue;
 		}
 		while (left > 0) {
 			uint32_t one = MIN_OF(size, left);
-			datagram_take(d, bytes, one, &b, &remote, now);
+			datagram_take(w, bytes, one, &b, &remote, now);
 			bytes += one;
 			left -= one;
 		}
 	}
-	join_run(d);
+	join_run(w);
 	return (uint32_t)n;
 }
 
 /* IPv4 raw sockets deliver the IP header as well, IPv6 ones do not. */
-uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
+uint32_t tunnel_receive_esp(struct worker *w, int fd, uint8_t family)
 {
 	struct mmsghdr m[RX_BURST];
 	struct iovec at[RX_BURST];
 	_Alignas(struct cmsghdr) char control[RX_BURST][TUNNEL_CONTROL_BYTES];
 
 	for (uint32_t i = 0; i < RX_BURST; i++) {
-		at[i] = (struct iovec){ d->rx + i * RX_BYTES, RX_BYTES };
+		at[i] = (struct iovec){ w->rx + i * RX_BYTES, RX_BYTES };
 		m[i].msg_hdr = (struct msghdr){ .msg_iov = &at[i],
 			.msg_iovlen = 1,
 			.msg_control = control[i],
@@ -185,7 +185,7 @@ uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
 	if (n <= 0)
 		return 0;
 	mono_ns now = clock_mono();
-	segment_join_begin(&d->joiner, d->join, JOIN_BYTES);
+	segment_join_begin(&w->joiner, w->join, JOIN_BYTES);
 	for (int i = 0; i < n; i++) {
 		struct ancillary b = ancillary_read(&m[i].msg_hdr);
 		const uint8_t *bytes = at[i].iov_base;
@@ -195,12 +195,12 @@ uint32_t tunnel_receive_esp(struct dataplane *d, int fd, uint8_t family)
 			b.traffic_class = bytes[1];
 		}
 		if (packet_n < header_n + 8 || (family == ADDR_V4 && header_n < 20)) {
-			pipeline_count_drop(&d->pipeline, DROP_ESP_TRUNCATED, 1);
+			pipeline_count_drop(&w->pipeline, DROP_ESP_TRUNCATED, 1);
 			continue;
 		}
-		packet_open(d, bytes + header_n, packet_n - header_n, b.traffic_class, NULL, now);
+		packet_open(w, bytes + header_n, packet_n - header_n, b.traffic_class, NULL, now);
 	}
-	join_run(d);
+	join_run(w);
 	return (uint32_t)n;
 }
 
@@ -267,18 +267,18 @@ static bool send_again(int fd, bool *waited)
 	return true;
 }
 
-static enum drop_reason send_failed(struct dataplane *d, const struct esp_view *pair)
+static enum drop_reason send_failed(struct worker *w, const struct esp_view *pair)
 {
 	if (errno == EMSGSIZE) {
 		/* The kernel knows a smaller path MTU towards this peer. */
-		d->tunnel_too_big++;
-		routes_ask_path(d, &pair->remote->addr);
+		w->tunnel_too_big++;
+		routes_ask_path(w->dataplane, &pair->remote->addr);
 	}
 	return DROP_TUNNEL_SEND_FAILED;
 }
 
 static enum drop_reason send_udp(
-	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
+	struct worker *w, int fd, const struct esp_view *pair, const struct esp_batch *batch)
 {
 	_Alignas(struct cmsghdr) char control[TUNNEL_CONTROL_BYTES] = { 0 };
 	union sender to;
@@ -290,12 +290,12 @@ static enum drop_reason send_udp(
 	ancillary_put(&m, pair, batch, true);
 	while (sendmsg(fd, &m, MSG_DONTWAIT) < 0)
 		if (!send_again(fd, &waited))
-			return send_failed(d, pair);
+			return send_failed(w, pair);
 	return DROP_NONE;
 }
 
 static enum drop_reason send_esp(
-	struct dataplane *d, int fd, const struct esp_view *pair, const struct esp_batch *batch)
+	struct worker *w, int fd, const struct esp_view *pair, const struct esp_batch *batch)
 {
 	_Alignas(struct cmsghdr) char control[TUNNEL_CONTROL_BYTES] = { 0 };
 	struct mmsghdr m[BATCH_PACKETS];
@@ -319,8 +319,8 @@ static enum drop_reason send_esp(
 		if (done > 0) {
 			sent += (uint32_t)done;
 		} else if (!send_again(fd, &waited)) {
-			enum drop_reason drop = send_failed(d, pair);
-			pipeline_count_drop(&d->pipeline, drop, 1);
+			enum drop_reason drop = send_failed(w, pair);
+			pipeline_count_drop(&w->pipeline, drop, 1);
 			sent++;
 		}
 	}
@@ -340,15 +340,15 @@ static void fragments_allow(int fd, bool v4, bool allowed)
 
 enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const struct esp_batch *batch)
 {
-	struct dataplane *d = context;
+	struct worker *w = context;
 	bool v4 = pair->local->addr.family == ADDR_V4, udp = pair->flags & CHILD_ENCAP;
-	int fd = udp ? (v4 ? d->udp4 : d->udp6) : (v4 ? d->esp4 : d->esp6);
+	int fd = udp ? (v4 ? w->udp4 : w->udp6) : (v4 ? w->esp4 : w->esp6);
 
 	if (fd < 0)
 		return DROP_TUNNEL_SEND_FAILED;
 	if (batch->may_fragment)
 		fragments_allow(fd, v4, true);
-	enum drop_reason drop = udp ? send_udp(d, fd, pair, batch) : send_esp(d, fd, pair, batch);
+	enum drop_reason drop = udp ? send_udp(w, fd, pair, batch) : send_esp(w, fd, pair, batch);
 	if (batch->may_fragment)
 		fragments_allow(fd, v4, false);
 	return drop;

@@ -83,6 +83,7 @@
 
 /* ---- sockets ---- */
 
+#define WORKERS_MAX	16
 #define RX_BURST	TRAIN_BURST_MAX
 #define RX_BYTES	(TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM) /* a multiple of 64 */
 #define TUNNEL_RX_BURST 16	   /* datagrams of up to 64 KB, each of many packets */

@@ -26,52 +26,46 @@ enum input { IN_UDP4, IN_UDP6, IN_ESP4, IN_ESP6, IN_HOST, IN_ROUTES, IN_LINKS };
 
 bool dataplane_init(struct dataplane *d, int supervisor_fd)
 {
-	struct pipeline_io io = { .context = d,
-		.link_send = link_send,
-		.tunnel_send = tunnel_send,
-		.host_send = host_send,
-		.flush = links_flush,
-		.solicit = control_solicit,
-		.acquire = control_acquire,
-		.trace_line = control_trace_line };
 	uint8_t key[16];
 
-	d->state_fd = d->udp4 = d->udp6 = d->esp4 = d->esp6 = d->tun = d->route_fd = d->pending.fd = -1;
-	d->rx = memory_buffers(RX_BURST * RX_BYTES);
-	d->join = memory_buffers(JOIN_BYTES);
-	d->gather = memory_buffers(GATHER_BYTES);
-	if (!d->rx || !d->join || !d->gather || getrandom(key, sizeof key, 0) != sizeof key)
+	d->state_fd = d->route_fd = d->pending.fd = -1;
+	struct worker *w = calloc(1, sizeof *w);
+	if (!w || getrandom(key, sizeof key, 0) != sizeof key || !worker_init(w, d, 0, key)) {
+		free(w);
 		return false;
+	}
+	d->workers[d->workers_n++] = w;
 	child_init(&d->child, PROC_DATAPLANE, &dataplane_ops, d, 0, supervisor_fd);
-	return pipeline_init(&d->pipeline, &io, NULL, NULL, NULL, key);
+	return true;
 }
 
 void dataplane_done(struct dataplane *d)
 {
-	int *fds[] = { &d->udp4, &d->udp6, &d->esp4, &d->esp6, &d->tun, &d->route_fd, &d->pending.fd };
+	int *fds[] = { &d->route_fd, &d->pending.fd };
 
-	while (d->links_n > 0)
-		link_remove(d, d->links[0]->link);
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		worker_done(d->workers[i]);
 	for (size_t i = 0; i < COUNT_OF(fds); i++)
 		if (*fds[i] >= 0)
 			close(*fds[i]);
-	pipeline_done(&d->pipeline);
 	memory_detach(d);
+	while (d->workers_n > 0)
+		free(d->workers[--d->workers_n]);
 	route_free(d->routes);
 	route_free(d->routes_next);
 }
 
-static void log_rules(struct dataplane *d)
+static void log_rules(struct worker *w)
 {
 	struct fw_log l;
 	char text[RULE_LOG_TEXT_MAX];
 
-	while (fw_log_next(d->fw, &l))
+	while (fw_log_next(w->fw, &l))
 		log_record(rule_log_text(text, &l));
 }
 
 /* What the kernel dropped at a socket since the last call. */
-static void kernel_drops_count(struct dataplane *d, int fd, uint32_t *seen)
+static void kernel_drops_count(struct worker *w, int fd, uint32_t *seen)
 {
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };
 	socklen_t n = sizeof info;
@@ -79,39 +73,40 @@ static void kernel_drops_count(struct dataplane *d, int fd, uint32_t *seen)
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &n) < 0)
 		return;
 	uint32_t drops = info[SK_MEMINFO_DROPS];
-	pipeline_count_drop(&d->pipeline, DROP_RX_OVERFLOW, drops >= *seen ? drops - *seen : drops);
+	pipeline_count_drop(&w->pipeline, DROP_RX_OVERFLOW, drops >= *seen ? drops - *seen : drops);
 	*seen = drops;
 }
 
-static void overload_second(struct dataplane *d)
+static void overload_second(struct worker *w)
 {
-	const int fds[COUNT_OF(d->kernel_drops)] = { d->udp4, d->udp6, d->esp4, d->esp6 };
+	const int fds[COUNT_OF(w->kernel_drops)] = { w->udp4, w->udp6, w->esp4, w->esp6 };
 
 	for (size_t i = 0; i < COUNT_OF(fds); i++)
-		kernel_drops_count(d, fds[i], &d->kernel_drops[i]);
-	for (uint32_t i = 0; i < d->links_n; i++)
-		kernel_drops_count(d, d->links[i]->fd, &d->links[i]->kernel_drops);
+		kernel_drops_count(w, fds[i], &w->kernel_drops[i]);
+	for (uint32_t i = 0; i < w->links_n; i++)
+		kernel_drops_count(w, w->links[i]->fd, &w->links[i]->kernel_drops);
 }
 
 /* Returns the time until something is due, in ms. */
 static int timers(struct dataplane *d)
 {
+	struct worker *w = d->workers[0];
 	mono_ns now = clock_mono();
 
 	if (!dataplane_ready(d))
 		return LOOP_WAIT_MS_MAX;
-	log_rules(d);
-	filters_refresh(d);
-	if (now >= d->next_expiry)
-		d->next_expiry = fw_expire(d->fw, now, EXPIRE_BUDGET);
+	log_rules(w);
+	filters_refresh(w);
+	if (now >= w->next_expiry)
+		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
 	if (now >= d->next_second) {
 		d->next_second = now + NS_PER_S;
 		control_report_usage(d);
-		overload_second(d);
+		overload_second(w);
 		routes_second(d);
-		pipeline_tick(&d->pipeline, now);
+		pipeline_tick(&w->pipeline, now);
 	}
-	mono_ns next = MIN_OF(d->next_second, d->next_expiry);
+	mono_ns next = MIN_OF(d->next_second, w->next_expiry);
 	if (next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
@@ -119,33 +114,36 @@ static int timers(struct dataplane *d)
 
 static uint32_t input_run(struct dataplane *d, uint32_t input)
 {
+	struct worker *w = d->workers[0];
+
 	switch (input) {
 	case IN_UDP4:
-		return tunnel_receive_udp(d, d->udp4);
+		return tunnel_receive_udp(w, w->udp4);
 	case IN_UDP6:
-		return tunnel_receive_udp(d, d->udp6);
+		return tunnel_receive_udp(w, w->udp6);
 	case IN_ESP4:
-		return tunnel_receive_esp(d, d->esp4, ADDR_V4);
+		return tunnel_receive_esp(w, w->esp4, ADDR_V4);
 	case IN_ESP6:
-		return tunnel_receive_esp(d, d->esp6, ADDR_V6);
+		return tunnel_receive_esp(w, w->esp6, ADDR_V6);
 	case IN_HOST:
-		return host_receive(d);
+		return host_receive(w);
 	case IN_ROUTES:
 		return routes_receive(d);
 	default:
-		return input - IN_LINKS < d->links_n ? link_receive(d, d->links[input - IN_LINKS]) : 0;
+		return input - IN_LINKS < w->links_n ? link_receive(w, w->links[input - IN_LINKS]) : 0;
 	}
 }
 
 static int input_fd(const struct dataplane *d, uint32_t input)
 {
-	const int fds[] = { d->udp4, d->udp6, d->esp4, d->esp6, d->tun, d->route_fd };
+	const struct worker *w = d->workers[0];
+	const int fds[] = { w->udp4, w->udp6, w->esp4, w->esp6, w->tun, d->route_fd };
 
 	/* Without a configuration nothing can be decided: packets wait in their sockets, which drop what
 	 * exceeds their buffers. */
-	if (input != IN_ROUTES && (!dataplane_ready(d) || !d->pipeline.snapshot))
+	if (input != IN_ROUTES && (!dataplane_ready(d) || !w->pipeline.snapshot))
 		return -1;
-	return input < IN_LINKS ? fds[input] : d->links[input - IN_LINKS]->fd;
+	return input < IN_LINKS ? fds[input] : w->links[input - IN_LINKS]->fd;
 }
 
 /* Sleeps for at most wait_ms; marks inputs that have something to read and handles messages of the other
@@ -153,7 +151,7 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
 {
 	struct pollfd p[POLL_MAX];
-	uint32_t inputs = IN_LINKS + d->links_n, n = 0, control_from;
+	uint32_t inputs = IN_LINKS + d->workers[0]->links_n, n = 0, control_from;
 	bool control = false;
 	struct err e = { 0 };
 
@@ -181,11 +179,12 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 int dataplane_run(struct dataplane *d)
 {
 	static bool active[IN_LINKS + LINKS_MAX];
+	struct worker *w = d->workers[0];
 
 	for (uint32_t round = 0; !d->child.loop.stop; round++) {
-		uint32_t links_n = d->links_n;
+		uint32_t links_n = w->links_n;
 		bool any = false;
-		for (uint32_t i = 0; i < IN_LINKS + d->links_n; i++) {
+		for (uint32_t i = 0; i < IN_LINKS + w->links_n; i++) {
 			if (!active[i])
 				continue;
 			active[i] = input_fd(d, i) >= 0 && input_run(d, i) > 0;
@@ -195,11 +194,11 @@ int dataplane_run(struct dataplane *d)
 			continue;
 		int wait_ms = timers(d);
 		poll_inputs(d, any ? 0 : wait_ms, active);
-		if (links_n != d->links_n) /* inputs have other numbers now: try all */
+		if (links_n != w->links_n) /* inputs have other numbers now: try all */
 			memset(active, 1, sizeof active);
 	}
 	if (d->started)
-		links_flush(d);
+		links_flush(w);
 	int status = d->child.status;
 	for (int i = 0; i < PROC_COUNT; i++)
 		port_close(&d->child.ports[i]);

@@ -90,6 +90,7 @@ static void state_discard(struct dataplane *d, const struct memory_head *want)
 
 enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 {
+	struct worker *w = d->workers[0];
 	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX };
 	struct memory_head want;
 	struct stat st;
@@ -130,21 +131,23 @@ enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 		return RC_INTERNAL;
 	if (getrandom(limits.hash_key, sizeof limits.hash_key, 0) != sizeof limits.hash_key)
 		return err_errno(e, RC_IO, "read random octets for the hash key");
-	d->fw = fw_attach(base + want.fw_at, d->state_n - want.fw_at, !d->resumed, &limits, clock_mono(), e);
+	w->fw = fw_attach(base + want.fw_at, d->state_n - want.fw_at, !d->resumed, &limits, clock_mono(), e);
 	bytes_wipe(limits.hash_key, sizeof limits.hash_key);
-	if (!d->fw)
+	if (!w->fw)
 		return RC_INTERNAL;
 	log_info(
 		"the state memory of %zu MB has room for %u pairs of SAs and %u sessions; %s with %u pairs and %llu sessions",
 		d->state_n >> 20, d->pairs_max, d->sessions_max, d->resumed ? "resumed" : "new",
-		esp_pairs(d->esp), (unsigned long long)fw_counters(d->fw)->sessions_now);
+		esp_pairs(d->esp), (unsigned long long)fw_counters(w->fw)->sessions_now);
 	return RC_OK;
 }
 
 /* The file keeps the SAs and sessions for the next process; the keys that this one expanded are wiped. */
 void memory_detach(struct dataplane *d)
 {
-	fw_detach(d->fw);
+	struct worker *w = d->workers[0];
+
+	fw_detach(w->fw);
 	esp_free(d->esp);
 	if (d->esp_tables)
 		munmap(d->esp_tables, d->esp_tables_n);
@@ -152,7 +155,7 @@ void memory_detach(struct dataplane *d)
 		munmap(d->state, d->state_n);
 	if (d->state_fd >= 0)
 		close(d->state_fd);
-	d->fw = NULL;
+	w->fw = NULL;
 	d->esp = NULL;
 	d->esp_tables = d->state = NULL;
 	d->state_fd = -1;

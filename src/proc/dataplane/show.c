@@ -18,7 +18,7 @@ struct out {
 
 static const char *zone_name(const struct dataplane *d, uint32_t zone)
 {
-	const struct snapshot *s = d->pipeline.snapshot;
+	const struct snapshot *s = d->workers[0]->pipeline.snapshot;
 
 	if (zone == FW_ZONE_HOST)
 		return "host";
@@ -39,7 +39,7 @@ static const char *link_state(const struct pipeline *p, const struct pipeline_in
 
 static void interfaces_rows(struct out *o)
 {
-	const struct pipeline *p = &o->d->pipeline;
+	const struct pipeline *p = &o->d->workers[0]->pipeline;
 	const struct snap_interface *in = snap_interfaces(p->snapshot);
 	struct jw *w;
 
@@ -134,7 +134,7 @@ static uint64_t seconds_since(mono_ns then)
 static void policy_rows(struct out *o)
 {
 	static const char *const actions[] = { "deny", "permit", "reject" };
-	const struct pipeline *p = &o->d->pipeline;
+	const struct pipeline *p = &o->d->workers[0]->pipeline;
 	struct jw *w;
 
 	for (uint32_t i = rows_first(&o->piece, 0);
@@ -206,7 +206,7 @@ static const char *session_state(const struct fw_session *s)
 
 static void sessions_rows(struct out *o, const struct msg_filter *filter)
 {
-	const struct pipeline *p = &o->d->pipeline;
+	const struct pipeline *p = &o->d->workers[0]->pipeline;
 	const struct snapshot *snap = p->snapshot;
 	uint32_t used = fw_sessions_used(p->fw);
 	mono_ns now = clock_mono();
@@ -246,10 +246,10 @@ uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filte
 	uint32_t cursor = 0, n = 0;
 	const struct fw_session *s;
 
-	while ((s = fw_session_next(d->fw, &cursor))) {
+	while ((s = fw_session_next(d->workers[0]->fw, &cursor))) {
 		if (!session_matches(s, filter))
 			continue;
-		fw_session_end(d->fw, cursor - 1, clock_mono());
+		fw_session_end(d->workers[0]->fw, cursor - 1, clock_mono());
 		n++;
 	}
 	return n;
@@ -270,7 +270,7 @@ static void bindings_count(const struct pipeline *p, uint32_t *ret_counts, uint3
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
-	const struct pipeline *p = &o->d->pipeline;
+	const struct pipeline *p = &o->d->workers[0]->pipeline;
 	static uint32_t bindings[NAT_RULES_MAX];
 	bool counted = false; /* by this piece of the table */
 	struct jw *w;
@@ -308,7 +308,7 @@ static void selectors_put(struct jw *w, const char *key, const struct selector *
 static void ipsec_pair_row(struct out *o, uint32_t pair)
 {
 	struct dataplane *d = o->d;
-	const struct snapshot *s = d->pipeline.snapshot;
+	const struct snapshot *s = d->workers[0]->pipeline.snapshot;
 	char text[ENDPOINT_TEXT_MAX];
 	struct esp_view v;
 	struct sa_usage u;
@@ -339,7 +339,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 	jw_u64(w, "bytes_out", u.bytes_out);
 	jw_u64(w, "seq_out", u.seq_out);
 	if (known)
-		jw_u64(w, "mtu", pipeline_tunnel_mtu(&d->pipeline, v.tunnel));
+		jw_u64(w, "mtu", pipeline_tunnel_mtu(&d->workers[0]->pipeline, v.tunnel));
 	jw_u64(w, "replay_window", v.replay_window);
 	jw_u64(w, "age_s", seconds_since(v.installed));
 	rows_add(&o->piece);
@@ -348,7 +348,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 static void ipsec_rows(struct out *o)
 {
 	struct dataplane *d = o->d;
-	const struct snapshot *s = d->pipeline.snapshot;
+	const struct snapshot *s = d->workers[0]->pipeline.snapshot;
 	struct jw *w;
 
 	for (uint32_t i = rows_first(&o->piece, 0); i < esp_pairs(d->esp) && rows_look(&o->piece, 0, i); i++)
@@ -360,7 +360,7 @@ static void ipsec_rows(struct out *o)
 		jw_str(w, "tunnel", snap_tunnels(s)[t].name);
 		jw_str(w, "peer", snap_peers(s)[snap_tunnels(s)[t].peer].name);
 		jw_str(w, "state", "down");
-		jw_u64(w, "dropped", d->pipeline.tunnels[t].drops_down);
+		jw_u64(w, "dropped", d->workers[0]->pipeline.tunnels[t].drops_down);
 		rows_add(&o->piece);
 	}
 }
@@ -378,7 +378,7 @@ static void counter_row(struct out *o, const char *name, uint64_t value, const c
 static void counters_rows(struct out *o)
 {
 	const struct dataplane *d = o->d;
-	const struct pipeline *p = &d->pipeline;
+	const struct pipeline *p = &d->workers[0]->pipeline;
 	const struct fw_counters *c = fw_counters(p->fw);
 	/* clang-format off */
 	const struct {
@@ -406,9 +406,9 @@ static void counters_rows(struct out *o)
 		{ "error-replies-sent",       "ICMP errors and TCP resets sent", p->error_replies_sent },
 		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", p->error_replies_suppressed },
 		{ "neighbour-queue-now",      "packets that wait for a link address", p->neighbour_queue_n },
-		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", d->datagrams_in },
-		{ "nat-keepalives",           "of these, NAT keepalives", d->keepalives },
-		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", d->tunnel_too_big },
+		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", d->workers[0]->datagrams_in },
+		{ "nat-keepalives",           "of these, NAT keepalives", d->workers[0]->keepalives },
+		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", d->workers[0]->tunnel_too_big },
 	};
 	/* clang-format on */
 
@@ -431,7 +431,7 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 	static struct out o;
 	struct ipc_link *control = child_link(&d->child, PROC_CONTROL);
 
-	if (!dataplane_ready(d) || !d->pipeline.snapshot) {
+	if (!dataplane_ready(d) || !d->workers[0]->pipeline.snapshot) {
 		rows_refuse(control, tag, RC_AGAIN, "the data plane has no configuration yet");
 		return;
 	}

@@ -15,9 +15,10 @@ enum rc dataplane_start(struct dataplane *d, struct err *e)
 	enum rc rc = memory_attach(d, d->state_fd, e);
 	if (rc != RC_OK)
 		return rc;
-	d->pipeline.fw = d->fw;
-	d->pipeline.esp = d->esp;
-	d->pipeline.routes = d->routes;
+	struct worker *w = d->workers[0];
+	w->pipeline.fw = w->fw;
+	w->pipeline.esp = d->esp;
+	w->pipeline.routes = d->routes;
 	/* The mirror should be complete before the first packet, so that a restart loses as little as
 	 * possible. */
 	for (int i = 0; i < 200 && d->routes_next; i++) {
@@ -26,6 +27,6 @@ enum rc dataplane_start(struct dataplane *d, struct err *e)
 		routes_receive(d);
 	}
 	d->started = true;
-	pipeline_changed(&d->pipeline);
+	pipeline_changed(&w->pipeline);
 	return RC_OK;
 }

@@ -1,6 +1,6 @@
 /* UDP packets that wait for a link become trains, and trains become those packets again, octet by octet. */
 #include "packets.h"
-#include "proc/dataplane/dataplane.h"
+#include "proc/dataplane/worker.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #define FRONT (VIRTIO_SIZE + ETHERNET_SIZE)
 #define MOST  70
 
-static struct dataplane d;
+static struct worker w;
 static struct packet packets[MOST];
 static uint8_t before[MOST][2048];
 static struct iovec frames[MOST];
@@ -23,14 +23,14 @@ static struct iovec frames[MOST];
 static int setup(void **state)
 {
 	(void)state;
-	d.gather = calloc(1, GATHER_BYTES);
-	return d.gather ? 0 : -1;
+	w.gather = calloc(1, GATHER_BYTES);
+	return w.gather ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	free(d.gather);
+	free(w.gather);
 	return 0;
 }
 
@@ -116,7 +116,7 @@ static void round_trip(const char *src, const char *dst, bool partial)
 {
 	for (uint32_t i = 0; i < 8; i++)
 		frame_make(i, src, dst, 9, i < 7 ? 100 : 40, partial); /* the last may be shorter */
-	assert_int_equal(frames_gather(&d, frames, 8), 1);
+	assert_int_equal(frames_gather(&w, frames, 8), 1);
 	struct virtio_net_hdr h = head_of(0);
 	assert_int_equal(h.gso_type, VIRTIO_NET_HDR_GSO_UDP_L4);
 	assert_int_equal(h.gso_size, 100);
@@ -142,7 +142,7 @@ static void test_order(void **state)
 	for (uint32_t i = 0; i < COUNT_OF(ports); i++)
 		frame_make(i, "10.1.0.2", "192.0.2.80", ports[i], 100, false);
 	uint8_t *fifth = frames[5].iov_base, *sixth = frames[6].iov_base;
-	assert_int_equal(frames_gather(&d, frames, COUNT_OF(ports)), 4);
+	assert_int_equal(frames_gather(&w, frames, COUNT_OF(ports)), 4);
 	assert_ptr_equal(frames[1].iov_base, fifth);
 	assert_ptr_equal(frames[2].iov_base, sixth);
 	assert_int_equal(sent_again(0, 0), 5);
@@ -157,7 +157,7 @@ static void test_not_joined(void **state)
 		frame_make(i, "10.1.0.2", "192.0.2.80", 9, 100, false);
 	uint8_t *wrong = (uint8_t *)frames[2].iov_base + FRONT + IP4_HEADER_SIZE;
 	wrong[UDP_HEADER_SIZE] ^= 1;
-	assert_int_equal(frames_gather(&d, frames, 5), 3); /* two, the wrong one, two */
+	assert_int_equal(frames_gather(&w, frames, 5), 3); /* two, the wrong one, two */
 	assert_int_equal(head_of(0).gso_size, 100);
 	assert_int_equal(head_of(1).gso_size, 0);
 	assert_false(packet_sound((uint8_t *)frames[1].iov_base + FRONT, frames[1].iov_len - FRONT));
@@ -165,15 +165,15 @@ static void test_not_joined(void **state)
 		frame_make(i, "10.1.0.2", "192.0.2.80", 9, 100, false);
 		memset((uint8_t *)frames[i].iov_base + FRONT + IP4_HEADER_SIZE + UDP_CSUM, 0, 2);
 	}
-	assert_int_equal(frames_gather(&d, frames, 5), 5);
+	assert_int_equal(frames_gather(&w, frames, 5), 5);
 	for (uint32_t i = 0; i < 5; i++) {
 		frame_make(i, "10.1.0.2", "192.0.2.80", 9, 100, false);
 		store_be16((uint8_t *)frames[i].iov_base + FRONT + 6, IP4_MF);
 	}
-	assert_int_equal(frames_gather(&d, frames, 5), 5);
+	assert_int_equal(frames_gather(&w, frames, 5), 5);
 	for (uint32_t i = 0; i < 5; i++)
 		frame_make(i, "10.1.0.2", "192.0.2.80", 9, 100 + 10 * i, false);
-	assert_int_equal(frames_gather(&d, frames, 5), 5);
+	assert_int_equal(frames_gather(&w, frames, 5), 5);
 }
 
 /* More than one train may have. */
@@ -184,7 +184,7 @@ static void test_many(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < MOST; i++)
 		frame_make(i, "10.1.0.2", "192.0.2.80", 9, 1400, true);
-	uint32_t n = frames_gather(&d, frames, MOST);
+	uint32_t n = frames_gather(&w, frames, MOST);
 	assert_in_range(n, 2, 3);
 	for (uint32_t i = 0; i < n; i++) {
 		assert_true(frames[i].iov_len <= FRONT + 65535);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 static struct dataplane d;
+static struct worker first;
 
 /* ---- IKE to port 4500 ---- */
 
@@ -24,7 +25,8 @@ static int ends[2];
 
 static int setup_link(void **state)
 {
-	d = (struct dataplane){ 0 };
+	first = (struct worker){ .dataplane = &d };
+	d = (struct dataplane){ .workers = { &first }, .workers_n = 1 };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
 	ipc_link_open(child_link(&d.child, PROC_IKE), ends[0], PROC_DATAPLANE, PROC_IKE);
@@ -55,7 +57,7 @@ static size_t datagram(uint32_t source, uint32_t n)
 
 	remote.addr.family = ADDR_V4;
 	store_be32(remote.addr.b, source);
-	control_ike_datagram(&d, &local, &remote, bytes, n);
+	control_ike_datagram(&first, &local, &remote, bytes, n);
 	return got();
 }
 
@@ -66,7 +68,7 @@ static void as_large_as_needed(void **state)
 	assert_in_range(datagram(1, DATAGRAM_SHORT_MAX + 1), 8000, 9000);
 	assert_in_range(datagram(1, DATAGRAM_MAX), 8000, 9000);
 	assert_int_equal(datagram(1, DATAGRAM_MAX + 1), 0);
-	assert_int_equal(d.pipeline.drops[DROP_TOO_BIG], 1);
+	assert_int_equal(first.pipeline.drops[DROP_TOO_BIG], 1);
 }
 
 static void a_flood_is_bounded(void **state)
@@ -76,7 +78,7 @@ static void a_flood_is_bounded(void **state)
 	for (uint32_t i = 0; i < 20000; i++) /* from one source, in far less than a second */
 		handed += datagram(1, 28) > 0;
 	assert_in_range(handed, 900, 1000 + 500 * 10);
-	assert_int_equal(d.pipeline.drops[DROP_IKE_LIMIT], 20000 - handed);
+	assert_int_equal(first.pipeline.drops[DROP_IKE_LIMIT], 20000 - handed);
 	assert_true(datagram(2, 28) > 0); /* another one */
 	handed = 0;
 	uint32_t n = 200000;
@@ -129,7 +131,8 @@ static void only_used_pages_are_touched(void **state)
 	struct stat st;
 	struct err e = { 0 };
 
-	d = (struct dataplane){ .state_fd = -1 };
+	first = (struct worker){ .dataplane = &d };
+	d = (struct dataplane){ .state_fd = -1, .workers = { &first }, .workers_n = 1 };
 	memset(filled, 0xa5, sizeof filled);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, size), 0);
@@ -139,7 +142,7 @@ static void only_used_pages_are_touched(void **state)
 		fail_msg("%s", e.text);
 	assert_false(d.resumed);
 	assert_int_equal(d.sessions_max, SESSIONS_MAX);
-	assert_int_equal(fw_counters(d.fw)->sessions_now, 0);
+	assert_int_equal(fw_counters(first.fw)->sessions_now, 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_true(st.st_blocks * 512ll < 32ll << 20);
 	for (off_t at = 0; (at = lseek(fd, at, SEEK_DATA)) >= 0;) { /* and nothing of it is left */
@@ -177,7 +180,8 @@ static void paths_of_many_peers(void **state)
 	struct err e = { 0 };
 	struct ip_addr remote = { .family = ADDR_V4 };
 
-	d = (struct dataplane){ .state_fd = -1 };
+	first = (struct worker){ .dataplane = &d };
+	d = (struct dataplane){ .state_fd = -1, .workers = { &first }, .workers_n = 1 };
 	assert_int_equal(ftruncate(fd, 4ll << 30), 0);
 	if (memory_attach(&d, fd, &e) != RC_OK)
 		fail_msg("%s", e.text);

@@ -1,0 +1,100 @@
+/*
+ * A worker: one run of the data plane's packet path, with everything that it writes. struct dataplane has what
+ * the process has once.
+ *
+ * Worker 0 runs in the main thread, which also handles messages, rtnetlink and the timers of the process; it
+ * owns the sockets of tunnels and the host's TUN device.
+ */
+#ifndef DATAPLANE_WORKER_H
+#define DATAPLANE_WORKER_H
+
+#include "model/snapshot.h"
+#include "proc/dataplane/limits.h"
+#include "proc/dataplane/pipeline.h"
+#include "wire/segment.h"
+
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+struct dataplane;
+
+/* A worker's socket of one link. */
+struct link_io {
+	int fd;
+	uint32_t link; /* the kernel's index */
+	char name[INTERFACE_NAME_BYTES];
+	uint32_t interface; /* in the snapshot, or TRAIN_NONE */
+	uint32_t queued;
+	bool no_udp_gso; /* this kernel takes no UDP trains (before 6.2) */
+	bool bare;	 /* of what is queued: no link header; the protocol is passed in the address */
+	struct sockaddr_ll to[2]; /* for that: IPv4, IPv6 */
+	struct mmsghdr tx[TX_QUEUE];
+	struct iovec tx_at[TX_QUEUE];
+	uint32_t kernel_drops; /* of its socket, as seen last */
+	uint32_t filter_n;     /* of the filter that is attached */
+	struct sock_filter filter[LINK_FILTER_MAX];
+};
+
+struct worker {
+	struct dataplane *dataplane;
+	uint32_t index;
+	struct pipeline pipeline;
+	struct firewall *fw;
+	struct train trains[RX_BURST];
+	mono_ns next_expiry;
+
+	/* io_link.c, io_filter.c, io_gather.c */
+	struct link_io *links[LINKS_MAX];
+	uint32_t links_n;
+	uint8_t *rx; /* RX_BURST * RX_BYTES */
+	struct segment_joiner gatherer;
+	uint8_t *gather;
+	uint64_t filters_generation; /* of the tables that the filters were made from */
+
+	/* io_tunnel.c */
+	int udp4, udp6, esp4, esp6;
+	struct segment_joiner joiner;
+	uint8_t *join;
+	uint64_t datagrams_in, keepalives, tunnel_too_big;
+	uint32_t kernel_drops[4]; /* of the four sockets, as seen last */
+
+	/* io_host.c */
+	int tun;
+};
+
+/* False: out of memory. */
+bool worker_init(struct worker *w, struct dataplane *d, uint32_t index, const uint8_t hash_key[16]);
+void worker_done(struct worker *w);
+
+/* io_link.c: each *_receive() runs one burst and returns how many trains or datagrams there were */
+enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, struct err *e);
+void link_remove(struct worker *w, uint32_t link);
+void links_bind(struct worker *w); /* after a snapshot */
+uint32_t link_receive(struct worker *w, struct link_io *l);
+void link_send(void *context, uint32_t interface, uint8_t *frame, uint32_t n);
+void links_flush(void *context);
+
+/* io_filter.c: attaches what has changed; cheap when nothing has */
+void filters_refresh(struct worker *w);
+
+/* io_gather.c */
+/* Joins n frames into fewer, in place; returns how many there are then. */
+uint32_t frames_gather(struct worker *w, struct iovec *frame, uint32_t n);
+/* The address that states the protocol of a packet without a link header; NULL where there is a link
+ * header. */
+const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_t *ip);
+/* Sends a UDP train packet by packet, which consumes it. False: not all could be sent. */
+bool link_send_segmented(const struct link_io *l, uint8_t *frame, uint32_t n);
+
+/* io_tunnel.c */
+uint32_t tunnel_receive_udp(struct worker *w, int fd);
+uint32_t tunnel_receive_esp(struct worker *w, int fd, uint8_t family);
+enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const struct esp_batch *batch);
+
+/* io_host.c */
+uint32_t host_receive(struct worker *w);
+enum drop_reason host_send(void *context, uint8_t *packet, uint32_t n);
+
+#endif
