@@ -72,7 +72,11 @@ static void active_out(struct esp *esp, uint32_t pair)
 	p->next_active = ESP_PAIR_NONE;
 }
 
-/* Into that list, which is in falling order of installation. */
+/*
+ * Into that list, which is in falling order of installation. Called by the SAs' owner while other workers walk
+ * along the list: a pair is complete when they can find it. Everything else that changes lists waits until
+ * nobody walks there.
+ */
 static void active_in(struct esp *esp, uint32_t pair)
 {
 	struct esp_pair *p = &esp->pair[pair];
@@ -84,19 +88,20 @@ static void active_in(struct esp *esp, uint32_t pair)
 	while (*at != ESP_PAIR_NONE && esp->pair[*at].state->order > p->state->order)
 		at = &esp->pair[*at].next_active;
 	p->next_active = *at;
-	*at = pair;
+	__atomic_store_n(at, pair, __ATOMIC_RELEASE);
 }
 
 void esp_pair_send(struct esp *esp, uint32_t pair)
 {
 	active_out(esp, pair);
-	esp->pair[pair].state->outbound_active = 1;
+	__atomic_store_n(&esp->pair[pair].state->outbound_active, 1, __ATOMIC_RELAXED);
 	active_in(esp, pair);
 }
 
 uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel)
 {
-	return tunnel < TUNNELS_MAX ? esp->outbound[tunnel] : ESP_PAIR_NONE;
+	return tunnel < TUNNELS_MAX ? __atomic_load_n(&esp->outbound[tunnel], __ATOMIC_ACQUIRE)
+				    : ESP_PAIR_NONE;
 }
 
 /* Does one of the list hold all of the selector? */
@@ -448,7 +453,7 @@ void esp_view(const struct esp *esp, uint32_t pair, struct esp_view *ret_view)
 		.encr_bits = s->encr_bits,
 		.local_n = s->local_n,
 		.remote_n = s->remote_n,
-		.outbound_active = s->outbound_active,
+		.outbound_active = __atomic_load_n(&s->outbound_active, __ATOMIC_RELAXED),
 		.local = &s->local,
 		.remote = &s->remote,
 		.local_ts = s->local_ts,

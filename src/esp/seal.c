@@ -92,7 +92,7 @@ uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct t
 
 	while (pair != ESP_PAIR_NONE && !selectors_hold(&esp->pair[pair], &own) &&
 		!error_selected(&esp->pair[pair], t))
-		pair = esp->pair[pair].next_active;
+		pair = __atomic_load_n(&esp->pair[pair].next_active, __ATOMIC_ACQUIRE);
 	return pair;
 }
 

@@ -400,7 +400,8 @@ void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_
 		neighbour_remove_at(t, i);
 }
 
-struct route_neighbour *route_neighbour_find(struct route_table *t, uint32_t link, const struct ip_addr *addr)
+const struct route_neighbour *route_neighbour_find(
+	const struct route_table *t, uint32_t link, const struct ip_addr *addr)
 {
 	uint32_t i = neighbour_slot(t->neighbours, t->neighbour_slots, link, addr);
 

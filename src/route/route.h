@@ -82,7 +82,7 @@ struct route_neighbour {
 	uint32_t link;
 	uint8_t mac[6];
 	uint8_t state; /* enum route_neighbour_state */
-	uint8_t asked; /* the shell's: has asked for confirmation of this stale entry */
+	uint8_t zero;
 };
 
 struct route_answer {
@@ -127,8 +127,8 @@ uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,
 bool route_is_local(const struct route_table *t, const struct ip_addr *addr);
 const struct route_link *route_link_find(const struct route_table *t, uint32_t index);
 /* NULL: never heard of. The pointer is good until the next event. */
-struct route_neighbour *route_neighbour_find(
-	struct route_table *t, uint32_t link, const struct ip_addr *addr);
+const struct route_neighbour *route_neighbour_find(
+	const struct route_table *t, uint32_t link, const struct ip_addr *addr);
 /* An address of ours on the link, of the family; one in the prefix of `near` first, then the one that can be
  * answered from furthest: no link-local or unique local one beside another. False: there is none. */
 bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,

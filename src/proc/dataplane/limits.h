@@ -50,6 +50,7 @@
  * answered before.
  */
 #define SOLICIT_INTERVAL	  NS_PER_S
+#define SOLICIT_CONFIRM_INTERVAL  (5 * NS_PER_S) /* the kernel probes after five seconds itself */
 #define SOLICIT_SOURCE_PER_SECOND 32
 #define SOLICIT_SOURCE_BURST	  64
 #define SOLICIT_ZONE_PER_SECOND	  100

@@ -79,7 +79,7 @@ static void queue_packet(struct pipeline *p, struct train *t, uint32_t mtu, uint
 const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t mtu)
 {
 	const struct pipeline_interface *f = &p->interfaces[t->out_interface];
-	struct route_neighbour *n;
+	const struct route_neighbour *n;
 
 	if (!f->up) {
 		t->drop = DROP_LINK_SEND_FAILED;
@@ -91,10 +91,8 @@ const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t m
 	if (n && n->state == ROUTE_NEIGHBOUR_VALID)
 		return n->mac;
 	if (n && n->state == ROUTE_NEIGHBOUR_STALE) {
-		/* Usable; the kernel is asked once to confirm it, and its answer replaces the entry. */
-		if (!n->asked)
-			p->io.solicit(p->io.context, f->link, &t->next_hop);
-		n->asked = 1;
+		/* Usable; the kernel is asked to confirm it, and its answer replaces the entry. */
+		neighbour_confirm(p, f->link, &t->next_hop);
 		return n->mac;
 	}
 	enum solicit_result asked = neighbour_solicit(p, f->link, t);

@@ -48,6 +48,19 @@ static bool allowed(struct pipeline *p, const struct train *t, uint64_t tag)
 	       rate_take(&p->solicitations.all, SOLICIT_ALL_PER_SECOND, SOLICIT_ALL_BURST, p->now);
 }
 
+void neighbour_confirm(struct pipeline *p, uint32_t link, const struct ip_addr *addr)
+{
+	uint64_t tag = tag_of(p, link, addr);
+	struct solicitation *a = &p->solicitations.recent[tag / 2 % SOLICIT_RECENT_MAX];
+
+	if (a->tag == tag && p->now - a->at < SOLICIT_CONFIRM_INTERVAL)
+		return;
+	if (!rate_take(&p->solicitations.all_known, SOLICIT_KNOWN_PER_SECOND, SOLICIT_KNOWN_BURST, p->now))
+		return;
+	*a = (struct solicitation){ tag, p->now };
+	p->io.solicit(p->io.context, link, addr);
+}
+
 enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t)
 {
 	uint64_t tag = tag_of(p, link, &t->next_hop);

@@ -60,6 +60,8 @@ void neighbour_queue_drop_all(struct pipeline *p);
  * too many. */
 enum solicit_result { SOLICIT_SENT, SOLICIT_RECENT, SOLICIT_LIMITED };
 enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t);
+/* A known link address is to be confirmed; the kernel is asked unless that was done lately. */
+void neighbour_confirm(struct pipeline *p, uint32_t link, const struct ip_addr *addr);
 void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it has answered */
 
 /* trace.c */

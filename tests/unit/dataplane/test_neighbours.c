@@ -38,15 +38,20 @@ static enum drop_reason send(uint32_t link, const char *src, const char *dst, ui
 	return gate_from_link(&g, link, packet_make(&packet, &s));
 }
 
-static void is_there(uint32_t link, const char *text)
+static void becomes(uint32_t link, const char *text, enum route_neighbour_state neighbour_state)
 {
 	struct route_neighbour n = {
-		.link = link, .mac = { 2, 0, 0, 0, 9, 9 }, .state = ROUTE_NEIGHBOUR_VALID
+		.link = link, .mac = { 2, 0, 0, 0, 9, 9 }, .state = (uint8_t)neighbour_state
 	};
 
 	assert_int_equal(addr_parse(&n.addr, text), RC_OK);
 	assert_int_equal(route_neighbour_set(g.routes, &n), RC_OK);
 	pipeline_neighbour(&g.p, link, &n.addr, g.now);
+}
+
+static void is_there(uint32_t link, const char *text)
+{
+	becomes(link, text, ROUTE_NEIGHBOUR_VALID);
 }
 
 static void is_forgotten(uint32_t link, const char *text)
@@ -85,6 +90,22 @@ static void one_question_each(void **state)
 	}
 	assert_true(g.asked >= 2 && g.asked <= 3);
 	assert_true(g.p.neighbour_queue_n <= NEIGHBOUR_QUEUE_EACH_MAX);
+}
+
+/* A stale link address is used, and confirmed once in five seconds until the kernel says what became of it. */
+static void a_stale_one_is_confirmed(void **state)
+{
+	becomes(GATE_WAN, "198.51.100.77", ROUTE_NEIGHBOUR_STALE);
+	for (uint32_t i = 0; i < 12000; i++) {
+		assert_int_equal(send(GATE_LAN, HOST, "198.51.100.77", 1000), DROP_NONE);
+		g.now += NS_PER_MS;
+	}
+	assert_int_equal(g.asked, 3);
+	assert_int_equal(g.sent_link, 12000);
+	is_there(GATE_WAN, "198.51.100.77");
+	g.now += 10 * NS_PER_S;
+	send(GATE_LAN, HOST, "198.51.100.77", 1000);
+	assert_int_equal(g.asked, 3);
 }
 
 static void a_scan_is_bounded(void **state)
@@ -158,6 +179,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(one_question_each),
+		T(a_stale_one_is_confirmed),
 		T(a_scan_is_bounded),
 		T(a_zone_is_bounded),
 		T(who_is_there_is_reached),

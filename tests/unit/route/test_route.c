@@ -290,7 +290,7 @@ static void neighbours_survive_churn(void **state)
 	for (uint32_t k = 0; k < ADDRS; k++) {
 		struct ip_addr a = addr("10.0.0.0");
 		store_be32(a.b, 0x0a000000u + k);
-		struct route_neighbour *n = route_neighbour_find(t, 2 + k % 3, &a);
+		const struct route_neighbour *n = route_neighbour_find(t, 2 + k % 3, &a);
 		assert_int_equal(n != NULL, there[k]);
 		if (n)
 			assert_int_equal(n->mac[5], (uint8_t)k);
