@@ -41,7 +41,8 @@ static const struct cli_column sessions_columns[] = {
 };
 static const struct cli_column nat_columns[] = {
 	{ "rule",   "rule",   LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT }, { "action", "action", LEFT },
-	{ "pool",   "pool",   LEFT }, { "hits", "hits", RIGHT }, { "bindings", "bindings", RIGHT },
+	{ "pool",   "pool",   LEFT }, { "ports", "ports", LEFT },
+	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT },
 };
 static const struct cli_column ike_columns[] = {
 	{ "peer",     "peer",     LEFT }, { "tunnels",  "tunnels",  LEFT }, { "state",    "state",  LEFT },

@@ -88,16 +88,43 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 		       : DROP_SESSION_COLLISION;
 }
 
+static const struct snap_nat_rule *nat_rule_at(const struct firewall *fw, uint32_t nat_rule)
+{
+	return nat_rule == TRAIN_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[nat_rule];
+}
+
+/* The record of a session, with its binding where its rule has persistent-nat. */
+static enum drop_reason record_new(struct firewall *fw, const struct fw_key key[2], uint32_t from,
+	uint32_t nat_rule, const struct ip_addr *nat_addr, mono_ns now, uint32_t *ret_index)
+{
+	const struct snap_nat_rule *rule = nat_rule_at(fw, nat_rule);
+	uint32_t binding = FW_NONE;
+
+	if (rule && fw_nat_is_persistent(rule, key[0].proto)) {
+		enum drop_reason d = fw_binding_take(fw, nat_rule, nat_addr, key, from, now, &binding);
+		if (d != DROP_NONE)
+			return d;
+	}
+	*ret_index = fw_evict_for(fw, &key[0], from, now) ? fw_session_new(fw, key, now) : FW_NONE;
+	if (*ret_index == FW_NONE) {
+		if (binding != FW_NONE)
+			fw_session_release(fw, binding, now);
+		return DROP_SESSION_LIMIT;
+	}
+	fw->place[*ret_index].binding = binding;
+	return DROP_NONE;
+}
+
 static enum drop_reason session_begin(struct firewall *fw, struct train *t, const struct fw_key key[2],
-	uint32_t from, uint32_t to, uint32_t nat_rule, uint32_t timeout_s, mono_ns now)
+	uint32_t from, uint32_t to, uint32_t nat_rule, const struct ip_addr *nat_addr, uint32_t timeout_s,
+	mono_ns now)
 {
 	bool tcp = t->proto == IP_TCP;
+	uint32_t index;
+	enum drop_reason d = record_new(fw, key, from, nat_rule, nat_addr, now, &index);
 
-	if (!fw_evict_for(fw, &key[0], from, now))
-		return DROP_SESSION_LIMIT;
-	uint32_t index = fw_session_new(fw, key, now);
-	if (index == FW_NONE)
-		return DROP_SESSION_LIMIT;
+	if (d != DROP_NONE)
+		return d;
 	struct fw_session *s = &fw->sessions[index];
 	assert(from <= UINT16_MAX && to <= UINT16_MAX);
 	s->zones = (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch };
@@ -173,7 +200,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (!d)
 		d = decide_nat(fw, t, egress, from, to, now, key, &nat_rule);
 	if (!d)
-		d = session_begin(fw, t, key, from, to, nat_rule, timeout_s, now);
+		d = session_begin(fw, t, key, from, to, nat_rule, &egress->nat_addr, timeout_s, now);
 	if (d)
 		refuse(fw, t, d, now);
 }

@@ -84,6 +84,8 @@ static bool record_sound(const struct fw_state *st, const struct fw_session *s)
 {
 	if (s->live != FW_SESSION_LIVE || s->tcp_state >= FW_TCP_STATE_COUNT || !zones_sound(st, s))
 		return false;
+	if (fw_is_binding(s))
+		return fw_binding_sound(s);
 	if ((s->tcp_state == FW_TCP_NONE) != (s->key[0].proto != IP_TCP))
 		return false;
 	if (s->tcp[0].scale > FW_TCP_SCALE_MAX || s->tcp[1].scale > FW_TCP_SCALE_MAX ||
@@ -116,6 +118,7 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
 	fw_shares_add(fw, i);
 	fw->counters.sessions_now++;
+	fw->counters.bindings_now += fw_is_binding(s);
 	return true;
 }
 
@@ -130,7 +133,7 @@ static void table_rebuild(struct firewall *fw, bool fresh, mono_ns now)
 	fw->state->used = used;
 	for (uint32_t i = used; i-- > 0;) {
 		struct fw_session *s = &fw->sessions[i];
-		fw->place[i] = (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED };
+		fw->place[i] = fw_place_empty();
 		if (s->live && record_adopt(fw, i, now))
 			continue;
 		fw->counters.records_discarded += s->live != 0;
@@ -147,8 +150,9 @@ static bool tables_allocate(struct firewall *fw)
 	fw->chain = malloc(sizeof *fw->chain * 2 * n);
 	fw->place = malloc(sizeof *fw->place * n);
 	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
+	fw->bindings_by_source = calloc(FW_SOURCES, sizeof *fw->bindings_by_source);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
-	if (!fw->chain || !fw->place || !fw->protected_by_source || !fw->log)
+	if (!fw->chain || !fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->log)
 		return false;
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
@@ -189,6 +193,7 @@ struct firewall *fw_attach(
 		!fw_index_resize(fw, MIN_OF(n, MAX_OF(fresh ? 0 : fw->state->used, FW_INDEX_SESSIONS))))
 		goto no_memory;
 	table_rebuild(fw, fresh, now);
+	fw_bindings_adopt(fw);
 	assert(fw->counters.sessions_now <= fw->state->used && fw->state->used <= n);
 	if (!fresh)
 		fw_zones_adopt(fw, now);
@@ -210,6 +215,7 @@ void fw_detach(struct firewall *fw)
 	fw_policy_free(fw->retired);
 	fw_policy_free(fw->policy);
 	free(fw->log);
+	free(fw->bindings_by_source);
 	free(fw->protected_by_source);
 	free(fw->place);
 	free(fw->chain);

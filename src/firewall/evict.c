@@ -94,7 +94,7 @@ void fw_evict_over_limit(struct firewall *fw, mono_ns now)
 	size_t n = 0, over = fw->counters.sessions_now - fw->sessions_limit;
 	struct aged *list = malloc(fw->counters.sessions_now * sizeof *list);
 	for (uint32_t i = 0; list && i < fw->state->used; i++)
-		if (fw->sessions[i].live) {
+		if (fw->sessions[i].live && fw->place[i].evict_class != FW_EVICT_HELD) {
 			assert(n < fw->counters.sessions_now);
 			list[n++] = (struct aged){ fw->sessions[i].last_seen, i };
 		}
@@ -104,6 +104,9 @@ void fw_evict_over_limit(struct firewall *fw, mono_ns now)
 		fw_session_end_by(fw, list[i].index, FW_END_EVICTED, now);
 		fw->counters.limit_evicted++;
 	}
+	/* Bindings that the ended sessions used. */
+	while (fw->counters.sessions_now > fw->sessions_limit && evict_most_numerous(fw, true, now))
+		;
 	free(list);
 }
 

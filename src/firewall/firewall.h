@@ -41,6 +41,7 @@
  *	evict.c       who is evicted from a full table
  *	tcp.c         TCP state
  *	nat.c         choice of a translated address and port
+ *	binding.c     bindings of persistent NAT
  *	translate.c   rewriting of headers and of quoted packets
  *	policy.c      rules and host-inbound services
  *	matcher.c     the search in long lists of rules
@@ -62,7 +63,7 @@
 
 /* Of an ICMP key: which side sends the queries, with the query's type in the low octet. Two hosts may ping
  * each other with the same identifier. */
-enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_QUERY = 0x100, FW_KEY_ANSWER = 0x200 };
+enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_QUERY = 0x100, FW_KEY_ANSWER = 0x200, FW_KEY_BINDING = 0x400 };
 
 /* The addresses of one direction as its packets arrive. No padding: hashed and compared as bytes. */
 struct fw_key {
@@ -143,6 +144,7 @@ enum fw_session_flags {
 	FW_SESSION_CONFIRMED = 1 << 1,	   /* a reply came */
 	FW_SESSION_HALF_OPEN = 1 << 2,	   /* TCP, counts against half_open_max */
 	FW_SESSION_NAT_INTERFACE = 1 << 3, /* translated to an address of its outgoing interface */
+	FW_SESSION_BINDING = 1 << 4,	   /* no session, but a binding of persistent NAT: binding.c */
 };
 
 struct fw_limits {
@@ -287,7 +289,8 @@ bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
 /* ---- inspection ---- */
 
 struct fw_counters {
-	uint64_t sessions_created, sessions_ended, sessions_now, half_open_now;
+	uint64_t sessions_created, sessions_ended, half_open_now;
+	uint64_t sessions_now, bindings_now; /* sessions_now: places in use, those of bindings among them */
 	/* evicted to make room, by their class */
 	uint64_t half_open_evicted, unanswered_evicted, over_share_evicted, limit_evicted;
 	uint64_t lookups, hits, log_records_suppressed;
@@ -308,12 +311,19 @@ const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule
 const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t nat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 
-/* The next live session at or after *cursor, which is advanced past it; NULL: no more. NAT bindings:
- * FW_SESSION_TRANSLATED. */
+/* The next live session at or after *cursor, which is advanced past it; NULL: no more. Translated ones:
+ * FW_SESSION_TRANSLATED. Bindings of persistent NAT are not among them. */
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor);
 /* By index; NULL where there is none. All live ones have indices below fw_sessions_used(). */
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index);
 uint32_t fw_sessions_used(const struct firewall *fw);
+/* The same for bindings of persistent NAT, whose records stand between those of sessions. key[0].src is the
+ * inside address and port, key[1].dst what it is translated to, nat_rule the rule (TRAIN_NONE: none any more). */
+const struct fw_session *fw_binding_next(const struct firewall *fw, uint32_t *cursor);
+const struct fw_session *fw_binding(
+	const struct firewall *fw, uint32_t index); /* by index; NULL: none there */
+/* for tests: how many sessions use it. */
+uint32_t fw_binding_sessions(const struct firewall *fw, uint32_t index);
 /* Ends a session as FW_END_CLEARED (`clear sessions`), with its log record. */
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
 /* The shell ends t's session, with its log record; t->session becomes TRAIN_NONE. */

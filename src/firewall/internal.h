@@ -35,7 +35,8 @@ enum fw_evict_class {
 	FW_EVICT_UNANSWERED, /* other protocols before a first answer; TCP that is closed */
 	FW_EVICT_OVER_SHARE, /* answered, but its source or zone holds its share already */
 	FW_EVICT_COUNT,
-	FW_EVICT_PROTECTED = FW_EVICT_COUNT /* not evicted */
+	FW_EVICT_PROTECTED = FW_EVICT_COUNT, /* not evicted */
+	FW_EVICT_HELD			     /* a binding in use: not evicted, and nobody's share */
 };
 
 /* Where a session stands in the timer wheel and in the list of its class; private to the process, rebuilt
@@ -43,6 +44,8 @@ enum fw_evict_class {
 struct fw_place {
 	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
 	uint32_t evict_next, evict_prev, evict_class;
+	uint32_t binding; /* that the session uses; FW_NONE: none */
+	uint32_t uses;	  /* of a binding: sessions that use it */
 };
 
 struct fw_evict_list {
@@ -133,6 +136,7 @@ struct firewall {
 	struct fw_evict_list evict_list[FW_EVICT_COUNT];
 	uint32_t protected_n, protected_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
 	uint32_t *protected_by_source;				/* FW_SOURCES */
+	uint32_t *bindings_by_source;				/* FW_SOURCES; binding.c */
 
 	struct fw_policy *policy, *retired; /* retired: until its suppressed log records are reported */
 	/* of the policy, or the defaults */
@@ -157,8 +161,9 @@ struct firewall {
 uint32_t fw_session_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
-void fw_session_begin(struct firewall *fw, uint32_t index);  /* the record is complete: makes it valid */
-void fw_session_finish(struct firewall *fw, uint32_t index); /* ends a live one without a log record */
+void fw_session_begin(struct firewall *fw, uint32_t index); /* the record is complete: makes it valid */
+void fw_session_finish(
+	struct firewall *fw, uint32_t index, mono_ns now); /* ends a live one without a log record */
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
 /* A new connection takes over the record, with its own number, counters and log records. */
 void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now);
@@ -167,6 +172,9 @@ void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
 void fw_session_index(struct firewall *fw, uint32_t index);
 /* An index for that many sessions, in place of the present one. False: out of memory. */
 bool fw_index_resize(struct firewall *fw, uint32_t sessions);
+/* The session uses the binding; and one that used it ends, or does not begin. */
+void fw_session_hold(struct firewall *fw, uint32_t binding);
+void fw_session_release(struct firewall *fw, uint32_t binding, mono_ns now);
 void fw_session_free(struct firewall *fw, uint32_t index); /* a record below state->used that is not live */
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
 
@@ -197,6 +205,9 @@ uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, c
 	uint32_t *ret_timeout_s);
 uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t);
 
+/* Is the address in one of the ranges? None are given: any. */
+bool fw_ranges_hold(const struct snapshot *s, struct span ranges, const struct ip_addr *a);
+
 /* policy.c */
 enum rule_action fw_policy_lookup(
 	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s);
@@ -208,6 +219,21 @@ void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it;
 uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule);  /* enum rule_flags; 0 for no rule */
 struct fw_policy *fw_policy_new(const struct snapshot *s);
 void fw_policy_free(struct fw_policy *p);
+
+/* binding.c */
+/* The binding of the inside address and port that a rule with persistent-nat translates; FW_NONE: none yet. */
+uint32_t fw_binding_find(const struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct ip_addr *interface, const struct fw_key *forward);
+/* The one that has this translated address and port; FW_NONE: none. */
+uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto);
+/* The binding for a session with these keys, made where there is none; one more session uses it. */
+enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const struct ip_addr *interface,
+	const struct fw_key key[2], uint32_t zone, mono_ns now, uint32_t *ret_binding);
+bool fw_binding_sound(const struct fw_session *s); /* of a record with FW_SESSION_BINDING, for attach.c */
+/* The index is complete again: sessions find their bindings. */
+void fw_bindings_adopt(struct firewall *fw);
+/* A new policy: bindings find their rules; what has none and is not in use ends. */
+void fw_bindings_reevaluate(struct firewall *fw, mono_ns now);
 
 /* load.c */
 void fw_zones_adopt(struct firewall *fw, mono_ns now);
@@ -317,6 +343,32 @@ static inline bool fw_key_equal(const struct fw_key *a, const struct fw_key *b)
 	memcpy(x, a, sizeof x);
 	memcpy(y, b, sizeof y);
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+}
+
+/* Bindings of the source that sends by this key. */
+static inline uint32_t *fw_bindings_of(struct firewall *fw, const struct fw_key *k)
+{
+	struct ip_addr source = addr_source(fw_key_src(k));
+
+	return &fw->bindings_by_source[siphash13(fw->limits.hash_key, source.b, sizeof source.b) %
+				       FW_SOURCES];
+}
+
+/* ICMP queries and protocols without ports have no bindings. */
+static inline bool fw_nat_is_persistent(const struct snap_nat_rule *rule, uint8_t proto)
+{
+	return rule->filtering != NAT_NOT_PERSISTENT && (proto == IP_TCP || proto == IP_UDP);
+}
+
+static inline bool fw_is_binding(const struct fw_session *s)
+{
+	return s->flags & FW_SESSION_BINDING;
+}
+
+/* A record that nobody uses yet, or any more. */
+static inline struct fw_place fw_place_empty(void)
+{
+	return (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED, .binding = FW_NONE };
 }
 
 /* The direction of a train with a session. */

@@ -42,7 +42,9 @@ static void zones_move(struct firewall *fw, mono_ns now)
 				gone |= z.zone[d] >= st->zones_n[to];
 			}
 		z.epoch = st->epoch + 1;
-		if (gone)
+		if (gone && fw_is_binding(s)) /* no rule serves it now; it may be in use */
+			z.zone[0] = z.zone[1] = FW_ZONE_HOST;
+		if (gone && !fw_is_binding(s))
 			fw_session_end_by(fw, i, FW_END_POLICY_CHANGED, now);
 		else
 			fw_zones_store(s, z);
@@ -90,13 +92,13 @@ static void sessions_reevaluate(struct firewall *fw, const struct fw_policy *old
 {
 	for (uint32_t i = 0; i < fw->state->used; i++) {
 		struct fw_session *s = &fw->sessions[i];
-		if (!s->live)
+		if (!s->live || fw_is_binding(s))
 			continue;
 		assert(s->zones.epoch == fw->state->epoch);
 		uint32_t rule, timeout_s;
 		if (!decide(fw, s, &rule, &timeout_s)) {
 			fw_log_close(fw, old, s, FW_END_POLICY_CHANGED, now);
-			fw_session_finish(fw, i);
+			fw_session_finish(fw, i, now);
 			continue;
 		}
 		s->rule = rule;
@@ -174,6 +176,7 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	zones_load(fw, s, now);
 	fw->policy = next;
 	sessions_reevaluate(fw, old, now);
+	fw_bindings_reevaluate(fw, now);
 	fw_evict_over_limit(fw, now);
 	if (other_limit)
 		fw_shares_recount(fw);

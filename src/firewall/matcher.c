@@ -34,7 +34,7 @@ static point point_of(const struct ip_addr *a)
 	return (point)load_be64(a->b) << 64 | load_be64(a->b + 8);
 }
 
-static bool addr_in(const struct snapshot *s, struct span span, const struct ip_addr *a)
+bool fw_ranges_hold(const struct snapshot *s, struct span span, const struct ip_addr *a)
 {
 	const struct ip_range *ranges = snap_ranges(s) + span.first;
 
@@ -62,8 +62,8 @@ static bool rule_matches(const struct snapshot *s, const struct snap_rule *r, co
 	uint32_t *ret_timeout_s)
 {
 	if ((r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
-		(r->to_zone != ZONE_ANY && r->to_zone != t->to) || !addr_in(s, r->src, &t->src) ||
-		!addr_in(s, r->dst, &t->dst))
+		(r->to_zone != ZONE_ANY && r->to_zone != t->to) || !fw_ranges_hold(s, r->src, &t->src) ||
+		!fw_ranges_hold(s, r->dst, &t->dst))
 		return false;
 	*ret_timeout_s = 0;
 	if (r->services.count == 0)
@@ -90,7 +90,7 @@ static bool nat_rule_matches(
 						       : t->src.family;
 	if (family != t->src.family)
 		return false;
-	return addr_in(s, r->src, &t->src) && addr_in(s, r->dst, &t->dst);
+	return fw_ranges_hold(s, r->src, &t->src) && fw_ranges_hold(s, r->dst, &t->dst);
 }
 
 /* ---- building ---- */

@@ -1,7 +1,7 @@
 /*
- * Source NAT: the choice of an address and a port. There is no table of bindings: a translated address and
- * port is in use when the session table has the key of its replies, so one port serves many destinations, and
- * the bindings are what `show sessions` lists.
+ * Source NAT: the choice of an address and a port. A translated address and port is in use when the session
+ * table has the key of its replies, so one port serves many destinations. Only rules with persistent-nat have
+ * bindings (binding.c): their port is in use for every destination.
  *
  * The port is kept where possible; otherwise the search starts at a port given by a keyed hash of the flow,
  * which nobody outside can predict (RFC 6056 section 3.3.3), and tries FW_NAT_TRIES ports: with nine of ten
@@ -30,8 +30,12 @@ struct taken {
 
 static bool is_free(const struct firewall *fw, const struct fw_key *reply, struct taken *t)
 {
-	uint32_t direction, session = fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction);
+	struct ip_addr addr = fw_key_dst(reply);
+	uint32_t direction = 1, session = fw_binding_at(fw, &addr, reply->dst_port, reply->proto);
 
+	/* A port that is bound is not free when the session that uses it ends. */
+	if (session == FW_NONE)
+		session = fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction);
 	if (session == FW_NONE)
 		return true;
 	if (direction == 1 && t->n < FW_NAT_TRIES) {
@@ -72,11 +76,10 @@ static uint32_t stride(uint64_t hash, uint32_t n)
 	return step;
 }
 
-static bool port_find(
-	const struct firewall *fw, const struct fw_key *forward, struct fw_key *reply, struct taken *t)
+static bool port_find(const struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct fw_key *forward, struct fw_key *reply, struct taken *t)
 {
-	const struct snapshot *s = fw->policy->snapshot;
-	uint32_t first = s->nat_port_first, n = (uint32_t)s->nat_port_last - first + 1;
+	uint32_t first = rule->port_first, n = (uint32_t)rule->port_last - first + 1;
 
 	if (forward->src_port >= first && forward->src_port - first < n) {
 		port_set(reply, forward->src_port);
@@ -134,7 +137,10 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 		return false;
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct fw_session *s = &fw->sessions[t->place[i].session];
-		bool gives = fw->place[t->place[i].session].evict_class != FW_EVICT_PROTECTED;
+		uint32_t class = fw->place[t->place[i].session].evict_class;
+		bool gives = class < FW_EVICT_COUNT;
+		if (class == FW_EVICT_HELD)
+			continue;
 		if (most ? !same_source(&s->key[0], most) : !gives || same_source(&s->key[0], forward))
 			continue;
 		if (victim == FW_NONE || gives > gives_way ||
@@ -169,16 +175,38 @@ static struct ip_addr pool_addr(
 	return a;
 }
 
+/* The address and port that the inside address and port has already. */
+static bool bound(const struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply)
+{
+	uint32_t binding = fw_binding_find(fw, rule, interface, forward);
+
+	if (binding == FW_NONE)
+		return false;
+	memcpy(reply->dst, fw->sessions[binding].key[1].dst, sizeof reply->dst);
+	port_set(reply, fw->sessions[binding].key[1].dst_port);
+	return true;
+}
+
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now)
 {
 	bool ports = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
 	struct taken first = { .n = 0 }, later;
 	struct ip_addr own = { 0 };
+	uint32_t direction, addresses = rule->action == NAT_POOL ? FW_NAT_POOL_ADDRESSES : 1;
 
 	if (forward->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
-	for (uint32_t k = 0; k < (rule->action == NAT_POOL ? FW_NAT_POOL_ADDRESSES : 1u); k++) {
+	if (fw_nat_is_persistent(rule, forward->proto)) {
+		addresses = 1; /* RFC 4787 REQ-2: all of a host's ports are of one address */
+		if (bound(fw, rule, interface, forward,
+			    reply)) /* to another destination it is another session */
+			return fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction) == FW_NONE
+				       ? DROP_NONE
+				       : DROP_SESSION_COLLISION;
+	}
+	for (uint32_t k = 0; k < addresses; k++) {
 		struct ip_addr a =
 			rule->action == NAT_POOL ? pool_addr(fw, &rule->pool, forward, k) : *interface;
 		if (a.family != forward->family)
@@ -188,7 +216,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		own = k == 0 ? a : own;
 		later.n = 0;
 		memcpy(reply->dst, a.b, 16);
-		if (ports ? port_find(fw, forward, reply, k == 0 ? &first : &later)
+		if (ports ? port_find(fw, rule, forward, reply, k == 0 ? &first : &later)
 			  : is_free(fw, reply, &later))
 			return DROP_NONE;
 	}

@@ -135,7 +135,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 		return FW_NONE;
 	struct fw_session *s = &fw->sessions[index];
 	assert(index < fw->state->used ? !s->live : index == fw->state->used);
-	fw->place[index] = (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED };
+	fw->place[index] = fw_place_empty();
 	memset(s, 0, sizeof *s);
 	/* After the memset: what another layout of the memory left there is never taken for a session. */
 	if (index == fw->state->used)
@@ -155,38 +155,70 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 	fw_session_index(fw, index);
 	fw_shares_add(fw, index);
 	fw->changes++;
-	fw->counters.sessions_created++;
+	fw->counters.sessions_created += !fw_is_binding(&fw->sessions[index]);
+	fw->counters.bindings_now += fw_is_binding(&fw->sessions[index]);
 	fw->counters.sessions_now++;
+}
+
+/* While it is in use it does not expire; the timeout of its rule begins with the end of its last session. The wheel is
+ * not touched: fw_expire() ends sessions, and its slot comes up no later than that timeout. */
+void fw_session_hold(struct firewall *fw, uint32_t binding)
+{
+	struct fw_session *b = &fw->sessions[binding];
+
+	assert(b->live == FW_SESSION_LIVE && fw_is_binding(b) && fw->place[binding].uses < UINT32_MAX);
+	fw->place[binding].uses++;
+	fw_shares_update(fw, binding);
+}
+
+void fw_session_release(struct firewall *fw, uint32_t binding, mono_ns now)
+{
+	struct fw_session *b = &fw->sessions[binding];
+
+	assert(b->live == FW_SESSION_LIVE && fw_is_binding(b) && fw->place[binding].uses > 0);
+	if (--fw->place[binding].uses > 0)
+		return;
+	b->last_seen = now;
+	b->expires = now + (uint64_t)b->timeout_s * NS_PER_S;
+	fw_shares_update(fw, binding);
 }
 
 void fw_session_free(struct firewall *fw, uint32_t index)
 {
 	assert(index < fw->state->used && !fw->sessions[index].live);
-	fw->place[index] = (struct fw_place){ .next = fw->free_first, .slot = FW_NONE };
+	fw->place[index] = fw_place_empty();
+	fw->place[index].next = fw->free_first;
 	fw->free_first = index;
 }
 
-void fw_session_finish(struct firewall *fw, uint32_t index)
+void fw_session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
+	uint32_t binding = fw->place[index].binding;
+	bool is_binding = fw_is_binding(s);
 
-	assert(s->live == FW_SESSION_LIVE && fw->counters.sessions_now > 0);
+	assert(s->live == FW_SESSION_LIVE && fw->counters.sessions_now > 0 && fw->place[index].uses == 0);
+	if (binding != FW_NONE)
+		fw_session_release(fw, binding, now);
+	if (is_binding)
+		--*fw_bindings_of(fw, &s->key[0]);
 	fw_shares_remove(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
 	index_remove(fw, index);
 	wheel_remove(fw, index);
 	fw_session_free(fw, index);
 	fw->changes++;
-	fw->counters.sessions_ended++;
+	fw->counters.sessions_ended += !is_binding;
+	fw->counters.bindings_now -= is_binding;
 	fw->counters.sessions_now--;
 }
 
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now)
 {
-	if (!fw_session(fw, index))
+	if (index >= fw->state->used || !fw->sessions[index].live)
 		return;
 	fw_log_close(fw, fw->policy, &fw->sessions[index], why, now);
-	fw_session_finish(fw, index);
+	fw_session_finish(fw, index, now);
 }
 
 /* The record, its index and its translation stay: policy would decide the same about the same addresses. */
@@ -240,6 +272,9 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 			if (budget-- == 0)
 				return now;
 			assert(fw->place[index].slot == fw->wheel_at_s % FW_WHEEL_SLOTS);
+			if (fw->place[index].uses > 0)
+				fw->sessions[index].expires =
+					now + (uint64_t)fw->sessions[index].timeout_s * NS_PER_S;
 			if (fw->sessions[index].expires <= now) {
 				fw_session_end_by(fw, index, expired_by(&fw->sessions[index]), now);
 			} else { /* not over: to a later slot */
@@ -258,7 +293,7 @@ const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cu
 {
 	while (*cursor < fw->state->used) {
 		const struct fw_session *s = &fw->sessions[(*cursor)++];
-		if (s->live)
+		if (s->live && !fw_is_binding(s))
 			return s;
 	}
 	return NULL;
@@ -272,7 +307,9 @@ uint32_t fw_sessions_used(const struct firewall *fw)
 
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 {
-	return index < fw->state->used && fw->sessions[index].live ? &fw->sessions[index] : NULL;
+	return index < fw->state->used && fw->sessions[index].live && !fw_is_binding(&fw->sessions[index])
+		       ? &fw->sessions[index]
+		       : NULL;
 }
 
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t)

@@ -2,11 +2,12 @@
  * How many sessions each source and each zone holds, and by that which sessions may be evicted from a full
  * table.
  *
- * A session may be evicted until it is answered: TCP until its handshake is complete, other protocols until a
- * packet came back; and TCP again once it is closed (else pairs of SYN and RST from forged sources would hold
- * a table for seconds). Answered sessions are protected as long as their source and their zone hold no more
- * than their share. Those over the share live like the others while there is room, and are evicted for
- * somebody who holds less when there is none.
+ *  session may be evicted until it is answered: TCP until its handshake is complete, other protocols until
+ * a packet came back; and TCP again once it is closed (else pairs of SYN and RST from forged sources would
+ * hold a table for seconds). Answered sessions are protected as long as their source and their zone hold no
+ * more than their share. A binding of persistent NAT may be evicted while no session uses it. Those over
+ * the share live like the others while there is room, and are evicted for somebody who holds less when
+ * there is none.
  *
  * The share is measured by what is still free (as in Choudhury and Hahne's dynamic thresholds for shared
  * buffers): one source alone comes to half of the table, one zone alone to eight ninths, and something is
@@ -85,6 +86,8 @@ static void protected_count(struct firewall *fw, const struct fw_session *s, int
 
 static uint32_t class_of(struct firewall *fw, const struct fw_session *s)
 {
+	if (fw_is_binding(s))
+		return fw->place[s - fw->sessions].uses ? FW_EVICT_HELD : FW_EVICT_UNANSWERED;
 	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
 		return FW_EVICT_HALF_OPEN;
 	if (s->tcp_state >= FW_TCP_TIME_WAIT ||
@@ -102,7 +105,7 @@ void fw_shares_add(struct firewall *fw, uint32_t index)
 	fw->place[index].evict_class = kind;
 	if (kind == FW_EVICT_PROTECTED)
 		protected_count(fw, s, 1);
-	else
+	else if (kind != FW_EVICT_HELD)
 		list_add(fw, index, kind);
 	if (kind == FW_EVICT_HALF_OPEN)
 		s->flags |= FW_SESSION_HALF_OPEN;
@@ -116,7 +119,7 @@ void fw_shares_remove(struct firewall *fw, uint32_t index)
 	assert(!!(s->flags & FW_SESSION_HALF_OPEN) == (fw->place[index].evict_class == FW_EVICT_HALF_OPEN));
 	if (fw->place[index].evict_class == FW_EVICT_PROTECTED)
 		protected_count(fw, s, -1);
-	else
+	else if (fw->place[index].evict_class != FW_EVICT_HELD)
 		list_remove(fw, index);
 	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
 	fw->counters.half_open_now = fw->evict_list[FW_EVICT_HALF_OPEN].n;

@@ -95,6 +95,42 @@ static enum rc nat_action(struct compiler *c, const struct lyd_node *leaf, struc
 	return value_range(c, leaf, &r->pool);
 }
 
+/* The translated ports of one rule, from source NAT's. */
+static enum rc nat_ports(struct compiler *c, const struct lyd_node *leaf, struct snap_nat_rule *r)
+{
+	const struct snapshot *h = &c->head;
+
+	if (r->action == NAT_OFF)
+		return leaf ? tree_fault(c->faults, leaf, "ports without a translation: source-nat is off")
+			    : RC_OK;
+	r->port_first = h->nat_port_first;
+	r->port_last = h->nat_port_last;
+	if (!leaf)
+		return RC_OK;
+	enum rc rc = value_ports(c, leaf, &r->port_first, &r->port_last);
+	if (rc == RC_OK && (r->port_first < h->nat_port_first || r->port_last > h->nat_port_last))
+		return tree_fault(c->faults, leaf, "found '%s', expected ports within nat-ports (%u-%u)",
+			lyd_get_value(leaf), h->nat_port_first, h->nat_port_last);
+	return rc;
+}
+
+static enum rc nat_persistent(struct compiler *c, const struct lyd_node *then, struct snap_nat_rule *r)
+{
+	const struct lyd_node *leaf = tree_child(c->m, then, "persistent-nat");
+	const char *text = leaf ? lyd_get_value(leaf) : NULL;
+
+	if (!leaf)
+		return RC_OK;
+	if (r->action == NAT_OFF)
+		return tree_fault(c->faults, leaf, "persistent-nat without a translation: source-nat is off");
+	r->filtering = strcmp(text, "endpoint-independent") == 0 ? NAT_FILTER_ENDPOINT_INDEPENDENT
+		       : strcmp(text, "address-dependent") == 0	 ? NAT_FILTER_ADDRESS_DEPENDENT
+								 : NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT;
+	r->binding_timeout_s = (uint32_t)value_number(then, "persistent-nat-timeout");
+	r->bindings_max = (uint32_t)value_number(then, "persistent-nat-limit");
+	return RC_OK;
+}
+
 static uint32_t nat_zone(const struct compiler *c, const char *name)
 {
 	return name ? value_zone(c, name) : ZONE_ANY;
@@ -113,6 +149,9 @@ static enum rc nat_rule(struct compiler *c, const struct lyd_node *node)
 	r->from_zone = nat_zone(c, tree_value(node, "from"));
 	r->to_zone = nat_zone(c, tree_value(node, "to"));
 	rc = nat_action(c, tree_child(c->m, then, "source-nat"), r);
+	if (rc == RC_OK)
+		rc = faults_join(
+			nat_ports(c, tree_child(c->m, then, "ports"), r), nat_persistent(c, then, r));
 	if (!match)
 		return rc;
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));

@@ -223,6 +223,24 @@ static enum rc check_rules(const struct snapshot *s, struct err *e)
 	return check_rule_order(s, e);
 }
 
+/* The limits of persistent-nat, and nothing where there is none. */
+static bool nat_binding_ok(const struct snap_nat_rule *r)
+{
+	if (r->filtering == NAT_NOT_PERSISTENT)
+		return r->binding_timeout_s == 0 && r->bindings_max == 0;
+	return r->action != NAT_OFF && r->filtering <= NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT &&
+	       r->binding_timeout_s >= NAT_BINDING_TIMEOUT_S_MIN &&
+	       r->binding_timeout_s <= NAT_BINDING_TIMEOUT_S_MAX && r->bindings_max > 0;
+}
+
+static bool nat_ports_ok(const struct snapshot *s, const struct snap_nat_rule *r)
+{
+	if (r->action == NAT_OFF)
+		return r->port_first == 0 && r->port_last == 0;
+	return r->port_first >= s->nat_port_first && r->port_first <= r->port_last &&
+	       r->port_last <= s->nat_port_last;
+}
+
 static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 {
 	const struct snap_nat_rule *r = snap_nat_rules(s);
@@ -238,6 +256,10 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "nat_rules", i, "its pool does not fit its action");
 		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count))
 			return bad(e, "nat_rules", i, "what it matches is not in the arrays");
+		if (!nat_binding_ok(&r[i]))
+			return bad(e, "nat_rules", i, "its bindings are not within the limits");
+		if (!nat_ports_ok(s, &r[i]))
+			return bad(e, "nat_rules", i, "its ports are not within source NAT's");
 	}
 	return RC_OK;
 }

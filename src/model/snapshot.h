@@ -128,6 +128,16 @@ enum nat_action {
 	NAT_INTERFACE6 /* the same for IPv6, where a rule asks for it */
 };
 
+/* Who may reach an inside host by a binding of persistent NAT: RFC 4787 section 5. */
+enum nat_filtering {
+	NAT_NOT_PERSISTENT,
+	NAT_FILTER_ENDPOINT_INDEPENDENT,
+	NAT_FILTER_ADDRESS_DEPENDENT,
+	NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT
+};
+#define NAT_BINDING_TIMEOUT_S_MIN 120 /* RFC 4787 REQ-5 */
+#define NAT_BINDING_TIMEOUT_S_MAX 86400
+
 /* Ordered source NAT rules; the first match decides. */
 struct snap_nat_rule {
 	char name[NAME_MAX_BYTES];
@@ -135,6 +145,10 @@ struct snap_nat_rule {
 	struct span src, dst; /* into ranges; count 0: any */
 	uint32_t action;      /* enum nat_action */
 	struct ip_range pool; /* NAT_POOL */
+	uint32_t filtering;   /* enum nat_filtering; the other two are 0 when it is NAT_NOT_PERSISTENT */
+	uint32_t binding_timeout_s;
+	uint32_t bindings_max;		/* of one inside host */
+	uint16_t port_first, port_last; /* within nat_port_first..nat_port_last; NAT_OFF: 0 */
 };
 
 struct snap_ike_proposal {

@@ -255,23 +255,31 @@ uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filte
 	return n;
 }
 
-/* Bindings of each rule, by one walk over the sessions for all of them. */
-static void bindings_count(const struct pipeline *p, uint32_t *ret_counts, uint32_t n)
+/* Of each rule, by one walk over the table for all of them. */
+static void translations_count(
+	const struct pipeline *p, uint32_t *ret_sessions, uint32_t *ret_bindings, uint32_t n)
 {
 	const struct fw_session *s;
 	uint32_t cursor = 0;
 
-	memset(ret_counts, 0, n * sizeof *ret_counts);
+	memset(ret_sessions, 0, n * sizeof *ret_sessions);
+	memset(ret_bindings, 0, n * sizeof *ret_bindings);
 	while ((s = fw_session_next(p->fw, &cursor)))
 		if (s->nat_rule < n && s->flags & FW_SESSION_TRANSLATED)
-			ret_counts[s->nat_rule]++;
+			ret_sessions[s->nat_rule]++;
+	cursor = 0;
+	while ((s = fw_binding_next(p->fw, &cursor)))
+		if (s->nat_rule < n)
+			ret_bindings[s->nat_rule]++;
 }
 
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
 	const struct pipeline *p = &o->d->workers[0]->pipeline;
-	static uint32_t bindings[NAT_RULES_MAX];
+	static const char *const filterings[] = { "", "endpoint-independent", "address-dependent",
+		"address-and-port-dependent" };
+	static uint32_t sessions[NAT_RULES_MAX], bindings[NAT_RULES_MAX];
 	bool counted = false; /* by this piece of the table */
 	struct jw *w;
 
@@ -280,7 +288,7 @@ static void nat_rows(struct out *o)
 		const struct snap_nat_rule *r = &snap_nat_rules(p->snapshot)[i];
 		char text[RANGE_TEXT_MAX];
 		if (!counted)
-			bindings_count(p, bindings, p->snapshot->nat_rules.count);
+			translations_count(p, sessions, bindings, p->snapshot->nat_rules.count);
 		counted = true;
 		w = rows_row(&o->piece);
 		jw_str(w, "rule", r->name);
@@ -288,7 +296,12 @@ static void nat_rows(struct out *o)
 		jw_str(w, "to", zone_name(o->d, r->to_zone));
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
 		jw_str(w, "pool", r->action == NAT_POOL ? range_text(text, &r->pool) : "");
+		if (r->action != NAT_OFF)
+			jw_strf(w, "ports", "%u-%u", r->port_first, r->port_last);
+		jw_str(w, "persistent",
+			r->filtering < COUNT_OF(filterings) ? filterings[r->filtering] : "unknown");
 		jw_u64(w, "hits", fw_nat_rule_hits(p->fw, i)->hits);
+		jw_u64(w, "sessions", sessions[i]);
 		jw_u64(w, "bindings", bindings[i]);
 		rows_add(&o->piece);
 	}
@@ -390,7 +403,8 @@ static void counters_rows(struct out *o)
 		{ "trains-in",                "the trains that they came in", p->trains_in },
 		{ "packets-out",              "packets sent", p->packets_out },
 		{ "bytes-out",                "their octets, from the IP header on", p->bytes_out },
-		{ "sessions-now",             "sessions in the table", c->sessions_now },
+		{ "sessions-now",             "sessions in the table", c->sessions_now - c->bindings_now },
+		{ "nat-bindings-now",         "bindings of persistent NAT in the same table", c->bindings_now },
 		{ "sessions-created",         "sessions begun", c->sessions_created },
 		{ "sessions-ended",           "sessions ended", c->sessions_ended },
 		{ "half-open-now",            "TCP sessions whose handshake is not complete", c->half_open_now },

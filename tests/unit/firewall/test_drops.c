@@ -152,6 +152,16 @@ static enum drop_reason last_of_several(enum drop_reason r)
 				send(answer); /* what nobody answered would give way */
 		}
 		return d;
+	case DROP_NAT_BINDING_LIMIT:
+		p.nat_rules[0].filtering = NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT;
+		p.nat_rules[0].binding_timeout_s = NAT_BINDING_TIMEOUT_S_MIN;
+		p.nat_rules[0].bindings_max = 1;
+		p.nat_port_last++;
+		world_load(&w, &p);
+		s.src = "10.0.1.2";
+		for (uint16_t i = 0; !d && i < 2; i++, s.src_port++)
+			d = send(s);
+		return d;
 	case DROP_NAT_EXHAUSTED:
 		s.src = "10.0.1.2";
 		for (uint16_t i = 0; !d && i < 3; i++, s.src_port++)

@@ -214,6 +214,13 @@ struct snapshot *policy_snapshot(const struct policy *p)
 	fill(block, head.services, p->services, sizeof *p->services);
 	fill(block, head.rules, p->rules, sizeof *p->rules);
 	fill(block, head.nat_rules, p->nat_rules, sizeof *p->nat_rules);
+	for (uint32_t i = 0; i < p->nat_rules_n; i++) { /* without ports of its own: all */
+		struct snap_nat_rule *r = (struct snap_nat_rule *)(void *)(block + head.nat_rules.first) + i;
+		if (r->action == NAT_OFF || r->port_first)
+			continue;
+		r->port_first = p->nat_port_first;
+		r->port_last = p->nat_port_last;
+	}
 	if (snapshot_check(block, at, &e) != RC_OK) {
 		fprintf(stderr, "%s\n", e.text);
 		abort();

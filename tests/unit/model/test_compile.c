@@ -217,6 +217,30 @@ static void own_application_replaces_built_in(void **state)
 	free(s);
 }
 
+static void nat_persistent(void **state)
+{
+	struct snapshot *s = compiled(
+		"nat { source { rule a { then { source-nat interface; ports 50000-50999; persistent-nat "
+		"address-and-port-dependent; persistent-nat-timeout 600; } } rule b { then { source-nat 192.0.2.7; "
+		"persistent-nat address-and-port-dependent; } } rule c { then { source-nat interface; } } rule d { then "
+		"{ source-nat off; } } } }");
+	const struct snap_nat_rule *r = snap_nat_rules(s);
+
+	(void)state;
+	assert_int_equal(r[0].filtering, NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT);
+	assert_int_equal(r[0].binding_timeout_s, 600);
+	assert_int_equal(r[0].bindings_max, 2048);
+	assert_int_equal(r[0].port_first, 50000);
+	assert_int_equal(r[0].port_last, 50999);
+	assert_int_equal(r[1].binding_timeout_s, 300);
+	assert_int_equal(r[1].port_first, 40960);
+	assert_int_equal(r[1].port_last, 65535);
+	assert_int_equal(r[2].filtering, NAT_NOT_PERSISTENT);
+	assert_int_equal(r[2].bindings_max, 0);
+	assert_int_equal(r[3].port_last, 0);
+	free(s);
+}
+
 static void nat_pool(void **state)
 {
 	struct snapshot *s =
@@ -354,6 +378,18 @@ static const struct {
 	{ "ports overlap", "system { nat-ports 30000-50000; }", "overlap" },
 	{ "ports of services", "system { nat-ports 80-50; host-ports 100-200; }", "lower port first" },
 	{ "privileged ports", "system { nat-ports 80-90; }", "below 1024" },
+	{ "ports of no NAT", "nat { source { rule a { then { source-nat off; ports 50000; } } } }",
+		"without a translation" },
+	{ "persistent without NAT",
+		"nat { source { rule a { then { source-nat off; persistent-nat address-and-port-dependent; } } } }",
+		"without a translation" },
+	{ "ports of others",
+		"nat { source { rule a { then { source-nat interface; ports 40000-50000; } } } }",
+		"within nat-ports (40960-65535)" },
+	{ "short timeout",
+		"nat { source { rule a { then { source-nat interface; persistent-nat address-and-port-dependent; "
+		"persistent-nat-timeout 119; } } } }",
+		"120" },
 	{ "pool backwards", "nat { source { rule a { then { source-nat 1.1.1.2-1.1.1.1; } } } }",
 		"lower address" },
 	{ "pool is no address", "nat { source { rule a { then { source-nat 1.1.1.2.3; } } } }", "expected" },
@@ -683,6 +719,7 @@ int main(void)
 		cmocka_unit_test(sets_are_unions),
 		cmocka_unit_test(services_of_the_gateway),
 		cmocka_unit_test(own_application_replaces_built_in),
+		cmocka_unit_test(nat_persistent),
 		cmocka_unit_test(nat_pool),
 		cmocka_unit_test(identities),
 		cmocka_unit_test(public_keys),

@@ -128,6 +128,10 @@ static void broken_promises(void **state)
 	BREAKS(AT(rules, struct snap_rule)[2].to_zone = 2); /* the pair of rule 0, behind rule 1 */
 	BREAKS(AT(rules, struct snap_rule)[0].from_zone = AT(rules, struct snap_rule)[0].to_zone = ZONE_ANY);
 	BREAKS(AT(nat_rules, struct snap_nat_rule)->action = NAT_POOL);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->binding_timeout_s = 120);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->port_first = 1);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->port_last = 0);
 	BREAKS(AT(ike_proposals, struct snap_ike_proposal)->encr_bits = 192);
 	BREAKS(AT(ike_proposals, struct snap_ike_proposal)->dh = DH_NONE);
 	BREAKS(AT(esp_proposals, struct snap_esp_proposal)->esn = 3);

@@ -1,0 +1,236 @@
+/*
+ * Bindings of persistent NAT: endpoint-independent mapping (RFC 4787 REQ-1, RFC 5382 REQ-1). An inside address
+ * and port of TCP or UDP has one translated address and port, whatever it talks to, and keeps it from its
+ * first session until its rule's timeout after its last one (RFC 4787 REQ-5). Only sessions that the inside
+ * host began, or has answered, keep a binding alive: strangers do not (section 4.3).
+ *
+ * A binding is a record of the session table with FW_SESSION_BINDING, so it has the table's index, timers,
+ * limits and eviction, and outlives the process with it:
+ *
+ *	key[0]  src: the inside address and port; dst: the interface's address, or the pool's first one
+ *	key[1]  dst: the translated address and port; src: zero
+ *
+ * both of kind FW_KEY_BINDING, which no packet has. What key[0].dst holds keeps apart the bindings of one host
+ * by different uplinks and pools. A session knows its binding by fw_place.binding, a binding by fw_place.uses
+ * how many sessions use it; both are found again by fw_bindings_adopt(). A binding in use is not evicted.
+ */
+#include "firewall/internal.h"
+
+#include <assert.h>
+
+static struct fw_key inside_key(
+	const struct snap_nat_rule *rule, const struct ip_addr *interface, const struct fw_key *forward)
+{
+	const struct ip_addr *to = rule->action == NAT_POOL ? &rule->pool.first : interface;
+	struct fw_key k = { .src_port = forward->src_port,
+		.family = forward->family,
+		.proto = forward->proto,
+		.kind = FW_KEY_BINDING };
+
+	memcpy(k.src, forward->src, 16);
+	memcpy(k.dst, to->b, 16);
+	return k;
+}
+
+static struct fw_key mapped_key(const struct ip_addr *addr, uint16_t port, uint8_t proto)
+{
+	struct fw_key k = {
+		.dst_port = port, .family = addr->family, .proto = proto, .kind = FW_KEY_BINDING
+	};
+
+	memcpy(k.dst, addr->b, 16);
+	return k;
+}
+
+static uint32_t find(const struct firewall *fw, const struct fw_key *k)
+{
+	uint32_t direction;
+
+	assert(k->kind == FW_KEY_BINDING);
+	return fw->counters.bindings_now ? fw_session_find(fw, k, fw_key_hash(fw, k), &direction) : FW_NONE;
+}
+
+uint32_t fw_binding_find(const struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct ip_addr *interface, const struct fw_key *forward)
+{
+	struct fw_key k = inside_key(rule, interface, forward);
+
+	return find(fw, &k);
+}
+
+uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto)
+{
+	struct fw_key k = mapped_key(addr, port, proto);
+
+	return find(fw, &k);
+}
+
+static enum drop_reason binding_new(struct firewall *fw, uint32_t nat_rule, const struct fw_key binding[2],
+	uint32_t zone, mono_ns now, uint32_t *ret_binding)
+{
+	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
+	uint32_t *of_source = fw_bindings_of(fw, &binding[0]);
+
+	if (*of_source >= rule->bindings_max)
+		return DROP_NAT_BINDING_LIMIT;
+	if (!fw_evict_for(fw, &binding[0], zone, now))
+		return DROP_SESSION_LIMIT;
+	uint32_t index = fw_session_new(fw, binding, now);
+	if (index == FW_NONE)
+		return DROP_SESSION_LIMIT;
+	struct fw_session *b = &fw->sessions[index];
+	assert(zone <= UINT16_MAX);
+	b->flags = FW_SESSION_BINDING;
+	b->zones = (struct fw_zones){ { (uint16_t)zone, (uint16_t)zone }, fw->state->epoch };
+	b->nat_rule = nat_rule;
+	b->timeout_s = rule->binding_timeout_s;
+	fw_session_arm(fw, index, now, b->timeout_s);
+	fw_session_begin(fw, index);
+	(*of_source)++;
+	*ret_binding = index;
+	return DROP_NONE;
+}
+
+enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const struct ip_addr *interface,
+	const struct fw_key key[2], uint32_t zone, mono_ns now, uint32_t *ret_binding)
+{
+	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
+	struct ip_addr to = fw_key_dst(&key[1]);
+	struct fw_key binding[2] = { inside_key(rule, interface, &key[0]),
+		mapped_key(&to, key[1].dst_port, key[1].proto) };
+	uint32_t index = find(fw, &binding[0]);
+
+	assert(rule->filtering != NAT_NOT_PERSISTENT);
+	if (index == FW_NONE) {
+		enum drop_reason d = binding_new(fw, nat_rule, binding, zone, now, &index);
+		if (d != DROP_NONE)
+			return d;
+	}
+	assert(fw_key_equal(&fw->sessions[index].key[1], &binding[1])); /* fw_nat_allocate() has looked */
+	fw->sessions[index].nat_rule = nat_rule;
+	fw->sessions[index].timeout_s = rule->binding_timeout_s;
+	fw_session_hold(fw, index);
+	*ret_binding = index;
+	return DROP_NONE;
+}
+
+/* ---- what outlives the process, and a new policy ---- */
+
+bool fw_binding_sound(const struct fw_session *s)
+{
+	static const uint8_t none[16];
+
+	for (int d = 0; d < 2; d++) {
+		const struct fw_key *k = &s->key[d];
+		if (k->kind != FW_KEY_BINDING || (k->family != ADDR_V4 && k->family != ADDR_V6) ||
+			(k->proto != IP_TCP && k->proto != IP_UDP))
+			return false;
+		for (size_t i = 4; k->family == ADDR_V4 && i < 16; i++)
+			if (k->src[i] || k->dst[i])
+				return false;
+	}
+	return s->flags == FW_SESSION_BINDING && s->tcp_state == FW_TCP_NONE && s->timeout_s > 0 &&
+	       s->key[0].family == s->key[1].family && s->key[0].proto == s->key[1].proto &&
+	       s->key[0].dst_port == 0 && s->key[1].src_port == 0 &&
+	       memcmp(s->key[1].src, none, sizeof none) == 0 && memcmp(s->key[0].src, none, sizeof none) != 0;
+}
+
+/* The binding whose translated address and port the session has. */
+static uint32_t binding_of(const struct firewall *fw, const struct fw_session *s)
+{
+	struct ip_addr to = fw_key_dst(&s->key[1]);
+	uint32_t index = fw_binding_at(fw, &to, s->key[1].dst_port, s->key[1].proto);
+	const struct fw_key *b = index == FW_NONE ? NULL : &fw->sessions[index].key[0];
+
+	return b && memcmp(b->src, s->key[0].src, sizeof b->src) == 0 && b->src_port == s->key[0].src_port
+		       ? index
+		       : FW_NONE;
+}
+
+void fw_bindings_adopt(struct firewall *fw)
+{
+	if (fw->counters.bindings_now == 0)
+		return;
+	for (uint32_t i = 0; i < fw->state->used; i++) {
+		struct fw_session *s = &fw->sessions[i];
+		if (!s->live || fw_is_binding(s) || !(s->flags & FW_SESSION_TRANSLATED))
+			continue;
+		uint32_t binding = binding_of(fw, s);
+		if (binding == FW_NONE)
+			continue;
+		fw->place[i].binding = binding;
+		fw_session_hold(fw, binding);
+	}
+	for (uint32_t i = 0; i < fw->state->used; i++) {
+		const struct fw_session *b = &fw->sessions[i];
+		if (!b->live || !fw_is_binding(b))
+			continue;
+		++*fw_bindings_of(fw, &b->key[0]);
+	}
+}
+
+static bool pool_gave(const struct snap_nat_rule *rule, const struct ip_addr *addr)
+{
+	return rule->pool.first.family == addr->family && addr_compare(&rule->pool.first, addr) <= 0 &&
+	       addr_compare(addr, &rule->pool.last) <= 0;
+}
+
+/* The rule that serves the binding now: of its zone and source, and with its pool or for an interface. */
+static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b)
+{
+	const struct snapshot *s = fw->policy->snapshot;
+	const struct snap_nat_rule *rules = snap_nat_rules(s);
+	struct ip_addr src = fw_key_src(&b->key[0]), to = fw_key_dst(&b->key[1]);
+	uint8_t none[16] = { 0 };
+	bool by_interface = memcmp(b->key[0].dst, b->key[1].dst, sizeof none) == 0;
+
+	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
+		const struct snap_nat_rule *r = &rules[i];
+		if (r->filtering == NAT_NOT_PERSISTENT ||
+			(r->from_zone != ZONE_ANY && r->from_zone != b->zones.zone[0]) ||
+			!fw_ranges_hold(s, r->src, &src))
+			continue;
+		if (r->action == NAT_POOL
+				? pool_gave(r, &to)
+				: by_interface && (r->action == NAT_INTERFACE) == (to.family == ADDR_V4))
+			return i;
+	}
+	return TRAIN_NONE;
+}
+
+void fw_bindings_reevaluate(struct firewall *fw, mono_ns now)
+{
+	for (uint32_t i = 0; fw->counters.bindings_now && i < fw->state->used; i++) {
+		struct fw_session *b = &fw->sessions[i];
+		if (!b->live || !fw_is_binding(b))
+			continue;
+		b->nat_rule = b->zones.zone[0] == FW_ZONE_HOST ? TRAIN_NONE : rule_of(fw, b);
+		if (b->nat_rule == TRAIN_NONE && fw->place[i].uses == 0)
+			fw_session_end_by(fw, i, FW_END_POLICY_CHANGED, now);
+	}
+}
+
+/* ---- inspection ---- */
+
+static const struct fw_session *binding_at(const struct firewall *fw, uint32_t index)
+{
+	return index < fw->state->used && fw->sessions[index].live && fw_is_binding(&fw->sessions[index])
+		       ? &fw->sessions[index]
+		       : NULL;
+}
+
+const struct fw_session *fw_binding_next(const struct firewall *fw, uint32_t *cursor)
+{
+	while (*cursor < fw->state->used) {
+		const struct fw_session *b = binding_at(fw, (*cursor)++);
+		if (b)
+			return b;
+	}
+	return NULL;
+}
+
+uint32_t fw_binding_sessions(const struct firewall *fw, uint32_t index)
+{
+	assert(binding_at(fw, index));
+	return fw->place[index].uses;
+}
