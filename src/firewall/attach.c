@@ -177,12 +177,7 @@ struct firewall *fw_attach(
 	fw->state = memory;
 	fw->sessions = (void *)((uint8_t *)memory + FW_STATE_BYTES);
 	fw->wheel_at_s = now / NS_PER_S;
-	fw->tcp_timeout_s = FW_TCP_TIMEOUT_S;
-	fw->udp_timeout_s = FW_UDP_TIMEOUT_S;
-	fw->icmp_timeout_s = FW_ICMP_TIMEOUT_S;
-	fw->other_timeout_s = FW_OTHER_TIMEOUT_S;
-	fw->half_open_timeout_s = FW_HALF_OPEN_TIMEOUT_S;
-	fw->half_closed_timeout_s = FW_HALF_CLOSED_TIMEOUT_S;
+	fw_timeouts_default(fw);
 	fw->half_open_max = FW_HALF_OPEN_MAX;
 	fw->sessions_limit = n; /* until a policy says it */
 	if (!fresh && !state_sound(fw->state)) {

@@ -40,6 +40,7 @@
  *	shares.c      how many sessions each source and zone holds
  *	evict.c       who is evicted from a full table
  *	tcp.c         TCP state
+ *	timeout.c     when an idle session ends
  *	nat.c         choice of a translated address and port
  *	binding.c     bindings of persistent NAT
  *	translate.c   rewriting of headers and of quoted packets

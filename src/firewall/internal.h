@@ -140,8 +140,7 @@ struct firewall {
 
 	struct fw_policy *policy, *retired; /* retired: until its suppressed log records are reported */
 	/* of the policy, or the defaults */
-	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, other_timeout_s, half_open_timeout_s,
-		half_closed_timeout_s, half_open_max;
+	uint32_t timeout_s[TIMEOUT_COUNT], half_open_max;
 	uint64_t changes;	 /* of what a lookup finds; see fw_lookup_again() */
 	uint64_t looked_up;	 /* `changes` as the last burst's lookup saw it */
 	uint32_t sessions_limit; /* at most limits.sessions_max */
@@ -176,6 +175,9 @@ bool fw_index_resize(struct firewall *fw, uint32_t sessions);
 void fw_session_hold(struct firewall *fw, uint32_t binding);
 void fw_session_release(struct firewall *fw, uint32_t binding, mono_ns now);
 void fw_session_free(struct firewall *fw, uint32_t index); /* a record below state->used that is not live */
+
+/* timeout.c */
+void fw_timeouts_default(struct firewall *fw); /* until a policy is loaded */
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
 
 /* shares.c */

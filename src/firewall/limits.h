@@ -26,16 +26,6 @@
 /* Counters of sources, found by hash: two sources may share one. 256 KB. */
 #define FW_SOURCES	65536
 
-/* Timeouts in seconds before a policy sets them, and of states that the configuration does not name. */
-#define FW_TCP_TIMEOUT_S	   3600
-#define FW_UDP_TIMEOUT_S	   60
-#define FW_ICMP_TIMEOUT_S	   20
-#define FW_OTHER_TIMEOUT_S	   60
-#define FW_HALF_OPEN_TIMEOUT_S	   240 /* RFC 5382 REQ-5: a transitory connection, four minutes */
-#define FW_HALF_CLOSED_TIMEOUT_S   240 /* the same */
-#define FW_TCP_TIME_WAIT_TIMEOUT_S 20  /* long enough for a lost last ACK to be repeated */
-#define FW_TCP_CLOSED_TIMEOUT_S	   5   /* long enough for the challenge of RFC 5961 to come back */
-
 /* ---- source NAT ---- */
 
 #define FW_NAT_TRIES                                                                                         \

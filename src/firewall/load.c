@@ -163,12 +163,7 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	}
 	if (old)
 		hits_carry(next, old);
-	fw->tcp_timeout_s = s->tcp_timeout_s;
-	fw->udp_timeout_s = s->udp_timeout_s;
-	fw->icmp_timeout_s = s->icmp_timeout_s;
-	fw->other_timeout_s = s->other_timeout_s;
-	fw->half_open_timeout_s = s->half_open_timeout_s;
-	fw->half_closed_timeout_s = s->half_closed_timeout_s;
+	memcpy(fw->timeout_s, s->timeout_s, sizeof fw->timeout_s);
 	fw->half_open_max = s->half_open_max;
 	bool other_limit = fw->sessions_limit != limit;
 	fw->sessions_limit = limit;

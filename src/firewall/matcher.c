@@ -65,13 +65,14 @@ static bool rule_matches(const struct snapshot *s, const struct snap_rule *r, co
 		(r->to_zone != ZONE_ANY && r->to_zone != t->to) || !fw_ranges_hold(s, r->src, &t->src) ||
 		!fw_ranges_hold(s, r->dst, &t->dst))
 		return false;
-	*ret_timeout_s = 0;
+	*ret_timeout_s = r->timeout_s;
 	if (r->services.count == 0)
 		return true;
 	const struct snap_service *services = snap_services(s) + r->services.first;
 	for (uint32_t i = 0; i < r->services.count; i++)
 		if (service_matches(&services[i], t)) {
-			*ret_timeout_s = services[i].timeout_s;
+			if (r->timeout_s == 0)
+				*ret_timeout_s = services[i].timeout_s;
 			return true;
 		}
 	return false;

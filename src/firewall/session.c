@@ -322,27 +322,3 @@ const struct fw_counters *fw_counters(const struct firewall *fw)
 {
 	return &fw->counters;
 }
-
-uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s)
-{
-	switch (s->tcp_state) {
-	case FW_TCP_SYN_SENT:
-	case FW_TCP_SYN_RECEIVED:
-		return fw->half_open_timeout_s;
-	case FW_TCP_CLOSING:
-		return fw->half_closed_timeout_s;
-	case FW_TCP_TIME_WAIT:
-		return FW_TCP_TIME_WAIT_TIMEOUT_S;
-	case FW_TCP_CLOSED:
-		return FW_TCP_CLOSED_TIMEOUT_S;
-	default:
-		break;
-	}
-	if (s->timeout_s)
-		return s->timeout_s;
-	uint8_t proto = s->key[0].proto;
-	return proto == IP_TCP	   ? fw->tcp_timeout_s
-	       : proto == IP_UDP   ? fw->udp_timeout_s
-	       : fw_is_icmp(proto) ? fw->icmp_timeout_s
-				   : fw->other_timeout_s;
-}

@@ -40,12 +40,9 @@ static enum rc compile_system(struct compiler *c)
 	h->sessions_max = (uint32_t)value_number(system, "session-limit");
 	h->half_open_max = (uint32_t)value_number(system, "half-open-limit");
 	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
-	h->tcp_timeout_s = (uint32_t)value_number(timeouts, "tcp");
-	h->udp_timeout_s = (uint32_t)value_number(timeouts, "udp");
-	h->icmp_timeout_s = (uint32_t)value_number(timeouts, "icmp");
-	h->half_open_timeout_s = (uint32_t)value_number(timeouts, "half-open");
-	h->half_closed_timeout_s = (uint32_t)value_number(timeouts, "half-closed");
-	h->other_timeout_s = (uint32_t)value_number(timeouts, "other");
+#define E(id, word, s) h->timeout_s[TIMEOUT_##id] = (uint32_t)value_number(timeouts, word);
+	SESSION_TIMEOUTS(E)
+#undef E
 	return system_ports(c, system);
 }
 

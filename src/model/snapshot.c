@@ -111,11 +111,11 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 		what = "a limit of sessions is 0";
 	else if (s->sessions_max > SESSIONS_MAX)
 		what = "session-limit is out of range";
-	else if (!s->tcp_timeout_s || !s->udp_timeout_s || !s->icmp_timeout_s || !s->half_open_timeout_s ||
-		 !s->half_closed_timeout_s || !s->other_timeout_s)
-		what = "a timeout is 0";
 	else if (s->tcp_mss > UINT16_MAX)
 		what = "the TCP segment size is out of range";
+	for (int i = 0; i < TIMEOUT_COUNT; i++)
+		if (!s->timeout_s[i])
+			what = "a timeout is 0";
 	return what ? err_add(e, RC_MALFORMED, "snapshot: %s", what) : RC_OK;
 }
 
@@ -216,6 +216,8 @@ static enum rc check_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "rules", i, "an unknown action");
 		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT))
 			return bad(e, "rules", i, "an unknown flag");
+		if (r[i].zero)
+			return bad(e, "rules", i, "stray bytes");
 		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
 			!span_in(&r[i].services, s->services.count))
 			return bad(e, "rules", i, "what it matches is not in the arrays");

@@ -87,6 +87,33 @@ struct snap_zone {
 	uint32_t flags;		   /* enum zone_flags */
 };
 
+/*
+ * Idle times after which a session ends, by protocol and state: the word of `system { timeouts }`, and the
+ * default in seconds, which the firewall core uses until a policy says otherwise. yang/plaingate.yang has the
+ * same words and defaults for the parser and the reference; tests/unit/model/test_compile.c compares them.
+ */
+/* clang-format off */
+#define SESSION_TIMEOUTS(T)	/* id, word, default */	\
+	T(TCP_SYN_SENT,     "tcp-syn-sent",     240)	\
+	T(TCP_SYN_RECEIVED, "tcp-syn-received", 240)	\
+	T(TCP,              "tcp",              7440)	\
+	T(TCP_HALF_CLOSED,  "tcp-half-closed",  240)	\
+	T(TCP_TIME_WAIT,    "tcp-time-wait",    20)	\
+	T(TCP_CLOSED,       "tcp-closed",       5)	\
+	T(UDP_UNANSWERED,   "udp-unanswered",   120)	\
+	T(UDP,              "udp",              120)	\
+	T(ICMP,             "icmp",             60)	\
+	T(GRE,              "gre",              180)	\
+	T(ESP,              "esp",              180)	\
+	T(OTHER,            "other",            60)
+/* clang-format on */
+
+enum session_timeout {
+#define E(id, word, s) TIMEOUT_##id,
+	SESSION_TIMEOUTS(E) TIMEOUT_COUNT
+#undef E
+};
+
 enum zone_flags {
 	ZONE_TCP_RST = 1 << 0,		/* answer denied TCP with a reset */
 	ZONE_LOG_HOST_INBOUND = 1 << 1, /* log what host-inbound drops */
@@ -119,6 +146,8 @@ struct snap_rule {
 	uint32_t action, flags;
 	struct span src, dst; /* into ranges; count 0: any */
 	struct span services; /* into services; count 0: any */
+	uint32_t timeout_s;   /* idle time of its sessions, 0: the application's or the protocol's */
+	uint32_t zero;
 };
 
 enum nat_action {
@@ -254,9 +283,9 @@ struct snapshot {
 	uint16_t nat_port_first, nat_port_last;	  /* source NAT's */
 	uint16_t host_port_first, host_port_last; /* the kernel's own, disjoint */
 	uint32_t sessions_max;
-	uint32_t tcp_mss; /* 0: only by the path's MTU */
-	uint32_t tcp_timeout_s, udp_timeout_s, icmp_timeout_s, half_open_timeout_s, half_closed_timeout_s,
-		other_timeout_s, half_open_max;
+	uint32_t tcp_mss;		   /* 0: only by the path's MTU */
+	uint32_t timeout_s[TIMEOUT_COUNT]; /* by enum session_timeout */
+	uint32_t half_open_max;
 	uint32_t zero;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #define INSIDE	 "10.0.0.2"
@@ -106,6 +107,48 @@ static void test_udp(void **state)
 		assert_null(session());
 		udp(DROP_DEFAULT_DENY, out, 53, in, 1024);
 	}
+}
+
+/* UDP before and after its first answer, GRE, ESP and the rest: each by its own timeout; the rule's for all. */
+static void test_timeouts_by_protocol(void **state)
+{
+	static const uint8_t protocols[] = { IP_GRE, IP_ESP, 4 };
+	struct snapshot *s = policy_snapshot(&p);
+	struct err e = { 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < TIMEOUT_COUNT; i++)
+		s->timeout_s[i] = 100 + i;
+	assert_int_equal(fw_load(w.fw, s, w.now, &e), RC_OK);
+#define LASTS(timeout) assert_int_equal(session()->expires - w.now, (timeout) * NS_PER_S)
+#define ENDS()                                                                                               \
+	do {                                                                                                 \
+		w.now += 1000 * NS_PER_S;                                                                    \
+		fw_expire(w.fw, w.now, 100);                                                                 \
+		assert_null(session());                                                                      \
+	} while (0)
+	udp(DROP_NONE, INSIDE, 1000, OUTSIDE, 53);
+	LASTS(100 + TIMEOUT_UDP_UNANSWERED);
+	udp(DROP_NONE, OUTSIDE, 53, INSIDE, 1000);
+	LASTS(100 + TIMEOUT_UDP);
+	ENDS();
+	echo(DROP_NONE, INSIDE, OUTSIDE, 7, false);
+	LASTS(100 + TIMEOUT_ICMP);
+	ENDS();
+	for (size_t i = 0; i < COUNT_OF(protocols); i++) {
+		expect(DROP_NONE,
+			&(struct packet_spec){
+				.src = INSIDE, .dst = OUTSIDE, .proto = protocols[i], .payload_n = 20 });
+		LASTS(100 + (i == 0 ? TIMEOUT_GRE : i == 1 ? TIMEOUT_ESP : TIMEOUT_OTHER));
+		ENDS();
+	}
+	free(s);
+	p.rules[0].timeout_s = 7;
+	world_load(&w, &p);
+	udp(DROP_NONE, INSIDE, 1000, OUTSIDE, 53);
+	LASTS(7ull);
+#undef LASTS
+#undef ENDS
 }
 
 static void test_udp_without_checksum(void **state)
@@ -653,6 +696,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_udp),
+		T(test_timeouts_by_protocol),
 		T(test_udp_without_checksum),
 		T(test_echo),
 		T(test_other_icmp),

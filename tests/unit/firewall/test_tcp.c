@@ -274,6 +274,28 @@ static void test_timeouts(void **state)
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 0);
 }
 
+/* The rule's timeout goes before its service's; neither counts before the handshake is complete or after a
+ * FIN. */
+static void test_rule_timeout(void **state)
+{
+	(void)state;
+	p.services[0].timeout_s = 100;
+	p.rules[0].timeout_s = 200;
+	world_load(&w, &p);
+	PASS(C, TCP_SYN, 0);
+	state_is(FW_TCP_SYN_SENT, 20);
+	PASS(S, TCP_SYN | TCP_ACK, 0, 1);
+	state_is(FW_TCP_SYN_RECEIVED, 20);
+	PASS(C, TCP_ACK, 1, 1);
+	state_is(FW_TCP_ESTABLISHED, 200);
+	p.rules[0].timeout_s = 0; /* a commit counts for sessions that exist */
+	world_load(&w, &p);
+	PASS(C, TCP_ACK, 1, 1);
+	state_is(FW_TCP_ESTABLISHED, 100);
+	PASS(C, TCP_FIN | TCP_ACK, 1, 1);
+	state_is(FW_TCP_CLOSING, 300);
+}
+
 /* A timeout of the rule's service, and a budget: what is over ends a few at a time. */
 static void test_service_timeout(void **state)
 {
@@ -626,6 +648,7 @@ int main(void)
 		T(test_scaling),
 		T(test_again),
 		T(test_timeouts),
+		T(test_rule_timeout),
 		T(test_service_timeout),
 		T(test_half_open_limit),
 		T(test_flood),

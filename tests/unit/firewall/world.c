@@ -186,12 +186,12 @@ struct snapshot *policy_snapshot(const struct policy *p)
 		.host_port_last = 40959,
 		.sessions_max = p->sessions_max,
 		.tcp_mss = p->tcp_mss,
-		.tcp_timeout_s = 3600,
-		.udp_timeout_s = 60,
-		.icmp_timeout_s = 20,
-		.half_open_timeout_s = 20,
-		.half_closed_timeout_s = 300,
-		.other_timeout_s = 60,
+		.timeout_s = {
+			[TIMEOUT_TCP_SYN_SENT] = 20, [TIMEOUT_TCP_SYN_RECEIVED] = 20, [TIMEOUT_TCP] = 3600,
+			[TIMEOUT_TCP_HALF_CLOSED] = 300, [TIMEOUT_TCP_TIME_WAIT] = 20, [TIMEOUT_TCP_CLOSED] = 5,
+			[TIMEOUT_UDP_UNANSWERED] = 60, [TIMEOUT_UDP] = 60, [TIMEOUT_ICMP] = 20,
+			[TIMEOUT_GRE] = 60, [TIMEOUT_ESP] = 60, [TIMEOUT_OTHER] = 60,
+		},
 		.half_open_max = p->half_open_max };
 	size_t at = (sizeof head + 7) & ~(size_t)7;
 	struct err e = { 0 };

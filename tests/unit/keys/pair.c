@@ -211,18 +211,14 @@ static void config_fill(struct pair_config *c, int at)
 		.host_port_last = 40959,
 		.sessions_max = 1,
 		.half_open_max = 1,
-		.tcp_timeout_s = 1,
-		.udp_timeout_s = 1,
-		.icmp_timeout_s = 1,
-		.half_open_timeout_s = 1,
-		.half_closed_timeout_s = 1,
-		.other_timeout_s = 1,
 		.zones = SPAN(zones, 1),
 		.ike_proposals = SPAN(ike, PAIR_IKE_PROPOSALS),
 		.esp_proposals = SPAN(esp, PAIR_ESP_PROPOSALS),
 		.peers = SPAN(peers, 2),
 		.selectors = SPAN(selectors, 4),
 		.tunnels = SPAN(tunnels, 2) };
+	for (int i = 0; i < TIMEOUT_COUNT; i++)
+		c->head.timeout_s[i] = 1;
 	snprintf(c->head.host_name, sizeof c->head.host_name, "%s", names[at]);
 	snprintf(c->zones[0].name, sizeof c->zones[0].name, "vpn");
 	proposals_fill(c);

@@ -56,7 +56,9 @@ static void empty_text_denies_all(void **state)
 	assert_int_equal(s->nat_port_last, 65535);
 	assert_int_equal(s->host_port_first, 32768);
 	assert_int_equal(s->host_port_last, 40959);
-	assert_int_equal(s->tcp_timeout_s, 7440);
+#define E(id, word, seconds) assert_int_equal(s->timeout_s[TIMEOUT_##id], seconds);
+	SESSION_TIMEOUTS(E)
+#undef E
 	free(s);
 }
 
@@ -163,6 +165,22 @@ static void sets_are_unions(void **state)
 	assert_string_equal(range_str(s, r->src.first + 2), "2001:db8::/33");
 	assert_int_equal(r->dst.count, 2);
 	free(s);
+}
+
+/* A rule's timeout stands in the rule; without one it is 0. */
+static void timeout_of_a_rule(void **state)
+{
+#define THEN(then)                                                                                             \
+	"policy { from a to a { rule r { match { source any; destination any; application any; } then { " then \
+	" } } } }"
+	struct snapshot *s = compiled(ZONE THEN("permit; timeout 90;"));
+
+	assert_int_equal(snap_rules(s)[0].timeout_s, 90);
+	free(s);
+	s = compiled(ZONE THEN("permit;"));
+	assert_int_equal(snap_rules(s)[0].timeout_s, 0);
+	free(s);
+#undef THEN
 }
 
 static void services_of_the_gateway(void **state)
@@ -340,6 +358,11 @@ static void public_keys(void **state)
 static const struct {
 	const char *what, *text, *says;
 } refused[] = {
+	{ "a timeout of what has no session",
+		ZONE
+		"policy { from a to a { rule r { match { source any; destination any; application any; } "
+		"then { deny; timeout 90; } } } }",
+		"timeout needs permit" },
 	{ "unknown address", ZONE RULE("source x; destination any; application any;"), "t:1:" },
 	{ "unknown application", ZONE RULE("source any; destination any; application telnt;"),
 		"did you mean 'telnet'?" },
@@ -717,6 +740,7 @@ int main(void)
 		cmocka_unit_test(example_zones_and_rules),
 		cmocka_unit_test(example_vpn),
 		cmocka_unit_test(sets_are_unions),
+		cmocka_unit_test(timeout_of_a_rule),
 		cmocka_unit_test(services_of_the_gateway),
 		cmocka_unit_test(own_application_replaces_built_in),
 		cmocka_unit_test(nat_persistent),

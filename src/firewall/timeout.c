@@ -1,0 +1,68 @@
+/*
+ * When an idle session ends: by protocol and state; where the session is in use, by its rule or its application
+ * in place of them. The defaults and their words are SESSION_TIMEOUTS, model/snapshot.h.
+ */
+#include "firewall/internal.h"
+
+#include <assert.h>
+
+void fw_timeouts_default(struct firewall *fw)
+{
+	static const uint32_t defaults[TIMEOUT_COUNT] = {
+#define E(id, word, s) [TIMEOUT_##id] = (s),
+		SESSION_TIMEOUTS(E)
+#undef E
+	};
+
+	memcpy(fw->timeout_s, defaults, sizeof fw->timeout_s);
+}
+
+/* Of TCP in its handshake, after a FIN or after a reset: whatever the rule or the application says, for these
+ * states are strangers' to make. */
+static enum session_timeout transitory(uint8_t tcp_state)
+{
+	switch (tcp_state) {
+	case FW_TCP_SYN_SENT:
+		return TIMEOUT_TCP_SYN_SENT;
+	case FW_TCP_SYN_RECEIVED:
+		return TIMEOUT_TCP_SYN_RECEIVED;
+	case FW_TCP_CLOSING:
+		return TIMEOUT_TCP_HALF_CLOSED;
+	case FW_TCP_TIME_WAIT:
+		return TIMEOUT_TCP_TIME_WAIT;
+	case FW_TCP_CLOSED:
+		return TIMEOUT_TCP_CLOSED;
+	default:
+		return TIMEOUT_COUNT;
+	}
+}
+
+static enum session_timeout of_protocol(const struct fw_session *s)
+{
+	switch (s->key[0].proto) {
+	case IP_TCP:
+		return TIMEOUT_TCP;
+	case IP_UDP:
+		return s->flags & FW_SESSION_CONFIRMED ? TIMEOUT_UDP : TIMEOUT_UDP_UNANSWERED;
+	case IP_ICMP:
+	case IP_ICMPV6:
+		return TIMEOUT_ICMP;
+	case IP_GRE:
+		return TIMEOUT_GRE;
+	case IP_ESP:
+		return TIMEOUT_ESP;
+	default:
+		return TIMEOUT_OTHER;
+	}
+}
+
+uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s)
+{
+	enum session_timeout of = transitory(s->tcp_state);
+
+	if (of == TIMEOUT_COUNT && s->timeout_s)
+		return s->timeout_s;
+	uint32_t seconds = fw->timeout_s[of == TIMEOUT_COUNT ? of_protocol(s) : of];
+	assert(seconds > 0); /* snapshot_check() */
+	return seconds;
+}
