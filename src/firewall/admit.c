@@ -19,16 +19,19 @@ static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, m
 	}
 }
 
-/* What may begin a session: a SYN, an ICMP query, any packet of a protocol that has no handshake. */
-static enum drop_reason check_beginning(struct train *t)
+/* What may begin a session: a SYN (with tcp-loose any segment but a reset), an ICMP query, any packet of a
+ * protocol that has no handshake. */
+static enum drop_reason check_beginning(const struct firewall *fw, struct train *t, uint32_t from)
 {
+	uint8_t tcp = t->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+
 	if (t->flags & TRAIN_FRAGMENT)
 		return DROP_FRAGMENT_INVALID; /* not reassembled */
 	if (t->flags & TRAIN_ICMP_ERROR)
 		return DROP_ICMP_UNRELATED;
 	if (fw_is_icmp(t->proto) && !fw_is_icmp_query(t))
 		return DROP_NO_SESSION;
-	if (t->proto == IP_TCP && (t->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
+	if (t->proto == IP_TCP && tcp != TCP_SYN && (tcp & TCP_RST || !fw_zone_is_loose(fw, from)))
 		return DROP_NO_SESSION;
 	return train_verify_l4(t);
 }
@@ -138,7 +141,9 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 		s->flags |= FW_SESSION_TRANSLATED;
 	if (nat_rule != TRAIN_NONE && snap_nat_rules(fw->policy->snapshot)[nat_rule].action != NAT_POOL)
 		s->flags |= FW_SESSION_NAT_INTERFACE;
-	if (tcp)
+	if (tcp && fw_zone_is_loose(fw, from))
+		fw_tcp_begin_loose(s);
+	else if (tcp)
 		fw_tcp_begin(s, t);
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 	fw_session_begin(fw, index);
@@ -184,7 +189,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	}
 	if (is_sessionless && from == FW_ZONE_HOST)
 		return; /* the gateway's own ICMP errors and replies */
-	enum drop_reason d = check_beginning(t);
+	enum drop_reason d = check_beginning(fw, t, from);
 	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
 	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST &&
 		(addr_is_link_local(&t->src) || addr_is_link_local(&t->dst)))

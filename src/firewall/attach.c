@@ -86,7 +86,8 @@ static bool record_sound(const struct fw_state *st, const struct fw_session *s)
 		return false;
 	if (fw_is_binding(s))
 		return fw_binding_sound(s);
-	if ((s->tcp_state == FW_TCP_NONE) != (s->key[0].proto != IP_TCP))
+	if ((s->tcp_state == FW_TCP_NONE) != (s->key[0].proto != IP_TCP) ||
+		(s->flags & FW_SESSION_LOOSE && s->tcp_state == FW_TCP_NONE))
 		return false;
 	if (s->tcp[0].scale > FW_TCP_SCALE_MAX || s->tcp[1].scale > FW_TCP_SCALE_MAX ||
 		s->noted.scale > FW_TCP_SCALE_MAX)

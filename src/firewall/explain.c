@@ -55,7 +55,8 @@ static void add_session(struct text *x, const struct firewall *fw, const struct 
 	add(x, "session %u, %s, %s to %s", s->id, reply ? "reply" : "forward",
 		zone_name(fw, s->zones.zone[0]), zone_name(fw, s->zones.zone[1]));
 	if (s->tcp_state != FW_TCP_NONE)
-		add(x, ", %s", fw_tcp_state_name(s->tcp_state));
+		add(x, ", %s%s", fw_tcp_state_name(s->tcp_state),
+			s->flags & FW_SESSION_LOOSE ? " (tcp-loose: numbers are not checked)" : "");
 	if (s->flags & FW_SESSION_TRANSLATED)
 		add(x, ", source %s port %u translated to %s port %u", addr_text(a, &inside),
 			s->key[0].src_port, addr_text(b, &outside), s->key[1].dst_port);

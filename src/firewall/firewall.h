@@ -146,6 +146,7 @@ enum fw_session_flags {
 	FW_SESSION_HALF_OPEN = 1 << 2,	   /* TCP, counts against half_open_max */
 	FW_SESSION_NAT_INTERFACE = 1 << 3, /* translated to an address of its outgoing interface */
 	FW_SESSION_BINDING = 1 << 4,	   /* no session, but a binding of persistent NAT: binding.c */
+	FW_SESSION_LOOSE = 1 << 5,	   /* TCP out of a zone with tcp-loose: its numbers are not checked */
 };
 
 struct fw_limits {

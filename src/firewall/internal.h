@@ -216,6 +216,7 @@ enum rule_action fw_policy_lookup(
 uint32_t fw_nat_lookup(const struct firewall *fw, const struct fw_tuple *t);
 struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t to);
 struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t to);
+bool fw_zone_is_loose(const struct firewall *fw, uint32_t zone); /* tcp-loose */
 bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t);
 void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
 uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule);  /* enum rule_flags; 0 for no rule */
@@ -246,6 +247,8 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 
 /* tcp.c */
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
+/* The same of a session with FW_SESSION_LOOSE, which any segment but a reset may begin. */
+void fw_tcp_begin_loose(struct fw_session *s);
 /* What a segment that passes does to its session. */
 enum fw_tcp_step {
 	FW_TCP_RENEWS,

@@ -83,6 +83,8 @@ static bool decide(
 	*ret_timeout_s = 0;
 	if (t.from == FW_ZONE_HOST)
 		return true;
+	if (s->flags & FW_SESSION_LOOSE && !fw_zone_is_loose(fw, t.from))
+		return false; /* its numbers are not known, so it cannot be checked from now on */
 	if (t.to == FW_ZONE_HOST)
 		return fw_host_allows(fw, &t);
 	return fw_policy_lookup(fw, &t, ret_rule, ret_timeout_s) == RULE_PERMIT;

@@ -70,6 +70,13 @@ uint32_t fw_nat_lookup(const struct firewall *fw, const struct fw_tuple *t)
 	return fw->policy ? fw_matcher_nat(fw->policy->nat, fw->policy->snapshot, t) : FW_NONE;
 }
 
+bool fw_zone_is_loose(const struct firewall *fw, uint32_t zone)
+{
+	const struct snapshot *s = fw_policy(fw);
+
+	return s && zone < s->zones.count && snap_zones(s)[zone].flags & ZONE_TCP_LOOSE;
+}
+
 /* ---- to the gateway itself ---- */
 
 bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t)

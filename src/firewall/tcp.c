@@ -255,6 +255,43 @@ static void revive(struct fw_session *s)
 	s->tcp[1].flags &= (uint8_t)~SIDE_RESET;
 }
 
+/* ---- out of a zone with tcp-loose ---- */
+
+void fw_tcp_begin_loose(struct fw_session *s)
+{
+	s->flags |= FW_SESSION_LOOSE;
+	s->tcp_state = FW_TCP_SYN_SENT;
+	memset(s->tcp, 0, sizeof s->tcp);
+}
+
+/*
+ * Whatever its numbers, since not every segment passes here. Until something comes back the session is
+ * half-open, so that who is not answered holds no more than that.
+ */
+static enum drop_reason track_loose(
+	struct fw_session *s, const struct segment *g, uint32_t d, enum fw_tcp_step *ret_step)
+{
+	if (g->flags & TCP_RST) {
+		s->tcp_state = FW_TCP_CLOSED;
+		return DROP_NONE;
+	}
+	if ((g->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && s->tcp_state != FW_TCP_SYN_SENT)
+		*ret_step = FW_TCP_PASSES;
+	else if (s->tcp_state == FW_TCP_SYN_SENT && d == 1)
+		s->tcp_state = g->flags & TCP_SYN ? FW_TCP_SYN_RECEIVED : FW_TCP_ESTABLISHED;
+	else if (s->tcp_state == FW_TCP_SYN_RECEIVED && !(g->flags & TCP_SYN))
+		s->tcp_state = FW_TCP_ESTABLISHED;
+	else if (s->tcp_state == FW_TCP_CLOSED)
+		s->tcp_state = FW_TCP_ESTABLISHED; /* the reset was not accepted */
+	if (g->flags & TCP_FIN)
+		s->tcp[d].flags |= SIDE_FIN;
+	if (s->tcp_state == FW_TCP_ESTABLISHED && (s->tcp[0].flags | s->tcp[1].flags) & SIDE_FIN)
+		s->tcp_state = FW_TCP_CLOSING;
+	if (s->tcp[0].flags & s->tcp[1].flags & SIDE_FIN)
+		s->tcp_state = FW_TCP_TIME_WAIT;
+	return DROP_NONE;
+}
+
 enum drop_reason fw_tcp_track(
 	struct fw_session *s, const struct train *t, uint32_t d, enum fw_tcp_step *ret_step)
 {
@@ -263,6 +300,8 @@ enum drop_reason fw_tcp_track(
 
 	assert(d < 2 && s->tcp_state > FW_TCP_NONE && s->tcp_state < FW_TCP_STATE_COUNT);
 	*ret_step = FW_TCP_RENEWS;
+	if (s->flags & FW_SESSION_LOOSE)
+		return track_loose(s, &g, d, ret_step);
 	if (s->tcp_state == FW_TCP_SYN_SENT)
 		return on_syn_sent(s, t, &g, d, ret_step);
 	if (s->tcp_state == FW_TCP_CLOSED && (syn || !((s->tcp[0].flags | s->tcp[1].flags) & SIDE_RESET)))
@@ -302,6 +341,8 @@ bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq)
 	const struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
 	uint32_t oldest = to->flags & SIDE_SEEN ? from->end - to->max_window - 1 : from->max_end - 1;
 
+	if (s->flags & FW_SESSION_LOOSE)
+		return true;
 	if (d == 0 && s->noted.flags & SIDE_SEEN && !after(seq, s->noted.end) &&
 		!after(s->noted.max_end - 1, seq))
 		return true;

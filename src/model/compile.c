@@ -75,6 +75,8 @@ static enum rc zone(struct compiler *c, const struct lyd_node *node)
 		z->flags |= ZONE_TCP_RST;
 	if (tree_value(node, "host-inbound-log"))
 		z->flags |= ZONE_LOG_HOST_INBOUND;
+	if (tree_value(node, "tcp-loose"))
+		z->flags |= ZONE_TCP_LOOSE;
 	return zone_interfaces(c, node);
 }
 

@@ -129,7 +129,7 @@ static enum rc check_zones(const struct snapshot *s, struct err *e)
 			return bad(e, "zones", i, "its name is empty or not terminated");
 		if (!span_in(&z[i].host_services, s->host_services.count))
 			return bad(e, "zones", i, "its services are not in the array");
-		if (z[i].flags & ~(uint32_t)(ZONE_TCP_RST | ZONE_LOG_HOST_INBOUND))
+		if (z[i].flags & ~(uint32_t)(ZONE_TCP_RST | ZONE_LOG_HOST_INBOUND | ZONE_TCP_LOOSE))
 			return bad(e, "zones", i, "an unknown flag");
 	}
 	for (uint32_t i = 0; i < s->interfaces.count; i++) {

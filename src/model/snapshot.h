@@ -117,6 +117,7 @@ enum session_timeout {
 enum zone_flags {
 	ZONE_TCP_RST = 1 << 0,		/* answer denied TCP with a reset */
 	ZONE_LOG_HOST_INBOUND = 1 << 1, /* log what host-inbound drops */
+	ZONE_TCP_LOOSE = 1 << 2, /* TCP from it may begin in its middle, and its numbers are not checked */
 };
 
 struct snap_interface {

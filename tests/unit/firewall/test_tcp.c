@@ -153,6 +153,32 @@ static void test_both_begin(void **state)
 	state_is(FW_TCP_ESTABLISHED, 3600);
 }
 
+/*
+ * The split handshake (Beardsley and Qian, 2010): the called side answers with a bare SYN, with or without an
+ * ACK in front of it, so that the caller answers as if it were called. It is followed as the caller's
+ * connection, in both forms: directions, rule and translation stay as the first SYN made them.
+ */
+static void test_split_handshake(void **state)
+{
+	(void)state;
+	for (int ways = 4; ways <= 5; ways++) {
+		client_port++;
+		PASS(C, TCP_SYN, 0);
+		if (ways == 5)
+			PASS(S, TCP_ACK, 0, 1);
+		PASS(S, TCP_SYN, 0);
+		DROPS(DROP_TCP_STATE, C, TCP_SYN | TCP_ACK, 0, 50000); /* not what the SYN said */
+		PASS(C, TCP_SYN | TCP_ACK, 0, 1);
+		PASS(S, TCP_ACK, 1, 1);
+		PASS(C, TCP_ACK, 1, 1, 10);
+		assert_false(w.t.flags & TRAIN_REPLY);
+		PASS(S, TCP_ACK, 1, 11, 10);
+		assert_true(w.t.flags & TRAIN_REPLY);
+		assert_int_equal(fw_session(w.fw, w.t.session)->tcp_state, FW_TCP_ESTABLISHED);
+		DROPS(DROP_TCP_STATE, S, TCP_ACK, 90000, 11, 10); /* its numbers are checked */
+	}
+}
+
 static void test_reset(void **state)
 {
 	(void)state;
@@ -643,6 +669,7 @@ int main(void)
 		T(test_answers_to_syn),
 		T(test_challenge),
 		T(test_both_begin),
+		T(test_split_handshake),
 		T(test_reset),
 		T(test_windows),
 		T(test_scaling),
