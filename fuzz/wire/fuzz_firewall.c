@@ -242,12 +242,13 @@ static void raw(struct rd *r)
 	run((uint32_t)n, false);
 }
 
-static void commit(unsigned which)
+static void commit(unsigned which, bool sweeps)
 {
 	MUST(fw_load(w.fw, policies[which], w.now, NULL) == RC_OK);
-	uint32_t cursor = 0;
-	for (const struct fw_session *s; (s = fw_session_next(w.fw, &cursor));)
-		MUST(s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[0] < ZONES);
+	for (uint32_t i = 0; sweeps && i < fw_sessions_used(w.fw); i++) {
+		const struct fw_session *s = fw_session_current(w.fw, i, w.now);
+		MUST(!s || s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[0] < ZONES);
+	}
 }
 
 static void step(struct rd *r)
@@ -288,13 +289,14 @@ static void step(struct rd *r)
 	case 11:
 		w.now += (op >> 4) * NS_PER_S * 4;
 		fw_expire(w.fw, w.now, 1u + (op >> 4));
+		fw_sweep(w.fw, w.now, 1u + (op >> 4));
 		break;
 	case 12:
-		commit(op >> 4 & 1);
+		commit(op >> 4 & 1, op >> 5 & 1);
 		break;
 	case 13:
 		world_restart(&w);
-		commit(op >> 4 & 1);
+		commit(op >> 4 & 1, op >> 5 & 1);
 		break;
 	case 14:
 		fw_session_end(w.fw, op >> 4, w.now);
@@ -315,7 +317,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		policies_make();
 	world_init(&w, SESSIONS);
 	last_n = 0;
-	commit(0);
+	commit(0, true);
 	for (int steps = 0; steps < 200 && rd_left(&r) > 0; steps++)
 		step(&r);
 	w.now += 4000 * NS_PER_S;

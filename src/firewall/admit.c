@@ -86,9 +86,9 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 			return d;
 		}
 	}
-	return fw_session_find(fw, &key[1], fw_key_hash(fw, &key[1]), &direction) == FW_NONE
-		       ? DROP_NONE
-		       : DROP_SESSION_COLLISION;
+	uint32_t other = fw_session_find(fw, &key[1], fw_key_hash(fw, &key[1]), &direction);
+	return other == FW_NONE || (fw->policy && !fw_session_judge(fw, other, now)) ? DROP_NONE
+										     : DROP_SESSION_COLLISION;
 }
 
 static const struct snap_nat_rule *nat_rule_at(const struct firewall *fw, uint32_t nat_rule)

@@ -30,11 +30,14 @@ static bool reopens_closed_session(const struct fw_session *s, const struct trai
 	       (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static void session_found(struct firewall *fw, struct train *t, uint32_t index, uint32_t direction)
+static void session_found(
+	struct firewall *fw, struct train *t, uint32_t index, uint32_t direction, mono_ns now)
 {
 	const struct fw_session *s = &fw->sessions[index];
 
 	assert(s->live == FW_SESSION_LIVE); /* only live sessions are indexed */
+	if (s->zones.epoch != fw->state->epoch && !fw_session_judge(fw, index, now))
+		return;
 	if (reopens_closed_session(s, t))
 		return;
 	t->session = index;
@@ -47,7 +50,7 @@ static void session_found(struct firewall *fw, struct train *t, uint32_t index, 
 		t->drop = DROP_SESSION_ZONE_MISMATCH;
 }
 
-static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
+static void lookup_some(struct firewall *fw, struct train **trains, size_t n, mono_ns now)
 {
 	struct fw_key key[TRAIN_BURST_MAX];
 	uint64_t hash[TRAIN_BURST_MAX];
@@ -69,10 +72,10 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
 		__builtin_prefetch(&fw->bucket[hash[i] & fw->bucket_mask]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		uint32_t e = wanted[i] ? fw->bucket[hash[i] & fw->bucket_mask] : FW_NONE;
-		if (e == FW_NONE)
+		uint32_t e = wanted[i] ? fw->bucket[hash[i] & fw->bucket_mask] : 0;
+		if (e == 0)
 			continue;
-		const uint8_t *s = (const uint8_t *)&fw->sessions[e >> 1];
+		const uint8_t *s = (const uint8_t *)&fw->sessions[(e - 1) >> 1];
 		for (size_t line = 0; line < sizeof(struct fw_session); line += 64)
 			__builtin_prefetch(s + line, 1);
 	}
@@ -83,23 +86,23 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n)
 		fw->counters.lookups++;
 		uint32_t index = fw_session_find(fw, &key[i], hash[i], &direction);
 		if (index != FW_NONE)
-			session_found(fw, trains[i], index, direction);
+			session_found(fw, trains[i], index, direction, now);
 	}
 }
 
-void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n)
+void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now)
 {
 	fw->looked_up = fw->changes;
 	for (size_t i = 0; i < n; i += TRAIN_BURST_MAX)
-		lookup_some(fw, trains + i, MIN_OF(n - i, (size_t)TRAIN_BURST_MAX));
+		lookup_some(fw, trains + i, MIN_OF(n - i, (size_t)TRAIN_BURST_MAX), now);
 }
 
-void fw_lookup_again(struct firewall *fw, struct train *t)
+void fw_lookup_again(struct firewall *fw, struct train *t, mono_ns now)
 {
 	if (fw->looked_up == fw->changes)
 		return;
 	t->drop = DROP_NONE; /* a drop is that of the previous lookup */
-	lookup_some(fw, &t, 1);
+	lookup_some(fw, &t, 1, now);
 }
 
 /* ---- application ---- */

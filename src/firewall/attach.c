@@ -21,7 +21,9 @@ static bool state_sound(const struct fw_state *st)
 {
 	if (st->magic != FW_STATE_MAGIC || st->record_bytes != RECORD_BYTES)
 		return false;
-	for (int k = 0; k < 2; k++) {
+	if (st->epoch - st->oldest >= FW_EPOCHS)
+		return false;
+	for (int k = 0; k < FW_EPOCHS; k++) {
 		if (st->zones_n[k] > ZONES_MAX)
 			return false;
 		for (uint32_t i = 0; i < st->zones_n[k]; i++)
@@ -31,15 +33,15 @@ static bool state_sound(const struct fw_state *st)
 	return true;
 }
 
-/* The epoch of the header, or the next one when the process died between the two. */
+/* An epoch whose names are stored. */
 static bool zones_sound(const struct fw_state *st, const struct fw_session *s)
 {
 	uint32_t epoch = s->zones.epoch;
 
-	if (epoch != st->epoch && epoch != st->epoch + 1)
+	if (st->epoch - epoch > st->epoch - st->oldest)
 		return false;
 	for (int d = 0; d < 2; d++)
-		if (s->zones.zone[d] != FW_ZONE_HOST && s->zones.zone[d] >= st->zones_n[epoch % 2])
+		if (s->zones.zone[d] != FW_ZONE_HOST && s->zones.zone[d] >= st->zones_n[epoch % FW_EPOCHS])
 			return false;
 	return true;
 }
@@ -95,6 +97,21 @@ static bool record_sound(const struct fw_state *st, const struct fw_session *s)
 	return keys_sound(s);
 }
 
+/* Into the epoch of the header, where the process died before it had evaluated the session: what the policy says
+ * is decided when it is loaded. False: its zone is gone. */
+static bool zones_adopt(struct firewall *fw, struct fw_session *s)
+{
+	struct fw_zones z = { { (uint16_t)fw_zone_now(fw, s, 0), (uint16_t)fw_zone_now(fw, s, 1) },
+		fw->state->epoch };
+
+	for (int d = 0; d < 2 && fw_is_binding(s); d++) /* it may be in use */
+		z.zone[d] = z.zone[d] == FW_ZONE_GONE ? FW_ZONE_HOST : z.zone[d];
+	if (z.zone[0] == FW_ZONE_GONE || z.zone[1] == FW_ZONE_GONE)
+		return false;
+	fw_zones_store(s, z);
+	return true;
+}
+
 static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[i];
@@ -104,6 +121,10 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 		fw_session_find(fw, &s->key[0], fw_key_hash(fw, &s->key[0]), &d) != FW_NONE ||
 		fw_session_find(fw, &s->key[1], fw_key_hash(fw, &s->key[1]), &d) != FW_NONE)
 		return false;
+	if (!zones_adopt(fw, s)) {
+		s->live = 0; /* sound, and over */
+		return false;
+	}
 	s->forwarding[0].generation = s->forwarding[1].generation =
 		0; /* generations of routes are counted from the start of this process */
 	/* A renewal is one store, so a time far ahead cannot be valid; and rules are numbered by a policy
@@ -185,14 +206,13 @@ struct firewall *fw_attach(
 		memset(fw->state, 0, sizeof *fw->state); /* used is 0: the records count as never written */
 		fresh = true;
 	}
-	if (!tables_allocate(fw) ||
-		!fw_index_resize(fw, MIN_OF(n, MAX_OF(fresh ? 0 : fw->state->used, FW_INDEX_SESSIONS))))
+	if (!tables_allocate(fw) || !fw_index_new(fw))
 		goto no_memory;
+	fw_zone_maps_make(fw);
 	table_rebuild(fw, fresh, now);
 	fw_bindings_adopt(fw);
 	assert(fw->counters.sessions_now <= fw->state->used && fw->state->used <= n);
-	if (!fresh)
-		fw_zones_adopt(fw, now);
+	__atomic_store_n(&fw->state->oldest, fw->state->epoch, __ATOMIC_RELEASE); /* all have been moved */
 	fw->state->record_bytes = RECORD_BYTES;
 	fw->state->sessions_max = n;
 	__atomic_store_n(&fw->state->magic, FW_STATE_MAGIC, __ATOMIC_RELEASE);
@@ -210,6 +230,8 @@ void fw_detach(struct firewall *fw)
 	fw_reassembly_detach(fw);
 	fw_policy_free(fw->retired);
 	fw_policy_free(fw->policy);
+	for (uint32_t i = 0; i < FW_EPOCHS; i++)
+		fw_policy_free(fw->past[i]);
 	free(fw->log);
 	free(fw->bindings_by_source);
 	free(fw->protected_by_source);

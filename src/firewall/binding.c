@@ -50,14 +50,6 @@ static uint32_t find(const struct firewall *fw, const struct fw_key *k)
 	return fw->counters.bindings_now ? fw_session_find(fw, k, fw_key_hash(fw, k), &direction) : FW_NONE;
 }
 
-uint32_t fw_binding_find(const struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward)
-{
-	struct fw_key k = inside_key(rule, interface, forward);
-
-	return find(fw, &k);
-}
-
 uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto)
 {
 	struct fw_key k = mapped_key(addr, port, proto);
@@ -107,7 +99,10 @@ enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const s
 			return d;
 	}
 	assert(fw_key_equal(&fw->sessions[index].key[1], &binding[1])); /* fw_nat_allocate() has looked */
+	assert(fw->sessions[index].zones.epoch == fw->state->epoch);
+	fw_nat_bound(fw->policy, &fw->sessions[index], -1);
 	fw->sessions[index].nat_rule = nat_rule;
+	fw_nat_bound(fw->policy, &fw->sessions[index], 1);
 	fw->sessions[index].timeout_s = rule->binding_timeout_s;
 	fw_session_hold(fw, index);
 	*ret_binding = index;
@@ -176,7 +171,7 @@ static bool pool_gave(const struct snap_nat_rule *rule, const struct ip_addr *ad
 }
 
 /* The rule that serves the binding now: of its zone and source, and with its pool or for an interface. */
-static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b)
+static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b, uint32_t zone)
 {
 	const struct snapshot *s = fw->policy->snapshot;
 	const struct snap_nat_rule *rules = snap_nat_rules(s);
@@ -187,7 +182,7 @@ static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b)
 	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
 		const struct snap_nat_rule *r = &rules[i];
 		if (r->filtering == NAT_NOT_PERSISTENT ||
-			(r->from_zone != ZONE_ANY && r->from_zone != b->zones.zone[0]) ||
+			(r->from_zone != ZONE_ANY && r->from_zone != zone) ||
 			!fw_ranges_hold(s, r->src, &src))
 			continue;
 		if (r->action == NAT_POOL
@@ -198,16 +193,38 @@ static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b)
 	return TRAIN_NONE;
 }
 
-void fw_bindings_reevaluate(struct firewall *fw, mono_ns now)
+/* One that is in use stays without a zone and a rule until it is not. */
+bool fw_binding_judge(struct firewall *fw, uint32_t index, mono_ns now)
 {
-	for (uint32_t i = 0; fw->counters.bindings_now && i < fw->state->used; i++) {
-		struct fw_session *b = &fw->sessions[i];
-		if (!b->live || !fw_is_binding(b))
-			continue;
-		b->nat_rule = b->zones.zone[0] == FW_ZONE_HOST ? TRAIN_NONE : rule_of(fw, b);
-		if (b->nat_rule == TRAIN_NONE && fw->place[i].uses == 0)
-			fw_session_end_by(fw, i, FW_END_POLICY_CHANGED, now);
+	struct fw_session *b = &fw->sessions[index];
+	uint16_t zone = (uint16_t)fw_zone_now(fw, b, 0);
+
+	assert(b->live == FW_SESSION_LIVE && fw_is_binding(b));
+	if (b->zones.epoch == fw->state->epoch)
+		return true;
+	if (!fw->policy)
+		return false;
+	if (zone == FW_ZONE_GONE)
+		zone = FW_ZONE_HOST;
+	uint32_t rule = zone == FW_ZONE_HOST ? TRAIN_NONE : rule_of(fw, b, zone);
+	if (rule == TRAIN_NONE && fw->place[index].uses == 0) {
+		fw_session_end_by(fw, index, FW_END_POLICY_CHANGED, now);
+		return false;
 	}
+	fw_nat_bound(fw_policy_of(fw, b), b, -1);
+	b->nat_rule = rule;
+	fw_zones_store(b, (struct fw_zones){ { zone, zone }, fw->state->epoch });
+	fw_nat_bound(fw->policy, b, 1);
+	return true;
+}
+
+uint32_t fw_binding_find(struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct ip_addr *interface, const struct fw_key *forward, mono_ns now)
+{
+	struct fw_key k = inside_key(rule, interface, forward);
+	uint32_t index = find(fw, &k);
+
+	return index != FW_NONE && fw_binding_judge(fw, index, now) ? index : FW_NONE;
 }
 
 /* ---- inspection ---- */

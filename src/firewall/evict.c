@@ -8,7 +8,6 @@
 #include "firewall/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 void fw_evict_session(struct firewall *fw, uint32_t index, mono_ns now)
 {
@@ -43,7 +42,7 @@ static bool is_entitled_to_wait(struct firewall *fw, uint32_t kind)
 
 	assert(!s || s->live == FW_SESSION_LIVE);
 	return s && o->n <= fw->sessions_limit / FW_WAITING_PART &&
-	       fw_shares_left(fw, &s->key[0], s->zones.zone[0]);
+	       fw_shares_left(fw, &s->key[0], fw_zone_now(fw, s, 0));
 }
 
 static bool evict_most_numerous(struct firewall *fw, bool entitled, mono_ns now)
@@ -58,10 +57,12 @@ static bool evict_most_numerous(struct firewall *fw, bool entitled, mono_ns now)
 
 bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now)
 {
-	while (k->proto == IP_TCP && fw->evict_list[FW_EVICT_HALF_OPEN].n >= fw->half_open_max)
+	for (uint32_t n = 0; k->proto == IP_TCP && n < FW_EVICT_EACH &&
+			     fw->evict_list[FW_EVICT_HALF_OPEN].n >= fw->half_open_max;
+		n++)
 		if (!evict(fw, FW_EVICT_HALF_OPEN, now))
 			return false;
-	while (fw->counters.sessions_now >= fw->sessions_limit)
+	for (uint32_t n = 0; n < FW_EVICT_EACH && fw->counters.sessions_now >= fw->sessions_limit; n++)
 		if (!evict_most_numerous(fw, fw_shares_left(fw, k, zone), now))
 			return false;
 	return true;
@@ -69,45 +70,71 @@ bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mo
 
 /* ---- a lower limit ---- */
 
-struct aged {
-	mono_ns last_seen;
-	uint32_t index;
-};
-
-static int older(const void *a, const void *b)
+/*
+ * First what may be evicted, then the sessions that were idle longest, and no more than necessary. They are
+ * found without sorting: how many sent their last packet in each interval of time says in which the youngest of
+ * them did, and the next pass divides that one, until an interval is a nanosecond.
+ */
+static void silent_begin(struct fw_silent *x, mono_ns now)
 {
-	const struct aged *x = a, *y = b;
-
-	return x->last_seen < y->last_seen ? -1 : x->last_seen > y->last_seen;
+	*x = (struct fw_silent){ .step = FW_SILENT_COUNT, .width = now / FW_SILENT_INTERVALS + 1 };
 }
 
-/*
- * First what may be evicted, then the sessions that were idle longest, and no more than necessary. Without
- * memory to sort them they stay until they end, and no new one begins until then.
- */
-void fw_evict_over_limit(struct firewall *fw, mono_ns now)
+static void silent_count(struct fw_silent *x, const struct fw_session *s, mono_ns now)
 {
-	while (fw->counters.sessions_now > fw->sessions_limit && evict_most_numerous(fw, true, now))
-		;
-	if (fw->counters.sessions_now <= fw->sessions_limit)
+	mono_ns seen = MIN_OF(s->last_seen, now); /* of memory that was damaged: any */
+
+	if (seen >= x->first && (seen - x->first) / x->width < FW_SILENT_INTERVALS)
+		x->count[(seen - x->first) / x->width]++;
+}
+
+/* A pass is over: the interval in which the last of `over` sessions is. */
+static void silent_divide(struct fw_silent *x, uint64_t over)
+{
+	uint32_t i = 0;
+
+	while (i < FW_SILENT_INTERVALS - 1 && x->before + x->count[i] < over)
+		x->before += x->count[i++];
+	x->first += i * x->width;
+	x->cursor = 0;
+	if (x->width == 1) {
+		x->step = FW_SILENT_END; /* those before `first` + 1 */
 		return;
-	size_t n = 0, over = fw->counters.sessions_now - fw->sessions_limit;
-	struct aged *list = malloc(fw->counters.sessions_now * sizeof *list);
-	for (uint32_t i = 0; list && i < fw->state->used; i++)
-		if (fw->sessions[i].live && fw->place[i].evict_class != FW_EVICT_HELD) {
-			assert(n < fw->counters.sessions_now);
-			list[n++] = (struct aged){ fw->sessions[i].last_seen, i };
-		}
-	if (list)
-		qsort(list, n, sizeof *list, older);
-	for (size_t i = 0; i < MIN_OF(n, over); i++) {
-		fw_session_end_by(fw, list[i].index, FW_END_EVICTED, now);
-		fw->counters.limit_evicted++;
 	}
-	/* Bindings that the ended sessions used. */
-	while (fw->counters.sessions_now > fw->sessions_limit && evict_most_numerous(fw, true, now))
-		;
-	free(list);
+	x->width = (x->width - 1) / FW_SILENT_INTERVALS + 1;
+	memset(x->count, 0, sizeof x->count);
+}
+
+bool fw_evict_over_limit(struct firewall *fw, mono_ns now, uint32_t budget)
+{
+	struct fw_silent *x = &fw->silent;
+
+	for (; budget > 0 && fw->counters.sessions_now > fw->sessions_limit; budget--) {
+		if (evict_most_numerous(fw, true, now))
+			continue;
+		if (x->step == FW_SILENT_IDLE)
+			silent_begin(x, now);
+		if (x->cursor >= fw->state->used && x->step == FW_SILENT_COUNT)
+			silent_divide(x, fw->counters.sessions_now - fw->sessions_limit);
+		else if (x->cursor >= fw->state->used && x->ended == 0)
+			break; /* the others are held */
+		else if (x->cursor >= fw->state->used)
+			silent_begin(x, now); /* some were not idle meanwhile: others are */
+		const struct fw_session *s = &fw->sessions[x->cursor++];
+		if (!s->live || fw->place[x->cursor - 1].evict_class == FW_EVICT_HELD)
+			continue;
+		if (x->step == FW_SILENT_COUNT) {
+			silent_count(x, s, now);
+		} else if (s->last_seen <= x->first || s->last_seen > now) {
+			fw_session_end_by(fw, x->cursor - 1, FW_END_EVICTED, now);
+			fw->counters.limit_evicted++;
+			x->ended++;
+		}
+	}
+	if (fw->counters.sessions_now > fw->sessions_limit && budget == 0)
+		return false;
+	x->step = FW_SILENT_IDLE;
+	return true;
 }
 
 uint32_t fw_sessions_limit(const struct firewall *fw)

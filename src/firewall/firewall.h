@@ -48,6 +48,7 @@
  *	matcher.c     the search in long lists of rules
  *	reassemble.c  fragments
  *	log.c         log records of rules and zones
+ *	judge.c       sessions under a newer policy
  *	load.c        a new configuration
  *	attach.c      memory that a former process left
  *	explain.c     decisions in plain text, for `trace`
@@ -173,10 +174,15 @@ void fw_detach(struct firewall *fw);
 
 /*
  * A new policy (which has passed snapshot_check(); copied). Sessions follow their zones by name and are
- * evaluated again: what the new policy does not permit ends here. Their translation does not change. Hit
- * counts follow rules by zones and name.
+ * evaluated again, each before its next packet passes, or by fw_sweep(): what the new policy does not permit
+ * ends. Their translation does not change. Hit counts follow rules by zones and name.
  */
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e);
+/*
+ * Goes on with what a new policy left to be done: sessions that have not been evaluated, evictions under a lower
+ * session-limit; at most `budget` records. True: nothing is left.
+ */
+bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /*
  * t is a fragment (TRAIN_FRAGMENT) whose in_zone is set. True: t is now the whole datagram, parsed,
@@ -192,9 +198,9 @@ void fw_reassemble_done(struct firewall *fw);
  * A train from another zone than its session's gets DROP_SESSION_ZONE_MISMATCH. in_zone is set; trains from
  * the host have TRAIN_FROM_HOST.
  */
-void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n);
+void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now);
 /* One train of that burst again, if sessions have begun, ended or changed zones since. */
-void fw_lookup_again(struct firewall *fw, struct train *t);
+void fw_lookup_again(struct firewall *fw, struct train *t, mono_ns now);
 
 /* What the shell knows about the egress when a session begins. */
 struct fw_egress {
@@ -311,15 +317,21 @@ struct fw_rule_hits {
 };
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule);
 const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t nat_rule);
+/* Translated sessions and bindings of a rule now; those that the loaded policy has evaluated. */
+uint32_t fw_nat_rule_sessions(const struct firewall *fw, uint32_t nat_rule);
+uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 
 /* The next live session at or after *cursor, which is advanced past it; NULL: no more. Translated ones:
  * FW_SESSION_TRANSLATED. Bindings of persistent NAT are not among them. */
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor);
-/* By index; NULL where there is none. All live ones have indices below fw_sessions_used(). */
+/* By index, evaluated by the loaded policy, whose numbers its zones and rules have; NULL: there is none, or it
+ * ended. */
+const struct fw_session *fw_session_current(struct firewall *fw, uint32_t index, mono_ns now);
+/* By index, as it is; NULL where there is none. All live ones have indices below fw_sessions_used(). */
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index);
 uint32_t fw_sessions_used(const struct firewall *fw);
-/* The same for bindings of persistent NAT, whose records stand between those of sessions. key[0].src is the
+/* for tests: the same for bindings of persistent NAT, whose records stand between those of sessions. key[0].src is the
  * inside address and port, key[1].dst what it is translated to, nat_rule the rule (TRAIN_NONE: none any more). */
 const struct fw_session *fw_binding_next(const struct firewall *fw, uint32_t *cursor);
 const struct fw_session *fw_binding(

@@ -11,20 +11,21 @@
 #define FW_NONE UINT32_MAX
 
 /*
- * The beginning of the memory that outlives the process. Zone indices of sessions mean the names in table
- * zone_names[epoch % 2]; while fw_load() moves sessions from one epoch to the next, both tables stand.
+ * The beginning of the memory that outlives the process. Zone indices of a session mean the names in table
+ * zone_names[its epoch % FW_EPOCHS]; the tables of all epochs from `oldest` to `epoch` stand, and no session
+ * has another epoch.
  */
 struct fw_state {
 	uint64_t magic; /* written last when the memory is made */
 	uint32_t record_bytes, sessions_max;
-	uint32_t epoch;
-	uint32_t zones_n[2];
-	char zone_names[2][ZONES_MAX][NAME_MAX_BYTES];
+	uint32_t epoch, oldest;
+	uint32_t zones_n[FW_EPOCHS];
+	char zone_names[FW_EPOCHS][ZONES_MAX][NAME_MAX_BYTES];
 	uint32_t used; /* records from this index on were never written: their pages need not be touched */
 };
 
-#define FW_STATE_MAGIC 0x3430574647504c50ull
-#define FW_STATE_BYTES 16384 /* the records begin here */
+#define FW_STATE_MAGIC 0x3530574647504c50ull
+#define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
  * May a session be evicted when the table is full (shares.c)? Those of the first three classes stand in the
@@ -82,13 +83,40 @@ struct fw_log_rate {
 	uint64_t suppressed; /* records not written since the last report */
 };
 
+/* A zone that a later policy does not have. */
+#define FW_ZONE_GONE (UINT16_MAX - 1)
+
+/* What a commit leaves to be done in pieces, in this order (load.c). */
+enum fw_sweep_phase {
+	FW_SWEEP_NONE,
+	FW_SWEEP_JUDGE,	 /* sessions are evaluated by the new policy */
+	FW_SWEEP_EVICT,	 /* until session-limit holds */
+	FW_SWEEP_RECOUNT /* protected sessions are counted again, by the shares of another session-limit */
+};
+struct fw_sweep {
+	enum fw_sweep_phase phase;
+	uint32_t cursor; /* the next record */
+	bool other_limit;
+};
+
+/* The search for the sessions that were idle longest (evict.c): their last packets, counted in ever smaller
+ * intervals of time. */
+struct fw_silent {
+	enum { FW_SILENT_IDLE, FW_SILENT_COUNT, FW_SILENT_END } step;
+	mono_ns first, width; /* of the first interval; of each */
+	uint32_t ended;
+	uint32_t cursor, before; /* before: sessions older than `first` */
+	uint32_t count[FW_SILENT_INTERVALS];
+};
+
 /* A compiled policy; replaced whole. */
 struct fw_policy {
 	struct snapshot *snapshot;
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
 	struct fw_matcher *global, *nat;
 	struct fw_rule_hits *rule_hits, *nat_hits;
-	struct fw_log_rate *log_rate; /* by rule, then by zone */
+	uint32_t *nat_sessions, *nat_bindings; /* of each NAT rule: translated sessions, and bindings */
+	struct fw_log_rate *log_rate;	       /* by rule, then by zone */
 };
 
 struct fw_range {
@@ -125,7 +153,7 @@ struct firewall {
 	/* the memory that outlives the process */
 	struct fw_state *state;
 	struct fw_session *sessions;
-	/* index: entry 2 * session + direction */
+	/* index: entry 1 + 2 * session + direction, 0: none */
 	uint32_t *bucket, *chain, bucket_mask;
 	uint32_t free_first; /* of the records below state->used; FW_NONE: none */
 	struct fw_place *place;
@@ -134,11 +162,17 @@ struct firewall {
 	uint32_t next_id;
 	/* shares.c */
 	struct fw_evict_list evict_list[FW_EVICT_COUNT];
-	uint32_t protected_n, protected_by_zone[ZONES_MAX + 1]; /* the last: the host itself */
-	uint32_t *protected_by_source;				/* FW_SOURCES */
-	uint32_t *bindings_by_source;				/* FW_SOURCES; binding.c */
+	uint32_t protected_n,
+		protected_by_zone[ZONES_MAX + 2]; /* the last: the host itself, zones that are gone */
+	uint32_t *protected_by_source;		  /* FW_SOURCES */
+	uint32_t *bindings_by_source;		  /* FW_SOURCES; binding.c */
 
 	struct fw_policy *policy, *retired; /* retired: until its suppressed log records are reported */
+	struct fw_policy *past[FW_EPOCHS];  /* of earlier epochs, while sessions stand under them */
+	uint16_t zone_map[FW_EPOCHS]
+			 [ZONES_MAX]; /* zones of those epochs: their numbers now, or FW_ZONE_GONE */
+	struct fw_sweep sweep;
+	struct fw_silent silent;
 	/* of the policy, or the defaults */
 	uint32_t timeout_s[TIMEOUT_COUNT], half_open_max;
 	uint64_t changes;	 /* of what a lookup finds; see fw_lookup_again() */
@@ -161,16 +195,13 @@ uint32_t fw_session_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
 void fw_session_begin(struct firewall *fw, uint32_t index); /* the record is complete: makes it valid */
-void fw_session_finish(
-	struct firewall *fw, uint32_t index, mono_ns now); /* ends a live one without a log record */
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
 /* A new connection takes over the record, with its own number, counters and log records. */
 void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
 void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
 void fw_session_index(struct firewall *fw, uint32_t index);
-/* An index for that many sessions, in place of the present one. False: out of memory. */
-bool fw_index_resize(struct firewall *fw, uint32_t sessions);
+bool fw_index_new(struct firewall *fw); /* for all records that fit the memory. False: out of memory */
 /* The session uses the binding; and one that used it ends, or does not begin. */
 void fw_session_hold(struct firewall *fw, uint32_t binding);
 void fw_session_release(struct firewall *fw, uint32_t binding, mono_ns now);
@@ -188,17 +219,19 @@ void fw_shares_update(
 	struct firewall *fw, uint32_t index); /* its state may have changed, and with it its class */
 /* May whoever sends by this key, from this zone, hold one more answered session? */
 bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone);
-void fw_shares_renumber(struct firewall *fw); /* zones have other numbers now */
-/* The limit changed: protected sessions are counted again, by the shares of the new one. A new process has
+/* Zones have other numbers now: to[number until now]. */
+void fw_shares_renumber(struct firewall *fw, const uint16_t to[ZONES_MAX]);
+/* The limit changed: a protected session is counted again, by the shares of the new one. A new process has
  * taken over what stood in the memory without a limit. */
-void fw_shares_recount(struct firewall *fw);
+void fw_shares_recount(struct firewall *fw, uint32_t index);
 
 /* evict.c */
 /* Makes room for one more session of this key and zone. False: nobody may be evicted for it. */
 bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
 void fw_evict_session(
-	struct firewall *fw, uint32_t index, mono_ns now);  /* this one, and counts it as evicted */
-void fw_evict_over_limit(struct firewall *fw, mono_ns now); /* until the limit holds */
+	struct firewall *fw, uint32_t index, mono_ns now); /* this one, and counts it as evicted */
+/* One piece of making the limit hold. True: it holds. */
+bool fw_evict_over_limit(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /* matcher.c */
 struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat);
@@ -223,10 +256,12 @@ uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule);  /* enum rule_
 struct fw_policy *fw_policy_new(const struct snapshot *s);
 void fw_policy_free(struct fw_policy *p);
 
+void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by); /* p: NULL counts nothing */
+
 /* binding.c */
 /* The binding of the inside address and port that a rule with persistent-nat translates; FW_NONE: none yet. */
-uint32_t fw_binding_find(const struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward);
+uint32_t fw_binding_find(struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct ip_addr *interface, const struct fw_key *forward, mono_ns now);
 /* The one that has this translated address and port; FW_NONE: none. */
 uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto);
 /* The binding for a session with these keys, made where there is none; one more session uses it. */
@@ -235,11 +270,16 @@ enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const s
 bool fw_binding_sound(const struct fw_session *s); /* of a record with FW_SESSION_BINDING, for attach.c */
 /* The index is complete again: sessions find their bindings. */
 void fw_bindings_adopt(struct firewall *fw);
-/* A new policy: bindings find their rules; what has none and is not in use ends. */
-void fw_bindings_reevaluate(struct firewall *fw, mono_ns now);
+/* A binding under an earlier policy finds its rule. False: it has none, is not in use and has ended. */
+bool fw_binding_judge(struct firewall *fw, uint32_t index, mono_ns now);
 
-/* load.c */
-void fw_zones_adopt(struct firewall *fw, mono_ns now);
+/* judge.c */
+/*
+ * Evaluates a live session by the loaded policy, if it stands under an earlier one. False: it has ended, or
+ * no policy is loaded that could say.
+ */
+bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now);
+void fw_zone_maps_make(struct firewall *fw); /* from the names in the memory */
 
 /* nat.c */
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
@@ -391,6 +431,22 @@ static inline bool fw_tcp_is_closed(const struct fw_session *s)
 static inline uint32_t fw_zone_in(const struct train *t)
 {
 	return t->flags & TRAIN_FROM_HOST ? FW_ZONE_HOST : t->in_zone;
+}
+
+/* The number that the session's zone of direction d has now. */
+static inline uint32_t fw_zone_now(const struct firewall *fw, const struct fw_session *s, uint32_t d)
+{
+	uint32_t zone = s->zones.zone[d];
+
+	return zone == FW_ZONE_HOST || s->zones.epoch == fw->state->epoch
+		       ? zone
+		       : fw->zone_map[s->zones.epoch % FW_EPOCHS][zone % ZONES_MAX];
+}
+
+/* The policy that the session's zones and rules are numbered by. */
+static inline struct fw_policy *fw_policy_of(const struct firewall *fw, const struct fw_session *s)
+{
+	return s->zones.epoch == fw->state->epoch ? fw->policy : fw->past[s->zones.epoch % FW_EPOCHS];
 }
 
 /* One store of one word, so that a kill leaves no mixture. */

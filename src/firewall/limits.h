@@ -13,8 +13,6 @@
 
 /* ---- sessions ---- */
 
-#define FW_INDEX_SESSIONS                                                                                    \
-	262144 /* size of the index before a policy sets session-limit: that leaf's default */
 #define FW_HALF_OPEN_MAX 100000 /* half-open-limit before a policy sets it: its default */
 #define FW_WHEEL_SLOTS	 512	/* seconds; a longer timeout goes round the wheel more than once */
 
@@ -25,6 +23,13 @@
 #define FW_WAITING_PART 64
 /* Counters of sources, found by hash: two sources may share one. 256 KB. */
 #define FW_SOURCES	65536
+
+/* A new session evicts at most so many: while a lowered session-limit does not hold yet, the table shrinks with
+ * each of them, and none costs more. */
+#define FW_EVICT_EACH	    2
+#define FW_SILENT_INTERVALS 4096 /* five passes find a nanosecond of a month */
+/* Policies under which sessions may stand at once; a commit that is one too many evaluates them all first. */
+#define FW_EPOCHS	    4
 
 /* ---- source NAT ---- */
 

@@ -176,10 +176,10 @@ static struct ip_addr pool_addr(
 }
 
 /* The address and port that the inside address and port has already. */
-static bool bound(const struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply)
+static bool bound(struct firewall *fw, const struct snap_nat_rule *rule, const struct ip_addr *interface,
+	const struct fw_key *forward, struct fw_key *reply, mono_ns now)
 {
-	uint32_t binding = fw_binding_find(fw, rule, interface, forward);
+	uint32_t binding = fw_binding_find(fw, rule, interface, forward, now);
 
 	if (binding == FW_NONE)
 		return false;
@@ -200,8 +200,8 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		return DROP_NAT_PROTOCOL;
 	if (fw_nat_is_persistent(rule, forward->proto)) {
 		addresses = 1; /* RFC 4787 REQ-2: all of a host's ports are of one address */
-		if (bound(fw, rule, interface, forward,
-			    reply)) /* to another destination it is another session */
+		if (bound(fw, rule, interface, forward, reply,
+			    now)) /* to another destination it is another session */
 			return fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction) == FW_NONE
 				       ? DROP_NONE
 				       : DROP_SESSION_COLLISION;

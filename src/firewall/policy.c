@@ -136,11 +136,14 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->snapshot = malloc(s->bytes);
 	p->pair = calloc((size_t)s->zones.count * s->zones.count + 1, sizeof(struct fw_matcher *));
 	p->rule_hits = calloc(s->rules.count + 1u, sizeof *p->rule_hits);
+	p->nat_sessions = calloc(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
+	p->nat_bindings = calloc(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
 	p->nat_hits = calloc(s->nat_rules.count + 1u, sizeof *p->nat_hits);
 	p->log_rate = calloc(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
-	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->log_rate || !pairs_build(p)) {
+	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
+		!p->nat_bindings || !p->log_rate || !pairs_build(p)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -159,6 +162,8 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->pair);
 	free(p->rule_hits);
 	free(p->nat_hits);
+	free(p->nat_sessions);
+	free(p->nat_bindings);
 	free(p->log_rate);
 	free(p->snapshot);
 	free(p);
@@ -182,6 +187,31 @@ const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t 
 	return fw->policy && nat_rule < fw->policy->snapshot->nat_rules.count
 		       ? &fw->policy->nat_hits[nat_rule]
 		       : NULL;
+}
+
+void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by)
+{
+	bool counts = s->flags & (FW_SESSION_TRANSLATED | FW_SESSION_BINDING);
+
+	if (!p || !counts || s->nat_rule >= p->snapshot->nat_rules.count)
+		return;
+	uint32_t *n = fw_is_binding(s) ? &p->nat_bindings[s->nat_rule] : &p->nat_sessions[s->nat_rule];
+	assert(by > 0 || *n > 0);
+	*n += (uint32_t)by;
+}
+
+uint32_t fw_nat_rule_sessions(const struct firewall *fw, uint32_t nat_rule)
+{
+	const struct fw_policy *p = fw->policy;
+
+	return p && nat_rule < p->snapshot->nat_rules.count ? p->nat_sessions[nat_rule] : 0;
+}
+
+uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule)
+{
+	const struct fw_policy *p = fw->policy;
+
+	return p && nat_rule < p->snapshot->nat_rules.count ? p->nat_bindings[nat_rule] : 0;
 }
 
 const struct snapshot *fw_policy(const struct firewall *fw)

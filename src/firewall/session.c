@@ -15,11 +15,13 @@ _Static_assert(
 uint32_t fw_session_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
 {
-	for (uint32_t e = fw->bucket[hash & fw->bucket_mask]; e != FW_NONE; e = fw->chain[e])
+	for (uint32_t next = fw->bucket[hash & fw->bucket_mask]; next != 0; next = fw->chain[next - 1]) {
+		uint32_t e = next - 1;
 		if (fw_key_equal(&fw->sessions[e >> 1].key[e & 1], k)) {
 			*ret_direction = e & 1;
 			return e >> 1;
 		}
+	}
 	return FW_NONE;
 }
 
@@ -29,40 +31,30 @@ void fw_session_index(struct firewall *fw, uint32_t index)
 	for (uint32_t d = 0; d < 2; d++) {
 		uint32_t *head = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
 		fw->chain[2 * index + d] = *head;
-		*head = 2 * index + d;
+		*head = 1 + 2 * index + d;
 	}
 }
 
-bool fw_index_resize(struct firewall *fw, uint32_t sessions)
+/* Its size does not follow the sessions: a larger one would have to be filled with all of them at once. What is
+ * not used is not touched and costs nothing. */
+bool fw_index_new(struct firewall *fw)
 {
 	uint32_t buckets = 1024;
 
-	assert(sessions <= fw->limits.sessions_max); /* below 2^29: fw_attach() */
-	while (buckets < 2 * sessions)
+	while (buckets < fw->limits.sessions_max) /* below 2^29: fw_attach() */
 		buckets *= 2;
-	if (fw->bucket && buckets == fw->bucket_mask + 1)
-		return true;
-	uint32_t *bucket = malloc(sizeof *bucket * buckets);
-	if (!bucket)
-		return false;
-	memset(bucket, 0xff, sizeof *bucket * buckets);
-	bool first = !fw->bucket;
-	free(fw->bucket);
-	fw->bucket = bucket;
+	fw->bucket = calloc(buckets, sizeof *fw->bucket);
 	fw->bucket_mask = buckets - 1;
-	for (uint32_t i = 0; !first && i < fw->state->used; i++)
-		if (fw->sessions[i].live)
-			fw_session_index(fw, i);
-	return true;
+	return fw->bucket;
 }
 
 static void index_remove(struct firewall *fw, uint32_t index)
 {
 	for (uint32_t d = 0; d < 2; d++) {
 		uint32_t *at = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
-		while (*at != FW_NONE && *at != 2 * index + d)
-			at = &fw->chain[*at];
-		assert(*at != FW_NONE);
+		while (*at != 0 && *at != 1 + 2 * index + d)
+			at = &fw->chain[*at - 1];
+		assert(*at != 0);
 		*at = fw->chain[2 * index + d];
 	}
 }
@@ -154,6 +146,7 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
 	fw_session_index(fw, index);
 	fw_shares_add(fw, index);
+	fw_nat_bound(fw->policy, &fw->sessions[index], 1);
 	fw->changes++;
 	fw->counters.sessions_created += !fw_is_binding(&fw->sessions[index]);
 	fw->counters.bindings_now += fw_is_binding(&fw->sessions[index]);
@@ -191,13 +184,14 @@ void fw_session_free(struct firewall *fw, uint32_t index)
 	fw->free_first = index;
 }
 
-void fw_session_finish(struct firewall *fw, uint32_t index, mono_ns now)
+static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 	uint32_t binding = fw->place[index].binding;
 	bool is_binding = fw_is_binding(s);
 
 	assert(s->live == FW_SESSION_LIVE && fw->counters.sessions_now > 0 && fw->place[index].uses == 0);
+	fw_nat_bound(fw_policy_of(fw, s), s, -1);
 	if (binding != FW_NONE)
 		fw_session_release(fw, binding, now);
 	if (is_binding)
@@ -217,8 +211,8 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 {
 	if (index >= fw->state->used || !fw->sessions[index].live)
 		return;
-	fw_log_close(fw, fw->policy, &fw->sessions[index], why, now);
-	fw_session_finish(fw, index, now);
+	fw_log_close(fw, fw_policy_of(fw, &fw->sessions[index]), &fw->sessions[index], why, now);
+	session_finish(fw, index, now);
 }
 
 /* The record, its index and its translation stay: policy would decide the same about the same addresses. */

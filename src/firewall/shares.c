@@ -62,7 +62,7 @@ static uint32_t *protected_by_source(struct firewall *fw, const struct fw_key *k
 
 static uint32_t *protected_by_zone(struct firewall *fw, uint32_t zone)
 {
-	return &fw->protected_by_zone[zone < ZONES_MAX ? zone : ZONES_MAX];
+	return &fw->protected_by_zone[zone < ZONES_MAX ? zone : ZONES_MAX + (zone == FW_ZONE_GONE)];
 }
 
 /* May who sends by this key, from this zone, hold one more? */
@@ -78,10 +78,10 @@ bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone)
 static void protected_count(struct firewall *fw, const struct fw_session *s, int by)
 {
 	assert(by > 0 || (fw->protected_n > 0 && *protected_by_source(fw, &s->key[0]) > 0 &&
-				 *protected_by_zone(fw, s->zones.zone[0]) > 0));
+				 *protected_by_zone(fw, fw_zone_now(fw, s, 0)) > 0));
 	fw->protected_n += (uint32_t)by;
 	*protected_by_source(fw, &s->key[0]) += (uint32_t)by;
-	*protected_by_zone(fw, s->zones.zone[0]) += (uint32_t)by;
+	*protected_by_zone(fw, fw_zone_now(fw, s, 0)) += (uint32_t)by;
 }
 
 static uint32_t class_of(struct firewall *fw, const struct fw_session *s)
@@ -93,7 +93,8 @@ static uint32_t class_of(struct firewall *fw, const struct fw_session *s)
 	if (s->tcp_state >= FW_TCP_TIME_WAIT ||
 		(s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED)))
 		return FW_EVICT_UNANSWERED;
-	return fw_shares_left(fw, &s->key[0], s->zones.zone[0]) ? FW_EVICT_PROTECTED : FW_EVICT_OVER_SHARE;
+	return fw_shares_left(fw, &s->key[0], fw_zone_now(fw, s, 0)) ? FW_EVICT_PROTECTED
+								     : FW_EVICT_OVER_SHARE;
 }
 
 void fw_shares_add(struct firewall *fw, uint32_t index)
@@ -136,25 +137,21 @@ void fw_shares_update(struct firewall *fw, uint32_t index)
 	fw_shares_add(fw, index);
 }
 
-void fw_shares_renumber(struct firewall *fw)
+void fw_shares_renumber(struct firewall *fw, const uint16_t to[ZONES_MAX])
 {
-	uint32_t n = 0;
+	uint32_t was[ZONES_MAX];
 
-	memset(fw->protected_by_zone, 0, sizeof fw->protected_by_zone);
-	for (uint32_t i = 0; i < fw->state->used; i++)
-		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED) {
-			(*protected_by_zone(fw, fw->sessions[i].zones.zone[0]))++;
-			n++;
-		}
-	assert(n == fw->protected_n);
+	memcpy(was, fw->protected_by_zone, sizeof was);
+	memset(fw->protected_by_zone, 0, sizeof was);
+	for (uint32_t i = 0; i < ZONES_MAX; i++)
+		if (was[i] > 0)
+			*protected_by_zone(fw, to[i]) += was[i];
 }
 
-void fw_shares_recount(struct firewall *fw)
+void fw_shares_recount(struct firewall *fw, uint32_t index)
 {
-	fw->protected_n = 0;
-	memset(fw->protected_by_zone, 0, sizeof fw->protected_by_zone);
-	memset(fw->protected_by_source, 0, FW_SOURCES * sizeof *fw->protected_by_source);
-	for (uint32_t i = 0; i < fw->state->used; i++)
-		if (fw->sessions[i].live && fw->place[i].evict_class == FW_EVICT_PROTECTED)
-			fw_shares_add(fw, i);
+	if (!fw->sessions[index].live || fw->place[index].evict_class != FW_EVICT_PROTECTED)
+		return;
+	fw_shares_remove(fw, index);
+	fw_shares_add(fw, index);
 }

@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #define ROUNDS_PER_POLL 8
-#define EXPIRE_BUDGET	4096
+#define EXPIRE_BUDGET	1024
+#define SWEEP_BUDGET	1024 /* records: of what a commit leaves, about a millisecond */
 #define POLL_MAX	(LINKS_MAX + 8 + PROC_COUNT)
 
 /* What can bring packets. */
@@ -97,6 +98,7 @@ static int timers(struct dataplane *d)
 		return LOOP_WAIT_MS_MAX;
 	log_rules(w);
 	filters_refresh(w);
+	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET);
 	if (now >= w->next_expiry)
 		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
 	if (now >= d->next_second) {
@@ -107,7 +109,7 @@ static int timers(struct dataplane *d)
 		pipeline_tick(&w->pipeline, now);
 	}
 	mono_ns next = MIN_OF(d->next_second, w->next_expiry);
-	if (next <= now)
+	if (!swept || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
 }

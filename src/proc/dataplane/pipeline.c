@@ -198,11 +198,11 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 		}
 		live[passed++] = &trains[i];
 	}
-	fw_lookup_burst(p->fw, live, passed);
+	fw_lookup_burst(p->fw, live, passed, now);
 	/* Each train sees the sessions as the trains before it have left them: a burst has the same effect
 	 * as its trains one by one. */
 	for (uint32_t i = 0; i < passed; i++) {
-		fw_lookup_again(p->fw, live[i]);
+		fw_lookup_again(p->fw, live[i], now);
 		forward_decide(p, &list[i]);
 		fw_apply(p->fw, live[i], now);
 	}

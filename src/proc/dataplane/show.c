@@ -213,7 +213,7 @@ static void sessions_rows(struct out *o, const struct msg_filter *filter)
 	struct jw *w;
 
 	for (uint32_t i = rows_first(&o->piece, 0); i < used && rows_look(&o->piece, 0, i); i++) {
-		const struct fw_session *s = fw_session(p->fw, i);
+		const struct fw_session *s = fw_session_current(p->fw, i, now);
 		if (!s || !session_matches(s, filter))
 			continue;
 		uint32_t tunnel = s->forwarding[0].generation && s->forwarding[0].tunnel != TRAIN_NONE
@@ -255,41 +255,18 @@ uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filte
 	return n;
 }
 
-/* Of each rule, by one walk over the table for all of them. */
-static void translations_count(
-	const struct pipeline *p, uint32_t *ret_sessions, uint32_t *ret_bindings, uint32_t n)
-{
-	const struct fw_session *s;
-	uint32_t cursor = 0;
-
-	memset(ret_sessions, 0, n * sizeof *ret_sessions);
-	memset(ret_bindings, 0, n * sizeof *ret_bindings);
-	while ((s = fw_session_next(p->fw, &cursor)))
-		if (s->nat_rule < n && s->flags & FW_SESSION_TRANSLATED)
-			ret_sessions[s->nat_rule]++;
-	cursor = 0;
-	while ((s = fw_binding_next(p->fw, &cursor)))
-		if (s->nat_rule < n)
-			ret_bindings[s->nat_rule]++;
-}
-
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
 	const struct pipeline *p = &o->d->workers[0]->pipeline;
 	static const char *const filterings[] = { "", "endpoint-independent", "address-dependent",
 		"address-and-port-dependent" };
-	static uint32_t sessions[NAT_RULES_MAX], bindings[NAT_RULES_MAX];
-	bool counted = false; /* by this piece of the table */
 	struct jw *w;
 
 	for (uint32_t i = rows_first(&o->piece, 0);
 		i < p->snapshot->nat_rules.count && rows_look(&o->piece, 0, i); i++) {
 		const struct snap_nat_rule *r = &snap_nat_rules(p->snapshot)[i];
 		char text[RANGE_TEXT_MAX];
-		if (!counted)
-			translations_count(p, sessions, bindings, p->snapshot->nat_rules.count);
-		counted = true;
 		w = rows_row(&o->piece);
 		jw_str(w, "rule", r->name);
 		jw_str(w, "from", zone_name(o->d, r->from_zone));
@@ -301,8 +278,8 @@ static void nat_rows(struct out *o)
 		jw_str(w, "persistent",
 			r->filtering < COUNT_OF(filterings) ? filterings[r->filtering] : "unknown");
 		jw_u64(w, "hits", fw_nat_rule_hits(p->fw, i)->hits);
-		jw_u64(w, "sessions", sessions[i]);
-		jw_u64(w, "bindings", bindings[i]);
+		jw_u64(w, "sessions", fw_nat_rule_sessions(p->fw, i));
+		jw_u64(w, "bindings", fw_nat_rule_bindings(p->fw, i));
 		rows_add(&o->piece);
 	}
 }

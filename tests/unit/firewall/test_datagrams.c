@@ -593,10 +593,10 @@ static void test_burst(void **state)
 		trains[i].out_zone = UNTRUST;
 		burst[i] = &trains[i];
 	}
-	fw_lookup_burst(w.fw, burst, TRAIN_BURST_MAX);
+	fw_lookup_burst(w.fw, burst, TRAIN_BURST_MAX, w.now);
 	for (uint32_t i = 0; i < TRAIN_BURST_MAX; i++) {
 		assert_int_equal(trains[i].session, TRAIN_NONE);
-		fw_lookup_again(w.fw, &trains[i]);
+		fw_lookup_again(w.fw, &trains[i], w.now);
 		assert_int_equal(trains[i].session != TRAIN_NONE, i % 4 > 0);
 		if (trains[i].session == TRAIN_NONE)
 			fw_admit(w.fw, &trains[i], &egress, w.now);
@@ -644,14 +644,14 @@ static void test_record_taken_within_a_burst(void **state)
 		t[i].in_zone = i ? UNTRUST : TRUST;
 		t[i].out_zone = i ? TRUST : UNTRUST;
 	}
-	fw_lookup_burst(w.fw, burst, 2);
+	fw_lookup_burst(w.fw, burst, 2, w.now);
 	assert_int_not_equal(t[1].session, TRAIN_NONE);
 	fw_admit(w.fw, &t[0], &egress, w.now);
 	assert_int_equal(t[0].drop, DROP_NONE);
 	assert_int_equal(t[0].session, t[1].session);
 	fw_apply(w.fw, &t[0], w.now);
 	assert_int_equal(t[0].drop, DROP_NONE);
-	fw_lookup_again(w.fw, &t[1]);
+	fw_lookup_again(w.fw, &t[1], w.now);
 	assert_int_equal(t[1].session, TRAIN_NONE);
 	fw_admit(w.fw, &t[1], &egress, w.now);
 	assert_int_equal(t[1].drop, DROP_NO_SESSION);

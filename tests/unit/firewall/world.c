@@ -246,12 +246,19 @@ void world_init(struct world *w, uint32_t sessions)
 	MUST(w->fw);
 }
 
-void world_load(struct world *w, const struct policy *p)
+void world_commit(struct world *w, const struct policy *p)
 {
 	struct snapshot *s = policy_snapshot(p);
 
 	MUST(fw_load(w->fw, s, w->now, NULL) == RC_OK);
 	free(s);
+}
+
+void world_load(struct world *w, const struct policy *p)
+{
+	world_commit(w, p);
+	while (!fw_sweep(w->fw, w->now, 100))
+		;
 }
 
 void world_restart(struct world *w)
@@ -302,7 +309,7 @@ enum drop_reason world_run(struct world *w)
 	}
 	if (t->flags & TRAIN_FRAGMENT && !fw_reassemble(w->fw, t, w->now))
 		return t->drop;
-	fw_lookup_burst(w->fw, burst, 1);
+	fw_lookup_burst(w->fw, burst, 1, w->now);
 	t->out_zone = world_zone(&t->dst);
 	t->out_interface = t->out_zone;
 	if (!t->drop && t->session == TRAIN_NONE) {

@@ -56,7 +56,8 @@ struct world {
 #define WORLD_SESSIONS 64
 
 void world_init(struct world *w, uint32_t sessions);
-void world_load(struct world *w, const struct policy *p);
+void world_commit(struct world *w, const struct policy *p); /* fw_load() alone */
+void world_load(struct world *w, const struct policy *p);   /* and fw_sweep() to its end */
 /* Attaches anew to the same memory, as a new process does. */
 void world_restart(struct world *w);
 void world_done(struct world *w);

@@ -1,0 +1,251 @@
+/*
+ * The session table at scale: the longest single call of whatever touches it, with as many sessions as the
+ * arguments say (1000000 and 4000000 without), and the octets of memory for each of them. One JSON object a
+ * line: {"name", "value", "unit"}; names end with the number of sessions. No call may take longer than 5 ms.
+ *
+ * Two of three sessions are translated, each is of another port or host. The clock is around each call, so
+ * what the scheduler does to the process counts too: repeat it on a busy machine.
+ */
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUDGET	   1024 /* as the loop of the data plane has it */
+#define LOOKUPS	   2000000u
+#define RULES_LINE 64
+
+static struct world w;
+static struct policy p;
+static uint32_t sessions;
+
+static mono_ns clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (mono_ns)t.tv_sec * NS_PER_S + (mono_ns)t.tv_nsec;
+}
+
+static void print(const char *name, double value, const char *unit)
+{
+	printf("{\"name\": \"%s_%u\", \"value\": %.3f, \"unit\": \"%s\"}\n", name, sessions, value, unit);
+	fflush(stdout);
+}
+
+/* Of many calls: the longest, and all together. */
+struct span_of_calls {
+	mono_ns longest, sum;
+	uint64_t n;
+};
+
+static void call_add(struct span_of_calls *c, mono_ns begin)
+{
+	mono_ns took = clock_now() - begin;
+
+	c->longest = MAX_OF(c->longest, took);
+	c->sum += took;
+	c->n++;
+}
+
+static void calls_print(const char *name, const struct span_of_calls *c)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "%s_longest", name);
+	print(text, (double)c->longest / 1e6, "ms");
+	snprintf(text, sizeof text, "%s_all", name);
+	print(text, (double)c->sum / 1e6, "ms");
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long all = 0, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%lu %lu", &all, &resident) != 2)
+		resident = 0;
+	if (f)
+		fclose(f);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Rules that match nothing in front of the one that permits; of `hosts` the odd ones are denied. */
+static void policy_make(uint32_t rules, bool denies_some)
+{
+	char name[NAME_MAX_BYTES], range[RULES_LINE];
+
+	policy_done(&p);
+	policy_init(&p);
+	p.half_open_max = SESSIONS_MAX;
+	for (uint32_t i = 0; i + 1 < rules; i++) {
+		snprintf(name, sizeof name, "r%u", i);
+		snprintf(range, sizeof range, "172.16.%u.%u", i >> 8 & 255, i & 255);
+		policy_rule(&p, name, TRUST, UNTRUST, range, "any", "tcp/443", RULE_DENY);
+	}
+	if (denies_some)
+		policy_rule(&p, "some", TRUST, UNTRUST, "10.0.0.0/9", "any", "any", RULE_DENY);
+	policy_rule(&p, "all", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
+	policy_nat(&p, "some", TRUST, UNTRUST, "any", "198.51.100.0-198.51.100.170", NAT_POOL,
+		"203.0.113.0-203.0.113.255");
+}
+
+/* The packet of session i: UDP, so that none is half-open. */
+static struct train train_of(uint32_t i)
+{
+	struct train t = packet_make(&w.packet, &(struct packet_spec){ .src = "10.0.0.2",
+							.dst = "198.51.100.9",
+							.proto = IP_UDP,
+							.src_port = 1000,
+							.dst_port = 53 });
+
+	t.csum = TRAIN_CSUM_VALID;
+	if (train_parse(&t) != DROP_NONE)
+		abort();
+	store_be32(t.src.b, 0x0a000000u | (i * 2654435761u >> 8 & 0xffffff));
+	t.src_port = (uint16_t)(1024 + i % 60000);
+	t.dst.b[3] = (uint8_t)i;
+	t.dst_port = (uint16_t)(1 + (i >> 8) % 60000);
+	t.in_zone = TRUST;
+	t.out_zone = UNTRUST;
+	t.tunnel = TRAIN_NONE;
+	return t;
+}
+
+static void fill(void)
+{
+	struct span_of_calls admit = { 0 }, apply = { 0 };
+	struct fw_egress egress = { .nat_addr = w.nat4 };
+
+	for (uint32_t i = 0; i < sessions; i++) {
+		struct train t = train_of(i);
+		mono_ns begin = clock_now();
+		fw_admit(w.fw, &t, &egress, w.now);
+		call_add(&admit, begin);
+		if (t.drop)
+			continue;
+		begin = clock_now();
+		fw_apply(w.fw, &t, w.now);
+		call_add(&apply, begin);
+		w.now += 2000;
+	}
+	calls_print("admit", &admit);
+	calls_print("apply", &apply);
+	print("sessions_begun", (double)fw_counters(w.fw)->sessions_now, "sessions");
+}
+
+static void lookups(const char *name)
+{
+	struct span_of_calls calls = { 0 };
+	uint64_t seed = 1;
+
+	for (uint32_t i = 0; i < LOOKUPS; i++) {
+		struct train t = train_of((uint32_t)(next_random(&seed) % sessions)), *burst[1] = { &t };
+		mono_ns begin = clock_now();
+		fw_lookup_burst(w.fw, burst, 1, w.now);
+		call_add(&calls, begin);
+	}
+	calls_print(name, &calls);
+}
+
+static void sweep(const char *name)
+{
+	struct span_of_calls calls = { 0 };
+
+	for (bool done = false; !done;) {
+		mono_ns begin = clock_now();
+		done = fw_sweep(w.fw, w.now, BUDGET);
+		call_add(&calls, begin);
+	}
+	calls_print(name, &calls);
+}
+
+static void commit(const char *name, uint32_t rules, bool denies_some, uint32_t limit)
+{
+	struct span_of_calls calls = { 0 };
+	char text[64];
+
+	policy_make(rules, denies_some);
+	p.sessions_max = limit;
+	struct snapshot *s = policy_snapshot(&p);
+	mono_ns begin = clock_now();
+	if (fw_load(w.fw, s, w.now, NULL) != RC_OK)
+		abort();
+	call_add(&calls, begin);
+	free(s);
+	snprintf(text, sizeof text, "load_%s", name);
+	calls_print(text, &calls);
+	snprintf(text, sizeof text, "sweep_%s", name);
+	sweep(text);
+	print("sessions_after", (double)fw_counters(w.fw)->sessions_now, "sessions");
+}
+
+static void attach(void)
+{
+	struct span_of_calls calls = { 0 };
+
+	fw_detach(w.fw);
+	mono_ns begin = clock_now();
+	w.fw = fw_attach(w.memory, w.bytes, false, &w.limits, w.now, NULL);
+	call_add(&calls, begin);
+	if (!w.fw)
+		abort();
+	calls_print("attach", &calls);
+}
+
+static void expire(void)
+{
+	struct span_of_calls calls = { 0 };
+
+	w.now += 4000 * NS_PER_S;
+	while (fw_counters(w.fw)->sessions_now > 0) {
+		mono_ns begin = clock_now();
+		fw_expire(w.fw, w.now, BUDGET);
+		call_add(&calls, begin);
+	}
+	calls_print("expire", &calls);
+}
+
+static void measure(uint32_t n)
+{
+	sessions = n;
+	w = (struct world){ .limits = { .sessions_max = SESSIONS_MAX, .reassembly_max = 256 },
+		.now = 1000 * NS_PER_S };
+	w.bytes = fw_state_bytes(SESSIONS_MAX);
+	w.memory = mmap(
+		NULL, w.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t before = resident_bytes();
+	w.fw = w.memory == MAP_FAILED ? NULL : fw_attach(w.memory, w.bytes, true, &w.limits, w.now, NULL);
+	if (!w.fw || addr_parse(&w.nat4, "203.0.113.1") != RC_OK)
+		abort();
+	commit("empty", 1000, false, SESSIONS_MAX);
+	fill();
+	print("memory_per_session",
+		(double)(resident_bytes() - before) / (double)fw_counters(w.fw)->sessions_now, "octets");
+	lookups("lookup");
+	commit("1000_rules", 1000, false, SESSIONS_MAX);
+	commit("10000_rules", 10000, false, SESSIONS_MAX);
+	commit("denies_half", 10000, true, SESSIONS_MAX);
+	attach();
+	commit("after_attach", 1000, false, SESSIONS_MAX);
+	commit("lower_limit", 1000, false, n / 4);
+	expire();
+	fw_detach(w.fw);
+	munmap(w.memory, w.bytes);
+}
+
+int main(int argc, char **argv)
+{
+	policy_init(&p);
+	for (int i = 1; i < argc; i++)
+		measure((uint32_t)MIN_OF(strtoul(argv[i], NULL, 10), (unsigned long)SESSIONS_MAX));
+	if (argc == 1) {
+		measure(1000000);
+		measure(SESSIONS_MAX);
+	}
+	policy_done(&p);
+	return 0;
+}

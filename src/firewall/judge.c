@@ -1,0 +1,89 @@
+/*
+ * A session that stands under an earlier policy than the loaded one: its zones are found again by their names,
+ * and its rule is looked up by the new policy. That happens before its next packet passes (apply.c), when
+ * another session would have its key (admit.c), when it is shown, and otherwise in the sweep (load.c).
+ *
+ * A session names its zones by index in memory that outlives the process, so the names of each epoch's zones
+ * are stored in the same memory, and index and epoch change by one store.
+ */
+#include "firewall/internal.h"
+
+#include <assert.h>
+
+_Static_assert(ZONES_MAX < FW_ZONE_GONE, "no zone has the number of the gateway, or of a zone that is gone");
+
+static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const char *name)
+{
+	for (uint32_t i = 0; i < st->zones_n[table]; i++)
+		if (strcmp(st->zone_names[table][i], name) == 0)
+			return (uint16_t)i;
+	return FW_ZONE_GONE;
+}
+
+/* From epoch to epoch: a zone that was gone in between is another one, although its name is back. */
+void fw_zone_maps_make(struct firewall *fw)
+{
+	const struct fw_state *st = fw->state;
+
+	assert(st->epoch - st->oldest < FW_EPOCHS);
+	for (uint32_t e = st->epoch; e-- != st->oldest;) {
+		uint32_t from = e % FW_EPOCHS, to = (e + 1) % FW_EPOCHS;
+		for (uint32_t i = 0; i < ZONES_MAX; i++) {
+			uint16_t z = i < st->zones_n[from] ? zone_by_name(st, to, st->zone_names[from][i])
+							   : FW_ZONE_GONE;
+			fw->zone_map[from][i] =
+				z == FW_ZONE_GONE || e + 1 == st->epoch ? z : fw->zone_map[to][z];
+		}
+	}
+}
+
+static bool decide(struct firewall *fw, const struct fw_session *s, const struct fw_tuple *t,
+	uint32_t *ret_rule, uint32_t *ret_timeout_s)
+{
+	*ret_rule = TRAIN_NONE;
+	*ret_timeout_s = 0;
+	if (t->from == FW_ZONE_GONE || t->to == FW_ZONE_GONE)
+		return false;
+	if (t->from == FW_ZONE_HOST)
+		return true;
+	if (s->flags & FW_SESSION_LOOSE && !fw_zone_is_loose(fw, t->from))
+		return false; /* its numbers are not known, so it cannot be checked from now on */
+	if (t->to == FW_ZONE_HOST)
+		return fw_host_allows(fw, t);
+	return fw_policy_lookup(fw, t, ret_rule, ret_timeout_s) == RULE_PERMIT;
+}
+
+bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
+{
+	struct fw_session *s = &fw->sessions[index];
+	if (fw_is_binding(s))
+		return fw_binding_judge(fw, index, now);
+	uint32_t from = fw_zone_now(fw, s, 0), to = fw_zone_now(fw, s, 1), rule, timeout_s;
+
+	assert(s->live == FW_SESSION_LIVE);
+	if (s->zones.epoch == fw->state->epoch)
+		return true;
+	if (!fw->policy)
+		return false;
+	struct fw_tuple t = fw_tuple_of_key(&s->key[0], from, to);
+	if (!decide(fw, s, &t, &rule, &timeout_s)) {
+		fw_session_end_by(
+			fw, index, FW_END_POLICY_CHANGED, now); /* logged by the rule that made it */
+		return false;
+	}
+	fw_nat_bound(fw_policy_of(fw, s), s, -1);
+	s->rule = rule;
+	s->timeout_s = timeout_s;
+	/* Its translation does not change; the rule that would make it now is for `show` only. */
+	s->nat_rule = s->flags & FW_SESSION_TRANSLATED ? fw_nat_lookup(fw, &t) : TRAIN_NONE;
+	s->forwarding[0].generation = s->forwarding[1].generation = 0;
+	s->interface[0] = s->interface[1] = TRAIN_NONE;
+	fw_zones_store(s, (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch });
+	fw_nat_bound(fw->policy, s, 1);
+	return true;
+}
+
+const struct fw_session *fw_session_current(struct firewall *fw, uint32_t index, mono_ns now)
+{
+	return fw_session(fw, index) && fw_session_judge(fw, index, now) ? &fw->sessions[index] : NULL;
+}
