@@ -322,7 +322,7 @@ uint32_t fw_nat_rule_sessions(const struct firewall *fw, uint32_t nat_rule);
 uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 
-/* The next live session at or after *cursor, which is advanced past it; NULL: no more. Translated ones:
+/* for tests: the next live session at or after *cursor, which is advanced past it; NULL: no more. Translated ones:
  * FW_SESSION_TRANSLATED. Bindings of persistent NAT are not among them. */
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor);
 /* By index, evaluated by the loaded policy, whose numbers its zones and rules have; NULL: there is none, or it

@@ -331,9 +331,32 @@ static void on_clear(struct dataplane *d, const struct ipc_frame *f)
 {
 	struct msg_result result = { 0 };
 
-	if (d->workers[0]->fw)
-		result.count = show_clear_sessions(d, &f->u.CLEAR_SESSIONS);
+	if (d->workers[0]->fw && d->clears_n < CLEARS_MAX) {
+		d->clears[d->clears_n++] = (struct clear){ f->head.tag, f->u.CLEAR_SESSIONS, 0, 0 };
+		return;
+	}
+	if (d->workers[0]->fw) {
+		result.rc = RC_AGAIN;
+		snprintf(result.text, sizeof result.text,
+			"%d requests to clear sessions are under way: try again when they have ended",
+			CLEARS_MAX);
+	}
 	ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), f->head.tag, &result);
+}
+
+bool control_clear(struct dataplane *d, uint32_t budget)
+{
+	struct clear *c = &d->clears[0];
+
+	if (d->clears_n == 0)
+		return true;
+	if (show_clear_sessions(d, &c->filter, &c->cursor, &c->count, budget)) {
+		struct msg_result result = { .count = c->count };
+		ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), c->tag, &result);
+		d->clears_n--;
+		memmove(c, c + 1, d->clears_n * sizeof *c);
+	}
+	return d->clears_n == 0;
 }
 
 static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)

@@ -71,6 +71,12 @@ struct dataplane {
 
 	/* control.c */
 	uint64_t trace_tag;
+	struct clear {
+		uint64_t tag;
+		struct msg_filter filter;
+		uint32_t cursor, count; /* the next record; sessions ended */
+	} clears[CLEARS_MAX];		/* under way: the first one now, the others after it */
+	uint32_t clears_n;
 	mono_ns ike_source[IKE_SOURCES], ike_all;
 	struct {
 		int fd; /* -1: none */
@@ -115,11 +121,15 @@ void control_acquire(void *context, const struct sa_acquire *asked);
 void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text);
 void control_ike_datagram(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n);
-void control_report_usage(struct dataplane *d); /* of SAs, to ike; once a second */
+bool control_clear(struct dataplane *d, uint32_t budget); /* a piece of `clear sessions`; true: no more */
+void control_report_usage(struct dataplane *d);		  /* of SAs, to ike; once a second */
 
 /* show.c */
 void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show);
-uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filter);
+/* Ends the sessions among the next `budget` records from *cursor that the filter selects. True: that was the last
+ * record. */
+bool show_clear_sessions(struct dataplane *d, const struct msg_filter *filter, uint32_t *cursor,
+	uint32_t *count, uint32_t budget);
 
 /* loop.c */
 bool dataplane_init(struct dataplane *d, int supervisor_fd); /* *d is zero; false: out of memory */

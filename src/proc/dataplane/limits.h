@@ -14,6 +14,7 @@
 #define GATHER_RUN_MIN	     4 /* packets; shorter runs are not worth the joining */
 /* of ancillary data: an address, a traffic class and a segment size */
 #define TUNNEL_CONTROL_BYTES 128
+#define CLEARS_MAX	     16	 /* as many clients as control has; each has one request at a time */
 #define LOOP_WAIT_MS_MAX     200 /* of a sleep, when no timer is due */
 
 /* ---- trains and batches ---- */

@@ -18,8 +18,9 @@
 #include <unistd.h>
 
 #define ROUNDS_PER_POLL 8
-#define EXPIRE_BUDGET	1024
-#define SWEEP_BUDGET	1024 /* records: of what a commit leaves, about a millisecond */
+#define EXPIRE_BUDGET	512
+/* records of each round: of what a commit leaves, and of `clear sessions`; half a millisecond if all end */
+#define SWEEP_BUDGET	512
 #define POLL_MAX	(LINKS_MAX + 8 + PROC_COUNT)
 
 /* What can bring packets. */
@@ -98,7 +99,7 @@ static int timers(struct dataplane *d)
 		return LOOP_WAIT_MS_MAX;
 	log_rules(w);
 	filters_refresh(w);
-	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET);
+	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET) & control_clear(d, SWEEP_BUDGET);
 	if (now >= w->next_expiry)
 		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
 	if (now >= d->next_second) {

@@ -241,18 +241,20 @@ static void sessions_rows(struct out *o, const struct msg_filter *filter)
 	}
 }
 
-uint32_t show_clear_sessions(struct dataplane *d, const struct msg_filter *filter)
+bool show_clear_sessions(struct dataplane *d, const struct msg_filter *filter, uint32_t *cursor,
+	uint32_t *count, uint32_t budget)
 {
-	uint32_t cursor = 0, n = 0;
-	const struct fw_session *s;
+	struct firewall *fw = d->workers[0]->fw;
+	mono_ns now = clock_mono();
 
-	while ((s = fw_session_next(d->workers[0]->fw, &cursor))) {
-		if (!session_matches(s, filter))
+	for (; *cursor < fw_sessions_used(fw) && budget > 0; (*cursor)++, budget--) {
+		const struct fw_session *s = fw_session(fw, *cursor);
+		if (!s || !session_matches(s, filter))
 			continue;
-		fw_session_end(d->workers[0]->fw, cursor - 1, clock_mono());
-		n++;
+		fw_session_end(fw, *cursor, now);
+		(*count)++;
 	}
-	return n;
+	return *cursor >= fw_sessions_used(fw);
 }
 
 static void nat_rows(struct out *o)
