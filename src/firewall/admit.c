@@ -203,6 +203,8 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (!d && t->proto == IP_TCP)
 		closed_session_end(fw, &key[0], now);
 	if (!d)
+		d = fw_limit_check(fw, t, from);
+	if (!d)
 		d = decide_nat(fw, t, egress, from, to, now, key, &nat_rule);
 	if (!d)
 		d = session_begin(fw, t, key, from, to, nat_rule, &egress->nat_addr, timeout_s, now);
@@ -240,7 +242,9 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 		z.zone[1] = (uint16_t)to;
 		fw_zones_store(s, z);
 		fw->changes++;
+		fw_limit_count(fw, fw_policy_of(fw, s), s, -1);
 		s->rule = rule;
+		fw_limit_count(fw, fw_policy_of(fw, s), s, 1);
 		s->timeout_s = timeout_s;
 		return;
 	}

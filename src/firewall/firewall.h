@@ -38,6 +38,7 @@
  *	session.c     the session table: index, records, timers
  *	key.c         keys of sessions and fragments
  *	shares.c      how many sessions each source and zone holds
+ *	limit.c       session limits of rules, zones and addresses
  *	evict.c       who is evicted from a full table
  *	tcp.c         TCP state
  *	timeout.c     when an idle session ends

@@ -115,6 +115,8 @@ struct fw_policy {
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
 	struct fw_matcher *global, *nat;
 	struct fw_rule_hits *rule_hits, *nat_hits;
+	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
+	uint32_t zone_sessions[ZONES_MAX];
 	uint32_t *nat_sessions, *nat_bindings; /* of each NAT rule: translated sessions, and bindings */
 	struct fw_log_rate *log_rate;	       /* by rule, then by zone */
 };
@@ -224,6 +226,13 @@ void fw_shares_renumber(struct firewall *fw, const uint16_t to[ZONES_MAX]);
 /* The limit changed: a protected session is counted again, by the shares of the new one. A new process has
  * taken over what stood in the memory without a limit. */
 void fw_shares_recount(struct firewall *fw, uint32_t index);
+
+/* limit.c */
+bool fw_limits_new(struct fw_policy *p); /* its counters; false: out of memory. The policy frees them */
+/* A session begins (1) or no longer stands (-1) under this policy. p: NULL counts nothing. */
+void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct fw_session *s, int by);
+/* May the rule, the zone and both addresses have one session more? */
+enum drop_reason fw_limit_check(const struct firewall *fw, const struct train *t, uint32_t from);
 
 /* evict.c */
 /* Makes room for one more session of this key and zone. False: nobody may be evicted for it. */

@@ -72,6 +72,7 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 		return false;
 	}
 	fw_nat_bound(fw_policy_of(fw, s), s, -1);
+	fw_limit_count(fw, fw_policy_of(fw, s), s, -1);
 	s->rule = rule;
 	s->timeout_s = timeout_s;
 	/* Its translation does not change; the rule that would make it now is for `show` only. */
@@ -80,6 +81,7 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 	s->interface[0] = s->interface[1] = TRAIN_NONE;
 	fw_zones_store(s, (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch });
 	fw_nat_bound(fw->policy, s, 1);
+	fw_limit_count(fw, fw->policy, s, 1);
 	return true;
 }
 

@@ -31,6 +31,10 @@
 /* Policies under which sessions may stand at once; a commit that is one too many evaluates them all first. */
 #define FW_EPOCHS	    4
 
+/* Counters of sources, and of destinations, with a limit: two of each, the smaller one counts. 512 KB each, in a
+ * policy that has such limits. */
+#define FW_LIMIT_SLOTS 65536
+
 /* ---- source NAT ---- */
 
 #define FW_NAT_TRIES                                                                                         \

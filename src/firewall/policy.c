@@ -143,7 +143,7 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->log_rate || !pairs_build(p)) {
+		!p->nat_bindings || !p->log_rate || !fw_limits_new(p) || !pairs_build(p)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -162,6 +162,8 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->pair);
 	free(p->rule_hits);
 	free(p->nat_hits);
+	free(p->rule_sessions);
+	free(p->limit_slots);
 	free(p->nat_sessions);
 	free(p->nat_bindings);
 	free(p->log_rate);

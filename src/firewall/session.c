@@ -147,6 +147,7 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 	fw_session_index(fw, index);
 	fw_shares_add(fw, index);
 	fw_nat_bound(fw->policy, &fw->sessions[index], 1);
+	fw_limit_count(fw, fw->policy, &fw->sessions[index], 1);
 	fw->changes++;
 	fw->counters.sessions_created += !fw_is_binding(&fw->sessions[index]);
 	fw->counters.bindings_now += fw_is_binding(&fw->sessions[index]);
@@ -192,6 +193,7 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 
 	assert(s->live == FW_SESSION_LIVE && fw->counters.sessions_now > 0 && fw->place[index].uses == 0);
 	fw_nat_bound(fw_policy_of(fw, s), s, -1);
+	fw_limit_count(fw, fw_policy_of(fw, s), s, -1);
 	if (binding != FW_NONE)
 		fw_session_release(fw, binding, now);
 	if (is_binding)

@@ -77,6 +77,12 @@ static enum rc zone(struct compiler *c, const struct lyd_node *node)
 		z->flags |= ZONE_LOG_HOST_INBOUND;
 	if (tree_value(node, "tcp-loose"))
 		z->flags |= ZONE_TCP_LOOSE;
+	const struct lyd_node *limit = tree_child(c->m, node, "session-limit");
+	if (limit) {
+		z->sessions_max = (uint32_t)value_number(limit, "total");
+		z->source_sessions_max = (uint32_t)value_number(limit, "source");
+		z->destination_sessions_max = (uint32_t)value_number(limit, "destination");
+	}
 	return zone_interfaces(c, node);
 }
 

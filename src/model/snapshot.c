@@ -216,8 +216,6 @@ static enum rc check_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "rules", i, "an unknown action");
 		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT))
 			return bad(e, "rules", i, "an unknown flag");
-		if (r[i].zero)
-			return bad(e, "rules", i, "stray bytes");
 		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
 			!span_in(&r[i].services, s->services.count))
 			return bad(e, "rules", i, "what it matches is not in the arrays");

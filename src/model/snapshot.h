@@ -85,6 +85,8 @@ struct snap_zone {
 	char name[NAME_MAX_BYTES];
 	struct span host_services; /* into host_services */
 	uint32_t flags;		   /* enum zone_flags */
+	/* sessions out of the zone: of all, of one source, to one destination; 0: as many as the table holds */
+	uint32_t sessions_max, source_sessions_max, destination_sessions_max;
 };
 
 /*
@@ -145,10 +147,10 @@ struct snap_rule {
 	char name[NAME_MAX_BYTES];
 	uint32_t from_zone, to_zone;
 	uint32_t action, flags;
-	struct span src, dst; /* into ranges; count 0: any */
-	struct span services; /* into services; count 0: any */
-	uint32_t timeout_s;   /* idle time of its sessions, 0: the application's or the protocol's */
-	uint32_t zero;
+	struct span src, dst;  /* into ranges; count 0: any */
+	struct span services;  /* into services; count 0: any */
+	uint32_t timeout_s;    /* idle time of its sessions, 0: the application's or the protocol's */
+	uint32_t sessions_max; /* 0: as many as the table holds */
 };
 
 enum nat_action {

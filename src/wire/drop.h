@@ -40,6 +40,10 @@
 	D(SESSION_ZONE_MISMATCH, "session-zone-mismatch", "the packet belongs to a session, but its ingress or egress zone is not the session's") \
 	D(TCP_STATE,             "tcp-state",             "does not fit the TCP session's state or window") \
 	D(SESSION_LIMIT,         "session-limit",         "the session table is full") \
+	D(RULE_SESSION_LIMIT,    "rule-session-limit",    "the rule has as many sessions as its session-limit") \
+	D(ZONE_SESSION_LIMIT,    "zone-session-limit",    "the zone has as many sessions as its session-limit total") \
+	D(SOURCE_SESSION_LIMIT,  "source-session-limit",  "the source has as many sessions as its zone's session-limit source") \
+	D(DESTINATION_SESSION_LIMIT, "destination-session-limit", "the destination has as many sessions as the zone's session-limit destination") \
 	D(SESSION_COLLISION,     "session-collision",     "another session already has the same addresses and ports for its replies") \
 	D(ICMP_UNRELATED,        "icmp-unrelated",        "an ICMP error about no known session, or about a packet that its session did not send") \
 	D(NAT_EXHAUSTED,         "nat-exhausted",         "no free address and port for source NAT") \

@@ -181,11 +181,32 @@ static enum drop_reason last_of_several(enum drop_reason r)
 	}
 }
 
+/* The second session under a limit of one. */
+static enum drop_reason over_limit(enum drop_reason r)
+{
+	struct packet_spec s = base();
+
+	p.rules[2].sessions_max = r == DROP_RULE_SESSION_LIMIT;
+	p.zones[TRUST].sessions_max = r == DROP_ZONE_SESSION_LIMIT;
+	p.zones[TRUST].source_sessions_max = r == DROP_SOURCE_SESSION_LIMIT;
+	p.zones[TRUST].destination_sessions_max = r == DROP_DESTINATION_SESSION_LIMIT;
+	world_load(&w, &p);
+	if (send(s) != DROP_NONE)
+		return DROP_NONE;
+	s.src_port++;
+	return send(s);
+}
+
 static enum drop_reason give(enum drop_reason r)
 {
 	struct packet_spec s = base();
 
 	switch (r) {
+	case DROP_RULE_SESSION_LIMIT:
+	case DROP_ZONE_SESSION_LIMIT:
+	case DROP_SOURCE_SESSION_LIMIT:
+	case DROP_DESTINATION_SESSION_LIMIT:
+		return over_limit(r);
 	case DROP_TRUNCATED:
 		return changed(3, 200, false);
 	case DROP_MALFORMED:

@@ -176,6 +176,17 @@ static void timeout_of_a_rule(void **state)
 	struct snapshot *s = compiled(ZONE THEN("permit; timeout 90;"));
 
 	assert_int_equal(snap_rules(s)[0].timeout_s, 90);
+	assert_int_equal(snap_rules(s)[0].sessions_max, 0);
+	assert_int_equal(snap_zones(s)[0].flags | snap_zones(s)[0].sessions_max, 0);
+	free(s);
+	s = compiled(
+		"zones { zone a { interfaces i0; tcp-loose; session-limit { total 9; source 2; destination 3; } } }" THEN(
+			"permit; session-limit 7;"));
+	assert_int_equal(snap_rules(s)[0].sessions_max, 7);
+	assert_int_equal(snap_zones(s)[0].sessions_max, 9);
+	assert_int_equal(snap_zones(s)[0].source_sessions_max, 2);
+	assert_int_equal(snap_zones(s)[0].destination_sessions_max, 3);
+	assert_int_equal(snap_zones(s)[0].flags, ZONE_TCP_LOOSE);
 	free(s);
 	s = compiled(ZONE THEN("permit;"));
 	assert_int_equal(snap_rules(s)[0].timeout_s, 0);

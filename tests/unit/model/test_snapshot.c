@@ -123,7 +123,6 @@ static void broken_promises(void **state)
 	BREAKS(AT(rules, struct snap_rule)->from_zone = 64);
 	BREAKS(AT(rules, struct snap_rule)->from_zone = ZONE_ANY);
 	BREAKS(AT(rules, struct snap_rule)->action = 3);
-	BREAKS(AT(rules, struct snap_rule)->zero = 1);
 	BREAKS(s->timeout_s[TIMEOUT_COUNT - 1] = 0);
 	BREAKS(AT(rules, struct snap_rule)->src.first = UINT32_MAX);
 	BREAKS(AT(rules, struct snap_rule)->services.count = s->services.count + 1);
