@@ -31,6 +31,8 @@
 	D(FRAGMENT_INVALID,      "fragment-invalid",      "a fragment with an impossible offset or size, or a first fragment without the transport header") \
 	D(FRAGMENT_TIMEOUT,      "fragment-timeout",      "the other fragments did not arrive in time") \
 	D(FRAGMENT_LIMIT,        "fragment-limit",        "too many datagrams are being reassembled, or one has too many gaps") \
+	/* to the worker whose flow it is */	\
+	D(WORKER_QUEUE_FULL,     "worker-queue-full",     "the queue to the worker that its flow or its SA belongs to is full") \
 	/* zones, sessions and policy */	\
 	D(NO_ZONE,               "no-zone",               "the interface belongs to no zone") \
 	D(POLICY_DENY,           "policy-deny",           "a policy rule denies it") \

@@ -40,6 +40,7 @@ enum train_flags {
 	TRAIN_REPLY = 1 << 8,	       /* goes against the direction in which its session began */
 	TRAIN_MORE_FRAGMENTS = 1 << 9, /* of a fragment */
 	TRAIN_REASSEMBLED = 1 << 10,   /* came in fragments: may leave in fragments, IPv6 too */
+	TRAIN_HANDED_OVER = 1 << 11,   /* by the worker that it arrived at, which has parsed and counted it */
 };
 
 /* Index "none" for zones, interfaces, tunnels, rules, sessions. */

@@ -4,6 +4,7 @@
  *	main.c       the sandbox, then the loop
  *	start.c      the start, once all resources are here
  *	loop.c       bursts, timers, messages
+ *	pause.c      what all workers read changes while none of them does
  *	worker.c     a worker (worker.h): what the packet path writes
  *	rule_log.c   log records of rules as text
  *	io_link.c    AF_PACKET sockets: trains from and to the links

@@ -130,10 +130,17 @@ static void piece_to_link(struct pipeline *p, struct train *piece, const uint8_t
 	frame_out(p, piece, mac);
 }
 
+/* No two workers may give the same one to packets of two hosts (RFC 8200 section 4.5). */
+static uint32_t fragment_id_next(struct pipeline *p)
+{
+	p->fragment_id += p->workers == 1 ? 1 : WORKERS_MAX;
+	return p->fragment_id;
+}
+
 /* One packet in fragments of at most mtu octets; mac NULL: into the tunnel. */
 static void fragments_out(struct pipeline *p, struct train *t, uint32_t mtu, const uint8_t *mac)
 {
-	uint32_t id = ++p->fragment_id;
+	uint32_t id = fragment_id_next(p);
 
 	for (uint32_t i = 0;; i++) {
 		struct train piece = *t;
@@ -221,6 +228,10 @@ static void send_to_tunnel(struct pipeline *p, struct train *t)
 	struct segment_cutter cutter;
 	uint32_t pair, mtu = size_bound(t, pipeline_tunnel_mtu(p, t->tunnel));
 
+	if (p->worker != TUNNEL_WORKER) {
+		handover_to_tunnel(p, t);
+		return;
+	}
 	t->drop = tunnel_pair(p, t, &pair);
 	if (t->drop != DROP_NONE) {
 		tunnel_acquire(p, t);

@@ -67,6 +67,7 @@
 
 /* ---- tunnels ---- */
 
+#define TUNNEL_WORKER	   0		  /* owns all SAs, and the sockets of tunnels */
 #define TUNNEL_MTU_UNKNOWN 1400		  /* inner MTU while a tunnel has no SA to compute it from */
 #define TUNNEL_MTU_MIN	   576		  /* whatever a path claims: RFC 791's least datagram */
 #define ACQUIRE_INTERVAL   (2 * NS_PER_S) /* between two requests to ike for one tunnel */

@@ -9,12 +9,15 @@
 #include <sys/mman.h>
 
 #define LARGE_PAGE (2u << 20)
+_Static_assert((WORKERS_MAX & (WORKERS_MAX - 1)) == 0, "identifications of fragments divide by it");
 _Static_assert(SCRATCH_SIZE + (66u << 10) <= LARGE_PAGE, "scratch and batch share a page");
 
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
 	struct route_table *routes, const uint8_t hash_key[16])
 {
-	*p = (struct pipeline){ .io = *io, .fw = fw, .esp = esp, .routes = routes, .changes = 1 };
+	*p = (struct pipeline){
+		.io = *io, .fw = fw, .esp = esp, .routes = routes, .changes = 1, .workers = 1
+	};
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
 	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);
@@ -34,6 +37,15 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 		return false;
 	}
 	return true;
+}
+
+void pipeline_workers(struct pipeline *p, uint32_t worker, uint32_t workers)
+{
+	assert(worker < workers && workers <= WORKERS_MAX);
+	assert(workers == 1 || (p->io.home && p->io.hand_over));
+	p->worker = worker;
+	p->workers = workers;
+	p->fragment_id = p->fragment_id / WORKERS_MAX * WORKERS_MAX + worker;
 }
 
 void pipeline_done(struct pipeline *p)
@@ -140,11 +152,8 @@ void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu)
 	pipeline_changed(p);
 }
 
-/* Headers, zone, fragments. False: the train ends here (dropped, or kept for reassembly). */
-static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
+static bool arrival_read(struct pipeline *p, struct train *t)
 {
-	struct train *t = ctx->t;
-
 	p->trains_in++;
 	if (train_parse(t) != DROP_NONE)
 		return false;
@@ -155,10 +164,23 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 		p->interfaces[t->in_interface].packets_in += packets;
 		p->interfaces[t->in_interface].bytes_in += train_bytes(t);
 	}
+	return true;
+}
+
+/*
+ * Headers, home, zone, fragments. False: the train ends here (dropped, handed over, or kept for reassembly).
+ * Fragments are put together where their addresses are at home, and the whole datagram goes on from there.
+ */
+static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
+{
+	struct train *t = ctx->t;
+
+	if (!(t->flags & TRAIN_HANDED_OVER) && (!arrival_read(p, t) || !handover_at_home(p, ctx)))
+		return false;
 	if (p->trace.on)
 		trace_begin(p, t);
 	/* From a virtual machine, perhaps: one frame must not delay all others. */
-	if (packets > TRAIN_PACKETS_MAX) {
+	if (train_packets(t) > TRAIN_PACKETS_MAX) {
 		t->drop = DROP_SEGMENT_LIMIT;
 		return false;
 	}
@@ -173,7 +195,7 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 	if (!(t->flags & TRAIN_FRAGMENT))
 		return true;
 	if (fw_reassemble(p->fw, t, p->now))
-		return true;
+		return handover_at_home(p, ctx);
 	ctx->counted = t->drop == DROP_NONE;
 	return false;
 }
@@ -218,4 +240,19 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	fw_reassemble_done(p->fw);
 	if (p->trace.on)
 		trace_flush(p);
+}
+
+void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now)
+{
+	assert(p->worker == TUNNEL_WORKER && n <= TRAIN_BURST_MAX);
+	p->now = now;
+	p->scratch_n = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet_context ctx = { .t = &trains[i], .in_tunnel = TRAIN_NONE };
+		egress_send_own(p, &trains[i], 0);
+		if (trains[i].drop != DROP_NONE)
+			drop_reply(p, &ctx);
+	}
+	egress_flush(p);
+	p->io.flush(p->io.context);
 }

@@ -4,12 +4,13 @@
  * (firewall, route, esp); all input and output is behind struct pipeline_io, so that tests and the bench run
  * it without a socket.
  *
- * One thread. Nothing is allocated per packet. Every train ends in an output or in exactly one counted drop
- * reason.
+ * A pipeline is one worker's and runs in one thread. Nothing is allocated per packet. Every train ends in an
+ * output, with another worker, or in exactly one counted drop reason.
  *
  *	offloads.c         checksums and segments that a kernel left to a NIC
  *	ingress.c          trains that have just arrived
  *	pipeline.c         headers, zone, fragments; the stages of a burst; configuration and interfaces
+ *	handover.c         trains whose flow, or whose SA, belongs to another worker
  *	forward.c          where to: host, tunnel, link; cached in the session
  *	tunnel.c           MTU and SAs of tunnels, requests for SAs
  *	egress.c           out: sizes and fragments, frames, sealing
@@ -42,6 +43,13 @@
 
 struct pipeline;
 
+/* Why another worker gets a train. */
+enum handover_kind {
+	HANDOVER_ARRIVED, /* its flow is at home there */
+	HANDOVER_TUNNEL,  /* the firewall has passed it: to be sealed by that worker */
+	HANDOVER_KINDS
+};
+
 /* Output. Frames and packets are valid until the call of `flush` at the end of the burst. */
 struct pipeline_io {
 	void *context;
@@ -59,6 +67,11 @@ struct pipeline_io {
 	void (*acquire)(void *context, const struct sa_acquire *asked);
 	/* One stage of a traced packet; text NULL: the trace is complete. */
 	void (*trace_line)(void *context, uint32_t packet, const char *stage, const char *text);
+	/* The next two are not called with one worker. The worker that a flow belongs to: the same wherever
+	 * it is asked, in both directions, and for an ICMP error that of the packet which it quotes. */
+	uint32_t (*home)(void *context, const struct train *t);
+	/* Another worker gets a copy of the train. False: its queue is full. */
+	bool (*hand_over)(void *context, uint32_t worker, enum handover_kind kind, const struct train *t);
 };
 
 /* By index in the snapshot's interfaces. */
@@ -144,13 +157,14 @@ struct pipeline {
 	struct solicitations solicitations;
 	mono_ns error_rate_host[ERROR_HOSTS], error_rate_zone[ZONES_MAX + 1]; /* the last zone: the host */
 	uint8_t hash_key[16]; /* for every hash over values that strangers choose */
+	uint32_t worker, workers;
 	uint32_t fragment_id;
 	struct trace trace;
 
 	mono_ns now;
 	uint64_t drops[DROP_COUNT]; /* packets */
 	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, error_replies_sent,
-		error_replies_suppressed, neighbour_queue_n;
+		error_replies_suppressed, neighbour_queue_n, trains_handed_over;
 };
 
 /*
@@ -160,6 +174,9 @@ struct pipeline {
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
 	struct route_table *routes, const uint8_t hash_key[16]);
 void pipeline_done(struct pipeline *p);
+/* for tests until there are threads: it is one of several workers'. Each has a firewall of its own; all have the
+ * same esp, routes and snapshot. */
+void pipeline_workers(struct pipeline *p, uint32_t worker, uint32_t workers);
 
 /* A checked snapshot, which stays mapped until the next one. Loads the firewall, binds SAs, interfaces and
  * selectors. */
@@ -184,6 +201,9 @@ bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, ui
 
 /* n is at most TRAIN_BURST_MAX. The bytes are no longer needed when it returns. */
 void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now);
+
+/* for tests until there are threads: the same for trains of HANDOVER_TUNNEL, at the worker that owns the SAs. */
+void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now);
 
 /* The neighbour's state changed: packets that wait for it are sent, or dropped when it failed. */
 void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr *addr, mono_ns now);

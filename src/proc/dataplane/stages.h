@@ -19,6 +19,12 @@ static inline uint64_t pipeline_generation(const struct pipeline *p)
 	return p->changes + route_generation(p->routes);
 }
 
+/* handover.c */
+/* False: its flow belongs to another worker, which has it now (counted), or could not take it (drop). */
+bool handover_at_home(struct pipeline *p, struct packet_context *ctx);
+/* Past the firewall, to the worker that seals it. */
+void handover_to_tunnel(struct pipeline *p, struct train *t);
+
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 

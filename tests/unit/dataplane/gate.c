@@ -1,6 +1,8 @@
 #include "gate.h"
 
+#include "base/siphash.h"
 #include "model/model.h"
+#include "wire/quoted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +144,93 @@ static void on_trace(void *context, uint32_t packet, const char *stage, const ch
 	(void)text;
 }
 
+static uint64_t end_hash(const struct ip_addr *a, uint16_t port, uint8_t proto)
+{
+	uint8_t octets[24] = { 0 };
+
+	memcpy(octets, a->b, sizeof a->b);
+	store_be16(octets + 16, port);
+	octets[18] = proto;
+	return siphash13((const uint8_t *)"one key of a run", octets, sizeof octets);
+}
+
+/* Fragments without ports, errors by what they quote. */
+uint64_t gate_flow(const struct train *t)
+{
+	struct quoted q;
+
+	if (t->flags & TRAIN_ICMP_ERROR &&
+		quoted_in_error(&q, t->proto, t->ip + t->l4_offset, t->len - t->l4_offset))
+		return end_hash(&q.src, q.src_port, q.proto) + end_hash(&q.dst, q.dst_port, q.proto);
+	return end_hash(&t->src, t->src_port, t->proto) + end_hash(&t->dst, t->dst_port, t->proto);
+}
+
+static uint32_t on_home(void *context, const struct train *t)
+{
+	return (uint32_t)gate_flow(t) % ((struct gate *)context)->p.workers;
+}
+
+static bool on_hand_over(void *context, uint32_t worker, enum handover_kind kind, const struct train *t)
+{
+	struct gate *g = context;
+	struct gate_queue *q = &g->queues[worker];
+	struct gate_handed h = {
+		.kind = kind, .train = *t, .bytes = malloc(TRAIN_HEAD_ROOM + t->len + TRAIN_TAIL_ROOM)
+	};
+
+	MUST(h.bytes && worker != g->p.worker && worker < g->p.workers);
+	h.train.ip = memcpy(h.bytes + TRAIN_HEAD_ROOM, t->ip, t->len);
+	pthread_mutex_lock(&q->lock);
+	bool room = q->n < GATE_QUEUE_MAX;
+	if (room) {
+		q->list[q->n++] = h;
+		__atomic_fetch_add(g->on_the_way, 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&q->lock);
+	if (!room)
+		free(h.bytes);
+	return room;
+}
+
+/* Takes the first of a queue, as many as are of one kind. */
+static uint32_t handed_take(struct gate_queue *q, struct gate_handed ret_handed[TRAIN_BURST_MAX])
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&q->lock);
+	while (n < q->n && n < TRAIN_BURST_MAX && q->list[n].kind == q->list[0].kind) {
+		ret_handed[n] = q->list[n];
+		n++;
+	}
+	memmove(q->list, q->list + n, (q->n - n) * sizeof *q->list);
+	q->n -= n;
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}
+
+uint32_t gate_queue_run(struct gate *g, bool run)
+{
+	struct gate_handed handed[TRAIN_BURST_MAX];
+	struct train trains[TRAIN_BURST_MAX];
+	uint32_t n, all = 0;
+
+	for (; (n = handed_take(&g->queues[g->p.worker], handed)) > 0; all += n) {
+		for (uint32_t i = 0; i < n; i++)
+			trains[i] = handed[i].train;
+		if (run && handed[0].kind == HANDOVER_TUNNEL)
+			pipeline_burst_tunnel(&g->p, trains, n, g->now);
+		else if (run)
+			pipeline_burst(&g->p, trains, n, g->now);
+		for (uint32_t i = 0; i < n; i++)
+			free(handed[i].bytes);
+	}
+	__atomic_fetch_sub(g->on_the_way, all, __ATOMIC_RELEASE);
+	return all;
+}
+
+static const struct pipeline_io outputs = { NULL, on_link, on_tunnel, on_host, on_flush, on_ask, on_acquire,
+	on_trace, on_home, on_hand_over };
+
 /* ---- building ---- */
 
 static struct ip_addr addr(const char *text)
@@ -270,27 +359,53 @@ void gate_init(struct gate *g, const char *text, const char *more, uint32_t sess
 	gate_load(g, text, more);
 }
 
-void gate_init_bare(struct gate *g, uint32_t sessions)
+static const uint8_t hash_key[16] = "sixteen octets.";
+
+static void firewall_begin(struct gate *g, uint32_t sessions)
 {
 	struct fw_limits limits = { .sessions_max = sessions, .reassembly_max = 80 };
-	struct pipeline_io io = { g, on_link, on_tunnel, on_host, on_flush, on_ask, on_acquire, on_trace };
+	struct err e = { 0 };
+
+	memset(g, 0, sizeof *g);
+	g->now = 1000 * NS_PER_S;
+	memcpy(limits.hash_key, hash_key, sizeof limits.hash_key);
+	g->memory_n = fw_state_bytes(sessions);
+	g->memory = zeroes(g->memory_n);
+	MUST(g->fw = fw_attach(g->memory, g->memory_n, true, &limits, g->now, &e));
+}
+
+static void pipeline_begin(struct gate *g)
+{
+	struct pipeline_io io = outputs;
+
+	io.context = g;
+	MUST(pipeline_init(&g->p, &io, g->fw, g->esp, g->routes, hash_key));
+}
+
+void gate_init_bare(struct gate *g, uint32_t sessions)
+{
 	size_t state_n = esp_state_size(GATE_PAIRS);
 	struct err e = { 0 };
 	bool resumed;
 
-	memset(g, 0, sizeof *g);
-	g->now = 1000 * NS_PER_S;
-	memcpy(limits.hash_key, "sixteen octets..", 16);
-	g->memory_n = fw_state_bytes(sessions);
-	g->memory = zeroes(g->memory_n);
-	MUST(g->fw = fw_attach(g->memory, g->memory_n, true, &limits, g->now, &e));
+	firewall_begin(g, sessions);
 	g->tables_n = esp_tables_size(GATE_PAIRS);
 	g->state = zeroes(state_n);
 	g->tables = zeroes(g->tables_n);
 	MUST(g->esp = esp_new(g->state, state_n, g->tables, g->tables_n, GATE_PAIRS, &resumed, &e));
 	MUST(g->routes = route_new());
 	kernel_tables(g);
-	MUST(pipeline_init(&g->p, &io, g->fw, g->esp, g->routes, limits.hash_key));
+	pipeline_begin(g);
+}
+
+void gate_init_beside(struct gate *g, const struct gate *first, uint32_t sessions)
+{
+	firewall_begin(g, sessions);
+	g->beside = true;
+	g->esp = first->esp;
+	g->routes = first->routes;
+	pipeline_begin(g);
+	take(g, first->snapshot);
 }
 
 void gate_done(struct gate *g)
@@ -299,9 +414,11 @@ void gate_done(struct gate *g)
 	free(g->out);
 	pipeline_done(&g->p);
 	fw_detach(g->fw);
+	free(g->memory);
+	if (g->beside)
+		return;
 	esp_free(g->esp);
 	route_free(g->routes);
-	free(g->memory);
 	free(g->state);
 	free(g->tables);
 	free(g->snapshot);

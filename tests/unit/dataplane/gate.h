@@ -13,6 +13,8 @@
 #include "packets.h"
 #include "proc/dataplane/pipeline.h"
 
+#include <pthread.h>
+
 #define GATE_LAN	1 /* the kernel's index of the link */
 #define GATE_WAN	2
 #define GATE_PAIRS	64
@@ -31,6 +33,19 @@ struct gate_out {
 	uint32_t n;
 };
 
+#define GATE_QUEUE_MAX 512 /* trains */
+
+/* What the workers of one gateway hand over to one of them. */
+struct gate_queue {
+	pthread_mutex_t lock;
+	uint32_t n;
+	struct gate_handed {
+		enum handover_kind kind;
+		struct train train;
+		uint8_t *bytes; /* with room around the train */
+	} list[GATE_QUEUE_MAX];
+};
+
 struct gate {
 	struct pipeline p;
 	struct firewall *fw;
@@ -46,6 +61,9 @@ struct gate {
 	uint32_t asked, acquired, may_fragment;	     /* the last: batches that may be cut outside */
 	struct sa_acquire acquired_for;		     /* the last */
 	enum drop_reason refuse_host, refuse_tunnel; /* what the outputs answer */
+	struct gate_queue *queues;		     /* to each worker; NULL: it is the only one */
+	uint32_t *on_the_way;			     /* atomic: trains in these queues */
+	bool beside;				     /* another gate has its snapshot, routes and SAs */
 };
 
 /* The configuration that most tests use; %s stands for more statements (NAT, rules). */
@@ -59,6 +77,12 @@ void gate_done(struct gate *g);
 void gate_init_bare(struct gate *g, uint32_t sessions);
 void *gate_compile(const char *text, const char *more);
 void gate_load_block(struct gate *g, const void *block);
+/* Worker `number` of the same gateway: a firewall, a pipeline and outputs of its own. */
+void gate_init_beside(struct gate *g, const struct gate *first, uint32_t sessions);
+/* Runs what is in the queue to this worker; how many trains there were. Without run: forgets them. */
+uint32_t gate_queue_run(struct gate *g, bool run);
+/* A hash of the flow that a parsed train belongs to; by its lower half the workers share the flows. */
+uint64_t gate_flow(const struct train *t);
 /* Commits another text. */
 void gate_load(struct gate *g, const char *text, const char *more);
 /* Installs the SA pair of the tunnel; `mirrored`: the other end's, so that two gates read each other. */

@@ -4,7 +4,7 @@
  * and captures of real traffic where they are there.
  */
 #include "capture.h"
-#include "gate.h"
+#include "talks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,210 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SEEDS	      150
-#define ROUNDS	      40
-#define BURST	      16
-#define SESSIONS      24
-#define CONVERSATIONS 10
-#define TUNNEL	      0 /* beside GATE_LAN and GATE_WAN */
+#define SEEDS	 150
+#define ROUNDS	 40
+#define BURST	 16
+#define SESSIONS 24
 
 static const char nat[] =
 	"nat { source { rule all { from trust; to untrust; then { source-nat interface; } } } }";
 
 static struct gate single, burst;
 static struct packet rooms[2][TRAIN_BURST_MAX];
-static uint64_t seed;
-
-static uint32_t pick(uint32_t n)
-{
-	return next_random(&seed) % n;
-}
-
-/* ---- conversations ---- */
-
-struct conversation {
-	const char *inside, *outside;
-	uint8_t proto;
-	uint16_t inside_port, outside_port;
-	bool tunnelled;
-	uint32_t next[2]; /* numbers of TCP: inside, outside */
-};
-
-static struct conversation talks[CONVERSATIONS];
-
-static void talks_begin(void)
-{
-	static const char *const inside[2][2] = { { "10.1.0.2", "10.1.0.3" },
-		{ "2001:db8:1::2", "2001:db8:1::3" } };
-	static const char *const outside[2][3] = { { "192.0.2.80", "192.0.2.81", "10.2.0.9" },
-		{ "2001:db8:99::9", "2001:db8:99::a", "2001:db8:2::9" } };
-
-	for (int i = 0; i < CONVERSATIONS; i++) {
-		uint32_t v6 = pick(2), where = pick(3), kind = pick(4);
-		talks[i] = (struct conversation){ .inside = inside[v6][pick(2)],
-			.outside = outside[v6][where],
-			.proto = kind < 2    ? IP_TCP
-				 : kind == 2 ? IP_UDP
-				 : v6	     ? IP_ICMPV6
-					     : IP_ICMP,
-			.inside_port = (uint16_t)(1000 + pick(3)),
-			.outside_port = kind < 2    ? 80
-					: kind == 2 ? 9
-						    : 0,
-			.tunnelled = where == 2,
-			.next = { pick(UINT32_MAX), pick(UINT32_MAX) } };
-	}
-}
-
-static bool key_is(const struct fw_key *k, const struct conversation *c)
-{
-	struct ip_addr in, out, src = fw_key_src(k), dst = fw_key_dst(k);
-
-	assert_int_equal(addr_parse(&in, c->inside), RC_OK);
-	assert_int_equal(addr_parse(&out, c->outside), RC_OK);
-	return k->proto == c->proto && addr_equal(&src, &in) && addr_equal(&dst, &out) &&
-	       k->src_port == c->inside_port;
-}
-
-/* Where the inside host is seen from outside. */
-static const char *seen_at(const struct conversation *c, uint16_t *ret_port)
-{
-	static char text[ADDR_TEXT_MAX];
-	const struct fw_session *s;
-	uint32_t cursor = 0;
-
-	*ret_port = c->inside_port;
-	while ((s = fw_session_next(single.fw, &cursor)))
-		if (key_is(&s->key[0], c)) {
-			struct ip_addr a = fw_key_dst(&s->key[1]);
-			*ret_port = s->key[1].dst_port;
-			return addr_text(text, &a);
-		}
-	return c->inside;
-}
-
-static const struct {
-	uint8_t flags;
-	size_t n;
-} segments[] = { { TCP_SYN, 0 }, { TCP_SYN, 0 }, { TCP_SYN | TCP_ACK, 0 }, { TCP_ACK, 0 }, { TCP_ACK, 0 },
-	{ TCP_ACK | TCP_PSH, 700 }, { TCP_ACK, 1300 }, { TCP_ACK | TCP_FIN, 0 }, { TCP_ACK | TCP_FIN, 0 },
-	{ TCP_RST, 0 }, { TCP_RST | TCP_ACK, 0 } };
-
-/* The next packet of one side; most are what an honest end would send next. */
-static struct packet_spec packet_of(struct conversation *c, bool from_inside)
-{
-	bool tcp = c->proto == IP_TCP, icmp = c->proto == IP_ICMP || c->proto == IP_ICMPV6;
-	uint16_t port;
-	const char *seen = from_inside ? NULL : seen_at(c, &port);
-	uint32_t *own = &c->next[!from_inside], *other = &c->next[from_inside],
-		 kind = pick(COUNT_OF(segments));
-	struct packet_spec s = { .src = from_inside ? c->inside : c->outside,
-		.dst = from_inside ? c->outside : seen,
-		.proto = c->proto,
-		.src_port = from_inside ? c->inside_port : c->outside_port,
-		.dst_port = from_inside ? c->outside_port : port,
-		.payload_n = tcp ? segments[kind].n : pick(300),
-		.hops = pick(20) ? 64 : 1 };
-
-	if (icmp) {
-		s.src_port = from_inside ? c->inside_port : port;
-		s.icmp_type = c->proto == IP_ICMP ? (from_inside ? ICMP4_ECHO : ICMP4_ECHO_REPLY)
-						  : (from_inside ? ICMP6_ECHO : ICMP6_ECHO_REPLY);
-	}
-	if (!tcp)
-		return s;
-	s.flags = segments[kind].flags;
-	if (s.flags == TCP_SYN && pick(2))
-		*own = pick(UINT32_MAX);
-	s.seq = pick(12) ? *own : *own + pick(200000) - 100000;
-	s.ack = pick(12) ? *other : *other + pick(200000) - 100000;
-	*own += (uint32_t)s.payload_n + !!(s.flags & TCP_SYN) + !!(s.flags & TCP_FIN);
-	if (pick(3) == 0) /* unanswered, or lost before us */
-		*own -= (uint32_t)s.payload_n;
-	return s;
-}
-
-/* An error of a router about a packet that the other side is to have sent. */
-static struct packet_spec error_about(struct packet_spec about, const char *router, struct packet *room)
-{
-	bool v4 = about.proto == IP_ICMP || !strchr(about.src, ':');
-	struct train q = packet_make(room, &about);
-
-	return (struct packet_spec){ .src = router,
-		.dst = about.src,
-		.proto = v4 ? IP_ICMP : IP_ICMPV6,
-		.icmp_type = v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE,
-		.icmp_code = 1,
-		.payload = q.ip,
-		.payload_n = MIN_OF(q.len, 200u) };
-}
-
-struct input {
-	struct packet_spec spec;
-	uint32_t from;
-	bool wrong_sum;
-};
-
-static struct input input_next(void)
-{
-	static struct packet quoted;
-	static char seen[ADDR_TEXT_MAX];
-	struct conversation *c = &talks[pick(CONVERSATIONS)];
-	bool from_inside = pick(5) < 3;
-	struct input i = { .from = from_inside	  ? GATE_LAN
-				   : c->tunnelled ? TUNNEL
-						  : GATE_WAN,
-		.wrong_sum = pick(30) == 0 };
-
-	if (pick(8)) {
-		i.spec = packet_of(c, from_inside);
-		return i;
-	}
-	struct packet_spec about = packet_of(c, !from_inside);
-	bool v6 = strchr(c->inside, ':');
-	if (!from_inside) { /* as it is seen outside */
-		uint16_t port;
-		snprintf(seen, sizeof seen, "%s", seen_at(c, &port));
-		about.src = seen;
-		about.src_port = port;
-	} else {
-		about.dst = c->inside;
-		about.dst_port = about.proto == IP_TCP || about.proto == IP_UDP ? c->inside_port : 0;
-		if (!about.dst_port)
-			about.src_port = c->inside_port;
-	}
-	i.spec = error_about(about, v6 ? "2001:db8:77::1" : "203.0.113.9", &quoted);
-	if (pick(10) == 0)
-		i.from = GATE_WAN;
-	return i;
-}
-
 /* ---- two gates ---- */
-
-static void train_from(const struct gate *g, uint32_t from, struct train *t)
-{
-	uint16_t size = t->segment_size, inner_l4 = t->inner_l4;
-	uint8_t csum = t->csum;
-
-	if (from == TUNNEL)
-		pipeline_train_from_tunnel(&g->p, t, 0);
-	else
-		pipeline_train_from_link(&g->p, t, gate_interface(g, from));
-	t->segment_size = size;
-	t->inner_l4 = inner_l4;
-	t->csum = csum;
-}
-
-static struct train train_of(struct packet *room, const struct input *i)
-{
-	struct train t = packet_make(room, &i->spec);
-
-	if (i->wrong_sum) {
-		t.csum = TRAIN_CSUM_UNKNOWN;
-		t.ip[t.len - 1] ^= 0x55;
-	}
-	return t;
-}
 
 /* What left by one output, in its order: a burst's sealed packets leave when it is over. */
 static bool same_outputs(enum gate_out_kind kind, uint32_t interface)
@@ -321,8 +128,7 @@ static void test_bursts(void **state)
 
 	(void)state;
 	for (uint64_t number = 1; number <= SEEDS; number++) {
-		seed = number;
-		talks_begin();
+		talks_begin(number);
 		gates_begin(gate_text, number % 2 ? nat : "", SESSIONS);
 		tunnels_begin();
 		for (int round = 0; round < ROUNDS; round++) {
@@ -330,11 +136,11 @@ static void test_bursts(void **state)
 			uint32_t n = 1 + pick(BURST);
 			char what[64];
 			for (uint32_t i = 0; i < n; i++) {
-				struct input in = input_next();
-				a[i] = train_of(&rooms[0][i], &in);
-				b[i] = train_of(&rooms[1][i], &in);
-				train_from(&single, in.from, &a[i]);
-				train_from(&burst, in.from, &b[i]);
+				struct talk_input in = talk_next(single.fw);
+				a[i] = talk_train(&rooms[0][i], &in);
+				b[i] = talk_train(&rooms[1][i], &in);
+				talk_arrives(&single, in.from, &a[i]);
+				talk_arrives(&burst, in.from, &b[i]);
 			}
 			snprintf(what, sizeof what, "seed %lu, round %d", (unsigned long)number, round);
 			run(a, b, n, what);
@@ -374,7 +180,7 @@ static void both(uint32_t from, struct packet_spec s)
 
 	for (int i = 0; i < 2; i++) {
 		struct train t = packet_make(&rooms[i][0], &s);
-		train_from(gates[i], from, &t);
+		talk_arrives(gates[i], from, &t);
 		pipeline_burst(&gates[i]->p, &t, 1, gates[i]->now);
 		assert_int_equal(t.drop, DROP_NONE);
 	}
@@ -388,7 +194,7 @@ static void train_once(struct packet_spec s, uint32_t size, uint32_t packets)
 	struct train t;
 
 	for (uint32_t i = 0; i < total; i++)
-		payload[i] = (uint8_t)next_random(&seed);
+		payload[i] = (uint8_t)pick(256);
 	gate_clear(&single);
 	gate_clear(&burst);
 	s.payload = payload;
@@ -396,7 +202,7 @@ static void train_once(struct packet_spec s, uint32_t size, uint32_t packets)
 	s.partial = true;
 	t = packet_make(&rooms[1][0], &s);
 	t.segment_size = (uint16_t)size;
-	train_from(&burst, GATE_LAN, &t);
+	talk_arrives(&burst, GATE_LAN, &t);
 	pipeline_burst(&burst.p, &t, 1, burst.now);
 	s.partial = false;
 	uint8_t flags = s.flags;
@@ -405,7 +211,7 @@ static void train_once(struct packet_spec s, uint32_t size, uint32_t packets)
 		s.payload_n = MIN_OF(size, total - i * size);
 		s.flags = i + 1 < packets ? flags & (uint8_t)~(TCP_FIN | TCP_PSH) : flags;
 		struct train one = packet_make(&rooms[0][0], &s);
-		train_from(&single, GATE_LAN, &one);
+		talk_arrives(&single, GATE_LAN, &one);
 		pipeline_burst(&single.p, &one, 1, single.now);
 		assert_string_equal(drop_name(one.drop), drop_name(t.drop));
 		s.seq += (uint32_t)s.payload_n;
@@ -432,7 +238,7 @@ static void test_trains(void **state)
 
 	(void)state;
 	for (uint64_t number = 1; number <= 60; number++) {
-		seed = number;
+		talks_begin(number);
 		const char *const *e = ends[number % COUNT_OF(ends)];
 		bool tcp = number % 3, tunnelled = number % COUNT_OF(ends) > 1;
 		struct packet_spec s = { .src = e[0],
@@ -452,7 +258,7 @@ static void test_trains(void **state)
 		tunnels_begin();
 		if (tcp) {
 			both(GATE_LAN, s);
-			both(tunnelled ? TUNNEL : GATE_WAN, r);
+			both(tunnelled ? TALK_TUNNEL : GATE_WAN, r);
 			s.flags = TCP_ACK;
 			s.seq = s.ack = 1;
 			both(GATE_LAN, s);
@@ -495,17 +301,17 @@ static void tunnels_once(const char *src, const char *dst)
 			.payload = payload,
 			.partial = true };
 		for (uint32_t k = 0; k < total; k++)
-			payload[k] = (uint8_t)next_random(&seed);
+			payload[k] = (uint8_t)pick(256);
 		trains[i] = packet_in(&rooms[1][i], how, outer, &inner);
 		trains[i].segment_size = (uint16_t)size;
-		train_from(&burst, GATE_LAN, &trains[i]);
+		talk_arrives(&burst, GATE_LAN, &trains[i]);
 		inner.partial = false;
 		for (uint32_t done = 0; done < total; done += size) {
 			inner.payload = payload + done;
 			inner.payload_n = MIN_OF(size, total - done);
 			inner.number = outer.number = (uint16_t)(done / size);
 			struct train one = packet_in(&rooms[0][0], how, outer, &inner);
-			train_from(&single, GATE_LAN, &one);
+			talk_arrives(&single, GATE_LAN, &one);
 			pipeline_burst(&single.p, &one, 1, single.now);
 			inner.seq += (uint32_t)inner.payload_n;
 			packets++;
@@ -530,7 +336,7 @@ static void test_trains_in_tunnels(void **state)
 
 	(void)state;
 	for (uint64_t number = 1; number <= 120; number++) {
-		seed = number;
+		talks_begin(number);
 		bool v6 = number & 1, sealed = number & 2;
 		gates_begin(gate_text, number & 4 ? nat : "", 64);
 		tunnels_begin();
@@ -597,8 +403,8 @@ static uint64_t play(const char *path, const char *text, const char *more)
 				route_inside(&burst, &parsed.src);
 			}
 			uint32_t from = parsed.src.family && is_inside(&parsed.src) ? GATE_LAN : GATE_WAN;
-			train_from(&single, from, &a[k]);
-			train_from(&burst, from, &b[k]);
+			talk_arrives(&single, from, &a[k]);
+			talk_arrives(&burst, from, &b[k]);
 			k++;
 			total++;
 		}
@@ -620,7 +426,7 @@ static int play_file(const char *path, const struct stat *st, int kind, struct F
 {
 	(void)st;
 	(void)where;
-	seed = played;
+	talks_begin(played);
 	if (kind == FTW_F)
 		played += play(path, open_text, pick(2) ? nat : "");
 	return 0;
