@@ -10,6 +10,7 @@
 #include "firewall/internal.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* Hit counts follow a rule by its own name and its zones' names, so that a commit of something else does
  * not reset them. */
@@ -25,20 +26,57 @@ static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const
 		       strcmp(snap_zones(a)[x->to_zone].name, snap_zones(b)[y->to_zone].name) == 0);
 }
 
-/* Rules mostly keep their order, so the search continues after the last one found. */
+/* FNV-1a: names are the administrator's. */
+static uint32_t name_hash(uint32_t h, const char *name)
+{
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return (h ^ 0xff) * 16777619u;
+}
+
+/* Of what same_rule() compares: a name may stand in each pair of zones. */
+static uint32_t rule_bucket(const struct snapshot *s, const struct snap_rule *r, uint32_t mask)
+{
+	uint32_t h = name_hash(2166136261u, r->name);
+
+	h = name_hash(h, r->from_zone == ZONE_ANY ? "" : snap_zones(s)[r->from_zone].name);
+	h = name_hash(h, r->to_zone == ZONE_ANY ? "" : snap_zones(s)[r->to_zone].name);
+	return (h ^ h >> 15) & mask;
+}
+
+/* By hash: a search for each of ten thousand would stop packets for tens of milliseconds. Out of
+ * memory: counts begin again. */
+static void rule_hits_carry(struct fw_policy *to, const struct fw_policy *from)
+{
+	const struct snapshot *a = to->snapshot, *b = from->snapshot;
+	uint32_t buckets = 64;
+
+	while (buckets < b->rules.count)
+		buckets *= 2;
+	uint32_t *first = calloc((size_t)buckets + b->rules.count, sizeof *first), *next = first + buckets;
+	if (!first)
+		return;
+	for (uint32_t j = b->rules.count; j-- > 0;) { /* 1 + the rule, 0: none */
+		uint32_t *head = &first[rule_bucket(b, &snap_rules(b)[j], buckets - 1)];
+		next[j] = *head;
+		*head = j + 1;
+	}
+	for (uint32_t i = 0; i < a->rules.count; i++) {
+		uint32_t j = first[rule_bucket(a, &snap_rules(a)[i], buckets - 1)];
+		while (j != 0 && !same_rule(a, &snap_rules(a)[i], b, &snap_rules(b)[j - 1]))
+			j = next[j - 1];
+		if (j != 0)
+			to->rule_hits[i] = from->rule_hits[j - 1];
+	}
+	free(first);
+}
+
+/* Rules of NAT are few, and mostly keep their order, so the search continues after the last one found. */
 static void hits_carry(struct fw_policy *to, const struct fw_policy *from)
 {
 	const struct snapshot *a = to->snapshot, *b = from->snapshot;
 
-	for (uint32_t i = 0, at = 0; i < a->rules.count; i++)
-		for (uint32_t k = 0; k < MIN_OF(b->rules.count, 1000u); k++) {
-			uint32_t j = (at + k) % b->rules.count;
-			if (same_rule(a, &snap_rules(a)[i], b, &snap_rules(b)[j])) {
-				to->rule_hits[i] = from->rule_hits[j];
-				at = j + 1;
-				break;
-			}
-		}
+	rule_hits_carry(to, from);
 	for (uint32_t i = 0, at = 0; i < a->nat_rules.count; i++)
 		for (uint32_t k = 0; k < b->nat_rules.count; k++) {
 			uint32_t j = (at + k) % b->nat_rules.count;
