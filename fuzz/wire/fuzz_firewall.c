@@ -41,6 +41,12 @@ static void policies_make(void)
 		p.nat_port_last = (uint16_t)(p.nat_port_first + 9);
 		policy_opens(&p, UNTRUST, "tcp/22 icmp/8 icmp6/128", "any");
 		p.zones[UNTRUST].flags = ZONE_LOG_HOST_INBOUND;
+		if (i == 1) {
+			p.zones[TRUST].flags |= ZONE_TCP_LOOSE;
+			p.zones[TRUST].source_sessions_max = 3;
+			p.zones[UNTRUST].destination_sessions_max = 2;
+			p.zones[UNTRUST].sessions_max = 4;
+		}
 		p.sessions_max = i == 0 ? SESSIONS_MAX : 8;
 		p.tcp_mss = 1200;
 		policy_rule(&p, "web", TRUST, UNTRUST, "any", "any", "tcp/80 udp/53 icmp/8 icmp6/128",
