@@ -51,6 +51,8 @@ static enum session_timeout of_protocol(const struct fw_session *s)
 		return TIMEOUT_GRE;
 	case IP_ESP:
 		return TIMEOUT_ESP;
+	case IP_SCTP:
+		return TIMEOUT_SCTP;
 	default:
 		return TIMEOUT_OTHER;
 	}

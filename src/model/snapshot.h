@@ -107,6 +107,7 @@ struct snap_zone {
 	T(ICMP,             "icmp",             60)	\
 	T(GRE,              "gre",              180)	\
 	T(ESP,              "esp",              180)	\
+	T(SCTP,             "sctp",             300)	\
 	T(OTHER,            "other",            60)
 /* clang-format on */
 
@@ -289,7 +290,6 @@ struct snapshot {
 	uint32_t tcp_mss;		   /* 0: only by the path's MTU */
 	uint32_t timeout_s[TIMEOUT_COUNT]; /* by enum session_timeout */
 	uint32_t half_open_max;
-	uint32_t zero;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, ike_proposals,

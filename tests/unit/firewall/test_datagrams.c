@@ -112,7 +112,8 @@ static void test_udp(void **state)
 /* UDP before and after its first answer, GRE, ESP and the rest: each by its own timeout; the rule's for all. */
 static void test_timeouts_by_protocol(void **state)
 {
-	static const uint8_t protocols[] = { IP_GRE, IP_ESP, 4 };
+	static const uint8_t protocols[] = { IP_GRE, IP_ESP, IP_SCTP, 4 };
+	static const uint64_t timeouts[] = { TIMEOUT_GRE, TIMEOUT_ESP, TIMEOUT_SCTP, TIMEOUT_OTHER };
 	struct snapshot *s = policy_snapshot(&p);
 	struct err e = { 0 };
 
@@ -139,7 +140,7 @@ static void test_timeouts_by_protocol(void **state)
 		expect(DROP_NONE,
 			&(struct packet_spec){
 				.src = INSIDE, .dst = OUTSIDE, .proto = protocols[i], .payload_n = 20 });
-		LASTS(100 + (i == 0 ? TIMEOUT_GRE : i == 1 ? TIMEOUT_ESP : TIMEOUT_OTHER));
+		LASTS(100 + timeouts[i]);
 		ENDS();
 	}
 	free(s);

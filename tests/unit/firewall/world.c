@@ -190,7 +190,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 			[TIMEOUT_TCP_SYN_SENT] = 20, [TIMEOUT_TCP_SYN_RECEIVED] = 20, [TIMEOUT_TCP] = 3600,
 			[TIMEOUT_TCP_HALF_CLOSED] = 300, [TIMEOUT_TCP_TIME_WAIT] = 20, [TIMEOUT_TCP_CLOSED] = 5,
 			[TIMEOUT_UDP_UNANSWERED] = 60, [TIMEOUT_UDP] = 60, [TIMEOUT_ICMP] = 20,
-			[TIMEOUT_GRE] = 60, [TIMEOUT_ESP] = 60, [TIMEOUT_OTHER] = 60,
+			[TIMEOUT_GRE] = 60, [TIMEOUT_ESP] = 60, [TIMEOUT_SCTP] = 60, [TIMEOUT_OTHER] = 60,
 		},
 		.half_open_max = p->half_open_max };
 	size_t at = (sizeof head + 7) & ~(size_t)7;
