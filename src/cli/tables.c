@@ -35,13 +35,14 @@ static const struct cli_column policy_columns[] = {
 static const struct cli_column sessions_columns[] = {
 	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
-	{ "state",   "state",   LEFT },  { "nat_src", "NAT source", LEFT }, { "tunnel", "tunnel",     LEFT },
+	{ "state",   "state",   LEFT },  { "nat_src", "NAT source", LEFT }, { "nat_dst", "NAT destination", LEFT },
+	{ "tunnel", "tunnel",     LEFT },
 	{ "packets_forward", "packets forward", RIGHT }, { "packets_reply", "packets reply", RIGHT },
 	{ "bytes",   "bytes",   RIGHT }, { "expires_in_s", "expires in (s)", RIGHT }, { "id", "id", RIGHT },
 };
 static const struct cli_column nat_columns[] = {
-	{ "rule",   "rule",   LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT }, { "action", "action", LEFT },
-	{ "pool",   "pool",   LEFT }, { "ports", "ports", LEFT },
+	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
+	{ "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
 	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT },
 };
 static const struct cli_column ike_columns[] = {

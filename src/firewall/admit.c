@@ -36,10 +36,23 @@ static enum drop_reason check_beginning(const struct firewall *fw, struct train 
 	return train_verify_l4(t);
 }
 
-static enum drop_reason decide_policy(
-	const struct firewall *fw, struct train *t, uint32_t from, uint32_t to, uint32_t *ret_timeout_s)
+/* What policy and source NAT decide about: the first packet with its translated destination. */
+static struct fw_tuple tuple_of(const struct train *t, const struct fw_dnat *d, uint32_t from, uint32_t to)
 {
 	struct fw_tuple tuple = fw_tuple_of_train(t, from, to);
+
+	if (!fw_dnat_translates(d))
+		return tuple;
+	tuple.dst = d->dst;
+	if (t->proto == IP_TCP || t->proto == IP_UDP)
+		tuple.service_port = d->port;
+	return tuple;
+}
+
+static enum drop_reason decide_policy(const struct firewall *fw, struct train *t, const struct fw_dnat *dnat,
+	uint32_t from, uint32_t to, uint32_t *ret_timeout_s)
+{
+	struct fw_tuple tuple = tuple_of(t, dnat, from, to);
 
 	*ret_timeout_s = 0;
 	if (from == FW_ZONE_HOST)
@@ -59,32 +72,68 @@ static enum drop_reason decide_policy(
 	return t->rule == TRAIN_NONE ? DROP_DEFAULT_DENY : DROP_POLICY_DENY;
 }
 
-/* The key of replies, translated where a NAT rule says so. */
-static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
-	uint32_t from, uint32_t to, mono_ns now, struct fw_key key[2], uint32_t *ret_nat_rule)
+/* What translates a session; TRAIN_NONE: nothing. */
+struct rules {
+	uint32_t nat, dnat; /* dnat: also the static rule of its source */
+	bool interface;	    /* the source becomes an address of the egress interface */
+};
+
+/* The key of replies after source NAT; key[1] is that without it. */
+static enum drop_reason decide_source(struct firewall *fw, const struct fw_tuple *tuple,
+	const struct fw_egress *egress, mono_ns now, struct fw_key key[2], struct rules *r)
 {
+	const struct snapshot *s = fw->policy->snapshot;
+	struct ip_addr published;
+	uint32_t rule;
+
+	if (fw_static_source(fw, tuple, &published, &rule)) {
+		if (tuple->proto == IP_AH)
+			return DROP_NAT_PROTOCOL;
+		r->dnat = r->dnat == TRAIN_NONE ? rule : r->dnat;
+		memcpy(key[1].dst, published.b, sizeof key[1].dst);
+		return DROP_NONE;
+	}
+	rule = fw_nat_lookup(fw, tuple);
+	const struct snap_nat_rule *n = rule == FW_NONE ? NULL : &snap_nat_rules(s)[rule];
+	if (n && n->action == NAT_OFF)
+		return DROP_NONE;
+	if (!n && !(fw_dnat_translates(&egress->dnat) && egress->same_interface))
+		return DROP_NONE;
+	/* Replies could not be told apart from ESP for the gateway itself, which the links do not deliver
+	 * (io_filter.c). */
+	if (tuple->proto == IP_ESP && snap_zone_opens(s, tuple->to, IP_ESP, 0, &tuple->dst))
+		return DROP_NAT_PROTOCOL;
+	/* Where the server would answer the client on their own link, the answers must come here. */
+	const struct snap_nat_rule same_link = {
+		.action = NAT_INTERFACE, .port_first = s->nat_port_first, .port_last = s->nat_port_last
+	};
+	r->nat = n ? rule : TRAIN_NONE;
+	r->interface = !n || n->action != NAT_POOL;
+	const struct fw_key before = key[1];
+	enum drop_reason d =
+		fw_nat_allocate(fw, n ? n : &same_link, &egress->nat_addr, &key[0], &key[1], now);
+	/* The source alone is translated. */
+	assert(memcmp(key[1].src, before.src, sizeof before.src) == 0);
+	return d;
+}
+
+/* The key of replies, translated where NAT rules say so. */
+static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	uint32_t from, uint32_t to, mono_ns now, struct fw_key key[2], struct rules *ret_rules)
+{
+	bool dnat = fw_dnat_translates(&egress->dnat);
 	uint32_t direction;
 
-	key[1] = fw_key_reverse(&key[0]);
-	*ret_nat_rule = TRAIN_NONE;
+	key[1] = dnat ? fw_dnat_reply_key(&key[0], &egress->dnat) : fw_key_reverse(&key[0]);
+	*ret_rules = (struct rules){ .nat = TRAIN_NONE, .dnat = dnat ? egress->dnat.rule : TRAIN_NONE };
+	if (dnat && t->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
+		return DROP_NAT_PROTOCOL;
 	/* A tunnel's selectors hold the real addresses: what is sent into one is not translated. */
 	if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
-		struct fw_tuple tuple = fw_tuple_of_train(t, from, to);
-		uint32_t rule = fw_nat_lookup(fw, &tuple);
-		const struct snap_nat_rule *n =
-			rule == FW_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[rule];
-		if (n && n->action != NAT_OFF) {
-			/* Replies could not be told apart from ESP for the gateway itself, which the links
-			 * do not deliver (io_filter.c). */
-			if (t->proto == IP_ESP &&
-				snap_zone_opens(fw->policy->snapshot, to, IP_ESP, 0, &t->dst))
-				return DROP_NAT_PROTOCOL;
-			*ret_nat_rule = rule;
-			enum drop_reason d = fw_nat_allocate(fw, n, &egress->nat_addr, &key[0], &key[1], now);
-			/* The source alone is translated. */
-			assert(memcmp(key[1].src, key[0].dst, sizeof key[1].src) == 0);
-			return d;
-		}
+		struct fw_tuple tuple = tuple_of(t, &egress->dnat, from, to);
+		enum drop_reason d = decide_source(fw, &tuple, egress, now, key, ret_rules);
+		if (d || ret_rules->nat != TRAIN_NONE || ret_rules->interface)
+			return d; /* its ports are free */
 	}
 	uint32_t other = fw_session_find(fw, &key[1], fw_key_hash(fw, &key[1]), &direction);
 	return other == FW_NONE || (fw->policy && !fw_session_judge(fw, other, now)) ? DROP_NONE
@@ -119,12 +168,12 @@ static enum drop_reason record_new(struct firewall *fw, const struct fw_key key[
 }
 
 static enum drop_reason session_begin(struct firewall *fw, struct train *t, const struct fw_key key[2],
-	uint32_t from, uint32_t to, uint32_t nat_rule, const struct ip_addr *nat_addr, uint32_t timeout_s,
-	mono_ns now)
+	uint32_t from, uint32_t to, const struct rules *rules, const struct ip_addr *nat_addr,
+	uint32_t timeout_s, mono_ns now)
 {
 	bool tcp = t->proto == IP_TCP;
 	uint32_t index;
-	enum drop_reason d = record_new(fw, key, from, nat_rule, nat_addr, now, &index);
+	enum drop_reason d = record_new(fw, key, from, rules->nat, nat_addr, now, &index);
 
 	if (d != DROP_NONE)
 		return d;
@@ -132,14 +181,15 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	assert(from <= UINT16_MAX && to <= UINT16_MAX);
 	s->zones = (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch };
 	s->rule = t->rule;
-	s->nat_rule = nat_rule;
+	s->nat_rule = rules->nat;
+	s->dnat_rule = rules->dnat == TRAIN_NONE ? FW_DNAT_NONE : (uint16_t)rules->dnat;
 	s->timeout_s = timeout_s;
 	s->interface[0] = t->in_interface;
 	s->interface[1] = TRAIN_NONE;
 	struct fw_key plain = fw_key_reverse(&key[0]);
 	if (!fw_key_equal(&key[1], &plain))
 		s->flags |= FW_SESSION_TRANSLATED;
-	if (nat_rule != TRAIN_NONE && snap_nat_rules(fw->policy->snapshot)[nat_rule].action != NAT_POOL)
+	if (rules->interface)
 		s->flags |= FW_SESSION_NAT_INTERFACE;
 	if (tcp && fw_zone_is_loose(fw, from))
 		fw_tcp_begin_loose(s);
@@ -148,10 +198,11 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 	fw_session_begin(fw, index);
 	t->session = index;
-	if (fw->policy && nat_rule != TRAIN_NONE) {
-		fw->policy->nat_hits[nat_rule].hits++;
-		fw->policy->nat_hits[nat_rule].last = now;
+	if (fw->policy && rules->nat != TRAIN_NONE) {
+		fw->policy->nat_hits[rules->nat].hits++;
+		fw->policy->nat_hits[rules->nat].last = now;
 	}
+	fw_dnat_hit(fw, rules->dnat, now);
 	fw_rule_hit(fw, t->rule, now);
 	if (fw->policy && t->rule != TRAIN_NONE)
 		fw_log_begin(fw, s, now);
@@ -176,7 +227,9 @@ static void closed_session_end(struct firewall *fw, const struct fw_key *key, mo
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now)
 {
 	uint32_t from = fw_zone_in(t), to = egress->to_host ? FW_ZONE_HOST : t->out_zone;
-	uint32_t nat_rule, timeout_s;
+	const struct fw_dnat *dnat = &egress->dnat;
+	struct rules rules;
+	uint32_t timeout_s;
 	struct fw_key key[2] = { fw_key_of(t) };
 
 	t->session = t->rule = TRAIN_NONE;
@@ -195,7 +248,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		(addr_is_link_local(&t->src) || addr_is_link_local(&t->dst)))
 		d = addr_is_link_local(&t->src) ? DROP_MARTIAN_SOURCE : DROP_MARTIAN_DESTINATION;
 	if (!d)
-		d = decide_policy(fw, t, from, to, &timeout_s);
+		d = decide_policy(fw, t, dnat, from, to, &timeout_s);
 	/* What policy permits but cannot be sent begins no session: ICMP errors about it would match that
 	 * session. */
 	if (!d && (t->drop = ends_here(t, egress, from, to)))
@@ -205,11 +258,26 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (!d)
 		d = fw_limit_check(fw, t, from);
 	if (!d)
-		d = decide_nat(fw, t, egress, from, to, now, key, &nat_rule);
+		d = decide_nat(fw, t, egress, from, to, now, key, &rules);
 	if (!d)
-		d = session_begin(fw, t, key, from, to, nat_rule, &egress->nat_addr, timeout_s, now);
+		d = session_begin(fw, t, key, from, to, &rules, &egress->nat_addr, timeout_s, now);
 	if (d)
 		refuse(fw, t, d, now);
+}
+
+/* With another translation of its source it would be another connection to the other side. */
+static bool same_source_nat(
+	const struct firewall *fw, const struct fw_session *s, const struct fw_tuple *tuple, bool tunnel)
+{
+	struct ip_addr published, is = fw_key_dst(&s->key[1]);
+	uint32_t rule;
+
+	if (!tunnel && fw_static_source(fw, tuple, &published, &rule))
+		return addr_equal(&published, &is);
+	rule = tunnel ? FW_NONE : fw_nat_lookup(fw, tuple);
+	return fw_source_translated(s)
+		       ? rule == s->nat_rule
+		       : rule == FW_NONE || snap_nat_rules(fw->policy->snapshot)[rule].action == NAT_OFF;
 }
 
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
@@ -230,14 +298,9 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 		t->drop = DROP_SESSION_ZONE_MISMATCH;
 		return;
 	}
-	struct fw_tuple tuple = fw_tuple_of_key(&s->key[0], s->zones.zone[0], to);
+	struct fw_tuple tuple = fw_tuple_of_session(s, s->zones.zone[0], to);
 	enum rule_action action = fw_policy_lookup(fw, &tuple, &rule, &timeout_s);
-	/* With another translation it would be another connection to the other side. */
-	uint32_t nat_rule = t->tunnel == TRAIN_NONE ? fw_nat_lookup(fw, &tuple) : FW_NONE;
-	bool nat_off =
-		nat_rule == FW_NONE || snap_nat_rules(fw->policy->snapshot)[nat_rule].action == NAT_OFF;
-	bool same_nat = s->flags & FW_SESSION_TRANSLATED ? nat_rule == s->nat_rule : nat_off;
-	if (action == RULE_PERMIT && same_nat) {
+	if (action == RULE_PERMIT && same_source_nat(fw, s, &tuple, t->tunnel != TRAIN_NONE)) {
 		struct fw_zones z = s->zones;
 		z.zone[1] = (uint16_t)to;
 		fw_zones_store(s, z);

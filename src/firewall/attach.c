@@ -62,24 +62,32 @@ static bool key_sound(const struct fw_key *k)
 	return true;
 }
 
-/* The key of replies is the reverse of the first one; only source NAT makes a difference, and then the
- * flag says so. */
+static bool has_ports(uint8_t proto)
+{
+	return proto == IP_TCP || proto == IP_UDP || fw_is_icmp(proto);
+}
+
+/* The key of replies is the reverse of the first one but for what NAT changes: addresses, and ports of protocols that
+ * have them; then the flag says so. */
 static bool keys_sound(const struct fw_session *s)
 {
-	struct fw_key plain = fw_key_reverse(&s->key[0]), source = s->key[1];
-	bool translated = !fw_key_equal(&plain, &s->key[1]);
+	struct fw_key plain = fw_key_reverse(&s->key[0]), reply = s->key[1];
+	bool translated = !fw_key_equal(&plain, &reply);
 
 	if (!key_sound(&s->key[0]) || !key_sound(&s->key[1]) ||
 		translated != !!(s->flags & FW_SESSION_TRANSLATED))
 		return false;
-	memcpy(source.dst, plain.dst, sizeof source.dst);
-	source.dst_port = plain.dst_port;
-	if (fw_is_icmp(source.proto)) { /* the identifier stands in both */
-		if (s->key[1].src_port != s->key[1].dst_port || s->key[0].src_port != s->key[0].dst_port)
-			return false;
-		source.src_port = plain.src_port;
+	/* the identifier stands in both */
+	if (fw_is_icmp(reply.proto) &&
+		(s->key[1].src_port != s->key[1].dst_port || s->key[0].src_port != s->key[0].dst_port))
+		return false;
+	memcpy(reply.src, plain.src, sizeof reply.src);
+	memcpy(reply.dst, plain.dst, sizeof reply.dst);
+	if (has_ports(reply.proto)) {
+		reply.src_port = plain.src_port;
+		reply.dst_port = plain.dst_port;
 	}
-	return fw_key_equal(&source, &plain);
+	return fw_key_equal(&reply, &plain);
 }
 
 static bool record_sound(const struct fw_state *st, const struct fw_session *s)
@@ -133,6 +141,7 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	if (s->expires > far)
 		s->expires = now;
 	s->rule = s->nat_rule = TRAIN_NONE;
+	s->dnat_rule = FW_DNAT_NONE;
 	s->interface[0] = s->interface[1] = TRAIN_NONE;
 	fw->next_id = MAX_OF(fw->next_id, s->id);
 	fw_session_index(fw, i);

@@ -57,7 +57,12 @@ static void add_session(struct text *x, const struct firewall *fw, const struct 
 	if (s->tcp_state != FW_TCP_NONE)
 		add(x, ", %s%s", fw_tcp_state_name(s->tcp_state),
 			s->flags & FW_SESSION_LOOSE ? " (tcp-loose: numbers are not checked)" : "");
-	if (s->flags & FW_SESSION_TRANSLATED)
+	if (fw_destination_translated(s)) {
+		struct ip_addr asked = fw_key_dst(&s->key[0]), server = fw_key_src(&s->key[1]);
+		add(x, ", destination %s port %u translated to %s port %u", addr_text(a, &asked),
+			s->key[0].dst_port, addr_text(b, &server), s->key[1].src_port);
+	}
+	if (fw_source_translated(s))
 		add(x, ", source %s port %u translated to %s port %u", addr_text(a, &inside),
 			s->key[0].src_port, addr_text(b, &outside), s->key[1].dst_port);
 }

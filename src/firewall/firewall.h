@@ -10,7 +10,8 @@
  *	fw_lookup_burst     t->session, and TRAIN_REPLY for the direction
  *	then for each train in turn
  *	  fw_lookup_again   where earlier trains of the burst have changed what a lookup finds
- *	  [the shell's forwarding decision for one without a session]
+ *	  fw_dnat           the destination of one without a session
+ *	  [the shell's forwarding decision for it, by the translated destination]
  *	  fw_admit          policy, NAT, new session
  *	  [the shell's cached decision, or a new one and fw_reroute(); the size against the MTU]
  *	  fw_apply          TCP state, hop limit, translation, MSS, counters
@@ -42,8 +43,9 @@
  *	evict.c       who is evicted from a full table
  *	tcp.c         TCP state
  *	timeout.c     when an idle session ends
- *	nat.c         choice of a translated address and port
+ *	nat.c         source NAT: choice of a translated address and port
  *	binding.c     bindings of persistent NAT
+ *	dnat.c        destination and static NAT
  *	translate.c   rewriting of headers and of quoted packets
  *	policy.c      rules and host-inbound services
  *	matcher.c     the search in long lists of rules
@@ -129,7 +131,7 @@ struct fw_session {
 	uint32_t id;		    /* counts sessions since the memory was made */
 	uint32_t rule, nat_rule;    /* TRAIN_NONE: none */
 	uint8_t tcp_state, flags;
-	uint16_t zero;
+	uint16_t dnat_rule; /* of destination or static NAT, either way; FW_DNAT_NONE: none */
 	uint32_t timeout_s; /* of the rule's service, 0: the protocol's */
 	struct fw_key key[2];
 	_Alignas(8) struct fw_zones zones;
@@ -141,6 +143,7 @@ struct fw_session {
 	uint32_t interface[2]; /* last seen; for show */
 };
 
+#define FW_DNAT_NONE	UINT16_MAX
 #define FW_SESSION_LIVE 0x53455353u
 enum fw_session_flags {
 	FW_SESSION_TRANSLATED = 1 << 0,
@@ -203,14 +206,42 @@ void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_
 /* One train of that burst again, if sessions have begun, ended or changed zones since. */
 void fw_lookup_again(struct firewall *fw, struct train *t, mono_ns now);
 
+/* What destination NAT makes of a first packet. */
+struct fw_dnat {
+	struct ip_addr dst; /* ADDR_NONE: the destination stays; also where a rule says `off` */
+	uint16_t port;	    /* of TCP and UDP */
+	uint32_t rule;
+};
+
+static inline bool fw_dnat_translates(const struct fw_dnat *d)
+{
+	return d->dst.family != ADDR_NONE;
+}
+
+/*
+ * The destination of a train without a session that came from a link, before the forwarding decision: that, policy
+ * and source NAT are about the translated one. interfaces: those of the snapshot that have t->dst as their address;
+ * fw_dnat_wants_interfaces(): does any rule ask for it?
+ */
+struct fw_dnat fw_dnat(const struct firewall *fw, const struct train *t, uint64_t interfaces);
+bool fw_dnat_wants_interfaces(const struct firewall *fw);
+/* t is of the first direction of a session: would its destination be translated as it is, now that these
+ * interfaces have it? True where the session's destination is not translated: that never changes. */
+bool fw_dnat_holds(const struct firewall *fw, const struct train *t, uint64_t interfaces);
+/* May a rule translate packets of a protocol to this port that come from this zone? */
+bool fw_dnat_may_take(const struct firewall *fw, uint32_t zone, uint8_t proto, uint16_t port);
+
 /* What the shell knows about the egress when a session begins. */
 struct fw_egress {
+	struct fw_dnat dnat;
 	struct ip_addr
 		nat_addr; /* the outgoing interface's own address of t's family; ADDR_NONE: there is none */
 	bool to_host;	  /* t->dst is the gateway itself: host-inbound services decide, not policy */
 	enum drop_reason
 		drop; /* why the shell cannot send the packet: if policy permits it, it is dropped for this
 				  reason and begins no session */
+	bool same_interface; /* it leaves by the interface that it came by: with its destination translated, the
+				server would answer the client directly, so its source is translated, too */
 };
 
 /*
@@ -289,7 +320,7 @@ struct fw_log {
 	uint32_t session_id;
 	uint16_t zone[2];     /* or FW_ZONE_HOST */
 	struct fw_key key[2]; /* FW_LOG_DENY: the first only */
-	bool translated;
+	bool source_translated, destination_translated;
 	mono_ns begun, at;
 	uint64_t packets[2], bytes[2];
 };
@@ -321,6 +352,7 @@ const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t 
 /* Translated sessions and bindings of a rule now; those that the loaded policy has evaluated. */
 uint32_t fw_nat_rule_sessions(const struct firewall *fw, uint32_t nat_rule);
 uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule);
+const struct fw_rule_hits *fw_dnat_rule_hits(const struct firewall *fw, uint32_t dnat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 
 /* for tests: the next live session at or after *cursor, which is advanced past it; NULL: no more. Translated ones:

@@ -60,6 +60,9 @@ struct fw_dimension {
 	uint64_t *words;
 };
 
+/* Lists of rules that a matcher is made for. */
+enum fw_list { FW_LIST_POLICY, FW_LIST_NAT, FW_LIST_DNAT };
+
 /* Finds the first matching rule of a list: candidates by intervals, then the exact check. */
 struct fw_matcher {
 	uint32_t first, count; /* the rules; count below the threshold: no dimensions, one after the other */
@@ -113,8 +116,9 @@ struct fw_silent {
 struct fw_policy {
 	struct snapshot *snapshot;
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
-	struct fw_matcher *global, *nat;
-	struct fw_rule_hits *rule_hits, *nat_hits;
+	struct fw_matcher *global, *nat, *dnat;
+	uint32_t statics_n; /* the first of the rules of destination NAT */
+	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
 	uint32_t zone_sessions[ZONES_MAX];
 	uint32_t *nat_sessions, *nat_bindings; /* of each NAT rule: translated sessions, and bindings */
@@ -243,7 +247,8 @@ void fw_evict_session(
 bool fw_evict_over_limit(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /* matcher.c */
-struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat);
+struct fw_matcher *fw_matcher_new(
+	const struct snapshot *s, uint32_t first, uint32_t count, enum fw_list list);
 void fw_matcher_free(struct fw_matcher *m);
 uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s);
@@ -251,13 +256,18 @@ uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, co
 
 /* Is the address in one of the ranges? None are given: any. */
 bool fw_ranges_hold(const struct snapshot *s, struct span ranges, const struct ip_addr *a);
+/* The first at or after `from`, of the whole array; interfaces: those that have t's destination as their address.
+ * *ret_by_interface: it matches by that alone. */
+uint32_t fw_matcher_dnat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
+	uint64_t interfaces, uint32_t from, bool *ret_by_interface);
 
 /* policy.c */
 enum rule_action fw_policy_lookup(
 	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s);
 uint32_t fw_nat_lookup(const struct firewall *fw, const struct fw_tuple *t);
 struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t to);
-struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t to);
+/* Of a session's first packet, with its translated destination: what policy and source NAT decide about. */
+struct fw_tuple fw_tuple_of_session(const struct fw_session *s, uint32_t from, uint32_t to);
 bool fw_zone_is_loose(const struct firewall *fw, uint32_t zone); /* tcp-loose */
 bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t);
 void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
@@ -293,6 +303,21 @@ void fw_zone_maps_make(struct firewall *fw); /* from the names in the memory */
 /* nat.c */
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now);
+
+struct ip_addr fw_pool_addr(
+	const struct firewall *fw, const struct ip_range *pool, const struct ip_addr *source, uint32_t step);
+
+/* dnat.c */
+/* The key of replies to a first packet with this key, whose destination becomes that of d. */
+struct fw_key fw_dnat_reply_key(const struct fw_key *forward, const struct fw_dnat *d);
+/* A session whose destination is translated: do the rules still say the same? What an interface's address is, is not
+ * known here: fw_dnat_holds() finds out when its route is looked up. *ret_rule: the rule. */
+bool fw_dnat_session_stays(
+	const struct firewall *fw, const struct fw_session *s, uint32_t from_zone, uint32_t *ret_rule);
+/* The published address of t's source towards t's zone of egress. False: it has none. *ret_rule: the rule. */
+bool fw_static_source(
+	const struct firewall *fw, const struct fw_tuple *t, struct ip_addr *ret_addr, uint32_t *ret_rule);
+void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
 
 /* tcp.c */
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
@@ -423,6 +448,24 @@ static inline bool fw_is_binding(const struct fw_session *s)
 static inline struct fw_place fw_place_empty(void)
 {
 	return (struct fw_place){ .slot = FW_NONE, .evict_class = FW_EVICT_PROTECTED, .binding = FW_NONE };
+}
+
+/* Is the client's address or port another one for the server? */
+static inline bool fw_source_translated(const struct fw_session *s)
+{
+	const struct fw_key *a = &s->key[0], *b = &s->key[1];
+
+	return memcmp(a->src, b->dst, sizeof a->src) != 0 || a->src_port != b->dst_port;
+}
+
+/* Is the server's address or port another one than the client asked for? Of ICMP both ports are the identifier, which
+ * source NAT changes. */
+static inline bool fw_destination_translated(const struct fw_session *s)
+{
+	const struct fw_key *a = &s->key[0], *b = &s->key[1];
+
+	return memcmp(a->dst, b->src, sizeof a->dst) != 0 ||
+	       (!fw_is_icmp(a->proto) && a->dst_port != b->src_port);
 }
 
 /* The direction of a train with a session. */

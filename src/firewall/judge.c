@@ -53,20 +53,37 @@ static bool decide(struct firewall *fw, const struct fw_session *s, const struct
 	return fw_policy_lookup(fw, t, ret_rule, ret_timeout_s) == RULE_PERMIT;
 }
 
+/* The translation of a source does not change; the rule that would make it now is for `show` only. */
+static void source_rules_find(struct firewall *fw, struct fw_session *s, const struct fw_tuple *t)
+{
+	struct ip_addr published, is = fw_key_dst(&s->key[1]);
+	uint32_t rule;
+
+	s->nat_rule = TRAIN_NONE;
+	if (!fw_source_translated(s))
+		return;
+	if (!fw_static_source(fw, t, &published, &rule))
+		s->nat_rule = fw_nat_lookup(fw, t);
+	else if (s->dnat_rule == FW_DNAT_NONE && addr_equal(&published, &is))
+		s->dnat_rule = (uint16_t)rule;
+}
+
 bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 	if (fw_is_binding(s))
 		return fw_binding_judge(fw, index, now);
 	uint32_t from = fw_zone_now(fw, s, 0), to = fw_zone_now(fw, s, 1), rule, timeout_s;
+	uint32_t dnat_rule = TRAIN_NONE;
 
 	assert(s->live == FW_SESSION_LIVE);
 	if (s->zones.epoch == fw->state->epoch)
 		return true;
 	if (!fw->policy)
 		return false;
-	struct fw_tuple t = fw_tuple_of_key(&s->key[0], from, to);
-	if (!decide(fw, s, &t, &rule, &timeout_s)) {
+	struct fw_tuple t = fw_tuple_of_session(s, from, to);
+	if (!decide(fw, s, &t, &rule, &timeout_s) ||
+		(fw_destination_translated(s) && !fw_dnat_session_stays(fw, s, from, &dnat_rule))) {
 		fw_session_end_by(
 			fw, index, FW_END_POLICY_CHANGED, now); /* logged by the rule that made it */
 		return false;
@@ -75,8 +92,8 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 	fw_limit_count(fw, fw_policy_of(fw, s), s, -1);
 	s->rule = rule;
 	s->timeout_s = timeout_s;
-	/* Its translation does not change; the rule that would make it now is for `show` only. */
-	s->nat_rule = s->flags & FW_SESSION_TRANSLATED ? fw_nat_lookup(fw, &t) : TRAIN_NONE;
+	s->dnat_rule = dnat_rule == TRAIN_NONE ? FW_DNAT_NONE : (uint16_t)dnat_rule;
+	source_rules_find(fw, s, &t);
 	s->forwarding[0].generation = s->forwarding[1].generation = 0;
 	s->interface[0] = s->interface[1] = TRAIN_NONE;
 	fw_zones_store(s, (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch });

@@ -86,6 +86,17 @@ static void hits_carry(struct fw_policy *to, const struct fw_policy *from)
 				break;
 			}
 		}
+	for (uint32_t i = 0, at = 0; i < a->dnat_rules.count; i++)
+		for (uint32_t k = 0; k < b->dnat_rules.count; k++) {
+			uint32_t j = (at + k) % b->dnat_rules.count;
+			const struct snap_dnat_rule *x = &snap_dnat_rules(a)[i], *y = &snap_dnat_rules(b)[j];
+			if (strcmp(x->name, y->name) == 0 &&
+				(x->action == DNAT_STATIC) == (y->action == DNAT_STATIC)) {
+				to->dnat_hits[i] = from->dnat_hits[j];
+				at = j + 1;
+				break;
+			}
+		}
 }
 
 /* No session stands under the former policies any more. */

@@ -83,7 +83,8 @@ static void session_put(struct firewall *fw, const struct fw_policy *p, const st
 	l->zone[0] = s->zones.zone[0];
 	l->zone[1] = s->zones.zone[1];
 	memcpy(l->key, s->key, sizeof l->key);
-	l->translated = s->flags & FW_SESSION_TRANSLATED;
+	l->source_translated = fw_source_translated(s);
+	l->destination_translated = fw_destination_translated(s);
 	l->begun = s->created;
 	memcpy(l->packets, s->packets, sizeof l->packets);
 	memcpy(l->bytes, s->bytes, sizeof l->bytes);

@@ -94,6 +94,26 @@ static bool nat_rule_matches(
 	return fw_ranges_hold(s, r->src, &t->src) && fw_ranges_hold(s, r->dst, &t->dst);
 }
 
+/* *ret_by_interface: only because the destination is an address of one of these interfaces. */
+static bool dnat_rule_matches(const struct snapshot *s, const struct snap_dnat_rule *r,
+	const struct fw_tuple *t, uint64_t interfaces, bool *ret_by_interface)
+{
+	bool is_static = r->action == DNAT_STATIC; /* of which the zone limits nothing that comes in */
+
+	if ((!is_static && r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
+		(r->action != DNAT_OFF && r->to.first.family != t->src.family) ||
+		!fw_ranges_hold(s, r->src, &t->src))
+		return false;
+	*ret_by_interface = r->dst.count == 0 || !fw_ranges_hold(s, r->dst, &t->dst);
+	if (*ret_by_interface && !(r->interfaces & interfaces))
+		return false;
+	const struct snap_service *services = snap_services(s) + r->services.first;
+	for (uint32_t i = 0; i < r->services.count; i++)
+		if (service_matches(&services[i], t))
+			return true;
+	return r->services.count == 0;
+}
+
 /* ---- building ---- */
 
 static bool event_add(struct events *e, point first, point last, point end_of_all, uint32_t rule)
@@ -232,26 +252,45 @@ static bool rule_events(struct events e[FW_DIMENSIONS], const struct snapshot *s
 	       (!services || service_events(&e[FW_SERVICE], s, *services, rule));
 }
 
-static bool dimensions_build(struct fw_matcher *m, const struct snapshot *s, bool nat)
+/* The events of rule i of the list. A destination that is an interface's may be any address. */
+static bool list_events(struct events e[FW_DIMENSIONS], const struct fw_matcher *m, const struct snapshot *s,
+	enum fw_list list, uint32_t i)
+{
+	const struct span any = { 0, 0 };
+
+	switch (list) {
+	case FW_LIST_POLICY: {
+		const struct snap_rule *r = &snap_rules(s)[m->first + i];
+		return rule_events(e, s, r->src, r->dst, &r->services, i);
+	}
+	case FW_LIST_NAT: {
+		const struct snap_nat_rule *r = &snap_nat_rules(s)[m->first + i];
+		return rule_events(e, s, r->src, r->dst, NULL, i);
+	}
+	case FW_LIST_DNAT: {
+		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[m->first + i];
+		return rule_events(e, s, r->src, r->interfaces ? any : r->dst, &r->services, i);
+	}
+	}
+	return false;
+}
+
+static bool dimensions_build(struct fw_matcher *m, const struct snapshot *s, enum fw_list list)
 {
 	struct events e[FW_DIMENSIONS] = { 0 };
 	bool good = true;
 
-	for (uint32_t i = 0; i < m->count && good; i++) {
-		const struct snap_rule *r = nat ? NULL : &snap_rules(s)[m->first + i];
-		const struct snap_nat_rule *n = nat ? &snap_nat_rules(s)[m->first + i] : NULL;
-		good = r ? rule_events(e, s, r->src, r->dst, &r->services, i)
-			 : rule_events(e, s, n->src, n->dst, NULL, i);
-	}
+	for (uint32_t i = 0; i < m->count && good; i++)
+		good = list_events(e, m, s, list, i);
 	for (int k = 0; k < FW_DIMENSIONS && good; k++)
-		if (!nat || k != FW_SERVICE)
+		if (list != FW_LIST_NAT || k != FW_SERVICE)
 			good = dimension_build(&m->dimension[k], &e[k], m->count, m->words);
 	for (int k = 0; k < FW_DIMENSIONS; k++)
 		free(e[k].event);
 	return good;
 }
 
-struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, bool nat)
+struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, enum fw_list list)
 {
 	struct fw_matcher *m = calloc(1, sizeof *m);
 
@@ -264,7 +303,7 @@ struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint
 	if (count <= FW_MATCHER_LINEAR_MAX)
 		return m;
 	m->dimension = calloc(FW_DIMENSIONS, sizeof *m->dimension);
-	if (!m->dimension || !dimensions_build(m, s, nat)) {
+	if (!m->dimension || !dimensions_build(m, s, list)) {
 		fw_matcher_free(m);
 		return NULL;
 	}
@@ -360,6 +399,31 @@ uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, co
 			assert(i < m->count);
 			if (nat_rule_matches(s, &rules[i], t))
 				return m->first + i;
+		}
+	return FW_NONE;
+}
+
+uint32_t fw_matcher_dnat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
+	uint64_t interfaces, uint32_t from, bool *ret_by_interface)
+{
+	const struct snap_dnat_rule *rules = snap_dnat_rules(s);
+
+	if (!m)
+		return FW_NONE;
+	assert(m->first == 0); /* the list is the whole array */
+	if (!m->dimension) {
+		for (uint32_t i = from; i < m->count; i++)
+			if (dnat_rule_matches(s, &rules[i], t, interfaces, ret_by_interface))
+				return i;
+		return FW_NONE;
+	}
+	struct sets set = sets_of(m, t, false);
+	for (uint32_t w = from / 64; w < m->words; w++)
+		for (uint64_t left = set.src[w] & set.dst[w] & set.service[w]; left; left &= left - 1) {
+			uint32_t i = 64 * w + (uint32_t)__builtin_ctzll(left);
+			assert(i < m->count);
+			if (i >= from && dnat_rule_matches(s, &rules[i], t, interfaces, ret_by_interface))
+				return i;
 		}
 	return FW_NONE;
 }

@@ -159,10 +159,10 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 
 /* The address `step` after the source's own, wrapping within the range. A source keeps its address (RFC
  * 4787 section 4.1). */
-static struct ip_addr pool_addr(
-	const struct firewall *fw, const struct ip_range *pool, const struct fw_key *forward, uint32_t step)
+struct ip_addr fw_pool_addr(const struct firewall *fw, const struct ip_range *pool,
+	const struct ip_addr *source_addr, uint32_t step)
 {
-	struct fw_key source = { .family = forward->family };
+	struct fw_key source = { .family = source_addr->family };
 	struct ip_addr a = pool->first;
 	size_t size = a.family == ADDR_V4 ? 4 : 16;
 	uint32_t first = load_be32(a.b + size - 4), last = load_be32(pool->last.b + size - 4);
@@ -170,7 +170,7 @@ static struct ip_addr pool_addr(
 	/* Of a wider IPv6 range only the addresses up to the next carry are used. */
 	uint64_t n = wide ? (uint64_t)UINT32_MAX - first + 1 : (uint64_t)last - first + 1;
 
-	memcpy(source.src, forward->src, 16);
+	memcpy(source.src, source_addr->b, 16);
 	store_be32(a.b + size - 4, first + (uint32_t)((fw_key_hash(fw, &source) + step) % n));
 	return a;
 }
@@ -193,7 +193,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 {
 	bool ports = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
 	struct taken first = { .n = 0 }, later;
-	struct ip_addr own = { 0 };
+	struct ip_addr own = { 0 }, source = fw_key_src(forward);
 	uint32_t direction, addresses = rule->action == NAT_POOL ? FW_NAT_POOL_ADDRESSES : 1;
 
 	if (forward->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
@@ -208,7 +208,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 	}
 	for (uint32_t k = 0; k < addresses; k++) {
 		struct ip_addr a =
-			rule->action == NAT_POOL ? pool_addr(fw, &rule->pool, forward, k) : *interface;
+			rule->action == NAT_POOL ? fw_pool_addr(fw, &rule->pool, &source, k) : *interface;
 		if (a.family != forward->family)
 			return DROP_NAT_NO_ADDRESS;
 		if (k > 0 && addr_equal(&a, &own))

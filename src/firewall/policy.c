@@ -23,12 +23,13 @@ struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t
 		.proto = t->proto };
 }
 
-struct fw_tuple fw_tuple_of_key(const struct fw_key *k, uint32_t from, uint32_t to)
+struct fw_tuple fw_tuple_of_session(const struct fw_session *s, uint32_t from, uint32_t to)
 {
-	uint16_t port = fw_is_icmp(k->proto) ? k->kind & 0xff : k->dst_port;
+	const struct fw_key *k = &s->key[0], *reply = &s->key[1];
+	uint16_t port = fw_is_icmp(k->proto) ? k->kind & 0xff : reply->src_port;
 
 	return (struct fw_tuple){ .src = fw_key_src(k),
-		.dst = fw_key_dst(k),
+		.dst = fw_key_src(reply),
 		.from = from,
 		.to = to,
 		.src_port = k->src_port,
@@ -117,13 +118,17 @@ static bool pairs_build(struct fw_policy *p)
 		bool global = r[i].from_zone == ZONE_ANY || r[i].to_zone == ZONE_ANY;
 		if (global)
 			next = s->rules.count;
-		struct fw_matcher *m = fw_matcher_new(s, i, next - i, false);
+		struct fw_matcher *m = fw_matcher_new(s, i, next - i, FW_LIST_POLICY);
 		if (!m)
 			return false;
 		*(global ? &p->global : &p->pair[r[i].from_zone * s->zones.count + r[i].to_zone]) = m;
 	}
-	if (s->nat_rules.count > 0 && !(p->nat = fw_matcher_new(s, 0, s->nat_rules.count, true)))
+	if (s->nat_rules.count > 0 && !(p->nat = fw_matcher_new(s, 0, s->nat_rules.count, FW_LIST_NAT)))
 		return false;
+	if (s->dnat_rules.count > 0 && !(p->dnat = fw_matcher_new(s, 0, s->dnat_rules.count, FW_LIST_DNAT)))
+		return false;
+	while (p->statics_n < s->dnat_rules.count && snap_dnat_rules(s)[p->statics_n].action == DNAT_STATIC)
+		p->statics_n++;
 	return true;
 }
 
@@ -139,11 +144,12 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->nat_sessions = calloc(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
 	p->nat_bindings = calloc(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
 	p->nat_hits = calloc(s->nat_rules.count + 1u, sizeof *p->nat_hits);
+	p->dnat_hits = calloc(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
 	p->log_rate = calloc(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->log_rate || !fw_limits_new(p) || !pairs_build(p)) {
+		!p->nat_bindings || !p->dnat_hits || !p->log_rate || !fw_limits_new(p) || !pairs_build(p)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -159,6 +165,7 @@ void fw_policy_free(struct fw_policy *p)
 		fw_matcher_free(p->pair[i]);
 	fw_matcher_free(p->global);
 	fw_matcher_free(p->nat);
+	fw_matcher_free(p->dnat);
 	free(p->pair);
 	free(p->rule_hits);
 	free(p->nat_hits);
@@ -166,6 +173,7 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->limit_slots);
 	free(p->nat_sessions);
 	free(p->nat_bindings);
+	free(p->dnat_hits);
 	free(p->log_rate);
 	free(p->snapshot);
 	free(p);
@@ -214,6 +222,13 @@ uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule)
 	const struct fw_policy *p = fw->policy;
 
 	return p && nat_rule < p->snapshot->nat_rules.count ? p->nat_bindings[nat_rule] : 0;
+}
+
+const struct fw_rule_hits *fw_dnat_rule_hits(const struct firewall *fw, uint32_t dnat_rule)
+{
+	return fw->policy && dnat_rule < fw->policy->snapshot->dnat_rules.count
+		       ? &fw->policy->dnat_hits[dnat_rule]
+		       : NULL;
 }
 
 const struct snapshot *fw_policy(const struct firewall *fw)

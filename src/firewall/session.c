@@ -136,6 +136,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 	s->key[1] = key[1];
 	s->id = ++fw->next_id;
 	s->rule = s->nat_rule = TRAIN_NONE;
+	s->dnat_rule = FW_DNAT_NONE;
 	s->created = s->last_seen = now;
 	return index;
 }

@@ -148,8 +148,8 @@ static void error_csum(struct train *t)
 
 /*
  * An error of direction d is about a packet of the other direction, quoted as it left us: that is the reverse
- * of key[d], and its sender knows it as key[1 - d]. The error's own source is a router on the way and stays;
- * towards the outside it would tell an inner address and becomes the translated one.
+ * of key[d], and its sender knows it as key[1 - d]. The error's own source is a router on the way and stays,
+ * unless the end that it is near to is translated: then it would tell an inner address, and becomes the translated one.
  */
 enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t, uint32_t d)
 {
@@ -168,8 +168,10 @@ enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t,
 	struct new_head inner = { sent->src, sent->dst, sent->src_port, sent->dst_port };
 	packet_put(t->ip + t->payload_offset, v4, q.proto, q.l4_offset, q.csum_offset, false, &inner);
 
-	if (d == 0)
+	if (d == 0 && fw_source_translated(s))
 		memcpy(t->src.b, s->key[1].dst, 16);
+	if (d == 1 && fw_destination_translated(s))
+		memcpy(t->src.b, s->key[0].dst, 16);
 	memcpy(t->dst.b, sent->src, 16);
 	addr_put(t->ip, v4 ? IP4_SRC : IP6_SRC, t->src.b, v4 ? 4 : 16, NULL, false);
 	addr_put(t->ip, v4 ? IP4_DST : IP6_DST, t->dst.b, v4 ? 4 : 16, NULL, false);

@@ -266,7 +266,7 @@ struct msg_neighbour {
 	S(ROUTES,     "routes",     DATAPLANE,  "routes and neighbours as mirrored")		\
 	S(POLICY,     "policy",     DATAPLANE,  "rules in order with hit counts")		\
 	S(SESSIONS,   "sessions",   DATAPLANE,  "the session table")				\
-	S(NAT,        "nat",        DATAPLANE,  "source NAT rules and bindings")		\
+	S(NAT,        "nat",        DATAPLANE,  "NAT rules and their bindings")		\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
 	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\

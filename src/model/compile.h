@@ -38,8 +38,8 @@ struct compiler {
 	struct err *e; /* what is not about a place */
 	struct snapshot head;
 	struct objects addresses, applications;
-	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, ike_proposals,
-		esp_proposals, peers, selectors, tunnels;
+	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules,
+		ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
 /*
@@ -63,6 +63,9 @@ enum rc compile_host_services(struct compiler *c); /* after zones and objects */
 /* compile_policy.c */
 enum rc compile_policy(struct compiler *c);
 enum rc compile_nat(struct compiler *c);
+
+/* compile_dnat.c */
+enum rc compile_dnat(struct compiler *c); /* static and destination NAT; after zones and objects */
 
 /* compile_vpn.c */
 enum rc compile_peers(struct compiler *c);

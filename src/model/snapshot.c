@@ -17,6 +17,7 @@
 	A(services,      struct snap_service,      SERVICES_MAX)		\
 	A(rules,         struct snap_rule,         RULES_MAX)			\
 	A(nat_rules,     struct snap_nat_rule,     NAT_RULES_MAX)		\
+	A(dnat_rules,    struct snap_dnat_rule,    DNAT_RULES_MAX)		\
 	A(ike_proposals, struct snap_ike_proposal, PROPOSALS_MAX)		\
 	A(esp_proposals, struct snap_esp_proposal, PROPOSALS_MAX)		\
 	A(peers,         struct snap_peer,         PEERS_MAX)			\
@@ -264,6 +265,75 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
+static bool ports_forwarded_ok(const struct snapshot *s, const struct snap_dnat_rule *r)
+{
+	const struct snap_service *v = snap_services(s) + r->services.first;
+
+	if (r->port_first == 0)
+		return r->port_last == 0;
+	if (r->action != DNAT_SERVERS || r->port_first > r->port_last || r->services.count == 0)
+		return false;
+	for (uint32_t i = 0; i < r->services.count; i++)
+		if ((v[i].proto != 6 && v[i].proto != 17) ||
+			(r->port_first != r->port_last &&
+				v[i].dst_last - v[i].dst_first != r->port_last - r->port_first))
+			return false;
+	return true;
+}
+
+/* Prefixes of one length: each address of one is an address of the other by exchanging the common bits. */
+static bool prefixes_alike(const struct ip_range *a, const struct ip_range *b)
+{
+	bool alike = a->first.family == b->first.family;
+
+	for (size_t i = 0; i < sizeof a->first.b && alike; i++) {
+		uint8_t host = a->first.b[i] ^ a->last.b[i];
+		alike = host == (b->first.b[i] ^ b->last.b[i]) && !(a->first.b[i] & host) &&
+			!(b->first.b[i] & host);
+	}
+	return alike;
+}
+
+static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_dnat_rule *r)
+{
+	uint64_t all = s->interfaces.count < 64 ? (1ull << s->interfaces.count) - 1 : UINT64_MAX;
+
+	if (!name_ok(r->name, sizeof r->name))
+		return "its name is empty or not terminated";
+	if (!zone_ok(s, r->from_zone))
+		return "its zone does not exist";
+	if (r->action > DNAT_STATIC || r->zero)
+		return "an unknown action, or stray bytes";
+	if (r->action == DNAT_OFF ? !range_none(&r->to) : !range_ok(&r->to))
+		return "its servers do not fit its action";
+	if (!span_in(&r->src, s->ranges.count) || !span_in(&r->dst, s->ranges.count) ||
+		!span_in(&r->services, s->services.count) || r->interfaces & ~all)
+		return "what it matches is not in the arrays";
+	if (r->dst.count == 0 && r->interfaces == 0)
+		return "it has no destination";
+	if (!ports_forwarded_ok(s, r))
+		return "its ports do not fit its services";
+	if (r->action == DNAT_STATIC &&
+		(r->dst.count != 1 || r->interfaces || r->src.count || r->services.count ||
+			!prefixes_alike(&snap_ranges(s)[r->dst.first], &r->to)))
+		return "its published addresses are not as many as the real ones";
+	return NULL;
+}
+
+static enum rc check_dnat_rules(const struct snapshot *s, struct err *e)
+{
+	const struct snap_dnat_rule *r = snap_dnat_rules(s);
+
+	for (uint32_t i = 0; i < s->dnat_rules.count; i++) {
+		const char *what = dnat_rule_fault(s, &r[i]);
+		if (what)
+			return bad(e, "dnat_rules", i, what);
+		if (i > 0 && r[i].action == DNAT_STATIC && r[i - 1].action != DNAT_STATIC)
+			return bad(e, "dnat_rules", i, "a static rule comes after the others");
+	}
+	return RC_OK;
+}
+
 static bool encr_ok(uint16_t encr, uint16_t bits)
 {
 	return (encr == ENCR_AES_GCM_16 && (bits == 128 || bits == 256)) ||
@@ -494,8 +564,9 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 			s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
-		(rc = check_nat_rules(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
-		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)))
+		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) ||
+		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
+		(rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;
 	return RC_OK;
 }

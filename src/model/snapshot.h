@@ -27,6 +27,7 @@
 #define TUNNELS_MAX	   4096
 #define RULES_MAX	   65536
 #define NAT_RULES_MAX	   4096
+#define DNAT_RULES_MAX	   5120	      /* destination and static NAT */
 #define RANGES_MAX	   (1u << 19) /* of all rules together */
 #define SERVICES_MAX	   (1u << 19)
 #define HOST_FROM_MAX	   4096	 /* ranges of addresses that these are open to, together */
@@ -184,6 +185,31 @@ struct snap_nat_rule {
 	uint16_t port_first, port_last; /* within nat_port_first..nat_port_last; NAT_OFF: 0 */
 };
 
+enum dnat_action {
+	DNAT_OFF,
+	DNAT_SERVERS, /* to one of a range, by the client's address */
+	DNAT_STATIC   /* one to one, and back */
+};
+
+/*
+ * Ordered rules of destination NAT, static ones first; the first match decides. A destination matches when it is
+ * in dst, or an address of one of the interfaces; one of both is given. Static: dst is one range as large as `to`;
+ * from_zone is the zone towards which its hosts have these addresses, and limits nothing that comes in.
+ */
+struct snap_dnat_rule {
+	char name[NAME_MAX_BYTES];
+	uint32_t from_zone;
+	uint32_t action;		/* enum dnat_action */
+	struct span src, dst;		/* into ranges; src.count 0: any */
+	struct span services;		/* into services; count 0: any */
+	uint64_t interfaces;		/* set of indices into interfaces */
+	struct ip_range to;		/* not for DNAT_OFF */
+	uint16_t port_first, port_last; /* 0: kept. A range is as large as that of each service */
+	uint32_t zero;
+};
+
+_Static_assert(INTERFACES_MAX <= 64, "a set of interfaces is one uint64_t");
+
 struct snap_ike_proposal {
 	char name[NAME_MAX_BYTES];
 	uint16_t encr, encr_bits, prf, dh; /* IANA numbers */
@@ -292,8 +318,8 @@ struct snapshot {
 	uint32_t half_open_max;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
-	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, ike_proposals,
-		esp_proposals, peers, selectors, tunnels;
+	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules,
+		ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
 /* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
@@ -306,6 +332,7 @@ struct snapshot {
 #define snap_services(s)      SNAP(s, services, struct snap_service)
 #define snap_rules(s)	      SNAP(s, rules, struct snap_rule)
 #define snap_nat_rules(s)     SNAP(s, nat_rules, struct snap_nat_rule)
+#define snap_dnat_rules(s)    SNAP(s, dnat_rules, struct snap_dnat_rule)
 #define snap_ike_proposals(s) SNAP(s, ike_proposals, struct snap_ike_proposal)
 #define snap_esp_proposals(s) SNAP(s, esp_proposals, struct snap_esp_proposal)
 #define snap_peers(s)	      SNAP(s, peers, struct snap_peer)

@@ -110,13 +110,15 @@ static void zones_of_nothing(const struct warner *w)
 		for (uint32_t i = 0; i < s->nat_rules.count; i++)
 			nat_rules += snap_nat_rules(s)[i].from_zone == zone ||
 				     snap_nat_rules(s)[i].to_zone == zone;
+		for (uint32_t i = 0; i < s->dnat_rules.count; i++)
+			nat_rules += snap_dnat_rules(s)[i].from_zone == zone;
 		if (rules + nat_rules == 0)
 			warn(w, "zone '%s' has neither an interface nor a tunnel: it has no traffic",
 				zone_name(s, zone));
 		else
 			warn(w,
 				"zone '%s' has neither an interface nor a tunnel: rules that name it never match "
-				"(policy rules: %u, source NAT rules: %u)",
+				"(policy rules: %u, NAT rules: %u)",
 				zone_name(s, zone), rules, nat_rules);
 	}
 }
@@ -172,6 +174,64 @@ static void peers_unheard(const struct warner *w)
 			snap_peers(s)[0].name, s->peers.count);
 }
 
+/* ---- what destination NAT takes from the gateway ---- */
+
+static const char *host_service_name(const struct snap_host_service *v)
+{
+	static const struct {
+		const char *name;
+		uint8_t proto;
+		uint16_t first, last;
+	} services[] = {
+#define E(word, proto, first, last) { word, proto, first, last },
+		HOST_SERVICES(E)
+#undef E
+	};
+
+	for (size_t i = 0; i < COUNT_OF(services); i++)
+		if (services[i].proto == v->proto && services[i].first == v->first &&
+			services[i].last == v->last)
+			return services[i].name;
+	return "a service";
+}
+
+static bool takes(const struct snapshot *s, const struct snap_dnat_rule *r, const struct snap_host_service *v)
+{
+	const struct snap_service *x = snap_services(s) + r->services.first;
+
+	for (uint32_t i = 0; i < r->services.count; i++)
+		if (x[i].proto == 0 ||
+			(x[i].proto == v->proto && x[i].dst_first <= v->last && v->first <= x[i].dst_last))
+			return true;
+	return r->services.count == 0;
+}
+
+/* A service that the zone opens and the rule takes first. One warning for a rule and a zone. */
+static void host_services_taken(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+	uint64_t used = snapshot_zones_in_use(s);
+
+	for (uint32_t i = 0; i < s->dnat_rules.count; i++) {
+		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
+		for (uint32_t zone = 0; zone < s->zones.count; zone++) {
+			const struct span *all = &snap_zones(s)[zone].host_services;
+			uint32_t k = all->first, end = all->first + all->count;
+			if (r->action != DNAT_SERVERS || !(used >> zone & 1) ||
+				(r->from_zone != ZONE_ANY && r->from_zone != zone))
+				continue;
+			while (k < end && !takes(s, r, &snap_host_services(s)[k]))
+				k++;
+			if (k < end)
+				warn(w,
+					"destination NAT rule '%s' takes %s, which zone '%s' opens by host-inbound: "
+					"the gateway does not answer it at the rule's addresses",
+					r->name, host_service_name(&snap_host_services(s)[k]),
+					zone_name(s, zone));
+		}
+	}
+}
+
 void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 {
 	const struct warner w = { s, fn, context };
@@ -181,4 +241,5 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	zones_of_nothing(&w);
 	peers_of_nothing(&w);
 	peers_unheard(&w);
+	host_services_taken(&w);
 }

@@ -175,6 +175,59 @@ static bool source_fits(const struct pipeline *p, const struct train *t)
 	return interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone;
 }
 
+/* The interfaces whose address is the one that t was sent to, where a rule of destination NAT asks for them. */
+static uint64_t interfaces_of(const struct pipeline *p, const struct train *t)
+{
+	uint64_t set = 0;
+
+	if (!fw_dnat_wants_interfaces(p->fw) || !route_is_local(p->routes, &t->dst))
+		return 0;
+	for (uint32_t i = 0; i < p->snapshot->interfaces.count; i++)
+		if (p->interfaces[i].link != ROUTE_NONE &&
+			route_is_local_on(p->routes, p->interfaces[i].link, &t->dst))
+			set |= 1ull << i;
+	return set;
+}
+
+/* Answers to the host's own connections, as the kernel's filter tells them: by the port. */
+static bool is_answer_to_host(const struct pipeline *p, const struct train *t)
+{
+	return (t->proto == IP_TCP || t->proto == IP_UDP) && t->dst_port >= p->snapshot->host_port_first &&
+	       t->dst_port <= p->snapshot->host_port_last && route_is_local(p->routes, &t->dst);
+}
+
+/* t as it will leave, but for source NAT: for what is decided by the real destination. */
+static struct train with_destination(const struct train *t, const struct fw_dnat *d)
+{
+	struct train real = *t;
+
+	if (fw_dnat_translates(d)) {
+		real.dst = d->dst;
+		real.dst_port = t->proto == IP_TCP || t->proto == IP_UDP ? d->port : t->dst_port;
+	}
+	return real;
+}
+
+/* Destination NAT of what comes from a link. What a tunnel brings has the real addresses, as its selectors have. */
+static struct fw_dnat destination(struct pipeline *p, const struct train *t)
+{
+	struct fw_dnat d = { 0 };
+
+	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || p->snapshot->dnat_rules.count == 0 ||
+		is_answer_to_host(p, t))
+		return d;
+	d = fw_dnat(p->fw, t, interfaces_of(p, t));
+	if (fw_dnat_translates(&d) && train_is_traced(t)) {
+		const struct train real = with_destination(t, &d);
+		struct endpoint asked = { t->dst, t->dst_port, 0 }, server = { real.dst, real.dst_port, 0 };
+		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
+		trace_say(p, t, "nat", "rule %s translates the destination %s to %s",
+			snap_dnat_rules(p->snapshot)[d.rule].name, endpoint_text(from, &asked),
+			endpoint_text(to, &server));
+	}
+	return d;
+}
+
 /*
  * The address for source NAT on this egress interface: one in the next hop's prefix, otherwise any; never a
  * link-local one, to which nobody beyond the next router can reply, even where the next hop is link-local
@@ -192,12 +245,15 @@ static struct ip_addr nat_address(
 	return addr;
 }
 
-/* The session's egress interface no longer has the address that its packets are translated to. */
+/* The session's egress interface no longer has the address that its packets are translated to, or no interface that
+ * destination NAT names the one that they come to. */
 static bool nat_address_gone(
 	const struct pipeline *p, const struct train *t, const struct forwarding_decision *decision)
 {
 	const struct fw_session *s = fw_session(p->fw, t->session);
 
+	if (!fw_dnat_holds(p->fw, t, interfaces_of(p, t)))
+		return true;
 	if (!s || t->flags & TRAIN_REPLY || !(s->flags & FW_SESSION_NAT_INTERFACE) ||
 		decision->interface == TRAIN_NONE)
 		return false;
@@ -217,13 +273,15 @@ static enum drop_reason size_check(const struct packet_context *ctx)
 }
 
 /* Why the packet could not be sent if policy permitted it: such a packet begins no session. */
-static enum drop_reason egress_check(const struct pipeline *p, const struct packet_context *ctx)
+static enum drop_reason egress_check(
+	const struct pipeline *p, const struct packet_context *ctx, const struct fw_dnat *dnat)
 {
 	const struct train *t = ctx->t;
 
 	if (t->tunnel != TRAIN_NONE) {
 		uint32_t pair;
-		enum drop_reason drop = tunnel_pair(p, t, &pair);
+		const struct train real = with_destination(t, dnat);
+		enum drop_reason drop = tunnel_pair(p, &real, &pair);
 		if (drop != DROP_NONE)
 			return drop;
 	} else if (t->out_interface != TRAIN_NONE && !p->interfaces[t->out_interface].up) {
@@ -232,24 +290,48 @@ static enum drop_reason egress_check(const struct pipeline *p, const struct pack
 	return size_check(ctx);
 }
 
+/* Where a packet that begins a session may come from, by the addresses of its real ends. */
+static enum drop_reason origin_check(
+	const struct pipeline *p, const struct train *t, const struct selectors_packet *packet)
+{
+	bool tunnelled = selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE;
+
+	if (t->flags & TRAIN_FROM_HOST)
+		return DROP_NONE;
+	if (t->flags & TRAIN_FROM_TUNNEL) /* otherwise the peer uses the address of a network on this side */
+		return tunnelled ? DROP_NONE : DROP_SPOOFED;
+	return tunnelled ? DROP_TUNNEL_REQUIRED : DROP_NONE;
+}
+
+/* Translated or not. */
+static enum drop_reason destination_decide(struct pipeline *p, struct packet_context *ctx,
+	struct fw_dnat *ret_dnat, struct selectors_packet *ret_packet)
+{
+	struct train real;
+
+	*ret_packet = packet_of(ctx->t);
+	enum drop_reason d = origin_check(p, ctx->t, ret_packet);
+	*ret_dnat = destination(p, ctx->t);
+	if (d != DROP_NONE || !fw_dnat_translates(ret_dnat))
+		return d;
+	real = with_destination(ctx->t, ret_dnat);
+	*ret_packet = packet_of(&real);
+	if (route_is_local(p->routes, &real.dst))
+		return DROP_NAT_TO_GATEWAY;
+	return origin_check(p, ctx->t, ret_packet);
+}
+
 static void forward_new(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
-	struct selectors_packet packet = packet_of(t);
+	struct selectors_packet packet;
 	bool from_link = !(t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST));
 	struct fw_egress egress = { 0 };
 	struct forwarding_decision decision;
 
-	if (from_link && selectors_find_inbound(p->selectors, &packet) != SELECTORS_NONE) {
-		t->drop = DROP_TUNNEL_REQUIRED;
-		return;
-	}
-	/* The peer uses the address of a network on this side. */
-	if (t->flags & TRAIN_FROM_TUNNEL && selectors_find_inbound(p->selectors, &packet) == SELECTORS_NONE) {
-		t->drop = DROP_SPOOFED;
-		return;
-	}
-	t->drop = forward_lookup(p, &packet, t->flags & TRAIN_FROM_HOST, &decision);
+	t->drop = destination_decide(p, ctx, &egress.dnat, &packet);
+	if (t->drop == DROP_NONE)
+		t->drop = forward_lookup(p, &packet, t->flags & TRAIN_FROM_HOST, &decision);
 	if (t->drop != DROP_NONE)
 		return;
 	decision_set(ctx, &decision);
@@ -264,10 +346,13 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 	egress.to_host = decision.to_host;
 	if (decision.interface != TRAIN_NONE)
 		egress.nat_addr = nat_address(p, &decision, t->src.family);
-	egress.drop = egress_check(p, ctx);
+	egress.same_interface = from_link && decision.interface == t->in_interface;
+	egress.drop = egress_check(p, ctx, &egress.dnat);
 	fw_admit(p->fw, t, &egress, p->now);
-	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR)
-		tunnel_acquire(p, t);
+	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR) {
+		const struct train real = with_destination(t, &egress.dnat);
+		tunnel_acquire(p, &real);
+	}
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
 		forward_cache(p, ctx, &decision);
 }

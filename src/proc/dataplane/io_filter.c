@@ -121,6 +121,10 @@ static bool zone_opens(const struct worker *w, const struct link_io *l)
 
 	esp.proto = IP_ESP;
 	esp.dst_port = 0;
+	/* Destination NAT takes such packets to another host: they must be delivered. */
+	if (fw_dnat_may_take(w->fw, udp.in_zone, IP_UDP, IPSEC_PORT) ||
+		fw_dnat_may_take(w->fw, udp.in_zone, IP_ESP, 0))
+		return false;
 	return fw_host_inbound(w->fw, &udp) == DROP_NONE && fw_host_inbound(w->fw, &esp) == DROP_NONE;
 }
 

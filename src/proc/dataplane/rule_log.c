@@ -44,7 +44,9 @@ static void session_say(struct tw *w, const struct fw_log *l)
 {
 	uint64_t ms = (l->at - l->begun) / NS_PER_MS;
 
-	if (l->translated)
+	if (l->destination_translated)
+		endpoint_say(w, "nat-dst", fw_key_src(&l->key[1]), l->key[1].src_port);
+	if (l->source_translated)
 		endpoint_say(w, "nat-src", fw_key_dst(&l->key[1]), l->key[1].dst_port);
 	tw_say(w, " session=%u", l->session_id);
 	if (l->kind == FW_LOG_CLOSE)

@@ -204,6 +204,19 @@ static const char *session_state(const struct fw_session *s)
 	return s->flags & FW_SESSION_CONFIRMED ? "answered" : "unanswered";
 }
 
+static void session_nat(struct jw *w, const struct fw_session *s)
+{
+	struct ip_addr asked = fw_key_dst(&s->key[0]), server = fw_key_src(&s->key[1]);
+	struct ip_addr client = fw_key_src(&s->key[0]), seen = fw_key_dst(&s->key[1]);
+	bool icmp =
+		s->key[0].proto == IP_ICMP || s->key[0].proto == IP_ICMPV6; /* its identifier is in both */
+
+	if (!addr_equal(&client, &seen) || s->key[0].src_port != s->key[1].dst_port)
+		session_endpoint(w, "nat_src", seen, s->key[1].dst_port);
+	if (!addr_equal(&asked, &server) || (!icmp && s->key[0].dst_port != s->key[1].src_port))
+		session_endpoint(w, "nat_dst", server, s->key[1].src_port);
+}
+
 static void sessions_rows(struct out *o, const struct msg_filter *filter)
 {
 	const struct pipeline *p = &o->d->workers[0]->pipeline;
@@ -229,8 +242,7 @@ static void sessions_rows(struct out *o, const struct msg_filter *filter)
 		jw_str(w, "to", zone_name(o->d, s->zones.zone[1]));
 		jw_str(w, "rule", s->rule < snap->rules.count ? snap_rules(snap)[s->rule].name : "");
 		jw_str(w, "state", session_state(s));
-		if (s->flags & FW_SESSION_TRANSLATED)
-			session_endpoint(w, "nat_src", fw_key_dst(&s->key[1]), s->key[1].dst_port);
+		session_nat(w, s);
 		if (tunnel < snap->tunnels.count)
 			jw_str(w, "tunnel", snap_tunnels(snap)[tunnel].name);
 		jw_u64(w, "bytes", s->bytes[0] + s->bytes[1]);
@@ -257,6 +269,27 @@ bool show_clear_sessions(struct dataplane *d, const struct msg_filter *filter, u
 	return *cursor >= fw_sessions_used(fw);
 }
 
+/* Static and destination NAT: they come first. */
+static void dnat_row(struct out *o, uint32_t i)
+{
+	static const char *const actions[] = { "off", "servers", "static" };
+	const struct snapshot *s = o->d->workers[0]->pipeline.snapshot;
+	const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
+	char text[RANGE_TEXT_MAX];
+	struct jw *w = rows_row(&o->piece);
+
+	jw_str(w, "type", r->action == DNAT_STATIC ? "static" : "destination");
+	jw_str(w, "rule", r->name);
+	jw_str(w, "from", zone_name(o->d, r->from_zone));
+	jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
+	jw_str(w, "pool", r->action == DNAT_OFF ? "" : range_text(text, &r->to));
+	if (r->port_first)
+		jw_strf(w, "port", r->port_first == r->port_last ? "%u" : "%u-%u", r->port_first,
+			r->port_last);
+	jw_u64(w, "hits", fw_dnat_rule_hits(o->d->workers[0]->fw, i)->hits);
+	rows_add(&o->piece);
+}
+
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
@@ -266,10 +299,14 @@ static void nat_rows(struct out *o)
 	struct jw *w;
 
 	for (uint32_t i = rows_first(&o->piece, 0);
-		i < p->snapshot->nat_rules.count && rows_look(&o->piece, 0, i); i++) {
+		i < p->snapshot->dnat_rules.count && rows_look(&o->piece, 0, i); i++)
+		dnat_row(o, i);
+	for (uint32_t i = rows_first(&o->piece, 1);
+		i < p->snapshot->nat_rules.count && rows_look(&o->piece, 1, i); i++) {
 		const struct snap_nat_rule *r = &snap_nat_rules(p->snapshot)[i];
 		char text[RANGE_TEXT_MAX];
 		w = rows_row(&o->piece);
+		jw_str(w, "type", "source");
 		jw_str(w, "rule", r->name);
 		jw_str(w, "from", zone_name(o->d, r->from_zone));
 		jw_str(w, "to", zone_name(o->d, r->to_zone));

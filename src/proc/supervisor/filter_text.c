@@ -11,8 +11,9 @@
  * fragments together (connection tracking makes it do so before any chain sees them, in both families): the
  * services that the zone names, and answers to connections that the host has begun. ICMP errors pass, the
  * kernel drops those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
- * From the loopback device only the host itself is accepted: a packet socket of one link sends on any other as
- * well, so a compromised data plane could send there with any source address.
+ * What destination or static NAT takes is dropped before that. From the loopback device only the host itself
+ * is accepted: a packet socket of one link sends on any other as well, so a compromised data plane could send
+ * there with any source address.
  *
  * An interface without a zone has no services: default deny. Without a configuration, or with one that puts
  * no interface into a zone, no service is reachable; the host's own connections get their answers.
@@ -78,6 +79,129 @@ static bool from_family(const struct snapshot *snap, const struct span *from, ui
 		if (snap_ranges(snap)[i].first.family == family)
 			return true;
 	return false;
+}
+
+/*
+ * What destination and static NAT take from the host: a copy of it comes to the kernel, which must not answer. The
+ * chain holds whatever zones open, for connections that exist, too. As in the data plane, the first rule that matches
+ * decides, `off` leaves the packet to the host, and answers to the host's own connections are not taken.
+ */
+static void ranges_say(struct tw *t, const struct snapshot *snap, const struct span *span, uint8_t family)
+{
+	char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
+	bool any = false;
+
+	for (uint32_t i = span->first; i < span->first + span->count; i++) {
+		const struct ip_range *r = &snap_ranges(snap)[i];
+		bool one = addr_compare(&r->first, &r->last) == 0;
+		if (r->first.family != family)
+			continue;
+		tw_say(t, "%s%s%s%s", any ? ", " : "{ ", addr_text(first, &r->first), one ? "" : "-",
+			one ? "" : addr_text(last, &r->last));
+		any = true;
+	}
+	tw_say(t, " } ");
+}
+
+/* Of ICMP, only queries are translated. */
+static void taken_service(struct tw *t, const struct snap_service *v)
+{
+	const char *name = v->proto == 6 ? "tcp" : v->proto == 17 ? "udp" : v->proto == 1 ? "icmp" : "icmpv6";
+
+	if (v->proto == 6 || v->proto == 17)
+		tw_say(t, "%s sport %u-%u %s dport %u-%u ", name, v->src_first, v->src_last, name,
+			v->dst_first, v->dst_last);
+	else if (v->proto == 1 || v->proto == 58)
+		tw_say(t, "%s type { %s } %s type %u-%u ", name,
+			v->proto == 1 ? "8, 13, 15, 17, 42" : "128, 144, 146, 160", name,
+			MIN_OF(v->dst_first, 255u), MIN_OF(v->dst_last, 255u));
+	else if (v->proto)
+		tw_say(t, "meta l4proto %u ", v->proto);
+	else
+		tw_say(t, "meta l4proto != { 1, 58 } ");
+}
+
+/* interface NULL: by the rule's addresses. */
+static void taken_by(struct tw *t, const struct snapshot *snap, const struct snap_dnat_rule *r,
+	uint8_t family, const struct snap_service *v, const struct snap_interface *interface)
+{
+	const char *ip = family == ADDR_V4 ? "ip" : "ip6";
+	const char *verdict = r->action == DNAT_OFF ? "return" : "drop";
+	char of[32] = "";
+
+	if (r->action != DNAT_STATIC && r->from_zone != ZONE_ANY)
+		snprintf(of, sizeof of, "iifname @zone_%u ", r->from_zone);
+	/* Which addresses it has at the time, only the kernel knows: by the interface itself; and by the others
+	 * what is not theirs. */
+	for (int other = 0; other < (interface ? 2 : 1); other++) {
+		tw_say(t, "\t\t%s", of);
+		if (interface)
+			tw_say(t,
+				"meta nfproto %s iifname %s\"%s\" fib daddr . iif type %slocal fib daddr type local ",
+				family == ADDR_V4 ? "ipv4" : "ipv6", other ? "!= " : "", interface->name,
+				other ? "!= " : "");
+		if (r->src.count) {
+			tw_say(t, "%s saddr ", ip);
+			ranges_say(t, snap, &r->src, family);
+		}
+		if (!interface) {
+			tw_say(t, "%s daddr ", ip);
+			ranges_say(t, snap, &r->dst, family);
+		}
+		taken_service(t, v);
+		tw_say(t, "%s\n", verdict);
+	}
+}
+
+static void taken_service_of(struct tw *t, const struct snapshot *snap, const struct snap_dnat_rule *r,
+	uint8_t family, const struct snap_service *v)
+{
+	if (from_family(snap, &r->dst, family))
+		taken_by(t, snap, r, family, v, NULL);
+	for (uint32_t i = 0; i < snap->interfaces.count; i++)
+		if (r->interfaces >> i & 1 && interface_name_ok(snap_interfaces(snap)[i].name))
+			taken_by(t, snap, r, family, v, &snap_interfaces(snap)[i]);
+}
+
+static void taken_rule(
+	struct tw *t, const struct snapshot *snap, const struct snap_dnat_rule *r, uint8_t family)
+{
+	const struct snap_service any[] = { { .proto = 0 },
+		{ .proto = family == ADDR_V4 ? 1 : 58, .dst_last = UINT16_MAX } };
+
+	if ((r->action != DNAT_OFF && r->to.first.family != family) ||
+		(r->src.count && !from_family(snap, &r->src, family)))
+		return;
+	for (uint32_t k = 0; k < r->services.count; k++) {
+		const struct snap_service *v = &snap_services(snap)[r->services.first + k];
+		if (v->proto != (family == ADDR_V4 ? 58 : 1))
+			taken_service_of(t, snap, r, family, v);
+	}
+	for (uint32_t k = 0; k < COUNT_OF(any) && r->services.count == 0; k++)
+		taken_service_of(t, snap, r, family, &any[k]);
+}
+
+static void taken(struct tw *t, const struct snapshot *snap)
+{
+	for (uint32_t zone = 0; zone < snap->zones.count; zone++) {
+		tw_say(t, "\tset zone_%u {\n\t\ttype ifname\n", zone);
+		bool any = false;
+		for (uint32_t i = 0; i < snap->interfaces.count; i++) {
+			const struct snap_interface *in = &snap_interfaces(snap)[i];
+			if (in->zone != zone || !interface_name_ok(in->name))
+				continue;
+			tw_say(t, "%s\"%s\"", any ? ", " : "\t\telements = { ", in->name);
+			any = true;
+		}
+		tw_say(t, "%s\t}\n", any ? " }\n" : "");
+	}
+	tw_say(t, "\tchain translated {\n\t\tmeta l4proto { tcp, udp } th dport %u-%u return\n",
+		snap->host_port_first, snap->host_port_last);
+	for (uint32_t i = 0; i < snap->dnat_rules.count; i++) {
+		taken_rule(t, snap, &snap_dnat_rules(snap)[i], ADDR_V4);
+		taken_rule(t, snap, &snap_dnat_rules(snap)[i], ADDR_V6);
+	}
+	tw_say(t, "\t}\n");
 }
 
 /*
@@ -224,6 +348,8 @@ static void tracking(struct tw *t, const struct snapshot *snap)
 	tw_say(t, "\tchain before_tracking_in {\n"
 		  "\t\ttype filter hook prerouting priority raw; policy accept;\n"
 		  "\t\tiifname \"lo\" notrack\n");
+	for (uint32_t zone = 0; snap && snap->dnat_rules.count && zone < snap->zones.count; zone++)
+		tw_say(t, "\t\tiifname @zone_%u jump translated\n", zone);
 	if (snap)
 		zone_jumps(t, snap, "iifname", &UNTRACKED_IN);
 	tw_say(t,
@@ -253,6 +379,8 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 		zone_chain(&t, snap, i, &UNTRACKED_IN);
 		zone_chain(&t, snap, i, &UNTRACKED_OUT);
 	}
+	if (snap && snap->dnat_rules.count)
+		taken(&t, snap);
 	tracking(&t, snap);
 	input(&t, snap);
 	/* A compromised ike process has two UDP sockets that reach any address; the host's own services trust

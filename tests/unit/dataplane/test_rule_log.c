@@ -63,7 +63,7 @@ static void lines(void **state)
 			  .rule_name = "out",
 			  .zone_name = { "trust", "untrust" },
 			  .session_id = 7,
-			  .translated = true,
+			  .source_translated = true,
 			  .key = { key(6, "10.1.0.2", 40000, "192.0.2.80", 80),
 				  key(6, "192.0.2.80", 80, "198.51.100.2", 41000) } },
 			"session-init rule=out from=trust to=untrust proto=tcp src=10.1.0.2:40000 "
@@ -97,7 +97,7 @@ static void the_longest_fits(void **state)
 {
 	struct fw_log l = { .kind = FW_LOG_CLOSE,
 		.end = FW_END_NAT_ADDRESS_CHANGED,
-		.translated = true,
+		.source_translated = true,
 		.at = UINT64_MAX,
 		.session_id = UINT32_MAX,
 		.packets = { UINT64_MAX, UINT64_MAX },

@@ -127,7 +127,7 @@ static void connect_tcp(void)
 {
 	assert_int_equal(tcp(false, TCP_SYN, 100, 0), DROP_NONE);
 	struct fw_log l = next(FW_LOG_INIT);
-	assert_true(l.translated);
+	assert_true(l.source_translated);
 	assert_int_equal(l.key[1].dst_port, nat_port);
 	assert_int_equal(tcp(true, TCP_SYN | TCP_ACK, 500, 101), DROP_NONE);
 	assert_int_equal(tcp(false, TCP_ACK, 101, 501), DROP_NONE);

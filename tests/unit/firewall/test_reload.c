@@ -331,16 +331,16 @@ static void damage(struct fw_session *s, int k)
 		s->flags &= (uint8_t)~FW_SESSION_TRANSLATED;
 		break;
 	case 14:
-		s->key[1].src[0] ^= 1;
+		s->key[1].src[9] = 1;
 		break;
 	case 15:
-		s->key[1].src_port++;
+		s->key[1].kind = FW_KEY_ANSWER;
 		break;
 	case 16:
 		*s = zero, s->live = FW_SESSION_LIVE;
 		break;
 	case 17:
-		s->key[1] = s->key[0];
+		s->key[1] = s->key[0], s->key[1].dst[8] = 1;
 		break;
 	case 18:
 		s->noted.scale = 15;

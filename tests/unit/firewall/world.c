@@ -149,6 +149,33 @@ struct snap_nat_rule *policy_nat(struct policy *p, const char *name, int from, i
 	return r;
 }
 
+struct snap_dnat_rule *policy_dnat(struct policy *p, const char *name, int from, const char *src,
+	const char *dst, const char *services, const char *to, uint16_t port_first, uint16_t port_last)
+{
+	struct snap_dnat_rule *r = &p->dnat_rules[p->dnat_rules_n++];
+
+	*r = (struct snap_dnat_rule){ .from_zone = from < 0 ? ZONE_ANY : (uint32_t)from,
+		.action = to ? DNAT_SERVERS : DNAT_OFF,
+		.src = policy_ranges(p, src),
+		.dst = policy_ranges(p, dst),
+		.services = policy_services(p, services),
+		.port_first = port_first,
+		.port_last = port_last };
+	if (to)
+		r->to = range_read(to);
+	snprintf(r->name, NAME_MAX_BYTES, "%s", name);
+	return r;
+}
+
+struct snap_dnat_rule *policy_static(
+	struct policy *p, const char *name, int from, const char *dst, const char *to)
+{
+	struct snap_dnat_rule *r = policy_dnat(p, name, from, "any", dst, "any", to, 0, 0);
+
+	r->action = DNAT_STATIC;
+	return r;
+}
+
 static size_t place(struct span *span, size_t at, uint32_t n, size_t size)
 {
 	*span = (struct span){ (uint32_t)at, n };
@@ -203,6 +230,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 	at = place(&head.services, at, p->services_n, sizeof *p->services);
 	at = place(&head.rules, at, p->rules_n, sizeof *p->rules);
 	at = place(&head.nat_rules, at, p->nat_rules_n, sizeof *p->nat_rules);
+	at = place(&head.dnat_rules, at, p->dnat_rules_n, sizeof *p->dnat_rules);
 	head.bytes = (uint32_t)at;
 	uint8_t *block = calloc(1, at);
 	MUST(block);
@@ -221,6 +249,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 		r->port_first = p->nat_port_first;
 		r->port_last = p->nat_port_last;
 	}
+	fill(block, head.dnat_rules, p->dnat_rules, sizeof *p->dnat_rules);
 	if (snapshot_check(block, at, &e) != RC_OK) {
 		fprintf(stderr, "%s\n", e.text);
 		abort();
@@ -310,11 +339,16 @@ enum drop_reason world_run(struct world *w)
 	if (t->flags & TRAIN_FRAGMENT && !fw_reassemble(w->fw, t, w->now))
 		return t->drop;
 	fw_lookup_burst(w->fw, burst, 1, w->now);
-	t->out_zone = world_zone(&t->dst);
-	t->out_interface = t->out_zone;
+	t->out_zone = t->out_interface = world_zone(&t->dst);
 	if (!t->drop && t->session == TRAIN_NONE) {
-		struct fw_egress egress = { .nat_addr = t->dst.family == ADDR_V4 ? w->nat4 : w->nat6,
-			.to_host = world_is_host(&t->dst) };
+		bool host = t->flags & TRAIN_FROM_HOST;
+		struct fw_egress egress = { .nat_addr = t->dst.family == ADDR_V4 ? w->nat4 : w->nat6 };
+		if (!host)
+			egress.dnat = fw_dnat(w->fw, t, world_is_host(&t->dst) ? 1ull << UNTRUST : 0);
+		const struct ip_addr *dst = fw_dnat_translates(&egress.dnat) ? &egress.dnat.dst : &t->dst;
+		t->out_zone = t->out_interface = world_zone(dst);
+		egress.to_host = world_is_host(dst);
+		egress.same_interface = !host && t->out_interface == t->in_interface;
 		fw_admit(w->fw, t, &egress, w->now);
 	}
 	fw_apply(w->fw, t, w->now);

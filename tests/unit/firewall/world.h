@@ -20,8 +20,10 @@ struct policy {
 	struct snap_service *services;
 	struct snap_rule *rules;
 	struct snap_nat_rule nat_rules[64];
+	struct snap_dnat_rule dnat_rules[64];
 	struct snap_host_service host_services[32];
-	uint32_t host_services_n, zones_n, interfaces_n, ranges_n, services_n, rules_n, nat_rules_n;
+	uint32_t host_services_n, zones_n, interfaces_n, ranges_n, services_n, rules_n, nat_rules_n,
+		dnat_rules_n;
 	uint16_t nat_port_first, nat_port_last;
 	uint32_t half_open_max, sessions_max, tcp_mss;
 };
@@ -39,6 +41,11 @@ struct snap_rule *policy_rule(struct policy *p, const char *name, int from, int 
 	const char *dst, const char *services, enum rule_action action);
 struct snap_nat_rule *policy_nat(struct policy *p, const char *name, int from, int to, const char *src,
 	const char *dst, enum nat_action action, const char *pool);
+/* to NULL: off. services and ports as above; ports 0: kept. static ones must be added first. */
+struct snap_dnat_rule *policy_dnat(struct policy *p, const char *name, int from, const char *src,
+	const char *dst, const char *services, const char *to, uint16_t port_first, uint16_t port_last);
+struct snap_dnat_rule *policy_static(
+	struct policy *p, const char *name, int from, const char *dst, const char *to);
 /* A checked snapshot; the caller frees it. */
 struct snapshot *policy_snapshot(const struct policy *p);
 

@@ -226,7 +226,14 @@ static void nat(struct maker *m)
 {
 	word(m, "nat { source { rule one { from z0 ; then { source-nat");
 	word(m, below(m, 2) ? "interface" : "198.51.100.1-198.51.100.9");
-	word(m, "; } } } }");
+	word(m, "; } } }");
+	if (below(m, 2))
+		word(m, "static { rule s { from z0 ; match { destination 203.0.113.16/30 ; } "
+			"then { static-nat 10.9.0.0/30 ; } } }");
+	if (below(m, 2))
+		word(m, "destination { rule d { match { destination a0 ; application ssh ; } "
+			"then { destination-nat 10.0.0.1-10.0.0.2 ; port 2222 ; } } }");
+	word(m, "}");
 }
 
 static void ike(struct maker *m)

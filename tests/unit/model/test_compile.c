@@ -287,6 +287,39 @@ static void nat_pool(void **state)
 	free(s);
 }
 
+static void destination_nat(void **state)
+{
+	struct snapshot *s = compiled(
+		"zones { zone z { interfaces [ e0 e1 ]; } } address-book { address x { prefix 203.0.113.7; } }"
+		"applications { application many { protocol tcp; destination-port 8000-8009; } }"
+		"nat { destination { rule a { from z; match { source x; destination x; application [ http many ]; }"
+		"then { destination-nat 10.0.0.1-10.0.0.3; port 80; } }"
+		"rule b { match { destination-interface [ e1 e0 ]; } then { destination-nat off; } }"
+		"rule c { match { destination-interface e1; application many; }"
+		"then { destination-nat 2001:db8::1; port 1000-1009; } } }"
+		"static { rule d { from z; match { destination 203.0.113.16/28; } then { static-nat 10.0.0.32/28; } } } }");
+	const struct snap_dnat_rule *r = snap_dnat_rules(s);
+	char text[RANGE_TEXT_MAX];
+
+	assert_int_equal(s->dnat_rules.count, 4);
+	assert_string_equal(r[0].name, "d"); /* static rules first, wherever they stand */
+	assert_int_equal(r[0].action, DNAT_STATIC);
+	assert_string_equal(range_text(text, &snap_ranges(s)[r[0].dst.first]), "203.0.113.16/28");
+	assert_string_equal(range_text(text, &r[0].to), "10.0.0.32/28");
+	assert_int_equal(r[1].action, DNAT_SERVERS);
+	assert_int_equal(r[1].from_zone, 0);
+	assert_int_equal(r[1].services.count, 2);
+	assert_int_equal(r[1].port_first, 80);
+	assert_int_equal(r[1].port_last, 80);
+	assert_string_equal(range_text(text, &r[1].to), "10.0.0.1-10.0.0.3");
+	assert_int_equal(r[2].action, DNAT_OFF);
+	assert_int_equal(r[2].from_zone, ZONE_ANY);
+	assert_int_equal(r[2].interfaces, 3);
+	assert_int_equal(r[3].interfaces, 2);
+	assert_int_equal(r[3].port_last, 1009);
+	free(s);
+}
+
 #define PEER(rest)                                                                                           \
 	"ike { proposal k { encryption aes128gcm16; dh-group ecp384; } peer p { proposals k; " rest " } }"
 
@@ -366,6 +399,12 @@ static void public_keys(void **state)
 							   "tunnel u { peer p; zone a; proposals e; "        \
 							   "local " local "; remote " remote "; } }"
 
+#define DNAT(match, then)                                                                                    \
+	"zones { zone z { interfaces e0; } } address-book { address x { prefix 203.0.113.7; } } "            \
+	"nat { destination { rule d { match { " match " } then { destination-nat " then "; } } } }"
+#define STATIC(published, real)                                                                              \
+	ZONE "nat { static { rule s { from a; match { destination " published "; } then { static-nat " real  \
+	     "; } } } }"
 static const struct {
 	const char *what, *text, *says;
 } refused[] = {
@@ -427,6 +466,19 @@ static const struct {
 	{ "pool backwards", "nat { source { rule a { then { source-nat 1.1.1.2-1.1.1.1; } } } }",
 		"lower address" },
 	{ "pool is no address", "nat { source { rule a { then { source-nat 1.1.1.2.3; } } } }", "expected" },
+	{ "port of icmp", DNAT("destination x; application ping;", "10.0.0.1; port 80"), "has no ports" },
+	{ "port of everything", DNAT("destination x;", "10.0.0.1; port 80"), "needs an application" },
+	{ "fewer ports", DNAT("destination x; application traceroute;", "10.0.0.1; port 80-81"),
+		"not as many ports" },
+	{ "port 0", DNAT("destination x; application http;", "10.0.0.1; port 0"), "port 0 does not exist" },
+	{ "off with a port", DNAT("destination x; application http;", "off; port 8"), "has no port" },
+	{ "no destination", DNAT("application http;", "10.0.0.1"), "needs a destination" },
+	{ "any destination", DNAT("destination any;", "10.0.0.1"), "any destination" },
+	{ "interface of no zone", DNAT("destination-interface e7;", "10.0.0.1"), "is in no zone" },
+	{ "server is no host", DNAT("destination x;", "127.0.0.1"), "not a host's address" },
+	{ "servers backwards", DNAT("destination x;", "10.0.0.2-10.0.0.1"), "lower address" },
+	{ "static of two sizes", STATIC("203.0.113.16/28", "10.0.0.32/27"), "the same length" },
+	{ "static of two families", STATIC("203.0.113.16/32", "2001:db8::1/128"), "the same length" },
 	{ "families of a peer", PEER("local-address ::1; remote-address 192.0.2.1; pre-shared-key k;"),
 		"different families" },
 	{ "no address", PEER("remote-address 192.0.2.256; pre-shared-key k;"), "IPv4 or IPv6 address" },
@@ -669,12 +721,19 @@ static void without_effect(void **state)
 		{ NAT(NAT_RULE("one", "", "", "off")
 				  NAT_RULE("two", "", "match { source x; } ", "interface-ipv6")),
 			"source NAT rule 'two' is never reached: rule 'one' before it matches all that it could\n" },
+		{ "zones { zone z { interfaces e0; host-inbound [ ping ssh ike ]; } zone y { interfaces e1; } } "
+		  "nat { destination { rule a { match { destination-interface e0; application ssh; } "
+		  "then { destination-nat 10.0.0.1; } } rule b { from y; match { destination-interface e0; } "
+		  "then { destination-nat 10.0.0.1; } } rule c { match { destination-interface e0; } "
+		  "then { destination-nat off; } } } }",
+			"destination NAT rule 'a' takes ssh, which zone 'z' opens by host-inbound: the gateway does not "
+			"answer it at the rule's addresses\n" },
 		{ "zones { zone a { interfaces e0; } zone b; zone c; } policy { from b to a { " ANY_RULE(
 			  "one", "any") "} from a to b { " ANY_RULE("two",
 			  "any") "} global { " ANY_RULE("three", "any") "} } nat { source { " NAT_RULE("n",
 			  "from b; ", "", "off") "} }",
 			"zone 'b' has neither an interface nor a tunnel: rules that name it never match (policy rules: 2, "
-			"source NAT rules: 1)\nzone 'c' has neither an interface nor a tunnel: it has no traffic\n" },
+			"NAT rules: 1)\nzone 'c' has neither an interface nor a tunnel: it has no traffic\n" },
 		{ TWO("10.9.0.0/24", "10.2.0.0/24"), "" }, /* a zone of tunnels */
 		{ "zones { zone wan { interfaces e0; } zone vpn { host-inbound ike; } } " PEER_P COSIGNED,
 			"zone 'vpn' has neither an interface nor a tunnel: it has no traffic\n"
@@ -756,6 +815,7 @@ int main(void)
 		cmocka_unit_test(own_application_replaces_built_in),
 		cmocka_unit_test(nat_persistent),
 		cmocka_unit_test(nat_pool),
+		cmocka_unit_test(destination_nat),
 		cmocka_unit_test(identities),
 		cmocka_unit_test(public_keys),
 		cmocka_unit_test(refused_texts),

@@ -82,6 +82,14 @@ static void every_changed_word(void **state)
 	free(block);
 }
 
+static void first_two_swap(struct snap_dnat_rule *r)
+{
+	struct snap_dnat_rule first = r[0];
+
+	r[0] = r[1];
+	r[1] = first;
+}
+
 /* Each row breaks one promise of the header file. */
 static void broken_promises(void **state)
 {
@@ -150,6 +158,29 @@ static void broken_promises(void **state)
 	free(block);
 }
 
+static void broken_promises_of_nat(void **state)
+{
+	size_t n = 0;
+	uint8_t *block = good_block(&n), *copy = malloc(n);
+	struct snapshot *s = (struct snapshot *)(void *)copy;
+
+	assert_non_null(copy);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->from_zone = s->zones.count);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->action = DNAT_STATIC + 1);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->zero = 1);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->to.last.b[3]++); /* static: another size */
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->interfaces = 1);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].action = DNAT_OFF);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].action = DNAT_STATIC);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].interfaces = 1ull << 63);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].port_first = 0);
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].port_last++); /* not as many as the service has */
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].dst.count = 0);
+	BREAKS(first_two_swap(AT(dnat_rules, struct snap_dnat_rule))); /* the static one comes last */
+	free(copy);
+	free(block);
+}
+
 /* The supervisor, the ledger and the courier are given this part by itself: where each witness is asked. */
 static void witnesses(void **state)
 {
@@ -199,6 +230,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_fails),
 		cmocka_unit_test(every_changed_word),
 		cmocka_unit_test(broken_promises),
+		cmocka_unit_test(broken_promises_of_nat),
 		cmocka_unit_test(witnesses),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

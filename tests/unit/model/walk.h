@@ -59,6 +59,13 @@ static inline uint64_t snapshot_walk(const struct snapshot *s)
 		sum += walk_span(snap_ranges(s), sizeof(struct ip_range), &r->src);
 		sum += walk_span(snap_ranges(s), sizeof(struct ip_range), &r->dst);
 	}
+	for (uint32_t i = 0; i < s->dnat_rules.count; i++) {
+		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
+		sum += strlen(r->name) + walk_zone(s, r->from_zone) + r->to.first.family;
+		sum += walk_span(snap_ranges(s), sizeof(struct ip_range), &r->src);
+		sum += walk_span(snap_ranges(s), sizeof(struct ip_range), &r->dst);
+		sum += walk_span(snap_services(s), sizeof(struct snap_service), &r->services);
+	}
 	for (uint32_t i = 0; i < s->peers.count; i++) {
 		const struct snap_peer *p = &snap_peers(s)[i];
 		sum += strlen(p->name) + strlen(p->key_name) + walk_bytes(p->public_key, p->public_key_n);

@@ -1,0 +1,176 @@
+/*
+ * Static and destination NAT to records, in one array: static rules first, because they come first. Part of the
+ * compiler.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/compile.h"
+
+static struct snap_dnat_rule *rule_new(struct compiler *c, const struct lyd_node *node)
+{
+	struct snap_dnat_rule *r = vec_add(&c->dnat_rules);
+
+	if (!r)
+		return NULL;
+	snprintf(r->name, sizeof r->name, "%s", tree_value(node, "name"));
+	r->from_zone = tree_value(node, "from") ? value_zone(c, tree_value(node, "from")) : ZONE_ANY;
+	return r;
+}
+
+/* What no host has as its address. */
+static bool is_no_host(const struct ip_addr *a)
+{
+	static const struct ip_addr none;
+	bool loopback =
+		a->family == ADDR_V4 ? a->b[0] == 127 : memcmp(a->b, none.b, 15) == 0 && a->b[15] == 1;
+
+	return loopback || memcmp(a->b, none.b, sizeof a->b) == 0 || addr_is_link_local(a) ||
+	       (a->family == ADDR_V4 ? a->b[0] >= 224 : a->b[0] == 0xff);
+}
+
+static enum rc servers(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range)
+{
+	enum rc rc = value_range(c, leaf, ret_range);
+
+	if (!rc && (is_no_host(&ret_range->first) || is_no_host(&ret_range->last)))
+		return tree_fault(c->faults, leaf,
+			"'%s' is not a host's address: loopback, link-local and multicast addresses are not "
+			"forwarded",
+			lyd_get_value(leaf));
+	return rc;
+}
+
+/* ---- static ---- */
+
+static enum rc static_rule(struct compiler *c, const struct lyd_node *node)
+{
+	const struct lyd_node *match = tree_child(c->m, node, "match"),
+			      *then = tree_child(c->m, node, "then");
+	const struct lyd_node *published = match ? tree_child(c->m, match, "destination") : NULL;
+	const struct lyd_node *real = then ? tree_child(c->m, then, "static-nat") : NULL;
+	struct snap_dnat_rule *r = rule_new(c, node);
+	struct ip_range range;
+	struct ip_prefix a, b;
+	enum rc rc;
+
+	if (!r)
+		return compile_no_memory(c);
+	if (!published || !real)
+		return RC_OK; /* the shape of the tree tells it */
+	r->action = DNAT_STATIC;
+	if ((rc = servers(c, published, &range)) || (rc = servers(c, real, &r->to)))
+		return rc;
+	if (prefix_parse(&a, lyd_get_value(published)) || prefix_parse(&b, lyd_get_value(real)) ||
+		a.addr.family != b.addr.family || a.bits != b.bits)
+		return tree_fault(c->faults, real,
+			"'%s' has another size or family than the published '%s': expected a prefix of the same length",
+			lyd_get_value(real), lyd_get_value(published));
+	struct ip_range *place = vec_add(&c->ranges);
+	if (!place)
+		return compile_no_memory(c);
+	*place = range;
+	r->dst = (struct span){ (uint32_t)c->ranges.n - 1, 1 };
+	return RC_OK;
+}
+
+/* ---- destination ---- */
+
+static enum rc interfaces(struct compiler *c, const struct lyd_node *leaf, uint64_t *ret_set)
+{
+	for (; leaf; leaf = tree_next(leaf)) {
+		const struct snap_interface *all = (const void *)c->interfaces.at;
+		size_t i = 0;
+		while (i < c->interfaces.n && strcmp(all[i].name, lyd_get_value(leaf)) != 0)
+			i++;
+		if (i == c->interfaces.n)
+			return tree_fault(c->faults, leaf,
+				"interface '%s' is in no zone: expected one of a zone's interfaces",
+				lyd_get_value(leaf));
+		*ret_set |= 1ull << i;
+	}
+	return RC_OK;
+}
+
+static enum rc server_ports(struct compiler *c, const struct lyd_node *leaf, struct snap_dnat_rule *r)
+{
+	const struct snap_service *v =
+		(const struct snap_service *)(const void *)c->services.at + r->services.first;
+	enum rc rc = value_ports(c, leaf, &r->port_first, &r->port_last);
+
+	if (rc)
+		return rc;
+	if (r->port_first == 0)
+		return tree_fault(c->faults, leaf, "port 0 does not exist: expected ports 1..65535");
+	if (r->services.count == 0)
+		return tree_fault(c->faults, leaf,
+			"a rule with a port needs an application: the ports that it translates");
+	for (uint32_t i = 0; i < r->services.count; i++) {
+		if (v[i].proto != 6 && v[i].proto != 17)
+			return tree_fault(c->faults, leaf,
+				"an application of the rule has no ports (protocol %u): expected TCP and UDP only",
+				v[i].proto);
+		if (r->port_first != r->port_last &&
+			v[i].dst_last - v[i].dst_first != r->port_last - r->port_first)
+			return tree_fault(c->faults, leaf,
+				"%s is not as many ports as the application's %u-%u: expected one port, or a range of "
+				"the same size",
+				lyd_get_value(leaf), v[i].dst_first, v[i].dst_last);
+	}
+	return RC_OK;
+}
+
+static enum rc destination_then(struct compiler *c, const struct lyd_node *then, struct snap_dnat_rule *r)
+{
+	const struct lyd_node *to = then ? tree_child(c->m, then, "destination-nat") : NULL;
+	const struct lyd_node *port = then ? tree_child(c->m, then, "port") : NULL;
+	enum rc rc = RC_OK;
+
+	if (!to || strcmp(lyd_get_value(to), "off") == 0)
+		return RC_OK;
+	r->action = DNAT_SERVERS;
+	rc = servers(c, to, &r->to);
+	return port ? faults_join(rc, server_ports(c, port, r)) : rc;
+}
+
+static enum rc destination_rule(struct compiler *c, const struct lyd_node *node)
+{
+	const struct lyd_node *match = tree_child(c->m, node, "match");
+	struct snap_dnat_rule *r = rule_new(c, node);
+	enum rc rc = RC_OK;
+
+	if (!r)
+		return compile_no_memory(c);
+	if (match) {
+		rc = compile_addresses(c, tree_child(c->m, match, "source"), &r->src);
+		rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
+		rc = faults_join(
+			rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));
+		rc = faults_join(
+			rc, interfaces(c, tree_child(c->m, match, "destination-interface"), &r->interfaces));
+	}
+	if (!rc && r->dst.count == 0 && (r->interfaces == 0 || tree_child(c->m, match, "destination")))
+		rc = tree_fault(c->faults, node,
+			"rule '%s' would publish any destination: expected names of addresses", r->name);
+	return rc ? rc : destination_then(c, tree_child(c->m, node, "then"), r);
+}
+
+static enum rc rules(
+	struct compiler *c, const char *group, enum rc (*one)(struct compiler *, const struct lyd_node *))
+{
+	const struct lyd_node *nat = tree_child(c->m, NULL, "nat");
+	const struct lyd_node *part = nat ? tree_child(c->m, nat, group) : NULL;
+	const struct lyd_node *node = part ? tree_child(c->m, part, "rule") : NULL;
+	enum rc rc = RC_OK;
+
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, one(c, node));
+	return rc;
+}
+
+enum rc compile_dnat(struct compiler *c)
+{
+	enum rc rc = rules(c, "static", static_rule);
+
+	return compile_continues(c, rc) ? faults_join(rc, rules(c, "destination", destination_rule)) : rc;
+}
