@@ -256,7 +256,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (!d && t->proto == IP_TCP)
 		closed_session_end(fw, &key[0], now);
 	if (!d)
-		d = fw_limit_check(fw, t, from);
+		d = fw_limit_check(fw, t, fw_dnat_translates(dnat) ? &dnat->dst : &t->dst, from);
 	if (!d)
 		d = decide_nat(fw, t, egress, from, to, now, key, &rules);
 	if (!d)

@@ -235,8 +235,9 @@ void fw_shares_recount(struct firewall *fw, uint32_t index);
 bool fw_limits_new(struct fw_policy *p); /* its counters; false: out of memory. The policy frees them */
 /* A session begins (1) or no longer stands (-1) under this policy. p: NULL counts nothing. */
 void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct fw_session *s, int by);
-/* May the rule, the zone and both addresses have one session more? */
-enum drop_reason fw_limit_check(const struct firewall *fw, const struct train *t, uint32_t from);
+/* May the rule, the zone and both addresses have one session more? The destination: the real one, after NAT. */
+enum drop_reason fw_limit_check(
+	const struct firewall *fw, const struct train *t, const struct ip_addr *destination, uint32_t from);
 
 /* evict.c */
 /* Makes room for one more session of this key and zone. False: nobody may be evicted for it. */

@@ -92,7 +92,8 @@ static bool address_is_full(
 	return MIN_OF(*c.first, *c.second) >= limit;
 }
 
-enum drop_reason fw_limit_check(const struct firewall *fw, const struct train *t, uint32_t from)
+enum drop_reason fw_limit_check(
+	const struct firewall *fw, const struct train *t, const struct ip_addr *destination, uint32_t from)
 {
 	if (!fw->policy)
 		return DROP_NONE;
@@ -110,7 +111,7 @@ enum drop_reason fw_limit_check(const struct firewall *fw, const struct train *t
 		return DROP_ZONE_SESSION_LIMIT;
 	if (address_is_full(fw, &source, from, SOURCE, z->source_sessions_max))
 		return DROP_SOURCE_SESSION_LIMIT;
-	if (address_is_full(fw, &t->dst, from, DESTINATION, z->destination_sessions_max))
+	if (address_is_full(fw, destination, from, DESTINATION, z->destination_sessions_max))
 		return DROP_DESTINATION_SESSION_LIMIT;
 	return DROP_NONE;
 }

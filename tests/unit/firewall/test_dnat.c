@@ -119,6 +119,21 @@ static uint32_t sessions(void)
 	return (uint32_t)fw_counters(w.fw)->sessions_now;
 }
 
+/* A limit of destinations is about the server itself, by whichever address it is reached. */
+static void test_session_limit_of_a_server(void **state)
+{
+	(void)state;
+	publish();
+	policy_dnat(&p, "web-too", UNTRUST, "any", "203.0.113.11", "tcp/80", SERVER, 8080, 8080);
+	p.zones[UNTRUST].destination_sessions_max = 2;
+	world_load(&w, &p);
+	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80));
+	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1001, "203.0.113.11", 80));
+	expect(DROP_DESTINATION_SESSION_LIMIT, packet(IP_TCP, OUTSIDE, 1002, PUBLIC, 80));
+	expect(DROP_DESTINATION_SESSION_LIMIT, packet(IP_TCP, OUTSIDE, 1003, "203.0.113.11", 80));
+	expect(DROP_NONE, packet(IP_TCP, OUTSIDE6, 1000, PUBLIC6, 80));
+}
+
 static void test_there_and_back(void **state)
 {
 	(void)state;
@@ -563,6 +578,7 @@ static void test_reference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_session_limit_of_a_server),
 		T(test_there_and_back),
 		T(test_policy),
 		T(test_interface),
