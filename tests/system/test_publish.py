@@ -16,6 +16,7 @@ BOOK = ("address-book {\n", f"""address-book {{
 APPLICATIONS = ("applications {\n", """applications {
     application alt { protocol tcp; destination-port 8000; }
     application echo { protocol udp; destination-port 7000-7009; }
+    application names { protocol udp; destination-port 53; }
     application served { protocol udp; destination-port 9000-9009; }
 """)
 RULE = "rule served { match { source any; destination server; application [ http ssh served ping ]; } then { permit; count; log { session-close; } } }"
@@ -28,6 +29,7 @@ NAT = ("nat {\n", f"""nat {{
     destination {{
         rule web {{ match {{ destination-interface wan0; application alt; }} then {{ destination-nat {HOST_A}; port 80; }} }}
         rule web6 {{ match {{ destination-interface wan0; application alt; }} then {{ destination-nat {HOST_A6}; port 80; }} }}
+        rule names {{ match {{ destination-interface wan0; application names; }} then {{ destination-nat {HOST_A}; port 9004; }} }}
         rule shell {{ match {{ destination-interface wan0; application ssh; }} then {{ destination-nat {HOST_A}; }} }}
         rule echo {{ match {{ destination published; application echo; }} then {{ destination-nat {HOST_A}; port 9000-9009; }} }}
         rule echo6 {{ match {{ destination published; application echo; }} then {{ destination-nat {HOST_A6}; port 9000-9009; }} }}
@@ -35,7 +37,7 @@ NAT = ("nat {\n", f"""nat {{
         rule ping6 {{ match {{ destination published; application ping; }} then {{ destination-nat {HOST_A6}; }} }}
     }}
 """)
-SSH_OPEN = ("host-inbound [ ike ping ]", "host-inbound [ ike ping ssh ]")
+SSH_OPEN = ("host-inbound [ ike ping ]", "host-inbound [ ike ping ssh dns ]")
 
 
 class Server:
@@ -59,7 +61,7 @@ class Server:
                     self.seen.append(address[0].removeprefix("::ffff:"))
                     threading.Thread(target=self._echo, args=(peer,), daemon=True).start()
                 else:
-                    data, address = self.socket.recvfrom(2048)
+                    data, address = self.socket.recvfrom(4096)
                     self.seen.append(address[0].removeprefix("::ffff:"))
                     self.socket.sendto(self.name + data, address)
             except OSError:
@@ -90,7 +92,8 @@ def lab():
 @pytest.fixture(scope="module")
 def servers(lab):
     return {"web": Server(lab, "host-a", 80), "udp": Server(lab, "host-a", 9004, socket.SOCK_DGRAM), "ssh": Server(lab, "host-a", 22),
-            "gateway": Server(lab, "hq", 22, name=b"gateway"), "gateway-web": Server(lab, "hq", 8000, name=b"gateway")}
+            "gateway": Server(lab, "hq", 22, name=b"gateway"), "gateway-web": Server(lab, "hq", 8000, name=b"gateway"),
+            "gateway-names": Server(lab, "hq", 53, socket.SOCK_DGRAM, name=b"gateway")}
 
 
 def ask(lab, node, address, port, bind=None):
@@ -101,13 +104,13 @@ def ask(lab, node, address, port, bind=None):
         return s.recv(64)
 
 
-def ask_udp(lab, node, address, port):
+def ask_udp(lab, node, address, port, n=6):
     with lab[node].socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(3)
-        s.sendto(b" hello", (address, port))
-        data, source = s.recvfrom(64)
+        s.sendto(b" hello".ljust(n), (address, port))
+        data, source = s.recvfrom(4096)
         assert source[:2] == (address, port)
-        return data
+        return data.rstrip()
 
 
 @pytest.mark.parametrize("address, client", [(HQ_WAN, WEB), (HQ_WAN6, WEB6)])
@@ -128,7 +131,7 @@ def test_datagrams_and_ping(lab, servers):
 
 
 def test_the_gateway_does_not_answer(lab, servers):
-    """Port 22 is open for the gateway itself, and a program listens at it; the rule takes it, in fragments as well as whole."""
+    """Port 22 is open for the gateway itself, and a program listens at it; the rule takes it."""
     assert ask(lab, "web", HQ_WAN, 22) == b"server hello", drops(lab, "hq")
     assert ask(lab, "web", HQ_WAN6, 22) == b"gateway hello"  # the rule has no IPv6 server
     # A segment of no connection gets no reset from the kernel, whose copy it would be.
@@ -150,6 +153,16 @@ except socket.timeout:
 """])
     assert counter(lab, "hq", "no-session") > before
     assert servers["gateway-web"].seen == []
+
+
+def test_nor_to_fragments(lab, servers):
+    """Port 53 is open for the gateway itself as well; a rule takes it, for IPv4."""
+    for n in (6, 3000):
+        assert ask_udp(lab, "web", HQ_WAN, 53, n) == b"server hello", drops(lab, "hq")
+        assert servers["gateway-names"].seen == []
+    for n in (6, 3000):
+        assert ask_udp(lab, "web", HQ_WAN6, 53, n) == b"gateway hello", drops(lab, "hq")
+        servers["gateway-names"].seen.clear()
 
 
 def test_from_inside(lab, servers):

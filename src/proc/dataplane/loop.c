@@ -99,7 +99,8 @@ static int timers(struct dataplane *d)
 		return LOOP_WAIT_MS_MAX;
 	log_rules(w);
 	filters_refresh(w);
-	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET) & control_clear(d, SWEEP_BUDGET);
+	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET);
+	bool cleared = control_clear(d, SWEEP_BUDGET);
 	if (now >= w->next_expiry)
 		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
 	if (now >= d->next_second) {
@@ -110,7 +111,7 @@ static int timers(struct dataplane *d)
 		pipeline_tick(&w->pipeline, now);
 	}
 	mono_ns next = MIN_OF(d->next_second, w->next_expiry);
-	if (!swept || next <= now)
+	if (!swept || !cleared || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
 }
