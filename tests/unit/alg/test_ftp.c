@@ -228,7 +228,7 @@ static void order(void **state)
 	assert_memory_equal(&before, &t.f, sizeof before); /* no trace */
 	talk_send(&t, false, 0, "PASV\r\n", 6);
 	/* what was read is not read again */
-	assert_int_equal(say(&t, 0, t.seq[0] - 6, "PORT 10,0,0,2,156,64\r\n" + 16, false), ALG_PASS);
+	assert_int_equal(say(&t, 0, t.seq[0] - 6, &"PORT 10,0,0,2,156,64\r\n"[16], false), ALG_PASS);
 	talk_send(&t, false, 1, "227 (192,0,2,9,200,10)\r\n", 24);
 	assert_int_equal(t.found_n, 1);
 	assert_int_equal(say(&t, 1, t.seq[1] - 24, "227 (192,0,2,9,200,10)\r\n", false), ALG_PASS);
@@ -290,7 +290,7 @@ static void rewriting(void **state)
 {
 	(void)state;
 	rewrite_one(0, false, NULL, "PORT 10,0,0,2,156,64\r\n", 51000, "PORT 203,0,113,1,199,56\r\n");
-	rewrite_one(0, false, NULL, "NOOP\r\nEPRT |1|10.0.0.2|40000|\r\n" + 6, 1024,
+	rewrite_one(0, false, NULL, &"NOOP\r\nEPRT |1|10.0.0.2|40000|\r\n"[6], 1024,
 		"EPRT |1|203.0.113.1|1024|\r\n");
 	rewrite_one(
 		0, true, NULL, "EPRT |2|2001:db8:1::2|40000|\r\n", 1024, "EPRT |2|2001:db8:3::1|1024|\r\n");

@@ -181,7 +181,7 @@ static uint32_t reach_ike(enum keeper_ike_state state)
 		break;
 	case KEEPER_IKE_KEYED_RESPONDER:
 		side = &p.side[1];
-		/* fall through */
+		__attribute__((fallthrough));
 	case KEEPER_IKE_KEYED_INITIATOR:
 		assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
 		assert_int_equal(pair_finish(&p), RC_OK);

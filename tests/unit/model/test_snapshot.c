@@ -203,7 +203,7 @@ static void witnesses(void **state)
 		v = good;                                                                                    \
 		change;                                                                                      \
 		if (snapshot_evidence_check(&v, NULL) == RC_OK)                                              \
-			fail_msg("taken: " #change);                                                         \
+			fail_msg("taken: %s", #change);                                                      \
 	} while (0)
 	REFUSED(v.witness[2].url[0] = '\0');
 	REFUSED(memset(v.witness[2].url, 'a', sizeof v.witness[2].url));
