@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 #define MUST(x)                                                                                              \
 	do {                                                                                                 \
 		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\\n", __FILE__, __LINE__, #x);                      \
+			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
 			abort();                                                                             \
 		}                                                                                            \
 	} while (0)

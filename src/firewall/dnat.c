@@ -74,12 +74,7 @@ struct fw_dnat fw_dnat(const struct firewall *fw, const struct train *t, uint64_
 
 bool fw_dnat_wants_interfaces(const struct firewall *fw)
 {
-	const struct snapshot *s = fw_policy(fw);
-
-	for (uint32_t i = 0; s && i < s->dnat_rules.count; i++)
-		if (snap_dnat_rules(s)[i].interfaces)
-			return true;
-	return false;
+	return fw->policy && fw->policy->dnat_interfaces;
 }
 
 bool fw_dnat_may_take(const struct firewall *fw, uint32_t zone, uint8_t proto, uint16_t port)

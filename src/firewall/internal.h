@@ -117,7 +117,8 @@ struct fw_policy {
 	struct snapshot *snapshot;
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
 	struct fw_matcher *global, *nat, *dnat;
-	uint32_t statics_n; /* the first of the rules of destination NAT */
+	uint32_t statics_n;   /* the first of the rules of destination NAT */
+	bool dnat_interfaces; /* one of those is by the addresses of interfaces */
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
 	uint32_t zone_sessions[ZONES_MAX];
