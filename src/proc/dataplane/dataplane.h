@@ -5,6 +5,7 @@
  *	start.c      the start, once all resources are here
  *	loop.c       bursts, timers, messages
  *	pause.c      what all workers read changes while none of them does
+ *	rings.c      trains and notes from one worker to another
  *	worker.c     a worker (worker.h): what the packet path writes
  *	rule_log.c   log records of rules as text
  *	io_link.c    AF_PACKET sockets: trains from and to the links

@@ -86,17 +86,23 @@
 
 /* ---- sockets ---- */
 
-#define WORKERS_MAX	16
-#define RX_BURST	TRAIN_BURST_MAX
-#define RX_BYTES	(TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM) /* a multiple of 64 */
-#define TUNNEL_RX_BURST 16	   /* datagrams of up to 64 KB, each of many packets */
-#define TX_QUEUE	256	   /* frames of one link before they are sent */
-#define JOIN_BYTES	(1u << 20) /* opened packets of one receive */
-#define GATHER_BYTES	(1u << 20) /* frames of one link while they are joined */
-#define LINKS_MAX	INTERFACES_MAX
-#define LINK_FILTER_MAX 512   /* instructions; BPF_MAXINSNS is 4096 */
-#define ROUTES_READ	65536 /* octets of one read of rtnetlink; dumps come in 32 KB at most */
-#define RULES_SHOWN_MAX 16    /* routing rules that `show routes` lists as not followed */
+#define WORKERS_MAX	    16
+#define RX_BURST	    TRAIN_BURST_MAX
+/* Of the ring from one worker to another; what does not fit it is dropped. All of them together have RING_BYTES_ALL if
+ * each then has room for some trains. */
+#define RING_BYTES_MIN	    (512u << 10)
+#define RING_BYTES_MAX	    (8u << 20)
+#define RING_BYTES_ALL	    (64u << 20)
+#define RING_NOTE_BYTES_MAX 1024
+#define RX_BYTES	    (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM) /* a multiple of 64 */
+#define TUNNEL_RX_BURST	    16	       /* datagrams of up to 64 KB, each of many packets */
+#define TX_QUEUE	    256	       /* frames of one link before they are sent */
+#define JOIN_BYTES	    (1u << 20) /* opened packets of one receive */
+#define GATHER_BYTES	    (1u << 20) /* frames of one link while they are joined */
+#define LINKS_MAX	    INTERFACES_MAX
+#define LINK_FILTER_MAX	    512	  /* instructions; BPF_MAXINSNS is 4096 */
+#define ROUTES_READ	    65536 /* octets of one read of rtnetlink; dumps come in 32 KB at most */
+#define RULES_SHOWN_MAX	    16	  /* routing rules that `show routes` lists as not followed */
 
 /* ---- the state that outlives the process ---- */
 
