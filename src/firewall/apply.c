@@ -72,12 +72,8 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n, mo
 		__builtin_prefetch(&fw->bucket[hash[i] & fw->bucket_mask]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		uint32_t e = wanted[i] ? fw->bucket[hash[i] & fw->bucket_mask] : 0;
-		if (e == 0)
-			continue;
-		const uint8_t *s = (const uint8_t *)&fw->sessions[(e - 1) >> 1];
-		for (size_t line = 0; line < sizeof(struct fw_session); line += 64)
-			__builtin_prefetch(s + line, 1);
+		if (wanted[i])
+			fw_session_prefetch(fw, hash[i]);
 	}
 	for (size_t i = 0; i < n; i++) {
 		uint32_t direction = 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 _Static_assert(sizeof(struct fw_state) <= FW_STATE_BYTES, "the records follow the header");
+_Static_assert(SESSIONS_MAX <= FW_RECORDS_MAX, "a link of the index can name every record");
 
 #define RECORD_BYTES sizeof(struct fw_session)
 _Static_assert(RECORD_BYTES % 64 == 0 && FW_STATE_BYTES % 64 == 0, "no two sessions share a cache line");
@@ -144,7 +145,7 @@ static bool record_adopt(struct firewall *fw, uint32_t i, mono_ns now)
 	s->dnat_rule = FW_DNAT_NONE;
 	s->interface[0] = s->interface[1] = TRAIN_NONE;
 	fw->next_id = MAX_OF(fw->next_id, s->id);
-	fw_session_index(fw, i);
+	fw_index_add(fw, i);
 	fw_session_rearm(fw, i);
 	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
 	fw_shares_add(fw, i);
@@ -178,12 +179,11 @@ static bool tables_allocate(struct firewall *fw)
 	size_t n = fw->limits.sessions_max;
 
 	/* For all records that fit the memory: what is not used is not touched and costs nothing. */
-	fw->chain = malloc(sizeof *fw->chain * 2 * n);
 	fw->place = malloc(sizeof *fw->place * n);
 	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
 	fw->bindings_by_source = calloc(FW_SOURCES, sizeof *fw->bindings_by_source);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
-	if (!fw->chain || !fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->log)
+	if (!fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->log)
 		return false;
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
@@ -196,7 +196,7 @@ struct firewall *fw_attach(
 {
 	uint32_t n = limits->sessions_max;
 
-	if (n == 0 || n >= 1u << 29 || bytes < fw_state_bytes(n) || (uintptr_t)memory % 64 != 0) {
+	if (n == 0 || n > FW_RECORDS_MAX || bytes < fw_state_bytes(n) || (uintptr_t)memory % 64 != 0) {
 		err_add(e, RC_RANGE, "the session memory has %zu octets: %u sessions need %zu, aligned to 64",
 			bytes, n, fw_state_bytes(n));
 		return NULL;
@@ -245,7 +245,6 @@ void fw_detach(struct firewall *fw)
 	free(fw->bindings_by_source);
 	free(fw->protected_by_source);
 	free(fw->place);
-	free(fw->chain);
-	free(fw->bucket);
+	fw_index_free(fw);
 	free(fw);
 }

@@ -36,7 +36,8 @@
  *
  *	admit.c       the first packet of a session
  *	apply.c       lookup, and every later packet
- *	session.c     the session table: index, records, timers
+ *	session.c     the session table: records, timers
+ *	index.c       the index of the session table
  *	key.c         keys of sessions and fragments
  *	shares.c      how many sessions each source and zone holds
  *	limit.c       session limits of rules, zones and addresses

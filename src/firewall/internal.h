@@ -160,9 +160,8 @@ struct firewall {
 	/* the memory that outlives the process */
 	struct fw_state *state;
 	struct fw_session *sessions;
-	/* index: entry 1 + 2 * session + direction, 0: none */
-	uint32_t *bucket, *chain, bucket_mask;
-	uint32_t free_first; /* of the records below state->used; FW_NONE: none */
+	uint32_t *bucket, *chain, bucket_mask; /* index.c */
+	uint32_t free_first;		       /* of the records below state->used; FW_NONE: none */
 	struct fw_place *place;
 	uint32_t wheel[FW_WHEEL_SLOTS];
 	uint64_t wheel_at_s; /* the next second to look at */
@@ -197,9 +196,16 @@ struct firewall {
 	mono_ns log_empty_until, log_report_at; /* of all together; 0: nothing to report */
 };
 
-/* session.c */
+/* index.c */
 uint32_t fw_session_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
+void fw_session_prefetch(const struct firewall *fw, uint64_t hash); /* the record that it would find */
+void fw_index_add(struct firewall *fw, uint32_t index);		    /* both keys of a live record */
+void fw_index_remove(struct firewall *fw, uint32_t index);
+bool fw_index_new(struct firewall *fw); /* for all records that fit the memory. False: out of memory */
+void fw_index_free(struct firewall *fw);
+
+/* session.c */
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
 void fw_session_begin(struct firewall *fw, uint32_t index); /* the record is complete: makes it valid */
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
@@ -207,8 +213,6 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
 void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
-void fw_session_index(struct firewall *fw, uint32_t index);
-bool fw_index_new(struct firewall *fw); /* for all records that fit the memory. False: out of memory */
 /* The session uses the binding; and one that used it ends, or does not begin. */
 void fw_session_hold(struct firewall *fw, uint32_t binding);
 void fw_session_release(struct firewall *fw, uint32_t binding, mono_ns now);
@@ -424,6 +428,22 @@ static inline bool fw_key_equal(const struct fw_key *a, const struct fw_key *b)
 	memcpy(x, a, sizeof x);
 	memcpy(y, b, sizeof y);
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+}
+
+/* A link of the index: 1 + 2 * record + direction, and above that the highest bits of the key's hash; 0: none. */
+static inline uint32_t fw_link(uint32_t entry, uint64_t hash)
+{
+	return (uint32_t)(hash >> 56) << FW_LINK_BITS | (entry + 1);
+}
+
+static inline uint32_t fw_link_entry(uint32_t link)
+{
+	return (link & ((1u << FW_LINK_BITS) - 1)) - 1;
+}
+
+static inline bool fw_link_fits(uint32_t link, uint64_t hash)
+{
+	return link >> FW_LINK_BITS == hash >> 56;
 }
 
 /* Bindings of the source that sends by this key. */

@@ -75,12 +75,15 @@ void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct
 	if (zone >= p->snapshot->zones.count)
 		return; /* the gateway itself */
 	const struct snap_zone *z = &snap_zones(p->snapshot)[zone];
-	struct ip_addr source = addr_source(fw_key_src(&s->key[0])), destination = fw_key_src(&s->key[1]);
 	count(&p->zone_sessions[zone], by);
-	if (z->source_sessions_max)
+	if (z->source_sessions_max) {
+		struct ip_addr source = addr_source(fw_key_src(&s->key[0]));
 		address_count(fw, p, &source, zone, SOURCE, by);
-	if (z->destination_sessions_max)
+	}
+	if (z->destination_sessions_max) {
+		struct ip_addr destination = fw_key_src(&s->key[1]);
 		address_count(fw, p, &destination, zone, DESTINATION, by);
+	}
 }
 
 static bool address_is_full(

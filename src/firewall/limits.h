@@ -13,6 +13,10 @@
 
 /* ---- sessions ---- */
 
+/* Of a link in the index: 1 + 2 * record + direction. The other bits are of the hash. */
+#define FW_LINK_BITS   24
+#define FW_RECORDS_MAX ((1u << (FW_LINK_BITS - 1)) - 1)
+
 #define FW_HALF_OPEN_MAX 100000 /* half-open-limit before a policy sets it: its default */
 #define FW_WHEEL_SLOTS	 512	/* seconds; a longer timeout goes round the wheel more than once */
 

@@ -1,6 +1,6 @@
 /*
- * The session table: an index by both directions' keys, a list of free records and a timer wheel over the
- * records; shares.c says which of them may be evicted. A record becomes valid by its `live` word, written
+ * The session table: a list of free records and a timer wheel over the records, beside the index (index.c);
+ * shares.c says which of them may be evicted. A record becomes valid by its `live` word, written
  * last, and invalid by the same word, cleared first: so a kill at any instruction leaves only whole sessions.
  * Called on the worker's thread only.
  */
@@ -11,53 +11,6 @@
 
 _Static_assert(
 	sizeof(struct fw_zones) == 8 && offsetof(struct fw_session, zones) % 8 == 0, "stored as one word");
-
-uint32_t fw_session_find(
-	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
-{
-	for (uint32_t next = fw->bucket[hash & fw->bucket_mask]; next != 0; next = fw->chain[next - 1]) {
-		uint32_t e = next - 1;
-		if (fw_key_equal(&fw->sessions[e >> 1].key[e & 1], k)) {
-			*ret_direction = e & 1;
-			return e >> 1;
-		}
-	}
-	return FW_NONE;
-}
-
-void fw_session_index(struct firewall *fw, uint32_t index)
-{
-	assert(index < fw->state->used && fw->sessions[index].live == FW_SESSION_LIVE);
-	for (uint32_t d = 0; d < 2; d++) {
-		uint32_t *head = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
-		fw->chain[2 * index + d] = *head;
-		*head = 1 + 2 * index + d;
-	}
-}
-
-/* Its size does not follow the sessions: a larger one would have to be filled with all of them at once. What is
- * not used is not touched and costs nothing. */
-bool fw_index_new(struct firewall *fw)
-{
-	uint32_t buckets = 1024;
-
-	while (buckets < fw->limits.sessions_max) /* below 2^29: fw_attach() */
-		buckets *= 2;
-	fw->bucket = calloc(buckets, sizeof *fw->bucket);
-	fw->bucket_mask = buckets - 1;
-	return fw->bucket;
-}
-
-static void index_remove(struct firewall *fw, uint32_t index)
-{
-	for (uint32_t d = 0; d < 2; d++) {
-		uint32_t *at = &fw->bucket[fw_key_hash(fw, &fw->sessions[index].key[d]) & fw->bucket_mask];
-		while (*at != 0 && *at != 1 + 2 * index + d)
-			at = &fw->chain[*at - 1];
-		assert(*at != 0);
-		*at = fw->chain[2 * index + d];
-	}
-}
 
 static void wheel_remove(struct firewall *fw, uint32_t index)
 {
@@ -145,7 +98,7 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 {
 	assert(!fw->sessions[index].live && fw->counters.sessions_now < fw->limits.sessions_max);
 	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
-	fw_session_index(fw, index);
+	fw_index_add(fw, index);
 	fw_shares_add(fw, index);
 	fw_nat_bound(fw->policy, &fw->sessions[index], 1);
 	fw_limit_count(fw, fw->policy, &fw->sessions[index], 1);
@@ -201,7 +154,7 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 		--*fw_bindings_of(fw, &s->key[0]);
 	fw_shares_remove(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
-	index_remove(fw, index);
+	fw_index_remove(fw, index);
 	wheel_remove(fw, index);
 	fw_session_free(fw, index);
 	fw->changes++;
