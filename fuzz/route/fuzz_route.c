@@ -72,10 +72,10 @@ static void route_event(struct model *m, struct route_table *t, struct rd *r, ui
 
 	if (control & 2) {
 		route_gone(t, &e);
-		model_gone(m, &e);
+		model_gone(m, &e, 1);
 	} else {
-		must(route_set(t, &e, control & 4) == RC_OK, "there is room");
-		model_set(m, &e, control & 4);
+		must(route_set(t, &e, control & 4 ? ROUTE_REPLACE : ROUTE_APPEND) == RC_OK, "there is room");
+		model_set(m, &e, 1, control & 4 ? ROUTE_REPLACE : ROUTE_APPEND);
 	}
 	uint32_t after_n = model_next_hops(m, &e.dst.addr, e.dst.bits, after, HOPS_MAX);
 	must(route_generation(t) > generation != model_answers_equal(before, before_n, after, after_n),

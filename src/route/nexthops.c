@@ -122,7 +122,8 @@ static uint32_t set_hash(const struct nexthop_set *s)
 		const struct nexthop *one = &s->hop[i];
 		uint64_t words[] = { (uintptr_t)one->port, load_be64(one->gateway.b),
 			load_be64(one->gateway.b + 8), (uint64_t)one->metric << 32 | one->mtu,
-			(uint64_t)one->kind << 8 | one->gateway.family };
+			(uint64_t)one->kind << 8 | one->gateway.family,
+			(uint64_t)one->path << 32 | one->weight };
 		for (size_t k = 0; k < COUNT_OF(words); k++)
 			h = ((h ^ words[k]) * 0x9e3779b97f4a7c15ull) ^ h >> 29;
 	}
@@ -132,7 +133,7 @@ static uint32_t set_hash(const struct nexthop_set *s)
 static bool hop_equal(const struct nexthop *a, const struct nexthop *b)
 {
 	return a->port == b->port && a->metric == b->metric && a->mtu == b->mtu && a->kind == b->kind &&
-	       addr_equal(&a->gateway, &b->gateway);
+	       a->weight == b->weight && a->path == b->path && addr_equal(&a->gateway, &b->gateway);
 }
 
 static bool set_equal(const struct nexthop_set *a, const struct nexthop_set *b)

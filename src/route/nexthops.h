@@ -35,6 +35,8 @@ struct nexthop {
 	struct nexthops_port *port; /* NULL: none, it is unreachable */
 	struct ip_addr gateway;	    /* ADDR_NONE: the destination itself */
 	uint32_t metric, mtu, kind; /* as in struct route_entry */
+	uint32_t weight;	    /* of it among those of its path; 0: it stands alone */
+	uint32_t path; /* of a metric's hops, those with the same number are one route; 0: alone */
 };
 
 struct nexthop_set {

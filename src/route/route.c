@@ -1,6 +1,7 @@
 #include "route/route.h"
 
 #include "route/routes.h"
+#include "route/spread.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -246,23 +247,34 @@ bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, 
 
 /* --- routes --- */
 
-enum rc route_set(struct route_table *t, const struct route_entry *entry, bool replace)
+enum rc route_paths_set(
+	struct route_table *t, const struct route_entry *entries, uint32_t n, enum route_place place)
 {
 	bool differs = false;
-	enum rc rc = routes_set(&t->routes, entry, replace, &differs);
+	enum rc rc = routes_set(&t->routes, entries, n, place, &differs);
 
 	if (differs)
 		changed(t);
 	return rc;
 }
 
-void route_gone(struct route_table *t, const struct route_entry *entry)
+void route_paths_gone(struct route_table *t, const struct route_entry *entries, uint32_t n)
 {
 	bool differs = false;
 
-	routes_gone(&t->routes, entry, &differs);
+	routes_gone(&t->routes, entries, n, &differs);
 	if (differs)
 		changed(t);
+}
+
+enum rc route_set(struct route_table *t, const struct route_entry *entry, enum route_place place)
+{
+	return route_paths_set(t, entry, 1, place);
+}
+
+void route_gone(struct route_table *t, const struct route_entry *entry)
+{
+	route_paths_gone(t, entry, 1);
 }
 
 /* The way by a hop to dst. */
@@ -292,6 +304,25 @@ void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct
 	const struct nexthop_set *set = routes_lookup(&t->routes, dst, &hop);
 	if (set)
 		*ret_answer = answer_by(&set->hop[hop], dst);
+}
+
+void route_lookup_flow(const struct route_table *t, const struct ip_addr *dst, uint64_t flow,
+	const struct route_answer *before, struct route_answer *ret_answer)
+{
+	route_lookup(t, dst, ret_answer);
+	uint32_t hop;
+	const struct nexthop_set *set =
+		ret_answer->kind == ROUTE_UNICAST ? routes_lookup(&t->routes, dst, &hop) : NULL;
+	if (!set || set->hop[hop].path == 0)
+		return;
+	for (uint32_t i = hop; before && i < set->n; i = routes_hop_next(set, i)) {
+		struct route_answer one = answer_by(&set->hop[i], dst);
+		if (one.link == before->link && addr_equal(&one.next_hop, &before->next_hop)) {
+			*ret_answer = one;
+			return;
+		}
+	}
+	*ret_answer = answer_by(&set->hop[spread_hop(set, hop, flow)], dst);
 }
 
 uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,

@@ -13,6 +13,7 @@
  *   nexthops.c   what the numbers mean: next-hop sets, equal ones once, and the links' states that they point to
  *   route.c      links, addresses, neighbours; events and answers
  *   routes.c     the routes to all destinations: which of them counts, what goes with a link
+ *   spread.c     the choice among the next hops of one route, by flow
  *   selectors.c  tunnels' traffic selectors, which are asked before the routes
  *
  * Invariant: route_generation() grows with every change that alters the answer of route_lookup(),
@@ -33,6 +34,7 @@
 #define ROUTE_LOCALS_MAX      1024
 #define ROUTE_ROUTES_MAX      (1u << 21) /* of both families: 1,000,000 and 250,000, and as many more */
 #define ROUTE_NEIGHBOURS_MAX  65536
+#define ROUTE_PATHS_MAX	      256 /* next hops of one route; more of them are not used */
 #define ROUTE_NONE	      UINT32_MAX
 
 enum route_kind {
@@ -67,6 +69,14 @@ struct route_entry {
 		gateway; /* ADDR_NONE: the destination itself is on the link; may be of the other family */
 	uint32_t mtu;	 /* 0: the link's */
 	uint32_t kind;	 /* enum route_kind */
+	uint32_t weight; /* of a next hop among several; 0: a route that shares its flows with no other */
+};
+
+/* Where a route goes among those to its destination with its metric. */
+enum route_place {
+	ROUTE_APPEND,
+	ROUTE_REPLACE, /* in the place of the first one; of IPv6, of the first of its sort: with a weight or without */
+	ROUTE_PREPEND,
 };
 
 enum route_neighbour_state {
@@ -108,9 +118,16 @@ enum rc route_link_set(struct route_table *t, const struct route_link *link);
 void route_link_gone(struct route_table *t, uint32_t index);
 enum rc route_local_set(struct route_table *t, const struct route_local *local);
 void route_local_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
-/* replace: instead of every other way to the destination with this metric; else beside them. RC_RANGE: no
- * prefix. */
-enum rc route_set(struct route_table *t, const struct route_entry *entry, bool replace);
+/*
+ * A route with one or several next hops, 1 to ROUTE_PATHS_MAX entries that differ in link, gateway and weight
+ * only. IPv4: the next hops of a route with weights are one route, which comes and goes as a whole, beside
+ * others of its metric. IPv6: all next hops with weights of a destination and metric are one route, however
+ * they came (RFC 2991 calls it one; the kernel, siblings). RC_RANGE: no prefix.
+ */
+enum rc route_paths_set(
+	struct route_table *t, const struct route_entry *entries, uint32_t n, enum route_place place);
+void route_paths_gone(struct route_table *t, const struct route_entry *entries, uint32_t n);
+enum rc route_set(struct route_table *t, const struct route_entry *entry, enum route_place place);
 void route_gone(struct route_table *t, const struct route_entry *entry);
 enum rc route_neighbour_set(struct route_table *t, const struct route_neighbour *n);
 void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
@@ -118,9 +135,15 @@ void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_
 /* Answers. */
 void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
 /*
- * Every next hop that route_lookup() could give, by the longest prefix and the lowest metric: the first one
- * is what it gives. Returns how many, at most room; 0 when nothing matches or the address is one of this
- * host. (for tests until flows are spread over next hops)
+ * The same for a flow: of a route's usable next hops the one that the flow's hash falls to, by their weights.
+ * One that goes moves its own flows and no other's; one that comes takes its share of each. `before`: a
+ * flow's earlier answer, or NULL; it keeps its link and next hop while they are among those of the route.
+ */
+void route_lookup_flow(const struct route_table *t, const struct ip_addr *dst, uint64_t flow,
+	const struct route_answer *before, struct route_answer *ret_answer);
+/*
+ * Every next hop that route_lookup_flow() could give: the first one is what route_lookup() gives. Returns how
+ * many, at most room; 0 when nothing matches or the address is one of this host.
  */
 uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,
 	struct route_answer *ret_answers, uint32_t room);

@@ -59,9 +59,15 @@ static uint32_t hop_from(const struct nexthop_set *set, uint32_t hop)
 
 uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop)
 {
-	uint32_t next = hop_from(set, hop + 1);
+	const struct nexthop *one = &set->hop[hop];
+	uint32_t next = hop + 1;
 
-	return next < set->n && set->hop[next].metric == set->hop[hop].metric ? next : set->n;
+	if (one->path == 0)
+		return set->n;
+	while (next < set->n && set->hop[next].metric == one->metric &&
+		(set->hop[next].path != one->path || !hop_usable(&set->hop[next])))
+		next++;
+	return next < set->n && set->hop[next].metric == one->metric ? next : set->n;
 }
 
 /* Of the prefixes of at most `bits` bits that hold the address. */
@@ -114,13 +120,16 @@ static bool answer_differs(const struct routes *r, const struct ip_prefix *dst, 
 
 	if (!a || !b)
 		return a != b;
-	for (; i < a->n && k < b->n; i = routes_hop_next(a, i), k = routes_hop_next(b, k)) {
+	uint32_t n = 0;
+	bool weights = false;
+	for (; i < a->n && k < b->n; i = routes_hop_next(a, i), k = routes_hop_next(b, k), n++) {
 		const struct nexthop *x = &a->hop[i], *y = &b->hop[k];
 		if (x->port != y->port || x->mtu != y->mtu || x->kind != y->kind ||
 			!addr_equal(&x->gateway, &y->gateway))
 			return true;
+		weights |= x->weight != y->weight;
 	}
-	return (i < a->n) != (k < b->n);
+	return (i < a->n) != (k < b->n) || (weights && n > 1);
 }
 
 /* --- changes --- */
@@ -183,78 +192,215 @@ static struct nexthop_set *set_find(const struct routes *r, const struct ip_pref
 	return nexthops_at(&r->nexthops, fib_find(&r->fib[dst->addr.family == ADDR_V6], dst));
 }
 
+/* Next hops alone and those of several are not the same, even by the same way. */
 static bool same_way(const struct nexthop *a, const struct nexthop *b)
 {
-	return a->metric == b->metric && a->port == b->port && addr_equal(&a->gateway, &b->gateway);
+	return a->metric == b->metric && a->port == b->port && (a->path == 0) == (b->path == 0) &&
+	       addr_equal(&a->gateway, &b->gateway);
 }
 
-/* old with hop: in the place of the same way, or after those of its metric; instead of these when replace. */
-static struct nexthop_set *set_with(const struct nexthop_set *old, const struct nexthop *hop, bool replace)
+static bool same_route(const struct nexthop *a, const struct nexthop *b)
 {
-	struct nexthop_set *s = nexthop_set_new((old ? old->n : 0) + 1);
+	return a == b || (a->metric == b->metric && a->path == b->path && a->path != 0);
+}
+
+/* The next hops of a route as an event has them. */
+struct paths {
+	struct nexthop hop[ROUTE_PATHS_MAX];
+	uint32_t n;
+	bool whole; /* they come and go as one: IPv4 with weights */
+};
+
+static bool paths_hold(const struct paths *p, const struct nexthop *hop)
+{
+	for (uint32_t i = 0; i < p->n; i++)
+		if (same_way(&p->hop[i], hop))
+			return true;
+	return false;
+}
+
+static bool hop_gone(const struct nexthop *hop)
+{
+	return hop->port && hop->port->gone;
+}
+
+/* A hop of the set's route that is this one; the set's n: there is none. Those by links that were deleted do
+ * not count: they are not the kernel's any more. */
+static uint32_t route_find(const struct nexthop_set *set, const struct paths *p)
+{
+	for (uint32_t i = 0; i < set->n; i++) {
+		bool all = !hop_gone(&set->hop[i]) && paths_hold(p, &set->hop[i]);
+		for (uint32_t k = 0; all && p->whole && k < set->n; k++)
+			all = !same_route(&set->hop[i], &set->hop[k]) || hop_gone(&set->hop[k]) ||
+			      paths_hold(p, &set->hop[k]);
+		if (all)
+			return i;
+	}
+	return set->n;
+}
+
+/* The first of the metric that a new one replaces; IPv6 prefers one of its sort. */
+static uint32_t route_replaced(const struct nexthop_set *set, const struct paths *p, bool v6)
+{
+	uint32_t first = set->n;
+
+	for (uint32_t i = 0; i < set->n; i++) {
+		if (set->hop[i].metric != p->hop[0].metric || hop_gone(&set->hop[i]))
+			continue;
+		if (!v6 || (set->hop[i].path == 0) == (p->hop[0].path == 0))
+			return i;
+		first = MIN_OF(first, i);
+	}
+	return first;
+}
+
+/* A number that no route of the metric has. */
+static uint32_t path_number(const struct nexthop_set *set, uint32_t metric)
+{
+	uint32_t number = 1;
+
+	for (uint32_t i = 0; set && i < set->n; i++)
+		if (set->hop[i].metric == metric && set->hop[i].path == number) {
+			number++;
+			i = UINT32_MAX; /* from the first again */
+		}
+	return number;
+}
+
+/* The set old (NULL: none) with the paths, in the place of the route there that `out` is the first hop of. */
+static struct nexthop_set *set_with(
+	const struct nexthop_set *old, const struct paths *p, uint32_t out, bool out_whole, bool first)
+{
+	uint32_t old_n = old ? old->n : 0, metric = p->hop[0].metric;
+	struct nexthop_set *s = nexthop_set_new(old_n + p->n);
 	bool placed = false;
 
 	if (!s)
 		return NULL;
-	for (uint32_t i = 0; old && i < old->n; i++) {
-		const struct nexthop *one = &old->hop[i];
-		if (!placed && (one->metric > hop->metric || same_way(one, hop))) {
-			s->hop[s->n++] = *hop;
-			placed = true;
-		}
-		if (same_way(one, hop) || (replace && one->metric == hop->metric))
-			continue;
-		s->hop[s->n++] = *one;
+	for (uint32_t i = 0; i <= old_n; i++) {
+		const struct nexthop *one = i < old_n ? &old->hop[i] : NULL;
+		bool here = out < old_n ? i == out
+					: !one || one->metric > metric || (first && one->metric == metric);
+		for (uint32_t k = 0; here && !placed && k < p->n; k++)
+			s->hop[s->n++] = p->hop[k];
+		placed |= here;
+		bool goes =
+			one && out < old_n && (i == out || (out_whole && same_route(one, &old->hop[out])));
+		if (one && !goes)
+			s->hop[s->n++] = *one;
 	}
-	if (!placed)
-		s->hop[s->n++] = *hop;
-	assert(s->n <= (old ? old->n : 0) + 1);
+	assert(placed && s->n <= old_n + p->n);
 	return s;
 }
 
 static void sweep(struct routes *r);
 
-enum rc routes_set(struct routes *r, const struct route_entry *entry, bool replace, bool *ret_changed)
+/* The entries as hops; false: out of memory. make: with ports for links of which nothing is known yet. */
+static bool paths_read(
+	struct routes *r, const struct route_entry *entries, uint32_t n, bool make, struct paths *ret_paths)
 {
-	if (!prefix_valid(&entry->dst))
+	bool v6 = entries->dst.addr.family == ADDR_V6;
+
+	assert(n > 0 && n <= ROUTE_PATHS_MAX);
+	ret_paths->n = 0;
+	ret_paths->whole = !v6 && entries->weight > 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct route_entry *e = &entries[i];
+		struct nexthops_port *port = NULL;
+		if (e->link != ROUTE_NONE) {
+			port = make ? nexthops_port_get(&r->nexthops, e->link)
+				    : nexthops_port_find(&r->nexthops, e->link);
+			if (!port && make)
+				return false;
+			if (!port)
+				continue; /* nothing goes by this link */
+		}
+		ret_paths->hop[ret_paths->n++] = (struct nexthop){ port, e->gateway, e->metric, e->mtu,
+			e->kind, e->weight, e->weight > 0 ? 1 : 0 };
+	}
+	return true;
+}
+
+static void ports_trim(struct routes *r, const struct route_entry *entries, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (entries[i].link != ROUTE_NONE)
+			nexthops_port_trim(&r->nexthops, nexthops_port_find(&r->nexthops, entries[i].link));
+}
+
+/* The destination's set with the paths in it; NULL: out of memory. */
+static struct nexthop_set *set_changed(
+	const struct nexthop_set *old, struct paths *p, bool v6, enum route_place place)
+{
+	bool replace = place == ROUTE_REPLACE, siblings = v6 && p->hop[0].path != 0;
+	uint32_t none = old ? old->n : 0, out = old && !(siblings && replace) ? route_find(old, p) : none;
+	bool again = out < none;
+
+	if (!again && replace && old)
+		out = route_replaced(old, p, v6);
+	if (p->whole) {
+		uint32_t number = again ? old->hop[out].path : path_number(old, p->hop[0].metric);
+		for (uint32_t i = 0; i < p->n; i++)
+			p->hop[i].path = number;
+	}
+	return set_with(old, p, out, replace || p->whole, place == ROUTE_PREPEND && !v6);
+}
+
+enum rc routes_set(struct routes *r, const struct route_entry *entries, uint32_t n, enum route_place place,
+	bool *ret_changed)
+{
+	const struct ip_prefix *dst = &entries->dst;
+	bool v6 = dst->addr.family == ADDR_V6;
+	struct paths p;
+	enum rc rc = RC_OK;
+
+	if (!prefix_valid(dst))
 		return RC_RANGE;
+	/* Siblings come to those that are there, one by one. */
+	if (v6 && n > 1 && place != ROUTE_REPLACE) {
+		for (uint32_t i = 0; i < n && rc == RC_OK; i++)
+			rc = routes_set(r, &entries[i], 1, place, ret_changed);
+		return rc;
+	}
 	sweep(r);
-	struct nexthops_port *port =
-		entry->link == ROUTE_NONE ? NULL : nexthops_port_get(&r->nexthops, entry->link);
-	if (!port && entry->link != ROUTE_NONE)
-		return RC_LIMIT;
-	struct nexthop hop = { port, entry->gateway, entry->metric, entry->mtu, entry->kind };
-	struct nexthop_set *old = set_find(r, &entry->dst), *fresh = set_with(old, &hop, replace);
-	enum rc rc = RC_LIMIT;
-	if (fresh && r->n - (old ? old->n : 0) + fresh->n > ROUTE_ROUTES_MAX)
-		free(fresh);
-	else if (fresh)
-		rc = set_exchange(r, &entry->dst, old, fresh, ret_changed);
+	rc = RC_LIMIT;
+	if (paths_read(r, entries, n, true, &p)) {
+		struct nexthop_set *old = set_find(r, dst), *fresh = set_changed(old, &p, v6, place);
+		if (fresh && r->n - (old ? old->n : 0) + fresh->n > ROUTE_ROUTES_MAX)
+			free(fresh);
+		else if (fresh)
+			rc = set_exchange(r, dst, old, fresh, ret_changed);
+	}
 	if (rc != RC_OK)
-		nexthops_port_trim(&r->nexthops, port);
+		ports_trim(r, entries, n);
 	return rc;
 }
 
-void routes_gone(struct routes *r, const struct route_entry *entry, bool *ret_changed)
+void routes_gone(struct routes *r, const struct route_entry *entries, uint32_t n, bool *ret_changed)
 {
-	if (!prefix_valid(&entry->dst))
+	const struct ip_prefix *dst = &entries->dst;
+	struct paths p;
+
+	if (!prefix_valid(dst))
 		return;
+	if (dst->addr.family == ADDR_V6 && n > 1) {
+		for (uint32_t i = 0; i < n; i++)
+			routes_gone(r, &entries[i], 1, ret_changed);
+		return;
+	}
 	sweep(r);
-	struct nexthops_port *port =
-		entry->link == ROUTE_NONE ? NULL : nexthops_port_find(&r->nexthops, entry->link);
-	struct nexthop hop = { port, entry->gateway, entry->metric, 0, 0 };
-	struct nexthop_set *old = set_find(r, &entry->dst);
-	uint32_t at = 0;
-	while (old && at < old->n && !same_way(&old->hop[at], &hop))
-		at++;
-	if (!old || at == old->n || (!port && entry->link != ROUTE_NONE))
+	paths_read(r, entries, n, false, &p);
+	struct nexthop_set *old = set_find(r, dst);
+	uint32_t at = old && p.n > 0 ? route_find(old, &p) : 0, kept = 0;
+	if (!old || p.n == 0 || at == old->n)
 		return;
 	struct nexthop_set *fresh = nexthop_set_new(old->n - 1);
 	for (uint32_t i = 0; fresh && i < old->n; i++)
-		if (i != at)
-			fresh->hop[fresh->n++] = old->hop[i];
-	assert(!fresh || fresh->n == old->n - 1);
-	set_reduce(r, &entry->dst, old, fresh, ret_changed);
+		if (i != at && !(p.whole && same_route(&old->hop[i], &old->hop[at])))
+			fresh->hop[kept++] = old->hop[i];
+	if (fresh)
+		fresh->n = kept;
+	set_reduce(r, dst, old, fresh, ret_changed);
 }
 
 /* --- links --- */
@@ -338,7 +484,8 @@ static bool walk_route(const struct routes *r, struct routes_walk *w)
 		if (hop->port && hop->port->gone)
 			continue;
 		w->entry = (struct route_entry){ w->prefix, hop->metric,
-			hop->port ? hop->port->index : ROUTE_NONE, hop->gateway, hop->mtu, hop->kind };
+			hop->port ? hop->port->index : ROUTE_NONE, hop->gateway, hop->mtu, hop->kind,
+			hop->weight };
 		w->hop++;
 		w->next++;
 		return true;

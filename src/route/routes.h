@@ -6,8 +6,8 @@
  * event left.
  *
  * Which route counts: of the longest prefix that has a usable one, the usable route with the lowest metric,
- * of equal ones the one that came first. A route is usable while its link is known and up, or if it is
- * unreachable. A destination without a usable route is as if it were not there.
+ * of equal ones the first in the kernel's order; of its next hops, each that is usable (spread.h chooses). A
+ * next hop is usable while its link is known and up, or if it is unreachable. A destination without a usable route is as if it were not there.
  *
  * A link that is deleted takes its routes with it. They are not usable from then on; their memory comes
  * back by and by, ROUTES_SWEEP destinations with each later event, so that no event works through a full
@@ -51,9 +51,11 @@ struct routes {
 bool routes_init(struct routes *r); /* false: out of memory. r is not moved afterwards */
 void routes_done(struct routes *r);
 
-/* As route_set() and route_gone(); *ret_changed: an address goes another way than before, or may. */
-enum rc routes_set(struct routes *r, const struct route_entry *entry, bool replace, bool *ret_changed);
-void routes_gone(struct routes *r, const struct route_entry *entry, bool *ret_changed);
+/* As route_paths_set() and route_paths_gone(); *ret_changed: an address goes another way than before, or
+ * may. */
+enum rc routes_set(struct routes *r, const struct route_entry *entries, uint32_t n, enum route_place place,
+	bool *ret_changed);
+void routes_gone(struct routes *r, const struct route_entry *entries, uint32_t n, bool *ret_changed);
 enum rc routes_link_set(
 	struct routes *r, uint32_t index, bool up, uint32_t mtu); /* RC_LIMIT: out of memory */
 void routes_link_gone(struct routes *r, uint32_t index);
@@ -61,7 +63,7 @@ void routes_link_gone(struct routes *r, uint32_t index);
 /* The set that an address goes by, and its first usable hop; NULL: there is none. */
 const struct nexthop_set *routes_lookup(
 	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop);
-/* The next usable hop of the same metric after this one; the set's n: there is none. */
+/* The next usable hop of the same route after this one; the set's n: there is none. */
 uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop);
 
 /* As route_at(). One after the other costs little; an index out of order begins from the first. */

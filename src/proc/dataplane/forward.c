@@ -4,6 +4,7 @@
  * the tables, need a lookup.
  */
 #include "base/icmp.h"
+#include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
@@ -24,11 +25,39 @@ static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
 	return TRAIN_NONE;
 }
 
-/* packet: with the addresses of the real hosts, before source NAT and after its reversal. */
-static enum drop_reason forward_lookup(struct pipeline *p, const struct selectors_packet *packet,
-	bool from_host, struct forwarding_decision *ret_decision)
+/* The flow by which one of a route's next hops is chosen: the same for each packet of a direction, whenever
+ * it is looked up. */
+static uint64_t flow_of(const struct pipeline *p, const struct selectors_packet *packet)
 {
-	struct route_answer r;
+	uint8_t bytes[2 * sizeof packet->src.b + 5];
+	uint32_t n = sizeof packet->src.b;
+
+	memcpy(bytes, packet->src.b, n);
+	memcpy(bytes + n, packet->dst.b, n);
+	store_be16(bytes + 2 * n, packet->src_port);
+	store_be16(bytes + 2 * n + 2, packet->dst_port);
+	bytes[2 * n + 4] = packet->proto;
+	return siphash13(p->hash_key, bytes, sizeof bytes);
+}
+
+/* The way that a session's packets took before, while it still belongs to a route: another next hop that has
+ * come moves no session. */
+static const struct route_answer *way_before(
+	const struct pipeline *p, const struct fw_forwarding *cached, struct route_answer *ret_way)
+{
+	if (!cached || cached->out_interface >= p->snapshot->interfaces.count)
+		return NULL;
+	*ret_way = (struct route_answer){ .link = p->interfaces[cached->out_interface].link,
+		.next_hop = cached->next_hop };
+	return ret_way;
+}
+
+/* packet: with the addresses of the real hosts, before source NAT and after its reversal. cached: an earlier
+ * decision about it, or NULL. */
+static enum drop_reason forward_lookup(struct pipeline *p, const struct selectors_packet *packet,
+	bool from_host, const struct fw_forwarding *cached, struct forwarding_decision *ret_decision)
+{
+	struct route_answer r, before;
 
 	*ret_decision = (struct forwarding_decision){
 		.interface = TRAIN_NONE, .zone = TRAIN_NONE, .tunnel = TRAIN_NONE
@@ -45,7 +74,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct selector
 	}
 	if (from_host)
 		return DROP_NO_ROUTE; /* the kernel itself sends the host's packets to links */
-	route_lookup(p->routes, &packet->dst, &r);
+	route_lookup_flow(p->routes, &packet->dst, flow_of(p, packet), way_before(p, cached, &before), &r);
 	if (r.kind == ROUTE_BROADCAST || r.kind == ROUTE_MULTICAST)
 		return DROP_MULTICAST;
 	if (r.kind != ROUTE_UNICAST)
@@ -163,16 +192,21 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 
 /*
  * RFC 3704: a packet that begins a session must have a source that our own routes place in its ingress zone.
- * By zone and not by link, so that two uplinks of one zone may be used asymmetrically.
+ * By zone and not by link, so that two uplinks of one zone may be used asymmetrically. Of a route with several
+ * next hops any will do (RFC 8704).
  */
 static bool source_fits(const struct pipeline *p, const struct train *t)
 {
-	struct route_answer back;
-	uint32_t interface;
+	struct route_answer back[ROUTE_PATHS_MAX];
+	uint32_t n = route_next_hops(p->routes, &t->src, back, COUNT_OF(back));
 
-	route_lookup(p->routes, &t->src, &back);
-	interface = back.kind == ROUTE_UNICAST ? interface_of_link(p, back.link) : TRAIN_NONE;
-	return interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t interface =
+			back[i].kind == ROUTE_UNICAST ? interface_of_link(p, back[i].link) : TRAIN_NONE;
+		if (interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone)
+			return true;
+	}
+	return false;
 }
 
 /* The interfaces whose address is the one that t was sent to, where a rule of destination NAT asks for them. */
@@ -331,7 +365,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 
 	t->drop = destination_decide(p, ctx, &egress.dnat, &packet);
 	if (t->drop == DROP_NONE)
-		t->drop = forward_lookup(p, &packet, t->flags & TRAIN_FROM_HOST, &decision);
+		t->drop = forward_lookup(p, &packet, t->flags & TRAIN_FROM_HOST, NULL, &decision);
 	if (t->drop != DROP_NONE)
 		return;
 	decision_set(ctx, &decision);
@@ -363,7 +397,8 @@ static void forward_renew(
 {
 	struct forwarding_decision decision;
 
-	ctx->t->drop = forward_lookup(p, packet, ctx->t->flags & TRAIN_FROM_HOST, &decision);
+	ctx->t->drop = forward_lookup(
+		p, packet, ctx->t->flags & TRAIN_FROM_HOST, fw_session_forwarding(p->fw, ctx->t), &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {
@@ -388,7 +423,8 @@ static void forward_error(struct pipeline *p, struct packet_context *ctx, const 
 	uint16_t zone = s->zones.zone[ctx->t->flags & TRAIN_REPLY ? 0 : 1];
 	struct forwarding_decision decision;
 
-	ctx->t->drop = forward_lookup(p, packet, ctx->t->flags & TRAIN_FROM_HOST, &decision);
+	ctx->t->drop = forward_lookup(
+		p, packet, ctx->t->flags & TRAIN_FROM_HOST, fw_session_forwarding(p->fw, ctx->t), &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {

@@ -180,49 +180,81 @@ static void via_read(const uint8_t *via, size_t n, struct ip_addr *ret_gateway)
 		*ret_gateway = addr_v6(via + sizeof family);
 }
 
-/* The next hops of a route: one, or several of which the first usable one counts. */
-static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct route_entry *e,
-	const struct attributes *a, uint8_t family)
+/* A route's next hops, each a copy of *e with its link, gateway and weight; returns how many. RTNH_F_DEAD and
+ * RTNH_F_LINKDOWN are not read: nobody would tell us of their end, and the link's own state is known. */
+static uint32_t multipath_read(const struct nlattr *multipath, const struct route_entry *e, uint8_t family,
+	struct route_entry *ret_paths)
 {
-	bool replace = h->nlmsg_flags & NLM_F_REPLACE, gone = h->nlmsg_type == RTM_DELROUTE;
+	struct rtnexthop *next = mnl_attr_get_payload(multipath);
+	int left = mnl_attr_get_payload_len(multipath);
+	uint32_t n = 0;
 
-	if (!a->at[RTA_MULTIPATH]) {
+	for (; RTNH_OK(next, left); left -= NLMSG_ALIGN(next->rtnh_len), next = RTNH_NEXT(next)) {
+		struct rtattr *r = RTNH_DATA(next);
+		int r_left = (int)(next->rtnh_len - sizeof *next);
+		if (n == ROUTE_PATHS_MAX) {
+			log_warn("a route has more than %d next hops; the first ones are used",
+				ROUTE_PATHS_MAX);
+			break;
+		}
+		struct route_entry *one = &ret_paths[n++];
+		*one = *e;
+		one->link = (uint32_t)next->rtnh_ifindex;
+		one->weight = next->rtnh_hops + 1u;
+		for (; RTA_OK(r, r_left); r = RTA_NEXT(r, r_left)) {
+			if (r->rta_type == RTA_VIA)
+				via_read(RTA_DATA(r), RTA_PAYLOAD(r), &one->gateway);
+			if (r->rta_type != RTA_GATEWAY)
+				continue;
+			if (family == AF_INET && RTA_PAYLOAD(r) == 4)
+				one->gateway = addr_v4(RTA_DATA(r));
+			else if (family == AF_INET6 && RTA_PAYLOAD(r) == 16)
+				one->gateway = addr_v6(RTA_DATA(r));
+		}
+	}
+	return n;
+}
+
+/*
+ * Where the kernel has put a route among those of its destination and metric, as its notification says: the
+ * flags of a dump are none, and a dump has the kernel's order. IPv4 puts it first unless it was appended.
+ */
+static enum route_place place_of(const struct nlmsghdr *h, uint8_t family)
+{
+	if (h->nlmsg_flags & NLM_F_MULTI)
+		return ROUTE_APPEND;
+	if (h->nlmsg_flags & NLM_F_REPLACE)
+		return ROUTE_REPLACE;
+	return family == AF_INET && !(h->nlmsg_flags & NLM_F_APPEND) ? ROUTE_PREPEND : ROUTE_APPEND;
+}
+
+/* IPv6 tells each next hop of a route as a route too: by a gateway, and not from a router's advertisement
+ * (rt6_qualify_for_ecmp() of the kernel). */
+static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct route_entry *e,
+	const struct attributes *a, const struct rtmsg *m)
+{
+	struct route_entry paths[ROUTE_PATHS_MAX];
+	uint32_t n = 1;
+
+	if (a->at[RTA_MULTIPATH]) {
+		n = multipath_read(a->at[RTA_MULTIPATH], e, m->rtm_family, paths);
+		if (n == 0)
+			return;
+	} else {
 		if (a->at[RTA_GATEWAY])
-			addr_read(a->at[RTA_GATEWAY], family, &e->gateway);
+			addr_read(a->at[RTA_GATEWAY], m->rtm_family, &e->gateway);
 		if (a->at[RTA_VIA])
 			via_read(mnl_attr_get_payload(a->at[RTA_VIA]),
 				mnl_attr_get_payload_len(a->at[RTA_VIA]), &e->gateway);
 		e->link = u32_read(a->at[RTA_OIF], ROUTE_NONE);
-		if (gone)
-			route_gone(t, e);
-		else if (route_set(t, e, replace) != RC_OK)
-			log_warn("a route is not mirrored: out of memory, or more than %u routes",
-				ROUTE_ROUTES_MAX);
-		return;
+		e->weight = m->rtm_family == AF_INET6 && a->at[RTA_GATEWAY] && !a->at[RTA_NH_ID] &&
+			    m->rtm_protocol != RTPROT_RA;
+		paths[0] = *e;
 	}
-	struct rtnexthop *next = mnl_attr_get_payload(a->at[RTA_MULTIPATH]);
-	int left = mnl_attr_get_payload_len(a->at[RTA_MULTIPATH]);
-	for (; RTNH_OK(next, left); left -= NLMSG_ALIGN(next->rtnh_len), next = RTNH_NEXT(next)) {
-		struct route_entry one = *e;
-		struct rtattr *r = RTNH_DATA(next);
-		int r_left = (int)(next->rtnh_len - sizeof *next);
-		one.link = (uint32_t)next->rtnh_ifindex;
-		for (; RTA_OK(r, r_left); r = RTA_NEXT(r, r_left)) {
-			if (r->rta_type == RTA_VIA)
-				via_read(RTA_DATA(r), RTA_PAYLOAD(r), &one.gateway);
-			if (r->rta_type != RTA_GATEWAY)
-				continue;
-			if (family == AF_INET && RTA_PAYLOAD(r) == 4)
-				one.gateway = addr_v4(RTA_DATA(r));
-			else if (family == AF_INET6 && RTA_PAYLOAD(r) == 16)
-				one.gateway = addr_v6(RTA_DATA(r));
-		}
-		if (gone)
-			route_gone(t, &one);
-		else
-			route_set(t, &one, replace);
-		replace = false;
-	}
+	if (h->nlmsg_type == RTM_DELROUTE)
+		route_paths_gone(t, paths, n);
+	else if (route_paths_set(t, paths, n, place_of(h, m->rtm_family)) != RC_OK)
+		log_warn("a route is not mirrored: out of memory, or more than %u routes", ROUTE_ROUTES_MAX);
 }
 
 static void route_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
@@ -276,7 +308,7 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 	default:
 		return;
 	}
-	route_enter(t, h, &e, &a, m->rtm_family);
+	route_enter(t, h, &e, &a, m);
 }
 
 static uint8_t neighbour_state(uint16_t state)

@@ -107,6 +107,8 @@ static void routes_rows(struct out *o)
 		jw_str(w, "gateway", r->gateway.family == ADDR_NONE ? "" : addr_text(text, &r->gateway));
 		jw_str(w, "interface", link_name(t, r->link));
 		jw_u64(w, "metric", r->metric);
+		if (r->weight > 0)
+			jw_u64(w, "weight", r->weight);
 		rows_add(&o->piece);
 	}
 	for (uint32_t i = rows_first(&o->piece, 2);

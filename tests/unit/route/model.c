@@ -12,33 +12,135 @@ static bool same_destination(const struct ip_prefix *a, const struct ip_prefix *
 static bool same_way(const struct route_entry *a, const struct route_entry *b)
 {
 	return same_destination(&a->dst, &b->dst) && a->metric == b->metric && a->link == b->link &&
-	       addr_equal(&a->gateway, &b->gateway);
+	       (a->weight == 0) == (b->weight == 0) && addr_equal(&a->gateway, &b->gateway);
 }
 
 static void remove_at(struct model *m, uint32_t i)
 {
-	memmove(&m->routes[i], &m->routes[i + 1], (--m->n - i) * sizeof m->routes[0]);
+	m->n--;
+	memmove(&m->routes[i], &m->routes[i + 1], (m->n - i) * sizeof m->routes[0]);
+	memmove(&m->path[i], &m->path[i + 1], (m->n - i) * sizeof m->path[0]);
 }
 
-void model_set(struct model *m, const struct route_entry *e, bool replace)
+static void insert_at(struct model *m, uint32_t i, const struct route_entry *e, uint32_t path)
 {
-	for (uint32_t i = m->n; replace && i-- > 0;)
-		if (same_destination(&m->routes[i].dst, &e->dst) && m->routes[i].metric == e->metric &&
-			!same_way(&m->routes[i], e))
-			remove_at(m, i);
-	for (uint32_t i = 0; i < m->n; i++)
-		if (same_way(&m->routes[i], e)) {
-			m->routes[i] = *e;
-			return;
-		}
-	m->routes[m->n++] = *e;
+	memmove(&m->routes[i + 1], &m->routes[i], (m->n - i) * sizeof m->routes[0]);
+	memmove(&m->path[i + 1], &m->path[i], (m->n - i) * sizeof m->path[0]);
+	m->routes[i] = *e;
+	m->path[i] = path;
+	m->n++;
 }
 
-void model_gone(struct model *m, const struct route_entry *e)
+/* A route of the model as one of the kernel's: its hops have the same path, or it is alone. */
+static bool is_of(const struct model *m, uint32_t i, uint32_t k)
 {
+	return i == k || (m->path[i] != 0 && m->path[i] == m->path[k] &&
+				 same_destination(&m->routes[i].dst, &m->routes[k].dst) &&
+				 m->routes[i].metric == m->routes[k].metric);
+}
+
+static bool holds(const struct route_entry *e, uint32_t n, const struct route_entry *one)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (same_way(&e[i], one))
+			return true;
+	return false;
+}
+
+/* The first hop of an IPv4 route with just these next hops, or of those of them whose links are there. */
+static uint32_t find_whole(const struct model *m, const struct route_entry *e, uint32_t n)
+{
+	for (uint32_t i = 0; i < m->n; i++) {
+		bool all = true;
+		for (uint32_t k = 0; k < m->n; k++)
+			all &= !is_of(m, i, k) || holds(e, n, &m->routes[k]);
+		if (all)
+			return i;
+	}
+	return m->n;
+}
+
+static uint32_t find_one(const struct model *m, const struct route_entry *e)
+{
+	uint32_t i = 0;
+
+	while (i < m->n && !same_way(&m->routes[i], e))
+		i++;
+	return i;
+}
+
+/* Takes the route out that has a hop at i. */
+static void remove_route(struct model *m, uint32_t at)
+{
+	uint32_t path = m->path[at];
+	struct route_entry e = m->routes[at];
+
+	if (path == 0) {
+		remove_at(m, at);
+		return;
+	}
 	for (uint32_t i = m->n; i-- > 0;)
-		if (same_way(&m->routes[i], e))
+		if (m->path[i] == path && same_destination(&m->routes[i].dst, &e.dst) &&
+			m->routes[i].metric == e.metric)
 			remove_at(m, i);
+}
+
+static bool beside(const struct model *m, uint32_t i, const struct route_entry *e)
+{
+	return same_destination(&m->routes[i].dst, &e->dst) && m->routes[i].metric == e->metric;
+}
+
+/* What ROUTE_REPLACE puts e in the place of. */
+static uint32_t find_replaced(const struct model *m, const struct route_entry *e)
+{
+	uint32_t first = m->n;
+
+	for (uint32_t i = m->n; i-- > 0;)
+		if (beside(m, i, e))
+			first = i;
+	for (uint32_t i = 0; i < m->n && e->dst.addr.family == ADDR_V6; i++)
+		if (beside(m, i, e) && (m->routes[i].weight == 0) == (e->weight == 0))
+			return i;
+	return first;
+}
+
+void model_set(struct model *m, const struct route_entry *e, uint32_t n, enum route_place place)
+{
+	bool v6 = e->dst.addr.family == ADDR_V6, whole = !v6 && e->weight > 0;
+	uint32_t path = e->weight == 0 ? 0 : v6 ? 1 : 2 + m->paths++, at;
+
+	if (v6 && n > 1 && place != ROUTE_REPLACE) {
+		for (uint32_t i = 0; i < n; i++)
+			model_set(m, &e[i], 1, place);
+		return;
+	}
+	at = whole ? find_whole(m, e, n) : v6 && path && place == ROUTE_REPLACE ? m->n : find_one(m, e);
+	if (at < m->n && path == 1) { /* that sibling only */
+		m->routes[at] = *e;
+		return;
+	}
+	if (at == m->n && place == ROUTE_REPLACE)
+		at = find_replaced(m, e);
+	if (at < m->n)
+		remove_route(m, at);
+	else if (place == ROUTE_PREPEND && !v6)
+		for (uint32_t i = m->n; i-- > 0;)
+			at = beside(m, i, e) ? i : at;
+	for (uint32_t i = 0; i < n; i++)
+		insert_at(m, at + i, &e[i], path);
+}
+
+void model_gone(struct model *m, const struct route_entry *e, uint32_t n)
+{
+	bool whole = e->dst.addr.family == ADDR_V4 && e->weight > 0;
+
+	for (uint32_t i = 0; i < (whole ? 1 : n); i++) {
+		uint32_t at = whole ? find_whole(m, e, n) : find_one(m, &e[i]);
+		if (at < m->n && whole)
+			remove_route(m, at);
+		else if (at < m->n)
+			remove_at(m, at);
+	}
 }
 
 void model_destination_gone(struct model *m, const struct ip_prefix *dst)
@@ -72,19 +174,21 @@ uint32_t model_next_hops(const struct model *m, const struct ip_addr *dst, uint3
 	struct route_answer *ret_answers, uint32_t room)
 {
 	const struct route_entry *best = NULL;
-	uint32_t n = 0;
+	uint32_t n = 0, first = 0;
 
 	for (uint32_t i = 0; i < m->n; i++) {
 		const struct route_entry *e = &m->routes[i];
 		if (!prefix_holds(&e->dst, dst) || e->dst.bits > bits_max || !usable(m, e))
 			continue;
 		if (!best || e->dst.bits > best->dst.bits ||
-			(e->dst.bits == best->dst.bits && e->metric < best->metric))
+			(e->dst.bits == best->dst.bits && e->metric < best->metric)) {
 			best = e;
+			first = i;
+		}
 	}
-	for (uint32_t i = 0; best && i < m->n && n < room; i++) {
+	for (uint32_t i = first; best && i < m->n && n < room; i++) {
 		const struct route_entry *e = &m->routes[i];
-		if (!same_destination(&e->dst, &best->dst) || e->metric != best->metric || !usable(m, e))
+		if (!is_of(m, first, i) || !usable(m, e))
 			continue;
 		uint32_t mtu = link_of(m, e->link) ? link_of(m, e->link)->mtu : 0;
 		ret_answers[n++] = (struct route_answer){ .kind = e->kind,
@@ -131,10 +235,10 @@ bool model_lists(const struct model *m, const struct route_table *t)
 
 	for (; (e = route_at(t, n)); n++) {
 		uint32_t i = 0;
-		while (i < m->n && !(same_way(&m->routes[i], e) && m->routes[i].mtu == e->mtu &&
-					   m->routes[i].kind == e->kind))
+		while (i < m->n && !(!seen[i] && same_way(&m->routes[i], e) && m->routes[i].mtu == e->mtu &&
+					   m->routes[i].weight == e->weight && m->routes[i].kind == e->kind))
 			i++;
-		if (i == m->n || seen[i])
+		if (i == m->n)
 			return false;
 		seen[i] = true;
 	}

@@ -12,12 +12,13 @@
 
 struct model {
 	struct route_entry routes[MODEL_ROUTES_MAX];
-	uint32_t n;
+	uint32_t path[MODEL_ROUTES_MAX]; /* of several next hops: which route's they are; 0: alone */
+	uint32_t n, paths;
 	struct route_link links[MODEL_LINKS_MAX + 1]; /* index 0: not known */
 };
 
-void model_set(struct model *m, const struct route_entry *e, bool replace);
-void model_gone(struct model *m, const struct route_entry *e);
+void model_set(struct model *m, const struct route_entry *e, uint32_t n, enum route_place place);
+void model_gone(struct model *m, const struct route_entry *e, uint32_t n);
 void model_destination_gone(struct model *m, const struct ip_prefix *dst);
 void model_link_gone(struct model *m, uint32_t index);
 
