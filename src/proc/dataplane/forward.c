@@ -29,7 +29,7 @@ static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
  * it is looked up. */
 static uint64_t flow_of(const struct pipeline *p, const struct selectors_packet *packet)
 {
-	uint8_t bytes[2 * sizeof packet->src.b + 5];
+	uint8_t bytes[2 * sizeof packet->src.b + 8] = { 0 };
 	uint32_t n = sizeof packet->src.b;
 
 	memcpy(bytes, packet->src.b, n);
