@@ -242,7 +242,7 @@ static void peer_init(void)
 	gate_init(&peer, text, "", 1000);
 	struct route_entry e = { .link = GATE_LAN, .kind = ROUTE_UNICAST };
 	prefix_parse(&e.dst, "10.2.0.0/24");
-	route_set(peer.routes, &e, true);
+	route_set(peer.routes, &e, ROUTE_REPLACE);
 	gate_sa(&peer, true);
 }
 

@@ -356,7 +356,7 @@ static void measure_core(void)
 		uint32_t family = i >= prefixes_n[0];
 		struct route_entry e =
 			entry_of(&prefixes[family][family ? i - prefixes_n[0] : i], draw(HOPS));
-		must(route_set(t, &e, false) == RC_OK);
+		must(route_set(t, &e, ROUTE_APPEND) == RC_OK);
 	}
 	print("routes.core.fill", (double)(now_ns() - begin) / all, "ns/route");
 	addrs_make(0);
@@ -371,7 +371,7 @@ static void measure_core(void)
 		if (gone)
 			route_gone(t, &e);
 		else
-			must(route_set(t, &e, true) == RC_OK);
+			must(route_set(t, &e, ROUTE_REPLACE) == RC_OK);
 		samples[i] = (double)(now_ns() - begin);
 	}
 	changes_print("core", "churn", CHANGES);

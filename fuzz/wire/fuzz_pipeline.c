@@ -267,7 +267,7 @@ static void route_change(uint8_t what)
 		if (what & 16)
 			route_gone(gates[i].routes, &e);
 		else
-			route_set(gates[i].routes, &e, what & 32);
+			route_set(gates[i].routes, &e, what & 32 ? ROUTE_REPLACE : ROUTE_APPEND);
 }
 
 static void neighbour_change(uint8_t what)

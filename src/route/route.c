@@ -317,7 +317,8 @@ void route_lookup_flow(const struct route_table *t, const struct ip_addr *dst, u
 		return;
 	for (uint32_t i = hop; before && i < set->n; i = routes_hop_next(set, i)) {
 		struct route_answer one = answer_by(&set->hop[i], dst);
-		if (one.link == before->link && addr_equal(&one.next_hop, &before->next_hop)) {
+		if (one.link == before->link && (before->next_hop.family == ADDR_NONE ||
+							addr_equal(&one.next_hop, &before->next_hop))) {
 			*ret_answer = one;
 			return;
 		}

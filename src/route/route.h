@@ -127,7 +127,9 @@ void route_local_gone(struct route_table *t, uint32_t link, const struct ip_addr
 enum rc route_paths_set(
 	struct route_table *t, const struct route_entry *entries, uint32_t n, enum route_place place);
 void route_paths_gone(struct route_table *t, const struct route_entry *entries, uint32_t n);
+/* (for tests) One with one next hop. */
 enum rc route_set(struct route_table *t, const struct route_entry *entry, enum route_place place);
+/* (for tests) */
 void route_gone(struct route_table *t, const struct route_entry *entry);
 enum rc route_neighbour_set(struct route_table *t, const struct route_neighbour *n);
 void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
@@ -137,7 +139,8 @@ void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct
 /*
  * The same for a flow: of a route's usable next hops the one that the flow's hash falls to, by their weights.
  * One that goes moves its own flows and no other's; one that comes takes its share of each. `before`: a
- * flow's earlier answer, or NULL; it keeps its link and next hop while they are among those of the route.
+ * flow's earlier answer, or NULL; it keeps its link and next hop while they are among those of the route, or
+ * has one by the link if before->next_hop is ADDR_NONE.
  */
 void route_lookup_flow(const struct route_table *t, const struct ip_addr *dst, uint64_t flow,
 	const struct route_answer *before, struct route_answer *ret_answer);

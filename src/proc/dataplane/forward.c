@@ -40,8 +40,11 @@ static uint64_t flow_of(const struct pipeline *p, const struct selectors_packet 
 	return siphash13(p->hash_key, bytes, sizeof bytes);
 }
 
-/* The way that a session's packets took before, while it still belongs to a route: another next hop that has
- * come moves no session. */
+/*
+ * The way that a session's packets took before, while it still belongs to a route: another next hop that has
+ * come moves no session. Before the first of a direction it is the link that the session came by, for that is
+ * where its address is known: the provider of another uplink would drop the answers (BCP 38).
+ */
 static const struct route_answer *way_before(
 	const struct pipeline *p, const struct fw_forwarding *cached, struct route_answer *ret_way)
 {
@@ -138,8 +141,10 @@ static void forward_cache(
 	cached->mss = decision->to_host ? 0 : mss_for(ctx->t->src.family, decision->mtu);
 	other.flags ^= TRAIN_REPLY;
 	cached = fw_session_forwarding(p->fw, &other);
-	if (cached->generation == 0)
+	if (cached->generation == 0) { /* what its first packet begins with */
 		cached->mss = mss_for(ctx->t->src.family, ingress_mtu(p, ctx));
+		cached->out_interface = ctx->t->in_interface;
+	}
 }
 
 /* RFC 8200 section 5: every link carries 1280 octets of IPv6; once sealed, they are fragmented outside if

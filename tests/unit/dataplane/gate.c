@@ -248,7 +248,7 @@ static void route(struct gate *g, const char *prefix, uint32_t link, const char 
 	MUST(prefix_parse(&e.dst, prefix) == RC_OK);
 	if (via)
 		e.gateway = addr(via);
-	MUST(route_set(g->routes, &e, true) == RC_OK);
+	MUST(route_set(g->routes, &e, ROUTE_REPLACE) == RC_OK);
 }
 
 static void local(struct gate *g, uint32_t link, const char *text, uint32_t bits)

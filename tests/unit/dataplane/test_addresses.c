@@ -94,7 +94,7 @@ static void default_route(uint32_t link, const char *prefix, const char *gateway
 	struct route_entry e = { .link = link, .kind = ROUTE_UNICAST, .gateway = addr(gateway) };
 
 	assert_int_equal(prefix_parse(&e.dst, prefix), RC_OK);
-	assert_int_equal(route_set(g.routes, &e, true), RC_OK);
+	assert_int_equal(route_set(g.routes, &e, ROUTE_REPLACE), RC_OK);
 }
 
 static enum drop_reason send(uint8_t proto, uint8_t tcp_flags, bool v6)

@@ -361,7 +361,7 @@ static void route_inside(struct gate *g, const struct ip_addr *a)
 	};
 
 	assert_int_equal(addr_parse(&e.gateway, a->family == ADDR_V4 ? "10.1.0.2" : "2001:db8:1::2"), RC_OK);
-	assert_int_equal(route_set(g->routes, &e, true), RC_OK);
+	assert_int_equal(route_set(g->routes, &e, ROUTE_REPLACE), RC_OK);
 }
 
 static bool is_inside(const struct ip_addr *a)

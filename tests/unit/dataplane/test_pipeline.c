@@ -666,7 +666,7 @@ static void test_session_ends_within_a_burst(void **state)
 	is_drop(DROP_NONE, from(GATE_LAN, s));
 	is_drop(DROP_NONE, from(GATE_WAN, back));
 	assert_int_equal(prefix_parse(&e.dst, "192.0.2.0/24"), RC_OK);
-	assert_int_equal(route_set(g.routes, &e, true), RC_OK);
+	assert_int_equal(route_set(g.routes, &e, ROUTE_REPLACE), RC_OK);
 	t[0] = packet_make(&rooms[0], &s);
 	t[1] = packet_make(&rooms[1], &back);
 	pipeline_train_from_link(&g.p, &t[0], gate_interface(&g, GATE_LAN));

@@ -222,7 +222,7 @@ static void a_routes_mtu_holds(void **state)
 				prefix_parse(&e.dst, v6 ? "2001:db8:80::/64" : "192.0.2.0/24"), RC_OK);
 			assert_int_equal(
 				addr_parse(&e.gateway, v6 ? "2001:db8:ff::1" : "198.51.100.1"), RC_OK);
-			assert_int_equal(route_set(g.routes, &e, true), RC_OK);
+			assert_int_equal(route_set(g.routes, &e, ROUTE_REPLACE), RC_OK);
 			for (int later = 0; later < 3; later++) {
 				struct packet_spec s = udp(v6 ? HOST6 : HOST, v6 ? INTERNET6 : INTERNET,
 					later == 1 ? 10

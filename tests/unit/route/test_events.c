@@ -227,12 +227,12 @@ static void without_memory(void **state)
 	for (uint32_t i = 0; i < 6000; i++) {
 		struct route_entry e = random_entry(&m);
 		uint64_t generation = route_generation(t);
-		bool replace = draw(3) == 0;
+		enum route_place place = draw(3) ? ROUTE_APPEND : ROUTE_REPLACE;
 		if (m.n < 250 && draw(3) > 0) {
 			enum rc rc = RC_LIMIT;
 			for (uint32_t blocks = 0; rc != RC_OK; blocks++) {
 				blocks_left = blocks;
-				rc = route_set(t, &e, replace);
+				rc = route_set(t, &e, place);
 				blocks_left = UINT32_MAX;
 				if (rc == RC_OK)
 					break;
@@ -241,7 +241,7 @@ static void without_memory(void **state)
 				assert_int_equal(route_generation(t), generation);
 				look_around(&m, t, &e.dst);
 			}
-			model_set(&m, &e, 1, replace);
+			model_set(&m, &e, 1, place);
 		} else {
 			blocks_left = draw(4);
 			route_gone(t, &e);
@@ -290,14 +290,14 @@ static void a_link_goes_with_many_routes(void **state)
 	assert_int_equal(route_link_set(t, &other), RC_OK);
 	for (uint32_t i = 0; i < MANY; i++) {
 		struct route_entry e = numbered(i, 2);
-		assert_int_equal(route_set(t, &e, false), RC_OK);
+		assert_int_equal(route_set(t, &e, ROUTE_APPEND), RC_OK);
 	}
 	struct route_entry all = { .dst = { { .family = ADDR_V4 }, 0 }, .link = 3 };
-	assert_int_equal(route_set(t, &all, false), RC_OK);
+	assert_int_equal(route_set(t, &all, ROUTE_APPEND), RC_OK);
 	route_link_gone(t, 2);
 	assert_int_equal(route_link_set(t, &l), RC_OK);
 	struct route_entry again = numbered(7, 2);
-	assert_int_equal(route_set(t, &again, false), RC_OK);
+	assert_int_equal(route_set(t, &again, ROUTE_APPEND), RC_OK);
 	for (uint32_t i = 0; i < MANY; i += i < 20 ? 1 : 997) {
 		struct route_entry e = numbered(i, 2);
 		route_lookup(t, &e.dst.addr, &a);
@@ -329,7 +329,7 @@ static void read_in_pieces(uint32_t readers, bool changing)
 	memset(seen, 0, sizeof seen);
 	for (uint32_t i = 0; i < ROUTES; i++) {
 		struct route_entry e = numbered(i, 2);
-		assert_int_equal(route_set(t, &e, false), RC_OK);
+		assert_int_equal(route_set(t, &e, ROUTE_APPEND), RC_OK);
 	}
 	for (uint32_t done = 0; done < readers;) {
 		done = 0;
@@ -369,7 +369,7 @@ static void as_many_sets_as_routes(void **state)
 			struct route_entry e = numbered(i, 2);
 			e.gateway.family = ADDR_V4;
 			store_be32(e.gateway.b, 0x0a000000u + i + round);
-			assert_int_equal(route_set(t, &e, true), RC_OK);
+			assert_int_equal(route_set(t, &e, ROUTE_REPLACE), RC_OK);
 		}
 	for (uint32_t i = 0; i < 10000; i++) {
 		struct route_entry e = numbered(i, 2);

@@ -49,7 +49,7 @@ static void add(struct route_table *t, const char *dst, const char *via, uint32_
 	struct route_entry e = { .dst = prefix(dst), .link = link, .metric = metric };
 	if (via)
 		e.gateway = addr(via);
-	assert_int_equal(route_set(t, &e, false), RC_OK);
+	assert_int_equal(route_set(t, &e, ROUTE_APPEND), RC_OK);
 }
 
 static struct route_answer look(struct route_table *t, const char *dst)
@@ -95,7 +95,7 @@ static void routes_follow_events(void **state)
 	struct route_entry other = {
 		.dst = prefix("0.0.0.0/0"), .link = 3, .metric = 100, .gateway = addr("192.0.2.2")
 	};
-	assert_int_equal(route_set(t, &other, true), RC_OK);
+	assert_int_equal(route_set(t, &other, ROUTE_REPLACE), RC_OK);
 	want = addr("192.0.2.2");
 	r = look(t, "198.51.100.7");
 	assert_true(addr_equal(&r.next_hop, &want));
@@ -108,10 +108,10 @@ static void routes_follow_events(void **state)
 	struct route_entry hole = {
 		.dst = prefix("198.51.100.0/24"), .link = ROUTE_NONE, .kind = ROUTE_UNREACHABLE
 	};
-	assert_int_equal(route_set(t, &hole, false), RC_OK);
+	assert_int_equal(route_set(t, &hole, ROUTE_APPEND), RC_OK);
 	assert_int_equal(look(t, "198.51.100.7").kind, ROUTE_UNREACHABLE);
 	struct route_entry small = { .dst = prefix("203.0.113.0/24"), .link = 3, .mtu = 1280 };
-	assert_int_equal(route_set(t, &small, false), RC_OK);
+	assert_int_equal(route_set(t, &small, ROUTE_APPEND), RC_OK);
 	assert_int_equal(look(t, "203.0.113.5").mtu, 1280);
 
 	/* A link that goes down takes its routes with it; a link that is gone, its neighbours and addresses
@@ -150,11 +150,11 @@ static void repeated_events_do_not_count(void **state)
 	struct route_entry entry = {
 		.dst = prefix("10.2.0.0/16"), .link = 2, .metric = 100, .gateway = addr("10.1.0.9")
 	};
-	assert_int_equal(route_set(t, &entry, false), RC_OK);
+	assert_int_equal(route_set(t, &entry, ROUTE_APPEND), RC_OK);
 	assert_int_equal(look(t, "10.2.0.1").link, 2);
 	before = route_generation(t);
 	for (int i = 0; i < 4; i++) {
-		assert_int_equal(route_set(t, &entry, i & 1), RC_OK);
+		assert_int_equal(route_set(t, &entry, i & 1 ? ROUTE_REPLACE : ROUTE_APPEND), RC_OK);
 		assert_int_equal(route_generation(t), before);
 	}
 	struct route_entry other = entry;
@@ -173,7 +173,7 @@ static void repeated_events_do_not_count(void **state)
 	for (size_t i = 0; i < COUNT_OF(changed); i++)
 		for (int again = 0; again < 2; again++) {
 			before = route_generation(t);
-			assert_int_equal(route_set(t, &changed[i], true), RC_OK);
+			assert_int_equal(route_set(t, &changed[i], ROUTE_REPLACE), RC_OK);
 			assert_int_equal(route_generation(t) > before, again == 0);
 		}
 	struct ip_addr want = addr("10.1.0.8");
@@ -248,7 +248,7 @@ static void another_uplink(void **state)
 			link_is(t, link, true);
 			assert_int_equal(prefix_parse(&e.dst, families[f][3]), RC_OK);
 			assert_int_equal(route_local_set(t, &l), RC_OK);
-			assert_int_equal(route_set(t, &e, true), RC_OK);
+			assert_int_equal(route_set(t, &e, ROUTE_REPLACE), RC_OK);
 		}
 		assert_false(route_leads_elsewhere(t, &first, &peer));
 		assert_false(route_leads_elsewhere(t, &second, &peer)); /* not the better way, but it works */
@@ -326,7 +326,7 @@ static void tables_have_limits(void **state)
 	struct route_entry e = { .dst = { addr("0.0.0.0"), 32 }, .link = 2, .kind = ROUTE_UNICAST };
 	for (uint32_t i = 0; i <= ROUTE_ROUTES_MAX; i++) {
 		store_be32(e.dst.addr.b, 0x14000000u + i);
-		assert_int_equal(route_set(t, &e, false), i < ROUTE_ROUTES_MAX ? RC_OK : RC_LIMIT);
+		assert_int_equal(route_set(t, &e, ROUTE_APPEND), i < ROUTE_ROUTES_MAX ? RC_OK : RC_LIMIT);
 	}
 	route_free(t);
 }
