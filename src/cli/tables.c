@@ -43,7 +43,7 @@ static const struct cli_column sessions_columns[] = {
 };
 static const struct cli_column nat_columns[] = {
 	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
-	{ "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
+	{ "interface", "interface", LEFT }, { "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
 	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT },
 };
 static const struct cli_column ike_columns[] = {

@@ -107,6 +107,7 @@ static enum rc compile_zones(struct compiler *c)
 	V(rules,         struct snap_rule)			\
 	V(nat_rules,     struct snap_nat_rule)			\
 	V(dnat_rules,    struct snap_dnat_rule)			\
+	V(proxies,       struct snap_proxy)			\
 	V(ike_proposals, struct snap_ike_proposal)		\
 	V(esp_proposals, struct snap_esp_proposal)		\
 	V(peers,         struct snap_peer)			\
@@ -178,8 +179,8 @@ static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
 static enum rc compile_all(struct compiler *c)
 {
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_zones, compile_objects,
-		compile_host_services, compile_policy, compile_nat, compile_dnat, compile_peers,
-		compile_tunnels, compile_evidence };
+		compile_host_services, compile_policy, compile_nat, compile_dnat, compile_proxies,
+		compile_peers, compile_tunnels, compile_evidence };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

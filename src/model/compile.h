@@ -38,7 +38,7 @@ struct compiler {
 	struct err *e; /* what is not about a place */
 	struct snapshot head;
 	struct objects addresses, applications;
-	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules,
+	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,
 		ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
@@ -66,6 +66,11 @@ enum rc compile_nat(struct compiler *c);
 
 /* compile_dnat.c */
 enum rc compile_dnat(struct compiler *c); /* static and destination NAT; after zones and objects */
+/* Its index; INDEX_NONE, and a fault at the node, where the interface is in no zone. */
+uint32_t compile_interface(struct compiler *c, const struct lyd_node *node, const char *name);
+
+/* compile_proxy.c */
+enum rc compile_proxies(struct compiler *c); /* proxy-arp and proxy-ndp; after zones */
 
 /* compile_vpn.c */
 enum rc compile_peers(struct compiler *c);
@@ -78,6 +83,7 @@ enum rc compile_evidence(struct compiler *c);
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
 enum rc value_range(
 	struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range); /* or prefix */
+bool value_is_no_host(const struct ip_addr *a); /* what no host has as its address */
 /* "443", "8000-8010", also after a protocol: "tcp/443" */
 enum rc value_ports(struct compiler *c, const struct lyd_node *leaf, uint16_t *ret_first, uint16_t *ret_last);
 enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id);

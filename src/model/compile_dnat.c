@@ -18,22 +18,11 @@ static struct snap_dnat_rule *rule_new(struct compiler *c, const struct lyd_node
 	return r;
 }
 
-/* What no host has as its address. */
-static bool is_no_host(const struct ip_addr *a)
-{
-	static const struct ip_addr none;
-	bool loopback =
-		a->family == ADDR_V4 ? a->b[0] == 127 : memcmp(a->b, none.b, 15) == 0 && a->b[15] == 1;
-
-	return loopback || memcmp(a->b, none.b, sizeof a->b) == 0 || addr_is_link_local(a) ||
-	       (a->family == ADDR_V4 ? a->b[0] >= 224 : a->b[0] == 0xff);
-}
-
 static enum rc servers(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range)
 {
 	enum rc rc = value_range(c, leaf, ret_range);
 
-	if (!rc && (is_no_host(&ret_range->first) || is_no_host(&ret_range->last)))
+	if (!rc && (value_is_no_host(&ret_range->first) || value_is_no_host(&ret_range->last)))
 		return tree_fault(c->faults, leaf,
 			"'%s' is not a host's address: loopback, link-local and multicast addresses are not "
 			"forwarded",
@@ -76,17 +65,24 @@ static enum rc static_rule(struct compiler *c, const struct lyd_node *node)
 
 /* ---- destination ---- */
 
+uint32_t compile_interface(struct compiler *c, const struct lyd_node *node, const char *name)
+{
+	const struct snap_interface *all = (const void *)c->interfaces.at;
+
+	for (size_t i = 0; i < c->interfaces.n; i++)
+		if (strcmp(all[i].name, name) == 0)
+			return (uint32_t)i;
+	tree_fault(
+		c->faults, node, "interface '%s' is in no zone: expected one of a zone's interfaces", name);
+	return INDEX_NONE;
+}
+
 static enum rc interfaces(struct compiler *c, const struct lyd_node *leaf, uint64_t *ret_set)
 {
 	for (; leaf; leaf = tree_next(leaf)) {
-		const struct snap_interface *all = (const void *)c->interfaces.at;
-		size_t i = 0;
-		while (i < c->interfaces.n && strcmp(all[i].name, lyd_get_value(leaf)) != 0)
-			i++;
-		if (i == c->interfaces.n)
-			return tree_fault(c->faults, leaf,
-				"interface '%s' is in no zone: expected one of a zone's interfaces",
-				lyd_get_value(leaf));
+		uint32_t i = compile_interface(c, leaf, lyd_get_value(leaf));
+		if (i == INDEX_NONE)
+			return RC_MALFORMED;
 		*ret_set |= 1ull << i;
 	}
 	return RC_OK;

@@ -18,6 +18,7 @@
 	A(rules,         struct snap_rule,         RULES_MAX)			\
 	A(nat_rules,     struct snap_nat_rule,     NAT_RULES_MAX)		\
 	A(dnat_rules,    struct snap_dnat_rule,    DNAT_RULES_MAX)		\
+	A(proxies,       struct snap_proxy,        PROXIES_MAX)			\
 	A(ike_proposals, struct snap_ike_proposal, PROPOSALS_MAX)		\
 	A(esp_proposals, struct snap_esp_proposal, PROPOSALS_MAX)		\
 	A(peers,         struct snap_peer,         PEERS_MAX)			\
@@ -334,6 +335,32 @@ static enum rc check_dnat_rules(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
+/* Unicast addresses. */
+static bool proxied_ok(const struct ip_range *r)
+{
+	static const uint8_t none[16];
+
+	return range_ok(r) && memcmp(r->first.b, none, sizeof none) != 0 &&
+	       (r->first.family == ADDR_V4 ? r->last.b[0] < 224 : r->last.b[0] != 0xff);
+}
+
+static enum rc check_proxies(const struct snapshot *s, struct err *e)
+{
+	const struct snap_proxy *p = snap_proxies(s);
+
+	for (uint32_t i = 0; i < s->proxies.count; i++) {
+		if (p[i].interface >= s->interfaces.count || p[i].zero)
+			return bad(e, "proxies", i, "its interface does not exist, or stray bytes");
+		if (!proxied_ok(&p[i].addrs))
+			return bad(e, "proxies", i, "they are not addresses of hosts");
+		if (i > 0 && (p[i - 1].interface > p[i].interface ||
+				     (p[i - 1].interface == p[i].interface &&
+					     addr_compare(&p[i - 1].addrs.last, &p[i].addrs.first) >= 0)))
+			return bad(e, "proxies", i, "it is out of order, or overlaps the one before");
+	}
+	return RC_OK;
+}
+
 static bool encr_ok(uint16_t encr, uint16_t bits)
 {
 	return (encr == ENCR_AES_GCM_16 && (bits == 128 || bits == 256)) ||
@@ -564,7 +591,7 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 			s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
-		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) ||
+		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
 		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
 		(rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;

@@ -28,6 +28,7 @@
 #define RULES_MAX	   65536
 #define NAT_RULES_MAX	   4096
 #define DNAT_RULES_MAX	   5120	      /* destination and static NAT */
+#define PROXIES_MAX	   4096	      /* ranges of proxy-arp and proxy-ndp */
 #define RANGES_MAX	   (1u << 19) /* of all rules together */
 #define SERVICES_MAX	   (1u << 19)
 #define HOST_FROM_MAX	   4096	 /* ranges of addresses that these are open to, together */
@@ -210,6 +211,15 @@ struct snap_dnat_rule {
 
 _Static_assert(INTERFACES_MAX <= 64, "a set of interfaces is one uint64_t");
 
+/*
+ * Addresses whose link address neighbours on the interface are told to be the gateway's (proxy-arp, proxy-ndp).
+ * Sorted by interface, then by address, IPv4 first; disjoint on each interface.
+ */
+struct snap_proxy {
+	uint32_t interface, zero;
+	struct ip_range addrs;
+};
+
 struct snap_ike_proposal {
 	char name[NAME_MAX_BYTES];
 	uint16_t encr, encr_bits, prf, dh; /* IANA numbers */
@@ -318,7 +328,7 @@ struct snapshot {
 	uint32_t half_open_max;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
-	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules,
+	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,
 		ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
@@ -333,6 +343,7 @@ struct snapshot {
 #define snap_rules(s)	      SNAP(s, rules, struct snap_rule)
 #define snap_nat_rules(s)     SNAP(s, nat_rules, struct snap_nat_rule)
 #define snap_dnat_rules(s)    SNAP(s, dnat_rules, struct snap_dnat_rule)
+#define snap_proxies(s)	      SNAP(s, proxies, struct snap_proxy)
 #define snap_ike_proposals(s) SNAP(s, ike_proposals, struct snap_ike_proposal)
 #define snap_esp_proposals(s) SNAP(s, esp_proposals, struct snap_esp_proposal)
 #define snap_peers(s)	      SNAP(s, peers, struct snap_peer)

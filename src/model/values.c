@@ -43,6 +43,16 @@ static enum rc host_bits(struct compiler *c, const struct lyd_node *leaf)
 		text, prefix_text(network, &p), addr);
 }
 
+bool value_is_no_host(const struct ip_addr *a)
+{
+	static const struct ip_addr none;
+	bool loopback =
+		a->family == ADDR_V4 ? a->b[0] == 127 : memcmp(a->b, none.b, 15) == 0 && a->b[15] == 1;
+
+	return loopback || memcmp(a->b, none.b, sizeof a->b) == 0 || addr_is_link_local(a) ||
+	       (a->family == ADDR_V4 ? a->b[0] >= 224 : a->b[0] == 0xff);
+}
+
 enum rc value_range(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range)
 {
 	const char *text = lyd_get_value(leaf), *hyphen = strchr(text, '-');

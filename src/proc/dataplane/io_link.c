@@ -121,6 +121,17 @@ static bool vlan_tagged(struct msghdr *m)
 	return false;
 }
 
+/* Do neighbours talk about translated addresses in it? */
+static bool resolves(
+	struct worker *w, const struct link_io *l, const uint8_t *at, struct mmsghdr *m, mono_ns now)
+{
+	if (l->interface == TRAIN_NONE || w->pipeline.proxies.interfaces[l->interface].count == 0 ||
+		m->msg_len < FRONT || m->msg_hdr.msg_flags & MSG_TRUNC || vlan_tagged(&m->msg_hdr))
+		return false;
+	return pipeline_proxies(
+		&w->pipeline, l->interface, at + VIRTIO_SIZE, m->msg_len - (uint32_t)VIRTIO_SIZE, now);
+}
+
 uint32_t link_receive(struct worker *w, struct link_io *l)
 {
 	struct mmsghdr m[RX_BURST];
@@ -143,8 +154,11 @@ uint32_t link_receive(struct worker *w, struct link_io *l)
 			pipeline_count_drop(&w->pipeline, DROP_UNSUPPORTED_OFFLOAD, 1);
 		return errno == EINVAL;
 	}
+	mono_ns now = clock_mono();
 	for (int i = 0; i < n; i++) {
 		enum drop_reason drop = DROP_NO_ZONE;
+		if (resolves(w, l, at[i].iov_base, &m[i], now))
+			continue;
 		if (l->interface != TRAIN_NONE)
 			drop = m[i].msg_hdr.msg_flags & MSG_TRUNC
 				       ? DROP_TRUNCATED
@@ -156,7 +170,8 @@ uint32_t link_receive(struct worker *w, struct link_io *l)
 			pipeline_count_drop(&w->pipeline, drop, 1);
 	}
 	if (trains > 0)
-		pipeline_burst(&w->pipeline, w->trains, trains, clock_mono());
+		pipeline_burst(&w->pipeline, w->trains, trains, now);
+	pipeline_proxies_flush(&w->pipeline);
 	return (uint32_t)n;
 }
 

@@ -65,6 +65,19 @@
 #define SOLICIT_KNOWN_MAX	  4096
 #define SOLICIT_SOURCES		  4096
 
+/* ---- translated addresses that neighbours ask for ---- */
+
+/* Answers of one interface: to one neighbour, by a hash of its link address (two may share a rate), and to all. */
+#define PROXY_SOURCE_PER_SECOND	  100
+#define PROXY_SOURCE_BURST	  100
+#define PROXY_LINK_PER_SECOND	  1000
+#define PROXY_LINK_BURST	  1000
+#define PROXY_SOURCES		  256
+/* RFC 5227 section 1.1: one probe, and ANNOUNCE_NUM announcements, two seconds apart at least. */
+#define PROXY_ANNOUNCE_ROUNDS	  3
+#define PROXY_ANNOUNCE_PER_SECOND TRAIN_BURST_MAX
+#define PROXY_ANNOUNCE_MAX	  1024 /* addresses of an interface; the others are only answered for */
+
 /* ---- tunnels ---- */
 
 #define TUNNEL_WORKER	   0		  /* owns all SAs, and the sockets of tunnels */

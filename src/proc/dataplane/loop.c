@@ -109,6 +109,7 @@ static int timers(struct dataplane *d)
 		overload_second(w);
 		routes_second(d);
 		pipeline_tick(&w->pipeline, now);
+		pipeline_announce(&w->pipeline, now);
 	}
 	mono_ns next = MIN_OF(d->next_second, w->next_expiry);
 	if (!swept || !cleared || next <= now)

@@ -122,6 +122,7 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
 				p->interfaces[i] = before[k];
 		p->interfaces[i].zone = snap_interfaces(s)[i].zone;
 	}
+	proxies_load(p, old);
 	pipeline_changed(p);
 	return RC_OK;
 }

@@ -18,6 +18,7 @@
  *	neighbour.c        link addresses of next hops; packets that wait for one
  *	neighbour_event.c  those packets, once the neighbour answers or does not
  *	solicit.c          which link addresses the kernel is asked to resolve
+ *	proxy.c            answers to neighbours that ask for translated addresses
  *	trace.c            the stages in plain text
  *
  * stages.h is what these share, limits.h their limits.
@@ -31,6 +32,7 @@
 #include "route/route.h"
 #include "route/selectors.h"
 #include "wire/icmp_make.h"
+#include "wire/resolution.h"
 
 #include <assert.h>
 #include <linux/virtio_net.h>
@@ -115,6 +117,23 @@ struct solicitations {
 	mono_ns source[SOLICIT_SOURCES], zone[ZONES_MAX + 1], all, all_known;
 };
 
+/* proxy.c */
+struct proxies {
+	struct proxy_interface {
+		uint32_t first, count; /* in the snapshot's proxies */
+		uint64_t tag;	       /* of what was announced last, 0: nothing */
+		uint32_t round;	       /* PROXY_ANNOUNCE_ROUNDS: all is announced */
+		uint32_t range, done;  /* the next: of the range, after so many addresses of the round */
+		uint64_t offset;
+		mono_ns round_begun;
+		mono_ns rate, source_rate[PROXY_SOURCES];
+	} interfaces[INTERFACES_MAX];
+	uint64_t changes; /* pipeline's, that the tags were made from */
+	uint64_t answers, suppressed, conflicts;
+	uint32_t frames_n; /* until the flush */
+	uint8_t frames[TRAIN_BURST_MAX][VIRTIO_SIZE + RESOLUTION_FRAME_MAX];
+};
+
 /* Unset fields match all. */
 struct trace_filter {
 	uint32_t proto;
@@ -155,6 +174,7 @@ struct pipeline {
 	uint32_t scratch_n;
 	struct queued_packet neighbour_queue[NEIGHBOUR_QUEUE_MAX];
 	struct solicitations solicitations;
+	struct proxies proxies;
 	mono_ns error_rate_host[ERROR_HOSTS], error_rate_zone[ZONES_MAX + 1]; /* the last zone: the host */
 	uint8_t hash_key[16]; /* for every hash over values that strangers choose */
 	uint32_t worker, workers;
@@ -207,8 +227,17 @@ void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n,
 
 /* The neighbour's state changed: packets that wait for it are sent, or dropped when it failed. */
 void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr *addr, mono_ns now);
-/* About once a second: packets that have waited too long. */
+/* About once a second: packets that have waited too long; announcements of translated addresses. */
 void pipeline_tick(struct pipeline *p, mono_ns now);
+void pipeline_announce(struct pipeline *p, mono_ns now);
+
+/*
+ * A frame of an interface with link addresses, from the link header on: is it address resolution that concerns a
+ * translated address? Then it is done with. At most TRAIN_BURST_MAX of them between two calls of
+ * pipeline_proxies_flush().
+ */
+bool pipeline_proxies(struct pipeline *p, uint32_t interface, const uint8_t *frame, uint32_t n, mono_ns now);
+void pipeline_proxies_flush(struct pipeline *p);
 /* A path MTU towards a tunnel's remote endpoint was learned; 0: forget. */
 void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu);
 

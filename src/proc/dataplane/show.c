@@ -292,6 +292,21 @@ static void dnat_row(struct out *o, uint32_t i)
 	rows_add(&o->piece);
 }
 
+static void proxy_row(struct out *o, uint32_t i)
+{
+	const struct snapshot *s = o->d->workers[0]->pipeline.snapshot;
+	const struct snap_proxy *r = &snap_proxies(s)[i];
+	const struct snap_interface *in = &snap_interfaces(s)[r->interface];
+	char text[RANGE_TEXT_MAX];
+	struct jw *w = rows_row(&o->piece);
+
+	jw_str(w, "type", r->addrs.first.family == ADDR_V4 ? "proxy-arp" : "proxy-ndp");
+	jw_str(w, "interface", in->name);
+	jw_str(w, "from", zone_name(o->d, in->zone));
+	jw_str(w, "pool", range_text(text, &r->addrs));
+	rows_add(&o->piece);
+}
+
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
@@ -323,6 +338,9 @@ static void nat_rows(struct out *o)
 		jw_u64(w, "bindings", fw_nat_rule_bindings(p->fw, i));
 		rows_add(&o->piece);
 	}
+	for (uint32_t i = rows_first(&o->piece, 2);
+		i < p->snapshot->proxies.count && rows_look(&o->piece, 2, i); i++)
+		proxy_row(o, i);
 }
 
 static void selectors_put(struct jw *w, const char *key, const struct selector *ts, uint16_t n)
@@ -438,6 +456,9 @@ static void counters_rows(struct out *o)
 		{ "error-replies-sent",       "ICMP errors and TCP resets sent", p->error_replies_sent },
 		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", p->error_replies_suppressed },
 		{ "neighbour-queue-now",      "packets that wait for a link address", p->neighbour_queue_n },
+		{ "proxy-answers",            "answers to neighbours that ask for addresses of proxy-arp and proxy-ndp", p->proxies.answers },
+		{ "proxy-suppressed",         "of these, not sent, beyond their rate", p->proxies.suppressed },
+		{ "proxy-conflicts",          "frames by which another host says that it has such an address", p->proxies.conflicts },
 		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", d->workers[0]->datagrams_in },
 		{ "nat-keepalives",           "of these, NAT keepalives", d->workers[0]->keepalives },
 		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", d->workers[0]->tunnel_too_big },

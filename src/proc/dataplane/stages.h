@@ -70,6 +70,9 @@ enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const s
 void neighbour_confirm(struct pipeline *p, uint32_t link, const struct ip_addr *addr);
 void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* it has answered */
 
+/* proxy.c: after a new snapshot is in use; `old` is the one before, or NULL */
+void proxies_load(struct pipeline *p, const struct snapshot *old);
+
 /* trace.c */
 void trace_begin(struct pipeline *p, struct train *t);
 void trace_flush(struct pipeline *p); /* the burst is over */

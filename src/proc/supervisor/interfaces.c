@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,6 +64,40 @@ static void open_one(struct supervisor *s, const struct zone_interface *z)
 	resource_give(s, &s->resources[i]);
 }
 
+static bool has_proxy_ndp(const struct snapshot *snap, const char *name)
+{
+	for (uint32_t i = 0; i < snap->proxies.count; i++) {
+		const struct snap_proxy *p = &snap_proxies(snap)[i];
+		if (p->addrs.first.family == ADDR_V6 &&
+			strcmp(snap_interfaces(snap)[p->interface].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Solicitations for an address go to one of 2^24 multicast groups, which a NIC delivers only if somebody is a member: of
+ * all, where the data plane answers. The socket receives nothing itself; the memberships are its own, so that a new one
+ * in its place has those of now.
+ */
+static void multicast_join(struct supervisor *s)
+{
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		log_error("make a socket for multicast memberships: %m");
+	for (size_t i = 0; fd >= 0 && i < s->interfaces_n; i++) {
+		const struct zone_interface *z = &s->interfaces[i];
+		struct packet_mreq all = { .mr_ifindex = (int)z->index, .mr_type = PACKET_MR_ALLMULTI };
+		if (z->index && has_proxy_ndp(s->snapshot, z->name) &&
+			setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) < 0)
+			log_error("receive all multicast on %s, for proxy-ndp: %m", z->name);
+	}
+	if (s->multicast_fd >= 0)
+		close(s->multicast_fd);
+	s->multicast_fd = fd;
+}
+
 void interfaces_open(struct supervisor *s)
 {
 	for (size_t i = 0; i < RESOURCES_MAX; i++) {
@@ -74,6 +110,7 @@ void interfaces_open(struct supervisor *s)
 	for (size_t i = 0; i < s->interfaces_n; i++)
 		if (s->interfaces[i].index && !resource_find(s, RESOURCE_INTERFACE, s->interfaces[i].index))
 			open_one(s, &s->interfaces[i]);
+	multicast_join(s);
 }
 
 void interfaces_follow(struct supervisor *s)

@@ -316,7 +316,7 @@ static void init(struct supervisor *s)
 {
 	loop_init(&s->loop);
 	s->started = s->loop.now;
-	s->parent_pipe = s->key_dir = s->neighbour_fd = -1;
+	s->parent_pipe = s->key_dir = s->neighbour_fd = s->multicast_fd = -1;
 	for (size_t i = 0; i < RESOURCES_MAX; i++)
 		s->resources[i].fd = -1;
 	if (getrandom(s->boot_id, sizeof s->boot_id, 0) != sizeof s->boot_id)

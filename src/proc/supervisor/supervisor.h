@@ -14,7 +14,7 @@
  *   handover.c    links between processes and resources for them
  *   directories.c directories, keys and the memory that outlives the data plane
  *   sockets.c     UDP, raw ESP, TUN, rtnetlink, AF_PACKET
- *   interfaces.c  the zones' interfaces as they come and go
+ *   interfaces.c  the zones' interfaces as they come and go; multicast for proxy-ndp
  *   links.c       sub-interfaces and their parents
  *   kernel.c      sysctls
  *   filter.c      nftables: the ingress filter
@@ -122,7 +122,8 @@ struct supervisor {
 	uint8_t entered_before[PROC_COUNT][SHA256_SIZE];
 	mono_ns started;
 	int log_fd, null_fd, lock_fd, key_dir, neighbour_fd;
-	int trees[3]; /* keep the mounts of handed directories alive */
+	int multicast_fd; /* holds the memberships of links with proxy-ndp; -1 */
+	int trees[3];	  /* keep the mounts of handed directories alive */
 	size_t trees_n;
 	int parent_pipe; /* the starter waits here for "ready"; -1 */
 	/* the configuration that applies; NULL before the first */
