@@ -135,6 +135,8 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 		if (d || ret_rules->nat != TRAIN_NONE || ret_rules->interface)
 			return d; /* its ports are free */
 	}
+	if (fw_redirect_find(fw, &key[1]) != FW_NONE)
+		return DROP_SESSION_COLLISION; /* with another worker's */
 	uint32_t other = fw_session_find(fw, &key[1], fw_key_hash(fw, &key[1]), &direction);
 	return other == FW_NONE || (fw->policy && !fw_session_judge(fw, other, now)) ? DROP_NONE
 										     : DROP_SESSION_COLLISION;

@@ -14,7 +14,7 @@ static bool skipped(const struct train *t)
 	return t->drop != DROP_NONE || t->flags & TRAIN_FRAGMENT;
 }
 
-static bool key_wanted(const struct train *t, struct fw_key *ret_key)
+bool fw_key_wanted(const struct train *t, struct fw_key *ret_key)
 {
 	if (t->flags & TRAIN_ICMP_ERROR)
 		return fw_error_key(t, ret_key);
@@ -59,7 +59,7 @@ static void lookup_some(struct firewall *fw, struct train **trains, size_t n, mo
 	assert(n <= TRAIN_BURST_MAX);
 	for (size_t i = 0; i < n; i++) {
 		struct train *t = trains[i];
-		wanted[i] = !skipped(t) && key_wanted(t, &key[i]);
+		wanted[i] = !skipped(t) && fw_key_wanted(t, &key[i]);
 		if (skipped(t))
 			continue;
 		t->session = t->rule = TRAIN_NONE;

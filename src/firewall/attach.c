@@ -188,7 +188,7 @@ static bool tables_allocate(struct firewall *fw)
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
 	fw_shares_init(fw);
-	return fw_reassembly_attach(fw);
+	return fw_away_attach(fw) && fw_reassembly_attach(fw);
 }
 
 struct firewall *fw_attach(
@@ -205,6 +205,8 @@ struct firewall *fw_attach(
 	if (!fw)
 		goto no_memory;
 	fw->limits = *limits;
+	fw->limits.workers = MAX_OF(limits->workers, 1u);
+	assert(fw->limits.worker < fw->limits.workers);
 	fw->state = memory;
 	fw->sessions = (void *)((uint8_t *)memory + FW_STATE_BYTES);
 	fw->wheel_at_s = now / NS_PER_S;
@@ -237,6 +239,7 @@ void fw_detach(struct firewall *fw)
 	if (!fw)
 		return;
 	fw_reassembly_detach(fw);
+	fw_away_detach(fw);
 	fw_policy_free(fw->retired);
 	fw_policy_free(fw->policy);
 	for (uint32_t i = 0; i < FW_EPOCHS; i++)

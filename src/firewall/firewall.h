@@ -32,7 +32,11 @@
  * of a fixed size, each of them valid or not by one word that is written last. Index, timers and NAT bindings
  * are derived by fw_attach(). A process killed at any instruction leaves complete sessions or none.
  *
- * One struct firewall belongs to one worker thread: nothing here is shared.
+ * One struct firewall belongs to one worker thread: nothing here is shared. With several workers a flow belongs to one of
+ * them in both directions (fw_home(), wire/flow.h). Where NAT moves the replies of a session to another one's flows, their
+ * firewalls write notes to each other, which the shells carry: fw_take_note() after each train's admission and after
+ * fw_expire(), fw_sweep() and fw_note(), and before what was admitted is sent; fw_note() at the worker that it is for. A
+ * worker reads notes before trains: then no reply comes before the note about it.
  *
  *	admit.c       the first packet of a session
  *	apply.c       lookup, and every later packet
@@ -55,6 +59,8 @@
  *	judge.c       sessions under a newer policy
  *	load.c        a new configuration
  *	attach.c      memory that a former process left
+ *	away.c        sessions of which a direction arrives at another worker; notes to the others
+ *	note.c        notes of the others; which worker a packet belongs to
  *	explain.c     decisions in plain text, for `trace`
  *	internal.h    what these share; limits.h: their limits
  */
@@ -159,7 +165,11 @@ struct fw_limits {
 	uint32_t sessions_max;	 /* records in the memory */
 	uint32_t reassembly_max; /* datagrams being put together: 64 KB each once used. More than
 				    TRAIN_BURST_MAX */
-	uint8_t hash_key[16];	 /* random, fresh at each start */
+	uint8_t hash_key[16];	 /* random, fresh at each start; the same for all workers */
+	/* 0 and 1: there is one. The flow key is random and the same for all; it stays what it was while sessions of an
+	 * earlier process stand in the memory, else most of them are away until they end. */
+	uint32_t worker, workers;
+	uint8_t flow_key[16];
 };
 
 /* Octets of memory that so many sessions need. */
@@ -275,6 +285,35 @@ void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 /* The cached forwarding decision of the session for t's direction; t->session is set. */
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);
 
+/* ---- several workers ---- */
+
+enum fw_note_kind {
+	FW_NOTE_REDIRECT, /* packets with this key go to its owner, until then */
+	FW_NOTE_END,	  /* no longer */
+	FW_NOTE_REFUSED	  /* to an owner: somebody else has a session with this key, or there is no room */
+};
+/* No padding. */
+struct fw_note {
+	uint32_t kind;
+	uint32_t owner;	  /* the worker that has the session */
+	uint32_t until_s; /* of the monotonic clock */
+	uint32_t zero;
+	struct fw_key key;
+};
+_Static_assert(sizeof(struct fw_note) <= 64, "carried between workers in one record");
+
+/* for tests until there are threads: the worker that goes on with a parsed train: its flow's home, or where a redirect leads from there. */
+uint32_t fw_home(const struct firewall *fw, const struct train *t);
+/* Is this worker where its flow is at home? What fw_home() sends on from here needs TRAIN_REDIRECTED: whoever gets it
+ * keeps it. */
+bool fw_is_home(const struct firewall *fw, const struct train *t);
+/* The next note to another worker; false: there is none. */
+bool fw_take_note(struct firewall *fw, uint32_t *ret_worker, struct fw_note *ret_note);
+/* It could not be handed over: it is written again with the session's next packet. */
+void fw_note_lost(struct firewall *fw, const struct fw_note *note);
+/* A note from another worker. */
+void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now);
+
 /* Ends sessions and reassemblies that have timed out, at most `budget` of them. Returns when to call
  * again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
@@ -290,6 +329,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 	E(POLICY_CHANGED,      "policy-changed",      "a new configuration does not permit it, or its zone is gone") \
 	E(ROUTE_CHANGED,       "route-changed",       "its route now leads where policy or NAT would decide otherwise") \
 	E(NAT_ADDRESS_CHANGED, "nat-address-changed", "the address that it was translated to is no longer the gateway's, or no longer on its egress interface") \
+	E(COLLISION,           "collision",           "another worker has a session with its translated addresses and ports, or no room to redirect its replies") \
 	E(CLEARED,             "cleared",             "an administrator ended it")
 /* clang-format on */
 
@@ -338,6 +378,7 @@ struct fw_counters {
 	uint64_t reassembled;
 	/* Fragments that were kept and later discarded: the shell adds them to the drops of these reasons. */
 	uint64_t fragments_timeout, fragments_limit, fragments_overlap;
+	uint64_t redirects_now;	    /* keys of sessions that other workers have */
 	uint64_t records_discarded; /* by fw_attach(): incomplete or inconsistent */
 };
 const struct fw_counters *fw_counters(const struct firewall *fw);

@@ -6,6 +6,7 @@
 #include "base/siphash.h"
 #include "firewall/firewall.h"
 #include "firewall/limits.h"
+#include "wire/flow.h"
 #include "wire/ip.h"
 
 #define FW_NONE UINT32_MAX
@@ -47,6 +48,29 @@ struct fw_place {
 	uint32_t evict_next, evict_prev, evict_class;
 	uint32_t binding; /* that the session uses; FW_NONE: none */
 	uint32_t uses;	  /* of a binding: sessions that use it */
+	uint32_t
+		away_until_s; /* a direction's packets arrive at another worker, which knows of it until then; 0: none */
+};
+
+#define FW_AWAY_UNANNOUNCED 1 /* in the past: announced with the next packet */
+
+/* Packets with this key go to their session's owner. */
+struct fw_redirect {
+	struct fw_key key;
+	uint32_t owner; /* FW_NONE: free */
+	uint32_t until_s, next;
+};
+
+struct fw_away {
+	struct fw_redirect *redirect;  /* sessions_max; NULL with one worker */
+	uint32_t *bucket, bucket_mask; /* numbers of redirects, from 1 */
+	uint32_t used, free_first, redirects_n, hand;
+	uint64_t swept_s;
+	uint32_t notes_first, notes_n;
+	struct {
+		uint32_t worker;
+		struct fw_note note;
+	} notes[FW_NOTES_MAX];
 };
 
 struct fw_evict_list {
@@ -190,6 +214,9 @@ struct firewall {
 	uint64_t *datagram_tag; /* hash of each datagram's key, 0: free */
 	uint32_t datagrams_used;
 	bool datagrams_whole;
+	/* several workers */
+	struct flow_key flow;
+	struct fw_away away;
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
@@ -221,6 +248,25 @@ void fw_session_free(struct firewall *fw, uint32_t index); /* a record below sta
 /* timeout.c */
 void fw_timeouts_default(struct firewall *fw); /* until a policy is loaded */
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s);
+
+/* away.c */
+bool fw_away_attach(struct firewall *fw); /* false: out of memory */
+void fw_away_detach(struct firewall *fw);
+void fw_away_begin(struct firewall *fw, uint32_t index); /* a session has begun */
+void fw_away_end(struct firewall *fw, uint32_t index);
+/* The others learn until when the session stands at least. */
+void fw_away_announce(struct firewall *fw, uint32_t index);
+bool fw_note_put(struct firewall *fw, uint32_t worker, const struct fw_note *note); /* false: no room */
+/* Who has the session of this key, which is at home here; FW_NONE: no other worker. */
+uint32_t fw_redirect_find(const struct firewall *fw, const struct fw_key *k);
+/* False: another worker has one already, or there is no room. */
+bool fw_redirect_set(struct firewall *fw, const struct fw_key *k, uint32_t owner, uint32_t until_s);
+void fw_redirect_end(struct firewall *fw, const struct fw_key *k, uint32_t owner);
+void fw_redirects_expire(struct firewall *fw, mono_ns now);
+
+/* apply.c */
+/* The key that t's session would have; false: it belongs to none. */
+bool fw_key_wanted(const struct train *t, struct fw_key *ret_key);
 
 /* shares.c */
 void fw_shares_init(struct firewall *fw);
@@ -464,6 +510,19 @@ static inline bool fw_nat_is_persistent(const struct snap_nat_rule *rule, uint8_
 static inline bool fw_is_binding(const struct fw_session *s)
 {
 	return s->flags & FW_SESSION_BINDING;
+}
+
+/* The worker where packets with this key are at home; 0 with one. */
+static inline uint32_t fw_key_home(const struct firewall *fw, const struct fw_key *k)
+{
+	struct ip_addr src = { .family = k->family }, dst = src;
+
+	memcpy(src.b, k->src, sizeof src.b);
+	memcpy(dst.b, k->dst, sizeof dst.b);
+	return fw->limits.workers == 1
+		       ? 0
+		       : flow_home(flow_hash(&fw->flow, &src, k->src_port, &dst, k->dst_port, k->proto),
+				 fw->limits.workers);
 }
 
 /* A record that nobody uses yet, or any more. */

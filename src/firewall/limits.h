@@ -39,6 +39,15 @@
  * policy that has such limits. */
 #define FW_LIMIT_SLOTS 65536
 
+/* ---- several workers ---- */
+
+#define FW_NOTES_MAX                                                                                         \
+	128 /* to other workers, of one train or one piece of work: the shell takes them after each */
+#define FW_REDIRECT_SPARE_S 10 /* a redirect ends so long after its session, and half of its timeout */
+/* Redirects that have ended are found so many, and one part in so many, a second. */
+#define FW_REDIRECTS_EACH   64
+#define FW_REDIRECTS_PARTS  128
+
 /* ---- source NAT ---- */
 
 #define FW_NAT_TRIES                                                                                         \

@@ -37,7 +37,7 @@ static bool is_free(const struct firewall *fw, const struct fw_key *reply, struc
 	if (session == FW_NONE)
 		session = fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction);
 	if (session == FW_NONE)
-		return true;
+		return fw_redirect_find(fw, reply) == FW_NONE;
 	if (direction == 1 && t->n < FW_NAT_TRIES) {
 		t->place[t->n].session = session;
 		t->place[t->n++].port = reply->dst_port;
@@ -50,6 +50,12 @@ static void port_set(struct fw_key *reply, uint16_t port)
 	reply->dst_port = port;
 	if (fw_is_icmp(reply->proto))
 		reply->src_port = port;
+}
+
+/* Of several workers each chooses among ports of its own for a destination, so no two can choose the same. */
+static bool replies_come_here(const struct firewall *fw, const struct fw_key *reply)
+{
+	return fw_key_home(fw, reply) == fw->limits.worker;
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
@@ -83,16 +89,20 @@ static bool port_find(const struct firewall *fw, const struct snap_nat_rule *rul
 
 	if (forward->src_port >= first && forward->src_port - first < n) {
 		port_set(reply, forward->src_port);
-		if (is_free(fw, reply, t))
+		if (replies_come_here(fw, reply) && is_free(fw, reply, t))
 			return true;
 	}
 	assert(n > 0 && first + n - 1 <= UINT16_MAX);
 	uint64_t hash = fw_key_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
-	for (uint32_t k = 0; k < MIN_OF(n, (uint32_t)FW_NAT_TRIES); k++) {
+	for (uint32_t k = 0, tries = 0;
+		k < n && tries < FW_NAT_TRIES && k < FW_NAT_TRIES * fw->limits.workers; k++) {
 		port_set(reply, (uint16_t)(first + ((uint64_t)start + (uint64_t)k * step) % n));
+		if (!replies_come_here(fw, reply))
+			continue;
 		if (is_free(fw, reply, t))
 			return true;
+		tries++;
 	}
 	return false;
 }

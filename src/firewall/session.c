@@ -57,6 +57,8 @@ void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t s
 	bool nearer = expires + NS_PER_S < s->expires;
 
 	s->expires = expires;
+	if (fw->place[index].away_until_s && expires / NS_PER_S > fw->place[index].away_until_s)
+		fw_away_announce(fw, index);
 	if (nearer || fw->place[index].slot == FW_NONE) {
 		wheel_remove(fw, index);
 		wheel_add(fw, index, expires, fw->wheel_at_s);
@@ -102,6 +104,7 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 	fw_shares_add(fw, index);
 	fw_nat_bound(fw->policy, &fw->sessions[index], 1);
 	fw_limit_count(fw, fw->policy, &fw->sessions[index], 1);
+	fw_away_begin(fw, index);
 	fw->changes++;
 	fw->counters.sessions_created += !fw_is_binding(&fw->sessions[index]);
 	fw->counters.bindings_now += fw_is_binding(&fw->sessions[index]);
@@ -153,6 +156,7 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 	if (is_binding)
 		--*fw_bindings_of(fw, &s->key[0]);
 	fw_shares_remove(fw, index);
+	fw_away_end(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
 	fw_index_remove(fw, index);
 	wheel_remove(fw, index);
@@ -215,6 +219,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 
 	fw_reassembly_expire(fw, now);
 	fw_log_report_due(fw, now);
+	fw_redirects_expire(fw, now);
 	for (; fw->wheel_at_s <= now_s; fw->wheel_at_s++) {
 		uint32_t index = fw->wheel[fw->wheel_at_s % FW_WHEEL_SLOTS];
 		while (index != FW_NONE) {

@@ -41,6 +41,7 @@ enum train_flags {
 	TRAIN_MORE_FRAGMENTS = 1 << 9, /* of a fragment */
 	TRAIN_REASSEMBLED = 1 << 10,   /* came in fragments: may leave in fragments, IPv6 too */
 	TRAIN_HANDED_OVER = 1 << 11,   /* by the worker that it arrived at, which has parsed and counted it */
+	TRAIN_REDIRECTED = 1 << 12,    /* by the home of its flow, to the worker that has its session */
 };
 
 /* Index "none" for zones, interfaces, tunnels, rules, sessions. */

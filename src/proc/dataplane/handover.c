@@ -2,6 +2,9 @@
  * Trains that another worker goes on with. A flow belongs to one worker in both directions, its home; by which
  * socket its packets arrive is only a matter of speed. Tunnels belong to the worker that owns their SAs.
  *
+ * A session of which a direction is at home elsewhere (firewall/away.c) costs its packets of that direction a second step,
+ * from their home to the worker that has the session.
+ *
  * The other worker gets the train with all that is known about it. It is counted as received where it
  * arrived, and everything after that, drops too, where it is handed over to.
  */
@@ -12,6 +15,9 @@ static bool hand_over(struct pipeline *p, uint32_t worker, enum handover_kind ki
 	struct train copy = *t;
 
 	copy.flags = (t->flags & ~(uint32_t)TRAIN_TRACED) | TRAIN_HANDED_OVER;
+	/* From its home, where it would be sent back to. */
+	if (kind == HANDOVER_ARRIVED && fw_is_home(p->fw, t))
+		copy.flags |= TRAIN_REDIRECTED;
 	p->trains_handed_over++;
 	return p->io.hand_over(p->io.context, worker, kind, &copy);
 }
@@ -32,6 +38,18 @@ bool handover_at_home(struct pipeline *p, struct packet_context *ctx)
 	t->tunnel = TRAIN_NONE;
 	t->drop = ctx->counted ? DROP_NONE : DROP_WORKER_QUEUE_FULL;
 	return false;
+}
+
+void pipeline_notes(struct pipeline *p)
+{
+	struct fw_note note;
+	uint32_t worker;
+
+	while (fw_take_note(p->fw, &worker, &note))
+		if (!p->io.note(p->io.context, worker, &note)) {
+			p->notes_lost++;
+			fw_note_lost(p->fw, &note);
+		}
 }
 
 void handover_to_tunnel(struct pipeline *p, struct train *t)

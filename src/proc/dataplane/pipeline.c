@@ -42,7 +42,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 void pipeline_workers(struct pipeline *p, uint32_t worker, uint32_t workers)
 {
 	assert(worker < workers && workers <= WORKERS_MAX);
-	assert(workers == 1 || (p->io.home && p->io.hand_over));
+	assert(workers == 1 || (p->io.home && p->io.hand_over && p->io.note));
 	p->worker = worker;
 	p->workers = workers;
 	p->fragment_id = p->fragment_id / WORKERS_MAX * WORKERS_MAX + worker;
@@ -176,7 +176,7 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
 
-	if (!(t->flags & TRAIN_HANDED_OVER) && (!arrival_read(p, t) || !handover_at_home(p, ctx)))
+	if ((!(t->flags & TRAIN_HANDED_OVER) && !arrival_read(p, t)) || !handover_at_home(p, ctx))
 		return false;
 	if (p->trace.on)
 		trace_begin(p, t);
@@ -228,6 +228,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 		fw_lookup_again(p->fw, live[i], now);
 		forward_decide(p, &list[i]);
 		fw_apply(p->fw, live[i], now);
+		pipeline_notes(p);
 	}
 	for (uint32_t i = 0; i < passed; i++) {
 		if (list[i].t->drop == DROP_NONE && !list[i].counted)

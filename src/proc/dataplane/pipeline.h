@@ -69,11 +69,14 @@ struct pipeline_io {
 	void (*acquire)(void *context, const struct sa_acquire *asked);
 	/* One stage of a traced packet; text NULL: the trace is complete. */
 	void (*trace_line)(void *context, uint32_t packet, const char *stage, const char *text);
-	/* The next two are not called with one worker. The worker that a flow belongs to: the same wherever
+	/* The next three are not called with one worker. The worker that a flow belongs to: the same wherever
 	 * it is asked, in both directions, and for an ICMP error that of the packet which it quotes. */
 	uint32_t (*home)(void *context, const struct train *t);
 	/* Another worker gets a copy of the train. False: its queue is full. */
 	bool (*hand_over)(void *context, uint32_t worker, enum handover_kind kind, const struct train *t);
+	/* The firewall of another worker gets a note, before any train that leaves after this call. False: its queue is
+	 * full. */
+	bool (*note)(void *context, uint32_t worker, const struct fw_note *note);
 };
 
 /* By index in the snapshot's interfaces. */
@@ -184,7 +187,7 @@ struct pipeline {
 	mono_ns now;
 	uint64_t drops[DROP_COUNT]; /* packets */
 	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, error_replies_sent,
-		error_replies_suppressed, neighbour_queue_n, trains_handed_over;
+		error_replies_suppressed, neighbour_queue_n, trains_handed_over, notes_lost;
 };
 
 /*
@@ -224,6 +227,10 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 
 /* for tests until there are threads: the same for trains of HANDOVER_TUNNEL, at the worker that owns the SAs. */
 void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now);
+
+/* What the firewall has to say to other workers goes to them: after fw_expire(), fw_sweep() and fw_note(); bursts do it
+ * themselves. */
+void pipeline_notes(struct pipeline *p);
 
 /* The neighbour's state changed: packets that wait for it are sent, or dropped when it failed. */
 void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr *addr, mono_ns now);

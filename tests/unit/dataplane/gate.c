@@ -1,8 +1,6 @@
 #include "gate.h"
 
-#include "base/siphash.h"
 #include "model/model.h"
-#include "wire/quoted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,52 +142,45 @@ static void on_trace(void *context, uint32_t packet, const char *stage, const ch
 	(void)text;
 }
 
-static uint64_t end_hash(const struct ip_addr *a, uint16_t port, uint8_t proto)
-{
-	uint8_t octets[24] = { 0 };
-
-	memcpy(octets, a->b, sizeof a->b);
-	store_be16(octets + 16, port);
-	octets[18] = proto;
-	return siphash13((const uint8_t *)"one key of a run", octets, sizeof octets);
-}
-
-/* Fragments without ports, errors by what they quote. */
-uint64_t gate_flow(const struct train *t)
-{
-	struct quoted q;
-
-	if (t->flags & TRAIN_ICMP_ERROR &&
-		quoted_in_error(&q, t->proto, t->ip + t->l4_offset, t->len - t->l4_offset))
-		return end_hash(&q.src, q.src_port, q.proto) + end_hash(&q.dst, q.dst_port, q.proto);
-	return end_hash(&t->src, t->src_port, t->proto) + end_hash(&t->dst, t->dst_port, t->proto);
-}
-
 static uint32_t on_home(void *context, const struct train *t)
 {
-	return (uint32_t)gate_flow(t) % ((struct gate *)context)->p.workers;
+	return fw_home(((struct gate *)context)->fw, t);
+}
+
+static bool queue_put(struct gate *g, uint32_t worker, const struct gate_handed *h)
+{
+	struct gate_queue *q = &g->queues[worker];
+
+	MUST(worker != g->p.worker && worker < g->p.workers);
+	pthread_mutex_lock(&q->lock);
+	bool room = q->n < GATE_QUEUE_MAX;
+	if (room) {
+		q->list[q->n++] = *h;
+		__atomic_fetch_add(g->on_the_way, 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return room;
 }
 
 static bool on_hand_over(void *context, uint32_t worker, enum handover_kind kind, const struct train *t)
 {
-	struct gate *g = context;
-	struct gate_queue *q = &g->queues[worker];
 	struct gate_handed h = {
 		.kind = kind, .train = *t, .bytes = malloc(TRAIN_HEAD_ROOM + t->len + TRAIN_TAIL_ROOM)
 	};
 
-	MUST(h.bytes && worker != g->p.worker && worker < g->p.workers);
+	MUST(h.bytes);
 	h.train.ip = memcpy(h.bytes + TRAIN_HEAD_ROOM, t->ip, t->len);
-	pthread_mutex_lock(&q->lock);
-	bool room = q->n < GATE_QUEUE_MAX;
-	if (room) {
-		q->list[q->n++] = h;
-		__atomic_fetch_add(g->on_the_way, 1, __ATOMIC_RELAXED);
-	}
-	pthread_mutex_unlock(&q->lock);
+	bool room = queue_put(context, worker, &h);
 	if (!room)
 		free(h.bytes);
 	return room;
+}
+
+static bool on_note(void *context, uint32_t worker, const struct fw_note *note)
+{
+	struct gate_handed h = { .kind = HANDOVER_KINDS, .note = *note };
+
+	return queue_put(context, worker, &h);
 }
 
 /* Takes the first of a queue, as many as are of one kind. */
@@ -215,9 +206,14 @@ uint32_t gate_queue_run(struct gate *g, bool run)
 	uint32_t n, all = 0;
 
 	for (; (n = handed_take(&g->queues[g->p.worker], handed)) > 0; all += n) {
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
 			trains[i] = handed[i].train;
-		if (run && handed[0].kind == HANDOVER_TUNNEL)
+			if (run && handed[i].kind == HANDOVER_KINDS)
+				fw_note(g->fw, &handed[i].note, g->now);
+		}
+		if (run && handed[0].kind == HANDOVER_KINDS)
+			pipeline_notes(&g->p);
+		else if (run && handed[0].kind == HANDOVER_TUNNEL)
 			pipeline_burst_tunnel(&g->p, trains, n, g->now);
 		else if (run)
 			pipeline_burst(&g->p, trains, n, g->now);
@@ -229,7 +225,7 @@ uint32_t gate_queue_run(struct gate *g, bool run)
 }
 
 static const struct pipeline_io outputs = { NULL, on_link, on_tunnel, on_host, on_flush, on_ask, on_acquire,
-	on_trace, on_home, on_hand_over };
+	on_trace, on_home, on_hand_over, on_note };
 
 /* ---- building ---- */
 
@@ -360,15 +356,19 @@ void gate_init(struct gate *g, const char *text, const char *more, uint32_t sess
 }
 
 static const uint8_t hash_key[16] = "sixteen octets.";
+uint8_t gate_flow_key[16] = "other octets...";
 
-static void firewall_begin(struct gate *g, uint32_t sessions)
+static void firewall_begin(struct gate *g, uint32_t sessions, uint32_t worker, uint32_t workers)
 {
-	struct fw_limits limits = { .sessions_max = sessions, .reassembly_max = 80 };
+	struct fw_limits limits = {
+		.sessions_max = sessions, .reassembly_max = 80, .worker = worker, .workers = workers
+	};
 	struct err e = { 0 };
 
 	memset(g, 0, sizeof *g);
 	g->now = 1000 * NS_PER_S;
 	memcpy(limits.hash_key, hash_key, sizeof limits.hash_key);
+	memcpy(limits.flow_key, gate_flow_key, sizeof limits.flow_key);
 	g->memory_n = fw_state_bytes(sessions);
 	g->memory = zeroes(g->memory_n);
 	MUST(g->fw = fw_attach(g->memory, g->memory_n, true, &limits, g->now, &e));
@@ -382,13 +382,13 @@ static void pipeline_begin(struct gate *g)
 	MUST(pipeline_init(&g->p, &io, g->fw, g->esp, g->routes, hash_key));
 }
 
-void gate_init_bare(struct gate *g, uint32_t sessions)
+static void init_first(struct gate *g, uint32_t sessions, uint32_t workers)
 {
 	size_t state_n = esp_state_size(GATE_PAIRS);
 	struct err e = { 0 };
 	bool resumed;
 
-	firewall_begin(g, sessions);
+	firewall_begin(g, sessions, 0, workers);
 	g->tables_n = esp_tables_size(GATE_PAIRS);
 	g->state = zeroes(state_n);
 	g->tables = zeroes(g->tables_n);
@@ -398,14 +398,35 @@ void gate_init_bare(struct gate *g, uint32_t sessions)
 	pipeline_begin(g);
 }
 
-void gate_init_beside(struct gate *g, const struct gate *first, uint32_t sessions)
+void gate_init_bare(struct gate *g, uint32_t sessions)
 {
-	firewall_begin(g, sessions);
+	init_first(g, sessions, 1);
+}
+
+static void init_beside(
+	struct gate *g, const struct gate *first, uint32_t sessions, uint32_t worker, uint32_t workers)
+{
+	firewall_begin(g, sessions, worker, workers);
 	g->beside = true;
 	g->esp = first->esp;
 	g->routes = first->routes;
 	pipeline_begin(g);
 	take(g, first->snapshot);
+}
+
+void gate_init_beside(struct gate *g, const struct gate *first, uint32_t sessions)
+{
+	init_beside(g, first, sessions, 0, 1);
+}
+
+void gate_init_team(struct gate *team, uint32_t n, const char *text, const char *more, uint32_t sessions)
+{
+	init_first(&team[0], sessions, n);
+	gate_load(&team[0], text, more);
+	for (uint32_t i = 1; i < n; i++)
+		init_beside(&team[i], &team[0], sessions, i, n);
+	for (uint32_t i = 0; i < n; i++)
+		pipeline_workers(&team[i].p, i, n);
 }
 
 void gate_done(struct gate *g)

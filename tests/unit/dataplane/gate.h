@@ -40,7 +40,8 @@ struct gate_queue {
 	pthread_mutex_t lock;
 	uint32_t n;
 	struct gate_handed {
-		enum handover_kind kind;
+		enum handover_kind kind; /* HANDOVER_KINDS: a note */
+		struct fw_note note;
 		struct train train;
 		uint8_t *bytes; /* with room around the train */
 	} list[GATE_QUEUE_MAX];
@@ -77,12 +78,14 @@ void gate_done(struct gate *g);
 void gate_init_bare(struct gate *g, uint32_t sessions);
 void *gate_compile(const char *text, const char *more);
 void gate_load_block(struct gate *g, const void *block);
-/* Worker `number` of the same gateway: a firewall, a pipeline and outputs of its own. */
+/* A firewall, a pipeline and outputs of its own; snapshot, routes and SAs of the first. */
 void gate_init_beside(struct gate *g, const struct gate *first, uint32_t sessions);
 /* Runs what is in the queue to this worker; how many trains there were. Without run: forgets them. */
 uint32_t gate_queue_run(struct gate *g, bool run);
-/* A hash of the flow that a parsed train belongs to; by its lower half the workers share the flows. */
-uint64_t gate_flow(const struct train *t);
+/* The n workers of one gateway; team[i].queues and on_the_way are the caller's to set. Sessions: of each. */
+void gate_init_team(struct gate *team, uint32_t n, const char *text, const char *more, uint32_t sessions);
+/* By which flows are shared out among the workers of a team. */
+extern uint8_t gate_flow_key[16];
 /* Commits another text. */
 void gate_load(struct gate *g, const char *text, const char *more);
 /* Installs the SA pair of the tunnel; `mirrored`: the other end's, so that two gates read each other. */

@@ -5,6 +5,7 @@
  */
 #include "proc/dataplane/pause.h"
 #include "talks.h"
+#include "wire/flow.h"
 #include "wire/fragment.h"
 
 #include <setjmp.h>
@@ -44,14 +45,11 @@ static void team_begin(uint64_t seed, uint32_t n)
 	on_the_way = 0;
 	gate_init(&single, gate_text, "", SESSIONS);
 	gate_sa(&single, false);
-	gate_init(&team[0], gate_text, "", SESSIONS);
+	gate_init_team(team, n, gate_text, "", SESSIONS);
 	for (uint32_t i = 0; i < n; i++) {
-		if (i > 0)
-			gate_init_beside(&team[i], &team[0], SESSIONS);
 		pthread_mutex_init(&queues[i].lock, NULL);
 		team[i].queues = queues;
 		team[i].on_the_way = &on_the_way;
-		pipeline_workers(&team[i].p, i, n);
 	}
 	gate_sa(&team[0], false);
 	is_there(&single, "10.1.0.3");
@@ -350,7 +348,10 @@ static uint32_t arrived; /* atomic */
 /* Where the packets of a flow arrive: at one worker, so that they keep their order, which need not be its home. */
 static uint32_t arrives_at(struct train t)
 {
-	return train_parse(&t) == DROP_NONE ? (uint32_t)(gate_flow(&t) >> 32) % workers : 0;
+	static const uint8_t secret[16] = "not the workers'";
+	const struct flow_key k = flow_key_make(secret);
+
+	return train_parse(&t) == DROP_NONE ? flow_home(flow_hash_train(&k, &t), workers) : 0;
 }
 
 static void arrivals_make(void)

@@ -1,0 +1,78 @@
+/*
+ * Which worker a packet belongs to, and what other workers write about sessions that they have (away.c).
+ */
+#include "firewall/internal.h"
+
+#include <assert.h>
+
+bool fw_is_home(const struct firewall *fw, const struct train *t)
+{
+	return fw->limits.workers == 1 ||
+	       flow_home(flow_hash_train(&fw->flow, t), fw->limits.workers) == fw->limits.worker;
+}
+
+uint32_t fw_home(const struct firewall *fw, const struct train *t)
+{
+	struct fw_key key;
+
+	if (fw->limits.workers == 1 || t->flags & TRAIN_REDIRECTED)
+		return fw->limits.worker;
+	uint32_t home = flow_home(flow_hash_train(&fw->flow, t), fw->limits.workers);
+	if (home != fw->limits.worker || fw->away.redirects_n == 0 || t->flags & TRAIN_FRAGMENT ||
+		!fw_key_wanted(t, &key))
+		return home;
+	uint32_t owner = fw_redirect_find(fw, &key);
+	return owner == FW_NONE ? home : owner;
+}
+
+/* One with this key that stands here, or is redirected already: the second one would get the first one's packets. */
+static bool taken(struct firewall *fw, const struct fw_key *k, mono_ns now)
+{
+	uint32_t direction, index = fw_session_find(fw, k, fw_key_hash(fw, k), &direction);
+
+	return index != FW_NONE && (!fw->policy || fw_session_judge(fw, index, now));
+}
+
+static void refused(struct firewall *fw, const struct fw_key *k, mono_ns now)
+{
+	uint32_t direction, index = fw_session_find(fw, k, fw_key_hash(fw, k), &direction);
+
+	if (index != FW_NONE && fw->place[index].away_until_s)
+		fw_session_end_by(fw, index, FW_END_COLLISION, now);
+}
+
+void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now)
+{
+	assert(fw->limits.workers > 1);
+	switch ((enum fw_note_kind)note->kind) {
+	case FW_NOTE_REDIRECT: {
+		const struct fw_note answer = {
+			.kind = FW_NOTE_REFUSED, .owner = note->owner, .key = note->key
+		};
+		assert(note->owner < fw->limits.workers && note->owner != fw->limits.worker);
+		if (taken(fw, &note->key, now) ||
+			!fw_redirect_set(fw, &note->key, note->owner, note->until_s))
+			fw_note_put(fw, note->owner, &answer);
+		break;
+	}
+	case FW_NOTE_END:
+		fw_redirect_end(fw, &note->key, note->owner);
+		break;
+	case FW_NOTE_REFUSED:
+		assert(note->owner == fw->limits.worker);
+		refused(fw, &note->key, now);
+		break;
+	}
+	fw->counters.redirects_now = fw->away.redirects_n;
+}
+
+void fw_note_lost(struct firewall *fw, const struct fw_note *note)
+{
+	uint32_t direction, index;
+
+	if (note->kind != FW_NOTE_REDIRECT)
+		return;
+	index = fw_session_find(fw, &note->key, fw_key_hash(fw, &note->key), &direction);
+	if (index != FW_NONE && fw->place[index].away_until_s)
+		fw->place[index].away_until_s = FW_AWAY_UNANNOUNCED;
+}
