@@ -162,15 +162,22 @@ def test_keys_that_are_none_are_refused(lab):
 def test_silence_is_entered_by_the_other(lab):
     """branch's ledger is suspended: hq misses its questions, and its own cosignatures."""
     wait_cosigned(lab, "hq")
+    wait_for(lambda: cosigned_row(lab, "hq")["state"] == "cosigned", 20, "branch's question")
+    # A busy machine, or the terminated IKE SA of an earlier test, may have made it silent before.
+    before = {type_: len(entries_of(lab, "hq", type_)) for type_ in ("peer_ledger_silent", "peer_ledger_returned")}
     held = next(row for row in show(lab, "branch", "status") if row["process"] == "ledger")["pid"]
     lab["branch"].run(f"kill -STOP {held}")
+
+    def wait_entered(type_, timeout):
+        return wait_for(lambda: entries_of(lab, "hq", type_)[before[type_]:], timeout, f"an entry {type_}")[-1]["body"]
+
     try:
-        entry = wait_for(lambda: entries_of(lab, "hq", "peer_ledger_silent"), 5 * HEARTBEAT + 5, "the entry of a silent ledger")[-1]["body"]
+        entry = wait_entered("peer_ledger_silent", 5 * HEARTBEAT + 5)
         assert entry["ledger"] == "theirs" and entry["peer"] == "branch" and entry["silent_s"] >= 3 * HEARTBEAT, entry
         assert cosigned_row(lab, "hq")["state"] == "silent"
     finally:
         lab["branch"].run(f"kill -CONT {held}")
-    entry = wait_for(lambda: entries_of(lab, "hq", "peer_ledger_returned"), 20, "the entry of its return")[-1]["body"]
+    entry = wait_entered("peer_ledger_returned", 20)
     assert entry["ledger"] == "theirs" and entry["silent_s"] >= 3 * HEARTBEAT, entry
     wait_for(lambda: cosigned_row(lab, "hq")["state"] == "cosigned", 5, "its cosignature")
 
