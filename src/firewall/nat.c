@@ -85,19 +85,22 @@ static uint32_t stride(uint64_t hash, uint32_t n)
 static bool port_find(const struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct fw_key *forward, struct fw_key *reply, struct taken *t)
 {
-	uint32_t first = rule->port_first, n = (uint32_t)rule->port_last - first + 1;
+	bool parity = rule->flags & NAT_KEEP_PARITY && forward->proto == IP_UDP;
+	uint32_t every = parity ? 2 : 1;
+	uint32_t first = rule->port_first + (parity ? (rule->port_first ^ forward->src_port) & 1u : 0);
+	uint32_t n = (rule->port_last - first) / every + 1;
 
-	if (forward->src_port >= first && forward->src_port - first < n) {
+	if (forward->src_port >= first && forward->src_port <= rule->port_last) {
 		port_set(reply, forward->src_port);
 		if (replies_come_here(fw, reply) && is_free(fw, reply, t))
 			return true;
 	}
-	assert(n > 0 && first + n - 1 <= UINT16_MAX);
+	assert(first <= rule->port_last); /* two ports at least with parity: snapshot_check() */
 	uint64_t hash = fw_key_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
 	for (uint32_t k = 0, tries = 0;
 		k < n && tries < FW_NAT_TRIES && k < FW_NAT_TRIES * fw->limits.workers; k++) {
-		port_set(reply, (uint16_t)(first + ((uint64_t)start + (uint64_t)k * step) % n));
+		port_set(reply, (uint16_t)(first + every * (((uint64_t)start + (uint64_t)k * step) % n)));
 		if (!replies_come_here(fw, reply))
 			continue;
 		if (is_free(fw, reply, t))
@@ -185,6 +188,19 @@ struct ip_addr fw_pool_addr(const struct firewall *fw, const struct ip_range *po
 	return a;
 }
 
+/* The pool's address at the same place; both are prefixes of one length. */
+static struct ip_addr mapped_addr(const struct snap_nat_rule *rule, const struct fw_key *forward)
+{
+	struct ip_addr src = fw_key_src(forward), a = rule->pool.first;
+
+	if (!range_holds(&rule->base, &src))
+		return (struct ip_addr){ 0 };
+	for (size_t i = 0; i < sizeof a.b; i++)
+		a.b[i] = (uint8_t)(a.b[i] | (src.b[i] ^ rule->base.first.b[i]));
+	assert(range_holds(&rule->pool, &a));
+	return a;
+}
+
 /* The address and port that the inside address and port has already. */
 static bool bound(struct firewall *fw, const struct snap_nat_rule *rule, const struct ip_addr *interface,
 	const struct fw_key *forward, struct fw_key *reply, mono_ns now)
@@ -201,13 +217,16 @@ static bool bound(struct firewall *fw, const struct snap_nat_rule *rule, const s
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now)
 {
-	bool ports = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
+	bool has_port = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
+	bool ports = has_port && !(rule->flags & NAT_KEEP_PORT);
 	struct taken first = { .n = 0 }, later;
 	struct ip_addr own = { 0 }, source = fw_key_src(forward);
 	uint32_t direction, addresses = rule->action == NAT_POOL ? FW_NAT_POOL_ADDRESSES : 1;
 
 	if (forward->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
+	if (rule->flags & NAT_MAP_PREFIX)
+		addresses = 1;
 	if (fw_nat_is_persistent(rule, forward->proto)) {
 		addresses = 1; /* RFC 4787 REQ-2: all of a host's ports are of one address */
 		if (bound(fw, rule, interface, forward, reply,
@@ -217,8 +236,9 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 				       : DROP_SESSION_COLLISION;
 	}
 	for (uint32_t k = 0; k < addresses; k++) {
-		struct ip_addr a =
-			rule->action == NAT_POOL ? fw_pool_addr(fw, &rule->pool, &source, k) : *interface;
+		struct ip_addr a = rule->flags & NAT_MAP_PREFIX ? mapped_addr(rule, forward)
+				   : rule->action == NAT_POOL	? fw_pool_addr(fw, &rule->pool, &source, k)
+								: *interface;
 		if (a.family != forward->family)
 			return DROP_NAT_NO_ADDRESS;
 		if (k > 0 && addr_equal(&a, &own))
@@ -231,7 +251,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 			return DROP_NONE;
 	}
 	if (!ports)
-		return DROP_NAT_PROTOCOL;
+		return has_port ? DROP_NAT_EXHAUSTED : DROP_NAT_PROTOCOL;
 	memcpy(reply->dst, own.b, 16);
 	return port_take(fw, forward, reply, &first, now) ? DROP_NONE : DROP_NAT_EXHAUSTED;
 }

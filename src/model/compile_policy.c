@@ -133,6 +133,33 @@ static enum rc nat_persistent(struct compiler *c, const struct lyd_node *then, s
 	return RC_OK;
 }
 
+static enum rc nat_flags(struct compiler *c, const struct lyd_node *then, struct snap_nat_rule *r)
+{
+	const struct lyd_node *keep = tree_child(c->m, then, "port-no-translation"),
+			      *base = tree_child(c->m, then, "host-address-base"),
+			      *parity = tree_child(c->m, then, "port-parity");
+	const struct lyd_node *of_pool = keep ? keep : base;
+	enum rc rc;
+
+	if (of_pool && r->action != NAT_POOL)
+		return tree_fault(c->faults, of_pool, "it needs a pool of addresses as source-nat");
+	if (parity && r->action == NAT_OFF)
+		return tree_fault(c->faults, parity, "port-parity without a translation: source-nat is off");
+	if (parity && r->port_first == r->port_last)
+		return tree_fault(c->faults, parity, "port-parity needs an odd and an even port");
+	r->flags = (keep || base ? NAT_KEEP_PORT : 0u) | (base ? NAT_MAP_PREFIX : 0u) |
+		   (parity ? NAT_KEEP_PARITY : 0u);
+	if (!base)
+		return RC_OK;
+	if ((rc = value_range(c, base, &r->base)))
+		return rc;
+	return snap_prefixes_fit(&r->base, &r->pool)
+		       ? RC_OK
+		       : tree_fault(c->faults, base,
+				 "found '%s', expected a prefix, and source-nat a prefix of the same family and length",
+				 lyd_get_value(base));
+}
+
 static uint32_t nat_zone(const struct compiler *c, const char *name)
 {
 	return name ? value_zone(c, name) : ZONE_ANY;
@@ -152,8 +179,9 @@ static enum rc nat_rule(struct compiler *c, const struct lyd_node *node)
 	r->to_zone = nat_zone(c, tree_value(node, "to"));
 	rc = nat_action(c, tree_child(c->m, then, "source-nat"), r);
 	if (rc == RC_OK)
-		rc = faults_join(
-			nat_ports(c, tree_child(c->m, then, "ports"), r), nat_persistent(c, then, r));
+		rc = nat_ports(c, tree_child(c->m, then, "ports"), r);
+	if (rc == RC_OK) /* in this order: parity looks at the ports */
+		rc = faults_join(nat_persistent(c, then, r), nat_flags(c, then, r));
 	if (!match)
 		return rc;
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));

@@ -243,6 +243,43 @@ static bool nat_ports_ok(const struct snapshot *s, const struct snap_nat_rule *r
 	       r->port_last <= s->nat_port_last;
 }
 
+static bool is_prefix(const struct ip_range *r, uint8_t ret_host_bits[16])
+{
+	bool host = false;
+
+	for (size_t i = 0; i < sizeof r->first.b; i++)
+		ret_host_bits[i] = r->first.b[i] ^ r->last.b[i];
+	for (size_t bit = 0; bit < 128; bit++) {
+		bool is = ret_host_bits[bit / 8] >> (7 - bit % 8) & 1;
+		if ((host && !is && bit < 8 * addr_size(&r->first)) ||
+			(is && r->first.b[bit / 8] >> (7 - bit % 8) & 1))
+			return false;
+		host |= is;
+	}
+	return true;
+}
+
+bool snap_prefixes_fit(const struct ip_range *a, const struct ip_range *b)
+{
+	uint8_t host[2][16];
+
+	return a->first.family == b->first.family && is_prefix(a, host[0]) && is_prefix(b, host[1]) &&
+	       memcmp(host[0], host[1], sizeof host[0]) == 0;
+}
+
+static bool nat_flags_ok(const struct snap_nat_rule *r)
+{
+	if (r->flags & ~(uint32_t)(NAT_KEEP_PORT | NAT_MAP_PREFIX | NAT_KEEP_PARITY))
+		return false;
+	if (r->flags & NAT_KEEP_PORT && r->action != NAT_POOL)
+		return false;
+	if (r->flags & NAT_KEEP_PARITY && (r->action == NAT_OFF || r->port_first >= r->port_last))
+		return false;
+	if (!(r->flags & NAT_MAP_PREFIX))
+		return range_none(&r->base);
+	return r->flags & NAT_KEEP_PORT && range_ok(&r->base) && snap_prefixes_fit(&r->base, &r->pool);
+}
+
 static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 {
 	const struct snap_nat_rule *r = snap_nat_rules(s);
@@ -260,6 +297,8 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "nat_rules", i, "what it matches is not in the arrays");
 		if (!nat_binding_ok(&r[i]))
 			return bad(e, "nat_rules", i, "its bindings are not within the limits");
+		if (!nat_flags_ok(&r[i]))
+			return bad(e, "nat_rules", i, "its flags do not fit its action, pool and ports");
 		if (!nat_ports_ok(s, &r[i]))
 			return bad(e, "nat_rules", i, "its ports are not within source NAT's");
 	}

@@ -170,6 +170,11 @@ enum nat_filtering {
 	NAT_FILTER_ADDRESS_DEPENDENT,
 	NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT
 };
+enum nat_flags {
+	NAT_KEEP_PORT = 1 << 0,	  /* a pool's addresses, and the port or identifier as it is */
+	NAT_MAP_PREFIX = 1 << 1,  /* with it: the pool's address at the place that the source has in base */
+	NAT_KEEP_PARITY = 1 << 2, /* UDP: RFC 4787 section 4.2.2 */
+};
 #define NAT_BINDING_TIMEOUT_S_MIN 120 /* RFC 4787 REQ-5 */
 #define NAT_BINDING_TIMEOUT_S_MAX 86400
 
@@ -184,6 +189,8 @@ struct snap_nat_rule {
 	uint32_t binding_timeout_s;
 	uint32_t bindings_max;		/* of one inside host */
 	uint16_t port_first, port_last; /* within nat_port_first..nat_port_last; NAT_OFF: 0 */
+	struct ip_range base;		/* of NAT_MAP_PREFIX: as large a prefix as the pool is */
+	uint32_t flags;			/* enum nat_flags */
 };
 
 enum dnat_action {
@@ -331,6 +338,9 @@ struct snapshot {
 	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,
 		ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
+
+/* Are both prefixes of one family and length? */
+bool snap_prefixes_fit(const struct ip_range *a, const struct ip_range *b);
 
 /* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
 #define SNAP(s, field, type) ((const type *)(const void *)((const uint8_t *)(s) + (s)->field.first))

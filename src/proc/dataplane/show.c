@@ -307,6 +307,15 @@ static void proxy_row(struct out *o, uint32_t i)
 	rows_add(&o->piece);
 }
 
+static void ports_say(struct jw *w, const struct snap_nat_rule *r)
+{
+	if (r->flags & NAT_KEEP_PORT)
+		jw_str(w, "ports", "kept");
+	else
+		jw_strf(w, "ports", "%u-%u%s", r->port_first, r->port_last,
+			r->flags & NAT_KEEP_PARITY ? ", parity" : "");
+}
+
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
@@ -330,7 +339,7 @@ static void nat_rows(struct out *o)
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
 		jw_str(w, "pool", r->action == NAT_POOL ? range_text(text, &r->pool) : "");
 		if (r->action != NAT_OFF)
-			jw_strf(w, "ports", "%u-%u", r->port_first, r->port_last);
+			ports_say(w, r);
 		jw_str(w, "persistent",
 			r->filtering < COUNT_OF(filterings) ? filterings[r->filtering] : "unknown");
 		jw_u64(w, "hits", fw_nat_rule_hits(p->fw, i)->hits);

@@ -198,6 +198,87 @@ static void test_port_kept(void **state)
 	is(&w.t.dst, "10.0.0.3");
 }
 
+/* Ports of one rule; parity (RFC 4787 section 4.2.2). */
+static void test_ports_of_rule(void **state)
+{
+	(void)state;
+	p.nat_rules[2].port_first = 50001;
+	p.nat_rules[2].port_last = 50010;
+	p.nat_rules[2].flags = NAT_KEEP_PARITY;
+	world_load(&w, &p);
+	for (uint16_t i = 0; i < 10; i++) {
+		struct packet_spec s = udp("10.0.0.2", (uint16_t)(1000 + i), OUTSIDE, 53);
+		expect(DROP_NONE, &s);
+		assert_in_range(w.t.src_port, 50001, 50010);
+		assert_int_equal(w.t.src_port % 2, i % 2);
+	}
+	struct packet_spec s = udp("10.0.0.2", 2000, OUTSIDE, 53);
+	expect(DROP_NAT_EXHAUSTED, &s);
+	/* TCP has none */
+	s = (struct packet_spec){
+		.src = "10.0.0.2", .dst = OUTSIDE, .proto = IP_TCP, .dst_port = 80, .flags = TCP_SYN
+	};
+	for (uint16_t i = 0; i < 10; i++) {
+		s.src_port = (uint16_t)(1000 + 2 * i);
+		expect(DROP_NONE, &s);
+	}
+}
+
+/* Ports as they are: other addresses of the pool are tried, then there is none. */
+static void test_ports_kept(void **state)
+{
+	(void)state;
+	p.nat_rules[1].flags = NAT_KEEP_PORT;
+	p.nat_rules[1].pool = p.ranges[policy_ranges(&p, "203.0.113.16-203.0.113.17").first];
+	world_load(&w, &p);
+	for (uint32_t i = 0; i < 3; i++) {
+		char host[16];
+		snprintf(host, sizeof host, "10.0.8.%u", 2 + i);
+		struct packet_spec s = udp(host, 1000, OUTSIDE, 53);
+		expect(i < 2 ? DROP_NONE : DROP_NAT_EXHAUSTED, &s);
+		if (i < 2)
+			assert_int_equal(w.t.src_port, 1000);
+	}
+}
+
+static void prefix_rule(const char *name, const char *base, const char *pool)
+{
+	struct snap_nat_rule *r = policy_nat(&p, name, TRUST, UNTRUST, "any", "any", NAT_POOL, pool);
+
+	r->flags = NAT_KEEP_PORT | NAT_MAP_PREFIX;
+	r->base = p.ranges[policy_ranges(&p, base).first];
+}
+
+/* Prefix to prefix, IPv4 and IPv6, protocols without ports as well. */
+static void test_prefix_to_prefix(void **state)
+{
+	(void)state;
+	p.nat_rules_n = 0;
+	prefix_rule("four", "10.0.8.16-10.0.8.31", "203.0.113.64-203.0.113.79");
+	prefix_rule("six", "2001:db8:1:9::-2001:db8:1:9:ffff:ffff:ffff:ffff",
+		"2001:db8:3:4::-2001:db8:3:4:ffff:ffff:ffff:ffff");
+	world_load(&w, &p);
+	for (uint32_t i = 0; i < 16; i++) {
+		char inside[16], outside[16];
+		snprintf(inside, sizeof inside, "10.0.8.%u", 16 + i);
+		snprintf(outside, sizeof outside, "203.0.113.%u", 64 + i);
+		struct packet_spec s = udp(inside, 1000, OUTSIDE, 53);
+		expect(DROP_NONE, &s);
+		head_is(outside, 1000, OUTSIDE, 53);
+		struct packet_spec back = udp(OUTSIDE, 53, outside, 1000);
+		expect(DROP_NONE, &back);
+		head_is(OUTSIDE, 53, inside, 1000);
+		s = (struct packet_spec){ .src = inside, .dst = OUTSIDE, .proto = IP_GRE, .payload_n = 21 };
+		expect(DROP_NONE, &s);
+		is(&w.t.src, outside);
+	}
+	struct packet_spec s = udp("2001:db8:1:9:a:b:c:d", 1000, OUTSIDE6, 53);
+	expect(DROP_NONE, &s);
+	head_is("2001:db8:3:4:a:b:c:d", 1000, OUTSIDE6, 53);
+	s = udp("10.0.8.15", 1000, OUTSIDE, 53); /* outside the base */
+	expect(DROP_NAT_NO_ADDRESS, &s);
+}
+
 /* A range of eight ports towards one destination: the ninth is refused by name; freed ports are given again.
  */
 static void test_exhausted(void **state)
@@ -757,6 +838,9 @@ int main(void)
 		T(test_there_and_back),
 		T(test_rules),
 		T(test_port_kept),
+		T(test_ports_of_rule),
+		T(test_ports_kept),
+		T(test_prefix_to_prefix),
 		T(test_exhausted),
 		T(test_one_source_leaves_ports),
 		cmocka_unit_test_setup_teardown(test_many, setup_large, teardown),

@@ -270,6 +270,24 @@ static void nat_persistent(void **state)
 	free(s);
 }
 
+static void nat_pool_options(void **state)
+{
+	struct snapshot *s = compiled(
+		"nat { source { rule a { then { source-nat 192.0.2.0/28; host-address-base 10.1.0.16/28; } } rule b { "
+		"then { source-nat 192.0.2.0/28; port-no-translation; } } rule c { then { source-nat interface; "
+		"port-parity; } } } }");
+	const struct snap_nat_rule *r = snap_nat_rules(s);
+
+	(void)state;
+	assert_int_equal(r[0].flags, NAT_KEEP_PORT | NAT_MAP_PREFIX);
+	assert_int_equal(r[0].base.first.b[3], 16);
+	assert_int_equal(r[0].base.last.b[3], 31);
+	assert_int_equal(r[0].pool.last.b[3], 15);
+	assert_int_equal(r[1].flags, NAT_KEEP_PORT);
+	assert_int_equal(r[2].flags, NAT_KEEP_PARITY);
+	free(s);
+}
+
 static void nat_pool(void **state)
 {
 	struct snapshot *s =
@@ -485,6 +503,21 @@ static const struct {
 		"nat { source { rule a { then { source-nat interface; persistent-nat address-and-port-dependent; "
 		"persistent-nat-timeout 119; } } } }",
 		"120" },
+	{ "base of another length",
+		"nat { source { rule a { then { source-nat 192.0.2.0/28; host-address-base 10.1.0.0/24; } } } }",
+		"same family and length" },
+	{ "base of a range",
+		"nat { source { rule a { then { source-nat 192.0.2.1-192.0.2.16; host-address-base 10.1.0.0/28; } } } }",
+		"same family and length" },
+	{ "base without a pool",
+		"nat { source { rule a { then { source-nat interface; host-address-base 10.1.0.0/28; } } } }",
+		"needs a pool" },
+	{ "kept ports without a pool",
+		"nat { source { rule a { then { source-nat interface; port-no-translation; } } } }",
+		"needs a pool" },
+	{ "parity of one port",
+		"nat { source { rule a { then { source-nat interface; ports 50000; port-parity; } } } }",
+		"an odd and an even port" },
 	{ "pool backwards", "nat { source { rule a { then { source-nat 1.1.1.2-1.1.1.1; } } } }",
 		"lower address" },
 	{ "pool is no address", "nat { source { rule a { then { source-nat 1.1.1.2.3; } } } }", "expected" },
@@ -843,6 +876,7 @@ int main(void)
 		cmocka_unit_test(services_of_the_gateway),
 		cmocka_unit_test(own_application_replaces_built_in),
 		cmocka_unit_test(nat_persistent),
+		cmocka_unit_test(nat_pool_options),
 		cmocka_unit_test(nat_pool),
 		cmocka_unit_test(destination_nat),
 		cmocka_unit_test(proxies),

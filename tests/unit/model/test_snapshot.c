@@ -137,6 +137,9 @@ static void broken_promises(void **state)
 	BREAKS(AT(rules, struct snap_rule)[2].to_zone = 2); /* the pair of rule 0, behind rule 1 */
 	BREAKS(AT(rules, struct snap_rule)[0].from_zone = AT(rules, struct snap_rule)[0].to_zone = ZONE_ANY);
 	BREAKS(AT(nat_rules, struct snap_nat_rule)->action = NAT_POOL);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->flags = NAT_KEEP_PORT);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->flags = 8);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->base.first.family = ADDR_V4);
 	BREAKS(AT(nat_rules, struct snap_nat_rule)->binding_timeout_s = 120);
 	BREAKS(AT(nat_rules, struct snap_nat_rule)->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT);
 	BREAKS(AT(nat_rules, struct snap_nat_rule)->port_first = 1);
