@@ -30,8 +30,30 @@ static void seconds(FILE *out, const char *first, size_t n)
 	}
 	if (n == 4 && !strncmp(first, "show", n))
 		for (unsigned i = 0; i < SHOW_COUNT; i++)
-			fprintf(out, "%s ", cli_table((enum show_table)i).keyword);
+			if (!strchr(cli_table((enum show_table)i).keyword, ' '))
+				fprintf(out, "%s ", cli_table((enum show_table)i).keyword);
 	fputs("\" ;;\n", out);
+}
+
+static void options(FILE *out, const struct cli_command_row *c)
+{
+	for (unsigned k = 0; k < OPTIONS_N; k++)
+		if (c->options & 1ull << k)
+			fprintf(out, "%s ", cli_options[k].word);
+}
+
+/* Tables of two words: the second one, beside what the first word alone may have. */
+static void tables_of_two_words(FILE *out)
+{
+	for (unsigned i = 0; i < SHOW_COUNT; i++) {
+		const char *keyword = cli_table((enum show_table)i).keyword;
+		size_t n = first_word(keyword);
+		if (!keyword[n])
+			continue;
+		fprintf(out, "\t\"show %.*s\") reply=\"%s ", (int)n, keyword, keyword + n + 1);
+		options(out, &cli_commands[COMMAND_SHOW]);
+		fputs("\" ;;\n", out);
+	}
 }
 
 /* For each beginning of a command line: the words that may come next, including options. */
@@ -45,12 +67,11 @@ void page_completion(FILE *out)
 	for (unsigned i = 0; i < COMMANDS_N; i++)
 		if (!is_said(i) && cli_commands[i].words[first_word(cli_commands[i].words)])
 			seconds(out, cli_commands[i].words, first_word(cli_commands[i].words));
+	tables_of_two_words(out);
 	for (unsigned i = 0; i < COMMANDS_N; i++) {
 		const struct cli_command_row *c = &cli_commands[i];
 		fprintf(out, "\t\"%s\" | \"%s \"*) reply=\"", c->words, c->words);
-		for (unsigned k = 0; k < OPTIONS_N; k++)
-			if (c->options & 1u << k)
-				fprintf(out, "%s ", cli_options[k].word);
+		options(out, c);
 		fputs("\" ;;\n", out);
 	}
 }

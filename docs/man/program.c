@@ -36,7 +36,7 @@ void page_commands(FILE *out)
 		arguments(out, c->arguments);
 		fputc('\n', out);
 		for (unsigned k = 0; k < OPTIONS_N; k++)
-			if (c->options & 1u << k)
+			if (c->options & 1ull << k)
 				option(out, ".Op", k);
 		fputs(".Xc\n", out);
 		roff_text(out, c->text);

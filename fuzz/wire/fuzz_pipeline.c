@@ -291,7 +291,7 @@ static void neighbour_change(uint8_t what)
 /* What happens to a gate beside its trains. */
 static void change(struct gate *one, uint8_t op, uint8_t what)
 {
-	struct trace_filter filter = { .proto = what & 3 ? 0 : IP_UDP };
+	struct session_filter filter = { .proto = what & 3 ? 0 : IP_UDP };
 
 	switch (op & 15) {
 	case 11:

@@ -50,49 +50,6 @@ static enum rc number(
 	return RC_OK;
 }
 
-/* 0 means any protocol in a filter, as it does for ports: it is refused, so that it does not match all. */
-static enum rc protocol(uint32_t *ret_proto, const char *text, struct err *e)
-{
-	static const struct {
-		const char *name;
-		uint32_t number;
-	} names[] = { { "tcp", 6 }, { "udp", 17 }, { "icmp", 1 }, { "icmp6", 58 } };
-
-	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		if (strcmp(names[i].name, text) == 0) {
-			*ret_proto = names[i].number;
-			return RC_OK;
-		}
-	}
-	if (*text < '0' || *text > '9')
-		return err_add(e, RC_MALFORMED,
-			"--proto: '%.60s' is none of tcp, udp, icmp, icmp6; others are given by number",
-			text);
-	return number(ret_proto, text, 1, 255, "--proto", e);
-}
-
-static enum rc address(struct ip_range *ret_range, const char *text, const char *what, struct err *e)
-{
-	const char *hyphen = strchr(text, '-');
-	char first[ADDR_TEXT_MAX] = "";
-	struct ip_prefix prefix;
-
-	if (!hyphen && prefix_parse(&prefix, text) == RC_OK) {
-		*ret_range = range_from_prefix(&prefix);
-		return RC_OK;
-	}
-	if (hyphen && (size_t)(hyphen - text) < sizeof first) {
-		memcpy(first, text, (size_t)(hyphen - text));
-		if (addr_parse(&ret_range->first, first) == RC_OK &&
-			addr_parse(&ret_range->last, hyphen + 1) == RC_OK &&
-			ret_range->first.family == ret_range->last.family &&
-			addr_compare(&ret_range->first, &ret_range->last) <= 0)
-			return RC_OK;
-	}
-	return err_add(e, RC_MALFORMED, "%s: '%.60s' is not an address, a prefix (host bits zero) or a range",
-		what, text);
-}
-
 /* Digits and a unit, or "any". */
 static enum rc limit_value(uint64_t *ret, const char *text, bool time, const char *what, struct err *e)
 {
@@ -170,15 +127,6 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 	}
 }
 
-static enum rc port_value(uint16_t *ret_port, const char *text, const char *what, struct err *e)
-{
-	uint32_t port = 0;
-	enum rc rc = number(&port, text, 1, UINT16_MAX, what, e);
-
-	*ret_port = (uint16_t)port;
-	return rc;
-}
-
 static enum rc option_value(struct cli_line *line, enum cli_option option, const char *value, struct err *e)
 {
 	const char *word = cli_options[option].word;
@@ -203,16 +151,11 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		return number(&line->confirm_minutes, value, 1, CONFIRM_MINUTES_MAX, word, e);
 	case OPTION_COUNT:
 		return number(&line->count, value, 1, INT32_MAX, word, e);
-	case OPTION_SRC:
-		return address(&line->filter.src, value, word, e);
-	case OPTION_DST:
-		return address(&line->filter.dst, value, word, e);
-	case OPTION_PROTO:
-		return protocol(&line->filter.proto, value, e);
-	case OPTION_SPORT:
-		return port_value(&line->filter.src_port, value, word, e);
-	case OPTION_DPORT:
-		return port_value(&line->filter.dst_port, value, word, e);
+#define E(id, option, value_name, text)                                                                      \
+	case OPTION_##id:                                                                                    \
+		return session_filter_set(&line->filter, SESSION_FILTER_##id, value, e);
+		SESSION_FILTERS(E)
+#undef E
 	default:
 		return RC_OK;
 	}
@@ -227,9 +170,9 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 		const char *value = "";
 		if (strcmp(cli_options[i].word, word) != 0)
 			continue;
-		if (line->given & 1u << i)
+		if (line->given & 1ull << i)
 			return err_add(e, RC_MALFORMED, "%s is given twice", word);
-		line->given |= 1u << i;
+		line->given |= 1ull << i;
 		if (cli_options[i].value[0]) {
 			if (*at + 1 == argc)
 				return err_add(
@@ -321,29 +264,48 @@ static enum rc no_table(const char *word, struct err *e)
 		e, RC_NOT_FOUND, "there is no table '%.60s', expected one of: %s", word, tables_text(tables));
 }
 
+/* How many of the words name a table: `sessions summary` is two. 0: there is no such table. */
+static int table_words(int n, char *const *words, enum show_table *ret_table)
+{
+	int most = 0;
+
+	for (unsigned i = 0; i < SHOW_COUNT; i++) {
+		int used = words_match(cli_table((enum show_table)i).keyword, n, words);
+		if (used > most) {
+			most = used;
+			*ret_table = (enum show_table)i;
+		}
+	}
+	return most;
+}
+
 static enum rc take_command(struct cli_line *line, int n, char *const *words, struct err *e)
 {
 	for (unsigned i = 0; i < COMMANDS_N; i++) {
 		const struct cli_command_row *row = &cli_commands[i];
-		int used = words_match(row->words, n, words), needs, wants;
-		enum show_table table;
+		int used = words_match(row->words, n, words), needs, wants, table_n;
+		enum show_table table = SHOW_STATUS;
 		if (used == 0)
 			continue;
 		wants = arguments_n(row->arguments, &needs);
 		if (n - used < needs)
 			return lacks_argument((enum cli_command_id)i, e);
-		if (i == COMMAND_SHOW && !cli_table_named(words[used], &table))
+		if (i == COMMAND_SHOW && !(table_n = table_words(n - used, words + used, &table)))
 			return no_table(words[used], e);
+		if (i == COMMAND_SHOW)
+			used += table_n - 1;
 		if (n - used > wants)
 			return err_add(e, RC_MALFORMED, "%s: unexpected argument '%.60s'", row->words,
 				words[used + wants]);
 		for (unsigned o = 0; o < OPTIONS_N; o++) {
-			if ((line->given & 1u << o) && !(row->options & 1u << o))
+			if ((line->given & 1ull << o) && !(row->options & 1ull << o))
 				return err_add(e, RC_MALFORMED, "%s has no option %s", row->words,
 					cli_options[o].word);
 		}
 		line->command = (enum cli_command_id)i;
-		line->argument = n - used > 0 ? words[used] : NULL;
+		line->argument = i == COMMAND_SHOW ? cli_table(table).keyword
+				 : n - used > 0	   ? words[used]
+						   : NULL;
 		line->name = n - used > 1 ? words[used + 1] : NULL;
 		return RC_OK;
 	}

@@ -21,11 +21,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(SOCKET,  "--socket",  "PATH",   "the gateway's socket; default: $PLAINGATE_SOCKET, or " CLI_SOCKET_DEFAULT)	\
 	O(JSON,    "--json",    "",       "print one JSON array of objects instead of a table")		\
 	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
-	O(SRC,     "--src",     "ADDRESS", "only this source: an address, a prefix, or first-last")		\
-	O(DST,     "--dst",     "ADDRESS", "only this destination: an address, a prefix, or first-last")	\
-	O(PROTO,   "--proto",   "NAME",   "only this protocol: tcp, udp, icmp, icmp6, or a number")		\
-	O(SPORT,   "--sport",   "N",      "only this source port")						\
-	O(DPORT,   "--dport",   "N",      "only this destination port")						\
+	SESSION_FILTERS(O)												\
 	O(COUNT,   "--count",   "N",      "stop after N packets; default: 10")			\
 	O(COMMENT, "--comment", "TEXT",   "the reason, for the ledger's entry")		\
 	O(CLOSE_ALL, "--close-all", "",   "accept a configuration that permits nothing, such as an empty one")	\
@@ -58,11 +54,11 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  "Prints the running configuration as it was committed.")						\
 	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT_FILTER,	\
 	  "Prints a table of the running gateway; with NAME only the rows that have it (a peer, a tunnel, an interface), "	\
-	  "each value on a line of its own. Filters are for sessions.")					\
-	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_FILTER,	\
+	  "each value on a line of its own. Filters are for sessions; all that are given must hold.")					\
+	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS,	\
 	  "Follows packets that match through the data plane and prints each stage's decision.")		\
 	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
-	  "Ends the sessions that match; without a filter all of them.")					\
+	  "Ends the sessions that match all filters; without a filter all of them.")					\
 	C(IKE_INITIATE,  "ike initiate",   "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME.")	\
 	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
@@ -92,8 +88,12 @@ enum cli_option {
 #undef E
 };
 
-#define OPT(id)	   (1u << OPTION_##id)
-#define OPT_FILTER (OPT(SRC) | OPT(DST) | OPT(PROTO) | OPT(SPORT) | OPT(DPORT))
+_Static_assert(OPTIONS_N <= 64, "a set of options is one uint64_t");
+
+#define OPT(id)				(1ull << OPTION_##id)
+#define OPT_PACKETS			(OPT(SRC) | OPT(DST) | OPT(PROTO) | OPT(SPORT) | OPT(DPORT))
+#define OPT_OR(id, option, value, text) | OPT(id)
+#define OPT_FILTER			(0ull SESSION_FILTERS(OPT_OR))
 
 enum cli_command_id {
 #define E(id, words, arguments, options, text) COMMAND_##id,
@@ -103,7 +103,7 @@ enum cli_command_id {
 
 struct cli_command_row {
 	const char *words, *arguments;
-	uint32_t options;
+	uint64_t options;
 	const char *text;
 };
 
@@ -121,14 +121,14 @@ struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	const char *name;     /* the second argument, or NULL */
-	uint32_t given;	      /* OPT() bits */
+	uint64_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture;
 	const char *from, *to, *before, *output, *config;
 	struct ip_addr ours[CLI_OURS_MAX];
 	size_t ours_n;
 	uint32_t limit, count, confirm_minutes;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_DEFAULT when not given */
-	struct msg_filter filter;
+	struct session_filter filter;
 };
 
 /* RC_MALFORMED, with a text for the user: the line is not one of the tables'. */

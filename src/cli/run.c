@@ -150,8 +150,9 @@ static enum rc show_request(const struct cli_line *line, struct msg_cli_request 
 
 	if (!cli_table_named(line->argument, &table)) /* cli_line_parse() has looked it up */
 		return err_add(e, RC_INTERNAL, "there is no table '%s'", line->argument);
-	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS)
-		return err_add(e, RC_MALFORMED, "filters are for 'show sessions' only");
+	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS && table != SHOW_SESSIONS_SUMMARY)
+		return err_add(e, RC_MALFORMED, "filters are for tables of sessions only, not for 'show %s'",
+			line->argument);
 	ret_q->command = CLI_SHOW;
 	ret_q->show.table = table;
 	ret_q->show.filter = line->filter;
@@ -189,7 +190,7 @@ static int run_show(const struct cli_line *line)
 		err_add(&e, RC_NOT_FOUND, "show %s: no row has the value '%.60s'%s", columns.keyword,
 			line->name,
 			q.show.table == SHOW_SESSIONS
-				? "; filter addresses and ports with --src, --dst, --sport and --dport"
+				? "; filter addresses, ports, zones and more with options: see plaingate help"
 				: "");
 		return failed(&e);
 	}

@@ -38,8 +38,14 @@ static const struct cli_column sessions_columns[] = {
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
 	{ "state",   "state",   LEFT },  { "nat_src", "NAT source", LEFT }, { "nat_dst", "NAT destination", LEFT },
 	{ "tunnel", "tunnel",     LEFT },
+	{ "interface", "interface", LEFT }, { "reply_interface", "reply interface", LEFT },
 	{ "packets_forward", "packets forward", RIGHT }, { "packets_reply", "packets reply", RIGHT },
-	{ "bytes",   "bytes",   RIGHT }, { "expires_in_s", "expires in (s)", RIGHT }, { "id", "id", RIGHT },
+	{ "bytes",   "bytes",   RIGHT }, { "age_s", "age (s)", RIGHT }, { "idle_s", "idle (s)", RIGHT },
+	{ "expires_in_s", "expires in (s)", RIGHT }, { "id", "id", RIGHT },
+};
+static const struct cli_column sessions_summary_columns[] = {
+	{ "by", "by", LEFT }, { "value", "value", LEFT }, { "sessions", "sessions", RIGHT },
+	{ "packets", "packets", RIGHT }, { "bytes", "bytes", RIGHT },
 };
 static const struct cli_column nat_columns[] = {
 	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
@@ -89,6 +95,7 @@ static const struct {
 } columns_of[SHOW_COUNT] = {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(POLICY, policy) E(SESSIONS, sessions)
+	E(SESSIONS_SUMMARY, sessions_summary)
 	E(NAT, nat) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
 #undef E
 };

@@ -61,6 +61,7 @@
  *	attach.c      memory that a former process left
  *	away.c        sessions of which a direction arrives at another worker; notes to the others
  *	note.c        notes of the others; which worker a packet belongs to
+ *	select.c      filters of sessions, and sums over them
  *	explain.c     decisions in plain text, for `trace`
  *	internal.h    what these share; limits.h: their limits
  */
@@ -70,6 +71,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "model/session_filter.h"
 #include "model/snapshot.h"
 #include "wire/train.h"
 
@@ -417,6 +419,46 @@ uint32_t fw_binding_sessions(const struct firewall *fw, uint32_t index);
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
 /* The shell ends t's session, with its log record; t->session becomes TRAIN_NONE. */
 void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mono_ns now);
+
+/* ---- sessions that a filter selects; s: of fw_session_current() ---- */
+
+#define FW_HOST_NAME "host" /* the gateway itself, among names of zones */
+
+/* What a session's state is called: those of TCP, or answered or not. */
+enum fw_session_states {
+	FW_STATE_UNANSWERED,
+	FW_STATE_ANSWERED,
+	FW_STATE_OF_TCP, /* and enum fw_tcp_state */
+	FW_STATE_COUNT = FW_STATE_OF_TCP + FW_TCP_STATE_COUNT
+};
+uint32_t fw_session_state(const struct fw_session *s);
+const char *fw_session_state_name(uint32_t state);
+/* Empty where there is none, or none is known since the last commit. */
+const char *fw_zone_name(const struct firewall *fw, uint32_t zone);
+const char *fw_interface_name(const struct firewall *fw, uint32_t interface);
+const char *fw_session_rule_name(const struct firewall *fw, const struct fw_session *s);
+const char *fw_session_tunnel_name(const struct firewall *fw, const struct fw_session *s);
+/* What the source, or the destination, is translated to; false: it is not. */
+bool fw_session_nat_src(const struct fw_session *s, struct ip_addr *ret_addr, uint16_t *ret_port);
+bool fw_session_nat_dst(const struct fw_session *s, struct ip_addr *ret_addr, uint16_t *ret_port);
+uint64_t fw_session_idle_s(const struct fw_session *s, mono_ns now);
+uint64_t fw_session_age_s(const struct fw_session *s, mono_ns now);
+
+/* Is the filter sound, and does the loaded policy, which there is, have its names? e: what was found and expected. */
+enum rc fw_filter_check(const struct firewall *fw, const struct session_filter *f, struct err *e);
+bool fw_session_selected(
+	const struct firewall *fw, const struct fw_session *s, const struct session_filter *f, mono_ns now);
+
+struct fw_tally_count {
+	uint64_t sessions, packets, bytes;
+};
+
+/* Sums over sessions. The last zone: the gateway itself. */
+struct fw_tally {
+	struct fw_tally_count all, proto[256], state[FW_STATE_COUNT];
+	struct fw_tally_count from_zone[ZONES_MAX + 1], to_zone[ZONES_MAX + 1];
+};
+void fw_tally_add(struct fw_tally *t, const struct fw_session *s);
 
 struct ip_addr fw_key_src(const struct fw_key *k);
 struct ip_addr fw_key_dst(const struct fw_key *k);

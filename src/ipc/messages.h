@@ -12,6 +12,7 @@
 #include "model/host_access.h"
 #include "model/keeper_api.h"
 #include "model/sa.h"
+#include "model/session_filter.h"
 #include "model/snapshot.h"
 
 #define FROM(p)		  (1u << PROC_##p)
@@ -88,11 +89,11 @@
 	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), struct msg_show, 0) \
 	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), FROM(CONTROL), struct msg_row, 0) \
 	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), FROM(CONTROL), struct msg_result, 0) \
-	M(CLEAR_SESSIONS,  FROM(CONTROL), FROM(DATAPLANE), struct msg_filter, 0)								\
+	M(CLEAR_SESSIONS,  FROM(CONTROL), FROM(DATAPLANE), struct session_filter, 0)								\
 	M(CLEARED,         FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)								\
 	M(IKE_COMMAND,     FROM(CONTROL), FROM(IKE), struct msg_ike_command, 0)	/* initiate, rekey, terminate */		\
 	M(IKE_COMMANDED,   FROM(IKE), FROM(CONTROL), struct msg_result, 0)								\
-	M(TRACE,           FROM(CONTROL), FROM(DATAPLANE), struct msg_filter, 0) /* count 0 in it: stop */				\
+	M(TRACE,           FROM(CONTROL), FROM(DATAPLANE), struct session_filter, 0) /* count 0 in it: stop */				\
 	M(TRACE_LINE,      FROM(DATAPLANE), FROM(CONTROL), struct msg_row, 0)								\
 	/* the administrator's program */													\
 	M(CLI_REQUEST,     FROM(CLI), FROM(CONTROL), struct msg_cli_request, 1)	/* the file: a configuration, or /dev/null */	\
@@ -266,6 +267,7 @@ struct msg_neighbour {
 	S(ROUTES,     "routes",     DATAPLANE,  "routes and neighbours as mirrored")		\
 	S(POLICY,     "policy",     DATAPLANE,  "rules in order with hit counts")		\
 	S(SESSIONS,   "sessions",   DATAPLANE,  "the session table")				\
+	S(SESSIONS_SUMMARY, "sessions summary", DATAPLANE, "sessions counted by protocol, state and zones")	\
 	S(NAT,        "nat",        DATAPLANE,  "NAT rules and their bindings")		\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
@@ -280,20 +282,11 @@ enum show_table {
 #undef E
 };
 
-/* What a packet or session must match; unset fields match all. */
-struct msg_filter {
-	uint32_t count;		     /* TRACE: stop after so many packets */
-	uint32_t proto;		     /* 0: any */
-	struct ip_range src, dst;    /* family ADDR_NONE: any */
-	uint16_t src_port, dst_port; /* 0: any */
-	uint32_t zero;
-};
-
 struct msg_show {
-	uint32_t table;		  /* enum show_table */
-	uint32_t limit;		  /* rows at the most, 0: all */
-	uint64_t from;		  /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
-	struct msg_filter filter; /* SESSIONS */
+	uint32_t table; /* enum show_table */
+	uint32_t limit; /* rows at the most, 0: all */
+	uint64_t from;	/* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
+	struct session_filter filter; /* SESSIONS */
 };
 
 #define ROW_MAX 3968

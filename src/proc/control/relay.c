@@ -136,37 +136,6 @@ static void on_act_receipt(void *context, uint64_t cookie, const struct msg_ledg
 		(int)sizeof r->text, r->text);
 }
 
-/* Appends " NAME VALUE"; nothing for 0, which a filter has for any. */
-static void filter_number(char *text, size_t size, const char *name, uint32_t value)
-{
-	size_t used = strlen(text);
-
-	if (value)
-		snprintf(text + used, size - used, " %s %u", name, value);
-}
-
-static void filter_addresses(char *text, size_t size, const char *name, const struct ip_range *range)
-{
-	char words[RANGE_TEXT_MAX];
-	size_t used = strlen(text);
-
-	if (range->first.family)
-		snprintf(text + used, size - used, " %s %s", name, range_text(words, range));
-}
-
-/* The options of the command, "--src 10.1.0.0/24 --proto 6 --dport 443", or "all". */
-static void filter_describe(char *ret_text, size_t size, const struct msg_filter *f)
-{
-	char text[4 * RANGE_TEXT_MAX] = "";
-
-	filter_addresses(text, sizeof text, "--src", &f->src);
-	filter_addresses(text, sizeof text, "--dst", &f->dst);
-	filter_number(text, sizeof text, "--proto", f->proto);
-	filter_number(text, sizeof text, "--sport", f->src_port);
-	filter_number(text, sizeof text, "--dport", f->dst_port);
-	snprintf(ret_text, size, "%s", text[0] ? text + 1 : "all");
-}
-
 static bool trace_in_progress(const struct control *k)
 {
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
@@ -176,31 +145,21 @@ static bool trace_in_progress(const struct control *k)
 	return false;
 }
 
-/* What came from the client and is used as text or index here; ranges are checked by their user. */
-static bool request_is_sound(const struct msg_cli_request *q)
-{
-	const struct ip_range *ranges[] = { &q->show.filter.src, &q->show.filter.dst };
-
-	for (size_t i = 0; i < COUNT_OF(ranges); i++) {
-		const struct ip_range *r = ranges[i];
-		if (r->first.family != r->last.family ||
-			(r->first.family != ADDR_NONE && r->first.family != ADDR_V4 &&
-				r->first.family != ADDR_V6))
-			return false;
-	}
-	return q->command != CLI_IKE || q->ike_command < COUNT_OF(ike_names);
-}
-
 void relay_act(struct client *c)
 {
 	struct control *k = c->control;
 	const struct msg_cli_request *q = &c->request;
-	char detail[400];
+	char detail[SESSION_FILTER_TEXT_MAX];
+	struct err e = { 0 };
 	enum rc rc;
 
-	if (!request_is_sound(q)) {
-		client_end(c, RC_MALFORMED, 0,
-			"malformed request: expected address ranges of one family and a known IKE command");
+	if (q->command == CLI_IKE && q->ike_command >= COUNT_OF(ike_names)) {
+		client_end(c, RC_MALFORMED, 0, "malformed request: expected a known IKE command, found %u",
+			q->ike_command);
+		return;
+	}
+	if (session_filter_check(&q->show.filter, &e)) {
+		client_end(c, e.rc, 0, "%s", e.text);
 		return;
 	}
 	if (q->command == CLI_TRACE && (trace_in_progress(k) || q->show.filter.count == 0)) {
@@ -219,7 +178,7 @@ void relay_act(struct client *c)
 	else if (q->command == CLI_IKE)
 		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
 	else
-		filter_describe(detail, sizeof detail, &q->show.filter);
+		session_filter_text(detail, &q->show.filter);
 	c->tag = k->next_tag++;
 	c->work = CLIENT_ENTRY;
 	rc = entry_admin_act(k, c, act_names[q->command], detail, on_act_receipt);
@@ -229,7 +188,7 @@ void relay_act(struct client *c)
 
 void relay_forget(struct client *c)
 {
-	struct msg_filter stop = { .count = 0 };
+	struct session_filter stop = { .count = 0 };
 
 	if (c->work == CLIENT_ENTRY)
 		entry_admin_act_aborted(c->control, c, "the client disconnected");

@@ -320,27 +320,31 @@ void control_trace_line(void *context, uint32_t packet, const char *stage, const
 
 static void on_trace(struct dataplane *d, const struct ipc_frame *f)
 {
-	const struct msg_filter *m = &f->u.TRACE;
-	struct trace_filter filter = { m->proto, m->src, m->dst, m->src_port, m->dst_port };
+	const struct session_filter *m = &f->u.TRACE;
 
 	d->trace_tag = f->head.tag;
-	pipeline_trace(&d->workers[0]->pipeline, &filter, m->count);
+	pipeline_trace(&d->workers[0]->pipeline, m, m->count);
 }
 
 static void on_clear(struct dataplane *d, const struct ipc_frame *f)
 {
 	struct msg_result result = { 0 };
+	struct err e = { 0 };
 
-	if (d->workers[0]->fw && d->clears_n < CLEARS_MAX) {
+	if (!dataplane_ready(d) || !fw_policy(d->workers[0]->fw))
+		err_add(&e, RC_AGAIN, "the data plane has no configuration yet");
+	else if (d->clears_n == CLEARS_MAX)
+		err_add(&e, RC_AGAIN,
+			"%d requests to clear sessions are under way: try again when they have ended",
+			CLEARS_MAX);
+	else
+		fw_filter_check(d->workers[0]->fw, &f->u.CLEAR_SESSIONS, &e);
+	if (!e.rc) {
 		d->clears[d->clears_n++] = (struct clear){ f->head.tag, f->u.CLEAR_SESSIONS, 0, 0 };
 		return;
 	}
-	if (d->workers[0]->fw) {
-		result.rc = RC_AGAIN;
-		snprintf(result.text, sizeof result.text,
-			"%d requests to clear sessions are under way: try again when they have ended",
-			CLEARS_MAX);
-	}
+	result.rc = e.rc;
+	snprintf(result.text, sizeof result.text, "%s", e.text);
 	ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), f->head.tag, &result);
 }
 

@@ -75,10 +75,22 @@ struct dataplane {
 	uint64_t trace_tag;
 	struct clear {
 		uint64_t tag;
-		struct msg_filter filter;
+		struct session_filter filter;
 		uint32_t cursor, count; /* the next record; sessions ended */
 	} clears[CLEARS_MAX];		/* under way: the first one now, the others after it */
 	uint32_t clears_n;
+	/* show_sessions.c */
+	struct survey {
+		uint64_t tag;
+		struct msg_show show;
+		uint64_t generation; /* of the policy that it began under */
+		uint32_t cursor;     /* the next record */
+		bool begun;
+	} surveys[SURVEYS_MAX]; /* the first one is under way */
+	uint32_t surveys_n;
+	struct {
+		struct fw_tally tally;
+	} survey; /* what the first one has found */
 	mono_ns ike_source[IKE_SOURCES], ike_all;
 	struct {
 		int fd; /* -1: none */
@@ -128,10 +140,17 @@ void control_report_usage(struct dataplane *d);		  /* of SAs, to ike; once a sec
 
 /* show.c */
 void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show);
+
+/* show_sessions.c */
+struct rows_piece;
+void show_sessions(struct dataplane *d, struct rows_piece *piece, const struct msg_show *show);
 /* Ends the sessions among the next `budget` records from *cursor that the filter selects. True: that was the last
  * record. */
-bool show_clear_sessions(struct dataplane *d, const struct msg_filter *filter, uint32_t *cursor,
+bool show_clear_sessions(struct dataplane *d, const struct session_filter *filter, uint32_t *cursor,
 	uint32_t *count, uint32_t budget);
+/* Sums over sessions: taken up now, answered when all have been looked at. */
+void show_survey(struct dataplane *d, uint64_t tag, const struct msg_show *show);
+bool show_survey_piece(struct dataplane *d, uint32_t budget); /* true: none is under way */
 
 /* loop.c */
 bool dataplane_init(struct dataplane *d, int supervisor_fd); /* *d is zero; false: out of memory */

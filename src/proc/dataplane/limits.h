@@ -15,6 +15,7 @@
 /* of ancillary data: an address, a traffic class and a segment size */
 #define TUNNEL_CONTROL_BYTES 128
 #define CLEARS_MAX	     16	 /* as many clients as control has; each has one request at a time */
+#define SURVEYS_MAX	     16	 /* the same */
 #define LOOP_WAIT_MS_MAX     200 /* of a sleep, when no timer is due */
 
 /* ---- trains and batches ---- */

@@ -101,6 +101,7 @@ static int timers(struct dataplane *d)
 	filters_refresh(w);
 	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET);
 	bool cleared = control_clear(d, SWEEP_BUDGET);
+	bool surveyed = show_survey_piece(d, SWEEP_BUDGET);
 	if (now >= w->next_expiry)
 		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
 	if (now >= d->next_second) {
@@ -112,7 +113,7 @@ static int timers(struct dataplane *d)
 		pipeline_announce(&w->pipeline, now);
 	}
 	mono_ns next = MIN_OF(d->next_second, w->next_expiry);
-	if (!swept || !cleared || next <= now)
+	if (!swept || !cleared || !surveyed || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
 }

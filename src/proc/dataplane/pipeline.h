@@ -137,18 +137,11 @@ struct proxies {
 	uint8_t frames[TRAIN_BURST_MAX][VIRTIO_SIZE + RESOLUTION_FRAME_MAX];
 };
 
-/* Unset fields match all. */
-struct trace_filter {
-	uint32_t proto;
-	struct ip_range src, dst;
-	uint16_t src_port, dst_port;
-};
-
 struct trace {
-	struct trace_filter filter;
-	uint32_t left;	/* packets still wanted */
-	bool on;	/* the last of them may still be in the burst */
-	uint32_t begun; /* packets traced so far */
+	struct session_filter filter; /* its first five options */
+	uint32_t left;		      /* packets still wanted */
+	bool on;		      /* the last of them may still be in the burst */
+	uint32_t begun;		      /* packets traced so far */
 	/* those of the present burst */
 	uint32_t n;
 	struct {
@@ -259,6 +252,6 @@ static inline void pipeline_count_drop(struct pipeline *p, enum drop_reason reas
 uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel);
 
 /* Traces the next `count` packets that match; 0: ends the trace. */
-void pipeline_trace(struct pipeline *p, const struct trace_filter *filter, uint32_t count);
+void pipeline_trace(struct pipeline *p, const struct session_filter *filter, uint32_t count);
 
 #endif

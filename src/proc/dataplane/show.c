@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "ipc/rows.h"
 #include "proc/dataplane/dataplane.h"
-#include "wire/ip.h"
 
 #include <stdio.h>
 
@@ -155,120 +154,6 @@ static void policy_rows(struct out *o)
 			jw_u64(w, "last_hit_s", seconds_since(h->last));
 		rows_add(&o->piece);
 	}
-}
-
-static bool side_holds(const struct ip_range *r, const struct ip_addr *a)
-{
-	return r->first.family == ADDR_NONE || range_holds(r, a);
-}
-
-static bool session_matches(const struct fw_session *s, const struct msg_filter *f)
-{
-	struct ip_addr src = fw_key_src(&s->key[0]), dst = fw_key_dst(&s->key[0]);
-
-	return (f->proto == 0 || f->proto == s->key[0].proto) && side_holds(&f->src, &src) &&
-	       side_holds(&f->dst, &dst) && (f->src_port == 0 || f->src_port == s->key[0].src_port) &&
-	       (f->dst_port == 0 || f->dst_port == s->key[0].dst_port);
-}
-
-static void proto_put(struct jw *w, uint8_t proto)
-{
-	switch (proto) {
-	case IP_TCP:
-		jw_str(w, "proto", "tcp");
-		break;
-	case IP_UDP:
-		jw_str(w, "proto", "udp");
-		break;
-	case IP_ICMP:
-		jw_str(w, "proto", "icmp");
-		break;
-	case IP_ICMPV6:
-		jw_str(w, "proto", "icmp6");
-		break;
-	default:
-		jw_strf(w, "proto", "%u", proto);
-	}
-}
-
-static void session_endpoint(struct jw *w, const char *key, struct ip_addr addr, uint16_t port)
-{
-	struct endpoint e = { .addr = addr, .port = port };
-	char text[ENDPOINT_TEXT_MAX];
-
-	jw_str(w, key, endpoint_text(text, &e));
-}
-
-static const char *session_state(const struct fw_session *s)
-{
-	if (s->key[0].proto == IP_TCP)
-		return fw_tcp_state_name(s->tcp_state);
-	return s->flags & FW_SESSION_CONFIRMED ? "answered" : "unanswered";
-}
-
-static void session_nat(struct jw *w, const struct fw_session *s)
-{
-	struct ip_addr asked = fw_key_dst(&s->key[0]), server = fw_key_src(&s->key[1]);
-	struct ip_addr client = fw_key_src(&s->key[0]), seen = fw_key_dst(&s->key[1]);
-	bool icmp =
-		s->key[0].proto == IP_ICMP || s->key[0].proto == IP_ICMPV6; /* its identifier is in both */
-
-	if (!addr_equal(&client, &seen) || s->key[0].src_port != s->key[1].dst_port)
-		session_endpoint(w, "nat_src", seen, s->key[1].dst_port);
-	if (!addr_equal(&asked, &server) || (!icmp && s->key[0].dst_port != s->key[1].src_port))
-		session_endpoint(w, "nat_dst", server, s->key[1].src_port);
-}
-
-static void sessions_rows(struct out *o, const struct msg_filter *filter)
-{
-	const struct pipeline *p = &o->d->workers[0]->pipeline;
-	const struct snapshot *snap = p->snapshot;
-	uint32_t used = fw_sessions_used(p->fw);
-	mono_ns now = clock_mono();
-	struct jw *w;
-
-	for (uint32_t i = rows_first(&o->piece, 0); i < used && rows_look(&o->piece, 0, i); i++) {
-		const struct fw_session *s = fw_session_current(p->fw, i, now);
-		if (!s || !session_matches(s, filter))
-			continue;
-		uint32_t tunnel = s->forwarding[0].generation && s->forwarding[0].tunnel != TRAIN_NONE
-					  ? s->forwarding[0].tunnel
-				  : s->forwarding[1].generation ? s->forwarding[1].tunnel
-								: TRAIN_NONE;
-		w = rows_row(&o->piece);
-		jw_u64(w, "id", s->id);
-		proto_put(w, s->key[0].proto);
-		session_endpoint(w, "src", fw_key_src(&s->key[0]), s->key[0].src_port);
-		session_endpoint(w, "dst", fw_key_dst(&s->key[0]), s->key[0].dst_port);
-		jw_str(w, "from", zone_name(o->d, s->zones.zone[0]));
-		jw_str(w, "to", zone_name(o->d, s->zones.zone[1]));
-		jw_str(w, "rule", s->rule < snap->rules.count ? snap_rules(snap)[s->rule].name : "");
-		jw_str(w, "state", session_state(s));
-		session_nat(w, s);
-		if (tunnel < snap->tunnels.count)
-			jw_str(w, "tunnel", snap_tunnels(snap)[tunnel].name);
-		jw_u64(w, "bytes", s->bytes[0] + s->bytes[1]);
-		jw_u64(w, "packets_forward", s->packets[0]);
-		jw_u64(w, "packets_reply", s->packets[1]);
-		jw_u64(w, "expires_in_s", s->expires > now ? (s->expires - now) / NS_PER_S : 0);
-		rows_add(&o->piece);
-	}
-}
-
-bool show_clear_sessions(struct dataplane *d, const struct msg_filter *filter, uint32_t *cursor,
-	uint32_t *count, uint32_t budget)
-{
-	struct firewall *fw = d->workers[0]->fw;
-	mono_ns now = clock_mono();
-
-	for (; *cursor < fw_sessions_used(fw) && budget > 0; (*cursor)++, budget--) {
-		const struct fw_session *s = fw_session(fw, *cursor);
-		if (!s || !session_matches(s, filter))
-			continue;
-		fw_session_end(fw, *cursor, now);
-		(*count)++;
-	}
-	return *cursor >= fw_sessions_used(fw);
 }
 
 /* Static and destination NAT: they come first. */
@@ -510,8 +395,11 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 		policy_rows(&o);
 		break;
 	case SHOW_SESSIONS:
-		sessions_rows(&o, &show->filter);
-		break;
+		show_sessions(d, &o.piece, show);
+		return;
+	case SHOW_SESSIONS_SUMMARY:
+		show_survey(d, tag, show);
+		return;
 	case SHOW_NAT:
 		nat_rows(&o);
 		break;

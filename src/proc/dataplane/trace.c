@@ -9,16 +9,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static bool side_holds(const struct ip_range *r, const struct ip_addr *a)
+static bool filter_holds(const struct session_filter *f, const struct train *t)
 {
-	return r->first.family == ADDR_NONE || range_holds(r, a);
-}
-
-static bool filter_holds(const struct trace_filter *f, const struct train *t)
-{
-	return (f->proto == 0 || f->proto == t->proto) && side_holds(&f->src, &t->src) &&
-	       side_holds(&f->dst, &t->dst) && (f->src_port == 0 || f->src_port == t->src_port) &&
-	       (f->dst_port == 0 || f->dst_port == t->dst_port);
+	return (f->proto == 0 || f->proto == t->proto) && filter_range_holds(&f->src, &t->src) &&
+	       filter_range_holds(&f->dst, &t->dst) && port_range_holds(&f->sport, t->src_port) &&
+	       port_range_holds(&f->dport, t->dst_port);
 }
 
 /* "10.1.0.2 port 443". For ICMP the field holds the identifier of a query, which is not a port. */
@@ -100,7 +95,7 @@ void trace_flush(struct pipeline *p)
 	p->io.trace_line(p->io.context, p->trace.begun, NULL, NULL);
 }
 
-void pipeline_trace(struct pipeline *p, const struct trace_filter *filter, uint32_t count)
+void pipeline_trace(struct pipeline *p, const struct session_filter *filter, uint32_t count)
 {
 	p->trace.filter = *filter;
 	p->trace.left = count;

@@ -13,12 +13,12 @@
 
 #define BEGIN "<!-- reference: made by cli_reference, do not edit -->\n"
 
-static void put_options(FILE *out, uint32_t options)
+static void put_options(FILE *out, uint64_t options)
 {
 	const char *between = "";
 
 	for (unsigned i = 0; i < OPTIONS_N; i++) {
-		if (!(options & 1u << i))
+		if (!(options & 1ull << i))
 			continue;
 		fprintf(out, "%s`%s%s%s`", between, cli_options[i].word, cli_options[i].value[0] ? " " : "",
 			cli_options[i].value);

@@ -45,8 +45,16 @@ static void lines(void **state)
 	assert_string_equal(range_text(text, &l.filter.src), "10.1.0.0/24");
 	assert_int_equal(l.filter.dst.first.family, ADDR_NONE);
 	assert_int_equal(l.filter.proto, 6);
-	assert_int_equal(l.filter.dst_port, 443);
+	assert_int_equal(l.filter.dport.first, 443);
 	assert_int_equal(l.limit, 5);
+	assert_int_equal(parse(&l, "show sessions summary --from-zone trust --idle-min 5m", &e), RC_OK);
+	assert_string_equal(l.argument, "sessions summary");
+	assert_null(l.name);
+	assert_string_equal(l.filter.from_zone, "trust");
+	assert_int_equal(l.filter.idle_min_s, 300);
+	assert_int_equal(parse(&l, "show sessions 10.1.0.2:80", &e), RC_OK);
+	assert_string_equal(l.argument, "sessions");
+	assert_string_equal(l.name, "10.1.0.2:80");
 	assert_int_equal(parse(&l, "--socket /x trace --dst 2001:db8::1-2001:db8::9", &e), RC_OK);
 	assert_int_equal(l.command, COMMAND_TRACE);
 	assert_int_equal(l.count, TRACE_COUNT_DEFAULT);
@@ -122,6 +130,9 @@ static void wrong_lines(void **state)
 		"trace --count 0",
 		"show sessions --limit 0",
 		"trace --sport 65536",
+		"trace --from-zone trust",
+		"clear sessions --age-min 5w",
+		"show sessions summary now please",
 		"trace --src 10.0.0.1/8",
 		"trace --src 10.0.0.9-10.0.0.1",
 		"trace --src 10.0.0.1-::1",

@@ -327,7 +327,7 @@ static void show_goes_to_its_owner(void **state)
 static void acts_are_entered_first(void **state)
 {
 	struct msg_cli_request q = { .command = CLI_CLEAR_SESSIONS,
-		.show.filter = { .proto = 6, .dst_port = 443 } };
+		.show.filter = { .proto = 6, .dport = { 443, 443 } } };
 	struct msg_result end = { .rc = RC_OK, .count = 4, .text = "4 sessions ended" };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct ipc_link l = ask(q, null);
@@ -338,7 +338,7 @@ static void acts_are_entered_first(void **state)
 	expect_nothing(&peers[PROC_DATAPLANE]);
 	enter(LEDGER_ADMIN_ACT, RC_OK, "port 443");
 	f = expect(&peers[PROC_DATAPLANE], IPC_CLEAR_SESSIONS);
-	assert_int_equal(f->u.CLEAR_SESSIONS.dst_port, 443);
+	assert_int_equal(f->u.CLEAR_SESSIONS.dport.first, 443);
 	assert_int_equal(ipc_send_CLEARED(&peers[PROC_DATAPLANE], f->head.tag, &end), RC_OK);
 	ends(&l, RC_OK, "4 sessions ended");
 

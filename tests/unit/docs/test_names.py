@@ -46,14 +46,14 @@ def commands(page):
             yield re.split(r" # |  +| [|<>;&] |$", match[1])[0].strip()
 
 
-def macro_rows(name):
-    text = text_of("src/cli/commands.h")
+def macro_rows(name, header="src/cli/commands.h"):
+    text = text_of(header)
     return re.search(rf"#define {name}\(.*?(?=\n\n|\n/\*|\n#)", text, re.S)[0]
 
 
 MADE = {line.strip("/") for line in text_of(".gitignore").split("\n")}  # created by programs, so absent from a new clone
 COMMANDS = sorted(re.findall(r'C\([A-Z_]+,\s*"([a-z -]+)"', macro_rows("CLI_COMMANDS")), key=len, reverse=True)
-OPTIONS = set(re.findall(r'"(--?[a-z-]+)"', macro_rows("CLI_OPTIONS"))) | {"--help", "--version"}
+OPTIONS = set(re.findall(r'"(--?[a-z-]+)"', macro_rows("CLI_OPTIONS") + macro_rows("SESSION_FILTERS", "src/model/session_filter.h"))) | {"--help", "--version"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
