@@ -57,7 +57,7 @@ static uint32_t *redirect_at(const struct firewall *fw, const struct fw_key *k)
 
 uint32_t fw_redirect_find(const struct firewall *fw, const struct fw_key *k)
 {
-	if (fw->away.redirects_n == 0)
+	if (fw->counters.redirects_now == 0)
 		return FW_NONE;
 	uint32_t number = *redirect_at(fw, k);
 	return number == 0 || is_over(fw, &fw->away.redirect[number - 1])
@@ -70,11 +70,11 @@ static void redirect_remove(struct firewall *fw, uint32_t *at)
 	struct fw_away *a = &fw->away;
 	uint32_t index = *at - 1;
 
-	assert(*at != 0 && a->redirects_n > 0);
+	assert(*at != 0 && fw->counters.redirects_now > 0);
 	*at = a->redirect[index].next;
 	a->redirect[index] = (struct fw_redirect){ .owner = FW_NONE, .next = a->free_first };
 	a->free_first = index;
-	a->redirects_n--;
+	fw->counters.redirects_now--;
 }
 
 /* Looks at the next `n` of them. */
@@ -94,7 +94,7 @@ void fw_redirects_expire(struct firewall *fw, mono_ns now)
 {
 	struct fw_away *a = &fw->away;
 
-	if (a->redirects_n == 0 || a->swept_s == now / NS_PER_S)
+	if (fw->counters.redirects_now == 0 || a->swept_s == now / NS_PER_S)
 		return;
 	a->swept_s = now / NS_PER_S;
 	redirects_sweep(fw, FW_REDIRECTS_EACH + a->used / FW_REDIRECTS_PARTS);
@@ -126,13 +126,13 @@ bool fw_redirect_set(struct firewall *fw, const struct fw_key *k, uint32_t owner
 	at = &a->bucket[fw_key_hash(fw, k) & a->bucket_mask];
 	a->redirect[index] = (struct fw_redirect){ *k, owner, until_s, *at };
 	*at = index + 1;
-	a->redirects_n++;
+	fw->counters.redirects_now++;
 	return true;
 }
 
 void fw_redirect_end(struct firewall *fw, const struct fw_key *k, uint32_t owner)
 {
-	uint32_t *at = fw->away.redirects_n > 0 ? redirect_at(fw, k) : NULL;
+	uint32_t *at = fw->counters.redirects_now > 0 ? redirect_at(fw, k) : NULL;
 
 	if (at && *at != 0 && fw->away.redirect[*at - 1].owner == owner)
 		redirect_remove(fw, at);
@@ -170,7 +170,7 @@ bool fw_take_note(struct firewall *fw, uint32_t *ret_worker, struct fw_note *ret
 
 /* ---- this worker's sessions ---- */
 
-static struct fw_note note_of(const struct firewall *fw, uint32_t index, uint32_t direction)
+struct fw_note fw_away_note(const struct firewall *fw, uint32_t index, uint32_t direction)
 {
 	const struct fw_session *s = &fw->sessions[index];
 	uint32_t spare = fw_session_timeout(fw, s) / 2 + FW_REDIRECT_SPARE_S;
@@ -191,7 +191,7 @@ void fw_away_announce(struct firewall *fw, uint32_t index)
 		struct fw_note note;
 		if (home == fw->limits.worker)
 			continue;
-		note = note_of(fw, index, d);
+		note = fw_away_note(fw, index, d);
 		/* If not, with the next packet. */
 		p->away_until_s = fw_note_put(fw, home, &note) ? note.until_s : FW_AWAY_UNANNOUNCED;
 	}

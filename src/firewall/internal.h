@@ -64,7 +64,7 @@ struct fw_redirect {
 struct fw_away {
 	struct fw_redirect *redirect;  /* sessions_max; NULL with one worker */
 	uint32_t *bucket, bucket_mask; /* numbers of redirects, from 1 */
-	uint32_t used, free_first, redirects_n, hand;
+	uint32_t used, free_first, hand;
 	uint64_t swept_s;
 	uint32_t notes_first, notes_n;
 	struct {
@@ -256,6 +256,7 @@ void fw_away_begin(struct firewall *fw, uint32_t index); /* a session has begun 
 void fw_away_end(struct firewall *fw, uint32_t index);
 /* The others learn until when the session stands at least. */
 void fw_away_announce(struct firewall *fw, uint32_t index);
+struct fw_note fw_away_note(const struct firewall *fw, uint32_t index, uint32_t direction);
 bool fw_note_put(struct firewall *fw, uint32_t worker, const struct fw_note *note); /* false: no room */
 /* Who has the session of this key, which is at home here; FW_NONE: no other worker. */
 uint32_t fw_redirect_find(const struct firewall *fw, const struct fw_key *k);

@@ -18,7 +18,7 @@ uint32_t fw_home(const struct firewall *fw, const struct train *t)
 	if (fw->limits.workers == 1 || t->flags & TRAIN_REDIRECTED)
 		return fw->limits.worker;
 	uint32_t home = flow_home(flow_hash_train(&fw->flow, t), fw->limits.workers);
-	if (home != fw->limits.worker || fw->away.redirects_n == 0 || t->flags & TRAIN_FRAGMENT ||
+	if (home != fw->limits.worker || fw->counters.redirects_now == 0 || t->flags & TRAIN_FRAGMENT ||
 		!fw_key_wanted(t, &key))
 		return home;
 	uint32_t owner = fw_redirect_find(fw, &key);
@@ -63,7 +63,6 @@ void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now)
 		refused(fw, &note->key, now);
 		break;
 	}
-	fw->counters.redirects_now = fw->away.redirects_n;
 }
 
 void fw_note_lost(struct firewall *fw, const struct fw_note *note)
@@ -75,4 +74,21 @@ void fw_note_lost(struct firewall *fw, const struct fw_note *note)
 	index = fw_session_find(fw, &note->key, fw_key_hash(fw, &note->key), &direction);
 	if (index != FW_NONE && fw->place[index].away_until_s)
 		fw->place[index].away_until_s = FW_AWAY_UNANNOUNCED;
+}
+
+bool fw_note_of_session(struct firewall *fw, uint64_t *cursor, uint32_t *ret_worker, struct fw_note *ret_note)
+{
+	while (*cursor < 2 * (uint64_t)fw->state->used) {
+		uint32_t index = (uint32_t)(*cursor / 2), d = (uint32_t)((*cursor)++ % 2);
+		const struct fw_session *s = &fw->sessions[index];
+		uint32_t home =
+			s->live && !fw_is_binding(s) ? fw_key_home(fw, &s->key[d]) : fw->limits.worker;
+		if (home == fw->limits.worker)
+			continue;
+		*ret_worker = home;
+		*ret_note = fw_away_note(fw, index, d);
+		fw->place[index].away_until_s = ret_note->until_s;
+		return true;
+	}
+	return false;
 }

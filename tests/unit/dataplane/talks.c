@@ -59,21 +59,36 @@ static bool key_is(const struct fw_key *k, const struct conversation *c)
 	       k->src_port == c->inside_port;
 }
 
-/* Where the inside host is seen from outside. */
-static const char *seen_at(const struct firewall *fw, const struct conversation *c, uint16_t *ret_port)
-{
-	static char text[ADDR_TEXT_MAX];
-	const struct fw_session *s;
-	uint32_t cursor = 0;
+/* The firewalls of one gateway, whose translations the outside answers to. */
+struct gateway {
+	const struct firewall *fw[WORKERS_MAX];
+	uint32_t n;
+};
 
-	*ret_port = c->inside_port;
-	while (fw && (s = fw_session_next(fw, &cursor)))
-		if (key_is(&s->key[0], c)) {
-			struct ip_addr a = fw_key_dst(&s->key[1]);
-			*ret_port = s->key[1].dst_port;
-			return addr_text(text, &a);
-		}
-	return c->inside;
+/* Both ends as they are seen from outside. */
+struct seen {
+	char inside[ADDR_TEXT_MAX], outside[ADDR_TEXT_MAX];
+	uint16_t inside_port, outside_port;
+};
+
+static struct seen seen_outside(const struct gateway *g, const struct conversation *c)
+{
+	struct seen seen = { .inside_port = c->inside_port, .outside_port = c->outside_port };
+	const struct fw_session *s;
+
+	snprintf(seen.inside, sizeof seen.inside, "%s", c->inside);
+	snprintf(seen.outside, sizeof seen.outside, "%s", c->outside);
+	for (uint32_t i = 0; i < g->n; i++)
+		for (uint32_t cursor = 0; (s = fw_session_next(g->fw[i], &cursor));)
+			if (key_is(&s->key[0], c)) {
+				struct ip_addr in = fw_key_dst(&s->key[1]), out = fw_key_src(&s->key[1]);
+				addr_text(seen.inside, &in);
+				addr_text(seen.outside, &out);
+				seen.inside_port = s->key[1].dst_port;
+				seen.outside_port = s->key[1].src_port;
+				return seen;
+			}
+	return seen;
 }
 
 static const struct {
@@ -84,23 +99,21 @@ static const struct {
 	{ TCP_RST, 0 }, { TCP_RST | TCP_ACK, 0 } };
 
 /* The next packet of one side; most are what an honest end would send next. */
-static struct packet_spec packet_of(const struct firewall *fw, struct conversation *c, bool from_inside)
+static struct packet_spec packet_of(struct conversation *c, bool from_inside, const struct seen *seen)
 {
 	bool tcp = c->proto == IP_TCP, icmp = c->proto == IP_ICMP || c->proto == IP_ICMPV6;
-	uint16_t port;
-	const char *seen = from_inside ? NULL : seen_at(fw, c, &port);
 	uint32_t *own = &c->next[!from_inside], *other = &c->next[from_inside],
 		 kind = pick(COUNT_OF(segments));
-	struct packet_spec s = { .src = from_inside ? c->inside : c->outside,
-		.dst = from_inside ? c->outside : seen,
+	struct packet_spec s = { .src = from_inside ? c->inside : seen->outside,
+		.dst = from_inside ? c->outside : seen->inside,
 		.proto = c->proto,
-		.src_port = from_inside ? c->inside_port : c->outside_port,
-		.dst_port = from_inside ? c->outside_port : port,
+		.src_port = from_inside ? c->inside_port : seen->outside_port,
+		.dst_port = from_inside ? c->outside_port : seen->inside_port,
 		.payload_n = tcp ? segments[kind].n : pick(300),
 		.hops = pick(20) ? 64 : 1 };
 
 	if (icmp) {
-		s.src_port = from_inside ? c->inside_port : port;
+		s.src_port = from_inside ? c->inside_port : seen->inside_port;
 		s.icmp_type = c->proto == IP_ICMP ? (from_inside ? ICMP4_ECHO : ICMP4_ECHO_REPLY)
 						  : (from_inside ? ICMP6_ECHO : ICMP6_ECHO_REPLY);
 	}
@@ -132,10 +145,10 @@ static struct packet_spec error_about(struct packet_spec about, const char *rout
 		.payload_n = MIN_OF(q.len, 200u) };
 }
 
-struct talk_input talk_next(const struct firewall *fw)
+static struct talk_input input_make(const struct gateway *g)
 {
 	static struct packet quoted;
-	static char seen[ADDR_TEXT_MAX];
+	static struct seen seen;
 	struct conversation *c = &talks[pick(TALKS)];
 	bool from_inside = pick(5) < 3;
 	struct talk_input i = { .from = from_inside    ? GATE_LAN
@@ -143,18 +156,21 @@ struct talk_input talk_next(const struct firewall *fw)
 						       : GATE_WAN,
 		.wrong_sum = pick(30) == 0 };
 
+	seen = seen_outside(g, c);
 	if (pick(8)) {
-		i.spec = packet_of(fw, c, from_inside);
+		i.spec = packet_of(c, from_inside, &seen);
 		return i;
 	}
-	struct packet_spec about = packet_of(fw, c, !from_inside);
+	struct packet_spec about = packet_of(c, !from_inside, &seen);
 	bool v6 = strchr(c->inside, ':');
 	if (!from_inside) { /* as it is seen outside */
-		uint16_t port;
-		snprintf(seen, sizeof seen, "%s", seen_at(fw, c, &port));
-		about.src = seen;
-		about.src_port = port;
+		about.src = seen.inside;
+		about.src_port = seen.inside_port;
+		about.dst = seen.outside;
+		about.dst_port = seen.outside_port;
 	} else {
+		about.src = c->outside;
+		about.src_port = c->outside_port;
 		about.dst = c->inside;
 		about.dst_port = about.proto == IP_TCP || about.proto == IP_UDP ? c->inside_port : 0;
 		if (!about.dst_port)
@@ -164,6 +180,29 @@ struct talk_input talk_next(const struct firewall *fw)
 	if (pick(10) == 0)
 		i.from = GATE_WAN;
 	return i;
+}
+
+static uint64_t seed_before;
+static struct conversation talks_before[TALKS];
+
+struct talk_input talk_next(const struct firewall *fw)
+{
+	const struct gateway g = { .fw = { fw }, .n = fw ? 1 : 0 };
+
+	seed_before = seed;
+	memcpy(talks_before, talks, sizeof talks);
+	return input_make(&g);
+}
+
+struct talk_input talk_again(const struct gate *team, uint32_t n)
+{
+	struct gateway g = { .n = n };
+
+	for (uint32_t i = 0; i < n; i++)
+		g.fw[i] = team[i].fw;
+	seed = seed_before;
+	memcpy(talks, talks_before, sizeof talks);
+	return input_make(&g);
 }
 
 void talk_arrives(const struct gate *g, uint32_t from, struct train *t)

@@ -4,6 +4,7 @@
  * threads of their own, with pauses, which ThreadSanitizer can watch (-Db_sanitize=thread).
  */
 #include "proc/dataplane/pause.h"
+#include "capture.h"
 #include "talks.h"
 #include "wire/flow.h"
 #include "wire/fragment.h"
@@ -11,6 +12,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,44 @@ static struct gate_queue queues[WORKERS_MAX];
 static uint32_t workers, on_the_way;
 static struct packet rooms[2];
 
+/* ports: the gateway chooses some, so they are not the same with several workers. */
+static const struct nat_case {
+	const char *name, *text;
+	bool ports, away; /* away: replies are at home at another worker than their session */
+} cases[] = {
+	{ "none", "", false, false },
+	{ "source",
+		"nat { source { rule all { from trust; to untrust; then { source-nat interface; } }\n"
+		"  rule all6 { from trust; to untrust; then { source-nat interface-ipv6; } } } }",
+		true, false },
+	{ "pool",
+		"nat { source { rule all { from trust; to untrust; then { source-nat 203.0.113.16-203.0.113.31; } }\n"
+		"  rule all6 { from trust; to untrust; then { source-nat 2001:db8:77::10-2001:db8:77::1f; } } } }",
+		true, false },
+	{ "static",
+		"nat { static {\n"
+		"  rule a { from untrust; match { destination 203.0.113.0/30; } then { static-nat 10.1.0.0/30; } }\n"
+		"  rule b { from untrust; match { destination 2001:db8:77::/126; } then { static-nat 2001:db8:1::/126; } }\n"
+		"} }",
+		false, true },
+	{ "destination",
+		"address-book { address a { prefix 192.0.2.80; } address b { prefix 2001:db8:99::9; } }\n"
+		"nat { destination {\n"
+		"  rule a { from trust; match { destination a; } then { destination-nat 192.0.2.100-192.0.2.103; } }\n"
+		"  rule b { from trust; match { destination b; } then { destination-nat 2001:db8:98::1; } }\n"
+		"} }",
+		false, true },
+	{ "both",
+		"address-book { address a { prefix 192.0.2.80; } }\n"
+		"nat { destination {\n"
+		"  rule a { from trust; match { destination a; } then { destination-nat 192.0.2.100-192.0.2.103; } }\n"
+		"} source { rule all { from trust; to untrust; then { source-nat interface; } } } }",
+		true, false },
+};
+static const struct nat_case *present = &cases[0];
+static const char *team_text = gate_text;
+static uint32_t team_sessions = SESSIONS;
+
 /* The queue for those that are not known is each worker's own. */
 static void is_there(struct gate *g, const char *text)
 {
@@ -38,14 +78,15 @@ static void is_there(struct gate *g, const char *text)
 	assert_int_equal(route_neighbour_set(g->routes, &n), RC_OK);
 }
 
-static void team_begin(uint64_t seed, uint32_t n)
+static void team_begin(uint64_t seed, uint32_t n, const char *more)
 {
 	talks_begin(seed);
 	workers = n;
 	on_the_way = 0;
-	gate_init(&single, gate_text, "", SESSIONS);
+	gate_flow_key[0] = (uint8_t)seed;
+	gate_init(&single, team_text, more, team_sessions);
 	gate_sa(&single, false);
-	gate_init_team(team, n, gate_text, "", SESSIONS);
+	gate_init_team(team, n, team_text, more, team_sessions);
 	for (uint32_t i = 0; i < n; i++) {
 		pthread_mutex_init(&queues[i].lock, NULL);
 		team[i].queues = queues;
@@ -142,6 +183,18 @@ static const struct fw_session *team_session(const struct fw_key *key, uint32_t 
 	return found;
 }
 
+/* Up to the port that source NAT chose. */
+static bool same_reply_key(const struct fw_session *a, const struct fw_session *b)
+{
+	struct fw_key k = b->key[1];
+
+	if (present->ports) {
+		k.dst_port = a->key[1].dst_port;
+		k.src_port = k.proto == IP_ICMP || k.proto == IP_ICMPV6 ? a->key[1].src_port : k.src_port;
+	}
+	return memcmp(&k, &a->key[1], sizeof k) == 0;
+}
+
 static void same_sessions(const char *what)
 {
 	const struct fw_session *s;
@@ -155,7 +208,7 @@ static void same_sessions(const char *what)
 			m->rule != s->rule || m->expires != s->expires ||
 			memcmp(m->packets, s->packets, sizeof s->packets) != 0 ||
 			memcmp(m->bytes, s->bytes, sizeof s->bytes) != 0 ||
-			memcmp(m->tcp, s->tcp, sizeof s->tcp) != 0)
+			memcmp(m->tcp, s->tcp, sizeof s->tcp) != 0 || !same_reply_key(s, m))
 			fail_msg("%s: session %u of state %s is there %u times, or another", what, s->id,
 				fw_tcp_state_name(s->tcp_state), found);
 	}
@@ -164,12 +217,33 @@ static void same_sessions(const char *what)
 	assert_int_equal(n, expected);
 }
 
+/* Whole packets but for ports, identifiers and checksums; of errors what they quote is not looked at. */
+static bool same_but_ports(const struct gate_out *a, const struct gate_out *b)
+{
+	bool v4 = a->bytes[0] >> 4 == 4;
+	uint32_t l4 = v4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE;
+	uint8_t proto = a->bytes[v4 ? 9 : 6];
+	bool icmp = proto == IP_ICMP || proto == IP_ICMPV6;
+	uint32_t head = v4 ? IP4_CSUM : l4, from = l4 + (icmp ? ICMP_HEADER_SIZE : 4), to = a->n;
+
+	if (memcmp(a->bytes, b->bytes, head) != 0 ||
+		(v4 && memcmp(a->bytes + IP4_SRC, b->bytes + IP4_SRC, 8) != 0))
+		return false;
+	if (icmp)
+		return memcmp(a->bytes + l4, b->bytes + l4, 2) == 0;
+	uint32_t csum = l4 + (proto == IP_TCP ? TCP_CSUM : UDP_CSUM);
+	return memcmp(a->bytes + from, b->bytes + from, csum - from) == 0 &&
+	       memcmp(a->bytes + csum + 2, b->bytes + csum + 2, to - csum - 2) == 0;
+}
+
 static bool same_output(const struct gate_out *a, const struct gate_out *b)
 {
-	return a->kind == b->kind && a->interface == b->interface && a->n == b->n &&
-	       memcmp(a->mac, b->mac, sizeof a->mac) == 0 &&
-	       memcmp(&a->offload, &b->offload, sizeof a->offload) == 0 &&
-	       memcmp(a->bytes, b->bytes, a->n) == 0;
+	if (a->kind != b->kind || a->interface != b->interface || a->n != b->n ||
+		memcmp(a->mac, b->mac, sizeof a->mac) != 0 ||
+		memcmp(&a->offload, &b->offload, sizeof a->offload) != 0)
+		return false;
+	return present->ports && a->kind == GATE_OUT_LINK ? same_but_ports(a, b)
+							  : memcmp(a->bytes, b->bytes, a->n) == 0;
 }
 
 /* Each packet that left the one left one of the others, octet by octet. */
@@ -196,47 +270,94 @@ static void time_passes(void)
 	for (uint32_t i = 0; i < workers; i++) {
 		team[i].now += pause;
 		fw_expire(team[i].fw, team[i].now, 1000);
+		pipeline_notes(&team[i].p);
 	}
+	everything_runs();
 }
 
-static void in_turn(uint32_t n)
+/* No session and no redirect is left when all is over. */
+static void all_ends(const char *what)
 {
-	uint64_t handed_over = 0;
+	for (uint32_t k = 0; k < 20; k++) {
+		for (uint32_t i = 0; i < workers; i++) {
+			team[i].now += 3600 * NS_PER_S;
+			while (fw_expire(team[i].fw, team[i].now, 100) <= team[i].now)
+				pipeline_notes(&team[i].p);
+			pipeline_notes(&team[i].p);
+		}
+		everything_runs();
+	}
+	for (uint32_t i = 0; i < workers; i++)
+		if (fw_counters(team[i].fw)->sessions_now + fw_counters(team[i].fw)->redirects_now > 0)
+			fail_msg("%s: worker %u keeps %lu sessions and %lu redirects", what, i,
+				(unsigned long)fw_counters(team[i].fw)->sessions_now,
+				(unsigned long)fw_counters(team[i].fw)->redirects_now);
+}
+
+static uint64_t redirects_now(void)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < workers; i++)
+		n += fw_counters(team[i].fw)->redirects_now;
+	return n;
+}
+
+/* The next packet, at any worker. */
+static void same_input(const char *what)
+{
+	uint32_t at = pick(workers);
+	struct talk_input in = talk_next(single.fw);
+	struct train a = talk_train(&rooms[0], &in);
+
+	in = talk_again(team, workers);
+	struct train b = talk_train(&rooms[1], &in);
+	talk_arrives(&single, in.from, &a);
+	talk_arrives(&team[at], in.from, &b);
+	pipeline_burst(&single.p, &a, 1, single.now);
+	pipeline_burst(&team[at].p, &b, 1, team[at].now);
+	everything_runs();
+	same_drops(what);
+	same_traffic(what);
+	same_outputs(what);
+	same_sessions(what);
+	team_clear();
+	time_passes();
+}
+
+static void in_turn(uint32_t n, const struct nat_case *c)
+{
+	uint64_t handed_over = 0, redirects = 0;
 	char what[64];
 
+	present = c;
+
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		team_begin(seed, n);
+		team_begin(seed, n, c->text);
 		for (int round = 0; round < ROUNDS; round++) {
-			struct talk_input in = talk_next(NULL);
-			uint32_t at = pick(n);
-			struct train a = talk_train(&rooms[0], &in), b = talk_train(&rooms[1], &in);
-			talk_arrives(&single, in.from, &a);
-			talk_arrives(&team[at], in.from, &b);
-			pipeline_burst(&single.p, &a, 1, single.now);
-			pipeline_burst(&team[at].p, &b, 1, team[at].now);
-			everything_runs();
-			snprintf(what, sizeof what, "%u workers, seed %lu, round %d", n, (unsigned long)seed,
-				round);
-			same_drops(what);
-			same_traffic(what);
-			same_outputs(what);
-			same_sessions(what);
-			team_clear();
-			time_passes();
+			snprintf(what, sizeof what, "%s NAT, %u workers, seed %lu, round %d", c->name, n,
+				(unsigned long)seed, round);
+			same_input(what);
+			redirects += redirects_now();
 		}
+		all_ends(what);
 		for (uint32_t i = 0; i < n; i++)
 			handed_over += team[i].p.trains_handed_over;
 		team_end();
 	}
 	assert_true(n == 1 ? handed_over == 0 : handed_over > SEEDS * ROUNDS / 3);
+	assert_true(n > 1 && c->away ? redirects > SEEDS * ROUNDS / 3 : redirects == 0);
 }
 
 static void test_in_turn(void **state)
 {
 	(void)state;
-	in_turn(1);
-	in_turn(2);
-	in_turn(4);
+	for (uint32_t i = 0; i < COUNT_OF(cases); i++) {
+		in_turn(1, &cases[i]);
+		in_turn(2, &cases[i]);
+		in_turn(4, &cases[i]);
+	}
+	present = &cases[0];
 }
 
 /* ---- fragments ---- */
@@ -278,8 +399,9 @@ static bool fragment_ids_differ(void)
 static void test_fragments(void **state)
 {
 	(void)state;
+	present = &cases[0];
 	for (uint32_t n = 1; n <= 4; n++) {
-		team_begin(n, n);
+		team_begin(n, n, "");
 		for (uint16_t i = 1; i <= 200; i++) {
 			bool v6 = i % 2;
 			struct packet_spec s = { .src = v6 ? "2001:db8:1::2" : "10.1.0.2",
@@ -303,6 +425,284 @@ static void test_fragments(void **state)
 	}
 }
 
+/* ---- sessions at another worker than their replies ---- */
+
+static struct packet_spec gre(const char *src, const char *dst)
+{
+	return (struct packet_spec){ .src = src, .dst = dst, .proto = IP_GRE, .payload_n = 20 };
+}
+
+static void arrives(uint32_t at, uint32_t link, const struct packet_spec *s)
+{
+	struct train t = packet_make(&rooms[0], s);
+
+	talk_arrives(&team[at], link, &t);
+	pipeline_burst(&team[at].p, &t, 1, team[at].now);
+	everything_runs();
+}
+
+static uint64_t sessions_now(void)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < workers; i++)
+		n += fw_counters(team[i].fw)->sessions_now;
+	return n;
+}
+
+/* Nothing in the replies tells two inside hosts apart: the second one's session does not last, wherever the three keys are
+ * at home, and the replies are the first one's. */
+static void test_collision(void **state)
+{
+	const struct packet_spec one = gre("10.1.0.2", "192.0.2.80"), two = gre("10.1.0.3", "192.0.2.80"),
+				 reply = gre("192.0.2.80", "198.51.100.2");
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		team_begin(seed, 4, cases[1].text);
+		for (uint32_t round = 0; round < 3; round++) {
+			arrives(pick(4), GATE_LAN, &one);
+			arrives(pick(4), GATE_LAN, &two);
+			assert_int_equal(sessions_now(), 1);
+		}
+		team_clear();
+		arrives(pick(4), GATE_WAN, &reply);
+		uint32_t out = 0;
+		for (uint32_t i = 0; i < workers; i++)
+			for (uint32_t k = 0; k < team[i].out_n; k++, out++)
+				assert_memory_equal(team[i].out[k].bytes + IP4_DST, "\x0a\x01\x00\x02", 4);
+		assert_int_equal(out, 1);
+		all_ends("collision");
+		team_end();
+	}
+}
+
+/* They end by themselves where nobody takes them back, and there are no more of them than sessions. */
+static void test_redirects(void **state)
+{
+	struct fw_note note = { .kind = FW_NOTE_REDIRECT, .owner = 1 }, answer;
+	struct firewall *fw;
+	uint32_t refused = 0, to;
+
+	(void)state;
+	team_begin(1, 2, "");
+	fw = team[0].fw;
+	note.until_s = (uint32_t)(team[0].now / NS_PER_S) + 100;
+	for (uint32_t i = 0; i < 2 * SESSIONS; i++) {
+		note.key = (struct fw_key){ .src_port = (uint16_t)i, .family = ADDR_V4, .proto = IP_UDP };
+		fw_note(fw, &note, team[0].now);
+		while (fw_take_note(fw, &to, &answer)) {
+			assert_int_equal(answer.kind, FW_NOTE_REFUSED);
+			assert_int_equal(to, 1);
+			assert_int_equal(answer.key.src_port, i);
+			refused++;
+		}
+	}
+	assert_int_equal(refused, SESSIONS);
+	assert_int_equal(fw_counters(fw)->redirects_now, SESSIONS);
+	for (uint32_t s = 0; s < 99; s++)
+		fw_expire(fw, team[0].now += NS_PER_S, 100);
+	assert_int_equal(fw_counters(fw)->redirects_now, SESSIONS);
+	for (uint32_t s = 0; s < 30; s++)
+		fw_expire(fw, team[0].now += NS_PER_S, 100);
+	assert_int_equal(fw_counters(fw)->redirects_now, 0);
+	team_end();
+}
+
+/* A note that got lost is written again with the next packet. */
+static bool lose_note(void *context, uint32_t worker, const struct fw_note *note)
+{
+	(void)context;
+	(void)worker;
+	(void)note;
+	return false;
+}
+
+static void test_lost(void **state)
+{
+	const struct packet_spec out = gre("10.1.0.2", "192.0.2.80");
+	bool (*keep)(void *, uint32_t, const struct fw_note *);
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		team_begin(seed, 4, cases[1].text);
+		keep = team[0].p.io.note;
+		for (uint32_t i = 0; i < workers; i++)
+			team[i].p.io.note = lose_note;
+		arrives(0, GATE_LAN, &out);
+		uint64_t lost = 0;
+		for (uint32_t i = 0; i < workers; i++) {
+			lost += team[i].p.notes_lost;
+			team[i].p.io.note = keep;
+		}
+		assert_int_equal(redirects_now(), 0);
+		arrives(0, GATE_LAN, &out);
+		assert_int_equal(redirects_now(), lost);
+		assert_true(lost <= 1);
+		team_end();
+	}
+}
+
+/* The same memory for a new process. */
+static void team_restarts(void)
+{
+	struct err e = { 0 };
+
+	for (uint32_t i = 0; i < workers; i++) {
+		struct gate *g = &team[i];
+		struct fw_limits limits = { .sessions_max = SESSIONS,
+			.reassembly_max = 80,
+			.hash_key = "sixteen octets.", /* as gate.c: pools go by it */
+			.worker = i,
+			.workers = workers };
+		memcpy(limits.flow_key, gate_flow_key, sizeof limits.flow_key);
+		fw_detach(g->fw);
+		g->p.fw = g->fw = fw_attach(g->memory, g->memory_n, false, &limits, g->now, &e);
+		assert_non_null(g->fw);
+		assert_int_equal(fw_load(g->fw, g->snapshot, g->now, &e), RC_OK);
+		while (!fw_sweep(g->fw, g->now, 100))
+			;
+		pipeline_changed(&g->p);
+	}
+	for (uint32_t i = 0; i < workers; i++) {
+		struct fw_note note;
+		uint64_t cursor = 0;
+		uint32_t to;
+		while (fw_note_of_session(team[i].fw, &cursor, &to, &note))
+			fw_note(team[to].fw, &note, team[to].now);
+	}
+}
+
+/* single does not restart. */
+static void test_restart(void **state)
+{
+	char what[64];
+
+	(void)state;
+	for (uint32_t k = 0; k < COUNT_OF(cases); k++)
+		for (uint64_t seed = 1; seed <= 10; seed++) {
+			present = &cases[k];
+			team_begin(seed, 4, present->text);
+			for (uint32_t round = 0; round < ROUNDS; round++) {
+				snprintf(what, sizeof what, "%s NAT, seed %lu, round %u", present->name,
+					(unsigned long)seed, round);
+				same_input(what);
+				if (round % 40 == 20)
+					team_restarts();
+			}
+			all_ends(what);
+			team_end();
+		}
+	present = &cases[0];
+}
+
+/* ---- captures ---- */
+
+/* Who speaks first stands inside: routes are laid as the capture shows them. */
+static void route_inside(struct gate *g, const struct ip_addr *a)
+{
+	struct route_entry e = {
+		.dst = { *a, a->family == ADDR_V4 ? 32 : 128 }, .link = GATE_LAN, .kind = ROUTE_UNICAST
+	};
+
+	assert_int_equal(addr_parse(&e.gateway, a->family == ADDR_V4 ? "10.1.0.2" : "2001:db8:1::2"), RC_OK);
+	assert_int_equal(route_set(g->routes, &e, ROUTE_REPLACE), RC_OK);
+}
+
+static bool is_inside(const struct ip_addr *a)
+{
+	struct route_answer r;
+
+	route_lookup(single.routes, a, &r);
+	return r.link == GATE_LAN;
+}
+
+static void captured(const uint8_t *ip, size_t n)
+{
+	struct train t[2];
+	uint32_t at = pick(workers), from;
+
+	for (int i = 0; i < 2; i++) {
+		t[i] = (struct train){ .ip = rooms[i].room + TRAIN_HEAD_ROOM, .len = (uint32_t)n };
+		memcpy(t[i].ip, ip, n);
+	}
+	struct train parsed = t[0];
+	if (train_parse(&parsed) == DROP_NONE && !is_inside(&parsed.src) && !is_inside(&parsed.dst)) {
+		route_inside(&single, &parsed.src);
+		route_inside(&team[0], &parsed.src);
+	}
+	from = parsed.src.family && is_inside(&parsed.src) ? GATE_LAN : GATE_WAN;
+	talk_arrives(&single, from, &t[0]);
+	talk_arrives(&team[at], from, &t[1]);
+	pipeline_burst(&single.p, &t[0], 1, single.now);
+	pipeline_burst(&team[at].p, &t[1], 1, team[at].now);
+	everything_runs();
+}
+
+static char open_text[8192]; /* all may go out */
+static uint64_t played;
+
+static void play(const char *path, uint32_t n, const struct nat_case *c)
+{
+	struct capture capture;
+	const uint8_t *ip;
+	uint32_t k = 0;
+	size_t octets;
+
+	if (!capture_open(&capture, path))
+		return;
+	present = c;
+	team_begin(played, n, c->text);
+	while (k < 5000 && capture_next(&capture, &ip, &octets)) {
+		if (!ip || octets == 0 || octets > TRAIN_BYTES_MAX)
+			continue;
+		captured(ip, octets);
+		if (k++ % 16 == 0) {
+			same_drops(path);
+			same_traffic(path);
+			same_outputs(path);
+			team_clear();
+		}
+	}
+	same_drops(path);
+	same_traffic(path);
+	same_sessions(path);
+	played += k;
+	capture_close(&capture);
+	team_end();
+}
+
+static int play_file(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st;
+	(void)where;
+	for (uint32_t n = 1; kind == FTW_F && n <= 4; n *= 2) {
+		play(path, n, &cases[0]);
+		play(path, n, &cases[1]);
+	}
+	return 0;
+}
+
+static void test_captures(void **state)
+{
+	const char *folder = captures_folder(), *at = strstr(gate_text, "policy {");
+
+	(void)state;
+	if (!folder)
+		skip();
+	snprintf(open_text, sizeof open_text,
+		"%.*spolicy { from trust to untrust { rule all { match { source any; destination any; "
+		"application any; } then { permit; } } } }\n%%s\n",
+		(int)(at - gate_text), gate_text);
+	team_text = open_text;
+	team_sessions = 4096;
+	assert_int_equal(nftw(folder, play_file, 16, FTW_PHYS), 0);
+	assert_true(played > 3000);
+	team_text = gate_text;
+	team_sessions = SESSIONS;
+	present = &cases[0];
+}
+
 /* ---- a full queue ---- */
 
 static void test_full(void **state)
@@ -313,7 +713,7 @@ static void test_full(void **state)
 	uint64_t dropped;
 
 	(void)state;
-	team_begin(1, 2);
+	team_begin(1, 2, "");
 	for (uint16_t port = 1; port <= 4000; port++) {
 		s.src_port = port;
 		assert_int_not_equal(
@@ -419,7 +819,7 @@ static void in_threads(uint64_t seed, uint32_t n)
 	pthread_t threads[WORKERS_MAX];
 	char what[64];
 
-	team_begin(seed, n);
+	team_begin(seed, n, "");
 	arrivals_make();
 	arrived = 0;
 	pause_init(&together, NULL, NULL);
@@ -454,6 +854,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_turn),
 		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_collision),
+		cmocka_unit_test(test_redirects),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_in_threads),
 	};
