@@ -127,6 +127,42 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 	}
 }
 
+/* "initiate, rekey, terminate" */
+static void second_add(char *text, size_t size, const char *word)
+{
+	size_t used = strlen(text);
+
+	snprintf(text + used, size - used, "%s%s", used ? ", " : "", word);
+}
+
+/* Which of the n words it is. */
+static enum rc one_of(uint32_t *ret_index, const char *const *words, uint32_t n, const char *text,
+	const char *what, struct err *e)
+{
+	char expected[ERR_TEXT_MAX / 2] = "";
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (strcmp(words[i], text) == 0) {
+			*ret_index = i;
+			return RC_OK;
+		}
+		second_add(expected, sizeof expected, words[i]);
+	}
+	return err_add(e, RC_MALFORMED, "%s: '%.60s' found, expected one of: %s", what, text, expected);
+}
+
+static const char *const talkers_by[] = {
+#define E(id, word) [TALKER_BY_##id] = word,
+	TALKERS_BY(E)
+#undef E
+};
+
+static const char *const talkers_order[] = {
+#define E(id, word) [TALKER_ORDER_##id] = word,
+	TALKERS_ORDER(E)
+#undef E
+};
+
 static enum rc option_value(struct cli_line *line, enum cli_option option, const char *value, struct err *e)
 {
 	const char *word = cli_options[option].word;
@@ -147,6 +183,10 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		return RC_OK;
 	case OPTION_LIMIT:
 		return number(&line->limit, value, 1, INT32_MAX, word, e);
+	case OPTION_BY:
+		return one_of(&line->by, talkers_by, TALKER_BY_COUNT, value, word, e);
+	case OPTION_ORDER:
+		return one_of(&line->order, talkers_order, TALKER_ORDER_COUNT, value, word, e);
 	case OPTION_CONFIRM:
 		return number(&line->confirm_minutes, value, 1, CONFIRM_MINUTES_MAX, word, e);
 	case OPTION_COUNT:
@@ -182,14 +222,6 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 		return option_value(line, (enum cli_option)i, value, e);
 	}
 	return err_add(e, RC_MALFORMED, "there is no option '%.60s'", word);
-}
-
-/* "initiate, rekey, terminate" */
-static void second_add(char *text, size_t size, const char *word)
-{
-	size_t used = strlen(text);
-
-	snprintf(text + used, size - used, "%s%s", used ? ", " : "", word);
 }
 
 /* The fault of a line that does not begin with the words of any command. */

@@ -22,6 +22,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(JSON,    "--json",    "",       "print one JSON array of objects instead of a table")		\
 	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
 	SESSION_FILTERS(O)												\
+	O(BY,      "--by",      "WHOM",   "talkers are sources, destinations or both: source, destination, pair; default: source")	\
+	O(ORDER,   "--order",   "MEASURE", "talkers with most bytes, packets or sessions; default: bytes")	\
 	O(COUNT,   "--count",   "N",      "stop after N packets; default: 10")			\
 	O(COMMENT, "--comment", "TEXT",   "the reason, for the ledger's entry")		\
 	O(CLOSE_ALL, "--close-all", "",   "accept a configuration that permits nothing, such as an empty one")	\
@@ -52,9 +54,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps a configuration that was committed with --confirm-within.")	\
 	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\
 	  "Prints the running configuration as it was committed.")						\
-	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT_FILTER,	\
+	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT(BY) | OPT(ORDER) | OPT_FILTER,	\
 	  "Prints a table of the running gateway; with NAME only the rows that have it (a peer, a tunnel, an interface), "	\
-	  "each value on a line of its own. Filters are for sessions; all that are given must hold.")					\
+	  "each value on a line of its own. Filters are for sessions, their summary and talkers; all that are given must hold.")					\
 	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS,	\
 	  "Follows packets that match through the data plane and prints each stage's decision.")		\
 	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
@@ -128,6 +130,7 @@ struct cli_line {
 	size_t ours_n;
 	uint32_t limit, count, confirm_minutes;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_DEFAULT when not given */
+	uint32_t by, order;		    /* enum talker_by, enum talker_order */
 	struct session_filter filter;
 };
 

@@ -150,12 +150,21 @@ static enum rc show_request(const struct cli_line *line, struct msg_cli_request 
 
 	if (!cli_table_named(line->argument, &table)) /* cli_line_parse() has looked it up */
 		return err_add(e, RC_INTERNAL, "there is no table '%s'", line->argument);
-	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS && table != SHOW_SESSIONS_SUMMARY)
+	if ((line->given & (OPT(BY) | OPT(ORDER))) && table != SHOW_TALKERS)
+		return err_add(e, RC_MALFORMED,
+			"--by and --order are for 'show talkers' only, not for 'show %s'", line->argument);
+	if (table == SHOW_TALKERS && line->limit > TALKERS_SHOWN_MAX)
+		return err_add(e, RC_MALFORMED, "--limit: %u found, expected at most %d talkers", line->limit,
+			TALKERS_SHOWN_MAX);
+	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS && table != SHOW_SESSIONS_SUMMARY &&
+		table != SHOW_TALKERS)
 		return err_add(e, RC_MALFORMED, "filters are for tables of sessions only, not for 'show %s'",
 			line->argument);
 	ret_q->command = CLI_SHOW;
 	ret_q->show.table = table;
 	ret_q->show.filter = line->filter;
+	ret_q->show.by = line->by;
+	ret_q->show.order = line->order;
 	/* with a NAME the limit counts its rows: the printer counts them */
 	ret_q->show.limit = line->name ? 0 : line->limit;
 	return RC_OK;

@@ -47,6 +47,10 @@ static const struct cli_column sessions_summary_columns[] = {
 	{ "by", "by", LEFT }, { "value", "value", LEFT }, { "sessions", "sessions", RIGHT },
 	{ "packets", "packets", RIGHT }, { "bytes", "bytes", RIGHT },
 };
+static const struct cli_column talkers_columns[] = {
+	{ "src", "source", LEFT }, { "dst", "destination", LEFT }, { "sessions", "sessions", RIGHT },
+	{ "packets", "packets", RIGHT }, { "bytes", "bytes", RIGHT }, { "overcount", "overcount", RIGHT },
+};
 static const struct cli_column nat_columns[] = {
 	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
 	{ "interface", "interface", LEFT }, { "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
@@ -95,7 +99,7 @@ static const struct {
 } columns_of[SHOW_COUNT] = {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(POLICY, policy) E(SESSIONS, sessions)
-	E(SESSIONS_SUMMARY, sessions_summary)
+	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
 	E(NAT, nat) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
 #undef E
 };

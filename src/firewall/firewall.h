@@ -62,6 +62,7 @@
  *	away.c        sessions of which a direction arrives at another worker; notes to the others
  *	note.c        notes of the others; which worker a packet belongs to
  *	select.c      filters of sessions, and sums over them
+ *	talkers.c     the largest sums over sessions by address
  *	explain.c     decisions in plain text, for `trace`
  *	internal.h    what these share; limits.h: their limits
  */
@@ -464,6 +465,31 @@ struct fw_tally {
 	struct fw_tally_count from_zone[ZONES_MAX + 1], to_zone[ZONES_MAX + 1];
 };
 void fw_tally_add(struct fw_tally *t, const struct fw_session *s);
+
+#define FW_TALKERS_MAX 2048 /* counted at once; 300 KB */
+
+/* ends: source, destination; family ADDR_NONE where sums are not by it. counted: since it has this place; all of it
+ * where over is 0. */
+struct fw_talker {
+	struct ip_addr ends[2];
+	uint64_t sum, over; /* of the measure; at most so much of it is not this one's */
+	struct fw_tally_count counted;
+};
+
+struct fw_talkers {
+	enum talker_by by;
+	enum talker_order order;
+	uint8_t hash_key[16];
+	uint32_t n;
+	struct fw_talker talker[FW_TALKERS_MAX];
+	uint32_t heap[FW_TALKERS_MAX], place[FW_TALKERS_MAX], chain[FW_TALKERS_MAX];
+	uint32_t bucket[2 * FW_TALKERS_MAX];
+};
+void fw_talkers_begin(
+	struct fw_talkers *t, const struct firewall *fw, enum talker_by by, enum talker_order order);
+void fw_talkers_add(struct fw_talkers *t, const struct fw_session *s);
+void fw_talkers_end(
+	struct fw_talkers *t); /* the first n of t->talker, the largest first; nothing is added then */
 
 struct ip_addr fw_key_src(const struct fw_key *k);
 struct ip_addr fw_key_dst(const struct fw_key *k);

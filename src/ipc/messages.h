@@ -268,6 +268,7 @@ struct msg_neighbour {
 	S(POLICY,     "policy",     DATAPLANE,  "rules in order with hit counts")		\
 	S(SESSIONS,   "sessions",   DATAPLANE,  "the session table")				\
 	S(SESSIONS_SUMMARY, "sessions summary", DATAPLANE, "sessions counted by protocol, state and zones")	\
+	S(TALKERS,    "talkers",    DATAPLANE,  "sources, destinations or pairs with most octets, packets or sessions")	\
 	S(NAT,        "nat",        DATAPLANE,  "NAT rules and their bindings")		\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
@@ -283,10 +284,11 @@ enum show_table {
 };
 
 struct msg_show {
-	uint32_t table; /* enum show_table */
-	uint32_t limit; /* rows at the most, 0: all */
-	uint64_t from;	/* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
-	struct session_filter filter; /* SESSIONS */
+	uint32_t table;	    /* enum show_table */
+	uint32_t limit;	    /* rows at the most, 0: all */
+	uint64_t from;	    /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
+	uint32_t by, order; /* TALKERS: enum talker_by, enum talker_order */
+	struct session_filter filter; /* SESSIONS, SESSIONS_SUMMARY, TALKERS */
 };
 
 #define ROW_MAX 3968

@@ -39,6 +39,24 @@ enum session_filter_id {
 #undef E
 };
 
+/* What `show talkers` adds up: by whom, and in which order. */
+#define TALKERS_BY(T)	  T(SOURCE, "source") T(DESTINATION, "destination") T(PAIR, "pair")
+#define TALKERS_ORDER(T)  T(BYTES, "bytes") T(PACKETS, "packets") T(SESSIONS, "sessions")
+#define TALKERS_SHOWN	  10 /* without a limit */
+#define TALKERS_SHOWN_MAX 64 /* in one answer */
+
+enum talker_by {
+#define E(id, word) TALKER_BY_##id,
+	TALKERS_BY(E) TALKER_BY_COUNT
+#undef E
+};
+
+enum talker_order {
+#define E(id, word) TALKER_ORDER_##id,
+	TALKERS_ORDER(E) TALKER_ORDER_COUNT
+#undef E
+};
+
 struct port_range {
 	uint16_t first, last; /* first 0: any */
 };

@@ -69,3 +69,15 @@ def test_summary(lab):
     assert rows["all", ""]["sessions"] == rows["protocol", "udp"]["sessions"] == rows["state", "unanswered"]["sessions"] == 40
     assert rows["all", ""]["packets"] == 40 and rows["from zone", "trust"]["bytes"] == rows["all", ""]["bytes"]
     assert lab["hq"].run("plaingate show sessions summary --src 198.18.0.1 --json").stdout.count('"by"') <= 1
+
+
+def test_talkers(lab):
+    lab["hq"].run("plaingate clear sessions")
+    lab["host-a"].run(["python3", "-c", FILL])
+    rows = json.loads(lab["hq"].run("plaingate show talkers --json --by pair --order sessions --sport 20000-20039").stdout)
+    assert [(row["src"], row["dst"], row["sessions"], row["overcount"]) for row in rows] == [("10.1.0.2", "10.2.0.2", 40, 0)]
+    assert rows[0]["packets"] >= 40 and rows[0]["bytes"] >= 20 * 38 + 20 * 528
+    rows = json.loads(lab["hq"].run("plaingate show talkers --json --sport 20000-20039").stdout)
+    assert [row["src"] for row in rows] == ["10.1.0.2"] and "dst" not in rows[0]
+    for options in ("show talkers --limit 65", "show sessions --by pair", "show talkers --order octets"):
+        assert lab["hq"].run(f"plaingate {options}", check=False).returncode == 2

@@ -88,8 +88,9 @@ struct dataplane {
 		bool begun;
 	} surveys[SURVEYS_MAX]; /* the first one is under way */
 	uint32_t surveys_n;
-	struct {
+	union {
 		struct fw_tally tally;
+		struct fw_talkers talkers;
 	} survey; /* what the first one has found */
 	mono_ns ike_source[IKE_SOURCES], ike_all;
 	struct {

@@ -398,6 +398,7 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 		show_sessions(d, &o.piece, show);
 		return;
 	case SHOW_SESSIONS_SUMMARY:
+	case SHOW_TALKERS:
 		show_survey(d, tag, show);
 		return;
 	case SHOW_NAT:

@@ -140,6 +140,34 @@ static void summary_rows(const struct dataplane *d, struct rows_piece *piece, co
 			&t->to_zone[i]);
 }
 
+static void address_put(struct jw *w, const char *key, const struct ip_addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (addr->family != ADDR_NONE)
+		jw_str(w, key, addr_text(text, addr));
+}
+
+/* The measure as it is estimated, the others as they were counted. */
+static void talkers_rows(struct dataplane *d, struct rows_piece *piece, const struct survey *v)
+{
+	struct fw_talkers *t = &d->survey.talkers;
+	uint32_t n = MIN_OF(v->show.limit ? v->show.limit : TALKERS_SHOWN, (uint32_t)TALKERS_SHOWN_MAX);
+
+	fw_talkers_end(t);
+	for (uint32_t i = 0; i < t->n && i < n; i++) {
+		const struct fw_talker *one = &t->talker[i];
+		struct jw *w = rows_row(piece);
+		address_put(w, "src", &one->ends[0]);
+		address_put(w, "dst", &one->ends[1]);
+		jw_u64(w, "sessions", t->order == TALKER_ORDER_SESSIONS ? one->sum : one->counted.sessions);
+		jw_u64(w, "packets", t->order == TALKER_ORDER_PACKETS ? one->sum : one->counted.packets);
+		jw_u64(w, "bytes", t->order == TALKER_ORDER_BYTES ? one->sum : one->counted.bytes);
+		jw_u64(w, "overcount", one->over);
+		rows_add(piece);
+	}
+}
+
 void show_survey(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 {
 	struct ipc_link *control = child_link(&d->child, PROC_CONTROL);
@@ -148,6 +176,11 @@ void show_survey(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 	if (d->surveys_n == SURVEYS_MAX) {
 		rows_refuse(control, tag, RC_AGAIN,
 			"too many sums over the sessions are under way: try again later");
+		return;
+	}
+	if (show->by >= TALKER_BY_COUNT || show->order >= TALKER_ORDER_COUNT) {
+		rows_refuse(control, tag, RC_MALFORMED,
+			"malformed request: expected a known kind and order of talkers");
 		return;
 	}
 	if (fw_filter_check(d->workers[0]->fw, &show->filter, &e)) {
@@ -162,7 +195,10 @@ static void survey_end(struct dataplane *d, const struct survey *v)
 	static struct rows_piece piece;
 
 	rows_begin(&piece, child_link(&d->child, PROC_CONTROL), v->tag, &v->show);
-	summary_rows(d, &piece, v);
+	if (v->show.table == SHOW_TALKERS)
+		talkers_rows(d, &piece, v);
+	else
+		summary_rows(d, &piece, v);
 	rows_end(&piece);
 	d->surveys_n--;
 	memmove(d->surveys, d->surveys + 1, d->surveys_n * sizeof d->surveys[0]);
@@ -174,7 +210,11 @@ static void survey_begin(struct dataplane *d, struct survey *v)
 	v->generation = fw_policy(d->workers[0]->fw)->generation;
 	v->begun = true;
 	v->cursor = 0;
-	memset(&d->survey, 0, sizeof d->survey);
+	if (v->show.table == SHOW_TALKERS)
+		fw_talkers_begin(&d->survey.talkers, d->workers[0]->fw, (enum talker_by)v->show.by,
+			(enum talker_order)v->show.order);
+	else
+		memset(&d->survey.tally, 0, sizeof d->survey.tally);
 }
 
 bool show_survey_piece(struct dataplane *d, uint32_t budget)
@@ -189,7 +229,11 @@ bool show_survey_piece(struct dataplane *d, uint32_t budget)
 		survey_begin(d, v);
 	for (; v->cursor < fw_sessions_used(fw) && budget > 0; v->cursor++, budget--) {
 		const struct fw_session *s = fw_session_current(fw, v->cursor, now);
-		if (s && fw_session_selected(fw, s, &v->show.filter, now))
+		if (!s || !fw_session_selected(fw, s, &v->show.filter, now))
+			continue;
+		if (v->show.table == SHOW_TALKERS)
+			fw_talkers_add(&d->survey.talkers, s);
+		else
 			fw_tally_add(&d->survey.tally, s);
 	}
 	if (v->cursor >= fw_sessions_used(fw))

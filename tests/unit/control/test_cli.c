@@ -52,6 +52,12 @@ static void lines(void **state)
 	assert_null(l.name);
 	assert_string_equal(l.filter.from_zone, "trust");
 	assert_int_equal(l.filter.idle_min_s, 300);
+	assert_int_equal(parse(&l, "show talkers --by pair --order packets --proto udp", &e), RC_OK);
+	assert_int_equal(l.by, TALKER_BY_PAIR);
+	assert_int_equal(l.order, TALKER_ORDER_PACKETS);
+	assert_int_equal(parse(&l, "show talkers --by port", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "--by: 'port' found, expected one of: source, destination, pair");
+	e = (struct err){ 0 };
 	assert_int_equal(parse(&l, "show sessions 10.1.0.2:80", &e), RC_OK);
 	assert_string_equal(l.argument, "sessions");
 	assert_string_equal(l.name, "10.1.0.2:80");
