@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/rate.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static struct {
 	mono_ns empty_until;
 	unsigned long long more;
 } kinds[KINDS];
+static pthread_mutex_t kinds_lock = PTHREAD_MUTEX_INITIALIZER; /* workers of the data plane are threads */
 
 void log_init(const char *process, enum log_level lowest)
 {
@@ -43,24 +45,34 @@ static void line_write(enum log_level level, const char *text)
 		return;
 }
 
+/* What is left to say of that kind, with how many were left out before it. False: nothing now. */
+static bool __attribute__((format(printf, 3, 0))) kind_text(
+	char text[LOG_TEXT_MAX], size_t kind, const char *fmt, va_list ap)
+{
+	if (!rate_take(&kinds[kind].empty_until, LOG_KIND_PER_SECOND, LOG_KIND_BURST, clock_mono())) {
+		kinds[kind].more++;
+		return false;
+	}
+	int n = vsnprintf(text, LOG_TEXT_MAX, fmt, ap);
+	if (kinds[kind].more && n >= 0 && n < LOG_TEXT_MAX)
+		snprintf(text + n, (size_t)(LOG_TEXT_MAX - n), " (and %llu lines like it before, left out)",
+			kinds[kind].more);
+	kinds[kind].more = 0;
+	return true;
+}
+
 static void __attribute__((format(printf, 3, 0))) kind_line(
 	enum log_level level, const char *of, const char *fmt, va_list ap)
 {
-	size_t kind = ((uintptr_t)of >> 3) % KINDS;
 	char text[LOG_TEXT_MAX];
 
 	if (level < lowest_level)
 		return;
-	if (!rate_take(&kinds[kind].empty_until, LOG_KIND_PER_SECOND, LOG_KIND_BURST, clock_mono())) {
-		kinds[kind].more++;
-		return;
-	}
-	int n = vsnprintf(text, sizeof text, fmt, ap);
-	if (kinds[kind].more && n >= 0 && (size_t)n < sizeof text)
-		snprintf(text + n, sizeof text - (size_t)n, " (and %llu lines like it before, left out)",
-			kinds[kind].more);
-	kinds[kind].more = 0;
-	line_write(level, text);
+	pthread_mutex_lock(&kinds_lock);
+	bool wanted = kind_text(text, ((uintptr_t)of >> 3) % KINDS, fmt, ap);
+	pthread_mutex_unlock(&kinds_lock);
+	if (wanted)
+		line_write(level, text);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

@@ -36,21 +36,20 @@ struct ring_record {
 	uint32_t n;
 };
 
-/* for tests, until there are several workers.
- * octets: a power of two, from RING_OCTETS_MIN to RING_OCTETS_MAX. NULL: out of memory. */
+/* octets: a power of two, from RING_OCTETS_MIN to RING_OCTETS_MAX. NULL: out of memory. */
 struct ring *ring_new(size_t octets);
 void ring_free(struct ring *r);
-/* A record of so many octets fits an empty ring wherever its indices stand. */
+/* for tests: a record of so many octets fits an empty ring wherever its indices stand. */
 uint32_t ring_record_max(const struct ring *r);
 
-/* ---- the producer's thread; for tests, as above ---- */
+/* ---- the producer's thread ---- */
 /* Room for n contiguous octets, aligned to RING_LINE; NULL: full. A second reservation before the commit
  * replaces the first. */
 void *ring_reserve(struct ring *r, uint32_t n);
 /* The consumer may see the record now: the first n octets of what was reserved. */
 void ring_commit(struct ring *r, uint32_t n);
 
-/* ---- the consumer's thread; for tests, as above ---- */
+/* ---- the consumer's thread ---- */
 /* Up to k records that have not been taken yet; they are the consumer's until ring_release(). */
 size_t ring_take(struct ring *r, struct ring_record *ret_records, size_t k);
 void ring_release(struct ring *r);  /* all that were taken */

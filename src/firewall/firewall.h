@@ -305,7 +305,7 @@ struct fw_note {
 };
 _Static_assert(sizeof(struct fw_note) <= 64, "carried between workers in one record");
 
-/* for tests until there are threads: the worker that goes on with a parsed train: its flow's home, or where a redirect leads from there. */
+/* The worker that goes on with a parsed train: its flow's home, or where a redirect leads from there. */
 uint32_t fw_home(const struct firewall *fw, const struct train *t);
 /* Is this worker where its flow is at home? What fw_home() sends on from here needs TRAIN_REDIRECTED: whoever gets it
  * keeps it. */

@@ -144,6 +144,8 @@ enum resource {
 struct msg_resource {
 	uint32_t kind; /* enum resource */
 	uint32_t index;
+	uint32_t worker; /* of an interface: which of the data plane's reads this socket */
+	uint32_t zero;
 	char name[NAME_MAX_BYTES];
 	uint8_t mac[6]; /* of an interface */
 	uint16_t mtu;

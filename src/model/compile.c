@@ -39,6 +39,7 @@ static enum rc compile_system(struct compiler *c)
 	snprintf(h->host_name, sizeof h->host_name, "%s", tree_value(system, "host-name"));
 	h->sessions_max = (uint32_t)value_number(system, "session-limit");
 	h->half_open_max = (uint32_t)value_number(system, "half-open-limit");
+	h->workers = 1;
 	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
 #define E(id, word, s) h->timeout_s[TIMEOUT_##id] = (uint32_t)value_number(timeouts, word);
 	SESSION_TIMEOUTS(E)

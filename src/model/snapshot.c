@@ -113,6 +113,8 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 		what = "a limit of sessions is 0";
 	else if (s->sessions_max > SESSIONS_MAX)
 		what = "session-limit is out of range";
+	else if (s->workers == 0 || s->workers > WORKERS_MAX)
+		what = "the number of the data plane's workers is out of range";
 	else if (s->tcp_mss > UINT16_MAX)
 		what = "the TCP segment size is out of range";
 	for (int i = 0; i < TIMEOUT_COUNT; i++)

@@ -24,6 +24,7 @@
 #define INTERFACES_MAX	   64
 #define PEERS_MAX	   1024
 #define SESSIONS_MAX	   (1u << 22) /* the greatest session-limit */
+#define WORKERS_MAX	   16	      /* of the data plane; a power of two */
 #define TUNNELS_MAX	   4096
 #define RULES_MAX	   65536
 #define NAT_RULES_MAX	   4096
@@ -333,6 +334,8 @@ struct snapshot {
 	uint32_t tcp_mss;		   /* 0: only by the path's MTU */
 	uint32_t timeout_s[TIMEOUT_COUNT]; /* by enum session_timeout */
 	uint32_t half_open_max;
+	uint32_t workers; /* of the data plane */
+	uint32_t zero;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,

@@ -7,7 +7,9 @@
 #include "base/rate.h"
 #include "base/siphash.h"
 #include "proc/dataplane/dataplane.h"
+#include "proc/dataplane/rule_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -39,12 +41,9 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 	case RESOURCE_STATE:
 		socket_replace(&d->state_fd, fd);
 		return RC_OK;
-	case RESOURCE_INTERFACE: {
-		enum rc rc = link_add(w, r->name, r->index, fd, e);
-		if (rc != RC_OK) /* the others stay usable */
-			log_error("%s", e->text);
+	case RESOURCE_INTERFACE:
+		links_take(d, r->name, r->index, r->worker, fd);
 		return RC_OK;
-	}
 	default:
 		close(fd);
 		return err_add(e, RC_DENIED, "the data plane accepts no resource of kind %d", (int)r->kind);
@@ -56,7 +55,7 @@ static void on_resource_gone(struct child *c, const struct msg_resource *r)
 	struct dataplane *d = c->context;
 
 	if (r->kind == RESOURCE_INTERFACE)
-		link_remove(d->workers[0], r->index);
+		links_take_back(d, r->index);
 }
 
 /* --- the configuration --- */
@@ -64,19 +63,18 @@ static void on_resource_gone(struct child *c, const struct msg_resource *r)
 /* Takes fd. It is sealed: otherwise control could change what was checked while it is in use. */
 static enum rc snapshot_take(struct dataplane *d, int fd, uint64_t bytes, struct err *e)
 {
-	struct worker *w = d->workers[0];
 	struct snapshot_file taken;
 	enum rc rc = snapshot_file_take(&taken, fd, bytes, e);
 
 	if (rc == RC_OK)
-		rc = pipeline_load(&w->pipeline, taken.snapshot, clock_mono(), e);
+		rc = workers_load(d, taken.snapshot, e);
 	if (rc != RC_OK) {
 		snapshot_file_done(&taken);
 		return rc;
 	}
 	snapshot_file_done(&d->snapshot);
 	d->snapshot = taken;
-	links_bind(w);
+	d->workers_wanted = taken.snapshot->workers;
 	return RC_OK;
 }
 
@@ -95,7 +93,19 @@ static void snapshot_answer(struct dataplane *d)
 		log_info("configuration %llu is in use", (unsigned long long)d->pending.generation);
 	memcpy(result.text, e.text, sizeof result.text);
 	d->pending.fd = -1;
-	ipc_send_SNAPSHOT_TAKEN(child_link(&d->child, PROC_CONTROL), d->pending.tag, &result);
+	d->taken.waits = true;
+	d->taken.tag = d->pending.tag;
+	d->taken.result = result;
+	/* With another number of workers it is in use when that has changed, outside of the pause. */
+	if (d->workers_wanted == d->workers_n)
+		control_snapshot_taken(d);
+}
+
+void control_snapshot_taken(struct dataplane *d)
+{
+	if (d->taken.waits)
+		ipc_send_SNAPSHOT_TAKEN(child_link(&d->child, PROC_CONTROL), d->taken.tag, &d->taken.result);
+	d->taken.waits = false;
 }
 
 static void on_snapshot(struct dataplane *d, struct ipc_frame *f)
@@ -175,7 +185,7 @@ static void on_sa_install(struct dataplane *d, struct ipc_frame *f)
 	snprintf(result.text, sizeof result.text, "%.*s", (int)sizeof result.text - 1, e.text);
 	if (result.rc != RC_OK)
 		log_warn("SA %08x was not installed: %s", result.spi_in, e.text);
-	pipeline_changed(&d->workers[0]->pipeline);
+	workers_changed(d);
 	ipc_send_SA_INSTALLED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
 }
 
@@ -186,7 +196,7 @@ static void on_sa_remove(struct dataplane *d, const struct ipc_frame *f)
 	result.rc = d->esp ? esp_remove(d->esp, result.spi_in) : RC_AGAIN;
 	if (result.rc != RC_OK)
 		snprintf(result.text, sizeof result.text, "%s", rc_text(result.rc));
-	pipeline_changed(&d->workers[0]->pipeline);
+	workers_changed(d);
 	ipc_send_SA_REMOVED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
 }
 
@@ -201,7 +211,7 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 	if (rc != RC_OK)
 		log_warn("%s for SA %08x failed: %s", ipc_name(f->head.id), f->u.SA_ACTIVATE.spi_in,
 			rc_text(rc));
-	pipeline_changed(&d->workers[0]->pipeline);
+	workers_changed(d);
 }
 
 /* With no address at all, or as many as fit, the mirror does not know them all. While a link is down
@@ -231,13 +241,6 @@ void control_report_usage(struct dataplane *d)
 		if (usage.tunnel != INDEX_NONE && ipc_send_SA_USAGE(ike, 0, &usage) != RC_OK)
 			break; /* ike does not read: it is repeated in the next second */
 	}
-}
-
-void control_acquire(void *context, const struct sa_acquire *asked)
-{
-	struct worker *w = context;
-
-	ipc_send_SA_ACQUIRE(child_link(&w->dataplane->child, PROC_IKE), 0, asked);
 }
 
 static bool datagram_allowed(struct worker *w, const struct endpoint *remote)
@@ -291,39 +294,183 @@ void control_ike_datagram(struct worker *w, const struct endpoint *local, const 
 		pipeline_count_drop(&w->pipeline, drop, 1);
 }
 
+/* --- what workers have for other processes: only the main thread has links to these --- */
+
+static void acquire_send(struct dataplane *d, const struct sa_acquire *asked)
+{
+	ipc_send_SA_ACQUIRE(child_link(&d->child, PROC_IKE), 0, asked);
+}
+
+static void solicit_send(struct dataplane *d, const struct msg_neighbour *m)
+{
+	ipc_send_NEIGHBOUR(child_link(&d->child, PROC_SUPERVISOR), 0, m);
+}
+
+/* Another worker's request that finds no room in the ring is lost, as one that the network loses: it is repeated. */
+void control_acquire(void *context, const struct sa_acquire *asked)
+{
+	struct worker *w = context;
+
+	if (w->index == 0)
+		acquire_send(w->dataplane, asked);
+	else
+		worker_note(w, RING_NOTE_ACQUIRE, asked, sizeof *asked);
+}
+
 void control_solicit(void *context, uint32_t link, const struct ip_addr *addr)
 {
 	struct worker *w = context;
 	struct msg_neighbour m = { .interface = link, .addr = *addr };
 
-	ipc_send_NEIGHBOUR(child_link(&w->dataplane->child, PROC_SUPERVISOR), 0, &m);
+	if (w->index == 0)
+		solicit_send(w->dataplane, &m);
+	else
+		worker_note(w, RING_NOTE_SOLICIT, &m, sizeof m);
+}
+
+struct trace_note {
+	uint32_t packet;
+	bool end;
+	char stage[TRACE_STAGE_MAX], text[TRACE_TEXT_MAX];
+};
+_Static_assert(sizeof(struct trace_note) <= RING_NOTE_BYTES_MAX, "it fits a note");
+
+/* A packet of some worker, by its number there: ours, 0 if it is one more than is wanted. */
+static uint32_t trace_number(struct traces *t, uint32_t worker, uint32_t packet)
+{
+	uint32_t at = packet % TRAIN_BURST_MAX;
+
+	if (t->list[worker][at].packet != packet) {
+		t->list[worker][at].packet = packet;
+		t->list[worker][at].number = t->begun < t->wanted ? ++t->begun : 0;
+	}
+	return t->list[worker][at].number;
+}
+
+static void trace_send(
+	struct dataplane *d, uint32_t worker, uint32_t packet, const char *stage, const char *text)
+{
+	struct msg_row row = { 0 };
+	uint32_t number = trace_number(&d->trace, worker, packet);
+
+	if (number == 0)
+		return;
+	struct jw w = jw_over(row.json, sizeof row.json, false);
+	jw_object(&w, NULL);
+	jw_u64(&w, "packet", number);
+	jw_str(&w, "stage", stage);
+	jw_str(&w, "text", text);
+	jw_end(&w);
+	row.n = (uint32_t)jw_done(&w);
+	ipc_send_TRACE_LINE(child_link(&d->child, PROC_CONTROL), d->trace.tag, &row);
+}
+
+void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text)
+{
+	struct worker *w = context;
+	struct trace_note note = { .packet = packet };
+
+	if (!text) /* control_trace_end() knows when all have ended */
+		return;
+	if (w->index == 0) {
+		trace_send(w->dataplane, 0, packet, stage, text);
+		return;
+	}
+	snprintf(note.stage, sizeof note.stage, "%s", stage);
+	snprintf(note.text, sizeof note.text, "%s", text);
+	worker_note(w, RING_NOTE_TRACE, &note, sizeof note);
+}
+
+static void trace_note_take(struct dataplane *d, uint32_t from, const void *bytes)
+{
+	struct trace_note note;
+
+	memcpy(&note, bytes, sizeof note);
+	trace_send(d, from, note.packet, note.stage, note.text);
+}
+
+static void log_note_take(const void *bytes)
+{
+	char text[RULE_LOG_TEXT_MAX];
+	struct fw_log l;
+
+	memcpy(&l, bytes, sizeof l);
+	log_record(rule_log_text(text, &l));
+}
+
+static void main_note_take(struct dataplane *d, uint32_t from, enum ring_note kind, const void *bytes)
+{
+	struct msg_neighbour neighbour;
+	struct sa_acquire asked;
+
+	switch (kind) {
+	case RING_NOTE_SOLICIT:
+		memcpy(&neighbour, bytes, sizeof neighbour);
+		solicit_send(d, &neighbour);
+		break;
+	case RING_NOTE_ACQUIRE:
+		memcpy(&asked, bytes, sizeof asked);
+		acquire_send(d, &asked);
+		break;
+	case RING_NOTE_TRACE:
+		trace_note_take(d, from, bytes);
+		break;
+	default:
+		assert(kind == RING_NOTE_LOG);
+		log_note_take(bytes);
+	}
+}
+
+void control_note(void *context, uint32_t from, enum ring_note kind, const void *bytes, uint32_t n)
+{
+	struct worker *w = context;
+	struct fw_note note;
+
+	assert(n <= RING_NOTE_BYTES_MAX);
+	if (kind != RING_NOTE_FIREWALL) {
+		assert(w->index == 0);
+		main_note_take(w->dataplane, from, kind, bytes);
+		return;
+	}
+	memcpy(&note, bytes, sizeof note);
+	fw_note(w->fw, &note, clock_mono());
+	pipeline_notes(&w->pipeline); /* its answer */
 }
 
 /* --- requests of control --- */
 
-void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text)
+static void traces_set(struct dataplane *d, const struct session_filter *filter, uint32_t count)
 {
-	struct dataplane *d = ((struct worker *)context)->dataplane;
-	struct msg_row row = { 0 };
-
-	if (text) {
-		struct jw w = jw_over(row.json, sizeof row.json, false);
-		jw_object(&w, NULL);
-		jw_u64(&w, "packet", packet);
-		jw_str(&w, "stage", stage);
-		jw_str(&w, "text", text);
-		jw_end(&w);
-		row.n = (uint32_t)jw_done(&w);
-	}
-	ipc_send_TRACE_LINE(child_link(&d->child, PROC_CONTROL), d->trace_tag, &row);
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_trace(&d->workers[i]->pipeline, filter, count);
 }
 
 static void on_trace(struct dataplane *d, const struct ipc_frame *f)
 {
 	const struct session_filter *m = &f->u.TRACE;
 
-	d->trace_tag = f->head.tag;
-	pipeline_trace(&d->workers[0]->pipeline, m, m->count);
+	d->trace = (struct traces){ .tag = f->head.tag, .wanted = m->count };
+	traces_set(d, m, m->count);
+}
+
+/* Every worker is asked for all of them, and the first ones count. The last one is complete when the burst is over
+ * that it was in. */
+void control_trace_end(struct dataplane *d)
+{
+	struct worker *w = d->workers[0];
+	const struct rings_reader reader = { &w->pipeline, control_note, w };
+	const struct session_filter none = { 0 };
+	struct msg_row end = { 0 };
+
+	if (d->trace.wanted == 0 || d->trace.begun < d->trace.wanted)
+		return;
+	pause_begin(&d->pause);
+	while (worker_rings_run(w, &reader) > 0) {
+	}
+	traces_set(d, &none, 0);
+	pause_end(&d->pause);
+	ipc_send_TRACE_LINE(child_link(&d->child, PROC_CONTROL), d->trace.tag, &end);
+	d->trace = (struct traces){ 0 };
 }
 
 static void on_clear(struct dataplane *d, const struct ipc_frame *f)
@@ -340,7 +487,8 @@ static void on_clear(struct dataplane *d, const struct ipc_frame *f)
 	else
 		fw_filter_check(d->workers[0]->fw, &f->u.CLEAR_SESSIONS, &e);
 	if (!e.rc) {
-		d->clears[d->clears_n++] = (struct clear){ f->head.tag, f->u.CLEAR_SESSIONS, 0, 0 };
+		d->clears[d->clears_n++] = 
+			(struct clear){ .tag = f->head.tag, .filter = f->u.CLEAR_SESSIONS };
 		return;
 	}
 	result.rc = e.rc;
@@ -354,7 +502,12 @@ bool control_clear(struct dataplane *d, uint32_t budget)
 
 	if (d->clears_n == 0)
 		return true;
-	if (show_clear_sessions(d, &c->filter, &c->cursor, &c->count, budget)) {
+	if (c->worker < d->workers_n &&
+		show_clear_sessions(d->workers[c->worker], &c->filter, &c->cursor, &c->count, budget)) {
+		c->cursor = 0;
+		c->worker++;
+	}
+	if (c->worker >= d->workers_n) {
 		struct msg_result result = { .count = c->count };
 		ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), c->tag, &result);
 		d->clears_n--;

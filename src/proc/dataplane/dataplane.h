@@ -6,8 +6,12 @@
  *	loop.c       bursts, timers, messages
  *	pause.c      what all workers read changes while none of them does
  *	rings.c      trains and notes from one worker to another
+ *	handoff.c    from one worker to another
  *	worker.c     a worker (worker.h): what the packet path writes
+ *	threads.c    the threads of workers
+ *	workers.c    all workers together: their number, and what changes for all
  *	rule_log.c   log records of rules as text
+ *	links.c      the links' sockets, shared out to workers
  *	io_link.c    AF_PACKET sockets: trains from and to the links
  *	io_filter.c  socket filters: packets that those sockets need not deliver
  *	io_gather.c  UDP packets that leave through them as trains
@@ -25,8 +29,10 @@
 #define DATAPLANE_DATAPLANE_H
 
 #include "ipc/child.h"
+#include "base/ring.h"
 #include "ipc/snapshot_file.h"
 #include "proc/dataplane/limits.h"
+#include "proc/dataplane/pause.h"
 #include "proc/dataplane/worker.h"
 
 struct nlmsghdr;
@@ -37,12 +43,47 @@ struct ip_rule {
 	char text[160];
 };
 
+/* A link, as the supervisor has handed it over. */
+struct link_files {
+	uint32_t link; /* the kernel's index */
+	char name[INTERFACE_NAME_BYTES];
+	int fd[WORKERS_MAX]; /* one for each worker, at most; -1: none */
+};
+
+/* One that traces: packets of all workers, numbered in the order in which their first lines come. */
+struct traces {
+	uint64_t tag;
+	uint32_t wanted, begun;
+	/* of those packets that may still have lines */
+	struct {
+		uint32_t packet; /* the worker's number; 0: none */
+		uint32_t number; /* ours; 0: one too many */
+	} list[WORKERS_MAX][TRAIN_BURST_MAX];
+};
+
 struct dataplane {
 	struct child child;
+	const struct pipeline_io *io; /* of each worker, with the worker as its context */
+	/* What a worker reads from its rings beside trains, with it as the context. */
+	void (*note)(void *context, uint32_t from, enum ring_note kind, const void *bytes, uint32_t n);
 	struct worker *workers[WORKERS_MAX]; /* workers_n of them; 0 is the main thread's */
 	uint32_t workers_n;
 	struct esp *esp;
 	struct route_table *routes;
+
+	/* handoff.c, threads.c, workers.c */
+	struct rings rings;
+	struct pause pause;
+	struct ring_sleeper sleepers[WORKERS_MAX];
+	int wake_fds[WORKERS_MAX]; /* eventfds; -1: none, there are no threads */
+	pthread_t threads[WORKERS_MAX];
+	bool threads_run;
+	uint32_t threads_stop;	 /* atomic */
+	uint32_t workers_wanted; /* by the configuration */
+
+	/* links.c */
+	struct link_files links[LINKS_MAX];
+	uint32_t links_n;
 
 	/* memory.c */
 	int state_fd;
@@ -52,6 +93,7 @@ struct dataplane {
 	size_t esp_tables_n;
 	uint32_t pairs_max, sessions_max;
 	bool resumed;
+	uint8_t flow_key[16]; /* which flow is at home where; lives as long as the sessions */
 
 	/* the snapshot in use, mapped */
 	struct snapshot_file snapshot;
@@ -72,19 +114,19 @@ struct dataplane {
 	uint32_t rules_n, rules_logged;
 
 	/* control.c */
-	uint64_t trace_tag;
+	struct traces trace;
 	struct clear {
 		uint64_t tag;
 		struct session_filter filter;
-		uint32_t cursor, count; /* the next record; sessions ended */
-	} clears[CLEARS_MAX];		/* under way: the first one now, the others after it */
+		uint32_t worker, cursor, count; /* the next record; sessions ended */
+	} clears[CLEARS_MAX];			/* under way: the first one now, the others after it */
 	uint32_t clears_n;
 	/* show_sessions.c */
 	struct survey {
 		uint64_t tag;
 		struct msg_show show;
 		uint64_t generation; /* of the policy that it began under */
-		uint32_t cursor;     /* the next record */
+		uint32_t worker, cursor; /* the next record */
 		bool begun;
 	} surveys[SURVEYS_MAX]; /* the first one is under way */
 	uint32_t surveys_n;
@@ -97,6 +139,11 @@ struct dataplane {
 		int fd; /* -1: none */
 		uint64_t bytes, generation, tag;
 	} pending; /* a snapshot that came before the start */
+	struct {
+		bool waits;
+		uint64_t tag;
+		struct msg_result result;
+	} taken; /* the answer about one, which waits for the number of workers to change */
 
 	/* loop.c */
 	bool started;
@@ -108,15 +155,43 @@ static inline bool dataplane_ready(const struct dataplane *d)
 	return d->started && d->workers_n > 0 && d->workers[0]->fw && d->routes;
 }
 
+/* links.c: a socket for a worker; the link goes. Outside of bursts (pause.h). */
+void links_take(struct dataplane *d, const char *name, uint32_t link, uint32_t worker, int fd);
+void links_take_back(struct dataplane *d, uint32_t link);
+void links_share_out(struct dataplane *d); /* to other workers than before */
+void links_close(struct dataplane *d);
+
+/* threads.c: threads for all workers but the first, which is the caller's */
+enum rc threads_start(struct dataplane *d, struct err *e);
+void threads_stop(struct dataplane *d);
+void threads_wake_all(void *context); /* the dataplane: for pauses */
+
+/* workers.c: all but the first and the last call in a pause, or before there are threads */
+/* So many workers, which get everything that the first one has. Not in a pause: it ends the threads and makes new
+ * ones. After an error the process cannot go on. */
+enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e);
+enum rc workers_load(struct dataplane *d, const struct snapshot *s, struct err *e);
+void workers_changed(struct dataplane *d); /* links or SAs: pipeline_changed() */
+void workers_routes(struct dataplane *d);  /* d->routes is another one */
+void workers_path_mtu(struct dataplane *d, uint32_t tunnel, uint32_t mtu);
+void workers_neighbour(struct dataplane *d, uint32_t link, const struct ip_addr *addr, mono_ns now);
+void workers_done(struct dataplane *d);
+
 /* start.c */
 enum rc dataplane_start(struct dataplane *d, struct err *e);
 
 /* memory.c */
+/* How many workers the sessions in this memory are divided among; 1 when there are none. */
+uint32_t memory_workers(int fd);
+/* For d->workers_n workers. */
 enum rc memory_attach(struct dataplane *d, int fd, struct err *e);
+/* For as many as there are now, which are others than before: SAs stay, the sessions end. */
+enum rc memory_divide(struct dataplane *d, struct err *e);
 void memory_detach(struct dataplane *d);
 /* n zeroed octets in large pages where the machine has some: trains are copied through them. Not in core
- * dumps, never freed. NULL: out of memory. */
+ * dumps. NULL: out of memory. */
 void *memory_buffers(size_t n);
+void memory_buffers_free(void *p, size_t n);
 
 /* io_routes.c */
 enum rc routes_open(struct dataplane *d, int fd, struct err *e);
@@ -134,8 +209,12 @@ extern const struct child_ops dataplane_ops;
 void control_solicit(void *context, uint32_t link, const struct ip_addr *addr);
 void control_acquire(void *context, const struct sa_acquire *asked);
 void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text);
+/* The same of another worker, and what else its notes ask the main thread for. */
+void control_note(void *context, uint32_t from, enum ring_note kind, const void *bytes, uint32_t n);
+void control_trace_end(struct dataplane *d); /* once all that is wanted has been traced */
 void control_ike_datagram(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n);
+void control_snapshot_taken(struct dataplane *d);	  /* the number of workers is the configured one */
 bool control_clear(struct dataplane *d, uint32_t budget); /* a piece of `clear sessions`; true: no more */
 void control_report_usage(struct dataplane *d);		  /* of SAs, to ike; once a second */
 
@@ -145,9 +224,9 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show);
 /* show_sessions.c */
 struct rows_piece;
 void show_sessions(struct dataplane *d, struct rows_piece *piece, const struct msg_show *show);
-/* Ends the sessions among the next `budget` records from *cursor that the filter selects. True: that was the last
- * record. */
-bool show_clear_sessions(struct dataplane *d, const struct session_filter *filter, uint32_t *cursor,
+/* Ends the sessions of a worker among the next `budget` records from *cursor that the filter selects. True: that was
+ * its last record. */
+bool show_clear_sessions(struct worker *w, const struct session_filter *filter, uint32_t *cursor,
 	uint32_t *count, uint32_t budget);
 /* Sums over sessions: taken up now, answered when all have been looked at. */
 void show_survey(struct dataplane *d, uint64_t tag, const struct msg_show *show);

@@ -130,7 +130,7 @@ static bool zone_opens(const struct worker *w, const struct link_io *l)
 
 void filters_refresh(struct worker *w)
 {
-	static struct program p;
+	struct program p;
 	uint64_t generation;
 
 	if (!dataplane_ready(w->dataplane) || !w->pipeline.snapshot || w->dataplane->routes_next)
@@ -141,6 +141,8 @@ void filters_refresh(struct worker *w)
 	w->filters_generation = generation;
 	for (uint32_t i = 0; i < w->links_n; i++) {
 		struct link_io *l = w->links[i];
+		if (!l->reads)
+			continue;
 		if (l->interface != TRAIN_NONE && !w->pipeline.interfaces[l->interface].bare &&
 			zone_opens(w, l)) {
 			build(&p, w->pipeline.routes);

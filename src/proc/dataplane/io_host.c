@@ -38,7 +38,7 @@ uint32_t host_receive(struct worker *w)
 
 enum drop_reason host_send(void *context, uint8_t *packet, uint32_t n)
 {
-	struct worker *w = context;
+	const struct worker *w = ((struct worker *)context)->dataplane->workers[0]; /* it has the device */
 
 	return w->tun >= 0 && write(w->tun, packet, n) == (ssize_t)n ? DROP_NONE : DROP_HOST_SEND_FAILED;
 }

@@ -14,20 +14,17 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define FRONT (VIRTIO_SIZE + ETHERNET_SIZE)
 
-enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, struct err *e)
+enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, bool reads, struct err *e)
 {
-	link_remove(w, link); /* a new socket for a link replaces the old one */
 	struct link_io *l = w->links_n < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
-	if (!l) {
-		close(fd);
+	if (!l)
 		return err_add(e, RC_LIMIT, "interface %s: out of memory, or more than %d interfaces", name,
 			LINKS_MAX);
-	}
 	l->fd = fd;
+	l->reads = reads;
 	l->link = link;
 	snprintf(l->name, sizeof l->name, "%.*s", (int)sizeof l->name - 1, name);
 	for (int v6 = 0; v6 < 2; v6++)
@@ -40,6 +37,7 @@ enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, stru
 	}
 	l->interface = pipeline_bind(&w->pipeline, l->name, link);
 	w->links[w->links_n++] = l;
+	w->links_changed = true;
 	return RC_OK;
 }
 
@@ -50,9 +48,9 @@ void link_remove(struct worker *w, uint32_t link)
 		if (l->link != link)
 			continue;
 		pipeline_unbind(&w->pipeline, link);
-		close(l->fd);
 		free(l);
 		w->links[i] = w->links[--w->links_n];
+		w->links_changed = true;
 		return;
 	}
 }

@@ -88,7 +88,7 @@ static void link_read(struct dataplane *d, struct route_table *t, const struct n
 		return;
 	if (h->nlmsg_type == RTM_DELLINK) {
 		route_link_gone(t, (uint32_t)m->ifi_index);
-		pipeline_changed(&d->workers[0]->pipeline);
+		workers_changed(d);
 		return;
 	}
 	/* IFLA_ADDRESS, IFLA_IFNAME and IFLA_MTU have small numbers. */
@@ -110,7 +110,7 @@ static void link_read(struct dataplane *d, struct route_table *t, const struct n
 	if (route_link_set(t, &link) != RC_OK)
 		log_warn("link %s is not mirrored: more than %d links", link.name, ROUTE_LINKS_MAX);
 	if (route_generation(t) != generation && t == d->routes)
-		pipeline_changed(&d->workers[0]->pipeline);
+		workers_changed(d);
 }
 
 /* Kernels before 6.7 do not announce the routes that go with an address which was their source. */
@@ -162,7 +162,7 @@ static void path_read(struct dataplane *d, const struct nlmsghdr *h, uint32_t mt
 		struct esp_view v;
 		esp_view(d->esp, esp_pair_at(d->esp, k), &v);
 		if (v.tunnel != INDEX_NONE && addr_equal(&v.remote->addr, &path->remote))
-			pipeline_path_mtu(&d->workers[0]->pipeline, v.tunnel, mtu);
+			workers_path_mtu(d, v.tunnel, mtu);
 	}
 	if (mtu == 0)
 		*path = (struct path){ 0 }; /* no smaller than the link's: the place is free */
@@ -347,7 +347,7 @@ static void neighbour_read(struct dataplane *d, struct route_table *t, const str
 	if (route_neighbour_set(t, &n) != RC_OK)
 		return; /* full: no new ones until the kernel has deleted some */
 	if (t == d->routes)
-		pipeline_neighbour(&d->workers[0]->pipeline, n.link, &n.addr, clock_mono());
+		workers_neighbour(d, n.link, &n.addr, clock_mono());
 }
 
 static void event(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
@@ -426,8 +426,7 @@ static void dump_next(struct dataplane *d)
 	d->routes = d->routes_next;
 	d->routes_next = NULL;
 	ip_rules_end(d);
-	if (d->workers[0]->pipeline.routes)
-		pipeline_routes(&d->workers[0]->pipeline, d->routes);
+	workers_routes(d);
 	route_free(old);
 }
 

@@ -7,6 +7,7 @@
 #define DATAPLANE_LIMITS_H
 
 #include "base/clock.h"
+#include "model/snapshot.h"
 #include "wire/train.h"
 
 /* addresses of each family; further ones are only not spared the copy */
@@ -16,6 +17,8 @@
 #define TUNNEL_CONTROL_BYTES 128
 #define CLEARS_MAX	     16	 /* as many clients as control has; each has one request at a time */
 #define SURVEYS_MAX	     16	 /* the same */
+#define TRACE_STAGE_MAX	     32	 /* with the zero */
+#define TRACE_TEXT_MAX	     768 /* of a line, with the zero */
 #define LOOP_WAIT_MS_MAX     200 /* of a sleep, when no timer is due */
 
 /* ---- trains and batches ---- */
@@ -100,7 +103,6 @@
 
 /* ---- sockets ---- */
 
-#define WORKERS_MAX	    16
 #define RX_BURST	    TRAIN_BURST_MAX
 /* Of the ring from one worker to another; what does not fit it is dropped. All of them together have RING_BYTES_ALL if
  * each then has room for some trains. */

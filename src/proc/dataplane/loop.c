@@ -5,38 +5,43 @@
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
-#include "proc/dataplane/rule_log.h"
 #include "proc/dataplane/limits.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define ROUNDS_PER_POLL 8
-#define EXPIRE_BUDGET	512
-/* records of each round: of what a commit leaves, and of `clear sessions`; half a millisecond if all end */
-#define SWEEP_BUDGET	512
-#define POLL_MAX	(LINKS_MAX + 8 + PROC_COUNT)
+#define CLEAR_BUDGET	512 /* records of each round; half a millisecond if all end */
+#define POLL_MAX	(LINKS_MAX + 9 + PROC_COUNT)
 
 /* What can bring packets. */
 enum input { IN_UDP4, IN_UDP6, IN_ESP4, IN_ESP6, IN_HOST, IN_ROUTES, IN_LINKS };
 
+static const struct pipeline_io worker_io = { .link_send = link_send,
+	.tunnel_send = tunnel_send,
+	.host_send = host_send,
+	.flush = links_flush,
+	.solicit = control_solicit,
+	.acquire = control_acquire,
+	.trace_line = control_trace_line,
+	.home = worker_home,
+	.hand_over = worker_hand_over,
+	.note = worker_firewall_note };
+
 bool dataplane_init(struct dataplane *d, int supervisor_fd)
 {
-	uint8_t key[16];
-
 	d->state_fd = d->route_fd = d->pending.fd = -1;
-	struct worker *w = calloc(1, sizeof *w);
-	if (!w || getrandom(key, sizeof key, 0) != sizeof key || !worker_init(w, d, 0, key)) {
-		free(w);
+	for (uint32_t i = 0; i < WORKERS_MAX; i++)
+		d->wake_fds[i] = -1;
+	d->io = &worker_io;
+	d->note = control_note;
+	d->workers[0] = worker_new(d, 0);
+	if (!d->workers[0])
 		return false;
-	}
-	d->workers[d->workers_n++] = w;
+	d->workers_n = d->workers_wanted = 1;
+	pause_init(&d->pause, threads_wake_all, d);
 	child_init(&d->child, PROC_DATAPLANE, &dataplane_ops, d, 0, supervisor_fd);
 	return true;
 }
@@ -45,77 +50,74 @@ void dataplane_done(struct dataplane *d)
 {
 	int *fds[] = { &d->route_fd, &d->pending.fd };
 
-	for (uint32_t i = 0; i < d->workers_n; i++)
-		worker_done(d->workers[i]);
+	workers_done(d);
+	pause_done(&d->pause);
 	for (size_t i = 0; i < COUNT_OF(fds); i++)
 		if (*fds[i] >= 0)
 			close(*fds[i]);
-	memory_detach(d);
-	while (d->workers_n > 0)
-		free(d->workers[--d->workers_n]);
 	route_free(d->routes);
 	route_free(d->routes_next);
 }
 
-static void log_rules(struct worker *w)
+/* What the main thread does once a second for all of them. */
+static void process_second(struct dataplane *d)
 {
-	struct fw_log l;
-	char text[RULE_LOG_TEXT_MAX];
-
-	while (fw_log_next(w->fw, &l))
-		log_record(rule_log_text(text, &l));
+	control_report_usage(d);
+	pipeline_announce(&d->workers[0]->pipeline, clock_mono());
+	pause_begin(&d->pause);
+	routes_second(d);
+	pause_end(&d->pause);
 }
 
-/* What the kernel dropped at a socket since the last call. */
-static void kernel_drops_count(struct worker *w, int fd, uint32_t *seen)
+/* A piece of it, of all workers' sessions; true: no more. */
+static bool clear_some(struct dataplane *d)
 {
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t n = sizeof info;
-
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &n) < 0)
-		return;
-	uint32_t drops = info[SK_MEMINFO_DROPS];
-	pipeline_count_drop(&w->pipeline, DROP_RX_OVERFLOW, drops >= *seen ? drops - *seen : drops);
-	*seen = drops;
+	if (d->clears_n == 0)
+		return true;
+	pause_begin(&d->pause);
+	bool cleared = control_clear(d, CLEAR_BUDGET);
+	pause_end(&d->pause);
+	return cleared;
 }
 
-static void overload_second(struct worker *w)
+/* The same of sums over them. */
+static bool survey_some(struct dataplane *d)
 {
-	const int fds[COUNT_OF(w->kernel_drops)] = { w->udp4, w->udp6, w->esp4, w->esp6 };
-
-	for (size_t i = 0; i < COUNT_OF(fds); i++)
-		kernel_drops_count(w, fds[i], &w->kernel_drops[i]);
-	for (uint32_t i = 0; i < w->links_n; i++)
-		kernel_drops_count(w, w->links[i]->fd, &w->links[i]->kernel_drops);
+	if (d->surveys_n == 0)
+		return true;
+	pause_begin(&d->pause);
+	bool surveyed = show_survey_piece(d, CLEAR_BUDGET);
+	pause_end(&d->pause);
+	return surveyed;
 }
 
 /* Returns the time until something is due, in ms. */
 static int timers(struct dataplane *d)
 {
-	struct worker *w = d->workers[0];
 	mono_ns now = clock_mono();
 
 	if (!dataplane_ready(d))
 		return LOOP_WAIT_MS_MAX;
-	log_rules(w);
-	filters_refresh(w);
-	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET);
-	bool cleared = control_clear(d, SWEEP_BUDGET);
-	bool surveyed = show_survey_piece(d, SWEEP_BUDGET);
-	if (now >= w->next_expiry)
-		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
+	mono_ns next = worker_timers(d->workers[0], now);
+	bool cleared = clear_some(d), surveyed = survey_some(d);
+	control_trace_end(d);
 	if (now >= d->next_second) {
 		d->next_second = now + NS_PER_S;
-		control_report_usage(d);
-		overload_second(w);
-		routes_second(d);
-		pipeline_tick(&w->pipeline, now);
-		pipeline_announce(&w->pipeline, now);
+		process_second(d);
 	}
-	mono_ns next = MIN_OF(d->next_second, w->next_expiry);
-	if (!swept || !cleared || !surveyed || next <= now)
+	worker_wake_given(d->workers[0]);
+	next = MIN_OF(d->next_second, next);
+	if (!cleared || !surveyed || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
+}
+
+static uint32_t routes_run(struct dataplane *d)
+{
+	pause_begin(&d->pause);
+	uint32_t n = routes_receive(d);
+	pause_end(&d->pause);
+	return n;
 }
 
 static uint32_t input_run(struct dataplane *d, uint32_t input)
@@ -134,7 +136,7 @@ static uint32_t input_run(struct dataplane *d, uint32_t input)
 	case IN_HOST:
 		return host_receive(w);
 	case IN_ROUTES:
-		return routes_receive(d);
+		return routes_run(d);
 	default:
 		return input - IN_LINKS < w->links_n ? link_receive(w, w->links[input - IN_LINKS]) : 0;
 	}
@@ -149,7 +151,52 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 	 * exceeds their buffers. */
 	if (input != IN_ROUTES && (!dataplane_ready(d) || !w->pipeline.snapshot))
 		return -1;
-	return input < IN_LINKS ? fds[input] : w->links[input - IN_LINKS]->fd;
+	if (input < IN_LINKS)
+		return fds[input];
+	return w->links[input - IN_LINKS]->reads ? w->links[input - IN_LINKS]->fd : -1;
+}
+
+/* Messages of the other processes, which may change anything: no worker is in a burst meanwhile. */
+static void messages_run(struct dataplane *d)
+{
+	struct err e = { 0 };
+
+	pause_begin(&d->pause);
+	if (loop_once(&d->child.loop, 0, &e) != RC_OK)
+		log_error("%s", e.text);
+	pause_end(&d->pause);
+}
+
+/* As the configuration wants it. */
+static void workers_follow(struct dataplane *d)
+{
+	struct err e = { 0 };
+
+	if (!d->started || d->workers_wanted == d->workers_n || d->child.loop.stop)
+		return;
+	if (workers_set(d, d->workers_wanted, &e) == RC_OK) {
+		control_snapshot_taken(d);
+		return;
+	}
+	/* With fewer than its sessions and sockets belong to it must not run; the supervisor starts it again. */
+	log_error("%s; while changing the number of workers", e.text);
+	child_stop(&d->child, 1);
+}
+
+/* Sleeps, if nothing has come by the rings, for at most wait_ms. */
+static void inputs_wait(struct dataplane *d, struct pollfd *p, uint32_t n, int wait_ms)
+{
+	struct ring_sleeper *sleeper = &d->sleepers[0];
+	uint64_t woken;
+
+	ring_sleep_begin(sleeper);
+	if (!rings_are_empty(&d->rings, 0))
+		wait_ms = 0;
+	if (poll(p, n, wait_ms) < 0 && errno != EINTR)
+		log_error("poll the data plane's inputs: %m");
+	ring_sleep_end(sleeper);
+	if (p[0].revents && read(p[0].fd, &woken, sizeof woken) < 0 && errno != EAGAIN)
+		log_error("read the event of the data plane's first worker: %m");
 }
 
 /* Sleeps for at most wait_ms; marks inputs that have something to read and handles messages of the other
@@ -157,10 +204,11 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
 {
 	struct pollfd p[POLL_MAX];
-	uint32_t inputs = IN_LINKS + d->workers[0]->links_n, n = 0, control_from;
+	uint32_t inputs = IN_LINKS + d->workers[0]->links_n, n = 0, inputs_from, control_from;
 	bool control = false;
-	struct err e = { 0 };
 
+	p[n++] = (struct pollfd){ .fd = d->wake_fds[0], .events = POLLIN };
+	inputs_from = n;
 	for (uint32_t i = 0; i < inputs; i++)
 		p[n++] = (struct pollfd){ .fd = active[i] ? -1 : input_fd(d, i), .events = POLLIN };
 	control_from = n;
@@ -170,16 +218,32 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 			.events = (short)(POLLIN | (ipc_link_waiting(l) ? POLLOUT : 0)) };
 	}
 	assert(n <= POLL_MAX);
-	if (poll(p, n, wait_ms) < 0 && errno != EINTR)
-		log_error("poll the data plane's inputs: %m");
+	inputs_wait(d, p, n, wait_ms);
 	for (uint32_t i = 0; i < inputs; i++)
-		active[i] |= p[i].fd >= 0 && p[i].revents != 0;
+		active[i] |= p[inputs_from + i].fd >= 0 && p[inputs_from + i].revents != 0;
 	for (uint32_t i = control_from; i < n; i++)
 		control |= p[i].revents != 0;
 	/* The child's own timers are slow: it is enough to run them when the loop is idle. */
 	if (control || wait_ms > 0)
-		if (loop_once(&d->child.loop, 0, &e) != RC_OK)
-			log_error("%s", e.text);
+		messages_run(d);
+	workers_follow(d);
+}
+
+/* What other workers have given to the first one, then its own inputs. */
+static bool inputs_run(struct dataplane *d, bool active[IN_LINKS + LINKS_MAX])
+{
+	struct worker *w = d->workers[0];
+	const struct rings_reader reader = { &w->pipeline, control_note, w };
+	bool any = d->workers_n > 1 && worker_rings_run(w, &reader) > 0;
+
+	for (uint32_t i = 0; i < IN_LINKS + w->links_n; i++) {
+		if (!active[i])
+			continue;
+		active[i] = input_fd(d, i) >= 0 && input_run(d, i) > 0;
+		any |= active[i];
+	}
+	worker_wake_given(w);
+	return any;
 }
 
 int dataplane_run(struct dataplane *d)
@@ -188,21 +252,16 @@ int dataplane_run(struct dataplane *d)
 	struct worker *w = d->workers[0];
 
 	for (uint32_t round = 0; !d->child.loop.stop; round++) {
-		uint32_t links_n = w->links_n;
-		bool any = false;
-		for (uint32_t i = 0; i < IN_LINKS + w->links_n; i++) {
-			if (!active[i])
-				continue;
-			active[i] = input_fd(d, i) >= 0 && input_run(d, i) > 0;
-			any |= active[i];
-		}
+		bool any = inputs_run(d, active);
 		if (any && round % ROUNDS_PER_POLL != 0)
 			continue;
 		int wait_ms = timers(d);
 		poll_inputs(d, any ? 0 : wait_ms, active);
-		if (links_n != w->links_n) /* inputs have other numbers now: try all */
+		if (w->links_changed) /* inputs have other numbers now: try all */
 			memset(active, 1, sizeof active);
+		w->links_changed = false;
 	}
+	threads_stop(d);
 	if (d->started)
 		links_flush(w);
 	int status = d->child.status;

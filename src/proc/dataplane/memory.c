@@ -3,7 +3,10 @@
  * holds SAs with their keys, sequence numbers and replay windows, and the sessions; each core is responsible
  * for its own part and can resume with what a killed process left (esp/esp.h, firewall/firewall.h).
  *
- * The head is written once, its magic last. A file of another version is cleared.
+ * The sessions are divided among the workers, each of which has a region, by the key in the head. With another number
+ * of workers they would be at home elsewhere: they end, and the SAs stay.
+ *
+ * The head's magic is written last. A file of another version is cleared.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
@@ -20,8 +23,11 @@
 
 struct memory_head {
 	uint64_t magic;
-	uint32_t version, pairs_max, sessions_max, zero;
-	uint64_t bytes, esp_at, fw_at;
+	uint32_t version, pairs_max;
+	uint32_t sessions_max; /* of each worker */
+	uint32_t others;       /* workers beside the first */
+	uint64_t bytes, esp_at, fw_at, fw_each;
+	uint8_t flow_key[16]; /* by it sessions are divided among the workers */
 };
 
 static void *memory_anonymous(size_t n)
@@ -46,27 +52,71 @@ void *memory_buffers(size_t n)
 	return p;
 }
 
+/* What was skipped in front of it, to begin at a large page, was never touched. */
+void memory_buffers_free(void *p, size_t n)
+{
+	if (p)
+		munmap(p, n);
+}
+
 static uint64_t round_up(uint64_t n)
 {
 	return (n + 4095) & ~4095ull;
 }
 
-/* How the file is divided: SAs first, the rest for sessions. False: too small. */
-static bool lay_out(size_t bytes, struct memory_head *h)
+/* How the file is divided: SAs first, then a region of sessions for each worker. False: too small. */
+static bool lay_out(size_t bytes, uint32_t workers, struct memory_head *h)
 {
-	*h = (struct memory_head){
-		.magic = MEMORY_MAGIC, .version = MEMORY_VERSION, .bytes = bytes, .esp_at = MEMORY_HEAD
-	};
+	*h = (struct memory_head){ .magic = MEMORY_MAGIC,
+		.version = MEMORY_VERSION,
+		.others = workers - 1,
+		.bytes = bytes,
+		.esp_at = MEMORY_HEAD };
 	h->pairs_max = STATE_PAIRS;
 	while (h->pairs_max > STATE_PAIRS_MIN && round_up(esp_state_size(h->pairs_max)) > bytes / 4)
 		h->pairs_max /= 2;
 	h->fw_at = MEMORY_HEAD + round_up(esp_state_size(h->pairs_max));
+	if (h->fw_at >= bytes)
+		return false;
+	h->fw_each = (bytes - h->fw_at) / workers & ~4095ull;
 	h->sessions_max = SESSIONS_MAX;
-	while (h->sessions_max > STATE_SESSIONS_MIN &&
-		(h->fw_at >= bytes || fw_state_bytes(h->sessions_max) > bytes - h->fw_at))
+	while (h->sessions_max > STATE_SESSIONS_MIN && fw_state_bytes(h->sessions_max) > h->fw_each)
 		h->sessions_max -= h->sessions_max / 16;
 	assert(h->esp_at % 64 == 0 && h->fw_at % 64 == 0);
-	return h->fw_at < bytes && fw_state_bytes(h->sessions_max) <= bytes - h->fw_at;
+	return fw_state_bytes(h->sessions_max) <= h->fw_each;
+}
+
+/* Is what stands in the head this division? The key is whatever it is. */
+static bool is_laid_out(const struct memory_head *head, const struct memory_head *want)
+{
+	return memcmp(head, want, offsetof(struct memory_head, flow_key)) == 0;
+}
+
+uint32_t memory_workers(int fd)
+{
+	struct memory_head *head, want;
+	struct stat st;
+	uint32_t workers = 1;
+
+	if (fstat(fd, &st) < 0 || st.st_size < MEMORY_HEAD)
+		return 1;
+	head = mmap(NULL, MEMORY_HEAD, PROT_READ, MAP_SHARED, fd, 0);
+	if (head == MAP_FAILED)
+		return 1;
+	if (head->others < WORKERS_MAX && lay_out((size_t)st.st_size, head->others + 1, &want) &&
+		is_laid_out(head, &want))
+		workers = head->others + 1;
+	munmap(head, MEMORY_HEAD);
+	return workers;
+}
+
+/* All pages are released, after which they read as zero. */
+static void pages_release(struct dataplane *d, uint64_t from)
+{
+	uint8_t *at = (uint8_t *)d->state + from;
+
+	if (madvise(at, d->state_n - from, MADV_REMOVE) < 0)
+		bytes_wipe(at, d->state_n - from);
 }
 
 /*
@@ -84,70 +134,146 @@ static void state_discard(struct dataplane *d, const struct memory_head *want)
 		bytes_wipe((uint8_t *)d->state + at, (size_t)(end - at));
 		at = end;
 	}
-	if (madvise(d->state, d->state_n, MADV_REMOVE) < 0)
-		bytes_wipe(d->state, d->state_n);
+	pages_release(d, 0);
 }
 
-enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
+/* The head is complete before its magic. */
+static enum rc head_write(struct memory_head *head, const struct memory_head *want, struct err *e)
 {
-	struct worker *w = d->workers[0];
-	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX };
-	struct memory_head want;
+	uint64_t magic = want->magic;
+
+	*head = *want;
+	head->magic = 0;
+	if (getrandom(head->flow_key, sizeof head->flow_key, 0) != sizeof head->flow_key)
+		return err_errno(e, RC_IO, "read random octets for the key of flows");
+	__atomic_store_n(&head->magic, magic, __ATOMIC_RELEASE);
+	return RC_OK;
+}
+
+static enum rc memory_map(struct dataplane *d, int fd, struct memory_head *ret_want, struct err *e)
+{
 	struct stat st;
-	bool esp_resumed = false;
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(e, RC_IO, "read the size of the state memory");
 	d->state_fd = fd;
 	d->state_n = (size_t)st.st_size;
-	if (!lay_out(d->state_n, &want))
+	if (!lay_out(d->state_n, d->workers_n, ret_want))
 		return err_add(e, RC_RANGE,
-			"the state memory of %zu octets is too small for %d SA pairs and %d sessions",
-			d->state_n, STATE_PAIRS_MIN, STATE_SESSIONS_MIN);
+			"the state memory of %zu octets is too small for %d SA pairs and %d sessions of each of %u workers",
+			d->state_n, STATE_PAIRS_MIN, STATE_SESSIONS_MIN, d->workers_n);
 	d->state = mmap(NULL, d->state_n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (d->state == MAP_FAILED) {
 		d->state = NULL;
 		return err_errno(e, RC_IO, "map %zu octets of state memory", d->state_n);
 	}
 	madvise(d->state, d->state_n, MADV_DONTDUMP);
+	return RC_OK;
+}
 
-	struct memory_head *head = d->state;
-	d->resumed = memcmp(head, &want, sizeof want) == 0;
-	if (!d->resumed) {
-		if (head->magic != 0) /* a fresh file is zero and has no pages yet */
-			state_discard(d, &want);
-		*head = want;
-	}
-	d->pairs_max = want.pairs_max;
-	d->sessions_max = limits.sessions_max = want.sessions_max;
+static enum rc esp_attach(struct dataplane *d, const struct memory_head *head, struct err *e)
+{
+	bool esp_resumed = false;
+
+	d->pairs_max = head->pairs_max;
 	d->esp_tables_n = esp_tables_size(d->pairs_max);
 	d->esp_tables = memory_anonymous(d->esp_tables_n);
 	if (!d->esp_tables)
 		return err_add(e, RC_LIMIT, "out of memory for %u pairs of SAs", d->pairs_max);
-	uint8_t *base = d->state;
-	d->esp = esp_new(base + want.esp_at, want.fw_at - want.esp_at, d->esp_tables, d->esp_tables_n,
-		d->pairs_max, &esp_resumed, e);
-	if (!d->esp)
-		return RC_INTERNAL;
+	d->esp = esp_new((uint8_t *)d->state + head->esp_at, head->fw_at - head->esp_at, d->esp_tables,
+		d->esp_tables_n, d->pairs_max, &esp_resumed, e);
+	return d->esp ? RC_OK : RC_INTERNAL;
+}
+
+static enum rc firewalls_attach(
+	struct dataplane *d, const struct memory_head *head, bool fresh, struct err *e)
+{
+	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX, .sessions_max = head->sessions_max };
+	uint8_t *base = (uint8_t *)d->state + head->fw_at;
+
+	limits.workers = d->workers_n;
+	memcpy(limits.flow_key, head->flow_key, sizeof limits.flow_key);
+	d->sessions_max = head->sessions_max;
+	memcpy(d->flow_key, head->flow_key, sizeof d->flow_key);
 	if (getrandom(limits.hash_key, sizeof limits.hash_key, 0) != sizeof limits.hash_key)
 		return err_errno(e, RC_IO, "read random octets for the hash key");
-	w->fw = fw_attach(base + want.fw_at, d->state_n - want.fw_at, !d->resumed, &limits, clock_mono(), e);
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		limits.worker = i;
+		d->workers[i]->fw =
+			fw_attach(base + i * head->fw_each, head->fw_each, fresh, &limits, clock_mono(), e);
+		if (!d->workers[i]->fw)
+			break;
+	}
 	bytes_wipe(limits.hash_key, sizeof limits.hash_key);
-	if (!w->fw)
-		return RC_INTERNAL;
-	log_info(
-		"the state memory of %zu MB has room for %u pairs of SAs and %u sessions; %s with %u pairs and %llu sessions",
-		d->state_n >> 20, d->pairs_max, d->sessions_max, d->resumed ? "resumed" : "new",
-		esp_pairs(d->esp), (unsigned long long)fw_counters(w->fw)->sessions_now);
-	return RC_OK;
+	return d->workers[d->workers_n - 1]->fw ? RC_OK : RC_INTERNAL;
+}
+
+static unsigned long long sessions_now(const struct dataplane *d)
+{
+	unsigned long long n = 0;
+
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		n += fw_counters(d->workers[i]->fw)->sessions_now;
+	return n;
+}
+
+enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
+{
+	struct memory_head want;
+	enum rc rc = memory_map(d, fd, &want, e);
+
+	if (rc != RC_OK)
+		return rc;
+	struct memory_head *head = d->state;
+	d->resumed = is_laid_out(head, &want);
+	if (!d->resumed) {
+		if (head->magic != 0) /* a fresh file is zero and has no pages yet */
+			state_discard(d, &want);
+		rc = head_write(head, &want, e);
+	}
+	if (rc == RC_OK)
+		rc = esp_attach(d, head, e);
+	if (rc == RC_OK)
+		rc = firewalls_attach(d, head, !d->resumed, e);
+	if (rc == RC_OK)
+		log_info(
+			"the state memory of %zu MB has room for %u pairs of SAs and %u sessions of each of %u workers; %s with %u pairs and %llu sessions",
+			d->state_n >> 20, d->pairs_max, d->sessions_max, d->workers_n,
+			d->resumed ? "resumed" : "new", esp_pairs(d->esp), sessions_now(d));
+	return rc;
+}
+
+/* A process that is killed in here leaves memory of no known layout, which the next one discards. */
+enum rc memory_divide(struct dataplane *d, struct err *e)
+{
+	struct memory_head *head = d->state, want;
+
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		struct worker *w = d->workers[i];
+		fw_detach(w->fw);
+		w->fw = w->pipeline.fw = NULL;
+	}
+	if (!lay_out(d->state_n, d->workers_n, &want))
+		return err_add(e, RC_RANGE, "the state memory of %zu octets is too small for %u workers",
+			d->state_n, d->workers_n);
+	head->magic = 0;
+	pages_release(d, want.fw_at);
+	enum rc rc = head_write(head, &want, e);
+	if (rc == RC_OK)
+		rc = firewalls_attach(d, head, true, e);
+	if (rc == RC_OK)
+		log_info("sessions are divided among %u workers now, with room for %u of each", d->workers_n,
+			d->sessions_max);
+	return rc;
 }
 
 /* The file keeps the SAs and sessions for the next process; the keys that this one expanded are wiped. */
 void memory_detach(struct dataplane *d)
 {
-	struct worker *w = d->workers[0];
-
-	fw_detach(w->fw);
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		fw_detach(d->workers[i]->fw);
+		d->workers[i]->fw = NULL;
+	}
 	esp_free(d->esp);
 	if (d->esp_tables)
 		munmap(d->esp_tables, d->esp_tables_n);
@@ -155,7 +281,6 @@ void memory_detach(struct dataplane *d)
 		munmap(d->state, d->state_n);
 	if (d->state_fd >= 0)
 		close(d->state_fd);
-	w->fw = NULL;
 	d->esp = NULL;
 	d->esp_tables = d->state = NULL;
 	d->state_fd = -1;

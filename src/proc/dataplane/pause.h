@@ -24,7 +24,7 @@ struct pause {
 	void *context;
 };
 
-/* All of it is for tests until there are threads. wake may be NULL where nobody sleeps. */
+/* wake may be NULL where nobody sleeps. */
 void pause_init(struct pause *p, void (*wake)(void *context), void *context);
 void pause_done(struct pause *p);
 /* main thread */

@@ -190,7 +190,7 @@ struct pipeline {
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
 	struct route_table *routes, const uint8_t hash_key[16]);
 void pipeline_done(struct pipeline *p);
-/* for tests until there are threads: it is one of several workers'. Each has a firewall of its own; all have the
+/* It is one of several workers'. Each has a firewall of its own; all have the
  * same esp, routes and snapshot. */
 void pipeline_workers(struct pipeline *p, uint32_t worker, uint32_t workers);
 
@@ -218,7 +218,7 @@ bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, ui
 /* n is at most TRAIN_BURST_MAX. The bytes are no longer needed when it returns. */
 void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now);
 
-/* for tests until there are threads: the same for trains of HANDOVER_TUNNEL, at the worker that owns the SAs. */
+/* The same for trains of HANDOVER_TUNNEL, at the worker that owns the SAs. */
 void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now);
 
 /* What the firewall has to say to other workers goes to them: after fw_expire(), fw_sweep() and fw_note(); bursts do it

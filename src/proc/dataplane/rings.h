@@ -38,7 +38,7 @@ struct rings_reader {
 	void *context;
 };
 
-/* All of it is for tests until there are threads. False: out of memory. */
+/* False: out of memory. */
 bool rings_init(struct rings *r, uint32_t workers);
 void rings_done(struct rings *r);
 /* By worker `from`. False: no room. */

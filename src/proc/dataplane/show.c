@@ -36,6 +36,25 @@ static const char *link_state(const struct pipeline *p, const struct pipeline_in
 	return f->up ? "up" : "down";
 }
 
+/* Each worker counts its own. */
+struct traffic {
+	uint64_t packets_in, bytes_in, packets_out, bytes_out;
+};
+
+static struct traffic interface_traffic(const struct dataplane *d, uint32_t i)
+{
+	struct traffic t = { 0 };
+
+	for (uint32_t k = 0; k < d->workers_n; k++) {
+		const struct pipeline_interface *f = &d->workers[k]->pipeline.interfaces[i];
+		t.packets_in += f->packets_in;
+		t.bytes_in += f->bytes_in;
+		t.packets_out += f->packets_out;
+		t.bytes_out += f->bytes_out;
+	}
+	return t;
+}
+
 static void interfaces_rows(struct out *o)
 {
 	const struct pipeline *p = &o->d->workers[0]->pipeline;
@@ -45,6 +64,7 @@ static void interfaces_rows(struct out *o)
 	for (uint32_t i = rows_first(&o->piece, 0);
 		i < p->snapshot->interfaces.count && rows_look(&o->piece, 0, i); i++) {
 		const struct pipeline_interface *f = &p->interfaces[i];
+		const struct traffic t = interface_traffic(o->d, i);
 		const struct route_local *l;
 		char text[PREFIX_TEXT_MAX];
 		w = rows_row(&o->piece);
@@ -64,10 +84,10 @@ static void interfaces_rows(struct out *o)
 			shown++;
 		}
 		jw_end(w);
-		jw_u64(w, "rx_packets", f->packets_in);
-		jw_u64(w, "rx_bytes", f->bytes_in);
-		jw_u64(w, "tx_packets", f->packets_out);
-		jw_u64(w, "tx_bytes", f->bytes_out);
+		jw_u64(w, "rx_packets", t.packets_in);
+		jw_u64(w, "rx_bytes", t.bytes_in);
+		jw_u64(w, "tx_packets", t.packets_out);
+		jw_u64(w, "tx_bytes", t.bytes_out);
 		rows_add(&o->piece);
 	}
 }
@@ -132,6 +152,32 @@ static uint64_t seconds_since(mono_ns then)
 	return now > then ? (now - then) / NS_PER_S : 0;
 }
 
+/* Of one rule, by one of the firewall's three lists of hits; each worker counts its own. */
+static struct fw_rule_hits hits_of_all(const struct dataplane *d, uint32_t rule,
+	const struct fw_rule_hits *hits(const struct firewall *fw, uint32_t rule))
+{
+	struct fw_rule_hits sum = { 0 };
+
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		const struct fw_rule_hits *h = hits(d->workers[i]->fw, rule);
+		sum.hits += h->hits;
+		sum.packets += h->packets;
+		sum.bytes += h->bytes;
+		sum.last = MAX_OF(sum.last, h->last);
+	}
+	return sum;
+}
+
+static uint64_t count_of_all(
+	const struct dataplane *d, uint32_t rule, uint32_t count(const struct firewall *fw, uint32_t rule))
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		sum += count(d->workers[i]->fw, rule);
+	return sum;
+}
+
 static void policy_rows(struct out *o)
 {
 	static const char *const actions[] = { "deny", "permit", "reject" };
@@ -141,17 +187,17 @@ static void policy_rows(struct out *o)
 	for (uint32_t i = rows_first(&o->piece, 0);
 		i < p->snapshot->rules.count && rows_look(&o->piece, 0, i); i++) {
 		const struct snap_rule *r = &snap_rules(p->snapshot)[i];
-		const struct fw_rule_hits *h = fw_rule_hits(p->fw, i);
+		const struct fw_rule_hits h = hits_of_all(o->d, i, fw_rule_hits);
 		w = rows_row(&o->piece);
 		jw_str(w, "from", zone_name(o->d, r->from_zone));
 		jw_str(w, "to", zone_name(o->d, r->to_zone));
 		jw_str(w, "rule", r->name);
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
-		jw_u64(w, "hits", h->hits);
-		jw_u64(w, "packets", h->packets);
-		jw_u64(w, "bytes", h->bytes);
-		if (h->last)
-			jw_u64(w, "last_hit_s", seconds_since(h->last));
+		jw_u64(w, "hits", h.hits);
+		jw_u64(w, "packets", h.packets);
+		jw_u64(w, "bytes", h.bytes);
+		if (h.last)
+			jw_u64(w, "last_hit_s", seconds_since(h.last));
 		rows_add(&o->piece);
 	}
 }
@@ -173,7 +219,7 @@ static void dnat_row(struct out *o, uint32_t i)
 	if (r->port_first)
 		jw_strf(w, "port", r->port_first == r->port_last ? "%u" : "%u-%u", r->port_first,
 			r->port_last);
-	jw_u64(w, "hits", fw_dnat_rule_hits(o->d->workers[0]->fw, i)->hits);
+	jw_u64(w, "hits", hits_of_all(o->d, i, fw_dnat_rule_hits).hits);
 	rows_add(&o->piece);
 }
 
@@ -227,9 +273,9 @@ static void nat_rows(struct out *o)
 			ports_say(w, r);
 		jw_str(w, "persistent",
 			r->filtering < COUNT_OF(filterings) ? filterings[r->filtering] : "unknown");
-		jw_u64(w, "hits", fw_nat_rule_hits(p->fw, i)->hits);
-		jw_u64(w, "sessions", fw_nat_rule_sessions(p->fw, i));
-		jw_u64(w, "bindings", fw_nat_rule_bindings(p->fw, i));
+		jw_u64(w, "hits", hits_of_all(o->d, i, fw_nat_rule_hits).hits);
+		jw_u64(w, "sessions", count_of_all(o->d, i, fw_nat_rule_sessions));
+		jw_u64(w, "bindings", count_of_all(o->d, i, fw_nat_rule_bindings));
 		rows_add(&o->piece);
 	}
 	for (uint32_t i = rows_first(&o->piece, 2);
@@ -288,6 +334,15 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 	rows_add(&o->piece);
 }
 
+static uint64_t tunnel_drops(const struct dataplane *d, uint32_t tunnel)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		sum += d->workers[i]->pipeline.tunnels[tunnel].drops_down;
+	return sum;
+}
+
 static void ipsec_rows(struct out *o)
 {
 	struct dataplane *d = o->d;
@@ -303,7 +358,7 @@ static void ipsec_rows(struct out *o)
 		jw_str(w, "tunnel", snap_tunnels(s)[t].name);
 		jw_str(w, "peer", snap_peers(s)[snap_tunnels(s)[t].peer].name);
 		jw_str(w, "state", "down");
-		jw_u64(w, "dropped", d->workers[0]->pipeline.tunnels[t].drops_down);
+		jw_u64(w, "dropped", tunnel_drops(d, t));
 		rows_add(&o->piece);
 	}
 }
@@ -318,27 +373,79 @@ static void counter_row(struct out *o, const char *name, uint64_t value, const c
 	rows_add(&o->piece);
 }
 
+/* Sums over all workers. */
+struct counts {
+	struct fw_counters fw;
+	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, errors_sent, errors_suppressed,
+		queued, handed_over, notes_lost, sessions_limit, drops[DROP_COUNT];
+	struct {
+		uint64_t answers, suppressed, conflicts;
+	} proxies;
+};
+
+static void fw_counts_add(struct fw_counters *sum, const struct fw_counters *c)
+{
+	/* All its fields are counters of one size. */
+	uint64_t to[sizeof *sum / sizeof(uint64_t)], from[sizeof *sum / sizeof(uint64_t)];
+
+	_Static_assert(sizeof *sum % sizeof(uint64_t) == 0, "counters only");
+	memcpy(to, sum, sizeof to);
+	memcpy(from, c, sizeof from);
+	for (size_t i = 0; i < COUNT_OF(to); i++)
+		to[i] += from[i];
+	memcpy(sum, to, sizeof to);
+}
+
+static void counts_add(struct counts *sum, const struct worker *w)
+{
+	const struct pipeline *p = &w->pipeline;
+
+	fw_counts_add(&sum->fw, fw_counters(w->fw));
+	sum->packets_in += p->packets_in;
+	sum->packets_out += p->packets_out;
+	sum->bytes_in += p->bytes_in;
+	sum->bytes_out += p->bytes_out;
+	sum->trains_in += p->trains_in;
+	sum->errors_sent += p->error_replies_sent;
+	sum->errors_suppressed += p->error_replies_suppressed;
+	sum->queued += p->neighbour_queue_n;
+	sum->handed_over += p->trains_handed_over;
+	sum->notes_lost += p->notes_lost;
+	sum->proxies.answers += p->proxies.answers;
+	sum->proxies.suppressed += p->proxies.suppressed;
+	sum->proxies.conflicts += p->proxies.conflicts;
+	sum->sessions_limit += fw_sessions_limit(w->fw);
+	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++)
+		sum->drops[i] += p->drops[i];
+	sum->drops[DROP_FRAGMENT_TIMEOUT] += fw_counters(w->fw)->fragments_timeout;
+	sum->drops[DROP_FRAGMENT_LIMIT] += fw_counters(w->fw)->fragments_limit;
+	sum->drops[DROP_FRAGMENT_OVERLAP] += fw_counters(w->fw)->fragments_overlap;
+}
+
 static void counters_rows(struct out *o)
 {
 	const struct dataplane *d = o->d;
-	const struct pipeline *p = &d->workers[0]->pipeline;
-	const struct fw_counters *c = fw_counters(p->fw);
+	struct counts s = { 0 };
+	const struct fw_counters *c = &s.fw;
+
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		counts_add(&s, d->workers[i]);
 	/* clang-format off */
 	const struct {
 		const char *name, *text;
 		uint64_t value;
 	} rows[] = {
-		{ "packets-in",               "packets received from links, tunnels and the host", p->packets_in },
-		{ "bytes-in",                 "their octets, from the IP header on", p->bytes_in },
-		{ "trains-in",                "the trains that they came in", p->trains_in },
-		{ "packets-out",              "packets sent", p->packets_out },
-		{ "bytes-out",                "their octets, from the IP header on", p->bytes_out },
+		{ "packets-in",               "packets received from links, tunnels and the host", s.packets_in },
+		{ "bytes-in",                 "their octets, from the IP header on", s.bytes_in },
+		{ "trains-in",                "the trains that they came in", s.trains_in },
+		{ "packets-out",              "packets sent", s.packets_out },
+		{ "bytes-out",                "their octets, from the IP header on", s.bytes_out },
 		{ "sessions-now",             "sessions in the table", c->sessions_now - c->bindings_now },
 		{ "nat-bindings-now",         "bindings of persistent NAT in the same table", c->bindings_now },
 		{ "sessions-created",         "sessions begun", c->sessions_created },
 		{ "sessions-ended",           "sessions ended", c->sessions_ended },
 		{ "half-open-now",            "TCP sessions whose handshake is not complete", c->half_open_now },
-		{ "session-limit",            "sessions that the table may hold", fw_sessions_limit(p->fw) },
+		{ "session-limit",            "sessions that the table may hold", s.sessions_limit },
 		{ "half-open-evicted",        "half-open sessions evicted to make room", c->half_open_evicted },
 		{ "unanswered-evicted",       "other unanswered sessions evicted to make room", c->unanswered_evicted },
 		{ "over-share-evicted",       "sessions beyond the share of their source or zone, evicted to make room", c->over_share_evicted },
@@ -347,12 +454,15 @@ static void counters_rows(struct out *o)
 		{ "session-hits",             "of these, found", c->hits },
 		{ "datagrams-reassembled",    "datagrams reassembled from fragments", c->reassembled },
 		{ "log-records-suppressed",   "log records of rules and zones beyond their rate", c->log_records_suppressed },
-		{ "error-replies-sent",       "ICMP errors and TCP resets sent", p->error_replies_sent },
-		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", p->error_replies_suppressed },
-		{ "neighbour-queue-now",      "packets that wait for a link address", p->neighbour_queue_n },
-		{ "proxy-answers",            "answers to neighbours that ask for addresses of proxy-arp and proxy-ndp", p->proxies.answers },
-		{ "proxy-suppressed",         "of these, not sent, beyond their rate", p->proxies.suppressed },
-		{ "proxy-conflicts",          "frames by which another host says that it has such an address", p->proxies.conflicts },
+		{ "error-replies-sent",       "ICMP errors and TCP resets sent", s.errors_sent },
+		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", s.errors_suppressed },
+		{ "neighbour-queue-now",      "packets that wait for a link address", s.queued },
+		{ "proxy-answers",            "answers to neighbours that ask for addresses of proxy-arp and proxy-ndp", s.proxies.answers },
+		{ "proxy-suppressed",         "of these, not sent, beyond their rate", s.proxies.suppressed },
+		{ "proxy-conflicts",          "frames by which another host says that it has such an address", s.proxies.conflicts },
+		{ "trains-handed-over",       "trains that went on with another worker than the one where they arrived", s.handed_over },
+		{ "redirects-now",            "keys of sessions whose packets go on from one worker to another", c->redirects_now },
+		{ "worker-notes-lost",        "notes between workers that found no room; they are written again", s.notes_lost },
 		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", d->workers[0]->datagrams_in },
 		{ "nat-keepalives",           "of these, NAT keepalives", d->workers[0]->keepalives },
 		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", d->workers[0]->tunnel_too_big },
@@ -364,12 +474,8 @@ static void counters_rows(struct out *o)
 	for (uint32_t i = MAX_OF(rows_first(&o->piece, 1), DROP_NONE + 1u);
 		i < DROP_COUNT && rows_look(&o->piece, 1, i); i++) {
 		char name[64];
-		uint64_t value = p->drops[i];
-		value += i == DROP_FRAGMENT_TIMEOUT ? c->fragments_timeout : 0;
-		value += i == DROP_FRAGMENT_LIMIT ? c->fragments_limit : 0;
-		value += i == DROP_FRAGMENT_OVERLAP ? c->fragments_overlap : 0;
 		snprintf(name, sizeof name, "drop-%s", drop_name((enum drop_reason)i));
-		counter_row(o, name, value, drop_text((enum drop_reason)i));
+		counter_row(o, name, s.drops[i], drop_text((enum drop_reason)i));
 	}
 }
 

@@ -69,30 +69,39 @@ static void session_row(
 	rows_add(piece);
 }
 
+/* Those of one worker are a section of the table. */
+static void worker_rows(struct rows_piece *piece, struct worker *w, const struct session_filter *filter, mono_ns now)
+{
+	struct firewall *fw = w->fw;
+	uint32_t used = fw_sessions_used(fw), section = w->index;
+
+	for (uint32_t i = rows_first(piece, section); i < used && rows_look(piece, section, i); i++) {
+		const struct fw_session *s = fw_session_current(fw, i, now);
+		if (s && fw_session_selected(fw, s, filter, now))
+			session_row(piece, fw, s, now);
+	}
+	pipeline_notes(&w->pipeline); /* of those that a commit has ended */
+}
+
 void show_sessions(struct dataplane *d, struct rows_piece *piece, const struct msg_show *show)
 {
-	struct firewall *fw = d->workers[0]->fw;
-	uint32_t used = fw_sessions_used(fw);
 	mono_ns now = clock_mono();
 	struct err e = { 0 };
 
 	/* Names that a commit takes away while the table is read select nothing. */
-	if (show->from == 0 && fw_filter_check(fw, &show->filter, &e)) {
+	if (show->from == 0 && fw_filter_check(d->workers[0]->fw, &show->filter, &e)) {
 		rows_refuse(piece->link, piece->tag, e.rc, e.text);
 		return;
 	}
-	for (uint32_t i = rows_first(piece, 0); i < used && rows_look(piece, 0, i); i++) {
-		const struct fw_session *s = fw_session_current(fw, i, now);
-		if (s && fw_session_selected(fw, s, &show->filter, now))
-			session_row(piece, fw, s, now);
-	}
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		worker_rows(piece, d->workers[i], &show->filter, now);
 	rows_end(piece);
 }
 
-bool show_clear_sessions(struct dataplane *d, const struct session_filter *filter, uint32_t *cursor,
+bool show_clear_sessions(struct worker *w, const struct session_filter *filter, uint32_t *cursor,
 	uint32_t *count, uint32_t budget)
 {
-	struct firewall *fw = d->workers[0]->fw;
+	struct firewall *fw = w->fw;
 	mono_ns now = clock_mono();
 
 	for (; *cursor < fw_sessions_used(fw) && budget > 0; (*cursor)++, budget--) {
@@ -102,6 +111,7 @@ bool show_clear_sessions(struct dataplane *d, const struct session_filter *filte
 		fw_session_end(fw, *cursor, now);
 		(*count)++;
 	}
+	pipeline_notes(&w->pipeline);
 	return *cursor >= fw_sessions_used(fw);
 }
 
@@ -209,7 +219,7 @@ static void survey_begin(struct dataplane *d, struct survey *v)
 {
 	v->generation = fw_policy(d->workers[0]->fw)->generation;
 	v->begun = true;
-	v->cursor = 0;
+	v->worker = v->cursor = 0;
 	if (v->show.table == SHOW_TALKERS)
 		fw_talkers_begin(&d->survey.talkers, d->workers[0]->fw, (enum talker_by)v->show.by,
 			(enum talker_order)v->show.order);
@@ -217,16 +227,12 @@ static void survey_begin(struct dataplane *d, struct survey *v)
 		memset(&d->survey.tally, 0, sizeof d->survey.tally);
 }
 
-bool show_survey_piece(struct dataplane *d, uint32_t budget)
+/* True: that was the worker's last record. */
+static bool worker_survey(struct dataplane *d, struct worker *w, struct survey *v, uint32_t budget)
 {
-	struct survey *v = &d->surveys[0];
+	struct firewall *fw = w->fw;
 	mono_ns now = clock_mono();
 
-	if (d->surveys_n == 0)
-		return true;
-	struct firewall *fw = d->workers[0]->fw;
-	if (!v->begun || v->generation != fw_policy(fw)->generation)
-		survey_begin(d, v);
 	for (; v->cursor < fw_sessions_used(fw) && budget > 0; v->cursor++, budget--) {
 		const struct fw_session *s = fw_session_current(fw, v->cursor, now);
 		if (!s || !fw_session_selected(fw, s, &v->show.filter, now))
@@ -236,7 +242,23 @@ bool show_survey_piece(struct dataplane *d, uint32_t budget)
 		else
 			fw_tally_add(&d->survey.tally, s);
 	}
-	if (v->cursor >= fw_sessions_used(fw))
+	pipeline_notes(&w->pipeline);
+	return v->cursor >= fw_sessions_used(fw);
+}
+
+bool show_survey_piece(struct dataplane *d, uint32_t budget)
+{
+	struct survey *v = &d->surveys[0];
+
+	if (d->surveys_n == 0)
+		return true;
+	if (!v->begun || v->generation != fw_policy(d->workers[0]->fw)->generation)
+		survey_begin(d, v);
+	if (v->worker < d->workers_n && worker_survey(d, d->workers[v->worker], v, budget)) {
+		v->worker++;
+		v->cursor = 0;
+	}
+	if (v->worker >= d->workers_n)
 		survey_end(d, v);
 	return d->surveys_n == 0;
 }

@@ -12,13 +12,6 @@ enum rc dataplane_start(struct dataplane *d, struct err *e)
 		return err_add(e, RC_NOT_FOUND, "the supervisor has not handed over the state memory");
 	if (!d->routes)
 		return err_add(e, RC_NOT_FOUND, "the supervisor has not handed over an rtnetlink socket");
-	enum rc rc = memory_attach(d, d->state_fd, e);
-	if (rc != RC_OK)
-		return rc;
-	struct worker *w = d->workers[0];
-	w->pipeline.fw = w->fw;
-	w->pipeline.esp = d->esp;
-	w->pipeline.routes = d->routes;
 	/* The mirror should be complete before the first packet, so that a restart loses as little as
 	 * possible. */
 	for (int i = 0; i < 200 && d->routes_next; i++) {
@@ -26,7 +19,10 @@ enum rc dataplane_start(struct dataplane *d, struct err *e)
 		poll(&p, 1, 5);
 		routes_receive(d);
 	}
-	d->started = true;
-	pipeline_changed(&w->pipeline);
-	return RC_OK;
+	/* As many workers as the sessions of the process before were divided among; the configuration, which comes
+	 * later, may say otherwise. */
+	enum rc rc = workers_set(d, memory_workers(d->state_fd), e);
+	d->workers_wanted = d->workers_n;
+	d->started = rc == RC_OK;
+	return rc;
 }

@@ -73,7 +73,7 @@ void trace_begin(struct pipeline *p, struct train *t)
 
 void trace_say(struct pipeline *p, const struct train *t, const char *stage, const char *fmt, ...)
 {
-	char text[768];
+	char text[TRACE_TEXT_MAX];
 	va_list args;
 
 	for (uint32_t i = 0; i < p->trace.n; i++) {

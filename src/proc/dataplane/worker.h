@@ -3,7 +3,9 @@
  * the process has once.
  *
  * Worker 0 runs in the main thread, which also handles messages, rtnetlink and the timers of the process; it
- * owns the sockets of tunnels and the host's TUN device.
+ * owns the sockets of tunnels and the host's TUN device. The others run in threads of their own (threads.c). What
+ * they read beside their own the main thread changes in pauses only (pause.h); what they have for it they put into
+ * the ring to worker 0 (rings.h).
  */
 #ifndef DATAPLANE_WORKER_H
 #define DATAPLANE_WORKER_H
@@ -11,6 +13,7 @@
 #include "model/snapshot.h"
 #include "proc/dataplane/limits.h"
 #include "proc/dataplane/pipeline.h"
+#include "proc/dataplane/rings.h"
 #include "wire/segment.h"
 
 #include <linux/filter.h>
@@ -22,7 +25,8 @@ struct dataplane;
 
 /* A worker's socket of one link. */
 struct link_io {
-	int fd;
+	int fd;	       /* links.c owns it */
+	bool reads;    /* it is this worker's own; else it is another one's, and only to send by */
 	uint32_t link; /* the kernel's index */
 	char name[INTERFACE_NAME_BYTES];
 	uint32_t interface; /* in the snapshot, or TRAIN_NONE */
@@ -43,12 +47,16 @@ struct worker {
 	struct pipeline pipeline;
 	struct firewall *fw;
 	struct train trains[RX_BURST];
-	mono_ns next_expiry;
+	mono_ns next_expiry, next_second;
+	uint32_t given; /* a bit for each worker that has got something from this one and may sleep */
+	bool log_waits; /* for room in the ring */
+	struct fw_log log;
 
 	/* io_link.c, io_filter.c, io_gather.c */
 	struct link_io *links[LINKS_MAX];
 	uint32_t links_n;
-	uint8_t *rx; /* RX_BURST * RX_BYTES */
+	bool links_changed; /* they have other numbers now */
+	uint8_t *rx;	    /* RX_BURST * RX_BYTES */
 	struct segment_joiner gatherer;
 	uint8_t *gather;
 	uint64_t filters_generation; /* of the tables that the filters were made from */
@@ -64,12 +72,28 @@ struct worker {
 	int tun;
 };
 
-/* False: out of memory. */
-bool worker_init(struct worker *w, struct dataplane *d, uint32_t index, const uint8_t hash_key[16]);
-void worker_done(struct worker *w);
+/* worker.c. NULL: out of memory. */
+struct worker *worker_new(struct dataplane *d, uint32_t index);
+void worker_free(struct worker *w);
+/* Between bursts, what each worker does for itself: log records, filters, what a commit left, timeouts, waiting
+ * packets. Returns when to call again. */
+mono_ns worker_timers(struct worker *w, mono_ns now);
+
+/* handoff.c: the pipeline's ways to other workers; the context is a worker */
+uint32_t worker_home(void *context, const struct train *t);
+bool worker_hand_over(void *context, uint32_t to, enum handover_kind kind, const struct train *t);
+bool worker_firewall_note(void *context, uint32_t to, const struct fw_note *note);
+/* To the main thread, in whose place only it can act. False: the ring is full. */
+bool worker_note(struct worker *w, enum ring_note kind, const void *bytes, uint32_t n);
+/* Wakes those that have got something since the last call. */
+void worker_wake_given(struct worker *w);
+/* Wakes this one if it sleeps. */
+void worker_wake(struct worker *w);
+/* What the others have given to it; returns how many records. */
+uint32_t worker_rings_run(struct worker *w, const struct rings_reader *reader);
 
 /* io_link.c: each *_receive() runs one burst and returns how many trains or datagrams there were */
-enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, struct err *e);
+enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, bool reads, struct err *e);
 void link_remove(struct worker *w, uint32_t link);
 void links_bind(struct worker *w); /* after a snapshot */
 uint32_t link_receive(struct worker *w, struct link_io *l);

@@ -219,7 +219,8 @@ struct snapshot *policy_snapshot(const struct policy *p)
 			[TIMEOUT_UDP_UNANSWERED] = 60, [TIMEOUT_UDP] = 60, [TIMEOUT_ICMP] = 20,
 			[TIMEOUT_GRE] = 60, [TIMEOUT_ESP] = 60, [TIMEOUT_SCTP] = 60, [TIMEOUT_OTHER] = 60,
 		},
-		.half_open_max = p->half_open_max };
+		.half_open_max = p->half_open_max,
+		.workers = 1 };
 	size_t at = (sizeof head + 7) & ~(size_t)7;
 	struct err e = { 0 };
 

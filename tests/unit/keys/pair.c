@@ -211,6 +211,7 @@ static void config_fill(struct pair_config *c, int at)
 		.host_port_last = 40959,
 		.sessions_max = 1,
 		.half_open_max = 1,
+		.workers = 1,
 		.zones = SPAN(zones, 1),
 		.ike_proposals = SPAN(ike, PAIR_IKE_PROPOSALS),
 		.esp_proposals = SPAN(esp, PAIR_ESP_PROPOSALS),

@@ -1,0 +1,189 @@
+/*
+ * All workers together: their number, and what changes for all of them. Each has a firewall and a pipeline of its own
+ * over the same SAs, routes and configuration.
+ */
+#include "base/log.h"
+#include "proc/dataplane/dataplane.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void workers_changed(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_changed(&d->workers[i]->pipeline);
+}
+
+void workers_routes(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		if (d->workers[i]->pipeline.routes)
+			pipeline_routes(&d->workers[i]->pipeline, d->routes);
+}
+
+void workers_path_mtu(struct dataplane *d, uint32_t tunnel, uint32_t mtu)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_path_mtu(&d->workers[i]->pipeline, tunnel, mtu);
+}
+
+void workers_neighbour(struct dataplane *d, uint32_t link, const struct ip_addr *addr, mono_ns now)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_neighbour(&d->workers[i]->pipeline, link, addr, now);
+}
+
+/* What is on its way between workers names interfaces, zones and tunnels by the old numbers. */
+static void trains_drop(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		struct worker *w = d->workers[i];
+		const struct rings_reader reader = { &w->pipeline, d->note, w };
+		rings_drop(&d->rings, i, &reader);
+	}
+}
+
+enum rc workers_load(struct dataplane *d, const struct snapshot *s, struct err *e)
+{
+	mono_ns now = clock_mono();
+	enum rc rc = RC_OK;
+
+	trains_drop(d);
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		rc = pipeline_load(&d->workers[i]->pipeline, s, now, e);
+		if (rc != RC_OK && i == 0)
+			return rc;
+		if (rc != RC_OK) {
+			/* Two workers with different policies: what one forbids the other might pass. */
+			log_error("worker %u of the data plane cannot load what the others have loaded: %s",
+				i, e->text);
+			abort();
+		}
+		links_bind(d->workers[i]);
+		pipeline_notes(&d->workers[i]->pipeline);
+	}
+	return RC_OK;
+}
+
+/* --- their number --- */
+
+static void counters_add(uint64_t *to, const uint64_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] += from[i];
+}
+
+/* The first one goes on with what this one has counted. */
+static void counts_keep(struct pipeline *to, const struct pipeline *from)
+{
+	counters_add(to->drops, from->drops, DROP_COUNT);
+	to->packets_in += from->packets_in;
+	to->packets_out += from->packets_out;
+	to->bytes_in += from->bytes_in;
+	to->bytes_out += from->bytes_out;
+	to->trains_in += from->trains_in;
+	to->trains_handed_over += from->trains_handed_over;
+	to->notes_lost += from->notes_lost;
+	to->proxies.answers += from->proxies.answers;
+	to->proxies.suppressed += from->proxies.suppressed;
+	to->proxies.conflicts += from->proxies.conflicts;
+	to->error_replies_sent += from->error_replies_sent;
+	to->error_replies_suppressed += from->error_replies_suppressed;
+	for (uint32_t i = 0; i < INTERFACES_MAX; i++) {
+		to->interfaces[i].packets_in += from->interfaces[i].packets_in;
+		to->interfaces[i].packets_out += from->interfaces[i].packets_out;
+		to->interfaces[i].bytes_in += from->interfaces[i].bytes_in;
+		to->interfaces[i].bytes_out += from->interfaces[i].bytes_out;
+	}
+}
+
+static void others_end(struct dataplane *d)
+{
+	while (d->workers_n > 1) {
+		struct worker *w = d->workers[--d->workers_n];
+		counts_keep(&d->workers[0]->pipeline, &w->pipeline);
+		fw_detach(w->fw);
+		worker_free(w);
+		d->workers[d->workers_n] = NULL;
+	}
+}
+
+static unsigned long long sessions_now(const struct dataplane *d)
+{
+	unsigned long long n = 0;
+
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		n += d->workers[i]->fw ? fw_counters(d->workers[i]->fw)->sessions_now : 0;
+	return n;
+}
+
+static enum rc others_begin(struct dataplane *d, uint32_t n, struct err *e)
+{
+	if (!rings_init(&d->rings, n))
+		return err_add(e, RC_LIMIT, "out of memory for the rings of %u workers", n);
+	while (d->workers_n < n) {
+		d->workers[d->workers_n] = worker_new(d, d->workers_n);
+		if (!d->workers[d->workers_n])
+			return err_add(
+				e, RC_LIMIT, "out of memory for worker %u of the data plane", d->workers_n);
+		const struct trace *trace = &d->workers[0]->pipeline.trace;
+		pipeline_trace(&d->workers[d->workers_n]->pipeline, &trace->filter, trace->left);
+		d->workers_n++;
+	}
+	return RC_OK;
+}
+
+/* Before the memory is attached there is nothing else to give them. */
+static enum rc equip(struct dataplane *d, struct err *e)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		struct worker *w = d->workers[i];
+		w->pipeline.fw = w->fw;
+		w->pipeline.esp = d->esp;
+		w->pipeline.routes = d->routes;
+		pipeline_workers(&w->pipeline, i, d->workers_n);
+	}
+	/* Of sessions that a former process left. */
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_notes(&d->workers[i]->pipeline);
+	if (d->snapshot.snapshot)
+		return workers_load(d, d->snapshot.snapshot, e);
+	return RC_OK;
+}
+
+enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	assert(n > 0 && n <= WORKERS_MAX);
+	threads_stop(d);
+	unsigned long long ending = sessions_now(d);
+	if (ending > 0)
+		log_warn("the number of workers changes from %u to %u: %llu sessions end", d->workers_n, n,
+			ending);
+	if (d->rings.workers > 0)
+		trains_drop(d);
+	rings_done(&d->rings);
+	others_end(d);
+	rc = others_begin(d, n, e);
+	if (rc == RC_OK)
+		rc = d->state ? memory_divide(d, e) : memory_attach(d, d->state_fd, e);
+	if (rc == RC_OK)
+		links_share_out(d);
+	if (rc == RC_OK)
+		rc = equip(d, e);
+	if (rc != RC_OK)
+		return rc;
+	workers_changed(d);
+	return threads_start(d, e);
+}
+
+void workers_done(struct dataplane *d)
+{
+	threads_stop(d);
+	rings_done(&d->rings);
+	links_close(d);
+	memory_detach(d);
+	while (d->workers_n > 0)
+		worker_free(d->workers[--d->workers_n]);
+}
