@@ -207,6 +207,7 @@ struct firewall *fw_attach(
 	fw->limits = *limits;
 	fw->limits.workers = MAX_OF(limits->workers, 1u);
 	assert(fw->limits.worker < fw->limits.workers);
+	fw->next_id = fw->limits.worker; /* no two workers give the same one */
 	fw->state = memory;
 	fw->sessions = (void *)((uint8_t *)memory + FW_STATE_BYTES);
 	fw->wheel_at_s = now / NS_PER_S;

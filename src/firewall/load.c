@@ -136,10 +136,16 @@ static void epoch_begin(struct firewall *fw, struct fw_policy *next, mono_ns now
 	fw->changes++;
 }
 
+/* Flows are spread evenly among the workers: each may have as many of them as the others. */
+static uint32_t share_of_worker(const struct firewall *fw, uint32_t limit)
+{
+	return (limit + fw->limits.workers - 1) / fw->limits.workers;
+}
+
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e)
 {
 	struct fw_policy *next = fw_policy_new(s);
-	uint32_t limit = MIN_OF(s->sessions_max, fw->limits.sessions_max);
+	uint32_t limit = MIN_OF(share_of_worker(fw, s->sessions_max), fw->limits.sessions_max);
 
 	if (!next)
 		return err_add(e, RC_LIMIT, "out of memory for a policy of %u rules", s->rules.count);
@@ -148,7 +154,7 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw_log_report_suppressed(fw, now);
 	epoch_begin(fw, next, now);
 	memcpy(fw->timeout_s, s->timeout_s, sizeof fw->timeout_s);
-	fw->half_open_max = s->half_open_max;
+	fw->half_open_max = share_of_worker(fw, s->half_open_max);
 	fw->sweep =
 		(struct fw_sweep){ FW_SWEEP_JUDGE, 0, fw->sweep.other_limit || fw->sessions_limit != limit };
 	fw->silent.step = FW_SILENT_IDLE;

@@ -89,7 +89,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 		__atomic_store_n(&fw->state->used, index + 1, __ATOMIC_RELEASE);
 	s->key[0] = key[0];
 	s->key[1] = key[1];
-	s->id = ++fw->next_id;
+	s->id = fw->next_id += fw->limits.workers;
 	s->rule = s->nat_rule = TRAIN_NONE;
 	s->dnat_rule = FW_DNAT_NONE;
 	s->created = s->last_seen = now;
@@ -182,7 +182,7 @@ void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 
 	assert(s->live == FW_SESSION_LIVE && s->tcp_state != FW_TCP_NONE);
 	fw_log_close(fw, fw->policy, s, FW_END_REUSED, now);
-	s->id = ++fw->next_id;
+	s->id = fw->next_id += fw->limits.workers;
 	s->created = now;
 	memset(s->packets, 0, sizeof s->packets);
 	memset(s->bytes, 0, sizeof s->bytes);

@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,7 +39,7 @@ static int allow_fcntl(scmp_filter_ctx f, int call)
 static int allow_setsockopt(scmp_filter_ctx f, int call)
 {
 	static const int options[][2] = { { SOL_SOCKET, SO_ATTACH_FILTER }, { IPPROTO_IP, IP_MTU_DISCOVER },
-		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER } };
+		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER }, { SOL_PACKET, PACKET_FANOUT_DATA } };
 	int r = 0;
 
 	for (size_t i = 0; i < COUNT_OF(options) && r == 0; i++)
@@ -54,6 +56,15 @@ static int allow_prctl(scmp_filter_ctx f, int call)
 		PR_GET_DUMPABLE };
 
 	return allow_each(f, call, 0, values, COUNT_OF(values));
+}
+
+static int allow_thread(scmp_filter_ctx f, int call)
+{
+	static const uint64_t flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND |
+				      CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID |
+				      CLONE_CHILD_CLEARTID;
+
+	return allow_each(f, call, 0, &flags, 1);
 }
 
 static int add(scmp_filter_ctx f, const struct call *c)
@@ -82,6 +93,10 @@ static int add(scmp_filter_ctx f, const struct call *c)
 	case CALL_NO_LIMIT:
 		return seccomp_rule_add(f, SCMP_ACT_ALLOW, c->number, 2, SCMP_CMP64(0, SCMP_CMP_EQ, 0),
 			SCMP_CMP64(2, SCMP_CMP_EQ, 0));
+	case CALL_THREAD:
+		return allow_thread(f, c->number);
+	case CALL_ABSENT:
+		return seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), c->number, 0);
 	case CALL_REFUSED:
 		return seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), c->number, 0);
 	case CALL_OPEN_FILE:

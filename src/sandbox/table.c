@@ -12,12 +12,16 @@
 
 #define MB (1024ull * 1024)
 
+/* Its workers: so many that those of other gateways on the same machine, whom the kernel counts for the same user, find room as
+ * well. That they are threads and no processes is CALL_THREAD's to see. */
+#define DATAPLANE_THREADS 1024
+
 /* clang-format off */
 const struct confinement confinements[PROC_COUNT] = {
 	/*                   namespaces root   files threads file size      locked memory */
 	[PROC_KEEPER]    = { APART,     true,    64,   0,    0,             8 * MB },
 	[PROC_IKE]       = { APART,     true,    64,   0,    0,             0 },
-	[PROC_DATAPLANE] = { APART,     true,   512,   0,    0,             0 },
+	[PROC_DATAPLANE] = { APART,     true,  2048, DATAPLANE_THREADS, 0,  0 },
 	[PROC_LEDGER]    = { APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
 	[PROC_CONTROL]   = { APART,     true,   256,   0,    256 * MB,      0 },
 	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB },
@@ -62,6 +66,9 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(rt_sigaction, ALL, CALL_ANY) S(rt_sigprocmask, ALL, CALL_ANY) S(rt_sigreturn, ALL, CALL_ANY)		\
 	S(sigaltstack, ALL, CALL_ANY) S(tgkill, ALL, CALL_SELF)	/* abort() */					\
 	S(exit, ALL, CALL_ANY) S(exit_group, ALL, CALL_ANY)							\
+	/* threads: the data plane's workers. The C library tries clone3() first, whose flags no filter sees */	\
+	S(clone, D, CALL_THREAD) S(clone3, D, CALL_ABSENT) S(set_robust_list, D, CALL_ANY)			\
+	S(rseq, D, CALL_ANY) S(eventfd2, D, CALL_ANY)								\
 	/* datagrams of strangers: only through sockets that were handed over */				\
 	S(sendto, I | D, CALL_ANY) S(recvfrom, I | D, CALL_ANY)							\
 	S(sendmmsg, I | D, CALL_ANY) S(recvmmsg, I | D, CALL_ANY)						\

@@ -31,8 +31,10 @@ enum call_check {
 	CALL_SELF_OR_ZERO,   /* the same or 0 */
 	CALL_FCNTL,	     /* flags, duplicates and seals; no signals, leases, locks */
 	CALL_PRCTL,	     /* names of threads and of memory */
-	CALL_SOCKET_OPTIONS, /* setsockopt that gives a socket a filter or says whether it may cut what it
-				sends, and no other */
+	CALL_SOCKET_OPTIONS, /* setsockopt that gives a socket or its group a filter or says whether it may cut
+				what it sends, and no other */
+	CALL_THREAD,	     /* clone of a thread of this process, as the C library makes it */
+	CALL_ABSENT,	     /* not allowed, but answered with ENOSYS: libraries have another way */
 	CALL_CONNECTED,	     /* sendto without an address: what send() is */
 	CALL_NO_LIMIT,	     /* prlimit64 that only reads its own */
 	CALL_REFUSED,	     /* not allowed, but answered with EACCES: libraries try it and can do without */

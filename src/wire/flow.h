@@ -47,7 +47,7 @@ static inline uint32_t flow_home(uint32_t hash, uint32_t workers)
 }
 
 /*
- * for tests until there are sockets of several workers: classic BPF for PACKET_FANOUT_CBPF. It returns the home of an IP
+ * Classic BPF for PACKET_FANOUT_CBPF. It returns the home of an IP
  * packet by the offsets from its network header, so that it does not matter whether the socket sees the link header; 0 for
  * what is neither IPv4 nor IPv6. The members of the group have the numbers of their workers in the order in which they
  * joined. Returns its length.

@@ -487,7 +487,7 @@ static void on_clear(struct dataplane *d, const struct ipc_frame *f)
 	else
 		fw_filter_check(d->workers[0]->fw, &f->u.CLEAR_SESSIONS, &e);
 	if (!e.rc) {
-		d->clears[d->clears_n++] = 
+		d->clears[d->clears_n++] =
 			(struct clear){ .tag = f->head.tag, .filter = f->u.CLEAR_SESSIONS };
 		return;
 	}

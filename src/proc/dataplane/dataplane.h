@@ -125,7 +125,7 @@ struct dataplane {
 	struct survey {
 		uint64_t tag;
 		struct msg_show show;
-		uint64_t generation; /* of the policy that it began under */
+		uint64_t generation;	 /* of the policy that it began under */
 		uint32_t worker, cursor; /* the next record */
 		bool begun;
 	} surveys[SURVEYS_MAX]; /* the first one is under way */

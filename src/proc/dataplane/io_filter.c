@@ -88,9 +88,17 @@ static void leave_out_locals(struct program *p, const struct route_table *routes
 	verdict(p, KEEP_ALL);
 }
 
-static void build(struct program *p, const struct route_table *routes)
+/* What the gateway sends itself: older kernels give it to a group of sockets, whatever each of them asks for. */
+static void leave_out_own(struct program *p)
 {
 	p->n = 0;
+	load(p, BPF_B, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
+	put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING);
+	verdict(p, 0);
+}
+
+static void build(struct program *p, const struct route_table *routes)
+{
 	load(p, BPF_H, AT_TYPE);
 	put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x0800);
 	put(p, BPF_JMP | BPF_JA, 0, 0, 0); /* to IPv4: the offset is filled in below */
@@ -143,11 +151,11 @@ void filters_refresh(struct worker *w)
 		struct link_io *l = w->links[i];
 		if (!l->reads)
 			continue;
+		leave_out_own(&p);
 		if (l->interface != TRAIN_NONE && !w->pipeline.interfaces[l->interface].bare &&
 			zone_opens(w, l)) {
 			build(&p, w->pipeline.routes);
 		} else {
-			p.n = 0;
 			verdict(&p, KEEP_ALL);
 		}
 		size_t bytes = p.n * sizeof p.code[0];

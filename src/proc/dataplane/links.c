@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
+#include "wire/flow.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -25,6 +26,24 @@ static int first_fd(const struct link_files *f)
 	return -1;
 }
 
+/* To the kernel: which of the sockets gets a packet. With another program, or none, packets only take a step more. */
+static void group_program(const struct dataplane *d, const struct link_files *f)
+{
+	const struct flow_key key = flow_key_make(d->flow_key);
+	struct sock_filter code[FLOW_PROGRAM_MAX];
+	uint32_t sockets = 0;
+
+	for (uint32_t i = 0; i < WORKERS_MAX; i++)
+		sockets += f->fd[i] >= 0;
+	if (sockets < 2 || f->fd[0] < 0)
+		return;
+	/* What the kernel chooses is a number modulo that of the sockets. */
+	struct sock_fprog program = { (unsigned short)flow_program(&key, MIN_OF(sockets, d->workers_n), code),
+		code };
+	if (setsockopt(f->fd[0], SOL_PACKET, PACKET_FANOUT_DATA, &program, sizeof program) < 0)
+		log_warn("load the program that divides the packets of %s among workers: %m", f->name);
+}
+
 static void link_take_from_all(struct dataplane *d, uint32_t link)
 {
 	for (uint32_t i = 0; i < d->workers_n; i++)
@@ -40,6 +59,7 @@ static void link_give_to_all(struct dataplane *d, const struct link_files *f)
 		bool reads = f->fd[i] >= 0;
 		rc = link_add(d->workers[i], f->name, f->link, reads ? f->fd[i] : first_fd(f), reads, &e);
 	}
+	group_program(d, f);
 	if (rc == RC_OK)
 		return;
 	log_error("%s", e.text); /* the others stay usable */

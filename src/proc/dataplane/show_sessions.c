@@ -70,7 +70,8 @@ static void session_row(
 }
 
 /* Those of one worker are a section of the table. */
-static void worker_rows(struct rows_piece *piece, struct worker *w, const struct session_filter *filter, mono_ns now)
+static void worker_rows(
+	struct rows_piece *piece, struct worker *w, const struct session_filter *filter, mono_ns now)
 {
 	struct firewall *fw = w->fw;
 	uint32_t used = fw_sessions_used(fw), section = w->index;

@@ -36,32 +36,52 @@ bool interfaces_look(struct supervisor *s)
 
 static bool wanted(const struct supervisor *s, const struct open_resource *r)
 {
+	if (s->workers != s->snapshot->workers) /* for another number of workers than before: all anew */
+		return false;
 	for (size_t i = 0; i < s->interfaces_n; i++)
 		if (s->interfaces[i].index == r->m.index && strcmp(s->interfaces[i].name, r->m.name) == 0)
 			return true;
 	return false;
 }
 
+/* One of its sockets, which is handed over. */
+static void socket_keep(struct supervisor *s, const struct zone_interface *z, uint32_t worker, int fd,
+	const uint8_t mac[6], uint16_t mtu)
+{
+	int i = resource_add(s, PROC_DATAPLANE, RESOURCE_INTERFACE, z->index, z->name, fd);
+
+	if (i < 0) {
+		log_error("interface %s is not used by worker %u: too many resources", z->name, worker);
+		return;
+	}
+	s->resources[i].m.worker = worker;
+	memcpy(s->resources[i].m.mac, mac, 6);
+	s->resources[i].m.mtu = mtu;
+	resource_give(s, &s->resources[i]);
+}
+
 static void open_one(struct supervisor *s, const struct zone_interface *z)
 {
+	uint32_t n = s->snapshot->workers;
 	struct err e = { 0 };
+	int fds[WORKERS_MAX];
 	uint8_t mac[6];
 	uint16_t mtu;
-	int fd;
 
-	if (packet_socket(z->name, z->index, &fd, mac, &mtu, &e) != RC_OK) {
+	enum rc rc = packet_sockets(z->name, z->index, n, fds, mac, &mtu, &e);
+	if (rc != RC_OK && n > 1) {
+		log_warn("interface %s is read by the first worker alone: %s", z->name, e.text);
+		n = 1;
+		e = (struct err){ 0 };
+		rc = packet_sockets(z->name, z->index, n, fds, mac, &mtu, &e);
+	}
+	if (rc != RC_OK) {
 		log_warn("interface %s is not used: %s", z->name, e.text);
 		return;
 	}
-	int i = resource_add(s, PROC_DATAPLANE, RESOURCE_INTERFACE, z->index, z->name, fd);
-	if (i < 0) {
-		log_error("interface %s is not used: too many resources", z->name);
-		return;
-	}
-	memcpy(s->resources[i].m.mac, mac, sizeof mac);
-	s->resources[i].m.mtu = mtu;
 	log_info("interface %s is opened: index %u, MTU %u", z->name, z->index, mtu);
-	resource_give(s, &s->resources[i]);
+	for (uint32_t i = 0; i < n; i++)
+		socket_keep(s, z, i, fds[i], mac, mtu);
 }
 
 static bool has_proxy_ndp(const struct snapshot *snap, const char *name)
@@ -103,10 +123,12 @@ void interfaces_open(struct supervisor *s)
 	for (size_t i = 0; i < RESOURCES_MAX; i++) {
 		struct open_resource *r = &s->resources[i];
 		if (r->fd >= 0 && r->m.kind == RESOURCE_INTERFACE && !wanted(s, r)) {
-			log_info("interface %s is gone", r->m.name);
+			if (r->m.worker == 0 && s->workers == s->snapshot->workers)
+				log_info("interface %s is gone", r->m.name);
 			resource_remove(s, r);
 		}
 	}
+	s->workers = s->snapshot->workers;
 	for (size_t i = 0; i < s->interfaces_n; i++)
 		if (s->interfaces[i].index && !resource_find(s, RESOURCE_INTERFACE, s->interfaces[i].index))
 			open_one(s, &s->interfaces[i]);

@@ -31,6 +31,8 @@
 #define BUFFER_IKE    (4 << 20)
 #define BUFFER_ROUTES (8 << 20)
 
+#define FANOUT_IGNORE_OUTGOING 0x4000 /* PACKET_FANOUT_FLAG_IGNORE_OUTGOING, Linux 6.2 */
+
 #ifndef TUN_F_USO4 /* Linux 6.2 */
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
@@ -312,12 +314,14 @@ static enum rc describe(int fd, const char *name, uint8_t ret_mac[6], uint16_t *
  * Bound to ETH_P_ALL: those taps come before the ingress hook, so that this socket sees what the ingress
  * filter then takes away from the kernel. Bound last: nothing is queued before all options stand.
  */
-enum rc packet_socket(
-	const char *name, uint32_t index, int *ret_fd, uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e)
+static enum rc packet_socket(const char *name, uint32_t index, bool closed, int *ret_fd, uint8_t ret_mac[6],
+	uint16_t *ret_mtu, struct err *e)
 {
 	struct sockaddr_ll a = {
 		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)index
 	};
+	struct sock_filter none[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog program = { .len = 1, .filter = none };
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -329,6 +333,9 @@ enum rc packet_socket(
 				   /* the only place where a VLAN tag is seen */
 				   !set(fd, SOL_PACKET, PACKET_AUXDATA, 1)))
 		rc = err_errno(e, RC_IO, "set the options of the socket for %s", name);
+	if (rc == RC_OK && closed &&
+		setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+		rc = err_errno(e, RC_IO, "close the socket for %s until it is in its group", name);
 	if (rc == RC_OK && bind(fd, (struct sockaddr *)&a, sizeof a) < 0)
 		rc = err_errno(e, RC_IO, "bind to %s", name);
 	if (rc != RC_OK) {
@@ -337,4 +344,61 @@ enum rc packet_socket(
 	}
 	*ret_fd = fd;
 	return RC_OK;
+}
+
+/* The first one makes the group, with a number that the kernel chooses. */
+static bool group_join(int fd, bool first, int *group, int flags)
+{
+	socklen_t n = sizeof *group;
+
+	if (!first)
+		return set(fd, SOL_PACKET, PACKET_FANOUT, *group);
+	if (!set(fd, SOL_PACKET, PACKET_FANOUT,
+		    (PACKET_FANOUT_CBPF | flags | PACKET_FANOUT_FLAG_UNIQUEID) << 16) ||
+		getsockopt(fd, SOL_PACKET, PACKET_FANOUT, group, &n) < 0)
+		return false;
+	*group = (*group & 0xffff) | (PACKET_FANOUT_CBPF | flags) << 16;
+	return true;
+}
+
+/*
+ * They join in the order of the workers, whose numbers the program then says (wire/flow.h); the data plane loads it, until
+ * then all packets are the first one's. A socket outside of the group would get a copy of each packet: until all are in it,
+ * each is closed by a filter. Kernels before 6.2 cannot leave out what the gateway sends itself: the data plane's filters do.
+ */
+static bool group_make(const int *fds, uint32_t n)
+{
+	int group = 0, flags = FANOUT_IGNORE_OUTGOING;
+
+	if (!group_join(fds[0], true, &group, flags)) {
+		flags = 0;
+		if (!group_join(fds[0], true, &group, flags))
+			return false;
+	}
+	for (uint32_t i = 1; i < n; i++)
+		if (!group_join(fds[i], false, &group, flags))
+			return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (!set(fds[i], SOL_SOCKET, SO_DETACH_FILTER, 0))
+			return false;
+	return true;
+}
+
+enum rc packet_sockets(const char *name, uint32_t index, uint32_t n, int ret_fds[WORKERS_MAX],
+	uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e)
+{
+	enum rc rc = RC_OK;
+	uint32_t made = 0;
+
+	while (made < n && rc == RC_OK) {
+		rc = packet_socket(name, index, n > 1, &ret_fds[made], ret_mac, ret_mtu, e);
+		made += rc == RC_OK;
+	}
+	if (rc == RC_OK && n > 1 && !group_make(ret_fds, n))
+		rc = err_errno(e, RC_IO, "join the sockets of %s in a group", name);
+	if (rc == RC_OK)
+		return RC_OK;
+	while (made > 0)
+		close(ret_fds[--made]);
+	return rc;
 }

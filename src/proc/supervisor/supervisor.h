@@ -42,7 +42,7 @@
 #define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
 #define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
 
-#define RESOURCES_MAX (20 + INTERFACES_MAX)
+#define RESOURCES_MAX (20 + INTERFACES_MAX * WORKERS_MAX)
 #define STATE_BYTES   (4ull << 30) /* sparse: what is not touched costs nothing */
 
 #define READY_WAIT_NS (15 * NS_PER_S)
@@ -135,6 +135,7 @@ struct supervisor {
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
+	uint32_t workers;	  /* for so many the interfaces are opened */
 	bool addresses_changed;	  /* since routes_follow() looked */
 	bool stopping, stop_told; /* told: the one whose turn it is */
 	unsigned stop_step;
@@ -193,9 +194,10 @@ enum rc directories_open(struct supervisor *s, struct err *e);
 
 /* sockets.c */
 enum rc sockets_open(struct supervisor *s, struct err *e);
-/* AF_PACKET for an interface, with mac and mtu for its holder. */
-enum rc packet_socket(
-	const char *name, uint32_t index, int *ret_fd, uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e);
+/* n AF_PACKET sockets for an interface, among which the kernel divides what arrives, with mac and mtu for their
+ * holder. */
+enum rc packet_sockets(const char *name, uint32_t index, uint32_t n, int ret_fds[WORKERS_MAX],
+	uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e);
 
 /* interfaces.c */
 /* Looks which interfaces exist now. True: something changed since the last look. */

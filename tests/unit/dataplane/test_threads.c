@@ -358,7 +358,7 @@ static void test_commits(void **state)
 
 static void test_clear(void **state)
 {
-	struct msg_filter all = { 0 };
+	struct session_filter all = { 0 };
 
 	(void)state;
 	process_begin(4);
@@ -372,7 +372,7 @@ static void test_clear(void **state)
 /* As many packets as were asked for, of all workers, each with all its lines, numbered from 1. */
 static void test_trace(void **state)
 {
-	struct msg_filter filter = { .count = 30 };
+	struct session_filter filter = { .count = 30 };
 	uint32_t lines[31] = { 0 }, packet;
 
 	(void)state;

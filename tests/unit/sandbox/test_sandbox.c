@@ -138,6 +138,17 @@ static int do_fork(void)
 	return RESULT(pid);
 }
 
+/* All that a thread shares, but a process of its own. */
+static int do_process_like_a_thread(void)
+{
+	pid_t pid = (pid_t)syscall(
+		SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		_exit(0);
+	return RESULT(pid);
+}
+
 static int do_vfork(void)
 {
 	return RESULT(syscall(SYS_vfork));
@@ -458,6 +469,7 @@ static const struct {
 	{ "execveat",                    do_exec_fd,          NOBODY,    0 },
 	{ "fork",                        do_fork,             NOBODY,    0 },
 	{ "vfork",                       do_vfork,            NOBODY,    0 },
+	{ "a process in shared memory",  do_process_like_a_thread, NOBODY, 0 },
 	{ "ptrace",                      do_ptrace,           NOBODY,    0 },
 	{ "kill the supervisor",         do_kill,             NOBODY,    0 },
 	{ "tgkill another process",      do_tgkill_other,     NOBODY,    0 },
@@ -483,7 +495,7 @@ static const struct {
 	{ "send it elsewhere",           send_elsewhere,      I | D,     0 },
 	{ "a message elsewhere",         message_elsewhere,   I | D | C, 0 }, /* C has no socket of a network */
 	{ "accept a connection",         do_accept,           C,         0 },
-	{ "make a thread",               make_thread,         NOBODY,    0 },
+	{ "make a thread",               make_thread,         1u << PROC_DATAPLANE, 0 },
 	{ "open in a directory given",   open_in_directory,   K | L | C, I | D | N | U },
 	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N | U },
 	{ "delete in a directory given", delete_in_directory, L | C,     0 },
