@@ -46,6 +46,7 @@
  *	shares.c      how many sessions each source and zone holds
  *	limit.c       session limits of rules, zones and addresses
  *	evict.c       who is evicted from a full table
+ *	aging.c       who ends early while the table is nearly full
  *	tcp.c         TCP state
  *	timeout.c     when an idle session ends
  *	nat.c         source NAT: choice of a translated address and port
@@ -203,6 +204,11 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /*
+ * One piece of early ageing, between bursts: `budget` records are looked at. True: nothing is to be done now.
+ */
+bool fw_age(struct firewall *fw, mono_ns now, uint32_t budget);
+
+/*
  * t is a fragment (TRAIN_FRAGMENT) whose in_zone is set. True: t is now the whole datagram, parsed,
  * TRAIN_REASSEMBLED; its buffer is the firewall's and valid until fw_reassemble_done(). False: the fragment
  * was kept (DROP_NONE), or t->drop says why not.
@@ -333,6 +339,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 	E(RESET,               "tcp-reset",           "one side reset the connection") \
 	E(TIMEOUT,             "timeout",             "idle for longer than its timeout") \
 	E(EVICTED,             "evicted",             "evicted from a full table, or under a lower session-limit") \
+	E(AGED,                "aged-early",          "idle for early-ageout, while the table was above a watermark of aging") \
 	E(REUSED,              "reused",              "a new connection uses its addresses and ports") \
 	E(POLICY_CHANGED,      "policy-changed",      "a new configuration does not permit it, or its zone is gone") \
 	E(ROUTE_CHANGED,       "route-changed",       "its route now leads where policy or NAT would decide otherwise") \
@@ -382,6 +389,8 @@ struct fw_counters {
 	uint64_t sessions_now, bindings_now; /* sessions_now: places in use, those of bindings among them */
 	/* evicted to make room, by their class */
 	uint64_t half_open_evicted, unanswered_evicted, over_share_evicted, limit_evicted;
+	/* aging.c: 1 between the watermarks; times that the high one was reached; sessions ended by it */
+	uint64_t aging_now, aging_begun, aged_early;
 	uint64_t lookups, hits, log_records_suppressed;
 	uint64_t reassembled;
 	/* Fragments that were kept and later discarded: the shell adds them to the drops of these reasons. */

@@ -126,6 +126,14 @@ struct fw_sweep {
 	bool other_limit;
 };
 
+/* Early ageing (aging.c). */
+struct fw_aging {
+	struct snap_aging configured;
+	bool active;		    /* since the high watermark, until the low one */
+	uint32_t cursor, pass_left; /* the next record; records that this pass has yet to look at */
+	mono_ns next_pass;
+};
+
 /* The search for the sessions that were idle longest (evict.c): their last packets, counted in ever smaller
  * intervals of time. */
 struct fw_silent {
@@ -203,6 +211,7 @@ struct firewall {
 			 [ZONES_MAX]; /* zones of those epochs: their numbers now, or FW_ZONE_GONE */
 	struct fw_sweep sweep;
 	struct fw_silent silent;
+	struct fw_aging aging;
 	/* of the policy, or the defaults */
 	uint32_t timeout_s[TIMEOUT_COUNT], half_open_max;
 	uint64_t changes;	 /* of what a lookup finds; see fw_lookup_again() */
@@ -298,6 +307,9 @@ void fw_evict_session(
 	struct firewall *fw, uint32_t index, mono_ns now); /* this one, and counts it as evicted */
 /* One piece of making the limit hold. True: it holds. */
 bool fw_evict_over_limit(struct firewall *fw, mono_ns now, uint32_t budget);
+
+/* aging.c */
+void fw_aging_set(struct firewall *fw, const struct snap_aging *configured); /* of a new policy */
 
 /* matcher.c */
 struct fw_matcher *fw_matcher_new(

@@ -35,6 +35,9 @@
 /* Policies under which sessions may stand at once; a commit that is one too many evaluates them all first. */
 #define FW_EPOCHS	    4
 
+/* Between two passes of early ageing over all records. */
+#define FW_AGING_EVERY (2 * NS_PER_S)
+
 /* Counters of sources, and of destinations, with a limit: two of each, the smaller one counts. 512 KB each, in a
  * policy that has such limits. */
 #define FW_LIMIT_SLOTS 65536

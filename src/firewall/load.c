@@ -159,6 +159,7 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 		(struct fw_sweep){ FW_SWEEP_JUDGE, 0, fw->sweep.other_limit || fw->sessions_limit != limit };
 	fw->silent.step = FW_SILENT_IDLE;
 	fw->sessions_limit = limit;
+	fw_aging_set(fw, &s->aging);
 	return RC_OK;
 }
 

@@ -34,6 +34,7 @@ static enum rc compile_system(struct compiler *c)
 {
 	const struct lyd_node *system = tree_child(c->m, NULL, "system");
 	const struct lyd_node *timeouts = tree_child(c->m, system, "timeouts");
+	const struct lyd_node *aging = tree_child(c->m, system, "aging");
 	struct snapshot *h = &c->head;
 
 	snprintf(h->host_name, sizeof h->host_name, "%s", tree_value(system, "host-name"));
@@ -41,6 +42,10 @@ static enum rc compile_system(struct compiler *c)
 	h->half_open_max = (uint32_t)value_number(system, "half-open-limit");
 	h->workers = 1;
 	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
+	if (aging)
+		h->aging = (struct snap_aging){ (uint16_t)value_number(aging, "high-watermark"),
+			(uint16_t)value_number(aging, "low-watermark"),
+			(uint32_t)value_number(aging, "early-ageout") };
 #define E(id, word, s) h->timeout_s[TIMEOUT_##id] = (uint32_t)value_number(timeouts, word);
 	SESSION_TIMEOUTS(E)
 #undef E

@@ -115,6 +115,11 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 		what = "session-limit is out of range";
 	else if (s->workers == 0 || s->workers > WORKERS_MAX)
 		what = "the number of the data plane's workers is out of range";
+	else if (s->aging.high_percent > 100 ||
+		 (s->aging.high_percent > 0 && s->aging.low_percent >= s->aging.high_percent) ||
+		 (s->aging.high_percent == 0) != (s->aging.early_s == 0) ||
+		 (s->aging.high_percent > 0) != (s->aging.low_percent > 0) || s->aging.early_s > UINT16_MAX)
+		what = "the watermarks of aging are not in order";
 	else if (s->tcp_mss > UINT16_MAX)
 		what = "the TCP segment size is out of range";
 	for (int i = 0; i < TIMEOUT_COUNT; i++)

@@ -310,6 +310,12 @@ struct snap_cosign {
 	char key[WITNESS_KEY_BYTES];
 };
 
+/* Early ageing of sessions between two watermarks, percent of session-limit; high_percent 0: none. */
+struct snap_aging {
+	uint16_t high_percent, low_percent;
+	uint32_t early_s;
+};
+
 /* The ledger's witnesses. Of a fixed size, because the supervisor keeps it for the next start and hands it to
  * the ledger by itself. */
 struct snap_evidence {
@@ -336,6 +342,7 @@ struct snapshot {
 	uint32_t half_open_max;
 	uint32_t workers; /* of the data plane */
 	uint32_t zero;
+	struct snap_aging aging;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,

@@ -1,9 +1,11 @@
 """A zone's `session-limit` and `tcp-loose`, from the configuration to the packets."""
 import contextlib
+import json
 import socket
+import time
 
 import pytest
-from kit import HOST_B, TcpStream, config_of, connect, counter, listener
+from kit import HOST_B, TcpStream, UdpStream, config_of, connect, counter, listener
 
 TRUST = "        host-inbound [ ping ssh ];"
 
@@ -39,3 +41,37 @@ def test_loose_tcp_is_picked_up(hq):
         hq["hq"].run("plaingate clear sessions --dport 5207")
         tcp.wait_flowing()
         assert not tcp.failure
+
+
+FILL = """
+import socket, time
+for port in range(20000, 20600):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("10.1.0.2", port))
+    s.sendto(b"x" * 10, ("10.2.0.2", 5201))
+    s.close()
+"""
+
+
+def sessions(hq, options):
+    return len(json.loads(hq["hq"].run(f"plaingate show sessions --json {options}").stdout))
+
+
+def test_idle_sessions_end_early(hq):
+    """Between the watermarks of `aging`, whatever their timeout; what is in use stays."""
+    hq.commit("hq", config_of("hq", ("host-name hq;", "host-name hq;\n    session-limit 1024;\n    aging {\n        high-watermark 50;\n"
+                                     "        low-watermark 20;\n        early-ageout 2;\n    }")), "aging")
+    hq.wait_for_tunnel()
+    hq["hq"].run("plaingate clear sessions")
+    with UdpStream(hq, "host-a", "host-b", HOST_B, rate=20) as udp:
+        udp.wait_flowing()
+        hq["host-a"].run(["python3", "-c", FILL])
+        assert sessions(hq, "") >= 512
+        deadline = time.monotonic() + 15
+        while sessions(hq, "") > 204 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert 150 < sessions(hq, "") <= 210
+        assert counter(hq, "hq", "early-ageing-begun") == 1 and counter(hq, "hq", "sessions-aged-early") >= 300
+        assert counter(hq, "hq", "early-ageing-now") == 0
+        udp.wait_flowing()
+        assert sessions(hq, "--idle-max 1") >= 1

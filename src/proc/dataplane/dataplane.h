@@ -146,7 +146,7 @@ struct dataplane {
 	} taken; /* the answer about one, which waits for the number of workers to change */
 
 	/* loop.c */
-	bool started;
+	bool started, aging_logged;
 	mono_ns next_second;
 };
 

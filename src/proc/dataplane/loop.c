@@ -59,6 +59,26 @@ void dataplane_done(struct dataplane *d)
 	route_free(d->routes_next);
 }
 
+/* Of all workers' tables, while none of them changes. */
+static uint64_t tables_aging(const struct dataplane *d)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		n += fw_counters(d->workers[i]->fw)->aging_now;
+	return n;
+}
+
+static void aging_log(struct dataplane *d, bool aging)
+{
+	if (aging && !d->aging_logged)
+		log_warn(
+			"the session table has reached its high watermark: idle sessions end after early-ageout now");
+	else if (!aging && d->aging_logged)
+		log_info("the session table is down to its low watermark: early ageing has ended");
+	d->aging_logged = aging;
+}
+
 /* What the main thread does once a second for all of them. */
 static void process_second(struct dataplane *d)
 {
@@ -66,7 +86,9 @@ static void process_second(struct dataplane *d)
 	pipeline_announce(&d->workers[0]->pipeline, clock_mono());
 	pause_begin(&d->pause);
 	routes_second(d);
+	bool aging = tables_aging(d) > 0;
 	pause_end(&d->pause);
+	aging_log(d, aging);
 }
 
 /* A piece of it, of all workers' sessions; true: no more. */

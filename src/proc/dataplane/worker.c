@@ -103,6 +103,7 @@ mono_ns worker_timers(struct worker *w, mono_ns now)
 	log_rules(w);
 	filters_refresh(w);
 	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET);
+	bool aged = fw_age(w->fw, now, SWEEP_BUDGET);
 	if (now >= w->next_expiry)
 		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
 	if (now >= w->next_second) {
@@ -111,5 +112,5 @@ mono_ns worker_timers(struct worker *w, mono_ns now)
 		pipeline_tick(&w->pipeline, now);
 	}
 	pipeline_notes(&w->pipeline);
-	return swept ? MIN_OF(w->next_second, w->next_expiry) : now;
+	return swept && aged ? MIN_OF(w->next_second, w->next_expiry) : now;
 }

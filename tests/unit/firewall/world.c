@@ -220,7 +220,8 @@ struct snapshot *policy_snapshot(const struct policy *p)
 			[TIMEOUT_GRE] = 60, [TIMEOUT_ESP] = 60, [TIMEOUT_SCTP] = 60, [TIMEOUT_OTHER] = 60,
 		},
 		.half_open_max = p->half_open_max,
-		.workers = 1 };
+		.workers = 1,
+		.aging = p->aging };
 	size_t at = (sizeof head + 7) & ~(size_t)7;
 	struct err e = { 0 };
 

@@ -26,6 +26,7 @@ struct policy {
 		dnat_rules_n;
 	uint16_t nat_port_first, nat_port_last;
 	uint32_t half_open_max, sessions_max, tcp_mss;
+	struct snap_aging aging;
 };
 
 void policy_init(struct policy *p); /* zones trust, untrust and dmz; no rules */

@@ -116,6 +116,10 @@ static void broken_promises(void **state)
 	BREAKS(memset(s->host_name, 'x', sizeof s->host_name));
 	BREAKS(s->host_port_last = s->nat_port_first);
 	BREAKS(s->sessions_max = 0);
+	BREAKS(s->aging = ((struct snap_aging){ 101, 50, 20 }));
+	BREAKS(s->aging = ((struct snap_aging){ 80, 80, 20 }));
+	BREAKS(s->aging = ((struct snap_aging){ 90, 0, 20 }));
+	BREAKS(s->aging = ((struct snap_aging){ 90, 80, 0 }));
 	BREAKS(s->sessions_max = SESSIONS_MAX + 1);
 	BREAKS(memset(AT(zones, struct snap_zone)->name, 'x', NAME_MAX_BYTES));
 	BREAKS(AT(zones, struct snap_zone)->host_services.count = s->host_services.count + 1);
