@@ -26,7 +26,7 @@ static const struct cli_column interfaces_columns[] = {
 static const struct cli_column routes_columns[] = {
 	{ "kind",   "kind",   LEFT }, { "prefix",    "prefix",    LEFT }, { "gateway", "gateway", LEFT },
 	{ "interface", "interface", LEFT }, { "mac", "MAC", LEFT }, { "state", "state", LEFT }, { "metric", "metric", RIGHT },
-	{ "weight", "weight", RIGHT },
+	{ "weight", "weight", RIGHT }, { "table", "table", RIGHT },
 };
 static const struct cli_column policy_columns[] = {
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT },

@@ -1,6 +1,6 @@
 #include "route/route.h"
 
-#include "route/routes.h"
+#include "route/rules.h"
 #include "route/spread.h"
 
 #include <assert.h>
@@ -23,7 +23,9 @@ struct route_table {
 	uint32_t locals_n;
 	uint16_t local_slot[LOCAL_SLOTS]; /* index + 1 by address; 0: empty */
 
-	struct routes routes;
+	struct routes routes; /* main and local */
+	struct tables tables; /* local once more, and the others */
+	struct rules rules;
 
 	struct route_neighbour *neighbours; /* linear probing; state NONE: empty */
 	uint32_t neighbours_n, neighbour_slots;
@@ -47,6 +49,7 @@ struct route_table *route_new(void)
 	if (!t)
 		return NULL;
 	t->generation = 1;
+	rules_init(&t->rules);
 	t->neighbour_slots = ROUTE_NEIGHBOUR_SLOTS_MIN;
 	t->neighbours = calloc(t->neighbour_slots, sizeof *t->neighbours);
 	if (!t->neighbours || !routes_init(&t->routes)) {
@@ -62,6 +65,8 @@ void route_free(struct route_table *t)
 	if (!t)
 		return;
 	routes_done(&t->routes);
+	tables_done(&t->tables);
+	rules_done(&t->rules);
 	free(t->neighbours);
 	free(t);
 }
@@ -117,7 +122,8 @@ enum rc route_link_set(struct route_table *t, const struct route_link *link)
 		return RC_OK;
 	if (!have && t->links_n == ROUTE_LINKS_MAX)
 		return RC_LIMIT;
-	if (routes_link_set(&t->routes, link->index, link->up, link->mtu) != RC_OK)
+	if (routes_link_set(&t->routes, link->index, link->up, link->mtu) != RC_OK ||
+		tables_link_set(&t->tables, link) != RC_OK)
 		return RC_LIMIT;
 	if (!have)
 		have = &t->links[t->links_n++];
@@ -141,6 +147,7 @@ void route_link_gone(struct route_table *t, uint32_t index)
 			t->locals[i] = t->locals[--t->locals_n];
 	local_slots_build(t);
 	routes_link_gone(&t->routes, index);
+	tables_link_gone(&t->tables, index);
 	for (uint32_t i = 0; i < t->neighbour_slots;) {
 		struct route_neighbour *n = &t->neighbours[i];
 		if (n->state == ROUTE_NEIGHBOUR_NONE || n->link != index)
@@ -247,24 +254,60 @@ bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, 
 
 /* --- routes --- */
 
-enum rc route_paths_set(
-	struct route_table *t, const struct route_entry *entries, uint32_t n, enum route_place place)
+static enum rc set_in(struct route_table *t, struct routes *routes, const struct route_entry *entries,
+	uint32_t n, enum route_place place)
 {
 	bool differs = false;
-	enum rc rc = routes_set(&t->routes, entries, n, place, &differs);
+	enum rc rc = routes_set(routes, entries, n, place, &differs);
 
 	if (differs)
 		changed(t);
 	return rc;
 }
 
+enum rc route_paths_set(
+	struct route_table *t, const struct route_entry *entries, uint32_t n, enum route_place place)
+{
+	uint32_t id = entries->table == 0 ? ROUTE_TABLE_MAIN : entries->table, tables_n = t->tables.n;
+
+	if (id == ROUTE_TABLE_MAIN)
+		return set_in(t, &t->routes, entries, n, place);
+	if (tables_routes(&t->tables) >= ROUTE_ROUTES_MAX)
+		return RC_LIMIT;
+	struct routes *routes = tables_get(&t->tables, id, t->links, t->links_n);
+	if (!routes)
+		return RC_LIMIT;
+	enum rc rc = set_in(t, routes, entries, n, place);
+	if (rc == RC_OK && id == ROUTE_TABLE_LOCAL)
+		rc = set_in(t, &t->routes, entries, n, place);
+	if (t->tables.n != tables_n)
+		rules_settle(&t->rules, &t->tables);
+	return rc;
+}
+
 void route_paths_gone(struct route_table *t, const struct route_entry *entries, uint32_t n)
 {
+	uint32_t id = entries->table == 0 ? ROUTE_TABLE_MAIN : entries->table;
+	struct routes *routes = id == ROUTE_TABLE_MAIN ? NULL : tables_find(&t->tables, id);
 	bool differs = false;
 
-	routes_gone(&t->routes, entries, n, &differs);
+	if (routes)
+		routes_gone(routes, entries, n, &differs);
+	if (id == ROUTE_TABLE_MAIN || id == ROUTE_TABLE_LOCAL)
+		routes_gone(&t->routes, entries, n, &differs);
 	if (differs)
 		changed(t);
+}
+
+enum rc route_rule_add(struct route_table *t, const struct route_rule *rule)
+{
+	enum rc rc = rules_add(&t->rules, rule);
+
+	if (rc == RC_OK) {
+		rules_settle(&t->rules, &t->tables);
+		changed(t);
+	}
+	return rc;
 }
 
 enum rc route_set(struct route_table *t, const struct route_entry *entry, enum route_place place)
@@ -292,9 +335,11 @@ static struct route_answer answer_by(const struct nexthop *hop, const struct ip_
 	return a;
 }
 
+static const struct route_answer unreachable = { .kind = ROUTE_UNREACHABLE, .link = ROUTE_NONE };
+
 void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer)
 {
-	*ret_answer = (struct route_answer){ .kind = ROUTE_UNREACHABLE, .link = ROUTE_NONE };
+	*ret_answer = unreachable;
 	if (route_is_local(t, dst)) {
 		ret_answer->kind = ROUTE_LOCAL;
 		ret_answer->next_hop = *dst;
@@ -302,38 +347,61 @@ void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct
 	}
 	uint32_t hop;
 	const struct nexthop_set *set = routes_lookup(&t->routes, dst, &hop);
-	if (set)
+	if (set && set->hop[hop].kind != ROUTE_THROW)
 		*ret_answer = answer_by(&set->hop[hop], dst);
 }
 
-void route_lookup_flow(const struct route_table *t, const struct ip_addr *dst, uint64_t flow,
+/* Not for addresses of this host. */
+static const struct nexthop_set *set_of_flow(
+	const struct route_table *t, const struct route_flow *flow, uint32_t *ret_hop)
+{
+	const struct nexthop_set *set;
+
+	if (rules_plain(&t->rules, &flow->dst)) {
+		set = routes_lookup(&t->routes, &flow->dst, ret_hop);
+	} else {
+		const struct route_link *in = route_link_find(t, flow->in_link);
+		set = rules_lookup(&t->rules, &t->routes, &t->tables, flow, in, ret_hop);
+	}
+	return set && set->hop[*ret_hop].kind != ROUTE_THROW ? set : NULL;
+}
+
+void route_lookup_flow(const struct route_table *t, const struct route_flow *flow,
 	const struct route_answer *before, struct route_answer *ret_answer)
 {
-	route_lookup(t, dst, ret_answer);
 	uint32_t hop;
-	const struct nexthop_set *set =
-		ret_answer->kind == ROUTE_UNICAST ? routes_lookup(&t->routes, dst, &hop) : NULL;
-	if (!set || set->hop[hop].path == 0)
+
+	*ret_answer = unreachable;
+	if (route_is_local(t, &flow->dst)) {
+		ret_answer->kind = ROUTE_LOCAL;
+		ret_answer->next_hop = flow->dst;
+		return;
+	}
+	const struct nexthop_set *set = set_of_flow(t, flow, &hop);
+	if (!set)
+		return;
+	*ret_answer = answer_by(&set->hop[hop], &flow->dst);
+	if (ret_answer->kind != ROUTE_UNICAST || set->hop[hop].path == 0)
 		return;
 	for (uint32_t i = hop; before && i < set->n; i = routes_hop_next(set, i)) {
-		struct route_answer one = answer_by(&set->hop[i], dst);
+		struct route_answer one = answer_by(&set->hop[i], &flow->dst);
 		if (one.link == before->link && (before->next_hop.family == ADDR_NONE ||
 							addr_equal(&one.next_hop, &before->next_hop))) {
 			*ret_answer = one;
 			return;
 		}
 	}
-	*ret_answer = answer_by(&set->hop[spread_hop(set, hop, flow)], dst);
+	*ret_answer = answer_by(&set->hop[spread_hop(set, hop, flow->hash)], &flow->dst);
 }
 
-uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,
+uint32_t route_next_hops(const struct route_table *t, const struct route_flow *flow,
 	struct route_answer *ret_answers, uint32_t room)
 {
 	uint32_t hop, n = 0;
-	const struct nexthop_set *set = route_is_local(t, dst) ? NULL : routes_lookup(&t->routes, dst, &hop);
+	const struct nexthop_set *set = route_is_local(t, &flow->dst) ? NULL : set_of_flow(t, flow, &hop);
 
 	for (; set && hop < set->n && n < room; hop = routes_hop_next(set, hop))
-		ret_answers[n++] = answer_by(&set->hop[hop], dst);
+		ret_answers[n++] = answer_by(&set->hop[hop], &flow->dst);
 	return n;
 }
 
@@ -450,6 +518,16 @@ const struct route_local *route_local_at(const struct route_table *t, uint32_t i
 const struct route_entry *route_at(const struct route_table *t, uint32_t i)
 {
 	return routes_at(&t->routes, i);
+}
+
+bool route_at_table(
+	const struct route_table *t, uint32_t place, uint32_t i, const struct route_entry **ret_entry)
+{
+	if (place >= t->tables.n)
+		return false;
+	const struct routes *one = t->tables.list[place];
+	*ret_entry = one->table == ROUTE_TABLE_LOCAL ? NULL : routes_at(one, i);
+	return true;
 }
 
 const struct route_neighbour *route_neighbour_at(const struct route_table *t, uint32_t i)

@@ -5,14 +5,15 @@
  *
  * Pure: parsed events in (the shell reads rtnetlink), answers out. One thread. Lookups do not allocate;
  * events may. Each event changes the forwarding table in place and takes microseconds in a table of a
- * million routes, that of a link as well; nothing is left for the next lookup to build. Only the main and
- * local tables are mirrored; policy routing rules are not.
+ * million routes, that of a link as well; nothing is left for the next lookup to build.
  *
  *   blocks.c     memory of the forwarding table: blocks of a few sizes, free again after a quiet point
  *   fib.c        prefixes to numbers by longest prefix match: a tree bitmap for each family
  *   nexthops.c   what the numbers mean: next-hop sets, equal ones once, and the links' states that they point to
  *   route.c      links, addresses, neighbours; events and answers
  *   routes.c     the routes to all destinations: which of them counts, what goes with a link
+ *   tables.c     the kernel's other tables
+ *   rules.c      which of the tables a packet is looked up in
  *   spread.c     the choice among the next hops of one route, by flow
  *   selectors.c  tunnels' traffic selectors, which are asked before the routes
  *
@@ -35,7 +36,12 @@
 #define ROUTE_ROUTES_MAX      (1u << 21) /* of both families: 1,000,000 and 250,000, and as many more */
 #define ROUTE_NEIGHBOURS_MAX  65536
 #define ROUTE_PATHS_MAX	      256 /* next hops of one route; more of them are not used */
+#define ROUTE_TABLES_MAX      256 /* beside main */
+#define ROUTE_RULES_MAX	      1024 /* of both families: a walk of microseconds, for the first packet of a session */
 #define ROUTE_NONE	      UINT32_MAX
+
+#define ROUTE_TABLE_MAIN  254u /* the kernel's numbers */
+#define ROUTE_TABLE_LOCAL 255u
 
 enum route_kind {
 	ROUTE_UNICAST,
@@ -43,6 +49,7 @@ enum route_kind {
 	ROUTE_BROADCAST, /* a broadcast address of a link */
 	ROUTE_MULTICAST,
 	ROUTE_UNREACHABLE, /* unreachable, blackhole, prohibit */
+	ROUTE_THROW,	   /* not by this table: on to the next rule, or unreachable */
 };
 
 struct route_link {
@@ -70,6 +77,41 @@ struct route_entry {
 	uint32_t mtu;	 /* 0: the link's */
 	uint32_t kind;	 /* enum route_kind */
 	uint32_t weight; /* of a next hop among several; 0: a route that shares its flows with no other */
+	uint32_t table;	 /* 0: main */
+};
+
+enum route_rule_action {
+	ROUTE_RULE_LOOKUP,
+	ROUTE_RULE_UNREACHABLE, /* unreachable, blackhole, prohibit */
+	ROUTE_RULE_GOTO,
+	ROUTE_RULE_NOTHING,
+};
+
+/* A rule by which a table is chosen (`ip rule`). A condition that is zero holds for every packet. */
+struct route_rule {
+	uint32_t priority;
+	uint32_t action;       /* enum route_rule_action */
+	uint32_t table;	       /* LOOKUP */
+	uint32_t target;       /* GOTO: a priority */
+	int32_t suppress_bits; /* routes to a destination of at most this length do not count; -1: all do */
+	struct ip_prefix src, dst;
+	char in[ROUTE_LINK_NAME_BYTES]; /* the incoming interface */
+	struct route_port_range {
+		uint16_t first, last;
+	} src_ports, dst_ports;
+	uint8_t family, proto;
+	bool invert; /* for packets that do not fit */
+	bool never;  /* has a condition that no forwarded packet fulfils: a mark, an outgoing interface */
+};
+
+/* The packets of one direction of a session, as a lookup by rules sees them. */
+struct route_flow {
+	struct ip_addr src, dst;
+	uint32_t in_link; /* ROUTE_NONE: from a tunnel */
+	uint16_t src_port, dst_port;
+	uint8_t proto;
+	bool ports;
+	uint64_t hash; /* by which one of several next hops is chosen: the same for each packet */
 };
 
 /* Where a route goes among those to its destination with its metric. */
@@ -134,21 +176,27 @@ void route_gone(struct route_table *t, const struct route_entry *entry);
 enum rc route_neighbour_set(struct route_table *t, const struct route_neighbour *n);
 void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_addr *addr);
 
+/* Adds one behind those of its priority. Rules are not taken out: a fresh table has the present ones. With none,
+ * local and main are looked up. RC_LIMIT: it is not followed. */
+enum rc route_rule_add(struct route_table *t, const struct route_rule *rule);
+
 /* Answers. */
+
+/* Of the tables local and main, whatever rules there are. */
 void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
 /*
- * The same for a flow: of a route's usable next hops the one that the flow's hash falls to, by their weights.
- * One that goes moves its own flows and no other's; one that comes takes its share of each. `before`: a
+ * For a flow, by the rules. Of a route's usable next hops the one that the flow's hash falls to, by their
+ * weights. One that goes moves its own flows and no other's; one that comes takes its share of each. `before`: a
  * flow's earlier answer, or NULL; it keeps its link and next hop while they are among those of the route, or
  * has one by the link if before->next_hop is ADDR_NONE.
  */
-void route_lookup_flow(const struct route_table *t, const struct ip_addr *dst, uint64_t flow,
+void route_lookup_flow(const struct route_table *t, const struct route_flow *flow,
 	const struct route_answer *before, struct route_answer *ret_answer);
 /*
- * Every next hop that route_lookup_flow() could give: the first one is what route_lookup() gives. Returns how
- * many, at most room; 0 when nothing matches or the address is one of this host.
+ * Every next hop that route_lookup_flow() could give: the first one is what it gives to who has no choice. Returns
+ * how many, at most room; 0 when nothing matches or the address is one of this host.
  */
-uint32_t route_next_hops(const struct route_table *t, const struct ip_addr *dst,
+uint32_t route_next_hops(const struct route_table *t, const struct route_flow *flow,
 	struct route_answer *ret_answers, uint32_t room);
 bool route_is_local(const struct route_table *t, const struct ip_addr *addr);
 const struct route_link *route_link_find(const struct route_table *t, uint32_t index);
@@ -168,6 +216,9 @@ bool route_is_local_on(const struct route_table *t, uint32_t link, const struct 
 /* Whole tables, in no particular order, for `show`. i counts from 0 until NULL comes back. */
 const struct route_local *route_local_at(const struct route_table *t, uint32_t i);
 const struct route_entry *route_at(const struct route_table *t, uint32_t i);
+/* The same of the table of this place, but `local`, whose routes are in the first. False: there is no such place. */
+bool route_at_table(
+	const struct route_table *t, uint32_t place, uint32_t i, const struct route_entry **ret_entry);
 /* Slots: entries with state ROUTE_NEIGHBOUR_NONE are empty. */
 const struct route_neighbour *route_neighbour_at(const struct route_table *t, uint32_t i);
 

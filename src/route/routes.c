@@ -43,10 +43,12 @@ static bool prefix_valid(const struct ip_prefix *p)
 
 static bool hop_usable(const struct nexthop *hop)
 {
+	bool nowhere = hop->kind == ROUTE_UNREACHABLE || hop->kind == ROUTE_THROW;
+
 	if (!hop->port)
-		return hop->kind == ROUTE_UNREACHABLE;
-	return hop->kind == ROUTE_UNREACHABLE ? !__atomic_load_n(&hop->port->gone, __ATOMIC_RELAXED)
-					      : __atomic_load_n(&hop->port->up, __ATOMIC_RELAXED);
+		return nowhere;
+	return nowhere ? !__atomic_load_n(&hop->port->gone, __ATOMIC_RELAXED)
+		       : __atomic_load_n(&hop->port->up, __ATOMIC_RELAXED);
 }
 
 /* The first usable hop from this one on; the set's n: there is none. */
@@ -70,9 +72,9 @@ uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop)
 	return next < set->n && set->hop[next].metric == one->metric ? next : set->n;
 }
 
-/* Of the prefixes of at most `bits` bits that hold the address. */
-static const struct nexthop_set *usable_within(
-	const struct routes *r, const struct ip_addr *addr, uint32_t bits, uint32_t *ret_hop)
+/* Of the prefixes of at most `bits` bits that hold the address. ret_bits: how long the one found is; or NULL. */
+static const struct nexthop_set *usable_within(const struct routes *r, const struct ip_addr *addr,
+	uint32_t bits, uint32_t *ret_hop, uint32_t *ret_bits)
 {
 	for (;;) {
 		const struct nexthop_set *set = nexthops_at(
@@ -80,6 +82,8 @@ static const struct nexthop_set *usable_within(
 		if (!set)
 			return NULL;
 		*ret_hop = hop_from(set, 0);
+		if (ret_bits)
+			*ret_bits = bits;
 		if (*ret_hop < set->n)
 			return set;
 		if (bits-- == 0)
@@ -97,7 +101,14 @@ const struct nexthop_set *routes_lookup(const struct routes *r, const struct ip_
 	*ret_hop = hop_from(set, 0);
 	if (*ret_hop < set->n)
 		return set;
-	return usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, ret_hop);
+	return usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, ret_hop, NULL);
+}
+
+const struct nexthop_set *routes_lookup_bits(
+	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop, uint32_t *ret_bits)
+{
+	return ret_bits ? usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, ret_hop, ret_bits)
+			: routes_lookup(r, addr, ret_hop);
 }
 
 /* The hops that a destination's addresses go by when it has this set, or none (NULL). */
@@ -107,7 +118,7 @@ static const struct nexthop_set *effective(
 	*ret_hop = set ? hop_from(set, 0) : 0;
 	if (set && *ret_hop < set->n)
 		return set;
-	return dst->bits > 0 ? usable_within(r, &dst->addr, dst->bits - 1, ret_hop) : NULL;
+	return dst->bits > 0 ? usable_within(r, &dst->addr, dst->bits - 1, ret_hop, NULL) : NULL;
 }
 
 /* Whether its addresses go another way, or could by the choice among equal ones, with one set in place of
@@ -192,11 +203,12 @@ static struct nexthop_set *set_find(const struct routes *r, const struct ip_pref
 	return nexthops_at(&r->nexthops, fib_find(&r->fib[dst->addr.family == ADDR_V6], dst));
 }
 
-/* Next hops alone and those of several are not the same, even by the same way. */
+/* Next hops alone and those of several are not the same, even by the same way; nor are a throw and an unreachable
+ * route, which lead nowhere. */
 static bool same_way(const struct nexthop *a, const struct nexthop *b)
 {
 	return a->metric == b->metric && a->port == b->port && (a->path == 0) == (b->path == 0) &&
-	       addr_equal(&a->gateway, &b->gateway);
+	       (a->port || a->kind == b->kind) && addr_equal(&a->gateway, &b->gateway);
 }
 
 static bool same_route(const struct nexthop *a, const struct nexthop *b)
@@ -332,8 +344,9 @@ static void ports_trim(struct routes *r, const struct route_entry *entries, uint
 static struct nexthop_set *set_changed(
 	const struct nexthop_set *old, struct paths *p, bool v6, enum route_place place)
 {
-	bool replace = place == ROUTE_REPLACE, siblings = v6 && p->hop[0].path != 0;
-	uint32_t none = old ? old->n : 0, out = old && !(siblings && replace) ? route_find(old, p) : none;
+	bool replace = place == ROUTE_REPLACE;
+	/* IPv6 replaces the first of the sort even where the same route is there as another one. */
+	uint32_t none = old ? old->n : 0, out = old && !(v6 && replace) ? route_find(old, p) : none;
 	bool again = out < none;
 
 	if (!again && replace && old)
@@ -485,7 +498,7 @@ static bool walk_route(const struct routes *r, struct routes_walk *w)
 			continue;
 		w->entry = (struct route_entry){ w->prefix, hop->metric,
 			hop->port ? hop->port->index : ROUTE_NONE, hop->gateway, hop->mtu, hop->kind,
-			hop->weight };
+			hop->weight, r->table };
 		w->hop++;
 		w->next++;
 		return true;

@@ -42,6 +42,7 @@ struct routes {
 	struct nexthops nexthops;
 	struct nexthop_set *none; /* the set without routes */
 	uint32_t n;
+	uint32_t table;		  /* its number, 0 for main: for who reads it */
 	struct routes_walk sweep; /* prefix: all up to it have been swept */
 	bool sweeping;
 	struct routes_walk *
@@ -63,6 +64,9 @@ void routes_link_gone(struct routes *r, uint32_t index);
 /* The set that an address goes by, and its first usable hop; NULL: there is none. */
 const struct nexthop_set *routes_lookup(
 	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop);
+/* And of which length the destination is that has it; ret_bits may be NULL. */
+const struct nexthop_set *routes_lookup_bits(
+	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop, uint32_t *ret_bits);
 /* The next usable hop of the same route after this one; the set's n: there is none. */
 uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop);
 

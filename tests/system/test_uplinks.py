@@ -1,5 +1,6 @@
 """Two uplinks by one default route with two next hops, as the kernel has it (ECMP), in both families and with source NAT by interface: sessions
-are spread, each keeps its uplink and its translated address, and when an uplink dies only its own sessions end or begin anew."""
+are spread, each keeps its uplink and its translated address, and when an uplink dies only its own sessions end or begin anew. Then policy
+routing: rules choose the table, and with it the uplink."""
 import socket
 import threading
 
@@ -99,6 +100,8 @@ class Flow:
             return None
 
     def uplink(self):
+        if not self.seen:
+            return None
         address = self.seen.split()[0]
         assert address in WAN0 | WAN1
         return "wan1" if address in WAN1 else "wan0"
@@ -176,3 +179,35 @@ def test_an_uplink_is_taken_down(lab, address):
         address_add(lab)
         routes_set(lab)
     wait_for(lambda: both_again(lab, address), 10, "both uplinks again")
+
+
+POLICIES = {"source": "from {lan}", "interface": "iif lan0", "destination": "to {web}", "ports": "ipproto udp dport 5202", "not": "not to {lan}"}
+
+
+@pytest.mark.parametrize("address", [WEB, WEB6])
+@pytest.mark.parametrize("by", POLICIES)
+def test_policy_routing(lab, address, by):
+    """ip rule: what fits goes by another table, which has wan1 alone; the rest, and all of it afterwards, as main says, which has wan0 alone."""
+    six = ":" in address
+    family, lan, gateways = ("-6", "fd00:1::/64", ("2001:db8:1::1", "2001:db8:9::1")) if six else ("-4", "10.1.0.0/24", ("198.51.100.1", "198.51.101.1"))
+    rule = POLICIES[by].format(lan=lan, web=address)
+    hq = lab["hq"]
+    hq.run(f"ip {family} route del default")
+    hq.run(f"ip {family} route add default via {gateways[0]} dev wan0")
+    hq.run(f"ip {family} route add default via {gateways[1]} dev wan1 table 77")
+    before = Flow(lab, address, socket.SOCK_STREAM)
+    try:
+        wait_for(lambda: Flow(lab, address, socket.SOCK_DGRAM).uplink() == "wan0", 5, "main")
+        hq.run(f"ip {family} rule add priority 500 {rule} table 77")
+        wait_for(lambda: Flow(lab, address, socket.SOCK_DGRAM).uplink() == "wan1", 5, f"table 77: {show(lab, 'hq', 'routes')}")
+        assert Flow(lab, address, socket.SOCK_STREAM).uplink() == ("wan0" if by == "ports" else "wan1")
+        # The connection that began by wan0 is translated to its address: it does not go on from another one.
+        assert before.ask() == (before.seen if by == "ports" else None)
+        hq.run(f"ip {family} rule add priority 400 {rule} prohibit")
+        wait_for(lambda: Flow(lab, address, socket.SOCK_DGRAM).seen is None, 5, "prohibited")
+        hq.run(f"ip {family} rule del priority 400")
+    finally:
+        hq.run(f"ip {family} rule del priority 500", check=False)
+        hq.run(f"ip {family} route flush table 77")
+        wait_for(lambda: Flow(lab, address, socket.SOCK_DGRAM).uplink() == "wan0", 10, "main again")
+        routes_set(lab)

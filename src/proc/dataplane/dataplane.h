@@ -37,9 +37,10 @@
 
 struct nlmsghdr;
 
-/* A routing rule of the kernel (`ip rule`) that the mirror does not follow. */
+/* A routing rule of the kernel (`ip rule`) beside those that every host has. */
 struct ip_rule {
 	uint32_t priority;
+	bool followed;
 	char text[160];
 };
 
@@ -111,7 +112,7 @@ struct dataplane {
 
 	/* io_rules.c */
 	struct ip_rule rules[RULES_SHOWN_MAX];
-	uint32_t rules_n, rules_logged;
+	uint32_t rules_n, rules_unfollowed, rules_logged;
 
 	/* control.c */
 	struct traces trace;
@@ -201,7 +202,7 @@ void routes_second(struct dataplane *d);
 
 /* io_rules.c: around a dump of the rules, and for each of them */
 void ip_rules_begin(struct dataplane *d);
-void ip_rule_read(struct dataplane *d, const struct nlmsghdr *h);
+void ip_rule_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h);
 void ip_rules_end(struct dataplane *d);
 
 /* control.c; the context of the three that the pipeline calls is a worker */

@@ -25,9 +25,9 @@ static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
 	return TRAIN_NONE;
 }
 
-/* The flow by which one of a route's next hops is chosen: the same for each packet of a direction, whenever
- * it is looked up. */
-static uint64_t flow_of(const struct pipeline *p, const struct selectors_packet *packet)
+/* The hash by which one of a route's next hops is chosen: the same for each packet of a direction, whenever it is
+ * looked up. */
+static uint64_t flow_hash(const struct pipeline *p, const struct selectors_packet *packet)
 {
 	uint8_t bytes[2 * sizeof packet->src.b + 8] = { 0 };
 	uint32_t n = sizeof packet->src.b;
@@ -38,6 +38,19 @@ static uint64_t flow_of(const struct pipeline *p, const struct selectors_packet 
 	store_be16(bytes + 2 * n + 2, packet->dst_port);
 	bytes[2 * n + 4] = packet->proto;
 	return siphash13(p->hash_key, bytes, sizeof bytes);
+}
+
+/* in: the interface that it comes by, or TRAIN_NONE. */
+static struct route_flow flow_of(const struct pipeline *p, const struct selectors_packet *packet, uint32_t in)
+{
+	return (struct route_flow){ .src = packet->src,
+		.dst = packet->dst,
+		.in_link = in == TRAIN_NONE ? ROUTE_NONE : p->interfaces[in].link,
+		.src_port = packet->src_port,
+		.dst_port = packet->dst_port,
+		.proto = packet->proto,
+		.ports = packet->has_ports,
+		.hash = flow_hash(p, packet) };
 }
 
 /*
@@ -55,12 +68,14 @@ static const struct route_answer *way_before(
 	return ret_way;
 }
 
-/* packet: with the addresses of the real hosts, before source NAT and after its reversal. cached: an earlier
+/* packet: t with the addresses of the real hosts, before source NAT and after its reversal. cached: an earlier
  * decision about it, or NULL. */
-static enum drop_reason forward_lookup(struct pipeline *p, const struct selectors_packet *packet,
-	bool from_host, const struct fw_forwarding *cached, struct forwarding_decision *ret_decision)
+static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t,
+	const struct selectors_packet *packet, const struct fw_forwarding *cached,
+	struct forwarding_decision *ret_decision)
 {
 	struct route_answer r, before;
+	bool from_host = t->flags & TRAIN_FROM_HOST;
 
 	*ret_decision = (struct forwarding_decision){
 		.interface = TRAIN_NONE, .zone = TRAIN_NONE, .tunnel = TRAIN_NONE
@@ -77,7 +92,8 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct selector
 	}
 	if (from_host)
 		return DROP_NO_ROUTE; /* the kernel itself sends the host's packets to links */
-	route_lookup_flow(p->routes, &packet->dst, flow_of(p, packet), way_before(p, cached, &before), &r);
+	const struct route_flow flow = flow_of(p, packet, t->in_interface);
+	route_lookup_flow(p->routes, &flow, way_before(p, cached, &before), &r);
 	if (r.kind == ROUTE_BROADCAST || r.kind == ROUTE_MULTICAST)
 		return DROP_MULTICAST;
 	if (r.kind != ROUTE_UNICAST)
@@ -196,15 +212,18 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 }
 
 /*
- * RFC 3704: a packet that begins a session must have a source that our own routes place in its ingress zone.
- * By zone and not by link, so that two uplinks of one zone may be used asymmetrically. Of a route with several
- * next hops any will do (RFC 8704).
+ * RFC 3704: a packet that begins a session must have a source that our own routes place in its ingress zone: those
+ * that its answers would take, which come by the interface that it leaves by. By zone and not by link, so that two
+ * uplinks of one zone may be used asymmetrically. Of a route with several next hops any will do (RFC 8704).
  */
-static bool source_fits(const struct pipeline *p, const struct train *t)
+static bool source_fits(const struct pipeline *p, const struct train *t,
+	const struct selectors_packet *packet, const struct forwarding_decision *decision)
 {
+	const struct selectors_packet answer = { packet->dst, t->src, packet->proto, packet->has_ports,
+		packet->dst_port, packet->src_port };
+	const struct route_flow flow = flow_of(p, &answer, decision->interface);
 	struct route_answer back[ROUTE_PATHS_MAX];
-	uint32_t n = route_next_hops(p->routes, &t->src, back, COUNT_OF(back));
-
+	uint32_t n = route_next_hops(p->routes, &flow, back, COUNT_OF(back));
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t interface =
 			back[i].kind == ROUTE_UNICAST ? interface_of_link(p, back[i].link) : TRAIN_NONE;
@@ -370,7 +389,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 
 	t->drop = destination_decide(p, ctx, &egress.dnat, &packet);
 	if (t->drop == DROP_NONE)
-		t->drop = forward_lookup(p, &packet, t->flags & TRAIN_FROM_HOST, NULL, &decision);
+		t->drop = forward_lookup(p, t, &packet, NULL, &decision);
 	if (t->drop != DROP_NONE)
 		return;
 	decision_set(ctx, &decision);
@@ -378,7 +397,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		deliver_to_kernel(p, ctx);
 		return;
 	}
-	if (from_link && !source_fits(p, t)) {
+	if (from_link && !source_fits(p, t, &packet, &decision)) {
 		t->drop = DROP_SPOOFED;
 		return;
 	}
@@ -402,8 +421,7 @@ static void forward_renew(
 {
 	struct forwarding_decision decision;
 
-	ctx->t->drop = forward_lookup(
-		p, packet, ctx->t->flags & TRAIN_FROM_HOST, fw_session_forwarding(p->fw, ctx->t), &decision);
+	ctx->t->drop = forward_lookup(p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {
@@ -428,8 +446,7 @@ static void forward_error(struct pipeline *p, struct packet_context *ctx, const 
 	uint16_t zone = s->zones.zone[ctx->t->flags & TRAIN_REPLY ? 0 : 1];
 	struct forwarding_decision decision;
 
-	ctx->t->drop = forward_lookup(
-		p, packet, ctx->t->flags & TRAIN_FROM_HOST, fw_session_forwarding(p->fw, ctx->t), &decision);
+	ctx->t->drop = forward_lookup(p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {

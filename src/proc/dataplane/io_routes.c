@@ -6,6 +6,7 @@
  * Also asks the kernel for the MTU of paths to tunnel peers, where it has learned a smaller one than the link's.
  */
 #include "base/log.h"
+#include "model/host_access.h"
 #include "proc/dataplane/dataplane.h"
 
 #include <errno.h>
@@ -270,8 +271,8 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 		path_read(d, h, e.mtu);
 		return;
 	}
-	uint32_t table = u32_read(a.at[RTA_TABLE], m->rtm_table);
-	if (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL)
+	e.table = u32_read(a.at[RTA_TABLE], m->rtm_table);
+	if (e.table == TUNNEL_TABLE) /* the host's own routes into tunnels */
 		return;
 	/* One for packets of this TOS only; the kernel sends the others by the route beside it. */
 	if (m->rtm_tos != 0)
@@ -300,10 +301,10 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 	case RTN_PROHIBIT:
 		e.kind = ROUTE_UNREACHABLE;
 		break;
-	case RTN_THROW: /* go on in the next table: after local that is main, after main there is none */
-		if (table == RT_TABLE_LOCAL)
+	case RTN_THROW:
+		if (e.table == ROUTE_TABLE_LOCAL) /* main is next, and has these routes */
 			return;
-		e.kind = ROUTE_UNREACHABLE;
+		e.kind = ROUTE_THROW;
 		break;
 	default:
 		return;
@@ -449,7 +450,7 @@ static void message(struct dataplane *d, const struct nlmsghdr *h)
 		}
 	} else if (h->nlmsg_type == RTM_NEWRULE || h->nlmsg_type == RTM_DELRULE) {
 		if (of_dump)
-			ip_rule_read(d, h);
+			ip_rule_read(d, d->routes_next, h);
 		else
 			d->dump_wanted = true;
 	} else if (of_dump) {

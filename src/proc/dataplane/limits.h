@@ -118,7 +118,7 @@
 #define LINKS_MAX	    INTERFACES_MAX
 #define LINK_FILTER_MAX	    512	  /* instructions; BPF_MAXINSNS is 4096 */
 #define ROUTES_READ	    65536 /* octets of one read of rtnetlink; dumps come in 32 KB at most */
-#define RULES_SHOWN_MAX	    16	  /* routing rules that `show routes` lists as not followed */
+#define RULES_SHOWN_MAX	    64 /* routing rules that `show routes` lists, those that are not followed first */
 
 /* ---- the state that outlives the process ---- */
 

@@ -99,9 +99,48 @@ static const char *link_name(const struct route_table *t, uint32_t link)
 	return l ? l->name : "";
 }
 
+static void route_row(struct out *o, const struct route_entry *r)
+{
+	static const char *const kinds[] = { "route", "local", "broadcast", "multicast", "unreachable",
+		"throw" };
+	char text[PREFIX_TEXT_MAX];
+
+	if (r->kind == ROUTE_BROADCAST || r->kind == ROUTE_MULTICAST)
+		return;
+	struct jw *w = rows_row(&o->piece);
+	jw_str(w, "kind", kinds[r->kind]);
+	jw_str(w, "prefix", prefix_text(text, &r->dst));
+	jw_str(w, "gateway", r->gateway.family == ADDR_NONE ? "" : addr_text(text, &r->gateway));
+	jw_str(w, "interface", link_name(o->d->routes, r->link));
+	jw_u64(w, "metric", r->metric);
+	if (r->weight > 0)
+		jw_u64(w, "weight", r->weight);
+	if (r->table != 0)
+		jw_u64(w, "table", r->table);
+	rows_add(&o->piece);
+}
+
+/* Those of the further tables: a place in the upper bits, an index in it in the lower ones. */
+static void further_routes_rows(struct out *o)
+{
+	static const uint32_t place_bits = 22;
+	const uint32_t last = (1u << place_bits) - 1;
+	const struct route_entry *r;
+
+	_Static_assert(ROUTE_ROUTES_MAX < 1u << 22 && ROUTE_TABLES_MAX < 1u << 10, "both fit");
+	for (uint32_t i = rows_first(&o->piece, 3);
+		route_at_table(o->d->routes, i >> place_bits, i & last, &r); i++) {
+		if (!rows_look(&o->piece, 3, i))
+			return;
+		if (r)
+			route_row(o, r);
+		else
+			i |= last; /* on to the next table */
+	}
+}
+
 static void routes_rows(struct out *o)
 {
-	static const char *const kinds[] = { "route", "local", "broadcast", "multicast", "unreachable" };
 	static const char *const states[] = { "none", "incomplete", "stale", "reachable", "failed" };
 	const struct route_table *t = o->d->routes;
 	char text[PREFIX_TEXT_MAX];
@@ -113,23 +152,12 @@ static void routes_rows(struct out *o)
 		w = rows_row(&o->piece);
 		jw_str(w, "kind", "rule");
 		jw_str(w, "prefix", o->d->rules[i].text);
-		jw_str(w, "state", "not followed");
+		jw_str(w, "state", o->d->rules[i].followed ? "followed" : "not followed");
 		jw_u64(w, "metric", o->d->rules[i].priority);
 		rows_add(&o->piece);
 	}
-	for (uint32_t i = rows_first(&o->piece, 1); (r = route_at(t, i)) && rows_look(&o->piece, 1, i); i++) {
-		if (r->kind == ROUTE_BROADCAST || r->kind == ROUTE_MULTICAST)
-			continue;
-		w = rows_row(&o->piece);
-		jw_str(w, "kind", kinds[r->kind]);
-		jw_str(w, "prefix", prefix_text(text, &r->dst));
-		jw_str(w, "gateway", r->gateway.family == ADDR_NONE ? "" : addr_text(text, &r->gateway));
-		jw_str(w, "interface", link_name(t, r->link));
-		jw_u64(w, "metric", r->metric);
-		if (r->weight > 0)
-			jw_u64(w, "weight", r->weight);
-		rows_add(&o->piece);
-	}
+	for (uint32_t i = rows_first(&o->piece, 1); (r = route_at(t, i)) && rows_look(&o->piece, 1, i); i++)
+		route_row(o, r);
 	for (uint32_t i = rows_first(&o->piece, 2);
 		(n = route_neighbour_at(t, i)) && rows_look(&o->piece, 2, i); i++) {
 		if (n->state == ROUTE_NEIGHBOUR_NONE || n->addr.b[0] == 0xff)
@@ -143,6 +171,7 @@ static void routes_rows(struct out *o)
 		jw_str(w, "state", states[n->state]);
 		rows_add(&o->piece);
 	}
+	further_routes_rows(o);
 }
 
 static uint64_t seconds_since(mono_ns then)

@@ -114,7 +114,7 @@ void model_set(struct model *m, const struct route_entry *e, uint32_t n, enum ro
 			model_set(m, &e[i], 1, place);
 		return;
 	}
-	at = whole ? find_whole(m, e, n) : v6 && path && place == ROUTE_REPLACE ? m->n : find_one(m, e);
+	at = whole ? find_whole(m, e, n) : v6 && place == ROUTE_REPLACE ? m->n : find_one(m, e);
 	if (at < m->n && path == 1) { /* that sibling only */
 		m->routes[at] = *e;
 		return;
@@ -217,8 +217,9 @@ bool model_answers_equal(
 bool model_answers(const struct model *m, const struct route_table *t, const struct ip_addr *dst)
 {
 	struct route_answer want[HOPS_MAX], have[HOPS_MAX], one;
+	const struct route_flow flow = { .dst = *dst, .in_link = ROUTE_NONE };
 	uint32_t want_n = model_next_hops(m, dst, 128, want, HOPS_MAX),
-		 have_n = route_next_hops(t, dst, have, HOPS_MAX);
+		 have_n = route_next_hops(t, &flow, have, HOPS_MAX);
 
 	route_lookup(t, dst, &one);
 	if (want_n == 0 && (one.kind != ROUTE_UNREACHABLE || one.link != ROUTE_NONE))

@@ -331,6 +331,53 @@ static void tables_have_limits(void **state)
 	route_free(t);
 }
 
+/* What a rule says, in few words: the kernel's own answers are in dataplane/test_kernel_routes.c. */
+static void rules_choose_the_table(void **state)
+{
+	struct route_table *t = route_new();
+	struct route_link l = { .index = 1, .name = "lan0", .up = true };
+	struct route_flow f = { .in_link = 1 };
+	struct route_answer a;
+	struct route_rule rule = { .family = ADDR_V4, .table = ROUTE_TABLE_LOCAL, .suppress_bits = -1 };
+
+	for (; l.index <= 3; l.index++)
+		assert_int_equal(route_link_set(t, &l), RC_OK);
+	for (uint32_t table = 0; table <= 77; table += 77) {
+		struct route_entry e = { .dst.addr.family = ADDR_V4, .link = table ? 3 : 2, .table = table };
+		assert_int_equal(route_set(t, &e, ROUTE_APPEND), RC_OK);
+	}
+	assert_int_equal(addr_parse(&f.src, "10.1.0.2"), RC_OK);
+	assert_int_equal(addr_parse(&f.dst, "192.0.2.80"), RC_OK);
+	route_lookup_flow(t, &f, NULL, &a);
+	assert_int_equal(a.link, 2); /* without rules: main */
+	assert_int_equal(route_rule_add(t, &rule), RC_OK);
+	rule = (struct route_rule){
+		.family = ADDR_V4, .priority = 32766, .table = ROUTE_TABLE_MAIN, .suppress_bits = -1
+	};
+	assert_int_equal(route_rule_add(t, &rule), RC_OK);
+	rule.priority = 100;
+	rule.table = 77;
+	assert_int_equal(prefix_parse(&rule.src, "10.1.0.0/16"), RC_OK);
+	uint64_t generation = route_generation(t);
+	assert_int_equal(route_rule_add(t, &rule), RC_OK);
+	assert_true(route_generation(t) > generation);
+	route_lookup_flow(t, &f, NULL, &a);
+	assert_int_equal(a.link, 3);
+	f.src.b[1] = 2;
+	route_lookup_flow(t, &f, NULL, &a);
+	assert_int_equal(a.link, 2);
+	rule.priority = 50;
+	rule.action = ROUTE_RULE_UNREACHABLE;
+	rule.invert = true; /* not from 10.1.0.0/16 */
+	assert_int_equal(route_rule_add(t, &rule), RC_OK);
+	route_lookup_flow(t, &f, NULL, &a);
+	assert_int_equal(a.kind, ROUTE_UNREACHABLE);
+	for (uint32_t i = 4; i < ROUTE_RULES_MAX; i++)
+		assert_int_equal(route_rule_add(t, &rule), RC_OK);
+	assert_int_equal(route_rule_add(t, &rule), RC_LIMIT);
+	route_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +387,7 @@ int main(void)
 		cmocka_unit_test(another_uplink),
 		cmocka_unit_test(neighbours_survive_churn),
 		cmocka_unit_test(tables_have_limits),
+		cmocka_unit_test(rules_choose_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
