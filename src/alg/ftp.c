@@ -344,7 +344,7 @@ enum alg_verdict ftp_segment(struct ftp *f, const struct ip_addr ends[2], uint32
 	struct reading g = { .f = &after, .ends = ends, .ret_found = ret_found };
 
 	assert(direction < 2);
-	if (f->opaque || n == 0)
+	if (f->opaque || f->foreign || n == 0)
 		return ALG_PASS;
 	if (!f->side[direction].begun) { /* its beginning was not seen */
 		f->foreign = f->opaque = true;

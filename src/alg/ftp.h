@@ -54,7 +54,6 @@ struct ftp_found {
 	size_t at, n;
 };
 
-/* All of these are for tests: no process calls them. */
 /* A SYN of that direction was seen; the next octet has that number. */
 void ftp_begin(struct ftp *f, uint32_t direction, uint32_t next);
 /*
@@ -64,6 +63,8 @@ void ftp_begin(struct ftp *f, uint32_t direction, uint32_t next);
  */
 enum alg_verdict ftp_segment(struct ftp *f, const struct ip_addr ends[2], uint32_t direction, uint32_t seq,
 	const uint8_t *bytes, size_t n, bool translated, struct ftp_found *ret_found);
+
+/* The rest is for tests: no process calls it. */
 /* Replaces what was found by this address and port in the segment's payload of *n octets in a buffer of `room`.
  * False: no room; nothing has changed. */
 bool ftp_rewrite(struct ftp *f, uint32_t direction, uint32_t seq, uint8_t *bytes, size_t *n, size_t room,

@@ -9,7 +9,7 @@
 #include "alg/alg.h"
 
 /* The payload of a datagram from client to server's port 69. ALG_PASS: not a request as RFC 1350 and RFC
- * 2347 have it. It is for tests: no process calls it. */
+ * 2347 have it. */
 enum alg_verdict tftp_datagram(const uint8_t *bytes, size_t n, const struct endpoint *client,
 	const struct ip_addr *server, struct expectation *ret_expectation);
 

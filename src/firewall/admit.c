@@ -76,6 +76,8 @@ static enum drop_reason decide_policy(const struct firewall *fw, struct train *t
 struct rules {
 	uint32_t nat, dnat; /* dnat: also the static rule of its source */
 	bool interface;	    /* the source becomes an address of the egress interface */
+	uint32_t parent;    /* index + 1 of the session that let expect this one; 0: none */
+	bool shares_port;   /* its translated source is that of its parent, and so is its binding */
 };
 
 /* The key of replies after source NAT; key[1] is that without it. */
@@ -125,7 +127,8 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 	uint32_t direction;
 
 	key[1] = dnat ? fw_dnat_reply_key(&key[0], &egress->dnat) : fw_key_reverse(&key[0]);
-	*ret_rules = (struct rules){ .nat = TRAIN_NONE, .dnat = dnat ? egress->dnat.rule : TRAIN_NONE };
+	ret_rules->nat = TRAIN_NONE;
+	ret_rules->dnat = dnat ? egress->dnat.rule : TRAIN_NONE;
 	if (dnat && t->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
 	/* A tunnel's selectors hold the real addresses: what is sent into one is not translated. */
@@ -149,13 +152,17 @@ static const struct snap_nat_rule *nat_rule_at(const struct firewall *fw, uint32
 
 /* The record of a session, with its binding where its rule has persistent-nat. */
 static enum drop_reason record_new(struct firewall *fw, const struct fw_key key[2], uint32_t from,
-	uint32_t nat_rule, const struct ip_addr *nat_addr, mono_ns now, uint32_t *ret_index)
+	const struct rules *rules, const struct ip_addr *nat_addr, mono_ns now, uint32_t *ret_index)
 {
-	const struct snap_nat_rule *rule = nat_rule_at(fw, nat_rule);
+	const struct snap_nat_rule *rule = nat_rule_at(fw, rules->nat);
 	uint32_t binding = FW_NONE;
 
-	if (rule && fw_nat_is_persistent(rule, key[0].proto)) {
-		enum drop_reason d = fw_binding_take(fw, nat_rule, nat_addr, key, from, now, &binding);
+	if (rules->shares_port) {
+		binding = fw->place[rules->parent - 1].binding;
+		if (binding != FW_NONE)
+			fw_session_hold(fw, binding);
+	} else if (rule && fw_nat_is_persistent(rule, key[0].proto)) {
+		enum drop_reason d = fw_binding_take(fw, rules->nat, nat_addr, key, from, now, &binding);
 		if (d != DROP_NONE)
 			return d;
 	}
@@ -175,7 +182,7 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 {
 	bool tcp = t->proto == IP_TCP;
 	uint32_t index;
-	enum drop_reason d = record_new(fw, key, from, rules->nat, nat_addr, now, &index);
+	enum drop_reason d = record_new(fw, key, from, rules, nat_addr, now, &index);
 
 	if (d != DROP_NONE)
 		return d;
@@ -185,6 +192,7 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	s->rule = t->rule;
 	s->nat_rule = rules->nat;
 	s->dnat_rule = rules->dnat == TRAIN_NONE ? FW_DNAT_NONE : (uint16_t)rules->dnat;
+	s->parent = rules->parent;
 	s->timeout_s = timeout_s;
 	s->interface[0] = t->in_interface;
 	s->interface[1] = TRAIN_NONE;
@@ -226,17 +234,88 @@ static void closed_session_end(struct firewall *fw, const struct fw_key *key, mo
 		fw_session_end_by(fw, index, FW_END_REUSED, now);
 }
 
+/* The session of an expected answer, by the keys of its parent. */
+static enum drop_reason answer_begin(
+	struct firewall *fw, struct train *t, uint32_t parent, const struct rules *rules, mono_ns now)
+{
+	const struct fw_session was = fw->sessions[parent]; /* its record may be evicted for the new one */
+	struct fw_key key[2] = { was.key[0], fw_key_of(t) };
+	struct train asked = *t;
+	uint32_t direction, from = was.zones.zone[0];
+
+	key[0].dst_port = t->src_port;
+	asked.rule = t->rule = was.rule;
+	asked.src = fw_key_src(&key[0]);
+	if (fw_session_find(fw, &key[0], fw_key_hash(fw, &key[0]), &direction) != FW_NONE)
+		return DROP_SESSION_COLLISION;
+	enum drop_reason d = check_beginning(fw, t, from);
+	if (!d)
+		d = fw_limit_check(fw, &asked, &t->src, from);
+	if (!d)
+		d = session_begin(fw, t, key, from, was.zones.zone[1], rules, &(struct ip_addr){ 0 },
+			was.timeout_s, now);
+	return d;
+}
+
+void fw_expected_answer(struct firewall *fw, struct train *t, mono_ns now)
+{
+	uint32_t expected = t->drop ? FW_NONE : fw_expect_find(fw, t, now);
+
+	if (expected == FW_NONE || fw->expected[expected].from == 0 || t->proto != IP_UDP)
+		return;
+	uint32_t parent = fw->expected[expected].parent;
+	const struct fw_session *p = &fw->sessions[parent];
+	const struct rules rules = { .nat = p->nat_rule,
+		.dnat = TRAIN_NONE,
+		.interface = p->flags & FW_SESSION_NAT_INTERFACE,
+		.parent = parent + 1,
+		.shares_port = true };
+	t->drop = answer_begin(fw, t, parent, &rules, now);
+	if (t->drop)
+		return;
+	fw->sessions[t->session].interface[0] = TRAIN_NONE;
+	fw->sessions[t->session].interface[1] = t->in_interface;
+	t->flags |= TRAIN_REPLY;
+	if (fw->expected[expected].used)
+		fw_expect_end(fw, expected);
+}
+
+/* Policy, or what a session that policy permits lets expect. */
+static enum drop_reason decide_expected(struct firewall *fw, struct train *t, const struct fw_dnat *dnat,
+	uint32_t from, uint32_t to, uint32_t expected, uint32_t *ret_timeout_s)
+{
+	if (expected == FW_NONE)
+		return decide_policy(fw, t, dnat, from, to, ret_timeout_s);
+	t->rule = fw->sessions[fw->expected[expected].parent].rule;
+	*ret_timeout_s = 0;
+	return DROP_NONE;
+}
+
+/* The expectation that t fulfils, if it also goes where the parent's other side is. */
+static uint32_t expected_by(
+	struct firewall *fw, const struct train *t, const struct fw_dnat *dnat, uint32_t to, mono_ns now)
+{
+	uint32_t i = fw_dnat_translates(dnat) ? FW_NONE : fw_expect_find(fw, t, now);
+
+	if (i == FW_NONE)
+		return i;
+	const struct fw_expected *x = &fw->expected[i];
+	return fw->sessions[x->parent].zones.zone[1 - x->from] == to ? i : FW_NONE;
+}
+
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now)
 {
 	uint32_t from = fw_zone_in(t), to = egress->to_host ? FW_ZONE_HOST : t->out_zone;
 	const struct fw_dnat *dnat = &egress->dnat;
-	struct rules rules;
+	struct rules rules = { 0 };
 	uint32_t timeout_s;
 	struct fw_key key[2] = { fw_key_of(t) };
 
 	t->session = t->rule = TRAIN_NONE;
 	if (t->drop)
 		return;
+	uint32_t expected = expected_by(fw, t, dnat, to, now);
+	rules.parent = expected == FW_NONE ? 0 : fw->expected[expected].parent + 1;
 	bool is_sessionless = fw_is_icmp(t->proto) && !fw_is_icmp_query(t);
 	if (is_sessionless && to == FW_ZONE_HOST) {
 		t->drop = fw_host_inbound(fw, t);
@@ -250,7 +329,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		(addr_is_link_local(&t->src) || addr_is_link_local(&t->dst)))
 		d = addr_is_link_local(&t->src) ? DROP_MARTIAN_SOURCE : DROP_MARTIAN_DESTINATION;
 	if (!d)
-		d = decide_policy(fw, t, dnat, from, to, &timeout_s);
+		d = decide_expected(fw, t, dnat, from, to, expected, &timeout_s);
 	/* What policy permits but cannot be sent begins no session: ICMP errors about it would match that
 	 * session. */
 	if (!d && (t->drop = ends_here(t, egress, from, to)))
@@ -265,6 +344,8 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		d = session_begin(fw, t, key, from, to, &rules, &egress->nat_addr, timeout_s, now);
 	if (d)
 		refuse(fw, t, d, now);
+	else if (rules.parent && fw->expected[expected].used)
+		fw_expect_end(fw, expected);
 }
 
 /* With another translation of its source it would be another connection to the other side. */

@@ -11,6 +11,7 @@ _Static_assert(sizeof(struct fw_state) <= FW_STATE_BYTES, "the records follow th
 _Static_assert(SESSIONS_MAX <= FW_RECORDS_MAX, "a link of the index can name every record");
 
 #define RECORD_BYTES sizeof(struct fw_session)
+_Static_assert(RECORD_BYTES == 320, "five cache lines, of which session-limit many are kept");
 _Static_assert(RECORD_BYTES % 64 == 0 && FW_STATE_BYTES % 64 == 0, "no two sessions share a cache line");
 
 size_t fw_state_bytes(uint32_t sessions_max)
@@ -188,6 +189,7 @@ static bool tables_allocate(struct firewall *fw)
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
 	fw_shares_init(fw);
+	fw_expect_init(fw);
 	return fw_away_attach(fw) && fw_reassembly_attach(fw);
 }
 

@@ -52,6 +52,7 @@
  *	nat.c         source NAT: choice of a translated address and port
  *	binding.c     bindings of persistent NAT
  *	dnat.c        destination and static NAT
+ *	expect.c      sessions that application layer gateways expect
  *	translate.c   rewriting of headers and of quoted packets
  *	policy.c      rules and host-inbound services
  *	matcher.c     the search in long lists of rules
@@ -75,6 +76,7 @@
 #include "base/err.h"
 #include "model/session_filter.h"
 #include "model/snapshot.h"
+#include "wire/expectation.h"
 #include "wire/train.h"
 
 /* Of an ICMP key: which side sends the queries, with the query's type in the low octet. Two hosts may ping
@@ -150,6 +152,7 @@ struct fw_session {
 	uint64_t packets[2], bytes[2];
 	struct fw_tcp_side tcp[2];
 	struct fw_tcp_side noted; /* a SYN of the caller within a living connection, until it is answered */
+	uint32_t parent;	  /* index + 1 of the session that let expect this one (expect.c); 0: none */
 	struct fw_forwarding forwarding[2];
 	uint32_t interface[2]; /* last seen; for show */
 };
@@ -271,6 +274,18 @@ struct fw_egress {
  * reached begins no session either.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
+
+/*
+ * Session `parent` lets expect another one, which its rule permits then. False: there is no room, or the session
+ * would need a translation that is not made: of an end whose address is translated, only the port of the parent
+ * itself can be reached, by UDP.
+ */
+bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now);
+/*
+ * A datagram without a session that the responder of a parent was expected to send: its session begins, as one of
+ * the initiator whose first datagram is an answer. t->session and TRAIN_REPLY are set; nothing otherwise.
+ */
+void fw_expected_answer(struct firewall *fw, struct train *t, mono_ns now);
 
 /* May the zone's hosts reach this service of the gateway itself? DROP_NONE, or DROP_HOST_INBOUND. */
 enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *t);
@@ -395,7 +410,8 @@ struct fw_counters {
 	uint64_t reassembled;
 	/* Fragments that were kept and later discarded: the shell adds them to the drops of these reasons. */
 	uint64_t fragments_timeout, fragments_limit, fragments_overlap;
-	uint64_t redirects_now;	    /* keys of sessions that other workers have */
+	uint64_t redirects_now; /* keys of sessions that other workers have */
+	uint64_t expectations_now, expectations_made, expectations_refused; /* refused: for want of room */
 	uint64_t records_discarded; /* by fw_attach(): incomplete or inconsistent */
 };
 const struct fw_counters *fw_counters(const struct firewall *fw);

@@ -25,7 +25,7 @@ struct fw_state {
 	uint32_t used; /* records from this index on were never written: their pages need not be touched */
 };
 
-#define FW_STATE_MAGIC 0x3530574647504c50ull
+#define FW_STATE_MAGIC 0x3630574647504c50ull
 #define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
@@ -162,6 +162,16 @@ struct fw_range {
 	uint32_t first, end;
 };
 
+/* expect.c: a session that is about to begin, as its first packet will come. */
+struct fw_expected {
+	bool used;
+	uint8_t proto, from;
+	uint16_t src_port, dst_port; /* src_port 0: any */
+	uint32_t parent, parent_id, next;
+	struct ip_addr src, dst, source; /* source: whose share it is */
+	mono_ns until;
+};
+
 enum fw_datagram_state {
 	FW_DATAGRAM_FREE,
 	FW_DATAGRAM_FILLING,
@@ -226,6 +236,9 @@ struct firewall {
 	/* several workers */
 	struct flow_key flow;
 	struct fw_away away;
+	/* expect.c */
+	struct fw_expected expected[FW_EXPECT_MAX];
+	uint32_t expect_bucket[FW_EXPECT_MAX];
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
@@ -383,6 +396,12 @@ bool fw_dnat_session_stays(
 bool fw_static_source(
 	const struct firewall *fw, const struct fw_tuple *t, struct ip_addr *ret_addr, uint32_t *ret_rule);
 void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
+
+/* expect.c */
+void fw_expect_init(struct firewall *fw);
+/* The expectation that t fulfils, or FW_NONE. */
+uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now);
+void fw_expect_end(struct firewall *fw, uint32_t index);
 
 /* tcp.c */
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);

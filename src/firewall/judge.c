@@ -37,6 +37,22 @@ void fw_zone_maps_make(struct firewall *fw)
 	}
 }
 
+/* The session by whose rule this one was permitted (expect.c), if it still lives; NULL: none. */
+static const struct fw_session *parent_of(const struct firewall *fw, const struct fw_session *s)
+{
+	const struct fw_session *p = s->parent ? fw_session(fw, s->parent - 1) : NULL;
+
+	if (!p || fw_is_binding(p) || (int32_t)(p->id - s->id) >= 0 || p->parent)
+		return NULL;
+	/* Another session may have taken the record of the parent; one between the same ends was permitted to them
+	 * as well. */
+	struct ip_addr ends[4] = { fw_key_src(&p->key[0]), fw_key_src(&p->key[1]), fw_key_src(&s->key[0]),
+		fw_key_src(&s->key[1]) };
+	bool same = addr_equal(&ends[0], &ends[2]) && addr_equal(&ends[1], &ends[3]);
+	bool other = addr_equal(&ends[0], &ends[3]) && addr_equal(&ends[1], &ends[2]);
+	return same || other ? p : NULL;
+}
+
 static bool decide(struct firewall *fw, const struct fw_session *s, const struct fw_tuple *t,
 	uint32_t *ret_rule, uint32_t *ret_timeout_s)
 {
@@ -50,7 +66,17 @@ static bool decide(struct firewall *fw, const struct fw_session *s, const struct
 		return false; /* its numbers are not known, so it cannot be checked from now on */
 	if (t->to == FW_ZONE_HOST)
 		return fw_host_allows(fw, t);
-	return fw_policy_lookup(fw, t, ret_rule, ret_timeout_s) == RULE_PERMIT;
+	/* What an application layer gateway let expect lives by its parent's rule. */
+	const struct fw_session *parent = parent_of(fw, s);
+	if (!parent)
+		return fw_policy_lookup(fw, t, ret_rule, ret_timeout_s) == RULE_PERMIT;
+	uint32_t from = fw_zone_now(fw, parent, 0), to = fw_zone_now(fw, parent, 1);
+	struct fw_tuple by = fw_tuple_of_session(parent, from, to);
+	if (from == FW_ZONE_GONE || to == FW_ZONE_GONE ||
+		fw_policy_lookup(fw, &by, ret_rule, ret_timeout_s) != RULE_PERMIT)
+		return false;
+	*ret_timeout_s = 0;
+	return true;
 }
 
 /* The translation of a source does not change; the rule that would make it now is for `show` only. */

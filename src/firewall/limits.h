@@ -57,6 +57,11 @@
 	256 /* ports that are tried for one session: with nine of ten in use, one search in 10^11 fails */
 #define FW_NAT_POOL_ADDRESSES 4 /* addresses of a pool that are tried for one session */
 
+/* ---- expectations of application layer gateways ---- */
+
+#define FW_EXPECT_MAX	 512 /* one for each FTP transfer or TFTP request that has not begun yet */
+#define FW_EXPECT_PARENT 4   /* a dialogue asks for one after the other; the oldest gives way */
+
 /* ---- policy ---- */
 
 #define FW_MATCHER_LINEAR_MAX 12	 /* rules; a shorter list is searched from its beginning */

@@ -42,6 +42,8 @@ static enum rc compile_system(struct compiler *c)
 	h->half_open_max = (uint32_t)value_number(system, "half-open-limit");
 	h->workers = 1;
 	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
+	const struct lyd_node *alg = tree_child(c->m, system, "alg");
+	h->algs = (tree_value(alg, "ftp") ? ALG_FTP : 0u) | (tree_value(alg, "tftp") ? ALG_TFTP : 0u);
 	if (aging)
 		h->aging = (struct snap_aging){ (uint16_t)value_number(aging, "high-watermark"),
 			(uint16_t)value_number(aging, "low-watermark"),

@@ -329,6 +329,9 @@ struct snap_evidence {
 	struct snap_cosign cosign[WITNESSES_MAX];   /* likewise */
 };
 
+/* Application layer gateways that are on. */
+enum snap_alg { ALG_FTP = 1 << 0, ALG_TFTP = 1 << 1 };
+
 struct snapshot {
 	uint32_t magic, bytes;	 /* bytes of the whole block */
 	uint64_t generation;	 /* counts commits */
@@ -341,7 +344,7 @@ struct snapshot {
 	uint32_t timeout_s[TIMEOUT_COUNT]; /* by enum session_timeout */
 	uint32_t half_open_max;
 	uint32_t workers; /* of the data plane */
-	uint32_t zero;
+	uint32_t algs;	  /* enum snap_alg */
 	struct snap_aging aging;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */

@@ -55,6 +55,8 @@
 	D(NAT_TO_GATEWAY,        "nat-to-gateway",        "destination NAT leads to an address of the gateway itself, whose kernel would not know of the translation") \
 	D(NAT_ADDRESS_CHANGED,   "nat-address-changed",   "the session was translated to an address that the egress interface no longer has") \
 	D(HOST_INBOUND,          "host-inbound",          "the zone does not permit this service of the gateway itself") \
+	D(ALG_REFUSED,           "alg-refused",           "FTP names an address that is not the client's own, a port below 1024, or an address where none is due; or TFTP such a port") \
+	D(ALG_ORDER,             "alg-order",             "a segment of an FTP control connection arrived before the one in front of it; it is read in order, and the sender repeats it") \
 	/* routing and output */	\
 	D(TTL,                   "ttl-exceeded",          "the hop limit was reached; the sender was told") \
 	D(NO_ROUTE,              "no-route",              "no route to the destination; the sender was told") \

@@ -544,6 +544,10 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 		return;
 	}
 	if (t->session == TRAIN_NONE)
+		fw_expected_answer(p->fw, t, p->now);
+	if (t->drop != DROP_NONE)
+		return;
+	if (t->session == TRAIN_NONE)
 		forward_new(p, ctx);
 	else
 		forward_session(p, ctx);

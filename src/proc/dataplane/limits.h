@@ -127,4 +127,7 @@
 #define STATE_SESSIONS_MIN 1024
 #define REASSEMBLY_MAX	   256 /* datagrams that wait for fragments: 16 MB of buffers */
 
+/* FTP control connections that are read, in 350 KB; a source has half of them. Others pass unread. */
+#define ALG_FTP_MAX 256
+
 #endif

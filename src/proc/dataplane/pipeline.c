@@ -20,6 +20,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	};
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
+	p->alg = alg_new();
 	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);
 	/* One large page where the machine has some: all sealed octets pass through it. */
 	p->scratch = aligned_alloc(LARGE_PAGE, LARGE_PAGE);
@@ -32,7 +33,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	esp_batch_begin(&p->batch);
 	memcpy(p->hash_key, hash_key, sizeof p->hash_key);
 	p->fragment_id = (uint32_t)siphash13(hash_key, NULL, 0); /* fragments disclose it, but not the key */
-	if (!p->tunnels || !p->scratch) {
+	if (!p->tunnels || !p->scratch || !p->alg) {
 		pipeline_done(p);
 		return false;
 	}
@@ -54,6 +55,7 @@ void pipeline_done(struct pipeline *p)
 		free(p->neighbour_queue[i].bytes);
 	selectors_free(p->selectors);
 	free(p->tunnels);
+	free(p->alg);
 	free(p->scratch);
 	*p = (struct pipeline){ 0 };
 }
@@ -228,6 +230,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 		fw_lookup_again(p->fw, live[i], now);
 		forward_decide(p, &list[i]);
 		fw_apply(p->fw, live[i], now);
+		alg_read(p, live[i]);
 		pipeline_notes(p);
 	}
 	for (uint32_t i = 0; i < passed; i++) {

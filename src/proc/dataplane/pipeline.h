@@ -150,6 +150,10 @@ struct trace {
 	} list[TRAIN_BURST_MAX];
 };
 
+/* alg.c: what application layer gateways know of their sessions. */
+struct alg_state;
+struct alg_state *alg_new(void); /* NULL: out of memory; free() ends it */
+
 struct pipeline {
 	struct pipeline_io io;
 	struct firewall *fw;
@@ -176,11 +180,12 @@ struct pipeline {
 	uint32_t worker, workers;
 	uint32_t fragment_id;
 	struct trace trace;
+	struct alg_state *alg; /* alg.c */
 
 	mono_ns now;
 	uint64_t drops[DROP_COUNT]; /* packets */
 	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, error_replies_sent,
-		error_replies_suppressed, neighbour_queue_n, trains_handed_over, notes_lost;
+		error_replies_suppressed, neighbour_queue_n, trains_handed_over, notes_lost, alg_full;
 };
 
 /*

@@ -406,7 +406,7 @@ static void counter_row(struct out *o, const char *name, uint64_t value, const c
 struct counts {
 	struct fw_counters fw;
 	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, errors_sent, errors_suppressed,
-		queued, handed_over, notes_lost, sessions_limit, drops[DROP_COUNT];
+		queued, handed_over, notes_lost, alg_full, sessions_limit, drops[DROP_COUNT];
 	struct {
 		uint64_t answers, suppressed, conflicts;
 	} proxies;
@@ -440,6 +440,7 @@ static void counts_add(struct counts *sum, const struct worker *w)
 	sum->queued += p->neighbour_queue_n;
 	sum->handed_over += p->trains_handed_over;
 	sum->notes_lost += p->notes_lost;
+	sum->alg_full += p->alg_full;
 	sum->proxies.answers += p->proxies.answers;
 	sum->proxies.suppressed += p->proxies.suppressed;
 	sum->proxies.conflicts += p->proxies.conflicts;
@@ -486,6 +487,10 @@ static void counters_rows(struct out *o)
 		{ "session-hits",             "of these, found", c->hits },
 		{ "datagrams-reassembled",    "datagrams reassembled from fragments", c->reassembled },
 		{ "log-records-suppressed",   "log records of rules and zones beyond their rate", c->log_records_suppressed },
+		{ "expectations-now",         "sessions that application layer gateways expect", c->expectations_now },
+		{ "expectations-made",        "of these, since the start", c->expectations_made },
+		{ "expectations-refused",     "sessions that were not expected for want of room", c->expectations_refused },
+		{ "alg-unread",               "FTP control connections that were not read for want of room", s.alg_full },
 		{ "error-replies-sent",       "ICMP errors and TCP resets sent", s.errors_sent },
 		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", s.errors_suppressed },
 		{ "neighbour-queue-now",      "packets that wait for a link address", s.queued },

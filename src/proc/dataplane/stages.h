@@ -28,6 +28,9 @@ void handover_to_tunnel(struct pipeline *p, struct train *t);
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 
+/* alg.c: reads the text of a train that passes; what must not pass gets a drop reason. */
+void alg_read(struct pipeline *p, struct train *t);
+
 /* tunnel.c */
 /* The pair of SAs that sends t into its tunnel; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are
  * pairs for other packets only. */

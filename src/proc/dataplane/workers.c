@@ -84,6 +84,7 @@ static void counts_keep(struct pipeline *to, const struct pipeline *from)
 	to->trains_in += from->trains_in;
 	to->trains_handed_over += from->trains_handed_over;
 	to->notes_lost += from->notes_lost;
+	to->alg_full += from->alg_full;
 	to->proxies.answers += from->proxies.answers;
 	to->proxies.suppressed += from->proxies.suppressed;
 	to->proxies.conflicts += from->proxies.conflicts;

@@ -341,6 +341,8 @@ enum drop_reason world_run(struct world *w)
 	if (t->flags & TRAIN_FRAGMENT && !fw_reassemble(w->fw, t, w->now))
 		return t->drop;
 	fw_lookup_burst(w->fw, burst, 1, w->now);
+	if (!t->drop && t->session == TRAIN_NONE)
+		fw_expected_answer(w->fw, t, w->now);
 	t->out_zone = t->out_interface = world_zone(&t->dst);
 	if (!t->drop && t->session == TRAIN_NONE) {
 		bool host = t->flags & TRAIN_FROM_HOST;

@@ -59,6 +59,10 @@ static void empty_text_denies_all(void **state)
 #define E(id, word, seconds) assert_int_equal(s->timeout_s[TIMEOUT_##id], seconds);
 	SESSION_TIMEOUTS(E)
 #undef E
+	assert_int_equal(s->algs, 0);
+	free(s);
+	s = compiled("system { alg { ftp; tftp; } }");
+	assert_int_equal(s->algs, ALG_FTP | ALG_TFTP);
 	free(s);
 }
 

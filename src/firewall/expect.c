@@ -1,0 +1,142 @@
+/*
+ * Expectations: sessions that an application layer gateway has read off a permitted one, their parent
+ * (wire/expectation.h). The first packet of such a session is permitted by the parent's rule, once. The table is
+ * private to the process: what was expected when it ends is asked for again by the application.
+ *
+ * An expectation ends with its parent, with its time, or with the session that it was made for. Each parent has
+ * FW_EXPECT_PARENT of them, each source that began parents a half of the table.
+ */
+#include "firewall/internal.h"
+
+#include <assert.h>
+
+static uint64_t hash_of(const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto)
+{
+	struct fw_key k = { .dst_port = port, .family = dst->family, .proto = proto };
+
+	memcpy(k.dst, dst->b, 16);
+	return fw_key_hash(fw, &k);
+}
+
+static uint32_t *bucket_of(struct firewall *fw, const struct fw_expected *x)
+{
+	return &fw->expect_bucket[hash_of(fw, &x->dst, x->dst_port, x->proto) % FW_EXPECT_MAX];
+}
+
+void fw_expect_init(struct firewall *fw)
+{
+	memset(fw->expect_bucket, 0xff, sizeof fw->expect_bucket);
+}
+
+/* The parent, if it still is the session that it was. */
+static const struct fw_session *parent_of(const struct firewall *fw, const struct fw_expected *x)
+{
+	const struct fw_session *s = fw_session(fw, x->parent);
+
+	return s && s->id == x->parent_id ? s : NULL;
+}
+
+void fw_expect_end(struct firewall *fw, uint32_t index)
+{
+	struct fw_expected *x = &fw->expected[index];
+	uint32_t *at = bucket_of(fw, x);
+
+	assert(x->used && fw->counters.expectations_now > 0);
+	while (*at != index) {
+		assert(*at < FW_EXPECT_MAX);
+		at = &fw->expected[*at].next;
+	}
+	*at = x->next;
+	x->used = false;
+	fw->counters.expectations_now--;
+}
+
+/* The place for one more of this parent, after what is over has ended; FW_NONE: none is left for it. */
+static uint32_t room_find(struct firewall *fw, uint32_t parent, mono_ns now)
+{
+	struct ip_addr source = addr_source(fw_key_src(&fw->sessions[parent].key[0]));
+	uint32_t free = FW_NONE, own = 0, oldest = FW_NONE, of_source = 0;
+
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+		struct fw_expected *x = &fw->expected[i];
+		if (x->used && (x->until <= now || !parent_of(fw, x)))
+			fw_expect_end(fw, i);
+		if (!x->used) {
+			free = free == FW_NONE ? i : free;
+			continue;
+		}
+		of_source += addr_equal(&x->source, &source);
+		if (x->parent != parent)
+			continue;
+		own++;
+		if (oldest == FW_NONE || x->until < fw->expected[oldest].until)
+			oldest = i;
+	}
+	if (own >= FW_EXPECT_PARENT) {
+		fw_expect_end(fw, oldest);
+		return oldest;
+	}
+	return of_source < FW_EXPECT_MAX / 2 ? free : FW_NONE;
+}
+
+bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now)
+{
+	const struct fw_session *s = fw_session(fw, parent);
+	uint32_t index;
+
+	assert(s && e->from < 2);
+	struct fw_expected x = { .used = true,
+		.parent = parent,
+		.parent_id = s->id,
+		.source = addr_source(fw_key_src(&s->key[0])),
+		.src = e->src,
+		.dst = e->dst,
+		.src_port = e->src_port,
+		.dst_port = e->dst_port,
+		.proto = e->proto,
+		.from = e->from,
+		.until = now + (uint64_t)e->lifetime_s * NS_PER_S };
+	struct ip_addr client = fw_key_src(&s->key[0]);
+	/* The gateway's own sessions need no help. */
+	if (s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[1] == FW_ZONE_HOST)
+		return false;
+	if (e->from == 1 && s->flags & FW_SESSION_TRANSLATED) {
+		/* Only the parent's own port is translated already, and only of UDP may it serve more than one
+		 * session. */
+		if (e->proto != IP_UDP || s->key[0].proto != IP_UDP || !addr_equal(&e->dst, &client) ||
+			e->dst_port != s->key[0].src_port)
+			return false;
+		x.dst = fw_key_dst(&s->key[1]);
+		x.dst_port = s->key[1].dst_port;
+	}
+	if ((index = room_find(fw, parent, now)) == FW_NONE) {
+		fw->counters.expectations_refused++;
+		return false;
+	}
+	uint32_t *bucket = bucket_of(fw, &x);
+	x.next = *bucket;
+	fw->expected[index] = x;
+	*bucket = index;
+	fw->counters.expectations_now++;
+	fw->counters.expectations_made++;
+	return true;
+}
+
+uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now)
+{
+	if (fw->counters.expectations_now == 0 || (t->proto != IP_TCP && t->proto != IP_UDP) ||
+		t->flags & (TRAIN_FRAGMENT | TRAIN_ICMP_ERROR | TRAIN_FROM_HOST))
+		return FW_NONE;
+	uint32_t i = fw->expect_bucket[hash_of(fw, &t->dst, t->dst_port, t->proto) % FW_EXPECT_MAX];
+	for (; i != FW_NONE; i = fw->expected[i].next) {
+		const struct fw_expected *x = &fw->expected[i];
+		if (x->proto != t->proto || x->dst_port != t->dst_port || !addr_equal(&x->dst, &t->dst) ||
+			!addr_equal(&x->src, &t->src) || (x->src_port && x->src_port != t->src_port) ||
+			x->until <= now)
+			continue;
+		const struct fw_session *s = parent_of(fw, x);
+		if (s && fw_session_judge(fw, x->parent, now) && s->zones.zone[x->from] == fw_zone_in(t))
+			return i;
+	}
+	return FW_NONE;
+}

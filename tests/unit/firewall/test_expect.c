@@ -1,0 +1,243 @@
+/*
+ * Expectations: a session that a parent let expect is permitted once, by the parent's rule, from and to where it was
+ * expected; what bounds them; and what becomes of such sessions with a new policy and a new process.
+ */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#define INSIDE	"10.0.0.2"
+#define OUTSIDE "198.51.100.9"
+#define GATE	"203.0.113.1"
+
+static struct world w;
+static struct policy p;
+
+static void begin(bool nat, const char *services)
+{
+	world_init(&w, 2048);
+	policy_init(&p);
+	policy_rule(&p, "files", TRUST, UNTRUST, "any", "any", services, RULE_PERMIT);
+	if (nat)
+		policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	world_load(&w, &p);
+}
+
+static void end(void)
+{
+	world_done(&w);
+	policy_done(&p);
+}
+
+static enum drop_reason send(
+	const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, uint8_t proto)
+{
+	struct packet_spec s = { .src = src,
+		.dst = dst,
+		.proto = proto,
+		.src_port = src_port,
+		.dst_port = dst_port,
+		.flags = TCP_SYN,
+		.payload_n = proto == IP_UDP ? 20 : 0 };
+
+	return world_send(&w, &s);
+}
+
+/* The parent, and its index. */
+static uint32_t parent(uint16_t src_port, uint8_t proto, uint16_t port)
+{
+	assert_int_equal(send(INSIDE, src_port, OUTSIDE, port, proto), DROP_NONE);
+	return w.t.session;
+}
+
+static struct expectation expecting(
+	const char *src, const char *dst, uint16_t port, uint8_t proto, uint8_t from)
+{
+	struct expectation e = { .dst_port = port, .proto = proto, .from = from, .lifetime_s = 30 };
+
+	assert_int_equal(addr_parse(&e.src, src), RC_OK);
+	assert_int_equal(addr_parse(&e.dst, dst), RC_OK);
+	return e;
+}
+
+static void passive(void **state)
+{
+	(void)state;
+	for (int nat = 0; nat < 2; nat++) {
+		begin(nat, "tcp/21");
+		uint32_t control = parent(1000, IP_TCP, 21);
+		uint32_t rule = fw_session(w.fw, control)->rule;
+		struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
+		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+		assert_true(fw_expect(w.fw, control, &e, w.now));
+		/* another port, another source, another destination, another protocol */
+		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51211, IP_TCP), DROP_DEFAULT_DENY);
+		assert_int_equal(send("10.0.0.3", 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+		assert_int_equal(send(INSIDE, 1001, "198.51.100.8", 51210, IP_TCP), DROP_DEFAULT_DENY);
+		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_UDP), DROP_DEFAULT_DENY);
+		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
+		assert_int_equal(fw_session(w.fw, w.t.session)->rule, rule);
+		assert_int_equal(!!(fw_session(w.fw, w.t.session)->flags & FW_SESSION_TRANSLATED), nat);
+		/* once */
+		assert_int_equal(send(INSIDE, 1002, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+		assert_int_equal(fw_counters(w.fw)->expectations_now, 0);
+		assert_int_equal(fw_counters(w.fw)->expectations_made, 1);
+		end();
+	}
+}
+
+static void active(void **state)
+{
+	(void)state;
+	begin(false, "tcp/21");
+	uint32_t control = parent(1000, IP_TCP, 21);
+	struct expectation e = expecting(OUTSIDE, INSIDE, 40000, IP_TCP, 1);
+	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_int_equal(send("198.51.100.8", 20, INSIDE, 40000, IP_TCP), DROP_DEFAULT_DENY);
+	assert_int_equal(send(OUTSIDE, 20, INSIDE, 40000, IP_TCP), DROP_NONE);
+	end();
+	/* of a translated client no other port can be reached */
+	begin(true, "tcp/21");
+	control = parent(1000, IP_TCP, 21);
+	assert_false(fw_expect(w.fw, control, &e, w.now));
+	assert_int_equal(fw_counters(w.fw)->expectations_refused, 0);
+	end();
+}
+
+static void answers_of_tftp(void **state)
+{
+	(void)state;
+	for (int nat = 0; nat < 2; nat++) {
+		begin(nat, "udp/69");
+		uint32_t request = parent(1000, IP_UDP, 69);
+		struct expectation e = expecting(OUTSIDE, INSIDE, 1000, IP_UDP, 1);
+		struct fw_key reply = fw_session(w.fw, request)->key[1];
+		const char *to = nat ? GATE : INSIDE;
+		assert_true(fw_expect(w.fw, request, &e, w.now));
+		assert_int_equal(send("198.51.100.8", 3000, to, reply.dst_port, IP_UDP),
+			nat ? DROP_HOST_INBOUND : DROP_DEFAULT_DENY);
+		assert_int_equal(send(OUTSIDE, 3000, to, reply.dst_port, IP_UDP), DROP_NONE);
+		uint32_t child = w.t.session;
+		assert_int_not_equal(child, request);
+		assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &w.t.dst), INSIDE);
+		assert_int_equal(w.t.dst_port, 1000);
+		assert_true(packet_sound(w.t.ip, w.t.len));
+		/* both directions go on in it, and nobody else's datagrams */
+		assert_int_equal(send(INSIDE, 1000, OUTSIDE, 3000, IP_UDP), DROP_NONE);
+		assert_int_equal(w.t.session, child);
+		assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &w.t.src), nat ? GATE : INSIDE);
+		assert_int_equal(w.t.src_port, reply.dst_port);
+		assert_int_not_equal(send(OUTSIDE, 3001, to, reply.dst_port, IP_UDP), DROP_NONE);
+		end();
+	}
+}
+
+static void they_end(void **state)
+{
+	(void)state;
+	begin(false, "tcp/21");
+	uint32_t control = parent(1000, IP_TCP, 21);
+	struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
+	assert_true(fw_expect(w.fw, control, &e, w.now));
+	w.now += 30 * NS_PER_S;
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	assert_true(fw_expect(w.fw, control, &e, w.now));
+	fw_session_end(w.fw, control, w.now); /* with the parent */
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	control = parent(1000, IP_TCP, 21); /* another session in its record */
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_int_equal(fw_counters(w.fw)->expectations_now, 1);
+	world_restart(&w);
+	world_load(&w, &p);
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	end();
+}
+
+/* So many of a parent; half of the table for a source; and another source is still served. */
+static void they_are_bounded(void **state)
+{
+	struct expectation e = expecting(INSIDE, OUTSIDE, 0, IP_TCP, 0);
+	uint64_t made = 0;
+
+	(void)state;
+	begin(false, "tcp/21");
+	uint32_t control = parent(999, IP_TCP, 21);
+	for (uint16_t i = 0; i < 10; i++) {
+		e.dst_port = (uint16_t)(40000 + i);
+		assert_true(fw_expect(w.fw, control, &e, w.now + i));
+	}
+	uint64_t own = fw_counters(w.fw)->expectations_now;
+	assert_in_range(own, 1, 9);
+	/* the oldest gave way */
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 40000, IP_TCP), DROP_DEFAULT_DENY);
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 40009, IP_TCP), DROP_NONE);
+	for (uint16_t i = 0; i < 1000; i++) {
+		control = parent((uint16_t)(2000 + i), IP_TCP, 21);
+		e.dst_port = (uint16_t)(41000 + i);
+		made += fw_expect(w.fw, control, &e, w.now);
+	}
+	assert_in_range(made, 200, 300);
+	assert_int_equal(fw_counters(w.fw)->expectations_refused, 1000 - made);
+	assert_int_equal(send("10.0.0.3", 5000, OUTSIDE, 21, IP_TCP), DROP_NONE);
+	e = expecting("10.0.0.3", OUTSIDE, 50000, IP_TCP, 0);
+	assert_true(fw_expect(w.fw, w.t.session, &e, w.now));
+	assert_int_equal(send("10.0.0.3", 5001, OUTSIDE, 50000, IP_TCP), DROP_NONE);
+	/* time makes room */
+	w.now += 31 * NS_PER_S;
+	assert_int_equal(send(INSIDE, 999, OUTSIDE, 21, IP_TCP), DROP_NONE);
+	e = expecting(INSIDE, OUTSIDE, 50000, IP_TCP, 0);
+	assert_true(fw_expect(w.fw, w.t.session, &e, w.now));
+	assert_int_equal(fw_counters(w.fw)->expectations_now, 1);
+	end();
+}
+
+/* A child lives as long as its parent is permitted, over a commit and in a new process. */
+static void with_a_new_policy(void **state)
+{
+	struct policy other;
+
+	(void)state;
+	begin(true, "tcp/21");
+	uint32_t control = parent(1000, IP_TCP, 21);
+	struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
+	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
+	uint32_t data = w.t.session;
+	world_load(&w, &p);
+	assert_non_null(fw_session(w.fw, data));
+	world_restart(&w);
+	world_load(&w, &p);
+	assert_non_null(fw_session(w.fw, data));
+	assert_int_equal(fw_session(w.fw, data)->rule, fw_session(w.fw, control)->rule);
+	policy_init(&other);
+	world_load(&w, &other);
+	assert_null(fw_session(w.fw, data));
+	assert_null(fw_session(w.fw, control));
+	policy_done(&other);
+	end();
+	/* without its parent it needs a rule of its own */
+	begin(false, "tcp/21");
+	control = parent(1000, IP_TCP, 21);
+	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
+	data = w.t.session;
+	fw_session_end(w.fw, control, w.now);
+	assert_int_equal(send(INSIDE, 1005, OUTSIDE, 21, IP_TCP), DROP_NONE); /* takes the record */
+	assert_int_equal(w.t.session, control);
+	world_load(&w, &p);
+	assert_null(fw_session(w.fw, data));
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(passive), cmocka_unit_test(active),
+		cmocka_unit_test(answers_of_tftp), cmocka_unit_test(they_end),
+		cmocka_unit_test(they_are_bounded), cmocka_unit_test(with_a_new_policy) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
