@@ -54,7 +54,11 @@ static const struct cli_column talkers_columns[] = {
 static const struct cli_column nat_columns[] = {
 	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
 	{ "interface", "interface", LEFT }, { "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
-	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT },
+	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "servers_down", "servers down", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT },
+};
+static const struct cli_column servers_columns[] = {
+	{ "server", "server", LEFT }, { "state", "state", LEFT }, { "since_s", "since (s)", RIGHT }, { "checks", "checks", RIGHT },
+	{ "failures", "failures", RIGHT }, { "interval_s", "interval (s)", RIGHT }, { "reason", "reason", LEFT },
 };
 static const struct cli_column ike_columns[] = {
 	{ "peer",     "peer",     LEFT }, { "tunnels",  "tunnels",  LEFT }, { "state",    "state",  LEFT },
@@ -100,7 +104,7 @@ static const struct {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
-	E(NAT, nat) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
+	E(NAT, nat) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
 #undef E
 };
 /* clang-format on */

@@ -53,8 +53,10 @@ static struct fw_dnat translation(const struct firewall *fw, uint32_t rule, cons
 	if (r->action == DNAT_OFF)
 		return d;
 	d.rule = rule;
-	d.dst = r->action == DNAT_STATIC ? exchange(&snap_ranges(s)[r->dst.first], &r->to, &t->dst)
-					 : fw_pool_addr(fw, &r->to, &t->src, 0);
+	if (r->action == DNAT_STATIC)
+		d.dst = exchange(&snap_ranges(s)[r->dst.first], &r->to, &t->dst);
+	else
+		d.no_server = !fw_server_choose(fw, rule, &t->src, &d.dst);
 	d.port = server_port(s, r, t->proto, t->service_port);
 	return d;
 }

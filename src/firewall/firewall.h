@@ -51,6 +51,7 @@
  *	timeout.c     when an idle session ends
  *	nat.c         source NAT: choice of a translated address and port
  *	binding.c     bindings of persistent NAT
+ *	servers.c     servers of destination NAT that do not answer
  *	dnat.c        destination and static NAT
  *	expect.c      sessions that application layer gateways expect
  *	translate.c   rewriting of headers and of quoted packets
@@ -233,6 +234,7 @@ void fw_lookup_again(struct firewall *fw, struct train *t, mono_ns now);
 struct fw_dnat {
 	struct ip_addr dst; /* ADDR_NONE: the destination stays; also where a rule says `off` */
 	uint16_t port;	    /* of TCP and UDP */
+	bool no_server;	    /* all servers of the rule are down: no session begins */
 	uint32_t rule;
 };
 
@@ -251,6 +253,10 @@ bool fw_dnat_wants_interfaces(const struct firewall *fw);
 /* t is of the first direction of a session: would its destination be translated as it is, now that these
  * interfaces have it? True where the session's destination is not translated: that never changes. */
 bool fw_dnat_holds(const struct firewall *fw, const struct train *t, uint64_t interfaces);
+/* A server answers at this port, or does not any more; it is up before the first call. */
+void fw_server_set(struct firewall *fw, const struct endpoint *server, bool up);
+uint32_t fw_dnat_rule_down(
+	const struct firewall *fw, uint32_t rule); /* how many of the rule's servers are down */
 /* May a rule translate packets of a protocol to this port that come from this zone? */
 bool fw_dnat_may_take(const struct firewall *fw, uint32_t zone, uint8_t proto, uint16_t port);
 
@@ -360,6 +366,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 	E(ROUTE_CHANGED,       "route-changed",       "its route now leads where policy or NAT would decide otherwise") \
 	E(NAT_ADDRESS_CHANGED, "nat-address-changed", "the address that it was translated to is no longer the gateway's, or no longer on its egress interface") \
 	E(COLLISION,           "collision",           "another worker has a session with its translated addresses and ports, or no room to redirect its replies") \
+	E(SERVER_DOWN,         "server-down",         "its server fails the health check of its rule") \
 	E(CLEARED,             "cleared",             "an administrator ended it")
 /* clang-format on */
 

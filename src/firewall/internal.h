@@ -145,6 +145,14 @@ struct fw_silent {
 };
 
 /* A compiled policy; replaced whole. */
+/* servers.c */
+struct fw_servers {
+	struct endpoint down[HEALTH_SERVERS_MAX];
+	uint32_t n;
+	uint32_t
+		sweep; /* the next record, whose session may be that of a server which is down; FW_NONE: all are seen */
+};
+
 struct fw_policy {
 	struct snapshot *snapshot;
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
@@ -156,6 +164,7 @@ struct fw_policy {
 	uint32_t zone_sessions[ZONES_MAX];
 	uint32_t *nat_sessions, *nat_bindings; /* of each NAT rule: translated sessions, and bindings */
 	struct fw_log_rate *log_rate;	       /* by rule, then by zone */
+	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */
 };
 
 struct fw_range {
@@ -220,6 +229,7 @@ struct firewall {
 	uint16_t zone_map[FW_EPOCHS]
 			 [ZONES_MAX]; /* zones of those epochs: their numbers now, or FW_ZONE_GONE */
 	struct fw_sweep sweep;
+	struct fw_servers servers;
 	struct fw_silent silent;
 	struct fw_aging aging;
 	/* of the policy, or the defaults */
@@ -384,6 +394,14 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 
 struct ip_addr fw_pool_addr(
 	const struct firewall *fw, const struct ip_range *pool, const struct ip_addr *source, uint32_t step);
+
+/* servers.c */
+void fw_servers_apply(struct firewall *fw, struct fw_policy *p); /* what is known, to a new policy */
+/* The server of a rule for this client; false: none of them answers, *ret_server is one of them. */
+bool fw_server_choose(
+	const struct firewall *fw, uint32_t rule, const struct ip_addr *client, struct ip_addr *ret_server);
+/* Its server is down, and its rule ends such sessions; it stands under the present policy. */
+bool fw_server_ends_session(const struct firewall *fw, const struct fw_session *s);
 
 /* dnat.c */
 /* The key of replies to a first packet with this key, whose destination becomes that of d. */

@@ -151,6 +151,7 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 		return err_add(e, RC_LIMIT, "out of memory for a policy of %u rules", s->rules.count);
 	if (fw->policy)
 		hits_carry(next, fw->policy);
+	fw_servers_apply(fw, next);
 	fw_log_report_suppressed(fw, now);
 	epoch_begin(fw, next, now);
 	memcpy(fw->timeout_s, s->timeout_s, sizeof fw->timeout_s);
@@ -179,6 +180,23 @@ static bool sweep_records(struct firewall *fw, mono_ns now, uint32_t *budget)
 	return w->cursor >= fw->state->used;
 }
 
+/* After servers went down: their sessions end where the rule says so. True: all are seen. */
+static bool sweep_servers(struct firewall *fw, mono_ns now, uint32_t *budget)
+{
+	uint32_t *i = &fw->servers.sweep;
+
+	if (fw->servers.n == 0 || !fw->policy)
+		*i = FW_NONE;
+	for (; *i < fw->state->used && *budget > 0; ++*i, --*budget) {
+		const struct fw_session *s = fw_session_current(fw, *i, now);
+		if (s && fw_server_ends_session(fw, s))
+			fw_session_end_by(fw, *i, FW_END_SERVER_DOWN, now);
+	}
+	if (*i >= fw->state->used)
+		*i = FW_NONE;
+	return *i == FW_NONE;
+}
+
 bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 {
 	struct fw_sweep *w = &fw->sweep;
@@ -191,5 +209,5 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 		w->phase = w->other_limit ? FW_SWEEP_RECOUNT : FW_SWEEP_NONE;
 	else if (w->phase == FW_SWEEP_RECOUNT && sweep_records(fw, now, &budget))
 		*w = (struct fw_sweep){ FW_SWEEP_NONE, 0, false };
-	return w->phase == FW_SWEEP_NONE;
+	return sweep_servers(fw, now, &budget) && w->phase == FW_SWEEP_NONE;
 }

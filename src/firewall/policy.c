@@ -147,11 +147,13 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->nat_bindings = calloc(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
 	p->nat_hits = calloc(s->nat_rules.count + 1u, sizeof *p->nat_hits);
 	p->dnat_hits = calloc(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
+	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
 	p->log_rate = calloc(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->dnat_hits || !p->log_rate || !fw_limits_new(p) || !pairs_build(p)) {
+		!p->nat_bindings || !p->dnat_hits || !p->servers_down || !p->log_rate || !fw_limits_new(p) ||
+		!pairs_build(p)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -176,6 +178,7 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->nat_sessions);
 	free(p->nat_bindings);
 	free(p->dnat_hits);
+	free(p->servers_down);
 	free(p->log_rate);
 	free(p->snapshot);
 	free(p);

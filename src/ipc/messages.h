@@ -84,6 +84,7 @@
 	M(SA_ACQUIRE,      FROM(DATAPLANE), FROM(IKE), struct sa_acquire, 0)	/* traffic that no SA of its tunnel takes */		\
 	M(IKE_DATAGRAM,    FROM(DATAPLANE), FROM(IKE), struct msg_datagram, 0)	/* came to port 4500 with the non-ESP marker */	\
 	M(IKE_DATAGRAM_SHORT, FROM(DATAPLANE), FROM(IKE), struct msg_datagram_short, 0)	/* the same, of one packet's size */		\
+	M(SERVER,          FROM(SUPERVISOR), FROM(DATAPLANE), struct msg_server, 0)	/* of destination NAT: it answers, or not any more */	\
 	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
 	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), struct msg_show, 0) \
@@ -256,6 +257,12 @@ struct msg_datagram_short {
 	uint8_t bytes[DATAGRAM_SHORT_MAX];
 };
 
+struct msg_server {
+	struct endpoint at;
+	uint32_t up; /* 0 or 1; a server that was never named is up */
+	uint32_t zero;
+};
+
 struct msg_neighbour {
 	uint32_t interface; /* the kernel's index */
 	struct ip_addr addr;
@@ -272,6 +279,7 @@ struct msg_neighbour {
 	S(SESSIONS_SUMMARY, "sessions summary", DATAPLANE, "sessions counted by protocol, state and zones")	\
 	S(TALKERS,    "talkers",    DATAPLANE,  "sources, destinations or pairs with most octets, packets or sessions")	\
 	S(NAT,        "nat",        DATAPLANE,  "NAT rules and their bindings")		\
+	S(SERVERS,    "servers",    SUPERVISOR, "servers of destination NAT whose health is checked")	\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
 	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\

@@ -116,17 +116,73 @@ static enum rc server_ports(struct compiler *c, const struct lyd_node *leaf, str
 	return RC_OK;
 }
 
+/* ---- health of servers ---- */
+
+static bool overlaps(const struct ip_range *a, const struct ip_range *b)
+{
+	return a->first.family == b->first.family && addr_compare(&a->first, &b->last) <= 0 &&
+	       addr_compare(&b->first, &a->last) <= 0;
+}
+
+/* A server is checked once, whichever rules name it. */
+static enum rc same_check(struct compiler *c, const struct lyd_node *node, const struct snap_dnat_rule *r)
+{
+	const struct snap_dnat_rule *all = (const void *)c->dnat_rules.at;
+	uint32_t servers = 0;
+
+	for (size_t i = 0; i < c->dnat_rules.n; i++) {
+		const struct snap_dnat_rule *x = &all[i];
+		servers += MIN_OF(snap_checked_servers(x), HEALTH_SERVERS_MAX + 1u);
+		if (servers > HEALTH_SERVERS_MAX)
+			return fault_is_limit(tree_fault(c->faults, node,
+				"more than %d servers have a health-check, of all rules together",
+				HEALTH_SERVERS_MAX));
+		if (x == r || x->check_port != r->check_port || !overlaps(&x->to, &r->to) ||
+			(x->check_interval_s == r->check_interval_s &&
+				x->check_timeout_s == r->check_timeout_s && x->check_rise == r->check_rise &&
+				x->check_fall == r->check_fall))
+			continue;
+		return tree_fault(c->faults, node,
+			"rule '%s' checks the same port of a server otherwise: expected the same interval, timeout, "
+			"rise and fall",
+			x->name);
+	}
+	return RC_OK;
+}
+
+static enum rc health_check(struct compiler *c, const struct lyd_node *node, struct snap_dnat_rule *r)
+{
+	if (r->action != DNAT_SERVERS)
+		return tree_fault(c->faults, node, "destination-nat off has no servers to check");
+	r->check_port = tree_value(node, "port") ? (uint16_t)value_number(node, "port") : r->port_first;
+	r->check_interval_s = (uint16_t)value_number(node, "interval");
+	r->check_timeout_s = (uint16_t)value_number(node, "timeout");
+	r->check_rise = (uint16_t)value_number(node, "rise");
+	r->check_fall = (uint16_t)value_number(node, "fall");
+	r->check_flags = tree_value(node, "end-sessions") ? HEALTH_END_SESSIONS : 0;
+	if (r->check_port == 0)
+		return tree_fault(c->faults, node,
+			"neither the rule nor its health-check has a port: expected the TCP port that its servers answer at");
+	if (snap_checked_servers(r) > HEALTH_RANGE_MAX)
+		return fault_is_limit(tree_fault(c->faults, node,
+			"more than %d servers in a rule with a health-check", HEALTH_RANGE_MAX));
+	return same_check(c, node, r);
+}
+
 static enum rc destination_then(struct compiler *c, const struct lyd_node *then, struct snap_dnat_rule *r)
 {
 	const struct lyd_node *to = then ? tree_child(c->m, then, "destination-nat") : NULL;
 	const struct lyd_node *port = then ? tree_child(c->m, then, "port") : NULL;
+	const struct lyd_node *check = then ? tree_child(c->m, then, "health-check") : NULL;
 	enum rc rc = RC_OK;
 
-	if (!to || strcmp(lyd_get_value(to), "off") == 0)
-		return RC_OK;
-	r->action = DNAT_SERVERS;
-	rc = servers(c, to, &r->to);
-	return port ? faults_join(rc, server_ports(c, port, r)) : rc;
+	if (to && strcmp(lyd_get_value(to), "off") != 0) {
+		r->action = DNAT_SERVERS;
+		rc = servers(c, to, &r->to);
+	}
+	if (port && r->action == DNAT_SERVERS)
+		rc = faults_join(rc, server_ports(c, port, r));
+	return !rc && to && check ? health_check(c, check, r) : rc;
 }
 
 static enum rc destination_rule(struct compiler *c, const struct lyd_node *node)

@@ -343,6 +343,34 @@ static bool prefixes_alike(const struct ip_range *a, const struct ip_range *b)
 	return alike;
 }
 
+uint32_t snap_checked_servers(const struct snap_dnat_rule *r)
+{
+	size_t at = addr_size(&r->to.first) - 4;
+
+	if (r->check_port == 0)
+		return 0;
+	if (memcmp(r->to.first.b, r->to.last.b, at) != 0)
+		return UINT32_MAX;
+	uint32_t more = load_be32(r->to.last.b + at) - load_be32(r->to.first.b + at);
+	return more == UINT32_MAX ? more : more + 1;
+}
+
+static bool within(uint16_t value, uint16_t max)
+{
+	return value >= 1 && value <= max;
+}
+
+static bool health_ok(const struct snap_dnat_rule *r)
+{
+	if (r->check_port == 0)
+		return !r->check_interval_s && !r->check_timeout_s && !r->check_rise && !r->check_fall &&
+		       !r->check_flags;
+	return r->action == DNAT_SERVERS && snap_checked_servers(r) <= HEALTH_RANGE_MAX &&
+	       within(r->check_interval_s, HEALTH_INTERVAL_S_MAX) &&
+	       within(r->check_timeout_s, HEALTH_TIMEOUT_S_MAX) && within(r->check_rise, HEALTH_COUNT_MAX) &&
+	       within(r->check_fall, HEALTH_COUNT_MAX) && (r->check_flags & ~HEALTH_END_SESSIONS) == 0;
+}
+
 static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_dnat_rule *r)
 {
 	uint64_t all = s->interfaces.count < 64 ? (1ull << s->interfaces.count) - 1 : UINT64_MAX;
@@ -351,8 +379,8 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "its name is empty or not terminated";
 	if (!zone_ok(s, r->from_zone))
 		return "its zone does not exist";
-	if (r->action > DNAT_STATIC || r->zero)
-		return "an unknown action, or stray bytes";
+	if (r->action > DNAT_STATIC)
+		return "an unknown action";
 	if (r->action == DNAT_OFF ? !range_none(&r->to) : !range_ok(&r->to))
 		return "its servers do not fit its action";
 	if (!span_in(&r->src, s->ranges.count) || !span_in(&r->dst, s->ranges.count) ||
@@ -362,6 +390,8 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "it has no destination";
 	if (!ports_forwarded_ok(s, r))
 		return "its ports do not fit its services";
+	if (!health_ok(r))
+		return "its health check is not within the limits";
 	if (r->action == DNAT_STATIC &&
 		(r->dst.count != 1 || r->interfaces || r->src.count || r->services.count ||
 			!prefixes_alike(&snap_ranges(s)[r->dst.first], &r->to)))
@@ -372,6 +402,7 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 static enum rc check_dnat_rules(const struct snapshot *s, struct err *e)
 {
 	const struct snap_dnat_rule *r = snap_dnat_rules(s);
+	uint32_t checked = 0;
 
 	for (uint32_t i = 0; i < s->dnat_rules.count; i++) {
 		const char *what = dnat_rule_fault(s, &r[i]);
@@ -379,6 +410,9 @@ static enum rc check_dnat_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "dnat_rules", i, what);
 		if (i > 0 && r[i].action == DNAT_STATIC && r[i - 1].action != DNAT_STATIC)
 			return bad(e, "dnat_rules", i, "a static rule comes after the others");
+		checked += snap_checked_servers(&r[i]);
+		if (checked > HEALTH_SERVERS_MAX)
+			return bad(e, "dnat_rules", i, "too many servers whose health is checked");
 	}
 	return RC_OK;
 }

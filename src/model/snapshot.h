@@ -20,26 +20,31 @@
 #define NAME_MAX_BYTES	     64 /* every configured name, with its terminator */
 #define INTERFACE_NAME_BYTES 16
 
-#define ZONES_MAX	   64
-#define INTERFACES_MAX	   64
-#define PEERS_MAX	   1024
-#define SESSIONS_MAX	   (1u << 22) /* the greatest session-limit */
-#define WORKERS_MAX	   16	      /* of the data plane; a power of two */
-#define TUNNELS_MAX	   4096
-#define RULES_MAX	   65536
-#define NAT_RULES_MAX	   4096
-#define DNAT_RULES_MAX	   5120	      /* destination and static NAT */
-#define PROXIES_MAX	   4096	      /* ranges of proxy-arp and proxy-ndp */
-#define RANGES_MAX	   (1u << 19) /* of all rules together */
-#define SERVICES_MAX	   (1u << 19)
-#define HOST_FROM_MAX	   4096	 /* ranges of addresses that these are open to, together */
-#define HOST_SERVICES_MAX  1024	 /* of all zones together */
-#define PROPOSALS_MAX	   65536 /* of all peers, or of all tunnels, together */
-#define PROPOSALS_EACH_MAX 16	 /* of one peer or tunnel */
-#define REPLAY_WINDOW_MAX  4096
-#define WITNESSES_MAX	   8
-#define WITNESS_URL_BYTES  256 /* a URL's text, with its terminator */
-#define WITNESS_KEY_BYTES  192 /* a verifier key's text, with its terminator */
+#define ZONES_MAX	      64
+#define INTERFACES_MAX	      64
+#define PEERS_MAX	      1024
+#define SESSIONS_MAX	      (1u << 22) /* the greatest session-limit */
+#define WORKERS_MAX	      16	 /* of the data plane; a power of two */
+#define TUNNELS_MAX	      4096
+#define RULES_MAX	      65536
+#define NAT_RULES_MAX	      4096
+#define DNAT_RULES_MAX	      5120 /* destination and static NAT */
+#define HEALTH_SERVERS_MAX    256  /* whose health is checked, of all rules together */
+#define HEALTH_RANGE_MAX      64   /* of one rule */
+#define HEALTH_INTERVAL_S_MAX 3600
+#define HEALTH_TIMEOUT_S_MAX  60
+#define HEALTH_COUNT_MAX      100
+#define PROXIES_MAX	      4096	 /* ranges of proxy-arp and proxy-ndp */
+#define RANGES_MAX	      (1u << 19) /* of all rules together */
+#define SERVICES_MAX	      (1u << 19)
+#define HOST_FROM_MAX	      4096  /* ranges of addresses that these are open to, together */
+#define HOST_SERVICES_MAX     1024  /* of all zones together */
+#define PROPOSALS_MAX	      65536 /* of all peers, or of all tunnels, together */
+#define PROPOSALS_EACH_MAX    16    /* of one peer or tunnel */
+#define REPLAY_WINDOW_MAX     4096
+#define WITNESSES_MAX	      8
+#define WITNESS_URL_BYTES     256 /* a URL's text, with its terminator */
+#define WITNESS_KEY_BYTES     192 /* a verifier key's text, with its terminator */
 
 #define ZONE_ANY   0xffffffffu /* in global rules */
 #define INDEX_NONE 0xffffffffu
@@ -214,8 +219,13 @@ struct snap_dnat_rule {
 	uint64_t interfaces;		/* set of indices into interfaces */
 	struct ip_range to;		/* not for DNAT_OFF */
 	uint16_t port_first, port_last; /* 0: kept. A range is as large as that of each service */
-	uint32_t zero;
+	/* Health of the servers, by connections to this TCP port; 0: not checked, and the others are 0. */
+	uint16_t check_port, check_interval_s, check_timeout_s;
+	uint16_t check_rise, check_fall; /* so many answers, or none, in a row make a server up, or down */
+	uint16_t check_flags;		 /* enum health_flags */
 };
+
+enum health_flags { HEALTH_END_SESSIONS = 1 << 0 /* of a server that is down */ };
 
 _Static_assert(INTERFACES_MAX <= 64, "a set of interfaces is one uint64_t");
 
@@ -401,6 +411,8 @@ static inline bool snap_tunnel_keeps(const struct snapshot *s, const struct snap
 }
 
 /* Does the zone open this port (ICMP: type) of the gateway itself to this address? */
+/* How many servers of a rule have their health checked; 0: none. */
+uint32_t snap_checked_servers(const struct snap_dnat_rule *r);
 bool snap_zone_opens(
 	const struct snapshot *s, uint32_t zone, uint8_t proto, uint16_t port, const struct ip_addr *from);
 

@@ -524,6 +524,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_SNAPSHOT:
 		on_snapshot(d, f);
 		break;
+	case IPC_SERVER:
+		workers_server(d, &f->u.SERVER.at, f->u.SERVER.up);
+		break;
 	case IPC_SA_INSTALL:
 		on_sa_install(d, f);
 		break;

@@ -99,6 +99,10 @@ struct dataplane {
 	/* the snapshot in use, mapped */
 	struct snapshot_file snapshot;
 
+	/* workers.c: of destination NAT; what each firewall knows, for those that come later */
+	struct endpoint servers_down[HEALTH_SERVERS_MAX];
+	uint32_t servers_down_n;
+
 	/* io_routes.c */
 	int route_fd;
 	struct route_table *routes_next; /* being filled by a dump; NULL: none under way */
@@ -172,6 +176,8 @@ void threads_wake_all(void *context); /* the dataplane: for pauses */
  * ones. After an error the process cannot go on. */
 enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e);
 enum rc workers_load(struct dataplane *d, const struct snapshot *s, struct err *e);
+/* A server of destination NAT is up again, or down. */
+void workers_server(struct dataplane *d, const struct endpoint *server, bool up);
 void workers_changed(struct dataplane *d); /* links or SAs: pipeline_changed() */
 void workers_routes(struct dataplane *d);  /* d->routes is another one */
 void workers_path_mtu(struct dataplane *d, uint32_t tunnel, uint32_t mtu);

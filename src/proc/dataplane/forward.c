@@ -374,6 +374,8 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 		return d;
 	real = with_destination(ctx->t, ret_dnat);
 	*ret_packet = packet_of(&real);
+	if (ret_dnat->no_server)
+		return DROP_NAT_NO_SERVER;
 	if (route_is_local(p->routes, &real.dst))
 		return DROP_NAT_TO_GATEWAY;
 	return origin_check(p, ctx->t, ret_packet);

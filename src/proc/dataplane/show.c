@@ -249,6 +249,8 @@ static void dnat_row(struct out *o, uint32_t i)
 		jw_strf(w, "port", r->port_first == r->port_last ? "%u" : "%u-%u", r->port_first,
 			r->port_last);
 	jw_u64(w, "hits", hits_of_all(o->d, i, fw_dnat_rule_hits).hits);
+	if (r->check_port)
+		jw_u64(w, "servers_down", fw_dnat_rule_down(o->d->workers[0]->fw, i));
 	rows_add(&o->piece);
 }
 

@@ -33,6 +33,28 @@ void workers_neighbour(struct dataplane *d, uint32_t link, const struct ip_addr 
 		pipeline_neighbour(&d->workers[i]->pipeline, link, addr, now);
 }
 
+static void servers_tell(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		for (uint32_t k = 0; d->workers[i]->fw && k < d->servers_down_n; k++)
+			fw_server_set(d->workers[i]->fw, &d->servers_down[k], false);
+}
+
+void workers_server(struct dataplane *d, const struct endpoint *server, bool up)
+{
+	uint32_t i = 0;
+
+	while (i < d->servers_down_n && !endpoint_same(&d->servers_down[i], server))
+		i++;
+	if (up && i < d->servers_down_n)
+		d->servers_down[i] = d->servers_down[--d->servers_down_n];
+	else if (!up && i == d->servers_down_n && i < HEALTH_SERVERS_MAX)
+		d->servers_down[d->servers_down_n++] = *server;
+	for (uint32_t k = 0; k < d->workers_n; k++)
+		if (d->workers[k]->fw)
+			fw_server_set(d->workers[k]->fw, server, up);
+}
+
 /* What is on its way between workers names interfaces, zones and tunnels by the old numbers. */
 static void trains_drop(struct dataplane *d)
 {
@@ -62,6 +84,7 @@ enum rc workers_load(struct dataplane *d, const struct snapshot *s, struct err *
 		links_bind(d->workers[i]);
 		pipeline_notes(&d->workers[i]->pipeline);
 	}
+	servers_tell(d); /* a worker may be a new one */
 	return RC_OK;
 }
 

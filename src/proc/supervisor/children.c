@@ -215,6 +215,8 @@ static void ready(struct child_process *c)
 	c->life = LIFE_READY;
 	c->why[0] = '\0';
 	loop_disarm(&s->loop, &c->timer);
+	if (c->id == PROC_DATAPLANE)
+		health_give(s);
 	log_info("%s is ready, pid %d", proc_name(c->id), c->pid);
 }
 
@@ -247,7 +249,10 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 		snapshot_take(s, c, f);
 		break;
 	case IPC_SHOW:
-		show_status(s, c, f->head.tag, &f->u.SHOW);
+		if (f->u.SHOW.table == SHOW_SERVERS)
+			health_show(s, c, f->head.tag, &f->u.SHOW);
+		else
+			show_status(s, c, f->head.tag, &f->u.SHOW);
 		break;
 	case IPC_WITNESS_CONNECT:
 		witness_connect(s, c, f);

@@ -20,6 +20,8 @@
 #define FILTER_TRIES_MAX	 5
 /* each of ledger and courier needs a few; a compromised one may ask for more */
 #define CONNECTS_EACH_SECOND	 64
+/* between the first health checks after a commit, so that they do not come all at once */
+#define HEALTH_SPREAD_NS	 (20 * NS_PER_MS)
 #define NAME_SERVERS_MAX	 3 /* as the C library's resolver: MAXNS */
 
 #endif

@@ -41,6 +41,7 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 	if (rc == RC_OK) {
 		kernel_settings(s);
 		interfaces_open(s);
+		health_apply(s);
 		return routes_apply(s, e);
 	}
 	s->snapshot = old;

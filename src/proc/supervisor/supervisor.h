@@ -22,6 +22,7 @@
  *   routes.c      the host's own routes into tunnels; neighbours
  *   host_routes.c which routes these are
  *   netlink.c     requests to the kernel
+ *   health.c      health of servers behind destination NAT (health.h)
  *   snapshot.c    a configuration arrives
  *   witnesses.c   connections to the ledger's witnesses, and their list for the next start
  *   names.c       sockets to the machine's name servers, for the courier
@@ -34,6 +35,7 @@
 #include "ipc/ledger_client.h"
 #include "ipc/port.h"
 #include "ipc/snapshot_file.h"
+#include "proc/supervisor/health.h"
 
 #include <limits.h>
 #include <sys/types.h>
@@ -135,8 +137,9 @@ struct supervisor {
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
-	uint32_t workers;	  /* for so many the interfaces are opened */
-	bool addresses_changed;	  /* since routes_follow() looked */
+	uint32_t workers;	/* for so many the interfaces are opened */
+	bool addresses_changed; /* since routes_follow() looked */
+	struct health health;
 	bool stopping, stop_told; /* told: the one whose turn it is */
 	unsigned stop_step;
 	mono_ns stop_at;
@@ -251,6 +254,11 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 
 /* names.c */
 void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag);
+
+/* health.c */
+void health_apply(struct supervisor *s); /* the servers of a new snapshot */
+void health_give(struct supervisor *s);	 /* to a data plane that is ready: those that are down */
+void health_show(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);
 
 /* show.c */
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);

@@ -34,7 +34,7 @@ static const char nat[] =
 	"nat { destination {\n"
 	"  rule gate { from untrust; match { destination unused; } then { destination-nat 10.1.0.1; } }\n"
 	"  rule web { match { destination-interface wan0; application alt; }\n"
-	"    then { destination-nat 10.1.0.2; port 80; } }\n"
+	"    then { destination-nat 10.1.0.2; port 80; health-check; } }\n"
 	"  rule web6 { match { destination-interface wan0; application alt; }\n"
 	"    then { destination-nat 2001:db8:1::2; port 80; } }\n"
 	"  rule branch { match { destination gate; application other; } then { destination-nat 10.2.0.2; port 80; } }\n"
@@ -158,6 +158,18 @@ static void from_inside(void **state)
 	assert_int_equal(sessions(), 0);
 }
 
+static void not_to_nobody(void **state)
+{
+	struct endpoint server = { addr(SERVER), 80, 0 };
+
+	(void)state;
+	fw_server_set(g.fw, &server, false);
+	assert_int_equal(send(GATE_WAN, CLIENT, 1000, WAN, 8000, TCP_SYN), DROP_NAT_NO_SERVER);
+	assert_int_equal(sessions(), 0);
+	fw_server_set(g.fw, &server, true);
+	assert_int_equal(send(GATE_WAN, CLIENT, 1000, WAN, 8000, TCP_SYN), DROP_NONE);
+}
+
 static void not_to_the_gateway(void **state)
 {
 	(void)state;
@@ -187,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(published_by_interface),
 		T(from_inside),
+		T(not_to_nobody),
 		T(not_to_the_gateway),
 		T(selectors_hold_real_addresses),
 	};

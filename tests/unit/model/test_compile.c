@@ -342,27 +342,6 @@ static void destination_nat(void **state)
 	free(s);
 }
 
-static void proxies(void **state)
-{
-	struct snapshot *s =
-		compiled("zones { zone z { interfaces [ e0 e1 ]; } } nat { "
-			 "proxy-ndp e1 { address 2001:db8::/120; } proxy-arp e1 { address 203.0.113.9; } "
-			 "proxy-arp e0 { address [ 203.0.113.8/30 203.0.113.2-203.0.113.7 ]; } }");
-	static const struct {
-		uint32_t interface;
-		const char *range;
-	} sorted[] = { { 0, "203.0.113.2-203.0.113.7" }, { 0, "203.0.113.8/30" }, { 1, "203.0.113.9/32" },
-		{ 1, "2001:db8::/120" } };
-	char text[RANGE_TEXT_MAX];
-
-	assert_int_equal(s->proxies.count, 4);
-	for (uint32_t i = 0; i < 4; i++) {
-		assert_int_equal(snap_proxies(s)[i].interface, sorted[i].interface);
-		assert_string_equal(range_text(text, &snap_proxies(s)[i].addrs), sorted[i].range);
-	}
-	free(s);
-}
-
 #define PEER(rest)                                                                                           \
 	"ike { proposal k { encryption aes128gcm16; dh-group ecp384; } peer p { proposals k; " rest " } }"
 
@@ -445,7 +424,6 @@ static void public_keys(void **state)
 #define DNAT(match, then)                                                                                    \
 	"zones { zone z { interfaces e0; } } address-book { address x { prefix 203.0.113.7; } } "            \
 	"nat { destination { rule d { match { " match " } then { destination-nat " then "; } } } }"
-#define ZONE_E0 "zones { zone z { interfaces e0; } } "
 #define STATIC(published, real)                                                                              \
 	ZONE "nat { static { rule s { from a; match { destination " published "; } then { static-nat " real  \
 	     "; } } } }"
@@ -536,13 +514,6 @@ static const struct {
 	{ "interface of no zone", DNAT("destination-interface e7;", "10.0.0.1"), "is in no zone" },
 	{ "server is no host", DNAT("destination x;", "127.0.0.1"), "not a host's address" },
 	{ "servers backwards", DNAT("destination x;", "10.0.0.2-10.0.0.1"), "lower address" },
-	{ "proxy of an interface in no zone", ZONE "nat { proxy-arp e7 { address 192.0.2.1; } }",
-		"is in no zone" },
-	{ "proxy of the other family", ZONE_E0 "nat { proxy-arp e0 { address 2001:db8::1; } }", "proxy-ndp" },
-	{ "proxy of multicast", ZONE_E0 "nat { proxy-ndp e0 { address ff02::1; } }", "unicast" },
-	{ "proxy of everything", ZONE_E0 "nat { proxy-arp e0 { address 0.0.0.0/0; } }", "unicast" },
-	{ "proxies that overlap", ZONE_E0 "nat { proxy-arp e0 { address [ 192.0.2.0/24 192.0.2.7 ]; } }",
-		"overlaps" },
 	{ "static of two sizes", STATIC("203.0.113.16/28", "10.0.0.32/27"), "the same length" },
 	{ "static of two families", STATIC("203.0.113.16/32", "2001:db8::1/128"), "the same length" },
 	{ "families of a peer", PEER("local-address ::1; remote-address 192.0.2.1; pre-shared-key k;"),
@@ -883,7 +854,6 @@ int main(void)
 		cmocka_unit_test(nat_pool_options),
 		cmocka_unit_test(nat_pool),
 		cmocka_unit_test(destination_nat),
-		cmocka_unit_test(proxies),
 		cmocka_unit_test(identities),
 		cmocka_unit_test(public_keys),
 		cmocka_unit_test(refused_texts),

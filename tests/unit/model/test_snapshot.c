@@ -166,6 +166,10 @@ static void broken_promises(void **state)
 	free(block);
 }
 
+#define HEALTHY(r, interval, timeout, rise, fall, flags)                                                     \
+	((r).check_port = 80, (r).check_interval_s = (interval), (r).check_timeout_s = (timeout),            \
+		(r).check_rise = (rise), (r).check_fall = (fall), (r).check_flags = (flags))
+
 static void broken_promises_of_nat(void **state)
 {
 	size_t n = 0;
@@ -175,8 +179,21 @@ static void broken_promises_of_nat(void **state)
 	assert_non_null(copy);
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->from_zone = s->zones.count);
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->action = DNAT_STATIC + 1);
-	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->zero = 1);
-	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->to.last.b[3]++); /* static: another size */
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->check_port =
+			80); /* static rules have no servers to check */
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].check_port = 80); /* without interval */
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].check_rise = 1);  /* without port */
+	memcpy(copy, block, n);
+	HEALTHY(AT(dnat_rules, struct snap_dnat_rule)[1], 5, 2, 2, 3, 1);
+	assert_int_equal(snapshot_check(copy, n, NULL), RC_OK);
+	BREAKS(HEALTHY(AT(dnat_rules, struct snap_dnat_rule)[1], 0, 2, 2, 3, 1));
+	BREAKS(HEALTHY(AT(dnat_rules, struct snap_dnat_rule)[1], 5, 61, 2, 3, 1));
+	BREAKS(HEALTHY(AT(dnat_rules, struct snap_dnat_rule)[1], 5, 2, 101, 3, 1));
+	BREAKS(HEALTHY(AT(dnat_rules, struct snap_dnat_rule)[1], 5, 2, 2, 0, 1));
+	BREAKS(HEALTHY(AT(dnat_rules, struct snap_dnat_rule)[1], 5, 2, 2, 3, 2));
+	BREAKS(HEALTHY(AT(dnat_rules, struct snap_dnat_rule)[1], 5, 2, 2, 3, 1);
+		AT(dnat_rules, struct snap_dnat_rule)[1].to.last.b[2]++); /* more than HEALTH_RANGE_MAX */
+	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->to.last.b[3]++);	  /* static: another size */
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->interfaces = 1);
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].action = DNAT_OFF);
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)[1].action = DNAT_STATIC);

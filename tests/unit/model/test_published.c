@@ -1,0 +1,139 @@
+/* What the compiler makes of proxy-arp, proxy-ndp and health-check, and what it refuses of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/model.h"
+#include "model/snapshot.h"
+
+static enum rc compile(const char *text, uint64_t generation, void **ret_block, size_t *ret_n, struct err *e)
+{
+	struct model *m = NULL;
+	static const uint8_t sha256[32] = { 1, 2, 3 };
+	enum rc rc = model_load_text(text, strlen(text), "t", &m, e);
+
+	*ret_block = NULL;
+	if (rc == RC_OK)
+		rc = model_compile(m, generation, sha256, ret_block, ret_n, e);
+	model_free(m);
+	return rc;
+}
+
+static struct snapshot *compiled(const char *text)
+{
+	void *block;
+	size_t n = 0;
+	struct err e = { 0 };
+
+	if (compile(text, 7, &block, &n, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	assert_int_equal(snapshot_check(block, n, &e), RC_OK);
+	return block;
+}
+
+#define ZONE	"zones { zone a { interfaces e0; } } "
+#define ZONE_E0 "zones { zone z { interfaces e0; } } "
+#define DNAT(match, then)                                                                                    \
+	"zones { zone z { interfaces e0; } } address-book { address x { prefix 203.0.113.7; } } "            \
+	"nat { destination { rule d { match { " match " } then { destination-nat " then "; } } } }"
+
+static void proxies(void **state)
+{
+	struct snapshot *s =
+		compiled("zones { zone z { interfaces [ e0 e1 ]; } } nat { "
+			 "proxy-ndp e1 { address 2001:db8::/120; } proxy-arp e1 { address 203.0.113.9; } "
+			 "proxy-arp e0 { address [ 203.0.113.8/30 203.0.113.2-203.0.113.7 ]; } }");
+	static const struct {
+		uint32_t interface;
+		const char *range;
+	} sorted[] = { { 0, "203.0.113.2-203.0.113.7" }, { 0, "203.0.113.8/30" }, { 1, "203.0.113.9/32" },
+		{ 1, "2001:db8::/120" } };
+	char text[RANGE_TEXT_MAX];
+
+	assert_int_equal(s->proxies.count, 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_int_equal(snap_proxies(s)[i].interface, sorted[i].interface);
+		assert_string_equal(range_text(text, &snap_proxies(s)[i].addrs), sorted[i].range);
+	}
+	free(s);
+}
+
+static void health_check(void **state)
+{
+	struct snapshot *s = compiled(
+		"zones { zone z { interfaces e0; } } address-book { address x { prefix 203.0.113.7; } } nat { destination {"
+		"rule a { match { destination x; application http; } then { destination-nat 10.0.0.1-10.0.0.3; port 80; health-check; } }"
+		"rule b { match { destination x; } then { destination-nat 10.0.0.3; health-check { port 443; interval 1; timeout 9; "
+		"rise 4; fall 7; end-sessions; } } } rule c { match { destination x; } then { destination-nat 10.0.0.9; } } } }");
+	const struct snap_dnat_rule *r = snap_dnat_rules(s);
+
+	assert_int_equal(r[0].check_port, 80);
+	assert_int_equal(r[0].check_interval_s, 5);
+	assert_int_equal(r[0].check_timeout_s, 2);
+	assert_int_equal(r[0].check_rise, 2);
+	assert_int_equal(r[0].check_fall, 3);
+	assert_int_equal(r[0].check_flags, 0);
+	assert_int_equal(snap_checked_servers(&r[0]), 3);
+	assert_int_equal(r[1].check_port, 443);
+	assert_int_equal(r[1].check_interval_s, 1);
+	assert_int_equal(r[1].check_timeout_s, 9);
+	assert_int_equal(r[1].check_rise, 4);
+	assert_int_equal(r[1].check_fall, 7);
+	assert_int_equal(r[1].check_flags, HEALTH_END_SESSIONS);
+	assert_int_equal(snap_checked_servers(&r[1]), 1);
+	assert_int_equal(r[2].check_port, 0);
+	assert_int_equal(snap_checked_servers(&r[2]), 0);
+	free(s);
+}
+
+static const struct {
+	const char *what, *text, *says;
+} refused[] = {
+	{ "health without a port", DNAT("destination x;", "10.0.0.1; health-check"), "has a port" },
+	{ "health of nobody", DNAT("destination x;", "off; health-check"), "no servers" },
+	{ "health of too many",
+		DNAT("destination x; application http;", "10.0.0.0-10.0.0.64; port 80; health-check"),
+		"more than 64" },
+	{ "health of one server in two ways",
+		"zones { zone z { interfaces e0; } } address-book { address x { prefix 203.0.113.7; } } nat { destination { "
+		"rule a { match { destination x; } then { destination-nat 10.0.0.1-10.0.0.3; health-check { port 80; } } } "
+		"rule b { match { destination x; } then { destination-nat 10.0.0.3; health-check { port 80; fall 9; } } } } }",
+		"checks the same port of a server otherwise" },
+	{ "proxy of an interface in no zone", ZONE "nat { proxy-arp e7 { address 192.0.2.1; } }",
+		"is in no zone" },
+	{ "proxy of the other family", ZONE_E0 "nat { proxy-arp e0 { address 2001:db8::1; } }", "proxy-ndp" },
+	{ "proxy of multicast", ZONE_E0 "nat { proxy-ndp e0 { address ff02::1; } }", "unicast" },
+	{ "proxy of everything", ZONE_E0 "nat { proxy-arp e0 { address 0.0.0.0/0; } }", "unicast" },
+	{ "proxies that overlap", ZONE_E0 "nat { proxy-arp e0 { address [ 192.0.2.0/24 192.0.2.7 ]; } }",
+		"overlaps" },
+};
+
+static void refused_texts(void **state)
+{
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		void *block;
+		size_t n = 0;
+		struct err e = { 0 };
+
+		if (compile(refused[i].text, 1, &block, &n, &e) == RC_OK)
+			fail_msg("%s: accepted", refused[i].what);
+		if (strncmp(e.text, "t:", 2) != 0 || !strstr(e.text, refused[i].says))
+			fail_msg("%s: it does not say '%s': %s", refused[i].what, refused[i].says, e.text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(proxies),
+		cmocka_unit_test(health_check),
+		cmocka_unit_test(refused_texts),
+	};
+
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	model_done();
+	return failed;
+}
