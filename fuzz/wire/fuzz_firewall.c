@@ -48,6 +48,7 @@ static void policies_make(void)
 			p.zones[UNTRUST].sessions_max = 4;
 		}
 		p.sessions_max = i == 0 ? SESSIONS_MAX : 8;
+		p.aging = i == 0 ? (struct snap_aging){ 75, 25, 1 } : (struct snap_aging){ 0 };
 		p.tcp_mss = 1200;
 		policy_rule(&p, "web", TRUST, UNTRUST, "any", "any", "tcp/80 udp/53 icmp/8 icmp6/128",
 			RULE_PERMIT)
@@ -296,6 +297,7 @@ static void step(struct rd *r)
 		w.now += (op >> 4) * NS_PER_S * 4;
 		fw_expire(w.fw, w.now, 1u + (op >> 4));
 		fw_sweep(w.fw, w.now, 1u + (op >> 4));
+		fw_age(w.fw, w.now, 1u + (op >> 4));
 		break;
 	case 12:
 		commit(op >> 4 & 1, op >> 5 & 1);
