@@ -16,13 +16,20 @@
 static struct world w;
 static struct policy p;
 
-static void begin(bool nat, const char *services)
+enum { PLAIN, NAT, PERSISTENT_NAT };
+
+static void begin(int nat, const char *services)
 {
 	world_init(&w, 2048);
 	policy_init(&p);
 	policy_rule(&p, "files", TRUST, UNTRUST, "any", "any", services, RULE_PERMIT);
-	if (nat)
-		policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	if (nat != PLAIN) {
+		struct snap_nat_rule *n =
+			policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+		n->filtering = nat == NAT ? NAT_NOT_PERSISTENT : NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT;
+		n->binding_timeout_s = nat == NAT ? 0 : 300;
+		n->bindings_max = nat == NAT ? 0 : 1000;
+	}
 	world_load(&w, &p);
 }
 
@@ -110,7 +117,7 @@ static void active(void **state)
 static void answers_of_tftp(void **state)
 {
 	(void)state;
-	for (int nat = 0; nat < 2; nat++) {
+	for (int nat = PLAIN; nat <= PERSISTENT_NAT; nat++) {
 		begin(nat, "udp/69");
 		uint32_t request = parent(1000, IP_UDP, 69);
 		struct expectation e = expecting(OUTSIDE, INSIDE, 1000, IP_UDP, 1);
@@ -131,6 +138,15 @@ static void answers_of_tftp(void **state)
 		assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &w.t.src), nat ? GATE : INSIDE);
 		assert_int_equal(w.t.src_port, reply.dst_port);
 		assert_int_not_equal(send(OUTSIDE, 3001, to, reply.dst_port, IP_UDP), DROP_NONE);
+		/* it goes on when its parent has ended, with the parent's binding, over a commit and a restart */
+		fw_session_end(w.fw, request, w.now);
+		w.now += 10 * NS_PER_S;
+		assert_int_equal(send(INSIDE, 1000, OUTSIDE, 3000, IP_UDP), DROP_NONE);
+		assert_int_equal(w.t.src_port, reply.dst_port);
+		assert_int_equal(fw_counters(w.fw)->bindings_now, nat == PERSISTENT_NAT);
+		world_restart(&w);
+		world_load(&w, &p);
+		assert_int_equal(fw_counters(w.fw)->bindings_now, nat == PERSISTENT_NAT);
 		end();
 	}
 }
