@@ -141,14 +141,6 @@ static void broken_promises(void **state)
 	BREAKS(AT(rules, struct snap_rule)->services.count = s->services.count + 1);
 	BREAKS(AT(rules, struct snap_rule)[2].to_zone = 2); /* the pair of rule 0, behind rule 1 */
 	BREAKS(AT(rules, struct snap_rule)[0].from_zone = AT(rules, struct snap_rule)[0].to_zone = ZONE_ANY);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->action = NAT_POOL);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->flags = NAT_KEEP_PORT);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->flags = 8);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->base.first.family = ADDR_V4);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->binding_timeout_s = 120);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->port_first = 1);
-	BREAKS(AT(nat_rules, struct snap_nat_rule)->port_last = 0);
 	BREAKS(AT(ike_proposals, struct snap_ike_proposal)->encr_bits = 192);
 	BREAKS(AT(ike_proposals, struct snap_ike_proposal)->dh = DH_NONE);
 	BREAKS(AT(esp_proposals, struct snap_esp_proposal)->esn = 3);
@@ -177,6 +169,14 @@ static void broken_promises_of_nat(void **state)
 	struct snapshot *s = (struct snapshot *)(void *)copy;
 
 	assert_non_null(copy);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->action = NAT_POOL);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->flags = NAT_KEEP_PORT);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->flags = 8);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->base.first.family = ADDR_V4);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->binding_timeout_s = 120);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->port_first = 1);
+	BREAKS(AT(nat_rules, struct snap_nat_rule)->port_last = 0);
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->from_zone = s->zones.count);
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->action = DNAT_STATIC + 1);
 	BREAKS(AT(dnat_rules, struct snap_dnat_rule)->check_port =
