@@ -52,6 +52,7 @@ class TwoSites:
         self.state = LAB_DIR / ".state" / self.prefix.rstrip("-")
         self.nodes = {name: Node(name, self.prefix, self.state) for name in self.names()}
         self.daemons = {}
+        self.workers = int(os.environ.get("PLAINGATE_LAB_WORKERS", "1"))
 
     @classmethod
     def names(cls):
@@ -210,8 +211,11 @@ http {{
             raise LabError(f"{error}; its log ends: {self.log_end(name)}") from None
 
     def commit(self, name, text, comment):
+        """With PLAINGATE_LAB_WORKERS in the environment, or lab.workers, the data plane has so many workers."""
         node = self.nodes[name]
         file = node.state / "etc" / f"{name}.conf"
+        if self.workers > 1 and "workers " not in text:
+            text = text.replace(f"host-name {name};", f"host-name {name};\n    workers {self.workers};", 1)
         file.write_text(text, encoding="utf-8")
         node.run(["plaingate", "commit", f"/etc/plaingate/{name}.conf", "--comment", comment], timeout=20)
 

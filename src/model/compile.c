@@ -40,7 +40,7 @@ static enum rc compile_system(struct compiler *c)
 	snprintf(h->host_name, sizeof h->host_name, "%s", tree_value(system, "host-name"));
 	h->sessions_max = (uint32_t)value_number(system, "session-limit");
 	h->half_open_max = (uint32_t)value_number(system, "half-open-limit");
-	h->workers = 1;
+	h->workers = (uint32_t)value_number(system, "workers");
 	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
 	const struct lyd_node *alg = tree_child(c->m, system, "alg");
 	h->algs = (tree_value(alg, "ftp") ? ALG_FTP : 0u) | (tree_value(alg, "tftp") ? ALG_TFTP : 0u);
@@ -123,6 +123,37 @@ static enum rc compile_zones(struct compiler *c)
 	V(tunnels,       struct snap_tunnel)
 /* clang-format on */
 
+/* What all workers would have to count together. */
+static const char *is_of_all_workers(const struct compiler *c)
+{
+	const struct snap_zone *zones = (const void *)c->zones.at;
+	const struct snap_rule *rules = (const void *)c->rules.at;
+	const struct snap_nat_rule *nat = (const void *)c->nat_rules.at;
+
+	for (size_t i = 0; i < c->zones.n; i++)
+		if (zones[i].sessions_max || zones[i].source_sessions_max ||
+			zones[i].destination_sessions_max)
+			return "the session-limit of a zone";
+	for (size_t i = 0; i < c->rules.n; i++)
+		if (rules[i].sessions_max)
+			return "the session-limit of a rule";
+	for (size_t i = 0; i < c->nat_rules.n; i++)
+		if (nat[i].filtering != NAT_NOT_PERSISTENT)
+			return "persistent NAT";
+	return c->head.algs ? "what an application layer gateway (alg) expects" : NULL;
+}
+
+static enum rc compile_workers(struct compiler *c)
+{
+	const struct lyd_node *system = tree_child(c->m, NULL, "system");
+	const char *what = c->head.workers > 1 ? is_of_all_workers(c) : NULL;
+
+	if (!what)
+		return RC_OK;
+	return tree_fault(c->faults, tree_child(c->m, system, "workers"),
+		"%u workers cannot share %s: remove it, or set workers to 1", c->head.workers, what);
+}
+
 static void compiler_init(struct compiler *c, const struct model *m, struct faults *f, struct err *e)
 {
 	*c = (struct compiler){ .m = m, .faults = f, .e = e };
@@ -188,7 +219,7 @@ static enum rc compile_all(struct compiler *c)
 {
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_zones, compile_objects,
 		compile_host_services, compile_policy, compile_nat, compile_dnat, compile_proxies,
-		compile_peers, compile_tunnels, compile_evidence };
+		compile_peers, compile_tunnels, compile_evidence, compile_workers };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

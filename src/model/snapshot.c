@@ -657,6 +657,26 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 	return check_cosigns(v, e);
 }
 
+/* Each worker counts its sessions, has its bindings of persistent NAT, and expects what its own sessions announce. */
+static enum rc check_workers(const struct snapshot *s, struct err *e)
+{
+	bool shared = s->algs != 0;
+
+	for (uint32_t i = 0; i < s->zones.count; i++) {
+		const struct snap_zone *z = &snap_zones(s)[i];
+		shared |= z->sessions_max || z->source_sessions_max || z->destination_sessions_max;
+	}
+	for (uint32_t i = 0; i < s->rules.count; i++)
+		shared |= snap_rules(s)[i].sessions_max != 0;
+	for (uint32_t i = 0; i < s->nat_rules.count; i++)
+		shared |= snap_nat_rules(s)[i].filtering != NAT_NOT_PERSISTENT;
+	if (s->workers == 1 || !shared)
+		return RC_OK;
+	return err_add(e, RC_MALFORMED,
+		"snapshot: %u workers with a session-limit, persistent NAT or alg, which they cannot share",
+		s->workers);
+}
+
 enum rc snapshot_check(const void *block, size_t n, struct err *e)
 {
 	const struct snapshot *s = block;
@@ -675,7 +695,7 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
 		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
 		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
-		(rc = snapshot_evidence_check(&s->evidence, e)))
+		(rc = check_workers(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;
 	return RC_OK;
 }

@@ -1,0 +1,96 @@
+/* The number of workers in the configuration, and what several of them cannot share. */
+#include "model/model.h"
+#include "model/snapshot.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static enum rc compile(const char *text, uint32_t *ret_workers, struct err *e)
+{
+	static const uint8_t sha256[32] = { 1, 2, 3 };
+	struct snapshot *s = NULL;
+	struct model *m = NULL;
+	void *block = NULL;
+	size_t n = 0;
+	enum rc rc = model_load_text(text, strlen(text), "t", &m, e);
+
+	if (rc == RC_OK)
+		rc = model_compile(m, 1, sha256, &block, &n, e);
+	if (rc == RC_OK) {
+		s = block;
+		*ret_workers = s->workers;
+		assert_int_equal(snapshot_check(block, n, e), RC_OK);
+		s->workers = 2; /* as a compromised control would send it */
+		bool shares =
+			strstr(text, "session-limit") || strstr(text, "persistent") || strstr(text, "alg");
+		assert_int_equal(snapshot_check(block, n, e), shares ? RC_MALFORMED : RC_OK);
+		s->workers = WORKERS_MAX + 1;
+		assert_int_equal(snapshot_check(block, n, e), RC_MALFORMED);
+		s->workers = 0;
+		assert_int_equal(snapshot_check(block, n, e), RC_MALFORMED);
+	}
+	free(block);
+	model_free(m);
+	return rc;
+}
+
+static void numbers(void **state)
+{
+	uint32_t workers = 0;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(compile("system { host-name a; }", &workers, &e), RC_OK);
+	assert_int_equal(workers, 1);
+	assert_int_equal(compile("system { host-name a; workers 16; }", &workers, &e), RC_OK);
+	assert_int_equal(workers, WORKERS_MAX);
+	assert_int_not_equal(compile("system { host-name a; workers 17; }", &workers, &e), RC_OK);
+	assert_int_not_equal(compile("system { host-name a; workers 0; }", &workers, &e), RC_OK);
+}
+
+/* Each worker would count for itself. */
+static void what_they_cannot_share(void **state)
+{
+	static const char *const shared[] = {
+		/* the first one is about an ALG, which stands in system */
+		"",
+		"zones { zone a { interfaces e0; session-limit { source 3; } } }",
+		"zones { zone a { interfaces e0; } } policy { from a to a { rule r { match { source any; destination any; "
+		"application any; } then { permit; session-limit 5; } } } }",
+		"zones { zone a { interfaces e0; } zone b { interfaces e1; } } nat { source { rule r { from a; to b; "
+		"match { source any; } then { source-nat interface; persistent-nat address-and-port-dependent; } } } }",
+	};
+	uint32_t workers;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(shared); i++) {
+		char text[512];
+		struct err e = { 0 };
+		snprintf(text, sizeof text, "system { host-name a; %s } %s", i == 0 ? "alg { ftp; }" : "",
+			shared[i]);
+		if (compile(text, &workers, &e) != RC_OK)
+			fail_msg("%s", e.text);
+		e = (struct err){ 0 };
+		snprintf(text, sizeof text, "system { host-name a; workers 2; %s } %s",
+			i == 0 ? "alg { ftp; }" : "", shared[i]);
+		assert_int_not_equal(compile(text, &workers, &e), RC_OK);
+		if (!strstr(e.text, "t:1:") || !strstr(e.text, "set workers to 1"))
+			fail_msg("%s", e.text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(what_they_cannot_share),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	model_done();
+	return failed;
+}
