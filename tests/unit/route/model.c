@@ -12,7 +12,8 @@ static bool same_destination(const struct ip_prefix *a, const struct ip_prefix *
 static bool same_way(const struct route_entry *a, const struct route_entry *b)
 {
 	return same_destination(&a->dst, &b->dst) && a->metric == b->metric && a->link == b->link &&
-	       (a->weight == 0) == (b->weight == 0) && addr_equal(&a->gateway, &b->gateway);
+	       (a->weight == 0) == (b->weight == 0) && (a->link != ROUTE_NONE || a->kind == b->kind) &&
+	       addr_equal(&a->gateway, &b->gateway);
 }
 
 static void remove_at(struct model *m, uint32_t i)
