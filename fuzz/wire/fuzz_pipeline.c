@@ -35,15 +35,19 @@ static void blocks_make(void)
 {
 	static const char nat[] =
 		"nat { source { rule all { from trust; to untrust; then { source-nat interface; } } } }";
-	static char shared[1 << 14];
+	static char shared[1 << 14], read[1 << 14];
 	const char *at = strstr(gate_text, "zone vpn; local");
 
 	MUST(at);
 	/* the third: the tunnel's zone has a link too */
 	snprintf(shared, sizeof shared, "%.*szone untrust; local%s", (int)(at - gate_text), gate_text,
 		at + strlen("zone vpn; local"));
+	at = strstr(gate_text, "host-name gate;");
+	MUST(at);
+	/* the second: texts are read */
+	snprintf(read, sizeof read, "%.*salg { ftp; tftp; } %s", (int)(at - gate_text), gate_text, at);
 	blocks[0] = gate_compile(gate_text, "");
-	blocks[1] = gate_compile(gate_text, nat);
+	blocks[1] = gate_compile(read, nat);
 	blocks[2] = gate_compile(shared, "");
 }
 
