@@ -348,6 +348,27 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		fw_expect_end(fw, expected);
 }
 
+bool fw_admit_elsewhere(const struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	uint32_t *ret_worker)
+{
+	uint32_t from = fw_zone_in(t), to = egress->to_host ? FW_ZONE_HOST : t->out_zone;
+	struct ip_addr published;
+	uint32_t rule;
+
+	if (fw->limits.workers == 1 || t->flags & TRAIN_REDIRECTED || t->drop || !fw->policy ||
+		!fw->policy->persistent || from == FW_ZONE_HOST || to == FW_ZONE_HOST ||
+		t->tunnel != TRAIN_NONE)
+		return false;
+	struct fw_tuple tuple = tuple_of(t, &egress->dnat, from, to);
+	if (fw_static_source(fw, &tuple, &published, &rule))
+		return false;
+	rule = fw_nat_lookup(fw, &tuple);
+	if (rule == FW_NONE || !fw_nat_is_persistent(nat_rule_at(fw, rule), t->proto))
+		return false;
+	*ret_worker = fw_end_home(fw, &t->src, t->src_port);
+	return *ret_worker != fw->limits.worker;
+}
+
 /* With another translation of its source it would be another connection to the other side. */
 static bool same_source_nat(
 	const struct firewall *fw, const struct fw_session *s, const struct fw_tuple *tuple, bool tunnel)

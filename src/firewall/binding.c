@@ -13,6 +13,10 @@
  * both of kind FW_KEY_BINDING, which no packet has. What key[0].dst holds keeps apart the bindings of one host
  * by different uplinks and pools. A session knows its binding by fw_place.binding, a binding by fw_place.uses
  * how many sessions use it; both are found again by fw_bindings_adopt(). A binding in use is not evicted.
+ *
+ * Of several workers one has all sessions of an inside address and port that such a rule translates, and with them its binding:
+ * the worker where that address and port alone is at home (fw_admit_elsewhere()). So no binding is shared; the sessions are
+ * away (away.c), mostly in both directions.
  */
 #include "firewall/internal.h"
 

@@ -280,6 +280,9 @@ struct fw_egress {
  * reached begins no session either.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
+/* Is another worker to admit a train without a session: who has the binding of its source? */
+bool fw_admit_elsewhere(const struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	uint32_t *ret_worker);
 
 /*
  * Session `parent` lets expect another one, which its rule permits then. False: there is no room, or the session

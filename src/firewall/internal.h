@@ -158,6 +158,7 @@ struct fw_policy {
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
 	struct fw_matcher *global, *nat, *dnat;
 	uint32_t statics_n;   /* the first of the rules of destination NAT */
+	bool persistent;      /* some rule of source NAT has persistent-nat */
 	bool dnat_interfaces; /* one of those is by the addresses of interfaces */
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
@@ -573,6 +574,12 @@ static inline uint32_t fw_key_home(const struct firewall *fw, const struct fw_ke
 		       ? 0
 		       : flow_home(flow_hash(&fw->flow, &src, k->src_port, &dst, k->dst_port, k->proto),
 				 fw->limits.workers);
+}
+
+/* The same for one end alone. */
+static inline uint32_t fw_end_home(const struct firewall *fw, const struct ip_addr *a, uint16_t port)
+{
+	return fw->limits.workers == 1 ? 0 : flow_home(flow_end_hash(&fw->flow, a, port), fw->limits.workers);
 }
 
 /* A record that nobody uses yet, or any more. */

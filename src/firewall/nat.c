@@ -52,10 +52,17 @@ static void port_set(struct fw_key *reply, uint16_t port)
 		reply->src_port = port;
 }
 
-/* Of several workers each chooses among ports of its own for a destination, so no two can choose the same. */
-static bool replies_come_here(const struct firewall *fw, const struct fw_key *reply)
+/*
+ * Of several workers each chooses among ports of its own, so no two can choose the same: those whose replies from this
+ * destination come here; for a binding, which is for all destinations, those that the address and port alone make its own.
+ */
+static bool is_own(const struct firewall *fw, const struct snap_nat_rule *rule, const struct fw_key *reply)
 {
-	return fw_key_home(fw, reply) == fw->limits.worker;
+	struct ip_addr to = fw_key_dst(reply);
+	uint32_t home = fw_nat_is_persistent(rule, reply->proto) ? fw_end_home(fw, &to, reply->dst_port)
+								 : fw_key_home(fw, reply);
+
+	return home == fw->limits.worker;
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
@@ -92,16 +99,18 @@ static bool port_find(const struct firewall *fw, const struct snap_nat_rule *rul
 
 	if (forward->src_port >= first && forward->src_port <= rule->port_last) {
 		port_set(reply, forward->src_port);
-		if (replies_come_here(fw, reply) && is_free(fw, reply, t))
+		if (is_own(fw, rule, reply) && is_free(fw, reply, t))
 			return true;
 	}
 	assert(first <= rule->port_last); /* two ports at least with parity: snapshot_check() */
 	uint64_t hash = fw_key_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
-	for (uint32_t k = 0, tries = 0;
-		k < n && tries < FW_NAT_TRIES && k < FW_NAT_TRIES * fw->limits.workers; k++) {
+	/* Of a few ports perhaps none is this worker's: one of another's may be free all the same. Not for a binding. */
+	uint32_t all = MIN_OF(n, (uint32_t)FW_NAT_TRIES * fw->limits.workers),
+		 passes = n <= FW_NAT_TRIES && !fw_nat_is_persistent(rule, forward->proto) ? 2 : 1;
+	for (uint32_t k = 0, tries = 0; k < passes * all && tries < FW_NAT_TRIES; k++) {
 		port_set(reply, (uint16_t)(first + every * (((uint64_t)start + (uint64_t)k * step) % n)));
-		if (!replies_come_here(fw, reply))
+		if (is_own(fw, rule, reply) != (k < all))
 			continue;
 		if (is_free(fw, reply, t))
 			return true;
@@ -231,7 +240,8 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		addresses = 1; /* RFC 4787 REQ-2: all of a host's ports are of one address */
 		if (bound(fw, rule, interface, forward, reply,
 			    now)) /* to another destination it is another session */
-			return fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction) == FW_NONE
+			return fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction) == FW_NONE &&
+					       fw_redirect_find(fw, reply) == FW_NONE
 				       ? DROP_NONE
 				       : DROP_SESSION_COLLISION;
 	}

@@ -129,6 +129,8 @@ static bool pairs_build(struct fw_policy *p)
 		return false;
 	while (p->statics_n < s->dnat_rules.count && snap_dnat_rules(s)[p->statics_n].action == DNAT_STATIC)
 		p->statics_n++;
+	for (uint32_t i = 0; i < s->nat_rules.count; i++)
+		p->persistent |= snap_nat_rules(s)[i].filtering != NAT_NOT_PERSISTENT;
 	for (uint32_t i = 0; i < s->dnat_rules.count; i++)
 		p->dnat_interfaces |= snap_dnat_rules(s)[i].interfaces != 0;
 	return true;

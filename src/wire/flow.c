@@ -43,6 +43,11 @@ uint32_t flow_hash(const struct flow_key *k, const struct ip_addr *a, uint16_t a
 	return (end_hash(k, a, a_port) + end_hash(k, b, b_port) + proto) * k->by_sum;
 }
 
+uint32_t flow_end_hash(const struct flow_key *k, const struct ip_addr *a, uint16_t port)
+{
+	return end_hash(k, a, port) * k->by_sum;
+}
+
 uint32_t flow_hash_train(const struct flow_key *k, const struct train *t)
 {
 	struct quoted q;

@@ -37,6 +37,8 @@ struct flow_key flow_key_make(const uint8_t secret[16]);
 
 uint32_t flow_hash(const struct flow_key *k, const struct ip_addr *a, uint16_t a_port,
 	const struct ip_addr *b, uint16_t b_port, uint8_t proto);
+/* Of one end alone. */
+uint32_t flow_end_hash(const struct flow_key *k, const struct ip_addr *a, uint16_t port);
 /* Of a parsed train. */
 uint32_t flow_hash_train(const struct flow_key *k, const struct train *t);
 

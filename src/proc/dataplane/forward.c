@@ -388,6 +388,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 	bool from_link = !(t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST));
 	struct fw_egress egress = { 0 };
 	struct forwarding_decision decision;
+	uint32_t owner;
 
 	t->drop = destination_decide(p, ctx, &egress.dnat, &packet);
 	if (t->drop == DROP_NONE)
@@ -408,6 +409,10 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		egress.nat_addr = nat_address(p, &decision, t->src.family);
 	egress.same_interface = from_link && decision.interface == t->in_interface;
 	egress.drop = egress_check(p, ctx, &egress.dnat);
+	if (fw_admit_elsewhere(p->fw, t, &egress, &owner)) {
+		handover_to_owner(p, ctx, owner);
+		return;
+	}
 	fw_admit(p->fw, t, &egress, p->now);
 	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR) {
 		const struct train real = with_destination(t, &egress.dnat);

@@ -2,6 +2,7 @@
  * Trains that another worker goes on with. A flow belongs to one worker in both directions, its home; by which
  * socket its packets arrive is only a matter of speed. Tunnels belong to the worker that owns their SAs.
  *
+ * So does a first packet that persistent NAT translates, to the worker that has its source's binding.
  * A session of which a direction is at home elsewhere (firewall/away.c) costs its packets of that direction a second step,
  * from their home to the worker that has the session.
  *
@@ -9,6 +10,8 @@
  * arrived, and everything after that, drops too, where it is handed over to.
  */
 #include "proc/dataplane/stages.h"
+
+#include <assert.h>
 
 static bool hand_over(struct pipeline *p, uint32_t worker, enum handover_kind kind, const struct train *t)
 {
@@ -22,6 +25,19 @@ static bool hand_over(struct pipeline *p, uint32_t worker, enum handover_kind ki
 	return p->io.hand_over(p->io.context, worker, kind, &copy);
 }
 
+static void hand_over_arrival(struct pipeline *p, struct packet_context *ctx, uint32_t worker)
+{
+	struct train *t = ctx->t;
+
+	if (train_is_traced(t))
+		trace_say(p, t, "worker", "handed over to worker %u", worker);
+	t->tunnel = ctx->in_tunnel; /* as it arrived */
+	t->out_interface = t->out_zone = TRAIN_NONE;
+	ctx->counted = hand_over(p, worker, HANDOVER_ARRIVED, t);
+	t->tunnel = TRAIN_NONE;
+	t->drop = ctx->counted ? DROP_NONE : DROP_WORKER_QUEUE_FULL;
+}
+
 bool handover_at_home(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
@@ -31,13 +47,14 @@ bool handover_at_home(struct pipeline *p, struct packet_context *ctx)
 	uint32_t home = p->io.home(p->io.context, t);
 	if (home == p->worker)
 		return true;
-	if (train_is_traced(t))
-		trace_say(p, t, "worker", "handed over to worker %u", home);
-	t->tunnel = ctx->in_tunnel; /* as it arrived */
-	ctx->counted = hand_over(p, home, HANDOVER_ARRIVED, t);
-	t->tunnel = TRAIN_NONE;
-	t->drop = ctx->counted ? DROP_NONE : DROP_WORKER_QUEUE_FULL;
+	hand_over_arrival(p, ctx, home);
 	return false;
+}
+
+void handover_to_owner(struct pipeline *p, struct packet_context *ctx, uint32_t owner)
+{
+	assert(owner != p->worker);
+	hand_over_arrival(p, ctx, owner);
 }
 
 void pipeline_notes(struct pipeline *p)

@@ -22,6 +22,8 @@ static inline uint64_t pipeline_generation(const struct pipeline *p)
 /* handover.c */
 /* False: its flow belongs to another worker, which has it now (counted), or could not take it (drop). */
 bool handover_at_home(struct pipeline *p, struct packet_context *ctx);
+/* The firewall of another worker is to admit it. */
+void handover_to_owner(struct pipeline *p, struct packet_context *ctx, uint32_t owner);
 /* Past the firewall, to the worker that seals it. */
 void handover_to_tunnel(struct pipeline *p, struct train *t);
 
