@@ -81,8 +81,9 @@ struct rules {
 };
 
 /* The key of replies after source NAT; key[1] is that without it. */
-static enum drop_reason decide_source(struct firewall *fw, const struct fw_tuple *tuple,
-	const struct fw_egress *egress, mono_ns now, struct fw_key key[2], struct rules *r)
+static enum drop_reason decide_source(struct firewall *fw, const struct train *t,
+	const struct fw_tuple *tuple, const struct fw_egress *egress, mono_ns now, struct fw_key key[2],
+	struct rules *r)
 {
 	const struct snapshot *s = fw->policy->snapshot;
 	struct ip_addr published;
@@ -114,6 +115,8 @@ static enum drop_reason decide_source(struct firewall *fw, const struct fw_tuple
 	const struct fw_key before = key[1];
 	enum drop_reason d =
 		fw_nat_allocate(fw, n ? n : &same_link, &egress->nat_addr, &key[0], &key[1], now);
+	if (d == DROP_NAT_EXHAUSTED)
+		fw_log_exhausted(fw, r->nat, t, &egress->nat_addr, now);
 	/* The source alone is translated. */
 	assert(memcmp(key[1].src, before.src, sizeof before.src) == 0);
 	return d;
@@ -134,7 +137,7 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 	/* A tunnel's selectors hold the real addresses: what is sent into one is not translated. */
 	if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
 		struct fw_tuple tuple = tuple_of(t, &egress->dnat, from, to);
-		enum drop_reason d = decide_source(fw, &tuple, egress, now, key, ret_rules);
+		enum drop_reason d = decide_source(fw, t, &tuple, egress, now, key, ret_rules);
 		if (d || ret_rules->nat != TRAIN_NONE || ret_rules->interface)
 			return d; /* its ports are free */
 	}

@@ -168,10 +168,10 @@ void fw_bindings_adopt(struct firewall *fw)
 	}
 }
 
-static bool pool_gave(const struct snap_nat_rule *rule, const struct ip_addr *addr)
+static bool pool_gave(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *addr)
 {
-	return rule->pool.first.family == addr->family && addr_compare(&rule->pool.first, addr) <= 0 &&
-	       addr_compare(addr, &rule->pool.last) <= 0;
+	return range_holds(&rule->pool, addr) ||
+	       (rule->pool_more.count && fw_ranges_hold(s, rule->pool_more, addr));
 }
 
 /* The rule that serves the binding now: of its zone and source, and with its pool or for an interface. */
@@ -190,7 +190,7 @@ static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b, u
 			!fw_ranges_hold(s, r->src, &src))
 			continue;
 		if (r->action == NAT_POOL
-				? pool_gave(r, &to)
+				? pool_gave(s, r, &to)
 				: by_interface && (r->action == NAT_INTERFACE) == (to.family == ADDR_V4))
 			return i;
 	}

@@ -47,6 +47,16 @@ static void add_rule(struct text *x, const struct firewall *fw, uint32_t rule)
 					   : "denies");
 }
 
+/* The policy permits what source NAT has no address and port for. */
+static void add_nat_rule(struct text *x, const struct firewall *fw)
+{
+	const struct snapshot *s = fw_policy(fw);
+
+	if (s && fw->nat_exhausted < s->nat_rules.count)
+		add(x, "; source NAT rule %s has no free address and port",
+			snap_nat_rules(s)[fw->nat_exhausted].name);
+}
+
 static void add_session(struct text *x, const struct firewall *fw, const struct fw_session *s, bool reply)
 {
 	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
@@ -78,6 +88,8 @@ char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text
 	else
 		add(&x, "no session, %s to %s", zone_name(fw, fw_zone_in(t)), zone_name(fw, t->out_zone));
 	add_rule(&x, fw, t->rule);
+	if (t->drop == DROP_NAT_EXHAUSTED)
+		add_nat_rule(&x, fw);
 	if (t->drop)
 		add(&x, "; dropped: %s (%s)", drop_name(t->drop), drop_text(t->drop));
 	return ret_text;

@@ -388,6 +388,7 @@ enum fw_log_kind {
 	FW_LOG_DENY,
 	FW_LOG_INIT,
 	FW_LOG_SUPPRESSED, /* `suppressed` records of this rule or zone were left out */
+	FW_LOG_EXHAUSTED, /* a rule of source NAT had no free address and port for this packet, the last of `suppressed` */
 	FW_LOG_CLOSE
 };
 struct fw_log {
@@ -398,6 +399,9 @@ struct fw_log {
 	bool permits;  /* FW_LOG_DENY: the rule permits it; it was dropped for another reason */
 	uint32_t rule; /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
 	char rule_name[NAME_MAX_BYTES], zone_name[2][NAME_MAX_BYTES]; /* empty: none, or any */
+	char nat_rule_name[NAME_MAX_BYTES];			      /* FW_LOG_EXHAUSTED */
+	struct ip_range nat_pool; /* the first range of its pool; nat_pools_more: how many follow */
+	uint32_t nat_pools_more;
 	uint32_t session_id;
 	uint16_t zone[2];     /* or FW_ZONE_HOST */
 	struct fw_key key[2]; /* FW_LOG_DENY: the first only */
@@ -430,6 +434,7 @@ uint32_t fw_sessions_limit(const struct firewall *fw); /* as configured, or what
 struct fw_rule_hits {
 	uint64_t hits;		 /* sessions admitted or packets refused by the rule */
 	uint64_t packets, bytes; /* of its sessions */
+	uint64_t exhausted;	 /* of source NAT: packets for which no address and port was free */
 	mono_ns last;		 /* last hit, 0: never */
 };
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule);

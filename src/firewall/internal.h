@@ -110,6 +110,12 @@ struct fw_log_rate {
 	uint64_t suppressed; /* records not written since the last report */
 };
 
+/* Packets that a rule of source NAT had no address and port for since the last record, and when the next is written. */
+struct fw_log_exhausted {
+	uint64_t packets;
+	mono_ns next;
+};
+
 /* A zone that a later policy does not have. */
 #define FW_ZONE_GONE (UINT16_MAX - 1)
 
@@ -163,8 +169,9 @@ struct fw_policy {
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
 	uint32_t zone_sessions[ZONES_MAX];
-	uint32_t *nat_sessions, *nat_bindings; /* of each NAT rule: translated sessions, and bindings */
-	struct fw_log_rate *log_rate;	       /* by rule, then by zone */
+	struct fw_log_exhausted *nat_exhausted; /* of each NAT rule */
+	uint32_t *nat_sessions, *nat_bindings;	/* of each NAT rule: translated sessions, and bindings */
+	struct fw_log_rate *log_rate;		/* by rule, then by zone */
 	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */
 };
 
@@ -239,6 +246,8 @@ struct firewall {
 	uint64_t looked_up;	 /* `changes` as the last burst's lookup saw it */
 	uint32_t sessions_limit; /* at most limits.sessions_max */
 	struct fw_counters counters;
+	uint32_t
+		nat_exhausted; /* the rule that the last packet with DROP_NAT_EXHAUSTED fell under; TRAIN_NONE: none */
 	/* reassembly */
 	struct fw_datagram *datagram;
 	uint64_t *datagram_tag; /* hash of each datagram's key, 0: free */
@@ -393,8 +402,9 @@ void fw_zone_maps_make(struct firewall *fw); /* from the names in the memory */
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now);
 
-struct ip_addr fw_pool_addr(
-	const struct firewall *fw, const struct ip_range *pool, const struct ip_addr *source, uint32_t step);
+/* The address of the range that the source's own address chooses. */
+struct ip_addr fw_range_addr(
+	const struct firewall *fw, const struct ip_range *range, const struct ip_addr *source);
 
 /* servers.c */
 void fw_servers_apply(struct firewall *fw, struct fw_policy *p); /* what is known, to a new policy */
@@ -450,6 +460,9 @@ void fw_log_begin(struct firewall *fw, const struct fw_session *s, mono_ns now);
 void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s, enum fw_end why,
 	mono_ns now);
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
+/* No address and port is free for t. nat_addr: of the egress interface. */
+void fw_log_exhausted(struct firewall *fw, uint32_t nat_rule, const struct train *t,
+	const struct ip_addr *nat_addr, mono_ns now);
 void fw_log_report_due(struct firewall *fw, mono_ns now); /* reports suppressed records when that is due */
 void fw_log_report_suppressed(struct firewall *fw, mono_ns now);
 /* The policy is replaced; it is freed when its suppressed records are reported. */

@@ -88,5 +88,7 @@ _Static_assert((FW_LOG_RING & (FW_LOG_RING - 1)) == 0, "head and tail may wrap")
 #define FW_LOG_ALL_PER_SECOND	1000
 #define FW_LOG_ALL_BURST	4096
 #define FW_LOG_SUPPRESSED_EVERY (10 * NS_PER_S)
+/* A rule of source NAT without a free address and port: one record says how many packets it was. */
+#define FW_LOG_EXHAUSTED_EVERY	(10 * NS_PER_S)
 
 #endif

@@ -136,6 +136,35 @@ void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now)
 		deny_put(fw, t, TRAIN_NONE, FW_ZONE_HOST, now);
 }
 
+/* Not a matter of the policy's rule, which permits the packet, nor of its `log`: the pool is too small, or somebody uses it
+ * up. Packets since the last record are in the next one. */
+void fw_log_exhausted(struct firewall *fw, uint32_t nat_rule, const struct train *t,
+	const struct ip_addr *nat_addr, mono_ns now)
+{
+	fw->nat_exhausted = nat_rule;
+	if (nat_rule == TRAIN_NONE)
+		return;
+	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
+	struct fw_log_exhausted *e = &fw->policy->nat_exhausted[nat_rule];
+	fw->policy->nat_hits[nat_rule].exhausted++;
+	e->packets++;
+	struct fw_log *l = now >= e->next ? log_place(fw) : NULL;
+	if (!l)
+		return;
+	*l = (struct fw_log){ .kind = FW_LOG_EXHAUSTED,
+		.drop = DROP_NAT_EXHAUSTED,
+		.rule = TRAIN_NONE,
+		.zone = { (uint16_t)fw_zone_in(t), (uint16_t)t->out_zone },
+		.key = { fw_key_of(t) },
+		.nat_pool = rule->action == NAT_POOL ? rule->pool : (struct ip_range){ *nat_addr, *nat_addr },
+		.nat_pools_more = rule->pool_more.count,
+		.at = now,
+		.suppressed = e->packets };
+	memcpy(l->nat_rule_name, rule->name, NAME_MAX_BYTES);
+	names_put(l, fw->policy);
+	*e = (struct fw_log_exhausted){ .next = now + FW_LOG_EXHAUSTED_EVERY };
+}
+
 /* One record for each rule and zone with suppressed records. False: not all of them fit the ring. */
 static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {

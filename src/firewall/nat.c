@@ -179,22 +179,58 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 	return true;
 }
 
-/* The address `step` after the source's own, wrapping within the range. A source keeps its address (RFC
- * 4787 section 4.1). */
-struct ip_addr fw_pool_addr(const struct firewall *fw, const struct ip_range *pool,
-	const struct ip_addr *source_addr, uint32_t step)
+static uint32_t low_of(const struct ip_addr *a)
 {
-	struct fw_key source = { .family = source_addr->family };
-	struct ip_addr a = pool->first;
-	size_t size = a.family == ADDR_V4 ? 4 : 16;
-	uint32_t first = load_be32(a.b + size - 4), last = load_be32(pool->last.b + size - 4);
-	bool wide = size == 16 && memcmp(pool->first.b, pool->last.b, 12) != 0;
-	/* Of a wider IPv6 range only the addresses up to the next carry are used. */
-	uint64_t n = wide ? (uint64_t)UINT32_MAX - first + 1 : (uint64_t)last - first + 1;
+	return load_be32(a->b + (a->family == ADDR_V4 ? 4 : 16) - 4);
+}
 
-	memcpy(source.src, source_addr->b, 16);
-	store_be32(a.b + size - 4, first + (uint32_t)((fw_key_hash(fw, &source) + step) % n));
+/* Of a wider IPv6 range only the addresses up to the next carry are used. */
+static uint64_t range_size(const struct ip_range *r)
+{
+	bool wide = r->first.family == ADDR_V6 && memcmp(r->first.b, r->last.b, 12) != 0;
+
+	return (wide ? UINT32_MAX : (uint64_t)low_of(&r->last)) - low_of(&r->first) + 1;
+}
+
+static struct ip_addr range_addr(const struct ip_range *r, uint64_t place)
+{
+	struct ip_addr a = r->first;
+
+	assert(place < range_size(r));
+	store_be32(a.b + (a.family == ADDR_V4 ? 4 : 16) - 4, low_of(&a) + (uint32_t)place);
 	return a;
+}
+
+/* A source keeps its place (RFC 4787 section 4.1). */
+static uint64_t source_place(const struct firewall *fw, const struct ip_addr *addr)
+{
+	struct fw_key source = { .family = addr->family };
+
+	memcpy(source.src, addr->b, 16);
+	return fw_key_hash(fw, &source);
+}
+
+struct ip_addr fw_range_addr(
+	const struct firewall *fw, const struct ip_range *range, const struct ip_addr *source)
+{
+	return range_addr(range, source_place(fw, source) % range_size(range));
+}
+
+/* The address `step` after the source's own, wrapping within the pool. */
+static struct ip_addr pool_addr(const struct snapshot *s, const struct snap_nat_rule *rule, uint64_t place)
+{
+	const struct ip_range *more = snap_ranges(s) + rule->pool_more.first;
+	uint64_t all = range_size(&rule->pool);
+
+	for (uint32_t i = 0; i < rule->pool_more.count; i++)
+		all += range_size(&more[i]);
+	place %= all;
+	const struct ip_range *range = &rule->pool;
+	for (uint32_t i = 0; place >= range_size(range); range = &more[i++]) {
+		assert(i < rule->pool_more.count);
+		place -= range_size(range);
+	}
+	return range_addr(range, place);
 }
 
 /* The pool's address at the same place; both are prefixes of one length. */
@@ -247,7 +283,8 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 	}
 	for (uint32_t k = 0; k < addresses; k++) {
 		struct ip_addr a = rule->flags & NAT_MAP_PREFIX ? mapped_addr(rule, forward)
-				   : rule->action == NAT_POOL	? fw_pool_addr(fw, &rule->pool, &source, k)
+				   : rule->action == NAT_POOL	? pool_addr(fw->policy->snapshot, rule,
+									  source_place(fw, &source) + k)
 								: *interface;
 		if (a.family != forward->family)
 			return DROP_NAT_NO_ADDRESS;

@@ -148,14 +148,15 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->nat_sessions = calloc(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
 	p->nat_bindings = calloc(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
 	p->nat_hits = calloc(s->nat_rules.count + 1u, sizeof *p->nat_hits);
+	p->nat_exhausted = calloc(s->nat_rules.count + 1u, sizeof *p->nat_exhausted);
 	p->dnat_hits = calloc(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
 	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
 	p->log_rate = calloc(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->dnat_hits || !p->servers_down || !p->log_rate || !fw_limits_new(p) ||
-		!pairs_build(p)) {
+		!p->nat_bindings || !p->nat_exhausted || !p->dnat_hits || !p->servers_down || !p->log_rate ||
+		!fw_limits_new(p) || !pairs_build(p)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -179,6 +180,7 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->limit_slots);
 	free(p->nat_sessions);
 	free(p->nat_bindings);
+	free(p->nat_exhausted);
 	free(p->dnat_hits);
 	free(p->servers_down);
 	free(p->log_rate);

@@ -63,7 +63,7 @@ bool fw_server_choose(
 	uint64_t down = fw->policy->servers_down[rule];
 	uint32_t first = low(&r->to.first);
 
-	*ret_server = fw_pool_addr(fw, &r->to, client, 0);
+	*ret_server = fw_range_addr(fw, &r->to, client);
 	if (down == 0 || !(down >> (low(ret_server) - first) & 1))
 		return true;
 	uint32_t n = low(&r->to.last) - first + 1, up = n - (uint32_t)__builtin_popcountll(down);

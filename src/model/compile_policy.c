@@ -77,24 +77,49 @@ enum rc compile_policy(struct compiler *c)
 }
 
 /* interface, interface-ipv6, off, an address or a range */
-static enum rc nat_action(struct compiler *c, const struct lyd_node *leaf, struct snap_nat_rule *r)
+static enum nat_action nat_action_of(const struct lyd_node *leaf)
 {
 	const char *text = lyd_get_value(leaf);
 
-	if (strcmp(text, "interface") == 0) {
-		r->action = NAT_INTERFACE;
-		return RC_OK;
+	return strcmp(text, "interface") == 0	     ? NAT_INTERFACE
+	       : strcmp(text, "interface-ipv6") == 0 ? NAT_INTERFACE6
+	       : strcmp(text, "off") == 0	     ? NAT_OFF
+						     : NAT_POOL;
+}
+
+/* The further ranges of a pool. */
+static enum rc nat_pool_more(struct compiler *c, const struct lyd_node *leaf, struct snap_nat_rule *r)
+{
+	enum rc rc = RC_OK;
+
+	r->pool_more.first = (uint32_t)c->ranges.n;
+	for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf)) {
+		struct ip_range *range = vec_add(&c->ranges);
+		if (!range)
+			return compile_no_memory(c);
+		r->pool_more.count++;
+		if (nat_action_of(leaf) != NAT_POOL)
+			rc = tree_fault(c->faults, leaf, "'%s' stands alone: the others are addresses",
+				lyd_get_value(leaf));
+		else if (!(rc = value_range(c, leaf, range)) && range->first.family != r->pool.first.family)
+			rc = tree_fault(c->faults, leaf,
+				"a pool has addresses of one family: '%s' is of the other one",
+				lyd_get_value(leaf));
 	}
-	if (strcmp(text, "interface-ipv6") == 0) {
-		r->action = NAT_INTERFACE6;
-		return RC_OK;
-	}
-	if (strcmp(text, "off") == 0) {
-		r->action = NAT_OFF;
-		return RC_OK;
-	}
-	r->action = NAT_POOL;
-	return value_range(c, leaf, &r->pool);
+	return rc;
+}
+
+static enum rc nat_action(struct compiler *c, const struct lyd_node *leaf, struct snap_nat_rule *r)
+{
+	const struct lyd_node *next = tree_next(leaf);
+	enum rc rc;
+
+	r->action = nat_action_of(leaf);
+	if (r->action != NAT_POOL)
+		return next ? tree_fault(c->faults, next, "'%s' before it stands alone", lyd_get_value(leaf))
+			    : RC_OK;
+	rc = value_range(c, leaf, &r->pool);
+	return rc || !next ? rc : nat_pool_more(c, next, r);
 }
 
 /* The translated ports of one rule, from source NAT's. */
@@ -153,7 +178,7 @@ static enum rc nat_flags(struct compiler *c, const struct lyd_node *then, struct
 		return RC_OK;
 	if ((rc = value_range(c, base, &r->base)))
 		return rc;
-	return snap_prefixes_fit(&r->base, &r->pool)
+	return r->pool_more.count == 0 && snap_prefixes_fit(&r->base, &r->pool)
 		       ? RC_OK
 		       : tree_fault(c->faults, base,
 				 "found '%s', expected a prefix, and source-nat a prefix of the same family and length",

@@ -289,6 +289,19 @@ static bool nat_flags_ok(const struct snap_nat_rule *r)
 	return r->flags & NAT_KEEP_PORT && range_ok(&r->base) && snap_prefixes_fit(&r->base, &r->pool);
 }
 
+static bool nat_pool_ok(const struct snapshot *s, const struct snap_nat_rule *r)
+{
+	if (r->action != NAT_POOL)
+		return range_none(&r->pool) && r->pool_more.count == 0;
+	if (!range_ok(&r->pool) || !span_in(&r->pool_more, s->ranges.count) ||
+		r->pool_more.count >= NAT_POOLS_MAX || (r->flags & NAT_MAP_PREFIX && r->pool_more.count))
+		return false;
+	for (uint32_t i = 0; i < r->pool_more.count; i++)
+		if (snap_ranges(s)[r->pool_more.first + i].first.family != r->pool.first.family)
+			return false;
+	return true;
+}
+
 static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 {
 	const struct snap_nat_rule *r = snap_nat_rules(s);
@@ -300,7 +313,7 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "nat_rules", i, "its zone does not exist");
 		if (r[i].action > NAT_INTERFACE6)
 			return bad(e, "nat_rules", i, "an unknown action");
-		if (r[i].action == NAT_POOL ? !range_ok(&r[i].pool) : !range_none(&r[i].pool))
+		if (!nat_pool_ok(s, &r[i]))
 			return bad(e, "nat_rules", i, "its pool does not fit its action");
 		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count))
 			return bad(e, "nat_rules", i, "what it matches is not in the arrays");

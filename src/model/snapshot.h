@@ -181,6 +181,7 @@ enum nat_flags {
 	NAT_MAP_PREFIX = 1 << 1,  /* with it: the pool's address at the place that the source has in base */
 	NAT_KEEP_PARITY = 1 << 2, /* UDP: RFC 4787 section 4.2.2 */
 };
+#define NAT_POOLS_MAX		  16  /* ranges of one pool: max-elements in yang/plaingate.yang */
 #define NAT_BINDING_TIMEOUT_S_MIN 120 /* RFC 4787 REQ-5 */
 #define NAT_BINDING_TIMEOUT_S_MAX 86400
 
@@ -188,10 +189,11 @@ enum nat_flags {
 struct snap_nat_rule {
 	char name[NAME_MAX_BYTES];
 	uint32_t from_zone, to_zone;
-	struct span src, dst; /* into ranges; count 0: any */
-	uint32_t action;      /* enum nat_action */
-	struct ip_range pool; /* NAT_POOL */
-	uint32_t filtering;   /* enum nat_filtering; the other two are 0 when it is NAT_NOT_PERSISTENT */
+	struct span src, dst;  /* into ranges; count 0: any */
+	uint32_t action;       /* enum nat_action */
+	struct ip_range pool;  /* NAT_POOL: the first of its ranges */
+	struct span pool_more; /* into ranges: the others, of the same family; NAT_POOLS_MAX at most in all */
+	uint32_t filtering;    /* enum nat_filtering; the other two are 0 when it is NAT_NOT_PERSISTENT */
 	uint32_t binding_timeout_s;
 	uint32_t bindings_max;		/* of one inside host */
 	uint16_t port_first, port_last; /* within nat_port_first..nat_port_last; NAT_OFF: 0 */

@@ -12,6 +12,8 @@ static const char *kind(const struct fw_log *l)
 		return "session-close";
 	case FW_LOG_SUPPRESSED:
 		return "log-suppressed";
+	case FW_LOG_EXHAUSTED:
+		return "nat-exhausted";
 	case FW_LOG_DENY:
 		break;
 	}
@@ -58,10 +60,28 @@ static void session_say(struct tw *w, const struct fw_log *l)
 			(unsigned long long)l->packets[1], (unsigned long long)l->bytes[1]);
 }
 
+static void exhausted_say(struct tw *w, const struct fw_log *l)
+{
+	char text[RANGE_TEXT_MAX];
+
+	tw_say(w, "%s nat-rule=%s pool=%s", kind(l), l->nat_rule_name, range_text(text, &l->nat_pool));
+	if (l->nat_pools_more)
+		tw_say(w, "+%u", l->nat_pools_more);
+	tw_say(w, " from=%s to=%s count=%llu", l->zone_name[0], l->zone_name[1],
+		(unsigned long long)l->suppressed);
+	proto_say(w, l->key[0].proto);
+	endpoint_say(w, "src", fw_key_src(&l->key[0]), l->key[0].src_port);
+	endpoint_say(w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
+}
+
 char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 {
 	struct tw w = tw_over(ret_text, RULE_LOG_TEXT_MAX);
 
+	if (l->kind == FW_LOG_EXHAUSTED) {
+		exhausted_say(&w, l);
+		return ret_text;
+	}
 	tw_say(&w, "%s rule=%s from=%s to=%s", kind(l), l->rule_name[0] ? l->rule_name : "-",
 		l->zone_name[0][0] ? l->zone_name[0] : "any", l->zone_name[1][0] ? l->zone_name[1] : "any");
 	if (l->kind == FW_LOG_SUPPRESSED) {

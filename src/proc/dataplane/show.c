@@ -192,6 +192,7 @@ static struct fw_rule_hits hits_of_all(const struct dataplane *d, uint32_t rule,
 		sum.hits += h->hits;
 		sum.packets += h->packets;
 		sum.bytes += h->bytes;
+		sum.exhausted += h->exhausted;
 		sum.last = MAX_OF(sum.last, h->last);
 	}
 	return sum;
@@ -278,6 +279,18 @@ static void ports_say(struct jw *w, const struct snap_nat_rule *r)
 			r->flags & NAT_KEEP_PARITY ? ", parity" : "");
 }
 
+static void pool_say(struct jw *w, const struct snapshot *s, const struct snap_nat_rule *r)
+{
+	char all[NAT_POOLS_MAX * RANGE_TEXT_MAX], text[RANGE_TEXT_MAX];
+	size_t at = (size_t)snprintf(
+		all, sizeof all, "%s", r->action == NAT_POOL ? range_text(text, &r->pool) : "");
+
+	for (uint32_t i = 0; i < r->pool_more.count && at < sizeof all; i++)
+		at += (size_t)snprintf(all + at, sizeof all - at, ", %s",
+			range_text(text, &snap_ranges(s)[r->pool_more.first + i]));
+	jw_str(w, "pool", all);
+}
+
 static void nat_rows(struct out *o)
 {
 	static const char *const actions[] = { "off", "interface", "pool", "interface-ipv6" };
@@ -292,14 +305,13 @@ static void nat_rows(struct out *o)
 	for (uint32_t i = rows_first(&o->piece, 1);
 		i < p->snapshot->nat_rules.count && rows_look(&o->piece, 1, i); i++) {
 		const struct snap_nat_rule *r = &snap_nat_rules(p->snapshot)[i];
-		char text[RANGE_TEXT_MAX];
 		w = rows_row(&o->piece);
 		jw_str(w, "type", "source");
 		jw_str(w, "rule", r->name);
 		jw_str(w, "from", zone_name(o->d, r->from_zone));
 		jw_str(w, "to", zone_name(o->d, r->to_zone));
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
-		jw_str(w, "pool", r->action == NAT_POOL ? range_text(text, &r->pool) : "");
+		pool_say(w, p->snapshot, r);
 		if (r->action != NAT_OFF)
 			ports_say(w, r);
 		jw_str(w, "persistent",
@@ -307,6 +319,7 @@ static void nat_rows(struct out *o)
 		jw_u64(w, "hits", hits_of_all(o->d, i, fw_nat_rule_hits).hits);
 		jw_u64(w, "sessions", count_of_all(o->d, i, fw_nat_rule_sessions));
 		jw_u64(w, "bindings", count_of_all(o->d, i, fw_nat_rule_bindings));
+		jw_u64(w, "exhausted", hits_of_all(o->d, i, fw_nat_rule_hits).exhausted);
 		rows_add(&o->piece);
 	}
 	for (uint32_t i = rows_first(&o->piece, 2);

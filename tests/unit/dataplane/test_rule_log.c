@@ -92,6 +92,25 @@ static void lines(void **state)
 		assert_string_equal(rule_log_text(text, &rows[i].log), rows[i].line);
 }
 
+/* A rule of source NAT is named as one. */
+static void exhausted_pool(void **state)
+{
+	const struct fw_log l = { .kind = FW_LOG_EXHAUSTED,
+		.nat_rule_name = "internet",
+		.nat_pool = { { .b = { 192, 0, 2, 8 }, .family = ADDR_V4 },
+			{ .b = { 192, 0, 2, 15 }, .family = ADDR_V4 } },
+		.nat_pools_more = 2,
+		.suppressed = 17,
+		.zone_name = { "trust", "untrust" },
+		.key = { key(6, "10.1.0.2", 40000, "192.0.2.80", 80) } };
+	char text[RULE_LOG_TEXT_MAX];
+
+	(void)state;
+	assert_string_equal(rule_log_text(text, &l),
+		"nat-exhausted nat-rule=internet pool=192.0.2.8/29+2 from=trust to=untrust count=17 proto=tcp "
+		"src=10.1.0.2:40000 dst=192.0.2.80:80");
+}
+
 /* Names as long as they may be, the longest addresses. */
 static void the_longest_fits(void **state)
 {
@@ -132,8 +151,8 @@ static void each_end_is_documented(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(lines), cmocka_unit_test(the_longest_fits),
-		cmocka_unit_test(each_end_is_documented) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(lines), cmocka_unit_test(exhausted_pool),
+		cmocka_unit_test(the_longest_fits), cmocka_unit_test(each_end_is_documented) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

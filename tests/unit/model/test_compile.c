@@ -292,23 +292,6 @@ static void nat_pool_options(void **state)
 	free(s);
 }
 
-static void nat_pool(void **state)
-{
-	struct snapshot *s =
-		compiled("nat { source { rule a { then { source-nat 192.0.2.1-192.0.2.9; } }"
-			 "rule b { then { source-nat off; } } rule c { then { source-nat 192.0.2.7; } } } }");
-	const struct snap_nat_rule *r = snap_nat_rules(s);
-	char text[RANGE_TEXT_MAX];
-
-	assert_int_equal(r[0].action, NAT_POOL);
-	assert_string_equal(range_text(text, &r[0].pool), "192.0.2.1-192.0.2.9");
-	assert_int_equal(r[0].from_zone, ZONE_ANY);
-	assert_int_equal(r[1].action, NAT_OFF);
-	assert_int_equal(r[2].action, NAT_POOL);
-	assert_string_equal(range_text(text, &r[2].pool), "192.0.2.7/32");
-	free(s);
-}
-
 static void destination_nat(void **state)
 {
 	struct snapshot *s = compiled(
@@ -852,7 +835,6 @@ int main(void)
 		cmocka_unit_test(own_application_replaces_built_in),
 		cmocka_unit_test(nat_persistent),
 		cmocka_unit_test(nat_pool_options),
-		cmocka_unit_test(nat_pool),
 		cmocka_unit_test(destination_nat),
 		cmocka_unit_test(identities),
 		cmocka_unit_test(public_keys),

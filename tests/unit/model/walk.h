@@ -58,6 +58,7 @@ static inline uint64_t snapshot_walk(const struct snapshot *s)
 		sum += strlen(r->name) + walk_zone(s, r->from_zone) + walk_zone(s, r->to_zone);
 		sum += walk_span(snap_ranges(s), sizeof(struct ip_range), &r->src);
 		sum += walk_span(snap_ranges(s), sizeof(struct ip_range), &r->dst);
+		sum += walk_span(snap_ranges(s), sizeof(struct ip_range), &r->pool_more);
 	}
 	for (uint32_t i = 0; i < s->dnat_rules.count; i++) {
 		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
