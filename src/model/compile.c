@@ -128,7 +128,6 @@ static const char *is_of_all_workers(const struct compiler *c)
 {
 	const struct snap_zone *zones = (const void *)c->zones.at;
 	const struct snap_rule *rules = (const void *)c->rules.at;
-	const struct snap_nat_rule *nat = (const void *)c->nat_rules.at;
 
 	for (size_t i = 0; i < c->zones.n; i++)
 		if (zones[i].sessions_max || zones[i].source_sessions_max ||
@@ -137,9 +136,6 @@ static const char *is_of_all_workers(const struct compiler *c)
 	for (size_t i = 0; i < c->rules.n; i++)
 		if (rules[i].sessions_max)
 			return "the session-limit of a rule";
-	for (size_t i = 0; i < c->nat_rules.n; i++)
-		if (nat[i].filtering != NAT_NOT_PERSISTENT)
-			return "persistent NAT";
 	return c->head.algs ? "what an application layer gateway (alg) expects" : NULL;
 }
 

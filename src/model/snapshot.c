@@ -670,7 +670,7 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 	return check_cosigns(v, e);
 }
 
-/* Each worker counts its sessions, has its bindings of persistent NAT, and expects what its own sessions announce. */
+/* Each worker counts its own sessions, and expects what they announce. */
 static enum rc check_workers(const struct snapshot *s, struct err *e)
 {
 	bool shared = s->algs != 0;
@@ -681,13 +681,10 @@ static enum rc check_workers(const struct snapshot *s, struct err *e)
 	}
 	for (uint32_t i = 0; i < s->rules.count; i++)
 		shared |= snap_rules(s)[i].sessions_max != 0;
-	for (uint32_t i = 0; i < s->nat_rules.count; i++)
-		shared |= snap_nat_rules(s)[i].filtering != NAT_NOT_PERSISTENT;
 	if (s->workers == 1 || !shared)
 		return RC_OK;
 	return err_add(e, RC_MALFORMED,
-		"snapshot: %u workers with a session-limit, persistent NAT or alg, which they cannot share",
-		s->workers);
+		"snapshot: %u workers with a session-limit or alg, which they cannot share", s->workers);
 }
 
 enum rc snapshot_check(const void *block, size_t n, struct err *e)

@@ -60,6 +60,29 @@ def _connected(s):
     return s if isinstance(s, socket.socket) else None
 
 
+def test_persistent_nat(lab):
+    """One translated address and port for each inside port, whichever worker has the sessions; answers come back by it."""
+    lab.commit("hq", config_of("hq", ("source-nat interface;", "source-nat interface;\n                persistent-nat address-and-port-dependent;")), "persistent")
+    servers = [listener(lab, "web", port, socket.SOCK_DGRAM) for port in (5201, 5202)]
+    clients = [lab["host-a"].socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(16)]
+    try:
+        seen = {}
+        for n, client in enumerate(clients):
+            client.settimeout(3)
+            for server in servers:
+                client.sendto(b"%d" % n, (WEB, server.getsockname()[1]))
+                data, mapped = server.recvfrom(100)
+                assert data == b"%d" % n and seen.setdefault(n, mapped) == mapped, f"{mapped} after {seen}"
+                server.sendto(data, mapped)
+                assert client.recvfrom(100) == (data, (WEB, server.getsockname()[1]))
+        rows = show(lab, "hq", "sessions", "--dst", WEB, "--proto", "udp")
+        assert len(set(seen.values())) == 16 and {int(row["id"]) % 2 for row in rows} == {0, 1}
+        assert next(int(row["bindings"]) for row in show(lab, "hq", "nat") if row["rule"] == "internet") == 16
+    finally:
+        for s in servers + clients:
+            s.close()
+
+
 def test_what_workers_cannot_share_is_refused(lab):
     text = config_of("hq", ("host-name hq;", "host-name hq;\n    workers 2;"), ("interfaces lan0;", "interfaces lan0; session-limit { source 3; }"))
     (lab["hq"].state / "etc/refused.conf").write_text(text, encoding="utf-8")

@@ -25,8 +25,7 @@ static enum rc compile(const char *text, uint32_t *ret_workers, struct err *e)
 		*ret_workers = s->workers;
 		assert_int_equal(snapshot_check(block, n, e), RC_OK);
 		s->workers = 2; /* as a compromised control would send it */
-		bool shares =
-			strstr(text, "session-limit") || strstr(text, "persistent") || strstr(text, "alg");
+		bool shares = strstr(text, "session-limit") || strstr(text, "alg");
 		assert_int_equal(snapshot_check(block, n, e), shares ? RC_MALFORMED : RC_OK);
 		s->workers = WORKERS_MAX + 1;
 		assert_int_equal(snapshot_check(block, n, e), RC_MALFORMED);
@@ -52,6 +51,22 @@ static void numbers(void **state)
 	assert_int_not_equal(compile("system { host-name a; workers 0; }", &workers, &e), RC_OK);
 }
 
+/* One worker has all of an inside address and port. */
+static void persistent_nat(void **state)
+{
+	const char *text =
+		"system { host-name a; workers 4; } zones { zone a { interfaces e0; } zone b { interfaces e1; } } "
+		"nat { source { rule r { from a; to b; match { source any; } "
+		"then { source-nat interface; persistent-nat address-and-port-dependent; } } } }";
+	uint32_t workers = 0;
+	struct err e = { 0 };
+
+	(void)state;
+	if (compile(text, &workers, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	assert_int_equal(workers, 4);
+}
+
 /* Each worker would count for itself. */
 static void what_they_cannot_share(void **state)
 {
@@ -61,8 +76,6 @@ static void what_they_cannot_share(void **state)
 		"zones { zone a { interfaces e0; session-limit { source 3; } } }",
 		"zones { zone a { interfaces e0; } } policy { from a to a { rule r { match { source any; destination any; "
 		"application any; } then { permit; session-limit 5; } } } }",
-		"zones { zone a { interfaces e0; } zone b { interfaces e1; } } nat { source { rule r { from a; to b; "
-		"match { source any; } then { source-nat interface; persistent-nat address-and-port-dependent; } } } }",
 	};
 	uint32_t workers;
 
@@ -87,6 +100,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(persistent_nat),
 		cmocka_unit_test(what_they_cannot_share),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
