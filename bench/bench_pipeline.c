@@ -3,9 +3,12 @@
  * around pipeline_burst() alone. One JSON object a line: {"name", "value", "unit"}; the value is the median
  * of the rounds. Arguments: names of measurements to run (all without).
  *
+ * --workers N [names]: N workers in threads instead, on as many idle cores (bench_workers.c).
+ *
  * Headers are made new in front of each burst, outside of the clock; payloads stay as they are. So the octets
  * of a packet are in the cache, as they are when the kernel has just copied them.
  */
+#include "bench_workers.h"
 #include "gate.h"
 
 #include <stdio.h>
@@ -309,8 +312,28 @@ static const struct {
 	{ "pipeline.new.nat", nat, 0 },
 };
 
+/* --workers N: returns N; 0: it is something else. */
+static uint32_t workers_asked(int argc, char **argv)
+{
+	char *end;
+
+	if (argc < 2 || strcmp(argv[1], "--workers") != 0)
+		return 0;
+	unsigned long n = argc > 2 ? strtoul(argv[2], &end, 10) : 0;
+	if (n < 1 || n > WORKERS_MAX || *end != '\0') {
+		fprintf(stderr, "bench_pipeline: --workers must be followed by a number from 1 to %d\n",
+			WORKERS_MAX);
+		exit(2);
+	}
+	return (uint32_t)n;
+}
+
 int main(int argc, char **argv)
 {
+	uint32_t workers = workers_asked(argc, argv);
+
+	if (workers > 0)
+		return bench_workers(workers, argv + 3, argc - 3);
 	slots = calloc(TRAIN_BURST_MAX, SLOT);
 	if (!slots)
 		return 1;

@@ -48,7 +48,8 @@ struct gate_queue {
 };
 
 struct gate {
-	struct pipeline p;
+	/* Those of a team stand side by side: none writes what is fetched with another one's lines. */
+	_Alignas(128) struct pipeline p;
 	struct firewall *fw;
 	struct esp *esp;
 	struct route_table *routes;
