@@ -115,10 +115,10 @@ static int run_check(const struct cli_line *line)
 	} else {
 		const struct snapshot *s = block;
 		snprintf(says, sizeof says,
-			"%.256s: the configuration is valid (zones: %u, policy rules: %u, source NAT rules: "
-			"%u, peers: %u, tunnels: %u)",
-			line->argument, s->zones.count, s->rules.count, s->nat_rules.count, s->peers.count,
-			s->tunnels.count);
+			"%.256s: the configuration is valid (zones: %u, policy rules: %u, NAT rules: %u, "
+			"peers: %u, tunnels: %u)",
+			line->argument, s->zones.count, s->rules.count,
+			s->dnat_rules.count + s->nat_rules.count, s->peers.count, s->tunnels.count);
 		findings_result(&f, says);
 		warnings_print(s, &f);
 	}

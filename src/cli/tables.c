@@ -53,7 +53,7 @@ static const struct cli_column talkers_columns[] = {
 };
 static const struct cli_column nat_columns[] = {
 	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
-	{ "interface", "interface", LEFT }, { "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
+	{ "interface", "interface", LEFT }, { "published", "published", LEFT }, { "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
 	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "servers_down", "servers down", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT }, { "exhausted", "exhausted", RIGHT },
 };
 static const struct cli_column servers_columns[] = {

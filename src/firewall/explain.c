@@ -57,24 +57,59 @@ static void add_nat_rule(struct text *x, const struct firewall *fw)
 			snap_nat_rules(s)[fw->nat_exhausted].name);
 }
 
+/* "10.1.0.2 port 443", "10.1.0.2 id 7" of an ICMP query; of other protocols the address alone. */
+static void add_end(struct text *x, const struct ip_addr *a, uint16_t port, uint8_t proto)
+{
+	char text[ADDR_TEXT_MAX];
+
+	add(x, "%s", addr_text(text, a));
+	if (proto == IP_TCP || proto == IP_UDP)
+		add(x, " port %u", port);
+	else if (proto == IP_ICMP || proto == IP_ICMPV6)
+		add(x, " id %u", port);
+}
+
+/* With the rules' names. A client on the same interface as its server is translated without a rule of source NAT. */
+static void add_translations(struct text *x, const struct firewall *fw, const struct fw_session *s)
+{
+	const struct snapshot *policy = fw_policy(fw);
+	const struct fw_key *k = s->key;
+	const char *dnat = policy && s->dnat_rule < policy->dnat_rules.count
+				   ? snap_dnat_rules(policy)[s->dnat_rule].name
+				   : NULL;
+	const char *snat = policy && s->nat_rule < policy->nat_rules.count
+				   ? snap_nat_rules(policy)[s->nat_rule].name
+			   : fw_destination_translated(s) ? NULL
+							  : dnat; /* static NAT, from the real host */
+	struct ip_addr asked = fw_key_dst(&k[0]), server = fw_key_src(&k[1]), inside = fw_key_src(&k[0]),
+		       outside = fw_key_dst(&k[1]);
+
+	if (fw_destination_translated(s)) {
+		add(x, ", destination ");
+		add_end(x, &asked, k[0].dst_port, k[0].proto);
+		add(x, " translated to ");
+		add_end(x, &server, k[1].src_port, k[1].proto);
+		if (dnat)
+			add(x, " by rule %s", dnat);
+	}
+	if (fw_source_translated(s)) {
+		add(x, ", source ");
+		add_end(x, &inside, k[0].src_port, k[0].proto);
+		add(x, " translated to ");
+		add_end(x, &outside, k[1].dst_port, k[1].proto);
+		if (snat)
+			add(x, " by rule %s", snat);
+	}
+}
+
 static void add_session(struct text *x, const struct firewall *fw, const struct fw_session *s, bool reply)
 {
-	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
-	struct ip_addr outside = fw_key_dst(&s->key[1]), inside = fw_key_src(&s->key[0]);
-
 	add(x, "session %u, %s, %s to %s", s->id, reply ? "reply" : "forward",
 		zone_name(fw, s->zones.zone[0]), zone_name(fw, s->zones.zone[1]));
 	if (s->tcp_state != FW_TCP_NONE)
 		add(x, ", %s%s", fw_tcp_state_name(s->tcp_state),
 			s->flags & FW_SESSION_LOOSE ? " (tcp-loose: numbers are not checked)" : "");
-	if (fw_destination_translated(s)) {
-		struct ip_addr asked = fw_key_dst(&s->key[0]), server = fw_key_src(&s->key[1]);
-		add(x, ", destination %s port %u translated to %s port %u", addr_text(a, &asked),
-			s->key[0].dst_port, addr_text(b, &server), s->key[1].src_port);
-	}
-	if (fw_source_translated(s))
-		add(x, ", source %s port %u translated to %s port %u", addr_text(a, &inside),
-			s->key[0].src_port, addr_text(b, &outside), s->key[1].dst_port);
+	add_translations(x, fw, s);
 }
 
 char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text[FW_EXPLAIN_MAX])

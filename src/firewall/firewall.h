@@ -541,7 +541,7 @@ enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, 
 
 /* One line about what has been decided about t, for `trace`: session, rule, translation, drop. Returns
  * ret_text. */
-#define FW_EXPLAIN_MAX 512
+#define FW_EXPLAIN_MAX 640
 char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text[FW_EXPLAIN_MAX]);
 
 #endif

@@ -141,13 +141,25 @@ static enum rc nat_ports(struct compiler *c, const struct lyd_node *leaf, struct
 	return rc;
 }
 
+/* What only has a meaning with persistent-nat, and a default without being given. */
+static enum rc nat_needs_persistent(struct compiler *c, const struct lyd_node *then, const char *statement)
+{
+	const struct lyd_node *leaf = tree_child(c->m, then, statement);
+
+	if (!leaf || leaf->flags & LYD_DEFAULT)
+		return RC_OK;
+	return tree_fault(c->faults, leaf, "%s has no effect without persistent-nat: add it, or remove %s",
+		statement, statement);
+}
+
 static enum rc nat_persistent(struct compiler *c, const struct lyd_node *then, struct snap_nat_rule *r)
 {
 	const struct lyd_node *leaf = tree_child(c->m, then, "persistent-nat");
 	const char *text = leaf ? lyd_get_value(leaf) : NULL;
 
 	if (!leaf)
-		return RC_OK;
+		return faults_join(nat_needs_persistent(c, then, "persistent-nat-timeout"),
+			nat_needs_persistent(c, then, "persistent-nat-limit"));
 	if (r->action == NAT_OFF)
 		return tree_fault(c->faults, leaf, "persistent-nat without a translation: source-nat is off");
 	r->filtering = strcmp(text, "endpoint-independent") == 0 ? NAT_FILTER_ENDPOINT_INDEPENDENT
@@ -167,7 +179,8 @@ static enum rc nat_flags(struct compiler *c, const struct lyd_node *then, struct
 	enum rc rc;
 
 	if (of_pool && r->action != NAT_POOL)
-		return tree_fault(c->faults, of_pool, "it needs a pool of addresses as source-nat");
+		return tree_fault(c->faults, of_pool, "%s needs a pool of addresses as source-nat",
+			keep ? "port-no-translation" : "host-address-base");
 	if (parity && r->action == NAT_OFF)
 		return tree_fault(c->faults, parity, "port-parity without a translation: source-nat is off");
 	if (parity && r->port_first == r->port_last)

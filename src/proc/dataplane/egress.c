@@ -259,9 +259,15 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 	mtu = size_bound(t, mtu);
 	if (!mac)
 		return;
-	if (train_is_traced(t))
-		trace_say(
-			p, t, "egress", "interface %s", snap_interfaces(p->snapshot)[t->out_interface].name);
+	if (train_is_traced(t)) {
+		const char *name = snap_interfaces(p->snapshot)[t->out_interface].name;
+		char hop[ADDR_TEXT_MAX];
+		if (t->next_hop.family == ADDR_NONE || addr_equal(&t->next_hop, &t->dst))
+			trace_say(p, t, "egress", "interface %s", name);
+		else
+			trace_say(p, t, "egress", "interface %s, next hop %s", name,
+				addr_text(hop, &t->next_hop));
+	}
 	if (too_large(t, mtu) || t->inner_l4)
 		send_cut(p, t, mtu, mac);
 	else

@@ -278,10 +278,16 @@ static struct fw_dnat destination(struct pipeline *p, const struct train *t)
 	if (fw_dnat_translates(&d) && train_is_traced(t)) {
 		const struct train real = with_destination(t, &d);
 		struct endpoint asked = { t->dst, t->dst_port, 0 }, server = { real.dst, real.dst_port, 0 };
+		bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
 		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
-		trace_say(p, t, "nat", "rule %s translates the destination %s to %s",
-			snap_dnat_rules(p->snapshot)[d.rule].name, endpoint_text(from, &asked),
-			endpoint_text(to, &server));
+		const char *name = snap_dnat_rules(p->snapshot)[d.rule].name;
+		if (d.no_server)
+			trace_say(p, t, "nat", "rule %s has no server for %s: all fail their health check",
+				name, ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst));
+		else
+			trace_say(p, t, "nat", "rule %s translates the destination %s to %s", name,
+				ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst),
+				ports ? endpoint_text(to, &server) : addr_text(to, &real.dst));
 	}
 	return d;
 }

@@ -244,6 +244,8 @@ static void dnat_row(struct out *o, uint32_t i)
 	jw_str(w, "type", r->action == DNAT_STATIC ? "static" : "destination");
 	jw_str(w, "rule", r->name);
 	jw_str(w, "from", zone_name(o->d, r->from_zone));
+	if (r->action == DNAT_STATIC) /* one prefix, and by its address the real host is known */
+		jw_str(w, "published", range_text(text, &snap_ranges(s)[r->dst.first]));
 	jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
 	jw_str(w, "pool", r->action == DNAT_OFF ? "" : range_text(text, &r->to));
 	if (r->port_first)

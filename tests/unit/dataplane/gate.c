@@ -136,10 +136,12 @@ static void on_acquire(void *context, const struct sa_acquire *asked)
 
 static void on_trace(void *context, uint32_t packet, const char *stage, const char *text)
 {
-	(void)context;
+	struct gate *g = context;
+	size_t n = strlen(g->traced);
+
 	(void)packet;
-	(void)stage;
-	(void)text;
+	if (stage)
+		snprintf(g->traced + n, sizeof g->traced - n, "%s %s\n", stage, text);
 }
 
 static uint32_t on_home(void *context, const struct train *t)

@@ -65,6 +65,7 @@ struct gate {
 	enum drop_reason refuse_host, refuse_tunnel; /* what the outputs answer */
 	struct gate_queue *queues;		     /* to each worker; NULL: it is the only one */
 	uint32_t *on_the_way;			     /* atomic: trains in these queues */
+	char traced[4096];			     /* lines of a trace: stage, space, text */
 	bool beside;				     /* another gate has its snapshot, routes and SAs */
 };
 

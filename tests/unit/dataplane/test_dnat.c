@@ -170,6 +170,29 @@ static void not_to_nobody(void **state)
 	assert_int_equal(send(GATE_WAN, CLIENT, 1000, WAN, 8000, TCP_SYN), DROP_NONE);
 }
 
+/* What a trace says of it: which rule translates, or that it has no server. */
+static void is_traced(void **state)
+{
+	const struct session_filter all = { 0 };
+	struct endpoint server = { addr(SERVER), 80, 0 };
+
+	(void)state;
+	pipeline_trace(&g.p, &all, 3);
+	fw_server_set(g.fw, &server, false);
+	assert_int_equal(send(GATE_WAN, CLIENT, 1000, WAN, 8000, TCP_SYN), DROP_NAT_NO_SERVER);
+	assert_non_null(strstr(
+		g.traced, "nat rule web has no server for 198.51.100.2:8000: all fail their health check\n"));
+	assert_null(strstr(g.traced, "translates"));
+	fw_server_set(g.fw, &server, true);
+	assert_int_equal(send(GATE_WAN, CLIENT, 1000, WAN, 8000, TCP_SYN), DROP_NONE);
+	assert_non_null(strstr(
+		g.traced, "nat rule web translates the destination 198.51.100.2:8000 to 10.1.0.2:80\n"));
+	assert_non_null(strstr(
+		g.traced, "destination 198.51.100.2 port 8000 translated to 10.1.0.2 port 80 by rule web"));
+	send(GATE_LAN, SERVER, 80, CLIENT, 1000, TCP_SYN | TCP_ACK);
+	assert_non_null(strstr(g.traced, "egress interface wan0, next hop 198.51.100.1\n"));
+}
+
 static void not_to_the_gateway(void **state)
 {
 	(void)state;
@@ -200,6 +223,7 @@ int main(void)
 		T(published_by_interface),
 		T(from_inside),
 		T(not_to_nobody),
+		T(is_traced),
 		T(not_to_the_gateway),
 		T(selectors_hold_real_addresses),
 	};

@@ -154,6 +154,9 @@ static void test_there_and_back(void **state)
 	leaves(PUBLIC, 6007, OUTSIDE, 1000);
 	expect(DROP_NONE, packet(IP_ICMP, OUTSIDE, 77, PUBLIC, 0));
 	leaves(OUTSIDE, 77, SERVER, 77);
+	char text[FW_EXPLAIN_MAX];
+	assert_non_null(strstr(fw_explain(w.fw, &w.t, text),
+		"destination 203.0.113.10 id 77 translated to 192.168.0.10 id 77 by rule ping"));
 	expect(DROP_NONE, reply(IP_ICMP, SERVER, 77, OUTSIDE, 0));
 	leaves(PUBLIC, 77, OUTSIDE, 77);
 	expect(DROP_NONE, packet(IP_ICMPV6, OUTSIDE6, 78, PUBLIC6, 0));
@@ -344,9 +347,10 @@ static void test_twice(void **state)
 	assert_int_equal(s->dnat_rule, 1);
 	char text[FW_EXPLAIN_MAX];
 	fw_explain(w.fw, &w.t, text);
-	assert_non_null(
-		strstr(text, "destination 203.0.113.10 port 80 translated to 192.168.0.10 port 8080"));
-	assert_non_null(strstr(text, "source 198.51.100.9 port 50000 translated to 192.168.9.9 port 50000"));
+	assert_non_null(strstr(
+		text, "destination 203.0.113.10 port 80 translated to 192.168.0.10 port 8080 by rule "));
+	assert_non_null(strstr(
+		text, "source 198.51.100.9 port 50000 translated to 192.168.9.9 port 50000 by rule in"));
 	world_restart(&w);
 	world_load(&w, &p);
 	assert_int_equal(sessions(), 1);
