@@ -210,6 +210,8 @@ struct firewall *fw_attach(
 	fw->limits.workers = MAX_OF(limits->workers, 1u);
 	assert(fw->limits.worker < fw->limits.workers);
 	fw->next_id = fw->limits.worker; /* no two workers give the same one */
+	fw->all[0] = fw;
+	fw->all_n = 1;
 	fw->state = memory;
 	fw->sessions = (void *)((uint8_t *)memory + FW_STATE_BYTES);
 	fw->wheel_at_s = now / NS_PER_S;
@@ -241,6 +243,7 @@ void fw_detach(struct firewall *fw)
 {
 	if (!fw)
 		return;
+	fw_leave(fw);
 	fw_reassembly_detach(fw);
 	fw_away_detach(fw);
 	fw_policy_free(fw->retired);

@@ -61,13 +61,23 @@ uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, ui
 	return find(fw, &k);
 }
 
+/* Those of all workers: each has some ports of an inside host. */
+static uint64_t bindings_of_all(const struct firewall *fw, const struct fw_key *k)
+{
+	uint32_t slot = fw_bindings_slot(fw, k);
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < fw->all_n; i++)
+		n += fw_counted(&fw->all[i]->bindings_by_source[slot]);
+	return n;
+}
+
 static enum drop_reason binding_new(struct firewall *fw, uint32_t nat_rule, const struct fw_key binding[2],
 	uint32_t zone, mono_ns now, uint32_t *ret_binding)
 {
 	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
-	uint32_t *of_source = fw_bindings_of(fw, &binding[0]);
 
-	if (*of_source >= rule->bindings_max)
+	if (bindings_of_all(fw, &binding[0]) >= rule->bindings_max)
 		return DROP_NAT_BINDING_LIMIT;
 	if (!fw_evict_for(fw, &binding[0], zone, now))
 		return DROP_SESSION_LIMIT;
@@ -82,7 +92,7 @@ static enum drop_reason binding_new(struct firewall *fw, uint32_t nat_rule, cons
 	b->timeout_s = rule->binding_timeout_s;
 	fw_session_arm(fw, index, now, b->timeout_s);
 	fw_session_begin(fw, index);
-	(*of_source)++;
+	fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &binding[0])], 1);
 	*ret_binding = index;
 	return DROP_NONE;
 }
@@ -164,7 +174,7 @@ void fw_bindings_adopt(struct firewall *fw)
 		const struct fw_session *b = &fw->sessions[i];
 		if (!b->live || !fw_is_binding(b))
 			continue;
-		++*fw_bindings_of(fw, &b->key[0]);
+		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &b->key[0])], 1);
 	}
 }
 

@@ -32,7 +32,8 @@
  * of a fixed size, each of them valid or not by one word that is written last. Index, timers and NAT bindings
  * are derived by fw_attach(). A process killed at any instruction leaves complete sessions or none.
  *
- * One struct firewall belongs to one worker thread: nothing here is shared. With several workers a flow belongs to one of
+ * One struct firewall belongs to one worker thread, which alone writes to it; counters of limits are read by the others
+ * (fw_join()). With several workers a flow belongs to one of
  * them in both directions (fw_home(), wire/flow.h). Where NAT moves the replies of a session to another one's flows, their
  * firewalls write notes to each other, which the shells carry: fw_take_note() after each train's admission and after
  * fw_expire(), fw_sweep() and fw_note(), and before what was admitted is sent; fw_note() at the worker that it is for. A
@@ -194,6 +195,12 @@ struct firewall *fw_attach(
 	void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now, struct err *e);
 /* Frees what belongs to this process; the sessions stay in the memory. */
 void fw_detach(struct firewall *fw);
+
+/*
+ * Of several workers, when all are attached and none runs: all[i] is that of worker i. Limits are counted over all of them
+ * from then on; policies change only while none runs. When one is detached each counts alone.
+ */
+void fw_join(struct firewall *const *all, uint32_t n);
 
 /*
  * A new policy (which has passed snapshot_check(); copied). Sessions follow their zones by name and are

@@ -9,6 +9,8 @@
 #include "wire/flow.h"
 #include "wire/ip.h"
 
+#include <assert.h>
+
 #define FW_NONE UINT32_MAX
 
 /*
@@ -256,6 +258,8 @@ struct firewall {
 	/* several workers */
 	struct flow_key flow;
 	struct fw_away away;
+	struct firewall *all[WORKERS_MAX]; /* this one too, all_n of them; fw_join() */
+	uint32_t all_n;
 	/* expect.c */
 	struct fw_expected expected[FW_EXPECT_MAX];
 	uint32_t expect_bucket[FW_EXPECT_MAX];
@@ -326,6 +330,7 @@ void fw_shares_renumber(struct firewall *fw, const uint16_t to[ZONES_MAX]);
 void fw_shares_recount(struct firewall *fw, uint32_t index);
 
 /* limit.c */
+void fw_leave(struct firewall *fw);	 /* it ends: each of them counts alone until the next fw_join() */
 bool fw_limits_new(struct fw_policy *p); /* its counters; false: out of memory. The policy frees them */
 /* A session begins (1) or no longer stands (-1) under this policy. p: NULL counts nothing. */
 void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct fw_session *s, int by);
@@ -556,13 +561,24 @@ static inline bool fw_link_fits(uint32_t link, uint64_t hash)
 	return link >> FW_LINK_BITS == hash >> 56;
 }
 
-/* Bindings of the source that sends by this key. */
-static inline uint32_t *fw_bindings_of(struct firewall *fw, const struct fw_key *k)
+/* Counters that each worker writes for itself, and others read. */
+static inline void fw_count(uint32_t *counter, int by)
+{
+	assert(by > 0 || *counter > 0);
+	__atomic_store_n(counter, *counter + (uint32_t)by, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t fw_counted(const uint32_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* The counter of bindings of the source that sends by this key. */
+static inline uint32_t fw_bindings_slot(const struct firewall *fw, const struct fw_key *k)
 {
 	struct ip_addr source = addr_source(fw_key_src(k));
 
-	return &fw->bindings_by_source[siphash13(fw->limits.hash_key, source.b, sizeof source.b) %
-				       FW_SOURCES];
+	return siphash13(fw->limits.hash_key, source.b, sizeof source.b) % FW_SOURCES;
 }
 
 /* ICMP queries and protocols without ports have no bindings. */

@@ -6,6 +6,10 @@
  *
  * The counters belong to a policy, as rules and zones have its numbers. A session counts under the policy that
  * it stands under: after a commit it counts under the new one once it has been evaluated by it (judge.c).
+ *
+ * Of several workers each counts its own sessions, and whoever checks a limit adds up what all have counted
+ * (fw_join()): the counters of others are only read, and their policies change while no worker runs. Workers that check at
+ * the same moment may each admit one, so a limit is exceeded by at most the number of other workers.
  */
 #include "firewall/internal.h"
 
@@ -14,12 +18,13 @@
 
 enum { SOURCE, DESTINATION, TABLES };
 
-struct counters {
-	uint32_t *first, *second;
+/* Places in limit_slots. */
+struct places {
+	size_t first, second;
 };
 
-static struct counters counters_of(const struct firewall *fw, const struct fw_policy *p,
-	const struct ip_addr *a, uint32_t zone, uint32_t what)
+static struct places places_of(
+	const struct firewall *fw, const struct ip_addr *a, uint32_t zone, uint32_t what)
 {
 	struct {
 		uint8_t address[sizeof a->b];
@@ -30,24 +35,18 @@ static struct counters counters_of(const struct firewall *fw, const struct fw_po
 	assert(zone < ZONES_MAX && what < TABLES);
 	memcpy(hashed.address, a->b, sizeof hashed.address);
 	uint64_t hash = siphash13(fw->limits.hash_key, &hashed, sizeof hashed);
-	uint32_t *table = p->limit_slots + (size_t)2 * what * FW_LIMIT_SLOTS;
-	return (struct counters){ &table[hash % FW_LIMIT_SLOTS],
-		&table[FW_LIMIT_SLOTS + (hash >> 32) % FW_LIMIT_SLOTS] };
-}
-
-static void count(uint32_t *counter, int by)
-{
-	assert(by > 0 || *counter > 0);
-	*counter += (uint32_t)by;
+	size_t table = (size_t)2 * what * FW_LIMIT_SLOTS;
+	return (struct places){ table + hash % FW_LIMIT_SLOTS,
+		table + FW_LIMIT_SLOTS + (hash >> 32) % FW_LIMIT_SLOTS };
 }
 
 static void address_count(const struct firewall *fw, struct fw_policy *p, const struct ip_addr *a,
 	uint32_t zone, uint32_t what, int by)
 {
-	struct counters c = counters_of(fw, p, a, zone, what);
+	struct places at = places_of(fw, a, zone, what);
 
-	count(c.first, by);
-	count(c.second, by);
+	fw_count(&p->limit_slots[at.first], by);
+	fw_count(&p->limit_slots[at.second], by);
 }
 
 bool fw_limits_new(struct fw_policy *p)
@@ -71,11 +70,11 @@ void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct
 	if (!p || fw_is_binding(s))
 		return;
 	if (s->rule < p->snapshot->rules.count)
-		count(&p->rule_sessions[s->rule], by);
+		fw_count(&p->rule_sessions[s->rule], by);
 	if (zone >= p->snapshot->zones.count)
 		return; /* the gateway itself */
 	const struct snap_zone *z = &snap_zones(p->snapshot)[zone];
-	count(&p->zone_sessions[zone], by);
+	fw_count(&p->zone_sessions[zone], by);
 	if (z->source_sessions_max) {
 		struct ip_addr source = addr_source(fw_key_src(&s->key[0]));
 		address_count(fw, p, &source, zone, SOURCE, by);
@@ -86,13 +85,75 @@ void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct
 	}
 }
 
+void fw_join(struct firewall *const *all, uint32_t n)
+{
+	assert(n > 0 && n <= WORKERS_MAX);
+	for (uint32_t i = 0; i < n; i++) {
+		assert(all[i]->limits.worker == i && all[i]->limits.workers == n);
+		/* By the same key the same address has the same counters. */
+		assert(memcmp(all[i]->limits.hash_key, all[0]->limits.hash_key,
+			       sizeof all[0]->limits.hash_key) == 0);
+		memcpy(all[i]->all, all, n * sizeof *all);
+		all[i]->all_n = n;
+	}
+}
+
+void fw_leave(struct firewall *fw)
+{
+	for (uint32_t i = 0; i < fw->all_n; i++) {
+		struct firewall *other = fw->all[i];
+		if (other == fw)
+			continue;
+		other->all[0] = other;
+		other->all_n = 1;
+	}
+}
+
+/* One that has no policy yet has no sessions under it. */
+static const struct fw_policy *policy_at(const struct firewall *fw, uint32_t worker)
+{
+	const struct fw_policy *p = fw->all[worker]->policy;
+
+	assert(!p || p->snapshot->rules.count == fw->policy->snapshot->rules.count);
+	return p;
+}
+
+static bool rule_is_full(const struct firewall *fw, uint32_t rule, uint32_t limit)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; limit > 0 && i < fw->all_n; i++) {
+		const struct fw_policy *p = policy_at(fw, i);
+		n += p ? fw_counted(&p->rule_sessions[rule]) : 0;
+	}
+	return limit > 0 && n >= limit;
+}
+
+static bool zone_is_full(const struct firewall *fw, uint32_t zone, uint32_t limit)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; limit > 0 && i < fw->all_n; i++) {
+		const struct fw_policy *p = policy_at(fw, i);
+		n += p ? fw_counted(&p->zone_sessions[zone]) : 0;
+	}
+	return limit > 0 && n >= limit;
+}
+
 static bool address_is_full(
 	const struct firewall *fw, const struct ip_addr *a, uint32_t zone, uint32_t what, uint32_t limit)
 {
+	uint64_t first = 0, second = 0;
+
 	if (limit == 0)
 		return false;
-	struct counters c = counters_of(fw, fw->policy, a, zone, what);
-	return MIN_OF(*c.first, *c.second) >= limit;
+	struct places at = places_of(fw, a, zone, what);
+	for (uint32_t i = 0; i < fw->all_n; i++) {
+		const struct fw_policy *p = policy_at(fw, i);
+		first += p ? fw_counted(&p->limit_slots[at.first]) : 0;
+		second += p ? fw_counted(&p->limit_slots[at.second]) : 0;
+	}
+	return MIN_OF(first, second) >= limit;
 }
 
 enum drop_reason fw_limit_check(
@@ -100,17 +161,14 @@ enum drop_reason fw_limit_check(
 {
 	if (!fw->policy)
 		return DROP_NONE;
-	const struct snapshot *p = fw->policy->snapshot;
-	if (t->rule < p->rules.count) {
-		uint32_t limit = snap_rules(p)[t->rule].sessions_max;
-		if (limit && fw->policy->rule_sessions[t->rule] >= limit)
-			return DROP_RULE_SESSION_LIMIT;
-	}
-	if (from >= p->zones.count)
+	const struct snapshot *s = fw->policy->snapshot;
+	if (t->rule < s->rules.count && rule_is_full(fw, t->rule, snap_rules(s)[t->rule].sessions_max))
+		return DROP_RULE_SESSION_LIMIT;
+	if (from >= s->zones.count)
 		return DROP_NONE;
-	const struct snap_zone *z = &snap_zones(p)[from];
+	const struct snap_zone *z = &snap_zones(s)[from];
 	struct ip_addr source = addr_source(t->src);
-	if (z->sessions_max && fw->policy->zone_sessions[from] >= z->sessions_max)
+	if (zone_is_full(fw, from, z->sessions_max))
 		return DROP_ZONE_SESSION_LIMIT;
 	if (address_is_full(fw, &source, from, SOURCE, z->source_sessions_max))
 		return DROP_SOURCE_SESSION_LIMIT;

@@ -154,7 +154,7 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 	if (binding != FW_NONE)
 		fw_session_release(fw, binding, now);
 	if (is_binding)
-		--*fw_bindings_of(fw, &s->key[0]);
+		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &s->key[0])], -1);
 	fw_shares_remove(fw, index);
 	fw_away_end(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);

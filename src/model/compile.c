@@ -123,31 +123,16 @@ static enum rc compile_zones(struct compiler *c)
 	V(tunnels,       struct snap_tunnel)
 /* clang-format on */
 
-/* What all workers would have to count together. */
-static const char *is_of_all_workers(const struct compiler *c)
-{
-	const struct snap_zone *zones = (const void *)c->zones.at;
-	const struct snap_rule *rules = (const void *)c->rules.at;
-
-	for (size_t i = 0; i < c->zones.n; i++)
-		if (zones[i].sessions_max || zones[i].source_sessions_max ||
-			zones[i].destination_sessions_max)
-			return "the session-limit of a zone";
-	for (size_t i = 0; i < c->rules.n; i++)
-		if (rules[i].sessions_max)
-			return "the session-limit of a rule";
-	return c->head.algs ? "what an application layer gateway (alg) expects" : NULL;
-}
-
+/* An announced session may be at home at another worker than the one that expects it. */
 static enum rc compile_workers(struct compiler *c)
 {
 	const struct lyd_node *system = tree_child(c->m, NULL, "system");
-	const char *what = c->head.workers > 1 ? is_of_all_workers(c) : NULL;
 
-	if (!what)
+	if (c->head.workers == 1 || c->head.algs == 0)
 		return RC_OK;
 	return tree_fault(c->faults, tree_child(c->m, system, "workers"),
-		"%u workers cannot share %s: remove it, or set workers to 1", c->head.workers, what);
+		"%u workers cannot share what an application layer gateway (alg) expects: remove it, or set workers to 1",
+		c->head.workers);
 }
 
 static void compiler_init(struct compiler *c, const struct model *m, struct faults *f, struct err *e)

@@ -670,21 +670,12 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 	return check_cosigns(v, e);
 }
 
-/* Each worker counts its own sessions, and expects what they announce. */
+/* Each worker expects what its own sessions announce. */
 static enum rc check_workers(const struct snapshot *s, struct err *e)
 {
-	bool shared = s->algs != 0;
-
-	for (uint32_t i = 0; i < s->zones.count; i++) {
-		const struct snap_zone *z = &snap_zones(s)[i];
-		shared |= z->sessions_max || z->source_sessions_max || z->destination_sessions_max;
-	}
-	for (uint32_t i = 0; i < s->rules.count; i++)
-		shared |= snap_rules(s)[i].sessions_max != 0;
-	if (s->workers == 1 || !shared)
+	if (s->workers == 1 || s->algs == 0)
 		return RC_OK;
-	return err_add(e, RC_MALFORMED,
-		"snapshot: %u workers with a session-limit or alg, which they cannot share", s->workers);
+	return err_add(e, RC_MALFORMED, "snapshot: %u workers with alg, which they cannot share", s->workers);
 }
 
 enum rc snapshot_check(const void *block, size_t n, struct err *e)

@@ -71,7 +71,7 @@ def test_idle_sessions_end_early(hq):
         while sessions(hq, "") > 204 and time.monotonic() < deadline:
             time.sleep(0.5)
         assert 150 < sessions(hq, "") <= 210
-        assert counter(hq, "hq", "early-ageing-begun") == 1 and counter(hq, "hq", "sessions-aged-early") >= 300
+        assert 1 <= counter(hq, "hq", "early-ageing-begun") <= hq.workers and counter(hq, "hq", "sessions-aged-early") >= 300
         assert counter(hq, "hq", "early-ageing-now") == 0
         udp.wait_flowing()
         assert sessions(hq, "--idle-max 1") >= 1

@@ -189,6 +189,7 @@ static enum rc firewalls_attach(
 	struct dataplane *d, const struct memory_head *head, bool fresh, struct err *e)
 {
 	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX, .sessions_max = head->sessions_max };
+	struct firewall *all[WORKERS_MAX];
 	uint8_t *base = (uint8_t *)d->state + head->fw_at;
 
 	limits.workers = d->workers_n;
@@ -201,11 +202,15 @@ static enum rc firewalls_attach(
 		limits.worker = i;
 		d->workers[i]->fw =
 			fw_attach(base + i * head->fw_each, head->fw_each, fresh, &limits, clock_mono(), e);
-		if (!d->workers[i]->fw)
+		all[i] = d->workers[i]->fw;
+		if (!all[i])
 			break;
 	}
 	bytes_wipe(limits.hash_key, sizeof limits.hash_key);
-	return d->workers[d->workers_n - 1]->fw ? RC_OK : RC_INTERNAL;
+	if (!d->workers[d->workers_n - 1]->fw)
+		return RC_INTERNAL;
+	fw_join(all, d->workers_n);
+	return RC_OK;
 }
 
 static unsigned long long sessions_now(const struct dataplane *d)

@@ -421,6 +421,15 @@ void gate_init_beside(struct gate *g, const struct gate *first, uint32_t session
 	init_beside(g, first, sessions, 0, 1);
 }
 
+void gate_join_team(struct gate *team, uint32_t n)
+{
+	struct firewall *all[WORKERS_MAX];
+
+	for (uint32_t i = 0; i < n; i++)
+		all[i] = team[i].fw;
+	fw_join(all, n);
+}
+
 void gate_init_team(struct gate *team, uint32_t n, const char *text, const char *more, uint32_t sessions)
 {
 	init_first(&team[0], sessions, n);
@@ -429,6 +438,7 @@ void gate_init_team(struct gate *team, uint32_t n, const char *text, const char 
 		init_beside(&team[i], &team[0], sessions, i, n);
 	for (uint32_t i = 0; i < n; i++)
 		pipeline_workers(&team[i].p, i, n);
+	gate_join_team(team, n);
 }
 
 void gate_done(struct gate *g)

@@ -86,6 +86,8 @@ void gate_init_beside(struct gate *g, const struct gate *first, uint32_t session
 uint32_t gate_queue_run(struct gate *g, bool run);
 /* The n workers of one gateway; team[i].queues and on_the_way are the caller's to set. Sessions: of each. */
 void gate_init_team(struct gate *team, uint32_t n, const char *text, const char *more, uint32_t sessions);
+/* Their firewalls have been attached anew. */
+void gate_join_team(struct gate *team, uint32_t n);
 /* By which flows are shared out among the workers of a team. */
 extern uint8_t gate_flow_key[16];
 /* Commits another text. */

@@ -565,6 +565,7 @@ static void team_restarts(void)
 			;
 		pipeline_changed(&g->p);
 	}
+	gate_join_team(team, workers);
 	for (uint32_t i = 0; i < workers; i++) {
 		struct fw_note note;
 		uint64_t cursor = 0;

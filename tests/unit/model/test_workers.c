@@ -25,7 +25,7 @@ static enum rc compile(const char *text, uint32_t *ret_workers, struct err *e)
 		*ret_workers = s->workers;
 		assert_int_equal(snapshot_check(block, n, e), RC_OK);
 		s->workers = 2; /* as a compromised control would send it */
-		bool shares = strstr(text, "session-limit") || strstr(text, "alg");
+		bool shares = strstr(text, "alg");
 		assert_int_equal(snapshot_check(block, n, e), shares ? RC_MALFORMED : RC_OK);
 		s->workers = WORKERS_MAX + 1;
 		assert_int_equal(snapshot_check(block, n, e), RC_MALFORMED);
@@ -51,56 +51,48 @@ static void numbers(void **state)
 	assert_int_not_equal(compile("system { host-name a; workers 0; }", &workers, &e), RC_OK);
 }
 
-/* One worker has all of an inside address and port. */
-static void persistent_nat(void **state)
+/* Limits are counted over all; persistent NAT has one worker for all of an inside address and port. */
+static void what_they_share(void **state)
 {
-	const char *text =
-		"system { host-name a; workers 4; } zones { zone a { interfaces e0; } zone b { interfaces e1; } } "
-		"nat { source { rule r { from a; to b; match { source any; } "
-		"then { source-nat interface; persistent-nat address-and-port-dependent; } } } }";
-	uint32_t workers = 0;
-	struct err e = { 0 };
-
-	(void)state;
-	if (compile(text, &workers, &e) != RC_OK)
-		fail_msg("%s", e.text);
-	assert_int_equal(workers, 4);
-}
-
-/* Each worker would count for itself. */
-static void what_they_cannot_share(void **state)
-{
-	static const char *const shared[] = {
-		/* the first one is about an ALG, which stands in system */
-		"",
+	static const char *const texts[] = {
 		"zones { zone a { interfaces e0; session-limit { source 3; } } }",
 		"zones { zone a { interfaces e0; } } policy { from a to a { rule r { match { source any; destination any; "
 		"application any; } then { permit; session-limit 5; } } } }",
+		"zones { zone a { interfaces e0; } zone b { interfaces e1; } } nat { source { rule r { from a; to b; "
+		"match { source any; } then { source-nat interface; persistent-nat address-and-port-dependent; } } } }",
 	};
-	uint32_t workers;
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(shared); i++) {
-		char text[512];
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		uint32_t workers = 0;
 		struct err e = { 0 };
-		snprintf(text, sizeof text, "system { host-name a; %s } %s", i == 0 ? "alg { ftp; }" : "",
-			shared[i]);
+		char text[512];
+		snprintf(text, sizeof text, "system { host-name a; workers 4; } %s", texts[i]);
 		if (compile(text, &workers, &e) != RC_OK)
 			fail_msg("%s", e.text);
-		e = (struct err){ 0 };
-		snprintf(text, sizeof text, "system { host-name a; workers 2; %s } %s",
-			i == 0 ? "alg { ftp; }" : "", shared[i]);
-		assert_int_not_equal(compile(text, &workers, &e), RC_OK);
-		if (!strstr(e.text, "t:1:") || !strstr(e.text, "set workers to 1"))
-			fail_msg("%s", e.text);
+		assert_int_equal(workers, 4);
 	}
+}
+
+/* Each worker would expect for itself. */
+static void what_they_cannot_share(void **state)
+{
+	uint32_t workers;
+	struct err e = { 0 };
+
+	(void)state;
+	if (compile("system { host-name a; alg { ftp; } }", &workers, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	assert_int_not_equal(compile("system { host-name a; workers 2; alg { ftp; } }", &workers, &e), RC_OK);
+	if (!strstr(e.text, "t:1:") || !strstr(e.text, "set workers to 1"))
+		fail_msg("%s", e.text);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
-		cmocka_unit_test(persistent_nat),
+		cmocka_unit_test(what_they_share),
 		cmocka_unit_test(what_they_cannot_share),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
