@@ -4,7 +4,8 @@
  * private to the process: what was expected when it ends is asked for again by the application.
  *
  * An expectation ends with its parent, with its time, or with the session that it was made for. Each parent has
- * FW_EXPECT_PARENT of them, each source that began parents a half of the table.
+ * FW_EXPECT_PARENT of them, each source that began parents a half of the table; in a full one the zone whose
+ * hosts began most of them gives way.
  */
 #include "firewall/internal.h"
 
@@ -51,32 +52,86 @@ void fw_expect_end(struct firewall *fw, uint32_t index)
 	fw->counters.expectations_now--;
 }
 
-/* The place for one more of this parent, after what is over has ended; FW_NONE: none is left for it. */
-static uint32_t room_find(struct firewall *fw, uint32_t parent, mono_ns now)
+/* What is over ends. */
+static void overdue_end(struct firewall *fw, mono_ns now)
 {
-	struct ip_addr source = addr_source(fw_key_src(&fw->sessions[parent].key[0]));
-	uint32_t free = FW_NONE, own = 0, oldest = FW_NONE, of_source = 0;
-
 	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
-		struct fw_expected *x = &fw->expected[i];
+		const struct fw_expected *x = &fw->expected[i];
 		if (x->used && (x->until <= now || !parent_of(fw, x)))
 			fw_expect_end(fw, i);
-		if (!x->used) {
-			free = free == FW_NONE ? i : free;
+	}
+}
+
+static bool is_same(const struct fw_expected *a, const struct fw_expected *b)
+{
+	return a->proto == b->proto && a->from == b->from && a->src_port == b->src_port &&
+	       a->dst_port == b->dst_port && addr_equal(&a->src, &b->src) && addr_equal(&a->dst, &b->dst);
+}
+
+/* Of those of this parent: the same one, or the oldest if it has as many as it may; FW_NONE: neither. */
+static uint32_t own_find(const struct firewall *fw, const struct fw_expected *wanted)
+{
+	uint32_t own = 0, oldest = FW_NONE;
+
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+		const struct fw_expected *x = &fw->expected[i];
+		if (!x->used || x->parent != wanted->parent)
 			continue;
-		}
-		of_source += addr_equal(&x->source, &source);
-		if (x->parent != parent)
-			continue;
+		if (is_same(x, wanted))
+			return i;
 		own++;
 		if (oldest == FW_NONE || x->until < fw->expected[oldest].until)
 			oldest = i;
 	}
-	if (own >= FW_EXPECT_PARENT) {
-		fw_expect_end(fw, oldest);
-		return oldest;
+	return own >= FW_EXPECT_PARENT ? oldest : FW_NONE;
+}
+
+static uint32_t zone_of(const struct firewall *fw, const struct fw_expected *x)
+{
+	uint32_t zone = fw_zone_now(fw, &fw->sessions[x->parent], 0);
+
+	return MIN_OF(zone, (uint32_t)ZONES_MAX); /* gone: ends with the sweep */
+}
+
+/* In a full table the one that ends first of the zone that has most: a request of TFTP is one datagram, and so many
+ * sources as have half of the table are soon forged. */
+static uint32_t victim_find(const struct firewall *fw)
+{
+	uint32_t of_zone[ZONES_MAX + 1] = { 0 }, most = 0, victim = FW_NONE;
+
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+		uint32_t zone = zone_of(fw, &fw->expected[i]);
+		if (++of_zone[zone] > of_zone[most])
+			most = zone;
 	}
-	return of_source < FW_EXPECT_MAX / 2 ? free : FW_NONE;
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+		const struct fw_expected *x = &fw->expected[i];
+		if (zone_of(fw, x) == most && (victim == FW_NONE || x->until < fw->expected[victim].until))
+			victim = i;
+	}
+	return victim;
+}
+
+/* The place for this one, after others have given way; FW_NONE: its source has its half. */
+static uint32_t room_find(struct firewall *fw, const struct fw_expected *wanted, mono_ns now)
+{
+	uint32_t of_source = 0, free = FW_NONE;
+
+	overdue_end(fw, now);
+	uint32_t victim = own_find(fw, wanted);
+	for (uint32_t i = 0; victim == FW_NONE && i < FW_EXPECT_MAX; i++) {
+		if (fw->expected[i].used)
+			of_source += addr_equal(&fw->expected[i].source, &wanted->source);
+		else
+			free = i;
+	}
+	if (of_source >= FW_EXPECT_MAX / 2)
+		return FW_NONE;
+	if (victim == FW_NONE && free != FW_NONE)
+		return free;
+	victim = victim == FW_NONE ? victim_find(fw) : victim;
+	fw_expect_end(fw, victim);
+	return victim;
 }
 
 bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now)
@@ -109,7 +164,7 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 		x.dst = fw_key_dst(&s->key[1]);
 		x.dst_port = s->key[1].dst_port;
 	}
-	if ((index = room_find(fw, parent, now)) == FW_NONE) {
+	if ((index = room_find(fw, &x, now)) == FW_NONE) {
 		fw->counters.expectations_refused++;
 		return false;
 	}

@@ -229,8 +229,9 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	for (uint32_t i = 0; i < passed; i++) {
 		fw_lookup_again(p->fw, live[i], now);
 		forward_decide(p, &list[i]);
+		bool opens = alg_opens(p, live[i]);
 		fw_apply(p->fw, live[i], now);
-		alg_read(p, live[i]);
+		alg_read(p, live[i], opens);
 		pipeline_notes(p);
 	}
 	for (uint32_t i = 0; i < passed; i++) {

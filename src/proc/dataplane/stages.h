@@ -31,7 +31,9 @@ void handover_to_tunnel(struct pipeline *p, struct train *t);
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 
 /* alg.c: reads the text of a train that passes; what must not pass gets a drop reason. */
-void alg_read(struct pipeline *p, struct train *t);
+void alg_read(struct pipeline *p, struct train *t, bool opens);
+/* Before t is applied: if it passes, it completes the handshake of a connection that may be read. */
+bool alg_opens(const struct pipeline *p, const struct train *t);
 
 /* tunnel.c */
 /* The pair of SAs that sends t into its tunnel; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are

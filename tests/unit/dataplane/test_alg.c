@@ -68,12 +68,12 @@ static enum drop_reason say(uint32_t d, uint8_t flags, const char *line)
 }
 
 /* The handshake, and the greeting. */
-static void dial(uint16_t port)
+static void dial_from(const char *host, uint16_t port)
 {
 	seq[0] = 1000;
 	seq[1] = 5000;
 	control[0] = (struct packet_spec){
-		.src = HOST, .dst = INTERNET, .proto = IP_TCP, .src_port = port, .dst_port = 21
+		.src = host, .dst = INTERNET, .proto = IP_TCP, .src_port = port, .dst_port = 21
 	};
 	assert_int_equal(say(0, TCP_SYN, ""), DROP_NONE);
 	struct train t = out();
@@ -86,6 +86,11 @@ static void dial(uint16_t port)
 	assert_int_equal(say(1, TCP_SYN | TCP_ACK, ""), DROP_NONE);
 	assert_int_equal(say(0, TCP_ACK, ""), DROP_NONE);
 	assert_int_equal(say(1, TCP_ACK, "220 ready\r\n"), DROP_NONE);
+}
+
+static void dial(uint16_t port)
+{
+	dial_from(HOST, port);
 }
 
 static enum drop_reason syn(uint32_t link, const char *src, uint16_t src_port, const char *dst, uint16_t port)
@@ -196,20 +201,59 @@ static void answers_of_tftp(void **state)
 		}
 }
 
+/* Does the connection that was dialled last open what its server announces? */
+static bool is_read(const char *host, uint16_t port)
+{
+	char line[64];
+
+	snprintf(line, sizeof line, "227 (192,0,2,80,%u,%u)\r\n", port >> 8, port & 0xff);
+	assert_int_equal(say(0, TCP_ACK, "PASV\r\n"), DROP_NONE);
+	assert_int_equal(say(1, TCP_ACK, line), DROP_NONE);
+	return syn(GATE_LAN, host, 1, INTERNET, port) == DROP_NONE;
+}
+
 /* More control connections than are read: those that are keep working, and a source has half. */
 static void they_are_bounded(void **state)
 {
-	char all[1200];
+	struct route_neighbour n = {
+		.link = GATE_LAN, .mac = { 2, 0, 0, 0, 1, 3 }, .state = ROUTE_NEIGHBOUR_VALID
+	};
 
 	(void)state;
-	snprintf(all, sizeof all, "%s", text);
-	gate_init(&g, all, "alg { ftp; }", 2048);
+	gate_init(&g, text, "alg { ftp; }", 2048);
+	assert_int_equal(addr_parse(&n.addr, "10.1.0.3"), RC_OK);
+	assert_int_equal(route_neighbour_set(g.routes, &n), RC_OK);
+	n.addr.b[3] = 4;
+	assert_int_equal(route_neighbour_set(g.routes, &n), RC_OK);
+	pipeline_changed(&g.p);
 	for (uint16_t i = 0; i < 300; i++)
-		assert_int_equal(syn(GATE_LAN, HOST, (uint16_t)(2000 + i), INTERNET, 21), DROP_NONE);
+		dial((uint16_t)(2000 + i));
 	assert_int_equal(g.p.alg_full, 300 - 128);
+	assert_false(is_read(HOST, 40000));
 	for (uint16_t i = 0; i < 300; i++)
-		assert_int_equal(syn(GATE_LAN, "10.1.0.3", (uint16_t)(2000 + i), INTERNET, 21), DROP_NONE);
+		dial_from("10.1.0.3", (uint16_t)(2000 + i));
 	assert_int_equal(g.p.alg_full, 2 * (300 - 128));
+	/* of one zone the oldest gives way */
+	dial_from("10.1.0.4", 2000);
+	assert_true(is_read("10.1.0.4", 40001));
+	assert_int_equal(g.p.alg_full, 2 * (300 - 128) + 1);
+	gate_done(&g);
+}
+
+/* Who has not completed a handshake has no room. */
+static void forged_sources(void **state)
+{
+	char from[ADDR_TEXT_MAX];
+
+	(void)state;
+	gate_init(&g, text, "alg { ftp; }", 2048);
+	for (uint32_t i = 0; i < 1000; i++) {
+		snprintf(from, sizeof from, "10.1.%u.%u", 1 + i / 200, 1 + i % 200);
+		assert_int_equal(syn(GATE_LAN, from, 2000, INTERNET, 21), DROP_NONE);
+	}
+	dial(1000);
+	assert_true(is_read(HOST, 40000));
+	assert_int_equal(g.p.alg_full, 0);
 	gate_done(&g);
 }
 
@@ -217,7 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(passive), cmocka_unit_test(active),
 		cmocka_unit_test(what_is_refused), cmocka_unit_test(answers_of_tftp),
-		cmocka_unit_test(they_are_bounded) };
+		cmocka_unit_test(they_are_bounded), cmocka_unit_test(forged_sources) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

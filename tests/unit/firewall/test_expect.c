@@ -211,6 +211,51 @@ static void they_are_bounded(void **state)
 	end();
 }
 
+static uint64_t expectations(void)
+{
+	return fw_counters(w.fw)->expectations_now;
+}
+
+/* Requests of TFTP from forged sources of one zone: another zone's expectations stay, and begin. */
+static void forged_sources(void **state)
+{
+	struct expectation e = expecting(INSIDE, OUTSIDE, 50000, IP_TCP, 0);
+	char from[ADDR_TEXT_MAX];
+
+	(void)state;
+	world_init(&w, 4096);
+	policy_init(&p);
+	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "tcp/21", RULE_PERMIT);
+	policy_rule(&p, "in", UNTRUST, TRUST, "any", "any", "udp/69", RULE_PERMIT);
+	world_load(&w, &p);
+	uint32_t control = parent(1000, IP_TCP, 21);
+	assert_true(fw_expect(w.fw, control, &e, w.now));
+	for (uint32_t i = 0; i < 1200; i++) {
+		snprintf(from, sizeof from, "198.51.%u.%u", 100 + i / 200, 1 + i % 200);
+		assert_int_equal(send(from, 3000, "10.0.0.80", 69, IP_UDP), DROP_NONE);
+		struct expectation tftp = expecting("10.0.0.80", from, 3000, IP_UDP, 1);
+		w.now += NS_PER_MS;
+		assert_true(fw_expect(w.fw, w.t.session, &tftp, w.now));
+		/* again: the same one */
+		uint64_t now = expectations();
+		assert_true(fw_expect(w.fw, w.t.session, &tftp, w.now));
+		assert_int_equal(expectations(), now);
+	}
+	assert_int_equal(expectations(), 512);
+	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 50000, IP_TCP), DROP_NONE);
+	for (uint16_t i = 0; i < 100; i++) {
+		control = parent((uint16_t)(2000 + i), IP_TCP, 21);
+		e.dst_port = (uint16_t)(50001 + i);
+		assert_true(fw_expect(w.fw, control, &e, w.now));
+	}
+	for (uint16_t i = 0; i < 100; i++)
+		assert_int_equal(send(INSIDE, 1001, OUTSIDE, (uint16_t)(50001 + i), IP_TCP), DROP_NONE);
+	/* the last that was asked for is among them in its own zone, too */
+	assert_int_equal(send("10.0.0.80", 4000, from, 3000, IP_UDP), DROP_NONE);
+	assert_int_equal(fw_counters(w.fw)->expectations_refused, 0);
+	end();
+}
+
 /* A child lives as long as its parent is permitted, over a commit and in a new process. */
 static void with_a_new_policy(void **state)
 {
@@ -253,7 +298,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(passive), cmocka_unit_test(active),
 		cmocka_unit_test(answers_of_tftp), cmocka_unit_test(they_end),
-		cmocka_unit_test(they_are_bounded), cmocka_unit_test(with_a_new_policy) };
+		cmocka_unit_test(they_are_bounded), cmocka_unit_test(forged_sources),
+		cmocka_unit_test(with_a_new_policy) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
