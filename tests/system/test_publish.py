@@ -186,6 +186,11 @@ def test_one_to_one(lab, servers, public, real, outside, kind):
     assert seen.seen == [public]
 
 
+def test_show_nat_has_the_published_prefix(lab, servers):
+    rows = {row["rule"]: (row["published"], row["pool"]) for row in show(lab, "hq", "nat") if row["type"] == "static"}
+    assert rows == {"one": (f"{STATIC}/32", f"{HOST_A}/32"), "one6": (f"{STATIC6}/128", f"{HOST_A6}/128")}
+
+
 def test_restart_keeps_sessions_and_a_commit_ends_them(lab, servers):
     s = connect(lab, "web", HQ_WAN, 8000)
     s.sendall(b"1")

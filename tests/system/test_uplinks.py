@@ -150,6 +150,8 @@ def test_an_uplink_dies(lab, address):
     lab["internet"].run("ip link set hq1 down")
     try:
         wait_for(lambda: next(row for row in show(lab, "hq", "interfaces") if row["interface"] == "wan1")["state"] != "up", 5, "wan1 down")
+        states = {(row["prefix"], row["interface"]): row.get("state") for row in show(lab, "hq", "routes") if row["kind"] == "route" and "weight" in row}
+        assert states == {(prefix, link): "link down" if link == "wan1" else None for prefix in ("0.0.0.0/0", "::/0") for link in ("wan0", "wan1")}
         for f in udp:
             now = f.ask()
             assert now and now.split()[0] in WAN0, (f.seen, now, drops(lab, "hq"))

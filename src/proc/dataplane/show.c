@@ -103,6 +103,7 @@ static void route_row(struct out *o, const struct route_entry *r)
 {
 	static const char *const kinds[] = { "route", "local", "broadcast", "multicast", "unreachable",
 		"throw" };
+	const struct route_link *l = r->link == ROUTE_NONE ? NULL : route_link_find(o->d->routes, r->link);
 	char text[PREFIX_TEXT_MAX];
 
 	if (r->kind == ROUTE_BROADCAST || r->kind == ROUTE_MULTICAST)
@@ -111,7 +112,9 @@ static void route_row(struct out *o, const struct route_entry *r)
 	jw_str(w, "kind", kinds[r->kind]);
 	jw_str(w, "prefix", prefix_text(text, &r->dst));
 	jw_str(w, "gateway", r->gateway.family == ADDR_NONE ? "" : addr_text(text, &r->gateway));
-	jw_str(w, "interface", link_name(o->d->routes, r->link));
+	jw_str(w, "interface", l ? l->name : "");
+	if (r->kind == ROUTE_UNICAST && l && !l->up)
+		jw_str(w, "state", "link down"); /* the kernel has it all the same; nothing goes by it */
 	jw_u64(w, "metric", r->metric);
 	if (r->weight > 0)
 		jw_u64(w, "weight", r->weight);
