@@ -9,6 +9,7 @@
  */
 #include "bench_workers.h"
 
+#include "base/lines.h"
 #include "gate.h"
 #include "proc/dataplane/rings.h"
 
@@ -16,11 +17,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TURNS	    7
-#define TURN_NS	    (150 * NS_PER_MS)
-#define STEPS	    100000
-#define HEADERS	    128
-#define LINES	    128 /* two cache lines: processors fetch them in pairs */
+#define TURNS	7
+#define TURN_NS (150 * NS_PER_MS)
+#define STEPS	100000
+#define HEADERS 128
+
 #define BUSY	    0.95
 #define SOURCES_MAX 60000
 #define SLOT	    (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM)
@@ -45,7 +46,7 @@ static const struct load {
 };
 
 struct runner {
-	_Alignas(LINES) struct gate *gate;
+	_Alignas(LINE_PAIR) struct gate *gate;
 	struct team *team;
 	uint8_t *slots, (*headers)[HEADERS];
 	uint32_t packet_n, next, here, foreign; /* here, foreign: the next flow to be given */
@@ -65,14 +66,13 @@ struct team {
 
 static void *zeroes(size_t n)
 {
-	n = (n + LINES - 1) / LINES * LINES;
-	void *p = aligned_alloc(LINES, n);
+	void *p = lines_new(1, n);
 
 	if (!p) {
 		fprintf(stderr, "bench_pipeline: out of memory for %zu octets\n", n);
 		exit(1);
 	}
-	return memset(p, 0, n);
+	return p;
 }
 
 static uint64_t clock_of(clockid_t id)

@@ -7,6 +7,8 @@
  */
 #include "base/ring.h"
 
+#include "base/lines.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -18,15 +20,15 @@ struct head {
 
 struct ring {
 	/* the producer's */
-	_Alignas(RING_LINE) _Atomic uint64_t tail; /* committed so far */
+	_Alignas(LINE_PAIR) _Atomic uint64_t tail; /* committed so far */
 	uint64_t head_seen;
 	uint64_t reserved_at; /* of the record that is being written */
 	uint32_t reserved;    /* its octets; 0: none */
 	/* the consumer's */
-	_Alignas(RING_LINE) _Atomic uint64_t head; /* released so far */
+	_Alignas(LINE_PAIR) _Atomic uint64_t head; /* released so far */
 	uint64_t tail_seen, taken;
 	/* both read */
-	_Alignas(RING_LINE) uint8_t *bytes;
+	_Alignas(LINE_PAIR) uint8_t *bytes;
 	uint64_t octets;
 };
 
@@ -43,7 +45,7 @@ static struct head *head_at(const struct ring *r, uint64_t index)
 struct ring *ring_new(size_t octets)
 {
 	assert(octets >= RING_OCTETS_MIN && octets <= RING_OCTETS_MAX && (octets & (octets - 1)) == 0);
-	struct ring *r = aligned_alloc(RING_LINE, sizeof *r);
+	struct ring *r = lines_new(1, sizeof *r);
 	uint8_t *bytes = aligned_alloc(RING_LINE, octets);
 
 	if (!r || !bytes) {
@@ -51,7 +53,6 @@ struct ring *ring_new(size_t octets)
 		free(bytes);
 		return NULL;
 	}
-	memset(r, 0, sizeof *r);
 	r->bytes = bytes;
 	r->octets = octets;
 	return r;

@@ -5,7 +5,7 @@
  * The producer reserves room, writes into it and commits; the consumer takes records in place, may change
  * them, and releases all that it has taken at once. A record is contiguous and begins on a cache line. What
  * does not fit is refused: the ring never waits. Both indices count octets since the beginning, each on a
- * cache line that one side alone writes, beside that side's copy of the other's index, so that the sides read
+ * pair of cache lines (lines.h) that one side alone writes, beside that side's copy of the other's index, so that the sides read
  * each other's lines only when the ring looks full, or empty.
  *
  * A consumer that may sleep has one struct ring_sleeper for all the rings that it reads:

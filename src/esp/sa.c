@@ -215,7 +215,7 @@ struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, 
 			pairs_max, esp_state_size(pairs_max), esp_tables_size(pairs_max));
 		return NULL;
 	}
-	esp = calloc(1, sizeof *esp);
+	esp = lines_new(1, sizeof *esp);
 	if (!esp || !(esp->mgr = alloc_mb_mgr(0))) {
 		err_add(e, RC_LIMIT, "out of memory for libIPSec_MB");
 		goto fail;

@@ -8,6 +8,7 @@
 #ifndef ESP_STATE_H
 #define ESP_STATE_H
 
+#include "base/lines.h"
 #include "esp/crypt.h"
 #include "esp/esp.h"
 #include "esp/replay.h"
@@ -48,15 +49,16 @@ struct esp_state {
 struct esp_pair {
 	struct esp_key in, out;
 	struct esp_state_pair *state;
-	uint64_t sequence_next; /* below state->sequence_ceiling */
-	uint32_t tunnel;	/* in the present snapshot, or INDEX_NONE */
-	uint32_t live_at;	/* where in esp->live */
-	uint32_t next_active;	/* of the same tunnel, the next older one that sends; ESP_PAIR_NONE */
-	bool moved;		/* the newest packet came from `seen`, which is not where we send to */
-	struct endpoint seen;
+	uint32_t tunnel;      /* in the present snapshot, or INDEX_NONE */
+	uint32_t live_at;     /* where in esp->live */
+	uint32_t next_active; /* of the same tunnel, the next older one that sends; ESP_PAIR_NONE */
 	/* The usual selectors (one IPv4 range on each side, any protocol and port) as plain numbers. */
 	bool plain_v4;
 	uint32_t local_first, local_last, remote_first, remote_last;
+	/* What each packet writes: not on the lines by which other workers look for the pair of a session's first packet. */
+	_Alignas(64) uint64_t sequence_next; /* below state->sequence_ceiling */
+	bool moved; /* the newest packet came from `seen`, which is not where we send to */
+	struct endpoint seen;
 } __attribute__((aligned(64)));
 
 struct esp {

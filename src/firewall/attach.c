@@ -203,7 +203,7 @@ struct firewall *fw_attach(
 			bytes, n, fw_state_bytes(n));
 		return NULL;
 	}
-	struct firewall *fw = calloc(1, sizeof *fw);
+	struct firewall *fw = lines_new(1, sizeof *fw);
 	if (!fw)
 		goto no_memory;
 	fw->limits = *limits;

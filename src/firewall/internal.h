@@ -3,6 +3,7 @@
 #define FIREWALL_INTERNAL_H
 
 #include "base/icmp.h"
+#include "base/lines.h"
 #include "base/siphash.h"
 #include "firewall/firewall.h"
 #include "firewall/limits.h"

@@ -57,7 +57,7 @@ bool fw_limits_new(struct fw_policy *p)
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		addresses |=
 			snap_zones(s)[i].source_sessions_max || snap_zones(s)[i].destination_sessions_max;
-	p->rule_sessions = calloc(s->rules.count + 1u, sizeof *p->rule_sessions);
+	p->rule_sessions = lines_new(s->rules.count + 1u, sizeof *p->rule_sessions);
 	if (addresses)
 		p->limit_slots = calloc((size_t)2 * TABLES * FW_LIMIT_SLOTS, sizeof *p->limit_slots);
 	return p->rule_sessions && (p->limit_slots || !addresses);

@@ -138,20 +138,20 @@ static bool pairs_build(struct fw_policy *p)
 
 struct fw_policy *fw_policy_new(const struct snapshot *s)
 {
-	struct fw_policy *p = calloc(1, sizeof *p);
+	struct fw_policy *p = lines_new(1, sizeof *p);
 
 	if (!p)
 		return NULL;
 	p->snapshot = malloc(s->bytes);
 	p->pair = calloc((size_t)s->zones.count * s->zones.count + 1, sizeof(struct fw_matcher *));
-	p->rule_hits = calloc(s->rules.count + 1u, sizeof *p->rule_hits);
-	p->nat_sessions = calloc(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
-	p->nat_bindings = calloc(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
-	p->nat_hits = calloc(s->nat_rules.count + 1u, sizeof *p->nat_hits);
+	p->rule_hits = lines_new(s->rules.count + 1u, sizeof *p->rule_hits);
+	p->nat_sessions = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
+	p->nat_bindings = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
+	p->nat_hits = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_hits);
 	p->nat_exhausted = calloc(s->nat_rules.count + 1u, sizeof *p->nat_exhausted);
-	p->dnat_hits = calloc(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
+	p->dnat_hits = lines_new(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
 	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
-	p->log_rate = calloc(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
+	p->log_rate = lines_new(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||

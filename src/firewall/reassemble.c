@@ -31,8 +31,8 @@ bool fw_reassembly_attach(struct firewall *fw)
 {
 	uint32_t n = fw->limits.reassembly_max;
 
-	fw->datagram = calloc(n + 1u, sizeof *fw->datagram);
-	fw->datagram_tag = calloc(n + 1u, sizeof *fw->datagram_tag);
+	fw->datagram = lines_new(n + 1u, sizeof *fw->datagram);
+	fw->datagram_tag = lines_new(n + 1u, sizeof *fw->datagram_tag);
 	if (!fw->datagram || !fw->datagram_tag)
 		return false;
 	for (uint32_t i = 0; i < n; i++)

@@ -3,6 +3,7 @@
  * receives a burst of trains, one sendmmsg() for each link sends its frames. The receive buffers are shared
  * by all links: a burst has been sent before the next one is read.
  */
+#include "base/lines.h"
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 #include "wire/ip.h"
@@ -19,7 +20,7 @@
 
 enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, bool reads, struct err *e)
 {
-	struct link_io *l = w->links_n < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
+	struct link_io *l = w->links_n < LINKS_MAX ? lines_new(1, sizeof *l) : NULL;
 	if (!l)
 		return err_add(e, RC_LIMIT, "interface %s: out of memory, or more than %d interfaces", name,
 			LINKS_MAX);

@@ -1,4 +1,5 @@
 #include "ipc/child.h"
+#include "base/lines.h"
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 
@@ -15,7 +16,7 @@ int main(void)
 		log_error("%s", e.text);
 		return 1;
 	}
-	d = calloc(1, sizeof *d);
+	d = lines_new(1, sizeof *d);
 	if (!d || !dataplane_init(d, CHILD_SUPERVISOR_FD)) {
 		log_error("out of memory at the start of the data plane");
 		return 1;

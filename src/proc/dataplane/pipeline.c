@@ -1,5 +1,6 @@
 #include "proc/dataplane/pipeline.h"
 
+#include "base/lines.h"
 #include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
@@ -21,7 +22,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
 	p->alg = alg_new();
-	p->tunnels = calloc(TUNNELS_MAX, sizeof *p->tunnels);
+	p->tunnels = lines_new(TUNNELS_MAX, sizeof *p->tunnels);
 	/* One large page where the machine has some: all sealed octets pass through it. */
 	p->scratch = aligned_alloc(LARGE_PAGE, LARGE_PAGE);
 	if (p->scratch) {

@@ -1,6 +1,7 @@
 /* A worker's life: its buffers, its pipeline and its sockets; and what it does between bursts. */
 #include "proc/dataplane/worker.h"
 
+#include "base/lines.h"
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 #include "proc/dataplane/rule_log.h"
@@ -18,7 +19,7 @@
 
 struct worker *worker_new(struct dataplane *d, uint32_t index)
 {
-	struct worker *w = calloc(1, sizeof *w);
+	struct worker *w = lines_new(1, sizeof *w);
 	struct pipeline_io io = *d->io;
 	uint8_t key[16];
 

@@ -2,6 +2,7 @@
  * The ring between two threads: order and contents, what does not fit, the end of the buffer, and no wake-up
  * that is lost. By hand with the thread sanitizer as well: -Db_sanitize=thread.
  */
+#include "base/lines.h"
 #include "base/ring.h"
 
 #include <assert.h>
@@ -210,9 +211,27 @@ static void two_threads_that_sleep(void **state)
 	run(1u << 14, 50000, true);
 }
 
+/* Whole pairs of cache lines, zero; what cannot be had is refused. */
+static void lines(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n < 5 * LINE_PAIR; n += 37) {
+		uint8_t *p = lines_new(n, 3);
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % LINE_PAIR, 0);
+		for (size_t i = 0; i < (3 * n + LINE_PAIR - 1) / LINE_PAIR * LINE_PAIR; i++)
+			assert_int_equal(p[i], 0);
+		memset(p, 0xff, 3 * n); /* for the next one */
+		free(p);
+	}
+	assert_null(lines_new(SIZE_MAX / 2, 3));
+	assert_null(lines_new(SIZE_MAX, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines),
 		cmocka_unit_test(full_and_empty),
 		cmocka_unit_test(shorter_than_reserved),
 		cmocka_unit_test(the_largest_fits_everywhere),

@@ -4,6 +4,7 @@
  * configurations that name another number of workers. With ThreadSanitizer: -Db_sanitize=thread.
  */
 #include "gate.h"
+#include "base/lines.h"
 #include "proc/dataplane/dataplane.h"
 
 #include <setjmp.h>
@@ -139,7 +140,7 @@ static void process_begin(uint32_t n)
 
 	workers = n;
 	gate_init(&g, gate_text, "", 64);
-	assert_non_null(d = calloc(1, sizeof *d));
+	assert_non_null(d = lines_new(1, sizeof *d));
 	supervisor_fd = other_end(&fd);
 	assert_true(dataplane_init(d, fd));
 	d->routes = g.routes;
