@@ -157,6 +157,23 @@ static enum rc others_begin(struct dataplane *d, uint32_t n, struct err *e)
 	return RC_OK;
 }
 
+/* Of sessions that a former process left: no thread runs, so nothing waits in between. */
+static void redirects_restore(struct dataplane *d)
+{
+	mono_ns now = clock_mono();
+	struct fw_note note;
+	uint32_t to, back;
+
+	for (uint32_t i = 0; i < d->workers_n && d->workers_n > 1; i++) {
+		uint64_t cursor = 0;
+		while (fw_note_of_session(d->workers[i]->fw, &cursor, &to, &note)) {
+			fw_note(d->workers[to]->fw, &note, now);
+			while (fw_take_note(d->workers[to]->fw, &back, &note))
+				fw_note(d->workers[back]->fw, &note, now);
+		}
+	}
+}
+
 /* Before the memory is attached there is nothing else to give them. */
 static enum rc equip(struct dataplane *d, struct err *e)
 {
@@ -167,7 +184,7 @@ static enum rc equip(struct dataplane *d, struct err *e)
 		w->pipeline.routes = d->routes;
 		pipeline_workers(&w->pipeline, i, d->workers_n);
 	}
-	/* Of sessions that a former process left. */
+	redirects_restore(d);
 	for (uint32_t i = 0; i < d->workers_n; i++)
 		pipeline_notes(&d->workers[i]->pipeline);
 	if (d->snapshot.snapshot)
