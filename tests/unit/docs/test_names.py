@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[3]
 NOT_OURS = {
     "area_noun_verb",  # the pattern of names
     "basic-datapath",  # Junos'
+    "fix-port",  # ScreenOS'
+    "limit-session",  # ScreenOS', Junos'
+    "routing-instance",  # Junos'
     "update-ca-certificates",  # a program of Debian
     "plaingate ledger messages 1",  # the contents of a vendor ID payload
 }
