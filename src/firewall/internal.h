@@ -171,11 +171,12 @@ struct fw_policy {
 	bool dnat_interfaces; /* one of those is by the addresses of interfaces */
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
-	uint32_t zone_sessions[ZONES_MAX];
 	struct fw_log_exhausted *nat_exhausted; /* of each NAT rule */
 	uint32_t *nat_sessions, *nat_bindings;	/* of each NAT rule: translated sessions, and bindings */
 	struct fw_log_rate *log_rate;		/* by rule, then by zone */
 	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */
+	/* Not on the lines by which other workers find these counters. */
+	_Alignas(64) uint32_t zone_sessions[ZONES_MAX];
 };
 
 struct fw_range {

@@ -148,7 +148,7 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->nat_sessions = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
 	p->nat_bindings = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
 	p->nat_hits = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_hits);
-	p->nat_exhausted = calloc(s->nat_rules.count + 1u, sizeof *p->nat_exhausted);
+	p->nat_exhausted = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_exhausted);
 	p->dnat_hits = lines_new(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
 	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
 	p->log_rate = lines_new(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
