@@ -354,7 +354,8 @@ void fw_note_lost(struct firewall *fw, const struct fw_note *note);
 /* A note from another worker. */
 void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now);
 
-/* After fw_attach(), before any packet: what the others must know of the sessions that stood in the memory. Advances *cursor, which begins at 0; false: no more. */
+/* After fw_attach(), before any packet: what the others must know of the sessions that stood in the memory.
+ * Advances *cursor, which begins at 0; false: no more. */
 bool fw_note_of_session(
 	struct firewall *fw, uint64_t *cursor, uint32_t *ret_worker, struct fw_note *ret_note);
 

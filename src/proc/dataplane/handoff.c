@@ -55,6 +55,14 @@ void worker_wake_given(struct worker *w)
 		worker_wake(w->dataplane->workers[__builtin_ctz(given)]);
 }
 
+void worker_notes_run(struct worker *w)
+{
+	const struct rings_reader reader = { &w->pipeline, w->dataplane->note, w };
+
+	if (w->dataplane->rings.workers > 1)
+		rings_notes_run(&w->dataplane->rings, w->index, &reader);
+}
+
 uint32_t worker_rings_run(struct worker *w, const struct rings_reader *reader)
 {
 	return rings_run(&w->dataplane->rings, w->index, reader, clock_mono());

@@ -31,6 +31,7 @@ uint32_t host_receive(struct worker *w)
 		else
 			pipeline_count_drop(&w->pipeline, DROP_MALFORMED, 1);
 	}
+	worker_notes_run(w);
 	if (trains > 0)
 		pipeline_burst(&w->pipeline, w->trains, trains, clock_mono());
 	return n;

@@ -168,6 +168,7 @@ uint32_t link_receive(struct worker *w, struct link_io *l)
 		else
 			pipeline_count_drop(&w->pipeline, drop, 1);
 	}
+	worker_notes_run(w);
 	if (trains > 0)
 		pipeline_burst(&w->pipeline, w->trains, trains, now);
 	pipeline_proxies_flush(&w->pipeline);

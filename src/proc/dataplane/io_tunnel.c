@@ -80,6 +80,7 @@ static void join_run(struct worker *w)
 		t->flags |= j->flags;
 		n++;
 	}
+	worker_notes_run(w);
 	if (n > 0)
 		pipeline_burst(&w->pipeline, w->trains, n, clock_mono());
 	segment_join_begin(&w->joiner, w->join, JOIN_BYTES);

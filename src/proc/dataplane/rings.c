@@ -33,7 +33,8 @@ bool rings_init(struct rings *r, uint32_t workers)
 	*r = (struct rings){ .workers = workers, .octets = ring_octets(workers) };
 	for (uint32_t from = 0; from < workers; from++)
 		for (uint32_t to = 0; to < workers; to++)
-			if (from != to && !(r->ring[from][to] = ring_new(r->octets))) {
+			if (from != to && (!(r->ring[from][to] = ring_new(r->octets)) ||
+						  !(r->notes[from][to] = ring_new(RING_NOTES_BYTES)))) {
 				rings_done(r);
 				return false;
 			}
@@ -43,8 +44,10 @@ bool rings_init(struct rings *r, uint32_t workers)
 void rings_done(struct rings *r)
 {
 	for (uint32_t from = 0; from < r->workers; from++)
-		for (uint32_t to = 0; to < r->workers; to++)
+		for (uint32_t to = 0; to < r->workers; to++) {
 			ring_free(r->ring[from][to]);
+			ring_free(r->notes[from][to]);
+		}
 	*r = (struct rings){ 0 };
 }
 
@@ -66,13 +69,13 @@ bool rings_put_note(
 	struct rings *r, uint32_t from, uint32_t to, enum ring_note kind, const void *bytes, uint32_t n)
 {
 	assert(from != to && to < r->workers && n <= RING_NOTE_BYTES_MAX);
-	uint8_t *at = ring_reserve(r->ring[from][to], NOTE_AT + n);
+	uint8_t *at = ring_reserve(r->notes[from][to], NOTE_AT + n);
 	if (!at)
 		return false;
 	const uint32_t words[] = { HANDOVER_KINDS + kind, n };
 	memcpy(at, words, sizeof words);
 	memcpy(at + NOTE_AT, bytes, n);
-	ring_commit(r->ring[from][to], NOTE_AT + n);
+	ring_commit(r->notes[from][to], NOTE_AT + n);
 	return true;
 }
 
@@ -97,11 +100,29 @@ static struct train train_read(const struct ring_record *r)
 	return head.train;
 }
 
-static void note_read(
-	const struct rings_reader *reader, uint32_t from, uint32_t kind, const struct ring_record *r)
+static uint32_t notes_read(struct ring *ring, uint32_t from, const struct rings_reader *reader)
 {
-	reader->note(reader->context, from, (enum ring_note)(kind - HANDOVER_KINDS), r->bytes + NOTE_AT,
-		r->n - NOTE_AT);
+	struct ring_record record;
+	uint32_t n = 0;
+
+	for (; ring_take(ring, &record, 1) == 1; n++) {
+		uint32_t kind = record_kind(&record);
+		assert(kind >= HANDOVER_KINDS);
+		reader->note(reader->context, from, (enum ring_note)(kind - HANDOVER_KINDS),
+			record.bytes + NOTE_AT, record.n - NOTE_AT);
+		ring_release(ring);
+	}
+	return n;
+}
+
+uint32_t rings_notes_run(struct rings *r, uint32_t to, const struct rings_reader *reader)
+{
+	uint32_t n = 0;
+
+	for (uint32_t from = 0; from < r->workers; from++)
+		if (from != to)
+			n += notes_read(r->notes[from][to], from, reader);
+	return n;
 }
 
 static void trains_run(struct pipeline *p, uint32_t kind, struct train *trains, uint32_t n, mono_ns now)
@@ -112,45 +133,47 @@ static void trains_run(struct pipeline *p, uint32_t kind, struct train *trains, 
 		pipeline_burst(p, trains, n, now);
 }
 
-static uint32_t ring_run(struct ring *ring, uint32_t from, const struct rings_reader *reader, mono_ns now)
+/* Taken first, then the notes: what is noted about these trains was there before them. */
+static uint32_t ring_run(
+	struct rings *r, uint32_t from, uint32_t to, const struct rings_reader *reader, mono_ns now)
 {
 	struct ring_record records[TRAIN_BURST_MAX];
 	struct train trains[TRAIN_BURST_MAX];
 	uint32_t kind = HANDOVER_ARRIVED, n = 0;
-	size_t taken = ring_take(ring, records, TRAIN_BURST_MAX);
+	size_t taken = ring_take(r->ring[from][to], records, TRAIN_BURST_MAX);
 
+	if (taken == 0)
+		return 0;
+	uint32_t notes = rings_notes_run(r, to, reader);
 	for (size_t i = 0; i < taken; i++) {
 		uint32_t next = record_kind(&records[i]);
+		assert(next < HANDOVER_KINDS);
 		if (next != kind) {
 			trains_run(reader->p, kind, trains, n, now);
 			n = 0;
 		}
 		kind = next;
-		if (kind < HANDOVER_KINDS)
-			trains[n++] = train_read(&records[i]);
-		else
-			note_read(reader, from, kind, &records[i]);
+		trains[n++] = train_read(&records[i]);
 	}
 	trains_run(reader->p, kind, trains, n, now);
-	if (taken > 0)
-		ring_release(ring);
-	return (uint32_t)taken;
+	ring_release(r->ring[from][to]);
+	return (uint32_t)taken + notes;
 }
 
 uint32_t rings_run(struct rings *r, uint32_t to, const struct rings_reader *reader, mono_ns now)
 {
-	uint32_t n = 0;
+	uint32_t n = rings_notes_run(r, to, reader);
 
 	for (uint32_t from = 0; from < r->workers; from++)
 		if (from != to)
-			n += ring_run(r->ring[from][to], from, reader, now);
+			n += ring_run(r, from, to, reader, now);
 	return n;
 }
 
 bool rings_are_empty(struct rings *r, uint32_t to)
 {
 	for (uint32_t from = 0; from < r->workers; from++)
-		if (from != to && !ring_is_empty(r->ring[from][to]))
+		if (from != to && (!ring_is_empty(r->ring[from][to]) || !ring_is_empty(r->notes[from][to])))
 			return false;
 	return true;
 }
@@ -159,17 +182,13 @@ void rings_drop(struct rings *r, uint32_t to, const struct rings_reader *reader)
 {
 	struct ring_record record;
 
+	rings_notes_run(r, to, reader);
 	for (uint32_t from = 0; from < r->workers; from++) {
 		if (from == to)
 			continue;
 		while (ring_take(r->ring[from][to], &record, 1) == 1) {
-			uint32_t kind = record_kind(&record);
-			if (kind < HANDOVER_KINDS) {
-				struct train t = train_read(&record);
-				pipeline_count_drop(reader->p, DROP_WORKER_QUEUE_FULL, train_packets(&t));
-			} else {
-				note_read(reader, from, kind, &record);
-			}
+			struct train t = train_read(&record);
+			pipeline_count_drop(reader->p, DROP_WORKER_QUEUE_FULL, train_packets(&t));
 		}
 		ring_release(r->ring[from][to]);
 	}

@@ -1,8 +1,11 @@
 /*
- * What workers give to each other: trains, and notes of a few octets. One ring (base/ring.h) for each ordered pair
- * of them, with one writer and one reader. A record of a train is the train as the pipeline knows it, its octets, and
- * room around them: the reader's pipeline works on it in place, and the ring is released behind the burst. Records
- * are read in the order in which they were put.
+ * What workers give to each other: trains, and notes of a few octets. Two rings (base/ring.h) for each ordered pair
+ * of them, one of trains and one of notes, with one writer and one reader. A record of a train is the train as the pipeline knows it, its octets, and
+ * room around them: the reader's pipeline works on it in place, and the ring is released behind the burst. Trains are
+ * read in the order in which they were put, and notes too.
+ *
+ * Before the pipeline gets trains, all notes are read that were put before these trains came: a note is put before the packet
+ * leaves that it is about, so no answer is in front of it, whichever worker the answer comes through.
  *
  * Trains name interfaces, zones and tunnels by their numbers: rings_drop() takes them out of all rings before these
  * change.
@@ -29,6 +32,7 @@ struct rings {
 	uint32_t workers;
 	size_t octets;				     /* of each ring */
 	struct ring *ring[WORKERS_MAX][WORKERS_MAX]; /* from, to */
+	struct ring *notes[WORKERS_MAX][WORKERS_MAX];
 };
 
 /* Who reads them. */
@@ -46,7 +50,9 @@ bool rings_put(struct rings *r, uint32_t from, uint32_t to, enum handover_kind k
 /* The same for a note of at most RING_NOTE_BYTES_MAX octets. */
 bool rings_put_note(
 	struct rings *r, uint32_t from, uint32_t to, enum ring_note kind, const void *bytes, uint32_t n);
-/* By worker `to`: runs at most TRAIN_BURST_MAX records of each other worker; returns how many. */
+/* By worker `to`: reads all notes to it; returns how many. */
+uint32_t rings_notes_run(struct rings *r, uint32_t to, const struct rings_reader *reader);
+/* The same, and runs at most TRAIN_BURST_MAX trains of each other worker; returns how many records there were. */
 uint32_t rings_run(struct rings *r, uint32_t to, const struct rings_reader *reader, mono_ns now);
 /* By worker `to`. */
 bool rings_are_empty(struct rings *r, uint32_t to);

@@ -1,7 +1,7 @@
 /*
  * The threads of all workers but the first. Each runs bursts from the rings and from its links' sockets, and sleeps
- * when there are none; between two rounds it parks if the main thread has begun a pause. Rings come first, so that
- * what another worker has noted is known before packets that may need it.
+ * when there are none; between two rounds it parks if the main thread has begun a pause. Notes are read
+ * behind the receipt of each burst and before its run (rings.h): what another worker has noted is known before packets that may need it.
  *
  * None of them may end by itself: a fault in one is a signal, or a call outside of the sandbox, and ends the process,
  * as with one worker. Nothing is forwarded then, and the supervisor starts the process again.

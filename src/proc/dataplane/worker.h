@@ -89,6 +89,8 @@ bool worker_note(struct worker *w, enum ring_note kind, const void *bytes, uint3
 void worker_wake_given(struct worker *w);
 /* Wakes this one if it sleeps. */
 void worker_wake(struct worker *w);
+/* Between a burst's receipt and its run: notes about what was answered by it. */
+void worker_notes_run(struct worker *w);
 /* What the others have given to it; returns how many records. */
 uint32_t worker_rings_run(struct worker *w, const struct rings_reader *reader);
 
