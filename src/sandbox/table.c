@@ -61,7 +61,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(getpid, ALL, CALL_ANY) S(gettid, ALL, CALL_ANY) S(getuid, ALL, CALL_ANY) S(geteuid, ALL, CALL_ANY)	\
 	S(getgid, ALL, CALL_ANY) S(getegid, ALL, CALL_ANY) S(getppid, ALL & ~D, CALL_ANY)			\
 	S(getrusage, ALL & ~D, CALL_ANY) S(sysinfo, ALL, CALL_ANY) S(uname, ALL & ~D, CALL_ANY)			\
-	S(sched_yield, ALL, CALL_ANY) S(sched_getaffinity, ALL & ~D, CALL_ANY) S(getcpu, ALL & ~D, CALL_ANY)	\
+	S(sched_yield, ALL, CALL_ANY) S(sched_getaffinity, ALL, CALL_ANY) S(getcpu, ALL & ~D, CALL_ANY)	\
 	S(prlimit64, ALL, CALL_NO_LIMIT) S(prctl, ALL, CALL_PRCTL)						\
 	S(rt_sigaction, ALL, CALL_ANY) S(rt_sigprocmask, ALL, CALL_ANY) S(rt_sigreturn, ALL, CALL_ANY)		\
 	S(sigaltstack, ALL, CALL_ANY) S(tgkill, ALL, CALL_SELF)	/* abort() */					\
