@@ -280,7 +280,7 @@ void fw_expected_answer(struct firewall *fw, struct train *t, mono_ns now)
 	fw->sessions[t->session].interface[1] = t->in_interface;
 	t->flags |= TRAIN_REPLY;
 	if (fw->expected[expected].used)
-		fw_expect_end(fw, expected);
+		fw_expected_end(fw, expected);
 }
 
 /* Policy, or what a session that policy permits lets expect. */
@@ -348,11 +348,11 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (d)
 		refuse(fw, t, d, now);
 	else if (rules.parent && fw->expected[expected].used)
-		fw_expect_end(fw, expected);
+		fw_expected_end(fw, expected);
 }
 
-bool fw_admit_elsewhere(const struct firewall *fw, const struct train *t, const struct fw_egress *egress,
-	uint32_t *ret_worker)
+bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	mono_ns now, uint32_t *ret_worker)
 {
 	uint32_t from = fw_zone_in(t), to = egress->to_host ? FW_ZONE_HOST : t->out_zone;
 	struct ip_addr published;
@@ -366,7 +366,8 @@ bool fw_admit_elsewhere(const struct firewall *fw, const struct train *t, const 
 	if (fw_static_source(fw, &tuple, &published, &rule))
 		return false;
 	rule = fw_nat_lookup(fw, &tuple);
-	if (rule == FW_NONE || !fw_nat_is_persistent(nat_rule_at(fw, rule), t->proto))
+	if (rule == FW_NONE || !fw_nat_is_persistent(nat_rule_at(fw, rule), t->proto) ||
+		fw_expect_find(fw, t, now) != FW_NONE)
 		return false;
 	*ret_worker = fw_end_home(fw, &t->src, t->src_port);
 	return *ret_worker != fw->limits.worker;

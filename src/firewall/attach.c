@@ -189,7 +189,7 @@ static bool tables_allocate(struct firewall *fw)
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
 	fw_shares_init(fw);
-	fw_expect_init(fw);
+	fw_expected_init(fw);
 	return fw_away_attach(fw) && fw_reassembly_attach(fw);
 }
 

@@ -14,10 +14,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* What the others may announce. */
+static uint32_t expected_max(const struct firewall *fw)
+{
+	return FW_EXPECT_MAX * (fw->limits.workers - 1);
+}
+
 bool fw_away_attach(struct firewall *fw)
 {
 	struct fw_away *a = &fw->away;
-	uint32_t buckets = 1024, n = fw->limits.sessions_max;
+	uint32_t buckets = 1024, n = fw->limits.sessions_max + expected_max(fw);
 
 	fw->flow = flow_key_make(fw->limits.flow_key);
 	a->free_first = FW_NONE;
@@ -25,6 +31,7 @@ bool fw_away_attach(struct firewall *fw)
 		return true;
 	while (buckets < n)
 		buckets *= 2;
+	a->redirects_max = n;
 	/* What is not used is not touched and costs nothing. */
 	a->redirect = calloc(n, sizeof *a->redirect);
 	a->bucket = calloc(buckets, sizeof *a->bucket);
@@ -39,6 +46,18 @@ void fw_away_detach(struct firewall *fw)
 }
 
 /* ---- redirects ---- */
+
+/* Redirects of sessions, and of what is expected, have room of their own. */
+static uint64_t *count_of(struct fw_counters *c, const struct fw_key *k)
+{
+	return k->kind & FW_KEY_EXPECTED ? &c->expectations_elsewhere : &c->redirects_now;
+}
+
+static bool is_full(struct firewall *fw, const struct fw_key *k)
+{
+	return *count_of(&fw->counters, k) >=
+	       (k->kind & FW_KEY_EXPECTED ? expected_max(fw) : fw->limits.sessions_max);
+}
 
 static bool is_over(const struct firewall *fw, const struct fw_redirect *r)
 {
@@ -57,7 +76,7 @@ static uint32_t *redirect_at(const struct firewall *fw, const struct fw_key *k)
 
 uint32_t fw_redirect_find(const struct firewall *fw, const struct fw_key *k)
 {
-	if (fw->counters.redirects_now == 0)
+	if (fw_redirects_n(fw) == 0)
 		return FW_NONE;
 	uint32_t number = *redirect_at(fw, k);
 	return number == 0 || is_over(fw, &fw->away.redirect[number - 1])
@@ -69,12 +88,13 @@ static void redirect_remove(struct firewall *fw, uint32_t *at)
 {
 	struct fw_away *a = &fw->away;
 	uint32_t index = *at - 1;
+	uint64_t *count = count_of(&fw->counters, &a->redirect[index].key);
 
-	assert(*at != 0 && fw->counters.redirects_now > 0);
+	assert(*at != 0 && *count > 0);
 	*at = a->redirect[index].next;
 	a->redirect[index] = (struct fw_redirect){ .owner = FW_NONE, .next = a->free_first };
 	a->free_first = index;
-	fw->counters.redirects_now--;
+	--*count;
 }
 
 /* Looks at the next `n` of them. */
@@ -94,7 +114,7 @@ void fw_redirects_expire(struct firewall *fw, mono_ns now)
 {
 	struct fw_away *a = &fw->away;
 
-	if (fw->counters.redirects_now == 0 || a->swept_s == now / NS_PER_S)
+	if (fw_redirects_n(fw) == 0 || a->swept_s == now / NS_PER_S)
 		return;
 	a->swept_s = now / NS_PER_S;
 	redirects_sweep(fw, FW_REDIRECTS_EACH + a->used / FW_REDIRECTS_PARTS);
@@ -107,32 +127,33 @@ bool fw_redirect_set(struct firewall *fw, const struct fw_key *k, uint32_t owner
 
 	if (*at != 0) {
 		struct fw_redirect *r = &a->redirect[index];
-		if (r->owner != owner && !is_over(fw, r))
+		if (r->owner != owner && !is_over(fw, r) && !(k->kind & FW_KEY_EXPECTED))
 			return false;
 		r->owner = owner;
 		r->until_s = until_s;
 		return true;
 	}
-	if (a->free_first == FW_NONE && a->used == fw->limits.sessions_max)
+	if (is_full(fw, k))
 		redirects_sweep(fw, FW_REDIRECTS_EACH);
+	if (is_full(fw, k))
+		return false;
 	if (a->free_first != FW_NONE) {
 		index = a->free_first;
 		a->free_first = a->redirect[index].next;
-	} else if (a->used < fw->limits.sessions_max) {
-		index = a->used++;
 	} else {
-		return false;
+		assert(a->used < a->redirects_max);
+		index = a->used++;
 	}
 	at = &a->bucket[fw_key_hash(fw, k) & a->bucket_mask];
 	a->redirect[index] = (struct fw_redirect){ *k, owner, until_s, *at };
 	*at = index + 1;
-	fw->counters.redirects_now++;
+	++*count_of(&fw->counters, k);
 	return true;
 }
 
 void fw_redirect_end(struct firewall *fw, const struct fw_key *k, uint32_t owner)
 {
-	uint32_t *at = fw->counters.redirects_now > 0 ? redirect_at(fw, k) : NULL;
+	uint32_t *at = fw_redirects_n(fw) > 0 ? redirect_at(fw, k) : NULL;
 
 	if (at && *at != 0 && fw->away.redirect[*at - 1].owner == owner)
 		redirect_remove(fw, at);
@@ -177,6 +198,7 @@ struct fw_note fw_away_note(const struct firewall *fw, uint32_t index, uint32_t 
 
 	return (struct fw_note){ .kind = FW_NOTE_REDIRECT,
 		.owner = fw->limits.worker,
+		.direction = direction,
 		.until_s = (uint32_t)(s->expires / NS_PER_S) + spare,
 		.key = s->key[direction] };
 }
@@ -185,6 +207,7 @@ void fw_away_announce(struct firewall *fw, uint32_t index)
 {
 	const struct fw_session *s = &fw->sessions[index];
 	struct fw_place *p = &fw->place[index];
+	bool lost = false;
 
 	for (uint32_t d = 0; d < 2; d++) {
 		uint32_t home = fw_key_home(fw, &s->key[d]);
@@ -192,8 +215,9 @@ void fw_away_announce(struct firewall *fw, uint32_t index)
 		if (home == fw->limits.worker)
 			continue;
 		note = fw_away_note(fw, index, d);
+		lost |= !fw_note_put(fw, home, &note);
 		/* If not, with the next packet. */
-		p->away_until_s = fw_note_put(fw, home, &note) ? note.until_s : FW_AWAY_UNANNOUNCED;
+		p->away_until_s = lost ? FW_AWAY_UNANNOUNCED : note.until_s;
 	}
 }
 

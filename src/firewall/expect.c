@@ -11,54 +11,13 @@
 
 #include <assert.h>
 
-static uint64_t hash_of(const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto)
-{
-	struct fw_key k = { .dst_port = port, .family = dst->family, .proto = proto };
-
-	memcpy(k.dst, dst->b, 16);
-	return fw_key_hash(fw, &k);
-}
-
-static uint32_t *bucket_of(struct firewall *fw, const struct fw_expected *x)
-{
-	return &fw->expect_bucket[hash_of(fw, &x->dst, x->dst_port, x->proto) % FW_EXPECT_MAX];
-}
-
-void fw_expect_init(struct firewall *fw)
-{
-	memset(fw->expect_bucket, 0xff, sizeof fw->expect_bucket);
-}
-
-/* The parent, if it still is the session that it was. */
-static const struct fw_session *parent_of(const struct firewall *fw, const struct fw_expected *x)
-{
-	const struct fw_session *s = fw_session(fw, x->parent);
-
-	return s && s->id == x->parent_id ? s : NULL;
-}
-
-void fw_expect_end(struct firewall *fw, uint32_t index)
-{
-	struct fw_expected *x = &fw->expected[index];
-	uint32_t *at = bucket_of(fw, x);
-
-	assert(x->used && fw->counters.expectations_now > 0);
-	while (*at != index) {
-		assert(*at < FW_EXPECT_MAX);
-		at = &fw->expected[*at].next;
-	}
-	*at = x->next;
-	x->used = false;
-	fw->counters.expectations_now--;
-}
-
 /* What is over ends. */
 static void overdue_end(struct firewall *fw, mono_ns now)
 {
 	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
 		const struct fw_expected *x = &fw->expected[i];
-		if (x->used && (x->until <= now || !parent_of(fw, x)))
-			fw_expect_end(fw, i);
+		if (x->used && x->until <= now)
+			fw_expected_end(fw, i);
 	}
 }
 
@@ -130,7 +89,7 @@ static uint32_t room_find(struct firewall *fw, const struct fw_expected *wanted,
 	if (victim == FW_NONE && free != FW_NONE)
 		return free;
 	victim = victim == FW_NONE ? victim_find(fw) : victim;
-	fw_expect_end(fw, victim);
+	fw_expected_end(fw, victim);
 	return victim;
 }
 
@@ -142,7 +101,6 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 	assert(s && e->from < 2);
 	struct fw_expected x = { .used = true,
 		.parent = parent,
-		.parent_id = s->id,
 		.source = addr_source(fw_key_src(&s->key[0])),
 		.src = e->src,
 		.dst = e->dst,
@@ -168,29 +126,24 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 		fw->counters.expectations_refused++;
 		return false;
 	}
-	uint32_t *bucket = bucket_of(fw, &x);
-	x.next = *bucket;
-	fw->expected[index] = x;
-	*bucket = index;
-	fw->counters.expectations_now++;
-	fw->counters.expectations_made++;
+	fw_expected_begin(fw, index, &x);
 	return true;
 }
 
 uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now)
 {
-	if (fw->counters.expectations_now == 0 || (t->proto != IP_TCP && t->proto != IP_UDP) ||
-		t->flags & (TRAIN_FRAGMENT | TRAIN_ICMP_ERROR | TRAIN_FROM_HOST))
+	if (fw->counters.expectations_now == 0 || !fw_expected_may_begin(t))
 		return FW_NONE;
-	uint32_t i = fw->expect_bucket[hash_of(fw, &t->dst, t->dst_port, t->proto) % FW_EXPECT_MAX];
+	uint32_t i = fw_expected_first(fw, &t->dst, t->dst_port, t->proto);
 	for (; i != FW_NONE; i = fw->expected[i].next) {
 		const struct fw_expected *x = &fw->expected[i];
-		if (x->proto != t->proto || x->dst_port != t->dst_port || !addr_equal(&x->dst, &t->dst) ||
-			!addr_equal(&x->src, &t->src) || (x->src_port && x->src_port != t->src_port) ||
-			x->until <= now)
+		if (!x->used || x->proto != t->proto || x->dst_port != t->dst_port ||
+			!addr_equal(&x->dst, &t->dst) || !addr_equal(&x->src, &t->src) ||
+			(x->src_port && x->src_port != t->src_port) || x->until <= now)
 			continue;
-		const struct fw_session *s = parent_of(fw, x);
-		if (s && fw_session_judge(fw, x->parent, now) && s->zones.zone[x->from] == fw_zone_in(t))
+		/* A parent that the policy does not permit any more ends, and what it let expect with it. */
+		const struct fw_session *s = &fw->sessions[x->parent];
+		if (fw_session_judge(fw, x->parent, now) && s->zones.zone[x->from] == fw_zone_in(t))
 			return i;
 	}
 	return FW_NONE;

@@ -54,6 +54,7 @@
  *	binding.c     bindings of persistent NAT
  *	servers.c     servers of destination NAT that do not answer
  *	dnat.c        destination and static NAT
+ *	expected.c    the table of expected sessions, and what other workers know of it
  *	expect.c      sessions that application layer gateways expect
  *	translate.c   rewriting of headers and of quoted packets
  *	policy.c      rules and host-inbound services
@@ -83,7 +84,13 @@
 
 /* Of an ICMP key: which side sends the queries, with the query's type in the low octet. Two hosts may ping
  * each other with the same identifier. */
-enum fw_key_kind { FW_KEY_PLAIN, FW_KEY_QUERY = 0x100, FW_KEY_ANSWER = 0x200, FW_KEY_BINDING = 0x400 };
+enum fw_key_kind {
+	FW_KEY_PLAIN,
+	FW_KEY_QUERY = 0x100,
+	FW_KEY_ANSWER = 0x200,
+	FW_KEY_BINDING = 0x400,
+	FW_KEY_EXPECTED = 0x800
+};
 
 /* The addresses of one direction as its packets arrive. No padding: hashed and compared as bytes. */
 struct fw_key {
@@ -287,9 +294,10 @@ struct fw_egress {
  * reached begins no session either.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
-/* Is another worker to admit a train without a session: who has the binding of its source? */
-bool fw_admit_elsewhere(const struct firewall *fw, const struct train *t, const struct fw_egress *egress,
-	uint32_t *ret_worker);
+/* Is another worker to admit a train without a session: who has the binding of its source? What is expected here is
+ * admitted here. */
+bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	mono_ns now, uint32_t *ret_worker);
 
 /*
  * Session `parent` lets expect another one, which its rule permits then. False: there is no room, or the session
@@ -330,14 +338,15 @@ struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct tr
 enum fw_note_kind {
 	FW_NOTE_REDIRECT, /* packets with this key go to its owner, until then */
 	FW_NOTE_END,	  /* no longer */
-	FW_NOTE_REFUSED	  /* to an owner: somebody else has a session with this key, or there is no room */
+	FW_NOTE_REFUSED,  /* to an owner: somebody else has a session with this key, or there is no room */
+	FW_NOTE_EXPECT /* the first packet with this key (FW_KEY_EXPECTED, of any source port) goes to its owner */
 };
 /* No padding. */
 struct fw_note {
 	uint32_t kind;
-	uint32_t owner;	  /* the worker that has the session */
-	uint32_t until_s; /* of the monotonic clock */
-	uint32_t zero;
+	uint32_t owner;	    /* the worker that has the session */
+	uint32_t until_s;   /* of the monotonic clock */
+	uint32_t direction; /* FW_NOTE_REDIRECT: of the session's keys */
 	struct fw_key key;
 };
 _Static_assert(sizeof(struct fw_note) <= 64, "carried between workers in one record");
@@ -349,7 +358,8 @@ uint32_t fw_home(const struct firewall *fw, const struct train *t);
 bool fw_is_home(const struct firewall *fw, const struct train *t);
 /* The next note to another worker; false: there is none. */
 bool fw_take_note(struct firewall *fw, uint32_t *ret_worker, struct fw_note *ret_note);
-/* It could not be handed over: it is written again with the session's next packet. */
+/* It could not be handed over: it is written again, with the session's next packet, or of an expectation by
+ * fw_expire(). */
 void fw_note_lost(struct firewall *fw, const struct fw_note *note);
 /* A note from another worker. */
 void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now);
@@ -433,7 +443,8 @@ struct fw_counters {
 	uint64_t fragments_timeout, fragments_limit, fragments_overlap;
 	uint64_t redirects_now; /* keys of sessions that other workers have */
 	uint64_t expectations_now, expectations_made, expectations_refused; /* refused: for want of room */
-	uint64_t records_discarded; /* by fw_attach(): incomplete or inconsistent */
+	uint64_t expectations_elsewhere; /* that other workers have announced */
+	uint64_t records_discarded;	 /* by fw_attach(): incomplete or inconsistent */
 };
 const struct fw_counters *fw_counters(const struct firewall *fw);
 uint32_t fw_sessions_limit(const struct firewall *fw); /* as configured, or what fits the memory */

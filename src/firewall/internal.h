@@ -48,9 +48,10 @@ enum fw_evict_class {
  * by fw_attach(). A free record is linked by `next`. */
 struct fw_place {
 	uint32_t next, prev, slot; /* slot FW_NONE: not armed */
-	uint32_t evict_next, evict_prev, evict_class;
-	uint32_t binding; /* that the session uses; FW_NONE: none */
-	uint32_t uses;	  /* of a binding: sessions that use it */
+	uint32_t evict_next, evict_prev;
+	uint16_t evict_class, expects; /* expects: expectations of which it is the parent */
+	uint32_t binding;	       /* that the session uses; FW_NONE: none */
+	uint32_t uses;		       /* of a binding: sessions that use it */
 	uint32_t
 		away_until_s; /* a direction's packets arrive at another worker, which knows of it until then; 0: none */
 };
@@ -65,9 +66,9 @@ struct fw_redirect {
 };
 
 struct fw_away {
-	struct fw_redirect *redirect;  /* sessions_max; NULL with one worker */
+	struct fw_redirect *redirect;  /* redirects_max; NULL with one worker */
 	uint32_t *bucket, bucket_mask; /* numbers of redirects, from 1 */
-	uint32_t used, free_first, hand;
+	uint32_t redirects_max, used, free_first, hand;
 	uint64_t swept_s;
 	uint32_t notes_first, notes_n;
 	struct {
@@ -183,12 +184,12 @@ struct fw_range {
 	uint32_t first, end;
 };
 
-/* expect.c: a session that is about to begin, as its first packet will come. */
+/* expected.c: a session that is about to begin, as its first packet will come. */
 struct fw_expected {
-	bool used;
+	bool used, announced; /* announced: to all other workers */
 	uint8_t proto, from;
 	uint16_t src_port, dst_port; /* src_port 0: any */
-	uint32_t parent, parent_id, next;
+	uint32_t parent, next;
 	struct ip_addr src, dst, source; /* source: whose share it is */
 	mono_ns until;
 };
@@ -262,9 +263,11 @@ struct firewall {
 	struct fw_away away;
 	struct firewall *all[WORKERS_MAX]; /* this one too, all_n of them; fw_join() */
 	uint32_t all_n;
-	/* expect.c */
+	/* expected.c */
 	struct fw_expected expected[FW_EXPECT_MAX];
 	uint32_t expect_bucket[FW_EXPECT_MAX];
+	bool expect_unannounced; /* some of them */
+	uint64_t expect_told_s;
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
@@ -433,11 +436,25 @@ bool fw_static_source(
 	const struct firewall *fw, const struct fw_tuple *t, struct ip_addr *ret_addr, uint32_t *ret_rule);
 void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
 
+/* expected.c */
+void fw_expected_init(struct firewall *fw);
+/* The first of those to this destination; the others by their `next`. */
+uint32_t fw_expected_first(
+	const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto);
+void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expected *x);
+void fw_expected_end(struct firewall *fw, uint32_t index);
+void fw_expected_end_of(struct firewall *fw, uint32_t parent); /* all of a session's */
+/* May t be the first packet of an expected session? */
+bool fw_expected_may_begin(const struct train *t);
+/* Who expects a session that t, with this key, may begin; FW_NONE: no other worker, or it has a session here. */
+uint32_t fw_expected_owner(const struct firewall *fw, const struct train *t, const struct fw_key *k);
+/* A note about this key was lost: fw_expected_announce() writes it again. */
+void fw_expected_lost(struct firewall *fw, const struct fw_key *k);
+void fw_expected_announce(struct firewall *fw, mono_ns now);
+
 /* expect.c */
-void fw_expect_init(struct firewall *fw);
 /* The expectation that t fulfils, or FW_NONE. */
 uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now);
-void fw_expect_end(struct firewall *fw, uint32_t index);
 
 /* tcp.c */
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
@@ -611,6 +628,12 @@ static inline uint32_t fw_key_home(const struct firewall *fw, const struct fw_ke
 static inline uint32_t fw_end_home(const struct firewall *fw, const struct ip_addr *a, uint16_t port)
 {
 	return fw->limits.workers == 1 ? 0 : flow_home(flow_end_hash(&fw->flow, a, port), fw->limits.workers);
+}
+
+/* Keys whose packets other workers get. */
+static inline uint64_t fw_redirects_n(const struct firewall *fw)
+{
+	return fw->counters.redirects_now + fw->counters.expectations_elsewhere;
 }
 
 /* A record that nobody uses yet, or any more. */

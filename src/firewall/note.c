@@ -18,18 +18,26 @@ uint32_t fw_home(const struct firewall *fw, const struct train *t)
 	if (fw->limits.workers == 1 || t->flags & TRAIN_REDIRECTED)
 		return fw->limits.worker;
 	uint32_t home = flow_home(flow_hash_train(&fw->flow, t), fw->limits.workers);
-	if (home != fw->limits.worker || fw->counters.redirects_now == 0 || t->flags & TRAIN_FRAGMENT ||
+	if (home != fw->limits.worker || fw_redirects_n(fw) == 0 || t->flags & TRAIN_FRAGMENT ||
 		!fw_key_wanted(t, &key))
 		return home;
 	uint32_t owner = fw_redirect_find(fw, &key);
+	if (owner == FW_NONE)
+		owner = fw_expected_owner(fw, t, &key);
 	return owner == FW_NONE ? home : owner;
 }
 
-/* One with this key that stands here, or is redirected already: the second one would get the first one's packets. */
-static bool taken(struct firewall *fw, const struct fw_key *k, mono_ns now)
+/* One with this key that stands here: the second one would get the first one's packets. A new connection that begins
+ * with it may use the ports of one that is closed. */
+static bool taken(struct firewall *fw, const struct fw_note *note, mono_ns now)
 {
+	const struct fw_key *k = &note->key;
 	uint32_t direction, index = fw_session_find(fw, k, fw_key_hash(fw, k), &direction);
 
+	if (index != FW_NONE && note->direction == 0 && fw_tcp_is_closed(&fw->sessions[index])) {
+		fw_session_end_by(fw, index, FW_END_REUSED, now);
+		return false;
+	}
 	return index != FW_NONE && (!fw->policy || fw_session_judge(fw, index, now));
 }
 
@@ -50,8 +58,7 @@ void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now)
 			.kind = FW_NOTE_REFUSED, .owner = note->owner, .key = note->key
 		};
 		assert(note->owner < fw->limits.workers && note->owner != fw->limits.worker);
-		if (taken(fw, &note->key, now) ||
-			!fw_redirect_set(fw, &note->key, note->owner, note->until_s))
+		if (taken(fw, note, now) || !fw_redirect_set(fw, &note->key, note->owner, note->until_s))
 			fw_note_put(fw, note->owner, &answer);
 		break;
 	}
@@ -62,6 +69,12 @@ void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now)
 		assert(note->owner == fw->limits.worker);
 		refused(fw, &note->key, now);
 		break;
+	case FW_NOTE_EXPECT:
+		assert(note->owner < fw->limits.workers && note->owner != fw->limits.worker);
+		assert(note->key.kind == FW_KEY_EXPECTED && note->key.src_port == 0);
+		if (!fw_redirect_set(fw, &note->key, note->owner, note->until_s))
+			fw->counters.expectations_refused++;
+		break;
 	}
 }
 
@@ -69,6 +82,8 @@ void fw_note_lost(struct firewall *fw, const struct fw_note *note)
 {
 	uint32_t direction, index;
 
+	if (note->kind == FW_NOTE_EXPECT)
+		fw_expected_lost(fw, &note->key);
 	if (note->kind != FW_NOTE_REDIRECT)
 		return;
 	index = fw_session_find(fw, &note->key, fw_key_hash(fw, &note->key), &direction);

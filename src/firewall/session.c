@@ -155,6 +155,7 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 		fw_session_release(fw, binding, now);
 	if (is_binding)
 		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &s->key[0])], -1);
+	fw_expected_end_of(fw, index);
 	fw_shares_remove(fw, index);
 	fw_away_end(fw, index);
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
@@ -182,6 +183,7 @@ void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 
 	assert(s->live == FW_SESSION_LIVE && s->tcp_state != FW_TCP_NONE);
 	fw_log_close(fw, fw->policy, s, FW_END_REUSED, now);
+	fw_expected_end_of(fw, index);
 	s->id = fw->next_id += fw->limits.workers;
 	s->created = now;
 	memset(s->packets, 0, sizeof s->packets);
@@ -220,6 +222,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 	fw_reassembly_expire(fw, now);
 	fw_log_report_due(fw, now);
 	fw_redirects_expire(fw, now);
+	fw_expected_announce(fw, now);
 	for (; fw->wheel_at_s <= now_s; fw->wheel_at_s++) {
 		uint32_t index = fw->wheel[fw->wheel_at_s % FW_WHEEL_SLOTS];
 		while (index != FW_NONE) {

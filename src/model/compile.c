@@ -123,18 +123,6 @@ static enum rc compile_zones(struct compiler *c)
 	V(tunnels,       struct snap_tunnel)
 /* clang-format on */
 
-/* An announced session may be at home at another worker than the one that expects it. */
-static enum rc compile_workers(struct compiler *c)
-{
-	const struct lyd_node *system = tree_child(c->m, NULL, "system");
-
-	if (c->head.workers == 1 || c->head.algs == 0)
-		return RC_OK;
-	return tree_fault(c->faults, tree_child(c->m, system, "workers"),
-		"%u workers cannot share what an application layer gateway (alg) expects: remove it, or set workers to 1",
-		c->head.workers);
-}
-
 static void compiler_init(struct compiler *c, const struct model *m, struct faults *f, struct err *e)
 {
 	*c = (struct compiler){ .m = m, .faults = f, .e = e };
@@ -200,7 +188,7 @@ static enum rc compile_all(struct compiler *c)
 {
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_zones, compile_objects,
 		compile_host_services, compile_policy, compile_nat, compile_dnat, compile_proxies,
-		compile_peers, compile_tunnels, compile_evidence, compile_workers };
+		compile_peers, compile_tunnels, compile_evidence };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

@@ -670,14 +670,6 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 	return check_cosigns(v, e);
 }
 
-/* Each worker expects what its own sessions announce. */
-static enum rc check_workers(const struct snapshot *s, struct err *e)
-{
-	if (s->workers == 1 || s->algs == 0)
-		return RC_OK;
-	return err_add(e, RC_MALFORMED, "snapshot: %u workers with alg, which they cannot share", s->workers);
-}
-
 enum rc snapshot_check(const void *block, size_t n, struct err *e)
 {
 	const struct snapshot *s = block;
@@ -696,7 +688,7 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
 		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
 		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
-		(rc = check_workers(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)))
+		(rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;
 	return RC_OK;
 }

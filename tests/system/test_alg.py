@@ -33,19 +33,20 @@ def config(alg, nat=True):
     return text if nat else text.replace("source-nat interface;", "source-nat off;")
 
 
-@pytest.fixture(scope="module", params=["on", "off", "on without NAT"])
+@pytest.fixture(scope="module", params=["on", "off", "on without NAT", "on with two workers", "on with two workers without NAT"])
 def lab(request):
     if not shutil.which("atftpd") or subprocess.run(["/usr/bin/python3", "-c", "import pyftpdlib"], stderr=subprocess.DEVNULL, check=False).returncode:
         pytest.skip("needs atftpd and python3-pyftpdlib")
     two_sites = own_lab("pga")
-    two_sites.alg, servers = request.param, []
+    two_sites.alg, servers = request.param.replace(" with two workers", ""), []
+    two_sites.workers = 2 if "workers" in request.param else 1
 
     def prepare(lab):
-        if request.param == "on without NAT":  # what the Internet would not do
+        if two_sites.alg == "on without NAT":  # what the Internet would not do
             lab["internet"].run("ip route add 10.1.0.0/24 via 198.51.100.2")
 
     try:
-        two_sites.up("on", configs={"hq": config("" if request.param == "off" else "    alg { ftp; tftp; }\n", request.param != "on without NAT")},
+        two_sites.up("on", configs={"hq": config("" if two_sites.alg == "off" else "    alg { ftp; tftp; }\n", two_sites.alg != "on without NAT")},
                      prepare=prepare)
         folder = two_sites["web"].state / "files"
         folder.mkdir(exist_ok=True)

@@ -81,10 +81,3 @@ def test_persistent_nat(lab):
     finally:
         for s in servers + clients:
             s.close()
-
-
-def test_what_workers_cannot_share_is_refused(lab):
-    text = config_of("hq", ("host-name hq;", "host-name hq;\n    workers 2;\n    alg {\n        ftp;\n    }"))
-    (lab["hq"].state / "etc/refused.conf").write_text(text, encoding="utf-8")
-    done = lab["hq"].run(["plaingate", "check", "/etc/plaingate/refused.conf"], check=False)
-    assert done.returncode != 0 and "2 workers cannot share" in done.stdout + done.stderr

@@ -415,7 +415,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		egress.nat_addr = nat_address(p, &decision, t->src.family);
 	egress.same_interface = from_link && decision.interface == t->in_interface;
 	egress.drop = egress_check(p, ctx, &egress.dnat);
-	if (fw_admit_elsewhere(p->fw, t, &egress, &owner)) {
+	if (fw_admit_elsewhere(p->fw, t, &egress, p->now, &owner)) {
 		handover_to_owner(p, ctx, owner);
 		return;
 	}

@@ -1,0 +1,168 @@
+/*
+ * The table of expected sessions (expect.c), by their destination. It is private to the process: what was expected when
+ * it ends is asked for again by the application.
+ *
+ * With several workers an expectation stands at the one that has its parent, and the first packet may be at home at any
+ * of them, because its source port is not known. So all others are told (FW_NOTE_EXPECT) before the packet that
+ * announces it is sent on; they keep it among their redirects (away.c), by a key without a source port, and send on to the
+ * owner what may begin such a session. The owner decides: what it is told about in vain it takes as any first packet. The session
+ * is then away, in both directions. What has ended is taken back; a note that gets lost is written again.
+ */
+#include "firewall/internal.h"
+
+#include <assert.h>
+
+static uint32_t bucket_of(const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto)
+{
+	struct fw_key k = { .dst_port = port, .family = dst->family, .proto = proto };
+
+	memcpy(k.dst, dst->b, 16);
+	return (uint32_t)(fw_key_hash(fw, &k) % FW_EXPECT_MAX);
+}
+
+void fw_expected_init(struct firewall *fw)
+{
+	memset(fw->expect_bucket, 0xff, sizeof fw->expect_bucket);
+}
+
+uint32_t fw_expected_first(const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto)
+{
+	return fw->expect_bucket[bucket_of(fw, dst, port, proto)];
+}
+
+/* ---- what the others know of it ---- */
+
+static struct fw_key key_of(const struct fw_expected *x)
+{
+	struct fw_key k = {
+		.dst_port = x->dst_port, .family = x->dst.family, .proto = x->proto, .kind = FW_KEY_EXPECTED
+	};
+
+	memcpy(k.src, x->src.b, sizeof k.src);
+	memcpy(k.dst, x->dst.b, sizeof k.dst);
+	return k;
+}
+
+/* False: there was no room for all notes. */
+static bool others_told(struct firewall *fw, const struct fw_expected *x, enum fw_note_kind kind)
+{
+	const struct fw_note note = { .kind = kind,
+		.owner = fw->limits.worker,
+		.until_s = (uint32_t)(x->until / NS_PER_S) + 1,
+		.key = key_of(x) };
+	bool told = true;
+
+	for (uint32_t i = 0; i < fw->limits.workers; i++)
+		told &= i == fw->limits.worker || fw_note_put(fw, i, &note);
+	return told;
+}
+
+static void announce(struct firewall *fw, struct fw_expected *x)
+{
+	x->announced = others_told(fw, x, FW_NOTE_EXPECT);
+	fw->expect_unannounced |= !x->announced;
+}
+
+/* Another one that the others know by the same key. */
+static bool has_twin(const struct firewall *fw, const struct fw_expected *x)
+{
+	struct fw_key k = key_of(x);
+
+	for (uint32_t i = fw_expected_first(fw, &x->dst, x->dst_port, x->proto); i != FW_NONE;
+		i = fw->expected[i].next) {
+		struct fw_key other = key_of(&fw->expected[i]);
+		if (&fw->expected[i] != x && fw_key_equal(&k, &other))
+			return true;
+	}
+	return false;
+}
+
+void fw_expected_lost(struct firewall *fw, const struct fw_key *k)
+{
+	struct ip_addr dst = fw_key_dst(k);
+
+	for (uint32_t i = fw_expected_first(fw, &dst, k->dst_port, k->proto); i != FW_NONE;
+		i = fw->expected[i].next) {
+		struct fw_key own = key_of(&fw->expected[i]);
+		if (fw_key_equal(&own, k)) {
+			fw->expected[i].announced = false;
+			fw->expect_unannounced = true;
+		}
+	}
+}
+
+void fw_expected_announce(struct firewall *fw, mono_ns now)
+{
+	if (!fw->expect_unannounced || fw->expect_told_s == now / NS_PER_S)
+		return;
+	fw->expect_told_s = now / NS_PER_S;
+	fw->expect_unannounced = false;
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++)
+		if (fw->expected[i].used && !fw->expected[i].announced && fw->expected[i].until > now)
+			announce(fw, &fw->expected[i]);
+}
+
+bool fw_expected_may_begin(const struct train *t)
+{
+	return !(t->flags & (TRAIN_FRAGMENT | TRAIN_ICMP_ERROR | TRAIN_FROM_HOST)) &&
+	       (t->proto == IP_UDP ||
+		       (t->proto == IP_TCP && (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN));
+}
+
+uint32_t fw_expected_owner(const struct firewall *fw, const struct train *t, const struct fw_key *k)
+{
+	struct fw_key any = *k;
+	uint32_t owner, index, direction;
+
+	if (fw->counters.expectations_elsewhere == 0 || !fw_expected_may_begin(t))
+		return FW_NONE;
+	any.src_port = 0;
+	any.kind = FW_KEY_EXPECTED;
+	if ((owner = fw_redirect_find(fw, &any)) == FW_NONE)
+		return FW_NONE;
+	index = fw_session_find(fw, k, fw_key_hash(fw, k), &direction);
+	return index == FW_NONE || fw_tcp_is_closed(&fw->sessions[index]) ? owner : FW_NONE;
+}
+
+/* ---- beginning and end ---- */
+
+void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expected *x)
+{
+	uint32_t *bucket = &fw->expect_bucket[bucket_of(fw, &x->dst, x->dst_port, x->proto)];
+
+	assert(x->used && !fw->expected[index].used && fw->place[x->parent].expects < FW_EXPECT_PARENT);
+	fw->expected[index] = *x;
+	fw->expected[index].next = *bucket;
+	*bucket = index;
+	fw->place[x->parent].expects++;
+	fw->counters.expectations_now++;
+	fw->counters.expectations_made++;
+	if (fw->limits.workers > 1)
+		announce(fw, &fw->expected[index]);
+}
+
+void fw_expected_end(struct firewall *fw, uint32_t index)
+{
+	struct fw_expected *x = &fw->expected[index];
+	uint32_t *at = &fw->expect_bucket[bucket_of(fw, &x->dst, x->dst_port, x->proto)];
+
+	assert(x->used && fw->counters.expectations_now > 0 && fw->place[x->parent].expects > 0);
+	while (*at != index) {
+		assert(*at < FW_EXPECT_MAX);
+		at = &fw->expected[*at].next;
+	}
+	*at = x->next;
+	x->used = false;
+	fw->place[x->parent].expects--;
+	fw->counters.expectations_now--;
+	if (fw->limits.workers > 1 && !has_twin(fw, x))
+		others_told(fw, x, FW_NOTE_END);
+}
+
+void fw_expected_end_of(struct firewall *fw, uint32_t parent)
+{
+	for (uint32_t i = 0; i < FW_EXPECT_MAX && fw->place[parent].expects > 0; i++)
+		if (fw->expected[i].used && fw->expected[i].parent == parent)
+			fw_expected_end(fw, i);
+	assert(fw->place[parent].expects == 0);
+}

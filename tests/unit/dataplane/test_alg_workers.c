@@ -1,0 +1,543 @@
+/*
+ * The application layer gateways with several workers: the same dialogues, their packets arriving at any worker, get the
+ * same verdicts as with one, come out the same up to ports that the gateway chooses, and leave nothing behind.
+ */
+#include "gate.h"
+#include "wire/ip.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#define HOST	 "10.1.0.2"
+#define INTERNET "192.0.2.80"
+#define SEEDS	 40
+#define SESSIONS 128
+
+static const char text[] =
+	"system { host-name gate; alg { ftp; tftp; } }\n"
+	"zones { zone trust { interfaces lan0; } zone untrust { interfaces wan0; } }\n"
+	"applications { application ftp-control { protocol tcp; destination-port 21; }\n"
+	"  application requests { protocol udp; destination-port 69; } }\n"
+	"policy { from trust to untrust { rule out { match { source any; destination any;\n"
+	"  application [ ftp-control requests ]; } then { permit; } } } }\n%s\n";
+enum { PLAIN, NAT, PERSISTENT_NAT };
+static const char *const nat[] = { "",
+	"nat { source { rule out { from trust; to untrust; then { source-nat interface; } } } }\n",
+	"nat { source { rule out { from trust; to untrust; then { source-nat interface;\n"
+	"  persistent-nat address-and-port-dependent; } } } }\n" };
+
+/* A gateway of one or several workers, and what its own outside knows. */
+struct side {
+	struct gate team[WORKERS_MAX];
+	struct gate_queue queues[WORKERS_MAX];
+	uint32_t n, on_the_way;
+	enum drop_reason drop; /* of the last packet */
+	struct packet_spec control[2];
+	char seen[ADDR_TEXT_MAX];
+	struct train out; /* that came out last */
+	bool is_out;
+};
+
+static struct side sides[2]; /* with one worker, and with several */
+static struct packet packet;
+static uint32_t seq[2], numbers;
+
+static uint32_t pick(uint32_t n)
+{
+	numbers = numbers * 1664525 + 1013904223;
+	return (numbers >> 8) % n;
+}
+
+static uint16_t any_port(void)
+{
+	return (uint16_t)(1024 + pick(60000));
+}
+
+static void begin(uint32_t seed, uint32_t workers, int translated)
+{
+	numbers = seed;
+	gate_flow_key[0] = (uint8_t)seed;
+	for (int k = 0; k < 2; k++) {
+		struct side *s = &sides[k];
+		s->n = k ? workers : 1;
+		gate_init_team(s->team, s->n, text, nat[translated], SESSIONS);
+		for (uint32_t i = 0; i < s->n; i++) {
+			pthread_mutex_init(&s->queues[i].lock, NULL);
+			s->team[i].queues = s->queues;
+			s->team[i].on_the_way = &s->on_the_way;
+		}
+	}
+}
+
+static void end(void)
+{
+	for (int k = 0; k < 2; k++)
+		for (uint32_t i = sides[k].n; i-- > 0;)
+			gate_done(&sides[k].team[i]);
+}
+
+static void everything_runs(struct side *s)
+{
+	while (s->on_the_way > 0)
+		for (uint32_t i = 0; i < s->n; i++)
+			gate_queue_run(&s->team[i], true);
+}
+
+static void drops_of(const struct side *s, uint64_t ret_drops[DROP_COUNT])
+{
+	for (int r = 0; r < DROP_COUNT; r++) {
+		ret_drops[r] = 0;
+		for (uint32_t i = 0; i < s->n; i++)
+			ret_drops[r] += s->team[i].p.drops[r];
+	}
+}
+
+/* What came out, parsed; of the ICMP errors and resets that answer a drop nothing. */
+static void outputs_read(struct side *s)
+{
+	s->is_out = false;
+	for (uint32_t i = 0; i < s->n && s->drop == DROP_NONE; i++)
+		for (uint32_t o = 0; o < s->team[i].out_n; o++) {
+			assert_false(s->is_out);
+			s->is_out = true;
+			s->out = (struct train){ .ip = s->team[i].out[o].bytes,
+				.len = s->team[i].out[o].n,
+				.csum = TRAIN_CSUM_UNKNOWN };
+			assert_int_equal(train_parse(&s->out), DROP_NONE);
+			assert_true(packet_sound(s->out.ip, s->out.len));
+		}
+}
+
+/* It arrives at any worker. */
+static void arrives(struct side *s, uint32_t link, const struct packet_spec *spec)
+{
+	uint64_t before[DROP_COUNT], after[DROP_COUNT];
+	struct gate *g = &s->team[pick(s->n)];
+
+	for (uint32_t i = 0; i < s->n; i++)
+		gate_clear(&s->team[i]);
+	drops_of(s, before);
+	gate_from_link(g, link, packet_make(&packet, spec));
+	everything_runs(s);
+	drops_of(s, after);
+	s->drop = DROP_NONE;
+	for (int r = 1; r < DROP_COUNT; r++)
+		if (before[r] != after[r])
+			s->drop = (enum drop_reason)r;
+	outputs_read(s);
+}
+
+static uint64_t sessions_of(const struct side *s)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		n += fw_counters(s->team[i].fw)->sessions_now;
+	return n;
+}
+
+/* Both have done the same; the verdict. */
+static enum drop_reason same(void)
+{
+	const struct side *a = &sides[0], *b = &sides[1];
+
+	assert_string_equal(drop_name(b->drop), drop_name(a->drop));
+	assert_int_equal(b->is_out, a->is_out);
+	if (a->is_out) {
+		assert_int_equal(b->out.len, a->out.len);
+		assert_true(addr_equal(&b->out.src, &a->out.src) && addr_equal(&b->out.dst, &a->out.dst));
+	}
+	assert_int_equal(sessions_of(b), sessions_of(a));
+	return a->drop;
+}
+
+/* The same packet for both. */
+static enum drop_reason both(uint32_t link, const struct packet_spec *spec)
+{
+	for (int k = 0; k < 2; k++)
+		arrives(&sides[k], link, spec);
+	return same();
+}
+
+/* An answer to what came out last, with other flags or from another port. */
+static enum drop_reason answered(uint32_t link, uint16_t from_port, uint8_t flags, uint32_t sequence)
+{
+	for (int k = 0; k < 2; k++) {
+		struct side *s = &sides[k];
+		char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
+		struct packet_spec answer = { .src = addr_text(src, &s->out.dst),
+			.dst = addr_text(dst, &s->out.src),
+			.proto = s->out.proto,
+			.src_port = from_port ? from_port : s->out.dst_port,
+			.dst_port = s->out.src_port,
+			.flags = flags,
+			.seq = sequence,
+			.ack = load_be32(s->out.ip + s->out.l4_offset + 4) +
+			       !!(s->out.tcp_flags & (TCP_SYN | TCP_FIN)),
+			.payload_n = s->out.proto == IP_UDP ? 100 : 0 };
+		assert_true(s->is_out);
+		arrives(s, link, &answer);
+	}
+	return same();
+}
+
+static enum drop_reason say(uint32_t d, uint8_t flags, const char *line)
+{
+	for (int k = 0; k < 2; k++) {
+		struct packet_spec s = sides[k].control[d];
+		s.flags = flags;
+		s.seq = seq[d];
+		s.ack = seq[1 - d];
+		s.payload = (const uint8_t *)line;
+		s.payload_n = strlen(line);
+		arrives(&sides[k], d ? GATE_WAN : GATE_LAN, &s);
+	}
+	enum drop_reason drop = same();
+	if (drop == DROP_NONE)
+		seq[d] += (uint32_t)strlen(line) + !!(flags & TCP_SYN);
+	return drop;
+}
+
+static void dial(uint16_t port)
+{
+	seq[0] = 1000;
+	seq[1] = 5000;
+	for (int k = 0; k < 2; k++)
+		sides[k].control[0] = (struct packet_spec){
+			.src = HOST, .dst = INTERNET, .proto = IP_TCP, .src_port = port, .dst_port = 21
+		};
+	assert_int_equal(say(0, TCP_SYN, ""), DROP_NONE);
+	for (int k = 0; k < 2; k++) {
+		struct side *s = &sides[k];
+		assert_true(s->is_out);
+		s->control[1] = (struct packet_spec){ .src = INTERNET,
+			.dst = addr_text(s->seen, &s->out.src),
+			.proto = IP_TCP,
+			.src_port = 21,
+			.dst_port = s->out.src_port };
+	}
+	assert_int_equal(say(1, TCP_SYN | TCP_ACK, ""), DROP_NONE);
+	assert_int_equal(say(0, TCP_ACK, ""), DROP_NONE);
+	assert_int_equal(say(1, TCP_ACK, "220 ready\r\n"), DROP_NONE);
+}
+
+static enum drop_reason syn(uint32_t link, uint16_t src_port, uint16_t port)
+{
+	bool out = link == GATE_LAN;
+	const struct packet_spec s = { .src = out ? HOST : INTERNET,
+		.dst = out ? INTERNET : HOST,
+		.proto = IP_TCP,
+		.src_port = src_port,
+		.dst_port = port,
+		.seq = 100,
+		.flags = TCP_SYN };
+
+	return both(link, &s);
+}
+
+static uint64_t expected(bool elsewhere)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < sides[1].n; i++)
+		n += elsewhere ? fw_counters(sides[1].team[i].fw)->expectations_elsewhere
+			       : fw_counters(sides[1].team[i].fw)->expectations_now;
+	return n;
+}
+
+/* So many are expected, and all others know. */
+static void expects(uint32_t n)
+{
+	assert_int_equal(expected(false), n);
+	assert_int_equal(expected(true), n * (sides[1].n - 1));
+	assert_int_equal(fw_counters(sides[0].team[0].fw)->expectations_now, n);
+}
+
+static void time_passes(mono_ns by)
+{
+	for (int k = 0; k < 2; k++) {
+		struct side *s = &sides[k];
+		for (mono_ns left = by; left > 0; left -= NS_PER_S) {
+			for (uint32_t i = 0; i < s->n; i++) {
+				s->team[i].now += NS_PER_S;
+				fw_expire(s->team[i].fw, s->team[i].now, 100);
+				pipeline_notes(&s->team[i].p);
+			}
+			everything_runs(s);
+		}
+	}
+}
+
+/* No session, no redirect and no announcement is left. */
+static void all_ends(void)
+{
+	time_passes(8000 * NS_PER_S);
+	expects(0);
+	for (uint32_t i = 0; i < sides[1].n; i++) {
+		const struct fw_counters *c = fw_counters(sides[1].team[i].fw);
+		assert_int_equal(c->sessions_now + c->redirects_now + c->expectations_elsewhere, 0);
+	}
+}
+
+static void each(void (*dialogue)(bool translated))
+{
+	static const uint32_t numbers_of_workers[] = { 1, 2, 4 };
+
+	for (uint32_t seed = 1; seed <= SEEDS; seed++)
+		for (size_t i = 0; i < COUNT_OF(numbers_of_workers); i++)
+			for (int translated = PLAIN; translated <= PERSISTENT_NAT; translated++) {
+				begin(seed, numbers_of_workers[i], translated);
+				dialogue(translated);
+				all_ends();
+				end();
+			}
+}
+
+/* ---- FTP ---- */
+
+static void ask(bool extended, uint16_t port)
+{
+	char line[80];
+
+	assert_int_equal(say(0, TCP_ACK, extended ? "EPSV\r\n" : "PASV\r\n"), DROP_NONE);
+	if (extended)
+		snprintf(line, sizeof line, "229 Extended (|||%u|)\r\n", port);
+	else
+		snprintf(line, sizeof line, "227 Passive (192,0,2,80,%u,%u)\r\n", port >> 8, port & 255);
+	assert_int_equal(say(1, TCP_ACK, line), DROP_NONE);
+}
+
+/* The data connection that is open: both directions, and its end. */
+static void transfer(uint32_t link)
+{
+	uint32_t other = link == GATE_LAN ? GATE_WAN : GATE_LAN;
+
+	assert_int_equal(answered(other, 0, TCP_SYN | TCP_ACK, 700), DROP_NONE);
+	assert_int_equal(answered(link, 0, TCP_ACK, 101), DROP_NONE);
+	assert_int_equal(answered(other, 0, TCP_FIN | TCP_ACK, 701), DROP_NONE);
+	assert_int_equal(answered(link, 0, TCP_FIN | TCP_ACK, 101), DROP_NONE);
+	assert_int_equal(answered(other, 0, TCP_ACK, 702), DROP_NONE);
+}
+
+static void passive_dialogue(bool translated)
+{
+	uint16_t own = any_port(), port = any_port();
+
+	(void)translated;
+	dial(any_port());
+	for (int extended = 0; extended < 2; extended++) {
+		assert_int_equal(syn(GATE_LAN, own, port), DROP_DEFAULT_DENY);
+		ask(extended, port);
+		expects(1);
+		assert_int_equal(syn(GATE_LAN, own, (uint16_t)(port + 1)), DROP_DEFAULT_DENY);
+		assert_int_equal(syn(GATE_WAN, own, port), DROP_DEFAULT_DENY);
+		assert_int_equal(syn(GATE_LAN, own, port), DROP_NONE);
+		expects(0);
+		transfer(GATE_LAN);
+		/* once */
+		assert_int_equal(syn(GATE_LAN, (uint16_t)(own + 1), port), DROP_DEFAULT_DENY);
+		own = (uint16_t)(own + 2);
+		port = any_port();
+	}
+	/* the ports of a closed connection */
+	uint16_t again = (uint16_t)(own + 9);
+	for (int i = 0; i < 2; i++) {
+		ask(false, 50000);
+		assert_int_equal(syn(GATE_LAN, again, 50000), DROP_NONE);
+		transfer(GATE_LAN);
+	}
+}
+
+static void test_passive(void **state)
+{
+	(void)state;
+	each(passive_dialogue);
+}
+
+static void active_dialogue(bool translated)
+{
+	uint16_t port = any_port();
+	char line[80];
+
+	dial(any_port());
+	snprintf(line, sizeof line, "EPRT |1|10.1.0.2|%u|\r\n", port);
+	assert_int_equal(say(0, TCP_ACK, line), DROP_NONE);
+	expects(!translated);
+	if (translated)
+		return;
+	assert_int_equal(syn(GATE_WAN, 20, (uint16_t)(port + 1)), DROP_DEFAULT_DENY);
+	assert_int_equal(syn(GATE_WAN, 20, port), DROP_NONE);
+	expects(0);
+	transfer(GATE_WAN);
+}
+
+static void test_active(void **state)
+{
+	(void)state;
+	each(active_dialogue);
+}
+
+/* With its parent, with its time, and the oldest of five. */
+static void ended_dialogue(bool translated)
+{
+	uint16_t own = any_port();
+	struct side *s = &sides[1];
+
+	(void)translated;
+	dial(any_port());
+	ask(true, 50000);
+	expects(1);
+	time_passes(61 * NS_PER_S);
+	assert_int_equal(syn(GATE_LAN, own, 50000), DROP_DEFAULT_DENY);
+	for (uint16_t i = 1; i <= 5; i++) {
+		ask(i % 2, (uint16_t)(50000 + i));
+		time_passes(NS_PER_S);
+	}
+	expects(4);
+	assert_int_equal(syn(GATE_LAN, own, 50001), DROP_DEFAULT_DENY);
+	assert_int_equal(syn(GATE_LAN, own, 50002), DROP_NONE);
+	expects(3);
+	for (int k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < sides[k].n; i++) {
+			const struct fw_session *c;
+			for (uint32_t cursor = 0; (c = fw_session_next(sides[k].team[i].fw, &cursor));)
+				if (c->key[0].dst_port == 21)
+					fw_session_end(sides[k].team[i].fw, cursor - 1, s->team[i].now);
+			pipeline_notes(&sides[k].team[i].p);
+			everything_runs(&sides[k]);
+		}
+	expects(0);
+	assert_int_equal(syn(GATE_LAN, own, 50003), DROP_DEFAULT_DENY);
+}
+
+static void test_ends(void **state)
+{
+	(void)state;
+	each(ended_dialogue);
+}
+
+/* ---- TFTP ---- */
+
+static void tftp_dialogue(bool translated)
+{
+	const struct packet_spec request = { .src = HOST,
+		.dst = INTERNET,
+		.proto = IP_UDP,
+		.src_port = any_port(),
+		.dst_port = 69,
+		.payload = (const uint8_t *)"\0\1a\0octet",
+		.payload_n = 10 };
+	uint16_t port = any_port();
+
+	(void)translated;
+	assert_int_equal(both(GATE_LAN, &request), DROP_NONE);
+	struct train out[2] = { sides[0].out, sides[1].out };
+	uint16_t chosen[2] = { out[0].src_port, out[1].src_port };
+	expects(1);
+	assert_int_equal(answered(GATE_WAN, port, 0, 0), DROP_NONE);
+	expects(0);
+	for (int i = 0; i < 3; i++) {
+		for (int k = 0; k < 2; k++) {
+			assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &sides[k].out.dst), HOST);
+			assert_int_equal(sides[k].out.dst_port, request.src_port);
+		}
+		assert_int_equal(answered(GATE_LAN, 0, 0, 0), DROP_NONE);
+		for (int k = 0; k < 2; k++) {
+			assert_int_equal(sides[k].out.src_port, chosen[k]);
+			assert_int_equal(sides[k].out.dst_port, port);
+		}
+		assert_int_equal(answered(GATE_WAN, 0, 0, 0), DROP_NONE);
+	}
+	assert_int_equal(answered(GATE_LAN, 0, 0, 0), DROP_NONE);
+	/* another port of the server is nobody's */
+	uint64_t sessions = sessions_of(&sides[1]);
+	answered(GATE_WAN, (uint16_t)(port + 1), 0, 0);
+	assert_false(sides[1].is_out);
+	assert_int_equal(sessions_of(&sides[1]), sessions);
+}
+
+static void test_tftp(void **state)
+{
+	(void)state;
+	each(tftp_dialogue);
+}
+
+/* ---- notes ---- */
+
+static bool lose_note(void *context, uint32_t worker, const struct fw_note *note)
+{
+	(void)context;
+	(void)worker;
+	(void)note;
+	return false;
+}
+
+/* A note that got lost is written again within a second, before the client tries again. */
+static void test_lost(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 4, seed % 2 ? NAT : PERSISTENT_NAT);
+		dial(any_port());
+		bool (*keep)(void *, uint32_t, const struct fw_note *) = sides[1].team[0].p.io.note;
+		for (uint32_t i = 0; i < 4; i++)
+			sides[1].team[i].p.io.note = lose_note;
+		ask(true, 50000);
+		assert_int_equal(expected(true), 0);
+		for (uint32_t i = 0; i < 4; i++)
+			sides[1].team[i].p.io.note = keep;
+		time_passes(NS_PER_S);
+		expects(1);
+		assert_int_equal(syn(GATE_LAN, any_port(), 50000), DROP_NONE);
+		all_ends();
+		end();
+	}
+}
+
+/* What others announce has room of its own, beside that of redirects, and ends by itself where nobody takes it back. */
+static void test_bounds(void **state)
+{
+	struct fw_note note = { .owner = 1 };
+	uint64_t announced = 0;
+
+	(void)state;
+	begin(1, 2, PLAIN);
+	struct gate *g = &sides[1].team[0];
+	const struct fw_counters *c = fw_counters(g->fw);
+	note.until_s = (uint32_t)(g->now / NS_PER_S) + 60;
+	for (uint32_t i = 1; i <= 2000; i++) {
+		note.kind = FW_NOTE_EXPECT;
+		note.key = (struct fw_key){
+			.dst_port = (uint16_t)i, .family = ADDR_V4, .proto = IP_TCP, .kind = FW_KEY_EXPECTED
+		};
+		fw_note(g->fw, &note, g->now);
+	}
+	announced = c->expectations_elsewhere;
+	assert_in_range(announced, 500, 1000);
+	assert_int_equal(c->expectations_refused, 2000 - announced);
+	for (uint32_t i = 1; i <= 2 * SESSIONS; i++) {
+		struct fw_note answer;
+		uint32_t to;
+		note.kind = FW_NOTE_REDIRECT;
+		note.key.src_port = (uint16_t)i;
+		note.key.kind = FW_KEY_PLAIN;
+		fw_note(g->fw, &note, g->now);
+		assert_int_equal(fw_take_note(g->fw, &to, &answer), i > SESSIONS);
+	}
+	assert_int_equal(c->redirects_now, SESSIONS);
+	assert_int_equal(c->expectations_elsewhere, announced);
+	time_passes(100 * NS_PER_S);
+	assert_int_equal(c->redirects_now + c->expectations_elsewhere, 0);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_passive), cmocka_unit_test(test_active),
+		cmocka_unit_test(test_ends), cmocka_unit_test(test_tftp), cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_bounds) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
