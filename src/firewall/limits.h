@@ -44,8 +44,9 @@
 
 /* ---- several workers ---- */
 
-#define FW_NOTES_MAX                                                                                         \
-	128 /* to other workers, of one train or one piece of work: the shell takes them after each */
+/* To other workers, of one train or one piece of work: the shell takes them after each. A piece ends 512 sessions, with
+ * two notes each, and half of the room is for other notes. */
+#define FW_NOTES_MAX	    2048
 #define FW_REDIRECT_SPARE_S 10 /* a redirect ends so long after its session, and half of its timeout */
 /* Redirects that have ended are found so many, and one part in so many, a second. */
 #define FW_REDIRECTS_EACH   64

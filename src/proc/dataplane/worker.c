@@ -3,6 +3,7 @@
 
 #include "base/lines.h"
 #include "base/log.h"
+#include "firewall/limits.h"
 #include "proc/dataplane/dataplane.h"
 #include "proc/dataplane/rule_log.h"
 
@@ -16,6 +17,8 @@
 #define EXPIRE_BUDGET 512
 /* records of each call, of what a commit leaves; half a millisecond if all end */
 #define SWEEP_BUDGET  512
+_Static_assert(4 * SWEEP_BUDGET <= FW_NOTES_MAX && 4 * EXPIRE_BUDGET <= FW_NOTES_MAX,
+	"a redirect that is not taken back keeps its address and port for half a timeout more");
 
 struct worker *worker_new(struct dataplane *d, uint32_t index)
 {
@@ -104,7 +107,9 @@ mono_ns worker_timers(struct worker *w, mono_ns now)
 	log_rules(w);
 	filters_refresh(w);
 	bool swept = fw_sweep(w->fw, now, SWEEP_BUDGET);
+	pipeline_notes(&w->pipeline);
 	bool aged = fw_age(w->fw, now, SWEEP_BUDGET);
+	pipeline_notes(&w->pipeline);
 	if (now >= w->next_expiry)
 		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
 	if (now >= w->next_second) {

@@ -544,6 +544,35 @@ static void test_lost(void **state)
 	}
 }
 
+/* Many that end at once are all taken back. */
+static void test_many_end(void **state)
+{
+	char dst[ADDR_TEXT_MAX];
+	uint64_t away = 0;
+
+	(void)state;
+	team_begin(1, 2, nat_cases[5].text);
+	for (uint32_t i = 0; i < 400; i++) {
+		snprintf(dst, sizeof dst, "192.0.2.%u", i % 200 + 1);
+		const struct packet_spec out = gre(i < 200 ? "10.1.0.2" : "10.1.0.3", dst);
+		arrives(i % 2, GATE_LAN, &out);
+		team_clear();
+	}
+	assert_int_equal(sessions_now(), 400);
+	away = redirects_now();
+	assert_in_range(away, 130, 400);
+	for (uint32_t s = 0; sessions_now() > 0; s++) {
+		assert_true(s < 4000);
+		for (uint32_t i = 0; i < workers; i++) {
+			fw_expire(team[i].fw, team[i].now += NS_PER_S, 512);
+			pipeline_notes(&team[i].p);
+		}
+		everything_runs();
+		assert_int_equal(redirects_now(), sessions_now() > 0 ? away : 0);
+	}
+	team_end();
+}
+
 /* The same memory for a new process. */
 static void team_restarts(void)
 {
@@ -859,6 +888,7 @@ int main(void)
 		cmocka_unit_test(test_collision),
 		cmocka_unit_test(test_redirects),
 		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_many_end),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_full),
