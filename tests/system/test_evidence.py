@@ -217,7 +217,7 @@ def test_a_ledger_at_an_address_while_it_is_written_to(lab, case):
 
 def test_what_an_address_may_answer(lab, case):
     copy = case["path"] / "copy"
-    shutil.copytree(case["ledger"], copy)
+    shutil.copytree(case["ledger"], copy, ignore=shutil.ignore_patterns("*.tmp"))  # it is in use
     bundle = copy / "tile/entries/000"
     data = bundle.read_bytes()
     with Served(copy) as address:
