@@ -1,6 +1,6 @@
 /* Early ageing in the configuration: its defaults, its values, and watermarks that are not in order. */
+#include "compiled.h"
 #include "model/model.h"
-#include "model/snapshot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,22 +9,17 @@
 #include <string.h>
 #include <cmocka.h>
 
-static enum rc compile(const char *text, struct snap_aging *ret_aging, struct err *e)
+static enum rc aging_of(const char *text, struct snap_aging *ret_aging, struct err *e)
 {
-	static const uint8_t sha256[32] = { 1, 2, 3 };
-	struct model *m = NULL;
-	void *block = NULL;
+	void *block;
 	size_t n = 0;
-	enum rc rc = model_load_text(text, strlen(text), "t", &m, e);
+	enum rc rc = compile(text, 1, &block, &n, e);
 
-	if (rc == RC_OK)
-		rc = model_compile(m, 1, sha256, &block, &n, e);
 	if (rc == RC_OK) {
 		assert_int_equal(snapshot_check(block, n, e), RC_OK);
 		*ret_aging = ((const struct snapshot *)block)->aging;
 	}
 	free(block);
-	model_free(m);
 	return rc;
 }
 
@@ -33,7 +28,7 @@ static void becomes(const char *text, struct snap_aging wanted)
 	struct snap_aging is = { 0 };
 	struct err e = { 0 };
 
-	assert_int_equal(compile(text, &is, &e), RC_OK);
+	assert_int_equal(aging_of(text, &is, &e), RC_OK);
 	assert_memory_equal(&is, &wanted, sizeof is);
 }
 
@@ -55,7 +50,7 @@ static void not_in_order(void **state)
 		char text[128];
 		struct err e = { 0 };
 		snprintf(text, sizeof text, "system { host-name a; aging { %s } }", wrong[i]);
-		assert_int_not_equal(compile(text, &is, &e), RC_OK);
+		assert_int_not_equal(aging_of(text, &is, &e), RC_OK);
 		assert_non_null(strstr(e.text, "t:1:"));
 		assert_non_null(strstr(e.text, "low-watermark is not below high-watermark"));
 	}

@@ -7,21 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "model/host_access.h"
+#include "compiled.h"
 #include "model/model.h"
-
-static struct snapshot *compiled(const char *text)
-{
-	struct model *m = NULL;
-	struct err e = { 0 };
-	void *block = NULL;
-	size_t n = 0;
-
-	if (model_load_text(text, strlen(text), "t", &m, &e) || model_compile(m, 1, NULL, &block, &n, &e))
-		fail_msg("%s", e.text);
-	model_free(m);
-	return block;
-}
+#include "model/host_access.h"
 
 #define PERMIT(from, to)                                                                                     \
 	"policy { from " from " to " to                                                                      \

@@ -1,6 +1,6 @@
 /* The number of workers in the configuration, and what several of them share. */
+#include "compiled.h"
 #include "model/model.h"
-#include "model/snapshot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,19 +9,14 @@
 #include <string.h>
 #include <cmocka.h>
 
-static enum rc compile(const char *text, uint32_t *ret_workers, struct err *e)
+static enum rc workers_of(const char *text, uint32_t *ret_workers, struct err *e)
 {
-	static const uint8_t sha256[32] = { 1, 2, 3 };
-	struct snapshot *s = NULL;
-	struct model *m = NULL;
-	void *block = NULL;
+	void *block;
 	size_t n = 0;
-	enum rc rc = model_load_text(text, strlen(text), "t", &m, e);
+	enum rc rc = compile(text, 1, &block, &n, e);
 
-	if (rc == RC_OK)
-		rc = model_compile(m, 1, sha256, &block, &n, e);
 	if (rc == RC_OK) {
-		s = block;
+		struct snapshot *s = block;
 		*ret_workers = s->workers;
 		assert_int_equal(snapshot_check(block, n, e), RC_OK);
 		s->workers = 2;
@@ -32,7 +27,6 @@ static enum rc compile(const char *text, uint32_t *ret_workers, struct err *e)
 		assert_int_equal(snapshot_check(block, n, e), RC_MALFORMED);
 	}
 	free(block);
-	model_free(m);
 	return rc;
 }
 
@@ -42,12 +36,12 @@ static void numbers(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(compile("system { host-name a; }", &workers, &e), RC_OK);
+	assert_int_equal(workers_of("system { host-name a; }", &workers, &e), RC_OK);
 	assert_int_equal(workers, 1);
-	assert_int_equal(compile("system { host-name a; workers 16; }", &workers, &e), RC_OK);
+	assert_int_equal(workers_of("system { host-name a; workers 16; }", &workers, &e), RC_OK);
 	assert_int_equal(workers, WORKERS_MAX);
-	assert_int_not_equal(compile("system { host-name a; workers 17; }", &workers, &e), RC_OK);
-	assert_int_not_equal(compile("system { host-name a; workers 0; }", &workers, &e), RC_OK);
+	assert_int_not_equal(workers_of("system { host-name a; workers 17; }", &workers, &e), RC_OK);
+	assert_int_not_equal(workers_of("system { host-name a; workers 0; }", &workers, &e), RC_OK);
 }
 
 /* Limits are counted over all; persistent NAT has one worker for all of an inside address and port; what one expects the
@@ -69,7 +63,7 @@ static void what_they_share(void **state)
 		char text[512];
 		snprintf(text, sizeof text, "system { host-name a; workers 4; alg { ftp; tftp; } } %s",
 			texts[i]);
-		if (compile(text, &workers, &e) != RC_OK)
+		if (workers_of(text, &workers, &e) != RC_OK)
 			fail_msg("%s", e.text);
 		assert_int_equal(workers, 4);
 	}
