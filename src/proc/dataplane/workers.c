@@ -14,10 +14,16 @@ void workers_changed(struct dataplane *d)
 		pipeline_changed(&d->workers[i]->pipeline);
 }
 
+/* The mirror is read, and its events come, before the first worker has anything to work with. */
+static bool is_equipped(const struct worker *w)
+{
+	return w->pipeline.routes != NULL;
+}
+
 void workers_routes(struct dataplane *d)
 {
 	for (uint32_t i = 0; i < d->workers_n; i++)
-		if (d->workers[i]->pipeline.routes)
+		if (is_equipped(d->workers[i]))
 			pipeline_routes(&d->workers[i]->pipeline, d->routes);
 }
 
@@ -30,7 +36,8 @@ void workers_path_mtu(struct dataplane *d, uint32_t tunnel, uint32_t mtu)
 void workers_neighbour(struct dataplane *d, uint32_t link, const struct ip_addr *addr, mono_ns now)
 {
 	for (uint32_t i = 0; i < d->workers_n; i++)
-		pipeline_neighbour(&d->workers[i]->pipeline, link, addr, now);
+		if (is_equipped(d->workers[i]))
+			pipeline_neighbour(&d->workers[i]->pipeline, link, addr, now);
 }
 
 static void servers_tell(struct dataplane *d)

@@ -318,6 +318,27 @@ static void rules_and_tables(void **unused)
 	assert_true(unicast > asked / 10 && unicast < asked);
 }
 
+/* While the first mirror is read, which is while a process starts, the workers have no routes yet. */
+static void a_neighbour_before_the_workers_have_routes(void **unused)
+{
+	struct ip_addr a;
+
+	assert_null(worker.pipeline.routes);
+	say("neigh add 10.10.0.9 lladdr 02:00:00:00:00:09 dev v0\n");
+	run("");
+	settle();
+	assert_int_equal(addr_parse(&a, "10.10.0.9"), RC_OK);
+	const struct route_neighbour *n = route_neighbour_find(d.routes, if_nametoindex("v0"), &a);
+	assert_non_null(n);
+	assert_int_equal(n->state, ROUTE_NEIGHBOUR_VALID);
+	say("neigh change 10.10.0.9 lladdr 02:00:00:00:00:08 dev v0\n"); /* an event, not a dump's answer */
+	run("");
+	settle();
+	n = route_neighbour_find(d.routes, if_nametoindex("v0"), &a);
+	assert_non_null(n);
+	assert_int_equal(n->mac[5], 8);
+}
+
 /* --- the namespace --- */
 
 static bool namespace_enter(void)
@@ -345,6 +366,7 @@ int main(void)
 {
 	struct err e = { 0 };
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_neighbour_before_the_workers_have_routes),
 		cmocka_unit_test(rules_and_tables),
 	};
 
