@@ -184,7 +184,8 @@ static bool tables_allocate(struct firewall *fw)
 	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
 	fw->bindings_by_source = calloc(FW_SOURCES, sizeof *fw->bindings_by_source);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
-	if (!fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->log)
+	fw->log_rates = calloc(1, sizeof *fw->log_rates);
+	if (!fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->log || !fw->log_rates)
 		return false;
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
@@ -251,6 +252,7 @@ void fw_detach(struct firewall *fw)
 	for (uint32_t i = 0; i < FW_EPOCHS; i++)
 		fw_policy_free(fw->past[i]);
 	free(fw->log);
+	free(fw->log_rates);
 	free(fw->bindings_by_source);
 	free(fw->protected_by_source);
 	free(fw->place);

@@ -108,10 +108,10 @@ struct fw_tuple {
 	uint8_t proto;
 };
 
-/* What a rule, or a zone for its host-inbound drops, may still log. */
-struct fw_log_rate {
-	mono_ns empty_until;
-	uint64_t suppressed; /* records not written since the last report */
+/* What rules, and zones for their host-inbound drops, may still log, and all of them together. By their numbers: after a commit
+ * another rule goes on with what this one has left. */
+struct fw_log_rates {
+	mono_ns all, rule[RULES_MAX], zone[ZONES_MAX];
 };
 
 /* Packets that a rule of source NAT had no address and port for since the last record, and when the next is written. */
@@ -174,7 +174,8 @@ struct fw_policy {
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
 	struct fw_log_exhausted *nat_exhausted; /* of each NAT rule */
 	uint32_t *nat_sessions, *nat_bindings;	/* of each NAT rule: translated sessions, and bindings */
-	struct fw_log_rate *log_rate;		/* by rule, then by zone */
+	/* By rule, then by zone: records not written since the last report. */
+	uint64_t *log_suppressed;
 	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */
 	/* Not on the lines by which other workers find these counters. */
 	_Alignas(64) uint32_t zone_sessions[ZONES_MAX];
@@ -271,7 +272,8 @@ struct firewall {
 	/* log ring */
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
-	mono_ns log_empty_until, log_report_at; /* of all together; 0: nothing to report */
+	mono_ns log_report_at;		/* 0: nothing to report */
+	struct fw_log_rates *log_rates; /* of all workers those of the first are used: fw->all[0] */
 };
 
 /* index.c */

@@ -4,7 +4,7 @@
  *
  * Strangers' packets cause records where a rule asks for them: each rule and each zone has a token bucket,
  * and there is one for all together. Records without a token are counted, and reported every
- * FW_LOG_SUPPRESSED_EVERY.
+ * FW_LOG_SUPPRESSED_EVERY. The buckets are one set for all workers, joined by fw_join(); each counts what it suppresses.
  */
 #include "base/rate.h"
 #include "firewall/internal.h"
@@ -53,16 +53,18 @@ static struct fw_log *log_room(
 	struct firewall *fw, const struct fw_policy *p, uint32_t rule, uint32_t zone, mono_ns now)
 {
 	const struct snapshot *s = p->snapshot;
-	struct fw_log_rate *r = &p->log_rate[rule < s->rules.count ? rule : s->rules.count + zone];
+	struct fw_log_rates *rates = fw->all[0]->log_rates;
 	struct fw_log *l = NULL;
 
 	assert(rule < s->rules.count || zone < s->zones.count);
-	if (rate_take(&r->empty_until, FW_LOG_PER_SECOND, FW_LOG_BURST, now) &&
-		rate_take(&fw->log_empty_until, FW_LOG_ALL_PER_SECOND, FW_LOG_ALL_BURST, now))
+	mono_ns *each = rule < s->rules.count ? &rates->rule[rule] : &rates->zone[zone];
+	if (rate_shared_left(&rates->all, FW_LOG_ALL_PER_SECOND, FW_LOG_ALL_BURST, now) &&
+		rate_shared_take(each, FW_LOG_PER_SECOND, FW_LOG_BURST, now) &&
+		rate_shared_take(&rates->all, FW_LOG_ALL_PER_SECOND, FW_LOG_ALL_BURST, now))
 		l = log_place(fw);
 	if (l)
 		return l;
-	r->suppressed++;
+	p->log_suppressed[rule < s->rules.count ? rule : s->rules.count + zone]++;
 	fw->counters.log_records_suppressed++;
 	if (fw->log_report_at == 0)
 		fw->log_report_at = now + FW_LOG_SUPPRESSED_EVERY;
@@ -172,21 +174,21 @@ static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now
 	bool all = true;
 
 	for (uint32_t i = 0; s && i < s->rules.count + s->zones.count; i++) {
-		struct fw_log_rate *r = &p->log_rate[i];
-		struct fw_log *l = r->suppressed ? log_place(fw) : NULL;
-		all &= l || !r->suppressed;
+		uint64_t *suppressed = &p->log_suppressed[i];
+		struct fw_log *l = *suppressed ? log_place(fw) : NULL;
+		all &= l || !*suppressed;
 		if (!l)
 			continue;
 		const struct snap_rule *rule = i < s->rules.count ? &snap_rules(s)[i] : NULL;
 		*l = (struct fw_log){ .kind = FW_LOG_SUPPRESSED,
 			.rule = rule ? i : TRAIN_NONE,
 			.at = now,
-			.suppressed = r->suppressed };
+			.suppressed = *suppressed };
 		if (rule)
 			memcpy(l->rule_name, rule->name, NAME_MAX_BYTES);
 		name_put(l->zone_name[0], s, rule ? rule->from_zone : i - s->rules.count);
 		name_put(l->zone_name[1], s, rule ? rule->to_zone : FW_ZONE_HOST);
-		r->suppressed = 0;
+		*suppressed = 0;
 	}
 	return all;
 }

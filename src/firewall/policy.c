@@ -151,12 +151,12 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->nat_exhausted = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_exhausted);
 	p->dnat_hits = lines_new(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
 	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
-	p->log_rate = lines_new(s->rules.count + s->zones.count + 1u, sizeof *p->log_rate);
+	p->log_suppressed = lines_new(s->rules.count + s->zones.count + 1u, sizeof *p->log_suppressed);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, s->bytes);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->nat_exhausted || !p->dnat_hits || !p->servers_down || !p->log_rate ||
-		!fw_limits_new(p) || !pairs_build(p)) {
+		!p->nat_bindings || !p->nat_exhausted || !p->dnat_hits || !p->servers_down ||
+		!p->log_suppressed || !fw_limits_new(p) || !pairs_build(p)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -183,7 +183,7 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->nat_exhausted);
 	free(p->dnat_hits);
 	free(p->servers_down);
-	free(p->log_rate);
+	free(p->log_suppressed);
 	free(p->snapshot);
 	free(p);
 }

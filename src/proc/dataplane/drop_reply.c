@@ -115,16 +115,17 @@ static bool reply_kind(const struct pipeline *p, const struct packet_context *ct
 
 /*
  * Each host has its own rate of errors, and each zone: so a flood of packets with low hop limits cannot keep
- * the path MTU from an honest host (RFC 4443 section 2.4 f).
+ * the path MTU from an honest host (RFC 4443 section 2.4 f). Of all workers together.
  */
 static bool reply_allowed(struct pipeline *p, const struct train *t)
 {
 	uint64_t hash = siphash13(p->hash_key, t->src.b, sizeof t->src.b);
-	mono_ns *host = &p->error_rate_host[hash % ERROR_HOSTS];
-	mono_ns *zone = &p->error_rate_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
+	mono_ns *host = &p->rates->error_host[hash % ERROR_HOSTS];
+	mono_ns *zone = &p->rates->error_zone[MIN_OF(t->in_zone, (uint32_t)ZONES_MAX)];
 
-	return rate_take(host, ERROR_HOST_PER_SECOND, ERROR_HOST_BURST, p->now) &&
-	       rate_take(zone, ERROR_ZONE_PER_SECOND, ERROR_ZONE_BURST, p->now);
+	return rate_shared_left(zone, ERROR_ZONE_PER_SECOND, ERROR_ZONE_BURST, p->now) &&
+	       rate_shared_take(host, ERROR_HOST_PER_SECOND, ERROR_HOST_BURST, p->now) &&
+	       rate_shared_take(zone, ERROR_ZONE_PER_SECOND, ERROR_ZONE_BURST, p->now);
 }
 
 void drop_reply(struct pipeline *p, struct packet_context *ctx)

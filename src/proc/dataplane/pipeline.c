@@ -23,6 +23,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 		p->interfaces[i].link = ROUTE_NONE;
 	p->alg = alg_new();
 	p->tunnels = lines_new(TUNNELS_MAX, sizeof *p->tunnels);
+	p->rates = p->rates_own = lines_new(1, sizeof *p->rates_own);
 	/* One large page where the machine has some: all sealed octets pass through it. */
 	p->scratch = aligned_alloc(LARGE_PAGE, LARGE_PAGE);
 	if (p->scratch) {
@@ -34,20 +35,26 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	esp_batch_begin(&p->batch);
 	memcpy(p->hash_key, hash_key, sizeof p->hash_key);
 	p->fragment_id = (uint32_t)siphash13(hash_key, NULL, 0); /* fragments disclose it, but not the key */
-	if (!p->tunnels || !p->scratch || !p->alg) {
+	if (!p->tunnels || !p->rates || !p->scratch || !p->alg) {
 		pipeline_done(p);
 		return false;
 	}
 	return true;
 }
 
-void pipeline_workers(struct pipeline *p, uint32_t worker, uint32_t workers)
+void pipeline_join(struct pipeline *const *all, uint32_t n)
 {
-	assert(worker < workers && workers <= WORKERS_MAX);
-	assert(workers == 1 || (p->io.home && p->io.hand_over && p->io.note));
-	p->worker = worker;
-	p->workers = workers;
-	p->fragment_id = p->fragment_id / WORKERS_MAX * WORKERS_MAX + worker;
+	assert(n > 0 && n <= WORKERS_MAX);
+	for (uint32_t i = 0; i < n; i++) {
+		struct pipeline *p = all[i];
+		assert(n == 1 || (p->io.home && p->io.hand_over && p->io.note));
+		p->worker = i;
+		p->workers = n;
+		p->fragment_id = p->fragment_id / WORKERS_MAX * WORKERS_MAX + i;
+		/* By the same key the same host has the same place. */
+		p->rates = all[0]->rates_own;
+		memcpy(p->hash_key, all[0]->hash_key, sizeof p->hash_key);
+	}
 }
 
 void pipeline_done(struct pipeline *p)
@@ -56,6 +63,7 @@ void pipeline_done(struct pipeline *p)
 		free(p->neighbour_queue[i].bytes);
 	selectors_free(p->selectors);
 	free(p->tunnels);
+	free(p->rates_own);
 	free(p->alg);
 	free(p->scratch);
 	*p = (struct pipeline){ 0 };

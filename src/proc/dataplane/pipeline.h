@@ -96,7 +96,6 @@ struct pipeline_tunnel {
 	uint64_t mtu_generation; /* of routes and SAs that `mtu` was made from */
 	uint32_t mtu;		 /* inner */
 	uint32_t path_mtu;	 /* outer, as learned; 0: the link's */
-	mono_ns acquired;	 /* when ike was last asked for an SA */
 	uint64_t drops_down;
 };
 
@@ -108,16 +107,24 @@ struct queued_packet {
 	uint8_t *bytes;
 };
 
-struct solicitation {
-	uint64_t tag; /* a keyed hash of link and address; 0: empty */
-	mono_ns at;
+/*
+ * What bounds the messages that packets cause, one for all workers of a gateway: so their number does not change how
+ * many may leave. It is written with each message that may (rate_shared_take()), and only read for the others.
+ */
+struct pipeline_rates {
+	mono_ns error_host[ERROR_HOSTS], error_zone[ZONES_MAX + 1]; /* the last zone: the host */
+	/* solicit.c; recent: half a tag, and the millisecond of the last request; 0: empty */
+	uint64_t solicit_recent[SOLICIT_RECENT_MAX];
+	mono_ns solicit_source[SOLICIT_SOURCES], solicit_zone[ZONES_MAX + 1], solicit_all, solicit_known;
+	struct {
+		mono_ns all, source[PROXY_SOURCES];
+	} proxy[INTERFACES_MAX];
+	mono_ns acquire[TUNNELS_MAX]; /* when ike was last asked for an SA */
 };
 
 /* solicit.c */
 struct solicitations {
-	struct solicitation recent[SOLICIT_RECENT_MAX];
 	uint64_t known[SOLICIT_KNOWN_MAX]; /* tags of neighbours that have had a link address */
-	mono_ns source[SOLICIT_SOURCES], zone[ZONES_MAX + 1], all, all_known;
 };
 
 /* proxy.c */
@@ -129,7 +136,6 @@ struct proxies {
 		uint32_t range, done;  /* the next: of the range, after so many addresses of the round */
 		uint64_t offset;
 		mono_ns round_begun;
-		mono_ns rate, source_rate[PROXY_SOURCES];
 	} interfaces[INTERFACES_MAX];
 	uint64_t changes; /* pipeline's, that the tags were made from */
 	uint64_t answers, suppressed, conflicts;
@@ -175,8 +181,8 @@ struct pipeline {
 	struct queued_packet neighbour_queue[NEIGHBOUR_QUEUE_MAX];
 	struct solicitations solicitations;
 	struct proxies proxies;
-	mono_ns error_rate_host[ERROR_HOSTS], error_rate_zone[ZONES_MAX + 1]; /* the last zone: the host */
-	uint8_t hash_key[16]; /* for every hash over values that strangers choose */
+	struct pipeline_rates *rates, *rates_own; /* rates: those of worker 0 */
+	uint8_t hash_key[16]; /* for every hash over values that strangers choose; the same for all workers */
 	uint32_t worker, workers;
 	uint32_t fragment_id;
 	struct trace trace;
@@ -195,9 +201,9 @@ struct pipeline {
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
 	struct route_table *routes, const uint8_t hash_key[16]);
 void pipeline_done(struct pipeline *p);
-/* It is one of several workers'. Each has a firewall of its own; all have the
- * same esp, routes and snapshot. */
-void pipeline_workers(struct pipeline *p, uint32_t worker, uint32_t workers);
+/* all[i] is that of worker i, when none runs. Each has a firewall of its own; all have the same esp, routes and
+ * snapshot, and the rates of the first, which outlives the others. */
+void pipeline_join(struct pipeline *const *all, uint32_t n);
 
 /* A checked snapshot, which stays mapped until the next one. Loads the firewall, binds SAs, interfaces and
  * selectors. */

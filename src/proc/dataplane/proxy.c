@@ -48,16 +48,17 @@ static void frame_send(struct pipeline *p, uint32_t interface, uint8_t *frame, s
 
 static void answer(struct pipeline *p, uint32_t interface, const struct resolution *r, mono_ns now)
 {
-	struct proxy_interface *i = &p->proxies.interfaces[interface];
+	mono_ns *all = &p->rates->proxy[interface].all;
 	uint8_t mac[8] = { 0 };
 
 	memcpy(mac, r->mac, sizeof r->mac);
-	uint64_t source = siphash13(p->hash_key, mac, sizeof mac);
+	uint64_t hash = siphash13(p->hash_key, mac, sizeof mac);
+	mono_ns *source = &p->rates->proxy[interface].source[hash % PROXY_SOURCES];
 
 	p->proxies.answers++;
-	if (!rate_take(&i->source_rate[source % PROXY_SOURCES], PROXY_SOURCE_PER_SECOND, PROXY_SOURCE_BURST,
-		    now) ||
-		!rate_take(&i->rate, PROXY_LINK_PER_SECOND, PROXY_LINK_BURST, now)) {
+	if (!rate_shared_left(all, PROXY_LINK_PER_SECOND, PROXY_LINK_BURST, now) ||
+		!rate_shared_take(source, PROXY_SOURCE_PER_SECOND, PROXY_SOURCE_BURST, now) ||
+		!rate_shared_take(all, PROXY_LINK_PER_SECOND, PROXY_LINK_BURST, now)) {
 		p->proxies.suppressed++;
 		return;
 	}

@@ -2,7 +2,7 @@
  * Which link addresses the kernel is asked to resolve. A stranger may name any address of a link, a whole
  * /64 of them: each request costs the supervisor a call and the kernel an entry of its neighbour table, which
  * all links share (RFC 6583 section 4). So requests are bounded: by neighbour, by source, by zone, and all
- * together (limits.h).
+ * together (limits.h); by all workers.
  *
  * A neighbour that has answered before is resolved whatever sources and zones have used up (RFC 6583 section
  * 7.1): a scan does not cut anybody off from existing neighbours.
@@ -22,13 +22,6 @@ static uint64_t tag_of(const struct pipeline *p, uint32_t link, const struct ip_
 	return siphash13(p->hash_key, &key, sizeof key) | 1; /* 0 marks an empty place */
 }
 
-static mono_ns *source_rate(struct pipeline *p, const struct train *t)
-{
-	struct ip_addr source = addr_source(t->src);
-
-	return &p->solicitations.source[tag_of(p, t->in_zone, &source) % SOLICIT_SOURCES];
-}
-
 void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr *addr)
 {
 	uint64_t tag = tag_of(p, link, addr);
@@ -36,41 +29,83 @@ void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr 
 	p->solicitations.known[tag / 2 % SOLICIT_KNOWN_MAX] = tag;
 }
 
+/* ---- when a neighbour was asked for last, by any worker ---- */
+
+static uint64_t *recent_of(const struct pipeline *p, uint64_t tag)
+{
+	return &p->rates->solicit_recent[tag / 2 % SOLICIT_RECENT_MAX];
+}
+
+static uint64_t recent_now(const struct pipeline *p, uint64_t tag)
+{
+	return tag >> 32 << 32 | (uint32_t)(p->now / NS_PER_MS);
+}
+
+/* The clock of the worker that asked may be ahead of this one's by as much as a burst takes. */
+static bool is_recent(const struct pipeline *p, uint64_t recent, uint64_t tag, mono_ns interval)
+{
+	uint32_t ahead_max = (uint32_t)(NS_PER_S / NS_PER_MS), now = (uint32_t)(p->now / NS_PER_MS);
+
+	return recent != 0 && recent >> 32 == tag >> 32 &&
+	       now - (uint32_t)recent + ahead_max < interval / NS_PER_MS + ahead_max;
+}
+
+/* False: another worker has asked for it since `seen` was read. */
+static bool recent_replace(const struct pipeline *p, uint64_t seen, uint64_t tag)
+{
+	uint64_t *place = recent_of(p, tag), is = recent_now(p, tag);
+
+	while (!__atomic_compare_exchange_n(place, &seen, is, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		if (is_recent(p, seen, tag, SOLICIT_INTERVAL))
+			return false;
+	return true;
+}
+
+/* ---- */
+
+static bool known_allowed(struct pipeline *p)
+{
+	return rate_shared_take(
+		&p->rates->solicit_known, SOLICIT_KNOWN_PER_SECOND, SOLICIT_KNOWN_BURST, p->now);
+}
+
 static bool allowed(struct pipeline *p, const struct train *t, uint64_t tag)
 {
-	mono_ns *zone = &p->solicitations.zone[t->in_zone < ZONES_MAX ? t->in_zone : ZONES_MAX];
+	struct pipeline_rates *r = p->rates;
+	struct ip_addr address = addr_source(t->src);
+	mono_ns *source = &r->solicit_source[tag_of(p, t->in_zone, &address) % SOLICIT_SOURCES];
+	mono_ns *zone = &r->solicit_zone[t->in_zone < ZONES_MAX ? t->in_zone : ZONES_MAX];
 
 	if (p->solicitations.known[tag / 2 % SOLICIT_KNOWN_MAX] == tag)
-		return rate_take(
-			&p->solicitations.all_known, SOLICIT_KNOWN_PER_SECOND, SOLICIT_KNOWN_BURST, p->now);
-	return rate_take(source_rate(p, t), SOLICIT_SOURCE_PER_SECOND, SOLICIT_SOURCE_BURST, p->now) &&
-	       rate_take(zone, SOLICIT_ZONE_PER_SECOND, SOLICIT_ZONE_BURST, p->now) &&
-	       rate_take(&p->solicitations.all, SOLICIT_ALL_PER_SECOND, SOLICIT_ALL_BURST, p->now);
+		return known_allowed(p);
+	return rate_shared_left(&r->solicit_all, SOLICIT_ALL_PER_SECOND, SOLICIT_ALL_BURST, p->now) &&
+	       rate_shared_left(zone, SOLICIT_ZONE_PER_SECOND, SOLICIT_ZONE_BURST, p->now) &&
+	       rate_shared_take(source, SOLICIT_SOURCE_PER_SECOND, SOLICIT_SOURCE_BURST, p->now) &&
+	       rate_shared_take(zone, SOLICIT_ZONE_PER_SECOND, SOLICIT_ZONE_BURST, p->now) &&
+	       rate_shared_take(&r->solicit_all, SOLICIT_ALL_PER_SECOND, SOLICIT_ALL_BURST, p->now);
 }
 
 void neighbour_confirm(struct pipeline *p, uint32_t link, const struct ip_addr *addr)
 {
-	uint64_t tag = tag_of(p, link, addr);
-	struct solicitation *a = &p->solicitations.recent[tag / 2 % SOLICIT_RECENT_MAX];
+	uint64_t tag = tag_of(p, link, addr), recent = __atomic_load_n(recent_of(p, tag), __ATOMIC_RELAXED);
 
-	if (a->tag == tag && p->now - a->at < SOLICIT_CONFIRM_INTERVAL)
+	if (is_recent(p, recent, tag, SOLICIT_CONFIRM_INTERVAL) || !known_allowed(p))
 		return;
-	if (!rate_take(&p->solicitations.all_known, SOLICIT_KNOWN_PER_SECOND, SOLICIT_KNOWN_BURST, p->now))
-		return;
-	*a = (struct solicitation){ tag, p->now };
-	p->io.solicit(p->io.context, link, addr);
+	if (recent_replace(p, recent, tag))
+		p->io.solicit(p->io.context, link, addr);
 }
 
 enum solicit_result neighbour_solicit(struct pipeline *p, uint32_t link, const struct train *t)
 {
-	uint64_t tag = tag_of(p, link, &t->next_hop);
-	struct solicitation *a = &p->solicitations.recent[tag / 2 % SOLICIT_RECENT_MAX];
+	uint64_t tag = tag_of(p, link, &t->next_hop),
+		 recent = __atomic_load_n(recent_of(p, tag), __ATOMIC_RELAXED);
 
-	if (a->tag == tag && p->now - a->at < SOLICIT_INTERVAL)
+	if (is_recent(p, recent, tag, SOLICIT_INTERVAL))
 		return SOLICIT_RECENT;
 	if (!allowed(p, t, tag))
 		return SOLICIT_LIMITED;
-	*a = (struct solicitation){ tag, p->now };
+	if (!recent_replace(p, recent, tag))
+		return SOLICIT_RECENT;
 	p->io.solicit(p->io.context, link, &t->next_hop);
 	return SOLICIT_SENT;
 }

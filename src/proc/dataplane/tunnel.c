@@ -65,13 +65,16 @@ void tunnel_acquire(struct pipeline *p, const struct train *t)
 	struct sa_acquire asked = { .tunnel = t->tunnel };
 
 	tunnel->drops_down += t->drop == DROP_TUNNEL_DOWN;
-	if (tunnel->acquired != 0 && p->now - tunnel->acquired < ACQUIRE_INTERVAL)
+	mono_ns *acquire = &p->rates->acquire[t->tunnel], last = __atomic_load_n(acquire, __ATOMIC_RELAXED);
+	/* The clock of another worker may be ahead. */
+	if (last != 0 && last + ACQUIRE_INTERVAL > p->now)
 		return;
 	/* An error quotes a packet that came from there: it needs no SA of its own. */
 	if (t->drop == DROP_ESP_SELECTOR && t->flags & TRAIN_ICMP_ERROR)
 		return;
 	asked.src = one_end(t, &t->src, t->src_port);
 	asked.dst = one_end(t, &t->dst, t->dst_port);
-	tunnel->acquired = p->now;
+	if (!__atomic_compare_exchange_n(acquire, &last, p->now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return; /* another worker has asked just now */
 	p->io.acquire(p->io.context, &asked);
 }

@@ -184,13 +184,16 @@ static void redirects_restore(struct dataplane *d)
 /* Before the memory is attached there is nothing else to give them. */
 static enum rc equip(struct dataplane *d, struct err *e)
 {
+	struct pipeline *all[WORKERS_MAX];
+
 	for (uint32_t i = 0; i < d->workers_n; i++) {
 		struct worker *w = d->workers[i];
 		w->pipeline.fw = w->fw;
 		w->pipeline.esp = d->esp;
 		w->pipeline.routes = d->routes;
-		pipeline_workers(&w->pipeline, i, d->workers_n);
+		all[i] = &w->pipeline;
 	}
+	pipeline_join(all, d->workers_n);
 	redirects_restore(d);
 	for (uint32_t i = 0; i < d->workers_n; i++)
 		pipeline_notes(&d->workers[i]->pipeline);

@@ -432,12 +432,15 @@ void gate_join_team(struct gate *team, uint32_t n)
 
 void gate_init_team(struct gate *team, uint32_t n, const char *text, const char *more, uint32_t sessions)
 {
+	struct pipeline *all[WORKERS_MAX];
+
 	init_first(&team[0], sessions, n);
 	gate_load(&team[0], text, more);
 	for (uint32_t i = 1; i < n; i++)
 		init_beside(&team[i], &team[0], sessions, i, n);
 	for (uint32_t i = 0; i < n; i++)
-		pipeline_workers(&team[i].p, i, n);
+		all[i] = &team[i].p;
+	pipeline_join(all, n);
 	gate_join_team(team, n);
 }
 

@@ -56,10 +56,9 @@ static void begin(void)
 {
 	gate_init(&gates[0], gate_text, "", SESSIONS);
 	gate_init_beside(&gates[1], &gates[0], SESSIONS);
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < 2; i++)
 		gates[i].p.io.home = own_home;
-		pipeline_workers(&gates[i].p, i, 2);
-	}
+	pipeline_join((struct pipeline *[]){ &gates[0].p, &gates[1].p }, 2);
 	assert_true(rings_init(&rings, 2));
 }
 
