@@ -86,12 +86,16 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 	struct rules *r)
 {
 	const struct snapshot *s = fw->policy->snapshot;
+	bool same_link = fw_dnat_translates(&egress->dnat) && egress->same_interface;
 	struct ip_addr published;
-	uint32_t rule;
+	uint32_t rule = egress->dnat.rule;
 
-	if (fw_static_source(fw, tuple, &published, &rule)) {
+	if ((same_link && fw_nptv6_hairpin(fw, rule, &tuple->src, &published)) ||
+		fw_static_source(fw, tuple, &published, &rule)) {
 		if (tuple->proto == IP_AH)
 			return DROP_NAT_PROTOCOL;
+		if (published.family == ADDR_NONE)
+			return DROP_NAT_NO_MAPPING;
 		r->dnat = r->dnat == TRAIN_NONE ? rule : r->dnat;
 		memcpy(key[1].dst, published.b, sizeof key[1].dst);
 		return DROP_NONE;
@@ -100,21 +104,21 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 	const struct snap_nat_rule *n = rule == FW_NONE ? NULL : &snap_nat_rules(s)[rule];
 	if (n && n->action == NAT_OFF)
 		return DROP_NONE;
-	if (!n && !(fw_dnat_translates(&egress->dnat) && egress->same_interface))
+	if (!n && !same_link)
 		return DROP_NONE;
 	/* Replies could not be told apart from ESP for the gateway itself, which the links do not deliver
 	 * (io_filter.c). */
 	if (tuple->proto == IP_ESP && snap_zone_opens(s, tuple->to, IP_ESP, 0, &tuple->dst))
 		return DROP_NAT_PROTOCOL;
 	/* Where the server would answer the client on their own link, the answers must come here. */
-	const struct snap_nat_rule same_link = {
+	const struct snap_nat_rule by_gateway = {
 		.action = NAT_INTERFACE, .port_first = s->nat_port_first, .port_last = s->nat_port_last
 	};
 	r->nat = n ? rule : TRAIN_NONE;
 	r->interface = !n || n->action != NAT_POOL;
 	const struct fw_key before = key[1];
 	enum drop_reason d =
-		fw_nat_allocate(fw, n ? n : &same_link, &egress->nat_addr, &key[0], &key[1], now);
+		fw_nat_allocate(fw, n ? n : &by_gateway, &egress->nat_addr, &key[0], &key[1], now);
 	if (d == DROP_NAT_EXHAUSTED)
 		fw_log_exhausted(fw, r->nat, t, &egress->nat_addr, now);
 	/* The source alone is translated. */

@@ -6,9 +6,11 @@
  * while the process lives. A session keeps its server, whatever the hash says later; it ends when a commit takes
  * the server out of the rule.
  *
- * Static rules stand first. They exchange the leading bits of an address, both ways: RFC 3022 section 2.1 (basic NAT).
+ * Static rules stand first. They exchange the leading bits of an address, both ways: RFC 3022 section 2.1 (basic NAT);
+ * those of NPTv6 so that no checksum changes (RFC 6296).
  */
 #include "firewall/internal.h"
+#include "wire/nptv6.h"
 
 #include <assert.h>
 
@@ -24,6 +26,17 @@ static struct ip_addr exchange(
 		b.b[i] = (uint8_t)(b.b[i] | (a->b[i] ^ from->first.b[i]));
 	assert(range_holds(from, a) && range_holds(to, &b));
 	return b;
+}
+
+/* What a static rule makes of an address of one of its prefixes. False: nothing, it has no mapping. */
+static bool at_same_place(const struct snap_dnat_rule *r, const struct ip_range *from,
+	const struct ip_range *to, const struct ip_addr *a, struct ip_addr *ret_addr)
+{
+	*ret_addr = (struct ip_addr){ 0 };
+	if (r->action == DNAT_NPTV6)
+		return nptv6_map(from, to, a, ret_addr);
+	*ret_addr = exchange(from, to, a);
+	return true;
 }
 
 static bool takes_port(const struct snap_service *v, uint8_t proto, uint16_t port)
@@ -53,8 +66,8 @@ static struct fw_dnat translation(const struct firewall *fw, uint32_t rule, cons
 	if (r->action == DNAT_OFF)
 		return d;
 	d.rule = rule;
-	if (r->action == DNAT_STATIC)
-		d.dst = exchange(&snap_ranges(s)[r->dst.first], &r->to, &t->dst);
+	if (snap_dnat_is_static(r))
+		d.no_mapping = !at_same_place(r, &snap_ranges(s)[r->dst.first], &r->to, &t->dst, &d.dst);
 	else
 		d.no_server = !fw_server_choose(fw, rule, &t->src, &d.dst);
 	d.port = server_port(s, r, t->proto, t->service_port);
@@ -88,7 +101,7 @@ bool fw_dnat_may_take(const struct firewall *fw, uint32_t zone, uint8_t proto, u
 		const struct snap_service *v = snap_services(s) + r->services.first;
 		bool takes = r->services.count == 0;
 		if (r->action == DNAT_OFF ||
-			(r->action != DNAT_STATIC && r->from_zone != ZONE_ANY && r->from_zone != zone))
+			(!snap_dnat_is_static(r) && r->from_zone != ZONE_ANY && r->from_zone != zone))
 			continue;
 		for (uint32_t k = 0; k < r->services.count; k++)
 			takes |= v[k].proto == 0 || takes_port(&v[k], proto, port);
@@ -181,11 +194,23 @@ bool fw_static_source(
 		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
 		if ((r->from_zone != ZONE_ANY && r->from_zone != t->to) || !range_holds(&r->to, &t->src))
 			continue;
-		*ret_addr = exchange(&r->to, &snap_ranges(s)[r->dst.first], &t->src);
+		at_same_place(r, &r->to, &snap_ranges(s)[r->dst.first], &t->src, ret_addr);
 		*ret_rule = i;
 		return true;
 	}
 	return false;
+}
+
+bool fw_nptv6_hairpin(
+	const struct firewall *fw, uint32_t rule, const struct ip_addr *source, struct ip_addr *ret_addr)
+{
+	const struct snapshot *s = fw->policy->snapshot;
+	const struct snap_dnat_rule *r = &snap_dnat_rules(s)[rule];
+
+	if (r->action != DNAT_NPTV6 || !range_holds(&r->to, source))
+		return false;
+	at_same_place(r, &r->to, &snap_ranges(s)[r->dst.first], source, ret_addr);
+	return true;
 }
 
 void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now)

@@ -433,9 +433,14 @@ struct fw_key fw_dnat_reply_key(const struct fw_key *forward, const struct fw_dn
  * known here: fw_dnat_holds() finds out when its route is looked up. *ret_rule: the rule. */
 bool fw_dnat_session_stays(
 	const struct firewall *fw, const struct fw_session *s, uint32_t from_zone, uint32_t *ret_rule);
-/* The published address of t's source towards t's zone of egress. False: it has none. *ret_rule: the rule. */
+/* The published address of t's source towards t's zone of egress. False: it has none. *ret_rule: the rule.
+ * ADDR_NONE: a rule of NPTv6 takes it, and has no mapping for it. */
 bool fw_static_source(
 	const struct firewall *fw, const struct fw_tuple *t, struct ip_addr *ret_addr, uint32_t *ret_rule);
+/* The same for a host that reaches one of its own prefix by this rule of NPTv6, on their own link: RFC 6296 wants it to
+ * be known by its published address there, too. False: it is not such a rule, or not such a host. */
+bool fw_nptv6_hairpin(
+	const struct firewall *fw, uint32_t rule, const struct ip_addr *source, struct ip_addr *ret_addr);
 void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
 
 /* expected.c */

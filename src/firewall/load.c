@@ -91,7 +91,7 @@ static void hits_carry(struct fw_policy *to, const struct fw_policy *from)
 			uint32_t j = (at + k) % b->dnat_rules.count;
 			const struct snap_dnat_rule *x = &snap_dnat_rules(a)[i], *y = &snap_dnat_rules(b)[j];
 			if (strcmp(x->name, y->name) == 0 &&
-				(x->action == DNAT_STATIC) == (y->action == DNAT_STATIC)) {
+				snap_dnat_is_static(x) == snap_dnat_is_static(y)) {
 				to->dnat_hits[i] = from->dnat_hits[j];
 				at = j + 1;
 				break;

@@ -98,7 +98,7 @@ static bool nat_rule_matches(
 static bool dnat_rule_matches(const struct snapshot *s, const struct snap_dnat_rule *r,
 	const struct fw_tuple *t, uint64_t interfaces, bool *ret_by_interface)
 {
-	bool is_static = r->action == DNAT_STATIC; /* of which the zone limits nothing that comes in */
+	bool is_static = snap_dnat_is_static(r); /* of which the zone limits nothing that comes in */
 
 	if ((!is_static && r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
 		(r->action != DNAT_OFF && r->to.first.family != t->src.family) ||

@@ -127,7 +127,7 @@ static bool pairs_build(struct fw_policy *p)
 		return false;
 	if (s->dnat_rules.count > 0 && !(p->dnat = fw_matcher_new(s, 0, s->dnat_rules.count, FW_LIST_DNAT)))
 		return false;
-	while (p->statics_n < s->dnat_rules.count && snap_dnat_rules(s)[p->statics_n].action == DNAT_STATIC)
+	while (p->statics_n < s->dnat_rules.count && snap_dnat_is_static(&snap_dnat_rules(s)[p->statics_n]))
 		p->statics_n++;
 	for (uint32_t i = 0; i < s->nat_rules.count; i++)
 		p->persistent |= snap_nat_rules(s)[i].filtering != NAT_NOT_PERSISTENT;

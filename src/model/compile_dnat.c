@@ -32,12 +32,27 @@ static enum rc servers(struct compiler *c, const struct lyd_node *leaf, struct i
 
 /* ---- static ---- */
 
+static enum rc nptv6_prefix(struct compiler *c, const struct lyd_node *real, const struct ip_prefix *p)
+{
+	if (p->addr.family != ADDR_V6)
+		return tree_fault(c->faults, real,
+			"'%s' is not IPv6: NPTv6 maps IPv6 prefixes, expected static-nat",
+			lyd_get_value(real));
+	if (p->bits > NPTV6_BITS_MAX)
+		return tree_fault(c->faults, real,
+			"'%s' is longer than /%d: NPTv6 keeps checksums by a word outside of the prefix, expected a shorter "
+			"prefix or static-nat",
+			lyd_get_value(real), NPTV6_BITS_MAX);
+	return RC_OK;
+}
+
 static enum rc static_rule(struct compiler *c, const struct lyd_node *node)
 {
 	const struct lyd_node *match = tree_child(c->m, node, "match"),
 			      *then = tree_child(c->m, node, "then");
 	const struct lyd_node *published = match ? tree_child(c->m, match, "destination") : NULL;
-	const struct lyd_node *real = then ? tree_child(c->m, then, "static-nat") : NULL;
+	const struct lyd_node *nptv6 = then ? tree_child(c->m, then, "nptv6") : NULL;
+	const struct lyd_node *real = nptv6 || !then ? nptv6 : tree_child(c->m, then, "static-nat");
 	struct snap_dnat_rule *r = rule_new(c, node);
 	struct ip_range range;
 	struct ip_prefix a, b;
@@ -47,7 +62,7 @@ static enum rc static_rule(struct compiler *c, const struct lyd_node *node)
 		return compile_no_memory(c);
 	if (!published || !real)
 		return RC_OK; /* the shape of the tree tells it */
-	r->action = DNAT_STATIC;
+	r->action = nptv6 ? DNAT_NPTV6 : DNAT_STATIC;
 	if ((rc = servers(c, published, &range)) || (rc = servers(c, real, &r->to)))
 		return rc;
 	if (prefix_parse(&a, lyd_get_value(published)) || prefix_parse(&b, lyd_get_value(real)) ||
@@ -55,6 +70,8 @@ static enum rc static_rule(struct compiler *c, const struct lyd_node *node)
 		return tree_fault(c->faults, real,
 			"'%s' has another size or family than the published '%s': expected a prefix of the same length",
 			lyd_get_value(real), lyd_get_value(published));
+	if (nptv6 && (rc = nptv6_prefix(c, nptv6, &b)))
+		return rc;
 	struct ip_range *place = vec_add(&c->ranges);
 	if (!place)
 		return compile_no_memory(c);

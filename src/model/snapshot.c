@@ -384,6 +384,15 @@ static bool health_ok(const struct snap_dnat_rule *r)
 	       within(r->check_fall, HEALTH_COUNT_MAX) && (r->check_flags & ~HEALTH_END_SESSIONS) == 0;
 }
 
+static bool nptv6_ok(const struct ip_range *published, const struct ip_range *inside)
+{
+	uint8_t identifier = 0xff;
+
+	for (size_t i = NPTV6_BITS_MAX / 8; i < sizeof inside->first.b; i++)
+		identifier &= inside->first.b[i] ^ inside->last.b[i];
+	return inside->first.family == ADDR_V6 && snap_prefixes_fit(published, inside) && identifier == 0xff;
+}
+
 static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_dnat_rule *r)
 {
 	uint64_t all = s->interfaces.count < 64 ? (1ull << s->interfaces.count) - 1 : UINT64_MAX;
@@ -392,7 +401,7 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "its name is empty or not terminated";
 	if (!zone_ok(s, r->from_zone))
 		return "its zone does not exist";
-	if (r->action > DNAT_STATIC)
+	if (r->action > DNAT_NPTV6)
 		return "an unknown action";
 	if (r->action == DNAT_OFF ? !range_none(&r->to) : !range_ok(&r->to))
 		return "its servers do not fit its action";
@@ -405,10 +414,12 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "its ports do not fit its services";
 	if (!health_ok(r))
 		return "its health check is not within the limits";
-	if (r->action == DNAT_STATIC &&
+	if (snap_dnat_is_static(r) &&
 		(r->dst.count != 1 || r->interfaces || r->src.count || r->services.count ||
 			!prefixes_alike(&snap_ranges(s)[r->dst.first], &r->to)))
 		return "its published addresses are not as many as the real ones";
+	if (r->action == DNAT_NPTV6 && !nptv6_ok(&snap_ranges(s)[r->dst.first], &r->to))
+		return "its prefixes are not such as NPTv6 has";
 	return NULL;
 }
 
@@ -421,7 +432,7 @@ static enum rc check_dnat_rules(const struct snapshot *s, struct err *e)
 		const char *what = dnat_rule_fault(s, &r[i]);
 		if (what)
 			return bad(e, "dnat_rules", i, what);
-		if (i > 0 && r[i].action == DNAT_STATIC && r[i - 1].action != DNAT_STATIC)
+		if (i > 0 && snap_dnat_is_static(&r[i]) && !snap_dnat_is_static(&r[i - 1]))
 			return bad(e, "dnat_rules", i, "a static rule comes after the others");
 		checked += snap_checked_servers(&r[i]);
 		if (checked > HEALTH_SERVERS_MAX)

@@ -34,6 +34,7 @@
 #define HEALTH_INTERVAL_S_MAX 3600
 #define HEALTH_TIMEOUT_S_MAX  60
 #define HEALTH_COUNT_MAX      100
+#define NPTV6_BITS_MAX	      64	 /* of a prefix: words of the interface identifier are not in it */
 #define PROXIES_MAX	      4096	 /* ranges of proxy-arp and proxy-ndp */
 #define RANGES_MAX	      (1u << 19) /* of all rules together */
 #define SERVICES_MAX	      (1u << 19)
@@ -204,13 +205,14 @@ struct snap_nat_rule {
 enum dnat_action {
 	DNAT_OFF,
 	DNAT_SERVERS, /* to one of a range, by the client's address */
-	DNAT_STATIC   /* one to one, and back */
+	DNAT_STATIC,  /* one to one, and back */
+	DNAT_NPTV6    /* the same, and no checksum changes: wire/nptv6.h */
 };
 
 /*
  * Ordered rules of destination NAT, static ones first; the first match decides. A destination matches when it is
- * in dst, or an address of one of the interfaces; one of both is given. Static: dst is one range as large as `to`;
- * from_zone is the zone towards which its hosts have these addresses, and limits nothing that comes in.
+ * in dst, or an address of one of the interfaces; one of both is given. Static, which NPTv6 is, too: dst is one range as
+ * large as `to`; from_zone is the zone towards which its hosts have these addresses, and limits nothing that comes in.
  */
 struct snap_dnat_rule {
 	char name[NAME_MAX_BYTES];
@@ -226,6 +228,12 @@ struct snap_dnat_rule {
 	uint16_t check_rise, check_fall; /* so many answers, or none, in a row make a server up, or down */
 	uint16_t check_flags;		 /* enum health_flags */
 };
+
+/* Its addresses are translated both ways, whoever begins. */
+static inline bool snap_dnat_is_static(const struct snap_dnat_rule *r)
+{
+	return r->action == DNAT_STATIC || r->action == DNAT_NPTV6;
+}
 
 enum health_flags { HEALTH_END_SESSIONS = 1 << 0 /* of a server that is down */ };
 

@@ -54,6 +54,7 @@
 	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, while another inside host uses this peer; or NAT of AH; or of ESP that the gateway itself receives") \
 	D(NAT_TO_GATEWAY,        "nat-to-gateway",        "destination NAT leads to an address of the gateway itself, whose kernel would not know of the translation") \
 	D(NAT_NO_SERVER,         "nat-no-server",         "every server of the rule of destination NAT fails its health check") \
+	D(NAT_NO_MAPPING,        "nat-no-mapping",        "NPTv6 has no mapping for an address whose subnet number, or whole interface identifier, is all ones; the sender was told") \
 	D(NAT_ADDRESS_CHANGED,   "nat-address-changed",   "the session was translated to an address that the egress interface no longer has") \
 	D(HOST_INBOUND,          "host-inbound",          "the zone does not permit this service of the gateway itself") \
 	D(ALG_REFUSED,           "alg-refused",           "FTP names an address that is not the client's own, a port below 1024, or an address where none is due; or TFTP such a port") \

@@ -95,6 +95,7 @@ static bool reply_kind(const struct pipeline *p, const struct packet_context *ct
 		*ret_kind = ICMP_ANSWER_NO_ROUTE;
 		return true;
 	case DROP_NEIGHBOUR:
+	case DROP_NAT_NO_MAPPING:
 		*ret_kind = ICMP_ANSWER_HOST;
 		return true;
 	case DROP_POLICY_REJECT:

@@ -376,6 +376,8 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 	*ret_packet = packet_of(ctx->t);
 	enum drop_reason d = origin_check(p, ctx->t, ret_packet);
 	*ret_dnat = destination(p, ctx->t);
+	if (d == DROP_NONE && ret_dnat->no_mapping)
+		return DROP_NAT_NO_MAPPING;
 	if (d != DROP_NONE || !fw_dnat_translates(ret_dnat))
 		return d;
 	real = with_destination(ctx->t, ret_dnat);

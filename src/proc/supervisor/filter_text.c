@@ -129,7 +129,7 @@ static void taken_by(struct tw *t, const struct snapshot *snap, const struct sna
 	const char *verdict = r->action == DNAT_OFF ? "return" : "drop";
 	char of[32] = "";
 
-	if (r->action != DNAT_STATIC && r->from_zone != ZONE_ANY)
+	if (!snap_dnat_is_static(r) && r->from_zone != ZONE_ANY)
 		snprintf(of, sizeof of, "iifname @zone_%u ", r->from_zone);
 	/* Which addresses it has at the time, only the kernel knows: by the interface itself; and by the others
 	 * what is not theirs. */

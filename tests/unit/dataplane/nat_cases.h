@@ -38,6 +38,12 @@ static const struct nat_case {
 		"  rule b { from untrust; match { destination 2001:db8:77::/126; } then { static-nat 2001:db8:1::/126; } }\n"
 		"} }",
 		false, AWAY_MOST },
+	{ "nptv6",
+		"nat { static {\n"
+		"  rule a { from untrust; match { destination 203.0.113.0/30; } then { static-nat 10.1.0.0/30; } }\n"
+		"  rule b { from untrust; match { destination 2001:db8:77::/48; } then { nptv6 2001:db8:1::/48; } }\n"
+		"} }",
+		false, AWAY_MOST },
 	{ "destination",
 		"address-book { address a { prefix 192.0.2.80; } address b { prefix 2001:db8:99::9; } }\n"
 		"nat { destination {\n"

@@ -24,6 +24,7 @@ static void begin(void)
 	policy_rule(&p, "deny", TRUST, UNTRUST, "any", "any", "udp/1", RULE_DENY);
 	policy_rule(&p, "reject", TRUST, UNTRUST, "any", "any", "udp/2", RULE_REJECT);
 	policy_rule(&p, "rest", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
+	policy_static(&p, "site", UNTRUST, "2001:db8:7::/48", "2001:db8:1::/48")->action = DNAT_NPTV6;
 	policy_nat(&p, "nat", TRUST, UNTRUST, "10.0.1.0/24", "any", NAT_INTERFACE, NULL);
 	p.nat_port_last = p.nat_port_first;
 	world_load(&w, &p);
@@ -253,6 +254,8 @@ static enum drop_reason give(enum drop_reason r)
 		s.proto = IP_ICMP;
 		s.icmp_type = ICMP4_UNREACHABLE;
 		return send(s);
+	case DROP_NAT_NO_MAPPING:
+		return address("2001:db8:1:ffff::1", "2001:db8:99::9");
 	case DROP_NAT_PROTOCOL:
 		s.src = "10.0.1.2";
 		s.proto = IP_AH;

@@ -349,6 +349,8 @@ enum drop_reason world_run(struct world *w)
 		struct fw_egress egress = { .nat_addr = t->dst.family == ADDR_V4 ? w->nat4 : w->nat6 };
 		if (!host)
 			egress.dnat = fw_dnat(w->fw, t, world_is_host(&t->dst) ? 1ull << UNTRUST : 0);
+		if (egress.dnat.no_mapping)
+			return t->drop = DROP_NAT_NO_MAPPING;
 		const struct ip_addr *dst = fw_dnat_translates(&egress.dnat) ? &egress.dnat.dst : &t->dst;
 		t->out_zone = t->out_interface = world_zone(dst);
 		egress.to_host = world_is_host(dst);

@@ -15,6 +15,9 @@
 	"zones { zone z { interfaces e0; } } address-book { address x { prefix 203.0.113.7; } } "            \
 	"nat { destination { rule d { match { " match " } then { destination-nat " then "; } } } }"
 
+#define NPTV6(published, then)                                                                               \
+	ZONE "nat { static { rule n { from a; match { destination " published "; } then { " then " } } } }"
+
 static void proxies(void **state)
 {
 	struct snapshot *s =
@@ -33,6 +36,43 @@ static void proxies(void **state)
 		assert_int_equal(snap_proxies(s)[i].interface, sorted[i].interface);
 		assert_string_equal(range_text(text, &snap_proxies(s)[i].addrs), sorted[i].range);
 	}
+	free(s);
+}
+
+static void nptv6(void **state)
+{
+	struct snapshot *s = compiled(ZONE
+		"nat { static { rule n { from a; match { destination 2001:db8:1::/48; } then { nptv6 fd01:203:405::/48; } } "
+		"rule s { from a; match { destination 203.0.113.7; } then { static-nat 10.0.0.7; } } } }");
+	const struct snap_dnat_rule *r = snap_dnat_rules(s);
+	char text[RANGE_TEXT_MAX];
+
+	assert_int_equal(s->dnat_rules.count, 2);
+	assert_int_equal(r[0].action, DNAT_NPTV6);
+	assert_string_equal(range_text(text, &r[0].to), "fd01:203:405::/48");
+	assert_string_equal(range_text(text, &snap_ranges(s)[r[0].dst.first]), "2001:db8:1::/48");
+	assert_int_equal(r[1].action, DNAT_STATIC);
+	free(s);
+}
+
+/* A snapshot that no compiler makes. */
+static void nptv6_forged(void **state)
+{
+	struct snapshot *s = compiled(ZONE
+		"nat { static { rule n { from a; match { destination 2001:db8:1::/64; } then { static-nat "
+		"fd01:203:405::/64; } } } }");
+	size_t n = s->bytes;
+	struct snap_dnat_rule *r = (struct snap_dnat_rule *)(void *)((uint8_t *)s + s->dnat_rules.first);
+	struct ip_range *published =
+		(struct ip_range *)(void *)((uint8_t *)s + s->ranges.first) + r->dst.first;
+	struct err e = { 0 };
+
+	r->action = DNAT_NPTV6;
+	assert_int_equal(snapshot_check(s, n, &e), RC_OK);
+	published->last.b[8] = r->to.last.b[8] = 0x7f; /* /65 */
+	assert_int_not_equal(snapshot_check(s, n, &e), RC_OK);
+	r->action = DNAT_STATIC;
+	assert_int_equal(snapshot_check(s, n, &e), RC_OK);
 	free(s);
 }
 
@@ -67,6 +107,13 @@ static void health_check(void **state)
 static const struct {
 	const char *what, *text, *says;
 } refused[] = {
+	{ "nptv6 of other lengths", NPTV6("2001:db8:1::/48", "nptv6 fd01:203:405::/56;"),
+		"of the same length" },
+	{ "nptv6 of a long prefix", NPTV6("2001:db8:1::/80", "nptv6 fd01:203:405::/80;"), "longer than /64" },
+	{ "nptv6 of IPv4", NPTV6("203.0.113.0/28", "nptv6 10.1.0.0/28;"), "is not IPv6" },
+	{ "nptv6 beside static-nat", NPTV6("2001:db8:1::/64", "nptv6 fd01::/64; static-nat fd02::/64;"),
+		"one of static-nat and nptv6" },
+	{ "static without either", NPTV6("2001:db8:1::/64", ""), "one of static-nat and nptv6" },
 	{ "health without a port", DNAT("destination x;", "10.0.0.1; health-check"), "has a port" },
 	{ "health of nobody", DNAT("destination x;", "off; health-check"), "no servers" },
 	{ "health of too many",
@@ -104,6 +151,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(proxies),
+		cmocka_unit_test(nptv6),
+		cmocka_unit_test(nptv6_forged),
 		cmocka_unit_test(health_check),
 		cmocka_unit_test(refused_texts),
 	};
