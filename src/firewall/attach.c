@@ -64,11 +64,6 @@ static bool key_sound(const struct fw_key *k)
 	return true;
 }
 
-static bool has_ports(uint8_t proto)
-{
-	return proto == IP_TCP || proto == IP_UDP || fw_is_icmp(proto);
-}
-
 /* The key of replies is the reverse of the first one but for what NAT changes: addresses, and ports of protocols that
  * have them; then the flag says so. */
 static bool keys_sound(const struct fw_session *s)
@@ -85,7 +80,7 @@ static bool keys_sound(const struct fw_session *s)
 		return false;
 	memcpy(reply.src, plain.src, sizeof reply.src);
 	memcpy(reply.dst, plain.dst, sizeof reply.dst);
-	if (has_ports(reply.proto)) {
+	if (fw_key_has_port(&reply)) {
 		reply.src_port = plain.src_port;
 		reply.dst_port = plain.dst_port;
 	}

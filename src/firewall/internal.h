@@ -526,6 +526,19 @@ static inline uint16_t fw_icmp_kind(uint8_t proto, uint8_t icmp_type)
 	return FW_KEY_PLAIN;
 }
 
+/* Has the protocol, or the ICMP message, a port or an identifier that NAT can change? */
+static inline bool fw_has_port(uint8_t proto, uint8_t icmp_type)
+{
+	return proto == IP_TCP || proto == IP_UDP ||
+	       (fw_is_icmp(proto) && icmp_identifier_at(proto == IP_ICMP, icmp_type) == ICMP_AT_IDENTIFIER);
+}
+
+/* The same of a key, whose kind has the type of the query. */
+static inline bool fw_key_has_port(const struct fw_key *k)
+{
+	return fw_has_port(k->proto, (uint8_t)k->kind);
+}
+
 /* Queries are the only ICMP that has sessions. */
 static inline bool fw_is_icmp_query(const struct train *t)
 {

@@ -11,7 +11,7 @@
  * evicted for another source; where there is no such source, one of another source that is unanswered or over
  * its share (shares.c). So one source cannot keep the others from a destination.
  *
- * Protocols without ports (GRE, ESP, SCTP, 6in4) keep everything but their address. Nothing in their replies
+ * Protocols without ports (GRE, ESP, SCTP, 6in4) keep everything but their address, and so do node information queries. Nothing in their replies
  * tells inside hosts apart, so for each such protocol and translated address only one of them can use an
  * outside host.
  */
@@ -262,7 +262,7 @@ static bool bound(struct firewall *fw, const struct snap_nat_rule *rule, const s
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now)
 {
-	bool has_port = forward->proto == IP_TCP || forward->proto == IP_UDP || fw_is_icmp(forward->proto);
+	bool has_port = fw_key_has_port(forward);
 	bool ports = has_port && !(rule->flags & NAT_KEEP_PORT);
 	struct taken first = { .n = 0 }, later;
 	struct ip_addr own = { 0 }, source = fw_key_src(forward);

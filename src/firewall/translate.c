@@ -62,6 +62,7 @@ static void port_put(uint8_t *field, uint16_t port, uint8_t *l4_csum, bool parti
 struct new_head {
 	const uint8_t *src, *dst;
 	uint16_t src_port, dst_port;
+	bool has_port; /* else the ports are not written */
 };
 
 /*
@@ -84,8 +85,8 @@ static void packet_put(uint8_t *ip, bool v4, uint8_t proto, uint32_t l4_at, uint
 	if (proto == IP_TCP || udp) {
 		port_put(ip + l4_at, h->src_port, csum, partial);
 		port_put(ip + l4_at + 2, h->dst_port, csum, partial);
-	} else if (fw_is_icmp(proto)) {
-		port_put(ip + l4_at + 4, h->src_port, csum, partial);
+	} else if (fw_is_icmp(proto) && h->has_port) {
+		port_put(ip + l4_at + ICMP_AT_IDENTIFIER, h->src_port, csum, partial);
 	}
 	bool maybe_zeros = proto == IP_ICMP && h->src_port == 0;
 	if ((udp || maybe_zeros) && csum && !partial && load_be16(csum) == 0)
@@ -95,7 +96,8 @@ static void packet_put(uint8_t *ip, bool v4, uint8_t proto, uint32_t l4_at, uint
 void fw_translate(const struct fw_session *s, struct train *t, uint32_t d)
 {
 	const struct fw_key *reply = &s->key[1 - d];
-	struct new_head h = { reply->dst, reply->src, reply->dst_port, reply->src_port };
+	struct new_head h = { reply->dst, reply->src, reply->dst_port, reply->src_port,
+		fw_key_has_port(reply) };
 	uint32_t at = l4_csum_at(t);
 
 	assert(d < 2 && s->flags & FW_SESSION_TRANSLATED);
@@ -165,7 +167,8 @@ enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t,
 		return DROP_NONE;
 	bool v4 = t->src.family == ADDR_V4;
 	const struct fw_key *sent = &s->key[1 - d];
-	struct new_head inner = { sent->src, sent->dst, sent->src_port, sent->dst_port };
+	struct new_head inner = { sent->src, sent->dst, sent->src_port, sent->dst_port,
+		fw_key_has_port(sent) };
 	packet_put(t->ip + t->payload_offset, v4, q.proto, q.l4_offset, q.csum_offset, false, &inner);
 
 	if (d == 0 && fw_source_translated(s))

@@ -263,7 +263,7 @@ static enum rc icmp_type(struct compiler *c, const struct lyd_node *application,
 	return tree_fault(c->faults, leaf,
 		"ICMP type %u is not a query: errors pass with the session that they are about, messages "
 		"between neighbours are not forwarded; queries are %s",
-		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 144, 146 and 160");
+		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 139, 144, 146 and 160");
 }
 
 static enum rc expand_application(struct compiler *c, struct object *o)

@@ -155,13 +155,13 @@ static void put_ports(struct program *p, bool v4)
 {
 	static const struct {
 		bool v4;
-		uint8_t types[2];
+		uint8_t types[2], at;
 	} queries[] = {
-#define Q(is4, query, answer, name) { is4, { query, answer } },
+#define Q(is4, query, answer, at, name) { is4, { query, answer }, at },
 		ICMP_QUERIES(Q)
 #undef Q
 	};
-	uint32_t l4 = v4 ? 0 : IP6_HEADER_SIZE, query[2 * COUNT_OF(queries)], n = 0;
+	uint32_t l4 = v4 ? 0 : IP6_HEADER_SIZE, query[2 * COUNT_OF(queries)], nonce[2], n = 0, nonces = 0;
 
 	put(p, BPF_LD | BPF_MEM, M_PROTO);
 	uint32_t tcp = put(p, BPF_JMP | BPF_JEQ | BPF_K, IP_TCP);
@@ -170,11 +170,20 @@ static void put_ports(struct program *p, bool v4)
 	put_load_l4(p, v4, BPF_B, l4);
 	for (uint32_t i = 0; i < COUNT_OF(queries); i++)
 		for (uint32_t d = 0; d < 2 && queries[i].v4 == v4; d++)
-			query[n++] = put(p, BPF_JMP | BPF_JEQ | BPF_K, queries[i].types[d]);
-	uint32_t no_query = put(p, BPF_JMP | BPF_JA, 0);
+			*(queries[i].at == ICMP_AT_NONCE ? &nonce[nonces++] : &query[n++]) =
+				put(p, BPF_JMP | BPF_JEQ | BPF_K, queries[i].types[d]);
+	uint32_t no_query = put(p, BPF_JMP | BPF_JA, 0), has_nonce = 0;
+	if (nonces > 0) {
+		for (uint32_t i = 0; i < nonces; i++)
+			jump_to_here(p, nonce[i], true);
+		put_load_l4(p, v4, BPF_H, l4 + ICMP_AT_NONCE);
+		has_nonce = put(p, BPF_JMP | BPF_JA, 0);
+	}
 	for (uint32_t i = 0; i < n; i++)
 		jump_to_here(p, query[i], true);
-	put_load_l4(p, v4, BPF_H, l4 + 4);
+	put_load_l4(p, v4, BPF_H, l4 + ICMP_AT_IDENTIFIER);
+	if (nonces > 0)
+		p->code[has_nonce].k = p->n - has_nonce - 1;
 	put_store(p, M_SRC_PORT);
 	put_store(p, M_DST_PORT);
 	uint32_t ready = put(p, BPF_JMP | BPF_JA, 0);

@@ -107,13 +107,18 @@ static enum drop_reason parse_icmp(struct train *t, struct rd *r)
 	t->icmp_type = rd_u8(r);
 	t->icmp_code = rd_u8(r);
 	rd_u16(r);
-	uint16_t id = rd_u16(r);
-	rd_u16(r);
-	if (r->bad)
+	uint32_t at = icmp_identifier_at(t->src.family == ADDR_V4, t->icmp_type);
+	struct rd identifier = *r;
+	rd_take(r, ICMP_HEADER_SIZE - 4);
+	if (at > 0)
+		rd_take(&identifier, at - 4);
+	uint16_t id = rd_u16(&identifier);
+	if (at == ICMP_AT_NONCE)
+		rd_take(&identifier, 6); /* the rest of it */
+	if (r->bad || identifier.bad)
 		return DROP_TRUNCATED;
 	t->payload_offset = (uint16_t)(t->l4_offset + ICMP_HEADER_SIZE);
-	uint8_t query;
-	if (icmp_role(t->src.family == ADDR_V4, t->icmp_type, &query) != ICMP_ROLE_OTHER)
+	if (at > 0)
 		t->src_port = t->dst_port = id;
 	else if (icmp_is_error(t->src.family, t->icmp_type))
 		t->flags |= TRAIN_ICMP_ERROR;

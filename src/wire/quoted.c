@@ -20,15 +20,12 @@ static bool quoted_l4(struct quoted *q, struct rd r, const uint8_t *bytes, size_
 	case IP_ICMPV6: {
 		bool v4 = q->proto == IP_ICMP;
 		q->icmp_type = rd_u8(&r);
-		rd_u8(&r);
-		rd_u16(&r);
+		uint32_t at = icmp_identifier_at(v4, q->icmp_type);
+		if (v4 != (q->src.family == ADDR_V4) || at == 0)
+			return false;
+		rd_take(&r, at - 1);
 		q->src_port = q->dst_port = rd_u16(&r);
 		csum = ICMP_CSUM;
-		if (v4 != (q->src.family == ADDR_V4))
-			return false;
-		uint8_t query;
-		if (icmp_role(v4, q->icmp_type, &query) == ICMP_ROLE_OTHER)
-			return false;
 		break;
 	}
 	case IP_UDP_LITE:

@@ -37,6 +37,14 @@ static int teardown(void **state)
 	return 0;
 }
 
+static struct ip_addr addr_of(const char *text)
+{
+	struct ip_addr a;
+
+	assert_int_equal(addr_parse(&a, text), RC_OK);
+	return a;
+}
+
 static void expect(enum drop_reason want, const struct packet_spec *s)
 {
 	enum drop_reason d = world_send(&w, s);
@@ -197,8 +205,8 @@ static void test_echo(void **state)
 /* Queries but echo have no place through a firewall: no session, whatever policy says. */
 static void test_other_icmp(void **state)
 {
-	static const uint8_t types4[] = { 9, 10, 14, 16, 18, 30, 43, 255 };
-	static const uint8_t types6[] = { 130, 133, 134, 135, 136, 137, 139, 145, 255 };
+	static const uint8_t types4[] = { 9, 10, 14, 16, 18, 30, 37, 38, 43, 255 };
+	static const uint8_t types6[] = { 130, 133, 134, 135, 136, 137, 140, 145, 255 };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(types4); i++)
@@ -222,7 +230,7 @@ static void test_queries(void **state)
 		bool v4;
 		uint8_t query, answer;
 	} kinds[] = {
-#define Q(v4, query, answer, name) { v4, query, answer },
+#define Q(v4, query, answer, at, name) { v4, query, answer },
 		ICMP_QUERIES(Q)
 #undef Q
 	};
@@ -251,6 +259,60 @@ static void test_queries(void **state)
 			expect(DROP_NO_SESSION, &back);
 		fw_session_end(w.fw, 0, w.now);
 	}
+}
+
+/* RFC 4620: the nonce tells queries apart. NAT translates addresses and leaves all that the message says. */
+static void test_node_information(void **state)
+{
+	struct packet_spec query = { .src = INSIDE6,
+		.dst = OUTSIDE6,
+		.proto = IP_ICMPV6,
+		.icmp_type = 139,
+		.src_port = 0x1234,
+		.payload_n = 16 },
+			   other = query, back = query, e;
+	uint8_t said[32], quote[256];
+
+	(void)state;
+	policy_nat(&p, "hide", TRUST, UNTRUST, "any", "any", NAT_POOL, "2001:db8:99::77");
+	world_load(&w, &p);
+	memcpy(said, packet_make(&w.packet, &query).ip + IP6_HEADER_SIZE, sizeof said);
+	expect(DROP_NONE, &query);
+	assert_memory_equal(w.t.ip + 8, addr_of("2001:db8:99::77").b, 16);
+	assert_memory_equal(w.t.ip + IP6_HEADER_SIZE + 4, said + 4, sizeof said - 4);
+	memcpy(quote, w.t.ip, 80);
+	other.src = "2001:db8:1::3"; /* the same nonce from another host cannot be told apart */
+	expect(DROP_NAT_PROTOCOL, &other);
+	other.src_port = 0x1235;
+	expect(DROP_NONE, &other);
+	back = (struct packet_spec){ .src = OUTSIDE6,
+		.dst = "2001:db8:99::77",
+		.proto = IP_ICMPV6,
+		.icmp_type = 140,
+		.src_port = 0x1234,
+		.payload_n = 40 };
+	expect(DROP_NONE, &back);
+	assert_memory_equal(w.t.ip + 24, addr_of(INSIDE6).b, 16);
+	back.src_port = 0x1235;
+	expect(DROP_NONE, &back);
+	assert_memory_equal(w.t.ip + 24, addr_of("2001:db8:1::3").b, 16);
+	back.src_port = 0x1236;
+	expect(DROP_NO_SESSION, &back);
+	e = (struct packet_spec){ .src = "2001:db8:77::1",
+		.dst = "2001:db8:99::77",
+		.proto = IP_ICMPV6,
+		.icmp_type = ICMP6_TIME_EXCEEDED,
+		.payload = quote,
+		.payload_n = 80 };
+	expect(DROP_NONE, &e);
+	const uint8_t *inner = w.t.ip + w.t.payload_offset;
+	assert_memory_equal(inner + 8, addr_of(INSIDE6).b, 16);
+	assert_memory_equal(inner + IP6_HEADER_SIZE, said, sizeof said);
+	/* without its nonce it is no such message */
+	w.t = packet_make(&w.packet, &query);
+	store_be16(w.t.ip + 4, 15);
+	w.t.len = IP6_HEADER_SIZE + 15;
+	assert_int_equal(world_run(&w), DROP_TRUNCATED);
 }
 
 static void test_other_protocols(void **state)
@@ -702,6 +764,7 @@ int main(void)
 		T(test_echo),
 		T(test_other_icmp),
 		T(test_queries),
+		T(test_node_information),
 		T(test_other_protocols),
 		T(test_errors),
 		T(test_quotations),

@@ -526,7 +526,7 @@ static const struct {
 	{ "type of an ICMP answer", "applications { application a { protocol icmp; icmp-type 14; } }",
 		"is the reply to type 13" },
 	{ "type between neighbours", "applications { application a { protocol 58; icmp-type 134; } }",
-		"queries are 128, 144, 146 and 160" },
+		"queries are 128, 139, 144, 146 and 160" },
 	{ "unknown service", "zones { zone a { host-inbound [ ping telnet ]; } }",
 		"found 'telnet', expected one of: ike, ping" },
 	{ "unknown service nearby", "zones { zone a { host-inbound pin; } }", "did you mean 'ping'?" },

@@ -74,6 +74,12 @@ static size_t put_l4(uint8_t *l4, const struct packet_spec *s)
 		memset(l4, 0, head);
 		l4[0] = s->icmp_type;
 		l4[1] = s->icmp_code;
+		if (s->proto == IP_ICMPV6 && (s->icmp_type == 139 || s->icmp_type == 140)) {
+			head = 16; /* RFC 4620 section 4: the nonce */
+			memset(l4 + ICMP_HEADER_SIZE, 0x5a, 8);
+			store_be16(l4 + 8, s->src_port);
+			break;
+		}
 		store_be16(l4 + 4, s->src_port);
 		break;
 	default:

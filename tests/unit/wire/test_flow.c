@@ -111,6 +111,8 @@ static struct packet_spec any_packet(void)
 		s.proto = v4 ? IP_ICMP : IP_ICMPV6;
 		s.icmp_type = v4 ? (pick(2) ? ICMP4_ECHO : ICMP4_ECHO_REPLY)
 				 : (pick(2) ? ICMP6_ECHO : ICMP6_ECHO_REPLY);
+		if (!v4 && pick(2))
+			s.icmp_type = pick(2) ? 139 : 140; /* node information */
 	}
 	return s;
 }
@@ -123,7 +125,10 @@ static struct packet_spec answer(struct packet_spec s)
 	s.src = s.dst;
 	s.dst = src;
 	if (icmp) {
-		s.icmp_type = s.proto == IP_ICMP ? ICMP4_ECHO_REPLY : ICMP6_ECHO_REPLY;
+		s.icmp_type = s.proto == IP_ICMP ? ICMP4_ECHO_REPLY
+			      : s.icmp_type == ICMP6_ECHO || s.icmp_type == ICMP6_ECHO_REPLY
+				      ? ICMP6_ECHO_REPLY
+				      : 140;
 	} else {
 		uint16_t port = s.src_port;
 		s.src_port = s.dst_port;
