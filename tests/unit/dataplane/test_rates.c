@@ -210,10 +210,10 @@ static void log_records(void **state)
 int main(void)
 {
 	static uint32_t numbers[] = { 1, 2, 4 };
-#define T(f, n) { #f " " #n, f, setup, teardown, &numbers[n] }
-#define ALL(f)	T(f, 0), T(f, 1), T(f, 2)
-	const struct CMUnitTest tests[] = { ALL(errors), ALL(errors_of_a_zone), ALL(solicitations),
-		ALL(one_neighbour), ALL(proxy_answers), ALL(requests_for_sas), ALL(log_records) };
+#define ONE(f, n) { #f " " #n, f, setup, teardown, &numbers[n] }
+#define T(f)	  ONE(f, 0), ONE(f, 1), ONE(f, 2)
+	const struct CMUnitTest tests[] = { T(errors), T(errors_of_a_zone), T(solicitations),
+		T(one_neighbour), T(proxy_answers), T(requests_for_sas), T(log_records) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
