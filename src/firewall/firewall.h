@@ -63,6 +63,8 @@
  *	log.c         log records of rules and zones
  *	judge.c       sessions under a newer policy
  *	load.c        a new configuration
+ *	prepare.c     its policy, in pieces
+ *	build.c       matchers, in pieces
  *	attach.c      memory that a former process left
  *	away.c        sessions of which a direction arrives at another worker; notes to the others
  *	note.c        notes of the others; which worker a packet belongs to
@@ -213,7 +215,19 @@ void fw_join(struct firewall *const *all, uint32_t n);
  * A new policy (which has passed snapshot_check(); copied). Sessions follow their zones by name and are
  * evaluated again, each before its next packet passes, or by fw_sweep(): what the new policy does not permit
  * ends. Their translation does not change. Hit counts follow rules by zones and name.
+ *
+ * It is prepared in pieces between bursts, while the loaded one decides alone. The snapshot stays as it is until then;
+ * no other policy is loaded meanwhile. NULL: out of memory.
  */
+struct fw_prepared;
+struct fw_prepared *fw_prepare(const struct firewall *fw, const struct snapshot *s, struct err *e);
+/* Goes on; budget: in edges of rules, some ten nanoseconds each. After an error it is freed by the caller. */
+enum rc fw_prepare_go(struct fw_prepared *x, uint32_t budget, bool *ret_ready, struct err *e);
+void fw_prepared_free(struct fw_prepared *x); /* unless it was loaded */
+/* Is there room for one more policy under which sessions stand? Otherwise the next load evaluates all of them. */
+bool fw_load_has_room(const struct firewall *fw);
+void fw_load_prepared(struct firewall *fw, struct fw_prepared *x, mono_ns now); /* frees x */
+/* for tests: all of that in one call. */
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e);
 /*
  * Goes on with what a new policy left to be done: sessions that have not been evaluated, evictions under a lower

@@ -81,10 +81,12 @@ struct fw_evict_list {
 	uint32_t first, last, n;
 };
 
+typedef unsigned __int128 fw_point; /* an address, or protocol and port: in one dimension */
+
 /* Disjoint intervals of one dimension of a rule list, each with the set of rules that may match there. */
 struct fw_dimension {
 	uint32_t n;
-	unsigned __int128 *start; /* start[0] is 0 */
+	fw_point *start; /* start[0] is 0 */
 	uint64_t *words;
 };
 
@@ -99,6 +101,36 @@ struct fw_matcher {
 };
 
 enum { FW_SRC4, FW_SRC6, FW_DST4, FW_DST6, FW_SERVICE, FW_DIMENSIONS };
+
+/* A rule begins or ends at a point. */
+struct fw_event {
+	fw_point at;
+	uint32_t rule; /* from the matcher's first */
+	int32_t step;  /* +1 or -1 */
+};
+
+struct fw_events {
+	struct fw_event *event;
+	uint32_t n, room;
+};
+
+/* A matcher that is being made (build.c). */
+struct fw_build {
+	struct fw_matcher *matcher;
+	enum fw_list list;
+	enum { FW_BUILD_EVENTS, FW_BUILD_SORT, FW_BUILD_COUNT, FW_BUILD_FILL, FW_BUILD_READY } step;
+	bool failed;   /* no memory */
+	uint32_t next; /* rule or event */
+	struct fw_events events[FW_DIMENSIONS];
+	uint32_t dimension;
+	struct fw_event *sorted;   /* what this pass of the sort has made */
+	uint32_t run, left, right; /* events in a run; the next of the two that are merged */
+	uint32_t intervals, join;  /* how many of them make one */
+	uint32_t interval, inside; /* the last one that was begun; edges in it */
+	uint32_t room;		   /* intervals */
+	uint32_t *open;		   /* of each rule: how many of its ranges are */
+	uint64_t *now;		   /* the set of those that are */
+};
 
 /* What rules are matched against. */
 struct fw_tuple {
@@ -179,6 +211,30 @@ struct fw_policy {
 	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */
 	/* Not on the lines by which other workers find these counters. */
 	_Alignas(64) uint32_t zone_sessions[ZONES_MAX];
+};
+
+/* A policy that is being prepared (prepare.c). */
+struct fw_prepared {
+	struct fw_policy *policy;
+	const struct snapshot *source;		 /* the caller's */
+	const struct fw_policy *loaded, *before; /* before: that hit counts come from; NULL: none */
+	enum {
+		FW_PREPARE_COPY,
+		FW_PREPARE_MATCHERS,
+		FW_PREPARE_NAMES, /* the former rules by the hash of their names */
+		FW_PREPARE_RULES, /* which former rule is the same */
+		FW_PREPARE_NAT,
+		FW_PREPARE_DNAT,
+		FW_PREPARE_READY
+	} step;
+	size_t copied;
+	uint32_t next; /* rule of this step */
+	uint32_t found, looked;
+	enum fw_list list;
+	struct fw_matcher **place; /* of the one that is being made; NULL: none is */
+	struct fw_build build;
+	uint32_t *bucket, buckets;		 /* and their chains: 1 + the former rule, 0: none */
+	uint32_t *rule_was, *nat_was, *dnat_was; /* of each rule: 1 + the former one, 0: none */
 };
 
 struct fw_range {
@@ -337,8 +393,9 @@ void fw_shares_renumber(struct firewall *fw, const uint16_t to[ZONES_MAX]);
 void fw_shares_recount(struct firewall *fw, uint32_t index);
 
 /* limit.c */
-void fw_leave(struct firewall *fw);	 /* it ends: each of them counts alone until the next fw_join() */
-bool fw_limits_new(struct fw_policy *p); /* its counters; false: out of memory. The policy frees them */
+void fw_leave(struct firewall *fw); /* it ends: each of them counts alone until the next fw_join() */
+bool fw_limits_new(struct fw_policy *p,
+	const struct snapshot *s); /* its counters; false: out of memory. The policy frees them */
 /* A session begins (1) or no longer stands (-1) under this policy. p: NULL counts nothing. */
 void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct fw_session *s, int by);
 /* May the rule, the zone and both addresses have one session more? The destination: the real one, after NAT. */
@@ -356,9 +413,15 @@ bool fw_evict_over_limit(struct firewall *fw, mono_ns now, uint32_t budget);
 /* aging.c */
 void fw_aging_set(struct firewall *fw, const struct snap_aging *configured); /* of a new policy */
 
+/* build.c */
+bool fw_build_begin(
+	struct fw_build *b, uint32_t first, uint32_t count, enum fw_list list); /* false: no memory */
+/* Goes on, and takes what it does from the budget. True: it is ready; false: not yet, or b->failed. */
+bool fw_build_go(struct fw_build *b, const struct snapshot *s, uint32_t *budget);
+struct fw_matcher *fw_build_take(struct fw_build *b); /* of one that is ready */
+void fw_build_done(struct fw_build *b);
+
 /* matcher.c */
-struct fw_matcher *fw_matcher_new(
-	const struct snapshot *s, uint32_t first, uint32_t count, enum fw_list list);
 void fw_matcher_free(struct fw_matcher *m);
 uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s);
@@ -382,10 +445,15 @@ bool fw_zone_is_loose(const struct firewall *fw, uint32_t zone); /* tcp-loose */
 bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t);
 void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
 uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule);  /* enum rule_flags; 0 for no rule */
+/* Its counters, and room for its snapshot, of which the head is copied. NULL: no memory. */
 struct fw_policy *fw_policy_new(const struct snapshot *s);
 void fw_policy_free(struct fw_policy *p);
 
 void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by); /* p: NULL counts nothing */
+
+/* prepare.c */
+struct fw_policy *fw_prepared_take(
+	struct firewall *fw, struct fw_prepared *x); /* with the hit counts of now */
 
 /* binding.c */
 /* The binding of the inside address and port that a rule with persistent-nat translates; FW_NONE: none yet. */
@@ -537,6 +605,13 @@ static inline bool fw_has_port(uint8_t proto, uint8_t icmp_type)
 static inline bool fw_key_has_port(const struct fw_key *k)
 {
 	return fw_has_port(k->proto, (uint8_t)k->kind);
+}
+
+static inline fw_point fw_point_of(const struct ip_addr *a)
+{
+	if (a->family == ADDR_V4)
+		return load_be32(a->b);
+	return (fw_point)load_be64(a->b) << 64 | load_be64(a->b + 8);
 }
 
 /* Queries are the only ICMP that has sessions. */

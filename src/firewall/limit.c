@@ -49,9 +49,8 @@ static void address_count(const struct firewall *fw, struct fw_policy *p, const 
 	fw_count(&p->limit_slots[at.second], by);
 }
 
-bool fw_limits_new(struct fw_policy *p)
+bool fw_limits_new(struct fw_policy *p, const struct snapshot *s)
 {
-	const struct snapshot *s = p->snapshot;
 	bool addresses = false;
 
 	for (uint32_t i = 0; i < s->zones.count; i++)

@@ -66,7 +66,15 @@
 /* ---- policy ---- */
 
 #define FW_MATCHER_LINEAR_MAX 12	 /* rules; a shorter list is searched from its beginning */
-#define FW_MATCHER_WORDS_MAX  (4u << 20) /* 32 MB of sets for each dimension */
+#define FW_MATCHER_WORDS_MAX  (1u << 19) /* 4 MB of sets for each dimension */
+
+/* A policy is prepared in pieces (prepare.c): octets of the snapshot and words of a set that cost as much as an edge of
+ * a rule, and what is as much as several: to hash or compare a rule's names, and to begin a list, which may be of one
+ * rule. */
+#define FW_PREPARE_COPY_BYTES  64
+#define FW_PREPARE_WORDS       16
+#define FW_PREPARE_NAMES_UNITS 8
+#define FW_PREPARE_LIST_UNITS  16
 
 /* ---- reassembly ---- */
 

@@ -10,94 +10,6 @@
 #include "firewall/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
-
-/* Hit counts follow a rule by its own name and its zones' names, so that a commit of something else does
- * not reset them. */
-static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const struct snapshot *b,
-	const struct snap_rule *y)
-{
-	if (strcmp(x->name, y->name) != 0 || (x->from_zone == ZONE_ANY) != (y->from_zone == ZONE_ANY) ||
-		(x->to_zone == ZONE_ANY) != (y->to_zone == ZONE_ANY))
-		return false;
-	return (x->from_zone == ZONE_ANY ||
-		       strcmp(snap_zones(a)[x->from_zone].name, snap_zones(b)[y->from_zone].name) == 0) &&
-	       (x->to_zone == ZONE_ANY ||
-		       strcmp(snap_zones(a)[x->to_zone].name, snap_zones(b)[y->to_zone].name) == 0);
-}
-
-/* FNV-1a: names are the administrator's. */
-static uint32_t name_hash(uint32_t h, const char *name)
-{
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * 16777619u;
-	return (h ^ 0xff) * 16777619u;
-}
-
-/* Of what same_rule() compares: a name may stand in each pair of zones. */
-static uint32_t rule_bucket(const struct snapshot *s, const struct snap_rule *r, uint32_t mask)
-{
-	uint32_t h = name_hash(2166136261u, r->name);
-
-	h = name_hash(h, r->from_zone == ZONE_ANY ? "" : snap_zones(s)[r->from_zone].name);
-	h = name_hash(h, r->to_zone == ZONE_ANY ? "" : snap_zones(s)[r->to_zone].name);
-	return (h ^ h >> 15) & mask;
-}
-
-/* By hash: a search for each of ten thousand would stop packets for tens of milliseconds. Out of
- * memory: counts begin again. */
-static void rule_hits_carry(struct fw_policy *to, const struct fw_policy *from)
-{
-	const struct snapshot *a = to->snapshot, *b = from->snapshot;
-	uint32_t buckets = 64;
-
-	while (buckets < b->rules.count)
-		buckets *= 2;
-	uint32_t *first = calloc((size_t)buckets + b->rules.count, sizeof *first), *next = first + buckets;
-	if (!first)
-		return;
-	for (uint32_t j = b->rules.count; j-- > 0;) { /* 1 + the rule, 0: none */
-		uint32_t *head = &first[rule_bucket(b, &snap_rules(b)[j], buckets - 1)];
-		next[j] = *head;
-		*head = j + 1;
-	}
-	for (uint32_t i = 0; i < a->rules.count; i++) {
-		uint32_t j = first[rule_bucket(a, &snap_rules(a)[i], buckets - 1)];
-		while (j != 0 && !same_rule(a, &snap_rules(a)[i], b, &snap_rules(b)[j - 1]))
-			j = next[j - 1];
-		if (j != 0)
-			to->rule_hits[i] = from->rule_hits[j - 1];
-	}
-	free(first);
-}
-
-/* Rules of NAT are few, and mostly keep their order, so the search continues after the last one found. */
-static void hits_carry(struct fw_policy *to, const struct fw_policy *from)
-{
-	const struct snapshot *a = to->snapshot, *b = from->snapshot;
-
-	rule_hits_carry(to, from);
-	for (uint32_t i = 0, at = 0; i < a->nat_rules.count; i++)
-		for (uint32_t k = 0; k < b->nat_rules.count; k++) {
-			uint32_t j = (at + k) % b->nat_rules.count;
-			if (strcmp(snap_nat_rules(a)[i].name, snap_nat_rules(b)[j].name) == 0) {
-				to->nat_hits[i] = from->nat_hits[j];
-				at = j + 1;
-				break;
-			}
-		}
-	for (uint32_t i = 0, at = 0; i < a->dnat_rules.count; i++)
-		for (uint32_t k = 0; k < b->dnat_rules.count; k++) {
-			uint32_t j = (at + k) % b->dnat_rules.count;
-			const struct snap_dnat_rule *x = &snap_dnat_rules(a)[i], *y = &snap_dnat_rules(b)[j];
-			if (strcmp(x->name, y->name) == 0 &&
-				snap_dnat_is_static(x) == snap_dnat_is_static(y)) {
-				to->dnat_hits[i] = from->dnat_hits[j];
-				at = j + 1;
-				break;
-			}
-		}
-}
 
 /* No session stands under the former policies any more. */
 static void epochs_end(struct firewall *fw, mono_ns now)
@@ -111,13 +23,18 @@ static void epochs_end(struct firewall *fw, mono_ns now)
 	__atomic_store_n(&st->oldest, st->epoch, __ATOMIC_RELEASE);
 }
 
+bool fw_load_has_room(const struct firewall *fw)
+{
+	return fw->state->epoch - __atomic_load_n(&fw->state->oldest, __ATOMIC_ACQUIRE) < FW_EPOCHS - 1;
+}
+
 /* Stores the names first: after a kill in between, nothing refers to them. */
 static void epoch_begin(struct firewall *fw, struct fw_policy *next, mono_ns now)
 {
 	struct fw_state *st = fw->state;
 	const struct snapshot *s = next->snapshot;
 
-	if (st->epoch - st->oldest == FW_EPOCHS - 1) {
+	if (!fw_load_has_room(fw)) {
 		for (uint32_t i = 0; i < st->used; i++)
 			if (fw->sessions[i].live)
 				fw_session_judge(fw, i, now);
@@ -142,15 +59,12 @@ static uint32_t share_of_worker(const struct firewall *fw, uint32_t limit)
 	return (limit + fw->limits.workers - 1) / fw->limits.workers;
 }
 
-enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e)
+void fw_load_prepared(struct firewall *fw, struct fw_prepared *x, mono_ns now)
 {
-	struct fw_policy *next = fw_policy_new(s);
+	struct fw_policy *next = fw_prepared_take(fw, x);
+	const struct snapshot *s = next->snapshot;
 	uint32_t limit = MIN_OF(share_of_worker(fw, s->sessions_max), fw->limits.sessions_max);
 
-	if (!next)
-		return err_add(e, RC_LIMIT, "out of memory for a policy of %u rules", s->rules.count);
-	if (fw->policy)
-		hits_carry(next, fw->policy);
 	fw_servers_apply(fw, next);
 	fw_log_report_suppressed(fw, now);
 	epoch_begin(fw, next, now);
@@ -161,6 +75,22 @@ enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, stru
 	fw->silent.step = FW_SILENT_IDLE;
 	fw->sessions_limit = limit;
 	fw_aging_set(fw, &s->aging);
+}
+
+enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e)
+{
+	struct fw_prepared *x = fw_prepare(fw, s, e);
+	bool ready = false;
+
+	while (x && !ready) {
+		if (fw_prepare_go(x, UINT32_MAX, &ready, e) != RC_OK) {
+			fw_prepared_free(x);
+			return RC_LIMIT;
+		}
+	}
+	if (!x)
+		return RC_LIMIT;
+	fw_load_prepared(fw, x, now);
 	return RC_OK;
 }
 

@@ -6,33 +6,12 @@
  * interval in each dimension, intersects the three sets word by word, and applies the exact check to each
  * remaining bit in order. The sets may be too large, never too small: where a list is so long that its sets
  * would take too much memory, neighbouring intervals are joined. Only the exact check decides; the test
- * compares the result with a linear search.
+ * compares the result with a linear search. build.c makes them.
  */
 #include "firewall/internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-typedef unsigned __int128 point;
-
-/* A rule begins or ends at a point. */
-struct event {
-	point at;
-	uint32_t rule; /* from the matcher's first */
-	int32_t step;  /* +1 or -1 */
-};
-
-struct events {
-	struct event *event;
-	uint32_t n, room;
-};
-
-static point point_of(const struct ip_addr *a)
-{
-	if (a->family == ADDR_V4)
-		return load_be32(a->b);
-	return (point)load_be64(a->b) << 64 | load_be64(a->b + 8);
-}
 
 bool fw_ranges_hold(const struct snapshot *s, struct span span, const struct ip_addr *a)
 {
@@ -114,202 +93,6 @@ static bool dnat_rule_matches(const struct snapshot *s, const struct snap_dnat_r
 	return r->services.count == 0;
 }
 
-/* ---- building ---- */
-
-static bool event_add(struct events *e, point first, point last, point end_of_all, uint32_t rule)
-{
-	if (e->n + 2 > e->room) {
-		uint32_t room = e->room ? 2 * e->room : 256;
-		struct event *more = realloc(e->event, sizeof *more * room);
-		if (!more)
-			return false;
-		e->event = more;
-		e->room = room;
-	}
-	assert(e->n + 2 <= e->room);
-	e->event[e->n++] = (struct event){ first, rule, 1 };
-	if (last != end_of_all) /* otherwise it has no end */
-		e->event[e->n++] = (struct event){ last + 1, rule, -1 };
-	return true;
-}
-
-static bool addr_events(
-	struct events *e, const struct snapshot *s, struct span span, uint8_t family, uint32_t rule)
-{
-	point end = family == ADDR_V4 ? UINT32_MAX : ~(point)0;
-	const struct ip_range *ranges = snap_ranges(s) + span.first;
-
-	for (uint32_t i = 0; i < span.count; i++)
-		if (ranges[i].first.family == family &&
-			!event_add(e, point_of(&ranges[i].first), point_of(&ranges[i].last), end, rule))
-			return false;
-	return span.count > 0 || event_add(e, 0, end, end, rule);
-}
-
-/* Protocol and port as one number; source ports are for the exact check only. */
-static bool service_events(struct events *e, const struct snapshot *s, struct span span, uint32_t rule)
-{
-	const point end = 0xffffff;
-	const struct snap_service *services = snap_services(s) + span.first;
-
-	for (uint32_t i = 0; i < span.count; i++) {
-		const struct snap_service *v = &services[i];
-		point base = (point)v->proto << 16, first = base, last = base | 0xffff;
-		if (v->proto == 0)
-			return event_add(e, 0, end, end, rule);
-		if (v->proto == IP_TCP || v->proto == IP_UDP || fw_is_icmp(v->proto)) {
-			first = base | v->dst_first;
-			last = base | v->dst_last;
-		}
-		if (!event_add(e, first, last, end, rule))
-			return false;
-	}
-	return span.count > 0 || event_add(e, 0, end, end, rule);
-}
-
-static int event_order(const void *a, const void *b)
-{
-	const struct event *x = a, *y = b;
-
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-static uint32_t points_n(const struct events *e)
-{
-	uint32_t n = 1;
-
-	for (uint32_t i = 0; i < e->n; i++)
-		n += e->event[i].at != 0 && (i == 0 || e->event[i].at != e->event[i - 1].at);
-	return n;
-}
-
-/*
- * Sweeps over the sorted events with the set of rules that are open. `join` intervals make one: its set is
- * the union, so a rule that ends inside stays in it until the interval is closed.
- */
-static bool dimension_fill(
-	struct fw_dimension *d, const struct events *e, uint32_t words, uint32_t join, uint32_t *open)
-{
-	uint64_t *now = calloc(words, sizeof *now);
-	uint32_t interval = 0, inside = 0;
-
-	if (!now)
-		return false;
-	d->start[0] = 0;
-	for (uint32_t i = 0; i < e->n;) {
-		point at = e->event[i].at;
-		if (at != 0 && ++inside == join) {
-			inside = 0;
-			assert(at > d->start[interval]); /* sorted, for the binary search */
-			d->start[++interval] = at;
-			memcpy(d->words + (size_t)interval * words, now, sizeof *now * words);
-		}
-		for (; i < e->n && e->event[i].at == at; i++) {
-			uint32_t r = e->event[i].rule;
-			uint64_t bit = 1ull << r % 64;
-			open[r] += (uint32_t)e->event[i].step;
-			if (open[r])
-				now[r / 64] |= bit;
-			else
-				now[r / 64] &= ~bit;
-			uint64_t *set = d->words + (size_t)interval * words;
-			if (open[r])
-				set[r / 64] |= bit;
-			else if (inside == 0 && join == 1)
-				set[r / 64] &= ~bit;
-		}
-	}
-	d->n = interval + 1;
-	free(now);
-	return true;
-}
-
-static bool dimension_build(struct fw_dimension *d, struct events *e, uint32_t rules, uint32_t words)
-{
-	uint32_t *open = calloc(rules, sizeof *open);
-	bool good = false;
-
-	if (e->n > 0)
-		qsort(e->event, e->n, sizeof *e->event, event_order);
-	uint32_t n = points_n(e), n_max = MAX_OF(FW_MATCHER_WORDS_MAX / words, 1u);
-	uint32_t join = (n + n_max - 1) / n_max;
-	d->start = calloc(n / join + 2, sizeof *d->start);
-	d->words = calloc((size_t)(n / join + 2) * words, sizeof *d->words);
-	if (open && d->start && d->words)
-		good = dimension_fill(d, e, words, join, open);
-	assert(!good || d->n <= n / join + 1);
-	free(open);
-	return good;
-}
-
-static bool rule_events(struct events e[FW_DIMENSIONS], const struct snapshot *s, struct span src,
-	struct span dst, const struct span *services, uint32_t rule)
-{
-	return addr_events(&e[FW_SRC4], s, src, ADDR_V4, rule) &&
-	       addr_events(&e[FW_SRC6], s, src, ADDR_V6, rule) &&
-	       addr_events(&e[FW_DST4], s, dst, ADDR_V4, rule) &&
-	       addr_events(&e[FW_DST6], s, dst, ADDR_V6, rule) &&
-	       (!services || service_events(&e[FW_SERVICE], s, *services, rule));
-}
-
-/* The events of rule i of the list. A destination that is an interface's may be any address. */
-static bool list_events(struct events e[FW_DIMENSIONS], const struct fw_matcher *m, const struct snapshot *s,
-	enum fw_list list, uint32_t i)
-{
-	const struct span any = { 0, 0 };
-
-	switch (list) {
-	case FW_LIST_POLICY: {
-		const struct snap_rule *r = &snap_rules(s)[m->first + i];
-		return rule_events(e, s, r->src, r->dst, &r->services, i);
-	}
-	case FW_LIST_NAT: {
-		const struct snap_nat_rule *r = &snap_nat_rules(s)[m->first + i];
-		return rule_events(e, s, r->src, r->dst, NULL, i);
-	}
-	case FW_LIST_DNAT: {
-		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[m->first + i];
-		return rule_events(e, s, r->src, r->interfaces ? any : r->dst, &r->services, i);
-	}
-	}
-	return false;
-}
-
-static bool dimensions_build(struct fw_matcher *m, const struct snapshot *s, enum fw_list list)
-{
-	struct events e[FW_DIMENSIONS] = { 0 };
-	bool good = true;
-
-	for (uint32_t i = 0; i < m->count && good; i++)
-		good = list_events(e, m, s, list, i);
-	for (int k = 0; k < FW_DIMENSIONS && good; k++)
-		if (list != FW_LIST_NAT || k != FW_SERVICE)
-			good = dimension_build(&m->dimension[k], &e[k], m->count, m->words);
-	for (int k = 0; k < FW_DIMENSIONS; k++)
-		free(e[k].event);
-	return good;
-}
-
-struct fw_matcher *fw_matcher_new(const struct snapshot *s, uint32_t first, uint32_t count, enum fw_list list)
-{
-	struct fw_matcher *m = calloc(1, sizeof *m);
-
-	assert(count > 0);
-	if (!m)
-		return NULL;
-	m->first = first;
-	m->count = count;
-	m->words = (count + 63) / 64;
-	if (count <= FW_MATCHER_LINEAR_MAX)
-		return m;
-	m->dimension = calloc(FW_DIMENSIONS, sizeof *m->dimension);
-	if (!m->dimension || !dimensions_build(m, s, list)) {
-		fw_matcher_free(m);
-		return NULL;
-	}
-	return m;
-}
-
 void fw_matcher_free(struct fw_matcher *m)
 {
 	if (!m)
@@ -322,9 +105,7 @@ void fw_matcher_free(struct fw_matcher *m)
 	free(m);
 }
 
-/* ---- looking up ---- */
-
-static const uint64_t *set_at(const struct fw_dimension *d, point at, uint32_t words)
+static const uint64_t *set_at(const struct fw_dimension *d, fw_point at, uint32_t words)
 {
 	uint32_t low = 0, n = d->n;
 
@@ -349,10 +130,10 @@ static struct sets sets_of(const struct fw_matcher *m, const struct fw_tuple *t,
 	const struct fw_dimension *d = m->dimension;
 
 	return (struct sets){
-		.src = set_at(&d[v4 ? FW_SRC4 : FW_SRC6], point_of(&t->src), m->words),
-		.dst = set_at(&d[v4 ? FW_DST4 : FW_DST6], point_of(&t->dst), m->words),
+		.src = set_at(&d[v4 ? FW_SRC4 : FW_SRC6], fw_point_of(&t->src), m->words),
+		.dst = set_at(&d[v4 ? FW_DST4 : FW_DST6], fw_point_of(&t->dst), m->words),
 		.service = nat ? NULL
-			       : set_at(&d[FW_SERVICE], (point)t->proto << 16 | t->service_port, m->words),
+			       : set_at(&d[FW_SERVICE], (fw_point)t->proto << 16 | t->service_port, m->words),
 	};
 }
 

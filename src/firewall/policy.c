@@ -105,37 +105,6 @@ uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule)
 	return p && rule < p->snapshot->rules.count ? snap_rules(p->snapshot)[rule].flags : 0;
 }
 
-/* Rules of a pair of zones are adjacent, global ones last: snapshot_check() enforces it. */
-static bool pairs_build(struct fw_policy *p)
-{
-	const struct snapshot *s = p->snapshot;
-	const struct snap_rule *r = snap_rules(s);
-
-	for (uint32_t i = 0, next; i < s->rules.count; i = next) {
-		for (next = i + 1; next < s->rules.count; next++)
-			if (r[next].from_zone != r[i].from_zone || r[next].to_zone != r[i].to_zone)
-				break;
-		bool global = r[i].from_zone == ZONE_ANY || r[i].to_zone == ZONE_ANY;
-		if (global)
-			next = s->rules.count;
-		struct fw_matcher *m = fw_matcher_new(s, i, next - i, FW_LIST_POLICY);
-		if (!m)
-			return false;
-		*(global ? &p->global : &p->pair[r[i].from_zone * s->zones.count + r[i].to_zone]) = m;
-	}
-	if (s->nat_rules.count > 0 && !(p->nat = fw_matcher_new(s, 0, s->nat_rules.count, FW_LIST_NAT)))
-		return false;
-	if (s->dnat_rules.count > 0 && !(p->dnat = fw_matcher_new(s, 0, s->dnat_rules.count, FW_LIST_DNAT)))
-		return false;
-	while (p->statics_n < s->dnat_rules.count && snap_dnat_is_static(&snap_dnat_rules(s)[p->statics_n]))
-		p->statics_n++;
-	for (uint32_t i = 0; i < s->nat_rules.count; i++)
-		p->persistent |= snap_nat_rules(s)[i].filtering != NAT_NOT_PERSISTENT;
-	for (uint32_t i = 0; i < s->dnat_rules.count; i++)
-		p->dnat_interfaces |= snap_dnat_rules(s)[i].interfaces != 0;
-	return true;
-}
-
 struct fw_policy *fw_policy_new(const struct snapshot *s)
 {
 	struct fw_policy *p = lines_new(1, sizeof *p);
@@ -153,10 +122,10 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
 	p->log_suppressed = lines_new(s->rules.count + s->zones.count + 1u, sizeof *p->log_suppressed);
 	if (p->snapshot)
-		memcpy(p->snapshot, s, s->bytes);
+		memcpy(p->snapshot, s, sizeof *s);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
 		!p->nat_bindings || !p->nat_exhausted || !p->dnat_hits || !p->servers_down ||
-		!p->log_suppressed || !fw_limits_new(p) || !pairs_build(p)) {
+		!p->log_suppressed || !fw_limits_new(p, s)) {
 		fw_policy_free(p);
 		return NULL;
 	}

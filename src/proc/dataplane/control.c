@@ -60,45 +60,90 @@ static void on_resource_gone(struct child *c, const struct msg_resource *r)
 
 /* --- the configuration --- */
 
-/* Takes fd. It is sealed: otherwise control could change what was checked while it is in use. */
-static enum rc snapshot_take(struct dataplane *d, int fd, uint64_t bytes, struct err *e)
+static void snapshot_answer(struct dataplane *d, enum rc rc, const struct err *e)
 {
-	struct snapshot_file taken;
-	enum rc rc = snapshot_file_take(&taken, fd, bytes, e);
+	struct msg_result result = { .rc = rc };
 
-	if (rc == RC_OK)
-		rc = workers_load(d, taken.snapshot, e);
-	if (rc != RC_OK) {
-		snapshot_file_done(&taken);
-		return rc;
-	}
-	snapshot_file_done(&d->snapshot);
-	d->snapshot = taken;
-	d->workers_wanted = taken.snapshot->workers;
-	return RC_OK;
-}
-
-static void snapshot_answer(struct dataplane *d)
-{
-	struct msg_result result = { 0 };
-	struct err e = { 0 };
-
-	if (d->pending.fd < 0)
-		return;
-	result.rc = snapshot_take(d, d->pending.fd, d->pending.bytes, &e);
-	if (result.rc != RC_OK)
+	if (rc != RC_OK)
 		log_error("configuration %llu was not loaded: %s", (unsigned long long)d->pending.generation,
-			e.text);
+			e->text);
 	else
 		log_info("configuration %llu is in use", (unsigned long long)d->pending.generation);
-	memcpy(result.text, e.text, sizeof result.text);
-	d->pending.fd = -1;
+	memcpy(result.text, e->text, sizeof result.text);
 	d->taken.waits = true;
 	d->taken.tag = d->pending.tag;
 	d->taken.result = result;
 	/* With another number of workers it is in use when that has changed, outside of the pause. */
 	if (d->workers_wanted == d->workers_n)
 		control_snapshot_taken(d);
+}
+
+/* The pending one, whose file is sealed: otherwise control could change what was checked while it is in use. What was
+ * being prepared when it came is nobody's any more. */
+static void snapshot_begin(struct dataplane *d)
+{
+	struct err e = { 0 };
+
+	if (d->pending.fd < 0)
+		return;
+	workers_prepare_end(d);
+	snapshot_file_done(&d->snapshot_next);
+	enum rc rc = snapshot_file_take(&d->snapshot_next, d->pending.fd, d->pending.bytes, &e);
+	d->pending.fd = -1;
+	if (rc == RC_OK && (rc = workers_prepare(d, d->snapshot_next.snapshot, &e)) != RC_OK)
+		snapshot_file_done(&d->snapshot_next);
+	if (rc != RC_OK)
+		snapshot_answer(d, rc, &e);
+}
+
+/* A piece of preparing the next one. True: it can be loaded. */
+static bool snapshot_prepare(struct dataplane *d, uint32_t budget)
+{
+	struct err e = { 0 };
+	bool ready = false;
+
+	if (!d->snapshot_next.snapshot)
+		return false;
+	enum rc rc = workers_prepare_go(d, budget, &ready, &e);
+	if (rc != RC_OK) {
+		snapshot_file_done(&d->snapshot_next);
+		snapshot_answer(d, rc, &e);
+	}
+	return rc == RC_OK && ready;
+}
+
+/* In a pause. */
+static void snapshot_load(struct dataplane *d)
+{
+	struct err e = { 0 };
+
+	workers_load_prepared(d);
+	snapshot_file_done(&d->snapshot);
+	d->snapshot = d->snapshot_next;
+	d->snapshot_next = (struct snapshot_file){ 0 };
+	d->workers_wanted = d->snapshot.snapshot->workers;
+	snapshot_answer(d, RC_OK, &e);
+}
+
+bool control_load(struct dataplane *d, uint32_t budget)
+{
+	if (snapshot_prepare(d, budget)) {
+		pause_begin(&d->pause);
+		snapshot_load(d);
+		pause_end(&d->pause);
+	}
+	return !d->snapshot_next.snapshot;
+}
+
+/* In a pause, and without waiting for its turn: what comes next speaks of the new one. */
+static void snapshot_load_now(struct dataplane *d)
+{
+	while (d->snapshot_next.snapshot) {
+		if (snapshot_prepare(d, UINT32_MAX))
+			snapshot_load(d);
+		else if (d->snapshot_next.snapshot) /* there is no room before the sweep has ended */
+			workers_sweep(d);
+	}
 }
 
 void control_snapshot_taken(struct dataplane *d)
@@ -118,7 +163,7 @@ static void on_snapshot(struct dataplane *d, struct ipc_frame *f)
 	d->pending.tag = f->head.tag;
 	/* Before the start there is nothing to load it into. */
 	if (dataplane_ready(d))
-		snapshot_answer(d);
+		snapshot_begin(d);
 }
 
 static enum rc on_start(struct child *c, const struct msg_start *s, struct err *e)
@@ -126,8 +171,10 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	struct dataplane *d = c->context;
 	enum rc rc = dataplane_start(d, e);
 
-	if (rc == RC_OK)
-		snapshot_answer(d);
+	if (rc == RC_OK) {
+		snapshot_begin(d);
+		snapshot_load_now(d); /* nothing is forwarded before */
+	}
 	return rc;
 }
 
@@ -527,7 +574,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_SERVER:
 		workers_server(d, &f->u.SERVER.at, f->u.SERVER.up);
 		break;
-	case IPC_SA_INSTALL:
+	case IPC_SA_INSTALL: /* names its tunnel by the newest configuration */
+		snapshot_load_now(d);
 		on_sa_install(d, f);
 		break;
 	case IPC_SA_REMOVE:

@@ -97,7 +97,7 @@ struct dataplane {
 	uint8_t flow_key[16]; /* which flow is at home where; lives as long as the sessions */
 
 	/* the snapshot in use, mapped */
-	struct snapshot_file snapshot;
+	struct snapshot_file snapshot, snapshot_next; /* next: being prepared */
 
 	/* workers.c: of destination NAT; what each firewall knows, for those that come later */
 	struct endpoint servers_down[HEALTH_SERVERS_MAX];
@@ -143,7 +143,7 @@ struct dataplane {
 	struct {
 		int fd; /* -1: none */
 		uint64_t bytes, generation, tag;
-	} pending; /* a snapshot that came before the start */
+	} pending; /* the newest snapshot; fd: while it waits for the start */
 	struct {
 		bool waits;
 		uint64_t tag;
@@ -175,9 +175,14 @@ void threads_wake_all(void *context); /* the dataplane: for pauses */
 /* So many workers, which get everything that the first one has. Not in a pause: it ends the threads and makes new
  * ones. After an error the process cannot go on. */
 enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e);
-enum rc workers_load(struct dataplane *d, const struct snapshot *s, struct err *e);
 /* A server of destination NAT is up again, or down. */
 void workers_server(struct dataplane *d, const struct endpoint *server, bool up);
+/* A snapshot is prepared for all of them, in pieces, while they go on by the loaded one; then loaded in a pause. */
+enum rc workers_prepare(struct dataplane *d, const struct snapshot *s, struct err *e);
+enum rc workers_prepare_go(struct dataplane *d, uint32_t budget, bool *ret_ready, struct err *e);
+void workers_prepare_end(struct dataplane *d); /* it is given up */
+void workers_load_prepared(struct dataplane *d);
+void workers_sweep(struct dataplane *d);   /* in a pause: what commits have left to be done, to its end */
 void workers_changed(struct dataplane *d); /* links or SAs: pipeline_changed() */
 void workers_routes(struct dataplane *d);  /* d->routes is another one */
 void workers_path_mtu(struct dataplane *d, uint32_t tunnel, uint32_t mtu);
@@ -222,6 +227,7 @@ void control_trace_end(struct dataplane *d); /* once all that is wanted has been
 void control_ike_datagram(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n);
 void control_snapshot_taken(struct dataplane *d);	  /* the number of workers is the configured one */
+bool control_load(struct dataplane *d, uint32_t budget);  /* a piece of a new configuration; true: no more */
 bool control_clear(struct dataplane *d, uint32_t budget); /* a piece of `clear sessions`; true: no more */
 void control_report_usage(struct dataplane *d);		  /* of SAs, to ike; once a second */
 

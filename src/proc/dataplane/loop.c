@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define ROUNDS_PER_POLL 8
-#define CLEAR_BUDGET	512 /* records of each round; half a millisecond if all end */
+#define LOAD_BUDGET	4096 /* edges of rules: a fraction of a millisecond */
+#define CLEAR_BUDGET	512  /* records of each round; half a millisecond if all end */
 #define POLL_MAX	(LINKS_MAX + 9 + PROC_COUNT)
 
 /* What can bring packets. */
@@ -121,7 +122,7 @@ static int timers(struct dataplane *d)
 	if (!dataplane_ready(d))
 		return LOOP_WAIT_MS_MAX;
 	mono_ns next = worker_timers(d->workers[0], now);
-	bool cleared = clear_some(d), surveyed = survey_some(d);
+	bool loaded = control_load(d, LOAD_BUDGET), cleared = clear_some(d), surveyed = survey_some(d);
 	control_trace_end(d);
 	if (now >= d->next_second) {
 		d->next_second = now + NS_PER_S;
@@ -129,7 +130,7 @@ static int timers(struct dataplane *d)
 	}
 	worker_wake_given(d->workers[0]);
 	next = MIN_OF(d->next_second, next);
-	if (!cleared || !surveyed || next <= now)
+	if (!loaded || !cleared || !surveyed || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
 }

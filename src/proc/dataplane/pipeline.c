@@ -61,6 +61,7 @@ void pipeline_done(struct pipeline *p)
 {
 	for (uint32_t i = 0; i < NEIGHBOUR_QUEUE_MAX; i++)
 		free(p->neighbour_queue[i].bytes);
+	pipeline_prepare_end(p);
 	selectors_free(p->selectors);
 	free(p->tunnels);
 	free(p->rates_own);
@@ -98,23 +99,48 @@ void pipeline_routes(struct pipeline *p, struct route_table *routes)
 	pipeline_changed(p);
 }
 
-enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now, struct err *e)
+void pipeline_prepare_end(struct pipeline *p)
 {
-	struct selectors *selectors = selectors_new(s);
-	struct pipeline_interface before[INTERFACES_MAX];
-	const struct snapshot *old = p->snapshot;
+	fw_prepared_free(p->preparing.policy);
+	selectors_free(p->preparing.selectors);
+	memset(&p->preparing, 0, sizeof p->preparing);
+}
 
-	if (!selectors)
+enum rc pipeline_prepare(struct pipeline *p, const struct snapshot *s, struct err *e)
+{
+	pipeline_prepare_end(p);
+	p->preparing.selectors = selectors_new(s);
+	if (!p->preparing.selectors)
 		return err_add(e, RC_LIMIT, "out of memory for the tunnels' traffic selectors");
-	enum rc rc = fw_load(p->fw, s, now, e);
-	if (rc != RC_OK) {
-		selectors_free(selectors);
-		return rc;
+	p->preparing.policy = fw_prepare(p->fw, s, e);
+	if (!p->preparing.policy) {
+		pipeline_prepare_end(p);
+		return RC_LIMIT;
 	}
+	p->preparing.snapshot = s;
+	return RC_OK;
+}
+
+enum rc pipeline_prepare_go(struct pipeline *p, uint32_t budget, bool *ret_ready, struct err *e)
+{
+	enum rc rc = fw_prepare_go(p->preparing.policy, budget, ret_ready, e);
+
+	if (rc != RC_OK)
+		pipeline_prepare_end(p);
+	return rc;
+}
+
+void pipeline_load_prepared(struct pipeline *p, mono_ns now)
+{
+	struct pipeline_interface before[INTERFACES_MAX];
+	const struct snapshot *old = p->snapshot, *s = p->preparing.snapshot;
+
+	fw_load_prepared(p->fw, p->preparing.policy, now);
 	neighbour_queue_drop_all(p); /* they refer to interfaces and zones by the old numbers */
 	selectors_free(p->selectors);
-	p->selectors = selectors;
+	p->selectors = p->preparing.selectors;
 	p->snapshot = s;
+	memset(&p->preparing, 0, sizeof p->preparing);
 	esp_bind(p->esp, snap_tunnels(s), s->tunnels.count);
 	memset(p->zone_has_tunnels, 0, sizeof p->zone_has_tunnels);
 	memset(p->tunnels, 0, TUNNELS_MAX * sizeof *p->tunnels);
@@ -135,7 +161,17 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
 	}
 	proxies_load(p, old);
 	pipeline_changed(p);
-	return RC_OK;
+}
+
+enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now, struct err *e)
+{
+	enum rc rc = pipeline_prepare(p, s, e);
+
+	for (bool ready = false; rc == RC_OK && !ready;)
+		rc = pipeline_prepare_go(p, UINT32_MAX, &ready, e);
+	if (rc == RC_OK)
+		pipeline_load_prepared(p, now);
+	return rc;
 }
 
 uint32_t pipeline_bind(struct pipeline *p, const char *name, uint32_t link)

@@ -167,6 +167,11 @@ struct pipeline {
 	struct route_table *routes;
 	const struct snapshot *snapshot; /* the caller's mapping; NULL before the first */
 	struct selectors *selectors;
+	struct {
+		const struct snapshot *snapshot; /* NULL: none */
+		struct selectors *selectors;
+		struct fw_prepared *policy;
+	} preparing;	  /* the next one */
 	uint64_t changes; /* of snapshot, interfaces, SAs; see pipeline_generation() */
 
 	struct pipeline_interface interfaces[INTERFACES_MAX];
@@ -196,7 +201,7 @@ struct pipeline {
 
 /*
  * fw, esp and routes stay the caller's; the key is random. False: out of memory. The pipeline forwards
- * nothing until pipeline_load().
+ * nothing until a configuration is loaded.
  */
 bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct firewall *fw, struct esp *esp,
 	struct route_table *routes, const uint8_t hash_key[16]);
@@ -205,8 +210,15 @@ void pipeline_done(struct pipeline *p);
  * snapshot, and the rates of the first, which outlives the others. */
 void pipeline_join(struct pipeline *const *all, uint32_t n);
 
-/* A checked snapshot, which stays mapped until the next one. Loads the firewall, binds SAs, interfaces and
- * selectors. */
+/*
+ * A checked snapshot, which stays mapped until the next one. It is prepared in pieces (firewall.h: fw_prepare_go()),
+ * while the loaded one decides alone; an error ends that. Loading it binds SAs, interfaces and selectors.
+ */
+enum rc pipeline_prepare(struct pipeline *p, const struct snapshot *s, struct err *e);
+enum rc pipeline_prepare_go(struct pipeline *p, uint32_t budget, bool *ret_ready, struct err *e);
+void pipeline_prepare_end(struct pipeline *p); /* another one comes in its place */
+void pipeline_load_prepared(struct pipeline *p, mono_ns now);
+/* for tests: all of that in one call. */
 enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now, struct err *e);
 
 /* A link was handed over (by its name in the snapshot), or taken away. Returns the interface's index, or

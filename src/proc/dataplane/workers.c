@@ -72,27 +72,70 @@ static void trains_drop(struct dataplane *d)
 	}
 }
 
-enum rc workers_load(struct dataplane *d, const struct snapshot *s, struct err *e)
+void workers_prepare_end(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_prepare_end(&d->workers[i]->pipeline);
+}
+
+enum rc workers_prepare(struct dataplane *d, const struct snapshot *s, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (uint32_t i = 0; i < d->workers_n && rc == RC_OK; i++)
+		rc = pipeline_prepare(&d->workers[i]->pipeline, s, e);
+	if (rc != RC_OK)
+		workers_prepare_end(d);
+	return rc;
+}
+
+/* One after the other: each has a policy with counters of its own. */
+enum rc workers_prepare_go(struct dataplane *d, uint32_t budget, bool *ret_ready, struct err *e)
+{
+	*ret_ready = true;
+	for (uint32_t i = 0; i < d->workers_n && *ret_ready; i++) {
+		enum rc rc = pipeline_prepare_go(&d->workers[i]->pipeline, budget, ret_ready, e);
+		if (rc != RC_OK) {
+			workers_prepare_end(d);
+			return rc;
+		}
+		*ret_ready = *ret_ready && fw_load_has_room(d->workers[i]->fw); /* its sweep makes room */
+	}
+	return RC_OK;
+}
+
+void workers_load_prepared(struct dataplane *d)
 {
 	mono_ns now = clock_mono();
-	enum rc rc = RC_OK;
 
 	trains_drop(d);
 	for (uint32_t i = 0; i < d->workers_n; i++) {
-		rc = pipeline_load(&d->workers[i]->pipeline, s, now, e);
-		if (rc != RC_OK && i == 0)
-			return rc;
-		if (rc != RC_OK) {
-			/* Two workers with different policies: what one forbids the other might pass. */
-			log_error("worker %u of the data plane cannot load what the others have loaded: %s",
-				i, e->text);
-			abort();
-		}
+		pipeline_load_prepared(&d->workers[i]->pipeline, now);
 		links_bind(d->workers[i]);
 		pipeline_notes(&d->workers[i]->pipeline);
 	}
 	servers_tell(d); /* a worker may be a new one */
-	return RC_OK;
+}
+
+void workers_sweep(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		while (!fw_sweep(d->workers[i]->fw, clock_mono(), UINT32_MAX))
+			;
+}
+
+static enum rc load(struct dataplane *d, const struct snapshot *s, struct err *e)
+{
+	enum rc rc = workers_prepare(d, s, e);
+
+	for (bool ready = false; rc == RC_OK && !ready;) {
+		rc = workers_prepare_go(d, UINT32_MAX, &ready, e);
+		if (rc == RC_OK && !ready)
+			workers_sweep(d);
+	}
+	if (rc == RC_OK)
+		workers_load_prepared(d);
+	return rc;
 }
 
 /* --- their number --- */
@@ -198,7 +241,7 @@ static enum rc equip(struct dataplane *d, struct err *e)
 	for (uint32_t i = 0; i < d->workers_n; i++)
 		pipeline_notes(&d->workers[i]->pipeline);
 	if (d->snapshot.snapshot)
-		return workers_load(d, d->snapshot.snapshot, e);
+		return load(d, d->snapshot.snapshot, e);
 	return RC_OK;
 }
 
@@ -208,6 +251,7 @@ enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e)
 
 	assert(n > 0 && n <= WORKERS_MAX);
 	threads_stop(d);
+	workers_prepare_end(d);
 	unsigned long long ending = sessions_now(d);
 	if (ending > 0)
 		log_warn("the number of workers changes from %u to %u: %llu sessions end", d->workers_n, n,
@@ -223,6 +267,8 @@ enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e)
 		links_share_out(d);
 	if (rc == RC_OK)
 		rc = equip(d, e);
+	if (rc == RC_OK && d->snapshot_next.snapshot)
+		rc = workers_prepare(d, d->snapshot_next.snapshot, e); /* from its beginning */
 	if (rc != RC_OK)
 		return rc;
 	workers_changed(d);

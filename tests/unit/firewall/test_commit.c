@@ -131,6 +131,70 @@ static void counts_are_of_the_loaded_policy(void **state)
 	assert_int_equal(fw_nat_rule_sessions(w.fw, 1), 9);
 }
 
+static void long_policy(void)
+{
+	char name[NAME_MAX_BYTES], range[64];
+
+	policy_begin(false);
+	for (uint32_t i = 0; i < 2000; i++) {
+		snprintf(name, sizeof name, "r%u", i);
+		snprintf(range, sizeof range, "172.16.%u.%u", i >> 8, i & 255);
+		policy_rule(&p, name, TRUST, UNTRUST, range, "any", "tcp/443", RULE_PERMIT);
+	}
+	policy_rule(&p, "dns", TRUST, UNTRUST, "any", "any", "udp/53", RULE_DENY);
+}
+
+/* Until it is loaded the former policy decides alone, and what it counts meanwhile is not lost; no piece does more than
+ * its budget. One that is given up leaves nothing. */
+static void prepared_in_pieces(void **state)
+{
+	bool ready = false;
+	uint32_t pieces = 0;
+
+	(void)state;
+	long_policy();
+	struct snapshot *s = policy_snapshot(&p);
+	struct fw_prepared *given_up = fw_prepare(w.fw, s, NULL);
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(fw_prepare_go(given_up, 100, &ready, NULL), RC_OK);
+		assert_false(ready);
+	}
+	fw_prepared_free(given_up);
+	struct fw_prepared *x = fw_prepare(w.fw, s, NULL);
+	for (; !ready; pieces++) {
+		assert_int_equal(fw_prepare_go(x, 1000, &ready, NULL), RC_OK);
+		assert_int_equal(udp(&w, INSIDE, (uint16_t)(2000 + pieces), OUTSIDE, 53), DROP_NONE);
+	}
+	assert_true(pieces > 50 && pieces < 1000); /* edges are sorted in a dozen passes */
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, pieces);
+	fw_load_prepared(w.fw, x, w.now);
+	memset(s, 0xff, sizeof *s); /* it has been copied */
+	free(s);
+	assert_int_equal(fw_rule_hits(w.fw, 2000)->hits, pieces);
+	assert_int_equal(udp(&w, INSIDE, 2000, OUTSIDE, 53), DROP_POLICY_DENY);
+	assert_int_equal(world_send(&w, &(struct packet_spec){ .src = "172.16.7.7",
+						.dst = OUTSIDE,
+						.proto = IP_TCP,
+						.src_port = 9,
+						.dst_port = 443,
+						.flags = TCP_SYN }),
+		DROP_DEFAULT_DENY); /* out of untrust, by the tests' routes */
+}
+
+/* Four commits whose sweeps have not ended: the next one waits for them. */
+static void no_room_for_one_more(void **state)
+{
+	(void)state;
+	sweep_all(&w);
+	for (int i = 0; i < 3; i++) {
+		assert_true(fw_load_has_room(w.fw));
+		world_commit(&w, &p);
+	}
+	assert_false(fw_load_has_room(w.fw));
+	sweep_all(&w);
+	assert_true(fw_load_has_room(w.fw));
+}
+
 /* Zones have another number in each, and one that was gone in between is not the same when it is back. */
 static void commits_follow_each_other(void **state)
 {
@@ -248,6 +312,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_forbidden_passes_nothing),
 		T(counts_are_of_the_loaded_policy),
+		T(prepared_in_pieces),
+		T(no_room_for_one_more),
 		T(commits_follow_each_other),
 		T(the_same_as_at_once),
 		T(a_lower_limit_in_pieces),

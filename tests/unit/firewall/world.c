@@ -279,9 +279,18 @@ void world_init(struct world *w, uint32_t sessions)
 
 void world_commit(struct world *w, const struct policy *p)
 {
+	static uint64_t seed = 1;
 	struct snapshot *s = policy_snapshot(p);
+	struct fw_prepared *x = fw_prepare(w->fw, s, NULL);
+	const struct snapshot *before = fw_policy(w->fw);
 
-	MUST(fw_load(w->fw, s, w->now, NULL) == RC_OK);
+	MUST(x);
+	for (bool ready = false; !ready;) {
+		uint32_t budget = next_random(&seed) % 4 ? 1 + (uint32_t)(next_random(&seed) % 5000) : 1;
+		MUST(fw_prepare_go(x, budget, &ready, NULL) == RC_OK);
+		MUST(fw_policy(w->fw) == before);
+	}
+	fw_load_prepared(w->fw, x, w->now);
 	free(s);
 }
 

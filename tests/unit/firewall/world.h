@@ -64,7 +64,7 @@ struct world {
 #define WORLD_SESSIONS 64
 
 void world_init(struct world *w, uint32_t sessions);
-void world_commit(struct world *w, const struct policy *p); /* fw_load() alone */
+void world_commit(struct world *w, const struct policy *p); /* prepared in pieces of any size; no sweep */
 void world_load(struct world *w, const struct policy *p);   /* and fw_sweep() to its end */
 /* Attaches anew to the same memory, as a new process does. */
 void world_restart(struct world *w);

@@ -1,0 +1,301 @@
+/*
+ * A policy that is prepared in pieces between bursts, beside the loaded one: a copy of the snapshot, the matchers of
+ * its lists (build.c), and for each rule the one of the loaded policy whose hit counts it continues. Until
+ * fw_load_prepared() the loaded policy decides alone; what that still does costs the same whatever the rules are.
+ */
+#include "firewall/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* False: the budget is used up. */
+static bool snapshot_copy(struct fw_prepared *x, uint32_t *budget)
+{
+	while (x->copied < x->source->bytes) {
+		size_t n = MIN_OF((size_t)*budget * FW_PREPARE_COPY_BYTES, x->source->bytes - x->copied);
+		if (n == 0)
+			return false;
+		memcpy((uint8_t *)x->policy->snapshot + x->copied, (const uint8_t *)x->source + x->copied, n);
+		x->copied += n;
+		*budget -= (uint32_t)((n + FW_PREPARE_COPY_BYTES - 1) / FW_PREPARE_COPY_BYTES);
+	}
+	return true;
+}
+
+/* The list of policy rules that begins with rule `first`: those of a pair of zones, which are adjacent, or the global
+ * ones, which are last (snapshot_check()). */
+static struct fw_matcher **rules_list(const struct fw_prepared *x, uint32_t first, uint32_t *ret_n)
+{
+	const struct snapshot *s = x->policy->snapshot;
+	const struct snap_rule *r = snap_rules(s);
+	uint32_t next = first + 1;
+
+	if (r[first].from_zone == ZONE_ANY || r[first].to_zone == ZONE_ANY) {
+		*ret_n = s->rules.count - first;
+		return &x->policy->global;
+	}
+	while (next < s->rules.count && r[next].from_zone == r[first].from_zone &&
+		r[next].to_zone == r[first].to_zone)
+		next++;
+	*ret_n = next - first;
+	return &x->policy->pair[r[first].from_zone * s->zones.count + r[first].to_zone];
+}
+
+/* Begins the next list. False: there is none any more, or no memory (x->build.failed). */
+static bool list_begin(struct fw_prepared *x)
+{
+	const struct snapshot *s = x->policy->snapshot;
+	uint32_t first = 0, n = 0;
+
+	if (x->list == FW_LIST_POLICY && x->next < s->rules.count) {
+		first = x->next;
+		x->place = rules_list(x, first, &n);
+		x->next += n;
+	} else if (x->list == FW_LIST_POLICY) {
+		x->list = FW_LIST_NAT;
+		x->place = &x->policy->nat;
+		n = s->nat_rules.count;
+	} else if (x->list == FW_LIST_NAT) {
+		x->list = FW_LIST_DNAT;
+		x->place = &x->policy->dnat;
+		n = s->dnat_rules.count;
+	} else {
+		return false;
+	}
+	if (n == 0)
+		return list_begin(x);
+	assert(!*x->place);
+	x->build.failed = !fw_build_begin(&x->build, first, n, x->list);
+	return !x->build.failed;
+}
+
+static bool matchers_make(struct fw_prepared *x, uint32_t *budget)
+{
+	for (;;) {
+		if (x->place) {
+			if (!fw_build_go(&x->build, x->policy->snapshot, budget))
+				return false;
+			*x->place = fw_build_take(&x->build);
+			x->place = NULL;
+		}
+		if (*budget == 0)
+			return false;
+		*budget -= MIN_OF(*budget, (uint32_t)FW_PREPARE_LIST_UNITS);
+		if (!list_begin(x))
+			return !x->build.failed;
+	}
+}
+
+/* ---- hit counts ---- */
+
+/* Hit counts follow a rule by its own name and its zones' names, so that a commit of something else does
+ * not reset them. */
+static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const struct snapshot *b,
+	const struct snap_rule *y)
+{
+	if (strcmp(x->name, y->name) != 0 || (x->from_zone == ZONE_ANY) != (y->from_zone == ZONE_ANY) ||
+		(x->to_zone == ZONE_ANY) != (y->to_zone == ZONE_ANY))
+		return false;
+	return (x->from_zone == ZONE_ANY ||
+		       strcmp(snap_zones(a)[x->from_zone].name, snap_zones(b)[y->from_zone].name) == 0) &&
+	       (x->to_zone == ZONE_ANY ||
+		       strcmp(snap_zones(a)[x->to_zone].name, snap_zones(b)[y->to_zone].name) == 0);
+}
+
+/* FNV-1a: names are the administrator's. */
+static uint32_t name_hash(uint32_t h, const char *name)
+{
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return (h ^ 0xff) * 16777619u;
+}
+
+/* Of what same_rule() compares: a name may stand in each pair of zones. */
+static uint32_t rule_bucket(const struct snapshot *s, const struct snap_rule *r, uint32_t mask)
+{
+	uint32_t h = name_hash(2166136261u, r->name);
+
+	h = name_hash(h, r->from_zone == ZONE_ANY ? "" : snap_zones(s)[r->from_zone].name);
+	h = name_hash(h, r->to_zone == ZONE_ANY ? "" : snap_zones(s)[r->to_zone].name);
+	return (h ^ h >> 15) & mask;
+}
+
+/* The former rules by the hash of their names. Without memory for it counts begin again. */
+static bool names_hash(struct fw_prepared *x, uint32_t *budget)
+{
+	const struct snapshot *b = x->before ? x->before->snapshot : NULL;
+	uint32_t buckets = 64;
+
+	if (!b)
+		return true;
+	while (buckets < b->rules.count)
+		buckets *= 2;
+	if (!x->bucket && !(x->bucket = calloc((size_t)buckets + b->rules.count, sizeof *x->bucket))) {
+		x->before = NULL;
+		return true;
+	}
+	x->buckets = buckets;
+	for (uint32_t *chain = x->bucket + buckets; x->next < b->rules.count; x->next++) {
+		uint32_t j = b->rules.count - 1 - x->next; /* so that the first of the same name is found */
+		if (*budget == 0)
+			return false;
+		*budget -= MIN_OF(*budget, (uint32_t)FW_PREPARE_NAMES_UNITS);
+		uint32_t *head = &x->bucket[rule_bucket(b, &snap_rules(b)[j], buckets - 1)];
+		chain[j] = *head; /* 1 + the rule, 0: none */
+		*head = j + 1;
+	}
+	return true;
+}
+
+static bool rules_match(struct fw_prepared *x, uint32_t *budget)
+{
+	const struct snapshot *a = x->policy->snapshot, *b = x->before ? x->before->snapshot : NULL;
+
+	for (; b && x->next < a->rules.count; x->next++) {
+		const struct snap_rule *r = &snap_rules(a)[x->next];
+		if (*budget == 0)
+			return false;
+		*budget -= MIN_OF(*budget, (uint32_t)FW_PREPARE_NAMES_UNITS);
+		uint32_t j = x->bucket[rule_bucket(a, r, x->buckets - 1)];
+		while (j != 0 && !same_rule(a, r, b, &snap_rules(b)[j - 1]))
+			j = x->bucket[x->buckets + j - 1];
+		x->rule_was[x->next] = j;
+	}
+	return true;
+}
+
+static bool same_nat_rule(const struct snapshot *a, uint32_t i, const struct snapshot *b, uint32_t j)
+{
+	return strcmp(snap_nat_rules(a)[i].name, snap_nat_rules(b)[j].name) == 0;
+}
+
+static bool same_dnat_rule(const struct snapshot *a, uint32_t i, const struct snapshot *b, uint32_t j)
+{
+	const struct snap_dnat_rule *x = &snap_dnat_rules(a)[i], *y = &snap_dnat_rules(b)[j];
+
+	return strcmp(x->name, y->name) == 0 && snap_dnat_is_static(x) == snap_dnat_is_static(y);
+}
+
+/* Rules of NAT are few, and mostly keep their order, so the search continues after the last one found. x->looked: how
+ * far it has come for the next rule. */
+static bool nat_rules_match(struct fw_prepared *x, uint32_t n, uint32_t former_n,
+	bool (*same)(const struct snapshot *, uint32_t, const struct snapshot *, uint32_t), uint32_t *was,
+	uint32_t *budget)
+{
+	for (; x->before && x->next < n; x->next++, x->looked = 0)
+		for (bool found = false; x->looked < former_n && !found; x->looked++) {
+			uint32_t j = (x->found + x->looked) % former_n;
+			if (*budget == 0)
+				return false;
+			--*budget;
+			found = same(x->policy->snapshot, x->next, x->before->snapshot, j);
+			if (found) {
+				was[x->next] = j + 1;
+				x->found = j + 1;
+			}
+		}
+	return true;
+}
+
+static void hits_carry(
+	struct fw_rule_hits *to, const struct fw_rule_hits *from, const uint32_t *was, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (was[i] != 0)
+			to[i] = from[was[i] - 1];
+}
+
+/* ---- all of it ---- */
+
+/* True: this step is over. */
+static bool step_go(struct fw_prepared *x, uint32_t *budget)
+{
+	const struct snapshot *a = x->policy->snapshot, *b = x->before ? x->before->snapshot : NULL;
+
+	switch (x->step) {
+	case FW_PREPARE_COPY:
+		return snapshot_copy(x, budget);
+	case FW_PREPARE_MATCHERS:
+		return matchers_make(x, budget);
+	case FW_PREPARE_NAMES:
+		return names_hash(x, budget);
+	case FW_PREPARE_RULES:
+		return rules_match(x, budget);
+	case FW_PREPARE_NAT:
+		return nat_rules_match(
+			x, a->nat_rules.count, b ? b->nat_rules.count : 0, same_nat_rule, x->nat_was, budget);
+	case FW_PREPARE_DNAT:
+		return nat_rules_match(x, a->dnat_rules.count, b ? b->dnat_rules.count : 0, same_dnat_rule,
+			x->dnat_was, budget);
+	case FW_PREPARE_READY:
+		break;
+	}
+	return true;
+}
+
+struct fw_prepared *fw_prepare(const struct firewall *fw, const struct snapshot *s, struct err *e)
+{
+	struct fw_prepared *x = calloc(1, sizeof *x);
+
+	if (x) {
+		*x = (struct fw_prepared){ .source = s, .before = fw->policy, .loaded = fw->policy };
+		x->policy = fw_policy_new(s);
+		x->rule_was = calloc(s->rules.count + 1u, sizeof *x->rule_was);
+		x->nat_was = calloc(s->nat_rules.count + 1u, sizeof *x->nat_was);
+		x->dnat_was = calloc(s->dnat_rules.count + 1u, sizeof *x->dnat_was);
+	}
+	if (!x || !x->policy || !x->rule_was || !x->nat_was || !x->dnat_was) {
+		fw_prepared_free(x);
+		err_add(e, RC_LIMIT, "out of memory for a policy of %u rules", s->rules.count);
+		return NULL;
+	}
+	return x;
+}
+
+enum rc fw_prepare_go(struct fw_prepared *x, uint32_t budget, bool *ret_ready, struct err *e)
+{
+	while (x->step != FW_PREPARE_READY && step_go(x, &budget)) {
+		x->step++;
+		x->next = x->looked = x->found = 0;
+	}
+	*ret_ready = x->step == FW_PREPARE_READY;
+	if (x->build.failed)
+		return err_add(e, RC_LIMIT, "out of memory for the search in %u rules",
+			x->policy->snapshot->rules.count);
+	return RC_OK;
+}
+
+struct fw_policy *fw_prepared_take(struct firewall *fw, struct fw_prepared *x)
+{
+	struct fw_policy *p = x->policy;
+	const struct snapshot *s = p->snapshot;
+
+	assert(x->step == FW_PREPARE_READY && x->loaded == fw->policy);
+	while (p->statics_n < s->dnat_rules.count && snap_dnat_is_static(&snap_dnat_rules(s)[p->statics_n]))
+		p->statics_n++;
+	for (uint32_t i = 0; i < s->nat_rules.count; i++)
+		p->persistent |= snap_nat_rules(s)[i].filtering != NAT_NOT_PERSISTENT;
+	for (uint32_t i = 0; i < s->dnat_rules.count; i++)
+		p->dnat_interfaces |= snap_dnat_rules(s)[i].interfaces != 0;
+	if (x->before) {
+		hits_carry(p->rule_hits, x->before->rule_hits, x->rule_was, s->rules.count);
+		hits_carry(p->nat_hits, x->before->nat_hits, x->nat_was, s->nat_rules.count);
+		hits_carry(p->dnat_hits, x->before->dnat_hits, x->dnat_was, s->dnat_rules.count);
+	}
+	x->policy = NULL;
+	fw_prepared_free(x);
+	return p;
+}
+
+void fw_prepared_free(struct fw_prepared *x)
+{
+	if (!x)
+		return;
+	fw_build_done(&x->build);
+	fw_policy_free(x->policy);
+	free(x->rule_was);
+	free(x->nat_was);
+	free(x->dnat_was);
+	free(x->bucket);
+	free(x);
+}
