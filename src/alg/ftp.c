@@ -92,6 +92,7 @@ static void address_found(struct reading *g, enum ftp_form form, uint32_t side, 
 		.dst = g->ends[side],
 		.dst_port = port,
 		.proto = FTP_TCP,
+		.alg = EXPECTATION_FTP,
 		.from = (uint8_t)(1 - side),
 		.lifetime_s = FTP_LIFETIME_S };
 	if (g->line_here) {
@@ -126,6 +127,13 @@ static void ask(struct ftp *f, enum ftp_asked what)
 	f->ahead = f->unanswered - 1;
 }
 
+/* Its own address, or the one that the other side knows it by. */
+static bool is_own(const struct reading *g, uint32_t side, const struct ip_addr *a)
+{
+	return addr_equal(a, &g->ends[side]) ||
+	       (g->f->seen[side].family != ADDR_NONE && addr_equal(a, &g->f->seen[side]));
+}
+
 /* PORT and EPRT: the client's own address, and a port that is not well known. */
 static enum alg_verdict active_mode(struct reading *g, enum ftp_asked what, struct rd r, const uint8_t *line)
 {
@@ -134,7 +142,7 @@ static enum alg_verdict active_mode(struct reading *g, enum ftp_asked what, stru
 
 	bool read = what == FTP_PORT ? commas_read(&r, &e) : extended_read(&r, &e);
 	if (!read || rd_end(&r) != RC_OK || g->f->asked != FTP_NOTHING || g->f->epsv_all ||
-		!addr_equal(&e.addr, &g->ends[0]) || e.port < ALG_PORT_MIN)
+		!is_own(g, 0, &e.addr) || e.port < ALG_PORT_MIN)
 		return ALG_REFUSE;
 	ask(g->f, what);
 	address_found(g, what == FTP_PORT ? FTP_COMMAS : FTP_EXTENDED, 0, e.port, line, from, r.at);
@@ -193,8 +201,8 @@ static enum alg_verdict passive_mode(struct reading *g, const uint8_t *line, siz
 	const uint8_t *from = r.at;
 	bool read = extended ? port_only_read(&r, &e.port) : commas_read(&r, &e);
 	/* Another address than the server's own is for nobody to connect to: it opens nothing. */
-	if (!read || text_peek(&r) == ',' || (extended && text_peek(&r) != ')') ||
-		!addr_equal(&e.addr, &g->ends[1]) || e.port < ALG_PORT_MIN)
+	if (!read || text_peek(&r) == ',' || (extended && text_peek(&r) != ')') || !is_own(g, 1, &e.addr) ||
+		e.port < ALG_PORT_MIN)
 		return ALG_PASS;
 	address_found(g, extended ? FTP_PORT_ONLY : FTP_COMMAS, 1, e.port, line, from, r.at);
 	return ALG_EXPECT;
@@ -416,6 +424,14 @@ bool ftp_rewrite(struct ftp *f, uint32_t direction, uint32_t seq, uint8_t *bytes
 	return true;
 }
 
+bool ftp_repeats(const struct ftp *f, uint32_t direction, uint32_t seq, size_t n)
+{
+	const struct alg_offset *o = &f->offset[direction];
+
+	return f->replaced[direction].n > 0 && alg_seq_before(seq, o->end) &&
+	       alg_seq_before(o->start, seq + (uint32_t)n);
+}
+
 enum alg_verdict ftp_repeat(
 	const struct ftp *f, uint32_t direction, uint32_t seq, uint8_t *bytes, size_t *n, size_t room)
 {
@@ -423,7 +439,7 @@ enum alg_verdict ftp_repeat(
 	const struct ftp_replaced *r = &f->replaced[direction];
 	uint32_t end = seq + (uint32_t)*n;
 
-	if (r->n == 0 || !alg_seq_before(seq, o->end) || !alg_seq_before(o->start, end))
+	if (!ftp_repeats(f, direction, seq, *n))
 		return ALG_PASS;
 	if (alg_seq_before(o->start, seq) || alg_seq_before(end, o->end))
 		return ALG_AGAIN;

@@ -45,6 +45,9 @@ struct ftp {
 	uint16_t ahead;	     /* of them, those before what was asked */
 	uint8_t asked;	     /* enum ftp_asked */
 	bool greeted, spoken, epsv_all, foreign, opaque;
+	/* What the other side knows them as, where that is another address: an end may tell it, too. The owner sets
+	 * it. */
+	struct ip_addr seen[2];
 };
 
 struct ftp_found {
@@ -64,11 +67,12 @@ void ftp_begin(struct ftp *f, uint32_t direction, uint32_t next);
 enum alg_verdict ftp_segment(struct ftp *f, const struct ip_addr ends[2], uint32_t direction, uint32_t seq,
 	const uint8_t *bytes, size_t n, bool translated, struct ftp_found *ret_found);
 
-/* The rest is for tests: no process calls it. */
 /* Replaces what was found by this address and port in the segment's payload of *n octets in a buffer of `room`.
  * False: no room; nothing has changed. */
 bool ftp_rewrite(struct ftp *f, uint32_t direction, uint32_t seq, uint8_t *bytes, size_t *n, size_t room,
 	const struct ftp_found *found, const struct ip_addr *addr, uint16_t port);
+/* Does this segment hold some of the replaced text? */
+bool ftp_repeats(const struct ftp *f, uint32_t direction, uint32_t seq, size_t n);
 /* A segment that is sent again, if it holds replaced text, is replaced in the same way. ALG_AGAIN: it holds a
  * part of it. */
 enum alg_verdict ftp_repeat(

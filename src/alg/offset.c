@@ -26,22 +26,38 @@ uint32_t alg_offset_ack(const struct alg_offset *o, uint32_t ack)
 	return alg_seq_before(o->start + o->before, ack) ? o->start : ack - o->before;
 }
 
-bool alg_sack_clear(uint8_t *options, size_t n)
+enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_SACK = 5, SACK_BLOCK_SIZE = 8 };
+
+static bool within(const struct alg_offset *o, uint32_t edge)
+{
+	return o->used && alg_seq_before(o->start + o->before, edge) &&
+	       alg_seq_before(edge, o->end + o->after);
+}
+
+static void blocks_put(const struct alg_offset *o, uint8_t *option, size_t n)
+{
+	for (size_t i = 2; i + 4 <= n; i += 4)
+		if (within(o, load_be32(option + i))) {
+			memset(option, OPTION_NOP, n);
+			return;
+		}
+	for (size_t i = 2; i + 4 <= n; i += 4)
+		store_be32(option + i, alg_offset_ack(o, load_be32(option + i)));
+}
+
+void alg_offset_sack(const struct alg_offset *o, uint8_t *options, size_t n)
 {
 	size_t at = 0;
 
-	while (at < n && options[at] != 0) {
-		if (options[at] == 1) {
+	while (at < n && options[at] != OPTION_END) {
+		if (options[at] == OPTION_NOP) {
 			at++;
 			continue;
 		}
 		if (n - at < 2 || options[at + 1] < 2 || options[at + 1] > n - at)
-			return false;
-		if (options[at] == 4 && options[at + 1] == 2) {
-			options[at] = options[at + 1] = 1;
-			return true;
-		}
+			return;
+		if (options[at] == OPTION_SACK && (options[at + 1] - 2) % SACK_BLOCK_SIZE == 0)
+			blocks_put(o, options + at, options[at + 1]);
 		at += options[at + 1];
 	}
-	return false;
 }

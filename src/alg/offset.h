@@ -20,7 +20,6 @@ static inline bool alg_seq_before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
-/* All of these are for tests: no process calls them. */
 /* Text from start to end is now n octets long. */
 void alg_offset_add(struct alg_offset *o, uint32_t start, uint32_t end, uint32_t n);
 /* The sequence number of a segment of the sender, as the receiver counts. */
@@ -28,8 +27,10 @@ uint32_t alg_offset_seq(const struct alg_offset *o, uint32_t seq);
 /* An acknowledgement of the receiver, as the sender counts. One from within the new text becomes that of its
  * beginning. */
 uint32_t alg_offset_ack(const struct alg_offset *o, uint32_t ack);
-/* Makes SACK-permitted in the options of a SYN no-operations (RFC 2018): blocks would count as the other side
- * does. True: there was one; the caller mends the checksum. */
-bool alg_sack_clear(uint8_t *options, size_t n);
+/*
+ * The edges of SACK blocks among TCP options (RFC 2018) of the receiver, as the sender counts. An option with an edge
+ * within the new text, of which no octet is one of the sender's, becomes no-operations.
+ */
+void alg_offset_sack(const struct alg_offset *o, uint8_t *options, size_t n);
 
 #endif

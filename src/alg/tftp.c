@@ -65,6 +65,7 @@ enum alg_verdict tftp_datagram(const uint8_t *bytes, size_t n, const struct endp
 		.dst = client->addr,
 		.dst_port = client->port,
 		.proto = TFTP_UDP,
+		.alg = EXPECTATION_TFTP,
 		.from = 1,
 		.lifetime_s = TFTP_LIFETIME_S };
 	return ALG_EXPECT;

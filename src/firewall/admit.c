@@ -77,6 +77,8 @@ struct rules {
 	uint32_t nat, dnat; /* dnat: also the static rule of its source */
 	bool interface;	    /* the source becomes an address of the egress interface */
 	uint32_t parent;    /* index + 1 of the session that let expect this one; 0: none */
+	uint8_t alg;	    /* with a parent: what has read it there */
+	struct ip_addr as;  /* of what is expected: its translated source; ADDR_NONE: by the rules */
 	bool shares_port;   /* its translated source is that of its parent, and so is its binding */
 };
 
@@ -135,11 +137,13 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 
 	key[1] = dnat ? fw_dnat_reply_key(&key[0], &egress->dnat) : fw_key_reverse(&key[0]);
 	ret_rules->nat = TRAIN_NONE;
-	ret_rules->dnat = dnat ? egress->dnat.rule : TRAIN_NONE;
+	ret_rules->dnat = dnat ? egress->dnat.rule : TRAIN_NONE; /* none of what is expected */
 	if (dnat && t->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
 	/* A tunnel's selectors hold the real addresses: what is sent into one is not translated. */
-	if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
+	if (ret_rules->as.family != ADDR_NONE) {
+		memcpy(key[1].dst, ret_rules->as.b, sizeof key[1].dst);
+	} else if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
 		struct fw_tuple tuple = tuple_of(t, &egress->dnat, from, to);
 		enum drop_reason d = decide_source(fw, t, &tuple, egress, now, key, ret_rules);
 		if (d || ret_rules->nat != TRAIN_NONE || ret_rules->interface)
@@ -199,7 +203,8 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	s->rule = t->rule;
 	s->nat_rule = rules->nat;
 	s->dnat_rule = rules->dnat == TRAIN_NONE ? FW_DNAT_NONE : (uint16_t)rules->dnat;
-	s->parent = rules->parent;
+	s->parent = rules->parent & 0xffffffu; /* FW_LINK_BITS */
+	s->alg = rules->alg;
 	s->timeout_s = timeout_s;
 	s->interface[0] = t->in_interface;
 	s->interface[1] = TRAIN_NONE;
@@ -268,7 +273,7 @@ void fw_expected_answer(struct firewall *fw, struct train *t, mono_ns now)
 {
 	uint32_t expected = t->drop ? FW_NONE : fw_expect_find(fw, t, now);
 
-	if (expected == FW_NONE || fw->expected[expected].from == 0 || t->proto != IP_UDP)
+	if (expected == FW_NONE || !fw->expected[expected].answers)
 		return;
 	uint32_t parent = fw->expected[expected].parent;
 	const struct fw_session *p = &fw->sessions[parent];
@@ -276,6 +281,7 @@ void fw_expected_answer(struct firewall *fw, struct train *t, mono_ns now)
 		.dnat = TRAIN_NONE,
 		.interface = p->flags & FW_SESSION_NAT_INTERFACE,
 		.parent = parent + 1,
+		.alg = fw->expected[expected].alg,
 		.shares_port = true };
 	t->drop = answer_begin(fw, t, parent, &rules, now);
 	if (t->drop)
@@ -302,11 +308,14 @@ static enum drop_reason decide_expected(struct firewall *fw, struct train *t, co
 static uint32_t expected_by(
 	struct firewall *fw, const struct train *t, const struct fw_dnat *dnat, uint32_t to, mono_ns now)
 {
-	uint32_t i = fw_dnat_translates(dnat) ? FW_NONE : fw_expect_find(fw, t, now);
+	uint32_t i = fw_dnat_translates(dnat) && !dnat->expected ? FW_NONE : fw_expect_find(fw, t, now);
 
 	if (i == FW_NONE)
 		return i;
 	const struct fw_expected *x = &fw->expected[i];
+	if ((x->to.family != ADDR_NONE) !=
+		dnat->expected) /* it came out of a tunnel, or the first has ended since */
+		return FW_NONE;
 	return fw->sessions[x->parent].zones.zone[1 - x->from] == to ? i : FW_NONE;
 }
 
@@ -322,7 +331,10 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (t->drop)
 		return;
 	uint32_t expected = expected_by(fw, t, dnat, to, now);
-	rules.parent = expected == FW_NONE ? 0 : fw->expected[expected].parent + 1;
+	if (expected != FW_NONE) {
+		const struct fw_expected *x = &fw->expected[expected];
+		rules = (struct rules){ .parent = x->parent + 1, .alg = x->alg, .as = x->as };
+	}
 	bool is_sessionless = fw_is_icmp(t->proto) && !fw_is_icmp_query(t);
 	if (is_sessionless && to == FW_ZONE_HOST) {
 		t->drop = fw_host_inbound(fw, t);

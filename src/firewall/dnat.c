@@ -155,6 +155,8 @@ bool fw_dnat_session_stays(
 	uint32_t rule = FW_NONE;
 
 	*ret_rule = TRAIN_NONE;
+	if (s->parent) /* translated as its parent is, by no rule */
+		return true;
 	/* A rule that may match, by an interface, and would translate otherwise is passed over. */
 	for (uint32_t from = 0; by_interface; from = rule + 1) {
 		rule = fw_matcher_dnat(
@@ -174,7 +176,7 @@ bool fw_dnat_holds(const struct firewall *fw, const struct train *t, uint64_t in
 	const struct fw_session *s = fw_session(fw, t->session);
 	bool by_interface;
 
-	if (!s || t->flags & TRAIN_REPLY || !fw_destination_translated(s) || !fw->policy)
+	if (!s || t->flags & TRAIN_REPLY || !fw_destination_translated(s) || !fw->policy || s->parent)
 		return true;
 	struct fw_tuple asked = tuple_as_asked(s, s->zones.zone[0]);
 	uint32_t rule =

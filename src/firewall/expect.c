@@ -23,8 +23,9 @@ static void overdue_end(struct firewall *fw, mono_ns now)
 
 static bool is_same(const struct fw_expected *a, const struct fw_expected *b)
 {
-	return a->proto == b->proto && a->from == b->from && a->src_port == b->src_port &&
-	       a->dst_port == b->dst_port && addr_equal(&a->src, &b->src) && addr_equal(&a->dst, &b->dst);
+	return a->proto == b->proto && a->to_port == b->to_port && addr_equal(&a->to, &b->to) &&
+	       a->from == b->from && a->src_port == b->src_port && a->dst_port == b->dst_port &&
+	       addr_equal(&a->src, &b->src) && addr_equal(&a->dst, &b->dst);
 }
 
 /* Of those of this parent: the same one, or the oldest if it has as many as it may; FW_NONE: neither. */
@@ -93,10 +94,31 @@ static uint32_t room_find(struct firewall *fw, const struct fw_expected *wanted,
 	return victim;
 }
 
-bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now)
+/* A datagram to the port that its parent was sent from: the session begins by the parent's own translation. */
+static bool is_answer(const struct fw_session *s, const struct expectation *e)
+{
+	struct ip_addr client = fw_key_src(&s->key[0]);
+
+	return e->from == 1 && e->proto == IP_UDP && s->key[0].proto == IP_UDP &&
+	       addr_equal(&e->dst, &client) && e->dst_port == s->key[0].src_port;
+}
+
+static bool expect(struct firewall *fw, const struct fw_expected *x, mono_ns now)
+{
+	uint32_t index = room_find(fw, x, now);
+
+	if (index == FW_NONE) {
+		fw->counters.expectations_refused++;
+		return false;
+	}
+	fw_expected_begin(fw, index, x);
+	return true;
+}
+
+bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now,
+	struct endpoint *ret_told)
 {
 	const struct fw_session *s = fw_session(fw, parent);
-	uint32_t index;
 
 	assert(s && e->from < 2);
 	struct fw_expected x = { .used = true,
@@ -108,26 +130,25 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 		.dst_port = e->dst_port,
 		.proto = e->proto,
 		.from = e->from,
+		.alg = e->alg,
+		.answers = is_answer(s, e),
 		.until = now + (uint64_t)e->lifetime_s * NS_PER_S };
-	struct ip_addr client = fw_key_src(&s->key[0]);
 	/* The gateway's own sessions need no help. */
 	if (s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[1] == FW_ZONE_HOST)
 		return false;
-	if (e->from == 1 && s->flags & FW_SESSION_TRANSLATED) {
-		/* Only the parent's own port is translated already, and only of UDP may it serve more than one
-		 * session. */
-		if (e->proto != IP_UDP || s->key[0].proto != IP_UDP || !addr_equal(&e->dst, &client) ||
-			e->dst_port != s->key[0].src_port)
-			return false;
+	overdue_end(fw, now);
+	if (x.answers) {
 		x.dst = fw_key_dst(&s->key[1]);
 		x.dst_port = s->key[1].dst_port;
-	}
-	if ((index = room_find(fw, &x, now)) == FW_NONE) {
-		fw->counters.expectations_refused++;
+	} else if (!fw_expected_translate(fw, s, &x)) {
 		return false;
 	}
-	fw_expected_begin(fw, index, &x);
-	return true;
+	*ret_told = (struct endpoint){ .addr = x.dst, .port = x.dst_port };
+	if (!expect(fw, &x, now))
+		return false;
+	x.dst_port++;
+	x.to_port = x.to.family == ADDR_NONE ? 0 : (uint16_t)(x.to_port + 1);
+	return !e->pair || expect(fw, &x, now);
 }
 
 uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now)
@@ -138,7 +159,8 @@ uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now)
 	for (; i != FW_NONE; i = fw->expected[i].next) {
 		const struct fw_expected *x = &fw->expected[i];
 		if (!x->used || x->proto != t->proto || x->dst_port != t->dst_port ||
-			!addr_equal(&x->dst, &t->dst) || !addr_equal(&x->src, &t->src) ||
+			!addr_equal(&x->dst, &t->dst) ||
+			(x->src.family != ADDR_NONE && !addr_equal(&x->src, &t->src)) ||
 			(x->src_port && x->src_port != t->src_port) || x->until <= now)
 			continue;
 		/* A parent that the policy does not permit any more ends, and what it let expect with it. */
@@ -147,4 +169,17 @@ uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now)
 			return i;
 	}
 	return FW_NONE;
+}
+
+struct fw_dnat fw_expected_dnat(struct firewall *fw, const struct train *t, mono_ns now)
+{
+	uint32_t i = fw_expect_find(fw, t, now);
+	struct fw_dnat d = { .rule = TRAIN_NONE };
+
+	if (i == FW_NONE || fw->expected[i].to.family == ADDR_NONE)
+		return d;
+	d.dst = fw->expected[i].to;
+	d.port = fw->expected[i].to_port;
+	d.expected = true;
+	return d;
 }

@@ -118,7 +118,11 @@ uint32_t fw_expected_owner(const struct firewall *fw, const struct train *t, con
 		return FW_NONE;
 	any.src_port = 0;
 	any.kind = FW_KEY_EXPECTED;
-	if ((owner = fw_redirect_find(fw, &any)) == FW_NONE)
+	if ((owner = fw_redirect_find(fw, &any)) == FW_NONE) { /* from anybody? */
+		memset(any.src, 0, sizeof any.src);
+		owner = fw_redirect_find(fw, &any);
+	}
+	if (owner == FW_NONE)
 		return FW_NONE;
 	index = fw_session_find(fw, k, fw_key_hash(fw, k), &direction);
 	return index == FW_NONE || fw_tcp_is_closed(&fw->sessions[index]) ? owner : FW_NONE;

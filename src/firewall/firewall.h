@@ -55,6 +55,7 @@
  *	servers.c     servers of destination NAT that do not answer
  *	dnat.c        destination and static NAT
  *	expected.c    the table of expected sessions, and what other workers know of it
+ *	expect_nat.c  translation of expected sessions
  *	expect.c      sessions that application layer gateways expect
  *	translate.c   rewriting of headers and of quoted packets
  *	policy.c      rules and host-inbound services
@@ -123,7 +124,7 @@ struct fw_tcp_side {
 	uint32_t ack;	     /* highest acknowledgement that this side sent */
 	uint8_t scale;
 	uint8_t flags; /* FW_SIDE_…, tcp.c */
-	uint16_t zero;
+	int16_t shift; /* octets that the receiver counts more than this side: an application layer gateway changed the text */
 };
 
 /* The shell's cached forwarding decision, one for each direction; the core only stores it with the
@@ -163,7 +164,9 @@ struct fw_session {
 	uint64_t packets[2], bytes[2];
 	struct fw_tcp_side tcp[2];
 	struct fw_tcp_side noted; /* a SYN of the caller within a living connection, until it is answered */
-	uint32_t parent;	  /* index + 1 of the session that let expect this one (expect.c); 0: none */
+	/* index + 1 of the session that let expect this one (expect.c), 0: none; and what has read it there (enum
+	 * expectation_alg) */
+	uint32_t parent : 24, alg : 8;
 	struct fw_forwarding forwarding[2];
 	uint32_t interface[2]; /* last seen; for show */
 };
@@ -263,6 +266,7 @@ struct fw_dnat {
 	struct ip_addr dst; /* ADDR_NONE: the destination stays; also where a rule says `off` */
 	uint16_t port;	    /* of TCP and UDP */
 	bool no_server;	    /* all servers of the rule are down: no session begins */
+	bool expected;	 /* by fw_expected_dnat(): no rule */
 	bool no_mapping; /* NPTv6 has none for the destination, which is ADDR_NONE here: no session begins */
 	uint32_t rule;
 };
@@ -278,6 +282,8 @@ static inline bool fw_dnat_translates(const struct fw_dnat *d)
  * fw_dnat_wants_interfaces(): does any rule ask for it?
  */
 struct fw_dnat fw_dnat(const struct firewall *fw, const struct train *t, uint64_t interfaces);
+/* The same of a first packet that is expected at an address and port which an application layer gateway has told. */
+struct fw_dnat fw_expected_dnat(struct firewall *fw, const struct train *t, mono_ns now);
 bool fw_dnat_wants_interfaces(const struct firewall *fw);
 /* t is of the first direction of a session: would its destination be translated as it is, now that these
  * interfaces have it? True where the session's destination is not translated: that never changes. */
@@ -315,11 +321,17 @@ bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct
 	mono_ns now, uint32_t *ret_worker);
 
 /*
- * Session `parent` lets expect another one, which its rule permits then. False: there is no room, or the session
- * would need a translation that is not made: of an end whose address is translated, only the port of the parent
- * itself can be reached, by UDP.
+ * Session `parent` lets expect another one, which its rule permits then. *ret_told: where its first packet will be sent to.
+ * That is e's destination, unless the parent's end there is translated: then its translated address, and a port that
+ * is free there, among nat-ports, where no program of the gateway listens. False: there is no room or no port.
  */
-bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now);
+bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now,
+	struct endpoint *ret_told);
+/* Is the end on this side of a session (0: who began it) another one for the other side? As which address? */
+bool fw_session_end_translated(const struct fw_session *s, uint32_t side);
+struct ip_addr fw_session_end_seen(const struct fw_session *s, uint32_t side);
+/* Text of direction d was replaced: its receiver counts so many octets more than its sender. */
+void fw_session_shift(struct firewall *fw, uint32_t index, uint32_t d, int16_t shift);
 /*
  * A datagram without a session that the responder of a parent was expected to send: its session begins, as one of
  * the initiator whose first datagram is an answer. t->session and TRAIN_REPLY are set; nothing otherwise.

@@ -28,7 +28,7 @@ struct fw_state {
 	uint32_t used; /* records from this index on were never written: their pages need not be touched */
 };
 
-#define FW_STATE_MAGIC 0x3630574647504c50ull
+#define FW_STATE_MAGIC 0x3730574647504c50ull
 #define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
@@ -244,10 +244,14 @@ struct fw_range {
 /* expected.c: a session that is about to begin, as its first packet will come. */
 struct fw_expected {
 	bool used, announced; /* announced: to all other workers */
-	uint8_t proto, from;
+	bool answers;	      /* a datagram to the parent's own port: expected_answer() */
+	uint8_t proto, from, alg;
 	uint16_t src_port, dst_port; /* src_port 0: any */
+	uint16_t to_port;
 	uint32_t parent, next;
-	struct ip_addr src, dst, source; /* source: whose share it is */
+	struct ip_addr src, dst, source; /* src: ADDR_NONE for any; source: whose share it is */
+	struct ip_addr to;		 /* with to_port: what its destination becomes; ADDR_NONE: stays */
+	struct ip_addr as;		 /* what its source becomes; ADDR_NONE: by the rules */
 	mono_ns until;
 };
 
@@ -526,6 +530,11 @@ uint32_t fw_expected_owner(const struct firewall *fw, const struct train *t, con
 /* A note about this key was lost: fw_expected_announce() writes it again. */
 void fw_expected_lost(struct firewall *fw, const struct fw_key *k);
 void fw_expected_announce(struct firewall *fw, mono_ns now);
+
+/* expect_nat.c */
+/* x, of this parent, has the addresses that the ends themselves use: makes them those with which the first packet will
+ * come. False: no port is free, or the address is not the end's own. */
+bool fw_expected_translate(const struct firewall *fw, const struct fw_session *parent, struct fw_expected *x);
 
 /* expect.c */
 /* The expectation that t fulfils, or FW_NONE. */

@@ -85,8 +85,11 @@ def test_passive(lab, mode):
 
 @pytest.mark.parametrize("mode", [(), ("--disable-eprt",)], ids=["EPRT", "PORT"])
 def test_active(lab, mode):
-    """Where the client is not translated."""
-    assert fetch(lab, *mode, "-P", HOST_A, FTP_URL, seconds=8 if lab.alg == "on without NAT" else 3) == (lab.alg == "on without NAT"), drops(lab, "hq")
+    """The server calls the client; where that is translated, at an address and port of the gateway."""
+    for _ in range(3):
+        assert fetch(lab, *mode, "-P", HOST_A, FTP_URL, seconds=8 if lab.alg != "off" else 3) == (lab.alg != "off"), drops(lab, "hq")
+        if lab.alg == "off":
+            return
 
 
 def test_upload(lab):

@@ -271,17 +271,20 @@ static struct fw_dnat destination(struct pipeline *p, const struct train *t)
 {
 	struct fw_dnat d = { 0 };
 
-	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || p->snapshot->dnat_rules.count == 0 ||
-		is_answer_to_host(p, t))
+	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || is_answer_to_host(p, t))
 		return d;
-	d = fw_dnat(p->fw, t, interfaces_of(p, t));
+	d = fw_expected_dnat(p->fw, t, p->now);
+	if (!d.expected && p->snapshot->dnat_rules.count > 0)
+		d = fw_dnat(p->fw, t, interfaces_of(p, t));
 	if (fw_dnat_translates(&d) && train_is_traced(t)) {
 		const struct train real = with_destination(t, &d);
 		struct endpoint asked = { t->dst, t->dst_port, 0 }, server = { real.dst, real.dst_port, 0 };
 		bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
 		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
-		const char *name = snap_dnat_rules(p->snapshot)[d.rule].name;
-		if (d.no_server)
+		const char *name = d.expected ? "" : snap_dnat_rules(p->snapshot)[d.rule].name;
+		if (d.expected)
+			trace_say(p, t, "alg", "the session is expected, at %s", endpoint_text(to, &server));
+		else if (d.no_server)
 			trace_say(p, t, "nat", "rule %s has no server for %s: all fail their health check",
 				name, ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst));
 		else

@@ -129,6 +129,8 @@
 #define REASSEMBLY_MAX	   256 /* datagrams that wait for fragments: 16 MB of buffers */
 
 /* FTP control connections that are read, in 350 KB; a source has half of them. Others pass unread. */
+#define ALG_TEXT_PACKET_MAX                                                                                  \
+	9216 /* octets of a packet whose text is replaced; a message of SIP has at most 8192 */
 #define ALG_FTP_MAX 256
 
 #endif

@@ -257,6 +257,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	assert(n <= TRAIN_BURST_MAX);
 	p->now = now;
 	p->scratch_n = 0;
+	alg_burst(p);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet_context *ctx = &list[passed];
 		*ctx = (struct packet_context){ .t = &trains[i], .in_tunnel = trains[i].tunnel };
@@ -274,9 +275,10 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	for (uint32_t i = 0; i < passed; i++) {
 		fw_lookup_again(p->fw, live[i], now);
 		forward_decide(p, &list[i]);
-		bool opens = alg_opens(p, live[i]);
+		struct alg_pass pass;
+		alg_before(p, live[i], &pass);
 		fw_apply(p->fw, live[i], now);
-		alg_read(p, live[i], opens);
+		alg_read(p, live[i], &pass);
 		pipeline_notes(p);
 	}
 	for (uint32_t i = 0; i < passed; i++) {

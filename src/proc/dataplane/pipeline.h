@@ -19,6 +19,9 @@
  *	neighbour_event.c  those packets, once the neighbour answers or does not
  *	solicit.c          which link addresses the kernel is asked to resolve
  *	proxy.c            answers to neighbours that ask for translated addresses
+ *	alg.c              which sessions application layer gateways read (alg.h)
+ *	alg_ftp.c          control connections of FTP
+ *	alg_text.c         text of another length, and what it announces
  *	trace.c            the stages in plain text
  *
  * stages.h is what these share, limits.h their limits.

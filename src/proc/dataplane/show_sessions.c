@@ -60,6 +60,8 @@ static void session_row(
 		jw_str(w, "interface", fw_interface_name(fw, s->interface[0]));
 	if (fw_interface_name(fw, s->interface[1])[0])
 		jw_str(w, "reply_interface", fw_interface_name(fw, s->interface[1]));
+	if (expectation_alg_name(s->alg)[0])
+		jw_str(w, "alg", expectation_alg_name(s->alg));
 	jw_u64(w, "bytes", s->bytes[0] + s->bytes[1]);
 	jw_u64(w, "packets_forward", s->packets[0]);
 	jw_u64(w, "packets_reply", s->packets[1]);

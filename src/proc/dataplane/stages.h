@@ -2,6 +2,7 @@
 #ifndef DATAPLANE_STAGES_H
 #define DATAPLANE_STAGES_H
 
+#include "alg/offset.h"
 #include "proc/dataplane/pipeline.h"
 
 /* What the stages of one burst know about a train beside the train itself. */
@@ -30,10 +31,18 @@ void handover_to_tunnel(struct pipeline *p, struct train *t);
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 
-/* alg.c: reads the text of a train that passes; what must not pass gets a drop reason. */
-void alg_read(struct pipeline *p, struct train *t, bool opens);
-/* Before t is applied: if it passes, it completes the handshake of a connection that may be read. */
-bool alg_opens(const struct pipeline *p, const struct train *t);
+/* alg.c: what is known of a train before it is applied. */
+struct alg_pass {
+	bool opens;	 /* it completes the handshake of a connection that may be read */
+	bool shifted;	 /* its connection's text has changed in length; offset: of each direction */
+	struct ftp *ftp; /* if so, and it is known */
+	struct alg_offset offset[2];
+};
+void alg_burst(struct pipeline *p); /* a burst begins */
+/* Before t is applied: the numbers of TCP as its firewall counts. */
+void alg_before(struct pipeline *p, struct train *t, struct alg_pass *pass);
+/* Reads the text of a train that passes; what must not pass gets a drop reason. */
+void alg_read(struct pipeline *p, struct train *t, const struct alg_pass *pass);
 
 /* tunnel.c */
 /* The pair of SAs that sends t into its tunnel; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are

@@ -328,19 +328,30 @@ static void offsets_add_up(void **state)
 	assert_int_equal(alg_offset_ack(&o, 208), 200);
 }
 
-static void sack_permitted(void **state)
+/* Blocks of SACK: edges before, after and within the new text; options that are no such. */
+static void sack_blocks(void **state)
 {
-	uint8_t syn[] = { 2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7 };
-	uint8_t want[] = { 2, 4, 5, 180, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7 };
-	uint8_t bad[] = { 2, 9, 4, 2 }, ended[] = { 0, 4, 2 }, zero[] = { 3, 0, 4, 2 };
+	struct alg_offset o = { 0 };
+	uint8_t blocks[] = { 1, 1, 5, 18, 0, 0, 0, 50, 0, 0, 0, 100, 0, 0, 0, 118, 0, 0, 0, 200 };
+	uint8_t want[] = { 1, 1, 5, 18, 0, 0, 0, 50, 0, 0, 0, 100, 0, 0, 0, 110, 0, 0, 0, 192 };
+	uint8_t within[] = { 5, 10, 0, 0, 0, 50, 0, 0, 0, 105, 3, 3, 7 };
+	uint8_t gone[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 7 };
+	uint8_t odd[] = { 5, 8, 0, 0, 0, 50, 0, 0 }, ended[] = { 0, 5, 10 }, bad[] = { 5, 20, 0, 0, 0, 105 };
+	uint8_t was[8];
 
 	(void)state;
-	assert_true(alg_sack_clear(syn, sizeof syn));
-	assert_memory_equal(syn, want, sizeof want);
-	assert_false(alg_sack_clear(syn, sizeof syn));
-	assert_false(alg_sack_clear(bad, sizeof bad));
-	assert_false(alg_sack_clear(ended, sizeof ended));
-	assert_false(alg_sack_clear(zero, sizeof zero));
+	alg_offset_add(&o, 100, 110, 18);
+	alg_offset_sack(&o, blocks, sizeof blocks);
+	assert_memory_equal(blocks, want, sizeof want);
+	alg_offset_sack(&o, within, sizeof within);
+	assert_memory_equal(within, gone, sizeof gone);
+	memcpy(was, odd, sizeof odd);
+	alg_offset_sack(&o, odd, sizeof odd);
+	assert_memory_equal(odd, was, sizeof odd);
+	alg_offset_sack(&o, ended, sizeof ended);
+	assert_int_equal(ended[1], 5);
+	alg_offset_sack(&o, bad, sizeof bad);
+	assert_int_equal(bad[5], 105);
 }
 
 /* Long lines and many commands: what is kept is bounded, and such lines tell nothing. */
@@ -373,8 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(lines_and_octets), cmocka_unit_test(overlapping),
 		cmocka_unit_test(order), cmocka_unit_test(rewriting), cmocka_unit_test(rewriting_refused),
-		cmocka_unit_test(offsets_add_up), cmocka_unit_test(sack_permitted),
-		cmocka_unit_test(bounds) };
+		cmocka_unit_test(offsets_add_up), cmocka_unit_test(sack_blocks), cmocka_unit_test(bounds) };
 
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -15,6 +15,7 @@
 
 static struct world w;
 static struct policy p;
+static struct endpoint told;
 
 enum { PLAIN, NAT, PERSISTENT_NAT };
 
@@ -79,7 +80,7 @@ static void passive(void **state)
 		uint32_t rule = fw_session(w.fw, control)->rule;
 		struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
 		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
-		assert_true(fw_expect(w.fw, control, &e, w.now));
+		assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 		/* another port, another source, another destination, another protocol */
 		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51211, IP_TCP), DROP_DEFAULT_DENY);
 		assert_int_equal(send("10.0.0.3", 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
@@ -101,16 +102,31 @@ static void active(void **state)
 	(void)state;
 	begin(false, "tcp/21");
 	uint32_t control = parent(1000, IP_TCP, 21);
-	struct expectation e = expecting(OUTSIDE, INSIDE, 40000, IP_TCP, 1);
-	assert_true(fw_expect(w.fw, control, &e, w.now));
-	assert_int_equal(send("198.51.100.8", 20, INSIDE, 40000, IP_TCP), DROP_DEFAULT_DENY);
-	assert_int_equal(send(OUTSIDE, 20, INSIDE, 40000, IP_TCP), DROP_NONE);
+	struct expectation e = expecting(OUTSIDE, INSIDE, 50000, IP_TCP, 1);
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
+	assert_int_equal(send("198.51.100.8", 20, INSIDE, 50000, IP_TCP), DROP_DEFAULT_DENY);
+	assert_int_equal(send(OUTSIDE, 20, INSIDE, 50000, IP_TCP), DROP_NONE);
 	end();
-	/* of a translated client no other port can be reached */
+	/* a translated client is reached at what the server is told; it keeps its port where that is free */
 	begin(true, "tcp/21");
 	control = parent(1000, IP_TCP, 21);
-	assert_false(fw_expect(w.fw, control, &e, w.now));
-	assert_int_equal(fw_counters(w.fw)->expectations_refused, 0);
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
+	assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &told.addr), GATE);
+	assert_int_equal(told.port, 50000);
+	assert_int_equal(send("198.51.100.8", 20, GATE, 50000, IP_TCP), DROP_HOST_INBOUND);
+	assert_int_equal(send(OUTSIDE, 20, GATE, 50000, IP_TCP), DROP_NONE);
+	assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &w.t.dst), INSIDE);
+	assert_int_equal(w.t.dst_port, 50000);
+	/* another one is not */
+	e.dst_port = 22;
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
+	assert_in_range(told.port, 40960, 65535);
+	struct endpoint first = told;
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
+	assert_int_equal(told.port, first.port);
+	/* what is not its own */
+	e.dst.b[3]++;
+	assert_false(fw_expect(w.fw, control, &e, w.now, &told));
 	end();
 }
 
@@ -123,7 +139,7 @@ static void answers_of_tftp(void **state)
 		struct expectation e = expecting(OUTSIDE, INSIDE, 1000, IP_UDP, 1);
 		struct fw_key reply = fw_session(w.fw, request)->key[1];
 		const char *to = nat ? GATE : INSIDE;
-		assert_true(fw_expect(w.fw, request, &e, w.now));
+		assert_true(fw_expect(w.fw, request, &e, w.now, &told));
 		assert_int_equal(send("198.51.100.8", 3000, to, reply.dst_port, IP_UDP),
 			nat ? DROP_HOST_INBOUND : DROP_DEFAULT_DENY);
 		assert_int_equal(send(OUTSIDE, 3000, to, reply.dst_port, IP_UDP), DROP_NONE);
@@ -157,15 +173,15 @@ static void they_end(void **state)
 	begin(false, "tcp/21");
 	uint32_t control = parent(1000, IP_TCP, 21);
 	struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
-	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	w.now += 30 * NS_PER_S;
 	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
-	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	fw_session_end(w.fw, control, w.now); /* with the parent */
 	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
 	control = parent(1000, IP_TCP, 21); /* another session in its record */
 	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
-	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	assert_int_equal(fw_counters(w.fw)->expectations_now, 1);
 	world_restart(&w);
 	world_load(&w, &p);
@@ -184,7 +200,7 @@ static void they_are_bounded(void **state)
 	uint32_t control = parent(999, IP_TCP, 21);
 	for (uint16_t i = 0; i < 10; i++) {
 		e.dst_port = (uint16_t)(40000 + i);
-		assert_true(fw_expect(w.fw, control, &e, w.now + i));
+		assert_true(fw_expect(w.fw, control, &e, w.now + i, &told));
 	}
 	uint64_t own = fw_counters(w.fw)->expectations_now;
 	assert_in_range(own, 1, 9);
@@ -194,19 +210,19 @@ static void they_are_bounded(void **state)
 	for (uint16_t i = 0; i < 1000; i++) {
 		control = parent((uint16_t)(2000 + i), IP_TCP, 21);
 		e.dst_port = (uint16_t)(41000 + i);
-		made += fw_expect(w.fw, control, &e, w.now);
+		made += fw_expect(w.fw, control, &e, w.now, &told);
 	}
 	assert_in_range(made, 200, 300);
 	assert_int_equal(fw_counters(w.fw)->expectations_refused, 1000 - made);
 	assert_int_equal(send("10.0.0.3", 5000, OUTSIDE, 21, IP_TCP), DROP_NONE);
 	e = expecting("10.0.0.3", OUTSIDE, 50000, IP_TCP, 0);
-	assert_true(fw_expect(w.fw, w.t.session, &e, w.now));
+	assert_true(fw_expect(w.fw, w.t.session, &e, w.now, &told));
 	assert_int_equal(send("10.0.0.3", 5001, OUTSIDE, 50000, IP_TCP), DROP_NONE);
 	/* time makes room */
 	w.now += 31 * NS_PER_S;
 	assert_int_equal(send(INSIDE, 999, OUTSIDE, 21, IP_TCP), DROP_NONE);
 	e = expecting(INSIDE, OUTSIDE, 50000, IP_TCP, 0);
-	assert_true(fw_expect(w.fw, w.t.session, &e, w.now));
+	assert_true(fw_expect(w.fw, w.t.session, &e, w.now, &told));
 	assert_int_equal(fw_counters(w.fw)->expectations_now, 1);
 	end();
 }
@@ -229,16 +245,16 @@ static void forged_sources(void **state)
 	policy_rule(&p, "in", UNTRUST, TRUST, "any", "any", "udp/69", RULE_PERMIT);
 	world_load(&w, &p);
 	uint32_t control = parent(1000, IP_TCP, 21);
-	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	for (uint32_t i = 0; i < 1200; i++) {
 		snprintf(from, sizeof from, "198.51.%u.%u", 100 + i / 200, 1 + i % 200);
 		assert_int_equal(send(from, 3000, "10.0.0.80", 69, IP_UDP), DROP_NONE);
 		struct expectation tftp = expecting("10.0.0.80", from, 3000, IP_UDP, 1);
 		w.now += NS_PER_MS;
-		assert_true(fw_expect(w.fw, w.t.session, &tftp, w.now));
+		assert_true(fw_expect(w.fw, w.t.session, &tftp, w.now, &told));
 		/* again: the same one */
 		uint64_t now = expectations();
-		assert_true(fw_expect(w.fw, w.t.session, &tftp, w.now));
+		assert_true(fw_expect(w.fw, w.t.session, &tftp, w.now, &told));
 		assert_int_equal(expectations(), now);
 	}
 	assert_int_equal(expectations(), 512);
@@ -246,7 +262,7 @@ static void forged_sources(void **state)
 	for (uint16_t i = 0; i < 100; i++) {
 		control = parent((uint16_t)(2000 + i), IP_TCP, 21);
 		e.dst_port = (uint16_t)(50001 + i);
-		assert_true(fw_expect(w.fw, control, &e, w.now));
+		assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	}
 	for (uint16_t i = 0; i < 100; i++)
 		assert_int_equal(send(INSIDE, 1001, OUTSIDE, (uint16_t)(50001 + i), IP_TCP), DROP_NONE);
@@ -265,7 +281,7 @@ static void with_a_new_policy(void **state)
 	begin(true, "tcp/21");
 	uint32_t control = parent(1000, IP_TCP, 21);
 	struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
-	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
 	uint32_t data = w.t.session;
 	world_load(&w, &p);
@@ -283,7 +299,7 @@ static void with_a_new_policy(void **state)
 	/* without its parent it needs a rule of its own */
 	begin(false, "tcp/21");
 	control = parent(1000, IP_TCP, 21);
-	assert_true(fw_expect(w.fw, control, &e, w.now));
+	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
 	data = w.t.session;
 	fw_session_end(w.fw, control, w.now);

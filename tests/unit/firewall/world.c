@@ -357,6 +357,8 @@ enum drop_reason world_run(struct world *w)
 		bool host = t->flags & TRAIN_FROM_HOST;
 		struct fw_egress egress = { .nat_addr = t->dst.family == ADDR_V4 ? w->nat4 : w->nat6 };
 		if (!host)
+			egress.dnat = fw_expected_dnat(w->fw, t, w->now);
+		if (!host && !egress.dnat.expected)
 			egress.dnat = fw_dnat(w->fw, t, world_is_host(&t->dst) ? 1ull << UNTRUST : 0);
 		if (egress.dnat.no_mapping)
 			return t->drop = DROP_NAT_NO_MAPPING;
