@@ -266,7 +266,7 @@ struct fw_dnat {
 	struct ip_addr dst; /* ADDR_NONE: the destination stays; also where a rule says `off` */
 	uint16_t port;	    /* of TCP and UDP */
 	bool no_server;	    /* all servers of the rule are down: no session begins */
-	bool expected;	 /* by fw_expected_dnat(): no rule */
+	bool expected;	    /* by fw_expected_dnat(): no rule */
 	bool no_mapping; /* NPTv6 has none for the destination, which is ADDR_NONE here: no session begins */
 	uint32_t rule;
 };
