@@ -61,7 +61,10 @@ static enum drop_reason decide_policy(const struct firewall *fw, struct train *t
 		return fw_host_allows(fw, &tuple) ? DROP_NONE : DROP_HOST_INBOUND;
 	if (from == TRAIN_NONE || to == TRAIN_NONE)
 		return DROP_NO_ZONE;
-	switch (fw_policy_lookup(fw, &tuple, &t->rule, ret_timeout_s)) {
+	enum rule_action action = dnat->by_binding
+					  ? fw_inward_policy(fw, &tuple, t->src_port, &t->rule, ret_timeout_s)
+					  : fw_policy_lookup(fw, &tuple, &t->rule, ret_timeout_s);
+	switch (action) {
 	case RULE_PERMIT:
 		return DROP_NONE;
 	case RULE_REJECT:
@@ -80,7 +83,41 @@ struct rules {
 	uint8_t alg;	    /* with a parent: what has read it there */
 	struct ip_addr as;  /* of what is expected: its translated source; ADDR_NONE: by the rules */
 	bool shares_port;   /* its translated source is that of its parent, and so is its binding */
+	bool inward;	    /* its destination is translated by a binding */
 };
+
+/* A session has one binding: of one that a host begins by another's, it is that one's. */
+static const struct snap_nat_rule *as_not_persistent(
+	const struct snap_nat_rule *rule, struct snap_nat_rule *ret_plain)
+{
+	*ret_plain = *rule;
+	ret_plain->filtering = NAT_NOT_PERSISTENT;
+	return ret_plain;
+}
+
+/*
+ * An inside host that reaches another one by its mapped address and port has its own translated address there (RFC 4787
+ * REQ-9): of the rule that would translate it on the way out; its mapped port where it has one and its binding is
+ * this worker's, otherwise another one. False: no such rule.
+ */
+static bool hairpin_source(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	mono_ns now, struct fw_key key[2], enum drop_reason *ret_drop)
+{
+	const struct snap_nat_rule *rules = snap_nat_rules(fw->policy->snapshot);
+	uint32_t out = rules[egress->dnat.rule].to_zone;
+	struct fw_tuple tuple = fw_tuple_of_train(t, fw_zone_in(t), out == ZONE_ANY ? TRAIN_NONE : out);
+	uint32_t rule = fw_nat_lookup(fw, &tuple);
+	struct snap_nat_rule plain;
+
+	if (rule == FW_NONE || rules[rule].action == NAT_OFF ||
+		(rules[rule].action != NAT_POOL && !egress->dnat.by_interface))
+		return false;
+	const struct snap_nat_rule *n = &rules[rule];
+	if (!fw_nat_is_persistent(n, t->proto) || fw_binding_find(fw, n, &t->dst, &key[0], now) == FW_NONE)
+		n = as_not_persistent(n, &plain);
+	*ret_drop = fw_nat_allocate(fw, n, &t->dst, &key[0], &key[1], now);
+	return true;
+}
 
 /* The key of replies after source NAT; key[1] is that without it. */
 static enum drop_reason decide_source(struct firewall *fw, const struct train *t,
@@ -90,9 +127,10 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 	const struct snapshot *s = fw->policy->snapshot;
 	bool same_link = fw_dnat_translates(&egress->dnat) && egress->same_interface;
 	struct ip_addr published;
+	enum drop_reason d;
 	uint32_t rule = egress->dnat.rule;
 
-	if ((same_link && fw_nptv6_hairpin(fw, rule, &tuple->src, &published)) ||
+	if ((same_link && !egress->dnat.by_binding && fw_nptv6_hairpin(fw, rule, &tuple->src, &published)) ||
 		fw_static_source(fw, tuple, &published, &rule)) {
 		if (tuple->proto == IP_AH)
 			return DROP_NAT_PROTOCOL;
@@ -102,8 +140,14 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 		memcpy(key[1].dst, published.b, sizeof key[1].dst);
 		return DROP_NONE;
 	}
+	if (egress->dnat.by_binding && tuple->from == tuple->to &&
+		hairpin_source(fw, t, egress, now, key, &d))
+		return d;
 	rule = fw_nat_lookup(fw, tuple);
+	struct snap_nat_rule plain;
 	const struct snap_nat_rule *n = rule == FW_NONE ? NULL : &snap_nat_rules(s)[rule];
+	if (n && egress->dnat.by_binding)
+		n = as_not_persistent(n, &plain);
 	if (n && n->action == NAT_OFF)
 		return DROP_NONE;
 	if (!n && !same_link)
@@ -119,8 +163,7 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 	r->nat = n ? rule : TRAIN_NONE;
 	r->interface = !n || n->action != NAT_POOL;
 	const struct fw_key before = key[1];
-	enum drop_reason d =
-		fw_nat_allocate(fw, n ? n : &by_gateway, &egress->nat_addr, &key[0], &key[1], now);
+	d = fw_nat_allocate(fw, n ? n : &by_gateway, &egress->nat_addr, &key[0], &key[1], now);
 	if (d == DROP_NAT_EXHAUSTED)
 		fw_log_exhausted(fw, r->nat, t, &egress->nat_addr, now);
 	/* The source alone is translated. */
@@ -137,7 +180,9 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 
 	key[1] = dnat ? fw_dnat_reply_key(&key[0], &egress->dnat) : fw_key_reverse(&key[0]);
 	ret_rules->nat = TRAIN_NONE;
-	ret_rules->dnat = dnat ? egress->dnat.rule : TRAIN_NONE; /* none of what is expected */
+	ret_rules->inward = egress->dnat.by_binding;
+	ret_rules->dnat =
+		dnat && !ret_rules->inward ? egress->dnat.rule : TRAIN_NONE; /* none of what is expected */
 	if (dnat && t->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
 	/* A tunnel's selectors hold the real addresses: what is sent into one is not translated. */
@@ -146,8 +191,9 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 	} else if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
 		struct fw_tuple tuple = tuple_of(t, &egress->dnat, from, to);
 		enum drop_reason d = decide_source(fw, t, &tuple, egress, now, key, ret_rules);
-		if (d || ret_rules->nat != TRAIN_NONE || ret_rules->interface)
-			return d; /* its ports are free */
+		bool chosen = ret_rules->nat != TRAIN_NONE || ret_rules->interface; /* its port is free */
+		if (d || chosen)
+			return d;
 	}
 	if (fw_redirect_find(fw, &key[1]) != FW_NONE)
 		return DROP_SESSION_COLLISION; /* with another worker's */
@@ -172,7 +218,7 @@ static enum drop_reason record_new(struct firewall *fw, const struct fw_key key[
 		binding = fw->place[rules->parent - 1].binding;
 		if (binding != FW_NONE)
 			fw_session_hold(fw, binding);
-	} else if (rule && fw_nat_is_persistent(rule, key[0].proto)) {
+	} else if (!rules->inward && rule && fw_nat_is_persistent(rule, key[0].proto)) {
 		enum drop_reason d = fw_binding_take(fw, rules->nat, nat_addr, key, from, now, &binding);
 		if (d != DROP_NONE)
 			return d;
@@ -184,6 +230,8 @@ static enum drop_reason record_new(struct firewall *fw, const struct fw_key key[
 		return DROP_SESSION_LIMIT;
 	}
 	fw->place[*ret_index].binding = binding;
+	if (binding != FW_NONE)
+		fw_permit_count(fw, binding, &fw->sessions[*ret_index], 1);
 	return DROP_NONE;
 }
 
@@ -213,6 +261,8 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 		s->flags |= FW_SESSION_TRANSLATED;
 	if (rules->interface)
 		s->flags |= FW_SESSION_NAT_INTERFACE;
+	if (rules->inward)
+		s->flags |= FW_SESSION_INWARD;
 	if (tcp && fw_zone_is_loose(fw, from))
 		fw_tcp_begin_loose(s);
 	else if (tcp)
@@ -359,6 +409,10 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		d = fw_limit_check(fw, t, fw_dnat_translates(dnat) ? &dnat->dst : &t->dst, from);
 	if (!d)
 		d = decide_nat(fw, t, egress, from, to, now, key, &rules);
+	if (dnat->by_binding) { /* whose rule the session shows */
+		rules.nat = dnat->rule;
+		rules.interface = dnat->by_interface;
+	}
 	if (!d)
 		d = session_begin(fw, t, key, from, to, &rules, &egress->nat_addr, timeout_s, now);
 	if (d)
@@ -376,7 +430,7 @@ bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct
 
 	if (fw->limits.workers == 1 || t->flags & TRAIN_REDIRECTED || t->drop || !fw->policy ||
 		!fw->policy->persistent || from == FW_ZONE_HOST || to == FW_ZONE_HOST ||
-		t->tunnel != TRAIN_NONE)
+		t->tunnel != TRAIN_NONE || egress->dnat.by_binding)
 		return false;
 	struct fw_tuple tuple = tuple_of(t, &egress->dnat, from, to);
 	if (fw_static_source(fw, &tuple, &published, &rule))
@@ -413,8 +467,8 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 
 	if (s->zones.zone[1 - d] == to)
 		return;
-	if (d == 1 || to == FW_ZONE_HOST || to == TRAIN_NONE || s->zones.zone[0] == FW_ZONE_HOST ||
-		s->zones.zone[1] == FW_ZONE_HOST) {
+	if (d == 1 || s->flags & FW_SESSION_INWARD || to == FW_ZONE_HOST || to == TRAIN_NONE ||
+		s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[1] == FW_ZONE_HOST) {
 		t->drop = DROP_SESSION_ZONE_MISMATCH;
 		return;
 	}

@@ -147,6 +147,14 @@ static void count(struct firewall *fw, struct fw_session *s, const struct train 
 	}
 }
 
+/* What comes from outside keeps no session alive that it has begun by a binding, unless it is TCP that the inside host
+ * has answered. */
+static bool renews(const struct fw_session *s, uint32_t d)
+{
+	return d || !(s->flags & FW_SESSION_INWARD) ||
+	       (s->tcp_state != FW_TCP_NONE && s->flags & FW_SESSION_CONFIRMED);
+}
+
 static void renew(struct firewall *fw, uint32_t index, struct fw_session *s, uint32_t d, mono_ns now)
 {
 	s->last_seen = now;
@@ -198,12 +206,17 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	bool counted = hop_is_counted(s);
 	if (counted && t->hop_limit <= 1)
 		return DROP_TTL;
+	if (s->flags & FW_SESSION_INWARD && d && !(t->proto == IP_TCP && t->tcp_flags & TCP_RST) &&
+		!fw_inward_answered(fw, t->session)) {
+		fw_session_end_of(fw, t, FW_END_TIMEOUT, now);
+		return DROP_NO_SESSION; /* its binding has ended */
+	}
 	if (s->tcp_state != FW_TCP_NONE) {
 		enum drop_reason drop = apply_tcp(fw, s, t, d, now, &step);
 		if (drop)
 			return drop;
 	}
-	if (step != FW_TCP_PASSES)
+	if (step != FW_TCP_PASSES && renews(s, d))
 		renew(fw, t->session, s, d, now);
 	count(fw, s, t, d);
 	if (counted)

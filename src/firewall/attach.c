@@ -99,6 +99,9 @@ static bool record_sound(const struct fw_state *st, const struct fw_session *s)
 	if (s->tcp[0].scale > FW_TCP_SCALE_MAX || s->tcp[1].scale > FW_TCP_SCALE_MAX ||
 		s->noted.scale > FW_TCP_SCALE_MAX)
 		return false;
+	if (s->flags & FW_SESSION_INWARD &&
+		(!fw_destination_translated(s) || !fw_has_bindings(s->key[0].proto)))
+		return false;
 	return keys_sound(s);
 }
 
@@ -186,7 +189,7 @@ static bool tables_allocate(struct firewall *fw)
 	fw->free_first = FW_NONE;
 	fw_shares_init(fw);
 	fw_expected_init(fw);
-	return fw_away_attach(fw) && fw_reassembly_attach(fw);
+	return fw_away_attach(fw) && fw_permits_attach(fw) && fw_reassembly_attach(fw);
 }
 
 struct firewall *fw_attach(
@@ -242,6 +245,7 @@ void fw_detach(struct firewall *fw)
 	fw_leave(fw);
 	fw_reassembly_detach(fw);
 	fw_away_detach(fw);
+	fw_permits_detach(fw);
 	fw_policy_free(fw->retired);
 	fw_policy_free(fw->policy);
 	for (uint32_t i = 0; i < FW_EPOCHS; i++)

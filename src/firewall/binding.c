@@ -144,14 +144,16 @@ bool fw_binding_sound(const struct fw_session *s)
 	       memcmp(s->key[1].src, none, sizeof none) == 0 && memcmp(s->key[0].src, none, sizeof none) != 0;
 }
 
-/* The binding whose translated address and port the session has. */
-static uint32_t binding_of(const struct firewall *fw, const struct fw_session *s)
+/* The binding whose translated address and port the session has, on the side where it is translated. */
+uint32_t fw_binding_of_session(const struct firewall *fw, const struct fw_session *s)
 {
-	struct ip_addr to = fw_key_dst(&s->key[1]);
-	uint32_t index = fw_binding_at(fw, &to, s->key[1].dst_port, s->key[1].proto);
+	bool inward = s->flags & FW_SESSION_INWARD;
+	const struct fw_key *inside = &s->key[inward], *outside = &s->key[!inward];
+	struct ip_addr to = fw_key_dst(outside);
+	uint32_t index = fw_binding_at(fw, &to, outside->dst_port, outside->proto);
 	const struct fw_key *b = index == FW_NONE ? NULL : &fw->sessions[index].key[0];
 
-	return b && memcmp(b->src, s->key[0].src, sizeof b->src) == 0 && b->src_port == s->key[0].src_port
+	return b && memcmp(b->src, inside->src, sizeof b->src) == 0 && b->src_port == inside->src_port
 		       ? index
 		       : FW_NONE;
 }
@@ -164,11 +166,14 @@ void fw_bindings_adopt(struct firewall *fw)
 		struct fw_session *s = &fw->sessions[i];
 		if (!s->live || fw_is_binding(s) || !(s->flags & FW_SESSION_TRANSLATED))
 			continue;
-		uint32_t binding = binding_of(fw, s);
+		if (s->flags & FW_SESSION_INWARD && !(s->flags & FW_SESSION_CONFIRMED))
+			continue;
+		uint32_t binding = fw_binding_of_session(fw, s);
 		if (binding == FW_NONE)
 			continue;
 		fw->place[i].binding = binding;
 		fw_session_hold(fw, binding);
+		fw_permit_count(fw, binding, s, 1);
 	}
 	for (uint32_t i = 0; i < fw->state->used; i++) {
 		const struct fw_session *b = &fw->sessions[i];
@@ -176,12 +181,6 @@ void fw_bindings_adopt(struct firewall *fw)
 			continue;
 		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &b->key[0])], 1);
 	}
-}
-
-static bool pool_gave(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *addr)
-{
-	return range_holds(&rule->pool, addr) ||
-	       (rule->pool_more.count && fw_ranges_hold(s, rule->pool_more, addr));
 }
 
 /* The rule that serves the binding now: of its zone and source, and with its pool or for an interface. */
@@ -200,7 +199,7 @@ static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b, u
 			!fw_ranges_hold(s, r->src, &src))
 			continue;
 		if (r->action == NAT_POOL
-				? pool_gave(s, r, &to)
+				? fw_nat_pool_holds(s, r, &to)
 				: by_interface && (r->action == NAT_INTERFACE) == (to.family == ADDR_V4))
 			return i;
 	}

@@ -176,7 +176,8 @@ bool fw_dnat_holds(const struct firewall *fw, const struct train *t, uint64_t in
 	const struct fw_session *s = fw_session(fw, t->session);
 	bool by_interface;
 
-	if (!s || t->flags & TRAIN_REPLY || !fw_destination_translated(s) || !fw->policy || s->parent)
+	if (!s || t->flags & TRAIN_REPLY || !fw_destination_translated(s) || !fw->policy || s->parent ||
+		s->flags & FW_SESSION_INWARD)
 		return true;
 	struct fw_tuple asked = tuple_as_asked(s, s->zones.zone[0]);
 	uint32_t rule =

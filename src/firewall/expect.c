@@ -133,8 +133,9 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 		.alg = e->alg,
 		.answers = is_answer(s, e),
 		.until = now + (uint64_t)e->lifetime_s * NS_PER_S };
-	/* The gateway's own sessions need no help. */
-	if (s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[1] == FW_ZONE_HOST)
+	/* The gateway's own sessions need no help. One that came in by a binding gets none: its filtering decides. */
+	if (s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[1] == FW_ZONE_HOST ||
+		s->flags & FW_SESSION_INWARD)
 		return false;
 	overdue_end(fw, now);
 	if (x.answers) {

@@ -81,6 +81,10 @@ static void add_translations(struct text *x, const struct firewall *fw, const st
 				   ? snap_nat_rules(policy)[s->nat_rule].name
 			   : fw_destination_translated(s) ? NULL
 							  : dnat; /* static NAT, from the real host */
+	if (s->flags & FW_SESSION_INWARD) { /* the rule of source NAT whose binding it is */
+		dnat = snat;
+		snat = NULL;
+	}
 	struct ip_addr asked = fw_key_dst(&k[0]), server = fw_key_src(&k[1]), inside = fw_key_src(&k[0]),
 		       outside = fw_key_dst(&k[1]);
 

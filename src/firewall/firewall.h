@@ -52,6 +52,8 @@
  *	timeout.c     when an idle session ends
  *	nat.c         source NAT: choice of a translated address and port
  *	binding.c     bindings of persistent NAT
+ *	permit.c      remote addresses that each binding talks to
+ *	inward.c      sessions that others begin to a mapped address and port
  *	servers.c     servers of destination NAT that do not answer
  *	dnat.c        destination and static NAT
  *	expected.c    the table of expected sessions, and what other workers know of it
@@ -180,6 +182,7 @@ enum fw_session_flags {
 	FW_SESSION_NAT_INTERFACE = 1 << 3, /* translated to an address of its outgoing interface */
 	FW_SESSION_BINDING = 1 << 4,	   /* no session, but a binding of persistent NAT: binding.c */
 	FW_SESSION_LOOSE = 1 << 5,	   /* TCP out of a zone with tcp-loose: its numbers are not checked */
+	FW_SESSION_INWARD = 1 << 6, /* begun by a host outside, to a mapped address and port: inward.c */
 };
 
 struct fw_limits {
@@ -268,6 +271,8 @@ struct fw_dnat {
 	bool no_server;	    /* all servers of the rule are down: no session begins */
 	bool expected;	    /* by fw_expected_dnat(): no rule */
 	bool no_mapping; /* NPTv6 has none for the destination, which is ADDR_NONE here: no session begins */
+	bool by_binding; /* of persistent NAT; `rule` is one of source NAT then */
+	bool by_interface; /* and the mapped address is that of an interface */
 	uint32_t rule;
 };
 
@@ -288,6 +293,15 @@ bool fw_dnat_wants_interfaces(const struct firewall *fw);
 /* t is of the first direction of a session: would its destination be translated as it is, now that these
  * interfaces have it? True where the session's destination is not translated: that never changes. */
 bool fw_dnat_holds(const struct firewall *fw, const struct train *t, uint64_t interfaces);
+/*
+ * A first packet from a link that destination NAT leaves alone: is its destination a mapped address and port of persistent NAT?
+ * local: it is an address of the gateway itself. DROP_NONE: *ret_dnat is the inside address and port, or nothing.
+ * DROP_NAT_FILTERED: it is one, and the rule's filtering does not let the sender begin a session.
+ */
+enum drop_reason fw_inward(
+	struct firewall *fw, const struct train *t, bool local, mono_ns now, struct fw_dnat *ret_dnat);
+/* Is it another worker that has the binding, if there is one, and so decides? */
+bool fw_inward_elsewhere(const struct firewall *fw, const struct train *t, bool local, uint32_t *ret_worker);
 /* A server answers at this port, or does not any more; it is up before the first call. */
 void fw_server_set(struct firewall *fw, const struct endpoint *server, bool up);
 uint32_t fw_dnat_rule_down(
@@ -502,8 +516,6 @@ uint32_t fw_sessions_used(const struct firewall *fw);
 /* for tests: the same for bindings of persistent NAT, whose records stand between those of sessions. key[0].src is the
  * inside address and port, key[1].dst what it is translated to, nat_rule the rule (TRAIN_NONE: none any more). */
 const struct fw_session *fw_binding_next(const struct firewall *fw, uint32_t *cursor);
-const struct fw_session *fw_binding(
-	const struct firewall *fw, uint32_t index); /* by index; NULL: none there */
 /* for tests: how many sessions use it. */
 uint32_t fw_binding_sessions(const struct firewall *fw, uint32_t index);
 /* Ends a session as FW_END_CLEARED (`clear sessions`), with its log record. */

@@ -28,7 +28,7 @@ struct fw_state {
 	uint32_t used; /* records from this index on were never written: their pages need not be touched */
 };
 
-#define FW_STATE_MAGIC 0x3730574647504c50ull
+#define FW_STATE_MAGIC 0x3830574647504c50ull
 #define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
@@ -82,6 +82,18 @@ struct fw_evict_list {
 };
 
 typedef unsigned __int128 fw_point; /* an address, or protocol and port: in one dimension */
+
+/* permit.c: a binding of persistent NAT has sessions with this remote address. */
+struct fw_permit {
+	uint8_t remote[16];
+	uint32_t binding, sessions, next;
+};
+
+struct fw_permits {
+	struct fw_permit *permit;      /* sessions_max */
+	uint32_t *bucket, bucket_mask; /* numbers of permits, from 1 */
+	uint32_t used, free_first;
+};
 
 /* Disjoint intervals of one dimension of a rule list, each with the set of rules that may match there. */
 struct fw_dimension {
@@ -201,6 +213,7 @@ struct fw_policy {
 	struct fw_matcher *global, *nat, *dnat;
 	uint32_t statics_n;   /* the first of the rules of destination NAT */
 	bool persistent;      /* some rule of source NAT has persistent-nat */
+	bool inward;	      /* and one lets hosts outside begin sessions by it */
 	bool dnat_interfaces; /* one of those is by the addresses of interfaces */
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
@@ -324,6 +337,7 @@ struct firewall {
 	struct fw_away away;
 	struct firewall *all[WORKERS_MAX]; /* this one too, all_n of them; fw_join() */
 	uint32_t all_n;
+	struct fw_permits permits;
 	/* expected.c */
 	struct fw_expected expected[FW_EXPECT_MAX];
 	uint32_t expect_bucket[FW_EXPECT_MAX];
@@ -433,6 +447,9 @@ uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, co
 
 /* Is the address in one of the ranges? None are given: any. */
 bool fw_ranges_hold(const struct snapshot *s, struct span ranges, const struct ip_addr *a);
+/* Is it one of the rule's pool? */
+bool fw_nat_pool_holds(
+	const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *addr);
 /* The first at or after `from`, of the whole array; interfaces: those that have t's destination as their address.
  * *ret_by_interface: it matches by that alone. */
 uint32_t fw_matcher_dnat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
@@ -468,11 +485,30 @@ uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, ui
 /* The binding for a session with these keys, made where there is none; one more session uses it. */
 enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const struct ip_addr *interface,
 	const struct fw_key key[2], uint32_t zone, mono_ns now, uint32_t *ret_binding);
+/* The one that a translated session uses, or would use when it is answered; FW_NONE: none. */
+uint32_t fw_binding_of_session(const struct firewall *fw, const struct fw_session *s);
 bool fw_binding_sound(const struct fw_session *s); /* of a record with FW_SESSION_BINDING, for attach.c */
 /* The index is complete again: sessions find their bindings. */
 void fw_bindings_adopt(struct firewall *fw);
 /* A binding under an earlier policy finds its rule. False: it has none, is not in use and has ended. */
 bool fw_binding_judge(struct firewall *fw, uint32_t index, mono_ns now);
+
+/* permit.c */
+bool fw_permits_attach(struct firewall *fw); /* false: out of memory */
+void fw_permits_detach(struct firewall *fw);
+/* One more session by the binding with its remote address (1), or one less (-1). */
+void fw_permit_count(struct firewall *fw, uint32_t binding, const struct fw_session *s, int by);
+bool fw_permit_holds(const struct firewall *fw, uint32_t binding, const struct ip_addr *remote);
+
+/* inward.c */
+/* What policy says of a session that the other side begins by a binding; t: with the inside address and port. */
+enum rule_action fw_inward_policy(const struct firewall *fw, const struct fw_tuple *t, uint16_t remote_port,
+	uint32_t *ret_rule, uint32_t *ret_timeout_s);
+/* Does its binding stand under the loaded policy, and its filtering still permit the session? */
+bool fw_inward_stays(
+	struct firewall *fw, uint32_t index, uint32_t from_zone, mono_ns now, uint32_t *ret_nat_rule);
+/* The inside host has sent a packet of it: it holds its binding from now on. False: there is none any more. */
+bool fw_inward_answered(struct firewall *fw, uint32_t index);
 
 /* judge.c */
 /*
@@ -704,10 +740,15 @@ static inline uint32_t fw_bindings_slot(const struct firewall *fw, const struct 
 	return siphash13(fw->limits.hash_key, source.b, sizeof source.b) % FW_SOURCES;
 }
 
-/* ICMP queries and protocols without ports have no bindings. */
+/* ICMP queries and protocols without ports have none. */
+static inline bool fw_has_bindings(uint8_t proto)
+{
+	return proto == IP_TCP || proto == IP_UDP;
+}
+
 static inline bool fw_nat_is_persistent(const struct snap_nat_rule *rule, uint8_t proto)
 {
-	return rule->filtering != NAT_NOT_PERSISTENT && (proto == IP_TCP || proto == IP_UDP);
+	return rule->filtering != NAT_NOT_PERSISTENT && fw_has_bindings(proto);
 }
 
 static inline bool fw_is_binding(const struct fw_session *s)

@@ -66,6 +66,8 @@ static bool decide(struct firewall *fw, const struct fw_session *s, const struct
 		return false; /* its numbers are not known, so it cannot be checked from now on */
 	if (t->to == FW_ZONE_HOST)
 		return fw_host_allows(fw, t);
+	if (s->flags & FW_SESSION_INWARD)
+		return fw_inward_policy(fw, t, s->key[0].src_port, ret_rule, ret_timeout_s) == RULE_PERMIT;
 	/* What an application layer gateway let expect lives by its parent's rule. */
 	const struct fw_session *parent = parent_of(fw, s);
 	if (!parent)
@@ -94,13 +96,25 @@ static void source_rules_find(struct firewall *fw, struct fw_session *s, const s
 		s->dnat_rule = (uint16_t)rule;
 }
 
+/* Do the rules still translate its destination as it is? */
+static bool destination_stays(struct firewall *fw, uint32_t index, uint32_t from, mono_ns now,
+	uint32_t *ret_nat_rule, uint32_t *ret_dnat_rule)
+{
+	const struct fw_session *s = &fw->sessions[index];
+
+	*ret_nat_rule = *ret_dnat_rule = TRAIN_NONE;
+	if (s->flags & FW_SESSION_INWARD)
+		return fw_inward_stays(fw, index, from, now, ret_nat_rule);
+	return !fw_destination_translated(s) || fw_dnat_session_stays(fw, s, from, ret_dnat_rule);
+}
+
 bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 	if (fw_is_binding(s))
 		return fw_binding_judge(fw, index, now);
 	uint32_t from = fw_zone_now(fw, s, 0), to = fw_zone_now(fw, s, 1), rule, timeout_s;
-	uint32_t dnat_rule = TRAIN_NONE;
+	uint32_t nat_rule, dnat_rule;
 
 	assert(s->live == FW_SESSION_LIVE);
 	if (s->zones.epoch == fw->state->epoch)
@@ -109,7 +123,7 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 		return false;
 	struct fw_tuple t = fw_tuple_of_session(s, from, to);
 	if (!decide(fw, s, &t, &rule, &timeout_s) ||
-		(fw_destination_translated(s) && !fw_dnat_session_stays(fw, s, from, &dnat_rule))) {
+		!destination_stays(fw, index, from, now, &nat_rule, &dnat_rule)) {
 		fw_session_end_by(
 			fw, index, FW_END_POLICY_CHANGED, now); /* logged by the rule that made it */
 		return false;
@@ -120,6 +134,8 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 	s->timeout_s = timeout_s;
 	s->dnat_rule = dnat_rule == TRAIN_NONE ? FW_DNAT_NONE : (uint16_t)dnat_rule;
 	source_rules_find(fw, s, &t);
+	if (s->flags & FW_SESSION_INWARD)
+		s->nat_rule = nat_rule;
 	s->forwarding[0].generation = s->forwarding[1].generation = 0;
 	s->interface[0] = s->interface[1] = TRAIN_NONE;
 	fw_zones_store(s, (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch });

@@ -23,6 +23,12 @@ bool fw_ranges_hold(const struct snapshot *s, struct span span, const struct ip_
 	return span.count == 0;
 }
 
+bool fw_nat_pool_holds(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *addr)
+{
+	return range_holds(&rule->pool, addr) ||
+	       (rule->pool_more.count && fw_ranges_hold(s, rule->pool_more, addr));
+}
+
 /* Services of protocols without ports match by protocol alone. */
 static bool service_matches(const struct snap_service *v, const struct fw_tuple *t)
 {

@@ -273,8 +273,12 @@ struct fw_policy *fw_prepared_take(struct firewall *fw, struct fw_prepared *x)
 	assert(x->step == FW_PREPARE_READY && x->loaded == fw->policy);
 	while (p->statics_n < s->dnat_rules.count && snap_dnat_is_static(&snap_dnat_rules(s)[p->statics_n]))
 		p->statics_n++;
-	for (uint32_t i = 0; i < s->nat_rules.count; i++)
-		p->persistent |= snap_nat_rules(s)[i].filtering != NAT_NOT_PERSISTENT;
+	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
+		uint32_t filtering = snap_nat_rules(s)[i].filtering;
+		p->persistent |= filtering != NAT_NOT_PERSISTENT;
+		p->inward |= filtering == NAT_FILTER_ENDPOINT_INDEPENDENT ||
+			     filtering == NAT_FILTER_ADDRESS_DEPENDENT;
+	}
 	for (uint32_t i = 0; i < s->dnat_rules.count; i++)
 		p->dnat_interfaces |= snap_dnat_rules(s)[i].interfaces != 0;
 	if (x->before) {

@@ -151,8 +151,10 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 	assert(s->live == FW_SESSION_LIVE && fw->counters.sessions_now > 0 && fw->place[index].uses == 0);
 	fw_nat_bound(fw_policy_of(fw, s), s, -1);
 	fw_limit_count(fw, fw_policy_of(fw, s), s, -1);
-	if (binding != FW_NONE)
+	if (binding != FW_NONE) {
+		fw_permit_count(fw, binding, s, -1);
 		fw_session_release(fw, binding, now);
+	}
 	if (is_binding)
 		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &s->key[0])], -1);
 	fw_expected_end_of(fw, index);

@@ -50,6 +50,7 @@
 	D(ICMP_UNRELATED,        "icmp-unrelated",        "an ICMP error about no known session, or about a packet that its session did not send") \
 	D(NAT_EXHAUSTED,         "nat-exhausted",         "no free address and port for source NAT") \
 	D(NAT_BINDING_LIMIT,     "nat-binding-limit",     "the inside host has as many bindings of persistent NAT as its rule allows") \
+	D(NAT_FILTERED,          "nat-filtered",          "the destination is mapped by persistent NAT, and the filtering of its rule does not let this sender begin a session") \
 	D(NAT_NO_ADDRESS,        "nat-no-address",        "the egress interface has no address to translate to: none of the packet's family, or only a link-local one; or the source is outside its rule's host-address-base") \
 	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, while another inside host uses this peer; or NAT of AH; or of ESP that the gateway itself receives") \
 	D(NAT_TO_GATEWAY,        "nat-to-gateway",        "destination NAT leads to an address of the gateway itself, whose kernel would not know of the translation") \

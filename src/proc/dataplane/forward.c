@@ -321,6 +321,10 @@ static bool nat_address_gone(
 
 	if (!fw_dnat_holds(p->fw, t, interfaces_of(p, t)))
 		return true;
+	if (s && s->flags & FW_SESSION_INWARD) {
+		struct ip_addr mapped = fw_key_dst(&s->key[0]);
+		return s->flags & FW_SESSION_NAT_INTERFACE && !route_is_local(p->routes, &mapped);
+	}
 	if (!s || t->flags & TRAIN_REPLY || !(s->flags & FW_SESSION_NAT_INTERFACE) ||
 		decision->interface == TRAIN_NONE)
 		return false;
@@ -370,6 +374,35 @@ static enum drop_reason origin_check(
 	return tunnelled ? DROP_TUNNEL_REQUIRED : DROP_NONE;
 }
 
+/*
+ * What destination NAT leaves alone may be for an address and port that persistent NAT has mapped, whose binding says who may
+ * begin a session. Where another worker has the bindings of this address and port, that one goes on; ctx->counted then.
+ */
+static enum drop_reason mapped_destination(
+	struct pipeline *p, struct packet_context *ctx, struct fw_dnat *ret_dnat)
+{
+	const struct train *t = ctx->t;
+	uint32_t owner;
+
+	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST))
+		return DROP_NONE;
+	bool local = route_is_local(p->routes, &t->dst);
+	if (fw_inward_elsewhere(p->fw, t, local, &owner)) {
+		handover_to_owner(p, ctx, owner);
+		return ctx->t->drop;
+	}
+	enum drop_reason d = fw_inward(p->fw, t, local, p->now, ret_dnat);
+	if (fw_dnat_translates(ret_dnat) && train_is_traced(t)) {
+		struct endpoint asked = { t->dst, t->dst_port, 0 },
+				inside = { ret_dnat->dst, ret_dnat->port, 0 };
+		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
+		trace_say(p, t, "nat", "the mapping of rule %s leads from %s to %s",
+			snap_nat_rules(p->snapshot)[ret_dnat->rule].name, endpoint_text(from, &asked),
+			endpoint_text(to, &inside));
+	}
+	return d;
+}
+
 /* Translated or not. */
 static enum drop_reason destination_decide(struct pipeline *p, struct packet_context *ctx,
 	struct fw_dnat *ret_dnat, struct selectors_packet *ret_packet)
@@ -381,7 +414,9 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 	*ret_dnat = destination(p, ctx->t);
 	if (d == DROP_NONE && ret_dnat->no_mapping)
 		return DROP_NAT_NO_MAPPING;
-	if (d != DROP_NONE || !fw_dnat_translates(ret_dnat))
+	if (d == DROP_NONE && !fw_dnat_translates(ret_dnat))
+		d = mapped_destination(p, ctx, ret_dnat);
+	if (d != DROP_NONE || ctx->counted || !fw_dnat_translates(ret_dnat))
 		return d;
 	real = with_destination(ctx->t, ret_dnat);
 	*ret_packet = packet_of(&real);
@@ -402,6 +437,8 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 	uint32_t owner;
 
 	t->drop = destination_decide(p, ctx, &egress.dnat, &packet);
+	if (ctx->counted)
+		return;
 	if (t->drop == DROP_NONE)
 		t->drop = forward_lookup(p, t, &packet, NULL, &decision);
 	if (t->drop != DROP_NONE)

@@ -108,6 +108,43 @@ static enum drop_reason from_host(void)
 	return world_run(&w);
 }
 
+static enum drop_reason second_mapping(void)
+{
+	struct packet_spec s = {
+		.src = "10.0.1.2", .dst = OUTSIDE, .proto = IP_UDP, .src_port = 1000, .dst_port = 53
+	};
+	enum drop_reason d = DROP_NONE;
+
+	p.nat_rules[0].filtering = NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT;
+	p.nat_rules[0].binding_timeout_s = NAT_BINDING_TIMEOUT_S_MIN;
+	p.nat_rules[0].bindings_max = 1;
+	p.nat_port_last++;
+	world_load(&w, &p);
+	for (uint16_t i = 0; !d && i < 2; i++, s.src_port++)
+		d = send(s);
+	return d;
+}
+
+static enum drop_reason stranger_to_a_mapping(void)
+{
+	struct packet_spec s = {
+		.src = "10.0.1.2", .dst = OUTSIDE, .proto = IP_UDP, .src_port = 1000, .dst_port = 53
+	};
+
+	p.nat_rules[0].filtering = NAT_FILTER_ADDRESS_DEPENDENT;
+	p.nat_rules[0].binding_timeout_s = NAT_BINDING_TIMEOUT_S_MIN;
+	p.nat_rules[0].bindings_max = 1;
+	world_load(&w, &p);
+	if (send(s))
+		return w.t.drop;
+	s = (struct packet_spec){ .src = "198.51.100.250",
+		.dst = "203.0.113.1",
+		.proto = IP_UDP,
+		.src_port = 7,
+		.dst_port = w.t.src_port };
+	return send(s);
+}
+
 static enum drop_reason last_of_several(enum drop_reason r)
 {
 	struct packet_spec s = base();
@@ -154,15 +191,9 @@ static enum drop_reason last_of_several(enum drop_reason r)
 		}
 		return d;
 	case DROP_NAT_BINDING_LIMIT:
-		p.nat_rules[0].filtering = NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT;
-		p.nat_rules[0].binding_timeout_s = NAT_BINDING_TIMEOUT_S_MIN;
-		p.nat_rules[0].bindings_max = 1;
-		p.nat_port_last++;
-		world_load(&w, &p);
-		s.src = "10.0.1.2";
-		for (uint16_t i = 0; !d && i < 2; i++, s.src_port++)
-			d = send(s);
-		return d;
+		return second_mapping();
+	case DROP_NAT_FILTERED:
+		return stranger_to_a_mapping();
 	case DROP_NAT_EXHAUSTED:
 		s.src = "10.0.1.2";
 		for (uint16_t i = 0; !d && i < 3; i++, s.src_port++)

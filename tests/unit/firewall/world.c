@@ -362,6 +362,9 @@ enum drop_reason world_run(struct world *w)
 			egress.dnat = fw_dnat(w->fw, t, world_is_host(&t->dst) ? 1ull << UNTRUST : 0);
 		if (egress.dnat.no_mapping)
 			return t->drop = DROP_NAT_NO_MAPPING;
+		if (!host && !fw_dnat_translates(&egress.dnat) &&
+			(t->drop = fw_inward(w->fw, t, world_is_host(&t->dst), w->now, &egress.dnat)))
+			return t->drop;
 		const struct ip_addr *dst = fw_dnat_translates(&egress.dnat) ? &egress.dnat.dst : &t->dst;
 		t->out_zone = t->out_interface = world_zone(dst);
 		egress.to_host = world_is_host(dst);
