@@ -60,6 +60,12 @@ static const struct cli_column servers_columns[] = {
 	{ "server", "server", LEFT }, { "state", "state", LEFT }, { "since_s", "since (s)", RIGHT }, { "checks", "checks", RIGHT },
 	{ "failures", "failures", RIGHT }, { "interval_s", "interval (s)", RIGHT }, { "reason", "reason", LEFT },
 };
+static const struct cli_column uplinks_columns[] = {
+	{ "uplink", "uplink", LEFT }, { "state", "state", LEFT }, { "since_s", "since (s)", RIGHT }, { "interface", "interface", LEFT },
+	{ "next_hop", "next hop", LEFT }, { "target", "target", LEFT }, { "by", "by", LEFT }, { "target_state", "target state", LEFT },
+	{ "probes", "probes", RIGHT }, { "lost", "lost", RIGHT }, { "rtt_us", "round trip (us)", RIGHT },
+	{ "changes", "changes", RIGHT }, { "reason", "reason", LEFT },
+};
 static const struct cli_column ike_columns[] = {
 	{ "peer",     "peer",     LEFT }, { "tunnels",  "tunnels",  LEFT }, { "state",    "state",  LEFT },
 	{ "role",     "role",     LEFT }, { "local",    "local",    LEFT }, { "remote",   "remote", LEFT },
@@ -102,7 +108,7 @@ static const struct {
 	size_t n;
 } columns_of[SHOW_COUNT] = {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
-	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(POLICY, policy) E(SESSIONS, sessions)
+	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
 	E(NAT, nat) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
 #undef E

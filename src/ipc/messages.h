@@ -85,6 +85,8 @@
 	M(IKE_DATAGRAM,    FROM(DATAPLANE), FROM(IKE), struct msg_datagram, 0)	/* came to port 4500 with the non-ESP marker */	\
 	M(IKE_DATAGRAM_SHORT, FROM(DATAPLANE), FROM(IKE), struct msg_datagram_short, 0)	/* the same, of one packet's size */		\
 	M(SERVER,          FROM(SUPERVISOR), FROM(DATAPLANE), struct msg_server, 0)	/* of destination NAT: it answers, or not any more */	\
+	M(UPLINK,          FROM(SUPERVISOR) | FROM(DATAPLANE), FROM(SUPERVISOR) | FROM(DATAPLANE), struct msg_uplink, 0)	/* is down or up; to a new data plane, that it was down */	\
+	M(DETOUR,          FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_detour, 0)	/* where the host's own default route goes while an uplink is down */	\
 	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
 	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), struct msg_show, 0) \
@@ -263,6 +265,20 @@ struct msg_server {
 	uint32_t zero;
 };
 
+#define UPLINK_WHY_BYTES 128
+
+struct msg_uplink {
+	char name[NAME_MAX_BYTES];
+	uint32_t up; /* 0 or 1 */
+	char why[UPLINK_WHY_BYTES];
+};
+
+struct msg_detour {
+	uint32_t family;	/* ADDR_V4 or ADDR_V6 */
+	uint32_t link;		/* the kernel's index; 0: none, it goes as the kernel has it */
+	struct ip_addr gateway; /* ADDR_NONE: of a link without link addresses */
+};
+
 struct msg_neighbour {
 	uint32_t interface; /* the kernel's index */
 	struct ip_addr addr;
@@ -274,6 +290,7 @@ struct msg_neighbour {
 	S(STATUS,     "status",     SUPERVISOR, "processes, their measurements, restarts")	\
 	S(INTERFACES, "interfaces", DATAPLANE,  "links with zone, addresses, counters")		\
 	S(ROUTES,     "routes",     DATAPLANE,  "routes and neighbours as mirrored")		\
+	S(UPLINKS,    "uplinks",    DATAPLANE,  "uplinks whose health is checked, and their targets")	\
 	S(POLICY,     "policy",     DATAPLANE,  "rules in order with hit counts")		\
 	S(SESSIONS,   "sessions",   DATAPLANE,  "the session table")				\
 	S(SESSIONS_SUMMARY, "sessions summary", DATAPLANE, "sessions counted by protocol, state and zones")	\

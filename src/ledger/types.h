@@ -59,6 +59,8 @@
 	T(LEAVES_OPENED,         "leaves_opened",         "keeper",         "opened leaves, never used for a key exchange")	\
 	T(LEAF_BATCH_END,        "leaf_batch_end",        "keeper",         "no further leaf of this batch will be used")	\
 	T(HANDSHAKE_REFUSED,     "handshake_refused",     "ike keeper",     "a negotiation was refused")	\
+	T(UPLINK_STATE,          "uplink_state",          "supervisor",     "an uplink whose health is checked has gone down or come back")	\
+	T(SERVER_STATE,          "server_state",          "supervisor",     "a server of destination NAT whose health is checked has gone down or come back")	\
 	T(LEDGER_OUTAGE,         "ledger_outage",         "supervisor keeper ike dataplane control entropy", "the ledger could not be reached for some time")
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
@@ -243,6 +245,12 @@
 	F(HANDSHAKE_REFUSED,     "peer",         STRING, "its name in the configuration, if known")	\
 	F(HANDSHAKE_REFUSED,     "reason",       STRING, "why it was refused")	\
 	F(HANDSHAKE_REFUSED,     "remote",       STRING, "the peer's address and port")	\
+	F(UPLINK_STATE,          "reason",       STRING, "why it is down; empty: it is up")	\
+	F(UPLINK_STATE,          "state",        STRING, "down or up")	\
+	F(UPLINK_STATE,          "uplink",       STRING, "its name in the configuration")	\
+	F(SERVER_STATE,          "reason",       STRING, "why it is down; empty: it is up")	\
+	F(SERVER_STATE,          "server",       STRING, "its address and port")	\
+	F(SERVER_STATE,          "state",        STRING, "down or up")	\
 	F(LEDGER_OUTAGE,         "late",         NUMBER, "entries that follow late")	\
 	F(LEDGER_OUTAGE,         "lost",         NUMBER, "entries lost because the queue was full")	\
 	F(LEDGER_OUTAGE,         "refused",      NUMBER, "actions refused meanwhile")	\

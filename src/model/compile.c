@@ -116,6 +116,8 @@ static enum rc compile_zones(struct compiler *c)
 	V(nat_rules,     struct snap_nat_rule)			\
 	V(dnat_rules,    struct snap_dnat_rule)			\
 	V(proxies,       struct snap_proxy)			\
+	V(uplinks,       struct snap_uplink)			\
+	V(probes,        struct snap_probe)			\
 	V(ike_proposals, struct snap_ike_proposal)		\
 	V(esp_proposals, struct snap_esp_proposal)		\
 	V(peers,         struct snap_peer)			\
@@ -188,7 +190,7 @@ static enum rc compile_all(struct compiler *c)
 {
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_zones, compile_objects,
 		compile_host_services, compile_policy, compile_nat, compile_dnat, compile_proxies,
-		compile_peers, compile_tunnels, compile_evidence };
+		compile_uplinks, compile_peers, compile_tunnels, compile_evidence };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

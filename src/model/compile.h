@@ -39,7 +39,7 @@ struct compiler {
 	struct snapshot head;
 	struct objects addresses, applications;
 	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,
-		ike_proposals, esp_proposals, peers, selectors, tunnels;
+		uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
 /*
@@ -71,6 +71,9 @@ uint32_t compile_interface(struct compiler *c, const struct lyd_node *node, cons
 
 /* compile_proxy.c */
 enum rc compile_proxies(struct compiler *c); /* proxy-arp and proxy-ndp; after zones */
+
+/* compile_uplink.c */
+enum rc compile_uplinks(struct compiler *c); /* after zones */
 
 /* compile_vpn.c */
 enum rc compile_peers(struct compiler *c);

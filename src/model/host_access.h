@@ -13,6 +13,11 @@
 #define TUNNEL_TABLE 20551u /* routing table of the host's routes into tunnels */
 #define TUNNEL_RULE  20551u /* priority of the rule that asks it */
 
+/* While an uplink is down, the host's own default route: table, and priority of the two rules that ask main without its
+ * default route and then this table. After all rules of others, but those that come with main itself. */
+#define DETOUR_TABLE 20552u
+#define DETOUR_RULE  32764u
+
 /* A TCP connection to the gateway as its kernel sees it. It travels in a message: no padding. */
 struct host_connection {
 	struct ip_addr local, remote; /* family ADDR_NONE: no connection */

@@ -19,6 +19,8 @@
 	A(nat_rules,     struct snap_nat_rule,     NAT_RULES_MAX)		\
 	A(dnat_rules,    struct snap_dnat_rule,    DNAT_RULES_MAX)		\
 	A(proxies,       struct snap_proxy,        PROXIES_MAX)			\
+	A(uplinks,       struct snap_uplink,       UPLINKS_MAX)			\
+	A(probes,        struct snap_probe,        UPLINKS_MAX * UPLINK_PROBES_MAX)	\
 	A(ike_proposals, struct snap_ike_proposal, PROPOSALS_MAX)		\
 	A(esp_proposals, struct snap_esp_proposal, PROPOSALS_MAX)		\
 	A(peers,         struct snap_peer,         PEERS_MAX)			\
@@ -467,6 +469,76 @@ static enum rc check_proxies(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
+/* Labels of 1 to 63 letters, digits, hyphens and underscores, with dots between them; or the root. */
+static bool dns_name_ok(const char *name)
+{
+	size_t label = 0;
+
+	if (strcmp(name, ".") == 0)
+		return true;
+	for (const char *c = name; *c; c++) {
+		bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			     (*c >= '0' && *c <= '9') || *c == '-' || *c == '_';
+		if (!plain && (*c != '.' || label == 0))
+			return false;
+		label = plain ? label + 1 : 0;
+		if (label > 63)
+			return false;
+	}
+	return label > 0;
+}
+
+static const char *probe_fault(const struct snap_probe *p, uint8_t family)
+{
+	if (!addr_ok(&p->target) || p->target.family != family ||
+		!proxied_ok(&(struct ip_range){ p->target, p->target }))
+		return "a target is not the address of a host, or not of the uplink's family";
+	if (p->kind > PROBE_DNS || (p->kind == PROBE_TCP) != (p->port != 0))
+		return "a probe is of no known kind, or its port does not fit that";
+	if (!memchr(p->name, '\0', sizeof p->name) || (p->kind == PROBE_DNS) != (p->name[0] != '\0') ||
+		(p->kind == PROBE_DNS && !dns_name_ok(p->name)))
+		return "the name of a probe is not one of DNS";
+	return NULL;
+}
+
+static const char *uplink_fault(const struct snapshot *s, const struct snap_uplink *u)
+{
+	const char *fault = NULL;
+
+	if (!name_ok(u->name, sizeof u->name))
+		return "its name is empty or not terminated";
+	if (u->interface >= s->interfaces.count || u->flags & ~(uint32_t)UPLINK_DOWN_WHEN_ANY || u->zero)
+		return "its interface does not exist, or stray bits";
+	if (!span_in(&u->probes, s->probes.count) || u->probes.count == 0 ||
+		u->probes.count > UPLINK_PROBES_MAX)
+		return "its probes are outside of their array, none, or too many";
+	if (u->interval_ms < UPLINK_MS_MIN || u->interval_ms > UPLINK_MS_MAX ||
+		!within(u->fall, UPLINK_COUNT_MAX) || !within(u->rise, UPLINK_COUNT_MAX))
+		return "its probes are not within the limits";
+	const struct snap_probe *p = snap_probes(s) + u->probes.first;
+	if (!addr_ok(&u->next_hop) ||
+		(u->next_hop.family != ADDR_NONE && u->next_hop.family != p->target.family))
+		return "its next hop is not of the family of its targets";
+	for (uint32_t i = 0; i < u->probes.count && !fault; i++)
+		fault = p[i].target.family == ADDR_NONE ? "a target has no address"
+							: probe_fault(&p[i], p->target.family);
+	return fault;
+}
+
+static enum rc check_uplinks(const struct snapshot *s, struct err *e)
+{
+	for (uint32_t i = 0; i < s->uplinks.count; i++) {
+		const struct snap_uplink *u = &snap_uplinks(s)[i];
+		const char *fault = uplink_fault(s, u);
+		for (uint32_t k = 0; k < i && !fault; k++)
+			if (strcmp(u->name, snap_uplinks(s)[k].name) == 0)
+				fault = "another uplink has its name";
+		if (fault)
+			return bad(e, "uplinks", i, fault);
+	}
+	return RC_OK;
+}
+
 static bool encr_ok(uint16_t encr, uint16_t bits)
 {
 	return (encr == ENCR_AES_GCM_16 && (bits == 128 || bits == 256)) ||
@@ -698,8 +770,8 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
 		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
-		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
-		(rc = snapshot_evidence_check(&s->evidence, e)))
+		(rc = check_uplinks(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
+		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;
 	return RC_OK;
 }

@@ -34,7 +34,13 @@
 #define HEALTH_INTERVAL_S_MAX 3600
 #define HEALTH_TIMEOUT_S_MAX  60
 #define HEALTH_COUNT_MAX      100
-#define NPTV6_BITS_MAX	      64	 /* of a prefix: words of the interface identifier are not in it */
+#define NPTV6_BITS_MAX	      64 /* of a prefix: words of the interface identifier are not in it */
+#define UPLINKS_MAX	      16
+#define UPLINK_PROBES_MAX     8	  /* of one uplink */
+#define UPLINK_COUNT_MAX      100 /* probes in a row */
+#define UPLINK_MS_MIN	      100 /* between two rounds of them */
+#define UPLINK_MS_MAX	      60000
+#define PROBE_NAME_BYTES      128	 /* of a DNS query, with its terminator */
 #define PROXIES_MAX	      4096	 /* ranges of proxy-arp and proxy-ndp */
 #define RANGES_MAX	      (1u << 19) /* of all rules together */
 #define SERVICES_MAX	      (1u << 19)
@@ -248,6 +254,30 @@ struct snap_proxy {
 	struct ip_range addrs;
 };
 
+enum uplink_flags { UPLINK_DOWN_WHEN_ANY = 1 << 0 /* target fails; else when all do */ };
+
+/* An uplink whose health is checked. Of one family: that of its targets. */
+struct snap_uplink {
+	char name[NAME_MAX_BYTES];
+	uint32_t interface;
+	uint32_t flags;		 /* enum uplink_flags */
+	struct ip_addr next_hop; /* ADDR_NONE: that of the default route by the interface */
+	struct span probes;	 /* 1 to UPLINK_PROBES_MAX */
+	uint16_t interval_ms;
+	uint16_t fall, rise; /* so many probes in a row */
+	uint16_t zero;
+};
+
+enum probe_kind { PROBE_PING, PROBE_TCP, PROBE_DNS };
+
+struct snap_probe {
+	struct ip_addr target;
+	uint16_t kind; /* enum probe_kind */
+	uint16_t port; /* PROBE_TCP; else 0 */
+	char name
+		[PROBE_NAME_BYTES]; /* PROBE_DNS: with dots, without the last one unless it is the root; else empty */
+};
+
 struct snap_ike_proposal {
 	char name[NAME_MAX_BYTES];
 	uint16_t encr, encr_bits, prf, dh; /* IANA numbers */
@@ -369,7 +399,7 @@ struct snapshot {
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,
-		ike_proposals, esp_proposals, peers, selectors, tunnels;
+		uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
 /* Are both prefixes of one family and length? */
@@ -387,6 +417,8 @@ bool snap_prefixes_fit(const struct ip_range *a, const struct ip_range *b);
 #define snap_nat_rules(s)     SNAP(s, nat_rules, struct snap_nat_rule)
 #define snap_dnat_rules(s)    SNAP(s, dnat_rules, struct snap_dnat_rule)
 #define snap_proxies(s)	      SNAP(s, proxies, struct snap_proxy)
+#define snap_uplinks(s)	      SNAP(s, uplinks, struct snap_uplink)
+#define snap_probes(s)	      SNAP(s, probes, struct snap_probe)
 #define snap_ike_proposals(s) SNAP(s, ike_proposals, struct snap_ike_proposal)
 #define snap_esp_proposals(s) SNAP(s, esp_proposals, struct snap_esp_proposal)
 #define snap_peers(s)	      SNAP(s, peers, struct snap_peer)

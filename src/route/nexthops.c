@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-bool nexthops_init(struct nexthops *h)
+bool nexthops_init(struct nexthops *h, const struct nexthops_dead *dead)
 {
-	*h = (struct nexthops){ .free = NEXTHOPS_NONE, .buckets_n = NEXTHOPS_BUCKETS_MIN };
+	*h = (struct nexthops){ .free = NEXTHOPS_NONE, .buckets_n = NEXTHOPS_BUCKETS_MIN, .dead = dead };
 	h->segment[0] = calloc(NEXTHOPS_BUCKETS_MIN, sizeof(struct nexthop_set *));
 	return h->segment[0] != NULL;
 }
@@ -28,6 +28,7 @@ struct nexthops_port *nexthops_port_get(struct nexthops *h, uint32_t index)
 	if (p || !(p = calloc(1, sizeof *p)))
 		return p;
 	p->index = index;
+	p->dead = h->dead;
 	p->next = h->port[index % NEXTHOPS_PORT_BUCKETS];
 	h->port[index % NEXTHOPS_PORT_BUCKETS] = p;
 	return p;

@@ -13,7 +13,7 @@
 #ifndef ROUTE_NEXTHOPS_H
 #define ROUTE_NEXTHOPS_H
 
-#include "base/addr.h"
+#include "route/route.h"
 
 #define NEXTHOPS_NONE	      UINT32_MAX
 #define NEXTHOPS_CHUNK	      1024u /* numbers a chunk: chunks never move, and a small table has one */
@@ -22,6 +22,12 @@
 #define NEXTHOPS_SEGMENTS_MAX 24u   /* each as large as all before it */
 #define NEXTHOPS_PORT_BUCKETS 64u   /* links are few: ROUTE_LINKS_MAX that are known */
 
+/* Next hops that health checks have found dead behind links that are up (route.h). */
+struct nexthops_dead {
+	struct route_dead list[ROUTE_DEAD_MAX];
+	uint32_t n;
+};
+
 /* A link as routes see it; it may be that only routes know it. */
 struct nexthops_port {
 	struct nexthops_port *next; /* in its bucket */
@@ -29,6 +35,7 @@ struct nexthops_port {
 	uint32_t users;		    /* routes in sets */
 	bool up, known;
 	bool gone; /* the link was deleted: its number may be another's now */
+	const struct nexthops_dead *dead;
 };
 
 struct nexthop {
@@ -57,9 +64,10 @@ struct nexthops {
 	uint32_t buckets_n, sets_n;
 	struct nexthop_set *retired;
 	struct nexthops_port *port[NEXTHOPS_PORT_BUCKETS];
+	const struct nexthops_dead *dead; /* of the routing core: the same for all of its tables */
 };
 
-bool nexthops_init(struct nexthops *h); /* false: out of memory */
+bool nexthops_init(struct nexthops *h, const struct nexthops_dead *dead); /* false: out of memory */
 void nexthops_done(struct nexthops *h);
 
 /* The port of a link; NULL: there is none, or out of memory. */

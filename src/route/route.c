@@ -26,6 +26,7 @@ struct route_table {
 	struct routes routes; /* main and local */
 	struct tables tables; /* local once more, and the others */
 	struct rules rules;
+	struct nexthops_dead dead;
 
 	struct route_neighbour *neighbours; /* linear probing; state NONE: empty */
 	uint32_t neighbours_n, neighbour_slots;
@@ -50,9 +51,10 @@ struct route_table *route_new(void)
 		return NULL;
 	t->generation = 1;
 	rules_init(&t->rules);
+	t->tables.dead = &t->dead;
 	t->neighbour_slots = ROUTE_NEIGHBOUR_SLOTS_MIN;
 	t->neighbours = calloc(t->neighbour_slots, sizeof *t->neighbours);
-	if (!t->neighbours || !routes_init(&t->routes)) {
+	if (!t->neighbours || !routes_init(&t->routes, &t->dead)) {
 		free(t->neighbours);
 		free(t);
 		return NULL;
@@ -308,6 +310,55 @@ enum rc route_rule_add(struct route_table *t, const struct route_rule *rule)
 		changed(t);
 	}
 	return rc;
+}
+
+/* --- dead next hops --- */
+
+bool route_is_dead(const struct route_table *t, uint32_t link, const struct ip_addr *gateway)
+{
+	for (uint32_t i = 0; i < t->dead.n; i++)
+		if (t->dead.list[i].link == link && addr_equal(&t->dead.list[i].gateway, gateway))
+			return true;
+	return false;
+}
+
+void route_dead_set(struct route_table *t, const struct route_dead *list, uint32_t n)
+{
+	bool same = n == t->dead.n;
+
+	assert(n <= ROUTE_DEAD_MAX);
+	for (uint32_t i = 0; i < n; i++)
+		same &= route_is_dead(t, list[i].link, &list[i].gateway);
+	if (same)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		t->dead.list[i] = list[i];
+	t->dead.n = n;
+	changed(t);
+}
+
+bool route_default_gateway(
+	const struct route_table *t, uint32_t link, uint8_t family, struct ip_addr *ret_gateway)
+{
+	const struct nexthop *hop = routes_default_by(&t->routes, family, link);
+
+	for (uint32_t i = 0; !hop && i < t->tables.n; i++)
+		hop = routes_default_by(t->tables.list[i], family, link);
+	if (hop)
+		*ret_gateway = hop->gateway;
+	return hop != NULL;
+}
+
+bool route_default_detour(
+	const struct route_table *t, uint8_t family, uint32_t *ret_link, struct ip_addr *ret_gateway)
+{
+	const struct nexthop *hop = t->dead.n > 0 ? routes_default_detour(&t->routes, family) : NULL;
+
+	if (!hop || !hop->port)
+		return false;
+	*ret_link = hop->port->index;
+	*ret_gateway = hop->gateway;
+	return true;
 }
 
 enum rc route_set(struct route_table *t, const struct route_entry *entry, enum route_place place)

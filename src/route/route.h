@@ -16,6 +16,7 @@
  *   rules.c      which of the tables a packet is looked up in
  *   spread.c     the choice among the next hops of one route, by flow
  *   selectors.c  tunnels' traffic selectors, which are asked before the routes
+ *   health.c     which uplinks are down, by what has answered
  *
  * Invariant: route_generation() grows with every change that alters the answer of route_lookup(),
  * route_next_hops() or route_is_local() for any address, so a session may keep an answer together with the
@@ -38,6 +39,7 @@
 #define ROUTE_PATHS_MAX	      256 /* next hops of one route; more of them are not used */
 #define ROUTE_TABLES_MAX      256 /* beside main */
 #define ROUTE_RULES_MAX	      1024 /* of both families: a walk of microseconds, for the first packet of a session */
+#define ROUTE_DEAD_MAX	      32 /* next hops that health checks have found dead */
 #define ROUTE_NONE	      UINT32_MAX
 
 #define ROUTE_TABLE_MAIN  254u /* the kernel's numbers */
@@ -137,6 +139,13 @@ struct route_neighbour {
 	uint8_t zero;
 };
 
+/* A next hop behind which nothing is reached, though its link is up. */
+struct route_dead {
+	uint32_t link;
+	struct ip_addr
+		gateway; /* as in the routes; ADDR_NONE: of a link without link addresses, those that name none */
+};
+
 struct route_answer {
 	uint32_t kind; /* enum route_kind; ROUTE_UNREACHABLE also when nothing matches */
 	uint32_t link; /* ROUTE_NONE when unreachable */
@@ -180,6 +189,13 @@ void route_neighbour_gone(struct route_table *t, uint32_t link, const struct ip_
  * local and main are looked up. RC_LIMIT: it is not followed. */
 enum rc route_rule_add(struct route_table *t, const struct route_rule *rule);
 
+/*
+ * These next hops, and no others, are dead: no route goes by them, as if their link were down. n is at most
+ * ROUTE_DEAD_MAX. A fresh table has none.
+ */
+void route_dead_set(struct route_table *t, const struct route_dead *list, uint32_t n);
+bool route_is_dead(const struct route_table *t, uint32_t link, const struct ip_addr *gateway);
+
 /* Answers. */
 
 /* Of the tables local and main, whatever rules there are. */
@@ -207,6 +223,14 @@ const struct route_neighbour *route_neighbour_find(
  * answered from furthest: no link-local or unique local one beside another. False: there is none. */
 bool route_local_on(const struct route_table *t, uint32_t link, uint8_t family, const struct ip_addr *near,
 	struct ip_addr *ret_addr);
+
+/* The gateway of the family's default route by this link (ADDR_NONE: it names none), in main, else in another table.
+ * False: there is no such route. */
+bool route_default_gateway(
+	const struct route_table *t, uint32_t link, uint8_t family, struct ip_addr *ret_gateway);
+/* Where the default route of main goes because a next hop of it is dead; false: it goes as the kernel has it. */
+bool route_default_detour(
+	const struct route_table *t, uint8_t family, uint32_t *ret_link, struct ip_addr *ret_gateway);
 
 /* Of an address of ours: every link that it is on is down, and another one, which is up, leads to `to`. */
 bool route_leads_elsewhere(struct route_table *t, const struct ip_addr *local, const struct ip_addr *to);

@@ -6,12 +6,12 @@
 _Static_assert(FIB_NONE == NEXTHOPS_NONE, "no set");
 _Static_assert(NEXTHOPS_CHUNK *NEXTHOPS_CHUNKS_MAX > ROUTE_ROUTES_MAX, "a number for each set");
 
-bool routes_init(struct routes *r)
+bool routes_init(struct routes *r, const struct nexthops_dead *dead)
 {
 	*r = (struct routes){ 0 };
 	fib_init(&r->fib[0], ADDR_V4);
 	fib_init(&r->fib[1], ADDR_V6);
-	struct nexthop_set *none = nexthops_init(&r->nexthops) ? nexthop_set_new(0) : NULL;
+	struct nexthop_set *none = nexthops_init(&r->nexthops, dead) ? nexthop_set_new(0) : NULL;
 	r->none = none ? nexthops_intern(&r->nexthops, none) : NULL;
 	r->walks = calloc(ROUTES_WALKS, sizeof *r->walks);
 	if (r->none && r->walks)
@@ -41,7 +41,18 @@ static bool prefix_valid(const struct ip_prefix *p)
 
 /* --- which route counts --- */
 
-static bool hop_usable(const struct nexthop *hop)
+static bool hop_dead(const struct nexthop *hop)
+{
+	const struct nexthops_dead *d = hop->port->dead;
+
+	for (uint32_t i = 0; i < d->n; i++)
+		if (d->list[i].link == hop->port->index && addr_equal(&d->list[i].gateway, &hop->gateway))
+			return true;
+	return false;
+}
+
+/* Its link is up. */
+static bool hop_linked(const struct nexthop *hop)
 {
 	bool nowhere = hop->kind == ROUTE_UNREACHABLE || hop->kind == ROUTE_THROW;
 
@@ -49,6 +60,11 @@ static bool hop_usable(const struct nexthop *hop)
 		return nowhere;
 	return nowhere ? !__atomic_load_n(&hop->port->gone, __ATOMIC_RELAXED)
 		       : __atomic_load_n(&hop->port->up, __ATOMIC_RELAXED);
+}
+
+static bool hop_usable(const struct nexthop *hop)
+{
+	return hop_linked(hop) && (!hop->port || hop->kind != ROUTE_UNICAST || !hop_dead(hop));
 }
 
 /* The first usable hop from this one on; the set's n: there is none. */
@@ -520,4 +536,40 @@ const struct route_entry *routes_at(const struct routes *r, uint32_t i)
 		if (!walk_route(r, &r->walks[0]))
 			return NULL;
 	return &r->walks[0].entry;
+}
+
+/* --- the default route --- */
+
+static const struct nexthop_set *default_set(const struct routes *r, uint8_t family)
+{
+	const struct ip_prefix all = { { .family = family }, 0 };
+
+	return set_find(r, &all);
+}
+
+const struct nexthop *routes_default_by(const struct routes *r, uint8_t family, uint32_t link)
+{
+	const struct nexthop_set *set = default_set(r, family);
+
+	for (uint32_t i = 0; set && i < set->n; i++)
+		if (set->hop[i].port && set->hop[i].port->index == link && !set->hop[i].port->gone)
+			return &set->hop[i];
+	return NULL;
+}
+
+const struct nexthop *routes_default_detour(const struct routes *r, uint8_t family)
+{
+	const struct nexthop_set *set = default_set(r, family);
+	uint32_t usable = set ? hop_from(set, 0) : 0, first = 0;
+
+	if (!set || usable == set->n || set->hop[usable].kind != ROUTE_UNICAST)
+		return NULL;
+	while (!hop_linked(&set->hop[first]))
+		first++;
+	/* Of the route that would count without them. */
+	for (uint32_t i = first; i < set->n; i++)
+		if (same_route(&set->hop[i], &set->hop[first]) && hop_linked(&set->hop[i]) &&
+			!hop_usable(&set->hop[i]))
+			return &set->hop[usable];
+	return NULL;
 }

@@ -7,7 +7,8 @@
  *
  * Which route counts: of the longest prefix that has a usable one, the usable route with the lowest metric,
  * of equal ones the first in the kernel's order; of its next hops, each that is usable (spread.h chooses). A
- * next hop is usable while its link is known and up, or if it is unreachable. A destination without a usable route is as if it were not there.
+ * next hop is usable while its link is known and up and it is not named as dead (route_dead_set()), or if it is
+ * unreachable. A destination without a usable route is as if it were not there.
  *
  * A link that is deleted takes its routes with it. They are not usable from then on; their memory comes
  * back by and by, ROUTES_SWEEP destinations with each later event, so that no event works through a full
@@ -49,7 +50,8 @@ struct routes {
 		walks; /* ROUTES_WALKS, the last used first; a pointer, for they move when the table is only read */
 };
 
-bool routes_init(struct routes *r); /* false: out of memory. r is not moved afterwards */
+/* False: out of memory. r is not moved afterwards; dead outlives it. */
+bool routes_init(struct routes *r, const struct nexthops_dead *dead);
 void routes_done(struct routes *r);
 
 /* As route_paths_set() and route_paths_gone(); *ret_changed: an address goes another way than before, or
@@ -69,6 +71,14 @@ const struct nexthop_set *routes_lookup_bits(
 	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop, uint32_t *ret_bits);
 /* The next usable hop of the same route after this one; the set's n: there is none. */
 uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop);
+
+/* Of the default route of a family, the first next hop by this link, whether it is usable or not; NULL: none. */
+const struct nexthop *routes_default_by(const struct routes *r, uint8_t family, uint32_t link);
+/*
+ * If the default route has a next hop that would count but for its being dead: the one that is used in its place. NULL:
+ * no such next hop, or nothing takes its place.
+ */
+const struct nexthop *routes_default_detour(const struct routes *r, uint8_t family);
 
 /* As route_at(). One after the other costs little; an index out of order begins from the first. */
 const struct route_entry *routes_at(const struct routes *r, uint32_t i);

@@ -27,7 +27,7 @@ struct routes *tables_get(struct tables *t, uint32_t id, const struct route_link
 
 	if (have || !fresh)
 		return have;
-	bool ready = routes_init(fresh);
+	bool ready = routes_init(fresh, t->dead);
 	for (uint32_t i = 0; ready && i < links_n; i++)
 		ready = routes_link_set(fresh, links[i].index, links[i].up, links[i].mtu) == RC_OK;
 	if (!ready) {

@@ -9,6 +9,7 @@
 #include "route/routes.h"
 
 struct tables {
+	const struct nexthops_dead *dead; /* for each */
 	struct routes *list[ROUTE_TABLES_MAX];
 	uint32_t n;
 };

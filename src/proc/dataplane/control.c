@@ -121,6 +121,7 @@ static void snapshot_load(struct dataplane *d)
 	snapshot_file_done(&d->snapshot);
 	d->snapshot = d->snapshot_next;
 	d->snapshot_next = (struct snapshot_file){ 0 };
+	uplinks_load(d);
 	d->workers_wanted = d->snapshot.snapshot->workers;
 	snapshot_answer(d, RC_OK, &e);
 }
@@ -273,6 +274,7 @@ static bool local_gone(const struct dataplane *d, uint32_t pair)
 	esp_view(d->esp, pair, &v);
 	return v.local->addr.family != ADDR_NONE &&
 	       (!route_is_local(d->routes, &v.local->addr) ||
+		       uplinks_moved(d, &v.local->addr, &v.remote->addr) ||
 		       route_leads_elsewhere(d->routes, &v.local->addr, &v.remote->addr));
 }
 
@@ -573,6 +575,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_SERVER:
 		workers_server(d, &f->u.SERVER.at, f->u.SERVER.up);
+		break;
+	case IPC_UPLINK:
+		uplinks_told(d, &f->u.UPLINK);
 		break;
 	case IPC_SA_INSTALL: /* names its tunnel by the newest configuration */
 		snapshot_load_now(d);

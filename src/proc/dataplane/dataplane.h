@@ -9,6 +9,7 @@
  *	handoff.c    from one worker to another
  *	worker.c     a worker (worker.h): what the packet path writes
  *	threads.c    the threads of workers
+ *	uplinks.c    health of uplinks: rounds of probes, and what follows from them
  *	workers.c    all workers together: their number, and what changes for all
  *	rule_log.c   log records of rules as text
  *	links.c      the links' sockets, shared out to workers
@@ -103,6 +104,14 @@ struct dataplane {
 	struct endpoint servers_down[HEALTH_SERVERS_MAX];
 	uint32_t servers_down_n;
 
+	/* uplinks.c */
+	struct health health;
+	struct ip_addr next_hops[UPLINKS_MAX]; /* of the uplinks, as last known */
+	struct msg_detour detours[2];	       /* as the supervisor has it; IPv4, IPv6 */
+	mono_ns report_at, report_again;       /* the usage of SAs, to ike; 0: with the next second */
+	char down_before[UPLINKS_MAX][NAME_MAX_BYTES];
+	uint32_t down_before_n;
+
 	/* io_routes.c */
 	int route_fd;
 	struct route_table *routes_next; /* being filled by a dump; NULL: none under way */
@@ -188,6 +197,20 @@ void workers_routes(struct dataplane *d);  /* d->routes is another one */
 void workers_path_mtu(struct dataplane *d, uint32_t tunnel, uint32_t mtu);
 void workers_neighbour(struct dataplane *d, uint32_t link, const struct ip_addr *addr, mono_ns now);
 void workers_done(struct dataplane *d);
+
+/* uplinks.c */
+bool uplinks_init(struct dataplane *d);	  /* false: no random numbers */
+mono_ns uplinks_run(struct dataplane *d); /* rounds that are due; returns when the next one is */
+void uplinks_load(struct dataplane *d);	  /* of a new configuration; in a pause */
+void uplinks_second(struct dataplane *d); /* next hops and routes may have changed; in a pause */
+void uplinks_mirror(struct dataplane *d, struct route_table *t); /* a fresh mirror knows what is dead */
+void uplinks_told(struct dataplane *d,
+	const struct msg_uplink *m); /* what a process before has found out; in a pause */
+/* An SA's own address is on an uplink, and packets to the peer go by another one now. */
+bool uplinks_moved(const struct dataplane *d, const struct ip_addr *local, const struct ip_addr *remote);
+
+struct rows_piece;
+void show_uplinks(struct dataplane *d, struct rows_piece *piece);
 
 /* start.c */
 enum rc dataplane_start(struct dataplane *d, struct err *e);

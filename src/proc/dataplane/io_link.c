@@ -163,6 +163,8 @@ uint32_t link_receive(struct worker *w, struct link_io *l)
 				       ? DROP_TRUNCATED
 				       : frame_read(w, l, at[i].iov_base, m[i].msg_len,
 						 vlan_tagged(&m[i].msg_hdr), &w->trains[trains]);
+		if (drop == DROP_NONE && pipeline_probe_answer(&w->pipeline, &w->trains[trains], now))
+			continue;
 		if (drop == DROP_NONE)
 			trains++;
 		else

@@ -272,7 +272,7 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 		return;
 	}
 	e.table = u32_read(a.at[RTA_TABLE], m->rtm_table);
-	if (e.table == TUNNEL_TABLE) /* the host's own routes into tunnels */
+	if (e.table == TUNNEL_TABLE || e.table == DETOUR_TABLE) /* the host's own */
 		return;
 	/* One for packets of this TOS only; the kernel sends the others by the route beside it. */
 	if (m->rtm_tos != 0)
@@ -410,6 +410,7 @@ static void dump_begin(struct dataplane *d)
 		return;
 	}
 	route_advise(fresh, large_pages);
+	uplinks_mirror(d, fresh);
 	route_free(d->routes_next);
 	d->routes_next = fresh;
 	d->dump_step = 0;

@@ -249,7 +249,7 @@ static void rule_keep(struct dataplane *d, const struct fib_rule_hdr *m, const s
 	rule_say(d->rules[at].text, sizeof d->rules[at].text, m, r);
 }
 
-/* The rule that brings the host's own packets into tunnels (proc/supervisor/routes.c) is not for forwarded ones. */
+/* The rules for the host's own packets (routes.c and uplinks.c of the supervisor) are not for forwarded ones. */
 void ip_rule_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
 {
 	const struct fib_rule_hdr *m = mnl_nlmsg_get_payload(h);
@@ -262,7 +262,7 @@ void ip_rule_read(struct dataplane *d, struct route_table *t, const struct nlmsg
 		return;
 	r.table = m->table;
 	mnl_attr_for_each(a, h, sizeof *m) attribute_read(&r, a);
-	if (r.priority == TUNNEL_RULE && r.table == TUNNEL_TABLE)
+	if ((r.priority == TUNNEL_RULE && r.table == TUNNEL_TABLE) || r.priority == DETOUR_RULE)
 		return;
 	bool known = rule_is_known(m, &r);
 	bool followed = rule_convert(m, &r, &rule) && route_rule_add(t, &rule) == RC_OK;

@@ -101,6 +101,12 @@
 #define IKE_ALL_BURST	      4000
 #define IKE_SOURCES	      4096 /* rates by a hash of the source: two may share one */
 
+/* ---- uplinks ---- */
+
+/* After an uplink has changed, until ike hears for the second time which SAs have to move: it acts when an address has been
+ * gone for IKE_LOCAL_GONE_MS. */
+#define UPLINK_REPORT_AGAIN (450 * NS_PER_MS)
+
 /* ---- sockets ---- */
 
 #define RX_BURST	    TRAIN_BURST_MAX

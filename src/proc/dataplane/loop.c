@@ -39,7 +39,7 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 	d->io = &worker_io;
 	d->note = control_note;
 	d->workers[0] = worker_new(d, 0);
-	if (!d->workers[0])
+	if (!d->workers[0] || !uplinks_init(d))
 		return false;
 	d->workers_n = d->workers_wanted = 1;
 	pause_init(&d->pause, threads_wake_all, d);
@@ -87,9 +87,21 @@ static void process_second(struct dataplane *d)
 	pipeline_announce(&d->workers[0]->pipeline, clock_mono());
 	pause_begin(&d->pause);
 	routes_second(d);
+	uplinks_second(d);
 	bool aging = tables_aging(d) > 0;
 	pause_end(&d->pause);
 	aging_log(d, aging);
+}
+
+/* What ike should hear before the next second; returns when there is more of it. */
+static mono_ns reports_run(struct dataplane *d, mono_ns now)
+{
+	if (d->report_at != 0 && now >= d->report_at) {
+		control_report_usage(d);
+		d->report_at = d->report_again;
+		d->report_again = 0;
+	}
+	return d->report_at != 0 ? d->report_at : UINT64_MAX;
 }
 
 /* A piece of it, of all workers' sessions; true: no more. */
@@ -129,7 +141,8 @@ static int timers(struct dataplane *d)
 		process_second(d);
 	}
 	worker_wake_given(d->workers[0]);
-	next = MIN_OF(d->next_second, next);
+	next = MIN_OF(MIN_OF(d->next_second, uplinks_run(d)), next);
+	next = MIN_OF(reports_run(d, clock_mono()), next);
 	if (!loaded || !cleared || !surveyed || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);

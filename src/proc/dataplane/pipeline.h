@@ -22,6 +22,7 @@
  *	alg.c              which sessions application layer gateways read (alg.h)
  *	alg_ftp.c          control connections of FTP
  *	alg_text.c         text of another length, and what it announces
+ *	uplink_probe.c     probes of uplinks, and their answers
  *	trace.c            the stages in plain text
  *
  * stages.h is what these share, limits.h their limits.
@@ -32,6 +33,7 @@
 #include "esp/esp.h"
 #include "firewall/firewall.h"
 #include "proc/dataplane/limits.h"
+#include "route/health.h"
 #include "route/route.h"
 #include "route/selectors.h"
 #include "wire/icmp_make.h"
@@ -174,8 +176,9 @@ struct pipeline {
 		const struct snapshot *snapshot; /* NULL: none */
 		struct selectors *selectors;
 		struct fw_prepared *policy;
-	} preparing;	  /* the next one */
-	uint64_t changes; /* of snapshot, interfaces, SAs; see pipeline_generation() */
+	} preparing;	       /* the next one */
+	struct health *health; /* of uplinks, one for all workers; NULL: none are checked */
+	uint64_t changes;      /* of snapshot, interfaces, SAs; see pipeline_generation() */
 
 	struct pipeline_interface interfaces[INTERFACES_MAX];
 	struct pipeline_tunnel *tunnels; /* TUNNELS_MAX */
@@ -264,6 +267,14 @@ void pipeline_announce(struct pipeline *p, mono_ns now);
  */
 bool pipeline_proxies(struct pipeline *p, uint32_t interface, const uint8_t *frame, uint32_t n, mono_ns now);
 void pipeline_proxies_flush(struct pipeline *p);
+/*
+ * uplink_probe.c: the probes of a round to all targets of an uplink, through this next hop. NULL, or why there are none. Not
+ * in a burst.
+ */
+const char *pipeline_probe_send(
+	struct pipeline *p, const struct health_uplink *u, const struct ip_addr *next_hop, mono_ns now);
+/* A train that has come from a link, not parsed yet: is it the answer to a probe? Then it is done with. */
+bool pipeline_probe_answer(struct pipeline *p, const struct train *t, mono_ns now);
 /* A path MTU towards a tunnel's remote endpoint was learned; 0: forget. */
 void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu);
 

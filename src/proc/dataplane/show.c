@@ -115,6 +115,8 @@ static void route_row(struct out *o, const struct route_entry *r)
 	jw_str(w, "interface", l ? l->name : "");
 	if (r->kind == ROUTE_UNICAST && l && !l->up)
 		jw_str(w, "state", "link down"); /* the kernel has it all the same; nothing goes by it */
+	else if (r->kind == ROUTE_UNICAST && route_is_dead(o->d->routes, r->link, &r->gateway))
+		jw_str(w, "state", "uplink down");
 	jw_u64(w, "metric", r->metric);
 	if (r->weight > 0)
 		jw_u64(w, "weight", r->weight);
@@ -554,6 +556,9 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 		break;
 	case SHOW_ROUTES:
 		routes_rows(&o);
+		break;
+	case SHOW_UPLINKS:
+		show_uplinks(d, &o.piece);
 		break;
 	case SHOW_POLICY:
 		policy_rows(&o);

@@ -235,6 +235,7 @@ static enum rc equip(struct dataplane *d, struct err *e)
 		w->pipeline.esp = d->esp;
 		w->pipeline.routes = d->routes;
 		all[i] = &w->pipeline;
+		w->pipeline.health = &d->health;
 	}
 	pipeline_join(all, d->workers_n);
 	redirects_restore(d);

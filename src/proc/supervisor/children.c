@@ -215,8 +215,10 @@ static void ready(struct child_process *c)
 	c->life = LIFE_READY;
 	c->why[0] = '\0';
 	loop_disarm(&s->loop, &c->timer);
-	if (c->id == PROC_DATAPLANE)
+	if (c->id == PROC_DATAPLANE) {
 		health_give(s);
+		uplinks_give(s);
+	}
 	log_info("%s is ready, pid %d", proc_name(c->id), c->pid);
 }
 
@@ -259,6 +261,12 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 		break;
 	case IPC_NAMES_ASK:
 		names_ask(s, c, f->head.tag);
+		break;
+	case IPC_UPLINK:
+		uplink_take(s, &f->u.UPLINK);
+		break;
+	case IPC_DETOUR:
+		detour_take(s, &f->u.DETOUR);
 		break;
 	case IPC_NEIGHBOUR:
 		neighbour_ask(s, &f->u.NEIGHBOUR);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "ipc/rows.h"
+#include "ledger/entry.h"
 #include "proc/supervisor/limits.h"
 #include "proc/supervisor/supervisor.h"
 
@@ -29,6 +30,19 @@ static void tell(const struct health_server *h)
 		log_warn("the state of a server was not handed over to the data plane");
 }
 
+static void enter(struct health_server *h, const char *at)
+{
+	static struct ledger_body b;
+	struct supervisor *s = h->supervisor;
+
+	ledger_body_begin(&b, LEDGER_SERVER_STATE);
+	ledger_body_str(&b, "reason", h->down ? h->why : "");
+	ledger_body_str(&b, "server", at);
+	ledger_body_str(&b, "state", h->down ? "down" : "up");
+	ledger_append(&s->ledger, LEDGER_ASYNC, LEDGER_SERVER_STATE, b.text, ledger_body_done(&b), NULL, NULL,
+		0, s->loop.now);
+}
+
 static void state_change(struct health_server *h, bool down)
 {
 	char at[ENDPOINT_TEXT_MAX];
@@ -39,6 +53,7 @@ static void state_change(struct health_server *h, bool down)
 		log_warn("server %s is down: %s", endpoint_text(at, &h->at), h->why);
 	else
 		log_info("server %s is up again", endpoint_text(at, &h->at));
+	enter(h, at);
 	tell(h);
 }
 

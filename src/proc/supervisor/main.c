@@ -306,6 +306,7 @@ static enum rc prepare(struct supervisor *s, struct err *e)
 	if (rc == RC_OK)
 		rc = neighbour_open(s, e);
 	if (rc == RC_OK) {
+		detours_flush(); /* of a supervisor before */
 		witnesses_load(s);
 		entered_load(s);
 	}

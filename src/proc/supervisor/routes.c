@@ -250,6 +250,7 @@ enum rc routes_flush(struct err *e)
 {
 	int fd = netlink_open();
 
+	detours_flush();
 	if (fd < 0)
 		return err_errno(e, RC_IO, "open an rtnetlink socket");
 	change_rule(fd, AF_INET, false); /* the routes to pg0 went with it */

@@ -42,6 +42,7 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 		kernel_settings(s);
 		interfaces_open(s);
 		health_apply(s);
+		uplinks_apply(s);
 		return routes_apply(s, e);
 	}
 	s->snapshot = old;

@@ -23,6 +23,7 @@
  *   host_routes.c which routes these are
  *   netlink.c     requests to the kernel
  *   health.c      health of servers behind destination NAT (health.h)
+ *   uplinks.c     states of uplinks, and the host's own default route while one is down
  *   snapshot.c    a configuration arrives
  *   witnesses.c   connections to the ledger's witnesses, and their list for the next start
  *   names.c       sockets to the machine's name servers, for the courier
@@ -140,6 +141,10 @@ struct supervisor {
 	uint32_t workers;	/* for so many the interfaces are opened */
 	bool addresses_changed; /* since routes_follow() looked */
 	struct health health;
+	struct uplink_state {
+		char name[NAME_MAX_BYTES];
+	} uplinks[UPLINKS_MAX]; /* those that are down */
+	uint32_t uplinks_n;
 	bool stopping, stop_told; /* told: the one whose turn it is */
 	unsigned stop_step;
 	mono_ns stop_at;
@@ -259,6 +264,13 @@ void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag);
 void health_apply(struct supervisor *s); /* the servers of a new snapshot */
 void health_give(struct supervisor *s);	 /* to a data plane that is ready: those that are down */
 void health_show(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);
+
+/* uplinks.c */
+void uplink_take(struct supervisor *s, const struct msg_uplink *m);
+void uplinks_apply(struct supervisor *s); /* of a new snapshot */
+void uplinks_give(struct supervisor *s);  /* to a data plane that is ready */
+void detour_take(struct supervisor *s, const struct msg_detour *m);
+void detours_flush(void);
 
 /* show.c */
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);

@@ -208,6 +208,32 @@ static void a_session_keeps_its_uplink(void **state)
 	begin(nat);
 }
 
+/* A router that is dead behind a living link is as a link that is down: its sessions move or end, and no other's. */
+static void a_dead_router_moves_its_sessions(void **state)
+{
+	for (uint32_t round = 0; round < 4; round++) {
+		bool v6 = round & 1;
+		uint8_t proto = round & 2 ? IP_TCP : IP_UDP;
+		struct route_dead dead = { WAN2, addr(v6 ? "2001:db8:fe::1" : "203.0.113.1") };
+		uint32_t links[FLOWS];
+		begin(nat);
+		open_all(v6, proto, true, links);
+		route_dead_set(g.routes, &dead, 1);
+		go_on(v6, proto, true, links, proto == IP_TCP ? DROP_NAT_ADDRESS_CHANGED : DROP_NONE,
+			GATE_WAN);
+		route_dead_set(g.routes, NULL, 0);
+		for (uint32_t i = 0; i < FLOWS; i++) { /* new ones take both again, and nobody moves back */
+			struct packet_spec s = packet_out(i, v6, proto, TCP_ACK);
+			if (links[i] != WAN2) {
+				assert_int_equal(send(GATE_LAN, &s), DROP_NONE);
+				assert_int_equal(left(v6, true), GATE_WAN);
+			}
+		}
+		gate_done(&g);
+	}
+	begin(nat);
+}
+
 /* Without translation it moves, connections too. Its own way comes back for new sessions only. */
 static void without_translation_it_moves(void **state)
 {
@@ -263,6 +289,7 @@ int main(void)
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_session_keeps_its_uplink),
+		T(a_dead_router_moves_its_sessions),
 		T(without_translation_it_moves),
 		T(answers_leave_where_the_session_came),
 	};
