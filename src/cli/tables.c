@@ -30,7 +30,7 @@ static const struct cli_column routes_columns[] = {
 };
 static const struct cli_column policy_columns[] = {
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT },
-	{ "action",  "action",  LEFT },  { "hits",    "hits",    RIGHT }, { "packets", "packets", RIGHT },
+	{ "action",  "action",  LEFT },  { "dscp",    "DSCP",    RIGHT }, { "hits",    "hits",    RIGHT }, { "packets", "packets", RIGHT },
 	{ "bytes",   "bytes",   RIGHT }, { "last_hit_s", "last hit (s ago)", RIGHT },
 };
 static const struct cli_column sessions_columns[] = {

@@ -164,6 +164,25 @@ static void renew(struct firewall *fw, uint32_t index, struct fw_session *s, uin
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 }
 
+/* The rule's code point (RFC 2474); the two bits of congestion marks stay the packet's. */
+static void mark(const struct firewall *fw, const struct fw_session *s, struct train *t)
+{
+	uint32_t flags = fw_rule_flags(fw->policy, s->rule);
+	uint8_t class = (uint8_t)((flags & RULE_DSCP_MASK) >> RULE_DSCP_SHIFT << 2 | (t->traffic_class & 3u));
+
+	if (!(flags & RULE_DSCP) || class == t->traffic_class)
+		return;
+	if (t->src.family == ADDR_V4) {
+		uint8_t was[2] = { t->ip[0], t->ip[1] }, is[2] = { was[0], class };
+		csum_update(t->ip + IP4_CSUM, was, is, 2);
+		t->ip[1] = class;
+	} else {
+		t->ip[0] = (uint8_t)(0x60 | class >> 4);
+		t->ip[1] = (uint8_t)(class << 4 | (t->ip[1] & 15));
+	}
+	t->traffic_class = class;
+}
+
 static enum drop_reason apply_error(struct fw_session *s, struct train *t, uint32_t d)
 {
 	bool counted = hop_is_counted(s);
@@ -219,6 +238,7 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	if (step != FW_TCP_PASSES && renews(s, d))
 		renew(fw, t->session, s, d, now);
 	count(fw, s, t, d);
+	mark(fw, s, t);
 	if (counted)
 		hop_count(t);
 	if (s->flags & FW_SESSION_TRANSLATED)

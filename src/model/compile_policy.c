@@ -18,13 +18,37 @@ static uint32_t rule_action(const struct lyd_node *then)
 	return tree_value(then, "reject") ? RULE_REJECT : RULE_DENY;
 }
 
+/* Differentiated services code points by their IANA names. */
+static const struct {
+	const char *name;
+	uint8_t number;
+} dscp_names[] = { { "cs0", 0 }, { "cs1", 8 }, { "cs2", 16 }, { "cs3", 24 }, { "cs4", 32 }, { "cs5", 40 },
+	{ "cs6", 48 }, { "cs7", 56 }, { "af11", 10 }, { "af12", 12 }, { "af13", 14 }, { "af21", 18 },
+	{ "af22", 20 }, { "af23", 22 }, { "af31", 26 }, { "af32", 28 }, { "af33", 30 }, { "af41", 34 },
+	{ "af42", 36 }, { "af43", 38 }, { "ef", 46 }, { "va", 44 }, { "le", 1 } };
+
+static uint32_t dscp_flags(const struct lyd_node *then)
+{
+	const char *text = tree_value(then, "dscp");
+	uint32_t number = 0;
+
+	if (!text)
+		return 0;
+	if (text[0] >= '0' && text[0] <= '9')
+		number = (uint32_t)value_number(then, "dscp");
+	for (size_t i = 0; i < COUNT_OF(dscp_names); i++)
+		if (strcmp(text, dscp_names[i].name) == 0)
+			number = dscp_names[i].number;
+	return RULE_DSCP | number << RULE_DSCP_SHIFT;
+}
+
 static uint32_t rule_flags(const struct compiler *c, const struct lyd_node *then)
 {
 	const struct lyd_node *log = tree_child(c->m, then, "log");
 
 	return (tree_value(log, "session-init") ? RULE_LOG_INIT : 0u) |
 	       (tree_value(log, "session-close") ? RULE_LOG_CLOSE : 0u) |
-	       (tree_value(then, "count") ? RULE_COUNT : 0u);
+	       (tree_value(then, "count") ? RULE_COUNT : 0u) | dscp_flags(then);
 }
 
 static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair pair)

@@ -227,7 +227,9 @@ static enum rc check_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "rules", i, "its zone does not exist");
 		if (r[i].action > RULE_REJECT)
 			return bad(e, "rules", i, "an unknown action");
-		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT))
+		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT | RULE_DSCP |
+					     RULE_DSCP_MASK) ||
+			(r[i].flags & RULE_DSCP_MASK && !(r[i].flags & RULE_DSCP)))
 			return bad(e, "rules", i, "an unknown flag");
 		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
 			!span_in(&r[i].services, s->services.count))

@@ -156,7 +156,14 @@ struct snap_service {
 };
 
 enum rule_action { RULE_DENY, RULE_PERMIT, RULE_REJECT };
-enum rule_flags { RULE_LOG_INIT = 1 << 0, RULE_LOG_CLOSE = 1 << 1, RULE_COUNT = 1 << 2 };
+enum rule_flags {
+	RULE_LOG_INIT = 1 << 0,
+	RULE_LOG_CLOSE = 1 << 1,
+	RULE_COUNT = 1 << 2,
+	RULE_DSCP = 1 << 3, /* its sessions' packets get the code point in these bits, which are else 0: */
+	RULE_DSCP_MASK = 63 << 16
+};
+#define RULE_DSCP_SHIFT 16
 
 /* Ordered: within a zone pair the first match decides; pairs stand together, global rules (ZONE_ANY) last. */
 struct snap_rule {

@@ -228,6 +228,8 @@ static void policy_rows(struct out *o)
 		jw_str(w, "to", zone_name(o->d, r->to_zone));
 		jw_str(w, "rule", r->name);
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
+		if (r->flags & RULE_DSCP)
+			jw_u64(w, "dscp", (r->flags & RULE_DSCP_MASK) >> RULE_DSCP_SHIFT);
 		jw_u64(w, "hits", h.hits);
 		jw_u64(w, "packets", h.packets);
 		jw_u64(w, "bytes", h.bytes);

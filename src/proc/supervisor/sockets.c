@@ -313,6 +313,8 @@ static enum rc describe(int fd, const char *name, uint8_t ret_mac[6], uint16_t *
 /*
  * Bound to ETH_P_ALL: those taps come before the ingress hook, so that this socket sees what the ingress
  * filter then takes away from the kernel. Bound last: nothing is queued before all options stand.
+ * Never with PACKET_QDISC_BYPASS: what is sent would pass by the interface's queueing discipline, and with it shaping and
+ * the classes that administrators make of code points.
  */
 static enum rc packet_socket(const char *name, uint32_t index, bool closed, int *ret_fd, uint8_t ret_mac[6],
 	uint16_t *ret_mtu, struct err *e)
