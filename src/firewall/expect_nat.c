@@ -42,8 +42,12 @@ static void ports_of(const struct firewall *fw, const struct fw_session *parent,
 						   : NULL;
 	bool own = rule && rule->port_first != 0 && !(rule->flags & NAT_KEEP_PORT);
 
-	*ret_first = own ? rule->port_first : s->nat_port_first;
-	*ret_last = own ? rule->port_last : s->nat_port_last;
+	struct fw_nat_ports ports = { s->nat_port_first, s->nat_port_last };
+	struct ip_addr client = fw_key_src(&parent->key[0]);
+	if (own && !fw_nat_ports(s, rule, &client, &ports))
+		ports = (struct fw_nat_ports){ 1, 0 }; /* of another configuration: none */
+	*ret_first = ports.first;
+	*ret_last = ports.last;
 }
 
 static bool is_free(const struct firewall *fw, const struct fw_expected *x, uint16_t port)
@@ -92,6 +96,8 @@ static bool port_choose(const struct firewall *fw, const struct fw_session *pare
 	uint32_t first, last;
 
 	ports_of(fw, parent, 1u - x->from, &first, &last);
+	if (first > last)
+		return false;
 	if (told_before(fw, x))
 		return true;
 	x->dst_port = x->to_port;

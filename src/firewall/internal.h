@@ -519,6 +519,12 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_zone_maps_make(struct firewall *fw); /* from the names in the memory */
 
 /* nat.c */
+/* The ports that a host's sessions may have by the rule; false: it has none. */
+struct fw_nat_ports {
+	uint16_t first, last;
+};
+bool fw_nat_ports(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *src,
+	struct fw_nat_ports *ret_ports);
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now);
 

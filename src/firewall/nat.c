@@ -89,20 +89,20 @@ static uint32_t stride(uint64_t hash, uint32_t n)
 	return step;
 }
 
-static bool port_find(const struct firewall *fw, const struct snap_nat_rule *rule,
+static bool port_find(const struct firewall *fw, const struct snap_nat_rule *rule, struct fw_nat_ports ports,
 	const struct fw_key *forward, struct fw_key *reply, struct taken *t)
 {
 	bool parity = rule->flags & NAT_KEEP_PARITY && forward->proto == IP_UDP;
 	uint32_t every = parity ? 2 : 1;
-	uint32_t first = rule->port_first + (parity ? (rule->port_first ^ forward->src_port) & 1u : 0);
-	uint32_t n = (rule->port_last - first) / every + 1;
+	uint32_t first = ports.first + (parity ? (ports.first ^ forward->src_port) & 1u : 0);
+	uint32_t n = (ports.last - first) / every + 1;
 
-	if (forward->src_port >= first && forward->src_port <= rule->port_last) {
+	if (forward->src_port >= first && forward->src_port <= ports.last) {
 		port_set(reply, forward->src_port);
 		if (is_own(fw, rule, reply) && is_free(fw, reply, t))
 			return true;
 	}
-	assert(first <= rule->port_last); /* two ports at least with parity: snapshot_check() */
+	assert(first <= ports.last); /* two ports at least with parity: snapshot_check() */
 	uint64_t hash = fw_key_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
 	/* Of a few ports perhaps none is this worker's: one of another's may be free all the same. Not for a binding. */
@@ -246,6 +246,29 @@ static struct ip_addr mapped_addr(const struct snap_nat_rule *rule, const struct
 	return a;
 }
 
+/* RFC 7422: which address and ports a host has follows from the configuration alone. */
+static bool block_of(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *src,
+	struct ip_addr *ret_addr, struct fw_nat_ports *ret_ports)
+{
+	if (!range_holds(&rule->base, src))
+		return false;
+	uint32_t host = low_of(src) - low_of(&rule->base.first), each = snap_nat_blocks_each(rule),
+		 first = rule->port_first + host % each * rule->block_size;
+	assert(host < snap_nat_blocks(snap_ranges(s) + rule->pool_more.first, rule));
+	*ret_addr = pool_addr(s, rule, host / each);
+	*ret_ports = (struct fw_nat_ports){ (uint16_t)first, (uint16_t)(first + rule->block_size - 1) };
+	return true;
+}
+
+bool fw_nat_ports(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *src,
+	struct fw_nat_ports *ret_ports)
+{
+	struct ip_addr addr;
+
+	*ret_ports = (struct fw_nat_ports){ rule->port_first, rule->port_last };
+	return rule->block_size == 0 || block_of(s, rule, src, &addr, ret_ports);
+}
+
 /* The address and port that the inside address and port has already. */
 static bool bound(struct firewall *fw, const struct snap_nat_rule *rule, const struct ip_addr *interface,
 	const struct fw_key *forward, struct fw_key *reply, mono_ns now)
@@ -270,8 +293,12 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 
 	if (forward->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
 		return DROP_NAT_PROTOCOL;
-	if (rule->flags & NAT_MAP_PREFIX)
+	struct ip_addr block;
+	struct fw_nat_ports range = { rule->port_first, rule->port_last };
+	if (rule->flags & NAT_MAP_PREFIX || rule->block_size)
 		addresses = 1;
+	if (rule->block_size && !block_of(fw->policy->snapshot, rule, &source, &block, &range))
+		return DROP_NAT_NO_ADDRESS;
 	if (fw_nat_is_persistent(rule, forward->proto)) {
 		addresses = 1; /* RFC 4787 REQ-2: all of a host's ports are of one address */
 		if (bound(fw, rule, interface, forward, reply,
@@ -282,10 +309,11 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 				       : DROP_SESSION_COLLISION;
 	}
 	for (uint32_t k = 0; k < addresses; k++) {
-		struct ip_addr a = rule->flags & NAT_MAP_PREFIX ? mapped_addr(rule, forward)
-				   : rule->action == NAT_POOL	? pool_addr(fw->policy->snapshot, rule,
-									  source_place(fw, &source) + k)
-								: *interface;
+		struct ip_addr a = rule->block_size		  ? block
+				   : rule->flags & NAT_MAP_PREFIX ? mapped_addr(rule, forward)
+				   : rule->action == NAT_POOL	  ? pool_addr(fw->policy->snapshot, rule,
+									    source_place(fw, &source) + k)
+								  : *interface;
 		if (a.family != forward->family)
 			return DROP_NAT_NO_ADDRESS;
 		if (k > 0 && addr_equal(&a, &own))
@@ -293,7 +321,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		own = k == 0 ? a : own;
 		later.n = 0;
 		memcpy(reply->dst, a.b, 16);
-		if (ports ? port_find(fw, rule, forward, reply, k == 0 ? &first : &later)
+		if (ports ? port_find(fw, rule, range, forward, reply, k == 0 ? &first : &later)
 			  : is_free(fw, reply, &later))
 			return DROP_NONE;
 	}

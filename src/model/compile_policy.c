@@ -194,12 +194,39 @@ static enum rc nat_persistent(struct compiler *c, const struct lyd_node *then, s
 	return RC_OK;
 }
 
+/* Each host of host-address-base has a block of the pool's ports of its own. */
+static enum rc nat_blocks(struct compiler *c, const struct lyd_node *then, const struct lyd_node *block,
+	struct snap_nat_rule *r)
+{
+	const struct lyd_node *base = tree_child(c->m, then, "host-address-base");
+	enum rc rc;
+
+	if (!base || tree_child(c->m, then, "port-no-translation"))
+		return tree_fault(c->faults, block,
+			"port-block-size needs host-address-base, the prefix of the hosts that have blocks, and no port-no-translation");
+	if ((rc = value_range(c, base, &r->base)))
+		return rc;
+	r->block_size = (uint32_t)value_number(then, "port-block-size");
+	r->flags = tree_child(c->m, then, "port-parity") ? NAT_KEEP_PARITY : 0;
+	if (r->base.first.family != ADDR_V4 || r->pool.first.family != ADDR_V4)
+		return tree_fault(c->faults, block,
+			"port-block-size is for IPv4: expected a pool and a host-address-base of IPv4");
+	const struct ip_range *ranges = (const void *)c->ranges.at;
+	uint64_t hosts = snap_nat_hosts(r), blocks = snap_nat_blocks(ranges + r->pool_more.first, r);
+	if (hosts > blocks)
+		return tree_fault(c->faults, block,
+			"found %u ports for each of the %lu hosts of host-address-base, but the pool and its ports have only %lu such blocks: use smaller blocks, more addresses or a longer prefix",
+			r->block_size, (unsigned long)hosts, (unsigned long)blocks);
+	return RC_OK;
+}
+
 static enum rc nat_flags(struct compiler *c, const struct lyd_node *then, struct snap_nat_rule *r)
 {
 	const struct lyd_node *keep = tree_child(c->m, then, "port-no-translation"),
 			      *base = tree_child(c->m, then, "host-address-base"),
 			      *parity = tree_child(c->m, then, "port-parity");
-	const struct lyd_node *of_pool = keep ? keep : base;
+	const struct lyd_node *of_pool = keep ? keep : base,
+			      *block = tree_child(c->m, then, "port-block-size");
 	enum rc rc;
 
 	if (of_pool && r->action != NAT_POOL)
@@ -209,6 +236,8 @@ static enum rc nat_flags(struct compiler *c, const struct lyd_node *then, struct
 		return tree_fault(c->faults, parity, "port-parity without a translation: source-nat is off");
 	if (parity && r->port_first == r->port_last)
 		return tree_fault(c->faults, parity, "port-parity needs an odd and an even port");
+	if (block)
+		return nat_blocks(c, then, block, r);
 	r->flags = (keep || base ? NAT_KEEP_PORT : 0u) | (base ? NAT_MAP_PREFIX : 0u) |
 		   (parity ? NAT_KEEP_PARITY : 0u);
 	if (!base)

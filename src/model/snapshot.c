@@ -280,6 +280,41 @@ bool snap_prefixes_fit(const struct ip_range *a, const struct ip_range *b)
 	       memcmp(host[0], host[1], sizeof host[0]) == 0;
 }
 
+static uint64_t addresses_of(const struct ip_range *r)
+{
+	return (uint64_t)load_be32(r->last.b) - load_be32(r->first.b) + 1;
+}
+
+uint32_t snap_nat_blocks_each(const struct snap_nat_rule *r)
+{
+	return (r->port_last - r->port_first + 1u) / r->block_size;
+}
+
+uint64_t snap_nat_blocks(const struct ip_range *more, const struct snap_nat_rule *r)
+{
+	uint64_t n = addresses_of(&r->pool);
+
+	for (uint32_t i = 0; i < r->pool_more.count; i++)
+		n += addresses_of(&more[i]);
+	return n * snap_nat_blocks_each(r);
+}
+
+uint64_t snap_nat_hosts(const struct snap_nat_rule *r)
+{
+	return addresses_of(&r->base);
+}
+
+/* After the pool and the ports: each host has a block of its own. */
+static bool nat_blocks_ok(const struct snapshot *s, const struct snap_nat_rule *r)
+{
+	if (r->block_size == 0)
+		return true;
+	return r->action == NAT_POOL && r->pool.first.family == ADDR_V4 && range_ok(&r->base) &&
+	       r->base.first.family == ADDR_V4 && !(r->flags & (NAT_KEEP_PORT | NAT_MAP_PREFIX)) &&
+	       r->block_size >= NAT_BLOCK_MIN &&
+	       snap_nat_hosts(r) <= snap_nat_blocks(snap_ranges(s) + r->pool_more.first, r);
+}
+
 static bool nat_flags_ok(const struct snap_nat_rule *r)
 {
 	if (r->flags & ~(uint32_t)(NAT_KEEP_PORT | NAT_MAP_PREFIX | NAT_KEEP_PARITY))
@@ -289,7 +324,7 @@ static bool nat_flags_ok(const struct snap_nat_rule *r)
 	if (r->flags & NAT_KEEP_PARITY && (r->action == NAT_OFF || r->port_first >= r->port_last))
 		return false;
 	if (!(r->flags & NAT_MAP_PREFIX))
-		return range_none(&r->base);
+		return r->block_size || range_none(&r->base);
 	return r->flags & NAT_KEEP_PORT && range_ok(&r->base) && snap_prefixes_fit(&r->base, &r->pool);
 }
 
@@ -327,6 +362,8 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 			return bad(e, "nat_rules", i, "its flags do not fit its action, pool and ports");
 		if (!nat_ports_ok(s, &r[i]))
 			return bad(e, "nat_rules", i, "its ports are not within source NAT's");
+		if (!nat_blocks_ok(s, &r[i]))
+			return bad(e, "nat_rules", i, "its blocks of ports do not fit its pool");
 	}
 	return RC_OK;
 }

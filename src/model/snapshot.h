@@ -211,9 +211,12 @@ struct snap_nat_rule {
 	uint32_t binding_timeout_s;
 	uint32_t bindings_max;		/* of one inside host */
 	uint16_t port_first, port_last; /* within nat_port_first..nat_port_last; NAT_OFF: 0 */
-	struct ip_range base;		/* of NAT_MAP_PREFIX: as large a prefix as the pool is */
-	uint32_t flags;			/* enum nat_flags */
+	struct ip_range base; /* of NAT_MAP_PREFIX: as large a prefix as the pool is; of blocks: the hosts */
+	uint32_t block_size;  /* ports of each host of base, all IPv4; 0: none of their own */
+	uint32_t flags;	      /* enum nat_flags */
 };
+
+#define NAT_BLOCK_MIN 64 /* ports: several for each worker */
 
 enum dnat_action {
 	DNAT_OFF,
@@ -411,6 +414,11 @@ struct snapshot {
 
 /* Are both prefixes of one family and length? */
 bool snap_prefixes_fit(const struct ip_range *a, const struct ip_range *b);
+/* Of a rule with block_size: blocks of each address of its pool, of all of them, and hosts of its base. */
+uint32_t snap_nat_blocks_each(const struct snap_nat_rule *r);
+uint64_t snap_nat_blocks(
+	const struct ip_range *more, const struct snap_nat_rule *r); /* more: its pool_more */
+uint64_t snap_nat_hosts(const struct snap_nat_rule *r);
 
 /* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
 #define SNAP(s, field, type) ((const type *)(const void *)((const uint8_t *)(s) + (s)->field.first))

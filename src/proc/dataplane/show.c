@@ -281,11 +281,15 @@ static void proxy_row(struct out *o, uint32_t i)
 
 static void ports_say(struct jw *w, const struct snap_nat_rule *r)
 {
+	char blocks[40] = "";
+
+	if (r->block_size)
+		snprintf(blocks, sizeof blocks, ", %u for each host", r->block_size);
 	if (r->flags & NAT_KEEP_PORT)
 		jw_str(w, "ports", "kept");
 	else
-		jw_strf(w, "ports", "%u-%u%s", r->port_first, r->port_last,
-			r->flags & NAT_KEEP_PARITY ? ", parity" : "");
+		jw_strf(w, "ports", "%u-%u%s%s", r->port_first, r->port_last,
+			r->flags & NAT_KEEP_PARITY ? ", parity" : "", blocks);
 }
 
 static void pool_say(struct jw *w, const struct snapshot *s, const struct snap_nat_rule *r)

@@ -61,11 +61,60 @@ static void timeouts_of_the_rfcs(void **state)
 	free(s);
 }
 
+static void blocks_of_ports(void **state)
+{
+	static const struct {
+		const char *then;
+		bool valid;
+	} cases[] = {
+		/* two addresses of 1,000 ports */
+		{ "source-nat 192.0.2.8/31; ports 50000-50999; host-address-base 10.1.0.0/28; port-block-size 64;",
+			true },
+		{ "source-nat [ 192.0.2.8/32 192.0.2.16/32 ]; ports 50000-50999; host-address-base 10.1.0.0/28; port-block-size 125;",
+			true },
+		{ "source-nat 192.0.2.8/31; ports 50000-50999; host-address-base 10.1.0.0/28; port-block-size 126;",
+			false },
+		{ "source-nat 192.0.2.8/31; ports 50000-50999; host-address-base 10.1.0.0/27; port-block-size 64;",
+			false },
+		{ "source-nat 192.0.2.8/31; port-block-size 64;", false },
+		{ "source-nat interface; host-address-base 10.1.0.0/28; port-block-size 64;", false },
+		{ "source-nat 2001:db8::/126; host-address-base fd00::/126; port-block-size 64;", false },
+		{ "source-nat 192.0.2.8/28; port-no-translation; host-address-base 10.1.0.0/28; port-block-size 64;",
+			false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[512];
+		struct err e = { 0 };
+		void *block = NULL;
+		size_t n = 0;
+		snprintf(text, sizeof text,
+			"system { host-name a; } nat { source { rule a { then { %s } } } }", cases[i].then);
+		enum rc rc = compile(text, 1, &block, &n, &e);
+		if ((rc == RC_OK) != cases[i].valid)
+			fail_msg("%s: %s", cases[i].then, e.text);
+		if (rc == RC_OK) {
+			struct snap_nat_rule *r =
+				(struct snap_nat_rule *)(uintptr_t)snap_nat_rules((struct snapshot *)block);
+			assert_int_equal(snapshot_check(block, n, &e), RC_OK);
+			r->block_size++; /* as a compromised control would send it */
+			assert_int_equal(snapshot_check(block, n, &e), i == 0 ? RC_OK : RC_MALFORMED);
+			r->block_size = NAT_BLOCK_MIN - 1;
+			assert_int_equal(snapshot_check(block, n, &e), RC_MALFORMED);
+			r->block_size = UINT32_MAX;
+			assert_int_equal(snapshot_check(block, n, &e), RC_MALFORMED);
+		}
+		free(block);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filtering),
 		cmocka_unit_test(timeouts_of_the_rfcs),
+		cmocka_unit_test(blocks_of_ports),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
