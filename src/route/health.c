@@ -116,7 +116,7 @@ uint32_t health_round(struct health *h, mono_ns now, bool *ret_changed)
 		u->obstacle = NULL;
 		for (uint32_t k = 0; k < u->targets_n; k++) {
 			uint32_t round = u->target[k].round + 1;
-			u->target[k].sent_at = now;
+			__atomic_store_n(&u->target[k].sent_at, now, __ATOMIC_RELAXED);
 			__atomic_store_n(&u->target[k].round, round == 0 ? 1 : round, __ATOMIC_RELEASE);
 		}
 		return i;

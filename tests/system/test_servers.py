@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from kit import config_of, connect, counter, drops, own_lab, show, verify_ledger, wait_for
+from kit import config_of, connect, counter, drops, ledger_entries, own_lab, show, verify_ledger, wait_for
 
 PUBLIC, PUBLIC6 = "198.51.100.77", "2001:db8:1::77"
 FIRST, SECOND, FIRST6, SECOND6 = "10.1.0.10", "10.1.0.11", "fd00:1::10", "fd00:1::11"
@@ -142,6 +142,8 @@ def test_without_any_server(lab, servers):
         assert who(s) == FIRST
     servers[SECOND].start()
     down(lab)
+    of = [e["body"]["state"] for e in ledger_entries(lab, "hq") if e["type"] == "server_state" and e["body"]["server"].startswith(f"{SECOND}:")]
+    assert of[-2:] == ["down", "up"]
 
 
 def test_sessions_end_where_the_rule_says_so(lab, servers):

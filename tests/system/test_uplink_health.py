@@ -182,6 +182,38 @@ def test_a_dead_router_behind_a_living_link(lab):
     verify_ledger(lab, "hq")
 
 
+WEB6, ROUTER0_6, ROUTER1_6 = "2001:db8:80::80", "2001:db8:1::1", "2001:db8:9::1"
+
+
+@pytest.mark.parametrize("kind", ["metrics", "one route"])
+def test_ipv6(lab, kind):
+    """The same by an uplink of IPv6, with two default routes or one that has two next hops; IPv4 has an uplink of its own."""
+    hq = lab["hq"]
+    hq.run("ip addr replace 2001:db8:9::2/64 dev wan1 nodad")
+    lab["internet"].run(f"ip addr replace {ROUTER1_6}/64 dev hq1 nodad")
+    hq.run("ip -6 route flush default")
+    for command in {"metrics": (f"via {ROUTER0_6} dev wan0 metric 100", f"via {ROUTER1_6} dev wan1 metric 200"),
+                    "one route": (f"nexthop via {ROUTER0_6} dev wan0 nexthop via {ROUTER1_6} dev wan1",)}[kind]:
+        hq.run(f"ip -6 route add default {command}")
+    lab.commit("hq", configs()["hq"] + f"uplinks {{ uplink six {{ interface wan0; probe {WEB6}; interval 200; }} }}\n", "of IPv6")
+    wait_for(lambda: [row["target_state"] for row in show(lab, "hq", "uplinks")] == ["answers"], 5, f"answers: {show(lab, 'hq', 'uplinks')}")
+    swallow(lab, "hq0", True)
+    began = time.monotonic()
+    try:
+        took = until(began, lambda: states(lab) == {"six": "down"})
+        assert took < MOVES_S
+        for _ in range(8):  # each ping is a session of its own
+            assert lab["host-a"].run(f"ping -6 -c 1 -W 2 {WEB6}", check=False).returncode == 0, drops(lab, "hq")
+        for n in range(8):
+            assert f"via {ROUTER1_6}" in hq.run(f"ip -6 route get 2001:db8:2::{n + 2}").stdout
+        assert "20552" not in hq.run("ip rule").stdout, "IPv4 is not concerned"
+    finally:
+        swallow(lab, "hq0", False)
+    until(time.monotonic(), lambda: states(lab) == {"six": "up"})
+    wait_for(lambda: "20552" not in hq.run("ip -6 rule").stdout, 5, "the rules go")
+    lab.commit("hq", configs()["hq"] + UPLINKS, "of IPv4 again")
+
+
 def test_the_data_plane_dies_while_an_uplink_is_down(lab):
     """The one after it begins with what is known, and goes on probing."""
     both_up(lab)
