@@ -1,12 +1,14 @@
 /*
  * The session table at scale: the longest single call of whatever touches it, with as many sessions as the
  * arguments say (1000000 and 4000000 without), and the octets of memory for each of them. One JSON object a
- * line: {"name", "value", "unit"}; names end with the number of sessions. No call may take longer than 5 ms.
+ * line: {"name", "value", "unit"}; names end with the number of sessions. No call may take longer than 5 ms. "takeover":
+ * after the death of a process, its memory mapped anew.
  *
  * Two of three sessions are translated, each is of another port or host. `longest` is by the clock, so what the
  * scheduler does to the process counts too; `longest_used` is the processor's time alone, of the kernel for the process
  * too: page faults, and interrupts that come meanwhile.
  */
+#include "firewall/limits.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -15,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUDGET	   1024 /* as the loop of the data plane has it */
+#define BUDGET	   512	/* as the loop of the data plane has it */
 #define EDGES	   4096 /* the same, of a policy that is prepared */
 #define LOOKUPS	   2000000u
 #define RULES_LINE 64
@@ -23,6 +25,7 @@
 static struct world w;
 static struct policy p;
 static uint32_t sessions;
+static int memory_fd;
 
 static mono_ns clock_read(clockid_t clock)
 {
@@ -205,17 +208,59 @@ static void commit(const char *name, uint32_t rules, bool denies_some, uint32_t 
 	print("sessions_after", (double)fw_counters(w.fw)->sessions_now, "sessions");
 }
 
-static void attach(void)
+static void memory_map(void)
 {
-	struct span_of_calls calls = { 0 };
-
-	fw_detach(w.fw);
-	struct moment begin = moment_now();
-	w.fw = fw_attach(w.memory, w.bytes, false, &w.limits, w.now, NULL);
-	call_add(&calls, begin);
-	if (!w.fw)
+	w.memory = mmap(NULL, w.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory_fd, 0);
+	if (w.memory == MAP_FAILED)
 		abort();
-	calls_print("attach", &calls);
+}
+
+static void pages_zero(void *at, size_t n)
+{
+	if (madvise(at, n, MADV_REMOVE) < 0)
+		memset(at, 0, n);
+}
+
+/* Another process takes over, which has no page of the memory yet: the first packets, and adoption in pieces. before: so
+ * many have died while they adopted. */
+static void takeover(const char *name, uint32_t before)
+{
+	struct span_of_calls attach = { 0 }, first = { 0 }, packets = { 0 };
+	uint64_t seed = 3, found = 0;
+	char text[64];
+
+	for (uint32_t i = 0; i <= before; i++) {
+		if (i > 0)
+			fw_sweep(w.fw, w.now, (uint32_t)fw_counters(w.fw)->adoption_left / 2);
+		fw_detach(w.fw);
+		munmap(w.memory, w.bytes);
+		memory_map();
+		w.limits.hash_key[0]++;
+		struct moment begin = moment_now();
+		w.fw = fw_attach(w.memory, w.bytes, false, &w.limits, w.now, NULL);
+		call_add(&attach, begin);
+		if (!w.fw)
+			abort();
+	}
+	for (uint32_t i = 0; i < 10000; i++) {
+		struct train t = train_of((uint32_t)(next_random(&seed) % sessions)), *burst[1] = { &t };
+		struct moment begin = moment_now();
+		fw_lookup_burst(w.fw, burst, 1, w.now);
+		call_add(i == 0 ? &first : &packets, begin);
+		found += t.session != TRAIN_NONE;
+	}
+	snprintf(text, sizeof text, "%s_attach", name);
+	calls_print(text, &attach);
+	snprintf(text, sizeof text, "%s_first_packet", name);
+	calls_print(text, &first);
+	snprintf(text, sizeof text, "%s_10000_packets", name);
+	calls_print(text, &packets);
+	snprintf(text, sizeof text, "%s_found", name);
+	print(text, (double)found, "packets");
+	snprintf(text, sizeof text, "%s_adoption", name);
+	sweep(text);
+	snprintf(text, sizeof text, "%s_sessions", name);
+	print(text, (double)fw_counters(w.fw)->sessions_now, "sessions");
 }
 
 static void expire(void)
@@ -234,13 +279,17 @@ static void expire(void)
 static void measure(uint32_t n)
 {
 	sessions = n;
-	w = (struct world){ .limits = { .sessions_max = SESSIONS_MAX, .reassembly_max = 256 },
-		.now = 1000 * NS_PER_S };
+	w = (struct world){
+		.limits = { .sessions_max = SESSIONS_MAX, .reassembly_max = 256, .zero = pages_zero },
+		.now = 1000 * NS_PER_S
+	};
 	w.bytes = fw_state_bytes(SESSIONS_MAX);
-	w.memory = mmap(
-		NULL, w.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory_fd = memfd_create("sessions", MFD_CLOEXEC);
+	if (memory_fd < 0 || ftruncate(memory_fd, (off_t)w.bytes) < 0)
+		abort();
+	memory_map();
 	uint64_t before = resident_bytes();
-	w.fw = w.memory == MAP_FAILED ? NULL : fw_attach(w.memory, w.bytes, true, &w.limits, w.now, NULL);
+	w.fw = fw_attach(w.memory, w.bytes, true, &w.limits, w.now, NULL);
 	if (!w.fw || addr_parse(&w.nat4, "203.0.113.1") != RC_OK)
 		abort();
 	commit("empty", 1000, false, SESSIONS_MAX);
@@ -250,13 +299,16 @@ static void measure(uint32_t n)
 	lookups("lookup");
 	commit("1000_rules", 1000, false, SESSIONS_MAX);
 	commit("10000_rules", 10000, false, SESSIONS_MAX);
+	takeover("takeover", 0);
+	takeover("takeover_twice", 1);
+	takeover("takeover_often", FW_INDEXES);
 	commit("denies_half", 10000, true, SESSIONS_MAX);
-	attach();
 	commit("after_attach", 1000, false, SESSIONS_MAX);
 	commit("lower_limit", 1000, false, n / 4);
 	expire();
 	fw_detach(w.fw);
 	munmap(w.memory, w.bytes);
+	close(memory_fd);
 }
 
 int main(int argc, char **argv)

@@ -223,7 +223,7 @@ static enum drop_reason record_new(struct firewall *fw, const struct fw_key key[
 		if (d != DROP_NONE)
 			return d;
 	}
-	*ret_index = fw_evict_for(fw, &key[0], from, now) ? fw_session_new(fw, key, now) : FW_NONE;
+	*ret_index = fw_evict_for(fw, &key[0], from, now) ? fw_record_new(fw, key, now) : FW_NONE;
 	if (*ret_index == FW_NONE) {
 		if (binding != FW_NONE)
 			fw_session_release(fw, binding, now);

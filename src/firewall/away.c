@@ -191,7 +191,7 @@ bool fw_take_note(struct firewall *fw, uint32_t *ret_worker, struct fw_note *ret
 
 /* ---- this worker's sessions ---- */
 
-struct fw_note fw_away_note(const struct firewall *fw, uint32_t index, uint32_t direction)
+static struct fw_note note_of(const struct firewall *fw, uint32_t index, uint32_t direction)
 {
 	const struct fw_session *s = &fw->sessions[index];
 	uint32_t spare = fw_session_timeout(fw, s) / 2 + FW_REDIRECT_SPARE_S;
@@ -214,7 +214,7 @@ void fw_away_announce(struct firewall *fw, uint32_t index)
 		struct fw_note note;
 		if (home == fw->limits.worker)
 			continue;
-		note = fw_away_note(fw, index, d);
+		note = note_of(fw, index, d);
 		lost |= !fw_note_put(fw, home, &note);
 		/* If not, with the next packet. */
 		p->away_until_s = lost ? FW_AWAY_UNANNOUNCED : note.until_s;

@@ -12,7 +12,7 @@
  *
  * both of kind FW_KEY_BINDING, which no packet has. What key[0].dst holds keeps apart the bindings of one host
  * by different uplinks and pools. A session knows its binding by fw_place.binding, a binding by fw_place.uses
- * how many sessions use it; both are found again by fw_bindings_adopt(). A binding in use is not evicted.
+ * how many sessions use it; both are found again by adoption (adopt.c). A binding in use is not evicted.
  *
  * Of several workers one has all sessions of an inside address and port that such a rule translates, and with them its binding:
  * the worker where that address and port alone is at home (fw_admit_elsewhere()). So no binding is shared; the sessions are
@@ -36,27 +36,19 @@ static struct fw_key inside_key(
 	return k;
 }
 
-static struct fw_key mapped_key(const struct ip_addr *addr, uint16_t port, uint8_t proto)
-{
-	struct fw_key k = {
-		.dst_port = port, .family = addr->family, .proto = proto, .kind = FW_KEY_BINDING
-	};
-
-	memcpy(k.dst, addr->b, 16);
-	return k;
-}
-
-static uint32_t find(const struct firewall *fw, const struct fw_key *k)
+static uint32_t find(struct firewall *fw, const struct fw_key *k)
 {
 	uint32_t direction;
 
 	assert(k->kind == FW_KEY_BINDING);
-	return fw->counters.bindings_now ? fw_session_find(fw, k, fw_key_hash(fw, k), &direction) : FW_NONE;
+	return fw->counters.bindings_now > 0 || fw->adopt.end > 0
+		       ? fw_session_find(fw, k, fw_key_hash(fw, k), &direction)
+		       : FW_NONE;
 }
 
-uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto)
+uint32_t fw_binding_at(struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto)
 {
-	struct fw_key k = mapped_key(addr, port, proto);
+	struct fw_key k = fw_mapped_key(addr, port, proto);
 
 	return find(fw, &k);
 }
@@ -81,7 +73,7 @@ static enum drop_reason binding_new(struct firewall *fw, uint32_t nat_rule, cons
 		return DROP_NAT_BINDING_LIMIT;
 	if (!fw_evict_for(fw, &binding[0], zone, now))
 		return DROP_SESSION_LIMIT;
-	uint32_t index = fw_session_new(fw, binding, now);
+	uint32_t index = fw_record_new(fw, binding, now);
 	if (index == FW_NONE)
 		return DROP_SESSION_LIMIT;
 	struct fw_session *b = &fw->sessions[index];
@@ -103,7 +95,7 @@ enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const s
 	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
 	struct ip_addr to = fw_key_dst(&key[1]);
 	struct fw_key binding[2] = { inside_key(rule, interface, &key[0]),
-		mapped_key(&to, key[1].dst_port, key[1].proto) };
+		fw_mapped_key(&to, key[1].dst_port, key[1].proto) };
 	uint32_t index = find(fw, &binding[0]);
 
 	assert(rule->filtering != NAT_NOT_PERSISTENT);
@@ -124,64 +116,6 @@ enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const s
 }
 
 /* ---- what outlives the process, and a new policy ---- */
-
-bool fw_binding_sound(const struct fw_session *s)
-{
-	static const uint8_t none[16];
-
-	for (int d = 0; d < 2; d++) {
-		const struct fw_key *k = &s->key[d];
-		if (k->kind != FW_KEY_BINDING || (k->family != ADDR_V4 && k->family != ADDR_V6) ||
-			(k->proto != IP_TCP && k->proto != IP_UDP))
-			return false;
-		for (size_t i = 4; k->family == ADDR_V4 && i < 16; i++)
-			if (k->src[i] || k->dst[i])
-				return false;
-	}
-	return s->flags == FW_SESSION_BINDING && s->tcp_state == FW_TCP_NONE && s->timeout_s > 0 &&
-	       s->key[0].family == s->key[1].family && s->key[0].proto == s->key[1].proto &&
-	       s->key[0].dst_port == 0 && s->key[1].src_port == 0 &&
-	       memcmp(s->key[1].src, none, sizeof none) == 0 && memcmp(s->key[0].src, none, sizeof none) != 0;
-}
-
-/* The binding whose translated address and port the session has, on the side where it is translated. */
-uint32_t fw_binding_of_session(const struct firewall *fw, const struct fw_session *s)
-{
-	bool inward = s->flags & FW_SESSION_INWARD;
-	const struct fw_key *inside = &s->key[inward], *outside = &s->key[!inward];
-	struct ip_addr to = fw_key_dst(outside);
-	uint32_t index = fw_binding_at(fw, &to, outside->dst_port, outside->proto);
-	const struct fw_key *b = index == FW_NONE ? NULL : &fw->sessions[index].key[0];
-
-	return b && memcmp(b->src, inside->src, sizeof b->src) == 0 && b->src_port == inside->src_port
-		       ? index
-		       : FW_NONE;
-}
-
-void fw_bindings_adopt(struct firewall *fw)
-{
-	if (fw->counters.bindings_now == 0)
-		return;
-	for (uint32_t i = 0; i < fw->state->used; i++) {
-		struct fw_session *s = &fw->sessions[i];
-		if (!s->live || fw_is_binding(s) || !(s->flags & FW_SESSION_TRANSLATED))
-			continue;
-		if (s->flags & FW_SESSION_INWARD && !(s->flags & FW_SESSION_CONFIRMED))
-			continue;
-		uint32_t binding = fw_binding_of_session(fw, s);
-		if (binding == FW_NONE)
-			continue;
-		fw->place[i].binding = binding;
-		fw_session_hold(fw, binding);
-		fw_permit_count(fw, binding, s, 1);
-	}
-	for (uint32_t i = 0; i < fw->state->used; i++) {
-		const struct fw_session *b = &fw->sessions[i];
-		if (!b->live || !fw_is_binding(b))
-			continue;
-		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &b->key[0])], 1);
-	}
-}
 
 /* The rule that serves the binding now: of its zone and source, and with its pool or for an interface. */
 static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b, uint32_t zone)
@@ -220,7 +154,7 @@ bool fw_binding_judge(struct firewall *fw, uint32_t index, mono_ns now)
 	if (zone == FW_ZONE_GONE)
 		zone = FW_ZONE_HOST;
 	uint32_t rule = zone == FW_ZONE_HOST ? TRAIN_NONE : rule_of(fw, b, zone);
-	if (rule == TRAIN_NONE && fw->place[index].uses == 0) {
+	if (rule == TRAIN_NONE && fw->place[index].uses == 0 && !fw_bindings_held(fw)) {
 		fw_session_end_by(fw, index, FW_END_POLICY_CHANGED, now);
 		return false;
 	}
@@ -244,7 +178,8 @@ uint32_t fw_binding_find(struct firewall *fw, const struct snap_nat_rule *rule,
 
 static const struct fw_session *binding_at(const struct firewall *fw, uint32_t index)
 {
-	return index < fw->state->used && fw->sessions[index].live && fw_is_binding(&fw->sessions[index])
+	return index < fw->state->used && fw_is_known(fw, index) && fw->sessions[index].live &&
+			       fw_is_binding(&fw->sessions[index])
 		       ? &fw->sessions[index]
 		       : NULL;
 }

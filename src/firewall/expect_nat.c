@@ -50,7 +50,7 @@ static void ports_of(const struct firewall *fw, const struct fw_session *parent,
 	*ret_last = ports.last;
 }
 
-static bool is_free(const struct firewall *fw, const struct fw_expected *x, uint16_t port)
+static bool is_free(struct firewall *fw, const struct fw_expected *x, uint16_t port)
 {
 	if (fw_binding_at(fw, &x->dst, port, x->proto) != FW_NONE)
 		return false;
@@ -65,7 +65,7 @@ static bool is_free(const struct firewall *fw, const struct fw_expected *x, uint
 
 /* Pairs begin at even ports (RFC 3550 section 11). The second one's owner by its number does not matter: all UDP ports
  * that are told are those of pairs. */
-static bool fits(const struct firewall *fw, const struct fw_expected *x, uint32_t port, uint32_t last)
+static bool fits(struct firewall *fw, const struct fw_expected *x, uint32_t port, uint32_t last)
 {
 	bool even = x->proto == IP_UDP;
 
@@ -90,7 +90,7 @@ static bool told_before(const struct firewall *fw, struct fw_expected *x)
 	return false;
 }
 
-static bool port_choose(const struct firewall *fw, const struct fw_session *parent, struct fw_expected *x)
+static bool port_choose(struct firewall *fw, const struct fw_session *parent, struct fw_expected *x)
 {
 	struct fw_key seed = { .src_port = x->to_port, .family = x->dst.family, .proto = x->proto };
 	uint32_t first, last;
@@ -115,7 +115,7 @@ static bool port_choose(const struct firewall *fw, const struct fw_session *pare
 	return false;
 }
 
-bool fw_expected_translate(const struct firewall *fw, const struct fw_session *parent, struct fw_expected *x)
+bool fw_expected_translate(struct firewall *fw, const struct fw_session *parent, struct fw_expected *x)
 {
 	uint32_t called = 1u - x->from;
 	struct ip_addr own = fw_key_src(&parent->key[called]);

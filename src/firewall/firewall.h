@@ -69,12 +69,14 @@
  *	prepare.c     its policy, in pieces
  *	build.c       matchers, in pieces
  *	attach.c      memory that a former process left
+ *	adopt.c       its sessions, which become this one's
+ *	sound.c       what is required of a record that it left
  *	away.c        sessions of which a direction arrives at another worker; notes to the others
  *	note.c        notes of the others; which worker a packet belongs to
  *	select.c      filters of sessions, and sums over them
  *	talkers.c     the largest sums over sessions by address
  *	explain.c     decisions in plain text, for `trace`
- *	internal.h    what these share; limits.h: their limits
+ *	internal.h    what these share, with adopt.h; limits.h: their limits
  */
 #ifndef FIREWALL_FIREWALL_H
 #define FIREWALL_FIREWALL_H
@@ -194,6 +196,8 @@ struct fw_limits {
 	 * earlier process stand in the memory, else most of them are away until they end. */
 	uint32_t worker, workers;
 	uint8_t flow_key[16];
+	/* Makes octets of the memory zero, and may give their pages back. NULL: memset(). */
+	void (*zero)(void *at, size_t n);
 };
 
 /* Octets of memory that so many sessions need. */
@@ -202,9 +206,9 @@ size_t fw_state_bytes(uint32_t sessions_max);
 struct firewall;
 
 /*
- * Takes over the memory (64-byte aligned). fresh: it is zero. Otherwise its valid records become the session
- * table again and others are cleared; memory of another version is cleared as a whole. NULL and e: out of
- * memory, or the memory does not fit the limits.
+ * Takes over the memory (64-byte aligned). fresh: it is zero. Otherwise its valid records are the session table, each
+ * of them from when it is first asked for; fw_sweep() goes through all, and clears others. Memory of another version is
+ * cleared as a whole. NULL and e: out of memory, or the memory does not fit the limits.
  */
 struct firewall *fw_attach(
 	void *memory, size_t bytes, bool fresh, const struct fw_limits *limits, mono_ns now, struct err *e);
@@ -236,8 +240,9 @@ void fw_load_prepared(struct firewall *fw, struct fw_prepared *x, mono_ns now); 
 /* for tests: all of that in one call. */
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e);
 /*
- * Goes on with what a new policy left to be done: sessions that have not been evaluated, evictions under a lower
- * session-limit; at most `budget` records. True: nothing is left.
+ * Goes on with what fw_attach() left to be done, the sessions of a former process, and then with what a new policy did:
+ * sessions that have not been evaluated, evictions under a lower session-limit; at most `budget` records. True: nothing
+ * is left.
  */
 bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget);
 
@@ -405,11 +410,6 @@ void fw_note_lost(struct firewall *fw, const struct fw_note *note);
 /* A note from another worker. */
 void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now);
 
-/* After fw_attach(), before any packet: what the others must know of the sessions that stood in the memory.
- * Advances *cursor, which begins at 0; false: no more. */
-bool fw_note_of_session(
-	struct firewall *fw, uint64_t *cursor, uint32_t *ret_worker, struct fw_note *ret_note);
-
 /* Ends sessions and reassemblies that have timed out, at most `budget` of them. Returns when to call
  * again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
@@ -485,7 +485,9 @@ struct fw_counters {
 	uint64_t redirects_now; /* keys of sessions that other workers have */
 	uint64_t expectations_now, expectations_made, expectations_refused; /* refused: for want of room */
 	uint64_t expectations_elsewhere; /* that other workers have announced */
-	uint64_t records_discarded;	 /* by fw_attach(): incomplete or inconsistent */
+	uint64_t
+		adoption_left; /* records of a former process that are not looked at yet: at most so many sessions */
+	uint64_t records_discarded; /* of a former process: incomplete or inconsistent */
 };
 const struct fw_counters *fw_counters(const struct firewall *fw);
 uint32_t fw_sessions_limit(const struct firewall *fw); /* as configured, or what fits the memory */

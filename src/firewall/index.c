@@ -3,19 +3,51 @@
  * direction in its low bits, and has in its high ones a part of the key's hash, which the buckets do not use. So a
  * lookup reads of all records hardly any but its own: a record that is not in the cache costs as much as all the rest.
  *
- * Called on the worker's thread only.
+ * It stands in the memory that outlives the process, which has room for FW_INDEXES of them: a new process begins an
+ * empty one of its own, and finds by those of former ones what it has not adopted yet (adopt.c). It believes only its own.
+ *
+ * Called on the worker's thread only, but for fw_index_hint().
  */
 #include "firewall/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
+
+#define PAGE 4096u /* each begins on a page of its own, so that its memory can be given back */
+
+static size_t buckets_of(uint32_t sessions_max)
+{
+	size_t buckets = PAGE / sizeof(uint32_t);
+
+	while (buckets < sessions_max)
+		buckets *= 2;
+	return buckets;
+}
+
+size_t fw_index_bytes(uint32_t sessions_max)
+{
+	size_t bytes = sizeof(uint32_t) * (buckets_of(sessions_max) + 2 * (size_t)sessions_max);
+
+	return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+size_t fw_index_at(uint32_t sessions_max, uint32_t k)
+{
+	size_t records = FW_STATE_BYTES + (size_t)sessions_max * sizeof(struct fw_session);
+
+	return (records + PAGE - 1) / PAGE * PAGE + k * fw_index_bytes(sessions_max);
+}
+
+static uint32_t *index_in_memory(const struct firewall *fw, uint32_t k)
+{
+	return (uint32_t *)(void *)((uint8_t *)fw->state + fw_index_at(fw->limits.sessions_max, k));
+}
 
 static uint32_t *bucket_of(const struct firewall *fw, uint64_t hash)
 {
 	return &fw->bucket[hash & fw->bucket_mask];
 }
 
-uint32_t fw_session_find(
+uint32_t fw_index_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
 {
 	for (uint32_t link = *bucket_of(fw, hash); link != 0; link = fw->chain[fw_link_entry(link)]) {
@@ -43,12 +75,12 @@ void fw_session_prefetch(const struct firewall *fw, uint64_t hash)
 
 void fw_index_add(struct firewall *fw, uint32_t index)
 {
-	assert(index < fw->state->used && fw->sessions[index].live == FW_SESSION_LIVE);
+	assert(index < fw->state->used);
 	for (uint32_t d = 0; d < 2; d++) {
 		uint64_t hash = fw_key_hash(fw, &fw->sessions[index].key[d]);
 		uint32_t *head = bucket_of(fw, hash);
 		fw->chain[2 * index + d] = *head;
-		*head = fw_link(2 * index + d, hash);
+		__atomic_store_n(head, fw_link(2 * index + d, hash), __ATOMIC_RELEASE);
 	}
 }
 
@@ -64,23 +96,132 @@ void fw_index_remove(struct firewall *fw, uint32_t index)
 	}
 }
 
-/* Its size does not follow the sessions: a larger one would have to be filled with all of them at once. What is
- * not used is not touched and costs nothing. */
-bool fw_index_new(struct firewall *fw)
-{
-	uint32_t buckets = 1024;
+/* ---- the own one, and those of former processes ---- */
 
-	assert(fw->limits.sessions_max <= FW_RECORDS_MAX);
-	while (buckets < fw->limits.sessions_max)
-		buckets *= 2;
-	fw->bucket = calloc(buckets, sizeof *fw->bucket);
-	fw->chain = malloc(sizeof *fw->chain * 2 * fw->limits.sessions_max);
-	fw->bucket_mask = buckets - 1;
-	return fw->bucket && fw->chain;
+static void zero(const struct firewall *fw, void *at, size_t n)
+{
+	if (fw->limits.zero)
+		fw->limits.zero(at, n);
+	else
+		memset(at, 0, n);
 }
 
-void fw_index_free(struct firewall *fw)
+/* Room that no former process has used; else that of the last one: where each has died soon, the first ones name most. */
+static uint32_t place_choose(const struct fw_state *st)
 {
-	free(fw->bucket);
-	free(fw->chain);
+	uint32_t last = 0;
+
+	for (uint32_t k = 0; k < FW_INDEXES; k++) {
+		if (!st->index[k].used)
+			return k;
+		if ((int32_t)(st->index[k].used - st->index[last].used) > 0)
+			last = k;
+	}
+	return last;
+}
+
+/* Its size does not follow the sessions: a larger one would have to be filled with all of them at once. What is
+ * not used is not touched and costs nothing. */
+void fw_index_begin(struct firewall *fw, bool is_zero)
+{
+	uint32_t n = fw->limits.sessions_max, mine, number = 0;
+	size_t buckets = buckets_of(n);
+	struct fw_state *st = fw->state;
+	struct fw_adopt *a = &fw->adopt;
+
+	assert(n <= FW_RECORDS_MAX && a->olds_n == 0);
+	for (uint32_t k = 0; k < FW_INDEXES && st->sessions_max != n; k++)
+		st->index[k].used = 0; /* they stand elsewhere, or nowhere */
+	for (uint32_t k = 0; k < FW_INDEXES; k++)
+		number = MAX_OF(number, st->index[k].used);
+	mine = place_choose(st);
+	__atomic_store_n(&st->index[mine].used, 0, __ATOMIC_RELEASE);
+	for (uint32_t k = 0; k < FW_INDEXES; k++) {
+		if (!st->index[k].used)
+			continue;
+		struct fw_old *o = &a->old[a->olds_n++];
+		o->place = k;
+		o->bucket = index_in_memory(fw, k);
+		o->chain = o->bucket + buckets;
+		memcpy(o->hash_key, st->index[k].hash_key, sizeof o->hash_key);
+	}
+	fw->bucket = index_in_memory(fw, mine);
+	fw->chain = fw->bucket + buckets;
+	fw->bucket_mask = (uint32_t)buckets - 1;
+	if (!is_zero)
+		zero(fw, fw->bucket, buckets * sizeof *fw->bucket);
+	memcpy(st->index[mine].hash_key, fw->limits.hash_key, sizeof st->index[mine].hash_key);
+	__atomic_store_n(&st->index[mine].used, number < UINT32_MAX ? number + 1 : 1, __ATOMIC_RELEASE);
+}
+
+/* One link of an index that is not believed: a number within its room, or 0. */
+static uint32_t old_link(const uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+/* The next entry behind *link whose hash fits: below `end`; FW_NONE: no more. A chain that a damaged index has made
+ * longer, or a circle, is left after FW_OLD_STEPS. */
+static uint32_t old_next(const struct fw_old *o, uint64_t hash, uint32_t end, uint32_t *link, uint32_t *steps)
+{
+	while (*link != 0 && (*steps)++ < FW_OLD_STEPS) {
+		uint32_t e = fw_link_entry(*link);
+		bool fits = fw_link_fits(*link, hash);
+		if (e >= 2 * end)
+			return FW_NONE;
+		*link = old_link(&o->chain[e]);
+		if (fits)
+			return e;
+	}
+	return FW_NONE;
+}
+
+uint32_t fw_index_find_old(const struct firewall *fw, const struct fw_key *k)
+{
+	const struct fw_adopt *a = &fw->adopt;
+
+	for (uint32_t i = 0; i < a->olds_n; i++) {
+		const struct fw_old *o = &a->old[i];
+		uint64_t hash = siphash13(o->hash_key, k, sizeof *k);
+		uint32_t link = old_link(&o->bucket[hash & fw->bucket_mask]), steps = 0, e;
+		while ((e = old_next(o, hash, a->end, &link, &steps)) != FW_NONE)
+			if (!fw_is_known(fw, e >> 1) && fw_key_equal(&fw->sessions[e >> 1].key[e & 1], k))
+				return e >> 1;
+	}
+	return FW_NONE;
+}
+
+bool fw_index_hint(const struct firewall *fw, const struct fw_key *k)
+{
+	const struct fw_adopt *a = &fw->adopt;
+	uint32_t end = __atomic_load_n(&a->hinted, __ATOMIC_RELAXED);
+
+	for (uint32_t i = 0; end > 0 && i < a->olds_n; i++) {
+		const struct fw_old *o = &a->old[i];
+		uint64_t hash = siphash13(o->hash_key, k, sizeof *k);
+		uint32_t link = old_link(&o->bucket[hash & fw->bucket_mask]), steps = 0;
+		if (old_next(o, hash, end, &link, &steps) != FW_NONE)
+			return true;
+	}
+	return false;
+}
+
+bool fw_index_clean(struct firewall *fw)
+{
+	struct fw_adopt *a = &fw->adopt;
+	size_t bytes = fw_index_bytes(fw->limits.sessions_max),
+	       n = MIN_OF(bytes - a->cleaned, (size_t)FW_CLEAN_BYTES);
+
+	assert(a->end == 0);
+	if (a->cleaned_n == a->olds_n)
+		return true;
+	const struct fw_old *o = &a->old[a->cleaned_n];
+	__atomic_store_n(&fw->state->index[o->place].used, 0, __ATOMIC_RELEASE);
+	zero(fw, (uint8_t *)index_in_memory(fw, o->place) + a->cleaned, n);
+	a->cleaned += n;
+	if (a->cleaned == bytes) {
+		a->cleaned = 0;
+		a->cleaned_n++;
+	}
+	return a->cleaned_n == a->olds_n;
 }

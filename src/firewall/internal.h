@@ -5,6 +5,7 @@
 #include "base/icmp.h"
 #include "base/lines.h"
 #include "base/siphash.h"
+#include "firewall/adopt.h"
 #include "firewall/firewall.h"
 #include "firewall/limits.h"
 #include "wire/flow.h"
@@ -26,9 +27,15 @@ struct fw_state {
 	uint32_t zones_n[FW_EPOCHS];
 	char zone_names[FW_EPOCHS][ZONES_MAX][NAME_MAX_BYTES];
 	uint32_t used; /* records from this index on were never written: their pages need not be touched */
+	uint32_t next_id;
+	/* Behind the records there is room for so many indexes (index.c). used: 0, or which one in time it is of those. */
+	struct {
+		uint32_t used;
+		uint8_t hash_key[16];
+	} index[FW_INDEXES];
 };
 
-#define FW_STATE_MAGIC 0x3830574647504c50ull
+#define FW_STATE_MAGIC 0x3930574647504c50ull
 #define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
@@ -303,7 +310,7 @@ struct firewall {
 	struct fw_place *place;
 	uint32_t wheel[FW_WHEEL_SLOTS];
 	uint64_t wheel_at_s; /* the next second to look at */
-	uint32_t next_id;
+	struct fw_adopt adopt;
 	/* shares.c */
 	struct fw_evict_list evict_list[FW_EVICT_COUNT];
 	uint32_t protected_n,
@@ -349,16 +356,6 @@ struct firewall {
 	mono_ns log_report_at;		/* 0: nothing to report */
 	struct fw_log_rates *log_rates; /* of all workers those of the first are used: fw->all[0] */
 };
-
-/* index.c */
-uint32_t fw_session_find(
-	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
-void fw_session_prefetch(const struct firewall *fw, uint64_t hash); /* the record that it would find */
-void fw_index_add(struct firewall *fw, uint32_t index);		    /* both keys of a live record */
-void fw_index_remove(struct firewall *fw, uint32_t index);
-bool fw_index_new(struct firewall *fw); /* for all records that fit the memory. False: out of memory */
-void fw_index_free(struct firewall *fw);
-
 /* session.c */
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
 void fw_session_begin(struct firewall *fw, uint32_t index); /* the record is complete: makes it valid */
@@ -383,7 +380,6 @@ void fw_away_begin(struct firewall *fw, uint32_t index); /* a session has begun 
 void fw_away_end(struct firewall *fw, uint32_t index);
 /* The others learn until when the session stands at least. */
 void fw_away_announce(struct firewall *fw, uint32_t index);
-struct fw_note fw_away_note(const struct firewall *fw, uint32_t index, uint32_t direction);
 bool fw_note_put(struct firewall *fw, uint32_t worker, const struct fw_note *note); /* false: no room */
 /* Who has the session of this key, which is at home here; FW_NONE: no other worker. */
 uint32_t fw_redirect_find(const struct firewall *fw, const struct fw_key *k);
@@ -481,15 +477,10 @@ struct fw_policy *fw_prepared_take(
 uint32_t fw_binding_find(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, mono_ns now);
 /* The one that has this translated address and port; FW_NONE: none. */
-uint32_t fw_binding_at(const struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto);
+uint32_t fw_binding_at(struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto);
 /* The binding for a session with these keys, made where there is none; one more session uses it. */
 enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const struct ip_addr *interface,
 	const struct fw_key key[2], uint32_t zone, mono_ns now, uint32_t *ret_binding);
-/* The one that a translated session uses, or would use when it is answered; FW_NONE: none. */
-uint32_t fw_binding_of_session(const struct firewall *fw, const struct fw_session *s);
-bool fw_binding_sound(const struct fw_session *s); /* of a record with FW_SESSION_BINDING, for attach.c */
-/* The index is complete again: sessions find their bindings. */
-void fw_bindings_adopt(struct firewall *fw);
 /* A binding under an earlier policy finds its rule. False: it has none, is not in use and has ended. */
 bool fw_binding_judge(struct firewall *fw, uint32_t index, mono_ns now);
 
@@ -576,7 +567,7 @@ void fw_expected_announce(struct firewall *fw, mono_ns now);
 /* expect_nat.c */
 /* x, of this parent, has the addresses that the ends themselves use: makes them those with which the first packet will
  * come. False: no port is free, or the address is not the end's own. */
-bool fw_expected_translate(const struct firewall *fw, const struct fw_session *parent, struct fw_expected *x);
+bool fw_expected_translate(struct firewall *fw, const struct fw_session *parent, struct fw_expected *x);
 
 /* expect.c */
 /* The expectation that t fulfils, or FW_NONE. */
@@ -760,6 +751,40 @@ static inline bool fw_nat_is_persistent(const struct snap_nat_rule *rule, uint8_
 static inline bool fw_is_binding(const struct fw_session *s)
 {
 	return s->flags & FW_SESSION_BINDING;
+}
+
+/* The second key of the binding with this translated address and port. */
+static inline struct fw_key fw_mapped_key(const struct ip_addr *addr, uint16_t port, uint8_t proto)
+{
+	struct fw_key k = {
+		.dst_port = port, .family = addr->family, .proto = proto, .kind = FW_KEY_BINDING
+	};
+
+	memcpy(k.dst, addr->b, 16);
+	return k;
+}
+
+/* Has the record been looked at? Of others nothing is used, and their places are not free. */
+static inline bool fw_is_known(const struct firewall *fw, uint32_t index)
+{
+	const struct fw_adopt *a = &fw->adopt;
+
+	return index >= a->end || index < a->cursor || a->known[index / 64] >> index % 64 & 1;
+}
+
+/* Do other workers have records that they do not know? */
+static inline bool fw_others_adopt(const struct firewall *fw)
+{
+	for (uint32_t i = 0; i < fw->all_n; i++)
+		if (fw->all[i] != fw && __atomic_load_n(&fw->all[i]->adopt.hinted, __ATOMIC_RELAXED) > 0)
+			return true;
+	return false;
+}
+
+/* A session that is not known may use any binding. */
+static inline bool fw_bindings_held(const struct firewall *fw)
+{
+	return fw->adopt.phase == FW_ADOPT_RECORDS || fw->adopt.phase == FW_ADOPT_BINDINGS;
 }
 
 /* The worker where packets with this key are at home; 0 with one. */

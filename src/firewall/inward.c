@@ -52,9 +52,10 @@ bool fw_inward_elsewhere(const struct firewall *fw, const struct train *t, bool 
 	return *ret_worker != fw->limits.worker;
 }
 
-/* May this remote host, in that zone, begin a session by the binding, which stands under the loaded policy? */
+/* May this remote host, in that zone, begin a session by the binding, which stands under the loaded policy? stands: it has
+ * one; the session by which it might may not have been adopted yet. */
 static bool filter_permits(
-	const struct firewall *fw, uint32_t binding, const struct ip_addr *remote, uint32_t zone)
+	const struct firewall *fw, uint32_t binding, const struct ip_addr *remote, uint32_t zone, bool stands)
 {
 	const struct fw_session *b = &fw->sessions[binding];
 	const struct snapshot *s = fw_policy(fw);
@@ -68,7 +69,7 @@ static bool filter_permits(
 	if (r->filtering == NAT_FILTER_ENDPOINT_INDEPENDENT)
 		return outside || own;
 	return r->filtering == NAT_FILTER_ADDRESS_DEPENDENT && outside &&
-	       fw_permit_holds(fw, binding, remote);
+	       ((stands && fw_bindings_held(fw)) || fw_permit_holds(fw, binding, remote));
 }
 
 enum drop_reason fw_inward(
@@ -83,7 +84,7 @@ enum drop_reason fw_inward(
 		(local && fw_host_inbound(fw, t) == DROP_NONE))
 		return DROP_NONE;
 	const struct fw_session *b = &fw->sessions[binding];
-	if (!filter_permits(fw, binding, &t->src, t->in_zone))
+	if (!filter_permits(fw, binding, &t->src, t->in_zone, false))
 		return DROP_NAT_FILTERED;
 	*ret_dnat = (struct fw_dnat){ .dst = fw_key_src(&b->key[0]),
 		.port = b->key[0].src_port,
@@ -131,7 +132,7 @@ bool fw_inward_stays(
 	assert(s->flags & FW_SESSION_INWARD);
 	*ret_nat_rule = TRAIN_NONE;
 	if (binding == FW_NONE || !fw_binding_judge(fw, binding, now) ||
-		!filter_permits(fw, binding, &remote, from_zone))
+		!filter_permits(fw, binding, &remote, from_zone, true))
 		return false;
 	*ret_nat_rule = fw->sessions[binding].nat_rule;
 	return true;

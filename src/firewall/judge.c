@@ -38,8 +38,10 @@ void fw_zone_maps_make(struct firewall *fw)
 }
 
 /* The session by whose rule this one was permitted (expect.c), if it still lives; NULL: none. */
-static const struct fw_session *parent_of(const struct firewall *fw, const struct fw_session *s)
+static const struct fw_session *parent_of(struct firewall *fw, const struct fw_session *s)
 {
+	if (s->parent)
+		fw_adopt_at(fw, s->parent - 1);
 	const struct fw_session *p = s->parent ? fw_session(fw, s->parent - 1) : NULL;
 
 	if (!p || fw_is_binding(p) || (int32_t)(p->id - s->id) >= 0 || p->parent)
@@ -146,5 +148,6 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 
 const struct fw_session *fw_session_current(struct firewall *fw, uint32_t index, mono_ns now)
 {
+	fw_adopt_at(fw, index);
 	return fw_session(fw, index) && fw_session_judge(fw, index, now) ? &fw->sessions[index] : NULL;
 }

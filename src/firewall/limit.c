@@ -95,6 +95,8 @@ void fw_join(struct firewall *const *all, uint32_t n)
 		memcpy(all[i]->all, all, n * sizeof *all);
 		all[i]->all_n = n;
 	}
+	for (uint32_t i = 0; i < n; i++)
+		all[i]->adopt.others = fw_others_adopt(all[i]);
 }
 
 void fw_leave(struct firewall *fw)

@@ -17,6 +17,15 @@
 #define FW_LINK_BITS   24
 #define FW_RECORDS_MAX ((1u << (FW_LINK_BITS - 1)) - 1)
 
+/* Of the present process and of those that died before all of their sessions were adopted. */
+#define FW_INDEXES     3
+/* Links of a former process's index that a lookup reads: a bucket has two on average, and one of 64 is none that it made. */
+#define FW_OLD_STEPS   64
+/* Of an index that is not needed any more so much is given back in one piece. */
+#define FW_CLEAN_BYTES (1u << 20)
+/* Records that are looked at for a free place in a full table, of one first packet. */
+#define FW_ADOPT_ROOM  64
+
 #define FW_HALF_OPEN_MAX 100000 /* half-open-limit before a policy sets it: its default */
 #define FW_WHEEL_SLOTS	 512	/* seconds; a longer timeout goes round the wheel more than once */
 

@@ -35,6 +35,7 @@ static void epoch_begin(struct firewall *fw, struct fw_policy *next, mono_ns now
 	const struct snapshot *s = next->snapshot;
 
 	if (!fw_load_has_room(fw)) {
+		fw_adopt_all(fw);
 		for (uint32_t i = 0; i < st->used; i++)
 			if (fw->sessions[i].live)
 				fw_session_judge(fw, i, now);
@@ -131,6 +132,8 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 {
 	struct fw_sweep *w = &fw->sweep;
 
+	if (!fw_adopt(fw, now, &budget))
+		return false;
 	if (w->phase == FW_SWEEP_JUDGE && sweep_records(fw, now, &budget)) {
 		epochs_end(fw, now);
 		*w = (struct fw_sweep){ FW_SWEEP_EVICT, 0, w->other_limit };
@@ -139,5 +142,6 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 		w->phase = w->other_limit ? FW_SWEEP_RECOUNT : FW_SWEEP_NONE;
 	else if (w->phase == FW_SWEEP_RECOUNT && sweep_records(fw, now, &budget))
 		*w = (struct fw_sweep){ FW_SWEEP_NONE, 0, false };
-	return sweep_servers(fw, now, &budget) && w->phase == FW_SWEEP_NONE;
+	return sweep_servers(fw, now, &budget) && w->phase == FW_SWEEP_NONE &&
+	       fw->adopt.phase == FW_ADOPT_NONE;
 }

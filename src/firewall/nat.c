@@ -28,7 +28,7 @@ struct taken {
 	} place[FW_NAT_TRIES];
 };
 
-static bool is_free(const struct firewall *fw, const struct fw_key *reply, struct taken *t)
+static bool is_free(struct firewall *fw, const struct fw_key *reply, struct taken *t)
 {
 	struct ip_addr addr = fw_key_dst(reply);
 	uint32_t direction = 1, session = fw_binding_at(fw, &addr, reply->dst_port, reply->proto);
@@ -37,7 +37,7 @@ static bool is_free(const struct firewall *fw, const struct fw_key *reply, struc
 	if (session == FW_NONE)
 		session = fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction);
 	if (session == FW_NONE)
-		return fw_redirect_find(fw, reply) == FW_NONE;
+		return fw_redirect_find(fw, reply) == FW_NONE && fw_adopted_elsewhere(fw, reply) == FW_NONE;
 	if (direction == 1 && t->n < FW_NAT_TRIES) {
 		t->place[t->n].session = session;
 		t->place[t->n++].port = reply->dst_port;
@@ -89,7 +89,7 @@ static uint32_t stride(uint64_t hash, uint32_t n)
 	return step;
 }
 
-static bool port_find(const struct firewall *fw, const struct snap_nat_rule *rule, struct fw_nat_ports ports,
+static bool port_find(struct firewall *fw, const struct snap_nat_rule *rule, struct fw_nat_ports ports,
 	const struct fw_key *forward, struct fw_key *reply, struct taken *t)
 {
 	bool parity = rule->flags & NAT_KEEP_PARITY && forward->proto == IP_UDP;

@@ -11,6 +11,16 @@ bool fw_is_home(const struct firewall *fw, const struct train *t)
 	       flow_home(flow_hash_train(&fw->flow, t), fw->limits.workers) == fw->limits.worker;
 }
 
+static bool is_here(const struct firewall *fw, const struct fw_key *k)
+{
+	uint32_t direction;
+
+	return fw_index_find(fw, k, fw_key_hash(fw, k), &direction) != FW_NONE ||
+	       fw_index_find_old(fw, k) != FW_NONE;
+}
+
+/* While others adopt sessions they have not announced which are away: what may be one of those goes to them, and they
+ * decide about it. */
 uint32_t fw_home(const struct firewall *fw, const struct train *t)
 {
 	struct fw_key key;
@@ -18,10 +28,15 @@ uint32_t fw_home(const struct firewall *fw, const struct train *t)
 	if (fw->limits.workers == 1 || t->flags & TRAIN_REDIRECTED)
 		return fw->limits.worker;
 	uint32_t home = flow_home(flow_hash_train(&fw->flow, t), fw->limits.workers);
-	if (home != fw->limits.worker || fw_redirects_n(fw) == 0 || t->flags & TRAIN_FRAGMENT ||
-		!fw_key_wanted(t, &key))
+	if (home != fw->limits.worker || (fw_redirects_n(fw) == 0 && !fw->adopt.others) ||
+		t->flags & TRAIN_FRAGMENT || !fw_key_wanted(t, &key))
 		return home;
 	uint32_t owner = fw_redirect_find(fw, &key);
+	if (owner == FW_NONE && fw->adopt.others) {
+		if (is_here(fw, &key))
+			return home;
+		owner = fw_adopted_elsewhere(fw, &key);
+	}
 	if (owner == FW_NONE)
 		owner = fw_expected_owner(fw, t, &key);
 	return owner == FW_NONE ? home : owner;
@@ -89,21 +104,4 @@ void fw_note_lost(struct firewall *fw, const struct fw_note *note)
 	index = fw_session_find(fw, &note->key, fw_key_hash(fw, &note->key), &direction);
 	if (index != FW_NONE && fw->place[index].away_until_s)
 		fw->place[index].away_until_s = FW_AWAY_UNANNOUNCED;
-}
-
-bool fw_note_of_session(struct firewall *fw, uint64_t *cursor, uint32_t *ret_worker, struct fw_note *ret_note)
-{
-	while (*cursor < 2 * (uint64_t)fw->state->used) {
-		uint32_t index = (uint32_t)(*cursor / 2), d = (uint32_t)((*cursor)++ % 2);
-		const struct fw_session *s = &fw->sessions[index];
-		uint32_t home =
-			s->live && !fw_is_binding(s) ? fw_key_home(fw, &s->key[d]) : fw->limits.worker;
-		if (home == fw->limits.worker)
-			continue;
-		*ret_worker = home;
-		*ret_note = fw_away_note(fw, index, d);
-		fw->place[index].away_until_s = ret_note->until_s;
-		return true;
-	}
-	return false;
 }

@@ -89,7 +89,7 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 		__atomic_store_n(&fw->state->used, index + 1, __ATOMIC_RELEASE);
 	s->key[0] = key[0];
 	s->key[1] = key[1];
-	s->id = fw->next_id += fw->limits.workers;
+	s->id = fw->state->next_id += fw->limits.workers;
 	s->rule = s->nat_rule = TRAIN_NONE;
 	s->dnat_rule = FW_DNAT_NONE;
 	s->created = s->last_seen = now;
@@ -99,8 +99,8 @@ uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns
 void fw_session_begin(struct firewall *fw, uint32_t index)
 {
 	assert(!fw->sessions[index].live && fw->counters.sessions_now < fw->limits.sessions_max);
+	fw_index_add(fw, index); /* first: what is valid is found by the next process */
 	__atomic_store_n(&fw->sessions[index].live, FW_SESSION_LIVE, __ATOMIC_RELEASE);
-	fw_index_add(fw, index);
 	fw_shares_add(fw, index);
 	fw_nat_bound(fw->policy, &fw->sessions[index], 1);
 	fw_limit_count(fw, fw->policy, &fw->sessions[index], 1);
@@ -172,7 +172,7 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now)
 {
-	if (index >= fw->state->used || !fw->sessions[index].live)
+	if (index >= fw->state->used || !fw_is_known(fw, index) || !fw->sessions[index].live)
 		return;
 	fw_log_close(fw, fw_policy_of(fw, &fw->sessions[index]), &fw->sessions[index], why, now);
 	session_finish(fw, index, now);
@@ -186,7 +186,7 @@ void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 	assert(s->live == FW_SESSION_LIVE && s->tcp_state != FW_TCP_NONE);
 	fw_log_close(fw, fw->policy, s, FW_END_REUSED, now);
 	fw_expected_end_of(fw, index);
-	s->id = fw->next_id += fw->limits.workers;
+	s->id = fw->state->next_id += fw->limits.workers;
 	s->created = now;
 	memset(s->packets, 0, sizeof s->packets);
 	memset(s->bytes, 0, sizeof s->bytes);
@@ -232,7 +232,8 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 			if (budget-- == 0)
 				return now;
 			assert(fw->place[index].slot == fw->wheel_at_s % FW_WHEEL_SLOTS);
-			if (fw->place[index].uses > 0)
+			if (fw->place[index].uses > 0 ||
+				(fw_bindings_held(fw) && fw_is_binding(&fw->sessions[index])))
 				fw->sessions[index].expires =
 					now + (uint64_t)fw->sessions[index].timeout_s * NS_PER_S;
 			if (fw->sessions[index].expires <= now) {
@@ -252,8 +253,8 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 const struct fw_session *fw_session_next(const struct firewall *fw, uint32_t *cursor)
 {
 	while (*cursor < fw->state->used) {
-		const struct fw_session *s = &fw->sessions[(*cursor)++];
-		if (s->live && !fw_is_binding(s))
+		const struct fw_session *s = fw_session(fw, (*cursor)++);
+		if (s)
 			return s;
 	}
 	return NULL;
@@ -267,7 +268,8 @@ uint32_t fw_sessions_used(const struct firewall *fw)
 
 const struct fw_session *fw_session(const struct firewall *fw, uint32_t index)
 {
-	return index < fw->state->used && fw->sessions[index].live && !fw_is_binding(&fw->sessions[index])
+	return index < fw->state->used && fw_is_known(fw, index) && fw->sessions[index].live &&
+			       !fw_is_binding(&fw->sessions[index])
 		       ? &fw->sessions[index]
 		       : NULL;
 }

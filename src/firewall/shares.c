@@ -87,7 +87,8 @@ static void protected_count(struct firewall *fw, const struct fw_session *s, int
 static uint32_t class_of(struct firewall *fw, const struct fw_session *s)
 {
 	if (fw_is_binding(s))
-		return fw->place[s - fw->sessions].uses ? FW_EVICT_HELD : FW_EVICT_UNANSWERED;
+		return fw->place[s - fw->sessions].uses || fw_bindings_held(fw) ? FW_EVICT_HELD
+										: FW_EVICT_UNANSWERED;
 	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
 		return FW_EVICT_HALF_OPEN;
 	if (s->tcp_state >= FW_TCP_TIME_WAIT ||

@@ -160,7 +160,7 @@ struct dataplane {
 	} taken; /* the answer about one, which waits for the number of workers to change */
 
 	/* loop.c */
-	bool started, aging_logged;
+	bool started, aging_logged, adoption_logged;
 	mono_ns next_second;
 };
 

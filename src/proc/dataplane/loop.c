@@ -80,6 +80,26 @@ static void aging_log(struct dataplane *d, bool aging)
 	d->aging_logged = aging;
 }
 
+static void adoption_log(struct dataplane *d)
+{
+	uint64_t left = 0, now = 0, discarded = 0;
+
+	if (!d->resumed || d->adoption_logged)
+		return;
+	for (uint32_t i = 0; i < d->workers_n; i++) {
+		const struct fw_counters *c = fw_counters(d->workers[i]->fw);
+		left += c->adoption_left;
+		now += c->sessions_now;
+		discarded += c->records_discarded;
+	}
+	if (left > 0)
+		return;
+	d->adoption_logged = true;
+	log_info(
+		"the sessions of the data plane before this one are adopted: the table has %llu, and %llu records were unsound",
+		(unsigned long long)now, (unsigned long long)discarded);
+}
+
 /* What the main thread does once a second for all of them. */
 static void process_second(struct dataplane *d)
 {
@@ -89,6 +109,7 @@ static void process_second(struct dataplane *d)
 	routes_second(d);
 	uplinks_second(d);
 	bool aging = tables_aging(d) > 0;
+	adoption_log(d);
 	pause_end(&d->pause);
 	aging_log(d, aging);
 }

@@ -185,10 +185,19 @@ static enum rc esp_attach(struct dataplane *d, const struct memory_head *head, s
 	return d->esp ? RC_OK : RC_INTERNAL;
 }
 
+/* Whole pages of the file, which may not be there. */
+static void pages_zero(void *at, size_t n)
+{
+	if (madvise(at, n, MADV_REMOVE) < 0)
+		memset(at, 0, n);
+}
+
 static enum rc firewalls_attach(
 	struct dataplane *d, const struct memory_head *head, bool fresh, struct err *e)
 {
-	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX, .sessions_max = head->sessions_max };
+	struct fw_limits limits = {
+		.reassembly_max = REASSEMBLY_MAX, .sessions_max = head->sessions_max, .zero = pages_zero
+	};
 	struct firewall *all[WORKERS_MAX];
 	uint8_t *base = (uint8_t *)d->state + head->fw_at;
 
@@ -213,12 +222,12 @@ static enum rc firewalls_attach(
 	return RC_OK;
 }
 
-static unsigned long long sessions_now(const struct dataplane *d)
+static unsigned long long records_left(const struct dataplane *d)
 {
 	unsigned long long n = 0;
 
 	for (uint32_t i = 0; i < d->workers_n; i++)
-		n += fw_counters(d->workers[i]->fw)->sessions_now;
+		n += fw_counters(d->workers[i]->fw)->adoption_left;
 	return n;
 }
 
@@ -242,9 +251,9 @@ enum rc memory_attach(struct dataplane *d, int fd, struct err *e)
 		rc = firewalls_attach(d, head, !d->resumed, e);
 	if (rc == RC_OK)
 		log_info(
-			"the state memory of %zu MB has room for %u pairs of SAs and %u sessions of each of %u workers; %s with %u pairs and %llu sessions",
+			"the state memory of %zu MB has room for %u pairs of SAs and %u sessions of each of %u workers; %s with %u pairs and %llu records of sessions",
 			d->state_n >> 20, d->pairs_max, d->sessions_max, d->workers_n,
-			d->resumed ? "resumed" : "new", esp_pairs(d->esp), sessions_now(d));
+			d->resumed ? "resumed" : "new", esp_pairs(d->esp), records_left(d));
 	return rc;
 }
 

@@ -500,6 +500,7 @@ static void counters_rows(struct out *o)
 		{ "bytes-out",                "their octets, from the IP header on", s.bytes_out },
 		{ "sessions-now",             "sessions in the table", c->sessions_now - c->bindings_now },
 		{ "nat-bindings-now",         "bindings of persistent NAT in the same table", c->bindings_now },
+		{ "sessions-to-adopt",        "records of a data plane that died which this one has yet to go through; their sessions go on, and are not counted above", c->adoption_left },
 		{ "sessions-created",         "sessions begun", c->sessions_created },
 		{ "sessions-ended",           "sessions ended", c->sessions_ended },
 		{ "half-open-now",            "TCP sessions whose handshake is not complete", c->half_open_now },

@@ -182,12 +182,15 @@ static void others_end(struct dataplane *d)
 	}
 }
 
+/* Those that are to be adopted may be fewer. */
 static unsigned long long sessions_now(const struct dataplane *d)
 {
 	unsigned long long n = 0;
 
 	for (uint32_t i = 0; i < d->workers_n; i++)
-		n += d->workers[i]->fw ? fw_counters(d->workers[i]->fw)->sessions_now : 0;
+		n += d->workers[i]->fw ? fw_counters(d->workers[i]->fw)->sessions_now +
+						 fw_counters(d->workers[i]->fw)->adoption_left
+				       : 0;
 	return n;
 }
 
@@ -207,23 +210,6 @@ static enum rc others_begin(struct dataplane *d, uint32_t n, struct err *e)
 	return RC_OK;
 }
 
-/* Of sessions that a former process left: no thread runs, so nothing waits in between. */
-static void redirects_restore(struct dataplane *d)
-{
-	mono_ns now = clock_mono();
-	struct fw_note note;
-	uint32_t to, back;
-
-	for (uint32_t i = 0; i < d->workers_n && d->workers_n > 1; i++) {
-		uint64_t cursor = 0;
-		while (fw_note_of_session(d->workers[i]->fw, &cursor, &to, &note)) {
-			fw_note(d->workers[to]->fw, &note, now);
-			while (fw_take_note(d->workers[to]->fw, &back, &note))
-				fw_note(d->workers[back]->fw, &note, now);
-		}
-	}
-}
-
 /* Before the memory is attached there is nothing else to give them. */
 static enum rc equip(struct dataplane *d, struct err *e)
 {
@@ -238,7 +224,6 @@ static enum rc equip(struct dataplane *d, struct err *e)
 		w->pipeline.health = &d->health;
 	}
 	pipeline_join(all, d->workers_n);
-	redirects_restore(d);
 	for (uint32_t i = 0; i < d->workers_n; i++)
 		pipeline_notes(&d->workers[i]->pipeline);
 	if (d->snapshot.snapshot)

@@ -1,3 +1,4 @@
+#include "firewall/internal.h"
 #include "talks.h"
 
 #include <setjmp.h>
@@ -79,8 +80,9 @@ static struct seen seen_outside(const struct gateway *g, const struct conversati
 	snprintf(seen.inside, sizeof seen.inside, "%s", c->inside);
 	snprintf(seen.outside, sizeof seen.outside, "%s", c->outside);
 	for (uint32_t i = 0; i < g->n; i++)
-		for (uint32_t cursor = 0; (s = fw_session_next(g->fw[i], &cursor));)
-			if (key_is(&s->key[0], c)) {
+		for (uint32_t k = 0; k < fw_sessions_used(g->fw[i]); k++) {
+			s = &g->fw[i]->sessions[k]; /* adopted or not */
+			if (s->live && !fw_is_binding(s) && key_is(&s->key[0], c)) {
 				struct ip_addr in = fw_key_dst(&s->key[1]), out = fw_key_src(&s->key[1]);
 				addr_text(seen.inside, &in);
 				addr_text(seen.outside, &out);
@@ -88,6 +90,7 @@ static struct seen seen_outside(const struct gateway *g, const struct conversati
 				seen.outside_port = s->key[1].src_port;
 				return seen;
 			}
+		}
 	return seen;
 }
 

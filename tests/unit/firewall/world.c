@@ -301,12 +301,19 @@ void world_load(struct world *w, const struct policy *p)
 		;
 }
 
-void world_restart(struct world *w)
+void world_dies(struct world *w)
 {
 	fw_detach(w->fw);
 	w->limits.hash_key[0]++;
 	w->fw = fw_attach(w->memory, w->bytes, false, &w->limits, w->now, NULL);
 	MUST(w->fw);
+}
+
+void world_restart(struct world *w)
+{
+	world_dies(w);
+	while (!fw_sweep(w->fw, w->now, 100))
+		;
 }
 
 void world_done(struct world *w)

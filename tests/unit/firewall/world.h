@@ -66,7 +66,8 @@ struct world {
 void world_init(struct world *w, uint32_t sessions);
 void world_commit(struct world *w, const struct policy *p); /* prepared in pieces of any size; no sweep */
 void world_load(struct world *w, const struct policy *p);   /* and fw_sweep() to its end */
-/* Attaches anew to the same memory, as a new process does. */
+/* Attaches anew to the same memory, as a new process does; and fw_sweep() to its end. */
+void world_dies(struct world *w);
 void world_restart(struct world *w);
 void world_done(struct world *w);
 
