@@ -21,7 +21,7 @@
 #define SIP_MESSAGE_MAX 8192 /* octets; RFC 3261 section 18.1.1 keeps them below the path's MTU */
 #define SIP_LINES_MAX	256
 #define SIP_PLACES_MAX	32   /* addresses in one message that a translation changes */
-#define SIP_EXPECT_MAX	16   /* eight streams with RTP and RTCP */
+#define SIP_EXPECT_MAX	8    /* streams of one message; twice as many ports with RTCP */
 #define SIP_MEDIA_S	180  /* from an offer to the first packet, ringing included */
 #define SIP_REGISTER_S	3600 /* at most, and where a registration names no time (RFC 3261 section 10.2) */
 

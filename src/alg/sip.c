@@ -8,7 +8,9 @@ enum sip_field {
 	FIELD_ROUTE,
 	FIELD_LENGTH,
 	FIELD_TYPE,
-	FIELD_EXPIRES
+	FIELD_EXPIRES,
+	FIELD_CSEQ,
+	FIELD_CALL
 };
 
 static const struct {
@@ -26,30 +28,10 @@ static const struct {
 	{ "content-type", FIELD_TYPE },
 	{ "c", FIELD_TYPE },
 	{ "expires", FIELD_EXPIRES },
+	{ "cseq", FIELD_CSEQ },
+	{ "call-id", FIELD_CALL },
+	{ "i", FIELD_CALL },
 };
-
-/* "INVITE sip:bob@example.com SIP/2.0" or "SIP/2.0 200 OK" */
-static bool start_line(struct rd r, enum sip_method *ret_method)
-{
-	const uint8_t *at = r.at, *end = r.end;
-
-	if (text_word(&r, "sip/2.0 ")) {
-		*ret_method = SIP_RESPONSE;
-		uint32_t code = text_number(&r, 699);
-		return !r.bad && code >= 100 && (rd_left(&r) == 0 || text_peek(&r) == ' ');
-	}
-	if (end - at < 16 || memcmp(end - 8, " SIP/2.0", 8) != 0)
-		return false;
-	*ret_method = text_word(&r, "invite ")	   ? SIP_INVITE
-		      : text_word(&r, "register ") ? SIP_REGISTER
-						   : SIP_OTHER;
-	while (*ret_method == SIP_OTHER && text_lower(text_peek(&r)) >= 'a' &&
-		text_lower(text_peek(&r)) <= 'z')
-		rd_take(&r, 1);
-	if (*ret_method == SIP_OTHER && (r.at == at || !text_skip(&r, ' ')))
-		return false;
-	return text_word(&r, "sip:") || text_word(&r, "sips:") || text_word(&r, "tel:");
-}
 
 /* The name, with its colon and the blanks around; false: it is no header field. */
 static bool field_name(struct rd *r, enum sip_field *ret_field)
@@ -162,6 +144,28 @@ static bool uris(struct sip_message *m, struct rd r, const uint8_t *bytes, enum 
 	return !r.bad;
 }
 
+/* "INVITE ", and what it means */
+static enum sip_method method_read(struct rd *r)
+{
+	static const struct {
+		const char *word;
+		enum sip_method method;
+	} methods[] = { { "invite", SIP_INVITE }, { "register", SIP_REGISTER }, { "bye", SIP_BYE },
+		{ "cancel", SIP_CANCEL } };
+	const uint8_t *at = r->at;
+
+	while (text_lower(text_peek(r)) >= 'a' && text_lower(text_peek(r)) <= 'z')
+		rd_take(r, 1);
+	size_t n = (size_t)(r->at - at);
+	for (size_t i = 0; i < COUNT_OF(methods); i++) {
+		struct rd word = rd_over(at, n);
+		if (text_word(&word, methods[i].word) && rd_left(&word) == 0)
+			return methods[i].method;
+	}
+	r->bad |= n == 0;
+	return SIP_OTHER;
+}
+
 static bool number_field(struct rd *r, uint32_t max, uint32_t *ret)
 {
 	*ret = text_number(r, max);
@@ -201,20 +205,48 @@ static bool header_field(
 			return false;
 		m->length_n = (uint16_t)(r.at - bytes - m->length_at);
 		return true;
+	case FIELD_CSEQ:
+		text_number(&r, UINT32_MAX);
+		text_blanks(&r);
+		m->answers = method_read(&r);
+		return !r.bad;
+	case FIELD_CALL:
+		m->call_at = (uint16_t)(r.at - bytes);
+		m->call_n = (uint16_t)rd_left(&r);
+		return true;
 	case FIELD_OTHER:
 		break;
 	}
 	return true;
 }
 
+/* "INVITE sip:bob@example.com SIP/2.0" or "SIP/2.0 200 OK" */
+static bool start_line(struct sip_message *m, struct rd r, const uint8_t *bytes)
+{
+	if (text_word(&r, "sip/2.0 ")) {
+		m->method = SIP_RESPONSE;
+		m->status = text_number(&r, 699);
+		return !r.bad && m->status >= 100 && (rd_left(&r) == 0 || text_peek(&r) == ' ');
+	}
+	if (rd_left(&r) < 16 || memcmp(r.end - 8, " SIP/2.0", 8) != 0)
+		return false;
+	m->method = m->answers = method_read(&r);
+	if (r.bad || !text_skip(&r, ' '))
+		return false;
+	r.end -= 8;
+	struct rd scheme = r;
+	return (text_word(&scheme, "sip:") || text_word(&scheme, "sips:") || text_word(&scheme, "tel:")) &&
+	       uris(m, r, bytes, SIP_URI);
+}
+
 bool sip_parse(struct sip_message *ret_message, const uint8_t *bytes, size_t n)
 {
-	struct sip_message m = { .size = (uint16_t)n };
+	struct sip_message m = { .answers = SIP_OTHER, .size = (uint16_t)n };
 	struct rd r = rd_over(bytes, n), line;
 	uint32_t lines = 0, length = 0;
 	enum sip_field f;
 
-	if (n > SIP_MESSAGE_MAX || !sip_line(&r, &line) || !start_line(line, &m.method))
+	if (n > SIP_MESSAGE_MAX || !sip_line(&r, &line) || !start_line(&m, line, bytes))
 		return false;
 	while (sip_line(&r, &line) && rd_left(&line) > 0) {
 		/* A field that goes on in the next line (RFC 3261 section 7.3.1) nobody sends. */

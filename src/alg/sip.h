@@ -4,8 +4,9 @@
  * never taken for one ("NAT slipstreaming"), and a Content-Length must be that of the datagram's rest. What is
  * not understood as a whole is left alone as a whole: nothing is expected and nothing rewritten.
  *
- * Expectations lead to the sender's own address only. A registration counts when its topmost Via and its Contact
- * are the datagram's own source; it opens the way for its registrar alone.
+ * Expectations lead to the sender's own address only, from anybody, for who sends is not known: the owner bounds it.
+ * What has registered or called is reached by the session itself, which the owner keeps for as long as the answer
+ * says.
  */
 #ifndef ALG_SIP_H
 #define ALG_SIP_H
@@ -13,9 +14,10 @@
 #include "alg/alg.h"
 #include "alg/limits.h"
 
-enum sip_method { SIP_RESPONSE, SIP_INVITE, SIP_REGISTER, SIP_OTHER };
+enum sip_method { SIP_RESPONSE, SIP_INVITE, SIP_REGISTER, SIP_BYE, SIP_CANCEL, SIP_OTHER };
 
 enum sip_place_kind {
+	SIP_URI, /* of the request line */
 	SIP_VIA,
 	SIP_CONTACT,
 	SIP_ROUTE,
@@ -36,7 +38,9 @@ struct sip_place {
 };
 
 struct sip_message {
-	enum sip_method method;
+	enum sip_method method, answers; /* answers: by CSeq, of a response; else the request's own */
+	uint32_t status;		 /* of a response */
+	uint16_t call_at, call_n;	 /* the value of Call-ID; n 0: there is none */
 	uint16_t body_at, size;
 	uint16_t length_at, length_n; /* the digits of Content-Length; n 0: there is none */
 	bool has_sdp, has_expires;
@@ -45,12 +49,20 @@ struct sip_message {
 	struct sip_place place[SIP_PLACES_MAX];
 };
 
-/* All of these are for tests: no process calls them. */
 /* False: not a SIP message as above; *ret_message is as it was. */
 bool sip_parse(struct sip_message *ret_message, const uint8_t *bytes, size_t n);
-/* What the message's sender, on side `from` of the parent session, lets expect. At most SIP_EXPECT_MAX. */
-size_t sip_expectations(const struct sip_message *m, const struct endpoint *sender,
-	const struct ip_addr *peer, uint8_t from, struct expectation ret[SIP_EXPECT_MAX]);
+/* Media that the message's sender, on side `from` of the parent session, lets expect, and the place of each one's port.
+ * At most SIP_EXPECT_MAX. */
+size_t sip_expectations(const struct sip_message *m, const struct ip_addr *sender, uint8_t from,
+	struct expectation ret[SIP_EXPECT_MAX], uint8_t ret_place[SIP_EXPECT_MAX]);
+/* A response by which its session is to be kept for so many seconds, at most SIP_REGISTER_S; 0 ends that. */
+bool sip_keeps(const struct sip_message *m, uint32_t *ret_s);
+/* An address in a header field, with the port that it has or means (RFC 3261 section 19.1.2). */
+struct endpoint sip_place_endpoint(const struct sip_place *p);
+static inline bool sip_place_in_header(const struct sip_place *p)
+{
+	return p->kind == SIP_URI || p->kind == SIP_VIA || p->kind == SIP_CONTACT || p->kind == SIP_ROUTE;
+}
 /*
  * The message with to[i] in the place of place i, where to[i].addr has a family, and the Content-Length of its
  * new body. Octets written to ret_bytes, 0: no room.

@@ -7,16 +7,6 @@
 
 enum { SIP_UDP = 17, SIP_PORT = 5060 };
 
-static void expect(struct expectation *ret, size_t *n, struct expectation e)
-{
-	if (*n >= SIP_EXPECT_MAX || e.dst_port < ALG_PORT_MIN)
-		return;
-	for (size_t i = 0; i < *n; i++)
-		if (addr_equal(&ret[i].dst, &e.dst) && ret[i].dst_port == e.dst_port)
-			return;
-	ret[(*n)++] = e;
-}
-
 /* Does the medium whose places go on from i name a port for RTCP? */
 static bool rtcp_is_told(const struct sip_message *m, uint32_t i)
 {
@@ -26,72 +16,47 @@ static bool rtcp_is_told(const struct sip_message *m, uint32_t i)
 	return false;
 }
 
-/* RTP and RTCP (RFC 3550 section 11) of each medium whose address is the sender's own. */
-static void media(const struct sip_message *m, const struct endpoint *sender, uint8_t from,
-	struct expectation *ret, size_t *n)
-{
-	struct expectation e = {
-		.dst = sender->addr, .proto = SIP_UDP, .from = 1 - from, .lifetime_s = SIP_MEDIA_S
-	};
-
-	for (uint32_t i = 0; i < m->places_n; i++) {
-		const struct sip_place *p = &m->place[i];
-		if (p->kind != SIP_MEDIA && p->kind != SIP_RTCP_PORT)
-			continue;
-		if (!addr_equal(&p->e.addr, &sender->addr))
-			continue;
-		e.dst_port = p->e.port;
-		expect(ret, n, e);
-		if (p->kind != SIP_MEDIA || rtcp_is_told(m, i + 1) || p->e.port == UINT16_MAX)
-			continue;
-		e.dst_port = p->e.port + 1;
-		expect(ret, n, e);
-	}
-}
-
-static uint16_t port_of(const struct sip_place *p)
-{
-	return p->has_port ? p->e.port : SIP_PORT;
-}
-
-/* A registration: its registrar will call at the contact. */
-static void registration(const struct sip_message *m, const struct endpoint *sender,
-	const struct ip_addr *peer, uint8_t from, struct expectation *ret, size_t *n)
-{
-	uint32_t seconds = m->has_expires ? MIN_OF(m->expires_s, (uint32_t)SIP_REGISTER_S) : SIP_REGISTER_S;
-	bool via_seen = false;
-
-	for (uint32_t i = 0; i < m->places_n && seconds > 0; i++) {
-		const struct sip_place *p = &m->place[i];
-		if (p->kind == SIP_VIA && !via_seen) {
-			via_seen = true;
-			if (!addr_equal(&p->e.addr, &sender->addr) || port_of(p) != sender->port)
-				return;
-		}
-		if (p->kind != SIP_CONTACT || !via_seen || !addr_equal(&p->e.addr, &sender->addr))
-			continue;
-		expect(ret, n,
-			(struct expectation){ .src = *peer,
-				.dst = sender->addr,
-				.dst_port = port_of(p),
-				.proto = SIP_UDP,
-				.from = 1 - from,
-				.lifetime_s = seconds });
-		return;
-	}
-}
-
-size_t sip_expectations(const struct sip_message *m, const struct endpoint *sender,
-	const struct ip_addr *peer, uint8_t from, struct expectation ret[SIP_EXPECT_MAX])
+/* RTP and RTCP (RFC 3550 section 11) of each medium whose address is the sender's own. From anybody: who will send is not
+ * known yet. */
+size_t sip_expectations(const struct sip_message *m, const struct ip_addr *sender, uint8_t from,
+	struct expectation ret[SIP_EXPECT_MAX], uint8_t ret_place[SIP_EXPECT_MAX])
 {
 	size_t n = 0;
 
 	assert(from < 2);
-	if (m->method == SIP_REGISTER)
-		registration(m, sender, peer, from, ret, &n);
-	else if (m->has_sdp)
-		media(m, sender, from, ret, &n);
+	for (uint32_t i = 0; m->has_sdp && i < m->places_n && n < SIP_EXPECT_MAX; i++) {
+		const struct sip_place *p = &m->place[i];
+		if ((p->kind != SIP_MEDIA && p->kind != SIP_RTCP_PORT) || p->e.port < ALG_PORT_MIN ||
+			!addr_equal(&p->e.addr, sender))
+			continue;
+		ret_place[n] = (uint8_t)i;
+		ret[n++] = (struct expectation){ .dst = *sender,
+			.dst_port = p->e.port,
+			.proto = SIP_UDP,
+			.from = (uint8_t)(1 - from),
+			.alg = EXPECTATION_SIP,
+			.pair = p->kind == SIP_MEDIA && p->e.port % 2 == 0 && !rtcp_is_told(m, i + 1),
+			.lifetime_s = SIP_MEDIA_S };
+	}
 	return n;
+}
+
+bool sip_keeps(const struct sip_message *m, uint32_t *ret_s)
+{
+	if (m->method != SIP_RESPONSE || m->status < 200 || m->status > 299)
+		return false;
+	*ret_s = m->answers == SIP_INVITE ? SIP_REGISTER_S
+		 : m->has_expires	  ? MIN_OF(m->expires_s, (uint32_t)SIP_REGISTER_S)
+					  : 0;
+	return m->answers == SIP_INVITE || m->answers == SIP_REGISTER;
+}
+
+struct endpoint sip_place_endpoint(const struct sip_place *p)
+{
+	struct endpoint e = p->e;
+
+	e.port = p->has_port ? e.port : SIP_PORT;
+	return e;
 }
 
 /* ---- rewriting ---- */
@@ -101,7 +66,7 @@ size_t sip_expectations(const struct sip_message *m, const struct endpoint *send
 static size_t place_text(char *text, const struct sip_place *p, const struct endpoint *to)
 {
 	char addr[ADDR_TEXT_MAX];
-	bool uri = p->kind == SIP_VIA || p->kind == SIP_CONTACT || p->kind == SIP_ROUTE;
+	bool uri = sip_place_in_header(p);
 	bool port = uri ? p->has_port || to->port != SIP_PORT : p->has_port;
 	bool v6 = to->addr.family == ADDR_V6;
 

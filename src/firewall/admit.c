@@ -82,6 +82,7 @@ struct rules {
 	uint32_t parent;    /* index + 1 of the session that let expect this one; 0: none */
 	uint8_t alg;	    /* with a parent: what has read it there */
 	struct ip_addr as;  /* of what is expected: its translated source; ADDR_NONE: by the rules */
+	uint16_t as_port;   /* 0: its own */
 	bool shares_port;   /* its translated source is that of its parent, and so is its binding */
 	bool inward;	    /* its destination is translated by a binding */
 };
@@ -188,6 +189,7 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 	/* A tunnel's selectors hold the real addresses: what is sent into one is not translated. */
 	if (ret_rules->as.family != ADDR_NONE) {
 		memcpy(key[1].dst, ret_rules->as.b, sizeof key[1].dst);
+		key[1].dst_port = ret_rules->as_port ? ret_rules->as_port : key[1].dst_port;
 	} else if (from != FW_ZONE_HOST && to != FW_ZONE_HOST && t->tunnel == TRAIN_NONE) {
 		struct fw_tuple tuple = tuple_of(t, &egress->dnat, from, to);
 		enum drop_reason d = decide_source(fw, t, &tuple, egress, now, key, ret_rules);
@@ -369,6 +371,15 @@ static uint32_t expected_by(
 	return fw->sessions[x->parent].zones.zone[1 - x->from] == to ? i : FW_NONE;
 }
 
+/* What the new session was expected by, and the port that it is sent from: both were for one session. */
+static void fulfilled(struct firewall *fw, uint32_t expected, uint32_t told)
+{
+	if (expected != FW_NONE && fw->expected[expected].used)
+		fw_expected_end(fw, expected);
+	if (told != FW_NONE && told != expected && fw->expected[told].used)
+		fw_expected_end(fw, told);
+}
+
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now)
 {
 	uint32_t from = fw_zone_in(t), to = egress->to_host ? FW_ZONE_HOST : t->out_zone;
@@ -381,9 +392,15 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	if (t->drop)
 		return;
 	uint32_t expected = expected_by(fw, t, dnat, to, now);
+	uint32_t told = t->tunnel == TRAIN_NONE ? fw_expect_told(fw, t, to, now) : FW_NONE;
 	if (expected != FW_NONE) {
 		const struct fw_expected *x = &fw->expected[expected];
 		rules = (struct rules){ .parent = x->parent + 1, .alg = x->alg, .as = x->as };
+	}
+	if (told != FW_NONE) { /* media go out by the port at which they are received (RFC 4961) */
+		rules.as = fw->expected[told].dst;
+		rules.as_port = fw->expected[told].dst_port;
+		rules.alg = fw->expected[told].alg;
 	}
 	bool is_sessionless = fw_is_icmp(t->proto) && !fw_is_icmp_query(t);
 	if (is_sessionless && to == FW_ZONE_HOST) {
@@ -417,8 +434,8 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		d = session_begin(fw, t, key, from, to, &rules, &egress->nat_addr, timeout_s, now);
 	if (d)
 		refuse(fw, t, d, now);
-	else if (rules.parent && fw->expected[expected].used)
-		fw_expected_end(fw, expected);
+	else
+		fulfilled(fw, expected, told);
 }
 
 bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct fw_egress *egress,

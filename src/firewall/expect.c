@@ -43,7 +43,7 @@ static uint32_t own_find(const struct firewall *fw, const struct fw_expected *wa
 		if (oldest == FW_NONE || x->until < fw->expected[oldest].until)
 			oldest = i;
 	}
-	return own >= FW_EXPECT_PARENT ? oldest : FW_NONE;
+	return own >= fw_expected_of_parent(wanted) ? oldest : FW_NONE;
 }
 
 static uint32_t zone_of(const struct firewall *fw, const struct fw_expected *x)
@@ -131,6 +131,7 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 		.proto = e->proto,
 		.from = e->from,
 		.alg = e->alg,
+		.call = e->call,
 		.answers = is_answer(s, e),
 		.until = now + (uint64_t)e->lifetime_s * NS_PER_S };
 	/* The gateway's own sessions need no help. One that came in by a binding gets none: its filtering decides. */
@@ -150,6 +151,28 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 	x.dst_port++;
 	x.to_port = x.to.family == ADDR_NONE ? 0 : (uint16_t)(x.to_port + 1);
 	return !e->pair || expect(fw, &x, now);
+}
+
+void fw_expect_end(struct firewall *fw, uint32_t parent, uint32_t call)
+{
+	for (uint32_t i = 0; i < FW_EXPECT_MAX && fw->place[parent].expects > 0; i++)
+		if (fw->expected[i].used && fw->expected[i].parent == parent && fw->expected[i].call == call)
+			fw_expected_end(fw, i);
+}
+
+uint32_t fw_expect_told(const struct firewall *fw, const struct train *t, uint32_t to, mono_ns now)
+{
+	if (fw->counters.expectations_now == 0 || t->proto != IP_UDP)
+		return FW_NONE;
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+		const struct fw_expected *x = &fw->expected[i];
+		if (x->used && x->proto == IP_UDP && x->to_port == t->src_port &&
+			addr_equal(&x->to, &t->src) && x->until > now &&
+			fw->sessions[x->parent].zones.zone[1 - x->from] == fw_zone_in(t) &&
+			fw->sessions[x->parent].zones.zone[x->from] == to)
+			return i;
+	}
+	return FW_NONE;
 }
 
 uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now)

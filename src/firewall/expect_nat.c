@@ -32,6 +32,16 @@ void fw_session_shift(struct firewall *fw, uint32_t index, uint32_t d, int16_t s
 	fw->sessions[index].tcp[d].shift = shift;
 }
 
+void fw_session_keep(struct firewall *fw, uint32_t index, uint32_t seconds, mono_ns now)
+{
+	struct fw_session *s = &fw->sessions[index];
+
+	assert(fw_session(fw, index) && s->parent == 0);
+	s->alg = seconds ? EXPECTATION_SIP : EXPECTATION_NONE;
+	s->timeout_s = seconds;
+	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
+}
+
 /* The ports that may be told: first, last. */
 static void ports_of(const struct firewall *fw, const struct fw_session *parent, uint32_t side,
 	uint32_t *ret_first, uint32_t *ret_last)

@@ -134,7 +134,8 @@ void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expe
 {
 	uint32_t *bucket = &fw->expect_bucket[bucket_of(fw, &x->dst, x->dst_port, x->proto)];
 
-	assert(x->used && !fw->expected[index].used && fw->place[x->parent].expects < FW_EXPECT_PARENT);
+	assert(x->used && !fw->expected[index].used &&
+		fw->place[x->parent].expects < fw_expected_of_parent(x));
 	fw->expected[index] = *x;
 	fw->expected[index].next = *bucket;
 	*bucket = index;

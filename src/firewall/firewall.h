@@ -346,6 +346,10 @@ bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct
  */
 bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e, mono_ns now,
 	struct endpoint *ret_told);
+/* What a dialogue of this session let expect is not expected any more. */
+void fw_expect_end(struct firewall *fw, uint32_t parent, uint32_t call);
+/* The session stands for so many seconds without a packet, whatever its rule says; 0: as it says. */
+void fw_session_keep(struct firewall *fw, uint32_t index, uint32_t seconds, mono_ns now);
 /* Is the end on this side of a session (0: who began it) another one for the other side? As which address? */
 bool fw_session_end_translated(const struct fw_session *s, uint32_t side);
 struct ip_addr fw_session_end_seen(const struct fw_session *s, uint32_t side);

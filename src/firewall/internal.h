@@ -268,7 +268,7 @@ struct fw_expected {
 	uint8_t proto, from, alg;
 	uint16_t src_port, dst_port; /* src_port 0: any */
 	uint16_t to_port;
-	uint32_t parent, next;
+	uint32_t parent, next, call;
 	struct ip_addr src, dst, source; /* src: ADDR_NONE for any; source: whose share it is */
 	struct ip_addr to;		 /* with to_port: what its destination becomes; ADDR_NONE: stays */
 	struct ip_addr as;		 /* what its source becomes; ADDR_NONE: by the rules */
@@ -550,6 +550,11 @@ void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it;
 
 /* expected.c */
 void fw_expected_init(struct firewall *fw);
+/* How many one session may have. */
+static inline uint32_t fw_expected_of_parent(const struct fw_expected *x)
+{
+	return x->alg == EXPECTATION_SIP ? FW_EXPECT_PARENT_SIP : FW_EXPECT_PARENT;
+}
 /* The first of those to this destination; the others by their `next`. */
 uint32_t fw_expected_first(
 	const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto);
@@ -570,6 +575,9 @@ void fw_expected_announce(struct firewall *fw, mono_ns now);
 bool fw_expected_translate(struct firewall *fw, const struct fw_session *parent, struct fw_expected *x);
 
 /* expect.c */
+/* What was told of the UDP port that t, which begins a session to this zone, is sent from: its source becomes that. FW_NONE:
+ * nothing. */
+uint32_t fw_expect_told(const struct firewall *fw, const struct train *t, uint32_t to, mono_ns now);
 /* The expectation that t fulfils, or FW_NONE. */
 uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now);
 

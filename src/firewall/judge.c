@@ -133,7 +133,8 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 	fw_nat_bound(fw_policy_of(fw, s), s, -1);
 	fw_limit_count(fw, fw_policy_of(fw, s), s, -1);
 	s->rule = rule;
-	s->timeout_s = timeout_s;
+	if (s->alg == EXPECTATION_NONE || s->parent) /* otherwise kept: fw_session_keep() */
+		s->timeout_s = timeout_s;
 	s->dnat_rule = dnat_rule == TRAIN_NONE ? FW_DNAT_NONE : (uint16_t)dnat_rule;
 	source_rules_find(fw, s, &t);
 	if (s->flags & FW_SESSION_INWARD)

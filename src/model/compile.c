@@ -43,7 +43,8 @@ static enum rc compile_system(struct compiler *c)
 	h->workers = (uint32_t)value_number(system, "workers");
 	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
 	const struct lyd_node *alg = tree_child(c->m, system, "alg");
-	h->algs = (tree_value(alg, "ftp") ? ALG_FTP : 0u) | (tree_value(alg, "tftp") ? ALG_TFTP : 0u);
+	h->algs = (tree_value(alg, "ftp") ? ALG_FTP : 0u) | (tree_value(alg, "tftp") ? ALG_TFTP : 0u) |
+		  (tree_value(alg, "sip") ? ALG_SIP : 0u);
 	if (aging)
 		h->aging = (struct snap_aging){ (uint16_t)value_number(aging, "high-watermark"),
 			(uint16_t)value_number(aging, "low-watermark"),

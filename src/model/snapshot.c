@@ -124,7 +124,7 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 		what = "the watermarks of aging are not in order";
 	else if (s->tcp_mss > UINT16_MAX)
 		what = "the TCP segment size is out of range";
-	else if (s->algs & ~(uint32_t)(ALG_FTP | ALG_TFTP))
+	else if (s->algs & ~(uint32_t)(ALG_FTP | ALG_TFTP | ALG_SIP))
 		what = "an unknown application layer gateway";
 	for (int i = 0; i < TIMEOUT_COUNT; i++)
 		if (!s->timeout_s[i])

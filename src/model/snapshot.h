@@ -390,7 +390,7 @@ struct snap_evidence {
 };
 
 /* Application layer gateways that are on. */
-enum snap_alg { ALG_FTP = 1 << 0, ALG_TFTP = 1 << 1 };
+enum snap_alg { ALG_FTP = 1 << 0, ALG_TFTP = 1 << 1, ALG_SIP = 1 << 2 };
 
 struct snapshot {
 	uint32_t magic, bytes;	 /* bytes of the whole block */

@@ -58,8 +58,8 @@
 	D(NAT_NO_MAPPING,        "nat-no-mapping",        "NPTv6 has no mapping for an address whose subnet number, or whole interface identifier, is all ones; the sender was told") \
 	D(NAT_ADDRESS_CHANGED,   "nat-address-changed",   "the session was translated to an address that the egress interface no longer has") \
 	D(HOST_INBOUND,          "host-inbound",          "the zone does not permit this service of the gateway itself") \
-	D(ALG_REFUSED,           "alg-refused",           "FTP names an address that is not the client's own, a port below 1024, or an address where none is due, or one that must be translated while no port is free; or TFTP such a port") \
-	D(ALG_ORDER,             "alg-order",             "a segment of an FTP control connection arrived before the one in front of it; it is read in order, and the sender repeats it") \
+	D(ALG_REFUSED,           "alg-refused",           "FTP names an address that is not the client's own, a port below 1024, or an address where none is due, or one that must be translated while no port is free; so SIP its media; or TFTP a port below 1024") \
+	D(ALG_ORDER,             "alg-order",             "a segment of an FTP control connection arrived before the one in front of it; it is read in order, and the sender repeats it; so a train of several messages of SIP") \
 	/* routing and output */	\
 	D(TTL,                   "ttl-exceeded",          "the hop limit was reached; the sender was told") \
 	D(NO_ROUTE,              "no-route",              "no route to the destination; the sender was told") \

@@ -34,6 +34,7 @@ struct expectation {
 	uint8_t alg;  /* enum expectation_alg */
 	bool pair; /* dst_port is even, and the next one is expected, too: RTP and RTCP (RFC 3550 section 11) */
 	uint32_t lifetime_s; /* until its first packet */
+	uint32_t call;	     /* the dialogue that it belongs to, of several of one session; 0: none */
 };
 
 #endif

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FTP_PORT_NUMBER = 21, TFTP_PORT_NUMBER = 69 };
+enum { FTP_PORT_NUMBER = 21, TFTP_PORT_NUMBER = 69, SIP_PORT_NUMBER = 5060 };
 
 struct alg_state *alg_new(void)
 {
@@ -76,4 +76,6 @@ void alg_read(struct pipeline *p, struct train *t, const struct alg_pass *pass)
 		t->drop = alg_ftp_read(p, t, s, ftp, pass);
 	else if (t->proto == IP_UDP && port == TFTP_PORT_NUMBER && on & ALG_TFTP)
 		t->drop = tftp_read(p, t, s);
+	else if (t->proto == IP_UDP && port == SIP_PORT_NUMBER && on & ALG_SIP)
+		t->drop = alg_sip_read(p, t, s);
 }

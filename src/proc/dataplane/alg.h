@@ -5,6 +5,7 @@
  *
  *	alg_text.c   text of another length: a copy of the packet, its numbers, its checksums; what is found
  *	alg_ftp.c    FTP: its control connections
+ *	alg_sip.c    SIP over UDP
  *	alg.c        which session is read by what
  */
 #ifndef DATAPLANE_ALG_H
@@ -20,6 +21,11 @@ struct alg_state {
 	struct ip_addr source[ALG_FTP_MAX];
 	uint16_t zone[ALG_FTP_MAX]; /* that the client was in when it began */
 	struct ftp ftp[ALG_FTP_MAX];
+	/* sessions of SIP that are kept; id 0: free */
+	struct {
+		uint32_t session, id;
+		struct ip_addr source;
+	} kept[ALG_SIP_MAX];
 	/* packets of this burst whose text has grown, each with room around */
 	uint32_t copies_n;
 	uint8_t copy[TRAIN_BURST_MAX][TRAIN_HEAD_ROOM + ALG_TEXT_PACKET_MAX + TRAIN_TAIL_ROOM];
@@ -52,5 +58,8 @@ enum drop_reason alg_ftp_read(struct pipeline *p, struct train *t, const struct 
 /* alg.c: tells the firewall, and the trace. False: it is not made. */
 bool alg_expect(
 	struct pipeline *p, const struct train *t, const struct expectation *e, struct endpoint *ret_told);
+
+/* alg_sip.c */
+enum drop_reason alg_sip_read(struct pipeline *p, struct train *t, const struct fw_session *s);
 
 #endif

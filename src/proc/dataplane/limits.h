@@ -135,6 +135,9 @@
 #define REASSEMBLY_MAX	   256 /* datagrams that wait for fragments: 16 MB of buffers */
 
 /* FTP control connections that are read, in 350 KB; a source has half of them. Others pass unread. */
+/* Sessions of SIP that a registration or a call keeps; a source has half of them. Others end by their timeout. */
+#define ALG_SIP_MAX 1024
+
 #define ALG_TEXT_PACKET_MAX                                                                                  \
 	9216 /* octets of a packet whose text is replaced; a message of SIP has at most 8192 */
 #define ALG_FTP_MAX 256

@@ -21,6 +21,7 @@
  *	proxy.c            answers to neighbours that ask for translated addresses
  *	alg.c              which sessions application layer gateways read (alg.h)
  *	alg_ftp.c          control connections of FTP
+ *	alg_sip.c          messages of SIP
  *	alg_text.c         text of another length, and what it announces
  *	uplink_probe.c     probes of uplinks, and their answers
  *	trace.c            the stages in plain text

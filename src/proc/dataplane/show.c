@@ -520,7 +520,7 @@ static void counters_rows(struct out *o)
 		{ "expectations-made",        "of these, since the start", c->expectations_made },
 		{ "expectations-refused",     "sessions that were not expected for want of room", c->expectations_refused },
 		{ "expectations-elsewhere",   "notes that workers keep about sessions which another one expects", c->expectations_elsewhere },
-		{ "alg-unread",               "FTP control connections that were not read for want of room", s.alg_full },
+		{ "alg-unread",               "FTP control connections that were not read, and sessions of SIP that were not kept, for want of room", s.alg_full },
 		{ "error-replies-sent",       "ICMP errors and TCP resets sent", s.errors_sent },
 		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", s.errors_suppressed },
 		{ "neighbour-queue-now",      "packets that wait for a link address", s.queued },
