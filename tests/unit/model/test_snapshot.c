@@ -120,7 +120,7 @@ static void broken_promises(void **state)
 	BREAKS(s->aging = ((struct snap_aging){ 80, 80, 20 }));
 	BREAKS(s->aging = ((struct snap_aging){ 90, 0, 20 }));
 	BREAKS(s->aging = ((struct snap_aging){ 90, 80, 0 }));
-	BREAKS(s->algs = 4);
+	BREAKS(s->algs = 8);
 	BREAKS(s->sessions_max = SESSIONS_MAX + 1);
 	BREAKS(memset(AT(zones, struct snap_zone)->name, 'x', NAME_MAX_BYTES));
 	BREAKS(AT(zones, struct snap_zone)->host_services.count = s->host_services.count + 1);
