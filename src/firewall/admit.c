@@ -149,6 +149,9 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 	const struct snap_nat_rule *n = rule == FW_NONE ? NULL : &snap_nat_rules(s)[rule];
 	if (n && egress->dnat.by_binding)
 		n = as_not_persistent(n, &plain);
+	bool nat64 = key[0].family != key[1].family;
+	if (nat64 && (!n || n->action == NAT_OFF))
+		return DROP_NAT_NO_ADDRESS;
 	if (n && n->action == NAT_OFF)
 		return DROP_NONE;
 	if (!n && !same_link)
@@ -196,6 +199,8 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 		bool chosen = ret_rules->nat != TRAIN_NONE || ret_rules->interface; /* its port is free */
 		if (d || chosen)
 			return d;
+	} else if (key[0].family != key[1].family) {
+		return DROP_NAT_NO_ADDRESS;
 	}
 	if (fw_redirect_find(fw, &key[1]) != FW_NONE)
 		return DROP_SESSION_COLLISION; /* with another worker's */

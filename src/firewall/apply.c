@@ -183,13 +183,13 @@ static void mark(const struct firewall *fw, const struct fw_session *s, struct t
 	t->traffic_class = class;
 }
 
-static enum drop_reason apply_error(struct fw_session *s, struct train *t, uint32_t d)
+static enum drop_reason apply_error(struct firewall *fw, struct fw_session *s, struct train *t, uint32_t d)
 {
 	bool counted = hop_is_counted(s);
 
 	if (counted && t->hop_limit <= 1)
 		return DROP_TTL;
-	enum drop_reason drop = fw_translate_error(s, t, d);
+	enum drop_reason drop = fw_translate_error(fw, s, t, d);
 	if (!drop && counted)
 		hop_count(t);
 	return drop;
@@ -221,7 +221,7 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 
 	assert(s->live == FW_SESSION_LIVE); /* looked up just now */
 	if (t->flags & TRAIN_ICMP_ERROR)    /* neither renews nor counts: anybody may send one */
-		return apply_error(s, t, d);
+		return apply_error(fw, s, t, d);
 	bool counted = hop_is_counted(s);
 	if (counted && t->hop_limit <= 1)
 		return DROP_TTL;
@@ -241,6 +241,8 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	mark(fw, s, t);
 	if (counted)
 		hop_count(t);
+	if (fw_is_nat64(s))
+		return fw_translate_nat64(fw, s, t, d);
 	if (s->flags & FW_SESSION_TRANSLATED)
 		fw_translate(s, t, d);
 	return DROP_NONE;

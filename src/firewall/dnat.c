@@ -10,6 +10,7 @@
  * those of NPTv6 so that no checksum changes (RFC 6296).
  */
 #include "firewall/internal.h"
+#include "wire/nat64.h"
 #include "wire/nptv6.h"
 
 #include <assert.h>
@@ -57,6 +58,18 @@ static uint16_t server_port(
 	return r->port_first;
 }
 
+/* The IPv4 server of a packet that NAT64 can translate. */
+static enum drop_reason embedded(
+	const struct snap_dnat_rule *r, const struct fw_tuple *t, struct ip_addr *ret_server)
+{
+	const struct ip_prefix prefix = { r->to.first, snap_prefix_bits(&r->to) };
+
+	if (t->proto != IP_TCP && t->proto != IP_UDP &&
+		(t->proto != IP_ICMPV6 || t->service_port != ICMP6_ECHO))
+		return DROP_NAT_PROTOCOL;
+	return nat64_extract(&prefix, &t->dst, ret_server) ? DROP_NONE : DROP_NAT64_ADDRESS;
+}
+
 static struct fw_dnat translation(const struct firewall *fw, uint32_t rule, const struct fw_tuple *t)
 {
 	const struct snapshot *s = fw->policy->snapshot;
@@ -67,7 +80,11 @@ static struct fw_dnat translation(const struct firewall *fw, uint32_t rule, cons
 		return d;
 	d.rule = rule;
 	if (snap_dnat_is_static(r))
-		d.no_mapping = !at_same_place(r, &snap_ranges(s)[r->dst.first], &r->to, &t->dst, &d.dst);
+		d.refused = at_same_place(r, &snap_ranges(s)[r->dst.first], &r->to, &t->dst, &d.dst)
+				    ? DROP_NONE
+				    : DROP_NAT_NO_MAPPING;
+	else if (r->action == DNAT_NAT64)
+		d.refused = embedded(r, t, &d.dst);
 	else
 		d.no_server = !fw_server_choose(fw, rule, &t->src, &d.dst);
 	d.port = server_port(s, r, t->proto, t->service_port);
@@ -100,7 +117,7 @@ bool fw_dnat_may_take(const struct firewall *fw, uint32_t zone, uint8_t proto, u
 		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
 		const struct snap_service *v = snap_services(s) + r->services.first;
 		bool takes = r->services.count == 0;
-		if (r->action == DNAT_OFF ||
+		if (r->action == DNAT_OFF || r->action == DNAT_NAT64 ||
 			(!snap_dnat_is_static(r) && r->from_zone != ZONE_ANY && r->from_zone != zone))
 			continue;
 		for (uint32_t k = 0; k < r->services.count; k++)
@@ -115,7 +132,14 @@ struct fw_key fw_dnat_reply_key(const struct fw_key *forward, const struct fw_dn
 {
 	struct fw_key reply = fw_key_reverse(forward);
 
-	assert(d->dst.family == forward->family);
+	if (d->dst.family != forward->family) { /* NAT64; its own address is not chosen yet */
+		reply.family = ADDR_V4;
+		memset(reply.dst, 0, sizeof reply.dst);
+		if (reply.proto == IP_ICMPV6) {
+			reply.proto = IP_ICMP;
+			reply.kind = FW_KEY_ANSWER | ICMP4_ECHO;
+		}
+	}
 	memcpy(reply.src, d->dst.b, sizeof reply.src);
 	if (forward->proto == IP_TCP || forward->proto == IP_UDP)
 		reply.src_port = d->port;
@@ -190,7 +214,7 @@ bool fw_dnat_holds(const struct firewall *fw, const struct train *t, uint64_t in
 bool fw_static_source(
 	const struct firewall *fw, const struct fw_tuple *t, struct ip_addr *ret_addr, uint32_t *ret_rule)
 {
-	uint32_t n = fw->policy ? fw->policy->statics_n : 0;
+	uint32_t n = fw->policy && t->src.family == t->dst.family ? fw->policy->statics_n : 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct snapshot *s = fw->policy->snapshot;
@@ -214,6 +238,19 @@ bool fw_nptv6_hairpin(
 		return false;
 	at_same_place(r, &r->to, &snap_ranges(s)[r->dst.first], source, ret_addr);
 	return true;
+}
+
+void fw_nat64_address(const struct firewall *fw, const struct fw_session *s, const struct ip_addr *v4,
+	struct ip_addr *ret_addr)
+{
+	const struct snapshot *snap = fw_policy(fw);
+
+	if (!snap || s->dnat_rule >= snap->dnat_rules.count)
+		return;
+	const struct snap_dnat_rule *r = &snap_dnat_rules(snap)[s->dnat_rule];
+	const struct ip_prefix prefix = { r->to.first, snap_prefix_bits(&r->to) };
+	if (r->action == DNAT_NAT64)
+		*ret_addr = nat64_embed(&prefix, v4);
 }
 
 void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now)

@@ -175,6 +175,12 @@ struct fw_session {
 	uint32_t interface[2]; /* last seen; for show */
 };
 
+/* Are its packets translated between IPv6 and IPv4? */
+static inline bool fw_is_nat64(const struct fw_session *s)
+{
+	return s->key[0].family != s->key[1].family;
+}
+
 #define FW_DNAT_NONE	UINT16_MAX
 #define FW_SESSION_LIVE 0x53455353u
 enum fw_session_flags {
@@ -271,12 +277,14 @@ void fw_lookup_again(struct firewall *fw, struct train *t, mono_ns now);
 
 /* What destination NAT makes of a first packet. */
 struct fw_dnat {
-	struct ip_addr dst; /* ADDR_NONE: the destination stays; also where a rule says `off` */
-	uint16_t port;	    /* of TCP and UDP */
-	bool no_server;	    /* all servers of the rule are down: no session begins */
-	bool expected;	    /* by fw_expected_dnat(): no rule */
-	bool no_mapping; /* NPTv6 has none for the destination, which is ADDR_NONE here: no session begins */
-	bool by_binding; /* of persistent NAT; `rule` is one of source NAT then */
+	struct ip_addr
+		dst; /* ADDR_NONE: the destination stays; also where a rule says `off`. NAT64: IPv4 of IPv6 */
+	uint16_t port;	/* of TCP and UDP */
+	bool no_server; /* all servers of the rule are down: no session begins */
+	bool expected;	/* by fw_expected_dnat(): no rule */
+	/* Why no session begins, although a rule takes it: DROP_NAT_NO_MAPPING, DROP_NAT64_ADDRESS, DROP_NAT_PROTOCOL */
+	enum drop_reason refused;
+	bool by_binding;   /* of persistent NAT; `rule` is one of source NAT then */
 	bool by_interface; /* and the mapped address is that of an interface */
 	uint32_t rule;
 };

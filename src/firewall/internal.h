@@ -332,7 +332,7 @@ struct firewall {
 	uint64_t looked_up;	 /* `changes` as the last burst's lookup saw it */
 	uint32_t sessions_limit; /* at most limits.sessions_max */
 	struct fw_counters counters;
-	uint32_t
+	uint32_t nat64_ids, /* counts identifications of IPv4 packets that NAT64 makes */
 		nat_exhausted; /* the rule that the last packet with DROP_NAT_EXHAUSTED fell under; TRAIN_NONE: none */
 	/* reassembly */
 	struct fw_datagram *datagram;
@@ -546,6 +546,9 @@ bool fw_static_source(
  * be known by its published address there, too. False: it is not such a rule, or not such a host. */
 bool fw_nptv6_hairpin(
 	const struct firewall *fw, uint32_t rule, const struct ip_addr *source, struct ip_addr *ret_addr);
+/* The IPv6 address that an IPv4 one has for the hosts of the session's rule of NAT64; unchanged where none is known. */
+void fw_nat64_address(const struct firewall *fw, const struct fw_session *s, const struct ip_addr *v4,
+	struct ip_addr *ret_addr);
 void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
 
 /* expected.c */
@@ -599,7 +602,11 @@ void fw_tcp_clamp(struct train *t, uint32_t mss);
 
 /* translate.c */
 void fw_translate(const struct fw_session *s, struct train *t, uint32_t direction);
-enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t, uint32_t direction);
+/* The same of a session of NAT64. */
+enum drop_reason fw_translate_nat64(
+	struct firewall *fw, const struct fw_session *s, struct train *t, uint32_t direction);
+enum drop_reason fw_translate_error(
+	const struct firewall *fw, const struct fw_session *s, struct train *t, uint32_t direction);
 /* The key of the session whose packet the error quotes; false: it quotes no packet of ours. */
 bool fw_error_key(const struct train *t, struct fw_key *ret_key);
 

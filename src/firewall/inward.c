@@ -84,7 +84,8 @@ enum drop_reason fw_inward(
 		(local && fw_host_inbound(fw, t) == DROP_NONE))
 		return DROP_NONE;
 	const struct fw_session *b = &fw->sessions[binding];
-	if (!filter_permits(fw, binding, &t->src, t->in_zone, false))
+	/* Those of NAT64 lead to a host of the other family, to which nobody can begin a session. */
+	if (fw_is_nat64(b) || !filter_permits(fw, binding, &t->src, t->in_zone, false))
 		return DROP_NAT_FILTERED;
 	*ret_dnat = (struct fw_dnat){ .dst = fw_key_src(&b->key[0]),
 		.port = b->key[0].src_port,

@@ -73,8 +73,8 @@ static bool nat_rule_matches(
 	uint8_t family = r->action == NAT_POOL	       ? r->pool.first.family
 			 : r->action == NAT_INTERFACE  ? ADDR_V4
 			 : r->action == NAT_INTERFACE6 ? ADDR_V6
-						       : t->src.family;
-	if (family != t->src.family)
+						       : t->dst.family;
+	if (family != t->dst.family) /* that of the source is another one with NAT64 */
 		return false;
 	return fw_ranges_hold(s, r->src, &t->src) && fw_ranges_hold(s, r->dst, &t->dst);
 }
@@ -132,12 +132,12 @@ struct sets {
 
 static struct sets sets_of(const struct fw_matcher *m, const struct fw_tuple *t, bool nat)
 {
-	bool v4 = t->src.family == ADDR_V4;
+	bool src4 = t->src.family == ADDR_V4, dst4 = t->dst.family == ADDR_V4;
 	const struct fw_dimension *d = m->dimension;
 
 	return (struct sets){
-		.src = set_at(&d[v4 ? FW_SRC4 : FW_SRC6], fw_point_of(&t->src), m->words),
-		.dst = set_at(&d[v4 ? FW_DST4 : FW_DST6], fw_point_of(&t->dst), m->words),
+		.src = set_at(&d[src4 ? FW_SRC4 : FW_SRC6], fw_point_of(&t->src), m->words),
+		.dst = set_at(&d[dst4 ? FW_DST4 : FW_DST6], fw_point_of(&t->dst), m->words),
 		.service = nat ? NULL
 			       : set_at(&d[FW_SERVICE], (fw_point)t->proto << 16 | t->service_port, m->words),
 	};

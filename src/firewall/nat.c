@@ -314,7 +314,7 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 				   : rule->action == NAT_POOL	  ? pool_addr(fw->policy->snapshot, rule,
 									    source_place(fw, &source) + k)
 								  : *interface;
-		if (a.family != forward->family)
+		if (a.family != reply->family)
 			return DROP_NAT_NO_ADDRESS;
 		if (k > 0 && addr_equal(&a, &own))
 			break; /* wrapped: a pool of few addresses */

@@ -41,6 +41,13 @@ static bool keys_sound(const struct fw_session *s)
 	struct fw_key plain = fw_key_reverse(&s->key[0]), reply = s->key[1];
 	bool translated = !fw_key_equal(&plain, &reply);
 
+	if (fw_is_nat64(s) && s->key[0].family == ADDR_V6) { /* as fw_dnat_reply_key() makes it */
+		plain.family = ADDR_V4;
+		if (plain.proto == IP_ICMPV6 && plain.kind == (FW_KEY_ANSWER | ICMP6_ECHO)) {
+			plain.proto = IP_ICMP;
+			plain.kind = FW_KEY_ANSWER | ICMP4_ECHO;
+		}
+	}
 	if (!key_sound(&s->key[0]) || !key_sound(&s->key[1]) ||
 		translated != !!(s->flags & FW_SESSION_TRANSLATED))
 		return false;
@@ -71,8 +78,8 @@ static bool binding_sound(const struct fw_session *s)
 				return false;
 	}
 	return s->flags == FW_SESSION_BINDING && s->tcp_state == FW_TCP_NONE && s->timeout_s > 0 &&
-	       s->key[0].family == s->key[1].family && s->key[0].proto == s->key[1].proto &&
-	       s->key[0].dst_port == 0 && s->key[1].src_port == 0 &&
+	       (s->key[0].family == s->key[1].family || s->key[1].family == ADDR_V4) &&
+	       s->key[0].proto == s->key[1].proto && s->key[0].dst_port == 0 && s->key[1].src_port == 0 &&
 	       memcmp(s->key[1].src, none, sizeof none) == 0 && memcmp(s->key[0].src, none, sizeof none) != 0;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "firewall/internal.h"
 #include "wire/csum.h"
+#include "wire/nat64.h"
 #include "wire/quoted.h"
 
 #include <assert.h>
@@ -93,6 +94,26 @@ static void packet_put(uint8_t *ip, bool v4, uint8_t proto, uint32_t l4_at, uint
 		store_be16(csum, 0xffff);
 }
 
+/* A packet that came as key[d], as it leaves in the other family. */
+static struct nat64_ends ends_of(const struct fw_key *reply)
+{
+	return (struct nat64_ends){ fw_key_dst(reply), fw_key_src(reply), reply->dst_port, reply->src_port };
+}
+
+enum drop_reason fw_translate_nat64(
+	struct firewall *fw, const struct fw_session *s, struct train *t, uint32_t d)
+{
+	const struct nat64_ends to = ends_of(&s->key[1 - d]);
+
+	assert(d < 2 && fw_is_nat64(s) && t->src.family == s->key[d].family);
+	/* Odd, so that each of 65536 packets has another one. */
+	uint16_t id = (uint16_t)(fw->nat64_ids++ * 40503u + (uint32_t)fw->limits.hash_key[0] * 257u);
+	if (!nat64_translate(t, &to, id))
+		return DROP_NAT64_UNTRANSLATABLE;
+	t->flags |= TRAIN_TRANSLATED;
+	return DROP_NONE;
+}
+
 void fw_translate(const struct fw_session *s, struct train *t, uint32_t d)
 {
 	const struct fw_key *reply = &s->key[1 - d];
@@ -149,11 +170,35 @@ static void error_csum(struct train *t)
 }
 
 /*
+ * NAT64: the quoted packet as its sender knows it. A router on the IPv4 side has its address within the prefix (RFC 6146
+ * section 3.5.3), one on the IPv6 side that of its host.
+ */
+static enum drop_reason error_nat64(
+	const struct firewall *fw, const struct fw_session *s, struct train *t, uint32_t d)
+{
+	const struct fw_key *sent = &s->key[1 - d];
+	const struct nat64_ends quoted = { fw_key_src(sent), fw_key_dst(sent), sent->src_port,
+		sent->dst_port };
+	struct nat64_ends to = { .src = d == 0 ? fw_key_dst(&s->key[1]) : fw_key_dst(&s->key[0]),
+		.dst = quoted.src };
+
+	if (t->src.family != s->key[d].family)
+		return DROP_ICMP_UNRELATED;
+	if (d == 1)
+		fw_nat64_address(fw, s, &t->src, &to.src);
+	if (!nat64_translate_error(t, &to, &quoted))
+		return DROP_NAT64_UNTRANSLATABLE;
+	t->flags |= TRAIN_TRANSLATED;
+	return DROP_NONE;
+}
+
+/*
  * An error of direction d is about a packet of the other direction, quoted as it left us: that is the reverse
  * of key[d], and its sender knows it as key[1 - d]. The error's own source is a router on the way and stays,
  * unless the end that it is near to is translated: then it would tell an inner address, and becomes the translated one.
  */
-enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t, uint32_t d)
+enum drop_reason fw_translate_error(
+	const struct firewall *fw, const struct fw_session *s, struct train *t, uint32_t d)
 {
 	struct quoted q;
 
@@ -165,6 +210,8 @@ enum drop_reason fw_translate_error(const struct fw_session *s, struct train *t,
 		return DROP_ICMP_UNRELATED;
 	if (!(s->flags & FW_SESSION_TRANSLATED))
 		return DROP_NONE;
+	if (fw_is_nat64(s))
+		return error_nat64(fw, s, t, d);
 	bool v4 = t->src.family == ADDR_V4;
 	const struct fw_key *sent = &s->key[1 - d];
 	struct new_head inner = { sent->src, sent->dst, sent->src_port, sent->dst_port,

@@ -1,6 +1,6 @@
 /*
- * Static and destination NAT to records, in one array: static rules first, because they come first. Part of the
- * compiler.
+ * Static NAT, NAT64 and destination NAT to records, in one array: static rules first, because they come first. Part of
+ * the compiler.
  */
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +76,35 @@ static enum rc static_rule(struct compiler *c, const struct lyd_node *node)
 	if (!place)
 		return compile_no_memory(c);
 	*place = range;
+	r->dst = (struct span){ (uint32_t)c->ranges.n - 1, 1 };
+	return RC_OK;
+}
+
+/* ---- NAT64 ---- */
+
+static enum rc nat64_rule(struct compiler *c, const struct lyd_node *node)
+{
+	const struct lyd_node *leaf = tree_child(c->m, node, "prefix");
+	struct snap_dnat_rule *r = rule_new(c, node);
+	struct ip_prefix p;
+
+	if (!r)
+		return compile_no_memory(c);
+	if (!leaf)
+		return RC_OK; /* the shape of the tree tells it */
+	if (prefix_parse(&p, lyd_get_value(leaf)) || p.addr.family != ADDR_V6 || !snap_nat64_bits_ok(p.bits))
+		return tree_fault(c->faults, leaf,
+			"'%s' embeds no IPv4 address: expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)",
+			lyd_get_value(leaf));
+	if (p.bits == 96 && p.addr.b[8] != 0)
+		return tree_fault(c->faults, leaf,
+			"'%s' has bits 64 to 71 that are not zero: expected a prefix as RFC 6052 section 2.2 says",
+			lyd_get_value(leaf));
+	struct ip_range *place = vec_add(&c->ranges);
+	if (!place)
+		return compile_no_memory(c);
+	*place = r->to = range_from_prefix(&p);
+	r->action = DNAT_NAT64;
 	r->dst = (struct span){ (uint32_t)c->ranges.n - 1, 1 };
 	return RC_OK;
 }
@@ -241,5 +270,7 @@ enum rc compile_dnat(struct compiler *c)
 {
 	enum rc rc = rules(c, "static", static_rule);
 
+	if (compile_continues(c, rc))
+		rc = faults_join(rc, rules(c, "nat64", nat64_rule));
 	return compile_continues(c, rc) ? faults_join(rc, rules(c, "destination", destination_rule)) : rc;
 }

@@ -434,6 +434,17 @@ static bool nptv6_ok(const struct ip_range *published, const struct ip_range *in
 	return inside->first.family == ADDR_V6 && snap_prefixes_fit(published, inside) && identifier == 0xff;
 }
 
+/* RFC 6052 section 2.2. `to` is the prefix as well. */
+static bool nat64_ok(const struct snapshot *s, const struct snap_dnat_rule *r)
+{
+	const struct ip_range *prefix = &snap_ranges(s)[r->dst.first];
+
+	return r->dst.count == 1 && !r->interfaces && !r->src.count && !r->services.count &&
+	       prefix->first.family == ADDR_V6 && snap_prefixes_fit(prefix, &r->to) &&
+	       memcmp(prefix, &r->to, sizeof *prefix) == 0 && snap_nat64_bits_ok(snap_prefix_bits(prefix)) &&
+	       (snap_prefix_bits(prefix) != 96 || prefix->first.b[8] == 0);
+}
+
 static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_dnat_rule *r)
 {
 	uint64_t all = s->interfaces.count < 64 ? (1ull << s->interfaces.count) - 1 : UINT64_MAX;
@@ -442,7 +453,7 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "its name is empty or not terminated";
 	if (!zone_ok(s, r->from_zone))
 		return "its zone does not exist";
-	if (r->action > DNAT_NPTV6)
+	if (r->action > DNAT_NAT64)
 		return "an unknown action";
 	if (r->action == DNAT_OFF ? !range_none(&r->to) : !range_ok(&r->to))
 		return "its servers do not fit its action";
@@ -461,6 +472,8 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "its published addresses are not as many as the real ones";
 	if (r->action == DNAT_NPTV6 && !nptv6_ok(&snap_ranges(s)[r->dst.first], &r->to))
 		return "its prefixes are not such as NPTv6 has";
+	if (r->action == DNAT_NAT64 && !nat64_ok(s, r))
+		return "its prefix is not such as NAT64 has";
 	return NULL;
 }
 

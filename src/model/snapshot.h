@@ -28,7 +28,7 @@
 #define TUNNELS_MAX	      4096
 #define RULES_MAX	      65536
 #define NAT_RULES_MAX	      4096
-#define DNAT_RULES_MAX	      5120 /* destination and static NAT */
+#define DNAT_RULES_MAX	      5184 /* destination and static NAT, NAT64 */
 #define HEALTH_SERVERS_MAX    256  /* whose health is checked, of all rules together */
 #define HEALTH_RANGE_MAX      64   /* of one rule */
 #define HEALTH_INTERVAL_S_MAX 3600
@@ -222,7 +222,8 @@ enum dnat_action {
 	DNAT_OFF,
 	DNAT_SERVERS, /* to one of a range, by the client's address */
 	DNAT_STATIC,  /* one to one, and back */
-	DNAT_NPTV6    /* the same, and no checksum changes: wire/nptv6.h */
+	DNAT_NPTV6,   /* the same, and no checksum changes: wire/nptv6.h */
+	DNAT_NAT64    /* to the IPv4 address that the IPv6 one embeds: wire/nat64.h */
 };
 
 /*
@@ -244,6 +245,22 @@ struct snap_dnat_rule {
 	uint16_t check_rise, check_fall; /* so many answers, or none, in a row make a server up, or down */
 	uint16_t check_flags;		 /* enum health_flags */
 };
+
+/* Of NAT64: RFC 6052 section 2.2. */
+static inline bool snap_nat64_bits_ok(uint32_t bits)
+{
+	return bits == 96 || (bits >= 32 && bits <= 64 && bits % 8 == 0);
+}
+
+/* The length of the prefix that the range is; of IPv6. */
+static inline uint32_t snap_prefix_bits(const struct ip_range *r)
+{
+	uint32_t host = 0;
+
+	for (size_t i = 0; i < sizeof r->first.b; i++)
+		host += (uint32_t)__builtin_popcount(r->first.b[i] ^ r->last.b[i]);
+	return 128 - host;
+}
 
 /* Its addresses are translated both ways, whoever begins. */
 static inline bool snap_dnat_is_static(const struct snap_dnat_rule *r)

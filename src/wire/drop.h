@@ -51,11 +51,13 @@
 	D(NAT_EXHAUSTED,         "nat-exhausted",         "no free address and port for source NAT") \
 	D(NAT_BINDING_LIMIT,     "nat-binding-limit",     "the inside host has as many bindings of persistent NAT as its rule allows") \
 	D(NAT_FILTERED,          "nat-filtered",          "the destination is mapped by persistent NAT, and the filtering of its rule does not let this sender begin a session") \
-	D(NAT_NO_ADDRESS,        "nat-no-address",        "the egress interface has no address to translate to: none of the packet's family, or only a link-local one; or the source is outside its rule's host-address-base") \
-	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, while another inside host uses this peer; or NAT of AH; or of ESP that the gateway itself receives") \
+	D(NAT_NO_ADDRESS,        "nat-no-address",        "the egress interface has no address to translate to: none of the packet's family, or only a link-local one; or the source is outside its rule's host-address-base; or no rule of source NAT gives a NAT64 connection an IPv4 address, or it would enter a tunnel") \
+	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, while another inside host uses this peer; or NAT of AH; or of ESP that the gateway itself receives; or NAT64 of anything but TCP, UDP and echo") \
 	D(NAT_TO_GATEWAY,        "nat-to-gateway",        "destination NAT leads to an address of the gateway itself, whose kernel would not know of the translation") \
 	D(NAT_NO_SERVER,         "nat-no-server",         "every server of the rule of destination NAT fails its health check") \
 	D(NAT_NO_MAPPING,        "nat-no-mapping",        "NPTv6 has no mapping for an address whose subnet number, or whole interface identifier, is all ones; the sender was told") \
+	D(NAT64_ADDRESS,         "nat64-address",         "a destination within a prefix of NAT64 that embeds no host's IPv4 address, or under the well-known prefix one that is not global") \
+	D(NAT64_UNTRANSLATABLE,  "nat64-untranslatable",  "a packet of a NAT64 session that has no counterpart in the other family: an ICMP error of such a kind, or UDP over IPv6 without a checksum") \
 	D(NAT_ADDRESS_CHANGED,   "nat-address-changed",   "the session was translated to an address that the egress interface no longer has") \
 	D(HOST_INBOUND,          "host-inbound",          "the zone does not permit this service of the gateway itself") \
 	D(ALG_REFUSED,           "alg-refused",           "FTP names an address that is not the client's own, a port below 1024, or an address where none is due, or one that must be translated while no port is free; so SIP its media; or TFTP a port below 1024") \

@@ -22,15 +22,12 @@
 
 /* ---- addresses ---- */
 
-/* for tests: 32, 40, 48, 56, 64 or 96 */
-bool nat64_prefix_bits_ok(uint32_t bits);
-/* for tests: the well-known prefix 64:ff9b::/96, under which only global IPv4 addresses may be translated (section 3.1). */
-bool nat64_prefix_is_well_known(const struct ip_prefix *p);
-/* for tests. p: IPv6, of such a length; its octet 8 is zero if it is of 96 bits. */
+/* p: IPv6, of such a length; its octet 8 is zero if it is of 96 bits. */
 struct ip_addr nat64_embed(const struct ip_prefix *p, const struct ip_addr *v4);
 /*
- * for tests: a is in p. False: its octet 8 is not zero, it embeds no host's address (this network, loopback, link-local, multicast,
- * reserved), or one that is not global under the well-known prefix. Octets after the embedded address are ignored
+ * a is in p. False: its octet 8 is not zero, it embeds no host's address (this network, loopback, link-local, multicast,
+ * reserved), or one that is not global under the well-known
+ * prefix 64:ff9b::/96 (section 3.1). Octets after the embedded address are ignored
  * (section 2.2).
  */
 bool nat64_extract(const struct ip_prefix *p, const struct ip_addr *a, struct ip_addr *ret_v4);
@@ -44,14 +41,14 @@ struct nat64_ends {
 };
 
 /*
- * for tests: t: parsed, TCP, UDP or ICMP echo, no fragment, not a train inside another tunnel. id: the IPv4 identification of a packet
+ * t: parsed, TCP, UDP or ICMP echo, no fragment, not a train inside another tunnel. id: the IPv4 identification of a packet
  * that may be fragmented. False: it has no counterpart (an ICMP type), UDP over IPv6 without a checksum, or too long;
  * t is as it was. It needs NAT64_GROWS octets of head room.
  */
 bool nat64_translate(struct train *t, const struct nat64_ends *to, uint16_t id);
 
 /*
- * for tests: t: an ICMP error, one packet, whose checksum is valid; to: its own addresses, without ports. quoted: those of the packet
+ * t: an ICMP error, one packet, whose checksum is valid; to: its own addresses, without ports. quoted: those of the packet
  * that it quotes. False: the type, its code or pointer, or what it quotes has no counterpart; t is as it was. It needs
  * twice NAT64_GROWS octets of head room.
  */

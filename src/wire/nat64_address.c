@@ -4,12 +4,12 @@
 
 #define U_OCTET 8 /* bits 64 to 71, which are zero: section 2.2 */
 
-bool nat64_prefix_bits_ok(uint32_t bits)
+static bool bits_ok(uint32_t bits)
 {
 	return bits == 96 || (bits >= 32 && bits <= 64 && bits % 8 == 0);
 }
 
-bool nat64_prefix_is_well_known(const struct ip_prefix *p)
+static bool is_well_known(const struct ip_prefix *p)
 {
 	static const uint8_t well_known[16] = { 0x00, 0x64, 0xff, 0x9b };
 
@@ -24,7 +24,7 @@ static uint32_t octet_after(uint32_t at)
 
 static uint32_t octet_first(const struct ip_prefix *p)
 {
-	assert(p->addr.family == ADDR_V6 && nat64_prefix_bits_ok(p->bits));
+	assert(p->addr.family == ADDR_V6 && bits_ok(p->bits));
 	return p->bits == 64 ? U_OCTET + 1 : p->bits / 8;
 }
 
@@ -78,7 +78,7 @@ bool nat64_extract(const struct ip_prefix *p, const struct ip_addr *a, struct ip
 	assert(prefix_holds(p, a));
 	for (uint32_t i = 0; i < 4; i++, at = octet_after(at))
 		v4.b[i] = a->b[at];
-	if (a->b[U_OCTET] != 0 || !is_host(&v4) || (nat64_prefix_is_well_known(p) && !is_global(&v4)))
+	if (a->b[U_OCTET] != 0 || !is_host(&v4) || (is_well_known(p) && !is_global(&v4)))
 		return false;
 	*ret_v4 = v4;
 	return true;

@@ -31,7 +31,7 @@ void alg_before(struct pipeline *p, struct train *t, struct alg_pass *pass)
 	if (t->drop || t->session == TRAIN_NONE || t->flags & TRAIN_FRAGMENT)
 		return;
 	const struct fw_session *s = fw_session(p->fw, t->session);
-	if (!s || s->tcp_state == FW_TCP_NONE)
+	if (!s || s->tcp_state == FW_TCP_NONE || fw_is_nat64(s))
 		return;
 	pass->opens = opens(p, t, s);
 	pass->shifted = s->tcp[0].shift || s->tcp[1].shift;
@@ -69,7 +69,9 @@ void alg_read(struct pipeline *p, struct train *t, const struct alg_pass *pass)
 		t->flags & (TRAIN_ICMP_ERROR | TRAIN_FRAGMENT))
 		return;
 	const struct fw_session *s = fw_session(p->fw, t->session);
-	assert(s);			    /* it was applied just now */
+	assert(s); /* it was applied just now */
+	if (fw_is_nat64(s))
+		return;			    /* the text would tell addresses of the other family */
 	uint16_t port = s->key[1].src_port; /* the server's own */
 	bool ftp = t->proto == IP_TCP && port == FTP_PORT_NUMBER && on & ALG_FTP;
 	if (ftp || pass->shifted)

@@ -298,5 +298,5 @@ void egress_send(struct pipeline *p, struct packet_context *ctx)
 	if (ctx->to_host)
 		send_to_host(p, ctx->t);
 	else
-		egress_send_own(p, ctx->t, ctx->mtu);
+		egress_send_own(p, ctx->t, ctx->mtu_out);
 }

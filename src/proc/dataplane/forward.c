@@ -7,11 +7,13 @@
 #include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
+#include "wire/nat64.h"
 
 #include <assert.h>
 
 struct forwarding_decision {
 	bool to_host;
+	uint8_t family; /* of the packet as it leaves: NAT64 changes it */
 	uint32_t interface, zone, tunnel;
 	struct ip_addr next_hop;
 	uint32_t mtu;
@@ -77,9 +79,10 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 	struct route_answer r, before;
 	bool from_host = t->flags & TRAIN_FROM_HOST;
 
-	*ret_decision = (struct forwarding_decision){
-		.interface = TRAIN_NONE, .zone = TRAIN_NONE, .tunnel = TRAIN_NONE
-	};
+	*ret_decision = (struct forwarding_decision){ .family = packet->dst.family,
+		.interface = TRAIN_NONE,
+		.zone = TRAIN_NONE,
+		.tunnel = TRAIN_NONE };
 	if (!from_host && route_is_local(p->routes, &packet->dst)) {
 		ret_decision->to_host = true;
 		return DROP_NONE;
@@ -125,8 +128,19 @@ static struct selectors_packet packet_of_session(const struct fw_session *s, con
 	const struct fw_key *near = &s->key[d], *far = &s->key[1 - d];
 	bool ports = near->proto == IP_TCP || near->proto == IP_UDP;
 
+	if (fw_is_nat64(s)) /* NAT64: all as it leaves */
+		return (struct selectors_packet){ fw_key_dst(far), fw_key_src(far), far->proto, ports,
+			ports ? far->dst_port : 0, ports ? far->src_port : 0 };
 	return (struct selectors_packet){ fw_key_src(near), fw_key_src(far), near->proto, ports,
 		ports ? near->src_port : 0, ports ? far->src_port : 0 };
+}
+
+/* How large a packet of t's family may arrive for a path out that takes so much: NAT64 makes it shorter or longer. */
+static uint32_t mtu_on_arrival(const struct train *t, uint8_t family_out, uint32_t mtu)
+{
+	if (t->src.family == family_out || mtu == UINT32_MAX)
+		return mtu;
+	return family_out == ADDR_V4 ? mtu + NAT64_GROWS : mtu - MIN_OF(mtu, (uint32_t)NAT64_GROWS);
 }
 
 /* By the path's MTU; the configured tcp-mss is applied where a SYN is clamped. */
@@ -154,7 +168,7 @@ static void forward_cache(
 	cached->out_interface = decision->interface;
 	cached->tunnel = decision->tunnel;
 	cached->next_hop = decision->next_hop;
-	cached->mss = decision->to_host ? 0 : mss_for(ctx->t->src.family, decision->mtu);
+	cached->mss = decision->to_host ? 0 : mss_for(decision->family, decision->mtu);
 	other.flags ^= TRAIN_REPLY;
 	cached = fw_session_forwarding(p->fw, &other);
 	if (cached->generation == 0) { /* what its first packet begins with */
@@ -182,7 +196,8 @@ static void decision_set(struct packet_context *ctx, const struct forwarding_dec
 	ctx->t->tunnel = decision->tunnel;
 	ctx->t->next_hop = decision->next_hop;
 	ctx->to_host = decision->to_host;
-	ctx->mtu = decision->to_host ? UINT32_MAX : mtu_for(ctx->t, decision->mtu);
+	ctx->mtu_out = decision->to_host ? UINT32_MAX : mtu_for(ctx->t, decision->mtu);
+	ctx->mtu = mtu_on_arrival(ctx->t, decision->family, ctx->mtu_out);
 }
 
 /*
@@ -262,6 +277,11 @@ static struct train with_destination(const struct train *t, const struct fw_dnat
 	if (fw_dnat_translates(d)) {
 		real.dst = d->dst;
 		real.dst_port = t->proto == IP_TCP || t->proto == IP_UDP ? d->port : t->dst_port;
+		if (d->dst.family !=
+			t->src.family) { /* NAT64: from which address is decided after the route */
+			real.src = (struct ip_addr){ .family = d->dst.family };
+			real.proto = t->proto == IP_ICMPV6 ? IP_ICMP : t->proto;
+		}
 	}
 	return real;
 }
@@ -361,6 +381,11 @@ static enum drop_reason egress_check(
 	return size_check(ctx);
 }
 
+static bool is_nat64(const struct train *t, const struct fw_dnat *d)
+{
+	return fw_dnat_translates(d) && d->dst.family != t->src.family;
+}
+
 /* Where a packet that begins a session may come from, by the addresses of its real ends. */
 static enum drop_reason origin_check(
 	const struct pipeline *p, const struct train *t, const struct selectors_packet *packet)
@@ -412,8 +437,8 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 	*ret_packet = packet_of(ctx->t);
 	enum drop_reason d = origin_check(p, ctx->t, ret_packet);
 	*ret_dnat = destination(p, ctx->t);
-	if (d == DROP_NONE && ret_dnat->no_mapping)
-		return DROP_NAT_NO_MAPPING;
+	if (d == DROP_NONE && ret_dnat->refused)
+		return ret_dnat->refused;
 	if (d == DROP_NONE && !fw_dnat_translates(ret_dnat))
 		d = mapped_destination(p, ctx, ret_dnat);
 	if (d != DROP_NONE || ctx->counted || !fw_dnat_translates(ret_dnat))
@@ -424,7 +449,7 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 		return DROP_NAT_NO_SERVER;
 	if (route_is_local(p->routes, &real.dst))
 		return DROP_NAT_TO_GATEWAY;
-	return origin_check(p, ctx->t, ret_packet);
+	return is_nat64(ctx->t, ret_dnat) ? DROP_NONE : origin_check(p, ctx->t, ret_packet);
 }
 
 static void forward_new(struct pipeline *p, struct packet_context *ctx)
@@ -448,13 +473,14 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		deliver_to_kernel(p, ctx);
 		return;
 	}
-	if (from_link && !source_fits(p, t, &packet, &decision)) {
+	const struct selectors_packet arrived = packet_of(t);
+	if (from_link && !source_fits(p, t, is_nat64(t, &egress.dnat) ? &arrived : &packet, &decision)) {
 		t->drop = DROP_SPOOFED;
 		return;
 	}
 	egress.to_host = decision.to_host;
 	if (decision.interface != TRAIN_NONE)
-		egress.nat_addr = nat_address(p, &decision, t->src.family);
+		egress.nat_addr = nat_address(p, &decision, packet.dst.family);
 	egress.same_interface = from_link && decision.interface == t->in_interface;
 	egress.drop = egress_check(p, ctx, &egress.dnat);
 	if (fw_admit_elsewhere(p->fw, t, &egress, p->now, &owner)) {
@@ -516,24 +542,27 @@ static void forward_error(struct pipeline *p, struct packet_context *ctx, const 
 static void forward_cached(struct pipeline *p, struct packet_context *ctx, const struct fw_forwarding *cached)
 {
 	struct train *t = ctx->t;
-	uint32_t head = TCP_HEADER_SIZE + (t->src.family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
+	const struct fw_session *s = fw_session(p->fw, t->session);
+	uint8_t family = s->key[t->flags & TRAIN_REPLY ? 0 : 1].family; /* as it leaves */
+	uint32_t head = TCP_HEADER_SIZE + (family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
 
 	t->out_interface = cached->out_interface;
 	t->tunnel = cached->tunnel;
 	t->next_hop = cached->next_hop;
 	ctx->to_host = cached->tunnel == TRAIN_NONE && cached->out_interface == TRAIN_NONE;
 	if (ctx->to_host) {
-		ctx->mtu = UINT32_MAX;
+		ctx->mtu_out = UINT32_MAX;
 	} else if (t->tunnel != TRAIN_NONE) {
 		t->out_zone = p->tunnels[t->tunnel].zone;
-		ctx->mtu = mtu_for(t, pipeline_tunnel_mtu(p, t->tunnel));
+		ctx->mtu_out = mtu_for(t, pipeline_tunnel_mtu(p, t->tunnel));
 	} else {
 		t->out_zone = p->interfaces[t->out_interface].zone;
-		ctx->mtu = p->interfaces[t->out_interface].mtu;
+		ctx->mtu_out = p->interfaces[t->out_interface].mtu;
 		/* A route's own, smaller MTU follows from the segment size that was computed from it. */
-		if (cached->mss + head < ctx->mtu)
-			ctx->mtu = cached->mss + head;
+		if (cached->mss + head < ctx->mtu_out)
+			ctx->mtu_out = cached->mss + head;
 	}
+	ctx->mtu = mtu_on_arrival(t, family, ctx->mtu_out);
 }
 
 /*
@@ -576,8 +605,13 @@ static void forward_session(struct pipeline *p, struct packet_context *ctx)
 		return;
 	}
 	const struct fw_session *s = fw_session(p->fw, t->session);
-	struct selectors_packet packet = packet_of_session(s, t);
-	t->drop = arrival_check(p, ctx, &packet);
+	struct selectors_packet packet = packet_of_session(s, t), arrived = packet;
+	if (fw_is_nat64(s)) {
+		const struct fw_key *k = &s->key[t->flags & TRAIN_REPLY ? 1 : 0];
+		arrived = (struct selectors_packet){ fw_key_src(k), fw_key_dst(k), k->proto, packet.has_ports,
+			packet.has_ports ? k->src_port : 0, packet.has_ports ? k->dst_port : 0 };
+	}
+	t->drop = arrival_check(p, ctx, &arrived);
 	if (t->drop != DROP_NONE)
 		return;
 	if (fresh)

@@ -242,13 +242,16 @@ static void policy_rows(struct out *o)
 /* Static and destination NAT: they come first. */
 static void dnat_row(struct out *o, uint32_t i)
 {
-	static const char *const actions[] = { "off", "servers", "static", "nptv6" };
+	static const char *const actions[] = { "off", "servers", "static", "nptv6", "nat64" };
 	const struct snapshot *s = o->d->workers[0]->pipeline.snapshot;
 	const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
 	char text[RANGE_TEXT_MAX];
 	struct jw *w = rows_row(&o->piece);
 
-	jw_str(w, "type", snap_dnat_is_static(r) ? "static" : "destination");
+	jw_str(w, "type",
+		snap_dnat_is_static(r)	  ? "static"
+		: r->action == DNAT_NAT64 ? "nat64"
+					  : "destination");
 	jw_str(w, "rule", r->name);
 	jw_str(w, "from", zone_name(o->d, r->from_zone));
 	if (snap_dnat_is_static(r)) /* one prefix, and by its address the real host is known */

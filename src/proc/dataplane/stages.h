@@ -9,7 +9,8 @@
 struct packet_context {
 	struct train *t;
 	uint32_t in_tunnel; /* the tunnel that it arrived by, or TRAIN_NONE */
-	uint32_t mtu;	    /* of the path out */
+	uint32_t mtu,
+		mtu_out; /* of the path out, for a packet as it arrived and as it leaves: NAT64 changes its size */
 	bool to_host;
 	bool counted; /* its fate is counted already, or it is the kernel's: no drop of ours */
 };

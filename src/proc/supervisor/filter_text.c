@@ -169,7 +169,8 @@ static void taken_rule(
 	const struct snap_service any[] = { { .proto = 0 },
 		{ .proto = family == ADDR_V4 ? 1 : 58, .dst_last = UINT16_MAX } };
 
-	if ((r->action != DNAT_OFF && r->to.first.family != family) ||
+	/* No address within a prefix of NAT64 is the kernel's. */
+	if (r->action == DNAT_NAT64 || (r->action != DNAT_OFF && r->to.first.family != family) ||
 		(r->src.count && !from_family(snap, &r->src, family)))
 		return;
 	for (uint32_t k = 0; k < r->services.count; k++) {

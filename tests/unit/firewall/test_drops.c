@@ -25,7 +25,10 @@ static void begin(void)
 	policy_rule(&p, "reject", TRUST, UNTRUST, "any", "any", "udp/2", RULE_REJECT);
 	policy_rule(&p, "rest", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	policy_static(&p, "site", UNTRUST, "2001:db8:7::/48", "2001:db8:1::/48")->action = DNAT_NPTV6;
+	policy_dnat(&p, "nat64", TRUST, "any", "64:ff9b::/96", "any", "64:ff9b::/96", 0, 0)->action =
+		DNAT_NAT64;
 	policy_nat(&p, "nat", TRUST, UNTRUST, "10.0.1.0/24", "any", NAT_INTERFACE, NULL);
+	policy_nat(&p, "four", TRUST, UNTRUST, "2001:db8:1::/64", "any", NAT_INTERFACE, NULL);
 	p.nat_port_last = p.nat_port_first;
 	world_load(&w, &p);
 }
@@ -66,6 +69,17 @@ static enum drop_reason address(const char *src, const char *dst)
 	s.src = src;
 	s.dst = dst;
 	return send(s);
+}
+
+static enum drop_reason udp_without_checksum(const char *src, const char *dst)
+{
+	struct packet_spec s = base();
+
+	s.src = src;
+	s.dst = dst;
+	w.t = packet_make(&w.packet, &s);
+	store_be16(w.t.ip + IP6_HEADER_SIZE + UDP_CSUM, 0);
+	return world_run(&w);
 }
 
 /* Four words of options: one of `type`. */
@@ -229,6 +243,21 @@ static enum drop_reason over_limit(enum drop_reason r)
 	return send(s);
 }
 
+static enum drop_reason of_prefixes(enum drop_reason r)
+{
+	switch (r) {
+	case DROP_NAT64_ADDRESS:
+		return address("2001:db8:1::7", "64:ff9b::a00:1");
+	case DROP_NAT64_UNTRANSLATABLE:
+		address("2001:db8:1::7", "64:ff9b::808:808");
+		return udp_without_checksum("2001:db8:1::7", "64:ff9b::808:808");
+	case DROP_NAT_NO_MAPPING:
+		return address("2001:db8:1:ffff::1", "2001:db8:99::9");
+	default:
+		return last_of_several(r);
+	}
+}
+
 static enum drop_reason give(enum drop_reason r)
 {
 	struct packet_spec s = base();
@@ -285,8 +314,6 @@ static enum drop_reason give(enum drop_reason r)
 		s.proto = IP_ICMP;
 		s.icmp_type = ICMP4_UNREACHABLE;
 		return send(s);
-	case DROP_NAT_NO_MAPPING:
-		return address("2001:db8:1:ffff::1", "2001:db8:99::9");
 	case DROP_NAT_PROTOCOL:
 		s.src = "10.0.1.2";
 		s.proto = IP_AH;
@@ -298,7 +325,7 @@ static enum drop_reason give(enum drop_reason r)
 		s.hops = 1;
 		return send(s);
 	default:
-		return last_of_several(r);
+		return of_prefixes(r);
 	}
 }
 

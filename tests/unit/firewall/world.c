@@ -362,17 +362,18 @@ enum drop_reason world_run(struct world *w)
 	t->out_zone = t->out_interface = world_zone(&t->dst);
 	if (!t->drop && t->session == TRAIN_NONE) {
 		bool host = t->flags & TRAIN_FROM_HOST;
-		struct fw_egress egress = { .nat_addr = t->dst.family == ADDR_V4 ? w->nat4 : w->nat6 };
+		struct fw_egress egress = { 0 };
 		if (!host)
 			egress.dnat = fw_expected_dnat(w->fw, t, w->now);
 		if (!host && !egress.dnat.expected)
 			egress.dnat = fw_dnat(w->fw, t, world_is_host(&t->dst) ? 1ull << UNTRUST : 0);
-		if (egress.dnat.no_mapping)
-			return t->drop = DROP_NAT_NO_MAPPING;
+		if (egress.dnat.refused)
+			return t->drop = egress.dnat.refused;
 		if (!host && !fw_dnat_translates(&egress.dnat) &&
 			(t->drop = fw_inward(w->fw, t, world_is_host(&t->dst), w->now, &egress.dnat)))
 			return t->drop;
 		const struct ip_addr *dst = fw_dnat_translates(&egress.dnat) ? &egress.dnat.dst : &t->dst;
+		egress.nat_addr = dst->family == ADDR_V4 ? w->nat4 : w->nat6;
 		t->out_zone = t->out_interface = world_zone(dst);
 		egress.to_host = world_is_host(dst);
 		egress.same_interface = !host && t->out_interface == t->in_interface;

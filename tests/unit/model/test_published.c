@@ -18,6 +18,8 @@
 #define NPTV6(published, then)                                                                               \
 	ZONE "nat { static { rule n { from a; match { destination " published "; } then { " then " } } } }"
 
+#define NAT64(prefix) ZONE "nat { nat64 { rule n { from a; prefix " prefix "; } } }"
+
 static void proxies(void **state)
 {
 	struct snapshot *s =
@@ -52,6 +54,34 @@ static void nptv6(void **state)
 	assert_string_equal(range_text(text, &r[0].to), "fd01:203:405::/48");
 	assert_string_equal(range_text(text, &snap_ranges(s)[r[0].dst.first]), "2001:db8:1::/48");
 	assert_int_equal(r[1].action, DNAT_STATIC);
+	free(s);
+}
+
+static void nat64(void **state)
+{
+	struct snapshot *s = compiled(ZONE
+		"address-book { address x { prefix 203.0.113.7; } } nat { "
+		"destination { rule d { match { destination x; } then { destination-nat 10.0.0.1; } } } "
+		"nat64 { rule n { from a; prefix 2001:db8:64::/96; } rule w { prefix 64:ff9b::/96; } } "
+		"static { rule s { from a; match { destination 203.0.113.8; } then { static-nat 10.0.0.7; } } } }");
+	const struct snap_dnat_rule *r = snap_dnat_rules(s);
+	char text[RANGE_TEXT_MAX];
+
+	assert_int_equal(s->dnat_rules.count, 4);
+	assert_int_equal(r[0].action, DNAT_STATIC);
+	assert_int_equal(r[1].action, DNAT_NAT64);
+	assert_int_equal(r[1].from_zone, 0);
+	assert_int_equal(r[2].action, DNAT_NAT64);
+	assert_int_equal(r[2].from_zone, ZONE_ANY);
+	assert_int_equal(r[3].action, DNAT_SERVERS);
+	assert_string_equal(range_text(text, &r[1].to), "2001:db8:64::/96");
+	assert_string_equal(range_text(text, &snap_ranges(s)[r[2].dst.first]), "64:ff9b::/96");
+	/* what no compiler makes */
+	struct snap_dnat_rule *forged = (struct snap_dnat_rule *)(void *)((uint8_t *)s + s->dnat_rules.first);
+	struct err e = { 0 };
+	assert_int_equal(snapshot_check(s, s->bytes, &e), RC_OK);
+	forged[1].to.last.b[15] = 0x7f;
+	assert_int_not_equal(snapshot_check(s, s->bytes, &e), RC_OK);
 	free(s);
 }
 
@@ -114,6 +144,9 @@ static const struct {
 	{ "nptv6 beside static-nat", NPTV6("2001:db8:1::/64", "nptv6 fd01::/64; static-nat fd02::/64;"),
 		"one of static-nat and nptv6" },
 	{ "static without either", NPTV6("2001:db8:1::/64", ""), "one of static-nat and nptv6" },
+	{ "nat64 of IPv4", NAT64("192.0.2.0/24"), "embeds no IPv4 address" },
+	{ "nat64 of another length", NAT64("2001:db8:64::/72"), "embeds no IPv4 address" },
+	{ "nat64 with an octet in between", NAT64("2001:db8:64:0:100::/96"), "bits 64 to 71" },
 	{ "health without a port", DNAT("destination x;", "10.0.0.1; health-check"), "has a port" },
 	{ "health of nobody", DNAT("destination x;", "off; health-check"), "no servers" },
 	{ "health of too many",
@@ -153,6 +186,7 @@ int main(void)
 		cmocka_unit_test(proxies),
 		cmocka_unit_test(nptv6),
 		cmocka_unit_test(nptv6_forged),
+		cmocka_unit_test(nat64),
 		cmocka_unit_test(health_check),
 		cmocka_unit_test(refused_texts),
 	};

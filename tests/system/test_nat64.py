@@ -1,0 +1,198 @@
+"""NAT64 (RFC 6146): a host that uses IPv6 only reaches IPv4 servers by addresses within a prefix: TCP, UDP, ping, what is larger than the
+path, and errors; with one worker and with two. With Unbound and its dns64 module (skipped where it is missing) by name."""
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from kit import HOST_A6, HQ_WAN, WEB, Capture, config_of, connect, counter, drops, own_lab, show, verify_ledger, wait_for
+
+PREFIX = "2001:db8:64::"
+WEB_64 = PREFIX + "192.0.2.80"
+WEB_64_TEXT = "2001:db8:64::c000:250"
+PORT, UDP_PORT = 5207, 5208
+NAT = ("nat {\n", f"nat {{ nat64 {{ rule four {{ from trust; prefix {PREFIX}/96; }} }}\n")
+DNS = ("applications {\n", "applications {\n    application names { protocol udp; destination-port 53; }\n")
+OFFICE = ("application [ http https", "application [ names http https")
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+def lab(request):
+    before = os.environ.get("PLAINGATE_LAB_WORKERS")
+    os.environ["PLAINGATE_LAB_WORKERS"] = str(request.param)
+    two_sites = own_lab("six")
+    try:
+        two_sites.up("on")
+        two_sites.commit("hq", config_of("hq", NAT, DNS, OFFICE), "nat64")
+        yield two_sites
+        verify_ledger(two_sites, "hq")
+    finally:
+        two_sites.down()
+        os.environ.pop("PLAINGATE_LAB_WORKERS")
+        if before is not None:
+            os.environ["PLAINGATE_LAB_WORKERS"] = before
+
+
+@contextlib.contextmanager
+def serve(lab, node, port, n=200000):
+    """An IPv4 server that says whom it sees, sends n octets more, and reads until the client ends."""
+    server = lab[node].socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("0.0.0.0", port))
+    server.listen(64)
+
+    def work():
+        while True:
+            try:
+                peer, address = server.accept()
+                with peer:
+                    peer.sendall(address[0].encode() + b" " + bytes(n))
+                    peer.shutdown(socket.SHUT_WR)
+                    total = 0
+                    while more := peer.recv(1 << 16):
+                        total += len(more)
+                    lab.read = total
+            except OSError:
+                return
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+        server.close()
+
+
+def exchange(lab, sends=0):
+    s = connect(lab, "host-a", WEB_64, PORT)
+    assert isinstance(s, socket.socket), (s, drops(lab, "hq"))
+    data = b""
+    with s:
+        s.settimeout(20)
+        sender = threading.Thread(target=lambda: (s.sendall(bytes(sends)), s.shutdown(socket.SHUT_WR)), daemon=True)
+        sender.start()
+        while more := s.recv(1 << 16):
+            data += more
+        sender.join(20)
+    return data
+
+
+def test_tcp(lab):
+    """Both directions, in trains; the server sees the gateway's IPv4 address."""
+    with serve(lab, "web", PORT, 3000000):
+        for _ in range(6):  # other ports, other workers
+            data = exchange(lab, 3000000)
+            assert data.split(b" ", 1)[0].decode() == HQ_WAN and len(data) == len(HQ_WAN) + 1 + 3000000, drops(lab, "hq")
+            wait_for(lambda: getattr(lab, "read", 0) == 3000000, 5, "the server to have read all")
+    rows = [row for row in show(lab, "hq", "sessions") if WEB_64_TEXT in str(row)]
+    assert rows and any(f"{HQ_WAN}:" in str(row.get("nat_src")) and f"{WEB}:{PORT}" in str(row.get("nat_dst")) for row in rows), rows
+    row, = [row for row in show(lab, "hq", "nat") if row["rule"] == "four"]
+    assert (row["type"], row["action"], row["pool"]) == ("nat64", "nat64", f"{PREFIX}/96") and int(row["hits"]) >= 6
+
+
+def test_udp(lab):
+    with lab["web"].socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.settimeout(3)
+        server.bind(("0.0.0.0", UDP_PORT))
+        for n in (1, 100, 1400, 5000):  # the last in fragments, both ways
+            for _ in range(4):
+                with lab["host-a"].socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+                    s.settimeout(3)
+                    s.sendto(b"x" * n, (WEB_64, UDP_PORT))
+                    data, client = server.recvfrom(65536)
+                    assert data == b"x" * n and client[0] == HQ_WAN, drops(lab, "hq")
+                    server.sendto(b"y" * n, client)
+                    assert s.recvfrom(65536)[0] == b"y" * n, drops(lab, "hq")
+
+
+def test_ping(lab):
+    lab["host-a"].run(f"ping -c 3 -i 0.2 -W 2 {WEB_64}")
+    lab["host-a"].run(f"ping -c 2 -i 0.2 -W 2 -s 3000 {WEB_64}")
+
+
+def test_errors_from_the_server(lab):
+    with lab["host-a"].socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.settimeout(3)
+        s.connect((WEB_64, 5203))
+        s.send(b"nobody listens")
+        with pytest.raises(ConnectionRefusedError):
+            s.recv(64)
+
+
+def test_the_path_is_narrower_behind_the_gateway(lab):
+    """A router on the IPv4 side tells its MTU; the host learns of 20 octets more, and what it sends arrives."""
+    lab["internet"].run("ip link set web0 mtu 1360")
+    try:
+        with serve(lab, "web", PORT, 100000), Capture(lab, "host-a", "eth0", "icmp6") as capture:
+            data = exchange(lab, 500000)
+            assert len(data) == len(HQ_WAN) + 1 + 100000
+            wait_for(lambda: getattr(lab, "read", 0) == 500000, 10, "the server to have read all")
+            lab["host-a"].run(f"ping -c 2 -i 0.2 -W 2 -M do -s 1400 {WEB_64}", check=False)
+            time.sleep(0.3)
+        assert any(re.search("too big, mtu 1380", line) for line in capture.lines()), capture.lines()
+    finally:
+        lab["internet"].run("ip link set web0 mtu 1500")
+
+
+def test_what_cannot_be_reached(lab):
+    before = counter(lab, "hq", "nat64-address")
+    assert not isinstance(connect(lab, "host-a", PREFIX + "127.0.0.1", 80, timeout=1), socket.socket)
+    assert counter(lab, "hq", "nat64-address") > before
+
+
+UNBOUND = """server:
+    interface: {listen}
+    access-control: 0.0.0.0/0 allow
+    access-control: ::0/0 allow
+    username: ""
+    chroot: ""
+    pidfile: ""
+    use-syslog: no
+    logfile: ""
+    do-daemonize: no
+    do-not-query-localhost: no
+    trust-anchor-signaling: no
+    {more}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("unbound", path="/usr/sbin:/usr/bin"), reason="Unbound is not installed")
+def test_by_name_with_dns64(lab):
+    """The resolver of the host reaches the server of the names by NAT64, too, and makes the address."""
+    authority = UNBOUND.format(listen="0.0.0.0", more='module-config: "iterator"\n    local-zone: "example.net." static\n'
+                               '    local-data: "www.example.net. A 192.0.2.80"')
+    resolver = UNBOUND.format(listen="::1", more=f'module-config: "dns64 iterator"\n    dns64-prefix: {PREFIX}/96') + f"""
+forward-zone:
+    name: "."
+    forward-addr: {WEB_64}
+"""
+    running = []
+    try:
+        for node, text in (("web", authority), ("host-a", resolver)):
+            path = lab[node].state / "unbound.conf"
+            path.write_text(text, encoding="utf-8")
+            running.append(lab[node].popen(["unbound", "-d", "-c", str(path)], stderr=subprocess.PIPE, text=True))
+        time.sleep(1)
+        query = f"""
+import socket, struct
+q = struct.pack("!HHHHHH", 1, 0x100, 1, 0, 0, 0) + b"\\3www\\7example\\3net\\0" + struct.pack("!HH", 28, 1)
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(q, ("::1", 53))
+a = s.recv(1500)
+assert a[7] == 1, a
+print(socket.inet_ntop(socket.AF_INET6, a[-16:]))
+"""
+        assert lab["host-a"].run(["python3", "-c", query]).stdout.strip() == WEB_64_TEXT
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(10)
+    with serve(lab, "web", PORT):
+        assert len(exchange(lab)) > 200000
